@@ -1,0 +1,13 @@
+// Compiles src, mock-tdx and devnet into dist/. Runs as `prepare`, so `npm ci` leaves a working `npx latchkey`.
+import { execFileSync } from 'node:child_process';
+import { chmodSync, existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const tsc = fileURLToPath(new URL('../node_modules/typescript/bin/tsc', import.meta.url));
+if (!existsSync(tsc)) {
+  // Installed without development dependencies: the package ships its dist/ already.
+  process.exit(0);
+}
+execFileSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' });
+chmodSync(new URL('../dist/src/cli/main.js', import.meta.url), 0o755);

@@ -1,0 +1,41 @@
+import { base58 } from '@scure/base';
+import { blake2b512 } from '../crypto/blake2.ts';
+import { concatBytes, equalBytes, utf8 } from './concat.ts';
+
+/** Network prefix of generic Substrate accounts, which Entropy uses too. */
+export const SS58_PREFIX = 42;
+const CHECKSUM_BYTES = 2;
+const ENCODED_BYTES = 1 + 32 + CHECKSUM_BYTES;
+
+function checksum(prefixed: Uint8Array): Uint8Array {
+  return blake2b512(utf8('SS58PRE'), prefixed).subarray(0, CHECKSUM_BYTES);
+}
+
+/** SS58 text of a 32-byte account id, with prefix 42. */
+export function encodeSs58(accountId: Uint8Array): string {
+  const prefixed = concatBytes(Uint8Array.of(SS58_PREFIX), accountId);
+  return base58.encode(concatBytes(prefixed, checksum(prefixed)));
+}
+
+/** Reads SS58 text; says why when it cannot. */
+export function decodeSs58(
+  text: string,
+): { readonly ok: true; readonly accountId: Uint8Array } | { readonly ok: false; readonly reason: string } {
+  // Base58 decoding is quadratic; an account never needs more than 50 characters.
+  if (text.length > 64) return { ok: false, reason: `SS58 text of ${text.length} characters is too long` };
+  let bytes: Uint8Array;
+  try {
+    bytes = base58.decode(text);
+  } catch {
+    return { ok: false, reason: 'neither 0x hex nor base58' };
+  }
+  if (bytes.length !== ENCODED_BYTES) {
+    return { ok: false, reason: `SS58 must hold ${ENCODED_BYTES} bytes, holds ${bytes.length}` };
+  }
+  if (bytes[0] !== SS58_PREFIX) return { ok: false, reason: `SS58 prefix ${bytes[0]} is not ${SS58_PREFIX}` };
+  const prefixed = bytes.subarray(0, -CHECKSUM_BYTES);
+  if (!equalBytes(checksum(prefixed), bytes.subarray(-CHECKSUM_BYTES))) {
+    return { ok: false, reason: 'SS58 checksum does not match (mistyped?)' };
+  }
+  return { ok: true, accountId: new Uint8Array(prefixed.subarray(1)) };
+}

@@ -1,0 +1,41 @@
+import type { AccountId, BlockHash, X25519PublicKey } from '../bytes/fixed-bytes.ts';
+
+/** A threshold server's record, joined with the validator set at one finalized block. */
+export interface ServerRecord {
+  /** The validator's stash account. */
+  readonly stash: AccountId;
+  /** The threshold server's own account. */
+  readonly account: AccountId;
+  readonly x25519PublicKey: X25519PublicKey;
+  /** `host:port`, as it stands on the chain. */
+  readonly endpoint: string;
+  /** The registered quote. */
+  readonly quote: Uint8Array;
+  /** Whether the stash is in the active validator set. */
+  readonly active: boolean;
+  /** Whether the stash is a signer and so holds a key share. */
+  readonly signer: boolean;
+}
+
+/** What the chain said at one finalized block; everything in it was read at that block. */
+export interface ChainSnapshot {
+  readonly genesisHash: BlockHash;
+  readonly block: {
+    readonly number: number;
+    readonly hash: BlockHash;
+    readonly timestampMs: number | undefined;
+  };
+  /** All records, active or not, ordered by account bytes. Records that do not decode are left out and counted. */
+  readonly servers: readonly ServerRecord[];
+  readonly undecodableRecords: number;
+  /** BLAKE2b-256(MRTD ‖ RTMR0 ‖ … ‖ RTMR3) of each accepted measurement, 32 bytes each. */
+  readonly acceptedMeasurements: readonly Uint8Array[];
+}
+
+/** A live, read-only view of the chain behind whichever client. */
+export interface ChainView extends AsyncDisposable {
+  /** The newest finalized snapshot. @throws ProblemError CHAIN_UNAVAILABLE when none can be had in time. */
+  snapshot(): Promise<ChainSnapshot>;
+  /** Calls back with each newer snapshot whose content may differ; returns the unsubscriber. */
+  subscribe(listener: (snapshot: ChainSnapshot) => void): () => void;
+}

@@ -1,0 +1,27 @@
+import { LatchkeyError } from '../errors/latchkey-error.ts';
+
+/** Exit codes that every command shares. */
+export const exitCodes = {
+  ok: 0,
+  /** The answer is no: refused, damaged, not there. */
+  refused: 1,
+  /** Could not decide or could not do it: locked, unreachable, misused, failed. */
+  failed: 2,
+} as const;
+
+/**
+ * Prints an error for a person, on stderr, and sets the exit code: the code, the message, what was expected, what
+ * came, and the hint. A stack trace only for bugs.
+ */
+export function reportFailure(error: unknown): void {
+  if (error instanceof LatchkeyError) {
+    process.stderr.write(`latchkey: ${error.code}: ${error.message}\n`);
+    if (error.hint !== undefined) process.stderr.write(`  hint: ${error.hint}\n`);
+    process.exitCode = error.family === 'problem' ? exitCodes.failed : exitCodes.refused;
+    return;
+  }
+  process.stderr.write(
+    `latchkey: unexpected: ${error instanceof Error ? (error.stack ?? error.message) : error}\n`,
+  );
+  process.exitCode = exitCodes.failed;
+}

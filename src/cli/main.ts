@@ -1,0 +1,21 @@
+#!/usr/bin/env node
+import { Command } from 'commander';
+import { reportFailure } from './failure.ts';
+
+/** The command groups; each file is loaded only when its command runs, so that `latchkey quote` starts fast. */
+const groups: Readonly<Record<string, () => Promise<Command>>> = {};
+
+async function main(argv: readonly string[]): Promise<void> {
+  const program = new Command('latchkey')
+    .description('Key server for networks of confidential VMs')
+    .showHelpAfterError();
+  const wanted = argv[2];
+  const chosen = wanted !== undefined && Object.hasOwn(groups, wanted) ? [wanted] : Object.keys(groups);
+  for (const name of chosen) {
+    const load = groups[name];
+    if (load !== undefined) program.addCommand(await load());
+  }
+  await program.parseAsync([...argv]);
+}
+
+main(process.argv).catch(reportFailure);

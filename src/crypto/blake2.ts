@@ -1,0 +1,14 @@
+import { blake2b, blake2s } from '@noble/hashes/blake2.js';
+
+const concatenated = (parts: readonly Uint8Array[]): Uint8Array => new Uint8Array(Buffer.concat(parts));
+
+/** BLAKE2b with 32 bytes of output (RFC 7693), as Substrate hashes; OpenSSL 3.0 has only the 64-byte one. */
+export const blake2b256 = (...parts: readonly Uint8Array[]): Uint8Array =>
+  blake2b(concatenated(parts), { dkLen: 32 });
+
+/** BLAKE2b with 64 bytes of output (RFC 7693), as SS58 checksums use. */
+export const blake2b512 = (...parts: readonly Uint8Array[]): Uint8Array => blake2b(concatenated(parts));
+
+/** BLAKE2s with 32 bytes of output (RFC 7693), as Entropy's report data uses. */
+export const blake2s256 = (...parts: readonly Uint8Array[]): Uint8Array =>
+  blake2s(concatenated(parts), { dkLen: 32 });

@@ -1,0 +1,24 @@
+import { scrypt as nodeScrypt } from 'node:crypto';
+
+/** Cost of scrypt (RFC 7914 section 2). */
+export interface ScryptCost {
+  /** log2 of N. */
+  readonly logN: number;
+  readonly r: number;
+  readonly p: number;
+}
+
+/** Derives 32 bytes from a password (RFC 7914) on the thread pool. */
+export function scrypt(
+  password: Uint8Array,
+  salt: Uint8Array,
+  { logN, r, p }: ScryptCost,
+): Promise<Uint8Array> {
+  const N = 2 ** logN;
+  return new Promise((resolve, reject) => {
+    nodeScrypt(password, salt, 32, { N, r, p, maxmem: 128 * N * r * 2 }, (error, key) => {
+      if (error === null) resolve(new Uint8Array(key));
+      else reject(error);
+    });
+  });
+}

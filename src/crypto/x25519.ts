@@ -1,0 +1,100 @@
+import {
+  createPrivateKey,
+  createPublicKey,
+  diffieHellman,
+  generateKeyPairSync,
+  type KeyObject,
+} from 'node:crypto';
+
+const KEY_BYTES = 32;
+const toBase64Url = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64url');
+const fromBase64Url = (text: string | undefined): Uint8Array =>
+  new Uint8Array(Buffer.from(text ?? '', 'base64url'));
+
+/** An X25519 key pair (RFC 7748). The private half stays inside OpenSSL. */
+export interface X25519KeyPair {
+  readonly privateKey: X25519PrivateKey;
+  /** 32 bytes. */
+  readonly publicKey: Uint8Array;
+}
+
+/** An X25519 private key held by OpenSSL; printing it shows nothing. */
+export class X25519PrivateKey {
+  readonly #key: KeyObject;
+  constructor(key: KeyObject) {
+    this.#key = key;
+  }
+
+  /**
+   * The X25519 function (RFC 7748 section 5).
+   * @returns 32 bytes, or `undefined` when the peer's point has small order and the result is all zero
+   *   (RFC 7748 section 6.1), which every caller must treat as an attack.
+   */
+  diffieHellman(peerPublicKey: Uint8Array): Uint8Array | undefined {
+    const shared = tryDiffieHellman(this.#key, importPublicKey(peerPublicKey));
+    return shared === undefined || shared.every((byte) => byte === 0) ? undefined : shared;
+  }
+
+  /** The 32 secret bytes, for a node that stores its identity in its own sealed store. */
+  exportSecret(): Uint8Array {
+    return fromBase64Url(this.#key.export({ format: 'jwk' }).d);
+  }
+}
+
+function tryDiffieHellman(privateKey: KeyObject, publicKey: KeyObject): Uint8Array | undefined {
+  try {
+    return new Uint8Array(diffieHellman({ privateKey, publicKey }));
+  } catch {
+    // OpenSSL refuses small-order points by an error instead of returning zeros.
+    return undefined;
+  }
+}
+
+function requireKeyBytes(bytes: Uint8Array, what: string): void {
+  if (bytes.length !== KEY_BYTES)
+    throw new RangeError(`${what} must be ${KEY_BYTES} bytes, got ${bytes.length}`);
+}
+
+/** JWK import costs 4 µs where SPKI DER costs 65 µs. */
+function importPublicKey(publicKey: Uint8Array): KeyObject {
+  requireKeyBytes(publicKey, 'X25519 public key');
+  return createPublicKey({ format: 'jwk', key: { kty: 'OKP', crv: 'X25519', x: toBase64Url(publicKey) } });
+}
+
+/**
+ * Makes a key pair. The public half is asked for at generation: exporting a KeyObject that
+ * `generateKeyPairSync` returned as JWK deadlocks Node 20 when garbage collection runs inside the export
+ * (the finished job's destructor waits for the mutex that the export holds on the same thread).
+ */
+export function generateX25519KeyPair(): X25519KeyPair {
+  const { publicKey, privateKey } = generateKeyPairSync('x25519', {
+    publicKeyEncoding: { format: 'jwk' },
+    privateKeyEncoding: { format: 'jwk' },
+    // The declared types know only 'pem' and 'der'; 'jwk' is documented for generateKeyPairSync since Node 16.
+  } as never) as unknown as { publicKey: { x: string }; privateKey: { x: string; d: string } };
+  return {
+    privateKey: importJwk(privateKey.d, privateKey.x),
+    publicKey: fromBase64Url(publicKey.x),
+  };
+}
+
+function importJwk(d: string, x: string): X25519PrivateKey {
+  return new X25519PrivateKey(createPrivateKey({ format: 'jwk', key: { kty: 'OKP', crv: 'X25519', d, x } }));
+}
+
+/** PKCS #8 prefix of an X25519 private key (RFC 8410 section 7). */
+const PKCS8_PREFIX = Uint8Array.of(0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x6e, 4, 0x22, 4, 0x20);
+
+/**
+ * Imports 32 secret bytes and computes the public key.
+ * @throws RangeError on another length.
+ */
+export function x25519KeyPairFromSecret(secret: Uint8Array): X25519KeyPair {
+  requireKeyBytes(secret, 'X25519 private key');
+  // A JWK needs the public half, which only OpenSSL's own derivation from PKCS #8 gives; paid once per start.
+  const der = Buffer.concat([PKCS8_PREFIX, secret]);
+  const privateKey = createPrivateKey({ format: 'der', type: 'pkcs8', key: der });
+  der.fill(0);
+  const publicKey = fromBase64Url(createPublicKey(privateKey).export({ format: 'jwk' }).x);
+  return { privateKey: new X25519PrivateKey(privateKey), publicKey };
+}

@@ -1,0 +1,44 @@
+/**
+ * Everything that touches the disk goes through this interface, so that a simulated disk can lose unsynced writes,
+ * reorder them, fail at any step and cut the power between any two. Paths are absolute. Errors are those of
+ * `node:fs` (with `code` such as ENOSPC); callers translate.
+ */
+export interface FileSystem {
+  /**
+   * Opens a file. `read` and `read-write` need it to exist; `create` needs it not to (EEXIST) and makes it 0600.
+   * A created file is durable only after {@link FileHandle.sync} and {@link syncDirectory} of its folder.
+   */
+  open(path: string, mode: 'read' | 'read-write' | 'create'): Promise<FileHandle>;
+  /** Atomically replaces `to`; durable only after {@link syncDirectory}. */
+  rename(from: string, to: string): Promise<void>;
+  /** Removes a file; durable only after {@link syncDirectory}. */
+  unlink(path: string): Promise<void>;
+  /** Makes one folder, 0700 (EEXIST if present). */
+  mkdir(path: string): Promise<void>;
+  /** Removes one empty folder. */
+  rmdir(path: string): Promise<void>;
+  /** Names in a folder, in no particular order. */
+  list(path: string): Promise<readonly string[]>;
+  /** What is at the path, or `undefined` when nothing is. */
+  stat(
+    path: string,
+  ): Promise<{ readonly kind: 'file' | 'directory' | 'other'; readonly size: number } | undefined>;
+  /** fsync of a folder: makes creations, renames and removals in it durable. */
+  syncDirectory(path: string): Promise<void>;
+}
+
+/** An open file. */
+export interface FileHandle {
+  /**
+   * Reads into `into` from `position`, synchronously: one pread is faster than a turn through the thread pool.
+   * @returns the bytes read, less than `into.length` only at the end of the file.
+   */
+  readSync(into: Uint8Array, position: number): number;
+  /** Writes all parts one behind the other from `position`, or throws (then any prefix may be there). */
+  write(parts: readonly Uint8Array[], position: number): Promise<void>;
+  /** fdatasync: what was written is on the disk when it resolves. After it throws, nothing may be assumed. */
+  sync(): Promise<void>;
+  truncate(length: number): Promise<void>;
+  size(): Promise<number>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,28 @@
+import { bootCodes } from './codes/boot.ts';
+import { chainCodes } from './codes/chain.ts';
+import { collateralCodes } from './codes/collateral.ts';
+import { configCodes } from './codes/config.ts';
+import { dataServiceCodes } from './codes/data-services.ts';
+import { httpCodes } from './codes/http.ts';
+import { keyserverCodes } from './codes/keyserver.ts';
+import { storeCodes } from './codes/store.ts';
+import { tdxCodes } from './codes/tdx.ts';
+
+/**
+ * Every error code, with the HTTP status it maps to and one plain sentence. Each room keeps its own part under
+ * `codes/`; `docs/errors.md` lists them all, and a test compares the two.
+ */
+export const errorCodes = {
+  ...httpCodes,
+  ...tdxCodes,
+  ...collateralCodes,
+  ...chainCodes,
+  ...keyserverCodes,
+  ...storeCodes,
+  ...bootCodes,
+  ...configCodes,
+  ...dataServiceCodes,
+} as const;
+
+/** Union of all codes. */
+export type ErrorCode = keyof typeof errorCodes;

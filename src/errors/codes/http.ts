@@ -1,0 +1,20 @@
+import type { CodeEntry } from './code-entry.ts';
+
+/** Codes of the porch and the cloakroom: requests that never reach the evidence. */
+export const httpCodes = {
+  FIELD_INVALID: {
+    status: 400,
+    summary: 'A field is missing, has the wrong length or format, or is not known.',
+  },
+  BODY_NOT_JSON: { status: 400, summary: 'The body is not valid JSON.' },
+  BODY_TOO_LARGE: { status: 413, summary: 'The body is larger than this route accepts.' },
+  UNSUPPORTED_MEDIA_TYPE: { status: 415, summary: 'The body must be application/json.' },
+  ROUTE_NOT_FOUND: { status: 404, summary: 'There is no such route.' },
+  METHOD_NOT_ALLOWED: { status: 405, summary: 'The route exists, but not for this method.' },
+  RATE_LIMITED: {
+    status: 429,
+    summary: 'Too many requests from this peer; Retry-After says when to try again.',
+  },
+  REQUEST_TIMEOUT: { status: 504, summary: 'The request took longer than its deadline.' },
+  INTERNAL: { status: 500, summary: 'An unexpected failure; the log has the request id and the cause.' },
+} as const satisfies Record<string, CodeEntry>;

@@ -1,0 +1,9 @@
+import type { CodeEntry } from './code-entry.ts';
+
+/** Codes of the handshake, the judge, the vault and the envelope. */
+export const keyserverCodes = {
+  CHALLENGE_INVALID: {
+    status: 401,
+    summary: 'The challenge was not made by this server for this account and ephemeral key.',
+  },
+} as const satisfies Record<string, CodeEntry>;

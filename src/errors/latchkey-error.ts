@@ -1,0 +1,63 @@
+import type { ErrorCode } from './codes.ts';
+import { errorCodes } from './codes.ts';
+
+/** What an error says beside its code and message. Never put a secret in any of these. */
+export interface ErrorDetail {
+  /** The field, byte range or rule that was wrong, in the words of the caller's input. */
+  readonly field?: string;
+  /** What would have been accepted. */
+  readonly expected?: string;
+  /** What came instead. */
+  readonly observed?: string;
+  /** What the reader can do about it. */
+  readonly hint?: string;
+  /** The error that caused this one. */
+  readonly cause?: unknown;
+}
+
+/**
+ * Base of every error that Latchkey throws on purpose. Misuse by the calling code is `TypeError` or `RangeError`
+ * instead; anything else that escapes is a bug.
+ */
+export abstract class LatchkeyError extends Error {
+  /** Which of the three families: bad evidence, good evidence that is refused, or a problem of our own. */
+  abstract readonly family: 'evidence' | 'refusal' | 'problem';
+  /** Stable, documented in docs/errors.md; match on this, never on the message. */
+  readonly code: ErrorCode;
+  readonly field: string | undefined;
+  readonly expected: string | undefined;
+  readonly observed: string | undefined;
+  readonly hint: string | undefined;
+
+  constructor(code: ErrorCode, message: string, detail: ErrorDetail = {}) {
+    super(message, detail.cause === undefined ? undefined : { cause: detail.cause });
+    this.code = code;
+    this.field = detail.field;
+    this.expected = detail.expected;
+    this.observed = detail.observed;
+    this.hint = detail.hint;
+  }
+
+  /** HTTP status of this code, from the one table in `codes.ts`. */
+  get status(): number {
+    return errorCodes[this.code].status;
+  }
+}
+
+/** The input or evidence itself is malformed, forged, stale or does not match. */
+export class EvidenceError extends LatchkeyError {
+  override readonly name = 'EvidenceError';
+  readonly family = 'evidence';
+}
+
+/** The evidence is genuine, and policy refuses it. */
+export class RefusalError extends LatchkeyError {
+  override readonly name = 'RefusalError';
+  readonly family = 'refusal';
+}
+
+/** We, or something that we depend on, cannot do the work now. */
+export class ProblemError extends LatchkeyError {
+  override readonly name = 'ProblemError';
+  readonly family = 'problem';
+}

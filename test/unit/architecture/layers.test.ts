@@ -1,0 +1,97 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+
+const root = fileURLToPath(new URL('../../..', import.meta.url));
+const src = join(root, 'src');
+
+/** Rooms from the bottom up; a file may import its own room and those before it. */
+const layers = [
+  ['errors'],
+  ['crypto'],
+  ['bytes'],
+  ['der', 'disk'],
+  ['tdx'],
+  ['collateral', 'quote-source', 'chain'],
+  ['hpke'],
+  ['trust'],
+  ['protocol'],
+  ['keyserver', 'store'],
+  ['keyslots', 'rituals', 'decryptions', 'epochs'],
+  ['boot'],
+  ['observe'],
+  ['config'],
+  ['http'],
+  ['agent'],
+  ['node'],
+  ['cli'],
+] as const;
+const levelOf = new Map(
+  layers.flatMap((rooms, level) => rooms.map((room) => [room as string, level] as const)),
+);
+
+/** Only these rooms may import cryptographic libraries. */
+const cryptoImports = /^(node:crypto|@noble\/|@scure\/sr25519|shamir-secret-sharing)/;
+
+function filesBelow(folder: string): string[] {
+  return readdirSync(folder).flatMap((name) => {
+    const path = join(folder, name);
+    return statSync(path).isDirectory() ? filesBelow(path) : path.endsWith('.ts') ? [path] : [];
+  });
+}
+
+function importsOf(path: string): string[] {
+  const source = readFileSync(path, 'utf8');
+  return [...source.matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map((match) => match[1] ?? '');
+}
+
+const roomOf = (path: string): string | undefined => {
+  const parts = relative(src, path).split('/');
+  return parts.length > 1 ? parts[0] : undefined;
+};
+
+describe('architecture', () => {
+  const files = filesBelow(src);
+
+  it('every room has a layer', () => {
+    const rooms = new Set(files.map(roomOf).filter((room) => room !== undefined));
+    expect([...rooms].filter((room) => !levelOf.has(room))).toEqual([]);
+  });
+
+  it('imports go downwards only', () => {
+    const wrong: string[] = [];
+    for (const file of files) {
+      const room = roomOf(file);
+      if (room === undefined) continue;
+      for (const specifier of importsOf(file).filter((text) => text.startsWith('.'))) {
+        const target = resolve(dirname(file), specifier);
+        const targetRoom = roomOf(target);
+        const allowed =
+          targetRoom === room ||
+          (targetRoom !== undefined && (levelOf.get(targetRoom) ?? 99) < (levelOf.get(room) ?? -1));
+        if (!allowed) wrong.push(`${relative(root, file)} imports ${relative(root, target)}`);
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  it('src imports neither mock-tdx nor devnet nor test', () => {
+    const wrong = files.flatMap((file) =>
+      importsOf(file)
+        .filter(
+          (text) => text.startsWith('.') && relative(src, resolve(dirname(file), text)).startsWith('..'),
+        )
+        .map((text) => `${relative(root, file)} imports ${text}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  it('only src/crypto imports cryptographic libraries', () => {
+    const wrong = files
+      .filter((file) => roomOf(file) !== 'crypto')
+      .filter((file) => importsOf(file).some((text) => cryptoImports.test(text)))
+      .map((file) => relative(root, file));
+    expect(wrong).toEqual([]);
+  });
+});
