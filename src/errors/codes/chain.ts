@@ -3,4 +3,17 @@ import type { CodeEntry } from './code-entry.ts';
 /** Codes of chain reads. */
 export const chainCodes = {
   CHAIN_UNAVAILABLE: { status: 503, summary: 'The chain cannot be read now.' },
+  CHAIN_GENESIS_MISMATCH: {
+    status: 503,
+    summary: 'The endpoint serves another chain than the one that was configured or seen before.',
+  },
+  CHAIN_SHAPE_UNKNOWN: {
+    status: 503,
+    summary:
+      "The chain's runtime stores validators, servers or measurements in a form this version cannot read.",
+  },
+  CHAIN_DISAGREEMENT: {
+    status: 503,
+    summary: 'Too few endpoints agree on the finalized state, or the finalized history changed.',
+  },
 } as const satisfies Record<string, CodeEntry>;
