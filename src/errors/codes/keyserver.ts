@@ -6,4 +6,8 @@ export const keyserverCodes = {
     status: 401,
     summary: 'The challenge was not made by this server for this account and ephemeral key.',
   },
+  HPKE_PUBLIC_KEY_INVALID: {
+    status: 400,
+    summary: 'The X25519 public key to seal to has small order, so everyone would know the secret.',
+  },
 } as const satisfies Record<string, CodeEntry>;
