@@ -2,7 +2,7 @@ import { concatBytes, utf8 } from '../bytes/concat.ts';
 import { u16BigEndian } from '../bytes/integers.ts';
 import { chacha20Poly1305Open, chacha20Poly1305Seal } from '../crypto/chacha20-poly1305.ts';
 import { hkdfExpand, hkdfExtract } from '../crypto/hkdf.ts';
-import { generateX25519KeyPair, type X25519KeyPair } from '../crypto/x25519.ts';
+import { generateEphemeralX25519KeyPair, type X25519KeyPair } from '../crypto/x25519.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 
 // RFC 9180, single-shot, one suite: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, ChaCha20-Poly1305. The names of the
@@ -71,7 +71,7 @@ export interface OpenAuthInput extends OpenBaseInput {
  * @throws RangeError when a key has not 32 bytes.
  */
 export function sealBase(input: SealBaseInput): HpkeMessage {
-  const { privateKey, publicKey: enc } = input.ephemeral ?? generateX25519KeyPair();
+  const { privateKey, publicKey: enc } = input.ephemeral ?? generateEphemeralX25519KeyPair();
   const dh = privateKey.diffieHellman(input.recipientPublicKey) ?? refusePublicKey();
   const sharedSecret = extractAndExpand([dh], [enc, input.recipientPublicKey]);
   return { enc, ciphertext: sealOnce(MODE_BASE, sharedSecret, input) };
@@ -85,7 +85,7 @@ export function sealBase(input: SealBaseInput): HpkeMessage {
  */
 export function sealAuth(input: SealAuthInput): HpkeMessage {
   const { recipientPublicKey, senderKeyPair } = input;
-  const { privateKey, publicKey: enc } = input.ephemeral ?? generateX25519KeyPair();
+  const { privateKey, publicKey: enc } = input.ephemeral ?? generateEphemeralX25519KeyPair();
   const dhEphemeral = privateKey.diffieHellman(recipientPublicKey) ?? refusePublicKey();
   const dhStatic = senderKeyPair.privateKey.diffieHellman(recipientPublicKey) ?? refusePublicKey();
   const sharedSecret = extractAndExpand(
