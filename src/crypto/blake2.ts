@@ -12,3 +12,7 @@ export const blake2b512 = (...parts: readonly Uint8Array[]): Uint8Array => blake
 /** BLAKE2s with 32 bytes of output (RFC 7693), as Entropy's report data uses. */
 export const blake2s256 = (...parts: readonly Uint8Array[]): Uint8Array =>
   blake2s(concatenated(parts), { dkLen: 32 });
+
+/** BLAKE2b with 16 bytes of output (RFC 7693), as Substrate's storage hasher Blake2_128Concat uses. */
+export const blake2b128 = (...parts: readonly Uint8Array[]): Uint8Array =>
+  blake2b(concatenated(parts), { dkLen: 16 });

@@ -1,0 +1,113 @@
+import { utf8 } from '../../src/bytes/concat.ts';
+import { toPrefixedHex, tryFromHex } from '../../src/bytes/hex.ts';
+import type { AccountId, X25519PublicKey } from '../../src/bytes/fixed-bytes.ts';
+import { mapKey, storageItems } from '../../src/chain/storage-keys.ts';
+import { ENTROPY_TSS, encodeServerInfo, type RuntimeShape } from './runtime.ts';
+import { byteVec, vec } from './scale.ts';
+
+/** Longest endpoint that Entropy's runtime accepts (MaxEndpointLength). */
+export const MAX_ENDPOINT_BYTES = 100;
+
+/** What an operator registers for a threshold server. */
+export interface ServerRegistration {
+  readonly stash: AccountId;
+  readonly account: AccountId;
+  readonly x25519PublicKey: X25519PublicKey;
+  /** `host:port`, at most 100 bytes. */
+  readonly endpoint: string;
+  readonly quote: Uint8Array;
+}
+
+/** The state of the chain in its own words; immutable, each change makes a new one. */
+export interface ChainContent {
+  readonly servers: ReadonlyMap<string, ServerRegistration>;
+  /** Stashes of the active validators, `0x` hex. */
+  readonly validators: readonly string[];
+  /** Stashes of the signers, `0x` hex. */
+  readonly signers: readonly string[];
+  readonly acceptedMeasurements: readonly Uint8Array[];
+  /** Raw storage that wins over everything above; `null` removes a key. */
+  readonly overrides: ReadonlyMap<string, string | null>;
+  readonly shape: RuntimeShape;
+  readonly specVersion: number;
+}
+
+/** Raw storage: `0x` key to `0x` value. */
+export type RawState = ReadonlyMap<string, string>;
+
+/** ThresholdToStash, the way back from the server's account to its stash. */
+const thresholdToStash = {
+  pallet: 'StakingExtension',
+  item: 'ThresholdToStash',
+  prefix: '0xebdeae436e3f7a63d02b7bc7c9ee6fa0e3be67d15f3569a18fe030114220227e',
+};
+
+function accounts(stashes: readonly string[]): string {
+  return toPrefixedHex(vec(stashes.map((stash) => tryFromHex(stash) ?? new Uint8Array(0))));
+}
+
+/** Encodes the content as the runtime stores it. */
+export function encodeContent(content: ChainContent): RawState {
+  const state = new Map<string, string>();
+  for (const server of content.servers.values()) {
+    const info = { ...server, endpoint: utf8(server.endpoint) };
+    const key = mapKey(storageItems.thresholdServers, server.stash);
+    state.set(key, toPrefixedHex(encodeServerInfo(content.shape, info)));
+    state.set(mapKey(thresholdToStash, server.account), toPrefixedHex(server.stash));
+  }
+  state.set(storageItems.validators.prefix, accounts(content.validators));
+  state.set(storageItems.signers.prefix, accounts(content.signers));
+  if (content.acceptedMeasurements.length > 0) {
+    const values = vec(content.acceptedMeasurements.map(byteVec));
+    state.set(mapKey(storageItems.acceptedMeasurementValues, ENTROPY_TSS), toPrefixedHex(values));
+  }
+  for (const [key, value] of content.overrides) {
+    if (value === null) state.delete(key);
+    else state.set(key, value);
+  }
+  return state;
+}
+
+const withMember = (list: readonly string[], stash: string, member: boolean): readonly string[] =>
+  member === list.includes(stash)
+    ? list
+    : member
+      ? [...list, stash]
+      : list.filter((entry) => entry !== stash);
+
+/** Registers or replaces a server; `active` and `signer` put its stash into or out of those sets. */
+export function withServer(
+  content: ChainContent,
+  server: ServerRegistration,
+  active: boolean,
+  signer: boolean,
+): ChainContent {
+  if (utf8(server.endpoint).length > MAX_ENDPOINT_BYTES) {
+    throw new RangeError(`EndpointTooLong: endpoint must be at most ${MAX_ENDPOINT_BYTES} bytes`);
+  }
+  const stash = toPrefixedHex(server.stash);
+  return {
+    ...content,
+    servers: new Map(content.servers).set(stash, server),
+    validators: withMember(content.validators, stash, active),
+    signers: withMember(content.signers, stash, signer),
+  };
+}
+
+/** Removes a server's record and its stash from both sets. */
+export function withoutServer(content: ChainContent, stash: string): ChainContent {
+  const servers = new Map(content.servers);
+  servers.delete(stash);
+  return {
+    ...content,
+    servers,
+    validators: withMember(content.validators, stash, false),
+    signers: withMember(content.signers, stash, false),
+  };
+}
+
+/** Puts a stash into the active set or takes it out. */
+export const withActive = (content: ChainContent, stash: string, active: boolean): ChainContent => ({
+  ...content,
+  validators: withMember(content.validators, stash, active),
+});

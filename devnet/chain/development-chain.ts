@@ -1,0 +1,98 @@
+import type { ChainContent } from './content.ts';
+import { type DevelopmentControls, developmentControls } from './controls.ts';
+import { developmentMethods } from './development-methods.ts';
+import { type JsonRpcServer, startJsonRpcServer, type Tamper } from './json-rpc-server.ts';
+import { Ledger } from './ledger.ts';
+import { nodeMethods } from './node-methods.ts';
+import type { RpcMethods } from './rpc.ts';
+import type { RuntimeShape } from './runtime.ts';
+import { subscriptionMethods } from './subscription-methods.ts';
+import { systemRandom } from '../../src/crypto/random.ts';
+
+/** How a development chain runs; everything has a default. */
+export interface DevelopmentChainOptions {
+  /** TCP port on 127.0.0.1; 0, the default, takes a free one. */
+  readonly port?: number;
+  /** Time between blocks in milliseconds, default 500; 0 makes blocks only on demand. */
+  readonly blockTimeMs?: number;
+  /** How many blocks the finalized head is behind the best, default 2. */
+  readonly finalityLag?: number;
+  /** Accepted measurements in genesis, 32 bytes each. */
+  readonly acceptedMeasurements?: readonly Uint8Array[];
+  readonly chainName?: string;
+  readonly shape?: RuntimeShape;
+  readonly specVersion?: number;
+  /** Part of the genesis block. Random by default, because a chain that starts again without its state is another one. */
+  readonly genesisSeed?: Uint8Array;
+  /** Clock of the blocks' timestamps, milliseconds. */
+  readonly now?: () => number;
+}
+
+/** A running development chain. */
+export interface DevelopmentChain extends DevelopmentControls, AsyncDisposable {
+  /** `ws://127.0.0.1:port`. */
+  readonly url: string;
+  /** `0x` hash of block 0. */
+  readonly genesisHash: string;
+  /** Lets a test alter any result before it is sent. */
+  setTamper(tamper: Tamper | undefined): void;
+  /** Stops the timer, cuts all connections and frees the port. */
+  close(): Promise<void>;
+}
+
+function genesisContent(options: DevelopmentChainOptions): ChainContent {
+  return {
+    servers: new Map(),
+    validators: [],
+    signers: [],
+    acceptedMeasurements: options.acceptedMeasurements ?? [],
+    overrides: new Map(),
+    shape: options.shape ?? 'entropy-400',
+    specVersion: options.specVersion ?? 400,
+  };
+}
+
+function withMethodList(methods: RpcMethods): RpcMethods {
+  const names = [...Object.keys(methods), 'rpc_methods'].sort();
+  return { ...methods, rpc_methods: () => ({ methods: names }) };
+}
+
+/**
+ * Starts a development chain: Substrate's JSON-RPC over WebSocket with the part of Entropy's state that key servers
+ * and nodes read. It executes no extrinsics; `dev_…` methods change the state instead. Block hashes are real hashes of
+ * real headers; state roots, proofs and finality justifications are not there yet.
+ * @throws when the port is taken.
+ */
+export async function startDevelopmentChain(
+  options: DevelopmentChainOptions = {},
+): Promise<DevelopmentChain> {
+  const ledger = new Ledger({
+    genesis: genesisContent(options),
+    seed: options.genesisSeed ?? systemRandom(16),
+    finalityLag: options.finalityLag ?? 2,
+    now: options.now ?? Date.now,
+  });
+  let server: JsonRpcServer | undefined;
+  const controls = developmentControls(ledger, () => server);
+  const methods = withMethodList({
+    ...nodeMethods(ledger, options.chainName ?? 'Latchkey Development'),
+    ...subscriptionMethods(ledger),
+    ...developmentMethods(controls),
+  });
+  const listening = await startJsonRpcServer(options.port ?? 0, methods);
+  server = listening;
+  const blockTimeMs = options.blockTimeMs ?? 500;
+  const timer = blockTimeMs > 0 ? setInterval(() => ledger.newBlock(), blockTimeMs) : undefined;
+  const close = async (): Promise<void> => {
+    clearInterval(timer);
+    await listening.close();
+  };
+  return {
+    ...controls,
+    url: listening.url,
+    genesisHash: ledger.hashOf(0) ?? '',
+    setTamper: (tamper) => listening.setTamper(tamper),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}

@@ -1,0 +1,161 @@
+import { randomUUID } from 'node:crypto';
+import type { AddressInfo } from 'node:net';
+import { type RawData, type WebSocket, WebSocketServer } from 'ws';
+import { invalidParams, type RpcClient, RpcError, type RpcMethods } from './rpc.ts';
+
+const MAX_REQUEST_BYTES = 16 * 1024 * 1024;
+
+/** Replaces a method's result; returns it unchanged to leave it alone. */
+export type Tamper = (method: string, params: readonly unknown[], result: unknown) => unknown;
+
+/** A WebSocket JSON-RPC server and its switches for faults. */
+export interface JsonRpcServer {
+  /** `ws://127.0.0.1:port`. */
+  readonly url: string;
+  /** Cuts every open connection, as a crash would; new ones are accepted. @returns how many there were. */
+  dropConnections(): number;
+  /** While silent, the server takes connections and requests and answers nothing. */
+  setSilent(silent: boolean): void;
+  /** Lets tests lie: the function sees every result before it is sent. */
+  setTamper(tamper: Tamper | undefined): void;
+  close(): Promise<void>;
+}
+
+/** One open connection with its subscriptions. */
+class Connection implements RpcClient {
+  readonly #socket: WebSocket;
+  readonly #subscriptions = new Map<string, () => void>();
+  readonly #starts: (() => void)[] = [];
+  readonly #isSilent: () => boolean;
+
+  constructor(socket: WebSocket, isSilent: () => boolean) {
+    this.#socket = socket;
+    this.#isSilent = isSilent;
+  }
+
+  send(message: object): void {
+    if (this.#isSilent() || this.#socket.readyState !== this.#socket.OPEN) return;
+    this.#socket.send(JSON.stringify({ jsonrpc: '2.0', ...message }));
+  }
+
+  subscribe(notification: string, start: (notify: (result: unknown) => void) => () => void): string {
+    const subscription = randomUUID();
+    const notify = (result: unknown): void =>
+      this.send({ method: notification, params: { subscription, result } });
+    // Begins only after the caller has been told the id.
+    this.#starts.push(() => this.#subscriptions.set(subscription, start(notify)));
+    return subscription;
+  }
+
+  startSubscriptions(): void {
+    for (const start of this.#starts.splice(0)) start();
+  }
+
+  unsubscribe(id: unknown): boolean {
+    const stop = this.#subscriptions.get(String(id));
+    stop?.();
+    return this.#subscriptions.delete(String(id));
+  }
+
+  end(): void {
+    for (const stop of this.#subscriptions.values()) stop();
+    this.#subscriptions.clear();
+  }
+}
+
+/** A JSON-RPC request, as far as it was understood. */
+interface Request {
+  readonly id: unknown;
+  readonly method: string;
+  readonly params: readonly unknown[];
+}
+
+function parseRequest(data: RawData): Request {
+  let value: unknown;
+  try {
+    // ws gives one Buffer per message with its default binaryType.
+    value = JSON.parse((data as Buffer).toString('utf8'));
+  } catch {
+    throw new RpcError(-32700, 'Parse error');
+  }
+  if (
+    typeof value !== 'object' ||
+    value === null ||
+    !('method' in value) ||
+    typeof value.method !== 'string'
+  ) {
+    throw new RpcError(-32600, 'Invalid request');
+  }
+  const params = 'params' in value ? value.params : [];
+  if (!Array.isArray(params)) throw invalidParams('positional parameters only');
+  return { id: 'id' in value ? value.id : null, method: value.method, params };
+}
+
+function errorBody(error: unknown): { code: number; message: string } {
+  if (error instanceof RpcError) return { code: error.code, message: error.message };
+  // RangeError and TypeError are what the chain throws at bad parameters of its development methods.
+  return { code: -32603, message: error instanceof Error ? error.message : String(error) };
+}
+
+function answer(
+  connection: Connection,
+  data: RawData,
+  methods: RpcMethods,
+  tamper: Tamper | undefined,
+): void {
+  let id: unknown = null;
+  try {
+    const request = parseRequest(data);
+    id = request.id;
+    const method = Object.hasOwn(methods, request.method) ? methods[request.method] : undefined;
+    if (method === undefined) throw new RpcError(-32601, `Method not found: ${request.method}`);
+    const result = method(request.params, connection);
+    connection.send({
+      id,
+      result: tamper === undefined ? result : tamper(request.method, request.params, result),
+    });
+    connection.startSubscriptions();
+  } catch (error) {
+    connection.send({ id, error: errorBody(error) });
+  }
+}
+
+/** Listens on 127.0.0.1; port 0 takes a free one. @throws when the port is taken. */
+export async function startJsonRpcServer(port: number, methods: RpcMethods): Promise<JsonRpcServer> {
+  const server = new WebSocketServer({ host: '127.0.0.1', port, maxPayload: MAX_REQUEST_BYTES });
+  let silent = false;
+  let tamper: Tamper | undefined;
+  server.on('connection', (socket) => {
+    const connection = new Connection(socket, () => silent);
+    socket.on('message', (data) => {
+      if (!silent) answer(connection, data, methods, tamper);
+    });
+    // A reset connection is reported here and by 'close'.
+    socket.on('error', () => undefined);
+    socket.on('close', () => connection.end());
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('listening', resolve);
+    server.once('error', reject);
+  });
+  const dropConnections = (): number => {
+    const count = server.clients.size;
+    for (const socket of server.clients) socket.terminate();
+    return count;
+  };
+  return {
+    // A TCP server that listens has an AddressInfo; text and null are for pipes and closed servers.
+    url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    dropConnections,
+    setSilent(value) {
+      silent = value;
+    },
+    setTamper(value) {
+      tamper = value;
+    },
+    async close() {
+      dropConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
