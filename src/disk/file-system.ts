@@ -25,6 +25,16 @@ export interface FileSystem {
   ): Promise<{ readonly kind: 'file' | 'directory' | 'other'; readonly size: number } | undefined>;
   /** fsync of a folder: makes creations, renames and removals in it durable. */
   syncDirectory(path: string): Promise<void>;
+  /**
+   * Takes the folder for this process alone, until released or the process ends in whatever way; or says who has
+   * it. Absent where only one process can exist.
+   */
+  lock?(folder: string): Promise<FolderLock | { readonly owner: string }>;
+}
+
+/** A folder taken by {@link FileSystem.lock}. */
+export interface FolderLock {
+  release(): Promise<void>;
 }
 
 /** An open file. */
@@ -36,6 +46,8 @@ export interface FileHandle {
   readSync(into: Uint8Array, position: number): number;
   /** Writes all parts one behind the other from `position`, or throws (then any prefix may be there). */
   write(parts: readonly Uint8Array[], position: number): Promise<void>;
+  /** As {@link write} and then {@link sync}, where the system does both in one step; fails as either would. */
+  writeDurable?(parts: readonly Uint8Array[], position: number): Promise<void>;
   /** fdatasync: what was written is on the disk when it resolves. After it throws, nothing may be assumed. */
   sync(): Promise<void>;
   truncate(length: number): Promise<void>;
