@@ -45,6 +45,12 @@ export class SimulatedHandle implements FileHandle {
     if (full) throw systemError('ENOSPC', 'write', this.#path);
   }
 
+  /** Two steps, as it is for the power: bytes may have been written and not be durable. */
+  async writeDurable(parts: readonly Uint8Array[], position: number): Promise<void> {
+    await this.write(parts, position);
+    await this.sync();
+  }
+
   async sync(): Promise<void> {
     this.#check('fdatasync');
     const covered = this.#file.lastChange;

@@ -1,5 +1,5 @@
 import { basename, dirname } from 'node:path';
-import type { FileHandle, FileSystem } from '../../src/disk/file-system.ts';
+import type { FileHandle, FileSystem, FolderLock } from '../../src/disk/file-system.ts';
 import { seededDice } from './disk-dice.ts';
 import { systemError } from './disk-errors.ts';
 import { SimulatedHandle } from './disk-handle.ts';
@@ -22,6 +22,8 @@ interface Place {
 export class SimulatedDisk implements FileSystem {
   readonly #root: SimulatedFolder;
   readonly operations: OperationLog;
+  /** Folders taken by {@link lock}; a power cut frees them, as the end of a process does. */
+  readonly #locked = new Set<SimulatedFolder>();
 
   constructor(
     options: { readonly capacityBytes?: number } = {},
@@ -150,6 +152,13 @@ export class SimulatedDisk implements FileSystem {
     const folder = this.#folder(path, 'fsync');
     await this.operations.enter('syncDirectory', path, () => folder.dropDirty());
     folder.sync();
+  }
+
+  async lock(path: string): Promise<FolderLock | { readonly owner: string }> {
+    const folder = this.#folder(path, 'lock');
+    if (this.#locked.has(folder)) return { owner: 'another simulated process' };
+    this.#locked.add(folder);
+    return { release: async () => void this.#locked.delete(folder) };
   }
 
   #find(path: string): SimulatedNode | undefined {

@@ -164,6 +164,15 @@ describe('simulated disk: failures', () => {
     await expect(act(disk)).rejects.toMatchObject({ code });
   });
 
+  it('a lock is one process’s until released or the power goes', async () => {
+    const { disk } = await diskWith('x');
+    const lock = await disk.lock('/d');
+    expect(await disk.lock('/d')).toMatchObject({ owner: expect.any(String) });
+    expect(await disk.afterPowerCut('lost').lock('/d')).toHaveProperty('release');
+    if ('release' in lock) await lock.release();
+    expect(await disk.lock('/d')).toHaveProperty('release');
+  });
+
   it('a closed or read-only handle is EBADF', async () => {
     const { disk, file } = await diskWith('x');
     await file.close();

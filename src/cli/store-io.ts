@@ -1,0 +1,60 @@
+import { once } from 'node:events';
+import type { Writable } from 'node:stream';
+
+/** The outside of a store command: its three streams and its exit code. Tests give their own. */
+export interface StoreIo {
+  readonly stdin: AsyncIterable<Uint8Array>;
+  readonly stdout: Writable;
+  readonly stderr: Writable;
+  /** Whether each stream is a terminal, with a person behind it. */
+  readonly terminal: { readonly stdin: boolean; readonly stdout: boolean; readonly stderr: boolean };
+  exit(code: number): void;
+}
+
+/** The process's own streams. */
+export function processIo(): StoreIo {
+  return {
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    terminal: {
+      stdin: process.stdin.isTTY === true,
+      stdout: process.stdout.isTTY === true,
+      stderr: process.stderr.isTTY === true,
+    },
+    exit: (code) => {
+      process.exitCode = code;
+    },
+  };
+}
+
+/** Writes and, when the reader is slow, waits until it has caught up. */
+export async function print(stream: Writable, text: string | Uint8Array): Promise<void> {
+  if (!stream.write(text)) await once(stream, 'drain');
+}
+
+/**
+ * Text for a terminal: control and format characters are escaped, so that a name cannot move the cursor, turn the
+ * text around or fake a line. Quoted when anything had to be escaped.
+ */
+export function printableName(name: string): string {
+  return /[\p{Cc}\p{Cf}\u2028\u2029]/u.test(name)
+    ? JSON.stringify(name).replace(
+        /[\p{Cc}\p{Cf}\u2028\u2029]/gu,
+        (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`,
+      )
+    : name;
+}
+
+/** All bytes of a stream; gives up as soon as there are more than `maxBytes`. */
+export async function readAll(stream: AsyncIterable<Uint8Array>, maxBytes: number): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  for await (const part of stream) {
+    parts.push(part);
+    length += part.length;
+    // One byte more than allowed is enough for the store to refuse it by its own limit.
+    if (length > maxBytes) break;
+  }
+  return new Uint8Array(Buffer.concat(parts));
+}
