@@ -1,0 +1,66 @@
+import canonicalize from 'canonicalize';
+import { equalBytes, utf8 } from '../bytes/concat.ts';
+import { toPrefixedHex } from '../bytes/hex.ts';
+import { sha384 } from '../crypto/sha2.ts';
+import { ProblemError, RefusalError } from '../errors/latchkey-error.ts';
+import { checkedHex, type TrustSection } from './trust-section.ts';
+
+/** The canonical JSON (RFC 8785) of a parsed section, the text that is hashed. */
+export function canonicalTrustSection(section: TrustSection): string {
+  const text = canonicalize(section);
+  if (text === undefined) throw new TypeError('a trust section is an object');
+  return text;
+}
+
+/** SHA-384 of the canonical JSON, 48 bytes: what MRCONFIGID must be in a machine that runs under this section. */
+export const trustHash = (section: TrustSection): Uint8Array => sha384(utf8(canonicalTrustSection(section)));
+
+/**
+ * Compares a node's own MRCONFIGID with its own section. On a mismatch the node must not start: the host gave it a
+ * configuration that its measurement does not vouch for.
+ * @returns `undefined` when they agree, or a ProblemError TRUST_HASH_MISMATCH.
+ */
+export function judgeOwnTrustHash(
+  section: TrustSection,
+  ownMrConfigId: Uint8Array,
+): ProblemError | undefined {
+  const expected = trustHash(section);
+  if (equalBytes(expected, ownMrConfigId)) return undefined;
+  return new ProblemError(
+    'TRUST_HASH_MISMATCH',
+    'the trust section is not the one this machine is measured with',
+    {
+      field: 'MRCONFIGID',
+      expected: toPrefixedHex(expected),
+      observed: toPrefixedHex(ownMrConfigId),
+      hint: 'start the machine with MRCONFIGID = what `latchkey trust hash` prints for this configuration',
+    },
+  );
+}
+
+/** What a peer's MRCONFIGID may be. */
+export interface TrustHashFacts {
+  readonly section: TrustSection;
+  /** For `recover`: the MRCONFIGID under which the key was made, 48 bytes. */
+  readonly keyMadeUnder?: Uint8Array;
+}
+
+/** Judges a peer's MRCONFIGID: the own trust hash, a listed one, or the one its key was made under. */
+export function judgeTrustHash(
+  mrConfigId: Uint8Array,
+  { section, keyMadeUnder }: TrustHashFacts,
+): RefusalError | undefined {
+  const own = trustHash(section);
+  const accepted = [
+    own,
+    ...section.acceptedTrustHashes.map(checkedHex),
+    ...(keyMadeUnder === undefined ? [] : [keyMadeUnder]),
+  ];
+  if (accepted.some((candidate) => equalBytes(candidate, mrConfigId))) return undefined;
+  return new RefusalError('TRUST_SECTION_REFUSED', 'the peer runs under another trust section', {
+    field: 'MRCONFIGID',
+    expected: `${toPrefixedHex(own)} or one of ${section.acceptedTrustHashes.length} listed`,
+    observed: toPrefixedHex(mrConfigId),
+    hint: 'compare `latchkey trust hash` on both sides',
+  });
+}

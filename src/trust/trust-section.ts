@@ -1,0 +1,126 @@
+import { z } from 'zod';
+import { tryFromHex } from '../bytes/hex.ts';
+import { ProblemError } from '../errors/latchkey-error.ts';
+
+/** Layout of the section; a change of fields or defaults is a new version, because it changes every hash. */
+export const TRUST_SECTION_VERSION = 1;
+
+const hexBytes = (byteLength: number) =>
+  z
+    .string()
+    .regex(
+      new RegExp(`^0x[0-9a-fA-F]{${byteLength * 2}}$`),
+      `must be 0x and ${byteLength * 2} hex digits (${byteLength} bytes)`,
+    )
+    // One value has one text, or two spellings of the same section would hash apart.
+    .transform((text) => text.toLowerCase());
+
+/** Lists mean sets: order and repetition carry no meaning, so they must not change the hash. */
+const hexSet = (byteLength: number, most: number) =>
+  z
+    .array(hexBytes(byteLength))
+    .max(most)
+    .transform((list) => [...new Set(list)].sort());
+
+const SECOND_MS = 1000;
+const MINUTE_MS = 60 * SECOND_MS;
+const DAY_MS = 24 * 60 * MINUTE_MS;
+const milliseconds = (least: number, most: number) => z.int().min(least).max(most);
+
+const checkpointSchema = z.strictObject({
+  blockNumber: z.int().nonnegative(),
+  blockHash: hexBytes(32),
+  authoritySetId: z.int().nonnegative(),
+  authorities: hexSet(32, 10_000).pipe(z.array(z.string()).min(1)),
+});
+
+const measurementSchema = z.discriminatedUnion('policy', [
+  z.strictObject({ policy: z.literal('own') }),
+  z.strictObject({ policy: z.literal('chain') }),
+  z.strictObject({
+    policy: z.literal('pinned'),
+    accepted: hexSet(32, 256).pipe(z.array(z.string()).min(1)),
+  }),
+]);
+
+const freshnessSchema = z.strictObject({
+  attestationMaxAgeMs: milliseconds(SECOND_MS, 7 * DAY_MS).default(15 * MINUTE_MS),
+  chainHeadMaxAgeMs: milliseconds(SECOND_MS, 7 * DAY_MS).default(10 * MINUTE_MS),
+  clockToleranceMs: milliseconds(SECOND_MS, DAY_MS).default(2 * MINUTE_MS),
+  tcbGraceMs: milliseconds(0, 365 * DAY_MS).default(30 * DAY_MS),
+});
+
+/** The trust section as it stands in the configuration; unknown keys are refused, defaults are filled in. */
+export const trustSectionSchema = z
+  .strictObject({
+    version: z.literal(TRUST_SECTION_VERSION).default(TRUST_SECTION_VERSION),
+    chain: z.strictObject({ genesisHash: hexBytes(32), checkpoint: checkpointSchema.optional() }),
+    measurement: measurementSchema.default({ policy: 'own' }),
+    // Its shape is the quote verifier's own; see `normalizeTcbPolicy`.
+    tcb: z.record(z.string(), z.json()).default({}),
+    minimumThreshold: z.int().min(1).max(16).default(2),
+    bootstrap: z.boolean().default(false),
+    freshness: freshnessSchema.prefault({}),
+    acceptedTrustHashes: hexSet(48, 64).default([]),
+  })
+  .refine((section) => section.minimumThreshold > 1 || section.bootstrap, {
+    path: ['minimumThreshold'],
+    message:
+      'must be at least 2: with 1, a single server and the host can choose the store key (1 needs bootstrap: true)',
+  });
+
+/**
+ * The part of the configuration on which security depends, with all defaults filled in: the canonical JSON of exactly
+ * this object is hashed into MRCONFIGID. Hex is lower case with `0x`; durations are milliseconds.
+ */
+export type TrustSection = z.output<typeof trustSectionSchema>;
+
+/** Whose machines are accepted: those of the own image only, or also the chain's list, or also a pinned list. */
+export type MeasurementPolicy =
+  | { readonly kind: 'own' }
+  | { readonly kind: 'chain' }
+  /** 32-byte measurement ids. */
+  | { readonly kind: 'pinned'; readonly accepted: readonly Uint8Array[] };
+
+/** How to read the parts of a trust section that belong to other rooms. */
+export interface TrustSectionOptions {
+  /**
+   * Validates the TCB policy and fills in its defaults, so that they are hashed too; what it returns is hashed. By
+   * default the policy is taken as it is.
+   */
+  readonly normalizeTcbPolicy?: (policy: Readonly<Record<string, unknown>>) => unknown;
+}
+
+/**
+ * Reads the trust section of a configuration and fills in its defaults.
+ * @throws ProblemError TRUST_SECTION_INVALID naming the first wrong place.
+ */
+export function parseTrustSection(input: unknown, options: TrustSectionOptions = {}): TrustSection {
+  const parsed = trustSectionSchema.safeParse(input);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    const place = ['trust', ...(issue?.path ?? [])].join('.');
+    throw new ProblemError('TRUST_SECTION_INVALID', `${place}: ${issue?.message ?? 'invalid'}`, {
+      field: place,
+      cause: parsed.error,
+    });
+  }
+  const { normalizeTcbPolicy } = options;
+  if (normalizeTcbPolicy === undefined) return parsed.data;
+  const tcb = z.record(z.string(), z.json()).safeParse(normalizeTcbPolicy(parsed.data.tcb));
+  if (!tcb.success) throw new TypeError('normalizeTcbPolicy must return a JSON object');
+  return { ...parsed.data, tcb: tcb.data };
+}
+
+/** The measurement policy of a section, with its pinned ids as bytes. */
+export function measurementPolicyOf({ measurement }: TrustSection): MeasurementPolicy {
+  if (measurement.policy !== 'pinned') return { kind: measurement.policy };
+  return { kind: 'pinned', accepted: measurement.accepted.map(checkedHex) };
+}
+
+/** Hex that the schema has checked already. */
+export function checkedHex(text: string): Uint8Array {
+  const bytes = tryFromHex(text);
+  if (bytes === undefined) throw new TypeError('not a value of a parsed trust section');
+  return bytes;
+}

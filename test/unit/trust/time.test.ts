@@ -1,0 +1,52 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { agreedTime, FlooredClock } from '../../../src/trust/time.ts';
+
+describe('agreed time', () => {
+  it.each([
+    ['all agree', [100, 101, 102], 3, 5, 101],
+    ['one liar in the future', [100, 101, 9_999_999], 2, 5, 100],
+    ['one liar in the past', [0, 101, 103], 2, 5, 101],
+    ['too few agree', [0, 100, 200], 2, 5, undefined],
+    ['two camps', [0, 1, 100, 101], 2, 5, undefined],
+    ['fewer answers than the threshold', [100], 2, 5, undefined],
+    ['nothing', [], 1, 5, undefined],
+    ['not a number is no vote', [Number.NaN, 100, 101], 3, 5, undefined],
+    ['the tolerance is inclusive', [100, 105], 2, 5, 100],
+  ])('%s', (_name, times, threshold, tolerance, expected) => {
+    expect(agreedTime(times, threshold, tolerance)).toBe(expected);
+  });
+
+  it('is within the tolerance of an honest clock, whatever fewer than t liars say', () => {
+    const lies = fc.array(fc.integer({ min: 0, max: 10_000 }), { maxLength: 2 });
+    const honest = fc.array(fc.integer({ min: 5000, max: 5020 }), { minLength: 3, maxLength: 5 });
+    fc.assert(
+      fc.property(honest, lies, (truths, wrong) => {
+        const agreed = agreedTime([...wrong, ...truths], 3, 20);
+        expect(truths.some((truth) => Math.abs(truth - (agreed ?? Number.NaN)) <= 20)).toBe(true);
+      }),
+    );
+  });
+
+  it('a threshold below one is misuse', () => {
+    expect(() => agreedTime([1], 0, 5)).toThrow(RangeError);
+  });
+});
+
+describe('floored clock', () => {
+  it('never goes back, whatever the machine clock does', () => {
+    let machine = 1000;
+    const clock = new FlooredClock(() => machine, 500);
+    expect(clock.now()).toBe(1000);
+    machine = 10;
+    expect(clock.now()).toBe(1000);
+    expect(clock.behindMs).toBe(990);
+    clock.observe(2000);
+    clock.observe(1500);
+    clock.observe(Number.NaN);
+    expect(clock.now()).toBe(2000);
+    machine = 3000;
+    expect(clock.now()).toBe(3000);
+    expect(clock.behindMs).toBe(0);
+  });
+});

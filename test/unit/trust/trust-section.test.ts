@@ -1,0 +1,144 @@
+import { createHash } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { toHex } from '../../../src/bytes/hex.ts';
+import {
+  canonicalTrustSection,
+  judgeOwnTrustHash,
+  judgeTrustHash,
+  trustHash,
+} from '../../../src/trust/trust-hash.ts';
+import { parseTrustSection } from '../../../src/trust/trust-section.ts';
+
+const genesisHash = `0x${'ab'.repeat(32)}`;
+const minimal = { chain: { genesisHash } };
+const hashOf = (input: unknown): string => toHex(trustHash(parseTrustSection(input)));
+const id = (fill: string, bytes = 32): string => `0x${fill.repeat(bytes)}`;
+
+describe('trust section', () => {
+  it('fills in the defaults', () => {
+    expect(parseTrustSection(minimal)).toEqual({
+      version: 1,
+      chain: { genesisHash },
+      measurement: { policy: 'own' },
+      tcb: {},
+      minimumThreshold: 2,
+      bootstrap: false,
+      freshness: {
+        attestationMaxAgeMs: 900_000,
+        chainHeadMaxAgeMs: 600_000,
+        clockToleranceMs: 120_000,
+        tcbGraceMs: 2_592_000_000,
+      },
+      acceptedTrustHashes: [],
+    });
+  });
+
+  it.each([
+    ['no chain', {}, 'trust.chain'],
+    ['unknown key', { ...minimal, minimumTreshold: 2 }, 'trust'],
+    ['short genesis hash', { chain: { genesisHash: '0xab' } }, 'trust.chain.genesisHash'],
+    ['genesis hash without 0x', { chain: { genesisHash: 'ab'.repeat(32) } }, 'trust.chain.genesisHash'],
+    ['threshold 1 without bootstrap', { ...minimal, minimumThreshold: 1 }, 'trust.minimumThreshold'],
+    ['threshold 0', { ...minimal, minimumThreshold: 0, bootstrap: true }, 'trust.minimumThreshold'],
+    ['threshold 17', { ...minimal, minimumThreshold: 17 }, 'trust.minimumThreshold'],
+    [
+      'empty pinned list',
+      { ...minimal, measurement: { policy: 'pinned', accepted: [] } },
+      'trust.measurement',
+    ],
+    ['pinned list under own', { ...minimal, measurement: { policy: 'own', accepted: [id('00')] } }, 'trust'],
+    ['seconds for milliseconds', { ...minimal, freshness: { clockToleranceMs: 5 } }, 'trust.freshness'],
+    ['trust hash of 32 bytes', { ...minimal, acceptedTrustHashes: [id('00')] }, 'trust.acceptedTrustHashes'],
+    ['later version', { ...minimal, version: 2 }, 'trust.version'],
+    ['not an object', 'own', 'trust'],
+  ])('refuses %s, naming the place', (_name, input, place) => {
+    try {
+      parseTrustSection(input);
+      expect.unreachable();
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'TRUST_SECTION_INVALID', family: 'problem' });
+      expect(error).toHaveProperty('field', expect.stringMatching(new RegExp(`^${place}`)));
+    }
+  });
+
+  it('threshold 1 passes with the bootstrap flag, and is then part of what is measured', () => {
+    const bootstrap = parseTrustSection({ ...minimal, minimumThreshold: 1, bootstrap: true });
+    expect(bootstrap.minimumThreshold).toBe(1);
+    expect(toHex(trustHash(bootstrap))).not.toBe(hashOf(minimal));
+  });
+});
+
+describe('trust hash', () => {
+  it('is SHA-384 of the canonical JSON', () => {
+    const section = parseTrustSection(minimal);
+    const text = canonicalTrustSection(section);
+    expect(text).toBe(
+      `{"acceptedTrustHashes":[],"bootstrap":false,"chain":{"genesisHash":"${genesisHash}"},` +
+        '"freshness":{"attestationMaxAgeMs":900000,"chainHeadMaxAgeMs":600000,"clockToleranceMs":120000,' +
+        '"tcbGraceMs":2592000000},"measurement":{"policy":"own"},"minimumThreshold":2,"tcb":{},"version":1}',
+    );
+    expect(toHex(trustHash(section))).toBe(createHash('sha384').update(text).digest('hex'));
+  });
+
+  it('does not depend on how the section is written', () => {
+    const spelled = {
+      acceptedTrustHashes: [],
+      freshness: { tcbGraceMs: 30 * 86_400_000 },
+      minimumThreshold: 2,
+      chain: { genesisHash: genesisHash.toUpperCase().replace('0X', '0x') },
+    };
+    expect(hashOf(spelled)).toBe(hashOf(minimal));
+    const pinned = (...accepted: string[]) =>
+      hashOf({ ...minimal, measurement: { policy: 'pinned', accepted } });
+    expect(pinned(id('01'), id('02'))).toBe(pinned(id('02'), id('01'), id('02')));
+  });
+
+  it.each([
+    ['genesis', { chain: { genesisHash: id('ac') } }],
+    [
+      'checkpoint',
+      {
+        chain: {
+          genesisHash,
+          checkpoint: { blockNumber: 1, blockHash: id('01'), authoritySetId: 0, authorities: [id('02')] },
+        },
+      },
+    ],
+    ['measurement policy', { ...minimal, measurement: { policy: 'chain' } }],
+    ['TCB policy', { ...minimal, tcb: { acceptedTcbStatuses: ['OutOfDate'] } }],
+    ['threshold', { ...minimal, minimumThreshold: 3 }],
+    ['bootstrap', { ...minimal, bootstrap: true }],
+    ['freshness', { ...minimal, freshness: { attestationMaxAgeMs: 1000 } }],
+    ['accepted hashes', { ...minimal, acceptedTrustHashes: [id('01', 48)] }],
+  ])('changes with the %s', (_name, input) => {
+    expect(hashOf(input)).not.toBe(hashOf(minimal));
+  });
+
+  it('hashes the TCB policy with its own defaults filled in', () => {
+    const normalizeTcbPolicy = (policy: object) => ({ acceptedTcbStatuses: ['UpToDate'], ...policy });
+    const written = { ...minimal, tcb: { acceptedTcbStatuses: ['UpToDate'] } };
+    const [short, long] = [minimal, written].map((input) =>
+      toHex(trustHash(parseTrustSection(input, { normalizeTcbPolicy }))),
+    );
+    expect(short).toBe(long);
+  });
+});
+
+describe('judging a trust hash', () => {
+  const section = parseTrustSection({ ...minimal, acceptedTrustHashes: [id('11', 48)] });
+  const listed = new Uint8Array(48).fill(0x11);
+  const former = new Uint8Array(48).fill(0x22);
+
+  it('accepts the own, a listed and, for recover, the former hash; nothing else', () => {
+    expect(judgeTrustHash(trustHash(section), { section })).toBeUndefined();
+    expect(judgeTrustHash(listed, { section })).toBeUndefined();
+    expect(judgeTrustHash(former, { section, keyMadeUnder: former })).toBeUndefined();
+    expect(judgeTrustHash(former, { section })?.code).toBe('TRUST_SECTION_REFUSED');
+    expect(judgeTrustHash(new Uint8Array(48), { section })?.code).toBe('TRUST_SECTION_REFUSED');
+  });
+
+  it('a machine that is measured with another section does not start', () => {
+    expect(judgeOwnTrustHash(section, trustHash(section))).toBeUndefined();
+    expect(judgeOwnTrustHash(section, new Uint8Array(48))?.code).toBe('TRUST_HASH_MISMATCH');
+  });
+});
