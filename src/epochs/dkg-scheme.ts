@@ -1,0 +1,96 @@
+import type { SecretBytes } from '../bytes/secret-bytes.ts';
+import type { Share } from './epoch-record.ts';
+
+/** A member of a round. */
+export interface Participant {
+  /** 32 bytes: verifies its signatures, and names it. */
+  readonly publicKey: Uint8Array;
+  /** 32 bytes, X25519: private dealings to it are sealed to this. */
+  readonly encryptionKey: Uint8Array;
+}
+
+/** What all members of a round agree on before it begins. */
+export interface Round {
+  /** Keeps the signatures of different networks apart. */
+  readonly network: string;
+  readonly epoch: number;
+  /** Counts successful rounds. */
+  readonly round: number;
+  readonly dealers: readonly Participant[];
+  readonly players: readonly Participant[];
+  /** Output of the last successful round: then its secret is shared anew; without it a new one is made. */
+  readonly previous?: Uint8Array;
+}
+
+/** What a dealer hands to the players. */
+export interface Deal {
+  /** The same for all, and published in the log. */
+  readonly publicMessage: Uint8Array;
+  /** By the player's name (hex of its key), each sealed to that player. */
+  readonly sealed: ReadonlyMap<string, Uint8Array>;
+}
+
+/** A dealer's log that holds. */
+export interface VerifiedLog {
+  /** 32 bytes. */
+  readonly dealer: Uint8Array;
+  readonly publicMessage: Uint8Array;
+  /** By player: it acknowledged, or its part of the dealing is in the open. */
+  readonly results: ReadonlyMap<string, { readonly kind: 'ack' } | RevealedPart>;
+}
+
+/** A part that its player never acknowledged, and that the log therefore shows to all. */
+export interface RevealedPart {
+  readonly kind: 'reveal';
+  readonly privateMessage: SecretBytes;
+}
+
+/** What the logs of a round amount to. */
+export interface Outcome {
+  /** The public result, the same for all who saw the same logs. */
+  readonly output: Uint8Array;
+  /** The logs that count. */
+  readonly selected: readonly VerifiedLog[];
+}
+
+/**
+ * The cryptography of a distributed key generation in which dealers deal, players acknowledge and logs are ordered
+ * by a chain. Journal, dealer and player know only this. Two promises matter to them: `deal` gives the same bytes for
+ * the same seed, and `signAck` the same bytes for the same public message, before and after a crash.
+ */
+export interface DkgScheme {
+  /** This node. */
+  readonly self: Participant;
+  /** Deals with a polynomial that follows from the seed; `share` when the round shares a secret anew. */
+  deal(round: Round, seed: SecretBytes, share?: Share): Deal;
+  /** Whether the dealer itself signed this public message, and it fits the round. */
+  checkPublic(round: Round, dealer: Uint8Array, publicMessage: Uint8Array): boolean;
+  /** Opens our sealed part and checks it against the public message; `undefined` when it does not hold. */
+  open(
+    round: Round,
+    dealer: Uint8Array,
+    publicMessage: Uint8Array,
+    sealed: Uint8Array,
+  ): SecretBytes | undefined;
+  signAck(round: Round, dealer: Uint8Array, publicMessage: Uint8Array): Uint8Array;
+  checkAck(
+    round: Round,
+    dealer: Uint8Array,
+    publicMessage: Uint8Array,
+    player: Uint8Array,
+    ack: Uint8Array,
+  ): boolean;
+  /** Our own log, signed; parts without ack are revealed. `undefined` when too many acks are missing. */
+  makeLog(
+    round: Round,
+    seed: SecretBytes,
+    share: Share | undefined,
+    acks: ReadonlyMap<string, Uint8Array>,
+  ): Uint8Array | undefined;
+  /** Reads and checks a log; `undefined` when anything in it does not hold. */
+  readLog(round: Round, dealer: Uint8Array, log: Uint8Array): VerifiedLog | undefined;
+  /** Combines the logs of a round; `undefined` when there are too few. */
+  combine(round: Round, logs: readonly VerifiedLog[]): Outcome | undefined;
+  /** Our share of an outcome; `undefined` when a part that we acknowledged is missing. */
+  share(round: Round, outcome: Outcome, privateMessages: ReadonlyMap<string, SecretBytes>): Share | undefined;
+}

@@ -1,0 +1,240 @@
+import { equalBytes } from '../bytes/concat.ts';
+import type { SecretBytes } from '../bytes/secret-bytes.ts';
+import { EvidenceError, RefusalError } from '../errors/latchkey-error.ts';
+import { KeyedLock } from '../store/keyed-lock.ts';
+import type { Namespace, Store } from '../store/store-api.ts';
+import type { Entry } from './epoch-messages.ts';
+import { EpochNames, epochText } from './epoch-names.ts';
+import {
+  decodePublicState,
+  type EpochState,
+  encodePublicState,
+  type PublicEpochState,
+} from './epoch-record.ts';
+import { type Dealing, MessageLog } from './message-log.ts';
+import { PrunedBound } from './pruned-bound.ts';
+import { SealedSecretStore } from './sealed-secret-store.ts';
+import type { SecretStore } from './secret-store.ts';
+
+/** The epoch that a node is in. */
+export interface CurrentEpoch extends PublicEpochState {
+  readonly number: number;
+}
+
+/** Bounds and neighbours of a journal. */
+export interface EpochJournalOptions {
+  /** Name within the store, so that several DKGs can share it; `dkg` by default. */
+  readonly name?: string;
+  /** Keeps the secrets; by default the same store, in erasable namespaces. */
+  readonly secrets?: SecretStore;
+  /** Most records of one kind in one epoch; 4096 by default. */
+  readonly maxParticipants?: number;
+  /** Most bytes of one message or output; 1 MiB by default. */
+  readonly maxMessageBytes?: number;
+}
+
+/** What {@link EpochJournal.open} puts together. */
+interface JournalParts {
+  readonly states: Namespace;
+  readonly pruned: PrunedBound;
+  readonly messages: MessageLog;
+  readonly secrets: SecretStore;
+  readonly maxOutputBytes: number;
+}
+
+/**
+ * What a node of a DKG must not forget: the epoch it is in, and per epoch the dealings it received, the acks to its
+ * own dealing, and the finished logs. A write resolves when it is durable, and only then do reads see it; the first
+ * write of a participant wins. A record may still come back after a failed write and a restart, since a disk that
+ * reports an error may have written: nobody was told of it, and it counts then as the first.
+ */
+export class EpochJournal {
+  readonly #parts: JournalParts;
+  readonly #turns = new KeyedLock<'turn'>();
+  #current: CurrentEpoch | undefined;
+
+  private constructor(parts: JournalParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Opens a journal and replays it. A pruning that a crash cut short is finished. Open a journal once per store:
+   * two in one process would not see each other's first writes.
+   * @throws EvidenceError EPOCH_ENCODING, ProblemError EPOCH_RECORD_INVALID: the namespaces hold something else.
+   */
+  static async open(store: Store, options: EpochJournalOptions = {}): Promise<EpochJournal> {
+    const { name = 'dkg', maxParticipants = 4096, maxMessageBytes = 1024 * 1024 } = options;
+    const names = new EpochNames(name);
+    const states = await store.namespace(names.states);
+    const pruned = await PrunedBound.open(store, names.states);
+    const secrets = options.secrets ?? (await SealedSecretStore.open(store, name));
+    const messages = new MessageLog({ store, names, pruned, secrets, maxParticipants, maxMessageBytes });
+    const journal = new EpochJournal({ states, pruned, messages, secrets, maxOutputBytes: maxMessageBytes });
+    if (pruned.value > 0) await journal.#eraseBelow(pruned.value);
+    await journal.#replayState();
+    await messages.replay();
+    return journal;
+  }
+
+  /** The newest committed epoch; `undefined` before the first. */
+  current(): CurrentEpoch | undefined {
+    return this.#current;
+  }
+
+  /** The secrets of this journal. */
+  get secrets(): SecretStore {
+    return this.#parts.secrets;
+  }
+
+  /** Everything below this epoch was pruned; 0 when nothing was. */
+  get prunedBelow(): number {
+    return this.#parts.pruned.value;
+  }
+
+  /** Epochs with messages, ascending. */
+  epochs(): number[] {
+    return this.#parts.messages.epochs();
+  }
+
+  /** Public halves of the dealings received, by dealer; empty for an unknown epoch. */
+  dealings(epoch: number): Entry[] {
+    return this.#parts.messages.entries(epoch, 'dealing');
+  }
+
+  /** Acks of our own dealing, by player; empty for an unknown epoch. */
+  acks(epoch: number): Entry[] {
+    return this.#parts.messages.entries(epoch, 'ack');
+  }
+
+  /** Finished logs, by dealer; empty for an unknown epoch. */
+  logs(epoch: number): Entry[] {
+    return this.#parts.messages.entries(epoch, 'log');
+  }
+
+  /** Kept proofs of equivocation, by dealer; empty for an unknown epoch. */
+  evidence(epoch: number): Entry[] {
+    return this.#parts.messages.entries(epoch, 'evidence');
+  }
+
+  hasLog(epoch: number, dealer: Uint8Array): boolean {
+    return this.#parts.messages.get(epoch, 'log', dealer) !== undefined;
+  }
+
+  /** The public half of one dealer's dealing. */
+  dealing(epoch: number, dealer: Uint8Array): Uint8Array | undefined {
+    return this.#parts.messages.get(epoch, 'dealing', dealer)?.slice();
+  }
+
+  /** The private half of a dealing that is in the journal; `undefined` where it is not, or is another's. */
+  async privateDealing(epoch: number, dealer: Uint8Array): Promise<SecretBytes | undefined> {
+    const publicMessage = this.#parts.messages.get(epoch, 'dealing', dealer);
+    return publicMessage && this.#parts.messages.privateHalf(epoch, dealer, publicMessage);
+  }
+
+  /**
+   * Records what a dealer sent us, and waits until both halves are durable.
+   * @returns false, with nothing written, where this dealer already has a dealing in the epoch.
+   * @throws RefusalError EPOCH_PRUNED, EPOCH_LIMIT; the store's errors when it is not durable.
+   */
+  appendDealing(epoch: number, dealer: Uint8Array, dealing: Dealing): Promise<boolean> {
+    return this.#parts.messages.appendDealing(epoch, dealer, dealing);
+  }
+
+  /** Records a player's ack of our own dealing. Returns and throws as {@link appendDealing}. */
+  appendAck(epoch: number, player: Uint8Array, ack: Uint8Array): Promise<boolean> {
+    return this.#parts.messages.append(epoch, 'ack', player, ack);
+  }
+
+  /** Records a dealer's finished log. Returns and throws as {@link appendDealing}. */
+  appendLog(epoch: number, dealer: Uint8Array, log: Uint8Array): Promise<boolean> {
+    return this.#parts.messages.append(epoch, 'log', dealer, log);
+  }
+
+  /** Keeps the first proof that a dealer equivocated. Returns and throws as {@link appendDealing}. */
+  appendEvidence(epoch: number, dealer: Uint8Array, proof: Uint8Array): Promise<boolean> {
+    return this.#parts.messages.append(epoch, 'evidence', dealer, proof);
+  }
+
+  /**
+   * Enters an epoch: share durable, then seed durable, then the current epoch moves. Numbers may skip, never go
+   * back. If an earlier try was cut short after its seed was kept, that seed stays: the journal never reseeds.
+   * @returns false, with nothing written, for an epoch before the current one and for the current state again.
+   * @throws EvidenceError EPOCH_CONFLICT for another state of the current epoch; EPOCH_SECRET_CONFLICT for another
+   *   share than an interrupted try kept. RefusalError EPOCH_PRUNED, EPOCH_LIMIT.
+   */
+  commitEpoch(number: number, state: EpochState): Promise<boolean> {
+    return this.#turns.run('turn', async () => {
+      const next = { round: state.round, ...(state.output === undefined ? {} : { output: state.output }) };
+      const encoded = this.#encodeState(next);
+      this.#parts.pruned.refuse(number);
+      if (this.#isOld(number, encoded)) return false;
+      const { secrets, states } = this.#parts;
+      if (state.share !== undefined) await secrets.putShare(number, state.share);
+      if ((await secrets.getSeed(number)) === undefined) await secrets.putSeed(number, state.rngSeed);
+      await states.put(stateName(number), encoded);
+      this.#current = { number, ...decodePublicState(encoded, this.#parts.maxOutputBytes) };
+      return true;
+    });
+  }
+
+  /**
+   * Removes all epochs below `min`: messages and secrets lose their keys. Again: nothing to do.
+   * @throws RefusalError EPOCH_IS_CURRENT when `min` lies beyond the current epoch.
+   */
+  prune(min: number): Promise<void> {
+    return this.#turns.run('turn', async () => {
+      epochText(min);
+      const newest = this.#current?.number ?? 0;
+      if (min > newest) {
+        throw new RefusalError('EPOCH_IS_CURRENT', `epoch ${newest} is the current one and stays`, {
+          field: 'min',
+          expected: `at most ${newest}`,
+          observed: `${min}`,
+        });
+      }
+      await this.#parts.pruned.raise(min);
+      await this.#eraseBelow(this.#parts.pruned.value);
+    });
+  }
+
+  /** Whether the epoch, or this very state of it, is committed already. */
+  #isOld(number: number, encoded: Uint8Array): boolean {
+    if (this.#current === undefined || number > this.#current.number) return false;
+    if (number < this.#current.number || equalBytes(encoded, encodePublicState(this.#current))) return true;
+    throw new EvidenceError('EPOCH_CONFLICT', `epoch ${number} is committed with another state`, {
+      field: 'epoch',
+    });
+  }
+
+  #encodeState(state: PublicEpochState): Uint8Array {
+    const { maxOutputBytes } = this.#parts;
+    if ((state.output?.length ?? 0) <= maxOutputBytes) return encodePublicState(state);
+    throw new RefusalError('EPOCH_LIMIT', `output of ${state.output?.length} bytes is too large`, {
+      field: 'output',
+      expected: `at most ${maxOutputBytes} bytes`,
+    });
+  }
+
+  /** Messages first wait for appends that passed the guard before it rose; then nothing can come back. */
+  async #eraseBelow(min: number): Promise<void> {
+    const { messages, secrets, states } = this.#parts;
+    await messages.eraseBelow(min);
+    await secrets.prune(min);
+    for (const name of [...states.names({ prefix: 'state/', before: stateName(min) })])
+      await states.delete(name);
+  }
+
+  async #replayState(): Promise<void> {
+    const { states, maxOutputBytes } = this.#parts;
+    for (const name of states.names({ prefix: 'state/', reverse: true, limit: 1 })) {
+      const bytes = await states.get(name);
+      if (bytes === undefined) continue;
+      this.#current = {
+        number: Number(name.slice('state/'.length)),
+        ...decodePublicState(bytes, maxOutputBytes),
+      };
+    }
+  }
+}
+
+const stateName = (epoch: number): string => `state/${epochText(epoch)}`;

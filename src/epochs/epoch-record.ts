@@ -1,0 +1,134 @@
+import { SecretBytes } from '../bytes/secret-bytes.ts';
+import { ByteReader, ByteWriter } from './codec.ts';
+
+/** Bytes of a participant's public key. */
+export const PARTICIPANT_BYTES = 32;
+/** Bytes of the seed from which a dealer derives its polynomial. */
+export const SEED_BYTES = 32;
+/** Bytes of a share's scalar. */
+export const SHARE_SCALAR_BYTES = 32;
+
+/** A participant's part of the group secret. */
+export interface Share {
+  /** Where the polynomial was evaluated; from 1. */
+  readonly index: number;
+  /** 32 bytes. */
+  readonly scalar: SecretBytes;
+}
+
+/** Everything that one epoch begins with. */
+export interface EpochState {
+  /** Counts successful rounds; 0 before the first. */
+  readonly round: number;
+  /** 32 bytes: the dealer's polynomial of this epoch follows from it. */
+  readonly rngSeed: SecretBytes;
+  /** The public outcome of the last successful round, in the scheme's own encoding. */
+  readonly output?: Uint8Array;
+  /** Absent on an observer. */
+  readonly share?: Share;
+}
+
+/** The half of an epoch's state that is not secret. */
+export type PublicEpochState = Pick<EpochState, 'round' | 'output'>;
+
+/** What the journal records of one participant in one epoch. */
+export const eventKinds = ['dealing', 'ack', 'log', 'evidence'] as const;
+/** Tag on disk: its position in {@link eventKinds}. The first three are commonware's; evidence is ours. */
+export type EventKind = (typeof eventKinds)[number];
+
+/** One record of the journal. */
+export interface JournalEvent {
+  readonly kind: EventKind;
+  /** 32 bytes: the dealer of a dealing, log or evidence, the player of an ack. */
+  readonly participant: Uint8Array;
+  readonly message: Uint8Array;
+}
+
+/** `round (u64) ‖ option(length ‖ output)`. */
+export const encodePublicState = ({ round, output }: PublicEpochState): Uint8Array =>
+  new ByteWriter()
+    .u64(round)
+    .option(output, (writer, value) => writer.bytes(value))
+    .finish();
+
+/** Reads {@link encodePublicState}. @throws EvidenceError EPOCH_ENCODING. */
+export function decodePublicState(bytes: Uint8Array, maxOutputBytes: number): PublicEpochState {
+  const reader = new ByteReader(bytes, 'epoch state');
+  const round = reader.u64();
+  const output = reader.option((inner) => inner.bytes(maxOutputBytes));
+  reader.end();
+  return { round, ...(output === undefined ? {} : { output }) };
+}
+
+function writeShare(writer: ByteWriter, share: Share): void {
+  if (share.scalar.length !== SHARE_SCALAR_BYTES)
+    throw new RangeError(`a share's scalar must be ${SHARE_SCALAR_BYTES} bytes, got ${share.scalar.length}`);
+  writer.varint(share.index).fixed(share.scalar.reveal());
+}
+
+const readShare = (reader: ByteReader): Share => ({
+  index: reader.varint(),
+  scalar: new SecretBytes(reader.fixed(SHARE_SCALAR_BYTES)),
+});
+
+/** `index (varint) ‖ scalar (32)`. */
+export function encodeShare(share: Share): Uint8Array {
+  const writer = new ByteWriter();
+  writeShare(writer, share);
+  return writer.finish();
+}
+
+/** Reads {@link encodeShare}. @throws EvidenceError EPOCH_ENCODING. */
+export function decodeShare(bytes: Uint8Array): Share {
+  const reader = new ByteReader(bytes, 'share');
+  const share = readShare(reader);
+  reader.end();
+  return share;
+}
+
+/**
+ * The whole state in one piece, fields in the order `round ‖ rngSeed ‖ option(output) ‖ option(share)`, for moving
+ * a node by hand. It holds secrets: never write it outside the sealed store.
+ */
+export function encodeEpochState(state: EpochState): Uint8Array {
+  if (state.rngSeed.length !== SEED_BYTES)
+    throw new RangeError(`rngSeed must be ${SEED_BYTES} bytes, got ${state.rngSeed.length}`);
+  return new ByteWriter()
+    .u64(state.round)
+    .fixed(state.rngSeed.reveal())
+    .option(state.output, (writer, value) => writer.bytes(value))
+    .option(state.share, writeShare)
+    .finish();
+}
+
+/** Reads {@link encodeEpochState}. @throws EvidenceError EPOCH_ENCODING. */
+export function decodeEpochState(bytes: Uint8Array, maxOutputBytes: number): EpochState {
+  const reader = new ByteReader(bytes, 'epoch state');
+  const round = reader.u64();
+  const rngSeed = new SecretBytes(reader.fixed(SEED_BYTES));
+  const output = reader.option((inner) => inner.bytes(maxOutputBytes));
+  const share = reader.option(readShare);
+  reader.end();
+  return {
+    round,
+    rngSeed,
+    ...(output === undefined ? {} : { output }),
+    ...(share === undefined ? {} : { share }),
+  };
+}
+
+/** `tag (0 dealing, 1 ack, 2 log, 3 evidence) ‖ participant (32) ‖ length ‖ message`. */
+export function encodeEvent({ kind, participant, message }: JournalEvent): Uint8Array {
+  return new ByteWriter().u8(eventKinds.indexOf(kind)).fixed(participant).bytes(message).finish();
+}
+
+/** Reads {@link encodeEvent}. @throws EvidenceError EPOCH_ENCODING, also for an unknown tag. */
+export function decodeEvent(bytes: Uint8Array, maxMessageBytes: number): JournalEvent {
+  const reader = new ByteReader(bytes, 'journal event');
+  const tag = reader.u8();
+  const kind = eventKinds[tag] ?? reader.refuse('tag 0 to 3', `tag ${tag}`);
+  const participant = reader.fixed(PARTICIPANT_BYTES);
+  const message = reader.bytes(maxMessageBytes);
+  reader.end();
+  return { kind, participant, message };
+}

@@ -1,0 +1,177 @@
+import { concatBytes } from '../bytes/concat.ts';
+import { SecretBytes } from '../bytes/secret-bytes.ts';
+import { equalConstantTime } from '../crypto/constant-time.ts';
+import { sha256 } from '../crypto/sha2.ts';
+import { RefusalError } from '../errors/latchkey-error.ts';
+import { KeyedLock } from '../store/keyed-lock.ts';
+import type { Namespace, Store } from '../store/store-api.ts';
+import {
+  type Entry,
+  type EpochMessages,
+  eventName,
+  noMessages,
+  orderedEntries,
+  replayMessages,
+} from './epoch-messages.ts';
+import { type EpochNames, participantKey, participantName } from './epoch-names.ts';
+import { type EventKind, encodeEvent } from './epoch-record.ts';
+import { InFlight } from './in-flight.ts';
+import type { PrunedBound } from './pruned-bound.ts';
+import type { SecretStore } from './secret-store.ts';
+
+/** Bytes of the digest that ties a private dealing to its public half. */
+const TIE_BYTES = 32;
+
+/** Both halves of what a dealer sent us. */
+export interface Dealing {
+  readonly publicMessage: Uint8Array;
+  readonly privateMessage: SecretBytes;
+}
+
+/** What a {@link MessageLog} works with. */
+interface MessageLogParts {
+  readonly store: Store;
+  readonly names: EpochNames;
+  readonly pruned: PrunedBound;
+  readonly secrets: SecretStore;
+  readonly maxParticipants: number;
+  readonly maxMessageBytes: number;
+}
+
+/**
+ * The messages of all epochs: on disk one erasable namespace per epoch, in memory maps that show only what is
+ * durable. The first write of a participant wins.
+ */
+export class MessageLog {
+  readonly #parts: MessageLogParts;
+  readonly #epochs = new Map<number, EpochMessages>();
+  readonly #namespaces = new Map<number, Promise<Namespace>>();
+  readonly #order = new KeyedLock<string>();
+  readonly #inFlight = new InFlight();
+
+  constructor(parts: MessageLogParts) {
+    this.#parts = parts;
+  }
+
+  /** Epochs with messages, ascending. */
+  epochs(): number[] {
+    return [...this.#epochs.keys()].sort((a, b) => a - b);
+  }
+
+  /** Copies of one kind, by participant; empty for an unknown epoch. */
+  entries(epoch: number, kind: EventKind): Entry[] {
+    const messages = this.#epochs.get(epoch);
+    return messages === undefined ? [] : orderedEntries(messages[kind]);
+  }
+
+  get(epoch: number, kind: EventKind, participant: Uint8Array): Uint8Array | undefined {
+    return this.#epochs.get(epoch)?.[kind].get(participantName(participant));
+  }
+
+  /**
+   * Reads everything back. A dealing counts only if its public and its private half both survived and belong
+   * together; without the other, neither was ever acknowledged, or a backup lacks it.
+   */
+  async replay(): Promise<void> {
+    const { store, names, maxMessageBytes } = this.#parts;
+    for (const epoch of names.messageEpochs(store.namespaces())) {
+      const messages = await replayMessages(await this.#namespace(epoch), maxMessageBytes);
+      for (const [dealer, publicMessage] of messages.dealing) {
+        const half = await this.privateHalf(epoch, participantKey(dealer), publicMessage);
+        if (half === undefined) messages.dealing.delete(dealer);
+        half?.wipe();
+      }
+      this.#epochs.set(epoch, messages);
+    }
+  }
+
+  /** The private half that belongs to this public half, or `undefined`. */
+  async privateHalf(
+    epoch: number,
+    dealer: Uint8Array,
+    publicMessage: Uint8Array,
+  ): Promise<SecretBytes | undefined> {
+    const tied = await this.#parts.secrets.getDealing(epoch, dealer);
+    if (tied === undefined || tied.length < TIE_BYTES) return undefined;
+    const belongs = equalConstantTime(tied.reveal().subarray(0, TIE_BYTES), sha256(publicMessage));
+    const secret = belongs ? new SecretBytes(tied.reveal().slice(TIE_BYTES)) : undefined;
+    tied.wipe();
+    return secret;
+  }
+
+  /** Records both halves of a dealing, side by side, and waits for both. */
+  appendDealing(epoch: number, dealer: Uint8Array, dealing: Dealing): Promise<boolean> {
+    return this.append(epoch, 'dealing', dealer, dealing.publicMessage, async () => {
+      const tied = concatBytes(sha256(dealing.publicMessage), dealing.privateMessage.reveal());
+      const secret = new SecretBytes(tied);
+      await this.#parts.secrets.putDealing(epoch, dealer, secret);
+      secret.wipe();
+    });
+  }
+
+  /** Records one message. One participant's of one kind run in turn: the second knows how the first ended. */
+  append(
+    epoch: number,
+    kind: EventKind,
+    participant: Uint8Array,
+    message: Uint8Array,
+    putSecret?: () => Promise<void>,
+  ): Promise<boolean> {
+    const write = () => this.#appendInTurn(epoch, kind, participant, message.slice(), putSecret);
+    return this.#inFlight.run(() => this.#order.run(`${epoch}/${eventName(kind, participant)}`, write));
+  }
+
+  async #appendInTurn(
+    epoch: number,
+    kind: EventKind,
+    participant: Uint8Array,
+    message: Uint8Array,
+    putSecret?: () => Promise<void>,
+  ): Promise<boolean> {
+    this.#parts.pruned.refuse(epoch);
+    if (this.get(epoch, kind, participant) !== undefined) return false;
+    this.#refuseExcess(epoch, kind, message.length);
+    const event = encodeEvent({ kind, participant, message });
+    const writePublic = async (): Promise<void> =>
+      (await this.#namespace(epoch)).put(eventName(kind, participant), event);
+    // Waits for both even if one fails, so that no write is still under way when the caller hears of it.
+    const outcomes = await Promise.allSettled([putSecret?.(), writePublic()]);
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+    const messages = this.#epochs.get(epoch) ?? noMessages();
+    this.#epochs.set(epoch, messages);
+    messages[kind].set(participantName(participant), message);
+    return true;
+  }
+
+  #refuseExcess(epoch: number, kind: EventKind, bytes: number): void {
+    const { maxMessageBytes, maxParticipants } = this.#parts;
+    const count = this.#epochs.get(epoch)?.[kind].size ?? 0;
+    if (bytes > maxMessageBytes) {
+      throw new RefusalError('EPOCH_LIMIT', `${kind} of ${bytes} bytes is larger than ${maxMessageBytes}`);
+    }
+    if (count >= maxParticipants) {
+      throw new RefusalError('EPOCH_LIMIT', `epoch ${epoch} has ${count} of ${kind}, and may have no more`);
+    }
+  }
+
+  /** Erases the messages below `min`, whose bound has risen before, so that no new write passes it. */
+  async eraseBelow(min: number): Promise<void> {
+    await this.#inFlight.settled();
+    const { store, names } = this.#parts;
+    for (const epoch of names.messageEpochs(store.namespaces())) {
+      if (epoch >= min) break;
+      this.#namespaces.delete(epoch);
+      await store.eraseNamespace(names.messages(epoch));
+    }
+    for (const epoch of this.epochs().filter((known) => known < min)) this.#epochs.delete(epoch);
+  }
+
+  #namespace(epoch: number): Promise<Namespace> {
+    const known = this.#namespaces.get(epoch);
+    if (known !== undefined) return known;
+    const opening = this.#parts.store.namespace(this.#parts.names.messages(epoch), { erasable: true });
+    this.#namespaces.set(epoch, opening);
+    opening.catch(() => this.#namespaces.delete(epoch));
+    return opening;
+  }
+}

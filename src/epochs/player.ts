@@ -1,0 +1,92 @@
+import { equalBytes } from '../bytes/concat.ts';
+import { KeyedLock } from '../store/keyed-lock.ts';
+import type { Membership } from './dealer.ts';
+import { participantName } from './epoch-names.ts';
+import { encodeEquivocation, provesEquivocation } from './equivocation.ts';
+import { recordedLogs } from './round-logs.ts';
+
+/** What a player answers to a dealing. */
+export type DealingAnswer =
+  | { readonly verdict: 'valid'; readonly ack: Uint8Array }
+  | { readonly verdict: 'skip' }
+  /** `equivocation`: proof is kept in the journal; `invalid`: the part or the signature does not hold. */
+  | { readonly verdict: 'fault'; readonly reason: 'equivocation' | 'invalid' };
+
+/**
+ * This node as a player of one epoch. An ack leaves only when the dealing is durable: it promises the dealer that
+ * the part will never be lost, and the log will hold this node to it.
+ */
+export class Player {
+  readonly #parts: Membership;
+  readonly #acks = new Map<string, Uint8Array>();
+  readonly #order = new KeyedLock<string>();
+
+  private constructor(parts: Membership) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Starts, or after a crash continues, as a player; acks of recorded dealings come out the same.
+   * @returns `undefined` when this node can only observe the round: it is no player, or a recorded log carries its
+   *   ack of a dealing whose private half is gone (a backup older than the ack was restored).
+   */
+  static async create(membership: Membership): Promise<Player | undefined> {
+    const { journal, scheme, round } = membership;
+    const self = participantName(scheme.self.publicKey);
+    if (!round.players.some(({ publicKey }) => participantName(publicKey) === self)) return undefined;
+    for (const log of recordedLogs(membership)) {
+      const acknowledged = log.results.get(self)?.kind === 'ack';
+      if (acknowledged && journal.dealing(round.epoch, log.dealer) === undefined) return undefined;
+    }
+    const player = new Player(membership);
+    for (const { participant, message } of journal.dealings(round.epoch)) player.#ack(participant, message);
+    return player;
+  }
+
+  /**
+   * Takes a dealer's dealing. The same again gets the same ack; another one of the same dealer never gets one, and
+   * if the dealer signed it, both are kept as evidence, durably.
+   * @throws the store's errors, without an ack, when the dealing is not durable.
+   */
+  handle(dealer: Uint8Array, publicMessage: Uint8Array, sealed: Uint8Array): Promise<DealingAnswer> {
+    const name = participantName(dealer);
+    const { round } = this.#parts;
+    if (!round.dealers.some(({ publicKey }) => participantName(publicKey) === name))
+      return Promise.resolve({ verdict: 'skip' });
+    return this.#order.run(name, () => this.#handleInTurn(dealer, publicMessage.slice(), sealed));
+  }
+
+  async #handleInTurn(
+    dealer: Uint8Array,
+    publicMessage: Uint8Array,
+    sealed: Uint8Array,
+  ): Promise<DealingAnswer> {
+    const { journal, scheme, round } = this.#parts;
+    const first = journal.dealing(round.epoch, dealer);
+    if (first !== undefined) return this.#handleAgain(dealer, first, publicMessage);
+    const part = scheme.open(round, dealer, publicMessage, sealed);
+    if (part === undefined) return { verdict: 'fault', reason: 'invalid' };
+    await journal.appendDealing(round.epoch, dealer, { publicMessage, privateMessage: part });
+    part.wipe();
+    // What the journal has, not what came: the two are one unless somebody else wrote this dealer's first.
+    const recorded = journal.dealing(round.epoch, dealer) ?? publicMessage;
+    return this.#handleAgain(dealer, recorded, publicMessage);
+  }
+
+  async #handleAgain(dealer: Uint8Array, first: Uint8Array, second: Uint8Array): Promise<DealingAnswer> {
+    if (equalBytes(first, second)) return { verdict: 'valid', ack: this.#ack(dealer, first) };
+    const { journal, scheme, round } = this.#parts;
+    const proof = { first, second };
+    if (!provesEquivocation(scheme, round, dealer, proof)) return { verdict: 'fault', reason: 'invalid' };
+    await journal.appendEvidence(round.epoch, dealer, encodeEquivocation(proof));
+    return { verdict: 'fault', reason: 'equivocation' };
+  }
+
+  #ack(dealer: Uint8Array, publicMessage: Uint8Array): Uint8Array {
+    const { scheme, round } = this.#parts;
+    const name = participantName(dealer);
+    const ack = this.#acks.get(name) ?? scheme.signAck(round, dealer, publicMessage);
+    this.#acks.set(name, ack);
+    return ack.slice();
+  }
+}

@@ -1,0 +1,51 @@
+import { readU64BigEndian, u64BigEndian } from '../bytes/integers.ts';
+import { RefusalError } from '../errors/latchkey-error.ts';
+import type { Namespace, Store } from '../store/store-api.ts';
+import { epochText } from './epoch-names.ts';
+
+const RECORD = 'pruned-below';
+
+/** The epoch below which everything is gone. It only grows, and unlike commonware's guard it survives a restart. */
+export class PrunedBound {
+  readonly #namespace: Namespace;
+  #value: number;
+  #durable: number;
+
+  private constructor(namespace: Namespace, value: number) {
+    this.#namespace = namespace;
+    this.#value = value;
+    this.#durable = value;
+  }
+
+  /** Reads the bound that is kept in the namespace; 0 where there is none. */
+  static async open(store: Store, namespace: string): Promise<PrunedBound> {
+    const records = await store.namespace(namespace);
+    const bytes = await records.get(RECORD);
+    return new PrunedBound(records, bytes === undefined ? 0 : Number(readU64BigEndian(bytes)));
+  }
+
+  get value(): number {
+    return this.#value;
+  }
+
+  /** @throws RefusalError EPOCH_PRUNED below the bound; RangeError for what is not an epoch. */
+  refuse(epoch: number): void {
+    epochText(epoch);
+    if (epoch >= this.#value) return;
+    throw new RefusalError('EPOCH_PRUNED', `epoch ${epoch} was pruned; the oldest is ${this.#value}`, {
+      field: 'epoch',
+      expected: `${this.#value} or later`,
+      observed: `${epoch}`,
+    });
+  }
+
+  /** Raises the bound, durably; from the call on nothing below it is accepted. A lower one changes nothing. */
+  async raise(min: number): Promise<void> {
+    epochText(min);
+    this.#value = Math.max(min, this.#value);
+    // Not by #value: after a write that failed the guard is up, and the record still has to be written.
+    if (min <= this.#durable) return;
+    await this.#namespace.put(RECORD, u64BigEndian(min));
+    this.#durable = min;
+  }
+}

@@ -1,0 +1,56 @@
+import type { SecretBytes } from '../bytes/secret-bytes.ts';
+import type { Membership } from './dealer.ts';
+import type { VerifiedLog } from './dkg-scheme.ts';
+import { participantName } from './epoch-names.ts';
+import type { Share } from './epoch-record.ts';
+import type { Verdict } from './verdict.ts';
+
+/** What a finished round leaves this node with. */
+export interface RoundResult {
+  readonly output: Uint8Array;
+  /** Absent on an observer. */
+  readonly share?: Share;
+}
+
+/**
+ * Records a log that the chain shows; the first of a dealer counts.
+ * @returns `fault`, and nothing written, for one that does not hold; `skip` for a second one or a stranger's.
+ */
+export async function recordLog(
+  { journal, scheme, round }: Membership,
+  dealer: Uint8Array,
+  log: Uint8Array,
+): Promise<Verdict> {
+  const name = participantName(dealer);
+  const isDealer = round.dealers.some(({ publicKey }) => participantName(publicKey) === name);
+  if (!isDealer || journal.hasLog(round.epoch, dealer)) return 'skip';
+  if (scheme.readLog(round, dealer, log) === undefined) return 'fault';
+  return (await journal.appendLog(round.epoch, dealer, log)) ? 'valid' : 'skip';
+}
+
+/** The logs of the round that the journal has. */
+export function recordedLogs({ journal, scheme, round }: Membership): VerifiedLog[] {
+  return journal.logs(round.epoch).flatMap(({ participant, message }) => {
+    const log = scheme.readLog(round, participant, message);
+    return log === undefined ? [] : [log];
+  });
+}
+
+/**
+ * Ends a round with the recorded logs.
+ * @returns `undefined` when there are too few for an outcome; without a share when this node is no player, or a part
+ *   that it acknowledged is gone: it then observes, and gets a share again in the next round.
+ */
+export async function concludeRound(membership: Membership): Promise<RoundResult | undefined> {
+  const { journal, scheme, round } = membership;
+  const outcome = scheme.combine(round, recordedLogs(membership));
+  if (outcome === undefined) return undefined;
+  const parts = new Map<string, SecretBytes>();
+  for (const { dealer } of outcome.selected) {
+    const part = await journal.privateDealing(round.epoch, dealer);
+    if (part !== undefined) parts.set(participantName(dealer), part);
+  }
+  const share = scheme.share(round, outcome, parts);
+  for (const part of parts.values()) part.wipe();
+  return { output: outcome.output, ...(share === undefined ? {} : { share }) };
+}

@@ -1,0 +1,129 @@
+import { SecretBytes } from '../bytes/secret-bytes.ts';
+import { EvidenceError } from '../errors/latchkey-error.ts';
+import { KeyedLock } from '../store/keyed-lock.ts';
+import type { Namespace, Store } from '../store/store-api.ts';
+import { EpochNames, participantName } from './epoch-names.ts';
+import { decodeShare, encodeShare, SEED_BYTES, type Share } from './epoch-record.ts';
+import { InFlight } from './in-flight.ts';
+import { PrunedBound } from './pruned-bound.ts';
+import type { SecretStore } from './secret-store.ts';
+
+/**
+ * Keeps the secrets of each epoch in an erasable namespace of the sealed store: pruning destroys that namespace's
+ * key, so that what is left on the disk opens for nobody, the store key included.
+ */
+export class SealedSecretStore implements SecretStore {
+  readonly #store: Store;
+  readonly #names: EpochNames;
+  readonly #pruned: PrunedBound;
+  readonly #open = new Map<number, Promise<Namespace>>();
+  readonly #writes = new InFlight();
+  readonly #order = new KeyedLock<string>();
+
+  private constructor(store: Store, names: EpochNames, pruned: PrunedBound) {
+    this.#store = store;
+    this.#names = names;
+    this.#pruned = pruned;
+  }
+
+  /** Opens the secrets of one journal, and ends a pruning that a crash cut short. */
+  static async open(store: Store, journal = 'dkg'): Promise<SealedSecretStore> {
+    const names = new EpochNames(journal);
+    const secrets = new SealedSecretStore(store, names, await PrunedBound.open(store, names.secretsMeta));
+    await secrets.#eraseBelow(secrets.#pruned.value);
+    return secrets;
+  }
+
+  async putShare(epoch: number, share: Share): Promise<void> {
+    await this.#putOnce(epoch, 'share', encodeShare(share));
+  }
+
+  async getShare(epoch: number): Promise<Share | undefined> {
+    const bytes = await this.#get(epoch, 'share');
+    return bytes && decodeShare(bytes);
+  }
+
+  async putSeed(epoch: number, seed: SecretBytes): Promise<void> {
+    if (seed.length !== SEED_BYTES)
+      throw new RangeError(`a dealer's seed must be ${SEED_BYTES} bytes, got ${seed.length}`);
+    await this.#putOnce(epoch, 'seed', seed.reveal());
+  }
+
+  async getSeed(epoch: number): Promise<SecretBytes | undefined> {
+    const bytes = await this.#get(epoch, 'seed');
+    return bytes && new SecretBytes(bytes);
+  }
+
+  putDealing(epoch: number, dealer: Uint8Array, dealing: SecretBytes): Promise<void> {
+    const name = `dealing/${participantName(dealer)}`;
+    return this.#write(epoch, (namespace) => namespace.put(name, dealing.reveal()));
+  }
+
+  async getDealing(epoch: number, dealer: Uint8Array): Promise<SecretBytes | undefined> {
+    const bytes = await this.#get(epoch, `dealing/${participantName(dealer)}`);
+    return bytes && new SecretBytes(bytes);
+  }
+
+  async prune(min: number): Promise<void> {
+    await this.#pruned.raise(min);
+    await this.#eraseBelow(this.#pruned.value);
+  }
+
+  async #eraseBelow(min: number): Promise<void> {
+    // A write that passed the guard before the bound rose must not make a namespace anew behind us.
+    await this.#writes.settled();
+    for (const epoch of this.#names.secretEpochs(this.#store.namespaces())) {
+      if (epoch >= min) break;
+      this.#open.delete(epoch);
+      await this.#store.eraseNamespace(this.#names.secrets(epoch));
+    }
+  }
+
+  #putOnce(epoch: number, name: string, value: Uint8Array): Promise<void> {
+    // In turn: a second, equal put must not resolve before the first is durable.
+    const put = (namespace: Namespace) =>
+      this.#order.run(`${epoch}/${name}`, () => putOnce(namespace, epoch, name, value));
+    return this.#write(epoch, put);
+  }
+
+  /** Runs a write of an epoch that is not pruned, where a pruning can see it. */
+  #write(epoch: number, write: (namespace: Namespace) => Promise<void>): Promise<void> {
+    return this.#writes.run(async () => {
+      this.#pruned.refuse(epoch);
+      await write(await this.#namespace(epoch));
+    });
+  }
+
+  async #get(epoch: number, name: string): Promise<Uint8Array | undefined> {
+    // Opening a namespace that is not there would write; a read must not.
+    if (!this.#open.has(epoch) && !this.#store.namespaces().includes(this.#names.secrets(epoch)))
+      return undefined;
+    return (await this.#namespace(epoch)).get(name);
+  }
+
+  #namespace(epoch: number): Promise<Namespace> {
+    const known = this.#open.get(epoch);
+    if (known !== undefined) return known;
+    const opening = this.#store.namespace(this.#names.secrets(epoch), { erasable: true });
+    this.#open.set(epoch, opening);
+    opening.catch(() => this.#open.delete(epoch));
+    return opening;
+  }
+}
+
+async function putOnce(namespace: Namespace, epoch: number, name: string, value: Uint8Array): Promise<void> {
+  if (await namespace.putIfAbsent(name, value)) return;
+  const kept = await namespace.get(name);
+  if (kept !== undefined && new SecretBytes(kept).equals(new SecretBytes(value))) return;
+  throw new EvidenceError(
+    'EPOCH_SECRET_CONFLICT',
+    `epoch ${epoch} has another ${name}; it was not replaced`,
+    {
+      field: name,
+      hint:
+        name === 'seed'
+          ? 'Deal with the seed that is kept: a second polynomial would be equivocation.'
+          : 'Two outcomes of one epoch: find out which log is right before anything else.',
+    },
+  );
+}
