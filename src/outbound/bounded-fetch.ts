@@ -1,0 +1,92 @@
+/** The part of `fetch` that is used; an argument, so that tests and simulations replace the network. */
+export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
+
+/** One request to a service that may hang, lie or send too much. */
+export interface BoundedRequest {
+  readonly url: string;
+  readonly method: 'GET' | 'POST';
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+  /** For the whole exchange, the last byte of the body included. */
+  readonly timeoutMs: number;
+  readonly maxBytes: number;
+}
+
+/** What came back; a service's error status is an answer too. */
+export type BoundedAnswer =
+  | {
+      readonly ok: true;
+      readonly status: number;
+      readonly headers: Headers;
+      readonly body: Uint8Array<ArrayBuffer>;
+    }
+  | { readonly ok: false; readonly reason: string };
+
+/**
+ * Fetches with a deadline and a cap on the body; follows no redirect, and never throws for what the other side does.
+ * The deadline holds even against a `fetch` that ignores its signal.
+ */
+export async function boundedFetch(fetchLike: Fetch, request: BoundedRequest): Promise<BoundedAnswer> {
+  const controller = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const deadline = new Promise<BoundedAnswer>((resolve) => {
+    timer = setTimeout(() => {
+      resolve({ ok: false, reason: `no complete answer within ${request.timeoutMs} ms` });
+      controller.abort();
+    }, request.timeoutMs);
+  });
+  try {
+    return await Promise.race([exchange(fetchLike, request, controller.signal), deadline]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function exchange(
+  fetchLike: Fetch,
+  request: BoundedRequest,
+  signal: AbortSignal,
+): Promise<BoundedAnswer> {
+  try {
+    const response = await fetchLike(request.url, {
+      method: request.method,
+      headers: { ...request.headers },
+      redirect: 'error',
+      signal,
+      ...(request.body === undefined ? {} : { body: request.body }),
+    });
+    const body = await readCapped(response, request.maxBytes);
+    if (body === undefined)
+      return { ok: false, reason: `the answer is larger than ${request.maxBytes} bytes` };
+    return { ok: true, status: response.status, headers: response.headers, body };
+  } catch (error) {
+    return { ok: false, reason: reasonOf(error) };
+  }
+}
+
+/** Counts while reading: a Content-Length may lie or be absent. */
+async function readCapped(
+  response: Response,
+  maxBytes: number,
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  const reader = response.body?.getReader();
+  if (reader === undefined) return new Uint8Array();
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for (let read = await reader.read(); !read.done; read = await reader.read()) {
+    length += read.value.length;
+    if (length > maxBytes) {
+      await reader.cancel();
+      return undefined;
+    }
+    chunks.push(read.value);
+  }
+  return new Uint8Array(Buffer.concat(chunks));
+}
+
+/** `fetch failed` alone helps nobody: undici keeps the reason in the cause. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { cause } = error;
+  return cause instanceof Error ? `${error.message}: ${cause.message || cause.name}` : error.message;
+}
