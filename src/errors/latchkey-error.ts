@@ -11,6 +11,8 @@ export interface ErrorDetail {
   readonly observed?: string;
   /** What the reader can do about it. */
   readonly hint?: string;
+  /** After how long it makes sense to try again. */
+  readonly retryAfterMs?: number;
   /** The error that caused this one. */
   readonly cause?: unknown;
 }
@@ -28,6 +30,7 @@ export abstract class LatchkeyError extends Error {
   readonly expected: string | undefined;
   readonly observed: string | undefined;
   readonly hint: string | undefined;
+  readonly retryAfterMs: number | undefined;
 
   constructor(code: ErrorCode, message: string, detail: ErrorDetail = {}) {
     super(message, detail.cause === undefined ? undefined : { cause: detail.cause });
@@ -36,6 +39,7 @@ export abstract class LatchkeyError extends Error {
     this.expected = detail.expected;
     this.observed = detail.observed;
     this.hint = detail.hint;
+    this.retryAfterMs = detail.retryAfterMs;
   }
 
   /** HTTP status of this code, from the one table in `codes.ts`. */

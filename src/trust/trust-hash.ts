@@ -13,7 +13,16 @@ export function canonicalTrustSection(section: TrustSection): string {
 }
 
 /** SHA-384 of the canonical JSON, 48 bytes: what MRCONFIGID must be in a machine that runs under this section. */
-export const trustHash = (section: TrustSection): Uint8Array => sha384(utf8(canonicalTrustSection(section)));
+export function trustHash(section: TrustSection): Uint8Array {
+  const known = hashes.get(section);
+  if (known !== undefined) return known;
+  const hash = sha384(utf8(canonicalTrustSection(section)));
+  hashes.set(section, hash);
+  return hash;
+}
+
+/** Every judgement compares with the hash, and a parsed section never changes. */
+const hashes = new WeakMap<TrustSection, Uint8Array>();
 
 /**
  * Compares a node's own MRCONFIGID with its own section. On a mismatch the node must not start: the host gave it a

@@ -3,4 +3,30 @@ import type { CodeEntry } from './code-entry.ts';
 /** Codes of boot and healing. */
 export const bootCodes = {
   NODE_LOCKED: { status: 503, summary: 'The store of this node is not open yet.' },
+  NODE_FENCED: {
+    status: 503,
+    summary: 'A newer instance of this node has claimed the account; this one no longer writes.',
+  },
+  NODE_NEVER_BACKED: {
+    status: 503,
+    summary:
+      'There is a store but no keyslot file: it was deleted, or the node stopped before it was ever backed.',
+  },
+  NODE_MISSING: {
+    status: 503,
+    summary: 'The configuration names an account, and there is no store of it on this disk.',
+  },
+  NODE_ACCOUNT_MISMATCH: {
+    status: 503,
+    summary: 'The store opened, and it is the store of another account.',
+  },
+  IDENTITY_MISSING: { status: 500, summary: 'The store opened, but holds no node identity.' },
+  TRUST_HASH_MISMATCH: {
+    status: 500,
+    summary: 'MRCONFIGID of this machine is not the hash of its trust section, so peers would refuse it.',
+  },
+  OWN_QUOTE_REFUSED: {
+    status: 500,
+    summary: 'The quote of this machine would not satisfy its own trust section.',
+  },
 } as const satisfies Record<string, CodeEntry>;

@@ -16,5 +16,6 @@ export const httpCodes = {
     summary: 'Too many requests from this peer; Retry-After says when to try again.',
   },
   REQUEST_TIMEOUT: { status: 504, summary: 'The request took longer than its deadline.' },
+  LISTEN_FAILED: { status: 500, summary: 'The address to listen on cannot be bound.' },
   INTERNAL: { status: 500, summary: 'An unexpected failure; the log has the request id and the cause.' },
 } as const satisfies Record<string, CodeEntry>;

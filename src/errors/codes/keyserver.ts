@@ -7,24 +7,40 @@ export const keyserverCodes = {
     summary: 'The challenge was not made by this server process for this account and ephemeral key.',
   },
   CHALLENGE_EXPIRED: { status: 401, summary: 'The challenge is older than its 60 seconds.' },
-  SERVER_NOT_ADDRESSED: { status: 401, summary: 'The answering server is not among the servers that the request names.' },
+  SERVER_NOT_ADDRESSED: {
+    status: 401,
+    summary: 'The answering server is not among the servers that the request names.',
+  },
   REPORT_DATA_MISMATCH: { status: 401, summary: 'The quote does not bind the parameters of this request.' },
   RECOVERY_PROOF_REQUIRED: { status: 401, summary: 'Recovering this key needs the recovery proof.' },
   RECOVERY_PROOF_WRONG: { status: 401, summary: 'The recovery proof does not match the token of this key.' },
   TIMESTAMP_STALE: { status: 401, summary: 'The timestamp of the request is more than 60 seconds off.' },
-  MEASUREMENT_REFUSED: { status: 403, summary: 'The image that the quote measures is not one that this server answers.' },
+  MEASUREMENT_REFUSED: {
+    status: 403,
+    summary: 'The image that the quote measures is not one that this server answers.',
+  },
   TRUST_SECTION_REFUSED: {
     status: 403,
     summary: 'MRCONFIGID is not the hash of a trust section that this server accepts.',
   },
   ACCOUNT_DEREGISTERED: { status: 403, summary: 'The account was registered on the chain and no longer is.' },
-  PLATFORM_REFUSED: { status: 403, summary: 'The key is bound to the platform that created it, and this is another.' },
-  PLATFORM_LIMIT: { status: 429, summary: 'This platform has asked for too much; Retry-After says when to try again.' },
+  PLATFORM_REFUSED: {
+    status: 403,
+    summary: 'The key is bound to the platform that created it, and this is another.',
+  },
+  PLATFORM_LIMIT: {
+    status: 429,
+    summary: 'This platform has asked for too much; Retry-After says when to try again.',
+  },
   KEY_UNKNOWN: {
     status: 404,
-    summary: 'This server holds no such key, or the proof of holding it is wrong; the two are not told apart.',
+    summary:
+      'This server holds no such key, or the proof of holding it is wrong; the two are not told apart.',
   },
-  KEY_EXISTS: { status: 409, summary: 'There is a key under this slot id already, and the request does not prove to own it.' },
+  KEY_EXISTS: {
+    status: 409,
+    summary: 'There is a key under this slot id already, and the request does not prove to own it.',
+  },
   VAULT_FULL: { status: 507, summary: 'The key table is full.' },
   HPKE_PUBLIC_KEY_INVALID: {
     status: 400,
@@ -40,6 +56,7 @@ export const keyserverCodes = {
   },
   TRUST_HASH_MISMATCH: {
     status: 500,
-    summary: 'MRCONFIGID of this machine is not the hash of its trust section, so the host changed one of them.',
+    summary:
+      'MRCONFIGID of this machine is not the hash of its trust section, so the host changed one of them.',
   },
 } as const satisfies Record<string, CodeEntry>;

@@ -1,0 +1,80 @@
+import { join } from 'node:path';
+import type { FileSystem } from '../disk/file-system.ts';
+
+/**
+ * Where a node keeps what it has, below its data folder:
+ * ```
+ * node/            the node, once it exists
+ *   store/         the sealed store
+ *   keyslots       the keyslot file
+ * node.new/        a node that is being made; never used before it is renamed to node/
+ * ```
+ * A `node.new` that a crash left behind has never left this machine: no one knows its account, so it is removed.
+ */
+export class NodeFolder {
+  readonly #fileSystem: FileSystem;
+  readonly dataFolder: string;
+
+  constructor(fileSystem: FileSystem, dataFolder: string) {
+    this.#fileSystem = fileSystem;
+    this.dataFolder = dataFolder;
+  }
+
+  get path(): string {
+    return join(this.dataFolder, 'node');
+  }
+
+  get newPath(): string {
+    return join(this.dataFolder, 'node.new');
+  }
+
+  static storePath(nodePath: string): string {
+    return join(nodePath, 'store');
+  }
+
+  static keyslotsPath(nodePath: string): string {
+    return join(nodePath, 'keyslots');
+  }
+
+  /** What is there: nothing yet, a node with its keyslot file, or a node whose keyslot file is missing. */
+  async look(): Promise<'fresh' | 'enrolled' | 'without-keyslots'> {
+    if ((await this.#fileSystem.stat(this.path)) === undefined) return 'fresh';
+    const keyslots = await this.#fileSystem.stat(NodeFolder.keyslotsPath(this.path));
+    return keyslots === undefined ? 'without-keyslots' : 'enrolled';
+  }
+
+  /** Makes an empty `node.new`, removing what an earlier start left of one. */
+  async begin(): Promise<void> {
+    if ((await this.#fileSystem.stat(this.dataFolder)) === undefined)
+      await this.#fileSystem.mkdir(this.dataFolder);
+    await this.#remove(this.newPath);
+    await this.#fileSystem.mkdir(this.newPath);
+    await this.#fileSystem.syncDirectory(this.dataFolder);
+  }
+
+  /** Puts `node.new` into place; after this the node exists. */
+  async finish(): Promise<void> {
+    await this.#fileSystem.syncDirectory(this.newPath);
+    await this.#fileSystem.rename(this.newPath, this.path);
+    await this.#fileSystem.syncDirectory(this.dataFolder);
+  }
+
+  /** Moves a node aside under a name of its own; only ever on a human's explicit command. */
+  async setAside(suffix: string): Promise<string> {
+    const aside = `${this.path}.${suffix}`;
+    await this.#fileSystem.rename(this.path, aside);
+    await this.#fileSystem.syncDirectory(this.dataFolder);
+    return aside;
+  }
+
+  async #remove(path: string): Promise<void> {
+    const present = await this.#fileSystem.stat(path);
+    if (present === undefined) return;
+    if (present.kind !== 'directory') {
+      await this.#fileSystem.unlink(path);
+      return;
+    }
+    for (const name of await this.#fileSystem.list(path)) await this.#remove(join(path, name));
+    await this.#fileSystem.rmdir(path);
+  }
+}

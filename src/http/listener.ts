@@ -1,0 +1,78 @@
+import { chmod, unlink } from 'node:fs/promises';
+import type { Server } from 'node:http';
+import { createAdaptorServer } from '@hono/node-server';
+import { ProblemError } from '../errors/latchkey-error.ts';
+
+/** Where to listen: a TCP address (port 0 chooses one) or the path of a Unix socket, made 0600. */
+export type ListenAddress =
+  | { readonly host: string; readonly port: number }
+  | { readonly socketPath: string };
+
+/** A listening server. */
+export interface Listener {
+  /** Port that was bound; 0 for a Unix socket. */
+  readonly port: number;
+  /** `http://host:port`, or `unix:PATH`. */
+  readonly url: string;
+  /** Stops accepting, lets requests in flight finish, and cuts what is left after the deadline. */
+  close(deadlineMs: number): Promise<void>;
+}
+
+/** A whole request must arrive within this; slow senders hold a socket no longer. */
+const REQUEST_TIMEOUT_MS = 15_000;
+
+/**
+ * Serves a fetch handler.
+ * @throws ProblemError LISTEN_FAILED when the address cannot be bound.
+ */
+export async function listen(
+  handler: (request: Request, env: never) => Response | Promise<Response>,
+  address: ListenAddress,
+): Promise<Listener> {
+  const server = createAdaptorServer({
+    fetch: (request, env) => handler(request, env as never),
+    overrideGlobalObjects: false,
+    hostname: 'host' in address ? address.host : 'localhost',
+    serverOptions: {
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      headersTimeout: REQUEST_TIMEOUT_MS,
+      keepAliveTimeout: 30_000,
+      maxHeaderSize: 16 * 1024,
+    },
+    // createAdaptorServer makes a node:http Server when no other factory is given.
+  }) as Server;
+  await bind(server, address);
+  const bound = server.address();
+  const port = bound !== null && typeof bound === 'object' ? bound.port : 0;
+  return {
+    port,
+    url: 'socketPath' in address ? `unix:${address.socketPath}` : `http://${urlHost(address.host)}:${port}`,
+    close: (deadlineMs) => closeWithin(server, deadlineMs),
+  };
+}
+
+const urlHost = (host: string): string => (host.includes(':') ? `[${host}]` : host);
+
+async function bind(server: Server, address: ListenAddress): Promise<void> {
+  if ('socketPath' in address) await unlink(address.socketPath).catch(() => undefined);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (cause) => {
+      const where = 'socketPath' in address ? address.socketPath : `${address.host}:${address.port}`;
+      reject(new ProblemError('LISTEN_FAILED', `cannot listen on ${where}: ${cause.message}`, { cause }));
+    });
+    if ('socketPath' in address) server.listen(address.socketPath, resolve);
+    else server.listen(address.port, address.host, resolve);
+  });
+  if ('socketPath' in address) await chmod(address.socketPath, 0o600);
+}
+
+async function closeWithin(server: Server, deadlineMs: number): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeIdleConnections();
+  const timer = setTimeout(() => server.closeAllConnections(), deadlineMs);
+  // Keep-alive connections become idle only after their answer; look again until all are gone.
+  const idle = setInterval(() => server.closeIdleConnections(), 50);
+  await closed;
+  clearTimeout(timer);
+  clearInterval(idle);
+}

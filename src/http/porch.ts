@@ -1,0 +1,156 @@
+import { Hono, type MiddlewareHandler } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
+import { methodNotAllowed } from 'hono/method-not-allowed';
+import { routePath } from 'hono/route';
+import { toHex } from '../bytes/hex.ts';
+import type { RandomSource } from '../crypto/random.ts';
+import { EvidenceError, ProblemError, RefusalError } from '../errors/latchkey-error.ts';
+import { problemOf } from '../errors/problem.ts';
+import type { TokenBuckets } from '../keyserver/token-buckets.ts';
+import type { Log } from '../observe/log.ts';
+import type { Metrics } from '../observe/metrics.ts';
+import { answerProblem } from './answer-problem.ts';
+
+/** What the porch needs to know about the outside. */
+export interface PorchOptions {
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly random: RandomSource;
+  readonly now: () => number;
+  /** Largest body of any route on this porch, in bytes. */
+  readonly maxBodyBytes: number;
+  /** A request that takes longer is answered 504. */
+  readonly deadlineMs: number;
+  /** One token a request and peer address; absent on listeners that only this machine reaches. */
+  readonly rate?: TokenBuckets;
+  /** Address of the peer; `undefined` on a Unix socket. */
+  readonly peerAddress: (context: Parameters<MiddlewareHandler>[0]) => string | undefined;
+}
+
+/** Context variables that the porch sets. */
+export interface PorchEnv {
+  Variables: { requestId: string };
+}
+
+/**
+ * The porch: an app on which every request gets an id, a log line, a size cap, a rate limit, a deadline, and errors as
+ * problem+json. Rooms behind it throw LatchkeyErrors and nothing else.
+ */
+export function porch(options: PorchOptions): Hono<PorchEnv> {
+  const app = new Hono<PorchEnv>();
+  app.use(observe(options));
+  app.use(limitRate(options));
+  app.use(
+    bodyLimit({
+      maxSize: options.maxBodyBytes,
+      onError: () => {
+        throw new EvidenceError('BODY_TOO_LARGE', `the body is larger than ${options.maxBodyBytes} bytes`, {
+          expected: `at most ${options.maxBodyBytes} bytes`,
+        });
+      },
+    }),
+  );
+  app.use(deadline(options.deadlineMs));
+  app.use(
+    methodNotAllowed({
+      app,
+      onMethodNotAllowed: (context, methods) => {
+        const error = new EvidenceError('METHOD_NOT_ALLOWED', `this route answers ${methods.join(', ')}`, {
+          expected: methods.join(', '),
+          observed: context.req.method,
+        });
+        return answerProblem(context, problemOf(error, context.get('requestId')), {
+          allow: methods.join(', '),
+        });
+      },
+    }),
+  );
+  app.notFound((context) => {
+    const error = new EvidenceError('ROUTE_NOT_FOUND', `there is no route ${context.req.path}`);
+    return answerProblem(context, problemOf(error, context.get('requestId')));
+  });
+  app.onError((error, context) => {
+    const problem = problemOf(error, context.get('requestId'));
+    if (problem.code === 'INTERNAL') {
+      options.log('error', 'http.failed', {
+        requestId: problem.instance,
+        error: error.stack ?? error.message,
+      });
+    }
+    return answerProblem(context, problem);
+  });
+  return app;
+}
+
+function observe({ log, metrics, random, now }: PorchOptions): MiddlewareHandler<PorchEnv> {
+  return async function observed(context, next) {
+    const requestId = toHex(random(8));
+    context.set('requestId', requestId);
+    const start = now();
+    await next();
+    const { status } = context.res;
+    // The pattern of the route, never the path that came: paths of strangers are unbounded label values.
+    const route = status === 404 ? 'none' : routePath(context, -1);
+    const ms = now() - start;
+    context.res.headers.set('x-request-id', requestId);
+    metrics.requests.inc({ route, status: `${status}` });
+    metrics.requestSeconds.observe({ route }, ms / 1000);
+    log(status >= 500 ? 'warn' : 'debug', 'http.request', {
+      requestId,
+      method: context.req.method,
+      route,
+      status,
+      ms,
+    });
+  };
+}
+
+function limitRate({ rate, peerAddress, now }: PorchOptions): MiddlewareHandler<PorchEnv> {
+  return async function rateLimited(context, next) {
+    const waitMs = rate?.take(peerAddress(context) ?? 'local', now()) ?? 0;
+    if (waitMs > 0) {
+      throw new RefusalError('RATE_LIMITED', 'too many requests from this address', { retryAfterMs: waitMs });
+    }
+    await next();
+  };
+}
+
+function deadline(deadlineMs: number): MiddlewareHandler<PorchEnv> {
+  return async function bounded(_context, next) {
+    let timer: NodeJS.Timeout | undefined;
+    const expired = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => {
+        reject(new ProblemError('REQUEST_TIMEOUT', `no answer within ${deadlineMs} ms`));
+      }, deadlineMs);
+    });
+    try {
+      await Promise.race([next(), expired]);
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+}
+
+/**
+ * Reads a JSON body.
+ * @throws EvidenceError UNSUPPORTED_MEDIA_TYPE, BODY_NOT_JSON.
+ */
+export async function jsonBody(request: {
+  header(name: string): string | undefined;
+  text(): Promise<string>;
+}): Promise<unknown> {
+  const type = request.header('content-type')?.split(';', 1)[0]?.trim().toLowerCase();
+  if (type !== 'application/json') {
+    throw new EvidenceError('UNSUPPORTED_MEDIA_TYPE', 'the body must be application/json', {
+      field: 'content-type',
+      expected: 'application/json',
+      observed: type ?? 'none',
+    });
+  }
+  const text = await request.text();
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new EvidenceError('BODY_NOT_JSON', 'the body is not valid JSON', { cause });
+  }
+}

@@ -1,0 +1,73 @@
+import { equalBytes } from '../bytes/concat.ts';
+import type { AccountId, ReportData, SlotId } from '../bytes/fixed-bytes.ts';
+import { EvidenceError } from '../errors/latchkey-error.ts';
+import type { ChallengeIssuer } from '../protocol/challenge.ts';
+import { isPlainSlotId, requestReportData } from '../protocol/report-data.ts';
+import type { KeyRequest } from '../protocol/wire.ts';
+import { parseQuote, type Quote } from '../tdx/quote.ts';
+
+declare const bound: unique symbol;
+
+/**
+ * A request whose challenge is ours and young and whose parameters are those that the quote binds. Whether the quote
+ * is genuine is for the witness. Made only by {@link bindRequest}.
+ */
+export interface BoundRequest {
+  readonly request: KeyRequest;
+  readonly quote: Quote;
+  readonly slotId: SlotId;
+  readonly reportData: ReportData;
+  readonly [bound]: true;
+}
+
+/**
+ * Layout and handshake: reads the quote's fixed structure, checks that the request is addressed to this server under
+ * a challenge of its own, and that report data = H(request). Costs one HMAC and one SHA-512.
+ * @throws EvidenceError QUOTE_…, SERVER_NOT_ADDRESSED, CHALLENGE_…, REPORT_DATA_MISMATCH or FIELD_INVALID.
+ */
+export function bindRequest(
+  request: KeyRequest,
+  self: AccountId,
+  challenges: ChallengeIssuer,
+  nowMs: number,
+): BoundRequest {
+  const quote = parseQuote(request.quote);
+  const addressed = request.servers.find(({ server }) => equalBytes(server, self));
+  if (addressed === undefined) {
+    throw new EvidenceError('SERVER_NOT_ADDRESSED', 'this server is not among the servers of the request', {
+      field: 'servers',
+      hint: 'the address belongs to another account now; read its record on the chain again',
+    });
+  }
+  requireSlotIdFor(request, addressed.slotId);
+  challenges.check(addressed.nonce, request.account, request.ephemeralPublicKey, nowMs);
+  const reportData = requestReportData(request);
+  if (!equalBytes(quote.body.reportData, reportData)) {
+    throw new EvidenceError(
+      'REPORT_DATA_MISMATCH',
+      'the report data of the quote is not the hash of this request',
+      {
+        field: 'quote report data',
+        expected: 'SHA-512 over the request as docs/protocol.md describes',
+        observed: 'another value',
+        hint: 'account, ephemeral key, intent, servers, challenges and slot ids must be exactly those that were quoted',
+      },
+    );
+  }
+  // The brand says that the checks above ran; nothing else makes one.
+  return { request, quote, slotId: addressed.slotId, reportData } as BoundRequest;
+}
+
+function requireSlotIdFor({ intent }: KeyRequest, slotId: SlotId): void {
+  const plain = isPlainSlotId(slotId);
+  if (intent === 'create' && plain) throw slotIdError('a random slot id with intent create', 'none');
+  if (intent === 'get-or-create' && !plain) throw slotIdError('no slot id with intent get-or-create', 'one');
+}
+
+function slotIdError(expected: string, observed: string): EvidenceError {
+  return new EvidenceError('FIELD_INVALID', `servers.slotId: expected ${expected}, got ${observed}`, {
+    field: 'servers.slotId',
+    expected,
+    observed,
+  });
+}

@@ -1,0 +1,176 @@
+import { toBase64 } from '../bytes/base64.ts';
+import type { AccountId, InstanceId, X25519PublicKey } from '../bytes/fixed-bytes.ts';
+import { toHex, toPrefixedHex } from '../bytes/hex.ts';
+import { encodeSs58 } from '../bytes/ss58.ts';
+import type { X25519KeyPair } from '../crypto/x25519.ts';
+import { LatchkeyError } from '../errors/latchkey-error.ts';
+import type { Log } from '../observe/log.ts';
+import type { ChallengeIssuer } from '../protocol/challenge.ts';
+import { decodeClaim, decodeForget, decodeKeyStatus, slotStateToWire } from '../protocol/mac-routes.ts';
+import type { BlockReference, Intent } from '../protocol/report-data.ts';
+import {
+  type attestationAnswer,
+  type challengeAnswer,
+  decodeChallengeRequest,
+  decodeKeyRequest,
+  type keyAnswer,
+} from '../protocol/wire.ts';
+import type { z } from 'zod';
+import { sealGrant } from './envelope.ts';
+import { type BoundRequest, bindRequest } from './handshake.ts';
+import type { Judge } from './judge.ts';
+import type { OwnAttestation } from './own-attestation.ts';
+import { ReplayCache } from './replay-cache.ts';
+import { SlotDesk } from './slot-desk.ts';
+import type { SlotKey } from './slot-key.ts';
+import type { Vault } from './vault.ts';
+import { takeFromVault } from './vault-request.ts';
+import type { Witness } from './witness.ts';
+
+/** Who a key server is. */
+export interface ServerIdentity {
+  readonly account: AccountId;
+  readonly x25519: X25519KeyPair;
+  readonly x25519PublicKey: X25519PublicKey;
+  readonly instanceId: InstanceId;
+}
+
+/** What a key server is made of. */
+export interface KeyServerParts {
+  readonly identity: ServerIdentity;
+  readonly challenges: ChallengeIssuer;
+  readonly witness: Witness;
+  readonly judge: Judge;
+  readonly vault: Vault;
+  readonly attestation: OwnAttestation;
+  readonly finalized: () => BlockReference;
+  readonly now: () => number;
+  readonly log: Log;
+  /** Told of every release and refusal, for metrics. */
+  readonly onRelease: (intent: Intent) => void;
+  readonly onRefusal: (code: string) => void;
+  /** Told when an account first gets a key here, and when its last key is erased. */
+  readonly onServed: (account: AccountId) => void;
+  readonly onForgotten: (account: AccountId) => void;
+}
+
+/** Answers are remembered this long, and so many of them (about 1 KiB each). */
+const REPLAY_TTL_MS = 60_000;
+const MAX_REPLAYS = 10_000;
+
+/** A key server: each method takes a parsed JSON body and gives the JSON of the answer, or throws a LatchkeyError. */
+export class KeyServer {
+  readonly #parts: KeyServerParts;
+  readonly #desk: SlotDesk;
+  readonly #replays = new ReplayCache<z.output<typeof keyAnswer>>({
+    ttlMs: REPLAY_TTL_MS,
+    maxAnswers: MAX_REPLAYS,
+  });
+
+  constructor(parts: KeyServerParts) {
+    this.#parts = parts;
+    this.#desk = new SlotDesk(parts);
+  }
+
+  get identity(): ServerIdentity {
+    return this.#parts.identity;
+  }
+
+  get vault(): Vault {
+    return this.#parts.vault;
+  }
+
+  /** `POST /challenge`. */
+  challenge(body: unknown): z.output<typeof challengeAnswer> {
+    const { identity, challenges, now } = this.#parts;
+    const { account, ephemeralPublicKey } = decodeChallengeRequest(body);
+    const { nonce, expiresAtMs } = challenges.issue(account, ephemeralPublicKey, now());
+    return {
+      server: encodeSs58(identity.account),
+      nonce: toPrefixedHex(nonce),
+      expiresAtMs,
+      instanceId: toPrefixedHex(identity.instanceId),
+    };
+  }
+
+  /** `POST /request-encryption-key`: cloakroom, layout and handshake; a request that came before gets its answer. */
+  async requestKey(body: unknown, requestId: string): Promise<z.output<typeof keyAnswer>> {
+    const { identity, challenges, now } = this.#parts;
+    try {
+      const bound = bindRequest(decodeKeyRequest(body), identity.account, challenges, now());
+      return await this.#replays.share(ReplayCache.nameOf(bound), now(), () =>
+        this.#release(bound, requestId),
+      );
+    } catch (error) {
+      this.#refused(error, requestId);
+      throw error;
+    }
+  }
+
+  /** Witness, judge, vault, envelope. */
+  async #release(bound: BoundRequest, requestId: string): Promise<z.output<typeof keyAnswer>> {
+    const { identity, witness, judge, vault, finalized, now } = this.#parts;
+    const witnessed = await witness.examine(bound);
+    const judged = judge.judge(witnessed, vault);
+    const granted = takeFromVault(judged, vault, now());
+    const answer = sealGrant(granted, identity, finalized(), now());
+    this.#released(granted.key, granted.created, bound.request.intent, requestId);
+    return answer;
+  }
+
+  /** `POST /key-status`. */
+  keyStatus(body: unknown): ReturnType<typeof slotStateToWire> {
+    const { state, mac } = this.#desk.keyStatus(decodeKeyStatus(body));
+    return slotStateToWire(state, mac);
+  }
+
+  /** `POST /claim`. */
+  claim(body: unknown): ReturnType<typeof slotStateToWire> {
+    const { state, mac } = this.#desk.claim(decodeClaim(body));
+    return slotStateToWire(state, mac);
+  }
+
+  /** `POST /forget`. */
+  forget(body: unknown): { mac: string } {
+    return { mac: toPrefixedHex(this.#desk.forget(decodeForget(body))) };
+  }
+
+  /** `GET /attestation`. */
+  async attestation(): Promise<z.output<typeof attestationAnswer>> {
+    const made = await this.#parts.attestation.get(this.#parts.now());
+    return {
+      server: encodeSs58(made.server),
+      x25519PublicKey: toPrefixedHex(made.x25519PublicKey),
+      instanceId: toPrefixedHex(made.instanceId),
+      finalized: { number: made.finalized.number, hash: toPrefixedHex(made.finalized.hash) },
+      quote: toBase64(made.quote),
+    };
+  }
+
+  /** Erases all keys and challenges, at shutdown. */
+  wipe(): void {
+    this.#replays.clear();
+    this.#parts.vault.wipe();
+    this.#parts.challenges.wipe();
+  }
+
+  #released({ account, keyId }: SlotKey, created: boolean, intent: Intent, requestId: string): void {
+    const { log, onRelease, onServed } = this.#parts;
+    onRelease(intent);
+    if (created) onServed(account);
+    log('info', 'key.released', {
+      requestId,
+      account: encodeSs58(account),
+      intent,
+      created,
+      keyId: toHex(keyId),
+    });
+  }
+
+  #refused(error: unknown, requestId: string): void {
+    const code = error instanceof LatchkeyError ? error.code : 'INTERNAL';
+    this.#parts.onRefusal(code);
+    const detail = error instanceof LatchkeyError ? error.message : undefined;
+    this.#parts.log('warn', 'key.refused', { requestId, code, detail });
+  }
+}

@@ -1,0 +1,48 @@
+import { toHex } from '../bytes/hex.ts';
+import { sha256 } from '../crypto/sha2.ts';
+import type { BoundRequest } from './handshake.ts';
+
+/**
+ * Remembers answers for as long as their challenge lives, so that a request which is sent again, because its answer
+ * was lost, gets the same answer. Nobody gains by replaying: the answer is sealed to the ephemeral key.
+ */
+export class ReplayCache<Answer> {
+  readonly #answers = new Map<string, { readonly answer: Promise<Answer>; readonly expiresAtMs: number }>();
+  readonly #ttlMs: number;
+  readonly #maxAnswers: number;
+
+  constructor(options: { readonly ttlMs: number; readonly maxAnswers: number }) {
+    this.#ttlMs = options.ttlMs;
+    this.#maxAnswers = options.maxAnswers;
+  }
+
+  /** Names a request by all that was in it, its quote's own bytes included. */
+  static nameOf({ request, reportData }: BoundRequest): string {
+    return toHex(sha256(reportData, request.recoveryProof ?? new Uint8Array(0), request.quote));
+  }
+
+  /** The answer that is remembered or being made under this name, else a new one. Failures are not remembered. */
+  share(name: string, nowMs: number, make: () => Promise<Answer>): Promise<Answer> {
+    const present = this.#answers.get(name);
+    if (present !== undefined && nowMs < present.expiresAtMs) return present.answer;
+    const answer = make();
+    this.#makeRoom(nowMs);
+    this.#answers.set(name, { answer, expiresAtMs: nowMs + this.#ttlMs });
+    answer.catch(() => {
+      if (this.#answers.get(name)?.answer === answer) this.#answers.delete(name);
+    });
+    return answer;
+  }
+
+  clear(): void {
+    this.#answers.clear();
+  }
+
+  #makeRoom(nowMs: number): void {
+    // A Map iterates in insertion order, so the first entry is the oldest.
+    for (const [oldest, { expiresAtMs }] of this.#answers) {
+      if (expiresAtMs > nowMs && this.#answers.size < this.#maxAnswers) break;
+      this.#answers.delete(oldest);
+    }
+  }
+}

@@ -1,0 +1,110 @@
+import { SecretBytes } from '../bytes/secret-bytes.ts';
+import { EvidenceError } from '../errors/latchkey-error.ts';
+import type { AccountId, Mac } from '../bytes/fixed-bytes.ts';
+import type { MacRoute } from '../protocol/labels.ts';
+import {
+  claimBytes,
+  type Incarnation,
+  type KeyStatus,
+  keyStatusBytes,
+  MAC_FRESHNESS_MS,
+  type MacRequest,
+  macMatches,
+  requestMac,
+  responseMac,
+  type SlotState,
+  slotStateBytes,
+} from '../protocol/mac-routes.ts';
+import type { ServerIdentity } from './key-server.ts';
+import type { SlotKey } from './slot-key.ts';
+import type { Vault } from './vault.ts';
+
+/** A slot state and its MAC. */
+export interface ProvedState {
+  readonly state: SlotState;
+  readonly mac: Mac;
+}
+
+/** What an unknown key is compared with, so that it takes as long as a wrong MAC. */
+const NO_KEY = new SecretBytes(new Uint8Array(32));
+
+/** The routes that the server key itself authenticates: `key-status`, `claim`, `forget`. */
+export class SlotDesk {
+  readonly #identity: ServerIdentity;
+  readonly #vault: Vault;
+  readonly #now: () => number;
+  readonly #onForgotten: (account: AccountId) => void;
+
+  constructor(parts: {
+    readonly identity: ServerIdentity;
+    readonly vault: Vault;
+    readonly now: () => number;
+    readonly onForgotten: (account: AccountId) => void;
+  }) {
+    this.#identity = parts.identity;
+    this.#vault = parts.vault;
+    this.#now = parts.now;
+    this.#onForgotten = parts.onForgotten;
+  }
+
+  /** Confirms the slot, takes head and report, answers what the server knows. */
+  keyStatus(request: MacRequest<KeyStatus>): ProvedState {
+    const { content, mac } = request;
+    const key = this.#authenticate('key-status', request, keyStatusBytes(content));
+    if (content.confirm) key.confirm();
+    if (content.head !== undefined) key.deposit(content.head, content.incarnation);
+    if (content.report !== undefined) key.setReport(content.report, content.incarnation);
+    return this.#prove('key-status', key, mac);
+  }
+
+  /** Takes the claim if it is newer than what the slot knows; answers who holds it now. */
+  claim(request: MacRequest<Incarnation>): ProvedState {
+    const key = this.#authenticate('claim', request, claimBytes(request.content));
+    key.claim(request.content);
+    return this.#prove('claim', key, request.mac);
+  }
+
+  /** Erases the key. */
+  forget(request: MacRequest<undefined>): Mac {
+    const key = this.#authenticate('forget', request, new Uint8Array(0));
+    const answer = responseMac(key.key, 'forget', request.mac, Uint8Array.of(1));
+    this.#vault.forget(key.account, key.slotId);
+    this.#onForgotten(key.account);
+    return answer;
+  }
+
+  #authenticate<Content>(route: MacRoute, request: MacRequest<Content>, content: Uint8Array): SlotKey {
+    const { envelope, mac } = request;
+    const nowMs = this.#now();
+    const key = this.#vault.find(envelope.account, envelope.slotId, nowMs);
+    const expected = requestMac(
+      key?.key ?? NO_KEY,
+      route,
+      { ...envelope, server: this.#identity.account },
+      content,
+    );
+    const matches = macMatches(mac, expected);
+    if (key === undefined || !matches) {
+      throw new EvidenceError('KEY_UNKNOWN', 'this server holds no such key, or the MAC is wrong');
+    }
+    const offMs = envelope.timestampMs - nowMs;
+    if (Math.abs(offMs) > MAC_FRESHNESS_MS) {
+      throw new EvidenceError('TIMESTAMP_STALE', `the timestamp is ${Math.round(offMs / 1000)} s off`, {
+        field: 'timestampMs',
+        expected: `within ${MAC_FRESHNESS_MS / 1000} s of this server's clock (${nowMs})`,
+        observed: `${envelope.timestampMs}`,
+      });
+    }
+    return key;
+  }
+
+  #prove(route: MacRoute, key: SlotKey, request: Mac): ProvedState {
+    const state: SlotState = {
+      instanceId: this.#identity.instanceId,
+      serverTimeMs: this.#now(),
+      incarnation: key.incarnation,
+      head: key.head,
+    };
+    return { state, mac: responseMac(key.key, route, request, slotStateBytes(state)) };
+  }
+}

@@ -1,0 +1,130 @@
+import { equalBytes } from '../bytes/concat.ts';
+import { type AccountId, KeyId, type SlotId } from '../bytes/fixed-bytes.ts';
+import { SecretBytes } from '../bytes/secret-bytes.ts';
+import type { RandomSource } from '../crypto/random.ts';
+import { RefusalError } from '../errors/latchkey-error.ts';
+import { compareHeads, type Head, type Incarnation, type SlotReport } from '../protocol/mac-routes.ts';
+import { RECOVERY_TOKEN_BYTES } from '../protocol/recovery-proof.ts';
+import { isPlainSlotId } from '../protocol/report-data.ts';
+
+/** How long a key lives that its owner has not confirmed. */
+export const UNCONFIRMED_TTL_MS = 3_600_000;
+
+/** Facts of a verified quote that stay with a key. */
+export interface Provenance {
+  /** PPID of the platform, 16 bytes. */
+  readonly platform: Uint8Array;
+  /** MRCONFIGID of the machine that made the key, 48 bytes. */
+  readonly trustHash: Uint8Array;
+}
+
+const NO_INCARNATION: Incarnation = { number: 0, bootId: new Uint8Array(16) };
+
+/** One server key and what its owner told about itself; lives in memory only. */
+export class SlotKey {
+  readonly account: AccountId;
+  readonly slotId: SlotId;
+  readonly keyId: KeyId;
+  readonly key: SecretBytes;
+  /** Only under a slot id; the plain key of the original proposal has none. */
+  readonly recoveryToken: SecretBytes | undefined;
+  readonly createdAtMs: number;
+  readonly provenance: Provenance;
+  #confirmed: boolean;
+  #expiresAtMs: number;
+  #incarnation = NO_INCARNATION;
+  #head: Head | undefined;
+  #report: SlotReport | undefined;
+
+  constructor(
+    account: AccountId,
+    slotId: SlotId,
+    provenance: Provenance,
+    random: RandomSource,
+    nowMs: number,
+  ) {
+    const plain = isPlainSlotId(slotId);
+    this.account = account;
+    this.slotId = slotId;
+    this.provenance = provenance;
+    this.keyId = KeyId.of(random(KeyId.byteLength));
+    this.key = new SecretBytes(random(32));
+    this.recoveryToken = plain ? undefined : new SecretBytes(random(RECOVERY_TOKEN_BYTES));
+    this.createdAtMs = nowMs;
+    // Nobody confirms a plain key: its owner knows only the one route of the original proposal.
+    this.#confirmed = plain;
+    this.#expiresAtMs = nowMs + UNCONFIRMED_TTL_MS;
+  }
+
+  get confirmed(): boolean {
+    return this.#confirmed;
+  }
+
+  get incarnation(): Incarnation {
+    return this.#incarnation;
+  }
+
+  get head(): Head | undefined {
+    return this.#head;
+  }
+
+  get report(): SlotReport | undefined {
+    return this.#report;
+  }
+
+  isExpired(nowMs: number): boolean {
+    return !this.#confirmed && nowMs >= this.#expiresAtMs;
+  }
+
+  confirm(): void {
+    this.#confirmed = true;
+  }
+
+  /** A key that was just recovered is in use: gives its owner another hour to confirm it. */
+  prolong(nowMs: number): void {
+    this.#expiresAtMs = Math.max(this.#expiresAtMs, nowMs + UNCONFIRMED_TTL_MS);
+  }
+
+  /** Takes a claim if it is newer: larger number, or the same number and a larger boot id. */
+  claim(incarnation: Incarnation): void {
+    const { number, bootId } = this.#incarnation;
+    const newer =
+      incarnation.number > number ||
+      (incarnation.number === number && Buffer.compare(incarnation.bootId, bootId) > 0);
+    if (newer) this.#incarnation = incarnation;
+  }
+
+  /**
+   * Takes a head if it is newer and comes from the incarnation that holds the account, so that an older instance
+   * cannot raise the bar for the one that replaced it.
+   */
+  deposit(head: Head, from: Incarnation): void {
+    if (!this.isHeldBy(from)) return;
+    if (this.#head === undefined || compareHeads(head, this.#head) > 0) this.#head = head;
+  }
+
+  setReport(report: SlotReport, from: Incarnation): void {
+    if (this.isHeldBy(from)) this.#report = report;
+  }
+
+  isHeldBy({ number, bootId }: Incarnation): boolean {
+    return number === this.#incarnation.number && equalBytes(bootId, this.#incarnation.bootId);
+  }
+
+  /**
+   * A plain key has no token, so the platform that made it is its proof.
+   * @throws RefusalError PLATFORM_REFUSED.
+   */
+  requirePlatform(platform: Uint8Array): void {
+    if (equalBytes(this.provenance.platform, platform)) return;
+    throw new RefusalError('PLATFORM_REFUSED', 'the key of this account was made for another platform', {
+      field: 'quote PPID',
+      hint: 'ask from the machine that created the key, or use slot ids, whose recovery token travels',
+    });
+  }
+
+  wipe(): void {
+    this.key.wipe();
+    this.recoveryToken?.wipe();
+  }
+}

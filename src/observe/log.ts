@@ -1,0 +1,45 @@
+import { pino } from 'pino';
+
+/** Severity of an event. */
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+/** What an event carries: plain JSON values; bytes as text that the caller chose; never a secret. */
+export type LogFields = Readonly<Record<string, unknown>>;
+
+/**
+ * Where events go. Event names are stable, dotted words (`key.released`, `store.opened`) that operators match on;
+ * docs/operations.md lists them.
+ */
+export type Log = (level: LogLevel, event: string, fields?: LogFields) => void;
+
+/** Drops everything; for tests and libraries. */
+export const silentLog: Log = () => undefined;
+
+/** A log whose every event carries these fields too. */
+export const logWith =
+  (log: Log, always: LogFields): Log =>
+  (level, event, fields = {}) =>
+    log(level, event, { ...always, ...fields });
+
+/** JSON lines on standard output by pino. */
+export function jsonLog(
+  level: LogLevel | 'silent',
+  destination: NodeJS.WritableStream = process.stdout,
+): Log {
+  const logger = pino(
+    {
+      level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      messageKey: 'event',
+      formatters: { level: (label) => ({ level: label }) },
+      // A second net only: secrets are SecretBytes, which print as [secret] wherever they get.
+      redact: {
+        paths: ['key', '*.key', 'recoveryToken', '*.recoveryToken', 'storeKey', '*.storeKey'],
+        censor: '[secret]',
+      },
+    },
+    destination,
+  );
+  return (severity, event, fields = {}) => logger[severity](fields, event);
+}

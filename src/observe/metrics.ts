@@ -1,0 +1,86 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+
+/** All metrics of a node. No label ever carries an account: scraping must not tell who asks for keys. */
+export class Metrics {
+  readonly registry = new Registry();
+  readonly requests = this.#counter('latchkey_http_requests_total', 'HTTP requests by route and status', [
+    'route',
+    'status',
+  ]);
+  readonly requestSeconds = this.#histogram('latchkey_http_request_seconds', 'Duration of HTTP requests', [
+    'route',
+  ]);
+  readonly keysReleased = this.#counter('latchkey_keys_released_total', 'Server keys released, by intent', [
+    'intent',
+  ]);
+  readonly keysRefused = this.#counter('latchkey_keys_refused_total', 'Key requests refused, by error code', [
+    'code',
+  ]);
+  readonly vaultKeys = this.#gauge('latchkey_vault_keys', 'Server keys held in memory');
+  readonly clientsAtRisk = this.#gauge(
+    'latchkey_clients_at_risk',
+    'Stores that would fall below their threshold if this server stopped now, by the reports of their nodes',
+  );
+  readonly nodeState = this.#gauge('latchkey_node_state', '1 for the state that the node is in', ['state']);
+  readonly slotsLive = this.#gauge(
+    'latchkey_slots_live',
+    'Key servers that still hold their slot of this store',
+  );
+  readonly slotsWanted = this.#gauge('latchkey_slots_wanted', 'Key servers that this store should have');
+  readonly slotsThreshold = this.#gauge(
+    'latchkey_slots_threshold',
+    'Slots that are needed to open the store',
+  );
+  readonly collateralState = this.#gauge('latchkey_collateral_state', '1 for the state of the collateral', [
+    'state',
+  ]);
+  readonly chainBlock = this.#gauge(
+    'latchkey_chain_finalized_block',
+    'Number of the newest finalized block seen',
+  );
+  readonly insecure = this.#gauge(
+    'latchkey_insecure_trust_root',
+    '1 when a trust root other than Intel is injected',
+  );
+
+  constructor(options: { readonly processMetrics?: boolean } = {}) {
+    if (options.processMetrics ?? false) collectDefaultMetrics({ register: this.registry });
+  }
+
+  /** Prometheus text exposition, version 0.0.4. */
+  text(): Promise<string> {
+    return this.registry.metrics();
+  }
+
+  /** Sets the one gauge of a family of states. */
+  static setState(gauge: Gauge<'state'>, state: string): void {
+    gauge.reset();
+    gauge.set({ state }, 1);
+  }
+
+  #counter<Label extends string>(
+    name: string,
+    help: string,
+    labelNames: readonly Label[] = [],
+  ): Counter<Label> {
+    return new Counter({ name, help, labelNames, registers: [this.registry] });
+  }
+
+  #gauge<Label extends string>(name: string, help: string, labelNames: readonly Label[] = []): Gauge<Label> {
+    return new Gauge({ name, help, labelNames, registers: [this.registry] });
+  }
+
+  #histogram<Label extends string>(
+    name: string,
+    help: string,
+    labelNames: readonly Label[] = [],
+  ): Histogram<Label> {
+    return new Histogram({
+      name,
+      help,
+      labelNames,
+      registers: [this.registry],
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    });
+  }
+}

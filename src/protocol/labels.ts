@@ -1,0 +1,18 @@
+import { utf8 } from '../bytes/concat.ts';
+
+/** Version of the wire protocol; part of every label. */
+export const PROTOCOL_VERSION = 1;
+
+/** Start of the report data of a key request. */
+export const REQUEST_LABEL = utf8('latchkey/v1/request');
+/** Start of the report data of a server's own attestation. */
+export const ATTESTATION_LABEL = utf8('latchkey/v1/attestation');
+/** Start of the HPKE `info` of a sealed key. */
+export const KEY_LABEL = utf8('latchkey/v1/key');
+
+/** Routes that are authenticated by the server key instead of a quote. */
+export type MacRoute = 'key-status' | 'claim' | 'forget';
+
+/** HKDF label of a MAC key, per route and direction. */
+export const macLabel = (route: MacRoute, direction: 'request' | 'response'): string =>
+  `latchkey/v1/${route}/${direction}`;

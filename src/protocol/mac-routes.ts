@@ -1,0 +1,251 @@
+import { z } from 'zod';
+import { concatBytes } from '../bytes/concat.ts';
+import { AccountId, InstanceId, Mac, SlotId } from '../bytes/fixed-bytes.ts';
+import { parsePrefixedHex, toPrefixedHex } from '../bytes/hex.ts';
+import { u64BigEndian } from '../bytes/integers.ts';
+import type { SecretBytes } from '../bytes/secret-bytes.ts';
+import { equalConstantTime } from '../crypto/constant-time.ts';
+import { deriveKey, hmacSha256 } from '../crypto/hkdf.ts';
+import { type MacRoute, macLabel } from './labels.ts';
+import { parseWire } from './wire.ts';
+
+/** How far a request's timestamp may be from the server's clock. */
+export const MAC_FRESHNESS_MS = 60_000;
+
+/** A log head as it is deposited: grows in (generation, sequence). */
+export interface Head {
+  readonly generation: number;
+  readonly sequence: number;
+  /** 32 bytes. */
+  readonly digest: Uint8Array;
+}
+
+const hexText = z.string();
+const count = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
+
+/** A head in JSON. */
+export const headFields = z.strictObject({ generation: count, sequence: count, digest: hexText });
+
+/** A head for JSON. */
+export const headToWire = (head: Head): z.output<typeof headFields> => ({
+  generation: head.generation,
+  sequence: head.sequence,
+  digest: toPrefixedHex(head.digest),
+});
+
+/** Positive when `a` is newer than `b`. */
+export const compareHeads = (a: Head, b: Head): number =>
+  a.generation - b.generation || a.sequence - b.sequence;
+
+const envelope = {
+  accountId: z.string(),
+  slotId: hexText,
+  timestampMs: count,
+  random: hexText,
+  mac: hexText,
+};
+
+/** How a client sees its own store: enough for the server to tell who would suffer from its restart. */
+const reportFields = z.strictObject({
+  threshold: z.int().min(1).max(16),
+  slots: z.int().min(1).max(16),
+  live: z.int().min(0).max(16),
+});
+
+/** Body of `POST /key-status`. */
+export const keyStatusBody = z.strictObject({
+  ...envelope,
+  confirm: z.boolean(),
+  incarnation: count,
+  bootId: hexText,
+  head: headFields.optional(),
+  report: reportFields.optional(),
+});
+
+/** Body of `POST /claim`. */
+export const claimBody = z.strictObject({ ...envelope, incarnation: count, bootId: hexText });
+
+/** Body of `POST /forget`. */
+export const forgetBody = z.strictObject(envelope);
+
+/** Answer of `POST /key-status` and of `POST /claim`. */
+export const slotStateAnswer = z.strictObject({
+  instanceId: hexText,
+  serverTimeMs: count,
+  incarnation: count,
+  bootId: hexText,
+  head: headFields.optional(),
+  mac: hexText,
+});
+
+/** Answer of `POST /forget`. */
+export const forgetAnswer = z.strictObject({ mac: hexText });
+
+/** The part that every request of these routes carries. */
+export interface MacEnvelope {
+  readonly server: AccountId;
+  readonly account: AccountId;
+  readonly slotId: SlotId;
+  readonly timestampMs: number;
+  /** 16 bytes. */
+  readonly random: Uint8Array;
+}
+
+/** Who is asking: the number of the boot that last claimed the account, and that boot's random id (16 bytes). */
+export interface Incarnation {
+  readonly number: number;
+  readonly bootId: Uint8Array;
+}
+
+/** The client's view of its own slots. */
+export type SlotReport = z.output<typeof reportFields>;
+
+/** What `key-status` says beyond the envelope. */
+export interface KeyStatus {
+  /** Ends the hour after which an unconfirmed key is dropped. */
+  readonly confirm: boolean;
+  readonly incarnation: Incarnation;
+  readonly head: Head | undefined;
+  readonly report: SlotReport | undefined;
+}
+
+/** What a server answers to `key-status` and `claim`. */
+export interface SlotState {
+  readonly instanceId: InstanceId;
+  readonly serverTimeMs: number;
+  readonly incarnation: Incarnation;
+  readonly head: Head | undefined;
+}
+
+const NO_HEAD = new Uint8Array(1 + 8 + 8 + 32);
+const headBytes = (head: Head | undefined): Uint8Array =>
+  head === undefined
+    ? NO_HEAD
+    : concatBytes(Uint8Array.of(1), u64BigEndian(head.generation), u64BigEndian(head.sequence), head.digest);
+const incarnationBytes = ({ number, bootId }: Incarnation): Uint8Array =>
+  concatBytes(u64BigEndian(number), bootId);
+const reportBytes = (report: SlotReport | undefined): Uint8Array =>
+  report === undefined ? new Uint8Array(4) : Uint8Array.of(1, report.threshold, report.slots, report.live);
+
+/** Canonical bytes of what `key-status` says. */
+export const keyStatusBytes = (status: KeyStatus): Uint8Array =>
+  concatBytes(
+    Uint8Array.of(status.confirm ? 1 : 0),
+    incarnationBytes(status.incarnation),
+    headBytes(status.head),
+    reportBytes(status.report),
+  );
+
+/** Canonical bytes of what `claim` says. */
+export const claimBytes = incarnationBytes;
+
+/** Canonical bytes of the answer to `key-status` and `claim`. */
+export const slotStateBytes = (state: SlotState): Uint8Array =>
+  concatBytes(
+    state.instanceId,
+    u64BigEndian(state.serverTimeMs),
+    incarnationBytes(state.incarnation),
+    headBytes(state.head),
+  );
+
+/** MAC of a request: HMAC-SHA-256 under the route's request key over server ‖ account ‖ slot id ‖ time ‖ random ‖ content. */
+export function requestMac(
+  key: SecretBytes,
+  route: MacRoute,
+  envelope: MacEnvelope,
+  content: Uint8Array,
+): Mac {
+  const { server, account, slotId, timestampMs, random } = envelope;
+  const macKey = deriveKey(key.reveal(), macLabel(route, 'request'));
+  return Mac.of(hmacSha256(macKey, server, account, slotId, u64BigEndian(timestampMs), random, content));
+}
+
+/** MAC of an answer: HMAC-SHA-256 under the route's response key over the request's MAC ‖ content. */
+export const responseMac = (key: SecretBytes, route: MacRoute, request: Mac, content: Uint8Array): Mac =>
+  Mac.of(hmacSha256(deriveKey(key.reveal(), macLabel(route, 'response')), request, content));
+
+/** Whether a MAC that came in is the expected one, in constant time. */
+export const macMatches = (observed: Uint8Array, expected: Mac): boolean =>
+  equalConstantTime(observed, expected);
+
+/** A decoded request: envelope, content and the MAC that came with them. */
+export interface MacRequest<Content> {
+  readonly envelope: Omit<MacEnvelope, 'server'>;
+  readonly content: Content;
+  readonly mac: Mac;
+}
+
+interface WireEnvelope {
+  readonly accountId: string;
+  readonly slotId: string;
+  readonly timestampMs: number;
+  readonly random: string;
+  readonly mac: string;
+}
+
+const decodeEnvelope = (wire: WireEnvelope) => ({
+  envelope: {
+    account: AccountId.parse(wire.accountId, 'accountId'),
+    slotId: SlotId.parse(wire.slotId, 'slotId'),
+    timestampMs: wire.timestampMs,
+    random: parsePrefixedHex(wire.random, 16, 'random'),
+  },
+  mac: Mac.parse(wire.mac, 'mac'),
+});
+
+const decodeIncarnation = (wire: { readonly incarnation: number; readonly bootId: string }): Incarnation => ({
+  number: wire.incarnation,
+  bootId: parsePrefixedHex(wire.bootId, 16, 'bootId'),
+});
+
+const decodeHead = (wire: z.output<typeof headFields> | undefined): Head | undefined =>
+  wire === undefined ? undefined : { ...wire, digest: parsePrefixedHex(wire.digest, 32, 'head.digest') };
+
+/** Decodes `POST /key-status`. @throws EvidenceError FIELD_INVALID. */
+export function decodeKeyStatus(body: unknown): MacRequest<KeyStatus> {
+  const wire = parseWire(keyStatusBody, body);
+  return {
+    ...decodeEnvelope(wire),
+    content: {
+      confirm: wire.confirm,
+      incarnation: decodeIncarnation(wire),
+      head: decodeHead(wire.head),
+      report: wire.report,
+    },
+  };
+}
+
+/** Decodes `POST /claim`. @throws EvidenceError FIELD_INVALID. */
+export function decodeClaim(body: unknown): MacRequest<Incarnation> {
+  const wire = parseWire(claimBody, body);
+  return { ...decodeEnvelope(wire), content: decodeIncarnation(wire) };
+}
+
+/** Decodes `POST /forget`. @throws EvidenceError FIELD_INVALID. */
+export function decodeForget(body: unknown): MacRequest<undefined> {
+  return { ...decodeEnvelope(parseWire(forgetBody, body)), content: undefined };
+}
+
+/** Decodes the answer to `key-status` or `claim`; the caller checks its MAC. @throws EvidenceError FIELD_INVALID. */
+export function decodeSlotState(body: unknown): { readonly state: SlotState; readonly mac: Mac } {
+  const wire = parseWire(slotStateAnswer, body, 'answer');
+  return {
+    state: {
+      instanceId: InstanceId.parse(wire.instanceId, 'instanceId'),
+      serverTimeMs: wire.serverTimeMs,
+      incarnation: decodeIncarnation(wire),
+      head: decodeHead(wire.head),
+    },
+    mac: Mac.parse(wire.mac, 'mac'),
+  };
+}
+
+/** A slot state for JSON. */
+export const slotStateToWire = (state: SlotState, mac: Mac): z.output<typeof slotStateAnswer> => ({
+  instanceId: toPrefixedHex(state.instanceId),
+  serverTimeMs: state.serverTimeMs,
+  incarnation: state.incarnation.number,
+  bootId: toPrefixedHex(state.incarnation.bootId),
+  ...(state.head === undefined ? {} : { head: headToWire(state.head) }),
+  mac: toPrefixedHex(mac),
+});

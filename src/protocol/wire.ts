@@ -1,0 +1,111 @@
+import { z } from 'zod';
+import { parseBase64 } from '../bytes/base64.ts';
+import { AccountId, Mac, Nonce, SlotId, X25519PublicKey } from '../bytes/fixed-bytes.ts';
+import { EvidenceError } from '../errors/latchkey-error.ts';
+import { type AddressedServer, type Intent, MAX_ADDRESSED_SERVERS, PLAIN_SLOT_ID } from './report-data.ts';
+
+const hexText = (bytes: number) =>
+  z.string().meta({ description: `0x and ${bytes * 2} hex digits`, example: '0x…' });
+const accountText = z.string().meta({ description: 'SS58 with prefix 42, or 0x and 64 hex digits' });
+
+/** Body of `POST /challenge`. */
+export const challengeBody = z.strictObject({
+  accountId: accountText,
+  ephemeralPublicKey: hexText(32),
+});
+
+/** Body of `POST /request-encryption-key`. */
+export const keyRequestBody = z.strictObject({
+  accountId: accountText,
+  ephemeralPublicKey: hexText(32),
+  intent: z.enum(['get-or-create', 'create', 'recover']).default('get-or-create'),
+  servers: z
+    .array(z.strictObject({ server: accountText, nonce: hexText(32), slotId: hexText(16).optional() }))
+    .min(1)
+    .max(MAX_ADDRESSED_SERVERS),
+  recoveryProof: hexText(32).optional(),
+  quote: z.string().meta({ description: 'TDX quote v4 or v5, base64', format: 'byte' }),
+});
+
+/** Answer of `POST /challenge`. */
+export const challengeAnswer = z.strictObject({
+  server: accountText,
+  nonce: hexText(32),
+  expiresAtMs: z.int().nonnegative(),
+  instanceId: hexText(16),
+});
+
+/** Answer of `POST /request-encryption-key`. */
+export const keyAnswer = z.strictObject({
+  server: accountText,
+  instanceId: hexText(16),
+  enc: hexText(32),
+  ciphertext: z.string().meta({ description: 'base64', format: 'byte' }),
+});
+
+/** Answer of `GET /attestation`. */
+export const attestationAnswer = z.strictObject({
+  server: accountText,
+  x25519PublicKey: hexText(32),
+  instanceId: hexText(16),
+  finalized: z.strictObject({ number: z.int().nonnegative(), hash: hexText(32) }),
+  quote: z.string(),
+});
+
+/**
+ * Checks JSON against a schema.
+ * @throws EvidenceError FIELD_INVALID naming the first field that is wrong and what was expected.
+ */
+export function parseWire<T extends z.ZodType>(schema: T, value: unknown, whole = 'body'): z.output<T> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  const path = issue?.path.map(String).join('.') ?? '';
+  const unknown = issue?.code === 'unrecognized_keys' ? `unknown field ${issue.keys.join(', ')}` : undefined;
+  const field = path === '' ? whole : path;
+  const reason = unknown ?? issue?.message ?? 'not as documented';
+  throw new EvidenceError('FIELD_INVALID', `${field}: ${reason}`, { field, observed: reason });
+}
+
+/** `POST /challenge`, decoded. */
+export interface ChallengeRequest {
+  readonly account: AccountId;
+  readonly ephemeralPublicKey: X25519PublicKey;
+}
+
+/** Decodes the body of `POST /challenge`. @throws EvidenceError FIELD_INVALID. */
+export function decodeChallengeRequest(body: unknown): ChallengeRequest {
+  const { accountId, ephemeralPublicKey } = parseWire(challengeBody, body);
+  return {
+    account: AccountId.parse(accountId, 'accountId'),
+    ephemeralPublicKey: X25519PublicKey.parse(ephemeralPublicKey, 'ephemeralPublicKey'),
+  };
+}
+
+/** `POST /request-encryption-key`, decoded; nothing in it is proved yet. */
+export interface KeyRequest {
+  readonly account: AccountId;
+  readonly ephemeralPublicKey: X25519PublicKey;
+  readonly intent: Intent;
+  readonly servers: readonly AddressedServer[];
+  readonly recoveryProof: Mac | undefined;
+  readonly quote: Uint8Array;
+}
+
+/** Decodes the body of `POST /request-encryption-key`. @throws EvidenceError FIELD_INVALID. */
+export function decodeKeyRequest(body: unknown): KeyRequest {
+  const wire = parseWire(keyRequestBody, body);
+  return {
+    account: AccountId.parse(wire.accountId, 'accountId'),
+    ephemeralPublicKey: X25519PublicKey.parse(wire.ephemeralPublicKey, 'ephemeralPublicKey'),
+    intent: wire.intent,
+    servers: wire.servers.map(({ server, nonce, slotId }, index) => ({
+      server: AccountId.parse(server, `servers.${index}.server`),
+      nonce: Nonce.parse(nonce, `servers.${index}.nonce`),
+      slotId: slotId === undefined ? PLAIN_SLOT_ID : SlotId.parse(slotId, `servers.${index}.slotId`),
+    })),
+    recoveryProof:
+      wire.recoveryProof === undefined ? undefined : Mac.parse(wire.recoveryProof, 'recoveryProof'),
+    quote: parseBase64(wire.quote, 'quote'),
+  };
+}

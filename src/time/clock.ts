@@ -1,0 +1,84 @@
+/** Time as an argument, so that simulations can run hours in milliseconds. */
+export interface Clock {
+  /** Milliseconds since 1970. */
+  nowMs(): number;
+  /** Resolves after so many milliseconds, or at once when the signal aborts; never rejects. */
+  sleep(milliseconds: number, signal?: AbortSignal): Promise<void>;
+}
+
+/** The system's clock. */
+export const systemClock: Clock = {
+  nowMs: () => Date.now(),
+  sleep: (milliseconds, signal) =>
+    new Promise((resolve) => {
+      if (signal?.aborted) {
+        resolve();
+        return;
+      }
+      const finish = () => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', finish);
+        resolve();
+      };
+      const timer = setTimeout(finish, milliseconds);
+      signal?.addEventListener('abort', finish, { once: true });
+    }),
+};
+
+/**
+ * A clock that never runs below what was proved: the host sets the system's clock, but cannot take back a block or a
+ * sealed server time that this process has seen.
+ */
+export class FlooredClock implements Clock {
+  readonly #clock: Clock;
+  #floorMs = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  nowMs(): number {
+    return Math.max(this.#clock.nowMs(), this.#floorMs);
+  }
+
+  sleep(milliseconds: number, signal?: AbortSignal): Promise<void> {
+    return this.#clock.sleep(milliseconds, signal);
+  }
+
+  /** Time was at least this; earlier values change nothing. */
+  raise(milliseconds: number): void {
+    this.#floorMs = Math.max(this.#floorMs, milliseconds);
+  }
+
+  /** The floor itself, to be kept across restarts. */
+  get floorMs(): number {
+    return this.#floorMs;
+  }
+}
+
+/**
+ * Runs an operation with a deadline.
+ * @returns its result, or `undefined` when the deadline passed first; the operation's signal is aborted then.
+ */
+export async function withDeadline<T>(
+  clock: Clock,
+  milliseconds: number,
+  operation: (signal: AbortSignal) => Promise<T>,
+  outer?: AbortSignal,
+): Promise<T | undefined> {
+  const operationAbort = new AbortController();
+  const timerAbort = new AbortController();
+  const forward = () => operationAbort.abort();
+  outer?.addEventListener('abort', forward, { once: true });
+  if (outer?.aborted) forward();
+  const running = operation(operationAbort.signal);
+  // After the deadline nobody listens to the operation any more.
+  running.catch(() => undefined);
+  try {
+    return await Promise.race([running, clock.sleep(milliseconds, timerAbort.signal).then(() => undefined)]);
+  } finally {
+    operationAbort.abort();
+    timerAbort.abort();
+    outer?.removeEventListener('abort', forward);
+  }
+}
