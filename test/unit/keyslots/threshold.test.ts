@@ -1,0 +1,36 @@
+import { describe, expect, it } from 'vitest';
+import { mostSlotsTogether, thresholdFor } from '../../../src/keyslots/threshold.ts';
+
+describe('quorum', () => {
+  it.each([
+    [0, undefined, undefined],
+    [1, undefined, { t: 1, n: 1 }],
+    [2, undefined, { t: 1, n: 2 }],
+    [3, { t: 2, n: 3 }, { t: 2, n: 3 }],
+    [4, { t: 3, n: 4 }, { t: 3, n: 4 }],
+    [5, { t: 3, n: 5 }, { t: 3, n: 5 }],
+    [500, { t: 3, n: 5 }, { t: 3, n: 5 }],
+  ])('of %i eligible servers', (eligible, plain, bootstrap) => {
+    expect(thresholdFor(eligible, { bootstrap: false })).toEqual(plain);
+    expect(thresholdFor(eligible, { bootstrap: true })).toEqual(bootstrap);
+  });
+
+  it('any two quorums share a server, so that deposits meet recoveries', () => {
+    for (const eligible of [3, 4, 5, 6]) {
+      const quorum = thresholdFor(eligible, { bootstrap: false });
+      expect(2 * (quorum?.t ?? 0)).toBeGreaterThan(quorum?.n ?? 0);
+    }
+  });
+
+  it('no platform can hold so many slots that losing it locks the store, or that it opens it', () => {
+    expect(mostSlotsTogether({ t: 3, n: 5 })).toBe(2);
+    expect(mostSlotsTogether({ t: 2, n: 3 })).toBe(1);
+    expect(mostSlotsTogether({ t: 3, n: 4 })).toBe(1);
+    expect(mostSlotsTogether({ t: 1, n: 1 })).toBe(1);
+  });
+
+  it('a count that is none is misuse', () => {
+    expect(() => thresholdFor(-1, { bootstrap: false })).toThrow(RangeError);
+    expect(() => thresholdFor(2.5, { bootstrap: false })).toThrow(RangeError);
+  });
+});
