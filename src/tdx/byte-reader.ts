@@ -1,0 +1,67 @@
+import { EvidenceError } from '../errors/latchkey-error.ts';
+
+/** Reads a quote from front to back; no read goes beyond `end`. Values are views. */
+export class ByteReader {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  readonly #end: number;
+  #offset: number;
+
+  constructor(bytes: Uint8Array, start = 0, end = bytes.length) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#offset = start;
+    this.#end = end;
+  }
+
+  get offset(): number {
+    return this.#offset;
+  }
+
+  /** @throws EvidenceError QUOTE_TRUNCATED when fewer bytes are left. */
+  take(byteLength: number, field: string): Uint8Array {
+    const start = this.#advance(byteLength, field);
+    return this.#bytes.subarray(start, start + byteLength);
+  }
+
+  /** Little-endian. @throws EvidenceError QUOTE_TRUNCATED. */
+  u16(field: string): number {
+    return this.#view.getUint16(this.#advance(2, field), true);
+  }
+
+  /** Little-endian. @throws EvidenceError QUOTE_TRUNCATED. */
+  u32(field: string): number {
+    return this.#view.getUint32(this.#advance(4, field), true);
+  }
+
+  /** A reader of the next `byteLength` bytes, past which this one moves. @throws EvidenceError QUOTE_TRUNCATED. */
+  section(byteLength: number, field: string): ByteReader {
+    const start = this.#advance(byteLength, field);
+    return new ByteReader(this.#bytes, start, start + byteLength);
+  }
+
+  /** Requires that a section was read to its end. @throws EvidenceError QUOTE_MALFORMED. */
+  end(field: string): void {
+    if (this.#offset === this.#end) return;
+    const observed = `${this.#end - this.#offset} bytes more`;
+    throw new EvidenceError('QUOTE_MALFORMED', `${field} is longer than its contents: ${observed}`, {
+      field,
+      expected: 'a length that its parts use up',
+      observed,
+    });
+  }
+
+  #advance(byteLength: number, field: string): number {
+    const start = this.#offset;
+    const left = this.#end - start;
+    if (byteLength > left) {
+      throw new EvidenceError(
+        'QUOTE_TRUNCATED',
+        `quote ends within ${field}: ${byteLength} bytes at offset ${start}, ${left} are left`,
+        { field, expected: `${byteLength} bytes at offset ${start}`, observed: `${left} bytes` },
+      );
+    }
+    this.#offset = start + byteLength;
+    return start;
+  }
+}

@@ -1,0 +1,108 @@
+import { equalBytes } from '../bytes/concat.ts';
+import { toHex } from '../bytes/hex.ts';
+import type { ErrorCode } from '../errors/codes.ts';
+import { EvidenceError } from '../errors/latchkey-error.ts';
+import type { PckCaType } from './sgx-extension.ts';
+import type { VerifiedCollateral } from './verified-collateral.ts';
+
+/** What a collateral source needs to know about a set that was found genuine. */
+export interface CollateralSummary {
+  /** 6 bytes. */
+  readonly fmspc: Uint8Array;
+  /** 2 bytes. */
+  readonly pceId: Uint8Array;
+  /** Which PCK CA its PCK CRL is for. */
+  readonly ca: PckCaType;
+  readonly tcbEvaluationDataNumber: number;
+  readonly crlNumbers: { readonly rootCa: bigint; readonly pck: bigint };
+  readonly issuedAtMs: DocumentDates;
+  readonly nextUpdateMs: DocumentDates;
+  /** From when on all documents and certificates are valid. */
+  readonly validFromMs: number;
+  /** The last moment at which all documents and certificates are valid. */
+  readonly validUntilMs: number;
+  /** The earliest moment at which one of the four documents has lived half its life: a good time to refresh. */
+  readonly halfLifeAtMs: number;
+}
+
+/** One time for each of the four documents, in milliseconds since 1970. */
+export interface DocumentDates {
+  readonly tcbInfo: number;
+  readonly qeIdentity: number;
+  readonly rootCaCrl: number;
+  readonly pckCrl: number;
+}
+
+/** What the asker expects of a set; each is checked when given. */
+export interface CollateralExpectation {
+  /** 6 bytes. */
+  readonly fmspc?: Uint8Array;
+  readonly ca?: PckCaType;
+  /** 2 bytes. */
+  readonly pceId?: Uint8Array;
+  readonly minimumTcbEvaluationDataNumber?: number;
+}
+
+/** Summarises a verified set. */
+export function summarizeCollateral(collateral: VerifiedCollateral): CollateralSummary {
+  const { tcbInfo, qeIdentity, rootCrl, pckCrl, caType, validities } = collateral;
+  const issuedAtMs = {
+    tcbInfo: tcbInfo.issueDateMs,
+    qeIdentity: qeIdentity.issueDateMs,
+    rootCaCrl: rootCrl.thisUpdateMs,
+    pckCrl: pckCrl.thisUpdateMs,
+  };
+  const nextUpdateMs = {
+    tcbInfo: tcbInfo.nextUpdateMs,
+    qeIdentity: qeIdentity.nextUpdateMs,
+    rootCaCrl: rootCrl.nextUpdateMs,
+    pckCrl: pckCrl.nextUpdateMs,
+  };
+  const halfLives = Object.values(issuedAtMs).map(
+    (issuedMs, index) => (issuedMs + (Object.values(nextUpdateMs)[index] ?? issuedMs)) / 2,
+  );
+  return {
+    fmspc: tcbInfo.fmspc,
+    pceId: tcbInfo.pceId,
+    ca: caType,
+    tcbEvaluationDataNumber: tcbInfo.tcbEvaluationDataNumber,
+    crlNumbers: { rootCa: rootCrl.crlNumber, pck: pckCrl.crlNumber },
+    issuedAtMs,
+    nextUpdateMs,
+    validFromMs: Math.max(...validities.map(({ notBeforeMs }) => notBeforeMs)),
+    validUntilMs: Math.min(...validities.map(({ notAfterMs }) => notAfterMs)),
+    halfLifeAtMs: Math.floor(Math.min(...halfLives)),
+  };
+}
+
+/**
+ * Requires that a set is for this platform and new enough.
+ * @throws EvidenceError FMSPC_MISMATCH, PCEID_MISMATCH, CRL_ISSUER_MISMATCH, TCB_EVALUATION_TOO_OLD.
+ */
+export function requireExpected(
+  { tcbInfo, caType }: VerifiedCollateral,
+  expected: CollateralExpectation,
+): void {
+  if (expected.fmspc !== undefined && !equalBytes(expected.fmspc, tcbInfo.fmspc)) {
+    refuse('FMSPC_MISMATCH', 'FMSPC of the TCB info', toHex(expected.fmspc), toHex(tcbInfo.fmspc));
+  }
+  if (expected.pceId !== undefined && !equalBytes(expected.pceId, tcbInfo.pceId)) {
+    refuse('PCEID_MISMATCH', 'PCEID of the TCB info', toHex(expected.pceId), toHex(tcbInfo.pceId));
+  }
+  if (expected.ca !== undefined && expected.ca !== caType) {
+    refuse('CRL_ISSUER_MISMATCH', 'CA of the PCK CRL', expected.ca, caType);
+  }
+  const minimum = expected.minimumTcbEvaluationDataNumber ?? 0;
+  const number = tcbInfo.tcbEvaluationDataNumber;
+  if (number < minimum) {
+    refuse('TCB_EVALUATION_TOO_OLD', 'tcbEvaluationDataNumber', `at least ${minimum}`, `${number}`);
+  }
+}
+
+function refuse(code: ErrorCode, field: string, expected: string, observed: string): never {
+  throw new EvidenceError(code, `${field} must be ${expected}, got ${observed}`, {
+    field,
+    expected,
+    observed,
+  });
+}

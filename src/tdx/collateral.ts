@@ -1,0 +1,97 @@
+import { EvidenceError } from '../errors/latchkey-error.ts';
+
+/** The names of a collateral set's documents. */
+const documentNames = [
+  'pck_crl_issuer_chain',
+  'root_ca_crl',
+  'pck_crl',
+  'tcb_info_issuer_chain',
+  'tcb_info',
+  'tcb_info_signature',
+  'qe_identity_issuer_chain',
+  'qe_identity',
+  'qe_identity_signature',
+] as const;
+type DocumentName = (typeof documentNames)[number];
+
+/** Everything of Intel's that a verdict on one platform needs, as text, nothing verified. */
+export interface CollateralDocuments {
+  /** PEM: PCK CA, root. */
+  readonly pck_crl_issuer_chain: string;
+  /** Hex of the DER. */
+  readonly root_ca_crl: string;
+  /** Hex of the DER. */
+  readonly pck_crl: string;
+  /** PEM: TCB signing certificate, root. */
+  readonly tcb_info_issuer_chain: string;
+  /** The exact signed text: the value of `tcbInfo` in Intel's answer. */
+  readonly tcb_info: string;
+  /** r ‖ s, 128 hex digits. */
+  readonly tcb_info_signature: string;
+  /** PEM: TCB signing certificate, root. */
+  readonly qe_identity_issuer_chain: string;
+  /** The exact signed text: the value of `enclaveIdentity` in Intel's answer. */
+  readonly qe_identity: string;
+  /** r ‖ s, 128 hex digits. */
+  readonly qe_identity_signature: string;
+}
+
+/** Characters; Intel's largest documents today have a tenth of these. */
+const maxCharacters: Readonly<Record<DocumentName, number>> = {
+  pck_crl_issuer_chain: 16_384,
+  root_ca_crl: 262_144,
+  pck_crl: 2_097_152,
+  tcb_info_issuer_chain: 16_384,
+  tcb_info: 262_144,
+  tcb_info_signature: 128,
+  qe_identity_issuer_chain: 16_384,
+  qe_identity: 65_536,
+  qe_identity_signature: 128,
+};
+
+/** Sets made below: frozen, with text fields only, so that one object is one content for ever. */
+const parsed = new WeakSet<CollateralDocuments>();
+
+/** Whether {@link parseCollateralDocuments} made this set. */
+export const isParsedCollateral = (documents: CollateralDocuments): boolean => parsed.has(documents);
+
+/** The nine texts in a fixed order, each with its length, so that different sets never look alike. */
+export const collateralContent = (documents: CollateralDocuments): string =>
+  documentNames.map((name) => `${documents[name].length}:${documents[name]}`).join('');
+
+/**
+ * Checks that a value is a collateral set: nine texts within their size limits. Other fields are ignored.
+ * @returns a frozen copy, for which the verifier's cache needs no hashing.
+ * @throws EvidenceError COLLATERAL_MALFORMED.
+ */
+export function parseCollateralDocuments(json: unknown): CollateralDocuments {
+  if (typeof json !== 'object' || json === null) return refuse('collateral', 'an object', typeof json);
+  // An object was asserted; each field is checked before it is used.
+  const fields = json as Readonly<Record<string, unknown>>;
+  const text = (name: DocumentName): string => {
+    const value = Object.hasOwn(fields, name) ? fields[name] : undefined;
+    if (typeof value !== 'string') return refuse(name, 'text', typeof value);
+    if (value.length > maxCharacters[name]) {
+      refuse(name, `at most ${maxCharacters[name]} characters`, `${value.length}`);
+    }
+    return value;
+  };
+  const documents = Object.freeze({
+    pck_crl_issuer_chain: text('pck_crl_issuer_chain'),
+    root_ca_crl: text('root_ca_crl'),
+    pck_crl: text('pck_crl'),
+    tcb_info_issuer_chain: text('tcb_info_issuer_chain'),
+    tcb_info: text('tcb_info'),
+    tcb_info_signature: text('tcb_info_signature'),
+    qe_identity_issuer_chain: text('qe_identity_issuer_chain'),
+    qe_identity: text('qe_identity'),
+    qe_identity_signature: text('qe_identity_signature'),
+  });
+  parsed.add(documents);
+  return documents;
+}
+
+function refuse(field: string, expected: string, observed: string): never {
+  const message = `collateral: ${field} must be ${expected}, got ${observed}`;
+  throw new EvidenceError('COLLATERAL_MALFORMED', message, { field, expected, observed });
+}

@@ -1,0 +1,113 @@
+import { equalBytes } from '../bytes/concat.ts';
+import { toHex } from '../bytes/hex.ts';
+import { sha256 } from '../crypto/sha2.ts';
+import { type Certificate, parseCertificate } from '../der/certificate.ts';
+import { readPemChain } from '../der/pem.ts';
+import { EvidenceError } from '../errors/latchkey-error.ts';
+import { requireRole, requireSignedBy } from './certificate-checks.ts';
+import { ContentCache } from './content-cache.ts';
+import { type PckCaType, readSgxExtension, type SgxExtension } from './sgx-extension.ts';
+import type { TrustRoot } from './trust-root.ts';
+import { certificateValidity, type Validity } from './validity.ts';
+
+/** A PCK chain whose signatures are verified up to the trust root; dates and revocation are checked on every use. */
+export interface PckChain {
+  readonly leaf: Certificate;
+  readonly ca: Certificate;
+  readonly caType: PckCaType;
+  readonly sgx: SgxExtension;
+  /** Windows of leaf, CA and root. */
+  readonly validities: readonly Validity[];
+}
+
+/** Which CA a PCK CA certificate is, by its common name. */
+export const pckCaTypeOf = (ca: Certificate): PckCaType =>
+  ca.subject.commonName.includes('Platform') ? 'platform' : 'processor';
+
+/** Certificates directly below the trust root, each verified once: PCK CAs and TCB signing certificates. */
+export class RootIssuedCertificates {
+  readonly #root: TrustRoot;
+  readonly #cache: ContentCache<Certificate>;
+
+  constructor(root: TrustRoot, capacity: number) {
+    this.#root = root;
+    this.#cache = new ContentCache(capacity);
+  }
+
+  /**
+   * Verifies that the chain's end is the trust root byte by byte, and that the root issued `der` for this role.
+   * @throws EvidenceError ROOT_NOT_TRUSTED, CERTIFICATE_MALFORMED, CERTIFICATE_CHAIN_INVALID,
+   *   CERTIFICATE_SIGNATURE_INVALID.
+   */
+  verify(der: Uint8Array, rootDer: Uint8Array, role: 'pckCa' | 'tcbSigning'): Certificate {
+    if (!equalBytes(rootDer, this.#root.certificate.der)) {
+      const observed = `SHA-256 ${toHex(sha256(rootDer))}`;
+      throw new EvidenceError('ROOT_NOT_TRUSTED', `the chain ends in another root than the pinned one`, {
+        field: 'root certificate',
+        expected: `SHA-256 ${toHex(sha256(this.#root.certificate.der))}`,
+        observed,
+      });
+    }
+    return this.#cache.getOrMake(`${role} ${toHex(sha256(der))}`, () => {
+      const certificate = parseCertificate(
+        new Uint8Array(der),
+        role === 'pckCa' ? 'PCK CA certificate' : 'TCB signing certificate',
+      );
+      requireRole(certificate, role);
+      requireSignedBy(certificate, this.#root.certificate);
+      return certificate;
+    });
+  }
+}
+
+/** Verifies the chains of quotes; a platform that was seen before costs one SHA-256. */
+export class PckChains {
+  readonly #root: TrustRoot;
+  readonly #issued: RootIssuedCertificates;
+  readonly #cache: ContentCache<PckChain>;
+
+  constructor(root: TrustRoot, issued: RootIssuedCertificates, capacity: number) {
+    this.#root = root;
+    this.#issued = issued;
+    this.#cache = new ContentCache(capacity);
+  }
+
+  /**
+   * Leaf ← PCK CA ← trust root: shape, names, roles, flags and signatures, and the SGX extension.
+   * @throws EvidenceError with a certificate code or PCK_EXTENSION_INVALID.
+   */
+  verify(chain: Uint8Array): PckChain {
+    return this.#cache.getOrMake(toHex(sha256(chain)), () => {
+      const [leafDer, caDer, rootDer] = splitPckChain(chain);
+      const ca = this.#issued.verify(caDer, rootDer, 'pckCa');
+      const leaf = parsePckLeaf(leafDer);
+      requireRole(leaf, 'pckLeaf');
+      requireSignedBy(leaf, ca);
+      const caType = pckCaTypeOf(ca);
+      const validities = [leaf, ca, this.#root.certificate].map(certificateValidity);
+      return Object.freeze({ leaf, ca, caType, sgx: readSgxExtension(leaf, caType), validities });
+    });
+  }
+}
+
+/** What a PCK leaf says, before anything about it is verified. */
+export function peekPckChain(chain: Uint8Array): { readonly sgx: SgxExtension; readonly caType: PckCaType } {
+  const [leafDer] = splitPckChain(chain);
+  const leaf = parsePckLeaf(leafDer);
+  const caType = leaf.issuer.commonName.includes('Platform') ? 'platform' : 'processor';
+  return { sgx: readSgxExtension(leaf, caType), caType };
+}
+
+const parsePckLeaf = (der: Uint8Array): Certificate => parseCertificate(der, 'PCK certificate');
+
+/** Exactly three certificates; quotes end the text with a NUL byte, as a C string. */
+function splitPckChain(chain: Uint8Array): readonly [leaf: Uint8Array, ca: Uint8Array, root: Uint8Array] {
+  const text = Buffer.from(chain).toString('latin1').replace(/\0+$/, '');
+  const [leaf, ca, root] = readPemChain(text, 'PCK chain', 3);
+  if (leaf !== undefined && ca !== undefined && root !== undefined) return [leaf, ca, root];
+  throw new EvidenceError('CERTIFICATE_CHAIN_INVALID', 'the PCK chain must be leaf, PCK CA and root', {
+    field: 'PCK chain',
+    expected: '3 certificates',
+    observed: 'fewer',
+  });
+}

@@ -1,0 +1,24 @@
+import { refusedAttributeRules } from './policy-attributes.ts';
+import { measurementRules } from './policy-measurements.ts';
+import { tcbRules } from './policy-tcb.ts';
+import type { PolicyRule, TdPolicy } from './td-policy.ts';
+import type { VerifiedQuote } from './verify-quote.ts';
+
+/** All rules in the order in which they are applied. */
+export const policyRules: readonly PolicyRule[] = [
+  ...refusedAttributeRules,
+  ...measurementRules,
+  ...tcbRules,
+];
+
+/**
+ * Applies every rule of a policy.
+ * @throws RefusalError of the first rule that refuses.
+ */
+export function applyPolicy(verified: VerifiedQuote, policy: TdPolicy, nowMs: number): void {
+  for (const rule of policyRules) rule.check(verified, policy, nowMs);
+}
+
+export { requireNotDebug } from './policy-attributes.ts';
+export { defaultPolicy, parsePolicy } from './policy-file.ts';
+export type { MeasurementField, PolicyRule, TdPolicy } from './td-policy.ts';

@@ -1,0 +1,175 @@
+import { toHex } from '../bytes/hex.ts';
+import type { ErrorCode } from '../errors/codes.ts';
+import { EvidenceError } from '../errors/latchkey-error.ts';
+import { ByteReader } from './byte-reader.ts';
+import * as layout from './quote-layout.ts';
+import { readTdReport, type TdReport } from './td-report.ts';
+
+/** How to treat bytes after the quote's own end. */
+export type TrailingBytes = 'refuse' | 'allow-zero-padding';
+
+/** The quote header's fields. */
+export interface QuoteHeader {
+  readonly version: 4 | 5;
+  /** 2: ECDSA-256 with P-256. */
+  readonly attestationKeyType: number;
+  /** 0x81: TDX. */
+  readonly teeType: number;
+  /** 16 bytes. */
+  readonly qeVendorId: Uint8Array;
+  /** 20 bytes; the first 16 identify the platform's quoting enclave. */
+  readonly userData: Uint8Array;
+}
+
+/** The SGX report of the quoting enclave, and what vouches for the attestation key. */
+export interface QuotingEnclaveEvidence {
+  /** The raw report, 384 bytes. */
+  readonly report: Uint8Array;
+  /** By the PCK key over `report`; r ‖ s, 64 bytes. */
+  readonly reportSignature: Uint8Array;
+  /** Any length. */
+  readonly authenticationData: Uint8Array;
+}
+
+const constructorKey = Symbol('parseQuote');
+
+/**
+ * A TDX quote whose structure is sound and whose claims nobody has verified. Only {@link parseQuote} makes one; its
+ * byte arrays are views into a private copy of the input.
+ */
+export class Quote {
+  readonly version: 4 | 5;
+  readonly header: QuoteHeader;
+  /** 2: TD report 1.0, 3: TD report 1.5. */
+  readonly bodyType: 2 | 3;
+  readonly body: TdReport;
+  /** What the attestation key signed: header ‖ descriptor (version 5) ‖ body. */
+  readonly signedBytes: Uint8Array;
+  /** By the attestation key over `signedBytes`; r ‖ s, 64 bytes. */
+  readonly signature: Uint8Array;
+  /** x ‖ y on P-256, 64 bytes. */
+  readonly attestationKey: Uint8Array;
+  readonly qe: QuotingEnclaveEvidence;
+  /** PEM of PCK leaf, PCK CA and root, as it came. */
+  readonly certificateChain: Uint8Array;
+  /** Zero bytes after the quote; 0 unless they were allowed. */
+  readonly trailingByteLength: number;
+
+  constructor(key: typeof constructorKey, parts: Omit<Quote, never>) {
+    if (key !== constructorKey) throw new TypeError('a Quote is made by parseQuote only');
+    this.version = parts.version;
+    this.header = parts.header;
+    this.bodyType = parts.bodyType;
+    this.body = parts.body;
+    this.signedBytes = parts.signedBytes;
+    this.signature = parts.signature;
+    this.attestationKey = parts.attestationKey;
+    this.qe = parts.qe;
+    this.certificateChain = parts.certificateChain;
+    this.trailingByteLength = parts.trailingByteLength;
+    Object.freeze(this);
+  }
+}
+
+/**
+ * Parses a TDX quote, version 4 or 5 (bodies 1.0 and 1.5), with bounds checks on every length; no cryptography.
+ * @throws EvidenceError QUOTE_TOO_LARGE, QUOTE_TRUNCATED, QUOTE_UNSUPPORTED, QUOTE_MALFORMED, QUOTE_TRAILING_BYTES.
+ */
+export function parseQuote(bytes: Uint8Array, options: { readonly trailing?: TrailingBytes } = {}): Quote {
+  if (bytes.length > layout.MAX_QUOTE_BYTES) {
+    const expected = `at most ${layout.MAX_QUOTE_BYTES} bytes`;
+    refuse('QUOTE_TOO_LARGE', 'quote', expected, `${bytes.length} bytes`);
+  }
+  const copy = new Uint8Array(bytes);
+  const reader = new ByteReader(copy);
+  const header = readHeader(reader);
+  const bodyType = header.version === 4 ? layout.BODY_TYPE_TD_REPORT_1_0 : readBodyDescriptor(reader);
+  const body = readTdReport(reader, bodyType);
+  const signedBytes = copy.subarray(0, reader.offset);
+  const signatureData = reader.section(reader.u32('signature data length'), 'signature data');
+  const evidence = readSignatureData(signatureData);
+  const trailingByteLength = readTrailingBytes(copy.subarray(reader.offset), options.trailing ?? 'refuse');
+  return new Quote(constructorKey, {
+    version: header.version,
+    header,
+    bodyType,
+    body,
+    signedBytes,
+    ...evidence,
+    trailingByteLength,
+  });
+}
+
+function refuse(code: ErrorCode, field: string, expected: string, observed: string): never {
+  throw new EvidenceError(code, `${field} must be ${expected}, got ${observed}`, {
+    field,
+    expected,
+    observed,
+  });
+}
+
+function readHeader(reader: ByteReader): QuoteHeader {
+  const version = reader.u16('version');
+  if (version !== 4 && version !== 5) {
+    const hint = version === 3 ? ' (an SGX quote)' : '';
+    return refuse('QUOTE_UNSUPPORTED', 'version', '4 or 5', `${version}${hint}`);
+  }
+  const attestationKeyType = reader.u16('attestation key type');
+  if (attestationKeyType !== layout.ATTESTATION_KEY_TYPE_ECDSA_P256) {
+    refuse('QUOTE_UNSUPPORTED', 'attestation key type', '2 (ECDSA P-256)', `${attestationKeyType}`);
+  }
+  const teeType = reader.u32('TEE type');
+  if (teeType !== layout.TEE_TYPE_TDX) {
+    refuse('QUOTE_UNSUPPORTED', 'TEE type', '0x81 (TDX)', `0x${teeType.toString(16)}`);
+  }
+  reader.take(layout.headerLayout.reserved[1], 'reserved');
+  const qeVendorId = reader.take(layout.headerLayout.qeVendorId[1], 'QE vendor id');
+  if (toHex(qeVendorId) !== layout.INTEL_QE_VENDOR_ID) {
+    refuse('QUOTE_UNSUPPORTED', 'QE vendor id', `${layout.INTEL_QE_VENDOR_ID} (Intel)`, toHex(qeVendorId));
+  }
+  const userData = reader.take(layout.headerLayout.userData[1], 'user data');
+  return Object.freeze({ version, attestationKeyType, teeType, qeVendorId, userData });
+}
+
+/** Version 5: the type names the body, and the size field must be that body's size. */
+function readBodyDescriptor(reader: ByteReader): 2 | 3 {
+  const type = reader.u16('body type');
+  if (type !== layout.BODY_TYPE_TD_REPORT_1_0 && type !== layout.BODY_TYPE_TD_REPORT_1_5) {
+    return refuse('QUOTE_UNSUPPORTED', 'body type', '2 (TD report 1.0) or 3 (TD report 1.5)', `${type}`);
+  }
+  const size = reader.u32('body size');
+  const expected =
+    type === layout.BODY_TYPE_TD_REPORT_1_0 ? layout.TD_REPORT_1_0_BYTES : layout.TD_REPORT_1_5_BYTES;
+  if (size !== expected) refuse('QUOTE_MALFORMED', 'body size', `${expected} for type ${type}`, `${size}`);
+  return type;
+}
+
+function readSignatureData(data: ByteReader) {
+  const signature = data.take(layout.SIGNATURE_BYTES, 'quote signature');
+  const attestationKey = data.take(layout.ATTESTATION_KEY_BYTES, 'attestation key');
+  requireCertificationType(data, layout.CERTIFICATION_TYPE_QE_REPORT, 'outer certification data type');
+  const outer = data.section(data.u32('outer certification data length'), 'outer certification data');
+  data.end('signature data');
+  const report = outer.take(layout.QE_REPORT_BYTES, 'QE report');
+  const reportSignature = outer.take(layout.SIGNATURE_BYTES, 'QE report signature');
+  const authenticationData = outer.take(outer.u16('QE authentication data length'), 'QE authentication data');
+  // Types 1 to 4 name the platform and leave fetching its PCK certificate to the reader; only 5 carries the chain.
+  requireCertificationType(outer, layout.CERTIFICATION_TYPE_PCK_CHAIN, 'inner certification data type');
+  const certificateChain = outer.take(outer.u32('PCK chain length'), 'PCK chain');
+  outer.end('outer certification data');
+  const qe = Object.freeze({ report, reportSignature, authenticationData });
+  return { signature, attestationKey, qe, certificateChain };
+}
+
+function requireCertificationType(reader: ByteReader, expected: number, field: string): void {
+  const type = reader.u16(field);
+  if (type !== expected) refuse('QUOTE_UNSUPPORTED', field, `${expected}`, `${type}`);
+}
+
+/** Some quote sources pad with zeros; no signature covers what follows the quote. */
+function readTrailingBytes(trailing: Uint8Array, allowed: TrailingBytes): number {
+  if (trailing.length === 0) return 0;
+  if (allowed === 'allow-zero-padding' && trailing.every((byte) => byte === 0)) return trailing.length;
+  const expected = allowed === 'refuse' ? 'nothing after the quote' : 'at most zero bytes after the quote';
+  return refuse('QUOTE_TRAILING_BYTES', 'trailing bytes', expected, `${trailing.length} bytes`);
+}

@@ -1,0 +1,166 @@
+import { compareBytes } from '../bytes/concat.ts';
+import { type JsonFields, parseJsonFields } from './json-fields.ts';
+import {
+  type ComponentStatus,
+  componentStatuses,
+  type PlatformStatus,
+  platformStatuses,
+} from './tcb-status.ts';
+
+/** Intel's verdict on one level of a platform's TCB. */
+export interface PlatformTcbLevel {
+  /** 16 SVNs that the PCK certificate's components must reach. */
+  readonly sgxComponents: Uint8Array;
+  readonly pceSvn: number;
+  /** 16 SVNs that the TD report's `teeTcbSvn` must reach. */
+  readonly tdxComponents: Uint8Array;
+  /** Intel's names of the 16 + 16 components, where given. */
+  readonly sgxNames: readonly string[];
+  readonly tdxNames: readonly string[];
+  readonly status: PlatformStatus;
+  /** The platform has the fixes of all advisories published until then. */
+  readonly tcbDateMs: number;
+  readonly advisoryIds: readonly string[];
+}
+
+/** Intel's verdict on one level of a TDX module or quoting enclave. */
+export interface ComponentTcbLevel {
+  readonly isvSvn: number;
+  readonly status: ComponentStatus;
+  readonly tcbDateMs: number;
+  readonly advisoryIds: readonly string[];
+}
+
+/** Who signed a TDX module, and with which attributes it runs. */
+export interface TdxModule {
+  /** 48 bytes. */
+  readonly mrSigner: Uint8Array;
+  /** 8 bytes. */
+  readonly attributes: Uint8Array;
+}
+
+/** A TDX module version, such as TDX_01 for 1.x modules. */
+export interface TdxModuleIdentity extends TdxModule {
+  /** Upper-case. */
+  readonly id: string;
+  /** Highest SVN first. */
+  readonly tcbLevels: readonly ComponentTcbLevel[];
+}
+
+/** TCB info of one FMSPC, version 3, for TDX. */
+export interface TcbInfo {
+  readonly issueDateMs: number;
+  readonly nextUpdateMs: number;
+  /** 6 bytes. */
+  readonly fmspc: Uint8Array;
+  /** 2 bytes. */
+  readonly pceId: Uint8Array;
+  readonly tcbEvaluationDataNumber: number;
+  readonly tdxModule: TdxModule;
+  readonly tdxModuleIdentities: ReadonlyMap<string, TdxModuleIdentity>;
+  /** Highest level first; never empty. */
+  readonly tcbLevels: readonly [PlatformTcbLevel, ...PlatformTcbLevel[]];
+}
+
+const COMPONENTS = 16;
+const CODE = 'TCB_INFO_INVALID';
+
+/**
+ * Reads TCB info whose signature is verified, completely: a level that does not apply must be well-formed too.
+ * @throws EvidenceError TCB_INFO_INVALID.
+ */
+export function parseTcbInfo(text: string): TcbInfo {
+  const info = parseJsonFields(text, 'tcbInfo', CODE);
+  info.oneOf('id', ['TDX']);
+  info.oneOf('version', [3]);
+  info.oneOf('tcbType', [0]);
+  return {
+    issueDateMs: info.dateMs('issueDate'),
+    nextUpdateMs: info.dateMs('nextUpdate'),
+    fmspc: info.hex('fmspc', 6),
+    pceId: info.hex('pceId', 2),
+    tcbEvaluationDataNumber: info.integer('tcbEvaluationDataNumber', 0xffff_ffff),
+    tdxModule: readTdxModule(info.object('tdxModule')),
+    tdxModuleIdentities: readModuleIdentities(info),
+    tcbLevels: readPlatformLevels(info),
+  };
+}
+
+function readTdxModule(fields: JsonFields): TdxModule {
+  const attributes = fields.hex('attributes', 8);
+  // The mask must be there and well-formed; Intel's verifier compares the attributes without it.
+  fields.hex('attributesMask', 8);
+  return { mrSigner: fields.hex('mrsigner', 48), attributes };
+}
+
+function readModuleIdentities(info: JsonFields): ReadonlyMap<string, TdxModuleIdentity> {
+  const identities = new Map<string, TdxModuleIdentity>();
+  if (!info.has('tdxModuleIdentities')) return identities;
+  for (const fields of info.objects('tdxModuleIdentities')) {
+    const id = fields.string('id').toUpperCase();
+    if (identities.has(id)) fields.fail('id', 'another one than before', id);
+    identities.set(id, { id, ...readTdxModule(fields), tcbLevels: readComponentLevels(fields) });
+  }
+  return identities;
+}
+
+/** Levels of a TDX module or quoting enclave, highest SVN first, whatever their order in the JSON. */
+export function readComponentLevels(fields: JsonFields): readonly ComponentTcbLevel[] {
+  const levels = fields.objects('tcbLevels').map((level) => ({
+    isvSvn: level.object('tcb').integer('isvsvn', 0xffff),
+    status: level.oneOf('tcbStatus', componentStatuses),
+    tcbDateMs: level.dateMs('tcbDate'),
+    advisoryIds: level.optionalStrings('advisoryIDs'),
+  }));
+  levels.sort((a, b) => b.isvSvn - a.isvSvn);
+  if (levels.some((level, index) => level.isvSvn === levels[index + 1]?.isvSvn)) {
+    fields.fail('tcbLevels', 'levels that differ', 'the same level twice');
+  }
+  return levels;
+}
+
+function readPlatformLevels(info: JsonFields): TcbInfo['tcbLevels'] {
+  const levels = info.objects('tcbLevels').map(readPlatformLevel).sort(higherFirst);
+  const isRepeated = levels.some((level, index) => {
+    const next = levels[index + 1];
+    return next !== undefined && higherFirst(level, next) === 0;
+  });
+  const [first, ...others] = levels;
+  if (isRepeated || first === undefined)
+    return info.fail('tcbLevels', 'levels that differ', 'the same level twice');
+  return [first, ...others];
+}
+
+function readPlatformLevel(level: JsonFields): PlatformTcbLevel {
+  const tcb = level.object('tcb');
+  const sgx = readComponents(tcb, 'sgxtcbcomponents');
+  const tdx = readComponents(tcb, 'tdxtcbcomponents');
+  return {
+    sgxComponents: sgx.svns,
+    sgxNames: sgx.names,
+    pceSvn: tcb.integer('pcesvn', 0xffff),
+    tdxComponents: tdx.svns,
+    tdxNames: tdx.names,
+    status: level.oneOf('tcbStatus', platformStatuses),
+    tcbDateMs: level.dateMs('tcbDate'),
+    advisoryIds: level.optionalStrings('advisoryIDs'),
+  };
+}
+
+function readComponents(tcb: JsonFields, name: string): { svns: Uint8Array; names: readonly string[] } {
+  const components = tcb.objects(name);
+  if (components.length !== COMPONENTS) tcb.fail(name, `${COMPONENTS} components`, components.length);
+  return {
+    svns: Uint8Array.from(components, (component) => component.integer('svn', 255)),
+    names: components.map((component) => (component.has('type') ? component.string('type') : '')),
+  };
+}
+
+/** Intel's order: by SGX components, then PCE SVN, then TDX components, each descending. */
+function higherFirst(a: PlatformTcbLevel, b: PlatformTcbLevel): number {
+  return (
+    compareBytes(b.sgxComponents, a.sgxComponents) ||
+    b.pceSvn - a.pceSvn ||
+    compareBytes(b.tdxComponents, a.tdxComponents)
+  );
+}

@@ -1,0 +1,38 @@
+/** TD attributes and XFAM as numbers; both are little-endian in the TD report. */
+export const readU64LittleEndian = (bytes: Uint8Array): bigint =>
+  new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getBigUint64(0, true);
+
+const bit = (index: number): bigint => 1n << BigInt(index);
+
+/** The bits of ATTRIBUTES that have a meaning (Intel TDX Module ABI, section "ATTRIBUTES"). */
+export const tdAttributeBits = {
+  /** The host can read and change the TD's memory. */
+  DEBUG: bit(0),
+  /** The TD refuses to run on with a page that the host pulled from under it. */
+  SEPT_VE_DISABLE: bit(28),
+  /** Supervisor protection keys. */
+  PKS: bit(30),
+  /** Key Locker. */
+  KL: bit(31),
+  /** Performance monitoring inside the TD. */
+  PERFMON: bit(63),
+} as const;
+export type TdAttribute = keyof typeof tdAttributeBits;
+
+/** XFAM bits that every TD has: x87 and SSE. */
+export const XFAM_FIXED_1 = 0x3n;
+/** All XFAM bits that a TD may have. */
+export const XFAM_FIXED_0 = 0x6dbe7n;
+
+/** Names of the bits that are set, and the rest as hex. */
+export function describeTdAttributes(tdAttributes: Uint8Array): string {
+  let rest = readU64LittleEndian(tdAttributes);
+  const names: string[] = [];
+  for (const [name, mask] of Object.entries(tdAttributeBits)) {
+    if ((rest & mask) === 0n) continue;
+    names.push(name);
+    rest &= ~mask;
+  }
+  if (rest !== 0n) names.push(`0x${rest.toString(16)}`);
+  return names.length === 0 ? 'none' : names.join(', ');
+}

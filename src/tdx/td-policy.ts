@@ -1,0 +1,56 @@
+import type { TcbStatus } from './tcb-status.ts';
+import type { VerifiedQuote } from './verify-quote.ts';
+
+/** Measured fields that a policy can pin to allow lists. */
+export const measurementFields = [
+  'mrSeam',
+  'mrTd',
+  'rtMr0',
+  'rtMr1',
+  'rtMr2',
+  'rtMr3',
+  'mrConfigId',
+  'mrOwner',
+  'mrOwnerConfig',
+  'reportData',
+] as const;
+export type MeasurementField = (typeof measurementFields)[number];
+
+/** Which genuine quotes are acceptable. The file format is its JSON, every field optional; see docs. */
+export interface TdPolicy {
+  /** Default: only UpToDate. Revoked is never acceptable. */
+  readonly acceptedTcbStatuses: readonly Exclude<TcbStatus, 'Revoked'>[];
+  /** Days after the TCB level's `tcbDate` in which OutOfDate and OutOfDateConfigurationNeeded pass too; default 0. */
+  readonly tcbGraceDays: number;
+  /** When given, every advisory that applies must be in it. */
+  readonly acceptedAdvisoryIds: readonly string[] | undefined;
+  /** None of these may apply. */
+  readonly deniedAdvisoryIds: readonly string[];
+  /** Default 0. */
+  readonly minimumTcbEvaluationDataNumber: number;
+  /** Default true. */
+  readonly requireSeptVeDisable: boolean;
+  /** Default true. */
+  readonly allowPks: boolean;
+  /** Default true. */
+  readonly allowPerfmon: boolean;
+  /** Default false. */
+  readonly allowKl: boolean;
+  /** Reserved attribute bits that Intel defined after this was written; never bits 0 to 7; default none. */
+  readonly extraTdAttributes: bigint;
+  /** XFAM bits that must be set. */
+  readonly requiredXfam: bigint;
+  /** XFAM bits that may be set. */
+  readonly allowedXfam: bigint;
+  /** Acceptable values of MRSERVICETD; default: only zero, no service TD. */
+  readonly mrServiceTd: readonly Uint8Array[];
+  /** Allow lists; a field that is not in it may have any value. */
+  readonly measurements: ReadonlyMap<MeasurementField, readonly Uint8Array[]>;
+}
+
+/** One rule: throws a RefusalError that names the rule, the field, what was expected and what was observed. */
+export interface PolicyRule {
+  /** For reports, such as "TD debug is off". */
+  readonly title: string;
+  check(verified: VerifiedQuote, policy: TdPolicy, nowMs: number): void;
+}

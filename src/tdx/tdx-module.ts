@@ -1,0 +1,51 @@
+import { equalBytes } from '../bytes/concat.ts';
+import { toHex } from '../bytes/hex.ts';
+import { EvidenceError } from '../errors/latchkey-error.ts';
+import type { TcbInfo, TdxModuleIdentity } from './tcb-info.ts';
+import type { TdReport } from './td-report.ts';
+
+/** Bytes of `teeTcbSvn` with a meaning of their own. */
+export const TEE_TCB_SVN_MODULE_SVN = 0;
+export const TEE_TCB_SVN_MODULE_VERSION = 1;
+
+/**
+ * Finds the identity of a TDX module version.
+ * @throws EvidenceError TDX_MODULE_MISMATCH when the TCB info does not know this version.
+ */
+export function findModuleIdentity(tcbInfo: TcbInfo, version: number): TdxModuleIdentity {
+  const id = `TDX_${version.toString(16).padStart(2, '0')}`.toUpperCase();
+  const identity = tcbInfo.tdxModuleIdentities.get(id);
+  if (identity !== undefined) return identity;
+  const known = [...tcbInfo.tdxModuleIdentities.keys()].join(', ') || 'none';
+  throw new EvidenceError('TDX_MODULE_MISMATCH', `the TCB info has no TDX module ${id}; it knows ${known}`, {
+    field: 'teeTcbSvn[1] (TDX module version)',
+    expected: known,
+    observed: id,
+  });
+}
+
+/**
+ * Requires a TDX module that Intel signed: MRSIGNERSEAM and SEAMATTRIBUTES of its version's identity.
+ * @returns the identity, or `undefined` for version 0, whose levels are part of the platform's.
+ * @throws EvidenceError TDX_MODULE_MISMATCH.
+ */
+export function requireTdxModule(body: TdReport, tcbInfo: TcbInfo): TdxModuleIdentity | undefined {
+  const version = body.teeTcbSvn[TEE_TCB_SVN_MODULE_VERSION] ?? 0;
+  const identity = version > 0 ? findModuleIdentity(tcbInfo, version) : undefined;
+  const { mrSigner, attributes } = identity ?? tcbInfo.tdxModule;
+  requireEqual('MRSIGNERSEAM', mrSigner, body.mrSignerSeam);
+  requireEqual('SEAMATTRIBUTES', attributes, body.seamAttributes);
+  // Intel's verifier demands zero besides, whatever attributes and mask of the identity say.
+  requireEqual('SEAMATTRIBUTES', new Uint8Array(attributes.length), body.seamAttributes);
+  return identity;
+}
+
+function requireEqual(field: string, expected: Uint8Array, observed: Uint8Array): void {
+  if (equalBytes(expected, observed)) return;
+  const message = `${field} must be ${toHex(expected)}, got ${toHex(observed)}`;
+  throw new EvidenceError('TDX_MODULE_MISMATCH', message, {
+    field,
+    expected: toHex(expected),
+    observed: toHex(observed),
+  });
+}

@@ -1,0 +1,163 @@
+import { toHex, tryFromHex } from '../bytes/hex.ts';
+import { sha256 } from '../crypto/sha2.ts';
+import type { Certificate } from '../der/certificate.ts';
+import type { Crl } from '../der/crl.ts';
+import { readPemChain } from '../der/pem.ts';
+import type { ErrorCode } from '../errors/codes.ts';
+import { EvidenceError } from '../errors/latchkey-error.ts';
+import {
+  type CollateralDocuments,
+  collateralContent,
+  isParsedCollateral,
+  parseCollateralDocuments,
+} from './collateral.ts';
+import { ContentCache } from './content-cache.ts';
+import { pckCaTypeOf, type RootIssuedCertificates } from './pck-chain.ts';
+import { parseQeIdentity, type QeIdentity } from './qe-identity.ts';
+import { readSignedCrl } from './signed-crl.ts';
+import type { PckCaType } from './sgx-extension.ts';
+import { parseTcbInfo, type TcbInfo } from './tcb-info.ts';
+import type { TrustRoot } from './trust-root.ts';
+import { certificateValidity, type Validity } from './validity.ts';
+
+/** A collateral set whose every signature is verified up to the trust root; dates are checked on every use. */
+export interface VerifiedCollateral {
+  readonly tcbInfo: TcbInfo;
+  readonly qeIdentity: QeIdentity;
+  readonly rootCrl: Crl;
+  readonly pckCrl: Crl;
+  readonly pckCa: Certificate;
+  readonly caType: PckCaType;
+  /** One or two: those of TCB info and QE identity. */
+  readonly tcbSigning: readonly Certificate[];
+  readonly validities: readonly Validity[];
+}
+
+/** Verifies collateral sets once per content, so that a known set costs nothing. */
+export class CollateralVerifier {
+  readonly #root: TrustRoot;
+  readonly #issued: RootIssuedCertificates;
+  readonly #byContent: ContentCache<VerifiedCollateral>;
+  /** Frozen sets are one content each; this saves hashing 20 kB per quote. */
+  readonly #byObject = new WeakMap<CollateralDocuments, VerifiedCollateral>();
+
+  constructor(root: TrustRoot, issued: RootIssuedCertificates, capacity: number) {
+    this.#root = root;
+    this.#issued = issued;
+    this.#byContent = new ContentCache(capacity);
+  }
+
+  /**
+   * Verifies chains, CRLs, TCB info and QE identity; six ECDSA verifications for a new set under one TCB signer.
+   * @throws EvidenceError with the code of the first document that fails.
+   */
+  verify(documents: CollateralDocuments): VerifiedCollateral {
+    const known = this.#byObject.get(documents);
+    if (known !== undefined) return known;
+    const parsed = isParsedCollateral(documents) ? documents : parseCollateralDocuments(documents);
+    const digest = toHex(sha256(Buffer.from(collateralContent(parsed))));
+    const verified = this.#byContent.getOrMake(digest, () => this.#verifyAll(parsed));
+    if (parsed === documents) this.#byObject.set(documents, verified);
+    return verified;
+  }
+
+  #verifyAll(documents: CollateralDocuments): VerifiedCollateral {
+    const root = this.#root.certificate;
+    const pckCa = this.#issuer(documents.pck_crl_issuer_chain, 'PCK CRL issuer chain', 'pckCa');
+    const rootCrl = readSignedCrl(documents.root_ca_crl, 'root CA CRL', root);
+    const pckCrl = readSignedCrl(documents.pck_crl, 'PCK CRL', pckCa);
+    const tcbInfoSigner = this.#issuer(
+      documents.tcb_info_issuer_chain,
+      'TCB info issuer chain',
+      'tcbSigning',
+    );
+    const tcbInfoText = signedText(documents, 'tcb_info', tcbInfoSigner, 'TCB_INFO_SIGNATURE_INVALID');
+    const qeSigner = this.#issuer(
+      documents.qe_identity_issuer_chain,
+      'QE identity issuer chain',
+      'tcbSigning',
+    );
+    const qeIdentityText = signedText(documents, 'qe_identity', qeSigner, 'QE_IDENTITY_SIGNATURE_INVALID');
+    const tcbInfo = parseTcbInfo(tcbInfoText);
+    const qeIdentity = parseQeIdentity(qeIdentityText);
+    requireSameEvaluation(tcbInfo, qeIdentity);
+    const tcbSigning = tcbInfoSigner === qeSigner ? [tcbInfoSigner] : [tcbInfoSigner, qeSigner];
+    const validities = [
+      ...[root, pckCa, ...tcbSigning].map(certificateValidity),
+      crlValidity(rootCrl),
+      crlValidity(pckCrl),
+      jsonValidity('TCB info', tcbInfo, 'TCB_INFO_NOT_YET_VALID', 'TCB_INFO_EXPIRED'),
+      jsonValidity('QE identity', qeIdentity, 'QE_IDENTITY_NOT_YET_VALID', 'QE_IDENTITY_EXPIRED'),
+    ];
+    const caType = pckCaTypeOf(pckCa);
+    return Object.freeze({ tcbInfo, qeIdentity, rootCrl, pckCrl, pckCa, caType, tcbSigning, validities });
+  }
+
+  /** An issuer chain is exactly the issuer and the root. */
+  #issuer(pem: string, document: string, role: 'pckCa' | 'tcbSigning'): Certificate {
+    const [issuer, root] = readPemChain(pem, document, 2);
+    if (issuer !== undefined && root !== undefined) return this.#issued.verify(issuer, root, role);
+    throw new EvidenceError('CERTIFICATE_CHAIN_INVALID', `${document} must be issuer and root`, {
+      field: document,
+      expected: '2 certificates',
+      observed: 'fewer',
+    });
+  }
+}
+
+/** Verifies the signature over the exact text before anything in it is parsed. */
+function signedText(
+  documents: CollateralDocuments,
+  name: 'tcb_info' | 'qe_identity',
+  signer: Certificate,
+  code: ErrorCode,
+): string {
+  const text = documents[name];
+  const signature = tryFromHex(documents[`${name}_signature`]);
+  // Printable ASCII only: then text and signed bytes determine each other.
+  const isAscii = /^[\x20-\x7e]*$/.test(text);
+  const isSigned =
+    isAscii && signature?.length === 64 && signer.publicKey.verify(Buffer.from(text, 'latin1'), signature);
+  if (isSigned) return text;
+  throw new EvidenceError(code, `${name} is not signed by its issuer chain`, {
+    field: name,
+    expected: `a signature by ${signer.document} over the exact text`,
+    observed: isAscii ? 'another signature' : 'text that is not ASCII',
+  });
+}
+
+/** Numbers of two generations in one set mean that one of the documents was held back. */
+function requireSameEvaluation(tcbInfo: TcbInfo, qeIdentity: QeIdentity): void {
+  const expected = `${tcbInfo.tcbEvaluationDataNumber}`;
+  const observed = `${qeIdentity.tcbEvaluationDataNumber}`;
+  if (expected === observed) return;
+  const message = `TCB info has evaluation number ${expected}, QE identity ${observed}`;
+  throw new EvidenceError('TCB_EVALUATION_MISMATCH', message, {
+    field: 'tcbEvaluationDataNumber',
+    expected,
+    observed,
+  });
+}
+
+const crlValidity = (crl: Crl): Validity => ({
+  document: crl.document,
+  notBeforeMs: crl.thisUpdateMs,
+  notAfterMs: crl.nextUpdateMs,
+  tooEarly: 'CRL_NOT_YET_VALID',
+  tooLate: 'CRL_EXPIRED',
+  hasGrace: true,
+});
+
+const jsonValidity = (
+  document: string,
+  dates: { readonly issueDateMs: number; readonly nextUpdateMs: number },
+  tooEarly: ErrorCode,
+  tooLate: ErrorCode,
+): Validity => ({
+  document,
+  notBeforeMs: dates.issueDateMs,
+  notAfterMs: dates.nextUpdateMs,
+  tooEarly,
+  tooLate,
+  hasGrace: true,
+});
