@@ -1,0 +1,142 @@
+import { equalBytes } from '../bytes/concat.ts';
+import type { BlockHash } from '../bytes/fixed-bytes.ts';
+import { toPrefixedHex } from '../bytes/hex.ts';
+import { ProblemError } from '../errors/latchkey-error.ts';
+import { agree } from './agreement.ts';
+import type { ChainConnection } from './chain-connection.ts';
+import type { ChainSource } from './chain-source.ts';
+import type { ChainSnapshot } from './chain-view.ts';
+
+/** What a read starts from. */
+export interface AgreedReadOptions {
+  readonly sources: readonly ChainSource[];
+  readonly agreement: number;
+  readonly genesisHash: BlockHash | undefined;
+  /** The newest snapshot so far; the new one must be of the same history and not older. */
+  readonly previous: ChainSnapshot | undefined;
+}
+
+interface Candidate {
+  readonly source: ChainSource;
+  readonly connection: ChainConnection;
+  readonly finalizedNumber: number;
+}
+
+function candidatesOf({ sources, genesisHash }: AgreedReadOptions): readonly Candidate[] {
+  return sources.flatMap((source) => {
+    if (source.live === undefined) return [];
+    const { connection, finalizedNumber } = source.live;
+    if (genesisHash !== undefined && !equalBytes(connection.genesisHash, genesisHash)) {
+      // Connected before the chain's genesis was known; the next attempt reports the mismatch.
+      source.restart('another chain');
+      return [];
+    }
+    return [{ source, connection, finalizedNumber }];
+  });
+}
+
+const tooFew = (have: number, need: number, sources: readonly ChainSource[]): ProblemError => {
+  const failures = sources.flatMap(({ failure }) => (failure === undefined ? [] : [failure]));
+  // Where an endpoint says more than that it is away, that is what an operator must know.
+  const specific = failures.find(({ code }) => code !== 'CHAIN_UNAVAILABLE');
+  return new ProblemError(
+    specific?.code ?? 'CHAIN_UNAVAILABLE',
+    `${have} of the ${need} endpoints that must agree are connected${failures.map((error) => `; ${error.message}`).join('')}`,
+    { cause: specific ?? failures[0] },
+  );
+};
+
+const historyChanged = (name: string, previous: ChainSnapshot, observed: BlockHash): ProblemError =>
+  new ProblemError(
+    'CHAIN_DISAGREEMENT',
+    `${name} has another block ${previous.block.number} than the finalized one that was read before`,
+    {
+      expected: toPrefixedHex(previous.block.hash),
+      observed: toPrefixedHex(observed),
+      hint: 'Finalized blocks never change: the endpoint follows a fork, was reset, or lies.',
+    },
+  );
+
+/** Reads one endpoint, after checking that its history contains what was read before. */
+async function readFrom(
+  { source, connection }: Candidate,
+  number: number,
+  previous: ChainSnapshot | undefined,
+): Promise<ChainSnapshot> {
+  if (previous !== undefined) {
+    const hash = await connection.blockHash(previous.block.number);
+    if (!equalBytes(hash, previous.block.hash)) throw historyChanged(source.name, previous, hash);
+  }
+  return await connection.readAt(number);
+}
+
+const behind = (number: number, previous: ChainSnapshot): ProblemError =>
+  new ProblemError(
+    'CHAIN_UNAVAILABLE',
+    `the endpoints' finalized block ${number} is older than block ${previous.block.number}, which was read before`,
+    { expected: `block ${previous.block.number} or newer`, observed: `block ${number}` },
+  );
+
+/** The most telling of several failures: one that is not just an endpoint being away. */
+function worst(failures: readonly unknown[]): unknown {
+  return (
+    failures.find((error) => error instanceof ProblemError && error.code !== 'CHAIN_UNAVAILABLE') ??
+    failures[0]
+  );
+}
+
+/** One endpoint after another, the most advanced first, until one can be read. */
+async function readFromAny(
+  candidates: readonly Candidate[],
+  previous: ChainSnapshot | undefined,
+): Promise<ChainSnapshot> {
+  const failures: unknown[] = [];
+  for (const candidate of candidates) {
+    const { finalizedNumber } = candidate;
+    try {
+      if (previous !== undefined && finalizedNumber < previous.block.number) {
+        throw behind(finalizedNumber, previous);
+      }
+      return await readFrom(candidate, finalizedNumber, previous);
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  throw worst(failures);
+}
+
+/** All endpoints at once, at the newest block that enough of them call finalized. */
+async function readFromSeveral(
+  candidates: readonly Candidate[],
+  agreement: number,
+  previous: ChainSnapshot | undefined,
+): Promise<ChainSnapshot> {
+  const number = candidates[agreement - 1]?.finalizedNumber ?? 0;
+  if (previous !== undefined && number < previous.block.number) throw behind(number, previous);
+  const able = candidates.filter(({ finalizedNumber }) => finalizedNumber >= number);
+  const outcome = await agree(
+    able.map((candidate) => readFrom(candidate, number, previous)),
+    agreement,
+  );
+  if (outcome.agreed) return outcome.snapshot;
+  if (outcome.answers < agreement) throw worst(outcome.failures);
+  throw new ProblemError(
+    'CHAIN_DISAGREEMENT',
+    `${outcome.answers} endpoints give ${outcome.versions} versions of finalized block ${number}; ${agreement} must agree`,
+    { expected: `the same from ${agreement} endpoints`, observed: `${outcome.versions} versions` },
+  );
+}
+
+/**
+ * Reads the newest finalized snapshot that enough endpoints agree on. Never an older block than before, and never
+ * another history.
+ * @throws ProblemError CHAIN_UNAVAILABLE, CHAIN_GENESIS_MISMATCH, CHAIN_SHAPE_UNKNOWN or CHAIN_DISAGREEMENT.
+ */
+export async function readAgreedSnapshot(options: AgreedReadOptions): Promise<ChainSnapshot> {
+  const { agreement, previous, sources } = options;
+  const candidates = [...candidatesOf(options)].sort((a, b) => b.finalizedNumber - a.finalizedNumber);
+  if (candidates.length < agreement) throw tooFew(candidates.length, agreement, sources);
+  return agreement === 1
+    ? await readFromAny(candidates, previous)
+    : await readFromSeveral(candidates, agreement, previous);
+}

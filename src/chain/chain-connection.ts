@@ -1,0 +1,102 @@
+import type { BlockHash } from '../bytes/fixed-bytes.ts';
+import { toPrefixedHex } from '../bytes/hex.ts';
+import type { ChainSnapshot } from './chain-view.ts';
+import { decodeSnapshot } from './decode-snapshot.ts';
+import { type BlockReference, checkHeader, findBlock, readFinalizedState } from './finalized-state.ts';
+import { type JsonRpcSocket, openJsonRpcSocket } from './json-rpc-socket.ts';
+import { loadRuntime, type Runtime } from './polkadot-runtime.ts';
+import { hashAnswer, headerNumber, objectAnswer } from './rpc-values.ts';
+
+/** How one connection behaves; all times in milliseconds. */
+export interface ChainConnectionOptions {
+  readonly endpoint: string;
+  /** For the handshake, and again for loading the runtime's metadata. */
+  readonly connectDeadlineMs: number;
+  /** For each answer. */
+  readonly requestDeadlineMs: number;
+  /** Without a finalized head for this long, the connection counts as dead. */
+  readonly watchdogMs: number;
+  /** Called with the number of each finalized head. */
+  readonly onFinalized: (number: number) => void;
+}
+
+/** One live connection to one endpoint; once it has ended, make another. */
+export interface ChainConnection {
+  readonly genesisHash: BlockHash;
+  /** Hash of a block of the endpoint's canonical chain. @throws ProblemError CHAIN_UNAVAILABLE. */
+  blockHash(number: number): Promise<BlockHash>;
+  /** Reads the snapshot at a block that this endpoint called finalized. @throws ProblemError. */
+  readAt(number: number): Promise<ChainSnapshot>;
+  /** Resolves with the reason once the connection is over. */
+  readonly ended: Promise<string>;
+  close(reason: string): void;
+}
+
+/** Keeps the runtime of the last block read; loads another when the version at the block's code differs. */
+function runtimeCache(
+  socket: JsonRpcSocket,
+  genesisHash: BlockHash,
+  deadlineMs: number,
+): (block: BlockReference) => Promise<Runtime> {
+  let cached: { readonly key: string; readonly runtime: Runtime } | undefined;
+  return async ({ codeAt }) => {
+    const version = await socket.request('state_getRuntimeVersion', [toPrefixedHex(codeAt)]);
+    const { specName, specVersion } = objectAnswer(version, 'runtime version');
+    const key = `${String(specName)}/${String(specVersion)}`;
+    if (cached?.key !== key) {
+      const runtime = await loadRuntime({ socket, genesisHash, version, codeAt, deadlineMs });
+      cached = { key, runtime };
+    }
+    return cached.runtime;
+  };
+}
+
+/** Ends the connection when no finalized head comes: half-open connections look alive for hours. */
+function startWatchdog(
+  socket: JsonRpcSocket,
+  watchdogMs: number,
+): { readonly heard: () => void; readonly stop: () => void } {
+  const timer = setTimeout(() => socket.close(`no finalized head for ${watchdogMs} ms`), watchdogMs);
+  return { heard: () => timer.refresh(), stop: () => clearTimeout(timer) };
+}
+
+/**
+ * Connects to one endpoint and follows its finalized heads.
+ * @throws ProblemError CHAIN_UNAVAILABLE when that does not succeed in time.
+ */
+export async function openChainConnection(options: ChainConnectionOptions): Promise<ChainConnection> {
+  const { endpoint, connectDeadlineMs, requestDeadlineMs } = options;
+  const socket = await openJsonRpcSocket({ endpoint, connectDeadlineMs, requestDeadlineMs });
+  const watchdog = startWatchdog(socket, options.watchdogMs);
+  void socket.ended.then(watchdog.stop);
+  const blockHash = async (number: number): Promise<BlockHash> =>
+    hashAnswer(await socket.request('chain_getBlockHash', [number]), `hash of block ${number}`);
+  try {
+    const genesisHash = await blockHash(0);
+    await socket.subscribe('chain_subscribeFinalizedHeads', (header) => {
+      watchdog.heard();
+      try {
+        options.onFinalized(headerNumber(header));
+      } catch {
+        socket.close('the endpoint sent a finalized head that is no header');
+      }
+    });
+    const runtimeAt = runtimeCache(socket, genesisHash, connectDeadlineMs);
+    return {
+      genesisHash,
+      blockHash,
+      async readAt(number) {
+        const block = await findBlock(socket, number);
+        const runtime = await runtimeAt(block);
+        checkHeader(runtime, block);
+        const state = await readFinalizedState(socket, block.hash, runtime.entropyTssKey);
+        return decodeSnapshot(genesisHash, block, runtime, state);
+      },
+      ended: socket.ended,
+      close: socket.close,
+    };
+  } catch (error) {
+    socket.close('the connection could not be set up');
+    throw error;
+  }
+}

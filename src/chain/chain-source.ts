@@ -1,0 +1,162 @@
+import { equalBytes } from '../bytes/concat.ts';
+import type { BlockHash } from '../bytes/fixed-bytes.ts';
+import { toPrefixedHex } from '../bytes/hex.ts';
+import { LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
+import { type ChainConnection, openChainConnection } from './chain-connection.ts';
+import { endpointName } from './json-rpc-socket.ts';
+
+/** Something that operators may want to see; `endpoint` holds no path or query. */
+export interface ChainLogEvent {
+  readonly event:
+    | 'chain.connected'
+    | 'chain.disconnected'
+    | 'chain.connect-failed'
+    | 'chain.snapshot'
+    | 'chain.read-failed'
+    | 'chain.listener-failed';
+  readonly endpoint?: string;
+  readonly code?: string;
+  readonly message?: string;
+  readonly blockNumber?: number;
+}
+
+/** What one endpoint's source needs; all times in milliseconds. */
+export interface ChainSourceOptions {
+  readonly endpoint: string;
+  readonly connectDeadlineMs: number;
+  readonly requestDeadlineMs: number;
+  readonly watchdogMs: number;
+  /** First and longest pause between attempts; the pause doubles and is jittered. */
+  readonly reconnectMs: { readonly min: number; readonly max: number };
+  /** Number in [0, 1) for the jitter. */
+  readonly random: () => number;
+  /** The chain that this must be, as soon as that is known. */
+  readonly expectedGenesis: () => BlockHash | undefined;
+  /** Called when a finalized head arrived or the connection changed. */
+  readonly onChange: () => void;
+  readonly log: (event: ChainLogEvent) => void;
+}
+
+/** A connection that is up, and the newest finalized block that it told of. */
+export interface LiveConnection {
+  readonly connection: ChainConnection;
+  readonly finalizedNumber: number;
+}
+
+/** Keeps one endpoint connected: connects, checks the genesis hash each time, and starts over whenever it ends. */
+export class ChainSource {
+  readonly name: string;
+  readonly #options: ChainSourceOptions;
+  #connection: ChainConnection | undefined;
+  #finalizedNumber: number | undefined;
+  #failure: LatchkeyError | undefined;
+  #stopped = false;
+  #wake: () => void = () => undefined;
+  #running: Promise<void> | undefined;
+
+  constructor(options: ChainSourceOptions) {
+    this.#options = options;
+    this.name = endpointName(options.endpoint);
+  }
+
+  /** The live connection, once its first finalized head is known. */
+  get live(): LiveConnection | undefined {
+    if (this.#connection === undefined || this.#finalizedNumber === undefined) return undefined;
+    return { connection: this.#connection, finalizedNumber: this.#finalizedNumber };
+  }
+
+  /** Why there is no live connection, as far as known. */
+  get failure(): LatchkeyError | undefined {
+    return this.#failure;
+  }
+
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  /** Ends the connection and all attempts; resolves when nothing of this source runs any more. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#connection?.close('the chain view was closed');
+    this.#wake();
+    await this.#running;
+  }
+
+  /** Starts over, because the endpoint gave answers that cannot be. */
+  restart(reason: string): void {
+    this.#connection?.close(reason);
+  }
+
+  async #run(): Promise<void> {
+    const { min, max } = this.#options.reconnectMs;
+    let pauseMs = min;
+    while (!this.#stopped) {
+      const sawHead = await this.#runOnce();
+      if (this.#stopped) return;
+      pauseMs = sawHead ? min : Math.min(max, pauseMs * 2);
+      await this.#sleep(pauseMs * (0.5 + this.#options.random() / 2));
+    }
+  }
+
+  /** One connection from beginning to end. @returns whether it ever told of a finalized head. */
+  async #runOnce(): Promise<boolean> {
+    const { log, onChange } = this.#options;
+    try {
+      const connection = await this.#connect();
+      this.#connection = connection;
+      this.#failure = undefined;
+      log({ event: 'chain.connected', endpoint: this.name });
+      if (this.#stopped) connection.close('the chain view was closed');
+      onChange();
+      const message = await connection.ended;
+      this.#failure = new ProblemError('CHAIN_UNAVAILABLE', `${this.name}: ${message}`);
+      log({ event: 'chain.disconnected', endpoint: this.name, message });
+    } catch (error) {
+      this.#failure =
+        error instanceof LatchkeyError
+          ? error
+          : new ProblemError('CHAIN_UNAVAILABLE', `${this.name}: ${String(error)}`, { cause: error });
+      const { code, message } = this.#failure;
+      log({ event: 'chain.connect-failed', endpoint: this.name, code, message });
+    }
+    const sawHead = this.#finalizedNumber !== undefined && this.#connection !== undefined;
+    this.#connection = undefined;
+    this.#finalizedNumber = undefined;
+    onChange();
+    return sawHead;
+  }
+
+  async #connect(): Promise<ChainConnection> {
+    const { endpoint, connectDeadlineMs, requestDeadlineMs, watchdogMs, onChange } = this.#options;
+    const connection = await openChainConnection({
+      endpoint,
+      connectDeadlineMs,
+      requestDeadlineMs,
+      watchdogMs,
+      onFinalized: (number) => {
+        this.#finalizedNumber = Math.max(number, this.#finalizedNumber ?? 0);
+        onChange();
+      },
+    });
+    const expected = this.#options.expectedGenesis();
+    if (expected === undefined || equalBytes(expected, connection.genesisHash)) return connection;
+    connection.close('another chain');
+    throw new ProblemError('CHAIN_GENESIS_MISMATCH', `${this.name} serves another chain`, {
+      field: 'genesisHash',
+      expected: toPrefixedHex(expected),
+      observed: toPrefixedHex(connection.genesisHash),
+      hint: 'Check the endpoint, or the genesis hash in the trust section.',
+    });
+  }
+
+  #sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+      if (this.#stopped) this.#wake();
+    });
+  }
+}

@@ -1,0 +1,127 @@
+import type { BlockHash } from '../bytes/fixed-bytes.ts';
+import { equalBytes } from '../bytes/concat.ts';
+import { toPrefixedHex } from '../bytes/hex.ts';
+import { ProblemError } from '../errors/latchkey-error.ts';
+import type { JsonRpcSocket } from './json-rpc-socket.ts';
+import type { Runtime } from './polkadot-runtime.ts';
+import { hashAnswer, headerNumber, hexAnswer, listAnswer, objectAnswer } from './rpc-values.ts';
+import { mapKey, storageItems } from './storage-keys.ts';
+
+/** Keys asked for at once. */
+const KEYS_PER_PAGE = 256;
+/** Values asked for at once: records hold quotes of 5 to 16 kB. */
+const VALUES_PER_QUERY = 64;
+/** More records than any network of threshold servers has; beyond, the endpoint is feeding us junk. */
+const MAX_RECORDS = 20_000;
+
+/** A finalized block as an endpoint names it. */
+export interface BlockReference {
+  readonly number: number;
+  readonly hash: BlockHash;
+  /** Block whose code wrote the state after this one. */
+  readonly codeAt: BlockHash;
+  readonly header: unknown;
+}
+
+/** Raw storage at one block, not decoded yet; `undefined` where the chain stores nothing. */
+export interface RawFinalizedState {
+  readonly validators: Uint8Array | undefined;
+  readonly signers: Uint8Array | undefined;
+  readonly now: Uint8Array | undefined;
+  readonly acceptedMeasurements: Uint8Array | undefined;
+  /** Storage key (`0x` hex, of the right prefix) and value of each threshold server. */
+  readonly thresholdServers: readonly (readonly [key: string, value: Uint8Array])[];
+}
+
+const inconsistent = (message: string): ProblemError =>
+  new ProblemError('CHAIN_UNAVAILABLE', `the endpoint contradicts itself: ${message}`);
+
+/** Finds a block of the canonical chain by number. @throws ProblemError CHAIN_UNAVAILABLE when it is not there. */
+export async function findBlock(socket: JsonRpcSocket, number: number): Promise<BlockReference> {
+  const hash = hashAnswer(await socket.request('chain_getBlockHash', [number]), `hash of block ${number}`);
+  const header = await socket.request('chain_getHeader', [toPrefixedHex(hash)]);
+  if (headerNumber(header) !== number) throw inconsistent(`block ${number} has another number in its header`);
+  // The runtime that ran a block is the code before it: an upgrade in block N first writes state in N + 1.
+  const parent = objectAnswer(header, 'header')['parentHash'];
+  return { number, hash, codeAt: number === 0 ? hash : hashAnswer(parent, 'parentHash'), header };
+}
+
+/** Checks that the header is what the hash commits to. @throws ProblemError CHAIN_UNAVAILABLE. */
+export function checkHeader(runtime: Runtime, block: BlockReference): void {
+  if (equalBytes(runtime.headerHash(block.header), block.hash)) return;
+  throw inconsistent(`the header of block ${block.number} does not hash to its block hash`);
+}
+
+async function readValues(
+  socket: JsonRpcSocket,
+  at: BlockHash,
+  keys: readonly string[],
+): Promise<Map<string, Uint8Array | undefined>> {
+  const values = new Map<string, Uint8Array | undefined>();
+  for (let start = 0; start < keys.length; start += VALUES_PER_QUERY) {
+    const page = keys.slice(start, start + VALUES_PER_QUERY);
+    const [set] = listAnswer(
+      await socket.request('state_queryStorageAt', [page, toPrefixedHex(at)]),
+      'storage',
+    );
+    const { block, changes } = objectAnswer(set, 'storage');
+    if (block !== toPrefixedHex(at)) throw inconsistent('storage of another block than was asked for');
+    for (const change of listAnswer(changes, 'storage')) {
+      const [key, value] = listAnswer(change, 'storage entry');
+      if (typeof key !== 'string' || !page.includes(key)) throw inconsistent('a key that was not asked for');
+      const isAbsent = value === null || value === undefined;
+      values.set(key, isAbsent ? undefined : hexAnswer(value, 'storage value'));
+    }
+    if (page.some((key) => !values.has(key))) throw inconsistent('a key that was asked for is missing');
+  }
+  return values;
+}
+
+async function readKeys(socket: JsonRpcSocket, at: BlockHash, prefix: string): Promise<readonly string[]> {
+  const keys: string[] = [];
+  for (;;) {
+    const last = keys.at(-1) ?? null;
+    const answer = await socket.request('state_getKeysPaged', [
+      prefix,
+      KEYS_PER_PAGE,
+      last,
+      toPrefixedHex(at),
+    ]);
+    const page = listAnswer(answer, 'keys');
+    for (const key of page) {
+      // Strictly ascending, so that a page that repeats itself ends the reading instead of going on for ever.
+      const isNext = typeof key === 'string' && key.startsWith(prefix) && key > (keys.at(-1) ?? '');
+      if (!isNext) throw inconsistent('keys that are out of order or outside the prefix');
+      keys.push(key);
+    }
+    if (keys.length > MAX_RECORDS) throw inconsistent(`more than ${MAX_RECORDS} threshold servers`);
+    if (page.length < KEYS_PER_PAGE) return keys;
+  }
+}
+
+/**
+ * Reads everything that a snapshot needs, all of it at one block.
+ * @throws ProblemError CHAIN_UNAVAILABLE.
+ */
+export async function readFinalizedState(
+  socket: JsonRpcSocket,
+  at: BlockHash,
+  entropyTssKey: Uint8Array,
+): Promise<RawFinalizedState> {
+  const measurementsKey = mapKey(storageItems.acceptedMeasurementValues, entropyTssKey);
+  const { validators, signers, now, thresholdServers } = storageItems;
+  const plain = [validators.prefix, signers.prefix, now.prefix, measurementsKey];
+  const serverKeys = await readKeys(socket, at, thresholdServers.prefix);
+  const values = await readValues(socket, at, [...plain, ...serverKeys]);
+  return {
+    validators: values.get(validators.prefix),
+    signers: values.get(signers.prefix),
+    now: values.get(now.prefix),
+    acceptedMeasurements: values.get(measurementsKey),
+    thresholdServers: serverKeys.map((key) => {
+      const value = values.get(key);
+      if (value === undefined) throw inconsistent('a listed key that has no value');
+      return [key, value] as const;
+    }),
+  };
+}

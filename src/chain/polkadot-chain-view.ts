@@ -1,0 +1,251 @@
+import type { BlockHash } from '../bytes/fixed-bytes.ts';
+import { LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
+import { contentFingerprint } from './agreement.ts';
+import { type ChainLogEvent, ChainSource } from './chain-source.ts';
+import type { ChainSnapshot, ChainView } from './chain-view.ts';
+import { readAgreedSnapshot } from './agreed-read.ts';
+
+/** How to follow a chain; all times in milliseconds. */
+export interface ConnectChainOptions {
+  /** `ws://` or `wss://` URLs, each given once. */
+  readonly endpoints: readonly string[];
+  /** The chain that this must be. Without it, the first chain that was read is the one from then on. */
+  readonly genesisHash?: BlockHash;
+  /** How many endpoints must say the same of the same finalized block; default 1, which trusts any one of them. */
+  readonly agreement?: number;
+  /** How long `snapshot()` and `connectChain` wait; default 10 000. */
+  readonly deadlineMs?: number;
+  /** Oldest snapshot that is handed out, by the time since it was last confirmed; default 120 000. */
+  readonly maxSnapshotAgeMs?: number;
+  /** Shortest time between two reads; default 1000. */
+  readonly minRefreshMs?: number;
+  /** Default 10 000. */
+  readonly connectDeadlineMs?: number;
+  /** Default 10 000. */
+  readonly requestDeadlineMs?: number;
+  /** Without a finalized head for this long a connection is made anew; default 60 000. */
+  readonly watchdogMs?: number;
+  /** Pauses between attempts to connect; default 500 to 15 000. */
+  readonly reconnectMs?: { readonly min: number; readonly max: number };
+  readonly log?: (event: ChainLogEvent) => void;
+  /** Monotonic clock in milliseconds. */
+  readonly monotonicNow?: () => number;
+  /** Number in [0, 1), for jitter only. */
+  readonly random?: () => number;
+}
+
+/** Shortest time between a read that failed and the next, in milliseconds. */
+const MIN_RETRY_MS = 250;
+
+interface Waiter {
+  readonly resolve: (snapshot: ChainSnapshot) => void;
+  readonly reject: (error: LatchkeyError) => void;
+  readonly timer: NodeJS.Timeout;
+}
+
+function checkOptions({ endpoints, agreement = 1 }: ConnectChainOptions): void {
+  const invalid = endpoints.find((url) => !/^wss?:\/\//.test(url) || !URL.canParse(url));
+  // The URL itself may hold an API key, so the message does not repeat it.
+  if (invalid !== undefined) throw new TypeError('every chain endpoint must be a ws:// or wss:// URL');
+  if (new Set(endpoints).size !== endpoints.length) throw new TypeError('a chain endpoint is given twice');
+  if (!Number.isInteger(agreement) || agreement < 1 || agreement > endpoints.length) {
+    throw new RangeError(`agreement must be 1 to ${endpoints.length} (the endpoints), got ${agreement}`);
+  }
+}
+
+/**
+ * A chain view that @polkadot/api decodes for: follows the finalized heads of its endpoints and keeps the newest
+ * snapshot that enough of them agree on. Connections that fail, go silent or change their chain are made anew for ever.
+ */
+export class PolkadotChainView implements ChainView {
+  readonly #agreement: number;
+  readonly #deadlineMs: number;
+  readonly #maxSnapshotAgeMs: number;
+  readonly #minRefreshMs: number;
+  readonly #now: () => number;
+  readonly #log: (event: ChainLogEvent) => void;
+  readonly #sources: readonly ChainSource[];
+  readonly #listeners = new Set<(snapshot: ChainSnapshot) => void>();
+  readonly #waiters = new Set<Waiter>();
+  #genesisHash: BlockHash | undefined;
+  #current: { readonly snapshot: ChainSnapshot; readonly fingerprint: string } | undefined;
+  #confirmedAt = Number.NEGATIVE_INFINITY;
+  #lastReadAt = Number.NEGATIVE_INFINITY;
+  #failure: LatchkeyError | undefined;
+  #isReading = false;
+  #isStale = false;
+  #refreshTimer: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  /**
+   * Starts following at once, in the background; {@link connectChain} also waits for the first snapshot.
+   * @throws TypeError or RangeError on options that cannot work.
+   */
+  constructor(options: ConnectChainOptions) {
+    checkOptions(options);
+    this.#agreement = options.agreement ?? 1;
+    this.#deadlineMs = options.deadlineMs ?? 10_000;
+    this.#maxSnapshotAgeMs = options.maxSnapshotAgeMs ?? 120_000;
+    this.#minRefreshMs = options.minRefreshMs ?? 1000;
+    this.#now = options.monotonicNow ?? (() => performance.now());
+    this.#log = options.log ?? (() => undefined);
+    this.#genesisHash = options.genesisHash;
+    this.#sources = options.endpoints.map(
+      (endpoint) =>
+        new ChainSource({
+          endpoint,
+          connectDeadlineMs: options.connectDeadlineMs ?? 10_000,
+          requestDeadlineMs: options.requestDeadlineMs ?? 10_000,
+          watchdogMs: options.watchdogMs ?? 60_000,
+          reconnectMs: options.reconnectMs ?? { min: 500, max: 15_000 },
+          random: options.random ?? Math.random,
+          expectedGenesis: () => this.#genesisHash,
+          onChange: () => this.#scheduleRefresh(),
+          log: this.#log,
+        }),
+    );
+    for (const source of this.#sources) source.start();
+  }
+
+  async snapshot(): Promise<ChainSnapshot> {
+    if (this.#closed) throw new ProblemError('CHAIN_UNAVAILABLE', 'the chain view was closed');
+    const current = this.#current;
+    if (current !== undefined && this.#now() - this.#confirmedAt <= this.#maxSnapshotAgeMs) {
+      return current.snapshot;
+    }
+    return await new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#waiters.delete(waiter);
+        reject(this.#whyNot());
+      }, this.#deadlineMs);
+      const waiter: Waiter = { resolve, reject, timer };
+      this.#waiters.add(waiter);
+    });
+  }
+
+  subscribe(listener: (snapshot: ChainSnapshot) => void): () => void {
+    const entry = (snapshot: ChainSnapshot): void => listener(snapshot);
+    if (!this.#closed) this.#listeners.add(entry);
+    return () => this.#listeners.delete(entry);
+  }
+
+  /** Ends all connections and timers; pending calls fail with CHAIN_UNAVAILABLE. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#refreshTimer);
+    this.#listeners.clear();
+    for (const { reject, timer } of this.#waiters) {
+      clearTimeout(timer);
+      reject(new ProblemError('CHAIN_UNAVAILABLE', 'the chain view was closed'));
+    }
+    this.#waiters.clear();
+    await Promise.all(this.#sources.map((source) => source.stop()));
+  }
+
+  #whyNot(): LatchkeyError {
+    const failures = this.#sources.flatMap(({ failure }) => (failure === undefined ? [] : [failure]));
+    const specific = failures.find(({ code }) => code !== 'CHAIN_UNAVAILABLE');
+    const known = this.#failure ?? specific ?? failures[0];
+    if (known !== undefined && known.code !== 'CHAIN_UNAVAILABLE') return known;
+    const reasons = [this.#failure, ...failures].flatMap((error) =>
+      error === undefined ? [] : [error.message],
+    );
+    const last = this.#current?.snapshot.block.number;
+    const message = `no finalized snapshot within ${this.#deadlineMs} ms: ${reasons.join('; ') || 'no head came yet'}`;
+    return new ProblemError('CHAIN_UNAVAILABLE', message, {
+      ...(last === undefined ? {} : { observed: `last read at block ${last}` }),
+      cause: known,
+    });
+  }
+
+  /** Reads soon; calls in between are one read, and reads keep `minPauseMs` apart. */
+  #scheduleRefresh(minPauseMs = this.#minRefreshMs): void {
+    if (this.#closed) return;
+    if (this.#isReading) {
+      this.#isStale = true;
+      return;
+    }
+    if (this.#refreshTimer !== undefined) return;
+    const pauseMs = Math.max(0, this.#lastReadAt + minPauseMs - this.#now());
+    this.#refreshTimer = setTimeout(() => {
+      this.#refreshTimer = undefined;
+      void this.#refresh();
+    }, pauseMs);
+  }
+
+  async #refresh(): Promise<void> {
+    this.#isReading = true;
+    this.#isStale = false;
+    this.#lastReadAt = this.#now();
+    const previous = this.#current?.snapshot;
+    try {
+      const snapshot = await readAgreedSnapshot({
+        sources: this.#sources,
+        agreement: this.#agreement,
+        genesisHash: this.#genesisHash,
+        previous,
+      });
+      this.#isReading = false;
+      if (!this.#closed) this.#accept(snapshot);
+      if (this.#isStale) this.#scheduleRefresh();
+    } catch (error) {
+      this.#isReading = false;
+      this.#refused(error);
+    }
+  }
+
+  #accept(snapshot: ChainSnapshot): void {
+    const fingerprint = contentFingerprint(snapshot);
+    const isChanged = fingerprint !== this.#current?.fingerprint;
+    this.#current = { snapshot, fingerprint };
+    this.#genesisHash ??= snapshot.genesisHash;
+    this.#confirmedAt = this.#now();
+    this.#failure = undefined;
+    for (const { resolve, timer } of this.#waiters) {
+      clearTimeout(timer);
+      resolve(snapshot);
+    }
+    this.#waiters.clear();
+    if (!isChanged) return;
+    this.#log({ event: 'chain.snapshot', blockNumber: snapshot.block.number });
+    for (const listener of [...this.#listeners]) this.#tell(listener, snapshot);
+  }
+
+  #tell(listener: (snapshot: ChainSnapshot) => void, snapshot: ChainSnapshot): void {
+    try {
+      listener(snapshot);
+    } catch (error) {
+      this.#log({ event: 'chain.listener-failed', message: String(error) });
+    }
+  }
+
+  #refused(error: unknown): void {
+    if (this.#closed) return;
+    this.#failure =
+      error instanceof LatchkeyError
+        ? error
+        : new ProblemError('CHAIN_UNAVAILABLE', `reading failed: ${String(error)}`, { cause: error });
+    const { code, message } = this.#failure;
+    this.#log({ event: 'chain.read-failed', code, message });
+    // The next head would try again, but with slow finality that is long to wait for a fault that may have passed.
+    const isConnected = this.#sources.some(({ live }) => live !== undefined);
+    if (isConnected) this.#scheduleRefresh(Math.max(this.#minRefreshMs, MIN_RETRY_MS));
+  }
+}
+
+/**
+ * Connects to a chain and waits for the first finalized snapshot.
+ * @throws ProblemError CHAIN_UNAVAILABLE, CHAIN_GENESIS_MISMATCH, CHAIN_SHAPE_UNKNOWN or CHAIN_DISAGREEMENT when there
+ * is none within `deadlineMs`; nothing keeps running then.
+ * @throws TypeError or RangeError on options that cannot work.
+ */
+export async function connectChain(options: ConnectChainOptions): Promise<PolkadotChainView> {
+  const view = new PolkadotChainView(options);
+  try {
+    await view.snapshot();
+    return view;
+  } catch (error) {
+    await view[Symbol.asyncDispose]();
+    throw error;
+  }
+}
