@@ -1,0 +1,133 @@
+import { type Context, Hono } from 'hono';
+import { toBase64 } from '../bytes/base64.ts';
+import type { AccountId } from '../bytes/fixed-bytes.ts';
+import { encodeSs58 } from '../bytes/ss58.ts';
+import { EvidenceError, RefusalError } from '../errors/latchkey-error.ts';
+import { decryptionJson } from './decryption.ts';
+import { type DecryptionService, tryParseKey } from './decryption-service.ts';
+import { problemResponse } from './problem-response.ts';
+import { parsePutBody } from './put-body.ts';
+import { readBody } from './read-body.ts';
+import { type WriteAuthorization, WriteGate } from './write-authorization.ts';
+
+/** What the HTTP face of the service offers beyond the original's two routes; nothing by default. */
+export interface DecryptionsAppOptions {
+  /** Who may write (everybody, as in the original). */
+  readonly writeAuthorization?: WriteAuthorization;
+  /** Whether `DELETE /decryption/<key>` exists (false). */
+  readonly allowDelete?: boolean;
+  /** Largest PUT body in bytes (1 MiB). */
+  readonly maxBodyBytes?: number;
+  readonly nowMs?: () => number;
+  /** Told of failures that are not the client's; the answer says only INTERNAL. */
+  readonly onError?: (error: unknown) => void;
+}
+
+const JSON_HEADERS = { 'content-type': 'application/json' } as const;
+const ORACLE = /^[A-Za-z0-9_.-]{1,64}$/;
+
+/**
+ * `GET` and `PUT /decryption/<64 hex digits>`, as the original service answers them, in successes and status codes;
+ * all other paths and methods are 404, as there. Errors are problem+json.
+ */
+export function decryptionsApp(service: DecryptionService, options: DecryptionsAppOptions = {}): Hono {
+  const app = new Hono();
+  const maxBodyBytes = options.maxBodyBytes ?? 1024 * 1024;
+  const gate = new WriteGate(
+    options.writeAuthorization ?? { kind: 'open' },
+    options.nowMs ?? (() => Date.now()),
+  );
+
+  const admit = async (c: Context): Promise<{ body: Uint8Array; account: AccountId | undefined }> => {
+    const body = await readBody(c.req.raw, maxBodyBytes);
+    const header = (name: string): string | undefined => c.req.header(name);
+    return { body, account: gate.admit({ method: c.req.method, path: c.req.path, body, header }) };
+  };
+
+  app.get('/decryption/:key', async (c) => {
+    const key = keyOf(c);
+    const waitMs = waitOf(c);
+    // Reaching for the signal costs; a result that is there needs none.
+    const wait = service.has(key) ? {} : { signal: c.req.raw.signal };
+    const found = await service.get(key, waitMs === undefined ? wait : { ...wait, waitMs });
+    if (found === undefined) throw notFound(key);
+    return c.body(decryptionJson(found), 200, JSON_HEADERS);
+  });
+
+  app.put('/decryption/:key', async (c) => {
+    const key = keyOf(c);
+    const { body } = await admit(c);
+    await service.put(key, parsePutBody(body));
+    return c.body(null, 200);
+  });
+
+  app.get('/decryption/:key/signatures', async (c) => {
+    const key = keyOf(c);
+    const signatures = await service.signatures(key);
+    if (signatures.length === 0) throw notFound(key);
+    const list = signatures.map(
+      ({ oracle, value, signature }) =>
+        `{"oracle":${JSON.stringify(oracle)},"value":${value},"signature":"${toBase64(signature)}"}`,
+    );
+    return c.body(`{"signatures":[${list.join(',')}]}`, 200, JSON_HEADERS);
+  });
+
+  app.put('/decryption/:key/signatures/:oracle', async (c) => {
+    const key = keyOf(c);
+    const { body, account } = await admit(c);
+    await service.putSignature(key, oracleOf(c, account), parsePutBody(body));
+    return c.body(null, 200);
+  });
+
+  if (options.allowDelete === true) {
+    app.delete('/decryption/:key', async (c) => {
+      const key = keyOf(c);
+      await admit(c);
+      if (!(await service.delete(key))) throw notFound(key);
+      return c.body(null, 200);
+    });
+  }
+
+  app.notFound(() => problemResponse(noRoute()));
+  app.onError((error) => {
+    const response = problemResponse(error);
+    if (response.status >= 500 && response.status !== 503) options.onError?.(error);
+    return response;
+  });
+  return app;
+}
+
+const noRoute = (): EvidenceError => new EvidenceError('ROUTE_NOT_FOUND', 'there is no such route');
+
+const notFound = (key: string): EvidenceError =>
+  new EvidenceError('DECRYPTION_NOT_FOUND', `there is no decryption for ${key}`);
+
+/** A key of another form makes another path: 404, as in the original, not 400. */
+function keyOf(c: Context): string {
+  const key = tryParseKey(c.req.param('key') ?? '');
+  if (key === undefined) throw noRoute();
+  return key;
+}
+
+function waitOf(c: Context): number | undefined {
+  const text = c.req.query('wait');
+  if (text === undefined) return undefined;
+  if (/^[0-9]{1,9}$/.test(text)) return Number(text);
+  throw new EvidenceError('FIELD_INVALID', 'wait must be a number of milliseconds', {
+    field: 'wait',
+    expected: 'up to nine digits',
+  });
+}
+
+/** Who writes is either free to name itself, or the account that signed. */
+function oracleOf(c: Context, account: AccountId | undefined): string {
+  const oracle = c.req.param('oracle') ?? '';
+  if (!ORACLE.test(oracle)) throw noRoute();
+  if (account !== undefined && encodeSs58(account) !== oracle) {
+    throw new RefusalError(
+      'DECRYPTION_WRITE_FORBIDDEN',
+      `${encodeSs58(account)} may not write for ${oracle}`,
+    );
+  }
+  return oracle;
+}

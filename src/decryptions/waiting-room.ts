@@ -1,0 +1,71 @@
+import { ProblemError } from '../errors/latchkey-error.ts';
+
+/** Told at most once; then it is out of the room. */
+export type Waiter<T> = (news: T) => void;
+
+/**
+ * Who waits for which key. Everything is synchronous, so that between "the key is not there" and "I wait for it"
+ * nothing can happen. A key without waiters has no entry, so that asking for random keys leaves nothing behind.
+ */
+export class WaitingRoom<T> {
+  readonly #waiters = new Map<string, Set<Waiter<T>>>();
+  readonly #capacity: number;
+  #count = 0;
+
+  /** @param capacity at most this many waiters, over all keys. */
+  constructor(capacity: number) {
+    this.#capacity = capacity;
+  }
+
+  /** Waiters over all keys. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Keys that have waiters. */
+  get keys(): number {
+    return this.#waiters.size;
+  }
+
+  /**
+   * Adds a waiter.
+   * @returns a function that takes it out again; calling it later or twice does nothing.
+   * @throws ProblemError DECRYPTION_WAITERS_FULL at the capacity.
+   */
+  enter(key: string, waiter: Waiter<T>): () => void {
+    if (this.#count >= this.#capacity) {
+      throw new ProblemError('DECRYPTION_WAITERS_FULL', `${this.#count} requests are waiting already`, {
+        hint: 'raise maxWaiters, or ask again later',
+      });
+    }
+    const waiters = this.#waiters.get(key) ?? new Set();
+    this.#waiters.set(key, waiters);
+    waiters.add(waiter);
+    this.#count += 1;
+    return () => this.#leave(key, waiters, waiter);
+  }
+
+  /** Tells everybody who waits for the key, in order of arrival, and empties its entry. */
+  wake(key: string, news: T): number {
+    const waiters = this.#waiters.get(key);
+    if (waiters === undefined) return 0;
+    // Out of the room first: a waiter that enters again while it is told waits for the next news.
+    this.#waiters.delete(key);
+    this.#count -= waiters.size;
+    const woken = [...waiters];
+    waiters.clear();
+    for (const waiter of woken) waiter(news);
+    return woken.length;
+  }
+
+  /** Tells everybody. */
+  wakeAll(news: T): void {
+    for (const key of [...this.#waiters.keys()]) this.wake(key, news);
+  }
+
+  #leave(key: string, waiters: Set<Waiter<T>>, waiter: Waiter<T>): void {
+    if (!waiters.delete(waiter)) return;
+    this.#count -= 1;
+    if (waiters.size === 0 && this.#waiters.get(key) === waiters) this.#waiters.delete(key);
+  }
+}
