@@ -29,4 +29,22 @@ export const bootCodes = {
     status: 500,
     summary: 'The quote of this machine would not satisfy its own trust section.',
   },
+  KEYSLOT_FILE_MISSING: {
+    status: 503,
+    summary: 'The keyslot file beside the store is missing; without it no server can open the store.',
+  },
+  KEYSLOT_FILE_MALFORMED: {
+    status: 503,
+    summary: 'The keyslot file is damaged or was tampered with; the message names the place.',
+  },
+  KEYSLOT_FILE_FOREIGN: { status: 503, summary: 'The keyslot file belongs to another account or store.' },
+  KEYSLOT_THRESHOLD_REFUSED: {
+    status: 503,
+    summary: 'A generation of the keyslot file has a threshold below the measured minimum, so it opens nothing.',
+  },
+  KEYSLOT_READ_FAILED: { status: 503, summary: 'The disk failed while reading the keyslot file.' },
+  KEYSLOT_WRITE_FAILED: {
+    status: 503,
+    summary: 'The disk failed while replacing the keyslot file; the former one is still in force.',
+  },
 } as const satisfies Record<string, CodeEntry>;

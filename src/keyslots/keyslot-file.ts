@@ -1,0 +1,67 @@
+import type { AccountId, InstanceId, KeyId, SlotId } from '../bytes/fixed-bytes.ts';
+import { toHex } from '../bytes/hex.ts';
+import type { SecretBytes } from '../bytes/secret-bytes.ts';
+import type { Quorum } from './threshold.ts';
+
+/** Bytes of a store's id. */
+export const STORE_ID_BYTES = 16;
+
+/** Which store the slots open, and whose it is. */
+export interface StoreIdentity {
+  readonly account: AccountId;
+  /** 16 bytes. */
+  readonly storeId: Uint8Array;
+}
+
+/** One server's part of a generation. */
+export interface Slot {
+  /** i, from 0 to n − 1. */
+  readonly index: number;
+  /** Account of the server that holds the key. */
+  readonly server: AccountId;
+  readonly slotId: SlotId;
+  readonly keyId: KeyId;
+  /** 32 bytes; proves to the server that this account, and not only its name, asks for the key. */
+  readonly recoveryToken: SecretBytes;
+  /** The server process that issued the key. */
+  readonly instanceId: InstanceId;
+  /** Whether `key-status` has proved, at that instance, that the server still holds the key. */
+  readonly confirmed: boolean;
+  /** Nonce ‖ XChaCha20-Poly1305 of the share, or of the store key itself when t = 1. */
+  readonly sealed: Uint8Array;
+}
+
+/** All slots that were made from one polynomial. */
+export interface Generation extends Quorum {
+  /** Counts up from 1; never used twice. */
+  readonly generation: number;
+  /** t to n slots, ascending by index, no server twice. Fewer than n only while the node cannot find n servers. */
+  readonly slots: readonly Slot[];
+  /** 32 bytes; under a key derived from the store key, over all of the above and the store's identity. */
+  readonly mac: Uint8Array;
+}
+
+/** The content of the file beside the store: one or two generations, the newer first. */
+export interface KeyslotFile extends StoreIdentity {
+  readonly generations: readonly [Generation] | readonly [Generation, Generation];
+}
+
+/** Finds a slot by its id. */
+export function findSlot(
+  file: KeyslotFile,
+  slotId: SlotId,
+): { readonly generation: Generation; readonly slot: Slot } | undefined {
+  const name = toHex(slotId);
+  for (const generation of file.generations) {
+    const slot = generation.slots.find((candidate) => toHex(candidate.slotId) === name);
+    if (slot !== undefined) return { generation, slot };
+  }
+  return undefined;
+}
+
+/** How many slots were confirmed at the instances that issued them. */
+export const confirmedSlots = ({ slots }: Generation): number =>
+  slots.filter((slot) => slot.confirmed).length;
+
+/** Whether the generation alone makes the store *backed*: n slots, all confirmed. */
+export const isComplete = (generation: Generation): boolean => confirmedSlots(generation) === generation.n;

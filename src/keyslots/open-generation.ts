@@ -1,0 +1,81 @@
+import { equalConstantTime } from '../crypto/constant-time.ts';
+import { combineShares, shareCoordinate } from '../crypto/shamir.ts';
+import { verifyGeneration } from './generations.ts';
+import type { Generation, Slot, StoreIdentity } from './keyslot-file.ts';
+
+/** A slot that a server key opened, and what was in it. */
+export interface OpenedSlot {
+  readonly slot: Slot;
+  /** A share, or with t = 1 the store key. */
+  readonly content: Uint8Array;
+}
+
+/** The subset of opened slots that gave the store key. */
+export interface Opening {
+  /** 32 bytes. */
+  readonly storeKey: Uint8Array;
+  /** t slots. */
+  readonly by: readonly OpenedSlot[];
+}
+
+/**
+ * Looks for a t-subset of the opened slots whose key proves the generation's MAC. Each subset contains the last of
+ * `opened`: those without it were tried when the slot before it was opened, so none is tried twice.
+ * @param budget how many subsets may be tried; counted down.
+ */
+export async function findOpening(
+  identity: StoreIdentity,
+  generation: Generation,
+  opened: readonly OpenedSlot[],
+  budget: { left: number },
+): Promise<Opening | undefined> {
+  const newest = opened.at(-1);
+  if (newest === undefined || opened.length < generation.t) return undefined;
+  for (const others of subsets(opened.slice(0, -1), generation.t - 1)) {
+    if (budget.left <= 0) return undefined;
+    budget.left -= 1;
+    const by = [...others, newest];
+    const storeKey = await keyOf(by);
+    if (storeKey === undefined) continue;
+    if (verifyGeneration(identity, generation, storeKey)) return { storeKey, by };
+    storeKey.fill(0);
+  }
+  return undefined;
+}
+
+/**
+ * Whether an opened slot holds what the opening's polynomial has there. Exchanged for one of the t slots that gave the
+ * key it must give the same key, because a wrong value at any x changes the result.
+ */
+export async function agreesWith({ storeKey, by }: Opening, candidate: OpenedSlot): Promise<boolean> {
+  if (by.some(({ slot }) => slot === candidate.slot)) return true;
+  if (by.length > 1 && by.some(({ content }) => sameCoordinate(content, candidate.content))) return false;
+  const key = await keyOf([...by.slice(1), candidate]);
+  const agrees = key !== undefined && equalConstantTime(key, storeKey);
+  key?.fill(0);
+  return agrees;
+}
+
+const sameCoordinate = (a: Uint8Array, b: Uint8Array): boolean => shareCoordinate(a) === shareCoordinate(b);
+
+/** The key that t opened slots give; `undefined` when two shares have the same x. */
+async function keyOf(opened: readonly OpenedSlot[]): Promise<Uint8Array | undefined> {
+  const contents = opened.map(({ content }) => content);
+  const [only] = contents;
+  if (only === undefined) return undefined;
+  if (contents.length === 1) return new Uint8Array(only);
+  if (new Set(contents.map(shareCoordinate)).size !== contents.length) return undefined;
+  return combineShares(contents, contents.length);
+}
+
+/** All subsets of one size, in the order of the list. */
+function* subsets<Item>(items: readonly Item[], size: number): Generator<readonly Item[]> {
+  if (size === 0) {
+    yield [];
+    return;
+  }
+  for (let first = 0; first <= items.length - size; first++) {
+    const item = items.slice(first, first + 1);
+    for (const rest of subsets(items.slice(first + 1), size - 1)) yield [...item, ...rest];
+  }
+}
