@@ -1,0 +1,48 @@
+import { join } from 'node:path';
+import type { SecretBytes } from '../../src/bytes/secret-bytes.ts';
+import { nodeFileSystem } from '../../src/disk/node-file-system.ts';
+import { seededDice } from '../support/disk-dice.ts';
+import { createStore } from '../support/disk-store.ts';
+import { brokenPromises, runAndKill, startChild } from './crash-run.ts';
+
+/** A series of crashes. */
+export interface CrashSeries {
+  readonly folder: string;
+  readonly key: SecretBytes;
+  readonly kills: number;
+  /** Each store is crashed so often, so that recovery runs on what recovery left; then a fresh one is taken. */
+  readonly killsPerStore: number;
+  readonly seed: number;
+  readonly onKill?: (kill: number, acknowledged: number) => void;
+}
+
+/** Crashes stores again and again, and checks after each crash. */
+export async function crashRepeatedly({
+  folder,
+  key,
+  kills,
+  killsPerStore,
+  seed,
+  onKill,
+}: CrashSeries): Promise<{
+  readonly broken: string[];
+  readonly acknowledged: number;
+  readonly seed: number;
+}> {
+  const dice = seededDice(seed);
+  const broken: string[] = [];
+  let acknowledged = 0;
+  let next = startChild();
+  for (let run = 0; run < kills; run++) {
+    const path = join(folder, `store-${Math.floor(run / killsPerStore)}`);
+    if (run % killsPerStore === 0) await (await createStore(nodeFileSystem, path, key)).close();
+    const child = next;
+    next = startChild();
+    const done = await runAndKill(child, { path, key, run }, dice.below(120));
+    acknowledged += done.records.length;
+    onKill?.(run + 1, acknowledged);
+    for (const line of await brokenPromises(path, key, run, done)) broken.push(`run ${run}: ${line}`);
+  }
+  next.kill('SIGKILL');
+  return { broken, acknowledged, seed };
+}

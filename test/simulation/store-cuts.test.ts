@@ -1,0 +1,152 @@
+import { describe, expect, it } from 'vitest';
+import { utf8 } from '../../src/bytes/concat.ts';
+import { survivals } from '../support/disk-survival.ts';
+import { SimulatedStore } from '../support/disk-store.ts';
+import { checkAfterCut, runCut, type Scenario, type StoreActor } from './store-scenario.ts';
+
+/** Segments so small that a few records fill one. */
+const make = () => SimulatedStore.create({ segmentBytes: 2048 });
+
+const value = (text: string): Uint8Array => utf8(text.repeat(12));
+
+async function fill(actor: StoreActor, count = 12): Promise<void> {
+  for (let index = 0; index < count; index++) {
+    await actor.put('plain', `name-${index % 7}`, value(`v${index}`));
+    await actor.put('secret', `hidden-${index % 5}`, value(`s${index}`));
+  }
+  await actor.delete('plain', 'name-0');
+}
+
+const scenarios: readonly Scenario[] = [
+  {
+    name: 'puts, one after the other, over several segments',
+    act: async (actor) => {
+      for (let index = 0; index < 8; index++) await actor.put('plain', `name-${index}`, value(`v${index}`));
+    },
+  },
+  {
+    name: 'overwrites and deletes',
+    prepare: (actor) => fill(actor, 4),
+    act: async (actor) => {
+      await actor.put('plain', 'name-1', value('other'));
+      await actor.delete('plain', 'name-2');
+      await actor.put('plain', 'name-2', new Uint8Array(0));
+      await actor.delete('secret', 'hidden-1');
+    },
+  },
+  {
+    name: 'atomic batches over namespaces',
+    prepare: (actor) => fill(actor, 4),
+    act: async (actor) => {
+      for (let turn = 0; turn < 3; turn++)
+        await actor.batch([
+          { kind: 'put', namespace: 'plain', name: 'left', value: value(`l${turn}`) },
+          { kind: 'put', namespace: 'secret', name: 'right', value: value(`r${turn}`) },
+          { kind: 'delete', namespace: 'plain', name: `name-${turn}` },
+          { kind: 'put', namespace: 'plain', name: 'large', value: value(`x${turn}`.repeat(40)) },
+        ]);
+    },
+  },
+  {
+    name: 'concurrent writers',
+    prepare: (actor) => fill(actor, 2),
+    act: async (actor) => {
+      for (let turn = 0; turn < 3; turn++)
+        await Promise.all(
+          Array.from({ length: 6 }, (_, writer) =>
+            actor.put('plain', `writer-${writer}`, value(`${turn}/${writer}`)),
+          ),
+        );
+    },
+  },
+  {
+    name: 'erasing a namespace, and using its name again',
+    prepare: (actor) => fill(actor, 4),
+    act: async (actor) => {
+      await actor.erase('secret');
+      await actor.put('secret', 'hidden-1', value('anew'));
+    },
+  },
+  {
+    name: 'compaction',
+    prepare: (actor) => fill(actor, 20),
+    act: async (actor) => {
+      await actor.simulated.store.compact();
+      await actor.put('plain', 'after', value('compaction'));
+    },
+  },
+  {
+    name: 'compaction with writers beside it',
+    prepare: (actor) => fill(actor, 20),
+    act: async (actor) => {
+      const compaction = actor.simulated.store.compact();
+      for (let index = 0; index < 6; index++) await actor.put('plain', `name-${index}`, value(`w${index}`));
+      await compaction;
+    },
+  },
+  {
+    name: 'a change of the store key',
+    prepare: (actor) => fill(actor, 6),
+    act: async (actor) => {
+      await actor.simulated.rotate();
+      await actor.put('plain', 'after', value('rotation'));
+    },
+  },
+  {
+    name: 'a change of the store key with writers beside it',
+    prepare: (actor) => fill(actor, 6),
+    act: async (actor) => {
+      const rotation = actor.simulated.rotate();
+      for (let index = 0; index < 6; index++)
+        await actor.put('secret', `hidden-${index}`, value(`w${index}`));
+      await rotation;
+    },
+  },
+  {
+    name: 'a backup',
+    prepare: (actor) => fill(actor, 6),
+    act: async (actor) => {
+      const backup = actor.simulated.backup('/backup');
+      await actor.put('plain', 'beside', value('the backup'));
+      await backup;
+    },
+  },
+  {
+    name: 'closing',
+    prepare: (actor) => fill(actor, 6),
+    act: (actor) => actor.simulated.store.close(),
+  },
+];
+
+/** Survival modes with chance in them are tried with several seeds. */
+const fates = survivals.flatMap((survival) =>
+  (survival === 'lost' || survival === 'kept' ? [1] : [1, 2]).map((seed) => ({ survival, seed })),
+);
+
+async function cutEverywhere(scenario: Scenario): Promise<number> {
+  for (let cut = 1; ; cut++) {
+    const { actor, finished } = await runCut(make, scenario, cut);
+    for (const { survival, seed } of fates) {
+      try {
+        await checkAfterCut(actor, survival, seed);
+      } catch (cause) {
+        const steps = actor.simulated.disk.operations.history.slice(-12).join('\n');
+        throw new Error(`cut before step ${cut}, ${survival}, seed ${seed}; last steps:\n${steps}`, {
+          cause,
+        });
+      }
+    }
+    if (finished) return cut;
+  }
+}
+
+describe('power cut at every step', () => {
+  it.each(scenarios)(
+    '$name',
+    async (scenario) => {
+      // A scenario without steps would prove nothing.
+      expect(await cutEverywhere(scenario)).toBeGreaterThan(2);
+    },
+    120_000,
+  );
+});

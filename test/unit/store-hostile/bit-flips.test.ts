@@ -1,0 +1,48 @@
+import { describe, expect, it } from 'vitest';
+import { fingerprint } from '../../simulation/store-model.ts';
+import { openTampered, victim } from './hostile-store.ts';
+
+describe('V7 one flipped bit in every byte', () => {
+  it('of a store closed in good order: refused, or nothing changed', async () => {
+    const store = await victim('closed');
+    const tally = new Map<string, number>();
+    for (const [path, bytes] of store.simulated.disk.files()) {
+      for (let at = 0; at < bytes.length; at++) {
+        const disk = store.simulated.disk.clone();
+        const flipped = bytes.slice();
+        flipped[at] = (flipped[at] ?? 0) ^ (1 << (at % 8));
+        disk.tamper(path, flipped);
+        const outcome = await openTampered(store, disk);
+        const what = outcome.kind === 'refused' ? outcome.code : 'opened';
+        tally.set(what, (tally.get(what) ?? 0) + 1);
+        if (outcome.kind === 'opened')
+          expect(fingerprint(outcome.contents), `${path} byte ${at}`).toBe(fingerprint(store.contents));
+      }
+    }
+    const refused = [...tally].reduce((sum, [what, count]) => sum + (what === 'opened' ? 0 : count), 0);
+    expect(refused).toBeGreaterThan(2000);
+    // Only padding that nothing reads may be open to change.
+    expect(tally.get('opened') ?? 0, JSON.stringify([...tally])).toBeLessThan(refused / 10);
+  }, 120_000);
+
+  it('of a store left by a power cut: refused, or the last write is taken for a torn one, and nothing else', async () => {
+    const store = await victim('cut');
+    const [last, before] = [store.history.at(-1), store.history.at(-2)];
+    const allowed = new Set([last, before].map((contents) => fingerprint(contents ?? new Map())));
+    let torn = 0;
+    for (const [path, bytes] of store.simulated.disk.files()) {
+      for (let at = 0; at < bytes.length; at++) {
+        const disk = store.simulated.disk.clone();
+        const flipped = bytes.slice();
+        flipped[at] = (flipped[at] ?? 0) ^ (0x80 >> (at % 8));
+        disk.tamper(path, flipped);
+        const outcome = await openTampered(store, disk);
+        if (outcome.kind === 'refused') continue;
+        const text = fingerprint(outcome.contents);
+        expect(allowed.has(text), `${path} byte ${at}`).toBe(true);
+        if (text !== fingerprint(store.contents)) torn++;
+      }
+    }
+    expect(torn).toBeGreaterThan(0);
+  }, 120_000);
+});
