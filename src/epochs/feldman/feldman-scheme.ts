@@ -18,7 +18,7 @@ import {
   resultsByPlayer,
   SIGNATURE_BYTES,
 } from './feldman-log.ts';
-import { encodeOutput, maxFaults, RoundView } from './round-view.ts';
+import { encodeOutput, maxFaults, RoundView, remember } from './round-view.ts';
 import { openPart, PartSealer } from './sealed-part.ts';
 
 /**
@@ -115,9 +115,15 @@ export class FeldmanScheme implements DkgScheme {
 
   readLog(round: Round, dealer: Uint8Array, bytes: Uint8Array): VerifiedLog | undefined {
     const view = this.#viewOf(round);
-    const log = tryDecodeLog(bytes, view);
-    if (log === undefined || !holds(view, dealer, log)) return undefined;
-    return { dealer, publicMessage: log.publicMessage, results: resultsByPlayer(log, view) };
+    return remember(view.checkedLogs, sha256(dealer, bytes), () => {
+      const log = tryDecodeLog(bytes, view);
+      if (log === undefined || !holds(view, dealer, log)) return undefined;
+      return {
+        dealer: dealer.slice(),
+        publicMessage: log.publicMessage,
+        results: resultsByPlayer(log, view),
+      };
+    });
   }
 
   combine(round: Round, logs: readonly VerifiedLog[]): Outcome | undefined {
@@ -199,8 +205,15 @@ const logBytes = (view: RoundView, dealer: Uint8Array, body: Uint8Array): Uint8A
 const partContext = (view: RoundView, dealer: Uint8Array, publicMessage: Uint8Array): Uint8Array =>
   sha256(view.transcript, dealer, publicMessage);
 
+const readPublic = (view: RoundView, dealer: Uint8Array, message: Uint8Array): Commitment | undefined =>
+  remember(view.checked, sha256(dealer, message), () => checkedPublic(view, dealer, message));
+
 /** Reads `commitment ‖ signature`: by a dealer of the round, of the right degree, on the previous output. */
-function readPublic(view: RoundView, dealer: Uint8Array, publicMessage: Uint8Array): Commitment | undefined {
+function checkedPublic(
+  view: RoundView,
+  dealer: Uint8Array,
+  publicMessage: Uint8Array,
+): Commitment | undefined {
   const index = view.dealerIndex(dealer);
   const end = publicMessage.length - SIGNATURE_BYTES;
   if (index === undefined || end < 0) return undefined;

@@ -1,8 +1,9 @@
 import { compareBytes, concatBytes, utf8 } from '../../bytes/concat.ts';
+import { toHex } from '../../bytes/hex.ts';
 import { u64BigEndian } from '../../bytes/integers.ts';
 import { sha256 } from '../../crypto/sha2.ts';
 import { ByteReader, ByteWriter } from '../codec.ts';
-import type { Participant, Round } from '../dkg-scheme.ts';
+import type { Participant, Round, VerifiedLog } from '../dkg-scheme.ts';
 import { participantName } from '../epoch-names.ts';
 import { PARTICIPANT_BYTES } from '../epoch-record.ts';
 import { Commitment } from './commitment.ts';
@@ -54,6 +55,10 @@ export class RoundView {
   readonly previous: FeldmanOutput | undefined;
   /** 32 bytes over everything that the members agreed on. */
   readonly transcript: Uint8Array;
+  /** Public messages of this round that were checked and hold; the same one is looked at many times. */
+  readonly checked = new Map<string, Commitment>();
+  /** Logs of this round that were checked and hold. */
+  readonly checkedLogs = new Map<string, VerifiedLog>();
   readonly #dealerIndex: ReadonlyMap<string, number>;
   readonly #playerIndex: ReadonlyMap<string, number>;
 
@@ -97,6 +102,20 @@ export class RoundView {
     const member = this.dealers.some(({ publicKey }) => participantName(publicKey) === name);
     return member ? this.#dealerIndex.get(name) : undefined;
   }
+}
+
+/** Remembers what holds, never what does not, and at most four per member, so that a flood cannot fill memory. */
+export function remember<T>(
+  known: Map<string, T>,
+  key: Uint8Array,
+  check: () => T | undefined,
+): T | undefined {
+  const name = toHex(key);
+  const before = known.get(name);
+  if (before !== undefined) return before;
+  const result = check();
+  if (result !== undefined && known.size < 4 * MAX_PARTICIPANTS) known.set(name, result);
+  return result;
 }
 
 const indices = (keys: readonly Uint8Array[]): ReadonlyMap<string, number> =>
