@@ -3,7 +3,9 @@ import { Command } from 'commander';
 import { reportFailure } from './failure.ts';
 
 /** The command groups; each file is loaded only when its command runs, so that `latchkey quote` starts fast. */
-const groups: Readonly<Record<string, () => Promise<Command>>> = {};
+const groups: Readonly<Record<string, () => Promise<Command>>> = {
+  quote: async () => (await import('./commands/quote.ts')).quoteCommand(),
+};
 
 async function main(argv: readonly string[]): Promise<void> {
   const program = new Command('latchkey')

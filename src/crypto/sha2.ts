@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 
 function digest(algorithm: string, parts: readonly Uint8Array[]): Uint8Array {
   const hash = createHash(algorithm);
@@ -14,3 +14,6 @@ export const sha384 = (...parts: readonly Uint8Array[]): Uint8Array => digest('s
 
 /** SHA-512 (FIPS 180-4) over the concatenated parts; 64 bytes. */
 export const sha512 = (...parts: readonly Uint8Array[]): Uint8Array => digest('sha512', parts);
+
+/** SHA-256 as lower-case hex; for cache keys, where it saves a copy. */
+export const sha256Hex = (bytes: Uint8Array): string => hash('sha256', bytes, 'hex');

@@ -1,7 +1,7 @@
 import { type DerReader, tags } from './der-reader.ts';
 
-const utcPattern = /^(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})Z$/;
-const generalizedPattern = /^(\d{4})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})Z$/;
+const ZULU = 0x5a;
+const ASCII_ZERO = 0x30;
 
 /**
  * Reads a Time as RFC 5280 section 4.1.2.5 wants it: UTCTime through 2049, GeneralizedTime from 2050, in seconds and
@@ -10,16 +10,30 @@ const generalizedPattern = /^(\d{4})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})Z$/;
  */
 export function readTimeMs(reader: DerReader): number {
   const isUtcTime = reader.nextTag === tags.utcTime;
-  const text = Buffer.from(reader.contents(isUtcTime ? tags.utcTime : tags.generalizedTime)).toString(
-    'latin1',
-  );
-  const match = (isUtcTime ? utcPattern : generalizedPattern).exec(text);
-  if (match === null) return reader.fail('a time in seconds and UTC', 'another format');
-  const [written = 0, month = 0, day = 0, hours = 0, minutes = 0, seconds = 0] = match.slice(1).map(Number);
-  const year = isUtcTime ? (written < 50 ? 2000 + written : 1900 + written) : written;
+  const text = reader.contents(isUtcTime ? tags.utcTime : tags.generalizedTime);
+  const yearDigits = isUtcTime ? 2 : 4;
+  if (text.length !== yearDigits + 11 || text.at(-1) !== ZULU) {
+    return reader.fail('a time in seconds and UTC', `${text.length} characters of another format`);
+  }
+  const digits = Array.from(text.subarray(0, -1), (character) => character - ASCII_ZERO);
+  if (digits.some((digit) => digit < 0 || digit > 9))
+    return reader.fail('a time in digits', 'other characters');
+  const written = isUtcTime ? pair(digits, 0) : pair(digits, 0) * 100 + pair(digits, 2);
+  const year = !isUtcTime ? written : written < 50 ? 2000 + written : 1900 + written;
+  if (!isUtcTime && year < 2050) return reader.fail('UTCTime before 2050', 'GeneralizedTime');
+  const month = pair(digits, yearDigits);
+  const day = pair(digits, yearDigits + 2);
+  const hours = pair(digits, yearDigits + 4);
+  const minutes = pair(digits, yearDigits + 6);
+  const seconds = pair(digits, yearDigits + 8);
   const timeMs = Date.UTC(year, month - 1, day, hours, minutes, seconds);
-  // Date.UTC carries 31 April over into May; a date that exists comes back as it went in.
-  const back = new Date(timeMs).toISOString().replace(/[-:T]|\.000/g, '');
-  if (!back.endsWith(text)) return reader.fail('a date that exists', text);
-  return timeMs;
+  // Date.UTC carries 31 April over into May, and 24:00 into the next day.
+  const date = new Date(timeMs);
+  const exists =
+    date.getUTCMonth() === month - 1 && date.getUTCDate() === day && date.getUTCHours() === hours;
+  return exists && minutes < 60 && seconds < 60
+    ? timeMs
+    : reader.fail('a date that exists', 'one that does not');
 }
+
+const pair = (digits: readonly number[], at: number): number => (digits[at] ?? 0) * 10 + (digits[at + 1] ?? 0);

@@ -44,7 +44,7 @@ export interface CollateralExpectation {
 }
 
 /** Summarises a verified set. */
-export function summarizeCollateral(collateral: VerifiedCollateral): CollateralSummary {
+export function summarizeCollateral(collateral: Omit<VerifiedCollateral, 'summary'>): CollateralSummary {
   const { tcbInfo, qeIdentity, rootCrl, pckCrl, caType, validities } = collateral;
   const issuedAtMs = {
     tcbInfo: tcbInfo.issueDateMs,

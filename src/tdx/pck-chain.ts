@@ -1,6 +1,5 @@
 import { equalBytes } from '../bytes/concat.ts';
-import { toHex } from '../bytes/hex.ts';
-import { sha256 } from '../crypto/sha2.ts';
+import { sha256Hex } from '../crypto/sha2.ts';
 import { type Certificate, parseCertificate } from '../der/certificate.ts';
 import { readPemChain } from '../der/pem.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
@@ -41,14 +40,14 @@ export class RootIssuedCertificates {
    */
   verify(der: Uint8Array, rootDer: Uint8Array, role: 'pckCa' | 'tcbSigning'): Certificate {
     if (!equalBytes(rootDer, this.#root.certificate.der)) {
-      const observed = `SHA-256 ${toHex(sha256(rootDer))}`;
+      const observed = `SHA-256 ${sha256Hex(rootDer)}`;
       throw new EvidenceError('ROOT_NOT_TRUSTED', `the chain ends in another root than the pinned one`, {
         field: 'root certificate',
-        expected: `SHA-256 ${toHex(sha256(this.#root.certificate.der))}`,
+        expected: `SHA-256 ${sha256Hex(this.#root.certificate.der)}`,
         observed,
       });
     }
-    return this.#cache.getOrMake(`${role} ${toHex(sha256(der))}`, () => {
+    return this.#cache.getOrMake(`${role} ${sha256Hex(der)}`, () => {
       const certificate = parseCertificate(
         new Uint8Array(der),
         role === 'pckCa' ? 'PCK CA certificate' : 'TCB signing certificate',
@@ -77,7 +76,7 @@ export class PckChains {
    * @throws EvidenceError with a certificate code or PCK_EXTENSION_INVALID.
    */
   verify(chain: Uint8Array): PckChain {
-    return this.#cache.getOrMake(toHex(sha256(chain)), () => {
+    return this.#cache.getOrMake(sha256Hex(chain), () => {
       const [leafDer, caDer, rootDer] = splitPckChain(chain);
       const ca = this.#issued.verify(caDer, rootDer, 'pckCa');
       const leaf = parsePckLeaf(leafDer);
@@ -91,11 +90,11 @@ export class PckChains {
 }
 
 /** What a PCK leaf says, before anything about it is verified. */
-export function peekPckChain(chain: Uint8Array): { readonly sgx: SgxExtension; readonly caType: PckCaType } {
+export function peekPckChain(chain: Uint8Array): Pick<PckChain, 'leaf' | 'sgx' | 'caType'> {
   const [leafDer] = splitPckChain(chain);
   const leaf = parsePckLeaf(leafDer);
   const caType = leaf.issuer.commonName.includes('Platform') ? 'platform' : 'processor';
-  return { sgx: readSgxExtension(leaf, caType), caType };
+  return { leaf, sgx: readSgxExtension(leaf, caType), caType };
 }
 
 const parsePckLeaf = (der: Uint8Array): Certificate => parseCertificate(der, 'PCK certificate');

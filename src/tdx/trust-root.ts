@@ -1,6 +1,6 @@
 import { readPemChain } from '../der/pem.ts';
 import { type Certificate, parseCertificate } from '../der/certificate.ts';
-import { EvidenceError } from '../errors/latchkey-error.ts';
+import { ProblemError } from '../errors/latchkey-error.ts';
 import { requireRole, requireSignedBy } from './certificate-checks.ts';
 
 /** Intel SGX Root CA, as published at https://certificates.trustedservices.intel.com; valid until 2049. */
@@ -48,7 +48,7 @@ export class TrustRoot {
 /**
  * Trusts another root than Intel's: for development PKIs and tests only. Whoever holds that root's key can forge
  * every quote. There is deliberately no environment variable or configuration field for it.
- * @throws EvidenceError TRUST_ROOT_INVALID unless it is one self-signed CA certificate named Intel SGX Root CA.
+ * @throws ProblemError TRUST_ROOT_INVALID unless it is one self-signed CA certificate named Intel SGX Root CA.
  */
 export function insecureTrustRoot(pemOrDer: string | Uint8Array): TrustRoot {
   return new TrustRoot(constructorKey, readRoot(pemOrDer), false);
@@ -65,7 +65,7 @@ function readRoot(pemOrDer: string | Uint8Array): Certificate {
     return certificate;
   } catch (cause) {
     const observed = cause instanceof Error ? cause.message : String(cause);
-    throw new EvidenceError('TRUST_ROOT_INVALID', `the trust root is unusable: ${observed}`, {
+    throw new ProblemError('TRUST_ROOT_INVALID', `the trust root is unusable: ${observed}`, {
       field: 'trust root',
       expected: 'one self-signed CA certificate, PEM or DER',
       observed,

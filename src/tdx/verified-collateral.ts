@@ -1,5 +1,5 @@
-import { toHex, tryFromHex } from '../bytes/hex.ts';
-import { sha256 } from '../crypto/sha2.ts';
+import { tryFromHex } from '../bytes/hex.ts';
+import { sha256Hex } from '../crypto/sha2.ts';
 import type { Certificate } from '../der/certificate.ts';
 import type { Crl } from '../der/crl.ts';
 import { readPemChain } from '../der/pem.ts';
@@ -11,6 +11,7 @@ import {
   isParsedCollateral,
   parseCollateralDocuments,
 } from './collateral.ts';
+import { type CollateralSummary, summarizeCollateral } from './collateral-summary.ts';
 import { ContentCache } from './content-cache.ts';
 import { pckCaTypeOf, type RootIssuedCertificates } from './pck-chain.ts';
 import { parseQeIdentity, type QeIdentity } from './qe-identity.ts';
@@ -31,6 +32,7 @@ export interface VerifiedCollateral {
   /** One or two: those of TCB info and QE identity. */
   readonly tcbSigning: readonly Certificate[];
   readonly validities: readonly Validity[];
+  readonly summary: CollateralSummary;
 }
 
 /** Verifies collateral sets once per content, so that a known set costs nothing. */
@@ -55,7 +57,7 @@ export class CollateralVerifier {
     const known = this.#byObject.get(documents);
     if (known !== undefined) return known;
     const parsed = isParsedCollateral(documents) ? documents : parseCollateralDocuments(documents);
-    const digest = toHex(sha256(Buffer.from(collateralContent(parsed))));
+    const digest = sha256Hex(Buffer.from(collateralContent(parsed)));
     const verified = this.#byContent.getOrMake(digest, () => this.#verifyAll(parsed));
     if (parsed === documents) this.#byObject.set(documents, verified);
     return verified;
@@ -90,7 +92,8 @@ export class CollateralVerifier {
       jsonValidity('QE identity', qeIdentity, 'QE_IDENTITY_NOT_YET_VALID', 'QE_IDENTITY_EXPIRED'),
     ];
     const caType = pckCaTypeOf(pckCa);
-    return Object.freeze({ tcbInfo, qeIdentity, rootCrl, pckCrl, pckCa, caType, tcbSigning, validities });
+    const parts = { tcbInfo, qeIdentity, rootCrl, pckCrl, pckCa, caType, tcbSigning, validities };
+    return Object.freeze({ ...parts, summary: summarizeCollateral(parts) });
   }
 
   /** An issuer chain is exactly the issuer and the root. */

@@ -1,12 +1,7 @@
 import { P256PublicKey } from '../crypto/p256.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import type { CollateralDocuments } from './collateral.ts';
-import {
-  type CollateralExpectation,
-  type CollateralSummary,
-  requireExpected,
-  summarizeCollateral,
-} from './collateral-summary.ts';
+import { type CollateralExpectation, type CollateralSummary, requireExpected } from './collateral-summary.ts';
 import { ContentCache } from './content-cache.ts';
 import { type PckChain, PckChains, peekPckChain, RootIssuedCertificates } from './pck-chain.ts';
 import { applyPolicy, defaultPolicy, type TdPolicy } from './policy.ts';
@@ -273,8 +268,7 @@ export function verifyQuote(quote: Quote | Uint8Array, options: VerifyQuoteOptio
 
 const asQuote = (quote: Quote | Uint8Array): Quote => (quote instanceof Quote ? quote : parseQuote(quote));
 
-function collateralFacts(collateral: VerifiedCollateral, nowMs: number): CollateralFacts {
-  const summary = summarizeCollateral(collateral);
+function collateralFacts({ summary }: VerifiedCollateral, nowMs: number): CollateralFacts {
   return { ...summary, state: nowMs > summary.validUntilMs ? 'grace' : 'fresh' };
 }
 

@@ -1,0 +1,43 @@
+import { ProblemError } from '../errors/latchkey-error.ts';
+import type { CollateralDocuments } from '../tdx/collateral.ts';
+import type { Quote } from '../tdx/quote.ts';
+import type { QuoteVerifier } from '../tdx/verify-quote.ts';
+import { readCollateral } from './quote-inputs.ts';
+
+/** Where the collateral of one command comes from. */
+export interface CollateralFlags {
+  readonly collateral?: string;
+  readonly pccs?: readonly string[];
+}
+
+/**
+ * Reads or fetches the collateral for a quote. A service is asked only after the quote's own signatures were
+ * verified: junk must not send anyone to the network.
+ * @throws ProblemError INPUT_UNREADABLE, COLLATERAL_UNAVAILABLE; EvidenceError of a bad quote or set.
+ */
+export async function collateralFor(
+  quote: Quote,
+  { collateral, pccs }: CollateralFlags,
+  verifier: QuoteVerifier,
+  nowMs: number,
+): Promise<CollateralDocuments> {
+  if (collateral !== undefined) return readCollateral(collateral);
+  if (pccs === undefined) {
+    throw new ProblemError(
+      'INPUT_UNREADABLE',
+      'a verdict needs collateral: --collateral FILE or --pccs URL',
+      {
+        field: '--collateral',
+        hint: 'or --chain-only, which says nothing about revocation and TCB',
+      },
+    );
+  }
+  const { platform } = verifier.verifyChainOnly(quote, { nowMs });
+  const { PccsCollateralSource } = await import('../collateral/pccs-source.ts');
+  const source = new PccsCollateralSource({ endpoints: pccs, verifier });
+  try {
+    return (await source.collateralFor(platform)).documents;
+  } finally {
+    await source.close();
+  }
+}

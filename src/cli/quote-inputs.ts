@@ -1,0 +1,50 @@
+import { readFileSync } from 'node:fs';
+import { ProblemError } from '../errors/latchkey-error.ts';
+import { type CollateralDocuments, parseCollateralDocuments } from '../tdx/collateral.ts';
+import { defaultPolicy, parsePolicy, type TdPolicy } from '../tdx/policy.ts';
+import { insecureTrustRoot, TrustRoot } from '../tdx/trust-root.ts';
+
+/** Reads a file that the user named. @throws ProblemError INPUT_UNREADABLE. */
+export function readInput(path: string): Uint8Array {
+  try {
+    return new Uint8Array(readFileSync(path));
+  } catch (cause) {
+    const observed = cause instanceof Error ? cause.message : 'an error';
+    throw new ProblemError('INPUT_UNREADABLE', `cannot read ${path}: ${observed}`, {
+      field: path,
+      observed,
+      cause,
+    });
+  }
+}
+
+/** Reads a JSON file. @throws ProblemError INPUT_UNREADABLE. */
+export function readJsonInput(path: string): unknown {
+  const text = Buffer.from(readInput(path)).toString('utf8');
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    const message = `${path} is not JSON: ${cause instanceof Error ? cause.message : ''}`;
+    throw new ProblemError('INPUT_UNREADABLE', message, { field: path, expected: 'JSON', cause });
+  }
+}
+
+/** The policy of `--policy`, or the default one. @throws ProblemError INPUT_UNREADABLE, POLICY_INVALID. */
+export const readPolicy = (path: string | undefined): TdPolicy =>
+  path === undefined ? defaultPolicy : parsePolicy(readJsonInput(path));
+
+/** The root of `--insecure-trust-root`, or Intel's. @throws ProblemError INPUT_UNREADABLE, TRUST_ROOT_INVALID. */
+export const readTrustRoot = (path: string | undefined): TrustRoot =>
+  path === undefined ? TrustRoot.intel : insecureTrustRoot(Buffer.from(readInput(path)).toString('latin1'));
+
+/** The set of `--collateral`. @throws ProblemError INPUT_UNREADABLE; EvidenceError COLLATERAL_MALFORMED. */
+export const readCollateral = (path: string): CollateralDocuments =>
+  parseCollateralDocuments(readJsonInput(path));
+
+const isoTime = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$/;
+
+/** Milliseconds since 1970 of an ISO 8601 time with a zone, or `undefined`. */
+export function tryParseTime(text: string): number | undefined {
+  const timeMs = isoTime.test(text) ? Date.parse(text) : Number.NaN;
+  return Number.isNaN(timeMs) ? undefined : timeMs;
+}

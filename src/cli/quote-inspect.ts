@@ -1,0 +1,78 @@
+import { toHex } from '../bytes/hex.ts';
+import { LatchkeyError } from '../errors/latchkey-error.ts';
+import type { Quote } from '../tdx/quote.ts';
+import { readQeReport } from '../tdx/quoting-enclave.ts';
+import { describeTdAttributes } from '../tdx/td-attributes.ts';
+import { peekPckChain } from '../tdx/pck-chain.ts';
+import { type Answer, hexFields } from './quote-answer.ts';
+
+/** Every field of a quote in Intel's terms, grouped; nothing is verified. */
+export function describeQuote(quote: Quote): Readonly<Record<string, Answer>> {
+  const { header, body, qe } = quote;
+  const report = readQeReport(qe.report);
+  return {
+    header: {
+      version: header.version,
+      attestationKeyType: `${header.attestationKeyType} (ECDSA-256-with-P-256 curve)`,
+      teeType: `0x${header.teeType.toString(16)} (TDX)`,
+      qeVendorId: toHex(header.qeVendorId),
+      userData: toHex(header.userData),
+    },
+    tdReport: {
+      version: quote.bodyType === 2 ? '1.0' : '1.5',
+      ...hexFields(body),
+      tdAttributesBits: describeTdAttributes(body.tdAttributes),
+    },
+    signature: {
+      signature: toHex(quote.signature),
+      attestationKey: toHex(quote.attestationKey),
+    },
+    quotingEnclave: {
+      ...hexFields(report),
+      isvProdId: report.isvProdId,
+      isvSvn: report.isvSvn,
+      reportSignature: toHex(qe.reportSignature),
+      authenticationData: toHex(qe.authenticationData),
+    },
+    pckCertificate: describePck(quote),
+    rest: {
+      certificateChainBytes: quote.certificateChain.length,
+      trailingZeroBytes: quote.trailingByteLength,
+    },
+  };
+}
+
+/** The claims of the PCK certificate; a chain that cannot be read does not keep the rest from being shown. */
+function describePck(quote: Quote): Answer {
+  try {
+    const { leaf, sgx, caType } = peekPckChain(quote.certificateChain);
+    return {
+      subject: leaf.subject.commonName,
+      issuer: leaf.issuer.commonName,
+      serialNumber: leaf.serialNumber,
+      notBefore: new Date(leaf.notBeforeMs).toISOString(),
+      notAfter: new Date(leaf.notAfterMs).toISOString(),
+      ca: caType,
+      ppid: toHex(sgx.ppid),
+      fmspc: toHex(sgx.fmspc),
+      pceId: toHex(sgx.pceId),
+      cpuSvn: toHex(sgx.cpuSvn),
+      pceSvn: sgx.pceSvn,
+      tcbComponents: [...sgx.tcbComponents].join(' '),
+      sgxType: sgx.sgxType,
+      ...(sgx.platform && { ...sgx.platform, instanceId: toHex(sgx.platform.instanceId) }),
+    };
+  } catch (error) {
+    if (error instanceof LatchkeyError) return { unreadable: `${error.code}: ${error.message}` };
+    throw error;
+  }
+}
+
+/** The description as text for people. */
+export function formatQuote(quote: Quote): string {
+  const groups = Object.entries(describeQuote(quote)).map(([title, fields]) => {
+    const lines = Object.entries(fields).map(([name, value]) => `  ${name.padEnd(20)} ${value}`);
+    return [title, ...lines].join('\n');
+  });
+  return `${groups.join('\n\n')}\n\nNothing of this is verified; see latchkey quote verify.\n`;
+}

@@ -1,0 +1,138 @@
+import { styleText } from 'node:util';
+import { toHex } from '../bytes/hex.ts';
+import { LatchkeyError } from '../errors/latchkey-error.ts';
+import { policyRules, type TdPolicy } from '../tdx/policy.ts';
+import type { Quote } from '../tdx/quote.ts';
+import type { QuoteVerifier, VerifiedQuote, VerifyOptions } from '../tdx/verify-quote.ts';
+import type { Outcome } from './quote-answer.ts';
+
+/** One line of a report. */
+interface Fact {
+  readonly mark: 'holds' | 'fails' | 'open';
+  readonly text: string;
+}
+
+const marks = {
+  holds: () => styleText('green', '✓'),
+  fails: () => styleText('red', '✗'),
+  open: () => styleText('dim', '·'),
+} as const;
+
+const day = (timeMs: number): string => new Date(timeMs).toISOString().slice(0, 10);
+
+/** The report of a whole verification: each fact with its mark, then the verdict. */
+export function formatReport(outcome: Outcome, { verifier, quote, options, policy }: ReportInput): string {
+  const facts = [structureFact(quote), ...evidenceFacts(verifier, quote, options)];
+  const verified = tryStep(() => verifier.verify(quote, options));
+  const rules = policyRules.map(({ title, check }): Fact => {
+    if (!verified.ok) return { mark: 'open', text: title };
+    const checked = tryStep(() => check(verified.value, policy, options.nowMs));
+    return {
+      mark: checked.ok ? 'holds' : 'fails',
+      text: checked.ok ? title : `${title}: ${checked.error.message}`,
+    };
+  });
+  return [...formatFacts(facts), 'policy', ...formatFacts(rules), formatVerdict(outcome)].join('\n');
+}
+
+/** What a report is about. */
+export interface ReportInput {
+  readonly verifier: QuoteVerifier;
+  readonly quote: Quote;
+  readonly options: VerifyOptions;
+  readonly policy: TdPolicy;
+}
+
+/** The report of a verification without collateral. */
+export function formatChainReport(
+  outcome: Outcome,
+  verifier: QuoteVerifier,
+  quote: Quote,
+  nowMs: number,
+): string {
+  const facts = [structureFact(quote), chainFact(verifier, quote, nowMs)];
+  const debug: Fact =
+    outcome.ok || outcome.error.code !== 'TD_DEBUG'
+      ? { mark: facts[1]?.mark === 'holds' ? 'holds' : 'open', text: 'TD is not under debug' }
+      : { mark: 'fails', text: outcome.error.message };
+  const skipped: Fact = {
+    mark: 'open',
+    text: 'revocation, TCB level, TDX module and policy: not checked (--chain-only)',
+  };
+  return [...formatFacts([...facts, debug, skipped]), formatVerdict(outcome)].join('\n');
+}
+
+type Step<Value> =
+  | { readonly ok: true; readonly value: Value }
+  | { readonly ok: false; readonly error: LatchkeyError };
+
+function tryStep<Value>(step: () => Value): Step<Value> {
+  try {
+    return { ok: true, value: step() };
+  } catch (error) {
+    if (error instanceof LatchkeyError) return { ok: false, error };
+    throw error;
+  }
+}
+
+const factOf = <Value>(step: Step<Value>, title: string, describe: (value: Value) => string): Fact =>
+  step.ok
+    ? { mark: 'holds', text: `${title}: ${describe(step.value)}` }
+    : { mark: 'fails', text: `${title}: ${step.error.code}: ${step.error.message}` };
+
+function structureFact(quote: Quote): Fact {
+  const padding =
+    quote.trailingByteLength === 0
+      ? ''
+      : `, ${quote.trailingByteLength} zero bytes of padding after it (ignored)`;
+  const report = quote.bodyType === 2 ? '1.0' : '1.5';
+  return {
+    mark: 'holds',
+    text: `structure: TDX quote version ${quote.version}, TD report ${report}${padding}`,
+  };
+}
+
+function chainFact(verifier: QuoteVerifier, quote: Quote, nowMs: number): Fact {
+  const root = verifier.trustRoot.isIntel ? 'Intel SGX Root CA' : 'the INJECTED, INSECURE root';
+  return factOf(
+    tryStep(() => verifier.verifyChainOnly(quote, { nowMs })),
+    'signatures',
+    ({ platform }) =>
+      `quote ← attestation key ← QE report ← PCK ${platform.pckSerialNumber} ← ${platform.ca} CA ← ${root}`,
+  );
+}
+
+function evidenceFacts(verifier: QuoteVerifier, quote: Quote, options: VerifyOptions): readonly Fact[] {
+  const collateral = tryStep(() => verifier.checkCollateral(options.collateral, options));
+  const verified = tryStep(() => verifier.verify(quote, options));
+  return [
+    factOf(
+      collateral,
+      'collateral',
+      ({ fmspc, tcbEvaluationDataNumber, validFromMs, validUntilMs, state }) =>
+        `signed; FMSPC ${toHex(fmspc)}, evaluation data ${tcbEvaluationDataNumber}, ` +
+        `valid ${day(validFromMs)} to ${day(validUntilMs)} (${state})`,
+    ),
+    chainFact(verifier, quote, options.nowMs),
+    collateral.ok
+      ? factOf(verified, 'platform, quoting enclave, TDX module and TCB level', describeVerified)
+      : { mark: 'open', text: 'platform, quoting enclave, TDX module and TCB level' },
+  ];
+}
+
+const describeVerified = ({ tcbStatus, tcbDateMs, advisoryIds }: VerifiedQuote): string =>
+  `not revoked; ${tcbStatus} as of ${day(tcbDateMs)}${advisoryIds.length === 0 ? '' : `; ${advisoryIds.join(', ')}`}`;
+
+const formatFacts = (facts: readonly Fact[]): readonly string[] =>
+  facts.map(({ mark, text }) => `  ${marks[mark]()} ${text}`);
+
+/** The last line of a report, and all of it when there is nothing else to say. */
+export function formatVerdict(outcome: Outcome): string {
+  if (outcome.ok) {
+    return `${styleText('green', 'accepted')}${outcome.verified === undefined ? '' : `: ${outcome.verified.tcbStatus}`}\n`;
+  }
+  const { error } = outcome;
+  const hint = error.hint === undefined ? '' : `  hint: ${error.hint}\n`;
+  const verdict = error.family === 'problem' ? styleText('yellow', 'undecided') : styleText('red', 'refused');
+  return `${verdict}: ${error.code}: ${error.message}\n${hint}`;
+}
