@@ -1,0 +1,160 @@
+import { describe, expect, it } from 'vitest';
+import { InstanceId, SlotId } from '../../../src/bytes/fixed-bytes.ts';
+import { toHex } from '../../../src/bytes/hex.ts';
+import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
+import {
+  addGeneration,
+  confirmSlot,
+  dropOlder,
+  nextGeneration,
+  verifyGeneration,
+  withdrawSlot,
+} from '../../../src/keyslots/generations.ts';
+import { isComplete, type KeyslotFile } from '../../../src/keyslots/keyslot-file.ts';
+import { type Enrolment, enrol, enrolledServer, fileOf, identity } from '../../support/keyslot-fixtures.ts';
+
+const first = await enrol({ t: 2, n: 3 });
+const second = await enrol({ t: 2, n: 3 }, { storeKey: first.storeKey, generation: 2 });
+const { storeKey } = first;
+
+/** Confirms the slots of some servers at the instances that issued them. */
+const confirm = (file: KeyslotFile, { servers }: Enrolment, count = servers.length): KeyslotFile =>
+  servers
+    .slice(0, count)
+    .reduce((kept, { slotId, instanceId }) => confirmSlot(kept, storeKey, slotId, instanceId), file);
+const numbers = ({ generations }: KeyslotFile): number[] => generations.map(({ generation }) => generation);
+
+describe('building a generation', () => {
+  it('makes unconfirmed slots with a MAC that only the store key proves', () => {
+    expect(first.generation.slots.map(({ index, confirmed }) => [index, confirmed])).toEqual([
+      [0, false],
+      [1, false],
+      [2, false],
+    ]);
+    expect(verifyGeneration(identity, first.generation, storeKey.reveal())).toBe(true);
+    expect(verifyGeneration(identity, first.generation, new Uint8Array(32))).toBe(false);
+    const other = { ...identity, storeId: new Uint8Array(16) };
+    expect(verifyGeneration(other, first.generation, storeKey.reveal())).toBe(false);
+  });
+
+  it('draws a fresh polynomial each time', async () => {
+    const again = await enrol({ t: 2, n: 3 }, { storeKey, servers: first.servers });
+    expect(toHex(again.generation.mac)).not.toBe(toHex(first.generation.mac));
+  });
+
+  it('may have t to n servers', async () => {
+    const servers = [enrolledServer(1), enrolledServer(2), enrolledServer(3)];
+    expect((await enrol({ t: 3, n: 5 }, { servers })).generation.slots).toHaveLength(3);
+    await expect(enrol({ t: 3, n: 5 }, { servers: servers.slice(1) })).rejects.toThrow(RangeError);
+    await expect(enrol({ t: 1, n: 2 }, { servers })).rejects.toThrow(RangeError);
+  });
+
+  it('takes no server and no slot id twice, and no impossible quorum', async () => {
+    const [a, b] = [enrolledServer(1), enrolledServer(2)];
+    await expect(enrol({ t: 2, n: 2 }, { servers: [a, { ...b, server: a.server }] })).rejects.toThrow(
+      RangeError,
+    );
+    await expect(enrol({ t: 2, n: 2 }, { servers: [a, { ...b, slotId: a.slotId }] })).rejects.toThrow(
+      RangeError,
+    );
+    await expect(enrol({ t: 3, n: 2 })).rejects.toThrow(RangeError);
+    await expect(enrol({ t: 0, n: 2 })).rejects.toThrow(RangeError);
+    await expect(enrol({ t: 2, n: 17 })).rejects.toThrow(RangeError);
+    await expect(enrol({ t: 2, n: 2 }, { generation: 0 })).rejects.toThrow(RangeError);
+  });
+});
+
+describe('confirming', () => {
+  it('counts only at the process that issued the key', () => {
+    const file = fileOf(first);
+    const [server] = first.servers;
+    if (server === undefined) throw new TypeError('no server');
+    const restarted = InstanceId.of(new Uint8Array(16));
+    expect(confirmSlot(file, storeKey, server.slotId, restarted)).toBe(file);
+    expect(confirmSlot(file, storeKey, SlotId.of(new Uint8Array(16)), server.instanceId)).toBe(file);
+    const confirmed = confirmSlot(file, storeKey, server.slotId, server.instanceId);
+    expect(confirmed.generations[0].slots.map((slot) => slot.confirmed)).toEqual([true, false, false]);
+    expect(verifyGeneration(identity, confirmed.generations[0], storeKey.reveal())).toBe(true);
+    expect(confirmSlot(confirmed, storeKey, server.slotId, server.instanceId)).toBe(confirmed);
+  });
+
+  it('is complete with n confirmed slots, and no longer when one is withdrawn', () => {
+    const file = confirm(fileOf(first), first);
+    expect(isComplete(file.generations[0])).toBe(true);
+    const slotId = first.servers[1]?.slotId ?? SlotId.of(new Uint8Array(16));
+    const withdrawn = withdrawSlot(file, storeKey, slotId);
+    expect(isComplete(withdrawn.generations[0])).toBe(false);
+    expect(verifyGeneration(identity, withdrawn.generations[0], storeKey.reveal())).toBe(true);
+  });
+
+  it('a generation short of n servers never becomes complete', async () => {
+    const servers = [enrolledServer(1), enrolledServer(2), enrolledServer(3)];
+    const short = await enrol({ t: 2, n: 4 }, { storeKey, servers });
+    expect(isComplete(confirm(fileOf(short), short).generations[0])).toBe(false);
+  });
+
+  it('cannot be forged on the disk: a flipped flag breaks the MAC', () => {
+    const [slot, ...rest] = first.generation.slots;
+    if (slot === undefined) throw new TypeError('no slot');
+    const forged = { ...first.generation, slots: [{ ...slot, confirmed: true }, ...rest] };
+    expect(verifyGeneration(identity, forged, storeKey.reveal())).toBe(false);
+  });
+});
+
+describe('two generations', () => {
+  it('the newer comes first; the older goes only when the newer has n confirmed slots', () => {
+    const both = addGeneration(fileOf(first), second.generation).file;
+    expect(numbers(both)).toEqual([2, 1]);
+    expect(dropOlder(both)).toEqual({ file: both, dropped: [] });
+    const almost = confirm(both, second, 2);
+    expect(dropOlder(almost).dropped).toEqual([]);
+    const { file, dropped } = dropOlder(confirm(almost, second));
+    expect(numbers(file)).toEqual([2]);
+    expect(dropped).toEqual([first.generation]);
+  });
+
+  it('confirming the older ones does not complete the newer', () => {
+    const both = addGeneration(fileOf(first), second.generation).file;
+    expect(dropOlder(confirm(both, first)).dropped).toEqual([]);
+  });
+
+  it('a file with one generation keeps it', () => {
+    const file = confirm(fileOf(first), first);
+    expect(dropOlder(file)).toEqual({ file, dropped: [] });
+  });
+
+  it('numbers only grow', () => {
+    expect(nextGeneration(undefined)).toBe(1);
+    const both = addGeneration(fileOf(first), second.generation).file;
+    expect(nextGeneration(both)).toBe(3);
+    expect(() => addGeneration(both, second.generation)).toThrow(RangeError);
+    expect(() => addGeneration(both, first.generation)).toThrow(RangeError);
+  });
+
+  it('a third generation pushes out the unfinished second, not the complete first', async () => {
+    const third = await enrol({ t: 2, n: 3 }, { storeKey, generation: 3 });
+    const both = addGeneration(confirm(fileOf(first), first), second.generation).file;
+    const { file, dropped } = addGeneration(both, third.generation);
+    expect(numbers(file)).toEqual([3, 1]);
+    expect(dropped.map(({ generation }) => generation)).toEqual([2]);
+  });
+
+  it('but the first goes when it is known to be dead and the second alive', async () => {
+    const third = await enrol({ t: 2, n: 3 }, { storeKey, generation: 3 });
+    const both = addGeneration(confirm(fileOf(first), first), second.generation).file;
+    const live = ({ generation }: { generation: number }): number => (generation === 1 ? 1 : 2);
+    const { file, dropped } = addGeneration(both, third.generation, live);
+    expect(numbers(file)).toEqual([3, 2]);
+    expect(dropped.map(({ generation }) => generation)).toEqual([1]);
+  });
+
+  it('generations of rotated store keys live side by side', async () => {
+    const rotated = await enrol(
+      { t: 2, n: 3 },
+      { storeKey: new SecretBytes(new Uint8Array(32)), generation: 2 },
+    );
+    const both = addGeneration(fileOf(first), rotated.generation).file;
+    expect(verifyGeneration(both, both.generations[0], rotated.storeKey.reveal())).toBe(true);
+    expect(verifyGeneration(both, both.generations[0], storeKey.reveal())).toBe(false);
+  });
+});

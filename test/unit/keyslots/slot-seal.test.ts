@@ -1,0 +1,65 @@
+import { describe, expect, it } from 'vitest';
+import { AccountId, KeyId } from '../../../src/bytes/fixed-bytes.ts';
+import { toHex } from '../../../src/bytes/hex.ts';
+import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
+import { systemRandom } from '../../../src/crypto/random.ts';
+import { openSlot, type SlotBinding, sealedSlotBytes, sealSlot } from '../../../src/keyslots/slot-seal.ts';
+import { identity } from '../../support/keyslot-fixtures.ts';
+
+const binding: SlotBinding = {
+  ...identity,
+  generation: 7,
+  t: 3,
+  n: 5,
+  index: 2,
+  server: AccountId.of(new Uint8Array(32).fill(1)),
+  keyId: KeyId.of(new Uint8Array(16).fill(2)),
+};
+const share = new Uint8Array(33).fill(9);
+const serverKey = new SecretBytes(new Uint8Array(32).fill(3));
+const sealed = sealSlot(serverKey, binding, share, systemRandom);
+
+describe('a sealed slot', () => {
+  it('opens under the server key with everything that it is bound to', () => {
+    expect(openSlot(serverKey, binding, sealed)).toEqual(share);
+    expect(sealed.length).toBe(sealedSlotBytes(3));
+  });
+
+  it('has the documented bytes (docs/keyslot-format.md)', () => {
+    const counting: (length: number) => Uint8Array = (length) => Uint8Array.from({ length }, (_, at) => at);
+    expect(toHex(sealSlot(serverKey, binding, share, counting))).toMatchInlineSnapshot(
+      `"000102030405060708090a0b0c0d0e0f1011121314151617b34681b356f324475d84dbf76ed0c459b1036f726888f3fbd27a5ad1848911dc7ee52b6064a4f2cf106d34b588c7a64ef1"`,
+    );
+  });
+
+  it.each<[string, Partial<SlotBinding>]>([
+    ['another store', { storeId: new Uint8Array(16) }],
+    ['another account', { account: AccountId.of(new Uint8Array(32)) }],
+    ['another generation', { generation: 8 }],
+    ['another t', { t: 2 }],
+    ['another n', { n: 4 }],
+    ['another place', { index: 1 }],
+    ['another server', { server: AccountId.of(new Uint8Array(32)) }],
+    ['another key id', { keyId: KeyId.of(new Uint8Array(16)) }],
+  ])('does not open for %s', (_name, change) => {
+    expect(openSlot(serverKey, { ...binding, ...change }, sealed)).toBeUndefined();
+  });
+
+  it('does not open under another key, nor when any byte changed or is missing', () => {
+    expect(openSlot(new SecretBytes(new Uint8Array(32)), binding, sealed)).toBeUndefined();
+    for (let at = 0; at < sealed.length; at++) {
+      const damaged = Uint8Array.from(sealed, (byte, index) => (index === at ? byte ^ 0x80 : byte));
+      expect(openSlot(serverKey, binding, damaged)).toBeUndefined();
+      expect(openSlot(serverKey, binding, sealed.subarray(0, at))).toBeUndefined();
+    }
+  });
+
+  it('of t = 1 holds the store key itself, and refuses anything of another length', () => {
+    const alone = { ...binding, t: 1 };
+    const wrapped = sealSlot(serverKey, alone, new Uint8Array(32).fill(4), systemRandom);
+    expect(openSlot(serverKey, alone, wrapped)).toEqual(new Uint8Array(32).fill(4));
+    expect(openSlot(serverKey, binding, wrapped)).toBeUndefined();
+    expect(() => sealSlot(serverKey, alone, share, systemRandom)).toThrow(RangeError);
+    expect(() => sealSlot(serverKey, binding, new Uint8Array(32), systemRandom)).toThrow(RangeError);
+  });
+});
