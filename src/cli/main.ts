@@ -4,6 +4,7 @@ import { reportFailure } from './failure.ts';
 
 /** The command groups; each file is loaded only when its command runs, so that `latchkey quote` starts fast. */
 const groups: Readonly<Record<string, () => Promise<Command>>> = {
+  collateral: async () => (await import('./commands/collateral.ts')).collateralCommand(),
   quote: async () => (await import('./commands/quote.ts')).quoteCommand(),
 };
 

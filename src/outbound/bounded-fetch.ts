@@ -10,6 +10,8 @@ export interface BoundedRequest {
   /** For the whole exchange, the last byte of the body included. */
   readonly timeoutMs: number;
   readonly maxBytes: number;
+  /** Gives up early, such as when the asker closes. */
+  readonly signal?: AbortSignal;
 }
 
 /** What came back; a service's error status is an answer too. */
@@ -28,17 +30,25 @@ export type BoundedAnswer =
  */
 export async function boundedFetch(fetchLike: Fetch, request: BoundedRequest): Promise<BoundedAnswer> {
   const controller = new AbortController();
-  let timer: NodeJS.Timeout | undefined;
-  const deadline = new Promise<BoundedAnswer>((resolve) => {
-    timer = setTimeout(() => {
-      resolve({ ok: false, reason: `no complete answer within ${request.timeoutMs} ms` });
+  let giveUp: (reason: string) => void = () => undefined;
+  const givenUp = new Promise<BoundedAnswer>((resolve) => {
+    giveUp = (reason) => {
+      resolve({ ok: false, reason });
       controller.abort();
-    }, request.timeoutMs);
+    };
   });
+  const timer = setTimeout(
+    () => giveUp(`no complete answer within ${request.timeoutMs} ms`),
+    request.timeoutMs,
+  );
+  const cancel = () => giveUp('cancelled');
+  request.signal?.addEventListener('abort', cancel, { once: true });
+  if (request.signal?.aborted === true) cancel();
   try {
-    return await Promise.race([exchange(fetchLike, request, controller.signal), deadline]);
+    return await Promise.race([givenUp, exchange(fetchLike, request, controller.signal)]);
   } finally {
     clearTimeout(timer);
+    request.signal?.removeEventListener('abort', cancel);
   }
 }
 

@@ -1,0 +1,101 @@
+import { utf8 } from '../bytes/concat.ts';
+import { toHex } from '../bytes/hex.ts';
+import { type RandomSource, systemRandom } from '../crypto/random.ts';
+import type { FileHandle, FileSystem } from '../disk/file-system.ts';
+import { LatchkeyError } from '../errors/latchkey-error.ts';
+import { type CollateralDocuments, parseCollateralDocuments } from '../tdx/collateral.ts';
+import type { PlatformKind } from './collateral-source.ts';
+import type { TcbUpdate } from './service-client.ts';
+
+/** More than the limits of all documents together; a larger file is not ours. */
+const MAX_FILE_BYTES = 4_000_000;
+
+/**
+ * Collateral sets in files, so that a restart during an outage finds them. The disk belongs to the host: what is read
+ * is only a proposal, which the source verifies like an answer from the network.
+ */
+export class DiskCache {
+  readonly #fileSystem: FileSystem;
+  readonly #directory: string;
+  readonly #update: TcbUpdate;
+  readonly #random: RandomSource;
+
+  /** @param directory absolute, there already. */
+  constructor(
+    fileSystem: FileSystem,
+    directory: string,
+    update: TcbUpdate,
+    random: RandomSource = systemRandom,
+  ) {
+    this.#fileSystem = fileSystem;
+    this.#directory = directory;
+    this.#update = update;
+    this.#random = random;
+  }
+
+  /** The file of a kind of platform; sets of the two kinds of update never mix. */
+  pathOf({ fmspc, ca }: PlatformKind): string {
+    return `${this.#directory}/collateral-${toHex(fmspc)}-${ca}-${this.#update}.json`;
+  }
+
+  /** What lies there, unverified; `undefined` when there is nothing or nothing readable. Never throws for the disk. */
+  async load(platform: PlatformKind): Promise<CollateralDocuments | undefined> {
+    try {
+      const path = this.pathOf(platform);
+      const found = await this.#fileSystem.stat(path);
+      if (found?.kind !== 'file' || found.size > MAX_FILE_BYTES) return undefined;
+      const file = await this.#fileSystem.open(path, 'read');
+      const text = await withHandle(file, async () => new TextDecoder().decode(readAll(file, found.size)));
+      return parseCollateralDocuments(JSON.parse(text));
+    } catch (error) {
+      if (isOfTheDisk(error)) return undefined;
+      throw error;
+    }
+  }
+
+  /** Replaces the file atomically. @returns why it could not, if so: losing the cache is no reason to fail. */
+  async save(platform: PlatformKind, documents: CollateralDocuments): Promise<string | undefined> {
+    const path = this.pathOf(platform);
+    const temporary = `${path}.${toHex(this.#random(8))}.tmp`;
+    try {
+      const file = await this.#fileSystem.open(temporary, 'create');
+      await withHandle(file, async () => {
+        await file.write([utf8(JSON.stringify(documents))], 0);
+        await file.sync();
+      });
+      await this.#fileSystem.rename(temporary, path);
+      await this.#fileSystem.syncDirectory(this.#directory);
+      return undefined;
+    } catch (error) {
+      await this.#fileSystem.unlink(temporary).catch(() => undefined);
+      if (isOfTheDisk(error)) return error instanceof Error ? error.message : String(error);
+      throw error;
+    }
+  }
+}
+
+async function withHandle<Result>(file: FileHandle, run: () => Promise<Result>): Promise<Result> {
+  try {
+    return await run();
+  } finally {
+    await file.close();
+  }
+}
+
+/** Up to `size` bytes; the file may have changed since. */
+function readAll(file: FileHandle, size: number): Uint8Array {
+  const bytes = new Uint8Array(size);
+  let length = 0;
+  while (length < size) {
+    const read = file.readSync(bytes.subarray(length), length);
+    if (read === 0) break;
+    length += read;
+  }
+  return bytes.subarray(0, length);
+}
+
+/** An error number, no JSON, or no collateral set; anything else is a bug. */
+const isOfTheDisk = (error: unknown): boolean =>
+  error instanceof LatchkeyError ||
+  error instanceof SyntaxError ||
+  (error instanceof Error && 'code' in error && typeof error.code === 'string' && /^E[A-Z]/.test(error.code));

@@ -1,0 +1,275 @@
+import { toHex } from '../bytes/hex.ts';
+import type { FileSystem } from '../disk/file-system.ts';
+import { EvidenceError, ProblemError } from '../errors/latchkey-error.ts';
+import { type Log, silentLog } from '../observe/log.ts';
+import type { Fetch } from '../outbound/bounded-fetch.ts';
+import type { QuoteVerifier } from '../tdx/verify-quote.ts';
+import { type Clock, systemClock } from '../time/clock.ts';
+import type {
+  CollateralSource,
+  CollateralStatus,
+  PlatformKind,
+  UsableCollateral,
+} from './collateral-source.ts';
+import { DiskCache } from './disk-cache.ts';
+import { NewestSeen } from './generation.ts';
+import { PlatformCollateral } from './platform-collateral.ts';
+import { ServiceClient, ServiceFailure, type TcbUpdate } from './service-client.ts';
+import { type SetCheck, SetFetcher } from './set-fetcher.ts';
+
+/** How a {@link PccsCollateralSource} works. */
+export interface PccsCollateralSourceOptions {
+  /** Base addresses of PCS or PCCS services, tried in this order. */
+  readonly endpoints: readonly string[];
+  readonly verifier: Pick<QuoteVerifier, 'checkCollateral'>;
+  /** An existing folder that keeps sets over a restart; without one they live in memory only. */
+  readonly cache?: { readonly fileSystem: FileSystem; readonly directory: string };
+  /** How long sets may be used past their `nextUpdate` when nothing newer can be had; default 0. */
+  readonly graceMs?: number;
+  /** Default 0. */
+  readonly minimumTcbEvaluationDataNumber?: number;
+  /** For each document, default 10,000. */
+  readonly timeoutMs?: number;
+  /** Default standard. */
+  readonly update?: TcbUpdate;
+  /** Kinds of platforms that are kept at once, default 64; the one unused for longest goes first. */
+  readonly capacity?: number;
+  readonly fetch?: Fetch;
+  readonly clock?: Clock;
+  /** From 0 to 1; spreads retries. */
+  readonly jitter?: () => number;
+  readonly log?: Log;
+}
+
+interface Entry {
+  readonly platform: PlatformKind;
+  readonly collateral: PlatformCollateral;
+  readonly gone: AbortController;
+  /** The attempt in flight, which all askers share. */
+  attempt: Promise<void> | undefined;
+  /** Whether the disk was looked at. */
+  isLoaded: boolean;
+  isMaintained: boolean;
+  /** As last seen, so that a change can be told. */
+  state: CollateralStatus['state'];
+}
+
+/**
+ * Collateral from Intel's service or caches of it. Whatever comes, from the network or the disk, is verified before it
+ * is kept, and again on every use against the clock.
+ */
+export class PccsCollateralSource implements CollateralSource {
+  readonly graceMs: number;
+  readonly #entries = new Map<string, Entry>();
+  readonly #closed = new AbortController();
+  readonly #newest = new NewestSeen();
+  readonly #fetcher: SetFetcher;
+  readonly #check: SetCheck;
+  readonly #cache: DiskCache | undefined;
+  readonly #clock: Clock;
+  readonly #jitter: () => number;
+  readonly #log: Log;
+  readonly #capacity: number;
+
+  /** @throws TypeError when there is no endpoint or one is no http(s) address. */
+  constructor(options: PccsCollateralSourceOptions) {
+    if (options.endpoints.length === 0)
+      throw new TypeError('a collateral source needs at least one endpoint');
+    this.graceMs = options.graceMs ?? 0;
+    const update = options.update ?? 'standard';
+    this.#cache = options.cache && new DiskCache(options.cache.fileSystem, options.cache.directory, update);
+    this.#clock = options.clock ?? systemClock;
+    this.#jitter = options.jitter ?? Math.random;
+    this.#log = options.log ?? silentLog;
+    this.#capacity = options.capacity ?? 64;
+    this.#check = (documents, { fmspc, ca }) =>
+      options.verifier.checkCollateral(documents, {
+        nowMs: this.#clock.nowMs(),
+        collateralGraceMs: this.graceMs,
+        minimumTcbEvaluationDataNumber: options.minimumTcbEvaluationDataNumber ?? 0,
+        fmspc,
+        ca,
+      });
+    const clientOptions = {
+      fetch: options.fetch ?? fetch,
+      timeoutMs: options.timeoutMs ?? 10_000,
+      update,
+      signal: this.#closed.signal,
+    };
+    const clients = options.endpoints.map((url) => new ServiceClient(url, clientOptions));
+    this.#fetcher = new SetFetcher(clients, this.#check, this.#newest, this.#log);
+  }
+
+  async collateralFor(platform: PlatformKind): Promise<UsableCollateral> {
+    if (this.#closed.signal.aborted) throw this.#unavailable('the collateral source is closed');
+    const entry = this.#entryOf(platform);
+    const usable = this.#usable(entry);
+    if (usable !== undefined) return usable;
+    await this.#attempt(entry);
+    const now = this.#usable(entry);
+    if (now !== undefined) return now;
+    const { lastFailure, refreshAtMs } = entry.collateral;
+    throw this.#unavailable(
+      lastFailure ?? 'the cached set has run out',
+      Math.max(0, refreshAtMs - this.#clock.nowMs()),
+    );
+  }
+
+  status(): readonly CollateralStatus[] {
+    return [...this.#entries.values()].map((entry) => {
+      const { held, lastFailure, refreshAtMs } = entry.collateral;
+      this.#usable(entry);
+      return {
+        fmspc: toHex(entry.platform.fmspc).toUpperCase(),
+        ca: entry.platform.ca,
+        state: entry.state,
+        validUntilMs: held?.facts.validUntilMs,
+        tcbEvaluationDataNumber: held?.facts.tcbEvaluationDataNumber,
+        origin: held?.origin,
+        refreshAtMs: refreshAtMs === 0 ? undefined : refreshAtMs,
+        lastFailure,
+      };
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#closed.abort();
+    for (const entry of this.#entries.values()) entry.gone.abort();
+    await Promise.allSettled([...this.#entries.values()].map(({ attempt }) => attempt));
+    this.#entries.clear();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** The entry of a kind of platform, moved to the end of the map, whose front is what was unused for longest. */
+  #entryOf(platform: PlatformKind): Entry {
+    const key = `${toHex(platform.fmspc)}/${platform.ca}`;
+    const entry = this.#entries.get(key) ?? {
+      platform: { fmspc: new Uint8Array(platform.fmspc), ca: platform.ca },
+      collateral: new PlatformCollateral(),
+      gone: new AbortController(),
+      attempt: undefined,
+      isLoaded: false,
+      isMaintained: false,
+      state: 'refused',
+    };
+    this.#entries.delete(key);
+    this.#entries.set(key, entry);
+    const [oldestKey, oldest] = this.#entries.entries().next().value ?? [];
+    if (this.#entries.size > this.#capacity && oldestKey !== undefined) {
+      oldest?.gone.abort();
+      this.#entries.delete(oldestKey);
+    }
+    return entry;
+  }
+
+  /** The held set, if it may be used at this very moment. */
+  #usable(entry: Entry): UsableCollateral | undefined {
+    const { held } = entry.collateral;
+    const facts = held === undefined ? undefined : this.#currentFacts(held.documents, entry.platform);
+    const state = facts?.state ?? 'refused';
+    if (state !== entry.state) {
+      const level = state === 'fresh' ? 'info' : 'warn';
+      this.#log(level, 'collateral.state', { ...nameOf(entry.platform), from: entry.state, to: state });
+      entry.state = state;
+    }
+    if (held === undefined || facts === undefined) return undefined;
+    return { documents: held.documents, state: facts.state, validUntilMs: facts.validUntilMs };
+  }
+
+  /** `undefined` when the set does not hold at this moment. */
+  #currentFacts(...[documents, platform]: Parameters<SetCheck>): ReturnType<SetCheck> | undefined {
+    try {
+      return this.#check(documents, platform);
+    } catch (error) {
+      if (error instanceof EvidenceError) return undefined;
+      throw error;
+    }
+  }
+
+  /** Tries the disk (once) and the network; never more than one attempt at a time, and none before it is due. */
+  #attempt(entry: Entry): Promise<void> {
+    entry.attempt ??= this.#renew(entry).finally(() => {
+      entry.attempt = undefined;
+    });
+    return entry.attempt;
+  }
+
+  async #renew(entry: Entry): Promise<void> {
+    const { collateral, platform } = entry;
+    if (!entry.isLoaded && (await this.#loadFromDisk(entry))) return;
+    const nowMs = this.#clock.nowMs();
+    if (!collateral.mayTry(nowMs)) return;
+    try {
+      const held = await this.#fetcher.fetch(platform);
+      this.#newest.remember(held.facts);
+      collateral.succeed(held, this.#clock.nowMs());
+      this.#log('info', 'collateral.renewed', {
+        ...nameOf(platform),
+        origin: held.origin,
+        tcbEvaluationDataNumber: held.facts.tcbEvaluationDataNumber,
+      });
+      this.#maintain(entry);
+      const failure = this.#closed.signal.aborted
+        ? undefined
+        : await this.#cache?.save(platform, held.documents);
+      if (failure !== undefined) this.#log('warn', 'collateral.cache-failed', { reason: failure });
+    } catch (error) {
+      if (!(error instanceof ServiceFailure)) throw error;
+      collateral.fail(error.message, this.#clock.nowMs(), this.#jitter());
+      this.#log('warn', 'collateral.renewal-failed', { ...nameOf(platform), reason: error.message });
+    }
+  }
+
+  /** A set from the disk serves at once; something newer is looked for right after. */
+  async #loadFromDisk(entry: Entry): Promise<boolean> {
+    const { platform, collateral } = entry;
+    entry.isLoaded = true;
+    const documents = await this.#cache?.load(platform);
+    if (documents === undefined) return false;
+    const facts = this.#currentFacts(documents, platform);
+    if (facts === undefined) return false;
+    try {
+      this.#newest.requireNotOlder(facts);
+    } catch (error) {
+      if (error instanceof ProblemError) return false;
+      throw error;
+    }
+    this.#newest.remember(facts);
+    collateral.held = { documents, facts, origin: 'disk cache' };
+    collateral.refreshAtMs = this.#clock.nowMs();
+    this.#maintain(entry);
+    return true;
+  }
+
+  /** Keeps a set fresh from now on, as long as its entry lives. */
+  #maintain(entry: Entry): void {
+    if (entry.isMaintained) return;
+    entry.isMaintained = true;
+    this.#keepFresh(entry).catch((error: unknown) => {
+      entry.isMaintained = false;
+      this.#log('error', 'collateral.bug', { reason: String(error) });
+    });
+  }
+
+  async #keepFresh(entry: Entry): Promise<void> {
+    const { signal } = entry.gone;
+    while (!signal.aborted) {
+      // Behind the attempt that started this, whose promise must not wait for itself.
+      await entry.attempt;
+      await this.#clock.sleep(entry.collateral.sleepMs(this.#clock.nowMs()), signal);
+      if (signal.aborted) return;
+      if (this.#clock.nowMs() >= entry.collateral.refreshAtMs) await this.#attempt(entry);
+    }
+  }
+
+  #unavailable(reason: string, retryAfterMs?: number): ProblemError {
+    return new ProblemError('COLLATERAL_UNAVAILABLE', `no usable collateral: ${reason}`, {
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    });
+  }
+}
+
+const nameOf = ({ fmspc, ca }: PlatformKind) => ({ fmspc: toHex(fmspc).toUpperCase(), ca });

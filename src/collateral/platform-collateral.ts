@@ -1,0 +1,68 @@
+import type { CollateralDocuments } from '../tdx/collateral.ts';
+import type { CollateralFacts } from '../tdx/verify-quote.ts';
+
+/** A set that was genuine and current when it came, and where it came from. */
+export interface HeldSet {
+  readonly documents: CollateralDocuments;
+  readonly facts: CollateralFacts;
+  readonly origin: string;
+}
+
+const MIN_REFRESH_MS = 60_000;
+const MAX_SLEEP_MS = 86_400_000;
+const FIRST_RETRY_MS = 5_000;
+const MAX_RETRY_MS = 3_600_000;
+
+/** What is known about the collateral of one kind of platform, and when to do something about it. */
+export class PlatformCollateral {
+  held: HeldSet | undefined;
+  /** Why the last attempt failed; `undefined` after a good one. */
+  lastFailure: string | undefined;
+  refreshAtMs = 0;
+  #failures = 0;
+
+  /** A new set: next attempt when the first of its documents has lived half its life. */
+  succeed(held: HeldSet, nowMs: number): void {
+    this.held = held;
+    this.lastFailure = undefined;
+    this.#failures = 0;
+    this.refreshAtMs = Math.max(nowMs + MIN_REFRESH_MS, halfLifeMs(held.facts, nowMs));
+  }
+
+  /**
+   * Nothing new came: again later, at first soon, then ever more rarely, and not in step with other nodes.
+   * @param random from 0 to 1.
+   */
+  fail(reason: string, nowMs: number, random: number): void {
+    this.lastFailure = reason;
+    const delayMs = Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#failures);
+    this.#failures = Math.min(this.#failures + 1, 20);
+    this.refreshAtMs = nowMs + delayMs * (0.75 + random / 2);
+  }
+
+  /**
+   * Whether to ask the services although nothing usable is held: always, except in the pause after a failure. A pause
+   * that is longer than any was begun under a clock that has been set back since.
+   */
+  mayTry(nowMs: number): boolean {
+    const waitMs = this.refreshAtMs - nowMs;
+    return this.lastFailure === undefined || waitMs <= 0 || waitMs > 2 * MAX_RETRY_MS;
+  }
+
+  /** How long to sleep before looking again; timers cannot count beyond 24 days, and clocks get set. */
+  sleepMs(nowMs: number): number {
+    return Math.min(MAX_SLEEP_MS, Math.max(0, this.refreshAtMs - nowMs));
+  }
+}
+
+/**
+ * The first of the four documents to reach the half of its life. One that is past it already was not renewed by the
+ * service (the root's CRL lives for a year): half of the rest is soon enough then.
+ */
+function halfLifeMs({ issuedAtMs, nextUpdateMs }: CollateralFacts, nowMs: number): number {
+  const halves = (['tcbInfo', 'qeIdentity', 'rootCaCrl', 'pckCrl'] as const).map((name) => {
+    const half = (issuedAtMs[name] + nextUpdateMs[name]) / 2;
+    return half > nowMs ? half : (nowMs + nextUpdateMs[name]) / 2;
+  });
+  return Math.min(...halves);
+}
