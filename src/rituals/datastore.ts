@@ -1,0 +1,225 @@
+import { EvidenceError } from '../errors/latchkey-error.ts';
+import type { Namespace, ReadableNamespace, Store } from '../store/store-api.ts';
+import { FragmentTable } from './fragment-table.ts';
+import { askGuard, type Guard, type GuardedRitual, type RitualOperation } from './guard.ts';
+import type { Fields, RecordId, RecordType, RecordValues } from './record-type.ts';
+import {
+  type FoundRecord,
+  queryRecords,
+  type RecordQuery,
+  readRecord,
+  requireRecord,
+} from './record-view.ts';
+import { type Ritual, type RitualReference, requireInteger, timeBound } from './ritual.ts';
+import { type ActiveRitual, type PhaseId, RitualCache, type Validator } from './ritual-cache.ts';
+import { runTransaction, type Transaction } from './transaction.ts';
+
+/** How the datastore behaves. */
+export interface DatastoreOptions {
+  /** Asked before every operation on fragments and cache. Typed records have no guard: they are the node's own. */
+  readonly authorize?: Guard;
+}
+
+/** Which rituals to list. */
+export interface ListOptions {
+  /** First and last unix time in seconds, both inclusive. */
+  readonly from?: number;
+  readonly until?: number;
+  /** Newest first. */
+  readonly reverse?: boolean;
+  /** At most this many. */
+  readonly limit?: number;
+}
+
+const RECORDS = 'rituals/records';
+
+/**
+ * A node's fragments of many rituals, what it caches about them, and typed records, on a sealed store. A fragment is
+ * written once: the same again writes nothing, another one is a conflict. Deleting erases it cryptographically.
+ */
+export class Datastore {
+  readonly #store: Store;
+  readonly #fragments: FragmentTable;
+  readonly #cache: RitualCache;
+  readonly #records: Namespace;
+  readonly #authorize: Guard | undefined;
+
+  private constructor(
+    store: Store,
+    parts: { readonly fragments: FragmentTable; readonly cache: RitualCache; readonly records: Namespace },
+    options: DatastoreOptions,
+  ) {
+    this.#store = store;
+    this.#fragments = parts.fragments;
+    this.#cache = parts.cache;
+    this.#records = parts.records;
+    this.#authorize = options.authorize;
+  }
+
+  /**
+   * Opens the datastore on a store, and creates it there on first use. Finishes what a crash interrupted. The store
+   * stays the caller's to close.
+   */
+  static async initialize(store: Store, options: DatastoreOptions = {}): Promise<Datastore> {
+    const fragments = await FragmentTable.open(store);
+    const cache = await RitualCache.open(store);
+    return new Datastore(store, { fragments, cache, records: await store.namespace(RECORDS) }, options);
+  }
+
+  /** Number of fragments. */
+  get count(): number {
+    return this.#fragments.count;
+  }
+
+  /**
+   * Stores a fragment; durable when it resolves.
+   * @param timestamp unix time in seconds.
+   * @returns whether it was written: false when the same bytes were there, whose first timestamp stays.
+   * @throws RefusalError RITUAL_CONFLICT when other bytes are there, or the guard's refusal.
+   */
+  async storeFragment(id: number, timestamp: number, fragment: Uint8Array): Promise<boolean> {
+    requireInteger(id, 'ritual id');
+    requireInteger(timestamp, 'timestamp');
+    if (!(fragment instanceof Uint8Array)) throw new TypeError('fragment must be bytes');
+    // The caller may change its array while the guard thinks.
+    const copy = fragment.slice();
+    await this.#ask('store', { id, timestamp });
+    return this.#fragments.store({ id, timestamp, fragment: copy });
+  }
+
+  /** The fragment of a ritual. @throws EvidenceError RITUAL_NOT_FOUND, or the guard's refusal. */
+  async retrieveFragment(id: number): Promise<Ritual> {
+    await this.#askAbout('retrieve', id);
+    const ritual = await this.#fragments.retrieve(id);
+    if (ritual === undefined) throw notFound(id);
+    return ritual;
+  }
+
+  /**
+   * Revokes a fragment: destroys the key under which it lies on the disk; durable when it resolves. Stored again,
+   * it gets another key.
+   * @throws EvidenceError RITUAL_NOT_FOUND, or the guard's refusal.
+   */
+  async deleteFragment(id: number): Promise<void> {
+    await this.#askAbout('delete', id);
+    if (!(await this.#fragments.erase(id))) throw notFound(id);
+  }
+
+  /** Rituals by time, then by id. */
+  async list({
+    from = 0,
+    until,
+    reverse = false,
+    limit,
+  }: ListOptions = {}): Promise<readonly RitualReference[]> {
+    await this.#ask('list', { id: undefined, timestamp: undefined });
+    const end = until === undefined ? {} : { before: `time/${timeBound(until)}0` };
+    const bound = limit === undefined ? {} : { limit };
+    return [...this.#fragments.byTime({ from: `time/${timeBound(from)}`, reverse, ...end, ...bound })];
+  }
+
+  /** Rituals whose time is the cutoff or earlier, oldest first. */
+  findExpired(cutoff: number): Promise<readonly RitualReference[]> {
+    return this.list({ until: cutoff });
+  }
+
+  /** Remembers a transaction of a phase, as opaque bytes. */
+  async storePhaseTransaction(phase: PhaseId, transaction: Uint8Array): Promise<void> {
+    await this.#askAbout('cache', phase.ritualId);
+    await this.#cache.storePhaseTransaction(phase, transaction);
+  }
+
+  async phaseTransaction(phase: PhaseId): Promise<Uint8Array | undefined> {
+    await this.#askAbout('cache', phase.ritualId);
+    return this.#cache.phaseTransaction(phase);
+  }
+
+  /** Forgets the transaction only if it is still this one; false, and nothing written, otherwise. */
+  async clearPhaseTransaction(phase: PhaseId, transaction: Uint8Array): Promise<boolean> {
+    await this.#askAbout('cache', phase.ritualId);
+    return this.#cache.clearPhaseTransaction(phase, transaction);
+  }
+
+  /** Remembers the validators of a ritual, in order. */
+  async storeValidators(id: number, validators: readonly Validator[]): Promise<void> {
+    await this.#askAbout('cache', id);
+    await this.#cache.storeValidators(id, validators);
+  }
+
+  /** The validators of a ritual; `undefined` when there are none. */
+  async validators(id: number): Promise<readonly Validator[] | undefined> {
+    await this.#askAbout('cache', id);
+    return this.#cache.validators(id);
+  }
+
+  /** @throws RefusalError RITUAL_NOT_ACTIVE unless all validators have aggregated. */
+  async storeActiveRitual(ritual: ActiveRitual): Promise<void> {
+    await this.#askAbout('cache', ritual.id);
+    await this.#cache.storeActiveRitual(ritual);
+  }
+
+  async activeRitual(id: number): Promise<ActiveRitual | undefined> {
+    await this.#askAbout('cache', id);
+    return this.#cache.activeRitual(id);
+  }
+
+  /** Forgets transactions, validators and active ritual of an id, in one step. The fragment stays. */
+  async clear(id: number): Promise<void> {
+    await this.#askAbout('cache', id);
+    await this.#cache.clear(id);
+  }
+
+  /** Remembers the last block that the event scanner has finished. */
+  storeScannerCursor(block: number): Promise<void> {
+    return this.#cache.storeScannerCursor(block);
+  }
+
+  scannerCursor(): Promise<number | undefined> {
+    return this.#cache.scannerCursor();
+  }
+
+  /** The values of a typed record. @throws EvidenceError RECORD_NOT_FOUND, TypeError for a value of another type. */
+  async describe<F extends Fields>(type: RecordType<F>, id: RecordId): Promise<RecordValues<F>> {
+    return this.#consistently(async (records) =>
+      requireRecord(type, id, await readRecord(records, type, id)),
+    );
+  }
+
+  /** Typed records, ordered by id: integers ascending, then strings. @throws EvidenceError RECORD_NOT_FOUND. */
+  async queryBy<F extends Fields>(
+    type: RecordType<F>,
+    query: RecordQuery<F> = {},
+  ): Promise<readonly FoundRecord<F>[]> {
+    return this.#consistently((records) => queryRecords(records, type, query));
+  }
+
+  /**
+   * Writes typed records, all or nothing; one transaction runs at a time.
+   * @throws ProblemError TRANSACTION_ABORTED, with `cause`, when an error escapes; nothing was written.
+   */
+  transaction<T>(work: (transaction: Transaction) => Promise<T> | T): Promise<T> {
+    return runTransaction(this.#store, this.#records, work);
+  }
+
+  async #consistently<T>(read: (records: ReadableNamespace) => Promise<T>): Promise<T> {
+    const snapshot = this.#store.snapshot();
+    try {
+      return await read(snapshot.namespace(RECORDS));
+    } finally {
+      snapshot.release();
+    }
+  }
+
+  async #askAbout(operation: RitualOperation, id: number): Promise<void> {
+    requireInteger(id, 'ritual id');
+    if (this.#authorize === undefined) return;
+    await this.#ask(operation, { id, timestamp: await this.#fragments.timestampOf(id) });
+  }
+
+  #ask(operation: RitualOperation, ritual: GuardedRitual): Promise<void> {
+    return askGuard(this.#authorize, operation, ritual);
+  }
+}
+
+const notFound = (id: number): EvidenceError =>
+  new EvidenceError('RITUAL_NOT_FOUND', `there is no fragment for ritual ${id}`);

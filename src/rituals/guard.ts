@@ -1,0 +1,69 @@
+import type { ErrorCode } from '../errors/codes.ts';
+import { RefusalError } from '../errors/latchkey-error.ts';
+
+/** What somebody wants to do with rituals. `cache` covers transactions, validators and active rituals. */
+export type RitualOperation = 'store' | 'retrieve' | 'delete' | 'list' | 'cache';
+
+/** What a guard is asked about. */
+export interface GuardedRitual {
+  /** Absent when the operation concerns no single ritual (`list`). */
+  readonly id: number | undefined;
+  /** Unix time in seconds; absent when no such ritual is stored. */
+  readonly timestamp: number | undefined;
+}
+
+/** A guard's answer. The reason reaches the caller, so it must contain no secret. */
+export type Verdict =
+  | { readonly allowed: true }
+  | { readonly allowed: false; readonly because: Refusal; readonly reason: string };
+
+type Refusal = 'unauthorized' | 'expired' | 'unpaid';
+
+/**
+ * Decides whether an operation may go on. It is asked before anything is read or written for the caller, and before
+ * the caller learns whether the ritual exists.
+ */
+export type Guard = (operation: RitualOperation, ritual: GuardedRitual) => Verdict | Promise<Verdict>;
+
+/** The answer that lets an operation go on. */
+export const allowed: Verdict = { allowed: true };
+
+/** The answer that does not. */
+export const refused = (because: Refusal, reason: string): Verdict => ({ allowed: false, because, reason });
+
+/** Asks one guard after the other; the first refusal counts. */
+export const allGuards =
+  (...guards: readonly Guard[]): Guard =>
+  async (operation, ritual) => {
+    for (const guard of guards) {
+      const verdict = await guard(operation, ritual);
+      if (!verdict.allowed) return verdict;
+    }
+    return allowed;
+  };
+
+/** Refuses to retrieve a fragment that is older than `lifetimeSeconds`. Deleting it stays possible. */
+export const expiryGuard =
+  (lifetimeSeconds: number, nowSeconds: () => number): Guard =>
+  (operation, { timestamp }) =>
+    operation === 'retrieve' && timestamp !== undefined && timestamp + lifetimeSeconds <= nowSeconds()
+      ? refused('expired', `expired at ${timestamp + lifetimeSeconds}`)
+      : allowed;
+
+const codes: Readonly<Record<Refusal, ErrorCode>> = {
+  unauthorized: 'RITUAL_UNAUTHORIZED',
+  expired: 'RITUAL_EXPIRED',
+  unpaid: 'RITUAL_UNPAID',
+};
+
+/** @throws RefusalError RITUAL_UNAUTHORIZED, RITUAL_EXPIRED or RITUAL_UNPAID when the guard says no. */
+export async function askGuard(
+  guard: Guard | undefined,
+  operation: RitualOperation,
+  ritual: GuardedRitual,
+): Promise<void> {
+  const verdict = guard === undefined ? allowed : await guard(operation, ritual);
+  if (verdict.allowed) return;
+  const subject = ritual.id === undefined ? 'rituals' : `ritual ${ritual.id}`;
+  throw new RefusalError(codes[verdict.because], `${operation} of ${subject} refused: ${verdict.reason}`);
+}

@@ -1,0 +1,126 @@
+import { RefusalError } from '../errors/latchkey-error.ts';
+import type { BatchOperation, Namespace, Store } from '../store/store-api.ts';
+import { fromRecordJson, toRecordJson } from './record-json.ts';
+import { idText, requireInteger } from './ritual.ts';
+
+/** Names one of the two transactions that a node posts for a ritual. */
+export interface PhaseId {
+  readonly ritualId: number;
+  /** 1: transcript, 2: aggregation. */
+  readonly phase: 1 | 2;
+}
+
+/** One validator of a ritual. */
+export interface Validator {
+  /** As the chain writes it. */
+  readonly address: string;
+  readonly publicKey: Uint8Array;
+}
+
+/** What a node keeps of an active ritual, so that it need not ask the chain for every decryption. */
+export interface ActiveRitual {
+  readonly id: number;
+  readonly dkgSize: number;
+  readonly threshold: number;
+  /** How many validators have aggregated; the ritual is active when it equals `dkgSize`. */
+  readonly totalAggregations: number;
+  readonly aggregatedTranscript: Uint8Array;
+  readonly publicKey: Uint8Array;
+  /** Unix times in seconds. */
+  readonly initTimestamp: number;
+  readonly endTimestamp: number;
+}
+
+const CACHE = 'rituals/cache';
+const CURSOR = 'scanner-cursor';
+
+const phaseName = ({ ritualId, phase }: PhaseId): string => `phase/${idText(ritualId)}/${phase}`;
+const validatorsName = (id: number): string => `validators/${idText(id)}`;
+const activeName = (id: number): string => `active/${idText(id)}`;
+
+/**
+ * What the original keeps in memory per ritual, kept through restarts: the transactions under way, the validators and
+ * the active rituals; and how far the chain was scanned. All of it can be had again from the chain.
+ */
+export class RitualCache {
+  readonly #store: Store;
+  readonly #cache: Namespace;
+
+  private constructor(store: Store, cache: Namespace) {
+    this.#store = store;
+    this.#cache = cache;
+  }
+
+  static async open(store: Store): Promise<RitualCache> {
+    return new RitualCache(store, await store.namespace(CACHE));
+  }
+
+  /** Remembers a transaction that was sent; `transaction` is opaque. */
+  storePhaseTransaction(phase: PhaseId, transaction: Uint8Array): Promise<void> {
+    return this.#cache.put(phaseName(phase), transaction);
+  }
+
+  phaseTransaction(phase: PhaseId): Promise<Uint8Array | undefined> {
+    return this.#cache.get(phaseName(phase));
+  }
+
+  /** Forgets the transaction only if it is still this one; false otherwise. */
+  clearPhaseTransaction(phase: PhaseId, transaction: Uint8Array): Promise<boolean> {
+    return this.#cache.compareAndSet(phaseName(phase), transaction, undefined);
+  }
+
+  /** Remembers the validators; an empty list is as none. */
+  async storeValidators(id: number, validators: readonly Validator[]): Promise<void> {
+    if (validators.length > 0) await this.#cache.put(validatorsName(id), toRecordJson(validators));
+    else await this.#cache.delete(validatorsName(id));
+  }
+
+  /** A copy of the validators, in the order in which they were stored; `undefined` when none are. */
+  async validators(id: number): Promise<readonly Validator[] | undefined> {
+    const bytes = await this.#cache.get(validatorsName(id));
+    return bytes === undefined ? undefined : fromRecordJson<readonly Validator[]>(bytes);
+  }
+
+  /** @throws RefusalError RITUAL_NOT_ACTIVE unless all of its validators have aggregated. */
+  async storeActiveRitual(ritual: ActiveRitual): Promise<void> {
+    requireInteger(ritual.dkgSize, 'dkgSize');
+    if (ritual.totalAggregations !== ritual.dkgSize) {
+      throw new RefusalError('RITUAL_NOT_ACTIVE', `ritual ${ritual.id} is not active`, {
+        field: 'totalAggregations',
+        expected: String(ritual.dkgSize),
+        observed: String(ritual.totalAggregations),
+      });
+    }
+    await this.#cache.put(activeName(ritual.id), toRecordJson(ritual));
+  }
+
+  async activeRitual(id: number): Promise<ActiveRitual | undefined> {
+    const bytes = await this.#cache.get(activeName(id));
+    return bytes === undefined ? undefined : fromRecordJson<ActiveRitual>(bytes);
+  }
+
+  /** Forgets everything cached for a ritual, in one step; its fragment stays. */
+  async clear(id: number): Promise<void> {
+    const names = [
+      phaseName({ ritualId: id, phase: 1 }),
+      phaseName({ ritualId: id, phase: 2 }),
+      validatorsName(id),
+      activeName(id),
+    ];
+    const operations = names
+      .filter((name) => this.#cache.has(name))
+      .map((name): BatchOperation => ({ kind: 'delete', namespace: CACHE, name }));
+    if (operations.length > 0) await this.#store.batch(operations);
+  }
+
+  /** Remembers the last block that the event scanner has finished. */
+  async storeScannerCursor(block: number): Promise<void> {
+    requireInteger(block, 'block');
+    await this.#cache.put(CURSOR, toRecordJson({ block }));
+  }
+
+  async scannerCursor(): Promise<number | undefined> {
+    const bytes = await this.#cache.get(CURSOR);
+    return bytes === undefined ? undefined : fromRecordJson<{ readonly block: number }>(bytes).block;
+  }
+}

@@ -1,0 +1,59 @@
+import { readU64BigEndian, u64BigEndian } from '../bytes/integers.ts';
+import { ProblemError } from '../errors/latchkey-error.ts';
+
+/** One node's decryption key fragment of one ritual. */
+export interface Ritual extends RitualReference {
+  /** The secret bytes of the fragment. */
+  readonly fragment: Uint8Array;
+}
+
+/** A ritual without its fragment. */
+export interface RitualReference {
+  /** Integer from 0 to 2^53 - 1; the coordinator counts rituals from 0. */
+  readonly id: number;
+  /** Integer unix time in seconds. */
+  readonly timestamp: number;
+}
+
+/** Sixteen digits hold every safe integer, so that names sort as numbers. */
+const digits = (value: number): string => String(value).padStart(16, '0');
+
+/** @throws RangeError unless the value is an integer from 0 to 2^53 - 1. */
+export function requireInteger(value: number, what: string): void {
+  if (!Number.isSafeInteger(value) || value < 0) {
+    throw new RangeError(`${what} must be an integer from 0 to 2^53 - 1, got ${value}`);
+  }
+}
+
+/** The integer as a name that sorts as the number does. */
+export function idText(id: number): string {
+  requireInteger(id, 'ritual id');
+  return digits(id);
+}
+
+/** Name in the index by time: time, then id. */
+export const timeName = ({ id, timestamp }: RitualReference): string =>
+  `time/${timeBound(timestamp)}/${idText(id)}`;
+
+/** Where a time starts in the index by time. */
+export function timeBound(timestamp: number): string {
+  requireInteger(timestamp, 'timestamp');
+  return digits(timestamp);
+}
+
+/** Reads what {@link timeName} made. @throws ProblemError RITUAL_RECORD_DAMAGED for anything else. */
+export function parseTimeName(name: string): RitualReference {
+  const match = /^time\/([0-9]{16})\/([0-9]{16})$/.exec(name);
+  if (match === null) throw new ProblemError('RITUAL_RECORD_DAMAGED', `index entry ${name}`);
+  return { timestamp: Number(match[1]), id: Number(match[2]) };
+}
+
+/** Eight bytes, big-endian. */
+export const encodeTimestamp = (timestamp: number): Uint8Array => u64BigEndian(timestamp);
+
+/** Reads what {@link encodeTimestamp} made. @throws ProblemError RITUAL_RECORD_DAMAGED for anything else. */
+export function decodeTimestamp(bytes: Uint8Array): number {
+  const timestamp = bytes.length === 8 ? Number(readU64BigEndian(bytes)) : Number.NaN;
+  if (Number.isSafeInteger(timestamp)) return timestamp;
+  throw new ProblemError('RITUAL_RECORD_DAMAGED', 'the timestamp of a ritual is damaged');
+}
