@@ -46,8 +46,16 @@ function accounts(stashes: readonly string[]): string {
   return toPrefixedHex(vec(stashes.map((stash) => tryFromHex(stash) ?? new Uint8Array(0))));
 }
 
-/** Encodes the content as the runtime stores it. */
+const encoded = new WeakMap<ChainContent, RawState>();
+
+/** Encodes the content as the runtime stores it; once, as most blocks change nothing. */
 export function encodeContent(content: ChainContent): RawState {
+  const state = encoded.get(content) ?? encode(content);
+  encoded.set(content, state);
+  return state;
+}
+
+function encode(content: ChainContent): RawState {
   const state = new Map<string, string>();
   for (const server of content.servers.values()) {
     const info = { ...server, endpoint: utf8(server.endpoint) };

@@ -37,12 +37,11 @@ function candidatesOf({ sources, genesisHash }: AgreedReadOptions): readonly Can
 
 const tooFew = (have: number, need: number, sources: readonly ChainSource[]): ProblemError => {
   const failures = sources.flatMap(({ failure }) => (failure === undefined ? [] : [failure]));
-  // Where an endpoint says more than that it is away, that is what an operator must know.
-  const specific = failures.find(({ code }) => code !== 'CHAIN_UNAVAILABLE');
+  const reasons = failures.map((error) => `; ${error.message}`).join('');
   return new ProblemError(
-    specific?.code ?? 'CHAIN_UNAVAILABLE',
-    `${have} of the ${need} endpoints that must agree are connected${failures.map((error) => `; ${error.message}`).join('')}`,
-    { cause: specific ?? failures[0] },
+    'CHAIN_UNAVAILABLE',
+    `${have} of the ${need} endpoints that must agree are connected${reasons}`,
+    { cause: failures[0] },
   );
 };
 

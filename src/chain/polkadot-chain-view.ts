@@ -13,7 +13,7 @@ export interface ConnectChainOptions {
   readonly genesisHash?: BlockHash;
   /** How many endpoints must say the same of the same finalized block; default 1, which trusts any one of them. */
   readonly agreement?: number;
-  /** How long `snapshot()` and `connectChain` wait; default 10 000. */
+  /** How long `snapshot()` and `connectChain` wait; default 15 000. */
   readonly deadlineMs?: number;
   /** Oldest snapshot that is handed out, by the time since it was last confirmed; default 120 000. */
   readonly maxSnapshotAgeMs?: number;
@@ -84,7 +84,7 @@ export class PolkadotChainView implements ChainView {
   constructor(options: ConnectChainOptions) {
     checkOptions(options);
     this.#agreement = options.agreement ?? 1;
-    this.#deadlineMs = options.deadlineMs ?? 10_000;
+    this.#deadlineMs = options.deadlineMs ?? 15_000;
     this.#maxSnapshotAgeMs = options.maxSnapshotAgeMs ?? 120_000;
     this.#minRefreshMs = options.minRefreshMs ?? 1000;
     this.#now = options.monotonicNow ?? (() => performance.now());
@@ -144,14 +144,15 @@ export class PolkadotChainView implements ChainView {
 
   #whyNot(): LatchkeyError {
     const failures = this.#sources.flatMap(({ failure }) => (failure === undefined ? [] : [failure]));
-    const specific = failures.find(({ code }) => code !== 'CHAIN_UNAVAILABLE');
-    const known = this.#failure ?? specific ?? failures[0];
-    if (known !== undefined && known.code !== 'CHAIN_UNAVAILABLE') return known;
-    const reasons = [this.#failure, ...failures].flatMap((error) =>
-      error === undefined ? [] : [error.message],
+    // Where an endpoint is more than away, that is what an operator must know.
+    const specific = [this.#failure, ...failures].find(
+      (error) => error && error.code !== 'CHAIN_UNAVAILABLE',
     );
+    if (specific !== undefined) return specific;
+    const known = this.#failure ?? failures[0];
+    const reasons = known === undefined ? 'no head came yet' : known.message;
     const last = this.#current?.snapshot.block.number;
-    const message = `no finalized snapshot within ${this.#deadlineMs} ms: ${reasons.join('; ') || 'no head came yet'}`;
+    const message = `no finalized snapshot within ${this.#deadlineMs} ms: ${reasons}`;
     return new ProblemError('CHAIN_UNAVAILABLE', message, {
       ...(last === undefined ? {} : { observed: `last read at block ${last}` }),
       cause: known,

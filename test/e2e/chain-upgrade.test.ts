@@ -1,0 +1,79 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { type DevelopmentChain, startDevelopmentChain } from '../../devnet/chain/development-chain.ts';
+import type { RuntimeShape } from '../../devnet/chain/runtime.ts';
+import type { ChainLogEvent } from '../../src/chain/chain-source.ts';
+import { connectChain, PolkadotChainView } from '../../src/chain/polkadot-chain-view.ts';
+import { accountOf, eventually, quickOptions, register, serverRecord } from '../support/chain-fixtures.ts';
+
+const open: AsyncDisposable[] = [];
+
+afterEach(async () => {
+  for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
+});
+
+async function chainOf(shape: RuntimeShape, finalityLag = 1): Promise<DevelopmentChain> {
+  const chain = await startDevelopmentChain({ blockTimeMs: 0, finalityLag, shape });
+  open.push(chain);
+  register(chain, 1);
+  chain.newBlocks(finalityLag + 1);
+  return chain;
+}
+
+describe("the runtime's form", () => {
+  it('of an older Entropy, whose records have no quotes, is refused by name', async () => {
+    const chain = await chainOf('entropy-300');
+    const log: ChainLogEvent[] = [];
+    const view = new PolkadotChainView({ ...quickOptions(chain.url), log: (event) => log.push(event) });
+    open.push(view);
+    const failure = await eventually(() => log.find(({ code }) => code !== undefined));
+    expect(failure.code).toBe('CHAIN_SHAPE_UNKNOWN');
+    expect(failure.message).toContain('StakingExtension.ThresholdServers');
+  });
+
+  it('with the known fields in another order and one more is read', async () => {
+    const chain = await chainOf('reordered');
+    const view = await connectChain(quickOptions(chain.url));
+    open.push(view);
+    expect((await view.snapshot()).servers).toEqual([serverRecord(1)]);
+  });
+});
+
+describe('a runtime upgrade', () => {
+  it('while connected is followed block by block: old state by old types, new state by new ones', async () => {
+    const chain = await chainOf('entropy-400', 3);
+    const view = await connectChain(quickOptions(chain.url));
+    open.push(view);
+    const undecodable: number[] = [];
+    view.subscribe((snapshot) => undecodable.push(snapshot.undecodableRecords));
+    // The best block has the new runtime while the finalized one still has the old.
+    chain.upgradeRuntime('reordered');
+    chain.newBlocks(2);
+    await view.snapshot();
+    for (const n of [2, 3, 4, 5]) {
+      register(chain, n);
+      chain.newBlocks(1);
+    }
+    chain.newBlocks(3);
+    const snapshot = await eventually(async () => {
+      const now = await view.snapshot();
+      return now.servers.length === 5 ? now : undefined;
+    });
+    expect(snapshot.servers.map(({ account }) => account)).toEqual([1, 2, 3, 4, 5].map(accountOf));
+    expect(undecodable.every((count) => count === 0)).toBe(true);
+  });
+
+  it('to a form that is not known keeps the last snapshot, and reads again when it is undone', async () => {
+    const chain = await chainOf('entropy-400');
+    const log: ChainLogEvent[] = [];
+    const view = await connectChain({ ...quickOptions(chain.url), log: (event) => log.push(event) });
+    open.push(view);
+    chain.upgradeRuntime('entropy-300');
+    chain.newBlocks(4);
+    await eventually(() => log.find(({ code }) => code === 'CHAIN_SHAPE_UNKNOWN'));
+    expect((await view.snapshot()).servers).toEqual([serverRecord(1)]);
+    chain.upgradeRuntime('entropy-400');
+    register(chain, 2);
+    chain.newBlocks(4);
+    await eventually(async () => ((await view.snapshot()).servers.length === 2 ? true : undefined));
+  });
+});

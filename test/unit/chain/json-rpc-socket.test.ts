@@ -1,0 +1,132 @@
+import { createServer, type Server, type Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { afterEach, describe, expect, it } from 'vitest';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { endpointName, openJsonRpcSocket } from '../../../src/chain/json-rpc-socket.ts';
+
+const cleanups: (() => Promise<void> | void)[] = [];
+
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+/** A WebSocket server that does what the test says with each message. */
+async function webSocketServer(onMessage: (socket: WebSocket, text: string) => void): Promise<string> {
+  const server = new WebSocketServer({ host: '127.0.0.1', port: 0 });
+  server.on('connection', (socket) => socket.on('message', (data) => onMessage(socket, String(data))));
+  await new Promise((resolve) => server.once('listening', resolve));
+  cleanups.push(async () => {
+    for (const client of server.clients) client.terminate();
+    await new Promise((resolve) => server.close(resolve));
+  });
+  return `ws://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+/** A TCP server that never says a word. */
+async function silentTcpServer(): Promise<string> {
+  const sockets = new Set<Socket>();
+  const server: Server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => undefined);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  cleanups.push(async () => {
+    for (const socket of sockets) socket.destroy();
+    await new Promise((resolve) => server.close(resolve));
+  });
+  return `ws://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+async function open(endpoint: string, deadlineMs = 5000) {
+  const socket = await openJsonRpcSocket({
+    endpoint,
+    connectDeadlineMs: deadlineMs,
+    requestDeadlineMs: deadlineMs,
+  });
+  cleanups.push(() => socket.close('test is over'));
+  return socket;
+}
+
+const idOf = (text: string): number => (JSON.parse(text) as { id: number }).id;
+const answer = (socket: WebSocket, text: string, body: object): void =>
+  socket.send(JSON.stringify({ jsonrpc: '2.0', id: idOf(text), ...body }));
+const unavailable = { code: 'CHAIN_UNAVAILABLE' };
+
+describe('JSON-RPC socket', () => {
+  it('gives up on nothing listening, and on a server that accepts and stays silent', async () => {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    await new Promise((resolve) => server.close(resolve));
+    await expect(open(`ws://127.0.0.1:${port}`)).rejects.toMatchObject(unavailable);
+    await expect(open(await silentTcpServer(), 100)).rejects.toMatchObject(unavailable);
+  });
+
+  it('answers are matched by id, in whatever order they come', async () => {
+    const held: string[] = [];
+    const url = await webSocketServer((socket, text) => {
+      held.push(text);
+      if (held.length < 2) return;
+      for (const request of held.reverse())
+        answer(socket, request, { result: (JSON.parse(request) as { method: string }).method });
+    });
+    const socket = await open(url);
+    expect(await Promise.all([socket.request('first', []), socket.request('second', [])])).toEqual([
+      'first',
+      'second',
+    ]);
+  });
+
+  it('an error answer and a missing answer fail that request only', async () => {
+    const url = await webSocketServer((socket, text) => {
+      if (text.includes('"wrong"')) answer(socket, text, { error: { code: -32601, message: 'no' } });
+      if (text.includes('"right"')) answer(socket, text, { result: 1 });
+    });
+    const socket = await open(url, 300);
+    await expect(socket.request('wrong', [])).rejects.toMatchObject(unavailable);
+    await expect(socket.request('unanswered', [])).rejects.toMatchObject(unavailable);
+    expect(await socket.request('right', [])).toBe(1);
+  });
+
+  it('notifications that overtake the id of their subscription are not lost', async () => {
+    const url = await webSocketServer((socket, text) => {
+      const notify = (result: number): void =>
+        socket.send(JSON.stringify({ jsonrpc: '2.0', method: 'm', params: { subscription: 'a', result } }));
+      notify(1);
+      answer(socket, text, { result: 'a' });
+      notify(2);
+    });
+    const socket = await open(url);
+    const seen: unknown[] = [];
+    await new Promise<void>((resolve) => {
+      void socket.subscribe('subscribe', (result) => {
+        seen.push(result);
+        if (seen.length === 2) resolve();
+      });
+    });
+    expect(seen).toEqual([1, 2]);
+  });
+
+  it.each([
+    ['text that is not JSON', 'garbage'],
+    ['a JSON number', '7'],
+    ['null', 'null'],
+  ])('%s ends the connection and all that waits for it', async (_name, junk) => {
+    const url = await webSocketServer((socket) => socket.send(junk));
+    const socket = await open(url);
+    await expect(socket.request('anything', [])).rejects.toMatchObject(unavailable);
+    expect(await socket.ended).toContain('JSON-RPC');
+    await expect(socket.request('later', [])).rejects.toMatchObject(unavailable);
+  });
+
+  it('a message above the size limit ends the connection', async () => {
+    const url = await webSocketServer((socket) => socket.send(`"${'x'.repeat(33 * 1024 * 1024)}"`));
+    const socket = await open(url);
+    await expect(socket.request('anything', [])).rejects.toMatchObject(unavailable);
+  });
+
+  it('names an endpoint without the path and query that may hold an API key', () => {
+    expect(endpointName('wss://node.example:443/v1/SECRET?key=SECRET')).not.toContain('SECRET');
+    expect(endpointName('wss://user:SECRET@node.example/')).not.toContain('SECRET');
+  });
+});
