@@ -1,0 +1,100 @@
+import { createCipheriv, createDecipheriv } from 'node:crypto';
+import { chacha20, hchacha } from '@noble/ciphers/chacha.js';
+import { XCHACHA_NONCE_BYTES, XCHACHA_TAG_BYTES } from './xchacha20-poly1305.ts';
+
+/** "expand 32-byte k" (RFC 8439 section 2.3) as the words that HChaCha20 takes. */
+const SIGMA = Uint32Array.of(0x61707865, 0x3320646e, 0x79622d32, 0x6b206574);
+const KEY_BYTES = 32;
+
+/**
+ * XChaCha20-Poly1305 for many messages under one key. The draft defines it as HChaCha20 of the first 16 bytes of the
+ * nonce, which gives a subkey for ChaCha20-Poly1305 (RFC 8439) with the other 8. So HChaCha20, one block of work, is
+ * noble's, and all that grows with the message is OpenSSL's: twice as fast at 100 bytes, 13 times at 64 KiB.
+ * Sealed bytes are the same as those of `xchacha20Poly1305Seal`; a test compares them.
+ */
+export class XChaCha20Key {
+  readonly #key = new Uint32Array(KEY_BYTES / 4);
+  readonly #noncePrefix = new Uint32Array(4);
+  readonly #noncePrefixBytes = new Uint8Array(this.#noncePrefix.buffer);
+  readonly #subkey = new Uint32Array(KEY_BYTES / 4);
+  readonly #subkeyBytes = new Uint8Array(this.#subkey.buffer);
+  readonly #nonce = new Uint8Array(12);
+  #wiped = false;
+
+  /** Copies the 32 bytes. @throws RangeError on another length. */
+  constructor(key: Uint8Array) {
+    if (key.length !== KEY_BYTES)
+      throw new RangeError(`an XChaCha20 key must be 32 bytes, got ${key.length}`);
+    new Uint8Array(this.#key.buffer).set(key);
+  }
+
+  /**
+   * Seals `plaintext` and writes nonce ‖ ciphertext ‖ tag into `into` from `at`.
+   * @param nonce 24 bytes, never used before under this key.
+   */
+  sealInto(
+    into: Uint8Array,
+    at: number,
+    nonce: Uint8Array,
+    associatedData: Uint8Array,
+    plaintext: Uint8Array,
+  ): void {
+    this.#derive(nonce);
+    const cipher = createCipheriv('chacha20-poly1305', this.#subkeyBytes, this.#nonce, {
+      authTagLength: XCHACHA_TAG_BYTES,
+    });
+    cipher.setAAD(associatedData, { plaintextLength: plaintext.length });
+    into.set(nonce, at);
+    into.set(cipher.update(plaintext), at + XCHACHA_NONCE_BYTES);
+    cipher.final();
+    into.set(cipher.getAuthTag(), at + XCHACHA_NONCE_BYTES + plaintext.length);
+  }
+
+  /**
+   * Opens nonce ‖ ciphertext ‖ tag.
+   * @returns the plaintext, or `undefined` when anything does not match.
+   */
+  open(sealed: Uint8Array, associatedData: Uint8Array): Uint8Array | undefined {
+    const end = sealed.length - XCHACHA_TAG_BYTES;
+    if (end < XCHACHA_NONCE_BYTES) return undefined;
+    this.#derive(sealed);
+    const decipher = createDecipheriv('chacha20-poly1305', this.#subkeyBytes, this.#nonce, {
+      authTagLength: XCHACHA_TAG_BYTES,
+    });
+    decipher.setAAD(associatedData, { plaintextLength: end - XCHACHA_NONCE_BYTES });
+    decipher.setAuthTag(sealed.subarray(end));
+    const plaintext = decipher.update(sealed.subarray(XCHACHA_NONCE_BYTES, end));
+    try {
+      decipher.final();
+    } catch {
+      plaintext.fill(0);
+      return undefined;
+    }
+    return plaintext;
+  }
+
+  /**
+   * Decrypts the first `length` bytes of nonce ‖ ciphertext without checking the tag. Only for ciphertext that
+   * another MAC has authenticated before.
+   */
+  decryptAuthenticated(sealed: Uint8Array, length: number): Uint8Array {
+    this.#derive(sealed);
+    const part = sealed.subarray(XCHACHA_NONCE_BYTES, XCHACHA_NONCE_BYTES + length);
+    // Block 0 of the key stream makes the Poly1305 key (RFC 8439 section 2.8), the message starts at block 1.
+    return chacha20(this.#subkeyBytes, this.#nonce, part, undefined, 1);
+  }
+
+  /** Overwrites the key; later use throws. */
+  wipe(): void {
+    this.#wiped = true;
+    this.#key.fill(0);
+    this.#subkey.fill(0);
+  }
+
+  #derive(nonce: Uint8Array): void {
+    if (this.#wiped) throw new TypeError('this key was wiped');
+    this.#noncePrefixBytes.set(nonce.subarray(0, 16));
+    hchacha(SIGMA, this.#key, this.#noncePrefix, this.#subkey);
+    this.#nonce.set(nonce.subarray(16, XCHACHA_NONCE_BYTES), 4);
+  }
+}

@@ -1,0 +1,129 @@
+import { dirname } from 'node:path';
+import { SecretBytes } from '../bytes/secret-bytes.ts';
+import type { FileSystem, FolderLock } from '../disk/file-system.ts';
+import { EvidenceError, ProblemError } from '../errors/latchkey-error.ts';
+import { systemCode, writeFailure } from './disk-failure.ts';
+import { inFolder, removeFile } from './files.ts';
+import { STORE_ID_BYTES } from './limits.ts';
+import { keysFileName, NamespaceKeys } from './namespace-keys.ts';
+import { SEGMENT_HEADER_BYTES, segmentFileName } from './segment.ts';
+import { encodeStoreHeader, MANIFEST_FILE, MAX_UNLOCK_BYTES } from './store-header.ts';
+import { EpochKeys } from './store-keys.ts';
+import { StoreState, type StoreTuning } from './store-state.ts';
+
+/** Where a store's log begins: at zero, or behind the head of the backup that it is restored from. */
+export interface LogOrigin {
+  readonly generation: number;
+  readonly sequence: number;
+  readonly digest: Uint8Array;
+}
+
+/** What a new store needs. */
+export interface Creation {
+  readonly fileSystem: FileSystem;
+  readonly path: string;
+  readonly storeKey: SecretBytes;
+  readonly storeId: Uint8Array | undefined;
+  readonly unlock: Uint8Array | undefined;
+  readonly tuning: StoreTuning;
+  readonly origin: LogOrigin;
+}
+
+/** The first generation of a store that begins empty. */
+export const freshOrigin = (): LogOrigin => ({ generation: 1, sequence: 0, digest: new Uint8Array(32) });
+
+/**
+ * Takes the folder for a process.
+ * @throws ProblemError STORE_LOCKED naming the process that has it.
+ */
+export async function takeLock(fileSystem: FileSystem, path: string): Promise<FolderLock | undefined> {
+  const lock = await fileSystem.lock?.(path);
+  if (lock === undefined || !('owner' in lock)) return lock;
+  throw new ProblemError('STORE_LOCKED', `${lock.owner} has the store in ${path} open`, {
+    observed: lock.owner,
+    hint: 'stop that process; a lock never outlives its process',
+  });
+}
+
+/** Makes the folder, or accepts an empty one. */
+export async function preparePlace(fileSystem: FileSystem, path: string): Promise<void> {
+  try {
+    const place = await fileSystem.stat(path);
+    if (place === undefined) {
+      await fileSystem.mkdir(path);
+      await fileSystem.syncDirectory(dirname(path));
+    } else if (place.kind !== 'directory')
+      throw new EvidenceError('STORE_PLACE_NOT_A_FOLDER', `${path} is not a folder`, { field: 'path' });
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT')
+      throw new EvidenceError('STORE_PLACE_NOT_A_FOLDER', `the folder that ${path} lies in does not exist`, {
+        field: 'path',
+      });
+    throw writeFailure(error, path);
+  }
+}
+
+/**
+ * Refuses a folder with anything in it, but for what an interrupted creation leaves, in which no record can be.
+ * @throws EvidenceError STORE_EXISTS or STORE_PLACE_NOT_EMPTY.
+ */
+export async function clearPlace(fileSystem: FileSystem, path: string): Promise<void> {
+  const names = (await fileSystem.list(path)).filter((name) => name !== 'LOCK');
+  if (names.includes(MANIFEST_FILE))
+    throw new EvidenceError('STORE_EXISTS', `there is a store in ${path} already`, { field: 'path' });
+  const leftovers = new Map([
+    [segmentFileName(1), SEGMENT_HEADER_BYTES],
+    [keysFileName(1), 0],
+    [`${MANIFEST_FILE}.new`, Number.POSITIVE_INFINITY],
+  ]);
+  for (const name of names) {
+    const found = await fileSystem.stat(inFolder(path, name));
+    const most = leftovers.get(name);
+    if (found?.kind === 'file' && most !== undefined && found.size <= most) continue;
+    throw new EvidenceError('STORE_PLACE_NOT_EMPTY', `${path} is not empty: it has ${name}`, {
+      field: 'path',
+      hint: 'a store is made in a new or an empty folder only',
+    });
+  }
+  for (const name of names) await removeFile(fileSystem, inFolder(path, name));
+}
+
+/** Lays out an empty store in a cleared folder, all but the manifest that makes it one. */
+export async function layOut(creation: Creation, lock: FolderLock | undefined): Promise<StoreState> {
+  const { fileSystem, path, tuning, origin, unlock = new Uint8Array(0) } = creation;
+  if (unlock.length > MAX_UNLOCK_BYTES)
+    throw new RangeError(`the unlock field takes ${MAX_UNLOCK_BYTES} bytes, got ${unlock.length}`);
+  const storeId = creation.storeId ?? tuning.random(STORE_ID_BYTES);
+  if (storeId.length !== STORE_ID_BYTES)
+    throw new RangeError(`a store id must be ${STORE_ID_BYTES} bytes, got ${storeId.length}`);
+  const storeKey = new SecretBytes(creation.storeKey.reveal().slice());
+  const state = new StoreState(
+    {
+      fileSystem,
+      folder: path,
+      lock,
+      header: encodeStoreHeader(storeId.slice(), unlock.slice(), storeKey),
+      storeKey,
+      keys: EpochKeys.of(1, storeKey),
+      oldEpochs: [],
+      generation: origin.generation,
+      nextSegmentId: 1,
+      nextNamespaceId: 1,
+    },
+    tuning,
+  );
+  const keysPath = inFolder(path, keysFileName(1));
+  const handle = await fileSystem.open(keysPath, 'create');
+  const keys = { wrapping: state.keys.records, storeId, random: tuning.random };
+  state.namespaceKeys = new NamespaceKeys({ path: keysPath, number: 1, handle }, new Uint8Array(0), keys);
+  await handle.sync();
+  return state;
+}
+
+/** Begins the log and puts the manifest in place: from here on there is a store. */
+export async function beginLog(state: StoreState, origin: LogOrigin): Promise<void> {
+  const firstOrdinal = origin.sequence + 1;
+  const segment = await state.newSegmentFile({ kind: 'log', firstOrdinal, previous: origin.digest });
+  state.segments.push(segment);
+  await state.saveManifest(state.manifest());
+}

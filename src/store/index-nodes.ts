@@ -1,0 +1,110 @@
+/** Most entries of a node; it splits in the middle beyond. */
+export const NODE_CAPACITY = 64;
+/** A node smaller than this joins its neighbour where both fit well. */
+const NODE_LOW = 16;
+
+/** Whoever may change a node in place; another owner copies it first. */
+export type Owner = object;
+
+/** Names in order, and for each where its record is: two numbers, packed by the segment table. */
+export class Leaf {
+  readonly kind = 'leaf';
+  owner: Owner;
+  readonly names: string[];
+  readonly places: number[];
+  readonly extents: number[];
+
+  constructor(owner: Owner, names: string[] = [], places: number[] = [], extents: number[] = []) {
+    this.owner = owner;
+    this.names = names;
+    this.places = places;
+    this.extents = extents;
+  }
+
+  get size(): number {
+    return this.names.length;
+  }
+
+  copy(owner: Owner): Leaf {
+    return new Leaf(owner, this.names.slice(), this.places.slice(), this.extents.slice());
+  }
+
+  /** Cuts off the upper half, which becomes a node of its own. */
+  split(): { readonly right: Leaf; readonly separator: string } {
+    const middle = this.size >>> 1;
+    const right = new Leaf(
+      this.owner,
+      this.names.splice(middle),
+      this.places.splice(middle),
+      this.extents.splice(middle),
+    );
+    return { right, separator: right.names[0] ?? '' };
+  }
+
+  append(next: Leaf): void {
+    this.names.push(...next.names);
+    this.places.push(...next.places);
+    this.extents.push(...next.extents);
+  }
+}
+
+/** Children in order; separator i is not above any name of child i + 1, and above every name of child i. */
+export class Branch {
+  readonly kind = 'branch';
+  owner: Owner;
+  readonly separators: string[];
+  readonly children: IndexNode[];
+
+  constructor(owner: Owner, separators: string[], children: IndexNode[]) {
+    this.owner = owner;
+    this.separators = separators;
+    this.children = children;
+  }
+
+  get size(): number {
+    return this.children.length;
+  }
+
+  copy(owner: Owner): Branch {
+    return new Branch(owner, this.separators.slice(), this.children.slice());
+  }
+
+  split(): { readonly right: Branch; readonly separator: string } {
+    const middle = this.size >>> 1;
+    const children = this.children.splice(middle);
+    const separators = this.separators.splice(middle - 1);
+    return { right: new Branch(this.owner, separators.slice(1), children), separator: separators[0] ?? '' };
+  }
+
+  /** After a removal in child `at`: drops it when empty, or joins two small leaves. */
+  tidy(at: number): void {
+    const child = this.children[at];
+    if (child === undefined) return;
+    if (child.size === 0) {
+      this.children.splice(at, 1);
+      this.separators.splice(Math.max(0, at - 1), 1);
+      return;
+    }
+    const next = this.children[at + 1];
+    if (child.kind !== 'leaf' || next?.kind !== 'leaf') return;
+    if (child.size >= NODE_LOW || child.size + next.size > NODE_CAPACITY / 2) return;
+    child.append(next);
+    this.children.splice(at + 1, 1);
+    this.separators.splice(at, 1);
+  }
+}
+
+/** A node of the tree. */
+export type IndexNode = Leaf | Branch;
+
+/** How many of these ordered names come first by the question (true for the first ones, then false). */
+export function countWhile(names: readonly string[], isBefore: (name: string) => boolean): number {
+  let low = 0;
+  let high = names.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (isBefore(names[middle] ?? '')) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

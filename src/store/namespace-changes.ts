@@ -1,0 +1,88 @@
+import { EvidenceError } from '../errors/latchkey-error.ts';
+import { newNamespaceKey } from './namespace-keys.ts';
+import { type NamespaceState, newNamespaceState } from './namespace-state.ts';
+import { OrderedIndex } from './ordered-index.ts';
+import { noValue, operations } from './record.ts';
+import { encodeNamespaceKind } from './replay.ts';
+import type { StoreState } from './store-state.ts';
+
+function checkKind(space: NamespaceState, isErasable: boolean): void {
+  if ((space.keySlot !== undefined) === isErasable) return;
+  throw new EvidenceError('STORE_NAMESPACE_KIND', `namespace ${space.name} is of the other kind`, {
+    field: 'erasable',
+    expected: isErasable ? 'an erasable namespace' : 'a plain namespace',
+    observed: isErasable ? 'a plain one' : 'an erasable one',
+  });
+}
+
+/**
+ * Finds a namespace, or makes it durably. The wrapped key is on the disk before the record that refers to it; one
+ * that a crash leaves without a record is destroyed by the next opening.
+ */
+export async function openNamespace(
+  state: StoreState,
+  name: string,
+  isErasable: boolean,
+): Promise<NamespaceState> {
+  const present = state.namespaces.get(name);
+  if (present !== undefined) {
+    checkKind(present, isErasable);
+    return present;
+  }
+  return state.commit.exclusively(async () => {
+    const meanwhile = state.namespaces.get(name);
+    if (meanwhile === undefined) return create(state, name, isErasable);
+    checkKind(meanwhile, isErasable);
+    return meanwhile;
+  });
+}
+
+async function create(state: StoreState, name: string, isErasable: boolean): Promise<NamespaceState> {
+  const id = state.nextNamespaceId;
+  state.nextNamespaceId += 1;
+  const key = isErasable ? newNamespaceKey(state.tuning.random) : undefined;
+  try {
+    const place = key === undefined ? undefined : await state.namespaceKeys.add(id, key.bytes);
+    const space = newNamespaceState(id, name, place, key?.cipher);
+    const content = {
+      operation: operations.createNamespace,
+      namespace: id,
+      name,
+      value: encodeNamespaceKind(place),
+    };
+    await state.commit.commitNow((group) =>
+      group.addForNamespace(space, content, () => state.namespaces.add(space)),
+    );
+    return space;
+  } finally {
+    key?.bytes.fill(0);
+  }
+}
+
+/**
+ * Destroys an erasable namespace: first the log says so, then the key goes, both durably before this resolves. A
+ * crash between the two is finished by the next opening.
+ */
+export async function eraseNamespace(state: StoreState, name: string): Promise<boolean> {
+  const present = state.namespaces.get(name);
+  if (present === undefined) return false;
+  checkKind(present, true);
+  return state.commit.exclusively(async () => {
+    const space = state.namespaces.get(name);
+    if (space?.keySlot === undefined) return false;
+    const content = { operation: operations.eraseNamespace, namespace: space.id, name: '', value: noValue() };
+    await state.commit.commitNow((group) =>
+      group.addForNamespace(space, content, () => forgetNamespace(state, space)),
+    );
+    await state.namespaceKeys.destroy(space.keySlot);
+    return true;
+  });
+}
+
+function forgetNamespace(state: StoreState, space: NamespaceState): void {
+  space.erased = true;
+  for (const entry of space.index.entries()) state.forget(entry);
+  space.index = new OrderedIndex();
+  space.key?.wipe();
+  state.namespaces.remove(space);
+}

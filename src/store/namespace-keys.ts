@@ -1,0 +1,121 @@
+import { XCHACHA_NONCE_BYTES } from '../crypto/xchacha20-poly1305.ts';
+import { XChaCha20Key } from '../crypto/xchacha20-key.ts';
+import type { RandomSource } from '../crypto/random.ts';
+import type { FileHandle } from '../disk/file-system.ts';
+import { SEAL_BYTES } from './record-sealer.ts';
+
+/**
+ * The file `keys-<number>`: places of 128 bytes, each zeros or nonce (24) ‖ wrapped key (32) ‖ tag (16) ‖ zeros. A
+ * key is wrapped under the records key with the associated data `LKNSKEY1` ‖ store id (16) ‖ namespace (u32) ‖ place
+ * (u32). Erasing writes zeros over the place, so nothing of the key is left where the file system writes in place.
+ */
+export const KEY_PLACE_BYTES = 128;
+const KEY_BYTES = 32;
+const WRAPPED_BYTES = KEY_BYTES + SEAL_BYTES;
+const LABEL = Buffer.from('LKNSKEY1');
+
+/** Name of the keys file. */
+export const keysFileName = (number: number): string => `keys-${String(number).padStart(10, '0')}`;
+
+/** The wrapped keys of the erasable namespaces. */
+export class NamespaceKeys {
+  readonly path: string;
+  readonly number: number;
+  readonly #handle: FileHandle;
+  readonly #wrapping: XChaCha20Key;
+  readonly #storeId: Uint8Array;
+  readonly #random: RandomSource;
+  #bytes: Uint8Array;
+  readonly #used = new Set<number>();
+
+  constructor(
+    file: { readonly path: string; readonly number: number; readonly handle: FileHandle },
+    bytes: Uint8Array,
+    keys: { readonly wrapping: XChaCha20Key; readonly storeId: Uint8Array; readonly random: RandomSource },
+  ) {
+    this.path = file.path;
+    this.number = file.number;
+    this.#handle = file.handle;
+    this.#bytes = bytes;
+    this.#wrapping = keys.wrapping;
+    this.#storeId = keys.storeId;
+    this.#random = keys.random;
+  }
+
+  /** Unwraps the key of a namespace; `undefined` when the place holds no such key. */
+  open(place: number, namespace: number): Uint8Array | undefined {
+    const at = place * KEY_PLACE_BYTES;
+    const wrapped = this.#bytes.subarray(at, at + WRAPPED_BYTES);
+    return this.#wrapping.open(wrapped, this.#associatedData(place, namespace));
+  }
+
+  /** Marks a place as belonging to a living namespace. */
+  claim(place: number): void {
+    this.#used.add(place);
+  }
+
+  /** Wraps a key at a free place, durably. @returns the place. */
+  async add(namespace: number, key: Uint8Array): Promise<number> {
+    let place = 0;
+    while (this.#used.has(place)) place += 1;
+    const bytes = new Uint8Array(KEY_PLACE_BYTES);
+    const associatedData = this.#associatedData(place, namespace);
+    this.#wrapping.sealInto(bytes, 0, this.#random(XCHACHA_NONCE_BYTES), associatedData, key);
+    await this.#write(place, bytes);
+    this.#used.add(place);
+    return place;
+  }
+
+  /** Destroys the key at a place, durably. */
+  async destroy(place: number): Promise<void> {
+    await this.#write(place, new Uint8Array(KEY_PLACE_BYTES));
+    this.#used.delete(place);
+  }
+
+  /** Destroys what a crash left at places that no living namespace has. @returns how many. */
+  async destroyUnused(): Promise<number> {
+    let destroyed = 0;
+    for (let place = 0; place * KEY_PLACE_BYTES < this.#bytes.length; place += 1) {
+      const at = place * KEY_PLACE_BYTES;
+      const isEmpty = this.#bytes.subarray(at, at + KEY_PLACE_BYTES).every((byte) => byte === 0);
+      if (this.#used.has(place) || isEmpty) continue;
+      await this.destroy(place);
+      destroyed += 1;
+    }
+    return destroyed;
+  }
+
+  close(): Promise<void> {
+    return this.#handle.close();
+  }
+
+  async #write(place: number, bytes: Uint8Array): Promise<void> {
+    const at = place * KEY_PLACE_BYTES;
+    await this.#handle.write([bytes], at);
+    await this.#handle.sync();
+    if (at + bytes.length > this.#bytes.length) {
+      const grown = new Uint8Array(at + bytes.length);
+      grown.set(this.#bytes);
+      this.#bytes = grown;
+    }
+    this.#bytes.set(bytes, at);
+  }
+
+  #associatedData(place: number, namespace: number): Uint8Array {
+    const bytes = Buffer.alloc(LABEL.length + 24);
+    bytes.set(LABEL);
+    bytes.set(this.#storeId, LABEL.length);
+    bytes.writeUInt32BE(namespace, LABEL.length + 16);
+    bytes.writeUInt32BE(place, LABEL.length + 20);
+    return bytes;
+  }
+}
+
+/** A fresh key of a namespace: 32 random bytes and its cipher. */
+export function newNamespaceKey(random: RandomSource): {
+  readonly bytes: Uint8Array;
+  readonly cipher: XChaCha20Key;
+} {
+  const bytes = random(KEY_BYTES);
+  return { bytes, cipher: new XChaCha20Key(bytes) };
+}

@@ -1,0 +1,273 @@
+import { equalBytes } from '../bytes/concat.ts';
+import { SecretBytes } from '../bytes/secret-bytes.ts';
+import type { FileHandle, FileSystem, FolderLock } from '../disk/file-system.ts';
+import { EvidenceError } from '../errors/latchkey-error.ts';
+import { damagedAt, readFailure, systemCode, writeFailure } from './disk-failure.ts';
+import { inFolder, removeFile } from './files.ts';
+import { HeadCheck } from './head-check.ts';
+import { type ListedSegment, type Manifest, openManifest } from './manifest.ts';
+import { keysFileName, NamespaceKeys } from './namespace-keys.ts';
+import { Replay } from './replay.ts';
+import {
+  readSegmentHeader,
+  SEGMENT_HEADER_BYTES,
+  type Segment,
+  type SegmentHeader,
+  segmentFileName,
+} from './segment.ts';
+import { type ScanEnd, SegmentScan } from './segment-scan.ts';
+import type { LogHead } from './store-api.ts';
+import { MANIFEST_FILE, readManifestFile, type StoreHeader } from './store-header.ts';
+import { EpochKeys } from './store-keys.ts';
+import { StoreState, type StoreTuning } from './store-state.ts';
+
+/** What opening found and did. */
+export interface OpeningReport {
+  /** Bytes of an unfinished last write that were cut off; 0 after a clean end. */
+  readonly tornBytes: number;
+  /** Files of interrupted work that were removed. */
+  readonly removedFiles: readonly string[];
+  /** Keys of erased namespaces whose destruction a crash had interrupted. */
+  readonly destroyedKeys: number;
+}
+
+/** What recovery works on. */
+export interface RecoverySource {
+  readonly fileSystem: FileSystem;
+  readonly path: string;
+  readonly storeKey: SecretBytes;
+  readonly expectedHead: LogHead | undefined;
+  readonly tuning: StoreTuning;
+}
+
+/** The state of a store as read, before anything on the disk was changed. */
+export interface Recovered {
+  readonly state: StoreState;
+  readonly tornBytes: number;
+}
+
+/**
+ * Reads and verifies a whole store without changing it.
+ * @throws EvidenceError with the code of whatever is wrong, and its place.
+ */
+export async function readStore(source: RecoverySource, lock: FolderLock | undefined): Promise<Recovered> {
+  const { header, manifest } = openManifest(
+    await readManifestFile(source.fileSystem, source.path),
+    source.storeKey,
+  );
+  const state = stateOf(source, lock, header, manifest);
+  const check = new HeadCheck(source.expectedHead);
+  try {
+    state.namespaceKeys = await openKeysFile(state, manifest.keysFile);
+    const replay = new Replay(state);
+    let tornBytes = 0;
+    for (const [index, listed] of manifest.segments.entries()) {
+      const isLast = index === manifest.segments.length - 1;
+      tornBytes = await readSegment(state, listed, { isLast, replay, check });
+    }
+    replay.finish();
+    check.finish(state.head());
+    return { state, tornBytes };
+  } catch (error) {
+    await closeFiles(state);
+    throw readFailure(error, source.path);
+  }
+}
+
+function stateOf(
+  { fileSystem, path, storeKey, tuning }: RecoverySource,
+  lock: FolderLock | undefined,
+  header: StoreHeader,
+  manifest: Manifest,
+): StoreState {
+  const oldEpochs = manifest.oldEpochs.map(
+    ({ epoch, recordsKey, chainKey }) =>
+      new EpochKeys(epoch, new SecretBytes(recordsKey), new SecretBytes(chainKey)),
+  );
+  const { generation, nextSegmentId, nextNamespaceId } = manifest;
+  const parts = { fileSystem, folder: path, lock, header, generation, nextSegmentId, nextNamespaceId };
+  const keys = EpochKeys.of(manifest.epoch, storeKey);
+  return new StoreState(
+    { ...parts, oldEpochs, keys, storeKey: new SecretBytes(storeKey.reveal().slice()) },
+    tuning,
+  );
+}
+
+async function openKeysFile(state: StoreState, number: number): Promise<NamespaceKeys> {
+  const path = inFolder(state.folder, keysFileName(number));
+  const handle = await openListed(state.fileSystem, path, 'STORE_NAMESPACE_KEY_DAMAGED');
+  const bytes = new Uint8Array(await handle.size());
+  handle.readSync(bytes, 0);
+  const keys = { wrapping: state.keys.records, storeId: state.storeId, random: state.tuning.random };
+  return new NamespaceKeys({ path, number, handle }, bytes, keys);
+}
+
+async function openListed(
+  fileSystem: FileSystem,
+  path: string,
+  missing: 'STORE_SEGMENT_MISSING' | 'STORE_NAMESPACE_KEY_DAMAGED',
+): Promise<FileHandle> {
+  try {
+    return await fileSystem.open(path, 'read-write');
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw error;
+    throw new EvidenceError(missing, `${path} is gone`, {
+      field: path,
+      hint: 'the store was left as it is; restore a backup',
+    });
+  }
+}
+
+interface SegmentRole {
+  /** Only the segment being written may have a torn tail. */
+  readonly isLast: boolean;
+  readonly replay: Replay;
+  readonly check: HeadCheck;
+}
+
+/** Verifies and replays one segment. @returns length of the torn tail. */
+async function readSegment(state: StoreState, listed: ListedSegment, role: SegmentRole): Promise<number> {
+  const file = segmentFileName(listed.id);
+  const path = inFolder(state.folder, file);
+  const keys = state.keysOf(listed.epoch);
+  if (keys === undefined)
+    throw damagedAt('STORE_SEGMENT_DAMAGED', MANIFEST_FILE, 0, `no keys for the epoch of ${file}`);
+  const handle = await openListed(state.fileSystem, path, 'STORE_SEGMENT_MISSING');
+  let segment: Segment | undefined;
+  try {
+    const size = await handle.size();
+    if (size < listed.length)
+      throw damagedAt(
+        'STORE_SEGMENT_TRUNCATED',
+        file,
+        size,
+        `ends here; ${listed.length} bytes were durable`,
+      );
+    const headerBytes = new Uint8Array(SEGMENT_HEADER_BYTES);
+    handle.readSync(headerBytes, 0);
+    const expected = { id: listed.id, headerMac: listed.headerMac, storeId: state.storeId };
+    const header = readSegmentHeader(headerBytes, expected, keys.chainKey.reveal());
+    segment = state.addSegment(header, path, handle, listed.headerMac, keys);
+    segment.cleanAsOf = listed.cleanAsOf;
+    state.segments.push(segment);
+    return await replaySegment(state, { segment, listed, header, size }, role);
+  } finally {
+    if (segment === undefined) await handle.close();
+  }
+}
+
+interface OpenedSegment {
+  readonly segment: Segment;
+  readonly listed: ListedSegment;
+  readonly header: SegmentHeader;
+  readonly size: number;
+}
+
+async function replaySegment(state: StoreState, opened: OpenedSegment, role: SegmentRole): Promise<number> {
+  const { segment, listed, header, size } = opened;
+  const isLog = header.kind === 'log';
+  if (isLog) role.check.position(header.firstOrdinal - 1, header.previous);
+  const scan = new SegmentScan(
+    { handle: segment.handle, size, from: SEGMENT_HEADER_BYTES },
+    { storeId: state.storeId, chainKey: segment.keys.chainKey.reveal() },
+    { ordinal: header.firstOrdinal, digest: header.previous },
+  );
+  let found = scan.next();
+  let breathe = 0;
+  while (found.kind === 'frame') {
+    checkWatermark(listed, found.at, scan, segment);
+    role.replay.frame(segment, found);
+    segment.length = found.at + found.bytes.length;
+    segment.nextOrdinal = scan.position.ordinal;
+    segment.digest = scan.position.digest;
+    if (isLog) role.check.position(segment.nextOrdinal - 1, segment.digest);
+    // A large store takes seconds to read; timers and requests must not starve meanwhile.
+    breathe += found.bytes.length;
+    if (breathe > 1024 * 1024) breathe = await letOthersRun();
+    found = scan.next();
+  }
+  checkWatermark(listed, found.at, scan, segment);
+  if (found.kind !== 'end') judgeEnd(found, scan, opened, role.isLast);
+  else if (!role.isLast && size !== listed.length)
+    throw damagedAt('STORE_SEGMENT_DAMAGED', segmentFileName(segment.id), listed.length, 'unexpected bytes');
+  return size - segment.length;
+}
+
+const letOthersRun = (): Promise<number> => new Promise((resolve) => setImmediate(() => resolve(0)));
+
+/** At the place that the manifest knows to be durable, the chain must stand where the manifest says. */
+function checkWatermark(listed: ListedSegment, at: number, scan: SegmentScan, segment: Segment): void {
+  const passed = segment.length;
+  if (passed !== listed.length || at < passed) return;
+  const { digest, nextOrdinal } = segment;
+  if (nextOrdinal !== listed.nextOrdinal || !equalBytes(digest, listed.digest))
+    throw damagedAt(
+      'STORE_RECORD_MISPLACED',
+      segmentFileName(segment.id),
+      passed,
+      `the log up to here is not the one that was durable (record ${scan.position.ordinal})`,
+    );
+}
+
+/** Decides whether a place that does not continue the chain is the torn end of the last write, or damage. */
+function judgeEnd(
+  end: ScanEnd,
+  scan: SegmentScan,
+  { segment, listed }: OpenedSegment,
+  isLast: boolean,
+): void {
+  const file = segmentFileName(segment.id);
+  if (end.kind === 'misplaced')
+    throw damagedAt('STORE_RECORD_MISPLACED', file, end.at, 'a genuine frame lies where another one belongs');
+  const isDurable = !isLast || end.at < listed.length;
+  if (isDurable && end.kind === 'foreign')
+    throw damagedAt('STORE_RECORD_FOREIGN', file, end.at, 'a frame carries the mark of another store');
+  if (isDurable) throw damagedAt('STORE_SEGMENT_DAMAGED', file, end.at, 'a frame does not authenticate');
+  if (scan.findsLaterFrame())
+    throw damagedAt(
+      'STORE_SEGMENT_DAMAGED',
+      file,
+      end.at,
+      'a frame does not authenticate, and a later one says that it was durable',
+    );
+}
+
+/** Finishes what a crash interrupted: only now, when all is verified, anything is changed. */
+export async function mend({ state, tornBytes }: Recovered): Promise<OpeningReport> {
+  try {
+    if (tornBytes > 0) {
+      await state.active.handle.truncate(state.active.length);
+      await state.active.handle.sync();
+    }
+    const destroyedKeys = await state.namespaceKeys.destroyUnused();
+    return { tornBytes, destroyedKeys, removedFiles: await removeOrphans(state) };
+  } catch (error) {
+    await closeFiles(state);
+    throw writeFailure(error, 'the end of the log');
+  }
+}
+
+const ownFile = /^(segment-\d{10}|keys-\d{10}|MANIFEST\.new)$/;
+
+/** Removes files of interrupted compactions and rotations; a crash may have left them, no manifest lists them. */
+async function removeOrphans(state: StoreState): Promise<string[]> {
+  const listed = new Set(state.segments.map(({ id }) => segmentFileName(id)));
+  listed.add(keysFileName(state.namespaceKeys.number));
+  const names = await state.fileSystem.list(state.folder);
+  const orphans = names.filter((name) => ownFile.test(name) && !listed.has(name));
+  for (const name of orphans) await removeFile(state.fileSystem, inFolder(state.folder, name));
+  if (orphans.length > 0) await state.fileSystem.syncDirectory(state.folder);
+  return orphans;
+}
+
+/** Closes all files and wipes all keys; the lock stays. */
+export async function closeFiles(state: StoreState): Promise<void> {
+  state.closed = true;
+  for (const segment of [...state.table.all()]) await segment.handle.close();
+  state.segments = [];
+  state.keys.wipe();
+  for (const keys of state.oldEpochs) keys.wipe();
+  for (const { key } of state.namespaces.all()) key?.wipe();
+  state.storeKey.wipe();
+  await state.closeKeysFile();
+}

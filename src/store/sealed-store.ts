@@ -1,0 +1,219 @@
+import type { SecretBytes } from '../bytes/secret-bytes.ts';
+import { type RandomSource, systemRandom } from '../crypto/random.ts';
+import type { FileSystem } from '../disk/file-system.ts';
+import { nodeFileSystem } from '../disk/node-file-system.ts';
+import { writeBatch } from './batch.ts';
+import { beginLog, clearPlace, freshOrigin, layOut, preparePlace, takeLock } from './creation.ts';
+import { storeClosed, writeFailure } from './disk-failure.ts';
+import { checkName } from './limits.ts';
+import { eraseNamespace, openNamespace } from './namespace-changes.ts';
+import { MIN_PADDING_BYTES } from './record.ts';
+import { closeFiles, mend, type OpeningReport, readStore } from './recovery.ts';
+import { SealedNamespace } from './sealed-namespace.ts';
+import { SEGMENT_HEADER_BYTES } from './segment.ts';
+import { SealedSnapshot, sortedNames } from './snapshot.ts';
+import type { BatchOperation, LogHead, Namespace, Store } from './store-api.ts';
+import { readStoreHeader } from './store-header.ts';
+import type { StoreState, StoreTuning } from './store-state.ts';
+
+/** Options that creating and opening share. */
+export interface StoreOptions {
+  /** Production default: the operating system's. */
+  readonly fileSystem?: FileSystem;
+  /** Folder of the store, absolute. */
+  readonly path: string;
+  /** 32 bytes; the store keeps a copy of its own until it is closed. */
+  readonly storeKey: SecretBytes;
+  readonly random?: RandomSource;
+  /** Length of a log segment after which a new one is begun, in bytes; 64 MiB by default, at most 1 GiB. */
+  readonly segmentBytes?: number;
+  /** Plaintexts are padded to multiples of this many bytes (16 by default), which hides their exact lengths. */
+  readonly paddingBytes?: number;
+}
+
+/** Options of a new store. */
+export interface CreateOptions extends StoreOptions {
+  /** 16 bytes; random by default. */
+  readonly storeId?: Uint8Array;
+  /** Up to 1024 bytes that lie in the header in the clear and help to get the store key; see `store-header.ts`. */
+  readonly unlock?: Uint8Array;
+}
+
+/** Options of opening. */
+export interface OpenOptions extends StoreOptions {
+  /** A head that was deposited elsewhere; the store must contain it. */
+  readonly expectedHead?: LogHead;
+}
+
+/** Numbers about an open store. */
+export interface StoreStat {
+  /** 16 bytes. */
+  readonly storeId: Uint8Array;
+  readonly head: LogHead;
+  readonly namespaces: number;
+  readonly records: number;
+  readonly segments: number;
+  /** Bytes of all segment files. */
+  readonly diskBytes: number;
+  /** Bytes of sealed records that are still referred to. */
+  readonly liveBytes: number;
+}
+
+/** The sealed store on a disk that nobody trusts; see docs/store-format.md. */
+export class SealedStore implements Store, AsyncDisposable {
+  readonly #state: StoreState;
+  /** What opening found; all zero and empty for a new store. */
+  readonly opening: OpeningReport;
+  #closing: Promise<void> | undefined;
+
+  private constructor(state: StoreState, opening: OpeningReport) {
+    this.#state = state;
+    this.opening = opening;
+  }
+
+  /**
+   * Makes an empty store in a new or empty folder and opens it.
+   * @throws EvidenceError STORE_EXISTS, STORE_PLACE_NOT_EMPTY or STORE_PLACE_NOT_A_FOLDER; ProblemError STORE_LOCKED
+   *   and those of writing.
+   */
+  static async create(options: CreateOptions): Promise<SealedStore> {
+    const { fileSystem = nodeFileSystem, path, storeKey, storeId, unlock } = options;
+    const creation = {
+      ...{ fileSystem, path, storeKey, storeId, unlock },
+      tuning: tuningOf(options),
+      origin: freshOrigin(),
+    };
+    await preparePlace(fileSystem, path);
+    const lock = await takeLock(fileSystem, path);
+    let state: StoreState | undefined;
+    try {
+      await clearPlace(fileSystem, path);
+      state = await layOut(creation, lock);
+      await beginLog(state, creation.origin);
+      return new SealedStore(state, { tornBytes: 0, removedFiles: [], destroyedKeys: 0 });
+    } catch (error) {
+      if (state !== undefined) await closeFiles(state);
+      await lock?.release();
+      throw error instanceof RangeError ? error : writeFailure(error, path);
+    }
+  }
+
+  /**
+   * Opens a store: verifies everything, and only then repairs a torn tail. When it refuses, nothing was changed.
+   * @throws EvidenceError with the code and place of what is wrong; ProblemError STORE_LOCKED and those of the disk.
+   */
+  static async open(options: OpenOptions): Promise<SealedStore> {
+    const { fileSystem = nodeFileSystem, path, storeKey, expectedHead } = options;
+    const source = { fileSystem, path, storeKey, expectedHead, tuning: tuningOf(options) };
+    // Says what is wrong with the place before the lock would.
+    await readStoreHeader(fileSystem, path);
+    const lock = await takeLock(fileSystem, path);
+    try {
+      const recovered = await readStore(source, lock);
+      return new SealedStore(recovered.state, await mend(recovered));
+    } catch (error) {
+      await lock?.release();
+      throw error;
+    }
+  }
+
+  /** 16 bytes, which `readStoreHeader` gives without the key. */
+  get storeId(): Uint8Array {
+    return this.#state.storeId.slice();
+  }
+
+  async namespace(name: string, options: { readonly erasable?: boolean } = {}): Promise<Namespace> {
+    checkName(name);
+    const state = this.#open();
+    return new SealedNamespace(state, await openNamespace(state, name, options.erasable ?? false));
+  }
+
+  namespaces(): readonly string[] {
+    return sortedNames(this.#open().namespaces.names());
+  }
+
+  async eraseNamespace(name: string): Promise<boolean> {
+    checkName(name);
+    return eraseNamespace(this.#open(), name);
+  }
+
+  async batch(operations: readonly BatchOperation[]): Promise<void> {
+    await writeBatch(this.#open(), operations);
+  }
+
+  snapshot(): SealedSnapshot {
+    return new SealedSnapshot(this.#open());
+  }
+
+  head(): LogHead {
+    return this.#open().head();
+  }
+
+  stat(): StoreStat {
+    const state = this.#open();
+    const spaces = [...state.namespaces.all()];
+    return {
+      storeId: this.storeId,
+      head: state.head(),
+      namespaces: spaces.length,
+      records: spaces.reduce((sum, { index }) => sum + index.size, 0),
+      segments: state.segments.length,
+      diskBytes: state.segments.reduce((sum, { length }) => sum + length, 0),
+      liveBytes: state.segments.reduce((sum, { liveBytes }) => sum + liveBytes, 0),
+    };
+  }
+
+  /**
+   * Waits for all writes, notes the end of the log in the manifest (so that cutting it off later is noticed), closes
+   * the files, wipes the keys and gives back the lock. Closing twice is harmless.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    const state = this.#state;
+    await state.commit.close();
+    try {
+      // A disk that fails now costs only that note.
+      if (state.commit.failure === undefined)
+        await state.saveManifest(state.manifest()).catch(() => undefined);
+      await state.drops;
+    } finally {
+      await closeFiles(state);
+      await state.lock?.release();
+    }
+  }
+
+  #open(): StoreState {
+    if (this.#closing !== undefined) throw storeClosed();
+    return this.#state;
+  }
+}
+
+const DEFAULT_SEGMENT_BYTES = 64 * 1024 * 1024;
+const MAX_SEGMENT_BYTES = 1024 * 1024 * 1024;
+
+function tuningOf({ random = systemRandom, segmentBytes, paddingBytes }: StoreOptions): StoreTuning {
+  const tuning = {
+    random,
+    segmentBytes: segmentBytes ?? DEFAULT_SEGMENT_BYTES,
+    paddingBytes: paddingBytes ?? MIN_PADDING_BYTES,
+  };
+  if (!(tuning.segmentBytes > SEGMENT_HEADER_BYTES && tuning.segmentBytes <= MAX_SEGMENT_BYTES))
+    throw new RangeError(
+      `segmentBytes must be over ${SEGMENT_HEADER_BYTES} and at most ${MAX_SEGMENT_BYTES}`,
+    );
+  if (
+    tuning.paddingBytes % MIN_PADDING_BYTES !== 0 ||
+    tuning.paddingBytes < 1 ||
+    tuning.paddingBytes > 65_536
+  )
+    throw new RangeError(`paddingBytes must be a multiple of ${MIN_PADDING_BYTES} up to 65536`);
+  return tuning;
+}
