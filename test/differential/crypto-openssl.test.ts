@@ -1,28 +1,14 @@
-import { createCipheriv, createHash } from 'node:crypto';
+import { createCipheriv } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { blake2b512, blake2s256 } from '../../src/crypto/blake2.ts';
 import { xchacha20Poly1305Open, xchacha20Poly1305Seal } from '../../src/crypto/xchacha20-poly1305.ts';
 
-// The primitives that src/crypto takes from @noble, against OpenSSL.
+// What src/crypto takes from @noble because OpenSSL lacks it, against OpenSSL's parts of it.
 
 const some = fc.uint8Array({ maxLength: 300 });
 const exactly = (length: number): fc.Arbitrary<Uint8Array> =>
   fc.uint8Array({ minLength: length, maxLength: length });
-const digest = (name: string, data: Uint8Array): Uint8Array =>
-  new Uint8Array(createHash(name).update(data).digest());
-
 describe('primitives of @noble against OpenSSL', () => {
-  it('BLAKE2b-512 and BLAKE2s-256', () => {
-    fc.assert(
-      fc.property(some, (data) => {
-        expect(blake2b512(data)).toEqual(digest('blake2b512', data));
-        expect(blake2s256(data)).toEqual(digest('blake2s256', data));
-      }),
-      { numRuns: 100 },
-    );
-  });
-
   it('XChaCha20-Poly1305 is ChaCha20-Poly1305 under the HChaCha20 subkey', () => {
     fc.assert(
       fc.property(exactly(32), exactly(24), some, some, (key, nonce, aad, plaintext) => {

@@ -1,12 +1,14 @@
 import { chacha20poly1305 } from '@noble/ciphers/chacha.js';
 import { x25519 } from '@noble/curves/ed25519.js';
 import { p256 } from '@noble/curves/nist.js';
+import { blake2b, blake2s } from '@noble/hashes/blake2.js';
 import { expand, extract } from '@noble/hashes/hkdf.js';
 import { hmac } from '@noble/hashes/hmac.js';
 import { scrypt as nobleScrypt } from '@noble/hashes/scrypt.js';
 import { sha256 as nobleSha256, sha384 as nobleSha384, sha512 as nobleSha512 } from '@noble/hashes/sha2.js';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { blake2b512, blake2s256 } from '../../src/crypto/blake2.ts';
 import { chacha20Poly1305Open, chacha20Poly1305Seal } from '../../src/crypto/chacha20-poly1305.ts';
 import { equalConstantTime } from '../../src/crypto/constant-time.ts';
 import { deriveKey, hkdfExpand, hkdfExtract, hmacSha256 } from '../../src/crypto/hkdf.ts';
@@ -32,6 +34,17 @@ describe('hashes and derivations against @noble/hashes', () => {
         expect(sha256(a, b)).toEqual(nobleSha256(whole));
         expect(sha384(a, b)).toEqual(nobleSha384(whole));
         expect(sha512(a, b)).toEqual(nobleSha512(whole));
+      }),
+      runs,
+    );
+  });
+
+  it('BLAKE2b-512 and BLAKE2s-256 over parts', () => {
+    fc.assert(
+      fc.property(some, some, (a, b) => {
+        const whole = Uint8Array.of(...a, ...b);
+        expect(blake2b512(a, b)).toEqual(blake2b(whole));
+        expect(blake2s256(a, b)).toEqual(blake2s(whole));
       }),
       runs,
     );
