@@ -1,5 +1,6 @@
-import type { ErrorCode } from '../errors/codes.ts';
+import { byteAt } from '../bytes/byte-at.ts';
 import { P256PublicKey } from '../crypto/p256.ts';
+import type { ErrorCode } from '../errors/codes.ts';
 import { contextTag, DerReader, tags } from './der-reader.ts';
 import { readEcdsaSignature } from './ecdsa-signature.ts';
 import { type Extension, extensionOids, readExtensions } from './extensions.ts';
@@ -141,7 +142,7 @@ function readKeyUsage(extensions: Extensions, tbs: DerReader, context: Context):
   const reader = new DerReader(extension.value, context);
   const { bytes } = reader.bitString();
   reader.end();
-  const bits = bytes[0] ?? 0;
+  const bits = bytes.length === 0 ? 0 : byteAt(bytes, 0);
   return {
     digitalSignature: (bits & 0x80) !== 0,
     keyCertSign: (bits & 0x04) !== 0,

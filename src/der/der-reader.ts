@@ -1,3 +1,4 @@
+import { byteAt } from '../bytes/byte-at.ts';
 import type { ErrorCode } from '../errors/codes.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 
@@ -123,7 +124,7 @@ export class DerReader {
     if (first === undefined) return this.fail('an INTEGER', 'an empty one', at);
     if (first >= 0x80) return this.fail('an INTEGER that is not negative', 'a negative one', at);
     if (first !== 0 || contents.length === 1) return contents;
-    if ((contents[1] ?? 0) < 0x80) this.fail('a minimal INTEGER', 'one with a leading zero', at);
+    if (byteAt(contents, 1) < 0x80) this.fail('a minimal INTEGER', 'one with a leading zero', at);
     return contents.subarray(1);
   }
 
@@ -155,8 +156,9 @@ export class DerReader {
     if (unusedBits === undefined || unusedBits > 7 || (unusedBits > 0 && bytes.length === 0)) {
       return this.fail('a BIT STRING with 0 to 7 unused bits', 'another first byte', at);
     }
-    const last = bytes.at(-1) ?? 0;
-    if ((last & ((1 << unusedBits) - 1)) !== 0) this.fail('unused bits of zero', 'ones', at);
+    const unused = (1 << unusedBits) - 1;
+    if (unused !== 0 && (byteAt(bytes, bytes.length - 1) & unused) !== 0)
+      this.fail('unused bits of zero', 'ones', at);
     return { bytes, unusedBits };
   }
 
@@ -218,7 +220,7 @@ export class DerReader {
       return this.fail('a definite length of at most 3 bytes', `0x${first.toString(16)}`, at);
     if (at + 1 + count > this.#end) return this.fail('a length', 'the end', at);
     let length = 0;
-    for (let index = 1; index <= count; index++) length = length * 256 + (this.#bytes[at + index] ?? 0);
+    for (let index = 1; index <= count; index++) length = length * 256 + byteAt(this.#bytes, at + index);
     if (length < 0x80 || length < 256 ** (count - 1))
       return this.fail('a minimal length', 'a padded one', at);
     return [at + 1 + count, length];

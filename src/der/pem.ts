@@ -2,10 +2,10 @@ import { tryFromBase64 } from '../bytes/base64.ts';
 import type { ErrorCode } from '../errors/codes.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 
-const block = /^-----BEGIN CERTIFICATE-----\r?\n([A-Za-z0-9+/=\r\n]+)-----END CERTIFICATE-----\s*/;
+const block = /^-----BEGIN CERTIFICATE-----\r?\n([A-Za-z0-9+/=\r\n]+)-----END CERTIFICATE-----[\r\n]*/;
 
 /**
- * Splits a PEM chain (RFC 7468) of certificates; only white space may stand between and after them.
+ * Splits a PEM chain (RFC 7468) of certificates; only line breaks may stand between and after them.
  * @returns the DER of each certificate in the order of the text; at most `maxCount`.
  * @throws EvidenceError with `code` when the text is anything else.
  */
@@ -16,7 +16,7 @@ export function readPemChain(
   code: ErrorCode = 'CERTIFICATE_MALFORMED',
 ): Uint8Array[] {
   const certificates: Uint8Array[] = [];
-  let rest = text.trimStart();
+  let rest = text;
   while (rest.length > 0) {
     const match = block.exec(rest);
     const der = match?.[1] === undefined ? undefined : tryFromBase64(match[1].replace(/[\r\n]/g, ''));

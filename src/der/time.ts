@@ -1,3 +1,4 @@
+import { byteAt } from '../bytes/byte-at.ts';
 import { type DerReader, tags } from './der-reader.ts';
 
 const ZULU = 0x5a;
@@ -15,9 +16,9 @@ export function readTimeMs(reader: DerReader): number {
   if (text.length !== yearDigits + 11 || text.at(-1) !== ZULU) {
     return reader.fail('a time in seconds and UTC', `${text.length} characters of another format`);
   }
-  const digits = Array.from(text.subarray(0, -1), (character) => character - ASCII_ZERO);
-  if (digits.some((digit) => digit < 0 || digit > 9))
-    return reader.fail('a time in digits', 'other characters');
+  // Characters below zero wrap around to large bytes.
+  const digits = text.subarray(0, -1).map((character) => character - ASCII_ZERO);
+  if (digits.some((digit) => digit > 9)) return reader.fail('a time in digits', 'other characters');
   const written = isUtcTime ? pair(digits, 0) : pair(digits, 0) * 100 + pair(digits, 2);
   const year = !isUtcTime ? written : written < 50 ? 2000 + written : 1900 + written;
   if (!isUtcTime && year < 2050) return reader.fail('UTCTime before 2050', 'GeneralizedTime');
@@ -36,4 +37,4 @@ export function readTimeMs(reader: DerReader): number {
     : reader.fail('a date that exists', 'one that does not');
 }
 
-const pair = (digits: readonly number[], at: number): number => (digits[at] ?? 0) * 10 + (digits[at + 1] ?? 0);
+const pair = (digits: Uint8Array, at: number): number => byteAt(digits, at) * 10 + byteAt(digits, at + 1);

@@ -58,9 +58,12 @@ export function summarizeCollateral(collateral: Omit<VerifiedCollateral, 'summar
     rootCaCrl: rootCrl.nextUpdateMs,
     pckCrl: pckCrl.nextUpdateMs,
   };
-  const halfLives = Object.values(issuedAtMs).map(
-    (issuedMs, index) => (issuedMs + (Object.values(nextUpdateMs)[index] ?? issuedMs)) / 2,
-  );
+  const halfLives = [
+    halfLife(tcbInfo.issueDateMs, tcbInfo.nextUpdateMs),
+    halfLife(qeIdentity.issueDateMs, qeIdentity.nextUpdateMs),
+    halfLife(rootCrl.thisUpdateMs, rootCrl.nextUpdateMs),
+    halfLife(pckCrl.thisUpdateMs, pckCrl.nextUpdateMs),
+  ];
   return {
     fmspc: tcbInfo.fmspc,
     pceId: tcbInfo.pceId,
@@ -71,9 +74,11 @@ export function summarizeCollateral(collateral: Omit<VerifiedCollateral, 'summar
     nextUpdateMs,
     validFromMs: Math.max(...validities.map(({ notBeforeMs }) => notBeforeMs)),
     validUntilMs: Math.min(...validities.map(({ notAfterMs }) => notAfterMs)),
-    halfLifeAtMs: Math.floor(Math.min(...halfLives)),
+    halfLifeAtMs: Math.min(...halfLives),
   };
 }
+
+const halfLife = (fromMs: number, toMs: number): number => Math.floor((fromMs + toMs) / 2);
 
 /**
  * Requires that a set is for this platform and new enough.

@@ -87,12 +87,15 @@ export class JsonFields {
     return new JsonFields(this.#get(name), `${this.#path}.${name}`, this.#code);
   }
 
-  /** The objects of an array that is not empty. */
-  objects(name: string): readonly JsonFields[] {
+  /** Reads each object of an array that is not empty. */
+  objects<Value>(name: string, read: (fields: JsonFields) => Value): [Value, ...Value[]] {
     const value = this.#get(name);
+    const readOne = (entry: unknown, index: number): Value =>
+      read(new JsonFields(entry, `${this.#path}.${name}[${index}]`, this.#code));
     if (!Array.isArray(value) || value.length === 0)
       return this.fail(name, 'an array that is not empty', value);
-    return value.map((entry, index) => new JsonFields(entry, `${this.#path}.${name}[${index}]`, this.#code));
+    const [first, ...others]: unknown[] = value;
+    return [readOne(first, 0), ...others.map((entry, index) => readOne(entry, index + 1))];
   }
 
   /** An array of texts; empty when the field is absent. */

@@ -1,9 +1,9 @@
 import { toHex } from '../bytes/hex.ts';
 import type { ErrorCode } from '../errors/codes.ts';
 import { RefusalError } from '../errors/latchkey-error.ts';
-import type { PolicyRule } from './td-policy.ts';
 import type { Quote } from './quote.ts';
 import { describeTdAttributes, readU64LittleEndian, tdAttributeBits } from './td-attributes.ts';
+import type { PolicyRule } from './td-policy.ts';
 
 const hex64 = (value: bigint): string => `0x${value.toString(16).padStart(16, '0')}`;
 

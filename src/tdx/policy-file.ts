@@ -1,8 +1,8 @@
 import { tryFromHex } from '../bytes/hex.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
-import { type MeasurementField, measurementFields, type TdPolicy } from './td-policy.ts';
 import { tcbStatuses } from './tcb-status.ts';
 import { XFAM_FIXED_0, XFAM_FIXED_1 } from './td-attributes.ts';
+import { type MeasurementField, measurementFields, type TdPolicy } from './td-policy.ts';
 
 /** Only UpToDate, no debug, SEPT_VE_DISABLE, no service TD; any measurement. */
 export const defaultPolicy: TdPolicy = Object.freeze({
@@ -27,7 +27,7 @@ const NEVER_ACCEPTABLE_ATTRIBUTES = 0xffn;
 const MAX_GRACE_DAYS = 3650;
 
 function refuse(field: string, expected: string, observed: unknown): never {
-  const shown = JSON.stringify(observed)?.slice(0, 80) ?? 'nothing';
+  const shown = `${JSON.stringify(observed)}`.slice(0, 80);
   throw new ProblemError('POLICY_INVALID', `policy: ${field} must be ${expected}, got ${shown}`, {
     field,
     expected,

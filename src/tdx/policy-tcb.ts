@@ -1,7 +1,7 @@
 import { RefusalError } from '../errors/latchkey-error.ts';
-import type { PolicyRule, TdPolicy } from './td-policy.ts';
 import { describeShortfalls } from './tcb-shortfall.ts';
 import type { TcbStatus } from './tcb-status.ts';
+import type { PolicyRule, TdPolicy } from './td-policy.ts';
 import type { VerifiedQuote } from './verify-quote.ts';
 
 const DAY_MS = 86_400_000;

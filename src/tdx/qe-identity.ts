@@ -1,5 +1,5 @@
 import { parseJsonFields } from './json-fields.ts';
-import { type ComponentTcbLevel, readComponentLevels } from './tcb-info.ts';
+import { type ComponentTcbLevels, readComponentLevels } from './tcb-info.ts';
 
 /** What Intel says about its TD quoting enclave; version 2. */
 export interface QeIdentity {
@@ -15,8 +15,7 @@ export interface QeIdentity {
   /** 32 bytes. */
   readonly mrSigner: Uint8Array;
   readonly isvProdId: number;
-  /** Highest SVN first. */
-  readonly tcbLevels: readonly ComponentTcbLevel[];
+  readonly tcbLevels: ComponentTcbLevels;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { byteAt } from '../bytes/byte-at.ts';
 import { equalBytes } from '../bytes/concat.ts';
 import { toHex } from '../bytes/hex.ts';
 import { sha256 } from '../crypto/sha2.ts';
@@ -24,7 +25,7 @@ export interface QeReport {
   readonly reportData: Uint8Array;
 }
 
-const u16 = (bytes: Uint8Array): number => (bytes[0] ?? 0) | ((bytes[1] ?? 0) << 8);
+const u16 = (bytes: Uint8Array): number => byteAt(bytes, 0) | (byteAt(bytes, 1) << 8);
 
 /** Reads the fields of a QE report of 384 bytes. */
 export function readQeReport(report: Uint8Array): QeReport {
@@ -55,12 +56,12 @@ export function requireQeIdentity(report: QeReport, identity: QeIdentity): void 
   }
   requireEqual('QE MISCSELECT', identity.miscSelect, masked(report.miscSelect, identity.miscSelectMask));
   requireEqual('QE ATTRIBUTES', identity.attributes, masked(report.attributes, identity.attributesMask));
-  const flags = report.attributes[0] ?? 0;
-  if ((flags & ATTRIBUTES_DEBUG) !== 0) refuse('QE ATTRIBUTES', 'no DEBUG bit', toHex(report.attributes));
+  if ((byteAt(report.attributes, 0) & ATTRIBUTES_DEBUG) !== 0)
+    refuse('QE ATTRIBUTES', 'no DEBUG bit', toHex(report.attributes));
 }
 
 const masked = (bytes: Uint8Array, mask: Uint8Array): Uint8Array =>
-  bytes.map((byte, index) => byte & (mask[index] ?? 0));
+  bytes.map((byte, index) => byte & byteAt(mask, index));
 
 function requireEqual(field: string, expected: Uint8Array, observed: Uint8Array): void {
   if (!equalBytes(expected, observed)) refuse(field, toHex(expected), toHex(observed));

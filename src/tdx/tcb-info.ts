@@ -31,6 +31,9 @@ export interface ComponentTcbLevel {
   readonly advisoryIds: readonly string[];
 }
 
+/** Highest SVN first; never empty. */
+export type ComponentTcbLevels = readonly [ComponentTcbLevel, ...ComponentTcbLevel[]];
+
 /** Who signed a TDX module, and with which attributes it runs. */
 export interface TdxModule {
   /** 48 bytes. */
@@ -43,8 +46,7 @@ export interface TdxModule {
 export interface TdxModuleIdentity extends TdxModule {
   /** Upper-case. */
   readonly id: string;
-  /** Highest SVN first. */
-  readonly tcbLevels: readonly ComponentTcbLevel[];
+  readonly tcbLevels: ComponentTcbLevels;
 }
 
 /** TCB info of one FMSPC, version 3, for TDX. */
@@ -96,7 +98,7 @@ function readTdxModule(fields: JsonFields): TdxModule {
 function readModuleIdentities(info: JsonFields): ReadonlyMap<string, TdxModuleIdentity> {
   const identities = new Map<string, TdxModuleIdentity>();
   if (!info.has('tdxModuleIdentities')) return identities;
-  for (const fields of info.objects('tdxModuleIdentities')) {
+  for (const fields of info.objects('tdxModuleIdentities', (identity) => identity)) {
     const id = fields.string('id').toUpperCase();
     if (identities.has(id)) fields.fail('id', 'another one than before', id);
     identities.set(id, { id, ...readTdxModule(fields), tcbLevels: readComponentLevels(fields) });
@@ -104,31 +106,33 @@ function readModuleIdentities(info: JsonFields): ReadonlyMap<string, TdxModuleId
   return identities;
 }
 
-/** Levels of a TDX module or quoting enclave, highest SVN first, whatever their order in the JSON. */
-export function readComponentLevels(fields: JsonFields): readonly ComponentTcbLevel[] {
-  const levels = fields.objects('tcbLevels').map((level) => ({
-    isvSvn: level.object('tcb').integer('isvsvn', 0xffff),
-    status: level.oneOf('tcbStatus', componentStatuses),
-    tcbDateMs: level.dateMs('tcbDate'),
-    advisoryIds: level.optionalStrings('advisoryIDs'),
-  }));
-  levels.sort((a, b) => b.isvSvn - a.isvSvn);
-  if (levels.some((level, index) => level.isvSvn === levels[index + 1]?.isvSvn)) {
-    fields.fail('tcbLevels', 'levels that differ', 'the same level twice');
+/** Levels of a TDX module or quoting enclave. */
+export const readComponentLevels = (fields: JsonFields): ComponentTcbLevels =>
+  distinctLevels(fields, fields.objects('tcbLevels', readComponentLevel), (a, b) => b.isvSvn - a.isvSvn);
+
+const readComponentLevel = (level: JsonFields): ComponentTcbLevel => ({
+  isvSvn: level.object('tcb').integer('isvsvn', 0xffff),
+  status: level.oneOf('tcbStatus', componentStatuses),
+  tcbDateMs: level.dateMs('tcbDate'),
+  advisoryIds: level.optionalStrings('advisoryIDs'),
+});
+
+const readPlatformLevels = (info: JsonFields): TcbInfo['tcbLevels'] =>
+  distinctLevels(info, info.objects('tcbLevels', readPlatformLevel), higherFirst);
+
+/** Sorts levels, whose order in the JSON is not trusted, and refuses the same level twice. */
+function distinctLevels<Level>(
+  fields: JsonFields,
+  levels: [Level, ...Level[]],
+  order: (a: Level, b: Level) => number,
+): readonly [Level, ...Level[]] {
+  levels.sort(order);
+  let [previous] = levels;
+  for (const level of levels.slice(1)) {
+    if (order(previous, level) === 0) fields.fail('tcbLevels', 'levels that differ', 'the same one twice');
+    previous = level;
   }
   return levels;
-}
-
-function readPlatformLevels(info: JsonFields): TcbInfo['tcbLevels'] {
-  const levels = info.objects('tcbLevels').map(readPlatformLevel).sort(higherFirst);
-  const isRepeated = levels.some((level, index) => {
-    const next = levels[index + 1];
-    return next !== undefined && higherFirst(level, next) === 0;
-  });
-  const [first, ...others] = levels;
-  if (isRepeated || first === undefined)
-    return info.fail('tcbLevels', 'levels that differ', 'the same level twice');
-  return [first, ...others];
 }
 
 function readPlatformLevel(level: JsonFields): PlatformTcbLevel {
@@ -148,7 +152,7 @@ function readPlatformLevel(level: JsonFields): PlatformTcbLevel {
 }
 
 function readComponents(tcb: JsonFields, name: string): { svns: Uint8Array; names: readonly string[] } {
-  const components = tcb.objects(name);
+  const components = tcb.objects(name, (component) => component);
   if (components.length !== COMPONENTS) tcb.fail(name, `${COMPONENTS} components`, components.length);
   return {
     svns: Uint8Array.from(components, (component) => component.integer('svn', 255)),

@@ -1,3 +1,4 @@
+import { byteAt } from '../bytes/byte-at.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import type { QeIdentity } from './qe-identity.ts';
 import type { SgxExtension } from './sgx-extension.ts';
@@ -63,7 +64,7 @@ export function evaluateTcb({ body, sgx, qeIsvSvn, tcbInfo, tdxModule, qeIdentit
   const firstTdxComponent = tdxModule === undefined ? 0 : 2;
   const platformTcb: PlatformTcb = { sgx, teeTcbSvn: body.teeTcbSvn, firstTdxComponent };
   const { sgxLevel, level } = matchPlatformLevel(platformTcb, tcbInfo);
-  const moduleSvn = body.teeTcbSvn[TEE_TCB_SVN_MODULE_SVN] ?? 0;
+  const moduleSvn = byteAt(body.teeTcbSvn, TEE_TCB_SVN_MODULE_SVN);
   const moduleLevel =
     tdxModule && matchComponentLevel(`TDX module ${tdxModule.id}`, tdxModule.tcbLevels, moduleSvn);
   const qeLevel = matchComponentLevel('quoting enclave', qeIdentity.tcbLevels, qeIsvSvn);
@@ -103,9 +104,9 @@ function matchPlatformLevel(platform: PlatformTcb, tcbInfo: TcbInfo) {
     if (reachesTdx(platform, level)) return { sgxLevel, level };
   }
   // The level with the fewest parts missing tells the operator most.
-  const [nearest = []] = tcbInfo.tcbLevels
+  const nearest = tcbInfo.tcbLevels
     .map((level) => platformShortfalls(platform, level))
-    .sort((a, b) => a.length - b.length);
+    .reduce((best, shortfalls) => (shortfalls.length <= best.length ? shortfalls : best));
   return refuseTcb('platform TCB', nearest);
 }
 

@@ -1,3 +1,4 @@
+import { byteAt } from '../bytes/byte-at.ts';
 import type { SgxExtension } from './sgx-extension.ts';
 import type { PlatformTcbLevel } from './tcb-info.ts';
 
@@ -32,7 +33,7 @@ export const reachesTdx = ({ teeTcbSvn, firstTdxComponent }: PlatformTcb, level:
 
 function isAtLeast(observed: Uint8Array, required: Uint8Array, from: number): boolean {
   for (let index = from; index < required.length; index++) {
-    if ((observed[index] ?? 0) < (required[index] ?? 0)) return false;
+    if (byteAt(observed, index) < byteAt(required, index)) return false;
   }
   return true;
 }
@@ -43,21 +44,21 @@ export function platformShortfalls(platform: PlatformTcb, level: PlatformTcbLeve
   const shortfalls: (TcbShortfall | undefined)[] = [];
   for (const [index, required] of level.sgxComponents.entries()) {
     const part = named('SGX component', index, level.sgxNames);
-    shortfalls.push(shortfall(part, required, sgx.tcbComponents[index] ?? 0, level));
+    shortfalls.push(shortfall(part, required, byteAt(sgx.tcbComponents, index), level));
   }
   shortfalls.push(shortfall('PCE', level.pceSvn, sgx.pceSvn, level));
   for (const [index, required] of level.tdxComponents.entries()) {
     if (index < firstTdxComponent) continue;
     const part = named('TDX component', index, level.tdxNames);
-    shortfalls.push(shortfall(part, required, teeTcbSvn[index] ?? 0, level));
+    shortfalls.push(shortfall(part, required, byteAt(teeTcbSvn, index), level));
   }
   return shortfalls.filter((entry) => entry !== undefined);
 }
 
 /** Intel counts components from 1 (OIDs .2.1 to .2.16 of the PCK certificate). */
 const named = (kind: string, index: number, names: readonly string[]): string => {
-  const name = names[index] ?? '';
-  return name === '' ? `${kind} ${index + 1}` : `${kind} ${index + 1} (${name})`;
+  const name = names[index];
+  return name ? `${kind} ${index + 1} (${name})` : `${kind} ${index + 1}`;
 };
 
 /** `undefined` when the requirement is met. */

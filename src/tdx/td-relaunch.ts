@@ -1,3 +1,4 @@
+import { byteAt } from '../bytes/byte-at.ts';
 import type { TcbInfo } from './tcb-info.ts';
 import type { ComponentStatus, PlatformStatus, TcbStatus } from './tcb-status.ts';
 import { findModuleIdentity, TEE_TCB_SVN_MODULE_SVN, TEE_TCB_SVN_MODULE_VERSION } from './tdx-module.ts';
@@ -39,15 +40,14 @@ export function adviseRelaunch(status: PlatformStatus, input: RelaunchInput): Tc
 }
 
 function hasNewestModuleLoaded(teeTcbSvn2: Uint8Array, tcbInfo: TcbInfo): boolean {
-  const at = (bytes: Uint8Array, index: number): number => bytes[index] ?? 0;
   const newest = tcbInfo.tcbLevels[0].tdxComponents;
-  const version = at(teeTcbSvn2, TEE_TCB_SVN_MODULE_VERSION);
+  const version = byteAt(teeTcbSvn2, TEE_TCB_SVN_MODULE_VERSION);
   const newestModuleSvn =
     version === 0
-      ? at(newest, TEE_TCB_SVN_MODULE_SVN)
-      : (findModuleIdentity(tcbInfo, version).tcbLevels[0]?.isvSvn ?? 0);
+      ? byteAt(newest, TEE_TCB_SVN_MODULE_SVN)
+      : findModuleIdentity(tcbInfo, version).tcbLevels[0].isvSvn;
   return (
-    at(teeTcbSvn2, TEE_TCB_SVN_MODULE_SVN) >= newestModuleSvn &&
-    at(teeTcbSvn2, MICROCODE_COMPONENT) >= at(newest, MICROCODE_COMPONENT)
+    byteAt(teeTcbSvn2, TEE_TCB_SVN_MODULE_SVN) >= newestModuleSvn &&
+    byteAt(teeTcbSvn2, MICROCODE_COMPONENT) >= byteAt(newest, MICROCODE_COMPONENT)
   );
 }

@@ -1,3 +1,4 @@
+import { byteAt } from '../bytes/byte-at.ts';
 import { equalBytes } from '../bytes/concat.ts';
 import { toHex } from '../bytes/hex.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
@@ -30,7 +31,7 @@ export function findModuleIdentity(tcbInfo: TcbInfo, version: number): TdxModule
  * @throws EvidenceError TDX_MODULE_MISMATCH.
  */
 export function requireTdxModule(body: TdReport, tcbInfo: TcbInfo): TdxModuleIdentity | undefined {
-  const version = body.teeTcbSvn[TEE_TCB_SVN_MODULE_VERSION] ?? 0;
+  const version = byteAt(body.teeTcbSvn, TEE_TCB_SVN_MODULE_VERSION);
   const identity = version > 0 ? findModuleIdentity(tcbInfo, version) : undefined;
   const { mrSigner, attributes } = identity ?? tcbInfo.tdxModule;
   requireEqual('MRSIGNERSEAM', mrSigner, body.mrSignerSeam);

@@ -1,5 +1,5 @@
-import { readPemChain } from '../der/pem.ts';
 import { type Certificate, parseCertificate } from '../der/certificate.ts';
+import { readPemChain } from '../der/pem.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 import { requireRole, requireSignedBy } from './certificate-checks.ts';
 

@@ -15,8 +15,8 @@ import { type CollateralSummary, summarizeCollateral } from './collateral-summar
 import { ContentCache } from './content-cache.ts';
 import { pckCaTypeOf, type RootIssuedCertificates } from './pck-chain.ts';
 import { parseQeIdentity, type QeIdentity } from './qe-identity.ts';
-import { readSignedCrl } from './signed-crl.ts';
 import type { PckCaType } from './sgx-extension.ts';
+import { readSignedCrl } from './signed-crl.ts';
 import { parseTcbInfo, type TcbInfo } from './tcb-info.ts';
 import type { TrustRoot } from './trust-root.ts';
 import { certificateValidity, type Validity } from './validity.ts';
