@@ -96,6 +96,12 @@ export class EpochJournal {
     return this.#parts.messages.epochs();
   }
 
+  /** Epochs that were committed and are not pruned, ascending. */
+  committed(): number[] {
+    const names = [...this.#parts.states.names({ prefix: STATE })];
+    return names.map((name) => Number(name.slice(STATE.length)));
+  }
+
   /** Public halves of the dealings received, by dealer; empty for an unknown epoch. */
   dealings(epoch: number): Entry[] {
     return this.#parts.messages.entries(epoch, 'dealing');
@@ -220,21 +226,22 @@ export class EpochJournal {
     const { messages, secrets, states } = this.#parts;
     await messages.eraseBelow(min);
     await secrets.prune(min);
-    for (const name of [...states.names({ prefix: 'state/', before: stateName(min) })])
+    for (const name of [...states.names({ prefix: STATE, before: stateName(min) })])
       await states.delete(name);
   }
 
   async #replayState(): Promise<void> {
     const { states, maxOutputBytes } = this.#parts;
-    for (const name of states.names({ prefix: 'state/', reverse: true, limit: 1 })) {
+    for (const name of states.names({ prefix: STATE, reverse: true, limit: 1 })) {
       const bytes = await states.get(name);
       if (bytes === undefined) continue;
       this.#current = {
-        number: Number(name.slice('state/'.length)),
+        number: Number(name.slice(STATE.length)),
         ...decodePublicState(bytes, maxOutputBytes),
       };
     }
   }
 }
 
-const stateName = (epoch: number): string => `state/${epochText(epoch)}`;
+const STATE = 'state/';
+const stateName = (epoch: number): string => STATE + epochText(epoch);

@@ -14,9 +14,10 @@ import {
   replayMessages,
 } from './epoch-messages.ts';
 import { type EpochNames, participantKey, participantName } from './epoch-names.ts';
-import { type EventKind, encodeEvent } from './epoch-record.ts';
+import { type EventKind, encodeEvent, type JournalEvent } from './epoch-record.ts';
 import { InFlight } from './in-flight.ts';
 import type { PrunedBound } from './pruned-bound.ts';
+import { SealedSecretStore } from './sealed-secret-store.ts';
 import type { SecretStore } from './secret-store.ts';
 
 /** Bytes of the digest that ties a private dealing to its public half. */
@@ -99,14 +100,15 @@ export class MessageLog {
     return secret;
   }
 
-  /** Records both halves of a dealing, side by side, and waits for both. */
-  appendDealing(epoch: number, dealer: Uint8Array, dealing: Dealing): Promise<boolean> {
-    return this.append(epoch, 'dealing', dealer, dealing.publicMessage, async () => {
-      const tied = concatBytes(sha256(dealing.publicMessage), dealing.privateMessage.reveal());
-      const secret = new SecretBytes(tied);
-      await this.#parts.secrets.putDealing(epoch, dealer, secret);
+  /** Records both halves of a dealing; durable when it resolves. */
+  async appendDealing(epoch: number, dealer: Uint8Array, dealing: Dealing): Promise<boolean> {
+    const tie = concatBytes(sha256(dealing.publicMessage), dealing.privateMessage.reveal());
+    const secret = new SecretBytes(tie);
+    try {
+      return await this.append(epoch, 'dealing', dealer, dealing.publicMessage, secret);
+    } finally {
       secret.wipe();
-    });
+    }
   }
 
   /** Records one message. One participant's of one kind run in turn: the second knows how the first ended. */
@@ -115,32 +117,40 @@ export class MessageLog {
     kind: EventKind,
     participant: Uint8Array,
     message: Uint8Array,
-    putSecret?: () => Promise<void>,
+    secret?: SecretBytes,
   ): Promise<boolean> {
-    const write = () => this.#appendInTurn(epoch, kind, participant, message.slice(), putSecret);
+    const event = { kind, participant: participant.slice(), message: message.slice() };
+    const write = () => this.#appendInTurn(epoch, event, secret);
     return this.#inFlight.run(() => this.#order.run(`${epoch}/${eventName(kind, participant)}`, write));
   }
 
-  async #appendInTurn(
-    epoch: number,
-    kind: EventKind,
-    participant: Uint8Array,
-    message: Uint8Array,
-    putSecret?: () => Promise<void>,
-  ): Promise<boolean> {
+  async #appendInTurn(epoch: number, event: JournalEvent, secret?: SecretBytes): Promise<boolean> {
+    const { kind, participant, message } = event;
     this.#parts.pruned.refuse(epoch);
     if (this.get(epoch, kind, participant) !== undefined) return false;
     this.#refuseExcess(epoch, kind, message.length);
-    const event = encodeEvent({ kind, participant, message });
-    const writePublic = async (): Promise<void> =>
-      (await this.#namespace(epoch)).put(eventName(kind, participant), event);
-    // Waits for both even if one fails, so that no write is still under way when the caller hears of it.
-    const outcomes = await Promise.allSettled([putSecret?.(), writePublic()]);
-    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+    await this.#write(epoch, event, secret);
     const messages = this.#epochs.get(epoch) ?? noMessages();
     this.#epochs.set(epoch, messages);
     messages[kind].set(participantName(participant), message);
     return true;
+  }
+
+  async #write(epoch: number, event: JournalEvent, secret?: SecretBytes): Promise<void> {
+    const { store, secrets } = this.#parts;
+    const name = eventName(event.kind, event.participant);
+    const namespace = await this.#namespace(epoch);
+    if (secret === undefined) return namespace.put(name, encodeEvent(event));
+    if (secrets instanceof SealedSecretStore && secrets.isOn(store)) {
+      const put = { kind: 'put', namespace: namespace.name, name, value: encodeEvent(event) } as const;
+      return store.batch([await secrets.dealingPut(epoch, event.participant, secret), put]);
+    }
+    // Waits for both even if one fails, so that no write is still under way when the caller hears of it.
+    const halves = [
+      secrets.putDealing(epoch, event.participant, secret),
+      namespace.put(name, encodeEvent(event)),
+    ];
+    for (const half of await Promise.allSettled(halves)) if (half.status === 'rejected') throw half.reason;
   }
 
   #refuseExcess(epoch: number, kind: EventKind, bytes: number): void {

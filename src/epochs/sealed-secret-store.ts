@@ -1,7 +1,7 @@
 import { SecretBytes } from '../bytes/secret-bytes.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import { KeyedLock } from '../store/keyed-lock.ts';
-import type { Namespace, Store } from '../store/store-api.ts';
+import type { BatchOperation, Namespace, Store } from '../store/store-api.ts';
 import { EpochNames, participantName } from './epoch-names.ts';
 import { decodeShare, encodeShare, SEED_BYTES, type Share } from './epoch-record.ts';
 import { InFlight } from './in-flight.ts';
@@ -55,13 +55,24 @@ export class SealedSecretStore implements SecretStore {
   }
 
   putDealing(epoch: number, dealer: Uint8Array, dealing: SecretBytes): Promise<void> {
-    const name = `dealing/${participantName(dealer)}`;
-    return this.#write(epoch, (namespace) => namespace.put(name, dealing.reveal()));
+    return this.#write(epoch, (namespace) => namespace.put(dealingName(dealer), dealing.reveal()));
   }
 
   async getDealing(epoch: number, dealer: Uint8Array): Promise<SecretBytes | undefined> {
-    const bytes = await this.#get(epoch, `dealing/${participantName(dealer)}`);
+    const bytes = await this.#get(epoch, dealingName(dealer));
     return bytes && new SecretBytes(bytes);
+  }
+
+  /** Whether the secrets are kept in this store, so that one batch can hold both halves of a dealing. */
+  isOn(store: Store): boolean {
+    return this.#store === store;
+  }
+
+  /** As {@link putDealing}, as one step of a batch of the caller, which must not overlap a {@link prune}. */
+  async dealingPut(epoch: number, dealer: Uint8Array, dealing: SecretBytes): Promise<BatchOperation> {
+    this.#pruned.refuse(epoch);
+    const { name: namespace } = await this.#namespace(epoch);
+    return { kind: 'put', namespace, name: dealingName(dealer), value: dealing.reveal() };
   }
 
   async prune(min: number): Promise<void> {
@@ -110,6 +121,8 @@ export class SealedSecretStore implements SecretStore {
     return opening;
   }
 }
+
+const dealingName = (dealer: Uint8Array): string => `dealing/${participantName(dealer)}`;
 
 async function putOnce(namespace: Namespace, epoch: number, name: string, value: Uint8Array): Promise<void> {
   if (await namespace.putIfAbsent(name, value)) return;

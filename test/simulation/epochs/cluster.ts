@@ -1,10 +1,12 @@
-import { EpochJournal } from '../../../src/epochs/epoch-journal.ts';
+import type { EpochJournal } from '../../../src/epochs/epoch-journal.ts';
 import type { Share } from '../../../src/epochs/epoch-record.ts';
 import { stateDigest } from '../../../src/epochs/state-digest.ts';
+import type { Store } from '../../../src/store/store-api.ts';
 import { type Dice, seededDice } from '../../support/disk-dice.ts';
 import { survivals } from '../../support/disk-survival.ts';
 import { SimulatedDisk } from '../../support/simulated-disk.ts';
-import { type OpenStore, runNode } from './node.ts';
+import { newEpochDisk, openEpochStore } from '../../support/epoch-disk.ts';
+import { runNode } from './node.ts';
 import { SimulatedProcess } from './process.ts';
 import { type Links, World } from './world.ts';
 
@@ -41,20 +43,25 @@ interface Machine {
 
 const MEMBERS = 4;
 const SUPERVISOR_MS = 500;
+/** Small, so that runs also cross from one segment of the log to the next. */
+const SEGMENT_BYTES = 16 * 1024;
 
-/** Four nodes on simulated disks in virtual time, under a crash plan; the same seed gives the same run. */
+/**
+ * Four nodes on simulated disks in virtual time, under a crash plan; the same seed gives the same run. `disguise` lets
+ * a test put a defect between store and journal.
+ */
 export class Cluster {
   readonly #world: World;
   readonly #machines: readonly Machine[];
   readonly #plan: CrashPlan;
-  readonly #openStore: OpenStore;
+  readonly #disguise: (store: Store) => Store;
   #crashes = 0;
   #panics = 0;
   #stopped = false;
 
-  constructor(seed: number, plan: CrashPlan, openStore: OpenStore) {
+  constructor(seed: number, plan: CrashPlan, disguise: (store: Store) => Store = (store) => store) {
     this.#plan = plan;
-    this.#openStore = openStore;
+    this.#disguise = disguise;
     this.#world = new World(seed, MEMBERS, { latencyMs: 10, jitterMs: 1, lossRate: 0, ...plan.links });
     this.#machines = Array.from({ length: MEMBERS }, (_, member) => {
       const dice = seededDice(seed * 1000 + member);
@@ -64,7 +71,12 @@ export class Cluster {
 
   /** Runs with crashes for so long, then lets the nodes be for a while, and looks. */
   async run(stormMs: number, calmMs: number): Promise<RunResult> {
-    for (const machine of this.#machines) this.#start(machine);
+    for (const machine of this.#machines) {
+      const { disk, store } = await newEpochDisk(machine.dice.below(2 ** 31), SEGMENT_BYTES);
+      await store.close();
+      machine.disk = disk.afterPowerCut('lost');
+      this.#start(machine);
+    }
     this.#planCrash();
     await this.#world.clock.advance(stormMs);
     this.#stopped = true;
@@ -92,7 +104,9 @@ export class Cluster {
     machine.journal = undefined;
     this.#injectFaults(machine);
     const live = async (): Promise<void> => {
-      const store = await this.#openStore(process.slowDisk(machine.disk), machine.dice);
+      const seed = machine.dice.below(2 ** 31);
+      const sealed = await openEpochStore(process.slowDisk(machine.disk), seed, SEGMENT_BYTES);
+      const store = this.#disguise(sealed);
       await runNode(this.#world, process, machine.member, store, machine.dice, (journal) => {
         machine.journal = journal;
       });
@@ -131,7 +145,9 @@ export class Cluster {
   #cutPower(machine: Machine): void {
     machine.process?.kill();
     machine.process = undefined;
-    machine.disk = machine.disk.afterPowerCut(machine.dice.pick(survivals), machine.dice.below(2 ** 31));
+    const { dice, disk } = machine;
+    const killed = dice.chance(0.25);
+    machine.disk = killed ? disk.afterKill() : disk.afterPowerCut(dice.pick(survivals), dice.below(2 ** 31));
   }
 
   #planCrash(): void {

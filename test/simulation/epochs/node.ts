@@ -1,6 +1,5 @@
 import { toHex } from '../../../src/bytes/hex.ts';
 import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
-import type { FileSystem } from '../../../src/disk/file-system.ts';
 import { Dealer } from '../../../src/epochs/dealer.ts';
 import type { Round } from '../../../src/epochs/dkg-scheme.ts';
 import { EpochJournal } from '../../../src/epochs/epoch-journal.ts';
@@ -11,9 +10,6 @@ import type { Store } from '../../../src/store/store-api.ts';
 import type { Dice } from '../../support/disk-dice.ts';
 import type { SimulatedProcess } from './process.ts';
 import { BLOCK_MS, EPOCH_BLOCKS, type Message, type World } from './world.ts';
-
-/** Opens the node's store on its disk, making it on the first start. */
-export type OpenStore = (disk: FileSystem, dice: Dice) => Promise<Store>;
 
 interface NodeParts {
   readonly world: World;

@@ -1,6 +1,6 @@
 import { toHex } from '../../../src/bytes/hex.ts';
 import { sha256 } from '../../../src/crypto/sha2.ts';
-import { FeldmanScheme } from '../../../src/epochs/feldman/feldman-scheme.ts';
+import type { FeldmanScheme } from '../../../src/epochs/feldman/feldman-scheme.ts';
 import { decodeOutput } from '../../../src/epochs/feldman/round-view.ts';
 import { type Dice, seededDice } from '../../support/disk-dice.ts';
 import { schemeOf } from '../../support/dkg-members.ts';

@@ -1,0 +1,116 @@
+import { describe, expect, it } from 'vitest';
+import { GroupElement } from '../../../src/crypto/ristretto255.ts';
+import type { Store } from '../../../src/store/store-api.ts';
+import { secretFrom } from '../../support/dkg-members.ts';
+import { Cluster, type CrashPlan, type RunResult } from './cluster.ts';
+
+const STORM_MS = 8_000;
+const CALM_MS = 4_000;
+/** More with LATCHKEY_EPOCH_SEEDS, for a long run. */
+const seeds = Array.from({ length: Number(process.env['LATCHKEY_EPOCH_SEEDS'] ?? 2) }, (_, at) => at + 1);
+
+const plans: Readonly<Record<string, CrashPlan>> = {
+  '1 of 4 every 4 s': { everyMs: 4000, victims: 1, downMs: 1000 },
+  '3 of 4 every 2 s': { everyMs: 2000, victims: 3, downMs: 500 },
+  'total shutdown every 3 s': { everyMs: 3000, victims: 4, downMs: 700 },
+  'storage faults': { everyMs: 4000, victims: 1, downMs: 500, faultRate: 0.01 },
+  'storage faults, lossy links and many crashes': {
+    ...{ everyMs: 1500, victims: 2, downMs: 300, faultRate: 0.01 },
+    links: { lossRate: 0.2, jitterMs: 8 },
+  },
+};
+
+/** The promises that hold whatever crashed: what the auditor saw, and that the shares are those of the group's key. */
+function check(result: RunResult): void {
+  expect(result.violations).toEqual([]);
+  expect(result.rounds).toBeGreaterThanOrEqual(4);
+  expect(result.shares.length).toBeGreaterThanOrEqual(3);
+  const groupKey = GroupElement.ofScalar(secretFrom(result.shares.slice(0, 3))).toBytes();
+  expect(Buffer.from(groupKey).toString('hex')).toBe(result.groupKey);
+}
+
+describe('E14 crash plans: four nodes deal, acknowledge, crash and go on', () => {
+  for (const [name, plan] of Object.entries(plans)) {
+    it.each(seeds)(`${name}, seed %i`, { timeout: 120_000 }, async (seed) => {
+      const result = await new Cluster(seed, plan).run(STORM_MS, CALM_MS);
+      check(result);
+      expect(result.crashes).toBeGreaterThan(0);
+      if (plan.faultRate !== undefined) expect(result.panics).toBeGreaterThan(0);
+    });
+  }
+
+  it('without any crash every epoch succeeds and every node has a share', { timeout: 120_000 }, async () => {
+    const result = await new Cluster(1, { everyMs: 1, victims: 0, downMs: 0 }).run(0, 9_000);
+    check(result);
+    expect(result.rounds).toBe(result.epochs - 1);
+    expect(result.shares).toHaveLength(4);
+  });
+});
+
+describe('E14 the auditor catches a node that breaks the rule (positive controls)', () => {
+  const plan: CrashPlan = { everyMs: 1500, victims: 2, downMs: 300 };
+
+  it('a store that acknowledges before the disk does', { timeout: 120_000 }, async () => {
+    const result = await new Cluster(1, plan, hastyStore).run(STORM_MS, CALM_MS);
+    expect(result.violations.some((line) => line.includes('lost a dealing'))).toBe(true);
+  });
+
+  it('a store that forgets the seed of the dealer', { timeout: 120_000 }, async () => {
+    const result = await new Cluster(1, plan, reseedingStore).run(STORM_MS, CALM_MS);
+    expect(result.violations.some((line) => line.includes('said two things'))).toBe(true);
+  });
+});
+
+/** The store but for some methods. */
+const instead = (store: Store, methods: Partial<Store>): Store => ({
+  namespace: (name, options) => store.namespace(name, options),
+  namespaces: () => store.namespaces(),
+  eraseNamespace: (name) => store.eraseNamespace(name),
+  batch: (operations) => store.batch(operations),
+  snapshot: () => store.snapshot(),
+  head: () => store.head(),
+  ...methods,
+});
+
+function hastyStore(store: Store): Store {
+  return instead(store, {
+    batch: async (operations) => {
+      store.batch(operations).catch(() => undefined);
+    },
+  });
+}
+
+function reseedingStore(store: Store): Store {
+  let lives = 0;
+  return instead(store, {
+    namespace: async (name, options) => {
+      const namespace = await store.namespace(name, options);
+      lives += 1;
+      const salt = (store.head().sequence + lives) % 256;
+      const get = async (record: string) => {
+        const value = await namespace.get(record);
+        return record === 'seed' && value !== undefined ? value.fill(salt, 0, 8) : value;
+      };
+      return Object.assign(Object.create(namespace), {
+        get,
+        put: namespace.put.bind(namespace),
+        has: namespace.has.bind(namespace),
+        names: namespace.names.bind(namespace),
+        entries: namespace.entries.bind(namespace),
+        delete: namespace.delete.bind(namespace),
+        putIfAbsent: namespace.putIfAbsent.bind(namespace),
+      });
+    },
+  });
+}
+
+describe('E13 deterministic: same seed, same state hash', () => {
+  it('two runs of one seed end alike, another seed does not', { timeout: 120_000 }, async () => {
+    const plan = plans['storage faults, lossy links and many crashes'];
+    if (plan === undefined) throw new Error('no plan');
+    const run = (seed: number) => new Cluster(seed, plan).run(5_000, 2_500);
+    const [first, second, other] = [await run(11), await run(11), await run(12)];
+    expect(second).toEqual(first);
+    expect(other.digest).not.toBe(first.digest);
+  });
+});
