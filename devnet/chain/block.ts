@@ -70,7 +70,8 @@ const otherDigest = (bytes: Uint8Array): string =>
 /** Builds a block on its parent; without one, the genesis block. */
 export function buildBlock({ parent, content, timestampMs, salt }: BlockSeed): Block {
   const number = parent === undefined ? 0 : parent.number + 1;
-  const state = new Map(encodeContent(content));
+  // As in Substrate: a block that replaces the code was run by the old code, and so wrote the old form.
+  const state = new Map(encodeContent(content, (parent?.content ?? content).shape));
   if (!state.has(storageItems.now.prefix)) {
     state.set(storageItems.now.prefix, toPrefixedHex(u64(timestampMs)));
   }

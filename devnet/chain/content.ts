@@ -28,6 +28,7 @@ export interface ChainContent {
   readonly acceptedMeasurements: readonly Uint8Array[];
   /** Raw storage that wins over everything above; `null` removes a key. */
   readonly overrides: ReadonlyMap<string, string | null>;
+  /** The code in force after this block; the block itself was still run by its parent's. */
   readonly shape: RuntimeShape;
   readonly specVersion: number;
 }
@@ -46,21 +47,23 @@ function accounts(stashes: readonly string[]): string {
   return toPrefixedHex(vec(stashes.map((stash) => tryFromHex(stash) ?? new Uint8Array(0))));
 }
 
-const encoded = new WeakMap<ChainContent, RawState>();
+const encoded = new WeakMap<ChainContent, Map<RuntimeShape, RawState>>();
 
-/** Encodes the content as the runtime stores it; once, as most blocks change nothing. */
-export function encodeContent(content: ChainContent): RawState {
-  const state = encoded.get(content) ?? encode(content);
-  encoded.set(content, state);
+/** Encodes the content as a runtime of this shape stores it; once, as most blocks change nothing. */
+export function encodeContent(content: ChainContent, shape: RuntimeShape): RawState {
+  const byShape = encoded.get(content) ?? new Map<RuntimeShape, RawState>();
+  encoded.set(content, byShape);
+  const state = byShape.get(shape) ?? encode(content, shape);
+  byShape.set(shape, state);
   return state;
 }
 
-function encode(content: ChainContent): RawState {
+function encode(content: ChainContent, shape: RuntimeShape): RawState {
   const state = new Map<string, string>();
   for (const server of content.servers.values()) {
     const info = { ...server, endpoint: utf8(server.endpoint) };
     const key = mapKey(storageItems.thresholdServers, server.stash);
-    state.set(key, toPrefixedHex(encodeServerInfo(content.shape, info)));
+    state.set(key, toPrefixedHex(encodeServerInfo(shape, info)));
     state.set(mapKey(thresholdToStash, server.account), toPrefixedHex(server.stash));
   }
   state.set(storageItems.validators.prefix, accounts(content.validators));

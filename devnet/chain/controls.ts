@@ -33,7 +33,7 @@ export interface DevelopmentControls {
   setAcceptedMeasurements(measurements: readonly Uint8Array[]): number;
   /** Raw storage that wins over everything else; `null` removes a key. */
   setStorage(items: readonly (readonly [key: string, value: string | null])[]): number;
-  /** Changes the form of the records, by default raising the version by one; old records are migrated. */
+  /** Changes the form of the records, by default raising the version by one; records are migrated one block later. */
   upgradeRuntime(shape: RuntimeShape, specVersion?: number): number;
   /** Makes blocks at once. @returns the best head. */
   newBlocks(count: number): Head;

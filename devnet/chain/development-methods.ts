@@ -105,7 +105,16 @@ export function developmentMethods(chain: DevelopmentControls): RpcMethods {
     },
     dev_newBlock: ([count]) => chain.newBlocks(count === undefined ? 1 : integer(count, 'count')),
     dev_reorganize: ([depth]) => chain.reorganize(integer(depth, 'depth')),
-    dev_dropConnections: () => chain.dropConnections(),
-    dev_setSilent: ([silent]) => chain.setSilent(silent !== false),
+    dev_dropConnections: () => {
+      // After the answer has been sent; the caller's own connection goes too.
+      setImmediate(() => chain.dropConnections());
+    },
+    // For a while only: a silent chain would not hear that it may speak again.
+    dev_goSilent: ([ms]) => {
+      const silentMs = integer(ms, 'milliseconds');
+      // After the answer to this request has been sent.
+      setImmediate(() => chain.setSilent(true));
+      setTimeout(() => chain.setSilent(false), silentMs).unref();
+    },
   };
 }

@@ -109,7 +109,8 @@ function answer(
     id = request.id;
     const method = Object.hasOwn(methods, request.method) ? methods[request.method] : undefined;
     if (method === undefined) throw new RpcError(-32601, `Method not found: ${request.method}`);
-    const result = method(request.params, connection);
+    // JSON has no undefined, and an answer without result is none.
+    const result = method(request.params, connection) ?? null;
     connection.send({
       id,
       result: tamper === undefined ? result : tamper(request.method, request.params, result),

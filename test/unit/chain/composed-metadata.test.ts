@@ -122,7 +122,7 @@ describe('composed metadata, read by @polkadot/api', () => {
     chain.newBlocks(1);
     await eventually(() => (seen.length > 1 ? true : undefined));
     chain.upgradeRuntime('reordered');
-    chain.newBlocks(1);
+    chain.newBlocks(2);
     await eventually(() => (api.runtimeVersion.specVersion.toNumber() === 401 ? true : undefined));
     const record = await entry('stakingExtension.thresholdServers')(serverRecord(1).stash);
     expect(record.toHuman()).toMatchObject({ version: '1', endpoint: '127.0.0.1:3001' });
