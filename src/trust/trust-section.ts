@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { tryFromHex } from '../bytes/hex.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
+import { parsePolicy, type TdPolicy } from '../tdx/policy.ts';
+import { tdPolicyToJson } from './tcb-policy.ts';
 
 /** Layout of the section; a change of fields or defaults is a new version, because it changes every hash. */
 export const TRUST_SECTION_VERSION = 1;
@@ -56,7 +58,7 @@ export const trustSectionSchema = z
     version: z.literal(TRUST_SECTION_VERSION).default(TRUST_SECTION_VERSION),
     chain: z.strictObject({ genesisHash: hexBytes(32), checkpoint: checkpointSchema.optional() }),
     measurement: measurementSchema.default({ policy: 'own' }),
-    // Its shape is the quote verifier's own; see `normalizeTcbPolicy`.
+    // A TD policy (docs of `latchkey quote verify --policy`); the quote verifier checks it and fills in its defaults.
     tcb: z.record(z.string(), z.json()).default({}),
     minimumThreshold: z.int().min(1).max(16).default(2),
     bootstrap: z.boolean().default(false),
@@ -82,34 +84,35 @@ export type MeasurementPolicy =
   /** 32-byte measurement ids. */
   | { readonly kind: 'pinned'; readonly accepted: readonly Uint8Array[] };
 
-/** How to read the parts of a trust section that belong to other rooms. */
-export interface TrustSectionOptions {
-  /**
-   * Validates the TCB policy and fills in its defaults, so that they are hashed too; what it returns is hashed. By
-   * default the policy is taken as it is.
-   */
-  readonly normalizeTcbPolicy?: (policy: Readonly<Record<string, unknown>>) => unknown;
-}
-
 /**
- * Reads the trust section of a configuration and fills in its defaults.
+ * Reads the trust section of a configuration and fills in its defaults, those of the TD policy included. Reading what
+ * it returned gives the same again.
  * @throws ProblemError TRUST_SECTION_INVALID naming the first wrong place.
  */
-export function parseTrustSection(input: unknown, options: TrustSectionOptions = {}): TrustSection {
+export function parseTrustSection(input: unknown): TrustSection {
   const parsed = trustSectionSchema.safeParse(input);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
-    const place = ['trust', ...(issue?.path ?? [])].join('.');
-    throw new ProblemError('TRUST_SECTION_INVALID', `${place}: ${issue?.message ?? 'invalid'}`, {
-      field: place,
-      cause: parsed.error,
-    });
+    throw invalidAt(issue?.path.map(String) ?? [], issue?.message ?? 'invalid', parsed.error);
   }
-  const { normalizeTcbPolicy } = options;
-  if (normalizeTcbPolicy === undefined) return parsed.data;
-  const tcb = z.record(z.string(), z.json()).safeParse(normalizeTcbPolicy(parsed.data.tcb));
-  if (!tcb.success) throw new TypeError('normalizeTcbPolicy must return a JSON object');
-  return { ...parsed.data, tcb: tcb.data };
+  return { ...parsed.data, tcb: { ...tdPolicyToJson(readTdPolicy(parsed.data.tcb)) } };
+}
+
+/** The TD policy of a parsed section. */
+export const tdPolicyOf = ({ tcb }: TrustSection): TdPolicy => readTdPolicy(tcb);
+
+function readTdPolicy(tcb: TrustSection['tcb']): TdPolicy {
+  try {
+    return parsePolicy(tcb);
+  } catch (error) {
+    if (!(error instanceof ProblemError)) throw error;
+    throw invalidAt(['tcb', ...(error.field === undefined ? [] : [error.field])], error.message, error);
+  }
+}
+
+function invalidAt(path: readonly string[], message: string, cause: unknown): ProblemError {
+  const place = ['trust', ...path].join('.');
+  return new ProblemError('TRUST_SECTION_INVALID', `${place}: ${message}`, { field: place, cause });
 }
 
 /** The measurement policy of a section, with its pinned ids as bytes. */
