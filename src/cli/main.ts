@@ -5,7 +5,9 @@ import { reportFailure } from './failure.ts';
 /** The command groups; each file is loaded only when its command runs, so that `latchkey quote` starts fast. */
 const groups: Readonly<Record<string, () => Promise<Command>>> = {
   collateral: async () => (await import('./commands/collateral.ts')).collateralCommand(),
+  decryptions: async () => (await import('./commands/decryptions.ts')).decryptionsCommand(),
   quote: async () => (await import('./commands/quote.ts')).quoteCommand(),
+  rituals: async () => (await import('./commands/rituals.ts')).ritualsCommand(),
 };
 
 async function main(argv: readonly string[]): Promise<void> {

@@ -1,4 +1,4 @@
-import { writeSync } from 'node:fs';
+import { openSync, writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { SecretBytes } from '../../src/bytes/secret-bytes.ts';
 import { nodeFileSystem } from '../../src/disk/node-file-system.ts';
@@ -14,8 +14,15 @@ import {
   WRITERS,
 } from './crash-records.ts';
 
-/** Writes the acknowledgement past all buffers of the process, so that it is out before the kill can be. */
-const acknowledge = (text: string): void => void writeSync(1, `${text}\n`);
+let acknowledgements = -1;
+let first = true;
+
+/** Writes the acknowledgement past all buffers of the process: a kill does not take back what the kernel has. */
+function acknowledge(text: string): void {
+  writeSync(acknowledgements, `${text}\n`);
+  if (first) process.stdout.write('first\n');
+  first = false;
+}
 
 async function write(store: Store, records: Namespace, run: number, writer: number): Promise<never> {
   const counter = Buffer.alloc(4);
@@ -47,6 +54,7 @@ createInterface({ input: process.stdin }).once('line', async (line) => {
     segmentBytes: 256 * 1024,
   });
   const records = await store.namespace('records');
-  acknowledge('open');
+  acknowledgements = openSync(order.acknowledgements, 'a');
+  process.stdout.write('open\n');
   await Promise.all(Array.from({ length: WRITERS }, (_, writer) => write(store, records, order.run, writer)));
 });

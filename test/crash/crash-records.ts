@@ -11,6 +11,8 @@ export const BATCH_RECORDS = 10;
 /** What the parent tells the child, as one line of JSON on stdin. */
 export interface CrashOrder {
   readonly path: string;
+  /** File that takes one line per acknowledgement. */
+  readonly acknowledgements: string;
   /** 64 hex digits. */
   readonly key: string;
   /** Makes the names of this run different from those of others. */

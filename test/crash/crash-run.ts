@@ -1,5 +1,6 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { equalBytes } from '../../src/bytes/concat.ts';
 import { toHex } from '../../src/bytes/hex.ts';
@@ -7,7 +8,7 @@ import type { SecretBytes } from '../../src/bytes/secret-bytes.ts';
 import { nodeFileSystem } from '../../src/disk/node-file-system.ts';
 import type { Namespace } from '../../src/store/store-api.ts';
 import { openStore } from '../support/disk-store.ts';
-import { batchNames, counterName, expectedValue, WRITERS } from './crash-records.ts';
+import { batchNames, type CrashOrder, counterName, expectedValue, WRITERS } from './crash-records.ts';
 
 const child = fileURLToPath(new URL('crash-child.ts', import.meta.url));
 
@@ -23,29 +24,35 @@ export function startChild(): ChildProcessWithoutNullStreams {
   return spawn(process.execPath, ['--import', 'tsx', child], { stdio: ['pipe', 'pipe', 'pipe'] });
 }
 
-/** Gives the order, kills the child some milliseconds after its store is open, and reads what it acknowledged. */
+/** When to kill: so long after the child opened the store, or after its first acknowledgement. */
+export interface KillTime {
+  readonly after: 'open' | 'first';
+  readonly milliseconds: number;
+}
+
+/** Gives the order, kills the child, and reads what it had acknowledged. */
 export async function runAndKill(
   process: ChildProcessWithoutNullStreams,
-  order: { readonly path: string; readonly key: SecretBytes; readonly run: number },
-  killAfterMs: number,
+  order: Omit<CrashOrder, 'key'> & { readonly key: SecretBytes },
+  { after, milliseconds }: KillTime,
 ): Promise<Acknowledged> {
-  const output: Buffer[] = [];
   const problems: Buffer[] = [];
   const exited = once(process, 'close');
   process.stderr.on('data', (chunk: Buffer) => problems.push(chunk));
-  const opened = new Promise<void>((resolve) => {
+  const reached = new Promise<void>((resolve) => {
+    let output = '';
     process.stdout.on('data', (chunk: Buffer) => {
-      output.push(chunk);
-      resolve();
+      output += chunk.toString();
+      if (output.includes(after)) resolve();
     });
   });
   process.stdin.write(`${JSON.stringify({ ...order, key: toHex(order.key.reveal()) })}\n`);
-  await Promise.race([opened, exited]);
-  await new Promise((resolve) => setTimeout(resolve, killAfterMs));
+  await Promise.race([reached, exited]);
+  await new Promise((resolve) => setTimeout(resolve, milliseconds));
   process.kill('SIGKILL');
   const [, signal] = await exited;
   if (signal !== 'SIGKILL') throw new Error(`the child ended by itself: ${Buffer.concat(problems)}`);
-  return parseAcknowledged(Buffer.concat(output).toString());
+  return parseAcknowledged(readFileSync(order.acknowledgements, 'utf8'));
 }
 
 function parseAcknowledged(text: string): Acknowledged {

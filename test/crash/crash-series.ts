@@ -1,3 +1,4 @@
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { SecretBytes } from '../../src/bytes/secret-bytes.ts';
 import { nodeFileSystem } from '../../src/disk/node-file-system.ts';
@@ -38,7 +39,15 @@ export async function crashRepeatedly({
     if (run % killsPerStore === 0) await (await createStore(nodeFileSystem, path, key)).close();
     const child = next;
     next = startChild();
-    const done = await runAndKill(child, { path, key, run }, dice.below(120));
+    const acknowledgements = join(folder, `acknowledged-${run}`);
+    const after = dice.chance(0.2) ? 'open' : 'first';
+    writeFileSync(acknowledgements, '');
+    const done = await runAndKill(
+      child,
+      { path, acknowledgements, key, run },
+      { after, milliseconds: dice.below(80) },
+    );
+    rmSync(acknowledgements);
     acknowledged += done.records.length;
     onKill?.(run + 1, acknowledged);
     for (const line of await brokenPromises(path, key, run, done)) broken.push(`run ${run}: ${line}`);

@@ -1,8 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { utf8 } from '../../src/bytes/concat.ts';
-import { survivals } from '../support/disk-survival.ts';
+import { type Survival, survivals } from '../support/disk-survival.ts';
 import { SimulatedStore } from '../support/disk-store.ts';
-import { checkAfterCut, runCut, type Scenario, type StoreActor } from './store-scenario.ts';
+import {
+  checkAfterCut,
+  checkAfterKillAndCut,
+  checkKilledWhileOpening,
+  runCut,
+  type Scenario,
+  type StoreActor,
+} from './store-scenario.ts';
 
 /** Segments so small that a few records fill one. */
 const make = () => SimulatedStore.create({ segmentBytes: 2048 });
@@ -123,17 +130,42 @@ const fates = survivals.flatMap((survival) =>
   (survival === 'lost' || survival === 'kept' ? [1] : [1, 2]).map((seed) => ({ survival, seed })),
 );
 
+type Check = (actor: StoreActor, survival: Survival, seed: number) => Promise<void>;
+
+async function explained(
+  actor: StoreActor,
+  cut: number,
+  fate: (typeof fates)[number],
+  check: Check,
+): Promise<void> {
+  try {
+    await check(actor, fate.survival, fate.seed);
+  } catch (cause) {
+    const steps = actor.simulated.disk.operations.history.slice(-12).join('\n');
+    throw new Error(`cut before step ${cut}, ${fate.survival}, seed ${fate.seed}; last steps:\n${steps}`, {
+      cause,
+    });
+  }
+}
+
+/** Cuts before every step. @returns how many steps there were. */
 async function cutEverywhere(scenario: Scenario): Promise<number> {
   for (let cut = 1; ; cut++) {
     const { actor, finished } = await runCut(make, scenario, cut);
-    for (const { survival, seed } of fates) {
-      try {
-        await checkAfterCut(actor, survival, seed);
-      } catch (cause) {
-        const steps = actor.simulated.disk.operations.history.slice(-12).join('\n');
-        throw new Error(`cut before step ${cut}, ${survival}, seed ${seed}; last steps:\n${steps}`, {
-          cause,
-        });
+    for (const fate of fates) await explained(actor, cut, fate, checkAfterCut);
+    if (finished) return cut;
+  }
+}
+
+/** Kills before every step, and lets the power go later; each check uses its disk up. */
+async function killEverywhere(scenario: Scenario): Promise<number> {
+  for (let cut = 1; ; cut++) {
+    let finished = false;
+    for (const fate of fates.filter(({ survival }) => survival !== 'kept')) {
+      for (const check of [checkAfterKillAndCut, checkKilledWhileOpening]) {
+        const run = await runCut(make, scenario, cut);
+        finished = run.finished;
+        await explained(run.actor, cut, { ...fate, seed: fate.seed + cut }, check);
       }
     }
     if (finished) return cut;
@@ -146,6 +178,16 @@ describe('power cut at every step', () => {
     async (scenario) => {
       // A scenario without steps would prove nothing.
       expect(await cutEverywhere(scenario)).toBeGreaterThan(2);
+    },
+    120_000,
+  );
+});
+
+describe('killed at every step, opened again, and then a power cut', () => {
+  it.each(scenarios)(
+    '$name',
+    async (scenario) => {
+      expect(await killEverywhere(scenario)).toBeGreaterThan(2);
     },
     120_000,
   );

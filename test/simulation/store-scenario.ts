@@ -91,3 +91,33 @@ export async function checkAfterCut(actor: StoreActor, survival: Survival, seed:
   next.model.check(await contentsOf(again.store));
   await again.store.close();
 }
+
+/** The process is killed, the next one opens the store and shows it, and then the power goes: what was shown stays. */
+export async function checkAfterKillAndCut(
+  actor: StoreActor,
+  survival: Survival,
+  seed: number,
+): Promise<void> {
+  const second = await actor.simulated.leftByKill().reopen();
+  const shown = await contentsOf(second.store);
+  actor.model.check(shown);
+  const third = await reopenAfterCut(second, survival, seed);
+  new StoreModel(shown).check(await contentsOf(third.store));
+  await third.store.close();
+}
+
+/** As before, but the power goes at some step of the second process's opening. */
+export async function checkKilledWhileOpening(
+  actor: StoreActor,
+  survival: Survival,
+  seed: number,
+): Promise<void> {
+  const killed = actor.simulated.leftByKill();
+  killed.disk.cutAt(1 + (seed % 8));
+  await killed.reopen().catch((error: unknown) => {
+    if (!killed.disk.operations.off) throw error;
+  });
+  const third = await reopenAfterCut(killed, survival, seed);
+  actor.model.check(await contentsOf(third.store));
+  await third.store.close();
+}

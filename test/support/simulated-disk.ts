@@ -53,9 +53,19 @@ export class SimulatedDisk implements FileSystem {
     this.operations.capacityBytes = bytes;
   }
 
+  /** Bytes that all files take. */
+  get usedBytes(): number {
+    return this.#usedBytes(this.#root);
+  }
+
   /** The disk as the next boot finds it. The same seed gives the same survivors. */
   afterPowerCut(survival: Survival, seed = 1): SimulatedDisk {
     return new SimulatedDisk({}, this.#root.afterPowerCut(survival, seededDice(seed)));
+  }
+
+  /** The same disk for the next process, when only the process died: what was written is seen, and still dirty. */
+  afterKill(): SimulatedDisk {
+    return new SimulatedDisk({}, this.#root);
   }
 
   /** An independent copy of what programs see now. */

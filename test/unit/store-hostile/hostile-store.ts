@@ -1,7 +1,7 @@
 import { utf8 } from '../../../src/bytes/concat.ts';
 import { toHex } from '../../../src/bytes/hex.ts';
 import { LatchkeyError } from '../../../src/errors/latchkey-error.ts';
-import { SimulatedStore } from '../../support/disk-store.ts';
+import { type DormantStore, SimulatedStore } from '../../support/disk-store.ts';
 import type { SimulatedDisk } from '../../support/simulated-disk.ts';
 import { type Contents, contentsOf } from '../../simulation/store-model.ts';
 
@@ -14,7 +14,7 @@ export const secrets = {
 
 /** A store with two namespaces over several segments, what it held after every change, and its disk. */
 export interface VictimStore {
-  readonly simulated: SimulatedStore;
+  readonly simulated: DormantStore;
   readonly contents: Contents;
   /** Contents after each acknowledged change, oldest first. */
   readonly history: readonly Contents[];

@@ -1,0 +1,102 @@
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import type { SecretBytes } from '../bytes/secret-bytes.ts';
+import { nodeFileSystem } from '../disk/node-file-system.ts';
+import { ProblemError } from '../errors/latchkey-error.ts';
+import { passwordFromFile } from '../store/password.ts';
+import { openPasswordStore, type PasswordPlace } from '../store/password-store.ts';
+import type { SealedStore } from '../store/sealed-store.ts';
+import type { Namespace } from '../store/store-api.ts';
+
+/** Options that every store command takes. */
+export interface PlaceOptions {
+  readonly path: string;
+  readonly passwordFile: string;
+  readonly json?: true;
+}
+
+/** Options of the commands that work on one namespace. */
+export interface NamespaceOptions extends PlaceOptions {
+  readonly namespace: string;
+}
+
+/** Starts a command on a store, with the options that say which. */
+export function placeCommand(parent: Command, usage: string, description: string): Command {
+  return parent
+    .command(usage)
+    .description(description)
+    .requiredOption('--path <dir>', 'folder of the store')
+    .requiredOption('--password-file <file>', 'file with the password; a final newline is ignored')
+    .option('--json', 'print JSON');
+}
+
+/** As {@link placeCommand}, for one namespace. */
+export function namespaceCommand(parent: Command, usage: string, description: string): Command {
+  return placeCommand(parent, usage, description).option(
+    '--namespace <name>',
+    'namespace of the records',
+    'default',
+  );
+}
+
+/** A file that the person named, whole. @throws ProblemError STORE_FILE_UNREADABLE. */
+export async function readUserFile(path: string, option: string): Promise<Uint8Array> {
+  try {
+    return new Uint8Array(await readFile(path));
+  } catch (cause) {
+    const why = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unreadable';
+    throw new ProblemError('STORE_FILE_UNREADABLE', `--${option} ${path}: ${why}`, {
+      field: option,
+      observed: why,
+      cause,
+    });
+  }
+}
+
+/** The store's place and the password that opens it, which is wiped when the task is over. */
+export async function withPlace<T>(
+  { path, passwordFile }: PlaceOptions,
+  task: (place: PasswordPlace) => Promise<T>,
+): Promise<T> {
+  const bytes = await readUserFile(passwordFile, 'password-file');
+  let password: SecretBytes | undefined;
+  try {
+    password = passwordFromFile(bytes);
+    return await task({ path: resolve(path), password, fileSystem: nodeFileSystem });
+  } finally {
+    bytes.fill(0);
+    password?.wipe();
+  }
+}
+
+/** Opens the store for one task and closes it afterwards, whatever happens. */
+export function withStore<T>(options: PlaceOptions, task: (store: SealedStore) => Promise<T>): Promise<T> {
+  return withPlace(options, async (place) => {
+    const store = await openPasswordStore(place);
+    try {
+      return await task(store);
+    } finally {
+      await store.close();
+    }
+  });
+}
+
+/**
+ * The namespace for reading: one that does not exist is not made.
+ * @returns `undefined` where there is none.
+ */
+export async function existingNamespace(store: SealedStore, name: string): Promise<Namespace | undefined> {
+  if (!store.namespaces().includes(name)) return undefined;
+  return anyNamespace(store, name);
+}
+
+/** The namespace of whatever kind it is; a new one is a plain one. */
+export async function anyNamespace(store: SealedStore, name: string): Promise<Namespace> {
+  try {
+    return await store.namespace(name);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'STORE_NAMESPACE_KIND')) throw error;
+    return store.namespace(name, { erasable: true });
+  }
+}

@@ -1,0 +1,103 @@
+import type { Command } from 'commander';
+import { MAX_NAME_BYTES, MAX_VALUE_BYTES } from '../store/limits.ts';
+import type { SealedStore } from '../store/sealed-store.ts';
+import type { Namespace } from '../store/store-api.ts';
+import { importRecords } from './store-import.ts';
+import { print, type StoreIo } from './store-io.ts';
+import { formatRecordLine, parseRecordLine, type RecordLine, splitLines } from './store-lines.ts';
+import { startProgress } from './store-progress.ts';
+import {
+  anyNamespace,
+  existingNamespace,
+  type NamespaceOptions,
+  namespaceCommand,
+  withStore,
+} from './store-session.ts';
+
+/** Base64 of the largest value, two names with every byte escaped, and the field names. */
+const MAX_LINE_BYTES = Math.ceil(MAX_VALUE_BYTES / 3) * 4 + 2 * 6 * MAX_NAME_BYTES + 1024;
+
+interface ExportOptions extends NamespaceOptions {
+  readonly all?: true;
+  readonly prefix?: string;
+}
+
+/** Adds `import` and `export`. */
+export function addTransferCommands(parent: Command, io: StoreIo): void {
+  namespaceCommand(
+    parent,
+    'import',
+    'store JSON lines {"name", "value" (base64)} from stdin; print {"ack": name} for each once it is durable',
+  ).action((options: NamespaceOptions) => importLines(io, options));
+  namespaceCommand(parent, 'export', 'print all records, with their values in the clear, as JSON lines')
+    .option('--all', 'all namespaces, each record with its own; import takes them as they are')
+    .option('--prefix <text>', 'only names that start with this')
+    .action((options: ExportOptions) => exportLines(io, options));
+}
+
+async function importLines(io: StoreIo, options: NamespaceOptions): Promise<void> {
+  await withStore(options, async (store) => {
+    const progress = startProgress(io, 'imported', 'records');
+    const namespaces = new NamespaceCache(store);
+    let acknowledged = 0;
+    try {
+      await importRecords(recordLines(io.stdin), {
+        store: async ({ namespace = options.namespace, name, value }) =>
+          (await namespaces.get(namespace)).put(name, value),
+        async acknowledge({ name }) {
+          acknowledged++;
+          progress.update(acknowledged);
+          await print(io.stdout, `${JSON.stringify({ ack: name })}\n`);
+        },
+      });
+    } finally {
+      progress.end();
+    }
+    if (io.terminal.stderr) io.stderr.write(`imported ${acknowledged} records\n`);
+  });
+}
+
+async function exportLines(io: StoreIo, options: ExportOptions): Promise<void> {
+  await withStore(options, async (store) => {
+    const progress = startProgress(io, 'exported', 'records');
+    let exported = 0;
+    try {
+      for (const name of options.all ? store.namespaces() : [options.namespace]) {
+        const records = (await existingNamespace(store, name))?.entries(
+          options.prefix === undefined ? {} : { prefix: options.prefix },
+        );
+        for await (const [recordName, value] of records ?? []) {
+          const line = { ...(options.all ? { namespace: name } : {}), name: recordName, value };
+          await print(io.stdout, formatRecordLine(line));
+          progress.update(++exported);
+        }
+      }
+    } finally {
+      progress.end();
+    }
+  });
+}
+
+async function* recordLines(stdin: AsyncIterable<Uint8Array>): AsyncGenerator<RecordLine> {
+  let line = 0;
+  for await (const bytes of splitLines(stdin, MAX_LINE_BYTES)) {
+    const record = parseRecordLine(bytes, ++line);
+    if (record !== undefined) yield record;
+  }
+}
+
+/** Opens each namespace once, also when many records ask at the same time. */
+class NamespaceCache {
+  readonly #store: SealedStore;
+  readonly #opened = new Map<string, Promise<Namespace>>();
+
+  constructor(store: SealedStore) {
+    this.#store = store;
+  }
+
+  get(name: string): Promise<Namespace> {
+    const opened = this.#opened.get(name) ?? anyNamespace(this.#store, name);
+    this.#opened.set(name, opened);
+    return opened;
+  }
+}
