@@ -2,7 +2,7 @@ import { XChaCha20Key } from '../crypto/xchacha20-key.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import { ByteReader, ByteWriter } from './byte-layout.ts';
 import { damagedAt } from './disk-failure.ts';
-import { framedLength, recordsOf } from './frame.ts';
+import { recordsOf } from './frame.ts';
 import { keysFileName } from './namespace-keys.ts';
 import { newNamespaceState } from './namespace-state.ts';
 import type { Location } from './ordered-index.ts';
@@ -44,6 +44,9 @@ export class Replay {
       if (opened === undefined) throw unreadable(segment, at + offset);
       const place = packPlace(segment, at + offset);
       const extent = packExtent(segment, ordinal, sealed.length);
+      // What a compacted segment holds beside records was kept for a reason.
+      const isRecord = opened.operation === operations.put || opened.operation === operations.sealedInner;
+      if (segment.kind === 'compacted' && !isRecord) segment.keptBytes += sealed.length;
       if (opened.operation === operations.createNamespace)
         this.#create(segment, sealed, ordinal, at + offset);
       else this.#apply(opened, segment, { place, extent }, sealed.length);
@@ -109,9 +112,6 @@ export class Replay {
     if (old !== undefined) this.#state.forget(old);
   }
 }
-
-/** Live and dead weight count what a record takes in its frame. */
-export const weightOf = (sealedLength: number): number => framedLength(sealedLength);
 
 const unreadable = (segment: Segment, offset: number): EvidenceError =>
   damagedAt('STORE_SEGMENT_DAMAGED', segmentFileName(segment.id), offset, 'a record cannot be read');

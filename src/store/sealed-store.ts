@@ -4,6 +4,8 @@ import type { FileSystem } from '../disk/file-system.ts';
 import { nodeFileSystem } from '../disk/node-file-system.ts';
 import { writeBatch } from './batch.ts';
 import { beginLog, clearPlace, freshOrigin, layOut, preparePlace, takeLock } from './creation.ts';
+import { CompactionStopped } from './compaction.ts';
+import { Compactor } from './compactor.ts';
 import { storeClosed, writeFailure } from './disk-failure.ts';
 import { checkName } from './limits.ts';
 import { eraseNamespace, openNamespace } from './namespace-changes.ts';
@@ -29,6 +31,8 @@ export interface StoreOptions {
   readonly segmentBytes?: number;
   /** Plaintexts are padded to multiples of this many bytes (16 by default), which hides their exact lengths. */
   readonly paddingBytes?: number;
+  /** `automatic` (the default) compacts in the background; `manual` only by {@link SealedStore.compact}. */
+  readonly compaction?: 'automatic' | 'manual';
 }
 
 /** Options of a new store. */
@@ -64,11 +68,16 @@ export class SealedStore implements Store, AsyncDisposable {
   readonly #state: StoreState;
   /** What opening found; all zero and empty for a new store. */
   readonly opening: OpeningReport;
+  readonly #compactor: Compactor;
   #closing: Promise<void> | undefined;
 
-  private constructor(state: StoreState, opening: OpeningReport) {
+  private constructor(state: StoreState, opening: OpeningReport, { compaction }: StoreOptions) {
     this.#state = state;
     this.opening = opening;
+    this.#compactor = new Compactor(state);
+    if (compaction === 'manual') return;
+    state.onRoll = () => this.#compactor.wake();
+    this.#compactor.wake();
   }
 
   /**
@@ -90,7 +99,7 @@ export class SealedStore implements Store, AsyncDisposable {
       await clearPlace(fileSystem, path);
       state = await layOut(creation, lock);
       await beginLog(state, creation.origin);
-      return new SealedStore(state, { tornBytes: 0, removedFiles: [], destroyedKeys: 0 });
+      return new SealedStore(state, { tornBytes: 0, removedFiles: [], destroyedKeys: 0 }, options);
     } catch (error) {
       if (state !== undefined) await closeFiles(state);
       await lock?.release();
@@ -110,7 +119,7 @@ export class SealedStore implements Store, AsyncDisposable {
     const lock = await takeLock(fileSystem, path);
     try {
       const recovered = await readStore(source, lock);
-      return new SealedStore(recovered.state, await mend(recovered));
+      return new SealedStore(recovered.state, await mend(recovered), options);
     } catch (error) {
       await lock?.release();
       throw error;
@@ -149,6 +158,23 @@ export class SealedStore implements Store, AsyncDisposable {
     return this.#open().head();
   }
 
+  /**
+   * Rewrites the whole log: afterwards nothing that was overwritten, deleted or erased is in its files, and nothing
+   * is sealed under an old key. Reads and writes go on meanwhile.
+   */
+  async compact(): Promise<void> {
+    this.#open();
+    await this.#compactor.compactAll().catch((error: unknown) => {
+      throw error instanceof CompactionStopped ? storeClosed() : writeFailure(error, 'a compacted segment');
+    });
+  }
+
+  /** Resolves when no background work is under way. */
+  async settled(): Promise<void> {
+    await this.#compactor.settled();
+    await this.#state.drops;
+  }
+
   stat(): StoreStat {
     const state = this.#open();
     const spaces = [...state.namespaces.all()];
@@ -178,6 +204,7 @@ export class SealedStore implements Store, AsyncDisposable {
 
   async #close(): Promise<void> {
     const state = this.#state;
+    await this.#compactor.stop();
     await state.commit.close();
     try {
       // A disk that fails now costs only that note.

@@ -67,6 +67,8 @@ export class StoreState implements CommitTarget {
   nextSegmentId: number;
   nextNamespaceId: number;
   closed = false;
+  /** Called when a segment was finished. */
+  onRoll: () => void = () => undefined;
   /** Removals of obsolete files that are under way. */
   drops: Promise<void> = Promise.resolve();
   #namespaceKeys: NamespaceKeys | undefined;
@@ -201,7 +203,7 @@ export class StoreState implements CommitTarget {
 
   /** Keeps the files of all present segments until released. */
   pin(): () => void {
-    const pinned = [...this.segments];
+    const pinned = [...this.table.all()];
     for (const segment of pinned) segment.readers += 1;
     return () => {
       for (const segment of pinned.splice(0)) {
@@ -306,6 +308,7 @@ export class StoreState implements CommitTarget {
       digest: header.previous,
       cleanAsOf: 0,
       liveBytes: 0,
+      keptBytes: 0,
       readers: 0,
       obsolete: false,
     }));
@@ -332,5 +335,6 @@ export class StoreState implements CommitTarget {
       throw error;
     }
     this.segments = segments;
+    this.onRoll();
   }
 }
