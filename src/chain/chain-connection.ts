@@ -16,6 +16,8 @@ export interface ChainConnectionOptions {
   readonly requestDeadlineMs: number;
   /** Without a finalized head for this long, the connection counts as dead. */
   readonly watchdogMs: number;
+  /** Ends the connection, or the attempt to connect, at once. */
+  readonly signal: AbortSignal;
   /** Called with the number of each finalized head. */
   readonly onFinalized: (number: number) => void;
 }
@@ -65,8 +67,7 @@ function startWatchdog(
  * @throws ProblemError CHAIN_UNAVAILABLE when that does not succeed in time.
  */
 export async function openChainConnection(options: ChainConnectionOptions): Promise<ChainConnection> {
-  const { endpoint, connectDeadlineMs, requestDeadlineMs } = options;
-  const socket = await openJsonRpcSocket({ endpoint, connectDeadlineMs, requestDeadlineMs });
+  const socket = await openJsonRpcSocket(options);
   const watchdog = startWatchdog(socket, options.watchdogMs);
   void socket.ended.then(watchdog.stop);
   const blockHash = async (number: number): Promise<BlockHash> =>
@@ -81,7 +82,7 @@ export async function openChainConnection(options: ChainConnectionOptions): Prom
         socket.close('the endpoint sent a finalized head that is no header');
       }
     });
-    const runtimeAt = runtimeCache(socket, genesisHash, connectDeadlineMs);
+    const runtimeAt = runtimeCache(socket, genesisHash, options.connectDeadlineMs);
     return {
       genesisHash,
       blockHash,

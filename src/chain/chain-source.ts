@@ -50,7 +50,7 @@ export class ChainSource {
   #connection: ChainConnection | undefined;
   #finalizedNumber: number | undefined;
   #failure: LatchkeyError | undefined;
-  #stopped = false;
+  readonly #stopping = new AbortController();
   #wake: () => void = () => undefined;
   #running: Promise<void> | undefined;
 
@@ -76,8 +76,7 @@ export class ChainSource {
 
   /** Ends the connection and all attempts; resolves when nothing of this source runs any more. */
   async stop(): Promise<void> {
-    this.#stopped = true;
-    this.#connection?.close('the chain view was closed');
+    this.#stopping.abort();
     this.#wake();
     await this.#running;
   }
@@ -90,9 +89,9 @@ export class ChainSource {
   async #run(): Promise<void> {
     const { min, max } = this.#options.reconnectMs;
     let pauseMs = min;
-    while (!this.#stopped) {
+    while (!this.#stopping.signal.aborted) {
       const sawHead = await this.#runOnce();
-      if (this.#stopped) return;
+      if (this.#stopping.signal.aborted) return;
       pauseMs = sawHead ? min : Math.min(max, pauseMs * 2);
       await this.#sleep(pauseMs * (0.5 + this.#options.random() / 2));
     }
@@ -106,7 +105,6 @@ export class ChainSource {
       this.#connection = connection;
       this.#failure = undefined;
       log({ event: 'chain.connected', endpoint: this.name });
-      if (this.#stopped) connection.close('the chain view was closed');
       onChange();
       const message = await connection.ended;
       this.#failure = new ProblemError('CHAIN_UNAVAILABLE', `${this.name}: ${message}`);
@@ -133,6 +131,7 @@ export class ChainSource {
       connectDeadlineMs,
       requestDeadlineMs,
       watchdogMs,
+      signal: this.#stopping.signal,
       onFinalized: (number) => {
         this.#finalizedNumber = Math.max(number, this.#finalizedNumber ?? 0);
         onChange();
@@ -156,7 +155,7 @@ export class ChainSource {
         clearTimeout(timer);
         resolve();
       };
-      if (this.#stopped) this.#wake();
+      if (this.#stopping.signal.aborted) this.#wake();
     });
   }
 }

@@ -14,6 +14,8 @@ export interface JsonRpcSocketOptions {
   readonly connectDeadlineMs: number;
   /** Milliseconds for each answer. */
   readonly requestDeadlineMs: number;
+  /** Ends the connection, or the attempt to connect, at once. */
+  readonly signal?: AbortSignal;
 }
 
 /** One WebSocket connection that speaks JSON-RPC 2.0; when it ends it stays ended. */
@@ -166,6 +168,10 @@ export async function openJsonRpcSocket(options: JsonRpcSocketOptions): Promise<
     if (message === undefined) end('the endpoint sent something that is not JSON-RPC');
     else exchange.receive(message);
   });
+  const onAbort = (): void => end('aborted');
+  options.signal?.addEventListener('abort', onAbort);
+  void ended.then(() => options.signal?.removeEventListener('abort', onAbort));
+  if (options.signal?.aborted === true) onAbort();
   await handshake(socket, options.endpoint, options.connectDeadlineMs);
 
   const request = async (method: string, params: readonly unknown[]): Promise<unknown> => {

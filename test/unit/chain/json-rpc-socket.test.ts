@@ -62,6 +62,27 @@ describe('JSON-RPC socket', () => {
     await expect(open(await silentTcpServer(), 100)).rejects.toMatchObject(unavailable);
   });
 
+  it('is aborted at once, connecting or connected', async () => {
+    const endpoint = await silentTcpServer();
+    const hour = 3_600_000;
+    const options = { connectDeadlineMs: hour, requestDeadlineMs: hour };
+    const connecting = new AbortController();
+    const attempt = openJsonRpcSocket({ ...options, endpoint, signal: connecting.signal });
+    connecting.abort();
+    await expect(attempt).rejects.toMatchObject(unavailable);
+    await expect(
+      openJsonRpcSocket({ ...options, endpoint, signal: AbortSignal.abort() }),
+    ).rejects.toMatchObject(unavailable);
+
+    const connected = new AbortController();
+    const url = await webSocketServer(() => undefined);
+    const socket = await openJsonRpcSocket({ ...options, endpoint: url, signal: connected.signal });
+    const pending = socket.request('anything', []);
+    connected.abort();
+    await expect(pending).rejects.toMatchObject(unavailable);
+    await socket.ended;
+  });
+
   it('answers are matched by id, in whatever order they come', async () => {
     const held: string[] = [];
     const url = await webSocketServer((socket, text) => {
