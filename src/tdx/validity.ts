@@ -13,6 +13,9 @@ export interface Validity {
   readonly hasGrace: boolean;
 }
 
+/** The last time that a Date can be (ECMA-262 section 21.4.1.1). */
+const MAX_TIME_MS = 8.64e15;
+
 const isoTime = (timeMs: number): string => new Date(timeMs).toISOString();
 
 /** The window of a certificate. */
@@ -27,12 +30,12 @@ export const certificateValidity = ({ document, notBeforeMs, notAfterMs }: Certi
 
 /**
  * Requires that now lies within every window.
- * @throws EvidenceError with the window's code for too early or too late.
+ * @throws EvidenceError with the window's code for too early or too late; RangeError when now is not a time.
  */
 export function requireCurrent(windows: readonly Validity[], nowMs: number, graceMs = 0): void {
+  if (!(Math.abs(nowMs) <= MAX_TIME_MS)) throw new RangeError(`nowMs must be a time, got ${nowMs}`);
   for (const window of windows) {
     const endMs = window.notAfterMs + (window.hasGrace ? graceMs : 0);
-    // Written so that NaN is outside of every window.
     if (nowMs >= window.notBeforeMs && nowMs <= endMs) continue;
     refuse(window, nowMs);
   }

@@ -1,4 +1,5 @@
-import { tryFromHex } from '../bytes/hex.ts';
+import { utf8 } from '../bytes/concat.ts';
+import { toHex, tryFromHex } from '../bytes/hex.ts';
 import { sha256Hex } from '../crypto/sha2.ts';
 import type { Certificate } from '../der/certificate.ts';
 import type { Crl } from '../der/crl.ts';
@@ -35,18 +36,24 @@ export interface VerifiedCollateral {
   readonly summary: CollateralSummary;
 }
 
-/** Verifies collateral sets once per content, so that a known set costs nothing. */
+/** Verifies collateral once per content: a known set costs nothing, and a set with one new document only that one. */
 export class CollateralVerifier {
   readonly #root: TrustRoot;
   readonly #issued: RootIssuedCertificates;
-  readonly #byContent: ContentCache<VerifiedCollateral>;
+  readonly #sets: ContentCache<VerifiedCollateral>;
+  readonly #crls: ContentCache<Crl>;
+  readonly #tcbInfos: ContentCache<TcbInfo>;
+  readonly #qeIdentities: ContentCache<QeIdentity>;
   /** Frozen sets are one content each; this saves hashing 20 kB per quote. */
   readonly #byObject = new WeakMap<CollateralDocuments, VerifiedCollateral>();
 
   constructor(root: TrustRoot, issued: RootIssuedCertificates, capacity: number) {
     this.#root = root;
     this.#issued = issued;
-    this.#byContent = new ContentCache(capacity);
+    this.#sets = new ContentCache(capacity);
+    this.#crls = new ContentCache(capacity);
+    this.#tcbInfos = new ContentCache(capacity);
+    this.#qeIdentities = new ContentCache(capacity);
   }
 
   /**
@@ -57,8 +64,8 @@ export class CollateralVerifier {
     const known = this.#byObject.get(documents);
     if (known !== undefined) return known;
     const parsed = isParsedCollateral(documents) ? documents : parseCollateralDocuments(documents);
-    const digest = sha256Hex(Buffer.from(collateralContent(parsed)));
-    const verified = this.#byContent.getOrMake(digest, () => this.#verifyAll(parsed));
+    const digest = sha256Hex(utf8(collateralContent(parsed)));
+    const verified = this.#sets.getOrMake(digest, () => this.#verifyAll(parsed));
     if (parsed === documents) this.#byObject.set(documents, verified);
     return verified;
   }
@@ -66,24 +73,24 @@ export class CollateralVerifier {
   #verifyAll(documents: CollateralDocuments): VerifiedCollateral {
     const root = this.#root.certificate;
     const pckCa = this.#issuer(documents.pck_crl_issuer_chain, 'PCK CRL issuer chain', 'pckCa');
-    const rootCrl = readSignedCrl(documents.root_ca_crl, 'root CA CRL', root);
-    const pckCrl = readSignedCrl(documents.pck_crl, 'PCK CRL', pckCa);
-    const tcbInfoSigner = this.#issuer(
-      documents.tcb_info_issuer_chain,
-      'TCB info issuer chain',
-      'tcbSigning',
-    );
-    const tcbInfoText = signedText(documents, 'tcb_info', tcbInfoSigner, 'TCB_INFO_SIGNATURE_INVALID');
+    const tcbSigner = this.#issuer(documents.tcb_info_issuer_chain, 'TCB info issuer chain', 'tcbSigning');
     const qeSigner = this.#issuer(
       documents.qe_identity_issuer_chain,
       'QE identity issuer chain',
       'tcbSigning',
     );
-    const qeIdentityText = signedText(documents, 'qe_identity', qeSigner, 'QE_IDENTITY_SIGNATURE_INVALID');
-    const tcbInfo = parseTcbInfo(tcbInfoText);
-    const qeIdentity = parseQeIdentity(qeIdentityText);
+    const rootCrl = this.#crl(documents.root_ca_crl, 'root CA CRL', root);
+    const pckCrl = this.#crl(documents.pck_crl, 'PCK CRL', pckCa);
+    const tcbInfo = this.#tcbInfos.getOrMake(
+      contentKey(documents.tcb_info, documents.tcb_info_signature, tcbSigner),
+      () => parseTcbInfo(signedText(documents, 'tcb_info', tcbSigner, 'TCB_INFO_SIGNATURE_INVALID')),
+    );
+    const qeIdentity = this.#qeIdentities.getOrMake(
+      contentKey(documents.qe_identity, documents.qe_identity_signature, qeSigner),
+      () => parseQeIdentity(signedText(documents, 'qe_identity', qeSigner, 'QE_IDENTITY_SIGNATURE_INVALID')),
+    );
     requireSameEvaluation(tcbInfo, qeIdentity);
-    const tcbSigning = tcbInfoSigner === qeSigner ? [tcbInfoSigner] : [tcbInfoSigner, qeSigner];
+    const tcbSigning = tcbSigner === qeSigner ? [tcbSigner] : [tcbSigner, qeSigner];
     const validities = [
       ...[root, pckCa, ...tcbSigning].map(certificateValidity),
       crlValidity(rootCrl),
@@ -94,6 +101,12 @@ export class CollateralVerifier {
     const caType = pckCaTypeOf(pckCa);
     const parts = { tcbInfo, qeIdentity, rootCrl, pckCrl, pckCa, caType, tcbSigning, validities };
     return Object.freeze({ ...parts, summary: summarizeCollateral(parts) });
+  }
+
+  #crl(hex: string, document: string, issuer: Certificate): Crl {
+    return this.#crls.getOrMake(contentKey(hex, document, issuer), () =>
+      readSignedCrl(hex, document, issuer),
+    );
   }
 
   /** An issuer chain is exactly the issuer and the root. */
@@ -107,6 +120,10 @@ export class CollateralVerifier {
     });
   }
 }
+
+/** A document under an issuer; the lengths keep different pairs apart. */
+const contentKey = (document: string, signature: string, issuer: Certificate): string =>
+  sha256Hex(utf8(`${document.length}:${document}${signature.length}:${signature}${toHex(issuer.der)}`));
 
 /** Verifies the signature over the exact text before anything in it is parsed. */
 function signedText(
