@@ -1,5 +1,4 @@
-import { AccountId } from '../bytes/fixed-bytes.ts';
-import { X25519PublicKey } from '../bytes/fixed-bytes.ts';
+import { AccountId, X25519PublicKey } from '../bytes/fixed-bytes.ts';
 import { SecretBytes } from '../bytes/secret-bytes.ts';
 import type { RandomSource } from '../crypto/random.ts';
 import { sr25519PublicKey } from '../crypto/sr25519.ts';

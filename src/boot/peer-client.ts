@@ -1,4 +1,4 @@
-import { toBase64, parseBase64 } from '../bytes/base64.ts';
+import { parseBase64, toBase64 } from '../bytes/base64.ts';
 import { equalBytes } from '../bytes/concat.ts';
 import { AccountId, BlockHash, InstanceId, Mac, Nonce, X25519PublicKey } from '../bytes/fixed-bytes.ts';
 import { parsePrefixedHex, toPrefixedHex } from '../bytes/hex.ts';
@@ -8,6 +8,7 @@ import type { ServerRecord } from '../chain/chain-view.ts';
 import type { RandomSource } from '../crypto/random.ts';
 import type { X25519KeyPair } from '../crypto/x25519.ts';
 import { openAuth } from '../hpke/hpke.ts';
+import type { Attestation } from '../keyserver/own-attestation.ts';
 import type { MacRoute } from '../protocol/labels.ts';
 import {
   claimBytes,
@@ -27,7 +28,6 @@ import {
 import type { BoundParameters } from '../protocol/report-data.ts';
 import { decodeKeyGrant, type KeyGrant, sealedKeyAad, sealedKeyInfo } from '../protocol/sealed-key.ts';
 import { attestationAnswer, challengeAnswer, keyAnswer, parseWire } from '../protocol/wire.ts';
-import type { Attestation } from '../keyserver/own-attestation.ts';
 import type { Clock } from '../time/clock.ts';
 import { withDeadline } from '../time/clock.ts';
 import { failureOf, PeerError } from './peer-failure.ts';

@@ -1,6 +1,6 @@
 import type { Hono } from 'hono';
 import type { KeyServer } from '../keyserver/key-server.ts';
-import { type PorchEnv, jsonBody } from './porch.ts';
+import { jsonBody, type PorchEnv } from './porch.ts';
 
 /**
  * The routes of a key server. Each hands the body to the rooms behind and does nothing else.

@@ -24,7 +24,7 @@ export function sealGrant(
     recoveryToken: giveToken ? key.recoveryToken : undefined,
     serverTimeMs: nowMs,
     finalized,
-    incarnation: key.incarnation.number,
+    incarnation: key.incarnation,
     head: key.head,
   });
   try {

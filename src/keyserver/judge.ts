@@ -2,10 +2,10 @@ import type { AccountId } from '../bytes/fixed-bytes.ts';
 import { toHex } from '../bytes/hex.ts';
 import { RefusalError } from '../errors/latchkey-error.ts';
 import { applyPolicy, type TdPolicy } from '../tdx/policy.ts';
-import type { VerifiedQuote } from '../tdx/verified-quote.ts';
+import type { VerifiedQuote } from '../tdx/verify-quote.ts';
 import { judgeMeasurement } from '../trust/measurement.ts';
-import { type MeasurementPolicy, measurementPolicyOf, type TrustSection } from '../trust/trust-section.ts';
 import { judgeTrustHash } from '../trust/trust-hash.ts';
+import { type MeasurementPolicy, measurementPolicyOf, type TrustSection } from '../trust/trust-section.ts';
 import type { BoundRequest } from './handshake.ts';
 import type { Provenance, SlotKey } from './slot-key.ts';
 import { type TcbGrace, withinGrace } from './tcb-grace.ts';
@@ -61,7 +61,7 @@ export class Judge {
    */
   judge({ bound, verified }: WitnessedRequest, vault: Vault): JudgedRequest {
     const { now, chain, platformRate } = this.#parts;
-    const { ppid } = verified.platformFacts;
+    const { ppid } = verified.platform;
     const waitMs = platformRate.take(toHex(ppid), now());
     if (waitMs > 0) {
       throw new RefusalError('PLATFORM_LIMIT', 'too many requests from this platform', {
@@ -95,7 +95,7 @@ export class Judge {
    */
   judgeMachine(verified: VerifiedQuote, recovered?: SlotKey): void {
     const { trust, tdPolicy, ownMeasurement, chain, grace, now } = this.#parts;
-    grace.observe(verified.collateral.tcbEvaluationDataNumber, now());
+    grace.observe(verified.tcbEvaluationDataNumber, now());
     try {
       applyPolicy(verified, tdPolicy, now());
     } catch (refusal) {

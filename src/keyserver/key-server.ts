@@ -1,3 +1,4 @@
+import type { z } from 'zod';
 import { toBase64 } from '../bytes/base64.ts';
 import type { AccountId, InstanceId, X25519PublicKey } from '../bytes/fixed-bytes.ts';
 import { toHex, toPrefixedHex } from '../bytes/hex.ts';
@@ -15,7 +16,6 @@ import {
   decodeKeyRequest,
   type keyAnswer,
 } from '../protocol/wire.ts';
-import type { z } from 'zod';
 import { sealGrant } from './envelope.ts';
 import { type BoundRequest, bindRequest } from './handshake.ts';
 import type { Judge } from './judge.ts';

@@ -1,6 +1,6 @@
+import type { AccountId, Mac } from '../bytes/fixed-bytes.ts';
 import { SecretBytes } from '../bytes/secret-bytes.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
-import type { AccountId, Mac } from '../bytes/fixed-bytes.ts';
 import type { MacRoute } from '../protocol/labels.ts';
 import {
   claimBytes,

@@ -1,7 +1,7 @@
 import { LatchkeyError } from '../errors/latchkey-error.ts';
 import type { TdPolicy } from '../tdx/policy.ts';
 import { applyPolicy } from '../tdx/policy.ts';
-import type { VerifiedQuote } from '../tdx/verified-quote.ts';
+import type { VerifiedQuote } from '../tdx/verify-quote.ts';
 
 /** Remembers when each TCB evaluation data number was first seen, so that a grace can count from there. */
 export class TcbGrace {
@@ -50,12 +50,13 @@ export function withinGrace(
   nowMs: number,
 ): boolean {
   if (!(refusal instanceof LatchkeyError) || refusal.code !== 'TCB_STATUS_REFUSED') return false;
-  if (!outOfDate.some((status) => status === verified.tcbStatus)) return false;
-  if (!grace.isRunning(verified.collateral.tcbEvaluationDataNumber, nowMs)) return false;
+  const status = outOfDate.find((candidate) => candidate === verified.tcbStatus);
+  if (status === undefined) return false;
+  if (!grace.isRunning(verified.tcbEvaluationDataNumber, nowMs)) return false;
   // Everything else that the policy demands must still hold.
   applyPolicy(
     verified,
-    { ...policy, acceptedTcbStatuses: [...policy.acceptedTcbStatuses, verified.tcbStatus] },
+    { ...policy, acceptedTcbStatuses: [...policy.acceptedTcbStatuses, status] },
     nowMs,
   );
   return true;

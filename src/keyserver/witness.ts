@@ -1,7 +1,8 @@
+import { toHex } from '../bytes/hex.ts';
 import type { CollateralSource } from '../collateral/collateral-source.ts';
-import type { VerifiedQuote } from '../tdx/verified-quote.ts';
-import type { QuoteVerifier } from '../tdx/verify-quote.ts';
 import type { Quote } from '../tdx/quote.ts';
+import type { VerifiedQuote } from '../tdx/verify-quote.ts';
+import { platformOf, type QuoteVerifier } from '../tdx/verify-quote.ts';
 import type { BoundRequest } from './handshake.ts';
 
 declare const witnessed: unique symbol;
@@ -18,6 +19,8 @@ export class Witness {
   readonly #verifier: QuoteVerifier;
   readonly #collateral: CollateralSource;
   readonly #now: () => number;
+  /** Platform families (FMSPC and CA) that a genuine quote came from. */
+  readonly #families = new Set<string>();
 
   constructor(parts: {
     readonly verifier: QuoteVerifier;
@@ -41,9 +44,16 @@ export class Witness {
 
   /** Verifies any quote, such as a server's attestation. */
   async verify(quote: Quote): Promise<VerifiedQuote> {
-    // The chain is checked before collateral is fetched: nobody makes this server ask Intel about a made-up platform.
-    const { platform } = this.#verifier.verifyChainOnly(quote, { nowMs: this.#now() });
-    const { documents } = await this.#collateral.collateralFor(platform);
-    return this.#verifier.verify(quote, { collateral: documents, nowMs: this.#now() });
+    const platform = platformOf(quote);
+    const family = `${toHex(platform.fmspc)}/${platform.ca}`;
+    // For an unknown family the signatures come first: nobody makes this server ask Intel about made-up platforms.
+    if (!this.#families.has(family)) this.#verifier.verifyChainOnly(quote, { nowMs: this.#now() });
+    this.#families.add(family);
+    const { documents, state } = await this.#collateral.collateralFor(platform);
+    return this.#verifier.verify(quote, {
+      collateral: documents,
+      nowMs: this.#now(),
+      ...(state === 'grace' ? { collateralGraceMs: this.#collateral.graceMs } : {}),
+    });
   }
 }

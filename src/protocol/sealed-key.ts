@@ -4,7 +4,7 @@ import { type AccountId, BlockHash, type InstanceId, KeyId, type ReportData } fr
 import { parsePrefixedHex, toPrefixedHex } from '../bytes/hex.ts';
 import { SecretBytes } from '../bytes/secret-bytes.ts';
 import { KEY_LABEL } from './labels.ts';
-import { type Head, headFields, headToWire } from './mac-routes.ts';
+import { type Head, headFields, headToWire, type Incarnation } from './mac-routes.ts';
 import type { BlockReference } from './report-data.ts';
 import { parseWire } from './wire.ts';
 
@@ -21,8 +21,8 @@ export interface KeyGrant {
   readonly serverTimeMs: number;
   /** The newest finalized block that the server knows. */
   readonly finalized: BlockReference;
-  /** The newest incarnation that was claimed for this slot; 0 before the first. */
-  readonly incarnation: number;
+  /** The newest incarnation that was claimed for this slot; number 0 before the first. */
+  readonly incarnation: Incarnation;
   /** The newest log head that was deposited for this slot. */
   readonly head: Head | undefined;
 }
@@ -54,7 +54,8 @@ export function encodeKeyGrant(grant: KeyGrant): Uint8Array {
     createdAtMs: grant.createdAtMs,
     serverTimeMs: grant.serverTimeMs,
     finalized: { number: grant.finalized.number, hash: toPrefixedHex(grant.finalized.hash) },
-    incarnation: grant.incarnation,
+    incarnation: grant.incarnation.number,
+    bootId: toPrefixedHex(grant.incarnation.bootId),
     ...(grant.head === undefined ? {} : { head: headToWire(grant.head) }),
   });
   const token =
@@ -79,6 +80,7 @@ const grantSchema = z.strictObject({
   serverTimeMs: z.int().nonnegative(),
   finalized: z.strictObject({ number: z.int().nonnegative(), hash: z.string() }),
   incarnation: z.int().nonnegative(),
+  bootId: z.string(),
   head: headFields.optional(),
 });
 
@@ -106,7 +108,7 @@ export function decodeKeyGrant(plaintext: Uint8Array): KeyGrant {
       number: wire.finalized.number,
       hash: BlockHash.parse(wire.finalized.hash, 'finalized.hash'),
     },
-    incarnation: wire.incarnation,
+    incarnation: { number: wire.incarnation, bootId: parsePrefixedHex(wire.bootId, 16, 'bootId') },
     head:
       wire.head === undefined
         ? undefined

@@ -15,10 +15,6 @@ export const keyserverCodes = {
   RECOVERY_PROOF_REQUIRED: { status: 401, summary: 'Recovering this key needs the recovery proof.' },
   RECOVERY_PROOF_WRONG: { status: 401, summary: 'The recovery proof does not match the token of this key.' },
   TIMESTAMP_STALE: { status: 401, summary: 'The timestamp of the request is more than 60 seconds off.' },
-  MEASUREMENT_REFUSED: {
-    status: 403,
-    summary: 'The image that the quote measures is not one that this server answers.',
-  },
   TRUST_SECTION_REFUSED: {
     status: 403,
     summary: 'MRCONFIGID is not the hash of a trust section that this server accepts.',

@@ -1,0 +1,126 @@
+import type { AccountId } from '../bytes/fixed-bytes.ts';
+import { SlotId } from '../bytes/fixed-bytes.ts';
+import { toHex } from '../bytes/hex.ts';
+import type { ChainSnapshot, ServerRecord } from '../chain/chain-view.ts';
+import type { RandomSource } from '../crypto/random.ts';
+import { chooseServers, eligibleServers } from '../keyslots/choose-servers.ts';
+import type { EnrolledServer } from '../keyslots/generations.ts';
+import type { Quorum } from '../keyslots/threshold.ts';
+import { type RoundTools, runKeyRound } from './key-round.ts';
+import { failureOf, type PeerFailure } from './peer-failure.ts';
+import type { ServerVetter } from './vet-server.ts';
+
+/** What an enrolment starts from. */
+export interface EnrolmentInput {
+  readonly account: AccountId;
+  readonly snapshot: ChainSnapshot;
+  readonly quorum: Quorum;
+  /** Servers that hold a live slot now: asked first, so that a better-ranked newcomer displaces nobody. */
+  readonly enrolled: readonly AccountId[];
+  readonly signal: AbortSignal;
+}
+
+/** What an enrolment works with. */
+export interface EnrolmentTools extends RoundTools {
+  readonly vetter: ServerVetter;
+  readonly random: RandomSource;
+}
+
+/** Servers that gave a fresh key, at most n, and why others did not. */
+export interface Enrolment {
+  readonly servers: readonly EnrolledServer[];
+  readonly failures: ReadonlyMap<string, { readonly record: ServerRecord; readonly failure: PeerFailure }>;
+}
+
+/**
+ * Walks down the ranking until n servers have given a fresh key each, or nobody is left to ask. Every server is vetted
+ * before it is asked; every key is under a slot id of its own.
+ */
+export async function enrol(tools: EnrolmentTools, input: EnrolmentInput): Promise<Enrolment> {
+  const { account, snapshot, quorum, signal } = input;
+  const eligible = eligibleServers(snapshot, { account });
+  const granted = new Map<string, { readonly record: ServerRecord; readonly enrolled: EnrolledServer }>();
+  const failures = new Map<string, { readonly record: ServerRecord; readonly failure: PeerFailure }>();
+  const fail = (record: ServerRecord, failure: PeerFailure) =>
+    failures.set(toHex(record.account), { record, failure });
+  const choose = () =>
+    chooseServers({
+      eligible,
+      quorum,
+      enrolled: [...[...granted.values()].map(({ record }) => record.account), ...input.enrolled],
+      isUsable: ({ account: server }) => !failures.has(toHex(server)),
+      platformOf: (record) => tools.vetter.platformOf(record),
+    }).chosen;
+  let asked = choose().filter(({ account: server }) => !granted.has(toHex(server)));
+  while (asked.length > 0 && !signal.aborted) {
+    const vetted = await vetAll(tools.vetter, asked, snapshot, signal, fail);
+    await askForKeys(tools, account, vetted, signal, fail, (record, enrolled) =>
+      granted.set(toHex(record.account), { record, enrolled }),
+    );
+    // Whoever neither granted nor failed was cut off by the signal.
+    asked = choose().filter(({ account: server }) => !granted.has(toHex(server)));
+  }
+  const chosen = choose().flatMap(({ account: server }) => granted.get(toHex(server))?.enrolled ?? []);
+  return { servers: chosen, failures };
+}
+
+async function vetAll(
+  vetter: ServerVetter,
+  records: readonly ServerRecord[],
+  snapshot: ChainSnapshot,
+  signal: AbortSignal,
+  fail: (record: ServerRecord, failure: PeerFailure) => void,
+): Promise<readonly ServerRecord[]> {
+  const verdicts = await Promise.all(
+    records.map(async (record) => {
+      try {
+        await vetter.vet(record, snapshot, signal);
+        return [record];
+      } catch (error) {
+        fail(record, failureOf(error));
+        return [];
+      }
+    }),
+  );
+  return verdicts.flat();
+}
+
+async function askForKeys(
+  tools: EnrolmentTools,
+  account: AccountId,
+  records: readonly ServerRecord[],
+  signal: AbortSignal,
+  fail: (record: ServerRecord, failure: PeerFailure) => void,
+  grant: (record: ServerRecord, enrolled: EnrolledServer) => void,
+): Promise<void> {
+  if (records.length === 0) return;
+  const bySlot = new Map(records.map((record) => [SlotId.of(tools.random(SlotId.byteLength)), record]));
+  await runKeyRound(tools, {
+    account,
+    intent: 'create',
+    targets: [...bySlot].map(([slotId, peer]) => ({ peer, slotId })),
+    quorum: records.length,
+    signal,
+    onResult: ({ slotId }, result) => {
+      const record = bySlot.get(slotId);
+      if (record === undefined) return;
+      if (!result.ok) {
+        fail(record, result.failure);
+        return;
+      }
+      const { grant: key, instanceId } = result.answer;
+      if (key.recoveryToken === undefined || !key.created) {
+        fail(record, { kind: 'garbage', detail: 'it gave no fresh key with a recovery token' });
+        return;
+      }
+      grant(record, {
+        server: record.account,
+        slotId,
+        keyId: key.keyId,
+        key: key.key,
+        recoveryToken: key.recoveryToken,
+        instanceId,
+      });
+    },
+  });
+}

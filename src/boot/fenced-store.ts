@@ -1,0 +1,77 @@
+import { ProblemError } from '../errors/latchkey-error.ts';
+import type { BatchOperation, LogHead, Namespace, Snapshot, Store } from '../store/store-api.ts';
+
+/**
+ * The store of a node, which stops taking writes once a newer instance of the node has claimed the account: two
+ * writers would tear one history in two. Reading goes on.
+ */
+export class FencedStore implements Store {
+  readonly #store: Store;
+  #fencedBy: string | undefined;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** Refuses every write from now on. */
+  fence(reason: string): void {
+    this.#fencedBy = reason;
+  }
+
+  async namespace(name: string, options?: { readonly erasable?: boolean }): Promise<Namespace> {
+    if (!this.#store.namespaces().includes(name)) this.#requireUnfenced();
+    const namespace = await this.#store.namespace(name, options);
+    return fencedNamespace(namespace, () => this.#requireUnfenced());
+  }
+
+  namespaces(): readonly string[] {
+    return this.#store.namespaces();
+  }
+
+  async eraseNamespace(name: string): Promise<boolean> {
+    this.#requireUnfenced();
+    return await this.#store.eraseNamespace(name);
+  }
+
+  async batch(operations: readonly BatchOperation[]): Promise<void> {
+    this.#requireUnfenced();
+    await this.#store.batch(operations);
+  }
+
+  snapshot(): Snapshot {
+    return this.#store.snapshot();
+  }
+
+  head(): LogHead {
+    return this.#store.head();
+  }
+
+  #requireUnfenced(): void {
+    if (this.#fencedBy === undefined) return;
+    throw new ProblemError('NODE_FENCED', `this instance no longer writes: ${this.#fencedBy}`, {
+      hint: 'stop this instance, or the newer one; `latchkey status --explain` says more',
+    });
+  }
+}
+
+function fencedNamespace(inner: Namespace, requireUnfenced: () => void): Namespace {
+  const guarded = async <T>(write: () => Promise<T>): Promise<T> => {
+    requireUnfenced();
+    return await write();
+  };
+  return {
+    name: inner.name,
+    get size() {
+      return inner.size;
+    },
+    get: (name) => inner.get(name),
+    has: (name) => inner.has(name),
+    names: (range) => inner.names(range),
+    entries: (range) => inner.entries(range),
+    put: (name, value) => guarded(() => inner.put(name, value)),
+    replace: (name, value) => guarded(() => inner.replace(name, value)),
+    putIfAbsent: (name, value) => guarded(() => inner.putIfAbsent(name, value)),
+    compareAndSet: (name, expected, value) => guarded(() => inner.compareAndSet(name, expected, value)),
+    delete: (name) => guarded(() => inner.delete(name)),
+  };
+}

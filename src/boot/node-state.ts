@@ -1,0 +1,129 @@
+import type { AccountId } from '../bytes/fixed-bytes.ts';
+import { encodeSs58 } from '../bytes/ss58.ts';
+import { describeFailure, type PeerFailure } from './peer-failure.ts';
+
+/** How one key server of a node stands. */
+export interface SlotReport {
+  readonly server: AccountId;
+  readonly endpoint: string | undefined;
+  /** `live`: it holds its slot; `asked`: no answer yet; else why it is of no help. */
+  readonly standing: 'live' | 'asked' | PeerFailure;
+}
+
+/**
+ * Where a node is between power-on and a store that its peers can open again.
+ *
+ * | state | store | meaning |
+ * |---|---|---|
+ * | starting | closed | reads chain and disk |
+ * | fresh | being made | first boot: asks servers for its first slots |
+ * | locked | closed, untouched | has k of t slots; keeps trying |
+ * | unbacked | open | no server holds a slot: a restart now loses the store |
+ * | open | open | opened by its peers; slots not looked at yet |
+ * | degraded | open | fewer than n slots live; being healed |
+ * | backed | open | n slots confirmed and live |
+ * | fenced | open, read-only | a newer instance claimed the account |
+ * | stopped | closed | |
+ */
+export type NodeState =
+  | { readonly name: 'starting'; readonly reason: string }
+  | { readonly name: 'fresh'; readonly slots: readonly SlotReport[] }
+  | {
+      readonly name: 'locked';
+      readonly have: number;
+      readonly need: number;
+      readonly reason: string;
+      readonly slots: readonly SlotReport[];
+    }
+  | { readonly name: 'unbacked'; readonly reason: string; readonly slots: readonly SlotReport[] }
+  | { readonly name: 'open'; readonly slots: readonly SlotReport[] }
+  | {
+      readonly name: 'degraded' | 'backed';
+      readonly live: number;
+      readonly n: number;
+      readonly t: number;
+      readonly generation: number;
+      readonly slots: readonly SlotReport[];
+    }
+  | { readonly name: 'fenced'; readonly reason: string }
+  | { readonly name: 'stopped' };
+
+/** Names of all states, for metrics. */
+export type NodeStateName = NodeState['name'];
+
+/** A slot for JSON and people. */
+export function slotToJson({ server, endpoint, standing }: SlotReport): Record<string, unknown> {
+  const text = typeof standing === 'string' ? standing : describeFailure(standing);
+  return { server: encodeSs58(server), ...(endpoint === undefined ? {} : { endpoint }), standing: text };
+}
+
+/** A state for `/readyz`, `latchkey status` and the log. */
+export function stateToJson(state: NodeState): Record<string, unknown> {
+  const { name, ...rest } = state;
+  const slots = 'slots' in state ? { slots: state.slots.map(slotToJson) } : {};
+  return { state: name, ...rest, ...slots, summary: summarize(state) };
+}
+
+/** One line for a person. */
+export function summarize(state: NodeState): string {
+  switch (state.name) {
+    case 'starting':
+      return `starting: ${state.reason}`;
+    case 'fresh':
+      return 'fresh: asking servers for the first slots';
+    case 'locked':
+      return `locked (${state.have} of ${state.need}): ${state.reason}`;
+    case 'unbacked':
+      return `unbacked: ${state.reason}; a restart now would lose this store`;
+    case 'open':
+      return 'open: slots not checked yet';
+    case 'degraded':
+    case 'backed':
+      return `${state.name} (${state.live} of ${state.n} slots live, ${state.t} needed)`;
+    case 'fenced':
+      return `fenced: ${state.reason}`;
+    case 'stopped':
+      return 'stopped';
+  }
+}
+
+/** What has to happen, for `latchkey status --explain`. */
+export function explain(state: NodeState): string {
+  switch (state.name) {
+    case 'starting':
+      return `Nothing yet. The node waits: ${state.reason}.`;
+    case 'fresh':
+      return 'Nothing. The node enrols with key servers; it is ready when all its slots are confirmed.';
+    case 'locked':
+      return explainLocked(state);
+    case 'unbacked':
+      return 'Do not restart this node before it is backed. It enrols by itself as soon as the chain shows enough key servers that pass its trust section.';
+    case 'open':
+      return 'Nothing. The node is about to check its slots.';
+    case 'degraded':
+      return state.live < state.t
+        ? `Do not restart this node now: only ${state.live} of the ${state.t} slots that it needs are live. It is making a new generation of slots; help it by bringing key servers back.`
+        : 'Nothing urgent: enough slots live. The node replaces the missing ones as soon as enough servers are reachable.';
+    case 'backed':
+      return `Nothing. Up to ${state.n - state.t} of its ${state.n} key servers may lose their memory at once.`;
+    case 'fenced':
+      return 'Another instance of this node has claimed its account later than this one. Stop whichever should not run; if it was not you, someone copied the disk to another genuine machine.';
+    case 'stopped':
+      return 'The node is stopped.';
+  }
+}
+
+function explainLocked({ have, need, reason, slots }: Extract<NodeState, { name: 'locked' }>): string {
+  const lines = slots.map(
+    (slot) =>
+      `  - ${encodeSs58(slot.server)}: ${typeof slot.standing === 'string' ? slot.standing : describeFailure(slot.standing)}`,
+  );
+  const lost = slots.filter(
+    ({ standing }) => typeof standing !== 'string' && standing.kind === 'forgot',
+  ).length;
+  const hope =
+    slots.length > 0 && slots.length - lost < need
+      ? `${lost} servers say that they lost their memory, so fewer than ${need} can still help. If that is true, the store key is gone; keep the disk all the same, a server may be lying or misconfigured.`
+      : 'The store is untouched and opens by itself when enough of these servers answer.';
+  return [`It has ${have} of the ${need} slots that it needs. ${reason}`, ...lines, hope].join('\n');
+}

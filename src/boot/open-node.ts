@@ -1,0 +1,26 @@
+import type { SecretBytes } from '../bytes/secret-bytes.ts';
+import type { Incarnation } from '../protocol/mac-routes.ts';
+import type { FencedStore } from './fenced-store.ts';
+import type { NodeIdentity } from './identity.ts';
+import type { OwnMarks } from './own-marks.ts';
+import type { SlotBook } from './slot-book.ts';
+
+/** A sealed store as the boot needs it: it can also be closed. */
+export interface ClosableStore {
+  close(): Promise<void>;
+}
+
+/** A node whose store is open. */
+export interface OpenNode {
+  readonly identity: NodeIdentity;
+  readonly store: FencedStore;
+  /** 16 bytes. */
+  readonly storeId: Uint8Array;
+  /** 32 bytes, in memory only. */
+  readonly storeKey: SecretBytes;
+  readonly book: SlotBook;
+  readonly marks: OwnMarks;
+  /** The claim of this boot. */
+  readonly incarnation: Incarnation;
+  close(): Promise<void>;
+}

@@ -1,0 +1,108 @@
+import { equalBytes } from '../bytes/concat.ts';
+import type { InstanceId, SlotId } from '../bytes/fixed-bytes.ts';
+import { toHex } from '../bytes/hex.ts';
+import type { ChainSnapshot } from '../chain/chain-view.ts';
+import type { Slot } from '../keyslots/keyslot-file.ts';
+import type { Incarnation, SlotState, SlotReport as StoreReport } from '../protocol/mac-routes.ts';
+import type { SlotReport } from './node-state.ts';
+import type { OpenNode } from './open-node.ts';
+import type { HeldSlot, PeerClient, PeerRecord } from './peer-client.ts';
+import { failureOf, type PeerFailure } from './peer-failure.ts';
+
+/** How one slot was found. */
+export interface CheckedSlot {
+  readonly slot: Slot;
+  readonly report: SlotReport;
+  /** The server process that proved to hold the key. */
+  readonly instanceId: InstanceId | undefined;
+}
+
+/** How all slots were found. */
+export interface SlotCheck {
+  readonly checked: readonly CheckedSlot[];
+  /** A claim of this node that is newer than this boot's: another instance runs. */
+  readonly newerClaim: Incarnation | undefined;
+}
+
+/** Slots that proved to live, for `SlotBook.confirm`. */
+export const confirmations = ({ checked }: SlotCheck): { slotId: SlotId; instanceId: InstanceId }[] =>
+  checked.flatMap(({ slot, instanceId }) =>
+    instanceId === undefined ? [] : [{ slotId: slot.slotId, instanceId }],
+  );
+
+/** Whether a slot proved to live. */
+export const isLive = (checked: CheckedSlot): boolean => checked.instanceId !== undefined;
+
+/**
+ * Asks the server of every slot, in parallel, to prove that it still holds its key; claims, confirms and deposits the
+ * log head on the way. Level-triggered: running it again repairs what an earlier run could not do.
+ */
+export async function checkSlots(
+  client: PeerClient,
+  node: OpenNode,
+  snapshot: ChainSnapshot,
+  known: { readonly live: number; readonly unknown: ReadonlyMap<string, PeerFailure> },
+  signal: AbortSignal,
+): Promise<SlotCheck> {
+  const newest = node.book.newest;
+  const report: StoreReport | undefined =
+    newest === undefined
+      ? undefined
+      : { threshold: newest.t, slots: newest.n, live: Math.min(known.live, newest.n) };
+  let newerClaim: Incarnation | undefined;
+  const checked = await Promise.all(
+    node.book.slots().map(async ({ slot }): Promise<CheckedSlot> => {
+      const record = snapshot.servers.find(({ account }) => equalBytes(account, slot.server));
+      const key = node.book.keyOf(slot.slotId);
+      const found = (standing: SlotReport['standing'], instanceId?: InstanceId): CheckedSlot => ({
+        slot,
+        report: { server: slot.server, endpoint: record?.endpoint, standing },
+        instanceId,
+      });
+      if (record === undefined) return found({ kind: 'departed', detail: 'it has no record on the chain' });
+      if (key === undefined) return found(known.unknown.get(toHex(slot.slotId)) ?? 'asked');
+      const held = { account: node.identity.account, slotId: slot.slotId, key };
+      try {
+        const state = await proveSlot(client, node, record, held, report, signal);
+        if (isNewerClaim(node, state.incarnation)) newerClaim = state.incarnation;
+        return found('live', state.instanceId);
+      } catch (error) {
+        return found(failureOf(error));
+      }
+    }),
+  );
+  return { checked, newerClaim };
+}
+
+async function proveSlot(
+  client: PeerClient,
+  node: OpenNode,
+  record: PeerRecord,
+  held: HeldSlot,
+  report: StoreReport | undefined,
+  signal: AbortSignal,
+): Promise<SlotState> {
+  const { incarnation } = node;
+  const ask = () => {
+    const head = node.marks.markHead(node.store.head());
+    return client.keyStatus(record, held, { confirm: true, incarnation, head, report }, signal);
+  };
+  const state = await ask();
+  if (isSameClaim(state.incarnation, incarnation) || isNewerClaim(node, state.incarnation)) return state;
+  // A slot that does not know this boot yet takes no head from it.
+  const claimed = await client.claim(record, held, incarnation, signal);
+  return isSameClaim(claimed.incarnation, incarnation) ? await ask() : claimed;
+}
+
+const isSameClaim = (a: Incarnation, b: Incarnation): boolean =>
+  a.number === b.number && equalBytes(a.bootId, b.bootId);
+
+/** Whether a server shows a claim of this node, with the node's own mark, that is newer than this boot's. */
+export function isNewerClaim(
+  { marks, incarnation }: Pick<OpenNode, 'marks' | 'incarnation'>,
+  other: Incarnation,
+): boolean {
+  if (!marks.isOwnIncarnation(other)) return false;
+  if (other.number !== incarnation.number) return other.number > incarnation.number;
+  return toHex(other.bootId) > toHex(incarnation.bootId);
+}

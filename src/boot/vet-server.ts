@@ -1,0 +1,142 @@
+import { equalBytes } from '../bytes/concat.ts';
+import { ReportData } from '../bytes/fixed-bytes.ts';
+import { toHex } from '../bytes/hex.ts';
+import type { ChainSnapshot, ServerRecord } from '../chain/chain-view.ts';
+import { sha256 } from '../crypto/sha2.ts';
+import { LatchkeyError } from '../errors/latchkey-error.ts';
+import type { Judge } from '../keyserver/judge.ts';
+import type { Attestation } from '../keyserver/own-attestation.ts';
+import type { Witness } from '../keyserver/witness.ts';
+import { attestationReportData } from '../protocol/report-data.ts';
+import { parseQuote } from '../tdx/quote.ts';
+import type { QuoteVerifier } from '../tdx/verify-quote.ts';
+import type { Clock } from '../time/clock.ts';
+import { judgeRegistration } from '../trust/registration.ts';
+import type { PeerClient } from './peer-client.ts';
+import { PeerError } from './peer-failure.ts';
+
+/** How long a passed attestation is not asked for again. */
+const VETTED_FOR_MS = 30_000;
+/** Registered quotes whose verdict is remembered. */
+const MAX_REGISTRATIONS = 4096;
+
+/** How old the block that an attestation cites may be. */
+export interface AttestationBounds {
+  readonly maxAgeMs: number;
+  /** Expected time between blocks, for turning a distance in blocks into an age. */
+  readonly blockTimeMs: number;
+}
+
+/**
+ * Decides with whom a node shares its store key. The registered quote proves account ↔ X25519 key ↔ platform, for
+ * good; `GET /attestation` proves what the machine runs now.
+ */
+export class ServerVetter {
+  readonly #verifier: QuoteVerifier;
+  readonly #witness: Witness;
+  readonly #judge: Judge;
+  readonly #client: PeerClient;
+  readonly #clock: Clock;
+  readonly #bounds: AttestationBounds;
+  readonly #platforms = new Map<string, string | undefined>();
+  readonly #vetted = new Map<string, number>();
+
+  constructor(parts: {
+    readonly verifier: QuoteVerifier;
+    readonly witness: Witness;
+    readonly judge: Judge;
+    readonly client: PeerClient;
+    readonly clock: Clock;
+    readonly bounds: AttestationBounds;
+  }) {
+    this.#verifier = parts.verifier;
+    this.#witness = parts.witness;
+    this.#judge = parts.judge;
+    this.#client = parts.client;
+    this.#clock = parts.clock;
+    this.#bounds = parts.bounds;
+  }
+
+  /** PPID (hex) that the registered quote proves for this account and key; `undefined` when it proves none. */
+  platformOf(record: ServerRecord): string | undefined {
+    const name = toHex(sha256(record.account, record.x25519PublicKey, record.quote));
+    if (this.#platforms.has(name)) return this.#platforms.get(name);
+    const platform = this.#registeredPlatform(record);
+    if (this.#platforms.size >= MAX_REGISTRATIONS) this.#platforms.clear();
+    this.#platforms.set(name, platform);
+    return platform;
+  }
+
+  /**
+   * Checks that a server is, now, a machine that the trust section accepts.
+   * @throws PeerError saying why not.
+   */
+  async vet(record: ServerRecord, snapshot: ChainSnapshot, signal: AbortSignal): Promise<void> {
+    const name = `${toHex(record.account)}/${toHex(record.x25519PublicKey)}/${record.endpoint}`;
+    const nowMs = this.#clock.nowMs();
+    if (nowMs < (this.#vetted.get(name) ?? 0)) return;
+    const platform = this.platformOf(record);
+    if (platform === undefined) {
+      throw untrusted(
+        'REGISTRATION_MISMATCH',
+        'its registered quote does not prove its account, key and platform',
+      );
+    }
+    const attestation = await this.#client.attestation(record, signal);
+    await this.#examine(attestation, record, platform, snapshot);
+    this.#vetted.set(name, nowMs + VETTED_FOR_MS);
+  }
+
+  async #examine(
+    attestation: Attestation,
+    record: ServerRecord,
+    platform: string,
+    snapshot: ChainSnapshot,
+  ): Promise<void> {
+    try {
+      const quote = parseQuote(attestation.quote);
+      const expected = attestationReportData({ ...attestation, x25519PublicKey: record.x25519PublicKey });
+      if (!equalBytes(quote.body.reportData, expected)) {
+        throw untrusted(
+          'REPORT_DATA_MISMATCH',
+          'its attestation does not bind its account and registered key',
+        );
+      }
+      const verified = await this.#witness.verify(quote);
+      this.#judge.judgeMachine(verified);
+      if (toHex(verified.platform.ppid) !== platform) {
+        throw untrusted('PLATFORM_REFUSED', 'it runs on another platform than the one that it registered');
+      }
+    } catch (error) {
+      if (error instanceof LatchkeyError) throw untrusted(error.code, error.message);
+      throw error;
+    }
+    this.#requireFresh(attestation, snapshot);
+  }
+
+  #requireFresh({ finalized }: Attestation, { block }: ChainSnapshot): void {
+    const behindMs = (block.number - finalized.number) * this.#bounds.blockTimeMs;
+    if (behindMs > this.#bounds.maxAgeMs) {
+      throw untrusted(
+        'ATTESTATION_STALE',
+        `its attestation cites block ${finalized.number}, the chain is at ${block.number}`,
+      );
+    }
+  }
+
+  #registeredPlatform(record: ServerRecord): string | undefined {
+    try {
+      const quote = parseQuote(record.quote, { trailing: 'allow-zero-padding' });
+      const { platform } = this.#verifier.verifyChainOnly(quote, { nowMs: this.#clock.nowMs() });
+      const reportData = ReportData.of(quote.body.reportData);
+      const context = judgeRegistration(reportData, record.account, record.x25519PublicKey);
+      return typeof context === 'number' ? toHex(platform.ppid) : undefined;
+    } catch (error) {
+      if (error instanceof LatchkeyError) return undefined;
+      throw error;
+    }
+  }
+}
+
+const untrusted = (code: string, detail: string): PeerError =>
+  new PeerError({ kind: 'untrusted', code, detail });

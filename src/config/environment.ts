@@ -1,0 +1,75 @@
+import { ProblemError } from '../errors/latchkey-error.ts';
+
+const PREFIX = 'LATCHKEY_';
+
+/** Values that the environment may override: none on which security depends, so none of `trust`. */
+const paths = [
+  'node.dataFolder',
+  'node.expectedAccount',
+  'listen.host',
+  'listen.port',
+  'metrics.host',
+  'metrics.port',
+  'agent.socketPath',
+  'chain.endpoints',
+  'chain.agreement',
+  'collateral.endpoints',
+  'collateral.cacheFolder',
+  'limits.requestDeadlineMs',
+  'limits.shutdownDeadlineMs',
+  'limits.maxKeys',
+  'healing.intervalMs',
+  'healing.peerDeadlineMs',
+  'log.level',
+] as const;
+
+/** Not settings: where tests find their vectors. */
+const ignored = new Set(['LATCHKEY_VECTORS']);
+
+/** `listen.port` → `LATCHKEY_LISTEN_PORT`. */
+export const variableOf = (path: string): string =>
+  PREFIX +
+  path
+    .replaceAll('.', '_')
+    .replaceAll(/[A-Z]/g, (letter) => `_${letter}`)
+    .toUpperCase();
+
+const pathOf = new Map<string, string>(paths.map((path) => [variableOf(path), path]));
+
+/** Every variable with the key that it overrides. */
+export const environmentVariables: ReadonlyMap<string, string> = pathOf;
+
+/**
+ * Lays the environment over what the file says. Lists are comma-separated, numbers decimal.
+ * @throws ProblemError CONFIG_INVALID for a LATCHKEY_ variable that does not exist, so that a typo is not ignored.
+ */
+export function applyEnvironment(
+  raw: unknown,
+  environment: Readonly<Record<string, string | undefined>>,
+): unknown {
+  let result = raw;
+  for (const [variable, text] of Object.entries(environment)) {
+    if (text === undefined || !variable.startsWith(PREFIX) || ignored.has(variable)) continue;
+    const path = pathOf.get(variable);
+    if (path === undefined) {
+      throw new ProblemError('CONFIG_INVALID', `environment: ${variable} is not a setting`, {
+        field: variable,
+        hint: 'the trust section cannot be changed by the environment; docs/configuration.md lists the variables',
+      });
+    }
+    result = setAt(result, path.split('.'), valueOf(path, text));
+  }
+  return result;
+}
+
+function valueOf(path: string, text: string): unknown {
+  if (path.endsWith('endpoints')) return text.split(',').map((part) => part.trim());
+  return /^\d+$/.test(text) ? Number(text) : text;
+}
+
+function setAt(target: unknown, [head, ...rest]: readonly string[], value: unknown): unknown {
+  if (head === undefined) return value;
+  const object = typeof target === 'object' && target !== null && !Array.isArray(target) ? target : {};
+  const child = (object as Record<string, unknown>)[head];
+  return { ...object, [head]: setAt(child, rest, value) };
+}

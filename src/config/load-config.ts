@@ -1,0 +1,58 @@
+import { parseDocument } from 'yaml';
+import type { z } from 'zod';
+import { ProblemError } from '../errors/latchkey-error.ts';
+import { parsePolicy, type TdPolicy } from '../tdx/policy.ts';
+import { parseTrustSection } from '../trust/trust-section.ts';
+import { applyEnvironment } from './environment.ts';
+import { type Config, configSchema } from './schema.ts';
+
+/**
+ * Reads a configuration: YAML text, then overrides from the environment, then validation.
+ * @param text the file's content.
+ * @param environment variables that start with LATCHKEY_ override single values; see docs/configuration.md.
+ * @throws ProblemError CONFIG_INVALID naming the place, TRUST_SECTION_INVALID, or of the TD policy.
+ */
+export function loadConfig(text: string, environment: Readonly<Record<string, string | undefined>>): Config {
+  const document = parseDocument(text, { prettyErrors: true, uniqueKeys: true });
+  const fault = document.errors[0];
+  if (fault !== undefined) throw invalid('file', `not valid YAML: ${fault.message}`);
+  const raw: unknown = document.toJS({ maxAliasCount: 0 }) ?? {};
+  const parsed = configSchema.safeParse(applyEnvironment(raw, environment));
+  if (!parsed.success) throw invalidIssue(parsed.error.issues[0]);
+  const config = { ...parsed.data, trust: parseTrustSection(parsed.data.trust) };
+  tdPolicyOf(config);
+  requireConsistent(config);
+  return config;
+}
+
+function invalidIssue(issue: z.core.$ZodIssue | undefined): ProblemError {
+  const place = issue?.path.map(String).join('.') ?? '';
+  const message =
+    issue?.code === 'unrecognized_keys' ? `unknown key ${issue.keys.join(', ')}` : issue?.message;
+  return invalid(place === '' ? 'file' : place, message ?? 'invalid');
+}
+
+function requireConsistent({ chain, healing }: Config): void {
+  if (chain.agreement > chain.endpoints.length) {
+    throw invalid(
+      'chain.agreement',
+      `${chain.agreement} endpoints must agree, but only ${chain.endpoints.length} are given`,
+    );
+  }
+  if (healing.retryMinMs > healing.retryMaxMs) {
+    throw invalid('healing.retryMinMs', `must be at most retryMaxMs (${healing.retryMaxMs})`);
+  }
+}
+
+function invalid(place: string, message: string): ProblemError {
+  return new ProblemError('CONFIG_INVALID', `${place}: ${message}`, {
+    field: place,
+    hint: 'docs/configuration.md describes every key; `latchkey config check` reads a file without starting',
+  });
+}
+
+/**
+ * The TD policy of a configuration; the trust section carries it as plain JSON so that it is hashed.
+ * @throws LatchkeyError of the policy file format.
+ */
+export const tdPolicyOf = ({ trust }: Pick<Config, 'trust'>): TdPolicy => parsePolicy(trust.tcb);

@@ -1,0 +1,85 @@
+import { z } from 'zod';
+import { trustSectionSchema } from '../trust/trust-section.ts';
+
+const port = z.int().min(0).max(65_535);
+const milliseconds = (least: number, most: number) => z.int().min(least).max(most);
+const rate = (burst: number, perSecond: number) =>
+  z
+    .strictObject({
+      burst: z.int().min(1).max(1_000_000).default(burst),
+      perSecond: z.number().positive().max(1_000_000).default(perSecond),
+    })
+    .prefault({});
+
+const HOUR_MS = 3_600_000;
+
+/** The configuration file, as zod reads it; `latchkey config init` prints a commented one. */
+export const configSchema = z.strictObject({
+  node: z.strictObject({
+    dataFolder: z.string().min(1),
+    /** Refuse to become a new node when the store of this account is not on the disk. */
+    expectedAccount: z.string().optional(),
+  }),
+  listen: z.strictObject({ host: z.string().default('0.0.0.0'), port: port.default(3001) }).prefault({}),
+  metrics: z.strictObject({ host: z.string().default('127.0.0.1'), port: port.default(9301) }).prefault({}),
+  agent: z.strictObject({ socketPath: z.string().optional() }).prefault({}),
+  chain: z.strictObject({
+    endpoints: z
+      .array(z.string().regex(/^wss?:\/\//, 'must start with ws:// or wss://'))
+      .min(1)
+      .max(16),
+    /** So many endpoints must say the same before it counts. */
+    agreement: z.int().min(1).max(16).default(1),
+    /** Only a development chain has the RPC by which a node registers itself. */
+    developmentRegistration: z.strictObject({ stash: z.string(), endpoint: z.string() }).optional(),
+  }),
+  quote: z.discriminatedUnion('source', [
+    z.strictObject({ source: z.literal('configfs'), path: z.string().optional() }),
+    z.strictObject({
+      source: z.literal('development'),
+      url: z.url(),
+      platform: z.int().min(0).max(65_535).default(0),
+    }),
+  ]),
+  collateral: z.strictObject({
+    endpoints: z.array(z.url()).min(1).max(16),
+    cacheFolder: z.string().optional(),
+    /** How long collateral that has run out may still be used when none fresher can be had. */
+    graceMs: milliseconds(0, 30 * 24 * HOUR_MS).default(0),
+  }),
+  trust: trustSectionSchema,
+  limits: z
+    .strictObject({
+      perAddress: rate(200, 50),
+      perPlatform: rate(60, 10),
+      maxKeys: z.int().min(1).max(10_000_000).default(200_000),
+      maxKeysPerPlatform: z.int().min(1).max(1_000_000).default(4096),
+      maxKeysPerPlatformAndAccount: z.int().min(2).max(1_000_000).default(32),
+      requestDeadlineMs: milliseconds(100, 120_000).default(20_000),
+      shutdownDeadlineMs: milliseconds(0, 120_000).default(5_000),
+    })
+    .prefault({}),
+  healing: z
+    .strictObject({
+      /** Between two looks at all key servers; each is moved by a random part of it. */
+      intervalMs: milliseconds(100, HOUR_MS).default(30_000),
+      /** First wait of a locked node; doubles up to `retryMaxMs`, with jitter. */
+      retryMinMs: milliseconds(50, HOUR_MS).default(1_000),
+      retryMaxMs: milliseconds(50, HOUR_MS).default(60_000),
+      /** How long a key server may be silent before its slot is replaced. */
+      patienceMs: milliseconds(0, 24 * HOUR_MS).default(120_000),
+      /** One request to one peer. */
+      peerDeadlineMs: milliseconds(100, 60_000).default(8_000),
+      /** After a restart, how long to wait at most for former clients before reporting ready. */
+      formerClientsDeadlineMs: milliseconds(0, HOUR_MS).default(120_000),
+      /** The own attestation is made at most this often. */
+      attestationIntervalMs: milliseconds(1_000, HOUR_MS).default(60_000),
+    })
+    .prefault({}),
+  log: z
+    .strictObject({ level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info') })
+    .prefault({}),
+});
+
+/** A validated configuration, all defaults filled in; holds no secret. */
+export type Config = z.output<typeof configSchema>;

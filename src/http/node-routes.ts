@@ -1,0 +1,34 @@
+import type { Hono } from 'hono';
+import { z } from 'zod';
+import { AccountId, InstanceId } from '../bytes/fixed-bytes.ts';
+import { parseWire } from '../protocol/wire.ts';
+import { jsonBody, type PorchEnv } from './porch.ts';
+
+/** What the outside may learn of a node. */
+export interface NodeFace {
+  /** Answer of `GET /info`. */
+  info(): Readonly<Record<string, unknown>>;
+  /** Whether the node is ready, and the answer of `GET /readyz`. */
+  readiness(): { readonly ready: boolean; readonly report: Readonly<Record<string, unknown>> };
+  /** A server says that its memory is gone; a hint, worth a look at once. */
+  serverRestarted(server: AccountId): void;
+}
+
+/** Body of `POST /server-restarted`. */
+export const serverRestartedBody = z.strictObject({ server: z.string(), instanceId: z.string() });
+
+/** Routes that say how a node is. */
+export function nodeRoutes(app: Hono<PorchEnv>, face: NodeFace): void {
+  app.get('/info', ({ json }) => json(face.info()));
+  app.get('/healthz', ({ json }) => json({ ok: true }));
+  app.get('/readyz', ({ json }) => {
+    const { ready, report } = face.readiness();
+    return json({ ready, ...report }, ready ? 200 : 503);
+  });
+  app.post('/server-restarted', async ({ req, json }) => {
+    const { server, instanceId } = parseWire(serverRestartedBody, await jsonBody(req));
+    InstanceId.parse(instanceId, 'instanceId');
+    face.serverRestarted(AccountId.parse(server, 'server'));
+    return json({ ok: true });
+  });
+}

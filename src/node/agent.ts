@@ -1,0 +1,25 @@
+import { join } from 'node:path';
+import type { Hono } from 'hono';
+import { keyValueRoutes } from '../agent/key-value-routes.ts';
+import { type PorchEnv, type PorchOptions, porch } from '../http/porch.ts';
+import type { Store } from '../store/store-api.ts';
+
+/** Largest body on the local socket: a value of 16 MiB in base64. */
+const MAX_BODY_BYTES = 24 * 1024 * 1024;
+
+/** Where the agent listens when the configuration does not say. */
+export const defaultAgentSocket = (dataFolder: string): string => join(dataFolder, 'agent.sock');
+
+/**
+ * The agent: what a program of this machine, in any language, needs of the store. Only who may open the socket (0600)
+ * reaches it.
+ */
+export function agentApp(
+  common: Omit<PorchOptions, 'maxBodyBytes' | 'peerAddress' | 'rate'>,
+  node: { readonly store: () => Store; readonly status: () => Readonly<Record<string, unknown>> },
+): Hono<PorchEnv> {
+  const app = porch({ ...common, maxBodyBytes: MAX_BODY_BYTES, peerAddress: () => undefined });
+  app.get('/status', ({ json }) => json(node.status()));
+  keyValueRoutes(app, node.store);
+  return app;
+}

@@ -1,0 +1,69 @@
+import { type AccountId, BlockHash } from '../bytes/fixed-bytes.ts';
+import { toHex } from '../bytes/hex.ts';
+import type { ChainSnapshot, ChainView } from '../chain/chain-view.ts';
+import { ProblemError } from '../errors/latchkey-error.ts';
+import type { ChainFacts } from '../keyserver/judge.ts';
+import type { BlockReference } from '../protocol/report-data.ts';
+import type { Clock } from '../time/clock.ts';
+
+/** Keeps the newest snapshot at hand for rooms that cannot wait, and remembers who was ever registered. */
+export class ChainWatch implements ChainFacts {
+  readonly #clock: Clock;
+  readonly #maxAgeMs: number;
+  readonly #unsubscribe: () => void;
+  readonly #everRegistered = new Set<string>();
+  #registered = new Set<string>();
+  #newest: { readonly snapshot: ChainSnapshot; readonly atMs: number } | undefined;
+
+  constructor(options: {
+    readonly chain: ChainView;
+    readonly clock: Clock;
+    /** A view that was not renewed for so long is not good enough to judge by. */
+    readonly maxAgeMs: number;
+    readonly onSnapshot: (snapshot: ChainSnapshot) => void;
+  }) {
+    this.#clock = options.clock;
+    this.#maxAgeMs = options.maxAgeMs;
+    this.#unsubscribe = options.chain.subscribe((snapshot) => {
+      this.take(snapshot);
+      options.onSnapshot(snapshot);
+    });
+  }
+
+  /** Takes a snapshot that was read elsewhere. */
+  take(snapshot: ChainSnapshot): void {
+    this.#newest = { snapshot, atMs: this.#clock.nowMs() };
+    this.#registered = new Set(snapshot.servers.map(({ account }) => toHex(account)));
+    for (const account of this.#registered) this.#everRegistered.add(account);
+  }
+
+  get acceptedMeasurements(): readonly Uint8Array[] {
+    return this.#newest?.snapshot.acceptedMeasurements ?? [];
+  }
+
+  /** @throws ProblemError CHAIN_UNAVAILABLE when the view is too old to tell. */
+  hasDeparted(account: AccountId): boolean {
+    const name = toHex(account);
+    if (!this.#everRegistered.has(name)) return false;
+    const ageMs = this.#clock.nowMs() - (this.#newest?.atMs ?? 0);
+    if (ageMs > this.#maxAgeMs) {
+      throw new ProblemError(
+        'CHAIN_UNAVAILABLE',
+        `this server has had no news of the chain for ${Math.round(ageMs / 1000)} s`,
+        {
+          hint: 'ask the other servers',
+        },
+      );
+    }
+    return !this.#registered.has(name);
+  }
+
+  /** The newest finalized block, or block 0 before there is any. */
+  finalized(): BlockReference {
+    return this.#newest?.snapshot.block ?? { number: 0, hash: BlockHash.of(new Uint8Array(32)) };
+  }
+
+  close(): void {
+    this.#unsubscribe();
+  }
+}

@@ -1,0 +1,88 @@
+import type { PeerClient } from '../boot/peer-client.ts';
+import { describeFailure, failureOf } from '../boot/peer-failure.ts';
+import type { InstanceId } from '../bytes/fixed-bytes.ts';
+import { AccountId } from '../bytes/fixed-bytes.ts';
+import { toHex, tryFromHex } from '../bytes/hex.ts';
+import { encodeSs58 } from '../bytes/ss58.ts';
+import type { ChainSnapshot } from '../chain/chain-view.ts';
+import type { Log } from '../observe/log.ts';
+import type { Store } from '../store/store-api.ts';
+import type { Clock } from '../time/clock.ts';
+
+const NAMESPACE = 'latchkey/served';
+const RETRY_MS = 5_000;
+
+/**
+ * Remembers in the node's own store which accounts it served (no keys). After a restart it tells them that its memory
+ * is gone, and is not ready until they have enrolled again or a deadline has passed: so an orchestrator that restarts
+ * one node after another and waits for readiness loses nothing.
+ */
+export class FormerClients {
+  readonly #store: Store;
+  readonly #log: Log;
+  readonly #clock: Clock;
+  readonly #waitingFor = new Set<string>();
+  #deadlineMs = 0;
+
+  constructor(parts: { readonly store: Store; readonly log: Log; readonly clock: Clock }) {
+    this.#store = parts.store;
+    this.#log = parts.log;
+    this.#clock = parts.clock;
+  }
+
+  /** Reads who was served before this start, and begins to wait for them. */
+  async begin(deadlineMs: number): Promise<void> {
+    const served = await this.#store.namespace(NAMESPACE);
+    for (const name of served.names()) this.#waitingFor.add(name);
+    this.#deadlineMs = this.#clock.nowMs() + deadlineMs;
+  }
+
+  /** How many have not come back yet; 0 after the deadline. */
+  get pending(): number {
+    return this.#clock.nowMs() < this.#deadlineMs ? this.#waitingFor.size : 0;
+  }
+
+  /** An account got a key here. */
+  async served(account: AccountId): Promise<void> {
+    this.#waitingFor.delete(toHex(account));
+    const served = await this.#store.namespace(NAMESPACE);
+    await served.putIfAbsent(toHex(account), new Uint8Array(0));
+  }
+
+  /** The last key of an account was erased on its own wish. */
+  async forgotten(account: AccountId): Promise<void> {
+    const served = await this.#store.namespace(NAMESPACE);
+    await served.delete(toHex(account));
+  }
+
+  /** Tells the clients of before, again and again until they have come back or the deadline has passed. */
+  async tell(
+    client: PeerClient,
+    self: AccountId,
+    instanceId: InstanceId,
+    snapshot: () => Promise<ChainSnapshot>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    while (this.pending > 0 && !signal.aborted) {
+      const { servers } = await snapshot();
+      await Promise.all(
+        [...this.#waitingFor].map(async (name) => {
+          const record = servers.find(({ account }) => toHex(account) === name);
+          if (record === undefined) return;
+          try {
+            await client.tellRestart(record, self, instanceId, signal);
+          } catch (error) {
+            const reason = describeFailure(failureOf(error));
+            this.#log('debug', 'client.not-told', { account: encodeSs58(record.account), reason });
+          }
+        }),
+      );
+      await this.#clock.sleep(Math.min(RETRY_MS, this.#deadlineMs - this.#clock.nowMs()), signal);
+    }
+    for (const name of this.#waitingFor) {
+      const account = tryFromHex(name);
+      if (account === undefined || signal.aborted) continue;
+      this.#log('warn', 'client.not-back', { account: encodeSs58(AccountId.of(account)) });
+    }
+  }
+}

@@ -1,0 +1,316 @@
+import { getConnInfo } from '@hono/node-server/conninfo';
+import { Guardian } from '../boot/guardian.ts';
+import { type NodeState, slotToJson, stateToJson } from '../boot/node-state.ts';
+import type { OpenNode } from '../boot/open-node.ts';
+import { ServerVetter } from '../boot/vet-server.ts';
+import { AccountId } from '../bytes/fixed-bytes.ts';
+import { toPrefixedHex } from '../bytes/hex.ts';
+import { encodeSs58 } from '../bytes/ss58.ts';
+import { tdPolicyOf } from '../config/load-config.ts';
+import type { Config } from '../config/schema.ts';
+import { ProblemError } from '../errors/latchkey-error.ts';
+import { keyRoutes } from '../http/key-routes.ts';
+import { type Listener, listen } from '../http/listener.ts';
+import { metricsApp } from '../http/metrics-app.ts';
+import { nodeRoutes } from '../http/node-routes.ts';
+import { porch } from '../http/porch.ts';
+import { Judge } from '../keyserver/judge.ts';
+import { TcbGrace } from '../keyserver/tcb-grace.ts';
+import { TokenBuckets } from '../keyserver/token-buckets.ts';
+import { Witness } from '../keyserver/witness.ts';
+import { Metrics } from '../observe/metrics.ts';
+import { PROTOCOL_VERSION } from '../protocol/labels.ts';
+import { agentApp, defaultAgentSocket } from './agent.ts';
+import { ChainWatch } from './chain-watch.ts';
+import type { NodeParts } from './parts.ts';
+import { registerForDevelopment } from './registration.ts';
+import { examineOwnMachine, type OwnMachine } from './self-check.ts';
+import { buildServing, clientsAtRisk, type Serving } from './serving.ts';
+
+/** Largest body of the open port: a request with the largest quote, in base64. */
+const MAX_BODY_BYTES = 64 * 1024;
+/** How often the own machine is examined again while that fails. */
+const SELF_CHECK_RETRY_MS = 2_000;
+const BLOCK_TIME_MS = 6_000;
+
+/** A running node: guardian of its own store, key server for the others. */
+export class LatchkeyNode implements AsyncDisposable {
+  readonly #config: Config;
+  readonly #parts: NodeParts;
+  readonly #stop = new AbortController();
+  readonly #watch: ChainWatch;
+  #state: NodeState = { name: 'starting', reason: 'examining this machine' };
+  #guardian: Guardian | undefined;
+  #serving: Serving | undefined;
+  #listeners: Listener[] = [];
+  #running: Promise<void> | undefined;
+
+  constructor(config: Config, parts: NodeParts) {
+    this.#config = config;
+    this.#parts = parts;
+    const { chain, clock, metrics } = parts;
+    this.#watch = new ChainWatch({
+      chain,
+      clock,
+      maxAgeMs: config.trust.freshness.chainHeadMaxAgeMs,
+      onSnapshot: (snapshot) => {
+        metrics.chainBlock.set(snapshot.block.number);
+        if (snapshot.block.timestampMs !== undefined) clock.raise(snapshot.block.timestampMs);
+        this.#guardian?.nudge();
+      },
+    });
+  }
+
+  get state(): NodeState {
+    return this.#state;
+  }
+
+  /** The open node, or `undefined` while the store is closed. */
+  get open(): OpenNode | undefined {
+    return this.#guardian?.node;
+  }
+
+  /** Addresses in use, once started. */
+  get addresses(): { readonly listen: string; readonly metrics: string; readonly agent: string } {
+    const [open, metrics, agent] = this.#listeners;
+    return { listen: open?.url ?? '', metrics: metrics?.url ?? '', agent: agent?.url ?? '' };
+  }
+
+  /**
+   * Opens the listeners, then boots and heals in the background: the API is up whatever state the store is in.
+   * @throws ProblemError LISTEN_FAILED.
+   */
+  async start(): Promise<void> {
+    const { log, verifier, metrics } = this.#parts;
+    if (!verifier.trustRoot.isIntel) {
+      metrics.insecure.set(1);
+      log('warn', 'trust.insecure-root', {
+        message: 'INSECURE: quotes are verified up to an injected root, not Intel’s. For development only.',
+      });
+    }
+    await this.#listen();
+    log('info', 'node.listening', this.addresses);
+    this.#running = this.#run().catch((error: unknown) => {
+      log('error', 'node.failed', {
+        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      });
+    });
+  }
+
+  /** Boots once, without listening or serving; for `latchkey unlock`. Returns the open node, or the state. */
+  async unlockOnce(attempts: number): Promise<OpenNode | NodeState> {
+    const machine = await examineOwnMachine(this.#parts.quotes, this.#config.trust, this.#parts.random);
+    this.#guardian = this.#buildGuardian(machine).guardian;
+    return (await this.#guardian.open(attempts)) ?? this.#guardian.state;
+  }
+
+  /** Finishes requests in flight, wipes keys, closes the store. */
+  async close(): Promise<void> {
+    const { log, chain, collateral } = this.#parts;
+    this.#stop.abort();
+    await Promise.all(
+      this.#listeners.map((listener) => listener.close(this.#config.limits.shutdownDeadlineMs)),
+    );
+    this.#serving?.keyServer.wipe();
+    await this.#guardian?.close();
+    await this.#running;
+    this.#watch.close();
+    await chain[Symbol.asyncDispose]();
+    await collateral.close();
+    log('info', 'node.stopped', {});
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #run(): Promise<void> {
+    const { quotes, random, clock, log } = this.#parts;
+    let machine: OwnMachine | undefined;
+    while (machine === undefined && !this.#stop.signal.aborted) {
+      try {
+        machine = await examineOwnMachine(quotes, this.#config.trust, random);
+        log('info', 'machine.examined', machine.description);
+      } catch (error) {
+        const reason = error instanceof Error ? error.message : String(error);
+        log('error', 'machine.refused', { reason });
+        this.#setState({ name: 'starting', reason });
+        await clock.sleep(SELF_CHECK_RETRY_MS, this.#stop.signal);
+      }
+    }
+    if (machine === undefined) return;
+    const { guardian, witness, judge } = this.#buildGuardian(machine);
+    this.#guardian = guardian;
+    const node = await guardian.open();
+    if (node === undefined) return;
+    this.#serving = buildServing(this.#config, this.#parts, node, { witness, judge, watch: this.#watch });
+    await this.#serving.formerClients.begin(this.#config.healing.formerClientsDeadlineMs);
+    await Promise.all([guardian.heal(), this.#tellFormerClients(node, this.#serving), this.#register(node)]);
+  }
+
+  #buildGuardian(machine: OwnMachine): { guardian: Guardian; witness: Witness; judge: Judge } {
+    const { log, clock, random, fileSystem, verifier, collateral, chain, quotes, client } = this.#parts;
+    const { trust, healing, limits, node } = this.#config;
+    const now = () => clock.nowMs();
+    const witness = new Witness({ verifier, collateral, now });
+    const judge = new Judge({
+      trust,
+      tdPolicy: tdPolicyOf(this.#config),
+      ownMeasurement: machine.measurement,
+      chain: () => this.#watch,
+      grace: new TcbGrace({ graceMs: trust.freshness.tcbGraceMs }),
+      now,
+      platformRate: new TokenBuckets(limits.perPlatform),
+    });
+    const bounds = { maxAgeMs: trust.freshness.attestationMaxAgeMs, blockTimeMs: BLOCK_TIME_MS };
+    const vetter = new ServerVetter({ verifier, witness, judge, client, clock, bounds });
+    const guardian = new Guardian({
+      tools: { client, quotes, clock, vetter, random },
+      chain,
+      log,
+      fileSystem,
+      clock,
+      dataFolder: node.dataFolder,
+      clockToleranceMs: trust.freshness.clockToleranceMs,
+      intervalMs: healing.intervalMs,
+      expectedAccount:
+        node.expectedAccount === undefined
+          ? undefined
+          : AccountId.parse(node.expectedAccount, 'node.expectedAccount'),
+      options: {
+        bootstrap: trust.bootstrap,
+        minimumThreshold: trust.minimumThreshold,
+        patienceMs: healing.patienceMs,
+        retryMinMs: healing.retryMinMs,
+        retryMaxMs: healing.retryMaxMs,
+      },
+      onState: (state) => this.#setState(state),
+    });
+    return { guardian, witness, judge };
+  }
+
+  async #tellFormerClients(node: OpenNode, { formerClients, keyServer }: Serving): Promise<void> {
+    const { client, chain, log } = this.#parts;
+    try {
+      const { instanceId } = keyServer.identity;
+      const snapshot = () => chain.snapshot();
+      await formerClients.tell(client, node.identity.account, instanceId, snapshot, this.#stop.signal);
+    } catch (error) {
+      log('warn', 'clients.not-told', { error: String(error) });
+    }
+  }
+
+  async #register({ identity }: OpenNode): Promise<void> {
+    const { developmentRegistration, endpoints } = this.#config.chain;
+    if (developmentRegistration === undefined) return;
+    const { quotes, random, log, clock } = this.#parts;
+    await registerForDevelopment(
+      { identity, quotes, random, log, clock, signal: this.#stop.signal },
+      { ...developmentRegistration, chainEndpoints: endpoints },
+    );
+  }
+
+  async #listen(): Promise<void> {
+    const { log, metrics, random, clock } = this.#parts;
+    const { listen: address, metrics: metricsAddress, limits, agent } = this.#config;
+    const common = { log, metrics, random, now: () => clock.nowMs(), deadlineMs: limits.requestDeadlineMs };
+    const app = porch({
+      ...common,
+      maxBodyBytes: MAX_BODY_BYTES,
+      rate: new TokenBuckets(limits.perAddress),
+      peerAddress: (context) => getConnInfo(context).remote.address,
+    });
+    keyRoutes(app, () => this.#keyServer());
+    nodeRoutes(app, this);
+    this.#listeners.push(await listen(app.fetch, address));
+    const metricsHandler = metricsApp(metrics, () => this.#refreshMetrics());
+    this.#listeners.push(await listen(metricsHandler.fetch, metricsAddress));
+    const socketPath = agent.socketPath ?? defaultAgentSocket(this.#config.node.dataFolder);
+    const local = agentApp(common, {
+      store: () => this.#openNode().store,
+      status: () => ({ ...this.readiness().report, ...this.info() }),
+    });
+    this.#listeners.push(await listen(local.fetch, { socketPath }));
+  }
+
+  #openNode(): OpenNode {
+    const node = this.open;
+    if (node === undefined) throw this.#lockedProblem();
+    return node;
+  }
+
+  #keyServer(): Serving['keyServer'] {
+    if (this.#serving === undefined) throw this.#lockedProblem();
+    return this.#serving.keyServer;
+  }
+
+  #lockedProblem(): ProblemError {
+    return new ProblemError('NODE_LOCKED', `the node is ${String(stateToJson(this.#state)['summary'])}`, {
+      retryAfterMs: 5_000,
+    });
+  }
+
+  #setState(state: NodeState): void {
+    this.#state = state;
+    const { metrics } = this.#parts;
+    Metrics.setState(metrics.nodeState, state.name);
+    if (state.name === 'backed' || state.name === 'degraded') {
+      metrics.slotsLive.set(state.live);
+      metrics.slotsWanted.set(state.n);
+      metrics.slotsThreshold.set(state.t);
+    }
+  }
+
+  #refreshMetrics(): void {
+    const { metrics, collateral } = this.#parts;
+    if (this.#serving !== undefined) {
+      metrics.vaultKeys.set(this.#serving.keyServer.vault.size);
+      metrics.clientsAtRisk.set(clientsAtRisk(this.#serving.keyServer));
+    }
+    metrics.collateralState.reset();
+    for (const { state } of collateral.status()) metrics.collateralState.inc({ state });
+  }
+
+  /** Answer of `GET /info`. */
+  info(): Readonly<Record<string, unknown>> {
+    const { verifier } = this.#parts;
+    const identity = this.open?.identity;
+    return {
+      name: 'latchkey',
+      protocol: PROTOCOL_VERSION,
+      mode: verifier.trustRoot.isIntel ? 'production' : 'INSECURE: injected trust root',
+      state: this.#state.name,
+      ...(identity === undefined
+        ? {}
+        : {
+            accountId: encodeSs58(identity.account),
+            x25519PublicKey: toPrefixedHex(identity.x25519PublicKey),
+          }),
+      ...(this.#serving === undefined
+        ? {}
+        : { instanceId: toPrefixedHex(this.#serving.keyServer.identity.instanceId) }),
+    };
+  }
+
+  /** Answer of `GET /readyz`: backed, and no former client left alone. */
+  readiness(): { readonly ready: boolean; readonly report: Readonly<Record<string, unknown>> } {
+    const pending = this.#serving?.formerClients.pending ?? 0;
+    const slots = 'slots' in this.#state ? { slots: this.#state.slots.map(slotToJson) } : {};
+    const atRisk = this.#serving === undefined ? 0 : clientsAtRisk(this.#serving.keyServer);
+    return {
+      ready: this.#state.name === 'backed' && pending === 0,
+      report: {
+        ...stateToJson(this.#state),
+        ...slots,
+        ...(pending === 0 ? {} : { waitingForFormerClients: pending }),
+        clientsAtRisk: atRisk,
+      },
+    };
+  }
+
+  /** A server says that its memory is gone. */
+  serverRestarted(server: AccountId): void {
+    this.#parts.log('info', 'server.restarted', { server: encodeSs58(server) });
+    this.#guardian?.nudge();
+  }
+}

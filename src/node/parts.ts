@@ -1,0 +1,105 @@
+import { PeerClient } from '../boot/peer-client.ts';
+import { fetchTransport, type PeerTransport } from '../boot/peer-transport.ts';
+import { BlockHash } from '../bytes/fixed-bytes.ts';
+import type { ChainView } from '../chain/chain-view.ts';
+import { PolkadotChainView } from '../chain/polkadot-chain-view.ts';
+import type { CollateralSource } from '../collateral/collateral-source.ts';
+import { PccsCollateralSource } from '../collateral/pccs-source.ts';
+import type { Config } from '../config/schema.ts';
+import { type RandomSource, systemRandom } from '../crypto/random.ts';
+import type { FileSystem } from '../disk/file-system.ts';
+import { nodeFileSystem } from '../disk/node-file-system.ts';
+import { jsonLog, type Log } from '../observe/log.ts';
+import { Metrics } from '../observe/metrics.ts';
+import { ConfigfsQuoteSource } from '../quote-source/configfs-quote-source.ts';
+import { HttpQuoteSource } from '../quote-source/http-quote-source.ts';
+import type { QuoteSource } from '../quote-source/quote-source.ts';
+import { QuoteVerifier, TrustRoot } from '../tdx/verify-quote.ts';
+import { type Clock, FlooredClock, systemClock } from '../time/clock.ts';
+
+/** Everything outside of a node's own logic, each behind a small interface. */
+export interface NodeParts {
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly clock: FlooredClock;
+  readonly random: RandomSource;
+  readonly fileSystem: FileSystem;
+  readonly verifier: QuoteVerifier;
+  readonly collateral: CollateralSource;
+  readonly chain: ChainView;
+  readonly quotes: QuoteSource;
+  readonly client: PeerClient;
+}
+
+/** What tests and simulations put in the place of the real parts. */
+export interface PartOverrides {
+  readonly log?: Log;
+  readonly clock?: Clock;
+  readonly random?: RandomSource;
+  readonly fileSystem?: FileSystem;
+  readonly collateral?: CollateralSource;
+  readonly chain?: ChainView;
+  readonly quotes?: QuoteSource;
+  readonly transport?: PeerTransport;
+  /** Never from the environment or a file: `latchkey serve --insecure-trust-root PEM`, or a test. */
+  readonly trustRoot?: TrustRoot;
+}
+
+/** Builds the real parts of a configuration; nothing is asked of them yet. */
+export function buildParts(config: Config, overrides: PartOverrides = {}): NodeParts {
+  const log = overrides.log ?? jsonLog(config.log.level);
+  const clock = new FlooredClock(overrides.clock ?? systemClock);
+  const random = overrides.random ?? systemRandom;
+  const fileSystem = overrides.fileSystem ?? nodeFileSystem;
+  const verifier = new QuoteVerifier({ trustRoot: overrides.trustRoot ?? TrustRoot.intel });
+  const transport = overrides.transport ?? fetchTransport();
+  return {
+    log,
+    metrics: new Metrics({ processMetrics: true }),
+    clock,
+    random,
+    fileSystem,
+    verifier,
+    collateral: overrides.collateral ?? collateralOf(config, verifier, clock, fileSystem, log),
+    chain: overrides.chain ?? chainOf(config, log),
+    quotes: overrides.quotes ?? quotesOf(config),
+    client: new PeerClient({ transport, clock, random, deadlineMs: config.healing.peerDeadlineMs }),
+  };
+}
+
+function collateralOf(
+  { collateral, trust }: Config,
+  verifier: QuoteVerifier,
+  clock: Clock,
+  fileSystem: FileSystem,
+  log: Log,
+): CollateralSource {
+  const minimum = trust.tcb['minimumTcbEvaluationDataNumber'];
+  return new PccsCollateralSource({
+    endpoints: collateral.endpoints,
+    verifier,
+    clock,
+    log,
+    graceMs: collateral.graceMs,
+    ...(typeof minimum === 'number' ? { minimumTcbEvaluationDataNumber: minimum } : {}),
+    ...(collateral.cacheFolder === undefined
+      ? {}
+      : { cache: { fileSystem, directory: collateral.cacheFolder } }),
+  });
+}
+
+function chainOf({ chain, trust }: Config, log: Log): ChainView {
+  return new PolkadotChainView({
+    endpoints: chain.endpoints,
+    agreement: chain.agreement,
+    genesisHash: BlockHash.parse(trust.chain.genesisHash, 'trust.chain.genesisHash'),
+    maxSnapshotAgeMs: trust.freshness.chainHeadMaxAgeMs,
+    log: ({ event, ...fields }) => log(event.endsWith('failed') ? 'warn' : 'info', event, fields),
+  });
+}
+
+function quotesOf({ quote }: Config): QuoteSource {
+  if (quote.source === 'development')
+    return new HttpQuoteSource({ url: quote.url, platform: quote.platform });
+  return new ConfigfsQuoteSource(quote.path === undefined ? {} : { directory: quote.path });
+}

@@ -1,0 +1,66 @@
+import type { OpenNode } from '../boot/open-node.ts';
+import { InstanceId } from '../bytes/fixed-bytes.ts';
+import type { Config } from '../config/schema.ts';
+import type { Judge } from '../keyserver/judge.ts';
+import { KeyServer } from '../keyserver/key-server.ts';
+import { OwnAttestation } from '../keyserver/own-attestation.ts';
+import { Vault } from '../keyserver/vault.ts';
+import type { Witness } from '../keyserver/witness.ts';
+import { ChallengeIssuer } from '../protocol/challenge.ts';
+import type { ChainWatch } from './chain-watch.ts';
+import { FormerClients } from './former-clients.ts';
+import type { NodeParts } from './parts.ts';
+
+/** The serving half of a node whose store is open. */
+export interface Serving {
+  readonly keyServer: KeyServer;
+  readonly formerClients: FormerClients;
+}
+
+/** Builds the key server of an open node, with a new instance id and empty memory. */
+export function buildServing(
+  config: Config,
+  parts: NodeParts,
+  node: OpenNode,
+  rooms: { readonly witness: Witness; readonly judge: Judge; readonly watch: ChainWatch },
+): Serving {
+  const { clock, random, log, metrics, quotes } = parts;
+  const { identity, store } = node;
+  const now = () => clock.nowMs();
+  const instanceId = InstanceId.of(random(InstanceId.byteLength));
+  const serverIdentity = { ...identity, instanceId };
+  const formerClients = new FormerClients({ store, log, clock });
+  const record = (change: Promise<void>) => {
+    change.catch((error: unknown) => log('warn', 'served.not-recorded', { error: String(error) }));
+  };
+  const keyServer = new KeyServer({
+    identity: serverIdentity,
+    challenges: new ChallengeIssuer({ random }),
+    witness: rooms.witness,
+    judge: rooms.judge,
+    vault: new Vault(random, config.limits),
+    attestation: new OwnAttestation({
+      identity: { server: identity.account, x25519PublicKey: identity.x25519PublicKey, instanceId },
+      quotes,
+      finalized: () => rooms.watch.finalized(),
+      intervalMs: config.healing.attestationIntervalMs,
+    }),
+    finalized: () => rooms.watch.finalized(),
+    now,
+    log,
+    onRelease: (intent) => metrics.keysReleased.inc({ intent }),
+    onRefusal: (code) => metrics.keysRefused.inc({ code }),
+    onServed: (account) => record(formerClients.served(account)),
+    onForgotten: (account) => record(formerClients.forgotten(account)),
+  });
+  return { keyServer, formerClients };
+}
+
+/** Stores that would fall below their threshold if this server stopped now, by their own reports. */
+export function clientsAtRisk({ vault }: KeyServer): number {
+  const atRisk = new Set<string>();
+  for (const { account, report } of vault.keys()) {
+    if (report !== undefined && report.live - 1 < report.threshold) atRisk.add(`${account}`);
+  }
+  return atRisk.size;
+}
