@@ -1,5 +1,5 @@
-import { AccountId } from '../bytes/fixed-bytes.ts';
 import { concatBytes, equalBytes, utf8 } from '../bytes/concat.ts';
+import { AccountId } from '../bytes/fixed-bytes.ts';
 import { tryFromHex } from '../bytes/hex.ts';
 import { u64BigEndian } from '../bytes/integers.ts';
 import type { SecretBytes } from '../bytes/secret-bytes.ts';

@@ -69,4 +69,12 @@ export const dataServiceCodes = {
     status: 500,
     summary: 'A stored decryption has a form that this program never writes.',
   },
+  DECRYPTIONS_CONFIG_INVALID: {
+    status: 400,
+    summary: 'The configuration of the decryption service is wrong; the message names the place.',
+  },
+  DECRYPTIONS_LISTEN_FAILED: {
+    status: 503,
+    summary: 'The decryption service cannot listen at its address; the message says why.',
+  },
 } as const satisfies Record<string, CodeEntry>;

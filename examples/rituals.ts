@@ -1,0 +1,46 @@
+// Ritual fragments on a sealed store: write once, find expired ones, revoke by destroying the key.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { SecretBytes } from '../src/bytes/secret-bytes.ts';
+import { systemRandom } from '../src/crypto/random.ts';
+import { Datastore } from '../src/rituals/datastore.ts';
+import { expiryGuard } from '../src/rituals/guard.ts';
+import { SealedStore } from '../src/store/sealed-store.ts';
+
+const DAY = 86_400;
+
+/** Runs the example in a folder of its own. @returns the lines that it prints. */
+export async function ritualsExample(): Promise<readonly string[]> {
+  const lines: string[] = [];
+  const folder = await mkdtemp(join(tmpdir(), 'latchkey-rituals-'));
+  // In a node this key comes back from the key servers; here it is fresh.
+  const storeKey = new SecretBytes(systemRandom(32));
+  await using store = await SealedStore.create({ path: join(folder, 'store'), storeKey });
+  try {
+    const now = 1_700_000_000;
+    const datastore = await Datastore.initialize(store, { authorize: expiryGuard(30 * DAY, () => now) });
+
+    await datastore.storeFragment(42, now - 10 * DAY, new TextEncoder().encode('fragment of 42'));
+    await datastore.storeFragment(43, now - 40 * DAY, new TextEncoder().encode('fragment of 43'));
+    const { fragment } = await datastore.retrieveFragment(42);
+    lines.push(`42: ${new TextDecoder().decode(fragment)}`);
+
+    const refused = await datastore
+      .retrieveFragment(43)
+      .catch((error: Error & { code?: string }) => error.code);
+    lines.push(`43: ${refused}`);
+
+    for (const { id } of await datastore.findExpired(now - 30 * DAY)) {
+      await datastore.deleteFragment(id);
+      lines.push(`revoked ${id}`);
+    }
+    lines.push(`left: ${(await datastore.list()).map(({ id }) => id).join(', ')}`);
+    return lines;
+  } finally {
+    await store.close();
+    await rm(folder, { recursive: true });
+  }
+}
+
+if (import.meta.filename === process.argv[1]) for (const line of await ritualsExample()) console.log(line);

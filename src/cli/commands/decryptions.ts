@@ -1,0 +1,72 @@
+import { readFile } from 'node:fs/promises';
+import { Command } from 'commander';
+import { type DecryptionsConfig, loadDecryptionsConfig } from '../../decryptions/decryptions-config.ts';
+import { ProblemError } from '../../errors/latchkey-error.ts';
+import { startDecryptionsServer } from '../decryptions-server.ts';
+import { reportFailure } from '../failure.ts';
+import { print, processIo, type StoreIo } from '../store-io.ts';
+
+interface ConfigOptions {
+  readonly config?: string;
+  readonly profile?: string;
+}
+
+/** `latchkey decryptions`: the decryption service on a listener of its own. */
+export function decryptionsCommand(io: StoreIo = processIo()): Command {
+  const decryptions = new Command('decryptions').description('Decryption results with wait-for-put');
+  configurable(decryptions, 'serve', 'serve GET and PUT /decryption/<64 hex digits> until SIGTERM').action(
+    (options: ConfigOptions) => serve(io, options),
+  );
+  configurable(
+    decryptions,
+    'config',
+    'print the configuration as it results from file and environment',
+  ).action(async (options: ConfigOptions) => {
+    await print(io.stdout, `${JSON.stringify(await load(options), null, 2)}\n`);
+  });
+  return decryptions;
+}
+
+const configurable = (parent: Command, name: string, description: string): Command =>
+  parent
+    .command(name)
+    .description(description)
+    .option('--config <file>', 'YAML file with the sections default, debug, release, testing')
+    .option('--profile <name>', 'debug, release or testing (default: DECRYPTIONS_PROFILE, else release)');
+
+async function load({ config, profile }: ConfigOptions): Promise<DecryptionsConfig> {
+  const text = config === undefined ? '' : await readText(config);
+  return loadDecryptionsConfig(text, process.env, profile);
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (cause) {
+    throw new ProblemError('CONFIG_INVALID', `${path} cannot be read`, { cause });
+  }
+}
+
+async function serve(io: StoreIo, options: ConfigOptions): Promise<void> {
+  const config = await load(options);
+  const server = await startDecryptionsServer(config, reportRequestFailure);
+  if (config.writeAuthorization.kind === 'open')
+    io.stderr.write(
+      'latchkey: decryptions: everybody who reaches this listener may write (writeAuthorization)\n',
+    );
+  await print(
+    io.stdout,
+    `${JSON.stringify({ ready: true, url: server.url, metricsUrl: server.metricsUrl })}\n`,
+  );
+  await new Promise<void>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve());
+  });
+  await server.close();
+}
+
+/** A request failed; the service goes on, so the exit code stays. */
+function reportRequestFailure(error: unknown): void {
+  const before = process.exitCode;
+  reportFailure(error);
+  process.exitCode = before;
+}

@@ -1,0 +1,160 @@
+import { isAbsolute } from 'node:path';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { AccountId } from '../bytes/fixed-bytes.ts';
+import { EvidenceError } from '../errors/latchkey-error.ts';
+
+const path = z.string().refine(isAbsolute, 'must be an absolute path');
+const count = z.int().min(1);
+
+const settings = z.strictObject({
+  /** Where to listen. */
+  address: z.string().min(1),
+  port: z.int().min(0).max(65_535),
+  /** How long a GET waits for the PUT, in milliseconds. */
+  maxExpectedOracleDelayMs: z.int().min(0).max(3_600_000),
+  storePath: path,
+  /** File with the password of the store; a final newline is ignored. */
+  passwordFile: path,
+  maxWaiters: count.max(1_000_000),
+  maxBodyBytes: count.max(8 * 1024 * 1024),
+  overwrite: z.boolean(),
+  allowDelete: z.boolean(),
+  maxSignaturesPerKey: count.max(1000),
+  writeAuthorization: z.discriminatedUnion('kind', [
+    z.strictObject({ kind: z.literal('open') }),
+    z.strictObject({ kind: z.literal('bearer'), tokenFile: path }),
+    z.strictObject({ kind: z.literal('sr25519'), accounts: z.array(z.string()).min(1) }),
+  ]),
+  prune: z.strictObject({
+    everyMs: count,
+    maxAgeMs: z.int().min(0).optional(),
+    maxCount: z.int().min(0).optional(),
+  }),
+  /** Port of the metrics on the same address; absent: none. */
+  metricsPort: z.int().min(0).max(65_535),
+});
+const partialSettings = settings.partial();
+const complete = settings.partial({ prune: true, metricsPort: true });
+
+/** Configuration of the decryption service; secrets are named by their files. */
+export type DecryptionsConfig = z.infer<typeof complete>;
+
+/** The profiles of the original. */
+export const decryptionsProfiles = ['debug', 'release', 'testing'] as const;
+export type DecryptionsProfile = (typeof decryptionsProfiles)[number];
+
+const file = z.strictObject({
+  default: partialSettings.optional(),
+  debug: partialSettings.optional(),
+  release: partialSettings.optional(),
+  testing: partialSettings.optional(),
+});
+
+const defaults = {
+  address: '127.0.0.1',
+  port: 8001,
+  maxExpectedOracleDelayMs: 7000,
+  maxWaiters: 16_384,
+  maxBodyBytes: 1024 * 1024,
+  overwrite: true,
+  allowDelete: false,
+  maxSignaturesPerKey: 64,
+  writeAuthorization: { kind: 'open' },
+} as const;
+
+const profileDefaults: Readonly<Record<DecryptionsProfile, object>> = {
+  debug: {},
+  release: { storePath: '/var/lib/latchkey/decryptions' },
+  testing: { maxExpectedOracleDelayMs: 2, port: 0 },
+};
+
+/** What may be set in the environment, by its name behind `DECRYPTIONS_`. */
+const variables: Readonly<Record<string, keyof z.infer<typeof settings>>> = {
+  ADDRESS: 'address',
+  PORT: 'port',
+  MAX_EXPECTED_ORACLE_DELAY_MS: 'maxExpectedOracleDelayMs',
+  STORE_PATH: 'storePath',
+  DB_PATH: 'storePath',
+  PASSWORD_FILE: 'passwordFile',
+  MAX_WAITERS: 'maxWaiters',
+  OVERWRITE: 'overwrite',
+  ALLOW_DELETE: 'allowDelete',
+  METRICS_PORT: 'metricsPort',
+};
+/** Ours, and the names that the original reads; ours win. */
+const prefixes = ['ROCKET_', 'DECRYPTIONS_'] as const;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * The configuration: defaults, the file's `default`, its section for the profile, then the environment.
+ * @param text YAML of the file; empty for none.
+ * @param profile by default the environment's (`DECRYPTIONS_PROFILE`), else `release`.
+ * @throws EvidenceError DECRYPTIONS_CONFIG_INVALID naming the place.
+ */
+export function loadDecryptionsConfig(
+  text: string,
+  environment: Environment,
+  profile: string = environment['DECRYPTIONS_PROFILE'] ?? environment['ROCKET_PROFILE'] ?? 'release',
+): DecryptionsConfig {
+  const chosen = decryptionsProfiles.find((known) => known === profile);
+  if (chosen === undefined) {
+    throw invalid('profile', `${profile} is none of ${decryptionsProfiles.join(', ')}`);
+  }
+  const sections = check(file, parseYaml(text));
+  const config = check(complete, {
+    ...defaults,
+    ...profileDefaults[chosen],
+    ...sections.default,
+    ...sections[chosen],
+    ...fromEnvironment(environment),
+  });
+  checkAccounts(config);
+  return config;
+}
+
+function parseYaml(text: string): unknown {
+  try {
+    return parse(text) ?? {};
+  } catch (cause) {
+    throw invalid('file', 'is not YAML', cause);
+  }
+}
+
+function fromEnvironment(environment: Environment): Readonly<Record<string, unknown>> {
+  const found: Record<string, unknown> = {};
+  for (const prefix of prefixes) {
+    for (const [name, setting] of Object.entries(variables)) {
+      const text = environment[prefix + name];
+      if (text !== undefined && text !== '') found[setting] = scalar(text);
+    }
+  }
+  return found;
+}
+
+function scalar(text: string): unknown {
+  if (text === 'true' || text === 'false') return text === 'true';
+  return /^[0-9]{1,15}$/.test(text) ? Number(text) : text;
+}
+
+function checkAccounts({ writeAuthorization }: DecryptionsConfig): void {
+  if (writeAuthorization.kind !== 'sr25519') return;
+  for (const account of writeAuthorization.accounts) {
+    try {
+      AccountId.parse(account, 'account');
+    } catch (cause) {
+      throw invalid('writeAuthorization.accounts', `${account} is no account`, cause);
+    }
+  }
+}
+
+function check<T>(schema: z.ZodType<T>, value: unknown): T {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  throw invalid(issue?.path.join('.') || 'file', issue?.message ?? 'is wrong');
+}
+
+const invalid = (field: string, why: string, cause?: unknown): EvidenceError =>
+  new EvidenceError('DECRYPTIONS_CONFIG_INVALID', `${field}: ${why}`, { field, cause });

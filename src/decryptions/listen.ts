@@ -1,0 +1,65 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { getRequestListener } from '@hono/node-server';
+import type { Hono } from 'hono';
+import { ProblemError } from '../errors/latchkey-error.ts';
+
+/** Where to listen; port 0 takes a free one. */
+export interface ListenAddress {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** A service that listens. */
+export interface Listening {
+  readonly url: string;
+  readonly port: number;
+  /** Takes no more connections, and resolves when those under way are finished, or cut after `graceMs`. */
+  close(graceMs?: number): Promise<void>;
+}
+
+/** Waiting costs a client nothing but its socket, so only slow senders are bounded, not slow answers. */
+const timeouts = { requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 65_000 } as const;
+
+/**
+ * Serves an app on a listener of its own.
+ * @throws ProblemError DECRYPTIONS_LISTEN_FAILED.
+ */
+export async function listen(app: Hono, { address, port }: ListenAddress): Promise<Listening> {
+  const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false });
+  // The adapter answers its own failures; a rejection here would only be a defect of its own.
+  const server = createServer(timeouts, (request, response) => void listener(request, response));
+  await new Promise<void>((resolve, reject) => {
+    const onError = (cause: Error): void => {
+      reject(
+        new ProblemError('DECRYPTIONS_LISTEN_FAILED', `${address}:${port}: ${cause.message}`, { cause }),
+      );
+    };
+    server.once('error', onError);
+    // Ten thousand waiters may come at once.
+    server.listen({ host: address, port, backlog: 4096 }, () => {
+      server.off('error', onError);
+      resolve();
+    });
+  });
+  // A server that listens on a port has an address of this form.
+  const bound = server.address() as AddressInfo;
+  const host = bound.family === 'IPv6' ? `[${bound.address}]` : bound.address;
+  return {
+    url: `http://${host}:${bound.port}`,
+    port: bound.port,
+    close: (graceMs = 5000) => closeServer(server, graceMs),
+  };
+}
+
+async function closeServer(server: Server, graceMs: number): Promise<void> {
+  const cut = setTimeout(() => server.closeAllConnections(), graceMs);
+  try {
+    await new Promise((resolve) => {
+      server.close(resolve);
+      server.closeIdleConnections();
+    });
+  } finally {
+    clearTimeout(cut);
+  }
+}
