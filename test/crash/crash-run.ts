@@ -1,7 +1,6 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { equalBytes } from '../../src/bytes/concat.ts';
 import { toHex } from '../../src/bytes/hex.ts';
 import type { SecretBytes } from '../../src/bytes/secret-bytes.ts';
@@ -9,8 +8,6 @@ import { nodeFileSystem } from '../../src/disk/node-file-system.ts';
 import type { Namespace } from '../../src/store/store-api.ts';
 import { openStore } from '../support/disk-store.ts';
 import { batchNames, type CrashOrder, counterName, expectedValue, WRITERS } from './crash-records.ts';
-
-const child = fileURLToPath(new URL('crash-child.ts', import.meta.url));
 
 /** What a killed child had acknowledged. */
 interface Acknowledged {
@@ -20,8 +17,8 @@ interface Acknowledged {
 }
 
 /** Starts a child that waits for its order; starting takes longer than its life, so have the next one ready. */
-export function startChild(): ChildProcessWithoutNullStreams {
-  return spawn(process.execPath, ['--import', 'tsx', child], { stdio: ['pipe', 'pipe', 'pipe'] });
+export function startChild(program: string): ChildProcessWithoutNullStreams {
+  return spawn(process.execPath, [program], { stdio: ['pipe', 'pipe', 'pipe'] });
 }
 
 /** When to kill: so long after the child opened the store, or after its first acknowledgement. */

@@ -4,6 +4,7 @@ import type { SecretBytes } from '../../src/bytes/secret-bytes.ts';
 import { nodeFileSystem } from '../../src/disk/node-file-system.ts';
 import { seededDice } from '../support/disk-dice.ts';
 import { createStore } from '../support/disk-store.ts';
+import { compileChild } from './compile-child.ts';
 import { brokenPromises, runAndKill, startChild } from './crash-run.ts';
 
 /** A series of crashes. */
@@ -31,14 +32,15 @@ export async function crashRepeatedly({
   readonly seed: number;
 }> {
   const dice = seededDice(seed);
+  const { folder: compiled, program } = compileChild();
   const broken: string[] = [];
   let acknowledged = 0;
-  let next = startChild();
+  let next = startChild(program);
   for (let run = 0; run < kills; run++) {
     const path = join(folder, `store-${Math.floor(run / killsPerStore)}`);
     if (run % killsPerStore === 0) await (await createStore(nodeFileSystem, path, key)).close();
     const child = next;
-    next = startChild();
+    next = startChild(program);
     const acknowledgements = join(folder, `acknowledged-${run}`);
     const after = dice.chance(0.2) ? 'open' : 'first';
     writeFileSync(acknowledgements, '');
@@ -53,5 +55,6 @@ export async function crashRepeatedly({
     for (const line of await brokenPromises(path, key, run, done)) broken.push(`run ${run}: ${line}`);
   }
   next.kill('SIGKILL');
+  rmSync(compiled, { recursive: true });
   return { broken, acknowledged, seed };
 }
