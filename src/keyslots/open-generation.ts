@@ -1,7 +1,6 @@
 import { equalConstantTime } from '../crypto/constant-time.ts';
 import { combineShares, shareCoordinate } from '../crypto/shamir.ts';
-import { verifyGeneration } from './generations.ts';
-import type { Generation, Slot, StoreIdentity } from './keyslot-file.ts';
+import type { Slot } from './keyslot-file.ts';
 
 /** A slot that a server key opened, and what was in it. */
 export interface OpenedSlot {
@@ -18,26 +17,38 @@ export interface Opening {
   readonly by: readonly OpenedSlot[];
 }
 
+/** Enough for every t-subset of 16 slots (at most 12,870). */
+const MAX_SUBSETS = 13_000;
+/** So many subsets are tried before other work gets a turn; 5 slots never have so many. */
+const SUBSETS_PER_TURN = 64;
+
+/** How to look for an opening. */
+export interface Search {
+  readonly t: number;
+  /** Whether a candidate is the store key that made the generation. */
+  readonly isStoreKey: (candidate: Uint8Array) => boolean;
+  /** How many subsets were tried so far; counted up. */
+  tried: number;
+}
+
 /**
- * Looks for a t-subset of the opened slots whose key proves the generation's MAC. Each subset contains the last of
- * `opened`: those without it were tried when the slot before it was opened, so none is tried twice.
- * @param budget how many subsets may be tried; counted down.
+ * Looks for a t-subset of the opened slots that gives the store key. Each subset contains the last of `opened`: those
+ * without it were tried when the slot before it was opened, so none is tried twice.
  */
 export async function findOpening(
-  identity: StoreIdentity,
-  generation: Generation,
+  search: Search,
   opened: readonly OpenedSlot[],
-  budget: { left: number },
 ): Promise<Opening | undefined> {
   const newest = opened.at(-1);
-  if (newest === undefined || opened.length < generation.t) return undefined;
-  for (const others of subsets(opened.slice(0, -1), generation.t - 1)) {
-    if (budget.left <= 0) return undefined;
-    budget.left -= 1;
+  if (newest === undefined || opened.length < search.t) return undefined;
+  for (const others of subsets(opened.slice(0, -1), search.t - 1)) {
+    if (search.tried >= MAX_SUBSETS) return undefined;
+    search.tried += 1;
+    if (search.tried % SUBSETS_PER_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
     const by = [...others, newest];
     const storeKey = await keyOf(by);
     if (storeKey === undefined) continue;
-    if (verifyGeneration(identity, generation, storeKey)) return { storeKey, by };
+    if (search.isStoreKey(storeKey)) return { storeKey, by };
     storeKey.fill(0);
   }
   return undefined;

@@ -2,8 +2,9 @@ import { equalBytes } from '../bytes/concat.ts';
 import type { AccountId, KeyId, SlotId } from '../bytes/fixed-bytes.ts';
 import { SecretBytes } from '../bytes/secret-bytes.ts';
 import { SHARE_BYTES } from '../crypto/shamir.ts';
+import { generationVerifier } from './generations.ts';
 import { findSlot, type Generation, type KeyslotFile, type Slot } from './keyslot-file.ts';
-import { agreesWith, findOpening, type OpenedSlot, type Opening } from './open-generation.ts';
+import { agreesWith, findOpening, type OpenedSlot, type Opening, type Search } from './open-generation.ts';
 import { openSlot } from './slot-seal.ts';
 
 /** A server's answer to `recover`. */
@@ -61,16 +62,13 @@ export interface GenerationProgress {
   readonly inconsistent: boolean;
 }
 
-/** Enough for every t-subset of 16 slots (at most 12,870). */
-const MAX_SUBSETS = 13_000;
-
 interface GenerationState {
   readonly generation: Generation;
   readonly allowed: boolean;
   readonly opened: OpenedSlot[];
   /** How many of `opened` have been tried already. */
   tried: number;
-  readonly budget: { left: number };
+  readonly search: Search;
 }
 
 /**
@@ -95,7 +93,7 @@ export class RecoveryAttempt {
       allowed: generation.t >= minimumThreshold,
       opened: [],
       tried: 0,
-      budget: { left: MAX_SUBSETS },
+      search: { t: generation.t, isStoreKey: generationVerifier(file, generation), tried: 0 },
     }));
   }
 
@@ -156,7 +154,7 @@ export class RecoveryAttempt {
       while (state.tried < state.opened.length && this.#opening === undefined) {
         state.tried += 1;
         const opened = state.opened.slice(0, state.tried);
-        const opening = await findOpening(this.#file, state.generation, opened, state.budget);
+        const opening = await findOpening(state.search, opened);
         if (opening !== undefined) this.#opening = { state, opening };
       }
     }

@@ -6,8 +6,8 @@ import {
   addGeneration,
   confirmSlot,
   dropOlder,
+  generationVerifier,
   nextGeneration,
-  verifyGeneration,
   withdrawSlot,
 } from '../../../src/keyslots/generations.ts';
 import { isComplete, type KeyslotFile } from '../../../src/keyslots/keyslot-file.ts';
@@ -31,10 +31,10 @@ describe('building a generation', () => {
       [1, false],
       [2, false],
     ]);
-    expect(verifyGeneration(identity, first.generation, storeKey.reveal())).toBe(true);
-    expect(verifyGeneration(identity, first.generation, new Uint8Array(32))).toBe(false);
+    expect(generationVerifier(identity, first.generation)(storeKey.reveal())).toBe(true);
+    expect(generationVerifier(identity, first.generation)(new Uint8Array(32))).toBe(false);
     const other = { ...identity, storeId: new Uint8Array(16) };
-    expect(verifyGeneration(other, first.generation, storeKey.reveal())).toBe(false);
+    expect(generationVerifier(other, first.generation)(storeKey.reveal())).toBe(false);
   });
 
   it('draws a fresh polynomial each time', async () => {
@@ -74,7 +74,7 @@ describe('confirming', () => {
     expect(confirmSlot(file, storeKey, SlotId.of(new Uint8Array(16)), server.instanceId)).toBe(file);
     const confirmed = confirmSlot(file, storeKey, server.slotId, server.instanceId);
     expect(confirmed.generations[0].slots.map((slot) => slot.confirmed)).toEqual([true, false, false]);
-    expect(verifyGeneration(identity, confirmed.generations[0], storeKey.reveal())).toBe(true);
+    expect(generationVerifier(identity, confirmed.generations[0])(storeKey.reveal())).toBe(true);
     expect(confirmSlot(confirmed, storeKey, server.slotId, server.instanceId)).toBe(confirmed);
   });
 
@@ -84,7 +84,7 @@ describe('confirming', () => {
     const slotId = first.servers[1]?.slotId ?? SlotId.of(new Uint8Array(16));
     const withdrawn = withdrawSlot(file, storeKey, slotId);
     expect(isComplete(withdrawn.generations[0])).toBe(false);
-    expect(verifyGeneration(identity, withdrawn.generations[0], storeKey.reveal())).toBe(true);
+    expect(generationVerifier(identity, withdrawn.generations[0])(storeKey.reveal())).toBe(true);
   });
 
   it('a generation short of n servers never becomes complete', async () => {
@@ -97,7 +97,7 @@ describe('confirming', () => {
     const [slot, ...rest] = first.generation.slots;
     if (slot === undefined) throw new TypeError('no slot');
     const forged = { ...first.generation, slots: [{ ...slot, confirmed: true }, ...rest] };
-    expect(verifyGeneration(identity, forged, storeKey.reveal())).toBe(false);
+    expect(generationVerifier(identity, forged)(storeKey.reveal())).toBe(false);
   });
 });
 
@@ -154,7 +154,7 @@ describe('two generations', () => {
       { storeKey: new SecretBytes(new Uint8Array(32)), generation: 2 },
     );
     const both = addGeneration(fileOf(first), rotated.generation).file;
-    expect(verifyGeneration(both, both.generations[0], rotated.storeKey.reveal())).toBe(true);
-    expect(verifyGeneration(both, both.generations[0], storeKey.reveal())).toBe(false);
+    expect(generationVerifier(both, both.generations[0])(rotated.storeKey.reveal())).toBe(true);
+    expect(generationVerifier(both, both.generations[0])(storeKey.reveal())).toBe(false);
   });
 });
