@@ -74,7 +74,8 @@ export async function readStore(source: RecoverySource, lock: FolderLock | undef
   }
 }
 
-function stateOf(
+/** An empty state with the keys and numbers of a manifest. */
+export function stateOf(
   { fileSystem, path, storeKey, tuning }: RecoverySource,
   lock: FolderLock | undefined,
   header: StoreHeader,
@@ -93,7 +94,8 @@ function stateOf(
   );
 }
 
-async function openKeysFile(state: StoreState, number: number): Promise<NamespaceKeys> {
+/** Opens the file with the wrapped keys of erasable namespaces. */
+export async function openKeysFile(state: StoreState, number: number): Promise<NamespaceKeys> {
   const path = inFolder(state.folder, keysFileName(number));
   const handle = await openListed(state.fileSystem, path, 'STORE_NAMESPACE_KEY_DAMAGED');
   const bytes = new Uint8Array(await handle.size());
@@ -232,9 +234,19 @@ function judgeEnd(
     );
 }
 
-/** Finishes what a crash interrupted: only now, when all is verified, anything is changed. */
-export async function mend({ state, tornBytes }: Recovered): Promise<OpeningReport> {
+/**
+ * Finishes what a crash interrupted: only now, when all is verified, anything is changed.
+ * @param overridden a deposited head that a human decided to give up; the log goes on in a generation above it.
+ */
+export async function mend(
+  { state, tornBytes }: Recovered,
+  overridden: LogHead | undefined,
+): Promise<OpeningReport> {
   try {
+    if (overridden !== undefined && state.generation <= overridden.generation) {
+      state.generation = overridden.generation + 1;
+      await state.saveManifest(state.manifest());
+    }
     if (tornBytes > 0) {
       await state.active.handle.truncate(state.active.length);
       await state.active.handle.sync();
