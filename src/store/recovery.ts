@@ -243,13 +243,14 @@ export async function mend(
   overridden: LogHead | undefined,
 ): Promise<OpeningReport> {
   try {
+    // A killed process leaves a renamed manifest and the last frames in the page cache, where they look durable: what
+    // is built on and shown from here on must be.
+    await state.fileSystem.syncDirectory(state.folder);
+    if (tornBytes > 0) await state.active.handle.truncate(state.active.length);
+    await state.active.handle.sync();
     if (overridden !== undefined && state.generation <= overridden.generation) {
       state.generation = overridden.generation + 1;
       await state.saveManifest(state.manifest());
-    }
-    if (tornBytes > 0) {
-      await state.active.handle.truncate(state.active.length);
-      await state.active.handle.sync();
     }
     const destroyedKeys = await state.namespaceKeys.destroyUnused();
     return { tornBytes, destroyedKeys, removedFiles: await removeOrphans(state) };
