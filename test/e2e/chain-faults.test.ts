@@ -188,7 +188,7 @@ describe('connections', () => {
     let now = 0;
     const { view } = await connect(chain, {
       monotonicNow: () => now,
-      deadlineMs: 200,
+      deadlineMs: 5000,
       maxSnapshotAgeMs: 5000,
     });
     await chain.close();
