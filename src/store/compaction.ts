@@ -1,3 +1,4 @@
+import { Breather } from './breather.ts';
 import { BulkWriter } from './bulk-writer.ts';
 import { damagedAt } from './disk-failure.ts';
 import { recordsOf } from './frame.ts';
@@ -18,20 +19,7 @@ interface Move {
   readonly to: Location;
 }
 
-/** Work between two turns of the event loop. */
-const SLICE_MS = 4;
 const MOVES_AT_ONCE = 2000;
-
-/** Lets requests and timers run between slices of long work. */
-export class Breather {
-  #until = performance.now() + SLICE_MS;
-
-  async pause(): Promise<void> {
-    if (performance.now() < this.#until) return;
-    await new Promise((resolve) => setImmediate(resolve));
-    this.#until = performance.now() + SLICE_MS;
-  }
-}
 
 /** The compaction was stopped, because the store is closing. */
 export class CompactionStopped extends Error {}

@@ -60,12 +60,28 @@ export class NamespaceKeys {
   async add(namespace: number, key: Uint8Array): Promise<number> {
     while (this.#used.has(this.#firstFree)) this.#firstFree += 1;
     const place = this.#firstFree;
+    await this.#write(place, this.#wrap(place, namespace, key));
+    this.#used.add(place);
+    return place;
+  }
+
+  /** Wraps a key at a place of a file that is yet to be saved. */
+  place(place: number, namespace: number, key: Uint8Array): void {
+    this.#bytes.set(this.#wrap(place, namespace, key), place * KEY_PLACE_BYTES);
+    this.#used.add(place);
+  }
+
+  /** Writes all places, durably. */
+  async save(): Promise<void> {
+    await this.#handle.write([this.#bytes], 0);
+    await this.#handle.sync();
+  }
+
+  #wrap(place: number, namespace: number, key: Uint8Array): Uint8Array {
     const bytes = new Uint8Array(KEY_PLACE_BYTES);
     const associatedData = this.#associatedData(place, namespace);
     this.#wrapping.sealInto(bytes, 0, this.#random(XCHACHA_NONCE_BYTES), associatedData, key);
-    await this.#write(place, bytes);
-    this.#used.add(place);
-    return place;
+    return bytes;
   }
 
   /** Destroys the key at a place, durably. */

@@ -40,17 +40,25 @@ export class Replay {
   frame(segment: Segment, { at, bytes, header }: ScannedFrame): void {
     let ordinal = header.firstOrdinal;
     for (const { offset, sealed } of recordsOf(bytes)) {
-      const opened = this.#state.sealer.openName(sealed, segment.keys.records, this.#state.innerKeys);
-      if (opened === undefined) throw unreadable(segment, at + offset);
-      const place = packPlace(segment, at + offset);
-      const extent = packExtent(segment, ordinal, sealed.length);
-      // What a compacted segment holds beside records was kept for a reason.
-      const isRecord = opened.operation === operations.put || opened.operation === operations.sealedInner;
-      if (segment.kind === 'compacted' && !isRecord) segment.keptBytes += sealed.length;
-      if (opened.operation === operations.createNamespace)
-        this.#create(segment, sealed, ordinal, at + offset);
-      else this.#apply(opened, segment, { place, extent }, sealed.length);
+      this.record(segment, { sealed, at: at + offset, ordinal });
       ordinal += 1;
+    }
+  }
+
+  /** Applies one record of an authenticated frame. @throws EvidenceError STORE_SEGMENT_DAMAGED. */
+  record(
+    segment: Segment,
+    { sealed, at, ordinal }: { readonly sealed: Buffer; readonly at: number; readonly ordinal: number },
+  ): void {
+    const opened = this.#state.sealer.openName(sealed, segment.keys.records, this.#state.innerKeys);
+    if (opened === undefined) throw unreadable(segment, at);
+    // What a compacted segment holds beside records was kept for a reason.
+    const isRecord = opened.operation === operations.put || opened.operation === operations.sealedInner;
+    if (segment.kind === 'compacted' && !isRecord) segment.keptBytes += sealed.length;
+    if (opened.operation === operations.createNamespace) this.#create(segment, sealed, ordinal, at);
+    else {
+      const location = { place: packPlace(segment, at), extent: packExtent(segment, ordinal, sealed.length) };
+      this.#apply(opened, segment, location, sealed.length);
     }
   }
 

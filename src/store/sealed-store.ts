@@ -2,15 +2,20 @@ import type { SecretBytes } from '../bytes/secret-bytes.ts';
 import { type RandomSource, systemRandom } from '../crypto/random.ts';
 import type { FileSystem } from '../disk/file-system.ts';
 import { nodeFileSystem } from '../disk/node-file-system.ts';
+import { type BackupReport, type BackupSink, writeBackup } from './backup.ts';
 import { writeBatch } from './batch.ts';
 import { beginLog, clearPlace, freshOrigin, layOut, preparePlace, takeLock } from './creation.ts';
+import { type CheckReport, checkStore } from './check.ts';
 import { CompactionStopped } from './compaction.ts';
 import { Compactor } from './compactor.ts';
 import { storeClosed, writeFailure } from './disk-failure.ts';
 import { checkName } from './limits.ts';
 import { eraseNamespace, openNamespace } from './namespace-changes.ts';
 import { MIN_PADDING_BYTES } from './record.ts';
-import { closeFiles, mend, type OpeningReport, readStore } from './recovery.ts';
+import { closeFiles, mend, type OpeningReport, type RecoverySource, readStore } from './recovery.ts';
+import { planRepair, type RepairPlan } from './repair.ts';
+import { type Restoration, restoreBackup } from './restore.ts';
+import { rotateStoreKey } from './rotation.ts';
 import { SealedNamespace } from './sealed-namespace.ts';
 import { SEGMENT_HEADER_BYTES } from './segment.ts';
 import { SealedSnapshot, sortedNames } from './snapshot.ts';
@@ -47,7 +52,15 @@ export interface CreateOptions extends StoreOptions {
 export interface OpenOptions extends StoreOptions {
   /** A head that was deposited elsewhere; the store must contain it. */
   readonly expectedHead?: LogHead;
+  /**
+   * Opens although {@link expectedHead} is not in the log: after a human decided to go on from a restored backup.
+   * The generation grows beyond it. Whoever sets this writes an audit record.
+   */
+  readonly acceptOlderHead?: boolean;
 }
+
+/** Options of restoring a backup; `storeKey` is the store key at the time of the backup. */
+export type RestoreOptions = StoreOptions & Omit<Restoration, 'tuning'>;
 
 /** Numbers about an open store. */
 export interface StoreStat {
@@ -112,14 +125,40 @@ export class SealedStore implements Store, AsyncDisposable {
    * @throws EvidenceError with the code and place of what is wrong; ProblemError STORE_LOCKED and those of the disk.
    */
   static async open(options: OpenOptions): Promise<SealedStore> {
-    const { fileSystem = nodeFileSystem, path, storeKey, expectedHead } = options;
-    const source = { fileSystem, path, storeKey, expectedHead, tuning: tuningOf(options) };
+    const source = sourceOf(options);
+    const { fileSystem, path } = source;
+    const overridden = options.acceptOlderHead ? options.expectedHead : undefined;
     // Says what is wrong with the place before the lock would.
     await readStoreHeader(fileSystem, path);
     const lock = await takeLock(fileSystem, path);
     try {
       const recovered = await readStore(source, lock);
-      return new SealedStore(recovered.state, await mend(recovered), options);
+      return new SealedStore(recovered.state, await mend(recovered, overridden), options);
+    } catch (error) {
+      await lock?.release();
+      throw error;
+    }
+  }
+
+  /** Verifies a store that nobody has open, and opens every record, without changing anything. */
+  static async check(options: OpenOptions): Promise<CheckReport> {
+    const source = sourceOf(options);
+    await readStoreHeader(source.fileSystem, source.path);
+    const lock = await takeLock(source.fileSystem, source.path);
+    try {
+      return await checkStore(source);
+    } finally {
+      await lock?.release();
+    }
+  }
+
+  /** Looks at what a lossy repair would keep and lose; changes nothing until the plan is applied. */
+  static async planRepair(options: OpenOptions): Promise<RepairPlan> {
+    const source = sourceOf(options);
+    await readStoreHeader(source.fileSystem, source.path);
+    const lock = await takeLock(source.fileSystem, source.path);
+    try {
+      return await planRepair(source, lock);
     } catch (error) {
       await lock?.release();
       throw error;
@@ -167,6 +206,37 @@ export class SealedStore implements Store, AsyncDisposable {
     await this.#compactor.compactAll().catch((error: unknown) => {
       throw error instanceof CompactionStopped ? storeClosed() : writeFailure(error, 'a compacted segment');
     });
+  }
+
+  /**
+   * Changes the store key (32 bytes). When it resolves, only the new one opens the store; what was written before is
+   * sealed anew in the background, which {@link settled} awaits, and then the old keys are gone from the disk.
+   * @param unlock replaces the header's unlock field, where the new key needs another one.
+   */
+  async rotateStoreKey(newKey: SecretBytes, unlock?: Uint8Array): Promise<void> {
+    await rotateStoreKey(this.#open(), newKey, unlock);
+    this.#compactor.wake();
+  }
+
+  /**
+   * Writes everything as of now into one sealed, portable file, while reads and writes go on. It opens with the
+   * present store key.
+   */
+  async backup(sink: BackupSink): Promise<BackupReport> {
+    const snapshot = this.snapshot();
+    try {
+      return await writeBackup(this.#open(), snapshot, sink);
+    } finally {
+      snapshot.release();
+    }
+  }
+
+  /**
+   * Makes a store out of a backup in an empty place; open it afterwards. Everything is verified before there is a
+   * store. A head that was deposited after the backup refuses it as rolled back, until a human overrides that.
+   */
+  static restore(options: RestoreOptions): Promise<BackupReport> {
+    return restoreBackup({ ...options, tuning: tuningOf(options) });
   }
 
   /** Resolves when no background work is under way. */
@@ -225,6 +295,12 @@ export class SealedStore implements Store, AsyncDisposable {
 
 const DEFAULT_SEGMENT_BYTES = 64 * 1024 * 1024;
 const MAX_SEGMENT_BYTES = 1024 * 1024 * 1024;
+
+function sourceOf(options: OpenOptions): RecoverySource {
+  const { fileSystem = nodeFileSystem, path, storeKey, expectedHead, acceptOlderHead = false } = options;
+  const head = acceptOlderHead ? undefined : expectedHead;
+  return { fileSystem, path, storeKey, expectedHead: head, tuning: tuningOf(options) };
+}
 
 function tuningOf({ random = systemRandom, segmentBytes, paddingBytes }: StoreOptions): StoreTuning {
   const tuning = {

@@ -94,6 +94,22 @@ export class SegmentScan {
     return false;
   }
 
+  /**
+   * Goes on at the next genuine frame from here whose first record is not below `ordinal`, past whatever lies
+   * between; for salvage only.
+   * @returns the ordinal of its first record, or `undefined` when there is none.
+   */
+  resume(ordinal: number): number | undefined {
+    for (let at = this.#nextMagic(this.#at); at !== undefined; at = this.#nextMagic(at + 1)) {
+      const frame = this.#frameAt(at);
+      if (frame?.digest === undefined || frame.header.firstOrdinal < ordinal) continue;
+      this.#at = at;
+      this.#position = { ordinal: frame.header.firstOrdinal, digest: frame.header.previous.slice() };
+      return frame.header.firstOrdinal;
+    }
+    return undefined;
+  }
+
   #nextMagic(from: number): number | undefined {
     for (let at = from; at + FRAME_HEADER_BYTES <= this.#size; ) {
       const bytes = this.#read(at, Math.min(WINDOW_BYTES, this.#size - at));

@@ -1,0 +1,82 @@
+import type { FileSystem, FolderLock } from '../disk/file-system.ts';
+import { writeFailure } from './disk-failure.ts';
+import { BulkWriter } from './bulk-writer.ts';
+import { inFolder } from './files.ts';
+import { openManifest } from './manifest.ts';
+import { operations } from './record.ts';
+import { closeFiles, openKeysFile, type RecoverySource, stateOf } from './recovery.ts';
+import { encodeNamespaceKind } from './replay.ts';
+import { type Loss, Salvage } from './salvage.ts';
+import { segmentFileName } from './segment.ts';
+import { readManifestFile } from './store-header.ts';
+import type { StoreState } from './store-state.ts';
+
+/** What a lossy repair would keep and lose. Nothing has changed until {@link RepairPlan.apply}. */
+export interface RepairPlan {
+  readonly losses: readonly Loss[];
+  readonly namespaces: number;
+  readonly records: number;
+  /**
+   * Writes what is left as new segments, hands over to them atomically, and keeps the old segments as
+   * `damaged-segment-…` for whoever wants to look. The generation grows, so that the repair shows.
+   */
+  apply(): Promise<void>;
+  /** Leaves everything as it is. */
+  discard(): Promise<void>;
+}
+
+/**
+ * Looks at what can be saved of a damaged store.
+ * @throws EvidenceError when the manifest itself is gone or damaged: only a backup helps then.
+ */
+export async function planRepair(source: RecoverySource, lock: FolderLock | undefined): Promise<RepairPlan> {
+  const { fileSystem, path, storeKey } = source;
+  const { header, manifest } = openManifest(await readManifestFile(fileSystem, path), storeKey);
+  const state = stateOf(source, lock, header, manifest);
+  const finish = async (): Promise<void> => {
+    await closeFiles(state);
+    await lock?.release();
+  };
+  try {
+    state.namespaceKeys = await openKeysFile(state, manifest.keysFile);
+    const salvage = new Salvage(state);
+    await salvage.run(manifest);
+    const spaces = [...state.namespaces.all()];
+    return {
+      losses: salvage.losses,
+      namespaces: spaces.length,
+      records: spaces.reduce((sum, { index }) => sum + index.size, 0),
+      discard: finish,
+      apply: () => rewrite(state, salvage.lastSequence, fileSystem).finally(finish),
+    };
+  } catch (error) {
+    await closeFiles(state);
+    throw writeFailure(error, path);
+  }
+}
+
+async function rewrite(state: StoreState, lastSequence: number, fileSystem: FileSystem): Promise<void> {
+  const old = state.segments;
+  const writer = new BulkWriter(state);
+  try {
+    for (const { id, name, keySlot, key, index } of state.namespaces.all()) {
+      const value = encodeNamespaceKind(keySlot);
+      await writer.append({ operation: operations.createNamespace, namespace: id, name, value }, undefined);
+      for (const entry of index.entries()) {
+        const content = { operation: operations.put, namespace: id, name: entry.name };
+        await writer.append({ ...content, value: state.readRecord(entry).value }, key);
+      }
+    }
+    await writer.finish();
+    for (const segment of writer.segments) segment.cleanAsOf = lastSequence;
+    const previous = state.tuning.random(32);
+    const log = await state.newSegmentFile({ kind: 'log', firstOrdinal: lastSequence + 1, previous });
+    state.generation += 1;
+    await state.saveManifest(state.manifest([...writer.segments, log]));
+  } catch (error) {
+    throw writeFailure(error, 'the repaired store');
+  }
+  for (const { id, path } of old)
+    await fileSystem.rename(path, inFolder(state.folder, `damaged-${segmentFileName(id)}`));
+  await fileSystem.syncDirectory(state.folder);
+}
