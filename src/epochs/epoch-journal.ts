@@ -98,7 +98,7 @@ export class EpochJournal {
 
   /** Epochs that were committed and are not pruned, ascending. */
   committed(): number[] {
-    const names = [...this.#parts.states.names({ prefix: STATE })];
+    const names = [...this.#parts.states.names({ prefix: STATE, from: stateName(this.prunedBelow) })];
     return names.map((name) => Number(name.slice(STATE.length)));
   }
 

@@ -56,17 +56,23 @@ export class MessageLog {
 
   /** Epochs with messages, ascending. */
   epochs(): number[] {
-    return [...this.#epochs.keys()].sort((a, b) => a - b);
+    const known = [...this.#epochs.keys()].filter((epoch) => epoch >= this.#parts.pruned.value);
+    return known.sort((a, b) => a - b);
   }
 
   /** Copies of one kind, by participant; empty for an unknown epoch. */
   entries(epoch: number, kind: EventKind): Entry[] {
-    const messages = this.#epochs.get(epoch);
+    const messages = this.#visible(epoch);
     return messages === undefined ? [] : orderedEntries(messages[kind]);
   }
 
   get(epoch: number, kind: EventKind, participant: Uint8Array): Uint8Array | undefined {
-    return this.#epochs.get(epoch)?.[kind].get(participantName(participant));
+    return this.#visible(epoch)?.[kind].get(participantName(participant));
+  }
+
+  /** From the moment the bound rises a pruned epoch is not shown, also when erasing it fails and is tried again. */
+  #visible(epoch: number): EpochMessages | undefined {
+    return epoch < this.#parts.pruned.value ? undefined : this.#epochs.get(epoch);
   }
 
   /**
@@ -173,7 +179,7 @@ export class MessageLog {
       this.#namespaces.delete(epoch);
       await store.eraseNamespace(names.messages(epoch));
     }
-    for (const epoch of this.epochs().filter((known) => known < min)) this.#epochs.delete(epoch);
+    for (const epoch of [...this.#epochs.keys()].filter((known) => known < min)) this.#epochs.delete(epoch);
   }
 
   #namespace(epoch: number): Promise<Namespace> {

@@ -1,6 +1,7 @@
 import { SecretBytes } from '../../src/bytes/secret-bytes.ts';
 import type { FileSystem } from '../../src/disk/file-system.ts';
 import { SealedStore } from '../../src/store/sealed-store.ts';
+import type { LogHead } from '../../src/store/store-api.ts';
 import { seededDice } from './disk-dice.ts';
 import { SimulatedDisk } from './simulated-disk.ts';
 
@@ -33,4 +34,9 @@ export const openEpochStore = (
   disk: FileSystem,
   seed = 2,
   segmentBytes = 1024 * 1024,
-): Promise<SealedStore> => SealedStore.open(optionsOn(disk, seed, segmentBytes));
+  expectedHead?: LogHead,
+): Promise<SealedStore> =>
+  SealedStore.open({
+    ...optionsOn(disk, seed, segmentBytes),
+    ...(expectedHead === undefined ? {} : { expectedHead }),
+  });

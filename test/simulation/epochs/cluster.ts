@@ -18,6 +18,8 @@ export interface CrashPlan {
   readonly downMs: number;
   /** How often a write or a sync of a disk fails, 0 to 1. */
   readonly faultRate?: number;
+  /** How often the power goes off in the middle of a write or a sync, 0 to 1. */
+  readonly cutRate?: number;
   readonly links?: Partial<Links>;
 }
 
@@ -43,6 +45,7 @@ interface Machine {
 
 const MEMBERS = 4;
 const SUPERVISOR_MS = 500;
+const JITTER_MS = 500;
 /** Small, so that runs also cross from one segment of the log to the next. */
 const SEGMENT_BYTES = 16 * 1024;
 
@@ -130,15 +133,30 @@ export class Cluster {
     });
   }
 
-  #injectFaults({ disk, dice }: Machine): void {
-    const { faultRate = 0 } = this.#plan;
-    if (faultRate === 0) return;
+  #injectFaults(machine: Machine): void {
+    const { faultRate = 0, cutRate = 0, downMs } = this.#plan;
+    const { disk, dice } = machine;
     disk.inject(({ kind }) => {
-      const fails = !this.#stopped && (kind === 'write' || kind === 'sync') && dice.chance(faultRate);
-      if (!fails) return undefined;
+      if (this.#stopped || (kind !== 'write' && kind !== 'sync')) return undefined;
+      if (dice.chance(cutRate)) {
+        this.#crash(machine, downMs);
+        return { code: 'EIO', writtenBytes: dice.below(200) };
+      }
+      if (!dice.chance(faultRate)) return undefined;
       return kind === 'sync'
         ? { code: 'EIO', dropsDirty: dice.chance(0.5) }
         : { code: 'EIO', writtenBytes: 7 };
+    });
+  }
+
+  #crash(machine: Machine, downMs: number): void {
+    this.#crashes += 1;
+    machine.process?.kill();
+    machine.process = undefined;
+    this.#world.clock.after(downMs, () => {
+      if (machine.process !== undefined) return;
+      this.#cutPower(machine);
+      this.#start(machine);
     });
   }
 
@@ -153,17 +171,14 @@ export class Cluster {
   #planCrash(): void {
     const { everyMs, victims, downMs } = this.#plan;
     if (victims === 0) return;
-    this.#world.clock.after(everyMs, () => {
+    // A little by chance, so that crashes fall into every phase of an epoch.
+    this.#world.clock.after(everyMs + this.#world.dice.next() * JITTER_MS, () => {
       if (this.#stopped) return;
       const standing = [...this.#machines];
       for (let count = 0; count < victims; count++) {
         const [machine] = standing.splice(this.#world.dice.below(standing.length), 1);
         if (machine === undefined) break;
-        this.#crashes += 1;
-        this.#cutPower(machine);
-        this.#world.clock.after(downMs, () => {
-          if (machine.process === undefined) this.#start(machine);
-        });
+        this.#crash(machine, downMs);
       }
       this.#planCrash();
     });

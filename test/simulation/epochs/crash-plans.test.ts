@@ -13,6 +13,7 @@ const plans: Readonly<Record<string, CrashPlan>> = {
   '1 of 4 every 4 s': { everyMs: 4000, victims: 1, downMs: 1000 },
   '3 of 4 every 2 s': { everyMs: 2000, victims: 3, downMs: 500 },
   'total shutdown every 3 s': { everyMs: 3000, victims: 4, downMs: 700 },
+  'power cuts in the middle of writes': { everyMs: 60_000, victims: 1, downMs: 300, cutRate: 0.02 },
   'storage faults': { everyMs: 4000, victims: 1, downMs: 500, faultRate: 0.01 },
   'storage faults, lossy links and many crashes': {
     ...{ everyMs: 1500, victims: 2, downMs: 300, faultRate: 0.01 },
@@ -48,7 +49,7 @@ describe('E14 crash plans: four nodes deal, acknowledge, crash and go on', () =>
 });
 
 describe('E14 the auditor catches a node that breaks the rule (positive controls)', () => {
-  const plan: CrashPlan = { everyMs: 1500, victims: 2, downMs: 300 };
+  const plan: CrashPlan = { everyMs: 1500, victims: 2, downMs: 300, cutRate: 0.05 };
 
   it('a store that acknowledges before the disk does', { timeout: 120_000 }, async () => {
     const result = await new Cluster(1, plan, hastyStore).run(STORM_MS, CALM_MS);

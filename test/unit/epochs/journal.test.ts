@@ -296,6 +296,24 @@ describe('E9 prune removes epochs below min with their secrets, survives a resta
     }
   });
 
+  it('shows nothing of a pruned epoch from the call on, also when erasing fails', async () => {
+    let failing = false;
+    const store = new MemoryStore({
+      beforeWrite: () => {
+        if (failing) throw new Error('EIO');
+      },
+    });
+    const journal = await grown(store);
+    failing = true;
+    await expect(journal.prune(2)).rejects.toThrow('EIO');
+    expect(journal.epochs()).toEqual([2, 3]);
+    expect(journal.dealings(1)).toEqual([]);
+    expect(journal.committed()).toEqual([2, 3]);
+    failing = false;
+    await journal.prune(2);
+    expect((await EpochJournal.open(store)).prunedBelow).toBe(2);
+  });
+
   it('an append that is under way does not bring a pruned epoch back', async () => {
     let hold: Promise<void> | undefined;
     const store = new MemoryStore({ beforeWrite: () => hold });
