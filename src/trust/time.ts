@@ -30,33 +30,3 @@ export function agreedTime(
   const disjoint = windows.some(({ first, last }) => first > largest.last || last < largest.first);
   return disjoint ? undefined : sorted[Math.floor((largest.first + largest.last) / 2)];
 }
-
-/**
- * A clock that the host cannot turn back: never below any time that was vouched for (a verified block, agreeing
- * servers, what was stored before), while the machine's own clock may still run ahead.
- */
-export class FlooredClock {
-  readonly #clock: () => number;
-  #floorMs: number;
-
-  constructor(clock: () => number, floorMs = 0) {
-    this.#clock = clock;
-    this.#floorMs = floorMs;
-  }
-
-  /** Raises the floor; lower values change nothing. */
-  observe(vouchedMs: number): void {
-    if (Number.isFinite(vouchedMs)) this.#floorMs = Math.max(this.#floorMs, vouchedMs);
-  }
-
-  /** Milliseconds since 1970; never less than an earlier answer. */
-  now(): number {
-    this.#floorMs = Math.max(this.#floorMs, this.#clock());
-    return this.#floorMs;
-  }
-
-  /** How far the machine's own clock is behind what was vouched for; 0 when it is not. */
-  get behindMs(): number {
-    return Math.max(0, this.#floorMs - this.#clock());
-  }
-}

@@ -14,8 +14,8 @@ import {
 import { KeyslotDisk } from '../../src/keyslots/keyslot-disk.ts';
 import type { KeyslotFile } from '../../src/keyslots/keyslot-file.ts';
 import { openStoreKey } from '../../src/keyslots/recovery-attempt.ts';
-import { answerOf, enrolledServer, identity } from '../support/keyslot-fixtures.ts';
 import { survivals } from '../support/disk-survival.ts';
+import { answerOf, enrolledServer, identity } from '../support/keyslot-fixtures.ts';
 import { SimulatedDisk } from '../support/simulated-disk.ts';
 
 const path = '/node/keyslots.json';

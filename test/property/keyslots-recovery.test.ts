@@ -5,12 +5,12 @@ import { KeyId } from '../../src/bytes/fixed-bytes.ts';
 import { toHex } from '../../src/bytes/hex.ts';
 import { SecretBytes } from '../../src/bytes/secret-bytes.ts';
 import { systemRandom } from '../../src/crypto/random.ts';
+import { LatchkeyError } from '../../src/errors/latchkey-error.ts';
 import { confirmSlot, withdrawSlot } from '../../src/keyslots/generations.ts';
 import { decodeKeyslotFile, encodeKeyslotFile } from '../../src/keyslots/keyslot-codec.ts';
 import type { KeyslotFile } from '../../src/keyslots/keyslot-file.ts';
 import { RecoveryAttempt, type SlotAnswer, type SlotVerdict } from '../../src/keyslots/recovery-attempt.ts';
 import { openSlot, sealSlot } from '../../src/keyslots/slot-seal.ts';
-import { LatchkeyError } from '../../src/errors/latchkey-error.ts';
 import { answerOf, type Enrolment, enrol, fileOf, identity } from '../support/keyslot-fixtures.ts';
 
 /** What a server does when it is asked. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { tryFromHex, toHex } from '../../src/bytes/hex.ts';
+import { toHex, tryFromHex } from '../../src/bytes/hex.ts';
 import { x25519KeyPairFromSecret } from '../../src/crypto/x25519.ts';
 import { openAuth, openBase, sealAuth, sealBase } from '../../src/hpke/hpke.ts';
 import { haveVectors, vectorJson } from '../support/vectors.ts';

@@ -38,10 +38,6 @@ export const bootCodes = {
     summary: 'The keyslot file is damaged or was tampered with; the message names the place.',
   },
   KEYSLOT_FILE_FOREIGN: { status: 503, summary: 'The keyslot file belongs to another account or store.' },
-  KEYSLOT_THRESHOLD_REFUSED: {
-    status: 503,
-    summary: 'A generation of the keyslot file has a threshold below the measured minimum, so it opens nothing.',
-  },
   KEYSLOT_READ_FAILED: { status: 503, summary: 'The disk failed while reading the keyslot file.' },
   KEYSLOT_WRITE_FAILED: {
     status: 503,

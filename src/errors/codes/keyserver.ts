@@ -50,9 +50,4 @@ export const keyserverCodes = {
     status: 500,
     summary: 'The trust section of the configuration is wrong; the message names the place.',
   },
-  TRUST_HASH_MISMATCH: {
-    status: 500,
-    summary:
-      'MRCONFIGID of this machine is not the hash of its trust section, so the host changed one of them.',
-  },
 } as const satisfies Record<string, CodeEntry>;

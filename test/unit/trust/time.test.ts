@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { agreedTime, FlooredClock } from '../../../src/trust/time.ts';
+import { agreedTime } from '../../../src/trust/time.ts';
 
 describe('agreed time', () => {
   it.each([
@@ -30,23 +30,5 @@ describe('agreed time', () => {
 
   it('a threshold below one is misuse', () => {
     expect(() => agreedTime([1], 0, 5)).toThrow(RangeError);
-  });
-});
-
-describe('floored clock', () => {
-  it('never goes back, whatever the machine clock does', () => {
-    let machine = 1000;
-    const clock = new FlooredClock(() => machine, 500);
-    expect(clock.now()).toBe(1000);
-    machine = 10;
-    expect(clock.now()).toBe(1000);
-    expect(clock.behindMs).toBe(990);
-    clock.observe(2000);
-    clock.observe(1500);
-    clock.observe(Number.NaN);
-    expect(clock.now()).toBe(2000);
-    machine = 3000;
-    expect(clock.now()).toBe(3000);
-    expect(clock.behindMs).toBe(0);
   });
 });

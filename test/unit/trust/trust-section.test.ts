@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { toHex } from '../../../src/bytes/hex.ts';
+import { defaultPolicy } from '../../../src/tdx/policy.ts';
 import {
   canonicalTrustSection,
   judgeOwnTrustHash,
   judgeTrustHash,
   trustHash,
 } from '../../../src/trust/trust-hash.ts';
-import { defaultPolicy } from '../../../src/tdx/policy.ts';
 import { parseTrustSection, tdPolicyOf } from '../../../src/trust/trust-section.ts';
 
 const genesisHash = `0x${'ab'.repeat(32)}`;
