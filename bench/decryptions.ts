@@ -1,0 +1,165 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import autocannon from 'autocannon';
+import { Clients } from './decryptions-clients.ts';
+import { ANSWER, type ServerMessage, type ServerQuestion } from './decryptions-messages.ts';
+import { type Bench, type Measured, percentile, type Report, summarize } from './harness.ts';
+
+const LOAD_SECONDS = 4;
+const CONNECTIONS = 32;
+/** Waiters → rounds. */
+const wakeUps = [
+  [1, 300],
+  [100, 30],
+  [10_000, 3],
+] as const;
+
+/** The decryption service over HTTP, in a process of its own, against plain Hono in the same process. */
+export const bench: Bench = {
+  name: 'decryptions',
+  async run(report) {
+    const folder = await mkdtemp(join(tmpdir(), 'latchkey-bench-'));
+    const child = fork(fileURLToPath(new URL('./decryptions-server.ts', import.meta.url)), [
+      join(folder, 'store'),
+    ]);
+    try {
+      const server = new ServerProcess(child);
+      const ready = await server.expect('ready');
+      await measureLoad(report, ready.url, ready.constantUrl);
+      for (const [waiters, rounds] of wakeUps) await measureWakeUp(report, server, ready, waiters, rounds);
+    } finally {
+      const ended = once(child, 'exit');
+      if (child.connected) child.send('stop' satisfies ServerQuestion);
+      await ended;
+      await rm(folder, { recursive: true, force: true });
+    }
+  },
+};
+
+const newKey = (): string => randomBytes(32).toString('hex');
+
+async function measureLoad(report: Report, url: string, constantUrl: string): Promise<void> {
+  const path = `/decryption/${newKey()}`;
+  await put(url + path);
+  const plain = await load(constantUrl + path);
+  report.result('plain Hono, GET answered with a constant', plain);
+  const hit = await load(url + path);
+  report.result('GET hit', hit);
+  const plainPut = await load(constantUrl, 'PUT');
+  report.result('plain Hono, PUT answered with a constant', plainPut);
+  const durable = await load(url, 'PUT');
+  report.result(`PUT of new keys, durable, ${CONNECTIONS} connections`, durable);
+  report.result('PUT of new keys, durable, 1 connection', await load(url, 'PUT', 1));
+  report.target('GET hit / plain Hono', hit.opsPerSecond / plain.opsPerSecond, { atLeast: 0.5 });
+  report.target('durable PUT / plain Hono PUT', durable.opsPerSecond / plainPut.opsPerSecond, {
+    atLeast: 0.1,
+  });
+}
+
+async function load(
+  url: string,
+  method: 'GET' | 'PUT' = 'GET',
+  connections = CONNECTIONS,
+): Promise<Measured> {
+  const request =
+    method === 'GET'
+      ? { method }
+      : {
+          method,
+          body: ANSWER,
+          setupRequest: (made: object) => ({ ...made, path: `/decryption/${newKey()}` }),
+        };
+  const result = await autocannon({ url, connections, duration: LOAD_SECONDS, requests: [request] });
+  if (result.non2xx + result.errors > 0) throw new Error(`${url}: ${result.non2xx + result.errors} failures`);
+  return { opsPerSecond: result.requests.average, p50Ms: result.latency.p50, p99Ms: result.latency.p99 };
+}
+
+/** From the moment that the server wakes the first waiter to the arrival of each answer at its client. */
+async function measureWakeUp(
+  report: Report,
+  server: ServerProcess,
+  { url, constantUrl }: { readonly url: string; readonly constantUrl: string },
+  waiters: number,
+  rounds: number,
+): Promise<void> {
+  const clients = await Clients.connect(url, waiters);
+  const durations: number[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    const path = `/decryption/${newKey()}`;
+    const answers = clients.ask(path);
+    await server.untilWaiting(waiters);
+    const woken = server.expect('woken');
+    await put(url + path);
+    const [arrivals, { atNs }] = await Promise.all([answers, woken]);
+    for (const arrival of arrivals) durations.push(Number(arrival - BigInt(atNs)) / 1e6);
+  }
+  clients.close();
+  const totalMs = durations.reduce((sum, duration) => sum + duration, 0);
+  report.result(`wake-up of ${waiters} waiters`, summarize(durations, totalMs));
+  const plainMs = await answerAll(constantUrl, waiters, rounds);
+  report.target(
+    `wake-up of ${waiters}, p99 / plain Hono answering ${waiters}, p99`,
+    percentile(durations, 0.99) / plainMs,
+    {
+      atMost: 2,
+    },
+  );
+}
+
+/** The 99th percentile, in ms, of plain Hono answering as many requests that come at once. */
+async function answerAll(url: string, count: number, rounds: number): Promise<number> {
+  const clients = await Clients.connect(url, count);
+  const durations: number[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    const startedAt = process.hrtime.bigint();
+    const arrivals = await clients.ask(`/decryption/${newKey()}`);
+    for (const arrival of arrivals) durations.push(Number(arrival - startedAt) / 1e6);
+  }
+  clients.close();
+  return percentile(durations, 0.99);
+}
+
+async function put(url: string): Promise<void> {
+  const response = await fetch(url, { method: 'PUT', body: ANSWER });
+  await response.arrayBuffer();
+  if (response.status !== 200) throw new Error(`PUT: ${response.status}`);
+}
+
+class ServerProcess {
+  readonly #child: ChildProcess;
+
+  constructor(child: ChildProcess) {
+    this.#child = child;
+  }
+
+  /** The next message of a kind. */
+  expect<K extends ServerMessage['kind']>(kind: K): Promise<Extract<ServerMessage, { kind: K }>> {
+    return new Promise((resolve, reject) => {
+      const onMessage = (message: ServerMessage): void => {
+        if (message.kind !== kind) return;
+        this.#child.off('message', onMessage);
+        this.#child.off('exit', onExit);
+        // The kind was just compared.
+        resolve(message as Extract<ServerMessage, { kind: K }>);
+      };
+      const onExit = (): void => reject(new Error('the server process has ended'));
+      this.#child.on('message', onMessage);
+      this.#child.once('exit', onExit);
+    });
+  }
+
+  /** Resolves when so many requests wait in the server. */
+  async untilWaiting(count: number): Promise<void> {
+    for (;;) {
+      const answer = this.expect('waiting');
+      this.#child.send('waiting?' satisfies ServerQuestion);
+      if ((await answer).count === count) return;
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  }
+}
