@@ -1,10 +1,13 @@
 #!/usr/bin/env node
+import { once } from 'node:events';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { utf8 } from '../src/bytes/concat.ts';
 import { tryFromHex } from '../src/bytes/hex.ts';
+import { createDevelopmentPki, type DevelopmentPki } from './development-pki.ts';
 import { measurementLengths, measurementNames, type TdMeasurements } from './measurements.ts';
 import { type MockTdx, startMockTdx } from './server.ts';
+import { tamperLines } from './tamper-kit.ts';
 
 interface Flags extends Partial<Record<keyof TdMeasurements, Uint8Array>> {
   readonly port: number;
@@ -12,6 +15,7 @@ interface Flags extends Partial<Record<keyof TdMeasurements, Uint8Array>> {
   readonly seed?: string;
   readonly style: 'pcs' | 'pccs';
   readonly json?: true;
+  readonly tamperKit?: true;
 }
 
 const flagName = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
@@ -26,6 +30,7 @@ function command(): Command {
     .option('--seed <text>', 'the same text gives the same root and platforms; at random without')
     .addOption(new Option('--style <api>', 'API habits to imitate').choices(['pcs', 'pccs']).default('pccs'))
     .option('--json', 'print one line of JSON when ready')
+    .option('--tamper-kit', 'start nothing; print evidence with single defects, JSON lines')
     .showHelpAfterError();
   for (const name of measurementNames) {
     const byteLength = measurementLengths[name];
@@ -73,16 +78,24 @@ function announce(server: MockTdx, json: boolean): void {
   );
 }
 
+async function printTamperKit(pki: DevelopmentPki): Promise<void> {
+  for (const line of tamperLines(pki, Date.now())) {
+    if (!process.stdout.write(`${JSON.stringify(line)}\n`)) await once(process.stdout, 'drain');
+  }
+}
+
 async function main(): Promise<void> {
   const program = command();
   program.parse();
   const flags = program.opts<Flags>();
+  const seed = flags.seed === undefined ? {} : { seed: sha256(utf8(flags.seed)) };
+  if (flags.tamperKit === true) return printTamperKit(createDevelopmentPki(seed));
   const server = await startMockTdx({
     port: flags.port,
     host: flags.host,
     style: flags.style,
     measurements: chosenMeasurements(flags),
-    ...(flags.seed === undefined ? {} : { seed: sha256(utf8(flags.seed)) }),
+    ...seed,
   });
   announce(server, flags.json === true);
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void server.close());

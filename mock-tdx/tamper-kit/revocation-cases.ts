@@ -1,7 +1,8 @@
+import { issueCertificate } from '../pki/certificate.ts';
 import { sequence } from '../pki/der-writer.ts';
 import { type SgxFacts, sgxExtension } from '../pki/sgx-extension.ts';
-import { DAY_MS } from './tamper-bench.ts';
-import { accepted, refused, type TamperCase, tamperCase } from './tamper-case.ts';
+import { DAY_MS, type TamperBench } from './tamper-bench.ts';
+import { accepted, type Evidence, refused, type TamperCase, tamperCase } from './tamper-case.ts';
 
 const unsigned = refused('CRL_SIGNATURE_INVALID');
 const malformed = refused('CRL_MALFORMED');
@@ -9,6 +10,22 @@ const otherIssuer = refused('CRL_ISSUER_MISMATCH');
 const expired = refused('CRL_EXPIRED');
 const early = refused('CRL_NOT_YET_VALID');
 const revoked = refused('CERTIFICATE_REVOKED');
+
+const SECOND_SERIAL = Uint8Array.of(0x42, 0x42, 0x42);
+
+/** The QE identity comes from a signer of its own, issued by the root like the other. */
+function withSecondSigner(bench: TamperBench, revokedSerialNumbers: readonly Uint8Array[]): Evidence {
+  const { root, tcbSigner, processorCa } = bench.pki.authorities;
+  // Any key will do; what matters is that the root issued a TCB signing certificate for it.
+  const { key } = processorCa;
+  const spec = { ...tcbSigner.spec, serialNumber: SECOND_SERIAL, publicKey: key.publicKey };
+  const issuerChain = [issueCertificate(spec, root.key), root.certificate];
+  return bench.collateral((parts) => ({
+    ...parts,
+    qeIdentity: { ...parts.qeIdentity, signer: key, issuerChain },
+    rootCaCrl: { ...parts.rootCaCrl, spec: { ...parts.rootCaCrl.spec, revokedSerialNumbers } },
+  }));
+}
 
 /** Table 1b, C10 to C15: revocation. */
 const listCases: readonly TamperCase[] = [
@@ -144,6 +161,30 @@ const listCases: readonly TamperCase[] = [
     'C14',
     'The root CRL names the TCB signing certificate.',
     (bench) => bench.rootCaCrl({ revokedSerialNumbers: [bench.pki.authorities.tcbSigner.spec.serialNumber] }),
+    revoked,
+  ),
+  tamperCase(
+    'second-tcb-signer',
+    'C14',
+    'TCB info and QE identity have a signer each, both good.',
+    (bench) => withSecondSigner(bench, []),
+    accepted(),
+  ),
+  tamperCase(
+    'second-tcb-signer-revoked',
+    'C14',
+    'TCB info and QE identity have a signer each, and the root CRL names that of the QE identity.',
+    (bench) => withSecondSigner(bench, [SECOND_SERIAL]),
+    revoked,
+  ),
+  tamperCase(
+    'second-pck-ca-certificate-revoked',
+    'C14',
+    'The quote has another certificate of the PCK CA than the collateral, and the root CRL names that one.',
+    (bench) => ({
+      ...bench.rootCaCrl({ revokedSerialNumbers: [SECOND_SERIAL] }),
+      quote: bench.pckCa({ serialNumber: SECOND_SERIAL }).quote,
+    }),
     revoked,
   ),
   tamperCase(

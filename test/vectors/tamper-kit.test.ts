@@ -3,6 +3,7 @@ import { createDevelopmentPki } from '../../mock-tdx/development-pki.ts';
 import { type TamperLine, tamperKit, tamperLines } from '../../mock-tdx/tamper-kit.ts';
 import { QuoteStream } from '../../src/cli/quote-stream.ts';
 import { errorCodes } from '../../src/errors/codes.ts';
+import { tdxCodes } from '../../src/errors/codes/tdx.ts';
 import { defaultPolicy } from '../../src/tdx/policy.ts';
 import { QuoteVerifier } from '../../src/tdx/verify-quote.ts';
 
@@ -44,6 +45,19 @@ describe('the tamper kit', () => {
   it('expects only codes that exist', () => {
     const codes = tamperKit.flatMap(({ expected }) => (expected.ok ? [] : [expected.code]));
     expect(codes.filter((code) => !Object.hasOwn(errorCodes, code))).toEqual([]);
+  });
+
+  it('shows every code by which a quote can be refused', () => {
+    // The rest are about what the person at the command line got wrong.
+    const ofTheUser = [
+      'TRUST_ROOT_INVALID',
+      'POLICY_INVALID',
+      'LINE_INVALID',
+      'LINE_TOO_LONG',
+      'INPUT_UNREADABLE',
+    ];
+    const shown = new Set(tamperKit.map(({ expected }) => (expected.ok ? 'ok' : expected.code)));
+    expect(Object.keys(tdxCodes).filter((code) => !shown.has(code) && !ofTheUser.includes(code))).toEqual([]);
   });
 
   it('makes defects, not copies: no two cases have the same evidence and policy', () => {
