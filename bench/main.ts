@@ -2,7 +2,11 @@ import { cpus } from 'node:os';
 import type { Bench, Measured, Report } from './harness.ts';
 
 /** All benchmarks by name; each is loaded only when asked for. */
-const benches: Readonly<Record<string, () => Promise<Bench>>> = {};
+const benches: Readonly<Record<string, () => Promise<Bench>>> = {
+  decryptions: async () => (await import('./decryptions.ts')).bench,
+  epochs: async () => (await import('./epochs.ts')).bench,
+  tdx: async () => (await import('./tdx.ts')).bench,
+};
 
 interface Target {
   readonly name: string;

@@ -1,15 +1,14 @@
+import { byteAt } from '../bytes/byte-at.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 
 /** Reads a quote from front to back; no read goes beyond `end`. Values are views. */
 export class ByteReader {
   readonly #bytes: Uint8Array;
-  readonly #view: DataView;
   readonly #end: number;
   #offset: number;
 
   constructor(bytes: Uint8Array, start = 0, end = bytes.length) {
     this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#offset = start;
     this.#end = end;
   }
@@ -26,12 +25,13 @@ export class ByteReader {
 
   /** Little-endian. @throws EvidenceError QUOTE_TRUNCATED. */
   u16(field: string): number {
-    return this.#view.getUint16(this.#advance(2, field), true);
+    const at = this.#advance(2, field);
+    return byteAt(this.#bytes, at) + byteAt(this.#bytes, at + 1) * 0x100;
   }
 
   /** Little-endian. @throws EvidenceError QUOTE_TRUNCATED. */
   u32(field: string): number {
-    return this.#view.getUint32(this.#advance(4, field), true);
+    return this.u16(field) + this.u16(field) * 0x1_0000;
   }
 
   /** A reader of the next `byteLength` bytes, past which this one moves. @throws EvidenceError QUOTE_TRUNCATED. */

@@ -25,6 +25,12 @@ export interface CollateralSummary {
   readonly halfLifeAtMs: number;
 }
 
+/** Which collateral a verdict rests on. */
+export interface CollateralFacts extends CollateralSummary {
+  /** `grace`: past `validUntilMs`, within the grace that the caller allowed. */
+  readonly state: 'fresh' | 'grace';
+}
+
 /** One time for each of the four documents, in milliseconds since 1970. */
 export interface DocumentDates {
   readonly tcbInfo: number;
@@ -44,7 +50,9 @@ export interface CollateralExpectation {
 }
 
 /** Summarises a verified set. */
-export function summarizeCollateral(collateral: Omit<VerifiedCollateral, 'summary'>): CollateralSummary {
+export function summarizeCollateral(
+  collateral: Omit<VerifiedCollateral, 'summary' | 'inGrace'>,
+): CollateralSummary {
   const { tcbInfo, qeIdentity, rootCrl, pckCrl, caType, validities } = collateral;
   const issuedAtMs = {
     tcbInfo: tcbInfo.issueDateMs,

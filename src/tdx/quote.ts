@@ -1,3 +1,4 @@
+import { equalBytes } from '../bytes/concat.ts';
 import { toHex } from '../bytes/hex.ts';
 import type { ErrorCode } from '../errors/codes.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
@@ -31,6 +32,7 @@ export interface QuotingEnclaveEvidence {
   readonly authenticationData: Uint8Array;
 }
 
+const intelQeVendorId = Buffer.from(layout.INTEL_QE_VENDOR_ID, 'hex');
 const constructorKey = Symbol('parseQuote');
 
 /**
@@ -124,7 +126,7 @@ function readHeader(reader: ByteReader): QuoteHeader {
   }
   reader.take(layout.headerLayout.reserved[1], 'reserved');
   const qeVendorId = reader.take(layout.headerLayout.qeVendorId[1], 'QE vendor id');
-  if (toHex(qeVendorId) !== layout.INTEL_QE_VENDOR_ID) {
+  if (!equalBytes(qeVendorId, intelQeVendorId)) {
     refuse('QUOTE_UNSUPPORTED', 'QE vendor id', `${layout.INTEL_QE_VENDOR_ID} (Intel)`, toHex(qeVendorId));
   }
   const userData = reader.take(layout.headerLayout.userData[1], 'user data');

@@ -54,14 +54,17 @@ export function requireQeIdentity(report: QeReport, identity: QeIdentity): void 
   if (report.isvProdId !== identity.isvProdId) {
     refuse('QE ISVPRODID', `${identity.isvProdId}`, `${report.isvProdId}`);
   }
-  requireEqual('QE MISCSELECT', identity.miscSelect, masked(report.miscSelect, identity.miscSelectMask));
-  requireEqual('QE ATTRIBUTES', identity.attributes, masked(report.attributes, identity.attributesMask));
+  requireMasked('QE MISCSELECT', identity.miscSelect, report.miscSelect, identity.miscSelectMask);
+  requireMasked('QE ATTRIBUTES', identity.attributes, report.attributes, identity.attributesMask);
   if ((byteAt(report.attributes, 0) & ATTRIBUTES_DEBUG) !== 0)
     refuse('QE ATTRIBUTES', 'no DEBUG bit', toHex(report.attributes));
 }
 
-const masked = (bytes: Uint8Array, mask: Uint8Array): Uint8Array =>
-  bytes.map((byte, index) => byte & byteAt(mask, index));
+/** Only the observed side is masked: an identity with bits outside of its own mask matches nothing. */
+function requireMasked(field: string, expected: Uint8Array, observed: Uint8Array, mask: Uint8Array): void {
+  const isEqual = expected.every((byte, index) => (byteAt(observed, index) & byteAt(mask, index)) === byte);
+  if (!isEqual) refuse(field, `${toHex(expected)} under mask ${toHex(mask)}`, toHex(observed));
+}
 
 function requireEqual(field: string, expected: Uint8Array, observed: Uint8Array): void {
   if (!equalBytes(expected, observed)) refuse(field, toHex(expected), toHex(observed));

@@ -59,12 +59,14 @@ export interface TcbInfo {
   readonly pceId: Uint8Array;
   readonly tcbEvaluationDataNumber: number;
   readonly tdxModule: TdxModule;
-  readonly tdxModuleIdentities: ReadonlyMap<string, TdxModuleIdentity>;
+  /** By module version: 1 for TDX_01. */
+  readonly tdxModuleIdentities: ReadonlyMap<number, TdxModuleIdentity>;
   /** Highest level first; never empty. */
   readonly tcbLevels: readonly [PlatformTcbLevel, ...PlatformTcbLevel[]];
 }
 
 const COMPONENTS = 16;
+const moduleId = /^TDX_([0-9A-F]{2})$/;
 const CODE = 'TCB_INFO_INVALID';
 
 /**
@@ -95,13 +97,15 @@ function readTdxModule(fields: JsonFields): TdxModule {
   return { mrSigner: fields.hex('mrsigner', 48), attributes };
 }
 
-function readModuleIdentities(info: JsonFields): ReadonlyMap<string, TdxModuleIdentity> {
-  const identities = new Map<string, TdxModuleIdentity>();
+function readModuleIdentities(info: JsonFields): ReadonlyMap<number, TdxModuleIdentity> {
+  const identities = new Map<number, TdxModuleIdentity>();
   if (!info.has('tdxModuleIdentities')) return identities;
   for (const fields of info.objects('tdxModuleIdentities', (identity) => identity)) {
     const id = fields.string('id').toUpperCase();
-    if (identities.has(id)) fields.fail('id', 'another one than before', id);
-    identities.set(id, { id, ...readTdxModule(fields), tcbLevels: readComponentLevels(fields) });
+    const version = Number.parseInt(moduleId.exec(id)?.[1] ?? '', 16);
+    if (Number.isNaN(version) || identities.has(version))
+      fields.fail('id', 'TDX_ and two hex digits, once each', id);
+    identities.set(version, { id, ...readTdxModule(fields), tcbLevels: readComponentLevels(fields) });
   }
   return identities;
 }

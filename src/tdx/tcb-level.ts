@@ -82,7 +82,7 @@ export function evaluateTcb({ body, sgx, qeIsvSvn, tcbInfo, tdxModule, qeIdentit
   const matched = moduleLevel === undefined ? [level, qeLevel] : [level, moduleLevel, qeLevel];
   return {
     tcbStatus,
-    advisoryIds: [...new Set(matched.flatMap(({ advisoryIds }) => advisoryIds))].sort(),
+    advisoryIds: unionOf(matched),
     tcbDateMs: Math.min(...matched.map(({ tcbDateMs }) => tcbDateMs)),
     levels: { platform: level, tdxModule: moduleLevel, quotingEnclave: qeLevel },
     shortfalls:
@@ -94,6 +94,14 @@ export function evaluateTcb({ body, sgx, qeIsvSvn, tcbInfo, tdxModule, qeIdentit
             ...componentShortfalls('quoting enclave', qeIdentity.tcbLevels, qeIsvSvn),
           ],
   };
+}
+
+const noAdvisories: readonly string[] = Object.freeze([]);
+
+/** Most platforms have none, so that case costs nothing. */
+function unionOf(levels: readonly MatchedLevel[]): readonly string[] {
+  if (levels.every(({ advisoryIds }) => advisoryIds.length === 0)) return noAdvisories;
+  return [...new Set(levels.flatMap(({ advisoryIds }) => advisoryIds))].sort();
 }
 
 function matchPlatformLevel(platform: PlatformTcb, tcbInfo: TcbInfo) {

@@ -5,6 +5,8 @@ import { EvidenceError } from '../errors/latchkey-error.ts';
 import type { TcbInfo, TdxModuleIdentity } from './tcb-info.ts';
 import type { TdReport } from './td-report.ts';
 
+const noAttributes = new Uint8Array(8);
+
 /** Bytes of `teeTcbSvn` with a meaning of their own. */
 export const TEE_TCB_SVN_MODULE_SVN = 0;
 export const TEE_TCB_SVN_MODULE_VERSION = 1;
@@ -14,10 +16,10 @@ export const TEE_TCB_SVN_MODULE_VERSION = 1;
  * @throws EvidenceError TDX_MODULE_MISMATCH when the TCB info does not know this version.
  */
 export function findModuleIdentity(tcbInfo: TcbInfo, version: number): TdxModuleIdentity {
-  const id = `TDX_${version.toString(16).padStart(2, '0')}`.toUpperCase();
-  const identity = tcbInfo.tdxModuleIdentities.get(id);
+  const identity = tcbInfo.tdxModuleIdentities.get(version);
   if (identity !== undefined) return identity;
-  const known = [...tcbInfo.tdxModuleIdentities.keys()].join(', ') || 'none';
+  const id = `TDX_${version.toString(16).padStart(2, '0').toUpperCase()}`;
+  const known = Array.from(tcbInfo.tdxModuleIdentities.values(), (entry) => entry.id).join(', ') || 'none';
   throw new EvidenceError('TDX_MODULE_MISMATCH', `the TCB info has no TDX module ${id}; it knows ${known}`, {
     field: 'teeTcbSvn[1] (TDX module version)',
     expected: known,
@@ -37,7 +39,7 @@ export function requireTdxModule(body: TdReport, tcbInfo: TcbInfo): TdxModuleIde
   requireEqual('MRSIGNERSEAM', mrSigner, body.mrSignerSeam);
   requireEqual('SEAMATTRIBUTES', attributes, body.seamAttributes);
   // Intel's verifier demands zero besides, whatever attributes and mask of the identity say.
-  requireEqual('SEAMATTRIBUTES', new Uint8Array(attributes.length), body.seamAttributes);
+  requireEqual('SEAMATTRIBUTES', noAttributes, body.seamAttributes);
   return identity;
 }
 

@@ -12,7 +12,7 @@ import {
   isParsedCollateral,
   parseCollateralDocuments,
 } from './collateral.ts';
-import { type CollateralSummary, summarizeCollateral } from './collateral-summary.ts';
+import { type CollateralFacts, summarizeCollateral } from './collateral-summary.ts';
 import { ContentCache } from './content-cache.ts';
 import { pckCaTypeOf, type RootIssuedCertificates } from './pck-chain.ts';
 import { parseQeIdentity, type QeIdentity } from './qe-identity.ts';
@@ -33,7 +33,9 @@ export interface VerifiedCollateral {
   /** One or two: those of TCB info and QE identity. */
   readonly tcbSigning: readonly Certificate[];
   readonly validities: readonly Validity[];
-  readonly summary: CollateralSummary;
+  readonly summary: CollateralFacts;
+  /** The summary in the state that a late use within the grace gives it. */
+  readonly inGrace: CollateralFacts;
 }
 
 /** Verifies collateral once per content: a known set costs nothing, and a set with one new document only that one. */
@@ -100,7 +102,12 @@ export class CollateralVerifier {
     ];
     const caType = pckCaTypeOf(pckCa);
     const parts = { tcbInfo, qeIdentity, rootCrl, pckCrl, pckCa, caType, tcbSigning, validities };
-    return Object.freeze({ ...parts, summary: summarizeCollateral(parts) });
+    const summary = Object.freeze({ ...summarizeCollateral(parts), state: 'fresh' as const });
+    return Object.freeze({
+      ...parts,
+      summary,
+      inGrace: Object.freeze({ ...summary, state: 'grace' as const }),
+    });
   }
 
   #crl(hex: string, document: string, issuer: Certificate): Crl {

@@ -1,12 +1,17 @@
 import { P256PublicKey } from '../crypto/p256.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import type { CollateralDocuments } from './collateral.ts';
-import { type CollateralExpectation, type CollateralSummary, requireExpected } from './collateral-summary.ts';
+import { type CollateralExpectation, type CollateralFacts, requireExpected } from './collateral-summary.ts';
 import { ContentCache } from './content-cache.ts';
 import { type PckChain, PckChains, peekPckChain, RootIssuedCertificates } from './pck-chain.ts';
 import { applyPolicy, defaultPolicy, type TdPolicy } from './policy.ts';
 import { parseQuote, Quote } from './quote.ts';
-import { readQeReport, requireAttestationKeyBinding, requireQeIdentity } from './quoting-enclave.ts';
+import {
+  type QeReport,
+  readQeReport,
+  requireAttestationKeyBinding,
+  requireQeIdentity,
+} from './quoting-enclave.ts';
 import type { PckCaType } from './sgx-extension.ts';
 import { requireCrlIssuer, requireNotRevoked } from './signed-crl.ts';
 import { evaluateTcb, type TcbVerdict } from './tcb-level.ts';
@@ -53,12 +58,6 @@ export interface VerifiedPlatformFacts extends PlatformFacts {
   readonly pckSerialNumber: string;
   /** 16 bytes; only platform CAs state it. */
   readonly platformInstanceId: Uint8Array | undefined;
-}
-
-/** Which collateral a verdict rests on. */
-export interface CollateralFacts extends CollateralSummary {
-  /** `grace`: past `validUntilMs`, within the grace that the caller allowed. */
-  readonly state: 'fresh' | 'grace';
 }
 
 const proofKey = Symbol('QuoteVerifier');
@@ -166,7 +165,7 @@ export class QuoteVerifier {
     const qe = readQeReport(parsed.qe.report);
     requireQeIdentity(qe, collateral.qeIdentity);
     const tdxModule = requireTdxModule(parsed.body, collateral.tcbInfo);
-    this.#requireQuoteSignatures(parsed, chain);
+    this.#requireQuoteSignatures(parsed, chain, qe);
     const { tcbInfo, qeIdentity } = collateral;
     const tcb = evaluateTcb({
       body: parsed.body,
@@ -189,7 +188,7 @@ export class QuoteVerifier {
     const parsed = asQuote(quote);
     const chain = this.#chains.verify(parsed.certificateChain);
     requireCurrent(chain.validities, nowMs);
-    this.#requireQuoteSignatures(parsed, chain);
+    this.#requireQuoteSignatures(parsed, chain, readQeReport(parsed.qe.report));
     return new ChainVerifiedQuote(proofKey, parsed, chain, this.trustRoot);
   }
 
@@ -209,8 +208,8 @@ export class QuoteVerifier {
   }
 
   /** QE report ← PCK key, attestation key ← QE report, quote ← attestation key; never cached. */
-  #requireQuoteSignatures(quote: Quote, chain: PckChain): void {
-    requireAttestationKeyBinding(quote, readQeReport(quote.qe.report));
+  #requireQuoteSignatures(quote: Quote, chain: PckChain, qe: QeReport): void {
+    requireAttestationKeyBinding(quote, qe);
     if (!chain.leaf.publicKey.verify(quote.qe.report, quote.qe.reportSignature)) {
       const message = 'the QE report is not signed by the key of the PCK certificate';
       throw new EvidenceError('QE_REPORT_SIGNATURE_INVALID', message, { field: 'QE report signature' });
@@ -268,11 +267,11 @@ export function verifyQuote(quote: Quote | Uint8Array, options: VerifyQuoteOptio
 
 const asQuote = (quote: Quote | Uint8Array): Quote => (quote instanceof Quote ? quote : parseQuote(quote));
 
-function collateralFacts({ summary }: VerifiedCollateral, nowMs: number): CollateralFacts {
-  return { ...summary, state: nowMs > summary.validUntilMs ? 'grace' : 'fresh' };
-}
+const collateralFacts = ({ summary, inGrace }: VerifiedCollateral, nowMs: number): CollateralFacts =>
+  nowMs > summary.validUntilMs ? inGrace : summary;
 
 export { type CollateralDocuments, parseCollateralDocuments } from './collateral.ts';
+export type { CollateralFacts, CollateralSummary } from './collateral-summary.ts';
 export { applyPolicy, defaultPolicy, parsePolicy, type TdPolicy } from './policy.ts';
 export { parseQuote, Quote } from './quote.ts';
 export type { TcbShortfall } from './tcb-shortfall.ts';
