@@ -6,8 +6,14 @@ import { reportFailure } from './failure.ts';
 const groups: Readonly<Record<string, () => Promise<Command>>> = {
   collateral: async () => (await import('./commands/collateral.ts')).collateralCommand(),
   decryptions: async () => (await import('./commands/decryptions.ts')).decryptionsCommand(),
+  epochs: async () => (await import('./commands/epochs.ts')).epochsCommand(),
   quote: async () => (await import('./commands/quote.ts')).quoteCommand(),
   rituals: async () => (await import('./commands/rituals.ts')).ritualsCommand(),
+  config: async () => (await import('./commands/config.ts')).configCommand(),
+  serve: async () => (await import('./commands/serve.ts')).serveCommand(),
+  status: async () => (await import('./commands/status.ts')).statusCommand(),
+  trust: async () => (await import('./commands/trust.ts')).trustCommand(),
+  unlock: async () => (await import('./commands/unlock.ts')).unlockCommand(),
 };
 
 async function main(argv: readonly string[]): Promise<void> {

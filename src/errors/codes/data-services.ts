@@ -11,6 +11,7 @@ export const dataServiceCodes = {
   EPOCH_LIMIT: { status: 413, summary: 'An epoch message is too large, or an epoch has too many of a kind.' },
   EPOCH_PRUNED: { status: 410, summary: 'The epoch was pruned; nothing can be written to it again.' },
   EPOCH_IS_CURRENT: { status: 409, summary: 'The current epoch and later ones cannot be pruned.' },
+  EPOCH_JOURNAL_NOT_FOUND: { status: 404, summary: 'The store has no epoch journal of this name.' },
   EPOCH_CONFLICT: { status: 409, summary: 'Another state is already committed for this epoch.' },
   EPOCH_SECRET_CONFLICT: {
     status: 409,

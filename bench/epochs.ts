@@ -1,0 +1,161 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { SecretBytes } from '../src/bytes/secret-bytes.ts';
+import { systemRandom } from '../src/crypto/random.ts';
+import { nodeFileSystem } from '../src/disk/node-file-system.ts';
+import type { Round } from '../src/epochs/dkg-scheme.ts';
+import { EpochJournal } from '../src/epochs/epoch-journal.ts';
+import { participantName } from '../src/epochs/epoch-names.ts';
+import { FeldmanScheme } from '../src/epochs/feldman/feldman-scheme.ts';
+import { Player } from '../src/epochs/player.ts';
+import { SealedStore } from '../src/store/sealed-store.ts';
+import { type Bench, type Measured, type Report, summarize } from './harness.ts';
+
+const MILLISECONDS = Number(process.env['LATCHKEY_BENCH_MS'] ?? 2000);
+const TURNS = 3;
+const DEALERS = 64;
+const REPLAYED = 10_000;
+const PLAYED_EPOCHS = 20;
+/** A public message of a round of 64: 43 elements and a signature. */
+const PUBLIC_BYTES = 43 * 32 + 64;
+/** The benchmark puts all dealings into few epochs, as making a namespace is not what it measures. */
+const options = { maxParticipants: 10_000_000 };
+
+const randomSecret = (): SecretBytes => new SecretBytes(systemRandom(32));
+const dealing = () => ({ publicMessage: systemRandom(PUBLIC_BYTES), privateMessage: randomSecret() });
+
+async function newStore(
+  folder: string,
+): Promise<{ readonly store: SealedStore; readonly storeKey: SecretBytes }> {
+  const storeKey = randomSecret();
+  return { store: await SealedStore.create({ path: folder, storeKey }), storeKey };
+}
+
+/** Appends from so many dealers side by side; each sends its next dealing when the ack of the one before is there. */
+async function appendAndSign(journal: EpochJournal, dealers: number): Promise<Measured> {
+  const scheme = new FeldmanScheme(randomSecret());
+  const members = [scheme.self];
+  const round: Round = { network: 'bench', epoch: 0, round: 0, dealers: members, players: members };
+  const durations: number[] = [];
+  const start = performance.now();
+  const deal = async (): Promise<void> => {
+    while (performance.now() - start < MILLISECONDS / TURNS) {
+      const before = performance.now();
+      const mine = dealing();
+      await journal.appendDealing(0, systemRandom(32), mine);
+      scheme.signAck(round, scheme.self.publicKey, mine.publicMessage);
+      durations.push(performance.now() - before);
+    }
+  };
+  await Promise.all(Array.from({ length: dealers }, deal));
+  return summarize(durations, performance.now() - start);
+}
+
+/** The floor: as many bytes as a dealing takes in the log, written and synced one after the other. */
+async function bareSyncs(folder: string): Promise<Measured> {
+  const file = await nodeFileSystem.open(join(folder, 'bare'), 'create');
+  const bytes = systemRandom(PUBLIC_BYTES + 500);
+  const durations: number[] = [];
+  const start = performance.now();
+  for (let at = 0; performance.now() - start < MILLISECONDS / TURNS; at += bytes.length) {
+    const before = performance.now();
+    await file.write([bytes], at);
+    await file.sync();
+    durations.push(performance.now() - before);
+  }
+  await file.close();
+  rmSync(join(folder, 'bare'));
+  return summarize(durations, performance.now() - start);
+}
+
+const middle = (runs: readonly Measured[]): Measured =>
+  [...runs].sort((a, b) => a.opsPerSecond - b.opsPerSecond)[Math.floor(runs.length / 2)] ?? summarize([], 0);
+
+/** In turns with the floor, so that a slow second of the machine hits nobody alone. */
+async function appends(folder: string, report: Report): Promise<void> {
+  const { store } = await newStore(join(folder, 'appends'));
+  const journal = await EpochJournal.open(store, options);
+  await journal.appendDealing(0, systemRandom(32), dealing());
+  const runs = { floor: [] as Measured[], one: [] as Measured[], many: [] as Measured[] };
+  for (let turn = 0; turn < TURNS; turn++) {
+    runs.floor.push(await bareSyncs(folder));
+    runs.one.push(await appendAndSign(journal, 1));
+    runs.many.push(await appendAndSign(journal, DEALERS));
+  }
+  await store.close();
+  const [floor, one, many] = [middle(runs.floor), middle(runs.one), middle(runs.many)];
+  report.result('floor: write and fdatasync, one after the other', floor);
+  report.result('dealing appended and acknowledged, 1 dealer', one);
+  report.result(`dealing appended and acknowledged, ${DEALERS} dealers`, many);
+  report.target('1 dealer: an acknowledged dealing, in fdatasyncs', one.p50Ms / floor.p50Ms, { atMost: 1.5 });
+  const gain = many.opsPerSecond / floor.opsPerSecond;
+  report.target(`${DEALERS} dealers: acknowledged dealings per fdatasync`, gain, { atLeast: 4 });
+}
+
+/** Whole answers of a player in rounds of four, Feldman's checks included. */
+async function playerAnswers(folder: string, report: Report): Promise<void> {
+  const { store } = await newStore(join(folder, 'player'));
+  const journal = await EpochJournal.open(store, options);
+  const schemes = Array.from({ length: 4 }, () => new FeldmanScheme(randomSecret()));
+  const members = schemes.map(({ self }) => self);
+  const [me] = schemes;
+  if (me === undefined) return;
+  const durations: number[] = [];
+  for (let epoch = 0; epoch < PLAYED_EPOCHS; epoch++) {
+    const round: Round = { network: 'bench', epoch, round: 0, dealers: members, players: members };
+    const player = await Player.create({ journal, scheme: me, round });
+    const deals = schemes.map((scheme) => ({ scheme, deal: scheme.deal(round, randomSecret()) }));
+    for (const { scheme, deal } of deals) {
+      const sealed = deal.sealed.get(participantName(me.self.publicKey));
+      if (sealed === undefined) continue;
+      const before = performance.now();
+      await player?.handle(scheme.self.publicKey, deal.publicMessage, sealed);
+      durations.push(performance.now() - before);
+    }
+  }
+  await store.close();
+  const total = durations.reduce((sum, each) => sum + each, 0);
+  report.result('player of 4: dealing checked, appended, acknowledged', summarize(durations, total));
+}
+
+async function replay(folder: string, report: Report): Promise<void> {
+  const path = join(folder, 'replay');
+  const { store, storeKey } = await newStore(path);
+  const journal = await EpochJournal.open(store, options);
+  await Promise.all(
+    Array.from({ length: REPLAYED }, () => journal.appendDealing(0, systemRandom(32), dealing())),
+  );
+  await store.close();
+  const durations: number[] = [];
+  for (let turn = 0; turn < TURNS; turn++) {
+    const before = performance.now();
+    const again = await SealedStore.open({ path, storeKey });
+    const replayed = await EpochJournal.open(again, options);
+    durations.push(performance.now() - before);
+    if (replayed.dealings(0).length !== REPLAYED) throw new Error('the journal came back incomplete');
+    await again.close();
+  }
+  const total = durations.reduce((sum, each) => sum + each, 0);
+  const perDealing = summarize(durations, total);
+  report.result(`replay of ${REPLAYED} dealings, both halves, per dealing`, {
+    opsPerSecond: (REPLAYED * TURNS * 1000) / total,
+    p50Ms: perDealing.p50Ms / REPLAYED,
+    p99Ms: perDealing.p99Ms / REPLAYED,
+  });
+}
+
+/** The epoch journal: dealings per second with one and with 64 dealers, a player's whole answer, replay. */
+export const bench: Bench = {
+  name: 'epochs',
+  async run(report) {
+    const folder = mkdtempSync(join(tmpdir(), 'latchkey-bench-epochs-'));
+    try {
+      await appends(folder, report);
+      await playerAnswers(folder, report);
+      await replay(folder, report);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  },
+};
