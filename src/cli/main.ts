@@ -11,6 +11,7 @@ const groups: Readonly<Record<string, () => Promise<Command>>> = {
   rituals: async () => (await import('./commands/rituals.ts')).ritualsCommand(),
   config: async () => (await import('./commands/config.ts')).configCommand(),
   serve: async () => (await import('./commands/serve.ts')).serveCommand(),
+  store: async () => (await import('./commands/store.ts')).storeCommand(),
   status: async () => (await import('./commands/status.ts')).statusCommand(),
   trust: async () => (await import('./commands/trust.ts')).trustCommand(),
   unlock: async () => (await import('./commands/unlock.ts')).unlockCommand(),

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
+import { exitCodes } from './failure.ts';
 
 /** The outside of a store command: its three streams and its exit code. Tests give their own. */
 export interface StoreIo {
@@ -13,6 +14,11 @@ export interface StoreIo {
 
 /** The process's own streams. */
 export function processIo(): StoreIo {
+  // A reader that goes away, as `head` does, is no defect; what it did not read was not delivered.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit(exitCodes.failed);
+  });
   return {
     stdin: process.stdin,
     stdout: process.stdout,
@@ -57,4 +63,14 @@ export async function readAll(stream: AsyncIterable<Uint8Array>, maxBytes: numbe
     if (length > maxBytes) break;
   }
   return new Uint8Array(Buffer.concat(parts));
+}
+
+/** The first line of a stream, at most about a kilobyte. */
+export async function readLine(stream: AsyncIterable<Uint8Array>): Promise<string> {
+  let text = '';
+  for await (const part of stream) {
+    text += Buffer.from(part).toString();
+    if (text.includes('\n') || text.length > 1024) break;
+  }
+  return text.split('\n')[0] ?? '';
 }

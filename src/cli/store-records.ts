@@ -6,10 +6,10 @@ import { MAX_VALUE_BYTES } from '../store/limits.ts';
 import { print, printableName, readAll, type StoreIo } from './store-io.ts';
 import {
   anyNamespace,
-  existingNamespace,
   type NamespaceOptions,
   namespaceCommand,
   readUserFile,
+  withReading,
   withStore,
 } from './store-session.ts';
 
@@ -66,9 +66,7 @@ async function put(io: StoreIo, name: string, options: PutOptions): Promise<void
 }
 
 async function get(io: StoreIo, name: string, options: GetOptions): Promise<void> {
-  const value = await withStore(options, async (store) =>
-    (await existingNamespace(store, options.namespace))?.get(name),
-  );
+  const value = await withReading(options, async (store) => store.namespace(options.namespace)?.get(name));
   if (value === undefined) throw missing();
   try {
     if (options.out !== undefined) await writeNewFile(options.out, value);
@@ -81,14 +79,14 @@ async function get(io: StoreIo, name: string, options: GetOptions): Promise<void
 }
 
 async function list(io: StoreIo, options: ListOptions): Promise<void> {
-  await withStore(options, async (store) => {
+  await withReading(options, async (store) => {
     for (const namespace of options.all ? store.namespaces() : [options.namespace]) {
       const { prefix, limit } = options;
       const range = {
         ...(prefix === undefined ? {} : { prefix }),
         ...(limit === undefined ? {} : { limit }),
       };
-      for (const name of (await existingNamespace(store, namespace))?.names(range) ?? []) {
+      for (const name of store.namespace(namespace)?.names(range) ?? []) {
         const shown = options.all ? { namespace, name } : { name };
         await print(io.stdout, options.json ? `${JSON.stringify(shown)}\n` : `${printableName(name)}\n`);
       }
@@ -97,9 +95,11 @@ async function list(io: StoreIo, options: ListOptions): Promise<void> {
 }
 
 async function remove(io: StoreIo, name: string, options: NamespaceOptions): Promise<void> {
-  const before = await withStore(options, async (store) =>
-    (await existingNamespace(store, options.namespace))?.delete(name),
-  );
+  const before = await withStore(options, async (store) => {
+    // A namespace that does not exist is not made only to find nothing in it.
+    if (!store.namespaces().includes(options.namespace)) return undefined;
+    return (await anyNamespace(store, options.namespace)).delete(name);
+  });
   if (before === undefined) throw missing();
   before.fill(0);
   if (options.json) await print(io.stdout, `${JSON.stringify({ deleted: name })}\n`);

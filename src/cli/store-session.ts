@@ -5,7 +5,8 @@ import type { SecretBytes } from '../bytes/secret-bytes.ts';
 import { nodeFileSystem } from '../disk/node-file-system.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 import { passwordFromFile } from '../store/password.ts';
-import { openPasswordStore, type PasswordPlace } from '../store/password-store.ts';
+import { openPasswordStore, type PasswordPlace, readPasswordStore } from '../store/password-store.ts';
+import type { ReadOnlyStore } from '../store/read-only-store.ts';
 import type { SealedStore } from '../store/sealed-store.ts';
 import type { Namespace } from '../store/store-api.ts';
 
@@ -82,13 +83,19 @@ export function withStore<T>(options: PlaceOptions, task: (store: SealedStore) =
   });
 }
 
-/**
- * The namespace for reading: one that does not exist is not made.
- * @returns `undefined` where there is none.
- */
-export async function existingNamespace(store: SealedStore, name: string): Promise<Namespace | undefined> {
-  if (!store.namespaces().includes(name)) return undefined;
-  return anyNamespace(store, name);
+/** Reads the store as it is now, for one task; changes nothing, and another process may have it open. */
+export function withReading<T>(
+  options: PlaceOptions,
+  task: (store: ReadOnlyStore) => Promise<T>,
+): Promise<T> {
+  return withPlace(options, async (place) => {
+    const store = await readPasswordStore(place);
+    try {
+      return await task(store);
+    } finally {
+      await store.close();
+    }
+  });
 }
 
 /** The namespace of whatever kind it is; a new one is a plain one. */

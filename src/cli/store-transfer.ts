@@ -8,9 +8,9 @@ import { formatRecordLine, parseRecordLine, type RecordLine, splitLines } from '
 import { startProgress } from './store-progress.ts';
 import {
   anyNamespace,
-  existingNamespace,
   type NamespaceOptions,
   namespaceCommand,
+  withReading,
   withStore,
 } from './store-session.ts';
 
@@ -58,14 +58,14 @@ async function importLines(io: StoreIo, options: NamespaceOptions): Promise<void
 }
 
 async function exportLines(io: StoreIo, options: ExportOptions): Promise<void> {
-  await withStore(options, async (store) => {
+  await withReading(options, async (store) => {
     const progress = startProgress(io, 'exported', 'records');
     let exported = 0;
     try {
       for (const name of options.all ? store.namespaces() : [options.namespace]) {
-        const records = (await existingNamespace(store, name))?.entries(
-          options.prefix === undefined ? {} : { prefix: options.prefix },
-        );
+        const records = store
+          .namespace(name)
+          ?.entries(options.prefix === undefined ? {} : { prefix: options.prefix });
         for await (const [recordName, value] of records ?? []) {
           const line = { ...(options.all ? { namespace: name } : {}), name: recordName, value };
           await print(io.stdout, formatRecordLine(line));

@@ -81,5 +81,11 @@ export const storeCodes = {
     status: 422,
     summary: 'The password header of the store is missing, damaged, or of a newer version.',
   },
+  STORE_FILE_UNREADABLE: { status: 500, summary: 'A file that a store command was given cannot be read.' },
+  STORE_FILE_UNWRITABLE: { status: 500, summary: 'A file that a store command was to make cannot be made.' },
+  STORE_CONFIRMATION_NEEDED: {
+    status: 409,
+    summary: 'The command would lose records and was not confirmed; nothing was changed.',
+  },
   STORE_PASSWORD_INVALID: { status: 400, summary: 'The password file is empty or too large.' },
 } as const satisfies Record<string, CodeEntry>;

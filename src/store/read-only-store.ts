@@ -1,0 +1,91 @@
+import type { SecretBytes } from '../bytes/secret-bytes.ts';
+import { systemRandom } from '../crypto/random.ts';
+import type { FileSystem } from '../disk/file-system.ts';
+import { LatchkeyError } from '../errors/latchkey-error.ts';
+import { type BackupReport, type BackupSink, writeBackup } from './backup.ts';
+import { MIN_PADDING_BYTES } from './record.ts';
+import { closeFiles, type Recovered, type RecoverySource, readStore } from './recovery.ts';
+import { SealedSnapshot } from './snapshot.ts';
+import type { LogHead, ReadableNamespace } from './store-api.ts';
+
+/** What a running writer can make a reader see halfway; looked at again it is gone, or it is real. */
+const passing: ReadonlySet<string> = new Set([
+  'STORE_SEGMENT_MISSING',
+  'STORE_SEGMENT_DAMAGED',
+  'STORE_NAMESPACE_KEY_DAMAGED',
+]);
+const ATTEMPTS = 4;
+
+/**
+ * A store as it was at one moment, read and verified without the lock and without changing anything: beside the
+ * process that has it open, or when there is none. What that process writes later is not seen, and what it compacts
+ * away stays readable here, for the files stay open.
+ */
+export class ReadOnlyStore {
+  readonly #recovered: Recovered;
+  readonly #snapshot: SealedSnapshot;
+
+  private constructor(recovered: Recovered) {
+    this.#recovered = recovered;
+    this.#snapshot = new SealedSnapshot(recovered.state);
+  }
+
+  /** @throws what `SealedStore.open` throws, but for STORE_LOCKED. */
+  static async open(fileSystem: FileSystem, path: string, storeKey: SecretBytes): Promise<ReadOnlyStore> {
+    const tuning = { random: systemRandom, segmentBytes: 2 ** 30, paddingBytes: MIN_PADDING_BYTES };
+    const source: RecoverySource = { fileSystem, path, storeKey, expectedHead: undefined, tuning };
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return new ReadOnlyStore(await readStore(source, undefined));
+      } catch (error) {
+        const mayPass = error instanceof LatchkeyError && passing.has(error.code);
+        if (!mayPass || attempt === ATTEMPTS) throw error;
+      }
+    }
+  }
+
+  /** Names of the namespaces, in order. */
+  namespaces(): readonly string[] {
+    return this.#snapshot.namespaces();
+  }
+
+  /** `undefined` where there is none of this name. */
+  namespace(name: string): ReadableNamespace | undefined {
+    return this.namespaces().includes(name) ? this.#snapshot.namespace(name) : undefined;
+  }
+
+  /** Position in the log. */
+  get head(): LogHead {
+    return this.#snapshot.head;
+  }
+
+  /** 16 bytes. */
+  get storeId(): Uint8Array {
+    return this.#recovered.state.storeId.slice();
+  }
+
+  /** Number of log files. */
+  get segments(): number {
+    return this.#recovered.state.segments.length;
+  }
+
+  /** Bytes of all log files, and of the records in them that still count. */
+  get bytes(): { readonly disk: number; readonly live: number } {
+    const { segments } = this.#recovered.state;
+    return {
+      disk: segments.reduce((sum, { length }) => sum + length, 0),
+      live: segments.reduce((sum, { liveBytes }) => sum + liveBytes, 0),
+    };
+  }
+
+  /** Writes everything into one sealed, portable file. */
+  backup(sink: BackupSink): Promise<BackupReport> {
+    return writeBackup(this.#recovered.state, this.#snapshot, sink);
+  }
+
+  /** Closes the files and wipes the keys. */
+  async close(): Promise<void> {
+    this.#snapshot.release();
+    await closeFiles(this.#recovered.state);
+  }
+}
