@@ -44,7 +44,7 @@ export interface TamperLine {
   readonly collateral: object;
   readonly now: string;
   readonly root: string;
-  readonly policy?: object;
+  readonly policy?: Readonly<Record<string, unknown>>;
   readonly expected: Expectation;
 }
 
