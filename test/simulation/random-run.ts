@@ -24,7 +24,9 @@ export interface RandomRun {
  */
 export async function randomRun({ seed, lives, actions }: RandomRun): Promise<number> {
   const dice = seededDice(seed);
-  let simulated = await SimulatedStore.create({ segmentBytes: 1024 << dice.below(5) }, seed);
+  const compaction = dice.pick(['automatic', 'manual'] as const);
+  const tuning = { segmentBytes: 1024 << dice.below(5), compaction };
+  let simulated = await SimulatedStore.create(tuning, seed);
   let model = new StoreModel();
   let acknowledged = 0;
   for (let life = 0; life < lives; life++) {

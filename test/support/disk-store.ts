@@ -2,6 +2,7 @@ import { SecretBytes } from '../../src/bytes/secret-bytes.ts';
 import type { RandomSource } from '../../src/crypto/random.ts';
 import type { FileSystem } from '../../src/disk/file-system.ts';
 import { LatchkeyError } from '../../src/errors/latchkey-error.ts';
+import type { BackupReport } from '../../src/store/backup.ts';
 import type { LogHead } from '../../src/store/store-api.ts';
 import { SealedStore } from '../../src/store/sealed-store.ts';
 import { seededDice } from './disk-dice.ts';
@@ -11,6 +12,7 @@ import { SimulatedDisk } from './simulated-disk.ts';
 /** Tuning that tests use. */
 export interface StoreOptions {
   readonly segmentBytes?: number;
+  readonly compaction?: 'automatic' | 'manual';
   readonly random?: RandomSource;
   readonly expectedHead?: LogHead;
 }
@@ -86,7 +88,7 @@ export class SimulatedStore {
     await disk.mkdir(FOLDER);
     await disk.syncDirectory('/');
     const dice = seededDice(seed);
-    const seeded = { random: dice.bytes, ...options };
+    const seeded = { random: dice.bytes, compaction: 'manual', ...options } as const;
     const key = new SecretBytes(new Uint8Array(32).fill(0x5e));
     return new SimulatedStore(disk, [key], seeded, await createStore(disk, STORE_PATH, key, seeded));
   }
@@ -110,12 +112,21 @@ export class SimulatedStore {
     const [present] = this.#keys;
     const next = new SecretBytes(seededDice(present?.reveal()[0] ?? 0).bytes(32));
     this.#keys = [...this.#keys, next];
-    await this.store.rotateKey(next);
+    await this.store.rotateStoreKey(next);
     this.#keys = [next];
   }
 
-  backup(path: string): Promise<unknown> {
-    return this.store.backup(path);
+  /** Writes a backup to a new file of the simulated disk. */
+  async backup(path: string): Promise<BackupReport> {
+    const file = await this.disk.open(path, 'create');
+    let position = 0;
+    const report = await this.store.backup(async (bytes) => {
+      await file.write([bytes], position);
+      position += bytes.length;
+    });
+    await file.sync();
+    await file.close();
+    return report;
   }
 
   /** Cuts the power and opens what is left. */
