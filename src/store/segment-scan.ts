@@ -21,8 +21,11 @@ export interface ScannedFrame {
 export type ScanEnd =
   | { readonly kind: 'end'; readonly at: number }
   | {
-      /** `misplaced`: a genuine frame of this store that belongs elsewhere. */
-      readonly kind: 'unauthentic' | 'foreign' | 'misplaced';
+      /**
+       * `misplaced`: a genuine frame of this store that belongs elsewhere. `foreign`: a genuine frame of another
+       * store with the same key. `strange`: not genuine, and marked as another store's.
+       */
+      readonly kind: 'unauthentic' | 'strange' | 'foreign' | 'misplaced';
       readonly at: number;
     };
 
@@ -59,10 +62,9 @@ export class SegmentScan {
     if (at >= this.#size) return { kind: 'end', at };
     const frame = this.#frameAt(at);
     if (frame === undefined) return { kind: 'unauthentic', at };
-    if (frame.digest === undefined) {
-      const foreign = !equalBytes(frame.header.storeTag, this.#storeId.subarray(0, 8));
-      return { kind: foreign ? 'foreign' : 'unauthentic', at };
-    }
+    const isOurs = equalBytes(frame.header.storeTag, this.#storeId.subarray(0, 8));
+    if (frame.digest === undefined) return { kind: isOurs ? 'unauthentic' : 'strange', at };
+    if (!isOurs) return { kind: 'foreign', at };
     const { header, digest, bytes } = frame;
     const { ordinal, digest: previous } = this.#position;
     if (header.firstOrdinal !== ordinal || !equalBytes(header.previous, previous))
