@@ -266,6 +266,8 @@ async function writeDurably(segment: Segment, frame: Uint8Array, base: number): 
 async function cutTail(segment: Segment): Promise<boolean> {
   try {
     await segment.handle.truncate(segment.length);
+    // Unless it is durable, the tail is back after a power cut, perhaps when the segment is long finished.
+    await segment.handle.sync();
     return true;
   } catch {
     return false;
