@@ -1,0 +1,221 @@
+import { Writable } from 'node:stream';
+import {
+  createDevelopmentPki,
+  type DevelopmentPki,
+  type QuoteRequest,
+} from '../../mock-tdx/development-pki.ts';
+import { developmentMeasurements } from '../../mock-tdx/measurements.ts';
+import type { TdBody } from '../../mock-tdx/quote/td-body.ts';
+import { AccountId, InstanceId, X25519PublicKey } from '../../src/bytes/fixed-bytes.ts';
+import type { CollateralSource } from '../../src/collateral/collateral-source.ts';
+import type { RandomSource } from '../../src/crypto/random.ts';
+import { x25519KeyPairFromSecret } from '../../src/crypto/x25519.ts';
+import { keyRoutes } from '../../src/http/key-routes.ts';
+import { type NodeFace, nodeRoutes } from '../../src/http/node-routes.ts';
+import { porch } from '../../src/http/porch.ts';
+import { Judge } from '../../src/keyserver/judge.ts';
+import { KeyServer } from '../../src/keyserver/key-server.ts';
+import { OwnAttestation } from '../../src/keyserver/own-attestation.ts';
+import { TcbGrace } from '../../src/keyserver/tcb-grace.ts';
+import { type Rate, TokenBuckets } from '../../src/keyserver/token-buckets.ts';
+import { defaultVaultLimits, Vault, type VaultLimits } from '../../src/keyserver/vault.ts';
+import { Witness } from '../../src/keyserver/witness.ts';
+import { ChainWatch } from '../../src/node/chain-watch.ts';
+import { jsonLog } from '../../src/observe/log.ts';
+import { Metrics } from '../../src/observe/metrics.ts';
+import { ChallengeIssuer } from '../../src/protocol/challenge.ts';
+import { insecureTrustRoot, QuoteVerifier } from '../../src/tdx/verify-quote.ts';
+import { measurementId } from '../../src/trust/measurement.ts';
+import { trustHash } from '../../src/trust/trust-hash.ts';
+import { parseTrustSection, tdPolicyOf } from '../../src/trust/trust-section.ts';
+import { ManualClock, START_MS } from './collateral-world.ts';
+import { type MemoryChain, memoryChain } from './memory-chain.ts';
+import { seededBytes } from './seeded-bytes.ts';
+
+/** What a test may choose of a key server. */
+export interface KeyServerWorldOptions {
+  /** Different seeds make different servers; the development PKI is the same for all. */
+  readonly seed?: number;
+  readonly pki?: DevelopmentPki;
+  readonly chain?: MemoryChain;
+  readonly clock?: ManualClock;
+  /** Changes to the trust section; its genesis hash is zero. */
+  readonly trust?: Readonly<Record<string, unknown>>;
+  readonly limits?: Partial<VaultLimits>;
+  readonly platformRate?: Rate;
+  readonly addressRate?: Rate;
+  readonly deadlineMs?: number;
+  /** Replaces collateral, for outages and delays. */
+  readonly collateral?: CollateralSource;
+}
+
+/** A key server in this process with everything real but the disk, the chain and the network. */
+export interface KeyServerWorld {
+  readonly account: AccountId;
+  readonly keyServer: KeyServer;
+  readonly vault: Vault;
+  readonly chain: MemoryChain;
+  readonly clock: ManualClock;
+  readonly pki: DevelopmentPki;
+  readonly metrics: Metrics;
+  /** MRCONFIGID of machines that run under this server's trust section. */
+  readonly trustHash: Uint8Array;
+  /** Everything that was logged, as it would stand in the log. */
+  logText(): string;
+  /** Accounts that the server was told to remember and to forget. */
+  readonly served: readonly AccountId[];
+  readonly forgotten: readonly AccountId[];
+  /** Sends one request to the app; the body is JSON text or a value. */
+  send(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<Reply>;
+  /** A quote of a development machine that runs under this server's trust section. */
+  quote(request: Omit<QuoteRequest, 'body'> & { readonly body?: Partial<TdBody> }): Uint8Array;
+}
+
+/** What came back. */
+export interface Reply {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly json: Readonly<Record<string, unknown>>;
+  readonly text: string;
+}
+
+const sharedPki = createDevelopmentPki({ seed: new Uint8Array(32).fill(1) });
+const unlimited: Rate = { burst: 1e9, perSecond: 1e9 };
+
+/** Random bytes that repeat with the seed and never with one another. */
+export function countingRandom(seed: number): RandomSource {
+  let draws = 0;
+  return (length) => seededBytes(seed * 65_537 + ++draws * 7_919, length);
+}
+
+/** Collateral of the development PKI, fresh at any time. */
+export function memoryCollateral(pki: DevelopmentPki, clock: ManualClock): CollateralSource {
+  let set = { issuedMs: Number.NaN, documents: pki.collateral({ nowMs: clock.nowMs() }) };
+  return {
+    graceMs: 0,
+    async collateralFor() {
+      const nowMs = clock.nowMs();
+      const day = Math.floor(nowMs / 86_400_000);
+      if (set.issuedMs !== day) set = { issuedMs: day, documents: pki.collateral({ nowMs }) };
+      return { documents: set.documents, state: 'fresh', validUntilMs: nowMs + 86_400_000 };
+    },
+    status: () => [],
+    async close() {},
+    async [Symbol.asyncDispose]() {},
+  };
+}
+
+const quietFace: NodeFace = {
+  info: () => ({ name: 'latchkey' }),
+  readiness: () => ({ ready: true, report: {} }),
+  serverRestarted: () => undefined,
+};
+
+/** Builds a key server behind its porch. */
+export function keyServerWorld(options: KeyServerWorldOptions = {}): KeyServerWorld {
+  const { seed = 1, pki = sharedPki, clock = new ManualClock(START_MS) } = options;
+  const random = countingRandom(seed);
+  const trust = parseTrustSection({ chain: { genesisHash: `0x${'00'.repeat(32)}` }, ...options.trust });
+  const chain = options.chain ?? memoryChain();
+  const watch = new ChainWatch({ chain, clock, maxAgeMs: 600_000, onSnapshot: () => undefined });
+  const now = () => clock.nowMs();
+  const account = AccountId.of(seededBytes(seed + 1000, 32));
+  const x25519 = x25519KeyPairFromSecret(seededBytes(seed + 2000, 32));
+  const x25519PublicKey = X25519PublicKey.of(x25519.publicKey);
+  const instanceId = InstanceId.of(random(16));
+  const lines: string[] = [];
+  const log = jsonLog(
+    'debug',
+    new Writable({
+      write(chunk, _encoding, done) {
+        lines.push(String(chunk));
+        done();
+      },
+    }),
+  );
+  const metrics = new Metrics();
+  const vault = new Vault(random, { ...defaultVaultLimits, ...options.limits });
+  const served: AccountId[] = [];
+  const forgotten: AccountId[] = [];
+  const own = { ...developmentMeasurements, mrConfigId: trustHash(trust) };
+  const quote: KeyServerWorld['quote'] = (request) =>
+    pki.quote({ ...request, body: { ...own, ...request.body } });
+  const verifier = new QuoteVerifier({ trustRoot: insecureTrustRoot(sharedPki.rootPem) });
+  const keyServer = new KeyServer({
+    identity: { account, x25519, x25519PublicKey, instanceId },
+    challenges: new ChallengeIssuer({ random }),
+    witness: new Witness({
+      verifier,
+      collateral: options.collateral ?? memoryCollateral(sharedPki, clock),
+      now,
+    }),
+    judge: new Judge({
+      trust,
+      tdPolicy: tdPolicyOf(trust),
+      ownMeasurement: measurementId(own),
+      chain: () => watch,
+      grace: new TcbGrace({ graceMs: trust.freshness.tcbGraceMs }),
+      now,
+      platformRate: new TokenBuckets(options.platformRate ?? unlimited),
+    }),
+    vault,
+    attestation: new OwnAttestation({
+      identity: { server: account, x25519PublicKey, instanceId },
+      quotes: { quote: async (reportData) => quote({ reportData }) },
+      finalized: () => watch.finalized(),
+      intervalMs: 60_000,
+    }),
+    finalized: () => watch.finalized(),
+    now,
+    log,
+    onRelease: (intent) => metrics.keysReleased.inc({ intent }),
+    onRefusal: (code) => metrics.keysRefused.inc({ code }),
+    onServed: (who) => served.push(who),
+    onForgotten: (who) => forgotten.push(who),
+  });
+  const app = porch({
+    log,
+    metrics,
+    random,
+    now,
+    maxBodyBytes: 64 * 1024,
+    deadlineMs: options.deadlineMs ?? 20_000,
+    rate: new TokenBuckets(options.addressRate ?? unlimited),
+    peerAddress: ({ req }) => req.header('x-test-peer') ?? '192.0.2.1',
+  });
+  keyRoutes(app, () => keyServer);
+  nodeRoutes(app, quietFace);
+  return {
+    account,
+    keyServer,
+    vault,
+    chain,
+    clock,
+    pki,
+    metrics,
+    trustHash: own.mrConfigId,
+    logText: () => lines.join(''),
+    served,
+    forgotten,
+    quote,
+    async send(method, path, body, headers = { 'content-type': 'application/json' }) {
+      const text = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
+      const init = text === undefined ? { method, headers } : { method, headers, body: text };
+      const response = await app.request(path, init);
+      const answer = await response.text();
+      const json: unknown = JSON.parse(answer || '{}');
+      // Every route answers an object; tests look at single fields.
+      return {
+        status: response.status,
+        headers: response.headers,
+        json: json as Reply['json'],
+        text: answer,
+      };
+    },
+  };
+}
