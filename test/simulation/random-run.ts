@@ -39,7 +39,7 @@ export async function randomRun({ seed, lives, actions }: RandomRun): Promise<nu
       model.check(found);
       model = new StoreModel(found);
     } catch (cause) {
-      const steps = actor.simulated.disk.operations.history.slice(-15).join('\n');
+      const steps = actor.simulated.disk.operations.history.slice(-40).join('\n');
       throw new Error(`seed ${seed}, life ${life}, ${survival}; last steps:\n${steps}`, { cause });
     }
   }
@@ -60,7 +60,10 @@ async function reopenInterrupted(
     if (!first.disk.operations.off) throw error;
     return undefined;
   });
-  if (opened !== undefined && !opened.disk.operations.off) return opened;
+  if (opened !== undefined && !opened.disk.operations.off) {
+    opened.disk.cutAt(Number.POSITIVE_INFINITY);
+    return opened;
+  }
   return reopenAfterCut(first, dice.pick(survivals), dice.below(2 ** 31));
 }
 

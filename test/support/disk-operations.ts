@@ -86,7 +86,10 @@ export class OperationLog {
       if (this.off) throw systemError('EIO', 'power goes off', path);
       this.history.push(`${this.steps} ${kind} ${path}`);
     }
-    return this.plan?.({ kind, path, step: this.steps });
+    const fault = this.plan?.({ kind, path, step: this.steps });
+    if (fault !== undefined)
+      this.history.push(`  which fails: ${fault.code}${fault.dropsDirty ? ', dirty pages dropped' : ''}`);
+    return fault;
   }
 
   /** How many more bytes the disk takes. */
