@@ -1,5 +1,5 @@
 import type { SecretBytes } from '../bytes/secret-bytes.ts';
-import type { Deal, DkgScheme, Round } from './dkg-scheme.ts';
+import { type Deal, type DkgScheme, memberName, type Round } from './dkg-scheme.ts';
 import type { EpochJournal } from './epoch-journal.ts';
 import { participantKey, participantName } from './epoch-names.ts';
 import type { Share } from './epoch-record.ts';
@@ -49,8 +49,7 @@ export class Dealer {
    */
   static async create(membership: Membership): Promise<Dealer | undefined> {
     const { journal, scheme, round } = membership;
-    const self = participantName(scheme.self.publicKey);
-    const isDealer = round.dealers.some(({ publicKey }) => participantName(publicKey) === self);
+    const isDealer = memberName(round.dealers, scheme.self.publicKey) !== undefined;
     if (!isDealer || journal.hasLog(round.epoch, scheme.self.publicKey)) return undefined;
     const seed = await journal.secrets.getSeed(round.epoch);
     const share = round.previous === undefined ? undefined : await journal.secrets.getShare(round.epoch);
@@ -80,8 +79,8 @@ export class Dealer {
    *   that does not verify.
    */
   async handle(player: Uint8Array, ack: Uint8Array): Promise<Verdict> {
-    const name = participantName(player);
-    if (this.#finalized || !this.#unsent.has(name)) return 'skip';
+    const name = memberName(this.#parts.round.players, player);
+    if (this.#finalized || name === undefined || !this.#unsent.has(name)) return 'skip';
     const { journal, round } = this.#parts;
     if (!this.#verifies(player, ack)) return 'fault';
     // Before the write, so that the same ack meanwhile is a duplicate.

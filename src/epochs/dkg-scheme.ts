@@ -1,4 +1,6 @@
+import { equalBytes } from '../bytes/concat.ts';
 import type { SecretBytes } from '../bytes/secret-bytes.ts';
+import { participantName } from './epoch-names.ts';
 import type { Share } from './epoch-record.ts';
 
 /** A member of a round. */
@@ -20,6 +22,11 @@ export interface Round {
   readonly players: readonly Participant[];
   /** Output of the last successful round: then its secret is shared anew; without it a new one is made. */
   readonly previous?: Uint8Array;
+}
+
+/** The name of a member that has this key; `undefined` for everybody else, whatever their key looks like. */
+export function memberName(members: readonly Participant[], key: Uint8Array): string | undefined {
+  return members.some(({ publicKey }) => equalBytes(publicKey, key)) ? participantName(key) : undefined;
 }
 
 /** What a dealer hands to the players. */

@@ -1,10 +1,10 @@
 import { equalBytes } from '../bytes/concat.ts';
 import type { SecretBytes } from '../bytes/secret-bytes.ts';
-import { EvidenceError, RefusalError } from '../errors/latchkey-error.ts';
+import { EvidenceError, ProblemError, RefusalError } from '../errors/latchkey-error.ts';
 import { KeyedLock } from '../store/keyed-lock.ts';
 import type { Namespace, Store } from '../store/store-api.ts';
 import type { Entry } from './epoch-messages.ts';
-import { EpochNames, epochText } from './epoch-names.ts';
+import { EpochNames, epochText, tryEpochOf } from './epoch-names.ts';
 import {
   decodePublicState,
   type EpochState,
@@ -99,7 +99,7 @@ export class EpochJournal {
   /** Epochs that were committed and are not pruned, ascending. */
   committed(): number[] {
     const names = [...this.#parts.states.names({ prefix: STATE, from: stateName(this.prunedBelow) })];
-    return names.map((name) => Number(name.slice(STATE.length)));
+    return names.map(epochOfState);
   }
 
   /** Public halves of the dealings received, by dealer; empty for an unknown epoch. */
@@ -236,7 +236,7 @@ export class EpochJournal {
       const bytes = await states.get(name);
       if (bytes === undefined) continue;
       this.#current = {
-        number: Number(name.slice(STATE.length)),
+        number: epochOfState(name),
         ...decodePublicState(bytes, maxOutputBytes),
       };
     }
@@ -245,3 +245,9 @@ export class EpochJournal {
 
 const STATE = 'state/';
 const stateName = (epoch: number): string => STATE + epochText(epoch);
+
+function epochOfState(name: string): number {
+  const epoch = tryEpochOf(name.slice(STATE.length));
+  if (epoch !== undefined) return epoch;
+  throw new ProblemError('EPOCH_RECORD_INVALID', `record ${name} names no epoch`, { field: name });
+}

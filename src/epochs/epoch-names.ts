@@ -10,6 +10,12 @@ export function epochText(epoch: number): string {
   return String(epoch).padStart(EPOCH_DIGITS, '0');
 }
 
+/** Reads {@link epochText}; `undefined` for anything else. */
+export function tryEpochOf(text: string): number | undefined {
+  const epoch = Number(text);
+  return /^\d{16}$/.test(text) && Number.isSafeInteger(epoch) ? epoch : undefined;
+}
+
 /** Where a journal keeps what, below `epochs/<journal>/`. One namespace per epoch, so that pruning erases its key. */
 export class EpochNames {
   readonly states: string;
@@ -49,8 +55,7 @@ export class EpochNames {
 function epochsUnder(prefix: string, namespaces: readonly string[]): number[] {
   return namespaces
     .filter((name) => name.startsWith(prefix))
-    .map((name) => Number(name.slice(prefix.length)))
-    .filter(Number.isSafeInteger)
+    .flatMap((name) => tryEpochOf(name.slice(prefix.length)) ?? [])
     .sort((a, b) => a - b);
 }
 

@@ -134,7 +134,7 @@ export class MessageLog {
     const { kind, participant, message } = event;
     this.#parts.pruned.refuse(epoch);
     if (this.get(epoch, kind, participant) !== undefined) return false;
-    this.#refuseExcess(epoch, kind, message.length);
+    this.#refuseExcess(epoch, kind, Math.max(message.length, secret?.length ?? 0));
     await this.#write(epoch, event, secret);
     const messages = this.#epochs.get(epoch) ?? noMessages();
     this.#epochs.set(epoch, messages);

@@ -1,6 +1,7 @@
 import { equalBytes } from '../bytes/concat.ts';
 import { KeyedLock } from '../store/keyed-lock.ts';
 import type { Membership } from './dealer.ts';
+import { memberName } from './dkg-scheme.ts';
 import { participantName } from './epoch-names.ts';
 import { encodeEquivocation, provesEquivocation } from './equivocation.ts';
 import { recordedLogs } from './round-logs.ts';
@@ -32,8 +33,8 @@ export class Player {
    */
   static async create(membership: Membership): Promise<Player | undefined> {
     const { journal, scheme, round } = membership;
-    const self = participantName(scheme.self.publicKey);
-    if (!round.players.some(({ publicKey }) => participantName(publicKey) === self)) return undefined;
+    const self = memberName(round.players, scheme.self.publicKey);
+    if (self === undefined) return undefined;
     for (const log of recordedLogs(membership)) {
       const acknowledged = log.results.get(self)?.kind === 'ack';
       if (acknowledged && journal.dealing(round.epoch, log.dealer) === undefined) return undefined;
@@ -49,11 +50,10 @@ export class Player {
    * @throws the store's errors, without an ack, when the dealing is not durable.
    */
   handle(dealer: Uint8Array, publicMessage: Uint8Array, sealed: Uint8Array): Promise<DealingAnswer> {
-    const name = participantName(dealer);
-    const { round } = this.#parts;
-    if (!round.dealers.some(({ publicKey }) => participantName(publicKey) === name))
-      return Promise.resolve({ verdict: 'skip' });
-    return this.#order.run(name, () => this.#handleInTurn(dealer, publicMessage.slice(), sealed));
+    const name = memberName(this.#parts.round.dealers, dealer);
+    if (name === undefined) return Promise.resolve({ verdict: 'skip' });
+    const message = [dealer.slice(), publicMessage.slice(), sealed.slice()] as const;
+    return this.#order.run(name, () => this.#handleInTurn(...message));
   }
 
   async #handleInTurn(

@@ -1,6 +1,7 @@
-import { readU64BigEndian, u64BigEndian } from '../bytes/integers.ts';
+import { u64BigEndian } from '../bytes/integers.ts';
 import { RefusalError } from '../errors/latchkey-error.ts';
 import type { Namespace, Store } from '../store/store-api.ts';
+import { ByteReader } from './codec.ts';
 import { epochText } from './epoch-names.ts';
 
 const RECORD = 'pruned-below';
@@ -17,11 +18,15 @@ export class PrunedBound {
     this.#durable = value;
   }
 
-  /** Reads the bound that is kept in the namespace; 0 where there is none. */
+  /** Reads the bound that is kept in the namespace; 0 where there is none. @throws EvidenceError EPOCH_ENCODING. */
   static async open(store: Store, namespace: string): Promise<PrunedBound> {
     const records = await store.namespace(namespace);
     const bytes = await records.get(RECORD);
-    return new PrunedBound(records, bytes === undefined ? 0 : Number(readU64BigEndian(bytes)));
+    if (bytes === undefined) return new PrunedBound(records, 0);
+    const reader = new ByteReader(bytes, RECORD);
+    const value = reader.u64();
+    reader.end();
+    return new PrunedBound(records, value);
   }
 
   get value(): number {

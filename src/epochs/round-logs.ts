@@ -1,6 +1,6 @@
 import type { SecretBytes } from '../bytes/secret-bytes.ts';
 import type { Membership } from './dealer.ts';
-import type { VerifiedLog } from './dkg-scheme.ts';
+import { memberName, type VerifiedLog } from './dkg-scheme.ts';
 import { participantName } from './epoch-names.ts';
 import type { Share } from './epoch-record.ts';
 import type { Verdict } from './verdict.ts';
@@ -21,9 +21,7 @@ export async function recordLog(
   dealer: Uint8Array,
   log: Uint8Array,
 ): Promise<Verdict> {
-  const name = participantName(dealer);
-  const isDealer = round.dealers.some(({ publicKey }) => participantName(publicKey) === name);
-  if (!isDealer || journal.hasLog(round.epoch, dealer)) return 'skip';
+  if (memberName(round.dealers, dealer) === undefined || journal.hasLog(round.epoch, dealer)) return 'skip';
   if (scheme.readLog(round, dealer, log) === undefined) return 'fault';
   return (await journal.appendLog(round.epoch, dealer, log)) ? 'valid' : 'skip';
 }

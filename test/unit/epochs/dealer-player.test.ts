@@ -198,7 +198,8 @@ describe('E6 player: same dealer twice gives the same ack; different content nev
     expect(await player.handle(zero.self.publicKey, new Uint8Array(0), sealed)).toMatchObject({
       verdict: 'fault',
     });
-    expect(await player.handle(keyOf('stranger'), publicMessage, sealed)).toEqual({ verdict: 'skip' });
+    for (const stranger of [keyOf('stranger'), new Uint8Array(0), new Uint8Array(31), new Uint8Array(1000)])
+      expect(await player.handle(stranger, publicMessage, sealed)).toEqual({ verdict: 'skip' });
     expect(store.writes).toBe(writes);
     expect(await player.handle(zero.self.publicKey, publicMessage, sealed)).toMatchObject({
       verdict: 'valid',
@@ -209,7 +210,8 @@ describe('E6 player: same dealer twice gives the same ack; different content nev
 describe('E7 unknown player, finalized dealer, duplicate, invalid ack: skip, skip, skip, fault', () => {
   it('unknown player', async () => {
     const { dealer } = await dealerOf(zero);
-    expect(await dealer.handle(keyOf('stranger'), ackOf(one, zero, dealer.publicMessage))).toBe('skip');
+    for (const stranger of [keyOf('stranger'), new Uint8Array(0), new Uint8Array(33)])
+      expect(await dealer.handle(stranger, ackOf(one, zero, dealer.publicMessage))).toBe('skip');
   });
 
   it('finalized dealer', async () => {

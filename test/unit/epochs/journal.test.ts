@@ -150,6 +150,13 @@ describe('E3 replay restores dealings, acks, logs and the current epoch', () => 
     await expect(EpochJournal.open(store)).rejects.toMatchObject({ code: 'EPOCH_RECORD_INVALID' });
     await messages.put(name, event.subarray(1));
     await expect(EpochJournal.open(store)).rejects.toMatchObject({ code: 'EPOCH_ENCODING' });
+    await messages.delete(name);
+    const states = await store.namespace('epochs/dkg/states');
+    await states.put('state/ninth', event);
+    await expect(EpochJournal.open(store)).rejects.toMatchObject({ code: 'EPOCH_RECORD_INVALID' });
+    await states.delete('state/ninth');
+    await states.put('pruned-below', Uint8Array.of(1));
+    await expect(EpochJournal.open(store)).rejects.toMatchObject({ code: 'EPOCH_ENCODING' });
   });
 
   it('two journals in one store do not see each other', async () => {
@@ -158,6 +165,9 @@ describe('E3 replay restores dealings, acks, logs and the current epoch', () => 
     const two = await journalAt(3, 'seed', store, { name: 'two' });
     await one.appendAck(0, keyOf('a'), bytesOf('ack'));
     expect(two.acks(0)).toEqual([]);
+    for (const stray of ['epochs/one/messages/', 'epochs/one/messages/1', 'epochs/one/messages/x'])
+      await store.namespace(stray, { erasable: true });
+    expect((await EpochJournal.open(store, { name: 'one' })).epochs()).toEqual([0]);
     await expect(EpochJournal.open(store, { name: '../x' })).rejects.toThrow(RangeError);
   });
 });
