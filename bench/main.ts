@@ -5,6 +5,7 @@ import type { Bench, Measured, Report } from './harness.ts';
 const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   decryptions: async () => (await import('./decryptions.ts')).bench,
   epochs: async () => (await import('./epochs.ts')).bench,
+  store: async () => (await import('./store.ts')).storeBench,
   tdx: async () => (await import('./tdx.ts')).bench,
 };
 
