@@ -1,4 +1,5 @@
 import { EvidenceError } from '../errors/latchkey-error.ts';
+import { type RestoreOptions, SealedStore } from '../store/sealed-store.ts';
 import type { Namespace, ReadableNamespace, Store } from '../store/store-api.ts';
 import { FragmentTable } from './fragment-table.ts';
 import { askGuard, type Guard, type GuardedRitual, type RitualOperation } from './guard.ts';
@@ -64,6 +65,27 @@ export class Datastore {
     const fragments = await FragmentTable.open(store);
     const cache = await RitualCache.open(store);
     return new Datastore(store, { fragments, cache, records: await store.namespace(RECORDS) }, options);
+  }
+
+  /**
+   * Makes a store out of a backup in an empty place, opens it, and the datastore on it. Everything is verified first.
+   * @param backup `storeKey` is that of the time of the backup.
+   * @returns the datastore, and its store, which is the caller's to close.
+   * @throws EvidenceError with what is wrong with the backup, the key or the place; then nothing is left there.
+   */
+  static async restore(
+    backup: RestoreOptions,
+    options: DatastoreOptions = {},
+  ): Promise<{ readonly store: SealedStore; readonly datastore: Datastore }> {
+    await SealedStore.restore(backup);
+    const { source: _source, newStoreKey = backup.storeKey, ...place } = backup;
+    const store = await SealedStore.open({ ...place, storeKey: newStoreKey });
+    try {
+      return { store, datastore: await Datastore.initialize(store, options) };
+    } catch (error) {
+      await store.close();
+      throw error;
+    }
   }
 
   /** Number of fragments. */

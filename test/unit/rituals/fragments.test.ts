@@ -217,3 +217,35 @@ describe('interrupted by a failing store', () => {
     expect(await datastore.list()).toEqual([]);
   });
 });
+
+describe('100,000 records', () => {
+  it('R4 lookups stay flat: the same number of store operations, whatever the number of records', async () => {
+    let reads = 0;
+    const counting = new MemoryStore({
+      beforeRead: () => {
+        reads += 1;
+      },
+    });
+    const datastore = await Datastore.initialize(counting);
+    for (let id = 0; id < 100_000; id += 1)
+      await datastore.storeFragment(id, 1_000_000 - id, bytes(id & 255));
+    expect(datastore.count).toBe(100_000);
+    reads = 0;
+    for (const id of [0, 1, 49_999, 99_999])
+      expect((await datastore.retrieveFragment(id)).fragment).toEqual(bytes(id & 255));
+    // The time, and the fragment.
+    expect(reads).toBe(8);
+    expect(await datastore.findExpired(900_002)).toEqual([
+      { id: 99_999, timestamp: 900_001 },
+      { id: 99_998, timestamp: 900_002 },
+    ]);
+    expect(await datastore.list({ limit: 2, reverse: true })).toEqual([
+      { id: 0, timestamp: 1_000_000 },
+      { id: 1, timestamp: 999_999 },
+    ]);
+    await datastore.deleteFragment(50_000);
+    const again = await Datastore.initialize(counting);
+    expect(again.count).toBe(99_999);
+    await expect(again.retrieveFragment(50_000)).rejects.toMatchObject({ code: 'RITUAL_NOT_FOUND' });
+  }, 120_000);
+});

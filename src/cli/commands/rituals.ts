@@ -1,0 +1,166 @@
+import { resolve } from 'node:path';
+import { Command } from 'commander';
+import { toHex } from '../../bytes/hex.ts';
+import { nodeFileSystem } from '../../disk/node-file-system.ts';
+import { EvidenceError } from '../../errors/latchkey-error.ts';
+import { Datastore } from '../../rituals/datastore.ts';
+import { defaultBackupLocation, RITUALS_CONFIG_VERSION } from '../../rituals/ritual-config.ts';
+import { createPasswordStore } from '../../store/password-store.ts';
+import { addRitualBackupCommands } from '../rituals-backup.ts';
+import {
+  createRitualsConfigFile,
+  readRitualsConfigFile,
+  replaceRitualsConfigFile,
+  requireNoRitualsConfigFile,
+} from '../rituals-config-file.ts';
+import { type ConfigOption, configured, withDatastore } from '../rituals-session.ts';
+import { print, processIo, readAll, type StoreIo } from '../store-io.ts';
+import { withPlace } from '../store-session.ts';
+
+const MAX_FRAGMENT_BYTES = 1024 * 1024;
+
+/** `latchkey rituals`: a node's ritual fragments, with the store and the backup that its configuration file names. */
+export function ritualsCommand(io: StoreIo = processIo()): Command {
+  const rituals = new Command('rituals').description('Decryption key fragments of rituals');
+  addConfigCommands(rituals, io);
+  addRitualBackupCommands(rituals, io);
+  addReadingCommands(rituals, io);
+  addWritingCommands(rituals, io);
+  return rituals;
+}
+
+function addConfigCommands(parent: Command, io: StoreIo): void {
+  configured(parent, 'init', 'make the store and its configuration file')
+    .requiredOption('--path <dir>', 'folder of the new store')
+    .requiredOption('--password-file <file>', 'file with its password')
+    .option('--backup-location <file>', 'where backups go (default: beside the store)')
+    .action(
+      async (options: ConfigOption & { path: string; passwordFile: string; backupLocation?: string }) => {
+        const path = resolve(options.path);
+        const passwordFile = resolve(options.passwordFile);
+        const location = resolve(options.backupLocation ?? defaultBackupLocation(path));
+        await requireNoRitualsConfigFile(nodeFileSystem, options.config);
+        await withPlace({ path, passwordFile }, async (place) => {
+          const store = await createPasswordStore(place);
+          try {
+            await Datastore.initialize(store);
+          } finally {
+            await store.close();
+          }
+        });
+        await createRitualsConfigFile(nodeFileSystem, options.config, {
+          version: RITUALS_CONFIG_VERSION,
+          store: { path, passwordFile },
+          backup: { location },
+        });
+        await print(
+          io.stdout,
+          `store in ${path}, configuration in ${options.config}, backups to ${location}\n`,
+        );
+      },
+    );
+  configured(parent, 'config', 'show the configuration, change it, and bring an older file to this version')
+    .option('--backup-location <file>', 'where backups go')
+    .option('--path <dir>', 'folder of the store')
+    .option('--password-file <file>', 'file with its password')
+    .action(
+      async (options: ConfigOption & { backupLocation?: string; path?: string; passwordFile?: string }) => {
+        const { config, foundVersion } = await readRitualsConfigFile(options.config);
+        const changed = {
+          ...config,
+          store: {
+            path: options.path === undefined ? config.store.path : resolve(options.path),
+            passwordFile:
+              options.passwordFile === undefined ? config.store.passwordFile : resolve(options.passwordFile),
+          },
+          backup: {
+            location:
+              options.backupLocation === undefined ? config.backup.location : resolve(options.backupLocation),
+          },
+        };
+        const text = `${JSON.stringify(changed, null, 2)}\n`;
+        if (foundVersion !== RITUALS_CONFIG_VERSION || JSON.stringify(config) !== JSON.stringify(changed))
+          await replaceRitualsConfigFile(nodeFileSystem, options.config, changed, foundVersion);
+        if (foundVersion !== RITUALS_CONFIG_VERSION)
+          io.stderr.write(
+            `migrated from version ${foundVersion}; the old file is ${options.config}.v${foundVersion}\n`,
+          );
+        await print(io.stdout, text);
+      },
+    );
+}
+
+function addReadingCommands(parent: Command, io: StoreIo): void {
+  configured(parent, 'list', 'rituals by time, without their fragments')
+    .option('--expired <unix-seconds>', 'only those of this time or earlier')
+    .option('--json', 'print JSON lines')
+    .action(async (options: ConfigOption & { expired?: string; json?: true }) => {
+      await withDatastore(options, async (datastore) => {
+        const found =
+          options.expired === undefined
+            ? await datastore.list()
+            : await datastore.findExpired(integer(options.expired, 'expired'));
+        for (const { id, timestamp } of found) {
+          const line = options.json
+            ? JSON.stringify({ id, timestamp })
+            : `${id}\t${timestamp}\t${isoTime(timestamp)}`;
+          await print(io.stdout, `${line}\n`);
+        }
+      });
+    });
+  configured(parent, 'get <id>', 'print the fragment of a ritual, in hex unless --raw')
+    .option('--raw', 'the bytes themselves')
+    .option('--json', 'print id, timestamp and fragment as JSON')
+    .action(async (id: string, options: ConfigOption & { raw?: true; json?: true }) => {
+      await withDatastore(options, async (datastore) => {
+        const ritual = await datastore.retrieveFragment(integer(id, 'id'));
+        const fragment = toHex(ritual.fragment);
+        if (options.raw) await print(io.stdout, ritual.fragment);
+        else await print(io.stdout, `${options.json ? JSON.stringify({ ...ritual, fragment }) : fragment}\n`);
+      });
+    });
+}
+
+function addWritingCommands(parent: Command, io: StoreIo): void {
+  configured(parent, 'store <id> <timestamp>', 'store the fragment on stdin (raw bytes) for a ritual').action(
+    async (id: string, timestamp: string, options: ConfigOption) => {
+      const fragment = await readAll(io.stdin, MAX_FRAGMENT_BYTES);
+      if (fragment.length > MAX_FRAGMENT_BYTES) {
+        throw new EvidenceError('FIELD_INVALID', `a fragment has at most ${MAX_FRAGMENT_BYTES} bytes`);
+      }
+      await withDatastore(options, async (datastore) => {
+        const written = await datastore.storeFragment(
+          integer(id, 'id'),
+          integer(timestamp, 'timestamp'),
+          fragment,
+        );
+        await print(io.stdout, written ? 'stored\n' : 'there already\n');
+      });
+    },
+  );
+  configured(parent, 'revoke <id>', 'erase the fragment of a ritual by destroying its key').action(
+    async (id: string, options: ConfigOption) => {
+      await withDatastore(options, (datastore) => datastore.deleteFragment(integer(id, 'id')));
+      await print(io.stdout, 'erased\n');
+    },
+  );
+  configured(parent, 'revoke-expired <unix-seconds>', 'erase all fragments of this time or earlier').action(
+    async (cutoff: string, options: ConfigOption) => {
+      await withDatastore(options, async (datastore) => {
+        const expired = await datastore.findExpired(integer(cutoff, 'cutoff'));
+        for (const { id } of expired) await datastore.deleteFragment(id);
+        await print(io.stdout, `erased ${expired.length}\n`);
+      });
+    },
+  );
+}
+
+function integer(text: string, field: string): number {
+  const value = /^[0-9]{1,16}$/.test(text) ? Number(text) : Number.NaN;
+  if (Number.isSafeInteger(value)) return value;
+  throw new EvidenceError('FIELD_INVALID', `${field} must be an integer from 0 to 2^53 - 1`, { field });
+}
+
+/** Years beyond 275760 have no ISO form. */
+const isoTime = (timestamp: number): string =>
+  timestamp <= 8_640_000_000_000 ? new Date(timestamp * 1000).toISOString() : '';

@@ -1,0 +1,109 @@
+import { dirname } from 'node:path';
+import { u16BigEndian } from '../bytes/integers.ts';
+import type { SecretBytes } from '../bytes/secret-bytes.ts';
+import type { FileHandle } from '../disk/file-system.ts';
+import { EvidenceError } from '../errors/latchkey-error.ts';
+import type { BackupReport } from '../store/backup.ts';
+import { writeFailure } from '../store/disk-failure.ts';
+import { removeFile, withFile } from '../store/files.ts';
+import { unwrapStoreKey } from '../store/password.ts';
+import type { PasswordPlace } from '../store/password-store.ts';
+import { SealedStore } from '../store/sealed-store.ts';
+import { readStoreHeader } from '../store/store-header.ts';
+
+const MAGIC = Buffer.from('LKRITBAK');
+const LENGTH_BYTES = 2;
+const MAX_UNLOCK_BYTES = 1024;
+const CHUNK_BYTES = 256 * 1024;
+
+/**
+ * Writes a backup of a store that a password opens, while the store is in use: `LKRITBAK` ‖ length (u16) ‖ the
+ * header's unlock field ‖ the store's sealed backup. The file replaces an older one only when it is complete and
+ * durable.
+ * @throws ProblemError of the disk.
+ */
+export async function backupRituals(
+  store: SealedStore,
+  { path, fileSystem }: Pick<PasswordPlace, 'path' | 'fileSystem'>,
+  to: string,
+): Promise<BackupReport> {
+  const { unlock } = await readStoreHeader(fileSystem, path);
+  const temporary = `${to}.new`;
+  try {
+    await removeFile(fileSystem, temporary);
+    const report = await withFile(fileSystem, temporary, 'create', async (handle) => {
+      const append = appender(handle);
+      await append(MAGIC);
+      await append(u16BigEndian(unlock.length));
+      await append(unlock);
+      const written = await store.backup(append);
+      await handle.sync();
+      return written;
+    });
+    await fileSystem.rename(temporary, to);
+    await fileSystem.syncDirectory(dirname(to));
+    return report;
+  } catch (error) {
+    throw writeFailure(error, to);
+  }
+}
+
+/**
+ * Makes the store of a backup in an empty place; everything is verified before there is a store.
+ * @throws EvidenceError STORE_BACKUP_INVALID, STORE_BACKUP_TRUNCATED, STORE_PASSWORD_WRONG, STORE_PLACE_NOT_EMPTY and
+ *   the like; then nothing is left there.
+ */
+export async function restoreRituals(
+  from: string,
+  { path, password, fileSystem }: PasswordPlace,
+): Promise<BackupReport> {
+  return withFile(fileSystem, from, 'read', async (handle) => {
+    const unlock = readUnlock(handle);
+    let storeKey: SecretBytes | undefined;
+    try {
+      storeKey = await unwrapStoreKey(unlock, password);
+      const source = readFrom(handle, MAGIC.length + LENGTH_BYTES + unlock.length);
+      return await SealedStore.restore({ fileSystem, path, storeKey, unlock, source });
+    } finally {
+      storeKey?.wipe();
+    }
+  });
+}
+
+function appender(handle: FileHandle): (bytes: Uint8Array) => Promise<void> {
+  let position = 0;
+  return async (bytes) => {
+    await handle.write([bytes], position);
+    position += bytes.length;
+  };
+}
+
+function readUnlock(handle: FileHandle): Uint8Array {
+  const start = Buffer.alloc(MAGIC.length + LENGTH_BYTES);
+  const read = handle.readSync(start, 0);
+  if (!start.subarray(0, MAGIC.length).equals(MAGIC.subarray(0, Math.min(read, MAGIC.length))) || read === 0)
+    throw new EvidenceError('STORE_BACKUP_INVALID', 'this is not a backup of rituals');
+  const length = start.readUInt16BE(MAGIC.length);
+  if (read < start.length) throw truncated();
+  if (length > MAX_UNLOCK_BYTES)
+    throw new EvidenceError(
+      'STORE_BACKUP_INVALID',
+      'the unlock field of the backup has an impossible length',
+    );
+  const unlock = new Uint8Array(length);
+  if (handle.readSync(unlock, start.length) < length) throw truncated();
+  return unlock;
+}
+
+const truncated = (): EvidenceError =>
+  new EvidenceError('STORE_BACKUP_TRUNCATED', 'the backup ends before its unlock field');
+
+async function* readFrom(handle: FileHandle, start: number): AsyncGenerator<Uint8Array> {
+  for (let position = start; ; ) {
+    const chunk = new Uint8Array(CHUNK_BYTES);
+    const read = handle.readSync(chunk, position);
+    if (read === 0) return;
+    position += read;
+    yield chunk.subarray(0, read);
+  }
+}

@@ -1,0 +1,120 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { tempFolder } from '../support/temp-folder.ts';
+
+const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+const KEY = 'c3'.repeat(32);
+const run = promisify(execFile);
+
+interface Ready {
+  readonly url: string;
+  readonly metricsUrl?: string;
+}
+
+describe('D20 latchkey decryptions serve, as a process', () => {
+  let folder: Awaited<ReturnType<typeof tempFolder>>;
+  let child: ChildProcess | undefined;
+
+  async function start(environment: Record<string, string> = {}): Promise<Ready> {
+    const args = [
+      '--import',
+      'tsx',
+      main,
+      'decryptions',
+      'serve',
+      '--config',
+      join(folder.path, 'config.yaml'),
+    ];
+    const started = spawn(process.execPath, args, {
+      env: { PATH: process.env['PATH'] ?? '', DECRYPTIONS_PROFILE: 'testing', ...environment },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    child = started;
+    let printed = '';
+    let complaints = '';
+    started.stderr.on('data', (part) => {
+      complaints += part;
+    });
+    for await (const part of started.stdout) {
+      printed += part;
+      if (printed.includes('\n')) break;
+    }
+    if (printed === '') throw new Error(complaints);
+    // The line that the command prints when it is ready.
+    return JSON.parse(printed) as Ready;
+  }
+
+  async function stop(signal: NodeJS.Signals): Promise<number | null> {
+    const running = child;
+    child = undefined;
+    if (running === undefined || running.exitCode !== null) return null;
+    const ended = once(running, 'exit');
+    running.kill(signal);
+    await ended;
+    return running.exitCode;
+  }
+
+  beforeEach(async () => {
+    folder = await tempFolder();
+    const { path } = folder;
+    await writeFile(join(path, 'password'), 'a long password\n');
+    await writeFile(join(path, 'token'), 'a-token-of-some-length\n');
+    await writeFile(
+      join(path, 'config.yaml'),
+      `default: { storePath: ${path}/store, passwordFile: ${path}/password, metricsPort: 0 }\n` +
+        `release: { port: 0, writeAuthorization: { kind: bearer, tokenFile: ${path}/token } }\n`,
+    );
+  });
+  afterEach(async () => {
+    await stop('SIGKILL');
+    await folder[Symbol.asyncDispose]();
+  });
+
+  it('D20 curl as in the original README; SIGKILL and a restart keep what was acknowledged', async () => {
+    let { url, metricsUrl } = await start();
+    const curl = async (...args: readonly string[]): Promise<string> =>
+      (await run('curl', ['-sS', '-w', ' %{http_code}', ...args])).stdout;
+    const body = '{"value": 18446744073709551615, "signature": "YmJiYg"}';
+    expect(await curl('-X', 'PUT', '-d', body, `${url}/decryption/${KEY}`)).toBe(' 200');
+    expect(await curl(`${url}/decryption/${KEY}`)).toBe(
+      '{"value":18446744073709551615,"signature":"YmJiYg=="} 200',
+    );
+    expect(await curl('-o', '/dev/null', `${url}/decryption/${'00'.repeat(32)}`)).toBe(' 404');
+    expect(await curl(`${metricsUrl}/metrics`)).toContain(
+      'latchkey_decryptions_lookups_total{outcome="hit"} 1',
+    );
+    await stop('SIGKILL');
+    ({ url } = await start());
+    expect(await curl(`${url}/decryption/${KEY}`)).toBe(
+      '{"value":18446744073709551615,"signature":"YmJiYg=="} 200',
+    );
+    expect(await stop('SIGTERM')).toBe(0);
+  }, 60_000);
+
+  it('D21 another profile asks for a token; SIGTERM answers those who wait', async () => {
+    const { url, metricsUrl } = await start({ DECRYPTIONS_PROFILE: 'release' });
+    const put = (headers: Record<string, string>): Promise<Response> =>
+      fetch(`${url}/decryption/${KEY}`, { method: 'PUT', headers, body: '[1,""]' });
+    expect((await put({})).status).toBe(401);
+    const waiting = fetch(`${url}/decryption/${KEY}`);
+    expect((await put({ authorization: 'Bearer a-token-of-some-length' })).status).toBe(200);
+    expect((await waiting).status).toBe(200);
+    const other = fetch(`${url}/decryption/${'01'.repeat(32)}`);
+    const metrics = async (): Promise<string> => (await fetch(`${metricsUrl}/metrics`)).text();
+    while (!(await metrics()).includes('latchkey_decryptions_waiting 1'))
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    expect(await stop('SIGTERM')).toBe(0);
+    expect((await other).status).toBe(503);
+  }, 60_000);
+
+  it('D20 a configuration that is wrong ends the process with its code', async () => {
+    await writeFile(join(folder.path, 'config.yaml'), 'default: { port: no }');
+    await expect(start()).rejects.toThrow('DECRYPTIONS_CONFIG_INVALID');
+    await stop('SIGKILL');
+  }, 60_000);
+});

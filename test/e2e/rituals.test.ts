@@ -1,0 +1,248 @@
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { SecretBytes } from '../../src/bytes/secret-bytes.ts';
+import { ritualsCommand } from '../../src/cli/commands/rituals.ts';
+import type { StoreIo } from '../../src/cli/store-io.ts';
+import { LatchkeyError } from '../../src/errors/latchkey-error.ts';
+import { Datastore } from '../../src/rituals/datastore.ts';
+import { SealedStore } from '../../src/store/sealed-store.ts';
+import { tempFolder } from '../support/temp-folder.ts';
+
+let folder: Awaited<ReturnType<typeof tempFolder>>;
+beforeEach(async () => {
+  folder = await tempFolder();
+});
+afterEach(() => folder[Symbol.asyncDispose]());
+const at = (name: string): string => join(folder.path, name);
+const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
+const storeKey = (fill = 1): SecretBytes => new SecretBytes(new Uint8Array(32).fill(fill));
+
+/** Runs one command, as its arguments and stdin say. @returns what it printed. */
+async function latchkeyRituals(
+  args: readonly string[],
+  stdin: Uint8Array = new Uint8Array(0),
+): Promise<string> {
+  const printed: Buffer[] = [];
+  const collect = (into: Buffer[]) =>
+    new Writable({
+      write(chunk: Buffer, _encoding, done) {
+        into.push(Buffer.from(chunk));
+        done();
+      },
+    });
+  const io: StoreIo = {
+    stdin: (async function* () {
+      yield stdin;
+    })(),
+    stdout: collect(printed),
+    stderr: collect([]),
+    terminal: { stdin: false, stdout: false, stderr: false },
+    exit: () => undefined,
+  };
+  await ritualsCommand(io)
+    .exitOverride()
+    .parseAsync([...args], { from: 'user' });
+  return Buffer.concat(printed).toString();
+}
+const codeOf = (error: unknown): unknown => (error instanceof LatchkeyError ? error.code : error);
+
+async function* chunksOf(whole: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield whole;
+}
+
+describe('R5 backup', () => {
+  async function backupOf(store: SealedStore): Promise<Uint8Array> {
+    const parts: Uint8Array[] = [];
+    await store.backup(async (part) => void parts.push(part.slice()));
+    return new Uint8Array(Buffer.concat(parts));
+  }
+
+  it('R5 backup while writing: the restored datastore is one state that was there, and goes on', async () => {
+    const store = await SealedStore.create({ path: at('store'), storeKey: storeKey() });
+    const datastore = await Datastore.initialize(store);
+    for (let id = 0; id < 40; id += 1) await datastore.storeFragment(id, 1000 + id, bytes(id));
+    let isWriting = true;
+    const writing = (async () => {
+      for (let id = 40; isWriting; id += 1) {
+        await datastore.storeFragment(id, 1000 + id, bytes(id & 255));
+        await datastore.deleteFragment(id - 40);
+      }
+    })();
+    const whole = await backupOf(store);
+    isWriting = false;
+    await writing;
+    await store.close();
+
+    const restored = await Datastore.restore({
+      path: at('restored'),
+      storeKey: storeKey(),
+      source: chunksOf(whole),
+    });
+    const rituals = await restored.datastore.list();
+    expect(rituals.length).toBeGreaterThanOrEqual(40);
+    const first = rituals[0]?.id ?? -1;
+    for (const [index, { id, timestamp }] of rituals.entries()) {
+      expect([id, timestamp]).toEqual([first + index, 1000 + first + index]);
+      expect((await restored.datastore.retrieveFragment(id)).fragment).toEqual(bytes(id & 255));
+    }
+    await restored.datastore.storeFragment(5000, 1, bytes(5));
+    await restored.datastore.deleteFragment(first);
+    await restored.store.close();
+  });
+
+  it('R5 refuses the wrong key, a truncated or edited backup, and a place that is not empty', async () => {
+    const store = await SealedStore.create({ path: at('store'), storeKey: storeKey() });
+    const datastore = await Datastore.initialize(store);
+    for (let id = 0; id < 5; id += 1) await datastore.storeFragment(id, id, bytes(id));
+    const whole = await backupOf(store);
+    await store.close();
+    const restore = (source: Uint8Array, key = storeKey(), path = at('restored')) =>
+      Datastore.restore({ path, storeKey: key, source: chunksOf(source) }).then(async (restored) => {
+        await restored.store.close();
+        return 'restored';
+      }, codeOf);
+    expect(await restore(whole, storeKey(2))).toBe('STORE_WRONG_KEY');
+    for (let length = 0; length < whole.length; length += 37)
+      expect(await restore(whole.subarray(0, length))).toMatch(/^STORE_/);
+    for (let index = 0; index < whole.length; index += 29) {
+      const edited = whole.slice();
+      edited[index] = (edited[index] ?? 0) ^ 1;
+      expect(await restore(edited)).toMatch(/^STORE_/);
+    }
+    expect(await restore(whole, storeKey(), at('store'))).toMatch(/^STORE_(EXISTS|PLACE_NOT_EMPTY)$/);
+    expect(await restore(whole)).toBe('restored');
+  });
+
+  it('R12 nothing of a fragment, revoked or not, is readable in the files', async () => {
+    const store = await SealedStore.create({ path: at('store'), storeKey: storeKey() });
+    const datastore = await Datastore.initialize(store);
+    const fragment = new TextEncoder().encode('a fragment that nobody may read');
+    await datastore.storeFragment(1, 1_700_000_000, fragment);
+    await datastore.storeFragment(2, 1_700_000_000, fragment);
+    await datastore.deleteFragment(1);
+    await store.close();
+    for (const name of await readdir(at('store'))) {
+      const content = await readFile(join(at('store'), name));
+      for (const needle of [Buffer.from(fragment), Buffer.from('rituals/'), Buffer.from('0000000000000001')])
+        expect(content.includes(needle)).toBe(false);
+    }
+  });
+});
+
+describe('R11 latchkey rituals', () => {
+  const config = (): string[] => ['--config', at('rituals.json')];
+  const init = async (): Promise<void> => {
+    await writeFile(at('password'), 'a long password\n', { mode: 0o600 });
+    await latchkeyRituals(['init', ...config(), '--path', at('store'), '--password-file', at('password')]);
+  };
+
+  it('R11 init, store, list, get, revoke', async () => {
+    await init();
+    expect(await latchkeyRituals(['store', '42', '13234134', ...config()], Buffer.from('0101010101'))).toBe(
+      'stored\n',
+    );
+    expect(await latchkeyRituals(['store', '42', '13234134', ...config()], Buffer.from('0101010101'))).toBe(
+      'there already\n',
+    );
+    await latchkeyRituals(['store', '43', '99', ...config()], bytes(1, 2));
+    expect(await latchkeyRituals(['list', '--json', ...config()])).toBe(
+      '{"id":43,"timestamp":99}\n{"id":42,"timestamp":13234134}\n',
+    );
+    expect(await latchkeyRituals(['list', '--expired', '99', ...config()])).toBe(
+      '43\t99\t1970-01-01T00:01:39.000Z\n',
+    );
+    expect(await latchkeyRituals(['get', '43', ...config()])).toBe('0102\n');
+    expect(await latchkeyRituals(['get', '42', '--raw', ...config()])).toBe('0101010101');
+    await latchkeyRituals(['revoke', '42', ...config()]);
+    expect(codeOf(await latchkeyRituals(['get', '42', ...config()]).catch((error) => error))).toBe(
+      'RITUAL_NOT_FOUND',
+    );
+    expect(await latchkeyRituals(['revoke-expired', '99', ...config()])).toBe('erased 1\n');
+    for (const id of ['-1', '1.5', 'x', '99999999999999999'])
+      expect(codeOf(await latchkeyRituals(['get', ...config(), '--', id]).catch((error) => error))).toBe(
+        'FIELD_INVALID',
+      );
+  });
+
+  it('R11 init neither replaces a configuration nor a store', async () => {
+    await init();
+    const before = await readFile(at('rituals.json'), 'utf8');
+    expect(codeOf(await init().catch((error) => error))).toBe('RITUALS_CONFIG_INVALID');
+    const other = [
+      'init',
+      '--config',
+      at('other.json'),
+      '--path',
+      at('store'),
+      '--password-file',
+      at('password'),
+    ];
+    expect(codeOf(await latchkeyRituals(other).catch((error) => error))).toMatch(/^STORE_/);
+    expect(await readFile(at('rituals.json'), 'utf8')).toBe(before);
+    await expect(stat(at('other.json'))).rejects.toThrow();
+  });
+
+  it('R11 backup and restore to an empty place, with the password only', async () => {
+    await init();
+    await latchkeyRituals(['store', '1', '10', ...config()], bytes(7));
+    await latchkeyRituals(['backup', ...config()]);
+    await latchkeyRituals(['store', '2', '20', ...config()], bytes(8));
+    await latchkeyRituals(['backup', ...config(), '--to', at('second.backup')]);
+    expect(codeOf(await latchkeyRituals(['restore', ...config()]).catch((error) => error))).toMatch(
+      /^STORE_/,
+    );
+    await latchkeyRituals(['config', ...config(), '--path', at('elsewhere')]);
+    expect(await latchkeyRituals(['restore', ...config(), '--from', at('second.backup')])).toContain(
+      '2 rituals',
+    );
+    expect(await latchkeyRituals(['get', '2', ...config()])).toBe('08\n');
+    await latchkeyRituals(['config', ...config(), '--path', at('third')]);
+    await writeFile(at('password'), 'another password');
+    expect(codeOf(await latchkeyRituals(['restore', ...config()]).catch((error) => error))).toBe(
+      'STORE_PASSWORD_WRONG',
+    );
+    await writeFile(at('password'), 'a long password');
+    const whole = await readFile(at('second.backup'));
+    for (const length of [0, 5, 9, 40, whole.length - 1]) {
+      await writeFile(at('cut.backup'), whole.subarray(0, length));
+      const error = await latchkeyRituals(['restore', ...config(), '--from', at('cut.backup')]).catch(
+        (caught) => caught,
+      );
+      expect(codeOf(error)).toMatch(/^STORE_/);
+    }
+  });
+
+  it('R11 an older configuration is migrated, its file kept; a newer one refused', async () => {
+    await init();
+    await latchkeyRituals(['store', '1', '10', ...config()], bytes(7));
+    const older = JSON.stringify({ db_path: at('store'), password_file: at('password') });
+    await writeFile(at('rituals.json'), older);
+    // Reading commands take the older file as it is.
+    expect(await latchkeyRituals(['get', '1', ...config()])).toBe('07\n');
+    expect(await readFile(at('rituals.json'), 'utf8')).toBe(older);
+    await latchkeyRituals(['config', ...config(), '--backup-location', at('b')]);
+    expect(JSON.parse(await readFile(at('rituals.json'), 'utf8'))).toEqual({
+      version: 2,
+      store: { path: at('store'), passwordFile: at('password') },
+      backup: { location: at('b') },
+    });
+    expect(await readFile(at('rituals.json.v1'), 'utf8')).toBe(older);
+    expect(await latchkeyRituals(['get', '1', ...config()])).toBe('07\n');
+    for (const [text, code] of [
+      ['{"version":3}', 'RITUALS_CONFIG_VERSION'],
+      ['{"version":"2"}', 'RITUALS_CONFIG_VERSION'],
+      [
+        '{"version":2,"store":{"path":"relative","passwordFile":"/p"},"backup":{"location":"/b"}}',
+        'RITUALS_CONFIG_INVALID',
+      ],
+      ['{"version":1,"db_path":"/x","password_file":"/p","more":1}', 'RITUALS_CONFIG_INVALID'],
+      ['not json', 'RITUALS_CONFIG_INVALID'],
+      ['null', 'RITUALS_CONFIG_INVALID'],
+    ] as const) {
+      await writeFile(at('rituals.json'), text);
+      expect(codeOf(await latchkeyRituals(['list', ...config()]).catch((error) => error))).toBe(code);
+    }
+  });
+});
