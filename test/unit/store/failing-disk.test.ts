@@ -1,0 +1,141 @@
+import { describe, expect, it } from 'vitest';
+import { SealedStore } from '../../../src/store/sealed-store.ts';
+import type { Namespace } from '../../../src/store/store-api.ts';
+import { SimulatedDisk } from '../../support/simulated-disk.ts';
+import { contentOf, fileOn, segmentPaths, STORE_PATH, storeOptions } from '../../support/store-on-disk.ts';
+
+async function opened(): Promise<{ disk: SimulatedDisk; store: SealedStore; space: Namespace }> {
+  const disk = new SimulatedDisk();
+  const store = await SealedStore.create(storeOptions(disk));
+  const space = await store.namespace('space');
+  await space.put('kept', Uint8Array.of(1));
+  return { disk, store, space };
+}
+
+const put = (name: string, value: Uint8Array) => ({ kind: 'put', namespace: 'space', name, value }) as const;
+
+describe('a disk that fails', () => {
+  it('full in the middle of a batch: nothing of it stays, reads go on, and writes when there is room', async () => {
+    const { disk, store, space } = await opened();
+    const [path = ''] = segmentPaths(disk);
+    const durable = fileOn(disk, path).length;
+    disk.setCapacity([...disk.files().values()].reduce((sum, bytes) => sum + bytes.length, 0) + 2000);
+    const batch = [put('a', new Uint8Array(1000)), put('b', new Uint8Array(2000))];
+    const full = { code: 'STORE_DISK_FULL' };
+    await expect(store.batch(batch)).rejects.toMatchObject(full);
+    expect(fileOn(disk, path).length).toBe(durable);
+    expect([space.has('a'), await space.get('kept')]).toEqual([false, Uint8Array.of(1)]);
+    await space.put('small', Uint8Array.of(2));
+    disk.setCapacity(undefined);
+    await store.batch(batch);
+    await store.close();
+    const again = await SealedStore.open(storeOptions(disk));
+    expect([...(await contentOf(again)).keys()]).toEqual(['space/a', 'space/b', 'space/kept', 'space/small']);
+    await again.close();
+  });
+
+  it('rejects every write that was sealed behind the one that failed', async () => {
+    const { disk, store, space } = await opened();
+    disk.setCapacity([...disk.files().values()].reduce((sum, bytes) => sum + bytes.length, 0) + 500);
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 20 }, (_, turn) => space.put(`name-${turn}`, new Uint8Array(200))),
+    );
+    expect(outcomes.every(({ status }) => status === 'rejected')).toBe(true);
+    expect([...space.names()]).toEqual(['kept']);
+    await space.put('after', Uint8Array.of(1));
+    await store.close();
+  });
+
+  it('fdatasync failing: no more writes on this handle, reads go on, what was acknowledged is there', async () => {
+    const { disk, store, space } = await opened();
+    disk.inject(({ kind }) => (kind === 'sync' ? { code: 'EIO' } : undefined));
+    const failed = { code: 'STORE_WRITE_FAILED' };
+    await expect(space.put('lost', Uint8Array.of(2))).rejects.toMatchObject(failed);
+    disk.inject(undefined);
+    await expect(space.put('more', Uint8Array.of(3))).rejects.toMatchObject(failed);
+    await expect(store.namespace('new')).rejects.toMatchObject(failed);
+    expect(await space.get('kept')).toEqual(Uint8Array.of(1));
+    await store.close();
+    const again = await SealedStore.open(storeOptions(disk));
+    expect((await contentOf(again)).has('space/kept')).toBe(true);
+    await (await again.namespace('space')).put('more', Uint8Array.of(3));
+    await again.close();
+  });
+
+  it('read-only: says so', async () => {
+    const disk = new SimulatedDisk();
+    disk.inject(({ kind }) => (kind === 'mkdir' ? { code: 'EROFS' } : undefined));
+    const readOnly = { code: 'STORE_DISK_READ_ONLY' };
+    await expect(SealedStore.create(storeOptions(disk))).rejects.toMatchObject(readOnly);
+  });
+});
+
+describe('misuse', () => {
+  it('of names, values and batches', async () => {
+    const { store, space } = await opened();
+    const badName = { code: 'STORE_NAME_INVALID' };
+    for (const name of ['', 'x'.repeat(4097), 'half \ud800 pair'])
+      await expect(space.put(name, Uint8Array.of(1))).rejects.toMatchObject(badName);
+    await expect(store.namespace('')).rejects.toMatchObject(badName);
+    // The type forbids it; a caller in JavaScript can do it all the same.
+    await expect(space.put('n', 'text' as unknown as Uint8Array)).rejects.toBeInstanceOf(TypeError);
+    const tooLarge = { code: 'STORE_VALUE_TOO_LARGE' };
+    await expect(space.put('n', new Uint8Array(16 * 1024 * 1024 + 1))).rejects.toMatchObject(tooLarge);
+    const huge = Array.from({ length: 5 }, (_, turn) => put(`n${turn}`, new Uint8Array(15 * 1024 * 1024)));
+    await expect(store.batch(huge)).rejects.toMatchObject({ code: 'STORE_BATCH_TOO_LARGE' });
+    const elsewhere = { ...put('n', Uint8Array.of(1)), namespace: 'nowhere' };
+    await expect(store.batch([elsewhere])).rejects.toMatchObject({ code: 'STORE_NAMESPACE_MISSING' });
+    expect([...space.names()]).toEqual(['kept']);
+    await store.close();
+  });
+
+  it('takes the largest value and the longest name', async () => {
+    const { disk, store, space } = await opened();
+    const value = new Uint8Array(16 * 1024 * 1024).fill(3);
+    await space.put('n'.repeat(4096), value);
+    // Not toEqual: it takes minutes over 16 MiB.
+    const isThere = async (where: Namespace): Promise<boolean> =>
+      Buffer.compare(value, (await where.get('n'.repeat(4096))) ?? new Uint8Array(0)) === 0;
+    expect(await isThere(space)).toBe(true);
+    await store.close();
+    const again = await SealedStore.open(storeOptions(disk));
+    expect(await isThere(await again.namespace('space'))).toBe(true);
+    await again.close();
+  });
+
+  it('of a closed store and an erased namespace', async () => {
+    const { store } = await opened();
+    const erasable = await store.namespace('erasable', { erasable: true });
+    await erasable.put('n', Uint8Array.of(1));
+    await store.eraseNamespace('erasable');
+    const missing = { code: 'STORE_NAMESPACE_MISSING' };
+    await expect(erasable.put('n', Uint8Array.of(1))).rejects.toMatchObject(missing);
+    expect(await erasable.get('n')).toBeUndefined();
+    const space = await store.namespace('space');
+    await store.close();
+    await store.close();
+    const closed = { code: 'STORE_CLOSED' };
+    await expect(space.put('n', Uint8Array.of(1))).rejects.toMatchObject(closed);
+    await expect(space.get('n')).rejects.toMatchObject(closed);
+    await expect(store.namespace('space')).rejects.toMatchObject(closed);
+    expect(() => store.head()).toThrow(expect.objectContaining(closed));
+  });
+
+  it('of places: a store is there, other files are there, the path is a file', async () => {
+    const { disk, store } = await opened();
+    await store.close();
+    await expect(SealedStore.create(storeOptions(disk))).rejects.toMatchObject({ code: 'STORE_EXISTS' });
+    const filePath = `${STORE_PATH}/MANIFEST`;
+    const notFolder = { code: 'STORE_PLACE_NOT_A_FOLDER' };
+    await expect(SealedStore.create({ ...storeOptions(disk), path: filePath })).rejects.toMatchObject(
+      notFolder,
+    );
+    const other = new SimulatedDisk();
+    await other.mkdir(STORE_PATH);
+    other.tamper(`${STORE_PATH}/note`, Uint8Array.of(1));
+    await expect(SealedStore.create(storeOptions(other))).rejects.toMatchObject({
+      code: 'STORE_PLACE_NOT_EMPTY',
+    });
+    expect([...other.files().keys()]).toEqual([`${STORE_PATH}/note`]);
+  });
+});
