@@ -1,1 +1,55 @@
-console.log('devnet');
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type DevelopmentNetwork, startNetwork } from './network.ts';
+import { tellStory } from './story.ts';
+import { Timeline } from './timeline.ts';
+
+const NODES = 7;
+
+const usage = `npm start [-- --once] [--json] [--keep]
+
+Runs a development network on this machine: a chain, mock-tdx and ${NODES} nodes, and shows what they do when some die.
+  --once   end after the demonstration: exit 0 when every step held, 1 otherwise
+  --json   print JSON lines
+  --keep   keep the folder with configurations, stores and logs`;
+
+async function main(args: readonly string[]): Promise<void> {
+  if (args.includes('--help')) {
+    console.log(usage);
+    return;
+  }
+  const timeline = new Timeline(args.includes('--json'));
+  const folder = mkdtempSync(join(tmpdir(), 'latchkey-devnet-'));
+  let network: DevelopmentNetwork | undefined;
+  const stop = async (): Promise<void> => {
+    await network?.close();
+    network = undefined;
+    if (!args.includes('--keep')) rmSync(folder, { recursive: true, force: true });
+  };
+  const interrupted = new Promise<void>((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
+  });
+  try {
+    const story = async (): Promise<void> => {
+      network = await timeline.step(`start a chain, mock-tdx and ${NODES} nodes (${folder})`, () =>
+        startNetwork(folder, NODES),
+      );
+      await tellStory(network, timeline);
+    };
+    await Promise.race([story(), interrupted]);
+    if (!args.includes('--once')) {
+      timeline.say('\nThe network stays up. Ctrl-C stops it.');
+      await interrupted;
+    }
+  } catch (error) {
+    process.exitCode = 1;
+    timeline.say(`\nnot every step held; logs are in ${folder}/node-*/log.jsonl with --keep`);
+    if (timeline.failures === 0) console.error(error);
+  } finally {
+    await stop();
+  }
+}
+
+await main(process.argv.slice(2));
+process.exit();

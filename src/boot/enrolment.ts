@@ -17,6 +17,8 @@ export interface EnrolmentInput {
   readonly quorum: Quorum;
   /** Servers that hold a live slot now: asked first, so that a better-ranked newcomer displaces nobody. */
   readonly enrolled: readonly AccountId[];
+  /** With fewer servers than this the result is of no use, so no key is asked for. */
+  readonly worthwhile: number;
   readonly signal: AbortSignal;
 }
 
@@ -54,6 +56,7 @@ export async function enrol(tools: EnrolmentTools, input: EnrolmentInput): Promi
   let asked = choose().filter(({ account: server }) => !granted.has(toHex(server)));
   while (asked.length > 0 && !signal.aborted) {
     const vetted = await vetAll(tools.vetter, asked, snapshot, signal, fail);
+    if (eligible.length - failures.size < input.worthwhile) break;
     await askForKeys(tools, account, vetted, signal, fail, (record, enrolled) =>
       granted.set(toHex(record.account), { record, enrolled }),
     );

@@ -14,7 +14,14 @@ import type { NodeState } from './node-state.ts';
 import type { OpenNode } from './open-node.ts';
 import { describeFailure, failureOf, type PeerFailure } from './peer-failure.ts';
 import type { DroppedSlot } from './slot-book.ts';
-import { type CheckedSlot, checkSlots, confirmations, isLive, type SlotCheck } from './slot-check.ts';
+import {
+  type CheckedSlot,
+  checkSlots,
+  confirmations,
+  isLive,
+  lostSlots,
+  type SlotCheck,
+} from './slot-check.ts';
 
 const wrongKey: PeerFailure = { kind: 'lied', detail: 'its key does not open the slot' };
 
@@ -87,7 +94,7 @@ export class Healer {
       { live: this.#live, unknown: this.#unknown },
       signal,
     );
-    this.#forgetDropped(await this.#node.book.confirm(confirmations(check)), snapshot);
+    this.#forgetDropped(await this.#node.book.note(confirmations(check), lostSlots(check)), snapshot);
     this.#live = this.#newest(check).filter(isLive).length;
     const nowMs = tools.clock.nowMs();
     for (const { slot, report, instanceId } of check.checked) {
@@ -135,11 +142,19 @@ export class Healer {
     const { identity, book, storeId, storeKey } = this.#node;
     const newest = this.#newest(check);
     const enrolled = newest.filter(isLive).map(({ slot }) => slot.server);
-    const enrolment = await enrol(tools, { account: identity.account, snapshot, quorum, enrolled, signal });
+    // Fewer servers than this would not be better than what there is.
+    const worthwhile = Math.min(quorum.n, Math.max(quorum.t, this.#live + 1));
+    const enrolment = await enrol(tools, {
+      account: identity.account,
+      snapshot,
+      quorum,
+      enrolled,
+      worthwhile,
+      signal,
+    });
     this.#logFailures(enrolment);
     const count = enrolment.servers.length;
-    const isBetter = count >= quorum.t && (count === quorum.n || count > this.#live);
-    if (signal.aborted || !isBetter) {
+    if (signal.aborted || count < worthwhile) {
       this.#backOff(count, quorum);
       this.#forgetEnrolment(enrolment, snapshot);
       return false;

@@ -7,6 +7,7 @@ import {
   dropOlder,
   type EnrolledServer,
   firstFile,
+  withdrawSlot,
 } from '../keyslots/generations.ts';
 import {
   findSlot,
@@ -95,14 +96,19 @@ export class SlotBook {
     });
   }
 
-  /** Notes confirmations and gives up the older generation when the newer one is complete; returns what is dropped. */
-  confirm(
+  /**
+   * Notes what a look at the slots found: confirms those that proved to live, withdraws those whose server says that
+   * it lost its memory, and then gives up the older generation if the newer one is complete. Returns what is dropped.
+   */
+  note(
     confirmed: readonly { readonly slotId: SlotId; readonly instanceId: InstanceId }[],
+    lost: readonly SlotId[],
   ): Promise<readonly DroppedSlot[]> {
     return this.#oneAfterAnother(async () => {
       const present = this.#file;
       if (present === undefined) return [];
       let changed = present;
+      for (const slotId of lost) changed = withdrawSlot(changed, this.#storeKey, slotId);
       for (const { slotId, instanceId } of confirmed) {
         changed = confirmSlot(changed, this.#storeKey, slotId, instanceId);
       }

@@ -24,7 +24,15 @@ export interface SlotCheck {
   readonly newerClaim: Incarnation | undefined;
 }
 
-/** Slots that proved to live, for `SlotBook.confirm`. */
+/** Slots whose server says that it lost its memory, or that left the chain, for `SlotBook.note`. */
+export const lostSlots = ({ checked }: SlotCheck): SlotId[] =>
+  checked.flatMap(({ slot, report: { standing } }) =>
+    typeof standing !== 'string' && (standing.kind === 'forgot' || standing.kind === 'departed')
+      ? [slot.slotId]
+      : [],
+  );
+
+/** Slots that proved to live, for `SlotBook.note`. */
 export const confirmations = ({ checked }: SlotCheck): { slotId: SlotId; instanceId: InstanceId }[] =>
   checked.flatMap(({ slot, instanceId }) =>
     instanceId === undefined ? [] : [{ slotId: slot.slotId, instanceId }],

@@ -1,7 +1,6 @@
-import { parseDocument } from 'yaml';
+import { type Document, parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { ProblemError } from '../errors/latchkey-error.ts';
-import { parsePolicy, type TdPolicy } from '../tdx/policy.ts';
 import { parseTrustSection } from '../trust/trust-section.ts';
 import { applyEnvironment } from './environment.ts';
 import { type Config, configSchema } from './schema.ts';
@@ -16,13 +15,20 @@ export function loadConfig(text: string, environment: Readonly<Record<string, st
   const document = parseDocument(text, { prettyErrors: true, uniqueKeys: true });
   const fault = document.errors[0];
   if (fault !== undefined) throw invalid('file', `not valid YAML: ${fault.message}`);
-  const raw: unknown = document.toJS({ maxAliasCount: 0 }) ?? {};
-  const parsed = configSchema.safeParse(applyEnvironment(raw, environment));
+  const parsed = configSchema.safeParse(applyEnvironment(plainValue(document), environment));
   if (!parsed.success) throw invalidIssue(parsed.error.issues[0]);
   const config = { ...parsed.data, trust: parseTrustSection(parsed.data.trust) };
-  tdPolicyOf(config);
   requireConsistent(config);
   return config;
+}
+
+/** Aliases are off: a few lines of them can stand for gigabytes, and no configuration needs one. */
+function plainValue(document: Document.Parsed): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 0 }) ?? {};
+  } catch (cause) {
+    throw invalid('file', `YAML aliases (*name) are not supported: ${String(cause)}`);
+  }
 }
 
 function invalidIssue(issue: z.core.$ZodIssue | undefined): ProblemError {
@@ -50,9 +56,3 @@ function invalid(place: string, message: string): ProblemError {
     hint: 'docs/configuration.md describes every key; `latchkey config check` reads a file without starting',
   });
 }
-
-/**
- * The TD policy of a configuration; the trust section carries it as plain JSON so that it is hashed.
- * @throws LatchkeyError of the policy file format.
- */
-export const tdPolicyOf = ({ trust }: Pick<Config, 'trust'>): TdPolicy => parsePolicy(trust.tcb);

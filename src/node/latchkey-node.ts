@@ -1,12 +1,11 @@
 import { getConnInfo } from '@hono/node-server/conninfo';
 import { Guardian } from '../boot/guardian.ts';
-import { type NodeState, slotToJson, stateToJson } from '../boot/node-state.ts';
+import { explain, type NodeState, stateToJson } from '../boot/node-state.ts';
 import type { OpenNode } from '../boot/open-node.ts';
 import { ServerVetter } from '../boot/vet-server.ts';
 import { AccountId } from '../bytes/fixed-bytes.ts';
 import { toPrefixedHex } from '../bytes/hex.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
-import { tdPolicyOf } from '../config/load-config.ts';
 import type { Config } from '../config/schema.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 import { keyRoutes } from '../http/key-routes.ts';
@@ -20,6 +19,7 @@ import { TokenBuckets } from '../keyserver/token-buckets.ts';
 import { Witness } from '../keyserver/witness.ts';
 import { Metrics } from '../observe/metrics.ts';
 import { PROTOCOL_VERSION } from '../protocol/labels.ts';
+import { tdPolicyOf } from '../trust/trust-section.ts';
 import { agentApp, defaultAgentSocket } from './agent.ts';
 import { ChainWatch } from './chain-watch.ts';
 import type { NodeParts } from './parts.ts';
@@ -68,6 +68,11 @@ export class LatchkeyNode implements AsyncDisposable {
   /** The open node, or `undefined` while the store is closed. */
   get open(): OpenNode | undefined {
     return this.#guardian?.node;
+  }
+
+  /** The key server, or `undefined` while the store is closed. */
+  get keyServer(): Serving['keyServer'] | undefined {
+    return this.#serving?.keyServer;
   }
 
   /** Addresses in use, once started. */
@@ -155,7 +160,7 @@ export class LatchkeyNode implements AsyncDisposable {
     const witness = new Witness({ verifier, collateral, now });
     const judge = new Judge({
       trust,
-      tdPolicy: tdPolicyOf(this.#config),
+      tdPolicy: tdPolicyOf(trust),
       ownMeasurement: machine.measurement,
       chain: () => this.#watch,
       grace: new TcbGrace({ graceMs: trust.freshness.tcbGraceMs }),
@@ -220,7 +225,7 @@ export class LatchkeyNode implements AsyncDisposable {
       rate: new TokenBuckets(limits.perAddress),
       peerAddress: (context) => getConnInfo(context).remote.address,
     });
-    keyRoutes(app, () => this.#keyServer());
+    keyRoutes(app, () => this.#openKeyServer());
     nodeRoutes(app, this);
     this.#listeners.push(await listen(app.fetch, address));
     const metricsHandler = metricsApp(metrics, () => this.#refreshMetrics());
@@ -228,9 +233,14 @@ export class LatchkeyNode implements AsyncDisposable {
     const socketPath = agent.socketPath ?? defaultAgentSocket(this.#config.node.dataFolder);
     const local = agentApp(common, {
       store: () => this.#openNode().store,
-      status: () => ({ ...this.readiness().report, ...this.info() }),
+      status: () => this.#status(),
     });
     this.#listeners.push(await listen(local.fetch, { socketPath }));
+  }
+
+  #status(): Readonly<Record<string, unknown>> {
+    const { ready, report } = this.readiness();
+    return { ...this.info(), ready, ...report, explanation: explain(this.#state) };
   }
 
   #openNode(): OpenNode {
@@ -239,7 +249,7 @@ export class LatchkeyNode implements AsyncDisposable {
     return node;
   }
 
-  #keyServer(): Serving['keyServer'] {
+  #openKeyServer(): Serving['keyServer'] {
     if (this.#serving === undefined) throw this.#lockedProblem();
     return this.#serving.keyServer;
   }
@@ -295,13 +305,11 @@ export class LatchkeyNode implements AsyncDisposable {
   /** Answer of `GET /readyz`: backed, and no former client left alone. */
   readiness(): { readonly ready: boolean; readonly report: Readonly<Record<string, unknown>> } {
     const pending = this.#serving?.formerClients.pending ?? 0;
-    const slots = 'slots' in this.#state ? { slots: this.#state.slots.map(slotToJson) } : {};
     const atRisk = this.#serving === undefined ? 0 : clientsAtRisk(this.#serving.keyServer);
     return {
       ready: this.#state.name === 'backed' && pending === 0,
       report: {
         ...stateToJson(this.#state),
-        ...slots,
         ...(pending === 0 ? {} : { waitingForFormerClients: pending }),
         clientsAtRisk: atRisk,
       },

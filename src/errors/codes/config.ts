@@ -3,4 +3,5 @@ import type { CodeEntry } from './code-entry.ts';
 /** Codes of the configuration and the command line. */
 export const configCodes = {
   CONFIG_INVALID: { status: 500, summary: 'The configuration is wrong; the message names the place.' },
+  NODE_UNREACHABLE: { status: 503, summary: 'No running node answers on its local socket.' },
 } as const satisfies Record<string, CodeEntry>;

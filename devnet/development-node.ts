@@ -1,0 +1,167 @@
+import { readFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Child } from './child-process.ts';
+
+const cli = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
+const liar = fileURLToPath(new URL('./lying-node.js', import.meta.url));
+
+/** What a node answers on `/status` of its agent, as far as the story looks at it. */
+export interface NodeStatus {
+  readonly state: string;
+  readonly ready: boolean;
+  readonly summary: string;
+  readonly accountId?: string;
+  readonly x25519PublicKey?: string;
+  readonly have?: number;
+  readonly need?: number;
+  readonly generation?: number;
+  readonly slots?: readonly {
+    readonly server: string;
+    readonly endpoint?: string;
+    readonly standing: string;
+  }[];
+}
+
+/** One node of the network: a process, a port, a folder, a platform. */
+export class DevelopmentNode {
+  readonly number: number;
+  readonly home: string;
+  readonly port: number;
+  readonly metricsPort: number;
+  readonly mayLie: boolean;
+  readonly #rootFile: string;
+  #child: Child | undefined;
+  /** Known once it has been open. */
+  accountId = '';
+  x25519PublicKey = '';
+
+  constructor(options: {
+    readonly number: number;
+    readonly home: string;
+    readonly port: number;
+    readonly metricsPort: number;
+    readonly rootFile: string;
+    /** Started as one that lies when it is told to by SIGUSR2. */
+    readonly mayLie: boolean;
+  }) {
+    this.number = options.number;
+    this.home = options.home;
+    this.port = options.port;
+    this.metricsPort = options.metricsPort;
+    this.#rootFile = options.rootFile;
+    this.mayLie = options.mayLie;
+  }
+
+  get name(): string {
+    return `node-${this.number}`;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  get configFile(): string {
+    return join(this.home, 'latchkey.yaml');
+  }
+
+  get socketPath(): string {
+    return join(this.home, 'agent.sock');
+  }
+
+  get isRunning(): boolean {
+    return this.#child?.isRunning ?? false;
+  }
+
+  /** Starts the process. */
+  start(): void {
+    const args = ['serve', '--config', this.configFile, '--insecure-trust-root', this.#rootFile];
+    this.#child = new Child(this.mayLie ? liar : cli, args, this.logFile);
+  }
+
+  signal(name: 'SIGSTOP' | 'SIGCONT' | 'SIGUSR2'): void {
+    this.#child?.signal(name);
+  }
+
+  async end(name: 'SIGKILL' | 'SIGTERM'): Promise<void> {
+    await this.#child?.end(name);
+  }
+
+  /** What the process said last. */
+  lastLogLine(): string {
+    return readFileSync(this.logFile, 'utf8').trimEnd().split('\n').at(-1) ?? '';
+  }
+
+  get logFile(): string {
+    return join(this.home, 'log.jsonl');
+  }
+
+  /** Asks the agent on its Unix socket. */
+  ask(
+    method: string,
+    path: string,
+    body?: unknown,
+  ): Promise<{ readonly status: number; readonly json: unknown }> {
+    return new Promise((resolve, reject) => {
+      const headers = body === undefined ? {} : { 'content-type': 'application/json' };
+      const asking = request(
+        { socketPath: this.socketPath, method, path, headers, timeout: 5_000 },
+        (response) => {
+          const chunks: Buffer[] = [];
+          response.on('data', (chunk: Buffer) => chunks.push(chunk));
+          response.on('end', () => {
+            try {
+              const json: unknown = JSON.parse(Buffer.concat(chunks).toString('utf8'));
+              resolve({ status: response.statusCode ?? 0, json });
+            } catch (error) {
+              reject(error);
+            }
+          });
+        },
+      );
+      asking.on('error', reject);
+      asking.on('timeout', () => asking.destroy(new Error('no answer')));
+      asking.end(body === undefined ? undefined : JSON.stringify(body));
+    });
+  }
+
+  /** Where the node is, or `undefined` while nobody answers. */
+  async status(): Promise<NodeStatus | undefined> {
+    try {
+      const { json } = await this.ask('GET', '/status');
+      // The agent is this project's own; the story looks at the fields that it names above.
+      const status = json as NodeStatus;
+      this.accountId = status.accountId ?? this.accountId;
+      this.x25519PublicKey = status.x25519PublicKey ?? this.x25519PublicKey;
+      return status;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /**
+   * Waits until the status satisfies a condition.
+   * @throws Error with the last status when it does not in time.
+   */
+  async until(
+    what: string,
+    condition: (status: NodeStatus) => boolean,
+    timeoutMs = 40_000,
+  ): Promise<NodeStatus> {
+    const end = Date.now() + timeoutMs;
+    let last: NodeStatus | undefined;
+    while (Date.now() < end) {
+      if (!this.isRunning) throw new Error(`${this.name} is not running: ${this.lastLogLine()}`);
+      last = await this.status();
+      if (last !== undefined && condition(last)) return last;
+      await new Promise((resolve) => setTimeout(resolve, 60));
+    }
+    const seen =
+      last === undefined ? 'no answer' : JSON.stringify({ summary: last.summary, slots: last.slots });
+    throw new Error(`${this.name}: not ${what} within ${timeoutMs / 1000} s; last seen: ${seen}`);
+  }
+}
+
+/** States in which the store is open. */
+export const isOpen = ({ state }: NodeStatus): boolean => ['open', 'degraded', 'backed'].includes(state);

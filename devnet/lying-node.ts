@@ -1,0 +1,27 @@
+import { reportFailure } from '../src/cli/failure.ts';
+import { readConfig, readTrustRoot } from '../src/cli/node-options.ts';
+import { LatchkeyNode } from '../src/node/latchkey-node.ts';
+import { buildParts } from '../src/node/parts.ts';
+
+/**
+ * A node that is genuine in all but one point: told by SIGUSR2, it changes one bit of every server key that it holds.
+ * From then on it gives keys that are not those that it gave before. Development only: it shows what a malicious
+ * server can do to a client, which is nothing but to be named.
+ */
+async function main(args: readonly string[]): Promise<void> {
+  const valueOf = (option: string): string => args[args.indexOf(option) + 1] ?? '';
+  const config = await readConfig(valueOf('--config'));
+  const trustRoot = await readTrustRoot({ insecureTrustRoot: valueOf('--insecure-trust-root') });
+  const node = new LatchkeyNode(config, buildParts(config, trustRoot === undefined ? {} : { trustRoot }));
+  process.on('SIGUSR2', () => {
+    for (const { key } of node.keyServer?.vault.keys() ?? []) {
+      const bytes = key.reveal();
+      bytes[0] = (bytes[0] ?? 0) ^ 1;
+    }
+  });
+  await node.start();
+  await new Promise((resolve) => process.once('SIGTERM', resolve));
+  await node.close();
+}
+
+main(process.argv.slice(2)).catch(reportFailure);

@@ -1,0 +1,34 @@
+import { Command } from 'commander';
+import { toPrefixedHex } from '../../bytes/hex.ts';
+import { environmentVariables } from '../../config/environment.ts';
+import { configTemplate } from '../../config/template.ts';
+import { trustHash } from '../../trust/trust-hash.ts';
+import { configFile, readConfig } from '../node-options.ts';
+
+/** `latchkey config`: prints a commented configuration, or checks one. */
+export function configCommand(): Command {
+  const command = new Command('config').description('write and check configuration files');
+  command
+    .command('init')
+    .description('print a commented configuration to standard output')
+    .action(() => {
+      process.stdout.write(configTemplate);
+    });
+  command
+    .command('check')
+    .description('read a configuration as `serve` would, without starting; exit 0 when it is good')
+    .requiredOption('--config <file>', 'configuration file', configFile)
+    .option('--json', 'print the whole configuration with defaults and overrides as JSON')
+    .action(async ({ config: path, json }: { readonly config: string; readonly json?: boolean }) => {
+      const config = await readConfig(path);
+      if (json === true) console.log(JSON.stringify(config));
+      else console.log(`good; trust hash ${toPrefixedHex(trustHash(config.trust))}`);
+    });
+  command
+    .command('environment')
+    .description('list the environment variables that override a key')
+    .action(() => {
+      for (const [variable, key] of environmentVariables) console.log(`${variable.padEnd(36)} ${key}`);
+    });
+  return command;
+}

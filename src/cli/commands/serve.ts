@@ -1,0 +1,33 @@
+import { Command } from 'commander';
+import { LatchkeyNode } from '../../node/latchkey-node.ts';
+import { buildParts } from '../../node/parts.ts';
+import {
+  configFile,
+  insecureRootOption,
+  type RootOptions,
+  readConfig,
+  readTrustRoot,
+} from '../node-options.ts';
+
+/** `latchkey serve`: key server for the others and guardian of its own store, until it is told to stop. */
+export function serveCommand(): Command {
+  return new Command('serve')
+    .description('run a node: guard its own store, serve keys to its peers')
+    .requiredOption('--config <file>', 'configuration file (latchkey config init prints one)', configFile)
+    .addOption(insecureRootOption())
+    .action(async (options: { readonly config: string } & RootOptions) => {
+      const config = await readConfig(options.config);
+      const trustRoot = await readTrustRoot(options);
+      const node = new LatchkeyNode(config, buildParts(config, trustRoot === undefined ? {} : { trustRoot }));
+      await node.start();
+      await terminationSignal();
+      await node.close();
+    });
+}
+
+/** Resolves at the first SIGTERM or SIGINT; a second one ends the process at once. */
+function terminationSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve());
+  });
+}

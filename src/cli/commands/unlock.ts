@@ -1,0 +1,68 @@
+import { Command } from 'commander';
+import { explain, stateToJson, summarize } from '../../boot/node-state.ts';
+import { toHex } from '../../bytes/hex.ts';
+import { encodeSs58 } from '../../bytes/ss58.ts';
+import { deriveKey } from '../../crypto/hkdf.ts';
+import { LatchkeyNode } from '../../node/latchkey-node.ts';
+import { buildParts } from '../../node/parts.ts';
+import { jsonLog } from '../../observe/log.ts';
+import { exitCodes } from '../failure.ts';
+import {
+  configFile,
+  insecureRootOption,
+  type RootOptions,
+  readConfig,
+  readTrustRoot,
+} from '../node-options.ts';
+
+/** Where keys for other tools are derived from the store key. */
+const DERIVE_LABEL = 'latchkey/v1/derive/';
+
+interface UnlockOptions extends RootOptions {
+  readonly config: string;
+  readonly derive?: string;
+  readonly attempts: string;
+  readonly json?: boolean;
+}
+
+/** `latchkey unlock`: the boot, once. */
+export function unlockCommand(): Command {
+  return new Command('unlock')
+    .description('get the store key back once; exit 0 when the store opens, 2 while it stays locked')
+    .requiredOption('--config <file>', 'configuration file', configFile)
+    .addOption(insecureRootOption())
+    .option('--attempts <n>', 'how often to try', '1')
+    .option('--derive <label>', 'print HKDF(store key, label) as hex, for another tool such as cryptsetup')
+    .option('--json', 'print JSON')
+    .action(unlock);
+}
+
+async function unlock(options: UnlockOptions): Promise<void> {
+  const config = await readConfig(options.config);
+  const trustRoot = await readTrustRoot(options);
+  // Standard output is for the answer.
+  const log = jsonLog(config.log.level, process.stderr);
+  const node = new LatchkeyNode(
+    config,
+    buildParts(config, { log, ...(trustRoot === undefined ? {} : { trustRoot }) }),
+  );
+  try {
+    const outcome = await node.unlockOnce(Number(options.attempts));
+    if ('identity' in outcome) {
+      const account = encodeSs58(outcome.identity.account);
+      if (options.derive !== undefined) {
+        console.log(toHex(deriveKey(outcome.storeKey.reveal(), DERIVE_LABEL + options.derive)));
+      } else if (options.json === true) {
+        console.log(JSON.stringify({ state: 'open', accountId: account }));
+      } else {
+        console.log(`open: ${account}`);
+      }
+      return;
+    }
+    if (options.json === true) console.log(JSON.stringify(stateToJson(outcome)));
+    else process.stderr.write(`${summarize(outcome)}\n${explain(outcome)}\n`);
+    process.exitCode = exitCodes.failed;
+  } finally {
+    await node.close();
+  }
+}

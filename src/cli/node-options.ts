@@ -1,0 +1,54 @@
+import { readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { Option } from 'commander';
+import { loadConfig } from '../config/load-config.ts';
+import type { Config } from '../config/schema.ts';
+import { ProblemError } from '../errors/latchkey-error.ts';
+import { insecureTrustRoot, type TrustRoot } from '../tdx/verify-quote.ts';
+
+/** Turns what was typed into an absolute path. */
+export const configFile = (text: string): string => resolve(text);
+
+/** Options of commands that verify quotes. */
+export interface RootOptions {
+  readonly insecureTrustRoot?: string;
+}
+
+/** The one way to trust another root than Intel's: said on every start, never kept in a file. */
+export const insecureRootOption = (): Option =>
+  new Option(
+    '--insecure-trust-root <pem>',
+    'DEVELOPMENT ONLY: verify quotes up to this root certificate instead of Intel’s',
+  );
+
+/** Reads the injected root, if one was given. @throws ProblemError CONFIG_INVALID, TRUST_ROOT_INVALID. */
+export async function readTrustRoot(options: RootOptions): Promise<TrustRoot | undefined> {
+  if (options.insecureTrustRoot === undefined) return undefined;
+  return insecureTrustRoot(await readText(options.insecureTrustRoot));
+}
+
+/** Reads a configuration file; paths in it are relative to its folder. @throws ProblemError CONFIG_INVALID. */
+export async function readConfig(path: string): Promise<Config> {
+  const config = loadConfig(await readText(path), process.env);
+  const from = (relative: string): string => resolve(dirname(path), relative);
+  const { cacheFolder } = config.collateral;
+  const { socketPath } = config.agent;
+  return {
+    ...config,
+    node: { ...config.node, dataFolder: from(config.node.dataFolder) },
+    collateral: {
+      ...config.collateral,
+      ...(cacheFolder === undefined ? {} : { cacheFolder: from(cacheFolder) }),
+    },
+    agent: socketPath === undefined ? {} : { socketPath: from(socketPath) },
+  };
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new ProblemError('CONFIG_INVALID', `cannot read ${path}: ${reason}`, { field: path, cause });
+  }
+}

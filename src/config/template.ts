@@ -1,0 +1,69 @@
+/** What `latchkey config init` prints: every key with its default and what it means. */
+export const configTemplate = `# Latchkey node. Every key is described in docs/configuration.md.
+# Durations are milliseconds. LATCHKEY_… variables override single keys: \`latchkey config environment\`.
+
+node:
+  dataFolder: ./data                  # holds node/store, node/keyslots and agent.sock
+  # expectedAccount: 5F…              # refuse to become a new node when this account's store is not on the disk
+
+listen:                               # the open port: key protocol, /info, /healthz, /readyz
+  host: 0.0.0.0
+  port: 3001
+
+metrics:                              # Prometheus, on its own listener
+  host: 127.0.0.1
+  port: 9301
+
+# agent:
+#   socketPath: ./data/agent.sock     # local API of the store, mode 0600
+
+chain:
+  endpoints: [ws://127.0.0.1:9944]
+  agreement: 1                        # so many endpoints must say the same
+
+quote:
+  source: configfs                    # /sys/kernel/config/tsm/report of a TD
+
+collateral:
+  endpoints: [https://api.trustedservices.intel.com]   # Intel's PCS, or PCCS caches of it; tried in order
+  # cacheFolder: ./collateral         # an existing folder; everything in it is verified again when it is read
+  graceMs: 0                          # how long collateral that has run out may still be used
+
+# Security depends on this section and on nothing else in this file. Its hash (latchkey trust hash) must be MRCONFIGID
+# of the machine; a change needs a new hash, and peers accept both through acceptedTrustHashes.
+trust:
+  chain:
+    genesisHash: "0x0000000000000000000000000000000000000000000000000000000000000000"
+  measurement:
+    policy: own                       # own | chain (also the chain's accepted list) | pinned
+  tcb: {}                             # policy file of latchkey quote verify; {} accepts UpToDate only
+  minimumThreshold: 2
+  bootstrap: false                    # true allows a network of 1 or 2 key servers, with threshold 1
+  freshness:
+    attestationMaxAgeMs: 900000
+    chainHeadMaxAgeMs: 600000
+    clockToleranceMs: 120000
+    tcbGraceMs: 2592000000            # 30 days: recovery with a TCB that has just become out of date
+  acceptedTrustHashes: []
+
+limits:
+  perAddress: { burst: 200, perSecond: 50 }
+  perPlatform: { burst: 60, perSecond: 10 }
+  maxKeys: 200000
+  maxKeysPerPlatform: 4096
+  maxKeysPerPlatformAndAccount: 32
+  requestDeadlineMs: 20000
+  shutdownDeadlineMs: 5000
+
+healing:
+  intervalMs: 30000                   # between two looks at all key servers
+  retryMinMs: 1000                    # waits of a locked or degraded node, doubling
+  retryMaxMs: 60000
+  patienceMs: 120000                  # how long a key server may be silent before its slot is replaced
+  peerDeadlineMs: 8000
+  formerClientsDeadlineMs: 120000     # after a restart: how long not to be ready while former clients enrol again
+  attestationIntervalMs: 60000
+
+log:
+  level: info                         # debug | info | warn | error | silent
+`;
