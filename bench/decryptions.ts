@@ -14,8 +14,8 @@ const LOAD_SECONDS = 4;
 const CONNECTIONS = 32;
 /** Waiters → rounds. */
 const wakeUps = [
-  [1, 300],
-  [100, 30],
+  [1, 200],
+  [100, 20],
   [10_000, 3],
 ] as const;
 

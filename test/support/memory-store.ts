@@ -9,7 +9,7 @@ import type {
   Snapshot,
   Store,
 } from '../../src/store/store-api.ts';
-import { OrderedRecords } from './ordered-records.ts';
+import { compareNames, OrderedRecords } from './ordered-records.ts';
 
 interface Space {
   readonly erasable: boolean;
@@ -72,7 +72,7 @@ export class MemoryStore implements Store {
   }
 
   namespaces(): readonly string[] {
-    return [...this.#spaces.keys()].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+    return [...this.#spaces.keys()].sort(compareNames);
   }
 
   async eraseNamespace(name: string): Promise<boolean> {
