@@ -205,7 +205,8 @@ export class PccsCollateralSource implements CollateralSource {
     try {
       const held = await this.#fetcher.fetch(platform);
       this.#newest.remember(held.facts);
-      collateral.succeed(held, this.#clock.nowMs());
+      if (held.facts.state === 'fresh') collateral.succeed(held, this.#clock.nowMs());
+      else collateral.bridge(held, this.#clock.nowMs(), this.#jitter());
       this.#log('info', 'collateral.renewed', {
         ...nameOf(platform),
         origin: held.origin,

@@ -29,6 +29,12 @@ export class PlatformCollateral {
     this.refreshAtMs = Math.max(nowMs + MIN_REFRESH_MS, halfLifeMs(held.facts, nowMs));
   }
 
+  /** A set within its grace is all that could be had: it serves, and counts as a failure. */
+  bridge(held: HeldSet, nowMs: number, random: number): void {
+    this.held = held;
+    this.fail(`${held.origin}: only collateral past its nextUpdate`, nowMs, random);
+  }
+
   /**
    * Nothing new came: again later, at first soon, then ever more rarely, and not in step with other nodes.
    * @param random from 0 to 1.

@@ -257,6 +257,25 @@ describe('an outage', () => {
     expect((await source.collateralFor(platform)).state).toBe('fresh');
   });
 
+  it('of renewal at one service leads to another that has fresh collateral', async () => {
+    const world = collateralWorld();
+    world.service(A).nowMs = START_MS - 31 * DAY_MS;
+    const b = world.service(B);
+    const source = sourceIn(world, { endpoints: [A, B], graceMs: 5 * DAY_MS });
+    expect((await source.collateralFor(platform)).state).toBe('fresh');
+    expect(source.status()[0]?.origin).toBe(B);
+    b.answer = down;
+    const other = sourceIn(world, { endpoints: [A, B], graceMs: 5 * DAY_MS });
+    expect((await other.collateralFor(platform)).state).toBe('grace');
+    expect(other.status()[0]).toMatchObject({
+      origin: A,
+      lastFailure: expect.stringContaining('nextUpdate'),
+    });
+    b.answer = undefined;
+    await world.clock.advance(10_000);
+    expect(other.status()[0]).toMatchObject({ state: 'fresh', origin: B, lastFailure: undefined });
+  });
+
   it('does not make every request try again', async () => {
     const { world, service, source } = await cutOff(0);
     await world.clock.advance(1);
@@ -383,6 +402,17 @@ describe('the cache on disk', () => {
     fileSystem.tamper(path.replace('platform', 'processor'), fileSystem.files().get(path));
     service.answer = down;
     const source = sourceIn(world, { cache });
+    await expect(source.collateralFor({ ...platform, ca: 'processor' })).rejects.toMatchObject(unavailable);
+  });
+
+  it('cannot bring back what was older than seen before', async () => {
+    const { world, service, fileSystem, cache, path } = await filledDisk();
+    const old = JSON.stringify(world.pki.collateral({ nowMs: START_MS - 2 * DAY_MS, ca: 'processor' }));
+    fileSystem.tamper(path.replace('platform', 'processor'), new TextEncoder().encode(old));
+    const source = sourceIn(world, { cache });
+    await source.collateralFor(platform);
+    await settle();
+    service.answer = down;
     await expect(source.collateralFor({ ...platform, ca: 'processor' })).rejects.toMatchObject(unavailable);
   });
 

@@ -9,9 +9,9 @@ beforeAll(async () => {
   server = createServer((request, response) => {
     if (request.url === '/hang') return;
     if (request.url === '/redirect') response.writeHead(302, { location: '/ok' }).end();
-    else if (request.url === '/drip') {
+    else if (request.url?.endsWith('drip') === true) {
       response.writeHead(200);
-      const timer = setInterval(() => response.write('x'), 5);
+      const timer = setInterval(() => response.write('x'), request.url === '/drip' ? 1 : 1_000);
       response.on('close', () => clearInterval(timer));
     } else if (request.url === '/cut') {
       response.writeHead(200, { 'content-length': '100' });
@@ -27,8 +27,13 @@ afterAll(() => {
   return new Promise((resolve) => server.close(resolve));
 });
 
-const get = (path: string, more: { readonly maxBytes?: number; readonly signal?: AbortSignal } = {}) =>
-  boundedFetch(fetch, { url: `${url}${path}`, method: 'GET', timeoutMs: 250, maxBytes: 100, ...more });
+interface Limits {
+  readonly maxBytes?: number;
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+const get = (path: string, limits: Limits = {}) =>
+  boundedFetch(fetch, { url: `${url}${path}`, method: 'GET', timeoutMs: 20_000, maxBytes: 100, ...limits });
 
 describe('a bounded fetch', () => {
   it('returns status, headers and body, also of an error status', async () => {
@@ -37,12 +42,19 @@ describe('a bounded fetch', () => {
     expect([answer.status, answer.headers.get('x-said'), answer.body.length]).toEqual([404, 'yes', 100]);
   });
 
-  it.each(['/hang', '/drip', '/redirect', '/cut'])('ends with a reason for %s', async (path) => {
-    expect(await get(path)).toEqual({ ok: false, reason: expect.stringMatching(/\w/) });
+  it.each(['/hang', '/slow-drip'])('ends at its deadline for %s', async (path) => {
+    const reason = expect.stringContaining('within 200 ms');
+    expect(await get(path, { timeoutMs: 200 })).toEqual({ ok: false, reason });
+  });
+
+  it.each(['/drip', '/redirect', '/cut'])('ends with a reason for %s', async (path) => {
+    const reason = expect.not.stringContaining('within');
+    expect(await get(path)).toEqual({ ok: false, reason });
   });
 
   it('takes no byte more than allowed', async () => {
-    expect(await get('/none', { maxBytes: 99 })).toMatchObject({ ok: false });
+    const reason = expect.stringContaining('larger than 99 bytes');
+    expect(await get('/none', { maxBytes: 99 })).toEqual({ ok: false, reason });
   });
 
   it('says why nobody answers', async () => {

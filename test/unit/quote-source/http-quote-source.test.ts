@@ -61,7 +61,11 @@ describe('a development quote', () => {
       'QUOTE_SOURCE_FAILED',
     ],
   ])('fails by %s', async (_, fetchLike, code) => {
-    const source = new HttpQuoteSource({ url: mock.url, fetch: fetchLike(), timeoutMs: 300 });
+    const source = new HttpQuoteSource({
+      url: mock.url,
+      fetch: fetchLike(),
+      timeoutMs: code === 'QUOTE_SOURCE_UNAVAILABLE' ? 300 : 20_000,
+    });
     await expect(source.quote(reportData)).rejects.toMatchObject({ code, family: 'problem' });
   });
 
