@@ -116,3 +116,23 @@ export function x25519KeyPairFromSecret(secret: Uint8Array): X25519KeyPair {
   const publicKey = fromBase64Url(createPublicKey(privateKey).export({ format: 'jwk' }).x);
   return { privateKey: new X25519PrivateKey(privateKey), publicKey };
 }
+
+/** u-coordinates of the points of small order on Curve25519 and its twist, and their non-canonical forms; little-endian. */
+const smallOrderPoints: ReadonlySet<string> = new Set([
+  '00'.repeat(32),
+  `01${'00'.repeat(31)}`,
+  'e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800',
+  '5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157',
+  `ec${'ff'.repeat(30)}7f`,
+  `ed${'ff'.repeat(30)}7f`,
+  `ee${'ff'.repeat(30)}7f`,
+]);
+
+/** Whether a public key has small order, so that every Diffie-Hellman result with it is zero (RFC 7748 section 6.1). */
+export function hasSmallOrder(publicKey: Uint8Array): boolean {
+  requireKeyBytes(publicKey, 'X25519 public key');
+  const masked = Buffer.from(publicKey);
+  // X25519 ignores the highest bit (RFC 7748 section 5).
+  masked[31] = (masked[31] ?? 0) & 0x7f;
+  return smallOrderPoints.has(masked.toString('hex'));
+}

@@ -40,7 +40,7 @@ export interface JudgeParts {
   readonly chain: () => ChainFacts;
   readonly grace: TcbGrace;
   readonly now: () => number;
-  /** Requests by platform; counted only once the quote is genuine, so that junk locks nobody out. */
+  /** Requests by platform; counted only once its machine is accepted, so that nobody else can use it up. */
   readonly platformRate: TokenBuckets;
 }
 
@@ -60,19 +60,14 @@ export class Judge {
    *   PLATFORM_LIMIT; EvidenceError KEY_UNKNOWN.
    */
   judge({ bound, verified }: WitnessedRequest, vault: Vault): JudgedRequest {
-    const { now, chain, platformRate } = this.#parts;
+    const { now, chain } = this.#parts;
     const { ppid } = verified.platform;
-    const waitMs = platformRate.take(toHex(ppid), now());
-    if (waitMs > 0) {
-      throw new RefusalError('PLATFORM_LIMIT', 'too many requests from this platform', {
-        retryAfterMs: waitMs,
-      });
-    }
     const recovered =
       bound.request.intent === 'recover'
         ? findRecoverable(vault, bound.request.account, bound.slotId, now())
         : undefined;
     this.judgeMachine(verified, recovered);
+    this.#countPlatform(ppid);
     if (recovered !== undefined && chain().hasDeparted(bound.request.account)) {
       throw new RefusalError(
         'ACCOUNT_DEREGISTERED',
@@ -86,6 +81,15 @@ export class Judge {
     const provenance = { platform: ppid, trustHash: verified.quote.body.mrConfigId };
     // The brand says that every judgement above was passed.
     return { bound, provenance } as JudgedRequest;
+  }
+
+  /** Only accepted machines count: another tenant's TD on the same platform must not use up its rate. */
+  #countPlatform(ppid: Uint8Array): void {
+    const waitMs = this.#parts.platformRate.take(toHex(ppid), this.#parts.now());
+    if (waitMs === 0) return;
+    throw new RefusalError('PLATFORM_LIMIT', 'too many requests from this platform', {
+      retryAfterMs: waitMs,
+    });
   }
 
   /**

@@ -54,10 +54,6 @@ export function withinGrace(
   if (status === undefined) return false;
   if (!grace.isRunning(verified.tcbEvaluationDataNumber, nowMs)) return false;
   // Everything else that the policy demands must still hold.
-  applyPolicy(
-    verified,
-    { ...policy, acceptedTcbStatuses: [...policy.acceptedTcbStatuses, status] },
-    nowMs,
-  );
+  applyPolicy(verified, { ...policy, acceptedTcbStatuses: [...policy.acceptedTcbStatuses, status] }, nowMs);
   return true;
 }

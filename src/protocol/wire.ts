@@ -1,12 +1,15 @@
 import { z } from 'zod';
 import { parseBase64 } from '../bytes/base64.ts';
 import { AccountId, Mac, Nonce, SlotId, X25519PublicKey } from '../bytes/fixed-bytes.ts';
+import { hasSmallOrder } from '../crypto/x25519.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import { type AddressedServer, type Intent, MAX_ADDRESSED_SERVERS, PLAIN_SLOT_ID } from './report-data.ts';
 
 const hexText = (bytes: number) =>
   z.string().meta({ description: `0x and ${bytes * 2} hex digits`, example: '0x…' });
 const accountText = z.string().meta({ description: 'SS58 with prefix 42, or 0x and 64 hex digits' });
+
+const MAX_REASON_CHARACTERS = 200;
 
 /** Body of `POST /challenge`. */
 export const challengeBody = z.strictObject({
@@ -63,7 +66,8 @@ export function parseWire<T extends z.ZodType>(schema: T, value: unknown, whole 
   const path = issue?.path.map(String).join('.') ?? '';
   const unknown = issue?.code === 'unrecognized_keys' ? `unknown field ${issue.keys.join(', ')}` : undefined;
   const field = path === '' ? whole : path;
-  const reason = unknown ?? issue?.message ?? 'not as documented';
+  // Names of unknown fields come from a stranger: they must not fill the answer or the log.
+  const reason = (unknown ?? issue?.message ?? 'not as documented').slice(0, MAX_REASON_CHARACTERS);
   throw new EvidenceError('FIELD_INVALID', `${field}: ${reason}`, { field, observed: reason });
 }
 
@@ -73,13 +77,27 @@ export interface ChallengeRequest {
   readonly ephemeralPublicKey: X25519PublicKey;
 }
 
-/** Decodes the body of `POST /challenge`. @throws EvidenceError FIELD_INVALID. */
+/** Decodes the body of `POST /challenge`. @throws EvidenceError FIELD_INVALID, HPKE_PUBLIC_KEY_INVALID. */
 export function decodeChallengeRequest(body: unknown): ChallengeRequest {
   const { accountId, ephemeralPublicKey } = parseWire(challengeBody, body);
   return {
     account: AccountId.parse(accountId, 'accountId'),
-    ephemeralPublicKey: X25519PublicKey.parse(ephemeralPublicKey, 'ephemeralPublicKey'),
+    ephemeralPublicKey: parseEphemeralKey(ephemeralPublicKey),
   };
+}
+
+/**
+ * A key of small order is refused before anything is done for it: nothing can be sealed to it, and a key made for
+ * such a request would be one that nobody received.
+ */
+function parseEphemeralKey(text: string): X25519PublicKey {
+  const key = X25519PublicKey.parse(text, 'ephemeralPublicKey');
+  if (!hasSmallOrder(key)) return key;
+  throw new EvidenceError('HPKE_PUBLIC_KEY_INVALID', 'ephemeralPublicKey is a point of small order', {
+    field: 'ephemeralPublicKey',
+    expected: 'a public key that X25519 key generation makes',
+    observed: 'a point of small order',
+  });
 }
 
 /** `POST /request-encryption-key`, decoded; nothing in it is proved yet. */
@@ -92,12 +110,12 @@ export interface KeyRequest {
   readonly quote: Uint8Array;
 }
 
-/** Decodes the body of `POST /request-encryption-key`. @throws EvidenceError FIELD_INVALID. */
+/** Decodes the body of `POST /request-encryption-key`. @throws EvidenceError FIELD_INVALID, HPKE_PUBLIC_KEY_INVALID. */
 export function decodeKeyRequest(body: unknown): KeyRequest {
   const wire = parseWire(keyRequestBody, body);
   return {
     account: AccountId.parse(wire.accountId, 'accountId'),
-    ephemeralPublicKey: X25519PublicKey.parse(wire.ephemeralPublicKey, 'ephemeralPublicKey'),
+    ephemeralPublicKey: parseEphemeralKey(wire.ephemeralPublicKey),
     intent: wire.intent,
     servers: wire.servers.map(({ server, nonce, slotId }, index) => ({
       server: AccountId.parse(server, `servers.${index}.server`),
