@@ -4,8 +4,8 @@ import type { Store } from '../../../src/store/store-api.ts';
 import { secretFrom } from '../../support/dkg-members.ts';
 import { Cluster, type CrashPlan, type RunResult } from './cluster.ts';
 
-const STORM_MS = 8_000;
-const CALM_MS = 4_000;
+const STORM_MS = 6_000;
+const CALM_MS = 3_000;
 /** More with LATCHKEY_EPOCH_SEEDS, for a long run. */
 const seeds = Array.from({ length: Number(process.env['LATCHKEY_EPOCH_SEEDS'] ?? 2) }, (_, at) => at + 1);
 
@@ -24,7 +24,7 @@ const plans: Readonly<Record<string, CrashPlan>> = {
 /** The promises that hold whatever crashed: what the auditor saw, and that the shares are those of the group's key. */
 function check(result: RunResult): void {
   expect(result.violations).toEqual([]);
-  expect(result.rounds).toBeGreaterThanOrEqual(4);
+  expect(result.rounds).toBeGreaterThanOrEqual(3);
   expect(result.shares.length).toBeGreaterThanOrEqual(3);
   const groupKey = GroupElement.ofScalar(secretFrom(result.shares.slice(0, 3))).toBytes();
   expect(Buffer.from(groupKey).toString('hex')).toBe(result.groupKey);
