@@ -44,9 +44,7 @@ describe('changing the store key', () => {
     expect(storeKeyMatches(await readStoreHeader(disk, STORE_PATH), storeKeyOf(8))).toBe(true);
     const options = storeOptions(disk, { storeKey: storeKeyOf(8) });
     const again = await SealedStore.open({ ...options, expectedHead: before });
-    expect(await contentOf(again, erasable)).toEqual(
-      new Map([...content, ['plain-space/during', '01']].sort()),
-    );
+    expect(await contentOf(again, erasable)).toEqual(new Map(content).set('plain-space/during', '01'));
     await again.close();
     expect([...disk.files().keys()].some((path) => path.endsWith('keys-0000000001'))).toBe(false);
   });

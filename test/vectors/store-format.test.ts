@@ -1,0 +1,103 @@
+import { createHash, createHmac, hkdfSync } from 'node:crypto';
+import { xchacha20poly1305 } from '@noble/ciphers/chacha.js';
+import { describe, expect, it } from 'vitest';
+import { SealedStore } from '../../src/store/sealed-store.ts';
+import { SimulatedDisk } from '../support/simulated-disk.ts';
+import { fileOn, storeKeyOf, storeOptions } from '../support/store-on-disk.ts';
+
+/** Not random: byte i of the stream is i mod 251, so that the files are the same every time. */
+function countingRandom(): (length: number) => Uint8Array {
+  let next = 0;
+  return (length) => Uint8Array.from({ length }, () => next++ % 251);
+}
+
+async function vectorDisk(): Promise<SimulatedDisk> {
+  const disk = new SimulatedDisk();
+  const storeId = Uint8Array.from({ length: 16 }, (_, index) => 0xa0 + index);
+  const store = await SealedStore.create(storeOptions(disk, { storeId, random: countingRandom() }));
+  const plain = await store.namespace('vectors');
+  await plain.put('name', Buffer.from('value'));
+  const erasable = await store.namespace('erasable', { erasable: true });
+  await erasable.put('secret', Buffer.from('inner'));
+  await plain.delete('name');
+  await store.close();
+  return disk;
+}
+
+const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+const derived = (purpose: string): Buffer =>
+  Buffer.from(
+    hkdfSync('sha256', storeKeyOf(7).reveal(), new Uint8Array(0), `latchkey/v1/store/${purpose}`, 32),
+  );
+const hmac = (key: Uint8Array, bytes: Uint8Array): string =>
+  createHmac('sha256', key).update(bytes).digest('hex');
+
+/** A second reader, written from docs/store-format.md alone. */
+function openSealed(key: Uint8Array, sealed: Buffer, associatedData: Uint8Array): Buffer {
+  const cipher = xchacha20poly1305(key, sealed.subarray(0, 24), associatedData);
+  return Buffer.from(cipher.decrypt(sealed.subarray(24)));
+}
+
+function readRecord(plaintext: Buffer): [operation: number, namespace: number, name: string, value: Buffer] {
+  const nameEnd = 12 + plaintext.readUInt16BE(2);
+  const value = plaintext.subarray(nameEnd, nameEnd + plaintext.readUInt32BE(8));
+  return [plaintext[0] ?? 0, plaintext.readUInt32BE(4), plaintext.toString('utf8', 12, nameEnd), value];
+}
+
+describe('the store format, version 1', () => {
+  it('has the digests that docs/store-format.md gives', async () => {
+    const disk = await vectorDisk();
+    expect({
+      manifest: sha256(fileOn(disk, '/store/MANIFEST')),
+      keys: sha256(fileOn(disk, '/store/keys-0000000001')),
+      segment: sha256(fileOn(disk, '/store/segment-0000000001')),
+    }).toMatchInlineSnapshot(`
+      {
+        "keys": "26b67fc5083d09ff753f73970326484389676cc41beb2890c46f571859f2fd5d",
+        "manifest": "5a222cbcd8d8a9e3ea0915e90f6c2683293b8f2acf0a2b69aba817a982ce3af6",
+        "segment": "deed662bbce0188c960a2da1fe4da8a651bfb5cb31719dda178fbeab5db271b8",
+      }
+    `);
+  });
+
+  it('reads by its documentation: header, frames, chain, records, inner records', async () => {
+    const disk = await vectorDisk();
+    const segment = Buffer.from(fileOn(disk, '/store/segment-0000000001'));
+    const chainKey = derived('chain');
+    expect(segment.subarray(96, 128).toString('hex')).toBe(hmac(chainKey, segment.subarray(0, 96)));
+    let previous = segment.subarray(64, 96);
+    const found: unknown[] = [];
+    for (let at = 128, ordinal = 1; at < segment.length; ) {
+      const end = at + 72 + segment.readUInt32BE(at + 12);
+      expect(segment.toString('latin1', at, at + 4)).toBe('LKf1');
+      expect(segment.readBigUInt64BE(at + 16)).toBe(BigInt(ordinal));
+      expect(segment.subarray(at + 40, at + 72).equals(previous)).toBe(true);
+      previous = segment.subarray(end, end + 32);
+      expect(previous.toString('hex')).toBe(hmac(chainKey, segment.subarray(at, end)));
+      for (let record = at + 72; record < end; ordinal += 1) {
+        const next = record + 4 + segment.readUInt32BE(record);
+        const aad = Buffer.concat([segment.subarray(16, 32), Buffer.alloc(16)]);
+        aad.writeBigUInt64BE(1n, 16);
+        aad.writeBigUInt64BE(BigInt(ordinal), 24);
+        const opened = readRecord(openSealed(derived('records'), segment.subarray(record + 4, next), aad));
+        if (opened[0] === 5) {
+          const places = Buffer.from(fileOn(disk, '/store/keys-0000000001'));
+          const label = Buffer.concat([Buffer.from('LKNSKEY1'), segment.subarray(16, 32), Buffer.alloc(8)]);
+          label.writeUInt32BE(2, 24);
+          const own = openSealed(derived('records'), places.subarray(0, 72), label);
+          opened.push(...readRecord(openSealed(own, opened[3], aad)));
+        }
+        found.push(opened.map((part) => (part instanceof Buffer ? part.toString('latin1') : part)));
+        record = next;
+      }
+      at = end + 32;
+    }
+    expect(found).toMatchObject([
+      [3, 1, 'vectors', '\0\0\0\0\0'],
+      [1, 1, 'name', 'value'],
+      [3, 2, 'erasable', '\u0001\0\0\0\0'],
+      [5, 2, '', expect.anything(), 1, 2, 'secret', 'inner'],
+      [2, 1, 'name', ''],
+    ]);
+  });
+});
