@@ -82,6 +82,9 @@ export function porch(options: PorchOptions): Hono<PorchEnv> {
   return app;
 }
 
+/** The pattern under which middleware is registered: the only match of a request that no route takes. */
+const ANY_PATH = '/*';
+
 function observe({ log, metrics, random, now }: PorchOptions): MiddlewareHandler<PorchEnv> {
   return async function observed(context, next) {
     const requestId = toHex(random(8));
@@ -90,7 +93,8 @@ function observe({ log, metrics, random, now }: PorchOptions): MiddlewareHandler
     await next();
     const { status } = context.res;
     // The pattern of the route, never the path that came: paths of strangers are unbounded label values.
-    const route = status === 404 ? 'none' : routePath(context, -1);
+    const pattern = routePath(context, -1);
+    const route = pattern === ANY_PATH ? 'none' : pattern;
     const ms = now() - start;
     context.res.headers.set('x-request-id', requestId);
     metrics.requests.inc({ route, status: `${status}` });

@@ -69,7 +69,8 @@ export class SlotDesk {
     const key = this.#authenticate('forget', request, new Uint8Array(0));
     const answer = responseMac(key.key, 'forget', request.mac, Uint8Array.of(1));
     this.#vault.forget(key.account, key.slotId);
-    this.#onForgotten(key.account);
+    // An account of which a newer key is here must still be told when this server restarts.
+    if (!this.#vault.holdsKeyOf(key.account)) this.#onForgotten(key.account);
     return answer;
   }
 

@@ -3,7 +3,7 @@ import { toHex } from '../bytes/hex.ts';
 import type { RandomSource } from '../crypto/random.ts';
 import { EvidenceError, ProblemError, RefusalError } from '../errors/latchkey-error.ts';
 import { PLAIN_SLOT_ID } from '../protocol/report-data.ts';
-import { type Provenance, SlotKey } from './slot-key.ts';
+import { type Provenance, SlotKey, UNCONFIRMED_TTL_MS } from './slot-key.ts';
 
 /** Bounds of the key table. */
 export interface VaultLimits {
@@ -30,6 +30,9 @@ const nameOf = (account: AccountId, slotId: SlotId): string => `${toHex(account)
  */
 export class Vault {
   readonly #keys = new Map<string, SlotKey>();
+  /** Keys that were not confirmed when they were last looked at, oldest first. */
+  readonly #unconfirmed = new Map<string, SlotKey>();
+  readonly #perAccount = new Map<string, number>();
   readonly #perPlatform = new Map<string, number>();
   readonly #perPlatformAndAccount = new Map<string, number>();
   readonly #random: RandomSource;
@@ -92,6 +95,11 @@ export class Vault {
     });
   }
 
+  /** Whether any key of an account is here. */
+  holdsKeyOf(account: AccountId): boolean {
+    return this.#perAccount.has(toHex(account));
+  }
+
   /** Erases one key; false when there is none. */
   forget(account: AccountId, slotId: SlotId): boolean {
     const name = nameOf(account, slotId);
@@ -104,7 +112,10 @@ export class Vault {
   /** Erases the keys that nobody confirmed in time; returns how many. */
   sweep(nowMs: number): number {
     let swept = 0;
-    for (const [name, key] of this.#keys) {
+    for (const [name, key] of this.#unconfirmed) {
+      // Those behind are younger still.
+      if (nowMs - key.createdAtMs < UNCONFIRMED_TTL_MS) break;
+      if (key.confirmed) this.#unconfirmed.delete(name);
       if (!key.isExpired(nowMs)) continue;
       this.#remove(name, key);
       swept++;
@@ -120,7 +131,8 @@ export class Vault {
   #make(account: AccountId, slotId: SlotId, from: Provenance, nowMs: number): SlotKey {
     const platform = toHex(from.platform);
     const both = `${platform}/${toHex(account)}`;
-    if (this.#keys.size >= this.#limits.maxKeys) this.sweep(nowMs);
+    // Expired keys must not count against anyone.
+    this.sweep(nowMs);
     if (this.#keys.size >= this.#limits.maxKeys) {
       throw new ProblemError('VAULT_FULL', `the key table holds its ${this.#limits.maxKeys} keys`);
     }
@@ -128,6 +140,8 @@ export class Vault {
     this.#requireRoom(this.#perPlatformAndAccount.get(both) ?? 0, this.#limits.maxKeysPerPlatformAndAccount);
     const key = new SlotKey(account, slotId, from, this.#random, nowMs);
     this.#keys.set(nameOf(account, slotId), key);
+    if (!key.confirmed) this.#unconfirmed.set(nameOf(account, slotId), key);
+    addTo(this.#perAccount, toHex(account), 1);
     addTo(this.#perPlatform, platform, 1);
     addTo(this.#perPlatformAndAccount, both, 1);
     return key;
@@ -144,6 +158,8 @@ export class Vault {
 
   #remove(name: string, key: SlotKey): void {
     this.#keys.delete(name);
+    this.#unconfirmed.delete(name);
+    addTo(this.#perAccount, toHex(key.account), -1);
     const platform = toHex(key.provenance.platform);
     addTo(this.#perPlatform, platform, -1);
     addTo(this.#perPlatformAndAccount, `${platform}/${toHex(key.account)}`, -1);

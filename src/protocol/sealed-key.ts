@@ -58,17 +58,17 @@ export function encodeKeyGrant(grant: KeyGrant): Uint8Array {
     bootId: toPrefixedHex(grant.incarnation.bootId),
     ...(grant.head === undefined ? {} : { head: headToWire(grant.head) }),
   });
-  const token =
-    grant.recoveryToken === undefined
-      ? []
-      : [utf8('"recoveryToken":"0x'), hexAscii(grant.recoveryToken.reveal()), utf8('",')];
-  return concatBytes(
+  const key = hexAscii(grant.key.reveal());
+  const token = grant.recoveryToken === undefined ? undefined : hexAscii(grant.recoveryToken.reveal());
+  const plaintext = concatBytes(
     utf8('{"key":"0x'),
-    hexAscii(grant.key.reveal()),
+    key,
     utf8('",'),
-    ...token,
+    ...(token === undefined ? [] : [utf8('"recoveryToken":"0x'), token, utf8('",')]),
     utf8(open.slice(1)),
   );
+  for (const copy of [key, token]) copy?.fill(0);
+  return plaintext;
 }
 
 const grantSchema = z.strictObject({

@@ -1,0 +1,130 @@
+import { describe, expect, it } from 'vitest';
+import { toPrefixedHex } from '../../../src/bytes/hex.ts';
+import { measurementId } from '../../../src/trust/measurement.ts';
+import { developmentMeasurements } from '../../../mock-tdx/measurements.ts';
+import { keyServerWorld } from '../../support/key-server-fixture.ts';
+import { newSlotId, ProtocolClient, type Wish } from '../../support/protocol-client.ts';
+
+const DAY_MS = 86_400_000;
+/** A TDX module below the newest TCB level: Intel's verdict is OutOfDate. */
+const outOfDate = { teeTcbSvn: Uint8Array.of(5, 1, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0) };
+const otherImage = { mrTd: new Uint8Array(48).fill(7) };
+const otherSection = { mrConfigId: new Uint8Array(48).fill(9) };
+
+async function codeOf(client: ProtocolClient, wish: Wish): Promise<unknown> {
+  const { status, json } = await client.submit(await client.prepare(wish));
+  return status === 200 ? 'granted' : json['code'];
+}
+
+/** A client with a confirmed key under a slot id, and the wish to recover it. */
+async function withKey(trust: Readonly<Record<string, unknown>> = {}, body: Wish['body'] = {}) {
+  const client = new ProtocolClient(keyServerWorld({ trust }));
+  const slotId = newSlotId();
+  const { key, recoveryToken: token } = await client.obtain({ intent: 'create', slotId, body });
+  await client.keyStatus({ slotId, key }, { confirm: true });
+  const recover: Wish = { intent: 'recover', slotId, token };
+  return { client, recover };
+}
+
+describe('TCB', () => {
+  it('an out-of-date machine creates nothing, but recovers within the grace', async () => {
+    const { client, recover } = await withKey();
+    expect(await codeOf(client, { intent: 'create', slotId: newSlotId(), body: outOfDate })).toBe(
+      'TCB_STATUS_REFUSED',
+    );
+    expect(await codeOf(client, { body: outOfDate })).toBe('TCB_STATUS_REFUSED');
+    expect(await codeOf(client, { ...recover, body: outOfDate })).toBe('granted');
+    await client.world.clock.advance(30 * DAY_MS - 1);
+    expect(await codeOf(client, { ...recover, body: outOfDate })).toBe('granted');
+    await client.world.clock.advance(1);
+    expect(await codeOf(client, { ...recover, body: outOfDate })).toBe('TCB_STATUS_REFUSED');
+    expect(await codeOf(client, recover)).toBe('granted');
+  });
+
+  it('the grace can be configured away', async () => {
+    const { client, recover } = await withKey({ freshness: { tcbGraceMs: 0 } });
+    expect(await codeOf(client, { ...recover, body: outOfDate })).toBe('TCB_STATUS_REFUSED');
+  });
+
+  it('the grace excuses nothing else', async () => {
+    const { client, recover } = await withKey();
+    const debug = { ...outOfDate, tdAttributes: Uint8Array.of(1, 0, 0, 0x10, 0, 0, 0, 0) };
+    expect(await codeOf(client, { ...recover, body: debug })).toBe('TD_DEBUG');
+    expect(await codeOf(client, { ...recover, body: { ...outOfDate, ...otherImage } })).toBe(
+      'MEASUREMENT_REFUSED',
+    );
+    const tokenless = { ...recover, token: undefined, body: outOfDate };
+    expect(await codeOf(client, tokenless)).toBe('RECOVERY_PROOF_REQUIRED');
+  });
+
+  it('advisories that the policy denies are refused within the grace too', async () => {
+    const { client, recover } = await withKey({
+      tcb: { deniedAdvisoryIds: ['INTEL-SA-00001', 'INTEL-SA-01192'] },
+    });
+    const code = await codeOf(client, { ...recover, body: outOfDate });
+    expect(['granted', 'ADVISORY_REFUSED']).toContain(code);
+  });
+});
+
+describe('measurement', () => {
+  const id = measurementId({ ...developmentMeasurements, ...otherImage });
+
+  it('by default only the own image, whatever the chain lists', async () => {
+    const client = new ProtocolClient(keyServerWorld());
+    client.world.chain.set({ acceptedMeasurements: [id] });
+    expect(await codeOf(client, { body: otherImage })).toBe('MEASUREMENT_REFUSED');
+  });
+
+  it('with policy chain also what the chain lists now', async () => {
+    const client = new ProtocolClient(keyServerWorld({ trust: { measurement: { policy: 'chain' } } }));
+    expect(await codeOf(client, { body: otherImage })).toBe('MEASUREMENT_REFUSED');
+    client.world.chain.set({ acceptedMeasurements: [id] });
+    expect(await codeOf(client, { body: otherImage })).toBe('granted');
+    client.world.chain.set({ acceptedMeasurements: [] });
+    expect(await codeOf(client, { body: otherImage })).toBe('MEASUREMENT_REFUSED');
+    expect(await codeOf(client, {})).toBe('granted');
+  });
+
+  it('with policy pinned also what the trust section lists', async () => {
+    const measurement = { policy: 'pinned', accepted: [toPrefixedHex(id)] };
+    const client = new ProtocolClient(keyServerWorld({ trust: { measurement } }));
+    expect(await codeOf(client, { body: otherImage })).toBe('granted');
+    expect(await codeOf(client, { body: { ...otherImage, rtMr0: otherImage.mrTd } })).toBe(
+      'MEASUREMENT_REFUSED',
+    );
+  });
+});
+
+describe('trust section', () => {
+  const listed = { acceptedTrustHashes: [toPrefixedHex(otherSection.mrConfigId)] };
+
+  it('a listed hash is accepted, another is not', async () => {
+    const client = new ProtocolClient(keyServerWorld({ trust: listed }));
+    expect(await codeOf(client, { body: otherSection })).toBe('granted');
+    expect(await codeOf(client, { body: { mrConfigId: new Uint8Array(48).fill(8) } })).toBe(
+      'TRUST_SECTION_REFUSED',
+    );
+  });
+
+  it('recover also accepts the section under which the key was made, and no other', async () => {
+    const { client, recover } = await withKey(listed, otherSection);
+    expect(await codeOf(client, { ...recover, body: otherSection })).toBe('granted');
+    expect(await codeOf(client, recover)).toBe('granted');
+    const third = { mrConfigId: new Uint8Array(48).fill(8) };
+    expect(await codeOf(client, { ...recover, body: third })).toBe('TRUST_SECTION_REFUSED');
+  });
+});
+
+describe('attestation', () => {
+  it('binds account, key, instance and block, is made once an interval, and its quote is a machine of this trust', async () => {
+    const world = keyServerWorld();
+    const first = await world.send('GET', '/attestation');
+    world.chain.set({});
+    await world.clock.advance(59_999);
+    expect((await world.send('GET', '/attestation')).text).toBe(first.text);
+    await world.clock.advance(1);
+    const next = await world.send('GET', '/attestation');
+    expect(next.json['quote']).not.toBe(first.json['quote']);
+    expect(next.json['finalized']).toMatchObject({ number: 2 });
+  });
+});

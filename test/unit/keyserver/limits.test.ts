@@ -1,0 +1,121 @@
+import { describe, expect, it } from 'vitest';
+import { TokenBuckets } from '../../../src/keyserver/token-buckets.ts';
+import { keyServerWorld } from '../../support/key-server-fixture.ts';
+import { clientAccount, keyStatusContent, newSlotId, ProtocolClient } from '../../support/protocol-client.ts';
+
+const create = (platform: number) => ({ intent: 'create', slotId: newSlotId(), platform }) as const;
+
+describe('bounds of the key table', () => {
+  it('one platform holds so many keys for one account, another platform none the fewer', async () => {
+    const client = new ProtocolClient(keyServerWorld({ limits: { maxKeysPerPlatformAndAccount: 2 } }));
+    await client.obtain(create(1));
+    await client.obtain(create(1));
+    const full = await client.submit(await client.prepare(create(1)));
+    expect(full).toMatchObject({ status: 429, json: { code: 'PLATFORM_LIMIT' } });
+    await client.obtain(create(2));
+    await new ProtocolClient(client.world, clientAccount(2)).obtain(create(1));
+  });
+
+  it('one platform holds so many keys altogether', async () => {
+    const world = keyServerWorld({ limits: { maxKeysPerPlatform: 2 } });
+    for (const account of [1, 2]) await new ProtocolClient(world, clientAccount(account)).obtain(create(1));
+    const third = new ProtocolClient(world, clientAccount(3));
+    expect((await third.submit(await third.prepare(create(1)))).json['code']).toBe('PLATFORM_LIMIT');
+    await third.obtain(create(2));
+  });
+
+  it('a full table says so, and takes keys again when unconfirmed ones have expired', async () => {
+    const client = new ProtocolClient(keyServerWorld({ limits: { maxKeys: 2 } }));
+    await client.obtain(create(1));
+    await client.obtain(create(2));
+    const full = await client.submit(await client.prepare(create(3)));
+    expect(full).toMatchObject({ status: 507, json: { code: 'VAULT_FULL' } });
+    await client.world.clock.advance(3_600_000);
+    await client.obtain(create(3));
+    expect(client.world.vault.size).toBe(1);
+  });
+
+  it('expired keys count against no platform', async () => {
+    const limits = { maxKeysPerPlatformAndAccount: 2, maxKeysPerPlatform: 2 };
+    const client = new ProtocolClient(keyServerWorld({ limits }));
+    await client.obtain(create(1));
+    await client.obtain(create(1));
+    await client.world.clock.advance(3_600_000);
+    await client.obtain(create(1));
+    expect(client.world.vault.size).toBe(1);
+  });
+
+  it('sweeping leaves confirmed and recovered keys alone', async () => {
+    const client = new ProtocolClient(keyServerWorld());
+    const confirmed = create(1);
+    const { key } = await client.obtain(confirmed);
+    await client.keyStatus({ slotId: confirmed.slotId, key }, { confirm: true });
+    const recovered = create(1);
+    const { recoveryToken: token, key: second } = await client.obtain(recovered);
+    await client.world.clock.advance(1_800_000);
+    await client.obtain({ intent: 'recover', slotId: recovered.slotId, token });
+    await client.obtain(create(1));
+    await client.world.clock.advance(1_800_000);
+    expect(client.world.vault.sweep(client.world.clock.nowMs())).toBe(0);
+    await client.keyStatus({ slotId: recovered.slotId, key: second });
+    await client.world.clock.advance(1_800_000);
+    expect(client.world.vault.sweep(client.world.clock.nowMs())).toBe(2);
+    await client.keyStatus({ slotId: confirmed.slotId, key });
+    expect(client.world.vault.size).toBe(1);
+  });
+});
+
+describe('rates', () => {
+  it('a platform that asks too often is told when to come back', async () => {
+    const world = keyServerWorld({ platformRate: { burst: 2, perSecond: 0.5 } });
+    const client = new ProtocolClient(world);
+    await client.obtain();
+    await client.obtain();
+    const limited = await client.submit(await client.prepare());
+    expect(limited).toMatchObject({ status: 429, json: { code: 'PLATFORM_LIMIT', retryAfterMs: 2000 } });
+    expect(limited.headers.get('retry-after')).toBe('2');
+    await new ProtocolClient(world, clientAccount(2)).obtain({ platform: 1 });
+    await world.clock.advance(2000);
+    await client.obtain();
+  });
+
+  it('an address that asks too often is told so, whatever it asks', async () => {
+    const world = keyServerWorld({ addressRate: { burst: 2, perSecond: 1 } });
+    const from = (peer: string, path = '/nowhere') =>
+      world.send('GET', path, undefined, { 'x-test-peer': peer });
+    expect((await from('a')).status).toBe(404);
+    expect((await from('a')).status).toBe(404);
+    const limited = await from('a', '/attestation');
+    expect(limited).toMatchObject({ status: 429, json: { code: 'RATE_LIMITED' } });
+    expect(limited.headers.get('retry-after')).toBe('1');
+    expect((await from('b')).status).toBe(404);
+    await world.clock.advance(1000);
+    expect((await from('a')).status).toBe(404);
+  });
+
+  it('buckets refill to their burst and no further, and clocks that go back refill nothing', () => {
+    const buckets = new TokenBuckets({ burst: 2, perSecond: 1 });
+    const take = (nowMs: number) => buckets.take('name', nowMs);
+    expect([take(0), take(0), take(0)]).toEqual([0, 0, 1000]);
+    expect([take(60_000), take(60_000), take(60_000)]).toEqual([0, 0, 1000]);
+    expect(take(0)).toBe(1000);
+    expect(take(500)).toBe(500);
+  });
+
+  it('the number of buckets is bounded, the quiet ones go first', () => {
+    const buckets = new TokenBuckets({ burst: 1, perSecond: 0.001 }, 2);
+    for (const name of ['a', 'b', 'a', 'c']) buckets.take(name, 0);
+    expect(buckets.take('a', 0)).toBeGreaterThan(0);
+    expect(buckets.take('b', 0)).toBe(0);
+  });
+
+  it('key-status of an expired key frees its place', async () => {
+    const client = new ProtocolClient(keyServerWorld());
+    const wish = create(1);
+    const { key } = await client.obtain(wish);
+    await client.world.clock.advance(3_600_000);
+    const slot = { slotId: wish.slotId, key };
+    expect((await client.sendMac('key-status', slot, keyStatusContent({})).reply).status).toBe(404);
+    expect(client.world.vault.size).toBe(0);
+  });
+});
