@@ -13,7 +13,7 @@ import type {
 } from './collateral-source.ts';
 import { DiskCache } from './disk-cache.ts';
 import { NewestSeen } from './generation.ts';
-import { PlatformCollateral } from './platform-collateral.ts';
+import { type HeldSet, PlatformCollateral } from './platform-collateral.ts';
 import { ServiceClient, ServiceFailure, type TcbUpdate } from './service-client.ts';
 import { type SetCheck, SetFetcher } from './set-fetcher.ts';
 
@@ -168,15 +168,23 @@ export class PccsCollateralSource implements CollateralSource {
   /** The held set, if it may be used at this very moment. */
   #usable(entry: Entry): UsableCollateral | undefined {
     const { held } = entry.collateral;
-    const facts = held === undefined ? undefined : this.#currentFacts(held.documents, entry.platform);
-    const state = facts?.state ?? 'refused';
+    const state = this.#stateOf(held, entry.platform);
     if (state !== entry.state) {
       const level = state === 'fresh' ? 'info' : 'warn';
       this.#log(level, 'collateral.state', { ...nameOf(entry.platform), from: entry.state, to: state });
       entry.state = state;
     }
-    if (held === undefined || facts === undefined) return undefined;
-    return { documents: held.documents, state: facts.state, validUntilMs: facts.validUntilMs };
+    if (held === undefined || state === 'refused') return undefined;
+    return { documents: held.documents, state, validUntilMs: held.facts.validUntilMs };
+  }
+
+  /** The window was computed from every date in the set; only outside of it does a grace have to be looked into. */
+  #stateOf(held: HeldSet | undefined, platform: PlatformKind): CollateralStatus['state'] {
+    if (held === undefined) return 'refused';
+    const nowMs = this.#clock.nowMs();
+    const { validFromMs, validUntilMs } = held.facts;
+    if (nowMs >= validFromMs && nowMs <= validUntilMs) return 'fresh';
+    return this.#currentFacts(held.documents, platform)?.state ?? 'refused';
   }
 
   /** `undefined` when the set does not hold at this moment. */
