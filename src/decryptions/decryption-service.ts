@@ -103,7 +103,7 @@ export class DecryptionService {
    * @throws ProblemError DECRYPTION_WAITERS_FULL or DECRYPTION_SERVICE_CLOSED.
    */
   get(key: string, options: LookupOptions = {}): Promise<Decryption | undefined> {
-    this.#requireOpen();
+    if (this.#closed) return Promise.reject(closed());
     const limit = this.maxExpectedOracleDelayMs;
     return waitForDecryption(
       { table: this.#table, room: this.#room, scheduler: this.#scheduler, metrics: this.#metrics },
@@ -190,7 +190,7 @@ export class DecryptionService {
   }
 
   async #exclusively<T>(key: string, task: () => Promise<T>): Promise<T> {
-    this.#requireOpen();
+    if (this.#closed) throw closed();
     if (tryParseKey(key) !== key) {
       throw new EvidenceError('FIELD_INVALID', 'the key must be 64 lower-case hex digits', { field: 'key' });
     }
@@ -211,9 +211,7 @@ export class DecryptionService {
   #publish(key: string, decryption: Decryption): void {
     if (this.#room.wake(key, { kind: 'put', decryption }) > 0) this.#metrics.waiting(this.#room.count);
   }
-
-  #requireOpen(): void {
-    if (this.#closed)
-      throw new ProblemError('DECRYPTION_SERVICE_CLOSED', 'the decryption service is shutting down');
-  }
 }
+
+const closed = (): ProblemError =>
+  new ProblemError('DECRYPTION_SERVICE_CLOSED', 'the decryption service is shutting down');

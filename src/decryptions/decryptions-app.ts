@@ -2,7 +2,7 @@ import { type Context, Hono } from 'hono';
 import { toBase64 } from '../bytes/base64.ts';
 import type { AccountId } from '../bytes/fixed-bytes.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
-import { EvidenceError, RefusalError } from '../errors/latchkey-error.ts';
+import { EvidenceError, LatchkeyError, RefusalError } from '../errors/latchkey-error.ts';
 import { decryptionJson } from './decryption.ts';
 import { type DecryptionService, tryParseKey } from './decryption-service.ts';
 import { problemResponse } from './problem-response.ts';
@@ -26,24 +26,42 @@ export interface DecryptionsAppOptions {
 const JSON_HEADERS = { 'content-type': 'application/json' } as const;
 const ORACLE = /^[A-Za-z0-9_.-]{1,64}$/;
 
+/** Reads the body of a write and asks whether its sender may write. */
+type Admit = (c: Context) => Promise<{ readonly body: Uint8Array; readonly account: AccountId | undefined }>;
+
 /**
  * `GET` and `PUT /decryption/<64 hex digits>`, as the original service answers them, in successes and status codes;
  * all other paths and methods are 404, as there. Errors are problem+json.
  */
 export function decryptionsApp(service: DecryptionService, options: DecryptionsAppOptions = {}): Hono {
   const app = new Hono();
-  const maxBodyBytes = options.maxBodyBytes ?? 1024 * 1024;
-  const gate = new WriteGate(
-    options.writeAuthorization ?? { kind: 'open' },
-    options.nowMs ?? (() => Date.now()),
-  );
+  const admit = admission(options);
+  addResultRoutes(app, service, admit);
+  addSignatureRoutes(app, service, admit);
+  if (options.allowDelete === true) addDeleteRoute(app, service, admit);
+  app.notFound(() => problemResponse(noRoute()));
+  app.onError((error) => {
+    const response = problemResponse(error);
+    if (response.status >= 500 && !isBusy(error)) options.onError?.(error);
+    return response;
+  });
+  return app;
+}
 
-  const admit = async (c: Context): Promise<{ body: Uint8Array; account: AccountId | undefined }> => {
+function admission({
+  writeAuthorization = { kind: 'open' },
+  maxBodyBytes = 1024 * 1024,
+  nowMs = () => Date.now(),
+}: DecryptionsAppOptions): Admit {
+  const gate = new WriteGate(writeAuthorization, nowMs);
+  return async (c) => {
     const body = await readBody(c.req.raw, maxBodyBytes);
     const header = (name: string): string | undefined => c.req.header(name);
     return { body, account: gate.admit({ method: c.req.method, path: c.req.path, body, header }) };
   };
+}
 
+function addResultRoutes(app: Hono, service: DecryptionService, admit: Admit): void {
   app.get('/decryption/:key', async (c) => {
     const key = keyOf(c);
     const waitMs = waitOf(c);
@@ -53,14 +71,15 @@ export function decryptionsApp(service: DecryptionService, options: DecryptionsA
     if (found === undefined) throw notFound(key);
     return c.body(decryptionJson(found), 200, JSON_HEADERS);
   });
-
   app.put('/decryption/:key', async (c) => {
     const key = keyOf(c);
     const { body } = await admit(c);
     await service.put(key, parsePutBody(body));
     return c.body(null, 200);
   });
+}
 
+function addSignatureRoutes(app: Hono, service: DecryptionService, admit: Admit): void {
   app.get('/decryption/:key/signatures', async (c) => {
     const key = keyOf(c);
     const signatures = await service.signatures(key);
@@ -71,31 +90,27 @@ export function decryptionsApp(service: DecryptionService, options: DecryptionsA
     );
     return c.body(`{"signatures":[${list.join(',')}]}`, 200, JSON_HEADERS);
   });
-
   app.put('/decryption/:key/signatures/:oracle', async (c) => {
     const key = keyOf(c);
     const { body, account } = await admit(c);
     await service.putSignature(key, oracleOf(c, account), parsePutBody(body));
     return c.body(null, 200);
   });
-
-  if (options.allowDelete === true) {
-    app.delete('/decryption/:key', async (c) => {
-      const key = keyOf(c);
-      await admit(c);
-      if (!(await service.delete(key))) throw notFound(key);
-      return c.body(null, 200);
-    });
-  }
-
-  app.notFound(() => problemResponse(noRoute()));
-  app.onError((error) => {
-    const response = problemResponse(error);
-    if (response.status >= 500 && response.status !== 503) options.onError?.(error);
-    return response;
-  });
-  return app;
 }
+
+function addDeleteRoute(app: Hono, service: DecryptionService, admit: Admit): void {
+  app.delete('/decryption/:key', async (c) => {
+    const key = keyOf(c);
+    await admit(c);
+    if (!(await service.delete(key))) throw notFound(key);
+    return c.body(null, 200);
+  });
+}
+
+/** Full or shutting down: expected, and no news for the operator. */
+const isBusy = (error: unknown): boolean =>
+  error instanceof LatchkeyError &&
+  (error.code === 'DECRYPTION_WAITERS_FULL' || error.code === 'DECRYPTION_SERVICE_CLOSED');
 
 const noRoute = (): EvidenceError => new EvidenceError('ROUTE_NOT_FOUND', 'there is no such route');
 

@@ -4,7 +4,11 @@ import { toHex } from '../../bytes/hex.ts';
 import { nodeFileSystem } from '../../disk/node-file-system.ts';
 import { EvidenceError } from '../../errors/latchkey-error.ts';
 import { Datastore } from '../../rituals/datastore.ts';
-import { defaultBackupLocation, RITUALS_CONFIG_VERSION } from '../../rituals/ritual-config.ts';
+import {
+  defaultBackupLocation,
+  formatRitualsConfig,
+  RITUALS_CONFIG_VERSION,
+} from '../../rituals/ritual-config.ts';
 import { createPasswordStore } from '../../store/password-store.ts';
 import { addRitualBackupCommands } from '../rituals-backup.ts';
 import {
@@ -29,65 +33,69 @@ export function ritualsCommand(io: StoreIo = processIo()): Command {
   return rituals;
 }
 
+interface PlaceOptions extends ConfigOption {
+  readonly path?: string;
+  readonly passwordFile?: string;
+  readonly backupLocation?: string;
+}
+
 function addConfigCommands(parent: Command, io: StoreIo): void {
   configured(parent, 'init', 'make the store and its configuration file')
     .requiredOption('--path <dir>', 'folder of the new store')
     .requiredOption('--password-file <file>', 'file with its password')
     .option('--backup-location <file>', 'where backups go (default: beside the store)')
-    .action(
-      async (options: ConfigOption & { path: string; passwordFile: string; backupLocation?: string }) => {
-        const path = resolve(options.path);
-        const passwordFile = resolve(options.passwordFile);
-        const location = resolve(options.backupLocation ?? defaultBackupLocation(path));
-        await requireNoRitualsConfigFile(nodeFileSystem, options.config);
-        await withPlace({ path, passwordFile }, async (place) => {
-          const store = await createPasswordStore(place);
-          try {
-            await Datastore.initialize(store);
-          } finally {
-            await store.close();
-          }
-        });
-        await createRitualsConfigFile(nodeFileSystem, options.config, {
-          version: RITUALS_CONFIG_VERSION,
-          store: { path, passwordFile },
-          backup: { location },
-        });
-        await print(
-          io.stdout,
-          `store in ${path}, configuration in ${options.config}, backups to ${location}\n`,
-        );
-      },
-    );
+    .action((options: PlaceOptions & { path: string; passwordFile: string }) => init(io, options));
   configured(parent, 'config', 'show the configuration, change it, and bring an older file to this version')
     .option('--backup-location <file>', 'where backups go')
     .option('--path <dir>', 'folder of the store')
     .option('--password-file <file>', 'file with its password')
-    .action(
-      async (options: ConfigOption & { backupLocation?: string; path?: string; passwordFile?: string }) => {
-        const { config, foundVersion } = await readRitualsConfigFile(options.config);
-        const changed = {
-          ...config,
-          store: {
-            path: options.path === undefined ? config.store.path : resolve(options.path),
-            passwordFile:
-              options.passwordFile === undefined ? config.store.passwordFile : resolve(options.passwordFile),
-          },
-          backup: {
-            location:
-              options.backupLocation === undefined ? config.backup.location : resolve(options.backupLocation),
-          },
-        };
-        const text = `${JSON.stringify(changed, null, 2)}\n`;
-        if (foundVersion !== RITUALS_CONFIG_VERSION || JSON.stringify(config) !== JSON.stringify(changed))
-          await replaceRitualsConfigFile(nodeFileSystem, options.config, changed, foundVersion);
-        if (foundVersion !== RITUALS_CONFIG_VERSION)
-          io.stderr.write(
-            `migrated from version ${foundVersion}; the old file is ${options.config}.v${foundVersion}\n`,
-          );
-        await print(io.stdout, text);
-      },
+    .action((options: PlaceOptions) => configure(io, options));
+}
+
+async function init(
+  io: StoreIo,
+  options: PlaceOptions & { path: string; passwordFile: string },
+): Promise<void> {
+  const path = resolve(options.path);
+  const passwordFile = resolve(options.passwordFile);
+  const location = resolve(options.backupLocation ?? defaultBackupLocation(path));
+  await requireNoRitualsConfigFile(nodeFileSystem, options.config);
+  await withPlace({ path, passwordFile }, async (place) => {
+    const store = await createPasswordStore(place);
+    try {
+      await Datastore.initialize(store);
+    } finally {
+      await store.close();
+    }
+  });
+  await createRitualsConfigFile(nodeFileSystem, options.config, {
+    version: RITUALS_CONFIG_VERSION,
+    store: { path, passwordFile },
+    backup: { location },
+  });
+  await print(io.stdout, `store in ${path}, configuration in ${options.config}, backups to ${location}\n`);
+}
+
+async function configure(io: StoreIo, options: PlaceOptions): Promise<void> {
+  const { config, foundVersion } = await readRitualsConfigFile(options.config);
+  const chosen = (given: string | undefined, present: string): string =>
+    given === undefined ? present : resolve(given);
+  const changed = {
+    version: config.version,
+    store: {
+      path: chosen(options.path, config.store.path),
+      passwordFile: chosen(options.passwordFile, config.store.passwordFile),
+    },
+    backup: { location: chosen(options.backupLocation, config.backup.location) },
+  };
+  const isMigrated = foundVersion !== RITUALS_CONFIG_VERSION;
+  if (isMigrated || formatRitualsConfig(config) !== formatRitualsConfig(changed))
+    await replaceRitualsConfigFile(nodeFileSystem, options.config, changed, foundVersion);
+  if (isMigrated)
+    io.stderr.write(
+      `migrated from version ${foundVersion}; the old file is ${options.config}.v${foundVersion}\n`,
     );
+  await print(io.stdout, formatRitualsConfig(changed));
 }
 
 function addReadingCommands(parent: Command, io: StoreIo): void {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { toHex } from '../../../src/bytes/hex.ts';
 import { AccountId } from '../../../src/bytes/fixed-bytes.ts';
+import { toHex } from '../../../src/bytes/hex.ts';
 import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
 import { encodeSs58 } from '../../../src/bytes/ss58.ts';
 import { sr25519PublicKey, sr25519Sign } from '../../../src/crypto/sr25519.ts';
