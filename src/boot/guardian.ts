@@ -29,6 +29,8 @@ export interface GuardianParts extends HealerParts {
   readonly intervalMs: number;
   /** When given, this node never becomes a new one. */
   readonly expectedAccount?: AccountId | undefined;
+  /** A human said so, on this start: open the store although it is older than what the servers remember. */
+  readonly acceptRolledBackStore?: boolean;
   readonly onState: (state: NodeState) => void;
 }
 
@@ -224,8 +226,12 @@ export class Guardian {
   }
 
   #openStore(storeKey: SecretBytes, recovered?: RecoveredKey): Promise<SealedStore> {
-    const { fileSystem, tools } = this.#parts;
-    const head = recovered?.head;
+    const { fileSystem, tools, acceptRolledBackStore, log } = this.#parts;
+    const head = acceptRolledBackStore === true ? undefined : recovered?.head;
+    if (acceptRolledBackStore === true && recovered?.head !== undefined) {
+      const { generation, sequence } = recovered.head;
+      log('warn', 'store.rollback-accepted', { expectedGeneration: generation, expectedSequence: sequence });
+    }
     return SealedStore.open({
       fileSystem,
       path: NodeFolder.storePath(this.#folder.path),

@@ -4,6 +4,7 @@ import { reportFailure } from './failure.ts';
 
 /** The command groups; each file is loaded only when its command runs, so that `latchkey quote` starts fast. */
 const groups: Readonly<Record<string, () => Promise<Command>>> = {
+  abandon: async () => (await import('./commands/abandon.ts')).abandonCommand(),
   collateral: async () => (await import('./commands/collateral.ts')).collateralCommand(),
   decryptions: async () => (await import('./commands/decryptions.ts')).decryptionsCommand(),
   epochs: async () => (await import('./commands/epochs.ts')).epochsCommand(),

@@ -52,3 +52,15 @@ async function readText(path: string): Promise<string> {
     throw new ProblemError('CONFIG_INVALID', `cannot read ${path}: ${reason}`, { field: path, cause });
   }
 }
+
+/** Options of commands that open the node's store. */
+export interface OpeningOptions {
+  readonly acceptRolledBackStore?: boolean;
+}
+
+/** Restoring an old copy on purpose is a human's decision, said on the start that it is for. */
+export const acceptRolledBackOption = (): Option =>
+  new Option(
+    '--accept-rolled-back-store',
+    'open the store although it is older than what the key servers remember; what was written since is lost',
+  );

@@ -33,9 +33,16 @@ const MAX_BODY_BYTES = 64 * 1024;
 const SELF_CHECK_RETRY_MS = 2_000;
 const BLOCK_TIME_MS = 6_000;
 
+/** What a human decides for one start; never in a file. */
+export interface NodeOptions {
+  /** Open the store although it is older than the last head that was deposited with the servers. */
+  readonly acceptRolledBackStore?: boolean;
+}
+
 /** A running node: guardian of its own store, key server for the others. */
 export class LatchkeyNode implements AsyncDisposable {
   readonly #config: Config;
+  readonly #options: NodeOptions;
   readonly #parts: NodeParts;
   readonly #stop = new AbortController();
   readonly #watch: ChainWatch;
@@ -45,7 +52,8 @@ export class LatchkeyNode implements AsyncDisposable {
   #listeners: Listener[] = [];
   #running: Promise<void> | undefined;
 
-  constructor(config: Config, parts: NodeParts) {
+  constructor(config: Config, parts: NodeParts, options: NodeOptions = {}) {
+    this.#options = options;
     this.#config = config;
     this.#parts = parts;
     const { chain, clock, metrics } = parts;
@@ -189,6 +197,7 @@ export class LatchkeyNode implements AsyncDisposable {
         retryMinMs: healing.retryMinMs,
         retryMaxMs: healing.retryMaxMs,
       },
+      acceptRolledBackStore: this.#options.acceptRolledBackStore ?? false,
       onState: (state) => this.#setState(state),
     });
     return { guardian, witness, judge };

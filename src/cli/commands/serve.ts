@@ -2,8 +2,10 @@ import { Command } from 'commander';
 import { LatchkeyNode } from '../../node/latchkey-node.ts';
 import { buildParts } from '../../node/parts.ts';
 import {
+  acceptRolledBackOption,
   configFile,
   insecureRootOption,
+  type OpeningOptions,
   type RootOptions,
   readConfig,
   readTrustRoot,
@@ -15,10 +17,15 @@ export function serveCommand(): Command {
     .description('run a node: guard its own store, serve keys to its peers')
     .requiredOption('--config <file>', 'configuration file (latchkey config init prints one)', configFile)
     .addOption(insecureRootOption())
-    .action(async (options: { readonly config: string } & RootOptions) => {
+    .addOption(acceptRolledBackOption())
+    .action(async (options: { readonly config: string } & RootOptions & OpeningOptions) => {
       const config = await readConfig(options.config);
       const trustRoot = await readTrustRoot(options);
-      const node = new LatchkeyNode(config, buildParts(config, trustRoot === undefined ? {} : { trustRoot }));
+      const node = new LatchkeyNode(
+        config,
+        buildParts(config, trustRoot === undefined ? {} : { trustRoot }),
+        options,
+      );
       await node.start();
       await terminationSignal();
       await node.close();

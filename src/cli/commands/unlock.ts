@@ -8,8 +8,10 @@ import { buildParts } from '../../node/parts.ts';
 import { jsonLog } from '../../observe/log.ts';
 import { exitCodes } from '../failure.ts';
 import {
+  acceptRolledBackOption,
   configFile,
   insecureRootOption,
+  type OpeningOptions,
   type RootOptions,
   readConfig,
   readTrustRoot,
@@ -18,7 +20,7 @@ import {
 /** Where keys for other tools are derived from the store key. */
 const DERIVE_LABEL = 'latchkey/v1/derive/';
 
-interface UnlockOptions extends RootOptions {
+interface UnlockOptions extends RootOptions, OpeningOptions {
   readonly config: string;
   readonly derive?: string;
   readonly attempts: string;
@@ -31,6 +33,7 @@ export function unlockCommand(): Command {
     .description('get the store key back once; exit 0 when the store opens, 2 while it stays locked')
     .requiredOption('--config <file>', 'configuration file', configFile)
     .addOption(insecureRootOption())
+    .addOption(acceptRolledBackOption())
     .option('--attempts <n>', 'how often to try', '1')
     .option('--derive <label>', 'print HKDF(store key, label) as hex, for another tool such as cryptsetup')
     .option('--json', 'print JSON')
@@ -45,6 +48,7 @@ async function unlock(options: UnlockOptions): Promise<void> {
   const node = new LatchkeyNode(
     config,
     buildParts(config, { log, ...(trustRoot === undefined ? {} : { trustRoot }) }),
+    options,
   );
   try {
     const outcome = await node.unlockOnce(Number(options.attempts));

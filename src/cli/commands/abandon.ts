@@ -1,0 +1,52 @@
+import { Command } from 'commander';
+import { NodeFolder } from '../../boot/node-folder.ts';
+import { toHex } from '../../bytes/hex.ts';
+import { nodeFileSystem } from '../../disk/node-file-system.ts';
+import { ProblemError } from '../../errors/latchkey-error.ts';
+import { readStoreHeader } from '../../store/store-header.ts';
+import { exitCodes } from '../failure.ts';
+import { configFile, readConfig } from '../node-options.ts';
+
+interface AbandonOptions {
+  readonly config: string;
+  readonly yes?: boolean;
+}
+
+/** `latchkey abandon`: sets a store aside that nobody can open any more, so that the machine can become a new node. */
+export function abandonCommand(): Command {
+  return new Command('abandon')
+    .description('set the store of this node aside for good, so that the machine starts as a new node')
+    .requiredOption(
+      '--config <file>',
+      'configuration file of the node, which must not be running',
+      configFile,
+    )
+    .option('--yes', 'do it; without this only say what would be lost')
+    .action(abandon);
+}
+
+async function abandon(options: AbandonOptions): Promise<void> {
+  const { node } = await readConfig(options.config);
+  const folder = new NodeFolder(nodeFileSystem, node.dataFolder);
+  const found = await folder.look();
+  if (found === 'fresh') {
+    throw new ProblemError('NODE_MISSING', `there is no node in ${node.dataFolder}`, {
+      hint: 'nothing to abandon',
+    });
+  }
+  const { storeId } = await readStoreHeader(nodeFileSystem, NodeFolder.storePath(folder.path));
+  console.log(`store ${toHex(storeId)} in ${folder.path}`);
+  console.log(
+    found === 'enrolled'
+      ? 'It has a keyslot file: its key servers can still open it if t of them remember. Abandoning gives up the\n' +
+          'account, its key shares and all records, unless the folder is put back.'
+      : 'It has no keyslot file: nobody can open it. If the file was only moved, put it back instead.',
+  );
+  if (options.yes !== true) {
+    console.log('Nothing was changed; say --yes to set it aside.');
+    process.exitCode = exitCodes.refused;
+    return;
+  }
+  const aside = await folder.setAside(`abandoned-${Math.floor(Date.now() / 1000)}`);
+  console.log(`set aside as ${aside}; no byte was erased`);
+}
