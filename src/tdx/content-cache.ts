@@ -10,10 +10,6 @@ export class ContentCache<Value> {
     this.#capacity = capacity;
   }
 
-  get size(): number {
-    return this.#entries.size;
-  }
-
   /** Returns the cached value, or makes and keeps one; a throwing `make` leaves nothing behind. */
   getOrMake(key: string, make: () => Value): Value {
     const known = this.#entries.get(key);

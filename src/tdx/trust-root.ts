@@ -64,7 +64,7 @@ function readRoot(pemOrDer: string | Uint8Array): Certificate {
     requireSignedBy(certificate, certificate);
     return certificate;
   } catch (cause) {
-    const observed = cause instanceof Error ? cause.message : String(cause);
+    const observed = `${cause}`;
     throw new ProblemError('TRUST_ROOT_INVALID', `the trust root is unusable: ${observed}`, {
       field: 'trust root',
       expected: 'one self-signed CA certificate, PEM or DER',

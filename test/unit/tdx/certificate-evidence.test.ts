@@ -1,0 +1,194 @@
+import { describe, expect, it } from 'vitest';
+import { authority } from '../../../mock-tdx/pki/authorities.ts';
+import type { CertificateSpec } from '../../../mock-tdx/pki/certificate.ts';
+import { pem, pemChain } from '../../../mock-tdx/pki/pem.ts';
+import { Seed } from '../../../mock-tdx/pki/seed.ts';
+import { SigningKey } from '../../../mock-tdx/pki/signing-key.ts';
+import { parseCollateralDocuments } from '../../../src/tdx/collateral.ts';
+import { insecureTrustRoot, TrustRoot } from '../../../src/tdx/trust-root.ts';
+import { QuoteVerifier } from '../../../src/tdx/verify-quote.ts';
+import {
+  collateralWith,
+  pki,
+  plainCollateral,
+  plainQuote,
+  quoteWith,
+  trustRoot,
+  verdictOf,
+  worldNowMs,
+} from '../../support/tdx-world.ts';
+import { codeOf } from '../../support/thrown.ts';
+
+const { root, platformCa, processorCa, tcbSigner } = pki.authorities;
+const strayKey = SigningKey.derive(new Seed(new Uint8Array(32).fill(2)), 'stray');
+const reissued = (spec: CertificateSpec, changes: Partial<CertificateSpec>, key = root.key): Uint8Array =>
+  authority(key, key, { ...spec, ...changes }).certificate;
+
+describe('1b certificates and CRLs', () => {
+  const chainOf = (...ders: readonly Uint8Array[]) =>
+    quoteWith(() => ({ certificationPem: pemChain(...ders) }));
+  const pck = pki.platform(0).pck;
+
+  it('C2: a quote’s chain has exactly three certificates, an issuer chain two', () => {
+    expect(verdictOf(chainOf(pck.certificate, root.certificate))).toBe('CERTIFICATE_CHAIN_INVALID');
+    expect(
+      verdictOf(chainOf(pck.certificate, platformCa.certificate, root.certificate, root.certificate)),
+    ).toBe('CERTIFICATE_MALFORMED');
+    expect(
+      verdictOf(
+        plainQuote(),
+        collateralWith(() => ({ pckCrlIssuerChain: [platformCa.certificate] })),
+      ),
+    ).toBe('CERTIFICATE_CHAIN_INVALID');
+  });
+
+  it('C3: the root is the pinned one, byte by byte', () => {
+    const again = reissued(root.spec, { notAfterMs: root.spec.notAfterMs - 1000 });
+    expect(verdictOf(chainOf(pck.certificate, platformCa.certificate, again))).toBe('ROOT_NOT_TRUSTED');
+    expect(
+      codeOf(() =>
+        new QuoteVerifier().verify(plainQuote(), { collateral: plainCollateral(), nowMs: worldNowMs }),
+      ),
+    ).toBe('ROOT_NOT_TRUSTED');
+    expect(codeOf(() => new QuoteVerifier().verifyChainOnly(plainQuote(), { nowMs: worldNowMs }))).toBe(
+      'ROOT_NOT_TRUSTED',
+    );
+    expect(
+      new QuoteVerifier({ trustRoot }).verifyChainOnly(plainQuote(), { nowMs: worldNowMs }).isIntelRooted,
+    ).toBe(false);
+  });
+
+  it('C1, C4: names and signatures of the chain', () => {
+    const stray = reissued(platformCa.spec, {}, strayKey);
+    expect(verdictOf(chainOf(pck.certificate, stray, root.certificate))).toBe(
+      'CERTIFICATE_SIGNATURE_INVALID',
+    );
+    expect(verdictOf(chainOf(pck.certificate, processorCa.certificate, root.certificate))).toBe(
+      'CERTIFICATE_CHAIN_INVALID',
+    );
+    const leaf = reissued(pck.spec, {}, strayKey);
+    expect(verdictOf(chainOf(leaf, platformCa.certificate, root.certificate))).toBe(
+      'CERTIFICATE_SIGNATURE_INVALID',
+    );
+  });
+
+  it('C5, C6: roles by name, CA flag and key usage', () => {
+    for (const changes of [
+      { subject: 'Intel SGX PCK Certificate' },
+      { certificateAuthority: false },
+      { keyUsage: 'signer' },
+    ] as const) {
+      const ca = reissued(platformCa.spec, changes);
+      expect(verdictOf(chainOf(pck.certificate, ca, root.certificate))).toBe('CERTIFICATE_CHAIN_INVALID');
+    }
+    const caLeaf = reissued(pck.spec, { certificateAuthority: { pathLength: 0 } }, platformCa.key);
+    expect(verdictOf(chainOf(caLeaf, platformCa.certificate, root.certificate))).toBe(
+      'CERTIFICATE_CHAIN_INVALID',
+    );
+    const silentLeaf = reissued(pck.spec, { keyUsage: 'ca' }, platformCa.key);
+    expect(verdictOf(chainOf(silentLeaf, platformCa.certificate, root.certificate))).toBe(
+      'CERTIFICATE_CHAIN_INVALID',
+    );
+    const byPck = collateralWith(({ tcbInfo }) => ({
+      tcbInfo: {
+        ...tcbInfo,
+        signer: platformCa.key,
+        issuerChain: [platformCa.certificate, root.certificate],
+      },
+    }));
+    expect(verdictOf(plainQuote(), byPck)).toBe('CERTIFICATE_CHAIN_INVALID');
+  });
+
+  it('C10, C11, C13: CRLs by the right key and name, in DER, in hex', () => {
+    expect(
+      verdictOf(
+        plainQuote(),
+        collateralWith(({ pckCrl }) => ({ pckCrl: { ...pckCrl, signer: strayKey } })),
+      ),
+    ).toBe('CRL_SIGNATURE_INVALID');
+    const byRoot = collateralWith(({ pckCrl }) => ({
+      pckCrl: { ...pckCrl, signer: root.key, spec: { ...pckCrl.spec, issuer: root.spec.subject } },
+    }));
+    expect(verdictOf(plainQuote(), byRoot)).toBe('CRL_ISSUER_MISMATCH');
+    for (const [pck_crl, code] of [
+      ['', 'CRL_MALFORMED'],
+      ['deadbeef', 'CRL_MALFORMED'],
+      ['xyz', 'COLLATERAL_MALFORMED'],
+    ] as const) {
+      expect(verdictOf(plainQuote(), parseCollateralDocuments({ ...plainCollateral(), pck_crl }))).toBe(code);
+    }
+  });
+
+  it('C14: revocation of leaf, CA and TCB signer, also after they were seen', () => {
+    const verifier = new QuoteVerifier({ trustRoot });
+    const at = (collateral = plainCollateral()) =>
+      codeOf(() => verifier.verify(plainQuote(), { collateral, nowMs: worldNowMs }));
+    expect(at()).toBe('none');
+    const pckRevoked = collateralWith(({ pckCrl }) => ({
+      pckCrl: { ...pckCrl, spec: { ...pckCrl.spec, revokedSerialNumbers: [pck.spec.serialNumber] } },
+    }));
+    expect(at(pckRevoked)).toBe('CERTIFICATE_REVOKED');
+    for (const { spec } of [platformCa, tcbSigner]) {
+      const rootRevokes = collateralWith(({ rootCaCrl }) => ({
+        rootCaCrl: { ...rootCaCrl, spec: { ...rootCaCrl.spec, revokedSerialNumbers: [spec.serialNumber] } },
+      }));
+      expect(at(rootRevokes)).toBe('CERTIFICATE_REVOKED');
+      expect(codeOf(() => verifier.checkCollateral(rootRevokes, { nowMs: worldNowMs }))).toBe(
+        'CERTIFICATE_REVOKED',
+      );
+    }
+    expect(at()).toBe('none');
+  });
+
+  it('C15: the PCK CRL is that of the PCK’s own CA', () => {
+    const processorSet = parseCollateralDocuments(pki.collateral({ nowMs: worldNowMs, ca: 'processor' }));
+    expect(verdictOf(plainQuote(), processorSet)).toBe('CRL_ISSUER_MISMATCH');
+  });
+
+  it('C16: the SGX extension is complete and of its CA’s kind', () => {
+    const noExtension: CertificateSpec = { ...pck.spec };
+    delete (noExtension as { sgxExtension?: Uint8Array }).sgxExtension;
+    const bare = authority(platformCa.key, platformCa.key, noExtension).certificate;
+    expect(verdictOf(chainOf(bare, platformCa.certificate, root.certificate))).toBe('PCK_EXTENSION_INVALID');
+    const wrongOrder = Buffer.from(pck.spec.sgxExtension ?? [])
+      .toString('hex')
+      .replace('f84d010d0103', 'f84d010d0104');
+    expect(wrongOrder).not.toBe(Buffer.from(pck.spec.sgxExtension ?? []).toString('hex'));
+    const misplaced = reissued(
+      pck.spec,
+      { sgxExtension: new Uint8Array(Buffer.from(wrongOrder, 'hex')) },
+      platformCa.key,
+    );
+    expect(verdictOf(chainOf(misplaced, platformCa.certificate, root.certificate))).toBe(
+      'PCK_EXTENSION_INVALID',
+    );
+    const processorPck = pki.platform(0, 'processor').pck;
+    const short = reissued(processorPck.spec, { issuer: platformCa.spec.subject }, platformCa.key);
+    expect(verdictOf(chainOf(short, platformCa.certificate, root.certificate))).toBe('PCK_EXTENSION_INVALID');
+    const unknownType = Buffer.from(pck.spec.sgxExtension ?? [])
+      .toString('hex')
+      .replace('0a0101', '0a0103');
+    const sgxExtension = new Uint8Array(Buffer.from(unknownType, 'hex'));
+    const strange = reissued(pck.spec, { sgxExtension }, platformCa.key);
+    expect(verdictOf(chainOf(strange, platformCa.certificate, root.certificate))).toBe(
+      'PCK_EXTENSION_INVALID',
+    );
+    expect(verdictOf(plainQuote({ facts: { ppid: new Uint8Array(15) } }))).toBe('PCK_EXTENSION_INVALID');
+  });
+
+  it('an injected root is one self-signed CA certificate', () => {
+    const cases = [
+      pem('CERTIFICATE', platformCa.certificate),
+      pem('CERTIFICATE', tcbSigner.certificate),
+      pemChain(root.certificate, root.certificate),
+      '',
+      'junk',
+      reissued(root.spec, {}, strayKey),
+      new Uint8Array(3),
+    ];
+    for (const input of cases) expect(codeOf(() => insecureTrustRoot(input))).toBe('TRUST_ROOT_INVALID');
+    expect(insecureTrustRoot(root.certificate).isIntel).toBe(false);
+    expect(TrustRoot.intel.isIntel).toBe(true);
+    expect(TrustRoot.intel).toBe(TrustRoot.intel);
+  });
+});

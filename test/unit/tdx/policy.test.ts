@@ -1,0 +1,207 @@
+import { describe, expect, it } from 'vitest';
+import type { QuoteRequest } from '../../../mock-tdx/development-pki.ts';
+import { applyPolicy, defaultPolicy, parsePolicy, policyRules } from '../../../src/tdx/policy.ts';
+import { describeTdAttributes } from '../../../src/tdx/td-attributes.ts';
+import { plainQuote, quoteWith, verifyInWorld, worldNowMs } from '../../support/tdx-world.ts';
+import { codeOf, thrownBy } from '../../support/thrown.ts';
+
+const hex = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'hex'));
+const DAY_MS = 86_400_000;
+
+function judge(quote: Uint8Array, policy: object = {}, nowMs = worldNowMs): string {
+  const verified = verifyInWorld(quote);
+  return codeOf(() => applyPolicy(verified, parsePolicy(policy), nowMs));
+}
+const withBody = (body: NonNullable<QuoteRequest['body']>, version: 4 | 5 = 4): Uint8Array =>
+  plainQuote({ version, body });
+const withAttributes = (text: string): Uint8Array => withBody({ tdAttributes: hex(text) });
+
+describe('1f TD attributes and XFAM', () => {
+  it.each([
+    ['0000001000000000', {}, 'none'],
+    ['0100001000000000', {}, 'TD_DEBUG'],
+    ['0100001000000000', { extraTdAttributes: '0xffffffffffffff00' }, 'TD_DEBUG'],
+    ['0200001000000000', {}, 'TD_ATTRIBUTES_REFUSED'],
+    ['8000001000000000', {}, 'TD_ATTRIBUTES_REFUSED'],
+    ['0000003000000000', {}, 'TD_ATTRIBUTES_REFUSED'],
+    ['0000001080000000', {}, 'TD_ATTRIBUTES_REFUSED'],
+    ['0000001800000000', {}, 'TD_ATTRIBUTES_REFUSED'],
+    ['0000001800000000', { extraTdAttributes: '0x8000000' }, 'none'],
+    ['0000000000000000', {}, 'TD_ATTRIBUTES_REFUSED'],
+    ['0000000000000000', { requireSeptVeDisable: false }, 'none'],
+    ['0000005000000000', {}, 'none'],
+    ['0000005000000000', { allowPks: false }, 'TD_ATTRIBUTES_REFUSED'],
+    ['0000001000000080', {}, 'none'],
+    ['0000001000000080', { allowPerfmon: false }, 'TD_ATTRIBUTES_REFUSED'],
+    ['0000009000000000', {}, 'TD_ATTRIBUTES_REFUSED'],
+    ['0000009000000000', { allowKl: true }, 'none'],
+  ])('attributes %s under %o: %s', (attributes, policy, code) => {
+    expect(judge(withAttributes(attributes), policy)).toBe(code);
+  });
+
+  it.each([
+    ...[
+      'e702060000000000',
+      'e718060000000000',
+      'e742060000000000',
+      'e71a060000000000',
+      '0702000000000000',
+      'e700060000000000',
+    ].map((xfam) => [xfam, {}, 'none'] as const),
+    ['0000000000000000', {}, 'XFAM_REFUSED'],
+    ['0100000000000000', {}, 'XFAM_REFUSED'],
+    ['0700080000000000', {}, 'XFAM_REFUSED'],
+    ['0700080000000000', { allowedXfam: '0x80007' }, 'none'],
+    ['0300000000000000', { requiredXfam: '0x7' }, 'XFAM_REFUSED'],
+  ] as const)('XFAM %s under %o: %s', (xfam, policy, code) => {
+    expect(judge(withBody({ xfam: hex(xfam) }), policy)).toBe(code);
+  });
+
+  it('MRSERVICETD is zero unless listed; TD report 1.0 has none', () => {
+    const mrServiceTd = new Uint8Array(48).fill(9);
+    expect(judge(withBody({ mrServiceTd }, 5))).toBe('SERVICE_TD_REFUSED');
+    expect(judge(withBody({ mrServiceTd }, 5), { mrServiceTd: ['09'.repeat(48)] })).toBe('none');
+    expect(judge(withBody({}, 5))).toBe('none');
+    expect(judge(withBody({}, 4), { mrServiceTd: [] })).toBe('none');
+  });
+
+  it('names the bits', () => {
+    expect(describeTdAttributes(hex('0100009000000080'))).toBe('DEBUG, SEPT_VE_DISABLE, KL, PERFMON');
+    expect(describeTdAttributes(hex('0200004000000000'))).toBe('PKS, 0x2');
+    expect(describeTdAttributes(new Uint8Array(8))).toBe('none');
+  });
+});
+
+describe('measurements', () => {
+  it.each([
+    'mrTd',
+    'rtMr0',
+    'rtMr1',
+    'rtMr2',
+    'rtMr3',
+    'mrConfigId',
+    'mrOwner',
+    'mrOwnerConfig',
+    'mrSeam',
+  ] as const)('%s is in its list', (field) => {
+    const quote = withBody({ [field]: new Uint8Array(48).fill(0xab) });
+    expect(judge(quote, { [field]: ['ab'.repeat(48)] })).toBe('none');
+    expect(judge(quote, { [field]: ['00'.repeat(48), `0x${'AB'.repeat(48)}`] })).toBe('none');
+    expect(judge(quote, { [field]: ['00'.repeat(48)] })).toBe('MEASUREMENT_REFUSED');
+    expect(judge(quote, { [field]: [] })).toBe('MEASUREMENT_REFUSED');
+    const refused = thrownBy(() =>
+      applyPolicy(verifyInWorld(quote), parsePolicy({ [field]: ['00'.repeat(48)] }), 0),
+    );
+    expect(refused).toMatchObject({ field, expected: '00'.repeat(48), observed: 'ab'.repeat(48) });
+  });
+
+  it('report data', () => {
+    const quote = plainQuote({ reportData: new Uint8Array(64).fill(7) });
+    expect(judge(quote, { reportData: ['07'.repeat(64)] })).toBe('none');
+    expect(judge(quote, { reportData: ['08'.repeat(64)] })).toBe('MEASUREMENT_REFUSED');
+  });
+});
+
+describe('TCB status', () => {
+  const outOfDate = plainQuote({ body: { teeTcbSvn: hex('04010800000000000000000000000000') } });
+  const oldMicrocode = plainQuote({ body: { teeTcbSvn: hex('05010700000000000000000000000000') } });
+  const revoked = quoteWith(({ qeReport }) => ({ qeReport: { ...qeReport, isvSvn: 3 } }));
+
+  it('only UpToDate by default; others when listed; Revoked never', () => {
+    expect(judge(plainQuote())).toBe('none');
+    expect(judge(plainQuote(), { acceptedTcbStatuses: ['OutOfDate'] })).toBe('TCB_STATUS_REFUSED');
+    expect(judge(outOfDate)).toBe('TCB_STATUS_REFUSED');
+    expect(judge(outOfDate, { acceptedTcbStatuses: ['UpToDate', 'OutOfDate'] })).toBe('none');
+    expect(judge(revoked)).toBe('TCB_REVOKED');
+    expect(codeOf(() => parsePolicy({ acceptedTcbStatuses: ['Revoked'] }))).toBe('POLICY_INVALID');
+  });
+
+  it('says which component of which level was short and by how much', () => {
+    const error = thrownBy(() => applyPolicy(verifyInWorld(outOfDate), defaultPolicy, worldNowMs));
+    expect(error).toMatchObject({ field: 'tcbStatus', expected: 'UpToDate' });
+    expect((error as Error).message).toContain(
+      'TDX module is 4, 1 below the 5 of level 2025-05-14 (UpToDate)',
+    );
+    const hardening = plainQuote({
+      facts: { componentSvns: [7, 7, 2, 2, 4, 1, 0, 6, 0, 0, 0, 0, 0, 0, 0, 0] },
+    });
+    expect(judge(hardening)).toBe('TCB_STATUS_REFUSED');
+  });
+
+  it('a grace counts from the level’s tcbDate, to the millisecond, and only for out of date', () => {
+    const { tcbDateMs } = verifyInWorld(outOfDate);
+    const policy = { tcbGraceDays: 30 };
+    expect(judge(outOfDate, policy, tcbDateMs + 30 * DAY_MS)).toBe('none');
+    expect(judge(outOfDate, policy, tcbDateMs + 30 * DAY_MS + 1)).toBe('TCB_STATUS_REFUSED');
+    expect(judge(revoked, { tcbGraceDays: 3650 })).toBe('TCB_REVOKED');
+    const hardening = plainQuote({
+      facts: { componentSvns: [7, 7, 2, 2, 4, 1, 0, 6, 0, 0, 0, 0, 0, 0, 0, 0] },
+    });
+    expect(judge(hardening, { tcbGraceDays: 3650 })).toBe('TCB_STATUS_REFUSED');
+  });
+
+  it('a status without anything short is refused without a list', () => {
+    const error = thrownBy(() =>
+      applyPolicy(verifyInWorld(), parsePolicy({ acceptedTcbStatuses: [] }), worldNowMs),
+    );
+    expect(error).toMatchObject({ code: 'TCB_STATUS_REFUSED', observed: 'UpToDate' });
+  });
+
+  it('advisories: an allow list, a deny list', () => {
+    const accepted = { acceptedTcbStatuses: ['OutOfDate', 'UpToDate'] };
+    const both = ['INTEL-SA-01103', 'INTEL-SA-01111'];
+    expect(judge(oldMicrocode, accepted)).toBe('none');
+    expect(judge(oldMicrocode, { ...accepted, acceptedAdvisoryIds: both })).toBe('none');
+    expect(judge(oldMicrocode, { ...accepted, acceptedAdvisoryIds: both.slice(1) })).toBe('ADVISORY_REFUSED');
+    expect(judge(oldMicrocode, { ...accepted, deniedAdvisoryIds: both.slice(1) })).toBe('ADVISORY_REFUSED');
+    expect(judge(plainQuote(), { acceptedAdvisoryIds: [], deniedAdvisoryIds: both })).toBe('none');
+  });
+
+  it('the evaluation number has a minimum', () => {
+    expect(judge(plainQuote(), { minimumTcbEvaluationDataNumber: 20 })).toBe('none');
+    expect(judge(plainQuote(), { minimumTcbEvaluationDataNumber: 21 })).toBe('TCB_EVALUATION_TOO_OLD');
+  });
+});
+
+describe('policy files', () => {
+  it('are strict', () => {
+    for (const policy of [
+      null,
+      [],
+      'text',
+      { acceptedTcbStatus: [] },
+      { acceptedTcbStatuses: 'UpToDate' },
+      { acceptedTcbStatuses: ['Uptodate'] },
+      { tcbGraceDays: -1 },
+      { tcbGraceDays: 1.5 },
+      { tcbGraceDays: 3651 },
+      { tcbGraceDays: '30' },
+      { deniedAdvisoryIds: [''] },
+      { acceptedAdvisoryIds: [5] },
+      { requireSeptVeDisable: 1 },
+      { allowPks: undefined },
+      { extraTdAttributes: '0x1' },
+      { extraTdAttributes: '0x80' },
+      { requiredXfam: '3' },
+      { allowedXfam: `0x${'1'.repeat(17)}` },
+      { mrTd: ['00'] },
+      { mrTd: [1] },
+      { mrTd: '00'.repeat(48) },
+      { mrServiceTd: ['00'] },
+      { reportData: ['00'.repeat(48)] },
+      { measurements: {} },
+      { __proto__: null, constructor: 1 },
+    ]) {
+      expect(
+        codeOf(() => parsePolicy(policy)),
+        JSON.stringify(policy),
+      ).toBe('POLICY_INVALID');
+    }
+    expect(thrownBy(() => parsePolicy({ mrTd: ['00'] }))).toMatchObject({ family: 'problem', field: 'mrTd' });
+  });
+
+  it('have defaults for everything', () => {
+    expect(parsePolicy({})).toEqual(defaultPolicy);
+    expect(policyRules.map(({ title }) => title)).toHaveLength(10);
+  });
+});

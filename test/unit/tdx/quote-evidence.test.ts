@@ -1,0 +1,254 @@
+import { describe, expect, it } from 'vitest';
+import { Seed } from '../../../mock-tdx/pki/seed.ts';
+import { SigningKey } from '../../../mock-tdx/pki/signing-key.ts';
+import { joinQuote, signedRegion } from '../../../mock-tdx/quote/quote-parts.ts';
+import { sha256 } from '../../../src/crypto/sha2.ts';
+import { parseCollateralDocuments } from '../../../src/tdx/collateral.ts';
+import { parseQuote, Quote } from '../../../src/tdx/quote.ts';
+import { TrustRoot } from '../../../src/tdx/trust-root.ts';
+import {
+  ChainVerifiedQuote,
+  platformOf,
+  QuoteVerifier,
+  VerifiedQuote,
+  verifyQuote,
+} from '../../../src/tdx/verify-quote.ts';
+import {
+  pki,
+  plainCollateral,
+  plainQuote,
+  qeIdentityWith,
+  quoteWith,
+  trustRoot,
+  verdictOf,
+  verifyInWorld,
+  worldNowMs,
+} from '../../support/tdx-world.ts';
+import { codeOf, thrownBy } from '../../support/thrown.ts';
+
+const strayKey = SigningKey.derive(new Seed(new Uint8Array(32).fill(2)), 'stray');
+
+describe('good evidence', () => {
+  it.each([
+    [4, '1.0', 'platform'],
+    [5, '1.0', 'platform'],
+    [5, '1.5', 'platform'],
+    [4, '1.0', 'processor'],
+  ] as const)('version %i, TD report %s, %s CA', (version, layout, ca) => {
+    const quote = plainQuote({ version, layout, ca });
+    const collateral = parseCollateralDocuments(pki.collateral({ nowMs: worldNowMs, ca }));
+    const verified = verifyInWorld(quote, collateral);
+    expect(verified).toMatchObject({
+      tcbStatus: 'UpToDate',
+      advisoryIds: [],
+      shortfalls: [],
+      isIntelRooted: false,
+    });
+    expect(verified.platform).toMatchObject({ ca, fmspc: pki.fmspc });
+    expect(verified.platform.platformInstanceId === undefined).toBe(ca === 'processor');
+    expect(verified.quote.body.mrServiceTd === undefined).toBe(layout === '1.0');
+    expect(verified.tcbEvaluationDataNumber).toBe(20);
+    expect(verified.collateral).toMatchObject({ ca, state: 'fresh', crlNumbers: { rootCa: 1n, pck: 1n } });
+    const { fmspc, ppid, pceId } = verified.platform;
+    expect(platformOf(verified.quote)).toEqual({ fmspc, ppid, pceId, ca });
+  });
+
+  it('P10: QE authentication data of any length', () => {
+    for (const length of [0, 1, 64, 500]) {
+      const quote = quoteWith(({ qeReport, attestationKey }) => {
+        const authenticationData = new Uint8Array(length).fill(5);
+        return {
+          authenticationData,
+          qeReport: { ...qeReport, reportData: bindingOf(attestationKey.publicKey, authenticationData) },
+        };
+      });
+      expect(verdictOf(quote)).toBe('none');
+    }
+  });
+
+  it('P7: the chain may end in a NUL byte or a line break, or neither', () => {
+    for (const ending of ['\0', '\n', '\r\n\0', '']) {
+      const quote = quoteWith(({ certificationPem }) => ({
+        certificationPem: certificationPem.replace(/\n\0$/, '') + ending,
+      }));
+      expect(verdictOf(quote)).toBe('none');
+    }
+  });
+
+  it('a parsed quote, a plain set and a frozen set give the same verdict, also twice', () => {
+    const verifier = new QuoteVerifier({ trustRoot });
+    const collateral = plainCollateral();
+    for (const set of [collateral, { ...collateral }, collateral, { ...collateral }]) {
+      for (const quote of [plainQuote(), parseQuote(plainQuote())]) {
+        expect(verifier.verify(quote, { collateral: set, nowMs: worldNowMs }).tcbStatus).toBe('UpToDate');
+      }
+    }
+  });
+
+  it('a set that is changed in place is judged anew', () => {
+    const verifier = new QuoteVerifier({ trustRoot });
+    const set = { ...plainCollateral() };
+    expect(verifier.verify(plainQuote(), { collateral: set, nowMs: worldNowMs }).tcbStatus).toBe('UpToDate');
+    set.tcb_info_signature = '0'.repeat(128);
+    expect(codeOf(() => verifier.verify(plainQuote(), { collateral: set, nowMs: worldNowMs }))).toBe(
+      'TCB_INFO_SIGNATURE_INVALID',
+    );
+  });
+});
+
+describe('1a parsing', () => {
+  it.each([
+    ['P1 version 3', { version: 3 }, 'QUOTE_UNSUPPORTED'],
+    ['P1 version 6', { version: 6 }, 'QUOTE_UNSUPPORTED'],
+    ['P2 SGX', { teeType: 0 }, 'QUOTE_UNSUPPORTED'],
+    ['P3 key type 3', { attestationKeyType: 3 }, 'QUOTE_UNSUPPORTED'],
+    ['P4 vendor', { qeVendorId: new Uint8Array(16) }, 'QUOTE_UNSUPPORTED'],
+    ['P7 outer certification type', { certificationDataType: 5 }, 'QUOTE_UNSUPPORTED'],
+    ['P7 inner certification type', { innerCertificationDataType: 1 }, 'QUOTE_UNSUPPORTED'],
+  ] as const)('%s', (_, change, code) => expect(verdictOf(quoteWith(() => change))).toBe(code));
+
+  it('P5: the body descriptor says a known type and that type’s size', () => {
+    const quote = plainQuote({ version: 5 });
+    const patched = (offset: number, value: number): Uint8Array => {
+      const copy = new Uint8Array(quote);
+      copy[offset] = value;
+      return copy;
+    };
+    expect(codeOf(() => parseQuote(patched(48, 1)))).toBe('QUOTE_UNSUPPORTED');
+    expect(codeOf(() => parseQuote(patched(50, 0x89)))).toBe('QUOTE_MALFORMED');
+    expect(codeOf(() => parseQuote(patched(48, 2)))).toBe('QUOTE_MALFORMED');
+  });
+
+  it('P8, P9: lengths are used up exactly, and nothing follows', () => {
+    const quote = plainQuote();
+    const longer = (offset: number): Uint8Array => {
+      const copy = new Uint8Array(quote.length + 1);
+      copy.set(quote);
+      new DataView(copy.buffer).setUint32(
+        offset,
+        new DataView(copy.buffer).getUint32(offset, true) + 1,
+        true,
+      );
+      return copy;
+    };
+    expect(codeOf(() => parseQuote(longer(632)))).toBe('QUOTE_MALFORMED');
+    expect(codeOf(() => parseQuote(longer(632 + 4 + 64 + 64 + 2)))).toBe('QUOTE_TRUNCATED');
+    expect(codeOf(() => parseQuote(Buffer.concat([quote, Buffer.of(0)])))).toBe('QUOTE_TRAILING_BYTES');
+    expect(codeOf(() => parseQuote(new Uint8Array(16_385)))).toBe('QUOTE_TOO_LARGE');
+  });
+
+  it('a quote is a private copy, and only parseQuote makes one', () => {
+    const bytes = new Uint8Array(plainQuote());
+    const quote = parseQuote(bytes);
+    bytes.fill(0);
+    expect(verifyInWorld().quote.signedBytes).toEqual(quote.signedBytes);
+    expect(Object.isFrozen(quote)).toBe(true);
+    const Forged = Quote as unknown as new (key: symbol, parts: unknown) => Quote;
+    expect(() => new Forged(Symbol('parseQuote'), {})).toThrow(TypeError);
+  });
+
+  it('proofs and roots cannot be made elsewhere', () => {
+    for (const Proof of [VerifiedQuote, ChainVerifiedQuote, TrustRoot] as unknown as (new (
+      ...parts: unknown[]
+    ) => unknown)[]) {
+      expect(() => new Proof(Symbol('QuoteVerifier'), {}, {}, {})).toThrow(TypeError);
+    }
+  });
+});
+
+describe('1d quoting enclave and signatures', () => {
+  it('Q1: QE report ← PCK', () =>
+    expect(verdictOf(quoteWith(() => ({ pckKey: strayKey })))).toBe('QE_REPORT_SIGNATURE_INVALID'));
+
+  it('Q2, Q3: the QE report vouches for this key and nothing else', () => {
+    expect(verdictOf(quoteWith(() => ({ attestationKey: strayKey })))).toBe('QE_REPORT_DATA_MISMATCH');
+    const tail = quoteWith(({ qeReport }) => {
+      const reportData = new Uint8Array(qeReport.reportData);
+      reportData[63] = 1;
+      return { qeReport: { ...qeReport, reportData } };
+    });
+    expect(verdictOf(tail)).toBe('QE_REPORT_DATA_MISMATCH');
+  });
+
+  it.each([
+    ['Q4 MRSIGNER', { mrSigner: new Uint8Array(32) }],
+    ['Q4 ISVPRODID', { isvProdId: 3 }],
+    ['Q5 MISCSELECT', { miscSelect: 1 }],
+    ['Q5 ATTRIBUTES', { attributes: new Uint8Array(16) }],
+    ['Q6 DEBUG', { attributes: Uint8Array.of(0x17, 0, 0, 0, 0, 0, 0, 0, 0xe7, 0, 0, 0, 0, 0, 0, 0) }],
+  ] as const)('%s', (_, change) => {
+    const quote = quoteWith(({ qeReport }) => ({ qeReport: { ...qeReport, ...change } }));
+    expect(verdictOf(quote)).toBe('QE_IDENTITY_MISMATCH');
+  });
+
+  it('Q6: a debug enclave is refused even by an identity whose mask does not look', () => {
+    const blind = qeIdentityWith(() => ({ attributesMask: '0'.repeat(32), attributes: '0'.repeat(32) }));
+    const debug = quoteWith(({ qeReport }) => ({
+      qeReport: { ...qeReport, attributes: new Uint8Array(16).fill(2, 0, 1) },
+    }));
+    expect(verdictOf(plainQuote(), blind)).toBe('none');
+    expect(verdictOf(debug, blind)).toBe('QE_IDENTITY_MISMATCH');
+  });
+
+  it('Q8: the attestation key is on the curve, and signed this quote', () => {
+    const parts = pki.quoteParts({ reportData: new Uint8Array(64) });
+    const signed = signedRegion(parts);
+    expect(verdictOf(joinQuote(signed, strayKey.sign(signed), parts))).toBe('QUOTE_SIGNATURE_INVALID');
+    const offCurve = quoteWith(({ qeReport, authenticationData }) => {
+      const publicKey = new Uint8Array(64).fill(1);
+      const attestationKey = Object.assign(Object.create(strayKey), {
+        publicKey,
+        sign: () => new Uint8Array(64),
+      });
+      return {
+        attestationKey,
+        qeReport: { ...qeReport, reportData: bindingOf(publicKey, authenticationData) },
+      };
+    });
+    expect(verdictOf(offCurve)).toBe('ATTESTATION_KEY_INVALID');
+  });
+
+  it('1g: a high-S signature is accepted, as Intel does not normalise', () => {
+    const statuses = Array.from({ length: 8 }, (_, index) =>
+      verdictOf(plainQuote({ reportData: new Uint8Array(64).fill(index) })),
+    );
+    expect(new Set(statuses)).toEqual(new Set(['none']));
+  });
+});
+
+describe('the front door', () => {
+  it('verifies and applies the policy', () => {
+    const verifier = new QuoteVerifier({
+      trustRoot,
+      limits: { collateralSets: 1, pckChains: 1, attestationKeys: 1 },
+    });
+    const options = { collateral: plainCollateral(), nowMs: worldNowMs, verifier };
+    expect(verifyQuote(plainQuote(), options).tcbStatus).toBe('UpToDate');
+    const debug = plainQuote({ body: { tdAttributes: Uint8Array.of(1, 0, 0, 0x10, 0, 0, 0, 0) } });
+    expect(codeOf(() => verifyQuote(debug, options))).toBe('TD_DEBUG');
+    const { verifier: _, ...underIntel } = options;
+    expect(codeOf(() => verifyQuote(plainQuote(), underIntel))).toBe('ROOT_NOT_TRUSTED');
+    expect(() => new QuoteVerifier({ trustRoot, limits: { pckChains: 0 } })).toThrow(RangeError);
+    expect(thrownBy(() => verifyQuote(debug, options))).toMatchObject({
+      family: 'refusal',
+      field: 'TDATTRIBUTES',
+    });
+  });
+
+  it('forgets the oldest when a cache is full, and judges alike', () => {
+    const verifier = new QuoteVerifier({
+      trustRoot,
+      limits: { collateralSets: 1, pckChains: 2, attestationKeys: 1 },
+    });
+    for (const platform of [0, 1, 0, 2, 0, 1]) {
+      const options = { collateral: { ...plainCollateral() }, nowMs: worldNowMs };
+      expect(verifier.verify(plainQuote({ platform }), options).tcbStatus).toBe('UpToDate');
+    }
+  });
+});
+
+function bindingOf(key: Uint8Array, authenticationData: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(64);
+  bytes.set(sha256(key, authenticationData));
+  return bytes;
+}

@@ -1,0 +1,254 @@
+import { describe, expect, it } from 'vitest';
+import type { TdBody } from '../../../mock-tdx/quote/td-body.ts';
+import { convergeTcbStatus, tcbStatuses } from '../../../src/tdx/tcb-status.ts';
+import {
+  collateralWith,
+  plainQuote,
+  qeIdentityWith,
+  quoteWith,
+  tcbInfoWith,
+  verdictOf,
+  verifyInWorld,
+} from '../../support/tdx-world.ts';
+import { thrownBy } from '../../support/thrown.ts';
+
+const svns = (...first: readonly number[]): Uint8Array =>
+  Uint8Array.from({ length: 16 }, (_, index) => first[index] ?? 0);
+const newest = [8, 8, 2, 2, 4, 1, 0, 6, 0, 0, 0, 0, 0, 0, 0, 0];
+const lowered = (by: number): readonly number[] => newest.map((svn, index) => (index < 2 ? svn - by : svn));
+const tdx15 = (body: Partial<TdBody>, facts = {}): Uint8Array => plainQuote({ version: 5, body, facts });
+
+/** Platform levels of one status each, for the newest SGX SVNs with TDX components 5 0 8 and all below. */
+const levelsOf = (tcbStatus: string, advisoryIDs?: readonly string[]) =>
+  tcbInfoWith(({ tcbLevels }) => ({
+    tcbLevels: tcbLevels
+      .slice(0, 1)
+      .map((level) => ({ ...level, tcbStatus, ...(advisoryIDs && { advisoryIDs }) })),
+  }));
+
+describe('1e TCB levels', () => {
+  it('4: the first level that is reached, by SGX components, PCE and TDX components', () => {
+    const at = (facts: object, teeTcbSvn: Uint8Array) =>
+      verifyInWorld(plainQuote({ facts, body: { teeTcbSvn } }));
+    expect(at({}, svns(5, 1, 8)).tcbStatus).toBe('UpToDate');
+    expect(at({}, svns(5, 1, 7))).toMatchObject({
+      tcbStatus: 'OutOfDate',
+      advisoryIds: ['INTEL-SA-01103', 'INTEL-SA-01111'],
+    });
+    expect(at({ componentSvns: lowered(1) }, svns(5, 1, 8)).tcbStatus).toBe('SWHardeningNeeded');
+    expect(at({ componentSvns: lowered(2) }, svns(5, 1, 8)).tcbStatus).toBe('OutOfDateConfigurationNeeded');
+    expect(at({ componentSvns: lowered(2), pceSvn: 5 }, svns(5, 1, 8)).tcbStatus).toBe('Revoked');
+  });
+
+  it('4: TDX components count from 2 when the module has a version, and from 0 when it has none', () => {
+    const collateral = tcbInfoWith(({ tdxModuleIdentities }) => ({
+      tdxModuleIdentities: tdxModuleIdentities.map((identity) => ({
+        ...identity,
+        tcbLevels: identity.tcbLevels.slice(0, 1).map((level) => ({ ...level, tcb: { isvsvn: 0 } })),
+      })),
+    }));
+    expect(verifyInWorld(plainQuote({ body: { teeTcbSvn: svns(0, 1, 8) } }), collateral).tcbStatus).toBe(
+      'UpToDate',
+    );
+    expect(verifyInWorld(plainQuote({ body: { teeTcbSvn: svns(4, 0, 8) } }), collateral).tcbStatus).toBe(
+      'Revoked',
+    );
+    const versionless = verifyInWorld(plainQuote({ body: { teeTcbSvn: svns(5, 0, 8) } }));
+    expect(versionless.tcbStatus).toBe('UpToDate');
+    expect(versionless.levels.tdxModule).toBeUndefined();
+  });
+
+  it('4, 5: what no level covers is not supported, and the nearest level is named', () => {
+    const platform = thrownBy(() => verifyInWorld(plainQuote({ facts: { pceSvn: 4 } })));
+    expect(platform).toMatchObject({
+      code: 'TCB_NOT_SUPPORTED',
+      field: 'platform TCB',
+      expected: 'PCE at least 5',
+    });
+    const components = thrownBy(() => verifyInWorld(plainQuote({ body: { teeTcbSvn: svns(5, 1, 4) } })));
+    expect(components).toMatchObject({
+      observed: expect.stringContaining('TDX component 3 (TDX Late Microcode Update) is 4, 1 below the 5'),
+    });
+    const nearestIsNewest = tcbInfoWith(({ tcbLevels: [first, second] }) => ({
+      tcbLevels: [
+        first,
+        {
+          ...second,
+          tcb: {
+            ...second?.tcb,
+            pcesvn: 14,
+            sgxtcbcomponents: svns(7, 9, 9).reduce<object[]>((list, svn) => [...list, { svn }], []),
+          },
+        },
+      ],
+    }));
+    expect(
+      thrownBy(() => verifyInWorld(plainQuote({ body: { teeTcbSvn: svns(5, 1, 6) } }), nearestIsNewest)),
+    ).toMatchObject({
+      expected: 'TDX component 3 (TDX Late Microcode Update) at least 8',
+    });
+    const module = thrownBy(() => verifyInWorld(plainQuote({ body: { teeTcbSvn: svns(1, 1, 8) } })));
+    expect(module).toMatchObject({ code: 'TCB_NOT_SUPPORTED', field: 'TDX module TDX_01' });
+    const qe = quoteWith(({ qeReport }) => ({ qeReport: { ...qeReport, isvSvn: 1 } }));
+    expect(thrownBy(() => verifyInWorld(qe))).toMatchObject({
+      code: 'TCB_NOT_SUPPORTED',
+      field: 'quoting enclave',
+    });
+  });
+
+  it('1, 2: the TDX module is one that the TCB info knows', () => {
+    const refused: readonly Partial<TdBody>[] = [
+      { teeTcbSvn: svns(5, 2, 8) },
+      { mrSignerSeam: new Uint8Array(48).fill(1) },
+      { seamAttributes: Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 1) },
+    ];
+    for (const body of refused) expect(verdictOf(plainQuote({ body }))).toBe('TDX_MODULE_MISMATCH');
+    const withAttributes = tcbInfoWith(({ tdxModuleIdentities }) => ({
+      tdxModuleIdentities: tdxModuleIdentities.map((identity) => ({
+        ...identity,
+        attributes: `${'0'.repeat(14)}01`,
+        id: identity.id.toLowerCase(),
+      })),
+    }));
+    const seamAttributes = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 1);
+    expect(verdictOf(plainQuote({ body: { seamAttributes } }), withAttributes)).toBe('TDX_MODULE_MISMATCH');
+    const none = collateralWith(({ tcbInfo }) => {
+      const { tdxModuleIdentities: _, ...content } = tcbInfo.content;
+      return { tcbInfo: { ...tcbInfo, content: content as never } };
+    });
+    expect(verdictOf(plainQuote(), none)).toBe('TDX_MODULE_MISMATCH');
+    expect(verdictOf(plainQuote({ body: { teeTcbSvn: svns(5, 0, 8) } }), none)).toBe('none');
+  });
+
+  it('5, 8: the module’s level counts, and its advisories; short by how much', () => {
+    const verified = verifyInWorld(plainQuote({ body: { teeTcbSvn: svns(4, 1, 8) } }));
+    expect(verified).toMatchObject({
+      tcbStatus: 'OutOfDate',
+      advisoryIds: ['INTEL-SA-01192'],
+      tcbDateMs: Date.UTC(2024, 2, 13),
+    });
+    expect(verified.shortfalls).toEqual([
+      {
+        part: 'TDX module',
+        required: 5,
+        observed: 4,
+        shortBy: 1,
+        level: { status: 'UpToDate', tcbDateMs: Date.UTC(2025, 4, 14) },
+      },
+    ]);
+    expect(verifyInWorld(plainQuote({ body: { teeTcbSvn: svns(3, 1, 8) } })).tcbStatus).toBe('Revoked');
+  });
+
+  it('6, 8: the quoting enclave’s level counts, and its advisories', () => {
+    const withQe = (isvSvn: number) => quoteWith(({ qeReport }) => ({ qeReport: { ...qeReport, isvSvn } }));
+    expect(verifyInWorld(withQe(5))).toMatchObject({
+      tcbStatus: 'OutOfDate',
+      advisoryIds: ['INTEL-SA-01245'],
+    });
+    expect(verifyInWorld(withQe(5)).shortfalls.map(({ part, shortBy }) => [part, shortBy])).toEqual([
+      ['quoting enclave', 1],
+    ]);
+    expect(verifyInWorld(withQe(3)).tcbStatus).toBe('Revoked');
+    expect(verifyInWorld(withQe(5), levelsOf('ConfigurationNeeded')).tcbStatus).toBe(
+      'OutOfDateConfigurationNeeded',
+    );
+  });
+
+  it('8: advisories are the union, sorted, each once', () => {
+    const quote = plainQuote({ body: { teeTcbSvn: svns(4, 1, 8) } });
+    const collateral = levelsOf('ConfigurationNeeded', ['INTEL-SA-09', 'INTEL-SA-01192', 'INTEL-SA-00001']);
+    expect(verifyInWorld(quote, collateral).advisoryIds).toEqual([
+      'INTEL-SA-00001',
+      'INTEL-SA-01192',
+      'INTEL-SA-09',
+    ]);
+  });
+
+  it('shortfalls count from the highest level when none is up to date', () => {
+    const { shortfalls } = verifyInWorld(plainQuote(), levelsOf('Revoked'));
+    expect(shortfalls).toEqual([]);
+  });
+
+  it('6: converge, for every status', () => {
+    const outOfDate = Object.fromEntries(
+      tcbStatuses.map((status) => [status, convergeTcbStatus(status, 'OutOfDate')]),
+    );
+    expect(outOfDate).toEqual({
+      UpToDate: 'OutOfDate',
+      SWHardeningNeeded: 'OutOfDate',
+      ConfigurationNeeded: 'OutOfDateConfigurationNeeded',
+      ConfigurationAndSWHardeningNeeded: 'OutOfDateConfigurationNeeded',
+      OutOfDate: 'OutOfDate',
+      OutOfDateConfigurationNeeded: 'OutOfDateConfigurationNeeded',
+      Revoked: 'Revoked',
+      TDRelaunchAdvised: 'TDRelaunchAdvised',
+      TDRelaunchAdvisedConfigurationNeeded: 'TDRelaunchAdvisedConfigurationNeeded',
+    });
+    for (const status of tcbStatuses) {
+      expect(convergeTcbStatus(status, 'Revoked')).toBe('Revoked');
+      expect(convergeTcbStatus(status, 'UpToDate')).toBe(status);
+    }
+  });
+});
+
+describe('1e 7 TD relaunch', () => {
+  const old = svns(4, 1, 8);
+  const statusOf = (teeTcbSvn2: Uint8Array, collateral = levelsOf('UpToDate'), facts = {}) =>
+    verifyInWorld(tdx15({ teeTcbSvn: old, teeTcbSvn2 }, facts), collateral).tcbStatus;
+
+  it('is advised when the newest module and microcode are loaded', () => {
+    expect(statusOf(svns(5, 1, 8))).toBe('TDRelaunchAdvised');
+    expect(statusOf(svns(3, 3, 8))).toBe('TDRelaunchAdvised');
+    expect(statusOf(svns(5, 0, 8))).toBe('TDRelaunchAdvised');
+    expect(statusOf(svns(5, 1, 8), levelsOf('SWHardeningNeeded'))).toBe('TDRelaunchAdvised');
+    expect(statusOf(svns(5, 1, 8), levelsOf('ConfigurationNeeded'))).toBe(
+      'TDRelaunchAdvisedConfigurationNeeded',
+    );
+    expect(statusOf(svns(5, 1, 8), levelsOf('ConfigurationAndSWHardeningNeeded'))).toBe(
+      'TDRelaunchAdvisedConfigurationNeeded',
+    );
+  });
+
+  it('is not advised otherwise', () => {
+    expect(statusOf(svns(4, 1, 8))).toBe('OutOfDate');
+    expect(statusOf(svns(5, 1, 7))).toBe('OutOfDate');
+    expect(statusOf(svns(4, 0, 8))).toBe('OutOfDate');
+    expect(statusOf(svns(5, 1, 8), levelsOf('OutOfDate'))).toBe('OutOfDate');
+    expect(statusOf(svns(5, 1, 8), levelsOf('Revoked'))).toBe('Revoked');
+    const layout10 = plainQuote({ version: 5, layout: '1.0', body: { teeTcbSvn: old } });
+    expect(verifyInWorld(layout10).tcbStatus).toBe('OutOfDate');
+    const oldQe = qeIdentityWith(({ tcbLevels }) => ({
+      tcbLevels: tcbLevels.map((level) => ({ ...level, tcb: { isvsvn: level.tcb.isvsvn + 2 } })),
+    }));
+    expect(verifyInWorld(tdx15({ teeTcbSvn: old, teeTcbSvn2: svns(5, 1, 8) }), oldQe).tcbStatus).toBe(
+      'OutOfDate',
+    );
+  });
+
+  it('takes the SGX status of the first level whose SGX part is reached', () => {
+    const mixed = (sgxStatus: string, tdxStatus: string) =>
+      tcbInfoWith(({ tcbLevels: [first, second] }) => ({
+        tcbLevels: [
+          { ...first, tcbStatus: sgxStatus },
+          { ...second, tcbStatus: tdxStatus },
+        ],
+      }));
+    const verify = (sgxStatus: string, tdxStatus: string) =>
+      verifyInWorld(
+        tdx15({ teeTcbSvn: svns(4, 1, 7), teeTcbSvn2: svns(5, 1, 8) }),
+        mixed(sgxStatus, tdxStatus),
+      ).tcbStatus;
+    expect(verify('UpToDate', 'OutOfDate')).toBe('TDRelaunchAdvised');
+    expect(verify('ConfigurationNeeded', 'OutOfDate')).toBe('TDRelaunchAdvisedConfigurationNeeded');
+    expect(verify('ConfigurationAndSWHardeningNeeded', 'OutOfDate')).toBe(
+      'TDRelaunchAdvisedConfigurationNeeded',
+    );
+    expect(verify('OutOfDate', 'OutOfDate')).toBe('OutOfDate');
+    expect(verify('UpToDate', 'Revoked')).toBe('Revoked');
+  });
+
+  it('an unknown loaded module is a mismatch, as in Intel’s verifier', () => {
+    const quote = tdx15({ teeTcbSvn: old, teeTcbSvn2: svns(5, 9, 8) });
+    expect(verdictOf(quote, levelsOf('UpToDate'))).toBe('TDX_MODULE_MISMATCH');
+  });
+});
