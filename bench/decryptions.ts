@@ -89,6 +89,7 @@ async function measureWakeUp(
 ): Promise<void> {
   const clients = await Clients.connect(url, waiters);
   const durations: number[] = [];
+  const lasts: number[] = [];
   for (let round = 0; round < rounds; round += 1) {
     const path = `/decryption/${newKey()}`;
     const answers = clients.ask(path);
@@ -96,33 +97,29 @@ async function measureWakeUp(
     const woken = server.expect('woken');
     await put(url + path);
     const [arrivals, { atNs }] = await Promise.all([answers, woken]);
-    for (const arrival of arrivals) durations.push(Number(arrival - BigInt(atNs)) / 1e6);
+    const ofRound = arrivals.map((arrival) => Number(arrival - BigInt(atNs)) / 1e6);
+    durations.push(...ofRound);
+    lasts.push(Math.max(...ofRound));
   }
   clients.close();
   const totalMs = durations.reduce((sum, duration) => sum + duration, 0);
   report.result(`wake-up of ${waiters} waiters`, summarize(durations, totalMs));
-  // The median: in a few rounds, the 99th percentile of either says more about the machine.
   const plainMs = await answerAll(constantUrl, waiters, rounds);
-  report.target(
-    `wake-up of ${waiters} / plain Hono answering ${waiters} requests, medians`,
-    percentile(durations, 0.5) / plainMs,
-    {
-      atMost: 2,
-    },
-  );
+  const name = `${waiters} waiters, until the last is answered / plain Hono answering ${waiters} requests, medians`;
+  report.target(name, percentile(lasts, 0.5) / plainMs, { atMost: 2 });
 }
 
-/** The median, in ms, of plain Hono answering as many requests that come at once. */
+/** How long plain Hono takes, in ms, until the last of so many requests is answered: the median of the rounds. */
 async function answerAll(url: string, count: number, rounds: number): Promise<number> {
   const clients = await Clients.connect(url, count);
-  const durations: number[] = [];
+  const lasts: number[] = [];
   for (let round = 0; round < rounds; round += 1) {
     const startedAt = process.hrtime.bigint();
     const arrivals = await clients.ask(`/decryption/${newKey()}`);
-    for (const arrival of arrivals) durations.push(Number(arrival - startedAt) / 1e6);
+    lasts.push(Math.max(...arrivals.map((arrival) => Number(arrival - startedAt) / 1e6)));
   }
   clients.close();
-  return percentile(durations, 0.5);
+  return percentile(lasts, 0.5);
 }
 
 async function put(url: string): Promise<void> {

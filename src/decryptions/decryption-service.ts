@@ -1,6 +1,7 @@
 import { EvidenceError, ProblemError, RefusalError } from '../errors/latchkey-error.ts';
 import { KeyedLock } from '../store/keyed-lock.ts';
 import type { Store } from '../store/store-api.ts';
+import type { ClientSignal } from './client-signal.ts';
 import type { Decryption, StoredDecryption } from './decryption.ts';
 import { DecryptionTable, type OracleSignature, sameDecryption } from './decryption-table.ts';
 import { type DecryptionMetrics, noMetrics, type WriteOutcome } from './metrics.ts';
@@ -34,8 +35,8 @@ export interface PruneRule {
 export interface LookupOptions {
   /** Wait at most this long, in milliseconds; never longer than `maxExpectedOracleDelayMs`. */
   readonly waitMs?: number;
-  /** Ends the waiting when the client goes away. */
-  readonly signal?: AbortSignal;
+  /** Ends the waiting when the client goes away; an `AbortSignal` will do. */
+  readonly signal?: ClientSignal;
 }
 
 const KEY = /^[0-9a-fA-F]{64}$/;

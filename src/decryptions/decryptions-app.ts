@@ -3,6 +3,7 @@ import { toBase64 } from '../bytes/base64.ts';
 import type { AccountId } from '../bytes/fixed-bytes.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
 import { EvidenceError, LatchkeyError, RefusalError } from '../errors/latchkey-error.ts';
+import { clientSignal } from './client-signal.ts';
 import { decryptionJson } from './decryption.ts';
 import { type DecryptionService, tryParseKey } from './decryption-service.ts';
 import { problemResponse } from './problem-response.ts';
@@ -65,8 +66,8 @@ function addResultRoutes(app: Hono, service: DecryptionService, admit: Admit): v
   app.get('/decryption/:key', async (c) => {
     const key = keyOf(c);
     const waitMs = waitOf(c);
-    // Reaching for the signal costs; a result that is there needs none.
-    const wait = service.has(key) ? {} : { signal: c.req.raw.signal };
+    // A result that is there needs no signal.
+    const wait = service.has(key) ? {} : { signal: clientSignal(c) };
     const found = await service.get(key, waitMs === undefined ? wait : { ...wait, waitMs });
     if (found === undefined) throw notFound(key);
     return c.body(decryptionJson(found), 200, JSON_HEADERS);

@@ -1,4 +1,5 @@
 import { ProblemError } from '../errors/latchkey-error.ts';
+import type { ClientSignal } from './client-signal.ts';
 import type { Decryption } from './decryption.ts';
 import type { DecryptionTable } from './decryption-table.ts';
 import type { DecryptionMetrics, LookupOutcome } from './metrics.ts';
@@ -18,7 +19,7 @@ export interface LookupContext {
 
 interface Wait {
   readonly waitMs: number;
-  readonly signal?: AbortSignal;
+  readonly signal?: ClientSignal;
 }
 
 /**
@@ -84,7 +85,7 @@ class PendingLookup {
     this.#undo.push(scheduler.after(waitMs, () => this.#lookOnceMore()));
     if (signal !== undefined) {
       const onAbort = (): void => this.#settle('aborted', undefined);
-      signal.addEventListener('abort', onAbort, { once: true });
+      signal.addEventListener('abort', onAbort);
       this.#undo.push(() => signal.removeEventListener('abort', onAbort));
     }
     metrics.waiting(room.count);
