@@ -1,7 +1,8 @@
 import type { Hono } from 'hono';
-import { z } from 'zod';
 import { AccountId, InstanceId } from '../bytes/fixed-bytes.ts';
 import { parseWire } from '../protocol/wire.ts';
+import { serverRestartedBody } from './node-bodies.ts';
+import { openApiDocument } from './openapi.ts';
 import { jsonBody, type PorchEnv } from './porch.ts';
 
 /** What the outside may learn of a node. */
@@ -14,12 +15,10 @@ export interface NodeFace {
   serverRestarted(server: AccountId): void;
 }
 
-/** Body of `POST /server-restarted`. */
-export const serverRestartedBody = z.strictObject({ server: z.string(), instanceId: z.string() });
-
 /** Routes that say how a node is. */
 export function nodeRoutes(app: Hono<PorchEnv>, face: NodeFace): void {
   app.get('/info', ({ json }) => json(face.info()));
+  app.get('/openapi.json', ({ json }) => json(openApiDocument()));
   app.get('/healthz', ({ json }) => json({ ok: true }));
   app.get('/readyz', ({ json }) => {
     const { ready, report } = face.readiness();

@@ -7,7 +7,7 @@ import type { SecretBytes } from '../bytes/secret-bytes.ts';
 import { equalConstantTime } from '../crypto/constant-time.ts';
 import { deriveKey, hmacSha256 } from '../crypto/hkdf.ts';
 import { type MacRoute, macLabel } from './labels.ts';
-import { parseWire } from './wire.ts';
+import { accountText, hexText, parseWire } from './wire.ts';
 
 /** How far a request's timestamp may be from the server's clock. */
 export const MAC_FRESHNESS_MS = 60_000;
@@ -20,11 +20,10 @@ export interface Head {
   readonly digest: Uint8Array;
 }
 
-const hexText = z.string();
 const count = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
 
 /** A head in JSON. */
-export const headFields = z.strictObject({ generation: count, sequence: count, digest: hexText });
+export const headFields = z.strictObject({ generation: count, sequence: count, digest: hexText(32) });
 
 /** A head for JSON. */
 export const headToWire = (head: Head): z.output<typeof headFields> => ({
@@ -38,11 +37,11 @@ export const compareHeads = (a: Head, b: Head): number =>
   a.generation - b.generation || a.sequence - b.sequence;
 
 const envelope = {
-  accountId: z.string(),
-  slotId: hexText,
+  accountId: accountText,
+  slotId: hexText(16),
   timestampMs: count,
-  random: hexText,
-  mac: hexText,
+  random: hexText(16),
+  mac: hexText(32),
 };
 
 /** How a client sees its own store: enough for the server to tell who would suffer from its restart. */
@@ -57,29 +56,29 @@ export const keyStatusBody = z.strictObject({
   ...envelope,
   confirm: z.boolean(),
   incarnation: count,
-  bootId: hexText,
+  bootId: hexText(16),
   head: headFields.optional(),
   report: reportFields.optional(),
 });
 
 /** Body of `POST /claim`. */
-export const claimBody = z.strictObject({ ...envelope, incarnation: count, bootId: hexText });
+export const claimBody = z.strictObject({ ...envelope, incarnation: count, bootId: hexText(16) });
 
 /** Body of `POST /forget`. */
 export const forgetBody = z.strictObject(envelope);
 
 /** Answer of `POST /key-status` and of `POST /claim`. */
 export const slotStateAnswer = z.strictObject({
-  instanceId: hexText,
+  instanceId: hexText(16),
   serverTimeMs: count,
   incarnation: count,
-  bootId: hexText,
+  bootId: hexText(16),
   head: headFields.optional(),
-  mac: hexText,
+  mac: hexText(32),
 });
 
 /** Answer of `POST /forget`. */
-export const forgetAnswer = z.strictObject({ mac: hexText });
+export const forgetAnswer = z.strictObject({ mac: hexText(32) });
 
 /** The part that every request of these routes carries. */
 export interface MacEnvelope {

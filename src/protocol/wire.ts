@@ -5,9 +5,14 @@ import { hasSmallOrder } from '../crypto/x25519.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import { type AddressedServer, type Intent, MAX_ADDRESSED_SERVERS, PLAIN_SLOT_ID } from './report-data.ts';
 
-const hexText = (bytes: number) =>
-  z.string().meta({ description: `0x and ${bytes * 2} hex digits`, example: '0x…' });
-const accountText = z.string().meta({ description: 'SS58 with prefix 42, or 0x and 64 hex digits' });
+/** Text of a fixed-size value. The pattern is documentation: the constructors of the branded types check it. */
+export const hexText = (bytes: number) =>
+  z
+    .string()
+    .meta({ description: `${bytes} bytes, 0x and hex digits`, pattern: `^0x[0-9a-fA-F]{${bytes * 2}}$` });
+/** Text of an account. */
+export const accountText = z.string().meta({ description: 'SS58 with prefix 42, or 0x and 64 hex digits' });
+const base64Text = (what: string) => z.string().meta({ description: what, contentEncoding: 'base64' });
 
 const MAX_REASON_CHARACTERS = 200;
 
@@ -27,7 +32,7 @@ export const keyRequestBody = z.strictObject({
     .min(1)
     .max(MAX_ADDRESSED_SERVERS),
   recoveryProof: hexText(32).optional(),
-  quote: z.string().meta({ description: 'TDX quote v4 or v5, base64', format: 'byte' }),
+  quote: base64Text('TDX quote, version 4 or 5'),
 });
 
 /** Answer of `POST /challenge`. */
@@ -43,7 +48,7 @@ export const keyAnswer = z.strictObject({
   server: accountText,
   instanceId: hexText(16),
   enc: hexText(32),
-  ciphertext: z.string().meta({ description: 'base64', format: 'byte' }),
+  ciphertext: base64Text('HPKE ciphertext and tag'),
 });
 
 /** Answer of `GET /attestation`. */
@@ -52,7 +57,7 @@ export const attestationAnswer = z.strictObject({
   x25519PublicKey: hexText(32),
   instanceId: hexText(16),
   finalized: z.strictObject({ number: z.int().nonnegative(), hash: hexText(32) }),
-  quote: z.string(),
+  quote: base64Text('TDX quote, version 4 or 5'),
 });
 
 /**

@@ -1,0 +1,6 @@
+// Writes the generated parts of openapi.json, docs/errors.md and docs/protocol.md. A test fails when they differ from
+// what is committed. Run with: npx tsx scripts/generate-docs.ts
+import { writeFileSync } from 'node:fs';
+import { generatedFiles } from './generated-files.ts';
+
+for (const [path, text] of generatedFiles()) writeFileSync(new URL(`../${path}`, import.meta.url), text);

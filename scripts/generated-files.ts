@@ -1,0 +1,34 @@
+import { readFileSync } from 'node:fs';
+import { errorCodes } from '../src/errors/codes.ts';
+import type { CodeEntry } from '../src/errors/codes/code-entry.ts';
+import { openApiDocument } from '../src/http/openapi.ts';
+import { protocolVectors } from './protocol-vectors.ts';
+
+const root = new URL('..', import.meta.url);
+const read = (path: string): string => readFileSync(new URL(path, root), 'utf8');
+
+/** Every committed file that is generated, wholly or between markers, with the text that it should have. */
+export function generatedFiles(): ReadonlyMap<string, string> {
+  const vectors = `\`\`\`json\n${JSON.stringify(protocolVectors(), null, 2)}\n\`\`\``;
+  return new Map([
+    ['openapi.json', `${JSON.stringify(openApiDocument(), null, 2)}\n`],
+    ['docs/errors.md', between(read('docs/errors.md'), 'codes', errorTable())],
+    ['docs/protocol.md', between(read('docs/protocol.md'), 'vectors', vectors)],
+  ]);
+}
+
+/** All codes by family of status, in the order in which the rooms list them. */
+function errorTable(): string {
+  const entries: readonly (readonly [string, CodeEntry])[] = Object.entries(errorCodes);
+  const rows = entries.map(([code, { status, summary }]) => `| \`${code}\` | ${status} | ${summary} |`);
+  return ['| code | status | meaning |', '|---|---|---|', ...rows].join('\n');
+}
+
+function between(page: string, marker: string, text: string): string {
+  const begin = `<!-- ${marker}:begin -->`;
+  const end = `<!-- ${marker}:end -->`;
+  const from = page.indexOf(begin);
+  const to = page.indexOf(end);
+  if (from < 0 || to < from) throw new TypeError(`the page has no markers ${marker}:begin and ${marker}:end`);
+  return `${page.slice(0, from + begin.length)}\n${text}\n${page.slice(to)}`;
+}

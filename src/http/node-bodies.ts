@@ -1,0 +1,37 @@
+import { z } from 'zod';
+import { accountText, hexText } from '../protocol/wire.ts';
+
+/** Body of `POST /server-restarted`. */
+export const serverRestartedBody = z.strictObject({ server: accountText, instanceId: hexText(16) });
+
+/** Answer of `GET /info`; accounts and keys only once the node's store is open. */
+export const infoAnswer = z.looseObject({
+  name: z.literal('latchkey'),
+  protocol: z.int(),
+  mode: z.string().meta({ description: '`production`, or that the trust root is injected' }),
+  state: z.string(),
+  accountId: accountText.optional(),
+  x25519PublicKey: hexText(32).optional(),
+  instanceId: hexText(16).optional(),
+});
+
+/** Answer of `GET /readyz`, with the reasons beside. */
+export const readyzAnswer = z.looseObject({ ready: z.boolean(), state: z.string().optional() });
+
+/** Answer of routes that have nothing to say. */
+export const okAnswer = z.strictObject({ ok: z.literal(true) });
+
+/** Every error (RFC 9457). */
+export const problemAnswer = z.strictObject({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  code: z.string().meta({ description: 'stable; docs/errors.md lists all' }),
+  detail: z.string(),
+  instance: z.string().meta({ description: 'the request id' }),
+  field: z.string().optional(),
+  expected: z.string().optional(),
+  observed: z.string().optional(),
+  hint: z.string().optional(),
+  retryAfterMs: z.int().optional(),
+});

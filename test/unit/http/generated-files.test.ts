@@ -1,0 +1,64 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { generatedFiles } from '../../../scripts/generated-files.ts';
+import { errorCodes } from '../../../src/errors/codes.ts';
+import { keyServerWorld } from '../../support/key-server-fixture.ts';
+
+const committed = (path: string): string =>
+  readFileSync(new URL(`../../../${path}`, import.meta.url), 'utf8');
+
+describe('generated files', () => {
+  it.each([...generatedFiles()])('%s is what `npx tsx scripts/generate-docs.ts` writes', (path, text) => {
+    expect(committed(path)).toBe(text);
+  });
+
+  it('docs/errors.md has a row for every code, and no other', () => {
+    const rows = [...committed('docs/errors.md').matchAll(/^\| `([A-Z0-9_]+)` \| (\d+) \|/gm)];
+    const expected = Object.entries(errorCodes).map(([code, { status }]) => `${code} ${status}`);
+    expect(rows.map(([, code, status]) => `${code} ${status}`)).toEqual(expected);
+  });
+
+  it('every code that docs/protocol.md names exists', () => {
+    const page = committed('docs/protocol.md');
+    const named = [...page.matchAll(/`([A-Z]+(?:_[A-Z0-9]+)+)`/g)].map(([, code]) => code ?? '');
+    expect(named.length).toBeGreaterThan(20);
+    expect(named.filter((code) => !(code in errorCodes))).toEqual([]);
+  });
+});
+
+describe('GET /openapi.json', () => {
+  it('serves the committed document, which lists every route of the open port', async () => {
+    const { json } = await keyServerWorld().send('GET', '/openapi.json');
+    expect(json).toEqual(JSON.parse(committed('openapi.json')));
+    const paths = Object.entries(json['paths'] as Record<string, object>);
+    const listed = paths.map(([path, methods]) => `${Object.keys(methods).join()} ${path}`);
+    expect(listed.sort()).toEqual([
+      'get /attestation',
+      'get /healthz',
+      'get /info',
+      'get /readyz',
+      'post /challenge',
+      'post /claim',
+      'post /forget',
+      'post /key-status',
+      'post /request-encryption-key',
+      'post /server-restarted',
+    ]);
+  });
+
+  it('says that unknown fields are refused, and what the lengths are', async () => {
+    const text = committed('openapi.json');
+    const document = JSON.parse(text) as {
+      paths: Record<
+        string,
+        { post: { requestBody: { content: Record<string, { schema: Record<string, unknown> }> } } }
+      >;
+    };
+    const schema = document.paths['/challenge']?.post.requestBody.content['application/json']?.schema;
+    expect(schema).toMatchObject({
+      additionalProperties: false,
+      required: ['accountId', 'ephemeralPublicKey'],
+      properties: { ephemeralPublicKey: { type: 'string', pattern: '^0x[0-9a-fA-F]{64}$' } },
+    });
+  });
+});
