@@ -66,7 +66,7 @@ async function checkRecords(state: StoreState): Promise<StoreProblem[]> {
     for (const entry of index.entries()) {
       await breather.pause();
       try {
-        state.readRecord(entry);
+        state.readValue(entry);
       } catch (error) {
         if (!(error instanceof LatchkeyError) || error.family === 'problem') throw error;
         problems.push(problemOf(error));

@@ -104,7 +104,7 @@ export class RunCompaction {
     }
     if (namespace === undefined) return;
     if (operation === operations.createNamespace) {
-      const { value } = this.#state.readRecord(from);
+      const value = this.#state.readValue(from);
       const { extent } = await this.#writer.append({ operation, namespace: id, name, value }, undefined);
       this.#keptBytes += lengthOf(extent);
       return;
@@ -114,7 +114,7 @@ export class RunCompaction {
       if (present === undefined && this.#mayHideOlder(segment, ordinal))
         await this.#keepTombstone(opened, namespace);
     } else if (present?.place === from.place && present.extent === from.extent) {
-      const { value } = this.#state.readRecord(from);
+      const value = this.#state.readValue(from);
       const to = await this.#writer.append({ operation, namespace: id, name, value }, namespace.key);
       this.#moves.push({ namespace, name, from, to });
     }

@@ -47,7 +47,13 @@ export async function planRepair(source: RecoverySource, lock: FolderLock | unde
       namespaces: spaces.length,
       records: spaces.reduce((sum, { index }) => sum + index.size, 0),
       discard: finish,
-      apply: () => rewrite(state, salvage.lastSequence, fileSystem).finally(finish),
+      apply: async () => {
+        try {
+          await rewrite(state, salvage.lastSequence, fileSystem);
+        } finally {
+          await finish();
+        }
+      },
     };
   } catch (error) {
     await closeFiles(state);
@@ -64,7 +70,7 @@ async function rewrite(state: StoreState, lastSequence: number, fileSystem: File
       await writer.append({ operation: operations.createNamespace, namespace: id, name, value }, undefined);
       for (const entry of index.entries()) {
         const content = { operation: operations.put, namespace: id, name: entry.name };
-        await writer.append({ ...content, value: state.readRecord(entry).value }, key);
+        await writer.append({ ...content, value: state.readValue(entry) }, key);
       }
     }
     await writer.finish();

@@ -52,7 +52,7 @@ class ReadingNamespace implements ReadableNamespace {
 
   async get(name: string): Promise<Uint8Array | undefined> {
     const location = this.index().find(name);
-    return location === undefined ? undefined : this.state.readRecord(location).value;
+    return location === undefined ? undefined : this.state.readValue(location);
   }
 
   has(name: string): boolean {
@@ -75,7 +75,7 @@ class ReadingNamespace implements ReadableNamespace {
         // Again at every step: the store may be closed, or the namespace erased, while the caller was busy.
         this.index();
         if (this.space.erased) return;
-        yield [entry.name, this.state.readRecord(entry).value];
+        yield [entry.name, this.state.readValue(entry)];
       }
     } finally {
       release();

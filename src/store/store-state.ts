@@ -153,10 +153,10 @@ export class StoreState implements CommitTarget {
   }
 
   /**
-   * Reads and opens a record.
+   * Reads a record and opens its value.
    * @throws EvidenceError STORE_SEGMENT_DAMAGED or ProblemError STORE_READ_FAILED.
    */
-  readRecord(location: Location): OpenedRecord {
+  readValue(location: Location): Uint8Array {
     const { segment, offset, length, ordinal } = this.table.unpack(location);
     if (this.#scratch.length < length) this.#scratch = new Uint8Array(length * 2);
     const sealed = this.#scratch.subarray(0, length);
@@ -166,9 +166,9 @@ export class StoreState implements CommitTarget {
       throw readFailure(error, segmentFileName(segment.id));
     }
     const position = { segmentId: segment.id, ordinal };
-    const opened = this.sealer.open(sealed, segment.keys.records, position, this.innerKeys);
+    const value = this.sealer.openValue(sealed, segment.keys.records, position, this.innerKeys);
     if (this.#scratch.length > 1024 * 1024) this.#scratch = new Uint8Array(4096);
-    if (opened !== undefined) return opened;
+    if (value !== undefined) return value;
     throw damagedAt(
       'STORE_RECORD_DAMAGED',
       segmentFileName(segment.id),
@@ -192,7 +192,7 @@ export class StoreState implements CommitTarget {
     const pending = namespace.pending.get(name);
     if (pending !== undefined) return pending.deletes ? undefined : this.readPending(pending).value;
     const location = namespace.index.find(name);
-    return location === undefined ? undefined : this.readRecord(location).value;
+    return location === undefined ? undefined : this.readValue(location);
   }
 
   /** Whether a write admitted now would find a value. */

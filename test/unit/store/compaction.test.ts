@@ -11,15 +11,15 @@ const optionsOn = (fileSystem: SimulatedDisk): OpenOptions => ({
   compaction: 'manual',
 });
 
-const valueOf = (number: number): Uint8Array => new Uint8Array(100).fill(number);
+const filledWith = (number: number): Uint8Array => new Uint8Array(100).fill(number);
 
 /** 60 names in several segments: every third deleted, every other overwritten. */
 async function written(disk: SimulatedDisk): Promise<SealedStore> {
   const store = await SealedStore.create(optionsOn(disk));
   const space = await store.namespace('space');
-  for (let turn = 0; turn < 60; turn += 1) await space.put(`name-${turn}`, valueOf(turn));
+  for (let turn = 0; turn < 60; turn += 1) await space.put(`name-${turn}`, filledWith(turn));
   for (let turn = 0; turn < 60; turn += 3) await space.delete(`name-${turn}`);
-  for (let turn = 1; turn < 60; turn += 3) await space.put(`name-${turn}`, valueOf(turn + 100));
+  for (let turn = 1; turn < 60; turn += 3) await space.put(`name-${turn}`, filledWith(turn + 100));
   return store;
 }
 
@@ -27,7 +27,7 @@ async function expectContent(store: SealedStore): Promise<void> {
   const space = await store.namespace('space');
   expect(space.size).toBe(40);
   for (let turn = 0; turn < 60; turn += 1) {
-    const expected = turn % 3 === 0 ? undefined : valueOf(turn % 3 === 1 ? turn + 100 : turn);
+    const expected = turn % 3 === 0 ? undefined : filledWith(turn % 3 === 1 ? turn + 100 : turn);
     expect(await space.get(`name-${turn}`)).toEqual(expected);
   }
 }
@@ -60,7 +60,7 @@ describe('compaction', () => {
     // The automatic one compacts single segments, and so has to keep deletions that hide older records.
     const again = await SealedStore.open({ ...optionsOn(disk), compaction: 'automatic' });
     const more = await again.namespace('space');
-    for (let turn = 0; turn < 100; turn += 1) await more.put('busy', valueOf(turn));
+    for (let turn = 0; turn < 100; turn += 1) await more.put('busy', filledWith(turn));
     await again.settled();
     await again.close();
     const last = await SealedStore.open(optionsOn(disk));
@@ -75,7 +75,7 @@ describe('compaction', () => {
     const compacted = store.compact();
     await Promise.all(
       Array.from({ length: 40 }, async (_, turn) => {
-        await space.put(`name-${turn}`, valueOf(200));
+        await space.put(`name-${turn}`, filledWith(200));
         await space.delete(`name-${turn + 20}`);
       }),
     );
@@ -85,7 +85,8 @@ describe('compaction', () => {
     const again = await SealedStore.open(optionsOn(disk));
     const reopened = await again.namespace('space');
     expect([...reopened.names()]).toEqual(expected);
-    for (let turn = 0; turn < 20; turn += 1) expect(await reopened.get(`name-${turn}`)).toEqual(valueOf(200));
+    for (let turn = 0; turn < 20; turn += 1)
+      expect(await reopened.get(`name-${turn}`)).toEqual(filledWith(200));
     await again.close();
   });
 
@@ -96,9 +97,9 @@ describe('compaction', () => {
     const segments = () => [...disk.files().keys()].filter((path) => path.includes('segment-')).length;
     const before = segments();
     const space = await store.namespace('space');
-    await space.put('name-1', valueOf(1));
+    await space.put('name-1', filledWith(1));
     await store.compact();
-    expect(await snapshot.namespace('space').get('name-1')).toEqual(valueOf(101));
+    expect(await snapshot.namespace('space').get('name-1')).toEqual(filledWith(101));
     expect(segments()).toBeGreaterThan(before);
     snapshot.release();
     await store.settled();
