@@ -19,7 +19,9 @@ async function main(path: string): Promise<void> {
       lookup(outcome) {
         if (outcome !== 'woken' || !isRoundOpen) return;
         isRoundOpen = false;
-        tell({ kind: 'woken', atNs: String(process.hrtime.bigint()) });
+        const atNs = String(process.hrtime.bigint());
+        // Telling takes time that the waiter would be charged with.
+        setImmediate(() => tell({ kind: 'woken', atNs }));
       },
     },
   });
