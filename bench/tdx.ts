@@ -1,8 +1,8 @@
 import { createHash, createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { QuoteVerifier as DcapQvlVerifier } from '@phala/dcap-qvl';
 import { createDevelopmentPki, type DevelopmentPki } from '../mock-tdx/development-pki.ts';
-import { SigningKey } from '../mock-tdx/pki/signing-key.ts';
 import { Seed } from '../mock-tdx/pki/seed.ts';
+import { SigningKey } from '../mock-tdx/pki/signing-key.ts';
 import { qeReport } from '../mock-tdx/quote/qe-report.ts';
 import { assembleQuote } from '../mock-tdx/quote/quote-parts.ts';
 import {
@@ -14,7 +14,9 @@ import {
 import { type Bench, type Measured, type Report, summarize } from './harness.ts';
 
 const SEED = new Uint8Array(32).fill(11);
-const ROUNDS_MS = 6000;
+const ROUNDS_MS = 8000;
+const BLOCK_MS = 100;
+const SETTLING_CALLS = 5;
 const NOW_MS = Date.UTC(2026, 10, 21);
 
 /** How fast quotes are verified, against two ECDSA verifications and two SHA-256, and against @phala/dcap-qvl. */
@@ -34,8 +36,8 @@ export const bench: Bench = {
 };
 
 /**
- * Takes turns, so that a busy machine slows all cases alike: one round runs every case once, the short ones several
- * times.
+ * Takes turns in short blocks, so that a busy machine slows all cases alike; a block begins with a few calls that do
+ * not count, because the case before has filled the caches.
  */
 function measureTogether(
   cases: Readonly<Record<string, (turn: number) => unknown>>,
@@ -43,28 +45,22 @@ function measureTogether(
 ): ReadonlyMap<string, Measured> {
   const durations = new Map(Object.keys(cases).map((name) => [name, [] as number[]]));
   const start = performance.now();
-  const warmUntil = start + milliseconds / 4;
-  for (let turn = 0; performance.now() - start < milliseconds; turn++) {
-    const isWarm = performance.now() > warmUntil;
+  let turn = 0;
+  for (let round = 0; performance.now() - start < milliseconds; round++) {
     for (const [name, operation] of Object.entries(cases)) {
-      const repeats = name === '@phala/dcap-qvl' ? 1 : 4;
-      for (let repeat = 0; repeat < repeats; repeat++) {
+      const blockEnd = performance.now() + BLOCK_MS;
+      for (let call = 0; call === 0 || performance.now() < blockEnd; call++) {
         const before = performance.now();
-        operation(turn * repeats + repeat);
-        if (isWarm) durations.get(name)?.push(performance.now() - before);
+        operation(turn++);
+        const isSettled = call >= SETTLING_CALLS || name === '@phala/dcap-qvl';
+        if (round > 0 && isSettled) durations.get(name)?.push(performance.now() - before);
       }
     }
   }
-  return new Map(
-    [...durations].map(([name, all]) => [
-      name,
-      summarize(
-        all,
-        all.reduce((sum, duration) => sum + duration, 0),
-      ),
-    ]),
-  );
+  return new Map([...durations].map(([name, all]) => [name, summarize(all, sumOf(all))]));
 }
+
+const sumOf = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0);
 
 function makeCases() {
   const pki = createDevelopmentPki({ seed: SEED });

@@ -10,6 +10,10 @@ export const MAX_QUOTE_BYTES = 16_384;
 /** A field: where it starts, and how many bytes it has. */
 export type Field = readonly [offset: number, byteLength: number];
 
+/** The bytes of a field; a view. */
+export const fieldOf = (bytes: Uint8Array, [offset, byteLength]: Field): Uint8Array =>
+  bytes.subarray(offset, offset + byteLength);
+
 /** The quote header, 48 bytes. */
 export const HEADER_BYTES = 48;
 export const headerLayout = {

@@ -5,7 +5,7 @@ import { sha256 } from '../crypto/sha2.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import type { QeIdentity } from './qe-identity.ts';
 import type { Quote } from './quote.ts';
-import { type Field, qeReportLayout } from './quote-layout.ts';
+import { fieldOf, qeReportLayout } from './quote-layout.ts';
 
 /** The SGX report of a quoting enclave. */
 export interface QeReport {
@@ -29,16 +29,15 @@ const u16 = (bytes: Uint8Array): number => byteAt(bytes, 0) | (byteAt(bytes, 1) 
 
 /** Reads the fields of a QE report of 384 bytes. */
 export function readQeReport(report: Uint8Array): QeReport {
-  const field = ([offset, byteLength]: Field): Uint8Array => report.subarray(offset, offset + byteLength);
   return {
-    cpuSvn: field(qeReportLayout.cpuSvn),
-    miscSelect: field(qeReportLayout.miscSelect),
-    attributes: field(qeReportLayout.attributes),
-    mrEnclave: field(qeReportLayout.mrEnclave),
-    mrSigner: field(qeReportLayout.mrSigner),
-    isvProdId: u16(field(qeReportLayout.isvProdId)),
-    isvSvn: u16(field(qeReportLayout.isvSvn)),
-    reportData: field(qeReportLayout.reportData),
+    cpuSvn: fieldOf(report, qeReportLayout.cpuSvn),
+    miscSelect: fieldOf(report, qeReportLayout.miscSelect),
+    attributes: fieldOf(report, qeReportLayout.attributes),
+    mrEnclave: fieldOf(report, qeReportLayout.mrEnclave),
+    mrSigner: fieldOf(report, qeReportLayout.mrSigner),
+    isvProdId: u16(fieldOf(report, qeReportLayout.isvProdId)),
+    isvSvn: u16(fieldOf(report, qeReportLayout.isvSvn)),
+    reportData: fieldOf(report, qeReportLayout.reportData),
   };
 }
 

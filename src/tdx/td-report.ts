@@ -1,7 +1,7 @@
 import type { ByteReader } from './byte-reader.ts';
 import {
   BODY_TYPE_TD_REPORT_1_0,
-  type Field,
+  fieldOf,
   TD_REPORT_1_0_BYTES,
   TD_REPORT_1_5_BYTES,
   tdReport15Layout,
@@ -50,24 +50,23 @@ export interface TdReport {
 export function readTdReport(reader: ByteReader, bodyType: 2 | 3): TdReport {
   const isTdReport10 = bodyType === BODY_TYPE_TD_REPORT_1_0;
   const body = reader.take(isTdReport10 ? TD_REPORT_1_0_BYTES : TD_REPORT_1_5_BYTES, 'TD report');
-  const field = ([offset, byteLength]: Field): Uint8Array => body.subarray(offset, offset + byteLength);
   return Object.freeze({
-    teeTcbSvn: field(tdReportLayout.teeTcbSvn),
-    mrSeam: field(tdReportLayout.mrSeam),
-    mrSignerSeam: field(tdReportLayout.mrSignerSeam),
-    seamAttributes: field(tdReportLayout.seamAttributes),
-    tdAttributes: field(tdReportLayout.tdAttributes),
-    xfam: field(tdReportLayout.xfam),
-    mrTd: field(tdReportLayout.mrTd),
-    mrConfigId: field(tdReportLayout.mrConfigId),
-    mrOwner: field(tdReportLayout.mrOwner),
-    mrOwnerConfig: field(tdReportLayout.mrOwnerConfig),
-    rtMr0: field(tdReportLayout.rtMr0),
-    rtMr1: field(tdReportLayout.rtMr1),
-    rtMr2: field(tdReportLayout.rtMr2),
-    rtMr3: field(tdReportLayout.rtMr3),
-    reportData: field(tdReportLayout.reportData),
-    teeTcbSvn2: isTdReport10 ? undefined : field(tdReport15Layout.teeTcbSvn2),
-    mrServiceTd: isTdReport10 ? undefined : field(tdReport15Layout.mrServiceTd),
+    teeTcbSvn: fieldOf(body, tdReportLayout.teeTcbSvn),
+    mrSeam: fieldOf(body, tdReportLayout.mrSeam),
+    mrSignerSeam: fieldOf(body, tdReportLayout.mrSignerSeam),
+    seamAttributes: fieldOf(body, tdReportLayout.seamAttributes),
+    tdAttributes: fieldOf(body, tdReportLayout.tdAttributes),
+    xfam: fieldOf(body, tdReportLayout.xfam),
+    mrTd: fieldOf(body, tdReportLayout.mrTd),
+    mrConfigId: fieldOf(body, tdReportLayout.mrConfigId),
+    mrOwner: fieldOf(body, tdReportLayout.mrOwner),
+    mrOwnerConfig: fieldOf(body, tdReportLayout.mrOwnerConfig),
+    rtMr0: fieldOf(body, tdReportLayout.rtMr0),
+    rtMr1: fieldOf(body, tdReportLayout.rtMr1),
+    rtMr2: fieldOf(body, tdReportLayout.rtMr2),
+    rtMr3: fieldOf(body, tdReportLayout.rtMr3),
+    reportData: fieldOf(body, tdReportLayout.reportData),
+    teeTcbSvn2: isTdReport10 ? undefined : fieldOf(body, tdReport15Layout.teeTcbSvn2),
+    mrServiceTd: isTdReport10 ? undefined : fieldOf(body, tdReport15Layout.mrServiceTd),
   });
 }

@@ -77,7 +77,7 @@ describe('1e TCB levels', () => {
           tcb: {
             ...second?.tcb,
             pcesvn: 14,
-            sgxtcbcomponents: svns(7, 9, 9).reduce<object[]>((list, svn) => [...list, { svn }], []),
+            sgxtcbcomponents: Array.from(svns(7, 9, 9), (svn) => ({ svn })),
           },
         },
       ],
