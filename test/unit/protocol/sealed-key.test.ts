@@ -1,0 +1,74 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { BlockHash, KeyId } from '../../../src/bytes/fixed-bytes.ts';
+import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
+import { decodeKeyGrant, encodeKeyGrant, type KeyGrant } from '../../../src/protocol/sealed-key.ts';
+import { codeOf } from '../../support/thrown.ts';
+
+const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
+const integer = fc.nat({ max: Number.MAX_SAFE_INTEGER });
+const secret = bytes(32).map((value) => new SecretBytes(value));
+const grants: fc.Arbitrary<KeyGrant> = fc.record({
+  key: secret,
+  keyId: bytes(16).map((value) => KeyId.of(value)),
+  created: fc.boolean(),
+  createdAtMs: integer,
+  recoveryToken: fc.option(secret, { nil: undefined }),
+  serverTimeMs: integer,
+  finalized: fc.record({ number: integer, hash: bytes(32).map((value) => BlockHash.of(value)) }),
+  incarnation: fc.record({ number: integer, bootId: bytes(16) }),
+  head: fc.option(fc.record({ generation: integer, sequence: integer, digest: bytes(32) }), {
+    nil: undefined,
+  }),
+});
+
+const bare = ({ key, recoveryToken, ...rest }: KeyGrant) => ({
+  ...rest,
+  key: [...key.reveal()],
+  recoveryToken: recoveryToken === undefined ? undefined : [...recoveryToken.reveal()],
+});
+
+const sample: KeyGrant = fc.sample(grants, { numRuns: 1, seed: 7 })[0] ?? failed();
+function failed(): never {
+  throw new TypeError('no sample');
+}
+const text = new TextDecoder().decode(
+  encodeKeyGrant({ ...sample, head: undefined, recoveryToken: undefined }),
+);
+const codeOfText = (changed: string): string =>
+  codeOf(() => decodeKeyGrant(new TextEncoder().encode(changed)));
+
+describe('the plaintext of a sealed key', () => {
+  it('comes back as it was', () => {
+    fc.assert(
+      fc.property(grants, (grant) => {
+        expect(bare(decodeKeyGrant(encodeKeyGrant(grant)))).toEqual(bare(grant));
+      }),
+    );
+  });
+
+  it('is JSON whatever the key is', () => {
+    fc.assert(
+      fc.property(grants, (grant) => {
+        const json: unknown = JSON.parse(new TextDecoder().decode(encodeKeyGrant(grant)));
+        expect(json).toMatchObject({ key: `0x${Buffer.from(grant.key.reveal()).toString('hex')}` });
+      }),
+    );
+  });
+
+  it('leaves the key itself alone', () => {
+    const before = [...sample.key.reveal()];
+    encodeKeyGrant(sample);
+    expect([...sample.key.reveal()]).toEqual(before);
+  });
+
+  it('with an unknown field, a missing one, a short key or no JSON is refused', () => {
+    expect(codeOfText(text)).toBe('none');
+    expect(codeOfText(text.replace('{', '{"more":1,'))).toBe('FIELD_INVALID');
+    expect(codeOfText(text.replace(/"keyId":"[^"]*",/, ''))).toBe('FIELD_INVALID');
+    expect(codeOfText(text.replace('{"key":"0x..', '{"key":"0x'))).toBe('none');
+    expect(codeOfText(text.replace(/\{"key":"0x../, '{"key":"0x'))).toBe('FIELD_INVALID');
+    expect(codeOfText(text.slice(0, -1))).toBe('FIELD_INVALID');
+    expect(codeOf(() => decodeKeyGrant(Uint8Array.of(0xff, 0xfe)))).toBe('FIELD_INVALID');
+  });
+});
