@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { FileSystem } from '../disk/file-system.ts';
 
 /**
@@ -47,6 +47,9 @@ export class NodeFolder {
   async begin(): Promise<void> {
     if ((await this.#fileSystem.stat(this.dataFolder)) === undefined)
       await this.#fileSystem.mkdir(this.dataFolder);
+    // Also when it was there: an earlier start may have made it and died before this. Else a power cut takes the whole
+    // folder away, and the next start becomes another node.
+    await this.#fileSystem.syncDirectory(dirname(this.dataFolder));
     await this.#remove(this.newPath);
     await this.#fileSystem.mkdir(this.newPath);
     await this.#fileSystem.syncDirectory(this.dataFolder);

@@ -1,0 +1,356 @@
+import { Guardian } from '../../src/boot/guardian.ts';
+import type { NodeState } from '../../src/boot/node-state.ts';
+import type { OpenNode } from '../../src/boot/open-node.ts';
+import { PeerClient } from '../../src/boot/peer-client.ts';
+import { PeerError } from '../../src/boot/peer-failure.ts';
+import type { PeerTransport } from '../../src/boot/peer-transport.ts';
+import { ServerVetter } from '../../src/boot/vet-server.ts';
+import { AccountId, InstanceId, Nonce, X25519PublicKey } from '../../src/bytes/fixed-bytes.ts';
+import { toHex } from '../../src/bytes/hex.ts';
+import type { ServerRecord } from '../../src/chain/chain-view.ts';
+import { generateX25519KeyPair } from '../../src/crypto/x25519.ts';
+import { EvidenceError, ProblemError } from '../../src/errors/latchkey-error.ts';
+import { Judge } from '../../src/keyserver/judge.ts';
+import { KeyServer, type KeyServerParts } from '../../src/keyserver/key-server.ts';
+import { OwnAttestation } from '../../src/keyserver/own-attestation.ts';
+import { TcbGrace } from '../../src/keyserver/tcb-grace.ts';
+import { TokenBuckets } from '../../src/keyserver/token-buckets.ts';
+import { Vault } from '../../src/keyserver/vault.ts';
+import { Witness } from '../../src/keyserver/witness.ts';
+import { ChainWatch } from '../../src/node/chain-watch.ts';
+import { buildServing, type Serving } from '../../src/node/serving.ts';
+import { Metrics } from '../../src/observe/metrics.ts';
+import { ChallengeIssuer } from '../../src/protocol/challenge.ts';
+import type { QuoteSource } from '../../src/quote-source/quote-source.ts';
+import { FlooredClock } from '../../src/time/clock.ts';
+import { measurementId } from '../../src/trust/measurement.ts';
+import { registrationContext, registrationReportData } from '../../src/trust/registration.ts';
+import { tdPolicyOf } from '../../src/trust/trust-section.ts';
+import type { Survival } from './disk-survival.ts';
+import { ownBody, type SimulatedWorld } from './simulated-network-world.ts';
+import type { Handler } from './simulated-network-wire.ts';
+import { SimulatedDisk } from './simulated-disk.ts';
+
+/** Making a quote takes this long in virtual time. */
+const QUOTE_MS = 200;
+const DATA_FOLDER = '/data';
+
+/** What lives and dies with one process. */
+interface Process {
+  readonly guardian: Guardian;
+  readonly stop: AbortController;
+  readonly watch: ChainWatch;
+  readonly running: Promise<void>;
+  alive: boolean;
+  serving: Serving | undefined;
+}
+
+/** One machine of the network: a platform, a disk, and at times a process. */
+export class SimulatedNode {
+  readonly #world: SimulatedWorld;
+  readonly name: string;
+  readonly platform: number;
+  readonly stash: AccountId;
+  readonly random: (length: number) => Uint8Array;
+  endpoint: string;
+  disk = new SimulatedDisk();
+  /** Where logs go; for tests that look at them. */
+  readonly events: { readonly event: string; readonly fields: Readonly<Record<string, unknown>> }[] = [];
+  state: NodeState = { name: 'stopped' };
+  /** How many processes ran so far. */
+  boots = 0;
+  /** Slot ids (hex) whose server key this process has spoilt: it gives wrong keys for them. */
+  readonly lies = new Set<string>();
+  #process: Process | undefined;
+  #placed: Parameters<SimulatedWorld['wire']['place']>[1];
+
+  constructor(world: SimulatedWorld, number: number, random: (length: number) => Uint8Array) {
+    this.#world = world;
+    this.name = `node-${number}`;
+    this.platform = number;
+    this.random = random;
+    this.stash = AccountId.of(random(32));
+    this.endpoint = `10.0.0.${number}:3001`;
+  }
+
+  get isRunning(): boolean {
+    return this.#process !== undefined;
+  }
+
+  /** The open node, or `undefined` while the store is closed. */
+  get open(): OpenNode | undefined {
+    return this.#process?.guardian.node;
+  }
+
+  get keyServer(): KeyServer | undefined {
+    return this.#process?.serving?.keyServer;
+  }
+
+  get serving(): Serving | undefined {
+    return this.#process?.serving;
+  }
+
+  /** A quote source of this machine; every quote that it makes is known as genuine. */
+  get quotes(): QuoteSource {
+    const { pki, clock, genuineQuotes } = this.#world;
+    return {
+      quote: async (reportData) => {
+        await clock.sleep(QUOTE_MS);
+        const quote = pki.quote({ reportData, platform: this.platform, body: ownBody });
+        genuineQuotes.set(Buffer.from(quote).toString('base64'), this.name);
+        return quote;
+      },
+    };
+  }
+
+  /** Powers the machine on. */
+  start(expectedAccount?: AccountId): void {
+    if (this.#process !== undefined) throw new Error(`${this.name} runs already`);
+    this.boots++;
+    const { chain, clock: time, config, verifier, collateral, wire } = this.#world;
+    const clock = new FlooredClock(time);
+    const log = (_level: string, event: string, fields: Readonly<Record<string, unknown>> = {}): void => {
+      this.events.push({ event, fields });
+      if (this.events.length > 200) this.events.shift();
+    };
+    const transport = this.#transport(() => self?.alive ?? true);
+    const client = new PeerClient({
+      transport,
+      clock,
+      random: this.random,
+      deadlineMs: config.healing.peerDeadlineMs,
+    });
+    let self: Process | undefined;
+    const watch = new ChainWatch({
+      chain,
+      clock,
+      maxAgeMs: config.trust.freshness.chainHeadMaxAgeMs,
+      onSnapshot: ({ block }) => {
+        if (block.timestampMs !== undefined) clock.raise(block.timestampMs);
+        self?.guardian.nudge();
+      },
+    });
+    const now = () => clock.nowMs();
+    const witness = new Witness({ verifier, collateral, now });
+    const judge = new Judge({
+      trust: config.trust,
+      tdPolicy: tdPolicyOf(config.trust),
+      ownMeasurement: measurementId(ownBody),
+      chain: () => watch,
+      grace: new TcbGrace({ graceMs: config.trust.freshness.tcbGraceMs }),
+      now,
+      platformRate: new TokenBuckets(config.limits.perPlatform),
+    });
+    const bounds = { maxAgeMs: config.trust.freshness.attestationMaxAgeMs, blockTimeMs: 6_000 };
+    const vetter = new ServerVetter({ verifier, witness, judge, client, clock, bounds });
+    const guardian = new Guardian({
+      tools: { client, quotes: this.quotes, clock, vetter, random: this.random },
+      chain,
+      log,
+      fileSystem: this.disk,
+      clock,
+      dataFolder: DATA_FOLDER,
+      clockToleranceMs: config.trust.freshness.clockToleranceMs,
+      intervalMs: config.healing.intervalMs,
+      expectedAccount,
+      options: {
+        bootstrap: config.trust.bootstrap,
+        minimumThreshold: config.trust.minimumThreshold,
+        patienceMs: config.healing.patienceMs,
+        retryMinMs: config.healing.retryMinMs,
+        retryMaxMs: config.healing.retryMaxMs,
+      },
+      onState: (state) => {
+        if (self === undefined || self === this.#process) this.state = state;
+      },
+    });
+    const parts = {
+      log,
+      metrics: new Metrics(),
+      clock,
+      random: this.random,
+      fileSystem: this.disk,
+      verifier,
+      collateral,
+      chain,
+      quotes: this.quotes,
+      client,
+    };
+    const stop = new AbortController();
+    const run = async (): Promise<void> => {
+      const node = await guardian.open();
+      if (node === undefined || self === undefined || !self.alive) return;
+      const serving = buildServing(config, parts, node, { witness, judge, watch });
+      self.serving = serving;
+      this.#world.opened(this, node);
+      this.#placed = {
+        serve: handlerOf(serving.keyServer, () => guardian.nudge()),
+        impostor: this.#impostor(serving.keyServer, { witness, judge, now }),
+      };
+      wire.place(this.endpoint, this.#placed);
+      await serving.formerClients.begin(config.healing.formerClientsDeadlineMs);
+      const { instanceId } = serving.keyServer.identity;
+      const snapshot = () => chain.snapshot();
+      await Promise.all([
+        guardian.heal(),
+        serving.formerClients.tell(client, node.identity.account, instanceId, snapshot, stop.signal),
+      ]);
+    };
+    self = { guardian, stop, watch, alive: true, serving: undefined, running: Promise.resolve() };
+    this.#process = self;
+    this.state = guardian.state;
+    // What a process still tries after its disk or the power is gone fails; nobody is there to hear of it.
+    const running = run().catch((error: unknown) => {
+      if (self?.alive) this.#world.fail(`${this.name} crashed: ${String(error)}`);
+    });
+    this.#process = Object.assign(self, { running });
+  }
+
+  /** Moves the machine to another address; its chain record is not touched. */
+  move(endpoint: string): void {
+    const { wire } = this.#world;
+    wire.place(this.endpoint, undefined);
+    this.endpoint = endpoint;
+    if (this.#placed !== undefined) wire.place(endpoint, this.#placed);
+  }
+
+  /** From now on the process gives wrong keys for every slot that it holds. */
+  startLying(): void {
+    for (const { key, slotId } of this.keyServer?.vault.keys() ?? []) {
+      const bytes = key.reveal();
+      bytes[0] = (bytes[0] ?? 0) ^ 1;
+      this.lies.add(toHex(slotId));
+    }
+  }
+
+  /** From now on the process tells of incarnations and log heads that its clients never had. */
+  inventMarks(): void {
+    for (const key of this.keyServer?.vault.keys() ?? []) {
+      const from = { number: key.incarnation.number + 1_000_000, bootId: this.random(16) };
+      key.claim(from);
+      key.deposit({ generation: 1_000, sequence: 1_000_000, digest: this.random(32) }, from);
+    }
+  }
+
+  /** Ends the process as a crash does: memory gone, and of what was not synced only what survives. */
+  async kill(survival: Survival | 'process-only' = 'process-only', seed = 1): Promise<void> {
+    const dead = this.disk;
+    dead.cutAt(dead.steps + 1);
+    await this.#end();
+    this.disk = survival === 'process-only' ? dead.afterKill() : dead.afterPowerCut(survival, seed);
+  }
+
+  /** Ends the process as SIGTERM does. */
+  async stop(): Promise<void> {
+    await this.#end();
+    this.disk = this.disk.afterKill();
+  }
+
+  async #end(): Promise<void> {
+    const process = this.#process;
+    if (process === undefined) return;
+    this.#process = undefined;
+    this.#placed = undefined;
+    this.lies.clear();
+    process.alive = false;
+    this.#world.wire.place(this.endpoint, undefined);
+    process.stop.abort();
+    process.watch.close();
+    process.serving?.keyServer.wipe();
+    await process.guardian.close().catch(() => undefined);
+    this.state = { name: 'stopped' };
+  }
+
+  /** This machine's record for the chain, with a registration quote of its own. */
+  async record(active = true): Promise<ServerRecord> {
+    const node = this.open;
+    if (node === undefined) throw new Error(`${this.name} has no identity yet`);
+    const { account, x25519PublicKey } = node.identity;
+    const nonce = Nonce.of(this.random(32));
+    const { validate } = registrationContext;
+    const quote = await this.quotes.quote(registrationReportData(account, x25519PublicKey, validate, nonce));
+    return {
+      stash: this.stash,
+      account,
+      x25519PublicKey,
+      endpoint: this.endpoint,
+      quote,
+      active,
+      signer: false,
+    };
+  }
+
+  /** The wire, for as long as the process lives. */
+  #transport(isAlive: () => boolean): PeerTransport {
+    const inner = this.#world.wire.transportFrom(this.name);
+    return {
+      send: async (endpoint, path, body, signal) => {
+        if (!isAlive()) throw new PeerError({ kind: 'unreachable', detail: 'the process is gone' });
+        return inner.send(endpoint, path, body, signal);
+      },
+    };
+  }
+
+  /** A genuine machine that pretends to be this server, but has another X25519 key. */
+  #impostor(
+    genuine: KeyServer,
+    { witness, judge, now }: Pick<KeyServerParts, 'witness' | 'judge' | 'now'>,
+  ): Handler {
+    const x25519 = generateX25519KeyPair();
+    const x25519PublicKey = X25519PublicKey.of(x25519.publicKey);
+    const { account } = genuine.identity;
+    const instanceId = InstanceId.of(this.random(16));
+    const finalized = () => ({ number: this.#world.blockNumber, hash: this.#world.blockHash });
+    const nothing = () => undefined;
+    const fake = new KeyServer({
+      identity: { account, x25519, x25519PublicKey, instanceId },
+      challenges: new ChallengeIssuer({ random: this.random }),
+      witness,
+      judge,
+      vault: new Vault(this.random),
+      attestation: new OwnAttestation({
+        identity: { server: account, x25519PublicKey, instanceId },
+        quotes: this.quotes,
+        finalized,
+        intervalMs: 60_000,
+      }),
+      finalized,
+      now,
+      log: nothing,
+      onRelease: nothing,
+      onRefusal: nothing,
+      onServed: nothing,
+      onForgotten: nothing,
+    });
+    return handlerOf(fake, nothing);
+  }
+}
+
+/** The routes of a node, without the porch. */
+function handlerOf(keyServer: KeyServer, onRestart: () => void): Handler {
+  return async (path, body) => {
+    switch (path) {
+      case '/challenge':
+        return keyServer.challenge(body);
+      case '/request-encryption-key':
+        return keyServer.requestKey(body, 'simulated');
+      case '/key-status':
+        return keyServer.keyStatus(body);
+      case '/claim':
+        return keyServer.claim(body);
+      case '/forget':
+        return keyServer.forget(body);
+      case '/attestation':
+        return keyServer.attestation();
+      case '/server-restarted':
+        onRestart();
+        return { ok: true };
+      default:
+        throw new EvidenceError('ROUTE_NOT_FOUND', path);
+    }
+  };
+}
+
+/** What a chain view answers while the host cuts it off. */
+export const chainCut = (): ProblemError =>
+  new ProblemError('CHAIN_UNAVAILABLE', 'the host cut the chain off');

@@ -1,0 +1,333 @@
+import type { Dice } from './disk-dice.ts';
+import { survivals } from './disk-survival.ts';
+import { KEYSLOTS, SimulatedNetwork } from './simulated-network.ts';
+import type { SimulatedNode } from './simulated-network-node.ts';
+import { attemptTheft, thefts } from './simulated-network-thief.ts';
+import type { Misbehaviour } from './simulated-network-wire.ts';
+import type { SimulatedDisk } from './simulated-disk.ts';
+
+const misbehaviours: readonly [Misbehaviour, ...Misbehaviour[]] = [
+  'hang',
+  'slow',
+  'replay',
+  'garbage',
+  'denies',
+  'impersonate',
+  'redirect',
+];
+
+/** How long a healthy network may take to open and to back every store. */
+const HEALING_MS = 90_000;
+const STEPS = 8;
+
+/** What a seeded run found. */
+export interface RunReport {
+  readonly seed: number;
+  readonly violations: readonly string[];
+  readonly history: readonly string[];
+  /** How often what happened. */
+  readonly counts: Readonly<Record<string, number>>;
+}
+
+/** One random life of a network, which the seed alone decides. */
+export async function runSchedule(seed: number): Promise<RunReport> {
+  const network = new SimulatedNetwork(seed);
+  const run = new Schedule(network);
+  try {
+    await run.all();
+  } catch (error) {
+    network.world.fail(`the run failed: ${error instanceof Error ? error.stack : String(error)}`);
+  }
+  const { violations, history } = network.world;
+  return { seed, violations, history, counts: run.counts };
+}
+
+class Schedule {
+  readonly #network: SimulatedNetwork;
+  readonly #dice: Dice;
+  readonly counts: Record<string, number> = {};
+  /** What the host has put aside, by machine. */
+  readonly #copies = new Map<SimulatedNode, SimulatedDisk>();
+  /** The disk as it was before the host touched it. */
+  readonly #trueDisks = new Map<SimulatedNode, SimulatedDisk>();
+  #moves = 0;
+
+  constructor(network: SimulatedNetwork) {
+    this.#network = network;
+    this.#dice = network.world.dice;
+  }
+
+  async all(): Promise<void> {
+    const network = this.#network;
+    await network.form(4 + this.#dice.below(4));
+    for (let step = 0; step < STEPS && network.world.violations.length === 0; step++) {
+      await this.#step();
+      network.check();
+      if (this.#dice.chance(0.2)) await network.quietStretch(HEALING_MS);
+      else await network.settle(500 + this.#dice.below(20_000));
+      network.check();
+    }
+    if (network.world.violations.length > 0) return;
+    await this.#makePeace();
+    await network.quietStretch(HEALING_MS);
+    await network.quietStretch(HEALING_MS);
+    this.#count(
+      `ends ${network.nodes.map(({ state }) => state.name).some((name) => name !== 'backed') ? 'with locked stores' : 'all backed'}`,
+    );
+    await network.close();
+  }
+
+  #count(what: string): void {
+    this.counts[what] = (this.counts[what] ?? 0) + 1;
+  }
+
+  #note(what: string, node?: SimulatedNode): void {
+    this.#count(what);
+    this.#network.world.note(node === undefined ? what : `${node.name}: ${what}`);
+  }
+
+  #any(condition: (node: SimulatedNode) => boolean = () => true): SimulatedNode | undefined {
+    const found = this.#network.nodes.filter(condition);
+    return found[this.#dice.below(found.length)];
+  }
+
+  async #step(): Promise<void> {
+    const steps: readonly [() => Promise<void>, ...(() => Promise<void>)[]] = [
+      () => this.#crash(),
+      () => this.#crash(),
+      () => this.#crash(),
+      () => this.#restartSome(),
+      () => this.#restartAllOneAfterAnother(),
+      () => this.#misbehave(),
+      () => this.#misbehave(),
+      () => this.#partition(),
+      () => this.#churn(),
+      () => this.#host(),
+      () => this.#host(),
+      () => this.#lie(),
+      () => this.#steal(),
+      () => this.#write(),
+    ];
+    await this.#dice.pick(steps)();
+  }
+
+  async #down(node: SimulatedNode): Promise<void> {
+    const { clock } = this.#network.world;
+    if (this.#dice.chance(0.25)) {
+      await clock.until(node.stop());
+    } else {
+      if (this.#dice.chance(0.4)) {
+        // The power goes in the middle of some write.
+        node.disk.cutAt(node.disk.steps + 1 + this.#dice.below(12));
+        await clock.advance(this.#dice.below(9_000));
+      }
+      const survival = this.#dice.chance(0.5) ? 'process-only' : this.#dice.pick(survivals);
+      await clock.until(node.kill(survival, this.#dice.below(1_000_000)));
+    }
+    await this.#network.wentDown(node);
+    this.#note('goes down', node);
+  }
+
+  #up(node: SimulatedNode): void {
+    this.#note('starts', node);
+    node.start();
+  }
+
+  async #crash(): Promise<void> {
+    for (let count = 1 + this.#dice.below(3); count > 0; count--) {
+      const node = this.#any(({ isRunning }) => isRunning);
+      if (node === undefined) return;
+      await this.#down(node);
+      if (this.#dice.chance(0.6)) this.#up(node);
+      await this.#network.world.clock.advance(this.#dice.below(8_000));
+    }
+  }
+
+  async #restartSome(): Promise<void> {
+    for (const node of this.#network.nodes) if (!node.isRunning) this.#up(node);
+  }
+
+  /** A rolling restart that waits until nobody is left alone, as an orchestrator does. */
+  async #restartAllOneAfterAnother(): Promise<void> {
+    const { clock } = this.#network.world;
+    for (const node of this.#network.nodes) {
+      if (node.state.name !== 'backed') continue;
+      await this.#down(node);
+      this.#up(node);
+      for (let waitMs = 0; waitMs < 40_000; waitMs += 2_000) {
+        if (node.state.name === 'backed' && node.serving?.formerClients.pending === 0) break;
+        await clock.advance(2_000);
+      }
+    }
+  }
+
+  async #misbehave(): Promise<void> {
+    const { misbehaviour } = this.#network.world.wire;
+    const node = this.#any();
+    if (node === undefined) return;
+    if (misbehaviour.has(node.endpoint) && this.#dice.chance(0.6)) {
+      misbehaviour.delete(node.endpoint);
+      this.#note('behaves again', node);
+      return;
+    }
+    const how = this.#dice.pick(misbehaviours);
+    misbehaviour.set(node.endpoint, how);
+    this.#note(`wire: ${how}`, node);
+  }
+
+  async #partition(): Promise<void> {
+    const { cut } = this.#network.world.wire;
+    if (cut.size > 0 && this.#dice.chance(0.6)) {
+      cut.clear();
+      this.#note('partition ends');
+      return;
+    }
+    const side = new Set(this.#network.nodes.filter(() => this.#dice.chance(0.4)));
+    for (const a of this.#network.nodes) {
+      for (const b of this.#network.nodes)
+        if (side.has(a) !== side.has(b)) cut.add(`${a.name}>${b.endpoint}`);
+    }
+    this.#note(`partition: ${[...side].map(({ name }) => name).join(' ')}`);
+  }
+
+  async #churn(): Promise<void> {
+    const network = this.#network;
+    const node = this.#any();
+    if (node === undefined) return;
+    switch (this.#dice.below(4)) {
+      case 0:
+        if (network.records.size > 4) {
+          network.deregister(node);
+          this.#note('leaves the chain', node);
+        }
+        return;
+      case 1:
+        await network.register(node);
+        this.#note('registers', node);
+        return;
+      case 2:
+        node.move(`10.1.0.${++this.#moves}:3001`);
+        this.#note('moves', node);
+        await network.world.clock.advance(this.#dice.below(3_000));
+        await network.register(node);
+        return;
+      default:
+        if (network.nodes.length < 9) await this.#join();
+    }
+  }
+
+  async #join(): Promise<void> {
+    const node = this.#network.addMachine();
+    this.#up(node);
+    await this.#network.world.clock.advance(2_000);
+    await this.#network.register(node);
+  }
+
+  /** The host of one machine copies, rolls back, swaps, spoils or deletes. */
+  async #host(): Promise<void> {
+    const node = this.#any((candidate) => !this.#network.tampered.has(candidate));
+    if (node === undefined) return;
+    if (!this.#copies.has(node) || this.#dice.chance(0.2)) {
+      this.#copies.set(node, node.disk.clone());
+      this.#note('host copies the disk', node);
+      return;
+    }
+    if (node.isRunning) await this.#down(node);
+    this.#network.hostTouches(node);
+    this.#trueDisks.set(node, node.disk.clone());
+    const what = this.#tamper(node);
+    this.#network.tampered.set(node, what);
+    this.#note(`host: ${what}`, node);
+    this.#up(node);
+  }
+
+  #tamper(node: SimulatedNode): string {
+    const copy = this.#copies.get(node)?.files() ?? new Map<string, Uint8Array>();
+    const files = [...node.disk.files().keys()].filter((path) => path.startsWith('/data/node/'));
+    const path = files[this.#dice.below(files.length)];
+    switch (this.#dice.below(6)) {
+      case 0:
+        if (files.includes(KEYSLOTS)) node.disk.tamper(KEYSLOTS, undefined);
+        return 'deletes the keyslot file';
+      case 1:
+        if (copy.has(KEYSLOTS) && files.length > 0) node.disk.tamper(KEYSLOTS, copy.get(KEYSLOTS));
+        return 'rolls the keyslot file back';
+      case 2: {
+        const other = this.#any()?.disk.files().get(KEYSLOTS);
+        if (other !== undefined && files.length > 0) node.disk.tamper(KEYSLOTS, other);
+        return 'swaps keyslot files';
+      }
+      case 3:
+        if (path !== undefined) {
+          const bytes = node.disk.files().get(path) ?? new Uint8Array(0);
+          const at = this.#dice.below(bytes.length);
+          node.disk.tamper(
+            path,
+            bytes.map((byte, index) => (index === at ? byte ^ 0x10 : byte)),
+          );
+        }
+        return `flips a bit of ${path}`;
+      case 4:
+        if (path !== undefined) node.disk.tamper(path, undefined);
+        return `deletes ${path}`;
+      default:
+        node.disk = this.#copies.get(node)?.clone() ?? node.disk;
+        return 'rolls the disk back';
+    }
+  }
+
+  /** The host gives back what it took, unless the store was opened and has gone on since. */
+  async #repent(node: SimulatedNode): Promise<void> {
+    const disk = this.#trueDisks.get(node);
+    this.#trueDisks.delete(node);
+    this.#network.tampered.delete(node);
+    if (disk === undefined || node.open !== undefined) return;
+    this.#network.hostTouches(node);
+    if (node.isRunning) await this.#network.world.clock.until(node.stop());
+    node.disk = disk;
+    this.#note('host gives the disk back', node);
+  }
+
+  async #lie(): Promise<void> {
+    const node = this.#any(({ keyServer }) => keyServer !== undefined);
+    if (node === undefined) return;
+    if (this.#dice.chance(0.5)) node.startLying();
+    else node.inventMarks();
+    this.#note('server lies', node);
+  }
+
+  async #steal(): Promise<void> {
+    const node = this.#any(({ keyServer }) => keyServer !== undefined);
+    if (node === undefined) return;
+    const theft = thefts[this.#dice.below(thefts.length)] ?? thefts[0];
+    this.#note(`thief: ${theft}`, node);
+    await this.#network.world.clock.until(attemptTheft(this.#network, theft, node).catch(() => undefined));
+  }
+
+  async #write(): Promise<void> {
+    for (const { open } of this.#network.nodes) {
+      if (open === undefined) continue;
+      const values = await open.store.namespace('application').catch(() => undefined);
+      await values?.put(`${this.#dice.below(20)}`, this.#dice.bytes(40)).catch(() => undefined);
+    }
+    this.#note('everybody writes');
+  }
+
+  /** Everything that is not lost for good comes back. */
+  async #makePeace(): Promise<void> {
+    const { wire } = this.#network.world;
+    this.#note('peace');
+    wire.misbehaviour.clear();
+    wire.cut.clear();
+    for (const node of [...this.#network.tampered.keys()]) await this.#repent(node);
+    for (const node of this.#network.nodes) {
+      if (!node.isRunning) this.#up(node);
+      if (node.lies.size > 0) {
+        await this.#down(node);
+        this.#up(node);
+      }
+    }
+    await this.#network.settle(5_000);
+    for (const node of this.#network.nodes) await this.#network.register(node);
+  }
+}

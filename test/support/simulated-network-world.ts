@@ -1,0 +1,122 @@
+import { createDevelopmentPki, type DevelopmentPki } from '../../mock-tdx/development-pki.ts';
+import { developmentMeasurements } from '../../mock-tdx/measurements.ts';
+import type { OpenNode } from '../../src/boot/open-node.ts';
+import { BlockHash } from '../../src/bytes/fixed-bytes.ts';
+import { toHex } from '../../src/bytes/hex.ts';
+import type { CollateralSource } from '../../src/collateral/collateral-source.ts';
+import { type Config, configSchema } from '../../src/config/schema.ts';
+import { insecureTrustRoot, QuoteVerifier } from '../../src/tdx/verify-quote.ts';
+import { trustHash } from '../../src/trust/trust-hash.ts';
+import { parseTrustSection } from '../../src/trust/trust-section.ts';
+import { START_MS } from './collateral-world.ts';
+import { type Dice, seededDice } from './disk-dice.ts';
+import { type MemoryChain, memoryChain } from './memory-chain.ts';
+import { VirtualClock } from './simulated-network-clock.ts';
+import type { SimulatedNode } from './simulated-network-node.ts';
+import { Wire } from './simulated-network-wire.ts';
+
+const trust = parseTrustSection({ chain: { genesisHash: `0x${'00'.repeat(32)}` } });
+
+/** What every genuine machine of the network measures: the image, and the hash of the trust section. */
+export const ownBody = { ...developmentMeasurements, mrConfigId: trustHash(trust) };
+
+/** One PKI and one verifier for all runs: certificates are parsed once, every quote is verified every time. */
+const pki = createDevelopmentPki({ seed: new Uint8Array(32).fill(7) });
+const verifier = new QuoteVerifier({ trustRoot: insecureTrustRoot(pki.rootPem) });
+const documents = pki.collateral({ nowMs: START_MS });
+
+const collateral: CollateralSource = {
+  graceMs: 0,
+  collateralFor: async () => ({ documents, state: 'fresh', validUntilMs: START_MS + 20 * 86_400_000 }),
+  status: () => [],
+  async close() {},
+  async [Symbol.asyncDispose]() {},
+};
+
+const unlimited = { burst: 1_000_000, perSecond: 1_000_000 };
+
+const config: Config = configSchema.parse({
+  node: { dataFolder: '/data' },
+  chain: { endpoints: ['ws://chain.invalid'] },
+  quote: { source: 'configfs' },
+  collateral: { endpoints: ['http://collateral.invalid'] },
+  trust,
+  limits: { perAddress: unlimited, perPlatform: unlimited, maxKeysPerPlatformAndAccount: 10_000 },
+  healing: {
+    intervalMs: 6_000,
+    retryMinMs: 500,
+    retryMaxMs: 5_000,
+    patienceMs: 15_000,
+    peerDeadlineMs: 2_000,
+    formerClientsDeadlineMs: 30_000,
+    attestationIntervalMs: 60_000,
+  },
+});
+
+/** What was true of a store when it was first put into place. */
+interface Birth {
+  readonly account: string;
+  readonly storeKey: string;
+}
+
+/** Everything that the machines of one simulated network share, and what the world knows of the truth. */
+export class SimulatedWorld {
+  readonly seed: number;
+  readonly dice: Dice;
+  readonly clock = new VirtualClock(START_MS);
+  readonly chain: MemoryChain = memoryChain({ timestampMs: START_MS });
+  readonly wire: Wire;
+  readonly pki: DevelopmentPki = pki;
+  readonly verifier = verifier;
+  readonly collateral = collateral;
+  readonly config = config;
+  /** Quotes (base64) that a genuine machine under the trust section made, and which machine. */
+  readonly genuineQuotes = new Map<string, string>();
+  readonly #births = new Map<string, Birth>();
+  readonly violations: string[] = [];
+  /** What was done, for whoever looks at a failing run. */
+  readonly history: string[] = [];
+  blockNumber = 1;
+  blockHash = BlockHash.of(new Uint8Array(32));
+
+  constructor(seed: number) {
+    this.seed = seed;
+    this.dice = seededDice(seed);
+    this.wire = new Wire(this.clock, seededDice(seed + 1));
+    this.wire.onExchange = ({ from, path, body, answer, served }) => {
+      if (served && path === '/request-encryption-key' && answer.status === 200)
+        this.#requireGenuine(from, body);
+    };
+    this.chain.subscribe(({ block }) => {
+      this.blockNumber = block.number;
+      this.blockHash = block.hash;
+    });
+  }
+
+  /** Notes something that must never happen. */
+  fail(violation: string): void {
+    this.violations.push(violation);
+  }
+
+  note(what: string): void {
+    this.history.push(`${((this.clock.nowMs() - START_MS) / 1000).toFixed(1)} s: ${what}`);
+  }
+
+  /** Invariant: a store opens with the key and account with which it was made, or not at all. */
+  opened(machine: SimulatedNode, { identity, storeId, storeKey }: OpenNode): void {
+    const found = { account: toHex(identity.account), storeKey: toHex(storeKey.reveal()) };
+    const name = toHex(storeId);
+    const born = this.#births.get(name);
+    this.note(`${machine.name} opened store ${name.slice(0, 8)}`);
+    if (born === undefined) this.#births.set(name, found);
+    else if (born.account !== found.account || born.storeKey !== found.storeKey) {
+      this.fail(`${machine.name} opened store ${name} with another key or account`);
+    }
+  }
+
+  /** Invariant: no key leaves without a quote that a genuine machine made for exactly this request. */
+  #requireGenuine(from: string, body: unknown): void {
+    const quote = typeof body === 'object' && body !== null && 'quote' in body ? String(body.quote) : '';
+    if (!this.genuineQuotes.has(quote)) this.fail(`a key left for ${from} without a genuine quote`);
+  }
+}

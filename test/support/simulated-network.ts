@@ -1,0 +1,241 @@
+import type { Slot } from '../../src/keyslots/keyslot-file.ts';
+import { equalBytes } from '../../src/bytes/concat.ts';
+import { toHex } from '../../src/bytes/hex.ts';
+import type { ServerRecord } from '../../src/chain/chain-view.ts';
+import { sha256 } from '../../src/crypto/sha2.ts';
+import { eligibleServers } from '../../src/keyslots/choose-servers.ts';
+import { KeyslotDisk } from '../../src/keyslots/keyslot-disk.ts';
+import { thresholdFor } from '../../src/keyslots/threshold.ts';
+import { seededDice } from './disk-dice.ts';
+import { SimulatedNode } from './simulated-network-node.ts';
+import { SimulatedWorld } from './simulated-network-world.ts';
+
+/** Where every machine keeps its keyslot file. */
+export const KEYSLOTS = '/data/node/keyslots';
+
+/** A key of a closed store at a running server. */
+interface HeldByServer {
+  readonly server: SimulatedNode;
+  readonly boots: number;
+  readonly holds: () => boolean;
+}
+
+/** A whole network in one process: machines, chain, wire, virtual time. */
+export class SimulatedNetwork {
+  readonly world: SimulatedWorld;
+  readonly nodes: SimulatedNode[] = [];
+  /** Records on the chain, by machine. */
+  readonly records = new Map<SimulatedNode, ServerRecord>();
+  /** The last record of every machine, whether or not it is on the chain. */
+  readonly #lastRecords = new Map<SimulatedNode, ServerRecord>();
+  /** What the host did to a disk, by machine; while there is anything, nothing is promised for its store. */
+  readonly tampered = new Map<SimulatedNode, string>();
+  /** What servers held for a node when it went down; they must keep it. */
+  readonly #kept = new Map<SimulatedNode, readonly HeldByServer[]>();
+  readonly #lockedFiles = new Map<SimulatedNode, { readonly boots: number; readonly digest: string }>();
+
+  constructor(seed: number) {
+    this.world = new SimulatedWorld(seed);
+  }
+
+  /** A new machine, powered off. */
+  addMachine(): SimulatedNode {
+    const number = this.nodes.length + 1;
+    const dice = seededDice(this.world.seed * 1_000 + number);
+    const node = new SimulatedNode(this.world, number, (length) => dice.bytes(length));
+    this.nodes.push(node);
+    return node;
+  }
+
+  /** Starts `count` machines, registers them, and waits until all are backed. */
+  async form(count: number): Promise<void> {
+    for (let index = 0; index < count; index++) this.addMachine().start();
+    await this.world.clock.advance(1_000);
+    for (const node of this.nodes) await this.register(node);
+    await this.settle(20_000);
+  }
+
+  /** Puts a machine's record on the chain, or brings it up to date. */
+  async register(node: SimulatedNode): Promise<void> {
+    const known = this.#lastRecords.get(node);
+    const mine = node.open?.identity.account;
+    const fits = known !== undefined && (mine === undefined || equalBytes(known.account, mine));
+    if (!fits && mine === undefined) return;
+    const record = fits ? { ...known, endpoint: node.endpoint } : await this.world.clock.until(node.record());
+    this.records.set(node, record);
+    this.#lastRecords.set(node, record);
+    this.publish();
+  }
+
+  /** Takes a machine's record off the chain. */
+  deregister(node: SimulatedNode): void {
+    this.records.delete(node);
+    this.publish();
+  }
+
+  publish(): void {
+    this.world.chain.set({ servers: [...this.records.values()], timestampMs: this.world.clock.nowMs() });
+  }
+
+  /** Lets time pass, with a block every half minute. */
+  async settle(milliseconds: number): Promise<void> {
+    for (let left = milliseconds; left > 0; left -= 30_000) {
+      await this.world.clock.advance(Math.min(left, 30_000));
+      this.publish();
+    }
+  }
+
+  /** Whether one machine's server answers another as it should. */
+  serves(server: SimulatedNode | undefined, client: SimulatedNode): server is SimulatedNode {
+    if (server?.keyServer === undefined) return false;
+    const { misbehaviour, cut } = this.world.wire;
+    const behaviour = misbehaviour.get(server.endpoint) ?? 'none';
+    return (
+      (behaviour === 'none' || behaviour === 'slow') &&
+      !cut.has(`${client.name}>${server.endpoint}`) &&
+      this.records.get(server)?.endpoint === server.endpoint
+    );
+  }
+
+  #machineOf(account: Uint8Array): SimulatedNode | undefined {
+    return [...this.records].find(([, record]) => equalBytes(record.account, account))?.[0];
+  }
+
+  /** How many slots of its best generation a closed node can get at this moment, less t; `undefined` without file. */
+  async spareSlots(node: SimulatedNode): Promise<number | undefined> {
+    try {
+      const file = await new KeyslotDisk(node.disk, KEYSLOTS).read();
+      const holds = (slot: Slot): boolean => {
+        const server = this.#machineOf(slot.server);
+        if (!this.serves(server, node) || server.lies.has(toHex(slot.slotId))) return false;
+        return (
+          server.keyServer?.vault.find(file.account, slot.slotId, this.world.clock.nowMs()) !== undefined
+        );
+      };
+      return Math.max(...file.generations.map(({ slots, t }) => slots.filter(holds).length - t));
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Whether n servers could give a node slots now. */
+  canBeBacked(node: SimulatedNode): boolean {
+    const account = node.open?.identity.account;
+    if (account === undefined) return false;
+    const eligible = eligibleServers({ servers: [...this.records.values()] }, { account });
+    const quorum = thresholdFor(eligible.length, { bootstrap: false });
+    if (quorum === undefined) return false;
+    const usable = eligible.filter((record) => this.serves(this.#machineOf(record.account), node));
+    return usable.length >= quorum.n;
+  }
+
+  /** To be called when a node has gone down: notes which keys of its keyslot file live. */
+  async wentDown(node: SimulatedNode): Promise<void> {
+    this.#kept.delete(node);
+    const file = await new KeyslotDisk(node.disk, KEYSLOTS).read().catch(() => undefined);
+    if (file === undefined) return;
+    const slots = file.generations.flatMap((generation) => generation.slots);
+    const held = slots.flatMap(({ server: account, slotId }): HeldByServer[] => {
+      const server = this.nodes.find(
+        ({ open }) => open !== undefined && equalBytes(open.identity.account, account),
+      );
+      const boots = server?.boots ?? 0;
+      const holds = () =>
+        server?.keyServer?.vault.find(file.account, slotId, this.world.clock.nowMs()) !== undefined;
+      return server !== undefined && holds() ? [{ server, boots, holds }] : [];
+    });
+    this.#kept.set(node, held);
+  }
+
+  /** Invariant: as long as a store is closed, no server that runs on loses a key of its keyslot file. */
+  checkKeys(): void {
+    for (const [node, held] of this.#kept) {
+      if (node.open !== undefined) {
+        this.#kept.delete(node);
+        continue;
+      }
+      for (const { server, boots, holds } of held) {
+        if (server.boots === boots && server.isRunning && !holds()) {
+          this.world.fail(`${server.name} lost a key of ${node.name} without having lost its memory`);
+        }
+      }
+    }
+  }
+
+  /** Invariant: while a store is locked nothing of its folder changes, and no folder of a node ever goes away. */
+  checkDisks(): void {
+    for (const node of this.nodes) {
+      if (node.state.name !== 'locked') {
+        this.#lockedFiles.delete(node);
+        continue;
+      }
+      const digest = folderDigest(node);
+      const before = this.#lockedFiles.get(node);
+      if (before !== undefined && before.boots === node.boots && before.digest !== digest) {
+        this.world.fail(`${node.name} changed its disk while it was locked`);
+      }
+      this.#lockedFiles.set(node, { boots: node.boots, digest });
+    }
+  }
+
+  /** All invariants that hold at any time. */
+  check(): void {
+    this.checkDisks();
+    this.checkKeys();
+  }
+
+  /** Forgets what a locked disk looked like: the host is about to change it. */
+  hostTouches(node: SimulatedNode): void {
+    this.#lockedFiles.delete(node);
+  }
+
+  /**
+   * Invariants of liveness over a stretch of time in which nothing happens: whoever can open at its beginning and at
+   * its end is open at its end; whoever could be backed in all of it is backed.
+   */
+  async quietStretch(milliseconds: number): Promise<void> {
+    const before = new Map<SimulatedNode, { openable: boolean; backable: boolean }>();
+    for (const node of this.nodes) before.set(node, await this.#promised(node));
+    await this.settle(milliseconds);
+    this.check();
+    for (const node of this.nodes) {
+      const was = before.get(node);
+      const is = await this.#promised(node);
+      if (was?.openable && is.openable && node.state.name === 'locked') {
+        this.world.fail(`${node.name} stays locked though t of its servers remember: ${describe(node)}`);
+      }
+      if (was?.backable && is.backable && node.state.name !== 'backed') {
+        this.world.fail(
+          `${node.name} is ${node.state.name}, though n servers can be reached: ${describe(node)}`,
+        );
+      }
+    }
+  }
+
+  async #promised(node: SimulatedNode): Promise<{ openable: boolean; backable: boolean }> {
+    if (!node.isRunning || this.tampered.has(node)) return { openable: false, backable: false };
+    // An account that has left the chain gets nothing until it is back.
+    const isKnown = this.records.has(node) || !this.#lastRecords.has(node);
+    const openable = isKnown && node.open === undefined && ((await this.spareSlots(node)) ?? -1) >= 0;
+    return { openable, backable: node.state.name !== 'fenced' && this.canBeBacked(node) };
+  }
+
+  /** Ends all processes. */
+  async close(): Promise<void> {
+    for (const node of this.nodes) await this.world.clock.until(node.stop());
+  }
+}
+
+function describe({ state, events }: SimulatedNode): string {
+  const slots = 'slots' in state ? state.slots.map(({ standing }) => standing) : [];
+  return JSON.stringify({ state: state.name, slots, last: events.slice(-6) });
+}
+
+/** Digest over all files of a node's folder. */
+export function folderDigest(node: SimulatedNode): string {
+  const parts = [...node.disk.files()]
+    .filter(([path]) => path.startsWith('/data/node/'))
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([path, bytes]) => `${path}:${toHex(sha256(bytes))}`);
+  return parts.join('\n');
+}
