@@ -3,8 +3,10 @@ import type { Bench, Measured, Report } from './harness.ts';
 
 /** All benchmarks by name; each is loaded only when asked for. */
 const benches: Readonly<Record<string, () => Promise<Bench>>> = {
+  boot: async () => (await import('./boot.ts')).bench,
   decryptions: async () => (await import('./decryptions.ts')).bench,
   epochs: async () => (await import('./epochs.ts')).bench,
+  release: async () => (await import('./release.ts')).bench,
   store: async () => (await import('./store.ts')).storeBench,
   tdx: async () => (await import('./tdx.ts')).bench,
 };

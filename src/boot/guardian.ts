@@ -226,10 +226,10 @@ export class Guardian {
   }
 
   #openStore(storeKey: SecretBytes, recovered?: RecoveredKey): Promise<SealedStore> {
-    const { fileSystem, tools, acceptRolledBackStore, log } = this.#parts;
-    const head = acceptRolledBackStore === true ? undefined : recovered?.head;
-    if (acceptRolledBackStore === true && recovered?.head !== undefined) {
-      const { generation, sequence } = recovered.head;
+    const { fileSystem, tools, acceptRolledBackStore = false, log } = this.#parts;
+    const head = recovered?.head;
+    if (acceptRolledBackStore && head !== undefined) {
+      const { generation, sequence } = head;
       log('warn', 'store.rollback-accepted', { expectedGeneration: generation, expectedSequence: sequence });
     }
     return SealedStore.open({
@@ -237,7 +237,12 @@ export class Guardian {
       path: NodeFolder.storePath(this.#folder.path),
       storeKey,
       random: tools.random,
-      ...(head === undefined ? {} : { expectedHead: { ...head, digest: OwnMarks.digestPart(head) } }),
+      ...(head === undefined
+        ? {}
+        : {
+            expectedHead: { ...head, digest: OwnMarks.digestPart(head) },
+            acceptOlderHead: acceptRolledBackStore,
+          }),
     });
   }
 

@@ -1,9 +1,13 @@
 import { toHex } from '../bytes/hex.ts';
-import type { CollateralSource } from '../collateral/collateral-source.ts';
+import type { CollateralSource, PlatformKind } from '../collateral/collateral-source.ts';
+import { sha256 } from '../crypto/sha2.ts';
 import type { Quote } from '../tdx/quote.ts';
 import type { VerifiedQuote } from '../tdx/verify-quote.ts';
 import { platformOf, type QuoteVerifier } from '../tdx/verify-quote.ts';
 import type { BoundRequest } from './handshake.ts';
+
+/** Certificate chains that are remembered; about 200 bytes each. */
+const MAX_CHAINS = 10_000;
 
 declare const witnessed: unique symbol;
 
@@ -21,6 +25,8 @@ export class Witness {
   readonly #now: () => number;
   /** Platform families (FMSPC and CA) that a genuine quote came from. */
   readonly #families = new Set<string>();
+  /** What certificate chains say of their platforms, by SHA-256 of the chain; nothing is trusted because of it. */
+  readonly #kinds = new Map<string, PlatformKind>();
 
   constructor(parts: {
     readonly verifier: QuoteVerifier;
@@ -44,7 +50,7 @@ export class Witness {
 
   /** Verifies any quote, such as a server's attestation. */
   async verify(quote: Quote): Promise<VerifiedQuote> {
-    const platform = platformOf(quote);
+    const platform = this.#kindOf(quote);
     const family = `${toHex(platform.fmspc)}/${platform.ca}`;
     // For an unknown family the signatures come first: nobody makes this server ask Intel about made-up platforms.
     if (!this.#families.has(family)) this.#verifier.verifyChainOnly(quote, { nowMs: this.#now() });
@@ -55,5 +61,16 @@ export class Witness {
       nowMs: this.#now(),
       ...(state === 'grace' ? { collateralGraceMs: this.#collateral.graceMs } : {}),
     });
+  }
+
+  /** Reading a certificate chain costs more than hashing it, and a platform sends the same one every time. */
+  #kindOf(quote: Quote): PlatformKind {
+    const name = toHex(sha256(quote.certificateChain));
+    const known = this.#kinds.get(name);
+    if (known !== undefined) return known;
+    const kind = platformOf(quote);
+    if (this.#kinds.size >= MAX_CHAINS) this.#kinds.clear();
+    this.#kinds.set(name, kind);
+    return kind;
   }
 }

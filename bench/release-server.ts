@@ -1,0 +1,90 @@
+import { writeFileSync } from 'node:fs';
+import { Writable } from 'node:stream';
+import { Chacha20Poly1305 } from '@hpke/chacha20poly1305';
+import { CipherSuite, HkdfSha256 } from '@hpke/core';
+import { DhkemX25519HkdfSha256 } from '@hpke/dhkem-x25519';
+import { QuoteVerifier as DcapQvlVerifier } from '@phala/dcap-qvl';
+import { Hono } from 'hono';
+import { systemRandom } from '../src/crypto/random.ts';
+import { keyRoutes } from '../src/http/key-routes.ts';
+import { listen } from '../src/http/listener.ts';
+import { porch } from '../src/http/porch.ts';
+import { TokenBuckets } from '../src/keyserver/token-buckets.ts';
+import { jsonLog } from '../src/observe/log.ts';
+import { Metrics } from '../src/observe/metrics.ts';
+import { cryptoFloor } from './release-floor.ts';
+import { NOW_MS, quotedRequest, releaseWorld, unlimited } from './release-world.ts';
+
+/** What the server tells the bench once it listens. */
+export interface ReleaseServerReady {
+  readonly port: number;
+  readonly constantPort: number;
+  readonly comparisonPort: number;
+  /** Microseconds of one run of the bare cryptography. */
+  readonly floorSeconds: readonly number[];
+}
+
+const [requestsFile = '', count = '0', platforms = '1'] = process.argv.slice(2);
+// The log is written as in production; only the terminal is spared.
+const log = jsonLog('info', new Writable({ write: (_chunk, _encoding, done) => done() }));
+const metrics = new Metrics();
+const world = releaseWorld(log, metrics);
+const requests = Array.from({ length: Number(count) }, (_, index) =>
+  quotedRequest(world, index % Number(platforms)),
+);
+writeFileSync(requestsFile, JSON.stringify(requests));
+
+const app = porch({
+  log,
+  metrics,
+  random: systemRandom,
+  now: () => performance.now(),
+  maxBodyBytes: 64 * 1024,
+  deadlineMs: 20_000,
+  rate: new TokenBuckets(unlimited),
+  peerAddress: () => '127.0.0.1',
+});
+keyRoutes(app, () => world.keyServer);
+const sample = JSON.stringify(
+  await world.keyServer.requestKey(JSON.parse(quotedRequest(world, 0)), 'sample'),
+);
+
+const constant = new Hono().post('/request-encryption-key', async (context) => {
+  await context.req.text();
+  return context.body(sample, 200, { 'content-type': 'application/json' });
+});
+
+const address = { host: '127.0.0.1', port: 0 };
+const server = await listen(app.fetch, address);
+const constantServer = await listen(constant.fetch, address);
+const comparisonServer = await listen(comparison().fetch, address);
+process.send?.({
+  port: server.port,
+  constantPort: constantServer.port,
+  comparisonPort: comparisonServer.port,
+  floorSeconds: cryptoFloor(world.pki.quote({ reportData: new Uint8Array(64) }), sample.length, 600),
+} satisfies ReleaseServerReady);
+process.once('message', () => process.exit());
+
+/** A key server as one would build it from what npm has: the same route, fewer checks. */
+function comparison(): Hono {
+  const verifier = DcapQvlVerifier.newWithRootCa(Buffer.from(world.pki.authorities.root.certificate));
+  const collateral = world.pki.collateral({ nowMs: NOW_MS });
+  const suite = new CipherSuite({
+    kem: new DhkemX25519HkdfSha256(),
+    kdf: new HkdfSha256(),
+    aead: new Chacha20Poly1305(),
+  });
+  return new Hono().post('/request-encryption-key', async (context) => {
+    const body = await context.req.json();
+    verifier.verify(Buffer.from(body.quote, 'base64'), collateral, NOW_MS / 1000);
+    const recipientPublicKey = await suite.kem.deserializePublicKey(
+      new Uint8Array(Buffer.from(body.ephemeralPublicKey.slice(2), 'hex')).buffer,
+    );
+    const sealed = await suite.seal({ recipientPublicKey }, new Uint8Array(systemRandom(256)).buffer);
+    return context.json({
+      enc: Buffer.from(sealed.enc).toString('hex'),
+      ciphertext: Buffer.from(sealed.ct).toString('base64'),
+    });
+  });
+}
