@@ -1,4 +1,4 @@
-import { chmod, unlink } from 'node:fs/promises';
+import { chmod, lstat, unlink } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import { createAdaptorServer } from '@hono/node-server';
 import { ProblemError } from '../errors/latchkey-error.ts';
@@ -54,7 +54,7 @@ export async function listen(
 const urlHost = (host: string): string => (host.includes(':') ? `[${host}]` : host);
 
 async function bind(server: Server, address: ListenAddress): Promise<void> {
-  if ('socketPath' in address) await unlink(address.socketPath).catch(() => undefined);
+  if ('socketPath' in address) await removeLeftSocket(address.socketPath);
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause) => {
       const where = 'socketPath' in address ? address.socketPath : `${address.host}:${address.port}`;
@@ -64,6 +64,12 @@ async function bind(server: Server, address: ListenAddress): Promise<void> {
     else server.listen(address.port, address.host, resolve);
   });
   if ('socketPath' in address) await chmod(address.socketPath, 0o600);
+}
+
+/** A killed process leaves its socket behind. Anything else at that path is not ours to delete. */
+async function removeLeftSocket(path: string): Promise<void> {
+  const present = await lstat(path).catch(() => undefined);
+  if (present?.isSocket() === true) await unlink(path).catch(() => undefined);
 }
 
 async function closeWithin(server: Server, deadlineMs: number): Promise<void> {

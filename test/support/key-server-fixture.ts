@@ -65,6 +65,8 @@ export interface KeyServerWorld {
   /** Accounts that the server was told to remember and to forget. */
   readonly served: readonly AccountId[];
   readonly forgotten: readonly AccountId[];
+  /** The app, for a listener. */
+  readonly handler: (request: Request) => Response | Promise<Response>;
   /** Sends one request to the app; the body is JSON text or a value. */
   send(
     method: string,
@@ -203,6 +205,7 @@ export function keyServerWorld(options: KeyServerWorldOptions = {}): KeyServerWo
     served,
     forgotten,
     quote,
+    handler: app.fetch,
     async send(method, path, body, headers = { 'content-type': 'application/json' }) {
       const text = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
       const init = text === undefined ? { method, headers } : { method, headers, body: text };

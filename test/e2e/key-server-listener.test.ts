@@ -1,0 +1,185 @@
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { CollateralSource } from '../../src/collateral/collateral-source.ts';
+import { type ListenAddress, type Listener, listen } from '../../src/http/listener.ts';
+import { type KeyServerWorld, keyServerWorld, memoryCollateral } from '../support/key-server-fixture.ts';
+import { ProtocolClient } from '../support/protocol-client.ts';
+
+let folder: string;
+let world: KeyServerWorld;
+const listeners: Listener[] = [];
+
+async function serve(
+  address: ListenAddress = { host: '127.0.0.1', port: 0 },
+  from = world,
+): Promise<Listener> {
+  const listener = await listen(from.handler, address);
+  listeners.push(listener);
+  return listener;
+}
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'latchkey-'));
+  world = keyServerWorld();
+});
+
+afterEach(async () => {
+  for (const listener of listeners.splice(0)) await listener.close(0);
+  rmSync(folder, { recursive: true });
+});
+
+/** Sends raw bytes and reads until the other side closes or a whole answer is in. */
+function raw(port: number, ...chunks: readonly string[]): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    let text = '';
+    socket.on('data', (data) => {
+      text += String(data);
+      if (text.includes('"code"')) socket.destroy();
+    });
+    socket.on('error', () => undefined);
+    socket.on('close', () => resolve(text));
+    for (const chunk of chunks) socket.write(chunk);
+  });
+}
+
+const head = (path: string, ...headers: string[]): string =>
+  [
+    'POST ',
+    path,
+    ' HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n',
+    ...headers.map((h) => `${h}\r\n`),
+    '\r\n',
+  ].join('');
+
+describe('over a real socket', () => {
+  it('a key is had, twice the same', async () => {
+    const { url } = await serve();
+    const client = new ProtocolClient(world);
+    const attempt = await client.prepare();
+    const send = () =>
+      fetch(`${url}/request-encryption-key`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(attempt.body),
+      });
+    const replies = await Promise.all([send(), send(), send()]);
+    expect(replies.map(({ status }) => status)).toEqual([200, 200, 200]);
+    expect(new Set(await Promise.all(replies.map((reply) => reply.text()))).size).toBe(1);
+  });
+
+  it('a megabyte is refused by its announced length, before it is sent', async () => {
+    const { port } = await serve();
+    const answer = await raw(port, head('/request-encryption-key', 'content-length: 1048576'));
+    expect(answer).toMatch(/^HTTP\/1\.1 413 /);
+    expect(answer).toContain('"code":"BODY_TOO_LARGE"');
+  });
+
+  it('a megabyte without a length is refused as soon as it is too long', async () => {
+    const { port } = await serve();
+    const chunk = `4000\r\n${' '.repeat(0x4000)}\r\n`;
+    const answer = await raw(port, head('/challenge', 'transfer-encoding: chunked'), ...Array(5).fill(chunk));
+    expect(answer).toMatch(/^HTTP\/1\.1 413 /);
+    expect(world.logText()).not.toContain('http.failed');
+  });
+
+  it('a request that is no HTTP, or too long a head, ends its connection and nothing else', async () => {
+    const { url, port } = await serve();
+    expect(await raw(port, 'hello\r\n\r\n')).toMatch(/^HTTP\/1\.1 400 /);
+    expect(await raw(port, head('/challenge', `x: ${'y'.repeat(20_000)}`))).toMatch(/^HTTP\/1\.1 431 /);
+    expect((await fetch(`${url}/healthz`)).status).toBe(200);
+  });
+
+  it('answers HEAD like GET', async () => {
+    const { url } = await serve();
+    const reply = await fetch(`${url}/healthz`, { method: 'HEAD' });
+    expect([reply.status, await reply.text()]).toEqual([200, '']);
+  });
+});
+
+describe('a listener', () => {
+  it('says when its address is taken', async () => {
+    const { port } = await serve();
+    await expect(serve({ host: '127.0.0.1', port })).rejects.toMatchObject({ code: 'LISTEN_FAILED' });
+  });
+
+  it('finishes the request in flight when it closes, and takes no more', async () => {
+    const { listener, reply, release } = await requestInFlight();
+    const closed = listener.close(60_000);
+    await expect(fetch(`${listener.url}/healthz`)).rejects.toThrow();
+    release();
+    expect((await reply).status).toBe(200);
+    await closed;
+  });
+
+  it('cuts what is left after the deadline', async () => {
+    const { listener, reply, release } = await requestInFlight();
+    const cut = expect(reply).rejects.toThrow();
+    await listener.close(20);
+    await cut;
+    release();
+  });
+});
+
+/** A key request that waits for collateral until it is released. */
+async function requestInFlight() {
+  const signals = { release: (): void => undefined, arrived: (): void => undefined };
+  const released = new Promise<void>((resolve) => {
+    signals.release = resolve;
+  });
+  const inFlight = new Promise<void>((resolve) => {
+    signals.arrived = resolve;
+  });
+  const good = memoryCollateral(world.pki, world.clock);
+  const slow: CollateralSource = {
+    ...good,
+    async collateralFor(platform) {
+      signals.arrived();
+      await released;
+      return good.collateralFor(platform);
+    },
+  };
+  const busy = keyServerWorld({ collateral: slow });
+  const listener = await serve(undefined, busy);
+  const attempt = await new ProtocolClient(busy).prepare();
+  const reply = fetch(`${listener.url}/request-encryption-key`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(attempt.body),
+  });
+  await inFlight;
+  return { listener, reply, release: signals.release };
+}
+
+describe('a Unix socket', () => {
+  const ask = (socketPath: string): Promise<number> =>
+    new Promise((resolve, reject) => {
+      const asking = request({ socketPath, path: '/healthz' }, (response) => {
+        response.resume();
+        resolve(response.statusCode ?? 0);
+      });
+      asking.on('error', reject);
+      asking.end();
+    });
+
+  it('is for its owner alone, and replaces the socket of a process that was killed', async () => {
+    const socketPath = join(folder, 'agent.sock');
+    await serve({ socketPath });
+    expect(statSync(socketPath).mode & 0o777).toBe(0o600);
+    expect(await ask(socketPath)).toBe(200);
+    // Node unlinks the path when it closes; a killed process leaves it behind, as this second listener finds it.
+    await serve({ socketPath });
+    expect(await ask(socketPath)).toBe(200);
+  });
+
+  it('never deletes a file that is not a socket', async () => {
+    const socketPath = join(folder, 'precious');
+    writeFileSync(socketPath, 'data');
+    await expect(serve({ socketPath })).rejects.toMatchObject({ code: 'LISTEN_FAILED' });
+    expect(statSync(socketPath).isFile()).toBe(true);
+  });
+});

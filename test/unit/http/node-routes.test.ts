@@ -1,0 +1,100 @@
+import type { Hono } from 'hono';
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { AccountId } from '../../../src/bytes/fixed-bytes.ts';
+import { toPrefixedHex } from '../../../src/bytes/hex.ts';
+import { encodeSs58 } from '../../../src/bytes/ss58.ts';
+import { ProblemError } from '../../../src/errors/latchkey-error.ts';
+import { keyRoutes } from '../../../src/http/key-routes.ts';
+import { metricsApp } from '../../../src/http/metrics-app.ts';
+import { nodeRoutes } from '../../../src/http/node-routes.ts';
+import { type PorchEnv, porch } from '../../../src/http/porch.ts';
+import { silentLog } from '../../../src/observe/log.ts';
+import { Metrics } from '../../../src/observe/metrics.ts';
+import { countingRandom } from '../../support/key-server-fixture.ts';
+import { clientAccount } from '../../support/protocol-client.ts';
+
+let app: Hono<PorchEnv>;
+let restarted: AccountId[];
+let ready: boolean;
+
+beforeEach(() => {
+  restarted = [];
+  ready = false;
+  app = porch({
+    log: silentLog,
+    metrics: new Metrics(),
+    random: countingRandom(1),
+    now: () => 0,
+    maxBodyBytes: 1024,
+    deadlineMs: 10_000,
+    peerAddress: () => undefined,
+  });
+  nodeRoutes(app, {
+    info: () => ({ name: 'latchkey', state: 'locked' }),
+    readiness: () => ({ ready, report: { state: 'locked', have: 2 } }),
+    serverRestarted: (server) => restarted.push(server),
+  });
+  keyRoutes(app, () => {
+    throw new ProblemError('NODE_LOCKED', 'the node is locked (2 of 3)', { retryAfterMs: 5_000 });
+  });
+});
+
+const post = (path: string, body: unknown) =>
+  app.request(path, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+
+describe('a node whose store is closed', () => {
+  it.each(['/challenge', '/request-encryption-key', '/key-status', '/claim', '/forget'])(
+    '%s says that it is locked, and when to try again',
+    async (path) => {
+      const reply = await post(path, {});
+      expect(reply.status).toBe(503);
+      expect(reply.headers.get('retry-after')).toBe('5');
+      expect(await reply.json()).toMatchObject({ code: 'NODE_LOCKED', retryAfterMs: 5000 });
+    },
+  );
+
+  it('is alive, and ready only when it says so', async () => {
+    expect((await app.request('/healthz')).status).toBe(200);
+    const before = await app.request('/readyz');
+    expect([before.status, await before.json()]).toEqual([503, { ready: false, state: 'locked', have: 2 }]);
+    ready = true;
+    expect((await app.request('/readyz')).status).toBe(200);
+    expect(await (await app.request('/info')).json()).toEqual({ name: 'latchkey', state: 'locked' });
+  });
+});
+
+describe('POST /server-restarted', () => {
+  const instanceId = `0x${'01'.repeat(16)}`;
+  it('takes the hint, by either form of the account', async () => {
+    for (const server of [encodeSs58(clientAccount(1)), toPrefixedHex(clientAccount(1))]) {
+      expect((await post('/server-restarted', { server, instanceId })).status).toBe(200);
+    }
+    expect(restarted).toEqual([clientAccount(1), clientAccount(1)]);
+  });
+
+  it.each([
+    [{ server: 'nobody', instanceId }],
+    [{ server: encodeSs58(clientAccount(1)), instanceId: '0x01' }],
+    [{ server: encodeSs58(clientAccount(1)) }],
+    [{ server: encodeSs58(clientAccount(1)), instanceId, more: 1 }],
+  ])('%j is refused and changes nothing', async (body) => {
+    const reply = await post('/server-restarted', body);
+    expect([reply.status, restarted.length]).toEqual([400, 0]);
+    expect(await reply.json()).toMatchObject({ code: 'FIELD_INVALID' });
+  });
+});
+
+describe('the metrics listener', () => {
+  it('refreshes, answers the text exposition, and nothing else', async () => {
+    const metrics = new Metrics();
+    const listener = metricsApp(metrics, () => metrics.vaultKeys.set(7));
+    const reply = await listener.request('/metrics');
+    expect(reply.headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/);
+    expect(await reply.text()).toContain('latchkey_vault_keys 7');
+    expect((await listener.request('/info')).status).toBe(404);
+  });
+});
