@@ -1,6 +1,9 @@
 import { join } from 'node:path';
 import type { Hono } from 'hono';
-import { keyValueRoutes } from '../agent/key-value-routes.ts';
+import { agentOpenApi } from '../agent/agent-openapi.ts';
+import { serveAgentRoutes } from '../agent/agent-route.ts';
+import { agentRoutes } from '../agent/agent-routes.ts';
+import { servicesOf } from '../agent/agent-services.ts';
 import { type PorchEnv, type PorchOptions, porch } from '../http/porch.ts';
 import type { Store } from '../store/store-api.ts';
 
@@ -13,6 +16,7 @@ export const defaultAgentSocket = (dataFolder: string): string => join(dataFolde
 /**
  * The agent: what a program of this machine, in any language, needs of the store. Only who may open the socket (0600)
  * reaches it.
+ * @param node `store` throws ProblemError NODE_LOCKED, with the state as the reason, while the store is closed.
  */
 export function agentApp(
   common: Omit<PorchOptions, 'maxBodyBytes' | 'peerAddress' | 'rate'>,
@@ -20,6 +24,7 @@ export function agentApp(
 ): Hono<PorchEnv> {
   const app = porch({ ...common, maxBodyBytes: MAX_BODY_BYTES, peerAddress: () => undefined });
   app.get('/status', ({ json }) => json(node.status()));
-  keyValueRoutes(app, node.store);
+  app.get('/openapi.json', ({ json }) => json(agentOpenApi()));
+  serveAgentRoutes(app, agentRoutes, servicesOf(node.store));
   return app;
 }

@@ -12,6 +12,7 @@ export const dataServiceCodes = {
   EPOCH_PRUNED: { status: 410, summary: 'The epoch was pruned; nothing can be written to it again.' },
   EPOCH_IS_CURRENT: { status: 409, summary: 'The current epoch and later ones cannot be pruned.' },
   EPOCH_JOURNAL_NOT_FOUND: { status: 404, summary: 'The store has no epoch journal of this name.' },
+  EPOCH_ENTRY_NOT_FOUND: { status: 404, summary: 'The epoch holds no such dealing, share or seed.' },
   EPOCH_CONFLICT: { status: 409, summary: 'Another state is already committed for this epoch.' },
   EPOCH_SECRET_CONFLICT: {
     status: 409,

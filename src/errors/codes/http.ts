@@ -11,6 +11,10 @@ export const httpCodes = {
   UNSUPPORTED_MEDIA_TYPE: { status: 415, summary: 'The body must be application/json.' },
   ROUTE_NOT_FOUND: { status: 404, summary: 'There is no such route.' },
   METHOD_NOT_ALLOWED: { status: 405, summary: 'The route exists, but not for this method.' },
+  PRECONDITION_FAILED: {
+    status: 412,
+    summary: 'If-Match or If-None-Match does not hold of the present value; nothing was written.',
+  },
   RATE_LIMITED: {
     status: 429,
     summary: 'Too many requests from this peer; Retry-After says when to try again.',

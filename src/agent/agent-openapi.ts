@@ -1,0 +1,116 @@
+import { z } from 'zod';
+import { type ErrorCode, errorCodes } from '../errors/codes.ts';
+import { problemAnswer } from '../http/node-bodies.ts';
+import type { AgentRoute } from './agent-route.ts';
+import { agentRoutes } from './agent-routes.ts';
+
+const everywhere: readonly ErrorCode[] = ['FIELD_INVALID', 'NODE_LOCKED', 'REQUEST_TIMEOUT', 'INTERNAL'];
+const withBody: readonly ErrorCode[] = ['BODY_NOT_JSON', 'BODY_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE'];
+const whenWriting: readonly ErrorCode[] = [
+  ...(['NODE_FENCED', 'STORE_OVERLOADED', 'STORE_DISK_FULL'] as const),
+  ...(['STORE_DISK_READ_ONLY', 'STORE_WRITE_FAILED'] as const),
+];
+
+/** JSON Schema 2020-12, as OpenAPI 3.1 embeds it. */
+function schemaOf(schema: z.ZodType, io: 'input' | 'output'): Record<string, unknown> {
+  const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, { target: 'draft-2020-12', io });
+  return rest;
+}
+
+const json = (schema: Record<string, unknown>) => ({ 'application/json': { schema } });
+
+function parametersOf({ parameters, query, conditional }: AgentRoute): readonly unknown[] {
+  const named = (schemas: z.ZodObject, where: 'path' | 'query') => {
+    const { properties = {}, required = [] } = z.toJSONSchema(schemas, { io: 'input' });
+    return Object.entries(properties).map(([name, schema]) => ({
+      name,
+      in: where,
+      required: required.includes(name),
+      schema,
+    }));
+  };
+  const header = (name: string, description: string) => ({
+    name,
+    in: 'header',
+    required: false,
+    description,
+    schema: { type: 'string' },
+  });
+  return [
+    ...named(parameters, 'path'),
+    ...(query === undefined ? [] : named(query, 'query')),
+    ...(conditional
+      ? [
+          header('If-Match', '`*` or the entity tag of the present value, in double quotes'),
+          header('If-None-Match', '`*`: only where there is no value'),
+        ]
+      : []),
+  ];
+}
+
+function errorResponses({ method, body, codes }: AgentRoute): Record<string, unknown> {
+  const all = [
+    ...everywhere,
+    ...(body === undefined ? [] : withBody),
+    ...(method === 'get' ? [] : whenWriting),
+    ...codes,
+  ];
+  const byStatus = new Map<number, ErrorCode[]>();
+  for (const code of all) {
+    const { status } = errorCodes[code];
+    byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
+  }
+  const content = { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } };
+  return Object.fromEntries(
+    [...byStatus].map(([status, names]) => [`${status}`, { description: names.join(', '), content }]),
+  );
+}
+
+function operation(route: AgentRoute): Record<string, unknown> {
+  const parameters = parametersOf(route);
+  return {
+    tags: [route.path.split('/')[1]],
+    summary: route.summary,
+    ...(parameters.length === 0 ? {} : { parameters }),
+    ...(route.body === undefined
+      ? {}
+      : { requestBody: { required: true, content: json(schemaOf(route.body, 'input')) } }),
+    responses: {
+      200: { description: 'OK', content: json(schemaOf(route.answer, 'output')) },
+      ...errorResponses(route),
+    },
+  };
+}
+
+const plain = (summary: string): Record<string, unknown> => ({
+  get: { summary, responses: { 200: { description: 'OK', content: json({ type: 'object' }) } } },
+});
+
+function paths(): Record<string, Record<string, unknown>> {
+  const found: Record<string, Record<string, unknown>> = {
+    '/status': plain('State, servers and slots of the node; answers also while the store is locked'),
+    '/openapi.json': plain('This document'),
+  };
+  for (const route of agentRoutes)
+    found[route.path] = { ...found[route.path], [route.method]: operation(route) };
+  return found;
+}
+
+let made: Record<string, unknown> | undefined;
+
+/** The OpenAPI 3.1 document of the agent, from the schemas that its routes use; committed as openapi-agent.json. */
+export function agentOpenApi(): Record<string, unknown> {
+  made ??= {
+    openapi: '3.1.0',
+    info: {
+      title: 'Latchkey agent',
+      version: '1',
+      description:
+        'Local API on the Unix socket of `latchkey serve`. An answer to a write means that it is on the disk. While the store is locked every operation but those without NODE_LOCKED answers 503 with the state of the node.',
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
+    paths: paths(),
+    components: { schemas: { Problem: schemaOf(problemAnswer, 'output') } },
+  };
+  return made;
+}

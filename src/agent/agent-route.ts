@@ -1,0 +1,109 @@
+import type { Context, Hono } from 'hono';
+import type { z } from 'zod';
+import type { ErrorCode } from '../errors/codes.ts';
+import { EvidenceError } from '../errors/latchkey-error.ts';
+import { jsonBody, type PorchEnv } from '../http/porch.ts';
+import { parseWire } from '../protocol/wire.ts';
+import type { AgentServices } from './agent-services.ts';
+import { type Precondition, readPrecondition } from './precondition.ts';
+
+/** What a route is given: everything checked, and the services of the open store. */
+interface AgentRequest<Path, Query, Body> {
+  readonly path: Path;
+  readonly query: Query;
+  readonly body: Body;
+  readonly precondition: Precondition;
+  readonly services: AgentServices;
+}
+
+/** What a route answers: JSON of its schema, and for a single value its entity tag. */
+interface AgentAnswer<Json> {
+  readonly json: Json;
+  /** Without quotes. */
+  readonly etag?: string;
+}
+
+/** One route of the agent; the same object is served and described. */
+export interface AgentRoute {
+  readonly method: 'get' | 'put' | 'post' | 'delete';
+  /** With `{name}` for parameters. */
+  readonly path: string;
+  readonly summary: string;
+  readonly parameters: z.ZodObject;
+  readonly query?: z.ZodObject | undefined;
+  readonly body?: z.ZodType | undefined;
+  readonly answer: z.ZodType;
+  /** Whether If-Match and If-None-Match are heeded. */
+  readonly conditional: boolean;
+  /** Codes that this route adds to those of every route. */
+  readonly codes: readonly ErrorCode[];
+  readonly serve: (context: Context<PorchEnv>, services: AgentServices) => Promise<Response>;
+}
+
+interface Definition<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodType, A extends z.ZodType> {
+  readonly method: AgentRoute['method'];
+  readonly path: string;
+  readonly summary: string;
+  readonly parameters: P;
+  readonly query?: Q;
+  readonly body?: B;
+  readonly answer: A;
+  readonly conditional?: boolean;
+  readonly codes?: readonly ErrorCode[];
+  readonly handle: (
+    request: AgentRequest<z.output<P>, z.output<Q>, z.output<B>>,
+  ) => Promise<AgentAnswer<z.input<A>>>;
+}
+
+/** Makes a route: its schemas decide what reaches its handler. */
+export function agentRoute<
+  P extends z.ZodObject,
+  Q extends z.ZodObject,
+  B extends z.ZodType,
+  A extends z.ZodType,
+>(definition: Definition<P, Q, B, A>): AgentRoute {
+  const { parameters, query, body, handle, conditional = false, codes = [] } = definition;
+  return {
+    ...definition,
+    conditional,
+    codes,
+    async serve(context, services) {
+      const { req } = context;
+      const answer = await handle({
+        path: parseWire(parameters, req.param(), 'path'),
+        // Where there is no schema nothing may be given, and the handler's type has nothing to read.
+        query: parseQuery(query, req.queries()) as z.output<Q>,
+        body: (body === undefined ? undefined : parseWire(body, await jsonBody(req))) as z.output<B>,
+        precondition: readPrecondition(conditional, (name) => req.header(name)),
+        services,
+      });
+      return context.json(answer.json, 200, answer.etag === undefined ? {} : { etag: `"${answer.etag}"` });
+    },
+  };
+}
+
+function parseQuery(schema: z.ZodObject | undefined, given: Record<string, string[]>): unknown {
+  const single: Record<string, string> = {};
+  for (const [name, values] of Object.entries(given)) {
+    const [value] = values;
+    if (schema === undefined || value === undefined || values.length > 1) {
+      const shown = name.slice(0, 80);
+      const why = schema === undefined ? 'is not known here' : 'must be given once';
+      throw new EvidenceError('FIELD_INVALID', `query: ${shown} ${why}`, { field: shown });
+    }
+    single[name] = value;
+  }
+  return schema === undefined ? undefined : parseWire(schema, single, 'query');
+}
+
+/** Puts routes on an app. `services` throws ProblemError NODE_LOCKED while the store is closed, before all else. */
+export function serveAgentRoutes(
+  app: Hono<PorchEnv>,
+  routes: readonly AgentRoute[],
+  services: () => AgentServices,
+): void {
+  for (const { method, path, serve } of routes) {
+    const pattern = path.replaceAll(/\{(\w+)\}/g, ':$1');
+    app.on(method.toUpperCase(), pattern, async (context) => serve(context, services()));
+  }
+}

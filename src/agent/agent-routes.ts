@@ -1,0 +1,13 @@
+import type { AgentRoute } from './agent-route.ts';
+import { epochRoutes } from './epoch-routes.ts';
+import { keyValueRoutes } from './key-value-routes.ts';
+import { ritualRoutes } from './ritual-routes.ts';
+import { secretStoreRoutes } from './secret-store-routes.ts';
+
+/** Every route of the agent that needs the open store, in the order in which they are tried. */
+export const agentRoutes: readonly AgentRoute[] = [
+  ...keyValueRoutes,
+  ...ritualRoutes,
+  ...epochRoutes,
+  ...secretStoreRoutes,
+];

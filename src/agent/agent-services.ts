@@ -1,0 +1,99 @@
+import { EpochJournal } from '../epochs/epoch-journal.ts';
+import { EpochNames } from '../epochs/epoch-names.ts';
+import { SealedSecretStore } from '../epochs/sealed-secret-store.ts';
+import type { SecretStore } from '../epochs/secret-store.ts';
+import { EvidenceError } from '../errors/latchkey-error.ts';
+import { Datastore } from '../rituals/datastore.ts';
+import type { Store } from '../store/store-api.ts';
+
+/**
+ * Where secret stores lie among the journals. A journal writes its own form of private dealings into its secrets, so
+ * that a program which used both at once would overwrite what the journal needs: they never share a name.
+ */
+export const SECRET_STORE_PREFIX = 'secret-store-';
+
+/** Opens a thing by name once, and tries again after a failure: the disk was full, or the node fenced. */
+class OpenedOnce<T> {
+  readonly #open: (name: string) => Promise<T>;
+  readonly #opened = new Map<string, Promise<T>>();
+
+  constructor(open: (name: string) => Promise<T>) {
+    this.#open = open;
+  }
+
+  has(name: string): boolean {
+    return this.#opened.has(name);
+  }
+
+  get(name: string): Promise<T> {
+    const known = this.#opened.get(name);
+    if (known !== undefined) return known;
+    const opening = this.#open(name);
+    this.#opened.set(name, opening);
+    opening.catch(() => this.#opened.delete(name));
+    return opening;
+  }
+}
+
+/** The data services on one open store, each opened when it is first asked for; two would not see each other. */
+export class AgentServices {
+  readonly store: Store;
+  readonly #rituals: OpenedOnce<Datastore>;
+  readonly #journals: OpenedOnce<EpochJournal>;
+  readonly #secretStores: OpenedOnce<SecretStore>;
+
+  constructor(store: Store) {
+    this.store = store;
+    this.#rituals = new OpenedOnce(() => Datastore.initialize(store));
+    this.#journals = new OpenedOnce((name) => EpochJournal.open(store, { name }));
+    this.#secretStores = new OpenedOnce((name) => SealedSecretStore.open(store, SECRET_STORE_PREFIX + name));
+  }
+
+  /** Ritual fragments. */
+  rituals(): Promise<Datastore> {
+    return this.#rituals.get('rituals');
+  }
+
+  /** The journal of a DKG for writing, made on first use. */
+  journal(name: string): Promise<EpochJournal> {
+    return this.#journals.get(name);
+  }
+
+  /**
+   * A journal for reading: looking must not make one.
+   * @throws EvidenceError EPOCH_JOURNAL_NOT_FOUND.
+   */
+  async existingJournal(name: string): Promise<EpochJournal> {
+    if (this.#journals.has(name) || this.#isThere(new EpochNames(name).states)) return this.journal(name);
+    throw new EvidenceError('EPOCH_JOURNAL_NOT_FOUND', `the store has no journal ${name}`, {
+      field: 'journal',
+      hint: 'the first write makes it',
+    });
+  }
+
+  /** A secret store for writing, made on first use. */
+  secretStore(name: string): Promise<SecretStore> {
+    return this.#secretStores.get(name);
+  }
+
+  /** A secret store for reading; `undefined` where nothing was ever written. */
+  async existingSecretStore(name: string): Promise<SecretStore | undefined> {
+    const { secretsMeta } = new EpochNames(SECRET_STORE_PREFIX + name);
+    return this.#secretStores.has(name) || this.#isThere(secretsMeta) ? this.secretStore(name) : undefined;
+  }
+
+  #isThere(namespace: string): boolean {
+    return this.store.namespaces().includes(namespace);
+  }
+}
+
+/** Gives the services of the store that is open now, the same ones as long as it is the same store. */
+export function servicesOf(store: () => Store): () => AgentServices {
+  const known = new WeakMap<Store, AgentServices>();
+  return () => {
+    const open = store();
+    const services = known.get(open) ?? new AgentServices(open);
+    known.set(open, services);
+    return services;
+  };
+}

@@ -1,0 +1,96 @@
+import { z } from 'zod';
+import { toBase64 } from '../bytes/base64.ts';
+import { base64Bytes, base64Text, flagText, integer, integerText, nothing } from './agent-fields.ts';
+import { type AgentRoute, agentRoute } from './agent-route.ts';
+
+const MAX_LISTED = 1000;
+const unixTime = 'unix time in seconds';
+
+const ofRitual = z.strictObject({ id: integerText() });
+const reference = z.strictObject({ id: z.int(), timestamp: z.int().meta({ description: unixTime }) });
+const references = z.strictObject({ rituals: z.array(reference) });
+const bounds = {
+  reverse: flagText.optional(),
+  limit: integerText(MAX_LISTED).default(MAX_LISTED),
+};
+
+const list = agentRoute({
+  method: 'get',
+  path: '/rituals',
+  summary: 'Rituals by time, then by id, without their fragments',
+  parameters: nothing,
+  query: z.strictObject({
+    from: integerText()
+      .optional()
+      .meta({ description: `${unixTime}, inclusive` }),
+    until: integerText()
+      .optional()
+      .meta({ description: `${unixTime}, inclusive` }),
+    ...bounds,
+  }),
+  answer: references,
+  handle: async ({ query: { from = 0, until, reverse = false, limit }, services }) => {
+    const rituals = await services.rituals();
+    const found = await rituals.list({ from, reverse, limit, ...(until === undefined ? {} : { until }) });
+    return { json: { rituals: [...found] } };
+  },
+});
+
+const expired = agentRoute({
+  method: 'get',
+  path: '/rituals/expired',
+  summary: 'Rituals whose time is the cutoff or earlier, oldest first',
+  parameters: nothing,
+  query: z.strictObject({
+    cutoff: integerText().meta({ description: unixTime }),
+    limit: bounds.limit,
+  }),
+  answer: references,
+  handle: async ({ query: { cutoff, limit }, services }) => {
+    const rituals = await services.rituals();
+    return { json: { rituals: [...(await rituals.list({ until: cutoff, limit }))] } };
+  },
+});
+
+const store = agentRoute({
+  method: 'put',
+  path: '/rituals/{id}',
+  summary: 'Stores a fragment once: the same again writes nothing, another one is a conflict',
+  parameters: ofRitual,
+  body: z.strictObject({ timestamp: integer.meta({ description: unixTime }), fragment: base64Bytes }),
+  answer: z.strictObject({ written: z.boolean() }),
+  codes: ['RITUAL_CONFLICT', 'STORE_VALUE_TOO_LARGE'],
+  handle: async ({ path: { id }, body: { timestamp, fragment }, services }) => {
+    const rituals = await services.rituals();
+    return { json: { written: await rituals.storeFragment(id, timestamp, fragment) } };
+  },
+});
+
+const retrieve = agentRoute({
+  method: 'get',
+  path: '/rituals/{id}',
+  summary: 'The fragment of a ritual',
+  parameters: ofRitual,
+  answer: reference.extend({ fragment: base64Text }),
+  codes: ['RITUAL_NOT_FOUND'],
+  handle: async ({ path: { id }, services }) => {
+    const { timestamp, fragment } = await (await services.rituals()).retrieveFragment(id);
+    return { json: { id, timestamp, fragment: toBase64(fragment) } };
+  },
+});
+
+const revoke = agentRoute({
+  method: 'delete',
+  path: '/rituals/{id}',
+  summary: 'Revokes a fragment: destroys the key under which it lies on the disk',
+  parameters: ofRitual,
+  answer: z.strictObject({ deleted: z.literal(true) }),
+  codes: ['RITUAL_NOT_FOUND'],
+  handle: async ({ path: { id }, services }) => {
+    await (await services.rituals()).deleteFragment(id);
+    return { json: { deleted: true as const } };
+  },
+});
+
+/** Ritual fragments; `/rituals/expired` comes before `/rituals/{id}`, which would take it for an id. */
+export const ritualRoutes: readonly AgentRoute[] = [list, expired, store, retrieve, revoke];

@@ -1,0 +1,61 @@
+import type { Hono } from 'hono';
+import { ProblemError } from '../../../src/errors/latchkey-error.ts';
+import type { PorchEnv } from '../../../src/http/porch.ts';
+import { agentApp } from '../../../src/node/agent.ts';
+import { Metrics } from '../../../src/observe/metrics.ts';
+import type { Store } from '../../../src/store/store-api.ts';
+import { MemoryStore } from '../../support/memory-store.ts';
+
+/** What the agent answered. */
+export interface AgentReply {
+  readonly status: number;
+  readonly json: Readonly<Record<string, unknown>>;
+  readonly headers: Headers;
+}
+
+/** An agent over a store in memory, which can be locked and swapped. */
+export class AgentWorld {
+  readonly logged: string[] = [];
+  store: Store | undefined;
+  readonly app: Hono<PorchEnv>;
+
+  constructor(store: Store = new MemoryStore()) {
+    this.store = store;
+    this.app = agentApp(
+      {
+        log: (_level, event, fields) => this.logged.push(JSON.stringify({ event, ...fields })),
+        metrics: new Metrics(),
+        random: (length) => new Uint8Array(length).fill(7),
+        now: () => 0,
+        deadlineMs: 20_000,
+      },
+      {
+        store: () => {
+          if (this.store !== undefined) return this.store;
+          throw new ProblemError('NODE_LOCKED', 'the node is locked (1 of 3): two servers are silent', {
+            observed: 'locked',
+          });
+        },
+        status: () => ({ state: this.store === undefined ? 'locked' : 'backed' }),
+      },
+    );
+  }
+
+  async send(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<AgentReply> {
+    const response = await this.app.request(`http://localhost${path}`, {
+      method,
+      headers: body === undefined ? headers : { 'content-type': 'application/json', ...headers },
+      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    });
+    // The agent answers JSON objects only.
+    const json = (await response.json()) as Record<string, unknown>;
+    return { status: response.status, json, headers: response.headers };
+  }
+}
+
+export const base64 = (text: string): string => Buffer.from(text).toString('base64');
