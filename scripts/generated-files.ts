@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { agentOpenApi } from '../src/agent/agent-openapi.ts';
 import { errorCodes } from '../src/errors/codes.ts';
 import type { CodeEntry } from '../src/errors/codes/code-entry.ts';
 import { openApiDocument } from '../src/http/openapi.ts';
@@ -12,6 +13,7 @@ export function generatedFiles(): ReadonlyMap<string, string> {
   const vectors = `\`\`\`json\n${JSON.stringify(protocolVectors(), null, 2)}\n\`\`\``;
   return new Map([
     ['openapi.json', `${JSON.stringify(openApiDocument(), null, 2)}\n`],
+    ['openapi-agent.json', `${JSON.stringify(agentOpenApi(), null, 2)}\n`],
     ['docs/errors.md', between(read('docs/errors.md'), 'codes', errorTable())],
     ['docs/protocol.md', between(read('docs/protocol.md'), 'vectors', vectors)],
   ]);

@@ -1,0 +1,64 @@
+import { describe, expect, it } from 'vitest';
+import { FencedStore } from '../../../src/boot/fenced-store.ts';
+import { MemoryStore } from '../../support/memory-store.ts';
+import { AgentWorld, base64 } from './agent-fixture.ts';
+
+const requests = [
+  ['GET', '/kv', undefined],
+  ['PUT', '/kv/demo/a', { value: '' }],
+  ['GET', '/rituals', undefined],
+  ['PUT', '/rituals/1', { timestamp: 1, fragment: '' }],
+  ['GET', '/epochs/dkg', undefined],
+  ['PUT', '/secret-stores/dkg/1/seed', { seed: '' }],
+] as const;
+
+describe('a closed store', () => {
+  it.each(requests)('%s %s is 503 NODE_LOCKED with the state', async (method, path, body) => {
+    const world = new AgentWorld();
+    world.store = undefined;
+    expect(await world.send(method, path, body)).toMatchObject({
+      status: 503,
+      json: {
+        code: 'NODE_LOCKED',
+        observed: 'locked',
+        detail: 'the node is locked (1 of 3): two servers are silent',
+      },
+    });
+  });
+
+  it('is the first thing said, before what else is wrong', async () => {
+    const world = new AgentWorld();
+    world.store = undefined;
+    expect((await world.send('PUT', '/kv/demo/a', '{')).json['code']).toBe('NODE_LOCKED');
+  });
+
+  it('status and openapi.json answer all the same', async () => {
+    const world = new AgentWorld();
+    world.store = undefined;
+    expect((await world.send('GET', '/status')).json).toEqual({ state: 'locked' });
+    expect((await world.send('GET', '/openapi.json')).json).toMatchObject({ openapi: '3.1.0' });
+  });
+
+  it('another store is not served from what was opened on the first', async () => {
+    const world = new AgentWorld();
+    await world.send('PUT', '/rituals/1', { timestamp: 1, fragment: base64('x') });
+    world.store = new MemoryStore();
+    expect((await world.send('GET', '/rituals/1')).json['code']).toBe('RITUAL_NOT_FOUND');
+  });
+});
+
+describe('a fenced store', () => {
+  it('answers reads and refuses writes', async () => {
+    const fenced = new FencedStore(new MemoryStore());
+    const world = new AgentWorld(fenced);
+    await world.send('PUT', '/kv/demo/a', { value: base64('x') });
+    fenced.fence('boot 2 came later');
+    expect((await world.send('GET', '/kv/demo/a')).json).toEqual({ value: base64('x') });
+    for (const [method, path, body] of requests.filter(([name]) => name === 'PUT').slice(0, 2)) {
+      expect(await world.send(method, path, body)).toMatchObject({
+        status: 503,
+        json: { code: 'NODE_FENCED' },
+      });
+    }
+  });
+});
