@@ -49,7 +49,7 @@ export interface KeyServerParts {
   /** Told of every release and refusal, for metrics. */
   readonly onRelease: (intent: Intent) => void;
   readonly onRefusal: (code: string) => void;
-  /** Told when an account first gets a key here, and when its last key is erased. */
+  /** Told when an account confirms a key here, and when its last key is erased on its own wish. */
   readonly onServed: (account: AccountId) => void;
   readonly onForgotten: (account: AccountId) => void;
 }
@@ -155,9 +155,8 @@ export class KeyServer {
   }
 
   #released({ account, keyId }: SlotKey, created: boolean, intent: Intent, requestId: string): void {
-    const { log, onRelease, onServed } = this.#parts;
+    const { log, onRelease } = this.#parts;
     onRelease(intent);
-    if (created) onServed(account);
     log('info', 'key.released', {
       requestId,
       account: encodeSs58(account),

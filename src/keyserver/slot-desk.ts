@@ -33,17 +33,20 @@ export class SlotDesk {
   readonly #identity: ServerIdentity;
   readonly #vault: Vault;
   readonly #now: () => number;
+  readonly #onServed: (account: AccountId) => void;
   readonly #onForgotten: (account: AccountId) => void;
 
   constructor(parts: {
     readonly identity: ServerIdentity;
     readonly vault: Vault;
     readonly now: () => number;
+    readonly onServed: (account: AccountId) => void;
     readonly onForgotten: (account: AccountId) => void;
   }) {
     this.#identity = parts.identity;
     this.#vault = parts.vault;
     this.#now = parts.now;
+    this.#onServed = parts.onServed;
     this.#onForgotten = parts.onForgotten;
   }
 
@@ -51,7 +54,10 @@ export class SlotDesk {
   keyStatus(request: MacRequest<KeyStatus>): ProvedState {
     const { content, mac } = request;
     const key = this.#authenticate('key-status', request, keyStatusBytes(content));
-    if (content.confirm) key.confirm();
+    if (content.confirm && !key.confirmed) {
+      key.confirm();
+      this.#onServed(key.account);
+    }
     if (content.head !== undefined) key.deposit(content.head, content.incarnation);
     if (content.report !== undefined) key.setReport(content.report, content.incarnation);
     return this.#prove('key-status', key, mac);

@@ -3,6 +3,7 @@ import type { SlotId } from '../../../src/bytes/fixed-bytes.ts';
 import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
 import type { Head, Incarnation } from '../../../src/protocol/mac-routes.ts';
 import { responseMac } from '../../../src/protocol/mac-routes.ts';
+import { PLAIN_SLOT_ID } from '../../../src/protocol/report-data.ts';
 import { toPrefixedHex } from '../../../src/bytes/hex.ts';
 import { keyServerWorld } from '../../support/key-server-fixture.ts';
 import {
@@ -98,6 +99,24 @@ describe('key-status', () => {
     const holder = await client.keyStatus(slot, { head: head(1, 2), report, incarnation: boot(1, 7) });
     expect(holder.head).toEqual(head(1, 2));
     expect([...client.world.vault.keys()][0]?.report).toEqual(report);
+  });
+});
+
+describe('whom the server remembers, to tell it of a restart', () => {
+  it('accounts that confirmed a key, once for each key', async () => {
+    expect(client.world.served).toEqual([]);
+    await client.keyStatus(slot);
+    expect(client.world.served).toEqual([]);
+    await client.keyStatus(slot, { confirm: true });
+    await client.keyStatus(slot, { confirm: true });
+    expect(client.world.served).toEqual([client.account]);
+  });
+
+  it('nobody who only asks the plain request: a stranger must not keep a restarted server waiting', async () => {
+    const stranger = new ProtocolClient(client.world, clientAccount(2));
+    const { key } = await stranger.obtain();
+    await stranger.keyStatus({ slotId: PLAIN_SLOT_ID, key }, { confirm: true });
+    expect(client.world.served).toEqual([]);
   });
 });
 
