@@ -17,8 +17,8 @@ const misbehaviours: readonly [Misbehaviour, ...Misbehaviour[]] = [
 ];
 
 /** How long a healthy network may take to open and to back every store. */
-const HEALING_MS = 90_000;
-const STEPS = 8;
+const HEALING_MS = 60_000;
+const STEPS = 6;
 
 /** What a seeded run found. */
 export interface RunReport {
@@ -63,13 +63,12 @@ class Schedule {
     for (let step = 0; step < STEPS && network.world.violations.length === 0; step++) {
       await this.#step();
       network.check();
-      if (this.#dice.chance(0.2)) await network.quietStretch(HEALING_MS);
-      else await network.settle(500 + this.#dice.below(20_000));
+      if (this.#dice.chance(0.15)) await network.quietStretch(HEALING_MS);
+      else await network.settle(500 + this.#dice.below(12_000));
       network.check();
     }
     if (network.world.violations.length > 0) return;
     await this.#makePeace();
-    await network.quietStretch(HEALING_MS);
     await network.quietStretch(HEALING_MS);
     this.#count(
       `ends ${network.nodes.map(({ state }) => state.name).some((name) => name !== 'backed') ? 'with locked stores' : 'all backed'}`,
@@ -187,7 +186,8 @@ class Schedule {
       for (const b of this.#network.nodes)
         if (side.has(a) !== side.has(b)) cut.add(`${a.name}>${b.endpoint}`);
     }
-    this.#note(`partition: ${[...side].map(({ name }) => name).join(' ')}`);
+    this.#count('partition');
+    this.#network.world.note(`partition: ${[...side].map(({ name }) => name).join(' ')}`);
   }
 
   async #churn(): Promise<void> {
@@ -266,10 +266,10 @@ class Schedule {
             bytes.map((byte, index) => (index === at ? byte ^ 0x10 : byte)),
           );
         }
-        return `flips a bit of ${path}`;
+        return 'flips a bit';
       case 4:
         if (path !== undefined) node.disk.tamper(path, undefined);
-        return `deletes ${path}`;
+        return 'deletes a file';
       default:
         node.disk = this.#copies.get(node)?.clone() ?? node.disk;
         return 'rolls the disk back';

@@ -43,9 +43,9 @@ const config: Config = configSchema.parse({
   trust,
   limits: { perAddress: unlimited, perPlatform: unlimited, maxKeysPerPlatformAndAccount: 10_000 },
   healing: {
-    intervalMs: 6_000,
+    intervalMs: 8_000,
     retryMinMs: 500,
-    retryMaxMs: 5_000,
+    retryMaxMs: 8_000,
     patienceMs: 15_000,
     peerDeadlineMs: 2_000,
     formerClientsDeadlineMs: 30_000,

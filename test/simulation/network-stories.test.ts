@@ -1,0 +1,222 @@
+import { describe, expect, it } from 'vitest';
+import { KeyslotDisk } from '../../src/keyslots/keyslot-disk.ts';
+import { equalBytes } from '../../src/bytes/concat.ts';
+import { folderDigest, KEYSLOTS, SimulatedNetwork } from '../support/simulated-network.ts';
+import type { SimulatedNode } from '../support/simulated-network-node.ts';
+
+const LONG = { timeout: 60_000 };
+
+/** A network of seven backed nodes; the first one is the one that the story is about. */
+async function formed(
+  seed: number,
+): Promise<{ net: SimulatedNetwork; node: SimulatedNode; servers: SimulatedNode[] }> {
+  const net = new SimulatedNetwork(seed);
+  await net.form(7);
+  expect(net.nodes.map(({ state }) => state.name)).toEqual(Array(7).fill('backed'));
+  const node = net.nodes[0] ?? net.addMachine();
+  return { net, node, servers: await serversOf(net, node) };
+}
+
+/** The machines that hold a slot of the newest generation, in its order. */
+async function serversOf(net: SimulatedNetwork, node: SimulatedNode): Promise<SimulatedNode[]> {
+  const file = await new KeyslotDisk(node.disk, KEYSLOTS).read();
+  return file.generations[0].slots.flatMap(({ server }) =>
+    net.nodes.filter(({ open }) => open !== undefined && equalBytes(open.identity.account, server)),
+  );
+}
+
+async function end(net: SimulatedNetwork): Promise<void> {
+  net.check();
+  expect(net.world.violations).toEqual([]);
+  await net.close();
+}
+
+const standings = ({ state }: SimulatedNode): string[] =>
+  'slots' in state
+    ? state.slots.map(({ standing }) => (typeof standing === 'string' ? standing : standing.kind))
+    : [];
+
+const failuresLogged = ({ events }: SimulatedNode): string[] =>
+  events
+    .filter(({ event }) => event === 'slot.failed')
+    .map(({ fields }) => String(fields['reason']).split(' (')[0] ?? '');
+
+describe('stories of one network', () => {
+  it('two of five servers are dead: the node opens', LONG, async () => {
+    const { net, node, servers } = await formed(1);
+    for (const server of servers.slice(0, 2)) await net.world.clock.until(server.kill());
+    await net.world.clock.until(node.kill());
+    node.start();
+    await net.settle(5_000);
+    expect(node.open).toBeDefined();
+    await end(net);
+  });
+
+  it('one hangs and one lies: the node opens, and names the liar', LONG, async () => {
+    const { net, node, servers } = await formed(2);
+    net.world.wire.misbehaviour.set(servers[0]?.endpoint ?? '', 'hang');
+    servers[1]?.startLying();
+    await net.world.clock.until(node.kill());
+    node.start();
+    await net.settle(1_500);
+    expect(node.open).toBeDefined();
+    expect(failuresLogged(node)).toContain('server lied');
+    await end(net);
+  });
+
+  it('three cannot be reached: locked at 2 of 3, untouched, and open when one is back', LONG, async () => {
+    const { net, node, servers } = await formed(3);
+    for (const server of servers.slice(0, 3)) net.world.wire.misbehaviour.set(server.endpoint, 'hang');
+    await net.world.clock.until(node.kill());
+    const before = folderDigest(node);
+    node.start();
+    await net.settle(300_000);
+    expect(node.state).toMatchObject({ name: 'locked', have: 2, need: 3 });
+    expect(folderDigest(node)).toBe(before);
+    net.world.wire.misbehaviour.delete(servers[0]?.endpoint ?? '');
+    await net.settle(25_000);
+    expect(node.open).toBeDefined();
+    await end(net);
+  });
+
+  it(
+    'all servers restart one after another while the node runs; then it restarts and opens',
+    LONG,
+    async () => {
+      const { net, node, servers } = await formed(4);
+      for (const server of servers) {
+        await net.world.clock.until(server.kill());
+        server.start();
+        await net.settle(30_000);
+        expect(node.state.name).toBe('backed');
+      }
+      await net.world.clock.until(node.kill());
+      node.start();
+      await net.settle(5_000);
+      expect(node.open).toBeDefined();
+      await end(net);
+    },
+  );
+
+  it('all servers lose their memory at once while the node runs: it is backed again', LONG, async () => {
+    const { net, node, servers } = await formed(5);
+    // They lose their keys and not their own stores, which depend on one another.
+    for (const server of servers) server.keyServer?.vault.wipe();
+    await net.settle(60_000);
+    expect(node.state.name).toBe('backed');
+    await net.world.clock.until(node.kill());
+    node.start();
+    await net.settle(5_000);
+    expect(node.open).toBeDefined();
+    await end(net);
+  });
+
+  it('of two instances of one account the older one stops writing, for good', LONG, async () => {
+    const { net, node } = await formed(6);
+    const copy = net.addMachine();
+    copy.disk = node.disk.clone().afterKill();
+    copy.start();
+    await net.settle(30_000);
+    expect(copy.open).toBeDefined();
+    expect(node.state.name).toBe('fenced');
+    const write = async (machine: SimulatedNode) =>
+      (await machine.open?.store.namespace('application'))?.put('a', new Uint8Array(1));
+    await expect(net.world.clock.until(write(node))).rejects.toMatchObject({ code: 'NODE_FENCED' });
+    await net.world.clock.until(write(copy));
+    // Nothing that the older one sees or does not see later brings it back.
+    for (const other of net.nodes.slice(1, 7)) net.world.wire.cut.add(`${node.name}>${other.endpoint}`);
+    await net.settle(60_000);
+    expect(node.state.name).toBe('fenced');
+    expect(copy.state.name).toBe('backed');
+    await end(net);
+  });
+
+  it('an older instance that is fenced takes no key from the newer one', LONG, async () => {
+    const { net, node, servers } = await formed(7);
+    const copy = net.addMachine();
+    copy.disk = node.disk.clone().afterKill();
+    copy.start();
+    await net.settle(10_000);
+    await net.world.clock.until(copy.kill());
+    // A server forgets, which would make the older instance enrol anew and give up the slots of both.
+    servers[0]?.keyServer?.vault.wipe();
+    await net.settle(60_000);
+    copy.start();
+    await net.settle(10_000);
+    expect(copy.open).toBeDefined();
+    await end(net);
+  });
+
+  it('servers change their address while the node is locked: it follows the chain', LONG, async () => {
+    const { net, node, servers } = await formed(8);
+    for (const server of servers) server.move(`10.9.0.${server.platform}:3001`);
+    await net.world.clock.until(node.kill());
+    node.start();
+    await net.settle(20_000);
+    expect(node.state).toMatchObject({ name: 'locked' });
+    for (const server of servers) await net.register(server);
+    await net.settle(15_000);
+    expect(node.open).toBeDefined();
+    await end(net);
+  });
+
+  it('a host that deletes the keyslot file locks the store, and nothing more', LONG, async () => {
+    const { net, node } = await formed(9);
+    await net.world.clock.until(node.kill());
+    const keyslots = node.disk.files().get(KEYSLOTS);
+    node.disk.tamper(KEYSLOTS, undefined);
+    const before = folderDigest(node);
+    node.start();
+    await net.settle(60_000);
+    expect(node.state).toMatchObject({ name: 'locked' });
+    expect(node.state.name === 'locked' && node.state.reason).toContain('NODE_NEVER_BACKED');
+    expect(folderDigest(node)).toBe(before);
+    node.disk.tamper(KEYSLOTS, keyslots);
+    await net.settle(20_000);
+    expect(node.open).toBeDefined();
+    await end(net);
+  });
+
+  it(
+    'a disk that is rolled back behind the deposited head is refused, and opens when given back',
+    LONG,
+    async () => {
+      const { net, node } = await formed(10);
+      const old = node.disk.clone();
+      const values = await node.open?.store.namespace('application');
+      for (let index = 0; index < 5; index++) await values?.put(`${index}`, new Uint8Array(10));
+      await net.settle(20_000);
+      await net.world.clock.until(node.kill());
+      const current = node.disk;
+      node.disk = old.afterKill();
+      node.start();
+      await net.settle(30_000);
+      expect(node.state.name === 'locked' && node.state.reason).toContain('STORE_ROLLED_BACK');
+      await net.world.clock.until(node.stop());
+      node.disk = current;
+      node.start();
+      await net.settle(5_000);
+      expect(node.open).toBeDefined();
+      await end(net);
+    },
+  );
+
+  it.each(['impersonate', 'redirect', 'replay', 'garbage', 'denies'] as const)(
+    'two servers that %s stop nobody, and a healed network is backed again',
+    LONG,
+    async (how) => {
+      const { net, node, servers } = await formed(11);
+      for (const server of servers.slice(0, 2)) net.world.wire.misbehaviour.set(server.endpoint, how);
+      await net.world.clock.until(node.kill());
+      node.start();
+      await net.settle(10_000);
+      expect(node.open).toBeDefined();
+      await net.settle(30_000);
+      expect(standings(node).filter((standing) => standing === 'live').length).toBeGreaterThanOrEqual(3);
+      net.world.wire.misbehaviour.clear();
+      await net.settle(60_000);
+      expect(node.state.name).toBe('backed');
+      await end(net);
+    },
+  );
+});
