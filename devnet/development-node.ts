@@ -93,6 +93,11 @@ export class DevelopmentNode {
     return readFileSync(this.logFile, 'utf8').trimEnd().split('\n').at(-1) ?? '';
   }
 
+  /** Bytes of log so far. */
+  logLength(): number {
+    return readFileSync(this.logFile).length;
+  }
+
   get logFile(): string {
     return join(this.home, 'log.jsonl');
   }

@@ -47,6 +47,7 @@ export async function tellStory(network: DevelopmentNetwork, timeline: Timeline)
   second = oneThat(around, ({ mayLie }) => mayLie);
   first = oneThat(around, (node) => node !== second);
   await alice.end('SIGKILL');
+  const logged = alice.logLength();
   first.signal('SIGSTOP');
   second.signal('SIGUSR2');
   await startAndRead(
@@ -56,7 +57,7 @@ export async function tellStory(network: DevelopmentNetwork, timeline: Timeline)
   );
   await timeline.step(
     'both are named',
-    () => untilNamed(alice, first, second),
+    () => untilNamed(alice, logged, first, second),
     (text) => text,
   );
   first.signal('SIGCONT');
@@ -189,6 +190,7 @@ function oneThat(
 
 async function untilNamed(
   node: DevelopmentNode,
+  from: number,
   hanging: DevelopmentNode,
   lying: DevelopmentNode,
 ): Promise<string> {
@@ -198,7 +200,7 @@ async function untilNamed(
       .find((line) => line.includes(server.accountId) && line.includes(word) && line.includes('slot.'));
   const end = Date.now() + 20_000;
   while (Date.now() < end) {
-    const log = readFileSync(join(node.home, 'log.jsonl'), 'utf8');
+    const log = readFileSync(node.logFile).subarray(from).toString('utf8');
     const hung = standing(log, hanging, 'unreachable') ?? standing(log, hanging, 'no answer');
     const lied = standing(log, lying, 'server lied');
     if (hung !== undefined && lied !== undefined) {

@@ -14,6 +14,7 @@ import { createIdentity, type NodeIdentity, readIdentity } from './identity.ts';
 import { NodeFolder } from './node-folder.ts';
 import { type NodeState, summarize } from './node-state.ts';
 import type { OpenNode } from './open-node.ts';
+import { OwnClaim } from './own-claim.ts';
 import { bootRandom, OwnMarks } from './own-marks.ts';
 import { type RecoveredKey, recoverStoreKey } from './recovery.ts';
 import { SlotBook } from './slot-book.ts';
@@ -150,7 +151,7 @@ export class Guardian {
     const identity = await createIdentity(making, tools.random);
     const book = this.#book(this.#folder.newPath, storeKey, undefined);
     const marks = new OwnMarks(storeKey);
-    const incarnation = marks.markIncarnation(1, bootRandom(tools.random));
+    const claim = new OwnClaim(marks, 1, bootRandom(tools.random));
     const { storeId } = making;
     const inMaking = {
       identity,
@@ -159,7 +160,7 @@ export class Guardian {
       storeKey,
       book,
       marks,
-      incarnation,
+      claim,
     };
     const healer = new Healer(this.#parts, { ...inMaking, close: () => making.close() });
     this.#set({ name: 'fresh', slots: [] });
@@ -176,7 +177,7 @@ export class Guardian {
     });
     const opened = await this.#openStore(storeKey);
     const moved = this.#book(this.#folder.path, storeKey, book.file, book);
-    return this.#assemble(opened, storeKey, identity, moved, incarnation);
+    return this.#assemble(opened, storeKey, identity, moved, claim);
   }
 
   /** Whether there is any server to enrol with; without one a fresh node goes on unbacked at once. */
@@ -216,9 +217,9 @@ export class Guardian {
         if (key !== undefined) book.learn(slot.slotId, key);
       }
       const marks = new OwnMarks(recovered.storeKey);
-      const incarnation = marks.markIncarnation(recovered.incarnation + 1, bootRandom(tools.random));
+      const claim = new OwnClaim(marks, recovered.incarnation + 1, bootRandom(tools.random));
       this.#set({ name: 'open', slots: recovered.slots });
-      return this.#assemble(store, recovered.storeKey, identity, book, incarnation);
+      return this.#assemble(store, recovered.storeKey, identity, book, claim);
     } catch (error) {
       await store.close();
       throw error;
@@ -271,7 +272,7 @@ export class Guardian {
     storeKey: SecretBytes,
     identity: NodeIdentity,
     book: SlotBook,
-    incarnation: OpenNode['incarnation'],
+    claim: OwnClaim,
   ): OpenNode {
     const close = async (): Promise<void> => {
       await store.close();
@@ -288,7 +289,7 @@ export class Guardian {
       storeKey,
       book,
       marks: new OwnMarks(storeKey),
-      incarnation,
+      claim,
       close,
     };
   }

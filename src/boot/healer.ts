@@ -23,6 +23,9 @@ import {
   type SlotCheck,
 } from './slot-check.ts';
 
+/** Rounds in which a boot raises its claim in one tick. */
+const MAX_CLAIM_ROUNDS = 4;
+
 const wrongKey: PeerFailure = { kind: 'lied', detail: 'its key does not open the slot' };
 
 /** How patiently a node heals. */
@@ -56,8 +59,11 @@ export class Healer {
   /** Why the key of a slot is not known, by slot. */
   readonly #unknown = new Map<string, PeerFailure>();
   #live = 0;
+  /** Whether t servers have shown this boot's claim. */
+  #holdsAccount = false;
   #attemptNotBeforeMs = 0;
   #attemptWaitMs: number;
+  #fencedBy: string | undefined;
 
   constructor(parts: HealerParts, node: OpenNode) {
     this.#parts = parts;
@@ -67,11 +73,12 @@ export class Healer {
 
   /** One look at everything. Returns the state of the node afterwards. */
   async tick(signal: AbortSignal): Promise<NodeState> {
+    if (this.#fencedBy !== undefined) return { name: 'fenced', reason: this.#fencedBy };
     const { chain, tools, options } = this.#parts;
     const snapshot = await chain.snapshot();
     await this.#learnMissingKeys(snapshot, signal);
-    let check = await this.#check(snapshot, signal);
-    if (check.newerClaim !== undefined) return this.#fence(check.newerClaim.number);
+    let check = await this.#settleClaim(snapshot, signal);
+    if (this.#isOvertaken(check)) return this.#fence(check.newerNumber);
     const eligible = eligibleServers(snapshot, { account: this.#node.identity.account });
     const quorum = thresholdFor(eligible.length, options);
     if (quorum === undefined || quorum.t < options.minimumThreshold) {
@@ -82,7 +89,38 @@ export class Healer {
     }
     const made = await this.#makeGeneration(snapshot, quorum, check, signal);
     if (made) check = await this.#check(snapshot, signal);
+    if (this.#isOvertaken(check)) return this.#fence(check.newerNumber);
     return this.#state(check, 'too few key servers gave a key');
+  }
+
+  /**
+   * Until this boot holds its account at t servers it is the newest boot that it knows of: what an earlier one left
+   * behind at fewer servers must not stop it, so it claims above that.
+   */
+  async #settleClaim(snapshot: ChainSnapshot, signal: AbortSignal): Promise<SlotCheck> {
+    let check = await this.#check(snapshot, signal);
+    for (let round = 0; !this.#holdsAccount && check.newerNumber > 0 && round < MAX_CLAIM_ROUNDS; round++) {
+      this.#node.claim.raiseAbove(check.newerNumber);
+      check = await this.#check(snapshot, signal);
+    }
+    const held = this.#newest(check).filter(({ claim }) => claim === 'own').length;
+    const threshold = this.#node.book.newest?.t ?? 1;
+    this.#holdsAccount ||= held >= threshold;
+    return check;
+  }
+
+  /**
+   * Whether so many servers of one generation show a newer claim that this boot cannot hold t of them any more. The
+   * older generation counts too: it may be the only one that the newer instance has.
+   */
+  #isOvertaken({ checked }: SlotCheck): boolean {
+    if (!this.#holdsAccount) return false;
+    const newer = new Set(
+      checked.filter(({ claim }) => claim === 'newer').map(({ slot }) => toHex(slot.slotId)),
+    );
+    return (this.#node.book.file?.generations ?? []).some(
+      ({ slots, n, t }) => slots.filter(({ slotId }) => newer.has(toHex(slotId))).length > n - t,
+    );
   }
 
   async #check(snapshot: ChainSnapshot, signal: AbortSignal): Promise<SlotCheck> {
@@ -94,6 +132,8 @@ export class Healer {
       { live: this.#live, unknown: this.#unknown },
       signal,
     );
+    // The newer instance may live on the slots that this one would give up.
+    if (this.#isOvertaken(check)) return check;
     this.#forgetDropped(await this.#node.book.note(confirmations(check), lostSlots(check)), snapshot);
     this.#live = this.#newest(check).filter(isLive).length;
     const nowMs = tools.clock.nowMs();
@@ -245,8 +285,9 @@ export class Healer {
 
   #fence(number: number): NodeState {
     const reason = `incarnation ${number} of this node has claimed the account`;
+    this.#fencedBy = reason;
     this.#node.store.fence(reason);
-    this.#parts.log('error', 'node.fenced', { incarnation: number, own: this.#node.incarnation.number });
+    this.#parts.log('error', 'node.fenced', { incarnation: number, own: this.#node.claim.current.number });
     return { name: 'fenced', reason };
   }
 

@@ -1,7 +1,7 @@
 import type { SecretBytes } from '../bytes/secret-bytes.ts';
-import type { Incarnation } from '../protocol/mac-routes.ts';
 import type { FencedStore } from './fenced-store.ts';
 import type { NodeIdentity } from './identity.ts';
+import type { OwnClaim } from './own-claim.ts';
 import type { OwnMarks } from './own-marks.ts';
 import type { SlotBook } from './slot-book.ts';
 
@@ -21,6 +21,6 @@ export interface OpenNode {
   readonly book: SlotBook;
   readonly marks: OwnMarks;
   /** The claim of this boot. */
-  readonly incarnation: Incarnation;
+  readonly claim: OwnClaim;
   close(): Promise<void>;
 }

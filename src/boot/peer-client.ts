@@ -27,7 +27,13 @@ import {
 } from '../protocol/mac-routes.ts';
 import type { BoundParameters } from '../protocol/report-data.ts';
 import { decodeKeyGrant, type KeyGrant, sealedKeyAad, sealedKeyInfo } from '../protocol/sealed-key.ts';
-import { attestationAnswer, challengeAnswer, keyAnswer, parseWire } from '../protocol/wire.ts';
+import {
+  attestationAnswer,
+  challengeAnswer,
+  keyAnswer,
+  parseWire,
+  serverRestartedAnswer,
+} from '../protocol/wire.ts';
 import type { Clock } from '../time/clock.ts';
 import { withDeadline } from '../time/clock.ts';
 import { failureOf, PeerError } from './peer-failure.ts';
@@ -189,15 +195,16 @@ export class PeerClient {
     if (!macMatches(Mac.parse(answer.mac, 'mac'), expected)) throw impostor();
   }
 
-  /** `POST /server-restarted`: a hint to a client of ours that our memory is gone. */
+  /** `POST /server-restarted`: a hint to a client that our memory is gone; it says whether it still has a slot here. */
   async tellRestart(
     client: PeerRecord,
     self: AccountId,
     instanceId: InstanceId,
     signal?: AbortSignal,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const body = { server: encodeSs58(self), instanceId: toPrefixedHex(instanceId) };
-    await this.#send(client, '/server-restarted', body, signal);
+    const answer = await this.#send(client, '/server-restarted', body, signal);
+    return parseWire(serverRestartedAnswer, answer, 'answer').enrolled;
   }
 
   async #slotState(

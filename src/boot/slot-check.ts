@@ -3,7 +3,7 @@ import type { InstanceId, SlotId } from '../bytes/fixed-bytes.ts';
 import { toHex } from '../bytes/hex.ts';
 import type { ChainSnapshot } from '../chain/chain-view.ts';
 import type { Slot } from '../keyslots/keyslot-file.ts';
-import type { Incarnation, SlotState, SlotReport as StoreReport } from '../protocol/mac-routes.ts';
+import type { SlotState, SlotReport as StoreReport } from '../protocol/mac-routes.ts';
 import type { SlotReport } from './node-state.ts';
 import type { OpenNode } from './open-node.ts';
 import type { HeldSlot, PeerClient, PeerRecord } from './peer-client.ts';
@@ -15,13 +15,15 @@ export interface CheckedSlot {
   readonly report: SlotReport;
   /** The server process that proved to hold the key. */
   readonly instanceId: InstanceId | undefined;
+  /** Whose claim the server shows. */
+  readonly claim: 'own' | 'newer' | 'unknown';
 }
 
 /** How all slots were found. */
 export interface SlotCheck {
   readonly checked: readonly CheckedSlot[];
-  /** A claim of this node that is newer than this boot's: another instance runs. */
-  readonly newerClaim: Incarnation | undefined;
+  /** Largest number of a claim of this node that beats this boot's; 0 when there is none. */
+  readonly newerNumber: number;
 }
 
 /** Slots whose server says that it lost its memory, or that left the chain, for `SlotBook.note`. */
@@ -57,29 +59,32 @@ export async function checkSlots(
     newest === undefined
       ? undefined
       : { threshold: newest.t, slots: newest.n, live: Math.min(known.live, newest.n) };
-  let newerClaim: Incarnation | undefined;
+  let newerNumber = 0;
   const checked = await Promise.all(
     node.book.slots().map(async ({ slot }): Promise<CheckedSlot> => {
       const record = snapshot.servers.find(({ account }) => equalBytes(account, slot.server));
       const key = node.book.keyOf(slot.slotId);
-      const found = (standing: SlotReport['standing'], instanceId?: InstanceId): CheckedSlot => ({
+      const found = (standing: SlotReport['standing'], state?: SlotState): CheckedSlot => ({
         slot,
         report: { server: slot.server, endpoint: record?.endpoint, standing },
-        instanceId,
+        instanceId: state?.instanceId,
+        claim: state === undefined ? 'unknown' : claimOf(node, state),
       });
       if (record === undefined) return found({ kind: 'departed', detail: 'it has no record on the chain' });
       if (key === undefined) return found(known.unknown.get(toHex(slot.slotId)) ?? 'asked');
       const held = { account: node.identity.account, slotId: slot.slotId, key };
       try {
         const state = await proveSlot(client, node, record, held, report, signal);
-        if (isNewerClaim(node, state.incarnation)) newerClaim = state.incarnation;
-        return found('live', state.instanceId);
+        if (node.claim.isBeatenBy(state.incarnation)) {
+          newerNumber = Math.max(newerNumber, state.incarnation.number);
+        }
+        return found('live', state);
       } catch (error) {
         return found(failureOf(error));
       }
     }),
   );
-  return { checked, newerClaim };
+  return { checked, newerNumber };
 }
 
 async function proveSlot(
@@ -90,27 +95,20 @@ async function proveSlot(
   report: StoreReport | undefined,
   signal: AbortSignal,
 ): Promise<SlotState> {
-  const { incarnation } = node;
+  const { claim } = node;
+  const incarnation = claim.current;
   const ask = () => {
     const head = node.marks.markHead(node.store.head());
     return client.keyStatus(record, held, { confirm: true, incarnation, head, report }, signal);
   };
   const state = await ask();
-  if (isSameClaim(state.incarnation, incarnation) || isNewerClaim(node, state.incarnation)) return state;
+  if (claim.isShownBy(state.incarnation) || claim.isBeatenBy(state.incarnation)) return state;
   // A slot that does not know this boot yet takes no head from it.
   const claimed = await client.claim(record, held, incarnation, signal);
-  return isSameClaim(claimed.incarnation, incarnation) ? await ask() : claimed;
+  return claim.isShownBy(claimed.incarnation) ? await ask() : claimed;
 }
 
-const isSameClaim = (a: Incarnation, b: Incarnation): boolean =>
-  a.number === b.number && equalBytes(a.bootId, b.bootId);
-
-/** Whether a server shows a claim of this node, with the node's own mark, that is newer than this boot's. */
-export function isNewerClaim(
-  { marks, incarnation }: Pick<OpenNode, 'marks' | 'incarnation'>,
-  other: Incarnation,
-): boolean {
-  if (!marks.isOwnIncarnation(other)) return false;
-  if (other.number !== incarnation.number) return other.number > incarnation.number;
-  return toHex(other.bootId) > toHex(incarnation.bootId);
+function claimOf({ claim }: OpenNode, { incarnation }: SlotState): CheckedSlot['claim'] {
+  if (claim.isShownBy(incarnation)) return 'own';
+  return claim.isBeatenBy(incarnation) ? 'newer' : 'unknown';
 }

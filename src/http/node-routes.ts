@@ -11,8 +11,8 @@ export interface NodeFace {
   info(): Readonly<Record<string, unknown>>;
   /** Whether the node is ready, and the answer of `GET /readyz`. */
   readiness(): { readonly ready: boolean; readonly report: Readonly<Record<string, unknown>> };
-  /** A server says that its memory is gone; a hint, worth a look at once. */
-  serverRestarted(server: AccountId): void;
+  /** A server says that its memory is gone; a hint, worth a look at once. Returns whether it holds a slot of ours. */
+  serverRestarted(server: AccountId): boolean;
 }
 
 /** Routes that say how a node is. */
@@ -27,7 +27,6 @@ export function nodeRoutes(app: Hono<PorchEnv>, face: NodeFace): void {
   app.post('/server-restarted', async ({ req, json }) => {
     const { server, instanceId } = parseWire(serverRestartedBody, await jsonBody(req));
     InstanceId.parse(instanceId, 'instanceId');
-    face.serverRestarted(AccountId.parse(server, 'server'));
-    return json({ ok: true });
+    return json({ enrolled: face.serverRestarted(AccountId.parse(server, 'server')) });
   });
 }

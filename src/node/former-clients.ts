@@ -10,7 +10,7 @@ import type { Store } from '../store/store-api.ts';
 import type { Clock } from '../time/clock.ts';
 
 const NAMESPACE = 'latchkey/served';
-const RETRY_MS = 5_000;
+const RETRY_MS = 1_000;
 
 /**
  * Remembers in the node's own store which accounts it served (no keys). After a restart it tells them that its memory
@@ -49,8 +49,9 @@ export class FormerClients {
     await served.putIfAbsent(toHex(account), new Uint8Array(0));
   }
 
-  /** The last key of an account was erased on its own wish. */
+  /** The account has no key here any more. */
   async forgotten(account: AccountId): Promise<void> {
+    this.#waitingFor.delete(toHex(account));
     const served = await this.#store.namespace(NAMESPACE);
     await served.delete(toHex(account));
   }
@@ -70,7 +71,9 @@ export class FormerClients {
           const record = servers.find(({ account }) => toHex(account) === name);
           if (record === undefined) return;
           try {
-            await client.tellRestart(record, self, instanceId, signal);
+            const enrolled = await client.tellRestart(record, self, instanceId, signal);
+            // It has moved to other servers, or enrolled here again while we asked.
+            if (!enrolled) await this.forgotten(record.account);
           } catch (error) {
             const reason = describeFailure(failureOf(error));
             this.#log('debug', 'client.not-told', { account: encodeSs58(record.account), reason });

@@ -3,10 +3,12 @@ import { Guardian } from '../boot/guardian.ts';
 import { explain, type NodeState, stateToJson } from '../boot/node-state.ts';
 import type { OpenNode } from '../boot/open-node.ts';
 import { ServerVetter } from '../boot/vet-server.ts';
+import { equalBytes } from '../bytes/concat.ts';
 import { AccountId } from '../bytes/fixed-bytes.ts';
 import { toPrefixedHex } from '../bytes/hex.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
 import type { Config } from '../config/schema.ts';
+import type { Secrets } from '../config/secrets.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 import { keyRoutes } from '../http/key-routes.ts';
 import { type Listener, listen } from '../http/listener.ts';
@@ -22,6 +24,7 @@ import { PROTOCOL_VERSION } from '../protocol/labels.ts';
 import { tdPolicyOf } from '../trust/trust-section.ts';
 import { agentApp, defaultAgentSocket } from './agent.ts';
 import { ChainWatch } from './chain-watch.ts';
+import { DecryptionsListener } from './decryptions-listener.ts';
 import type { NodeParts } from './parts.ts';
 import { registerForDevelopment } from './registration.ts';
 import { examineOwnMachine, type OwnMachine } from './self-check.ts';
@@ -37,6 +40,8 @@ const BLOCK_TIME_MS = 6_000;
 export interface NodeOptions {
   /** Open the store although it is older than the last head that was deposited with the servers. */
   readonly acceptRolledBackStore?: boolean;
+  /** What the configuration names by its file; `readSecrets` reads them. */
+  readonly secrets?: Secrets;
 }
 
 /** A running node: guardian of its own store, key server for the others. */
@@ -49,6 +54,7 @@ export class LatchkeyNode implements AsyncDisposable {
   #state: NodeState = { name: 'starting', reason: 'examining this machine' };
   #guardian: Guardian | undefined;
   #serving: Serving | undefined;
+  #decryptions: DecryptionsListener | undefined;
   #listeners: Listener[] = [];
   #running: Promise<void> | undefined;
 
@@ -84,9 +90,12 @@ export class LatchkeyNode implements AsyncDisposable {
   }
 
   /** Addresses in use, once started. */
-  get addresses(): { readonly listen: string; readonly metrics: string; readonly agent: string } {
+  get addresses(): Readonly<Record<'listen' | 'metrics' | 'agent', string>> & {
+    readonly decryptions?: string;
+  } {
     const [open, metrics, agent] = this.#listeners;
-    return { listen: open?.url ?? '', metrics: metrics?.url ?? '', agent: agent?.url ?? '' };
+    const decryptions = this.#decryptions === undefined ? {} : { decryptions: this.#decryptions.url };
+    return { listen: open?.url ?? '', metrics: metrics?.url ?? '', agent: agent?.url ?? '', ...decryptions };
   }
 
   /**
@@ -121,6 +130,7 @@ export class LatchkeyNode implements AsyncDisposable {
   async close(): Promise<void> {
     const { log, chain, collateral } = this.#parts;
     this.#stop.abort();
+    await this.#decryptions?.close(this.#config.limits.shutdownDeadlineMs);
     await Promise.all(
       this.#listeners.map((listener) => listener.close(this.#config.limits.shutdownDeadlineMs)),
     );
@@ -157,6 +167,7 @@ export class LatchkeyNode implements AsyncDisposable {
     const node = await guardian.open();
     if (node === undefined) return;
     this.#serving = buildServing(this.#config, this.#parts, node, { witness, judge, watch: this.#watch });
+    await this.#decryptions?.open(node.store);
     await this.#serving.formerClients.begin(this.#config.healing.formerClientsDeadlineMs);
     await Promise.all([guardian.heal(), this.#tellFormerClients(node, this.#serving), this.#register(node)]);
   }
@@ -245,6 +256,14 @@ export class LatchkeyNode implements AsyncDisposable {
       status: () => this.#status(),
     });
     this.#listeners.push(await listen(local.fetch, { socketPath }));
+    const { decryptions } = this.#config;
+    if (decryptions === undefined) return;
+    this.#decryptions = await DecryptionsListener.start(decryptions, {
+      secrets: this.#options.secrets ?? {},
+      log,
+      metrics,
+      locked: () => this.#lockedProblem(),
+    });
   }
 
   #status(): Readonly<Record<string, unknown>> {
@@ -265,6 +284,7 @@ export class LatchkeyNode implements AsyncDisposable {
 
   #lockedProblem(): ProblemError {
     return new ProblemError('NODE_LOCKED', `the node is ${String(stateToJson(this.#state)['summary'])}`, {
+      observed: this.#state.name,
       retryAfterMs: 5_000,
     });
   }
@@ -325,9 +345,14 @@ export class LatchkeyNode implements AsyncDisposable {
     };
   }
 
-  /** A server says that its memory is gone. */
-  serverRestarted(server: AccountId): void {
-    this.#parts.log('info', 'server.restarted', { server: encodeSs58(server) });
-    this.#guardian?.nudge();
+  /** A server says that its memory is gone: if it held a slot of ours, look at once. */
+  serverRestarted(server: AccountId): boolean {
+    const slots = this.open?.book.slots() ?? [];
+    const enrolled = slots.some(({ slot }) => equalBytes(slot.server, server));
+    if (enrolled) {
+      this.#parts.log('info', 'server.restarted', { server: encodeSs58(server) });
+      this.#guardian?.nudge();
+    }
+    return enrolled;
   }
 }

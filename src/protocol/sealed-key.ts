@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { byteAt } from '../bytes/byte-at.ts';
 import { concatBytes, utf8 } from '../bytes/concat.ts';
 import { type AccountId, BlockHash, type InstanceId, KeyId, type ReportData } from '../bytes/fixed-bytes.ts';
 import { parsePrefixedHex, toPrefixedHex } from '../bytes/hex.ts';
@@ -84,19 +85,58 @@ const grantSchema = z.strictObject({
   head: headFields.optional(),
 });
 
+const SECRET_BYTES = 32;
+const ZERO_DIGIT = 0x30;
+const QUOTE = 0x22;
+
+/**
+ * Takes the hex of a secret field out of the JSON text before that is parsed, and leaves zeros, so that the secret
+ * never becomes a string. JSON that spells the field in another way is parsed as it is.
+ */
+function takeSecret(text: Uint8Array, field: string): SecretBytes | undefined {
+  const prefix = `"${field}":"0x`;
+  const start = Buffer.from(text.buffer, text.byteOffset, text.length).indexOf(prefix);
+  if (start < 0) return undefined;
+  const digits = text.subarray(start + prefix.length, start + prefix.length + 2 * SECRET_BYTES);
+  const nibbles = Uint8Array.from(digits, nibbleOf);
+  const closed = text[start + prefix.length + digits.length] === QUOTE;
+  if (nibbles.length !== 2 * SECRET_BYTES || nibbles.includes(NO_NIBBLE) || !closed) return undefined;
+  const secret = Uint8Array.from(
+    { length: SECRET_BYTES },
+    (_, index) => (byteAt(nibbles, 2 * index) << 4) | byteAt(nibbles, 2 * index + 1),
+  );
+  digits.fill(ZERO_DIGIT);
+  nibbles.fill(0);
+  return new SecretBytes(secret);
+}
+
+const NO_NIBBLE = 0xff;
+
+/** Value of an ASCII hex digit. */
+function nibbleOf(ascii: number): number {
+  if (ascii >= 0x30 && ascii <= 0x39) return ascii - 0x30;
+  const lower = ascii | 0x20;
+  return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : NO_NIBBLE;
+}
+
 /**
  * Reads the plaintext of a sealed key.
  * @throws EvidenceError FIELD_INVALID when the server sealed something else.
  */
 export function decodeKeyGrant(plaintext: Uint8Array): KeyGrant {
+  const text = new Uint8Array(plaintext);
+  const taken = { key: takeSecret(text, 'key'), recoveryToken: takeSecret(text, 'recoveryToken') };
   let json: unknown;
   try {
-    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(plaintext));
+    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(text));
   } catch {
     json = undefined;
+  } finally {
+    text.fill(0);
   }
   const wire = parseWire(grantSchema, json, 'sealed key');
-  const secret = (text: string, field: string) => new SecretBytes(parsePrefixedHex(text, 32, field));
+  const secret = (hex: string, field: keyof typeof taken) =>
+    taken[field] ?? new SecretBytes(parsePrefixedHex(hex, 32, field));
   return {
     key: secret(wire.key, 'key'),
     keyId: KeyId.parse(wire.keyId, 'keyId'),

@@ -60,6 +60,11 @@ export const attestationAnswer = z.strictObject({
   quote: base64Text('TDX quote, version 4 or 5'),
 });
 
+/** Answer of `POST /server-restarted`. */
+export const serverRestartedAnswer = z.strictObject({
+  enrolled: z.boolean().meta({ description: 'whether the asking server holds a slot of this node' }),
+});
+
 /**
  * Checks JSON against a schema.
  * @throws EvidenceError FIELD_INVALID naming the first field that is wrong and what was expected.

@@ -32,7 +32,7 @@ beforeEach(() => {
   nodeRoutes(app, {
     info: () => ({ name: 'latchkey', state: 'locked' }),
     readiness: () => ({ ready, report: { state: 'locked', have: 2 } }),
-    serverRestarted: (server) => restarted.push(server),
+    serverRestarted: (server) => restarted.push(server) === 1,
   });
   keyRoutes(app, () => {
     throw new ProblemError('NODE_LOCKED', 'the node is locked (2 of 3)', { retryAfterMs: 5_000 });
