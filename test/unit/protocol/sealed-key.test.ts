@@ -56,6 +56,43 @@ describe('the plaintext of a sealed key', () => {
     );
   });
 
+  it('reads the same from JSON that is written with spaces, other orders and upper-case hex', () => {
+    const full = new TextDecoder().decode(encodeKeyGrant(sample));
+    const parsed = JSON.parse(full) as Record<string, unknown>;
+    const spaced = JSON.stringify(parsed, null, 2);
+    const reversed = JSON.stringify(Object.fromEntries(Object.entries(parsed).reverse()));
+    const upper = full.replace(/"key":"0x([0-9a-f]+)"/, (_, hex: string) => `"key":"0x${hex.toUpperCase()}"`);
+    for (const other of [spaced, reversed, upper]) {
+      expect(bare(decodeKeyGrant(new TextEncoder().encode(other)))).toEqual(bare(sample));
+    }
+  });
+
+  it('leaves the plaintext to its owner', () => {
+    const plaintext = encodeKeyGrant(sample);
+    const before = [...plaintext];
+    decodeKeyGrant(plaintext);
+    expect([...plaintext]).toEqual(before);
+  });
+
+  it('is never parsed with a secret in it', () => {
+    const seen: string[] = [];
+    const parse = JSON.parse;
+    JSON.parse = (text: string) => {
+      seen.push(text);
+      return parse(text);
+    };
+    try {
+      decodeKeyGrant(
+        encodeKeyGrant({ ...sample, recoveryToken: new SecretBytes(new Uint8Array(32).fill(0xab)) }),
+      );
+    } finally {
+      JSON.parse = parse;
+    }
+    expect(seen.length).toBe(1);
+    expect(seen[0]).not.toContain('abababab');
+    expect(seen[0]).not.toContain(Buffer.from(sample.key.reveal()).toString('hex'));
+  });
+
   it('leaves the key itself alone', () => {
     const before = [...sample.key.reveal()];
     encodeKeyGrant(sample);
