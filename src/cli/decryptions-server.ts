@@ -5,11 +5,12 @@ import { DecryptionService } from '../decryptions/decryption-service.ts';
 import { decryptionsApp } from '../decryptions/decryptions-app.ts';
 import type { DecryptionsConfig } from '../decryptions/decryptions-config.ts';
 import { type Listening, listen } from '../decryptions/listen.ts';
+import { pruneRegularly } from '../decryptions/prune-regularly.ts';
 import type { WriteAuthorization } from '../decryptions/write-authorization.ts';
 import { EvidenceError, LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
+import { DecryptionsPrometheus } from '../http/decryptions-metrics.ts';
 import { createPasswordStore, openPasswordStore } from '../store/password-store.ts';
 import type { SealedStore } from '../store/sealed-store.ts';
-import { DecryptionsPrometheus } from './decryptions-metrics.ts';
 import { withPlace } from './store-session.ts';
 
 /** A decryption service that runs. */
@@ -37,7 +38,7 @@ export async function startDecryptionsServer(
     listeners.push(main);
     if (config.metricsPort !== undefined)
       listeners.push(await listen(metrics.app(), { address: config.address, port: config.metricsPort }));
-    const stopPruning = startPruning(service, config, onError);
+    const stopPruning = pruneRegularly(service, config.prune, onError);
     return {
       url: main.url,
       metricsUrl: listeners[1]?.url,
@@ -98,30 +99,4 @@ async function readToken(path: string): Promise<SecretBytes> {
   throw new EvidenceError('DECRYPTIONS_CONFIG_INVALID', `the token has fewer than ${MIN_TOKEN_BYTES} bytes`, {
     field: 'writeAuthorization.tokenFile',
   });
-}
-
-function startPruning(
-  service: DecryptionService,
-  { prune }: DecryptionsConfig,
-  onError: (error: unknown) => void,
-): () => void {
-  if (prune === undefined) return () => undefined;
-  const { everyMs, maxAgeMs, maxCount } = prune;
-  const rule = {
-    ...(maxAgeMs === undefined ? {} : { maxAgeMs }),
-    ...(maxCount === undefined ? {} : { maxCount }),
-  };
-  let running = false;
-  const timer = setInterval(() => {
-    if (running) return;
-    running = true;
-    service
-      .prune(rule)
-      .catch(onError)
-      .finally(() => {
-        running = false;
-      });
-  }, everyMs);
-  timer.unref();
-  return () => clearInterval(timer);
 }

@@ -33,6 +33,7 @@ export async function readConfig(path: string): Promise<Config> {
   const from = (relative: string): string => resolve(dirname(path), relative);
   const { cacheFolder } = config.collateral;
   const { socketPath } = config.agent;
+  const { decryptions } = config;
   return {
     ...config,
     node: { ...config.node, dataFolder: from(config.node.dataFolder) },
@@ -41,7 +42,18 @@ export async function readConfig(path: string): Promise<Config> {
       ...(cacheFolder === undefined ? {} : { cacheFolder: from(cacheFolder) }),
     },
     agent: socketPath === undefined ? {} : { socketPath: from(socketPath) },
+    ...(decryptions === undefined ? {} : { decryptions: withTokenFileFrom(decryptions, from) }),
   };
+}
+
+function withTokenFileFrom(
+  decryptions: NonNullable<Config['decryptions']>,
+  from: (relative: string) => string,
+): NonNullable<Config['decryptions']> {
+  const { writeAuthorization } = decryptions;
+  if (writeAuthorization.kind !== 'bearer') return decryptions;
+  const tokenFile = from(writeAuthorization.tokenFile);
+  return { ...decryptions, writeAuthorization: { ...writeAuthorization, tokenFile } };
 }
 
 async function readText(path: string): Promise<string> {

@@ -57,19 +57,25 @@ export function applyEnvironment(
         hint: 'the trust section cannot be changed by the environment; docs/configuration.md lists the variables',
       });
     }
-    result = setAt(result, path.split('.'), valueOf(path, text));
+    result = setAt(result, path.split('.'), overrideOf(path, text));
   }
   return result;
 }
 
-function valueOf(path: string, text: string): unknown {
+/** Keys whose value is a number; a folder or host of digits stays text. */
+const isNumeric = (path: string): boolean => /\.(port|agreement|maxKeys|\w+Ms)$/.test(path);
+
+function overrideOf(path: string, text: string): unknown {
   if (path.endsWith('endpoints')) return text.split(',').map((part) => part.trim());
-  return /^\d+$/.test(text) ? Number(text) : text;
+  return isNumeric(path) && /^\d{1,15}$/.test(text) ? Number(text) : text;
 }
 
 function setAt(target: unknown, [head, ...rest]: readonly string[], value: unknown): unknown {
   if (head === undefined) return value;
-  const object = typeof target === 'object' && target !== null && !Array.isArray(target) ? target : {};
+  const object = target ?? {};
+  // A list or a scalar in the place of a section is wrong, and must not vanish under an override.
+  if (typeof object !== 'object' || Array.isArray(object)) return object;
+  // What is left is a map of the YAML document.
   const child = (object as Record<string, unknown>)[head];
   return { ...object, [head]: setAt(child, rest, value) };
 }

@@ -13,7 +13,8 @@ import { type Config, configSchema } from './schema.ts';
  */
 export function loadConfig(text: string, environment: Readonly<Record<string, string | undefined>>): Config {
   const document = parseDocument(text, { prettyErrors: true, uniqueKeys: true });
-  const fault = document.errors[0];
+  // An unknown tag is only a warning to the parser, which then guesses.
+  const fault = document.errors[0] ?? document.warnings[0];
   if (fault !== undefined) throw invalid('file', `not valid YAML: ${fault.message}`);
   const parsed = configSchema.safeParse(applyEnvironment(plainValue(document), environment));
   if (!parsed.success) throw invalidIssue(parsed.error.issues[0]);
@@ -33,12 +34,18 @@ function plainValue(document: Document.Parsed): unknown {
 
 function invalidIssue(issue: z.core.$ZodIssue | undefined): ProblemError {
   const place = issue?.path.map(String).join('.') ?? '';
-  const message =
-    issue?.code === 'unrecognized_keys' ? `unknown key ${issue.keys.join(', ')}` : issue?.message;
-  return invalid(place === '' ? 'file' : place, message ?? 'invalid');
+  return invalid(place === '' ? 'file' : place, explain(issue));
 }
 
-function requireConsistent({ chain, healing }: Config): void {
+function explain(issue: z.core.$ZodIssue | undefined): string {
+  if (issue === undefined) return 'invalid';
+  if (issue.code === 'unrecognized_keys') return `unknown key ${issue.keys.join(', ')}`;
+  // YAML reads 0x… without quotes as a number.
+  const isUnquoted = issue.code === 'invalid_type' && issue.expected === 'string';
+  return isUnquoted ? `${issue.message}; put hex in quotes` : issue.message;
+}
+
+function requireConsistent({ chain, healing, decryptions }: Config): void {
   if (chain.agreement > chain.endpoints.length) {
     throw invalid(
       'chain.agreement',
@@ -47,6 +54,10 @@ function requireConsistent({ chain, healing }: Config): void {
   }
   if (healing.retryMinMs > healing.retryMaxMs) {
     throw invalid('healing.retryMinMs', `must be at most retryMaxMs (${healing.retryMaxMs})`);
+  }
+  const prune = decryptions?.prune;
+  if (prune !== undefined && prune.maxAgeMs === undefined && prune.maxCount === undefined) {
+    throw invalid('decryptions.prune', 'needs maxAgeMs or maxCount, or it would prune nothing');
   }
 }
 

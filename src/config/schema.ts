@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { AccountId } from '../bytes/fixed-bytes.ts';
+import { EvidenceError } from '../errors/latchkey-error.ts';
 import { trustSectionSchema } from '../trust/trust-section.ts';
 
 const port = z.int().min(0).max(65_535);
@@ -13,12 +15,51 @@ const rate = (burst: number, perSecond: number) =>
 
 const HOUR_MS = 3_600_000;
 
+const account = z.string().superRefine((text, context) => {
+  try {
+    AccountId.parse(text, 'account');
+  } catch (error) {
+    if (!(error instanceof EvidenceError)) throw error;
+    context.addIssue(`is no account (SS58 with prefix 42, or 0x hex): ${error.observed ?? error.message}`);
+  }
+});
+
+const writeAuthorization = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('open') }),
+  z.strictObject({ kind: z.literal('bearer'), tokenFile: z.string().min(1) }),
+  z.strictObject({ kind: z.literal('sr25519'), accounts: z.array(account).min(1).max(1024) }),
+]);
+
+/** The decryption service on the node's store, docs/decryptions.md; without the section there is none. */
+const decryptionsSection = z.strictObject({
+  host: z.string().default('127.0.0.1'),
+  port: port.default(8001),
+  maxExpectedOracleDelayMs: milliseconds(0, HOUR_MS).default(7_000),
+  maxWaiters: z.int().min(1).max(1_000_000).default(16_384),
+  maxBodyBytes: z
+    .int()
+    .min(1)
+    .max(8 * 1024 * 1024)
+    .default(1024 * 1024),
+  overwrite: z.boolean().default(true),
+  allowDelete: z.boolean().default(false),
+  maxSignaturesPerKey: z.int().min(1).max(1000).default(64),
+  writeAuthorization: writeAuthorization.default({ kind: 'open' }),
+  prune: z
+    .strictObject({
+      everyMs: milliseconds(1_000, 24 * HOUR_MS),
+      maxAgeMs: z.int().min(0).optional(),
+      maxCount: z.int().min(0).optional(),
+    })
+    .optional(),
+});
+
 /** The configuration file, as zod reads it; `latchkey config init` prints a commented one. */
 export const configSchema = z.strictObject({
   node: z.strictObject({
     dataFolder: z.string().min(1),
     /** Refuse to become a new node when the store of this account is not on the disk. */
-    expectedAccount: z.string().optional(),
+    expectedAccount: account.optional(),
   }),
   listen: z.strictObject({ host: z.string().default('0.0.0.0'), port: port.default(3001) }).prefault({}),
   metrics: z.strictObject({ host: z.string().default('127.0.0.1'), port: port.default(9301) }).prefault({}),
@@ -31,7 +72,7 @@ export const configSchema = z.strictObject({
     /** So many endpoints must say the same before it counts. */
     agreement: z.int().min(1).max(16).default(1),
     /** Only a development chain has the RPC by which a node registers itself. */
-    developmentRegistration: z.strictObject({ stash: z.string(), endpoint: z.string() }).optional(),
+    developmentRegistration: z.strictObject({ stash: account, endpoint: z.string().min(1) }).optional(),
   }),
   quote: z.discriminatedUnion('source', [
     z.strictObject({ source: z.literal('configfs'), path: z.string().optional() }),
@@ -76,6 +117,7 @@ export const configSchema = z.strictObject({
       attestationIntervalMs: milliseconds(1_000, HOUR_MS).default(60_000),
     })
     .prefault({}),
+  decryptions: decryptionsSection.optional(),
   log: z
     .strictObject({ level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info') })
     .prefault({}),

@@ -20,9 +20,12 @@ metrics:                              # Prometheus, on its own listener
 chain:
   endpoints: [ws://127.0.0.1:9944]
   agreement: 1                        # so many endpoints must say the same
+  # developmentRegistration: { stash: 5F…, endpoint: "127.0.0.1:3001" }   # development chain only
 
 quote:
   source: configfs                    # /sys/kernel/config/tsm/report of a TD
+  # path: /sys/kernel/config/tsm/report
+  # source: development, with url: http://127.0.0.1:8080 and platform: 0, for quotes of mock-tdx
 
 collateral:
   endpoints: [https://api.trustedservices.intel.com]   # Intel's PCS, or PCCS caches of it; tried in order
@@ -32,10 +35,13 @@ collateral:
 # Security depends on this section and on nothing else in this file. Its hash (latchkey trust hash) must be MRCONFIGID
 # of the machine; a change needs a new hash, and peers accept both through acceptedTrustHashes.
 trust:
+  version: 1
   chain:
     genesisHash: "0x0000000000000000000000000000000000000000000000000000000000000000"
+    # checkpoint: { blockNumber: 0, blockHash: "0x…", authoritySetId: 0, authorities: ["0x…"] }
   measurement:
     policy: own                       # own | chain (also the chain's accepted list) | pinned
+    # accepted: ["0x…"]               # with pinned: 32-byte measurement ids
   tcb: {}                             # policy file of latchkey quote verify; {} accepts UpToDate only
   minimumThreshold: 2
   bootstrap: false                    # true allows a network of 1 or 2 key servers, with threshold 1
@@ -63,6 +69,18 @@ healing:
   peerDeadlineMs: 8000
   formerClientsDeadlineMs: 120000     # after a restart: how long not to be ready while former clients enrol again
   attestationIntervalMs: 60000
+
+# decryptions:                        # the decryption service (docs/decryptions.md) on this node's store
+#   host: 127.0.0.1
+#   port: 8001
+#   maxExpectedOracleDelayMs: 7000    # how long a GET waits for the PUT
+#   maxWaiters: 16384
+#   maxBodyBytes: 1048576
+#   overwrite: true
+#   allowDelete: false
+#   maxSignaturesPerKey: 64
+#   writeAuthorization: { kind: open }   # or { kind: bearer, tokenFile: ./token }, { kind: sr25519, accounts: [5F…] }
+#   prune: { everyMs: 3600000, maxAgeMs: 2592000000, maxCount: 1000000 }
 
 log:
   level: info                         # debug | info | warn | error | silent

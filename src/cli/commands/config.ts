@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { toPrefixedHex } from '../../bytes/hex.ts';
 import { environmentVariables } from '../../config/environment.ts';
+import { readSecrets, wipeSecrets } from '../../config/secrets.ts';
 import { configTemplate } from '../../config/template.ts';
 import { trustHash } from '../../trust/trust-hash.ts';
 import { configFile, readConfig } from '../node-options.ts';
@@ -21,6 +22,7 @@ export function configCommand(): Command {
     .option('--json', 'print the whole configuration with defaults and overrides as JSON')
     .action(async ({ config: path, json }: { readonly config: string; readonly json?: boolean }) => {
       const config = await readConfig(path);
+      wipeSecrets(await readSecrets(config));
       if (json === true) console.log(JSON.stringify(config));
       else console.log(`good; trust hash ${toPrefixedHex(trustHash(config.trust))}`);
     });

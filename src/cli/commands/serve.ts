@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { readSecrets } from '../../config/secrets.ts';
 import { LatchkeyNode } from '../../node/latchkey-node.ts';
 import { buildParts } from '../../node/parts.ts';
 import {
@@ -20,12 +21,10 @@ export function serveCommand(): Command {
     .addOption(acceptRolledBackOption())
     .action(async (options: { readonly config: string } & RootOptions & OpeningOptions) => {
       const config = await readConfig(options.config);
+      const secrets = await readSecrets(config);
       const trustRoot = await readTrustRoot(options);
-      const node = new LatchkeyNode(
-        config,
-        buildParts(config, trustRoot === undefined ? {} : { trustRoot }),
-        options,
-      );
+      const parts = buildParts(config, trustRoot === undefined ? {} : { trustRoot });
+      const node = new LatchkeyNode(config, parts, { ...options, secrets });
       await node.start();
       await terminationSignal();
       await node.close();

@@ -1,0 +1,160 @@
+import { describe, expect, it } from 'vitest';
+import { environmentVariables } from '../../../src/config/environment.ts';
+import { loadConfig } from '../../../src/config/load-config.ts';
+import { configTemplate } from '../../../src/config/template.ts';
+import { genesisHash, refusalOf, yamlWith } from './config-fixture.ts';
+
+const zeroHash = `0x${'00'.repeat(32)}`;
+
+describe('the template', () => {
+  it('says the defaults, and nothing but the defaults', () => {
+    const filled = configTemplate.replace(zeroHash, genesisHash);
+    expect(loadConfig(filled, {})).toEqual(loadConfig(yamlWith(), {}));
+  });
+
+  it('still holds when every commented section is switched on', () => {
+    const section = configTemplate
+      .split('\n')
+      .map((line) => (/^# (decryptions|agent|  [a-z]\w+):/.test(line) ? line.slice(2) : line))
+      .join('\n');
+    const { decryptions, agent } = loadConfig(section.replace(zeroHash, genesisHash), {});
+    expect(agent.socketPath).toBe('./data/agent.sock');
+    const { prune, ...rest } = decryptions ?? {};
+    expect(prune).toEqual({ everyMs: 3_600_000, maxAgeMs: 2_592_000_000, maxCount: 1_000_000 });
+    expect(rest).toEqual(loadConfig(yamlWith({ decryptions: {} }), {}).decryptions);
+  });
+});
+
+describe('what is refused, with the place', () => {
+  it.each([
+    ['an unknown key', { listne: {} }, 'CONFIG_INVALID file'],
+    ['an unknown key of a section', { 'listen.prot': 1 }, 'CONFIG_INVALID listen'],
+    ['another unit', { 'healing.intervalSeconds': 30 }, 'CONFIG_INVALID healing'],
+    ['a duration with its unit', { 'healing.intervalMs': '30s' }, 'CONFIG_INVALID healing.intervalMs'],
+    ['a fraction', { 'healing.intervalMs': 1000.5 }, 'CONFIG_INVALID healing.intervalMs'],
+    ['a duration out of range', { 'healing.intervalMs': 1 }, 'CONFIG_INVALID healing.intervalMs'],
+    ['a port of another kind', { 'listen.port': '3001' }, 'CONFIG_INVALID listen.port'],
+    ['a port out of range', { 'listen.port': 65_536 }, 'CONFIG_INVALID listen.port'],
+    ['no data folder', { 'node.dataFolder': undefined }, 'CONFIG_INVALID node.dataFolder'],
+    ['no account', { 'node.expectedAccount': '5Fake' }, 'CONFIG_INVALID node.expectedAccount'],
+    ['no chain endpoint', { 'chain.endpoints': [] }, 'CONFIG_INVALID chain.endpoints'],
+    ['HTTP as a chain', { 'chain.endpoints': ['http://x'] }, 'CONFIG_INVALID chain.endpoints.0'],
+    ['more agreement than endpoints', { 'chain.agreement': 2 }, 'CONFIG_INVALID chain.agreement'],
+    ['another quote source', { 'quote.source': 'file' }, 'CONFIG_INVALID quote.source'],
+    ['no collateral URL', { 'collateral.endpoints': ['pccs'] }, 'CONFIG_INVALID collateral.endpoints.0'],
+    ['waits upside down', { 'healing.retryMinMs': 61_000 }, 'CONFIG_INVALID healing.retryMinMs'],
+    ['a log level', { 'log.level': 'loud' }, 'CONFIG_INVALID log.level'],
+    ['a list for a section', { listen: [1] }, 'CONFIG_INVALID listen'],
+    [
+      'a genesis hash cut short',
+      { 'trust.chain.genesisHash': '0x5a' },
+      'CONFIG_INVALID trust.chain.genesisHash',
+    ],
+    [
+      'threshold 1 without bootstrap',
+      { 'trust.minimumThreshold': 1 },
+      'CONFIG_INVALID trust.minimumThreshold',
+    ],
+    ['a TCB policy field', { 'trust.tcb.allowDebug': true }, 'TRUST_SECTION_INVALID trust.tcb.allowDebug'],
+    [
+      'a revoked TCB',
+      { 'trust.tcb.acceptedTcbStatuses': ['Revoked'] },
+      'TRUST_SECTION_INVALID trust.tcb.acceptedTcbStatuses',
+    ],
+    ['a trust root', { 'trust.root': 'PEM' }, 'CONFIG_INVALID trust'],
+    [
+      'a token in the file',
+      { 'decryptions.writeAuthorization': { kind: 'bearer', token: 'x' } },
+      'CONFIG_INVALID decryptions.writeAuthorization.tokenFile',
+    ],
+    [
+      'no such account',
+      { 'decryptions.writeAuthorization': { kind: 'sr25519', accounts: ['x'] } },
+      'CONFIG_INVALID decryptions.writeAuthorization.accounts.0',
+    ],
+    ['pruning of nothing', { 'decryptions.prune': { everyMs: 1000 } }, 'CONFIG_INVALID decryptions.prune'],
+  ])('%s', (_what, changes, expected) => {
+    expect(refusalOf(yamlWith(changes))).toBe(expected);
+  });
+
+  it.each([
+    ['broken YAML', 'node: {'],
+    ['a key twice', 'node: {dataFolder: a, dataFolder: b}'],
+    ['two documents', 'a: 1\n---\nb: 2'],
+    ['a tag', 'node: !path x'],
+    ['an alias', 'node: &n {dataFolder: a}\nlisten: *n'],
+    ['a merge', 'node: &n {dataFolder: a}\nlisten: {<<: *n}'],
+    [
+      'a billion laughs',
+      `a: &a [x]\n${'bcdefghi'
+        .split('')
+        .map((l, i) => `${l}: &${l} [*${'abcdefgh'[i]},*${'abcdefgh'[i]}]`)
+        .join('\n')}`,
+    ],
+    ['a list', '- 1'],
+    ['a scalar', 'latchkey'],
+    ['a prototype', `${yamlWith()}__proto__: {x: 1}`],
+  ])('%s', (_what, text) => {
+    expect(refusalOf(text)).toBe('CONFIG_INVALID file');
+  });
+
+  it.each(['', '# nothing\n', 'null'])('an empty file %j names the first section that is missing', (text) => {
+    expect(refusalOf(text)).toBe('CONFIG_INVALID node');
+  });
+
+  it('hex without quotes is a number to YAML, and the message says so', () => {
+    const text = yamlWith().replace(`"${genesisHash}"`, genesisHash);
+    expect(() => loadConfig(text.replace(/genesisHash: .*/, `genesisHash: ${genesisHash}`), {})).toThrow(
+      expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringContaining('quotes') }),
+    );
+  });
+});
+
+describe('the environment', () => {
+  it('overrides single keys, lists by commas, and only where the file leaves a section', () => {
+    const config = loadConfig(yamlWith({ 'listen.host': '10.0.0.1' }), {
+      LATCHKEY_LISTEN_PORT: '4000',
+      LATCHKEY_CHAIN_ENDPOINTS: 'ws://a, wss://b',
+      LATCHKEY_CHAIN_AGREEMENT: '2',
+      LATCHKEY_AGENT_SOCKET_PATH: '/run/agent.sock',
+      LATCHKEY_LOG_LEVEL: 'debug',
+      PATH: '/bin',
+    });
+    expect(config.listen).toEqual({ host: '10.0.0.1', port: 4000 });
+    expect(config.chain).toMatchObject({ endpoints: ['ws://a', 'wss://b'], agreement: 2 });
+    expect(config.agent.socketPath).toBe('/run/agent.sock');
+    expect(config.log.level).toBe('debug');
+  });
+
+  it('a folder of digits is a folder', () => {
+    expect(loadConfig(yamlWith(), { LATCHKEY_NODE_DATA_FOLDER: '2026' }).node.dataFolder).toBe('2026');
+  });
+
+  it.each([
+    ['LATCHKEY_LISTEN_PROT', '1', 'LATCHKEY_LISTEN_PROT'],
+    ['LATCHKEY_', '1', 'LATCHKEY_'],
+    ['LATCHKEY_TRUST_BOOTSTRAP', 'true', 'LATCHKEY_TRUST_BOOTSTRAP'],
+    ['LATCHKEY_TRUST_CHAIN_GENESIS_HASH', zeroHash, 'LATCHKEY_TRUST_CHAIN_GENESIS_HASH'],
+    ['LATCHKEY_TRUST_MINIMUM_THRESHOLD', '1', 'LATCHKEY_TRUST_MINIMUM_THRESHOLD'],
+    ['LATCHKEY_INSECURE_TRUST_ROOT', 'PEM', 'LATCHKEY_INSECURE_TRUST_ROOT'],
+    ['LATCHKEY_LISTEN_PORT', 'many', 'listen.port'],
+    ['LATCHKEY_LISTEN_PORT', '-1', 'listen.port'],
+    ['LATCHKEY_LISTEN_PORT', '1e3', 'listen.port'],
+    ['LATCHKEY_LISTEN_PORT', '', 'listen.port'],
+    ['LATCHKEY_HEALING_INTERVAL_MS', '99999999999999999999', 'healing.intervalMs'],
+    ['LATCHKEY_CHAIN_ENDPOINTS', '', 'chain.endpoints.0'],
+  ])('%s=%s is refused', (variable, value, place) => {
+    expect(refusalOf(yamlWith(), { [variable]: value })).toBe(`CONFIG_INVALID ${place}`);
+  });
+
+  it('has no variable for the trust section', () => {
+    expect([...environmentVariables.values()].filter((path) => path.startsWith('trust'))).toEqual([]);
+    expect([...environmentVariables.keys()].filter((name) => name.includes('INSECURE'))).toEqual([]);
+  });
+
+  it('a wrong section is not hidden by an override of a key in it', () => {
+    expect(refusalOf(yamlWith({ listen: [1, 2] }), { LATCHKEY_LISTEN_PORT: '1' })).toBe(
+      'CONFIG_INVALID listen',
+    );
+  });
+});
