@@ -14,6 +14,7 @@ import {
   challengeBody,
   keyAnswer,
   keyRequestBody,
+  serverRestartedAnswer,
 } from '../protocol/wire.ts';
 import { infoAnswer, okAnswer, problemAnswer, readyzAnswer, serverRestartedBody } from './node-bodies.ts';
 
@@ -106,7 +107,7 @@ const routes: readonly RouteDescription[] = [
     path: '/server-restarted',
     summary: "A hint to a client that a server's memory is gone",
     body: serverRestartedBody,
-    answer: okAnswer,
+    answer: serverRestartedAnswer,
   },
   { method: 'get', path: '/info', summary: 'Who the node is', answer: infoAnswer },
   { method: 'get', path: '/healthz', summary: 'The process runs', answer: okAnswer },

@@ -1,8 +1,18 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import type { z } from 'zod';
 import { generatedFiles } from '../../../scripts/generated-files.ts';
 import { errorCodes } from '../../../src/errors/codes.ts';
-import { keyServerWorld } from '../../support/key-server-fixture.ts';
+import { okAnswer, problemAnswer, readyzAnswer } from '../../../src/http/node-bodies.ts';
+import { forgetAnswer, slotStateAnswer } from '../../../src/protocol/mac-routes.ts';
+import {
+  attestationAnswer,
+  challengeAnswer,
+  keyAnswer,
+  serverRestartedAnswer,
+} from '../../../src/protocol/wire.ts';
+import { keyServerWorld, type Reply } from '../../support/key-server-fixture.ts';
+import { claimContent, keyStatusContent, newSlotId, ProtocolClient } from '../../support/protocol-client.ts';
 
 const committed = (path: string): string =>
   readFileSync(new URL(`../../../${path}`, import.meta.url), 'utf8');
@@ -44,6 +54,33 @@ describe('GET /openapi.json', () => {
       'post /request-encryption-key',
       'post /server-restarted',
     ]);
+  });
+
+  it('describes the answers that the routes give', async () => {
+    const client = new ProtocolClient(keyServerWorld());
+    const { world } = client;
+    const slotId = newSlotId();
+    const attempt = await client.prepare({ intent: 'create', slotId });
+    const reply = await client.submit(attempt);
+    const slot = { slotId, key: client.open(attempt, reply).key };
+    const challenge = { accountId: attempt.body['accountId'], ephemeralPublicKey: `0x${'09'.repeat(32)}` };
+    const restarted = { server: attempt.body['accountId'], instanceId: `0x${'09'.repeat(16)}` };
+    const boot = { number: 1, bootId: new Uint8Array(16) };
+    const answers: readonly (readonly [z.ZodType, Reply])[] = [
+      [challengeAnswer, await world.send('POST', '/challenge', challenge)],
+      [keyAnswer, reply],
+      [slotStateAnswer, await client.sendMac('key-status', slot, keyStatusContent({})).reply],
+      [slotStateAnswer, await client.sendMac('claim', slot, claimContent(boot)).reply],
+      [forgetAnswer, await client.sendMac('forget', slot, { bytes: new Uint8Array(0), wire: {} }).reply],
+      [attestationAnswer, await world.send('GET', '/attestation')],
+      [serverRestartedAnswer, await world.send('POST', '/server-restarted', restarted)],
+      [okAnswer, await world.send('GET', '/healthz')],
+      [readyzAnswer, await world.send('GET', '/readyz')],
+      [problemAnswer, await world.send('GET', '/nowhere')],
+    ];
+    for (const [schema, { json, text }] of answers) {
+      expect({ text, fault: schema.safeParse(json).error?.message }).toEqual({ text, fault: undefined });
+    }
   });
 
   it('says that unknown fields are refused, and what the lengths are', async () => {

@@ -70,9 +70,11 @@ describe('a node whose store is closed', () => {
 describe('POST /server-restarted', () => {
   const instanceId = `0x${'01'.repeat(16)}`;
   it('takes the hint, by either form of the account', async () => {
+    const answers: unknown[] = [];
     for (const server of [encodeSs58(clientAccount(1)), toPrefixedHex(clientAccount(1))]) {
-      expect((await post('/server-restarted', { server, instanceId })).status).toBe(200);
+      answers.push(await (await post('/server-restarted', { server, instanceId })).json());
     }
+    expect(answers).toEqual([{ enrolled: true }, { enrolled: false }]);
     expect(restarted).toEqual([clientAccount(1), clientAccount(1)]);
   });
 
