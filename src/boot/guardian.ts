@@ -77,10 +77,13 @@ export class Guardian {
       } catch (error) {
         this.#locked(error);
       }
+      if (this.#stop.signal.aborted) break;
       if (this.#node !== undefined || attempt >= attempts) return this.#node;
       await this.#sleep(waitMs);
       waitMs = Math.min(waitMs * 2, this.#parts.options.retryMaxMs);
     }
+    // It was stopped while an attempt was under way, which may have opened the store all the same.
+    await this.#node?.close();
     return undefined;
   }
 
@@ -189,6 +192,8 @@ export class Guardian {
   async #recover(): Promise<OpenNode | undefined> {
     const { chain, tools, log, options, clock, clockToleranceMs, fileSystem } = this.#parts;
     const file = await new KeyslotDisk(fileSystem, NodeFolder.keyslotsPath(this.#folder.path)).read();
+    // Before the store is opened, which notes in it that it was: a foreign store is not touched at all.
+    this.#requireAccount(file.account, file.account);
     const snapshot = await chain.snapshot();
     const outcome = await recoverStoreKey(
       { ...tools, log },
@@ -303,6 +308,7 @@ export class Guardian {
   }
 
   #set(state: NodeState): void {
+    if (this.#stop.signal.aborted && state.name !== 'stopped') return;
     const before = this.#state;
     this.#state = state;
     if (summarize(before) !== summarize(state)) {

@@ -81,6 +81,8 @@ async function recoverGeneration(
   const enough = new AbortController();
   const stop = () => enough.abort();
   input.signal.addEventListener('abort', stop, { once: true });
+  // A signal that was aborted before tells nobody any more.
+  if (input.signal.aborted) stop();
   let found: RecoveredKey | undefined;
   const openings: Promise<void>[] = [];
   const round = runKeyRound(tools, {
@@ -103,7 +105,10 @@ async function recoverGeneration(
       );
     },
   });
-  const opened = new Promise<void>((resolve) => enough.signal.addEventListener('abort', () => resolve()));
+  const opened = new Promise<void>((resolve) => {
+    enough.signal.addEventListener('abort', () => resolve(), { once: true });
+    if (enough.signal.aborted) resolve();
+  });
   await Promise.race([round, opened]);
   await Promise.all(openings);
   input.signal.removeEventListener('abort', stop);

@@ -39,8 +39,10 @@ export async function attemptTheft(
   const server = from.keyServer;
   const victim = [...(server?.vault.keys() ?? [])][0];
   if (server === undefined || victim === undefined) return;
+  const patience = new AbortController();
+  world.clock.sleep(5_000).then(() => patience.abort());
   const send = (path: string, body: unknown) =>
-    world.wire.transportFrom('thief').send(from.endpoint, path, body, new AbortController().signal);
+    world.wire.transportFrom('thief').send(from.endpoint, path, body, patience.signal);
   const ephemeralPublicKey = X25519PublicKey.of(generateX25519KeyPair().publicKey);
   const accountId = encodeSs58(victim.account);
   const challenged = await send('/challenge', {
