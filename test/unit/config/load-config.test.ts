@@ -15,7 +15,7 @@ describe('the template', () => {
   it('still holds when every commented section is switched on', () => {
     const section = configTemplate
       .split('\n')
-      .map((line) => (/^# (decryptions|agent|  [a-z]\w+):/.test(line) ? line.slice(2) : line))
+      .map((line) => (/^# (decryptions|agent| {2}[a-z]\w+):/.test(line) ? line.slice(2) : line))
       .join('\n');
     const { decryptions, agent } = loadConfig(section.replace(zeroHash, genesisHash), {});
     expect(agent.socketPath).toBe('./data/agent.sock');
