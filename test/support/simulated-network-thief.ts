@@ -40,7 +40,7 @@ export async function attemptTheft(
   const victim = [...(server?.vault.keys() ?? [])][0];
   if (server === undefined || victim === undefined) return;
   const patience = new AbortController();
-  world.clock.sleep(5_000).then(() => patience.abort());
+  void world.clock.sleep(5_000).then(() => patience.abort());
   const send = (path: string, body: unknown) =>
     world.wire.transportFrom('thief').send(from.endpoint, path, body, patience.signal);
   const ephemeralPublicKey = X25519PublicKey.of(generateX25519KeyPair().publicKey);

@@ -9,7 +9,7 @@ import type { KeyslotFile } from '../../../src/keyslots/keyslot-file.ts';
 import { seededDice } from '../../support/disk-dice.ts';
 import { enrol, identity } from '../../support/keyslot-fixtures.ts';
 import { KEYSLOTS, SimulatedNetwork } from '../../support/simulated-network.ts';
-import { SimulatedNode } from '../../support/simulated-network-node.ts';
+import type { SimulatedNode } from '../../support/simulated-network-node.ts';
 
 const net = new SimulatedNetwork(302);
 const dice = seededDice(9);
@@ -159,7 +159,7 @@ describe('recovery of the store key', () => {
     const slots = newer.slots.map((slot) => ({ ...slot, slotId: dice.bytes(16) as typeof slot.slotId }));
     const both: KeyslotFile = { ...file, generations: [{ ...newer, slots }, file.generations[0]] };
     const stop = new AbortController();
-    net.world.clock.sleep(100).then(() => stop.abort());
+    void net.world.clock.sleep(100).then(() => stop.abort());
     const outcome = await recover({ file: both, signal: stop.signal });
     expect(outcome.ok).toBe(false);
     expect(outcome.tookMs).toBeLessThan(200);
