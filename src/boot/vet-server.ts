@@ -38,7 +38,7 @@ export class ServerVetter {
   readonly #client: PeerClient;
   readonly #clock: Clock;
   readonly #bounds: AttestationBounds;
-  readonly #platforms = new Map<string, string | undefined>();
+  readonly #platforms = new Map<string, string>();
   readonly #vetted = new Map<string, number>();
 
   constructor(parts: {
@@ -60,8 +60,11 @@ export class ServerVetter {
   /** PPID (hex) that the registered quote proves for this account and key; `undefined` when it proves none. */
   platformOf(record: ServerRecord): string | undefined {
     const name = toHex(sha256(record.account, record.x25519PublicKey, record.quote));
-    if (this.#platforms.has(name)) return this.#platforms.get(name);
+    const known = this.#platforms.get(name);
+    if (known !== undefined) return known;
     const platform = this.#registeredPlatform(record);
+    // A failure is not kept: it may be that of a clock which is wrong for now.
+    if (platform === undefined) return undefined;
     if (this.#platforms.size >= MAX_REGISTRATIONS) this.#platforms.clear();
     this.#platforms.set(name, platform);
     return platform;
@@ -116,7 +119,8 @@ export class ServerVetter {
 
   #requireFresh({ finalized }: Attestation, { block }: ChainSnapshot): void {
     const behindMs = (block.number - finalized.number) * this.#bounds.blockTimeMs;
-    if (behindMs > this.#bounds.maxAgeMs) {
+    // A block far ahead of the chain would keep an attestation fresh for ever.
+    if (Math.abs(behindMs) > this.#bounds.maxAgeMs) {
       throw untrusted(
         'ATTESTATION_STALE',
         `its attestation cites block ${finalized.number}, the chain is at ${block.number}`,

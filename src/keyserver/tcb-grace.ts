@@ -7,26 +7,18 @@ import type { VerifiedQuote } from '../tdx/verify-quote.ts';
 export class TcbGrace {
   readonly #firstSeenMs = new Map<number, number>();
   readonly #graceMs: number;
-  readonly #onNew: (evaluationNumber: number, firstSeenMs: number) => void;
 
   /**
-   * @param options.known what an earlier start saw: number and milliseconds since 1970.
-   * @param options.onNew told of each number that is new, to keep it across restarts.
+   * It starts anew with every process, as the keys do that it is for: `create` has no grace, so a key that can be
+   * recovered within one was made by this process while its machine was up to date.
    */
-  constructor(options: {
-    readonly graceMs: number;
-    readonly known?: Iterable<readonly [number, number]>;
-    readonly onNew?: (evaluationNumber: number, firstSeenMs: number) => void;
-  }) {
+  constructor(options: { readonly graceMs: number }) {
     this.#graceMs = options.graceMs;
-    this.#onNew = options.onNew ?? (() => undefined);
-    for (const [number, firstSeenMs] of options.known ?? []) this.#firstSeenMs.set(number, firstSeenMs);
   }
 
   observe(evaluationNumber: number, nowMs: number): void {
     if (this.#firstSeenMs.has(evaluationNumber)) return;
     this.#firstSeenMs.set(evaluationNumber, nowMs);
-    this.#onNew(evaluationNumber, nowMs);
   }
 
   /** Whether the grace since this number was first seen is still running. */
