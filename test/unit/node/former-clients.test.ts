@@ -1,0 +1,54 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { clientsAtRisk } from '../../../src/node/serving.ts';
+import { SimulatedNetwork } from '../../support/simulated-network.ts';
+import type { SimulatedNode } from '../../support/simulated-network-node.ts';
+
+const net = new SimulatedNetwork(701);
+let server: SimulatedNode;
+
+beforeAll(async () => {
+  await net.form(6);
+  server = net.nodes[0] ?? net.addMachine();
+}, 60_000);
+afterAll(async () => net.close());
+
+describe('former clients', () => {
+  it('a restarted server tells them, and has nobody to wait for once they are back', async () => {
+    await net.world.clock.until(server.kill());
+    server.start();
+    await net.world.clock.advance(600);
+    expect(server.serving?.formerClients.pending).toBeGreaterThan(0);
+    await net.world.clock.advance(4_000);
+    expect(server.serving?.formerClients.pending).toBe(0);
+    expect(net.nodes.map(({ state }) => state.name)).toEqual(Array(6).fill('backed'));
+  });
+
+  it('waits no longer than its deadline for those that are gone', async () => {
+    const gone = net.nodes[3];
+    if (gone === undefined) throw new Error('no node');
+    await net.world.clock.until(gone.kill());
+    await net.world.clock.until(server.kill());
+    server.start();
+    await net.world.clock.advance(10_000);
+    expect(server.serving?.formerClients.pending).toBeGreaterThan(0);
+    await net.world.clock.advance(25_000);
+    expect(server.serving?.formerClients.pending).toBe(0);
+    gone.start();
+    await net.settle(30_000);
+  });
+
+  it('a server sees whose store would fall below its threshold without it', async () => {
+    const keyServer = server.keyServer;
+    if (keyServer === undefined) throw new Error('not serving');
+    expect(clientsAtRisk(keyServer)).toBe(0);
+    // Everybody loses two of its five servers; the wire keeps them from coming back.
+    const lost = net.nodes.slice(1, 3);
+    for (const other of lost) net.world.wire.misbehaviour.set(other.endpoint, 'hang');
+    await net.settle(60_000);
+    expect(clientsAtRisk(keyServer)).toBeGreaterThan(0);
+    net.world.wire.misbehaviour.clear();
+    await net.settle(90_000);
+    expect(clientsAtRisk(keyServer)).toBe(0);
+    expect(net.world.violations).toEqual([]);
+  });
+});
