@@ -28,6 +28,7 @@ async function main(): Promise<void> {
   for (let seed = first; seed < first + runs; seed++) {
     const report = await runSchedule(seed);
     for (const [what, count] of Object.entries(report.counts)) counts[what] = (counts[what] ?? 0) + count;
+    if ((seed - first + 1) % 25 === 0) console.error(`${seed - first + 1} of ${runs}, ${failed} failed`);
     const bad = report.violations.length > 0;
     if (bad) failed++;
     if (bad || values.verbose) {

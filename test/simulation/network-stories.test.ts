@@ -113,6 +113,7 @@ describe('stories of one network', () => {
 
   it('of two instances of one account the older one stops writing, for good', LONG, async () => {
     const { net, node } = await formed(6);
+    net.hasClones = true;
     const copy = net.addMachine();
     copy.disk = node.disk.clone().afterKill();
     copy.start();
@@ -133,6 +134,7 @@ describe('stories of one network', () => {
 
   it('an older instance that is fenced takes no key from the newer one', LONG, async () => {
     const { net, node, servers } = await formed(7);
+    net.hasClones = true;
     const copy = net.addMachine();
     copy.disk = node.disk.clone().afterKill();
     copy.start();

@@ -30,6 +30,8 @@ export class SimulatedNetwork {
   readonly #lastRecords = new Map<SimulatedNode, ServerRecord>();
   /** What the host did to a disk, by machine; while there is anything, nothing is promised for its store. */
   readonly tampered = new Map<SimulatedNode, string>();
+  /** Whether two machines run with one account; else nobody may ever be fenced. */
+  hasClones = false;
   /** What servers held for a node when it went down; they must keep it. */
   readonly #kept = new Map<SimulatedNode, readonly HeldByServer[]>();
   readonly #lockedFiles = new Map<SimulatedNode, { readonly boots: number; readonly digest: string }>();
@@ -182,6 +184,11 @@ export class SimulatedNetwork {
   check(): void {
     this.checkDisks();
     this.checkKeys();
+    if (this.hasClones) return;
+    for (const node of this.nodes) {
+      if (node.state.name === 'fenced')
+        this.world.fail(`${node.name} is fenced, and there is no other instance`);
+    }
   }
 
   /** Forgets what a locked disk looked like: the host is about to change it. */
