@@ -1,5 +1,6 @@
 import { dirname, join } from 'node:path';
 import type { FileSystem } from '../disk/file-system.ts';
+import { ProblemError } from '../errors/latchkey-error.ts';
 
 /**
  * Where a node keeps what it has, below its data folder:
@@ -43,10 +44,27 @@ export class NodeFolder {
     return keyslots === undefined ? 'without-keyslots' : 'enrolled';
   }
 
+  /**
+   * Makes the data folder if it is missing; the folder around it must be there.
+   * @throws ProblemError CONFIG_INVALID.
+   */
+  async makeDataFolder(): Promise<void> {
+    if ((await this.#fileSystem.stat(this.dataFolder)) !== undefined) return;
+    try {
+      await this.#fileSystem.mkdir(this.dataFolder);
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new ProblemError('CONFIG_INVALID', `node.dataFolder: cannot make ${this.dataFolder}: ${reason}`, {
+        field: 'node.dataFolder',
+        hint: 'make the folder around it first',
+        cause,
+      });
+    }
+  }
+
   /** Makes an empty `node.new`, removing what an earlier start left of one. */
   async begin(): Promise<void> {
-    if ((await this.#fileSystem.stat(this.dataFolder)) === undefined)
-      await this.#fileSystem.mkdir(this.dataFolder);
+    await this.makeDataFolder();
     // Also when it was there: an earlier start may have made it and died before this. Else a power cut takes the whole
     // folder away, and the next start becomes another node.
     await this.#fileSystem.syncDirectory(dirname(this.dataFolder));

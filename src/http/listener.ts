@@ -1,5 +1,6 @@
 import { chmod, lstat, unlink } from 'node:fs/promises';
 import type { Server } from 'node:http';
+import { connect } from 'node:net';
 import { createAdaptorServer } from '@hono/node-server';
 import { ProblemError } from '../errors/latchkey-error.ts';
 
@@ -66,10 +67,30 @@ async function bind(server: Server, address: ListenAddress): Promise<void> {
   if ('socketPath' in address) await chmod(address.socketPath, 0o600);
 }
 
-/** A killed process leaves its socket behind. Anything else at that path is not ours to delete. */
+/**
+ * A killed process leaves its socket behind. Anything else at that path is not ours to delete, and a socket on which
+ * somebody listens belongs to a node that runs: taking it away would cut its programs off.
+ */
 async function removeLeftSocket(path: string): Promise<void> {
   const present = await lstat(path).catch(() => undefined);
-  if (present?.isSocket() === true) await unlink(path).catch(() => undefined);
+  if (present?.isSocket() !== true) return;
+  if (await isListening(path)) {
+    throw new ProblemError('LISTEN_FAILED', `cannot listen on ${path}: another process does`, {
+      hint: 'is a node with this configuration running already?',
+    });
+  }
+  await unlink(path).catch(() => undefined);
+}
+
+function isListening(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const asking = connect(path);
+    asking.once('connect', () => {
+      asking.destroy();
+      resolve(true);
+    });
+    asking.once('error', () => resolve(false));
+  });
 }
 
 async function closeWithin(server: Server, deadlineMs: number): Promise<void> {

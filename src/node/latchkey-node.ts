@@ -1,5 +1,6 @@
 import { getConnInfo } from '@hono/node-server/conninfo';
 import { Guardian } from '../boot/guardian.ts';
+import { NodeFolder } from '../boot/node-folder.ts';
 import { explain, type NodeState, stateToJson } from '../boot/node-state.ts';
 import type { OpenNode } from '../boot/open-node.ts';
 import { ServerVetter } from '../boot/vet-server.ts';
@@ -110,7 +111,13 @@ export class LatchkeyNode implements AsyncDisposable {
         message: 'INSECURE: quotes are verified up to an injected root, not Intel’s. For development only.',
       });
     }
-    await this.#listen();
+    try {
+      await this.#listen();
+    } catch (error) {
+      // What listens already would keep the process alive.
+      await this.close();
+      throw error;
+    }
     log('info', 'node.listening', this.addresses);
     this.#running = this.#run().catch((error: unknown) => {
       log('error', 'node.failed', {
@@ -236,7 +243,7 @@ export class LatchkeyNode implements AsyncDisposable {
   }
 
   async #listen(): Promise<void> {
-    const { log, metrics, random, clock } = this.#parts;
+    const { log, metrics, random, clock, fileSystem } = this.#parts;
     const { listen: address, metrics: metricsAddress, limits, agent } = this.#config;
     const common = { log, metrics, random, now: () => clock.nowMs(), deadlineMs: limits.requestDeadlineMs };
     const app = porch({
@@ -250,6 +257,8 @@ export class LatchkeyNode implements AsyncDisposable {
     this.#listeners.push(await listen(app.fetch, address));
     const metricsHandler = metricsApp(metrics, () => this.#refreshMetrics());
     this.#listeners.push(await listen(metricsHandler.fetch, metricsAddress));
+    // The agent's socket lies in it by default, before there is a node.
+    await new NodeFolder(fileSystem, this.#config.node.dataFolder).makeDataFolder();
     const socketPath = agent.socketPath ?? defaultAgentSocket(this.#config.node.dataFolder);
     const local = agentApp(common, {
       store: () => this.#openNode().store,

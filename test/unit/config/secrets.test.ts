@@ -32,6 +32,13 @@ describe('secrets', () => {
     expect(Buffer.from(secrets.decryptionsWriteToken?.reveal() ?? []).toString()).toBe('0123456789abcdef');
   });
 
+  it('survive the wiping of what was read, also where that is a Buffer', async () => {
+    const file = Buffer.from('0123456789abcdef\n');
+    const secrets = await readSecrets(withToken, async () => file);
+    expect(file.every((byte) => byte === 0)).toBe(true);
+    expect(Buffer.from(secrets.decryptionsWriteToken?.reveal() ?? []).toString()).toBe('0123456789abcdef');
+  });
+
   it('print nowhere, and are gone when wiped', async () => {
     const secrets = await readSecrets(withToken, file('0123456789abcdef'));
     for (const text of [

@@ -1,0 +1,152 @@
+import { execFile } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { stringify } from 'yaml';
+import { Child } from '../../devnet/child-process.ts';
+import { type DevelopmentChain, startDevelopmentChain } from '../../devnet/chain/development-chain.ts';
+import { freePort } from '../../devnet/free-port.ts';
+import { developmentMeasurements } from '../../mock-tdx/measurements.ts';
+import { type MockTdx, startMockTdx } from '../../mock-tdx/server.ts';
+import { encodeSs58 } from '../../src/bytes/ss58.ts';
+import { systemRandom } from '../../src/crypto/random.ts';
+import { measurementId } from '../../src/trust/measurement.ts';
+import { trustHash } from '../../src/trust/trust-hash.ts';
+import { parseTrustSection } from '../../src/trust/trust-section.ts';
+
+/** The built command: `npm test` builds before it tests. */
+export const builtCli = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
+
+/** Short waits, and patience for a loaded machine. */
+const healing = {
+  intervalMs: 500,
+  retryMinMs: 200,
+  retryMaxMs: 1_000,
+  patienceMs: 30_000,
+  peerDeadlineMs: 10_000,
+  formerClientsDeadlineMs: 10_000,
+  attestationIntervalMs: 5_000,
+};
+
+/** How a command ended. */
+export interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** One node's folder, configuration and process. */
+export class NodePlace {
+  readonly home: string;
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly rootFile: string;
+  #child: Child | undefined;
+
+  constructor(home: string, config: Readonly<Record<string, unknown>>, rootFile: string) {
+    this.home = home;
+    this.config = config;
+    this.rootFile = rootFile;
+    mkdirSync(home, { recursive: true });
+    this.write('latchkey.yaml', config);
+  }
+
+  get configFile(): string {
+    return join(this.home, 'latchkey.yaml');
+  }
+
+  get logFile(): string {
+    return join(this.home, 'log.jsonl');
+  }
+
+  get socketPath(): string {
+    return join(this.home, 'data', 'agent.sock');
+  }
+
+  /** Writes another configuration beside, and gives its path. */
+  write(name: string, config: unknown): string {
+    const path = join(this.home, name);
+    writeFileSync(path, stringify(config, { aliasDuplicateObjects: false }));
+    return path;
+  }
+
+  start(): void {
+    const args = ['serve', '--config', this.configFile, '--insecure-trust-root', this.rootFile];
+    this.#child = new Child(builtCli, args, this.logFile);
+  }
+
+  async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    await this.#child?.end(signal);
+  }
+
+  log(): string {
+    return readFileSync(this.logFile, 'utf8');
+  }
+
+  /** Runs a command to its end. */
+  run(...args: readonly string[]): Promise<Ended> {
+    const env = { PATH: process.env['PATH'] ?? '' };
+    return new Promise((resolve) => {
+      execFile(process.execPath, [builtCli, ...args], { env, timeout: 60_000 }, (error, stdout, stderr) => {
+        // Killed by the timeout has no exit code.
+        const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1;
+        resolve({ code, stdout, stderr });
+      });
+    });
+  }
+}
+
+/** A chain, mock-tdx, and two nodes that keep each other's key: the smallest network there is. */
+export interface TwoNodeNetwork {
+  readonly chain: DevelopmentChain;
+  readonly mockTdx: MockTdx;
+  readonly trust: Readonly<Record<string, unknown>>;
+  readonly nodes: readonly [NodePlace, NodePlace];
+  close(): Promise<void>;
+}
+
+/** Starts chain and mock-tdx and writes both configurations; the nodes are the caller's to start. */
+export async function twoNodeNetwork(
+  folder: string,
+  extra: Readonly<Record<string, unknown>> = {},
+): Promise<TwoNodeNetwork> {
+  const chain = await startDevelopmentChain({
+    blockTimeMs: 500,
+    finalityLag: 1,
+    acceptedMeasurements: [measurementId(developmentMeasurements)],
+  });
+  const trust = { chain: { genesisHash: chain.genesisHash }, bootstrap: true, minimumThreshold: 1 };
+  const mrConfigId = trustHash(parseTrustSection(trust));
+  const mockTdx = await startMockTdx({ measurements: { ...developmentMeasurements, mrConfigId } });
+  const rootFile = join(folder, 'root.pem');
+  writeFileSync(rootFile, mockTdx.rootPem);
+  const place = async (platform: number) => {
+    const port = await freePort();
+    const config = {
+      node: { dataFolder: './data' },
+      listen: { host: '127.0.0.1', port },
+      metrics: { host: '127.0.0.1', port: await freePort() },
+      chain: {
+        endpoints: [chain.url],
+        developmentRegistration: { stash: encodeSs58(systemRandom(32)), endpoint: `127.0.0.1:${port}` },
+      },
+      quote: { source: 'development', url: mockTdx.url, platform },
+      collateral: { endpoints: [mockTdx.url] },
+      trust,
+      healing,
+      ...(platform === 1 ? extra : {}),
+    };
+    return new NodePlace(join(folder, `node-${platform}`), config, rootFile);
+  };
+  const nodes = [await place(1), await place(2)] as const;
+  return {
+    chain,
+    mockTdx,
+    trust,
+    nodes,
+    close: async () => {
+      await Promise.all(nodes.map((node) => node.end('SIGTERM')));
+      await mockTdx.close();
+      await chain.close();
+    },
+  };
+}
