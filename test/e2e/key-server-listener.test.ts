@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -171,8 +171,19 @@ describe('a Unix socket', () => {
     await serve({ socketPath });
     expect(statSync(socketPath).mode & 0o777).toBe(0o600);
     expect(await ask(socketPath)).toBe(200);
-    // Node unlinks the path when it closes; a killed process leaves it behind, as this second listener finds it.
+    // Node unlinks its path when it closes, and a killed process does not: under another name the socket stays.
+    const left = join(folder, 'left.sock');
+    renameSync(socketPath, left);
+    await listeners.splice(0)[0]?.close(0);
+    await expect(ask(left)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    await serve({ socketPath: left });
+    expect(await ask(left)).toBe(200);
+  });
+
+  it('is not taken from a process that listens on it', async () => {
+    const socketPath = join(folder, 'agent.sock');
     await serve({ socketPath });
+    await expect(serve({ socketPath })).rejects.toMatchObject({ code: 'LISTEN_FAILED' });
     expect(await ask(socketPath)).toBe(200);
   });
 
