@@ -9,9 +9,9 @@ import { buildParts } from '../src/node/parts.ts';
  * server can do to a client, which is nothing but to be named.
  */
 async function main(args: readonly string[]): Promise<void> {
-  const valueOf = (option: string): string => args[args.indexOf(option) + 1] ?? '';
-  const config = await readConfig(valueOf('--config'));
-  const trustRoot = await readTrustRoot({ insecureTrustRoot: valueOf('--insecure-trust-root') });
+  const optionOf = (option: string): string => args[args.indexOf(option) + 1] ?? '';
+  const config = await readConfig(optionOf('--config'));
+  const trustRoot = await readTrustRoot({ insecureTrustRoot: optionOf('--insecure-trust-root') });
   const node = new LatchkeyNode(config, buildParts(config, trustRoot === undefined ? {} : { trustRoot }));
   process.on('SIGUSR2', () => {
     for (const { key } of node.keyServer?.vault.keys() ?? []) {
