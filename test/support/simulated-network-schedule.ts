@@ -291,8 +291,12 @@ class Schedule {
   async #lie(): Promise<void> {
     const node = this.#any(({ keyServer }) => keyServer !== undefined);
     if (node === undefined) return;
-    if (this.#dice.chance(0.5)) node.startLying();
-    else node.inventMarks();
+    if (this.#dice.chance(0.5)) {
+      node.startLying();
+    } else {
+      // However many invent marks, they stop nobody.
+      for (const other of this.#network.nodes) if (this.#dice.chance(0.7)) other.inventMarks();
+    }
     this.#note('server lies', node);
   }
 
