@@ -93,7 +93,10 @@ export const tdxCodes = {
   TCB_REVOKED: { status: 403, summary: 'Intel has revoked this TCB level, module or quoting enclave.' },
   TCB_STATUS_REFUSED: { status: 403, summary: 'The policy does not accept this TCB status.' },
   ADVISORY_REFUSED: { status: 403, summary: 'The policy does not accept an advisory that applies.' },
-  INPUT_UNREADABLE: { status: 500, summary: 'A file named on the command line cannot be read or is not in its format.' },
+  INPUT_UNREADABLE: {
+    status: 500,
+    summary: 'A file named on the command line cannot be read or is not in its format.',
+  },
   LINE_INVALID: { status: 400, summary: 'A line of a JSON lines stream is not a valid request.' },
   LINE_TOO_LONG: { status: 413, summary: 'A line of a JSON lines stream is longer than accepted.' },
 } as const satisfies Record<string, CodeEntry>;
