@@ -1,6 +1,7 @@
 import { base58 } from '@scure/base';
 import { blake2b512 } from '../crypto/blake2.ts';
 import { concatBytes, equalBytes, utf8 } from './concat.ts';
+import { Memo, memoKey } from './memo.ts';
 
 /** Network prefix of generic Substrate accounts, which Entropy uses too. */
 export const SS58_PREFIX = 42;
@@ -11,17 +12,32 @@ function checksum(prefixed: Uint8Array): Uint8Array {
   return blake2b512(utf8('SS58PRE'), prefixed).subarray(0, CHECKSUM_BYTES);
 }
 
+/** What came of reading SS58 text. */
+export type DecodedSs58 =
+  | { readonly ok: true; readonly accountId: Uint8Array }
+  | { readonly ok: false; readonly reason: string };
+
+/** Base58 is quadratic JavaScript, and a server meets the same few accounts in every request. */
+const encoded = new Memo<string>(1024);
+const decoded = new Memo<DecodedSs58>(1024);
+
 /** SS58 text of a 32-byte account id, with prefix 42. */
-export function encodeSs58(accountId: Uint8Array): string {
-  const prefixed = concatBytes(Uint8Array.of(SS58_PREFIX), accountId);
-  return base58.encode(concatBytes(prefixed, checksum(prefixed)));
-}
+export const encodeSs58 = (accountId: Uint8Array): string =>
+  encoded.get(memoKey(accountId), () => {
+    const prefixed = concatBytes(Uint8Array.of(SS58_PREFIX), accountId);
+    return base58.encode(concatBytes(prefixed, checksum(prefixed)));
+  });
 
 /** Reads SS58 text; says why when it cannot. */
-export function decodeSs58(
-  text: string,
-): { readonly ok: true; readonly accountId: Uint8Array } | { readonly ok: false; readonly reason: string } {
-  // Base58 decoding is quadratic; an account never needs more than 50 characters.
+export function decodeSs58(text: string): DecodedSs58 {
+  // An account never needs more than 50 characters.
+  if (text.length > 64) return readSs58(text);
+  const result = decoded.get(text, () => readSs58(text));
+  // The caller owns what it gets.
+  return result.ok ? { ok: true, accountId: new Uint8Array(result.accountId) } : result;
+}
+
+function readSs58(text: string): DecodedSs58 {
   if (text.length > 64) return { ok: false, reason: `SS58 text of ${text.length} characters is too long` };
   let bytes: Uint8Array;
   try {

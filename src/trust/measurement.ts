@@ -1,5 +1,6 @@
-import { equalBytes } from '../bytes/concat.ts';
+import { concatBytes, equalBytes } from '../bytes/concat.ts';
 import { toPrefixedHex } from '../bytes/hex.ts';
+import { Memo, memoKey } from '../bytes/memo.ts';
 import { blake2b256 } from '../crypto/blake2.ts';
 import { RefusalError } from '../errors/latchkey-error.ts';
 import type { MeasurementPolicy } from './trust-section.ts';
@@ -26,8 +27,12 @@ export function measurementId(measurement: Measurement): Uint8Array {
     if (value.length === REGISTER_BYTES) return value;
     throw new RangeError(`${register} must be ${REGISTER_BYTES} bytes, got ${value.length}`);
   });
-  return blake2b256(...parts);
+  const joined = concatBytes(...parts);
+  return ids.get(memoKey(joined), () => blake2b256(joined));
 }
+
+/** A network runs few images, and BLAKE2b-256 is JavaScript. */
+const ids = new Memo<Uint8Array>(256);
 
 /** Where accepted measurements may come from beside the policy itself. */
 export interface MeasurementFacts {
