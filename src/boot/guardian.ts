@@ -16,6 +16,7 @@ import { type NodeState, summarize } from './node-state.ts';
 import type { OpenNode } from './open-node.ts';
 import { OwnClaim } from './own-claim.ts';
 import { bootRandom, OwnMarks } from './own-marks.ts';
+import { provenPart } from './proven-part.ts';
 import { type RecoveredKey, recoverStoreKey } from './recovery.ts';
 import { SlotBook } from './slot-book.ts';
 
@@ -32,6 +33,8 @@ export interface GuardianParts extends HealerParts {
   readonly expectedAccount?: AccountId | undefined;
   /** A human said so, on this start: open the store although it is older than what the servers remember. */
   readonly acceptRolledBackStore?: boolean;
+  /** Whether a new node may come into being before a server holds a slot of it; not when its key leaves at once. */
+  readonly mayStayUnbacked?: boolean;
   readonly onState: (state: NodeState) => void;
 }
 
@@ -50,6 +53,9 @@ export class Guardian {
   #state: NodeState = { name: 'starting', reason: 'not begun' };
   #node: OpenNode | undefined;
   #healer: Healer | undefined;
+  #healing: Promise<void> | undefined;
+  #nudged = false;
+  #hurriedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(parts: GuardianParts) {
     this.#parts = parts;
@@ -88,19 +94,33 @@ export class Guardian {
   }
 
   /** Heals until it is stopped; to be run once, after {@link open}. */
-  async heal(): Promise<void> {
+  heal(): Promise<void> {
+    this.#healing = this.#heal();
+    return this.#healing;
+  }
+
+  async #heal(): Promise<void> {
     const node = this.#node;
     if (node === undefined) throw new TypeError('heal() needs an open node');
     this.#healer ??= new Healer(this.#parts, node);
     while (!this.#stop.signal.aborted) {
+      this.#nudged = false;
       await this.#tick(this.#healer);
-      await this.#sleep(this.#parts.intervalMs);
+      // A nudge that came during the tick is not lost; a flood of them does not make the node spin.
+      const pauseMs = Math.min(1_000, this.#parts.options.retryMinMs);
+      await this.#parts.clock.sleep(pauseMs, this.#stop.signal);
+      if (!this.#nudged) await this.#sleep(this.#parts.intervalMs);
     }
   }
 
   /** Something happened that is worth a look now: a server restarted, the chain changed. */
   nudge(): void {
-    this.#healer?.hurry();
+    const nowMs = this.#parts.clock.nowMs();
+    if (Math.abs(nowMs - this.#hurriedAtMs) >= this.#parts.options.retryMinMs) {
+      this.#hurriedAtMs = nowMs;
+      this.#healer?.hurry();
+    }
+    this.#nudged = true;
     this.#wake.abort();
   }
 
@@ -108,6 +128,8 @@ export class Guardian {
   async close(): Promise<void> {
     this.#stop.abort();
     this.#wake.abort();
+    // No keyslot file is saved after the store's lock is given back, and no wiped key is used.
+    await this.#healing;
     await this.#node?.close();
     this.#set({ name: 'stopped' });
   }
@@ -117,6 +139,8 @@ export class Guardian {
       this.#set(await healer.tick(this.#stop.signal));
     } catch (error) {
       this.#parts.log('error', 'healing.failed', { error: messageOf(error) });
+      // What could not be looked at is not backed.
+      if (this.#state.name === 'backed') this.#set({ ...this.#state, name: 'degraded' });
     }
   }
 
@@ -136,8 +160,8 @@ export class Guardian {
   }
 
   /** First boot: everything is made in `node.new` and put into place when it is whole. */
-  async #begin(): Promise<OpenNode> {
-    const { fileSystem, tools, expectedAccount } = this.#parts;
+  async #begin(): Promise<OpenNode | undefined> {
+    const { fileSystem, expectedAccount, dataFolder } = this.#parts;
     if (expectedAccount !== undefined) {
       throw new ProblemError(
         'NODE_MISSING',
@@ -147,10 +171,40 @@ export class Guardian {
         },
       );
     }
+    await this.#folder.makeDataFolder();
+    const lock = await fileSystem.lock?.(dataFolder);
+    if (lock !== undefined && 'owner' in lock) {
+      throw new ProblemError('STORE_LOCKED', `another process makes a node in ${dataFolder}`, {
+        observed: lock.owner,
+      });
+    }
+    try {
+      // Another process may have finished while this one waited.
+      if ((await this.#folder.look()) !== 'fresh') return undefined;
+      return await this.#make();
+    } finally {
+      await lock?.release();
+    }
+  }
+
+  async #make(): Promise<OpenNode | undefined> {
+    const { fileSystem, tools } = this.#parts;
     await this.#folder.begin();
     const storeKey = new SecretBytes(tools.random(32));
     const path = NodeFolder.storePath(this.#folder.newPath);
     const making = await SealedStore.create({ fileSystem, path, storeKey, random: tools.random });
+    try {
+      return await this.#enrolAndFinish(making, storeKey);
+    } catch (error) {
+      // `node.new` was never in force; the next attempt makes another.
+      await making.close().catch(() => undefined);
+      storeKey.wipe();
+      throw error;
+    }
+  }
+
+  async #enrolAndFinish(making: SealedStore, storeKey: SecretBytes): Promise<OpenNode | undefined> {
+    const { tools, mayStayUnbacked = true } = this.#parts;
     const identity = await createIdentity(making, tools.random);
     const book = this.#book(this.#folder.newPath, storeKey, undefined);
     const marks = new OwnMarks(storeKey);
@@ -171,6 +225,15 @@ export class Guardian {
       await this.#tick(healer);
       if (this.#state.name === 'backed' || !(await this.#mayEnrol(identity))) break;
       await this.#sleep(this.#parts.options.retryMinMs);
+    }
+    if (!book.isComplete && (this.#stop.signal.aborted || !mayStayUnbacked)) {
+      await making.close();
+      book.wipe();
+      storeKey.wipe();
+      if (this.#stop.signal.aborted) return undefined;
+      throw new ProblemError('NODE_NEVER_BACKED', 'too few key servers took a slot of a new node', {
+        hint: 'a store whose key nobody else holds would be lost when this command ends; `latchkey serve` makes one',
+      });
     }
     await making.close();
     await this.#folder.finish();
@@ -216,7 +279,7 @@ export class Guardian {
     try {
       const identity = await readIdentity(store);
       this.#requireAccount(identity.account, file.account);
-      const book = this.#book(this.#folder.path, recovered.storeKey, file);
+      const book = this.#book(this.#folder.path, recovered.storeKey, provenPart(file, recovered.storeKey));
       for (const { slot } of book.slots()) {
         const key = recovered.serverKeys.get(toHex(slot.slotId));
         if (key !== undefined) book.learn(slot.slotId, key);
@@ -280,10 +343,13 @@ export class Guardian {
     claim: OwnClaim,
   ): OpenNode {
     const close = async (): Promise<void> => {
-      await store.close();
-      book.wipe();
-      storeKey.wipe();
-      identity.accountSeed.wipe();
+      try {
+        await store.close();
+      } finally {
+        book.wipe();
+        storeKey.wipe();
+        identity.accountSeed.wipe();
+      }
     };
     const fenced = new FencedStore(store);
     const { storeId } = store;

@@ -5,6 +5,7 @@ import { encodeSs58 } from '../bytes/ss58.ts';
 import type { ChainSnapshot, ChainView } from '../chain/chain-view.ts';
 import { eligibleServers } from '../keyslots/choose-servers.ts';
 import { buildGeneration, nextGeneration } from '../keyslots/generations.ts';
+import type { Generation } from '../keyslots/keyslot-file.ts';
 import { RecoveryAttempt } from '../keyslots/recovery-attempt.ts';
 import { type Quorum, thresholdFor } from '../keyslots/threshold.ts';
 import type { Log } from '../observe/log.ts';
@@ -25,6 +26,9 @@ import {
 
 /** Rounds in which a boot raises its claim in one tick. */
 const MAX_CLAIM_ROUNDS = 4;
+
+/** Keys to be erased that are remembered at once. */
+const MAX_TO_FORGET = 1024;
 
 const wrongKey: PeerFailure = { kind: 'lied', detail: 'its key does not open the slot' };
 
@@ -62,6 +66,10 @@ export class Healer {
   /** Whether t servers have shown this boot's claim. */
   #holdsAccount = false;
   #attemptNotBeforeMs = 0;
+  #learnNotBeforeMs = 0;
+  #learnWaitMs: number;
+  /** Slots that no generation needs, until their servers have heard of it; by slot. */
+  readonly #toForget = new Map<string, DroppedSlot>();
   #attemptWaitMs: number;
   #fencedBy: string | undefined;
 
@@ -69,6 +77,7 @@ export class Healer {
     this.#parts = parts;
     this.#node = node;
     this.#attemptWaitMs = parts.options.retryMinMs;
+    this.#learnWaitMs = parts.options.retryMinMs;
   }
 
   /** One look at everything. Returns the state of the node afterwards. */
@@ -76,6 +85,7 @@ export class Healer {
     if (this.#fencedBy !== undefined) return { name: 'fenced', reason: this.#fencedBy };
     const { chain, tools, options } = this.#parts;
     const snapshot = await chain.snapshot();
+    this.#forgetDropped([], snapshot);
     await this.#learnMissingKeys(snapshot, signal);
     let check = await this.#settleClaim(snapshot, signal);
     if (this.#isOvertaken(check)) return this.#fence(check.newerNumber);
@@ -194,7 +204,7 @@ export class Healer {
     });
     this.#logFailures(enrolment);
     const count = enrolment.servers.length;
-    if (signal.aborted || count < worthwhile) {
+    if (signal.aborted || count < worthwhile || (count < quorum.n && isContradicted(check, enrolment))) {
       this.#backOff(count, quorum);
       this.#forgetEnrolment(enrolment, snapshot);
       return false;
@@ -211,12 +221,14 @@ export class Healer {
       tools.random,
     );
     const living = new Set(check.checked.filter(isLive).map(({ slot }) => toHex(slot.slotId)));
-    const dropped = await book.add(
-      { account: identity.account, storeId },
-      generation,
-      enrolment.servers,
-      (slot) => living.has(toHex(slot.slotId)),
+    const add = book.add({ account: identity.account, storeId }, generation, enrolment.servers, (slot) =>
+      living.has(toHex(slot.slotId)),
     );
+    const dropped = await add.catch((error: unknown) => {
+      // The keys are not forgotten: after a failed fsync the new file may be in force all the same.
+      this.#backOff(count, quorum);
+      throw error;
+    });
     this.#forgetDropped(dropped, snapshot);
     log('info', 'slots.generation', {
       generation: generation.generation,
@@ -245,12 +257,26 @@ export class Healer {
 
   /** After a recovery with t answers the other servers' keys are still to be fetched; one quote serves them all. */
   async #learnMissingKeys(snapshot: ChainSnapshot, signal: AbortSignal): Promise<void> {
+    const { tools, options } = this.#parts;
+    const nowMs = tools.clock.nowMs();
+    if (nowMs < this.#learnNotBeforeMs) return;
+    for (const generation of this.#node.book.file?.generations ?? []) {
+      await this.#learnKeysOf(generation, snapshot, signal);
+    }
+    const isAllKnown = this.#node.book
+      .slots()
+      .every(({ slot }) => this.#node.book.keyOf(slot.slotId) !== undefined);
+    this.#learnWaitMs = isAllKnown ? options.retryMinMs : Math.min(this.#learnWaitMs * 2, options.retryMaxMs);
+    this.#learnNotBeforeMs = isAllKnown ? 0 : nowMs + this.#learnWaitMs;
+  }
+
+  /** One round: a quote does not name a server twice, so each generation needs its own. */
+  async #learnKeysOf(generation: Generation, snapshot: ChainSnapshot, signal: AbortSignal): Promise<void> {
     const { tools } = this.#parts;
     const { book, identity } = this.#node;
-    const targets = book.slots().flatMap(({ generation, slot }) => {
+    const targets = generation.slots.flatMap((slot) => {
       const peer = snapshot.servers.find(({ account }) => equalBytes(account, slot.server));
-      const isWanted = generation === book.newest && book.keyOf(slot.slotId) === undefined;
-      return isWanted && peer !== undefined
+      return peer !== undefined && book.keyOf(slot.slotId) === undefined
         ? [{ peer, slotId: slot.slotId, recoveryToken: slot.recoveryToken }]
         : [];
     });
@@ -259,7 +285,8 @@ export class Healer {
       account: identity.account,
       intent: 'recover',
       targets,
-      quorum: targets.length,
+      // Whoever answers is heard at once; one that hangs gets a quote of its own.
+      quorum: 1,
       signal,
       onResult: ({ slotId, peer }, result) => {
         this.#unknown.set(toHex(slotId), result.ok ? wrongKey : result.failure);
@@ -306,18 +333,45 @@ export class Healer {
     );
   }
 
-  /** Erases keys that no generation needs. A server that does not hear of it drops them when it restarts. */
+  /**
+   * Erases keys that no generation needs, and tries again what did not work before: a key that lives on would open an
+   * older copy of the disk. A server that never hears of it drops them when it restarts.
+   */
   #forgetDropped(dropped: readonly DroppedSlot[], snapshot: ChainSnapshot): void {
     const { client } = this.#parts.tools;
     for (const slot of dropped) {
+      const key = new SecretBytes(new Uint8Array(slot.key.reveal()));
+      if (this.#toForget.size < MAX_TO_FORGET) this.#toForget.set(toHex(slot.slotId), { ...slot, key });
+    }
+    for (const [name, slot] of this.#toForget) {
+      const done = (): void => {
+        this.#toForget.delete(name);
+        slot.key.wipe();
+      };
       const record = snapshot.servers.find(({ account }) => equalBytes(account, slot.server));
       if (record === undefined) continue;
-      client
-        .forget(record, { ...slot, key: new SecretBytes(new Uint8Array(slot.key.reveal())) })
-        .catch((error: unknown) => {
-          const reason = describeFailure(failureOf(error));
-          this.#parts.log('debug', 'slot.not-forgotten', { server: encodeSs58(slot.server), reason });
-        });
+      client.forget(record, slot).then(done, (error: unknown) => {
+        const failure = failureOf(error);
+        if (failure.kind === 'forgot') done();
+        const reason = describeFailure(failure);
+        this.#parts.log('debug', 'slot.not-forgotten', { server: encodeSs58(slot.server), reason });
+      });
     }
   }
+}
+
+/**
+ * Whether a server that is said to have forgotten a slot has just proved, by the seal of its grant, to be the very
+ * process that issued the slot. Then "forgot" was not its word, and fewer than n new slots are no improvement.
+ */
+function isContradicted({ checked }: SlotCheck, { servers }: Enrolment): boolean {
+  return checked.some(
+    ({ slot, report: { standing } }) =>
+      typeof standing !== 'string' &&
+      standing.kind === 'forgot' &&
+      servers.some(
+        ({ server, instanceId }) =>
+          equalBytes(server, slot.server) && equalBytes(instanceId, slot.instanceId),
+      ),
+  );
 }

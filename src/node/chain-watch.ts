@@ -8,6 +8,7 @@ import type { Clock } from '../time/clock.ts';
 
 /** Keeps the newest snapshot at hand for rooms that cannot wait, and remembers who was ever registered. */
 export class ChainWatch implements ChainFacts {
+  readonly #chain: ChainView;
   readonly #clock: Clock;
   readonly #maxAgeMs: number;
   readonly #unsubscribe: () => void;
@@ -22,12 +23,32 @@ export class ChainWatch implements ChainFacts {
     readonly maxAgeMs: number;
     readonly onSnapshot: (snapshot: ChainSnapshot) => void;
   }) {
+    this.#chain = options.chain;
     this.#clock = options.clock;
     this.#maxAgeMs = options.maxAgeMs;
     this.#unsubscribe = options.chain.subscribe((snapshot) => {
       this.take(snapshot);
       options.onSnapshot(snapshot);
     });
+  }
+
+  /**
+   * Keeps block and age moving: subscribers hear only of changed content, and a quiet chain is not an old one.
+   * Resolves when the signal aborts.
+   */
+  async follow(
+    everyMs: number,
+    signal: AbortSignal,
+    onBlock: (snapshot: ChainSnapshot) => void,
+  ): Promise<void> {
+    while (!signal.aborted) {
+      const snapshot = await this.#chain.snapshot().catch(() => undefined);
+      if (snapshot !== undefined) {
+        this.take(snapshot);
+        onBlock(snapshot);
+      }
+      await this.#clock.sleep(everyMs, signal);
+    }
   }
 
   /** Takes a snapshot that was read elsewhere. */

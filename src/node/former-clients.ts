@@ -65,15 +65,15 @@ export class FormerClients {
     signal: AbortSignal,
   ): Promise<void> {
     while (this.pending > 0 && !signal.aborted) {
-      const { servers } = await snapshot();
+      const servers = (await snapshot().catch(() => undefined))?.servers ?? [];
       await Promise.all(
         [...this.#waitingFor].map(async (name) => {
           const record = servers.find(({ account }) => toHex(account) === name);
           if (record === undefined) return;
           try {
             const enrolled = await client.tellRestart(record, self, instanceId, signal);
-            // It has moved to other servers, or enrolled here again while we asked.
-            if (!enrolled) await this.forgotten(record.account);
+            // It has moved to other servers. Nobody signs this answer: it ends the wait, not the memory.
+            if (!enrolled) this.#waitingFor.delete(name);
           } catch (error) {
             const reason = describeFailure(failureOf(error));
             this.#log('debug', 'client.not-told', { account: encodeSs58(record.account), reason });

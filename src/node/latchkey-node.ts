@@ -8,6 +8,7 @@ import { equalBytes } from '../bytes/concat.ts';
 import { AccountId } from '../bytes/fixed-bytes.ts';
 import { toPrefixedHex } from '../bytes/hex.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
+import type { ChainSnapshot } from '../chain/chain-view.ts';
 import type { Config } from '../config/schema.ts';
 import type { Secrets } from '../config/secrets.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
@@ -36,6 +37,8 @@ const MAX_BODY_BYTES = 64 * 1024;
 /** How often the own machine is examined again while that fails. */
 const SELF_CHECK_RETRY_MS = 2_000;
 const BLOCK_TIME_MS = 6_000;
+/** Longest time between two looks at the newest block. */
+const CHAIN_FOLLOW_MS = 15_000;
 
 /** What a human decides for one start; never in a file. */
 export interface NodeOptions {
@@ -63,14 +66,13 @@ export class LatchkeyNode implements AsyncDisposable {
     this.#options = options;
     this.#config = config;
     this.#parts = parts;
-    const { chain, clock, metrics } = parts;
+    const { chain, clock } = parts;
     this.#watch = new ChainWatch({
       chain,
       clock,
       maxAgeMs: config.trust.freshness.chainHeadMaxAgeMs,
       onSnapshot: (snapshot) => {
-        metrics.chainBlock.set(snapshot.block.number);
-        if (snapshot.block.timestampMs !== undefined) clock.raise(snapshot.block.timestampMs);
+        this.#noteBlock(snapshot);
         this.#guardian?.nudge();
       },
     });
@@ -129,7 +131,7 @@ export class LatchkeyNode implements AsyncDisposable {
   /** Boots once, without listening or serving; for `latchkey unlock`. Returns the open node, or the state. */
   async unlockOnce(attempts: number): Promise<OpenNode | NodeState> {
     const machine = await examineOwnMachine(this.#parts.quotes, this.#config.trust, this.#parts.random);
-    this.#guardian = this.#buildGuardian(machine).guardian;
+    this.#guardian = this.#buildGuardian(machine, { mayStayUnbacked: false }).guardian;
     return (await this.#guardian.open(attempts)) ?? this.#guardian.state;
   }
 
@@ -156,6 +158,9 @@ export class LatchkeyNode implements AsyncDisposable {
 
   async #run(): Promise<void> {
     const { quotes, random, clock, log } = this.#parts;
+    const everyMs = Math.min(CHAIN_FOLLOW_MS, this.#config.healing.intervalMs);
+    const following = this.#watch.follow(everyMs, this.#stop.signal, (snapshot) => this.#noteBlock(snapshot));
+    following.catch(() => undefined);
     let machine: OwnMachine | undefined;
     while (machine === undefined && !this.#stop.signal.aborted) {
       try {
@@ -168,18 +173,31 @@ export class LatchkeyNode implements AsyncDisposable {
         await clock.sleep(SELF_CHECK_RETRY_MS, this.#stop.signal);
       }
     }
-    if (machine === undefined) return;
+    if (machine === undefined || this.#stop.signal.aborted) return;
     const { guardian, witness, judge } = this.#buildGuardian(machine);
     this.#guardian = guardian;
     const node = await guardian.open();
     if (node === undefined) return;
     this.#serving = buildServing(this.#config, this.#parts, node, { witness, judge, watch: this.#watch });
-    await this.#decryptions?.open(node.store);
-    await this.#serving.formerClients.begin(this.#config.healing.formerClientsDeadlineMs);
-    await Promise.all([guardian.heal(), this.#tellFormerClients(node, this.#serving), this.#register(node)]);
+    const healing = guardian.heal();
+    // Whatever else fails, healing goes on: without it the next restart would lose the store.
+    const aside = (event: string, work: Promise<unknown> | undefined): Promise<unknown> =>
+      Promise.resolve(work).catch((error: unknown) => log('error', event, { error: String(error) }));
+    const { formerClients } = this.#serving;
+    await aside('served.not-read', formerClients.begin(this.#config.healing.formerClientsDeadlineMs));
+    await aside('decryptions.not-open', this.#decryptions?.open(node.store));
+    await Promise.all([healing, this.#tellFormerClients(node, this.#serving), this.#register(node)]);
   }
 
-  #buildGuardian(machine: OwnMachine): { guardian: Guardian; witness: Witness; judge: Judge } {
+  #noteBlock({ block }: ChainSnapshot): void {
+    this.#parts.metrics.chainBlock.set(block.number);
+    if (block.timestampMs !== undefined) this.#parts.clock.raise(block.timestampMs);
+  }
+
+  #buildGuardian(
+    machine: OwnMachine,
+    options: { readonly mayStayUnbacked: boolean } = { mayStayUnbacked: true },
+  ): { guardian: Guardian; witness: Witness; judge: Judge } {
     const { log, clock, random, fileSystem, verifier, collateral, chain, quotes, client } = this.#parts;
     const { trust, healing, limits, node } = this.#config;
     const now = () => clock.nowMs();
@@ -215,6 +233,7 @@ export class LatchkeyNode implements AsyncDisposable {
         retryMinMs: healing.retryMinMs,
         retryMaxMs: healing.retryMaxMs,
       },
+      mayStayUnbacked: options.mayStayUnbacked,
       acceptRolledBackStore: this.#options.acceptRolledBackStore ?? false,
       onState: (state) => this.#setState(state),
     });
@@ -354,9 +373,12 @@ export class LatchkeyNode implements AsyncDisposable {
     };
   }
 
-  /** A server says that its memory is gone: if it held a slot of ours, look at once. */
+  /**
+   * A server says that its memory is gone: if it held a slot of ours, look at once.
+   * @throws ProblemError NODE_LOCKED while this node cannot tell; the server asks again.
+   */
   serverRestarted(server: AccountId): boolean {
-    const slots = this.open?.book.slots() ?? [];
+    const slots = this.#openNode().book.slots();
     const enrolled = slots.some(({ slot }) => equalBytes(slot.server, server));
     if (enrolled) {
       this.#parts.log('info', 'server.restarted', { server: encodeSs58(server) });

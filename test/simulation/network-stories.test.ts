@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { KeyslotDisk } from '../../src/keyslots/keyslot-disk.ts';
 import { equalBytes } from '../../src/bytes/concat.ts';
+import { KeyslotDisk } from '../../src/keyslots/keyslot-disk.ts';
 import { folderDigest, KEYSLOTS, SimulatedNetwork } from '../support/simulated-network.ts';
 import type { SimulatedNode } from '../support/simulated-network-node.ts';
 
@@ -38,7 +38,7 @@ const standings = ({ state }: SimulatedNode): string[] =>
 
 const failuresLogged = ({ events }: SimulatedNode): string[] =>
   events
-    .filter(({ event }) => event === 'slot.failed')
+    .filter(({ event }) => event === 'slot.failed' || event === 'slot.lost')
     .map(({ fields }) => String(fields['reason']).split(' (')[0] ?? '');
 
 describe('stories of one network', () => {
@@ -58,7 +58,7 @@ describe('stories of one network', () => {
     servers[1]?.startLying();
     await net.world.clock.until(node.kill());
     node.start();
-    await net.settle(1_500);
+    await net.settle(15_000);
     expect(node.open).toBeDefined();
     expect(failuresLogged(node)).toContain('server lied');
     await end(net);

@@ -51,7 +51,9 @@ describe('healing', () => {
       expect(node.state.name).toBe('backed');
       expect(healed.generations).toHaveLength(1);
       expect(healed.generations[0].generation).toBeGreaterThan(file.generations[0].generation);
-      expect(accountsOf(healed).sort()).toEqual(accountsOf(file).sort());
+      // Whoever still held a slot holds one again; only the place of the one that forgot may have gone to another.
+      const stayed = accountsOf(file).filter((account) => accountsOf(healed).includes(account));
+      expect(stayed.length).toBeGreaterThanOrEqual(4);
       const old = new Set(file.generations[0].slots.map(({ slotId }) => toHex(slotId)));
       expect(healed.generations[0].slots.some(({ slotId }) => old.has(toHex(slotId)))).toBe(false);
       // The servers were told to erase what nobody needs.
@@ -80,7 +82,11 @@ describe('healing', () => {
   it('keeps the older generation until the newer one is complete', LONG, async () => {
     const { net, node, file, servers } = await formed(604, 6);
     // Three forget and two of them are gone: three can give keys, more than the two that live, fewer than n.
-    for (const server of servers.slice(0, 3)) server.keyServer?.vault.wipe();
+    for (const server of servers.slice(0, 3)) {
+      await net.world.clock.until(server.kill());
+      server.start();
+    }
+    await net.world.clock.advance(500);
     for (const server of servers.slice(0, 2)) net.world.wire.misbehaviour.set(server.endpoint, 'hang');
     await net.settle(90_000);
     const between = await fileOf(node);

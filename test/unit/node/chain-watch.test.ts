@@ -1,65 +1,67 @@
 import { describe, expect, it } from 'vitest';
-import { AccountId, X25519PublicKey } from '../../../src/bytes/fixed-bytes.ts';
-import type { ServerRecord } from '../../../src/chain/chain-view.ts';
+import { AccountId, BlockHash, X25519PublicKey } from '../../../src/bytes/fixed-bytes.ts';
+import type { ChainSnapshot, ChainView } from '../../../src/chain/chain-view.ts';
 import { ChainWatch } from '../../../src/node/chain-watch.ts';
-import { ManualClock, START_MS } from '../../support/collateral-world.ts';
-import { memoryChain } from '../../support/memory-chain.ts';
-import { codeOf } from '../../support/thrown.ts';
+import type { Clock } from '../../../src/time/clock.ts';
 
-const account = (byte: number) => AccountId.of(new Uint8Array(32).fill(byte));
-const record = (byte: number): ServerRecord => ({
-  account: account(byte),
-  stash: account(byte + 100),
-  x25519PublicKey: X25519PublicKey.of(new Uint8Array(32).fill(9)),
-  endpoint: 'a:1',
-  quote: new Uint8Array(0),
-  active: true,
-  signer: false,
-});
+const account = AccountId.of(new Uint8Array(32).fill(3));
+const MINUTE_MS = 60_000;
 
-function watched() {
-  const clock = new ManualClock(START_MS);
-  const chain = memoryChain();
-  const blocks: number[] = [];
-  const watch = new ChainWatch({
-    chain,
-    clock,
-    maxAgeMs: 60_000,
-    onSnapshot: ({ block }) => blocks.push(block.number),
+/** A view as the real one is: subscribers hear of changed content only, `snapshot()` always knows the newest block. */
+function quietChain(nowMs: () => number): ChainView {
+  const snapshot = (): ChainSnapshot => ({
+    genesisHash: BlockHash.of(new Uint8Array(32)),
+    block: {
+      number: Math.floor(nowMs() / 6000),
+      hash: BlockHash.of(new Uint8Array(32)),
+      timestampMs: nowMs(),
+    },
+    servers: [
+      {
+        stash: account,
+        account,
+        x25519PublicKey: X25519PublicKey.of(new Uint8Array(32)),
+        endpoint: '127.0.0.1:1',
+        quote: new Uint8Array(0),
+        active: true,
+        signer: false,
+      },
+    ],
+    undecodableRecords: 0,
+    acceptedMeasurements: [],
   });
-  return { clock, chain, watch, blocks };
+  return {
+    snapshot: async () => snapshot(),
+    subscribe(listener) {
+      listener(snapshot());
+      return () => undefined;
+    },
+    [Symbol.asyncDispose]: async () => undefined,
+  };
 }
 
-describe('the watch on the chain', () => {
-  it('tells accounts that left from those that never were there', () => {
-    const { chain, watch } = watched();
-    chain.set({ servers: [record(1), record(2)] });
-    chain.set({ servers: [record(2)] });
-    expect([1, 2, 3].map((byte) => watch.hasDeparted(account(byte)))).toEqual([true, false, false]);
-    chain.set({ servers: [record(1)] });
-    expect(watch.hasDeparted(account(1))).toBe(false);
-  });
-
-  it('does not judge by a view that is too old', async () => {
-    const { chain, watch, clock } = watched();
-    chain.set({ servers: [record(1)] });
-    await clock.advance(60_001);
-    expect(codeOf(() => watch.hasDeparted(account(1)))).toBe('CHAIN_UNAVAILABLE');
-    // Whoever was never registered needs no view.
-    expect(watch.hasDeparted(account(7))).toBe(false);
-    chain.set({});
-    expect(watch.hasDeparted(account(1))).toBe(false);
-  });
-
-  it('knows the newest block and the accepted measurements, until it is closed', () => {
-    const { chain, watch, blocks } = watched();
-    expect(watch.finalized().number).toBe(0);
-    expect(watch.acceptedMeasurements).toEqual([]);
-    const { block } = chain.set({ acceptedMeasurements: [new Uint8Array(32).fill(4)] });
-    expect(watch.finalized().number).toBe(block.number);
-    expect(watch.acceptedMeasurements).toHaveLength(1);
+describe('the chain watch', () => {
+  it('stays young, and its block moves on, while nothing changes on the chain', async () => {
+    let nowMs = 1_000_000;
+    const stop = new AbortController();
+    const clock: Clock = {
+      nowMs: () => nowMs,
+      async sleep(milliseconds) {
+        nowMs += milliseconds;
+        if (nowMs > 1_000_000 + 20 * MINUTE_MS) stop.abort();
+        await Promise.resolve();
+      },
+    };
+    const watch = new ChainWatch({
+      chain: quietChain(() => nowMs),
+      clock,
+      maxAgeMs: 10 * MINUTE_MS,
+      onSnapshot: () => undefined,
+    });
+    const before = watch.finalized().number;
+    await watch.follow(15_000, stop.signal, () => undefined);
+    expect(watch.hasDeparted(account)).toBe(false);
+    expect(watch.finalized().number).toBeGreaterThan(before + 100);
     watch.close();
-    chain.set({});
-    expect(blocks).toEqual([block.number]);
   });
 });
