@@ -145,4 +145,25 @@ describe('the guardian', () => {
     expect('release' in lock).toBe(true);
     await net.close();
   });
+
+  it(
+    'stopped while it is fresh it leaves no store behind, and the next start makes another node',
+    LONG,
+    async () => {
+      const { net } = await network(410, 4);
+      // Too few servers answer, so the first slots cannot be confirmed before it is stopped.
+      for (const { endpoint } of net.nodes.slice(0, 3)) net.world.wire.misbehaviour.set(endpoint, 'hang');
+      const late = net.addMachine();
+      late.start();
+      await net.world.clock.advance(1_000);
+      expect(late.state.name).toBe('fresh');
+      await net.world.clock.until(late.stop());
+      expect(await late.disk.stat('/data/node')).toBeUndefined();
+      net.world.wire.misbehaviour.clear();
+      late.start();
+      await net.settle(30_000);
+      expect(late.state.name).toBe('backed');
+      await net.close();
+    },
+  );
 });
