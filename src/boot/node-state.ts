@@ -48,9 +48,6 @@ export type NodeState =
   | { readonly name: 'fenced'; readonly reason: string }
   | { readonly name: 'stopped' };
 
-/** Names of all states, for metrics. */
-export type NodeStateName = NodeState['name'];
-
 /** A slot for JSON and people. */
 export function slotToJson({ server, endpoint, standing }: SlotReport): Record<string, unknown> {
   const text = typeof standing === 'string' ? standing : describeFailure(standing);

@@ -5,11 +5,6 @@ import type { OwnClaim } from './own-claim.ts';
 import type { OwnMarks } from './own-marks.ts';
 import type { SlotBook } from './slot-book.ts';
 
-/** A sealed store as the boot needs it: it can also be closed. */
-export interface ClosableStore {
-  close(): Promise<void>;
-}
-
 /** A node whose store is open. */
 export interface OpenNode {
   readonly identity: NodeIdentity;

@@ -1,6 +1,6 @@
+import { utf8 } from '../bytes/concat.ts';
 import { toHex } from '../bytes/hex.ts';
 import { sha256 } from '../crypto/sha2.ts';
-import { utf8 } from '../bytes/concat.ts';
 import type { ChainSnapshot } from './chain-view.ts';
 
 const contentParts = (snapshot: ChainSnapshot): unknown[] => [

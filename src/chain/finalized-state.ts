@@ -1,5 +1,5 @@
-import type { BlockHash } from '../bytes/fixed-bytes.ts';
 import { equalBytes } from '../bytes/concat.ts';
+import type { BlockHash } from '../bytes/fixed-bytes.ts';
 import { toPrefixedHex } from '../bytes/hex.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 import type { JsonRpcSocket } from './json-rpc-socket.ts';

@@ -1,9 +1,9 @@
 import type { BlockHash } from '../bytes/fixed-bytes.ts';
 import { LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
+import { readAgreedSnapshot } from './agreed-read.ts';
 import { contentFingerprint } from './agreement.ts';
 import { type ChainLogEvent, ChainSource } from './chain-source.ts';
 import type { ChainSnapshot, ChainView } from './chain-view.ts';
-import { readAgreedSnapshot } from './agreed-read.ts';
 
 /** How to follow a chain; all times in milliseconds. */
 export interface ConnectChainOptions {

@@ -1,5 +1,5 @@
-import { tryFromHex } from '../bytes/hex.ts';
 import { BlockHash } from '../bytes/fixed-bytes.ts';
+import { tryFromHex } from '../bytes/hex.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 
 /** A header in the RPC's JSON form, as far as it is used. */

@@ -41,9 +41,6 @@ export const storageItems = {
   },
 } as const satisfies Record<string, StorageItem>;
 
-/** Name of one of the storage items that are read. */
-export type StorageItemName = keyof typeof storageItems;
-
 const PREFIX_HEX_CHARACTERS = 2 + 64;
 const HASH_BYTES = 16;
 

@@ -1,6 +1,5 @@
-import { constants, fsync } from 'node:fs';
+import { close, constants, fsync } from 'node:fs';
 import { mkdir, readdir, rename, rmdir, stat, unlink } from 'node:fs/promises';
-import { close } from 'node:fs';
 import type { FileHandle, FileSystem, FolderLock } from './file-system.ts';
 import { lockFolder } from './folder-lock.ts';
 import { called, NodeFileHandle, openDescriptor } from './node-file-handle.ts';

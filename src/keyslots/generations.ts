@@ -19,7 +19,7 @@ import {
 import { sealSlot } from './slot-seal.ts';
 import { MAX_SLOTS, type Quorum } from './threshold.ts';
 
-/** HKDF label of the MAC key, from the store key. */
+/** HKDF label of the MAC key, from the store key; the only one without a prefix, and part of format 1. */
 export const KEYSLOTS_LABEL = 'keyslots';
 
 /** A server that gave a fresh key for a new slot. */

@@ -15,12 +15,6 @@ export type Log = (level: LogLevel, event: string, fields?: LogFields) => void;
 /** Drops everything; for tests and libraries. */
 export const silentLog: Log = () => undefined;
 
-/** A log whose every event carries these fields too. */
-export const logWith =
-  (log: Log, always: LogFields): Log =>
-  (level, event, fields = {}) =>
-    log(level, event, { ...always, ...fields });
-
 /** JSON lines on standard output by pino. */
 export function jsonLog(
   level: LogLevel | 'silent',

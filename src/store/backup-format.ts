@@ -1,9 +1,9 @@
 import type { SecretBytes } from '../bytes/secret-bytes.ts';
 import { equalConstantTime } from '../crypto/constant-time.ts';
 import { hmacSha256 } from '../crypto/hkdf.ts';
-import { XCHACHA_NONCE_BYTES } from '../crypto/xchacha20-poly1305.ts';
-import { XChaCha20Key } from '../crypto/xchacha20-key.ts';
 import type { RandomSource } from '../crypto/random.ts';
+import { XChaCha20Key } from '../crypto/xchacha20-key.ts';
+import { XCHACHA_NONCE_BYTES } from '../crypto/xchacha20-poly1305.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import { ByteReader, ByteWriter, writeU64 } from './byte-layout.ts';
 import { SEAL_BYTES } from './record-sealer.ts';

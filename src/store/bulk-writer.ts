@@ -1,9 +1,9 @@
 import type { XChaCha20Key } from '../crypto/xchacha20-key.ts';
 import { FrameBuilder } from './frame.ts';
+import type { Location } from './ordered-index.ts';
 import type { RecordContent } from './record.ts';
 import type { Segment } from './segment.ts';
 import { packExtent, packPlace } from './segment-table.ts';
-import type { Location } from './ordered-index.ts';
 import type { StoreState } from './store-state.ts';
 
 const FRAME_BYTES = 1024 * 1024;

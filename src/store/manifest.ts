@@ -1,7 +1,7 @@
 import type { SecretBytes } from '../bytes/secret-bytes.ts';
-import { XCHACHA_NONCE_BYTES, XCHACHA_TAG_BYTES } from '../crypto/xchacha20-poly1305.ts';
-import { XChaCha20Key } from '../crypto/xchacha20-key.ts';
 import type { RandomSource } from '../crypto/random.ts';
+import { XChaCha20Key } from '../crypto/xchacha20-key.ts';
+import { XCHACHA_NONCE_BYTES, XCHACHA_TAG_BYTES } from '../crypto/xchacha20-poly1305.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import { ByteReader, ByteWriter } from './byte-layout.ts';
 import { MANIFEST_FILE, parseStoreHeader, type StoreHeader, storeKeyMatches } from './store-header.ts';

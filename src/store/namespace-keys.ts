@@ -1,6 +1,6 @@
-import { XCHACHA_NONCE_BYTES } from '../crypto/xchacha20-poly1305.ts';
-import { XChaCha20Key } from '../crypto/xchacha20-key.ts';
 import type { RandomSource } from '../crypto/random.ts';
+import { XChaCha20Key } from '../crypto/xchacha20-key.ts';
+import { XCHACHA_NONCE_BYTES } from '../crypto/xchacha20-poly1305.ts';
 import type { FileHandle } from '../disk/file-system.ts';
 import { SEAL_BYTES } from './record-sealer.ts';
 

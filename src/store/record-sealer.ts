@@ -1,13 +1,13 @@
 import type { RandomSource } from '../crypto/random.ts';
-import { XCHACHA_NONCE_BYTES, XCHACHA_TAG_BYTES } from '../crypto/xchacha20-poly1305.ts';
 import type { XChaCha20Key } from '../crypto/xchacha20-key.ts';
+import { XCHACHA_NONCE_BYTES, XCHACHA_TAG_BYTES } from '../crypto/xchacha20-poly1305.ts';
 import { writeU64 } from './byte-layout.ts';
 import type { FrameBuilder } from './frame.ts';
 import {
   operations,
-  RecordEncoder,
   RECORD_HEADER_BYTES,
   type RecordContent,
+  RecordEncoder,
   type RecordHeader,
   readName,
   readRecordHeader,

@@ -1,6 +1,6 @@
 import type { FileSystem, FolderLock } from '../disk/file-system.ts';
-import { writeFailure } from './disk-failure.ts';
 import { BulkWriter } from './bulk-writer.ts';
+import { writeFailure } from './disk-failure.ts';
 import { inFolder } from './files.ts';
 import { openManifest } from './manifest.ts';
 import { operations } from './record.ts';

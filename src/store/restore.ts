@@ -15,13 +15,13 @@ import { ByteReader } from './byte-layout.ts';
 import { beginLog, clearPlace, layOut, preparePlace, takeLock } from './creation.ts';
 import { writeFailure } from './disk-failure.ts';
 import { inFolder, removeFile } from './files.ts';
+import { STORE_KEY_BYTES } from './limits.ts';
 import { newNamespaceKey } from './namespace-keys.ts';
 import { type NamespaceState, newNamespaceState } from './namespace-state.ts';
 import { operations } from './record.ts';
 import { closeFiles } from './recovery.ts';
 import { encodeNamespaceKind } from './replay.ts';
 import type { LogHead } from './store-api.ts';
-import { STORE_KEY_BYTES } from './limits.ts';
 import type { StoreState, StoreTuning } from './store-state.ts';
 
 /** What restoring needs. */

@@ -1,7 +1,7 @@
 import { LatchkeyError } from '../errors/latchkey-error.ts';
 import { systemCode } from './disk-failure.ts';
-import { recordsOf } from './frame.ts';
 import { inFolder } from './files.ts';
+import { recordsOf } from './frame.ts';
 import type { ListedSegment, Manifest } from './manifest.ts';
 import { operations } from './record.ts';
 import { Replay } from './replay.ts';

@@ -5,7 +5,7 @@ import { checkName, checkValue } from './limits.ts';
 import type { NamespaceState } from './namespace-state.ts';
 import type { IndexEntry, OrderedIndex } from './ordered-index.ts';
 import { noValue, operations } from './record.ts';
-import type { Namespace, NameRange, ReadableNamespace } from './store-api.ts';
+import type { NameRange, Namespace, ReadableNamespace } from './store-api.ts';
 import type { StoreState } from './store-state.ts';
 import type { WriteGroup } from './write-group.ts';
 

@@ -10,7 +10,6 @@ const labels = {
   manifest: 'latchkey/v1/store/manifest',
   check: 'latchkey/v1/store/check',
   backup: 'latchkey/v1/store/backup',
-  keyslots: 'latchkey/v1/store/keyslots',
 } as const;
 
 /**
@@ -22,9 +21,6 @@ export function deriveStoreKey(storeKey: SecretBytes, purpose: keyof typeof labe
     throw new RangeError(`a store key must be ${STORE_KEY_BYTES} bytes, got ${storeKey.length}`);
   return new SecretBytes(deriveKey(storeKey.reveal(), labels[purpose]));
 }
-
-/** The MAC key (32 bytes) of the keyslot file. */
-export const deriveKeyslotsKey = (storeKey: SecretBytes): SecretBytes => deriveStoreKey(storeKey, 'keyslots');
 
 /** The keys of the records of one epoch: the time between two changes of the store key. */
 export class EpochKeys {
