@@ -1,0 +1,56 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { on } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { type RunReport, runSchedule } from '../test/support/simulated-network-schedule.ts';
+
+/** The lives of these seeds, one after another, here. */
+export async function* livesInThisProcess(seeds: readonly number[]): AsyncGenerator<RunReport> {
+  for (const seed of seeds) yield await runSchedule(seed);
+}
+
+/**
+ * The lives of these seeds on so many processes, in the order in which they end. A process that dies in the middle of
+ * a life is itself a finding: its seed counts as failed, and the next seeds go to a new process.
+ */
+export async function* livesInProcesses(
+  seeds: readonly number[],
+  workers: number,
+): AsyncGenerator<RunReport> {
+  const waiting = [...seeds];
+  const children = new Set<ChildProcess>();
+  const reports = new EventTarget();
+  const tell = (report: RunReport) => reports.dispatchEvent(new CustomEvent('life', { detail: report }));
+  const start = (): void => {
+    const seed = waiting.shift();
+    if (seed === undefined) return;
+    const child = fork(fileURLToPath(new URL('./simulate-worker.ts', import.meta.url)));
+    children.add(child);
+    let current: number | undefined = seed;
+    child.on('message', (report) => {
+      current = waiting.shift();
+      if (current === undefined) child.disconnect();
+      else child.send(current);
+      // The worker sends nothing but reports.
+      tell(report as RunReport);
+    });
+    child.on('exit', (code, signal) => {
+      children.delete(child);
+      if (current === undefined) return;
+      const violations = [`the process of this life ended: ${signal ?? `exit code ${code}`}`];
+      tell({ seed: current, violations, history: [], counts: {} });
+      start();
+    });
+    child.send(seed);
+  };
+  const arriving = on(reports, 'life');
+  try {
+    for (let started = 0; started < workers; started++) start();
+    for (let left = seeds.length; left > 0; left--) {
+      const { value } = await arriving.next();
+      // `on` gives the arguments of each event; ours is a CustomEvent with the report.
+      yield (value as [CustomEvent<RunReport>])[0].detail;
+    }
+  } finally {
+    for (const child of children) if (child.connected) child.disconnect();
+  }
+}
