@@ -83,7 +83,7 @@ export class AgentServices {
   }
 
   #isThere(namespace: string): boolean {
-    return this.store.namespaces().includes(namespace);
+    return this.store.hasNamespace(namespace);
   }
 }
 

@@ -44,7 +44,7 @@ const operation = z.discriminatedUnion('kind', [
 /** Opens a namespace of either kind that is there. @throws EvidenceError STORE_NAMESPACE_MISSING. */
 async function present(store: Store, name: string): Promise<Namespace> {
   const full = PREFIX + name;
-  if (!store.namespaces().includes(full)) {
+  if (!store.hasNamespace(full)) {
     throw new EvidenceError('STORE_NAMESPACE_MISSING', `there is no namespace ${name}`, {
       field: 'namespace',
     });
@@ -123,7 +123,7 @@ const createNamespace = agentRoute({
   codes: ['STORE_NAMESPACE_KIND'],
   handle: async ({ path, body, services: { store } }) => {
     const full = PREFIX + path.namespace;
-    const created = !store.namespaces().includes(full);
+    const created = !store.hasNamespace(full);
     await store.namespace(full, body);
     return { json: { created } };
   },

@@ -19,13 +19,17 @@ export class FencedStore implements Store {
   }
 
   async namespace(name: string, options?: { readonly erasable?: boolean }): Promise<Namespace> {
-    if (!this.#store.namespaces().includes(name)) this.#requireUnfenced();
+    if (!this.#store.hasNamespace(name)) this.#requireUnfenced();
     const namespace = await this.#store.namespace(name, options);
     return fencedNamespace(namespace, () => this.#requireUnfenced());
   }
 
   namespaces(): readonly string[] {
     return this.#store.namespaces();
+  }
+
+  hasNamespace(name: string): boolean {
+    return this.#store.hasNamespace(name);
   }
 
   async eraseNamespace(name: string): Promise<boolean> {

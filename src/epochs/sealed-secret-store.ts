@@ -108,8 +108,7 @@ export class SealedSecretStore implements SecretStore {
   async #get(epoch: number, name: string): Promise<Uint8Array | undefined> {
     if (epoch < this.#pruned.value) return undefined;
     // Opening a namespace that is not there would write; a read must not.
-    if (!this.#open.has(epoch) && !this.#store.namespaces().includes(this.#names.secrets(epoch)))
-      return undefined;
+    if (!this.#open.has(epoch) && !this.#store.hasNamespace(this.#names.secrets(epoch))) return undefined;
     return (await this.#namespace(epoch)).get(name);
   }
 

@@ -180,6 +180,10 @@ export class SealedStore implements Store, AsyncDisposable {
     return sortedNames(this.#open().namespaces.names());
   }
 
+  hasNamespace(name: string): boolean {
+    return this.#open().namespaces.get(name) !== undefined;
+  }
+
   async eraseNamespace(name: string): Promise<boolean> {
     checkName(name);
     return eraseNamespace(this.#open(), name);

@@ -12,6 +12,8 @@ export interface Store {
   namespace(name: string, options?: { readonly erasable?: boolean }): Promise<Namespace>;
   /** Names of all namespaces, ordered. */
   namespaces(): readonly string[];
+  /** Whether there is a namespace of this name; costs the same however many there are. */
+  hasNamespace(name: string): boolean;
   /** Destroys an erasable namespace's key, durably, and with it all its records. Absent: returns false. */
   eraseNamespace(name: string): Promise<boolean>;
   /**

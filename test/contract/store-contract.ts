@@ -116,6 +116,7 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
       await other.put('n', bytes(2));
       expect([await space.get('n'), await other.get('n')]).toEqual([bytes(1), bytes(2)]);
       expect(store.namespaces()).toEqual(['other', 'space']);
+      expect([store.hasNamespace('other'), store.hasNamespace('othe')]).toEqual([true, false]);
       const wrongKind = { code: 'STORE_NAMESPACE_KIND' };
       await expect(store.namespace('other')).rejects.toMatchObject(wrongKind);
       await expect(store.namespace('space', { erasable: true })).rejects.toMatchObject(wrongKind);
@@ -125,6 +126,7 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
         false,
       ]);
       expect(store.namespaces()).toEqual(['space']);
+      expect(store.hasNamespace('other')).toBe(false);
       const again = await store.namespace('other', { erasable: true });
       expect([again.size, await again.get('n')]).toEqual([0, undefined]);
     });

@@ -75,6 +75,10 @@ export class MemoryStore implements Store {
     return [...this.#spaces.keys()].sort(compareNames);
   }
 
+  hasNamespace(name: string): boolean {
+    return this.#spaces.has(name);
+  }
+
   async eraseNamespace(name: string): Promise<boolean> {
     const space = this.#spaces.get(name);
     if (space === undefined) return false;

@@ -55,8 +55,7 @@ function withJournal(options: JournalOptions, task: (journal: EpochJournal) => P
 /** Opens a journal that is there; looking must not make one. */
 async function existingJournal(store: Store, name: string): Promise<EpochJournal> {
   const valid = /^[a-z0-9_-]{1,64}$/.test(name);
-  if (valid && store.namespaces().includes(new EpochNames(name).states))
-    return EpochJournal.open(store, { name });
+  if (valid && store.hasNamespace(new EpochNames(name).states)) return EpochJournal.open(store, { name });
   throw new EvidenceError('EPOCH_JOURNAL_NOT_FOUND', `the store has no journal ${name}`, {
     field: 'journal',
     hint: 'journals are the names between the slashes of `epochs/NAME/states`',
