@@ -10,9 +10,10 @@ const NODES = 7;
 const usage = `npm start [-- --once] [--json] [--keep]
 
 Runs a development network on this machine: a chain, mock-tdx and ${NODES} nodes, and shows what they do when some die.
-  --once   end after the demonstration: exit 0 when every step held, 1 otherwise
-  --json   print JSON lines
-  --keep   keep the folder with configurations, stores and logs`;
+  --once     end after the demonstration: exit 0 when every step held, 1 otherwise
+  --network  only the network, without the demonstration
+  --json     print JSON lines
+  --keep     keep the folder with configurations, stores and logs`;
 
 async function main(args: readonly string[]): Promise<void> {
   if (args.includes('--help')) {
@@ -27,21 +28,19 @@ async function main(args: readonly string[]): Promise<void> {
     network = undefined;
     if (!args.includes('--keep')) rmSync(folder, { recursive: true, force: true });
   };
-  const interrupted = new Promise<void>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
+  const interrupted = new Promise<'interrupted'>((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve('interrupted'));
   });
   try {
     const story = async (): Promise<void> => {
       network = await timeline.step(`start a chain, mock-tdx and ${NODES} nodes (${folder})`, () =>
         startNetwork(folder, NODES),
       );
-      await tellStory(network, timeline);
+      if (!args.includes('--network')) await tellStory(network, timeline);
+      if (!args.includes('--once')) showAround(network, timeline);
     };
-    await Promise.race([story(), interrupted]);
-    if (!args.includes('--once')) {
-      timeline.say('\nThe network stays up. Ctrl-C stops it.');
-      await interrupted;
-    }
+    const ended = await Promise.race([story(), interrupted]);
+    if (ended !== 'interrupted' && !args.includes('--once')) await interrupted;
   } catch (error) {
     process.exitCode = 1;
     timeline.say(`\nnot every step held; logs are in ${folder}/node-*/log.jsonl with --keep`);
@@ -49,6 +48,24 @@ async function main(args: readonly string[]): Promise<void> {
   } finally {
     await stop();
   }
+}
+
+/** Says where everything is, for people and programs that go on with the network. */
+function showAround(network: DevelopmentNetwork, timeline: Timeline): void {
+  const { chain, mockTdx, nodes, spareConfigFile, rootFile } = network;
+  const [first] = nodes;
+  timeline.emit({
+    chain: chain.url,
+    mockTdx: mockTdx.url,
+    root: rootFile,
+    configs: nodes.map(({ configFile }) => configFile),
+    spareConfig: spareConfigFile,
+  });
+  timeline.say(`
+The network: chain ${chain.url}, mock-tdx ${mockTdx.url}, nodes ${first?.url} and so on.
+  npx latchkey status --config ${first?.configFile} --explain
+  npx latchkey serve --config ${spareConfigFile} --insecure-trust-root ${rootFile}    # one more node, yours
+Ctrl-C stops it; docs/development.md goes on from here.`);
 }
 
 await main(process.argv.slice(2));
