@@ -1,6 +1,6 @@
 import { p256 } from '@noble/curves/nist.js';
 import { sha256 } from '@noble/hashes/sha2.js';
-import { concatBytes } from '../../src/bytes/concat.ts';
+import { concatBytes, equalBytes } from '../../src/bytes/concat.ts';
 import type { Seed } from './seed.ts';
 
 /**
@@ -9,6 +9,8 @@ import type { Seed } from './seed.ts';
  */
 export class SigningKey {
   readonly #secret: Uint8Array;
+  /** Nonces are those of RFC 6979, so one message has one signature; a platform signs the same QE report every time. */
+  #last: { readonly message: Uint8Array; readonly signature: Uint8Array } | undefined;
   /** x ‖ y, 64 bytes, as quotes carry it. */
   readonly publicKey: Uint8Array;
 
@@ -24,7 +26,11 @@ export class SigningKey {
 
   /** ECDSA with SHA-256, r ‖ s (64 bytes), nonces by RFC 6979; s is not normalised, as Intel's is not. */
   sign(message: Uint8Array): Uint8Array {
-    return p256.sign(message, this.#secret, { lowS: false });
+    if (this.#last !== undefined && equalBytes(this.#last.message, message))
+      return this.#last.signature.slice();
+    const signature = p256.sign(message, this.#secret, { lowS: false });
+    this.#last = { message: message.slice(), signature };
+    return signature.slice();
   }
 
   /** As {@link sign}, in the DER form of X.509. */

@@ -56,6 +56,9 @@ export class FlooredClock implements Clock {
   }
 }
 
+/** Why an operation's signal aborts; without a reason, every abort would make a DOMException with its own stack. */
+const OVER = new Error('the operation is over');
+
 /**
  * Runs an operation with a deadline.
  * @returns its result, or `undefined` when the deadline passed first; the operation's signal is aborted then.
@@ -68,7 +71,7 @@ export async function withDeadline<T>(
 ): Promise<T | undefined> {
   const operationAbort = new AbortController();
   const timerAbort = new AbortController();
-  const forward = () => operationAbort.abort();
+  const forward = () => operationAbort.abort(OVER);
   outer?.addEventListener('abort', forward, { once: true });
   if (outer?.aborted) forward();
   const running = operation(operationAbort.signal);
@@ -77,8 +80,8 @@ export async function withDeadline<T>(
   try {
     return await Promise.race([running, clock.sleep(milliseconds, timerAbort.signal).then(() => undefined)]);
   } finally {
-    operationAbort.abort();
-    timerAbort.abort();
+    operationAbort.abort(OVER);
+    timerAbort.abort(OVER);
     outer?.removeEventListener('abort', forward);
   }
 }
