@@ -1,45 +1,11 @@
-import { equalBytes } from '../bytes/concat.ts';
-import type { AccountId } from '../bytes/fixed-bytes.ts';
-import { toHex } from '../bytes/hex.ts';
-import { SecretBytes } from '../bytes/secret-bytes.ts';
-import { encodeSs58 } from '../bytes/ss58.ts';
-import type { FileSystem } from '../disk/file-system.ts';
 import { LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
-import { KeyslotDisk } from '../keyslots/keyslot-disk.ts';
-import { SealedStore } from '../store/sealed-store.ts';
-import type { FlooredClock } from '../time/clock.ts';
-import { FencedStore } from './fenced-store.ts';
-import { Healer, type HealerParts } from './healer.ts';
-import { createIdentity, type NodeIdentity, readIdentity } from './identity.ts';
+import { giveBirth } from './birth.ts';
+import type { BootStage, GuardianParts } from './boot-stage.ts';
+import { Healer } from './healer.ts';
 import { NodeFolder } from './node-folder.ts';
 import { type NodeState, summarize } from './node-state.ts';
 import type { OpenNode } from './open-node.ts';
-import { OwnClaim } from './own-claim.ts';
-import { bootRandom, OwnMarks } from './own-marks.ts';
-import { provenPart } from './proven-part.ts';
-import { type RecoveredKey, recoverStoreKey } from './recovery.ts';
-import { SlotBook } from './slot-book.ts';
-
-/** What a guardian works with. */
-export interface GuardianParts extends HealerParts {
-  readonly fileSystem: FileSystem;
-  /** Absolute path. */
-  readonly dataFolder: string;
-  readonly clock: FlooredClock;
-  readonly clockToleranceMs: number;
-  /** Between two ticks of healing; moved by jitter. */
-  readonly intervalMs: number;
-  /** When given, this node never becomes a new one. */
-  readonly expectedAccount?: AccountId | undefined;
-  /** A human said so, on this start: open the store although it is older than what the servers remember. */
-  readonly acceptRolledBackStore?: boolean;
-  /** Whether a new node may come into being before a server holds a slot of it; not when its key leaves at once. */
-  readonly mayStayUnbacked?: boolean;
-  readonly onState: (state: NodeState) => void;
-}
-
-/** How long a fresh node looks for its first servers before it goes on unbacked. */
-const FRESH_TICKS = 5;
+import { reopenNode } from './reopening.ts';
 
 /**
  * Brings a node's store from power-on to backed and keeps it there. It never gives up, and never discards, renames or
@@ -47,7 +13,7 @@ const FRESH_TICKS = 5;
  */
 export class Guardian {
   readonly #parts: GuardianParts;
-  readonly #folder: NodeFolder;
+  readonly #stage: BootStage;
   readonly #stop = new AbortController();
   #wake = new AbortController();
   #state: NodeState = { name: 'starting', reason: 'not begun' };
@@ -59,7 +25,14 @@ export class Guardian {
 
   constructor(parts: GuardianParts) {
     this.#parts = parts;
-    this.#folder = new NodeFolder(parts.fileSystem, parts.dataFolder);
+    this.#stage = {
+      parts,
+      folder: new NodeFolder(parts.fileSystem, parts.dataFolder),
+      stopped: this.#stop.signal,
+      report: (state) => this.#set(state),
+      tick: (healer) => this.#tick(healer),
+      pause: (milliseconds) => this.#sleep(milliseconds),
+    };
   }
 
   get state(): NodeState {
@@ -134,7 +107,7 @@ export class Guardian {
     this.#set({ name: 'stopped' });
   }
 
-  async #tick(healer: Healer): Promise<void> {
+  async #tick(healer: Healer): Promise<NodeState> {
     try {
       this.#set(await healer.tick(this.#stop.signal));
     } catch (error) {
@@ -142,227 +115,20 @@ export class Guardian {
       // What could not be looked at is not backed.
       if (this.#state.name === 'backed') this.#set({ ...this.#state, name: 'degraded' });
     }
+    return this.#state;
   }
 
-  #attempt(): Promise<OpenNode | undefined> {
-    return this.#folder.look().then((found) => {
-      switch (found) {
-        case 'fresh':
-          return this.#begin();
-        case 'enrolled':
-          return this.#recover();
-        case 'without-keyslots':
-          throw new ProblemError('NODE_NEVER_BACKED', 'there is a store, but no keyslot file beside it', {
-            hint: 'put the keyslot file back; or, if the node was never backed, `latchkey abandon` sets the store aside',
-          });
-      }
-    });
-  }
-
-  /** First boot: everything is made in `node.new` and put into place when it is whole. */
-  async #begin(): Promise<OpenNode | undefined> {
-    const { fileSystem, expectedAccount, dataFolder } = this.#parts;
-    if (expectedAccount !== undefined) {
-      throw new ProblemError(
-        'NODE_MISSING',
-        `the store of ${encodeSs58(expectedAccount)} is not on this disk`,
-        {
-          hint: 'mount the right disk, or remove node.expectedAccount to let this machine become a new node',
-        },
-      );
+  async #attempt(): Promise<OpenNode | undefined> {
+    switch (await this.#stage.folder.look()) {
+      case 'fresh':
+        return await giveBirth(this.#stage);
+      case 'enrolled':
+        return await reopenNode(this.#stage);
+      case 'without-keyslots':
+        throw new ProblemError('NODE_NEVER_BACKED', 'there is a store, but no keyslot file beside it', {
+          hint: 'put the keyslot file back; or, if the node was never backed, `latchkey abandon` sets the store aside',
+        });
     }
-    await this.#folder.makeDataFolder();
-    const lock = await fileSystem.lock?.(dataFolder);
-    if (lock !== undefined && 'owner' in lock) {
-      throw new ProblemError('STORE_LOCKED', `another process makes a node in ${dataFolder}`, {
-        observed: lock.owner,
-      });
-    }
-    try {
-      // Another process may have finished while this one waited.
-      if ((await this.#folder.look()) !== 'fresh') return undefined;
-      return await this.#make();
-    } finally {
-      await lock?.release();
-    }
-  }
-
-  async #make(): Promise<OpenNode | undefined> {
-    const { fileSystem, tools } = this.#parts;
-    await this.#folder.begin();
-    const storeKey = new SecretBytes(tools.random(32));
-    const path = NodeFolder.storePath(this.#folder.newPath);
-    const making = await SealedStore.create({ fileSystem, path, storeKey, random: tools.random });
-    try {
-      return await this.#enrolAndFinish(making, storeKey);
-    } catch (error) {
-      // `node.new` was never in force; the next attempt makes another.
-      await making.close().catch(() => undefined);
-      storeKey.wipe();
-      throw error;
-    }
-  }
-
-  async #enrolAndFinish(making: SealedStore, storeKey: SecretBytes): Promise<OpenNode | undefined> {
-    const { tools, mayStayUnbacked = true } = this.#parts;
-    const identity = await createIdentity(making, tools.random);
-    const book = this.#book(this.#folder.newPath, storeKey, undefined);
-    const marks = new OwnMarks(storeKey);
-    const claim = new OwnClaim(marks, 1, bootRandom(tools.random));
-    const { storeId } = making;
-    const inMaking = {
-      identity,
-      store: new FencedStore(making),
-      storeId,
-      storeKey,
-      book,
-      marks,
-      claim,
-    };
-    const healer = new Healer(this.#parts, { ...inMaking, close: () => making.close() });
-    this.#set({ name: 'fresh', slots: [] });
-    for (let tick = 0; tick < FRESH_TICKS && !this.#stop.signal.aborted; tick++) {
-      await this.#tick(healer);
-      if (this.#state.name === 'backed' || !(await this.#mayEnrol(identity))) break;
-      await this.#sleep(this.#parts.options.retryMinMs);
-    }
-    if (!book.isComplete && (this.#stop.signal.aborted || !mayStayUnbacked)) {
-      await making.close();
-      book.wipe();
-      storeKey.wipe();
-      if (this.#stop.signal.aborted) return undefined;
-      throw new ProblemError('NODE_NEVER_BACKED', 'too few key servers took a slot of a new node', {
-        hint: 'a store whose key nobody else holds would be lost when this command ends; `latchkey serve` makes one',
-      });
-    }
-    await making.close();
-    await this.#folder.finish();
-    this.#parts.log('info', 'node.created', {
-      account: encodeSs58(identity.account),
-      state: this.#state.name,
-    });
-    const opened = await this.#openStore(storeKey);
-    const moved = this.#book(this.#folder.path, storeKey, book.file, book);
-    return this.#assemble(opened, storeKey, identity, moved, claim);
-  }
-
-  /** Whether there is any server to enrol with; without one a fresh node goes on unbacked at once. */
-  async #mayEnrol({ account }: NodeIdentity): Promise<boolean> {
-    const { servers } = await this.#parts.chain.snapshot();
-    return servers.some((server) => server.active && !equalBytes(server.account, account));
-  }
-
-  async #recover(): Promise<OpenNode | undefined> {
-    const { chain, tools, log, options, clock, clockToleranceMs, fileSystem } = this.#parts;
-    const file = await new KeyslotDisk(fileSystem, NodeFolder.keyslotsPath(this.#folder.path)).read();
-    // Before the store is opened, which notes in it that it was: a foreign store is not touched at all.
-    this.#requireAccount(file.account, file.account);
-    const snapshot = await chain.snapshot();
-    const outcome = await recoverStoreKey(
-      { ...tools, log },
-      {
-        file,
-        snapshot,
-        minimumThreshold: options.minimumThreshold,
-        clockToleranceMs,
-        signal: this.#stop.signal,
-      },
-    );
-    if (!outcome.ok) {
-      const { have, need, slots } = outcome;
-      this.#set({ name: 'locked', have, need, slots, reason: 'too few key servers gave their slot' });
-      return undefined;
-    }
-    const { recovered } = outcome;
-    if (recovered.timeMs !== undefined) clock.raise(recovered.timeMs - clockToleranceMs);
-    const store = await this.#openStore(recovered.storeKey, recovered);
-    try {
-      const identity = await readIdentity(store);
-      this.#requireAccount(identity.account, file.account);
-      const book = this.#book(this.#folder.path, recovered.storeKey, provenPart(file, recovered.storeKey));
-      for (const { slot } of book.slots()) {
-        const key = recovered.serverKeys.get(toHex(slot.slotId));
-        if (key !== undefined) book.learn(slot.slotId, key);
-      }
-      const marks = new OwnMarks(recovered.storeKey);
-      const claim = new OwnClaim(marks, recovered.incarnation + 1, bootRandom(tools.random));
-      this.#set({ name: 'open', slots: recovered.slots });
-      return this.#assemble(store, recovered.storeKey, identity, book, claim);
-    } catch (error) {
-      await store.close();
-      throw error;
-    }
-  }
-
-  #openStore(storeKey: SecretBytes, recovered?: RecoveredKey): Promise<SealedStore> {
-    const { fileSystem, tools, acceptRolledBackStore = false, log } = this.#parts;
-    const head = recovered?.head;
-    if (acceptRolledBackStore && head !== undefined) {
-      const { generation, sequence } = head;
-      log('warn', 'store.rollback-accepted', { expectedGeneration: generation, expectedSequence: sequence });
-    }
-    return SealedStore.open({
-      fileSystem,
-      path: NodeFolder.storePath(this.#folder.path),
-      storeKey,
-      random: tools.random,
-      ...(head === undefined
-        ? {}
-        : {
-            expectedHead: { ...head, digest: OwnMarks.digestPart(head) },
-            acceptOlderHead: acceptRolledBackStore,
-          }),
-    });
-  }
-
-  #requireAccount(account: AccountId, inFile: AccountId): void {
-    const expected = this.#parts.expectedAccount ?? inFile;
-    if (equalBytes(account, expected) && equalBytes(account, inFile)) return;
-    throw new ProblemError('NODE_ACCOUNT_MISMATCH', 'the store is that of another account', {
-      expected: encodeSs58(expected),
-      observed: encodeSs58(account),
-      hint: 'the store is untouched; check which disk is mounted',
-    });
-  }
-
-  #book(nodePath: string, storeKey: SecretBytes, file: SlotBook['file'], known?: SlotBook): SlotBook {
-    const disk = new KeyslotDisk(this.#parts.fileSystem, NodeFolder.keyslotsPath(nodePath));
-    const book = new SlotBook({ save: (changed) => disk.replace(changed), storeKey, file });
-    for (const { slot } of known?.slots() ?? []) {
-      const key = known?.keyOf(slot.slotId);
-      if (key !== undefined) book.learn(slot.slotId, key);
-    }
-    return book;
-  }
-
-  #assemble(
-    store: SealedStore,
-    storeKey: SecretBytes,
-    identity: NodeIdentity,
-    book: SlotBook,
-    claim: OwnClaim,
-  ): OpenNode {
-    const close = async (): Promise<void> => {
-      try {
-        await store.close();
-      } finally {
-        book.wipe();
-        storeKey.wipe();
-        identity.accountSeed.wipe();
-      }
-    };
-    const fenced = new FencedStore(store);
-    const { storeId } = store;
-    return {
-      identity,
-      store: fenced,
-      storeId,
-      storeKey,
-      book,
-      marks: new OwnMarks(storeKey),
-      claim,
-      close,
-    };
   }
 
   #locked(error: unknown): void {

@@ -43,6 +43,15 @@ export const confirmations = ({ checked }: SlotCheck): { slotId: SlotId; instanc
 /** Whether a slot proved to live. */
 export const isLive = (checked: CheckedSlot): boolean => checked.instanceId !== undefined;
 
+/** The slots of the newer generation. */
+export function newestOf(
+  { book }: Pick<OpenNode, 'book'>,
+  { checked }: Pick<SlotCheck, 'checked'>,
+): readonly CheckedSlot[] {
+  const slots = book.newest?.slots ?? [];
+  return checked.filter(({ slot }) => slots.some(({ slotId }) => equalBytes(slotId, slot.slotId)));
+}
+
 /**
  * Asks the server of every slot, in parallel, to prove that it still holds its key; claims, confirms and deposits the
  * log head on the way. Level-triggered: running it again repairs what an earlier run could not do.

@@ -1,0 +1,79 @@
+import type { SecretBytes } from '../bytes/secret-bytes.ts';
+import { KeyslotDisk } from '../keyslots/keyslot-disk.ts';
+import { SealedStore } from '../store/sealed-store.ts';
+import type { GuardianParts } from './boot-stage.ts';
+import { FencedStore } from './fenced-store.ts';
+import { NodeFolder } from './node-folder.ts';
+import type { OpenNode } from './open-node.ts';
+import { OwnMarks } from './own-marks.ts';
+import type { RecoveredKey } from './recovery.ts';
+import { SlotBook } from './slot-book.ts';
+
+/**
+ * Opens the store of a node.
+ * @param recovered what the servers said of it: the store must not be older than the head that they remember.
+ */
+export function openStoreOf(
+  parts: GuardianParts,
+  nodePath: string,
+  storeKey: SecretBytes,
+  recovered?: RecoveredKey,
+): Promise<SealedStore> {
+  const { fileSystem, tools, acceptRolledBackStore = false, log } = parts;
+  const head = recovered?.head;
+  if (acceptRolledBackStore && head !== undefined) {
+    const { generation, sequence } = head;
+    log('warn', 'store.rollback-accepted', { expectedGeneration: generation, expectedSequence: sequence });
+  }
+  return SealedStore.open({
+    fileSystem,
+    path: NodeFolder.storePath(nodePath),
+    storeKey,
+    random: tools.random,
+    ...(head === undefined
+      ? {}
+      : {
+          expectedHead: { ...head, digest: OwnMarks.digestPart(head) },
+          acceptOlderHead: acceptRolledBackStore,
+        }),
+  });
+}
+
+/**
+ * The slot book of a node in a folder.
+ * @param known a book of the same slots, whose server keys it takes over.
+ */
+export function bookOf(
+  { fileSystem }: GuardianParts,
+  nodePath: string,
+  storeKey: SecretBytes,
+  file: SlotBook['file'],
+  known?: SlotBook,
+): SlotBook {
+  const disk = new KeyslotDisk(fileSystem, NodeFolder.keyslotsPath(nodePath));
+  const book = new SlotBook({ save: (changed) => disk.replace(changed), storeKey, file });
+  for (const { slot } of known?.slots() ?? []) {
+    const key = known?.keyOf(slot.slotId);
+    if (key !== undefined) book.learn(slot.slotId, key);
+  }
+  return book;
+}
+
+/** Puts an open node together; closing it wipes all of its keys. */
+export function assembleNode(
+  parts: Pick<OpenNode, 'storeKey' | 'identity' | 'book' | 'claim'> & { readonly store: SealedStore },
+): OpenNode {
+  const { store, storeKey, identity, book, claim } = parts;
+  const close = async (): Promise<void> => {
+    try {
+      await store.close();
+    } finally {
+      book.wipe();
+      storeKey.wipe();
+      identity.accountSeed.wipe();
+    }
+  };
+  const fenced = new FencedStore(store);
+  const marks = new OwnMarks(storeKey);
+  return { identity, store: fenced, storeId: store.storeId, storeKey, book, marks, claim, close };
+}

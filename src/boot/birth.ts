@@ -1,0 +1,125 @@
+import { equalBytes } from '../bytes/concat.ts';
+import { SecretBytes } from '../bytes/secret-bytes.ts';
+import { encodeSs58 } from '../bytes/ss58.ts';
+import { ProblemError } from '../errors/latchkey-error.ts';
+import { SealedStore } from '../store/sealed-store.ts';
+import { assembleNode, bookOf, openStoreOf } from './assemble-node.ts';
+import type { BootStage } from './boot-stage.ts';
+import { FencedStore } from './fenced-store.ts';
+import { Healer } from './healer.ts';
+import { createIdentity, type NodeIdentity } from './identity.ts';
+import { NodeFolder } from './node-folder.ts';
+import type { OpenNode } from './open-node.ts';
+import { OwnClaim } from './own-claim.ts';
+import { bootRandom, OwnMarks } from './own-marks.ts';
+import type { SlotBook } from './slot-book.ts';
+
+/** How long a fresh node looks for its first servers before it goes on unbacked. */
+const FRESH_TICKS = 5;
+
+/**
+ * First boot: everything is made in `node.new` and put into place when it is whole. Of two processes that begin at once
+ * one makes the node.
+ * @returns `undefined` when it was stopped before, or another process was faster.
+ * @throws ProblemError NODE_MISSING, STORE_LOCKED, NODE_NEVER_BACKED.
+ */
+export async function giveBirth(stage: BootStage): Promise<OpenNode | undefined> {
+  const { fileSystem, expectedAccount, dataFolder } = stage.parts;
+  if (expectedAccount !== undefined) {
+    throw new ProblemError(
+      'NODE_MISSING',
+      `the store of ${encodeSs58(expectedAccount)} is not on this disk`,
+      {
+        hint: 'mount the right disk, or remove node.expectedAccount to let this machine become a new node',
+      },
+    );
+  }
+  await stage.folder.makeDataFolder();
+  const lock = await fileSystem.lock?.(dataFolder);
+  if (lock !== undefined && 'owner' in lock) {
+    throw new ProblemError('STORE_LOCKED', `another process makes a node in ${dataFolder}`, {
+      observed: lock.owner,
+    });
+  }
+  try {
+    // Another process may have finished while this one waited.
+    if ((await stage.folder.look()) !== 'fresh') return undefined;
+    return await make(stage);
+  } finally {
+    await lock?.release();
+  }
+}
+
+async function make(stage: BootStage): Promise<OpenNode | undefined> {
+  const { fileSystem, tools } = stage.parts;
+  await stage.folder.begin();
+  const storeKey = new SecretBytes(tools.random(32));
+  const path = NodeFolder.storePath(stage.folder.newPath);
+  const making = await SealedStore.create({ fileSystem, path, storeKey, random: tools.random });
+  try {
+    return await enrolAndFinish(stage, making, storeKey);
+  } catch (error) {
+    // `node.new` was never in force; the next attempt makes another.
+    await making.close().catch(() => undefined);
+    storeKey.wipe();
+    throw error;
+  }
+}
+
+async function enrolAndFinish(
+  stage: BootStage,
+  making: SealedStore,
+  storeKey: SecretBytes,
+): Promise<OpenNode | undefined> {
+  const { parts, folder, stopped } = stage;
+  const { mayStayUnbacked = true } = parts;
+  const identity = await createIdentity(making, parts.tools.random);
+  const book = bookOf(parts, folder.newPath, storeKey, undefined);
+  const claim = new OwnClaim(new OwnMarks(storeKey), 1, bootRandom(parts.tools.random));
+  const state = await firstSlots(stage, making, { storeKey, identity, book, claim });
+  if (!book.isComplete && (stopped.aborted || !mayStayUnbacked)) {
+    await making.close();
+    book.wipe();
+    storeKey.wipe();
+    if (stopped.aborted) return undefined;
+    throw new ProblemError('NODE_NEVER_BACKED', 'too few key servers took a slot of a new node', {
+      hint: 'a store whose key nobody else holds would be lost when this command ends; `latchkey serve` makes one',
+    });
+  }
+  await making.close();
+  await folder.finish();
+  parts.log('info', 'node.created', { account: encodeSs58(identity.account), state });
+  const opened = await openStoreOf(parts, folder.path, storeKey);
+  const moved = bookOf(parts, folder.path, storeKey, book.file, book);
+  return assembleNode({ store: opened, storeKey, identity, book: moved, claim });
+}
+
+/** Asks servers for the first slots of a node in the making; returns the name of the state that this came to. */
+async function firstSlots(
+  stage: BootStage,
+  making: SealedStore,
+  parts: Pick<OpenNode, 'storeKey' | 'identity' | 'claim'> & { readonly book: SlotBook },
+): Promise<string> {
+  const { storeId } = making;
+  const healer = new Healer(stage.parts, {
+    ...parts,
+    storeId,
+    store: new FencedStore(making),
+    marks: new OwnMarks(parts.storeKey),
+    close: () => making.close(),
+  });
+  stage.report({ name: 'fresh', slots: [] });
+  let state = 'fresh';
+  for (let tick = 0; tick < FRESH_TICKS && !stage.stopped.aborted; tick++) {
+    state = (await stage.tick(healer)).name;
+    if (state === 'backed' || !(await mayEnrol(stage, parts.identity))) break;
+    await stage.pause(stage.parts.options.retryMinMs);
+  }
+  return state;
+}
+
+/** Whether there is any server to enrol with; without one a fresh node goes on unbacked at once. */
+async function mayEnrol({ parts }: BootStage, { account }: NodeIdentity): Promise<boolean> {
+  const { servers } = await parts.chain.snapshot();
+  return servers.some((server) => server.active && !equalBytes(server.account, account));
+}

@@ -1,0 +1,38 @@
+import type { AccountId } from '../bytes/fixed-bytes.ts';
+import type { FileSystem } from '../disk/file-system.ts';
+import type { FlooredClock } from '../time/clock.ts';
+import type { Healer, HealerParts } from './healer.ts';
+import type { NodeFolder } from './node-folder.ts';
+import type { NodeState } from './node-state.ts';
+
+/** What a guardian works with. */
+export interface GuardianParts extends HealerParts {
+  readonly fileSystem: FileSystem;
+  /** Absolute path. */
+  readonly dataFolder: string;
+  readonly clock: FlooredClock;
+  readonly clockToleranceMs: number;
+  /** Between two ticks of healing; moved by jitter. */
+  readonly intervalMs: number;
+  /** When given, this node never becomes a new one. */
+  readonly expectedAccount?: AccountId | undefined;
+  /** A human said so, on this start: open the store although it is older than what the servers remember. */
+  readonly acceptRolledBackStore?: boolean;
+  /** Whether a new node may come into being before a server holds a slot of it; not when its key leaves at once. */
+  readonly mayStayUnbacked?: boolean;
+  readonly onState: (state: NodeState) => void;
+}
+
+/** What the stages of a boot, birth and recovery, get of the guardian that runs them. */
+export interface BootStage {
+  readonly parts: GuardianParts;
+  readonly folder: NodeFolder;
+  /** Aborted when the guardian is closed. */
+  readonly stopped: AbortSignal;
+  /** Says how far the boot is. */
+  readonly report: (state: NodeState) => void;
+  /** One look of a healer at everything; a look that fails is reported, never thrown. Returns the state after it. */
+  readonly tick: (healer: Healer) => Promise<NodeState>;
+  /** Sleeps about so many milliseconds, or until something happened that is worth a look. */
+  readonly pause: (milliseconds: number) => Promise<void>;
+}

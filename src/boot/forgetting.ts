@@ -1,0 +1,56 @@
+import { equalBytes } from '../bytes/concat.ts';
+import { toHex } from '../bytes/hex.ts';
+import { SecretBytes } from '../bytes/secret-bytes.ts';
+import { encodeSs58 } from '../bytes/ss58.ts';
+import type { ChainSnapshot } from '../chain/chain-view.ts';
+import type { Log } from '../observe/log.ts';
+import type { PeerClient } from './peer-client.ts';
+import { describeFailure, failureOf } from './peer-failure.ts';
+import type { DroppedSlot } from './slot-book.ts';
+
+/** Keys to be erased that are remembered at once. */
+const MAX_TO_FORGET = 1024;
+
+/**
+ * Server keys that no generation needs, until their servers have heard of it: a key that lives on would open an older
+ * copy of the disk. A server that never hears of it drops them when it restarts.
+ */
+export class Forgetting {
+  readonly #client: PeerClient;
+  readonly #log: Log;
+  readonly #open = new Map<string, DroppedSlot>();
+
+  constructor(parts: { readonly client: PeerClient; readonly log: Log }) {
+    this.#client = parts.client;
+    this.#log = parts.log;
+  }
+
+  /** How many keys wait to be erased. */
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /** Takes more slots, and tries again what did not work before. Waits for nobody. */
+  run(dropped: readonly DroppedSlot[], snapshot: ChainSnapshot): void {
+    for (const slot of dropped) {
+      const key = new SecretBytes(new Uint8Array(slot.key.reveal()));
+      if (this.#open.size < MAX_TO_FORGET) this.#open.set(toHex(slot.slotId), { ...slot, key });
+    }
+    for (const [name, slot] of this.#open) this.#tell(name, slot, snapshot);
+  }
+
+  #tell(name: string, slot: DroppedSlot, snapshot: ChainSnapshot): void {
+    const record = snapshot.servers.find(({ account }) => equalBytes(account, slot.server));
+    if (record === undefined) return;
+    const done = (): void => {
+      this.#open.delete(name);
+      slot.key.wipe();
+    };
+    this.#client.forget(record, slot).then(done, (error: unknown) => {
+      const failure = failureOf(error);
+      if (failure.kind === 'forgot') done();
+      const reason = describeFailure(failure);
+      this.#log('debug', 'slot.not-forgotten', { server: encodeSs58(slot.server), reason });
+    });
+  }
+}

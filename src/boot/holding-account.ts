@@ -1,0 +1,47 @@
+import { toHex } from '../bytes/hex.ts';
+import type { OpenNode } from './open-node.ts';
+import { newestOf, type SlotCheck } from './slot-check.ts';
+
+/** Rounds in which a boot raises its claim in one tick. */
+const MAX_CLAIM_ROUNDS = 4;
+
+/** Whether this boot holds its account, and when a newer instance took it over. */
+export class HoldingAccount {
+  readonly #node: OpenNode;
+  /** Whether t servers have shown this boot's claim. */
+  #holds = false;
+
+  constructor(node: OpenNode) {
+    this.#node = node;
+  }
+
+  /**
+   * Until this boot holds its account at t servers it is the newest boot that it knows of: what an earlier one left
+   * behind at fewer servers must not stop it, so it claims above that.
+   */
+  async settle(look: () => Promise<SlotCheck>): Promise<SlotCheck> {
+    let check = await look();
+    for (let round = 0; !this.#holds && check.newerNumber > 0 && round < MAX_CLAIM_ROUNDS; round++) {
+      this.#node.claim.raiseAbove(check.newerNumber);
+      check = await look();
+    }
+    const held = newestOf(this.#node, check).filter(({ claim }) => claim === 'own').length;
+    const threshold = this.#node.book.newest?.t ?? 1;
+    this.#holds ||= held >= threshold;
+    return check;
+  }
+
+  /**
+   * Whether so many servers of one generation show a newer claim that this boot cannot hold t of them any more. The
+   * older generation counts too: it may be the only one that the newer instance has.
+   */
+  isOvertaken({ checked }: SlotCheck): boolean {
+    if (!this.#holds) return false;
+    const newer = new Set(
+      checked.filter(({ claim }) => claim === 'newer').map(({ slot }) => toHex(slot.slotId)),
+    );
+    return (this.#node.book.file?.generations ?? []).some(
+      ({ slots, n, t }) => slots.filter(({ slotId }) => newer.has(toHex(slotId))).length > n - t,
+    );
+  }
+}

@@ -1,0 +1,79 @@
+import { equalBytes } from '../bytes/concat.ts';
+import { toHex } from '../bytes/hex.ts';
+import type { ChainSnapshot } from '../chain/chain-view.ts';
+import type { Generation } from '../keyslots/keyslot-file.ts';
+import { RecoveryAttempt } from '../keyslots/recovery-attempt.ts';
+import type { RoundTools } from './key-round.ts';
+import { runKeyRound } from './key-round.ts';
+import type { OpenNode } from './open-node.ts';
+import type { PeerFailure } from './peer-failure.ts';
+
+const wrongKey: PeerFailure = { kind: 'lied', detail: 'its key does not open the slot' };
+
+/**
+ * A recovery ends with t answers; the other servers' keys, and those of the older generation, are fetched here, so
+ * that their slots can be proved, and forgotten when nobody needs them any more.
+ */
+export class KeyLearning {
+  readonly #tools: RoundTools;
+  readonly #node: OpenNode;
+  readonly #waits: { readonly retryMinMs: number; readonly retryMaxMs: number };
+  /** Why the key of a slot is not known, by slot. */
+  readonly unknown = new Map<string, PeerFailure>();
+  #notBeforeMs = 0;
+  #waitMs: number;
+
+  constructor(
+    tools: RoundTools,
+    node: OpenNode,
+    waits: { readonly retryMinMs: number; readonly retryMaxMs: number },
+  ) {
+    this.#tools = tools;
+    this.#node = node;
+    this.#waits = waits;
+    this.#waitMs = waits.retryMinMs;
+  }
+
+  /** Asks for the keys that are missing, ever more seldom while they do not come. */
+  async learn(snapshot: ChainSnapshot, signal: AbortSignal): Promise<void> {
+    const { book } = this.#node;
+    const nowMs = this.#tools.clock.nowMs();
+    if (nowMs < this.#notBeforeMs) return;
+    for (const generation of book.file?.generations ?? []) {
+      await this.#learnKeysOf(generation, snapshot, signal);
+    }
+    const isAllKnown = book.slots().every(({ slot }) => book.keyOf(slot.slotId) !== undefined);
+    const { retryMinMs, retryMaxMs } = this.#waits;
+    this.#waitMs = isAllKnown ? retryMinMs : Math.min(this.#waitMs * 2, retryMaxMs);
+    this.#notBeforeMs = isAllKnown ? 0 : nowMs + this.#waitMs;
+  }
+
+  /** One round: a quote does not name a server twice, so each generation needs its own. */
+  async #learnKeysOf(generation: Generation, snapshot: ChainSnapshot, signal: AbortSignal): Promise<void> {
+    const { book, identity } = this.#node;
+    const targets = generation.slots.flatMap((slot) => {
+      const peer = snapshot.servers.find(({ account }) => equalBytes(account, slot.server));
+      return peer !== undefined && book.keyOf(slot.slotId) === undefined
+        ? [{ peer, slotId: slot.slotId, recoveryToken: slot.recoveryToken }]
+        : [];
+    });
+    if (targets.length === 0) return;
+    await runKeyRound(this.#tools, {
+      account: identity.account,
+      intent: 'recover',
+      targets,
+      // Whoever answers is heard at once; one that hangs gets a quote of its own.
+      quorum: 1,
+      signal,
+      onResult: ({ slotId, peer }, result) => {
+        this.unknown.set(toHex(slotId), result.ok ? wrongKey : result.failure);
+        if (!result.ok || book.file === undefined) return;
+        const { keyId, key } = result.answer.grant;
+        // Only the key that opens the slot counts: a liar could prove to hold whatever key it gave.
+        const attempt = new RecoveryAttempt(book.file, 1);
+        if (attempt.offer({ server: peer.account, slotId, keyId, key }) === 'opened') book.learn(slotId, key);
+        attempt.wipe();
+      },
+    });
+  }
+}

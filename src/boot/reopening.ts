@@ -1,0 +1,80 @@
+import { equalBytes } from '../bytes/concat.ts';
+import type { AccountId } from '../bytes/fixed-bytes.ts';
+import { toHex } from '../bytes/hex.ts';
+import { encodeSs58 } from '../bytes/ss58.ts';
+import { ProblemError } from '../errors/latchkey-error.ts';
+import { KeyslotDisk } from '../keyslots/keyslot-disk.ts';
+import type { KeyslotFile } from '../keyslots/keyslot-file.ts';
+import type { SealedStore } from '../store/sealed-store.ts';
+import { assembleNode, bookOf, openStoreOf } from './assemble-node.ts';
+import type { BootStage, GuardianParts } from './boot-stage.ts';
+import { readIdentity } from './identity.ts';
+import { NodeFolder } from './node-folder.ts';
+import type { OpenNode } from './open-node.ts';
+import { OwnClaim } from './own-claim.ts';
+import { bootRandom, OwnMarks } from './own-marks.ts';
+import { provenPart } from './proven-part.ts';
+import { type RecoveredKey, recoverStoreKey } from './recovery.ts';
+
+/**
+ * One attempt to open a node that was there before, with what its key servers remember.
+ * @returns `undefined` when too few of them gave their slot; the stage is told.
+ * @throws ProblemError NODE_ACCOUNT_MISMATCH, and whatever the keyslot file, the chain or the store refuse.
+ */
+export async function reopenNode(stage: BootStage): Promise<OpenNode | undefined> {
+  const { parts, folder, stopped, report } = stage;
+  const { chain, tools, log, options, clock, clockToleranceMs, fileSystem } = parts;
+  const file = await new KeyslotDisk(fileSystem, NodeFolder.keyslotsPath(folder.path)).read();
+  // Before the store is opened, which notes in it that it was: a foreign store is not touched at all.
+  requireAccount(parts, file.account, file.account);
+  const snapshot = await chain.snapshot();
+  const { minimumThreshold } = options;
+  const outcome = await recoverStoreKey(
+    { ...tools, log },
+    { file, snapshot, minimumThreshold, clockToleranceMs, signal: stopped },
+  );
+  if (!outcome.ok) {
+    const { have, need, slots } = outcome;
+    report({ name: 'locked', have, need, slots, reason: 'too few key servers gave their slot' });
+    return undefined;
+  }
+  const { recovered } = outcome;
+  if (recovered.timeMs !== undefined) clock.raise(recovered.timeMs - clockToleranceMs);
+  const store = await openStoreOf(parts, folder.path, recovered.storeKey, recovered);
+  try {
+    return await takeOver(stage, file, store, recovered);
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+async function takeOver(
+  { parts, folder, report }: BootStage,
+  file: KeyslotFile,
+  store: SealedStore,
+  recovered: RecoveredKey,
+): Promise<OpenNode> {
+  const { storeKey } = recovered;
+  const identity = await readIdentity(store);
+  requireAccount(parts, identity.account, file.account);
+  const book = bookOf(parts, folder.path, storeKey, provenPart(file, storeKey));
+  for (const { slot } of book.slots()) {
+    const key = recovered.serverKeys.get(toHex(slot.slotId));
+    if (key !== undefined) book.learn(slot.slotId, key);
+  }
+  const random = bootRandom(parts.tools.random);
+  const claim = new OwnClaim(new OwnMarks(storeKey), recovered.incarnation + 1, random);
+  report({ name: 'open', slots: recovered.slots });
+  return assembleNode({ store, storeKey, identity, book, claim });
+}
+
+function requireAccount(parts: GuardianParts, account: AccountId, inFile: AccountId): void {
+  const expected = parts.expectedAccount ?? inFile;
+  if (equalBytes(account, expected) && equalBytes(account, inFile)) return;
+  throw new ProblemError('NODE_ACCOUNT_MISMATCH', 'the store is that of another account', {
+    expected: encodeSs58(expected),
+    observed: encodeSs58(account),
+    hint: 'the store is untouched; check which disk is mounted',
+  });
+}

@@ -1,0 +1,69 @@
+import type { GuardianParts } from '../boot/boot-stage.ts';
+import { Guardian } from '../boot/guardian.ts';
+import { ServerVetter } from '../boot/vet-server.ts';
+import { AccountId } from '../bytes/fixed-bytes.ts';
+import type { Config } from '../config/schema.ts';
+import { Judge } from '../keyserver/judge.ts';
+import { TcbGrace } from '../keyserver/tcb-grace.ts';
+import { TokenBuckets } from '../keyserver/token-buckets.ts';
+import { Witness } from '../keyserver/witness.ts';
+import { tdPolicyOf } from '../trust/trust-section.ts';
+import type { ChainWatch } from './chain-watch.ts';
+import type { NodeParts } from './parts.ts';
+import type { OwnMachine } from './self-check.ts';
+
+const BLOCK_TIME_MS = 6_000;
+
+/** A guardian, and the rooms in which it and the key server judge machines alike. */
+export interface GuardianRooms {
+  readonly guardian: Guardian;
+  readonly witness: Witness;
+  readonly judge: Judge;
+}
+
+/** Builds the guardian of a node whose machine was examined. */
+export function buildGuardian(
+  config: Config,
+  parts: NodeParts,
+  surroundings: { readonly machine: OwnMachine; readonly watch: ChainWatch },
+  options: Required<Pick<GuardianParts, 'mayStayUnbacked' | 'acceptRolledBackStore' | 'onState'>>,
+): GuardianRooms {
+  const { log, clock, random, fileSystem, verifier, collateral, chain, quotes, client } = parts;
+  const { trust, healing, limits, node } = config;
+  const now = () => clock.nowMs();
+  const witness = new Witness({ verifier, collateral, now });
+  const judge = new Judge({
+    trust,
+    tdPolicy: tdPolicyOf(trust),
+    ownMeasurement: surroundings.machine.measurement,
+    chain: () => surroundings.watch,
+    grace: new TcbGrace({ graceMs: trust.freshness.tcbGraceMs }),
+    now,
+    platformRate: new TokenBuckets(limits.perPlatform),
+  });
+  const bounds = { maxAgeMs: trust.freshness.attestationMaxAgeMs, blockTimeMs: BLOCK_TIME_MS };
+  const vetter = new ServerVetter({ verifier, witness, judge, client, clock, bounds });
+  const guardian = new Guardian({
+    tools: { client, quotes, clock, vetter, random },
+    chain,
+    log,
+    fileSystem,
+    clock,
+    dataFolder: node.dataFolder,
+    clockToleranceMs: trust.freshness.clockToleranceMs,
+    intervalMs: healing.intervalMs,
+    expectedAccount:
+      node.expectedAccount === undefined
+        ? undefined
+        : AccountId.parse(node.expectedAccount, 'node.expectedAccount'),
+    options: {
+      bootstrap: trust.bootstrap,
+      minimumThreshold: trust.minimumThreshold,
+      patienceMs: healing.patienceMs,
+      retryMinMs: healing.retryMinMs,
+      retryMaxMs: healing.retryMaxMs,
+    },
+    ...options,
+  });
+  return { guardian, witness, judge };
+}

@@ -1,0 +1,105 @@
+import { getConnInfo } from '@hono/node-server/conninfo';
+import { NodeFolder } from '../boot/node-folder.ts';
+import type { Config } from '../config/schema.ts';
+import type { Secrets } from '../config/secrets.ts';
+import { keyRoutes } from '../http/key-routes.ts';
+import { type Listener, listen } from '../http/listener.ts';
+import { metricsApp } from '../http/metrics-app.ts';
+import { type NodeFace, nodeRoutes } from '../http/node-routes.ts';
+import { porch } from '../http/porch.ts';
+import { TokenBuckets } from '../keyserver/token-buckets.ts';
+import type { Store } from '../store/store-api.ts';
+import { agentApp, defaultAgentSocket } from './agent.ts';
+import { DecryptionsListener } from './decryptions-listener.ts';
+import type { NodeReport } from './node-report.ts';
+import type { NodeParts } from './parts.ts';
+import type { Serving } from './serving.ts';
+
+/** Largest body of the open port: a request with the largest quote, in base64. */
+const MAX_BODY_BYTES = 64 * 1024;
+
+/** Where a node listens. */
+export interface NodeAddresses extends Readonly<Record<'listen' | 'metrics' | 'agent', string>> {
+  readonly decryptions?: string;
+}
+
+/** What the listeners show. */
+export interface Listened {
+  readonly face: NodeFace;
+  readonly report: NodeReport;
+  /** @throws ProblemError NODE_LOCKED while the store is closed. */
+  readonly keyServer: () => Serving['keyServer'];
+  /** @throws ProblemError NODE_LOCKED while the store is closed. */
+  readonly store: () => Store;
+  readonly secrets: Secrets;
+}
+
+/** The doors of a node: the open port, metrics, the agent's socket and, where it is configured, decryptions. */
+export class NodeListeners {
+  readonly #deadlineMs: number;
+  readonly #listeners: Listener[] = [];
+  #decryptions: DecryptionsListener | undefined;
+
+  private constructor(deadlineMs: number) {
+    this.#deadlineMs = deadlineMs;
+  }
+
+  /**
+   * Opens all of them, or none.
+   * @throws ProblemError LISTEN_FAILED, DECRYPTIONS_LISTEN_FAILED, CONFIG_INVALID.
+   */
+  static async open(config: Config, parts: NodeParts, shown: Listened): Promise<NodeListeners> {
+    const doors = new NodeListeners(config.limits.shutdownDeadlineMs);
+    try {
+      await doors.#open(config, parts, shown);
+      return doors;
+    } catch (error) {
+      // What listens already would keep the process alive.
+      await doors.close();
+      throw error;
+    }
+  }
+
+  async #open(config: Config, parts: NodeParts, { face, report, ...shown }: Listened): Promise<void> {
+    const { log, metrics, random, clock, fileSystem } = parts;
+    const { limits, decryptions, node } = config;
+    const common = { log, metrics, random, now: () => clock.nowMs(), deadlineMs: limits.requestDeadlineMs };
+    const app = porch({
+      ...common,
+      maxBodyBytes: MAX_BODY_BYTES,
+      rate: new TokenBuckets(limits.perAddress),
+      peerAddress: (context) => getConnInfo(context).remote.address,
+    });
+    keyRoutes(app, shown.keyServer);
+    nodeRoutes(app, face);
+    this.#listeners.push(await listen(app.fetch, config.listen));
+    const metricsHandler = metricsApp(metrics, () => report.refreshMetrics());
+    this.#listeners.push(await listen(metricsHandler.fetch, config.metrics));
+    // The agent's socket lies in it by default, before there is a node.
+    await new NodeFolder(fileSystem, node.dataFolder).makeDataFolder();
+    const socketPath = config.agent.socketPath ?? defaultAgentSocket(node.dataFolder);
+    const local = agentApp(common, { store: shown.store, status: () => report.status() });
+    this.#listeners.push(await listen(local.fetch, { socketPath }));
+    if (decryptions === undefined) return;
+    const locked = () => report.lockedProblem();
+    const around = { secrets: shown.secrets, log, metrics, locked };
+    this.#decryptions = await DecryptionsListener.start(decryptions, around);
+  }
+
+  get addresses(): NodeAddresses {
+    const [open, metrics, agent] = this.#listeners;
+    const decryptions = this.#decryptions === undefined ? {} : { decryptions: this.#decryptions.url };
+    return { listen: open?.url ?? '', metrics: metrics?.url ?? '', agent: agent?.url ?? '', ...decryptions };
+  }
+
+  /** Serves decryptions from the open store. */
+  async openDecryptions(store: Store): Promise<void> {
+    await this.#decryptions?.open(store);
+  }
+
+  /** Finishes requests in flight, within the deadline. */
+  async close(): Promise<void> {
+    await this.#decryptions?.close(this.#deadlineMs);
+    await Promise.all(this.#listeners.map((listener) => listener.close(this.#deadlineMs)));
+  }
+}
