@@ -2,7 +2,7 @@ import { ProblemError } from '../errors/latchkey-error.ts';
 import type { CollateralDocuments } from '../tdx/collateral.ts';
 import type { Quote } from '../tdx/quote.ts';
 import type { QuoteVerifier } from '../tdx/verify-quote.ts';
-import { readCollateral } from './quote-inputs.ts';
+import { readCollateral, requireServiceUrls } from './quote-inputs.ts';
 
 /** Where the collateral of one command comes from. */
 export interface CollateralFlags {
@@ -11,8 +11,8 @@ export interface CollateralFlags {
 }
 
 /**
- * Reads or fetches the collateral for a quote. A service is asked only after the quote's own signatures were
- * verified: junk must not send anyone to the network.
+ * Reads or fetches the collateral for a quote, unverified. A service is asked only after the quote's own signatures
+ * were verified: junk must not send anyone to the network.
  * @throws ProblemError INPUT_UNREADABLE, COLLATERAL_UNAVAILABLE; EvidenceError of a bad quote or set.
  */
 export async function collateralFor(
@@ -32,12 +32,8 @@ export async function collateralFor(
       },
     );
   }
+  const endpoints = requireServiceUrls(pccs);
   const { platform } = verifier.verifyChainOnly(quote, { nowMs });
-  const { PccsCollateralSource } = await import('../collateral/pccs-source.ts');
-  const source = new PccsCollateralSource({ endpoints: pccs, verifier });
-  try {
-    return (await source.collateralFor(platform)).documents;
-  } finally {
-    await source.close();
-  }
+  const { fetchCollateralOnce } = await import('../collateral/fetch-once.ts');
+  return fetchCollateralOnce(platform, { endpoints, verifier, nowMs });
 }

@@ -41,6 +41,20 @@ export const readTrustRoot = (path: string | undefined): TrustRoot =>
 export const readCollateral = (path: string): CollateralDocuments =>
   parseCollateralDocuments(readJsonInput(path));
 
+/** The services of `--pccs`. @throws ProblemError INPUT_UNREADABLE unless each is an http or https address. */
+export function requireServiceUrls(urls: readonly string[]): readonly string[] {
+  for (const url of urls) {
+    const protocol = URL.canParse(url) ? new URL(url).protocol : '';
+    if (protocol === 'http:' || protocol === 'https:') continue;
+    throw new ProblemError('INPUT_UNREADABLE', `--pccs ${url} is no http or https address`, {
+      field: '--pccs',
+      expected: 'an address such as https://api.trustedservices.intel.com',
+      observed: url,
+    });
+  }
+  return urls;
+}
+
 const isoTime = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$/;
 
 /** Milliseconds since 1970 of an ISO 8601 time with a zone, or `undefined`. */

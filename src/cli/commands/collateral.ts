@@ -2,13 +2,13 @@ import { rename, rm, writeFile } from 'node:fs/promises';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { toHex, tryFromHex } from '../../bytes/hex.ts';
 import type { PlatformKind } from '../../collateral/collateral-source.ts';
-import { PccsCollateralSource } from '../../collateral/pccs-source.ts';
+import { fetchCollateralOnce } from '../../collateral/fetch-once.ts';
 import { INTEL_PCS_URL, type TcbUpdate } from '../../collateral/service-client.ts';
 import { ProblemError } from '../../errors/latchkey-error.ts';
 import type { CollateralDocuments } from '../../tdx/collateral.ts';
 import { type CollateralFacts, parseQuote, platformOf, QuoteVerifier } from '../../tdx/verify-quote.ts';
 import { exitCodes } from '../failure.ts';
-import { readCollateral, readInput, readTrustRoot } from '../quote-inputs.ts';
+import { readCollateral, readInput, readTrustRoot, requireServiceUrls } from '../quote-inputs.ts';
 
 /** `latchkey collateral`: gets and checks what Intel says about platforms. */
 export function collateralCommand(): Command {
@@ -59,10 +59,12 @@ interface FetchFlags extends CommonFlags {
 async function fetchSet(flags: FetchFlags): Promise<void> {
   const platform = platformKind(flags);
   const verifier = verifierOf(flags);
-  await using source = new PccsCollateralSource({ endpoints: flags.pccs, verifier, update: flags.update });
-  const { documents } = await source.collateralFor(platform);
-  await writeSet(flags.out, documents);
-  const facts = verifier.checkCollateral(documents, { nowMs: Date.now() });
+  const { update, out } = flags;
+  const endpoints = requireServiceUrls(flags.pccs);
+  const nowMs = Date.now();
+  const documents = await fetchCollateralOnce(platform, { endpoints, verifier, nowMs, update });
+  const facts = verifier.checkCollateral(documents, { nowMs, fmspc: platform.fmspc, ca: platform.ca });
+  await writeSet(out, documents);
   // The set itself may go to standard output: what people read goes beside it.
   process.stderr.write(summary(facts, flags.json === true));
 }
