@@ -73,7 +73,7 @@ export function agentRoute<
         path: parseWire(parameters, req.param(), 'path'),
         // Where there is no schema nothing may be given, and the handler's type has nothing to read.
         query: parseQuery(query, req.queries()) as z.output<Q>,
-        body: (body === undefined ? undefined : parseWire(body, await jsonBody(req))) as z.output<B>,
+        body: (body === undefined ? undefined : parseWire(body, await jsonBody(context))) as z.output<B>,
         precondition: readPrecondition(conditional, (name) => req.header(name)),
         services,
       });

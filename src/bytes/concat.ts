@@ -1,6 +1,8 @@
 /** Concatenates into a new array. */
 export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
-  const result = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let total = 0;
+  for (const part of parts) total += part.length;
+  const result = new Uint8Array(total);
   let offset = 0;
   for (const part of parts) {
     result.set(part, offset);
@@ -15,5 +17,7 @@ export const equalBytes = (a: Uint8Array, b: Uint8Array): boolean => Buffer.comp
 /** Lexicographic order; negative, zero or positive. */
 export const compareBytes = (a: Uint8Array, b: Uint8Array): number => Buffer.compare(a, b);
 
+const encoder = new TextEncoder();
+
 /** UTF-8 bytes of a text. */
-export const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
+export const utf8 = (text: string): Uint8Array => encoder.encode(text);

@@ -1,7 +1,8 @@
 import { EvidenceError } from '../errors/latchkey-error.ts';
 
 /** Lower-case hex without prefix. */
-export const toHex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+export const toHex = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
 
 /** `0x` and lower-case hex, as fixed-size values travel in JSON. */
 export const toPrefixedHex = (bytes: Uint8Array): string => `0x${toHex(bytes)}`;

@@ -32,9 +32,15 @@ export const encodeSs58 = (accountId: Uint8Array): string =>
 export function decodeSs58(text: string): DecodedSs58 {
   // An account never needs more than 50 characters.
   if (text.length > 64) return readSs58(text);
-  const result = decoded.get(text, () => readSs58(text));
+  const result = decoded.get(text, () => remembered(text, readSs58(text)));
   // The caller owns what it gets.
   return result.ok ? { ok: true, accountId: new Uint8Array(result.accountId) } : result;
+}
+
+/** A text that was read is the only one of its account, so that writing the account again needs no base58. */
+function remembered(text: string, result: DecodedSs58): DecodedSs58 {
+  if (result.ok) encoded.get(memoKey(result.accountId), () => text);
+  return result;
 }
 
 function readSs58(text: string): DecodedSs58 {

@@ -7,12 +7,12 @@ import { jsonBody, type PorchEnv } from './porch.ts';
  * @param keyServer gives the key server, or throws ProblemError NODE_LOCKED while there is none.
  */
 export function keyRoutes(app: Hono<PorchEnv>, keyServer: () => KeyServer): void {
-  app.post('/challenge', async ({ req, json }) => json(keyServer().challenge(await jsonBody(req))));
-  app.post('/request-encryption-key', async ({ req, json, get }) =>
-    json(await keyServer().requestKey(await jsonBody(req), get('requestId'))),
+  app.post('/challenge', async (c) => c.json(keyServer().challenge(await jsonBody(c))));
+  app.post('/request-encryption-key', async (c) =>
+    c.json(await keyServer().requestKey(await jsonBody(c), c.get('requestId'))),
   );
-  app.post('/key-status', async ({ req, json }) => json(keyServer().keyStatus(await jsonBody(req))));
-  app.post('/claim', async ({ req, json }) => json(keyServer().claim(await jsonBody(req))));
-  app.post('/forget', async ({ req, json }) => json(keyServer().forget(await jsonBody(req))));
-  app.get('/attestation', async ({ json }) => json(await keyServer().attestation()));
+  app.post('/key-status', async (c) => c.json(keyServer().keyStatus(await jsonBody(c))));
+  app.post('/claim', async (c) => c.json(keyServer().claim(await jsonBody(c))));
+  app.post('/forget', async (c) => c.json(keyServer().forget(await jsonBody(c))));
+  app.get('/attestation', async (c) => c.json(await keyServer().attestation()));
 }

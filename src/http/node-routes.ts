@@ -24,9 +24,9 @@ export function nodeRoutes(app: Hono<PorchEnv>, face: NodeFace): void {
     const { ready, report } = face.readiness();
     return json({ ready, ...report }, ready ? 200 : 503);
   });
-  app.post('/server-restarted', async ({ req, json }) => {
-    const { server, instanceId } = parseWire(serverRestartedBody, await jsonBody(req));
+  app.post('/server-restarted', async (context) => {
+    const { server, instanceId } = parseWire(serverRestartedBody, await jsonBody(context));
     InstanceId.parse(instanceId, 'instanceId');
-    return json({ enrolled: face.serverRestarted(AccountId.parse(server, 'server')) });
+    return context.json({ enrolled: face.serverRestarted(AccountId.parse(server, 'server')) });
   });
 }

@@ -1,5 +1,4 @@
-import { Hono, type MiddlewareHandler } from 'hono';
-import { bodyLimit } from 'hono/body-limit';
+import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import { methodNotAllowed } from 'hono/method-not-allowed';
 import { routePath } from 'hono/route';
 import { toHex } from '../bytes/hex.ts';
@@ -10,6 +9,8 @@ import type { TokenBuckets } from '../keyserver/token-buckets.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { answerProblem } from './answer-problem.ts';
+import { headerOf } from './header-of.ts';
+import { limitBody } from './limit-body.ts';
 
 /** What the porch needs to know about the outside. */
 export interface PorchOptions {
@@ -40,16 +41,7 @@ export function porch(options: PorchOptions): Hono<PorchEnv> {
   const app = new Hono<PorchEnv>();
   app.use(observe(options));
   app.use(limitRate(options));
-  app.use(
-    bodyLimit({
-      maxSize: options.maxBodyBytes,
-      onError: () => {
-        throw new EvidenceError('BODY_TOO_LARGE', `the body is larger than ${options.maxBodyBytes} bytes`, {
-          expected: `at most ${options.maxBodyBytes} bytes`,
-        });
-      },
-    }),
-  );
+  app.use(limitBody(options.maxBodyBytes));
   app.use(deadline(options.deadlineMs));
   app.use(
     methodNotAllowed({
@@ -86,8 +78,9 @@ export function porch(options: PorchOptions): Hono<PorchEnv> {
 const ANY_PATH = '/*';
 
 function observe({ log, metrics, random, now }: PorchOptions): MiddlewareHandler<PorchEnv> {
+  const nextId = requestIds(random);
   return async function observed(context, next) {
-    const requestId = toHex(random(8));
+    const requestId = nextId();
     context.set('requestId', requestId);
     const start = now();
     await next();
@@ -106,6 +99,23 @@ function observe({ log, metrics, random, now }: PorchOptions): MiddlewareHandler
       status,
       ms,
     });
+  };
+}
+
+const ID_BYTES = 8;
+const IDS_PER_DRAW = 256;
+
+/** Random request ids, 16 hex digits each. They are no secret, so many are drawn at once: a draw costs a system call. */
+function requestIds(random: RandomSource): () => string {
+  let drawn = '';
+  let next = 0;
+  return () => {
+    if (next === drawn.length) {
+      drawn = toHex(random(ID_BYTES * IDS_PER_DRAW));
+      next = 0;
+    }
+    next += 2 * ID_BYTES;
+    return drawn.slice(next - 2 * ID_BYTES, next);
   };
 }
 
@@ -139,11 +149,8 @@ function deadline(deadlineMs: number): MiddlewareHandler<PorchEnv> {
  * Reads a JSON body.
  * @throws EvidenceError UNSUPPORTED_MEDIA_TYPE, BODY_NOT_JSON.
  */
-export async function jsonBody(request: {
-  header(name: string): string | undefined;
-  text(): Promise<string>;
-}): Promise<unknown> {
-  const type = request.header('content-type')?.split(';', 1)[0]?.trim().toLowerCase();
+export async function jsonBody(context: Context): Promise<unknown> {
+  const type = headerOf(context, 'content-type')?.split(';', 1)[0]?.trim().toLowerCase();
   if (type !== 'application/json') {
     throw new EvidenceError('UNSUPPORTED_MEDIA_TYPE', 'the body must be application/json', {
       field: 'content-type',
@@ -151,7 +158,7 @@ export async function jsonBody(request: {
       observed: type ?? 'none',
     });
   }
-  const text = await request.text();
+  const text = await context.req.text();
   try {
     return JSON.parse(text);
   } catch (cause) {

@@ -1,6 +1,8 @@
-import { toHex } from '../bytes/hex.ts';
+import { memoKey } from '../bytes/memo.ts';
 import { sha256 } from '../crypto/sha2.ts';
 import type { BoundRequest } from './handshake.ts';
+
+const NO_PROOF = new Uint8Array(0);
 
 /**
  * Remembers answers for as long as their challenge lives, so that a request which is sent again, because its answer
@@ -18,7 +20,7 @@ export class ReplayCache<Answer> {
 
   /** Names a request by all that was in it, its quote's own bytes included. */
   static nameOf({ request, reportData }: BoundRequest): string {
-    return toHex(sha256(reportData, request.recoveryProof ?? new Uint8Array(0), request.quote));
+    return memoKey(sha256(reportData, request.recoveryProof ?? NO_PROOF, request.quote));
   }
 
   /** The answer that is remembered or being made under this name, else a new one. Failures are not remembered. */

@@ -38,14 +38,16 @@ export const sealedKeyAad = (reportData: ReportData, instanceId: InstanceId): Ui
 
 /** ASCII hex as bytes, so that a key never becomes a string, which could not be wiped. */
 function hexAscii(bytes: Uint8Array): Uint8Array {
-  const digit = (value: number): number => (value < 10 ? 0x30 + value : 0x57 + value);
   const ascii = new Uint8Array(bytes.length * 2);
-  for (const [index, byte] of bytes.entries()) {
-    ascii[2 * index] = digit(byte >>> 4);
-    ascii[2 * index + 1] = digit(byte & 15);
+  let at = 0;
+  for (const byte of bytes) {
+    ascii[at++] = hexDigit(byte >>> 4);
+    ascii[at++] = hexDigit(byte & 15);
   }
   return ascii;
 }
+
+const hexDigit = (value: number): number => (value < 10 ? 0x30 + value : 0x57 + value);
 
 /** The plaintext: UTF-8 JSON. The caller wipes it once it is sealed. */
 export function encodeKeyGrant(grant: KeyGrant): Uint8Array {
