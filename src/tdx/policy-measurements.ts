@@ -11,8 +11,8 @@ export const measurementRules: readonly PolicyRule[] = [
       for (const [field, accepted] of measurements) {
         const observed = quote.body[field];
         if (accepted.some((value) => equalBytes(value, observed))) continue;
-        const message = `measurement ${field}: ${toHex(observed)} is not in the allow list`;
-        const expected = accepted.map(toHex).join(' or ');
+        const expected = accepted.map(toHex).join(' or ') || 'none at all';
+        const message = `measurement ${field} must be ${expected}, got ${toHex(observed)}`;
         throw new RefusalError('MEASUREMENT_REFUSED', message, {
           field,
           expected,

@@ -11,12 +11,14 @@ const graceful: ReadonlySet<TcbStatus> = new Set(['OutOfDate', 'OutOfDateConfigu
 export const tcbRules: readonly PolicyRule[] = [
   {
     title: 'TCB is not revoked',
-    check({ tcbStatus }) {
+    check({ tcbStatus, levels, shortfalls }) {
       if (tcbStatus !== 'Revoked') return;
-      throw new RefusalError('TCB_REVOKED', 'TCB status: Intel has revoked this TCB', {
+      const observed = `${tcbStatus} (${revokedParts(levels)})${shortOf(shortfalls)}`;
+      throw new RefusalError('TCB_REVOKED', `revoked: the status must be any other, got ${observed}`, {
         field: 'tcbStatus',
         expected: 'any other status',
-        observed: tcbStatus,
+        observed,
+        hint: 'update the platform; no policy accepts a revoked TCB',
       });
     },
   },
@@ -24,11 +26,13 @@ export const tcbRules: readonly PolicyRule[] = [
     title: 'TCB evaluation data number is not below the minimum',
     check({ tcbEvaluationDataNumber }, { minimumTcbEvaluationDataNumber }) {
       if (tcbEvaluationDataNumber >= minimumTcbEvaluationDataNumber) return;
-      const message = `minimumTcbEvaluationDataNumber: collateral has ${tcbEvaluationDataNumber}`;
+      const expected = `at least ${minimumTcbEvaluationDataNumber}`;
+      const observed = `${tcbEvaluationDataNumber}`;
+      const message = `minimumTcbEvaluationDataNumber: the number must be ${expected}, got ${observed}`;
       throw new RefusalError('TCB_EVALUATION_TOO_OLD', message, {
         field: 'tcbEvaluationDataNumber',
-        expected: `at least ${minimumTcbEvaluationDataNumber}`,
-        observed: `${tcbEvaluationDataNumber}`,
+        expected,
+        observed,
       });
     },
   },
@@ -39,29 +43,53 @@ export const tcbRules: readonly PolicyRule[] = [
 function requireAcceptedStatus(verified: VerifiedQuote, policy: TdPolicy, nowMs: number): void {
   const { tcbStatus, tcbDateMs, shortfalls } = verified;
   if (policy.acceptedTcbStatuses.some((accepted) => accepted === tcbStatus)) return;
+  const hasGrace = policy.tcbGraceDays > 0 && graceful.has(tcbStatus);
   const graceEndMs = tcbDateMs + policy.tcbGraceDays * DAY_MS;
-  if (policy.tcbGraceDays > 0 && graceful.has(tcbStatus) && nowMs <= graceEndMs) return;
-  const short = shortfalls.length === 0 ? '' : `: ${describeShortfalls(shortfalls)}`;
-  throw new RefusalError('TCB_STATUS_REFUSED', `acceptedTcbStatuses: the status is ${tcbStatus}${short}`, {
+  if (hasGrace && nowMs <= graceEndMs) return;
+  const grace = hasGrace ? [`${tcbStatus} until ${isoDay(graceEndMs)}`] : [];
+  const expected = alternatives([...policy.acceptedTcbStatuses, ...grace]);
+  const observed = `${tcbStatus}${shortOf(shortfalls)}`;
+  const message = `acceptedTcbStatuses: the status must be ${expected}, got ${observed}`;
+  throw new RefusalError('TCB_STATUS_REFUSED', message, {
     field: 'tcbStatus',
-    expected: policy.acceptedTcbStatuses.join(' or '),
-    observed: `${tcbStatus}${short}`,
+    expected,
+    observed,
     hint: 'update the platform, or accept this status or a grace in the policy',
   });
 }
 
+const shortOf = (shortfalls: VerifiedQuote['shortfalls']): string =>
+  shortfalls.length === 0 ? '' : `: ${describeShortfalls(shortfalls)}`;
+
+/** Which of the three reached levels Intel has revoked. */
+function revokedParts({ platform, tdxModule, quotingEnclave }: VerifiedQuote['levels']): string {
+  const parts = { platform, 'TDX module': tdxModule, 'quoting enclave': quotingEnclave };
+  return Object.entries(parts)
+    .flatMap(([part, level]) =>
+      level?.status === 'Revoked' ? [`${part}, level of ${isoDay(level.tcbDateMs)}`] : [],
+    )
+    .join(' and ');
+}
+
 function requireAcceptedAdvisories({ advisoryIds }: VerifiedQuote, policy: TdPolicy): void {
-  const { acceptedAdvisoryIds, deniedAdvisoryIds } = policy;
-  const refused = advisoryIds.filter(
-    (id) => deniedAdvisoryIds.includes(id) || acceptedAdvisoryIds?.includes(id) === false,
-  );
+  const { acceptedAdvisoryIds: accepted, deniedAdvisoryIds: denied } = policy;
+  const isDenied = (id: string): boolean => denied.includes(id);
+  refuseAdvisories('deniedAdvisoryIds', `none of ${denied.join(', ')}`, advisoryIds.filter(isDenied));
+  if (accepted === undefined) return;
+  const isUnknown = (id: string): boolean => !accepted.includes(id);
+  refuseAdvisories('acceptedAdvisoryIds', `only ${alternatives(accepted)}`, advisoryIds.filter(isUnknown));
+}
+
+function refuseAdvisories(rule: string, expected: string, refused: readonly string[]): void {
   if (refused.length === 0) return;
-  const expected =
-    acceptedAdvisoryIds === undefined ? 'none of the denied' : `only ${acceptedAdvisoryIds.join(', ')}`;
   const observed = refused.join(', ');
-  throw new RefusalError('ADVISORY_REFUSED', `advisories: ${observed} apply and are refused`, {
+  throw new RefusalError('ADVISORY_REFUSED', `${rule}: ${expected} may apply, got ${observed}`, {
     field: 'advisoryIds',
     expected,
     observed,
   });
 }
+
+const alternatives = (values: readonly string[]): string => values.join(' or ') || 'none at all';
+
+const isoDay = (timeMs: number): string => new Date(timeMs).toISOString().slice(0, 10);

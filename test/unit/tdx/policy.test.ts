@@ -157,6 +157,37 @@ describe('TCB status', () => {
     expect(judge(plainQuote(), { acceptedAdvisoryIds: [], deniedAdvisoryIds: both })).toBe('none');
   });
 
+  it('a refused advisory names the list that refuses it, and only that', () => {
+    const refusalOf = (policy: object) =>
+      thrownBy(() =>
+        applyPolicy(
+          verifyInWorld(oldMicrocode),
+          parsePolicy({ acceptedTcbStatuses: ['OutOfDate'], ...policy }),
+          worldNowMs,
+        ),
+      );
+    expect(refusalOf({ acceptedAdvisoryIds: [] })).toMatchObject({
+      expected: 'only none at all',
+      observed: 'INTEL-SA-01103, INTEL-SA-01111',
+    });
+    const both = { acceptedAdvisoryIds: ['INTEL-SA-01103'], deniedAdvisoryIds: ['INTEL-SA-01103'] };
+    expect(refusalOf(both)).toMatchObject({ expected: 'none of INTEL-SA-01103', observed: 'INTEL-SA-01103' });
+  });
+
+  it('a revoked TCB names the part that is revoked; an ended grace says when it ended', () => {
+    const error = thrownBy(() => applyPolicy(verifyInWorld(revoked), defaultPolicy, worldNowMs));
+    expect(error).toMatchObject({
+      code: 'TCB_REVOKED',
+      observed: expect.stringMatching(
+        /^Revoked \(quoting enclave, level of .*\): quoting enclave is 3, \d below/,
+      ),
+    });
+    const late = thrownBy(() =>
+      applyPolicy(verifyInWorld(outOfDate), parsePolicy({ tcbGraceDays: 30 }), worldNowMs),
+    );
+    expect(late).toMatchObject({ expected: 'UpToDate or OutOfDate until 2024-04-12' });
+  });
+
   it('the evaluation number has a minimum', () => {
     expect(judge(plainQuote(), { minimumTcbEvaluationDataNumber: 20 })).toBe('none');
     expect(judge(plainQuote(), { minimumTcbEvaluationDataNumber: 21 })).toBe('TCB_EVALUATION_TOO_OLD');
