@@ -135,9 +135,9 @@ export class Datastore {
     limit,
   }: ListOptions = {}): Promise<readonly RitualReference[]> {
     await this.#ask('list', { id: undefined, timestamp: undefined });
-    const end = until === undefined ? {} : { before: `time/${timeBound(until)}0` };
+    const end = until === undefined ? {} : { before: `${timeBound(until)}0` };
     const bound = limit === undefined ? {} : { limit };
-    return [...this.#fragments.byTime({ from: `time/${timeBound(from)}`, reverse, ...end, ...bound })];
+    return [...this.#fragments.byTime({ from: timeBound(from), reverse, ...end, ...bound })];
   }
 
   /** Rituals whose time is the cutoff or earlier, oldest first. */

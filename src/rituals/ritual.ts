@@ -1,4 +1,3 @@
-import { readU64BigEndian, u64BigEndian } from '../bytes/integers.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 
 /** One node's decryption key fragment of one ritual. */
@@ -33,7 +32,7 @@ export function idText(id: number): string {
 
 /** Name in the index by time: time, then id. */
 export const timeName = ({ id, timestamp }: RitualReference): string =>
-  `time/${timeBound(timestamp)}/${idText(id)}`;
+  `${timeBound(timestamp)}/${idText(id)}`;
 
 /** Where a time starts in the index by time. */
 export function timeBound(timestamp: number): string {
@@ -43,17 +42,7 @@ export function timeBound(timestamp: number): string {
 
 /** Reads what {@link timeName} made. @throws ProblemError RITUAL_RECORD_DAMAGED for anything else. */
 export function parseTimeName(name: string): RitualReference {
-  const match = /^time\/([0-9]{16})\/([0-9]{16})$/.exec(name);
+  const match = /^([0-9]{16})\/([0-9]{16})$/.exec(name);
   if (match === null) throw new ProblemError('RITUAL_RECORD_DAMAGED', `index entry ${name}`);
   return { timestamp: Number(match[1]), id: Number(match[2]) };
-}
-
-/** Eight bytes, big-endian. */
-export const encodeTimestamp = (timestamp: number): Uint8Array => u64BigEndian(timestamp);
-
-/** Reads what {@link encodeTimestamp} made. @throws ProblemError RITUAL_RECORD_DAMAGED for anything else. */
-export function decodeTimestamp(bytes: Uint8Array): number {
-  const timestamp = bytes.length === 8 ? Number(readU64BigEndian(bytes)) : Number.NaN;
-  if (Number.isSafeInteger(timestamp)) return timestamp;
-  throw new ProblemError('RITUAL_RECORD_DAMAGED', 'the timestamp of a ritual is damaged');
 }

@@ -127,6 +127,15 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
       ]);
       expect(store.namespaces()).toEqual(['space']);
       expect(store.hasNamespace('other')).toBe(false);
+      // Whoever still holds it sees nothing, and writes nothing.
+      expect([await other.get('n'), other.has('n'), other.size, listed(other)]).toEqual([
+        undefined,
+        false,
+        0,
+        [],
+      ]);
+      await expect(other.put('n', bytes(3))).rejects.toMatchObject({ code: 'STORE_NAMESPACE_MISSING' });
+      expect(store.hasNamespace('other')).toBe(false);
       const again = await store.namespace('other', { erasable: true });
       expect([again.size, await again.get('n')]).toEqual([0, undefined]);
     });

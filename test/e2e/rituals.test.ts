@@ -1,4 +1,4 @@
-import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { cp, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -128,6 +128,29 @@ describe('R5 backup', () => {
       for (const needle of [Buffer.from(fragment), Buffer.from('rituals/'), Buffer.from('0000000000000001')])
         expect(content.includes(needle)).toBe(false);
     }
+  });
+});
+
+describe('R12 revocation on the disk', () => {
+  it('R12 the log of before, with the keys of after, does not give the fragment back', async () => {
+    const store = await SealedStore.create({ path: at('store'), storeKey: storeKey() });
+    const datastore = await Datastore.initialize(store);
+    for (let id = 0; id < 40; id += 1) await datastore.storeFragment(id, id, bytes(id));
+    await cp(at('store'), at('before'), { recursive: true });
+    await datastore.deleteFragment(7);
+    await store.close();
+
+    const open = async (path: string) => {
+      await using copy = await SealedStore.open({ path, storeKey: storeKey() });
+      return (await (await Datastore.initialize(copy)).retrieveFragment(7)).fragment;
+    };
+    // With the store key and the keys of then it does: the control.
+    expect(await open(at('before'))).toEqual(bytes(7));
+    await cp(at('store/keys-0000000001'), at('before/keys-0000000001'));
+    await expect(open(at('before'))).rejects.toMatchObject({ code: 'STORE_NAMESPACE_KEY_DAMAGED' });
+    await expect(open(at('store'))).rejects.toMatchObject({ code: 'RITUAL_NOT_FOUND' });
+    await using after = await SealedStore.open({ path: at('store'), storeKey: storeKey() });
+    expect((await (await Datastore.initialize(after)).retrieveFragment(8)).fragment).toEqual(bytes(8));
   });
 });
 

@@ -1,5 +1,5 @@
 import { equalBytes } from '../../src/bytes/concat.ts';
-import { EvidenceError, ProblemError } from '../../src/errors/latchkey-error.ts';
+import { EvidenceError } from '../../src/errors/latchkey-error.ts';
 import type {
   BatchOperation,
   LogHead,
@@ -129,8 +129,8 @@ export class MemoryStore implements Store {
 
   records(namespace: string): OrderedRecords {
     const space = this.#spaces.get(namespace);
-    if (space === undefined) throw new ProblemError('INTERNAL', `namespace ${namespace} is not there`);
-    return space.records;
+    if (space !== undefined) return space.records;
+    throw new EvidenceError('STORE_NAMESPACE_MISSING', `there is no namespace ${namespace}`);
   }
 
   #check(operation: BatchOperation): void {
@@ -157,7 +157,8 @@ export class MemoryStore implements Store {
   }
 
   #view(namespace: string): Namespace {
-    const records = () => this.records(namespace);
+    // One that was erased reads as empty.
+    const records = () => this.#spaces.get(namespace)?.records ?? new OrderedRecords();
     const at = (name: string) => records().get(name)?.slice();
     const put = (name: string, value: Uint8Array): BatchOperation => ({
       kind: 'put',

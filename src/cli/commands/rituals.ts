@@ -22,6 +22,8 @@ import { print, processIo, readAll, type StoreIo } from '../store-io.ts';
 import { withPlace } from '../store-session.ts';
 
 const MAX_FRAGMENT_BYTES = 1024 * 1024;
+/** Revocations under way together. */
+const AT_ONCE = 256;
 
 /** `latchkey rituals`: a node's ritual fragments, with the store and the backup that its configuration file names. */
 export function ritualsCommand(io: StoreIo = processIo()): Command {
@@ -156,7 +158,11 @@ function addWritingCommands(parent: Command, io: StoreIo): void {
     async (cutoff: string, options: ConfigOption) => {
       await withDatastore(options, async (datastore) => {
         const expired = await datastore.findExpired(integer(cutoff, 'cutoff'));
-        for (const { id } of expired) await datastore.deleteFragment(id);
+        // Those that lie together go together.
+        for (let first = 0; first < expired.length; first += AT_ONCE)
+          await Promise.all(
+            expired.slice(first, first + AT_ONCE).map(({ id }) => datastore.deleteFragment(id)),
+          );
         await print(io.stdout, `erased ${expired.length}\n`);
       });
     },
