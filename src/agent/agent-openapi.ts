@@ -19,6 +19,9 @@ function schemaOf(schema: z.ZodType, io: 'input' | 'output'): Record<string, unk
 
 const json = (schema: Record<string, unknown>) => ({ 'application/json': { schema } });
 
+const contentOf = (answer: AgentRoute['answer']) =>
+  answer === 'bytes' ? { 'application/octet-stream': {} } : json(schemaOf(answer, 'output'));
+
 function parametersOf({ parameters, query, conditional }: AgentRoute): readonly unknown[] {
   const named = (schemas: z.ZodObject, where: 'path' | 'query') => {
     const { properties = {}, required = [] } = z.toJSONSchema(schemas, { io: 'input' });
@@ -76,7 +79,7 @@ function operation(route: AgentRoute): Record<string, unknown> {
       ? {}
       : { requestBody: { required: true, content: json(schemaOf(route.body, 'input')) } }),
     responses: {
-      200: { description: 'OK', content: json(schemaOf(route.answer, 'output')) },
+      200: { description: 'OK', content: contentOf(route.answer) },
       ...errorResponses(route),
     },
   };

@@ -1,5 +1,5 @@
 import type { Context, Hono } from 'hono';
-import type { z } from 'zod';
+import { z } from 'zod';
 import type { ErrorCode } from '../errors/codes.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import { jsonBody, type PorchEnv } from '../http/porch.ts';
@@ -32,7 +32,8 @@ export interface AgentRoute {
   readonly parameters: z.ZodObject;
   readonly query?: z.ZodObject | undefined;
   readonly body?: z.ZodType | undefined;
-  readonly answer: z.ZodType;
+  /** JSON of a schema, or a stream of bytes. */
+  readonly answer: z.ZodType | 'bytes';
   /** Whether If-Match and If-None-Match are heeded. */
   readonly conditional: boolean;
   /** Codes that this route adds to those of every route. */
@@ -62,23 +63,63 @@ export function agentRoute<
   B extends z.ZodType,
   A extends z.ZodType,
 >(definition: Definition<P, Q, B, A>): AgentRoute {
-  const { parameters, query, body, handle, conditional = false, codes = [] } = definition;
+  const { handle, conditional = false, codes = [] } = definition;
   return {
     ...definition,
     conditional,
     codes,
     async serve(context, services) {
-      const { req } = context;
-      const answer = await handle({
-        path: parseWire(parameters, req.param(), 'path'),
-        // Where there is no schema nothing may be given, and the handler's type has nothing to read.
-        query: parseQuery(query, req.queries()) as z.output<Q>,
-        body: (body === undefined ? undefined : parseWire(body, await jsonBody(context))) as z.output<B>,
-        precondition: readPrecondition(conditional, (name) => req.header(name)),
-        services,
-      });
-      return context.json(answer.json, 200, answer.etag === undefined ? {} : { etag: `"${answer.etag}"` });
+      const { json, etag } = await handle(
+        await readRequest({ ...definition, conditional }, context, services),
+      );
+      return context.json(json, 200, etag === undefined ? {} : { etag: `"${etag}"` });
     },
+  };
+}
+
+/** Makes a route that answers with bytes as they come; an error before the first one is a problem as anywhere. */
+export function agentStream<B extends z.ZodType>(
+  definition: Pick<AgentRoute, 'method' | 'path' | 'summary' | 'codes'> & {
+    readonly body?: B;
+    readonly stream: (
+      request: AgentRequest<unknown, unknown, z.output<B>>,
+    ) => Promise<ReadableStream<Uint8Array>>;
+  },
+): AgentRoute {
+  const described = { ...definition, parameters: z.strictObject({}), conditional: false };
+  return {
+    ...described,
+    answer: 'bytes',
+    async serve(context, services) {
+      const stream = await definition.stream(await readRequest(described, context, services));
+      return context.body(stream, 200, { 'content-type': 'application/octet-stream' });
+    },
+  };
+}
+
+async function readRequest<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodType>(
+  {
+    parameters,
+    query,
+    body,
+    conditional,
+  }: {
+    readonly parameters: P;
+    readonly query?: Q;
+    readonly body?: B;
+    readonly conditional: boolean;
+  },
+  context: Context<PorchEnv>,
+  services: AgentServices,
+): Promise<AgentRequest<z.output<P>, z.output<Q>, z.output<B>>> {
+  const { req } = context;
+  return {
+    path: parseWire(parameters, req.param(), 'path'),
+    // Where there is no schema nothing may be given, and the handler's type has nothing to read.
+    query: parseQuery(query, req.queries()) as z.output<Q>,
+    body: (body === undefined ? undefined : parseWire(body, await jsonBody(context))) as z.output<B>,
+    precondition: readPrecondition(conditional, (name) => req.header(name)),
+    services,
   };
 }
 

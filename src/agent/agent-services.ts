@@ -3,6 +3,7 @@ import { EpochNames } from '../epochs/epoch-names.ts';
 import { SealedSecretStore } from '../epochs/sealed-secret-store.ts';
 import type { SecretStore } from '../epochs/secret-store.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
+import { RitualConditions } from '../rituals/conditions.ts';
 import { Datastore } from '../rituals/datastore.ts';
 import type { Store } from '../store/store-api.ts';
 
@@ -38,18 +39,29 @@ class OpenedOnce<T> {
 /** The data services on one open store, each opened when it is first asked for; two would not see each other. */
 export class AgentServices {
   readonly store: Store;
+  readonly #conditions: OpenedOnce<RitualConditions>;
   readonly #rituals: OpenedOnce<Datastore>;
   readonly #journals: OpenedOnce<EpochJournal>;
   readonly #secretStores: OpenedOnce<SecretStore>;
 
-  constructor(store: Store) {
+  /** `nowMs` is unix time in milliseconds. */
+  constructor(store: Store, nowMs: () => number) {
     this.store = store;
-    this.#rituals = new OpenedOnce(() => Datastore.initialize(store));
+    this.#conditions = new OpenedOnce(() => RitualConditions.open(store));
+    this.#rituals = new OpenedOnce(async () => {
+      const conditions = await this.conditions();
+      return Datastore.initialize(store, { authorize: conditions.guard(() => Math.floor(nowMs() / 1000)) });
+    });
     this.#journals = new OpenedOnce((name) => EpochJournal.open(store, { name }));
     this.#secretStores = new OpenedOnce((name) => SealedSecretStore.open(store, SECRET_STORE_PREFIX + name));
   }
 
-  /** Ritual fragments. */
+  /** Conditions of rituals. */
+  conditions(): Promise<RitualConditions> {
+    return this.#conditions.get('conditions');
+  }
+
+  /** Ritual fragments, guarded by their conditions. */
   rituals(): Promise<Datastore> {
     return this.#rituals.get('rituals');
   }
@@ -88,11 +100,11 @@ export class AgentServices {
 }
 
 /** Gives the services of the store that is open now, the same ones as long as it is the same store. */
-export function servicesOf(store: () => Store): () => AgentServices {
+export function servicesOf(store: () => Store, nowMs: () => number): () => AgentServices {
   const known = new WeakMap<Store, AgentServices>();
   return () => {
     const open = store();
-    const services = known.get(open) ?? new AgentServices(open);
+    const services = known.get(open) ?? new AgentServices(open, nowMs);
     known.set(open, services);
     return services;
   };

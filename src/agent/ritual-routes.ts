@@ -4,6 +4,7 @@ import { base64Bytes, base64Text, flagText, integer, integerText, nothing } from
 import { type AgentRoute, agentRoute } from './agent-route.ts';
 
 const MAX_LISTED = 1000;
+const refusals = ['RITUAL_UNAUTHORIZED', 'RITUAL_EXPIRED', 'RITUAL_UNPAID'] as const;
 const unixTime = 'unix time in seconds';
 
 const ofRitual = z.strictObject({ id: integerText() });
@@ -59,7 +60,7 @@ const store = agentRoute({
   parameters: ofRitual,
   body: z.strictObject({ timestamp: integer.meta({ description: unixTime }), fragment: base64Bytes }),
   answer: z.strictObject({ written: z.boolean() }),
-  codes: ['RITUAL_CONFLICT', 'STORE_VALUE_TOO_LARGE'],
+  codes: ['RITUAL_CONFLICT', 'STORE_VALUE_TOO_LARGE', ...refusals],
   handle: async ({ path: { id }, body: { timestamp, fragment }, services }) => {
     const rituals = await services.rituals();
     return { json: { written: await rituals.storeFragment(id, timestamp, fragment) } };
@@ -72,7 +73,7 @@ const retrieve = agentRoute({
   summary: 'The fragment of a ritual',
   parameters: ofRitual,
   answer: reference.extend({ fragment: base64Text }),
-  codes: ['RITUAL_NOT_FOUND'],
+  codes: ['RITUAL_NOT_FOUND', ...refusals],
   handle: async ({ path: { id }, services }) => {
     const { timestamp, fragment } = await (await services.rituals()).retrieveFragment(id);
     return { json: { id, timestamp, fragment: toBase64(fragment) } };
@@ -85,7 +86,7 @@ const revoke = agentRoute({
   summary: 'Revokes a fragment: destroys the key under which it lies on the disk',
   parameters: ofRitual,
   answer: z.strictObject({ deleted: z.literal(true) }),
-  codes: ['RITUAL_NOT_FOUND'],
+  codes: ['RITUAL_NOT_FOUND', 'RITUAL_UNAUTHORIZED'],
   handle: async ({ path: { id }, services }) => {
     await (await services.rituals()).deleteFragment(id);
     return { json: { deleted: true as const } };

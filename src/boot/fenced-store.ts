@@ -1,4 +1,5 @@
 import { ProblemError } from '../errors/latchkey-error.ts';
+import type { BackupPart, BackupReport, BackupSink } from '../store/backup.ts';
 import type { BatchOperation, LogHead, Namespace, Snapshot, Store } from '../store/store-api.ts';
 
 /**
@@ -48,6 +49,13 @@ export class FencedStore implements Store {
 
   head(): LogHead {
     return this.#store.head();
+  }
+
+  /** Goes on when fenced: it changes nothing. @throws ProblemError STORE_BACKUP_UNAVAILABLE for a store in memory. */
+  async backup(sink: BackupSink, part?: BackupPart): Promise<BackupReport> {
+    if (this.#store.backup === undefined)
+      throw new ProblemError('STORE_BACKUP_UNAVAILABLE', 'this store cannot be backed up');
+    return await this.#store.backup(sink, part);
   }
 
   #requireUnfenced(): void {

@@ -25,6 +25,6 @@ export function agentApp(
   const app = porch({ ...common, maxBodyBytes: MAX_BODY_BYTES, peerAddress: () => undefined });
   app.get('/status', ({ json }) => json(node.status()));
   app.get('/openapi.json', ({ json }) => json(agentOpenApi()));
-  serveAgentRoutes(app, agentRoutes, servicesOf(node.store));
+  serveAgentRoutes(app, agentRoutes, servicesOf(node.store, common.now));
   return app;
 }

@@ -1,14 +1,18 @@
 import { dirname } from 'node:path';
+import { concatBytes } from '../bytes/concat.ts';
 import { u16BigEndian } from '../bytes/integers.ts';
-import type { SecretBytes } from '../bytes/secret-bytes.ts';
+import { SecretBytes } from '../bytes/secret-bytes.ts';
+import { type RandomSource, systemRandom } from '../crypto/random.ts';
 import type { FileHandle } from '../disk/file-system.ts';
-import { EvidenceError } from '../errors/latchkey-error.ts';
-import type { BackupReport } from '../store/backup.ts';
+import { EvidenceError, ProblemError } from '../errors/latchkey-error.ts';
+import type { BackupReport, BackupSink } from '../store/backup.ts';
 import { writeFailure } from '../store/disk-failure.ts';
 import { removeFile, withFile } from '../store/files.ts';
-import { unwrapStoreKey } from '../store/password.ts';
+import { STORE_KEY_BYTES } from '../store/limits.ts';
+import { unwrapStoreKey, wrapStoreKey } from '../store/password.ts';
 import type { PasswordPlace } from '../store/password-store.ts';
 import { SealedStore } from '../store/sealed-store.ts';
+import type { Store } from '../store/store-api.ts';
 import { readStoreHeader } from '../store/store-header.ts';
 
 const MAGIC = Buffer.from('LKRITBAK');
@@ -33,9 +37,7 @@ export async function backupRituals(
     await removeFile(fileSystem, temporary);
     const report = await withFile(fileSystem, temporary, 'create', async (handle) => {
       const append = appender(handle);
-      await append(MAGIC);
-      await append(u16BigEndian(unlock.length));
-      await append(unlock);
+      await append(backupStart(unlock));
       const written = await store.backup(append);
       await handle.sync();
       return written;
@@ -45,6 +47,32 @@ export async function backupRituals(
     return report;
   } catch (error) {
     throw writeFailure(error, to);
+  }
+}
+
+/** What precedes the sealed backup in the file. */
+const backupStart = (unlock: Uint8Array): Uint8Array =>
+  concatBytes(MAGIC, u16BigEndian(unlock.length), unlock);
+
+/**
+ * Writes the rituals of a store, and nothing else of it, while it is in use: the same file, under a key of its own that
+ * only the password opens. {@link restoreRituals} makes a store of it.
+ * @throws ProblemError STORE_BACKUP_UNAVAILABLE.
+ */
+export async function exportRituals(
+  store: Store,
+  password: SecretBytes,
+  sink: BackupSink,
+  random: RandomSource = systemRandom,
+): Promise<BackupReport> {
+  if (store.backup === undefined)
+    throw new ProblemError('STORE_BACKUP_UNAVAILABLE', 'this store cannot be backed up');
+  const key = new SecretBytes(random(STORE_KEY_BYTES));
+  try {
+    await sink(backupStart(await wrapStoreKey(key, password, { random })));
+    return await store.backup(sink, { key, includes: (name) => name.startsWith('rituals/') });
+  } finally {
+    key.wipe();
   }
 }
 

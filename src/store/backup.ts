@@ -1,6 +1,8 @@
 import { utf8 } from '../bytes/concat.ts';
+import type { SecretBytes } from '../bytes/secret-bytes.ts';
 import { BackupCipher } from './backup-format.ts';
 import { ByteWriter } from './byte-layout.ts';
+import { STORE_ID_BYTES } from './limits.ts';
 import type { SealedSnapshot } from './snapshot.ts';
 import type { LogHead } from './store-api.ts';
 import type { StoreState } from './store-state.ts';
@@ -33,6 +35,14 @@ export interface BackupReport extends BackupCounts {
 /** Takes the bytes of a backup, in order; resolves when they are written. */
 export type BackupSink = (bytes: Uint8Array) => Promise<void>;
 
+/** A part of a store, for somebody who must not have the rest: it restores as a store of its own. */
+export interface BackupPart {
+  /** 32 bytes that open this backup, in place of the store key. */
+  readonly key: SecretBytes;
+  /** Whether a namespace is part of it. */
+  readonly includes: (namespace: string) => boolean;
+}
+
 const CHUNK_BYTES = 1024 * 1024;
 
 /** Writes a snapshot as one sealed file, while the store goes on. */
@@ -40,16 +50,21 @@ export async function writeBackup(
   state: StoreState,
   snapshot: SealedSnapshot,
   sink: BackupSink,
+  part?: BackupPart,
 ): Promise<BackupReport> {
   const { random } = state.tuning;
-  const cipher = BackupCipher.create(state.storeId, state.storeKey, random);
+  const cipher =
+    part === undefined
+      ? BackupCipher.create(state.storeId, state.storeKey, random)
+      : BackupCipher.create(random(STORE_ID_BYTES), part.key, random);
   const chunk = new ChunkCollector((plaintext, isLast) => sink(cipher.seal(plaintext, isLast, random)));
   try {
     await sink(cipher.header.bytes);
     const { head } = snapshot;
     const start = new ByteWriter().u8(backupEntries.head).u64(head.generation).u64(head.sequence);
     await chunk.add(start.bytes(head.digest).done());
-    const counts = await writeNamespaces(snapshot, chunk);
+    const names = snapshot.namespaces().filter((name) => part?.includes(name) ?? true);
+    const counts = await writeNamespaces(snapshot, names, chunk);
     const { namespaces, records, valueBytes } = counts;
     const end = new ByteWriter().u8(backupEntries.counts).u64(namespaces).u64(records).u64(valueBytes);
     await chunk.end(end.done());
@@ -59,8 +74,11 @@ export async function writeBackup(
   }
 }
 
-async function writeNamespaces(snapshot: SealedSnapshot, chunk: ChunkCollector): Promise<BackupCounts> {
-  const names = snapshot.namespaces();
+async function writeNamespaces(
+  snapshot: SealedSnapshot,
+  names: readonly string[],
+  chunk: ChunkCollector,
+): Promise<BackupCounts> {
   let records = 0;
   let valueBytes = 0;
   for (const namespace of names) {

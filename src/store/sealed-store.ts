@@ -2,7 +2,7 @@ import type { SecretBytes } from '../bytes/secret-bytes.ts';
 import { type RandomSource, systemRandom } from '../crypto/random.ts';
 import type { FileSystem } from '../disk/file-system.ts';
 import { nodeFileSystem } from '../disk/node-file-system.ts';
-import { type BackupReport, type BackupSink, writeBackup } from './backup.ts';
+import { type BackupPart, type BackupReport, type BackupSink, writeBackup } from './backup.ts';
 import { writeBatch } from './batch.ts';
 import { type CheckReport, checkStore } from './check.ts';
 import { CompactionStopped } from './compaction.ts';
@@ -224,12 +224,12 @@ export class SealedStore implements Store, AsyncDisposable {
 
   /**
    * Writes everything as of now into one sealed, portable file, while reads and writes go on. It opens with the
-   * present store key.
+   * present store key; a `part` opens with its own.
    */
-  async backup(sink: BackupSink): Promise<BackupReport> {
+  async backup(sink: BackupSink, part?: BackupPart): Promise<BackupReport> {
     const snapshot = this.snapshot();
     try {
-      return await writeBackup(this.#open(), snapshot, sink);
+      return await writeBackup(this.#open(), snapshot, sink, part);
     } finally {
       snapshot.release();
     }

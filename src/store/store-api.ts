@@ -1,3 +1,5 @@
+import type { BackupPart, BackupReport, BackupSink } from './backup.ts';
+
 /**
  * What the rest of Latchkey may ask of the sealed store. `SealedStore` implements it; the data services and the boot
  * see only this. Names are non-empty UTF-8 strings of at most 4 KiB; order is that of their UTF-8 bytes.
@@ -26,6 +28,11 @@ export interface Store {
   snapshot(): Snapshot;
   /** Position in the log, for deposits with key servers and for backups. */
   head(): LogHead;
+  /**
+   * Writes everything as of now, or a part, into one sealed file while reads and writes go on. Absent where there is
+   * nothing that seals: a store in memory.
+   */
+  backup?(sink: BackupSink, part?: BackupPart): Promise<BackupReport>;
 }
 
 /** One namespace: an ordered map from names to bytes. */

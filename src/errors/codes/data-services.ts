@@ -18,6 +18,7 @@ export const dataServiceCodes = {
     status: 409,
     summary: 'Another share or dealer seed is already kept for this epoch; a node must not change either.',
   },
+  RITUAL_ENTRY_NOT_FOUND: { status: 404, summary: 'Nothing of this kind is kept for this ritual.' },
   RITUAL_CONFLICT: { status: 409, summary: 'Another fragment is already stored for this ritual.' },
   RITUAL_NOT_ACTIVE: {
     status: 409,

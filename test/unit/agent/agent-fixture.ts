@@ -4,6 +4,7 @@ import type { PorchEnv } from '../../../src/http/porch.ts';
 import { agentApp } from '../../../src/node/agent.ts';
 import { Metrics } from '../../../src/observe/metrics.ts';
 import type { Store } from '../../../src/store/store-api.ts';
+import { requireDescribed } from './described-answer.ts';
 import { MemoryStore } from '../../support/memory-store.ts';
 
 /** What the agent answered. */
@@ -17,6 +18,7 @@ export interface AgentReply {
 export class AgentWorld {
   readonly logged: string[] = [];
   store: Store | undefined;
+  nowMs = 0;
   readonly app: Hono<PorchEnv>;
 
   constructor(store: Store = new MemoryStore()) {
@@ -26,7 +28,7 @@ export class AgentWorld {
         log: (_level, event, fields) => this.logged.push(JSON.stringify({ event, ...fields })),
         metrics: new Metrics(),
         random: (length) => new Uint8Array(length).fill(7),
-        now: () => 0,
+        now: () => this.nowMs,
         deadlineMs: 20_000,
       },
       {
@@ -54,6 +56,8 @@ export class AgentWorld {
     });
     // The agent answers JSON objects only.
     const json = (await response.json()) as Record<string, unknown>;
+    const type = response.headers.get('content-type');
+    requireDescribed({ method, path }, { status: response.status, type, json });
     return { status: response.status, json, headers: response.headers };
   }
 }
