@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { toBase64 } from '../bytes/base64.ts';
 import { toPrefixedHex } from '../bytes/hex.ts';
 import type { SecretBytes } from '../bytes/secret-bytes.ts';
-import type { CurrentEpoch } from '../epochs/epoch-journal.ts';
+import type { CurrentEpoch, EpochJournal } from '../epochs/epoch-journal.ts';
 import type { Entry } from '../epochs/epoch-messages.ts';
 import { type EpochState, SEED_BYTES, SHARE_SCALAR_BYTES, type Share } from '../epochs/epoch-record.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
@@ -204,47 +204,41 @@ const getDealing = agentRoute({
   },
 });
 
-const putAck = agentRoute({
-  method: 'put',
-  path: '/epochs/{journal}/{epoch}/acks/{player}',
-  summary: "Records a player's ack of our own dealing",
-  parameters: byPlayer,
-  body: message,
-  answer: written,
-  codes: writeCodes,
-  handle: async ({ path, body, services }) => {
-    const opened = await services.journal(path.journal);
-    return { json: { written: await opened.appendAck(path.epoch, path.player, body.message) } };
-  },
-});
+/** A route that records a message of one participant in an epoch; the first one counts. */
+const recording = (
+  kind: 'acks' | 'logs' | 'evidence',
+  summary: string,
+  append: (journal: EpochJournal, epoch: number, who: Uint8Array, message: Uint8Array) => Promise<boolean>,
+): AgentRoute =>
+  agentRoute({
+    method: 'put',
+    path:
+      kind === 'acks'
+        ? '/epochs/{journal}/{epoch}/acks/{player}'
+        : `/epochs/{journal}/{epoch}/${kind}/{dealer}`,
+    summary,
+    parameters: kind === 'acks' ? byPlayer : byDealer,
+    body: message,
+    answer: written,
+    codes: writeCodes,
+    handle: async ({ path, body, services }) => {
+      const who = 'player' in path ? path.player : path.dealer;
+      const opened = await services.journal(path.journal);
+      return { json: { written: await append(opened, path.epoch, who, body.message) } };
+    },
+  });
 
-const putLog = agentRoute({
-  method: 'put',
-  path: '/epochs/{journal}/{epoch}/logs/{dealer}',
-  summary: "Records a dealer's finished log",
-  parameters: byDealer,
-  body: message,
-  answer: written,
-  codes: writeCodes,
-  handle: async ({ path, body, services }) => {
-    const opened = await services.journal(path.journal);
-    return { json: { written: await opened.appendLog(path.epoch, path.dealer, body.message) } };
-  },
-});
-
-const putEvidence = agentRoute({
-  method: 'put',
-  path: '/epochs/{journal}/{epoch}/evidence/{dealer}',
-  summary: 'Keeps the first proof that a dealer equivocated',
-  parameters: byDealer,
-  body: message,
-  answer: written,
-  codes: writeCodes,
-  handle: async ({ path, body, services }) => {
-    const opened = await services.journal(path.journal);
-    return { json: { written: await opened.appendEvidence(path.epoch, path.dealer, body.message) } };
-  },
-});
+const putAck = recording('acks', "Records a player's ack of our own dealing", (opened, ...given) =>
+  opened.appendAck(...given),
+);
+const putLog = recording('logs', "Records a dealer's finished log", (opened, ...given) =>
+  opened.appendLog(...given),
+);
+const putEvidence = recording(
+  'evidence',
+  'Keeps the first proof that a dealer equivocated',
+  (opened, ...given) => opened.appendEvidence(...given),
+);
 
 const prune = agentRoute({
   method: 'post',
