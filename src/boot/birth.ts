@@ -3,6 +3,7 @@ import { SecretBytes } from '../bytes/secret-bytes.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 import { SealedStore } from '../store/sealed-store.ts';
+import { orAborted } from '../time/or-aborted.ts';
 import { assembleNode, bookOf, openStoreOf } from './assemble-node.ts';
 import type { BootStage } from './boot-stage.ts';
 import { FencedStore } from './fenced-store.ts';
@@ -119,7 +120,7 @@ async function firstSlots(
 }
 
 /** Whether there is any server to enrol with; without one a fresh node goes on unbacked at once. */
-async function mayEnrol({ parts }: BootStage, { account }: NodeIdentity): Promise<boolean> {
-  const { servers } = await parts.chain.snapshot();
+async function mayEnrol({ parts, stopped }: BootStage, { account }: NodeIdentity): Promise<boolean> {
+  const { servers } = await orAborted(parts.chain.snapshot(), stopped);
   return servers.some((server) => server.active && !equalBytes(server.account, account));
 }

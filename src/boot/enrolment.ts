@@ -1,3 +1,4 @@
+import { equalBytes } from '../bytes/concat.ts';
 import type { AccountId } from '../bytes/fixed-bytes.ts';
 import { SlotId } from '../bytes/fixed-bytes.ts';
 import { toHex } from '../bytes/hex.ts';
@@ -17,6 +18,8 @@ export interface EnrolmentInput {
   readonly quorum: Quorum;
   /** Servers that hold a live slot now: asked first, so that a better-ranked newcomer displaces nobody. */
   readonly enrolled: readonly AccountId[];
+  /** Servers that are asked only when the others do not suffice. */
+  readonly last?: readonly AccountId[];
   /** With fewer servers than this the result is of no use, so no key is asked for. */
   readonly worthwhile: number;
   readonly signal: AbortSignal;
@@ -40,7 +43,10 @@ export interface Enrolment {
  */
 export async function enrol(tools: EnrolmentTools, input: EnrolmentInput): Promise<Enrolment> {
   const { account, snapshot, quorum, signal } = input;
-  const eligible = eligibleServers(snapshot, { account });
+  const isLast = (record: ServerRecord) =>
+    input.last?.some((server) => equalBytes(server, record.account)) ?? false;
+  const ranked = eligibleServers(snapshot, { account });
+  const eligible = [...ranked.filter((record) => !isLast(record)), ...ranked.filter(isLast)];
   const granted = new Map<string, { readonly record: ServerRecord; readonly enrolled: EnrolledServer }>();
   const failures = new Map<string, { readonly record: ServerRecord; readonly failure: PeerFailure }>();
   const fail = (record: ServerRecord, failure: PeerFailure) =>
@@ -113,6 +119,7 @@ async function askForKeys(
       }
       const { grant: key, instanceId } = result.answer;
       if (key.recoveryToken === undefined || !key.created) {
+        key.key.wipe();
         fail(record, { kind: 'garbage', detail: 'it gave no fresh key with a recovery token' });
         return;
       }

@@ -1,6 +1,5 @@
 import { equalBytes } from '../bytes/concat.ts';
 import { toHex } from '../bytes/hex.ts';
-import { SecretBytes } from '../bytes/secret-bytes.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
 import type { ChainSnapshot } from '../chain/chain-view.ts';
 import type { Log } from '../observe/log.ts';
@@ -30,13 +29,19 @@ export class Forgetting {
     return this.#open.size;
   }
 
-  /** Takes more slots, and tries again what did not work before. Waits for nobody. */
+  /** Takes more slots, with their keys, and tries again what did not work before. Waits for nobody. */
   run(dropped: readonly DroppedSlot[], snapshot: ChainSnapshot): void {
     for (const slot of dropped) {
-      const key = new SecretBytes(new Uint8Array(slot.key.reveal()));
-      if (this.#open.size < MAX_TO_FORGET) this.#open.set(toHex(slot.slotId), { ...slot, key });
+      if (this.#open.size < MAX_TO_FORGET) this.#open.set(toHex(slot.slotId), slot);
+      else slot.key.wipe();
     }
     for (const [name, slot] of this.#open) this.#tell(name, slot, snapshot);
+  }
+
+  /** Wipes the keys of those that were not reached. */
+  wipe(): void {
+    for (const { key } of this.#open.values()) key.wipe();
+    this.#open.clear();
   }
 
   #tell(name: string, slot: DroppedSlot, snapshot: ChainSnapshot): void {

@@ -19,6 +19,7 @@ export class Guardian {
   #state: NodeState = { name: 'starting', reason: 'not begun' };
   #node: OpenNode | undefined;
   #healer: Healer | undefined;
+  #opening: Promise<OpenNode | undefined> | undefined;
   #healing: Promise<void> | undefined;
   #nudged = false;
   #hurriedAtMs = Number.NEGATIVE_INFINITY;
@@ -48,13 +49,18 @@ export class Guardian {
    * Opens the store, trying for as long as it takes, or makes a new one.
    * @returns `undefined` when it was stopped before, or when `attempts` were used up.
    */
-  async open(attempts = Number.POSITIVE_INFINITY): Promise<OpenNode | undefined> {
+  open(attempts = Number.POSITIVE_INFINITY): Promise<OpenNode | undefined> {
+    this.#opening = this.#open(attempts);
+    return this.#opening;
+  }
+
+  async #open(attempts: number): Promise<OpenNode | undefined> {
     let waitMs = this.#parts.options.retryMinMs;
     for (let attempt = 1; !this.#stop.signal.aborted; attempt++) {
       try {
         this.#node = await this.#attempt();
       } catch (error) {
-        this.#locked(error);
+        if (!this.#stop.signal.aborted) this.#locked(error);
       }
       if (this.#stop.signal.aborted) break;
       if (this.#node !== undefined || attempt >= attempts) return this.#node;
@@ -102,7 +108,9 @@ export class Guardian {
     this.#stop.abort();
     this.#wake.abort();
     // No keyslot file is saved after the store's lock is given back, and no wiped key is used.
+    await this.#opening?.catch(() => undefined);
     await this.#healing;
+    this.#healer?.wipe();
     await this.#node?.close();
     this.#set({ name: 'stopped' });
   }
@@ -111,6 +119,7 @@ export class Guardian {
     try {
       this.#set(await healer.tick(this.#stop.signal));
     } catch (error) {
+      if (this.#stop.signal.aborted) return this.#state;
       this.#parts.log('error', 'healing.failed', { error: messageOf(error) });
       // What could not be looked at is not backed.
       if (this.#state.name === 'backed') this.#set({ ...this.#state, name: 'degraded' });
@@ -147,7 +156,12 @@ export class Guardian {
       const level = ['unbacked', 'locked', 'fenced', 'degraded'].includes(state.name) ? 'warn' : 'info';
       this.#parts.log(level, 'node.state', { state: state.name, summary: summarize(state) });
     }
-    this.#parts.onState(state);
+    try {
+      this.#parts.onState(state);
+    } catch (error) {
+      // Whoever shows the state must not stop the healing.
+      this.#parts.log('error', 'node.state-not-shown', { error: messageOf(error) });
+    }
   }
 
   /** Sleeps, give or take a quarter so that a fleet does not march in step, or until it is nudged. */

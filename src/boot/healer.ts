@@ -1,4 +1,3 @@
-import { equalBytes } from '../bytes/concat.ts';
 import { toHex } from '../bytes/hex.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
 import type { ChainSnapshot, ChainView } from '../chain/chain-view.ts';
@@ -6,7 +5,9 @@ import { eligibleServers } from '../keyslots/choose-servers.ts';
 import { buildGeneration, nextGeneration } from '../keyslots/generations.ts';
 import { type Quorum, thresholdFor } from '../keyslots/threshold.ts';
 import type { Log } from '../observe/log.ts';
+import { orAborted } from '../time/or-aborted.ts';
 import { AttemptPace } from './attempt-pace.ts';
+import { contradicted, Doubts } from './doubts.ts';
 import { type Enrolment, type EnrolmentTools, enrol } from './enrolment.ts';
 import { Forgetting } from './forgetting.ts';
 import { HoldingAccount } from './holding-account.ts';
@@ -46,6 +47,7 @@ export class Healer {
   readonly #forgetting: Forgetting;
   readonly #holding: HoldingAccount;
   readonly #pace: AttemptPace;
+  readonly #doubts = new Doubts();
   /** Since when a server has been of no help, by slot. */
   readonly #silentSinceMs = new Map<string, number>();
   #live = 0;
@@ -65,7 +67,7 @@ export class Healer {
   async tick(signal: AbortSignal): Promise<NodeState> {
     if (this.#fencedBy !== undefined) return { name: 'fenced', reason: this.#fencedBy };
     const { chain, options } = this.#parts;
-    const snapshot = await chain.snapshot();
+    const snapshot = await orAborted(chain.snapshot(), signal);
     this.#forgetting.run([], snapshot);
     await this.#learning.learn(snapshot, signal);
     let check = await this.#holding.settle(() => this.#check(snapshot, signal));
@@ -89,6 +91,11 @@ export class Healer {
     this.#pace.hurry();
   }
 
+  /** Wipes the keys that it still holds; it is of no use afterwards. */
+  wipe(): void {
+    this.#forgetting.wipe();
+  }
+
   async #check(snapshot: ChainSnapshot, signal: AbortSignal): Promise<SlotCheck> {
     const { tools } = this.#parts;
     const known = { live: this.#live, unknown: this.#learning.unknown };
@@ -98,6 +105,7 @@ export class Healer {
     this.#forgetting.run(await this.#node.book.note(confirmations(check), lostSlots(check)), snapshot);
     this.#live = newestOf(this.#node, check).filter(isLive).length;
     this.#noteSilence(check);
+    this.#doubts.clear(check.checked);
     return check;
   }
 
@@ -124,9 +132,13 @@ export class Healer {
     return newestOf(this.#node, check).some(({ slot, report, instanceId }) => {
       if (instanceId !== undefined) return false;
       const { standing } = report;
+      const kind = typeof standing === 'string' ? undefined : standing.kind;
+      const isDoubted = kind === 'forgot' && this.#doubts.covers(slot);
       // A server that says that its memory is gone, or that left the chain, does not come back with the key.
-      if (typeof standing !== 'string' && ['forgot', 'departed', 'lied'].includes(standing.kind)) return true;
-      return nowMs - (this.#silentSinceMs.get(toHex(slot.slotId)) ?? nowMs) >= this.#parts.options.patienceMs;
+      if ((kind === 'forgot' && !isDoubted) || kind === 'departed' || kind === 'lied') return true;
+      const factor = isDoubted ? this.#doubts.patienceFactor(slot) : 1;
+      const silentMs = nowMs - (this.#silentSinceMs.get(toHex(slot.slotId)) ?? nowMs);
+      return silentMs >= this.#parts.options.patienceMs * factor;
     });
   }
 
@@ -144,16 +156,32 @@ export class Healer {
     // Fewer servers than this would not be better than what there is.
     const worthwhile = Math.min(quorum.n, Math.max(quorum.t, this.#live + 1));
     const { account } = this.#node.identity;
-    const enrolment = await enrol(tools, { account, snapshot, quorum, enrolled, worthwhile, signal });
+    const last = check.checked.filter(({ slot }) => this.#doubts.covers(slot)).map(({ slot }) => slot.server);
+    const enrolment = await enrol(tools, {
+      account,
+      snapshot,
+      quorum,
+      enrolled,
+      last,
+      worthwhile,
+      signal,
+    });
     this.#logFailures(enrolment);
     const count = enrolment.servers.length;
-    if (signal.aborted || count < worthwhile || (count < quorum.n && isContradicted(check, enrolment))) {
+    if (signal.aborted || count < worthwhile || this.#isDoubtful(check, enrolment, quorum)) {
       this.#backOff(count, quorum);
       this.#forgetEnrolment(enrolment, snapshot);
       return false;
     }
     await this.#putInFront(enrolment, quorum, check, snapshot);
     return true;
+  }
+
+  /** Whether a generation of these servers would answer a "forgot" that is not true. */
+  #isDoubtful({ checked }: SlotCheck, { servers }: Enrolment, { n }: Quorum): boolean {
+    const fresh = this.#doubts.learn(checked, servers);
+    for (const server of fresh) this.#parts.log('warn', 'slot.doubted', { server: encodeSs58(server) });
+    return fresh.length > 0 || (servers.length < n && contradicted(checked, servers).length > 0);
   }
 
   async #putInFront(
@@ -178,6 +206,7 @@ export class Healer {
       throw error;
     });
     this.#forgetting.run(dropped, snapshot);
+    this.#doubts.taken(servers);
     log('info', 'slots.generation', {
       generation: number,
       t: quorum.t,
@@ -220,25 +249,10 @@ export class Healer {
 
   #forgetEnrolment({ servers }: Enrolment, snapshot: ChainSnapshot): void {
     const { account } = this.#node.identity;
+    for (const { recoveryToken } of servers) recoveryToken.wipe();
     this.#forgetting.run(
       servers.map(({ server, slotId, key }) => ({ server, account, slotId, key })),
       snapshot,
     );
   }
-}
-
-/**
- * Whether a server that is said to have forgotten a slot has just proved, by the seal of its grant, to be the very
- * process that issued the slot. Then "forgot" was not its word, and fewer than n new slots are no improvement.
- */
-function isContradicted({ checked }: SlotCheck, { servers }: Enrolment): boolean {
-  return checked.some(
-    ({ slot, report: { standing } }) =>
-      typeof standing !== 'string' &&
-      standing.kind === 'forgot' &&
-      servers.some(
-        ({ server, instanceId }) =>
-          equalBytes(server, slot.server) && equalBytes(instanceId, slot.instanceId),
-      ),
-  );
 }

@@ -72,6 +72,7 @@ export class KeyLearning {
         // Only the key that opens the slot counts: a liar could prove to hold whatever key it gave.
         const attempt = new RecoveryAttempt(book.file, 1);
         if (attempt.offer({ server: peer.account, slotId, keyId, key }) === 'opened') book.learn(slotId, key);
+        else key.wipe();
         attempt.wipe();
       },
     });

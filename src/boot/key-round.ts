@@ -5,6 +5,7 @@ import { recoveryProof } from '../protocol/recovery-proof.ts';
 import { type Intent, MAX_ADDRESSED_SERVERS, requestReportData } from '../protocol/report-data.ts';
 import type { QuoteSource } from '../quote-source/quote-source.ts';
 import type { Clock } from '../time/clock.ts';
+import { orAborted } from '../time/or-aborted.ts';
 import type { InstanceGrant, PeerClient, PeerRecord, QuotedRequest } from './peer-client.ts';
 import { failureOf, type PeerFailure } from './peer-failure.ts';
 
@@ -102,7 +103,7 @@ async function askWave(
   const reportData = requestReportData(parameters);
   let request: QuotedRequest;
   try {
-    request = { ...parameters, reportData, quote: await quotes.quote(reportData) };
+    request = { ...parameters, reportData, quote: await orAborted(quotes.quote(reportData), round.signal) };
   } catch (error) {
     const detail = `this machine could not make a quote: ${error instanceof Error ? error.message : error}`;
     for (const { target } of wave) {

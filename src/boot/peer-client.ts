@@ -25,6 +25,7 @@ import {
   type SlotState,
   slotStateBytes,
 } from '../protocol/mac-routes.ts';
+import { NOT_ENROLLED_SIGNATURE_BYTES, provesNotEnrolled } from '../protocol/not-enrolled.ts';
 import type { BoundParameters } from '../protocol/report-data.ts';
 import { decodeKeyGrant, type KeyGrant, sealedKeyAad, sealedKeyInfo } from '../protocol/sealed-key.ts';
 import {
@@ -195,16 +196,26 @@ export class PeerClient {
     if (!macMatches(Mac.parse(answer.mac, 'mac'), expected)) throw impostor();
   }
 
-  /** `POST /server-restarted`: a hint to a client that our memory is gone; it says whether it still has a slot here. */
+  /**
+   * `POST /server-restarted`: a hint to a client that our memory is gone. Returns `moved` when the client itself,
+   * by its signature, says that it has no slot here any more; `told` otherwise, also when anybody says so without.
+   */
   async tellRestart(
     client: PeerRecord,
     self: AccountId,
     instanceId: InstanceId,
     signal?: AbortSignal,
-  ): Promise<boolean> {
+  ): Promise<'told' | 'moved'> {
     const body = { server: encodeSs58(self), instanceId: toPrefixedHex(instanceId) };
-    const answer = await this.#send(client, '/server-restarted', body, signal);
-    return parseWire(serverRestartedAnswer, answer, 'answer').enrolled;
+    const answer = parseWire(
+      serverRestartedAnswer,
+      await this.#send(client, '/server-restarted', body, signal),
+      'answer',
+    );
+    if (answer.enrolled || answer.signature === undefined) return 'told';
+    const signature = parsePrefixedHex(answer.signature, NOT_ENROLLED_SIGNATURE_BYTES, 'signature');
+    const statement = { client: client.account, server: self, instanceId };
+    return provesNotEnrolled(signature, statement) ? 'moved' : 'told';
   }
 
   async #slotState(

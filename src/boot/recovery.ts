@@ -9,10 +9,13 @@ import type { Log } from '../observe/log.ts';
 import { compareHeads, type Head } from '../protocol/mac-routes.ts';
 import type { KeyGrant } from '../protocol/sealed-key.ts';
 import { agreedTime } from '../trust/time.ts';
-import { type RoundTarget, type RoundTools, runKeyRound } from './key-round.ts';
+import { type RoundResult, type RoundTarget, type RoundTools, runKeyRound } from './key-round.ts';
 import type { SlotReport } from './node-state.ts';
 import { OwnMarks } from './own-marks.ts';
 import { describeFailure, type PeerFailure } from './peer-failure.ts';
+
+/** How long the newer generation may take before the older one is asked too: a hanging server must not cost more. */
+const HEDGE_MS = 1_000;
 
 /** What a recovery starts from. */
 export interface RecoveryInput {
@@ -51,7 +54,8 @@ export type RecoveryOutcome =
 
 /**
  * One attempt to get the store key back: asks every server of the keyslot file that has a record on the chain, at its
- * present address, the newer generation first. Ends as soon as t good slots agree; the rest costs nothing.
+ * present address, the newer generation first; the older one as soon as the newer cannot open the store any more, or
+ * takes long. Ends as soon as t good slots agree; the rest costs nothing. A failed attempt keeps no key.
  */
 export async function recoverStoreKey(
   tools: RoundTools & { readonly log: Log },
@@ -59,62 +63,114 @@ export async function recoverStoreKey(
 ): Promise<RecoveryOutcome> {
   const attempt = new RecoveryAttempt(input.file, input.minimumThreshold);
   const harvest = new Harvest(attempt, tools.log);
+  const search = new Search(tools, input, attempt, harvest);
   try {
-    for (const generation of input.file.generations) {
-      const recovered = await recoverGeneration(tools, input, generation, attempt, harvest);
-      if (recovered !== undefined) return { ok: true, recovered };
-    }
+    const recovered = await search.run();
+    if (recovered !== undefined) return { ok: true, recovered };
+    harvest.wipe();
     return { ok: false, ...bestProgress(attempt), slots: harvest.reports(input) };
   } finally {
     attempt.wipe();
   }
 }
 
-async function recoverGeneration(
-  tools: RoundTools,
-  input: RecoveryInput,
-  generation: Generation,
-  attempt: RecoveryAttempt,
-  harvest: Harvest,
-): Promise<RecoveredKey | undefined> {
-  const targets = targetsOf(generation, input.snapshot, harvest);
-  const enough = new AbortController();
-  const stop = () => enough.abort();
-  input.signal.addEventListener('abort', stop, { once: true });
-  // A signal that was aborted before tells nobody any more.
-  if (input.signal.aborted) stop();
-  let found: RecoveredKey | undefined;
-  const openings: Promise<void>[] = [];
-  const round = runKeyRound(tools, {
-    account: input.file.account,
-    intent: 'recover',
-    targets,
-    quorum: generation.t,
-    signal: enough.signal,
-    onResult: (target, result) => {
-      // Once the store key is there, what is still on its way no longer counts as a failure.
-      if (found !== undefined) return;
-      harvest.take(target, result);
-      if (!result.ok) return;
-      openings.push(
-        attempt.tryOpen().then((opened) => {
-          if (opened === undefined || found !== undefined) return;
-          found = harvest.finish(opened, input);
-          enough.abort();
-        }),
-      );
-    },
-  });
-  const opened = new Promise<void>((resolve) => {
-    enough.signal.addEventListener('abort', () => resolve(), { once: true });
-    if (enough.signal.aborted) resolve();
-  });
-  await Promise.race([round, opened]);
-  await Promise.all(openings);
-  input.signal.removeEventListener('abort', stop);
-  // Losers of the race may still be on the wire; their results are ignored above.
-  round.catch(() => undefined);
-  return found;
+/** The rounds of one recovery, of which the first that opens the store ends all. */
+class Search {
+  readonly #tools: RoundTools;
+  readonly #input: RecoveryInput;
+  readonly #attempt: RecoveryAttempt;
+  readonly #harvest: Harvest;
+  /** Aborted when the store key is there, or the caller stops. */
+  readonly #enough = new AbortController();
+  readonly #openings: Promise<void>[] = [];
+  #found: RecoveredKey | undefined;
+  #isOver = false;
+
+  constructor(tools: RoundTools, input: RecoveryInput, attempt: RecoveryAttempt, harvest: Harvest) {
+    this.#tools = tools;
+    this.#input = input;
+    this.#attempt = attempt;
+    this.#harvest = harvest;
+  }
+
+  async run(): Promise<RecoveredKey | undefined> {
+    const { signal, file } = this.#input;
+    const stop = () => this.#enough.abort();
+    signal.addEventListener('abort', stop, { once: true });
+    // A signal that was aborted before tells nobody any more.
+    if (signal.aborted) stop();
+    const [newer, older] = file.generations;
+    await this.#untilEnough(this.#ask(newer, older));
+    await Promise.all(this.#openings);
+    signal.removeEventListener('abort', stop);
+    this.#isOver = true;
+    return this.#found;
+  }
+
+  async #ask(newer: Generation, older: Generation | undefined): Promise<void> {
+    const { clock } = this.#tools;
+    const hopeless = new AbortController();
+    const first = this.#round(newer, () => hopeless.abort());
+    if (older === undefined) return first;
+    const patience = AbortSignal.any([hopeless.signal, this.#enough.signal]);
+    await Promise.race([first, clock.sleep(HEDGE_MS, patience)]);
+    await Promise.all(this.#openings);
+    await Promise.all([first, this.#enough.signal.aborted ? undefined : this.#round(older)]);
+  }
+
+  /** One generation's round. `onHopeless` is called when fewer than t of its slots can still be good. */
+  async #round(generation: Generation, onHopeless: () => void = () => undefined): Promise<void> {
+    const { file, snapshot } = this.#input;
+    const targets = targetsOf(generation, snapshot, this.#harvest);
+    let possible = targets.length;
+    if (possible < generation.t) onHopeless();
+    await runKeyRound(this.#tools, {
+      account: file.account,
+      intent: 'recover',
+      targets,
+      quorum: generation.t,
+      signal: this.#enough.signal,
+      onResult: (target, result) => {
+        if (this.#take(target, result)) return;
+        possible--;
+        if (possible < generation.t) onHopeless();
+      },
+    });
+  }
+
+  /** Takes what came of one server; false when it does not help. */
+  #take(target: RoundTarget, result: RoundResult): boolean {
+    // Once the store key is there, what is still on its way no longer counts as a failure.
+    if (this.#found !== undefined || this.#isOver) {
+      if (result.ok) wipeGrant(result.answer.grant);
+      return true;
+    }
+    if (!this.#harvest.take(target, result)) return false;
+    this.#openings.push(this.#tryOpen());
+    return true;
+  }
+
+  async #tryOpen(): Promise<void> {
+    const opened = await this.#attempt.tryOpen();
+    if (opened === undefined) return;
+    if (this.#found !== undefined) {
+      opened.storeKey.wipe();
+      return;
+    }
+    this.#found = this.#harvest.finish(opened, this.#input);
+    this.#enough.abort();
+  }
+
+  /** Waits for all rounds, but no longer than for the store key: losers of the race may still be on the wire. */
+  async #untilEnough(rounds: Promise<void>): Promise<void> {
+    const { signal } = this.#enough;
+    rounds.catch(() => undefined);
+    const opened = new Promise<void>((resolve) => {
+      signal.addEventListener('abort', () => resolve(), { once: true });
+      if (signal.aborted) resolve();
+    });
+    await Promise.race([rounds, opened]);
+  }
 }
 
 function targetsOf(
@@ -147,20 +203,28 @@ class Harvest {
     this.#log = log;
   }
 
-  take(target: RoundTarget, result: Parameters<Parameters<typeof runKeyRound>[1]['onResult']>[1]): void {
-    const { slotId, peer } = target;
+  /** Takes what came of one server; true when its slot opened. */
+  take({ slotId, peer }: RoundTarget, result: RoundResult): boolean {
     if (!result.ok) {
       this.#fail(toHex(slotId), encodeSs58(peer.account), result.failure);
-      return;
+      return false;
     }
     const { grant } = result.answer;
     const verdict = this.#attempt.offer({ server: peer.account, slotId, keyId: grant.keyId, key: grant.key });
     if (verdict === 'opened' || verdict === 'known') {
       this.#grants.set(toHex(slotId), grant);
       this.#standings.set(toHex(slotId), 'live');
-      return;
+      return true;
     }
+    wipeGrant(grant);
     this.#fail(toHex(slotId), encodeSs58(peer.account), { kind: 'lied', detail: verdictText[verdict] });
+    return false;
+  }
+
+  /** Wipes all server keys that came. */
+  wipe(): void {
+    for (const grant of this.#grants.values()) wipeGrant(grant);
+    this.#grants.clear();
   }
 
   note(slot: Slot, failure: PeerFailure): void {
@@ -175,6 +239,8 @@ class Harvest {
     for (const slot of generation?.slots ?? []) {
       if (!opened.outsiders.some((server) => equalBytes(server, slot.server))) continue;
       this.note(slot, { kind: 'lied', detail: 'its share belongs to another store key' });
+      const outsider = this.#grants.get(toHex(slot.slotId));
+      if (outsider !== undefined) wipeGrant(outsider);
       this.#grants.delete(toHex(slot.slotId));
     }
     const grants = [...this.#grants.values()];
@@ -187,13 +253,19 @@ class Harvest {
       serverKeys: new Map([...this.#grants].map(([slotId, { key }]) => [slotId, key])),
       incarnation: Math.max(0, ...incarnations.map(({ incarnation }) => incarnation.number)),
       head: heads.reduce<Head | undefined>(newerHead, undefined),
-      timeMs: agreedTime(
-        grants.map(({ serverTimeMs }) => serverTimeMs),
-        Math.min(generation?.t ?? 1, grants.length),
-        input.clockToleranceMs,
-      ),
+      timeMs: this.#agreedTime(input, generation?.t ?? 1),
       slots: this.reports(input),
     };
+  }
+
+  /** A server has one voice, in however many generations it holds a slot. */
+  #agreedTime({ file, clockToleranceMs }: RecoveryInput, t: number): number | undefined {
+    const times = new Map<string, number>();
+    for (const { server, slotId } of file.generations.flatMap(({ slots }) => slots)) {
+      const grant = this.#grants.get(toHex(slotId));
+      if (grant !== undefined) times.set(toHex(server), grant.serverTimeMs);
+    }
+    return agreedTime([...times.values()], Math.min(t, times.size), clockToleranceMs);
   }
 
   reports({ file, snapshot }: RecoveryInput): readonly SlotReport[] {
@@ -210,6 +282,11 @@ class Harvest {
     this.#standings.set(slotId, failure);
     this.#log('warn', 'slot.failed', { server, reason: describeFailure(failure) });
   }
+}
+
+function wipeGrant({ key, recoveryToken }: KeyGrant): void {
+  key.wipe();
+  recoveryToken?.wipe();
 }
 
 const newerHead = (newest: Head | undefined, head: Head): Head =>

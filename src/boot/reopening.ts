@@ -6,6 +6,7 @@ import { ProblemError } from '../errors/latchkey-error.ts';
 import { KeyslotDisk } from '../keyslots/keyslot-disk.ts';
 import type { KeyslotFile } from '../keyslots/keyslot-file.ts';
 import type { SealedStore } from '../store/sealed-store.ts';
+import { orAborted } from '../time/or-aborted.ts';
 import { assembleNode, bookOf, openStoreOf } from './assemble-node.ts';
 import type { BootStage, GuardianParts } from './boot-stage.ts';
 import { readIdentity } from './identity.ts';
@@ -27,7 +28,7 @@ export async function reopenNode(stage: BootStage): Promise<OpenNode | undefined
   const file = await new KeyslotDisk(fileSystem, NodeFolder.keyslotsPath(folder.path)).read();
   // Before the store is opened, which notes in it that it was: a foreign store is not touched at all.
   requireAccount(parts, file.account, file.account);
-  const snapshot = await chain.snapshot();
+  const snapshot = await orAborted(chain.snapshot(), stopped);
   const { minimumThreshold } = options;
   const outcome = await recoverStoreKey(
     { ...tools, log },
@@ -40,11 +41,13 @@ export async function reopenNode(stage: BootStage): Promise<OpenNode | undefined
   }
   const { recovered } = outcome;
   if (recovered.timeMs !== undefined) clock.raise(recovered.timeMs - clockToleranceMs);
-  const store = await openStoreOf(parts, folder.path, recovered.storeKey, recovered);
+  let store: SealedStore | undefined;
   try {
+    store = await openStoreOf(parts, folder.path, recovered.storeKey, recovered);
     return await takeOver(stage, file, store, recovered);
   } catch (error) {
-    await store.close();
+    await store?.close().catch(() => undefined);
+    wipeRecovered(recovered);
     throw error;
   }
 }
@@ -59,14 +62,22 @@ async function takeOver(
   const identity = await readIdentity(store);
   requireAccount(parts, identity.account, file.account);
   const book = bookOf(parts, folder.path, storeKey, provenPart(file, storeKey));
+  const unneeded = new Map(recovered.serverKeys);
   for (const { slot } of book.slots()) {
     const key = recovered.serverKeys.get(toHex(slot.slotId));
     if (key !== undefined) book.learn(slot.slotId, key);
+    unneeded.delete(toHex(slot.slotId));
   }
+  for (const key of unneeded.values()) key.wipe();
   const random = bootRandom(parts.tools.random);
   const claim = new OwnClaim(new OwnMarks(storeKey), recovered.incarnation + 1, random);
   report({ name: 'open', slots: recovered.slots });
   return assembleNode({ store, storeKey, identity, book, claim });
+}
+
+function wipeRecovered({ storeKey, serverKeys }: RecoveredKey): void {
+  storeKey.wipe();
+  for (const key of serverKeys.values()) key.wipe();
 }
 
 function requireAccount(parts: GuardianParts, account: AccountId, inFile: AccountId): void {

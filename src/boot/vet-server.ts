@@ -11,6 +11,7 @@ import { attestationReportData } from '../protocol/report-data.ts';
 import { parseQuote } from '../tdx/quote.ts';
 import type { QuoteVerifier } from '../tdx/verify-quote.ts';
 import type { Clock } from '../time/clock.ts';
+import { orAborted } from '../time/or-aborted.ts';
 import { judgeRegistration } from '../trust/registration.ts';
 import type { PeerClient } from './peer-client.ts';
 import { PeerError } from './peer-failure.ts';
@@ -86,7 +87,7 @@ export class ServerVetter {
       );
     }
     const attestation = await this.#client.attestation(record, signal);
-    await this.#examine(attestation, record, platform, snapshot);
+    await orAborted(this.#examine(attestation, record, platform, snapshot), signal);
     this.#vetted.set(name, nowMs + VETTED_FOR_MS);
   }
 

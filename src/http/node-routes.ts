@@ -1,5 +1,6 @@
 import type { Hono } from 'hono';
 import { AccountId, InstanceId } from '../bytes/fixed-bytes.ts';
+import { toPrefixedHex } from '../bytes/hex.ts';
 import { parseWire } from '../protocol/wire.ts';
 import { serverRestartedBody } from './node-bodies.ts';
 import { openApiDocument } from './openapi.ts';
@@ -11,8 +12,14 @@ export interface NodeFace {
   info(): Readonly<Record<string, unknown>>;
   /** Whether the node is ready, and the answer of `GET /readyz`. */
   readiness(): { readonly ready: boolean; readonly report: Readonly<Record<string, unknown>> };
-  /** A server says that its memory is gone; a hint, worth a look at once. Returns whether it holds a slot of ours. */
-  serverRestarted(server: AccountId): boolean;
+  /**
+   * A server says that its memory is gone; a hint, worth a look at once. Returns whether it holds a slot of ours, and
+   * if not, a signature that proves it to the server: else the network could end its wait for us.
+   */
+  serverRestarted(
+    server: AccountId,
+    instanceId: InstanceId,
+  ): { readonly enrolled: true } | { readonly enrolled: false; readonly signature: Uint8Array };
 }
 
 /** Routes that say how a node is. */
@@ -26,7 +33,12 @@ export function nodeRoutes(app: Hono<PorchEnv>, face: NodeFace): void {
   });
   app.post('/server-restarted', async (context) => {
     const { server, instanceId } = parseWire(serverRestartedBody, await jsonBody(context));
-    InstanceId.parse(instanceId, 'instanceId');
-    return context.json({ enrolled: face.serverRestarted(AccountId.parse(server, 'server')) });
+    const heard = face.serverRestarted(
+      AccountId.parse(server, 'server'),
+      InstanceId.parse(instanceId, 'instanceId'),
+    );
+    return context.json(
+      heard.enrolled ? { enrolled: true } : { enrolled: false, signature: toPrefixedHex(heard.signature) },
+    );
   });
 }

@@ -8,6 +8,7 @@ import type { ChainSnapshot } from '../chain/chain-view.ts';
 import type { Log } from '../observe/log.ts';
 import type { Store } from '../store/store-api.ts';
 import type { Clock } from '../time/clock.ts';
+import { orAborted } from '../time/or-aborted.ts';
 
 const NAMESPACE = 'latchkey/served';
 const RETRY_MS = 1_000;
@@ -22,6 +23,8 @@ export class FormerClients {
   readonly #log: Log;
   readonly #clock: Clock;
   readonly #waitingFor = new Set<string>();
+  /** Who got a key since this start. */
+  readonly #servedNow = new Set<string>();
   #deadlineMs = 0;
 
   constructor(parts: { readonly store: Store; readonly log: Log; readonly clock: Clock }) {
@@ -45,6 +48,7 @@ export class FormerClients {
   /** An account got a key here. */
   async served(account: AccountId): Promise<void> {
     this.#waitingFor.delete(toHex(account));
+    this.#servedNow.add(toHex(account));
     const served = await this.#store.namespace(NAMESPACE);
     await served.putIfAbsent(toHex(account), new Uint8Array(0));
   }
@@ -52,11 +56,15 @@ export class FormerClients {
   /** The account has no key here any more. */
   async forgotten(account: AccountId): Promise<void> {
     this.#waitingFor.delete(toHex(account));
+    this.#servedNow.delete(toHex(account));
     const served = await this.#store.namespace(NAMESPACE);
     await served.delete(toHex(account));
   }
 
-  /** Tells the clients of before, again and again until they have come back or the deadline has passed. */
+  /**
+   * Tells the clients of before, again and again until they have come back, say under their own signature that they
+   * have moved to other servers, or the deadline has passed.
+   */
   async tell(
     client: PeerClient,
     self: AccountId,
@@ -65,15 +73,14 @@ export class FormerClients {
     signal: AbortSignal,
   ): Promise<void> {
     while (this.pending > 0 && !signal.aborted) {
-      const servers = (await snapshot().catch(() => undefined))?.servers ?? [];
+      const servers = (await orAborted(snapshot(), signal).catch(() => undefined))?.servers ?? [];
       await Promise.all(
         [...this.#waitingFor].map(async (name) => {
           const record = servers.find(({ account }) => toHex(account) === name);
           if (record === undefined) return;
           try {
-            const enrolled = await client.tellRestart(record, self, instanceId, signal);
-            // It has moved to other servers. Nobody signs this answer: it ends the wait, not the memory.
-            if (!enrolled) this.#waitingFor.delete(name);
+            const outcome = await client.tellRestart(record, self, instanceId, signal);
+            if (outcome === 'moved') await this.#moved(record.account);
           } catch (error) {
             const reason = describeFailure(failureOf(error));
             this.#log('debug', 'client.not-told', { account: encodeSs58(record.account), reason });
@@ -87,5 +94,11 @@ export class FormerClients {
       if (account === undefined || signal.aborted) continue;
       this.#log('warn', 'client.not-back', { account: encodeSs58(AccountId.of(account)) });
     }
+  }
+
+  /** The client said so before it came back, if it came back meanwhile. */
+  async #moved(account: AccountId): Promise<void> {
+    if (this.#servedNow.has(toHex(account))) return;
+    await this.forgotten(account);
   }
 }

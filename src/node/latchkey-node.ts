@@ -1,13 +1,14 @@
 import type { NodeState } from '../boot/node-state.ts';
 import type { OpenNode } from '../boot/open-node.ts';
-import { equalBytes } from '../bytes/concat.ts';
-import type { AccountId } from '../bytes/fixed-bytes.ts';
+import type { AccountId, InstanceId } from '../bytes/fixed-bytes.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
 import type { ChainSnapshot } from '../chain/chain-view.ts';
 import type { Config } from '../config/schema.ts';
 import type { Secrets } from '../config/secrets.ts';
+import { orAborted } from '../time/or-aborted.ts';
 import { buildGuardian, type GuardianRooms } from './build-guardian.ts';
 import { ChainWatch } from './chain-watch.ts';
+import { hearRestart, type RestartHeard } from './hear-restart.ts';
 import { type NodeAddresses, NodeListeners } from './node-listeners.ts';
 import { NodeReport } from './node-report.ts';
 import type { NodeParts } from './parts.ts';
@@ -39,7 +40,9 @@ export class LatchkeyNode implements AsyncDisposable {
   #guardian: GuardianRooms['guardian'] | undefined;
   #serving: Serving | undefined;
   #listeners: NodeListeners | undefined;
+  #starting: Promise<void> | undefined;
   #running: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
 
   constructor(config: Config, parts: NodeParts, options: NodeOptions = {}) {
     this.#options = options;
@@ -90,12 +93,14 @@ export class LatchkeyNode implements AsyncDisposable {
       });
     }
     try {
-      await this.#listen();
+      this.#starting = this.#listen();
+      await this.#starting;
     } catch (error) {
       // The chain's connection would keep the process alive.
       await this.close();
       throw error;
     }
+    if (this.#stop.signal.aborted) return;
     log('info', 'node.listening', { ...this.addresses });
     this.#running = this.#run().catch((error: unknown) => {
       log('error', 'node.failed', {
@@ -106,15 +111,22 @@ export class LatchkeyNode implements AsyncDisposable {
 
   /** Boots once, without listening or serving; for `latchkey unlock`. Returns the open node, or the state. */
   async unlockOnce(attempts: number): Promise<OpenNode | NodeState> {
-    const machine = await examineOwnMachine(this.#parts.quotes, this.#config.trust, this.#parts.random);
+    const { quotes, random } = this.#parts;
+    const machine = await orAborted(examineOwnMachine(quotes, this.#config.trust, random), this.#stop.signal);
     this.#guardian = this.#buildGuardian(machine, { mayStayUnbacked: false }).guardian;
     return (await this.#guardian.open(attempts)) ?? this.#guardian.state;
   }
 
-  /** Finishes requests in flight, wipes keys, closes the store. */
-  async close(): Promise<void> {
+  /** Finishes requests in flight, wipes keys, closes the store. At any time, and never held up by what hangs. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     const { log, chain, collateral } = this.#parts;
     this.#stop.abort();
+    await this.#starting?.catch(() => undefined);
     await this.#listeners?.close();
     this.#serving?.keyServer.wipe();
     await this.#guardian?.close();
@@ -148,10 +160,14 @@ export class LatchkeyNode implements AsyncDisposable {
     const { quotes, random, clock, log } = this.#parts;
     while (!this.#stop.signal.aborted) {
       try {
-        const machine = await examineOwnMachine(quotes, this.#config.trust, random);
+        const machine = await orAborted(
+          examineOwnMachine(quotes, this.#config.trust, random),
+          this.#stop.signal,
+        );
         log('info', 'machine.examined', machine.description);
         return machine;
       } catch (error) {
+        if (this.#stop.signal.aborted) break;
         const reason = error instanceof Error ? error.message : String(error);
         log('error', 'machine.refused', { reason });
         this.#report.setState({ name: 'starting', reason });
@@ -242,16 +258,16 @@ export class LatchkeyNode implements AsyncDisposable {
   }
 
   /**
-   * A server says that its memory is gone: if it held a slot of ours, look at once.
+   * A server says that its memory is gone: if it held a slot of ours, look at once; if not, tell it so with the
+   * account's signature.
    * @throws ProblemError NODE_LOCKED while this node cannot tell; the server asks again.
    */
-  serverRestarted(server: AccountId): boolean {
-    const slots = this.#openNode().book.slots();
-    const enrolled = slots.some(({ slot }) => equalBytes(slot.server, server));
-    if (enrolled) {
+  serverRestarted(server: AccountId, instanceId: InstanceId): RestartHeard {
+    const heard = hearRestart(this.#openNode(), server, instanceId);
+    if (heard.enrolled) {
       this.#parts.log('info', 'server.restarted', { server: encodeSs58(server) });
       this.#guardian?.nudge();
     }
-    return enrolled;
+    return heard;
   }
 }

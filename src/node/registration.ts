@@ -8,6 +8,7 @@ import type { RandomSource } from '../crypto/random.ts';
 import type { Log } from '../observe/log.ts';
 import type { QuoteSource } from '../quote-source/quote-source.ts';
 import type { Clock } from '../time/clock.ts';
+import { orAborted } from '../time/or-aborted.ts';
 import { registrationContext, registrationReportData } from '../trust/registration.ts';
 
 const RETRY_MS = 1_000;
@@ -43,18 +44,20 @@ export async function registerForDevelopment(
         registrationContext.validate,
         nonce,
       );
-      await callRpc(registration.chainEndpoints[0] ?? '', 'dev_registerServer', [
+      const registering = callRpc(registration.chainEndpoints[0] ?? '', 'dev_registerServer', [
         {
           stash: registration.stash,
           account: encodeSs58(account),
           x25519PublicKey: toPrefixedHex(x25519PublicKey),
           endpoint: registration.endpoint,
-          quote: toBase64(await quotes.quote(reportData)),
+          quote: toBase64(await orAborted(quotes.quote(reportData), signal)),
         },
       ]);
+      await orAborted(registering, signal);
       log('info', 'node.registered', { account: encodeSs58(account), endpoint: registration.endpoint });
       return;
     } catch (error) {
+      if (signal.aborted) return;
       log('warn', 'node.not-registered', { error: error instanceof Error ? error.message : String(error) });
       await clock.sleep(RETRY_MS, signal);
     }

@@ -10,6 +10,9 @@ export const ATTESTATION_LABEL = utf8('latchkey/v1/attestation');
 /** Start of the HPKE `info` of a sealed key. */
 export const KEY_LABEL = utf8('latchkey/v1/key');
 
+/** Start of what a client signs to tell a restarted server that it holds no slot there. */
+export const NOT_ENROLLED_LABEL = utf8('latchkey/v1/not-enrolled');
+
 /** Routes that are authenticated by the server key instead of a quote. */
 export type MacRoute = 'key-status' | 'claim' | 'forget';
 

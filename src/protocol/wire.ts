@@ -63,6 +63,9 @@ export const attestationAnswer = z.strictObject({
 /** Answer of `POST /server-restarted`. */
 export const serverRestartedAnswer = z.strictObject({
   enrolled: z.boolean().meta({ description: 'whether the asking server holds a slot of this node' }),
+  signature: hexText(64)
+    .optional()
+    .meta({ description: 'with `false`: sr25519, by the account of this node, over the statement' }),
 });
 
 /**

@@ -115,7 +115,7 @@ export function memoryCollateral(pki: DevelopmentPki, clock: ManualClock): Colla
 const quietFace: NodeFace = {
   info: () => ({ name: 'latchkey' }),
   readiness: () => ({ ready: true, report: {} }),
-  serverRestarted: () => true,
+  serverRestarted: () => ({ enrolled: true }),
 };
 
 /** Builds a key server behind its porch. */

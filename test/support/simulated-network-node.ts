@@ -1,31 +1,30 @@
-import { Guardian } from '../../src/boot/guardian.ts';
+import type { Guardian } from '../../src/boot/guardian.ts';
 import type { NodeState } from '../../src/boot/node-state.ts';
 import type { OpenNode } from '../../src/boot/open-node.ts';
 import { PeerClient } from '../../src/boot/peer-client.ts';
 import { PeerError } from '../../src/boot/peer-failure.ts';
 import type { PeerTransport } from '../../src/boot/peer-transport.ts';
-import { ServerVetter } from '../../src/boot/vet-server.ts';
 import { AccountId, InstanceId, Nonce, X25519PublicKey } from '../../src/bytes/fixed-bytes.ts';
-import { toHex } from '../../src/bytes/hex.ts';
+import { toHex, toPrefixedHex } from '../../src/bytes/hex.ts';
 import type { ServerRecord } from '../../src/chain/chain-view.ts';
+import { encodeSs58 } from '../../src/bytes/ss58.ts';
 import { generateX25519KeyPair } from '../../src/crypto/x25519.ts';
-import { EvidenceError, ProblemError } from '../../src/errors/latchkey-error.ts';
-import { Judge } from '../../src/keyserver/judge.ts';
+import { EvidenceError } from '../../src/errors/latchkey-error.ts';
 import { KeyServer, type KeyServerParts } from '../../src/keyserver/key-server.ts';
 import { OwnAttestation } from '../../src/keyserver/own-attestation.ts';
-import { TcbGrace } from '../../src/keyserver/tcb-grace.ts';
-import { TokenBuckets } from '../../src/keyserver/token-buckets.ts';
 import { Vault } from '../../src/keyserver/vault.ts';
-import { Witness } from '../../src/keyserver/witness.ts';
+import { serverRestartedBody } from '../../src/http/node-bodies.ts';
+import { buildGuardian } from '../../src/node/build-guardian.ts';
 import { ChainWatch } from '../../src/node/chain-watch.ts';
+import { hearRestart, type RestartHeard } from '../../src/node/hear-restart.ts';
 import { buildServing, type Serving } from '../../src/node/serving.ts';
 import { Metrics } from '../../src/observe/metrics.ts';
 import { ChallengeIssuer } from '../../src/protocol/challenge.ts';
+import { parseWire } from '../../src/protocol/wire.ts';
 import type { QuoteSource } from '../../src/quote-source/quote-source.ts';
 import { FlooredClock } from '../../src/time/clock.ts';
 import { measurementId } from '../../src/trust/measurement.ts';
 import { registrationContext, registrationReportData } from '../../src/trust/registration.ts';
-import { tdPolicyOf } from '../../src/trust/trust-section.ts';
 import type { Survival } from './disk-survival.ts';
 import { ownBody, type SimulatedWorld } from './simulated-network-world.ts';
 import type { Handler } from './simulated-network-wire.ts';
@@ -33,7 +32,6 @@ import { SimulatedDisk } from './simulated-disk.ts';
 
 /** Making a quote takes this long in virtual time. */
 const QUOTE_MS = 200;
-const DATA_FOLDER = '/data';
 
 /** What lives and dies with one process. */
 interface Process {
@@ -43,6 +41,12 @@ interface Process {
   readonly running: Promise<void>;
   alive: boolean;
   serving: Serving | undefined;
+}
+
+/** Whose a machine is; by default every machine is a platform and a stash of its own. */
+export interface MachineOwner {
+  readonly platform?: number;
+  readonly stash?: AccountId;
 }
 
 /** One machine of the network: a platform, a disk, and at times a process. */
@@ -57,6 +61,8 @@ export class SimulatedNode {
   /** Where logs go; for tests that look at them. */
   readonly events: { readonly event: string; readonly fields: Readonly<Record<string, unknown>> }[] = [];
   state: NodeState = { name: 'stopped' };
+  /** Done before every quote of this machine is made; a test may let it hang or fail. */
+  beforeQuote: () => Promise<void> = async () => undefined;
   /** How many processes ran so far. */
   boots = 0;
   /** Slot ids (hex) whose server key this process has spoilt: it gives wrong keys for them. */
@@ -64,12 +70,18 @@ export class SimulatedNode {
   #process: Process | undefined;
   #placed: Parameters<SimulatedWorld['wire']['place']>[1];
 
-  constructor(world: SimulatedWorld, number: number, random: (length: number) => Uint8Array) {
+  constructor(
+    world: SimulatedWorld,
+    number: number,
+    random: (length: number) => Uint8Array,
+    owner: MachineOwner = {},
+  ) {
     this.#world = world;
     this.name = `node-${number}`;
-    this.platform = number;
+    this.platform = owner.platform ?? number;
     this.random = random;
-    this.stash = AccountId.of(random(32));
+    const stash = AccountId.of(random(32));
+    this.stash = owner.stash ?? stash;
     this.endpoint = `10.0.0.${number}:3001`;
   }
 
@@ -80,6 +92,11 @@ export class SimulatedNode {
   /** The open node, or `undefined` while the store is closed. */
   get open(): OpenNode | undefined {
     return this.#process?.guardian.node;
+  }
+
+  /** Something happened that is worth a look. */
+  nudge(): void {
+    this.#process?.guardian.nudge();
   }
 
   get keyServer(): KeyServer | undefined {
@@ -96,6 +113,7 @@ export class SimulatedNode {
     return {
       quote: async (reportData) => {
         await clock.sleep(QUOTE_MS);
+        await this.beforeQuote();
         const quote = pki.quote({ reportData, platform: this.platform, body: ownBody });
         genuineQuotes.set(Buffer.from(quote).toString('base64'), this.name);
         return quote;
@@ -131,39 +149,6 @@ export class SimulatedNode {
       },
     });
     const now = () => clock.nowMs();
-    const witness = new Witness({ verifier, collateral, now });
-    const judge = new Judge({
-      trust: config.trust,
-      tdPolicy: tdPolicyOf(config.trust),
-      ownMeasurement: measurementId(ownBody),
-      chain: () => watch,
-      grace: new TcbGrace({ graceMs: config.trust.freshness.tcbGraceMs }),
-      now,
-      platformRate: new TokenBuckets(config.limits.perPlatform),
-    });
-    const bounds = { maxAgeMs: config.trust.freshness.attestationMaxAgeMs, blockTimeMs: 6_000 };
-    const vetter = new ServerVetter({ verifier, witness, judge, client, clock, bounds });
-    const guardian = new Guardian({
-      tools: { client, quotes: this.quotes, clock, vetter, random: this.random },
-      chain,
-      log,
-      fileSystem: this.disk,
-      clock,
-      dataFolder: DATA_FOLDER,
-      clockToleranceMs: config.trust.freshness.clockToleranceMs,
-      intervalMs: config.healing.intervalMs,
-      expectedAccount,
-      options: {
-        bootstrap: config.trust.bootstrap,
-        minimumThreshold: config.trust.minimumThreshold,
-        patienceMs: config.healing.patienceMs,
-        retryMinMs: config.healing.retryMinMs,
-        retryMaxMs: config.healing.retryMaxMs,
-      },
-      onState: (state) => {
-        if (self === undefined || self === this.#process) this.state = state;
-      },
-    });
     const parts = {
       log,
       metrics: new Metrics(),
@@ -176,6 +161,20 @@ export class SimulatedNode {
       quotes: this.quotes,
       client,
     };
+    const { guardian, witness, judge } = buildGuardian(
+      expectedAccount === undefined
+        ? config
+        : { ...config, node: { ...config.node, expectedAccount: encodeSs58(expectedAccount) } },
+      parts,
+      { machine: { measurement: measurementId(ownBody), description: {} }, watch },
+      {
+        mayStayUnbacked: true,
+        acceptRolledBackStore: false,
+        onState: (state) => {
+          if (self === undefined || self === this.#process) this.state = state;
+        },
+      },
+    );
     const stop = new AbortController();
     const run = async (): Promise<void> => {
       const node = await guardian.open();
@@ -184,7 +183,11 @@ export class SimulatedNode {
       self.serving = serving;
       this.#world.opened(this, node);
       this.#placed = {
-        serve: handlerOf(serving.keyServer, () => guardian.nudge()),
+        serve: handlerOf(serving.keyServer, (server, instanceId) => {
+          const heard = hearRestart(node, server, instanceId);
+          if (heard.enrolled) guardian.nudge();
+          return heard;
+        }),
         impostor: this.#impostor(serving.keyServer, { witness, judge, now }),
       };
       wire.place(this.endpoint, this.#placed);
@@ -322,12 +325,15 @@ export class SimulatedNode {
       onServed: nothing,
       onForgotten: nothing,
     });
-    return handlerOf(fake, nothing);
+    return handlerOf(fake, () => ({ enrolled: true }));
   }
 }
 
 /** The routes of a node, without the porch. */
-function handlerOf(keyServer: KeyServer, onRestart: () => void): Handler {
+function handlerOf(
+  keyServer: KeyServer,
+  hear: (server: AccountId, instanceId: InstanceId) => RestartHeard,
+): Handler {
   return async (path, body) => {
     switch (path) {
       case '/challenge':
@@ -343,14 +349,15 @@ function handlerOf(keyServer: KeyServer, onRestart: () => void): Handler {
       case '/attestation':
         return keyServer.attestation();
       case '/server-restarted':
-        onRestart();
-        return { ok: true };
+        return restartAnswer(body, hear);
       default:
         throw new EvidenceError('ROUTE_NOT_FOUND', path);
     }
   };
 }
 
-/** What a chain view answers while the host cuts it off. */
-export const chainCut = (): ProblemError =>
-  new ProblemError('CHAIN_UNAVAILABLE', 'the host cut the chain off');
+function restartAnswer(body: unknown, hear: (server: AccountId, instanceId: InstanceId) => RestartHeard) {
+  const { server, instanceId } = parseWire(serverRestartedBody, body);
+  const heard = hear(AccountId.parse(server, 'server'), InstanceId.parse(instanceId, 'instanceId'));
+  return heard.enrolled ? heard : { ...heard, signature: toPrefixedHex(heard.signature) };
+}

@@ -2,6 +2,7 @@ import { PeerError } from '../../src/boot/peer-failure.ts';
 import type { PeerAnswer, PeerTransport } from '../../src/boot/peer-transport.ts';
 import { problemOf } from '../../src/errors/problem.ts';
 import type { Clock } from '../../src/time/clock.ts';
+import { orAborted } from '../../src/time/or-aborted.ts';
 import type { Dice } from './disk-dice.ts';
 
 /** What a host or a malicious server does with requests to one address. */
@@ -91,7 +92,7 @@ export class Wire {
     if (signal.aborted) throw new PeerError({ kind: 'unreachable', detail: 'aborted' });
     const handler = this.#handlerOf(endpoint, address, misbehaviour);
     const spoiled = this.#spoiled(misbehaviour, path);
-    const answer = spoiled ?? (await serve(handler, path, body));
+    const answer = spoiled ?? (await orAborted(serve(handler, path, body), signal));
     const exchange = { from, endpoint, path, body, answer, served: spoiled === undefined };
     this.recorded.push(exchange);
     if (this.recorded.length > MAX_RECORDED) this.recorded.shift();

@@ -7,7 +7,7 @@ import { eligibleServers } from '../../src/keyslots/choose-servers.ts';
 import { KeyslotDisk } from '../../src/keyslots/keyslot-disk.ts';
 import { thresholdFor } from '../../src/keyslots/threshold.ts';
 import { seededDice } from './disk-dice.ts';
-import { SimulatedNode } from './simulated-network-node.ts';
+import { type MachineOwner, SimulatedNode } from './simulated-network-node.ts';
 import { SimulatedWorld } from './simulated-network-world.ts';
 
 /** Where every machine keeps its keyslot file. */
@@ -41,10 +41,10 @@ export class SimulatedNetwork {
   }
 
   /** A new machine, powered off. */
-  addMachine(): SimulatedNode {
+  addMachine(owner: MachineOwner = {}): SimulatedNode {
     const number = this.nodes.length + 1;
     const dice = seededDice(this.world.seed * 1_000 + number);
-    const node = new SimulatedNode(this.world, number, (length) => dice.bytes(length));
+    const node = new SimulatedNode(this.world, number, (length) => dice.bytes(length), owner);
     this.nodes.push(node);
     return node;
   }

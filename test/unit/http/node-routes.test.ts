@@ -32,7 +32,10 @@ beforeEach(() => {
   nodeRoutes(app, {
     info: () => ({ name: 'latchkey', state: 'locked' }),
     readiness: () => ({ ready, report: { state: 'locked', have: 2 } }),
-    serverRestarted: (server) => restarted.push(server) === 1,
+    serverRestarted: (server) =>
+      restarted.push(server) === 1
+        ? { enrolled: true }
+        : { enrolled: false, signature: new Uint8Array(64).fill(7) },
   });
   keyRoutes(app, () => {
     throw new ProblemError('NODE_LOCKED', 'the node is locked (2 of 3)', { retryAfterMs: 5_000 });
@@ -74,7 +77,8 @@ describe('POST /server-restarted', () => {
     for (const server of [encodeSs58(clientAccount(1)), toPrefixedHex(clientAccount(1))]) {
       answers.push(await (await post('/server-restarted', { server, instanceId })).json());
     }
-    expect(answers).toEqual([{ enrolled: true }, { enrolled: false }]);
+    const signature = `0x${'07'.repeat(64)}`;
+    expect(answers).toEqual([{ enrolled: true }, { enrolled: false, signature }]);
     expect(restarted).toEqual([clientAccount(1), clientAccount(1)]);
   });
 

@@ -1,0 +1,88 @@
+import { join } from 'node:path';
+import { PeerClient } from '../../src/boot/peer-client.ts';
+import type { Config } from '../../src/config/schema.ts';
+import { LatchkeyNode, type NodeOptions } from '../../src/node/latchkey-node.ts';
+import type { NodeParts } from '../../src/node/parts.ts';
+import { Metrics } from '../../src/observe/metrics.ts';
+import { FlooredClock } from '../../src/time/clock.ts';
+import { seededDice } from './disk-dice.ts';
+import { SimulatedDisk } from './simulated-disk.ts';
+import { ownBody, type SimulatedWorld } from './simulated-network-world.ts';
+import { tempFolder } from './temp-folder.ts';
+
+/** A real `LatchkeyNode`, listeners and all, on a simulated disk in a simulated world. */
+export interface LoneNode extends AsyncDisposable {
+  readonly node: LatchkeyNode;
+  readonly disk: SimulatedDisk;
+  readonly parts: NodeParts;
+  readonly events: readonly { readonly event: string; readonly fields: Readonly<Record<string, unknown>> }[];
+  /** Sends JSON to the open port. */
+  post(path: string, body: unknown): Promise<{ readonly status: number; readonly json: unknown }>;
+}
+
+/** What a test may change of a {@link LoneNode}. */
+export interface LoneNodeOptions extends NodeOptions {
+  readonly config?: Partial<Config>;
+  /** Done before every quote; may hang or fail. */
+  readonly beforeQuote?: () => Promise<void>;
+  readonly disk?: SimulatedDisk;
+}
+
+/** Builds a node that is not started yet. Time is the world's. */
+export async function loneNode(world: SimulatedWorld, options: LoneNodeOptions = {}): Promise<LoneNode> {
+  const folder = await tempFolder();
+  const dice = seededDice(world.seed + 4_711);
+  const random = (length: number): Uint8Array => dice.bytes(length);
+  const clock = new FlooredClock(world.clock);
+  const disk = options.disk ?? new SimulatedDisk();
+  const local = { host: '127.0.0.1', port: 0 };
+  const config: Config = {
+    ...world.config,
+    listen: local,
+    metrics: local,
+    agent: { socketPath: join(folder.path, 'agent.sock') },
+    limits: { ...world.config.limits, shutdownDeadlineMs: 100 },
+    ...options.config,
+  };
+  const events: { event: string; fields: Readonly<Record<string, unknown>> }[] = [];
+  const { verifier, collateral, chain, pki, wire } = world;
+  const transport = wire.transportFrom('lone');
+  const parts: NodeParts = {
+    log: (_level, event, fields = {}) => void events.push({ event, fields }),
+    metrics: new Metrics(),
+    clock,
+    random,
+    fileSystem: disk,
+    verifier,
+    collateral,
+    chain: { ...chain, [Symbol.asyncDispose]: async () => undefined },
+    quotes: {
+      quote: async (reportData) => {
+        await options.beforeQuote?.();
+        const quote = pki.quote({ reportData, platform: 77, body: ownBody });
+        world.genuineQuotes.set(Buffer.from(quote).toString('base64'), 'lone');
+        return quote;
+      },
+    },
+    client: new PeerClient({ transport, clock, random, deadlineMs: config.healing.peerDeadlineMs }),
+  };
+  const node = new LatchkeyNode(config, parts, options);
+  return {
+    node,
+    disk,
+    parts,
+    events,
+    post: async (path, body) => {
+      const reply = await fetch(`${node.addresses.listen}${path}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      });
+      return { status: reply.status, json: await reply.json() };
+    },
+    [Symbol.asyncDispose]: async () => {
+      await node.close();
+      await folder[Symbol.asyncDispose]();
+    },
+  };
+}

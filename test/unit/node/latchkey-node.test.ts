@@ -1,0 +1,179 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { AccountId, InstanceId } from '../../../src/bytes/fixed-bytes.ts';
+import { encodeSs58 } from '../../../src/bytes/ss58.ts';
+import { configSchema } from '../../../src/config/schema.ts';
+import { hearRestart } from '../../../src/node/hear-restart.ts';
+import { provesNotEnrolled } from '../../../src/protocol/not-enrolled.ts';
+import { loneNode } from '../../support/lone-node.ts';
+import { SimulatedDisk } from '../../support/simulated-disk.ts';
+import { SimulatedNetwork } from '../../support/simulated-network.ts';
+
+const LONG = { timeout: 60_000 };
+const instanceId = `0x${'11'.repeat(16)}`;
+const somebody = encodeSs58(new Uint8Array(32).fill(9));
+const hang = (): Promise<never> => new Promise(() => undefined);
+
+let net: SimulatedNetwork;
+beforeEach(() => {
+  net = new SimulatedNetwork(880);
+});
+afterEach(async () => {
+  await net.close();
+});
+
+/** Lets virtual time pass until something is so. */
+async function eventually(condition: () => boolean, atMostMs = 60_000): Promise<void> {
+  for (let waited = 0; !condition(); waited += 250) {
+    if (waited > atMostMs) throw new Error('it never came');
+    await net.world.clock.advance(250);
+  }
+}
+
+describe('closing a node', () => {
+  it('ends at once while the machine examines itself for ever', LONG, async () => {
+    await using lone = await loneNode(net.world, { beforeQuote: hang });
+    await lone.node.start();
+    await net.world.clock.advance(5_000);
+    expect(lone.node.state.name).toBe('starting');
+    await net.world.clock.until(lone.node.close(), 10);
+    expect(lone.events.some(({ event }) => event === 'node.stopped')).toBe(true);
+  });
+
+  it('ends at once between two self-checks that fail', LONG, async () => {
+    const beforeQuote = () => Promise.reject(new Error('no TDX here'));
+    await using lone = await loneNode(net.world, { beforeQuote });
+    await lone.node.start();
+    await net.world.clock.advance(3_000);
+    await net.world.clock.until(lone.node.close(), 10);
+    const before = lone.events.filter(({ event }) => event === 'machine.refused').length;
+    await net.world.clock.advance(30_000);
+    expect(lone.events.filter(({ event }) => event === 'machine.refused')).toHaveLength(before);
+  });
+
+  it('ends an `unlock` whose machine never makes a quote', LONG, async () => {
+    await using lone = await loneNode(net.world, { beforeQuote: hang });
+    const unlocking = lone.node.unlockOnce(1);
+    unlocking.catch(() => undefined);
+    await net.world.clock.advance(1_000);
+    await net.world.clock.until(lone.node.close(), 10);
+    await expect(unlocking).rejects.toThrow();
+  });
+
+  it('may be asked for twice, and while it starts', LONG, async () => {
+    await using lone = await loneNode(net.world, {});
+    const starting = lone.node.start();
+    const closings = [lone.node.close(), lone.node.close()];
+    await Promise.all([starting, ...closings]);
+    await expect(fetch(`${lone.node.addresses.listen}/healthz`)).rejects.toThrow();
+  });
+});
+
+describe('a node that is locked', () => {
+  it('answers 503 to a server that restarted: it cannot tell, and the server asks again', LONG, async () => {
+    await using lone = await loneNode(net.world, { beforeQuote: hang });
+    await lone.node.start();
+    const reply = await lone.post('/server-restarted', { server: somebody, instanceId });
+    expect(reply).toMatchObject({ status: 503, json: { code: 'NODE_LOCKED' } });
+  });
+});
+
+describe('a node that is open', () => {
+  it('signs that it has no slot at a server, for this start of that server only', LONG, async () => {
+    await using lone = await loneNode(net.world);
+    await lone.node.start();
+    await eventually(() => lone.node.open !== undefined);
+    const reply = await lone.post('/server-restarted', { server: somebody, instanceId });
+    expect(reply).toMatchObject({ status: 200, json: { enrolled: false } });
+    const open = lone.node.open;
+    if (open === undefined) throw new Error('closed');
+    const client = open.identity.account;
+    const server = AccountId.parse(somebody, 'server');
+    const [first, second] = [1, 2].map((byte) => InstanceId.of(new Uint8Array(16).fill(byte)));
+    if (first === undefined || second === undefined) throw new Error('no ids');
+    const heard = hearRestart(open, server, first);
+    const signature = heard.enrolled ? new Uint8Array(64) : heard.signature;
+    expect(provesNotEnrolled(signature, { client, server, instanceId: first })).toBe(true);
+    expect(provesNotEnrolled(signature, { client, server, instanceId: second })).toBe(false);
+    expect(provesNotEnrolled(signature, { client: server, server, instanceId: first })).toBe(false);
+  });
+});
+
+describe('healing goes on whatever else fails', () => {
+  /** A node with three servers, all of which forget after it has been harmed. */
+  async function survives(harm: (lone: Awaited<ReturnType<typeof loneNode>>) => void): Promise<string[]> {
+    await net.form(4);
+    const { decryptions } = configSchema.parse({ ...net.world.config, decryptions: { port: 0 } });
+    await using lone = await loneNode(net.world, { config: { decryptions } });
+    harm(lone);
+    await lone.node.start();
+    await eventually(() => lone.node.state.name === 'backed');
+    const before = lone.node.open?.book.newest?.generation ?? 0;
+    for (const machine of net.nodes.slice(0, 2)) {
+      await net.world.clock.until(machine.kill());
+      machine.start();
+    }
+    await eventually(() => (lone.node.open?.book.newest?.generation ?? 0) > before);
+    await eventually(() => lone.node.state.name === 'backed');
+    return lone.events.map(({ event }) => event);
+  }
+
+  it(
+    'the list of former clients and the decryption service: their namespaces cannot be made',
+    LONG,
+    async () => {
+      const events = await survives(({ node, disk }) =>
+        disk.inject(({ kind, path }) =>
+          kind === 'write' && node.open !== undefined && path.startsWith('/data/node/store')
+            ? { code: 'EIO' }
+            : undefined,
+        ),
+      );
+      expect(events).toContain('served.not-read');
+      expect(events).toContain('decryptions.not-open');
+    },
+  );
+
+  it('the metrics', LONG, async () => {
+    const events = await survives(({ parts }) => {
+      parts.metrics.slotsLive.set = () => {
+        throw new Error('the registry is broken');
+      };
+    });
+    expect(events).toContain('node.state-not-shown');
+  });
+});
+
+describe('unlock', () => {
+  const nothingThere = (disk: SimulatedDisk): boolean =>
+    [...disk.files().keys()].every((path) => !path.startsWith('/data/node/'));
+
+  it('gives no key of a new node that nobody keeps: no server at all', LONG, async () => {
+    await using lone = await loneNode(net.world);
+    const outcome = await net.world.clock.until(lone.node.unlockOnce(1));
+    expect('identity' in outcome ? 'open' : outcome).toMatchObject({ name: 'locked' });
+    expect(JSON.stringify('identity' in outcome ? {} : outcome)).toContain('NODE_NEVER_BACKED');
+    expect(nothingThere(lone.disk)).toBe(true);
+  });
+
+  it('nor of one that fewer than n servers keep', LONG, async () => {
+    await net.form(5);
+    for (const { endpoint } of net.nodes.slice(0, 2)) net.world.wire.misbehaviour.set(endpoint, 'hang');
+    await using lone = await loneNode(net.world);
+    const outcome = await net.world.clock.until(lone.node.unlockOnce(1));
+    expect(JSON.stringify('identity' in outcome ? 'open' : outcome)).toContain('NODE_NEVER_BACKED');
+    expect(nothingThere(lone.disk)).toBe(true);
+  });
+
+  it('opens once all are there, and again afterwards', LONG, async () => {
+    await net.form(4);
+    const disk = new SimulatedDisk();
+    const keys: string[] = [];
+    for (const _ of [1, 2]) {
+      await using lone = await loneNode(net.world, { disk });
+      const outcome = await net.world.clock.until(lone.node.unlockOnce(1));
+      if (!('identity' in outcome)) throw new Error(`locked: ${JSON.stringify(outcome)}`);
+      keys.push(Buffer.from(outcome.storeKey.reveal()).toString('hex'));
+    }
+    expect(new Set(keys).size).toBe(1);
+  });
+});
