@@ -1,5 +1,5 @@
 import { equalConstantTime } from '../crypto/constant-time.ts';
-import { hmacSha256 } from '../crypto/hkdf.ts';
+import { hmacSha256, type PreparedMac } from '../crypto/hkdf.ts';
 import { readU64, writeU64 } from './byte-layout.ts';
 
 /**
@@ -122,7 +122,8 @@ export class FrameBuilder {
     readonly firstOrdinal: number;
     readonly watermark: number;
     readonly previous: Uint8Array;
-    readonly chainKey: Uint8Array;
+    /** HMAC-SHA-256 under the chain key. */
+    readonly mac: PreparedMac;
   }): { readonly frame: Buffer; readonly digest: Uint8Array } {
     const bytes = this.#bytes;
     bytes.set(FRAME_MAGIC, 0);
@@ -133,7 +134,7 @@ export class FrameBuilder {
     bytes.writeUInt32BE(0, 28);
     writeU64(bytes, fields.watermark, 32);
     bytes.set(fields.previous, 40);
-    const digest = hmacSha256(fields.chainKey, bytes.subarray(0, this.#length));
+    const digest = fields.mac(bytes.subarray(0, this.#length));
     bytes.set(digest, this.#length);
     return { frame: bytes.subarray(0, this.length), digest };
   }

@@ -1,8 +1,10 @@
+import { type PreparedMac, prepareHmacSha256 } from '../crypto/hkdf.ts';
 import { LatchkeyError } from '../errors/latchkey-error.ts';
 import { storeClosed, writeFailure } from './disk-failure.ts';
 import { FrameBuilder } from './frame.ts';
-import type { RecordSealer } from './record-sealer.ts';
+import { PREPARED_AT_ONCE, type RecordSealer } from './record-sealer.ts';
 import type { Segment } from './segment.ts';
+import type { EpochKeys } from './store-keys.ts';
 import { type Effect, WriteGroup } from './write-group.ts';
 import { WriteQueue } from './write-queue.ts';
 
@@ -33,6 +35,7 @@ export class GroupCommit {
   readonly #queue = new WriteQueue();
   readonly #tasks: (() => Promise<void>)[] = [];
   readonly #spare: FrameBuilder[] = [];
+  #macs: { readonly keys: EpochKeys; readonly ready: PreparedMac[] } | undefined;
   #forming: WriteGroup | undefined;
   #inFlight: WriteGroup | undefined;
   #running = false;
@@ -205,10 +208,12 @@ export class GroupCommit {
       firstOrdinal,
       watermark: firstOrdinal - 1,
       previous: segment.digest,
-      chainKey: segment.keys.chainKey.reveal(),
+      mac: this.#mac(segment.keys),
     });
     try {
-      await writeDurably(segment, frame, base);
+      const written = writeDurably(segment, frame, base);
+      this.#prepare(group);
+      await written;
     } catch (error) {
       return this.#undo(segment, error);
     }
@@ -218,6 +223,23 @@ export class GroupCommit {
     // In the same step as the head, so that no snapshot sees one without the other.
     for (const effect of group.effects) this.#target.apply(effect);
     return undefined;
+  }
+
+  /**
+   * While the disk works there is time for what later groups need whatever they hold. Only single writers gain: many
+   * at once have the next group to seal.
+   */
+  #prepare({ segment: { keys }, frame }: WriteGroup): void {
+    if (frame.records > 1 || this.#forming !== undefined) return;
+    this.#target.sealer.prepare(keys.records);
+    if (this.#macs?.keys === keys && this.#macs.ready.length > 0) return;
+    const ready = Array.from({ length: PREPARED_AT_ONCE }, () => prepareHmacSha256(keys.chainKey.reveal()));
+    this.#macs = { keys, ready };
+  }
+
+  #mac(keys: EpochKeys): PreparedMac {
+    const prepared = this.#macs?.keys === keys ? this.#macs.ready.pop() : undefined;
+    return prepared ?? prepareHmacSha256(keys.chainKey.reveal());
   }
 
   /** Cuts off the tail that may be there, and gives up the group that was sealed to follow. */

@@ -10,9 +10,9 @@ export type Owner = object;
 export class Leaf {
   readonly kind = 'leaf';
   owner: Owner;
-  readonly names: string[];
-  readonly places: number[];
-  readonly extents: number[];
+  names: string[];
+  places: number[];
+  extents: number[];
 
   constructor(owner: Owner, names: string[] = [], places: number[] = [], extents: number[] = []) {
     this.owner = owner;
@@ -29,15 +29,19 @@ export class Leaf {
     return new Leaf(owner, this.names.slice(), this.places.slice(), this.extents.slice());
   }
 
-  /** Cuts off the upper half, which becomes a node of its own. */
-  split(): { readonly right: Leaf; readonly separator: string } {
-    const middle = this.size >>> 1;
+  /**
+   * Cuts off the upper part, which becomes a node of its own. Names that come in order are put behind the last one:
+   * then the lower part stays full and is never touched again; otherwise both get half.
+   */
+  split(inOrder: boolean): { readonly right: Leaf; readonly separator: string } {
+    const at = inOrder ? this.size - 1 : this.size >>> 1;
     const right = new Leaf(
       this.owner,
-      this.names.splice(middle),
-      this.places.splice(middle),
-      this.extents.splice(middle),
+      this.names.splice(at),
+      this.places.splice(at),
+      this.extents.splice(at),
     );
+    this.#trim();
     return { right, separator: right.names[0] ?? '' };
   }
 
@@ -45,6 +49,13 @@ export class Leaf {
     this.names.push(...next.names);
     this.places.push(...next.places);
     this.extents.push(...next.extents);
+  }
+
+  /** Arrays keep room to grow that may be as large as what is in them; copies have none. */
+  #trim(): void {
+    this.names = this.names.slice();
+    this.places = this.places.slice();
+    this.extents = this.extents.slice();
   }
 }
 

@@ -16,7 +16,7 @@ export interface IndexEntry extends Location {
 /**
  * The names of one namespace in the order of their UTF-8 bytes, with the places of their records: a B+tree whose
  * nodes are copied before a change only where a frozen copy shares them. So a snapshot costs nothing when taken, and
- * an entry costs about 40 bytes beside its name.
+ * an entry costs about 40 bytes beside its name where names come in order, and twice that where they do not.
  */
 export class OrderedIndex {
   #owner: Owner = {};
@@ -52,7 +52,7 @@ export class OrderedIndex {
     this.#root = root;
     const old = this.#insert(root, name, place, extent);
     if (root.size > NODE_CAPACITY) {
-      const { right, separator } = root.split();
+      const { right, separator } = splitAfter(root, name);
       this.#root = new Branch(this.#owner, [separator], [root, right]);
     }
     if (old === undefined) this.#size += 1;
@@ -107,7 +107,7 @@ export class OrderedIndex {
     node.children[at] = child;
     const old = this.#insert(child, name, place, extent);
     if (child.size > NODE_CAPACITY) {
-      const { right, separator } = child.split();
+      const { right, separator } = splitAfter(child, name);
       node.children.splice(at + 1, 0, right);
       node.separators.splice(at, 0, separator);
     }
@@ -168,6 +168,10 @@ export class OrderedIndex {
     return branch.separators[at] === name ? at + 1 : at;
   }
 }
+
+/** Splits a node that the insertion of this name made too large. */
+const splitAfter = (node: IndexNode, name: string) =>
+  node.kind === 'leaf' ? node.split(node.names.at(-1) === name) : node.split();
 
 type Position = readonly [leaf: Leaf, at: number];
 

@@ -1,5 +1,5 @@
 import type { RandomSource } from '../crypto/random.ts';
-import type { XChaCha20Key } from '../crypto/xchacha20-key.ts';
+import type { PreparedSeal, XChaCha20Key } from '../crypto/xchacha20-key.ts';
 import { XCHACHA_NONCE_BYTES, XCHACHA_TAG_BYTES } from '../crypto/xchacha20-poly1305.ts';
 import { writeU64 } from './byte-layout.ts';
 import type { FrameBuilder } from './frame.ts';
@@ -17,6 +17,8 @@ import {
 /** Bytes that sealing adds. */
 export const SEAL_BYTES = XCHACHA_NONCE_BYTES + XCHACHA_TAG_BYTES;
 const NONCES_AT_ONCE = 256;
+/** One by one each would wait for cold caches, and hold up the thread that is about to write. */
+export const PREPARED_AT_ONCE = 32;
 /** Enough of a record for its header and a name of up to 52 bytes: one block of the key stream. */
 const PREFIX_BYTES = 64;
 
@@ -48,6 +50,7 @@ export class RecordSealer {
   readonly #random: RandomSource;
   #nonces: Uint8Array = new Uint8Array(0);
   #nextNonce = 0;
+  #prepared: { readonly key: XChaCha20Key; readonly seals: PreparedSeal[] } | undefined;
 
   constructor(storeId: Uint8Array, random: RandomSource, padding: number) {
     this.#associatedData.set(storeId);
@@ -71,8 +74,15 @@ export class RecordSealer {
     const plaintext = this.#encoder.encode(written);
     const length = plaintext.length + SEAL_BYTES;
     const { bytes, offset } = frame.reserve(length);
-    outer.sealInto(bytes, offset, this.#nonce(), associatedData, plaintext);
+    this.#sealWith(outer).sealInto(bytes, offset, associatedData, plaintext);
     return { offset, length };
+  }
+
+  /** Sets up the sealing of the next records under this key, when none is left; for times of waiting. */
+  prepare(outer: XChaCha20Key): void {
+    if (this.#prepared?.key === outer && this.#prepared.seals.length > 0) return;
+    const seals = Array.from({ length: PREPARED_AT_ONCE }, () => outer.prepare(this.#nonce()));
+    this.#prepared = { key: outer, seals };
   }
 
   /** Opens a whole record; `undefined` when it does not authenticate or its namespace's key is gone. */
@@ -128,6 +138,11 @@ export class RecordSealer {
     const value = new Uint8Array(plaintext.length + SEAL_BYTES);
     inner.sealInto(value, 0, this.#nonce(), associatedData, plaintext);
     return { operation: operations.sealedInner, namespace: content.namespace, name: '', value };
+  }
+
+  #sealWith(outer: XChaCha20Key): PreparedSeal {
+    const prepared = this.#prepared?.key === outer ? this.#prepared.seals.pop() : undefined;
+    return prepared ?? outer.prepare(this.#nonce());
   }
 
   #bind({ segmentId, ordinal }: RecordPosition): Uint8Array {

@@ -54,8 +54,8 @@ describe('the store format, version 1', () => {
     }).toMatchInlineSnapshot(`
       {
         "keys": "26b67fc5083d09ff753f73970326484389676cc41beb2890c46f571859f2fd5d",
-        "manifest": "5a222cbcd8d8a9e3ea0915e90f6c2683293b8f2acf0a2b69aba817a982ce3af6",
-        "segment": "deed662bbce0188c960a2da1fe4da8a651bfb5cb31719dda178fbeab5db271b8",
+        "manifest": "19ca87fbe8aea504b14352cdc6e19fbb9d8347e7fc55bd1d1a5bb7b2ef92ea82",
+        "segment": "c18da08b534ee8f366ca334671e87368868a0901da08d23b21cb73e870a0b5bd",
       }
     `);
   });

@@ -1,0 +1,68 @@
+import { execFile } from 'node:child_process';
+import { rmSync, statSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import type { Report } from './harness.ts';
+import { nameOf } from './store-cases.ts';
+import { openFloorMs } from './store-floor.ts';
+import type { ScaleResult } from './store-scale.ts';
+
+/** A million is the number of the promise, and takes minutes. */
+const RECORDS = Number(process.env['LATCHKEY_BENCH_RECORDS'] ?? 200_000);
+const ROUNDS = 3;
+
+async function scalePhase(
+  folder: string,
+  valueBytes: number,
+  phase: string,
+): Promise<ScaleResult | undefined> {
+  const script = fileURLToPath(new URL('store-scale.ts', import.meta.url));
+  const args = ['--expose-gc', '--import', 'tsx', script, folder, String(RECORDS), String(valueBytes), phase];
+  const { stdout } = await promisify(execFile)(process.execPath, args, { maxBuffer: 1 << 20 });
+  // Printed by the script next to this one.
+  return stdout === '' ? undefined : (JSON.parse(stdout) as ScaleResult);
+}
+
+/** Opening, iterating and compacting a large store, each phase in a process of its own. */
+export async function scale(root: string, report: Report, valueBytes: number): Promise<void> {
+  const folder = join(root, `scale-${valueBytes}`);
+  await scalePhase(folder, valueBytes, 'fill');
+  const stored = RECORDS * (nameOf(0).length + valueBytes);
+  const onDisk = await bytesIn(folder);
+  report.target(`bytes on the disk per byte stored, ${valueBytes} B`, onDisk / stored, { atMost: 3 });
+  const floors: number[] = [];
+  const opens: number[] = [];
+  let opened: ScaleResult | undefined;
+  for (let round = 0; round < ROUNDS; round++) {
+    floors.push(await openFloorMs(join(root, 'floor'), RECORDS, valueBytes));
+    opened = await scalePhase(folder, valueBytes, 'open');
+    opens.push(opened?.milliseconds ?? Number.NaN);
+  }
+  rmSync(join(root, 'floor'));
+  const compacted = await scalePhase(folder, valueBytes, 'compact');
+  rmSync(folder, { recursive: true });
+  const rate = (name: string, milliseconds: number): void =>
+    report.result(`${name}, ${RECORDS} records of ${valueBytes} B`, {
+      opsPerSecond: (RECORDS / milliseconds) * 1000,
+      p50Ms: milliseconds,
+      p99Ms: milliseconds,
+    });
+  rate('open', Math.min(...opens));
+  rate('floor of opening', Math.min(...floors));
+  rate('iterate', opened?.iterateMs ?? Number.NaN);
+  rate('compact', compacted?.milliseconds ?? Number.NaN);
+  report.target(`open, to its floor, ${valueBytes} B`, Math.min(...floors) / Math.min(...opens), {
+    atLeast: 0.7,
+  });
+  const perKey = (opened?.heapBytes ?? Number.NaN) / RECORDS - nameOf(0).length;
+  report.target(`memory per key beside its name, bytes (${valueBytes} B)`, perKey, { atMost: 200 });
+  const peak = Math.max(opened?.peakBytes ?? Number.NaN, compacted?.peakBytes ?? Number.NaN);
+  report.target(`peak memory, GiB (${RECORDS} records of ${valueBytes} B)`, peak / 2 ** 30, { atMost: 2 });
+}
+
+async function bytesIn(folder: string): Promise<number> {
+  const names = await readdir(folder);
+  return names.reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
+}
