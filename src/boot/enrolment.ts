@@ -4,7 +4,7 @@ import { SlotId } from '../bytes/fixed-bytes.ts';
 import { toHex } from '../bytes/hex.ts';
 import type { ChainSnapshot, ServerRecord } from '../chain/chain-view.ts';
 import type { RandomSource } from '../crypto/random.ts';
-import { chooseServers, eligibleServers } from '../keyslots/choose-servers.ts';
+import { chooseServers, eligibleServers, type SkipReason } from '../keyslots/choose-servers.ts';
 import type { EnrolledServer } from '../keyslots/generations.ts';
 import type { Quorum } from '../keyslots/threshold.ts';
 import { type RoundTools, runKeyRound } from './key-round.ts';
@@ -34,6 +34,8 @@ export interface EnrolmentTools extends RoundTools {
 /** Servers that gave a fresh key, at most n, and why others did not. */
 export interface Enrolment {
   readonly servers: readonly EnrolledServer[];
+  /** How many servers were not asked, by reason: too many slots would be on one platform or stash. */
+  readonly passedOver: ReadonlyMap<SkipReason, number>;
   readonly failures: ReadonlyMap<string, { readonly record: ServerRecord; readonly failure: PeerFailure }>;
 }
 
@@ -58,8 +60,8 @@ export async function enrol(tools: EnrolmentTools, input: EnrolmentInput): Promi
       enrolled: [...[...granted.values()].map(({ record }) => record.account), ...input.enrolled],
       isUsable: ({ account: server }) => !failures.has(toHex(server)),
       platformOf: (record) => tools.vetter.platformOf(record),
-    }).chosen;
-  let asked = choose().filter(({ account: server }) => !granted.has(toHex(server)));
+    });
+  let asked = choose().chosen.filter(({ account: server }) => !granted.has(toHex(server)));
   while (asked.length > 0 && !signal.aborted) {
     const vetted = await vetAll(tools.vetter, asked, snapshot, signal, fail);
     if (eligible.length - failures.size < input.worthwhile) break;
@@ -67,10 +69,16 @@ export async function enrol(tools: EnrolmentTools, input: EnrolmentInput): Promi
       granted.set(toHex(record.account), { record, enrolled }),
     );
     // Whoever neither granted nor failed was cut off by the signal.
-    asked = choose().filter(({ account: server }) => !granted.has(toHex(server)));
+    asked = choose().chosen.filter(({ account: server }) => !granted.has(toHex(server)));
   }
-  const chosen = choose().flatMap(({ account: server }) => granted.get(toHex(server))?.enrolled ?? []);
-  return { servers: chosen, failures };
+  const { chosen, skipped } = choose();
+  const passedOver = new Map<SkipReason, number>();
+  for (const { reason } of skipped) passedOver.set(reason, (passedOver.get(reason) ?? 0) + 1);
+  return {
+    servers: chosen.flatMap(({ account: server }) => granted.get(toHex(server))?.enrolled ?? []),
+    passedOver,
+    failures,
+  };
 }
 
 async function vetAll(

@@ -51,6 +51,8 @@ export class Healer {
   /** Since when a server has been of no help, by slot. */
   readonly #silentSinceMs = new Map<string, number>();
   #live = 0;
+  /** What became of the last attempt that brought fewer than n slots. */
+  #shortBecause: string | undefined;
   #fencedBy: string | undefined;
 
   constructor(parts: HealerParts, node: OpenNode) {
@@ -168,6 +170,7 @@ export class Healer {
     });
     this.#logFailures(enrolment);
     const count = enrolment.servers.length;
+    this.#shortBecause = count < quorum.n ? shortfall(enrolment, quorum) : undefined;
     if (signal.aborted || count < worthwhile || this.#isDoubtful(check, enrolment, quorum)) {
       this.#backOff(count, quorum);
       this.#forgetEnrolment(enrolment, snapshot);
@@ -228,8 +231,14 @@ export class Healer {
     if (newest === undefined) return { name: 'unbacked', reason, slots };
     const { t, n, generation } = newest;
     const backed = this.#node.book.isComplete && this.#live === n;
-    if (backed) this.#pace.relax();
-    return { name: backed ? 'backed' : 'degraded', live: this.#live, t, n, generation, slots };
+    const found = { live: this.#live, t, n, generation, slots };
+    if (!backed) {
+      const because = this.#shortBecause;
+      return { name: 'degraded', ...found, ...(because === undefined ? {} : { reason: because }) };
+    }
+    this.#pace.relax();
+    this.#shortBecause = undefined;
+    return { name: 'backed', ...found };
   }
 
   #fence(number: number): NodeState {
@@ -255,4 +264,11 @@ export class Healer {
       snapshot,
     );
   }
+}
+
+/** Why an attempt brought fewer than n slots, such as `4 of 5 servers gave a key; passed over: 2 platform-limit`. */
+function shortfall({ servers, passedOver }: Enrolment, { n }: Quorum): string {
+  const reasons = [...passedOver].map(([reason, count]) => `${count} ${reason}`);
+  const others = reasons.length === 0 ? '' : `; passed over: ${reasons.join(', ')}`;
+  return `${servers.length} of ${n} servers gave a key${others}`;
 }

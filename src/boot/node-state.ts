@@ -39,6 +39,8 @@ export type NodeState =
   | { readonly name: 'open'; readonly slots: readonly SlotReport[] }
   | {
       readonly name: 'degraded' | 'backed';
+      /** Why there are fewer than n slots, while it is degraded and this is known. */
+      readonly reason?: string;
       readonly live: number;
       readonly n: number;
       readonly t: number;
@@ -98,9 +100,7 @@ export function explain(state: NodeState): string {
     case 'open':
       return 'Nothing. The node is about to check its slots.';
     case 'degraded':
-      return state.live < state.t
-        ? `Do not restart this node now: only ${state.live} of the ${state.t} slots that it needs are live. It is making a new generation of slots; help it by bringing key servers back.`
-        : 'Nothing urgent: enough slots live. The node replaces the missing ones as soon as enough servers are reachable.';
+      return explainDegraded(state);
     case 'backed':
       return `Nothing. Up to ${state.n - state.t} of its ${state.n} key servers may lose their memory at once.`;
     case 'fenced':
@@ -108,6 +108,13 @@ export function explain(state: NodeState): string {
     case 'stopped':
       return 'The node is stopped.';
   }
+}
+
+function explainDegraded({ live, t, reason }: Extract<NodeState, { name: 'degraded' | 'backed' }>): string {
+  const because = reason === undefined ? '' : ` Last attempt: ${reason}.`;
+  return live < t
+    ? `Do not restart this node now: only ${live} of the ${t} slots that it needs are live. It is making a new generation of slots; help it by bringing key servers back.${because}`
+    : `Nothing urgent: enough slots live. The node replaces the missing ones as soon as enough servers are reachable.${because}`;
 }
 
 function explainLocked({ have, need, reason, slots }: Extract<NodeState, { name: 'locked' }>): string {

@@ -1,0 +1,159 @@
+import { describe, expect, it } from 'vitest';
+import { toHex } from '../../../src/bytes/hex.ts';
+import { SimulatedNetwork } from '../../support/simulated-network.ts';
+import type { SimulatedNode } from '../../support/simulated-network-node.ts';
+import { fileOf, machinesOf } from '../../support/slot-picture.ts';
+
+const LONG = { timeout: 120_000 };
+const denial = { status: 404, body: { code: 'KEY_UNKNOWN', detail: 'no such key' } };
+
+async function formed(seed: number, count: number) {
+  const net = new SimulatedNetwork(seed);
+  await net.form(count);
+  const node = net.nodes[0] ?? net.addMachine();
+  expect(node.state.name).toBe('backed');
+  const [newest] = (await fileOf(node)).generations;
+  const servers = machinesOf(net, newest);
+  return { net, node, newest, servers, first: servers[0] ?? net.addMachine() };
+}
+
+/** From now on the network tells one node, for `/key-status`, that a server has no such key. */
+function denyStatus(net: SimulatedNetwork, node: SimulatedNode, ...servers: readonly SimulatedNode[]): void {
+  const endpoints = servers.map(({ endpoint }) => endpoint);
+  net.world.wire.forge = ({ from, endpoint, path }) =>
+    from === node.name && path === '/key-status' && endpoints.includes(endpoint) ? denial : undefined;
+}
+
+async function opensAgain(net: SimulatedNetwork, node: SimulatedNode): Promise<void> {
+  const key = toHex(node.open?.storeKey.reveal() ?? new Uint8Array(0));
+  await net.world.clock.until(node.kill());
+  node.start();
+  await net.settle(10_000);
+  expect(toHex(node.open?.storeKey.reveal() ?? new Uint8Array(1))).toBe(key);
+}
+
+async function end(net: SimulatedNetwork): Promise<void> {
+  expect(net.world.violations).toEqual([]);
+  await net.close();
+}
+
+describe('a flood of nudges', () => {
+  it('makes a node look as often as its pause allows, and no more', LONG, async () => {
+    const { net, node, newest } = await formed(801, 5);
+    const { wire, clock, config } = net.world;
+    let asked = 0;
+    wire.forge = ({ from, path }) => {
+      if (from === node.name && path === '/key-status') asked++;
+      return undefined;
+    };
+    const seconds = 4;
+    for (let at = 0; at < 1_000 * seconds; at++) {
+      node.nudge();
+      await clock.advance(1);
+    }
+    const looks = asked / newest.slots.length;
+    expect(looks).toBeGreaterThan(1);
+    expect(looks).toBeLessThanOrEqual((1_000 * seconds) / config.healing.retryMinMs + 1);
+    await end(net);
+  });
+});
+
+describe('a forged “I hold no key for this slot”', () => {
+  it(
+    'with no other server to take, makes ever fewer generations and never closes the store',
+    LONG,
+    async () => {
+      const { net, node, newest, first } = await formed(802, 6);
+      denyStatus(net, node, first);
+      await net.settle(600_000);
+      const file = await fileOf(node);
+      // One at every look would be more than seventy.
+      expect(file.generations[0].generation - newest.generation).toBeLessThanOrEqual(6);
+      expect(node.state).toMatchObject({ name: 'degraded', live: 4, n: 5 });
+      await opensAgain(net, node);
+      net.world.wire.forge = () => undefined;
+      await net.settle(30_000);
+      expect(node.state.name).toBe('backed');
+      await end(net);
+    },
+  );
+
+  it('moves a slot to another server once, where there is one', LONG, async () => {
+    const { net, node, newest, first } = await formed(803, 7);
+    denyStatus(net, node, first);
+    await net.settle(300_000);
+    const file = await fileOf(node);
+    expect(node.state.name).toBe('backed');
+    expect(file.generations[0].generation - newest.generation).toBe(1);
+    expect(machinesOf(net, file.generations[0])).not.toContain(first);
+    await end(net);
+  });
+
+  it('beside servers that hang, exchanges no good slots for fewer', LONG, async () => {
+    const { net, node, newest, servers } = await formed(804, 6);
+    const [denied, ...silent] = servers.slice(0, 2);
+    if (denied === undefined) throw new Error('no server');
+    denyStatus(net, node, denied);
+    for (const { endpoint } of silent) net.world.wire.misbehaviour.set(endpoint, 'hang');
+    await net.settle(300_000);
+    expect((await fileOf(node)).generations.map(({ generation }) => generation)).toEqual([newest.generation]);
+    net.world.wire.misbehaviour.clear();
+    net.world.wire.forge = () => undefined;
+    await net.settle(60_000);
+    expect(node.state.name).toBe('backed');
+    await end(net);
+  });
+
+  it('a server that really restarted is believed at once, also after it was doubted', LONG, async () => {
+    const { net, node, newest, first } = await formed(805, 6);
+    denyStatus(net, node, first);
+    await net.settle(10_000);
+    expect(node.events.some(({ event }) => event === 'slot.doubted')).toBe(true);
+    net.world.wire.forge = () => undefined;
+    await net.settle(20_000);
+    expect(node.state.name).toBe('backed');
+    expect((await fileOf(node)).generations[0].generation).toBe(newest.generation);
+    await net.world.clock.until(first.kill());
+    first.start();
+    await net.settle(4_000);
+    expect(node.state.name).toBe('backed');
+    expect((await fileOf(node)).generations[0].generation).toBe(newest.generation + 1);
+    await end(net);
+  });
+});
+
+describe('a forged “I have no slot of yours” to a restarted server', () => {
+  const forgedNo = { status: 200, body: { enrolled: false, signature: `0x${'5a'.repeat(64)}` } };
+
+  it('does not end its wait', LONG, async () => {
+    const { net, first } = await formed(806, 5);
+    const clients = net.nodes.filter((node) => node !== first);
+    net.world.wire.forge = ({ path }) => (path === '/server-restarted' ? forgedNo : undefined);
+    // Its clients cannot come back either.
+    for (const { name } of clients) net.world.wire.cut.add(`${name}>${first.endpoint}`);
+    await net.world.clock.until(first.kill());
+    first.start();
+    await net.settle(8_000);
+    expect(first.serving?.formerClients.pending).toBe(clients.length);
+    net.world.wire.cut.clear();
+    await net.settle(20_000);
+    expect(first.serving?.formerClients.pending).toBe(0);
+    await end(net);
+  });
+
+  it('but the client’s own word does, and for good', LONG, async () => {
+    const { net, first } = await formed(807, 8);
+    await net.world.clock.until(first.kill());
+    // Everybody moves to other servers meanwhile.
+    await net.settle(90_000);
+    for (const [node, name] of net.nodes.map((machine) => [machine, machine.state.name] as const)) {
+      if (node !== first) expect(name).toBe('backed');
+    }
+    first.start();
+    await net.settle(5_000);
+    const served = await first.open?.store.namespace('latchkey/served');
+    expect(first.serving?.formerClients.pending).toBe(0);
+    expect(served?.size).toBe(0);
+    await end(net);
+  });
+});
