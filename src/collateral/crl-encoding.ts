@@ -1,9 +1,8 @@
-import { tryFromBase64 } from '../bytes/base64.ts';
 import { toHex, tryFromHex } from '../bytes/hex.ts';
+import { tryReadPemCrl } from '../der/pem.ts';
 
 /** First byte of a DER SEQUENCE. */
 const DER_SEQUENCE = 0x30;
-const PEM = /^-----BEGIN X509 CRL-----([A-Za-z0-9+/=\s]+)-----END X509 CRL-----$/;
 
 /**
  * Reads a CRL in whichever way the service sent it: DER (asked for), PEM (PCS otherwise) or hex text (PCCS).
@@ -14,7 +13,6 @@ export function crlAsHex(body: Uint8Array): string | undefined {
   // Both "30…" as text and 0x30 0x82… as DER are possible; only DER has its second byte above ASCII.
   if (body[0] === DER_SEQUENCE && second >= 0x80) return toHex(body);
   const text = new TextDecoder().decode(body).trim();
-  const base64 = PEM.exec(text)?.[1]?.replaceAll(/\s/g, '');
-  const der = base64 === undefined ? tryFromHex(text) : tryFromBase64(base64);
+  const der = tryFromHex(text) ?? tryReadPemCrl(text);
   return der === undefined || der[0] !== DER_SEQUENCE ? undefined : toHex(der);
 }

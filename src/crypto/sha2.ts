@@ -41,3 +41,6 @@ export const sha512 = (...parts: readonly Uint8Array[]): Uint8Array => digest('s
 
 /** SHA-256 as lower-case hex; for cache keys, where it saves a copy. */
 export const sha256Hex = (bytes: Uint8Array): string => hash('sha256', bytes, 'hex');
+
+/** As {@link sha256Hex}, over the UTF-8 bytes of a text. */
+export const sha256HexOfText = (text: string): string => hash('sha256', text, 'hex');

@@ -43,6 +43,14 @@ const MAX_SERIAL_BYTES = 20;
 const VERSION_3 = 2;
 
 const understood: ReadonlySet<string> = new Set([extensionOids.keyUsage, extensionOids.basicConstraints]);
+/** What each certificate of Intel's has, and what Intel's verifier asks for in each (QVL, X509Constants.h). */
+const required = {
+  authorityKeyIdentifier: extensionOids.authorityKeyIdentifier,
+  crlDistributionPoints: extensionOids.crlDistributionPoints,
+  subjectKeyIdentifier: extensionOids.subjectKeyIdentifier,
+  keyUsage: extensionOids.keyUsage,
+  basicConstraints: extensionOids.basicConstraints,
+} as const;
 
 /**
  * Parses one certificate strictly (RFC 5280 section 4.1).
@@ -82,8 +90,13 @@ function readTbs(tbs: DerReader, context: { readonly code: ErrorCode; readonly d
   const extensions = readExtensions(wrapped, understood);
   wrapped.end();
   tbs.end();
-  const isCa = readIsCa(extensions, tbs, context);
-  const keyUsage = readKeyUsage(extensions, tbs, context);
+  const requireExtension = (name: keyof typeof required): Uint8Array =>
+    extensions.get(required[name])?.value ?? tbs.fail(`the extension ${name}`, 'none');
+  requireExtension('authorityKeyIdentifier');
+  requireExtension('crlDistributionPoints');
+  requireExtension('subjectKeyIdentifier');
+  const isCa = readIsCa(new DerReader(requireExtension('basicConstraints'), context));
+  const keyUsage = readKeyUsage(new DerReader(requireExtension('keyUsage'), context));
   return { serialNumber, issuer, subject, notBeforeMs, notAfterMs, publicKey, isCa, keyUsage, extensions };
 }
 
@@ -120,13 +133,8 @@ function readPublicKey(tbs: DerReader): P256PublicKey {
   );
 }
 
-type Extensions = ReadonlyMap<string, Extension>;
-type Context = { readonly code: ErrorCode; readonly document: string };
-
-/** BasicConstraints, required in every certificate; DEFAULT FALSE is absent in DER (X.690 section 11.5). */
-function readIsCa(extensions: Extensions, tbs: DerReader, context: Context): boolean {
-  const extension = extensions.get(extensionOids.basicConstraints) ?? tbs.fail('BasicConstraints', 'none');
-  const reader = new DerReader(extension.value, context);
+/** DEFAULT FALSE is absent in DER (X.690 section 11.5). */
+function readIsCa(reader: DerReader): boolean {
   const constraints = reader.enter();
   reader.end();
   const isCa =
@@ -137,9 +145,7 @@ function readIsCa(extensions: Extensions, tbs: DerReader, context: Context): boo
   return isCa;
 }
 
-function readKeyUsage(extensions: Extensions, tbs: DerReader, context: Context): KeyUsage {
-  const extension = extensions.get(extensionOids.keyUsage) ?? tbs.fail('KeyUsage', 'none');
-  const reader = new DerReader(extension.value, context);
+function readKeyUsage(reader: DerReader): KeyUsage {
   const { bytes } = reader.bitString();
   reader.end();
   const bits = bytes.length === 0 ? 0 : byteAt(bytes, 0);

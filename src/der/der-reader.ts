@@ -84,21 +84,21 @@ export class DerReader {
 
   /** Reads one element with this tag; returns its contents. */
   contents(tag: number): Uint8Array {
-    const [start, end] = this.#element(tag);
-    return this.#bytes.subarray(start, end);
+    const start = this.#element(tag);
+    return this.#bytes.subarray(start, this.#offset);
   }
 
   /** Reads one element with this tag; returns it whole, with tag and length. */
   whole(tag: number): Uint8Array {
     const begin = this.#offset;
-    const [, end] = this.#element(tag);
-    return this.#bytes.subarray(begin, end);
+    this.#element(tag);
+    return this.#bytes.subarray(begin, this.#offset);
   }
 
   /** Enters one constructed element with this tag. */
   enter(tag: number = tags.sequence): DerReader {
-    const [start, end] = this.#element(tag);
-    return new DerReader(this.#bytes, this.#context, start, end);
+    const start = this.#element(tag);
+    return new DerReader(this.#bytes, this.#context, start, this.#offset);
   }
 
   /** Enters the next element when it has this tag. */
@@ -132,8 +132,9 @@ export class DerReader {
   smallInteger(max: number, tag: number = tags.integer): number {
     const at = this.#offset;
     const bytes = this.unsignedInteger(tag);
-    const value =
-      bytes.length > 4 ? Number.POSITIVE_INFINITY : bytes.reduce((sum, byte) => sum * 256 + byte, 0);
+    let value = bytes.length > 4 ? Number.POSITIVE_INFINITY : 0;
+    for (let index = 0; value <= max && index < bytes.length; index++)
+      value = value * 256 + byteAt(bytes, index);
     return value <= max ? value : this.fail(`an integer up to ${max}`, `one of ${bytes.length} bytes`, at);
   }
 
@@ -171,29 +172,29 @@ export class DerReader {
       : this.fail('a BIT STRING of whole bytes', `${unusedBits} unused bits`, at);
   }
 
-  /** An OBJECT IDENTIFIER in dotted text. */
+  /** An OBJECT IDENTIFIER in dotted text. Certificates are full of them, hence the plain loop. */
   oid(): string {
     const at = this.#offset;
     const contents = this.contents(tags.oid);
-    const arcs: number[] = [];
+    let text = '';
     let value = 0;
-    for (const [index, byte] of contents.entries()) {
-      if (value === 0 && byte === 0x80) this.fail('a minimal OBJECT IDENTIFIER', 'a padded arc', at);
+    let isInArc = false;
+    for (let index = 0; index < contents.length; index++) {
+      const byte = byteAt(contents, index);
+      if (!isInArc && byte === 0x80) this.fail('a minimal OBJECT IDENTIFIER', 'a padded arc', at);
       value = value * 128 + (byte & 0x7f);
       if (value > 0xffff_ffff) this.fail('arcs below 2^32', 'a larger one', at);
-      if (byte < 0x80) {
-        arcs.push(value);
-        value = 0;
-      } else if (index === contents.length - 1)
-        this.fail('an OBJECT IDENTIFIER', 'one cut off in an arc', at);
+      isInArc = byte >= 0x80;
+      if (isInArc) continue;
+      text = text === '' ? firstArcs(value) : `${text}.${value}`;
+      value = 0;
     }
-    const first = arcs[0];
-    if (first === undefined) return this.fail('an OBJECT IDENTIFIER', 'an empty one', at);
-    const root = Math.min(Math.floor(first / 40), 2);
-    return [root, first - root * 40, ...arcs.slice(1)].join('.');
+    if (isInArc) return this.fail('an OBJECT IDENTIFIER', 'one cut off in an arc', at);
+    return text === '' ? this.fail('an OBJECT IDENTIFIER', 'an empty one', at) : text;
   }
 
-  #element(tag: number): readonly [start: number, end: number] {
+  /** Moves past one element with this tag. @returns where its contents start; they end at the new offset. */
+  #element(tag: number): number {
     const at = this.#offset;
     const found = this.nextTag;
     if (found !== tag) {
@@ -203,26 +204,37 @@ export class DerReader {
         at,
       );
     }
-    const [start, length] = this.#length(at + 1);
+    const length = this.#length(at + 1);
+    const start = at + 2 + lengthBytesAfterFirst(length);
     if (start + length > this.#end)
       this.fail(`${length} bytes of contents`, `${this.#end - start} bytes`, at);
     this.#offset = start + length;
-    return [start, start + length];
+    return start;
   }
 
   /** X.690 sections 8.1.3 and 10.1: definite, in the fewest bytes. */
-  #length(at: number): readonly [start: number, length: number] {
+  #length(at: number): number {
     const first = at < this.#end ? this.#bytes[at] : undefined;
     if (first === undefined) return this.fail('a length', 'the end', at);
-    if (first < 0x80) return [at + 1, first];
+    if (first < 0x80) return first;
     const count = first & 0x7f;
     if (count === 0 || count > 3)
       return this.fail('a definite length of at most 3 bytes', `0x${first.toString(16)}`, at);
     if (at + 1 + count > this.#end) return this.fail('a length', 'the end', at);
     let length = 0;
     for (let index = 1; index <= count; index++) length = length * 256 + byteAt(this.#bytes, at + index);
-    if (length < 0x80 || length < 256 ** (count - 1))
-      return this.fail('a minimal length', 'a padded one', at);
-    return [at + 1 + count, length];
+    return lengthBytesAfterFirst(length) === count
+      ? length
+      : this.fail('a minimal length', 'a padded one', at);
   }
+}
+
+/** How many bytes follow the first byte of a length in DER, where lengths are minimal. */
+const lengthBytesAfterFirst = (length: number): number =>
+  length < 0x80 ? 0 : length < 0x100 ? 1 : length < 0x1_0000 ? 2 : 3;
+
+/** The first two arcs share a number (X.690 section 8.19.4). */
+function firstArcs(value: number): string {
+  const root = Math.min(Math.floor(value / 40), 2);
+  return `${root}.${value - root * 40}`;
 }

@@ -13,6 +13,7 @@ export const extensionOids = {
   keyUsage: '2.5.29.15',
   basicConstraints: '2.5.29.19',
   crlNumber: '2.5.29.20',
+  crlDistributionPoints: '2.5.29.31',
   authorityKeyIdentifier: '2.5.29.35',
 } as const;
 

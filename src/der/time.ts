@@ -1,4 +1,5 @@
 import { byteAt } from '../bytes/byte-at.ts';
+import { utcTimeMs } from './calendar.ts';
 import { type DerReader, tags } from './der-reader.ts';
 
 const ZULU = 0x5a;
@@ -16,25 +17,22 @@ export function readTimeMs(reader: DerReader): number {
   if (text.length !== yearDigits + 11 || text.at(-1) !== ZULU) {
     return reader.fail('a time in seconds and UTC', `${text.length} characters of another format`);
   }
-  // Characters below zero wrap around to large bytes.
-  const digits = text.subarray(0, -1).map((character) => character - ASCII_ZERO);
-  if (digits.some((digit) => digit > 9)) return reader.fail('a time in digits', 'other characters');
-  const written = isUtcTime ? pair(digits, 0) : pair(digits, 0) * 100 + pair(digits, 2);
-  const year = !isUtcTime ? written : written < 50 ? 2000 + written : 1900 + written;
+  const year = isUtcTime ? shortYear(pair(text, 0)) : pair(text, 0) * 100 + pair(text, 2);
   if (!isUtcTime && year < 2050) return reader.fail('UTCTime before 2050', 'GeneralizedTime');
-  const month = pair(digits, yearDigits);
-  const day = pair(digits, yearDigits + 2);
-  const hours = pair(digits, yearDigits + 4);
-  const minutes = pair(digits, yearDigits + 6);
-  const seconds = pair(digits, yearDigits + 8);
-  const timeMs = Date.UTC(year, month - 1, day, hours, minutes, seconds);
-  // Date.UTC carries 31 April over into May, and 24:00 into the next day.
-  const date = new Date(timeMs);
-  const exists =
-    date.getUTCMonth() === month - 1 && date.getUTCDate() === day && date.getUTCHours() === hours;
-  return exists && minutes < 60 && seconds < 60
-    ? timeMs
-    : reader.fail('a date that exists', 'one that does not');
+  const month = pair(text, yearDigits);
+  const day = pair(text, yearDigits + 2);
+  const clock = [pair(text, yearDigits + 4), pair(text, yearDigits + 6), pair(text, yearDigits + 8)] as const;
+  return (
+    utcTimeMs(year, month, day, clock) ??
+    reader.fail('a date that exists', 'one that does not, or other characters than digits')
+  );
 }
 
-const pair = (digits: Uint8Array, at: number): number => byteAt(digits, at) * 10 + byteAt(digits, at + 1);
+const shortYear = (written: number): number => (written < 50 ? 2000 : 1900) + written;
+
+/** Two decimal digits; NaN for other characters. */
+function pair(text: Uint8Array, at: number): number {
+  const tens = byteAt(text, at) - ASCII_ZERO;
+  const ones = byteAt(text, at + 1) - ASCII_ZERO;
+  return tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9 ? tens * 10 + ones : Number.NaN;
+}

@@ -1,26 +1,12 @@
 import { EvidenceError } from '../errors/latchkey-error.ts';
 
-/** The names of a collateral set's documents. */
-const documentNames = [
-  'pck_crl_issuer_chain',
-  'root_ca_crl',
-  'pck_crl',
-  'tcb_info_issuer_chain',
-  'tcb_info',
-  'tcb_info_signature',
-  'qe_identity_issuer_chain',
-  'qe_identity',
-  'qe_identity_signature',
-] as const;
-type DocumentName = (typeof documentNames)[number];
-
 /** Everything of Intel's that a verdict on one platform needs, as text, nothing verified. */
 export interface CollateralDocuments {
   /** PEM: PCK CA, root. */
   readonly pck_crl_issuer_chain: string;
-  /** Hex of the DER. */
+  /** Hex of the DER, or PEM. */
   readonly root_ca_crl: string;
-  /** Hex of the DER. */
+  /** Hex of the DER, or PEM. */
   readonly pck_crl: string;
   /** PEM: TCB signing certificate, root. */
   readonly tcb_info_issuer_chain: string;
@@ -35,6 +21,8 @@ export interface CollateralDocuments {
   /** r ‖ s, 128 hex digits. */
   readonly qe_identity_signature: string;
 }
+
+type DocumentName = keyof CollateralDocuments;
 
 /** Characters; Intel's largest documents today have a tenth of these. */
 const maxCharacters: Readonly<Record<DocumentName, number>> = {
@@ -55,9 +43,33 @@ const parsed = new WeakSet<CollateralDocuments>();
 /** Whether {@link parseCollateralDocuments} made this set. */
 export const isParsedCollateral = (documents: CollateralDocuments): boolean => parsed.has(documents);
 
-/** The nine texts in a fixed order, each with its length, so that different sets never look alike. */
-export const collateralContent = (documents: CollateralDocuments): string =>
-  documentNames.map((name) => `${documents[name].length}:${documents[name]}`).join('');
+/** Digests under which the four signed documents of a set are known, each with everything that its signature needs. */
+export interface CollateralKeys {
+  readonly rootCrl: string;
+  readonly pckCrl: string;
+  readonly tcbInfo: string;
+  readonly qeIdentity: string;
+}
+
+/** The keys of a set; together they cover all nine texts, so that different sets never have the same four. */
+export function collateralKeys(
+  documents: CollateralDocuments,
+  digest: (text: string) => string,
+): CollateralKeys {
+  const keyOf = (document: string, signature: string, issuerChain: string): string =>
+    // The lengths keep different triples apart.
+    digest(`${document.length}:${document}${signature.length}:${signature}${issuerChain}`);
+  return {
+    rootCrl: keyOf(documents.root_ca_crl, '', ''),
+    pckCrl: keyOf(documents.pck_crl, '', documents.pck_crl_issuer_chain),
+    tcbInfo: keyOf(documents.tcb_info, documents.tcb_info_signature, documents.tcb_info_issuer_chain),
+    qeIdentity: keyOf(
+      documents.qe_identity,
+      documents.qe_identity_signature,
+      documents.qe_identity_issuer_chain,
+    ),
+  };
+}
 
 /**
  * Checks that a value is a collateral set: nine texts within their size limits. Other fields are ignored.

@@ -1,4 +1,5 @@
 import { tryFromHex } from '../bytes/hex.ts';
+import { utcTimeMs } from '../der/calendar.ts';
 import type { ErrorCode } from '../errors/codes.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 
@@ -7,10 +8,8 @@ const isoDate = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$/;
 /** Parses an ISO 8601 time in whole seconds and UTC, as Intel writes them; `undefined` for anything else. */
 export function tryParseIsoSeconds(text: string): number | undefined {
   if (!isoDate.test(text)) return undefined;
-  const timeMs = Date.parse(text);
-  // Date.parse accepts 31 April and 24:00; a time that exists prints as it was read.
-  const exists = !Number.isNaN(timeMs) && new Date(timeMs).toISOString().startsWith(text.slice(0, -1));
-  return exists ? timeMs : undefined;
+  const part = (start: number, end: number): number => Number(text.slice(start, end));
+  return utcTimeMs(part(0, 4), part(5, 7), part(8, 10), [part(11, 13), part(14, 16), part(17, 19)]);
 }
 
 /**
@@ -19,16 +18,24 @@ export function tryParseIsoSeconds(text: string): number | undefined {
  */
 export class JsonFields {
   readonly #object: Readonly<Record<string, unknown>>;
-  readonly #path: string;
+  readonly #name: string;
   readonly #code: ErrorCode;
+  readonly #parent: JsonFields | undefined;
 
-  constructor(value: unknown, path: string, code: ErrorCode) {
-    this.#path = path;
+  /** @param name what to call the object in messages; below `parent`, the field that it is in. */
+  constructor(value: unknown, name: string, code: ErrorCode, parent?: JsonFields) {
+    this.#name = name;
     this.#code = code;
+    this.#parent = parent;
     if (typeof value !== 'object' || value === null || Array.isArray(value))
       this.fail('', 'an object', value);
     // The line above leaves plain objects only; their fields stay unknown.
     this.#object = value as Readonly<Record<string, unknown>>;
+  }
+
+  /** Only messages need it, and most documents have hundreds of objects and no fault. */
+  get #path(): string {
+    return this.#parent === undefined ? this.#name : `${this.#parent.#path}.${this.#name}`;
   }
 
   /** Refuses a field. */
@@ -84,18 +91,20 @@ export class JsonFields {
   }
 
   object(name: string): JsonFields {
-    return new JsonFields(this.#get(name), `${this.#path}.${name}`, this.#code);
+    return new JsonFields(this.#get(name), name, this.#code, this);
   }
 
   /** Reads each object of an array that is not empty. */
   objects<Value>(name: string, read: (fields: JsonFields) => Value): [Value, ...Value[]] {
     const value = this.#get(name);
-    const readOne = (entry: unknown, index: number): Value =>
-      read(new JsonFields(entry, `${this.#path}.${name}[${index}]`, this.#code));
     if (!Array.isArray(value) || value.length === 0)
       return this.fail(name, 'an array that is not empty', value);
-    const [first, ...others]: unknown[] = value;
-    return [readOne(first, 0), ...others.map((entry, index) => readOne(entry, index + 1))];
+    const entries: unknown[] = value;
+    const readAt = (index: number): Value =>
+      read(new JsonFields(entries[index], `${name}[${index}]`, this.#code, this));
+    const values: [Value, ...Value[]] = [readAt(0)];
+    for (let index = 1; index < entries.length; index++) values.push(readAt(index));
+    return values;
   }
 
   /** An array of texts; empty when the field is absent. */

@@ -75,9 +75,9 @@ export class PckChains {
    * Leaf ← PCK CA ← trust root: shape, names, roles, flags and signatures, and the SGX extension.
    * @throws EvidenceError with a certificate code or PCK_EXTENSION_INVALID.
    */
-  verify(chain: Uint8Array): PckChain {
-    return this.#cache.getOrMake(sha256Hex(chain), () => {
-      const [leafDer, caDer, rootDer] = splitPckChain(chain);
+  verify({ certificateChain, certificateChainDigest }: Quote): PckChain {
+    return this.#cache.getOrMake(certificateChainDigest, () => {
+      const [leafDer, caDer, rootDer] = splitPckChain(certificateChain);
       const ca = this.#issued.verify(caDer, rootDer, 'pckCa');
       const leaf = parsePckLeaf(leafDer);
       requireRole(leaf, 'pckLeaf');

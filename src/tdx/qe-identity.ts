@@ -1,5 +1,6 @@
-import { parseJsonFields } from './json-fields.ts';
+import { type JsonFields, parseJsonFields } from './json-fields.ts';
 import { type ComponentTcbLevels, readComponentLevels } from './tcb-info.ts';
+import type { ComponentStatus } from './tcb-status.ts';
 
 /** What Intel says about its TD quoting enclave; version 2. */
 export interface QeIdentity {
@@ -36,6 +37,20 @@ export function parseQeIdentity(text: string): QeIdentity {
     attributesMask: identity.hex('attributesMask', 16),
     mrSigner: identity.hex('mrsigner', 32),
     isvProdId: identity.integer('isvprodid', 0xffff),
-    tcbLevels: readComponentLevels(identity),
+    tcbLevels: readComponentLevels(identity, readStatus),
   };
+}
+
+const enclaveStatuses = [
+  'UpToDate',
+  'OutOfDate',
+  'Revoked',
+  'ConfigurationNeeded',
+  'OutOfDateConfigurationNeeded',
+] as const;
+
+/** Like Intel's verifier (QVL, EnclaveReportVerifier.cpp): what is neither current nor revoked is out of date. */
+function readStatus(level: JsonFields): ComponentStatus {
+  const status = level.oneOf('tcbStatus', enclaveStatuses);
+  return status === 'UpToDate' || status === 'Revoked' ? status : 'OutOfDate';
 }

@@ -1,5 +1,6 @@
 import { equalBytes } from '../bytes/concat.ts';
 import { toHex } from '../bytes/hex.ts';
+import { sha256Hex } from '../crypto/sha2.ts';
 import type { ErrorCode } from '../errors/codes.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import { ByteReader } from './byte-reader.ts';
@@ -57,7 +58,9 @@ export class Quote {
   /** Zero bytes after the quote; 0 unless they were allowed. */
   readonly trailingByteLength: number;
 
-  constructor(key: typeof constructorKey, parts: Omit<Quote, never>) {
+  #chainDigest: string | undefined;
+
+  constructor(key: typeof constructorKey, parts: Omit<Quote, 'certificateChainDigest'>) {
     if (key !== constructorKey) throw new TypeError('a Quote is made by parseQuote only');
     this.version = parts.version;
     this.header = parts.header;
@@ -70,6 +73,12 @@ export class Quote {
     this.certificateChain = parts.certificateChain;
     this.trailingByteLength = parts.trailingByteLength;
     Object.freeze(this);
+  }
+
+  /** SHA-256 of `certificateChain` as hex, computed once: everything that remembers a platform goes by it. */
+  get certificateChainDigest(): string {
+    this.#chainDigest ??= sha256Hex(this.certificateChain);
+    return this.#chainDigest;
   }
 }
 

@@ -32,38 +32,58 @@ export interface PlatformConfiguration {
 }
 
 const SGX_EXTENSION = '1.2.840.113741.1.13.1';
+const PREFIX = `${SGX_EXTENSION}.`;
 const COMPONENTS = 16;
 const sgxTypes = ['standard', 'scalable', 'scalable-with-integrity'] as const;
 
+/** Entries by the part of their OID behind {@link SGX_EXTENSION}; each reader stands before its value. */
+type Entries = ReadonlyMap<string, DerReader>;
+
 /**
- * Reads the extension: exactly the five entries of a processor CA or the seven of a platform CA, in Intel's order.
+ * Reads the extension: exactly the five entries of a processor CA or the seven of a platform CA. Like Intel's
+ * verifier it goes by their OIDs, not by their order.
  * @throws EvidenceError PCK_EXTENSION_INVALID.
  */
 export function readSgxExtension(leaf: Certificate, ca: PckCaType): SgxExtension {
-  const context = {
+  const extension = leaf.extensions.get(SGX_EXTENSION);
+  const outer = new DerReader(extension?.value ?? new Uint8Array(0), {
     code: 'PCK_EXTENSION_INVALID',
     document: 'SGX extension of the PCK certificate',
-  } as const;
-  const extension = leaf.extensions.get(SGX_EXTENSION);
-  const outer = new DerReader(extension?.value ?? new Uint8Array(0), context);
-  const entries = outer.enter();
+  });
+  const list = outer.enter();
   outer.end();
-  const ppid = readEntry(entries, '1', (entry) => entry.octetString(16));
-  const tcb = readEntry(entries, '2', readTcb);
-  const pceId = readEntry(entries, '3', (entry) => entry.octetString(2));
-  const fmspc = readEntry(entries, '4', (entry) => entry.octetString(6));
-  const sgxType = readEntry(entries, '5', readSgxType);
-  const platform = ca === 'platform' ? readPlatform(entries) : undefined;
-  entries.end();
-  return { ppid, ...tcb, pceId, fmspc, sgxType, platform };
+  const entries = readEntries(list, ca === 'platform' ? 7 : 5);
+  return {
+    ppid: readValue(list, entries, '1', (entry) => entry.octetString(16)),
+    ...readValue(list, entries, '2', readTcb),
+    pceId: readValue(list, entries, '3', (entry) => entry.octetString(2)),
+    fmspc: readValue(list, entries, '4', (entry) => entry.octetString(6)),
+    sgxType: readValue(list, entries, '5', readSgxType),
+    platform: ca === 'platform' ? readPlatform(list, entries) : undefined,
+  };
 }
 
-/** Reads SEQUENCE { OID SGX_EXTENSION.suffix, value }. */
-function readEntry<Value>(entries: DerReader, suffix: string, read: (entry: DerReader) => Value): Value {
-  const entry = entries.enter();
-  const oid = entry.oid();
-  const wanted = `${SGX_EXTENSION}.${suffix}`;
-  if (oid !== wanted) entries.fail(wanted, oid);
+/** Reads SEQUENCE OF SEQUENCE { OID, value }, each OID once. */
+function readEntries(list: DerReader, count: number): Entries {
+  const entries = new Map<string, DerReader>();
+  while (list.hasMore) {
+    const entry = list.enter();
+    const oid = entry.oid();
+    const suffix = oid.startsWith(PREFIX) ? oid.slice(PREFIX.length) : entry.fail(`${PREFIX}…`, oid);
+    if (entries.has(suffix)) list.fail('each entry once', `${oid} twice`);
+    entries.set(suffix, entry);
+  }
+  if (entries.size !== count) list.fail(`${count} entries`, `${entries.size}`);
+  return entries;
+}
+
+function readValue<Value>(
+  list: DerReader,
+  entries: Entries,
+  suffix: string,
+  read: (entry: DerReader) => Value,
+): Value {
+  const entry = entries.get(suffix) ?? list.fail(`${PREFIX}${suffix}`, 'none');
   const value = read(entry);
   entry.end();
   return value;
@@ -71,14 +91,16 @@ function readEntry<Value>(entries: DerReader, suffix: string, read: (entry: DerR
 
 function readTcb(entry: DerReader): Pick<SgxExtension, 'tcbComponents' | 'pceSvn' | 'cpuSvn'> {
   const list = entry.enter();
+  const entries = readEntries(list, COMPONENTS + 2);
   const tcbComponents = new Uint8Array(COMPONENTS);
   for (let index = 0; index < COMPONENTS; index++) {
-    tcbComponents[index] = readEntry(list, `2.${index + 1}`, (component) => component.smallInteger(255));
+    tcbComponents[index] = readValue(list, entries, `2.${index + 1}`, (svn) => svn.smallInteger(255));
   }
-  const pceSvn = readEntry(list, '2.17', (component) => component.smallInteger(0xffff));
-  const cpuSvn = readEntry(list, '2.18', (component) => component.octetString(16));
-  list.end();
-  return { tcbComponents, pceSvn, cpuSvn };
+  return {
+    tcbComponents,
+    pceSvn: readValue(list, entries, '2.17', (svn) => svn.smallInteger(0xffff)),
+    cpuSvn: readValue(list, entries, '2.18', (svn) => svn.octetString(16)),
+  };
 }
 
 function readSgxType(entry: DerReader): SgxExtension['sgxType'] {
@@ -86,15 +108,16 @@ function readSgxType(entry: DerReader): SgxExtension['sgxType'] {
   return sgxTypes[value] ?? entry.fail('an SGX type of 0 to 2', `${value}`);
 }
 
-function readPlatform(entries: DerReader): PlatformConfiguration {
-  const instanceId = readEntry(entries, '6', (entry) => entry.octetString(16));
-  const configuration = readEntry(entries, '7', (entry) => {
-    const list = entry.enter();
-    const dynamicPlatform = readEntry(list, '7.1', (flag) => flag.boolean());
-    const cachedKeys = readEntry(list, '7.2', (flag) => flag.boolean());
-    const smtEnabled = readEntry(list, '7.3', (flag) => flag.boolean());
-    list.end();
-    return { dynamicPlatform, cachedKeys, smtEnabled };
-  });
-  return { instanceId, ...configuration };
+function readPlatform(list: DerReader, entries: Entries): PlatformConfiguration {
+  const flags = (entry: DerReader): Omit<PlatformConfiguration, 'instanceId'> => {
+    const flagList = entry.enter();
+    const flagEntries = readEntries(flagList, 3);
+    const flag = (suffix: string): boolean =>
+      readValue(flagList, flagEntries, suffix, (value) => value.boolean());
+    return { dynamicPlatform: flag('7.1'), cachedKeys: flag('7.2'), smtEnabled: flag('7.3') };
+  };
+  return {
+    instanceId: readValue(list, entries, '6', (entry) => entry.octetString(16)),
+    ...readValue(list, entries, '7', flags),
+  };
 }

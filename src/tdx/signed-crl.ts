@@ -2,18 +2,19 @@ import { equalBytes } from '../bytes/concat.ts';
 import { tryFromHex } from '../bytes/hex.ts';
 import type { Certificate } from '../der/certificate.ts';
 import { type Crl, parseCrl } from '../der/crl.ts';
+import { tryReadPemCrl } from '../der/pem.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 
 /**
- * Reads a CRL from hex and verifies that this issuer signed it.
+ * Reads a CRL from hex of its DER, or from PEM as Intel's verifier also takes it, and verifies that this issuer signed it.
  * @throws EvidenceError COLLATERAL_MALFORMED, CRL_MALFORMED, CRL_ISSUER_MISMATCH, CRL_SIGNATURE_INVALID.
  */
-export function readSignedCrl(hex: string, document: string, issuer: Certificate): Crl {
-  const der = tryFromHex(hex);
+export function readSignedCrl(text: string, document: string, issuer: Certificate): Crl {
+  const der = tryFromHex(text) ?? tryReadPemCrl(text);
   if (der === undefined) {
-    throw new EvidenceError('COLLATERAL_MALFORMED', `${document} is not hex`, {
+    throw new EvidenceError('COLLATERAL_MALFORMED', `${document} is neither hex nor PEM`, {
       field: document,
-      expected: 'hex of the DER',
+      expected: 'hex of the DER, or PEM',
       observed: 'other text',
     });
   }

@@ -59,14 +59,13 @@ export interface TcbInfo {
   readonly pceId: Uint8Array;
   readonly tcbEvaluationDataNumber: number;
   readonly tdxModule: TdxModule;
-  /** By module version: 1 for TDX_01. */
-  readonly tdxModuleIdentities: ReadonlyMap<number, TdxModuleIdentity>;
+  /** By id, such as TDX_01 for modules of version 1. */
+  readonly tdxModuleIdentities: ReadonlyMap<string, TdxModuleIdentity>;
   /** Highest level first; never empty. */
   readonly tcbLevels: readonly [PlatformTcbLevel, ...PlatformTcbLevel[]];
 }
 
 const COMPONENTS = 16;
-const moduleId = /^TDX_([0-9A-F]{2})$/;
 const CODE = 'TCB_INFO_INVALID';
 
 /**
@@ -97,29 +96,32 @@ function readTdxModule(fields: JsonFields): TdxModule {
   return { mrSigner: fields.hex('mrsigner', 48), attributes };
 }
 
-function readModuleIdentities(info: JsonFields): ReadonlyMap<number, TdxModuleIdentity> {
-  const identities = new Map<number, TdxModuleIdentity>();
+function readModuleIdentities(info: JsonFields): ReadonlyMap<string, TdxModuleIdentity> {
+  const identities = new Map<string, TdxModuleIdentity>();
   if (!info.has('tdxModuleIdentities')) return identities;
   for (const fields of info.objects('tdxModuleIdentities', (identity) => identity)) {
     const id = fields.string('id').toUpperCase();
-    const version = Number.parseInt(moduleId.exec(id)?.[1] ?? '', 16);
-    if (Number.isNaN(version) || identities.has(version))
-      fields.fail('id', 'TDX_ and two hex digits, once each', id);
-    identities.set(version, { id, ...readTdxModule(fields), tcbLevels: readComponentLevels(fields) });
+    if (identities.has(id)) fields.fail('id', 'each identity once', id);
+    identities.set(id, { id, ...readTdxModule(fields), tcbLevels: readComponentLevels(fields) });
   }
   return identities;
 }
 
-/** Levels of a TDX module or quoting enclave. */
-export const readComponentLevels = (fields: JsonFields): ComponentTcbLevels =>
-  distinctLevels(fields, fields.objects('tcbLevels', readComponentLevel), (a, b) => b.isvSvn - a.isvSvn);
-
-const readComponentLevel = (level: JsonFields): ComponentTcbLevel => ({
-  isvSvn: level.object('tcb').integer('isvsvn', 0xffff),
-  status: level.oneOf('tcbStatus', componentStatuses),
-  tcbDateMs: level.dateMs('tcbDate'),
-  advisoryIds: level.optionalStrings('advisoryIDs'),
-});
+/** Levels of a TDX module or quoting enclave; which statuses the latter may have, `statusOf` says. */
+export const readComponentLevels = (
+  fields: JsonFields,
+  statusOf: (level: JsonFields) => ComponentStatus = (level) => level.oneOf('tcbStatus', componentStatuses),
+): ComponentTcbLevels =>
+  distinctLevels(
+    fields,
+    fields.objects('tcbLevels', (level) => ({
+      isvSvn: level.object('tcb').integer('isvsvn', 0xffff),
+      status: statusOf(level),
+      tcbDateMs: level.dateMs('tcbDate'),
+      advisoryIds: level.optionalStrings('advisoryIDs'),
+    })),
+    (a, b) => b.isvSvn - a.isvSvn,
+  );
 
 const readPlatformLevels = (info: JsonFields): TcbInfo['tcbLevels'] =>
   distinctLevels(info, info.objects('tcbLevels', readPlatformLevel), higherFirst);
@@ -131,11 +133,11 @@ function distinctLevels<Level>(
   order: (a: Level, b: Level) => number,
 ): readonly [Level, ...Level[]] {
   levels.sort(order);
-  let [previous] = levels;
-  for (const level of levels.slice(1)) {
-    if (order(previous, level) === 0) fields.fail('tcbLevels', 'levels that differ', 'the same one twice');
-    previous = level;
-  }
+  levels.reduce((previous, level) =>
+    order(previous, level) === 0
+      ? fields.fail('tcbLevels', 'levels that differ', 'the same one twice')
+      : level,
+  );
   return levels;
 }
 

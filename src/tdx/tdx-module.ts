@@ -16,10 +16,10 @@ export const TEE_TCB_SVN_MODULE_VERSION = 1;
  * @throws EvidenceError TDX_MODULE_MISMATCH when the TCB info does not know this version.
  */
 export function findModuleIdentity(tcbInfo: TcbInfo, version: number): TdxModuleIdentity {
-  const identity = tcbInfo.tdxModuleIdentities.get(version);
-  if (identity !== undefined) return identity;
   const id = `TDX_${version.toString(16).padStart(2, '0').toUpperCase()}`;
-  const known = Array.from(tcbInfo.tdxModuleIdentities.values(), (entry) => entry.id).join(', ') || 'none';
+  const identity = tcbInfo.tdxModuleIdentities.get(id);
+  if (identity !== undefined) return identity;
+  const known = [...tcbInfo.tdxModuleIdentities.keys()].join(', ') || 'none';
   throw new EvidenceError('TDX_MODULE_MISMATCH', `the TCB info has no TDX module ${id}; it knows ${known}`, {
     field: 'teeTcbSvn[1] (TDX module version)',
     expected: known,

@@ -1,6 +1,5 @@
-import { utf8 } from '../bytes/concat.ts';
-import { toHex, tryFromHex } from '../bytes/hex.ts';
-import { sha256Hex } from '../crypto/sha2.ts';
+import { tryFromHex } from '../bytes/hex.ts';
+import { sha256HexOfText } from '../crypto/sha2.ts';
 import type { Certificate } from '../der/certificate.ts';
 import type { Crl } from '../der/crl.ts';
 import { readPemChain } from '../der/pem.ts';
@@ -8,7 +7,8 @@ import type { ErrorCode } from '../errors/codes.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import {
   type CollateralDocuments,
-  collateralContent,
+  type CollateralKeys,
+  collateralKeys,
   isParsedCollateral,
   parseCollateralDocuments,
 } from './collateral.ts';
@@ -66,13 +66,13 @@ export class CollateralVerifier {
     const known = this.#byObject.get(documents);
     if (known !== undefined) return known;
     const parsed = isParsedCollateral(documents) ? documents : parseCollateralDocuments(documents);
-    const digest = sha256Hex(utf8(collateralContent(parsed)));
-    const verified = this.#sets.getOrMake(digest, () => this.#verifyAll(parsed));
+    const keys = collateralKeys(parsed, sha256HexOfText);
+    const verified = this.#sets.getOrMake(Object.values(keys).join(), () => this.#verifyAll(parsed, keys));
     if (parsed === documents) this.#byObject.set(documents, verified);
     return verified;
   }
 
-  #verifyAll(documents: CollateralDocuments): VerifiedCollateral {
+  #verifyAll(documents: CollateralDocuments, keys: CollateralKeys): VerifiedCollateral {
     const root = this.#root.certificate;
     const pckCa = this.#issuer(documents.pck_crl_issuer_chain, 'PCK CRL issuer chain', 'pckCa');
     const tcbSigner = this.#issuer(documents.tcb_info_issuer_chain, 'TCB info issuer chain', 'tcbSigning');
@@ -81,15 +81,17 @@ export class CollateralVerifier {
       'QE identity issuer chain',
       'tcbSigning',
     );
-    const rootCrl = this.#crl(documents.root_ca_crl, 'root CA CRL', root);
-    const pckCrl = this.#crl(documents.pck_crl, 'PCK CRL', pckCa);
-    const tcbInfo = this.#tcbInfos.getOrMake(
-      contentKey(documents.tcb_info, documents.tcb_info_signature, tcbSigner),
-      () => parseTcbInfo(signedText(documents, 'tcb_info', tcbSigner, 'TCB_INFO_SIGNATURE_INVALID')),
+    const rootCrl = this.#crls.getOrMake(keys.rootCrl, () =>
+      readSignedCrl(documents.root_ca_crl, 'root CA CRL', root),
     );
-    const qeIdentity = this.#qeIdentities.getOrMake(
-      contentKey(documents.qe_identity, documents.qe_identity_signature, qeSigner),
-      () => parseQeIdentity(signedText(documents, 'qe_identity', qeSigner, 'QE_IDENTITY_SIGNATURE_INVALID')),
+    const pckCrl = this.#crls.getOrMake(keys.pckCrl, () =>
+      readSignedCrl(documents.pck_crl, 'PCK CRL', pckCa),
+    );
+    const tcbInfo = this.#tcbInfos.getOrMake(keys.tcbInfo, () =>
+      parseTcbInfo(signedText(documents, 'tcb_info', tcbSigner, 'TCB_INFO_SIGNATURE_INVALID')),
+    );
+    const qeIdentity = this.#qeIdentities.getOrMake(keys.qeIdentity, () =>
+      parseQeIdentity(signedText(documents, 'qe_identity', qeSigner, 'QE_IDENTITY_SIGNATURE_INVALID')),
     );
     requireSameEvaluation(tcbInfo, qeIdentity);
     const tcbSigning = tcbSigner === qeSigner ? [tcbSigner] : [tcbSigner, qeSigner];
@@ -110,12 +112,6 @@ export class CollateralVerifier {
     });
   }
 
-  #crl(hex: string, document: string, issuer: Certificate): Crl {
-    return this.#crls.getOrMake(contentKey(hex, document, issuer), () =>
-      readSignedCrl(hex, document, issuer),
-    );
-  }
-
   /** An issuer chain is exactly the issuer and the root. */
   #issuer(pem: string, document: string, role: 'pckCa' | 'tcbSigning'): Certificate {
     const [issuer, root] = readPemChain(pem, document, 2);
@@ -128,10 +124,6 @@ export class CollateralVerifier {
   }
 }
 
-/** A document under an issuer; the lengths keep different pairs apart. */
-const contentKey = (document: string, signature: string, issuer: Certificate): string =>
-  sha256Hex(utf8(`${document.length}:${document}${signature.length}:${signature}${toHex(issuer.der)}`));
-
 /** Verifies the signature over the exact text before anything in it is parsed. */
 function signedText(
   documents: CollateralDocuments,
@@ -141,15 +133,15 @@ function signedText(
 ): string {
   const text = documents[name];
   const signature = tryFromHex(documents[`${name}_signature`]);
-  // Printable ASCII only: then text and signed bytes determine each other.
-  const isAscii = /^[\x20-\x7e]*$/.test(text);
-  const isSigned =
-    isAscii && signature?.length === 64 && signer.publicKey.verify(Buffer.from(text, 'latin1'), signature);
-  if (isSigned) return text;
+  const signed = Buffer.from(text, 'utf8');
+  if (signature?.length === 64 && signer.publicKey.verify(signed, signature)) {
+    // What is parsed must be what was signed: a text that is no proper Unicode is not the text of its bytes.
+    return signed.length === text.length ? text : signed.toString('utf8');
+  }
   throw new EvidenceError(code, `${name} is not signed by its issuer chain`, {
     field: name,
     expected: `a signature by ${signer.document} over the exact text`,
-    observed: isAscii ? 'another signature' : 'text that is not ASCII',
+    observed: 'another signature',
   });
 }
 

@@ -152,7 +152,7 @@ export class QuoteVerifier {
     const collateral = this.#collateral.verify(options.collateral);
     requireCurrent(collateral.validities, nowMs, collateralGraceMs);
     requireNotRevoked(collateral.rootCrl, [collateral.pckCa, ...collateral.tcbSigning]);
-    const chain = this.#chains.verify(parsed.certificateChain);
+    const chain = this.#chains.verify(parsed);
     requireCurrent(chain.validities, nowMs);
     requireNotRevoked(collateral.rootCrl, [chain.ca]);
     requireCrlIssuer(collateral.pckCrl, chain.leaf.issuer);
@@ -186,7 +186,7 @@ export class QuoteVerifier {
    */
   verifyChainOnly(quote: Quote | Uint8Array, { nowMs }: { readonly nowMs: number }): ChainVerifiedQuote {
     const parsed = asQuote(quote);
-    const chain = this.#chains.verify(parsed.certificateChain);
+    const chain = this.#chains.verify(parsed);
     requireCurrent(chain.validities, nowMs);
     this.#requireQuoteSignatures(parsed, chain, readQeReport(parsed.qe.report));
     return new ChainVerifiedQuote(proofKey, parsed, chain, this.trustRoot);

@@ -31,11 +31,15 @@ function withPart(der: Uint8Array, index: number, part: Uint8Array): Uint8Array 
   return writer.sequence(writer.sequence(...parts), outer.whole(0x30), outer.whole(0x03));
 }
 
-/** A certificate whose extensions are exactly these. */
-const withExtensions = (...extensions: readonly Uint8Array[]): Uint8Array =>
-  withPart(root.certificate, 7, writer.contextConstructed(3, writer.sequence(...extensions)));
 const extension = (oid: string, value: Uint8Array): Uint8Array =>
   writer.sequence(writer.objectIdentifier(oid), writer.octetString(value));
+/** Subject key identifier, CRL distribution points, authority key identifier: must be there, are not looked into. */
+const identifiers = ['2.5.29.14', '2.5.29.31', '2.5.29.35'].map((oid) => extension(oid, new Uint8Array(2)));
+/** A certificate whose extensions are exactly these. */
+const withOnly = (...extensions: readonly Uint8Array[]): Uint8Array =>
+  withPart(root.certificate, 7, writer.contextConstructed(3, writer.sequence(...extensions)));
+const withExtensions = (...extensions: readonly Uint8Array[]): Uint8Array =>
+  withOnly(...identifiers, ...extensions);
 const keyUsage = (bytes: Uint8Array, unused = 0): Uint8Array =>
   extension('2.5.29.15', writer.bitString(bytes, unused));
 const constraints = (value: Uint8Array): Uint8Array => extension('2.5.29.19', value);
@@ -98,6 +102,14 @@ describe('certificates', () => {
     expect(refusedAs(withPart(root.certificate, 1, writer.integer(new Uint8Array(21).fill(0x7f))))).toBe(
       'CERTIFICATE_MALFORMED',
     );
+  });
+
+  it('have all five extensions that Intel’s verifier asks for, in any order', () => {
+    const all = [...identifiers, keyUsage(Uint8Array.of(0x06), 1), constraints(writer.sequence())];
+    expect(refusedAs(withOnly(...all))).toBe('none');
+    expect(refusedAs(withOnly(...all.toReversed()))).toBe('none');
+    for (const missing of all)
+      expect(refusedAs(withOnly(...all.filter((one) => one !== missing)))).toBe('CERTIFICATE_MALFORMED');
   });
 
   it('have KeyUsage and BasicConstraints in DER', () => {

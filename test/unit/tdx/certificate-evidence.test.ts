@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { authority } from '../../../mock-tdx/pki/authorities.ts';
 import type { CertificateSpec } from '../../../mock-tdx/pki/certificate.ts';
+import * as writer from '../../../mock-tdx/pki/der-writer.ts';
 import { pem, pemChain } from '../../../mock-tdx/pki/pem.ts';
 import { Seed } from '../../../mock-tdx/pki/seed.ts';
 import { SigningKey } from '../../../mock-tdx/pki/signing-key.ts';
+import { DerReader } from '../../../src/der/der-reader.ts';
 import { parseCollateralDocuments } from '../../../src/tdx/collateral.ts';
 import { insecureTrustRoot, TrustRoot } from '../../../src/tdx/trust-root.ts';
 import { QuoteVerifier } from '../../../src/tdx/verify-quote.ts';
@@ -174,6 +176,56 @@ describe('1b certificates and CRLs', () => {
       'PCK_EXTENSION_INVALID',
     );
     expect(verdictOf(plainQuote({ facts: { ppid: new Uint8Array(15) } }))).toBe('PCK_EXTENSION_INVALID');
+  });
+
+  it('C16: the entries of the SGX extension are found by OID, each once, none else', () => {
+    const spec = pck.spec.sgxExtension ?? new Uint8Array();
+    const context = { code: 'PCK_EXTENSION_INVALID', document: 'test' } as const;
+    const list = new DerReader(spec, context).enter();
+    const entries: Uint8Array[] = [];
+    while (list.hasMore) entries.push(list.whole(0x30));
+    const verdict = (parts: readonly Uint8Array[]) =>
+      verdictOf(
+        chainOf(
+          reissued(pck.spec, { sgxExtension: writer.sequence(...parts) }, platformCa.key),
+          platformCa.certificate,
+          root.certificate,
+        ),
+      );
+    expect(verdict(entries)).toBe('none');
+    expect(verdict(entries.toReversed())).toBe('none');
+    const other = (oid: string) => writer.sequence(writer.objectIdentifier(oid), writer.octetString(spec));
+    for (const parts of [
+      [...entries, entries[0] ?? spec],
+      [...entries, other('1.2.840.113741.1.13.1.8')],
+      [...entries.slice(1), other('1.2.840.113741.1.13.1.8')],
+      [...entries.slice(1), other('1.2.840.113741.1.13.2.1')],
+    ])
+      expect(verdict(parts)).toBe('PCK_EXTENSION_INVALID');
+  });
+
+  it('C2: PEM with either line ending and with empty lines between, never with other text', () => {
+    const chain = pemChain(pck.certificate, platformCa.certificate, root.certificate);
+    const verdict = (certificationPem: string) => verdictOf(quoteWith(() => ({ certificationPem })));
+    const gap = '-----END CERTIFICATE-----\n';
+    for (const good of [
+      chain.replaceAll('\n', '\r\n'),
+      chain.replaceAll(gap, `${gap}\n\n`),
+      `\n${chain}\0`,
+      chain.trimEnd(),
+    ])
+      expect(verdict(good)).toBe('none');
+    for (const bad of [
+      ` ${chain}`,
+      chain.replaceAll(gap, `${gap} `),
+      `${chain}x`,
+      `${chain}\0x`,
+      chain.replace('MII', 'MI\0I'),
+      chain.replaceAll('\n', '\n '),
+      encodeURIComponent(chain),
+      '\n',
+    ])
+      expect(verdict(bad)).toMatch(/^CERTIFICATE_(MALFORMED|CHAIN_INVALID)$/);
   });
 
   it('an injected root is one self-signed CA certificate', () => {

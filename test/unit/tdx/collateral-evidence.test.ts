@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { authority, createAuthorities } from '../../../mock-tdx/pki/authorities.ts';
+import { pem } from '../../../mock-tdx/pki/pem.ts';
 import { Seed } from '../../../mock-tdx/pki/seed.ts';
 import { SigningKey } from '../../../mock-tdx/pki/signing-key.ts';
 import { parseCollateralDocuments } from '../../../src/tdx/collateral.ts';
@@ -64,6 +65,9 @@ describe('1c collateral', () => {
     ['issueDate that does not exist', { issueDate: '2026-02-30T00:00:00Z' }],
     ['nextUpdate', { nextUpdate: 5 }],
     ['issueDate of month 13', { issueDate: '2026-13-01T00:00:00Z' }],
+    ['issueDate of the year 99', { issueDate: '0099-01-01T00:00:00Z' }],
+    ['issueDate at 24 hours', { issueDate: '2026-01-01T24:00:00Z' }],
+    ['issueDate in local time', { issueDate: '2026-01-01T00:00:00' }],
     ['fmspc length', { fmspc: '00' }],
     ['fmspc with 0x', { fmspc: '0x0102030405' }],
     ['pceId', { pceId: null }],
@@ -108,8 +112,9 @@ describe('1c collateral', () => {
       })),
       tcbInfoWith(({ tdxModuleIdentities: [first] }) => ({ tdxModuleIdentities: [first, first] })),
       tcbInfoWith(({ tdxModuleIdentities: [first] }) => ({
-        tdxModuleIdentities: [{ ...first, id: 'TDX_3' }],
+        tdxModuleIdentities: [first, { ...first, id: first?.id.toLowerCase() }],
       })),
+      tcbInfoWith(({ tdxModuleIdentities: [first] }) => ({ tdxModuleIdentities: [{ ...first, id: 3 }] })),
       tcbInfoWith(({ tdxModuleIdentities: [first] }) => ({
         tdxModuleIdentities: [
           { ...first, tcbLevels: [...(first?.tcbLevels ?? []), ...(first?.tcbLevels ?? [])] },
@@ -130,18 +135,108 @@ describe('1c collateral', () => {
     expect(verifyInWorld(plainQuote(), shuffled).tcbStatus).toBe('UpToDate');
   });
 
+  /** A set whose TCB info is this very text, properly signed. */
+  const signedText = (tcb_info: string, signedBytes: string = tcb_info) =>
+    parseCollateralDocuments({
+      ...plainCollateral(),
+      tcb_info,
+      tcb_info_signature: Buffer.from(tcbSigner.key.sign(Buffer.from(signedBytes))).toString('hex'),
+    });
+
   it('JSON that is signed and none', () => {
     const signed = (content: unknown) =>
       collateralWith(({ tcbInfo }) => ({ tcbInfo: { ...tcbInfo, content: content as never } }));
     expect(verdictOf(plainQuote(), signed('text'))).toBe('TCB_INFO_INVALID');
-    const broken = '{';
-    const signature = Buffer.from(tcbSigner.key.sign(Buffer.from(broken))).toString('hex');
-    const set = parseCollateralDocuments({
-      ...plainCollateral(),
-      tcb_info: broken,
-      tcb_info_signature: signature,
-    });
-    expect(verdictOf(plainQuote(), set)).toBe('TCB_INFO_INVALID');
+    expect(verdictOf(plainQuote(), signedText('{'))).toBe('TCB_INFO_INVALID');
+  });
+
+  it('any spelling of the JSON is good that the signature covers: spaces, order, more fields, more characters', () => {
+    const content = JSON.parse(plainCollateral().tcb_info) as Record<string, unknown>;
+    const { fmspc, ...others } = content;
+    for (const text of [
+      JSON.stringify(content, null, '\t').replaceAll('\n', '\r\n'),
+      ` ${JSON.stringify(content)}\n`,
+      JSON.stringify({ note: 'für später ☂', ...others, fmspc }),
+      JSON.stringify({
+        ...content,
+        fmspc: String(fmspc).toLowerCase(),
+        $schema: null,
+        nested: { id: 'SGX' },
+      }),
+      JSON.stringify(content)
+        .replaceAll('"', () => '"')
+        .replace('"id"', '"\\u0069d"'),
+    ])
+      expect(verdictOf(plainQuote(), signedText(text)), text.slice(0, 40)).toBe('none');
+    const compact = JSON.stringify(content);
+    expect(verdictOf(plainQuote(), signedText(` ${compact}`, compact))).toBe('TCB_INFO_SIGNATURE_INVALID');
+  });
+
+  it('what is parsed is what was signed, also where a text has no bytes of its own', () => {
+    const content = plainCollateral().tcb_info;
+    const replaced = content.replace('{', '{"note":"\ufffd",');
+    const lone = content.replace('{', '{"note":"\ud800",');
+    // Both texts have the same UTF-8 bytes: the lone half of a pair becomes the replacement character.
+    expect(verdictOf(plainQuote(), signedText(replaced))).toBe('none');
+    expect(verdictOf(plainQuote(), signedText(lone, replaced))).toBe('none');
+  });
+
+  it('CRLs may come as PEM or as hex of either case, for Intel’s verifier takes both', () => {
+    const good = plainCollateral();
+    const asPem = (hex: string, ending = '\n') =>
+      pem('X509 CRL', Buffer.from(hex, 'hex')).replaceAll('\n', ending);
+    for (const change of [
+      { pck_crl: asPem(good.pck_crl), root_ca_crl: asPem(good.root_ca_crl, '\r\n') },
+      { pck_crl: good.pck_crl.toUpperCase(), root_ca_crl: good.root_ca_crl.toUpperCase() },
+      { pck_crl: `\n${asPem(good.pck_crl)}\n` },
+    ])
+      expect(verdictOf(plainQuote(), { ...good, ...change })).toBe('none');
+    for (const pck_crl of [
+      asPem(good.pck_crl).replace('X509 CRL', 'CERTIFICATE'),
+      asPem(good.pck_crl).replace('MII', 'M!I'),
+      `x${asPem(good.pck_crl)}`,
+      asPem(good.pck_crl) + asPem(good.pck_crl),
+      `${good.pck_crl}\n`,
+    ])
+      expect(verdictOf(plainQuote(), { ...good, pck_crl })).toBe('COLLATERAL_MALFORMED');
+  });
+
+  it('two documents never share a key, however their texts are cut', () => {
+    const good = plainCollateral();
+    const verifier = new QuoteVerifier({ trustRoot });
+    const verdict = (set: object) =>
+      codeOf(() => verifier.verify(plainQuote(), { collateral: { ...good, ...set }, nowMs: worldNowMs }));
+    expect(verdict({})).toBe('none');
+    expect(verdict({ pck_crl: good.root_ca_crl })).toBe('CRL_ISSUER_MISMATCH');
+    expect(verdict({ root_ca_crl: good.pck_crl })).toBe('CRL_ISSUER_MISMATCH');
+    expect(verdict({ tcb_info_signature: '', tcb_info: good.tcb_info + good.tcb_info_signature })).toBe(
+      'TCB_INFO_SIGNATURE_INVALID',
+    );
+    expect(verdict({ qe_identity: good.tcb_info, qe_identity_signature: good.tcb_info_signature })).toBe(
+      'QE_IDENTITY_INVALID',
+    );
+    expect(verdict({ pck_crl_issuer_chain: good.tcb_info_issuer_chain })).toBe('CERTIFICATE_CHAIN_INVALID');
+    expect(verdict({})).toBe('none');
+  });
+
+  it('module identities of unknown kinds do not disturb the known ones, as in Intel’s verifier', () => {
+    const future = tcbInfoWith(({ tdxModuleIdentities: [first, ...rest] }) => ({
+      tdxModuleIdentities: [{ ...first, id: 'TDX_3X' }, ...rest, first],
+    }));
+    expect(verdictOf(plainQuote(), future)).toBe('none');
+  });
+
+  it.each([
+    ['ConfigurationNeeded', 'OutOfDate'],
+    ['OutOfDateConfigurationNeeded', 'OutOfDate'],
+    ['OutOfDate', 'OutOfDate'],
+    ['Revoked', 'Revoked'],
+    ['UpToDate', 'UpToDate'],
+  ])('K8: a QE level of status %s counts as %s, as in Intel’s verifier', (tcbStatus, expected) => {
+    const identity = qeIdentityWith(({ tcbLevels }) => ({
+      tcbLevels: tcbLevels.map((level, index) => (index === 0 ? { ...level, tcbStatus } : level)),
+    }));
+    expect(verifyInWorld(plainQuote(), identity).tcbStatus).toBe(expected);
   });
 
   it.each([
@@ -157,6 +252,12 @@ describe('1c collateral', () => {
           tcbDate: '2026-01-01T00:00:00Z',
           tcbStatus: 'UpToDate',
         })),
+      },
+    ],
+    [
+      'status of a level',
+      {
+        tcbLevels: [{ tcb: { isvsvn: 1 }, tcbDate: '2026-01-01T00:00:00Z', tcbStatus: 'SWHardeningNeeded' }],
       },
     ],
   ] as const)('K8: QE identity with a wrong %s', (_, change) => {
