@@ -1,3 +1,4 @@
+import { utf8 } from '../bytes/concat.ts';
 import { memoKey } from '../bytes/memo.ts';
 import { sha256 } from '../crypto/sha2.ts';
 import type { BoundRequest } from './handshake.ts';
@@ -18,9 +19,12 @@ export class ReplayCache<Answer> {
     this.#maxAnswers = options.maxAnswers;
   }
 
-  /** Names a request by all that was in it, its quote's own bytes included. */
-  static nameOf({ request, reportData }: BoundRequest): string {
-    return memoKey(sha256(reportData, request.recoveryProof ?? NO_PROOF, request.quote));
+  /** Names a request by all that was in it, its quote's own bytes included; the chain is their end. */
+  static nameOf({ request, reportData, quote }: BoundRequest): string {
+    const { certificateChain, certificateChainDigest } = quote;
+    const beforeChain = request.quote.subarray(0, request.quote.length - certificateChain.length);
+    const proof = request.recoveryProof ?? NO_PROOF;
+    return memoKey(sha256(reportData, proof, beforeChain, utf8(certificateChainDigest)));
   }
 
   /** The answer that is remembered or being made under this name, else a new one. Failures are not remembered. */

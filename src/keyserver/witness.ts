@@ -1,6 +1,5 @@
 import { toHex } from '../bytes/hex.ts';
 import type { CollateralSource, PlatformKind } from '../collateral/collateral-source.ts';
-import { sha256Hex } from '../crypto/sha2.ts';
 import type { Quote } from '../tdx/quote.ts';
 import type { VerifiedQuote } from '../tdx/verify-quote.ts';
 import { platformOf, type QuoteVerifier } from '../tdx/verify-quote.ts';
@@ -65,7 +64,7 @@ export class Witness {
 
   /** Reading a certificate chain costs more than hashing it, and a platform sends the same one every time. */
   #kindOf(quote: Quote): PlatformKind {
-    const name = sha256Hex(quote.certificateChain);
+    const name = quote.certificateChainDigest;
     const known = this.#kinds.get(name);
     if (known !== undefined) return known;
     const kind = platformOf(quote);

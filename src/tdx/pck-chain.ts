@@ -5,6 +5,7 @@ import { readPemChain } from '../der/pem.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import { requireRole, requireSignedBy } from './certificate-checks.ts';
 import { ContentCache } from './content-cache.ts';
+import type { Quote } from './quote.ts';
 import { type PckCaType, readSgxExtension, type SgxExtension } from './sgx-extension.ts';
 import type { TrustRoot } from './trust-root.ts';
 import { certificateValidity, type Validity } from './validity.ts';
