@@ -1,13 +1,11 @@
-import { dirname } from 'node:path';
 import { SecretBytes } from '../bytes/secret-bytes.ts';
 import type { FileSystem, FolderLock } from '../disk/file-system.ts';
-import { EvidenceError, ProblemError } from '../errors/latchkey-error.ts';
-import { systemCode, writeFailure } from './disk-failure.ts';
-import { inFolder, removeFile } from './files.ts';
+import { ProblemError } from '../errors/latchkey-error.ts';
+import { inFolder } from './files.ts';
 import { STORE_ID_BYTES } from './limits.ts';
 import { keysFileName, NamespaceKeys } from './namespace-keys.ts';
-import { SEGMENT_HEADER_BYTES, segmentFileName } from './segment.ts';
-import { encodeStoreHeader, MANIFEST_FILE, MAX_UNLOCK_BYTES } from './store-header.ts';
+import { closeFiles } from './recovery.ts';
+import { encodeStoreHeader, MAX_UNLOCK_BYTES } from './store-header.ts';
 import { EpochKeys } from './store-keys.ts';
 import { StoreState, type StoreTuning } from './store-state.ts';
 
@@ -45,49 +43,6 @@ export async function takeLock(fileSystem: FileSystem, path: string): Promise<Fo
   });
 }
 
-/** Makes the folder, or accepts an empty one. */
-export async function preparePlace(fileSystem: FileSystem, path: string): Promise<void> {
-  try {
-    const place = await fileSystem.stat(path);
-    if (place === undefined) {
-      await fileSystem.mkdir(path);
-      await fileSystem.syncDirectory(dirname(path));
-    } else if (place.kind !== 'directory')
-      throw new EvidenceError('STORE_PLACE_NOT_A_FOLDER', `${path} is not a folder`, { field: 'path' });
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT')
-      throw new EvidenceError('STORE_PLACE_NOT_A_FOLDER', `the folder that ${path} lies in does not exist`, {
-        field: 'path',
-      });
-    throw writeFailure(error, path);
-  }
-}
-
-/**
- * Refuses a folder with anything in it, but for what an interrupted creation leaves, in which no record can be.
- * @throws EvidenceError STORE_EXISTS or STORE_PLACE_NOT_EMPTY.
- */
-export async function clearPlace(fileSystem: FileSystem, path: string): Promise<void> {
-  const names = (await fileSystem.list(path)).filter((name) => name !== 'LOCK');
-  if (names.includes(MANIFEST_FILE))
-    throw new EvidenceError('STORE_EXISTS', `there is a store in ${path} already`, { field: 'path' });
-  const leftovers = new Map([
-    [segmentFileName(1), SEGMENT_HEADER_BYTES],
-    [keysFileName(1), 0],
-    [`${MANIFEST_FILE}.new`, Number.POSITIVE_INFINITY],
-  ]);
-  for (const name of names) {
-    const found = await fileSystem.stat(inFolder(path, name));
-    const most = leftovers.get(name);
-    if (found?.kind === 'file' && most !== undefined && found.size <= most) continue;
-    throw new EvidenceError('STORE_PLACE_NOT_EMPTY', `${path} is not empty: it has ${name}`, {
-      field: 'path',
-      hint: 'a store is made in a new or an empty folder only',
-    });
-  }
-  for (const name of names) await removeFile(fileSystem, inFolder(path, name));
-}
-
 /** Lays out an empty store in a cleared folder, all but the manifest that makes it one. */
 export async function layOut(creation: Creation, lock: FolderLock | undefined): Promise<StoreState> {
   const { fileSystem, path, tuning, origin, unlock = new Uint8Array(0) } = creation;
@@ -116,8 +71,13 @@ export async function layOut(creation: Creation, lock: FolderLock | undefined): 
   const handle = await fileSystem.open(keysPath, 'create');
   const keys = { wrapping: state.keys.records, storeId, random: tuning.random };
   state.namespaceKeys = new NamespaceKeys({ path: keysPath, number: 1, handle }, new Uint8Array(0), keys);
-  await handle.sync();
-  return state;
+  try {
+    await handle.sync();
+    return state;
+  } catch (error) {
+    await closeFiles(state);
+    throw error;
+  }
 }
 
 /** Begins the log and puts the manifest in place: from here on there is a store. */

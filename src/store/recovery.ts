@@ -261,9 +261,9 @@ export async function mend(
   }
 }
 
-const ownFile = /^(segment-\d{10}|keys-\d{10}|MANIFEST\.new)$/;
+const ownFile = /^(segment-\d{10}|keys-\d{10}|MANIFEST\.new|RESTORING(\.new)?)$/;
 
-/** Removes files of interrupted compactions and rotations; a crash may have left them, no manifest lists them. */
+/** Removes files of interrupted compactions, rotations and restorations; a crash may have left them, no manifest lists them. */
 async function removeOrphans(state: StoreState): Promise<string[]> {
   const listed = new Set(state.segments.map(({ id }) => segmentFileName(id)));
   listed.add(keysFileName(state.namespaceKeys.number));

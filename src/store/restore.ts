@@ -12,12 +12,12 @@ import {
 } from './backup-format.ts';
 import { BulkWriter } from './bulk-writer.ts';
 import { ByteReader } from './byte-layout.ts';
-import { beginLog, clearPlace, layOut, preparePlace, takeLock } from './creation.ts';
+import { beginLog, layOut, takeLock } from './creation.ts';
 import { writeFailure } from './disk-failure.ts';
-import { inFolder, removeFile } from './files.ts';
 import { STORE_KEY_BYTES } from './limits.ts';
 import { newNamespaceKey } from './namespace-keys.ts';
 import { type NamespaceState, newNamespaceState } from './namespace-state.ts';
+import { clearPlace, giveUpPlace, markPlace, preparePlace, unmarkPlace } from './place.ts';
 import { operations } from './record.ts';
 import { closeFiles } from './recovery.ts';
 import { encodeNamespaceKind } from './replay.ts';
@@ -42,7 +42,8 @@ export interface Restoration {
 
 /**
  * Makes a store of a backup: same store id, generation one higher, log going on behind the backup's head. The
- * manifest, without which there is no store, is written last, when everything was verified.
+ * manifest, without which there is no store, is written last, when everything was verified; a restoration that was cut
+ * off before is begun anew by the next one to the same place.
  * @throws EvidenceError with the code of what is wrong with the backup or the place; then nothing is left there.
  */
 export async function restoreBackup(restoration: Restoration): Promise<BackupReport> {
@@ -55,32 +56,27 @@ export async function restoreBackup(restoration: Restoration): Promise<BackupRep
   await preparePlace(fileSystem, path);
   const lock = await takeLock(fileSystem, path);
   let state: StoreState | undefined;
+  let isOurs = false;
   try {
     await clearPlace(fileSystem, path);
+    isOurs = true;
+    await markPlace(fileSystem, path);
     const creation = { fileSystem, path, storeId, unlock, tuning, origin, storeKey: newStoreKey };
     state = await layOut(creation, lock);
     const counts = await new Restorer(state, reader).run();
     await beginLog(state, origin);
+    // Beside a manifest the marker means nothing, and the next opening removes it.
+    await unmarkPlace(fileSystem, path).catch(() => undefined);
     return { ...counts, head };
   } catch (error) {
-    if (state !== undefined) await removeAll(state);
+    // What stays all the same, the marker says whose it is: the next restore begins by removing it.
+    if (isOurs) await giveUpPlace(fileSystem, path).catch(() => undefined);
     throw writeFailure(error, path);
   } finally {
     if (state !== undefined) await closeFiles(state);
     await lock?.release();
     reader.wipe();
   }
-}
-
-/** Removes what an unfinished restoration wrote; it is not a store yet. */
-async function removeAll(state: StoreState): Promise<void> {
-  if (state.commit.failure !== undefined) return;
-  const own = (await state.fileSystem.list(state.folder)).filter((name) =>
-    /^(segment|keys)-\d{10}$/.test(name),
-  );
-  if ((await state.fileSystem.list(state.folder)).includes('MANIFEST')) return;
-  for (const name of own)
-    await removeFile(state.fileSystem, inFolder(state.folder, name)).catch(() => undefined);
 }
 
 /** One entry of a backup. */

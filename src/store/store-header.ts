@@ -14,6 +14,8 @@ import { deriveStoreKey } from './store-keys.ts';
 
 /** Name of the file that starts with the header. */
 export const MANIFEST_FILE = 'MANIFEST';
+/** There while a backup is restored into the folder; see `place.ts`. */
+export const RESTORE_MARKER = 'RESTORING';
 /** Version of the format of the manifest. */
 export const MANIFEST_VERSION = 1;
 /** Most bytes of the unlock field. */
@@ -94,6 +96,7 @@ export async function readManifestFile(fileSystem: FileSystem, path: string): Pr
     if ((await fileSystem.stat(file)) !== undefined)
       return await readWholeFile(fileSystem, file, MAX_MANIFEST_BYTES);
     const names = await fileSystem.list(path);
+    if (names.includes(RESTORE_MARKER)) throw unfinished(path);
     if (!names.some((name) => name.startsWith('segment-'))) throw placeError(true, path);
   } catch (error) {
     throw readFailure(error, file);
@@ -103,6 +106,12 @@ export async function readManifestFile(fileSystem: FileSystem, path: string): Pr
     hint: 'the store was left as it is; restore a backup',
   });
 }
+
+const unfinished = (path: string): EvidenceError =>
+  new EvidenceError('STORE_MANIFEST_MISSING', `a restore into ${path} did not finish`, {
+    field: MANIFEST_FILE,
+    hint: 'restore again to the same place; what is there is cleared away',
+  });
 
 const placeError = (missing: boolean, path: string): EvidenceError =>
   missing
