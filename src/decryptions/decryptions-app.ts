@@ -25,6 +25,8 @@ export interface DecryptionsAppOptions {
 }
 
 const JSON_HEADERS = { 'content-type': 'application/json' } as const;
+/** Said, or Node would answer in chunks of which there is none. */
+const NO_BODY = { 'content-length': '0' } as const;
 const ORACLE = /^[A-Za-z0-9_.-]{1,64}$/;
 
 /** Reads the body of a write and asks whether its sender may write. */
@@ -76,7 +78,7 @@ function addResultRoutes(app: Hono, service: DecryptionService, admit: Admit): v
     const key = keyOf(c);
     const { body } = await admit(c);
     await service.put(key, parsePutBody(body));
-    return c.body(null, 200);
+    return c.body(null, 200, NO_BODY);
   });
 }
 
@@ -95,7 +97,7 @@ function addSignatureRoutes(app: Hono, service: DecryptionService, admit: Admit)
     const key = keyOf(c);
     const { body, account } = await admit(c);
     await service.putSignature(key, oracleOf(c, account), parsePutBody(body));
-    return c.body(null, 200);
+    return c.body(null, 200, NO_BODY);
   });
 }
 
@@ -104,7 +106,7 @@ function addDeleteRoute(app: Hono, service: DecryptionService, admit: Admit): vo
     const key = keyOf(c);
     await admit(c);
     if (!(await service.delete(key))) throw notFound(key);
-    return c.body(null, 200);
+    return c.body(null, 200, NO_BODY);
   });
 }
 
