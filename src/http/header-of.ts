@@ -1,9 +1,15 @@
 import type { IncomingMessage } from 'node:http';
 import type { Context } from 'hono';
 
-/** What a listener on node:http gives with a request; absent when an app is called without a socket, as tests do. */
+/** What the listener gives with a request. */
 interface NodeBindings {
   readonly incoming?: IncomingMessage;
+}
+
+/** The request as node:http has it; `undefined` when an app is called without a socket, as tests do. */
+export function incomingOf(context: Context): IncomingMessage | undefined {
+  // The listener alone decides what env holds; hono leaves its type to the app.
+  return ((context.env ?? {}) as NodeBindings).incoming;
 }
 
 /**
@@ -14,7 +20,6 @@ export function headerOf(
   context: Context,
   name: 'content-type' | 'content-length' | 'transfer-encoding',
 ): string | undefined {
-  // The listener alone decides what env holds; hono leaves its type to the app.
-  const { incoming } = (context.env ?? {}) as NodeBindings;
+  const incoming = incomingOf(context);
   return incoming === undefined ? context.req.header(name) : incoming.headers[name];
 }

@@ -1,14 +1,15 @@
+import type { IncomingMessage } from 'node:http';
 import type { MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { EvidenceError } from '../errors/latchkey-error.ts';
-import { headerOf } from './header-of.ts';
+import { headerOf, incomingOf } from './header-of.ts';
 
 /**
  * Refuses bodies of more than `maxBytes`: by the length that they announce, and where they announce none (chunked) by
  * counting. An announced length needs no counting: the HTTP parser takes no byte more as this request's body (RFC 9112
- * section 6.2). hono's own middleware counts as well, but to look at the header it first wraps every body in a web
- * stream, which costs more than verifying the quote inside.
- * @throws EvidenceError BODY_TOO_LARGE.
+ * section 6.2). hono's own middleware wraps every body in a web stream to look at its header, which costs more than
+ * verifying the quote inside, and cannot read a chunked body behind this listener at all.
+ * @throws EvidenceError BODY_TOO_LARGE, BODY_INCOMPLETE.
  */
 export function limitBody(maxBytes: number): MiddlewareHandler {
   const refuse = (): never => {
@@ -16,17 +17,47 @@ export function limitBody(maxBytes: number): MiddlewareHandler {
       expected: `at most ${maxBytes} bytes`,
     });
   };
-  const count = bodyLimit({ maxSize: maxBytes, onError: refuse });
+  const countWithoutSocket = bodyLimit({ maxSize: maxBytes, onError: refuse });
   return async function limited(context, next) {
     const { method } = context.req;
     // No route reads a body of these, and what comes none the less is thrown away by the listener.
     if (method === 'GET' || method === 'HEAD') return next();
     const announced = headerOf(context, 'content-length');
-    if (announced === undefined || headerOf(context, 'transfer-encoding') !== undefined) {
-      return count(context, next);
+    if (announced !== undefined && headerOf(context, 'transfer-encoding') === undefined) {
+      // Anything but plain digits is no length that can be relied on.
+      if (!/^\d{1,15}$/.test(announced) || Number(announced) > maxBytes) refuse();
+      return next();
     }
-    // Anything but plain digits is no length that can be relied on.
-    if (!/^\d{1,15}$/.test(announced) || Number(announced) > maxBytes) refuse();
+    const incoming = incomingOf(context);
+    if (incoming === undefined) return countWithoutSocket(context, next);
+    // The listener's request takes its text from here where there is one.
+    Object.assign(incoming, { rawBody: (await readBody(incoming, maxBytes)) ?? refuse() });
     return next();
   };
+}
+
+/** Reads a body of unknown length; `undefined` once it is longer than allowed, without waiting for its end. */
+function readBody(incoming: IncomingMessage, maxBytes: number): Promise<Buffer | undefined> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const fail = (cause?: Error) => {
+      const reason = 'the connection ended before the body was complete';
+      reject(new EvidenceError('BODY_INCOMPLETE', reason, { cause }));
+    };
+    const onData = (chunk: Buffer) => {
+      size += chunk.length;
+      if (size <= maxBytes) {
+        chunks.push(chunk);
+        return;
+      }
+      chunks.length = 0;
+      incoming.off('data', onData);
+      resolve(undefined);
+    };
+    incoming.on('data', onData);
+    incoming.once('end', () => resolve(Buffer.concat(chunks)));
+    incoming.once('error', fail);
+    incoming.once('close', () => fail());
+  });
 }

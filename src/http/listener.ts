@@ -3,6 +3,7 @@ import type { Server } from 'node:http';
 import { connect } from 'node:net';
 import { createAdaptorServer } from '@hono/node-server';
 import { ProblemError } from '../errors/latchkey-error.ts';
+import { networkOf } from './network-of.ts';
 
 /** Where to listen: a TCP address (port 0 chooses one) or the path of a Unix socket, made 0600. */
 export type ListenAddress =
@@ -19,8 +20,25 @@ export interface Listener {
   close(deadlineMs: number): Promise<void>;
 }
 
-/** A whole request must arrive within this; slow senders hold a socket no longer. */
-const REQUEST_TIMEOUT_MS = 15_000;
+/** What strangers may hold of a listener. */
+export interface ListenerBounds {
+  /** A whole request must arrive within this; slow senders hold a socket no longer. */
+  readonly requestTimeoutMs: number;
+  /** How often late requests are looked for. */
+  readonly checkIntervalMs: number;
+  /** Open connections altogether: file descriptors that the store needs too. More are closed at once. */
+  readonly maxConnections: number;
+  /** Of those, from one network ({@link networkOf}). */
+  readonly maxConnectionsPerNetwork: number;
+}
+
+/** Defaults of {@link ListenerBounds}. */
+export const defaultListenerBounds: ListenerBounds = {
+  requestTimeoutMs: 15_000,
+  checkIntervalMs: 2_000,
+  maxConnections: 4_096,
+  maxConnectionsPerNetwork: 512,
+};
 
 /**
  * Serves a fetch handler.
@@ -29,19 +47,22 @@ const REQUEST_TIMEOUT_MS = 15_000;
 export async function listen(
   handler: (request: Request, env: never) => Response | Promise<Response>,
   address: ListenAddress,
+  bounds: ListenerBounds = defaultListenerBounds,
 ): Promise<Listener> {
   const server = createAdaptorServer({
     fetch: (request, env) => handler(request, env as never),
     overrideGlobalObjects: false,
     hostname: 'host' in address ? address.host : 'localhost',
     serverOptions: {
-      requestTimeout: REQUEST_TIMEOUT_MS,
-      headersTimeout: REQUEST_TIMEOUT_MS,
+      requestTimeout: bounds.requestTimeoutMs,
+      headersTimeout: bounds.requestTimeoutMs,
+      connectionsCheckingInterval: bounds.checkIntervalMs,
       keepAliveTimeout: 30_000,
       maxHeaderSize: 16 * 1024,
     },
     // createAdaptorServer makes a node:http Server when no other factory is given.
   }) as Server;
+  limitConnections(server, bounds);
   await bind(server, address);
   const bound = server.address();
   const port = bound !== null && typeof bound === 'object' ? bound.port : 0;
@@ -50,6 +71,27 @@ export async function listen(
     url: 'socketPath' in address ? `unix:${address.socketPath}` : `http://${urlHost(address.host)}:${port}`,
     close: (deadlineMs) => closeWithin(server, deadlineMs),
   };
+}
+
+function limitConnections(
+  server: Server,
+  { maxConnections, maxConnectionsPerNetwork }: ListenerBounds,
+): void {
+  server.maxConnections = maxConnections;
+  const open = new Map<string, number>();
+  server.on('connection', (socket) => {
+    // On a Unix socket there is no address, and everybody on it is this machine.
+    if (socket.remoteAddress === undefined) return;
+    const network = networkOf(socket.remoteAddress);
+    const count = (open.get(network) ?? 0) + 1;
+    open.set(network, count);
+    socket.once('close', () => {
+      const left = (open.get(network) ?? 1) - 1;
+      if (left > 0) open.set(network, left);
+      else open.delete(network);
+    });
+    if (count > maxConnectionsPerNetwork) socket.destroy();
+  });
 }
 
 const urlHost = (host: string): string => (host.includes(':') ? `[${host}]` : host);

@@ -33,6 +33,7 @@ const everywhere: readonly ErrorCode[] = ['RATE_LIMITED', 'REQUEST_TIMEOUT', 'IN
 const withBody: readonly ErrorCode[] = [
   'FIELD_INVALID',
   'BODY_NOT_JSON',
+  'BODY_INCOMPLETE',
   'BODY_TOO_LARGE',
   'UNSUPPORTED_MEDIA_TYPE',
 ];

@@ -11,6 +11,7 @@ import type { Metrics } from '../observe/metrics.ts';
 import { answerProblem } from './answer-problem.ts';
 import { headerOf } from './header-of.ts';
 import { limitBody } from './limit-body.ts';
+import { networkOf } from './network-of.ts';
 
 /** What the porch needs to know about the outside. */
 export interface PorchOptions {
@@ -121,7 +122,7 @@ function requestIds(random: RandomSource): () => string {
 
 function limitRate({ rate, peerAddress, now }: PorchOptions): MiddlewareHandler<PorchEnv> {
   return async function rateLimited(context, next) {
-    const waitMs = rate?.take(peerAddress(context) ?? 'local', now()) ?? 0;
+    const waitMs = rate?.take(networkOf(peerAddress(context) ?? 'local'), now()) ?? 0;
     if (waitMs > 0) {
       throw new RefusalError('RATE_LIMITED', 'too many requests from this address', { retryAfterMs: waitMs });
     }
@@ -147,7 +148,7 @@ function deadline(deadlineMs: number): MiddlewareHandler<PorchEnv> {
 
 /**
  * Reads a JSON body.
- * @throws EvidenceError UNSUPPORTED_MEDIA_TYPE, BODY_NOT_JSON.
+ * @throws EvidenceError UNSUPPORTED_MEDIA_TYPE, BODY_INCOMPLETE, BODY_NOT_JSON.
  */
 export async function jsonBody(context: Context): Promise<unknown> {
   const type = headerOf(context, 'content-type')?.split(';', 1)[0]?.trim().toLowerCase();
@@ -158,7 +159,12 @@ export async function jsonBody(context: Context): Promise<unknown> {
       observed: type ?? 'none',
     });
   }
-  const text = await context.req.text();
+  const text = await context.req.text().catch((cause: unknown) => {
+    // Whoever hangs up gets no answer; the code keeps strangers from filling the log with failures of ours.
+    throw new EvidenceError('BODY_INCOMPLETE', 'the connection ended before the body was complete', {
+      cause,
+    });
+  });
   try {
     return JSON.parse(text);
   } catch (cause) {

@@ -67,7 +67,9 @@ export class Witness {
     const name = quote.certificateChainDigest;
     const known = this.#kinds.get(name);
     if (known !== undefined) return known;
-    const kind = platformOf(quote);
+    // Copies: what was read is a view, and nobody has verified how large the certificate is that it would keep alive.
+    const { fmspc, ca } = platformOf(quote);
+    const kind: PlatformKind = { fmspc: fmspc.slice(), ca };
     if (this.#kinds.size >= MAX_CHAINS) this.#kinds.clear();
     this.#kinds.set(name, kind);
     return kind;

@@ -7,6 +7,7 @@ export const httpCodes = {
     summary: 'A field is missing, has the wrong length or format, or is not known.',
   },
   BODY_NOT_JSON: { status: 400, summary: 'The body is not valid JSON.' },
+  BODY_INCOMPLETE: { status: 400, summary: 'The connection ended before the body was complete.' },
   BODY_TOO_LARGE: { status: 413, summary: 'The body is larger than this route accepts.' },
   UNSUPPORTED_MEDIA_TYPE: { status: 415, summary: 'The body must be application/json.' },
   ROUTE_NOT_FOUND: { status: 404, summary: 'There is no such route.' },

@@ -1,0 +1,129 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { afterEach, describe, expect, it } from 'vitest';
+import { defaultListenerBounds, type Listener, listen } from '../../../src/http/listener.ts';
+import { type KeyServerWorld, keyServerWorld } from '../../support/key-server-fixture.ts';
+import { ProtocolClient } from '../../support/protocol-client.ts';
+
+const open: (Listener | Socket)[] = [];
+afterEach(async () => {
+  for (const one of open.splice(0)) {
+    if ('destroy' in one) one.destroy();
+    else await one.close(0);
+  }
+});
+
+async function door(world: KeyServerWorld, bounds = defaultListenerBounds): Promise<number> {
+  const listener = await listen(world.handler, { host: '127.0.0.1', port: 0 }, bounds);
+  open.unshift(listener);
+  return listener.port;
+}
+
+async function dial(port: number): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1');
+  socket.on('error', () => undefined);
+  open.unshift(socket);
+  await once(socket, 'connect');
+  return socket;
+}
+
+/** Everything that comes until the other side closes. */
+async function untilClosed(socket: Socket): Promise<string> {
+  let text = '';
+  socket.on('data', (chunk) => {
+    text += String(chunk);
+  });
+  await once(socket, 'close');
+  return text;
+}
+
+/** A request of which the connection ends with the answer. */
+const post = (headers: string, body: string): string =>
+  `POST /challenge HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n${headers}\r\n${body}`;
+const chunked = (text: string): string => `${text.length.toString(16)}\r\n${text}\r\n`;
+
+/** Waits for a log line with this event. */
+async function logged(world: KeyServerWorld, what: string): Promise<string> {
+  while (!world.logText().includes(what)) await new Promise((resolve) => setTimeout(resolve, 5));
+  return world.logText();
+}
+
+describe('bodies on a real socket', () => {
+  it('a chunked body is read like any other', async () => {
+    const world = keyServerWorld();
+    const { body } = await new ProtocolClient(world).prepare();
+    const asked = JSON.stringify({
+      accountId: body['accountId'],
+      ephemeralPublicKey: body['ephemeralPublicKey'],
+    });
+    const socket = await dial(await door(world));
+    const parts = [asked.slice(0, 10), asked.slice(10)].map(chunked).join('');
+    socket.write(post('transfer-encoding: chunked\r\n', `${parts}0\r\n\r\n`));
+    const answer = await untilClosed(socket);
+    expect(answer).toMatch(/^HTTP\/1.1 200 /);
+    expect(answer).toContain('"nonce"');
+  });
+
+  it.each([
+    ['chunked', 'transfer-encoding: chunked\r\n', chunked('a'.repeat(300_000)), 'BODY_TOO_LARGE'],
+    ['announced', 'content-length: 300000\r\n', 'a', 'BODY_TOO_LARGE'],
+    ['neither announced nor chunked', '', '', 'BODY_NOT_JSON'],
+  ])('%s: refused before its end', async (_how, headers, body, code) => {
+    const world = keyServerWorld();
+    const socket = await dial(await door(world));
+    socket.write(post(headers, body));
+    expect(await untilClosed(socket)).toContain(`"code":"${code}"`);
+    expect(world.logText()).not.toContain('http.failed');
+  });
+
+  it.each([
+    ['announced', 'content-length: 500\r\n', '{"acc'],
+    ['chunked', 'transfer-encoding: chunked\r\n', chunked('{"acc')],
+  ])('%s: who hangs up in the middle is no failure of this server', async (_how, headers, body) => {
+    const world = keyServerWorld();
+    const socket = await dial(await door(world));
+    socket.write(post(headers, body));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    socket.destroy();
+    const log = await logged(world, '"http.request"');
+    expect(log).toContain('"status":400');
+    expect(log).not.toContain('http.failed');
+  });
+});
+
+describe('connections', () => {
+  it('a request that trickles in is ended', async () => {
+    const bounds = { ...defaultListenerBounds, requestTimeoutMs: 60, checkIntervalMs: 10 };
+    const socket = await dial(await door(keyServerWorld(), bounds));
+    socket.write('POST /challenge HTTP/1.1\r\nhost: x\r\nx-slow: ');
+    expect(await untilClosed(socket)).toMatch(/^HTTP\/1.1 408 /);
+  });
+
+  it('a connection that says nothing is ended', async () => {
+    const bounds = { ...defaultListenerBounds, requestTimeoutMs: 60, checkIntervalMs: 10 };
+    await untilClosed(await dial(await door(keyServerWorld(), bounds)));
+  });
+
+  it.each([
+    ['one network', { maxConnectionsPerNetwork: 3 }],
+    ['all together', { maxConnections: 3 }],
+  ])('%s holds no more than its share, and gets it back', async (_who, change) => {
+    const port = await door(keyServerWorld(), { ...defaultListenerBounds, ...change });
+    const held = [await dial(port), await dial(port), await dial(port)];
+    await untilClosed(await dial(port));
+    const [first] = held;
+    first?.end();
+    if (first !== undefined) await once(first, 'close');
+    const again = await dial(port);
+    again.write('GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n');
+    expect(await untilClosed(again)).toMatch(/^HTTP\/1.1 200 /);
+  });
+
+  it('pipelined requests are answered in their order', async () => {
+    const socket = await dial(await door(keyServerWorld()));
+    socket.write('GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n'.repeat(2));
+    socket.write('GET /nowhere HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n');
+    const statuses = (await untilClosed(socket)).match(/HTTP\/1.1 \d+/g);
+    expect(statuses).toEqual(['HTTP/1.1 200', 'HTTP/1.1 200', 'HTTP/1.1 404']);
+  });
+});
