@@ -1,19 +1,14 @@
 import { writeFileSync } from 'node:fs';
-import { Writable } from 'node:stream';
 import { Chacha20Poly1305 } from '@hpke/chacha20poly1305';
 import { CipherSuite, HkdfSha256 } from '@hpke/core';
 import { DhkemX25519HkdfSha256 } from '@hpke/dhkem-x25519';
 import { QuoteVerifier as DcapQvlVerifier } from '@phala/dcap-qvl';
 import { Hono } from 'hono';
 import { systemRandom } from '../src/crypto/random.ts';
-import { keyRoutes } from '../src/http/key-routes.ts';
 import { listen } from '../src/http/listener.ts';
-import { porch } from '../src/http/porch.ts';
-import { TokenBuckets } from '../src/keyserver/token-buckets.ts';
-import { jsonLog } from '../src/observe/log.ts';
-import { Metrics } from '../src/observe/metrics.ts';
+import { benchApp, benchLog, benchMetrics } from './release-app.ts';
 import { cryptoFloor } from './release-floor.ts';
-import { NOW_MS, quotedRequest, releaseWorld, unlimited } from './release-world.ts';
+import { NOW_MS, quotedRequest, releaseWorld } from './release-world.ts';
 
 /** What the server tells the bench once it listens. */
 export interface ReleaseServerReady {
@@ -25,26 +20,12 @@ export interface ReleaseServerReady {
 }
 
 const [requestsFile = '', count = '0', platforms = '1'] = process.argv.slice(2);
-// The log is written as in production; only the terminal is spared.
-const log = jsonLog('info', new Writable({ write: (_chunk, _encoding, done) => done() }));
-const metrics = new Metrics();
-const world = releaseWorld(log, metrics);
+const world = releaseWorld(benchLog, benchMetrics);
 const requests = Array.from({ length: Number(count) }, (_, index) =>
   quotedRequest(world, index % Number(platforms)),
 );
 writeFileSync(requestsFile, JSON.stringify(requests));
 
-const app = porch({
-  log,
-  metrics,
-  random: systemRandom,
-  now: () => performance.now(),
-  maxBodyBytes: 64 * 1024,
-  deadlineMs: 20_000,
-  rate: new TokenBuckets(unlimited),
-  peerAddress: () => '127.0.0.1',
-});
-keyRoutes(app, () => world.keyServer);
 const sample = JSON.stringify(
   await world.keyServer.requestKey(JSON.parse(quotedRequest(world, 0)), 'sample'),
 );
@@ -55,7 +36,7 @@ const constant = new Hono().post('/request-encryption-key', async (context) => {
 });
 
 const address = { host: '127.0.0.1', port: 0 };
-const server = await listen(app.fetch, address);
+const server = await listen(benchApp(world.keyServer).fetch, address);
 const constantServer = await listen(constant.fetch, address);
 const comparisonServer = await listen(comparison().fetch, address);
 process.send?.({
