@@ -1,13 +1,18 @@
 import type { RandomSource } from '../crypto/random.ts';
 import type { Clock } from '../time/clock.ts';
 
-/** When the next attempt may be made: after one that brought nothing ever later, with jitter, up to a bound. */
+/**
+ * When the next attempt may be made: after one that brought nothing ever later, with jitter, up to a bound. News may
+ * bring it forward, ever more seldom: whoever sends hints without end gets no attempt for each.
+ */
 export class AttemptPace {
   readonly #clock: Clock;
   readonly #random: RandomSource;
   readonly #waits: { readonly retryMinMs: number; readonly retryMaxMs: number };
   #notBeforeMs = 0;
   #waitMs: number;
+  #hurriedAtMs = Number.NEGATIVE_INFINITY;
+  #hurryWaitMs: number;
 
   constructor(
     { clock, random }: { readonly clock: Clock; readonly random: RandomSource },
@@ -17,6 +22,7 @@ export class AttemptPace {
     this.#random = random;
     this.#waits = waits;
     this.#waitMs = waits.retryMinMs;
+    this.#hurryWaitMs = waits.retryMinMs;
   }
 
   /** Whether an attempt may be made now. */
@@ -31,14 +37,18 @@ export class AttemptPace {
     this.#waitMs = Math.min(this.#waitMs * 2, this.#waits.retryMaxMs);
   }
 
-  /** All is well: the next wait is the shortest again. */
+  /** All is well: the next waits are the shortest again. */
   relax(): void {
     this.#waitMs = this.#waits.retryMinMs;
+    this.#hurryWaitMs = this.#waits.retryMinMs;
   }
 
-  /** Something changed for the better: the next attempt may be made at once. */
+  /** Something changed, perhaps for the better: the next attempt may be made at once. */
   hurry(): void {
+    const nowMs = this.#clock.nowMs();
+    if (this.isDue || Math.abs(nowMs - this.#hurriedAtMs) < this.#hurryWaitMs) return;
+    this.#hurriedAtMs = nowMs;
+    this.#hurryWaitMs = Math.min(this.#hurryWaitMs * 2, this.#waits.retryMaxMs);
     this.#notBeforeMs = 0;
-    this.relax();
   }
 }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
 import { giveBirth } from './birth.ts';
 import type { BootStage, GuardianParts } from './boot-stage.ts';
@@ -22,9 +23,10 @@ export class Guardian {
   #opening: Promise<OpenNode | undefined> | undefined;
   #healing: Promise<void> | undefined;
   #nudged = false;
-  #hurriedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(parts: GuardianParts) {
+    // Every request under way listens to it.
+    setMaxListeners(0, this.#stop.signal);
     this.#parts = parts;
     this.#stage = {
       parts,
@@ -94,11 +96,7 @@ export class Guardian {
 
   /** Something happened that is worth a look now: a server restarted, the chain changed. */
   nudge(): void {
-    const nowMs = this.#parts.clock.nowMs();
-    if (Math.abs(nowMs - this.#hurriedAtMs) >= this.#parts.options.retryMinMs) {
-      this.#hurriedAtMs = nowMs;
-      this.#healer?.hurry();
-    }
+    this.#healer?.hurry();
     this.#nudged = true;
     this.#wake.abort();
   }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { equalBytes } from '../bytes/concat.ts';
 import { toHex } from '../bytes/hex.ts';
 import type { SecretBytes } from '../bytes/secret-bytes.ts';
@@ -87,6 +88,8 @@ class Search {
   #isOver = false;
 
   constructor(tools: RoundTools, input: RecoveryInput, attempt: RecoveryAttempt, harvest: Harvest) {
+    // Every request under way listens to it.
+    setMaxListeners(0, this.#enough.signal);
     this.#tools = tools;
     this.#input = input;
     this.#attempt = attempt;

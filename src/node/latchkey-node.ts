@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { NodeState } from '../boot/node-state.ts';
 import type { OpenNode } from '../boot/open-node.ts';
 import type { AccountId, InstanceId } from '../bytes/fixed-bytes.ts';
@@ -45,6 +46,8 @@ export class LatchkeyNode implements AsyncDisposable {
   #closing: Promise<void> | undefined;
 
   constructor(config: Config, parts: NodeParts, options: NodeOptions = {}) {
+    // Every former client that is told listens to it.
+    setMaxListeners(0, this.#stop.signal);
     this.#options = options;
     this.#config = config;
     this.#parts = parts;

@@ -56,8 +56,8 @@ export class Wire {
   readonly cut = new Set<string>();
   readonly recorded: Exchange[] = [];
   /** What the network answers in the place of a server, request by request; `undefined` lets it pass. */
-  forge: (request: Pick<Exchange, 'from' | 'endpoint' | 'path' | 'body'>) => PeerAnswer | undefined = () =>
-    undefined;
+  forge: (request: Pick<Exchange, 'from' | 'endpoint' | 'path' | 'body'>) => PeerAnswer | 'hang' | undefined =
+    () => undefined;
   /** Told of every answered request. */
   onExchange: (exchange: Exchange) => void = () => undefined;
   requests = 0;
@@ -94,7 +94,9 @@ export class Wire {
     if (misbehaviour === 'slow') await this.#clock.sleep(300 + this.#dice.below(1_200), signal);
     if (signal.aborted) throw new PeerError({ kind: 'unreachable', detail: 'aborted' });
     const handler = this.#handlerOf(endpoint, address, misbehaviour);
-    const spoiled = this.forge({ from, endpoint, path, body }) ?? this.#spoiled(misbehaviour, path);
+    const forged = this.forge({ from, endpoint, path, body });
+    if (forged === 'hang') return await hang(signal);
+    const spoiled = forged ?? this.#spoiled(misbehaviour, path);
     const answer = spoiled ?? (await orAborted(serve(handler, path, body), signal));
     const exchange = { from, endpoint, path, body, answer, served: spoiled === undefined };
     this.recorded.push(exchange);

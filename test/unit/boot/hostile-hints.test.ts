@@ -56,6 +56,28 @@ describe('a flood of nudges', () => {
     expect(looks).toBeLessThanOrEqual((1_000 * seconds) / config.healing.retryMinMs + 1);
     await end(net);
   });
+
+  it('brings the next attempt to enrol forward ever more seldom', LONG, async () => {
+    const { net, node, first } = await formed(808, 6);
+    const { wire, clock } = net.world;
+    let attempts = 0;
+    wire.forge = ({ from, endpoint, path }) => {
+      if (endpoint !== first.endpoint || from !== node.name) return undefined;
+      if (path === '/attestation') attempts++;
+      return { status: 500, body: {} };
+    };
+    await net.settle(60_000);
+    expect(node.state.name).toBe('degraded');
+    attempts = 0;
+    for (let tenths = 0; tenths < 600; tenths++) {
+      node.nudge();
+      await clock.advance(100);
+    }
+    expect(attempts).toBeGreaterThan(2);
+    // One for every pause would be more than a hundred.
+    expect(attempts).toBeLessThan(25);
+    await end(net);
+  });
 });
 
 describe('a forged “I hold no key for this slot”', () => {

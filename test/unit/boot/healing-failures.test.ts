@@ -1,0 +1,128 @@
+import { describe, expect, it } from 'vitest';
+import { toHex } from '../../../src/bytes/hex.ts';
+import { SimulatedNetwork } from '../../support/simulated-network.ts';
+import type { SimulatedNode } from '../../support/simulated-network-node.ts';
+import { fileOf, keptSlots, machinesOf } from '../../support/slot-picture.ts';
+
+const LONG = { timeout: 120_000 };
+
+async function formed(seed: number, count: number) {
+  const net = new SimulatedNetwork(seed);
+  await net.form(count);
+  const node = net.nodes[0] ?? net.addMachine();
+  expect(node.state.name).toBe('backed');
+  const file = await fileOf(node);
+  return { net, node, file, servers: machinesOf(net, file.generations[0]) };
+}
+
+async function restart(net: SimulatedNetwork, node: SimulatedNode | undefined): Promise<void> {
+  if (node === undefined) throw new Error('no such machine');
+  await net.world.clock.until(node.kill());
+  node.start();
+}
+
+async function end(net: SimulatedNetwork): Promise<void> {
+  expect(net.world.violations).toEqual([]);
+  await net.close();
+}
+
+describe('a look that fails', () => {
+  it('turns backed into degraded, and back when it succeeds again', LONG, async () => {
+    const { net, node } = await formed(811, 4);
+    const states: string[] = [];
+    net.world.chain.setAvailable(false);
+    await net.world.clock.advance(20_000);
+    states.push(node.state.name);
+    net.world.chain.setAvailable(true);
+    await net.world.clock.advance(20_000);
+    states.push(node.state.name);
+    expect(states).toEqual(['degraded', 'backed']);
+    await end(net);
+  });
+});
+
+describe('a keyslot file that cannot be saved', () => {
+  const steps = ['create', 'write', 'sync', 'rename', 'syncDirectory'] as const;
+
+  it.each(steps)(
+    'fails at %s: backs off, loses nothing, and is backed when the disk is well',
+    LONG,
+    async (step) => {
+      const { net, node, file, servers } = await formed(812, 5);
+      const key = toHex(node.open?.storeKey.reveal() ?? new Uint8Array(0));
+      const code = step === 'write' ? 'ENOSPC' : 'EIO';
+      node.disk.inject(({ kind, path }) =>
+        kind === step && (path.startsWith('/data/node/keyslots') || path === '/data/node')
+          ? { code }
+          : undefined,
+      );
+      const quotes = (): number =>
+        [...net.world.genuineQuotes.values()].filter((machine) => machine === node.name).length;
+      const before = quotes();
+      await restart(net, servers[0]);
+      // However often it is told to look.
+      for (let second = 0; second < 60; second++) {
+        node.nudge();
+        await net.world.clock.advance(1_000);
+      }
+      expect(node.state.name).toBe('degraded');
+      // Without backing off it would be one a second.
+      expect(quotes() - before).toBeLessThan(30);
+      // The slots that were good are still there, whichever file is in force.
+      const [inForce] = (await fileOf(node)).generations;
+      expect([file.generations[0].generation, file.generations[0].generation + 1]).toContain(
+        inForce.generation,
+      );
+      await restart(net, node);
+      await net.settle(5_000);
+      expect(toHex(node.open?.storeKey.reveal() ?? new Uint8Array(1))).toBe(key);
+      await net.settle(30_000);
+      expect(node.state.name).toBe('backed');
+      expect((await fileOf(node)).generations).toHaveLength(1);
+      await end(net);
+    },
+  );
+});
+
+describe('keys that nobody needs any more', () => {
+  it(
+    'of the older generation are learnt after a restart, to be proved, and then forgotten',
+    LONG,
+    async () => {
+      const { net, node, file, servers } = await formed(813, 6);
+      for (const server of servers.slice(0, 3)) await restart(net, server);
+      await net.world.clock.advance(500);
+      for (const server of servers.slice(0, 2)) net.world.wire.misbehaviour.set(server.endpoint, 'hang');
+      await net.settle(90_000);
+      expect((await fileOf(node)).generations).toHaveLength(2);
+      expect(keptSlots(net, file, file.generations[0])).toBe(2);
+      await restart(net, node);
+      await net.settle(3_000);
+      expect(node.open?.book.slots().filter(({ slot }) => node.open?.book.keyOf(slot.slotId))).toHaveLength(
+        5,
+      );
+      net.world.wire.misbehaviour.clear();
+      await net.settle(90_000);
+      expect(node.state.name).toBe('backed');
+      expect((await fileOf(node)).generations).toHaveLength(1);
+      expect(keptSlots(net, file, file.generations[0])).toBe(0);
+      await end(net);
+    },
+  );
+
+  it('are forgotten later by a server that could not be told at once', LONG, async () => {
+    const { net, node, file, servers } = await formed(814, 6);
+    const [deaf, forgetful] = servers;
+    net.world.wire.forge = ({ endpoint, path }) =>
+      path === '/forget' && endpoint === deaf?.endpoint ? { status: 503, body: {} } : undefined;
+    await restart(net, forgetful);
+    await net.settle(30_000);
+    expect(node.state.name).toBe('backed');
+    expect((await fileOf(node)).generations).toHaveLength(1);
+    expect(keptSlots(net, file, file.generations[0])).toBe(1);
+    net.world.wire.forge = () => undefined;
+    await net.settle(20_000);
+    expect(keptSlots(net, file, file.generations[0])).toBe(0);
+    await end(net);
+  });
+});
