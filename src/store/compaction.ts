@@ -157,6 +157,7 @@ export class RunCompaction {
     for (const [count, { namespace, name, from, to }] of this.#moves.entries()) {
       if (count % MOVES_AT_ONCE === MOVES_AT_ONCE - 1) await new Promise((resolve) => setImmediate(resolve));
       const present = namespace.index.find(name);
+      if (namespace.erased) this.#state.table.segmentAt(to.place).erasedBytes += lengthOf(to.extent);
       if (present?.place !== from.place || present.extent !== from.extent) continue;
       namespace.index.set(name, to.place, to.extent);
       state.forget(from);

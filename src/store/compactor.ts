@@ -5,35 +5,87 @@ import type { StoreState } from './store-state.ts';
 /** A run reads this many bytes at most, which bounds the extra room that compaction needs. */
 const MAX_RUN_BYTES = 1024 * 1024 * 1024;
 
+/** Erasures of so long are swept together, so that a hundred of them rewrite a segment once. */
+const SWEEP_DELAY_MS = 1000;
+/** After a sweep the next one waits so many times as long as it took: however much is erased, others get the disk. */
+const SWEEP_REST = 9;
+
+/** Runs a task later, without keeping the process alive for it. @returns what calls it off. */
+export type Later = (task: () => void, milliseconds: number) => () => void;
+
+const systemLater: Later = (task, milliseconds) => {
+  const timer = setTimeout(task, milliseconds).unref();
+  return () => clearTimeout(timer);
+};
+
 /** Chooses what to compact and does it in the background, one run at a time. */
 export class Compactor {
   readonly #state: StoreState;
+  readonly #later: Later;
+  readonly #now: () => number;
   #working: Promise<void> | undefined;
   #stopped = false;
+  #sweeping = false;
+  #callOffSweep: (() => void) | undefined;
+  #restUntilMs = 0;
   /** Why the last background compaction failed, if it did; it is tried again when a segment fills up. */
   lastError: unknown;
 
-  constructor(state: StoreState) {
+  constructor(state: StoreState, later: Later = systemLater, now: () => number = () => performance.now()) {
     this.#state = state;
+    this.#later = later;
+    this.#now = now;
   }
 
   /** Compacts what is worth it, in the background. */
   wake(): void {
+    this.sweepSoon();
     if (this.#stopped || this.#working !== undefined || this.#choose() === undefined) return;
     this.#working = this.#work().finally(() => {
       this.#working = undefined;
     });
   }
 
-  /** Resolves when nothing is being compacted. */
+  /** Compacts what holds records of erased namespaces, soon, together with what is erased until then. */
+  sweepSoon(): void {
+    if (this.#stopped || this.#callOffSweep !== undefined || !this.#hasErased()) return;
+    const delay = Math.max(SWEEP_DELAY_MS, this.#restUntilMs - this.#now());
+    this.#callOffSweep = this.#later(() => void this.#sweep(), delay);
+  }
+
+  /** Resolves when nothing is left to be compacted; what would wait is done at once. */
   async settled(): Promise<void> {
-    while (this.#working !== undefined) await this.#working;
+    do {
+      if (this.#callOffSweep !== undefined) await this.#sweep();
+      else await this.#working;
+    } while (this.#working !== undefined || this.#callOffSweep !== undefined);
   }
 
   /** Gives up what is under way; for closing. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    await this.settled();
+    this.#callOffSweep?.();
+    this.#callOffSweep = undefined;
+    while (this.#working !== undefined) await this.#working;
+  }
+
+  #hasErased(): boolean {
+    return this.#state.segments.some(({ erasedBytes }) => erasedBytes > 0);
+  }
+
+  async #sweep(): Promise<void> {
+    this.#callOffSweep?.();
+    this.#callOffSweep = undefined;
+    while (this.#working !== undefined) await this.#working;
+    if (this.#stopped || !this.#hasErased()) return;
+    const startMs = this.#now();
+    this.#sweeping = true;
+    this.#working = this.#work().finally(() => {
+      this.#working = undefined;
+      this.#sweeping = false;
+      this.#restUntilMs = this.#now() + SWEEP_REST * (this.#now() - startMs);
+    });
+    await this.#working;
   }
 
   /** Rewrites everything: afterwards nothing that was overwritten, deleted or erased is in the files. */
@@ -65,6 +117,7 @@ export class Compactor {
 
   async #work(): Promise<void> {
     try {
+      if (this.#sweeping) await this.#finishErased();
       for (let run = this.#choose(); run !== undefined && !this.#stopped; run = this.#choose())
         await this.#compact(run);
       await this.#dropOldEpochs();
@@ -72,6 +125,12 @@ export class Compactor {
     } catch (error) {
       if (!(error instanceof CompactionStopped)) this.lastError = error;
     }
+  }
+
+  /** Only finished segments can be compacted. */
+  async #finishErased(): Promise<void> {
+    const state = this.#state;
+    if (state.active.erasedBytes > 0) await state.commit.exclusively(() => state.roll());
   }
 
   async #compact(run: readonly Segment[]): Promise<void> {
@@ -106,9 +165,9 @@ export class Compactor {
     return this.#runFrom(first, (segment, at) => this.#isWorthIt(segment, at));
   }
 
-  /** Under old keys, or more than half dead, or one of two small neighbours. */
+  /** Under old keys, or with something erased that is to be swept, or more than half dead, or one of two small neighbours. */
   #isWorthIt(segment: Segment, at: number): boolean {
-    if (segment.keys !== this.#state.keys) return true;
+    if (segment.keys !== this.#state.keys || (this.#sweeping && segment.erasedBytes > 0)) return true;
     const dead = segment.length - SEGMENT_HEADER_BYTES - segment.liveBytes - segment.keptBytes;
     if (dead > segment.length / 2) return true;
     const isFinished = at + 1 < this.#state.segments.length - 1;

@@ -61,7 +61,7 @@ async function create(state: StoreState, name: string, isErasable: boolean): Pro
 
 /**
  * Destroys an erasable namespace: first the log says so, then the key goes, both durably before this resolves. A
- * crash between the two is finished by the next opening.
+ * crash between the two is finished by the next opening. The sealed bytes go in the background soon after.
  */
 export async function eraseNamespace(state: StoreState, name: string): Promise<boolean> {
   const present = state.namespaces.get(name);
@@ -75,13 +75,14 @@ export async function eraseNamespace(state: StoreState, name: string): Promise<b
       group.addForNamespace(space, content, () => forgetNamespace(state, space)),
     );
     await state.namespaceKeys.destroy(space.keySlot);
+    state.onErased();
     return true;
   });
 }
 
 function forgetNamespace(state: StoreState, space: NamespaceState): void {
   space.erased = true;
-  for (const entry of space.index.entries()) state.forget(entry);
+  for (const entry of space.index.entries()) state.forgetErased(entry);
   space.index = new OrderedIndex();
   space.key?.wipe();
   state.namespaces.remove(space);

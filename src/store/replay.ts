@@ -55,6 +55,8 @@ export class Replay {
     // What a compacted segment holds beside records was kept for a reason.
     const isRecord = opened.operation === operations.put || opened.operation === operations.sealedInner;
     if (segment.kind === 'compacted' && !isRecord) segment.keptBytes += sealed.length;
+    // Its namespace was erased, or `finish` will say that the key is damaged.
+    if (opened.operation === operations.sealedInner) segment.erasedBytes += sealed.length;
     if (opened.operation === operations.createNamespace) this.#create(segment, sealed, ordinal, at);
     else {
       const location = { place: packPlace(segment, at), extent: packExtent(segment, ordinal, sealed.length) };
@@ -94,7 +96,7 @@ export class Replay {
     // Records of a namespace that was erased later may outlive the record that created it.
     if (namespace === undefined) return;
     if (operation === operations.eraseNamespace) {
-      for (const entry of namespace.index.entries()) this.#state.forget(entry);
+      for (const entry of namespace.index.entries()) this.#state.forgetErased(entry);
       namespaces.remove(namespace);
     } else if (operation === operations.put) {
       segment.liveBytes += length;

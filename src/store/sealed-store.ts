@@ -91,6 +91,7 @@ export class SealedStore implements Store, AsyncDisposable {
     this.#compactor = new Compactor(state);
     if (compaction === 'manual') return;
     state.onRoll = () => this.#compactor.wake();
+    state.onErased = () => this.#compactor.sweepSoon();
     this.#compactor.wake();
   }
 

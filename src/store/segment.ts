@@ -139,6 +139,8 @@ export interface Segment {
   cleanAsOf: number;
   /** Bytes of records that the index still refers to. */
   liveBytes: number;
+  /** Bytes of records whose namespace was erased; a sweep removes them. */
+  erasedBytes: number;
   /** Bytes that compaction had to keep beside records: namespaces, and deletions that hide older records. */
   keptBytes: number;
   /** Snapshots and iterations that may still read it. */

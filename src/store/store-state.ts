@@ -69,6 +69,8 @@ export class StoreState implements CommitTarget {
   closed = false;
   /** Called when a segment was finished. */
   onRoll: () => void = () => undefined;
+  /** Called when a namespace was erased. */
+  onErased: () => void = () => undefined;
   /** Removals of obsolete files that are under way. */
   drops: Promise<void> = Promise.resolve();
   #namespaceKeys: NamespaceKeys | undefined;
@@ -150,6 +152,12 @@ export class StoreState implements CommitTarget {
   /** A record that the index no longer refers to is dead weight of its segment. */
   forget({ place, extent }: Location): void {
     this.table.segmentAt(place).liveBytes -= lengthOf(extent);
+  }
+
+  /** As {@link forget}, for a record of an erased namespace, whose bytes are to go as well. */
+  forgetErased(location: Location): void {
+    this.forget(location);
+    this.table.segmentAt(location.place).erasedBytes += lengthOf(location.extent);
   }
 
   /**
@@ -308,6 +316,7 @@ export class StoreState implements CommitTarget {
       digest: header.previous,
       cleanAsOf: 0,
       liveBytes: 0,
+      erasedBytes: 0,
       keptBytes: 0,
       readers: 0,
       obsolete: false,

@@ -15,13 +15,14 @@ import {
 } from './crash-records.ts';
 
 let acknowledgements = -1;
-let first = true;
+let acknowledged = 0;
 
 /** Writes the acknowledgement past all buffers of the process: a kill does not take back what the kernel has. */
 function acknowledge(text: string): void {
   writeSync(acknowledgements, `${text}\n`);
-  if (first) process.stdout.write('first\n');
-  first = false;
+  acknowledged++;
+  if (acknowledged === 1) process.stdout.write('first\n');
+  if (acknowledged === ROUND_RECORDS) process.stdout.write('thousandth\n');
 }
 
 async function write(store: Store, records: Namespace, run: number, writer: number): Promise<never> {

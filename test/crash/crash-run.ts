@@ -21,9 +21,9 @@ export function startChild(program: string): ChildProcessWithoutNullStreams {
   return spawn(process.execPath, [program], { stdio: ['pipe', 'pipe', 'pipe'] });
 }
 
-/** When to kill: so long after the child opened the store, or after its first acknowledgement. */
+/** When to kill: so long after the child opened the store, or after its first or thousandth acknowledgement. */
 export interface KillTime {
-  readonly after: 'open' | 'first';
+  readonly after: 'open' | 'first' | 'thousandth';
   readonly milliseconds: number;
 }
 

@@ -5,7 +5,7 @@ import { nodeFileSystem } from '../../src/disk/node-file-system.ts';
 import { seededDice } from '../support/disk-dice.ts';
 import { createStore } from '../support/disk-store.ts';
 import { compileChild } from './compile-child.ts';
-import { brokenPromises, runAndKill, startChild } from './crash-run.ts';
+import { brokenPromises, type KillTime, runAndKill, startChild } from './crash-run.ts';
 
 /** A series of crashes. */
 export interface CrashSeries {
@@ -15,6 +15,8 @@ export interface CrashSeries {
   /** Each store is crashed so often, so that recovery runs on what recovery left; then a fresh one is taken. */
   readonly killsPerStore: number;
   readonly seed: number;
+  /** Random moments unless given. */
+  readonly killTime?: KillTime;
   readonly onKill?: (kill: number, acknowledged: number) => void;
 }
 
@@ -25,6 +27,7 @@ export async function crashRepeatedly({
   kills,
   killsPerStore,
   seed,
+  killTime,
   onKill,
 }: CrashSeries): Promise<{
   readonly broken: string[];
@@ -47,7 +50,7 @@ export async function crashRepeatedly({
     const done = await runAndKill(
       child,
       { path, acknowledgements, key, run },
-      { after, milliseconds: dice.below(80) },
+      killTime ?? { after, milliseconds: dice.below(80) },
     );
     rmSync(acknowledgements);
     acknowledged += done.records.length;
