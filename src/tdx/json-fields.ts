@@ -21,12 +21,14 @@ export class JsonFields {
   readonly #name: string;
   readonly #code: ErrorCode;
   readonly #parent: JsonFields | undefined;
+  readonly #index: number | undefined;
 
-  /** @param name what to call the object in messages; below `parent`, the field that it is in. */
-  constructor(value: unknown, name: string, code: ErrorCode, parent?: JsonFields) {
+  /** @param name what to call the object in messages; below `parent`, the field (and its index there) that it is in. */
+  constructor(value: unknown, name: string, code: ErrorCode, parent?: JsonFields, index?: number) {
     this.#name = name;
     this.#code = code;
     this.#parent = parent;
+    this.#index = index;
     if (typeof value !== 'object' || value === null || Array.isArray(value))
       this.fail('', 'an object', value);
     // The line above leaves plain objects only; their fields stay unknown.
@@ -35,7 +37,8 @@ export class JsonFields {
 
   /** Only messages need it, and most documents have hundreds of objects and no fault. */
   get #path(): string {
-    return this.#parent === undefined ? this.#name : `${this.#parent.#path}.${this.#name}`;
+    const name = this.#index === undefined ? this.#name : `${this.#name}[${this.#index}]`;
+    return this.#parent === undefined ? name : `${this.#parent.#path}.${name}`;
   }
 
   /** Refuses a field. */
@@ -60,6 +63,11 @@ export class JsonFields {
   string(name: string): string {
     const value = this.#get(name);
     return typeof value === 'string' ? value : this.fail(name, 'text', value);
+  }
+
+  /** A text; empty when the field is absent. */
+  optionalString(name: string): string {
+    return this.has(name) ? this.string(name) : '';
   }
 
   /** One of a closed list. */
@@ -101,7 +109,7 @@ export class JsonFields {
       return this.fail(name, 'an array that is not empty', value);
     const entries: unknown[] = value;
     const readAt = (index: number): Value =>
-      read(new JsonFields(entries[index], `${name}[${index}]`, this.#code, this));
+      read(new JsonFields(entries[index], name, this.#code, this, index));
     const values: [Value, ...Value[]] = [readAt(0)];
     for (let index = 1; index < entries.length; index++) values.push(readAt(index));
     return values;

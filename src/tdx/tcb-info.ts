@@ -158,11 +158,14 @@ function readPlatformLevel(level: JsonFields): PlatformTcbLevel {
 }
 
 function readComponents(tcb: JsonFields, name: string): { svns: Uint8Array; names: readonly string[] } {
-  const components = tcb.objects(name, (component) => component);
+  const components = tcb.objects(name, (component) => ({
+    svn: component.integer('svn', 255),
+    name: component.optionalString('type'),
+  }));
   if (components.length !== COMPONENTS) tcb.fail(name, `${COMPONENTS} components`, components.length);
   return {
-    svns: Uint8Array.from(components, (component) => component.integer('svn', 255)),
-    names: components.map((component) => (component.has('type') ? component.string('type') : '')),
+    svns: Uint8Array.from(components, ({ svn }) => svn),
+    names: components.map((component) => component.name),
   };
 }
 

@@ -20,6 +20,11 @@ describe('DER (X.690)', () => {
       context,
     );
     expect(longer.octetString(256)).toHaveLength(256);
+    const longest = new Uint8Array(5 + 0x1_0000);
+    longest.set([0x04, 0x83, 1, 0, 0]);
+    expect(new DerReader(longest, context).octetString()).toHaveLength(0x1_0000);
+    longest.set([0x04, 0x83, 0, 0xff, 0xff]);
+    isRefused(() => new DerReader(longest, context).octetString());
     isRefused(() => reader(0x04, 0x80, 0, 0).octetString());
     isRefused(() => reader(0x04, 0x81, 0x7f, ...new Array<number>(127).fill(0)).octetString());
     isRefused(() => reader(0x04, 0x82, 0, 0x80, ...new Array<number>(128).fill(0)).octetString());
