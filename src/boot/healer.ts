@@ -70,7 +70,6 @@ export class Healer {
     if (this.#fencedBy !== undefined) return { name: 'fenced', reason: this.#fencedBy };
     const { chain, options } = this.#parts;
     const snapshot = await orAborted(chain.snapshot(), signal);
-    this.#forgetting.run([], snapshot);
     await this.#learning.learn(snapshot, signal);
     let check = await this.#holding.settle(() => this.#check(snapshot, signal));
     if (this.#holding.isOvertaken(check)) return this.#fence(check.newerNumber);

@@ -88,6 +88,7 @@ export class LatchkeyNode implements AsyncDisposable {
    * @throws ProblemError LISTEN_FAILED.
    */
   async start(): Promise<void> {
+    if (this.#stop.signal.aborted) return;
     const { log, verifier, metrics } = this.#parts;
     if (!verifier.trustRoot.isIntel) {
       metrics.insecure.set(1);

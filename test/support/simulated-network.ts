@@ -34,6 +34,11 @@ export class SimulatedNetwork {
   hasClones = false;
   /** What servers held for a node when it went down; they must keep it. */
   readonly #kept = new Map<SimulatedNode, readonly HeldByServer[]>();
+  /** Where running nodes had t slots of a generation. */
+  readonly #recoverable = new Map<
+    SimulatedNode,
+    { readonly boots: number; readonly servers: readonly Pick<HeldByServer, 'server' | 'boots'>[] }
+  >();
   readonly #lockedFiles = new Map<SimulatedNode, { readonly boots: number; readonly digest: string }>();
 
   constructor(seed: number) {
@@ -180,10 +185,52 @@ export class SimulatedNetwork {
     }
   }
 
+  /**
+   * Invariant: what a running node does to its own slots never takes its store's key away. Whoever had t slots of a
+   * generation at servers that have run on since has t slots of some generation now.
+   */
+  checkSlots(): void {
+    for (const node of this.nodes) {
+      const before = this.#recoverable.get(node);
+      this.#recoverable.delete(node);
+      if (node.open === undefined || this.tampered.has(node) || this.hasClones) continue;
+      const now = this.#recoverableSlots(node);
+      const ranOn = before?.servers.every(
+        ({ server, boots }) => server.isRunning && server.boots === boots && server.lies.size === 0,
+      );
+      if (before?.boots === node.boots && ranOn && now === undefined) {
+        this.world.fail(`${node.name} gave up slots without having t others`);
+      }
+      if (now !== undefined) this.#recoverable.set(node, { boots: node.boots, servers: now });
+    }
+  }
+
+  /** The servers that keep t or more slots of one generation of a running node; the best generation. */
+  #recoverableSlots(node: SimulatedNode): readonly Pick<HeldByServer, 'server' | 'boots'>[] | undefined {
+    const file = node.open?.book.file;
+    if (file === undefined) return undefined;
+    const kept = file.generations.map(({ slots, t }) => {
+      const servers = slots.flatMap(({ server: account, slotId }) =>
+        this.nodes.filter(
+          ({ open, keyServer, lies }) =>
+            open !== undefined &&
+            equalBytes(open.identity.account, account) &&
+            !lies.has(toHex(slotId)) &&
+            keyServer?.vault.find(file.account, slotId, this.world.clock.nowMs()) !== undefined,
+        ),
+      );
+      return { spare: servers.length - t, servers };
+    });
+    const [best] = kept.sort((a, b) => b.spare - a.spare);
+    if (best === undefined || best.spare < 0) return undefined;
+    return best.servers.map((server) => ({ server, boots: server.boots }));
+  }
+
   /** All invariants that hold at any time. */
   check(): void {
     this.checkDisks();
     this.checkKeys();
+    this.checkSlots();
     if (this.hasClones) return;
     for (const node of this.nodes) {
       if (node.state.name === 'fenced')
