@@ -1,5 +1,7 @@
 import { Hono } from 'hono';
 import { SecretBytes } from '../src/bytes/secret-bytes.ts';
+import type { FileHandle } from '../src/disk/file-system.ts';
+import { nodeFileSystem } from '../src/disk/node-file-system.ts';
 import { DecryptionService } from '../src/decryptions/decryption-service.ts';
 import { decryptionsApp } from '../src/decryptions/decryptions-app.ts';
 import { listen } from '../src/decryptions/listen.ts';
@@ -27,17 +29,21 @@ async function main(path: string): Promise<void> {
   });
   const constant = new Hono();
   constant.all('/decryption/:key', (c) => c.body(ANSWER, 200, { 'content-type': 'application/json' }));
-  const ours = await listen(decryptionsApp(service), { address: '127.0.0.1', port: 0 });
-  const plain = await listen(constant, { address: '127.0.0.1', port: 0 });
+  const relay = await Relay.open(`${path}.relay`);
+  const servers = [decryptionsApp(service), constant, relay.app];
+  const [ours, plain, relaying] = await Promise.all(
+    servers.map((app) => listen(app, { address: '127.0.0.1', port: 0 })),
+  );
+  if (ours === undefined || plain === undefined || relaying === undefined) return;
   process.on('message', (question: ServerQuestion) => {
-    if (question === 'waiting?') {
+    if (question === 'waiting?' || question === 'waiting in relay?') {
       isRoundOpen = true;
-      tell({ kind: 'waiting', count: service.waiting });
+      tell({ kind: 'waiting', count: question === 'waiting?' ? service.waiting : relay.waiting });
       return;
     }
     service.close();
-    Promise.all([ours.close(0), plain.close(0)])
-      .then(() => store.close())
+    Promise.all([ours.close(0), plain.close(0), relaying.close(0)])
+      .then(() => Promise.all([store.close(), relay.close()]))
       .then(() => process.disconnect())
       .catch((error: unknown) => {
         console.error(error);
@@ -45,7 +51,51 @@ async function main(path: string): Promise<void> {
         process.disconnect();
       });
   });
-  tell({ kind: 'ready', url: ours.url, constantUrl: plain.url });
+  tell({ kind: 'ready', url: ours.url, constantUrl: plain.url, relayUrl: relaying.url });
+}
+
+/**
+ * The least that wakes a waiter after a durable write: Hono, a file, and a list of who waits. No deadline, no keys, no
+ * limits, nobody who hangs up, nothing sealed.
+ */
+class Relay {
+  readonly app = new Hono();
+  readonly #file: FileHandle;
+  #waiters: (() => void)[] = [];
+  #at = 0;
+
+  private constructor(file: FileHandle) {
+    this.#file = file;
+    this.app.get('/decryption/:key', async (c) => {
+      await new Promise<void>((resolve) => this.#waiters.push(resolve));
+      return c.body(ANSWER, 200, { 'content-type': 'application/json' });
+    });
+    this.app.put('/decryption/:key', async (c) => {
+      await this.#write(new Uint8Array(await c.req.arrayBuffer()));
+      const atNs = String(process.hrtime.bigint());
+      for (const wake of this.#waiters.splice(0)) wake();
+      setImmediate(() => tell({ kind: 'woken', atNs }));
+      return c.body(null, 200, { 'content-length': '0' });
+    });
+  }
+
+  static async open(path: string): Promise<Relay> {
+    return new Relay(await nodeFileSystem.open(path, 'create'));
+  }
+
+  get waiting(): number {
+    return this.#waiters.length;
+  }
+
+  close(): Promise<void> {
+    return this.#file.close();
+  }
+
+  async #write(bytes: Uint8Array): Promise<void> {
+    await this.#file.write([bytes], this.#at);
+    await this.#file.sync();
+    this.#at += bytes.length;
+  }
 }
 
 await main(process.argv[2] ?? '');
