@@ -1,13 +1,17 @@
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
+import { utcTimeMs } from '../der/calendar.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 import { type CollateralDocuments, parseCollateralDocuments } from '../tdx/collateral.ts';
 import { defaultPolicy, parsePolicy, type TdPolicy } from '../tdx/policy.ts';
 import { insecureTrustRoot, TrustRoot } from '../tdx/trust-root.ts';
 
-/** Reads a file that the user named. @throws ProblemError INPUT_UNREADABLE. */
+/** More than a collateral set with the largest CRLs accepted; what is longer is a mistake, or endless. */
+const MAX_INPUT_BYTES = 16 * 1024 * 1024;
+
+/** Reads a file, pipe or device that the user named. @throws ProblemError INPUT_UNREADABLE. */
 export function readInput(path: string): Uint8Array {
   try {
-    return new Uint8Array(readFileSync(path));
+    return readBounded(path);
   } catch (cause) {
     const observed = cause instanceof Error ? cause.message : 'an error';
     throw new ProblemError('INPUT_UNREADABLE', `cannot read ${path}: ${observed}`, {
@@ -15,6 +19,23 @@ export function readInput(path: string): Uint8Array {
       observed,
       cause,
     });
+  }
+}
+
+function readBounded(path: string): Uint8Array {
+  const file = openSync(path, 'r');
+  try {
+    const parts: Uint8Array[] = [];
+    for (let length = 0; length <= MAX_INPUT_BYTES; ) {
+      const part = new Uint8Array(65_536);
+      const read = readSync(file, part);
+      if (read === 0) return new Uint8Array(Buffer.concat(parts));
+      parts.push(part.subarray(0, read));
+      length += read;
+    }
+    throw new RangeError(`it is longer than ${MAX_INPUT_BYTES} bytes`);
+  } finally {
+    closeSync(file);
   }
 }
 
@@ -55,10 +76,13 @@ export function requireServiceUrls(urls: readonly string[]): readonly string[] {
   return urls;
 }
 
-const isoTime = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$/;
+const isoTime = /^(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2}):(\d{2})(?:\.\d{1,9})?(?:Z|[+-]\d{2}:\d{2})$/;
 
-/** Milliseconds since 1970 of an ISO 8601 time with a zone, or `undefined`. */
+/** Milliseconds since 1970 of an ISO 8601 time with a zone, or `undefined`, also for 30 February. */
 export function tryParseTime(text: string): number | undefined {
-  const timeMs = isoTime.test(text) ? Date.parse(text) : Number.NaN;
+  const parts = (isoTime.exec(text) ?? []).slice(1).map(Number);
+  const [year = 0, month = 0, day = 0, hours = 0, minutes = 0, seconds = 0] = parts;
+  if (utcTimeMs(year, month, day, [hours, minutes, seconds]) === undefined) return undefined;
+  const timeMs = Date.parse(text);
   return Number.isNaN(timeMs) ? undefined : timeMs;
 }

@@ -124,14 +124,29 @@ function readQuoteText(value: unknown): Uint8Array {
   return tryFromHex(value) ?? tryFromBase64(value) ?? refuse('quote', 'base64 or hex', value);
 }
 
-/** Answers every line of `input` on `output`, in order, at the pace at which the reader takes the answers. */
+/**
+ * Answers every line of `input` on `output`, in order, at the pace at which the reader takes the answers.
+ * @throws ProblemError INPUT_UNREADABLE when the reader went away before the last answer.
+ */
 export async function runQuoteStream(
   input: AsyncIterable<Uint8Array>,
   output: NodeJS.WritableStream,
   defaults: StreamDefaults,
 ): Promise<void> {
   const stream = new QuoteStream(defaults);
+  let failure: unknown;
+  const fail = (error: unknown): void => {
+    failure ??= error;
+  };
+  output.on('error', fail);
   for await (const line of boundedLines(input, MAX_LINE_BYTES)) {
-    if (!output.write(`${JSON.stringify(stream.answer(line))}\n`)) await once(output, 'drain');
+    if (!output.write(`${JSON.stringify(stream.answer(line))}\n`)) await once(output, 'drain').catch(fail);
+    if (failure === undefined) continue;
+    const observed = failure instanceof Error ? failure.message : String(failure);
+    throw new ProblemError('INPUT_UNREADABLE', `nobody reads the answers any more: ${observed}`, {
+      field: 'standard output',
+      observed,
+      cause: failure,
+    });
   }
 }

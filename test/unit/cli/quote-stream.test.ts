@@ -111,4 +111,19 @@ describe('JSON lines', () => {
       [7, false],
     ]);
   });
+
+  it('stop, and say so, when nobody reads the answers any more', async () => {
+    let writes = 0;
+    const output = new Writable({
+      highWaterMark: 1,
+      write(_chunk, _encoding, done) {
+        writes += 1;
+        setImmediate(done, writes === 2 ? new Error('write EPIPE') : null);
+      },
+    });
+    const input = Readable.from(Array.from({ length: 50 }, () => Buffer.from('{}\n')));
+    const running = runQuoteStream(input, output, defaults);
+    await expect(running).rejects.toMatchObject({ code: 'INPUT_UNREADABLE', field: 'standard output' });
+    expect(writes).toBe(2);
+  });
 });
