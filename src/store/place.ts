@@ -13,6 +13,8 @@ import { MANIFEST_FILE, RESTORE_MARKER } from './store-header.ts';
  * are what an interrupted restoration wrote: no store, and its backup is elsewhere.
  */
 const MARKER_TEXT = utf8('latchkey: a restore is under way here\n');
+/** Made by whoever takes the folder, this process among them. */
+const LOCK_FILES = /^LOCK($|\.)/;
 const restoredFile = /^(segment|keys)-\d{10}$/;
 
 /** Makes the folder, or accepts an empty one. */
@@ -38,7 +40,7 @@ export async function preparePlace(fileSystem: FileSystem, path: string): Promis
  * @throws EvidenceError STORE_EXISTS or STORE_PLACE_NOT_EMPTY.
  */
 export async function clearPlace(fileSystem: FileSystem, path: string): Promise<void> {
-  const names = (await fileSystem.list(path)).filter((name) => name !== 'LOCK');
+  const names = (await fileSystem.list(path)).filter((name) => !LOCK_FILES.test(name));
   if (names.includes(MANIFEST_FILE))
     throw new EvidenceError('STORE_EXISTS', `there is a store in ${path} already`, { field: 'path' });
   const isRestoring = names.includes(RESTORE_MARKER) && (await isMarker(fileSystem, path));
