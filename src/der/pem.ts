@@ -2,16 +2,20 @@ import { tryFromBase64 } from '../bytes/base64.ts';
 import type { ErrorCode } from '../errors/codes.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 
-/** Only line breaks may stand around blocks; other white space is a bit flip away from what ends a quote. */
+/**
+ * Only line breaks may stand around blocks (a space is one flipped bit away from a NUL), and NUL bytes at the very end,
+ * since quotes and Intel's libraries carry chains as C strings.
+ */
 const certificateBlock =
-  /[\r\n]*-----BEGIN CERTIFICATE-----\r?\n([A-Za-z0-9+/=\r\n]+)-----END CERTIFICATE-----[\r\n]*/y;
+  /[\r\n]*-----BEGIN CERTIFICATE-----\r?\n([A-Za-z0-9+/=\r\n]+)-----END CERTIFICATE-----[\r\n]*(?:\0+$)?/y;
 const crlBlock = /^[\r\n]*-----BEGIN X509 CRL-----([A-Za-z0-9+/=\r\n]+)-----END X509 CRL-----[\r\n]*$/;
 
 const fromWrappedBase64 = (text: string): Uint8Array | undefined =>
   tryFromBase64(text.replaceAll('\n', '').replaceAll('\r', ''));
 
 /**
- * Splits a PEM chain (RFC 7468) of certificates; only line breaks may stand before, between and after them.
+ * Splits a PEM chain (RFC 7468) of certificates; only line breaks may stand before, between and after them, and
+ * NUL bytes at the end.
  * @returns the DER of each certificate in the order of the text; at most `maxCount`.
  * @throws EvidenceError with `code` when the text is anything else.
  */

@@ -100,9 +100,9 @@ export function peekPckChain(chain: Uint8Array): Pick<PckChain, 'leaf' | 'sgx' |
 
 const parsePckLeaf = (der: Uint8Array): Certificate => parseCertificate(der, 'PCK certificate');
 
-/** Exactly three certificates; quotes end the text with a NUL byte, as a C string. */
+/** Exactly three certificates. */
 function splitPckChain(chain: Uint8Array): readonly [leaf: Uint8Array, ca: Uint8Array, root: Uint8Array] {
-  const text = Buffer.from(chain).toString('latin1').replace(/\0+$/, '');
+  const text = Buffer.from(chain.buffer, chain.byteOffset, chain.length).toString('latin1');
   const [leaf, ca, root] = readPemChain(text, 'PCK chain', 3);
   if (leaf !== undefined && ca !== undefined && root !== undefined) return [leaf, ca, root];
   throw new EvidenceError('CERTIFICATE_CHAIN_INVALID', 'the PCK chain must be leaf, PCK CA and root', {

@@ -228,6 +228,17 @@ describe('1b certificates and CRLs', () => {
       expect(verdict(bad)).toMatch(/^CERTIFICATE_(MALFORMED|CHAIN_INVALID)$/);
   });
 
+  it('C2: issuer chains may end in a NUL byte too, as C strings do, and nowhere else', () => {
+    const good = plainCollateral();
+    const [signer = '', ...rest] = good.tcb_info_issuer_chain.split(/(?<=-----END CERTIFICATE-----\n)/);
+    const verdict = (tcb_info_issuer_chain: string) =>
+      verdictOf(plainQuote(), { ...good, tcb_info_issuer_chain });
+    expect(verdict(`${good.tcb_info_issuer_chain}\0`)).toBe('none');
+    for (const chain of [`${signer}\0${rest.join('')}`, `\0${signer}${rest.join('')}`, '\0', signer])
+      expect(verdict(chain)).toMatch(/^CERTIFICATE_(MALFORMED|CHAIN_INVALID)$/);
+    expect(verdict([...rest, signer].join(''))).toBe('ROOT_NOT_TRUSTED');
+  });
+
   it('an injected root is one self-signed CA certificate', () => {
     const cases = [
       pem('CERTIFICATE', platformCa.certificate),
