@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { toBase64 } from '../bytes/base64.ts';
 import { base64Bytes, base64Text, flagText, integer, integerText, nothing } from './agent-fields.ts';
+import type { ListOptions } from '../rituals/datastore.ts';
 import { type AgentRoute, agentRoute } from './agent-route.ts';
+import type { AgentServices } from './agent-services.ts';
 
 const MAX_LISTED = 1000;
 const refusals = ['RITUAL_UNAUTHORIZED', 'RITUAL_EXPIRED', 'RITUAL_UNPAID'] as const;
@@ -9,11 +11,37 @@ const unixTime = 'unix time in seconds';
 
 const ofRitual = z.strictObject({ id: integerText() });
 const reference = z.strictObject({ id: z.int(), timestamp: z.int().meta({ description: unixTime }) });
-const references = z.strictObject({ rituals: z.array(reference) });
+const references = z.strictObject({
+  rituals: z.array(reference),
+  next: z.string().optional().meta({ description: 'the `after` of what follows; absent at the end' }),
+});
 const bounds = {
   reverse: flagText.optional(),
   limit: integerText(MAX_LISTED).default(MAX_LISTED),
+  after: z
+    .string()
+    .regex(/^[0-9]{1,15}\/[0-9]{1,15}$/, 'must be timestamp/id')
+    .optional()
+    .meta({ description: 'timestamp/id of the last one that came: only what follows it' }),
 };
+
+/** One page of a list, and where the next one begins. */
+async function page(
+  services: AgentServices,
+  {
+    after,
+    limit,
+    ...options
+  }: Omit<ListOptions, 'after'> & { readonly limit: number; readonly after?: string | undefined },
+): Promise<{ readonly json: z.input<typeof references> }> {
+  const [timestamp, id] = after?.split('/').map(Number) ?? [];
+  const last = timestamp === undefined || id === undefined ? {} : { after: { timestamp, id } };
+  // One more than asked for tells whether anything follows.
+  const found = await (await services.rituals()).list({ ...options, ...last, limit: limit + 1 });
+  const rituals = found.slice(0, limit);
+  const end = found.length > limit ? rituals.at(-1) : undefined;
+  return { json: { rituals, ...(end === undefined ? {} : { next: `${end.timestamp}/${end.id}` }) } };
+}
 
 const list = agentRoute({
   method: 'get',
@@ -30,11 +58,8 @@ const list = agentRoute({
     ...bounds,
   }),
   answer: references,
-  handle: async ({ query: { from = 0, until, reverse = false, limit }, services }) => {
-    const rituals = await services.rituals();
-    const found = await rituals.list({ from, reverse, limit, ...(until === undefined ? {} : { until }) });
-    return { json: { rituals: [...found] } };
-  },
+  handle: ({ query: { from = 0, until, reverse = false, limit, after }, services }) =>
+    page(services, { from, reverse, limit, after, ...(until === undefined ? {} : { until }) }),
 });
 
 const expired = agentRoute({
@@ -45,12 +70,10 @@ const expired = agentRoute({
   query: z.strictObject({
     cutoff: integerText().meta({ description: unixTime }),
     limit: bounds.limit,
+    after: bounds.after,
   }),
   answer: references,
-  handle: async ({ query: { cutoff, limit }, services }) => {
-    const rituals = await services.rituals();
-    return { json: { rituals: [...(await rituals.list({ until: cutoff, limit }))] } };
-  },
+  handle: ({ query: { cutoff, limit, after }, services }) => page(services, { until: cutoff, limit, after }),
 });
 
 const store = agentRoute({

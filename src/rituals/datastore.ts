@@ -11,7 +11,7 @@ import {
   readRecord,
   requireRecord,
 } from './record-view.ts';
-import { type Ritual, type RitualReference, requireInteger, timeBound } from './ritual.ts';
+import { type Ritual, type RitualReference, requireInteger, timeBound, timeName } from './ritual.ts';
 import { type ActiveRitual, type PhaseId, RitualCache, type Validator } from './ritual-cache.ts';
 import { runTransaction, type Transaction } from './transaction.ts';
 
@@ -28,6 +28,8 @@ export interface ListOptions {
   readonly until?: number;
   /** Newest first. */
   readonly reverse?: boolean;
+  /** Only what follows this one in the order of the list: for going on where a limit ended it. */
+  readonly after?: RitualReference;
   /** At most this many. */
   readonly limit?: number;
 }
@@ -132,12 +134,25 @@ export class Datastore {
     from = 0,
     until,
     reverse = false,
+    after,
     limit,
   }: ListOptions = {}): Promise<readonly RitualReference[]> {
     await this.#ask('list', { id: undefined, timestamp: undefined });
-    const end = until === undefined ? {} : { before: `${timeBound(until)}0` };
-    const bound = limit === undefined ? {} : { limit };
-    return [...this.#fragments.byTime({ from: timeBound(from), reverse, ...end, ...bound })];
+    // A name with one more character lies between it and the next, as all are of one length.
+    const starts = [timeBound(from), ...(after === undefined || reverse ? [] : [`${timeName(after)}0`])];
+    const ends = [
+      ...(until === undefined ? [] : [`${timeBound(until)}0`]),
+      ...(after === undefined || !reverse ? [] : [timeName(after)]),
+    ];
+    const [before] = ends.sort();
+    return [
+      ...this.#fragments.byTime({
+        from: starts.sort().at(-1) ?? '',
+        reverse,
+        ...(before === undefined ? {} : { before }),
+        ...(limit === undefined ? {} : { limit }),
+      }),
+    ];
   }
 
   /** Rituals whose time is the cutoff or earlier, oldest first. */

@@ -43,7 +43,7 @@ beforeEach(async () => {
   agent = await listen(app.fetch, { socketPath: at('agent.sock') });
 });
 afterEach(async () => {
-  await agent.close();
+  await agent.close(100);
   await store.close();
   await folder[Symbol.asyncDispose]();
 });

@@ -43,6 +43,31 @@ describe('rituals', () => {
     expect(await ids('/rituals/expired?cutoff=9')).toEqual([]);
   });
 
+  it.each(['/rituals?', '/rituals?reverse=true&', '/rituals/expired?cutoff=5&'])(
+    'page by page, also through many of one time: %s',
+    async (path) => {
+      const world = new AgentWorld();
+      for (let id = 0; id < 7; id += 1) await store(world, id, id < 6 ? 5 : 4, `${id}`);
+      const seen: number[] = [];
+      for (let query: string | undefined = 'limit=2'; query !== undefined; ) {
+        const { rituals, next } = (await world.send('GET', path + query)).json as {
+          rituals: { id: number }[];
+          next?: string;
+        };
+        seen.push(...rituals.map(({ id }) => id));
+        query = next === undefined ? undefined : `limit=2&after=${encodeURIComponent(next)}`;
+      }
+      const order = [6, 0, 1, 2, 3, 4, 5];
+      expect(seen).toEqual(path.includes('reverse') ? order.reverse() : order);
+    },
+  );
+
+  it.each(['', '5', '5/', 'x/1', '5/1/2', '5/-1'])('after=%s is refused', async (after) => {
+    expect((await new AgentWorld().send('GET', `/rituals?after=${after}`)).json['code']).toBe(
+      'FIELD_INVALID',
+    );
+  });
+
   it.each(['-1', '1.5', '01', '9007199254740992', 'x', '1e3'])('ritual id %s is refused', async (id) => {
     const reply = await store(new AgentWorld(), id, 1, 'x');
     expect(reply).toMatchObject({ status: 400, json: { code: 'FIELD_INVALID', field: 'id' } });
