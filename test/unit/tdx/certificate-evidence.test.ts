@@ -228,6 +228,27 @@ describe('1b certificates and CRLs', () => {
       expect(verdict(bad)).toMatch(/^CERTIFICATE_(MALFORMED|CHAIN_INVALID)$/);
   });
 
+  it('C2: no flipped bit of a line break, of the framing lines or of the last NUL is tolerated', () => {
+    const quote = plainQuote();
+    const verifier = new QuoteVerifier({ trustRoot });
+    const options = { collateral: plainCollateral(), nowMs: worldNowMs };
+    const chainAt = Buffer.from(quote).indexOf('-----BEGIN');
+    expect([chainAt > 0, quote.at(-1)]).toEqual([true, 0]);
+    let tries = 0;
+    for (let at = chainAt; at < quote.length; at++) {
+      const byte = quote[at] ?? 0;
+      if (/[A-Za-z0-9+/]/.test(String.fromCharCode(byte))) continue;
+      for (let bit = 0; bit < 8; bit++, tries++) {
+        const flipped = quote.with(at, byte ^ (1 << bit));
+        expect(
+          codeOf(() => verifier.verify(flipped, options)),
+          `byte ${at} bit ${bit}`,
+        ).not.toBe('none');
+      }
+    }
+    expect(tries).toBeGreaterThan(500);
+  });
+
   it('C2: issuer chains may end in a NUL byte too, as C strings do, and nowhere else', () => {
     const good = plainCollateral();
     const [signer = '', ...rest] = good.tcb_info_issuer_chain.split(/(?<=-----END CERTIFICATE-----\n)/);
