@@ -50,6 +50,9 @@ describe('the power goes', () => {
         const late = net.addMachine();
         isCut = await runsInto(net, late, cut, 1_500);
         const wasThere = (await late.disk.stat('/data/node')) !== undefined;
+        // What was once put into place is never gone.
+        const wasMade = late.events.some(({ event }) => event === 'node.created');
+        expect(wasThere || !wasMade, `made and gone, cut at ${cut}`).toBe(true);
         const file = wasThere ? await fileOf(late) : undefined;
         late.start();
         await net.world.clock.advance(2_500);

@@ -69,6 +69,30 @@ describe('closing a guardian', () => {
     expect(node.state.name).toBe('backed');
   });
 
+  it('ends when the attempt under way has ended, at whatever operation of the disk', LONG, async () => {
+    await closes(node);
+    for (let at = 1, isReached = true; isReached; at += 3) {
+      const { disk } = node;
+      let operations = 0;
+      let closing: Promise<unknown> | undefined;
+      disk.inject(({ path }) => {
+        if (!path.startsWith('/data/node/') || ++operations !== at) return undefined;
+        // Not a turn later than it says that it is closed.
+        closing = node.stop().then(() => disk.lock('/data/node/store'));
+        return undefined;
+      });
+      node.start();
+      await clock.advance(1_000);
+      isReached = closing !== undefined;
+      if (closing === undefined) await closes(node);
+      else expect(await closing, `operation ${at}`).toHaveProperty('release');
+      disk.inject(undefined);
+    }
+    node.start();
+    await net.settle(20_000);
+    expect(node.state.name).toBe('backed');
+  });
+
   it('ends at whatever moment of a birth, and leaves a whole node or none', LONG, async () => {
     for (let afterMs = 0; afterMs <= 700; afterMs += 70) {
       const late = net.addMachine();

@@ -108,6 +108,18 @@ describe('the older generation is a hedge', () => {
     expect(outcome.tookMs).toBeLessThan(2 * alone.tookMs + 100);
   });
 
+  it('asked at once too when what is left of the newer one hangs', LONG, async () => {
+    const { both } = withNewer();
+    const alone = await recover(file);
+    for (const { endpoint } of machinesOf(net, file.generations[0]).slice(0, 2)) {
+      wire.misbehaviour.set(endpoint, 'hang');
+    }
+    const outcome = await recover(both);
+    expect(keyOf(outcome)).toBe(storeKey);
+    expect(outcome.tookMs).toBeLessThan(2 * alone.tookMs + 200);
+    expect(outcome.tookMs).toBeLessThan(1_000);
+  });
+
   it('asked before the deadline of servers that hang', LONG, async () => {
     const { both, newer } = withNewer();
     hangSlots(newer, 5);
