@@ -127,18 +127,14 @@ async function appends(folder: string, report: Report): Promise<void> {
   report.result('floor: sign, seal, write and fdatasync, in sequence', floor);
   report.result('dealing appended and acknowledged, 1 dealer', one);
   report.result(`dealing appended and acknowledged, ${DEALERS} dealers`, many);
-  for (const [name, { p50Ms, opsPerSecond }, gain] of [
-    // One dealer waits for each sync; sixty-four share one, which has to pay.
-    ['the bare floor', bare, 2],
-    ['the floor', floor, 1],
+  for (const [name, { p50Ms, opsPerSecond }] of [
+    ['the bare floor', bare],
+    ['the floor', floor],
   ] as const) {
-    report.target(`1 dealer: time of an acknowledged dealing, to ${name}`, one.p50Ms / p50Ms, { atMost: 2 });
-    report.target(
+    report.ratio(`1 dealer: time of an acknowledged dealing, to ${name}`, one.p50Ms / p50Ms);
+    report.ratio(
       `${DEALERS} dealers: acknowledged dealings per second, to ${name}`,
       many.opsPerSecond / opsPerSecond,
-      {
-        atLeast: gain,
-      },
     );
   }
 }

@@ -9,8 +9,13 @@ export interface Report {
   /** One measured case. */
   result(name: string, measured: Measured): void;
   /** A ratio of two measurements of this run, against the bar that it should reach (`atLeast`) or stay below. */
-  target(name: string, value: number, bar: { readonly atLeast: number } | { readonly atMost: number }): void;
+  target(name: string, value: number, bar: Bar): void;
+  /** A ratio of two measurements of this run that nobody has set a bar for. */
+  ratio(name: string, value: number): void;
 }
+
+/** What a ratio should reach, or stay below. */
+export type Bar = { readonly atLeast: number } | { readonly atMost: number };
 
 export interface Measured {
   readonly opsPerSecond: number;

@@ -1,5 +1,5 @@
 import { cpus } from 'node:os';
-import type { Bench, Measured, Report } from './harness.ts';
+import type { Bar, Bench, Measured, Report } from './harness.ts';
 
 /** All benchmarks by name; each is loaded only when asked for. */
 const benches: Readonly<Record<string, () => Promise<Bench>>> = {
@@ -22,6 +22,7 @@ class PrintedReport implements Report {
   readonly #bench: string;
   readonly #json: boolean;
   readonly #targets: Target[] = [];
+  readonly #ratios: { readonly name: string; readonly value: number }[] = [];
 
   constructor(bench: string, json: boolean) {
     this.#bench = bench;
@@ -37,7 +38,7 @@ class PrintedReport implements Report {
     console.log(`  ${name.padEnd(52)}${rate}/s  p50 ${p50Ms.toFixed(3)} ms  p99 ${p99Ms.toFixed(3)} ms`);
   }
 
-  target(name: string, value: number, bar: { readonly atLeast: number } | { readonly atMost: number }): void {
+  target(name: string, value: number, bar: Bar): void {
     const [target, met] =
       'atLeast' in bar ? [bar.atLeast, value >= bar.atLeast] : [bar.atMost, value <= bar.atMost];
     this.#targets.push({ name, value, target, met });
@@ -47,8 +48,14 @@ class PrintedReport implements Report {
     }
   }
 
+  ratio(name: string, value: number): void {
+    this.#ratios.push({ name, value });
+    if (!this.#json) console.log(`  ratio  ${name}: ${value.toFixed(3)}`);
+  }
+
   end(): void {
-    if (this.#json) console.log(JSON.stringify({ bench: this.#bench, targets: this.#targets }));
+    if (this.#json)
+      console.log(JSON.stringify({ bench: this.#bench, targets: this.#targets, ratios: this.#ratios }));
   }
 }
 
