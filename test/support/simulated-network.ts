@@ -1,5 +1,6 @@
 import type { Slot } from '../../src/keyslots/keyslot-file.ts';
 import { equalBytes } from '../../src/bytes/concat.ts';
+import type { AccountId } from '../../src/bytes/fixed-bytes.ts';
 import { toHex } from '../../src/bytes/hex.ts';
 import type { ServerRecord } from '../../src/chain/chain-view.ts';
 import { sha256 } from '../../src/crypto/sha2.ts';
@@ -20,6 +21,15 @@ interface HeldByServer {
   readonly holds: () => boolean;
 }
 
+/** The best generation of a running node. */
+interface BestSlots {
+  readonly boots: number;
+  readonly n: number;
+  /** Kept slots less t. */
+  readonly spare: number;
+  readonly servers: readonly { readonly server: SimulatedNode; readonly boots: number }[];
+}
+
 /** A whole network in one process: machines, chain, wire, virtual time. */
 export class SimulatedNetwork {
   readonly world: SimulatedWorld;
@@ -34,11 +44,8 @@ export class SimulatedNetwork {
   hasClones = false;
   /** What servers held for a node when it went down; they must keep it. */
   readonly #kept = new Map<SimulatedNode, readonly HeldByServer[]>();
-  /** Where running nodes had t slots of a generation. */
-  readonly #recoverable = new Map<
-    SimulatedNode,
-    { readonly boots: number; readonly servers: readonly Pick<HeldByServer, 'server' | 'boots'>[] }
-  >();
+  /** What running nodes had when it was last looked. */
+  readonly #best = new Map<SimulatedNode, BestSlots>();
   readonly #lockedFiles = new Map<SimulatedNode, { readonly boots: number; readonly digest: string }>();
 
   constructor(seed: number) {
@@ -186,44 +193,50 @@ export class SimulatedNetwork {
   }
 
   /**
-   * Invariant: what a running node does to its own slots never takes its store's key away. Whoever had t slots of a
-   * generation at servers that have run on since has t slots of some generation now.
+   * Invariant: a running node gives up slots only for a whole generation. As long as the servers of its best generation
+   * run on, it never comes to have fewer to spare, unless all n of a generation are kept.
    */
   checkSlots(): void {
     for (const node of this.nodes) {
-      const before = this.#recoverable.get(node);
-      this.#recoverable.delete(node);
+      const before = this.#best.get(node);
+      this.#best.delete(node);
       if (node.open === undefined || this.tampered.has(node) || this.hasClones) continue;
-      const now = this.#recoverableSlots(node);
+      const now = this.#bestSlots(node);
       const ranOn = before?.servers.every(
         ({ server, boots }) => server.isRunning && server.boots === boots && server.lies.size === 0,
       );
-      if (before?.boots === node.boots && ranOn && now === undefined) {
-        this.world.fail(`${node.name} gave up slots without having t others`);
+      if (before?.boots === node.boots && ranOn && before.spare >= 0) {
+        const isWhole = now !== undefined && now.servers.length === now.n;
+        if (!isWhole && (now?.spare ?? -1) < before.spare) {
+          this.world.fail(`${node.name} gave up slots before it had others: ${describe(node)}`);
+        }
       }
-      if (now !== undefined) this.#recoverable.set(node, { boots: node.boots, servers: now });
+      if (now !== undefined) this.#best.set(node, { ...now, boots: node.boots });
     }
   }
 
-  /** The servers that keep t or more slots of one generation of a running node; the best generation. */
-  #recoverableSlots(node: SimulatedNode): readonly Pick<HeldByServer, 'server' | 'boots'>[] | undefined {
+  /** The generation of a running node of which servers keep most slots to spare, and which servers keep them. */
+  #bestSlots(node: SimulatedNode): Omit<BestSlots, 'boots'> | undefined {
     const file = node.open?.book.file;
-    if (file === undefined) return undefined;
-    const kept = file.generations.map(({ slots, t }) => {
-      const servers = slots.flatMap(({ server: account, slotId }) =>
-        this.nodes.filter(
-          ({ open, keyServer, lies }) =>
-            open !== undefined &&
-            equalBytes(open.identity.account, account) &&
-            !lies.has(toHex(slotId)) &&
-            keyServer?.vault.find(file.account, slotId, this.world.clock.nowMs()) !== undefined,
-        ),
-      );
-      return { spare: servers.length - t, servers };
+    const kept = file?.generations.map(({ slots, t, n }) => {
+      const servers = this.#keeping(file.account, slots).map((server) => ({ server, boots: server.boots }));
+      return { n, spare: servers.length - t, servers };
     });
-    const [best] = kept.sort((a, b) => b.spare - a.spare);
-    if (best === undefined || best.spare < 0) return undefined;
-    return best.servers.map((server) => ({ server, boots: server.boots }));
+    return kept?.sort((a, b) => b.spare - a.spare)[0];
+  }
+
+  /** The running machines that hold the true key of these slots. */
+  #keeping(account: AccountId, slots: readonly Slot[]): readonly SimulatedNode[] {
+    const nowMs = this.world.clock.nowMs();
+    return slots.flatMap(({ server, slotId }) =>
+      this.nodes.filter(
+        ({ open, keyServer, lies }) =>
+          open !== undefined &&
+          equalBytes(open.identity.account, server) &&
+          !lies.has(toHex(slotId)) &&
+          keyServer?.vault.find(account, slotId, nowMs) !== undefined,
+      ),
+    );
   }
 
   /** All invariants that hold at any time. */
@@ -245,7 +258,7 @@ export class SimulatedNetwork {
 
   /**
    * Invariants of liveness over a stretch of time in which nothing happens: whoever can open at its beginning and at
-   * its end is open at its end; whoever could be backed in all of it is backed.
+   * its end is open at its end; whoever could be backed in all of it is backed; whoever says so is.
    */
   async quietStretch(milliseconds: number): Promise<void> {
     const before = new Map<SimulatedNode, { openable: boolean; backable: boolean }>();
@@ -258,12 +271,23 @@ export class SimulatedNetwork {
       if (was?.openable && is.openable && node.state.name === 'locked') {
         this.world.fail(`${node.name} stays locked though t of its servers remember: ${describe(node)}`);
       }
+      if (node.state.name === 'backed' && !this.tampered.has(node) && !this.#isBacked(node)) {
+        this.world.fail(`${node.name} says that it is backed, and is not: ${describe(node)}`);
+      }
       if (was?.backable && is.backable && node.state.name !== 'backed') {
         this.world.fail(
           `${node.name} is ${node.state.name}, though n servers can be reached: ${describe(node)}`,
         );
       }
     }
+  }
+
+  /** Whether servers that serve this node keep all n slots of its newer generation. */
+  #isBacked(node: SimulatedNode): boolean {
+    const file = node.open?.book.file;
+    if (file === undefined) return false;
+    const [{ slots, n }] = file.generations;
+    return this.#keeping(file.account, slots).filter((server) => this.serves(server, node)).length === n;
   }
 
   async #promised(node: SimulatedNode): Promise<{ openable: boolean; backable: boolean }> {
