@@ -7,6 +7,7 @@ import { NodeFolder } from './node-folder.ts';
 import { type NodeState, summarize } from './node-state.ts';
 import type { OpenNode } from './open-node.ts';
 import { reopenNode } from './reopening.ts';
+import { type NodeBackup, type RestoredNode, restoreNode } from './restoring.ts';
 
 /**
  * Brings a node's store from power-on to backed and keeps it there. It never gives up, and never discards, renames or
@@ -20,7 +21,7 @@ export class Guardian {
   #state: NodeState = { name: 'starting', reason: 'not begun' };
   #node: OpenNode | undefined;
   #healer: Healer | undefined;
-  #opening: Promise<OpenNode | undefined> | undefined;
+  #opening: Promise<unknown> | undefined;
   #healing: Promise<void> | undefined;
   #nudged = false;
 
@@ -52,8 +53,19 @@ export class Guardian {
    * @returns `undefined` when it was stopped before, or when `attempts` were used up.
    */
   open(attempts = Number.POSITIVE_INFINITY): Promise<OpenNode | undefined> {
-    this.#opening = this.#open(attempts);
-    return this.#opening;
+    const opening = this.#open(attempts);
+    this.#opening = opening;
+    return opening;
+  }
+
+  /**
+   * Gives the node the store of a backup, on a human's command and where there is none; instead of {@link open}.
+   * @returns and throws what {@link restoreNode} does.
+   */
+  restore(backup: NodeBackup): Promise<RestoredNode | undefined> {
+    const restoring = restoreNode(this.#stage, backup);
+    this.#opening = restoring;
+    return restoring;
   }
 
   async #open(attempts: number): Promise<OpenNode | undefined> {

@@ -8,7 +8,7 @@ import { ProblemError } from '../errors/latchkey-error.ts';
  * node/            the node, once it exists
  *   store/         the sealed store
  *   keyslots       the keyslot file
- * node.new/        a node that is being made; never used before it is renamed to node/
+ * node.new/        a node, or a store, that is being made; never used before it is renamed into node/
  * ```
  * A `node.new` that a crash left behind has never left this machine: no one knows its account, so it is removed.
  */
@@ -77,6 +77,26 @@ export class NodeFolder {
   async finish(): Promise<void> {
     await this.#fileSystem.syncDirectory(this.newPath);
     await this.#fileSystem.rename(this.newPath, this.path);
+    await this.#fileSystem.syncDirectory(this.dataFolder);
+  }
+
+  /** Whether there is anything where the node's store is to be. */
+  async hasStore(): Promise<boolean> {
+    return (await this.#fileSystem.stat(NodeFolder.storePath(this.path))) !== undefined;
+  }
+
+  /** Puts the store of `node.new` into a node that has none; after this it is that node's store. */
+  async finishStore(): Promise<void> {
+    await this.#fileSystem.syncDirectory(this.newPath);
+    await this.#fileSystem.rename(NodeFolder.storePath(this.newPath), NodeFolder.storePath(this.path));
+    // First where it now is: a power cut between the two leaves it there, perhaps in both places, never in neither.
+    await this.#fileSystem.syncDirectory(this.path);
+    await this.discard();
+  }
+
+  /** Removes `node.new`, which was never in force. */
+  async discard(): Promise<void> {
+    await this.#remove(this.newPath);
     await this.#fileSystem.syncDirectory(this.dataFolder);
   }
 

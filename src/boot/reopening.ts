@@ -2,7 +2,7 @@ import { equalBytes } from '../bytes/concat.ts';
 import type { AccountId } from '../bytes/fixed-bytes.ts';
 import { toHex } from '../bytes/hex.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
-import { ProblemError } from '../errors/latchkey-error.ts';
+import { RefusalError } from '../errors/latchkey-error.ts';
 import { KeyslotDisk } from '../keyslots/keyslot-disk.ts';
 import type { KeyslotFile } from '../keyslots/keyslot-file.ts';
 import type { SealedStore } from '../store/sealed-store.ts';
@@ -20,12 +20,34 @@ import { type RecoveredKey, recoverStoreKey } from './recovery.ts';
 /**
  * One attempt to open a node that was there before, with what its key servers remember.
  * @returns `undefined` when too few of them gave their slot; the stage is told.
- * @throws ProblemError NODE_ACCOUNT_MISMATCH, and whatever the keyslot file, the chain or the store refuse.
+ * @throws RefusalError NODE_ACCOUNT_MISMATCH, and whatever the keyslot file, the chain or the store refuse.
  */
 export async function reopenNode(stage: BootStage): Promise<OpenNode | undefined> {
-  const { parts, folder, stopped, report } = stage;
-  const { chain, tools, log, options, clock, clockToleranceMs, fileSystem } = parts;
-  const file = await new KeyslotDisk(fileSystem, NodeFolder.keyslotsPath(folder.path)).read();
+  const { parts, folder } = stage;
+  const file = await new KeyslotDisk(parts.fileSystem, NodeFolder.keyslotsPath(folder.path)).read();
+  const recovered = await recoverKey(stage, file);
+  if (recovered === undefined) return undefined;
+  let store: SealedStore | undefined;
+  try {
+    store = await openStoreOf(parts, folder.path, recovered.storeKey, recovered);
+    return await takeOver(stage, file, store, recovered);
+  } catch (error) {
+    await store?.close().catch(() => undefined);
+    wipeRecovered(recovered);
+    throw error;
+  }
+}
+
+/**
+ * One attempt to get the store key back for a keyslot file.
+ * @returns `undefined` when too few servers gave their slot; the stage is told.
+ * @throws RefusalError NODE_ACCOUNT_MISMATCH, and what the chain throws.
+ */
+export async function recoverKey(
+  { parts, stopped, report }: BootStage,
+  file: KeyslotFile,
+): Promise<RecoveredKey | undefined> {
+  const { chain, tools, log, options, clock, clockToleranceMs } = parts;
   // Before the store is opened, which notes in it that it was: a foreign store is not touched at all.
   requireAccount(parts, file.account, file.account);
   const snapshot = await orAborted(chain.snapshot(), stopped);
@@ -41,15 +63,7 @@ export async function reopenNode(stage: BootStage): Promise<OpenNode | undefined
   }
   const { recovered } = outcome;
   if (recovered.timeMs !== undefined) clock.raise(recovered.timeMs - clockToleranceMs);
-  let store: SealedStore | undefined;
-  try {
-    store = await openStoreOf(parts, folder.path, recovered.storeKey, recovered);
-    return await takeOver(stage, file, store, recovered);
-  } catch (error) {
-    await store?.close().catch(() => undefined);
-    wipeRecovered(recovered);
-    throw error;
-  }
+  return recovered;
 }
 
 async function takeOver(
@@ -75,15 +89,20 @@ async function takeOver(
   return assembleNode({ store, storeKey, identity, book, claim });
 }
 
-function wipeRecovered({ storeKey, serverKeys }: RecoveredKey): void {
+/** Wipes the store key and all server keys. */
+export function wipeRecovered({ storeKey, serverKeys }: RecoveredKey): void {
   storeKey.wipe();
   for (const key of serverKeys.values()) key.wipe();
 }
 
-function requireAccount(parts: GuardianParts, account: AccountId, inFile: AccountId): void {
+/**
+ * The account of a store, or of a keyslot file, must be that of the file beside it, and the one that is expected.
+ * @throws RefusalError NODE_ACCOUNT_MISMATCH.
+ */
+export function requireAccount(parts: GuardianParts, account: AccountId, inFile: AccountId): void {
   const expected = parts.expectedAccount ?? inFile;
   if (equalBytes(account, expected) && equalBytes(account, inFile)) return;
-  throw new ProblemError('NODE_ACCOUNT_MISMATCH', 'the store is that of another account', {
+  throw new RefusalError('NODE_ACCOUNT_MISMATCH', 'the store is that of another account', {
     expected: encodeSs58(expected),
     observed: encodeSs58(account),
     hint: 'the store is untouched; check which disk is mounted',

@@ -5,12 +5,14 @@ import { reportFailure } from './failure.ts';
 /** The command groups; each file is loaded only when its command runs, so that `latchkey quote` starts fast. */
 const groups: Readonly<Record<string, () => Promise<Command>>> = {
   abandon: async () => (await import('./commands/abandon.ts')).abandonCommand(),
+  backup: async () => (await import('./commands/backup.ts')).backupCommand(),
   collateral: async () => (await import('./commands/collateral.ts')).collateralCommand(),
   decryptions: async () => (await import('./commands/decryptions.ts')).decryptionsCommand(),
   epochs: async () => (await import('./commands/epochs.ts')).epochsCommand(),
   quote: async () => (await import('./commands/quote.ts')).quoteCommand(),
   rituals: async () => (await import('./commands/rituals.ts')).ritualsCommand(),
   config: async () => (await import('./commands/config.ts')).configCommand(),
+  restore: async () => (await import('./commands/restore.ts')).restoreCommand(),
   serve: async () => (await import('./commands/serve.ts')).serveCommand(),
   store: async () => (await import('./commands/store.ts')).storeCommand(),
   status: async () => (await import('./commands/status.ts')).statusCommand(),

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { Option } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import { loadConfig } from '../config/load-config.ts';
 import type { Config } from '../config/schema.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
@@ -76,3 +76,11 @@ export const acceptRolledBackOption = (): Option =>
     '--accept-rolled-back-store',
     'open the store although it is older than what the key servers remember; what was written since is lost',
   );
+
+/** How often a command asks the key servers before it says that the store stays locked. */
+export const attemptsOption = (): Option =>
+  new Option('--attempts <n>', 'how often to try').default(1).argParser((text) => {
+    const attempts = Number(text);
+    if (Number.isSafeInteger(attempts) && attempts >= 1) return attempts;
+    throw new InvalidArgumentError('must be a whole number from 1');
+  });

@@ -1,11 +1,10 @@
-import { createReadStream } from 'node:fs';
-import { open, rename, unlink } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { ProblemError, RefusalError } from '../errors/latchkey-error.ts';
+import { RefusalError } from '../errors/latchkey-error.ts';
 import { backupPasswordStore, restorePasswordStore, withPasswordKey } from '../store/password-store.ts';
 import type { RepairPlan } from '../store/repair.ts';
 import { SealedStore } from '../store/sealed-store.ts';
+import { readFileChunks, writeNewFile } from './given-files.ts';
 import { printFacts } from './store-care.ts';
 import { print, readLine, type StoreIo } from './store-io.ts';
 import { startProgress } from './store-progress.ts';
@@ -66,50 +65,6 @@ async function backup(io: StoreIo, options: BackupOptions): Promise<void> {
   });
 }
 
-/** The file appears under its name only when it is whole and on the disk. */
-async function writeNewFile<T>(
-  path: string,
-  fill: (write: (bytes: Uint8Array) => Promise<void>) => Promise<T>,
-): Promise<T> {
-  const temporary = `${path}.part`;
-  const file = await open(temporary, 'wx', 0o600).catch((cause: unknown) => {
-    throw unwritable(temporary, cause);
-  });
-  try {
-    const result = await fill(async (bytes) => void (await file.writeFile(bytes)));
-    await file.sync();
-    await file.close();
-    await takeName(temporary, path);
-    return result;
-  } catch (error) {
-    await file.close().catch(() => undefined);
-    await unlink(temporary).catch(() => undefined);
-    throw error;
-  }
-}
-
-async function takeName(temporary: string, path: string): Promise<void> {
-  try {
-    // Reserves the name, so that no file that is there is overwritten.
-    await (await open(path, 'wx', 0o600)).close();
-    await rename(temporary, path);
-    const folder = await open(dirname(path), 'r');
-    await folder.sync();
-    await folder.close();
-  } catch (cause) {
-    throw unwritable(path, cause);
-  }
-}
-
-function unwritable(path: string, cause: unknown): ProblemError {
-  const why = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unwritable';
-  return new ProblemError('STORE_FILE_UNWRITABLE', `--to ${path}: ${why}`, {
-    field: 'to',
-    observed: why,
-    cause,
-  });
-}
-
 async function restore(io: StoreIo, options: RestoreOptions): Promise<void> {
   const report = await withPlace(options, (place) => {
     const progress = startProgress(io, 'restored', 'MB');
@@ -120,26 +75,6 @@ async function restore(io: StoreIo, options: RestoreOptions): Promise<void> {
   });
   const { namespaces, records, valueBytes } = report;
   await printFacts(io, options.json, { restored: options.path, namespaces, records, valueBytes });
-}
-
-async function* readFileChunks(path: string, note: (bytes: number) => void): AsyncGenerator<Uint8Array> {
-  let read = 0;
-  try {
-    for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
-      // Without an encoding a read stream gives buffers.
-      const bytes = chunk as Uint8Array;
-      read += bytes.length;
-      note(read);
-      yield bytes;
-    }
-  } catch (cause) {
-    const why = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unreadable';
-    throw new ProblemError('STORE_FILE_UNREADABLE', `--from ${path}: ${why}`, {
-      field: 'from',
-      observed: why,
-      cause,
-    });
-  }
 }
 
 async function repair(io: StoreIo, options: RepairOptions): Promise<void> {

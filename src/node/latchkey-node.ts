@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import type { NodeState } from '../boot/node-state.ts';
 import type { OpenNode } from '../boot/open-node.ts';
+import type { NodeBackup, RestoredNode } from '../boot/restoring.ts';
 import type { AccountId, InstanceId } from '../bytes/fixed-bytes.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
 import type { ChainSnapshot } from '../chain/chain-view.ts';
@@ -115,10 +116,25 @@ export class LatchkeyNode implements AsyncDisposable {
 
   /** Boots once, without listening or serving; for `latchkey unlock`. Returns the open node, or the state. */
   async unlockOnce(attempts: number): Promise<OpenNode | NodeState> {
+    const guardian = await this.#guardianForOnce();
+    return (await guardian.open(attempts)) ?? guardian.state;
+  }
+
+  /**
+   * Gets the store key as a boot does and makes the store of a backup, without listening or serving; for
+   * `latchkey restore`. Returns what was restored, or the state when it stays locked.
+   * @throws what `restoreNode` throws.
+   */
+  async restoreOnce(backup: NodeBackup): Promise<RestoredNode | NodeState> {
+    const guardian = await this.#guardianForOnce();
+    return (await guardian.restore(backup)) ?? guardian.state;
+  }
+
+  async #guardianForOnce(): Promise<GuardianRooms['guardian']> {
     const { quotes, random } = this.#parts;
     const machine = await orAborted(examineOwnMachine(quotes, this.#config.trust, random), this.#stop.signal);
     this.#guardian = this.#buildGuardian(machine, { mayStayUnbacked: false }).guardian;
-    return (await this.#guardian.open(attempts)) ?? this.#guardian.state;
+    return this.#guardian;
   }
 
   /** Finishes requests in flight, wipes keys, closes the store. At any time, and never held up by what hangs. */

@@ -42,6 +42,25 @@ function backupKeys(fields: Uint8Array, storeKey: SecretBytes): { file: Uint8Arr
   }
 }
 
+/**
+ * Reads the 80 bytes that a backup begins with; whether they are genuine, only the key tells.
+ * @throws EvidenceError STORE_BACKUP_INVALID, STORE_BACKUP_TRUNCATED, STORE_FORMAT_UNSUPPORTED.
+ */
+export function parseBackupHeader(bytes: Uint8Array): BackupHeader {
+  if (bytes.length >= MAGIC.length && !Buffer.from(bytes.subarray(0, MAGIC.length)).equals(MAGIC))
+    throw new EvidenceError('STORE_BACKUP_INVALID', 'this is not a backup of a store');
+  if (bytes.length < BACKUP_HEADER_BYTES) throw backupTruncated();
+  const reader = new ByteReader(bytes.subarray(MAGIC.length));
+  const version = reader.u16();
+  if (version !== BACKUP_VERSION)
+    throw new EvidenceError('STORE_FORMAT_UNSUPPORTED', `the backup has format version ${version}`, {
+      expected: `version ${BACKUP_VERSION}`,
+      observed: `version ${version}`,
+    });
+  reader.bytes(6);
+  return { storeId: reader.bytes(16), backupId: reader.bytes(16), bytes };
+}
+
 /** Seals and opens the chunks of one backup. */
 export class BackupCipher {
   readonly header: BackupHeader;
@@ -74,18 +93,7 @@ export class BackupCipher {
    * @throws EvidenceError STORE_BACKUP_INVALID, STORE_BACKUP_TRUNCATED, STORE_FORMAT_UNSUPPORTED or STORE_WRONG_KEY.
    */
   static open(bytes: Uint8Array, storeKey: SecretBytes): BackupCipher {
-    if (bytes.length >= MAGIC.length && !Buffer.from(bytes.subarray(0, MAGIC.length)).equals(MAGIC))
-      throw new EvidenceError('STORE_BACKUP_INVALID', 'this is not a backup of a store');
-    if (bytes.length < BACKUP_HEADER_BYTES) throw backupTruncated();
-    const reader = new ByteReader(bytes.subarray(MAGIC.length));
-    const version = reader.u16();
-    if (version !== BACKUP_VERSION)
-      throw new EvidenceError('STORE_FORMAT_UNSUPPORTED', `the backup has format version ${version}`, {
-        expected: `version ${BACKUP_VERSION}`,
-        observed: `version ${version}`,
-      });
-    reader.bytes(6);
-    const header = { storeId: reader.bytes(16), backupId: reader.bytes(16), bytes };
+    const header = parseBackupHeader(bytes);
     const { file, check } = backupKeys(bytes.subarray(0, CHECK_AT), storeKey);
     if (equalConstantTime(check, bytes.subarray(CHECK_AT))) return new BackupCipher(header, file);
     throw new EvidenceError('STORE_WRONG_KEY', 'this key does not open this backup', {

@@ -1,7 +1,5 @@
-import { request } from 'node:http';
 import { Command } from 'commander';
-import { ProblemError } from '../../errors/latchkey-error.ts';
-import { defaultAgentSocket } from '../../node/agent.ts';
+import { agentSocketOf, askAgent, readAgentJson } from '../agent-socket.ts';
 import { exitCodes } from '../failure.ts';
 import { configFile, readConfig } from '../node-options.ts';
 
@@ -23,8 +21,7 @@ export function statusCommand(): Command {
 
 async function status(options: StatusOptions): Promise<void> {
   const config = await readConfig(options.config);
-  const socketPath = config.agent.socketPath ?? defaultAgentSocket(config.node.dataFolder);
-  const report = await ask(socketPath, '/status');
+  const report = await readAgentJson(await askAgent(agentSocketOf(config), '/status', { quietMs: 10_000 }));
   process.exitCode = report['ready'] === true ? exitCodes.ok : exitCodes.failed;
   if (options.json === true) {
     console.log(JSON.stringify(report));
@@ -42,31 +39,4 @@ async function status(options: StatusOptions): Promise<void> {
     );
   }
   if (options.explain === true) console.log(`\n${report['explanation']}`);
-}
-
-/** Asks the agent on its Unix socket, which `fetch` cannot reach. */
-function ask(socketPath: string, path: string): Promise<Record<string, unknown>> {
-  return new Promise((resolve, reject) => {
-    const asking = request({ socketPath, path, timeout: 10_000 }, (response) => {
-      const chunks: Buffer[] = [];
-      response.on('data', (chunk: Buffer) => chunks.push(chunk));
-      response.on('end', () => {
-        try {
-          resolve(JSON.parse(Buffer.concat(chunks).toString('utf8')));
-        } catch (error) {
-          reject(error);
-        }
-      });
-    });
-    asking.on('error', (cause) => {
-      reject(
-        new ProblemError('NODE_UNREACHABLE', `no node answers on ${socketPath}: ${cause.message}`, {
-          hint: 'is `latchkey serve` running with this configuration?',
-          cause,
-        }),
-      );
-    });
-    asking.on('timeout', () => asking.destroy(new Error('no answer within 10 s')));
-    asking.end();
-  });
 }

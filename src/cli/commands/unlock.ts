@@ -9,6 +9,7 @@ import { jsonLog } from '../../observe/log.ts';
 import { exitCodes } from '../failure.ts';
 import {
   acceptRolledBackOption,
+  attemptsOption,
   configFile,
   insecureRootOption,
   type OpeningOptions,
@@ -23,7 +24,7 @@ const DERIVE_LABEL = 'latchkey/v1/derive/';
 interface UnlockOptions extends RootOptions, OpeningOptions {
   readonly config: string;
   readonly derive?: string;
-  readonly attempts: string;
+  readonly attempts: number;
   readonly json?: boolean;
 }
 
@@ -34,7 +35,7 @@ export function unlockCommand(): Command {
     .requiredOption('--config <file>', 'configuration file', configFile)
     .addOption(insecureRootOption())
     .addOption(acceptRolledBackOption())
-    .option('--attempts <n>', 'how often to try', '1')
+    .addOption(attemptsOption())
     .option('--derive <label>', 'print HKDF(store key, label) as hex, for another tool such as cryptsetup')
     .option('--json', 'print JSON')
     .action(unlock);
@@ -51,7 +52,7 @@ async function unlock(options: UnlockOptions): Promise<void> {
     options,
   );
   try {
-    const outcome = await node.unlockOnce(Number(options.attempts));
+    const outcome = await node.unlockOnce(options.attempts);
     if ('identity' in outcome) {
       const account = encodeSs58(outcome.identity.account);
       if (options.derive !== undefined) {

@@ -16,6 +16,7 @@ export const bootCodes = {
     status: 503,
     summary: 'The configuration names an account, and there is no store of it on this disk.',
   },
+  NODE_RUNNING: { status: 409, summary: 'The command needs this node stopped, and it runs.' },
   NODE_ACCOUNT_MISMATCH: {
     status: 503,
     summary: 'The store opened, and it is the store of another account.',

@@ -1,0 +1,99 @@
+import { resolve } from 'node:path';
+import { Command } from 'commander';
+import { explain, stateToJson, summarize } from '../../boot/node-state.ts';
+import type { RestoredNode } from '../../boot/restoring.ts';
+import { encodeSs58 } from '../../bytes/ss58.ts';
+import { LatchkeyNode } from '../../node/latchkey-node.ts';
+import { buildParts } from '../../node/parts.ts';
+import { jsonLog } from '../../observe/log.ts';
+import { requireStopped } from '../agent-socket.ts';
+import { exitCodes } from '../failure.ts';
+import { readFileChunks } from '../given-files.ts';
+import {
+  attemptsOption,
+  configFile,
+  insecureRootOption,
+  type RootOptions,
+  readConfig,
+  readTrustRoot,
+} from '../node-options.ts';
+import { printFacts } from '../store-care.ts';
+import { print, processIo, type StoreIo } from '../store-io.ts';
+import { startProgress } from '../store-progress.ts';
+
+interface RestoreOptions extends RootOptions {
+  readonly config: string;
+  readonly from: string;
+  readonly keyslots?: string;
+  readonly attempts: number;
+  readonly json?: true;
+}
+
+/** `latchkey restore`: the store of a backup, for a stopped node whose own store is gone. */
+export function restoreCommand(): Command {
+  return new Command('restore')
+    .description(
+      'make the store of a node from a backup; exit 0 when it is in place, 2 while it stays locked',
+    )
+    .requiredOption('--config <file>', 'configuration file of the node, which must be stopped', configFile)
+    .requiredOption('--from <file>', 'file that `latchkey backup` wrote', (path) => resolve(path))
+    .option('--keyslots <file>', 'the copy of the keyslot file, when the node has none in place', (path) =>
+      resolve(path),
+    )
+    .addOption(insecureRootOption())
+    .addOption(attemptsOption())
+    .option('--json', 'print JSON')
+    .action(restore);
+}
+
+async function restore(options: RestoreOptions): Promise<void> {
+  const { from, keyslots, attempts, json } = options;
+  const io = processIo();
+  const config = await readConfig(options.config);
+  const trustRoot = await readTrustRoot(options);
+  await requireStopped(config);
+  // Standard output is for the answer.
+  const log = jsonLog(config.log.level, process.stderr);
+  const node = new LatchkeyNode(
+    config,
+    buildParts(config, { log, ...(trustRoot === undefined ? {} : { trustRoot }) }),
+  );
+  const progress = startProgress(io, 'restored', 'MB');
+  const source = readFileChunks(from, (bytes) => progress.update(Math.floor(bytes / 1_000_000)));
+  try {
+    const given = keyslots === undefined ? {} : { keyslots };
+    const outcome = await node.restoreOnce({ source, attempts, ...given }).finally(() => progress.end());
+    if ('report' in outcome) return await printRestored(io, options, outcome);
+    if (json) await print(io.stdout, `${JSON.stringify(stateToJson(outcome))}\n`);
+    else io.stderr.write(`${summarize(outcome)}\n${explain(outcome)}\nNothing was changed.\n`);
+    process.exitCode = exitCodes.failed;
+  } finally {
+    await node.close();
+  }
+}
+
+async function printRestored(
+  io: StoreIo,
+  { from, json }: RestoreOptions,
+  restored: RestoredNode,
+): Promise<void> {
+  const { account, report, generation, keyslots, isOlder } = restored;
+  const { namespaces, records, head } = report;
+  await printFacts(io, json, {
+    restored: from,
+    accountId: encodeSs58(account),
+    keyslots,
+    generation,
+    namespaces,
+    records,
+    sequence: head.sequence,
+    needsRollbackOverride: isOlder,
+  });
+  if (json) return;
+  await print(
+    io.stdout,
+    isOlder
+      ? 'The key servers remember writes after this backup, which are lost: start once with `latchkey serve --accept-rolled-back-store`.\n'
+      : 'The key servers that answered remember no write after this backup: start with `latchkey serve`. If that is locked with STORE_ROLLED_BACK, others do: then once with --accept-rolled-back-store.\n',
+  );
+}
