@@ -15,7 +15,15 @@ import { KeyLearning } from './key-learning.ts';
 import type { NodeState } from './node-state.ts';
 import type { OpenNode } from './open-node.ts';
 import { describeFailure } from './peer-failure.ts';
-import { checkSlots, confirmations, isLive, lostSlots, newestOf, type SlotCheck } from './slot-check.ts';
+import {
+  checkSlots,
+  confirmations,
+  isLive,
+  lostSlots,
+  newestOf,
+  type SlotCheck,
+  standingOf,
+} from './slot-check.ts';
 
 /** How patiently a node heals. */
 export interface HealingOptions {
@@ -200,8 +208,9 @@ export class Healer {
       { account, storeId, storeKey, generation: number, quorum, enrolled: servers },
       tools.random,
     );
-    const living = new Set(check.checked.filter(isLive).map(({ slot }) => toHex(slot.slotId)));
-    const add = book.add({ account, storeId }, generation, servers, (slot) => living.has(toHex(slot.slotId)));
+    const add = book.add({ account, storeId }, generation, servers, (slot) =>
+      standingOf(slot, check, servers),
+    );
     const dropped = await add.catch((error: unknown) => {
       // The keys are not forgotten: after a failed fsync the new file may be in force all the same.
       this.#backOff(servers.length, quorum);

@@ -74,21 +74,24 @@ export class SlotBook {
 
   /**
    * Puts a new generation in front, with the keys that its servers gave.
-   * @param isLive whether a slot is known to live; decides which older generation stays.
+   * @param standing what is known of a slot; decides which older generation stays.
    * @returns slots that are in no generation any more.
    */
   add(
     identity: { readonly account: AccountId; readonly storeId: Uint8Array },
     generation: Generation,
     enrolled: readonly EnrolledServer[],
-    isLive: (slot: Slot) => boolean,
+    standing: (slot: Slot) => 'live' | 'silent' | 'lost',
   ): Promise<readonly DroppedSlot[]> {
     return this.#oneAfterAnother(async () => {
       const present = this.#file;
       const { file, dropped } =
         present === undefined
           ? { file: firstFile(identity, generation), dropped: [] }
-          : addGeneration(present, generation, ({ slots }) => slots.filter(isLive).length);
+          : addGeneration(present, generation, ({ slots }) => ({
+              live: slots.filter((slot) => standing(slot) === 'live').length,
+              possible: slots.filter((slot) => standing(slot) !== 'lost').length,
+            }));
       await this.#save(file);
       this.#file = file;
       for (const server of enrolled) this.learn(server.slotId, server.key);

@@ -2,6 +2,7 @@ import { equalBytes } from '../bytes/concat.ts';
 import type { InstanceId, SlotId } from '../bytes/fixed-bytes.ts';
 import { toHex } from '../bytes/hex.ts';
 import type { ChainSnapshot } from '../chain/chain-view.ts';
+import type { EnrolledServer } from '../keyslots/generations.ts';
 import type { Slot } from '../keyslots/keyslot-file.ts';
 import type { SlotState, SlotReport as StoreReport } from '../protocol/mac-routes.ts';
 import type { SlotReport } from './node-state.ts';
@@ -42,6 +43,25 @@ export const confirmations = ({ checked }: SlotCheck): { slotId: SlotId; instanc
 
 /** Whether a slot proved to live. */
 export const isLive = (checked: CheckedSlot): boolean => checked.instanceId !== undefined;
+
+/**
+ * What is known of a slot, by proofs alone: lost is one whose server left the chain, or has just given a key as another
+ * process than the one that issued the slot. An error that nobody signs proves nothing.
+ */
+export function standingOf(
+  slot: Slot,
+  { checked }: Pick<SlotCheck, 'checked'>,
+  enrolled: readonly Pick<EnrolledServer, 'server' | 'instanceId'>[],
+): 'live' | 'silent' | 'lost' {
+  const found = checked.find((candidate) => equalBytes(candidate.slot.slotId, slot.slotId));
+  if (found !== undefined && isLive(found)) return 'live';
+  const standing = found?.report.standing;
+  if (typeof standing === 'object' && standing.kind === 'departed') return 'lost';
+  const isReborn = enrolled.some(
+    ({ server, instanceId }) => equalBytes(server, slot.server) && !equalBytes(instanceId, slot.instanceId),
+  );
+  return isReborn ? 'lost' : 'silent';
+}
 
 /** The slots of the newer generation. */
 export function newestOf(

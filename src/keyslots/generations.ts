@@ -150,16 +150,28 @@ export interface Replacement {
   readonly dropped: readonly Generation[];
 }
 
+/** What is known of the slots of a generation. */
+export interface SlotCounts {
+  /** How many are known to live. */
+  readonly live: number;
+  /** How many are not proved to be lost: those that live, and those whose servers are only silent. */
+  readonly possible: number;
+}
+
 /**
- * Puts a new generation in front. Of the present ones the more useful stays behind it: one that opens the store now
- * before one that does not, then a complete one, then the one with more live slots to spare, then the newer.
- * @param liveSlots how many slots of a generation are known to live; by default those that were confirmed.
+ * Puts a new generation in front. Of the present ones the more useful stays behind it: one that may open the store
+ * before one that certainly cannot any more, then one that opens it now, then a complete one, then the one with more
+ * live slots to spare, then the one with more possible ones, then the newer.
+ * @param countsOf by default the slots that were confirmed live, and no slot is lost.
  * @throws RangeError when the generation is not newer than those in the file.
  */
 export function addGeneration(
   file: KeyslotFile,
   newer: Generation,
-  liveSlots: (generation: Generation) => number = confirmedSlots,
+  countsOf: (generation: Generation) => SlotCounts = (generation) => ({
+    live: confirmedSlots(generation),
+    possible: generation.slots.length,
+  }),
 ): Replacement {
   if (newer.generation <= file.generations[0].generation) {
     throw new RangeError(
@@ -167,8 +179,16 @@ export function addGeneration(
     );
   }
   const worth = (generation: Generation): readonly number[] => {
-    const spare = liveSlots(generation) - generation.t;
-    return [Number(spare >= 0), Number(isComplete(generation)), spare, generation.generation];
+    const { live, possible } = countsOf(generation);
+    const spare = live - generation.t;
+    return [
+      Number(possible >= generation.t),
+      Number(spare >= 0),
+      Number(isComplete(generation)),
+      spare,
+      possible - generation.t,
+      generation.generation,
+    ];
   };
   const [kept, ...dropped] = [...file.generations].sort((a, b) => compareLists(worth(b), worth(a)));
   if (kept === undefined) throw new TypeError('a keyslot file has a generation');

@@ -1,4 +1,4 @@
-import type { Slot } from '../../src/keyslots/keyslot-file.ts';
+import type { Generation, KeyslotFile, Slot } from '../../src/keyslots/keyslot-file.ts';
 import { equalBytes } from '../../src/bytes/concat.ts';
 import type { AccountId } from '../../src/bytes/fixed-bytes.ts';
 import { toHex } from '../../src/bytes/hex.ts';
@@ -21,15 +21,6 @@ interface HeldByServer {
   readonly holds: () => boolean;
 }
 
-/** The best generation of a running node. */
-interface BestSlots {
-  readonly boots: number;
-  readonly n: number;
-  /** Kept slots less t. */
-  readonly spare: number;
-  readonly servers: readonly { readonly server: SimulatedNode; readonly boots: number }[];
-}
-
 /** A whole network in one process: machines, chain, wire, virtual time. */
 export class SimulatedNetwork {
   readonly world: SimulatedWorld;
@@ -44,8 +35,9 @@ export class SimulatedNetwork {
   hasClones = false;
   /** What servers held for a node when it went down; they must keep it. */
   readonly #kept = new Map<SimulatedNode, readonly HeldByServer[]>();
-  /** What running nodes had when it was last looked. */
-  readonly #best = new Map<SimulatedNode, BestSlots>();
+  /** The slots of running nodes, and who ran, when it was last looked. */
+  readonly #filesBefore = new Map<SimulatedNode, KeyslotFile>();
+  #bootsBefore = '';
   readonly #lockedFiles = new Map<SimulatedNode, { readonly boots: number; readonly digest: string }>();
 
   constructor(seed: number) {
@@ -193,36 +185,32 @@ export class SimulatedNetwork {
   }
 
   /**
-   * Invariant: a running node gives up slots only for a whole generation. As long as the servers of its best generation
-   * run on, it never comes to have fewer to spare, unless all n of a generation are kept.
+   * Invariant: a running node gives a generation up only when all n slots of a newer one are kept, or when it must give
+   * up one of two; then never one that may still open the store for one that certainly cannot.
    */
   checkSlots(): void {
+    const bootsNow = this.nodes.map(({ boots, isRunning }) => `${boots}${isRunning}`).join();
+    const isCalm = bootsNow === this.#bootsBefore;
+    this.#bootsBefore = bootsNow;
     for (const node of this.nodes) {
-      const before = this.#best.get(node);
-      this.#best.delete(node);
-      if (node.open === undefined || this.tampered.has(node) || this.hasClones) continue;
-      const now = this.#bestSlots(node);
-      const ranOn = before?.servers.every(
-        ({ server, boots }) => server.isRunning && server.boots === boots && server.lies.size === 0,
-      );
-      if (before?.boots === node.boots && ranOn && before.spare >= 0) {
-        const isWhole = now !== undefined && now.servers.length === now.n;
-        if (!isWhole && (now?.spare ?? -1) < before.spare) {
-          this.world.fail(`${node.name} gave up slots before it had others: ${describe(node)}`);
-        }
+      const before = this.#filesBefore.get(node);
+      const file = node.open?.book.file;
+      this.#filesBefore.delete(node);
+      if (file === undefined || this.tampered.has(node) || this.hasClones) continue;
+      this.#filesBefore.set(node, file);
+      if (before === undefined || !isCalm) continue;
+      const [newest, older] = file.generations;
+      const isWhole = this.#keeping(file.account, newest.slots).length === newest.n;
+      const isIn = ({ generation }: Generation) =>
+        file.generations.some((other) => other.generation === generation);
+      for (const gone of before.generations.filter((generation) => !isIn(generation))) {
+        // With two new generations since, more was known at the time than can be told now.
+        if (isWhole || newest.generation > before.generations[0].generation + 1) continue;
+        const isBetter = mayOpen(gone, newest) && older !== undefined && !mayOpen(older, newest);
+        if (older !== undefined && !isBetter) continue;
+        this.world.fail(`${node.name} gave up generation ${gone.generation}: ${describe(node)}`);
       }
-      if (now !== undefined) this.#best.set(node, { ...now, boots: node.boots });
     }
-  }
-
-  /** The generation of a running node of which servers keep most slots to spare, and which servers keep them. */
-  #bestSlots(node: SimulatedNode): Omit<BestSlots, 'boots'> | undefined {
-    const file = node.open?.book.file;
-    const kept = file?.generations.map(({ slots, t, n }) => {
-      const servers = this.#keeping(file.account, slots).map((server) => ({ server, boots: server.boots }));
-      return { n, spare: servers.length - t, servers };
-    });
-    return kept?.sort((a, b) => b.spare - a.spare)[0];
   }
 
   /** The running machines that hold the true key of these slots. */
@@ -303,6 +291,15 @@ export class SimulatedNetwork {
     for (const node of this.nodes) await this.world.clock.until(node.stop());
   }
 }
+
+/** Whether so few slots of a generation are proved to be lost, by newer keys of other processes, that it may open. */
+const mayOpen = ({ slots, t }: Generation, newest: Generation): boolean =>
+  slots.filter(
+    ({ server, instanceId }) =>
+      !newest.slots.some(
+        (other) => equalBytes(other.server, server) && !equalBytes(other.instanceId, instanceId),
+      ),
+  ).length >= t;
 
 function describe({ state, events }: SimulatedNode): string {
   const slots = 'slots' in state ? state.slots.map(({ standing }) => standing) : [];

@@ -128,3 +128,30 @@ describe('keys that nobody needs any more', () => {
     await end(net);
   });
 });
+
+describe('two generations that are both short', () => {
+  it('the one that may still open the store stays, not the one that cannot', LONG, async () => {
+    const { net, node, file, servers } = await formed(815, 6);
+    const key = toHex(node.open?.storeKey.reveal() ?? new Uint8Array(0));
+    const [first, second, , ...unheard] = servers;
+    for (const { endpoint } of unheard) net.world.wire.cut.add(`${node.name}>${endpoint}`);
+    for (const _ of ['makes a second generation', 'kills it, and makes a third']) {
+      await restart(net, first);
+      await net.settle(40_000);
+    }
+    const [newest, older] = (await fileOf(node)).generations;
+    expect(newest.slots).toHaveLength(3);
+    expect(older?.generation).toBe(file.generations[0].generation);
+    // Now the first generation is the only one that opens the store.
+    await net.world.clock.until(node.kill());
+    await restart(net, first);
+    await restart(net, second);
+    net.world.wire.cut.clear();
+    node.start();
+    await net.settle(5_000);
+    expect(toHex(node.open?.storeKey.reveal() ?? new Uint8Array(1))).toBe(key);
+    await net.settle(60_000);
+    expect(node.state.name).toBe('backed');
+    await end(net);
+  });
+});

@@ -118,7 +118,7 @@ describe('recovery of the store key', () => {
   it('takes the older generation when the newer one is dead', async () => {
     // Servers that nobody has ever heard of.
     const dead = await enrol({ t: 3, n: 5 }, { generation: file.generations[0].generation + 1 });
-    const both = addGeneration(file, dead.generation, () => 5).file;
+    const both = addGeneration(file, dead.generation, () => ({ live: 5, possible: 5 })).file;
     const outcome = await recover({ file: both });
     expect(keyOf(outcome)).toBe(storeKey);
     expect(outcome.ok && outcome.recovered.generation).toBe(file.generations[0].generation);

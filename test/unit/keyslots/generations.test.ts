@@ -142,10 +142,22 @@ describe('two generations', () => {
   it('but the first goes when it is known to be dead and the second alive', async () => {
     const third = await enrol({ t: 2, n: 3 }, { storeKey, generation: 3 });
     const both = addGeneration(confirm(fileOf(first), first), second.generation).file;
-    const live = ({ generation }: { generation: number }): number => (generation === 1 ? 1 : 2);
+    const live = ({ generation }: { generation: number }) =>
+      generation === 1 ? { live: 1, possible: 3 } : { live: 2, possible: 3 };
     const { file, dropped } = addGeneration(both, third.generation, live);
     expect(numbers(file)).toEqual([3, 2]);
     expect(dropped.map(({ generation }) => generation)).toEqual([1]);
+  });
+
+  it('and one that may still open the store stays before one that cannot any more', async () => {
+    const third = await enrol({ t: 2, n: 3 }, { storeKey, generation: 3 });
+    const both = addGeneration(fileOf(first), second.generation).file;
+    // Nothing is known of two servers of the first; of the second only one slot is left.
+    const { file, dropped } = addGeneration(both, third.generation, ({ generation }) =>
+      generation === 1 ? { live: 0, possible: 2 } : { live: 1, possible: 1 },
+    );
+    expect(file.generations.map(({ generation }) => generation)).toEqual([3, 1]);
+    expect(dropped.map(({ generation }) => generation)).toEqual([2]);
   });
 
   it('generations of rotated store keys live side by side', async () => {
