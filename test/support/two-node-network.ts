@@ -69,9 +69,10 @@ export class NodePlace {
     return path;
   }
 
-  start(): void {
+  /** Starts `serve`, with further options where given. */
+  start(...options: readonly string[]): void {
     const args = ['serve', '--config', this.configFile, '--insecure-trust-root', this.rootFile];
-    this.#child = new Child(builtCli, args, this.logFile);
+    this.#child = new Child(builtCli, [...args, ...options], this.logFile);
   }
 
   async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {

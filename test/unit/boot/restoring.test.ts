@@ -1,12 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PeerClient } from '../../../src/boot/peer-client.ts';
 import type { NodeBackup, RestoredNode } from '../../../src/boot/restoring.ts';
+import { createIdentity } from '../../../src/boot/identity.ts';
 import type { AccountId } from '../../../src/bytes/fixed-bytes.ts';
+import type { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
 import { encodeSs58 } from '../../../src/bytes/ss58.ts';
 import { LatchkeyError } from '../../../src/errors/latchkey-error.ts';
 import { buildGuardian } from '../../../src/node/build-guardian.ts';
 import { ChainWatch } from '../../../src/node/chain-watch.ts';
 import { Metrics } from '../../../src/observe/metrics.ts';
+import { SealedStore } from '../../../src/store/sealed-store.ts';
 import { FlooredClock } from '../../../src/time/clock.ts';
 import { measurementId } from '../../../src/trust/measurement.ts';
 import { survivals } from '../../support/disk-survival.ts';
@@ -26,10 +29,30 @@ let account: AccountId;
 let backup: Uint8Array;
 let ofOther: Uint8Array;
 let keyslots: Uint8Array;
+/** Backups under the node's store key that are not of the node, by the code that refuses them. */
+const misfits: Partial<
+  Record<'KEYSLOT_FILE_FOREIGN' | 'NODE_ACCOUNT_MISMATCH' | 'IDENTITY_MISSING', Uint8Array>
+> = {};
 
 async function backupOf(machine: SimulatedNode): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   await machine.open?.store.backup(async (bytes) => void parts.push(bytes.slice()));
+  return new Uint8Array(Buffer.concat(parts));
+}
+
+/** A backup of a store that was made for it. */
+async function backupOfMade(
+  options: { readonly storeKey: SecretBytes; readonly storeId?: Uint8Array },
+  fill: (store: SealedStore) => Promise<unknown>,
+): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  await using store = await SealedStore.create({
+    fileSystem: new SimulatedDisk(),
+    path: '/made',
+    ...options,
+  });
+  await fill(store);
+  await store.backup(async (bytes) => void parts.push(bytes.slice()));
   return new Uint8Array(Buffer.concat(parts));
 }
 
@@ -47,6 +70,11 @@ beforeAll(async () => {
   await put(node, 'before');
   backup = await backupOf(node);
   ofOther = await backupOf(second);
+  const { storeKey, storeId } = first.open;
+  const newcomer = (store: SealedStore) => createIdentity(store, node.random);
+  misfits.KEYSLOT_FILE_FOREIGN = await backupOfMade({ storeKey }, newcomer);
+  misfits.NODE_ACCOUNT_MISMATCH = await backupOfMade({ storeKey, storeId }, newcomer);
+  misfits.IDENTITY_MISSING = await backupOfMade({ storeKey, storeId }, async () => undefined);
   await put(node, 'after');
   // The servers are told of the newest head.
   await net.settle(60_000);
@@ -167,7 +195,9 @@ describe('restoring a node', () => {
       ['STORE_BACKUP_DAMAGED', { bytes: flipped }],
       ['STORE_BACKUP_INVALID', { bytes: new Uint8Array(500) }],
       ['NODE_ACCOUNT_MISMATCH', { expected: other ?? account }],
+      ...Object.entries(misfits).map(([code, bytes]) => [code, { bytes }] as const),
     ] as const;
+    expect(cases).toHaveLength(9);
     for (const [code, change] of cases) {
       for (const left of ['keyslots', 'node-folder', 'nothing'] as const) {
         const disk = await diskWith(left);
