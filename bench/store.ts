@@ -57,7 +57,7 @@ async function sequential(root: string, report: Report, valueBytes: number): Pro
   const engine = await openSealed(folder);
   // The floor is compiled code; so should be what is measured against it.
   await fill(engine, valueBytes);
-  const { put, bare } = await sequentialPuts(engine, nodeFileSystem, root, valueBytes, 40);
+  const { put, bare } = await sequentialPuts(engine, nodeFileSystem, root, valueBytes, 400);
   await engine.close();
   rmSync(join(root, 'bare'));
   report.result(`one put after the other, ${valueBytes} B`, put);
