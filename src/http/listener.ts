@@ -37,7 +37,7 @@ export const defaultListenerBounds: ListenerBounds = {
   requestTimeoutMs: 15_000,
   checkIntervalMs: 2_000,
   maxConnections: 4_096,
-  maxConnectionsPerNetwork: 512,
+  maxConnectionsPerNetwork: 2_048,
 };
 
 /**
