@@ -25,7 +25,7 @@ const FRESH_TICKS = 5;
  * @throws ProblemError NODE_MISSING, STORE_LOCKED, NODE_NEVER_BACKED.
  */
 export async function giveBirth(stage: BootStage): Promise<OpenNode | undefined> {
-  const { fileSystem, expectedAccount, dataFolder } = stage.parts;
+  const { expectedAccount } = stage.parts;
   if (expectedAccount !== undefined) {
     throw new ProblemError(
       'NODE_MISSING',
@@ -35,13 +35,7 @@ export async function giveBirth(stage: BootStage): Promise<OpenNode | undefined>
       },
     );
   }
-  await stage.folder.makeDataFolder();
-  const lock = await fileSystem.lock?.(dataFolder);
-  if (lock !== undefined && 'owner' in lock) {
-    throw new ProblemError('STORE_LOCKED', `another process makes a node in ${dataFolder}`, {
-      observed: lock.owner,
-    });
-  }
+  const lock = await stage.folder.lock();
   try {
     // Another process may have finished while this one waited.
     if ((await stage.folder.look()) !== 'fresh') return undefined;

@@ -120,6 +120,8 @@ export class Healer {
 
   #noteSilence({ checked }: SlotCheck): void {
     const nowMs = this.#parts.tools.clock.nowMs();
+    const present = new Set(checked.map(({ slot }) => toHex(slot.slotId)));
+    for (const name of this.#silentSinceMs.keys()) if (!present.has(name)) this.#silentSinceMs.delete(name);
     for (const { slot, report, instanceId } of checked) {
       const name = toHex(slot.slotId);
       if (instanceId !== undefined) {

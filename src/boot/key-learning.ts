@@ -39,6 +39,7 @@ export class KeyLearning {
     const { book } = this.#node;
     const nowMs = this.#tools.clock.nowMs();
     if (nowMs < this.#notBeforeMs) return;
+    this.unknown.clear();
     for (const generation of book.file?.generations ?? []) {
       await this.#learnKeysOf(generation, snapshot, signal);
     }

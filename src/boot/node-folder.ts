@@ -1,5 +1,5 @@
 import { dirname, join } from 'node:path';
-import type { FileSystem } from '../disk/file-system.ts';
+import type { FileSystem, FolderLock } from '../disk/file-system.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 
 /**
@@ -60,6 +60,21 @@ export class NodeFolder {
         cause,
       });
     }
+  }
+
+  /**
+   * Takes the data folder, which is made if it is missing: of two processes that make something in `node.new` one goes
+   * on.
+   * @returns `undefined` where the file system has no locks.
+   * @throws ProblemError STORE_LOCKED, CONFIG_INVALID.
+   */
+  async lock(): Promise<FolderLock | undefined> {
+    await this.makeDataFolder();
+    const lock = await this.#fileSystem.lock?.(this.dataFolder);
+    if (lock === undefined || !('owner' in lock)) return lock;
+    throw new ProblemError('STORE_LOCKED', `another process makes or restores a node in ${this.dataFolder}`, {
+      observed: lock.owner,
+    });
   }
 
   /** Makes an empty `node.new`, removing what an earlier start left of one. */

@@ -55,7 +55,7 @@ export async function restoreNode(stage: BootStage, backup: NodeBackup): Promise
   if (recovered === undefined) return undefined;
   let lock: FolderLock | undefined;
   try {
-    lock = await lockDataFolder(stage);
+    lock = await stage.folder.lock();
     await requireNoStore(stage.folder);
     const made = await makeStore(stage, backup, found.file, recovered);
     await putIntoPlace(stage, found);
@@ -110,16 +110,6 @@ async function recoverPatiently(
     }
     await stage.pause(waitMs);
   }
-}
-
-/** As a birth does: of two processes that make something in `node.new` one goes on. */
-async function lockDataFolder({ parts, folder }: BootStage): Promise<FolderLock | undefined> {
-  await folder.makeDataFolder();
-  const lock = await parts.fileSystem.lock?.(folder.dataFolder);
-  if (lock === undefined || !('owner' in lock)) return lock;
-  throw new ProblemError('STORE_LOCKED', `another process makes or restores a node in ${folder.dataFolder}`, {
-    observed: lock.owner,
-  });
 }
 
 /** Restores into `node.new`, and looks whose store it is as a boot would. */
