@@ -43,9 +43,9 @@ class CountingFileSystem implements FileSystem {
         count(parts);
         await handle.write(parts, position);
       },
-      async writeDurable(parts, position) {
-        count(parts);
-        await (handle.writeDurable?.(parts, position) ?? handle.write(parts, position).then(handle.sync));
+      async writeDurable(bytes, position) {
+        count([bytes]);
+        await (handle.writeDurable?.(bytes, position) ?? handle.write([bytes], position).then(handle.sync));
       },
     };
   }

@@ -20,11 +20,10 @@ export class PreparedSeal {
    * Seals `plaintext` and writes nonce ‖ ciphertext ‖ tag into `into` from `at`.
    * @throws TypeError the second time: a nonce serves once.
    */
-  sealInto(into: Uint8Array, at: number, associatedData: Uint8Array, plaintext: Uint8Array): void {
+  sealInto(into: Uint8Array, at: number, plaintext: Uint8Array): void {
     const cipher = this.#cipher;
     if (cipher === undefined) throw new TypeError('this nonce has been used');
     this.#cipher = undefined;
-    cipher.setAAD(associatedData, { plaintextLength: plaintext.length });
     into.set(this.#nonce, at);
     into.set(cipher.update(plaintext), at + XCHACHA_NONCE_BYTES);
     cipher.final();
@@ -65,15 +64,20 @@ export class XChaCha20Key {
     associatedData: Uint8Array,
     plaintext: Uint8Array,
   ): void {
-    this.prepare(nonce).sealInto(into, at, associatedData, plaintext);
+    this.prepare(nonce, associatedData).sealInto(into, at, plaintext);
   }
 
-  /** Sets a cipher up for one message under this nonce (24 bytes, never used before), which is half of the work. */
-  prepare(nonce: Uint8Array): PreparedSeal {
+  /**
+   * Sets a cipher up for one message, which is half of the work.
+   * @param nonce 24 bytes, never used before under this key.
+   */
+  prepare(nonce: Uint8Array, associatedData: Uint8Array): PreparedSeal {
     this.#derive(nonce);
     const cipher = createCipheriv('chacha20-poly1305', this.#subkeyBytes, this.#nonce, {
       authTagLength: XCHACHA_TAG_BYTES,
     });
+    // The length is CCM's; other modes ignore it.
+    cipher.setAAD(associatedData, { plaintextLength: 0 });
     return new PreparedSeal(cipher, nonce.slice());
   }
 

@@ -1,4 +1,5 @@
 import { close, constants, fdatasync, fstat, ftruncate, open, readSync, write, writev } from 'node:fs';
+import { BusyPoll } from './busy-poll.ts';
 import type { FileHandle } from './file-system.ts';
 
 /** Runs one callback function of `node:fs`; cheaper per call than `fs.promises`, which the commit path feels. */
@@ -16,14 +17,10 @@ export function openDescriptor(path: string, flags: number): Promise<number> {
 }
 
 function writeSome(descriptor: number, parts: readonly Uint8Array[], position: number): Promise<number> {
-  const [first, second] = parts;
   return new Promise((resolve, reject) => {
-    const done = (error: Error | null, written: number): void =>
-      error === null ? resolve(written) : reject(error);
-    // One part, as commits have, is cheaper without a list.
-    if (first !== undefined && second === undefined)
-      write(descriptor, first, 0, first.length, position, done);
-    else writev(descriptor, parts, position, done);
+    writev(descriptor, parts, position, (error, written) =>
+      error === null ? resolve(written) : reject(error),
+    );
   });
 }
 
@@ -47,6 +44,22 @@ async function writeAll(descriptor: number, parts: readonly Uint8Array[], positi
     at += written;
     rest = remainder(rest, written);
   }
+}
+
+/** One for the process: there is one event loop to keep awake. */
+const busyPoll = new BusyPoll();
+
+/** As {@link writeAll} for one part, with as little around the system call as can be. */
+function writeAttentively(descriptor: number, bytes: Uint8Array, position: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const ended = busyPoll.begin();
+    write(descriptor, bytes, 0, bytes.length, position, (error, written) => {
+      ended();
+      if (error !== null) reject(error);
+      else if (written === bytes.length) resolve();
+      else writeAll(descriptor, [bytes.subarray(written)], position + written).then(resolve, reject);
+    });
+  });
 }
 
 /** A file of the operating system. */
@@ -79,10 +92,11 @@ export class NodeFileHandle implements FileHandle {
    * O_DSYNC gives each write the meaning of write and fdatasync in one turn through the thread pool instead of two.
    * The second descriptor costs nothing where nobody writes this way.
    */
-  writeDurable(parts: readonly Uint8Array[], position: number): Promise<void> {
+  writeDurable(bytes: Uint8Array, position: number): Promise<void> {
+    const descriptor = this.#durable;
+    if (descriptor === undefined) return this.#openDurable().then(() => this.writeDurable(bytes, position));
     // Without a turn in between: whoever calls may have other work, which should run beside the disk's.
-    if (this.#durable !== undefined) return writeAll(this.#durable, parts, position);
-    return this.#openDurable().then((descriptor) => writeAll(descriptor, parts, position));
+    return writeAttentively(descriptor, bytes, position);
   }
 
   sync(): Promise<void> {
@@ -107,9 +121,8 @@ export class NodeFileHandle implements FileHandle {
     await called((done) => close(this.#descriptor, done));
   }
 
-  async #openDurable(): Promise<number> {
+  async #openDurable(): Promise<void> {
     this.#opening ??= openDescriptor(this.#path, constants.O_WRONLY | constants.O_DSYNC);
     this.#durable = await this.#opening;
-    return this.#durable;
   }
 }

@@ -2,7 +2,7 @@ import { type PreparedMac, prepareHmacSha256 } from '../crypto/hkdf.ts';
 import { LatchkeyError } from '../errors/latchkey-error.ts';
 import { storeClosed, writeFailure } from './disk-failure.ts';
 import { FrameBuilder } from './frame.ts';
-import { PREPARED_AT_ONCE, type RecordSealer } from './record-sealer.ts';
+import type { RecordSealer } from './record-sealer.ts';
 import type { Segment } from './segment.ts';
 import type { EpochKeys } from './store-keys.ts';
 import { type Effect, WriteGroup } from './write-group.ts';
@@ -35,7 +35,7 @@ export class GroupCommit {
   readonly #queue = new WriteQueue();
   readonly #tasks: (() => Promise<void>)[] = [];
   readonly #spare: FrameBuilder[] = [];
-  #macs: { readonly keys: EpochKeys; readonly ready: PreparedMac[] } | undefined;
+  #prepared: { readonly keys: EpochKeys; readonly mac: PreparedMac } | undefined;
   #forming: WriteGroup | undefined;
   #inFlight: WriteGroup | undefined;
   #running = false;
@@ -226,20 +226,19 @@ export class GroupCommit {
   }
 
   /**
-   * While the disk works there is time for what later groups need whatever they hold. Only single writers gain: many
+   * While the disk works there is time for what the next group needs whatever it holds. Only single writers gain: many
    * at once have the next group to seal.
    */
-  #prepare({ segment: { keys }, frame }: WriteGroup): void {
+  #prepare({ segment: { id, keys }, frame, nextOrdinal }: WriteGroup): void {
     if (frame.records > 1 || this.#forming !== undefined) return;
-    this.#target.sealer.prepare(keys.records);
-    if (this.#macs?.keys === keys && this.#macs.ready.length > 0) return;
-    const ready = Array.from({ length: PREPARED_AT_ONCE }, () => prepareHmacSha256(keys.chainKey.reveal()));
-    this.#macs = { keys, ready };
+    this.#target.sealer.prepare(keys.records, { segmentId: id, ordinal: nextOrdinal });
+    this.#prepared = { keys, mac: prepareHmacSha256(keys.chainKey.reveal()) };
   }
 
   #mac(keys: EpochKeys): PreparedMac {
-    const prepared = this.#macs?.keys === keys ? this.#macs.ready.pop() : undefined;
-    return prepared ?? prepareHmacSha256(keys.chainKey.reveal());
+    const prepared = this.#prepared;
+    this.#prepared = undefined;
+    return prepared?.keys === keys ? prepared.mac : prepareHmacSha256(keys.chainKey.reveal());
   }
 
   /** Cuts off the tail that may be there, and gives up the group that was sealed to follow. */
@@ -277,7 +276,7 @@ class SyncFailure extends Error {}
 
 async function writeDurably(segment: Segment, frame: Uint8Array, base: number): Promise<void> {
   const { handle } = segment;
-  if (handle.writeDurable !== undefined) return handle.writeDurable([frame], base);
+  if (handle.writeDurable !== undefined) return handle.writeDurable(frame, base);
   await handle.write([frame], base);
   await handle.sync().catch((error: unknown) => {
     throw new SyncFailure('fdatasync failed', { cause: error });

@@ -17,8 +17,6 @@ import {
 /** Bytes that sealing adds. */
 export const SEAL_BYTES = XCHACHA_NONCE_BYTES + XCHACHA_TAG_BYTES;
 const NONCES_AT_ONCE = 256;
-/** One by one each would wait for cold caches, and hold up the thread that is about to write. */
-export const PREPARED_AT_ONCE = 32;
 /** Enough of a record for its header and a name of up to 52 bytes: one block of the key stream. */
 const PREFIX_BYTES = 64;
 
@@ -50,7 +48,7 @@ export class RecordSealer {
   readonly #random: RandomSource;
   #nonces: Uint8Array = new Uint8Array(0);
   #nextNonce = 0;
-  #prepared: { readonly key: XChaCha20Key; readonly seals: PreparedSeal[] } | undefined;
+  #prepared: ({ readonly key: XChaCha20Key; readonly seal: PreparedSeal } & RecordPosition) | undefined;
 
   constructor(storeId: Uint8Array, random: RandomSource, padding: number) {
     this.#associatedData.set(storeId);
@@ -69,20 +67,18 @@ export class RecordSealer {
     content: RecordContent,
     inner?: XChaCha20Key,
   ): { readonly offset: number; readonly length: number } {
-    const associatedData = this.#bind(position);
-    const written = inner === undefined ? content : this.#sealInner(inner, associatedData, content);
+    const written = inner === undefined ? content : this.#sealInner(inner, this.#bind(position), content);
     const plaintext = this.#encoder.encode(written);
     const length = plaintext.length + SEAL_BYTES;
     const { bytes, offset } = frame.reserve(length);
-    this.#sealWith(outer).sealInto(bytes, offset, associatedData, plaintext);
+    this.#sealAt(position, outer).sealInto(bytes, offset, plaintext);
     return { offset, length };
   }
 
-  /** Sets up the sealing of the next records under this key, when none is left; for times of waiting. */
-  prepare(outer: XChaCha20Key): void {
-    if (this.#prepared?.key === outer && this.#prepared.seals.length > 0) return;
-    const seals = Array.from({ length: PREPARED_AT_ONCE }, () => outer.prepare(this.#nonce()));
-    this.#prepared = { key: outer, seals };
+  /** Sets up the sealing of a record that may come: under this key, at this position. For times of waiting. */
+  prepare(outer: XChaCha20Key, position: RecordPosition): void {
+    const seal = outer.prepare(this.#nonce(), this.#bind(position));
+    this.#prepared = { key: outer, seal, ...position };
   }
 
   /** Opens a whole record; `undefined` when it does not authenticate or its namespace's key is gone. */
@@ -140,9 +136,14 @@ export class RecordSealer {
     return { operation: operations.sealedInner, namespace: content.namespace, name: '', value };
   }
 
-  #sealWith(outer: XChaCha20Key): PreparedSeal {
-    const prepared = this.#prepared?.key === outer ? this.#prepared.seals.pop() : undefined;
-    return prepared ?? outer.prepare(this.#nonce());
+  #sealAt(position: RecordPosition, outer: XChaCha20Key): PreparedSeal {
+    const prepared = this.#prepared;
+    this.#prepared = undefined;
+    const fits =
+      prepared?.key === outer &&
+      prepared.segmentId === position.segmentId &&
+      prepared.ordinal === position.ordinal;
+    return fits ? prepared.seal : outer.prepare(this.#nonce(), this.#bind(position));
   }
 
   #bind({ segmentId, ordinal }: RecordPosition): Uint8Array {

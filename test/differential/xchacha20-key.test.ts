@@ -46,11 +46,11 @@ describe('XChaCha20Key, by HChaCha20 and OpenSSL, against XChaCha20-Poly1305 of 
     const nonce = systemRandom(24);
     const [associatedData, message] = [systemRandom(32), systemRandom(100)];
     const sealed = new Uint8Array(24 + 100 + 16);
-    const prepared = new XChaCha20Key(key).prepare(nonce);
-    prepared.sealInto(sealed, 0, associatedData, message);
+    const prepared = new XChaCha20Key(key).prepare(nonce, associatedData);
+    prepared.sealInto(sealed, 0, message);
     const known = xchacha20Poly1305Seal(key, nonce, associatedData, message);
     expect(sealed).toEqual(Uint8Array.of(...nonce, ...known));
-    expect(() => prepared.sealInto(sealed, 0, associatedData, message)).toThrow(TypeError);
+    expect(() => prepared.sealInto(sealed, 0, message)).toThrow(TypeError);
   });
 
   it('a prepared MAC serves one message and no second one', () => {
