@@ -5,6 +5,8 @@ import { ProblemError } from '../errors/latchkey-error.ts';
 const MAX_MESSAGE_BYTES = 32 * 1024 * 1024;
 /** Notifications kept for subscriptions whose id has not arrived yet. */
 const MAX_EARLY_NOTIFICATIONS = 64;
+/** Of an error's text, which goes to the log. */
+const MAX_REASON_CHARACTERS = 200;
 
 /** How a socket is opened. */
 export interface JsonRpcSocketOptions {
@@ -95,7 +97,7 @@ class Exchange {
     this.#waiting.delete(id);
     clearTimeout(waiting.timer);
     if (error === undefined || error === null) waiting.resolve(result);
-    else waiting.reject(unavailable(`the endpoint answered ${String(error.code)}: ${String(error.message)}`));
+    else waiting.reject(unavailable(`the endpoint answered ${textOf(error.code)}: ${textOf(error.message)}`));
   }
 
   fail(reason: string): void {
@@ -108,6 +110,10 @@ class Exchange {
     this.#early = [];
   }
 }
+
+/** Turning an object of JSON into text can throw, and nobody catches what a socket's listener throws. */
+const textOf = (value: unknown): string =>
+  typeof value === 'string' || typeof value === 'number' ? `${value}`.slice(0, MAX_REASON_CHARACTERS) : '-';
 
 function parseMessage(data: unknown): Message | undefined {
   try {

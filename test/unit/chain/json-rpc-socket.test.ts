@@ -109,6 +109,23 @@ describe('JSON-RPC socket', () => {
     expect(await socket.request('right', [])).toBe(1);
   });
 
+  it.each([{ code: { toString: 1 } }, { message: [{ valueOf: 1, toString: 1 }] }, {}, 7, 'no'])(
+    'an error answer of any form, %j, fails that request and nothing else',
+    async (error) => {
+      const url = await webSocketServer((socket, text) => answer(socket, text, { error }));
+      const socket = await open(url);
+      await expect(socket.request('wrong', [])).rejects.toMatchObject(unavailable);
+    },
+  );
+
+  it('of an endless error text only the beginning is kept', async () => {
+    const url = await webSocketServer((socket, text) =>
+      answer(socket, text, { error: { code: 1, message: 'x'.repeat(1_000_000) } }),
+    );
+    const failure: unknown = await (await open(url)).request('wrong', []).catch((error: unknown) => error);
+    expect(failure instanceof Error && failure.message.length).toBeLessThan(300);
+  });
+
   it('notifications that overtake the id of their subscription are not lost', async () => {
     const url = await webSocketServer((socket, text) => {
       const notify = (result: number): void =>
