@@ -35,12 +35,10 @@ export async function listen(app: Hono, { address, port }: ListenAddress): Promi
         new ProblemError('DECRYPTIONS_LISTEN_FAILED', `${address}:${port}: ${cause.message}`, { cause }),
       );
     };
-    server.once('error', onError);
+    // For good: a connection that cannot be accepted later (ENFILE, EPROTO) must not end the process.
+    server.on('error', onError);
     // Ten thousand waiters may come at once.
-    server.listen({ host: address, port, backlog: 4096 }, () => {
-      server.off('error', onError);
-      resolve();
-    });
+    server.listen({ host: address, port, backlog: 4096 }, resolve);
   });
   // A server that listens on a port has an address of this form.
   const bound = server.address() as AddressInfo;

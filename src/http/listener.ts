@@ -99,7 +99,9 @@ const urlHost = (host: string): string => (host.includes(':') ? `[${host}]` : ho
 async function bind(server: Server, address: ListenAddress): Promise<void> {
   if ('socketPath' in address) await removeLeftSocket(address.socketPath);
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause) => {
+    // For good: a connection that cannot be accepted later (ENFILE, EPROTO) must not end the process, whose memory is all
+    // that its clients' keys are in.
+    server.on('error', (cause) => {
       const where = 'socketPath' in address ? address.socketPath : `${address.host}:${address.port}`;
       reject(new ProblemError('LISTEN_FAILED', `cannot listen on ${where}: ${cause.message}`, { cause }));
     });

@@ -1,9 +1,9 @@
-import WebSocket from 'ws';
 import type { NodeIdentity } from '../boot/identity.ts';
 import { toBase64 } from '../bytes/base64.ts';
 import { Nonce } from '../bytes/fixed-bytes.ts';
 import { toPrefixedHex } from '../bytes/hex.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
+import { openJsonRpcSocket } from '../chain/json-rpc-socket.ts';
 import type { RandomSource } from '../crypto/random.ts';
 import type { Log } from '../observe/log.ts';
 import type { QuoteSource } from '../quote-source/quote-source.ts';
@@ -44,16 +44,14 @@ export async function registerForDevelopment(
         registrationContext.validate,
         nonce,
       );
-      const registering = callRpc(registration.chainEndpoints[0] ?? '', 'dev_registerServer', [
-        {
-          stash: registration.stash,
-          account: encodeSs58(account),
-          x25519PublicKey: toPrefixedHex(x25519PublicKey),
-          endpoint: registration.endpoint,
-          quote: toBase64(await orAborted(quotes.quote(reportData), signal)),
-        },
-      ]);
-      await orAborted(registering, signal);
+      const record = {
+        stash: registration.stash,
+        account: encodeSs58(account),
+        x25519PublicKey: toPrefixedHex(x25519PublicKey),
+        endpoint: registration.endpoint,
+        quote: toBase64(await orAborted(quotes.quote(reportData), signal)),
+      };
+      await callRpc(registration.chainEndpoints[0] ?? '', 'dev_registerServer', [record], signal);
       log('info', 'node.registered', { account: encodeSs58(account), endpoint: registration.endpoint });
       return;
     } catch (error) {
@@ -65,22 +63,17 @@ export async function registerForDevelopment(
 }
 
 /** One JSON-RPC call on a connection of its own. */
-function callRpc(url: string, method: string, params: readonly unknown[]): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    const socket = new WebSocket(url);
-    const timer = setTimeout(() => socket.terminate(), ANSWER_TIMEOUT_MS);
-    socket.on('open', () => socket.send(JSON.stringify({ jsonrpc: '2.0', id: 1, method, params })));
-    socket.on('message', (data) => {
-      const answer: unknown = JSON.parse(String(data));
-      const failed = typeof answer === 'object' && answer !== null && 'error' in answer;
-      if (failed) reject(new Error(`${method}: ${JSON.stringify(answer.error)}`));
-      else resolve(answer);
-      socket.close();
-    });
-    socket.on('error', reject);
-    socket.on('close', () => {
-      clearTimeout(timer);
-      reject(new Error(`${url} closed the connection without an answer`));
-    });
-  });
+async function callRpc(
+  endpoint: string,
+  method: string,
+  params: readonly unknown[],
+  signal: AbortSignal,
+): Promise<void> {
+  const deadlines = { connectDeadlineMs: ANSWER_TIMEOUT_MS, requestDeadlineMs: ANSWER_TIMEOUT_MS };
+  const socket = await openJsonRpcSocket({ endpoint, ...deadlines, signal });
+  try {
+    await socket.request(method, params);
+  } finally {
+    socket.close('the call is over');
+  }
 }

@@ -1,6 +1,8 @@
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
-import { afterEach, describe, expect, it } from 'vitest';
+import { connect, Server, type Socket } from 'node:net';
+import { Hono } from 'hono';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { listen as listenForDecryptions } from '../../../src/decryptions/listen.ts';
 import { defaultListenerBounds, type Listener, listen } from '../../../src/http/listener.ts';
 import { type KeyServerWorld, keyServerWorld } from '../../support/key-server-fixture.ts';
 import { ProtocolClient } from '../../support/protocol-client.ts';
@@ -125,5 +127,26 @@ describe('connections', () => {
     socket.write('GET /nowhere HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n');
     const statuses = (await untilClosed(socket)).match(/HTTP\/1.1 \d+/g);
     expect(statuses).toEqual(['HTTP/1.1 200', 'HTTP/1.1 200', 'HTTP/1.1 404']);
+  });
+});
+
+describe('a connection that cannot be accepted', () => {
+  const doors = {
+    'the open port': () => listen(() => new Response(), { host: '127.0.0.1', port: 0 }),
+    decryptions: () => listenForDecryptions(new Hono(), { address: '127.0.0.1', port: 0 }),
+  } as const;
+
+  it.each(Object.entries(doors))('ends nothing, however often it happens: %s', async (_name, listenThere) => {
+    const listening = vi.spyOn(Server.prototype, 'listen');
+    const listener = await listenThere();
+    const [server] = listening.mock.contexts;
+    listening.mockRestore();
+    // As node:net does when the system gives an error instead of a socket; without a listener it would be thrown.
+    const fail = () => server?.emit('error', Object.assign(new Error('accept EPROTO'), { code: 'EPROTO' }));
+    expect([fail(), fail()]).toEqual([true, true]);
+    const socket = await dial(listener.port);
+    socket.end('GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n');
+    expect(await untilClosed(socket)).toMatch(/^HTTP\/1\.1 \d/);
+    await listener.close(0);
   });
 });
