@@ -218,6 +218,13 @@ const contentCases: readonly TamperCase[] = [
     expected: chain,
   },
   {
+    name: 'root-allows-no-ca-below',
+    row: 'C6',
+    about: 'The trusted root has a path length of 0, so that no PCK CA may stand below it.',
+    make: (bench) => bench.underRoot({ certificateAuthority: { pathLength: 0 } }),
+    expected: chain,
+  },
+  {
     name: 'leaf-is-a-ca',
     row: 'C6',
     about: 'The PCK certificate says CA:TRUE; Intel’s own verifier accepts it.',

@@ -7,6 +7,7 @@ import type { QeIdentity } from '../collateral/qe-identity.ts';
 import type { TcbInfo } from '../collateral/tcb-info.ts';
 import { createDevelopmentPki, type DevelopmentPki, type QuoteRequest } from '../development-pki.ts';
 import { type CertificateSpec, issueCertificate } from '../pki/certificate.ts';
+import { pem } from '../pki/pem.ts';
 import { certificationPem } from '../pki/platform.ts';
 import type { RevocationListSpec } from '../pki/revocation-list.ts';
 import type { SigningKey } from '../pki/signing-key.ts';
@@ -95,6 +96,21 @@ export class TamperBench {
     const { root, platformCa } = this.pki.authorities;
     const ca = issueCertificate({ ...platformCa.spec, ...changes }, issuerKey ?? root.key);
     return this.pckChain(this.pki.platform().pck.certificate, ca, root.certificate);
+  }
+
+  /** The trusted root itself says something else; its key, and so all that it signed, stays. */
+  underRoot(changes: Partial<CertificateSpec>): Evidence {
+    const { root, platformCa, tcbSigner } = this.pki.authorities;
+    const otherRoot = issueCertificate({ ...root.spec, ...changes }, root.key);
+    const { pck } = this.pki.platform();
+    const { quote } = this.pckChain(pck.certificate, platformCa.certificate, otherRoot);
+    const { collateral } = this.collateral((parts) => ({
+      ...parts,
+      tcbInfo: { ...parts.tcbInfo, issuerChain: [tcbSigner.certificate, otherRoot] },
+      qeIdentity: { ...parts.qeIdentity, issuerChain: [tcbSigner.certificate, otherRoot] },
+      pckCrlIssuerChain: [platformCa.certificate, otherRoot],
+    }));
+    return this.evidence({ quote, collateral, root: pem('CERTIFICATE', otherRoot) });
   }
 
   /** One part of the collateral differs, and all signatures fit. */

@@ -3,7 +3,7 @@ import { P256PublicKey } from '../crypto/p256.ts';
 import type { ErrorCode } from '../errors/codes.ts';
 import { contextTag, DerReader, tags } from './der-reader.ts';
 import { readEcdsaSignature } from './ecdsa-signature.ts';
-import { type Extension, extensionOids, readExtensions } from './extensions.ts';
+import { extensionOids, readExtensions } from './extensions.ts';
 import { type Name, readName } from './name.ts';
 import { readTimeMs } from './time.ts';
 
@@ -24,8 +24,11 @@ export interface Certificate {
   readonly notAfterMs: number;
   readonly publicKey: P256PublicKey;
   readonly isCa: boolean;
+  /** How many CA certificates may follow below this one (pathLenConstraint); Infinity when any number. */
+  readonly maxCasBelow: number;
   readonly keyUsage: KeyUsage;
-  readonly extensions: ReadonlyMap<string, Extension>;
+  /** Contents by dotted OID. */
+  readonly extensions: ReadonlyMap<string, Uint8Array>;
 }
 
 /** The bits of KeyUsage (RFC 5280 section 4.2.1.3) that matter here. */
@@ -91,13 +94,23 @@ function readTbs(tbs: DerReader, context: { readonly code: ErrorCode; readonly d
   wrapped.end();
   tbs.end();
   const requireExtension = (name: keyof typeof required): Uint8Array =>
-    extensions.get(required[name])?.value ?? tbs.fail(`the extension ${name}`, 'none');
+    extensions.get(required[name]) ?? tbs.fail(`the extension ${name}`, 'none');
   requireExtension('authorityKeyIdentifier');
   requireExtension('crlDistributionPoints');
   requireExtension('subjectKeyIdentifier');
-  const isCa = readIsCa(new DerReader(requireExtension('basicConstraints'), context));
+  const authority = readBasicConstraints(new DerReader(requireExtension('basicConstraints'), context));
   const keyUsage = readKeyUsage(new DerReader(requireExtension('keyUsage'), context));
-  return { serialNumber, issuer, subject, notBeforeMs, notAfterMs, publicKey, isCa, keyUsage, extensions };
+  return {
+    serialNumber,
+    issuer,
+    subject,
+    notBeforeMs,
+    notAfterMs,
+    publicKey,
+    ...authority,
+    keyUsage,
+    extensions,
+  };
 }
 
 /** Requires ecdsa-with-SHA256 without parameters (RFC 5758 section 3.2). */
@@ -133,16 +146,14 @@ function readPublicKey(tbs: DerReader): P256PublicKey {
   );
 }
 
-/** DEFAULT FALSE is absent in DER (X.690 section 11.5). */
-function readIsCa(reader: DerReader): boolean {
+/** A pathLenConstraint stands in CA certificates only (RFC 5280 section 4.2.1.9). */
+function readBasicConstraints(reader: DerReader): Pick<Certificate, 'isCa' | 'maxCasBelow'> {
   const constraints = reader.enter();
   reader.end();
-  const isCa =
-    constraints.nextTag === tags.boolean &&
-    (constraints.boolean() || constraints.fail('no explicit CA:FALSE', 'one'));
-  if (isCa && constraints.hasMore) constraints.smallInteger(255);
+  const isCa = constraints.flag();
+  const maxCasBelow = isCa && constraints.hasMore ? constraints.smallInteger(255) : Number.POSITIVE_INFINITY;
   constraints.end();
-  return isCa;
+  return { isCa, maxCasBelow };
 }
 
 function readKeyUsage(reader: DerReader): KeyUsage {

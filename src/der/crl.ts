@@ -80,7 +80,7 @@ function readCrlNumber(
   wrapped.end();
   if (!extensions.has(extensionOids.authorityKeyIdentifier)) body.fail('an authority key identifier', 'none');
   const extension = extensions.get(extensionOids.crlNumber) ?? body.fail('a CRL number', 'none');
-  const reader = new DerReader(extension.value, context);
+  const reader = new DerReader(extension, context);
   const bytes = reader.unsignedInteger();
   reader.end();
   if (bytes.length > MAX_CRL_NUMBER_BYTES)

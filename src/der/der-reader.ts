@@ -116,6 +116,11 @@ export class DerReader {
     return value === 0xff;
   }
 
+  /** A BOOLEAN DEFAULT FALSE: DER leaves the default out (X.690 section 11.5). */
+  flag(): boolean {
+    return this.nextTag === tags.boolean && (this.boolean() || this.fail('no explicit FALSE', 'one'));
+  }
+
   /** A non-negative INTEGER of any size; big-endian without the sign byte, at least one byte. */
   unsignedInteger(tag: number = tags.integer): Uint8Array {
     const at = this.#offset;

@@ -1,11 +1,4 @@
-import { type DerReader, tags } from './der-reader.ts';
-
-/** One X.509 v3 extension. */
-export interface Extension {
-  readonly critical: boolean;
-  /** Contents of the OCTET STRING. */
-  readonly value: Uint8Array;
-}
+import type { DerReader } from './der-reader.ts';
 
 /** The extensions of RFC 5280 that this program understands. */
 export const extensionOids = {
@@ -18,24 +11,24 @@ export const extensionOids = {
 } as const;
 
 /**
- * Reads an Extensions sequence into a map by dotted OID; refuses duplicates (RFC 5280 section 4.2), and critical
- * ones that are not in `understood`.
+ * Reads an Extensions sequence into a map by dotted OID, of the contents of each OCTET STRING; refuses duplicates
+ * (RFC 5280 section 4.2), and critical ones that are not in `understood`.
  */
 export function readExtensions(
   reader: DerReader,
   understood: ReadonlySet<string>,
-): ReadonlyMap<string, Extension> {
+): ReadonlyMap<string, Uint8Array> {
   const list = reader.enter();
-  const extensions = new Map<string, Extension>();
+  const extensions = new Map<string, Uint8Array>();
   while (list.hasMore) {
     const entry = list.enter();
     const oid = entry.oid();
-    const critical = entry.nextTag === tags.boolean && entry.boolean();
+    const critical = entry.flag();
     const value = entry.octetString();
     entry.end();
     if (extensions.has(oid)) list.fail('each extension once', `${oid} twice`);
     if (critical && !understood.has(oid)) list.fail('no critical extension that is not understood', oid);
-    extensions.set(oid, { critical, value });
+    extensions.set(oid, value);
   }
   return extensions;
 }

@@ -1,6 +1,6 @@
 import { type DerReader, tags } from './der-reader.ts';
 
-/** An X.501 Name: its exact bytes, by which issuer and subject are compared, and its one common name. */
+/** An X.501 Name: its exact bytes, by which issuer and subject are compared, and its one common name, printable ASCII. */
 export interface Name {
   /** The whole DER element. */
   readonly der: Uint8Array;
@@ -8,8 +8,12 @@ export interface Name {
 }
 
 const COMMON_NAME = '2.5.4.3';
+const printableAscii = /^[\x20-\x7e]*$/;
 
-/** Reads a Name of single-valued attributes with exactly one common name. */
+/**
+ * Reads a Name of single-valued attributes with exactly one common name. Messages show common names before any
+ * signature is verified, so none may hold what moves a cursor or begins a line.
+ */
 export function readName(reader: DerReader): Name {
   const copy = reader.clone();
   const der = reader.whole(tags.sequence);
@@ -23,11 +27,13 @@ export function readName(reader: DerReader): Name {
     const value = attribute.contents(isPrintable ? tags.printableString : tags.utf8String);
     attribute.end();
     set.end();
-    if (type === COMMON_NAME) commonNames.push(Buffer.from(value).toString('utf8'));
+    if (type === COMMON_NAME) commonNames.push(Buffer.from(value).toString('latin1'));
   }
   const [commonName, second] = commonNames;
   if (commonName === undefined || second !== undefined) {
     return reader.fail('a name with one common name', `${commonNames.length} common names`);
   }
-  return { der, commonName };
+  return printableAscii.test(commonName)
+    ? { der, commonName }
+    : reader.fail('a common name in printable ASCII', 'other characters');
 }

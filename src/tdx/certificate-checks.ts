@@ -39,13 +39,17 @@ export function requireRole(certificate: Certificate, role: CertificateRole): vo
 }
 
 /**
- * Requires that the issuer's name and key are behind a certificate; one ECDSA verification.
+ * Requires that the issuer's name and key are behind a certificate, and that a CA may stand below it; one ECDSA
+ * verification.
  * @throws EvidenceError CERTIFICATE_CHAIN_INVALID, CERTIFICATE_SIGNATURE_INVALID.
  */
 export function requireSignedBy(certificate: Certificate, issuer: Certificate): void {
   if (!equalBytes(certificate.issuer.der, issuer.subject.der)) {
     refuse(certificate, 'issuer', issuer.subject.commonName, certificate.issuer.commonName);
   }
+  // A root is its own issuer and not counted (RFC 5280 section 6.1.4); below it chains here have one CA at most.
+  if (certificate.isCa && certificate !== issuer && issuer.maxCasBelow === 0)
+    refuse(issuer, 'path length', 'at least 1', '0');
   if (issuer.publicKey.verify(certificate.tbs, certificate.signature)) return;
   const field = certificate.document;
   const message = `${field} is not signed by ${issuer.document}`;

@@ -45,8 +45,7 @@ type Entries = ReadonlyMap<string, DerReader>;
  * @throws EvidenceError PCK_EXTENSION_INVALID.
  */
 export function readSgxExtension(leaf: Certificate, ca: PckCaType): SgxExtension {
-  const extension = leaf.extensions.get(SGX_EXTENSION);
-  const outer = new DerReader(extension?.value ?? new Uint8Array(0), {
+  const outer = new DerReader(leaf.extensions.get(SGX_EXTENSION) ?? new Uint8Array(0), {
     code: 'PCK_EXTENSION_INVALID',
     document: 'SGX extension of the PCK certificate',
   });

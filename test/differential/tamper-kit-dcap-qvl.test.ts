@@ -23,6 +23,7 @@ const wronglyAccepted: Readonly<Record<string, readonly string[]>> = {
     'intermediate-not-a-ca',
     'intermediate-without-basic-constraints',
     'intermediate-may-not-sign',
+    'root-allows-no-ca-below',
     'leaf-of-x509-v1',
   ],
   'does not verify CRLs, and takes one that it cannot read for empty': [

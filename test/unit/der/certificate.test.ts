@@ -117,6 +117,10 @@ describe('certificates', () => {
     const ca = (...parts: readonly Uint8Array[]) => constraints(writer.sequence(...parts));
     expect(refusedAs(withExtensions(good, ca(writer.boolean(true))))).toBe('none');
     expect(refusedAs(withExtensions(good, ca(writer.boolean(true), writer.integer(0))))).toBe('none');
+    const casBelow = (...parts: readonly Uint8Array[]) =>
+      parseCertificate(withExtensions(good, ca(...parts)), 'test').maxCasBelow;
+    expect(casBelow(writer.boolean(true), writer.integer(2))).toBe(2);
+    expect([casBelow(writer.boolean(true)), casBelow()]).toEqual([Infinity, Infinity]);
     expect(refusedAs(withExtensions(keyUsage(new Uint8Array(0)), ca()))).toBe('none');
     expect(refusedAs(withExtensions(good))).toBe('CERTIFICATE_MALFORMED');
     expect(refusedAs(withExtensions(ca()))).toBe('CERTIFICATE_MALFORMED');

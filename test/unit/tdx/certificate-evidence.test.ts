@@ -101,6 +101,19 @@ describe('1b certificates and CRLs', () => {
     expect(verdictOf(plainQuote(), byPck)).toBe('CERTIFICATE_CHAIN_INVALID');
   });
 
+  it('C6: a root that allows no CA below it cannot have issued a PCK CA', () => {
+    const rootFor = (pathLength: number) => reissued(root.spec, { certificateAuthority: { pathLength } });
+    const verdict = (rootDer: Uint8Array) => {
+      const verifier = new QuoteVerifier({ trustRoot: insecureTrustRoot(rootDer) });
+      const quote = chainOf(pck.certificate, platformCa.certificate, rootDer);
+      return codeOf(() => verifier.verifyChainOnly(quote, { nowMs: worldNowMs }));
+    };
+    expect(verdict(rootFor(0))).toBe('CERTIFICATE_CHAIN_INVALID');
+    expect([verdict(rootFor(1)), verdict(rootFor(5))]).toEqual(['none', 'none']);
+    const unlimitedCa = reissued(platformCa.spec, { certificateAuthority: { pathLength: 9 } });
+    expect(verdictOf(chainOf(pck.certificate, unlimitedCa, root.certificate))).toBe('none');
+  });
+
   it('C10, C11, C13: CRLs by the right key and name, in DER, in hex', () => {
     expect(
       verdictOf(
