@@ -11,6 +11,9 @@ const readOnlyCodes = new Set(['EROFS', 'EPERM', 'EACCES']);
 /** True when the disk had no room: nothing is broken, and a later write may go through. */
 export const isDiskFull = (error: unknown): boolean => fullCodes.has(systemCode(error) ?? '');
 
+/** True when writing is not allowed: the disk is mounted read-only, or the user lacks the right. */
+export const isReadOnly = (error: unknown): boolean => readOnlyCodes.has(systemCode(error) ?? '');
+
 /** Turns an error of the file system while writing into the store's own; the store's own pass through. */
 export function writeFailure(error: unknown, what: string): LatchkeyError {
   if (error instanceof LatchkeyError) return error;
@@ -21,7 +24,7 @@ export function writeFailure(error: unknown, what: string): LatchkeyError {
       hint: 'free some room; the store takes writes again as soon as there is',
       cause: error,
     });
-  if (readOnlyCodes.has(code))
+  if (isReadOnly(error))
     return new ProblemError('STORE_DISK_READ_ONLY', `${what} cannot be written: ${code}`, {
       observed: code,
       hint: 'mount the file system for writing, or give this user the right to write',

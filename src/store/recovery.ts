@@ -2,7 +2,7 @@ import { equalBytes } from '../bytes/concat.ts';
 import { SecretBytes } from '../bytes/secret-bytes.ts';
 import type { FileHandle, FileSystem, FolderLock } from '../disk/file-system.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
-import { damagedAt, readFailure, systemCode, writeFailure } from './disk-failure.ts';
+import { damagedAt, isReadOnly, readFailure, systemCode, writeFailure } from './disk-failure.ts';
 import { inFolder, removeFile } from './files.ts';
 import { HeadCheck } from './head-check.ts';
 import { type ListedSegment, type Manifest, openManifest } from './manifest.ts';
@@ -31,6 +31,9 @@ export interface OpeningReport {
   readonly destroyedKeys: number;
 }
 
+/** How files are opened: `read` needs no right to write, and then nothing can be written. */
+export type Access = 'read' | 'read-write';
+
 /** What recovery works on. */
 export interface RecoverySource {
   readonly fileSystem: FileSystem;
@@ -38,6 +41,7 @@ export interface RecoverySource {
   readonly storeKey: SecretBytes;
   readonly expectedHead: LogHead | undefined;
   readonly tuning: StoreTuning;
+  readonly access: Access;
 }
 
 /** The state of a store as read, before anything on the disk was changed. */
@@ -47,7 +51,8 @@ export interface Recovered {
 }
 
 /**
- * Reads and verifies a whole store without changing it.
+ * Reads and verifies a whole store without changing it. Every file is opened before any is read: beside a process that
+ * writes, compacts and erases, what is open stays readable, and of what was in the log by then the keys are there.
  * @throws EvidenceError with the code of whatever is wrong, and its place.
  */
 export async function readStore(source: RecoverySource, lock: FolderLock | undefined): Promise<Recovered> {
@@ -58,13 +63,13 @@ export async function readStore(source: RecoverySource, lock: FolderLock | undef
   const state = stateOf(source, lock, header, manifest);
   const check = new HeadCheck(source.expectedHead);
   try {
-    state.namespaceKeys = await openKeysFile(state, manifest.keysFile);
+    const opened: OpenedSegment[] = [];
+    for (const listed of manifest.segments) opened.push(await openSegment(state, listed, source.access));
+    state.namespaceKeys = await openKeysFile(state, manifest.keysFile, source.access);
     const replay = new Replay(state);
     let tornBytes = 0;
-    for (const [index, listed] of manifest.segments.entries()) {
-      const isLast = index === manifest.segments.length - 1;
-      tornBytes = await readSegment(state, listed, { isLast, replay, check });
-    }
+    for (const segment of opened)
+      tornBytes = await replaySegment(state, segment, { isLast: segment === opened.at(-1), replay, check });
     replay.finish();
     check.finish(state.head());
     return { state, tornBytes };
@@ -95,23 +100,34 @@ export function stateOf(
 }
 
 /** Opens the file with the wrapped keys of erasable namespaces. */
-export async function openKeysFile(state: StoreState, number: number): Promise<NamespaceKeys> {
+export async function openKeysFile(
+  state: StoreState,
+  number: number,
+  access: Access,
+): Promise<NamespaceKeys> {
   const path = inFolder(state.folder, keysFileName(number));
-  const handle = await openListed(state.fileSystem, path, 'STORE_NAMESPACE_KEY_DAMAGED');
-  const bytes = new Uint8Array(await handle.size());
-  handle.readSync(bytes, 0);
-  const keys = { wrapping: state.keys.records, storeId: state.storeId, random: state.tuning.random };
-  return new NamespaceKeys({ path, number, handle }, bytes, keys);
+  const handle = await openListed(state.fileSystem, path, access, 'STORE_NAMESPACE_KEY_DAMAGED');
+  try {
+    const bytes = new Uint8Array(await handle.size());
+    handle.readSync(bytes, 0);
+    const keys = { wrapping: state.keys.records, storeId: state.storeId, random: state.tuning.random };
+    return new NamespaceKeys({ path, number, handle }, bytes, keys);
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
 }
 
 async function openListed(
   fileSystem: FileSystem,
   path: string,
+  access: Access,
   missing: 'STORE_SEGMENT_MISSING' | 'STORE_NAMESPACE_KEY_DAMAGED',
 ): Promise<FileHandle> {
   try {
-    return await fileSystem.open(path, 'read-write');
+    return await fileSystem.open(path, access);
   } catch (error) {
+    if (access === 'read-write' && isReadOnly(error)) throw writeFailure(error, path);
     if (systemCode(error) !== 'ENOENT') throw error;
     throw new EvidenceError(missing, `${path} is gone`, {
       field: path,
@@ -127,14 +143,21 @@ interface SegmentRole {
   readonly check: HeadCheck;
 }
 
-/** Verifies and replays one segment. @returns length of the torn tail. */
-async function readSegment(state: StoreState, listed: ListedSegment, role: SegmentRole): Promise<number> {
+interface OpenedSegment {
+  readonly segment: Segment;
+  readonly listed: ListedSegment;
+  readonly header: SegmentHeader;
+  readonly size: number;
+}
+
+/** Opens one segment and verifies that it is the listed one. */
+async function openSegment(state: StoreState, listed: ListedSegment, access: Access): Promise<OpenedSegment> {
   const file = segmentFileName(listed.id);
   const path = inFolder(state.folder, file);
   const keys = state.keysOf(listed.epoch);
   if (keys === undefined)
     throw damagedAt('STORE_SEGMENT_DAMAGED', MANIFEST_FILE, 0, `no keys for the epoch of ${file}`);
-  const handle = await openListed(state.fileSystem, path, 'STORE_SEGMENT_MISSING');
+  const handle = await openListed(state.fileSystem, path, access, 'STORE_SEGMENT_MISSING');
   let segment: Segment | undefined;
   try {
     const size = await handle.size();
@@ -152,19 +175,13 @@ async function readSegment(state: StoreState, listed: ListedSegment, role: Segme
     segment = state.addSegment(header, path, handle, listed.headerMac, keys);
     segment.cleanAsOf = listed.cleanAsOf;
     state.segments.push(segment);
-    return await replaySegment(state, { segment, listed, header, size }, role);
+    return { segment, listed, header, size };
   } finally {
     if (segment === undefined) await handle.close();
   }
 }
 
-interface OpenedSegment {
-  readonly segment: Segment;
-  readonly listed: ListedSegment;
-  readonly header: SegmentHeader;
-  readonly size: number;
-}
-
+/** Verifies and replays one segment. @returns length of the torn tail. */
 async function replaySegment(state: StoreState, opened: OpenedSegment, role: SegmentRole): Promise<number> {
   const { segment, listed, header, size } = opened;
   const isLog = header.kind === 'log';

@@ -1,6 +1,6 @@
 import type { FileSystem, FolderLock } from '../disk/file-system.ts';
 import { BulkWriter } from './bulk-writer.ts';
-import { writeFailure } from './disk-failure.ts';
+import { readFailure, writeFailure } from './disk-failure.ts';
 import { inFolder } from './files.ts';
 import { openManifest } from './manifest.ts';
 import { operations } from './record.ts';
@@ -38,7 +38,7 @@ export async function planRepair(source: RecoverySource, lock: FolderLock | unde
     await lock?.release();
   };
   try {
-    state.namespaceKeys = await openKeysFile(state, manifest.keysFile);
+    state.namespaceKeys = await openKeysFile(state, manifest.keysFile, source.access);
     const salvage = new Salvage(state);
     await salvage.run(manifest);
     const spaces = [...state.namespaces.all()];
@@ -57,7 +57,7 @@ export async function planRepair(source: RecoverySource, lock: FolderLock | unde
     };
   } catch (error) {
     await closeFiles(state);
-    throw writeFailure(error, path);
+    throw readFailure(error, path);
   }
 }
 

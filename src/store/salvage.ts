@@ -58,7 +58,7 @@ export class Salvage {
     const file = segmentFileName(listed.id);
     const path = inFolder(this.#state.folder, file);
     const keys = this.#state.keysOf(listed.epoch);
-    const handle = await this.#state.fileSystem.open(path, 'read-write').catch((error: unknown) => {
+    const handle = await this.#state.fileSystem.open(path, 'read').catch((error: unknown) => {
       if (systemCode(error) !== 'ENOENT') throw error;
       return undefined;
     });

@@ -13,7 +13,14 @@ import { checkName } from './limits.ts';
 import { eraseNamespace, openNamespace } from './namespace-changes.ts';
 import { clearPlace, preparePlace } from './place.ts';
 import { MIN_PADDING_BYTES } from './record.ts';
-import { closeFiles, mend, type OpeningReport, type RecoverySource, readStore } from './recovery.ts';
+import {
+  type Access,
+  closeFiles,
+  mend,
+  type OpeningReport,
+  type RecoverySource,
+  readStore,
+} from './recovery.ts';
 import { planRepair, type RepairPlan } from './repair.ts';
 import { type Restoration, restoreBackup } from './restore.ts';
 import { rotateStoreKey } from './rotation.ts';
@@ -127,7 +134,7 @@ export class SealedStore implements Store, AsyncDisposable {
    * @throws EvidenceError with the code and place of what is wrong; ProblemError STORE_LOCKED and those of the disk.
    */
   static async open(options: OpenOptions): Promise<SealedStore> {
-    const source = sourceOf(options);
+    const source = sourceOf(options, 'read-write');
     const { fileSystem, path } = source;
     const overridden = options.acceptOlderHead ? options.expectedHead : undefined;
     // Says what is wrong with the place before the lock would.
@@ -144,7 +151,7 @@ export class SealedStore implements Store, AsyncDisposable {
 
   /** Verifies a store that nobody has open, and opens every record, without changing anything. */
   static async check(options: OpenOptions): Promise<CheckReport> {
-    const source = sourceOf(options);
+    const source = sourceOf(options, 'read');
     await readStoreHeader(source.fileSystem, source.path);
     const lock = await takeLock(source.fileSystem, source.path);
     try {
@@ -156,7 +163,7 @@ export class SealedStore implements Store, AsyncDisposable {
 
   /** Looks at what a lossy repair would keep and lose; changes nothing until the plan is applied. */
   static async planRepair(options: OpenOptions): Promise<RepairPlan> {
-    const source = sourceOf(options);
+    const source = sourceOf(options, 'read');
     await readStoreHeader(source.fileSystem, source.path);
     const lock = await takeLock(source.fileSystem, source.path);
     try {
@@ -302,10 +309,10 @@ export class SealedStore implements Store, AsyncDisposable {
 const DEFAULT_SEGMENT_BYTES = 64 * 1024 * 1024;
 const MAX_SEGMENT_BYTES = 1024 * 1024 * 1024;
 
-function sourceOf(options: OpenOptions): RecoverySource {
+function sourceOf(options: OpenOptions, access: Access): RecoverySource {
   const { fileSystem = nodeFileSystem, path, storeKey, expectedHead, acceptOlderHead = false } = options;
   const head = acceptOlderHead ? undefined : expectedHead;
-  return { fileSystem, path, storeKey, expectedHead: head, tuning: tuningOf(options) };
+  return { fileSystem, path, storeKey, expectedHead: head, tuning: tuningOf(options), access };
 }
 
 function tuningOf({ random = systemRandom, segmentBytes, paddingBytes }: StoreOptions): StoreTuning {
