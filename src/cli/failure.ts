@@ -1,4 +1,5 @@
 import { LatchkeyError } from '../errors/latchkey-error.ts';
+import { escapeControls } from './terminal-text.ts';
 
 /** Exit codes that every command shares. */
 export const exitCodes = {
@@ -15,8 +16,8 @@ export const exitCodes = {
  */
 export function reportFailure(error: unknown): void {
   if (error instanceof LatchkeyError) {
-    process.stderr.write(`latchkey: ${error.code}: ${error.message}\n`);
-    if (error.hint !== undefined) process.stderr.write(`  hint: ${error.hint}\n`);
+    process.stderr.write(`latchkey: ${error.code}: ${escapeControls(error.message)}\n`);
+    if (error.hint !== undefined) process.stderr.write(`  hint: ${escapeControls(error.hint)}\n`);
     process.exitCode = error.family === 'problem' ? exitCodes.failed : exitCodes.refused;
     return;
   }

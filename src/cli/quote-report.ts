@@ -5,6 +5,7 @@ import { policyRules, type TdPolicy } from '../tdx/policy.ts';
 import type { Quote } from '../tdx/quote.ts';
 import type { QuoteVerifier, VerifiedQuote, VerifyOptions } from '../tdx/verify-quote.ts';
 import type { Outcome } from './quote-answer.ts';
+import { escapeControls } from './terminal-text.ts';
 
 /** One line of a report. */
 interface Fact {
@@ -124,7 +125,7 @@ const describeVerified = ({ tcbStatus, tcbDateMs, advisoryIds }: VerifiedQuote):
   `not revoked; ${tcbStatus} as of ${day(tcbDateMs)}${advisoryIds.length === 0 ? '' : `; ${advisoryIds.join(', ')}`}`;
 
 const formatFacts = (facts: readonly Fact[]): readonly string[] =>
-  facts.map(({ mark, text }) => `  ${marks[mark]()} ${text}`);
+  facts.map(({ mark, text }) => `  ${marks[mark]()} ${escapeControls(text)}`);
 
 /** The last line of a report, and all of it when there is nothing else to say. */
 export function formatVerdict(outcome: Outcome): string {
@@ -132,7 +133,7 @@ export function formatVerdict(outcome: Outcome): string {
     return `${styleText('green', 'accepted')}${outcome.verified === undefined ? '' : `: ${outcome.verified.tcbStatus}`}\n`;
   }
   const { error } = outcome;
-  const hint = error.hint === undefined ? '' : `  hint: ${error.hint}\n`;
+  const hint = error.hint === undefined ? '' : `  hint: ${escapeControls(error.hint)}\n`;
   const verdict = error.family === 'problem' ? styleText('yellow', 'undecided') : styleText('red', 'refused');
-  return `${verdict}: ${error.code}: ${error.message}\n${hint}`;
+  return `${verdict}: ${error.code}: ${escapeControls(error.message)}\n${hint}`;
 }

@@ -38,10 +38,10 @@ export class QuoteStream {
 
   /** The answer to one line. */
   answer(line: Line): Answer {
-    let id: unknown = null;
+    let id: string | number | null = null;
     try {
       const fields = parseLine(line);
-      id = fields['id'] ?? null;
+      id = readId(fields['id']);
       return { id, ...this.#verify(fields) };
     } catch (error) {
       if (error instanceof LatchkeyError) return { id, ...failureAnswer(error) };
@@ -111,6 +111,12 @@ function parseLine(line: Line): Readonly<Record<string, unknown>> {
     return refuse('line', 'an object', value);
   // Objects only are left; own fields are read by name and checked where they are used.
   return Object.assign(Object.create(null), value) as Readonly<Record<string, unknown>>;
+}
+
+/** Goes back as it came, so not just any JSON: printing a deep one would overflow the stack. */
+function readId(value: unknown): string | number | null {
+  if (typeof value === 'string' || typeof value === 'number') return value;
+  return value === undefined || value === null ? null : refuse('id', 'text or a number', value);
 }
 
 function readTime(value: unknown): number {

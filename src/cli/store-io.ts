@@ -39,19 +39,6 @@ export async function print(stream: Writable, text: string | Uint8Array): Promis
   if (!stream.write(text)) await once(stream, 'drain');
 }
 
-/**
- * Text for a terminal: control and format characters are escaped, so that a name cannot move the cursor, turn the
- * text around or fake a line. Quoted when anything had to be escaped.
- */
-export function printableName(name: string): string {
-  return /[\p{Cc}\p{Cf}\u2028\u2029]/u.test(name)
-    ? JSON.stringify(name).replace(
-        /[\p{Cc}\p{Cf}\u2028\u2029]/gu,
-        (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`,
-      )
-    : name;
-}
-
 /** All bytes of a stream; gives up as soon as there are more than `maxBytes`. */
 export async function readAll(stream: AsyncIterable<Uint8Array>, maxBytes: number): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];

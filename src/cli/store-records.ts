@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { toBase64 } from '../bytes/base64.ts';
 import { EvidenceError, ProblemError } from '../errors/latchkey-error.ts';
 import { MAX_VALUE_BYTES } from '../store/limits.ts';
-import { print, printableName, readAll, type StoreIo } from './store-io.ts';
+import { print, readAll, type StoreIo } from './store-io.ts';
 import {
   anyNamespace,
   type NamespaceOptions,
@@ -12,6 +12,7 @@ import {
   withReading,
   withStore,
 } from './store-session.ts';
+import { printableName } from './terminal-text.ts';
 
 interface PutOptions extends NamespaceOptions {
   readonly valueFile?: string;

@@ -27,12 +27,18 @@ const NEVER_ACCEPTABLE_ATTRIBUTES = 0xffn;
 const MAX_GRACE_DAYS = 3650;
 
 function refuse(field: string, expected: string, observed: unknown): never {
-  const shown = `${JSON.stringify(observed)}`.slice(0, 80);
+  const shown = shownOf(observed);
   throw new ProblemError('POLICY_INVALID', `policy: ${field} must be ${expected}, got ${shown}`, {
     field,
     expected,
     observed: shown,
   });
+}
+
+/** Lists and objects are not printed: a deep one would overflow the stack. */
+function shownOf(observed: unknown): string {
+  if (typeof observed !== 'object' || observed === null) return `${JSON.stringify(observed)}`.slice(0, 80);
+  return Array.isArray(observed) ? 'a list' : 'an object';
 }
 
 type Reader<Value> = (value: unknown, field: string) => Value;
@@ -112,7 +118,7 @@ export function parsePolicy(json: unknown): TdPolicy {
     } else if (isReadable(name)) {
       // Reader and field have the same name, hence the same type; TypeScript cannot see that across the lookup.
       Object.assign(policy, { [name]: readers[name](value, name) });
-    } else refuse(name, 'a field of the policy', value);
+    } else refuse(name.slice(0, 80), 'a field of the policy', value);
   }
   return Object.freeze({ ...policy, measurements });
 }

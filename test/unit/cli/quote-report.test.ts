@@ -1,6 +1,8 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { reportFailure } from '../../../src/cli/failure.ts';
 import { decide, decideChainOnly } from '../../../src/cli/quote-answer.ts';
-import { formatChainReport, formatReport } from '../../../src/cli/quote-report.ts';
+import { formatChainReport, formatReport, formatVerdict } from '../../../src/cli/quote-report.ts';
+import { ProblemError } from '../../../src/errors/latchkey-error.ts';
 import type { CollateralDocuments } from '../../../src/tdx/collateral.ts';
 import { defaultPolicy, parsePolicy, policyRules } from '../../../src/tdx/policy.ts';
 import { parseQuote } from '../../../src/tdx/quote.ts';
@@ -192,5 +194,38 @@ describe('the report of --chain-only', () => {
     const debug = plainQuote({ body: { tdAttributes: Uint8Array.of(1, 0, 0, 0x10, 0, 0, 0, 0) } });
     expect(chainReport(debug)).toContain('TD_DEBUG');
     expect(chainReport(plainQuote(), Date.UTC(2060, 0))).toContain('CERTIFICATE_EXPIRED');
+  });
+});
+
+describe('text of others', () => {
+  const nasty = 'the service said \u001b[2K\r\naccepted: UpToDate\u202e';
+  const error = new ProblemError('COLLATERAL_UNAVAILABLE', nasty, { hint: nasty });
+
+  it('cannot fake a line of the verdict', () => {
+    const printed = formatVerdict({ ok: false, error });
+    expect(printed.split('\n')).toHaveLength(3);
+    expect(printed.replace(/^.*?: /, '')).toMatch(/^[\x20-\x7e\n]*$/);
+  });
+
+  it('cannot fake a line of the report', () => {
+    const verifier = new QuoteVerifier({ trustRoot });
+    vi.spyOn(verifier, 'verifyChainOnly').mockImplementation(() => {
+      throw error;
+    });
+    const quote = parseQuote(plainQuote());
+    const printed = formatChainReport(decideChainOnly(verifier, quote, 0), verifier, quote, 0);
+    expect(printed).not.toMatch(/^accepted/m);
+  });
+
+  it('cannot fake a line of a failure', () => {
+    const printed: string[] = [];
+    const spy = vi.spyOn(process.stderr, 'write').mockImplementation((chunk) => printed.push(`${chunk}`) > 0);
+    try {
+      reportFailure(error);
+    } finally {
+      spy.mockRestore();
+      process.exitCode = undefined;
+    }
+    expect(printed.join('')).toMatch(/^latchkey: [\x20-\x7e]*\n {2}hint: [\x20-\x7e]*\n$/);
   });
 });

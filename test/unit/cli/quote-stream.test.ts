@@ -82,6 +82,37 @@ describe('JSON lines', () => {
     expect(answered['id']).toBe(typeof line === 'string' ? null : 'a');
   });
 
+  it('nothing in a line can stop the stream, however deep or long', async () => {
+    const deep = '['.repeat(20_000) + ']'.repeat(20_000);
+    const lines = [
+      `{"id":${deep}}`,
+      '{"id":{}}',
+      `{"id":2,"policy":${deep}}`,
+      `{"id":3,"policy":{"tcbGraceDays":${deep}}}`,
+      `{"id":4,"policy":{"mrTd":[{"x":${deep}}]}}`,
+      `{"id":5,"policy":{"${'x'.repeat(100_000)}":1}}`,
+      `{"id":6,"collateral":${deep},"quote":"00"}`,
+    ];
+    const written: string[] = [];
+    const output = new Writable({
+      write(chunk, _, done) {
+        written.push(String(chunk));
+        done();
+      },
+    });
+    await runQuoteStream(Readable.from([Buffer.from(lines.join('\n'))]), output, defaults);
+    expect(written.map((line) => JSON.parse(line) as unknown)).toMatchObject([
+      { id: null, code: 'LINE_INVALID', field: 'id' },
+      { id: null, code: 'LINE_INVALID', field: 'id' },
+      { id: 2, code: 'POLICY_INVALID', observed: 'a list' },
+      { id: 3, code: 'POLICY_INVALID', observed: 'a list' },
+      { id: 4, code: 'POLICY_INVALID', observed: 'an object' },
+      { id: 5, code: 'POLICY_INVALID' },
+      { id: 6, code: 'COLLATERAL_MALFORMED' },
+    ]);
+    expect(Math.max(...written.map(({ length }) => length))).toBeLessThan(1_000);
+  });
+
   it('a root from a line only with the flag, and judged for that line only', () => {
     const underIntel = { verifier: new QuoteVerifier(), acceptsRootFromInput: true };
     const stream = new QuoteStream({ ...defaults, ...underIntel });
