@@ -29,7 +29,11 @@ export class BulkWriter {
    * @returns where it will be.
    */
   async append(content: RecordContent, inner: XChaCha20Key | undefined): Promise<Location> {
-    const segment = await this.#segmentWithRoom();
+    return this.put(await this.makeRoom(), content, inner);
+  }
+
+  /** As {@link append}, at once, into what {@link makeRoom} just gave. */
+  put(segment: Segment, content: RecordContent, inner: XChaCha20Key | undefined): Location {
     const ordinal = segment.nextOrdinal + this.#frame.records;
     const position = { segmentId: segment.id, ordinal };
     const { offset, length } = this.#state.sealer.seal(
@@ -45,6 +49,18 @@ export class BulkWriter {
     };
   }
 
+  /** Writes a full frame, and begins another segment when this one is full. @returns where the next record goes. */
+  async makeRoom(): Promise<Segment> {
+    if (this.#frame.length >= FRAME_BYTES) await this.#flush();
+    const last = this.#segments.at(-1);
+    if (last !== undefined && last.length + this.#frame.length < this.#state.segmentBytes) return last;
+    await this.#flush();
+    const previous = this.#state.tuning.random(32);
+    const segment = await this.#state.newSegmentFile({ kind: 'compacted', firstOrdinal: 0, previous });
+    this.#segments.push(segment);
+    return segment;
+  }
+
   /** Writes what is left and makes everything durable. */
   async finish(): Promise<void> {
     await this.#flush();
@@ -54,17 +70,6 @@ export class BulkWriter {
   /** Removes everything that was written; for work that was given up. */
   async discard(): Promise<void> {
     for (const segment of this.#segments.splice(0)) await this.#state.dropSegment(segment);
-  }
-
-  async #segmentWithRoom(): Promise<Segment> {
-    if (this.#frame.length >= FRAME_BYTES) await this.#flush();
-    const last = this.#segments.at(-1);
-    if (last !== undefined && last.length + this.#frame.length < this.#state.segmentBytes) return last;
-    await this.#flush();
-    const previous = this.#state.tuning.random(32);
-    const segment = await this.#state.newSegmentFile({ kind: 'compacted', firstOrdinal: 0, previous });
-    this.#segments.push(segment);
-    return segment;
   }
 
   async #flush(): Promise<void> {

@@ -114,8 +114,11 @@ export class RunCompaction {
       if (present === undefined && this.#mayHideOlder(segment, ordinal))
         await this.#keepTombstone(opened, namespace);
     } else if (present?.place === from.place && present.extent === from.extent) {
+      const segment = await this.#writer.makeRoom();
+      // Its key is gone when the namespace was erased meanwhile.
+      if (namespace.erased) return;
       const value = this.#state.readValue(from);
-      const to = await this.#writer.append({ operation, namespace: id, name, value }, namespace.key);
+      const to = this.#writer.put(segment, { operation, namespace: id, name, value }, namespace.key);
       this.#moves.push({ namespace, name, from, to });
     }
   }
@@ -136,10 +139,11 @@ export class RunCompaction {
     const id = `${operation} ${namespace} ${name}`;
     if (this.#keptTombstones.has(id)) return;
     this.#keptTombstones.add(id);
-    const { extent } = await this.#writer.append(
-      { operation, namespace, name, value: noValue() },
-      space?.key,
-    );
+    const segment = await this.#writer.makeRoom();
+    // Its key is gone when the namespace was erased meanwhile, and with it whatever this would hide.
+    if (space?.erased) return;
+    const content = { operation, namespace, name, value: noValue() };
+    const { extent } = this.#writer.put(segment, content, space?.key);
     this.#keptBytes += lengthOf(extent);
   }
 

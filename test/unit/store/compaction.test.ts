@@ -122,3 +122,37 @@ describe('compaction', () => {
     await store.close();
   });
 });
+
+describe('compaction and erasing at the same time', () => {
+  it('go well together, whichever step of the compaction the erasing meets', async () => {
+    let isMet = true;
+    for (let at = 1; isMet; at += 1) {
+      const disk = new SimulatedDisk();
+      const store = await SealedStore.create(optionsOn(disk));
+      const plain = await store.namespace('plain');
+      const secret = await store.namespace('secret', { erasable: true });
+      for (let turn = 0; turn < 40; turn += 1) {
+        await plain.put(`name-${turn}`, filledWith(turn));
+        await secret.put(`name-${turn}`, filledWith(turn));
+        if (turn % 3 === 0) await secret.delete(`name-${turn}`);
+      }
+      let operations = 0;
+      let erasing: Promise<boolean> | undefined;
+      disk.inject(() => {
+        operations += 1;
+        // Not inside the operation that it meets.
+        if (operations === at) erasing = Promise.resolve().then(() => store.eraseNamespace('secret'));
+        return undefined;
+      });
+      await store.compact();
+      disk.inject(undefined);
+      isMet = erasing !== undefined;
+      expect(await erasing).toBe(isMet ? true : undefined);
+      await store.close();
+      const again = await SealedStore.open(optionsOn(disk));
+      expect(again.namespaces()).toEqual(isMet ? ['plain'] : ['plain', 'secret']);
+      expect((await again.namespace('plain')).size).toBe(40);
+      await again.close();
+    }
+  });
+});
