@@ -21,7 +21,7 @@ export interface TdBody extends TdMeasurements {
 export type TdBodyLayout = '1.0' | '1.5';
 
 /** TEE_TCB_SVN of a patched platform: module TDX_01 at SVN 5, microcode 8. */
-export const developmentTeeTcbSvn: Uint8Array = Uint8Array.of(5, 1, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+const developmentTeeTcbSvn: Uint8Array = Uint8Array.of(5, 1, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 
 /** A body with development values everywhere except where told. */
 export function tdBody(reportData: Uint8Array, changes: Partial<TdBody> = {}): TdBody {

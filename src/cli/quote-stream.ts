@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { tryFromBase64 } from '../bytes/base64.ts';
 import { tryFromHex } from '../bytes/hex.ts';
+import { Memo } from '../bytes/memo.ts';
 import { sha256Hex } from '../crypto/sha2.ts';
 import { EvidenceError, LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
 import { type CollateralDocuments, parseCollateralDocuments } from '../tdx/collateral.ts';
-import { ContentCache } from '../tdx/content-cache.ts';
 import { parsePolicy, type TdPolicy } from '../tdx/policy.ts';
 import { parseQuote } from '../tdx/quote.ts';
 import { insecureTrustRoot } from '../tdx/trust-root.ts';
@@ -30,7 +30,7 @@ const VERIFIERS_BY_ROOT = 16;
 /** Answers lines one by one; nothing in a line can throw. */
 export class QuoteStream {
   readonly #defaults: StreamDefaults;
-  readonly #verifiers = new ContentCache<QuoteVerifier>(VERIFIERS_BY_ROOT);
+  readonly #verifiers = new Memo<QuoteVerifier>(VERIFIERS_BY_ROOT);
 
   constructor(defaults: StreamDefaults) {
     this.#defaults = defaults;
@@ -69,7 +69,7 @@ export class QuoteStream {
       return refuse('root', 'absent (or run with --insecure-trust-root-from-input)', root);
     }
     if (typeof root !== 'string') return refuse('root', 'PEM text', root);
-    return this.#verifiers.getOrMake(
+    return this.#verifiers.get(
       sha256Hex(Buffer.from(root)),
       () =>
         new QuoteVerifier({

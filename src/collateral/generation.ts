@@ -24,9 +24,12 @@ export class NewestSeen {
     }
   }
 
-  /** Remembers a set that passed {@link requireNotOlder}. */
+  /** Remembers a set that passed {@link requireNotOlder}; newer ones may have been seen since. */
   remember(facts: CollateralFacts): void {
-    for (const [name, mark] of marksOf(facts)) this.#marks.set(name, mark);
+    for (const [name, mark] of marksOf(facts)) {
+      const newest = this.#marks.get(name);
+      if (newest === undefined || mark > newest) this.#marks.set(name, mark);
+    }
   }
 }
 

@@ -4,12 +4,11 @@ const COORDINATE_BYTES = 32;
 
 /** A P-256 public key imported into OpenSSL; importing checks that the point is on the curve. */
 export class P256PublicKey {
-  /** Made once: building them on every call costs a microsecond of the fifty. */
-  readonly #p1363: { readonly key: KeyObject; readonly dsaEncoding: 'ieee-p1363' };
-  readonly #der: { readonly key: KeyObject; readonly dsaEncoding: 'der' };
+  /** Made once: building it on every call costs a microsecond of the fifty. */
+  readonly #key: { readonly key: KeyObject; readonly dsaEncoding: 'ieee-p1363' };
+
   private constructor(key: KeyObject) {
-    this.#p1363 = { key, dsaEncoding: 'ieee-p1363' };
-    this.#der = { key, dsaEncoding: 'der' };
+    this.#key = { key, dsaEncoding: 'ieee-p1363' };
   }
 
   /**
@@ -32,11 +31,6 @@ export class P256PublicKey {
 
   /** ECDSA with SHA-256 (FIPS 186-5 section 6.4); the signature is r ‖ s, 64 bytes (IEEE P1363). */
   verify(message: Uint8Array, signature: Uint8Array): boolean {
-    return verify('sha256', message, this.#p1363, signature);
-  }
-
-  /** As {@link verify}, with the DER signature that X.509 carries (RFC 5480). */
-  verifyDer(message: Uint8Array, signature: Uint8Array): boolean {
-    return verify('sha256', message, this.#der, signature);
+    return verify('sha256', message, this.#key, signature);
   }
 }

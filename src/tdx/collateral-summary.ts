@@ -73,8 +73,9 @@ export function summarizeCollateral(
     halfLife(pckCrl.thisUpdateMs, pckCrl.nextUpdateMs),
   ];
   return {
-    fmspc: tcbInfo.fmspc,
-    pceId: tcbInfo.pceId,
+    // Copies, as callers get them: verdicts go by the TCB info's own.
+    fmspc: tcbInfo.fmspc.slice(),
+    pceId: tcbInfo.pceId.slice(),
     ca: caType,
     tcbEvaluationDataNumber: tcbInfo.tcbEvaluationDataNumber,
     crlNumbers: { rootCa: rootCrl.crlNumber, pck: pckCrl.crlNumber },
@@ -107,7 +108,8 @@ export function requireExpected(
   }
   const minimum = expected.minimumTcbEvaluationDataNumber ?? 0;
   const number = tcbInfo.tcbEvaluationDataNumber;
-  if (number < minimum) {
+  // Not `number < minimum`: a minimum that is no number must refuse, not pass.
+  if (!(number >= minimum)) {
     refuse('TCB_EVALUATION_TOO_OLD', 'tcbEvaluationDataNumber', `at least ${minimum}`, `${number}`);
   }
 }

@@ -6,7 +6,7 @@ import { EvidenceError } from '../errors/latchkey-error.ts';
 const isoDate = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$/;
 
 /** Parses an ISO 8601 time in whole seconds and UTC, as Intel writes them; `undefined` for anything else. */
-export function tryParseIsoSeconds(text: string): number | undefined {
+function tryParseIsoSeconds(text: string): number | undefined {
   if (!isoDate.test(text)) return undefined;
   const part = (start: number, end: number): number => Number(text.slice(start, end));
   return utcTimeMs(part(0, 4), part(5, 7), part(8, 10), [part(11, 13), part(14, 16), part(17, 19)]);

@@ -1,10 +1,10 @@
 import { equalBytes } from '../bytes/concat.ts';
+import { Memo } from '../bytes/memo.ts';
 import { sha256Hex } from '../crypto/sha2.ts';
 import { type Certificate, parseCertificate } from '../der/certificate.ts';
 import { readPemChain } from '../der/pem.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import { requireRole, requireSignedBy } from './certificate-checks.ts';
-import { ContentCache } from './content-cache.ts';
 import type { Quote } from './quote.ts';
 import { type PckCaType, readSgxExtension, type SgxExtension } from './sgx-extension.ts';
 import type { TrustRoot } from './trust-root.ts';
@@ -27,11 +27,11 @@ export const pckCaTypeOf = (ca: Certificate): PckCaType =>
 /** Certificates directly below the trust root, each verified once: PCK CAs and TCB signing certificates. */
 export class RootIssuedCertificates {
   readonly #root: TrustRoot;
-  readonly #cache: ContentCache<Certificate>;
+  readonly #cache: Memo<Certificate>;
 
   constructor(root: TrustRoot, capacity: number) {
     this.#root = root;
-    this.#cache = new ContentCache(capacity);
+    this.#cache = new Memo(capacity);
   }
 
   /**
@@ -48,7 +48,7 @@ export class RootIssuedCertificates {
         observed,
       });
     }
-    return this.#cache.getOrMake(`${role} ${sha256Hex(der)}`, () => {
+    return this.#cache.get(`${role} ${sha256Hex(der)}`, () => {
       const certificate = parseCertificate(
         new Uint8Array(der),
         role === 'pckCa' ? 'PCK CA certificate' : 'TCB signing certificate',
@@ -64,12 +64,12 @@ export class RootIssuedCertificates {
 export class PckChains {
   readonly #root: TrustRoot;
   readonly #issued: RootIssuedCertificates;
-  readonly #cache: ContentCache<PckChain>;
+  readonly #cache: Memo<PckChain>;
 
   constructor(root: TrustRoot, issued: RootIssuedCertificates, capacity: number) {
     this.#root = root;
     this.#issued = issued;
-    this.#cache = new ContentCache(capacity);
+    this.#cache = new Memo(capacity);
   }
 
   /**
@@ -77,7 +77,7 @@ export class PckChains {
    * @throws EvidenceError with a certificate code or PCK_EXTENSION_INVALID.
    */
   verify({ certificateChain, certificateChainDigest }: Quote): PckChain {
-    return this.#cache.getOrMake(certificateChainDigest, () => {
+    return this.#cache.get(certificateChainDigest, () => {
       const [leafDer, caDer, rootDer] = splitPckChain(certificateChain);
       const ca = this.#issued.verify(caDer, rootDer, 'pckCa');
       const leaf = parsePckLeaf(leafDer);

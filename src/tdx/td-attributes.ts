@@ -17,7 +17,6 @@ export const tdAttributeBits = {
   /** Performance monitoring inside the TD. */
   PERFMON: bit(63),
 } as const;
-export type TdAttribute = keyof typeof tdAttributeBits;
 
 /** XFAM bits that every TD has: x87 and SSE. */
 export const XFAM_FIXED_1 = 0x3n;

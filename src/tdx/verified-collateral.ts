@@ -1,4 +1,5 @@
 import { tryFromHex } from '../bytes/hex.ts';
+import { Memo } from '../bytes/memo.ts';
 import { sha256HexOfText } from '../crypto/sha2.ts';
 import type { Certificate } from '../der/certificate.ts';
 import type { Crl } from '../der/crl.ts';
@@ -13,7 +14,6 @@ import {
   parseCollateralDocuments,
 } from './collateral.ts';
 import { type CollateralFacts, summarizeCollateral } from './collateral-summary.ts';
-import { ContentCache } from './content-cache.ts';
 import { pckCaTypeOf, type RootIssuedCertificates } from './pck-chain.ts';
 import { parseQeIdentity, type QeIdentity } from './qe-identity.ts';
 import type { PckCaType } from './sgx-extension.ts';
@@ -42,20 +42,20 @@ export interface VerifiedCollateral {
 export class CollateralVerifier {
   readonly #root: TrustRoot;
   readonly #issued: RootIssuedCertificates;
-  readonly #sets: ContentCache<VerifiedCollateral>;
-  readonly #crls: ContentCache<Crl>;
-  readonly #tcbInfos: ContentCache<TcbInfo>;
-  readonly #qeIdentities: ContentCache<QeIdentity>;
+  readonly #sets: Memo<VerifiedCollateral>;
+  readonly #crls: Memo<Crl>;
+  readonly #tcbInfos: Memo<TcbInfo>;
+  readonly #qeIdentities: Memo<QeIdentity>;
   /** Frozen sets are one content each; this saves hashing 20 kB per quote. */
   readonly #byObject = new WeakMap<CollateralDocuments, VerifiedCollateral>();
 
   constructor(root: TrustRoot, issued: RootIssuedCertificates, capacity: number) {
     this.#root = root;
     this.#issued = issued;
-    this.#sets = new ContentCache(capacity);
-    this.#crls = new ContentCache(capacity);
-    this.#tcbInfos = new ContentCache(capacity);
-    this.#qeIdentities = new ContentCache(capacity);
+    this.#sets = new Memo(capacity);
+    this.#crls = new Memo(capacity);
+    this.#tcbInfos = new Memo(capacity);
+    this.#qeIdentities = new Memo(capacity);
   }
 
   /**
@@ -67,7 +67,7 @@ export class CollateralVerifier {
     if (known !== undefined) return known;
     const parsed = isParsedCollateral(documents) ? documents : parseCollateralDocuments(documents);
     const keys = collateralKeys(parsed, sha256HexOfText);
-    const verified = this.#sets.getOrMake(Object.values(keys).join(), () => this.#verifyAll(parsed, keys));
+    const verified = this.#sets.get(Object.values(keys).join(), () => this.#verifyAll(parsed, keys));
     if (parsed === documents) this.#byObject.set(documents, verified);
     return verified;
   }
@@ -81,16 +81,14 @@ export class CollateralVerifier {
       'QE identity issuer chain',
       'tcbSigning',
     );
-    const rootCrl = this.#crls.getOrMake(keys.rootCrl, () =>
+    const rootCrl = this.#crls.get(keys.rootCrl, () =>
       readSignedCrl(documents.root_ca_crl, 'root CA CRL', root),
     );
-    const pckCrl = this.#crls.getOrMake(keys.pckCrl, () =>
-      readSignedCrl(documents.pck_crl, 'PCK CRL', pckCa),
-    );
-    const tcbInfo = this.#tcbInfos.getOrMake(keys.tcbInfo, () =>
+    const pckCrl = this.#crls.get(keys.pckCrl, () => readSignedCrl(documents.pck_crl, 'PCK CRL', pckCa));
+    const tcbInfo = this.#tcbInfos.get(keys.tcbInfo, () =>
       parseTcbInfo(signedText(documents, 'tcb_info', tcbSigner, 'TCB_INFO_SIGNATURE_INVALID')),
     );
-    const qeIdentity = this.#qeIdentities.getOrMake(keys.qeIdentity, () =>
+    const qeIdentity = this.#qeIdentities.get(keys.qeIdentity, () =>
       parseQeIdentity(signedText(documents, 'qe_identity', qeSigner, 'QE_IDENTITY_SIGNATURE_INVALID')),
     );
     requireSameEvaluation(tcbInfo, qeIdentity);

@@ -1,8 +1,8 @@
+import { Memo, memoKey } from '../bytes/memo.ts';
 import { P256PublicKey } from '../crypto/p256.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import type { CollateralDocuments } from './collateral.ts';
 import { type CollateralExpectation, type CollateralFacts, requireExpected } from './collateral-summary.ts';
-import { ContentCache } from './content-cache.ts';
 import { type PckChain, PckChains, peekPckChain, RootIssuedCertificates } from './pck-chain.ts';
 import { applyPolicy, defaultPolicy, type TdPolicy } from './policy.ts';
 import { parseQuote, Quote } from './quote.ts';
@@ -72,14 +72,15 @@ export class ChainVerifiedQuote {
   constructor(key: typeof proofKey, quote: Quote, { leaf, caType, sgx }: PckChain, root: TrustRoot) {
     if (key !== proofKey) throw new TypeError('a ChainVerifiedQuote is made by QuoteVerifier only');
     this.quote = quote;
-    this.platform = {
-      ppid: sgx.ppid,
-      fmspc: sgx.fmspc,
-      pceId: sgx.pceId,
+    // Copies: what a caller does to them must not reach the chain that the verifier keeps.
+    this.platform = Object.freeze({
+      ppid: sgx.ppid.slice(),
+      fmspc: sgx.fmspc.slice(),
+      pceId: sgx.pceId.slice(),
       ca: caType,
       pckSerialNumber: leaf.serialNumber,
-      platformInstanceId: sgx.platform?.instanceId,
-    };
+      platformInstanceId: sgx.platform?.instanceId.slice(),
+    });
     this.isIntelRooted = root.isIntel;
     Object.freeze(this);
   }
@@ -131,7 +132,7 @@ export class QuoteVerifier {
   readonly trustRoot: TrustRoot;
   readonly #chains: PckChains;
   readonly #collateral: CollateralVerifier;
-  readonly #attestationKeys: ContentCache<P256PublicKey>;
+  readonly #attestationKeys: Memo<P256PublicKey>;
 
   constructor(options: { readonly trustRoot?: TrustRoot; readonly limits?: VerifierLimits } = {}) {
     const { collateralSets = 64, pckChains = 4096, attestationKeys = 1024 } = options.limits ?? {};
@@ -139,7 +140,7 @@ export class QuoteVerifier {
     const issued = new RootIssuedCertificates(this.trustRoot, 64);
     this.#chains = new PckChains(this.trustRoot, issued, pckChains);
     this.#collateral = new CollateralVerifier(this.trustRoot, issued, collateralSets);
-    this.#attestationKeys = new ContentCache(attestationKeys);
+    this.#attestationKeys = new Memo(attestationKeys);
   }
 
   /**
@@ -221,12 +222,7 @@ export class QuoteVerifier {
   }
 
   #attestationKey({ attestationKey }: Quote): P256PublicKey {
-    const name = Buffer.from(
-      attestationKey.buffer,
-      attestationKey.byteOffset,
-      attestationKey.length,
-    ).toString('latin1');
-    return this.#attestationKeys.getOrMake(name, () => {
+    return this.#attestationKeys.get(memoKey(attestationKey), () => {
       const key = P256PublicKey.fromRaw(attestationKey);
       if (key !== undefined) return key;
       const message = 'the attestation key is not a point on P-256';

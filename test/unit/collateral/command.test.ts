@@ -4,8 +4,12 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type MockTdx, startMockTdx } from '../../../mock-tdx/server.ts';
 import { collateralCommand } from '../../../src/cli/commands/collateral.ts';
-import { insecureTrustRoot, parseCollateralDocuments, verifyQuote } from '../../../src/tdx/verify-quote.ts';
-import { QuoteVerifier } from '../../../src/tdx/verify-quote.ts';
+import {
+  insecureTrustRoot,
+  parseCollateralDocuments,
+  QuoteVerifier,
+  verifyQuote,
+} from '../../../src/tdx/verify-quote.ts';
 
 let mock: MockTdx;
 let folder: string;

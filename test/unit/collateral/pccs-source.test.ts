@@ -4,7 +4,7 @@ import {
   PccsCollateralSource,
   type PccsCollateralSourceOptions,
 } from '../../../src/collateral/pccs-source.ts';
-import { collateralWorld, DAY_MS, settle, START_MS } from '../../support/collateral-world.ts';
+import { collateralWorld, DAY_MS, START_MS, settle } from '../../support/collateral-world.ts';
 import { SimulatedDisk } from '../../support/simulated-disk.ts';
 
 const platform = { fmspc: DEVELOPMENT_FMSPC, ca: 'platform' } as const;

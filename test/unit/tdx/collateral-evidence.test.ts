@@ -295,6 +295,9 @@ describe('1c collateral', () => {
       'TCB_EVALUATION_TOO_OLD',
     );
     expect(verdictOf(undefined, undefined, { minimumTcbEvaluationDataNumber: 20 })).toBe('none');
+    expect(verdictOf(undefined, undefined, { minimumTcbEvaluationDataNumber: Number.NaN })).toBe(
+      'TCB_EVALUATION_TOO_OLD',
+    );
   });
 
   it('a set alone is checked against what the asker expects', () => {

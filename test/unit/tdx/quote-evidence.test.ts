@@ -53,6 +53,16 @@ describe('good evidence', () => {
     expect(platformOf(verified.quote)).toEqual({ fmspc, ppid, pceId, ca });
   });
 
+  it('is judged alike whatever a caller did to the facts about an earlier quote', () => {
+    const verifier = new QuoteVerifier({ trustRoot });
+    const verify = () => verifier.verify(plainQuote(), { collateral: plainCollateral(), nowMs: worldNowMs });
+    const { platform, collateral } = verify();
+    const { ppid, fmspc, pceId, platformInstanceId } = platform;
+    for (const bytes of [ppid, fmspc, pceId, platformInstanceId, collateral.fmspc, collateral.pceId])
+      bytes?.fill(7);
+    expect(verify().platform).toEqual(verifyInWorld().platform);
+  });
+
   it('P10: QE authentication data of any length', () => {
     for (const length of [0, 1, 64, 500]) {
       const quote = quoteWith(({ qeReport, attestationKey }) => {
