@@ -24,6 +24,8 @@ export class Compactor {
   readonly #later: Later;
   readonly #now: () => number;
   #working: Promise<void> | undefined;
+  /** Something became worth it while other work was under way, which may have passed it by. */
+  #again = false;
   #stopped = false;
   #sweeping = false;
   #callOffSweep: (() => void) | undefined;
@@ -40,10 +42,8 @@ export class Compactor {
   /** Compacts what is worth it, in the background. */
   wake(): void {
     this.sweepSoon();
-    if (this.#stopped || this.#working !== undefined || this.#choose() === undefined) return;
-    this.#working = this.#work().finally(() => {
-      this.#working = undefined;
-    });
+    if (this.#working !== undefined) this.#again = true;
+    else if (!this.#stopped && this.#choose() !== undefined) this.#begin(this.#work());
   }
 
   /** Compacts what holds records of erased namespaces, soon, together with what is erased until then. */
@@ -80,24 +80,31 @@ export class Compactor {
     if (this.#stopped || !this.#hasErased()) return;
     const startMs = this.#now();
     this.#sweeping = true;
-    this.#working = this.#work().finally(() => {
-      this.#working = undefined;
+    const sweeping = this.#work().finally(() => {
       this.#sweeping = false;
       this.#restUntilMs = this.#now() + SWEEP_REST * (this.#now() - startMs);
     });
-    await this.#working;
+    this.#begin(sweeping);
+    await sweeping;
+  }
+
+  /** @param work does not throw. */
+  #begin(work: Promise<void>): void {
+    this.#working = work.finally(() => {
+      this.#working = undefined;
+      if (!this.#again) return;
+      this.#again = false;
+      this.wake();
+    });
   }
 
   /** Rewrites everything: afterwards nothing that was overwritten, deleted or erased is in the files. */
   async compactAll(): Promise<void> {
     // Not by settled(): between its end and here another caller could begin.
     while (this.#working !== undefined) await this.#working;
+    if (this.#stopped) throw new CompactionStopped();
     const working = this.#compactAll();
-    this.#working = working
-      .catch(() => undefined)
-      .finally(() => {
-        this.#working = undefined;
-      });
+    this.#begin(working.catch(() => undefined));
     await working;
   }
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { openManifest } from '../../../src/store/manifest.ts';
 import { SealedStore } from '../../../src/store/sealed-store.ts';
 import { readStoreHeader, storeKeyMatches } from '../../../src/store/store-header.ts';
 import { SimulatedDisk } from '../../support/simulated-disk.ts';
@@ -47,6 +48,30 @@ describe('changing the store key', () => {
     expect(await contentOf(again, erasable)).toEqual(new Map(content).set('plain-space/during', '01'));
     await again.close();
     expect([...disk.files().keys()].some((path) => path.endsWith('keys-0000000001'))).toBe(false);
+  });
+
+  it('ends with the old keys gone, whichever step of a compaction it meets', async () => {
+    let isMet = true;
+    for (let at = 1; isMet; at += 3) {
+      const { disk, content, store } = await filled();
+      let operations = 0;
+      let rotating: Promise<void> | undefined;
+      disk.inject(() => {
+        operations += 1;
+        // Not inside the operation that it meets.
+        if (operations === at) rotating = Promise.resolve().then(() => store.rotateStoreKey(storeKeyOf(8)));
+        return undefined;
+      });
+      await store.compact();
+      disk.inject(undefined);
+      isMet = rotating !== undefined;
+      await rotating;
+      await store.settled();
+      const { manifest } = openManifest(fileOn(disk, `${STORE_PATH}/MANIFEST`), storeKeyOf(isMet ? 8 : 7));
+      expect(manifest.oldEpochs).toEqual([]);
+      expect(await contentOf(store, erasable)).toEqual(content);
+      await store.close();
+    }
   });
 
   it('survives a power cut at every step: one of the two keys opens everything', async () => {
