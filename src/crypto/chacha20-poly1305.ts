@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv } from 'node:crypto';
+import { plainBytes } from './plain-bytes.ts';
 
 const TAG_BYTES = 16;
 
@@ -35,5 +36,5 @@ export function chacha20Poly1305Open(
     plaintext.fill(0);
     return undefined;
   }
-  return new Uint8Array(plaintext);
+  return plainBytes(plaintext);
 }

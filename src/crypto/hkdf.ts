@@ -1,4 +1,5 @@
 import { createHmac, type Hmac } from 'node:crypto';
+import { plainBytes } from './plain-bytes.ts';
 
 const HASH_BYTES = 32;
 
@@ -16,7 +17,7 @@ export function prepareHmacSha256(key: Uint8Array): PreparedMac {
   return (...parts) => {
     if (mac === undefined) throw new TypeError('this MAC has been used');
     for (const part of parts) mac.update(part);
-    const digest = new Uint8Array(mac.digest());
+    const digest = plainBytes(mac.digest());
     mac = undefined;
     return digest;
   };
@@ -36,15 +37,22 @@ export function hkdfExpand(pseudoRandomKey: Uint8Array, info: Uint8Array, length
     throw new RangeError(`HKDF output must be 1 to ${255 * HASH_BYTES} bytes, got ${length}`);
   }
   const output = new Uint8Array(Math.ceil(length / HASH_BYTES) * HASH_BYTES);
-  let previous = new Uint8Array(0);
+  let previous: Uint8Array = new Uint8Array(0);
   for (let block = 0; block * HASH_BYTES < length; block++) {
-    previous = new Uint8Array(hmacSha256(pseudoRandomKey, previous, info, Uint8Array.of(block + 1)));
-    output.set(previous, block * HASH_BYTES);
+    const next = hmacSha256(pseudoRandomKey, previous, info, Uint8Array.of(block + 1));
+    output.set(next, block * HASH_BYTES);
+    previous.fill(0);
+    previous = next;
   }
+  previous.fill(0);
   return output.subarray(0, length);
 }
 
 /** HKDF-SHA-256 without salt under a text label, as all of Latchkey's own derivations are; 32 bytes by default. */
 export function deriveKey(secret: Uint8Array, label: string, length = HASH_BYTES): Uint8Array {
-  return hkdfExpand(hkdfExtract(new Uint8Array(0), secret), new TextEncoder().encode(label), length);
+  const pseudoRandomKey = hkdfExtract(new Uint8Array(0), secret);
+  const key = hkdfExpand(pseudoRandomKey, new TextEncoder().encode(label), length);
+  // As good as the secret itself: every other label could be derived from it.
+  pseudoRandomKey.fill(0);
+  return key;
 }

@@ -5,6 +5,7 @@ import {
   generateKeyPairSync,
   type KeyObject,
 } from 'node:crypto';
+import { plainBytes } from './plain-bytes.ts';
 
 const KEY_BYTES = 32;
 const toBase64Url = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64url');
@@ -49,7 +50,7 @@ export class X25519PrivateKey {
 
 function tryDiffieHellman(privateKey: KeyObject, publicKey: KeyObject): Uint8Array | undefined {
   try {
-    return new Uint8Array(diffieHellman({ privateKey, publicKey }));
+    return plainBytes(diffieHellman({ privateKey, publicKey }));
   } catch {
     // OpenSSL refuses small-order points by an error instead of returning zeros.
     return undefined;

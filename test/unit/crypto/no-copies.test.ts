@@ -1,0 +1,64 @@
+import type * as NodeCrypto from 'node:crypto';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { chacha20Poly1305Open, chacha20Poly1305Seal } from '../../../src/crypto/chacha20-poly1305.ts';
+import { deriveKey, hkdfExpand } from '../../../src/crypto/hkdf.ts';
+import { generateX25519KeyPair } from '../../../src/crypto/x25519.ts';
+
+/** Every buffer with a secret in it that node:crypto handed out. */
+const made = vi.hoisted((): Buffer[] => []);
+
+vi.mock('node:crypto', async (importOriginal) => {
+  const real = await importOriginal<typeof NodeCrypto>();
+  const kept = (bytes: Buffer): Buffer => {
+    made.push(bytes);
+    return bytes;
+  };
+  return {
+    ...real,
+    createHmac: (...args: Parameters<typeof real.createHmac>) => {
+      const mac = real.createHmac(...args);
+      const digest = mac.digest.bind(mac);
+      return Object.assign(mac, { digest: () => kept(digest()) });
+    },
+    diffieHellman: (...args: Parameters<typeof real.diffieHellman>) => kept(real.diffieHellman(...args)),
+    createDecipheriv: (...args: Parameters<typeof real.createDecipheriv>) => {
+      const decipher = real.createDecipheriv(...args);
+      const update = decipher.update.bind(decipher);
+      return Object.assign(decipher, { update: (bytes: Buffer) => kept(update(bytes)) });
+    },
+  };
+});
+
+const secret = new Uint8Array(32).fill(5);
+
+describe('a caller that wipes its result leaves no copy behind', () => {
+  afterEach(() => {
+    made.length = 0;
+  });
+
+  /** Wipes the result and counts the buffers that still hold something. */
+  const left = (result: Uint8Array | undefined): readonly [buffers: number, notWiped: number] => {
+    expect(result?.some((byte) => byte !== 0)).toBe(true);
+    result?.fill(0);
+    return [made.length, made.filter((bytes) => bytes.some((byte) => byte !== 0)).length];
+  };
+
+  it('deriveKey, its pseudo-random key included', () => {
+    expect(left(deriveKey(secret, 'label'))).toEqual([2, 0]);
+  });
+
+  it('hkdfExpand over several blocks', () => {
+    expect(left(hkdfExpand(secret, secret, 80))).toEqual([3, 0]);
+  });
+
+  it('X25519', () => {
+    const { privateKey } = generateX25519KeyPair();
+    expect(left(privateKey.diffieHellman(generateX25519KeyPair().publicKey))).toEqual([1, 0]);
+  });
+
+  it('opened ChaCha20-Poly1305', () => {
+    const nonce = new Uint8Array(12);
+    const sealed = chacha20Poly1305Seal(secret, nonce, secret, secret);
+    expect(left(chacha20Poly1305Open(secret, nonce, secret, sealed))).toEqual([1, 0]);
+  });
+});
