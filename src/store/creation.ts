@@ -5,7 +5,7 @@ import { inFolder } from './files.ts';
 import { STORE_ID_BYTES } from './limits.ts';
 import { keysFileName, NamespaceKeys } from './namespace-keys.ts';
 import { closeFiles } from './recovery.ts';
-import { encodeStoreHeader, MAX_UNLOCK_BYTES } from './store-header.ts';
+import { encodeStoreHeader } from './store-header.ts';
 import { EpochKeys } from './store-keys.ts';
 import { StoreState, type StoreTuning } from './store-state.ts';
 
@@ -46,8 +46,6 @@ export async function takeLock(fileSystem: FileSystem, path: string): Promise<Fo
 /** Lays out an empty store in a cleared folder, all but the manifest that makes it one. */
 export async function layOut(creation: Creation, lock: FolderLock | undefined): Promise<StoreState> {
   const { fileSystem, path, tuning, origin, unlock = new Uint8Array(0) } = creation;
-  if (unlock.length > MAX_UNLOCK_BYTES)
-    throw new RangeError(`the unlock field takes ${MAX_UNLOCK_BYTES} bytes, got ${unlock.length}`);
   const storeId = creation.storeId ?? tuning.random(STORE_ID_BYTES);
   if (storeId.length !== STORE_ID_BYTES)
     throw new RangeError(`a store id must be ${STORE_ID_BYTES} bytes, got ${storeId.length}`);

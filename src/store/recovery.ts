@@ -3,7 +3,7 @@ import { SecretBytes } from '../bytes/secret-bytes.ts';
 import type { FileHandle, FileSystem, FolderLock } from '../disk/file-system.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import { damagedAt, isReadOnly, readFailure, systemCode, writeFailure } from './disk-failure.ts';
-import { inFolder, removeFile } from './files.ts';
+import { inFolder, removeFile, shredFile } from './files.ts';
 import { HeadCheck } from './head-check.ts';
 import { type ListedSegment, type Manifest, openManifest } from './manifest.ts';
 import { keysFileName, NamespaceKeys } from './namespace-keys.ts';
@@ -286,7 +286,12 @@ async function removeOrphans(state: StoreState): Promise<string[]> {
   listed.add(keysFileName(state.namespaceKeys.number));
   const names = await state.fileSystem.list(state.folder);
   const orphans = names.filter((name) => ownFile.test(name) && !listed.has(name));
-  for (const name of orphans) await removeFile(state.fileSystem, inFolder(state.folder, name));
+  for (const name of orphans) {
+    const path = inFolder(state.folder, name);
+    // A keys file of an interrupted change of the store key holds keys that are still to be destroyed one day.
+    if (name.startsWith('keys-')) await shredFile(state.fileSystem, path);
+    else await removeFile(state.fileSystem, path);
+  }
   if (orphans.length > 0) await state.fileSystem.syncDirectory(state.folder);
   return orphans;
 }

@@ -154,8 +154,10 @@ export class ReservedNames {
   async unreserve(reservation: Reservation): Promise<boolean> {
     const mark = this.#marks.get(reservation);
     if (mark === undefined) return false;
+    const isGivenBack = await this.#reserved.compareAndSet(reservation.name, mark, undefined);
+    // Not before: on a full disk it still holds its name, and its holder may try again.
     this.#marks.delete(reservation);
-    return this.#reserved.compareAndSet(reservation.name, mark, undefined);
+    return isGivenBack;
   }
 
   /** Names, ordered, that an earlier process reserved and never filled. */

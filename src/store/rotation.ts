@@ -22,45 +22,61 @@ const partsOf = (state: StoreState): KeyedParts => {
  * Changes the store key: when this resolves, only the new key opens the store, new records are sealed under it, and
  * the wrapped keys of namespaces are wrapped under it. The keys of the records written before are kept in the sealed
  * manifest until compaction has sealed the last of them anew. Writes wait for a few syncs only.
+ * @param unlock the header's present unlock field stays where none is given.
+ * @throws RangeError when key or unlock field has an impossible length.
  */
-export function rotateStoreKey(
+export async function rotateStoreKey(
   state: StoreState,
   newKey: SecretBytes,
-  unlock: Uint8Array = state.header.unlock,
+  unlock: Uint8Array | undefined,
 ): Promise<void> {
+  const wanted = unlock?.slice();
   const storeKey = new Secret(newKey.reveal().slice());
-  const keys = EpochKeys.of(state.keys.epoch + 1, storeKey);
-  return state.commit.exclusively(async () => {
-    const before = partsOf(state);
-    const namespaceKeys = await rewrap(state, keys);
-    Object.assign(state, {
-      header: encodeStoreHeader(state.storeId, unlock.slice(), storeKey),
-      storeKey,
-      keys,
-      oldEpochs: [...before.oldEpochs, before.keys],
-      generation: before.generation + 1,
-      namespaceKeys,
-    } satisfies KeyedParts);
-    try {
-      await state.roll();
-    } catch (error) {
-      // After a failed rename the new key may be the only one that opens the store, and its files must stay.
-      const isUnknown = error instanceof LatchkeyError && error.code === 'STORE_WRITE_FAILED';
-      if (!isUnknown) await takeBack(state, before);
-      throw error;
-    }
-    before.storeKey.wipe();
-    await before.namespaceKeys.close();
-    // An orphan is removed by the next opening, should this fail.
-    await shredFile(state.fileSystem, before.namespaceKeys.path).catch(() => undefined);
+  try {
+    // A wrong length is a mistake of the caller's, and must not look like a failing disk.
+    encodeStoreHeader(state.storeId, wanted ?? state.header.unlock, storeKey);
+    await state.commit.exclusively(() => rotate(state, storeKey, wanted ?? state.header.unlock));
+  } catch (error) {
+    if (state.storeKey !== storeKey) storeKey.wipe();
+    throw error;
+  }
+}
+
+async function rotate(state: StoreState, storeKey: SecretBytes, unlock: Uint8Array): Promise<void> {
+  const before = partsOf(state);
+  const keys = EpochKeys.of(before.keys.epoch + 1, storeKey);
+  const namespaceKeys = await rewrap(state, keys).catch((error: unknown) => {
+    keys.wipe();
+    throw error;
   });
+  Object.assign(state, {
+    header: encodeStoreHeader(state.storeId, unlock, storeKey),
+    storeKey,
+    keys,
+    oldEpochs: [...before.oldEpochs, before.keys],
+    generation: before.generation + 1,
+    namespaceKeys,
+  } satisfies KeyedParts);
+  try {
+    await state.roll();
+  } catch (error) {
+    // After a failed rename the new key may be the only one that opens the store, and its files must stay.
+    const isUnknown = error instanceof LatchkeyError && error.code === 'STORE_WRITE_FAILED';
+    if (!isUnknown) await takeBack(state, before);
+    throw error;
+  }
+  before.storeKey.wipe();
+  await before.namespaceKeys.close();
+  // An orphan is removed by the next opening, should this fail.
+  await shredFile(state.fileSystem, before.namespaceKeys.path).catch(() => undefined);
 }
 
 async function takeBack(state: StoreState, before: KeyedParts): Promise<void> {
-  const { namespaceKeys } = state;
+  const { namespaceKeys, keys } = state;
   Object.assign(state, before);
+  keys.wipe();
   await namespaceKeys.close();
-  await removeFile(state.fileSystem, namespaceKeys.path).catch(() => undefined);
+  await shredFile(state.fileSystem, namespaceKeys.path).catch(() => undefined);
 }
 
 /** Writes the keys of all living erasable namespaces, wrapped anew, into a new file at the same places. */
@@ -85,6 +101,7 @@ async function rewrap(state: StoreState, keys: EpochKeys): Promise<NamespaceKeys
     return rewrapped;
   } catch (error) {
     await handle.close();
+    await shredFile(state.fileSystem, path).catch(() => undefined);
     throw error;
   }
 }

@@ -43,12 +43,14 @@ export interface StoreHeader {
   readonly bytes: Uint8Array;
 }
 
-/** Lays out a header for a store key. */
+/** Lays out a header for a store key. @throws RangeError when the unlock field or the key has an impossible length. */
 export function encodeStoreHeader(
   storeId: Uint8Array,
   unlock: Uint8Array,
   storeKey: SecretBytes,
 ): StoreHeader {
+  if (unlock.length > MAX_UNLOCK_BYTES)
+    throw new RangeError(`the unlock field takes ${MAX_UNLOCK_BYTES} bytes, got ${unlock.length}`);
   const fields = new ByteWriter()
     .bytes(MAGIC)
     .u16(MANIFEST_VERSION)

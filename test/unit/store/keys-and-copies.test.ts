@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
 import { openManifest } from '../../../src/store/manifest.ts';
 import { SealedStore } from '../../../src/store/sealed-store.ts';
 import { readStoreHeader, storeKeyMatches } from '../../../src/store/store-header.ts';
@@ -72,6 +73,53 @@ describe('changing the store key', () => {
       expect(await contentOf(store, erasable)).toEqual(content);
       await store.close();
     }
+  });
+
+  it('twice at once: the second key opens everything, also before the old records are sealed anew', async () => {
+    const { disk, content, store } = await filled();
+    const space = await store.namespace('plain-space');
+    await Promise.all([
+      store.rotateStoreKey(storeKeyOf(8)),
+      space.put('between', Uint8Array.of(1)),
+      store.rotateStoreKey(storeKeyOf(9)),
+      space.put('later', Uint8Array.of(2)),
+    ]);
+    const left = disk.afterPowerCut('lost');
+    const opened = await SealedStore.open(storeOptions(left, { storeKey: storeKeyOf(9) }));
+    const more = [
+      ['plain-space/between', '01'],
+      ['plain-space/later', '02'],
+    ] as const;
+    expect(await contentOf(opened, erasable)).toEqual(new Map([...content, ...more]));
+    await opened.close();
+    await store.close();
+  });
+
+  it('refuses a key and an unlock field of a wrong length, and goes on', async () => {
+    const { disk, store } = await filled();
+    const before = disk.files();
+    const short = new SecretBytes(new Uint8Array(31));
+    await expect(store.rotateStoreKey(short)).rejects.toBeInstanceOf(RangeError);
+    const long = store.rotateStoreKey(storeKeyOf(8), new Uint8Array(1025));
+    await expect(long).rejects.toBeInstanceOf(RangeError);
+    expect(disk.files()).toEqual(before);
+    await (await store.namespace('plain-space')).put('more', Uint8Array.of(1));
+    await store.close();
+  });
+
+  it('overwrites the keys file that an interrupted change left, before it removes it', async () => {
+    const { disk, store } = await filled();
+    await store.close();
+    const orphan = `${STORE_PATH}/keys-0000000002`;
+    disk.tamper(orphan, fileOn(disk, `${STORE_PATH}/keys-0000000001`));
+    const done: string[] = [];
+    disk.inject(({ kind, path }) => void (path === orphan && done.push(kind)));
+    await (await SealedStore.open(storeOptions(disk))).close();
+    expect(done.filter((kind) => ['write', 'sync', 'unlink'].includes(kind))).toEqual([
+      'write',
+      'sync',
+      'unlink',
+    ]);
   });
 
   it('survives a power cut at every step: one of the two keys opens everything', async () => {

@@ -177,3 +177,18 @@ describe('reservations after a crash', () => {
     expect(await after.get('c')).toEqual(one);
   });
 });
+
+describe('reservations on a full disk', () => {
+  it('stay with their holder, who puts or gives back when there is room', async () => {
+    const { store, disk } = await SimulatedStore.create();
+    const names = await ReservedNames.open(store);
+    const [kept, unwanted] = [await names.reserve('a'), await names.reserve('b')];
+    disk.setCapacity(disk.usedBytes);
+    await expect(names.put(kept, one)).rejects.toEqual(code('STORE_DISK_FULL'));
+    await expect(names.unreserve(unwanted)).rejects.toEqual(code('STORE_DISK_FULL'));
+    disk.setCapacity(undefined);
+    await names.put(kept, one);
+    expect(await names.unreserve(unwanted)).toBe(true);
+    expect([names.exists('a'), names.exists('b')]).toEqual([true, false]);
+  });
+});
