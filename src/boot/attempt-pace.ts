@@ -9,7 +9,9 @@ export class AttemptPace {
   readonly #clock: Clock;
   readonly #random: RandomSource;
   readonly #waits: { readonly retryMinMs: number; readonly retryMaxMs: number };
-  #notBeforeMs = 0;
+  /** The attempt before, and how long the next one waits after it. */
+  #attemptedAtMs = 0;
+  #pauseMs = 0;
   #waitMs: number;
   #hurriedAtMs = Number.NEGATIVE_INFINITY;
   #hurryWaitMs: number;
@@ -27,13 +29,16 @@ export class AttemptPace {
 
   /** Whether an attempt may be made now. */
   get isDue(): boolean {
-    return this.#clock.nowMs() >= this.#notBeforeMs;
+    const elapsedMs = this.#clock.nowMs() - this.#attemptedAtMs;
+    // A clock that was set back must not keep the node waiting for as long as that.
+    return elapsedMs < 0 || elapsedMs >= this.#pauseMs;
   }
 
   /** An attempt brought less than was hoped for. */
   backOff(): void {
     const jitter = 0.5 + (this.#random(1)[0] ?? 0) / 255;
-    this.#notBeforeMs = this.#clock.nowMs() + this.#waitMs * jitter;
+    this.#attemptedAtMs = this.#clock.nowMs();
+    this.#pauseMs = this.#waitMs * jitter;
     this.#waitMs = Math.min(this.#waitMs * 2, this.#waits.retryMaxMs);
   }
 
@@ -49,6 +54,6 @@ export class AttemptPace {
     if (this.isDue || Math.abs(nowMs - this.#hurriedAtMs) < this.#hurryWaitMs) return;
     this.#hurriedAtMs = nowMs;
     this.#hurryWaitMs = Math.min(this.#hurryWaitMs * 2, this.#waits.retryMaxMs);
-    this.#notBeforeMs = 0;
+    this.#pauseMs = 0;
   }
 }

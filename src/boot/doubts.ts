@@ -9,15 +9,16 @@ import { type CheckedSlot, isLive } from './slot-check.ts';
 const MAX_DOUBLINGS = 10;
 
 /**
- * Servers whose word "I hold no key for this slot" was shown to be false: by the seal of a grant they proved to be the
- * very process that issued the slot. Errors are not authenticated, so either the network forged the word, or the server
- * lies; acted upon at once, it would make a new generation at every look. Such a server is treated as a silent one
- * instead, and each time that it is taken again for want of another it must be silent for twice as long.
+ * Servers that do not prove a slot, and by the seal of a grant were shown to be the very process that issued it: so its
+ * key is not gone. Either the network forges their errors, which nobody signs, or they lie, or their clock is wrong;
+ * "I hold no key for this slot", acted upon at once, would make a new generation at every look. Such a server is
+ * treated as a silent one instead, and each time that it is taken again for want of another it must be silent for twice
+ * as long.
  */
 export class Doubts {
   readonly #doubted = new Map<string, { readonly instance: string; doublings: number }>();
 
-  /** Whether this slot's "forgot" is doubted. */
+  /** Whether it is doubted that this slot is lost. */
   covers({ server, instanceId }: Pick<Slot, 'server' | 'instanceId'>): boolean {
     return this.#doubted.get(toHex(server))?.instance === toHex(instanceId);
   }
@@ -53,20 +54,22 @@ export class Doubts {
   }
 }
 
-/** Slots that are said to be forgotten, and whose very issuer has just given another key. */
+/** Slots that were not proved, and whose very issuer has just given another key. */
 export function contradicted(
   checked: readonly CheckedSlot[],
   enrolled: readonly EnrolledServer[],
 ): readonly Slot[] {
   return checked
-    .filter(
-      ({ slot, report: { standing } }) =>
-        typeof standing !== 'string' &&
-        standing.kind === 'forgot' &&
-        enrolled.some(
-          ({ server, instanceId }) =>
-            equalBytes(server, slot.server) && equalBytes(instanceId, slot.instanceId),
-        ),
-    )
-    .map(({ slot }) => slot);
+    .filter((one) => !isLive(one) && !isProvedFalse(one))
+    .map(({ slot }) => slot)
+    .filter((slot) =>
+      enrolled.some(
+        ({ server, instanceId }) =>
+          equalBytes(server, slot.server) && equalBytes(instanceId, slot.instanceId),
+      ),
+    );
 }
+
+/** Its server gave a key that does not open the slot, under its own seal. */
+const isProvedFalse = ({ report: { standing } }: CheckedSlot): boolean =>
+  typeof standing === 'object' && standing.kind === 'lied';

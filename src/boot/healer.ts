@@ -18,6 +18,7 @@ import { describeFailure } from './peer-failure.ts';
 import {
   checkSlots,
   confirmations,
+  hasForgotten,
   isLive,
   lostSlots,
   newestOf,
@@ -57,7 +58,7 @@ export class Healer {
   readonly #pace: AttemptPace;
   readonly #doubts = new Doubts();
   /** Since when a server has been of no help, by slot. */
-  readonly #silentSinceMs = new Map<string, number>();
+  #silentSinceMs: ReadonlyMap<string, number> = new Map();
   #live = 0;
   /** What became of the last attempt that brought fewer than n slots. */
   #shortBecause: string | undefined;
@@ -67,7 +68,7 @@ export class Healer {
     const { tools, log, options } = parts;
     this.#parts = parts;
     this.#node = node;
-    this.#learning = new KeyLearning(tools, node, options);
+    this.#learning = new KeyLearning(tools, node, new AttemptPace(tools, options));
     this.#forgetting = new Forgetting({ client: tools.client, log });
     this.#holding = new HoldingAccount(node);
     this.#pace = new AttemptPace(tools, options);
@@ -86,7 +87,9 @@ export class Healer {
     if (quorum === undefined || quorum.t < options.minimumThreshold) {
       return this.#state(check, `the chain shows ${eligible.length} key servers`);
     }
-    if (!this.#needsGeneration(check, quorum) || !this.#pace.isDue) {
+    const isWanted = this.#needsGeneration(check, quorum);
+    if (!isWanted && this.#isBacked) this.#pace.relax();
+    if (!isWanted || !this.#pace.isDue) {
       return this.#state(check, 'waiting before the next attempt to enrol');
     }
     const made = await this.#makeGeneration(snapshot, quorum, check, signal);
@@ -119,20 +122,18 @@ export class Healer {
   }
 
   #noteSilence({ checked }: SlotCheck): void {
+    const before = this.#silentSinceMs;
     const nowMs = this.#parts.tools.clock.nowMs();
-    const present = new Set(checked.map(({ slot }) => toHex(slot.slotId)));
-    for (const name of this.#silentSinceMs.keys()) if (!present.has(name)) this.#silentSinceMs.delete(name);
-    for (const { slot, report, instanceId } of checked) {
-      const name = toHex(slot.slotId);
-      if (instanceId !== undefined) {
-        this.#silentSinceMs.delete(name);
-      } else if (!this.#silentSinceMs.has(name)) {
-        this.#silentSinceMs.set(name, nowMs);
-        const reason =
-          typeof report.standing === 'string' ? 'its key is not known yet' : describeFailure(report.standing);
-        this.#parts.log('warn', 'slot.lost', { server: encodeSs58(slot.server), reason });
-      }
+    const silent = checked.filter((one) => !isLive(one));
+    for (const { slot, report } of silent) {
+      if (before.has(toHex(slot.slotId))) continue;
+      const reason =
+        typeof report.standing === 'string' ? 'its key is not known yet' : describeFailure(report.standing);
+      this.#parts.log('warn', 'slot.lost', { server: encodeSs58(slot.server), reason });
     }
+    this.#silentSinceMs = new Map(
+      silent.map(({ slot }) => [toHex(slot.slotId), before.get(toHex(slot.slotId)) ?? nowMs]),
+    );
   }
 
   #needsGeneration(check: SlotCheck, quorum: Quorum): boolean {
@@ -144,7 +145,7 @@ export class Healer {
       if (instanceId !== undefined) return false;
       const { standing } = report;
       const kind = typeof standing === 'string' ? undefined : standing.kind;
-      const isDoubted = kind === 'forgot' && this.#doubts.covers(slot);
+      const isDoubted = this.#doubts.covers(slot);
       // A server that says that its memory is gone, or that left the chain, does not come back with the key.
       if ((kind === 'forgot' && !isDoubted) || kind === 'departed' || kind === 'lied') return true;
       const factor = isDoubted ? this.#doubts.patienceFactor(slot) : 1;
@@ -167,7 +168,10 @@ export class Healer {
     // Fewer servers than this would not be better than what there is.
     const worthwhile = Math.min(quorum.n, Math.max(quorum.t, this.#live + 1));
     const { account } = this.#node.identity;
-    const last = check.checked.filter(({ slot }) => this.#doubts.covers(slot)).map(({ slot }) => slot.server);
+    // A server that restarted may have its place again; one that gives keys and does not prove them, for want of others.
+    const last = check.checked
+      .filter((one) => !isLive(one) && (!hasForgotten(one) || this.#doubts.covers(one.slot)))
+      .map(({ slot }) => slot.server);
     const enrolment = await enrol(tools, {
       account,
       snapshot,
@@ -226,13 +230,18 @@ export class Healer {
       n: quorum.n,
       slots: servers.length,
     });
-    if (servers.length < quorum.n) this.#backOff(servers.length, quorum);
-    else this.#pace.relax();
+    // Also with n slots: whether they last shows at the next look.
+    this.#backOff(servers.length, quorum);
   }
 
   #backOff(count: number, { t, n }: Quorum): void {
     this.#pace.backOff();
-    this.#parts.log('warn', 'slots.short', { granted: count, t, n });
+    if (count < n) this.#parts.log('warn', 'slots.short', { granted: count, t, n });
+  }
+
+  get #isBacked(): boolean {
+    const { newest, isComplete } = this.#node.book;
+    return isComplete && this.#live === newest?.n;
   }
 
   #state(check: SlotCheck, reason: string): NodeState {
@@ -240,13 +249,11 @@ export class Healer {
     const slots = newestOf(this.#node, check).map(({ report }) => report);
     if (newest === undefined) return { name: 'unbacked', reason, slots };
     const { t, n, generation } = newest;
-    const backed = this.#node.book.isComplete && this.#live === n;
     const found = { live: this.#live, t, n, generation, slots };
-    if (!backed) {
+    if (!this.#isBacked) {
       const because = this.#shortBecause;
       return { name: 'degraded', ...found, ...(because === undefined ? {} : { reason: because }) };
     }
-    this.#pace.relax();
     this.#shortBecause = undefined;
     return { name: 'backed', ...found };
   }

@@ -3,6 +3,7 @@ import { toHex } from '../bytes/hex.ts';
 import type { ChainSnapshot } from '../chain/chain-view.ts';
 import type { Generation } from '../keyslots/keyslot-file.ts';
 import { RecoveryAttempt } from '../keyslots/recovery-attempt.ts';
+import type { AttemptPace } from './attempt-pace.ts';
 import type { RoundTools } from './key-round.ts';
 import { runKeyRound } from './key-round.ts';
 import type { OpenNode } from './open-node.ts';
@@ -17,36 +18,26 @@ const wrongKey: PeerFailure = { kind: 'lied', detail: 'its key does not open the
 export class KeyLearning {
   readonly #tools: RoundTools;
   readonly #node: OpenNode;
-  readonly #waits: { readonly retryMinMs: number; readonly retryMaxMs: number };
+  readonly #pace: AttemptPace;
   /** Why the key of a slot is not known, by slot. */
   readonly unknown = new Map<string, PeerFailure>();
-  #notBeforeMs = 0;
-  #waitMs: number;
 
-  constructor(
-    tools: RoundTools,
-    node: OpenNode,
-    waits: { readonly retryMinMs: number; readonly retryMaxMs: number },
-  ) {
+  constructor(tools: RoundTools, node: OpenNode, pace: AttemptPace) {
     this.#tools = tools;
     this.#node = node;
-    this.#waits = waits;
-    this.#waitMs = waits.retryMinMs;
+    this.#pace = pace;
   }
 
   /** Asks for the keys that are missing, ever more seldom while they do not come. */
   async learn(snapshot: ChainSnapshot, signal: AbortSignal): Promise<void> {
     const { book } = this.#node;
-    const nowMs = this.#tools.clock.nowMs();
-    if (nowMs < this.#notBeforeMs) return;
-    this.unknown.clear();
+    if (!this.#pace.isDue) return;
     for (const generation of book.file?.generations ?? []) {
       await this.#learnKeysOf(generation, snapshot, signal);
     }
     const isAllKnown = book.slots().every(({ slot }) => book.keyOf(slot.slotId) !== undefined);
-    const { retryMinMs, retryMaxMs } = this.#waits;
-    this.#waitMs = isAllKnown ? retryMinMs : Math.min(this.#waitMs * 2, retryMaxMs);
-    this.#notBeforeMs = isAllKnown ? 0 : nowMs + this.#waitMs;
+    if (isAllKnown) this.#pace.relax();
+    else this.#pace.backOff();
   }
 
   /** One round: a quote does not name a server twice, so each generation needs its own. */

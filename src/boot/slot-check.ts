@@ -44,6 +44,10 @@ export const confirmations = ({ checked }: SlotCheck): { slotId: SlotId; instanc
 /** Whether a slot proved to live. */
 export const isLive = (checked: CheckedSlot): boolean => checked.instanceId !== undefined;
 
+/** Whether the server says that it holds no key for the slot. */
+export const hasForgotten = ({ report: { standing } }: CheckedSlot): boolean =>
+  typeof standing === 'object' && standing.kind === 'forgot';
+
 /**
  * What is known of a slot, by proofs alone: lost is one whose server left the chain, or has just given a key as another
  * process than the one that issued the slot. An error that nobody signs proves nothing.
@@ -104,6 +108,7 @@ export async function checkSlots(
       const held = { account: node.identity.account, slotId: slot.slotId, key };
       try {
         const state = await proveSlot(client, node, record, held, report, signal);
+        if (!equalBytes(state.instanceId, slot.instanceId)) return found(otherProcess);
         if (node.claim.isBeatenBy(state.incarnation)) {
           newerNumber = Math.max(newerNumber, state.incarnation.number);
         }
@@ -141,3 +146,9 @@ function claimOf({ claim }: OpenNode, { incarnation }: SlotState): CheckedSlot['
   if (claim.isShownBy(incarnation)) return 'own';
   return claim.isBeatenBy(incarnation) ? 'newer' : 'unknown';
 }
+
+/** Keys live in the memory of one process: a server that says otherwise could keep its slot unconfirmed for ever. */
+const otherProcess: PeerFailure = {
+  kind: 'garbage',
+  detail: 'it proves the key as another process than the one that made it',
+};

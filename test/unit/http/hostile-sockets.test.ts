@@ -139,7 +139,8 @@ describe('a connection that cannot be accepted', () => {
   it.each(Object.entries(doors))('ends nothing, however often it happens: %s', async (_name, listenThere) => {
     const listening = vi.spyOn(Server.prototype, 'listen');
     const listener = await listenThere();
-    const [server] = listening.mock.contexts;
+    // What listens is a server; the spy does not know its own `this`.
+    const [server] = listening.mock.contexts as Server[];
     listening.mockRestore();
     // As node:net does when the system gives an error instead of a socket; without a listener it would be thrown.
     const fail = () => server?.emit('error', Object.assign(new Error('accept EPROTO'), { code: 'EPROTO' }));

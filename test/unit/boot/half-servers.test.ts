@@ -1,0 +1,108 @@
+import { describe, expect, it } from 'vitest';
+import { SimulatedNetwork } from '../../support/simulated-network.ts';
+import type { SimulatedNode } from '../../support/simulated-network-node.ts';
+import { fileOf, machinesOf } from '../../support/slot-picture.ts';
+
+const LONG = { timeout: 120_000 };
+
+async function formed(seed: number, count: number) {
+  const net = new SimulatedNetwork(seed);
+  await net.form(count);
+  const node = net.nodes[0] ?? net.addMachine();
+  expect(node.state.name).toBe('backed');
+  const [newest] = (await fileOf(node)).generations;
+  return { net, node, newest, first: machinesOf(net, newest)[0] ?? net.addMachine() };
+}
+
+const quotesOf = (net: SimulatedNetwork, node: SimulatedNode): number =>
+  [...net.world.genuineQuotes.values()].filter((machine) => machine === node.name).length;
+
+async function end(net: SimulatedNetwork): Promise<void> {
+  expect(net.world.violations).toEqual([]);
+  await net.close();
+}
+
+const stale = { status: 401, body: { code: 'TIMESTAMP_STALE', detail: 'the timestamp is 90 s off' } };
+
+/** Answers that only `/key-status` of a server gives, whatever else it does well. */
+const halves: Readonly<Record<string, (net: SimulatedNetwork, server: SimulatedNode) => void>> = {
+  'whose clock is wrong': (net, server) => {
+    net.world.wire.forge = ({ endpoint, path }) =>
+      endpoint === server.endpoint && path === '/key-status' ? stale : undefined;
+  },
+  'that hangs when a slot is to be proved': (net, server) => {
+    net.world.wire.forge = ({ endpoint, path }) =>
+      endpoint === server.endpoint && path === '/key-status' ? 'hang' : undefined;
+  },
+};
+
+describe('a server that gives keys and never proves them', () => {
+  it.each(Object.entries(halves))('%s: others take its place', LONG, async (_name, begin) => {
+    const { net, node, newest, first } = await formed(871, 7);
+    begin(net, first);
+    await net.settle(60_000);
+    expect(node.state.name).toBe('backed');
+    const [healed] = (await fileOf(node)).generations;
+    expect(machinesOf(net, healed)).not.toContain(first);
+    expect(healed.generation - newest.generation).toBe(1);
+    await end(net);
+  });
+
+  it('is taken where there is no other, ever more seldom', LONG, async () => {
+    const { net, node, newest, first } = await formed(872, 6);
+    halves['whose clock is wrong']?.(net, first);
+    await net.settle(600_000);
+    expect(node.state).toMatchObject({ name: 'degraded', live: 4, n: 5 });
+    const [last] = (await fileOf(node)).generations;
+    // One for every patience would be forty.
+    expect(last.generation - newest.generation).toBeLessThanOrEqual(6);
+    net.world.wire.forge = () => undefined;
+    await net.settle(30_000);
+    expect(node.state.name).toBe('backed');
+    await end(net);
+  });
+
+  it('is replaced when it proves them as another process than the one that issued them', LONG, async () => {
+    const { net, node, newest, first } = await formed(873, 7);
+    const instanceId = first.keyServer?.identity.instanceId ?? new Uint8Array(0);
+    const [truth, other] = [instanceId.slice(), new Uint8Array(instanceId.length).fill(7)];
+    net.world.wire.forge = ({ endpoint, path }) => {
+      if (endpoint === first.endpoint) instanceId.set(path === '/key-status' ? other : truth);
+      return undefined;
+    };
+    // What it issues from now on could never be confirmed.
+    const restarted = machinesOf(net, newest)[1];
+    await net.world.clock.until(restarted?.kill() ?? Promise.resolve());
+    restarted?.start();
+    await net.settle(90_000);
+    expect(node.state.name).toBe('backed');
+    expect(machinesOf(net, (await fileOf(node)).generations[0])).not.toContain(first);
+    await end(net);
+  });
+});
+
+describe('a node that is backed, and for which the chain now wants more slots', () => {
+  it('tries to get them ever more seldom while a server refuses', LONG, async () => {
+    const { net, node } = await formed(874, 5);
+    const late = net.addMachine();
+    late.start();
+    await net.world.clock.advance(3_000);
+    const refusal = { status: 403, body: { code: 'PLATFORM_LIMIT', detail: 'too many' } };
+    net.world.wire.forge = ({ endpoint, path }) =>
+      endpoint === late.endpoint && path === '/request-encryption-key' ? refusal : undefined;
+    await net.register(late);
+    await net.settle(60_000);
+    expect(node.state).toMatchObject({ name: 'backed', n: 4 });
+    const before = quotesOf(net, node);
+    for (let second = 0; second < 120; second++) {
+      node.nudge();
+      await net.world.clock.advance(1_000);
+    }
+    // One for every second would be 120, and most keys of every one are thrown away.
+    expect(quotesOf(net, node) - before).toBeLessThan(30);
+    net.world.wire.forge = () => undefined;
+    await net.settle(30_000);
+    expect(node.state).toMatchObject({ name: 'backed', n: 5 });
+    await end(net);
+  });
+});
