@@ -24,7 +24,8 @@ export function compileChild(): { readonly folder: string; readonly program: str
     outDir: folder,
     skipLibCheck: true,
     noCheck: true,
-    types: ['node'],
+    types: [],
+    noLib: true,
   });
   const { emitSkipped } = program.emit();
   if (emitSkipped) throw new Error('the child was not compiled');

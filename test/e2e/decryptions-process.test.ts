@@ -2,12 +2,11 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { builtCli } from '../support/built-cli.ts';
 import { tempFolder } from '../support/temp-folder.ts';
 
-const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 const KEY = 'c3'.repeat(32);
 const run = promisify(execFile);
 
@@ -21,15 +20,7 @@ describe('D20 latchkey decryptions serve, as a process', () => {
   let child: ChildProcess | undefined;
 
   async function start(environment: Record<string, string> = {}): Promise<Ready> {
-    const args = [
-      '--import',
-      'tsx',
-      main,
-      'decryptions',
-      'serve',
-      '--config',
-      join(folder.path, 'config.yaml'),
-    ];
+    const args = [builtCli, 'decryptions', 'serve', '--config', join(folder.path, 'config.yaml')];
     const started = spawn(process.execPath, args, {
       env: { PATH: process.env['PATH'] ?? '', DECRYPTIONS_PROFILE: 'testing', ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],

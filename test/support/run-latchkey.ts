@@ -1,7 +1,5 @@
 import { spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-
-const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+import { builtCli } from './built-cli.ts';
 
 /** What a finished command left behind. */
 export interface Finished {
@@ -10,10 +8,10 @@ export interface Finished {
   readonly stderr: string;
 }
 
-/** Runs `latchkey` from the sources as a process of its own, without colours, and waits for its end. */
+/** Runs the built `latchkey` as a process of its own, without colours, and waits for its end. */
 export function runLatchkey(args: readonly string[], input: string | Uint8Array = ''): Promise<Finished> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, ['--import', 'tsx', main, ...args], {
+    const child = spawn(process.execPath, [builtCli, ...args], {
       env: { PATH: process.env['PATH'] ?? '', NO_COLOR: '1' },
       stdio: ['pipe', 'pipe', 'pipe'],
     });

@@ -1,7 +1,5 @@
-import { execFile } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import { Child } from '../../devnet/child-process.ts';
 import { type DevelopmentChain, startDevelopmentChain } from '../../devnet/chain/development-chain.ts';
@@ -13,9 +11,8 @@ import { systemRandom } from '../../src/crypto/random.ts';
 import { measurementId } from '../../src/trust/measurement.ts';
 import { trustHash } from '../../src/trust/trust-hash.ts';
 import { parseTrustSection } from '../../src/trust/trust-section.ts';
-
-/** The built command: `npm test` builds before it tests. */
-export const builtCli = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
+import { builtCli } from './built-cli.ts';
+import { type Finished, runLatchkey } from './run-latchkey.ts';
 
 /** Short waits, and patience for a loaded machine. */
 const healing = {
@@ -27,13 +24,6 @@ const healing = {
   formerClientsDeadlineMs: 10_000,
   attestationIntervalMs: 5_000,
 };
-
-/** How a command ended. */
-export interface Ended {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
 
 /** One node's folder, configuration and process. */
 export class NodePlace {
@@ -84,15 +74,8 @@ export class NodePlace {
   }
 
   /** Runs a command to its end. */
-  run(...args: readonly string[]): Promise<Ended> {
-    const env = { PATH: process.env['PATH'] ?? '' };
-    return new Promise((resolve) => {
-      execFile(process.execPath, [builtCli, ...args], { env, timeout: 60_000 }, (error, stdout, stderr) => {
-        // Killed by the timeout has no exit code.
-        const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1;
-        resolve({ code, stdout, stderr });
-      });
-    });
+  run(...args: readonly string[]): Promise<Finished> {
+    return runLatchkey(args);
   }
 }
 

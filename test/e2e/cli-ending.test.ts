@@ -1,0 +1,40 @@
+import { execFile } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { configTemplate } from '../../src/config/template.ts';
+import { builtCli } from '../support/built-cli.ts';
+import { tempFolder } from '../support/temp-folder.ts';
+
+const run = promisify(execFile);
+
+describe('a command that is done', { timeout: 60_000 }, () => {
+  it('ends whatever timer a library still holds, with its exit code', async () => {
+    const lingering = 'data:text/javascript,setInterval(()=>undefined,1e8)';
+    const args = ['--import', lingering, builtCli];
+    expect((await run(process.execPath, [...args, 'config', 'init'])).stdout).toBe(configTemplate);
+    const failed = run(process.execPath, [...args, 'status', '--config', '/dev/null']);
+    await expect(failed).rejects.toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('CONFIG_INVALID'),
+    });
+  });
+
+  it('first lets a slow reader take all of a long answer', async () => {
+    await using folder = await tempFolder();
+    const config = join(folder.path, 'long.yaml');
+    const address = 'https://api.trustedservices.intel.com';
+    const addresses = Array.from({ length: 16 }, (_, index) => `${address}/${'long'.repeat(8_000)}/${index}`);
+    writeFileSync(config, configTemplate.replace(`[${address}]`, JSON.stringify(addresses)));
+    const pipe = `"$0" "$1" config check --json --config "$2" | (sleep 1; cat)`;
+    const { stdout } = await run(
+      'bash',
+      ['-c', `set -o pipefail; ${pipe}`, process.execPath, builtCli, config],
+      {
+        maxBuffer: 1 << 26,
+      },
+    );
+    expect(JSON.parse(stdout).collateral.endpoints).toEqual(addresses);
+  });
+});
