@@ -49,34 +49,44 @@ async function make(stage: BootStage): Promise<OpenNode | undefined> {
   const { fileSystem, tools } = stage.parts;
   await stage.folder.begin();
   const storeKey = new SecretBytes(tools.random(32));
-  const path = NodeFolder.storePath(stage.folder.newPath);
-  const making = await SealedStore.create({ fileSystem, path, storeKey, random: tools.random });
+  const secrets: Wipable[] = [storeKey];
+  let making: SealedStore | undefined;
+  let node: OpenNode | undefined;
   try {
-    return await enrolAndFinish(stage, making, storeKey);
-  } catch (error) {
-    // `node.new` was never in force; the next attempt makes another.
-    await making.close().catch(() => undefined);
-    storeKey.wipe();
-    throw error;
+    const path = NodeFolder.storePath(stage.folder.newPath);
+    making = await SealedStore.create({ fileSystem, path, storeKey, random: tools.random });
+    node = await enrolAndFinish(stage, making, storeKey, secrets);
+    return node;
+  } finally {
+    if (node === undefined) {
+      // `node.new` was never in force; the next attempt makes another.
+      await making?.close().catch(() => undefined);
+      for (const secret of secrets) secret.wipe();
+    }
   }
 }
 
+/** What must not stay in memory when no node comes of it. */
+interface Wipable {
+  wipe(): void;
+}
+
+/** @param secrets takes what is to be wiped unless a node is returned. */
 async function enrolAndFinish(
   stage: BootStage,
   making: SealedStore,
   storeKey: SecretBytes,
+  secrets: Wipable[],
 ): Promise<OpenNode | undefined> {
   const { parts, folder, stopped } = stage;
   const { mayStayUnbacked = true } = parts;
   const identity = await createIdentity(making, parts.tools.random);
   const book = bookOf(parts, folder.newPath, storeKey, undefined);
+  secrets.push(identity.accountSeed, book);
   const claim = new OwnClaim(new OwnMarks(storeKey), 1, bootRandom(parts.tools.random));
   const state = await firstSlots(stage, making, { storeKey, identity, book, claim });
-  if (!book.isComplete && (stopped.aborted || !mayStayUnbacked)) {
-    await making.close();
-    book.wipe();
-    storeKey.wipe();
-    if (stopped.aborted) return undefined;
+  if (!book.isComplete && stopped.aborted) return undefined;
+  if (!book.isComplete && !mayStayUnbacked) {
     throw new ProblemError('NODE_NEVER_BACKED', 'too few key servers took a slot of a new node', {
       hint: 'a store whose key nobody else holds would be lost when this command ends; `latchkey serve` makes one',
     });
@@ -105,10 +115,14 @@ async function firstSlots(
   });
   stage.report({ name: 'fresh', slots: [] });
   let state = 'fresh';
-  for (let tick = 0; tick < FRESH_TICKS && !stage.stopped.aborted; tick++) {
-    state = (await stage.tick(healer)).name;
-    if (state === 'backed' || !(await mayEnrol(stage, parts.identity))) break;
-    await stage.pause(stage.parts.options.retryMinMs);
+  try {
+    for (let tick = 0; tick < FRESH_TICKS && !stage.stopped.aborted; tick++) {
+      state = (await stage.tick(healer)).name;
+      if (state === 'backed' || !(await mayEnrol(stage, parts.identity))) break;
+      await stage.pause(stage.parts.options.retryMinMs);
+    }
+  } finally {
+    healer.wipe();
   }
   return state;
 }

@@ -19,8 +19,10 @@ export interface NodeIdentity {
   readonly x25519PublicKey: X25519PublicKey;
 }
 
+/** Takes both secrets over: the seed lives on in the identity, the other one inside OpenSSL alone. */
 function identityOf(seed: Uint8Array, x25519Secret: Uint8Array): NodeIdentity {
   const x25519 = x25519KeyPairFromSecret(x25519Secret);
+  x25519Secret.fill(0);
   return {
     account: AccountId.of(sr25519PublicKey(seed)),
     accountSeed: new SecretBytes(seed),
@@ -39,9 +41,7 @@ export async function createIdentity(store: Store, random: RandomSource): Promis
     { kind: 'put', namespace: NAMESPACE, name: ACCOUNT_SEED, value: seed },
     { kind: 'put', namespace: NAMESPACE, name: X25519_SECRET, value: x25519Secret },
   ]);
-  const identity = identityOf(seed, x25519Secret);
-  x25519Secret.fill(0);
-  return identity;
+  return identityOf(seed, x25519Secret);
 }
 
 /**

@@ -1,6 +1,13 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { createIdentity, readIdentity } from '../../../src/boot/identity.ts';
+import { SlotBook } from '../../../src/boot/slot-book.ts';
 import { toHex } from '../../../src/bytes/hex.ts';
+import { encodeSs58 } from '../../../src/bytes/ss58.ts';
+import { systemRandom } from '../../../src/crypto/random.ts';
+import { sr25519PublicKey } from '../../../src/crypto/sr25519.ts';
+import { MemoryStore } from '../../support/memory-store.ts';
 import { SimulatedNetwork } from '../../support/simulated-network.ts';
+import type { SimulatedNode } from '../../support/simulated-network-node.ts';
 
 const LONG = { timeout: 60_000 };
 
@@ -37,5 +44,85 @@ describe('two processes that begin a fresh node in one folder at once', () => {
     expect(births()).toHaveLength(1);
     expect(net.world.violations).toEqual([]);
     await net.close();
+  });
+});
+
+afterEach(() => void vi.restoreAllMocks());
+
+/** Every 32 bytes that a machine draws, as they were and as they are. */
+function watchSecrets(machine: SimulatedNode): { readonly was: Uint8Array; readonly is: Uint8Array }[] {
+  const drawn: { was: Uint8Array; is: Uint8Array }[] = [];
+  const random = machine.random;
+  Object.assign(machine, {
+    random: (length: number) => {
+      const is = random(length);
+      if (length === 32) drawn.push({ was: is.slice(), is });
+      return is;
+    },
+  });
+  return drawn;
+}
+
+const isZero = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === 0);
+
+describe('a birth of which no node comes', () => {
+  const ends: Readonly<Record<string, (net: SimulatedNetwork, late: SimulatedNode) => Promise<void>>> = {
+    'cannot be put into place': async (net, late) => {
+      late.disk.inject(({ kind, path }) =>
+        kind === 'rename' && path === '/data/node' ? { code: 'EIO' } : undefined,
+      );
+      late.start();
+      await net.world.clock.advance(1_500);
+      expect(late.events.map(({ event }) => event)).toContain('store.locked');
+      await net.world.clock.until(late.stop());
+    },
+    'is stopped before all slots are confirmed': async (net, late) => {
+      net.world.wire.forge = ({ from, path }) =>
+        from === late.name && path === '/key-status' ? { status: 503, body: {} } : undefined;
+      late.start();
+      await net.world.clock.advance(1_500);
+      expect([late.state.name, late.open]).toEqual(['degraded', undefined]);
+      await net.world.clock.until(late.stop());
+    },
+  };
+
+  it.each(Object.entries(ends))('leaves none of its keys in memory: %s', LONG, async (_how, end) => {
+    const net = new SimulatedNetwork(822);
+    await net.form(4);
+    const late = net.addMachine();
+    const drawn = watchSecrets(late);
+    let account = '';
+    net.world.wire.onExchange = ({ from, body }) => {
+      const claimed = typeof body === 'object' && body !== null && 'accountId' in body && body.accountId;
+      if (from === late.name && claimed && account === '') account = String(claimed);
+    };
+    const learnt = vi.spyOn(SlotBook.prototype, 'learn');
+    await end(net, late);
+    const seed = drawn.find(({ was }) => encodeSs58(sr25519PublicKey(was)) === account);
+    expect(seed && isZero(seed.is)).toBe(true);
+    // The store key is drawn before everything else.
+    expect(drawn[0] && isZero(drawn[0].is)).toBe(true);
+    const keys = learnt.mock.calls.map(([, key]) => key);
+    expect(keys.length).toBeGreaterThan(2);
+    for (const key of keys) expect(() => key.reveal()).toThrow('wiped');
+    await net.close();
+  });
+});
+
+describe('the identity of a node that is opened', () => {
+  it('leaves no copy of its X25519 secret behind', async () => {
+    const store = new MemoryStore();
+    const made = await createIdentity(store, systemRandom);
+    const namespace = await store.namespace('latchkey/identity');
+    const given: Uint8Array[] = [];
+    const get = async (name: string) => {
+      const value = await namespace.get(name);
+      if (value !== undefined) given.push(value);
+      return value;
+    };
+    vi.spyOn(store, 'namespace').mockResolvedValue({ ...namespace, get });
+    expect((await readIdentity(store)).account).toEqual(made.account);
+    // The seed belongs to the identity, which wipes it when the node is closed.
+    expect(given.map(isZero)).toEqual([false, true]);
   });
 });
