@@ -1,13 +1,12 @@
 import { z } from 'zod';
 import { utf8 } from '../bytes/concat.ts';
 import { SecretBytes } from '../bytes/secret-bytes.ts';
-import { ProblemError } from '../errors/latchkey-error.ts';
 import { exportRituals } from '../rituals/ritual-backup.ts';
 import { MAX_PASSWORD_BYTES } from '../store/password.ts';
 import { type AgentRoute, agentStream } from './agent-route.ts';
 import { backupStream } from './backup-stream.ts';
 
-const codes = ['STORE_BACKUP_UNAVAILABLE', 'STORE_BACKUP_RUNNING'] as const;
+const codes = ['STORE_BACKUP_RUNNING'] as const;
 
 /** Secret text in a body: the string itself cannot be wiped, its bytes are. */
 const password = z
@@ -21,11 +20,7 @@ const whole = agentStream({
   path: '/backup',
   summary: 'The whole store as of now in one file, sealed under the store key, which this API never shows',
   codes,
-  stream: ({ services: { store } }) =>
-    backupStream(store, async (sink) => {
-      if (store.backup !== undefined) return await store.backup(sink);
-      throw new ProblemError('STORE_BACKUP_UNAVAILABLE', 'this store cannot be backed up');
-    }),
+  stream: ({ services: { store } }) => backupStream(store, (sink) => store.backup(sink)),
 });
 
 const rituals = agentStream({

@@ -4,7 +4,7 @@ import { u16BigEndian } from '../bytes/integers.ts';
 import { SecretBytes } from '../bytes/secret-bytes.ts';
 import { type RandomSource, systemRandom } from '../crypto/random.ts';
 import type { FileHandle } from '../disk/file-system.ts';
-import { EvidenceError, ProblemError } from '../errors/latchkey-error.ts';
+import { EvidenceError } from '../errors/latchkey-error.ts';
 import type { BackupReport, BackupSink } from '../store/backup.ts';
 import { writeFailure } from '../store/disk-failure.ts';
 import { removeFile, withFile } from '../store/files.ts';
@@ -57,7 +57,6 @@ const backupStart = (unlock: Uint8Array): Uint8Array =>
 /**
  * Writes the rituals of a store, and nothing else of it, while it is in use: the same file, under a key of its own that
  * only the password opens. {@link restoreRituals} makes a store of it.
- * @throws ProblemError STORE_BACKUP_UNAVAILABLE.
  */
 export async function exportRituals(
   store: Store,
@@ -65,8 +64,6 @@ export async function exportRituals(
   sink: BackupSink,
   random: RandomSource = systemRandom,
 ): Promise<BackupReport> {
-  if (store.backup === undefined)
-    throw new ProblemError('STORE_BACKUP_UNAVAILABLE', 'this store cannot be backed up');
   const key = new SecretBytes(random(STORE_KEY_BYTES));
   try {
     await sink(backupStart(await wrapStoreKey(key, password, { random })));

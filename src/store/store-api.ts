@@ -28,11 +28,8 @@ export interface Store {
   snapshot(): Snapshot;
   /** Position in the log, for deposits with key servers and for backups. */
   head(): LogHead;
-  /**
-   * Writes everything as of now, or a part, into one sealed file while reads and writes go on. Absent where there is
-   * nothing that seals: a store in memory.
-   */
-  backup?(sink: BackupSink, part?: BackupPart): Promise<BackupReport>;
+  /** Writes everything as of now, or a part, into one sealed file while reads and writes go on. */
+  backup(sink: BackupSink, part?: BackupPart): Promise<BackupReport>;
 }
 
 /** One namespace: an ordered map from names to bytes. */

@@ -110,6 +110,11 @@ export class MemoryStore implements Store {
     return { generation: 1, sequence: this.#sequence, digest };
   }
 
+  /** @throws TypeError always: there is nothing that seals. */
+  async backup(): Promise<never> {
+    throw new TypeError('a store in memory has no backup');
+  }
+
   /** One atomic write; `before` looks at the state in the same step, and may refuse by returning `false`. */
   async write<T>(operations: readonly BatchOperation[], before: () => T): Promise<T> {
     await this.#hooks.beforeWrite?.(operations);

@@ -63,7 +63,6 @@ export const storeCodes = {
   STORE_READ_FAILED: { status: 503, summary: 'The disk failed while reading.' },
   STORE_SNAPSHOT_RELEASED: { status: 410, summary: 'The snapshot was released.' },
   STORE_BACKUP_INVALID: { status: 422, summary: 'This is not a backup of a store.' },
-  STORE_BACKUP_UNAVAILABLE: { status: 501, summary: 'This store cannot be backed up while it is in use.' },
   STORE_BACKUP_RUNNING: { status: 503, summary: 'Another backup of this store is under way.' },
   STORE_BACKUP_DAMAGED: { status: 422, summary: 'The backup was altered or damaged.' },
   STORE_BACKUP_TRUNCATED: { status: 422, summary: 'The backup ends too early.' },
