@@ -93,6 +93,8 @@ export class FormerClients {
       const account = tryFromHex(name);
       if (account === undefined || signal.aborted) continue;
       this.#log('warn', 'client.not-back', { account: encodeSs58(AccountId.of(account)) });
+      // It has had no key here since this start, so the next one takes nothing from it and need not wait for it.
+      await this.forgotten(AccountId.of(account));
     }
   }
 

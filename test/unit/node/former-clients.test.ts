@@ -33,6 +33,13 @@ describe('former clients', () => {
     expect(server.serving?.formerClients.pending).toBeGreaterThan(0);
     await net.world.clock.advance(25_000);
     expect(server.serving?.formerClients.pending).toBe(0);
+    // Nor ever again: it has nothing there that the next restart could take from it.
+    await net.world.clock.until(server.kill());
+    server.start();
+    await net.world.clock.advance(600);
+    expect(server.serving?.formerClients.pending).toBeGreaterThan(0);
+    await net.world.clock.advance(8_000);
+    expect(server.serving?.formerClients.pending).toBe(0);
     gone.start();
     await net.settle(30_000);
   });
