@@ -5,6 +5,7 @@ import { ProblemError } from '../../errors/latchkey-error.ts';
 import { startDecryptionsServer } from '../decryptions-server.ts';
 import { reportFailure } from '../failure.ts';
 import { print, processIo, type StoreIo } from '../store-io.ts';
+import { terminationSignal } from '../termination-signal.ts';
 
 interface ConfigOptions {
   readonly config?: string;
@@ -58,9 +59,7 @@ async function serve(io: StoreIo, options: ConfigOptions): Promise<void> {
     io.stdout,
     `${JSON.stringify({ ready: true, url: server.url, metricsUrl: server.metricsUrl })}\n`,
   );
-  await new Promise<void>((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve());
-  });
+  await terminationSignal();
   await server.close();
 }
 

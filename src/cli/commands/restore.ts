@@ -3,9 +3,6 @@ import { Command } from 'commander';
 import { explain, stateToJson, summarize } from '../../boot/node-state.ts';
 import type { RestoredNode } from '../../boot/restoring.ts';
 import { encodeSs58 } from '../../bytes/ss58.ts';
-import { LatchkeyNode } from '../../node/latchkey-node.ts';
-import { buildParts } from '../../node/parts.ts';
-import { jsonLog } from '../../observe/log.ts';
 import { requireStopped } from '../agent-socket.ts';
 import { exitCodes } from '../failure.ts';
 import { readFileChunks } from '../given-files.ts';
@@ -15,8 +12,8 @@ import {
   insecureRootOption,
   type RootOptions,
   readConfig,
-  readTrustRoot,
 } from '../node-options.ts';
+import { oneShotNode } from '../one-shot-node.ts';
 import { printFacts } from '../store-care.ts';
 import { print, processIo, type StoreIo } from '../store-io.ts';
 import { startProgress } from '../store-progress.ts';
@@ -50,14 +47,8 @@ async function restore(options: RestoreOptions): Promise<void> {
   const { from, keyslots, attempts, json } = options;
   const io = processIo();
   const config = await readConfig(options.config);
-  const trustRoot = await readTrustRoot(options);
   await requireStopped(config);
-  // Standard output is for the answer.
-  const log = jsonLog(config.log.level, process.stderr);
-  const node = new LatchkeyNode(
-    config,
-    buildParts(config, { log, ...(trustRoot === undefined ? {} : { trustRoot }) }),
-  );
+  const node = await oneShotNode(config, options);
   const progress = startProgress(io, 'restored', 'MB');
   const source = readFileChunks(from, (bytes) => progress.update(Math.floor(bytes / 1_000_000)));
   try {

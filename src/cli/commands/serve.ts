@@ -11,6 +11,7 @@ import {
   readConfig,
   readTrustRoot,
 } from '../node-options.ts';
+import { terminationSignal } from '../termination-signal.ts';
 
 /** `latchkey serve`: key server for the others and guardian of its own store, until it is told to stop. */
 export function serveCommand(): Command {
@@ -29,11 +30,4 @@ export function serveCommand(): Command {
       await terminationSignal();
       await node.close();
     });
-}
-
-/** Resolves at the first SIGTERM or SIGINT; a second one ends the process at once. */
-function terminationSignal(): Promise<void> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve());
-  });
 }

@@ -3,9 +3,6 @@ import { explain, stateToJson, summarize } from '../../boot/node-state.ts';
 import { toHex } from '../../bytes/hex.ts';
 import { encodeSs58 } from '../../bytes/ss58.ts';
 import { deriveKey } from '../../crypto/hkdf.ts';
-import { LatchkeyNode } from '../../node/latchkey-node.ts';
-import { buildParts } from '../../node/parts.ts';
-import { jsonLog } from '../../observe/log.ts';
 import { exitCodes } from '../failure.ts';
 import {
   acceptRolledBackOption,
@@ -15,8 +12,8 @@ import {
   type OpeningOptions,
   type RootOptions,
   readConfig,
-  readTrustRoot,
 } from '../node-options.ts';
+import { oneShotNode } from '../one-shot-node.ts';
 
 /** Where keys for other tools are derived from the store key. */
 const DERIVE_LABEL = 'latchkey/v1/derive/';
@@ -43,14 +40,7 @@ export function unlockCommand(): Command {
 
 async function unlock(options: UnlockOptions): Promise<void> {
   const config = await readConfig(options.config);
-  const trustRoot = await readTrustRoot(options);
-  // Standard output is for the answer.
-  const log = jsonLog(config.log.level, process.stderr);
-  const node = new LatchkeyNode(
-    config,
-    buildParts(config, { log, ...(trustRoot === undefined ? {} : { trustRoot }) }),
-    options,
-  );
+  const node = await oneShotNode(config, options);
   try {
     const outcome = await node.unlockOnce(options.attempts);
     if ('identity' in outcome) {
