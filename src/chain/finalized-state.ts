@@ -13,6 +13,8 @@ const KEYS_PER_PAGE = 256;
 const VALUES_PER_QUERY = 64;
 /** More records than any network of threshold servers has; beyond, the endpoint is feeding us junk. */
 const MAX_RECORDS = 20_000;
+/** Of keys and values together; a thousand records with quotes have 16 MB. An endpoint must not fill our memory. */
+const MAX_STATE_BYTES = 128 * 1024 * 1024;
 
 /** A finalized block as an endpoint names it. */
 export interface BlockReference {
@@ -52,10 +54,22 @@ export function checkHeader(runtime: Runtime, block: BlockReference): void {
   throw inconsistent(`the header of block ${block.number} does not hash to its block hash`);
 }
 
+/** Counts what an endpoint sends for one snapshot. @throws ProblemError CHAIN_UNAVAILABLE above the bound. */
+type Spend = (bytes: number) => void;
+
+function spendAtMost(maxBytes: number): Spend {
+  let left = maxBytes;
+  return (bytes) => {
+    left -= bytes;
+    if (left < 0) throw inconsistent(`more than ${maxBytes} bytes of threshold servers`);
+  };
+}
+
 async function readValues(
   socket: JsonRpcSocket,
   at: BlockHash,
   keys: readonly string[],
+  spend: Spend,
 ): Promise<Map<string, Uint8Array | undefined>> {
   const values = new Map<string, Uint8Array | undefined>();
   for (let start = 0; start < keys.length; start += VALUES_PER_QUERY) {
@@ -69,15 +83,21 @@ async function readValues(
     for (const change of listAnswer(changes, 'storage')) {
       const [key, value] = listAnswer(change, 'storage entry');
       if (typeof key !== 'string' || !page.includes(key)) throw inconsistent('a key that was not asked for');
-      const isAbsent = value === null || value === undefined;
-      values.set(key, isAbsent ? undefined : hexAnswer(value, 'storage value'));
+      const bytes = value === null || value === undefined ? undefined : hexAnswer(value, 'storage value');
+      spend(bytes?.length ?? 0);
+      values.set(key, bytes);
     }
     if (page.some((key) => !values.has(key))) throw inconsistent('a key that was asked for is missing');
   }
   return values;
 }
 
-async function readKeys(socket: JsonRpcSocket, at: BlockHash, prefix: string): Promise<readonly string[]> {
+async function readKeys(
+  socket: JsonRpcSocket,
+  at: BlockHash,
+  prefix: string,
+  spend: Spend,
+): Promise<readonly string[]> {
   const keys: string[] = [];
   for (;;) {
     const last = keys.at(-1) ?? null;
@@ -92,6 +112,7 @@ async function readKeys(socket: JsonRpcSocket, at: BlockHash, prefix: string): P
       // Strictly ascending, so that a page that repeats itself ends the reading instead of going on for ever.
       const isNext = typeof key === 'string' && key.startsWith(prefix) && key > (keys.at(-1) ?? '');
       if (!isNext) throw inconsistent('keys that are out of order or outside the prefix');
+      spend(key.length);
       keys.push(key);
     }
     if (keys.length > MAX_RECORDS) throw inconsistent(`more than ${MAX_RECORDS} threshold servers`);
@@ -107,12 +128,14 @@ export async function readFinalizedState(
   socket: JsonRpcSocket,
   at: BlockHash,
   entropyTssKey: Uint8Array,
+  maxBytes = MAX_STATE_BYTES,
 ): Promise<RawFinalizedState> {
+  const spend = spendAtMost(maxBytes);
   const measurementsKey = mapKey(storageItems.acceptedMeasurementValues, entropyTssKey);
   const { validators, signers, now, thresholdServers } = storageItems;
   const plain = [validators.prefix, signers.prefix, now.prefix, measurementsKey];
-  const serverKeys = await readKeys(socket, at, thresholdServers.prefix);
-  const values = await readValues(socket, at, [...plain, ...serverKeys]);
+  const serverKeys = await readKeys(socket, at, thresholdServers.prefix, spend);
+  const values = await readValues(socket, at, [...plain, ...serverKeys], spend);
   return {
     validators: values.get(validators.prefix),
     signers: values.get(signers.prefix),

@@ -6,6 +6,9 @@ import type { ChainFacts } from '../keyserver/judge.ts';
 import type { BlockReference } from '../protocol/report-data.ts';
 import type { Clock } from '../time/clock.ts';
 
+/** Accounts that are remembered as registered once; an endpoint that makes them up must not fill the memory. */
+const MAX_REMEMBERED = 100_000;
+
 /** Keeps the newest snapshot at hand for rooms that cannot wait, and remembers who was ever registered. */
 export class ChainWatch implements ChainFacts {
   readonly #chain: ChainView;
@@ -56,6 +59,11 @@ export class ChainWatch implements ChainFacts {
     this.#newest = { snapshot, atMs: this.#clock.nowMs() };
     this.#registered = new Set(snapshot.servers.map(({ account }) => toHex(account)));
     for (const account of this.#registered) this.#everRegistered.add(account);
+    // The oldest first; whoever could bring that about could as well show a departed account as registered.
+    for (const account of this.#everRegistered) {
+      if (this.#everRegistered.size <= MAX_REMEMBERED) break;
+      this.#everRegistered.delete(account);
+    }
   }
 
   get acceptedMeasurements(): readonly Uint8Array[] {

@@ -64,4 +64,32 @@ describe('the chain watch', () => {
     expect(watch.finalized().number).toBeGreaterThan(before + 100);
     watch.close();
   });
+
+  it('remembers a bounded number of accounts, the newest of them', async () => {
+    const clock: Clock = { nowMs: () => MINUTE_MS, sleep: async () => undefined };
+    const chain = quietChain(() => MINUTE_MS);
+    const watch = new ChainWatch({ chain, clock, maxAgeMs: MINUTE_MS, onSnapshot: () => undefined });
+    const empty = await chain.snapshot();
+    const [record] = empty.servers;
+    if (record === undefined) throw new Error('no record');
+    const made = (number: number): AccountId => {
+      const bytes = new Uint8Array(32);
+      new DataView(bytes.buffer).setUint32(0, number + 1);
+      return AccountId.of(bytes);
+    };
+    for (let at = 0; at < 120_000; at += 20_000) {
+      const servers = Array.from({ length: 20_000 }, (_, index) => ({
+        ...record,
+        account: made(at + index),
+      }));
+      watch.take({ ...empty, servers });
+    }
+    watch.take({ ...empty, servers: [] });
+    expect([account, made(0), made(119_999)].map((one) => watch.hasDeparted(one))).toEqual([
+      false,
+      false,
+      true,
+    ]);
+    watch.close();
+  });
 });
