@@ -1,6 +1,7 @@
 import { dirname, join } from 'node:path';
 import type { FileSystem, FolderLock } from '../disk/file-system.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
+import { systemCode } from '../store/disk-failure.ts';
 
 /**
  * Where a node keeps what it has, below its data folder:
@@ -100,10 +101,18 @@ export class NodeFolder {
     return (await this.#fileSystem.stat(NodeFolder.storePath(this.path))) !== undefined;
   }
 
-  /** Puts the store of `node.new` into a node that has none; after this it is that node's store. */
+  /**
+   * Puts the store of `node.new` into a node that has none; after this it is that node's store.
+   * @throws ProblemError CONFIG_INVALID where `node` is a mount of its own.
+   */
   async finishStore(): Promise<void> {
     await this.#fileSystem.syncDirectory(this.newPath);
-    await this.#fileSystem.rename(NodeFolder.storePath(this.newPath), NodeFolder.storePath(this.path));
+    try {
+      await this.#moveNode(NodeFolder.storePath(this.newPath), NodeFolder.storePath(this.path));
+    } catch (error) {
+      await this.discard().catch(() => undefined);
+      throw error;
+    }
     // First where it now is: a power cut between the two leaves it there, perhaps in both places, never in neither.
     await this.#fileSystem.syncDirectory(this.path);
     await this.discard();
@@ -115,12 +124,29 @@ export class NodeFolder {
     await this.#fileSystem.syncDirectory(this.dataFolder);
   }
 
-  /** Moves a node aside under a name of its own; only ever on a human's explicit command. */
+  /**
+   * Moves a node aside under a name of its own; only ever on a human's explicit command.
+   * @throws ProblemError CONFIG_INVALID where `node` is a mount of its own.
+   */
   async setAside(suffix: string): Promise<string> {
     const aside = `${this.path}.${suffix}`;
-    await this.#fileSystem.rename(this.path, aside);
+    await this.#moveNode(this.path, aside);
     await this.#fileSystem.syncDirectory(this.dataFolder);
     return aside;
+  }
+
+  async #moveNode(from: string, to: string): Promise<void> {
+    try {
+      await this.#fileSystem.rename(from, to);
+    } catch (cause) {
+      const code = systemCode(cause);
+      if (code !== 'EXDEV' && code !== 'EBUSY') throw cause;
+      throw new ProblemError('CONFIG_INVALID', `${this.path} is a mount of its own (${code})`, {
+        field: 'node.dataFolder',
+        hint: `mount the disk at ${this.dataFolder} instead, with node/ as a folder in it, and try again`,
+        cause,
+      });
+    }
   }
 
   async #remove(path: string): Promise<void> {

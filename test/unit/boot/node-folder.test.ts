@@ -35,6 +35,27 @@ async function expectWhole(disk: SimulatedDisk): Promise<void> {
 }
 
 describe('the folder of a node', () => {
+  it.each([
+    ['EXDEV', (folder: NodeFolder) => folder.finishStore()],
+    ['EBUSY', (folder: NodeFolder) => folder.setAside('abandoned-1')],
+  ] as const)(
+    'that is a mount of its own (%s) is said, and nothing is left of what was made',
+    async (code, move) => {
+      const disk = new SimulatedDisk();
+      for (const path of ['/data', '/data/node', '/data/node.new', '/data/node.new/store'])
+        await disk.mkdir(path);
+      disk.rename = async () => {
+        throw Object.assign(new Error(code), { code });
+      };
+      await expect(move(folderOf(disk))).rejects.toMatchObject({
+        code: 'CONFIG_INVALID',
+        field: 'node.dataFolder',
+      });
+      expect(await disk.stat('/data/node')).toBeDefined();
+      if (code === 'EXDEV') expect(await disk.stat('/data/node.new')).toBeUndefined();
+    },
+  );
+
   it('is either whole or not there, whenever the power goes', async () => {
     const whole = new SimulatedDisk();
     await firstBoot(whole);
