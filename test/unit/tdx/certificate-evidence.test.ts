@@ -208,7 +208,15 @@ describe('1b certificates and CRLs', () => {
     expect(verdict(entries)).toBe('none');
     expect(verdict(entries.toReversed())).toBe('none');
     const other = (oid: string) => writer.sequence(writer.objectIdentifier(oid), writer.octetString(spec));
+    const ppid = (...more: readonly Uint8Array[]) =>
+      writer.sequence(
+        writer.objectIdentifier('1.2.840.113741.1.13.1.1'),
+        writer.octetString(new Uint8Array(16)),
+        ...more,
+      );
+    expect(verdict([ppid(), ...entries.slice(1)])).toBe('none');
     for (const parts of [
+      [ppid(writer.integer(1)), ...entries.slice(1)],
       [...entries, entries[0] ?? spec],
       [...entries, other('1.2.840.113741.1.13.1.8')],
       [...entries.slice(1), other('1.2.840.113741.1.13.1.8')],

@@ -3,7 +3,7 @@ import { authority, createAuthorities } from '../../../mock-tdx/pki/authorities.
 import { pem } from '../../../mock-tdx/pki/pem.ts';
 import { Seed } from '../../../mock-tdx/pki/seed.ts';
 import { SigningKey } from '../../../mock-tdx/pki/signing-key.ts';
-import { parseCollateralDocuments } from '../../../src/tdx/collateral.ts';
+import { type CollateralDocuments, parseCollateralDocuments } from '../../../src/tdx/collateral.ts';
 import { QuoteVerifier } from '../../../src/tdx/verify-quote.ts';
 import {
   collateralWith,
@@ -173,12 +173,13 @@ describe('1c collateral', () => {
   });
 
   it('what is parsed is what was signed, also where a text has no bytes of its own', () => {
-    const content = plainCollateral().tcb_info;
-    const replaced = content.replace('{', '{"note":"\ufffd",');
-    const lone = content.replace('{', '{"note":"\ud800",');
+    const withAdvisory = (id: string) =>
+      plainCollateral().tcb_info.replaceAll('"tcbLevels":[{', `"tcbLevels":[{"advisoryIDs":["${id}"],`);
+    const advisories = (set: CollateralDocuments) => verifyInWorld(plainQuote(), set).advisoryIds;
+    const replaced = withAdvisory('\ufffd');
+    expect(advisories(signedText(replaced))).toEqual(['\ufffd']);
     // Both texts have the same UTF-8 bytes: the lone half of a pair becomes the replacement character.
-    expect(verdictOf(plainQuote(), signedText(replaced))).toBe('none');
-    expect(verdictOf(plainQuote(), signedText(lone, replaced))).toBe('none');
+    expect(advisories(signedText(withAdvisory('\ud800'), replaced))).toEqual(['\ufffd']);
   });
 
   it('CRLs may come as PEM or as hex of either case, for Intel’s verifier takes both', () => {
@@ -321,6 +322,7 @@ describe('1c collateral', () => {
       {},
       { ...good, pck_crl: 5 },
       { ...good, tcb_info_signature: '0'.repeat(129) },
+      Object.create(good),
     ]) {
       expect(codeOf(() => parseCollateralDocuments(input))).toBe('COLLATERAL_MALFORMED');
     }

@@ -112,6 +112,7 @@ describe('1e TCB levels', () => {
     }));
     const seamAttributes = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 1);
     expect(verdictOf(plainQuote({ body: { seamAttributes } }), withAttributes)).toBe('TDX_MODULE_MISMATCH');
+    expect(verdictOf(plainQuote(), withAttributes)).toBe('TDX_MODULE_MISMATCH');
     const none = collateralWith(({ tcbInfo }) => {
       const { tdxModuleIdentities: _, ...content } = tcbInfo.content;
       return { tcbInfo: { ...tcbInfo, content: content as never } };
@@ -212,6 +213,9 @@ describe('1e 7 TD relaunch', () => {
   it('is not advised otherwise', () => {
     expect(statusOf(svns(4, 1, 8))).toBe('OutOfDate');
     expect(statusOf(svns(5, 1, 7))).toBe('OutOfDate');
+    // Old microcode alone: the module itself was current at launch.
+    const launched = tdx15({ teeTcbSvn: svns(5, 1, 7), teeTcbSvn2: svns(5, 1, 8) });
+    expect(verifyInWorld(launched).tcbStatus).toBe('OutOfDate');
     expect(statusOf(svns(4, 0, 8))).toBe('OutOfDate');
     expect(statusOf(svns(5, 1, 8), levelsOf('OutOfDate'))).toBe('OutOfDate');
     expect(statusOf(svns(5, 1, 8), levelsOf('Revoked'))).toBe('Revoked');
