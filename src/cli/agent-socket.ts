@@ -19,12 +19,11 @@ export function askAgent(
   options: {
     /** How long nothing may come before the answer is given up, in milliseconds. */
     readonly quietMs: number;
-    readonly signal?: AbortSignal;
   },
 ): Promise<IncomingMessage> {
-  const { quietMs, signal } = options;
+  const { quietMs } = options;
   return new Promise((resolve, reject) => {
-    const asking = request({ socketPath, path, timeout: quietMs, ...(signal && { signal }) }, resolve);
+    const asking = request({ socketPath, path, timeout: quietMs }, resolve);
     asking.on('error', (cause) => {
       reject(
         new ProblemError('NODE_UNREACHABLE', `no node answers on ${socketPath}: ${cause.message}`, {

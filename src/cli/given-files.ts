@@ -1,65 +1,113 @@
-import { createReadStream } from 'node:fs';
-import { lstat, open, rename, unlink } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { createReadStream, rmSync } from 'node:fs';
+import { lstat, open, readdir, rename, unlink } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
 import { ProblemError } from '../errors/latchkey-error.ts';
 import { systemCode } from '../store/disk-failure.ts';
 
+/** What of a file is there before it is whole; the number is that of the process that writes it. */
+const unfinished = (path: string, pid: number): string => `${path}.unfinished-${pid}`;
+
 /**
  * Makes a file, mode 0600, that appears under its name only when it is whole and on the disk. No file is overwritten,
- * and nothing stays after an error.
+ * and nothing stays after an error or an interruption; what a killed process left, the next one to make that file removes.
+ * @param option the one that gave the path, for messages.
  * @throws ProblemError STORE_FILE_UNWRITABLE, and whatever `fill` throws.
  */
 export async function writeNewFile<T>(
   path: string,
+  option: string,
   fill: (write: (bytes: Uint8Array) => Promise<void>) => Promise<T>,
 ): Promise<T> {
-  await requireFree(path);
-  const temporary = `${path}.part`;
-  const file = await open(temporary, 'wx', 0o600).catch((cause: unknown) => {
-    throw unwritable(temporary, cause);
-  });
+  const failed = (cause: unknown): never => {
+    throw unwritable(path, option, cause);
+  };
+  await requireFree(path, option);
+  await removeUnfinished(path, option).catch(failed);
+  const temporary = unfinished(path, process.pid);
+  const stopListening = uponInterruption(() => rmSync(temporary, { force: true }));
   try {
-    const result = await fill((bytes) =>
-      file.writeFile(bytes).catch((cause: unknown) => {
-        throw unwritable(temporary, cause);
-      }),
-    );
-    await file.sync();
-    await file.close();
-    await takeName(temporary, path);
-    return result;
+    const file = await open(temporary, 'wx', 0o600).catch(failed);
+    try {
+      const result = await fill((bytes) => file.writeFile(bytes).catch(failed));
+      await file.sync().catch(failed);
+      await file.close().catch(failed);
+      await takeName(temporary, path).catch(failed);
+      return result;
+    } catch (error) {
+      await file.close().catch(() => undefined);
+      await unlink(temporary).catch(() => undefined);
+      throw error;
+    }
+  } finally {
+    stopListening();
+  }
+}
+
+/** Does something last before a signal ends the process as it would without this. @returns what calls it off. */
+function uponInterruption(last: () => void): () => void {
+  const signals = ['SIGINT', 'SIGTERM'] as const;
+  const stopListening = (): void => {
+    for (const signal of signals) process.off(signal, end);
+  };
+  const end = (signal: NodeJS.Signals): void => {
+    stopListening();
+    try {
+      last();
+    } finally {
+      process.kill(process.pid, signal);
+    }
+  };
+  for (const signal of signals) process.on(signal, end);
+  return stopListening;
+}
+
+/** @throws ProblemError STORE_FILE_UNWRITABLE when another process is making the same file. */
+async function removeUnfinished(path: string, option: string): Promise<void> {
+  const prefix = basename(unfinished(path, 0)).slice(0, -1);
+  for (const name of await readdir(dirname(path))) {
+    const pid = name.startsWith(prefix) ? name.slice(prefix.length) : '';
+    if (!/^[1-9]\d{0,8}$/.test(pid)) continue;
+    if (Number(pid) !== process.pid && isRunning(Number(pid)))
+      throw unwritable(path, option, undefined, `process ${pid} is making it`);
+    await unlink(unfinished(path, Number(pid)));
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
   } catch (error) {
-    await file.close().catch(() => undefined);
-    await unlink(temporary).catch(() => undefined);
-    throw error;
+    return systemCode(error) !== 'ESRCH';
   }
 }
 
 /** Refuses a name that is taken. @throws ProblemError STORE_FILE_UNWRITABLE. */
-export async function requireFree(path: string): Promise<void> {
+export async function requireFree(path: string, option: string): Promise<void> {
   const found = await lstat(path).catch(() => undefined);
-  if (found !== undefined) throw unwritable(path, new Error('there is a file'), 'EEXIST');
+  if (found !== undefined) throw unwritable(path, option, undefined, 'EEXIST');
 }
 
 async function takeName(temporary: string, path: string): Promise<void> {
-  try {
-    // Reserves the name, so that no file that is there is overwritten.
-    await (await open(path, 'wx', 0o600)).close();
-    await rename(temporary, path).catch(async (error: unknown) => {
-      await unlink(path);
-      throw error;
-    });
-    const folder = await open(dirname(path), 'r');
-    await folder.sync();
-    await folder.close();
-  } catch (cause) {
-    throw unwritable(path, cause);
-  }
+  // Reserves the name, so that no file that is there is overwritten.
+  await (await open(path, 'wx', 0o600)).close();
+  await rename(temporary, path).catch(async (error: unknown) => {
+    await unlink(path);
+    throw error;
+  });
+  const folder = await open(dirname(path), 'r');
+  await folder.sync();
+  await folder.close();
 }
 
-function unwritable(path: string, cause: unknown, why = systemCode(cause) ?? 'unwritable'): ProblemError {
-  return new ProblemError('STORE_FILE_UNWRITABLE', `--to ${path}: ${why}`, {
-    field: 'to',
+function unwritable(
+  path: string,
+  option: string,
+  cause: unknown,
+  why = systemCode(cause) ?? 'unwritable',
+): ProblemError {
+  if (cause instanceof ProblemError) return cause;
+  return new ProblemError('STORE_FILE_UNWRITABLE', `--${option} ${path}: ${why}`, {
+    field: option,
     observed: why,
     cause,
   });

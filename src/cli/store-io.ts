@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
-import { exitCodes } from './failure.ts';
+import { ProblemError } from '../errors/latchkey-error.ts';
+import { exitCodes, reportFailure } from './failure.ts';
 
 /** The outside of a store command: its three streams and its exit code. Tests give their own. */
 export interface StoreIo {
@@ -14,9 +15,17 @@ export interface StoreIo {
 
 /** The process's own streams. */
 export function processIo(): StoreIo {
-  // A reader that goes away, as `head` does, is no defect; what it did not read was not delivered.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
+  process.stdout.on('error', (cause: NodeJS.ErrnoException) => {
+    const observed = cause.code ?? 'unwritable';
+    // A reader that goes away, as `head` does, is no defect; what it did not read was not delivered.
+    if (observed !== 'EPIPE')
+      reportFailure(
+        new ProblemError('STORE_FILE_UNWRITABLE', `the output: ${observed}`, {
+          field: 'stdout',
+          observed,
+          cause,
+        }),
+      );
     process.exit(exitCodes.failed);
   });
   return {
@@ -34,9 +43,15 @@ export function processIo(): StoreIo {
   };
 }
 
+/** Streams whose reader is slow, and the moment when it will have caught up: one, however many wait for it. */
+const draining = new WeakMap<Writable, Promise<unknown>>();
+
 /** Writes and, when the reader is slow, waits until it has caught up. */
 export async function print(stream: Writable, text: string | Uint8Array): Promise<void> {
-  if (!stream.write(text)) await once(stream, 'drain');
+  if (stream.write(text)) return;
+  const drained = draining.get(stream) ?? once(stream, 'drain').finally(() => draining.delete(stream));
+  draining.set(stream, drained);
+  await drained;
 }
 
 /** All bytes of a stream; gives up as soon as there are more than `maxBytes`. */

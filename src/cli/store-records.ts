@@ -1,8 +1,9 @@
-import { open } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { toBase64 } from '../bytes/base64.ts';
-import { EvidenceError, ProblemError } from '../errors/latchkey-error.ts';
+import { EvidenceError } from '../errors/latchkey-error.ts';
 import { MAX_VALUE_BYTES } from '../store/limits.ts';
+import { writeNewFile } from './given-files.ts';
 import { print, readAll, type StoreIo } from './store-io.ts';
 import {
   anyNamespace,
@@ -54,7 +55,7 @@ async function put(io: StoreIo, name: string, options: PutOptions): Promise<void
   const value =
     options.valueFile === undefined
       ? await readAll(io.stdin, MAX_VALUE_BYTES)
-      : await readUserFile(options.valueFile, 'value-file');
+      : await readUserFile(options.valueFile, 'value-file', MAX_VALUE_BYTES);
   await withStore(options, async (store) => {
     const namespace = await anyNamespace(store, options.namespace);
     if (options.ifAbsent === undefined) await namespace.put(name, value);
@@ -70,7 +71,7 @@ async function get(io: StoreIo, name: string, options: GetOptions): Promise<void
   const value = await withReading(options, async (store) => store.namespace(options.namespace)?.get(name));
   if (value === undefined) throw missing();
   try {
-    if (options.out !== undefined) await writeNewFile(options.out, value);
+    if (options.out !== undefined) await writeNewFile(resolve(options.out), 'out', (write) => write(value));
     else if (options.json) await print(io.stdout, `${JSON.stringify({ name, value: toBase64(value) })}\n`);
     else if (io.terminal.stdout) await print(io.stdout, `${textForTerminal(value)}\n`);
     else await print(io.stdout, value.slice());
@@ -122,22 +123,4 @@ function textForTerminal(value: Uint8Array): string {
     field: 'value',
     hint: 'use --json, --out FILE, or redirect the output',
   });
-}
-
-async function writeNewFile(path: string, value: Uint8Array): Promise<void> {
-  try {
-    const file = await open(path, 'wx', 0o600);
-    try {
-      await file.writeFile(value);
-    } finally {
-      await file.close();
-    }
-  } catch (cause) {
-    const why = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unwritable';
-    throw new ProblemError('STORE_FILE_UNWRITABLE', `--out ${path}: ${why}`, {
-      field: 'out',
-      observed: why,
-      cause,
-    });
-  }
 }

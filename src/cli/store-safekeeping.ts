@@ -44,7 +44,7 @@ async function backup(io: StoreIo, options: BackupOptions): Promise<void> {
     const progress = startProgress(io, 'backed up', 'MB');
     let written = 0;
     try {
-      return await writeNewFile(resolve(options.to), (write) =>
+      return await writeNewFile(resolve(options.to), 'to', (write) =>
         backupPasswordStore(place, async (bytes) => {
           await write(bytes);
           written += bytes.length;

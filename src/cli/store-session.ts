@@ -1,14 +1,15 @@
-import { readFile } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { SecretBytes } from '../bytes/secret-bytes.ts';
 import { nodeFileSystem } from '../disk/node-file-system.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
-import { passwordFromFile } from '../store/password.ts';
+import { MAX_PASSWORD_BYTES, passwordFromFile } from '../store/password.ts';
 import { openPasswordStore, type PasswordPlace, readPasswordStore } from '../store/password-store.ts';
 import type { ReadOnlyStore } from '../store/read-only-store.ts';
 import type { SealedStore } from '../store/sealed-store.ts';
 import type { Namespace } from '../store/store-api.ts';
+import { readAll } from './store-io.ts';
 
 /** Options that every store command takes. */
 export interface PlaceOptions {
@@ -41,10 +42,13 @@ export function namespaceCommand(parent: Command, usage: string, description: st
   );
 }
 
-/** A file that the person named, whole. @throws ProblemError STORE_FILE_UNREADABLE. */
-export async function readUserFile(path: string, option: string): Promise<Uint8Array> {
+/**
+ * A file that the person named, whole; of one that is longer than `maxBytes`, or endless, a little more than that,
+ * for the store to refuse. @throws ProblemError STORE_FILE_UNREADABLE.
+ */
+export async function readUserFile(path: string, option: string, maxBytes: number): Promise<Uint8Array> {
   try {
-    return new Uint8Array(await readFile(path));
+    return await readAll(createReadStream(path), maxBytes);
   } catch (cause) {
     const why = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unreadable';
     throw new ProblemError('STORE_FILE_UNREADABLE', `--${option} ${path}: ${why}`, {
@@ -60,7 +64,7 @@ export async function withPlace<T>(
   { path, passwordFile }: PlaceOptions,
   task: (place: PasswordPlace) => Promise<T>,
 ): Promise<T> {
-  const bytes = await readUserFile(passwordFile, 'password-file');
+  const bytes = await readUserFile(passwordFile, 'password-file', MAX_PASSWORD_BYTES + 2);
   let password: SecretBytes | undefined;
   try {
     password = passwordFromFile(bytes);

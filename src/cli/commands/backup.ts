@@ -41,7 +41,7 @@ async function backup({ config: path, to, json }: BackupOptions): Promise<void> 
   const config = await readConfig(path);
   const io = processIo();
   const keyslotsTo = `${to}.keyslots`;
-  await requireFree(keyslotsTo);
+  await requireFree(keyslotsTo, 'to');
   const keyslots = new KeyslotDisk(
     nodeFileSystem,
     NodeFolder.keyslotsPath(new NodeFolder(nodeFileSystem, config.node.dataFolder).path),
@@ -52,7 +52,7 @@ async function backup({ config: path, to, json }: BackupOptions): Promise<void> 
   try {
     // Afterwards, so that it is the newest: the older generation's keys may be forgotten meanwhile.
     const file = await keyslots.read({ storeId });
-    await writeNewFile(keyslotsTo, (write) => write(encodeKeyslotFile(file)));
+    await writeNewFile(keyslotsTo, 'to', (write) => write(encodeKeyslotFile(file)));
     const [{ generation, t, slots }] = file.generations;
     const facts = { backup: to, keyslots: keyslotsTo, accountId: encodeSs58(file.account) };
     await printFacts(io, json, { ...facts, storeId: toHex(storeId), bytes, generation });
@@ -74,17 +74,10 @@ async function writeStore(
   config: Config,
   to: string,
 ): Promise<{ readonly bytes: number; readonly storeId: Uint8Array }> {
-  const stop = new AbortController();
-  // Interrupted, it takes away what it wrote.
-  const interrupt = () => stop.abort();
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, interrupt);
   const progress = startProgress(io, 'backed up', 'MB');
   try {
-    return await writeNewFile(to, async (write) => {
-      const answer = await askAgent(agentSocketOf(config), '/backup', {
-        quietMs: QUIET_MS,
-        signal: stop.signal,
-      });
+    return await writeNewFile(to, 'to', async (write) => {
+      const answer = await askAgent(agentSocketOf(config), '/backup', { quietMs: QUIET_MS });
       if (answer.statusCode !== 200) throw await agentProblem(answer);
       const outline = new BackupOutline();
       let bytes = 0;
@@ -98,7 +91,6 @@ async function writeStore(
     });
   } finally {
     progress.end();
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.off(signal, interrupt);
   }
 }
 

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { exitCodes } from '../failure.ts';
 import { addCareCommands } from '../store-care.ts';
 import { processIo, type StoreIo } from '../store-io.ts';
 import { addRecordCommands } from '../store-records.ts';
@@ -7,7 +8,10 @@ import { addTransferCommands } from '../store-transfer.ts';
 
 /** `latchkey store …`: a sealed store that a password opens, for development, scripts and migration. */
 export function storeCommand(io: StoreIo = processIo()): Command {
-  const store = new Command('store').description('Work on a sealed store that a password opens');
+  const store = new Command('store')
+    .description('Work on a sealed store that a password opens')
+    // Misuse decides nothing, so it must not end like a refusal.
+    .exitOverride((error) => process.exit(error.exitCode === 0 ? exitCodes.ok : exitCodes.failed));
   addCareCommands(store, io);
   addRecordCommands(store, io);
   addTransferCommands(store, io);

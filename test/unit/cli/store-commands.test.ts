@@ -5,9 +5,9 @@ import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { utf8 } from '../../../src/bytes/concat.ts';
 import { storeCommand } from '../../../src/cli/commands/store.ts';
+import { nodeFileSystem } from '../../../src/disk/node-file-system.ts';
 import { passwordFromFile } from '../../../src/store/password.ts';
 import { openPasswordStore } from '../../../src/store/password-store.ts';
-import { nodeFileSystem } from '../../../src/disk/node-file-system.ts';
 
 let folder = '';
 let path = '';
@@ -129,7 +129,7 @@ describe('latchkey store', () => {
     const made = JSON.parse((await run(['backup', '--to', file, '--json'])).out) as object;
     expect(made).toMatchObject({ records: 2, namespaces: 1, valueBytes: 2 });
     await expect(run(['backup', '--to', file])).rejects.toMatchObject({ code: 'STORE_FILE_UNWRITABLE' });
-    expect(readdirSync(folder).filter((name) => name.endsWith('.part'))).toEqual([]);
+    expect(readdirSync(folder).filter((name) => name.includes('unfinished'))).toEqual([]);
     const other = join(folder, 'other');
     await run(['restore', '--from', file], '', other);
     expect((await run(['export'], '', other)).out).toBe((await run(['export'])).out);
