@@ -1,3 +1,4 @@
+import { escapeControls } from '../bytes/escape-controls.ts';
 import { LatchkeyError } from '../errors/latchkey-error.ts';
 
 /** Why a key server was of no help, in the words of logs, `/readyz` and `latchkey status`. */
@@ -35,8 +36,13 @@ export function failureOf(error: unknown): PeerFailure {
   return { kind: 'unreachable', detail: error instanceof Error ? error.message : String(error) };
 }
 
-/** One line for people: `server forgot`, `server lied`, `unreachable`, `refused: CODE`… */
-export function describeFailure(failure: PeerFailure): string {
+/**
+ * One line for people: `server forgot`, `server lied`, `unreachable`, `refused: CODE`… Parts of it are the peer's own
+ * words, which must not look like ours.
+ */
+export const describeFailure = (failure: PeerFailure): string => escapeControls(describe(failure));
+
+function describe(failure: PeerFailure): string {
   switch (failure.kind) {
     case 'refused':
     case 'untrusted':

@@ -1,4 +1,5 @@
 import { WebSocket } from 'ws';
+import { escapeControls } from '../bytes/escape-controls.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 
 /** Largest message that is read; a state query is split so that honest answers stay far below. */
@@ -113,7 +114,9 @@ class Exchange {
 
 /** Turning an object of JSON into text can throw, and nobody catches what a socket's listener throws. */
 const textOf = (value: unknown): string =>
-  typeof value === 'string' || typeof value === 'number' ? `${value}`.slice(0, MAX_REASON_CHARACTERS) : '-';
+  typeof value === 'string' || typeof value === 'number'
+    ? escapeControls(`${value}`.slice(0, MAX_REASON_CHARACTERS))
+    : '-';
 
 function parseMessage(data: unknown): Message | undefined {
   try {

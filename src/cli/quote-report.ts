@@ -5,7 +5,7 @@ import { policyRules, type TdPolicy } from '../tdx/policy.ts';
 import type { Quote } from '../tdx/quote.ts';
 import type { QuoteVerifier, VerifiedQuote, VerifyOptions } from '../tdx/verify-quote.ts';
 import type { Outcome } from './quote-answer.ts';
-import { escapeControls } from './terminal-text.ts';
+import { escapeControls } from '../bytes/escape-controls.ts';
 
 /** One line of a report. */
 interface Fact {
