@@ -1,5 +1,6 @@
 import type { Context, Hono } from 'hono';
 import { z } from 'zod';
+import { SecretBytes } from '../bytes/secret-bytes.ts';
 import type { ErrorCode } from '../errors/codes.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import { jsonBody, type PorchEnv } from '../http/porch.ts';
@@ -69,12 +70,22 @@ export function agentRoute<
     conditional,
     codes,
     async serve(context, services) {
-      const { json, etag } = await handle(
-        await readRequest({ ...definition, conditional }, context, services),
-      );
-      return context.json(json, 200, etag === undefined ? {} : { etag: `"${etag}"` });
+      const request = await readRequest({ ...definition, conditional }, context, services);
+      try {
+        const { json, etag } = await handle(request);
+        return context.json(json, 200, etag === undefined ? {} : { etag: `"${etag}"` });
+      } finally {
+        wipeSecrets(request.body);
+      }
     },
   };
+}
+
+/** Overwrites the secrets of a body: what a handler keeps of them is sealed by then. */
+function wipeSecrets(body: unknown): void {
+  if (body instanceof SecretBytes) body.wipe();
+  else if (typeof body === 'object' && body !== null && !(body instanceof Uint8Array))
+    for (const member of Object.values(body)) wipeSecrets(member);
 }
 
 /** Makes a route that answers with bytes as they come; an error before the first one is a problem as anywhere. */

@@ -41,13 +41,7 @@ export const shareBody = z.strictObject({
 /** A share in an answer. */
 export const shareAnswer = z.strictObject({ index: z.int(), scalar: base64Text });
 
-/** A share as JSON; the text cannot be wiped, so it goes straight into the answer. */
-export const shareToJson = ({ index, scalar }: Share): z.input<typeof shareAnswer> => ({
-  index,
-  scalar: toBase64(scalar.reveal()),
-});
-
-/** A secret as JSON text; the secret is wiped. */
+/** A secret as JSON text, which cannot be wiped, so it goes straight into the answer; the secret is wiped. */
 export function revealOnce(secret: SecretBytes): string {
   try {
     return toBase64(secret.reveal());
@@ -55,6 +49,12 @@ export function revealOnce(secret: SecretBytes): string {
     secret.wipe();
   }
 }
+
+/** A share as JSON; its scalar is wiped. */
+export const shareToJson = ({ index, scalar }: Share): z.input<typeof shareAnswer> => ({
+  index,
+  scalar: revealOnce(scalar),
+});
 
 const entriesToJson = (entries: readonly Entry[]): z.input<typeof entry>[] =>
   entries.map((each) => ({
@@ -180,11 +180,7 @@ const putDealing = agentRoute({
   codes: writeCodes,
   handle: async ({ path, body, services }) => {
     const opened = await services.journal(path.journal);
-    try {
-      return { json: { written: await opened.appendDealing(path.epoch, path.dealer, body) } };
-    } finally {
-      body.privateMessage.wipe();
-    }
+    return { json: { written: await opened.appendDealing(path.epoch, path.dealer, body) } };
   },
 });
 

@@ -176,7 +176,9 @@ export class EpochJournal {
       if (this.#isOld(number, encoded)) return false;
       const { secrets, states } = this.#parts;
       if (state.share !== undefined) await secrets.putShare(number, state.share);
-      if ((await secrets.getSeed(number)) === undefined) await secrets.putSeed(number, state.rngSeed);
+      const kept = await secrets.getSeed(number);
+      kept?.wipe();
+      if (kept === undefined) await secrets.putSeed(number, state.rngSeed);
       await states.put(stateName(number), encoded);
       this.#current = { number, ...decodePublicState(encoded, this.#parts.maxOutputBytes) };
       return true;

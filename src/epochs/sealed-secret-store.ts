@@ -1,4 +1,5 @@
 import { SecretBytes } from '../bytes/secret-bytes.ts';
+import { equalConstantTime } from '../crypto/constant-time.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import { KeyedLock } from '../store/keyed-lock.ts';
 import type { BatchOperation, Namespace, Store } from '../store/store-api.ts';
@@ -35,12 +36,21 @@ export class SealedSecretStore implements SecretStore {
   }
 
   async putShare(epoch: number, share: Share): Promise<void> {
-    await this.#putOnce(epoch, 'share', encodeShare(share));
+    const bytes = encodeShare(share);
+    try {
+      await this.#putOnce(epoch, 'share', bytes);
+    } finally {
+      bytes.fill(0);
+    }
   }
 
   async getShare(epoch: number): Promise<Share | undefined> {
     const bytes = await this.#get(epoch, 'share');
-    return bytes && decodeShare(bytes);
+    try {
+      return bytes && decodeShare(bytes);
+    } finally {
+      bytes?.fill(0);
+    }
   }
 
   async putSeed(epoch: number, seed: SecretBytes): Promise<void> {
@@ -127,7 +137,9 @@ const dealingName = (dealer: Uint8Array): string => `dealing/${participantName(d
 async function putOnce(namespace: Namespace, epoch: number, name: string, value: Uint8Array): Promise<void> {
   if (await namespace.putIfAbsent(name, value)) return;
   const kept = await namespace.get(name);
-  if (kept !== undefined && new SecretBytes(kept).equals(new SecretBytes(value))) return;
+  const isSame = kept !== undefined && equalConstantTime(kept, value);
+  kept?.fill(0);
+  if (isSame) return;
   throw new EvidenceError(
     'EPOCH_SECRET_CONFLICT',
     `epoch ${epoch} has another ${name}; it was not replaced`,

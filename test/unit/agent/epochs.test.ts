@@ -8,6 +8,27 @@ const share = { index: 3, scalar: Buffer.alloc(32, 5).toString('base64') };
 const dealer = `0x${'aa'.repeat(32)}`;
 const player = `0x${'bb'.repeat(32)}`;
 
+it('no secret of a request stays in memory once it is answered', async () => {
+  const given: Uint8Array[] = [];
+  const store = new MemoryStore({
+    beforeWrite: (operations) => {
+      for (const operation of operations)
+        if (operation.kind === 'put' && /\/secrets\/\d/.test(operation.namespace))
+          given.push(operation.value);
+    },
+  });
+  const world = new AgentWorld(store);
+  await world.send('PUT', '/epochs/dkg/1', { round: 1, rngSeed: seed, share });
+  await world.send('PUT', `/epochs/dkg/1/dealings/${dealer}`, { publicMessage: '', privateMessage: seed });
+  await world.send('PUT', '/secret-stores/own/1/share', share);
+  await world.send('PUT', '/secret-stores/own/1/seed', { seed });
+  await world.send('PUT', '/secret-stores/own/1/seed', { seed: otherSeed });
+  await world.send('PUT', `/secret-stores/own/1/dealings/${dealer}`, { dealing: seed });
+  expect(given.map(({ length }) => length)).toEqual([33, 32, 64, 33, 32, 32, 32]);
+  expect(given.filter((bytes) => bytes.some((byte) => byte !== 0))).toEqual([]);
+  expect((await world.send('GET', '/secret-stores/own/1/seed')).json).toEqual({ seed });
+});
+
 describe('epoch journal', () => {
   it('commit, messages, what an epoch holds', async () => {
     const world = new AgentWorld();
