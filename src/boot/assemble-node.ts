@@ -61,19 +61,21 @@ export function bookOf(
 
 /** Puts an open node together; closing it wipes all of its keys. */
 export function assembleNode(
-  parts: Pick<OpenNode, 'storeKey' | 'identity' | 'book' | 'claim'> & { readonly store: SealedStore },
+  parts: Pick<OpenNode, 'storeKey' | 'identity' | 'book' | 'marks' | 'claim'> & {
+    readonly store: SealedStore;
+  },
 ): OpenNode {
-  const { store, storeKey, identity, book, claim } = parts;
+  const { store, storeKey, identity, book, marks, claim } = parts;
   const close = async (): Promise<void> => {
     try {
       await store.close();
     } finally {
       book.wipe();
+      marks.wipe();
       storeKey.wipe();
       identity.accountSeed.wipe();
     }
   };
   const fenced = new FencedStore(store);
-  const marks = new OwnMarks(storeKey);
   return { identity, store: fenced, storeId: store.storeId, storeKey, book, marks, claim, close };
 }

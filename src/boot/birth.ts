@@ -13,7 +13,6 @@ import { NodeFolder } from './node-folder.ts';
 import type { OpenNode } from './open-node.ts';
 import { OwnClaim } from './own-claim.ts';
 import { bootRandom, OwnMarks } from './own-marks.ts';
-import type { SlotBook } from './slot-book.ts';
 
 /** How long a fresh node looks for its first servers before it goes on unbacked. */
 const FRESH_TICKS = 5;
@@ -82,9 +81,10 @@ async function enrolAndFinish(
   const { mayStayUnbacked = true } = parts;
   const identity = await createIdentity(making, parts.tools.random);
   const book = bookOf(parts, folder.newPath, storeKey, undefined);
-  secrets.push(identity.accountSeed, book);
-  const claim = new OwnClaim(new OwnMarks(storeKey), 1, bootRandom(parts.tools.random));
-  const state = await firstSlots(stage, making, { storeKey, identity, book, claim });
+  const marks = new OwnMarks(storeKey);
+  secrets.push(identity.accountSeed, book, marks);
+  const claim = new OwnClaim(marks, 1, bootRandom(parts.tools.random));
+  const state = await firstSlots(stage, making, { storeKey, identity, book, marks, claim });
   if (!book.isComplete && stopped.aborted) return undefined;
   if (!book.isComplete && !mayStayUnbacked) {
     throw new ProblemError('NODE_NEVER_BACKED', 'too few key servers took a slot of a new node', {
@@ -96,21 +96,20 @@ async function enrolAndFinish(
   parts.log('info', 'node.created', { account: encodeSs58(identity.account), state });
   const opened = await openStoreOf(parts, folder.path, storeKey);
   const moved = bookOf(parts, folder.path, storeKey, book.file, book);
-  return assembleNode({ store: opened, storeKey, identity, book: moved, claim });
+  return assembleNode({ store: opened, storeKey, identity, book: moved, marks, claim });
 }
 
 /** Asks servers for the first slots of a node in the making; returns the name of the state that this came to. */
 async function firstSlots(
   stage: BootStage,
   making: SealedStore,
-  parts: Pick<OpenNode, 'storeKey' | 'identity' | 'claim'> & { readonly book: SlotBook },
+  parts: Pick<OpenNode, 'storeKey' | 'identity' | 'book' | 'marks' | 'claim'>,
 ): Promise<string> {
   const { storeId } = making;
   const healer = new Healer(stage.parts, {
     ...parts,
     storeId,
     store: new FencedStore(making),
-    marks: new OwnMarks(parts.storeKey),
     close: () => making.close(),
   });
   stage.report({ name: 'fresh', slots: [] });

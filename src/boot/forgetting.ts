@@ -18,6 +18,8 @@ export class Forgetting {
   readonly #client: PeerClient;
   readonly #log: Log;
   readonly #open = new Map<string, DroppedSlot>();
+  /** Those whose server is being told: one that hangs is not asked again by every look. */
+  readonly #telling = new Set<string>();
 
   constructor(parts: { readonly client: PeerClient; readonly log: Log }) {
     this.#client = parts.client;
@@ -46,16 +48,18 @@ export class Forgetting {
 
   #tell(name: string, slot: DroppedSlot, snapshot: ChainSnapshot): void {
     const record = snapshot.servers.find(({ account }) => equalBytes(account, slot.server));
-    if (record === undefined) return;
+    if (record === undefined || this.#telling.has(name)) return;
+    this.#telling.add(name);
     const done = (): void => {
       this.#open.delete(name);
       slot.key.wipe();
     };
-    this.#client.forget(record, slot).then(done, (error: unknown) => {
+    const telling = this.#client.forget(record, slot).then(done, (error: unknown) => {
       const failure = failureOf(error);
       if (failure.kind === 'forgot') done();
       const reason = describeFailure(failure);
       this.#log('debug', 'slot.not-forgotten', { server: encodeSs58(slot.server), reason });
     });
+    void telling.finally(() => this.#telling.delete(name));
   }
 }

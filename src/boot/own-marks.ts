@@ -47,6 +47,12 @@ export class OwnMarks {
     return equalBytes(bootId.subarray(RANDOM_PART), this.#incarnationMac(number, random));
   }
 
+  /** Wipes both keys; no mark is made or known afterwards. */
+  wipe(): void {
+    this.#headKey.wipe();
+    this.#incarnationKey.wipe();
+  }
+
   #headMac(generation: number, sequence: number, part: Uint8Array): Uint8Array {
     const mac = hmacSha256(this.#headKey.reveal(), u64BigEndian(generation), u64BigEndian(sequence), part);
     return mac.subarray(0, DIGEST_PART);

@@ -250,6 +250,7 @@ class Harvest {
     const marks = new OwnMarks(opened.storeKey);
     const heads = grants.flatMap(({ head }) => (head !== undefined && marks.isOwnHead(head) ? [head] : []));
     const incarnations = grants.filter(({ incarnation }) => marks.isOwnIncarnation(incarnation));
+    marks.wipe();
     return {
       storeKey: opened.storeKey,
       generation: opened.generation,

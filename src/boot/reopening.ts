@@ -83,10 +83,10 @@ async function takeOver(
     unneeded.delete(toHex(slot.slotId));
   }
   for (const key of unneeded.values()) key.wipe();
-  const random = bootRandom(parts.tools.random);
-  const claim = new OwnClaim(new OwnMarks(storeKey), recovered.incarnation + 1, random);
+  const marks = new OwnMarks(storeKey);
+  const claim = new OwnClaim(marks, recovered.incarnation + 1, bootRandom(parts.tools.random));
   report({ name: 'open', slots: recovered.slots });
-  return assembleNode({ store, storeKey, identity, book, claim });
+  return assembleNode({ store, storeKey, identity, book, marks, claim });
 }
 
 /** Wipes the store key and all server keys. */

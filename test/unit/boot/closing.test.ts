@@ -55,6 +55,21 @@ const hangs: Readonly<Record<string, (machine: SimulatedNode) => void>> = {
 };
 
 describe('closing a guardian', () => {
+  it('wipes every key of the node', LONG, async () => {
+    const { open } = node;
+    if (open === undefined) throw new Error('not open');
+    const { storeKey, identity, book, marks, store } = open;
+    const [head, keys] = [store.head(), book.slots().map(({ slot }) => book.keyOf(slot.slotId))];
+    await closes(node);
+    for (const secret of [storeKey, identity.accountSeed, ...keys]) {
+      expect(() => secret?.reveal()).toThrow('wiped');
+    }
+    expect(() => marks.markHead(head)).toThrow('wiped');
+    node.start();
+    await net.settle(20_000);
+    expect(node.state.name).toBe('backed');
+  });
+
   it('ends at whatever moment of a boot, and the next boot opens the store', LONG, async () => {
     const key = Buffer.from(node.open?.storeKey.reveal() ?? []).toString('hex');
     await closes(node);

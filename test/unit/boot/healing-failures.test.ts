@@ -112,6 +112,26 @@ describe('keys that nobody needs any more', () => {
     },
   );
 
+  it('are asked for once at a time, however often a node looks while a server hangs', LONG, async () => {
+    const { net, node, servers } = await formed(816, 7);
+    const [deaf, forgetful] = servers;
+    let asked = 0;
+    net.world.wire.forge = ({ from, endpoint, path }) => {
+      if (path !== '/forget' || endpoint !== deaf?.endpoint || from !== node.name) return undefined;
+      asked++;
+      return 'hang';
+    };
+    await restart(net, forgetful);
+    for (let tenths = 0; tenths < 200; tenths++) {
+      node.nudge();
+      await net.world.clock.advance(100);
+    }
+    expect(asked).toBeGreaterThan(2);
+    // One slot, and no more than one request in its two seconds; one for every look would be more than thirty.
+    expect(asked).toBeLessThanOrEqual(11);
+    await end(net);
+  });
+
   it('are forgotten later by a server that could not be told at once', LONG, async () => {
     const { net, node, file, servers } = await formed(814, 6);
     const [deaf, forgetful] = servers;
