@@ -26,11 +26,6 @@ export class Forgetting {
     this.#log = parts.log;
   }
 
-  /** How many keys wait to be erased. */
-  get size(): number {
-    return this.#open.size;
-  }
-
   /** Takes more slots, with their keys, and tries again what did not work before. Waits for nobody. */
   run(dropped: readonly DroppedSlot[], snapshot: ChainSnapshot): void {
     for (const slot of dropped) {
