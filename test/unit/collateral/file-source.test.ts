@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { DEVELOPMENT_FMSPC } from '../../../mock-tdx/development-pki.ts';
+import { createDevelopmentPki, DEVELOPMENT_FMSPC } from '../../../mock-tdx/development-pki.ts';
 import { FileCollateralSource } from '../../../src/collateral/file-source.ts';
 import { collateralWorld, DAY_MS, START_MS } from '../../support/collateral-world.ts';
 
@@ -65,6 +65,24 @@ describe('collateral from files', () => {
     expect(reads).toHaveLength(1);
   });
 
+  it('reads again under a clock that was set back', async () => {
+    const files: Record<string, string> = { a: '' };
+    const { world, source, setOf } = filesIn(files);
+    await expect(source.collateralFor(platform)).rejects.toMatchObject(unavailable);
+    await world.clock.to(START_MS - DAY_MS);
+    files['a'] = setOf(world.clock.nowMs());
+    expect((await source.collateralFor(platform)).state).toBe('fresh');
+  });
+
+  it('takes the later of two files of one evaluation number', async () => {
+    const files: Record<string, string> = { first: '', second: '' };
+    const { source, setOf } = filesIn(files);
+    files['first'] = setOf(START_MS - 2 * DAY_MS);
+    files['second'] = setOf(START_MS);
+    const { documents } = await source.collateralFor(platform);
+    expect(documents).toEqual(JSON.parse(files['second']));
+  });
+
   it('does not go back to a lower evaluation number', async () => {
     const files: Record<string, string> = { new: '', old: '' };
     const { source, setOf } = filesIn(files);
@@ -90,6 +108,12 @@ describe('collateral from files', () => {
     await expect(source.requireFiles()).rejects.toMatchObject({
       code: 'COLLATERAL_FILE_INVALID',
       message: expect.stringContaining('EXPIRED'),
+    });
+    const stranger = createDevelopmentPki({ seed: new Uint8Array(32).fill(2) });
+    files['a'] = JSON.stringify(stranger.collateral({ nowMs: START_MS }));
+    await expect(source.requireFiles()).rejects.toMatchObject({
+      code: 'COLLATERAL_FILE_INVALID',
+      message: expect.stringContaining('ROOT_NOT_TRUSTED'),
     });
     files['a'] = setOf(START_MS);
     await expect(source.requireFiles()).resolves.toBeUndefined();

@@ -1,43 +1,11 @@
-import { afterEach, describe, expect, it } from 'vitest';
-import { createDevelopmentPki, DEVELOPMENT_FMSPC } from '../../../mock-tdx/development-pki.ts';
-import {
-  PccsCollateralSource,
-  type PccsCollateralSourceOptions,
-} from '../../../src/collateral/pccs-source.ts';
-import { collateralWorld, DAY_MS, START_MS, settle } from '../../support/collateral-world.ts';
-import { SimulatedDisk } from '../../support/simulated-disk.ts';
+import { describe, expect, it } from 'vitest';
+import { createDevelopmentPki } from '../../../mock-tdx/development-pki.ts';
+import { PccsCollateralSource } from '../../../src/collateral/pccs-source.ts';
+import { collateralWorld, DAY_MS, START_MS } from '../../support/collateral-world.ts';
+import { A, B, down, platform, sourceIn, unavailable } from '../../support/pccs-source.ts';
 
-const platform = { fmspc: DEVELOPMENT_FMSPC, ca: 'platform' } as const;
-const A = 'https://a.test';
-const B = 'https://b.test';
-const unavailable = { code: 'COLLATERAL_UNAVAILABLE', family: 'problem' };
 /** The mock issues on the day before, for 30 days. */
 const VALID_UNTIL_MS = Date.UTC(2026, 10, 20) + 30 * DAY_MS;
-
-const open: PccsCollateralSource[] = [];
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((source) => source.close()));
-});
-
-function sourceIn(
-  world: ReturnType<typeof collateralWorld>,
-  options: Partial<PccsCollateralSourceOptions> = {},
-): PccsCollateralSource {
-  const { verifier, clock, fetch } = world;
-  const source = new PccsCollateralSource({
-    endpoints: [A],
-    verifier,
-    clock,
-    fetch,
-    timeoutMs: 1_000,
-    jitter: () => 0.5,
-    ...options,
-  });
-  open.push(source);
-  return source;
-}
-
-const down = () => Promise.reject(new Error('ECONNRESET'));
 const state = (source: PccsCollateralSource) => source.status()[0]?.state;
 
 describe('a first request', () => {
@@ -296,6 +264,21 @@ describe('an outage', () => {
   });
 });
 
+describe('a clock set back', () => {
+  it('below the dates of a held set refuses it, until it is right again', async () => {
+    const world = collateralWorld();
+    const service = world.service(A);
+    const source = sourceIn(world);
+    await source.collateralFor(platform);
+    service.answer = down;
+    await world.clock.to(START_MS - 3 * DAY_MS);
+    await expect(source.collateralFor(platform)).rejects.toMatchObject(unavailable);
+    expect(state(source)).toBe('refused');
+    await world.clock.to(START_MS);
+    expect((await source.collateralFor(platform)).state).toBe('fresh');
+  });
+});
+
 describe('collateral never goes back', () => {
   it('to older documents', async () => {
     const world = collateralWorld();
@@ -332,104 +315,6 @@ describe('collateral never goes back', () => {
       ...unavailable,
       message: expect.stringContaining('COLLATERAL_ROLLED_BACK'),
     });
-  });
-});
-
-describe('the cache on disk', () => {
-  const directory = '/cache';
-  async function filledDisk() {
-    const world = collateralWorld();
-    const service = world.service(A);
-    const fileSystem = new SimulatedDisk();
-    await fileSystem.mkdir(directory);
-    const cache = { fileSystem, directory };
-    const first = sourceIn(world, { cache });
-    await first.collateralFor(platform);
-    await settle();
-    await first.close();
-    return {
-      world,
-      service,
-      fileSystem,
-      cache,
-      path: `${directory}/collateral-de7e10000000-platform-standard.json`,
-    };
-  }
-
-  it('serves at once after a restart during an outage', async () => {
-    const { world, service, cache } = await filledDisk();
-    service.answer = down;
-    const source = sourceIn(world, { cache });
-    expect((await source.collateralFor(platform)).state).toBe('fresh');
-    expect(source.status()[0]?.origin).toBe('disk cache');
-  });
-
-  it('is only a start: something newer is looked for right away', async () => {
-    const { world, cache } = await filledDisk();
-    const source = sourceIn(world, { cache });
-    await source.collateralFor(platform);
-    await settle();
-    expect(source.status()[0]?.origin).toBe(A);
-  });
-
-  it.each<[string, (bytes: Uint8Array) => Uint8Array | undefined]>([
-    ['nothing', () => undefined],
-    ['garbage', () => new Uint8Array(1_000).fill(0x41)],
-    ['a truncated set', (bytes) => bytes.slice(0, bytes.length / 2)],
-    ['JSON that is no set', () => new TextEncoder().encode('{"tcb_info":1}')],
-    [
-      'a set with one digit changed',
-      (bytes) => new TextEncoder().encode(new TextDecoder().decode(bytes).replace('UpToDate', 'UpToDatE')),
-    ],
-    [
-      'a set of another root',
-      () => {
-        const liar = createDevelopmentPki({ seed: new Uint8Array(32).fill(2) });
-        return new TextEncoder().encode(JSON.stringify(liar.collateral({ nowMs: START_MS })));
-      },
-    ],
-    ['far too much', () => new Uint8Array(5_000_000).fill(0x20)],
-  ])('holding %s is no collateral', async (_, tamper) => {
-    const { world, service, fileSystem, cache, path } = await filledDisk();
-    fileSystem.tamper(path, tamper(fileSystem.files().get(path) ?? new Uint8Array()));
-    service.answer = down;
-    const source = sourceIn(world, { cache });
-    await expect(source.collateralFor(platform)).rejects.toMatchObject(unavailable);
-  });
-
-  it('holding a set of another kind of platform is no collateral', async () => {
-    const { world, service, fileSystem, cache, path } = await filledDisk();
-    fileSystem.tamper(path.replace('platform', 'processor'), fileSystem.files().get(path));
-    service.answer = down;
-    const source = sourceIn(world, { cache });
-    await expect(source.collateralFor({ ...platform, ca: 'processor' })).rejects.toMatchObject(unavailable);
-  });
-
-  it('cannot bring back what was older than seen before', async () => {
-    const { world, service, fileSystem, cache, path } = await filledDisk();
-    const old = JSON.stringify(world.pki.collateral({ nowMs: START_MS - 2 * DAY_MS, ca: 'processor' }));
-    fileSystem.tamper(path.replace('platform', 'processor'), new TextEncoder().encode(old));
-    const source = sourceIn(world, { cache });
-    await source.collateralFor(platform);
-    await settle();
-    service.answer = down;
-    await expect(source.collateralFor({ ...platform, ca: 'processor' })).rejects.toMatchObject(unavailable);
-  });
-
-  it('that fails at any step costs nothing but itself', async () => {
-    for (let step = 2; step < 9; step++) {
-      const world = collateralWorld();
-      world.service(A);
-      const fileSystem = new SimulatedDisk();
-      await fileSystem.mkdir(directory);
-      fileSystem.cutAt(step);
-      const source = sourceIn(world, { cache: { fileSystem, directory } });
-      expect((await source.collateralFor(platform)).state).toBe('fresh');
-      await settle();
-      const survived = fileSystem.afterPowerCut('scrambled', step);
-      const next = sourceIn(world, { cache: { fileSystem: survived, directory } });
-      expect((await next.collateralFor(platform)).state).toBe('fresh');
-    }
   });
 });
 
