@@ -21,7 +21,7 @@ export const keysFileName = (number: number): string => `keys-${String(number).p
 export class NamespaceKeys {
   readonly path: string;
   readonly number: number;
-  readonly #handle: FileHandle;
+  readonly #handle: FileHandle | undefined;
   readonly #wrapping: XChaCha20Key;
   readonly #storeId: Uint8Array;
   readonly #random: RandomSource;
@@ -30,8 +30,9 @@ export class NamespaceKeys {
   /** No place below this one is free. */
   #firstFree = 0;
 
+  /** `handle` is `undefined` where the file is gone: then nothing can be written, and all keys are lost. */
   constructor(
-    file: { readonly path: string; readonly number: number; readonly handle: FileHandle },
+    file: { readonly path: string; readonly number: number; readonly handle: FileHandle | undefined },
     bytes: Uint8Array,
     keys: { readonly wrapping: XChaCha20Key; readonly storeId: Uint8Array; readonly random: RandomSource },
   ) {
@@ -49,6 +50,16 @@ export class NamespaceKeys {
     const at = place * KEY_PLACE_BYTES;
     const wrapped = this.#bytes.subarray(at, at + WRAPPED_BYTES);
     return this.#wrapping.open(wrapped, this.#associatedData(place, namespace));
+  }
+
+  /** Finds the place of a namespace's key when nothing tells it any more; for salvage only. */
+  find(namespace: number): number | undefined {
+    for (let place = 0; place * KEY_PLACE_BYTES < this.#bytes.length; place += 1) {
+      const key = this.open(place, namespace);
+      key?.fill(0);
+      if (key !== undefined) return place;
+    }
+    return undefined;
   }
 
   /** Marks a place as belonging to a living namespace. */
@@ -73,8 +84,8 @@ export class NamespaceKeys {
 
   /** Writes all places, durably. */
   async save(): Promise<void> {
-    await this.#handle.write([this.#bytes], 0);
-    await this.#handle.sync();
+    await this.#file.write([this.#bytes], 0);
+    await this.#file.sync();
   }
 
   #wrap(place: number, namespace: number, key: Uint8Array): Uint8Array {
@@ -104,14 +115,19 @@ export class NamespaceKeys {
     return destroyed;
   }
 
-  close(): Promise<void> {
-    return this.#handle.close();
+  async close(): Promise<void> {
+    await this.#handle?.close();
+  }
+
+  get #file(): FileHandle {
+    if (this.#handle === undefined) throw new TypeError(`${this.path} is gone`);
+    return this.#handle;
   }
 
   async #write(place: number, bytes: Uint8Array): Promise<void> {
     const at = place * KEY_PLACE_BYTES;
-    await this.#handle.write([bytes], at);
-    await this.#handle.sync();
+    await this.#file.write([bytes], at);
+    await this.#file.sync();
     if (at + bytes.length > this.#bytes.length) {
       // Zeros stand for free places, so room to spare is harmless, and 100,000 namespaces do not copy it each time.
       const grown = new Uint8Array(2 * (at + bytes.length));

@@ -1,10 +1,10 @@
 import type { FileSystem, FolderLock } from '../disk/file-system.ts';
 import { BulkWriter } from './bulk-writer.ts';
 import { readFailure, writeFailure } from './disk-failure.ts';
-import { inFolder } from './files.ts';
+import { inFolder, withFile } from './files.ts';
 import { openManifest } from './manifest.ts';
 import { operations } from './record.ts';
-import { closeFiles, openKeysFile, type RecoverySource, stateOf } from './recovery.ts';
+import { closeFiles, type RecoverySource, stateOf } from './recovery.ts';
 import { encodeNamespaceKind } from './replay.ts';
 import { type Loss, Salvage } from './salvage.ts';
 import { segmentFileName } from './segment.ts';
@@ -38,8 +38,8 @@ export async function planRepair(source: RecoverySource, lock: FolderLock | unde
     await lock?.release();
   };
   try {
-    state.namespaceKeys = await openKeysFile(state, manifest.keysFile, source.access);
     const salvage = new Salvage(state);
+    await salvage.openKeys(manifest);
     await salvage.run(manifest);
     const spaces = [...state.namespaces.all()];
     return {
@@ -49,6 +49,7 @@ export async function planRepair(source: RecoverySource, lock: FolderLock | unde
       discard: finish,
       apply: async () => {
         try {
+          if (salvage.keysAreGone) await makeKeysFile(state);
           await rewrite(state, salvage.lastSequence, fileSystem);
         } finally {
           await finish();
@@ -59,6 +60,13 @@ export async function planRepair(source: RecoverySource, lock: FolderLock | unde
     await closeFiles(state);
     throw readFailure(error, path);
   }
+}
+
+/** An empty one in place of the one that is gone. */
+async function makeKeysFile({ fileSystem, namespaceKeys: { path } }: StoreState): Promise<void> {
+  await withFile(fileSystem, path, 'create', (handle) => handle.sync()).catch((error: unknown) => {
+    throw writeFailure(error, path);
+  });
 }
 
 async function rewrite(state: StoreState, lastSequence: number, fileSystem: FileSystem): Promise<void> {

@@ -1,13 +1,20 @@
+import { XChaCha20Key } from '../crypto/xchacha20-key.ts';
 import { LatchkeyError } from '../errors/latchkey-error.ts';
 import { systemCode } from './disk-failure.ts';
 import { inFolder } from './files.ts';
 import { recordsOf } from './frame.ts';
 import type { ListedSegment, Manifest } from './manifest.ts';
+import { keysFileName, NamespaceKeys } from './namespace-keys.ts';
+import { newNamespaceState } from './namespace-state.ts';
 import { operations } from './record.ts';
+import { openKeysFile } from './recovery.ts';
 import { Replay } from './replay.ts';
 import { SEGMENT_HEADER_BYTES, type Segment, segmentFileName } from './segment.ts';
 import { type ScannedFrame, SegmentScan } from './segment-scan.ts';
 import type { StoreState } from './store-state.ts';
+
+/** Operations on the records of a namespace, which was made before. */
+const ofRecords: ReadonlySet<number> = new Set([operations.put, operations.delete, operations.sealedInner]);
 
 /** One thing that a lossy repair gives up. */
 export interface Loss {
@@ -23,12 +30,34 @@ export class Salvage {
   readonly losses: Loss[] = [];
   /** Highest sequence number seen in the log. */
   lastSequence = 0;
+  /** The file with the keys of erasable namespaces is not there. */
+  keysAreGone = false;
   readonly #state: StoreState;
   readonly #replay: Replay;
+  /** Namespaces that were erased, as far as anything still tells. */
+  readonly #keyless = new Set<number>();
 
   constructor(state: StoreState) {
     this.#state = state;
     this.#replay = new Replay(state);
+  }
+
+  /** Opens the file with the keys of erasable namespaces, or goes on without it. */
+  async openKeys({ keysFile: number }: Manifest): Promise<void> {
+    const state = this.#state;
+    try {
+      state.namespaceKeys = await openKeysFile(state, number, 'read');
+    } catch (error) {
+      if (!(error instanceof LatchkeyError) || error.code !== 'STORE_NAMESPACE_KEY_DAMAGED') throw error;
+      const file = { path: inFolder(state.folder, keysFileName(number)), number, handle: undefined };
+      const keys = { wrapping: state.keys.records, storeId: state.storeId, random: state.tuning.random };
+      state.namespaceKeys = new NamespaceKeys(file, new Uint8Array(0), keys);
+      this.keysAreGone = true;
+      this.losses.push({
+        place: keysFileName(number),
+        what: 'the file with the keys of erasable namespaces',
+      });
+    }
   }
 
   /** Reads all segments that the manifest lists. */
@@ -109,6 +138,7 @@ export class Salvage {
     let ordinal = frame.header.firstOrdinal;
     for (const { offset, sealed } of recordsOf(frame.bytes)) {
       const position = { segmentId: segment.id, ordinal };
+      this.#adopt(sealed, segment);
       const opened = this.#state.sealer.open(sealed, segment.keys.records, position, this.#state.innerKeys);
       const isOpenable = opened !== undefined || this.#isOfErased(sealed, segment);
       if (!isOpenable)
@@ -119,6 +149,28 @@ export class Salvage {
       else if (opened !== undefined) this.#replayOne(segment, { sealed, at: frame.at + offset, ordinal });
       ordinal += 1;
     }
+  }
+
+  /** The record that named a namespace may be lost, and its others not: they get a name of their own. */
+  #adopt(sealed: Buffer, segment: Segment): void {
+    const { sealer, namespaces, namespaceKeys } = this.#state;
+    const outer = sealer.openName(sealed, segment.keys.records, () => undefined);
+    if (outer === undefined || !ofRecords.has(outer.operation)) return;
+    const { namespace: id, operation } = outer;
+    if (namespaces.byId(id) !== undefined || this.#keyless.has(id)) return;
+    const isErasable = operation === operations.sealedInner;
+    const keySlot = isErasable ? namespaceKeys.find(id) : undefined;
+    const key = keySlot === undefined ? undefined : namespaceKeys.open(keySlot, id);
+    if (isErasable && key === undefined) {
+      this.#keyless.add(id);
+      return;
+    }
+    const name = `lost-namespace-${id}`;
+    const cipher = key === undefined ? undefined : new XChaCha20Key(key);
+    key?.fill(0);
+    namespaces.add(newNamespaceState(id, name, keySlot, cipher));
+    this.#state.nextNamespaceId = Math.max(this.#state.nextNamespaceId, id + 1);
+    this.losses.push({ place: `namespace ${id}`, what: `its name; what is left of it is kept as ${name}` });
   }
 
   #replayOne(segment: Segment, record: { sealed: Buffer; at: number; ordinal: number }): void {
