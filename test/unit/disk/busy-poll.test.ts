@@ -15,18 +15,22 @@ async function turns(): Promise<void> {
   for (let turn = 0; turn < 5; turn++) await nextTurn();
 }
 
-/** A write that takes this long. @returns whether the loop was kept turning for it. */
-async function write(durationMs: number): Promise<boolean> {
-  const ended = poll.begin();
-  const turned = poll.isTurning;
-  nowMs += durationMs;
-  ended();
-  await turns();
-  return turned;
+/** Writes that take so long with the loop awake, and so long with it asleep. @returns how many were waited for awake. */
+async function write(count: number, awakeMs: number, asleepMs: number): Promise<number> {
+  let awake = 0;
+  for (let done = 0; done < count; done++) {
+    const ended = poll.begin();
+    if (poll.isTurning) awake += 1;
+    nowMs += poll.isTurning ? awakeMs : asleepMs;
+    ended();
+    await turns();
+  }
+  return awake;
 }
 
 describe('polling for a fast disk', () => {
   it('keeps the loop turning until the write ended', async () => {
+    await write(100, 0.08, 0.1);
     const ended = poll.begin();
     await turns();
     expect(poll.isTurning).toBe(true);
@@ -36,6 +40,7 @@ describe('polling for a fast disk', () => {
   });
 
   it('goes on while one of several is pending', async () => {
+    await write(100, 0.08, 0.1);
     const [first, second] = [poll.begin(), poll.begin()];
     first();
     await turns();
@@ -46,8 +51,9 @@ describe('polling for a fast disk', () => {
   });
 
   it('gives a write up that hangs', async () => {
+    await write(100, 0.08, 0.1);
     const ended = poll.begin();
-    nowMs += 0.39;
+    nowMs += 0.24;
     await turns();
     expect(poll.isTurning).toBe(true);
     nowMs += 0.02;
@@ -56,21 +62,30 @@ describe('polling for a fast disk', () => {
     ended();
   });
 
-  it('sleeps on a slow disk, and wakes again when it is fast', async () => {
-    for (let count = 0; count < 20; count++) await write(2);
-    expect(await write(0.05)).toBe(false);
-    for (let count = 0; count < 20; count++) await write(0.05);
-    expect(await write(0.05)).toBe(true);
+  it('takes the way that is quicker, and looks at the other now and then', async () => {
+    await write(1000, 0.08, 0.1);
+    expect(await write(160, 0.08, 0.1)).toBe(150);
+    await write(1000, 0.3, 0.1);
+    expect(await write(160, 0.3, 0.1)).toBe(10);
+    await write(1000, 0.08, 0.1);
+    expect(await write(160, 0.08, 0.1)).toBe(150);
+  });
+
+  it('sleeps on a slow disk, and looks again when it is fast', async () => {
+    await write(100, 2, 2);
+    expect(await write(5, 0.08, 0.1)).toBe(0);
+    await write(1000, 0.08, 0.1);
+    expect(await write(160, 0.08, 0.1)).toBe(150);
   });
 
   it('takes one hiccup of the disk for what it is', async () => {
-    for (let count = 0; count < 20; count++) await write(0.05);
-    await write(10_000);
-    expect(await write(0.05)).toBe(true);
+    await write(1000, 0.05, 0.1);
+    await write(1, 10_000, 10_000);
+    expect(await write(15, 0.05, 0.1)).toBeGreaterThanOrEqual(14);
   });
 
   it('leaves a single processor to those who work', async () => {
     poll = new BusyPoll(() => nowMs, false);
-    expect(await write(0.05)).toBe(false);
+    expect(await write(100, 0.05, 0.1)).toBe(0);
   });
 });
