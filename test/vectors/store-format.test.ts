@@ -54,8 +54,8 @@ describe('the store format, version 1', () => {
     }).toMatchInlineSnapshot(`
       {
         "keys": "26b67fc5083d09ff753f73970326484389676cc41beb2890c46f571859f2fd5d",
-        "manifest": "19ca87fbe8aea504b14352cdc6e19fbb9d8347e7fc55bd1d1a5bb7b2ef92ea82",
-        "segment": "c18da08b534ee8f366ca334671e87368868a0901da08d23b21cb73e870a0b5bd",
+        "manifest": "a280a48bbbb68a0bdde2b25a683d6113177f0a1476870c5008622d6b91027526",
+        "segment": "51abe467ff58c9081478e97538590cec94ab94325a11553885dedef3834c4e46",
       }
     `);
   });
