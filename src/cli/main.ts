@@ -42,4 +42,4 @@ async function leave(): Promise<void> {
 }
 
 // Decoding what the chain says leaves a timer of almost two seconds behind, and whoever unlocks a disk waits for it.
-main(process.argv).catch(reportFailure).then(leave);
+void main(process.argv).catch(reportFailure).then(leave);

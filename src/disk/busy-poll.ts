@@ -5,7 +5,10 @@ import { setImmediate } from 'node:timers';
 const WORTHWHILE_MS = 0.4;
 /** No single write is waited for like this any longer. */
 const PATIENCE_MS = 0.25;
-/** One write in so many is waited for the other way, to see whether that is better now. */
+/** So many writes in a row are waited for in the same way: the kernel needs a few to place the threads for it. */
+const RUN_WRITES = 16;
+const SETTLING_WRITES = 4;
+/** One run in so many is done the other way, to see whether that is better now. */
 const PROBE_EVERY = 16;
 /** What one slow write counts as, so that a hiccup of the disk is not taken for its nature. */
 const WORST_MS = 0.5;
@@ -24,7 +27,9 @@ export class BusyPoll {
   readonly #nowMs: () => number;
   readonly #hasProcessorToSpare: boolean;
   readonly #averageMs: Partial<Record<Way, number>> = {};
+  #way: Way = 'asleep';
   #writes = 0;
+  #runs = 0;
   #pending = 0;
   #untilMs = 0;
   #turning = false;
@@ -41,7 +46,9 @@ export class BusyPoll {
 
   /** A write is on its way. @returns what to call, once, when it ended. */
   begin(): () => void {
-    const way = this.#choose();
+    if (this.#writes++ % RUN_WRITES === 0) this.#way = this.#choose();
+    const way = this.#way;
+    const isSettled = this.#writes % RUN_WRITES > SETTLING_WRITES;
     const startMs = this.#nowMs();
     this.#pending += 1;
     if (way === 'awake') {
@@ -50,6 +57,7 @@ export class BusyPoll {
     }
     return () => {
       this.#pending -= 1;
+      if (!isSettled) return;
       const tookMs = Math.min(this.#nowMs() - startMs, WORST_MS);
       const before = this.#averageMs[way] ?? tookMs;
       this.#averageMs[way] = before + (tookMs - before) * WEIGHT;
@@ -59,8 +67,8 @@ export class BusyPoll {
   #choose(): Way {
     const { awake = 0, asleep = 0 } = this.#averageMs;
     if (!this.#hasProcessorToSpare || asleep > WORTHWHILE_MS) return 'asleep';
-    this.#writes += 1;
-    const isProbe = this.#writes % PROBE_EVERY === 0;
+    this.#runs += 1;
+    const isProbe = this.#runs % PROBE_EVERY === 0;
     return awake < asleep !== isProbe ? 'awake' : 'asleep';
   }
 
