@@ -21,8 +21,12 @@ export function reportFailure(error: unknown): void {
     process.exitCode = error.family === 'problem' ? exitCodes.failed : exitCodes.refused;
     return;
   }
-  process.stderr.write(
-    `latchkey: unexpected: ${error instanceof Error ? (error.stack ?? error.message) : error}\n`,
-  );
+  process.stderr.write(`latchkey: unexpected: ${textOfBug(error)}\n`);
   process.exitCode = exitCodes.failed;
+}
+
+/** The stack of an error. Anything can be thrown, and turning it into text could throw again. */
+export function textOfBug(error: unknown): string {
+  if (error instanceof Error) return error.stack ?? error.message;
+  return typeof error === 'string' ? error : `a thrown ${typeof error}`;
 }

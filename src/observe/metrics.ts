@@ -38,6 +38,11 @@ export class Metrics {
     'latchkey_chain_finalized_block',
     'Number of the newest finalized block seen',
   );
+  readonly processFaults = this.#counter(
+    'latchkey_process_faults_total',
+    'Rejections that nobody took, exceptions out of listeners, and failures of the output',
+    ['fault'],
+  );
   readonly insecure = this.#gauge(
     'latchkey_insecure_trust_root',
     '1 when a trust root other than Intel is injected',

@@ -3,7 +3,8 @@ import { Command } from 'commander';
 import { type DecryptionsConfig, loadDecryptionsConfig } from '../../decryptions/decryptions-config.ts';
 import { ProblemError } from '../../errors/latchkey-error.ts';
 import { startDecryptionsServer } from '../decryptions-server.ts';
-import { reportFailure } from '../failure.ts';
+import { exitCodes, reportFailure } from '../failure.ts';
+import { watchProcess } from '../process-faults.ts';
 import { print, processIo, type StoreIo } from '../store-io.ts';
 import { terminationSignal } from '../termination-signal.ts';
 
@@ -50,6 +51,11 @@ async function readText(path: string): Promise<string> {
 
 async function serve(io: StoreIo, options: ConfigOptions): Promise<void> {
   const config = await load(options);
+  const broken = watchProcess((fault, error) => {
+    if (fault !== 'output') reportRequestFailure(error);
+  }).then(() => {
+    process.exitCode = exitCodes.failed;
+  });
   const server = await startDecryptionsServer(config, reportRequestFailure);
   if (config.writeAuthorization.kind === 'open')
     io.stderr.write(
@@ -59,11 +65,11 @@ async function serve(io: StoreIo, options: ConfigOptions): Promise<void> {
     io.stdout,
     `${JSON.stringify({ ready: true, url: server.url, metricsUrl: server.metricsUrl })}\n`,
   );
-  await terminationSignal();
+  await Promise.race([terminationSignal(), broken]);
   await server.close();
 }
 
-/** A request failed; the service goes on, so the exit code stays. */
+/** Something failed; the service goes on, so the exit code stays. */
 function reportRequestFailure(error: unknown): void {
   const before = process.exitCode;
   reportFailure(error);

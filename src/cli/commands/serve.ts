@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { readSecrets } from '../../config/secrets.ts';
 import { LatchkeyNode } from '../../node/latchkey-node.ts';
 import { buildParts } from '../../node/parts.ts';
+import { exitCodes, textOfBug } from '../failure.ts';
 import {
   acceptRolledBackOption,
   configFile,
@@ -11,6 +12,7 @@ import {
   readConfig,
   readTrustRoot,
 } from '../node-options.ts';
+import { watchProcess } from '../process-faults.ts';
 import { terminationSignal } from '../termination-signal.ts';
 
 /** `latchkey serve`: key server for the others and guardian of its own store, until it is told to stop. */
@@ -25,9 +27,15 @@ export function serveCommand(): Command {
       const secrets = await readSecrets(config);
       const trustRoot = await readTrustRoot(options);
       const parts = buildParts(config, trustRoot === undefined ? {} : { trustRoot });
+      const broken = watchProcess((fault, error) => {
+        parts.metrics.processFaults.inc({ fault });
+        if (fault !== 'output') parts.log('error', `process.${fault}`, { error: textOfBug(error) });
+      }).then(() => {
+        process.exitCode = exitCodes.failed;
+      });
       const node = new LatchkeyNode(config, parts, { ...options, secrets });
       await node.start();
-      await terminationSignal();
+      await Promise.race([terminationSignal(), broken]);
       await node.close();
     });
 }
