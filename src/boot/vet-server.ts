@@ -1,6 +1,7 @@
 import { equalBytes } from '../bytes/concat.ts';
 import { ReportData } from '../bytes/fixed-bytes.ts';
 import { toHex } from '../bytes/hex.ts';
+import { memoKey } from '../bytes/memo.ts';
 import type { ChainSnapshot, ServerRecord } from '../chain/chain-view.ts';
 import { sha256 } from '../crypto/sha2.ts';
 import { LatchkeyError } from '../errors/latchkey-error.ts';
@@ -15,11 +16,17 @@ import { orAborted } from '../time/or-aborted.ts';
 import { judgeRegistration } from '../trust/registration.ts';
 import type { PeerClient } from './peer-client.ts';
 import { PeerError } from './peer-failure.ts';
+import { RecentNames } from './recent-names.ts';
 
 /** How long a passed attestation is not asked for again. */
 const VETTED_FOR_MS = 30_000;
-/** Registered quotes whose verdict is remembered. */
-const MAX_REGISTRATIONS = 4096;
+/**
+ * How long a registered quote that proves nothing is not verified again: of a clock that was wrong, and then is not,
+ * the correction is mostly larger.
+ */
+const REFUSED_FOR_MS = 600_000;
+/** Verdicts that are remembered, each kind: as many as a chain may have records, so that no walk meets one twice. */
+const MAX_REMEMBERED = 20_000;
 
 /** How old the block that an attestation cites may be. */
 export interface AttestationBounds {
@@ -40,7 +47,8 @@ export class ServerVetter {
   readonly #clock: Clock;
   readonly #bounds: AttestationBounds;
   readonly #platforms = new Map<string, string>();
-  readonly #vetted = new Map<string, number>();
+  readonly #refused = new RecentNames({ forMs: REFUSED_FOR_MS, capacity: MAX_REMEMBERED });
+  readonly #vetted = new RecentNames({ forMs: VETTED_FOR_MS, capacity: MAX_REMEMBERED });
 
   constructor(parts: {
     readonly verifier: QuoteVerifier;
@@ -60,13 +68,17 @@ export class ServerVetter {
 
   /** PPID (hex) that the registered quote proves for this account and key; `undefined` when it proves none. */
   platformOf(record: ServerRecord): string | undefined {
-    const name = toHex(sha256(record.account, record.x25519PublicKey, record.quote));
+    const name = memoKey(sha256(record.account, record.x25519PublicKey, record.quote));
     const known = this.#platforms.get(name);
     if (known !== undefined) return known;
-    const platform = this.#registeredPlatform(record);
-    // A failure is not kept: it may be that of a clock which is wrong for now.
-    if (platform === undefined) return undefined;
-    if (this.#platforms.size >= MAX_REGISTRATIONS) this.#platforms.clear();
+    const nowMs = this.#clock.nowMs();
+    if (this.#refused.has(name, nowMs)) return undefined;
+    const platform = this.#registeredPlatform(record, nowMs);
+    if (platform === undefined) {
+      this.#refused.add(name, nowMs);
+      return undefined;
+    }
+    if (this.#platforms.size >= MAX_REMEMBERED) this.#platforms.clear();
     this.#platforms.set(name, platform);
     return platform;
   }
@@ -78,7 +90,7 @@ export class ServerVetter {
   async vet(record: ServerRecord, snapshot: ChainSnapshot, signal: AbortSignal): Promise<void> {
     const name = `${toHex(record.account)}/${toHex(record.x25519PublicKey)}/${record.endpoint}`;
     const nowMs = this.#clock.nowMs();
-    if (nowMs < (this.#vetted.get(name) ?? 0)) return;
+    if (this.#vetted.has(name, nowMs)) return;
     const platform = this.platformOf(record);
     if (platform === undefined) {
       throw untrusted(
@@ -88,7 +100,7 @@ export class ServerVetter {
     }
     const attestation = await this.#client.attestation(record, signal);
     await orAborted(this.#examine(attestation, record, platform, snapshot), signal);
-    this.#vetted.set(name, nowMs + VETTED_FOR_MS);
+    this.#vetted.add(name, nowMs);
   }
 
   async #examine(
@@ -129,13 +141,14 @@ export class ServerVetter {
     }
   }
 
-  #registeredPlatform(record: ServerRecord): string | undefined {
+  #registeredPlatform(record: ServerRecord, nowMs: number): string | undefined {
     try {
       const quote = parseQuote(record.quote, { trailing: 'allow-zero-padding' });
-      const { platform } = this.#verifier.verifyChainOnly(quote, { nowMs: this.#clock.nowMs() });
       const reportData = ReportData.of(quote.body.reportData);
+      // Before the signatures, which cost a hundred times as much: a hostile chain may be full of others' quotes.
       const context = judgeRegistration(reportData, record.account, record.x25519PublicKey);
-      return typeof context === 'number' ? toHex(platform.ppid) : undefined;
+      if (typeof context !== 'number') return undefined;
+      return toHex(this.#verifier.verifyChainOnly(quote, { nowMs }).platform.ppid);
     } catch (error) {
       if (error instanceof LatchkeyError) return undefined;
       throw error;

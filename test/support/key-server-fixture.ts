@@ -54,6 +54,10 @@ export interface KeyServerWorld {
   readonly account: AccountId;
   readonly keyServer: KeyServer;
   readonly vault: Vault;
+  /** What it decides with, for those who decide alike. */
+  readonly verifier: QuoteVerifier;
+  readonly witness: Witness;
+  readonly judge: Judge;
   readonly chain: MemoryChain;
   readonly clock: ManualClock;
   readonly pki: DevelopmentPki;
@@ -148,23 +152,22 @@ export function keyServerWorld(options: KeyServerWorldOptions = {}): KeyServerWo
   const quote: KeyServerWorld['quote'] = (request) =>
     pki.quote({ ...request, body: { ...own, ...request.body } });
   const verifier = new QuoteVerifier({ trustRoot: insecureTrustRoot(sharedPki.rootPem) });
+  const collateral = options.collateral ?? memoryCollateral(sharedPki, clock);
+  const witness = new Witness({ verifier, collateral, now });
+  const judge = new Judge({
+    trust,
+    tdPolicy: tdPolicyOf(trust),
+    ownMeasurement: measurementId(own),
+    chain: () => watch,
+    grace: new TcbGrace({ graceMs: trust.freshness.tcbGraceMs }),
+    now,
+    platformRate: new TokenBuckets(options.platformRate ?? unlimited),
+  });
   const keyServer = new KeyServer({
     identity: { account, x25519, x25519PublicKey, instanceId },
     challenges: new ChallengeIssuer({ random }),
-    witness: new Witness({
-      verifier,
-      collateral: options.collateral ?? memoryCollateral(sharedPki, clock),
-      now,
-    }),
-    judge: new Judge({
-      trust,
-      tdPolicy: tdPolicyOf(trust),
-      ownMeasurement: measurementId(own),
-      chain: () => watch,
-      grace: new TcbGrace({ graceMs: trust.freshness.tcbGraceMs }),
-      now,
-      platformRate: new TokenBuckets(options.platformRate ?? unlimited),
-    }),
+    witness,
+    judge,
     vault,
     attestation: new OwnAttestation({
       identity: { server: account, x25519PublicKey, instanceId },
@@ -196,6 +199,9 @@ export function keyServerWorld(options: KeyServerWorldOptions = {}): KeyServerWo
     account,
     keyServer,
     vault,
+    verifier,
+    witness,
+    judge,
     chain,
     clock,
     pki,
