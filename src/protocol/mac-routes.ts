@@ -155,13 +155,22 @@ export function requestMac(
   content: Uint8Array,
 ): Mac {
   const { server, account, slotId, timestampMs, random } = envelope;
-  const macKey = deriveKey(key.reveal(), macLabel(route, 'request'));
-  return Mac.of(hmacSha256(macKey, server, account, slotId, u64BigEndian(timestampMs), random, content));
+  const label = macLabel(route, 'request');
+  return macUnder(key, label, server, account, slotId, u64BigEndian(timestampMs), random, content);
 }
 
 /** MAC of an answer: HMAC-SHA-256 under the route's response key over the request's MAC ‖ content. */
 export const responseMac = (key: SecretBytes, route: MacRoute, request: Mac, content: Uint8Array): Mac =>
-  Mac.of(hmacSha256(deriveKey(key.reveal(), macLabel(route, 'response')), request, content));
+  macUnder(key, macLabel(route, 'response'), request, content);
+
+function macUnder(key: SecretBytes, label: string, ...parts: readonly Uint8Array[]): Mac {
+  const macKey = deriveKey(key.reveal(), label);
+  try {
+    return Mac.of(hmacSha256(macKey, ...parts));
+  } finally {
+    macKey.fill(0);
+  }
+}
 
 /** Whether a MAC that came in is the expected one, in constant time. */
 export const macMatches = (observed: Uint8Array, expected: Mac): boolean =>
