@@ -133,7 +133,10 @@ function isListening(path: string): Promise<boolean> {
       asking.destroy();
       resolve(true);
     });
-    asking.once('error', () => resolve(false));
+    // Refused means nobody; other errors do not (EAGAIN is the full backlog of somebody who is busy).
+    asking.once('error', (error) => {
+      resolve(!('code' in error && (error.code === 'ECONNREFUSED' || error.code === 'ENOENT')));
+    });
   });
 }
 

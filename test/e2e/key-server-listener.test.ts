@@ -1,8 +1,10 @@
+import { once } from 'node:events';
 import { mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { CollateralSource } from '../../src/collateral/collateral-source.ts';
 import { type ListenAddress, type Listener, listen } from '../../src/http/listener.ts';
@@ -185,6 +187,35 @@ describe('a Unix socket', () => {
     await serve({ socketPath });
     await expect(serve({ socketPath })).rejects.toMatchObject({ code: 'LISTEN_FAILED' });
     expect(await ask(socketPath)).toBe(200);
+  });
+
+  it('is not taken from a process that listens on it and is too busy to answer', async () => {
+    const socketPath = join(folder, 'busy.sock');
+    const busy = new Worker(
+      `const { workerData, parentPort } = require('node:worker_threads');
+      require('node:net').createServer().listen({ path: workerData, backlog: 1 }, () => {
+        parentPort.postMessage('listening');
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+      });`,
+      { eval: true, workerData: socketPath },
+    );
+    await once(busy, 'message');
+    const waiting: Socket[] = [];
+    const dial = () =>
+      new Promise<string>((resolve) => {
+        const socket = connect(socketPath, () => resolve('in the backlog'));
+        socket.on('error', (error) => resolve('code' in error ? String(error.code) : error.message));
+        waiting.push(socket);
+      });
+    try {
+      while ((await dial()) === 'in the backlog') expect(waiting.length).toBeLessThan(100);
+      expect(await dial()).toBe('EAGAIN');
+      await expect(serve({ socketPath })).rejects.toMatchObject({ code: 'LISTEN_FAILED' });
+      expect(statSync(socketPath).isSocket()).toBe(true);
+    } finally {
+      for (const socket of waiting) socket.destroy();
+      await busy.terminate();
+    }
   });
 
   it('never deletes a file that is not a socket', async () => {
