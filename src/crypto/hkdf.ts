@@ -1,26 +1,13 @@
-import { createHmac, type Hmac } from 'node:crypto';
+import { createHmac } from 'node:crypto';
 import { plainBytes } from './plain-bytes.ts';
 
 const HASH_BYTES = 32;
 
 /** HMAC-SHA-256 (RFC 2104) over the concatenated parts; 32 bytes. */
 export function hmacSha256(key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array {
-  return prepareHmacSha256(key)(...parts);
-}
-
-/** The MAC of one message, given in parts. @throws TypeError the second time. */
-export type PreparedMac = (...parts: readonly Uint8Array[]) => Uint8Array;
-
-/** Sets an HMAC-SHA-256 up for one message: of a short one, most of the work. */
-export function prepareHmacSha256(key: Uint8Array): PreparedMac {
-  let mac: Hmac | undefined = createHmac('sha256', key);
-  return (...parts) => {
-    if (mac === undefined) throw new TypeError('this MAC has been used');
-    for (const part of parts) mac.update(part);
-    const digest = plainBytes(mac.digest());
-    mac = undefined;
-    return digest;
-  };
+  const mac = createHmac('sha256', key);
+  for (const part of parts) mac.update(part);
+  return plainBytes(mac.digest());
 }
 
 /** HKDF-Extract with SHA-256 (RFC 5869 section 2.2); 32 bytes. An empty salt means 32 zero bytes. */

@@ -1,35 +1,10 @@
-import { type CipherChaCha20Poly1305, createCipheriv, createDecipheriv } from 'node:crypto';
+import { createCipheriv, createDecipheriv } from 'node:crypto';
 import { chacha20, hchacha } from '@noble/ciphers/chacha.js';
 import { XCHACHA_NONCE_BYTES, XCHACHA_TAG_BYTES } from './xchacha20-poly1305.ts';
 
 /** "expand 32-byte k" (RFC 8439 section 2.3) as the words that HChaCha20 takes. */
 const SIGMA = Uint32Array.of(0x61707865, 0x3320646e, 0x79622d32, 0x6b206574);
 const KEY_BYTES = 32;
-
-/** A cipher that is set up for one message. */
-export class PreparedSeal {
-  #cipher: CipherChaCha20Poly1305 | undefined;
-  readonly #nonce: Uint8Array;
-
-  constructor(cipher: CipherChaCha20Poly1305, nonce: Uint8Array) {
-    this.#cipher = cipher;
-    this.#nonce = nonce;
-  }
-
-  /**
-   * Seals `plaintext` and writes nonce ‖ ciphertext ‖ tag into `into` from `at`.
-   * @throws TypeError the second time: a nonce serves once.
-   */
-  sealInto(into: Uint8Array, at: number, plaintext: Uint8Array): void {
-    const cipher = this.#cipher;
-    if (cipher === undefined) throw new TypeError('this nonce has been used');
-    this.#cipher = undefined;
-    into.set(this.#nonce, at);
-    into.set(cipher.update(plaintext), at + XCHACHA_NONCE_BYTES);
-    cipher.final();
-    into.set(cipher.getAuthTag(), at + XCHACHA_NONCE_BYTES + plaintext.length);
-  }
-}
 
 /**
  * XChaCha20-Poly1305 for many messages under one key. The draft defines it as HChaCha20 of the first 16 bytes of the
@@ -64,21 +39,15 @@ export class XChaCha20Key {
     associatedData: Uint8Array,
     plaintext: Uint8Array,
   ): void {
-    this.prepare(nonce, associatedData).sealInto(into, at, plaintext);
-  }
-
-  /**
-   * Sets a cipher up for one message, which is half of the work.
-   * @param nonce 24 bytes, never used before under this key.
-   */
-  prepare(nonce: Uint8Array, associatedData: Uint8Array): PreparedSeal {
     this.#derive(nonce);
     const cipher = createCipheriv('chacha20-poly1305', this.#subkeyBytes, this.#nonce, {
       authTagLength: XCHACHA_TAG_BYTES,
     });
-    // The length is CCM's; other modes ignore it.
-    cipher.setAAD(associatedData, { plaintextLength: 0 });
-    return new PreparedSeal(cipher, nonce.slice());
+    cipher.setAAD(associatedData, { plaintextLength: plaintext.length });
+    into.set(nonce, at);
+    into.set(cipher.update(plaintext), at + XCHACHA_NONCE_BYTES);
+    cipher.final();
+    into.set(cipher.getAuthTag(), at + XCHACHA_NONCE_BYTES + plaintext.length);
   }
 
   /**

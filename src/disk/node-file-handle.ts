@@ -1,5 +1,4 @@
 import { close, constants, fdatasync, fstat, ftruncate, open, readSync, write, writev } from 'node:fs';
-import { BusyPoll } from './busy-poll.ts';
 import type { FileHandle } from './file-system.ts';
 
 /** Runs one callback function of `node:fs`; cheaper per call than `fs.promises`, which the commit path feels. */
@@ -46,15 +45,10 @@ async function writeAll(descriptor: number, parts: readonly Uint8Array[], positi
   }
 }
 
-/** One for the process: there is one event loop to keep awake. */
-const busyPoll = new BusyPoll();
-
 /** As {@link writeAll} for one part, with as little around the system call as can be. */
-function writeAttentively(descriptor: number, bytes: Uint8Array, position: number): Promise<void> {
+function writeWhole(descriptor: number, bytes: Uint8Array, position: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    const ended = busyPoll.begin();
     write(descriptor, bytes, 0, bytes.length, position, (error, written) => {
-      ended();
       if (error !== null) reject(error);
       else if (written === bytes.length) resolve();
       else writeAll(descriptor, [bytes.subarray(written)], position + written).then(resolve, reject);
@@ -95,8 +89,7 @@ export class NodeFileHandle implements FileHandle {
   writeDurable(bytes: Uint8Array, position: number): Promise<void> {
     const descriptor = this.#durable;
     if (descriptor === undefined) return this.#openDurable().then(() => this.writeDurable(bytes, position));
-    // Without a turn in between: whoever calls may have other work, which should run beside the disk's.
-    return writeAttentively(descriptor, bytes, position);
+    return writeWhole(descriptor, bytes, position);
   }
 
   sync(): Promise<void> {

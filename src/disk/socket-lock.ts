@@ -113,7 +113,7 @@ class Claim {
       const number = LOCK_NAME.exec(name)?.[1];
       if (name === own || (number === undefined && !NEW_NAME.test(name))) continue;
       highest = Math.max(highest, Number(number ?? 0));
-      const isHeld = await answers(`${this.#folder}/${name}`);
+      const isHeld = await isListening(`${this.#folder}/${name}`);
       if (!isHeld) leftBehind.push(name);
       else if (number !== undefined) someoneHasIt = true;
     }
@@ -137,8 +137,8 @@ function listen(path: string): Promise<Server> {
   });
 }
 
-/** Whether a process is behind a socket file; in doubt, as when it belongs to another user, there is. */
-function answers(path: string): Promise<boolean> {
+/** Whether a process is behind a socket file; in doubt, as when it is busy or belongs to another user, there is. */
+export function isListening(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(path);
     socket.once('connect', () => {

@@ -9,16 +9,13 @@ import type { BatchOperation } from './store-api.ts';
 import type { StoreState } from './store-state.ts';
 import type { WriteGroup } from './write-group.ts';
 
-/** Sealing inside sealing, for erasable namespaces, adds this at most. */
-const INNER_BYTES = 128;
-
 /**
  * Writes all operations or none: one batch lies in one frame, and a frame is whole or not there.
  * @throws EvidenceError STORE_CONFLICT, STORE_NAMESPACE_MISSING, STORE_BATCH_TOO_LARGE, or what names and values fail.
  */
 export async function writeBatch(state: StoreState, operations: readonly BatchOperation[]): Promise<void> {
   let kept = operations;
-  const bytes = checkBatch(operations, state.tuning.paddingBytes);
+  const bytes = checkBatch(state, operations);
   await state.commit.submit(
     (group) => plan(state, group, kept),
     bytes,
@@ -33,15 +30,18 @@ const ownCopy = (operation: BatchOperation): BatchOperation =>
     ? { ...operation }
     : { ...operation, value: operation.value.slice() };
 
-function checkBatch(operations: readonly BatchOperation[], padding: number): number {
+function checkBatch(state: StoreState, operations: readonly BatchOperation[]): number {
+  const { paddingBytes } = state.tuning;
   let bytes = 0;
   for (const operation of operations) {
     checkName(operation.name);
     const value = operation.kind === 'delete' ? undefined : operation.value;
     if (operation.kind === 'put') checkValue(operation.value);
     else if (value !== undefined) checkValue(value);
-    const nameBytes = Buffer.byteLength(operation.name);
-    bytes += framedLength(recordLength(nameBytes, value?.length ?? 0, padding) + SEAL_BYTES + INNER_BYTES);
+    const length = recordLength(Buffer.byteLength(operation.name), value?.length ?? 0, paddingBytes) + SEAL_BYTES;
+    // Of an erasable namespace it is sealed twice, and padded twice.
+    const isTwofold = state.namespaces.get(operation.namespace)?.keySlot !== undefined;
+    bytes += framedLength(isTwofold ? recordLength(0, length, paddingBytes) + SEAL_BYTES : length);
   }
   if (bytes <= MAX_BATCH_BYTES) return bytes;
   throw new EvidenceError(

@@ -1,4 +1,3 @@
-import { prepareHmacSha256 } from '../crypto/hkdf.ts';
 import type { XChaCha20Key } from '../crypto/xchacha20-key.ts';
 import { FrameBuilder } from './frame.ts';
 import type { Location } from './ordered-index.ts';
@@ -81,7 +80,7 @@ export class BulkWriter {
       firstOrdinal: segment.nextOrdinal,
       watermark: Math.max(0, segment.nextOrdinal - 1),
       previous: segment.digest,
-      mac: prepareHmacSha256(segment.keys.chainKey.reveal()),
+      chainKey: segment.keys.chainKey.reveal(),
     });
     await segment.handle.write([frame], segment.length);
     segment.length += frame.length;

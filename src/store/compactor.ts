@@ -1,4 +1,5 @@
 import { CompactionStopped, RunCompaction } from './compaction.ts';
+import { finishErasures } from './namespace-changes.ts';
 import { SEGMENT_HEADER_BYTES, type Segment } from './segment.ts';
 import type { StoreState } from './store-state.ts';
 
@@ -70,7 +71,8 @@ export class Compactor {
   }
 
   #hasErased(): boolean {
-    return this.#state.segments.some(({ erasedBytes }) => erasedBytes > 0);
+    const { segments, namespaces } = this.#state;
+    return namespaces.halfErased.size > 0 || segments.some(({ erasedBytes }) => erasedBytes > 0);
   }
 
   async #sweep(): Promise<void> {
@@ -134,9 +136,10 @@ export class Compactor {
     }
   }
 
-  /** Only finished segments can be compacted. */
+  /** Keys that are still there go first; then, as only finished segments can be compacted, the one being written ends. */
   async #finishErased(): Promise<void> {
     const state = this.#state;
+    if (state.namespaces.halfErased.size > 0) await state.commit.exclusively(() => finishErasures(state));
     if (state.active.erasedBytes > 0) await state.commit.exclusively(() => state.roll());
   }
 

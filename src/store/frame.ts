@@ -1,5 +1,5 @@
 import { equalConstantTime } from '../crypto/constant-time.ts';
-import { hmacSha256, type PreparedMac } from '../crypto/hkdf.ts';
+import { hmacSha256 } from '../crypto/hkdf.ts';
 import { readU64, writeU64 } from './byte-layout.ts';
 
 /**
@@ -11,6 +11,11 @@ import { readU64, writeU64 } from './byte-layout.ts';
 export const FRAME_HEADER_BYTES = 72;
 /** Bytes of the MAC at the end of a frame. */
 export const FRAME_MAC_BYTES = 32;
+/**
+ * No frame is longer, in bytes: a full group of 4 MiB and one batch of 64 MiB, of which a first version counted half
+ * the padding.
+ */
+export const MAX_FRAME_BYTES = 256 * 1024 * 1024;
 /** First four bytes of a frame. */
 export const FRAME_MAGIC = Buffer.from('LKf1');
 const STORE_TAG_BYTES = 8;
@@ -122,8 +127,7 @@ export class FrameBuilder {
     readonly firstOrdinal: number;
     readonly watermark: number;
     readonly previous: Uint8Array;
-    /** HMAC-SHA-256 under the chain key. */
-    readonly mac: PreparedMac;
+    readonly chainKey: Uint8Array;
   }): { readonly frame: Buffer; readonly digest: Uint8Array } {
     const bytes = this.#bytes;
     bytes.set(FRAME_MAGIC, 0);
@@ -134,7 +138,7 @@ export class FrameBuilder {
     bytes.writeUInt32BE(0, 28);
     writeU64(bytes, fields.watermark, 32);
     bytes.set(fields.previous, 40);
-    const digest = fields.mac(bytes.subarray(0, this.#length));
+    const digest = hmacSha256(fields.chainKey, bytes.subarray(0, this.#length));
     bytes.set(digest, this.#length);
     return { frame: bytes.subarray(0, this.length), digest };
   }

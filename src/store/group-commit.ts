@@ -1,10 +1,8 @@
-import { type PreparedMac, prepareHmacSha256 } from '../crypto/hkdf.ts';
 import { LatchkeyError } from '../errors/latchkey-error.ts';
 import { storeClosed, writeFailure } from './disk-failure.ts';
 import { FrameBuilder } from './frame.ts';
 import type { RecordSealer } from './record-sealer.ts';
 import type { Segment } from './segment.ts';
-import type { EpochKeys } from './store-keys.ts';
 import { type Effect, WriteGroup } from './write-group.ts';
 import { WriteQueue } from './write-queue.ts';
 
@@ -35,7 +33,6 @@ export class GroupCommit {
   readonly #queue = new WriteQueue();
   readonly #tasks: (() => Promise<void>)[] = [];
   readonly #spare: FrameBuilder[] = [];
-  #prepared: { readonly keys: EpochKeys; readonly mac: PreparedMac } | undefined;
   #forming: WriteGroup | undefined;
   #inFlight: WriteGroup | undefined;
   #running = false;
@@ -208,12 +205,10 @@ export class GroupCommit {
       firstOrdinal,
       watermark: firstOrdinal - 1,
       previous: segment.digest,
-      mac: this.#mac(segment.keys),
+      chainKey: segment.keys.chainKey.reveal(),
     });
     try {
-      const written = writeDurably(segment, frame, base);
-      this.#prepare(group);
-      await written;
+      await writeDurably(segment, frame, base);
     } catch (error) {
       return this.#undo(segment, error);
     }
@@ -223,22 +218,6 @@ export class GroupCommit {
     // In the same step as the head, so that no snapshot sees one without the other.
     for (const effect of group.effects) this.#target.apply(effect);
     return undefined;
-  }
-
-  /**
-   * While the disk works there is time for what the next group needs whatever it holds. Only single writers gain: many
-   * at once have the next group to seal.
-   */
-  #prepare({ segment: { id, keys }, frame, nextOrdinal }: WriteGroup): void {
-    if (frame.records > 1 || this.#forming !== undefined) return;
-    this.#target.sealer.prepare(keys.records, { segmentId: id, ordinal: nextOrdinal });
-    this.#prepared = { keys, mac: prepareHmacSha256(keys.chainKey.reveal()) };
-  }
-
-  #mac(keys: EpochKeys): PreparedMac {
-    const prepared = this.#prepared;
-    this.#prepared = undefined;
-    return prepared?.keys === keys ? prepared.mac : prepareHmacSha256(keys.chainKey.reveal());
   }
 
   /** Cuts off the tail that may be there, and gives up the group that was sealed to follow. */

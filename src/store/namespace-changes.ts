@@ -1,4 +1,5 @@
 import { EvidenceError } from '../errors/latchkey-error.ts';
+import { writeFailure } from './disk-failure.ts';
 import { newNamespaceKey } from './namespace-keys.ts';
 import { type NamespaceState, newNamespaceState } from './namespace-state.ts';
 import { OrderedIndex } from './ordered-index.ts';
@@ -38,6 +39,7 @@ export async function openNamespace(
 }
 
 async function create(state: StoreState, name: string, isErasable: boolean): Promise<NamespaceState> {
+  await finishErasures(state);
   const id = state.nextNamespaceId;
   state.nextNamespaceId += 1;
   const key = isErasable ? newNamespaceKey(state.tuning.random) : undefined;
@@ -61,23 +63,45 @@ async function create(state: StoreState, name: string, isErasable: boolean): Pro
 
 /**
  * Destroys an erasable namespace: first the log says so, then the key goes, both durably before this resolves. A
- * crash between the two is finished by the next opening. The sealed bytes go in the background soon after.
+ * crash between the two is finished by the next opening; what a full disk interrupts, by the next call, by a new
+ * namespace, by the sweep or by closing. The sealed bytes go in the background soon after.
  */
 export async function eraseNamespace(state: StoreState, name: string): Promise<boolean> {
+  const { halfErased } = state.namespaces;
   const present = state.namespaces.get(name);
-  if (present === undefined) return false;
-  checkKind(present, true);
+  if (present === undefined && !halfErased.has(name)) return false;
+  if (present !== undefined) checkKind(present, true);
   return state.commit.exclusively(async () => {
     const space = state.namespaces.get(name);
-    if (space?.keySlot === undefined) return false;
-    const content = { operation: operations.eraseNamespace, namespace: space.id, name: '', value: noValue() };
-    await state.commit.commitNow((group) =>
-      group.addForNamespace(space, content, () => forgetNamespace(state, space)),
-    );
-    await state.namespaceKeys.destroy(space.keySlot);
+    if (space?.keySlot !== undefined) await noteErasure(state, space);
+    else if (!halfErased.has(name)) return false;
     state.onErased();
+    await finishErasures(state);
     return true;
   });
+}
+
+async function noteErasure(state: StoreState, space: NamespaceState): Promise<void> {
+  const content = { operation: operations.eraseNamespace, namespace: space.id, name: '', value: noValue() };
+  await state.commit.commitNow((group) =>
+    group.addForNamespace(space, content, () => {
+      forgetNamespace(state, space);
+      state.namespaces.halfErased.set(space.name, space);
+    }),
+  );
+}
+
+/** Destroys the keys of namespaces of which the log already says that they are erased; only while no write is under way. */
+export async function finishErasures(state: StoreState): Promise<void> {
+  const { halfErased } = state.namespaces;
+  for (const [name, { keySlot }] of [...halfErased]) {
+    try {
+      if (keySlot !== undefined) await state.namespaceKeys.destroy(keySlot);
+    } catch (error) {
+      throw writeFailure(error, 'the end of the key of an erased namespace');
+    }
+    halfErased.delete(name);
+  }
 }
 
 function forgetNamespace(state: StoreState, space: NamespaceState): void {

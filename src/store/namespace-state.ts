@@ -36,6 +36,8 @@ export const newNamespaceState = (
 export class NamespaceTable {
   readonly #byName = new Map<string, NamespaceState>();
   readonly #byId = new Map<number, NamespaceState>();
+  /** Erased ones, by name, whose wrapped key could not be overwritten yet. */
+  readonly halfErased = new Map<string, NamespaceState>();
 
   get(name: string): NamespaceState | undefined {
     return this.#byName.get(name);

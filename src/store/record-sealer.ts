@@ -1,5 +1,5 @@
 import type { RandomSource } from '../crypto/random.ts';
-import type { PreparedSeal, XChaCha20Key } from '../crypto/xchacha20-key.ts';
+import type { XChaCha20Key } from '../crypto/xchacha20-key.ts';
 import { XCHACHA_NONCE_BYTES, XCHACHA_TAG_BYTES } from '../crypto/xchacha20-poly1305.ts';
 import { writeU64 } from './byte-layout.ts';
 import type { FrameBuilder } from './frame.ts';
@@ -48,7 +48,6 @@ export class RecordSealer {
   readonly #random: RandomSource;
   #nonces: Uint8Array = new Uint8Array(0);
   #nextNonce = 0;
-  #prepared: ({ readonly key: XChaCha20Key; readonly seal: PreparedSeal } & RecordPosition) | undefined;
 
   constructor(storeId: Uint8Array, random: RandomSource, padding: number) {
     this.#associatedData.set(storeId);
@@ -67,18 +66,13 @@ export class RecordSealer {
     content: RecordContent,
     inner?: XChaCha20Key,
   ): { readonly offset: number; readonly length: number } {
-    const written = inner === undefined ? content : this.#sealInner(inner, this.#bind(position), content);
+    const associatedData = this.#bind(position);
+    const written = inner === undefined ? content : this.#sealInner(inner, associatedData, content);
     const plaintext = this.#encoder.encode(written);
     const length = plaintext.length + SEAL_BYTES;
     const { bytes, offset } = frame.reserve(length);
-    this.#sealAt(position, outer).sealInto(bytes, offset, plaintext);
+    outer.sealInto(bytes, offset, this.#nonce(), associatedData, plaintext);
     return { offset, length };
-  }
-
-  /** Sets up the sealing of a record that may come: under this key, at this position. For times of waiting. */
-  prepare(outer: XChaCha20Key, position: RecordPosition): void {
-    const seal = outer.prepare(this.#nonce(), this.#bind(position));
-    this.#prepared = { key: outer, seal, ...position };
   }
 
   /** Opens a whole record; `undefined` when it does not authenticate or its namespace's key is gone. */
@@ -134,16 +128,6 @@ export class RecordSealer {
     const value = new Uint8Array(plaintext.length + SEAL_BYTES);
     inner.sealInto(value, 0, this.#nonce(), associatedData, plaintext);
     return { operation: operations.sealedInner, namespace: content.namespace, name: '', value };
-  }
-
-  #sealAt(position: RecordPosition, outer: XChaCha20Key): PreparedSeal {
-    const prepared = this.#prepared;
-    this.#prepared = undefined;
-    const fits =
-      prepared?.key === outer &&
-      prepared.segmentId === position.segmentId &&
-      prepared.ordinal === position.ordinal;
-    return fits ? prepared.seal : outer.prepare(this.#nonce(), this.#bind(position));
   }
 
   #bind({ segmentId, ordinal }: RecordPosition): Uint8Array {

@@ -10,7 +10,7 @@ import { Compactor } from './compactor.ts';
 import { beginLog, freshOrigin, layOut, takeLock } from './creation.ts';
 import { storeClosed, writeFailure } from './disk-failure.ts';
 import { checkName } from './limits.ts';
-import { eraseNamespace, openNamespace } from './namespace-changes.ts';
+import { eraseNamespace, finishErasures, openNamespace } from './namespace-changes.ts';
 import { clearPlace, preparePlace } from './place.ts';
 import { MIN_PADDING_BYTES } from './record.ts';
 import {
@@ -290,9 +290,11 @@ export class SealedStore implements Store, AsyncDisposable {
     await this.#compactor.stop();
     await state.commit.close();
     try {
-      // A disk that fails now costs only that note.
-      if (state.commit.failure === undefined)
+      // A disk that fails now costs only that note; keys that are still to be destroyed, the next opening destroys.
+      if (state.commit.failure === undefined) {
+        await finishErasures(state).catch(() => undefined);
         await state.saveManifest(state.manifest()).catch(() => undefined);
+      }
       await state.drops;
     } finally {
       await closeFiles(state);

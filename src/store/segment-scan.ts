@@ -1,6 +1,13 @@
 import { equalBytes } from '../bytes/concat.ts';
 import type { FileHandle } from '../disk/file-system.ts';
-import { FRAME_HEADER_BYTES, FRAME_MAGIC, type FrameHeader, frameDigest, readFrameHeader } from './frame.ts';
+import {
+  FRAME_HEADER_BYTES,
+  FRAME_MAGIC,
+  type FrameHeader,
+  frameDigest,
+  MAX_FRAME_BYTES,
+  readFrameHeader,
+} from './frame.ts';
 
 /** What the next frame of a segment must continue. */
 export interface ChainPosition {
@@ -88,7 +95,7 @@ export class SegmentScan {
     let budget = 16 * (this.#size - this.#at) + 16 * WINDOW_BYTES;
     for (let at = this.#nextMagic(this.#at + 1); at !== undefined; at = this.#nextMagic(at + 1)) {
       const header = this.#headerAt(at);
-      if (header === undefined || at + header.length > this.#size) continue;
+      if (header === undefined || !this.#canBeAt(at, header)) continue;
       budget -= header.length;
       if (budget < 0) return true;
       if (this.#frameAt(at)?.digest !== undefined && header.watermark >= this.#position.ordinal) return true;
@@ -126,10 +133,15 @@ export class SegmentScan {
     return readFrameHeader(this.#read(at, Math.min(FRAME_HEADER_BYTES, this.#size - at)), 0);
   }
 
+  /** Before a length that anybody may have written costs memory. */
+  #canBeAt(at: number, { length }: FrameHeader): boolean {
+    return length <= MAX_FRAME_BYTES && at + length <= this.#size;
+  }
+
   #frameAt(at: number) {
     const header = this.#headerAt(at);
     if (header === undefined) return undefined;
-    if (at + header.length > this.#size) return { header, digest: undefined, bytes: Buffer.alloc(0) };
+    if (!this.#canBeAt(at, header)) return { header, digest: undefined, bytes: Buffer.alloc(0) };
     const bytes = this.#read(at, header.length);
     // The header again: it must stay valid when the window moves.
     return { header: readFrameHeader(bytes, 0) ?? header, digest: frameDigest(bytes, this.#chainKey), bytes };

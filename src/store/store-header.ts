@@ -95,7 +95,9 @@ export async function readManifestFile(fileSystem: FileSystem, path: string): Pr
   try {
     const place = await fileSystem.stat(path);
     if (place?.kind !== 'directory') throw placeError(place === undefined, path);
-    if ((await fileSystem.stat(file)) !== undefined)
+    const found = await fileSystem.stat(file);
+    if (found !== undefined && found.size > MAX_MANIFEST_BYTES) throw damaged('is larger than any manifest');
+    if (found !== undefined)
       return await readWholeFile(fileSystem, file, MAX_MANIFEST_BYTES);
     const names = await fileSystem.list(path);
     if (names.includes(RESTORE_MARKER)) throw unfinished(path);

@@ -1,7 +1,5 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { hmacSha256, prepareHmacSha256 } from '../../src/crypto/hkdf.ts';
-import { systemRandom } from '../../src/crypto/random.ts';
 import { xchacha20Poly1305Open, xchacha20Poly1305Seal } from '../../src/crypto/xchacha20-poly1305.ts';
 import { XChaCha20Key } from '../../src/crypto/xchacha20-key.ts';
 
@@ -39,25 +37,5 @@ describe('XChaCha20Key, by HChaCha20 and OpenSSL, against XChaCha20-Poly1305 of 
         expect(() => cipher.open(sealed, aad)).toThrow(TypeError);
       }),
     );
-  });
-
-  it('a prepared nonce seals one message and no second one', () => {
-    const key = systemRandom(32);
-    const nonce = systemRandom(24);
-    const [associatedData, message] = [systemRandom(32), systemRandom(100)];
-    const sealed = new Uint8Array(24 + 100 + 16);
-    const prepared = new XChaCha20Key(key).prepare(nonce, associatedData);
-    prepared.sealInto(sealed, 0, message);
-    const known = xchacha20Poly1305Seal(key, nonce, associatedData, message);
-    expect(sealed).toEqual(Uint8Array.of(...nonce, ...known));
-    expect(() => prepared.sealInto(sealed, 0, message)).toThrow(TypeError);
-  });
-
-  it('a prepared MAC serves one message and no second one', () => {
-    const key = systemRandom(32);
-    const mac = prepareHmacSha256(key);
-    const message = systemRandom(300);
-    expect(mac(message.subarray(0, 7), message.subarray(7))).toEqual(hmacSha256(key, message));
-    expect(() => mac(message)).toThrow(TypeError);
   });
 });

@@ -54,8 +54,8 @@ describe('the store format, version 1', () => {
     }).toMatchInlineSnapshot(`
       {
         "keys": "26b67fc5083d09ff753f73970326484389676cc41beb2890c46f571859f2fd5d",
-        "manifest": "a280a48bbbb68a0bdde2b25a683d6113177f0a1476870c5008622d6b91027526",
-        "segment": "51abe467ff58c9081478e97538590cec94ab94325a11553885dedef3834c4e46",
+        "manifest": "5a222cbcd8d8a9e3ea0915e90f6c2683293b8f2acf0a2b69aba817a982ce3af6",
+        "segment": "deed662bbce0188c960a2da1fe4da8a651bfb5cb31719dda178fbeab5db271b8",
       }
     `);
   });
