@@ -4,8 +4,13 @@ import { ProblemError } from '../errors/latchkey-error.ts';
 
 /** Largest message that is read; a state query is split so that honest answers stay far below. */
 const MAX_MESSAGE_BYTES = 32 * 1024 * 1024;
-/** Notifications kept for subscriptions whose id has not arrived yet. */
-const MAX_EARLY_NOTIFICATIONS = 64;
+/**
+ * Members, elements and nestings of one message; honest answers are few long strings and have some hundreds. Without
+ * this bound 32 MB of `[[[[` or `{},{},` become a gigabyte of objects, and seconds in which nothing else runs.
+ */
+const MAX_MESSAGE_PARTS = 100_000;
+/** Of notifications kept for subscriptions whose id has not arrived yet; the header of a block has some kilobytes. */
+const MAX_EARLY_BYTES = 1024 * 1024;
 /** Of an error's text, which goes to the log. */
 const MAX_REASON_CHARACTERS = 200;
 
@@ -60,7 +65,8 @@ interface Message {
 class Exchange {
   readonly #waiting = new Map<number, Waiting>();
   readonly #subscriptions = new Map<unknown, (result: unknown) => void>();
-  #early: Message[] = [];
+  #early: { readonly message: Message; readonly size: number }[] = [];
+  #earlyBytes = 0;
   #nextId = 1;
 
   add(method: string, deadlineMs: number): { readonly id: number; readonly answer: Promise<unknown> } {
@@ -78,18 +84,27 @@ class Exchange {
   addSubscription(subscription: unknown, onResult: (result: unknown) => void): void {
     this.#subscriptions.set(subscription, onResult);
     const early = this.#early;
-    this.#early = [];
-    for (const message of early) this.receive(message);
+    this.#forgetEarly();
+    for (const { message, size } of early) this.receive(message, size);
   }
 
-  receive(message: Message): void {
+  /** @param size bytes of the message on the wire. */
+  receive(message: Message, size: number): void {
     if (typeof message.id === 'number') {
       this.#answer(message.id, message);
       return;
     }
     const listener = this.#subscriptions.get(message.params?.subscription);
     if (listener !== undefined) listener(message.params?.result);
-    else if (this.#early.length < MAX_EARLY_NOTIFICATIONS) this.#early.push(message);
+    else if (this.#earlyBytes + size <= MAX_EARLY_BYTES) {
+      this.#earlyBytes += size;
+      this.#early.push({ message, size });
+    }
+  }
+
+  #forgetEarly(): void {
+    this.#early = [];
+    this.#earlyBytes = 0;
   }
 
   #answer(id: number, { result, error }: Message): void {
@@ -108,7 +123,7 @@ class Exchange {
     }
     this.#waiting.clear();
     this.#subscriptions.clear();
-    this.#early = [];
+    this.#forgetEarly();
   }
 }
 
@@ -118,9 +133,22 @@ const textOf = (value: unknown): string =>
     ? escapeControls(`${value}`.slice(0, MAX_REASON_CHARACTERS))
     : '-';
 
-function parseMessage(data: unknown): Message | undefined {
+/** Whether a text has so many parts that to parse it would be an attack. What looks like one inside of a string counts. */
+function hasTooManyParts(text: Buffer): boolean {
+  let left = MAX_MESSAGE_PARTS;
+  for (const sign of Buffer.from(',[{')) {
+    for (let at = text.indexOf(sign); at !== -1; at = text.indexOf(sign, at + 1)) {
+      left -= 1;
+      if (left < 0) return true;
+    }
+  }
+  return false;
+}
+
+function parseMessage(text: Buffer): Message | undefined {
+  if (hasTooManyParts(text)) return undefined;
   try {
-    const value: unknown = JSON.parse(String(data));
+    const value: unknown = JSON.parse(text.toString());
     // Every field of Message is optional and unknown inside, so any object is one.
     return typeof value === 'object' && value !== null ? (value as Message) : undefined;
   } catch {
@@ -173,9 +201,11 @@ export async function openJsonRpcSocket(options: JsonRpcSocketOptions): Promise<
   socket.on('error', (error) => end(`connection error: ${error.message}`));
   socket.on('close', (code) => end(`connection closed (${code})`));
   socket.on('message', (data, isBinary) => {
-    const message = isBinary ? undefined : parseMessage(data);
-    if (message === undefined) end('the endpoint sent something that is not JSON-RPC');
-    else exchange.receive(message);
+    // A Buffer unless another binaryType is chosen.
+    const text = isBinary || !Buffer.isBuffer(data) ? undefined : data;
+    const message = text === undefined ? undefined : parseMessage(text);
+    if (text === undefined || message === undefined) end('the endpoint sent something that is not JSON-RPC');
+    else exchange.receive(message, text.length);
   });
   const onAbort = (): void => end('aborted');
   options.signal?.addEventListener('abort', onAbort);

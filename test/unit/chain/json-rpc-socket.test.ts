@@ -1,5 +1,7 @@
+import { execFile } from 'node:child_process';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { AddressInfo } from 'node:net';
+import { promisify } from 'node:util';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { endpointName, openJsonRpcSocket } from '../../../src/chain/json-rpc-socket.ts';
@@ -149,6 +151,8 @@ describe('JSON-RPC socket', () => {
     ['text that is not JSON', 'garbage'],
     ['a JSON number', '7'],
     ['null', 'null'],
+    ['a million empty objects', `{"id":1,"result":[${'{},'.repeat(1_000_000)}{}]}`],
+    ['a million lists in each other', `{"id":1,"result":${'['.repeat(1_000_000)}${']'.repeat(1_000_000)}}`],
   ])('%s ends the connection and all that waits for it', async (_name, junk) => {
     const url = await webSocketServer((socket) => socket.send(junk));
     const socket = await open(url);
@@ -161,6 +165,24 @@ describe('JSON-RPC socket', () => {
     const url = await webSocketServer((socket) => socket.send(`"${'x'.repeat(33 * 1024 * 1024)}"`));
     const socket = await open(url);
     await expect(socket.request('anything', [])).rejects.toMatchObject(unavailable);
+  });
+
+  it('notifications that nobody asked for fill no memory', { timeout: 60_000 }, async () => {
+    const url = await webSocketServer((socket, text) => {
+      const notification = `{"params":{"subscription":"x","result":"${'x'.repeat(8 * 1024 * 1024)}"}}`;
+      for (let count = 0; count < 32; count++) socket.send(notification);
+      answer(socket, text, { result: 'still here' });
+    });
+    // In a process of its own, which has room for a few of them.
+    const program = `
+      import { openJsonRpcSocket } from '${new URL('../../../src/chain/json-rpc-socket.ts', import.meta.url).href}';
+      const deadlines = { connectDeadlineMs: 60000, requestDeadlineMs: 60000 };
+      const socket = await openJsonRpcSocket({ endpoint: '${url}', ...deadlines });
+      console.log(await socket.request('anything', []));
+      process.exit();`;
+    const args = ['--max-old-space-size=128', '--import', 'tsx', '--input-type=module', '-e', program];
+    const { stdout } = await promisify(execFile)(process.execPath, args);
+    expect(stdout).toBe('still here\n');
   });
 
   it('names an endpoint without the path and query that may hold an API key', () => {
