@@ -1,7 +1,7 @@
 import { chmod, lstat, unlink } from 'node:fs/promises';
 import type { Server } from 'node:http';
-import { connect } from 'node:net';
 import { createAdaptorServer } from '@hono/node-server';
+import { isListening } from '../disk/socket-lock.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 import { networkOf } from './network-of.ts';
 
@@ -124,20 +124,6 @@ async function removeLeftSocket(path: string): Promise<void> {
     });
   }
   await unlink(path).catch(() => undefined);
-}
-
-function isListening(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const asking = connect(path);
-    asking.once('connect', () => {
-      asking.destroy();
-      resolve(true);
-    });
-    // Refused means nobody; other errors do not (EAGAIN is the full backlog of somebody who is busy).
-    asking.once('error', (error) => {
-      resolve(!('code' in error && (error.code === 'ECONNREFUSED' || error.code === 'ENOENT')));
-    });
-  });
 }
 
 async function closeWithin(server: Server, deadlineMs: number): Promise<void> {
