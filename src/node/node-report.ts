@@ -8,14 +8,21 @@ import { PROTOCOL_VERSION } from '../protocol/labels.ts';
 import type { NodeParts } from './parts.ts';
 import { clientsAtRisk, type Serving } from './serving.ts';
 
+/** Strangers ask, and counting takes a walk over every key: how long a count does. */
+const COUNTED_FOR_MS = 1_000;
+
+/** What a report is made of. */
+type ReportParts = Pick<NodeParts, 'metrics' | 'collateral' | 'verifier' | 'clock'>;
+
 /** Says how a node is: to whoever asks its open port, its agent, or its metrics. */
 export class NodeReport {
-  readonly #parts: Pick<NodeParts, 'metrics' | 'collateral' | 'verifier'>;
+  readonly #parts: ReportParts;
   readonly #node: { readonly open: () => OpenNode | undefined; readonly serving: () => Serving | undefined };
   #state: NodeState = { name: 'starting', reason: 'examining this machine' };
+  #counted: { readonly serving: Serving; readonly atMs: number; readonly atRisk: number } | undefined;
 
   constructor(
-    parts: Pick<NodeParts, 'metrics' | 'collateral' | 'verifier'>,
+    parts: ReportParts,
     node: { readonly open: () => OpenNode | undefined; readonly serving: () => Serving | undefined },
   ) {
     this.#parts = parts;
@@ -62,7 +69,7 @@ export class NodeReport {
   readiness(): { readonly ready: boolean; readonly report: Readonly<Record<string, unknown>> } {
     const serving = this.#node.serving();
     const pending = serving?.formerClients.pending ?? 0;
-    const atRisk = serving === undefined ? 0 : clientsAtRisk(serving.keyServer);
+    const atRisk = serving === undefined ? 0 : this.#clientsAtRisk(serving);
     return {
       ready: this.#state.name === 'backed' && pending === 0,
       report: {
@@ -93,9 +100,20 @@ export class NodeReport {
     const serving = this.#node.serving();
     if (serving !== undefined) {
       metrics.vaultKeys.set(serving.keyServer.vault.size);
-      metrics.clientsAtRisk.set(clientsAtRisk(serving.keyServer));
+      metrics.clientsAtRisk.set(this.#clientsAtRisk(serving));
     }
     metrics.collateralState.reset();
     for (const { state } of collateral.status()) metrics.collateralState.inc({ state });
+  }
+
+  #clientsAtRisk(serving: Serving): number {
+    const nowMs = this.#parts.clock.nowMs();
+    const counted = this.#counted;
+    if (counted?.serving === serving && nowMs >= counted.atMs && nowMs < counted.atMs + COUNTED_FOR_MS) {
+      return counted.atRisk;
+    }
+    const atRisk = clientsAtRisk(serving.keyServer);
+    this.#counted = { serving, atMs: nowMs, atRisk };
+    return atRisk;
   }
 }

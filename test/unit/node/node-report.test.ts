@@ -1,0 +1,35 @@
+import { expect, it, vi } from 'vitest';
+import { FormerClients } from '../../../src/node/former-clients.ts';
+import { NodeReport } from '../../../src/node/node-report.ts';
+import { silentLog } from '../../../src/observe/log.ts';
+import { FlooredClock } from '../../../src/time/clock.ts';
+import { keyServerWorld, memoryCollateral } from '../../support/key-server-fixture.ts';
+import { MemoryStore } from '../../support/memory-store.ts';
+import { newSlotId, ProtocolClient } from '../../support/protocol-client.ts';
+
+it('strangers who ask for readiness make the node walk over its keys once a second, and no more', async () => {
+  const world = keyServerWorld();
+  const { keyServer, metrics, verifier, pki } = world;
+  const clock = new FlooredClock(world.clock);
+  const formerClients = new FormerClients({ store: new MemoryStore(), log: silentLog, clock });
+  const serving = { keyServer, formerClients };
+  const report = new NodeReport(
+    { metrics, verifier, clock, collateral: memoryCollateral(pki, world.clock) },
+    { open: () => undefined, serving: () => serving },
+  );
+  const atRisk = () => report.readiness().report['clientsAtRisk'];
+  const walks = vi.spyOn(world.vault, 'keys');
+  for (let asked = 0; asked < 50; asked++) expect(atRisk()).toBe(0);
+  expect(walks).toHaveBeenCalledTimes(1);
+
+  const client = new ProtocolClient(world);
+  const slotId = newSlotId();
+  const { key } = await client.obtain({ intent: 'create', slotId });
+  await client.keyStatus({ slotId, key }, { report: { threshold: 3, slots: 5, live: 3 } });
+  expect(atRisk()).toBe(0);
+  await world.clock.advance(1_000);
+  expect(atRisk()).toBe(1);
+  await world.clock.advance(-500);
+  expect(atRisk()).toBe(1);
+  expect(walks).toHaveBeenCalledTimes(3);
+});
