@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { MAX_NAME_BYTES, MAX_VALUE_BYTES } from '../store/limits.ts';
+import { checkName, checkValue, MAX_NAME_BYTES, MAX_VALUE_BYTES } from '../store/limits.ts';
 import type { SealedStore } from '../store/sealed-store.ts';
 import type { Namespace } from '../store/store-api.ts';
 import { importRecords } from './store-import.ts';
@@ -42,8 +42,12 @@ async function importLines(io: StoreIo, options: NamespaceOptions): Promise<void
     let acknowledged = 0;
     try {
       await importRecords(recordLines(io.stdin), {
-        store: async ({ namespace = options.namespace, name, value }) =>
-          (await namespaces.get(namespace)).put(name, value),
+        async store({ namespace = options.namespace, name, value }) {
+          // What cannot be stored makes no namespace either.
+          checkName(name);
+          checkValue(value);
+          await (await namespaces.get(namespace)).put(name, value);
+        },
         async acknowledge({ name }) {
           acknowledged++;
           progress.update(acknowledged);

@@ -122,6 +122,13 @@ describe('latchkey store', () => {
     expect((await run(['list'])).out).toBe('a\n');
   });
 
+  it('a record that cannot be stored makes no namespace', async () => {
+    await run(['create']);
+    const input = `${JSON.stringify({ namespace: 'elsewhere', name: '', value: '' })}\n`;
+    await expect(run(['import'], input)).rejects.toMatchObject({ code: 'STORE_NAME_INVALID' });
+    expect(JSON.parse((await run(['stat', '--json'])).out)).toMatchObject({ namespaces: 0 });
+  });
+
   it('V9 backup and restore; wrong password, truncated, edited and a full place refused', async () => {
     await run(['create']);
     await run(['import'], [record('a', '1'), record('b', '2')].join('\n'));
