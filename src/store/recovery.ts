@@ -6,7 +6,7 @@ import { damagedAt, isReadOnly, readFailure, systemCode, writeFailure } from './
 import { inFolder, removeFile, shredFile } from './files.ts';
 import { HeadCheck } from './head-check.ts';
 import { type ListedSegment, type Manifest, openManifest } from './manifest.ts';
-import { keysFileName, NamespaceKeys } from './namespace-keys.ts';
+import { KEY_PLACE_BYTES, keysFileName, NamespaceKeys } from './namespace-keys.ts';
 import { Replay } from './replay.ts';
 import {
   readSegmentHeader,
@@ -65,7 +65,7 @@ export async function readStore(source: RecoverySource, lock: FolderLock | undef
   try {
     const opened: OpenedSegment[] = [];
     for (const listed of manifest.segments) opened.push(await openSegment(state, listed, source.access));
-    state.namespaceKeys = await openKeysFile(state, manifest.keysFile, source.access);
+    state.namespaceKeys = await openKeysFile(state, manifest, source.access);
     const replay = new Replay(state);
     let tornBytes = 0;
     for (const segment of opened)
@@ -99,16 +99,20 @@ export function stateOf(
   );
 }
 
-/** Opens the file with the wrapped keys of erasable namespaces. */
+/** Opens the file with the wrapped keys of erasable namespaces. Of one that is longer than it can be, only the beginning counts. */
 export async function openKeysFile(
   state: StoreState,
-  number: number,
+  { keysFile: number, nextNamespaceId, segments }: Manifest,
   access: Access,
 ): Promise<NamespaceKeys> {
   const path = inFolder(state.folder, keysFileName(number));
   const handle = await openListed(state.fileSystem, path, access, 'STORE_NAMESPACE_KEY_DAMAGED');
   try {
-    const bytes = new Uint8Array(await handle.size());
+    const log = inFolder(state.folder, segmentFileName(segments.at(-1)?.id ?? 0));
+    const { size = 0 } = (await state.fileSystem.stat(log)) ?? {};
+    // A namespace that the manifest does not count yet has a frame in the log, which is longer than a place.
+    const most = (nextNamespaceId + 2) * KEY_PLACE_BYTES + size;
+    const bytes = new Uint8Array(Math.min(await handle.size(), most, MAX_KEYS_BYTES));
     handle.readSync(bytes, 0);
     const keys = { wrapping: state.keys.records, storeId: state.storeId, random: state.tuning.random };
     return new NamespaceKeys({ path, number, handle }, bytes, keys);
@@ -117,6 +121,9 @@ export async function openKeysFile(
     throw error;
   }
 }
+
+/** Places of over eight million erasable namespaces that live at the same time. */
+const MAX_KEYS_BYTES = 1024 * 1024 * 1024;
 
 async function openListed(
   fileSystem: FileSystem,

@@ -43,10 +43,11 @@ export class Salvage {
   }
 
   /** Opens the file with the keys of erasable namespaces, or goes on without it. */
-  async openKeys({ keysFile: number }: Manifest): Promise<void> {
+  async openKeys(manifest: Manifest): Promise<void> {
     const state = this.#state;
+    const number = manifest.keysFile;
     try {
-      state.namespaceKeys = await openKeysFile(state, number, 'read');
+      state.namespaceKeys = await openKeysFile(state, manifest, 'read');
     } catch (error) {
       if (!(error instanceof LatchkeyError) || error.code !== 'STORE_NAMESPACE_KEY_DAMAGED') throw error;
       const file = { path: inFolder(state.folder, keysFileName(number)), number, handle: undefined };

@@ -97,8 +97,7 @@ export async function readManifestFile(fileSystem: FileSystem, path: string): Pr
     if (place?.kind !== 'directory') throw placeError(place === undefined, path);
     const found = await fileSystem.stat(file);
     if (found !== undefined && found.size > MAX_MANIFEST_BYTES) throw damaged('is larger than any manifest');
-    if (found !== undefined)
-      return await readWholeFile(fileSystem, file, MAX_MANIFEST_BYTES);
+    if (found !== undefined) return await readWholeFile(fileSystem, file, MAX_MANIFEST_BYTES);
     const names = await fileSystem.list(path);
     if (names.includes(RESTORE_MARKER)) throw unfinished(path);
     if (!names.some((name) => name.startsWith('segment-'))) throw placeError(true, path);

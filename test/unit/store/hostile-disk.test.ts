@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { LatchkeyError } from '../../../src/errors/latchkey-error.ts';
 import { SealedStore } from '../../../src/store/sealed-store.ts';
 import { SimulatedDisk } from '../../support/simulated-disk.ts';
-import { contentOf, fileOn, filledDisk, storeOptions } from '../../support/store-on-disk.ts';
+import { contentOf, fileOn, filledDisk, segmentPaths, storeOptions } from '../../support/store-on-disk.ts';
 
 const erasable = ['secret-space'];
 
@@ -57,6 +57,57 @@ describe('a hostile disk', () => {
     expect(refused).toBeGreaterThan(30);
     await reader.close();
     await store.close();
+  });
+
+  it('cannot cost memory by files that are far too long, or by the length that a frame claims', async () => {
+    const disk = new SimulatedDisk();
+    const content = await filledDisk(disk);
+    const read: number[] = [];
+    const sizes = new Map<string, number>();
+    const stat = disk.stat.bind(disk);
+    const openFile = disk.open.bind(disk);
+    disk.stat = async (path) => {
+      const found = await stat(path);
+      return found === undefined ? undefined : { ...found, size: sizes.get(path) ?? found.size };
+    };
+    disk.open = async (path, mode) => {
+      const handle = await openFile(path, mode);
+      const size = handle.size.bind(handle);
+      const readSync = handle.readSync.bind(handle);
+      return Object.assign(handle, {
+        size: async () => sizes.get(path) ?? (await size()),
+        readSync: (into: Uint8Array, position: number) => {
+          read.push(into.length);
+          const there = readSync(into, position);
+          if (!sizes.has(path)) return there;
+          into.fill(0, there);
+          return into.length;
+        },
+      });
+    };
+    const open = () => SealedStore.open(storeOptions(disk));
+
+    sizes.set('/store/keys-0000000001', 2 ** 31);
+    const store = await open();
+    expect(await contentOf(store, erasable)).toEqual(content);
+    await store.close();
+    sizes.clear();
+
+    sizes.set('/store/MANIFEST', 2 ** 31);
+    await expect(open()).rejects.toMatchObject({ code: 'STORE_MANIFEST_DAMAGED' });
+    sizes.clear();
+
+    const last = segmentPaths(disk).at(-1) ?? '';
+    const claim = Buffer.alloc(72);
+    claim.write('LKf1');
+    claim.writeUInt32BE(2 ** 28, 12);
+    disk.tamper(last, Buffer.concat([fileOn(disk, last), claim]));
+    sizes.set(last, 2 ** 28 + 100_000);
+    await open().then(
+      (opened) => opened.close(),
+      () => undefined,
+    );
+    expect(Math.max(...read)).toBeLessThan(2 ** 23);
   });
 
   it('finds no name, value or key in any file', async () => {
