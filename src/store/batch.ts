@@ -38,7 +38,8 @@ function checkBatch(state: StoreState, operations: readonly BatchOperation[]): n
     const value = operation.kind === 'delete' ? undefined : operation.value;
     if (operation.kind === 'put') checkValue(operation.value);
     else if (value !== undefined) checkValue(value);
-    const length = recordLength(Buffer.byteLength(operation.name), value?.length ?? 0, paddingBytes) + SEAL_BYTES;
+    const length =
+      recordLength(Buffer.byteLength(operation.name), value?.length ?? 0, paddingBytes) + SEAL_BYTES;
     // Of an erasable namespace it is sealed twice, and padded twice.
     const isTwofold = state.namespaces.get(operation.namespace)?.keySlot !== undefined;
     bytes += framedLength(isTwofold ? recordLength(0, length, paddingBytes) + SEAL_BYTES : length);

@@ -89,6 +89,19 @@ describe('misuse', () => {
     await store.close();
   });
 
+  it('counts the padding of a batch, which an erasable namespace has twice', async () => {
+    const disk = new SimulatedDisk();
+    const store = await SealedStore.create(storeOptions(disk, { paddingBytes: 65_536 }));
+    await store.namespace('space');
+    await store.namespace('erasable', { erasable: true });
+    const batchOf = (namespace: string) =>
+      Array.from({ length: 600 }, (_, turn) => ({ ...put(`n${turn}`, Uint8Array.of(1)), namespace }));
+    const tooLarge = { code: 'STORE_BATCH_TOO_LARGE' };
+    await expect(store.batch(batchOf('erasable'))).rejects.toMatchObject(tooLarge);
+    await store.batch(batchOf('space'));
+    await store.close();
+  });
+
   it('takes the largest value and the longest name', async () => {
     const { disk, store, space } = await opened();
     const value = new Uint8Array(16 * 1024 * 1024).fill(3);
