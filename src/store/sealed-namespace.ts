@@ -16,6 +16,16 @@ const WRITE_OVERHEAD_BYTES = 256;
 export const namespaceMissing = (name: string): EvidenceError =>
   new EvidenceError('STORE_NAMESPACE_MISSING', `there is no namespace ${name}`, { field: 'namespace' });
 
+const erasedMeanwhile = (name: string): EvidenceError =>
+  new EvidenceError(
+    'STORE_NAMESPACE_ERASED',
+    `namespace ${name} was erased while a snapshot of it was read`,
+    {
+      field: 'namespace',
+      hint: 'its records are gone for good; take a new snapshot, or start the backup again',
+    },
+  );
+
 /** True when a value is what was expected; `undefined` stands for none. */
 export function isExpected(present: Uint8Array | undefined, expected: Uint8Array | undefined): boolean {
   return present === undefined || expected === undefined
@@ -97,7 +107,7 @@ export class FrozenNamespace extends ReadingNamespace {
 
   protected override index(): OrderedIndex {
     this.#checkUsable();
-    if (this.space.erased) throw namespaceMissing(this.space.name);
+    if (this.space.erased) throw erasedMeanwhile(this.space.name);
     super.index();
     return this.#frozen;
   }

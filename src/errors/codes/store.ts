@@ -50,6 +50,10 @@ export const storeCodes = {
     summary: 'The namespace exists with the other kind (erasable or not).',
   },
   STORE_NAMESPACE_MISSING: { status: 404, summary: 'There is no namespace of this name.' },
+  STORE_NAMESPACE_ERASED: {
+    status: 410,
+    summary: 'A namespace was erased while a snapshot of it was read or a backup was made; start again.',
+  },
   STORE_NAME_INVALID: { status: 422, summary: 'A name is empty, over 4 KiB, or not well-formed Unicode.' },
   STORE_VALUE_TOO_LARGE: { status: 413, summary: 'A value is larger than 16 MiB.' },
   STORE_BATCH_TOO_LARGE: { status: 413, summary: 'An atomic batch is larger than 64 MiB.' },

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { Compactor } from '../../../src/store/compactor.ts';
+import { NamespaceTable } from '../../../src/store/namespace-state.ts';
 import { SealedStore } from '../../../src/store/sealed-store.ts';
 import type { StoreState } from '../../../src/store/store-state.ts';
 import { SimulatedDisk } from '../../support/simulated-disk.ts';
-import { fileOn, segmentPaths, storeOptions } from '../../support/store-on-disk.ts';
+import { fileOn, STORE_PATH, segmentPaths, storeOptions } from '../../support/store-on-disk.ts';
 
 const options = (disk: SimulatedDisk) => storeOptions(disk, { segmentBytes: 4096, compaction: 'automatic' });
 
@@ -117,10 +118,90 @@ describe('erasing a namespace', () => {
   }, 60_000);
 });
 
+describe('a disk that is full when the key of an erased namespace is to be overwritten', () => {
+  const KEYS = `${STORE_PATH}/keys-0000000001`;
+
+  /** Erases while zeros cannot be written, and then gives room again. */
+  async function halfErased(compaction: 'automatic' | 'manual', code = 'ENOSPC') {
+    const disk = new SimulatedDisk();
+    const store = await SealedStore.create(storeOptions(disk, { compaction }));
+    await (await store.namespace('ritual', { erasable: true })).put('share', filledWith(7));
+    disk.inject(({ kind, path }) => (kind === 'write' && path === KEYS ? { code } : undefined));
+    const expected = { code: code === 'ENOSPC' ? 'STORE_DISK_FULL' : 'STORE_WRITE_FAILED' };
+    await expect(store.eraseNamespace('ritual')).rejects.toMatchObject(expected);
+    expect(store.hasNamespace('ritual')).toBe(false);
+    // As long as it is not done, it is not said to be.
+    await expect(store.eraseNamespace('ritual')).rejects.toMatchObject(expected);
+    expect(isKeyGone(disk)).toBe(false);
+    disk.inject(undefined);
+    return { disk, store };
+  }
+
+  const isKeyGone = (disk: SimulatedDisk): boolean => fileOn(disk, KEYS).every((byte) => byte === 0);
+
+  it('is tried again by the next call, which says that it was done', async () => {
+    const { disk, store } = await halfErased('manual');
+    expect(await store.eraseNamespace('ritual')).toBe(true);
+    expect(isKeyGone(disk)).toBe(true);
+    expect(await store.eraseNamespace('ritual')).toBe(false);
+    await store.close();
+  });
+
+  it('is tried again by the sweep', async () => {
+    const { disk, store } = await halfErased('automatic');
+    await store.settled();
+    expect(isKeyGone(disk)).toBe(true);
+    await store.close();
+  });
+
+  it('is tried again by closing', async () => {
+    const { disk, store } = await halfErased('manual');
+    await store.close();
+    expect(isKeyGone(disk)).toBe(true);
+  });
+
+  it('is tried again before the name is taken anew', async () => {
+    const { disk, store } = await halfErased('manual');
+    await store.namespace('ritual');
+    expect(isKeyGone(disk)).toBe(true);
+    await store.close();
+  });
+
+  it('failing otherwise: no more writes, and the next opening destroys it', async () => {
+    const { disk, store } = await halfErased('manual', 'EIO');
+    await expect(store.eraseNamespace('ritual')).rejects.toMatchObject({ code: 'STORE_WRITE_FAILED' });
+    await store.close();
+    expect(isKeyGone(disk)).toBe(false);
+    const again = await SealedStore.open(storeOptions(disk));
+    expect(again.opening.destroyedKeys).toBe(1);
+    expect(isKeyGone(disk)).toBe(true);
+    await again.close();
+  });
+});
+
+describe('a namespace erased while it is read', () => {
+  it('ends a snapshot and a backup with a code that says to start again', async () => {
+    const disk = new SimulatedDisk();
+    const store = await withBoth(disk);
+    const erased = { code: 'STORE_NAMESPACE_ERASED', hint: expect.any(String) as string };
+    const snapshot = store.snapshot();
+    const entries = snapshot.namespace('ritual').entries()[Symbol.asyncIterator]();
+    await entries.next();
+    const backup = store.backup(async () => void (await store.eraseNamespace('ritual')));
+    await expect(backup).rejects.toMatchObject(erased);
+    await expect(entries.next()).rejects.toMatchObject(erased);
+    snapshot.release();
+    let chunks = 0;
+    expect(await store.backup(async () => void chunks++)).toMatchObject({ namespaces: 1, records: 64 });
+    await store.close();
+  });
+});
+
 describe('when erased namespaces are swept', () => {
   const segment = { erasedBytes: 1 };
+  const namespaces = new NamespaceTable();
   // The timing asks for nothing else of a state; the sweep itself is tested above.
-  const state = { segments: [segment], active: segment } as unknown as StoreState;
+  const state = { segments: [segment], active: segment, namespaces } as unknown as StoreState;
 
   it('once for all erasures of a second, and never after closing', async () => {
     const asked: number[] = [];
@@ -137,8 +218,9 @@ describe('when erased namespaces are swept', () => {
   });
 
   it('not when nothing was erased', () => {
-    const compactor = new Compactor({ segments: [{ erasedBytes: 0 }] } as unknown as StoreState, () =>
-      expect.fail('asked for a sweep'),
+    const compactor = new Compactor(
+      { segments: [{ erasedBytes: 0 }], namespaces } as unknown as StoreState,
+      () => expect.fail('asked for a sweep'),
     );
     compactor.sweepSoon();
   });
