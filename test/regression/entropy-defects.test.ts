@@ -18,23 +18,20 @@ import { START_MS } from '../support/collateral-world.ts';
 import { keyServerWorld } from '../support/key-server-fixture.ts';
 import { clientAccount, keyStatusContent, newSlotId, ProtocolClient } from '../support/protocol-client.ts';
 import { SimulatedDisk } from '../support/simulated-disk.ts';
-import { folderDigest, KEYSLOTS, SimulatedNetwork } from '../support/simulated-network.ts';
+import { endNetwork, formedNetwork, restart } from '../support/formed-network.ts';
+import { folderDigest, KEYSLOTS, type SimulatedNetwork } from '../support/simulated-network.ts';
 import type { SimulatedNode } from '../support/simulated-network-node.ts';
 import { codeOf } from '../support/thrown.ts';
 
 /** One test for each defect of the predecessor's backup provider, by its number in the list of defects. */
 const LONG = { timeout: 60_000 };
-const net = new SimulatedNetwork(500);
+let net: SimulatedNetwork;
 let node: SimulatedNode;
 
 beforeAll(async () => {
-  await net.form(7);
-  node = net.nodes[0] ?? net.addMachine();
+  ({ net, node } = await formedNetwork(500));
 }, 60_000);
-afterAll(async () => {
-  expect(net.world.violations).toEqual([]);
-  await net.close();
-});
+afterAll(() => endNetwork(net));
 
 const others = (): SimulatedNode[] => net.nodes.filter((other) => other !== node);
 const standings = ({ state }: SimulatedNode): string[] =>
@@ -100,18 +97,15 @@ describe('defects of the predecessor', () => {
   });
 
   it('3.6 after a recovery, and after its servers restarted, the store is backed again', LONG, async () => {
-    await net.world.clock.until(node.kill());
-    node.start();
+    await restart(net, node);
     await net.settle(20_000);
     expect(node.state.name).toBe('backed');
     for (const server of others().slice(0, 4)) {
-      await net.world.clock.until(server.kill());
-      server.start();
+      await restart(net, server);
       await net.settle(30_000);
       expect(node.state.name).toBe('backed');
     }
-    await net.world.clock.until(node.kill());
-    node.start();
+    await restart(net, node);
     await net.settle(5_000);
     expect(node.open).toBeDefined();
   });

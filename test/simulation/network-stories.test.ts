@@ -1,35 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { equalBytes } from '../../src/bytes/concat.ts';
-import { KeyslotDisk } from '../../src/keyslots/keyslot-disk.ts';
-import { folderDigest, KEYSLOTS, SimulatedNetwork } from '../support/simulated-network.ts';
+import { endNetwork, formedNetwork, restart } from '../support/formed-network.ts';
 import type { SimulatedNode } from '../support/simulated-network-node.ts';
+import { folderDigest, KEYSLOTS } from '../support/simulated-network.ts';
 
 const LONG = { timeout: 60_000 };
-
-/** A network of seven backed nodes; the first one is the one that the story is about. */
-async function formed(
-  seed: number,
-): Promise<{ net: SimulatedNetwork; node: SimulatedNode; servers: SimulatedNode[] }> {
-  const net = new SimulatedNetwork(seed);
-  await net.form(7);
-  expect(net.nodes.map(({ state }) => state.name)).toEqual(Array(7).fill('backed'));
-  const node = net.nodes[0] ?? net.addMachine();
-  return { net, node, servers: await serversOf(net, node) };
-}
-
-/** The machines that hold a slot of the newest generation, in its order. */
-async function serversOf(net: SimulatedNetwork, node: SimulatedNode): Promise<SimulatedNode[]> {
-  const file = await new KeyslotDisk(node.disk, KEYSLOTS).read();
-  return file.generations[0].slots.flatMap(({ server }) =>
-    net.nodes.filter(({ open }) => open !== undefined && equalBytes(open.identity.account, server)),
-  );
-}
-
-async function end(net: SimulatedNetwork): Promise<void> {
-  net.check();
-  expect(net.world.violations).toEqual([]);
-  await net.close();
-}
 
 const standings = ({ state }: SimulatedNode): string[] =>
   'slots' in state
@@ -43,29 +17,27 @@ const failuresLogged = ({ events }: SimulatedNode): string[] =>
 
 describe('stories of one network', () => {
   it('two of five servers are dead: the node opens', LONG, async () => {
-    const { net, node, servers } = await formed(1);
+    const { net, node, servers } = await formedNetwork(1);
     for (const server of servers.slice(0, 2)) await net.world.clock.until(server.kill());
-    await net.world.clock.until(node.kill());
-    node.start();
+    await restart(net, node);
     await net.settle(5_000);
     expect(node.open).toBeDefined();
-    await end(net);
+    await endNetwork(net);
   });
 
   it('one hangs and one lies: the node opens, and names the liar', LONG, async () => {
-    const { net, node, servers } = await formed(2);
+    const { net, node, servers } = await formedNetwork(2);
     net.world.wire.misbehaviour.set(servers[0]?.endpoint ?? '', 'hang');
     servers[1]?.startLying();
-    await net.world.clock.until(node.kill());
-    node.start();
+    await restart(net, node);
     await net.settle(15_000);
     expect(node.open).toBeDefined();
     expect(failuresLogged(node)).toContain('server lied');
-    await end(net);
+    await endNetwork(net);
   });
 
   it('three cannot be reached: locked at 2 of 3, untouched, and open when one is back', LONG, async () => {
-    const { net, node, servers } = await formed(3);
+    const { net, node, servers } = await formedNetwork(3);
     for (const server of servers.slice(0, 3)) net.world.wire.misbehaviour.set(server.endpoint, 'hang');
     await net.world.clock.until(node.kill());
     const before = folderDigest(node);
@@ -76,43 +48,40 @@ describe('stories of one network', () => {
     net.world.wire.misbehaviour.delete(servers[0]?.endpoint ?? '');
     await net.settle(25_000);
     expect(node.open).toBeDefined();
-    await end(net);
+    await endNetwork(net);
   });
 
   it(
     'all servers restart one after another while the node runs; then it restarts and opens',
     LONG,
     async () => {
-      const { net, node, servers } = await formed(4);
+      const { net, node, servers } = await formedNetwork(4);
       for (const server of servers) {
-        await net.world.clock.until(server.kill());
-        server.start();
+        await restart(net, server);
         await net.settle(30_000);
         expect(node.state.name).toBe('backed');
       }
-      await net.world.clock.until(node.kill());
-      node.start();
+      await restart(net, node);
       await net.settle(5_000);
       expect(node.open).toBeDefined();
-      await end(net);
+      await endNetwork(net);
     },
   );
 
   it('all servers lose their memory at once while the node runs: it is backed again', LONG, async () => {
-    const { net, node, servers } = await formed(5);
+    const { net, node, servers } = await formedNetwork(5);
     // They lose their keys and not their own stores, which depend on one another.
     for (const server of servers) server.keyServer?.vault.wipe();
     await net.settle(60_000);
     expect(node.state.name).toBe('backed');
-    await net.world.clock.until(node.kill());
-    node.start();
+    await restart(net, node);
     await net.settle(5_000);
     expect(node.open).toBeDefined();
-    await end(net);
+    await endNetwork(net);
   });
 
   it('of two instances of one account the older one stops writing, for good', LONG, async () => {
-    const { net, node } = await formed(6);
+    const { net, node } = await formedNetwork(6);
     net.hasClones = true;
     const copy = net.addMachine();
     copy.disk = node.disk.clone().afterKill();
@@ -129,11 +98,11 @@ describe('stories of one network', () => {
     await net.settle(60_000);
     expect(node.state.name).toBe('fenced');
     expect(copy.state.name).toBe('backed');
-    await end(net);
+    await endNetwork(net);
   });
 
   it('an older instance that is fenced takes no key from the newer one', LONG, async () => {
-    const { net, node, servers } = await formed(7);
+    const { net, node, servers } = await formedNetwork(7);
     net.hasClones = true;
     const copy = net.addMachine();
     copy.disk = node.disk.clone().afterKill();
@@ -146,24 +115,23 @@ describe('stories of one network', () => {
     copy.start();
     await net.settle(10_000);
     expect(copy.open).toBeDefined();
-    await end(net);
+    await endNetwork(net);
   });
 
   it('servers change their address while the node is locked: it follows the chain', LONG, async () => {
-    const { net, node, servers } = await formed(8);
+    const { net, node, servers } = await formedNetwork(8);
     for (const server of servers) server.move(`10.9.0.${server.platform}:3001`);
-    await net.world.clock.until(node.kill());
-    node.start();
+    await restart(net, node);
     await net.settle(20_000);
     expect(node.state).toMatchObject({ name: 'locked' });
     for (const server of servers) await net.register(server);
     await net.settle(15_000);
     expect(node.open).toBeDefined();
-    await end(net);
+    await endNetwork(net);
   });
 
   it('a host that deletes the keyslot file locks the store, and nothing more', LONG, async () => {
-    const { net, node } = await formed(9);
+    const { net, node } = await formedNetwork(9);
     await net.world.clock.until(node.kill());
     const keyslots = node.disk.files().get(KEYSLOTS);
     node.disk.tamper(KEYSLOTS, undefined);
@@ -176,14 +144,14 @@ describe('stories of one network', () => {
     node.disk.tamper(KEYSLOTS, keyslots);
     await net.settle(20_000);
     expect(node.open).toBeDefined();
-    await end(net);
+    await endNetwork(net);
   });
 
   it(
     'a disk that is rolled back behind the deposited head is refused, and opens when given back',
     LONG,
     async () => {
-      const { net, node } = await formed(10);
+      const { net, node } = await formedNetwork(10);
       const old = node.disk.clone();
       const values = await node.open?.store.namespace('application');
       for (let index = 0; index < 5; index++) await values?.put(`${index}`, new Uint8Array(10));
@@ -199,7 +167,7 @@ describe('stories of one network', () => {
       node.start();
       await net.settle(5_000);
       expect(node.open).toBeDefined();
-      await end(net);
+      await endNetwork(net);
     },
   );
 
@@ -207,10 +175,9 @@ describe('stories of one network', () => {
     'two servers that %s stop nobody, and a healed network is backed again',
     LONG,
     async (how) => {
-      const { net, node, servers } = await formed(11);
+      const { net, node, servers } = await formedNetwork(11);
       for (const server of servers.slice(0, 2)) net.world.wire.misbehaviour.set(server.endpoint, how);
-      await net.world.clock.until(node.kill());
-      node.start();
+      await restart(net, node);
       await net.settle(10_000);
       expect(node.open).toBeDefined();
       await net.settle(30_000);
@@ -218,7 +185,7 @@ describe('stories of one network', () => {
       net.world.wire.misbehaviour.clear();
       await net.settle(60_000);
       expect(node.state.name).toBe('backed');
-      await end(net);
+      await endNetwork(net);
     },
   );
 });

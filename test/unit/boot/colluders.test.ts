@@ -6,24 +6,21 @@ import { systemRandom } from '../../../src/crypto/random.ts';
 import { encodeKeyslotFile } from '../../../src/keyslots/keyslot-codec.ts';
 import type { Generation, KeyslotFile } from '../../../src/keyslots/keyslot-file.ts';
 import { sealSlot } from '../../../src/keyslots/slot-seal.ts';
-import { folderDigest, KEYSLOTS, SimulatedNetwork } from '../../support/simulated-network.ts';
+import { endNetwork, formedNetwork, restart } from '../../support/formed-network.ts';
+import { folderDigest, KEYSLOTS, type SimulatedNetwork } from '../../support/simulated-network.ts';
 import type { SimulatedNode } from '../../support/simulated-network-node.ts';
 import { fileOf, machinesOf } from '../../support/slot-picture.ts';
 
 const LONG = { timeout: 60_000 };
 /** t − 1 of t = 3. */
 const COLLUDERS = 2;
-const net = new SimulatedNetwork(851);
+let net: SimulatedNetwork;
 let node: SimulatedNode;
 
 beforeAll(async () => {
-  await net.form(7);
-  node = net.nodes[0] ?? net.addMachine();
+  ({ net, node } = await formedNetwork(851));
 }, 60_000);
-afterAll(async () => {
-  expect(net.world.violations).toEqual([]);
-  await net.close();
-});
+afterAll(() => endNetwork(net));
 
 const keyOf = ({ open }: SimulatedNode): string => toHex(open?.storeKey.reveal() ?? new Uint8Array(0));
 const namedLiars = ({ events }: SimulatedNode): string[] =>
@@ -56,8 +53,7 @@ describe('t − 1 servers that collude', () => {
     const file = await fileOf(node);
     const colluders = machinesOf(net, file.generations[0]).slice(0, COLLUDERS);
     for (const server of colluders) server.startLying();
-    await net.world.clock.until(node.kill());
-    node.start();
+    await restart(net, node);
     await net.settle(15_000);
     expect(keyOf(node)).toBe(key);
     const names = colluders.map(({ open }) => encodeSs58(open?.identity.account ?? new Uint8Array(32)));

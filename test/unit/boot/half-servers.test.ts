@@ -1,26 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { SimulatedNetwork } from '../../support/simulated-network.ts';
+import { endNetwork, formedNetwork } from '../../support/formed-network.ts';
 import type { SimulatedNode } from '../../support/simulated-network-node.ts';
+import type { SimulatedNetwork } from '../../support/simulated-network.ts';
 import { fileOf, machinesOf } from '../../support/slot-picture.ts';
 
 const LONG = { timeout: 120_000 };
 
-async function formed(seed: number, count: number) {
-  const net = new SimulatedNetwork(seed);
-  await net.form(count);
-  const node = net.nodes[0] ?? net.addMachine();
-  expect(node.state.name).toBe('backed');
-  const [newest] = (await fileOf(node)).generations;
-  return { net, node, newest, first: machinesOf(net, newest)[0] ?? net.addMachine() };
-}
-
 const quotesOf = (net: SimulatedNetwork, node: SimulatedNode): number =>
   [...net.world.genuineQuotes.values()].filter((machine) => machine === node.name).length;
-
-async function end(net: SimulatedNetwork): Promise<void> {
-  expect(net.world.violations).toEqual([]);
-  await net.close();
-}
 
 const stale = { status: 401, body: { code: 'TIMESTAMP_STALE', detail: 'the timestamp is 90 s off' } };
 
@@ -38,18 +25,18 @@ const halves: Readonly<Record<string, (net: SimulatedNetwork, server: SimulatedN
 
 describe('a server that gives keys and never proves them', () => {
   it.each(Object.entries(halves))('%s: others take its place', LONG, async (_name, begin) => {
-    const { net, node, newest, first } = await formed(871, 7);
+    const { net, node, newest, first } = await formedNetwork(871, 7);
     begin(net, first);
     await net.settle(60_000);
     expect(node.state.name).toBe('backed');
     const [healed] = (await fileOf(node)).generations;
     expect(machinesOf(net, healed)).not.toContain(first);
     expect(healed.generation - newest.generation).toBe(1);
-    await end(net);
+    await endNetwork(net);
   });
 
   it('is taken where there is no other, ever more seldom', LONG, async () => {
-    const { net, node, newest, first } = await formed(872, 6);
+    const { net, node, newest, first } = await formedNetwork(872, 6);
     halves['whose clock is wrong']?.(net, first);
     await net.settle(600_000);
     expect(node.state).toMatchObject({ name: 'degraded', live: 4, n: 5 });
@@ -59,11 +46,11 @@ describe('a server that gives keys and never proves them', () => {
     net.world.wire.forge = () => undefined;
     await net.settle(30_000);
     expect(node.state.name).toBe('backed');
-    await end(net);
+    await endNetwork(net);
   });
 
   it('is replaced when it proves them as another process than the one that issued them', LONG, async () => {
-    const { net, node, newest, first } = await formed(873, 7);
+    const { net, node, newest, first } = await formedNetwork(873, 7);
     const instanceId = first.keyServer?.identity.instanceId ?? new Uint8Array(0);
     const [truth, other] = [instanceId.slice(), new Uint8Array(instanceId.length).fill(7)];
     net.world.wire.forge = ({ endpoint, path }) => {
@@ -77,13 +64,13 @@ describe('a server that gives keys and never proves them', () => {
     await net.settle(90_000);
     expect(node.state.name).toBe('backed');
     expect(machinesOf(net, (await fileOf(node)).generations[0])).not.toContain(first);
-    await end(net);
+    await endNetwork(net);
   });
 });
 
 describe('a node that is backed, and for which the chain now wants more slots', () => {
   it('tries to get them ever more seldom while a server refuses', LONG, async () => {
-    const { net, node } = await formed(874, 5);
+    const { net, node } = await formedNetwork(874, 5);
     const late = net.addMachine();
     late.start();
     await net.world.clock.advance(3_000);
@@ -103,6 +90,6 @@ describe('a node that is backed, and for which the chain now wants more slots', 
     net.world.wire.forge = () => undefined;
     await net.settle(30_000);
     expect(node.state).toMatchObject({ name: 'backed', n: 5 });
-    await end(net);
+    await endNetwork(net);
   });
 });

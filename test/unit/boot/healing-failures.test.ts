@@ -1,34 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { toHex } from '../../../src/bytes/hex.ts';
-import { SimulatedNetwork } from '../../support/simulated-network.ts';
-import type { SimulatedNode } from '../../support/simulated-network-node.ts';
-import { fileOf, keptSlots, machinesOf } from '../../support/slot-picture.ts';
+import { endNetwork, formedNetwork, restart } from '../../support/formed-network.ts';
+import { fileOf, keptSlots } from '../../support/slot-picture.ts';
 
 const LONG = { timeout: 120_000 };
 
-async function formed(seed: number, count: number) {
-  const net = new SimulatedNetwork(seed);
-  await net.form(count);
-  const node = net.nodes[0] ?? net.addMachine();
-  expect(node.state.name).toBe('backed');
-  const file = await fileOf(node);
-  return { net, node, file, servers: machinesOf(net, file.generations[0]) };
-}
-
-async function restart(net: SimulatedNetwork, node: SimulatedNode | undefined): Promise<void> {
-  if (node === undefined) throw new Error('no such machine');
-  await net.world.clock.until(node.kill());
-  node.start();
-}
-
-async function end(net: SimulatedNetwork): Promise<void> {
-  expect(net.world.violations).toEqual([]);
-  await net.close();
-}
-
 describe('a look that fails', () => {
   it('turns backed into degraded, and back when it succeeds again', LONG, async () => {
-    const { net, node } = await formed(811, 4);
+    const { net, node } = await formedNetwork(811, 4);
     const states: string[] = [];
     net.world.chain.setAvailable(false);
     await net.world.clock.advance(20_000);
@@ -37,7 +16,7 @@ describe('a look that fails', () => {
     await net.world.clock.advance(20_000);
     states.push(node.state.name);
     expect(states).toEqual(['degraded', 'backed']);
-    await end(net);
+    await endNetwork(net);
   });
 });
 
@@ -48,7 +27,7 @@ describe('a keyslot file that cannot be saved', () => {
     'fails at %s: backs off, loses nothing, and is backed when the disk is well',
     LONG,
     async (step) => {
-      const { net, node, file, servers } = await formed(812, 7);
+      const { net, node, file, servers } = await formedNetwork(812, 7);
       const key = toHex(node.open?.storeKey.reveal() ?? new Uint8Array(0));
       const code = step === 'write' ? 'ENOSPC' : 'EIO';
       node.disk.inject(({ kind, path }) =>
@@ -81,7 +60,7 @@ describe('a keyslot file that cannot be saved', () => {
       await net.settle(30_000);
       expect(node.state.name).toBe('backed');
       expect((await fileOf(node)).generations).toHaveLength(1);
-      await end(net);
+      await endNetwork(net);
     },
   );
 });
@@ -91,7 +70,7 @@ describe('keys that nobody needs any more', () => {
     'of the older generation are learnt after a restart, to be proved, and then forgotten',
     LONG,
     async () => {
-      const { net, node, file, servers } = await formed(813, 6);
+      const { net, node, file, servers } = await formedNetwork(813, 6);
       for (const server of servers.slice(0, 3)) await restart(net, server);
       await net.world.clock.advance(500);
       for (const server of servers.slice(0, 2)) net.world.wire.misbehaviour.set(server.endpoint, 'hang');
@@ -108,12 +87,12 @@ describe('keys that nobody needs any more', () => {
       expect(node.state.name).toBe('backed');
       expect((await fileOf(node)).generations).toHaveLength(1);
       expect(keptSlots(net, file, file.generations[0])).toBe(0);
-      await end(net);
+      await endNetwork(net);
     },
   );
 
   it('are asked for once at a time, however often a node looks while a server hangs', LONG, async () => {
-    const { net, node, servers } = await formed(816, 7);
+    const { net, node, servers } = await formedNetwork(816, 7);
     const [deaf, forgetful] = servers;
     let asked = 0;
     net.world.wire.forge = ({ from, endpoint, path }) => {
@@ -129,11 +108,11 @@ describe('keys that nobody needs any more', () => {
     expect(asked).toBeGreaterThan(2);
     // One slot, and no more than one request in its two seconds; one for every look would be more than thirty.
     expect(asked).toBeLessThanOrEqual(11);
-    await end(net);
+    await endNetwork(net);
   });
 
   it('are forgotten later by a server that could not be told at once', LONG, async () => {
-    const { net, node, file, servers } = await formed(814, 6);
+    const { net, node, file, servers } = await formedNetwork(814, 6);
     const [deaf, forgetful] = servers;
     net.world.wire.forge = ({ endpoint, path }) =>
       path === '/forget' && endpoint === deaf?.endpoint ? { status: 503, body: {} } : undefined;
@@ -145,13 +124,13 @@ describe('keys that nobody needs any more', () => {
     net.world.wire.forge = () => undefined;
     await net.settle(20_000);
     expect(keptSlots(net, file, file.generations[0])).toBe(0);
-    await end(net);
+    await endNetwork(net);
   });
 });
 
 describe('two generations that are both short', () => {
   it('the one that may still open the store stays, not the one that cannot', LONG, async () => {
-    const { net, node, file, servers } = await formed(815, 6);
+    const { net, node, file, servers } = await formedNetwork(815, 6);
     const key = toHex(node.open?.storeKey.reveal() ?? new Uint8Array(0));
     const [first, second, , ...unheard] = servers;
     for (const { endpoint } of unheard) net.world.wire.cut.add(`${node.name}>${endpoint}`);
@@ -172,6 +151,6 @@ describe('two generations that are both short', () => {
     expect(toHex(node.open?.storeKey.reveal() ?? new Uint8Array(1))).toBe(key);
     await net.settle(60_000);
     expect(node.state.name).toBe('backed');
-    await end(net);
+    await endNetwork(net);
   });
 });

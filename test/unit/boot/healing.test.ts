@@ -1,50 +1,29 @@
 import { describe, expect, it } from 'vitest';
-import { equalBytes } from '../../../src/bytes/concat.ts';
 import { toHex } from '../../../src/bytes/hex.ts';
-import { KeyslotDisk } from '../../../src/keyslots/keyslot-disk.ts';
 import type { KeyslotFile } from '../../../src/keyslots/keyslot-file.ts';
-import { KEYSLOTS, SimulatedNetwork } from '../../support/simulated-network.ts';
-import type { SimulatedNode } from '../../support/simulated-network-node.ts';
+import { endNetwork, formedNetwork, restart } from '../../support/formed-network.ts';
+import { fileOf } from '../../support/slot-picture.ts';
 
 const LONG = { timeout: 60_000 };
 
-const fileOf = (node: SimulatedNode): Promise<KeyslotFile> => new KeyslotDisk(node.disk, KEYSLOTS).read();
 const accountsOf = (file: KeyslotFile): string[] =>
   file.generations[0].slots.map(({ server }) => toHex(server));
 
-/** A backed network, its first node, and the machines that hold that node's slots, in the order of its file. */
-async function formed(seed: number, count = 7) {
-  const net = new SimulatedNetwork(seed);
-  await net.form(count);
-  const node = net.nodes[0] ?? net.addMachine();
-  expect(node.state.name).toBe('backed');
-  const file = await fileOf(node);
-  const servers = file.generations[0].slots.flatMap(({ server }) =>
-    net.nodes.filter(({ open }) => open !== undefined && equalBytes(open.identity.account, server)),
-  );
-  return { net, node, file, servers };
-}
-
-async function end(net: SimulatedNetwork): Promise<void> {
-  expect(net.world.violations).toEqual([]);
-  await net.close();
-}
-
 describe('healing', () => {
   it('leaves a healthy generation alone', LONG, async () => {
-    const { net, node, file } = await formed(601);
+    const { net, node, file } = await formedNetwork(601);
     const made = net.world.genuineQuotes.size;
     await net.settle(600_000);
     expect(await fileOf(node)).toEqual(file);
     expect(net.world.genuineQuotes.size).toBe(made);
-    await end(net);
+    await endNetwork(net);
   });
 
   it(
     'makes a new generation when a server forgot: sticky, with new slot ids, the old one given up',
     LONG,
     async () => {
-      const { net, node, file, servers } = await formed(602);
+      const { net, node, file, servers } = await formedNetwork(602);
       servers[2]?.keyServer?.vault.wipe();
       await net.settle(40_000);
       const healed = await fileOf(node);
@@ -62,12 +41,12 @@ describe('healing', () => {
           expect(keyServer?.vault.find(file.account, slotId, net.world.clock.nowMs())).toBeUndefined();
         }
       }
-      await end(net);
+      await endNetwork(net);
     },
   );
 
   it('a newcomer on the chain displaces nobody', LONG, async () => {
-    const { net, node, file } = await formed(603);
+    const { net, node, file } = await formedNetwork(603);
     for (let index = 0; index < 3; index++) {
       const late = net.addMachine();
       late.start();
@@ -76,15 +55,14 @@ describe('healing', () => {
     }
     await net.settle(60_000);
     expect(accountsOf(await fileOf(node))).toEqual(accountsOf(file));
-    await end(net);
+    await endNetwork(net);
   });
 
   it('keeps the older generation until the newer one is complete', LONG, async () => {
-    const { net, node, file, servers } = await formed(604, 6);
+    const { net, node, file, servers } = await formedNetwork(604, 6);
     // Three forget and two of them are gone: three can give keys, more than the two that live, fewer than n.
     for (const server of servers.slice(0, 3)) {
-      await net.world.clock.until(server.kill());
-      server.start();
+      await restart(net, server);
     }
     await net.world.clock.advance(500);
     for (const server of servers.slice(0, 2)) net.world.wire.misbehaviour.set(server.endpoint, 'hang');
@@ -97,11 +75,11 @@ describe('healing', () => {
     await net.settle(90_000);
     expect(node.state.name).toBe('backed');
     expect((await fileOf(node)).generations).toHaveLength(1);
-    await end(net);
+    await endNetwork(net);
   });
 
   it('asks ever more seldom while too few servers can be reached', LONG, async () => {
-    const { net, node, servers } = await formed(605, 6);
+    const { net, node, servers } = await formedNetwork(605, 6);
     for (const server of servers.slice(0, 3)) net.world.wire.misbehaviour.set(server.endpoint, 'hang');
     await net.settle(120_000);
     expect(node.state).toMatchObject({ name: 'degraded', live: 2 });
@@ -109,14 +87,14 @@ describe('healing', () => {
     await net.settle(120_000);
     // At most one attempt per eight seconds and node, and none that is hopeless makes a quote.
     expect(net.world.genuineQuotes.size - before).toBeLessThan(6 * 15);
-    await end(net);
+    await endNetwork(net);
   });
 
   it(
     'replaces a server that is silent for longer than its patience, not one that hiccups',
     LONG,
     async () => {
-      const { net, node, file, servers } = await formed(606);
+      const { net, node, file, servers } = await formedNetwork(606);
       const silent = servers[1];
       net.world.wire.misbehaviour.set(silent?.endpoint ?? '', 'hang');
       await net.settle(9_000);
@@ -129,12 +107,12 @@ describe('healing', () => {
       expect(accountsOf(await fileOf(node))).not.toContain(
         toHex(silent?.open?.identity.account ?? new Uint8Array(0)),
       );
-      await end(net);
+      await endNetwork(net);
     },
   );
 
   it('replaces a server whose record left the chain', LONG, async () => {
-    const { net, node, servers } = await formed(607);
+    const { net, node, servers } = await formedNetwork(607);
     const gone = servers[0];
     if (gone !== undefined) net.deregister(gone);
     await net.settle(40_000);
@@ -142,31 +120,29 @@ describe('healing', () => {
     expect(accountsOf(await fileOf(node))).not.toContain(
       toHex(gone?.open?.identity.account ?? new Uint8Array(0)),
     );
-    await end(net);
+    await endNetwork(net);
   });
 
   it('after a recovery with t answers it takes no wrong key from the others', LONG, async () => {
-    const { net, node, servers } = await formed(608);
+    const { net, node, servers } = await formedNetwork(608);
     for (const server of servers.slice(0, 2)) server.startLying();
-    await net.world.clock.until(node.kill());
-    node.start();
+    await restart(net, node);
     await net.settle(60_000);
     expect(node.state.name).toBe('backed');
     // What it made anew with the liars is good: they cannot lie about a key that they have just given.
-    await net.world.clock.until(node.kill());
-    node.start();
+    await restart(net, node);
     await net.settle(5_000);
     expect(node.open).toBeDefined();
-    await end(net);
+    await endNetwork(net);
   });
 
   it('two nodes that lost each other heal towards each other', LONG, async () => {
-    const { net, node } = await formed(609, 5);
+    const { net, node } = await formedNetwork(609, 5);
     const other = net.nodes[1];
     node.keyServer?.vault.wipe();
     other?.keyServer?.vault.wipe();
     await net.settle(60_000);
     expect(net.nodes.map(({ state }) => state.name)).toEqual(Array(5).fill('backed'));
-    await end(net);
+    await endNetwork(net);
   });
 });

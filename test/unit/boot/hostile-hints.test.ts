@@ -1,21 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { toHex } from '../../../src/bytes/hex.ts';
-import { SimulatedNetwork } from '../../support/simulated-network.ts';
+import { endNetwork, formedNetwork, restart } from '../../support/formed-network.ts';
 import type { SimulatedNode } from '../../support/simulated-network-node.ts';
+import type { SimulatedNetwork } from '../../support/simulated-network.ts';
 import { fileOf, machinesOf } from '../../support/slot-picture.ts';
 
 const LONG = { timeout: 120_000 };
 const denial = { status: 404, body: { code: 'KEY_UNKNOWN', detail: 'no such key' } };
-
-async function formed(seed: number, count: number) {
-  const net = new SimulatedNetwork(seed);
-  await net.form(count);
-  const node = net.nodes[0] ?? net.addMachine();
-  expect(node.state.name).toBe('backed');
-  const [newest] = (await fileOf(node)).generations;
-  const servers = machinesOf(net, newest);
-  return { net, node, newest, servers, first: servers[0] ?? net.addMachine() };
-}
 
 /** From now on the network tells one node, for `/key-status`, that a server has no such key. */
 function denyStatus(net: SimulatedNetwork, node: SimulatedNode, ...servers: readonly SimulatedNode[]): void {
@@ -26,20 +17,14 @@ function denyStatus(net: SimulatedNetwork, node: SimulatedNode, ...servers: read
 
 async function opensAgain(net: SimulatedNetwork, node: SimulatedNode): Promise<void> {
   const key = toHex(node.open?.storeKey.reveal() ?? new Uint8Array(0));
-  await net.world.clock.until(node.kill());
-  node.start();
+  await restart(net, node);
   await net.settle(10_000);
   expect(toHex(node.open?.storeKey.reveal() ?? new Uint8Array(1))).toBe(key);
 }
 
-async function end(net: SimulatedNetwork): Promise<void> {
-  expect(net.world.violations).toEqual([]);
-  await net.close();
-}
-
 describe('a flood of nudges', () => {
   it('makes a node look as often as its pause allows, and no more', LONG, async () => {
-    const { net, node, newest } = await formed(801, 5);
+    const { net, node, newest } = await formedNetwork(801, 5);
     const { wire, clock, config } = net.world;
     let asked = 0;
     wire.forge = ({ from, path }) => {
@@ -54,11 +39,11 @@ describe('a flood of nudges', () => {
     const looks = asked / newest.slots.length;
     expect(looks).toBeGreaterThan(1);
     expect(looks).toBeLessThanOrEqual((1_000 * seconds) / config.healing.retryMinMs + 1);
-    await end(net);
+    await endNetwork(net);
   });
 
   it('brings the next attempt to enrol forward ever more seldom', LONG, async () => {
-    const { net, node, first } = await formed(808, 6);
+    const { net, node, first } = await formedNetwork(808, 6);
     const { wire, clock } = net.world;
     let attempts = 0;
     wire.forge = ({ from, endpoint, path }) => {
@@ -76,7 +61,7 @@ describe('a flood of nudges', () => {
     expect(attempts).toBeGreaterThan(2);
     // One for every pause would be more than a hundred.
     expect(attempts).toBeLessThan(25);
-    await end(net);
+    await endNetwork(net);
   });
 });
 
@@ -85,7 +70,7 @@ describe('a forged “I hold no key for this slot”', () => {
     'with no other server to take, makes ever fewer generations and never closes the store',
     LONG,
     async () => {
-      const { net, node, newest, first } = await formed(802, 6);
+      const { net, node, newest, first } = await formedNetwork(802, 6);
       denyStatus(net, node, first);
       await net.settle(600_000);
       const file = await fileOf(node);
@@ -96,23 +81,23 @@ describe('a forged “I hold no key for this slot”', () => {
       net.world.wire.forge = () => undefined;
       await net.settle(30_000);
       expect(node.state.name).toBe('backed');
-      await end(net);
+      await endNetwork(net);
     },
   );
 
   it('moves a slot to another server once, where there is one', LONG, async () => {
-    const { net, node, newest, first } = await formed(803, 7);
+    const { net, node, newest, first } = await formedNetwork(803, 7);
     denyStatus(net, node, first);
     await net.settle(300_000);
     const file = await fileOf(node);
     expect(node.state.name).toBe('backed');
     expect(file.generations[0].generation - newest.generation).toBe(1);
     expect(machinesOf(net, file.generations[0])).not.toContain(first);
-    await end(net);
+    await endNetwork(net);
   });
 
   it('beside servers that hang, exchanges no good slots for fewer', LONG, async () => {
-    const { net, node, newest, servers } = await formed(804, 6);
+    const { net, node, newest, servers } = await formedNetwork(804, 6);
     const [denied, ...silent] = servers.slice(0, 2);
     if (denied === undefined) throw new Error('no server');
     denyStatus(net, node, denied);
@@ -123,11 +108,11 @@ describe('a forged “I hold no key for this slot”', () => {
     net.world.wire.forge = () => undefined;
     await net.settle(60_000);
     expect(node.state.name).toBe('backed');
-    await end(net);
+    await endNetwork(net);
   });
 
   it('a server that really restarted is believed at once, also after it was doubted', LONG, async () => {
-    const { net, node, newest, first } = await formed(805, 6);
+    const { net, node, newest, first } = await formedNetwork(805, 6);
     denyStatus(net, node, first);
     await net.settle(10_000);
     expect(node.events.some(({ event }) => event === 'slot.doubted')).toBe(true);
@@ -135,12 +120,11 @@ describe('a forged “I hold no key for this slot”', () => {
     await net.settle(20_000);
     expect(node.state.name).toBe('backed');
     expect((await fileOf(node)).generations[0].generation).toBe(newest.generation);
-    await net.world.clock.until(first.kill());
-    first.start();
+    await restart(net, first);
     await net.settle(4_000);
     expect(node.state.name).toBe('backed');
     expect((await fileOf(node)).generations[0].generation).toBe(newest.generation + 1);
-    await end(net);
+    await endNetwork(net);
   });
 });
 
@@ -148,23 +132,22 @@ describe('a forged “I have no slot of yours” to a restarted server', () => {
   const forgedNo = { status: 200, body: { enrolled: false, signature: `0x${'5a'.repeat(64)}` } };
 
   it('does not end its wait', LONG, async () => {
-    const { net, first } = await formed(806, 5);
+    const { net, first } = await formedNetwork(806, 5);
     const clients = net.nodes.filter((node) => node !== first);
     net.world.wire.forge = ({ path }) => (path === '/server-restarted' ? forgedNo : undefined);
     // Its clients cannot come back either.
     for (const { name } of clients) net.world.wire.cut.add(`${name}>${first.endpoint}`);
-    await net.world.clock.until(first.kill());
-    first.start();
+    await restart(net, first);
     await net.settle(8_000);
     expect(first.serving?.formerClients.pending).toBe(clients.length);
     net.world.wire.cut.clear();
     await net.settle(20_000);
     expect(first.serving?.formerClients.pending).toBe(0);
-    await end(net);
+    await endNetwork(net);
   });
 
   it('but the client’s own word does, and for good', LONG, async () => {
-    const { net, first } = await formed(807, 8);
+    const { net, first } = await formedNetwork(807, 8);
     await net.world.clock.until(first.kill());
     // Everybody moves to other servers meanwhile.
     await net.settle(90_000);
@@ -176,6 +159,6 @@ describe('a forged “I have no slot of yours” to a restarted server', () => {
     const served = await first.open?.store.namespace('latchkey/served');
     expect(first.serving?.formerClients.pending).toBe(0);
     expect(served?.size).toBe(0);
-    await end(net);
+    await endNetwork(net);
   });
 });
