@@ -2,6 +2,7 @@ import { equalBytes } from '../bytes/concat.ts';
 import { SecretBytes } from '../bytes/secret-bytes.ts';
 import type { FileHandle, FileSystem, FolderLock } from '../disk/file-system.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
+import { keepDamaged } from './damaged-segments.ts';
 import { damagedAt, isReadOnly, readFailure, systemCode, writeFailure } from './disk-failure.ts';
 import { inFolder, removeFile, shredFile } from './files.ts';
 import { HeadCheck } from './head-check.ts';
@@ -285,12 +286,13 @@ export async function mend(
   }
 }
 
-const ownFile = /^(segment-\d{10}|keys-\d{10}|MANIFEST\.new|RESTORING(\.new)?)$/;
+const ownFile = /^(segment-\d{10}|keys-\d{10}|MANIFEST\.new|(RESTORING|REPAIRING)(\.new)?)$/;
 
 /** Removes files of interrupted compactions, rotations and restorations; a crash may have left them, no manifest lists them. */
 async function removeOrphans(state: StoreState): Promise<string[]> {
   const listed = new Set(state.segments.map(({ id }) => segmentFileName(id)));
   listed.add(keysFileName(state.namespaceKeys.number));
+  await keepDamaged(state.fileSystem, state.folder, listed);
   const names = await state.fileSystem.list(state.folder);
   const orphans = names.filter((name) => ownFile.test(name) && !listed.has(name));
   for (const name of orphans) {

@@ -1,13 +1,14 @@
 import type { FileSystem, FolderLock } from '../disk/file-system.ts';
 import { BulkWriter } from './bulk-writer.ts';
+import { keepDamaged, noteDamaged } from './damaged-segments.ts';
 import { readFailure, writeFailure } from './disk-failure.ts';
-import { inFolder, withFile } from './files.ts';
+import { withFile } from './files.ts';
 import { openManifest } from './manifest.ts';
 import { operations } from './record.ts';
 import { closeFiles, type RecoverySource, stateOf } from './recovery.ts';
 import { encodeNamespaceKind } from './replay.ts';
 import { type Loss, Salvage } from './salvage.ts';
-import { segmentFileName } from './segment.ts';
+import { type Segment, segmentFileName } from './segment.ts';
 import { readManifestFile } from './store-header.ts';
 import type { StoreState } from './store-state.ts';
 
@@ -85,12 +86,15 @@ async function rewrite(state: StoreState, lastSequence: number, fileSystem: File
     for (const segment of writer.segments) segment.cleanAsOf = lastSequence;
     const previous = state.tuning.random(32);
     const log = await state.newSegmentFile({ kind: 'log', firstOrdinal: lastSequence + 1, previous });
+    const repaired = [...writer.segments, log];
     state.generation += 1;
-    await state.saveManifest(state.manifest([...writer.segments, log]));
+    // Before the manifest: of a repair that is cut off behind it, the next opening keeps them.
+    await noteDamaged(fileSystem, state.folder, fileNames(old));
+    await state.saveManifest(state.manifest(repaired));
+    await keepDamaged(fileSystem, state.folder, new Set(fileNames(repaired)));
   } catch (error) {
     throw writeFailure(error, 'the repaired store');
   }
-  for (const { id, path } of old)
-    await fileSystem.rename(path, inFolder(state.folder, `damaged-${segmentFileName(id)}`));
-  await fileSystem.syncDirectory(state.folder);
 }
+
+const fileNames = (segments: readonly Segment[]): string[] => segments.map(({ id }) => segmentFileName(id));
