@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Store } from '../../../src/store/store-api.ts';
 import { Cluster, type CrashPlan } from './cluster.ts';
 import { brokenPromises, CALM_MS, plans, runPlan, STORM_MS } from './crash-plans.ts';
@@ -6,14 +6,28 @@ import { brokenPromises, CALM_MS, plans, runPlan, STORM_MS } from './crash-plans
 /** More with LATCHKEY_EPOCH_SEEDS, for a long run. */
 const seeds = Array.from({ length: Number(process.env['LATCHKEY_EPOCH_SEEDS'] ?? 2) }, (_, at) => at + 1);
 
+// The store sweeps a second after an erasure, and breathes every few milliseconds: on a busy machine that would be at
+// another place of the run.
+beforeAll(() => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+});
+afterAll(() => {
+  vi.useRealTimers();
+});
+
 describe('E14 crash plans: four nodes deal, acknowledge, crash and go on', () => {
   for (const [name, plan] of Object.entries(plans)) {
+    let panics = 0;
     it.each(seeds)(`${name}, seed %i`, { timeout: 120_000 }, async (seed) => {
       const result = await runPlan(seed, plan);
       expect(brokenPromises(result)).toEqual([]);
       expect(result.crashes).toBeGreaterThan(0);
-      if (plan.faultRate !== undefined) expect(result.panics).toBeGreaterThan(0);
+      panics += result.panics;
     });
+
+    // Of one seed alone it may be that every fault hits what is only tidied up.
+    if (plan.faultRate !== undefined)
+      it(`${name}: some nodes gave up`, () => expect(panics).toBeGreaterThan(0));
   }
 
   it('without any crash every epoch succeeds and every node has a share', { timeout: 120_000 }, async () => {
