@@ -47,7 +47,7 @@ export interface FileHandle {
   /** Writes all parts one behind the other from `position`, or throws (then any prefix may be there). */
   write(parts: readonly Uint8Array[], position: number): Promise<void>;
   /** As {@link write} and then {@link sync}, where the system does both in one step; fails as either would. */
-  writeDurable?(bytes: Uint8Array, position: number): Promise<void>;
+  writeDurable?(parts: readonly Uint8Array[], position: number): Promise<void>;
   /** fdatasync: what was written is on the disk when it resolves. After it throws, nothing may be assumed. */
   sync(): Promise<void>;
   truncate(length: number): Promise<void>;

@@ -86,10 +86,12 @@ export class NodeFileHandle implements FileHandle {
    * O_DSYNC gives each write the meaning of write and fdatasync in one turn through the thread pool instead of two.
    * The second descriptor costs nothing where nobody writes this way.
    */
-  writeDurable(bytes: Uint8Array, position: number): Promise<void> {
+  writeDurable(parts: readonly Uint8Array[], position: number): Promise<void> {
     const descriptor = this.#durable;
-    if (descriptor === undefined) return this.#openDurable().then(() => this.writeDurable(bytes, position));
-    return writeWhole(descriptor, bytes, position);
+    if (descriptor === undefined) return this.#openDurable().then(() => this.writeDurable(parts, position));
+    const [first, second] = parts;
+    if (first === undefined || second !== undefined) return writeAll(descriptor, parts, position);
+    return writeWhole(descriptor, first, position);
   }
 
   sync(): Promise<void> {

@@ -1,5 +1,6 @@
 import { LatchkeyError } from '../errors/latchkey-error.ts';
 import { storeClosed, writeFailure } from './disk-failure.ts';
+import { appendDurably, cutTail } from './durable-append.ts';
 import { FrameBuilder } from './frame.ts';
 import type { RecordSealer } from './record-sealer.ts';
 import type { Segment } from './segment.ts';
@@ -14,6 +15,8 @@ export interface CommitTarget {
   readonly active: Segment;
   /** A segment of this length is finished and a new one begun. */
   readonly segmentBytes: number;
+  /** Zeros that may lie behind the last frame, ready for the next ones. */
+  readonly roomBytes: number;
   /** Starts a new segment, durably. */
   roll(): Promise<void>;
   /** Makes a durable change visible. */
@@ -208,7 +211,7 @@ export class GroupCommit {
       chainKey: segment.keys.chainKey.reveal(),
     });
     try {
-      await writeDurably(segment, frame, base);
+      await appendDurably(segment, frame, this.#roomBehind(base + frame.length));
     } catch (error) {
       return this.#undo(segment, error);
     }
@@ -218,6 +221,12 @@ export class GroupCommit {
     // In the same step as the head, so that no snapshot sees one without the other.
     for (const effect of group.effects) this.#target.apply(effect);
     return undefined;
+  }
+
+  /** Room never reaches beyond where the segment ends. */
+  #roomBehind(end: number): number {
+    const { roomBytes, segmentBytes } = this.#target;
+    return Math.max(0, Math.min(roomBytes, segmentBytes - end));
   }
 
   /** Cuts off the tail that may be there, and gives up the group that was sealed to follow. */
@@ -247,29 +256,5 @@ export class GroupCommit {
     const failure = writeFailure(error, 'the store');
     if (failure.code !== 'STORE_DISK_FULL') this.poison(failure);
     return failure;
-  }
-}
-
-/** A failed sync leaves unknown what is on the disk (and Linux forgets the pages), so it is never tried again. */
-class SyncFailure extends Error {}
-
-async function writeDurably(segment: Segment, frame: Uint8Array, base: number): Promise<void> {
-  const { handle } = segment;
-  if (handle.writeDurable !== undefined) return handle.writeDurable(frame, base);
-  await handle.write([frame], base);
-  await handle.sync().catch((error: unknown) => {
-    throw new SyncFailure('fdatasync failed', { cause: error });
-  });
-}
-
-/** Cuts off what a failed write may have left behind the durable end. */
-async function cutTail(segment: Segment): Promise<boolean> {
-  try {
-    await segment.handle.truncate(segment.length);
-    // Unless it is durable, the tail is back after a power cut, perhaps when the segment is long finished.
-    await segment.handle.sync();
-    return true;
-  } catch {
-    return false;
   }
 }

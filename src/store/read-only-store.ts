@@ -32,7 +32,12 @@ export class ReadOnlyStore {
 
   /** @throws what `SealedStore.open` throws, but for STORE_LOCKED. */
   static async open(fileSystem: FileSystem, path: string, storeKey: SecretBytes): Promise<ReadOnlyStore> {
-    const tuning = { random: systemRandom, segmentBytes: 2 ** 30, paddingBytes: MIN_PADDING_BYTES };
+    const tuning = {
+      random: systemRandom,
+      segmentBytes: 2 ** 30,
+      paddingBytes: MIN_PADDING_BYTES,
+      roomBytes: 0,
+    };
     const access = 'read';
     const source: RecoverySource = { fileSystem, path, storeKey, expectedHead: undefined, tuning, access };
     for (let attempt = 1; ; attempt++) {

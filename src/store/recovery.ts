@@ -4,7 +4,9 @@ import type { FileHandle, FileSystem, FolderLock } from '../disk/file-system.ts'
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import { keepDamaged } from './damaged-segments.ts';
 import { damagedAt, isReadOnly, readFailure, systemCode, writeFailure } from './disk-failure.ts';
+import { cutRoom } from './durable-append.ts';
 import { inFolder, removeFile, shredFile } from './files.ts';
+import { FrozenTail } from './frozen-tail.ts';
 import { HeadCheck } from './head-check.ts';
 import { type ListedSegment, type Manifest, openManifest } from './manifest.ts';
 import { KEY_PLACE_BYTES, keysFileName, NamespaceKeys } from './namespace-keys.ts';
@@ -65,7 +67,10 @@ export async function readStore(source: RecoverySource, lock: FolderLock | undef
   const check = new HeadCheck(source.expectedHead);
   try {
     const opened: OpenedSegment[] = [];
-    for (const listed of manifest.segments) opened.push(await openSegment(state, listed, source.access));
+    for (const listed of manifest.segments) {
+      const isLast = listed === manifest.segments.at(-1);
+      opened.push(await openSegment(state, listed, source.access, isLast));
+    }
     state.namespaceKeys = await openKeysFile(state, manifest, source.access);
     const replay = new Replay(state);
     let tornBytes = 0;
@@ -155,11 +160,17 @@ interface OpenedSegment {
   readonly segment: Segment;
   readonly listed: ListedSegment;
   readonly header: SegmentHeader;
+  readonly readable: Pick<FileHandle, 'readSync'>;
   readonly size: number;
 }
 
 /** Opens one segment and verifies that it is the listed one. */
-async function openSegment(state: StoreState, listed: ListedSegment, access: Access): Promise<OpenedSegment> {
+async function openSegment(
+  state: StoreState,
+  listed: ListedSegment,
+  access: Access,
+  isLast: boolean,
+): Promise<OpenedSegment> {
   const file = segmentFileName(listed.id);
   const path = inFolder(state.folder, file);
   const keys = state.keysOf(listed.epoch);
@@ -183,7 +194,10 @@ async function openSegment(state: StoreState, listed: ListedSegment, access: Acc
     segment = state.addSegment(header, path, handle, listed.headerMac, keys);
     segment.cleanAsOf = listed.cleanAsOf;
     state.segments.push(segment);
-    return { segment, listed, header, size };
+    if (!isLast || access === 'read-write') return { segment, listed, header, readable: handle, size };
+    // Without the lock another process may be writing: its frames take the place of zeros inside the file.
+    const readable = new FrozenTail(handle, size);
+    return { segment, listed, header, readable, size: readable.size };
   } finally {
     if (segment === undefined) await handle.close();
   }
@@ -195,7 +209,7 @@ async function replaySegment(state: StoreState, opened: OpenedSegment, role: Seg
   const isLog = header.kind === 'log';
   if (isLog) role.check.position(header.firstOrdinal - 1, header.previous);
   const scan = new SegmentScan(
-    { handle: segment.handle, size, from: SEGMENT_HEADER_BYTES },
+    { handle: opened.readable, size, from: SEGMENT_HEADER_BYTES },
     { storeId: state.storeId, chainKey: segment.keys.chainKey.reveal() },
     { ordinal: header.firstOrdinal, digest: header.previous },
   );
@@ -214,6 +228,10 @@ async function replaySegment(state: StoreState, opened: OpenedSegment, role: Seg
     found = scan.next();
   }
   checkWatermark(listed, found.at, scan, segment);
+  if (found.kind === 'room' && role.isLast && found.at >= listed.length) {
+    segment.room = size - found.at;
+    return 0;
+  }
   if (found.kind !== 'end') judgeEnd(found, scan, opened, role.isLast);
   else if (!role.isLast && size !== listed.length)
     throw damagedAt('STORE_SEGMENT_DAMAGED', segmentFileName(segment.id), listed.length, 'unexpected bytes');
@@ -272,8 +290,8 @@ export async function mend(
     // A killed process leaves a renamed manifest and the last frames in the page cache, where they look durable: what
     // is built on and shown from here on must be.
     await state.fileSystem.syncDirectory(state.folder);
-    if (tornBytes > 0) await state.active.handle.truncate(state.active.length);
-    await state.active.handle.sync();
+    if (tornBytes > 0 || state.active.room > 0) await cutRoom(state.active);
+    else await state.active.handle.sync();
     if (overridden !== undefined && state.generation <= overridden.generation) {
       state.generation = overridden.generation + 1;
       await state.saveManifest(state.manifest());

@@ -109,10 +109,14 @@ export class Salvage {
     const fields = { ...header, firstOrdinal: first ?? 0 };
     const segment = this.#state.addSegment(fields, path, handle, listed.headerMac, keys);
     this.#state.segments.push(segment);
-    this.#frames(segment, scan, isLast ? Math.max(size, listed.length) : listed.length);
+    this.#frames(segment, scan, { durable: listed.length, size: isLast ? size : listed.length });
   }
 
-  #frames(segment: Segment, scan: SegmentScan, expectedLength: number): void {
+  #frames(
+    segment: Segment,
+    scan: SegmentScan,
+    expected: { readonly durable: number; readonly size: number },
+  ): void {
     const file = segmentFileName(segment.id);
     let end = SEGMENT_HEADER_BYTES;
     let found = scan.next();
@@ -127,7 +131,9 @@ export class Salvage {
       } else if (scan.resume(scan.position.ordinal) === undefined) break;
       found = scan.next();
     }
-    if (expectedLength > end) this.#lost(file, end, expectedLength);
+    // Room that was waiting for records is no loss.
+    const length = found.kind === 'room' ? expected.durable : Math.max(expected.durable, expected.size);
+    if (length > end) this.#lost(file, end, length);
   }
 
   #lost(file: string, from: number, to: number): void {

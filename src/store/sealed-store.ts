@@ -10,6 +10,7 @@ import { Compactor } from './compactor.ts';
 import { beginLog, freshOrigin, layOut, takeLock } from './creation.ts';
 import { storeClosed, writeFailure } from './disk-failure.ts';
 import { checkName } from './limits.ts';
+import { cutTail } from './durable-append.ts';
 import { eraseNamespace, finishErasures, openNamespace } from './namespace-changes.ts';
 import { clearPlace, preparePlace } from './place.ts';
 import { MIN_PADDING_BYTES } from './record.ts';
@@ -25,7 +26,7 @@ import { planRepair, type RepairPlan } from './repair.ts';
 import { type Restoration, restoreBackup } from './restore.ts';
 import { rotateStoreKey } from './rotation.ts';
 import { SealedNamespace } from './sealed-namespace.ts';
-import { SEGMENT_HEADER_BYTES } from './segment.ts';
+import { MAX_ROOM_BYTES, SEGMENT_HEADER_BYTES } from './segment.ts';
 import { SealedSnapshot, sortedNames } from './snapshot.ts';
 import type { BatchOperation, LogHead, Namespace, Store } from './store-api.ts';
 import { readStoreHeader } from './store-header.ts';
@@ -44,6 +45,11 @@ export interface StoreOptions {
   readonly segmentBytes?: number;
   /** Plaintexts are padded to multiples of this many bytes (16 by default), which hides their exact lengths. */
   readonly paddingBytes?: number;
+  /**
+   * Most zeros that are written behind the log, ready for the next records, in bytes; 64 KiB by default, 0 for none.
+   * They make single writes quicker and are cut off when the segment is finished or the store is closed.
+   */
+  readonly roomBytes?: number;
   /** `automatic` (the default) compacts in the background; `manual` only by {@link SealedStore.compact}. */
   readonly compaction?: 'automatic' | 'manual';
 }
@@ -267,7 +273,7 @@ export class SealedStore implements Store, AsyncDisposable {
       namespaces: spaces.length,
       records: spaces.reduce((sum, { index }) => sum + index.size, 0),
       segments: state.segments.length,
-      diskBytes: state.segments.reduce((sum, { length }) => sum + length, 0),
+      diskBytes: state.segments.reduce((sum, { length, room }) => sum + length + room, 0),
       liveBytes: state.segments.reduce((sum, { liveBytes }) => sum + liveBytes, 0),
     };
   }
@@ -293,6 +299,7 @@ export class SealedStore implements Store, AsyncDisposable {
       // A disk that fails now costs only that note; keys that are still to be destroyed, the next opening destroys.
       if (state.commit.failure === undefined) {
         await finishErasures(state).catch(() => undefined);
+        if (state.active.room > 0) await cutTail(state.active);
         await state.saveManifest(state.manifest()).catch(() => undefined);
       }
       await state.drops;
@@ -308,6 +315,7 @@ export class SealedStore implements Store, AsyncDisposable {
   }
 }
 
+const DEFAULT_ROOM_BYTES = 64 * 1024;
 const DEFAULT_SEGMENT_BYTES = 64 * 1024 * 1024;
 const MAX_SEGMENT_BYTES = 1024 * 1024 * 1024;
 
@@ -317,11 +325,17 @@ function sourceOf(options: OpenOptions, access: Access): RecoverySource {
   return { fileSystem, path, storeKey, expectedHead: head, tuning: tuningOf(options), access };
 }
 
-function tuningOf({ random = systemRandom, segmentBytes, paddingBytes }: StoreOptions): StoreTuning {
+function tuningOf({
+  random = systemRandom,
+  segmentBytes,
+  paddingBytes,
+  roomBytes,
+}: StoreOptions): StoreTuning {
   const tuning = {
     random,
     segmentBytes: segmentBytes ?? DEFAULT_SEGMENT_BYTES,
     paddingBytes: paddingBytes ?? MIN_PADDING_BYTES,
+    roomBytes: roomBytes ?? DEFAULT_ROOM_BYTES,
   };
   if (!(tuning.segmentBytes > SEGMENT_HEADER_BYTES && tuning.segmentBytes <= MAX_SEGMENT_BYTES))
     throw new RangeError(
@@ -333,5 +347,7 @@ function tuningOf({ random = systemRandom, segmentBytes, paddingBytes }: StoreOp
     tuning.paddingBytes > 65_536
   )
     throw new RangeError(`paddingBytes must be a multiple of ${MIN_PADDING_BYTES} up to 65536`);
+  if (!(Number.isInteger(tuning.roomBytes) && tuning.roomBytes >= 0 && tuning.roomBytes <= MAX_ROOM_BYTES))
+    throw new RangeError(`roomBytes must be a whole number up to ${MAX_ROOM_BYTES}`);
   return tuning;
 }

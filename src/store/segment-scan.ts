@@ -8,6 +8,7 @@ import {
   MAX_FRAME_BYTES,
   readFrameHeader,
 } from './frame.ts';
+import { MAX_ROOM_BYTES } from './segment.ts';
 
 /** What the next frame of a segment must continue. */
 export interface ChainPosition {
@@ -27,6 +28,8 @@ export interface ScannedFrame {
 /** The end of a scan: the end of the file, or the first place where no frame continues the chain. */
 export type ScanEnd =
   | { readonly kind: 'end'; readonly at: number }
+  /** Nothing but zeros from here to the end of the file: room for frames that never came, if it is the last segment. */
+  | { readonly kind: 'room'; readonly at: number }
   | {
       /**
        * `misplaced`: a genuine frame of this store that belongs elsewhere. `foreign`: a genuine frame of another
@@ -37,10 +40,12 @@ export type ScanEnd =
     };
 
 const WINDOW_BYTES = 4 * 1024 * 1024;
+/** The room, and a frame before it of which a power cut left nothing. */
+const MAX_ZEROS = 2 * MAX_ROOM_BYTES;
 
 /** Reads a segment's frames in order, each authenticated before it is parsed. */
 export class SegmentScan {
-  readonly #handle: FileHandle;
+  readonly #handle: Pick<FileHandle, 'readSync'>;
   readonly #size: number;
   readonly #chainKey: Uint8Array;
   readonly #storeId: Uint8Array;
@@ -50,7 +55,7 @@ export class SegmentScan {
   #position: ChainPosition;
 
   constructor(
-    file: { readonly handle: FileHandle; readonly size: number; readonly from: number },
+    file: { readonly handle: Pick<FileHandle, 'readSync'>; readonly size: number; readonly from: number },
     keys: { readonly storeId: Uint8Array; readonly chainKey: Uint8Array },
     position: ChainPosition,
   ) {
@@ -68,7 +73,7 @@ export class SegmentScan {
     const at = this.#at;
     if (at >= this.#size) return { kind: 'end', at };
     const frame = this.#frameAt(at);
-    if (frame === undefined) return { kind: 'unauthentic', at };
+    if (frame === undefined) return { kind: this.#isRoom(at) ? 'room' : 'unauthentic', at };
     const isOurs = equalBytes(frame.header.storeTag, this.#storeId.subarray(0, 8));
     if (frame.digest === undefined) return { kind: isOurs ? 'unauthentic' : 'strange', at };
     if (!isOurs) return { kind: 'foreign', at };
@@ -117,6 +122,11 @@ export class SegmentScan {
       return frame.header.firstOrdinal;
     }
     return undefined;
+  }
+
+  #isRoom(at: number): boolean {
+    const length = this.#size - at;
+    return length <= MAX_ZEROS && this.#read(at, length).every((byte) => byte === 0);
   }
 
   #nextMagic(from: number): number | undefined {

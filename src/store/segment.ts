@@ -19,6 +19,9 @@ export const SEGMENT_VERSION = 1;
 /** A segment's records and bytes must fit the index's packed numbers; see `segment-table.ts`. */
 export const MAX_SEGMENT_BYTES = 2 ** 31 - 1;
 
+/** No more zeros than this are ever written behind a log, in bytes. */
+export const MAX_ROOM_BYTES = 1024 * 1024;
+
 /** `log`: as written by commits. `compacted`: what compaction kept of older segments. */
 export type SegmentKind = 'log' | 'compacted';
 
@@ -131,6 +134,10 @@ export interface Segment {
   readonly slot: number;
   /** Durable bytes. */
   length: number;
+  /** Zeros behind them in the file, ready for frames. */
+  room: number;
+  /** False once the disk had none to give. */
+  takesRoom: boolean;
   /** Ordinal behind the last record. */
   nextOrdinal: number;
   /** Digest of the last frame. */

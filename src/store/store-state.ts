@@ -3,6 +3,7 @@ import type { RandomSource } from '../crypto/random.ts';
 import type { FileHandle, FileSystem, FolderLock } from '../disk/file-system.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 import { damagedAt, readFailure, systemCode, writeFailure } from './disk-failure.ts';
+import { cutRoom } from './durable-append.ts';
 import { inFolder, prepareFile, putInPlace, removeFile } from './files.ts';
 import { type CommitTarget, GroupCommit } from './group-commit.ts';
 import { type Manifest, sealManifest } from './manifest.ts';
@@ -29,6 +30,8 @@ export interface StoreTuning {
   readonly segmentBytes: number;
   /** Lengths of plaintexts are rounded up to multiples of this; a multiple of 16. */
   readonly paddingBytes: number;
+  /** Most zeros that are written behind the log, ready for frames. */
+  readonly roomBytes: number;
   readonly random: RandomSource;
 }
 
@@ -98,6 +101,10 @@ export class StoreState implements CommitTarget {
 
   get segmentBytes(): number {
     return this.tuning.segmentBytes;
+  }
+
+  get roomBytes(): number {
+    return this.tuning.roomBytes;
   }
 
   get active(): Segment {
@@ -312,6 +319,8 @@ export class StoreState implements CommitTarget {
       firstOrdinal: header.firstOrdinal,
       slot,
       length: SEGMENT_HEADER_BYTES,
+      room: 0,
+      takesRoom: true,
       nextOrdinal: header.firstOrdinal,
       digest: header.previous,
       cleanAsOf: 0,
@@ -332,7 +341,10 @@ export class StoreState implements CommitTarget {
 
   /** Finishes the active segment and begins a new one. Only while no write is under way. */
   async roll(): Promise<void> {
-    const { nextOrdinal, digest } = this.active;
+    const { active } = this;
+    // A finished segment is as long as the manifest says.
+    if (active.room > 0) await cutRoom(active);
+    const { nextOrdinal, digest } = active;
     const fresh = await this.newSegmentFile({ kind: 'log', firstOrdinal: nextOrdinal, previous: digest });
     const segments = [...this.segments, fresh];
     try {

@@ -25,7 +25,8 @@ export interface RandomRun {
 export async function randomRun({ seed, lives, actions }: RandomRun): Promise<number> {
   const dice = seededDice(seed);
   const compaction = dice.pick(['automatic', 'manual'] as const);
-  const tuning = { segmentBytes: 1024 << dice.below(5), compaction };
+  const roomBytes = dice.pick([0, 100, 512, 4096]);
+  const tuning = { segmentBytes: 1024 << dice.below(5), compaction, roomBytes };
   let simulated = await SimulatedStore.create(tuning, seed);
   let model = new StoreModel();
   let acknowledged = 0;

@@ -46,8 +46,8 @@ export class SimulatedHandle implements FileHandle {
   }
 
   /** Two steps, as it is for the power: bytes may have been written and not be durable. */
-  async writeDurable(bytes: Uint8Array, position: number): Promise<void> {
-    await this.write([bytes], position);
+  async writeDurable(parts: readonly Uint8Array[], position: number): Promise<void> {
+    await this.write(parts, position);
     await this.sync();
   }
 

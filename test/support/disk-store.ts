@@ -12,6 +12,8 @@ import { SimulatedDisk } from './simulated-disk.ts';
 /** Tuning that tests use. */
 export interface StoreOptions {
   readonly segmentBytes?: number;
+  /** 512 unless given, so that a few records use it up. */
+  readonly roomBytes?: number;
   readonly compaction?: 'automatic' | 'manual';
   readonly random?: RandomSource;
   readonly expectedHead?: LogHead;
@@ -88,7 +90,7 @@ export class SimulatedStore {
     await disk.mkdir(FOLDER);
     await disk.syncDirectory('/');
     const dice = seededDice(seed);
-    const seeded = { random: dice.bytes, compaction: 'manual', ...options } as const;
+    const seeded = { random: dice.bytes, compaction: 'manual', roomBytes: 512, ...options } as const;
     const key = new SecretBytes(new Uint8Array(32).fill(0x5e));
     return new SimulatedStore(disk, [key], seeded, await createStore(disk, STORE_PATH, key, seeded));
   }

@@ -8,7 +8,7 @@ export const STORE_PATH = '/store';
 /** A store key of equal bytes. */
 export const storeKeyOf = (byte: number): SecretBytes => new SecretBytes(new Uint8Array(32).fill(byte));
 
-/** Options of a small store on a simulated disk that compacts only when asked. */
+/** Options of a small store on a simulated disk that compacts only when asked; its files end with the last record. */
 export const storeOptions = (
   fileSystem: SimulatedDisk,
   more: Partial<CreateOptions> = {},
@@ -17,6 +17,7 @@ export const storeOptions = (
   path: STORE_PATH,
   storeKey: storeKeyOf(7),
   compaction: 'manual',
+  roomBytes: 0,
   ...more,
 });
 

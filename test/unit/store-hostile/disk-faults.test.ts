@@ -5,8 +5,8 @@ import { SimulatedStore } from '../../support/disk-store.ts';
 
 const one = utf8('one');
 
-async function filled(segmentBytes = 1 << 16): Promise<SimulatedStore> {
-  const simulated = await SimulatedStore.create({ segmentBytes });
+async function filled(roomBytes = 512, segmentBytes = 1 << 16): Promise<SimulatedStore> {
+  const simulated = await SimulatedStore.create({ segmentBytes, roomBytes });
   const names = await simulated.store.namespace('kv');
   for (let index = 0; index < 5; index++) await names.put(`name-${index}`, one);
   return simulated;
@@ -36,7 +36,7 @@ describe('a failing fdatasync', () => {
 
 describe('a full disk', () => {
   it('in the middle of a batch: nothing of it is kept, reads go on, and writes once there is room', async () => {
-    const simulated = await filled();
+    const simulated = await filled(0);
     const { store, disk } = simulated;
     const before = fingerprint(await contentsOf(store));
     disk.setCapacity(disk.usedBytes + 300);
@@ -55,7 +55,7 @@ describe('a full disk', () => {
   });
 
   it('writers that share the failed write are all told, and those that come later are not hurt', async () => {
-    const simulated = await filled();
+    const simulated = await filled(0);
     const { store, disk } = simulated;
     const names = await store.namespace('kv');
     disk.setCapacity(disk.usedBytes + 100);
@@ -88,7 +88,7 @@ describe('a full disk', () => {
   });
 
   it('compaction without room fails, says so, and leaves everything as it was', async () => {
-    const simulated = await filled(700);
+    const simulated = await filled(512, 700);
     const { store, disk } = simulated;
     const before = fingerprint(await contentsOf(store));
     disk.setCapacity(disk.usedBytes);
@@ -103,7 +103,7 @@ describe('a full disk', () => {
 
 describe('other trouble with the disk', () => {
   it('a read-only file system: reads go on, writes are refused by name', async () => {
-    const simulated = await filled();
+    const simulated = await filled(0);
     simulated.disk.inject(({ kind }) =>
       ['write', 'create', 'sync', 'truncate', 'rename', 'unlink'].includes(kind)
         ? { code: 'EROFS' }
@@ -115,7 +115,7 @@ describe('other trouble with the disk', () => {
   });
 
   it('a failing read is a typed error, and the next one may succeed', async () => {
-    const simulated = await filled();
+    const simulated = await filled(0);
     const names = await simulated.store.namespace('kv');
     simulated.disk.inject(({ kind }) => (kind === 'read' ? { code: 'EIO' } : undefined));
     await expect(names.get('name-1')).rejects.toMatchObject({ code: 'STORE_READ_FAILED' });
@@ -125,7 +125,7 @@ describe('other trouble with the disk', () => {
 
   it('every single operation failing once, at every place: typed errors, and the store opens as it must', async () => {
     for (let at = 1; at < 60; at++) {
-      const simulated = await filled(900);
+      const simulated = await filled(512, 900);
       const { store, disk } = simulated;
       const names = await store.namespace('kv');
       const from = disk.steps;
@@ -155,7 +155,7 @@ describe('other trouble with the disk', () => {
   });
 
   it('a closed store refuses everything, and leaves no file open', async () => {
-    const simulated = await filled();
+    const simulated = await filled(0);
     const { store, disk } = simulated;
     const names = await store.namespace('kv');
     await store.close();

@@ -180,7 +180,7 @@ describe('reservations after a crash', () => {
 
 describe('reservations on a full disk', () => {
   it('stay with their holder, who puts or gives back when there is room', async () => {
-    const { store, disk } = await SimulatedStore.create();
+    const { store, disk } = await SimulatedStore.create({ roomBytes: 0 });
     const names = await ReservedNames.open(store);
     const [kept, unwanted] = [await names.reserve('a'), await names.reserve('b')];
     disk.setCapacity(disk.usedBytes);

@@ -1,0 +1,292 @@
+import { describe, expect, it } from 'vitest';
+import { FrozenTail } from '../../../src/store/frozen-tail.ts';
+import { ReadOnlyStore } from '../../../src/store/read-only-store.ts';
+import { SealedStore } from '../../../src/store/sealed-store.ts';
+import type { Namespace } from '../../../src/store/store-api.ts';
+import { seededBytes } from '../../support/seeded-bytes.ts';
+import { SimulatedDisk } from '../../support/simulated-disk.ts';
+import {
+  contentOf,
+  fileOn,
+  segmentPaths,
+  STORE_PATH,
+  storeKeyOf,
+  storeOptions,
+} from '../../support/store-on-disk.ts';
+
+const ROOM = 1000;
+const value = new Uint8Array(40).fill(7);
+
+interface Opened {
+  readonly disk: SimulatedDisk;
+  readonly store: SealedStore;
+  readonly space: Namespace;
+  /** Bytes of the last segment file. */
+  last(): Uint8Array;
+}
+
+async function opened(more: Partial<Parameters<typeof storeOptions>[1]> = {}): Promise<Opened> {
+  const disk = new SimulatedDisk();
+  const store = await SealedStore.create(storeOptions(disk, { roomBytes: ROOM, ...more }));
+  const space = await store.namespace('space');
+  return { disk, store, space, last: () => fileOn(disk, segmentPaths(disk).at(-1) ?? '') };
+}
+
+/** Zeros at the end of a file. */
+const zerosBehind = (bytes: Uint8Array): number =>
+  bytes.length - 1 - bytes.findLastIndex((byte) => byte !== 0);
+
+const reopen = (disk: SimulatedDisk) => SealedStore.open(storeOptions(disk, { roomBytes: ROOM }));
+
+describe('room behind the log', () => {
+  it('is written with a record that makes the file grow, and taken by those after it', async () => {
+    const { store, space, last } = await opened();
+    expect(zerosBehind(last())).toBe(ROOM);
+    const { length } = last();
+    await space.put('a', value);
+    expect(last().length).toBe(length);
+    expect(zerosBehind(last())).toBeLessThan(ROOM);
+    for (let turn = 0; turn < 20; turn++) await space.put(`name-${turn}`, value);
+    expect(last().length).toBeGreaterThan(length);
+    expect(store.stat().diskBytes).toBe(last().length);
+    await store.close();
+    expect(zerosBehind(last())).toBe(0);
+  });
+
+  it('is not written behind records that are large themselves, nor beyond the end of a segment', async () => {
+    const { store, space, last } = await opened({ segmentBytes: 60_000 });
+    await space.put('large', new Uint8Array(20_000).fill(1));
+    expect(zerosBehind(last())).toBe(0);
+    await space.put('larger', new Uint8Array(38_000).fill(1));
+    await space.put('small', value);
+    expect(last().length).toBeLessThanOrEqual(60_000);
+    await store.close();
+  });
+
+  it('is left out with 0, and refused where it is no number of bytes', async () => {
+    const { store, last } = await opened({ roomBytes: 0 });
+    expect(zerosBehind(last())).toBe(0);
+    await store.close();
+    for (const roomBytes of [-1, 0.5, Number.NaN, 2 ** 20 + 1])
+      await expect(opened({ roomBytes })).rejects.toBeInstanceOf(RangeError);
+  });
+
+  it('is cut off when a segment is finished before it is full: each is as long as the manifest says', async () => {
+    const { disk, store, space, last } = await opened();
+    for (let turn = 0; turn < 10; turn++) await space.put(`name-${turn}`, value);
+    const [path = ''] = segmentPaths(disk);
+    expect(zerosBehind(last())).toBeGreaterThan(0);
+    await store.rotateStoreKey(storeKeyOf(8));
+    expect(segmentPaths(disk).length).toBe(2);
+    expect(zerosBehind(fileOn(disk, path))).toBe(0);
+    const content = await contentOf(store);
+    const again = await SealedStore.open({ ...storeOptions(disk.afterKill()), storeKey: storeKeyOf(8) });
+    expect(await contentOf(again)).toEqual(content);
+    await again.close();
+    await store.close();
+  });
+
+  it('left by a kill is a clean end: no torn bytes, and it goes at the next opening', async () => {
+    const { disk, space, last } = await opened();
+    await space.put('a', value);
+    const killed = disk.afterKill();
+    const zeros = zerosBehind(last());
+    expect(zeros).toBeGreaterThan(0);
+    const check = await SealedStore.check(storeOptions(killed));
+    expect(check).toMatchObject({ isSound: true, tornBytes: 0, records: 1 });
+    const again = await reopen(killed);
+    expect(again.opening.tornBytes).toBe(0);
+    expect(zerosBehind(fileOn(killed, segmentPaths(killed)[0] ?? ''))).toBe(0);
+    await again.close();
+  });
+
+  it('in which a write was torn is cut off with it, and the torn bytes are reported', async () => {
+    const { disk, space, last } = await opened();
+    await space.put('kept', value);
+    const durable = last().length - zerosBehind(last());
+    await space.put('torn', value);
+    const [path = ''] = segmentPaths(disk);
+    const whole = last();
+    const end = whole.length - zerosBehind(whole);
+    for (let length = durable + 1; length < end; length += 1) {
+      const crashed = disk.clone();
+      crashed.tamper(path, whole.slice().fill(0, length));
+      const again = await reopen(crashed);
+      expect(again.opening.tornBytes, `torn at ${length}`).toBe(whole.length - durable);
+      expect([...(await contentOf(again)).keys()]).toEqual(['space/kept']);
+      expect(fileOn(crashed, path).length).toBe(durable);
+      await again.close();
+    }
+  });
+
+  it('is no excuse for zeros where records were durable', async () => {
+    const { disk, store, space } = await opened();
+    for (const name of ['a', 'b', 'c']) await space.put(name, value);
+    const [path = ''] = segmentPaths(disk);
+    // The manifest of a clean close knows the end; zeros from any byte before it on are damage.
+    await store.close();
+    const closed = fileOn(disk, path);
+    for (let from = 128; from < closed.length; from += 9) {
+      const crashed = disk.clone();
+      crashed.tamper(path, closed.slice().fill(0, from));
+      await expect(reopen(crashed), `from ${from}`).rejects.toMatchObject({
+        code: expect.stringMatching(/^STORE_(SEGMENT_DAMAGED|RECORD_FOREIGN)$/),
+      });
+    }
+  });
+
+  it('in a finished segment is damage', async () => {
+    const { disk, store, space } = await opened({ segmentBytes: 1500 });
+    for (let turn = 0; turn < 20; turn++) await space.put(`name-${turn}`, value);
+    await store.close();
+    const [path = ''] = segmentPaths(disk);
+    disk.tamper(path, Uint8Array.of(...fileOn(disk, path), ...new Uint8Array(100)));
+    await expect(reopen(disk)).rejects.toMatchObject({ code: 'STORE_SEGMENT_DAMAGED' });
+  });
+
+  it('of more bytes than any store writes is a torn tail, whatever they are', async () => {
+    const { disk, space, last } = await opened();
+    await space.put('a', value);
+    const [path = ''] = segmentPaths(disk);
+    const killed = disk.afterKill();
+    const bytes = new Uint8Array(3 * 1024 * 1024);
+    bytes.set(last());
+    killed.tamper(path, bytes);
+    const again = await reopen(killed);
+    expect(again.opening.tornBytes).toBeGreaterThan(2 * 1024 * 1024);
+    expect(await (await again.namespace('space')).get('a')).toEqual(value);
+    await again.close();
+  });
+
+  it('does without on a disk that is too full for it, and comes back with the next segment', async () => {
+    const { disk, store, space, last } = await opened({ segmentBytes: 6000 });
+    while (zerosBehind(last()) > 200) await space.put(`fill-${zerosBehind(last())}`, value);
+    disk.setCapacity(disk.usedBytes + 500);
+    await space.put('fits without room', value);
+    expect(zerosBehind(last())).toBe(0);
+    disk.setCapacity(undefined);
+    await space.put('this segment goes on without', value);
+    expect(zerosBehind(last())).toBe(0);
+    for (let turn = 0; turn < 40; turn++) await space.put(`next-${turn}`, value);
+    expect(zerosBehind(last())).toBeGreaterThan(0);
+    const content = await contentOf(store);
+    const again = await reopen(disk.afterPowerCut('lost', 1));
+    expect(await contentOf(again)).toEqual(content);
+    await again.close();
+    await store.close();
+  });
+
+  it('lets records in on a full disk, up to where it ends', async () => {
+    const { disk, store, space, last } = await opened();
+    disk.setCapacity(disk.usedBytes);
+    await space.put('a', value);
+    const full = { code: 'STORE_DISK_FULL' };
+    await expect(space.put('large', new Uint8Array(2000))).rejects.toMatchObject(full);
+    // The refused write may have lain in it.
+    expect(zerosBehind(last())).toBe(0);
+    disk.setCapacity(undefined);
+    await space.put('large', new Uint8Array(2000));
+    expect([...space.names()]).toEqual(['a', 'large']);
+    await store.close();
+  });
+
+  it.each(['truncate', 'sync'] as const)(
+    'that cannot be cut off on a failing disk (%s) stops a change of the store key and loses nothing',
+    async (failing) => {
+      const { disk, store, space, last } = await opened();
+      await space.put('a', value);
+      expect(zerosBehind(last())).toBeGreaterThan(0);
+      const [path] = segmentPaths(disk);
+      disk.inject((step) => (step.kind === failing && step.path === path ? { code: 'EIO' } : undefined));
+      const failed = { code: 'STORE_WRITE_FAILED' };
+      await expect(store.rotateStoreKey(storeKeyOf(8))).rejects.toMatchObject(failed);
+      await expect(space.put('b', value)).rejects.toMatchObject(failed);
+      disk.inject(undefined);
+      await store.close();
+      const again = await reopen(disk.afterPowerCut('lost', 1));
+      expect([...(await contentOf(again)).keys()]).toEqual(['space/a']);
+      await again.close();
+    },
+  );
+
+  it('is no loss to a lossy repair', async () => {
+    const { disk, space, last } = await opened();
+    await space.put('a', value);
+    await space.put('b', value);
+    const [path = ''] = segmentPaths(disk);
+    const killed = disk.afterKill();
+    const bytes = last().slice();
+    // One byte of the first record's value.
+    bytes[300] = (bytes[300] ?? 0) ^ 1;
+    killed.tamper(path, bytes);
+    const plan = await SealedStore.planRepair(storeOptions(killed));
+    expect(plan.losses.map(({ what }) => what)).not.toContain(`${zerosBehind(bytes)} bytes of records`);
+    const lost = plan.losses.reduce((sum, { what }) => sum + Number(/^(\d+) bytes/.exec(what)?.[1] ?? 0), 0);
+    expect(lost).toBeLessThan(400);
+    await plan.discard();
+  });
+
+  it('may fill while a reader without the lock reads: it sees the store of one moment', async () => {
+    const { disk, store, space, last } = await opened({ roomBytes: 100_000, segmentBytes: 1 << 20 });
+    await space.put('before', value);
+    const [path = ''] = segmentPaths(disk);
+    const early = disk.clone();
+    // The frame that makes this namespace comes to the log and its key to the keys file after the reader took the latter.
+    await (await store.namespace('erasable', { erasable: true })).put('later', value);
+    const later = last();
+    let keysAreRead = false;
+    const open = early.open.bind(early);
+    early.open = async (file, mode) => {
+      const handle = await open(file, mode);
+      const readSync = handle.readSync.bind(handle);
+      handle.readSync = (into, position) => {
+        if (file.includes('/keys-')) keysAreRead = true;
+        if (file !== path || !keysAreRead) return readSync(into, position);
+        const found = later.subarray(position, position + into.length);
+        into.set(found);
+        return found.length;
+      };
+      return handle;
+    };
+    const reader = await ReadOnlyStore.open(early, STORE_PATH, storeKeyOf(7));
+    expect(keysAreRead).toBe(true);
+    expect(reader.namespaces()).toEqual(['space']);
+    expect([...(reader.namespace('space')?.names() ?? [])]).toEqual(['before']);
+    expect(await reader.namespace('space')?.get('before')).toEqual(value);
+    await reader.close();
+    await store.close();
+  });
+});
+
+describe('a frozen tail', () => {
+  it('reads across its beginning, up to its end, and keeps what was there', () => {
+    const bytes = seededBytes(1, 3 * 1024 * 1024);
+    const file = {
+      readSync: (into: Uint8Array, position: number): number => {
+        const found = bytes.subarray(position, position + into.length);
+        into.set(found);
+        return found.length;
+      },
+    };
+    const before = bytes.slice();
+    const frozen = new FrozenTail(file, bytes.length);
+    bytes.fill(0, 1024 * 1024);
+    for (const [from, length] of [
+      [0, 10],
+      [1024 * 1024 - 5, 10],
+      [0, bytes.length],
+      [bytes.length - 3, 3],
+    ] as const) {
+      const into = new Uint8Array(length);
+      expect(frozen.readSync(into, from)).toBe(length);
+      expect(Buffer.compare(into, before.subarray(from, from + length))).toBe(0);
+    }
+    expect(frozen.readSync(new Uint8Array(10), bytes.length - 3)).toBe(3);
+    expect(frozen.readSync(new Uint8Array(10), bytes.length)).toBe(0);
+  });
+
+  it('is shorter where the file became so', () => {
+    const frozen = new FrozenTail({ readSync: () => 7 }, 100);
+    expect(frozen.size).toBe(7);
+  });
+});
