@@ -5,6 +5,12 @@ export function systemCode(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
 
+/**
+ * A sync failed: what is on the disk is not known, and Linux forgets the pages and reports it once, so a later sync
+ * proves nothing. It is never tried again, and never counts as a full disk.
+ */
+export class SyncFailure extends Error {}
+
 const fullCodes = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 const readOnlyCodes = new Set(['EROFS', 'EPERM', 'EACCES']);
 
@@ -17,7 +23,8 @@ export const isReadOnly = (error: unknown): boolean => readOnlyCodes.has(systemC
 /** Turns an error of the file system while writing into the store's own; the store's own pass through. */
 export function writeFailure(error: unknown, what: string): LatchkeyError {
   if (error instanceof LatchkeyError) return error;
-  const code = systemCode(error) ?? 'unknown error';
+  const cause = error instanceof SyncFailure ? error.cause : error;
+  const code = systemCode(cause) ?? 'unknown error';
   if (isDiskFull(error))
     return new ProblemError('STORE_DISK_FULL', `the disk is full: ${what} was not written`, {
       observed: code,
@@ -32,7 +39,7 @@ export function writeFailure(error: unknown, what: string): LatchkeyError {
     });
   return new ProblemError('STORE_WRITE_FAILED', `the disk failed while writing ${what}: ${code}`, {
     observed: code,
-    hint: 'what was acknowledged is safe; check the disk, then open the store again',
+    hint: 'what was acknowledged is safe; check the disk and restart the machine before you open it again',
     cause: error,
   });
 }

@@ -1,15 +1,9 @@
-import { isDiskFull } from './disk-failure.ts';
+import { isDiskFull, SyncFailure } from './disk-failure.ts';
 import type { Segment } from './segment.ts';
 
-/**
- * Larger frames come without room behind them: beside their bytes, what a growing file costs is little.
- */
+/** Larger frames come without room behind them: beside their bytes, what a growing file costs is little. */
 const MOST_FRAME_BYTES = 16 * 1024;
-const noZeros = new Uint8Array(0);
-let zeros = noZeros;
-
-/** A failed sync leaves unknown what is on the disk (and Linux forgets the pages), so it is never tried again. */
-class SyncFailure extends Error {}
+let zeros = new Uint8Array(0);
 
 /**
  * Appends a frame durably. When a small one makes the file grow, zeros are written behind it, and the frames after it
@@ -17,51 +11,47 @@ class SyncFailure extends Error {}
  * time off a single put here, and a second flush off many disks. Room is a luxury, so a disk that is too full for it
  * gets the frame alone.
  * @param roomBytes most zeros to write.
- * @throws the file system's error; {@link cutTail} takes away what it may have left.
+ * @returns how many zeros lie behind the frame now.
+ * @throws the file system's error, or SyncFailure; {@link cutTail} takes away what it may have left.
  */
-export async function appendDurably(segment: Segment, frame: Uint8Array, roomBytes: number): Promise<void> {
+export async function appendDurably(segment: Segment, frame: Uint8Array, roomBytes: number): Promise<number> {
   const grows = frame.length > segment.room;
   const wanted = grows && segment.takesRoom && frame.length <= MOST_FRAME_BYTES ? roomBytes : 0;
   if (wanted > 0) {
     try {
       await writeDurably(segment, [frame, zerosOf(wanted)]);
-      segment.room = wanted;
-      return;
+      return wanted;
     } catch (error) {
+      if (!isDiskFull(error)) throw error;
       segment.takesRoom = false;
-      if (!isDiskFull(error) || !(await cutTail(segment))) throw error;
+      await cutTail(segment);
     }
   }
   await writeDurably(segment, [frame]);
-  segment.room = Math.max(0, segment.room - frame.length);
+  return Math.max(0, segment.room - frame.length);
 }
 
 /**
- * Cuts off what lies behind the durable end of a segment: room, or what a failed write left.
- * @returns false when the disk does not let it.
+ * Cuts off, durably, what lies behind the end of a segment: room, a torn write, or what a failed one left. Unless that
+ * is durable, the tail is back after a power cut, perhaps when the segment is long finished.
+ * @throws the file system's error, or SyncFailure.
  */
-export async function cutTail(segment: Segment): Promise<boolean> {
-  try {
-    await cutRoom(segment);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** As {@link cutTail}. @throws the file system's error. */
-export async function cutRoom(segment: Segment): Promise<void> {
+export async function cutTail(segment: Segment): Promise<void> {
   await segment.handle.truncate(segment.length);
-  // Unless it is durable, the tail is back after a power cut, perhaps when the segment is long finished.
-  await segment.handle.sync();
   segment.room = 0;
+  await sync(segment);
 }
 
-async function writeDurably({ handle, length }: Segment, parts: readonly Uint8Array[]): Promise<void> {
+async function writeDurably(segment: Segment, parts: readonly Uint8Array[]): Promise<void> {
+  const { handle, length } = segment;
   if (handle.writeDurable !== undefined) return handle.writeDurable(parts, length);
   await handle.write(parts, length);
-  await handle.sync().catch((error: unknown) => {
-    throw new SyncFailure('fdatasync failed', { cause: error });
+  await sync(segment);
+}
+
+async function sync({ handle }: Segment): Promise<void> {
+  await handle.sync().catch((cause: unknown) => {
+    throw new SyncFailure('fdatasync failed', { cause });
   });
 }
 

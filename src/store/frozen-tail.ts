@@ -1,7 +1,7 @@
 import type { FileHandle } from '../disk/file-system.ts';
 import { MAX_ROOM_BYTES } from './segment.ts';
 
-/** The room and the frame before it, which one write extends a file by. */
+/** More than the room that a file can have; what lies before it is there for good. */
 const TAIL_BYTES = 2 * MAX_ROOM_BYTES;
 
 /**

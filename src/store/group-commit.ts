@@ -77,9 +77,13 @@ export class GroupCommit {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
       this.#tasks.push(() =>
-        task().then(resolve, (error: unknown) => {
-          reject(this.#taskFailed(error));
-        }),
+        // What failed meanwhile left an unknown tail, and nothing may be built behind it.
+        (this.#failure === undefined ? task() : Promise.reject(this.#failure)).then(
+          resolve,
+          (error: unknown) => {
+            reject(this.#taskFailed(error));
+          },
+        ),
       );
       this.#start();
     });
@@ -210,12 +214,14 @@ export class GroupCommit {
       previous: segment.digest,
       chainKey: segment.keys.chainKey.reveal(),
     });
+    let room: number;
     try {
-      await appendDurably(segment, frame, this.#roomBehind(base + frame.length));
+      room = await appendDurably(segment, frame, this.#roomBehind(base + frame.length));
     } catch (error) {
       return this.#undo(segment, error);
     }
     segment.length = base + frame.length;
+    segment.room = room;
     segment.nextOrdinal = group.nextOrdinal;
     segment.digest = digest;
     // In the same step as the head, so that no snapshot sees one without the other.
@@ -232,8 +238,8 @@ export class GroupCommit {
   /** Cuts off the tail that may be there, and gives up the group that was sealed to follow. */
   async #undo(segment: Segment, cause: unknown): Promise<LatchkeyError> {
     const error = writeFailure(cause, 'a group of records');
-    const usable = error.code === 'STORE_DISK_FULL' && (await cutTail(segment));
-    if (!usable) this.poison(error);
+    const isUsable = error.code === 'STORE_DISK_FULL' && (await isCutOff(segment));
+    if (!isUsable) this.poison(error);
     const next = this.#forming;
     this.#forming = undefined;
     next?.fail(error);
@@ -243,7 +249,7 @@ export class GroupCommit {
 
   async #roll(): Promise<void> {
     try {
-      await this.#target.roll();
+      if (this.#failure === undefined) await this.#target.roll();
     } catch (error) {
       // Without a new segment these writes have no place; later ones try again.
       this.#queue.rejectAll(this.#taskFailed(error));
@@ -258,3 +264,9 @@ export class GroupCommit {
     return failure;
   }
 }
+
+const isCutOff = (segment: Segment): Promise<boolean> =>
+  cutTail(segment).then(
+    () => true,
+    () => false,
+  );

@@ -79,7 +79,7 @@ export class ReadOnlyStore {
   get bytes(): { readonly disk: number; readonly live: number } {
     const { segments } = this.#recovered.state;
     return {
-      disk: segments.reduce((sum, { length }) => sum + length, 0),
+      disk: segments.reduce((sum, { length, room }) => sum + length + room, 0),
       live: segments.reduce((sum, { liveBytes }) => sum + liveBytes, 0),
     };
   }

@@ -4,7 +4,7 @@ import type { FileHandle, FileSystem, FolderLock } from '../disk/file-system.ts'
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import { keepDamaged } from './damaged-segments.ts';
 import { damagedAt, isReadOnly, readFailure, systemCode, writeFailure } from './disk-failure.ts';
-import { cutRoom } from './durable-append.ts';
+import { cutTail } from './durable-append.ts';
 import { inFolder, removeFile, shredFile } from './files.ts';
 import { FrozenTail } from './frozen-tail.ts';
 import { HeadCheck } from './head-check.ts';
@@ -233,8 +233,9 @@ async function replaySegment(state: StoreState, opened: OpenedSegment, role: Seg
     return 0;
   }
   if (found.kind !== 'end') judgeEnd(found, scan, opened, role.isLast);
-  else if (!role.isLast && size !== listed.length)
-    throw damagedAt('STORE_SEGMENT_DAMAGED', segmentFileName(segment.id), listed.length, 'unexpected bytes');
+  // Also the last one: it may have become shorter since its size was asked for.
+  else if (role.isLast ? size < listed.length : size !== listed.length)
+    throw damagedAt('STORE_SEGMENT_DAMAGED', segmentFileName(segment.id), size, 'another length than it had');
   return size - segment.length;
 }
 
@@ -290,7 +291,7 @@ export async function mend(
     // A killed process leaves a renamed manifest and the last frames in the page cache, where they look durable: what
     // is built on and shown from here on must be.
     await state.fileSystem.syncDirectory(state.folder);
-    if (tornBytes > 0 || state.active.room > 0) await cutRoom(state.active);
+    if (tornBytes > 0 || state.active.room > 0) await cutTail(state.active);
     else await state.active.handle.sync();
     if (overridden !== undefined && state.generation <= overridden.generation) {
       state.generation = overridden.generation + 1;

@@ -9,8 +9,8 @@ import { CompactionStopped } from './compaction.ts';
 import { Compactor } from './compactor.ts';
 import { beginLog, freshOrigin, layOut, takeLock } from './creation.ts';
 import { storeClosed, writeFailure } from './disk-failure.ts';
-import { checkName } from './limits.ts';
 import { cutTail } from './durable-append.ts';
+import { checkName } from './limits.ts';
 import { eraseNamespace, finishErasures, openNamespace } from './namespace-changes.ts';
 import { clearPlace, preparePlace } from './place.ts';
 import { MIN_PADDING_BYTES } from './record.ts';
@@ -299,7 +299,7 @@ export class SealedStore implements Store, AsyncDisposable {
       // A disk that fails now costs only that note; keys that are still to be destroyed, the next opening destroys.
       if (state.commit.failure === undefined) {
         await finishErasures(state).catch(() => undefined);
-        if (state.active.room > 0) await cutTail(state.active);
+        if (state.active.room > 0) await cutTail(state.active).catch(() => undefined);
         await state.saveManifest(state.manifest()).catch(() => undefined);
       }
       await state.drops;

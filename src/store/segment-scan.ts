@@ -126,7 +126,10 @@ export class SegmentScan {
 
   #isRoom(at: number): boolean {
     const length = this.#size - at;
-    return length <= MAX_ZEROS && this.#read(at, length).every((byte) => byte === 0);
+    if (length > MAX_ZEROS) return false;
+    const bytes = this.#read(at, length);
+    // All alike, and zero.
+    return bytes.length === length && bytes[0] === 0 && bytes.compare(bytes, 1, length, 0, length - 1) === 0;
   }
 
   #nextMagic(from: number): number | undefined {

@@ -3,7 +3,7 @@ import type { RandomSource } from '../crypto/random.ts';
 import type { FileHandle, FileSystem, FolderLock } from '../disk/file-system.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 import { damagedAt, readFailure, systemCode, writeFailure } from './disk-failure.ts';
-import { cutRoom } from './durable-append.ts';
+import { cutTail } from './durable-append.ts';
 import { inFolder, prepareFile, putInPlace, removeFile } from './files.ts';
 import { type CommitTarget, GroupCommit } from './group-commit.ts';
 import { type Manifest, sealManifest } from './manifest.ts';
@@ -270,7 +270,7 @@ export class StoreState implements CommitTarget {
     await putInPlace(fileSystem, path).catch((error: unknown) => {
       throw new ProblemError('STORE_WRITE_FAILED', 'the manifest may or may not have been replaced', {
         observed: systemCode(error) ?? 'unknown error',
-        hint: 'what was acknowledged is safe; check the disk, then open the store again',
+        hint: 'what was acknowledged is safe; check the disk and restart the machine before you open it again',
         cause: error,
       });
     });
@@ -343,7 +343,7 @@ export class StoreState implements CommitTarget {
   async roll(): Promise<void> {
     const { active } = this;
     // A finished segment is as long as the manifest says.
-    if (active.room > 0) await cutRoom(active);
+    if (active.room > 0) await cutTail(active);
     const { nextOrdinal, digest } = active;
     const fresh = await this.newSegmentFile({ kind: 'log', firstOrdinal: nextOrdinal, previous: digest });
     const segments = [...this.segments, fresh];

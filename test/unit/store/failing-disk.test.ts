@@ -2,7 +2,14 @@ import { describe, expect, it } from 'vitest';
 import { SealedStore } from '../../../src/store/sealed-store.ts';
 import type { Namespace } from '../../../src/store/store-api.ts';
 import { SimulatedDisk } from '../../support/simulated-disk.ts';
-import { contentOf, fileOn, segmentPaths, STORE_PATH, storeOptions } from '../../support/store-on-disk.ts';
+import {
+  contentOf,
+  fileOn,
+  segmentPaths,
+  STORE_PATH,
+  storeKeyOf,
+  storeOptions,
+} from '../../support/store-on-disk.ts';
 
 async function opened(): Promise<{ disk: SimulatedDisk; store: SealedStore; space: Namespace }> {
   const disk = new SimulatedDisk();
@@ -68,6 +75,46 @@ describe('a disk that fails', () => {
     const readOnly = { code: 'STORE_DISK_READ_ONLY' };
     await expect(SealedStore.create(storeOptions(disk))).rejects.toMatchObject(readOnly);
   });
+});
+
+describe('a disk that failed once', () => {
+  /** A store with its default room used up, the path of its segment, and the next write to it failing halfway. */
+  async function failingOnce(segmentBytes?: number) {
+    const disk = new SimulatedDisk();
+    const more = segmentBytes === undefined ? {} : { segmentBytes };
+    const store = await SealedStore.create({ ...storeOptions(disk), roomBytes: 65_536, ...more });
+    const space = await store.namespace('space');
+    await space.put('kept', new Uint8Array(70_000));
+    const [path = ''] = segmentPaths(disk);
+    let isArmed = true;
+    disk.inject((step) => {
+      if (!isArmed || step.kind !== 'write' || step.path !== path) return undefined;
+      isArmed = false;
+      return { code: 'EIO', writtenBytes: 4096 };
+    });
+    return { disk, store, space };
+  }
+
+  it.each(['rotate', 'compact', 'fill'] as const)(
+    'finishes no segment any more, whose tail nobody knows (%s)',
+    async (task) => {
+      const { disk, store, space } = await failingOnce(task === 'fill' ? 90_000 : undefined);
+      const jobs: Promise<unknown>[] = [space.put('b', new Uint8Array(20_000))];
+      // While the write is under way: what is submitted later is refused at once.
+      await null;
+      await null;
+      if (task === 'rotate') jobs.push(store.rotateStoreKey(storeKeyOf(8)));
+      if (task === 'compact') jobs.push(store.compact());
+      jobs.push(space.put('c', new Uint8Array(10)));
+      const outcomes = await Promise.allSettled(jobs);
+      expect(outcomes.map(({ status }) => status)).toEqual(jobs.map(() => 'rejected'));
+      disk.inject(undefined);
+      await store.close();
+      const again = await SealedStore.open(storeOptions(disk));
+      expect([...(await contentOf(again)).keys()]).toEqual(['space/kept']);
+      await again.close();
+    },
+  );
 });
 
 describe('misuse', () => {
