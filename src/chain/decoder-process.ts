@@ -26,6 +26,8 @@ const builtProgram = fileURLToPath(
 export interface DecoderProcessOptions {
   /** Milliseconds from {@link DecoderProcess.decode} to the answer. */
   readonly deadlineMs: number;
+  /** Most resident memory of the process; only tests have another bound than the one here. */
+  readonly maxRssBytes?: number;
   /** Another program, for tests of how badly one can behave. */
   readonly program?: string;
 }
@@ -52,10 +54,11 @@ const failed = (why: string): ProblemError =>
     hint: 'Honest metadata takes a second and 150 MB: the endpoint is broken or hostile, or the machine is too busy.',
   });
 
-function spawnDecoder({ deadlineMs, program }: DecoderProcessOptions): ChildProcess {
+function spawnDecoder(options: DecoderProcessOptions): ChildProcess {
+  const { deadlineMs, maxRssBytes = MAX_RSS_BYTES, program = builtProgram } = options;
   const flags = [`--max-old-space-size=${MAX_HEAP_MIB}`, '--max-semi-space-size=16', '--no-warnings'];
-  const limits = [deadlineMs, MAX_RSS_BYTES].map(String);
-  return spawn(process.execPath, [...flags, program ?? builtProgram, ...limits], {
+  const limits = [deadlineMs, maxRssBytes].map(String);
+  return spawn(process.execPath, [...flags, program, ...limits], {
     // Nothing of the node's environment, which may name its files, and none of its descriptors.
     env: {},
     cwd: '/',
