@@ -40,7 +40,7 @@ export interface DecoderProcess {
   readonly isRunning: boolean;
   /**
    * Hands over the metadata; once only.
-   * @throws ProblemError CHAIN_UNAVAILABLE when the process ends, is late or answers nonsense.
+   * @throws ProblemError CHAIN_UNAVAILABLE when the process did not start, ends, is late or answers nonsense.
    */
   decode(metadata: Uint8Array): Promise<DecoderAnswer>;
   /** Ends it by SIGKILL, at once. */
@@ -85,19 +85,47 @@ function frame(metadata: Uint8Array): Uint8Array {
   return concatBytes(head, metadata);
 }
 
-/** Starts a decoder process, which gets ready while its metadata is still being fetched. */
+/** What stands for a process that the system had no room for. */
+const neverStarted = (why: string): DecoderProcess => ({
+  pid: undefined,
+  isRunning: false,
+  decode: async () => {
+    throw failed(`the process did not start: ${why}`);
+  },
+  kill: () => undefined,
+  ended: Promise.resolve(),
+});
+
+/** Starts a decoder process, which gets ready while its metadata is still being fetched. Does not throw. */
 export function startDecoderProcess(options: DecoderProcessOptions): DecoderProcess {
-  const child = spawnDecoder(options);
-  const [input, output] = [child.stdio[0], child.stdio[ANSWER_FD]];
-  // stdio says 'pipe' for both; a spawn that fails has them all the same.
-  if (!(input instanceof Writable && output instanceof Readable)) throw failed('no pipes');
+  let child: ChildProcess;
+  try {
+    child = spawnDecoder(options);
+  } catch (error) {
+    // Of some failures, such as too little memory, Node tells by throwing; of others by an event.
+    return neverStarted(String(error));
+  }
   let reason: string | undefined;
+  // Before anything else: an 'error' without listener would end the node.
+  child.on('error', (error) => {
+    reason ??= `the process did not start: ${error.message}`;
+  });
+  // Missing, against its type, when there were no descriptors left for pipes.
+  const pipes: readonly unknown[] = child.stdio ?? [];
+  const [input, output] = [pipes[0], pipes[ANSWER_FD]];
+  if (!(input instanceof Writable && output instanceof Readable)) return neverStarted('no pipes');
+  let giveUp: () => void = () => undefined;
+  const given = new Promise<void>((resolve) => {
+    giveUp = resolve;
+  });
   const kill = (why: string): void => {
     reason ??= why;
     child.kill('SIGKILL');
+    // Not waited for: the kernel may take its time to end a process.
+    giveUp();
   };
   const answerText = collect(output, () => kill('the answer has no end'));
-  // An 'error' without listener would end the node. What it means shows when the process has ended.
+  // What an error of a pipe means shows when the process has ended.
   for (const pipe of [input, output]) pipe.on('error', () => undefined);
   let isRunning = true;
   const ended = new Promise<void>((resolve) => {
@@ -106,10 +134,7 @@ export function startDecoderProcess(options: DecoderProcessOptions): DecoderProc
       resolve();
     };
     child.on('close', end);
-    child.on('error', (error) => {
-      reason ??= `the process did not start: ${error.message}`;
-      end();
-    });
+    child.on('error', end);
   });
 
   const answer = (): DecoderAnswer => {
@@ -134,7 +159,7 @@ export function startDecoderProcess(options: DecoderProcessOptions): DecoderProc
       const timer = setTimeout(() => kill(`no answer within ${deadlineMs} ms`), deadlineMs);
       // The pipe stays open: when it closes, the process takes it that nobody waits any more.
       input.write(frame(metadata));
-      await ended;
+      await Promise.race([ended, given]);
       clearTimeout(timer);
       return answer();
     },

@@ -92,7 +92,7 @@ describe('architecture', () => {
     const wrong = outside.flatMap((file) =>
       importsOf(file)
         .filter(
-          (text) => text.startsWith('@polkadot') || resolve(dirname(file), text).startsWith(decoder + '/'),
+          (text) => text.startsWith('@polkadot') || resolve(dirname(file), text).startsWith(`${decoder}/`),
         )
         .map((text) => `${relative(root, file)} imports ${text}`),
     );

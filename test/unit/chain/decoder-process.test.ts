@@ -74,6 +74,7 @@ describe('decoder process', { timeout: 120_000 }, () => {
   it('is ended when it takes too long', async () => {
     const decoder = start({ deadlineMs: 3_000 });
     await expect(decoder.decode(tower)).rejects.toMatchObject(unavailable);
+    await decoder.ended;
     expect(isAlive(decoder.pid ?? 0)).toBe(false);
   });
 
@@ -83,6 +84,26 @@ describe('decoder process', { timeout: 120_000 }, () => {
       ...unavailable,
       message: expect.stringContaining('SIGKILL'),
     });
+  });
+
+  it('that the system has no room for fails the read: no pipes, no memory', async () => {
+    // In a process of its own, which runs out of descriptors.
+    const source = new URL('../../../src/chain/decoder-process.ts', import.meta.url).href;
+    const program = `
+      import { openSync } from 'node:fs';
+      import { startDecoderProcess } from '${source}';
+      try { for (;;) openSync('/dev/null'); } catch {}
+      const decoder = startDecoderProcess({ deadlineMs: 1000 });
+      const code = await decoder.decode(new Uint8Array(9)).catch((error) => error.code);
+      await decoder.ended;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      process.exit(code === 'CHAIN_UNAVAILABLE' ? 7 : 1);`;
+    const args = ['-c', 'ulimit -n 256; exec "$0" --import tsx --input-type=module -e "$1"'];
+    const child = spawn('sh', [...args, process.execPath, program], {
+      cwd: fileURLToPath(new URL('../../..', import.meta.url)),
+      stdio: 'ignore',
+    });
+    expect(await once(child, 'exit')).toEqual([7, null]);
   });
 
   it('takes no metadata above the bound, and no second one', async () => {
@@ -110,6 +131,7 @@ describe('decoder process', { timeout: 120_000 }, () => {
     writeFileSync(program, `${imports}\n${body};`);
     const decoder = start({ program, deadlineMs: 2_000 });
     await expect(decoder.decode(honest)).rejects.toMatchObject(unavailable);
+    await decoder.ended;
     expect(isAlive(decoder.pid ?? 0)).toBe(false);
   });
 
