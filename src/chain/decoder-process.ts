@@ -140,7 +140,10 @@ export function startDecoderProcess(options: DecoderProcessOptions): DecoderProc
   const answer = (): DecoderAnswer => {
     const { exitCode, signalCode } = child;
     if (reason !== undefined) throw failed(reason);
-    if (signalCode !== null) throw failed(`the process was ended by ${signalCode}, as when memory runs out`);
+    if (signalCode !== null)
+      throw failed(
+        `the process was ended by ${signalCode}, as when it takes too much memory or processor time`,
+      );
     if (exitCode !== 0) throw failed(`the process ended with exit code ${exitCode}`);
     try {
       return parseDecoderAnswer(answerText());

@@ -24,7 +24,7 @@ export interface ConnectChainOptions {
   readonly connectDeadlineMs?: number;
   /** Default 10 000. */
   readonly requestDeadlineMs?: number;
-  /** For decoding the metadata of a runtime in a process of its own; default 10 000. */
+  /** For decoding the metadata of a runtime in a process of its own; default 30 000. Processor time has a bound too. */
   readonly decodeDeadlineMs?: number;
   /** Without a finalized head for this long a connection is made anew; default 60 000. */
   readonly watchdogMs?: number;
@@ -94,7 +94,7 @@ export class PolkadotChainView implements ChainView {
     this.#now = options.monotonicNow ?? (() => performance.now());
     this.#log = options.log ?? (() => undefined);
     this.#genesisHash = options.genesisHash;
-    this.#decoder = new LayoutDecoder({ deadlineMs: options.decodeDeadlineMs ?? 10_000, now: this.#now });
+    this.#decoder = new LayoutDecoder({ deadlineMs: options.decodeDeadlineMs ?? 30_000, now: this.#now });
     this.#sources = options.endpoints.map(
       (endpoint) =>
         new ChainSource({

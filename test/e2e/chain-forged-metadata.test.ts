@@ -39,7 +39,7 @@ function follow(chains: readonly DevelopmentChain[], agreement = 1) {
     ...quickOptions(...chains.map(({ url }) => url)),
     agreement,
     deadlineMs: 60_000,
-    decodeDeadlineMs: 5_000,
+    decodeDeadlineMs: 8_000,
     log: (event) => log.push(event),
   });
   open.push(view);

@@ -11,9 +11,14 @@ import type { WatchdogLimits } from './limits.ts';
  * or time; at any time when the pipe closes, because then the parent is gone or has no more use for the answer.
  */
 const FRAME_HEAD_BYTES = 4;
-const MEMORY_LOOK_MS = 20;
-/** Honest metadata takes half a second; what takes longer leaves the processor to the node. */
-const POLITE_AFTER_MS = 2000;
+const LOOK_MS = 20;
+/**
+ * Processor time of the whole process. Honest metadata takes one or two seconds of it, however busy the machine is,
+ * while the deadline has to be long enough for a busy one.
+ */
+const MAX_CPU_MS = 10_000;
+/** What takes longer leaves the processor to the node. */
+const POLITE_AFTER_CPU_MS = 3_000;
 const POLITE_PRIORITY = 10;
 
 // What main.ts passed, and nobody else starts this file.
@@ -23,13 +28,26 @@ const end = (): void => {
   process.kill(process.pid, 'SIGKILL');
 };
 
+function bePolite(): void {
+  try {
+    // The process id is also the id of the thread that decodes, and priorities belong to threads.
+    setPriority(process.pid, POLITE_PRIORITY);
+  } catch {
+    // It has a lower one already.
+  }
+}
+
 function watch(): void {
   setTimeout(end, deadlineMs);
-  // The process id is also the id of the thread that decodes, and priorities belong to threads.
-  setTimeout(() => setPriority(process.pid, POLITE_PRIORITY), POLITE_AFTER_MS);
+  let isPolite = false;
   setInterval(() => {
-    if (process.memoryUsage.rss() > maxRssBytes) end();
-  }, MEMORY_LOOK_MS);
+    const { user, system } = process.cpuUsage();
+    const cpuMs = (user + system) / 1000;
+    if (process.memoryUsage.rss() > maxRssBytes || cpuMs > MAX_CPU_MS) end();
+    if (isPolite || cpuMs < POLITE_AFTER_CPU_MS) return;
+    isPolite = true;
+    bePolite();
+  }, LOOK_MS);
 }
 
 const head = new Uint8Array(FRAME_HEAD_BYTES);

@@ -78,6 +78,14 @@ describe('decoder process', { timeout: 120_000 }, () => {
     expect(isAlive(decoder.pid ?? 0)).toBe(false);
   });
 
+  it('is ended when it takes too much processor time, long before a deadline for busy machines', async () => {
+    const decoder = start({ deadlineMs: 3_600_000 });
+    await expect(decoder.decode(tower)).rejects.toMatchObject({
+      ...unavailable,
+      message: expect.stringContaining('SIGKILL'),
+    });
+  });
+
   it('is ended when it takes too much memory, on the heap or not', async () => {
     const decoder = start({ maxRssBytes: 48 * 1024 * 1024 });
     await expect(decoder.decode(honest)).rejects.toMatchObject({
