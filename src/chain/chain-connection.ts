@@ -1,21 +1,26 @@
 import type { BlockHash } from '../bytes/fixed-bytes.ts';
 import { toPrefixedHex } from '../bytes/hex.ts';
+import { ProblemError } from '../errors/latchkey-error.ts';
 import type { ChainSnapshot } from './chain-view.ts';
 import { decodeSnapshot } from './decode-snapshot.ts';
 import { type BlockReference, checkHeader, findBlock, readFinalizedState } from './finalized-state.ts';
 import { type JsonRpcSocket, openJsonRpcSocket } from './json-rpc-socket.ts';
-import { loadRuntime, type Runtime } from './polkadot-runtime.ts';
-import { hashAnswer, headerNumber, objectAnswer } from './rpc-values.ts';
+import type { EndpointDecoder } from './layout-decoder.ts';
+import { hashAnswer, headerNumber, hexAnswer, objectAnswer } from './rpc-values.ts';
+import { MAX_METADATA_BYTES } from './runtime-layout.ts';
+import { type RuntimeShape, runtimeShape } from './runtime-shape.ts';
 
 /** How one connection behaves; all times in milliseconds. */
 export interface ChainConnectionOptions {
   readonly endpoint: string;
-  /** For the handshake, and again for loading the runtime's metadata. */
+  /** For the handshake. */
   readonly connectDeadlineMs: number;
   /** For each answer. */
   readonly requestDeadlineMs: number;
   /** Without a finalized head for this long, the connection counts as dead. */
   readonly watchdogMs: number;
+  /** Reads metadata that this endpoint sends. */
+  readonly decoder: EndpointDecoder;
   /** Ends the connection, or the attempt to connect, at once. */
   readonly signal: AbortSignal;
   /** Called with the number of each finalized head. */
@@ -34,20 +39,30 @@ export interface ChainConnection {
   close(reason: string): void;
 }
 
+/** Metadata's bytes; looks at the length first, because hex is read in one go. */
+function metadataAnswer(value: unknown): Uint8Array {
+  if (typeof value === 'string' && value.length > 2 + 2 * MAX_METADATA_BYTES) {
+    const message = `the endpoint's metadata has more than ${MAX_METADATA_BYTES} bytes`;
+    throw new ProblemError('CHAIN_UNAVAILABLE', message);
+  }
+  return hexAnswer(value, 'metadata');
+}
+
 /** Keeps the runtime of the last block read; loads another when the version at the block's code differs. */
 function runtimeCache(
   socket: JsonRpcSocket,
-  genesisHash: BlockHash,
-  deadlineMs: number,
-): (block: BlockReference) => Promise<Runtime> {
-  let cached: { readonly key: string; readonly runtime: Runtime } | undefined;
+  decoder: EndpointDecoder,
+): (block: BlockReference) => Promise<RuntimeShape> {
+  let cached: { readonly key: string; readonly runtime: RuntimeShape } | undefined;
   return async ({ codeAt }) => {
     const version = await socket.request('state_getRuntimeVersion', [toPrefixedHex(codeAt)]);
     const { specName, specVersion } = objectAnswer(version, 'runtime version');
     const key = `${String(specName)}/${String(specVersion)}`;
     if (cached?.key !== key) {
-      const runtime = await loadRuntime({ socket, genesisHash, version, codeAt, deadlineMs });
-      cached = { key, runtime };
+      const layout = await decoder(async () =>
+        metadataAnswer(await socket.request('state_getMetadata', [toPrefixedHex(codeAt)])),
+      );
+      cached = { key, runtime: runtimeShape(layout) };
     }
     return cached.runtime;
   };
@@ -82,14 +97,14 @@ export async function openChainConnection(options: ChainConnectionOptions): Prom
         socket.close('the endpoint sent a finalized head that is no header');
       }
     });
-    const runtimeAt = runtimeCache(socket, genesisHash, options.connectDeadlineMs);
+    const runtimeAt = runtimeCache(socket, options.decoder);
     return {
       genesisHash,
       blockHash,
       async readAt(number) {
         const block = await findBlock(socket, number);
+        checkHeader(block);
         const runtime = await runtimeAt(block);
-        checkHeader(runtime, block);
         const state = await readFinalizedState(socket, block.hash, runtime.entropyTssKey);
         return decodeSnapshot(genesisHash, block, runtime, state);
       },

@@ -4,6 +4,7 @@ import { toPrefixedHex } from '../bytes/hex.ts';
 import { LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
 import { type ChainConnection, openChainConnection } from './chain-connection.ts';
 import { endpointName } from './json-rpc-socket.ts';
+import type { EndpointDecoder, LayoutDecoder } from './layout-decoder.ts';
 
 /** Something that operators may want to see; `endpoint` holds no path or query. */
 export interface ChainLogEvent {
@@ -11,6 +12,7 @@ export interface ChainLogEvent {
     | 'chain.connected'
     | 'chain.disconnected'
     | 'chain.connect-failed'
+    | 'chain.decoder-failed'
     | 'chain.snapshot'
     | 'chain.read-failed'
     | 'chain.listener-failed';
@@ -28,6 +30,8 @@ export interface ChainSourceOptions {
   readonly watchdogMs: number;
   /** First and longest pause between attempts; the pause doubles and is jittered. */
   readonly reconnectMs: { readonly min: number; readonly max: number };
+  /** Decodes the metadata of all endpoints; this one gets a pace of its own there. */
+  readonly decoder: LayoutDecoder;
   /** Number in [0, 1) for the jitter. */
   readonly random: () => number;
   /** The chain that this must be, as soon as that is known. */
@@ -47,6 +51,8 @@ export interface LiveConnection {
 export class ChainSource {
   readonly name: string;
   readonly #options: ChainSourceOptions;
+  /** Outlives connections: who reconnects is not trusted anew. */
+  readonly #decoder: EndpointDecoder;
   #connection: ChainConnection | undefined;
   #finalizedNumber: number | undefined;
   #failure: LatchkeyError | undefined;
@@ -57,6 +63,9 @@ export class ChainSource {
   constructor(options: ChainSourceOptions) {
     this.#options = options;
     this.name = endpointName(options.endpoint);
+    this.#decoder = options.decoder.forEndpoint(({ code, message }) =>
+      options.log({ event: 'chain.decoder-failed', endpoint: this.name, code, message }),
+    );
   }
 
   /** The live connection, once its first finalized head is known. */
@@ -131,6 +140,7 @@ export class ChainSource {
       connectDeadlineMs,
       requestDeadlineMs,
       watchdogMs,
+      decoder: this.#decoder,
       signal: this.#stopping.signal,
       onFinalized: (number) => {
         this.#finalizedNumber = Math.max(number, this.#finalizedNumber ?? 0);

@@ -2,8 +2,8 @@ import { equalBytes } from '../bytes/concat.ts';
 import type { BlockHash } from '../bytes/fixed-bytes.ts';
 import { toPrefixedHex } from '../bytes/hex.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
+import { headerHash } from './header-hash.ts';
 import type { JsonRpcSocket } from './json-rpc-socket.ts';
-import type { Runtime } from './polkadot-runtime.ts';
 import { hashAnswer, headerNumber, hexAnswer, listAnswer, objectAnswer } from './rpc-values.ts';
 import { mapKey, storageItems } from './storage-keys.ts';
 
@@ -49,8 +49,8 @@ export async function findBlock(socket: JsonRpcSocket, number: number): Promise<
 }
 
 /** Checks that the header is what the hash commits to. @throws ProblemError CHAIN_UNAVAILABLE. */
-export function checkHeader(runtime: Runtime, block: BlockReference): void {
-  if (equalBytes(runtime.headerHash(block.header), block.hash)) return;
+export function checkHeader(block: BlockReference): void {
+  if (equalBytes(headerHash(block.header), block.hash)) return;
   throw inconsistent(`the header of block ${block.number} does not hash to its block hash`);
 }
 

@@ -4,6 +4,7 @@ import { readAgreedSnapshot } from './agreed-read.ts';
 import { contentFingerprint } from './agreement.ts';
 import { type ChainLogEvent, ChainSource } from './chain-source.ts';
 import type { ChainSnapshot, ChainView } from './chain-view.ts';
+import { LayoutDecoder } from './layout-decoder.ts';
 
 /** How to follow a chain; all times in milliseconds. */
 export interface ConnectChainOptions {
@@ -23,6 +24,8 @@ export interface ConnectChainOptions {
   readonly connectDeadlineMs?: number;
   /** Default 10 000. */
   readonly requestDeadlineMs?: number;
+  /** For decoding the metadata of a runtime in a process of its own; default 30 000. Processor time has a bound too. */
+  readonly decodeDeadlineMs?: number;
   /** Without a finalized head for this long a connection is made anew; default 60 000. */
   readonly watchdogMs?: number;
   /** Pauses between attempts to connect; default 500 to 15 000. */
@@ -54,7 +57,7 @@ function checkOptions({ endpoints, agreement = 1 }: ConnectChainOptions): void {
 }
 
 /**
- * A chain view that @polkadot/api decodes for: follows the finalized heads of its endpoints and keeps the newest
+ * A chain view over JSON-RPC: follows the finalized heads of its endpoints and keeps the newest
  * snapshot that enough of them agree on. Connections that fail, go silent or change their chain are made anew for ever.
  */
 export class PolkadotChainView implements ChainView {
@@ -64,6 +67,7 @@ export class PolkadotChainView implements ChainView {
   readonly #minRefreshMs: number;
   readonly #now: () => number;
   readonly #log: (event: ChainLogEvent) => void;
+  readonly #decoder: LayoutDecoder;
   readonly #sources: readonly ChainSource[];
   readonly #listeners = new Set<(snapshot: ChainSnapshot) => void>();
   readonly #waiters = new Set<Waiter>();
@@ -90,6 +94,7 @@ export class PolkadotChainView implements ChainView {
     this.#now = options.monotonicNow ?? (() => performance.now());
     this.#log = options.log ?? (() => undefined);
     this.#genesisHash = options.genesisHash;
+    this.#decoder = new LayoutDecoder({ deadlineMs: options.decodeDeadlineMs ?? 30_000, now: this.#now });
     this.#sources = options.endpoints.map(
       (endpoint) =>
         new ChainSource({
@@ -97,6 +102,7 @@ export class PolkadotChainView implements ChainView {
           connectDeadlineMs: options.connectDeadlineMs ?? 10_000,
           requestDeadlineMs: options.requestDeadlineMs ?? 10_000,
           watchdogMs: options.watchdogMs ?? 60_000,
+          decoder: this.#decoder,
           reconnectMs: options.reconnectMs ?? { min: 500, max: 15_000 },
           random: options.random ?? Math.random,
           expectedGenesis: () => this.#genesisHash,
@@ -139,7 +145,10 @@ export class PolkadotChainView implements ChainView {
       reject(new ProblemError('CHAIN_UNAVAILABLE', 'the chain view was closed'));
     }
     this.#waiters.clear();
-    await Promise.all(this.#sources.map((source) => source.stop()));
+    await Promise.all([
+      this.#decoder[Symbol.asyncDispose](),
+      ...this.#sources.map((source) => source.stop()),
+    ]);
   }
 
   #whyNot(): LatchkeyError {

@@ -1,15 +1,17 @@
-import type { ApiPromise } from '@polkadot/api';
-import { equalBytes } from '../bytes/concat.ts';
-import { ProblemError } from '../errors/latchkey-error.ts';
-import { type StorageItem, storageItems } from './storage-keys.ts';
+import type { RuntimeLayout, ServerInfoField } from './runtime-layout.ts';
+import { ScaleReader } from './scale-reader.ts';
 
-/** The part of @polkadot/api that knows a runtime's types. */
-type Registry = ApiPromise['registry'];
-type Metadata = ApiPromise['runtimeMetadata'];
+/** Validators or signers; the largest networks have some thousand. More is junk that must not fill our memory. */
+const MAX_ACCOUNTS = 20_000;
+const MAX_MEASUREMENTS = 10_000;
+const ACCOUNT_BYTES = 32;
+const TIMESTAMP_BYTES = 8;
 
 /** A threshold server's record as the chain stores it, before any of it is judged. */
 export interface ServerInfo {
+  /** 32 bytes. */
   readonly account: Uint8Array;
+  /** 32 bytes. */
   readonly x25519PublicKey: Uint8Array;
   readonly endpoint: Uint8Array;
   readonly quote: Uint8Array;
@@ -26,123 +28,34 @@ export interface RuntimeShape {
   timestampMs(bytes: Uint8Array): number | undefined;
 }
 
-/** The fields of ServerInfo that are read, with the types that they must have. Others are skipped over. */
-const serverInfoFields = {
-  tssAccount: 'AccountId32',
-  x25519PublicKey: '[u8;32]',
-  endpoint: 'Bytes',
-  tdxQuote: 'Bytes',
-} as const;
-
-function shapeUnknown(item: StorageItem, expected: string, observed: string): ProblemError {
-  const place = `${item.pallet}.${item.item}`;
-  return new ProblemError(
-    'CHAIN_SHAPE_UNKNOWN',
-    `the runtime's ${place} is ${observed}, expected ${expected}`,
-    {
-      field: place,
-      expected,
-      observed,
-      hint: 'The runtime was upgraded to, or is still at, a version that this release does not know.',
-    },
-  );
-}
-
-/** A storage item in the metadata: the type of its value and, for maps, of its key. */
-interface FoundItem {
-  readonly value: number;
-  readonly key: number | undefined;
-}
-
-function findItem(metadata: Metadata, item: StorageItem): FoundItem | undefined {
-  const pallet = metadata.asLatest.pallets.find(({ name }) => name.toString() === item.pallet);
-  const storage = pallet?.storage.unwrapOr(undefined);
-  const entry = storage?.items.find(({ name }) => name.toString() === item.item);
-  if (storage === undefined || entry === undefined) return undefined;
-  // The prefix is derived from this name and the item's; another one would move the storage.
-  if (storage.prefix.toString() !== item.pallet) return undefined;
-  if (entry.type.isPlain) return { value: entry.type.asPlain.toNumber(), key: undefined };
-  const { hashers, key, value } = entry.type.asMap;
-  const isKnownHasher = hashers.length === 1 && hashers[0]?.isBlake2128Concat === true;
-  return isKnownHasher ? { value: value.toNumber(), key: key.toNumber() } : undefined;
-}
-
-const typeText = (registry: Registry, id: number): string =>
-  // Lookup ids are branded numbers inside @polkadot/types; the brand has no constructor to call.
-  registry.lookup.getTypeDef(id as never).type;
-
-function requireType(
-  registry: Registry,
-  metadata: Metadata,
-  item: StorageItem,
-  expected: { readonly value?: string; readonly key?: string; readonly isMap: boolean },
-): FoundItem {
-  const found = findItem(metadata, item);
-  if (found === undefined) throw shapeUnknown(item, 'a storage item hashed by Blake2_128Concat', 'absent');
-  if ((found.key !== undefined) !== expected.isMap) {
-    throw shapeUnknown(item, expected.isMap ? 'a map' : 'a plain value', expected.isMap ? 'plain' : 'a map');
-  }
-  const value = typeText(registry, found.value);
-  if (expected.value !== undefined && value !== expected.value)
-    throw shapeUnknown(item, expected.value, value);
-  const key = found.key === undefined ? undefined : typeText(registry, found.key);
-  if (expected.key !== undefined && key !== expected.key) throw shapeUnknown(item, expected.key, `${key}`);
-  return found;
-}
-
-function requireServerInfo(registry: Registry, metadata: Metadata): number {
-  const item = storageItems.thresholdServers;
-  const { value } = requireType(registry, metadata, item, { isMap: true, key: 'AccountId32' });
-  const { sub } = registry.lookup.getTypeDef(value as never);
-  const fields = new Map((Array.isArray(sub) ? sub : []).map(({ name, type }) => [name, type]));
-  const wrong = Object.entries(serverInfoFields).filter(([name, type]) => fields.get(name) !== type);
-  if (wrong.length > 0) {
-    const text = (entries: Iterable<readonly [string | undefined, string]>): string =>
-      [...entries].map(([name, type]) => `${name}: ${type}`).join(', ');
-    throw shapeUnknown(item, `a record with ${text(wrong)}`, `a record with ${text(fields)}`);
-  }
+/** Reads one whole value. */
+function whole<T>(bytes: Uint8Array, read: (reader: ScaleReader) => T): T {
+  const reader = new ScaleReader(bytes);
+  const value = read(reader);
+  reader.end();
   return value;
 }
 
-function entropyTssIndex(registry: Registry, key: number | undefined): Uint8Array {
-  const { sub } = registry.lookup.getTypeDef(key as never);
-  const variant = (Array.isArray(sub) ? sub : []).find(({ name }) => name === 'EntropyTss');
-  if (variant?.index === undefined) {
-    throw shapeUnknown(
-      storageItems.acceptedMeasurementValues,
-      'a map by a service EntropyTss',
-      'another map',
-    );
+function listOf(reader: ScaleReader, most: number, item: () => Uint8Array): readonly Uint8Array[] {
+  const count = reader.count();
+  if (count > most) throw new RangeError(`${count} items, at most ${most} expected`);
+  return Array.from({ length: count }, item);
+}
+
+function readServerInfo(layout: RuntimeLayout['serverInfo'], reader: ScaleReader): ServerInfo {
+  const fields = new Map<ServerInfoField, Uint8Array>();
+  for (const part of layout) {
+    if (typeof part !== 'string') reader.skip(part);
+    else {
+      const isBytes = part === 'endpoint' || part === 'tdxQuote';
+      // A copy, so that a record does not keep the whole answer alive.
+      fields.set(part, new Uint8Array(isBytes ? reader.byteVec() : reader.take(32)));
+    }
   }
-  return Uint8Array.of(variant.index);
-}
-
-/** A decoded value, as far as it is used here. */
-interface Decoded {
-  toU8a(isBare?: boolean): Uint8Array;
-}
-
-function decode(registry: Registry, type: number, bytes: Uint8Array): Decoded {
-  const value = registry.createTypeUnsafe(registry.createLookupType(type as never), [bytes]);
-  // @polkadot/types ignores trailing bytes and pads some short values; encoding again shows both.
-  if (!equalBytes(value.toU8a(), bytes)) throw new RangeError('not one canonical SCALE value');
-  return value;
-}
-
-function decodeList(registry: Registry, type: number, bytes: Uint8Array): readonly Uint8Array[] {
-  // The type was required to be Vec<…>, which @polkadot/types decodes to an array of values.
-  const values = decode(registry, type, bytes) as unknown as readonly Decoded[];
-  return Array.from(values, (value) => value.toU8a(true));
-}
-
-function decodeServerInfo(registry: Registry, type: number, bytes: Uint8Array): ServerInfo {
-  // The type was required to be a struct with these fields, which @polkadot/types decodes to a Map.
-  const fields = decode(registry, type, bytes) as unknown as ReadonlyMap<string, Decoded>;
-  const field = (name: keyof typeof serverInfoFields): Uint8Array => {
+  const field = (name: ServerInfoField): Uint8Array => {
     const value = fields.get(name);
     if (value === undefined) throw new RangeError(`no field ${name}`);
-    // A copy, so that a record does not keep the whole answer alive.
-    return new Uint8Array(value.toU8a(true));
+    return value;
   };
   return {
     account: field('tssAccount'),
@@ -152,33 +65,20 @@ function decodeServerInfo(registry: Registry, type: number, bytes: Uint8Array): 
   };
 }
 
-function decodeTimestamp(bytes: Uint8Array): number {
-  if (bytes.length !== 8) throw new RangeError('a timestamp has 8 bytes');
-  return Number(new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true));
+function readTimestamp(bytes: Uint8Array): number {
+  if (bytes.length !== TIMESTAMP_BYTES) throw new RangeError('a timestamp has 8 bytes');
+  return Number(new DataView(bytes.buffer, bytes.byteOffset, TIMESTAMP_BYTES).getBigUint64(0, true));
 }
 
-/**
- * Finds in the metadata what is read, and checks that each item has the form that this code understands: Entropy's
- * records have changed their fields twice already.
- * @throws ProblemError CHAIN_SHAPE_UNKNOWN naming the item, the form expected and the form found.
- */
-export function runtimeShape(registry: Registry, metadata: Metadata): RuntimeShape {
-  const plainAccounts = { isMap: false, value: 'Vec<AccountId32>' };
-  const servers = requireServerInfo(registry, metadata);
-  const validators = requireType(registry, metadata, storageItems.validators, plainAccounts);
-  // Of the same type as the validators, so one decoder serves both.
-  requireType(registry, metadata, storageItems.signers, plainAccounts);
-  const measurements = requireType(registry, metadata, storageItems.acceptedMeasurementValues, {
-    isMap: true,
-    value: 'Vec<Bytes>',
-  });
-  const now = findItem(metadata, storageItems.now);
-  const hasTimestamp = now !== undefined && typeText(registry, now.value) === 'u64';
+/** The decoders of the runtime whose records lie like this. */
+export function runtimeShape(layout: RuntimeLayout): RuntimeShape {
   return {
-    entropyTssKey: entropyTssIndex(registry, measurements.key),
-    serverInfo: (bytes) => decodeServerInfo(registry, servers, bytes),
-    accounts: (bytes) => decodeList(registry, validators.value, bytes),
-    measurements: (bytes) => decodeList(registry, measurements.value, bytes),
-    timestampMs: (bytes) => (hasTimestamp ? decodeTimestamp(bytes) : undefined),
+    entropyTssKey: Uint8Array.of(layout.entropyTssIndex),
+    serverInfo: (bytes) => whole(bytes, (reader) => readServerInfo(layout.serverInfo, reader)),
+    accounts: (bytes) =>
+      whole(bytes, (reader) => listOf(reader, MAX_ACCOUNTS, () => reader.take(ACCOUNT_BYTES))),
+    measurements: (bytes) =>
+      whole(bytes, (reader) => listOf(reader, MAX_MEASUREMENTS, () => reader.byteVec())),
+    timestampMs: (bytes) => (layout.hasTimestamp ? readTimestamp(bytes) : undefined),
   };
 }

@@ -86,6 +86,22 @@ describe('architecture', () => {
     expect(wrong).toEqual([]);
   });
 
+  it('nothing but the decoder process imports @polkadot, and nothing imports the decoder process', () => {
+    const decoder = join(src, 'chain', 'decoder');
+    const outside = files.filter((file) => !file.startsWith(`${decoder}/`));
+    const wrong = outside.flatMap((file) =>
+      importsOf(file)
+        .filter(
+          (text) => text.startsWith('@polkadot') || resolve(dirname(file), text).startsWith(`${decoder}/`),
+        )
+        .map((text) => `${relative(root, file)} imports ${text}`),
+    );
+    expect(wrong).toEqual([]);
+    // The walk would see it: inside of the decoder it is there.
+    const inside = files.filter((file) => file.startsWith(`${decoder}/`)).flatMap(importsOf);
+    expect(inside).toContain('@polkadot/api');
+  });
+
   it('only src/crypto imports cryptographic libraries', () => {
     const wrong = files
       .filter((file) => roomOf(file) !== 'crypto')

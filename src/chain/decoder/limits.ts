@@ -1,0 +1,7 @@
+/** What the watchdog of a decoder process holds it to. */
+export interface WatchdogLimits {
+  /** Milliseconds from the metadata's arrival. */
+  readonly deadlineMs: number;
+  /** Resident memory of the whole process, heap and everything else. */
+  readonly maxRssBytes: number;
+}

@@ -1,0 +1,20 @@
+import { execFileSync } from 'node:child_process';
+import { readdirSync, statSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const pathOf = (name: string): string => fileURLToPath(new URL(`../../${name}`, import.meta.url));
+const timeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+
+/** What runs in the decoder process: its own folder, and what that imports of the chain's. */
+function sources(): string[] {
+  const folder = pathOf('src/chain/decoder');
+  const own = readdirSync(folder).map((name) => `${folder}/${name}`);
+  return [...own, pathOf('src/chain/runtime-layout.ts'), pathOf('src/chain/storage-keys.ts')];
+}
+
+/** Builds before the tests when the built decoder process is older than its sources: tests would run the old one. */
+export default function buildDecoder(): void {
+  const built = timeOf(pathOf('dist/src/chain/decoder/main.js'));
+  if (sources().every((path) => timeOf(path) <= built)) return;
+  execFileSync(process.execPath, [pathOf('scripts/build.mjs')], { stdio: 'inherit' });
+}
