@@ -6,30 +6,31 @@ import { PeerClient } from '../../src/boot/peer-client.ts';
 import { PeerError } from '../../src/boot/peer-failure.ts';
 import type { PeerTransport } from '../../src/boot/peer-transport.ts';
 import { AccountId, InstanceId, Nonce, X25519PublicKey } from '../../src/bytes/fixed-bytes.ts';
-import { toHex, toPrefixedHex } from '../../src/bytes/hex.ts';
-import type { ServerRecord } from '../../src/chain/chain-view.ts';
+import { parsePrefixedHex, toHex, toPrefixedHex } from '../../src/bytes/hex.ts';
 import { encodeSs58 } from '../../src/bytes/ss58.ts';
+import type { ServerRecord } from '../../src/chain/chain-view.ts';
 import { generateX25519KeyPair } from '../../src/crypto/x25519.ts';
 import { EvidenceError } from '../../src/errors/latchkey-error.ts';
+import { serverDrainingBody, serverRestartedBody } from '../../src/http/node-bodies.ts';
 import { KeyServer, type KeyServerParts } from '../../src/keyserver/key-server.ts';
 import { OwnAttestation } from '../../src/keyserver/own-attestation.ts';
 import { Vault } from '../../src/keyserver/vault.ts';
-import { serverRestartedBody } from '../../src/http/node-bodies.ts';
 import { buildGuardian } from '../../src/node/build-guardian.ts';
 import { ChainWatch } from '../../src/node/chain-watch.ts';
-import { hearRestart, type RestartHeard } from '../../src/node/hear-restart.ts';
+import { hearNews, type NewsHeard } from '../../src/node/hear-news.ts';
 import { buildServing, type Serving } from '../../src/node/serving.ts';
 import { Metrics } from '../../src/observe/metrics.ts';
 import { ChallengeIssuer } from '../../src/protocol/challenge.ts';
+import { NEWS_NONCE_BYTES, type ServerNews } from '../../src/protocol/not-enrolled.ts';
 import { parseWire } from '../../src/protocol/wire.ts';
 import type { QuoteSource } from '../../src/quote-source/quote-source.ts';
 import { FlooredClock } from '../../src/time/clock.ts';
 import { measurementId } from '../../src/trust/measurement.ts';
 import { registrationContext, registrationReportData } from '../../src/trust/registration.ts';
 import type { Survival } from './disk-survival.ts';
-import { ownBody, type SimulatedWorld } from './simulated-network-world.ts';
-import type { Handler } from './simulated-network-wire.ts';
 import { SimulatedDisk } from './simulated-disk.ts';
+import type { Handler } from './simulated-network-wire.ts';
+import { ownBody, type SimulatedWorld } from './simulated-network-world.ts';
 
 /** Making a quote takes this long in virtual time. */
 const QUOTE_MS = 200;
@@ -185,9 +186,10 @@ export class SimulatedNode {
       self.serving = serving;
       this.#world.opened(this, node);
       this.#placed = {
-        serve: handlerOf(serving.keyServer, (server, instanceId) => {
-          const heard = hearRestart(node, server, instanceId);
-          if (heard.enrolled) guardian.nudge();
+        serve: handlerOf(serving.keyServer, (news) => {
+          const heard = hearNews(node, news);
+          if (heard.enrolled && 'nonce' in news) guardian.look();
+          else if (heard.enrolled) guardian.nudge();
           return heard;
         }),
         impostor: this.#impostor(serving.keyServer, { witness, judge, now }),
@@ -201,6 +203,7 @@ export class SimulatedNode {
       await Promise.all([
         healing,
         serving.formerClients.tell(client, node.identity.account, instanceId, snapshot, stop.signal),
+        serving.drain.run(client, node.identity.account, snapshot, stop.signal),
       ]);
     };
     self = { guardian, stop, watch, alive: true, serving: undefined, running: Promise.resolve() };
@@ -334,10 +337,7 @@ export class SimulatedNode {
 }
 
 /** The routes of a node, without the porch. */
-function handlerOf(
-  keyServer: KeyServer,
-  hear: (server: AccountId, instanceId: InstanceId) => RestartHeard,
-): Handler {
+function handlerOf(keyServer: KeyServer, hear: (news: ServerNews) => NewsHeard): Handler {
   return async (path, body) => {
     switch (path) {
       case '/challenge':
@@ -353,15 +353,30 @@ function handlerOf(
       case '/attestation':
         return keyServer.attestation();
       case '/server-restarted':
-        return restartAnswer(body, hear);
+        return newsAnswer(hear(restartOf(body)));
+      case '/server-draining':
+        return newsAnswer(hear(drainingOf(body)));
       default:
         throw new EvidenceError('ROUTE_NOT_FOUND', path);
     }
   };
 }
 
-function restartAnswer(body: unknown, hear: (server: AccountId, instanceId: InstanceId) => RestartHeard) {
+function restartOf(body: unknown): ServerNews {
   const { server, instanceId } = parseWire(serverRestartedBody, body);
-  const heard = hear(AccountId.parse(server, 'server'), InstanceId.parse(instanceId, 'instanceId'));
-  return heard.enrolled ? heard : { ...heard, signature: toPrefixedHex(heard.signature) };
+  return {
+    server: AccountId.parse(server, 'server'),
+    instanceId: InstanceId.parse(instanceId, 'instanceId'),
+  };
 }
+
+function drainingOf(body: unknown): ServerNews {
+  const { server, nonce } = parseWire(serverDrainingBody, body);
+  return {
+    server: AccountId.parse(server, 'server'),
+    nonce: parsePrefixedHex(nonce, NEWS_NONCE_BYTES, 'nonce'),
+  };
+}
+
+const newsAnswer = (heard: NewsHeard) =>
+  heard.enrolled ? heard : { ...heard, signature: toPrefixedHex(heard.signature) };

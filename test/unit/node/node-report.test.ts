@@ -1,4 +1,5 @@
 import { expect, it, vi } from 'vitest';
+import { Drain } from '../../../src/node/drain.ts';
 import { FormerClients } from '../../../src/node/former-clients.ts';
 import { NodeReport } from '../../../src/node/node-report.ts';
 import { silentLog } from '../../../src/observe/log.ts';
@@ -12,7 +13,8 @@ it('strangers who ask for readiness make the node walk over its keys once a seco
   const { keyServer, metrics, verifier, pki } = world;
   const clock = new FlooredClock(world.clock);
   const formerClients = new FormerClients({ store: new MemoryStore(), log: silentLog, clock });
-  const serving = { keyServer, formerClients };
+  const drain = new Drain({ vault: world.vault, log: silentLog, clock });
+  const serving = { keyServer, formerClients, drain };
   const report = new NodeReport(
     { metrics, verifier, clock, collateral: memoryCollateral(pki, world.clock) },
     { open: () => undefined, serving: () => serving },
