@@ -6,29 +6,26 @@ import { PeerClient } from '../../src/boot/peer-client.ts';
 import { PeerError } from '../../src/boot/peer-failure.ts';
 import type { PeerTransport } from '../../src/boot/peer-transport.ts';
 import { AccountId, InstanceId, Nonce, X25519PublicKey } from '../../src/bytes/fixed-bytes.ts';
-import { parsePrefixedHex, toHex, toPrefixedHex } from '../../src/bytes/hex.ts';
+import { toHex } from '../../src/bytes/hex.ts';
 import { encodeSs58 } from '../../src/bytes/ss58.ts';
 import type { ServerRecord } from '../../src/chain/chain-view.ts';
 import { generateX25519KeyPair } from '../../src/crypto/x25519.ts';
-import { EvidenceError } from '../../src/errors/latchkey-error.ts';
-import { serverDrainingBody, serverRestartedBody } from '../../src/http/node-bodies.ts';
 import { KeyServer, type KeyServerParts } from '../../src/keyserver/key-server.ts';
 import { OwnAttestation } from '../../src/keyserver/own-attestation.ts';
 import { Vault } from '../../src/keyserver/vault.ts';
 import { buildGuardian } from '../../src/node/build-guardian.ts';
 import { ChainWatch } from '../../src/node/chain-watch.ts';
-import { hearNews, type NewsHeard } from '../../src/node/hear-news.ts';
+import { hearNews } from '../../src/node/hear-news.ts';
 import { buildServing, type Serving } from '../../src/node/serving.ts';
 import { Metrics } from '../../src/observe/metrics.ts';
 import { ChallengeIssuer } from '../../src/protocol/challenge.ts';
-import { NEWS_NONCE_BYTES, type ServerNews } from '../../src/protocol/not-enrolled.ts';
-import { parseWire } from '../../src/protocol/wire.ts';
 import type { QuoteSource } from '../../src/quote-source/quote-source.ts';
 import { FlooredClock } from '../../src/time/clock.ts';
 import { measurementId } from '../../src/trust/measurement.ts';
 import { registrationContext, registrationReportData } from '../../src/trust/registration.ts';
 import type { Survival } from './disk-survival.ts';
 import { SimulatedDisk } from './simulated-disk.ts';
+import { handlerOf } from './simulated-network-handler.ts';
 import type { Handler } from './simulated-network-wire.ts';
 import { ownBody, type SimulatedWorld } from './simulated-network-world.ts';
 
@@ -67,6 +64,8 @@ export class SimulatedNode {
   beforeQuote: () => Promise<void> = async () => undefined;
   /** How many processes ran so far. */
   boots = 0;
+  /** How often this process was drained. */
+  drains = 0;
   /** Slot ids (hex) whose server key this process has spoilt: it gives wrong keys for them. */
   readonly lies = new Set<string>();
   #process: Process | undefined;
@@ -109,6 +108,16 @@ export class SimulatedNode {
     return this.#process?.serving;
   }
 
+  get isDraining(): boolean {
+    return this.serving?.drain.isDraining ?? false;
+  }
+
+  /** Drains the server, as `latchkey drain` does. */
+  drain(): void {
+    this.drains++;
+    this.serving?.drain.start();
+  }
+
   /** A quote source of this machine; every quote that it makes is known as genuine. */
   get quotes(): QuoteSource {
     const { pki, clock, genuineQuotes } = this.#world;
@@ -127,6 +136,7 @@ export class SimulatedNode {
   start(expectedAccount?: AccountId): void {
     if (this.#process !== undefined) throw new Error(`${this.name} runs already`);
     this.boots++;
+    this.drains = 0;
     const { chain, clock: time, config, verifier, collateral, wire } = this.#world;
     const clock = new FlooredClock(time);
     const log = (_level: string, event: string, fields: Readonly<Record<string, unknown>> = {}): void => {
@@ -335,48 +345,3 @@ export class SimulatedNode {
     return handlerOf(fake, () => ({ enrolled: true }));
   }
 }
-
-/** The routes of a node, without the porch. */
-function handlerOf(keyServer: KeyServer, hear: (news: ServerNews) => NewsHeard): Handler {
-  return async (path, body) => {
-    switch (path) {
-      case '/challenge':
-        return keyServer.challenge(body);
-      case '/request-encryption-key':
-        return keyServer.requestKey(body, 'simulated');
-      case '/key-status':
-        return keyServer.keyStatus(body);
-      case '/claim':
-        return keyServer.claim(body);
-      case '/forget':
-        return keyServer.forget(body);
-      case '/attestation':
-        return keyServer.attestation();
-      case '/server-restarted':
-        return newsAnswer(hear(restartOf(body)));
-      case '/server-draining':
-        return newsAnswer(hear(drainingOf(body)));
-      default:
-        throw new EvidenceError('ROUTE_NOT_FOUND', path);
-    }
-  };
-}
-
-function restartOf(body: unknown): ServerNews {
-  const { server, instanceId } = parseWire(serverRestartedBody, body);
-  return {
-    server: AccountId.parse(server, 'server'),
-    instanceId: InstanceId.parse(instanceId, 'instanceId'),
-  };
-}
-
-function drainingOf(body: unknown): ServerNews {
-  const { server, nonce } = parseWire(serverDrainingBody, body);
-  return {
-    server: AccountId.parse(server, 'server'),
-    nonce: parsePrefixedHex(nonce, NEWS_NONCE_BYTES, 'nonce'),
-  };
-}
-
-const newsAnswer = (heard: NewsHeard) =>
-  heard.enrolled ? heard : { ...heard, signature: toPrefixedHex(heard.signature) };
