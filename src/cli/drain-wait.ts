@@ -54,13 +54,13 @@ export async function waitUntilFree(
 
 /** The lines that a person reads. */
 export function drainLines({ draining, remaining, moved, clients }: DrainStanding): readonly string[] {
-  const count = (clientCount: number): string => `${clientCount} ${clientCount === 1 ? 'client' : 'clients'}`;
+  const count = (of: number): string => `${of} ${of === 1 ? 'client' : 'clients'}`;
   if (!draining) return [`not draining; ${count(remaining)} with keys here`];
   if (remaining === 0)
     return [`nobody needs this server any more: it may be stopped (${count(moved)} moved)`];
   const unlisted = remaining - clients.length;
   return [
-    `${count(remaining)} still need this server, ${count(moved)} moved`,
+    `${count(remaining)} still ${remaining === 1 ? 'needs' : 'need'} this server, ${moved} moved`,
     ...clients.map(({ accountId, endpoint, keys, atRisk, standing }) => {
       const risk = atRisk ? '; AT RISK: would be below its threshold without this server' : '';
       return `  ${accountId}  ${endpoint ?? '-'}  ${keys} ${keys === 1 ? 'key' : 'keys'}; ${standing}${risk}`;

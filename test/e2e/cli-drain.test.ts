@@ -37,7 +37,7 @@ describe.sequential('latchkey drain', { timeout: 180_000 }, () => {
   it('waits until its deadline, and exits with 1 and who remains', async () => {
     const waited = await drain('--wait', '--deadline-ms', '3000');
     expect(waited.code).toBe(1);
-    expect(waited.stdout).toContain('1 client still need this server, 0 clients moved');
+    expect(waited.stdout).toContain('1 client still needs this server, 0 moved');
     expect(waited.stdout).toContain(`${account}`);
     expect(waited.stdout).toContain('AT RISK');
     expect(waited.stdout).toContain('Draining goes on');
@@ -53,7 +53,7 @@ describe.sequential('latchkey drain', { timeout: 180_000 }, () => {
     expect(await (await fetched('metrics', '/metrics')).text()).toContain('latchkey_draining 1\n');
     const status = await subject.run('status', '--config', subject.configFile);
     expect(status.code).toBe(2);
-    expect(status.stdout).toContain('draining: 1 clients still need this server, 0 moved');
+    expect(status.stdout).toContain('draining: needed by 1, 0 moved');
     expect(subject.log()).toContain('"drain.started"');
   });
 

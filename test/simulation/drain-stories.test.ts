@@ -84,6 +84,24 @@ describe('a server that drains', () => {
     await endNetwork(net);
   });
 
+  it('with too few others is free once its record is off the chain, which lowers n', LONG, async () => {
+    const { net, first } = await formedNetwork(908, 6);
+    const clients = clientsOf(first);
+    first.drain();
+    await net.settle(20_000);
+    expect(drainOf(first).progress()).toMatchObject({ remaining: clients });
+    net.deregister(first);
+    await net.settle(90_000);
+    // Nobody can send `forget` to who has no address; their signatures say it.
+    expect(drainOf(first).progress()).toMatchObject({ remaining: 0, moved: clients });
+    await net.world.clock.until(first.stop());
+    await net.settle(30_000);
+    for (const node of net.nodes.filter((other) => other !== first)) {
+      expect(node.state).toMatchObject({ name: 'backed', live: 4, n: 4, t: 3 });
+    }
+    await endNetwork(net);
+  });
+
   it('makes no new key for a node that comes new, which is backed by others', LONG, async () => {
     const { net, first } = await formedNetwork(903, 7);
     first.drain();

@@ -40,7 +40,7 @@ async function status(options: StatusOptions): Promise<void> {
   }
   const { draining } = report;
   if (typeof draining === 'object' && draining !== null && 'remaining' in draining && 'moved' in draining) {
-    console.log(`  draining: ${draining.remaining} clients still need this server, ${draining.moved} moved`);
+    console.log(`  draining: needed by ${draining.remaining}, ${draining.moved} moved`);
   }
   if (options.explain === true) console.log(`\n${report['explanation']}`);
 }

@@ -65,7 +65,7 @@ describe('waiting for a drain', () => {
 describe('the lines for a person', () => {
   it('say who remains, where, and who is at risk', () => {
     expect(drainLines(standing(2, 5))).toEqual([
-      '2 clients still need this server, 5 clients moved',
+      '2 clients still need this server, 5 moved',
       '  account 0  10.0.0.1:3001  1 key; told; AT RISK: would be below its threshold without this server',
       '  account 1  -  2 keys; told',
       'Draining goes on; `latchkey drain --cancel` ends it.',
