@@ -30,20 +30,23 @@ export const drainAnswer = z.strictObject({
 export interface DrainDesk {
   start(): void;
   cancel(): void;
-  progress(): { readonly sinceMs: number; readonly remaining: number; readonly moved: number } | undefined;
-  remaining(): readonly {
-    readonly account: AccountId;
-    readonly endpoint: string | undefined;
-    readonly keys: number;
-    readonly isAtRisk: boolean;
-    readonly standing: string;
-  }[];
+  /** `progress` is undefined while the server does not drain. */
+  standing(): {
+    readonly progress: { readonly sinceMs: number; readonly moved: number } | undefined;
+    readonly remaining: readonly {
+      readonly account: AccountId;
+      readonly endpoint: string | undefined;
+      readonly keys: number;
+      readonly isAtRisk: boolean;
+      readonly standing: string;
+    }[];
+  };
 }
 
 /** How a drain stands, for JSON; the clients that remain are counted also while there is none. */
 export function drainToJson(desk: DrainDesk): z.output<typeof drainAnswer> {
-  const progress = desk.progress();
-  const clients = [...desk.remaining()].sort((a, b) => Number(b.isAtRisk) - Number(a.isAtRisk));
+  const { progress, remaining } = desk.standing();
+  const clients = [...remaining].sort((a, b) => Number(b.isAtRisk) - Number(a.isAtRisk));
   return {
     draining: progress !== undefined,
     ...(progress === undefined ? {} : { sinceMs: progress.sinceMs }),

@@ -62,7 +62,7 @@ export class Healer {
   readonly #silence = new Silence();
   readonly #leaving: Leaving;
   #live = 0;
-  /** What became of the last attempt that was made in vain or brought fewer than n slots. */
+  /** What became of the last attempt that brought fewer than n slots. */
   #shortBecause: string | undefined;
   #fencedBy: string | undefined;
 

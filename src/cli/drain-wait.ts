@@ -11,7 +11,7 @@ export type DrainStanding = z.output<typeof drainAnswer>;
 /** How long the node may take to answer, in milliseconds. */
 const QUIET_MS = 10_000;
 /** Between two questions, in milliseconds. */
-const POLL_MS = 500;
+const POLL_MS = 1_000;
 
 /**
  * Asks the node on its socket: `PUT` drains it, `GET` only looks, `DELETE` ends a drain.

@@ -52,6 +52,11 @@ export class Vault {
     return this.#keys.size;
   }
 
+  /** How many accounts have keys here. */
+  get accounts(): number {
+    return this.#perAccount.size;
+  }
+
   /** All living keys, for counting and reporting. */
   keys(): Iterable<SlotKey> {
     return this.#keys.values();

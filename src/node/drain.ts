@@ -38,6 +38,12 @@ export interface DrainProgress {
   readonly moved: number;
 }
 
+/** A drain and who remains. */
+export interface DrainStanding {
+  readonly progress: DrainProgress | undefined;
+  readonly remaining: readonly RemainingClient[];
+}
+
 /** What is known of one client while it remains. */
 interface Told {
   endpoint?: string;
@@ -98,9 +104,16 @@ export class Drain {
 
   /** How far it is, or `undefined` when the server does not drain. Walks over all keys. */
   progress(): DrainProgress | undefined {
-    if (this.#sinceMs === undefined) return undefined;
-    const remaining = this.remaining().length;
-    return { sinceMs: this.#sinceMs, remaining, moved: this.#seen.size - remaining };
+    return this.isDraining ? this.standing().progress : undefined;
+  }
+
+  /** How far it is, and who still needs this server, whether it drains or not. Walks over all keys, once. */
+  standing(): DrainStanding {
+    const remaining = this.remaining();
+    const sinceMs = this.#sinceMs;
+    if (sinceMs === undefined) return { progress: undefined, remaining };
+    const moved = this.#seen.size - remaining.length;
+    return { progress: { sinceMs, remaining: remaining.length, moved }, remaining };
   }
 
   /** Who still needs this server. Walks over all keys. */
@@ -112,7 +125,7 @@ export class Drain {
       if (key.isExpired(nowMs) || this.#free.has(name)) continue;
       const { keys = 0, isAtRisk = false } = found.get(name) ?? {};
       found.set(name, { account: key.account, keys: keys + 1, isAtRisk: isAtRisk || key.isCritical });
-      this.#seen.add(name);
+      if (this.isDraining) this.#seen.add(name);
     }
     return [...found].map(([name, client]) => {
       const { endpoint, standing = 'not told yet' } = this.#told.get(name) ?? {};
@@ -129,8 +142,9 @@ export class Drain {
 
   /** An account erased its last key here. */
   forgotten(account: AccountId): void {
-    if (this.#sinceMs === undefined || this.#free.has(toHex(account))) return;
-    this.#log('info', 'drain.client-moved', { account: encodeSs58(account) });
+    if (this.#sinceMs === undefined) return;
+    // Whoever was free already was counted then.
+    if (!this.#free.delete(toHex(account))) this.#noteMoved(account);
     this.#noteDone();
   }
 
@@ -151,8 +165,6 @@ export class Drain {
         continue;
       }
       await this.#tellAll(client, self, snapshot, signal);
-      // Keys that nobody confirmed expire by themselves.
-      this.#noteDone();
       const waitMs = this.#waitMs;
       this.#waitMs = Math.min(waitMs * 2, LONGEST_WAIT_MS);
       await this.#clock.sleep(waitMs, wake);
@@ -169,6 +181,8 @@ export class Drain {
     const { servers } = await orAborted(snapshot(), signal).catch(() => ({ servers: [] }));
     const records = new Map(servers.map((record) => [toHex(record.account), record]));
     const queue = [...this.remaining()];
+    // Keys that nobody confirmed expire by themselves.
+    if (queue.length === 0) this.#done();
     const tellSome = async (): Promise<void> => {
       for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
         if (signal.aborted || !this.isDraining) return;
@@ -196,7 +210,7 @@ export class Drain {
       const outcome = await client.tellDraining(record, self, signal);
       this.#told.set(name, { endpoint, standing: 'told' });
       if (outcome === 'moved' && this.isDraining && !this.#confirmed.has(name)) {
-        this.forgotten(account);
+        this.#noteMoved(account);
         this.#free.add(name);
         this.#noteDone();
       }
@@ -205,8 +219,18 @@ export class Drain {
     }
   }
 
+  #noteMoved(account: AccountId): void {
+    this.#log('info', 'drain.client-moved', { account: encodeSs58(account) });
+  }
+
+  /** Walks over all keys only when nobody may be left: clients go one by one, and there may be many. */
   #noteDone(): void {
-    if (this.#isDone || this.#sinceMs === undefined || this.remaining().length > 0) return;
+    if (this.#vault.accounts > this.#free.size || this.remaining().length > 0) return;
+    this.#done();
+  }
+
+  #done(): void {
+    if (this.#isDone || this.#sinceMs === undefined) return;
     this.#isDone = true;
     this.#log('info', 'drain.done', { moved: this.#seen.size });
   }
