@@ -134,7 +134,7 @@ function macVector(route: MacRoute, content: Uint8Array, wire: object, state: Sl
 function macVectors() {
   const incarnation = { number: 3, bootId };
   const report = { threshold: 3, slots: 5, live: 4 };
-  const state: SlotState = { instanceId, serverTimeMs: nowMs + 5, incarnation, head };
+  const state: SlotState = { instanceId, serverTimeMs: nowMs + 5, incarnation, head, draining: false };
   const claimed = { number: 4, bootId: fixed('next boot', 16) };
   const bare = { confirm: false, incarnation: { number: 0, bootId: new Uint8Array(16) } } as const;
   return {
@@ -149,6 +149,12 @@ function macVectors() {
       keyStatusBytes({ ...bare, head: undefined, report: undefined }),
       { confirm: false, incarnation: 0, bootId: hex(bare.incarnation.bootId) },
       { ...state, incarnation: bare.incarnation, head: undefined },
+    ),
+    keyStatusOfDrainingServer: macVector(
+      'key-status',
+      keyStatusBytes({ confirm: true, incarnation, head, report }),
+      { confirm: true, incarnation: 3, bootId: hex(bootId), head: headToWire(head), report },
+      { ...state, draining: true },
     ),
     claim: macVector(
       'claim',

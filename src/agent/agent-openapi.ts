@@ -3,6 +3,7 @@ import { type ErrorCode, errorCodes } from '../errors/codes.ts';
 import { problemAnswer } from '../http/node-bodies.ts';
 import type { AgentRoute } from './agent-route.ts';
 import { agentRoutes } from './agent-routes.ts';
+import { drainAnswer, drainSummaries } from './drain-routes.ts';
 
 const everywhere: readonly ErrorCode[] = ['FIELD_INVALID', 'NODE_LOCKED', 'REQUEST_TIMEOUT', 'INTERNAL'];
 const withBody: readonly ErrorCode[] = ['BODY_NOT_JSON', 'BODY_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE'];
@@ -58,8 +59,12 @@ function errorResponses({ method, body, codes }: AgentRoute): Record<string, unk
     ...(method === 'get' ? [] : whenWriting),
     ...codes,
   ];
+  return errorsOf(all);
+}
+
+function errorsOf(codes: readonly ErrorCode[]): Record<string, unknown> {
   const byStatus = new Map<number, ErrorCode[]>();
-  for (const code of all) {
+  for (const code of codes) {
     const { status } = errorCodes[code];
     byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
   }
@@ -85,6 +90,20 @@ function operation(route: AgentRoute): Record<string, unknown> {
   };
 }
 
+/** `/drain` belongs to the node, not to its store. */
+function drainOperations(): Record<string, unknown> {
+  const responses = {
+    200: { description: 'OK', content: json(schemaOf(drainAnswer, 'output')) },
+    ...errorsOf(['NODE_LOCKED', 'REQUEST_TIMEOUT', 'INTERNAL']),
+  };
+  return Object.fromEntries(
+    Object.entries(drainSummaries).map(([method, summary]) => [
+      method,
+      { tags: ['drain'], summary, responses },
+    ]),
+  );
+}
+
 const plain = (summary: string): Record<string, unknown> => ({
   get: { summary, responses: { 200: { description: 'OK', content: json({ type: 'object' }) } } },
 });
@@ -93,6 +112,7 @@ function paths(): Record<string, Record<string, unknown>> {
   const found: Record<string, Record<string, unknown>> = {
     '/status': plain('State, servers and slots of the node; answers also while the store is locked'),
     '/openapi.json': plain('This document'),
+    '/drain': drainOperations(),
   };
   for (const route of agentRoutes)
     found[route.path] = { ...found[route.path], [route.method]: operation(route) };

@@ -20,6 +20,8 @@ export interface EnrolmentInput {
   readonly enrolled: readonly AccountId[];
   /** Servers that are asked only when the others do not suffice. */
   readonly last?: readonly AccountId[];
+  /** Servers that are not asked at all: they drain. */
+  readonly draining?: readonly AccountId[];
   /** With fewer servers than this the result is of no use, so no key is asked for. */
   readonly worthwhile: number;
   readonly signal: AbortSignal;
@@ -34,8 +36,8 @@ export interface EnrolmentTools extends RoundTools {
 /** Servers that gave a fresh key, at most n, and why others did not. */
 export interface Enrolment {
   readonly servers: readonly EnrolledServer[];
-  /** How many servers were not asked, by reason: too many slots would be on one platform or stash. */
-  readonly passedOver: ReadonlyMap<SkipReason, number>;
+  /** How many servers were not asked, by reason: too many slots would be on one platform or stash, or they drain. */
+  readonly passedOver: ReadonlyMap<SkipReason | 'draining', number>;
   readonly failures: ReadonlyMap<string, { readonly record: ServerRecord; readonly failure: PeerFailure }>;
 }
 
@@ -45,9 +47,11 @@ export interface Enrolment {
  */
 export async function enrol(tools: EnrolmentTools, input: EnrolmentInput): Promise<Enrolment> {
   const { account, snapshot, quorum, signal } = input;
-  const isLast = (record: ServerRecord) =>
-    input.last?.some((server) => equalBytes(server, record.account)) ?? false;
-  const ranked = eligibleServers(snapshot, { account });
+  const isIn = (servers: readonly AccountId[] | undefined, record: ServerRecord) =>
+    servers?.some((server) => equalBytes(server, record.account)) ?? false;
+  const isLast = (record: ServerRecord) => isIn(input.last, record);
+  const all = eligibleServers(snapshot, { account });
+  const ranked = all.filter((record) => !isIn(input.draining, record));
   const eligible = [...ranked.filter((record) => !isLast(record)), ...ranked.filter(isLast)];
   const granted = new Map<string, { readonly record: ServerRecord; readonly enrolled: EnrolledServer }>();
   const failures = new Map<string, { readonly record: ServerRecord; readonly failure: PeerFailure }>();
@@ -72,7 +76,8 @@ export async function enrol(tools: EnrolmentTools, input: EnrolmentInput): Promi
     asked = choose().chosen.filter(({ account: server }) => !granted.has(toHex(server)));
   }
   const { chosen, skipped } = choose();
-  const passedOver = new Map<SkipReason, number>();
+  const passedOver = new Map<SkipReason | 'draining', number>();
+  if (ranked.length < all.length) passedOver.set('draining', all.length - ranked.length);
   for (const { reason } of skipped) passedOver.set(reason, (passedOver.get(reason) ?? 0) + 1);
   return {
     servers: chosen.flatMap(({ account: server }) => granted.get(toHex(server))?.enrolled ?? []),
@@ -141,4 +146,11 @@ async function askForKeys(
       });
     },
   });
+}
+
+/** Why an attempt brought fewer than n slots, such as `4 of 5 servers gave a key; passed over: 2 platform-limit`. */
+export function shortfall({ servers, passedOver }: Enrolment, { n }: Quorum): string {
+  const reasons = [...passedOver].map(([reason, count]) => `${count} ${reason}`);
+  const others = reasons.length === 0 ? '' : `; passed over: ${reasons.join(', ')}`;
+  return `${servers.length} of ${n} servers gave a key${others}`;
 }

@@ -106,9 +106,14 @@ export class Guardian {
     }
   }
 
-  /** Something happened that is worth a look now: a server restarted, the chain changed. */
+  /** Something happened that is worth a look now, and an attempt: a server restarted, the chain changed. */
   nudge(): void {
     this.#healer?.hurry();
+    this.look();
+  }
+
+  /** Something is said to have happened; what a look at the slots proves decides whether more is done. */
+  look(): void {
     this.#nudged = true;
     this.#wake.abort();
   }

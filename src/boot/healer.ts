@@ -1,4 +1,3 @@
-import { toHex } from '../bytes/hex.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
 import type { ChainSnapshot, ChainView } from '../chain/chain-view.ts';
 import { eligibleServers } from '../keyslots/choose-servers.ts';
@@ -8,17 +7,20 @@ import type { Log } from '../observe/log.ts';
 import { orAborted } from '../time/or-aborted.ts';
 import { AttemptPace } from './attempt-pace.ts';
 import { contradicted, Doubts } from './doubts.ts';
-import { type Enrolment, type EnrolmentTools, enrol } from './enrolment.ts';
+import { type Enrolment, type EnrolmentTools, enrol, shortfall } from './enrolment.ts';
 import { Forgetting } from './forgetting.ts';
 import { HoldingAccount } from './holding-account.ts';
 import { KeyLearning } from './key-learning.ts';
+import { Leaving } from './leaving.ts';
 import type { NodeState } from './node-state.ts';
 import type { OpenNode } from './open-node.ts';
 import { describeFailure } from './peer-failure.ts';
+import { Silence } from './silence.ts';
 import {
   checkSlots,
   confirmations,
   hasForgotten,
+  isDraining,
   isLive,
   lostSlots,
   newestOf,
@@ -57,8 +59,8 @@ export class Healer {
   readonly #holding: HoldingAccount;
   readonly #pace: AttemptPace;
   readonly #doubts = new Doubts();
-  /** Since when a server has been of no help, by slot. */
-  #silentSinceMs: ReadonlyMap<string, number> = new Map();
+  readonly #silence = new Silence();
+  readonly #leaving: Leaving;
   #live = 0;
   /** What became of the last attempt that brought fewer than n slots. */
   #shortBecause: string | undefined;
@@ -72,6 +74,7 @@ export class Healer {
     this.#forgetting = new Forgetting({ client: tools.client, log });
     this.#holding = new HoldingAccount(node);
     this.#pace = new AttemptPace(tools, options);
+    this.#leaving = new Leaving(options.patienceMs);
   }
 
   /** One look at everything. Returns the state of the node afterwards. */
@@ -122,18 +125,16 @@ export class Healer {
   }
 
   #noteSilence({ checked }: SlotCheck): void {
-    const before = this.#silentSinceMs;
-    const nowMs = this.#parts.tools.clock.nowMs();
-    const silent = checked.filter((one) => !isLive(one));
-    for (const { slot, report } of silent) {
-      if (before.has(toHex(slot.slotId))) continue;
+    const { log, tools } = this.#parts;
+    const nowMs = tools.clock.nowMs();
+    for (const { slot, report } of this.#silence.note(checked, nowMs)) {
       const reason =
         typeof report.standing === 'string' ? 'its key is not known yet' : describeFailure(report.standing);
-      this.#parts.log('warn', 'slot.lost', { server: encodeSs58(slot.server), reason });
+      log('warn', 'slot.lost', { server: encodeSs58(slot.server), reason });
     }
-    this.#silentSinceMs = new Map(
-      silent.map(({ slot }) => [toHex(slot.slotId), before.get(toHex(slot.slotId)) ?? nowMs]),
-    );
+    for (const server of this.#leaving.note(checked, nowMs)) {
+      log('info', 'server.draining', { server: encodeSs58(server) });
+    }
   }
 
   #needsGeneration(check: SlotCheck, quorum: Quorum): boolean {
@@ -141,16 +142,16 @@ export class Healer {
     if (newest === undefined) return true;
     if (newest.t !== quorum.t || newest.n !== quorum.n || newest.slots.length < newest.n) return true;
     const nowMs = this.#parts.tools.clock.nowMs();
-    return newestOf(this.#node, check).some(({ slot, report, instanceId }) => {
-      if (instanceId !== undefined) return false;
+    return newestOf(this.#node, check).some((one) => {
+      const { slot, report } = one;
+      if (isLive(one)) return isDraining(one) && this.#leaving.isHeeded(slot, nowMs);
       const { standing } = report;
       const kind = typeof standing === 'string' ? undefined : standing.kind;
       const isDoubted = this.#doubts.covers(slot);
       // A server that says that its memory is gone, or that left the chain, does not come back with the key.
       if ((kind === 'forgot' && !isDoubted) || kind === 'departed' || kind === 'lied') return true;
       const factor = isDoubted ? this.#doubts.patienceFactor(slot) : 1;
-      const silentMs = nowMs - (this.#silentSinceMs.get(toHex(slot.slotId)) ?? nowMs);
-      return silentMs >= this.#parts.options.patienceMs * factor;
+      return this.#silence.lengthMs(slot, nowMs) >= this.#parts.options.patienceMs * factor;
     });
   }
 
@@ -162,34 +163,43 @@ export class Healer {
     signal: AbortSignal,
   ): Promise<boolean> {
     const { tools } = this.#parts;
-    const enrolled = newestOf(this.#node, check)
-      .filter(isLive)
-      .map(({ slot }) => slot.server);
-    // Fewer servers than this would not be better than what there is.
-    const worthwhile = Math.min(quorum.n, Math.max(quorum.t, this.#live + 1));
+    const nowMs = tools.clock.nowMs();
+    const staying = newestOf(this.#node, check).filter((one) => isLive(one) && !isDraining(one));
+    const enrolled = staying.map(({ slot }) => slot.server);
+    // Fewer servers than this would not be better than what there is; a slot less for each server that drains is not.
+    const worthwhile = Math.min(quorum.n, Math.max(quorum.t, this.#live, staying.length + 1));
     const { account } = this.#node.identity;
+    const draining = check.checked.filter(isDraining).map(({ slot }) => slot.server);
     // A server that restarted may have its place again; one that gives keys and does not prove them, for want of others.
-    const last = check.checked
+    const unproved = check.checked
       .filter((one) => !isLive(one) && (!hasForgotten(one) || this.#doubts.covers(one.slot)))
       .map(({ slot }) => slot.server);
+    const left = snapshot.servers.filter((server) => this.#leaving.wasLeft(server.account, nowMs));
+    const last = [...unproved, ...left.map((server) => server.account)];
     const enrolment = await enrol(tools, {
       account,
       snapshot,
       quorum,
       enrolled,
       last,
+      draining,
       worthwhile,
       signal,
     });
     this.#logFailures(enrolment);
     const count = enrolment.servers.length;
     this.#shortBecause = count < quorum.n ? shortfall(enrolment, quorum) : undefined;
+    const leaves = newestOf(this.#node, check).filter(isDraining);
     if (signal.aborted || count < worthwhile || this.#isDoubtful(check, enrolment, quorum)) {
       this.#backOff(count, quorum);
       this.#forgetEnrolment(enrolment, snapshot);
       return false;
     }
     await this.#putInFront(enrolment, quorum, check, snapshot);
+    this.#leaving.left(
+      leaves.map(({ slot }) => slot.server),
+      tools.clock.nowMs(),
+    );
     return true;
   }
 
@@ -249,13 +259,10 @@ export class Healer {
     const slots = newestOf(this.#node, check).map(({ report }) => report);
     if (newest === undefined) return { name: 'unbacked', reason, slots };
     const { t, n, generation } = newest;
-    const found = { live: this.#live, t, n, generation, slots };
-    if (!this.#isBacked) {
-      const because = this.#shortBecause;
-      return { name: 'degraded', ...found, ...(because === undefined ? {} : { reason: because }) };
-    }
-    this.#shortBecause = undefined;
-    return { name: 'backed', ...found };
+    if (this.#isBacked && !slots.some((report) => isDraining({ report }))) this.#shortBecause = undefined;
+    const because = this.#shortBecause === undefined ? {} : { reason: this.#shortBecause };
+    const name = this.#isBacked ? 'backed' : 'degraded';
+    return { name, live: this.#live, t, n, generation, slots, ...because };
   }
 
   #fence(number: number): NodeState {
@@ -281,11 +288,4 @@ export class Healer {
       snapshot,
     );
   }
-}
-
-/** Why an attempt brought fewer than n slots, such as `4 of 5 servers gave a key; passed over: 2 platform-limit`. */
-function shortfall({ servers, passedOver }: Enrolment, { n }: Quorum): string {
-  const reasons = [...passedOver].map(([reason, count]) => `${count} ${reason}`);
-  const others = reasons.length === 0 ? '' : `; passed over: ${reasons.join(', ')}`;
-  return `${servers.length} of ${n} servers gave a key${others}`;
 }

@@ -6,8 +6,11 @@ import { describeFailure, type PeerFailure } from './peer-failure.ts';
 export interface SlotReport {
   readonly server: AccountId;
   readonly endpoint: string | undefined;
-  /** `live`: it holds its slot; `asked`: no answer yet; else why it is of no help. */
-  readonly standing: 'live' | 'asked' | PeerFailure;
+  /**
+   * `live`: it holds its slot; `draining`: it does, and asks to be left; `asked`: no answer yet; else why it is of no
+   * help.
+   */
+  readonly standing: 'live' | 'draining' | 'asked' | PeerFailure;
 }
 
 /**
@@ -39,7 +42,7 @@ export type NodeState =
   | { readonly name: 'open'; readonly slots: readonly SlotReport[] }
   | {
       readonly name: 'degraded' | 'backed';
-      /** Why there are fewer than n slots, while it is degraded and this is known. */
+      /** Why there are fewer than n slots, or why servers that drain were not left, where this is known. */
       readonly reason?: string;
       readonly live: number;
       readonly n: number;
@@ -77,8 +80,11 @@ export function summarize(state: NodeState): string {
     case 'open':
       return 'open: slots not checked yet';
     case 'degraded':
-    case 'backed':
-      return `${state.name} (${state.live} of ${state.n} slots live, ${state.t} needed)`;
+    case 'backed': {
+      const draining = drainingServers(state);
+      const leaving = draining === 0 ? '' : `; ${draining} at servers that drain`;
+      return `${state.name} (${state.live} of ${state.n} slots live, ${state.t} needed${leaving})`;
+    }
     case 'fenced':
       return `fenced: ${state.reason}`;
     case 'stopped':
@@ -102,12 +108,22 @@ export function explain(state: NodeState): string {
     case 'degraded':
       return explainDegraded(state);
     case 'backed':
+      if (drainingServers(state) > 0) return explainDraining(state);
       return `Nothing. Up to ${state.n - state.t} of its ${state.n} key servers may lose their memory at once.`;
     case 'fenced':
       return 'Another instance of this node has claimed its account later than this one. Stop whichever should not run; if it was not you, someone copied the disk to another genuine machine.';
     case 'stopped':
       return 'The node is stopped.';
   }
+}
+
+const drainingServers = ({ slots }: { readonly slots: readonly SlotReport[] }): number =>
+  slots.filter(({ standing }) => standing === 'draining').length;
+
+function explainDraining(state: Extract<NodeState, { name: 'degraded' | 'backed' }>): string {
+  const { reason } = state;
+  const why = reason === undefined ? '' : ` Last attempt: ${reason}.`;
+  return `${drainingServers(state)} of its ${state.n} key servers are about to be stopped. The node keeps their slots until it has ${state.n} at others; where there are too few others, add a key server or cancel a drain.${why}`;
 }
 
 function explainDegraded({ live, t, reason }: Extract<NodeState, { name: 'degraded' | 'backed' }>): string {

@@ -25,19 +25,18 @@ import {
   type SlotState,
   slotStateBytes,
 } from '../protocol/mac-routes.ts';
-import { NOT_ENROLLED_SIGNATURE_BYTES, provesNotEnrolled } from '../protocol/not-enrolled.ts';
+import {
+  NEWS_NONCE_BYTES,
+  NOT_ENROLLED_SIGNATURE_BYTES,
+  provesNotEnrolled,
+  type ServerNews,
+} from '../protocol/not-enrolled.ts';
 import type { BoundParameters } from '../protocol/report-data.ts';
 import { decodeKeyGrant, type KeyGrant, sealedKeyAad, sealedKeyInfo } from '../protocol/sealed-key.ts';
-import {
-  attestationAnswer,
-  challengeAnswer,
-  keyAnswer,
-  parseWire,
-  serverRestartedAnswer,
-} from '../protocol/wire.ts';
+import { attestationAnswer, challengeAnswer, keyAnswer, newsAnswer, parseWire } from '../protocol/wire.ts';
 import type { Clock } from '../time/clock.ts';
-import { withDeadline } from '../time/clock.ts';
-import { failureOf, PeerError } from './peer-failure.ts';
+import { PeerExchange } from './peer-exchange.ts';
+import { PeerError } from './peer-failure.ts';
 import type { PeerTransport } from './peer-transport.ts';
 
 /** What is needed to deal with a server: its account, its registered key, its present address. */
@@ -67,10 +66,9 @@ export const defaultPeerDeadlineMs = 8_000;
 
 /** Speaks the protocol with one server at a time. Methods throw; `failureOf` turns what they throw into a reason. */
 export class PeerClient {
-  readonly #transport: PeerTransport;
+  readonly #exchange: PeerExchange;
   readonly #clock: Clock;
   readonly #random: RandomSource;
-  readonly #deadlineMs: number;
 
   constructor(options: {
     readonly transport: PeerTransport;
@@ -78,10 +76,10 @@ export class PeerClient {
     readonly random: RandomSource;
     readonly deadlineMs?: number;
   }) {
-    this.#transport = options.transport;
-    this.#clock = options.clock;
-    this.#random = options.random;
-    this.#deadlineMs = options.deadlineMs ?? defaultPeerDeadlineMs;
+    const { transport, clock, random, deadlineMs = defaultPeerDeadlineMs } = options;
+    this.#exchange = new PeerExchange({ transport, clock, deadlineMs });
+    this.#clock = clock;
+    this.#random = random;
   }
 
   /** `POST /challenge`. */
@@ -92,7 +90,11 @@ export class PeerClient {
     signal?: AbortSignal,
   ): Promise<Nonce> {
     const body = { accountId: encodeSs58(account), ephemeralPublicKey: toPrefixedHex(ephemeralPublicKey) };
-    const answer = parseWire(challengeAnswer, await this.#send(peer, '/challenge', body, signal), 'answer');
+    const answer = parseWire(
+      challengeAnswer,
+      await this.#exchange.send(peer, '/challenge', body, signal),
+      'answer',
+    );
     this.#requireServer(peer, answer.server);
     return Nonce.parse(answer.nonce, 'nonce');
   }
@@ -119,7 +121,7 @@ export class PeerClient {
     };
     const answer = parseWire(
       keyAnswer,
-      await this.#send(peer, '/request-encryption-key', body, signal),
+      await this.#exchange.send(peer, '/request-encryption-key', body, signal),
       'answer',
     );
     this.#requireServer(peer, answer.server);
@@ -149,7 +151,7 @@ export class PeerClient {
   async attestation(peer: PeerRecord, signal?: AbortSignal): Promise<Attestation> {
     const answer = parseWire(
       attestationAnswer,
-      await this.#send(peer, '/attestation', undefined, signal),
+      await this.#exchange.send(peer, '/attestation', undefined, signal),
       'answer',
     );
     this.#requireServer(peer, answer.server);
@@ -191,7 +193,11 @@ export class PeerClient {
   /** `POST /forget`: erases a key that a newer generation has replaced. */
   async forget(peer: PeerRecord, slot: HeldSlot, signal?: AbortSignal): Promise<void> {
     const { body, mac } = this.#authenticate(peer, slot, 'forget', new Uint8Array(0), {});
-    const answer = parseWire(forgetAnswer, await this.#send(peer, '/forget', body, signal), 'answer');
+    const answer = parseWire(
+      forgetAnswer,
+      await this.#exchange.send(peer, '/forget', body, signal),
+      'answer',
+    );
     const expected = responseMac(slot.key, 'forget', mac, Uint8Array.of(1));
     if (!macMatches(Mac.parse(answer.mac, 'mac'), expected)) throw impostor();
   }
@@ -200,22 +206,34 @@ export class PeerClient {
    * `POST /server-restarted`: a hint to a client that our memory is gone. Returns `moved` when the client itself,
    * by its signature, says that it has no slot here any more; `told` otherwise, also when anybody says so without.
    */
-  async tellRestart(
+  tellRestart(
     client: PeerRecord,
     self: AccountId,
     instanceId: InstanceId,
     signal?: AbortSignal,
   ): Promise<'told' | 'moved'> {
     const body = { server: encodeSs58(self), instanceId: toPrefixedHex(instanceId) };
-    const answer = parseWire(
-      serverRestartedAnswer,
-      await this.#send(client, '/server-restarted', body, signal),
-      'answer',
-    );
+    return this.#tell(client, '/server-restarted', body, { server: self, instanceId }, signal);
+  }
+
+  /** `POST /server-draining`: a hint to a client that we drain. Returns what {@link tellRestart} does. */
+  tellDraining(client: PeerRecord, self: AccountId, signal?: AbortSignal): Promise<'told' | 'moved'> {
+    const nonce = this.#random(NEWS_NONCE_BYTES);
+    const body = { server: encodeSs58(self), nonce: toPrefixedHex(nonce) };
+    return this.#tell(client, '/server-draining', body, { server: self, nonce }, signal);
+  }
+
+  async #tell(
+    client: PeerRecord,
+    path: string,
+    body: Readonly<Record<string, string>>,
+    news: ServerNews,
+    signal: AbortSignal | undefined,
+  ): Promise<'told' | 'moved'> {
+    const answer = parseWire(newsAnswer, await this.#exchange.send(client, path, body, signal), 'answer');
     if (answer.enrolled || answer.signature === undefined) return 'told';
     const signature = parsePrefixedHex(answer.signature, NOT_ENROLLED_SIGNATURE_BYTES, 'signature');
-    const statement = { client: client.account, server: self, instanceId };
-    return provesNotEnrolled(signature, statement) ? 'moved' : 'told';
+    return provesNotEnrolled(signature, { ...news, client: client.account }) ? 'moved' : 'told';
   }
 
   async #slotState(
@@ -227,7 +245,7 @@ export class PeerClient {
     signal: AbortSignal | undefined,
   ): Promise<SlotState> {
     const { body, mac } = this.#authenticate(peer, slot, route, content, wire);
-    const answer = decodeSlotState(await this.#send(peer, `/${route}`, body, signal));
+    const answer = decodeSlotState(await this.#exchange.send(peer, `/${route}`, body, signal));
     const expected = responseMac(slot.key, route, mac, slotStateBytes(answer.state));
     if (!macMatches(answer.mac, expected)) throw impostor();
     return answer.state;
@@ -263,38 +281,7 @@ export class PeerClient {
     if (equalBytes(AccountId.parse(server, 'server'), peer.account)) return;
     throw new PeerError({ kind: 'impostor', detail: `answers as ${server.slice(0, 60)}` });
   }
-
-  async #send(
-    peer: PeerRecord,
-    path: string,
-    body: unknown,
-    signal: AbortSignal | undefined,
-  ): Promise<unknown> {
-    const answer = await withDeadline(
-      this.#clock,
-      this.#deadlineMs,
-      (abort) => this.#transport.send(peer.endpoint, path, body, abort),
-      signal,
-    ).catch((error: unknown) => {
-      throw new PeerError(failureOf(error), error);
-    });
-    if (answer === undefined) {
-      throw new PeerError({ kind: 'unreachable', detail: `no answer within ${this.#deadlineMs} ms` });
-    }
-    if (answer.status === 200) return answer.body;
-    throw new PeerError(refusalOf(answer.status, answer.body));
-  }
 }
 
 const impostor = (): PeerError =>
   new PeerError({ kind: 'impostor', detail: 'answer does not prove that the server holds the key' });
-
-function refusalOf(status: number, body: unknown) {
-  const problem = typeof body === 'object' && body !== null ? body : {};
-  const code =
-    'code' in problem && typeof problem.code === 'string' ? problem.code.slice(0, 64) : `HTTP_${status}`;
-  const detail =
-    'detail' in problem && typeof problem.detail === 'string' ? problem.detail.slice(0, 300) : '';
-  if (code === 'KEY_UNKNOWN') return { kind: 'forgot', detail: 'it holds no key for this slot' } as const;
-  return { kind: 'refused', code, detail } as const;
-}

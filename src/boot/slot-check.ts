@@ -44,6 +44,10 @@ export const confirmations = ({ checked }: SlotCheck): { slotId: SlotId; instanc
 /** Whether a slot proved to live. */
 export const isLive = (checked: CheckedSlot): boolean => checked.instanceId !== undefined;
 
+/** Whether a slot lives, and its server asks under the slot's own MAC to be left. */
+export const isDraining = ({ report: { standing } }: Pick<CheckedSlot, 'report'>): boolean =>
+  standing === 'draining';
+
 /** Whether the server says that it holds no key for the slot. */
 export const hasForgotten = ({ report: { standing } }: CheckedSlot): boolean =>
   typeof standing === 'object' && standing.kind === 'forgot';
@@ -112,7 +116,7 @@ export async function checkSlots(
         if (node.claim.isBeatenBy(state.incarnation)) {
           newerNumber = Math.max(newerNumber, state.incarnation.number);
         }
-        return found('live', state);
+        return found(state.draining ? 'draining' : 'live', state);
       } catch (error) {
         return found(failureOf(error));
       }

@@ -19,11 +19,12 @@ export function askAgent(
   options: {
     /** How long nothing may come before the answer is given up, in milliseconds. */
     readonly quietMs: number;
+    readonly method?: 'GET' | 'PUT' | 'DELETE';
   },
 ): Promise<IncomingMessage> {
-  const { quietMs } = options;
+  const { quietMs, method = 'GET' } = options;
   return new Promise((resolve, reject) => {
-    const asking = request({ socketPath, path, timeout: quietMs }, resolve);
+    const asking = request({ socketPath, path, method, timeout: quietMs }, resolve);
     asking.on('error', (cause) => {
       reject(
         new ProblemError('NODE_UNREACHABLE', `no node answers on ${socketPath}: ${cause.message}`, {

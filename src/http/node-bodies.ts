@@ -1,8 +1,15 @@
 import { z } from 'zod';
+import { NEWS_NONCE_BYTES } from '../protocol/not-enrolled.ts';
 import { accountText, hexText } from '../protocol/wire.ts';
 
 /** Body of `POST /server-restarted`. */
 export const serverRestartedBody = z.strictObject({ server: accountText, instanceId: hexText(16) });
+
+/** Body of `POST /server-draining`. */
+export const serverDrainingBody = z.strictObject({
+  server: accountText,
+  nonce: hexText(NEWS_NONCE_BYTES),
+});
 
 /** Answer of `GET /info`; accounts and keys only once the node's store is open. */
 export const infoAnswer = z.looseObject({
@@ -13,6 +20,7 @@ export const infoAnswer = z.looseObject({
   accountId: accountText.optional(),
   x25519PublicKey: hexText(32).optional(),
   instanceId: hexText(16).optional(),
+  draining: z.literal(true).optional().meta({ description: 'it makes no new keys; it is to be stopped' }),
 });
 
 /** Answer of `GET /readyz`, with the reasons beside. */

@@ -1,8 +1,10 @@
 import type { Hono } from 'hono';
+import type { z } from 'zod';
 import { AccountId, InstanceId } from '../bytes/fixed-bytes.ts';
-import { toPrefixedHex } from '../bytes/hex.ts';
-import { parseWire } from '../protocol/wire.ts';
-import { serverRestartedBody } from './node-bodies.ts';
+import { parsePrefixedHex, toPrefixedHex } from '../bytes/hex.ts';
+import { NEWS_NONCE_BYTES, type ServerNews } from '../protocol/not-enrolled.ts';
+import { type newsAnswer, parseWire } from '../protocol/wire.ts';
+import { serverDrainingBody, serverRestartedBody } from './node-bodies.ts';
 import { openApiDocument } from './openapi.ts';
 import { jsonBody, type PorchEnv } from './porch.ts';
 
@@ -13,12 +15,12 @@ export interface NodeFace {
   /** Whether the node is ready, and the answer of `GET /readyz`. */
   readiness(): { readonly ready: boolean; readonly report: Readonly<Record<string, unknown>> };
   /**
-   * A server says that its memory is gone; a hint, worth a look at once. Returns whether it holds a slot of ours, and
-   * if not, a signature that proves it to the server: else the network could end its wait for us.
+   * A server says that its memory is gone, or that it drains (with a nonce): a hint, worth a look. Returns whether it
+   * holds a slot of ours, and if not, a signature that proves it to the server: else the network could end its wait
+   * for us.
    */
-  serverRestarted(
-    server: AccountId,
-    instanceId: InstanceId,
+  hear(
+    news: ServerNews,
   ): { readonly enrolled: true } | { readonly enrolled: false; readonly signature: Uint8Array };
 }
 
@@ -33,12 +35,23 @@ export function nodeRoutes(app: Hono<PorchEnv>, face: NodeFace): void {
   });
   app.post('/server-restarted', async (context) => {
     const { server, instanceId } = parseWire(serverRestartedBody, await jsonBody(context));
-    const heard = face.serverRestarted(
-      AccountId.parse(server, 'server'),
-      InstanceId.parse(instanceId, 'instanceId'),
-    );
-    return context.json(
-      heard.enrolled ? { enrolled: true } : { enrolled: false, signature: toPrefixedHex(heard.signature) },
-    );
+    const news = {
+      server: AccountId.parse(server, 'server'),
+      instanceId: InstanceId.parse(instanceId, 'instanceId'),
+    };
+    return context.json(answerTo(face, news));
   });
+  app.post('/server-draining', async (context) => {
+    const { server, nonce } = parseWire(serverDrainingBody, await jsonBody(context));
+    const news = {
+      server: AccountId.parse(server, 'server'),
+      nonce: parsePrefixedHex(nonce, NEWS_NONCE_BYTES, 'nonce'),
+    };
+    return context.json(answerTo(face, news));
+  });
+}
+
+function answerTo(face: NodeFace, news: ServerNews): z.output<typeof newsAnswer> {
+  const heard = face.hear(news);
+  return heard.enrolled ? heard : { enrolled: false, signature: toPrefixedHex(heard.signature) };
 }

@@ -14,9 +14,16 @@ import {
   challengeBody,
   keyAnswer,
   keyRequestBody,
-  serverRestartedAnswer,
+  newsAnswer,
 } from '../protocol/wire.ts';
-import { infoAnswer, okAnswer, problemAnswer, readyzAnswer, serverRestartedBody } from './node-bodies.ts';
+import {
+  infoAnswer,
+  okAnswer,
+  problemAnswer,
+  readyzAnswer,
+  serverDrainingBody,
+  serverRestartedBody,
+} from './node-bodies.ts';
 
 /** One route of the open port, as it is described to tools. */
 interface RouteDescription {
@@ -45,7 +52,7 @@ const keyRequestCodes: readonly ErrorCode[] = [
   ...(['TCB_REVOKED', 'TCB_STATUS_REFUSED', 'ADVISORY_REFUSED', 'MEASUREMENT_REFUSED'] as const),
   ...(['TRUST_SECTION_REFUSED', 'ACCOUNT_DEREGISTERED', 'PLATFORM_REFUSED', 'PLATFORM_LIMIT'] as const),
   ...(['KEY_UNKNOWN', 'KEY_EXISTS', 'VAULT_FULL'] as const),
-  ...(['NODE_LOCKED', 'COLLATERAL_UNAVAILABLE', 'CHAIN_UNAVAILABLE'] as const),
+  ...(['NODE_LOCKED', 'SERVER_DRAINING', 'COLLATERAL_UNAVAILABLE', 'CHAIN_UNAVAILABLE'] as const),
   // Bad quotes: every code of the verifier with status 422.
   ...Object.keys(errorCodes).filter(isBadEvidence),
 ];
@@ -108,7 +115,14 @@ const routes: readonly RouteDescription[] = [
     path: '/server-restarted',
     summary: "A hint to a client that a server's memory is gone",
     body: serverRestartedBody,
-    answer: serverRestartedAnswer,
+    answer: newsAnswer,
+  },
+  {
+    method: 'post',
+    path: '/server-draining',
+    summary: 'A hint to a client that a server is to be stopped for good',
+    body: serverDrainingBody,
+    answer: newsAnswer,
   },
   { method: 'get', path: '/info', summary: 'Who the node is', answer: infoAnswer },
   { method: 'get', path: '/healthz', summary: 'The process runs', answer: okAnswer },

@@ -111,6 +111,7 @@ export class SlotDesk {
       serverTimeMs: this.#now(),
       incarnation: key.incarnation,
       head: key.head,
+      draining: this.#vault.isDraining,
     };
     return { state, mac: responseMac(key.key, route, request, slotStateBytes(state)) };
   }

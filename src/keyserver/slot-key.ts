@@ -72,6 +72,11 @@ export class SlotKey {
     return this.#report;
   }
 
+  /** Whether its owner's store, by its own report, would fall below its threshold without this key. */
+  get isCritical(): boolean {
+    return this.#report !== undefined && this.#report.live - 1 < this.#report.threshold;
+  }
+
   isExpired(nowMs: number): boolean {
     return !this.#confirmed && nowMs >= this.#expiresAtMs;
   }

@@ -21,7 +21,7 @@ export interface Granted {
 /**
  * The vault's part of a request: gets or makes the key, by intent.
  * @throws EvidenceError KEY_UNKNOWN, KEY_EXISTS, RECOVERY_PROOF_REQUIRED, RECOVERY_PROOF_WRONG; RefusalError
- *   PLATFORM_REFUSED, PLATFORM_LIMIT; ProblemError VAULT_FULL.
+ *   PLATFORM_REFUSED, PLATFORM_LIMIT; ProblemError VAULT_FULL, SERVER_DRAINING.
  */
 export function takeFromVault({ bound, provenance }: JudgedRequest, vault: Vault, nowMs: number): Granted {
   const { request, slotId } = bound;

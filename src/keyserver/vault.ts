@@ -22,6 +22,9 @@ export const defaultVaultLimits: VaultLimits = {
   maxKeysPerPlatformAndAccount: 32,
 };
 
+/** Draining takes a while, and mostly ends with the server. */
+const DRAINING_RETRY_MS = 60_000;
+
 const nameOf = (account: AccountId, slotId: SlotId): string => `${toHex(account)}/${toHex(slotId)}`;
 
 /**
@@ -37,6 +40,8 @@ export class Vault {
   readonly #perPlatformAndAccount = new Map<string, number>();
   readonly #random: RandomSource;
   readonly #limits: VaultLimits;
+  /** While true no key is made; those that are there stay. */
+  isDraining = false;
 
   constructor(random: RandomSource, limits: VaultLimits = defaultVaultLimits) {
     this.#random = random;
@@ -45,6 +50,11 @@ export class Vault {
 
   get size(): number {
     return this.#keys.size;
+  }
+
+  /** How many accounts have keys here. */
+  get accounts(): number {
+    return this.#perAccount.size;
   }
 
   /** All living keys, for counting and reporting. */
@@ -65,7 +75,7 @@ export class Vault {
   /**
    * The plain key of an account, made on the first request.
    * @throws RefusalError PLATFORM_REFUSED when another platform made it.
-   * @throws ProblemError VAULT_FULL, RefusalError PLATFORM_LIMIT.
+   * @throws ProblemError VAULT_FULL, SERVER_DRAINING, RefusalError PLATFORM_LIMIT.
    */
   getOrCreatePlain(account: AccountId, from: Provenance, nowMs: number): { key: SlotKey; created: boolean } {
     const present = this.find(account, PLAIN_SLOT_ID, nowMs);
@@ -77,7 +87,7 @@ export class Vault {
   /**
    * A new key under a fresh slot id; the same one again to whoever proves to own it.
    * @throws EvidenceError KEY_EXISTS when there is one and `ownsIt` is false.
-   * @throws ProblemError VAULT_FULL, RefusalError PLATFORM_LIMIT.
+   * @throws ProblemError VAULT_FULL, SERVER_DRAINING, RefusalError PLATFORM_LIMIT.
    */
   create(
     account: AccountId,
@@ -129,6 +139,12 @@ export class Vault {
   }
 
   #make(account: AccountId, slotId: SlotId, from: Provenance, nowMs: number): SlotKey {
+    if (this.isDraining) {
+      throw new ProblemError('SERVER_DRAINING', 'this server is about to be stopped and makes no new keys', {
+        hint: 'ask other servers',
+        retryAfterMs: DRAINING_RETRY_MS,
+      });
+    }
     const platform = toHex(from.platform);
     const both = `${platform}/${toHex(account)}`;
     // Expired keys must not count against anyone.

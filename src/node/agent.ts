@@ -4,6 +4,7 @@ import { agentOpenApi } from '../agent/agent-openapi.ts';
 import { serveAgentRoutes } from '../agent/agent-route.ts';
 import { agentRoutes } from '../agent/agent-routes.ts';
 import { servicesOf } from '../agent/agent-services.ts';
+import { type DrainDesk, serveDrainRoutes } from '../agent/drain-routes.ts';
 import { type PorchEnv, type PorchOptions, porch } from '../http/porch.ts';
 import type { Store } from '../store/store-api.ts';
 
@@ -16,15 +17,21 @@ export const defaultAgentSocket = (dataFolder: string): string => join(dataFolde
 /**
  * The agent: what a program of this machine, in any language, needs of the store. Only who may open the socket (0600)
  * reaches it.
- * @param node `store` throws ProblemError NODE_LOCKED, with the state as the reason, while the store is closed.
+ * @param node `store` and `drain` throw ProblemError NODE_LOCKED, with the state as the reason, while the store is
+ *   closed.
  */
 export function agentApp(
   common: Omit<PorchOptions, 'maxBodyBytes' | 'peerAddress' | 'rate'>,
-  node: { readonly store: () => Store; readonly status: () => Readonly<Record<string, unknown>> },
+  node: {
+    readonly store: () => Store;
+    readonly drain: () => DrainDesk;
+    readonly status: () => Readonly<Record<string, unknown>>;
+  },
 ): Hono<PorchEnv> {
   const app = porch({ ...common, maxBodyBytes: MAX_BODY_BYTES, peerAddress: () => undefined });
   app.get('/status', ({ json }) => json(node.status()));
   app.get('/openapi.json', ({ json }) => json(agentOpenApi()));
+  serveDrainRoutes(app, node.drain);
   serveAgentRoutes(app, agentRoutes, servicesOf(node.store, common.now));
   return app;
 }

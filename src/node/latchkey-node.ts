@@ -2,24 +2,22 @@ import { setMaxListeners } from 'node:events';
 import type { NodeState } from '../boot/node-state.ts';
 import type { OpenNode } from '../boot/open-node.ts';
 import type { NodeBackup, RestoredNode } from '../boot/restoring.ts';
-import type { AccountId, InstanceId } from '../bytes/fixed-bytes.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
 import type { ChainSnapshot } from '../chain/chain-view.ts';
 import type { Config } from '../config/schema.ts';
 import type { Secrets } from '../config/secrets.ts';
+import type { ServerNews } from '../protocol/not-enrolled.ts';
 import { orAborted } from '../time/or-aborted.ts';
 import { buildGuardian, type GuardianRooms } from './build-guardian.ts';
 import { ChainWatch } from './chain-watch.ts';
-import { hearRestart, type RestartHeard } from './hear-restart.ts';
+import { hearNews, type NewsHeard } from './hear-news.ts';
 import { type NodeAddresses, NodeListeners } from './node-listeners.ts';
 import { NodeReport } from './node-report.ts';
 import type { NodeParts } from './parts.ts';
 import { registerForDevelopment } from './registration.ts';
-import { examineOwnMachine, type OwnMachine } from './self-check.ts';
+import { examineOwnMachine, examineUntilGood, type OwnMachine } from './self-check.ts';
 import { buildServing, type Serving } from './serving.ts';
 
-/** How often the own machine is examined again while that fails. */
-const SELF_CHECK_RETRY_MS = 2_000;
 /** Longest time between two looks at the newest block. */
 const CHAIN_FOLLOW_MS = 15_000;
 
@@ -165,7 +163,9 @@ export class LatchkeyNode implements AsyncDisposable {
     const everyMs = Math.min(CHAIN_FOLLOW_MS, this.#config.healing.intervalMs);
     const following = this.#watch.follow(everyMs, this.#stop.signal, (snapshot) => this.#noteBlock(snapshot));
     following.catch(() => undefined);
-    const machine = await this.#examineMachine();
+    const machine = await examineUntilGood(this.#parts, this.#config.trust, this.#stop.signal, (reason) =>
+      this.#report.setState({ name: 'starting', reason }),
+    );
     if (machine === undefined || this.#stop.signal.aborted) return;
     const rooms = this.#buildGuardian(machine, { mayStayUnbacked: true });
     this.#guardian = rooms.guardian;
@@ -173,28 +173,6 @@ export class LatchkeyNode implements AsyncDisposable {
     if (node === undefined) return;
     this.#serving = buildServing(this.#config, this.#parts, node, { ...rooms, watch: this.#watch });
     await this.#live(rooms, node, this.#serving);
-  }
-
-  /** Tries until this machine satisfies its own trust section, or the node is closed. */
-  async #examineMachine(): Promise<OwnMachine | undefined> {
-    const { quotes, random, clock, log } = this.#parts;
-    while (!this.#stop.signal.aborted) {
-      try {
-        const machine = await orAborted(
-          examineOwnMachine(quotes, this.#config.trust, random),
-          this.#stop.signal,
-        );
-        log('info', 'machine.examined', machine.description);
-        return machine;
-      } catch (error) {
-        if (this.#stop.signal.aborted) break;
-        const reason = error instanceof Error ? error.message : String(error);
-        log('error', 'machine.refused', { reason });
-        this.#report.setState({ name: 'starting', reason });
-        await clock.sleep(SELF_CHECK_RETRY_MS, this.#stop.signal);
-      }
-    }
-    return undefined;
   }
 
   /** Everything that goes on while the store is open. */
@@ -206,7 +184,11 @@ export class LatchkeyNode implements AsyncDisposable {
       Promise.resolve(work).catch((error: unknown) => log('error', event, { error: String(error) }));
     await aside('served.not-read', serving.formerClients.begin(this.#config.healing.formerClientsDeadlineMs));
     await aside('decryptions.not-open', this.#listeners?.openDecryptions(node.store));
-    await Promise.all([healing, this.#tellFormerClients(node, serving), this.#register(node)]);
+    await Promise.all([
+      healing,
+      aside('clients.not-told', this.#tellClients(node, serving)),
+      this.#register(node),
+    ]);
   }
 
   #noteBlock({ block }: ChainSnapshot): void {
@@ -227,15 +209,15 @@ export class LatchkeyNode implements AsyncDisposable {
     );
   }
 
-  async #tellFormerClients(node: OpenNode, { formerClients, keyServer }: Serving): Promise<void> {
-    const { client, chain, log } = this.#parts;
-    try {
-      const { instanceId } = keyServer.identity;
-      const snapshot = () => chain.snapshot();
-      await formerClients.tell(client, node.identity.account, instanceId, snapshot, this.#stop.signal);
-    } catch (error) {
-      log('warn', 'clients.not-told', { error: String(error) });
-    }
+  async #tellClients({ identity }: OpenNode, { formerClients, drain, keyServer }: Serving): Promise<void> {
+    const { client, chain } = this.#parts;
+    const { account } = identity;
+    const { instanceId } = keyServer.identity;
+    const snapshot = () => chain.snapshot();
+    await Promise.all([
+      formerClients.tell(client, account, instanceId, snapshot, this.#stop.signal),
+      drain.run(client, account, snapshot, this.#stop.signal),
+    ]);
   }
 
   async #register({ identity }: OpenNode): Promise<void> {
@@ -252,10 +234,8 @@ export class LatchkeyNode implements AsyncDisposable {
     this.#listeners = await NodeListeners.open(this.#config, this.#parts, {
       face: this,
       report: this.#report,
-      keyServer: () => {
-        if (this.#serving === undefined) throw this.#report.lockedProblem();
-        return this.#serving.keyServer;
-      },
+      keyServer: () => this.#openServing().keyServer,
+      drain: () => this.#openServing().drain,
       store: () => this.#openNode().store,
       secrets: this.#options.secrets ?? {},
     });
@@ -265,6 +245,11 @@ export class LatchkeyNode implements AsyncDisposable {
     const node = this.open;
     if (node === undefined) throw this.#report.lockedProblem();
     return node;
+  }
+
+  #openServing(): Serving {
+    if (this.#serving === undefined) throw this.#report.lockedProblem();
+    return this.#serving;
   }
 
   /** Answer of `GET /info`. */
@@ -278,14 +263,19 @@ export class LatchkeyNode implements AsyncDisposable {
   }
 
   /**
-   * A server says that its memory is gone: if it held a slot of ours, look at once; if not, tell it so with the
-   * account's signature.
+   * A server says that its memory is gone, or that it drains: if it held a slot of ours, look at once; if not, tell it
+   * so with the account's signature. Nothing authenticates it; what the look proves decides.
    * @throws ProblemError NODE_LOCKED while this node cannot tell; the server asks again.
    */
-  serverRestarted(server: AccountId, instanceId: InstanceId): RestartHeard {
-    const heard = hearRestart(this.#openNode(), server, instanceId);
-    if (heard.enrolled) {
-      this.#parts.log('info', 'server.restarted', { server: encodeSs58(server) });
+  hear(news: ServerNews): NewsHeard {
+    const heard = hearNews(this.#openNode(), news);
+    if (!heard.enrolled) return heard;
+    const server = encodeSs58(news.server);
+    if ('nonce' in news) {
+      this.#parts.log('debug', 'server.said-draining', { server });
+      this.#guardian?.look();
+    } else {
+      this.#parts.log('info', 'server.restarted', { server });
       this.#guardian?.nudge();
     }
     return heard;

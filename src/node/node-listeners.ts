@@ -30,6 +30,8 @@ export interface Listened {
   /** @throws ProblemError NODE_LOCKED while the store is closed. */
   readonly keyServer: () => Serving['keyServer'];
   /** @throws ProblemError NODE_LOCKED while the store is closed. */
+  readonly drain: () => Serving['drain'];
+  /** @throws ProblemError NODE_LOCKED while the store is closed. */
   readonly store: () => Store;
   readonly secrets: Secrets;
 }
@@ -78,7 +80,8 @@ export class NodeListeners {
     // The agent's socket lies in it by default, before there is a node.
     await new NodeFolder(fileSystem, node.dataFolder).makeDataFolder();
     const socketPath = config.agent.socketPath ?? defaultAgentSocket(node.dataFolder);
-    const local = agentApp(common, { store: shown.store, status: () => report.status() });
+    const { store, drain } = shown;
+    const local = agentApp(common, { store, drain, status: () => report.status() });
     this.#listeners.push(await listen(local.fetch, { socketPath }));
     if (decryptions === undefined) return;
     const locked = () => report.lockedProblem();

@@ -5,21 +5,31 @@ import { encodeSs58 } from '../bytes/ss58.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 import { Metrics } from '../observe/metrics.ts';
 import { PROTOCOL_VERSION } from '../protocol/labels.ts';
+import type { DrainProgress } from './drain.ts';
 import type { NodeParts } from './parts.ts';
 import { clientsAtRisk, type Serving } from './serving.ts';
 
 /** Strangers ask, and counting takes a walk over every key: how long a count does. */
 const COUNTED_FOR_MS = 1_000;
 
+/** The counts of a node that does not serve yet. */
+const NOTHING: Counts = { atRisk: 0, drain: undefined };
+
 /** What a report is made of. */
 type ReportParts = Pick<NodeParts, 'metrics' | 'collateral' | 'verifier' | 'clock'>;
+
+/** What a walk over all keys counts. */
+interface Counts {
+  readonly atRisk: number;
+  readonly drain: DrainProgress | undefined;
+}
 
 /** Says how a node is: to whoever asks its open port, its agent, or its metrics. */
 export class NodeReport {
   readonly #parts: ReportParts;
   readonly #node: { readonly open: () => OpenNode | undefined; readonly serving: () => Serving | undefined };
   #state: NodeState = { name: 'starting', reason: 'examining this machine' };
-  #counted: { readonly serving: Serving; readonly atMs: number; readonly atRisk: number } | undefined;
+  #counted: ({ readonly serving: Serving; readonly atMs: number } & Counts) | undefined;
 
   constructor(
     parts: ReportParts,
@@ -62,19 +72,21 @@ export class NodeReport {
             x25519PublicKey: toPrefixedHex(identity.x25519PublicKey),
           }),
       ...(serving === undefined ? {} : { instanceId: toPrefixedHex(serving.keyServer.identity.instanceId) }),
+      ...(serving?.drain.isDraining ? { draining: true } : {}),
     };
   }
 
-  /** Answer of `GET /readyz`: backed, and no former client left alone. */
+  /** Answer of `GET /readyz`: backed, no former client left alone, and not about to be stopped. */
   readiness(): { readonly ready: boolean; readonly report: Readonly<Record<string, unknown>> } {
     const serving = this.#node.serving();
     const pending = serving?.formerClients.pending ?? 0;
-    const atRisk = serving === undefined ? 0 : this.#clientsAtRisk(serving);
+    const { atRisk, drain } = serving === undefined ? NOTHING : this.#count(serving);
     return {
-      ready: this.#state.name === 'backed' && pending === 0,
+      ready: this.#state.name === 'backed' && pending === 0 && drain === undefined,
       report: {
         ...stateToJson(this.#state),
         ...(pending === 0 ? {} : { waitingForFormerClients: pending }),
+        ...(drain === undefined ? {} : { draining: drain }),
         clientsAtRisk: atRisk,
       },
     };
@@ -83,7 +95,13 @@ export class NodeReport {
   /** Answer of the agent's `GET /status`. */
   status(): Readonly<Record<string, unknown>> {
     const { ready, report } = this.readiness();
-    return { ...this.info(), ready, ...report, explanation: explain(this.#state) };
+    return { ...this.info(), ready, ...report, explanation: this.#explain() };
+  }
+
+  #explain(): string {
+    const isDraining = this.#node.serving()?.drain.isDraining ?? false;
+    const own = explain(this.#state);
+    return isDraining ? `This server drains: stop it when no client needs it any more. ${own}` : own;
   }
 
   /** NODE_LOCKED, with the state as the reason. */
@@ -100,20 +118,28 @@ export class NodeReport {
     const serving = this.#node.serving();
     if (serving !== undefined) {
       metrics.vaultKeys.set(serving.keyServer.vault.size);
-      metrics.clientsAtRisk.set(this.#clientsAtRisk(serving));
+      const { atRisk, drain } = this.#count(serving);
+      metrics.clientsAtRisk.set(atRisk);
+      metrics.draining.set(drain === undefined ? 0 : 1);
+      metrics.drainingClients.set(drain?.remaining ?? 0);
     }
     metrics.collateralState.reset();
     for (const { state } of collateral.status()) metrics.collateralState.inc({ state });
   }
 
-  #clientsAtRisk(serving: Serving): number {
+  #count(serving: Serving): Counts {
     const nowMs = this.#parts.clock.nowMs();
     const counted = this.#counted;
-    if (counted?.serving === serving && nowMs >= counted.atMs && nowMs < counted.atMs + COUNTED_FOR_MS) {
-      return counted.atRisk;
+    if (
+      counted?.serving === serving &&
+      (counted.drain !== undefined) === serving.drain.isDraining &&
+      nowMs >= counted.atMs &&
+      nowMs < counted.atMs + COUNTED_FOR_MS
+    ) {
+      return counted;
     }
-    const atRisk = clientsAtRisk(serving.keyServer);
-    this.#counted = { serving, atMs: nowMs, atRisk };
-    return atRisk;
+    const counts = { atRisk: clientsAtRisk(serving.keyServer), drain: serving.drain.progress() };
+    this.#counted = { serving, atMs: nowMs, ...counts };
+    return counts;
   }
 }

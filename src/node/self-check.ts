@@ -3,9 +3,11 @@ import { toPrefixedHex } from '../bytes/hex.ts';
 import type { RandomSource } from '../crypto/random.ts';
 import type { QuoteSource } from '../quote-source/quote-source.ts';
 import { parseQuote } from '../tdx/quote.ts';
+import { orAborted } from '../time/or-aborted.ts';
 import { measurementId } from '../trust/measurement.ts';
 import { judgeOwnTrustHash } from '../trust/trust-hash.ts';
 import type { TrustSection } from '../trust/trust-section.ts';
+import type { NodeParts } from './parts.ts';
 
 /** What a machine learns of itself from a quote of its own. */
 export interface OwnMachine {
@@ -34,4 +36,34 @@ export async function examineOwnMachine(
     measurement,
     description: { measurement: toPrefixedHex(measurement), mrConfigId: toPrefixedHex(body.mrConfigId) },
   };
+}
+
+/** Between two examinations while they fail. */
+const RETRY_MS = 2_000;
+
+/**
+ * Tries until this machine satisfies its own trust section.
+ * @param onRefused told why an attempt failed.
+ * @returns `undefined` when the signal aborted before.
+ */
+export async function examineUntilGood(
+  { quotes, random, clock, log }: Pick<NodeParts, 'quotes' | 'random' | 'clock' | 'log'>,
+  trust: TrustSection,
+  signal: AbortSignal,
+  onRefused: (reason: string) => void,
+): Promise<OwnMachine | undefined> {
+  while (!signal.aborted) {
+    try {
+      const machine = await orAborted(examineOwnMachine(quotes, trust, random), signal);
+      log('info', 'machine.examined', machine.description);
+      return machine;
+    } catch (error) {
+      if (signal.aborted) break;
+      const reason = error instanceof Error ? error.message : String(error);
+      log('error', 'machine.refused', { reason });
+      onRefused(reason);
+      await clock.sleep(RETRY_MS, signal);
+    }
+  }
+  return undefined;
 }

@@ -8,6 +8,7 @@ import { Vault } from '../keyserver/vault.ts';
 import type { Witness } from '../keyserver/witness.ts';
 import { ChallengeIssuer } from '../protocol/challenge.ts';
 import type { ChainWatch } from './chain-watch.ts';
+import { Drain } from './drain.ts';
 import { FormerClients } from './former-clients.ts';
 import type { NodeParts } from './parts.ts';
 
@@ -15,6 +16,7 @@ import type { NodeParts } from './parts.ts';
 export interface Serving {
   readonly keyServer: KeyServer;
   readonly formerClients: FormerClients;
+  readonly drain: Drain;
 }
 
 /** Builds the key server of an open node, with a new instance id and empty memory. */
@@ -30,6 +32,8 @@ export function buildServing(
   const instanceId = InstanceId.of(random(InstanceId.byteLength));
   const serverIdentity = { ...identity, instanceId };
   const formerClients = new FormerClients({ store, log, clock });
+  const vault = new Vault(random, config.limits);
+  const drain = new Drain({ vault, log, clock });
   const record = (change: Promise<void>) => {
     change.catch((error: unknown) => log('warn', 'served.not-recorded', { error: String(error) }));
   };
@@ -38,7 +42,7 @@ export function buildServing(
     challenges: new ChallengeIssuer({ random }),
     witness: rooms.witness,
     judge: rooms.judge,
-    vault: new Vault(random, config.limits),
+    vault,
     attestation: new OwnAttestation({
       identity: { server: identity.account, x25519PublicKey: identity.x25519PublicKey, instanceId },
       quotes,
@@ -50,17 +54,23 @@ export function buildServing(
     log,
     onRelease: (intent) => metrics.keysReleased.inc({ intent }),
     onRefusal: (code) => metrics.keysRefused.inc({ code }),
-    onServed: (account) => record(formerClients.served(account)),
-    onForgotten: (account) => record(formerClients.forgotten(account)),
+    onServed: (account) => {
+      drain.served(account);
+      record(formerClients.served(account));
+    },
+    onForgotten: (account) => {
+      drain.forgotten(account);
+      record(formerClients.forgotten(account));
+    },
   });
-  return { keyServer, formerClients };
+  return { keyServer, formerClients, drain };
 }
 
 /** Stores that would fall below their threshold if this server stopped now, by their own reports. */
 export function clientsAtRisk({ vault }: KeyServer): number {
   const atRisk = new Set<string>();
-  for (const { account, report } of vault.keys()) {
-    if (report !== undefined && report.live - 1 < report.threshold) atRisk.add(`${account}`);
+  for (const { account, isCritical } of vault.keys()) {
+    if (isCritical) atRisk.add(`${account}`);
   }
   return atRisk.size;
 }

@@ -21,6 +21,11 @@ export class Metrics {
     'latchkey_clients_at_risk',
     'Stores that would fall below their threshold if this server stopped now, by the reports of their nodes',
   );
+  readonly draining = this.#gauge('latchkey_draining', '1 while this server drains: it makes no new keys');
+  readonly drainingClients = this.#gauge(
+    'latchkey_draining_clients',
+    'Clients that still need this server, while it drains',
+  );
   readonly nodeState = this.#gauge('latchkey_node_state', '1 for the state that the node is in', ['state']);
   readonly slotsLive = this.#gauge(
     'latchkey_slots_live',

@@ -12,6 +12,8 @@ export const KEY_LABEL = utf8('latchkey/v1/key');
 
 /** Start of what a client signs to tell a restarted server that it holds no slot there. */
 export const NOT_ENROLLED_LABEL = utf8('latchkey/v1/not-enrolled');
+/** Start of what a client signs to tell a draining server the same. */
+export const NOT_ENROLLED_DRAINING_LABEL = utf8('latchkey/v1/not-enrolled/draining');
 
 /** Routes that are authenticated by the server key instead of a quote. */
 export type MacRoute = 'key-status' | 'claim' | 'forget';

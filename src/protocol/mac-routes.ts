@@ -74,6 +74,7 @@ export const slotStateAnswer = z.strictObject({
   incarnation: count,
   bootId: hexText(16),
   head: headFields.optional(),
+  draining: z.boolean().meta({ description: 'the server is to be stopped for good: move to others' }),
   mac: hexText(32),
 });
 
@@ -114,6 +115,8 @@ export interface SlotState {
   readonly serverTimeMs: number;
   readonly incarnation: Incarnation;
   readonly head: Head | undefined;
+  /** The server is about to be stopped for good and asks its clients to move to others first. */
+  readonly draining: boolean;
 }
 
 const NO_HEAD = new Uint8Array(1 + 8 + 8 + 32);
@@ -145,6 +148,7 @@ export const slotStateBytes = (state: SlotState): Uint8Array =>
     u64BigEndian(state.serverTimeMs),
     incarnationBytes(state.incarnation),
     headBytes(state.head),
+    Uint8Array.of(state.draining ? 1 : 0),
   );
 
 /** MAC of a request: HMAC-SHA-256 under the route's request key over server ‖ account ‖ slot id ‖ time ‖ random ‖ content. */
@@ -243,6 +247,7 @@ export function decodeSlotState(body: unknown): { readonly state: SlotState; rea
       serverTimeMs: wire.serverTimeMs,
       incarnation: decodeIncarnation(wire),
       head: decodeHead(wire.head),
+      draining: wire.draining,
     },
     mac: Mac.parse(wire.mac, 'mac'),
   };
@@ -255,5 +260,6 @@ export const slotStateToWire = (state: SlotState, mac: Mac): z.output<typeof slo
   incarnation: state.incarnation.number,
   bootId: toPrefixedHex(state.incarnation.bootId),
   ...(state.head === undefined ? {} : { head: headToWire(state.head) }),
+  draining: state.draining,
   mac: toPrefixedHex(mac),
 });

@@ -60,8 +60,8 @@ export const attestationAnswer = z.strictObject({
   quote: base64Text('TDX quote, version 4 or 5'),
 });
 
-/** Answer of `POST /server-restarted`. */
-export const serverRestartedAnswer = z.strictObject({
+/** Answer of `POST /server-restarted` and of `POST /server-draining`. */
+export const newsAnswer = z.strictObject({
   enrolled: z.boolean().meta({ description: 'whether the asking server holds a slot of this node' }),
   signature: hexText(64)
     .optional()

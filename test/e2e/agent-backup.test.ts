@@ -38,7 +38,13 @@ beforeEach(async () => {
       now: () => Date.now(),
       deadlineMs: 20_000,
     },
-    { store: () => fenced, status: () => ({}) },
+    {
+      store: () => fenced,
+      drain: () => {
+        throw new TypeError('not asked for here');
+      },
+      status: () => ({}),
+    },
   );
   agent = await listen(app.fetch, { socketPath: at('agent.sock') });
 });

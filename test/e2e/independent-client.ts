@@ -179,6 +179,7 @@ function stateContent(answer: Readonly<Record<string, unknown>>): Uint8Array {
     head === undefined
       ? new Uint8Array(49)
       : join(Uint8Array.of(1), u64(head.generation), u64(head.sequence), fromHex(head.digest)),
+    Uint8Array.of(answer['draining'] === true ? 1 : 0),
   );
 }
 

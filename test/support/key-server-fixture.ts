@@ -119,7 +119,7 @@ export function memoryCollateral(pki: DevelopmentPki, clock: ManualClock): Colla
 const quietFace: NodeFace = {
   info: () => ({ name: 'latchkey' }),
   readiness: () => ({ ready: true, report: {} }),
-  serverRestarted: () => ({ enrolled: true }),
+  hear: () => ({ enrolled: true }),
 };
 
 /** Builds a key server behind its porch. */

@@ -6,30 +6,28 @@ import { PeerClient } from '../../src/boot/peer-client.ts';
 import { PeerError } from '../../src/boot/peer-failure.ts';
 import type { PeerTransport } from '../../src/boot/peer-transport.ts';
 import { AccountId, InstanceId, Nonce, X25519PublicKey } from '../../src/bytes/fixed-bytes.ts';
-import { toHex, toPrefixedHex } from '../../src/bytes/hex.ts';
-import type { ServerRecord } from '../../src/chain/chain-view.ts';
+import { toHex } from '../../src/bytes/hex.ts';
 import { encodeSs58 } from '../../src/bytes/ss58.ts';
+import type { ServerRecord } from '../../src/chain/chain-view.ts';
 import { generateX25519KeyPair } from '../../src/crypto/x25519.ts';
-import { EvidenceError } from '../../src/errors/latchkey-error.ts';
 import { KeyServer, type KeyServerParts } from '../../src/keyserver/key-server.ts';
 import { OwnAttestation } from '../../src/keyserver/own-attestation.ts';
 import { Vault } from '../../src/keyserver/vault.ts';
-import { serverRestartedBody } from '../../src/http/node-bodies.ts';
 import { buildGuardian } from '../../src/node/build-guardian.ts';
 import { ChainWatch } from '../../src/node/chain-watch.ts';
-import { hearRestart, type RestartHeard } from '../../src/node/hear-restart.ts';
+import { hearNews } from '../../src/node/hear-news.ts';
 import { buildServing, type Serving } from '../../src/node/serving.ts';
 import { Metrics } from '../../src/observe/metrics.ts';
 import { ChallengeIssuer } from '../../src/protocol/challenge.ts';
-import { parseWire } from '../../src/protocol/wire.ts';
 import type { QuoteSource } from '../../src/quote-source/quote-source.ts';
 import { FlooredClock } from '../../src/time/clock.ts';
 import { measurementId } from '../../src/trust/measurement.ts';
 import { registrationContext, registrationReportData } from '../../src/trust/registration.ts';
 import type { Survival } from './disk-survival.ts';
-import { ownBody, type SimulatedWorld } from './simulated-network-world.ts';
-import type { Handler } from './simulated-network-wire.ts';
 import { SimulatedDisk } from './simulated-disk.ts';
+import { handlerOf } from './simulated-network-handler.ts';
+import type { Handler } from './simulated-network-wire.ts';
+import { ownBody, type SimulatedWorld } from './simulated-network-world.ts';
 
 /** Making a quote takes this long in virtual time. */
 const QUOTE_MS = 200;
@@ -66,6 +64,8 @@ export class SimulatedNode {
   beforeQuote: () => Promise<void> = async () => undefined;
   /** How many processes ran so far. */
   boots = 0;
+  /** How often this process was drained. */
+  drains = 0;
   /** Slot ids (hex) whose server key this process has spoilt: it gives wrong keys for them. */
   readonly lies = new Set<string>();
   #process: Process | undefined;
@@ -108,6 +108,16 @@ export class SimulatedNode {
     return this.#process?.serving;
   }
 
+  get isDraining(): boolean {
+    return this.serving?.drain.isDraining ?? false;
+  }
+
+  /** Drains the server, as `latchkey drain` does. */
+  drain(): void {
+    this.drains++;
+    this.serving?.drain.start();
+  }
+
   /** A quote source of this machine; every quote that it makes is known as genuine. */
   get quotes(): QuoteSource {
     const { pki, clock, genuineQuotes } = this.#world;
@@ -126,6 +136,7 @@ export class SimulatedNode {
   start(expectedAccount?: AccountId): void {
     if (this.#process !== undefined) throw new Error(`${this.name} runs already`);
     this.boots++;
+    this.drains = 0;
     const { chain, clock: time, config, verifier, collateral, wire } = this.#world;
     const clock = new FlooredClock(time);
     const log = (_level: string, event: string, fields: Readonly<Record<string, unknown>> = {}): void => {
@@ -185,9 +196,10 @@ export class SimulatedNode {
       self.serving = serving;
       this.#world.opened(this, node);
       this.#placed = {
-        serve: handlerOf(serving.keyServer, (server, instanceId) => {
-          const heard = hearRestart(node, server, instanceId);
-          if (heard.enrolled) guardian.nudge();
+        serve: handlerOf(serving.keyServer, (news) => {
+          const heard = hearNews(node, news);
+          if (heard.enrolled && 'nonce' in news) guardian.look();
+          else if (heard.enrolled) guardian.nudge();
           return heard;
         }),
         impostor: this.#impostor(serving.keyServer, { witness, judge, now }),
@@ -201,6 +213,7 @@ export class SimulatedNode {
       await Promise.all([
         healing,
         serving.formerClients.tell(client, node.identity.account, instanceId, snapshot, stop.signal),
+        serving.drain.run(client, node.identity.account, snapshot, stop.signal),
       ]);
     };
     self = { guardian, stop, watch, alive: true, serving: undefined, running: Promise.resolve() };
@@ -331,37 +344,4 @@ export class SimulatedNode {
     });
     return handlerOf(fake, () => ({ enrolled: true }));
   }
-}
-
-/** The routes of a node, without the porch. */
-function handlerOf(
-  keyServer: KeyServer,
-  hear: (server: AccountId, instanceId: InstanceId) => RestartHeard,
-): Handler {
-  return async (path, body) => {
-    switch (path) {
-      case '/challenge':
-        return keyServer.challenge(body);
-      case '/request-encryption-key':
-        return keyServer.requestKey(body, 'simulated');
-      case '/key-status':
-        return keyServer.keyStatus(body);
-      case '/claim':
-        return keyServer.claim(body);
-      case '/forget':
-        return keyServer.forget(body);
-      case '/attestation':
-        return keyServer.attestation();
-      case '/server-restarted':
-        return restartAnswer(body, hear);
-      default:
-        throw new EvidenceError('ROUTE_NOT_FOUND', path);
-    }
-  };
-}
-
-function restartAnswer(body: unknown, hear: (server: AccountId, instanceId: InstanceId) => RestartHeard) {
-  const { server, instanceId } = parseWire(serverRestartedBody, body);
-  const heard = hear(AccountId.parse(server, 'server'), InstanceId.parse(instanceId, 'instanceId'));
-  return heard.enrolled ? heard : { ...heard, signature: toPrefixedHex(heard.signature) };
 }

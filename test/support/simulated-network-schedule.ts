@@ -1,10 +1,10 @@
 import type { Dice } from './disk-dice.ts';
 import { survivals } from './disk-survival.ts';
-import { KEYSLOTS, SimulatedNetwork } from './simulated-network.ts';
+import { SimulatedNetwork } from './simulated-network.ts';
+import { Hosts } from './simulated-network-host.ts';
 import type { SimulatedNode } from './simulated-network-node.ts';
 import { attemptTheft, thefts } from './simulated-network-thief.ts';
 import type { Misbehaviour } from './simulated-network-wire.ts';
-import type { SimulatedDisk } from './simulated-disk.ts';
 
 const misbehaviours: readonly [Misbehaviour, ...Misbehaviour[]] = [
   'hang',
@@ -46,20 +46,22 @@ class Schedule {
   readonly #network: SimulatedNetwork;
   readonly #dice: Dice;
   readonly counts: Record<string, number> = {};
-  /** What the host has put aside, by machine. */
-  readonly #copies = new Map<SimulatedNode, SimulatedDisk>();
-  /** The disk as it was before the host touched it. */
-  readonly #trueDisks = new Map<SimulatedNode, SimulatedDisk>();
+  readonly #hosts: Hosts;
   #moves = 0;
 
   constructor(network: SimulatedNetwork) {
     this.#network = network;
     this.#dice = network.world.dice;
+    this.#hosts = new Hosts(network, {
+      note: (what, node) => this.#note(what, node),
+      down: (node) => this.#down(node),
+      up: (node) => this.#up(node),
+    });
   }
 
   async all(): Promise<void> {
     const network = this.#network;
-    await network.form(4 + this.#dice.below(4));
+    await network.form(4 + this.#dice.below(5));
     for (let step = 0; step < STEPS && network.world.violations.length === 0; step++) {
       await this.#step();
       network.check();
@@ -101,11 +103,13 @@ class Schedule {
       () => this.#misbehave(),
       () => this.#partition(),
       () => this.#churn(),
-      () => this.#host(),
-      () => this.#host(),
+      () => this.#hosts.trick(),
+      () => this.#hosts.trick(),
       () => this.#lie(),
       () => this.#steal(),
       () => this.#write(),
+      () => this.#drain(),
+      () => this.#drain(),
     ];
     await this.#dice.pick(steps)();
   }
@@ -223,71 +227,6 @@ class Schedule {
     await this.#network.register(node);
   }
 
-  /** The host of one machine copies, rolls back, swaps, spoils or deletes. */
-  async #host(): Promise<void> {
-    const node = this.#any((candidate) => !this.#network.tampered.has(candidate));
-    if (node === undefined) return;
-    if (!this.#copies.has(node) || this.#dice.chance(0.2)) {
-      this.#copies.set(node, node.disk.clone());
-      this.#note('host copies the disk', node);
-      return;
-    }
-    if (node.isRunning) await this.#down(node);
-    this.#network.hostTouches(node);
-    this.#trueDisks.set(node, node.disk.clone());
-    const what = this.#tamper(node);
-    this.#network.tampered.set(node, what);
-    this.#note(`host: ${what}`, node);
-    this.#up(node);
-  }
-
-  #tamper(node: SimulatedNode): string {
-    const copy = this.#copies.get(node)?.files() ?? new Map<string, Uint8Array>();
-    const files = [...node.disk.files().keys()].filter((path) => path.startsWith('/data/node/'));
-    const path = files[this.#dice.below(files.length)];
-    switch (this.#dice.below(6)) {
-      case 0:
-        if (files.includes(KEYSLOTS)) node.disk.tamper(KEYSLOTS, undefined);
-        return 'deletes the keyslot file';
-      case 1:
-        if (copy.has(KEYSLOTS) && files.length > 0) node.disk.tamper(KEYSLOTS, copy.get(KEYSLOTS));
-        return 'rolls the keyslot file back';
-      case 2: {
-        const other = this.#any()?.disk.files().get(KEYSLOTS);
-        if (other !== undefined && files.length > 0) node.disk.tamper(KEYSLOTS, other);
-        return 'swaps keyslot files';
-      }
-      case 3:
-        if (path !== undefined) {
-          const bytes = node.disk.files().get(path) ?? new Uint8Array(0);
-          const at = this.#dice.below(bytes.length);
-          node.disk.tamper(
-            path,
-            bytes.map((byte, index) => (index === at ? byte ^ 0x10 : byte)),
-          );
-        }
-        return 'flips a bit';
-      case 4:
-        if (path !== undefined) node.disk.tamper(path, undefined);
-        return 'deletes a file';
-      default:
-        node.disk = this.#copies.get(node)?.clone() ?? node.disk;
-        return 'rolls the disk back';
-    }
-  }
-
-  /** The host gives back what it took, unless the store was opened and has gone on since. */
-  async #repent(node: SimulatedNode): Promise<void> {
-    const disk = this.#trueDisks.get(node);
-    this.#trueDisks.delete(node);
-    this.#network.tampered.delete(node);
-    if (disk === undefined || node.open !== undefined) return;
-    this.#network.hostTouches(node);
-    if (node.isRunning) await this.#network.world.clock.until(node.stop());
-    node.disk = disk;
-    this.#note('host gives the disk back', node);
-  }
-
   async #lie(): Promise<void> {
     const node = this.#any(({ keyServer }) => keyServer !== undefined);
     if (node === undefined) return;
@@ -298,6 +237,29 @@ class Schedule {
       for (const other of this.#network.nodes) if (this.#dice.chance(0.7)) other.inventMarks();
     }
     this.#note('server lies', node);
+  }
+
+  /** An operator drains a server, changes their mind, or stops it: when it is free, or impatiently. */
+  async #drain(): Promise<void> {
+    const { clock } = this.#network.world;
+    const node = this.#any(({ serving }) => serving !== undefined);
+    if (node === undefined) return;
+    if (!node.isDraining) {
+      node.drain();
+      this.#note('drains', node);
+      await clock.advance(this.#dice.below(20_000));
+      if (this.#dice.chance(0.6)) return;
+    }
+    if (!node.isDraining) return;
+    if (this.#dice.chance(0.4)) {
+      node.serving?.drain.cancel();
+      this.#note('drain ends', node);
+      return;
+    }
+    const isFree = node.serving?.drain.progress()?.remaining === 0;
+    this.#note(isFree ? 'stops when it is free' : 'stops before it is free', node);
+    this.#network.check();
+    await this.#down(node);
   }
 
   async #steal(): Promise<void> {
@@ -323,8 +285,9 @@ class Schedule {
     this.#note('peace');
     wire.misbehaviour.clear();
     wire.cut.clear();
-    for (const node of [...this.#network.tampered.keys()]) await this.#repent(node);
+    for (const node of [...this.#network.tampered.keys()]) await this.#hosts.repent(node);
     for (const node of this.#network.nodes) {
+      node.serving?.drain.cancel();
       if (!node.isRunning) this.#up(node);
       if (node.lies.size > 0) {
         await this.#down(node);

@@ -9,17 +9,11 @@ import { KeyslotDisk } from '../../src/keyslots/keyslot-disk.ts';
 import { thresholdFor } from '../../src/keyslots/threshold.ts';
 import { seededDice } from './disk-dice.ts';
 import { type MachineOwner, SimulatedNode } from './simulated-network-node.ts';
+import { KeptKeys } from './simulated-network-kept.ts';
 import { SimulatedWorld } from './simulated-network-world.ts';
 
 /** Where every machine keeps its keyslot file. */
 export const KEYSLOTS = '/data/node/keyslots';
-
-/** A key of a closed store at a running server. */
-interface HeldByServer {
-  readonly server: SimulatedNode;
-  readonly boots: number;
-  readonly holds: () => boolean;
-}
 
 /** A whole network in one process: machines, chain, wire, virtual time. */
 export class SimulatedNetwork {
@@ -33,8 +27,7 @@ export class SimulatedNetwork {
   readonly tampered = new Map<SimulatedNode, string>();
   /** Whether two machines run with one account; else nobody may ever be fenced. */
   hasClones = false;
-  /** What servers held for a node when it went down; they must keep it. */
-  readonly #kept = new Map<SimulatedNode, readonly HeldByServer[]>();
+  readonly #kept: KeptKeys;
   /** The slots of running nodes, and who ran, when it was last looked. */
   readonly #filesBefore = new Map<SimulatedNode, KeyslotFile>();
   #bootsBefore = '';
@@ -42,6 +35,7 @@ export class SimulatedNetwork {
 
   constructor(seed: number) {
     this.world = new SimulatedWorld(seed);
+    this.#kept = new KeptKeys(this);
   }
 
   /** A new machine, powered off. */
@@ -124,48 +118,23 @@ export class SimulatedNetwork {
     }
   }
 
-  /** Whether n servers could give a node slots now. */
+  /** Whether n servers, none of which drains, could give a node slots now. */
   canBeBacked(node: SimulatedNode): boolean {
     const account = node.open?.identity.account;
     if (account === undefined) return false;
     const eligible = eligibleServers({ servers: [...this.records.values()] }, { account });
     const quorum = thresholdFor(eligible.length, { bootstrap: false });
     if (quorum === undefined) return false;
-    const usable = eligible.filter((record) => this.serves(this.#machineOf(record.account), node));
+    const usable = eligible.filter((record) => {
+      const server = this.#machineOf(record.account);
+      return this.serves(server, node) && !server.isDraining;
+    });
     return usable.length >= quorum.n;
   }
 
   /** To be called when a node has gone down: notes which keys of its keyslot file live. */
-  async wentDown(node: SimulatedNode): Promise<void> {
-    this.#kept.delete(node);
-    const file = await new KeyslotDisk(node.disk, KEYSLOTS).read().catch(() => undefined);
-    if (file === undefined) return;
-    const slots = file.generations.flatMap((generation) => generation.slots);
-    const held = slots.flatMap(({ server: account, slotId }): HeldByServer[] => {
-      const server = this.nodes.find(
-        ({ open }) => open !== undefined && equalBytes(open.identity.account, account),
-      );
-      const boots = server?.boots ?? 0;
-      const holds = () =>
-        server?.keyServer?.vault.find(file.account, slotId, this.world.clock.nowMs()) !== undefined;
-      return server !== undefined && holds() ? [{ server, boots, holds }] : [];
-    });
-    this.#kept.set(node, held);
-  }
-
-  /** Invariant: as long as a store is closed, no server that runs on loses a key of its keyslot file. */
-  checkKeys(): void {
-    for (const [node, held] of this.#kept) {
-      if (node.open !== undefined) {
-        this.#kept.delete(node);
-        continue;
-      }
-      for (const { server, boots, holds } of held) {
-        if (server.boots === boots && server.isRunning && !holds()) {
-          this.world.fail(`${server.name} lost a key of ${node.name} without having lost its memory`);
-        }
-      }
-    }
+  wentDown(node: SimulatedNode): Promise<void> {
+    return this.#kept.wentDown(node);
   }
 
   /** Invariant: while a store is locked nothing of its folder changes, and no folder of a node ever goes away. */
@@ -227,11 +196,34 @@ export class SimulatedNetwork {
     );
   }
 
+  /** Invariant: a server that says that nobody needs it any more holds no key of any keyslot file. */
+  checkDrains(): void {
+    if (this.hasClones) return;
+    for (const server of this.nodes) {
+      if (server.serving?.drain.progress()?.remaining !== 0) continue;
+      for (const node of this.#needing(server)) {
+        this.world.fail(`${server.name} says that nobody needs it, and ${node.name} does: ${describe(node)}`);
+      }
+    }
+  }
+
+  /** Machines with a slot in their keyslot file whose key is at a server. */
+  #needing(server: SimulatedNode): readonly SimulatedNode[] {
+    return this.nodes.filter((node) => {
+      if (this.tampered.has(node)) return false;
+      const file = node.open?.book.file;
+      if (node.open === undefined) return this.#kept.isHeldBy(server, node);
+      const slots = file?.generations.flatMap((generation) => generation.slots) ?? [];
+      return file !== undefined && this.#keeping(file.account, slots).includes(server);
+    });
+  }
+
   /** All invariants that hold at any time. */
   check(): void {
     this.checkDisks();
-    this.checkKeys();
+    this.#kept.check();
     this.checkSlots();
+    this.checkDrains();
     if (this.hasClones) return;
     for (const node of this.nodes) {
       if (node.state.name === 'fenced')
@@ -246,11 +238,14 @@ export class SimulatedNetwork {
 
   /**
    * Invariants of liveness over a stretch of time in which nothing happens: whoever can open at its beginning and at
-   * its end is open at its end; whoever could be backed in all of it is backed; whoever says so is.
+   * its end is open at its end; whoever could be backed in all of it is backed, without the servers that drained in all
+   * of it; whoever says so is.
    */
   async quietStretch(milliseconds: number): Promise<void> {
     const before = new Map<SimulatedNode, { openable: boolean; backable: boolean }>();
     for (const node of this.nodes) before.set(node, await this.#promised(node));
+    // Who drains again and again is left more slowly each time.
+    const draining = this.nodes.filter(({ isDraining, drains }) => isDraining && drains <= 2);
     await this.settle(milliseconds);
     this.check();
     for (const node of this.nodes) {
@@ -262,10 +257,15 @@ export class SimulatedNetwork {
       if (node.state.name === 'backed' && !this.tampered.has(node) && !this.#isBacked(node)) {
         this.world.fail(`${node.name} says that it is backed, and is not: ${describe(node)}`);
       }
-      if (was?.backable && is.backable && node.state.name !== 'backed') {
+      if (!was?.backable || !is.backable) continue;
+      if (node.state.name !== 'backed') {
         this.world.fail(
           `${node.name} is ${node.state.name}, though n servers can be reached: ${describe(node)}`,
         );
+      }
+      for (const server of draining.filter(({ isDraining }) => isDraining)) {
+        if (!this.#serversOf(node).includes(server)) continue;
+        this.world.fail(`${node.name} stays at ${server.name}, which drains: ${describe(node)}`);
       }
     }
   }
@@ -276,6 +276,12 @@ export class SimulatedNetwork {
     if (file === undefined) return false;
     const [{ slots, n }] = file.generations;
     return this.#keeping(file.account, slots).filter((server) => this.serves(server, node)).length === n;
+  }
+
+  /** The machines that hold a slot of a running node's newer generation. */
+  #serversOf({ open }: SimulatedNode): readonly SimulatedNode[] {
+    const file = open?.book.file;
+    return file === undefined ? [] : this.#keeping(file.account, file.generations[0].slots);
   }
 
   async #promised(node: SimulatedNode): Promise<{ openable: boolean; backable: boolean }> {

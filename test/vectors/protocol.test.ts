@@ -113,13 +113,22 @@ const statusBytes = (body: StatusBody): Uint8Array => {
     Uint8Array.from(tail),
   );
 };
-const stateBytes = (body: Marks & { instanceId: string; serverTimeMs: number }): Uint8Array =>
-  join(bytes(body.instanceId), u64(body.serverTimeMs), incarnationBytes(body), headBytes(body));
+const stateBytes = (
+  body: Marks & { instanceId: string; serverTimeMs: number; draining: boolean },
+): Uint8Array =>
+  join(
+    bytes(body.instanceId),
+    u64(body.serverTimeMs),
+    incarnationBytes(body),
+    headBytes(body),
+    Uint8Array.of(body.draining ? 1 : 0),
+  );
 
 describe('the MAC routes of docs/protocol.md', () => {
   it.each([
     ['key-status', vectors.keyStatus, statusBytes, 78],
     ['key-status', vectors.keyStatusWithoutOptionalFields, statusBytes, 78],
+    ['key-status', vectors.keyStatusOfDrainingServer, statusBytes, 78],
     ['claim', vectors.claim, incarnationBytes, 24],
     ['forget', vectors.forget, () => new Uint8Array(0), 0],
   ] as const)('%s', (route, { request, answer }, contentOf, length) => {
@@ -140,7 +149,7 @@ describe('the MAC routes of docs/protocol.md', () => {
     expect(request.macKey).toBe(hex(macKey('request')));
     expect(mac).toBe(hex(hmac(sha256, macKey('request'), bytes(request.macInput))));
     const said = route === 'forget' ? Uint8Array.of(1) : stateBytes(answer.body as never);
-    if (route !== 'forget') expect(said.length).toBe(97);
+    if (route !== 'forget') expect(said.length).toBe(98);
     expect(answer.macInput).toBe(hex(bytes(mac), said));
     expect(answer.macKey).toBe(hex(macKey('response')));
     expect(answer.body.mac).toBe(hex(hmac(sha256, macKey('response'), bytes(answer.macInput))));

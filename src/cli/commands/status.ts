@@ -38,5 +38,9 @@ async function status(options: StatusOptions): Promise<void> {
       `  ${report['clientsAtRisk']} stores would fall below their threshold if this node stopped now`,
     );
   }
+  const { draining } = report;
+  if (typeof draining === 'object' && draining !== null && 'remaining' in draining && 'moved' in draining) {
+    console.log(`  draining: needed by ${draining.remaining}, ${draining.moved} moved`);
+  }
   if (options.explain === true) console.log(`\n${report['explanation']}`);
 }

@@ -17,6 +17,10 @@ export const bootCodes = {
     summary: 'The configuration names an account, and there is no store of it on this disk.',
   },
   NODE_RUNNING: { status: 409, summary: 'The command needs this node stopped, and it runs.' },
+  DRAIN_ENDED: {
+    status: 409,
+    summary: 'The drain that a command waited for was cancelled, or ended with its process.',
+  },
   NODE_ACCOUNT_MISMATCH: {
     status: 503,
     summary: 'The store opened, and it is the store of another account.',

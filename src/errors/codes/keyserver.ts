@@ -37,6 +37,11 @@ export const keyserverCodes = {
     status: 409,
     summary: 'There is a key under this slot id already, and the request does not prove to own it.',
   },
+  SERVER_DRAINING: {
+    status: 503,
+    summary:
+      'This server is about to be stopped for good: it makes no new keys, and answers for those that it has.',
+  },
   VAULT_FULL: { status: 507, summary: 'The key table is full.' },
   HPKE_PUBLIC_KEY_INVALID: {
     status: 400,

@@ -1,11 +1,16 @@
 import type { Hono } from 'hono';
+import { systemRandom } from '../../../src/crypto/random.ts';
 import { ProblemError } from '../../../src/errors/latchkey-error.ts';
 import type { PorchEnv } from '../../../src/http/porch.ts';
+import { Vault } from '../../../src/keyserver/vault.ts';
 import { agentApp } from '../../../src/node/agent.ts';
+import { Drain } from '../../../src/node/drain.ts';
+import { silentLog } from '../../../src/observe/log.ts';
 import { Metrics } from '../../../src/observe/metrics.ts';
 import type { Store } from '../../../src/store/store-api.ts';
-import { requireDescribed } from './described-answer.ts';
+import { systemClock } from '../../../src/time/clock.ts';
 import { MemoryStore } from '../../support/memory-store.ts';
+import { requireDescribed } from './described-answer.ts';
 
 /** What the agent answered. */
 export interface AgentReply {
@@ -19,6 +24,8 @@ export class AgentWorld {
   readonly logged: string[] = [];
   store: Store | undefined;
   nowMs = 0;
+  readonly vault = new Vault(systemRandom);
+  readonly drain = new Drain({ vault: this.vault, log: silentLog, clock: systemClock });
   readonly app: Hono<PorchEnv>;
 
   constructor(store: Store = new MemoryStore()) {
@@ -37,6 +44,10 @@ export class AgentWorld {
           throw new ProblemError('NODE_LOCKED', 'the node is locked (1 of 3): two servers are silent', {
             observed: 'locked',
           });
+        },
+        drain: () => {
+          if (this.store !== undefined) return this.drain;
+          throw new ProblemError('NODE_LOCKED', 'the node is locked (1 of 3): two servers are silent');
         },
         status: () => ({ state: this.store === undefined ? 'locked' : 'backed' }),
       },

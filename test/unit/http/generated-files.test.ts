@@ -5,12 +5,7 @@ import { generatedFiles } from '../../../scripts/generated-files.ts';
 import { errorCodes } from '../../../src/errors/codes.ts';
 import { okAnswer, problemAnswer, readyzAnswer } from '../../../src/http/node-bodies.ts';
 import { forgetAnswer, slotStateAnswer } from '../../../src/protocol/mac-routes.ts';
-import {
-  attestationAnswer,
-  challengeAnswer,
-  keyAnswer,
-  serverRestartedAnswer,
-} from '../../../src/protocol/wire.ts';
+import { attestationAnswer, challengeAnswer, keyAnswer, newsAnswer } from '../../../src/protocol/wire.ts';
 import { keyServerWorld, type Reply } from '../../support/key-server-fixture.ts';
 import { claimContent, keyStatusContent, newSlotId, ProtocolClient } from '../../support/protocol-client.ts';
 
@@ -52,6 +47,7 @@ describe('GET /openapi.json', () => {
       'post /forget',
       'post /key-status',
       'post /request-encryption-key',
+      'post /server-draining',
       'post /server-restarted',
     ]);
   });
@@ -65,6 +61,7 @@ describe('GET /openapi.json', () => {
     const slot = { slotId, key: client.open(attempt, reply).key };
     const challenge = { accountId: attempt.body['accountId'], ephemeralPublicKey: `0x${'09'.repeat(32)}` };
     const restarted = { server: attempt.body['accountId'], instanceId: `0x${'09'.repeat(16)}` };
+    const draining = { server: restarted.server, nonce: restarted.instanceId };
     const boot = { number: 1, bootId: new Uint8Array(16) };
     const answers: readonly (readonly [z.ZodType, Reply])[] = [
       [challengeAnswer, await world.send('POST', '/challenge', challenge)],
@@ -73,7 +70,8 @@ describe('GET /openapi.json', () => {
       [slotStateAnswer, await client.sendMac('claim', slot, claimContent(boot)).reply],
       [forgetAnswer, await client.sendMac('forget', slot, { bytes: new Uint8Array(0), wire: {} }).reply],
       [attestationAnswer, await world.send('GET', '/attestation')],
-      [serverRestartedAnswer, await world.send('POST', '/server-restarted', restarted)],
+      [newsAnswer, await world.send('POST', '/server-restarted', restarted)],
+      [newsAnswer, await world.send('POST', '/server-draining', draining)],
       [okAnswer, await world.send('GET', '/healthz')],
       [readyzAnswer, await world.send('GET', '/readyz')],
       [problemAnswer, await world.send('GET', '/nowhere')],

@@ -1,6 +1,6 @@
 import type { Hono } from 'hono';
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { AccountId } from '../../../src/bytes/fixed-bytes.ts';
+import { InstanceId } from '../../../src/bytes/fixed-bytes.ts';
 import { toPrefixedHex } from '../../../src/bytes/hex.ts';
 import { encodeSs58 } from '../../../src/bytes/ss58.ts';
 import { ProblemError } from '../../../src/errors/latchkey-error.ts';
@@ -10,15 +10,16 @@ import { nodeRoutes } from '../../../src/http/node-routes.ts';
 import { type PorchEnv, porch } from '../../../src/http/porch.ts';
 import { silentLog } from '../../../src/observe/log.ts';
 import { Metrics } from '../../../src/observe/metrics.ts';
+import type { ServerNews } from '../../../src/protocol/not-enrolled.ts';
 import { countingRandom } from '../../support/key-server-fixture.ts';
 import { clientAccount } from '../../support/protocol-client.ts';
 
 let app: Hono<PorchEnv>;
-let restarted: AccountId[];
+let heard: ServerNews[];
 let ready: boolean;
 
 beforeEach(() => {
-  restarted = [];
+  heard = [];
   ready = false;
   app = porch({
     log: silentLog,
@@ -32,8 +33,8 @@ beforeEach(() => {
   nodeRoutes(app, {
     info: () => ({ name: 'latchkey', state: 'locked' }),
     readiness: () => ({ ready, report: { state: 'locked', have: 2 } }),
-    serverRestarted: (server) =>
-      restarted.push(server) === 1
+    hear: (news) =>
+      heard.push(news) === 1
         ? { enrolled: true }
         : { enrolled: false, signature: new Uint8Array(64).fill(7) },
   });
@@ -70,26 +71,33 @@ describe('a node whose store is closed', () => {
   });
 });
 
-describe('POST /server-restarted', () => {
-  const instanceId = `0x${'01'.repeat(16)}`;
+describe.each([
+  ['/server-restarted', 'instanceId', InstanceId.of(new Uint8Array(16).fill(1))],
+  ['/server-draining', 'nonce', new Uint8Array(16).fill(1)],
+] as const)('POST %s', (path, field, about) => {
+  const text = `0x${'01'.repeat(16)}`;
+  const server = clientAccount(1);
   it('takes the hint, by either form of the account', async () => {
     const answers: unknown[] = [];
-    for (const server of [encodeSs58(clientAccount(1)), toPrefixedHex(clientAccount(1))]) {
-      answers.push(await (await post('/server-restarted', { server, instanceId })).json());
+    for (const named of [encodeSs58(server), toPrefixedHex(server)]) {
+      answers.push(await (await post(path, { server: named, [field]: text })).json());
     }
     const signature = `0x${'07'.repeat(64)}`;
     expect(answers).toEqual([{ enrolled: true }, { enrolled: false, signature }]);
-    expect(restarted).toEqual([clientAccount(1), clientAccount(1)]);
+    expect(heard).toEqual([
+      { server, [field]: about },
+      { server, [field]: about },
+    ]);
   });
 
   it.each([
-    [{ server: 'nobody', instanceId }],
-    [{ server: encodeSs58(clientAccount(1)), instanceId: '0x01' }],
-    [{ server: encodeSs58(clientAccount(1)) }],
-    [{ server: encodeSs58(clientAccount(1)), instanceId, more: 1 }],
+    [{ server: 'nobody', [field]: text }],
+    [{ server: encodeSs58(server), [field]: '0x01' }],
+    [{ server: encodeSs58(server) }],
+    [{ server: encodeSs58(server), [field]: text, more: 1 }],
   ])('%j is refused and changes nothing', async (body) => {
-    const reply = await post('/server-restarted', body);
-    expect([reply.status, restarted.length]).toEqual([400, 0]);
+    const reply = await post(path, body);
+    expect([reply.status, heard.length]).toEqual([400, 0]);
     expect(await reply.json()).toMatchObject({ code: 'FIELD_INVALID' });
   });
 });

@@ -1,17 +1,17 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { SlotId } from '../../../src/bytes/fixed-bytes.ts';
+import { toPrefixedHex } from '../../../src/bytes/hex.ts';
 import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
 import type { Head, Incarnation } from '../../../src/protocol/mac-routes.ts';
 import { responseMac } from '../../../src/protocol/mac-routes.ts';
 import { PLAIN_SLOT_ID } from '../../../src/protocol/report-data.ts';
-import { toPrefixedHex } from '../../../src/bytes/hex.ts';
 import { keyServerWorld } from '../../support/key-server-fixture.ts';
 import {
   claimContent,
   clientAccount,
   keyStatusContent,
-  newSlotId,
   NOBODY,
+  newSlotId,
   ProtocolClient,
 } from '../../support/protocol-client.ts';
 
@@ -54,6 +54,7 @@ describe('key-status', () => {
       serverTimeMs: client.world.clock.nowMs(),
       incarnation: NOBODY,
       head: undefined,
+      draining: false,
     });
   });
 

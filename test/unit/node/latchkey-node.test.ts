@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AccountId, InstanceId } from '../../../src/bytes/fixed-bytes.ts';
 import { encodeSs58 } from '../../../src/bytes/ss58.ts';
 import { configSchema } from '../../../src/config/schema.ts';
-import { hearRestart } from '../../../src/node/hear-restart.ts';
+import { hearNews } from '../../../src/node/hear-news.ts';
 import { provesNotEnrolled } from '../../../src/protocol/not-enrolled.ts';
 import { loneNode } from '../../support/lone-node.ts';
 import { SimulatedDisk } from '../../support/simulated-disk.ts';
@@ -90,11 +90,18 @@ describe('a node that is open', () => {
     const server = AccountId.parse(somebody, 'server');
     const [first, second] = [1, 2].map((byte) => InstanceId.of(new Uint8Array(16).fill(byte)));
     if (first === undefined || second === undefined) throw new Error('no ids');
-    const heard = hearRestart(open, server, first);
+    const heard = hearNews(open, { server, instanceId: first });
     const signature = heard.enrolled ? new Uint8Array(64) : heard.signature;
     expect(provesNotEnrolled(signature, { client, server, instanceId: first })).toBe(true);
     expect(provesNotEnrolled(signature, { client, server, instanceId: second })).toBe(false);
     expect(provesNotEnrolled(signature, { client: server, server, instanceId: first })).toBe(false);
+    // A word about a restart is none about a drain, nor the other way round.
+    expect(provesNotEnrolled(signature, { client, server, nonce: first })).toBe(false);
+    const toDrain = hearNews(open, { server, nonce: first });
+    const other = toDrain.enrolled ? new Uint8Array(64) : toDrain.signature;
+    expect(provesNotEnrolled(other, { client, server, nonce: first })).toBe(true);
+    expect(provesNotEnrolled(other, { client, server, nonce: second })).toBe(false);
+    expect(provesNotEnrolled(other, { client, server, instanceId: first })).toBe(false);
   });
 });
 

@@ -1,4 +1,5 @@
 import { expect, it, vi } from 'vitest';
+import { Drain } from '../../../src/node/drain.ts';
 import { FormerClients } from '../../../src/node/former-clients.ts';
 import { NodeReport } from '../../../src/node/node-report.ts';
 import { silentLog } from '../../../src/observe/log.ts';
@@ -12,7 +13,8 @@ it('strangers who ask for readiness make the node walk over its keys once a seco
   const { keyServer, metrics, verifier, pki } = world;
   const clock = new FlooredClock(world.clock);
   const formerClients = new FormerClients({ store: new MemoryStore(), log: silentLog, clock });
-  const serving = { keyServer, formerClients };
+  const drain = new Drain({ vault: world.vault, log: silentLog, clock });
+  const serving = { keyServer, formerClients, drain };
   const report = new NodeReport(
     { metrics, verifier, clock, collateral: memoryCollateral(pki, world.clock) },
     { open: () => undefined, serving: () => serving },
@@ -32,4 +34,39 @@ it('strangers who ask for readiness make the node walk over its keys once a seco
   await world.clock.advance(-500);
   expect(atRisk()).toBe(1);
   expect(walks).toHaveBeenCalledTimes(3);
+});
+
+it('while a server drains it is not ready, and says for how many it waits', async () => {
+  const world = keyServerWorld();
+  const { keyServer, metrics, verifier, pki } = world;
+  const clock = new FlooredClock(world.clock);
+  const formerClients = new FormerClients({ store: new MemoryStore(), log: silentLog, clock });
+  const drain = new Drain({ vault: world.vault, log: silentLog, clock });
+  const report = new NodeReport(
+    { metrics, verifier, clock, collateral: memoryCollateral(pki, world.clock) },
+    { open: () => undefined, serving: () => ({ keyServer, formerClients, drain }) },
+  );
+  report.setState({ name: 'backed', live: 5, n: 5, t: 3, generation: 1, slots: [] });
+  const client = new ProtocolClient(world);
+  await client.obtain({ intent: 'create', slotId: newSlotId() });
+  const metricsText = async () => {
+    report.refreshMetrics();
+    return metrics.text();
+  };
+  expect(report.readiness()).toMatchObject({ ready: true });
+  expect(report.info()).not.toHaveProperty('draining');
+  expect(await metricsText()).toContain('latchkey_draining 0\n');
+  drain.start();
+  // At once, though the counts of a moment ago are kept for a second.
+  expect(report.readiness()).toMatchObject({
+    ready: false,
+    report: { state: 'backed', draining: { remaining: 1, moved: 0 } },
+  });
+  expect(report.info()).toMatchObject({ draining: true });
+  expect(report.status()).toMatchObject({ explanation: expect.stringContaining('This server drains') });
+  expect(await metricsText()).toContain('latchkey_draining 1\n');
+  expect(await metricsText()).toContain('latchkey_draining_clients 1\n');
+  drain.cancel();
+  expect(report.readiness()).toMatchObject({ ready: true });
+  expect(await metricsText()).toContain('latchkey_draining_clients 0\n');
 });

@@ -33,12 +33,13 @@ const state: fc.Arbitrary<SlotState> = fc.record({
   serverTimeMs: integer,
   incarnation,
   head: fc.option(head, { nil: undefined }),
+  draining: fc.boolean(),
 });
 
 describe('canonical bytes', () => {
   it('have one length whatever is left out, so that no field can slide into another', () => {
     fc.assert(fc.property(status, (value) => keyStatusBytes(value).length === 78));
-    fc.assert(fc.property(state, (value) => slotStateBytes(value).length === 97));
+    fc.assert(fc.property(state, (value) => slotStateBytes(value).length === 98));
   });
 
   it('differ when anything differs', () => {
@@ -52,10 +53,19 @@ describe('canonical bytes', () => {
 
   it('tell an absent head from a head of zeros', () => {
     const zeros: Head = { generation: 0, sequence: 0, digest: new Uint8Array(32) };
-    const none = { instanceId: InstanceId.of(new Uint8Array(16)), serverTimeMs: 0 };
+    const none = { instanceId: InstanceId.of(new Uint8Array(16)), serverTimeMs: 0, draining: false };
     const nobody = { number: 0, bootId: new Uint8Array(16) };
     const absent = slotStateBytes({ ...none, incarnation: nobody, head: undefined });
     expect(toHex(slotStateBytes({ ...none, incarnation: nobody, head: zeros }))).not.toBe(toHex(absent));
+  });
+
+  it('of a state say whether the server drains, so that nobody else can', () => {
+    fc.assert(
+      fc.property(state, (value) => {
+        const other = { ...value, draining: !value.draining };
+        expect(toHex(slotStateBytes(other))).not.toBe(toHex(slotStateBytes(value)));
+      }),
+    );
   });
 });
 

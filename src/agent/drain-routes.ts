@@ -1,0 +1,82 @@
+import type { Hono } from 'hono';
+import { z } from 'zod';
+import type { AccountId } from '../bytes/fixed-bytes.ts';
+import { encodeSs58 } from '../bytes/ss58.ts';
+import type { PorchEnv } from '../http/porch.ts';
+
+/** Clients that an answer lists; the count is of all. */
+const MAX_LISTED = 100;
+
+const client = z.strictObject({
+  accountId: z.string().meta({ description: 'SS58 with prefix 42' }),
+  endpoint: z.string().optional().meta({ description: 'its address on the chain' }),
+  keys: z.int().min(1),
+  atRisk: z.boolean().meta({ description: 'its store would fall below its threshold without this server' }),
+  standing: z.string().meta({ description: '`told`, or why it could not be' }),
+});
+
+/** Answer of every route of `/drain`. */
+export const drainAnswer = z.strictObject({
+  draining: z.boolean(),
+  sinceMs: z.int().optional(),
+  remaining: z.int().meta({ description: 'clients that still hold a slot here that they need' }),
+  moved: z.int().meta({ description: 'clients that held one since the drain began, and do not any more' }),
+  clients: z
+    .array(client)
+    .meta({ description: `who remains; the first ${MAX_LISTED}, those at risk before others` }),
+});
+
+/** What the routes need of a node; the node's drain has it. */
+export interface DrainDesk {
+  start(): void;
+  cancel(): void;
+  /** `progress` is undefined while the server does not drain. */
+  standing(): {
+    readonly progress: { readonly sinceMs: number; readonly moved: number } | undefined;
+    readonly remaining: readonly {
+      readonly account: AccountId;
+      readonly endpoint: string | undefined;
+      readonly keys: number;
+      readonly isAtRisk: boolean;
+      readonly standing: string;
+    }[];
+  };
+}
+
+/** How a drain stands, for JSON; the clients that remain are counted also while there is none. */
+export function drainToJson(desk: DrainDesk): z.output<typeof drainAnswer> {
+  const { progress, remaining } = desk.standing();
+  const clients = [...remaining].sort((a, b) => Number(b.isAtRisk) - Number(a.isAtRisk));
+  return {
+    draining: progress !== undefined,
+    ...(progress === undefined ? {} : { sinceMs: progress.sinceMs }),
+    remaining: clients.length,
+    moved: progress?.moved ?? 0,
+    clients: clients.slice(0, MAX_LISTED).map(({ account, endpoint, isAtRisk, ...rest }) => ({
+      accountId: encodeSs58(account),
+      ...(endpoint === undefined ? {} : { endpoint }),
+      ...rest,
+      atRisk: isAtRisk,
+    })),
+  };
+}
+
+/** What the routes of `/drain` do, for OpenAPI. */
+export const drainSummaries = {
+  get: 'How far a drain is, and who still needs this server',
+  put: 'Drains this server before a planned stop: no new keys, and its clients move to others. Again: changes nothing',
+  delete: 'Ends a drain',
+} as const;
+
+/** Puts `/drain` on an app. `desk` throws ProblemError NODE_LOCKED while the node does not serve. */
+export function serveDrainRoutes(app: Hono<PorchEnv>, desk: () => DrainDesk): void {
+  app.get('/drain', ({ json }) => json(drainToJson(desk())));
+  app.put('/drain', ({ json }) => {
+    desk().start();
+    return json(drainToJson(desk()));
+  });
+  app.delete('/drain', ({ json }) => {
+    desk().cancel();
+    return json(drainToJson(desk()));
+  });
+}

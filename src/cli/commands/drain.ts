@@ -1,0 +1,68 @@
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { escapeControls } from '../../bytes/escape-controls.ts';
+import { systemClock } from '../../time/clock.ts';
+import { agentSocketOf } from '../agent-socket.ts';
+import { askDrain, type DrainStanding, drainLines, waitUntilFree } from '../drain-wait.ts';
+import { exitCodes } from '../failure.ts';
+import { configFile, readConfig } from '../node-options.ts';
+import { processIo } from '../store-io.ts';
+import { startProgress } from '../store-progress.ts';
+
+interface DrainOptions {
+  readonly config: string;
+  readonly wait?: true;
+  readonly deadlineMs?: number;
+  readonly cancel?: true;
+  readonly json?: true;
+}
+
+/** `latchkey drain`: asks the clients of a running node to move to other servers, before it is stopped for good. */
+export function drainCommand(): Command {
+  return new Command('drain')
+    .description('ask the clients of a running node to move to other key servers, before a planned stop')
+    .requiredOption('--config <file>', 'configuration file of the running node', configFile)
+    .option('--wait', 'wait until nobody needs the node any more')
+    .addOption(
+      new Option('--deadline-ms <n>', 'wait no longer than this; draining goes on').argParser(milliseconds),
+    )
+    .addOption(new Option('--cancel', 'end the drain').conflicts(['wait', 'deadlineMs']))
+    .option('--json', 'print JSON')
+    .action(drain);
+}
+
+async function drain(options: DrainOptions): Promise<void> {
+  const socketPath = agentSocketOf(await readConfig(options.config));
+  if (options.cancel) {
+    show(await askDrain(socketPath, 'DELETE'), options);
+    return;
+  }
+  const begun = await askDrain(socketPath, 'PUT');
+  const isWaiting = options.wait === true || options.deadlineMs !== undefined;
+  const standing = isWaiting ? await wait(socketPath, options.deadlineMs) : begun;
+  show(standing, options);
+  process.exitCode = standing.remaining === 0 ? exitCodes.ok : exitCodes.refused;
+}
+
+async function wait(socketPath: string, deadlineMs: number | undefined): Promise<DrainStanding> {
+  const progress = startProgress(processIo(), 'draining (Ctrl-C ends the waiting only): moved', 'clients');
+  try {
+    return await waitUntilFree(() => askDrain(socketPath, 'GET'), {
+      clock: systemClock,
+      deadlineMs,
+      onStanding: ({ moved, remaining }) => progress.update(moved, moved + remaining),
+    });
+  } finally {
+    progress.end();
+  }
+}
+
+function show(standing: DrainStanding, { json }: DrainOptions): void {
+  if (json) console.log(JSON.stringify(standing));
+  else for (const line of drainLines(standing)) console.log(escapeControls(line));
+}
+
+function milliseconds(text: string): number {
+  const value = Number(text);
+  if (/^[0-9]+$/.test(text) && Number.isSafeInteger(value)) return value;
+  throw new InvalidArgumentError('must be a whole number of milliseconds');
+}

@@ -1,0 +1,51 @@
+import { expect, it } from 'vitest';
+import { drainAnswer } from '../../../src/agent/drain-routes.ts';
+import { encodeSs58 } from '../../../src/bytes/ss58.ts';
+import { clientAccount, newSlotId } from '../../support/protocol-client.ts';
+import { AgentWorld } from './agent-fixture.ts';
+
+const provenance = { platform: new Uint8Array(16), trustHash: new Uint8Array(48) };
+
+function worldWithClients(count: number): AgentWorld {
+  const world = new AgentWorld();
+  for (let number = 0; number < count; number++) {
+    const account = clientAccount(number);
+    const { key } = world.vault.create(account, newSlotId(), provenance, () => false, Date.now());
+    key.confirm();
+    if (number === count - 1) key.setReport({ threshold: 3, slots: 5, live: 3 }, key.incarnation);
+  }
+  return world;
+}
+
+it('a drain is begun, looked at and ended by three requests, each of which may come again', async () => {
+  const world = worldWithClients(2);
+  const [atRisk, other] = [1, 0].map((number) => encodeSs58(clientAccount(number)));
+  const clients = [
+    { accountId: atRisk, keys: 1, atRisk: true, standing: 'not told yet' },
+    { accountId: other, keys: 1, atRisk: false, standing: 'not told yet' },
+  ];
+  const idle = { draining: false, remaining: 2, moved: 0, clients };
+  expect((await world.send('GET', '/drain')).json).toEqual(idle);
+  const begun = await world.send('PUT', '/drain');
+  expect(begun.json).toEqual({ ...idle, draining: true, sinceMs: expect.any(Number) });
+  expect((await world.send('PUT', '/drain')).json).toEqual(begun.json);
+  expect((await world.send('GET', '/drain')).json).toEqual(begun.json);
+  expect(drainAnswer.parse(begun.json)).toEqual(begun.json);
+  for (let time = 0; time < 2; time++) {
+    expect((await world.send('DELETE', '/drain')).json).toEqual(idle);
+  }
+});
+
+it('lists a hundred of many clients, those at risk first, and counts all', async () => {
+  const world = worldWithClients(130);
+  const { json } = await world.send('PUT', '/drain');
+  const { remaining, clients } = drainAnswer.parse(json);
+  expect([remaining, clients.length, clients[0]?.atRisk]).toEqual([130, 100, true]);
+});
+
+it.each(['GET', 'PUT', 'DELETE'])('%s is 503 while the node does not serve', async (method) => {
+  const world = new AgentWorld();
+  world.store = undefined;
+  expect(await world.send(method, '/drain')).toMatchObject({ status: 503, json: { code: 'NODE_LOCKED' } });
+  expect(world.drain.isDraining).toBe(false);
+});

@@ -1,0 +1,136 @@
+import { describe, expect, it } from 'vitest';
+import { endNetwork, formedNetwork } from '../../support/formed-network.ts';
+import type { SimulatedNode } from '../../support/simulated-network-node.ts';
+import type { SimulatedNetwork } from '../../support/simulated-network.ts';
+import { fileOf, machinesOf } from '../../support/slot-picture.ts';
+
+const LONG = { timeout: 120_000 };
+
+/** From now on these servers say at every `/key-status` that they drain, and give keys all the same. */
+function lieAboutDraining(...servers: readonly SimulatedNode[]): (net: SimulatedNetwork) => void {
+  return (net) => {
+    net.world.wire.forge = ({ endpoint, path }) => {
+      const liar = servers.find((server) => server.endpoint === endpoint);
+      const vault = liar?.keyServer?.vault;
+      if (vault !== undefined) vault.isDraining = path === '/key-status';
+      return undefined;
+    };
+  };
+}
+
+describe('a hint that a server drains', () => {
+  it('of the network makes a node look, and nothing else', LONG, async () => {
+    const { net, node, newest, first } = await formedNetwork(821, 7);
+    const { wire, clock, config } = net.world;
+    const transport = wire.transportFrom('a stranger');
+    let asked = 0;
+    wire.forge = ({ from, path }) => {
+      if (from === node.name && path === '/key-status') asked++;
+      return undefined;
+    };
+    const nonce = `0x${'05'.repeat(16)}`;
+    const server = first.open?.identity.account;
+    const body = { server: `0x${Buffer.from(server ?? []).toString('hex')}`, nonce };
+    const seconds = 4;
+    for (let at = 0; at < 100 * seconds; at++) {
+      void transport.send(node.endpoint, '/server-draining', body, new AbortController().signal);
+      await clock.advance(10);
+    }
+    const looks = asked / newest.slots.length;
+    expect(looks).toBeGreaterThan(1);
+    expect(looks).toBeLessThanOrEqual((1_000 * seconds) / config.healing.retryMinMs + 1);
+    expect(node.state.name).toBe('backed');
+    expect((await fileOf(node)).generations.map(({ generation }) => generation)).toEqual([newest.generation]);
+    await endNetwork(net);
+  });
+
+  it('does not bring an attempt forward, as news do that may be for the better', LONG, async () => {
+    const { net, node, first } = await formedNetwork(822, 6);
+    const { wire, clock } = net.world;
+    let attempts = 0;
+    wire.forge = ({ from, endpoint, path }) => {
+      if (endpoint !== first.endpoint || from !== node.name) return undefined;
+      if (path === '/attestation') attempts++;
+      return { status: 500, body: {} };
+    };
+    await net.settle(60_000);
+    expect(node.state.name).toBe('degraded');
+    const transport = wire.transportFrom('a stranger');
+    const account = first.open?.identity.account ?? [];
+    const body = { server: `0x${Buffer.from(account).toString('hex')}`, nonce: `0x${'05'.repeat(16)}` };
+    const quiet = attempts;
+    await net.settle(60_000);
+    const unhurried = attempts - quiet;
+    attempts = 0;
+    for (let at = 0; at < 120; at++) {
+      void transport.send(node.endpoint, '/server-draining', body, new AbortController().signal);
+      await clock.advance(500);
+    }
+    expect(attempts).toBeLessThanOrEqual(unhurried + 3);
+    wire.forge = () => undefined;
+    await net.settle(30_000);
+    await endNetwork(net);
+  });
+
+  it(
+    'written into an answer without its MAC proves nothing, so that the slot counts as silent',
+    LONG,
+    async () => {
+      const { net, node, newest, first } = await formedNetwork(823, 7);
+      net.world.wire.forge = ({ endpoint, path }) => {
+        const recorded = net.world.wire.recorded.findLast(
+          (exchange) => exchange.endpoint === endpoint && exchange.path === '/key-status' && exchange.served,
+        );
+        if (endpoint !== first.endpoint || path !== '/key-status' || recorded === undefined) return undefined;
+        return { status: 200, body: Object.assign({}, recorded.answer.body, { draining: true }) };
+      };
+      await net.settle(10_000);
+      expect(node.state).toMatchObject({ name: 'degraded', live: 4 });
+      expect(node.events.map(({ event }) => event)).not.toContain('server.draining');
+      expect((await fileOf(node)).generations[0].generation).toBe(newest.generation);
+      net.world.wire.forge = () => undefined;
+      await net.settle(10_000);
+      expect(node.state.name).toBe('backed');
+      expect((await fileOf(node)).generations[0].generation).toBe(newest.generation);
+      await endNetwork(net);
+    },
+  );
+});
+
+describe('a server that lies that it drains', () => {
+  it('only loses its slots, once', LONG, async () => {
+    const { net, node, newest, first } = await formedNetwork(831, 7);
+    lieAboutDraining(first)(net);
+    await net.settle(600_000);
+    expect(node.state.name).toBe('backed');
+    const [last] = (await fileOf(node)).generations;
+    expect(last.generation - newest.generation).toBe(1);
+    expect(machinesOf(net, last)).not.toContain(first);
+    await endNetwork(net);
+  });
+
+  it('keeps its slots where there is no other, and costs no generation', LONG, async () => {
+    const { net, node, newest, first } = await formedNetwork(832, 6);
+    lieAboutDraining(first)(net);
+    await net.settle(600_000);
+    expect(node.state).toMatchObject({ name: 'backed', live: 5 });
+    expect((await fileOf(node)).generations.map(({ generation }) => generation)).toEqual([newest.generation]);
+    await endNetwork(net);
+  });
+
+  it('with another that takes turns, makes ever fewer generations', LONG, async () => {
+    // Six others, of which two lie: one of the two is always needed.
+    const { net, node, newest, servers } = await formedNetwork(833, 7);
+    const others = net.nodes.filter((other) => other !== node && !servers.includes(other));
+    const liars = [...servers.slice(0, 1), ...others];
+    expect(liars).toHaveLength(2);
+    lieAboutDraining(...liars)(net);
+    await net.settle(1_200_000);
+    const [last] = (await fileOf(node)).generations;
+    // One for every look would be more than a hundred.
+    expect(last.generation - newest.generation).toBeGreaterThan(1);
+    expect(last.generation - newest.generation).toBeLessThanOrEqual(14);
+    expect(node.state).toMatchObject({ name: 'backed', live: 5 });
+    await endNetwork(net);
+  });
+});

@@ -1,0 +1,82 @@
+import { describe, expect, it } from 'vitest';
+import { drainLines, type DrainStanding, waitUntilFree } from '../../../src/cli/drain-wait.ts';
+import { ManualClock, START_MS } from '../../support/collateral-world.ts';
+
+const standing = (remaining: number, moved: number, draining = true): DrainStanding => ({
+  draining,
+  remaining,
+  moved,
+  clients: Array.from({ length: remaining }, (_, index) => ({
+    accountId: `account ${index}`,
+    keys: index + 1,
+    atRisk: index === 0,
+    standing: 'told',
+    ...(index === 0 ? { endpoint: '10.0.0.1:3001' } : {}),
+  })),
+});
+
+/** Waits while the clock runs; what the node says changes with every look. */
+async function waitOver(looks: readonly DrainStanding[], deadlineMs?: number) {
+  const clock = new ManualClock(START_MS);
+  const seen: number[] = [];
+  let at = 0;
+  let isOver = false;
+  const waiting = waitUntilFree(async () => looks[Math.min(at++, looks.length - 1)] ?? standing(0, 0), {
+    clock,
+    deadlineMs,
+    onStanding: ({ moved }) => seen.push(moved),
+  }).finally(() => {
+    isOver = true;
+  });
+  waiting.catch(() => undefined);
+  for (let turns = 0; turns < 100; turns++) {
+    await new Promise((resolve) => setImmediate(resolve));
+    if (isOver) break;
+    await clock.advance(100);
+  }
+  return { result: await waiting, seen, passedMs: clock.nowMs() - START_MS };
+}
+
+describe('waiting for a drain', () => {
+  it('ends when nobody needs the server any more', async () => {
+    const { result, seen } = await waitOver([standing(2, 0), standing(1, 1), standing(0, 2)]);
+    expect(result).toMatchObject({ remaining: 0, moved: 2 });
+    expect(seen).toEqual([0, 1, 2]);
+  });
+
+  it('ends at the deadline with who remains, and not before', async () => {
+    const { result, passedMs } = await waitOver([standing(2, 0), standing(1, 1)], 1_700);
+    expect(result).toMatchObject({ remaining: 1 });
+    expect(passedMs).toBeGreaterThanOrEqual(1_700);
+    expect(passedMs).toBeLessThan(2_000);
+  });
+
+  it('with a deadline of 0 looks once', async () => {
+    expect((await waitOver([standing(2, 0)], 0)).seen).toEqual([0]);
+  });
+
+  it('fails when the node does not drain any more: cancelled, or a new process', async () => {
+    await expect(waitOver([standing(2, 0), standing(2, 0, false)])).rejects.toMatchObject({
+      code: 'DRAIN_ENDED',
+    });
+  });
+});
+
+describe('the lines for a person', () => {
+  it('say who remains, where, and who is at risk', () => {
+    expect(drainLines(standing(2, 5))).toEqual([
+      '2 clients still need this server, 5 moved',
+      '  account 0  10.0.0.1:3001  1 key; told; AT RISK: would be below its threshold without this server',
+      '  account 1  -  2 keys; told',
+      'Draining goes on; `latchkey drain --cancel` ends it.',
+    ]);
+  });
+
+  it('say that it may be stopped, that it does not drain, and how many are not listed', () => {
+    expect(drainLines(standing(0, 1))).toEqual([
+      'nobody needs this server any more: it may be stopped (1 client moved)',
+    ]);
+    expect(drainLines(standing(3, 0, false))).toEqual(['not draining; 3 clients with keys here']);
+    expect(drainLines({ ...standing(2, 0), remaining: 7 })).toContain('  and 5 more');
+  });
+});

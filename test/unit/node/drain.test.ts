@@ -1,0 +1,206 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { PeerClient } from '../../../src/boot/peer-client.ts';
+import { AccountId } from '../../../src/bytes/fixed-bytes.ts';
+import { parsePrefixedHex, toPrefixedHex } from '../../../src/bytes/hex.ts';
+import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
+import type { ServerRecord } from '../../../src/chain/chain-view.ts';
+import { sr25519PublicKey } from '../../../src/crypto/sr25519.ts';
+import { Drain } from '../../../src/node/drain.ts';
+import { signNotEnrolled } from '../../../src/protocol/not-enrolled.ts';
+import { countingRandom, type KeyServerWorld, keyServerWorld } from '../../support/key-server-fixture.ts';
+import { newSlotId, ProtocolClient } from '../../support/protocol-client.ts';
+import { seededBytes } from '../../support/seeded-bytes.ts';
+
+const accountSeed = new SecretBytes(seededBytes(41, 32));
+const account = AccountId.of(sr25519PublicKey(accountSeed.reveal()));
+const record: ServerRecord = {
+  account,
+  stash: account,
+  x25519PublicKey: keyServerWorld().keyServer.identity.x25519PublicKey,
+  endpoint: '10.0.0.9:3001',
+  quote: new Uint8Array(0),
+  active: true,
+  signer: false,
+};
+
+let world: KeyServerWorld;
+let drain: Drain;
+let events: string[];
+/** What the client, or the network in its place, answers to a nonce. */
+let answer: (nonce: string) => unknown;
+let asked: string[];
+
+beforeEach(() => {
+  world = keyServerWorld();
+  events = [];
+  asked = [];
+  answer = () => ({ enrolled: true });
+  const log = (_level: string, event: string): number => events.push(event);
+  drain = new Drain({ vault: world.vault, log, clock: world.clock });
+});
+
+const signature = (nonce: string): string =>
+  toPrefixedHex(
+    signNotEnrolled(accountSeed, {
+      client: account,
+      server: world.account,
+      nonce: parsePrefixedHex(nonce, 16, 'nonce'),
+    }),
+  );
+
+/** Gets a confirmed key, as the onServed of the fixture's server tells nobody. */
+async function enrol(): Promise<{ readonly forget: () => Promise<void> }> {
+  const client = new ProtocolClient(world, account);
+  const slotId = newSlotId();
+  const { key } = await client.obtain({ intent: 'create', slotId });
+  await client.keyStatus({ slotId, key }, { confirm: true });
+  drain.served(account);
+  const forget = async () => {
+    await client.sendMac('forget', { slotId, key }, { bytes: new Uint8Array(0), wire: {} }).reply;
+    if (!world.vault.holdsKeyOf(account)) drain.forgotten(account);
+  };
+  return { forget };
+}
+
+/** Lets the drain tell its clients for so long, every 2 s at first. */
+async function tellFor(milliseconds: number, servers: readonly ServerRecord[] = [record]): Promise<void> {
+  const client = new PeerClient({
+    transport: {
+      send: async (endpoint, path, body) => {
+        expect([endpoint, path]).toEqual([record.endpoint, '/server-draining']);
+        const { nonce } = body as { nonce: string };
+        asked.push(nonce);
+        return { status: 200, body: answer(nonce) };
+      },
+    },
+    clock: world.clock,
+    random: countingRandom(3),
+  });
+  const stop = new AbortController();
+  const snapshot = async () => ({ ...(await world.chain.snapshot()), servers });
+  const running = drain.run(client, world.account, snapshot, stop.signal);
+  const settle = () => new Promise((resolve) => setTimeout(resolve, 5));
+  await settle();
+  for (let passedMs = 0; passedMs < milliseconds; passedMs += 1_000) {
+    await world.clock.advance(1_000);
+    await settle();
+  }
+  stop.abort();
+  await running;
+}
+
+describe('a drain', () => {
+  it('begins once and ends once, and the vault follows', async () => {
+    await enrol();
+    expect([drain.progress(), world.vault.isDraining]).toEqual([undefined, false]);
+    drain.start();
+    const begun = drain.progress();
+    await world.clock.advance(5_000);
+    drain.start();
+    expect(drain.progress()).toEqual(begun);
+    expect(world.vault.isDraining).toBe(true);
+    drain.cancel();
+    drain.cancel();
+    expect([drain.progress(), world.vault.isDraining]).toEqual([undefined, false]);
+    expect(events).toEqual(['drain.started', 'drain.cancelled']);
+  });
+
+  it('of a server without clients is done at once', () => {
+    drain.start();
+    expect(drain.progress()).toMatchObject({ remaining: 0, moved: 0 });
+    expect(events).toEqual(['drain.started', 'drain.done']);
+  });
+
+  it('counts clients, not keys, and not keys that nobody confirmed within the hour', async () => {
+    await enrol();
+    await enrol();
+    await new ProtocolClient(world).obtain({ intent: 'create', slotId: newSlotId() });
+    drain.start();
+    expect(drain.progress()).toMatchObject({ remaining: 2, moved: 0 });
+    await world.clock.advance(3_600_000);
+    expect(drain.progress()).toMatchObject({ remaining: 1, moved: 1 });
+    expect(drain.remaining()).toEqual([
+      { account, endpoint: undefined, keys: 2, isAtRisk: false, standing: 'not told yet' },
+    ]);
+  });
+
+  it('is done when the last key is forgotten', async () => {
+    const { forget } = await enrol();
+    drain.start();
+    await forget();
+    expect(drain.progress()).toMatchObject({ remaining: 0, moved: 1 });
+    expect(events).toEqual(['drain.started', 'drain.client-moved', 'drain.done']);
+  });
+
+  it('tells clients again and again, ever more seldom, each time with another nonce', async () => {
+    await enrol();
+    drain.start();
+    await tellFor(60_000);
+    expect(asked.length).toBeGreaterThan(3);
+    expect(asked.length).toBeLessThan(8);
+    expect(new Set(asked).size).toBe(asked.length);
+    expect(drain.remaining()).toMatchObject([{ endpoint: record.endpoint, standing: 'told' }]);
+  });
+
+  it('says of whom the chain shows no record', async () => {
+    await enrol();
+    drain.start();
+    await tellFor(1_000, []);
+    expect(drain.remaining()).toMatchObject([{ standing: 'not on the chain' }]);
+    expect(asked).toEqual([]);
+  });
+
+  it('tells nobody before it begins and after it ended', async () => {
+    await enrol();
+    await tellFor(5_000);
+    drain.start();
+    drain.cancel();
+    await tellFor(5_000);
+    expect(asked).toEqual([]);
+  });
+});
+
+describe('“I have no slot of yours”', () => {
+  it('counts under the signature of the client for this very question', async () => {
+    await enrol();
+    drain.start();
+    answer = (nonce) => ({ enrolled: false, signature: signature(nonce) });
+    await tellFor(1_000);
+    expect(drain.progress()).toMatchObject({ remaining: 0, moved: 1 });
+    // It is only counted: no key goes on a word.
+    expect(world.vault.size).toBe(1);
+    expect(events.filter((event) => event === 'drain.done')).toHaveLength(1);
+  });
+
+  it('of the network, or from an earlier question, does not', async () => {
+    await enrol();
+    drain.start();
+    const replayed = signature(`0x${'07'.repeat(16)}`);
+    const lies = [
+      { enrolled: false },
+      { enrolled: false, signature: replayed },
+      { enrolled: false, signature: `0x${'5a'.repeat(64)}` },
+    ];
+    answer = () => lies[asked.length % lies.length];
+    await tellFor(60_000);
+    expect(asked.length).toBeGreaterThan(lies.length);
+    expect(drain.progress()).toMatchObject({ remaining: 1, moved: 0 });
+  });
+
+  it('is out of date when the client confirms a key while it is under way, or later', async () => {
+    await enrol();
+    drain.start();
+    answer = (nonce) => {
+      // Its enrolment was under way when it was asked.
+      if (asked.length === 1) drain.served(account);
+      return { enrolled: asked.length > 1, ...(asked.length > 1 ? {} : { signature: signature(nonce) }) };
+    };
+    await tellFor(5_000);
+    expect(drain.progress()).toMatchObject({ remaining: 1 });
+    answer = (nonce) => ({ enrolled: false, signature: signature(nonce) });
+    await tellFor(70_000);
+    expect(drain.progress()).toMatchObject({ remaining: 0 });
+    drain.served(account);
+    expect(drain.progress()).toMatchObject({ remaining: 1 });
+  });
+});
