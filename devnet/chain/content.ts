@@ -26,7 +26,7 @@ export interface ChainContent {
   /** Stashes of the signers, `0x` hex. */
   readonly signers: readonly string[];
   readonly acceptedMeasurements: readonly Uint8Array[];
-  /** Raw storage that wins over everything above; `null` removes a key. */
+  /** Raw storage that wins over everything else in a block's state; `null` removes a key. */
   readonly overrides: ReadonlyMap<string, string | null>;
   /** The code in force after this block; the block itself was still run by its parent's. */
   readonly shape: RuntimeShape;
@@ -49,7 +49,7 @@ function accounts(stashes: readonly string[]): string {
 
 const encoded = new WeakMap<ChainContent, Map<RuntimeShape, RawState>>();
 
-/** Encodes the content as a runtime of this shape stores it; once, as most blocks change nothing. */
+/** Encodes the records as a runtime of this shape stores them; once, as most blocks change nothing. */
 export function encodeContent(content: ChainContent, shape: RuntimeShape): RawState {
   const byShape = encoded.get(content) ?? new Map<RuntimeShape, RawState>();
   encoded.set(content, byShape);
@@ -71,10 +71,6 @@ function encode(content: ChainContent, shape: RuntimeShape): RawState {
   if (content.acceptedMeasurements.length > 0) {
     const values = vec(content.acceptedMeasurements.map(byteVec));
     state.set(mapKey(storageItems.acceptedMeasurementValues, ENTROPY_TSS), toPrefixedHex(values));
-  }
-  for (const [key, value] of content.overrides) {
-    if (value === null) state.delete(key);
-    else state.set(key, value);
   }
   return state;
 }
