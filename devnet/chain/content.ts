@@ -58,13 +58,25 @@ export function encodeContent(content: ChainContent, shape: RuntimeShape): RawSt
   return state;
 }
 
+const encodedRecords = new WeakMap<ServerRegistration, Map<RuntimeShape, readonly [string, string][]>>();
+
+/** Both entries of a server; once, as a change of one record leaves the others, with their quotes, as they are. */
+function encodeRecord(server: ServerRegistration, shape: RuntimeShape): readonly [string, string][] {
+  const byShape = encodedRecords.get(server) ?? new Map<RuntimeShape, readonly [string, string][]>();
+  encodedRecords.set(server, byShape);
+  const info = { ...server, endpoint: utf8(server.endpoint) };
+  const entries: readonly [string, string][] = byShape.get(shape) ?? [
+    [mapKey(storageItems.thresholdServers, server.stash), toPrefixedHex(encodeServerInfo(shape, info))],
+    [mapKey(thresholdToStash, server.account), toPrefixedHex(server.stash)],
+  ];
+  byShape.set(shape, entries);
+  return entries;
+}
+
 function encode(content: ChainContent, shape: RuntimeShape): RawState {
   const state = new Map<string, string>();
   for (const server of content.servers.values()) {
-    const info = { ...server, endpoint: utf8(server.endpoint) };
-    const key = mapKey(storageItems.thresholdServers, server.stash);
-    state.set(key, toPrefixedHex(encodeServerInfo(shape, info)));
-    state.set(mapKey(thresholdToStash, server.account), toPrefixedHex(server.stash));
+    for (const [key, value] of encodeRecord(server, shape)) state.set(key, value);
   }
   state.set(storageItems.validators.prefix, accounts(content.validators));
   state.set(storageItems.signers.prefix, accounts(content.signers));
