@@ -1,22 +1,18 @@
-import { concatBytes, utf8 } from '../../src/bytes/concat.ts';
-import { toPrefixedHex, tryFromHex } from '../../src/bytes/hex.ts';
-import { storageItems } from '../../src/chain/storage-keys.ts';
-import { blake2b256 } from '../../src/crypto/blake2.ts';
-import { type ChainContent, encodeContent, type RawState } from './content.ts';
-import { byteVec, compact, u64, vec } from './scale.ts';
+import { toPrefixedHex } from '../../src/bytes/hex.ts';
+import { blockState } from './block-state.ts';
+import type { ChainContent, RawState } from './content.ts';
+import {
+  type AuthorityChange,
+  type AuthorityState,
+  authorityStateAfter,
+  changeDigest,
+} from './grandpa/authorities.ts';
+import { type HeaderJson, headerHash, otherDigest } from './header.ts';
+import { StateTrie } from './trie/state-trie.ts';
+import type { StateVersion } from './trie/trie-node.ts';
 
 /** Root of the empty trie, which a block without extrinsics has. */
-const EMPTY_TRIE_ROOT = '0x03170a2e7597b7b7e3d84c05391d139a62b157e78786d8c082f29dcf4c111314';
-
-/** A block header in the RPC's JSON form. */
-export interface HeaderJson {
-  readonly parentHash: string;
-  /** `0x` hex without leading zeros. */
-  readonly number: string;
-  readonly stateRoot: string;
-  readonly extrinsicsRoot: string;
-  readonly digest: { readonly logs: readonly string[] };
-}
+const EMPTY_TRIE_ROOT = StateTrie.empty(1).root;
 
 /** One block with the whole state after it. */
 export interface Block {
@@ -25,62 +21,58 @@ export interface Block {
   readonly header: HeaderJson;
   readonly content: ChainContent;
   readonly state: RawState;
+  readonly trie: StateTrie;
+  readonly grandpa: AuthorityState;
+  /** The change of the authority set that this block announces. */
+  readonly change: AuthorityChange | undefined;
 }
 
-const bytesOf = (hex: string): Uint8Array => {
-  const bytes = tryFromHex(hex);
-  if (bytes === undefined) throw new RangeError(`not hex: ${hex.slice(0, 20)}`);
-  return bytes;
-};
-
-/** BLAKE2b-256 of the SCALE header, as Substrate hashes blocks. */
-export function headerHash(header: HeaderJson): string {
-  const encoded = concatBytes(
-    bytesOf(header.parentHash),
-    compact(Number(header.number)),
-    bytesOf(header.stateRoot),
-    bytesOf(header.extrinsicsRoot),
-    vec(header.digest.logs.map(bytesOf)),
-  );
-  return toPrefixedHex(blake2b256(encoded));
-}
-
-/**
- * A commitment to the whole state. It is not yet the root of Substrate's trie: read proofs come with chain trust, and
- * this function is the one place to change then.
- */
-function stateCommitment(state: RawState): string {
-  const sorted = [...state].sort(([a], [b]) => (a < b ? -1 : 1));
-  return toPrefixedHex(blake2b256(...sorted.flatMap(([key, value]) => [utf8(`${key}=`), utf8(`${value};`)])));
-}
-
-/** What distinguishes a new block from its parent. */
-export interface BlockSeed {
-  readonly parent: Block | undefined;
+/** What every new block is made from. */
+interface BlockSeed {
   readonly content: ChainContent;
   readonly timestampMs: number;
   /** Bytes in the digest; siblings with the same content differ by them. */
   readonly salt: Uint8Array;
 }
 
-/** Digest item `Other` (variant 0). */
-const otherDigest = (bytes: Uint8Array): string =>
-  toPrefixedHex(concatBytes(Uint8Array.of(0), byteVec(bytes)));
+/** What the genesis block is made from. */
+export interface GenesisSeed extends BlockSeed {
+  readonly grandpa: AuthorityState;
+  readonly stateVersion: StateVersion;
+}
 
-/** Builds a block on its parent; without one, the genesis block. */
-export function buildBlock({ parent, content, timestampMs, salt }: BlockSeed): Block {
-  const number = parent === undefined ? 0 : parent.number + 1;
-  // As in Substrate: a block that replaces the code was run by the old code, and so wrote the old form.
-  const state = new Map(encodeContent(content, (parent?.content ?? content).shape));
-  if (!state.has(storageItems.now.prefix)) {
-    state.set(storageItems.now.prefix, toPrefixedHex(u64(timestampMs)));
-  }
+/** What distinguishes a new block from its parent. */
+export interface ChildSeed extends BlockSeed {
+  readonly parent: Block;
+  readonly change: AuthorityChange | undefined;
+}
+
+/** Builds the first block. */
+export function buildGenesis({ content, timestampMs, salt, grandpa, stateVersion }: GenesisSeed): Block {
+  const state = blockState({ content, running: content, grandpa, timestampMs });
+  const trie = StateTrie.of(stateVersion, state);
   const header: HeaderJson = {
-    parentHash: parent?.hash ?? toPrefixedHex(new Uint8Array(32)),
-    number: `0x${number.toString(16)}`,
-    stateRoot: stateCommitment(state),
+    parentHash: toPrefixedHex(new Uint8Array(32)),
+    number: '0x0',
+    stateRoot: trie.root,
     extrinsicsRoot: EMPTY_TRIE_ROOT,
     digest: { logs: [otherDigest(salt)] },
   };
-  return { number, hash: headerHash(header), header, content, state };
+  return { number: 0, hash: headerHash(header), header, content, state, trie, grandpa, change: undefined };
+}
+
+/** Builds a block on its parent. */
+export function buildBlock({ parent, content, timestampMs, salt, change }: ChildSeed): Block {
+  const number = parent.number + 1;
+  const grandpa = authorityStateAfter(parent.grandpa, number, change);
+  const state = blockState({ content, running: parent.content, grandpa, timestampMs });
+  const trie = parent.trie.advanced(parent.state, state);
+  const header: HeaderJson = {
+    parentHash: parent.hash,
+    number: `0x${number.toString(16)}`,
+    stateRoot: trie.root,
+    extrinsicsRoot: EMPTY_TRIE_ROOT,
+    digest: { logs: [...(change === undefined ? [] : [changeDigest(change)]), otherDigest(salt)] },
+  };
+  return { number, hash: headerHash(header), header, content, state, trie, grandpa, change };
 }

@@ -26,7 +26,7 @@ export interface ChainContent {
   /** Stashes of the signers, `0x` hex. */
   readonly signers: readonly string[];
   readonly acceptedMeasurements: readonly Uint8Array[];
-  /** Raw storage that wins over everything above; `null` removes a key. */
+  /** Raw storage that wins over everything else in a block's state; `null` removes a key. */
   readonly overrides: ReadonlyMap<string, string | null>;
   /** The code in force after this block; the block itself was still run by its parent's. */
   readonly shape: RuntimeShape;
@@ -49,7 +49,7 @@ function accounts(stashes: readonly string[]): string {
 
 const encoded = new WeakMap<ChainContent, Map<RuntimeShape, RawState>>();
 
-/** Encodes the content as a runtime of this shape stores it; once, as most blocks change nothing. */
+/** Encodes the records as a runtime of this shape stores them; once, as most blocks change nothing. */
 export function encodeContent(content: ChainContent, shape: RuntimeShape): RawState {
   const byShape = encoded.get(content) ?? new Map<RuntimeShape, RawState>();
   encoded.set(content, byShape);
@@ -58,23 +58,31 @@ export function encodeContent(content: ChainContent, shape: RuntimeShape): RawSt
   return state;
 }
 
+const encodedRecords = new WeakMap<ServerRegistration, Map<RuntimeShape, readonly [string, string][]>>();
+
+/** Both entries of a server; once, as a change of one record leaves the others, with their quotes, as they are. */
+function encodeRecord(server: ServerRegistration, shape: RuntimeShape): readonly [string, string][] {
+  const byShape = encodedRecords.get(server) ?? new Map<RuntimeShape, readonly [string, string][]>();
+  encodedRecords.set(server, byShape);
+  const info = { ...server, endpoint: utf8(server.endpoint) };
+  const entries: readonly [string, string][] = byShape.get(shape) ?? [
+    [mapKey(storageItems.thresholdServers, server.stash), toPrefixedHex(encodeServerInfo(shape, info))],
+    [mapKey(thresholdToStash, server.account), toPrefixedHex(server.stash)],
+  ];
+  byShape.set(shape, entries);
+  return entries;
+}
+
 function encode(content: ChainContent, shape: RuntimeShape): RawState {
   const state = new Map<string, string>();
   for (const server of content.servers.values()) {
-    const info = { ...server, endpoint: utf8(server.endpoint) };
-    const key = mapKey(storageItems.thresholdServers, server.stash);
-    state.set(key, toPrefixedHex(encodeServerInfo(shape, info)));
-    state.set(mapKey(thresholdToStash, server.account), toPrefixedHex(server.stash));
+    for (const [key, value] of encodeRecord(server, shape)) state.set(key, value);
   }
   state.set(storageItems.validators.prefix, accounts(content.validators));
   state.set(storageItems.signers.prefix, accounts(content.signers));
   if (content.acceptedMeasurements.length > 0) {
     const values = vec(content.acceptedMeasurements.map(byteVec));
     state.set(mapKey(storageItems.acceptedMeasurementValues, ENTROPY_TSS), toPrefixedHex(values));
-  }
-  for (const [key, value] of content.overrides) {
-    if (value === null) state.delete(key);
-    else state.set(key, value);
   }
   return state;
 }

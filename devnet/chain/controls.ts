@@ -1,5 +1,5 @@
 import type { AccountId } from '../../src/bytes/fixed-bytes.ts';
-import { toPrefixedHex } from '../../src/bytes/hex.ts';
+import { toPrefixedHex, tryFromHex } from '../../src/bytes/hex.ts';
 import {
   type ServerRegistration,
   withActive,
@@ -8,7 +8,10 @@ import {
   type ChainContent,
 } from './content.ts';
 import type { JsonRpcServer } from './json-rpc-server.ts';
+import { authorityIds } from './grandpa/authorities.ts';
+import type { Rotation } from './grandpa/rotation.ts';
 import type { Ledger } from './ledger.ts';
+import type { Lie, Lies } from './lies/lies.ts';
 import type { RuntimeShape } from './runtime.ts';
 
 /** A registration, and whether its stash joins the active validators (default yes) and the signers (default no). */
@@ -23,6 +26,16 @@ export interface Head {
   readonly hash: string;
 }
 
+/** What a client may begin with: the form of `trust.chain.checkpoint`, hex in lower case with `0x`. */
+export interface Checkpoint {
+  readonly blockNumber: number;
+  readonly blockHash: string;
+  /** The set that finalizes the block behind this one. */
+  readonly authoritySetId: number;
+  /** Public keys of its members, sorted. */
+  readonly authorities: readonly string[];
+}
+
 /** Everything that a developer can do to the chain. Changes return the number of the block that will hold them. */
 export interface DevelopmentControls {
   /** Adds or replaces the record of `stash`; on replacing, absent flags leave both sets as they are. */
@@ -35,6 +48,12 @@ export interface DevelopmentControls {
   setStorage(items: readonly (readonly [key: string, value: string | null])[]): number;
   /** Changes the form of the records, by default raising the version by one; records are migrated one block later. */
   upgradeRuntime(shape: RuntimeShape, specVersion?: number): number;
+  /** Announces another authority set; it takes over when that block, or the last of the delay, is final. */
+  rotateAuthorities(rotation?: Rotation): number;
+  /** The finalized head and the authorities that go on from it. */
+  checkpoint(): Checkpoint;
+  /** Tells everybody these lies from now on, and no others. */
+  tell(...lies: readonly Lie[]): void;
   /** Makes blocks at once. @returns the best head. */
   newBlocks(count: number): Head;
   /** Abandons `depth` blocks that are not final, with what changed in them, and builds `depth` + 1 others. */
@@ -57,18 +76,34 @@ function register(content: ChainContent, server: RegisterServer): ChainContent {
   return withServer(content, server, active, signer);
 }
 
+const isHex = (text: string): boolean => text.startsWith('0x') && tryFromHex(text) !== undefined;
+
 function overriding(
   content: ChainContent,
   items: readonly (readonly [string, string | null])[],
 ): ChainContent {
   const overrides = new Map(content.overrides);
-  for (const [key, value] of items) overrides.set(key.toLowerCase(), value);
+  for (const [key, value] of items) {
+    if (!isHex(key) || (value !== null && !isHex(value)))
+      throw new RangeError('keys and values must be 0x hex');
+    overrides.set(key.toLowerCase(), value);
+  }
   return { ...content, overrides };
 }
 
-/** The controls over one ledger and its server. */
+function checkpoint({ finalized, finality }: Ledger): Checkpoint {
+  return {
+    blockNumber: finalized.number,
+    blockHash: finalized.hash,
+    authoritySetId: finality.set.id,
+    authorities: authorityIds(finality.set),
+  };
+}
+
+/** The controls over one ledger, what is told about it, and its server. */
 export function developmentControls(
   ledger: Ledger,
+  lies: Lies,
   server: () => JsonRpcServer | undefined,
 ): DevelopmentControls {
   return {
@@ -87,6 +122,9 @@ export function developmentControls(
         shape,
         specVersion: specVersion ?? content.specVersion + 1,
       })),
+    rotateAuthorities: (rotation = {}) => ledger.rotate(rotation),
+    checkpoint: () => checkpoint(ledger),
+    tell: (...told) => lies.tell(told),
     newBlocks(count) {
       if (count < 1 || count > 10_000) throw new RangeError(`count must be 1 to 10000, got ${count}`);
       for (let made = 0; made < count; made += 1) ledger.newBlock();

@@ -1,5 +1,8 @@
 import type { ChainContent } from './content.ts';
 import { type DevelopmentControls, developmentControls } from './controls.ts';
+import { grandpaMethods } from './grandpa-methods.ts';
+import { type Lie, Lies, lyingUrl } from './lies/lies.ts';
+import { lyingMethods } from './lies/lying-methods.ts';
 import { developmentMethods } from './development-methods.ts';
 import { type JsonRpcServer, startJsonRpcServer, type Tamper } from './json-rpc-server.ts';
 import { Ledger } from './ledger.ts';
@@ -7,6 +10,7 @@ import { nodeMethods } from './node-methods.ts';
 import type { RpcMethods } from './rpc.ts';
 import type { RuntimeShape } from './runtime.ts';
 import { subscriptionMethods } from './subscription-methods.ts';
+import type { StateVersion } from './trie/trie-node.ts';
 import { systemRandom } from '../../src/crypto/random.ts';
 
 /** How a development chain runs; everything has a default. */
@@ -22,8 +26,22 @@ export interface DevelopmentChainOptions {
   readonly chainName?: string;
   readonly shape?: RuntimeShape;
   readonly specVersion?: number;
-  /** Part of the genesis block. Random by default, because a chain that starts again without its state is another one. */
+  /**
+   * Part of the genesis block, and what the authorities' keys follow from. Random by default, because a chain that
+   * starts again without its state is another one.
+   */
   readonly genesisSeed?: Uint8Array;
+  /** State version of the trie, default 1. */
+  readonly stateVersion?: StateVersion;
+  /** Number of GRANDPA authorities in genesis, default 4. */
+  readonly authorities?: number;
+  /** Now and then an authority votes for a descendant or not at all, as on real chains; default no. */
+  readonly variedVotes?: boolean;
+  /**
+   * Others sign in place of the authorities: with the genesis seed of another chain this is a fork of it that only a
+   * look at the signers tells from the genuine one. Default no.
+   */
+  readonly impostors?: boolean;
   /** Clock of the blocks' timestamps, milliseconds. */
   readonly now?: () => number;
 }
@@ -34,6 +52,8 @@ export interface DevelopmentChain extends DevelopmentControls, AsyncDisposable {
   readonly url: string;
   /** `0x` hash of block 0. */
   readonly genesisHash: string;
+  /** The URL that tells lies to those who connect by it, while others are told the truth. */
+  lyingUrl(...lies: readonly Lie[]): string;
   /** Lets a test alter any result before it is sent. */
   setTamper(tamper: Tamper | undefined): void;
   /** Stops the timer, cuts all connections and frees the port. */
@@ -59,8 +79,8 @@ function withMethodList(methods: RpcMethods): RpcMethods {
 
 /**
  * Starts a development chain: Substrate's JSON-RPC over WebSocket with the part of Entropy's state that key servers
- * and nodes read. It executes no extrinsics; `dev_…` methods change the state instead. Block hashes are real hashes of
- * real headers; state roots, proofs and finality justifications are not there yet.
+ * and nodes read. It executes no extrinsics; `dev_…` methods change the state instead. Headers, state roots, read proofs
+ * and finality justifications are real ones.
  * @throws when the port is taken.
  */
 export async function startDevelopmentChain(
@@ -69,17 +89,23 @@ export async function startDevelopmentChain(
   const ledger = new Ledger({
     genesis: genesisContent(options),
     seed: options.genesisSeed ?? systemRandom(16),
+    stateVersion: options.stateVersion ?? 1,
+    authorities: options.authorities ?? 4,
+    variedVotes: options.variedVotes ?? false,
+    impostors: options.impostors ?? false,
     finalityLag: options.finalityLag ?? 2,
     now: options.now ?? Date.now,
   });
   let server: JsonRpcServer | undefined;
-  const controls = developmentControls(ledger, () => server);
+  const lies = new Lies();
+  const controls = developmentControls(ledger, lies, () => server);
   const methods = withMethodList({
-    ...nodeMethods(ledger, options.chainName ?? 'Latchkey Development'),
+    ...lyingMethods(nodeMethods(ledger, options.chainName ?? 'Latchkey Development')),
     ...subscriptionMethods(ledger),
+    ...grandpaMethods(ledger),
     ...developmentMethods(controls),
   });
-  const listening = await startJsonRpcServer(options.port ?? 0, methods);
+  const listening = await startJsonRpcServer(options.port ?? 0, methods, lies);
   server = listening;
   const blockTimeMs = options.blockTimeMs ?? 500;
   const timer = blockTimeMs > 0 ? setInterval(() => ledger.newBlock(), blockTimeMs) : undefined;
@@ -91,6 +117,7 @@ export async function startDevelopmentChain(
     ...controls,
     url: listening.url,
     genesisHash: ledger.hashOf(0) ?? '',
+    lyingUrl: (...told) => lyingUrl(listening.url, told),
     setTamper: (tamper) => listening.setTamper(tamper),
     close,
     [Symbol.asyncDispose]: close,

@@ -2,6 +2,8 @@ import { tryFromBase64 } from '../../src/bytes/base64.ts';
 import { AccountId, X25519PublicKey } from '../../src/bytes/fixed-bytes.ts';
 import { tryFromHex } from '../../src/bytes/hex.ts';
 import type { DevelopmentControls, RegisterServer } from './controls.ts';
+import type { Rotation } from './grandpa/rotation.ts';
+import { parseLie } from './lies/lies.ts';
 import { invalidParams, type RpcMethods, textParam, textsParam } from './rpc.ts';
 import type { RuntimeShape } from './runtime.ts';
 
@@ -63,6 +65,25 @@ function shapeParam(value: unknown): RuntimeShape {
   return shape;
 }
 
+/** `[count?, {delay?, forced?}?]`. */
+function rotation([count, ...more]: readonly unknown[]): Rotation {
+  const values = namedParams(more, ['delay', 'forced']);
+  const forced = flag(values, 'forced');
+  const delay = values['delay'];
+  return {
+    ...(count === undefined || count === null ? {} : { count: integer(count, 'count') }),
+    ...(delay === undefined ? {} : { delay: integer(delay, 'delay') }),
+    ...(forced === undefined ? {} : { forced }),
+  };
+}
+
+/** `[lies, 'chain' or 'connection']`. */
+function scopeParam(scope: unknown): 'chain' | 'connection' {
+  if (scope === undefined || scope === null || scope === 'chain') return 'chain';
+  if (scope === 'connection') return 'connection';
+  throw invalidParams('scope must be chain or connection');
+}
+
 const rawItem = (item: unknown): [string, string | null] => {
   if (!Array.isArray(item)) throw invalidParams('items are [key, value or null]');
   return [textParam(item, 0, 'key'), item[1] === null ? null : textParam(item, 1, 'value')];
@@ -102,6 +123,14 @@ export function developmentMethods(chain: DevelopmentControls): RpcMethods {
           specVersion === undefined ? undefined : integer(specVersion, 'specVersion'),
         ),
       };
+    },
+    dev_rotateAuthorities: (params) => ({ block: chain.rotateAuthorities(rotation(params)) }),
+    dev_checkpoint: () => chain.checkpoint(),
+    dev_tamper: (params, client) => {
+      const lies = textsParam(params, 0, 'lies').map(parseLie);
+      if (scopeParam(params[1]) === 'chain') chain.tell(...lies);
+      else client.lies.tell(lies);
+      return { lies: client.lies.told() };
     },
     dev_newBlock: ([count]) => chain.newBlocks(count === undefined ? 1 : integer(count, 'count')),
     dev_reorganize: ([depth]) => chain.reorganize(integer(depth, 'depth')),

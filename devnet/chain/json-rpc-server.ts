@@ -1,7 +1,8 @@
-import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
-import { type RawData, type WebSocket, WebSocketServer } from 'ws';
-import { invalidParams, type RpcClient, RpcError, type RpcMethods } from './rpc.ts';
+import { type RawData, WebSocketServer } from 'ws';
+import { Connection } from './connection.ts';
+import { Lies, liesOfPath } from './lies/lies.ts';
+import { invalidParams, RpcError, type RpcMethods } from './rpc.ts';
 
 const MAX_REQUEST_BYTES = 16 * 1024 * 1024;
 
@@ -19,48 +20,6 @@ export interface JsonRpcServer {
   /** Lets tests lie: the function sees every result before it is sent. */
   setTamper(tamper: Tamper | undefined): void;
   close(): Promise<void>;
-}
-
-/** One open connection with its subscriptions. */
-class Connection implements RpcClient {
-  readonly #socket: WebSocket;
-  readonly #subscriptions = new Map<string, () => void>();
-  readonly #starts: (() => void)[] = [];
-  readonly #isSilent: () => boolean;
-
-  constructor(socket: WebSocket, isSilent: () => boolean) {
-    this.#socket = socket;
-    this.#isSilent = isSilent;
-  }
-
-  send(message: object): void {
-    if (this.#isSilent() || this.#socket.readyState !== this.#socket.OPEN) return;
-    this.#socket.send(JSON.stringify({ jsonrpc: '2.0', ...message }));
-  }
-
-  subscribe(notification: string, start: (notify: (result: unknown) => void) => () => void): string {
-    const subscription = randomUUID();
-    const notify = (result: unknown): void =>
-      this.send({ method: notification, params: { subscription, result } });
-    // Begins only after the caller has been told the id.
-    this.#starts.push(() => this.#subscriptions.set(subscription, start(notify)));
-    return subscription;
-  }
-
-  startSubscriptions(): void {
-    for (const start of this.#starts.splice(0)) start();
-  }
-
-  unsubscribe(id: unknown): boolean {
-    const stop = this.#subscriptions.get(String(id));
-    stop?.();
-    return this.#subscriptions.delete(String(id));
-  }
-
-  end(): void {
-    for (const stop of this.#subscriptions.values()) stop();
-    this.#subscriptions.clear();
-  }
 }
 
 /** A JSON-RPC request, as far as it was understood. */
@@ -121,18 +80,41 @@ function answer(
   }
 }
 
-/** Listens on 127.0.0.1; port 0 takes a free one. @throws when the port is taken. */
-export async function startJsonRpcServer(port: number, methods: RpcMethods): Promise<JsonRpcServer> {
+/** What a new connection is told: the lies for everybody, and those that its URL asks for. */
+function liesFor(path: string | undefined, everybody: Lies): Lies | undefined {
+  const lies = new Lies(everybody);
+  try {
+    lies.tell(liesOfPath(path ?? '/'));
+    return lies;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Listens on 127.0.0.1; port 0 takes a free one. A connection whose URL names an unknown lie is closed by 1008.
+ * @throws when the port is taken.
+ */
+export async function startJsonRpcServer(
+  port: number,
+  methods: RpcMethods,
+  everybody: Lies,
+): Promise<JsonRpcServer> {
   const server = new WebSocketServer({ host: '127.0.0.1', port, maxPayload: MAX_REQUEST_BYTES });
   let silent = false;
   let tamper: Tamper | undefined;
-  server.on('connection', (socket) => {
-    const connection = new Connection(socket, () => silent);
+  server.on('connection', (socket, { url }) => {
+    // A reset connection is reported here and by 'close'.
+    socket.on('error', () => undefined);
+    const lies = liesFor(url, everybody);
+    if (lies === undefined) {
+      socket.close(1008, 'unknown lie');
+      return;
+    }
+    const connection = new Connection(socket, lies, () => silent);
     socket.on('message', (data) => {
       if (!silent) answer(connection, data, methods, tamper);
     });
-    // A reset connection is reported here and by 'close'.
-    socket.on('error', () => undefined);
     socket.on('close', () => connection.end());
   });
   await new Promise<void>((resolve, reject) => {

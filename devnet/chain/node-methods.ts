@@ -1,11 +1,22 @@
 import { toPrefixedHex, tryFromHex } from '../../src/bytes/hex.ts';
 import { blake2b256 } from '../../src/crypto/blake2.ts';
 import type { Block } from './block.ts';
+import { encodeAuthorities } from './grandpa/authorities.ts';
+import { keptJustifications } from './grandpa-methods.ts';
 import type { Ledger } from './ledger.ts';
 import { invalidParams, type RpcMethods, textParam, textsParam, unknownBlock } from './rpc.ts';
 import { runtimeMetadata, runtimeVersion } from './runtime-versions.ts';
+import { u64 } from './scale.ts';
 
 const MAX_PAGE = 1000;
+
+/** The answer of state_getReadProof. */
+export interface ReadProof {
+  /** Block hash. */
+  readonly at: string;
+  /** Trie nodes and values, `0x` hex. */
+  readonly proof: readonly string[];
+}
 
 function blockAt(ledger: Ledger, hash: unknown): Block {
   if (hash === undefined || hash === null) return ledger.best;
@@ -42,11 +53,17 @@ function chainMethods(ledger: Ledger): RpcMethods {
     chain_getHeader: ([hash]) =>
       hash === undefined || hash === null
         ? ledger.best.header
-        : (ledger.block(String(hash).toLowerCase())?.header ?? null),
-    chain_getBlock: ([hash]) => ({
-      block: { header: blockAt(ledger, hash).header, extrinsics: [] },
-      justifications: null,
-    }),
+        : (ledger.header(String(hash).toLowerCase()) ?? null),
+    chain_getBlock: ([asked], client) => {
+      const hash = typeof asked === 'string' ? asked.toLowerCase() : ledger.best.hash;
+      const header = ledger.header(hash);
+      if (header === undefined) throw unknownBlock(`Header was not found in the database: ${hash}`);
+      const number = Number(header.number);
+      // A sibling that was abandoned has the number of a final block, and not its justification.
+      const justifications =
+        ledger.hashOf(number) === hash ? keptJustifications(ledger, number, client) : null;
+      return { block: { header, extrinsics: [] }, justifications };
+    },
   };
 }
 
@@ -57,20 +74,40 @@ function keysPaged(block: Block, prefix: string, count: number, startKey: string
     .slice(0, count);
 }
 
+/** Answers of the runtime APIs that there are. */
+function runtimeCall({ content, grandpa }: Block, method: string, data: string): string {
+  const metadata = runtimeMetadata(content.shape);
+  switch (method) {
+    case 'Metadata_metadata_versions':
+      return metadata.versions;
+    case 'Metadata_metadata_at_version':
+      return metadata.atVersion(tryFromHex(data)?.[0] ?? 0);
+    case 'GrandpaApi_grandpa_authorities':
+      return toPrefixedHex(encodeAuthorities(grandpa.set));
+    case 'GrandpaApi_current_set_id':
+      return toPrefixedHex(u64((grandpa.scheduled?.next ?? grandpa.set).id));
+    default:
+      throw invalidParams(`the development chain has no runtime API ${method}`);
+  }
+}
+
+function readProof(block: Block, keys: readonly string[]): ReadProof {
+  if (keys.some((key) => !key.startsWith('0x') || tryFromHex(key) === undefined))
+    throw invalidParams('keys must be 0x hex');
+  return {
+    at: block.hash,
+    proof: block.trie.readProof(keys.map((key) => key.toLowerCase())).map(toPrefixedHex),
+  };
+}
+
 function stateMethods(ledger: Ledger): RpcMethods {
   const value = (params: readonly unknown[]): string | null =>
     blockAt(ledger, params[1]).state.get(textParam(params, 0, 'key').toLowerCase()) ?? null;
   return {
-    state_getRuntimeVersion: ([hash]) => runtimeVersion(blockAt(ledger, hash).content.specVersion),
+    state_getRuntimeVersion: ([hash]) => runtimeVersion(blockAt(ledger, hash)),
+    state_getReadProof: (params) => readProof(blockAt(ledger, params[1]), textsParam(params, 0, 'keys')),
     state_getMetadata: ([hash]) => runtimeMetadata(blockAt(ledger, hash).content.shape).legacy,
-    state_call: ([method, data, hash]) => {
-      const metadata = runtimeMetadata(blockAt(ledger, hash).content.shape);
-      if (method === 'Metadata_metadata_versions') return metadata.versions;
-      if (method === 'Metadata_metadata_at_version') {
-        return metadata.atVersion(tryFromHex(String(data))?.[0] ?? 0);
-      }
-      throw invalidParams(`the development chain has no runtime API ${String(method)}`);
-    },
+    state_call: ([method, data, hash]) => runtimeCall(blockAt(ledger, hash), String(method), String(data)),
     state_getStorage: value,
     state_getStorageHash: (params) => {
       const found = value(params);
@@ -105,7 +142,7 @@ function stateMethods(ledger: Ledger): RpcMethods {
   };
 }
 
-/** Methods that answer once: system_*, chain_* and state_*. Proofs and finality justifications are not there yet. */
+/** Methods that answer once: system_*, chain_* and state_*. */
 export function nodeMethods(ledger: Ledger, chainName: string): RpcMethods {
   return { ...systemMethods(chainName), ...chainMethods(ledger), ...stateMethods(ledger) };
 }

@@ -1,3 +1,5 @@
+import type { Lies } from './lies/lies.ts';
+
 /** A JSON-RPC error that the caller sees as such. */
 export class RpcError extends Error {
   override readonly name = 'RpcError';
@@ -18,6 +20,8 @@ export const unknownBlock = (message: string): RpcError => new RpcError(4003, `U
 
 /** One connection, as methods that subscribe see it. */
 export interface RpcClient {
+  /** What this connection is not told truthfully. */
+  readonly lies: Lies;
   /** Starts a subscription; `start` gets the function that sends one notification and returns the unsubscriber. */
   subscribe(notification: string, start: (notify: (result: unknown) => void) => () => void): string;
   /** @returns whether there was such a subscription. */

@@ -1,4 +1,6 @@
 import { toPrefixedHex } from '../../src/bytes/hex.ts';
+import type { Block } from './block.ts';
+import { SPEC_NAME } from './block-state.ts';
 import { encodeMetadata, metadataApi } from './metadata-encoding.ts';
 import { describeRuntime, type RuntimeShape } from './runtime.ts';
 
@@ -28,17 +30,20 @@ export function runtimeMetadata(shape: RuntimeShape): RuntimeMetadata {
   return made;
 }
 
-/** The answer of state_getRuntimeVersion. */
-export function runtimeVersion(specVersion: number): object {
+/** The answer of state_getRuntimeVersion: the code that is in force after a block. */
+export function runtimeVersion({ content: { specVersion }, trie }: Block): object {
   return {
-    specName: 'entropy',
+    specName: SPEC_NAME,
     implName: 'latchkey-development-chain',
     authoringVersion: 1,
     specVersion,
     implVersion: 0,
-    // The runtime API `Metadata` in version 2: its name's BLAKE2b-64.
-    apis: [['0x37e397fc7c91f5e4', 2]],
+    // Runtime APIs by the BLAKE2b-64 of their names: `Metadata` in version 2, `GrandpaApi` in version 3.
+    apis: [
+      ['0x37e397fc7c91f5e4', 2],
+      ['0xed99c5acb25eedf5', 3],
+    ],
     transactionVersion: 1,
-    stateVersion: 1,
+    stateVersion: trie.version,
   };
 }

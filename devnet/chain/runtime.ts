@@ -95,6 +95,10 @@ function systemPallet(types: TypeTable, common: CommonTypes, event: TypeId): Pal
     { E: event, T: common.hash },
   );
   const { u32: word, u128: balance } = common;
+  const lastUpgrade = types.struct(['frame_system', 'LastRuntimeUpgradeInfo'], {
+    spec_version: types.compact(word),
+    spec_name: types.primitive('str'),
+  });
   const accountData = types.struct(['pallet_balances', 'types', 'AccountData'], {
     free: balance,
     reserved: balance,
@@ -114,6 +118,7 @@ function systemPallet(types: TypeTable, common: CommonTypes, event: TypeId): Pal
       { name: 'Number', value: word, fallback: u32(0) },
       { name: 'ParentHash', value: common.hash, fallback: new Uint8Array(32) },
       { name: 'Events', value: types.sequence(eventRecord), fallback: vec([]) },
+      { name: 'LastRuntimeUpgrade', value: lastUpgrade },
     ],
     events: types.variant(['frame_system', 'pallet', 'Event'], [['CodeUpdated']]),
     constants: [
@@ -171,6 +176,19 @@ function parametersPallet(types: TypeTable, common: CommonTypes, shape: RuntimeS
     name: 'Parameters',
     index: 4,
     storage: [{ name: 'SignersInfo', value: signersSize, fallback: new Uint8Array(6) }, accepted],
+  };
+}
+
+function grandpaPallet(types: TypeTable, common: CommonTypes): PalletDescription {
+  const id = types.wrapper(['sp_consensus_grandpa', 'app', 'Public'], [common.bytes32]);
+  const authorities = types.sequence(types.tuple(id, common.u64));
+  return {
+    name: 'Grandpa',
+    index: 7,
+    storage: [
+      { name: 'CurrentSetId', value: common.u64, fallback: u64(0) },
+      { name: 'Authorities', value: authorities, fallback: compact(0) },
+    ],
   };
 }
 
@@ -240,6 +258,7 @@ export function describeRuntime(shape: RuntimeShape): RuntimeDescription {
     stakingPallet(types, common, shape),
     parametersPallet(types, common, shape),
     ...otherPallets(types, common),
+    grandpaPallet(types, common),
   ].sort((a, b) => a.index - b.index);
   return {
     types,

@@ -44,9 +44,9 @@ function version(ledger: Ledger): RpcMethod {
   return (_params, client) =>
     client.subscribe('state_runtimeVersion', (notify) => {
       let seen: number | undefined;
-      const onBlock = ({ content }: Block): void => {
-        if (content.specVersion !== seen) notify(runtimeVersion(content.specVersion));
-        seen = content.specVersion;
+      const onBlock = (block: Block): void => {
+        if (block.content.specVersion !== seen) notify(runtimeVersion(block));
+        seen = block.content.specVersion;
       };
       onBlock(ledger.best);
       return ledger.listen({ best: onBlock, finalized: ignore });

@@ -1,0 +1,132 @@
+import type { Block } from '../block.ts';
+import type { AuthoritySet } from './authorities.ts';
+import { type Ballot, encodeJustification, type Vote } from './ballot.ts';
+
+/** How the authorities vote. */
+export interface FinalityOptions {
+  readonly genesis: AuthoritySet;
+  /**
+   * Every third round the last authority votes for a descendant, every fourth one the first is missing; without, all
+   * vote for the block that becomes final.
+   */
+  readonly variedVotes: boolean;
+  /** Replaces those who sign, for a chain that its authorities never saw. */
+  readonly signersOf?: ((set: AuthoritySet) => AuthoritySet) | undefined;
+}
+
+/** A set that has been replaced, and the justification of its last block. */
+interface EndedSet {
+  readonly lastBlock: number;
+  readonly ballot: Ballot | undefined;
+}
+
+/** How many votes are more than two thirds. */
+export const thresholdOf = (count: number): number => count - Math.floor((count - 1) / 3);
+
+/** The authorities at work: finalizes block after block and hands over at announced changes. */
+export class Finality {
+  readonly #options: FinalityOptions;
+  readonly #ended: EndedSet[] = [];
+  readonly #encoded = new WeakMap<Ballot, Uint8Array>();
+  #set: AuthoritySet;
+  #round = 0;
+  #handover: { readonly next: AuthoritySet; readonly at: number } | undefined;
+  #first: Ballot | undefined;
+  #latest: Ballot | undefined;
+
+  constructor(options: FinalityOptions) {
+    this.#options = options;
+    this.#set = options.genesis;
+  }
+
+  /** The set that will finalize the block after the finalized head. */
+  get set(): AuthoritySet {
+    return this.#set;
+  }
+
+  /** Rounds of the present set that have ended. */
+  get round(): number {
+    return this.#round;
+  }
+
+  get latest(): Ballot | undefined {
+    return this.#latest;
+  }
+
+  /** The oldest justification there is. */
+  get first(): Ballot | undefined {
+    return this.#first;
+  }
+
+  /** Finalizes the next block. @param descendants the blocks behind it that are there already, oldest first. */
+  finalize(block: Block, descendants: readonly Block[]): void {
+    const { change } = block;
+    if (change?.forcedAfter !== undefined) this.#enter(change.next, block.number - 1);
+    else if (change !== undefined) this.#handover = { next: change.next, at: block.number + change.delay };
+    this.#round += 1;
+    this.#latest = this.#vote(block, descendants);
+    this.#first ??= this.#latest;
+    if (this.#handover?.at === block.number) this.#enter(this.#handover.next, block.number);
+  }
+
+  /**
+   * What proves that a finalized block is: the last block of its set, or the latest block of the present set.
+   * @returns `undefined` when there is none, as for the genesis block before anything else is final.
+   */
+  covering(number: number): Ballot | undefined {
+    const ended = this.#ended.find(({ lastBlock }) => number <= lastBlock);
+    return ended === undefined ? this.#latest : ended.ballot;
+  }
+
+  /** The justification that stays with a block for good: that of the last one of a set. */
+  keptWith(number: number): Ballot | undefined {
+    return this.#ended.find(({ lastBlock }) => lastBlock === number)?.ballot;
+  }
+
+  /** Signs at the first time that somebody wants it: signing is slower than making blocks. */
+  justification(ballot: Ballot): Uint8Array {
+    const encoded = this.#encoded.get(ballot) ?? encodeJustification(ballot);
+    this.#encoded.set(ballot, encoded);
+    return encoded;
+  }
+
+  #enter(next: AuthoritySet, lastBlock: number): void {
+    this.#ended.push({ lastBlock, ballot: this.#latest });
+    this.#set = next;
+    this.#round = 0;
+    this.#handover = undefined;
+  }
+
+  #vote(block: Block, descendants: readonly Block[]): Ballot {
+    const { authorities } = this.#options.signersOf?.(this.#set) ?? this.#set;
+    const target = { number: block.number, hash: block.hash };
+    const votes = authorities.map((authority): Vote => ({ authority, target }));
+    const ahead = this.#options.variedVotes && this.#round % 3 === 0 ? this.#votable(descendants) : [];
+    const last = ahead.at(-1);
+    const lastVoter = authorities.at(-1);
+    if (last !== undefined && lastVoter !== undefined) {
+      votes.splice(-1, 1, { authority: lastVoter, target: { number: last.number, hash: last.hash } });
+    }
+    if (this.#options.variedVotes && this.#round % 4 === 0 && votes.length > thresholdOf(votes.length))
+      votes.shift();
+    return {
+      target,
+      votes,
+      ancestries: ahead.map(({ header }) => header),
+      round: this.#round,
+      signedFor: { round: this.#round, setId: this.#set.id },
+    };
+  }
+
+  /** Nobody votes beyond the last block of the set, be the change that ends it final already or only announced. */
+  #votable(descendants: readonly Block[]): readonly Block[] {
+    let end = this.#handover?.at ?? Number.POSITIVE_INFINITY;
+    const votable: Block[] = [];
+    for (const block of descendants) {
+      if (block.number > end || block.change?.forcedAfter !== undefined) break;
+      if (block.change !== undefined) end = block.number + block.change.delay;
+      votable.push(block);
+    }
+    return votable;
+  }
+}

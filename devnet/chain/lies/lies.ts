@@ -1,0 +1,90 @@
+/** What a hostile endpoint does, by name; each is a switch of its own. */
+export const allLies = [
+  /** One node is missing from every read proof, another one each time. */
+  'drop-proof-node',
+  /** One byte of one node of every read proof is another, at another place each time. */
+  'flip-proof-byte',
+  /** Read proofs hold no nodes. */
+  'empty-proof',
+  /** Read proofs hold nodes that nobody asked for. */
+  'surplus-proof-nodes',
+  /** Read proofs hold a node of 24 MiB more, 48 MiB of JSON. */
+  'huge-proof',
+  /** Lists of keys lack their first key. */
+  'hide-key',
+  /** Lists of keys are empty. */
+  'hide-all-keys',
+  /** Headers have another state root. */
+  'forge-header',
+  /** Justifications are signed by the first half of the authorities. */
+  'too-few-signatures',
+  /** The first half signs twice. */
+  'duplicate-signers',
+  /** As many others sign as the set has authorities. */
+  'foreign-signers',
+  /** The right authorities are named, half of their signatures are spoilt. */
+  'bad-signatures',
+  /** Signatures are made for the next set id. */
+  'wrong-set-id',
+  /** The round that is named is not the one that was signed. */
+  'wrong-round',
+  /** One vote is for an unknown block, without headers that lead to it. */
+  'missing-ancestry',
+  /** Every justification is that of the first finalized block. */
+  'replay-justification',
+  /** There are no justifications. */
+  'withhold-justifications',
+] as const;
+
+/** Name of a lie. */
+export type Lie = (typeof allLies)[number];
+
+/** @throws RangeError on a name that is none. */
+export function parseLie(name: string): Lie {
+  const lie = allLies.find((known) => known === name);
+  if (lie === undefined) throw new RangeError(`unknown lie ${name}; known are ${allLies.join(', ')}`);
+  return lie;
+}
+
+/** The lies that are told, to everybody or over one connection, which is also told those for everybody. */
+export class Lies {
+  readonly #everybody: Lies | undefined;
+  #told = new Set<Lie>();
+
+  constructor(everybody?: Lies) {
+    this.#everybody = everybody;
+  }
+
+  /** Replaces those told so far; an empty list is the truth again. */
+  tell(lies: readonly Lie[]): void {
+    this.#told = new Set(lies);
+  }
+
+  /** Those in force, in the order in which they are applied. */
+  told(): Lie[] {
+    return allLies.filter((lie) => this.#told.has(lie) || this.#everybody?.tells(lie) === true);
+  }
+
+  tells(lie: Lie): boolean {
+    return this.#told.has(lie) || this.#everybody?.tells(lie) === true;
+  }
+}
+
+/** Query of an endpoint's URL that names lies: `?lies=hide-key,huge-proof`. */
+const QUERY = 'lies';
+
+/** The URL over which one connection is told lies. */
+export function lyingUrl(url: string, lies: readonly Lie[]): string {
+  const lying = new URL(url);
+  lying.searchParams.set(QUERY, lies.join(','));
+  return lying.href;
+}
+
+/** The lies that a request's path asks for. @throws RangeError on a name that is none. */
+export function liesOfPath(path: string): Lie[] {
+  const names = new URL(path, 'ws://localhost').searchParams.get(QUERY) ?? '';
+  return names
+    .split(',')
+    .filter((name) => name !== '')
+    .map(parseLie);
+}
