@@ -197,13 +197,17 @@ export class FinalityTracker {
 
   /** Verifies evidence against the state of this moment and makes it the new state; older evidence is left alone. */
   #accept({ before, header, justification }: Evidence): void {
-    const { authorities, block } = this.#state;
+    const { authorities, block, newest: known } = this.#state;
     if (header.number !== justification.targetNumber) {
       const observed = String(header.number);
       throw invalidProof(WHAT, 'number of the header', String(justification.targetNumber), observed);
     }
     if (header.number === block.number && !equalBytes(header.hash, block.hash)) {
       throw contradicted(block, header.hash);
+    }
+    if (header.number === block.number && known === undefined) {
+      // The checkpoint's own header, by its hash.
+      this.#state = { ...this.#state, newest: provenBlock(header) };
     }
     if (header.number <= block.number) return;
     verifyJustification(justification, authorities);
@@ -226,7 +230,7 @@ export class FinalityTracker {
     const { block, newest } = this.#state;
     if (newest === undefined) {
       throw unproven(
-        `no block from the checkpoint on is proven`,
+        'no block from the checkpoint on is proven',
         `block ${block.number} or newer`,
         `block ${target.number}`,
       );

@@ -1,18 +1,11 @@
 import { EvidenceError } from '../../errors/latchkey-error.ts';
 
 /** Evidence that is malformed or contradicts itself. `what` is the document, `field` the place in it. */
-export function invalidProof(
-  what: string,
-  field: string,
-  expected: string,
-  observed: string,
-  cause?: unknown,
-): EvidenceError {
+export function invalidProof(what: string, field: string, expected: string, observed: string): EvidenceError {
   return new EvidenceError('CHAIN_PROOF_INVALID', `${what}: ${field} must be ${expected}, got ${observed}`, {
     field,
     expected,
     observed,
-    ...(cause === undefined ? {} : { cause }),
   });
 }
 

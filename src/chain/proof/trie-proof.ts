@@ -22,11 +22,11 @@ export interface ProofLimits {
   readonly maxKeyBytes: number;
 }
 
-/** Room for 6,000 servers with quotes of 5 kB; hashing that much takes below a second. */
+/** Room for 6,000 servers with quotes of 5 kB; hashing that much takes about two seconds. */
 export const defaultProofLimits: ProofLimits = {
   maxNodes: 100_000,
   maxBytes: 32 * 1024 * 1024,
-  maxVisits: 200_000,
+  maxVisits: 100_000,
   maxKeyBytes: 1024,
 };
 
