@@ -4,6 +4,7 @@ import type { Bar, Bench, Measured, Report } from './harness.ts';
 /** All benchmarks by name; each is loaded only when asked for. */
 const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   boot: async () => (await import('./boot.ts')).bench,
+  'chain-proof': async () => (await import('./chain-proof.ts')).bench,
   decryptions: async () => (await import('./decryptions.ts')).bench,
   epochs: async () => (await import('./epochs.ts')).bench,
   release: async () => (await import('./release.ts')).bench,

@@ -16,4 +16,17 @@ export const chainCodes = {
     status: 503,
     summary: 'Too few endpoints agree on the finalized state, or the finalized history changed.',
   },
+  CHAIN_PROOF_INVALID: {
+    status: 503,
+    summary: 'A proof of finality or of storage is malformed, incomplete, or contradicts itself.',
+  },
+  CHAIN_FINALITY_UNPROVEN: {
+    status: 503,
+    summary: 'The endpoint does not prove by the known authority set that the block is final.',
+  },
+  CHAIN_AUTHORITIES_UNKNOWN: {
+    status: 503,
+    summary:
+      'The chain changed its authorities in a way that is not followed (delayed or forced); a newer checkpoint is needed.',
+  },
 } as const satisfies Record<string, CodeEntry>;

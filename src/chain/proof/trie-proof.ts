@@ -1,0 +1,176 @@
+import { concatBytes } from '../../bytes/concat.ts';
+import { memoKey } from '../../bytes/memo.ts';
+import { blake2b256 } from '../../crypto/blake2.ts';
+import { invalidProof } from './proof-errors.ts';
+import {
+  type ChildReference,
+  decodeTrieNode,
+  nibblesOf,
+  type TrieNode,
+  type TrieValue,
+} from './trie-node.ts';
+
+/** What a proof may cost; beyond any of these it is refused. */
+export interface ProofLimits {
+  /** Nodes and hashed values in the proof, those that nothing asks for included. */
+  readonly maxNodes: number;
+  /** Bytes of all of them together; each byte is hashed once. */
+  readonly maxBytes: number;
+  /** Nodes that one call of `entries` visits. */
+  readonly maxVisits: number;
+  /** Bytes of a key. */
+  readonly maxKeyBytes: number;
+}
+
+/** Room for 6,000 servers with quotes of 5 kB; hashing that much takes about two seconds. */
+export const defaultProofLimits: ProofLimits = {
+  maxNodes: 100_000,
+  maxBytes: 32 * 1024 * 1024,
+  maxVisits: 100_000,
+  maxKeyBytes: 1024,
+};
+
+const WHAT = 'storage proof';
+
+/** A node with the path (one nibble a byte) that leads to where its value or its children are. */
+interface Place {
+  readonly node: Exclude<TrieNode, { readonly kind: 'empty' }>;
+  readonly path: Uint8Array;
+}
+
+/**
+ * The storage under one state root, as far as a read proof shows it (`state_getReadProof`): nodes of the trie and, in
+ * state version 1, large values, in any order. Nothing is believed: a node counts only where a hash names it. Nodes
+ * that nothing asks for are ignored; they cost their hash, and count toward the limits.
+ */
+export class ProvenState {
+  readonly #root: ChildReference;
+  readonly #preimages: ReadonlyMap<string, Uint8Array>;
+  readonly #limits: ProofLimits;
+
+  /**
+   * @param stateRoot 32 bytes, from a header whose finality was proven. @param proof the nodes; they are not copied
+   *   and must not be changed afterwards.
+   * @throws EvidenceError CHAIN_PROOF_INVALID when the proof is larger than the limits. RangeError on a root of
+   *   another length.
+   */
+  constructor(stateRoot: Uint8Array, proof: readonly Uint8Array[], limits: ProofLimits = defaultProofLimits) {
+    if (stateRoot.length !== 32) throw new RangeError(`a state root has 32 bytes, got ${stateRoot.length}`);
+    const total = proof.reduce((sum, node) => sum + node.length, 0);
+    if (proof.length > limits.maxNodes) throw tooLarge('nodes', limits.maxNodes, proof.length);
+    if (total > limits.maxBytes) throw tooLarge('bytes', limits.maxBytes, total);
+    this.#root = { kind: 'hashed', hash: stateRoot };
+    this.#preimages = new Map(proof.map((node) => [memoKey(blake2b256(node)), node]));
+    this.#limits = limits;
+  }
+
+  /**
+   * The value under a key, as a view into the proof; `undefined` when the proof shows that there is none.
+   * @throws EvidenceError CHAIN_PROOF_INVALID when the proof shows neither.
+   */
+  value(key: Uint8Array): Uint8Array | undefined {
+    const nibbles = nibblesOf(key);
+    const place = this.#find(nibbles);
+    if (place === undefined || place.path.length > nibbles.length || place.node.value === undefined) {
+      return undefined;
+    }
+    return this.#bytesOf(place.node.value);
+  }
+
+  /**
+   * Every key that begins with the prefix, and its value, in ascending order. The whole subtree is walked, so a key
+   * that the proof leaves out is an error and never a shorter list.
+   * @throws EvidenceError CHAIN_PROOF_INVALID when a node below the prefix is missing, or at a limit.
+   */
+  entries(prefix: Uint8Array): readonly (readonly [key: Uint8Array, value: Uint8Array])[] {
+    const found: (readonly [Uint8Array, Uint8Array])[] = [];
+    // A stack of its own, because the depth is the proof's to choose.
+    const pending: (() => Place | undefined)[] = [() => this.#find(nibblesOf(prefix))];
+    let visits = 0;
+    for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+      visits += 1;
+      if (visits > this.#limits.maxVisits) throw tooLarge('visited nodes', this.#limits.maxVisits, visits);
+      const place = next();
+      if (place === undefined) continue;
+      const { node, path } = place;
+      if (node.value !== undefined) found.push([keyOf(path), this.#bytesOf(node.value)]);
+      if (node.kind === 'branch') pending.push(...this.#childrenBelow(node.children, path));
+    }
+    return found;
+  }
+
+  /** The children as places still to be opened, the last one first, as a stack wants them. */
+  #childrenBelow(
+    children: readonly (ChildReference | undefined)[],
+    path: Uint8Array,
+  ): (() => Place | undefined)[] {
+    return children
+      .flatMap((child, nibble) =>
+        child === undefined ? [] : [() => this.#open(child, concatBytes(path, Uint8Array.of(nibble)))],
+      )
+      .reverse();
+  }
+
+  /** The highest node whose path begins with `wanted`; `undefined` when the trie has no key that does. */
+  #find(wanted: Uint8Array): Place | undefined {
+    let place = this.#open(this.#root, new Uint8Array(0));
+    while (place !== undefined) {
+      const { node, path }: Place = place;
+      const shared = Math.min(path.length, wanted.length);
+      if (!sameStart(path, wanted, shared)) return undefined;
+      const nibble = wanted[shared];
+      if (nibble === undefined) return place;
+      const child: ChildReference | undefined = node.kind === 'branch' ? node.children[nibble] : undefined;
+      // Each step goes at least one nibble down, so there are no more steps than nibbles.
+      place = child === undefined ? undefined : this.#open(child, concatBytes(path, Uint8Array.of(nibble)));
+    }
+    return undefined;
+  }
+
+  /** @returns `undefined` for the empty trie, which has a root and nothing else. */
+  #open(reference: ChildReference, path: Uint8Array): Place | undefined {
+    const node = decodeTrieNode(this.#encodingOf(reference, path));
+    if (node.kind === 'empty') {
+      if (reference === this.#root) return undefined;
+      throw invalidProof(WHAT, 'child', 'a leaf or a branch', 'an empty node');
+    }
+    const most = 2 * this.#limits.maxKeyBytes;
+    const length = path.length + node.partialKey.length;
+    if (length > most) throw tooLarge('nibbles of a key', most, length);
+    return { node, path: concatBytes(path, node.partialKey) };
+  }
+
+  #encodingOf(reference: ChildReference, path: Uint8Array): Uint8Array {
+    if (reference.kind === 'inline') return reference.bytes;
+    return this.#preimage(reference.hash, `the node at path 0x${[...path].map(toDigit).join('')}`);
+  }
+
+  #bytesOf(value: TrieValue): Uint8Array {
+    return value.kind === 'inline' ? value.bytes : this.#preimage(value.hash, 'a value');
+  }
+
+  #preimage(hash: Uint8Array, field: string): Uint8Array {
+    const preimage = this.#preimages.get(memoKey(hash));
+    if (preimage === undefined) throw invalidProof(WHAT, field, 'in the proof', 'nothing of its hash');
+    return preimage;
+  }
+}
+
+const toDigit = (nibble: number): string => nibble.toString(16);
+
+const tooLarge = (what: string, most: number, observed: number) =>
+  invalidProof(WHAT, what, `at most ${most}`, String(observed));
+
+function sameStart(a: Uint8Array, b: Uint8Array, length: number): boolean {
+  for (let index = 0; index < length; index += 1) if (a[index] !== b[index]) return false;
+  return true;
+}
+
+/** Joins nibbles to bytes; storage keys have whole bytes. */
+function keyOf(path: Uint8Array): Uint8Array {
+  if (path.length % 2 !== 0) throw invalidProof(WHAT, 'key', 'whole bytes', `${path.length} nibbles`);
+  return Uint8Array.from({ length: path.length / 2 }, (_, index) => {
+    const [high = 0, low = 0] = path.subarray(2 * index, 2 * index + 2);
+    return (high << 4) | low;
+  });
+}
