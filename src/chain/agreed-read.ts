@@ -1,7 +1,7 @@
 import { equalBytes } from '../bytes/concat.ts';
 import type { BlockHash } from '../bytes/fixed-bytes.ts';
 import { toPrefixedHex } from '../bytes/hex.ts';
-import { ProblemError } from '../errors/latchkey-error.ts';
+import { LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
 import { agree } from './agreement.ts';
 import type { ChainConnection } from './chain-connection.ts';
 import type { ChainSource } from './chain-source.ts';
@@ -79,28 +79,35 @@ const behind = (number: number, previous: ChainSnapshot): ProblemError =>
 /** The most telling of several failures: one that is not just an endpoint being away. */
 function worst(failures: readonly unknown[]): unknown {
   return (
-    failures.find((error) => error instanceof ProblemError && error.code !== 'CHAIN_UNAVAILABLE') ??
+    failures.find((error) => error instanceof LatchkeyError && error.code !== 'CHAIN_UNAVAILABLE') ??
     failures[0]
   );
 }
 
-/** One endpoint after another, the most advanced first, until one can be read. */
+/**
+ * One endpoint after another, the most advanced first, until one can be read at the block that it calls final. Where
+ * blocks must be proven, some only prove an older one: the newest of those, if there is nothing better.
+ */
 async function readFromAny(
   candidates: readonly Candidate[],
   previous: ChainSnapshot | undefined,
 ): Promise<ChainSnapshot> {
   const failures: unknown[] = [];
+  let best: ChainSnapshot | undefined;
   for (const candidate of candidates) {
     const { finalizedNumber } = candidate;
     try {
       if (previous !== undefined && finalizedNumber < previous.block.number) {
         throw behind(finalizedNumber, previous);
       }
-      return await readFrom(candidate, finalizedNumber, previous);
+      const snapshot = await readFrom(candidate, finalizedNumber, previous);
+      if (snapshot.block.number >= finalizedNumber) return snapshot;
+      if (best === undefined || snapshot.block.number > best.block.number) best = snapshot;
     } catch (error) {
       failures.push(error);
     }
   }
+  if (best !== undefined) return best;
   throw worst(failures);
 }
 

@@ -7,8 +7,12 @@ import { type BlockReference, checkHeader, findBlock, readFinalizedState } from 
 import { type JsonRpcSocket, openJsonRpcSocket } from './json-rpc-socket.ts';
 import type { EndpointDecoder } from './layout-decoder.ts';
 import { hashAnswer, headerNumber, hexAnswer, objectAnswer } from './rpc-values.ts';
+import { type ProvenChain, ProvenReader } from './proven-read.ts';
 import { MAX_METADATA_BYTES } from './runtime-layout.ts';
 import { type RuntimeShape, runtimeShape } from './runtime-shape.ts';
+
+/** Either an endpoint is believed, and its metadata decoded, or it has to prove what it says. */
+export type EndpointReading = { readonly decoder: EndpointDecoder } | { readonly proven: ProvenChain };
 
 /** How one connection behaves; all times in milliseconds. */
 export interface ChainConnectionOptions {
@@ -19,8 +23,7 @@ export interface ChainConnectionOptions {
   readonly requestDeadlineMs: number;
   /** Without a finalized head for this long, the connection counts as dead. */
   readonly watchdogMs: number;
-  /** Reads metadata that this endpoint sends. */
-  readonly decoder: EndpointDecoder;
+  readonly reading: EndpointReading;
   /** Ends the connection, or the attempt to connect, at once. */
   readonly signal: AbortSignal;
   /** Called with the number of each finalized head. */
@@ -32,7 +35,10 @@ export interface ChainConnection {
   readonly genesisHash: BlockHash;
   /** Hash of a block of the endpoint's canonical chain. @throws ProblemError CHAIN_UNAVAILABLE. */
   blockHash(number: number): Promise<BlockHash>;
-  /** Reads the snapshot at a block that this endpoint called finalized. @throws ProblemError. */
+  /**
+   * Reads the snapshot at a block that this endpoint called finalized; where that is to be proven, at the newest block
+   * that is. @throws ProblemError; EvidenceError of a proof.
+   */
   readAt(number: number): Promise<ChainSnapshot>;
   /** Resolves with the reason once the connection is over. */
   readonly ended: Promise<string>;
@@ -68,6 +74,26 @@ function runtimeCache(
   };
 }
 
+async function readerOf(
+  socket: JsonRpcSocket,
+  genesisHash: BlockHash,
+  reading: EndpointReading,
+): Promise<ChainConnection['readAt']> {
+  if ('proven' in reading) {
+    const reader = new ProvenReader(socket, reading.proven);
+    await reader.listen();
+    return (number) => reader.read(genesisHash, number);
+  }
+  const runtimeAt = runtimeCache(socket, reading.decoder);
+  return async (number) => {
+    const block = await findBlock(socket, number);
+    checkHeader(block);
+    const runtime = await runtimeAt(block);
+    const state = await readFinalizedState(socket, block.hash, runtime.entropyTssKey);
+    return decodeSnapshot(genesisHash, block, runtime, state);
+  };
+}
+
 /** Ends the connection when no finalized head comes: half-open connections look alive for hours. */
 function startWatchdog(
   socket: JsonRpcSocket,
@@ -97,17 +123,11 @@ export async function openChainConnection(options: ChainConnectionOptions): Prom
         socket.close('the endpoint sent a finalized head that is no header');
       }
     });
-    const runtimeAt = runtimeCache(socket, options.decoder);
+    const readAt = await readerOf(socket, genesisHash, options.reading);
     return {
       genesisHash,
       blockHash,
-      async readAt(number) {
-        const block = await findBlock(socket, number);
-        checkHeader(block);
-        const runtime = await runtimeAt(block);
-        const state = await readFinalizedState(socket, block.hash, runtime.entropyTssKey);
-        return decodeSnapshot(genesisHash, block, runtime, state);
-      },
+      readAt,
       ended: socket.ended,
       close: socket.close,
     };

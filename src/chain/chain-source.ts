@@ -2,9 +2,13 @@ import { equalBytes } from '../bytes/concat.ts';
 import type { BlockHash } from '../bytes/fixed-bytes.ts';
 import { toPrefixedHex } from '../bytes/hex.ts';
 import { LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
-import { type ChainConnection, openChainConnection } from './chain-connection.ts';
+import { type ChainConnection, type EndpointReading, openChainConnection } from './chain-connection.ts';
 import { endpointName } from './json-rpc-socket.ts';
-import type { EndpointDecoder, LayoutDecoder } from './layout-decoder.ts';
+import type { LayoutDecoder } from './layout-decoder.ts';
+import type { ProvenChain } from './proven-read.ts';
+
+/** How all endpoints of a view are read: their metadata decoded, each at a pace of its own, or all by proof. */
+export type ChainReading = { readonly decoder: LayoutDecoder } | { readonly proven: ProvenChain };
 
 /** Something that operators may want to see; `endpoint` holds no path or query. */
 export interface ChainLogEvent {
@@ -30,8 +34,7 @@ export interface ChainSourceOptions {
   readonly watchdogMs: number;
   /** First and longest pause between attempts; the pause doubles and is jittered. */
   readonly reconnectMs: { readonly min: number; readonly max: number };
-  /** Decodes the metadata of all endpoints; this one gets a pace of its own there. */
-  readonly decoder: LayoutDecoder;
+  readonly reading: ChainReading;
   /** Number in [0, 1) for the jitter. */
   readonly random: () => number;
   /** The chain that this must be, as soon as that is known. */
@@ -52,7 +55,7 @@ export class ChainSource {
   readonly name: string;
   readonly #options: ChainSourceOptions;
   /** Outlives connections: who reconnects is not trusted anew. */
-  readonly #decoder: EndpointDecoder;
+  readonly #reading: EndpointReading;
   #connection: ChainConnection | undefined;
   #finalizedNumber: number | undefined;
   #failure: LatchkeyError | undefined;
@@ -63,9 +66,10 @@ export class ChainSource {
   constructor(options: ChainSourceOptions) {
     this.#options = options;
     this.name = endpointName(options.endpoint);
-    this.#decoder = options.decoder.forEndpoint(({ code, message }) =>
-      options.log({ event: 'chain.decoder-failed', endpoint: this.name, code, message }),
-    );
+    const noteFailure = ({ code, message }: LatchkeyError): void =>
+      options.log({ event: 'chain.decoder-failed', endpoint: this.name, code, message });
+    const { reading } = options;
+    this.#reading = 'proven' in reading ? reading : { decoder: reading.decoder.forEndpoint(noteFailure) };
   }
 
   /** The live connection, once its first finalized head is known. */
@@ -140,7 +144,7 @@ export class ChainSource {
       connectDeadlineMs,
       requestDeadlineMs,
       watchdogMs,
-      decoder: this.#decoder,
+      reading: this.#reading,
       signal: this.#stopping.signal,
       onFinalized: (number) => {
         this.#finalizedNumber = Math.max(number, this.#finalizedNumber ?? 0);

@@ -4,8 +4,8 @@ import { toHex } from '../bytes/hex.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 import type { ChainSnapshot, ServerRecord } from './chain-view.ts';
 import { isServerEndpoint } from './endpoint.ts';
-import type { BlockReference, RawFinalizedState } from './finalized-state.ts';
-import type { RuntimeShape } from './runtime-shape.ts';
+import type { RawFinalizedState } from './finalized-state.ts';
+import type { RuntimeShape, ServerInfo } from './runtime-shape.ts';
 import { keyOfMapKey, storageItems } from './storage-keys.ts';
 
 /** Larger than any TDX quote with its certificate chain. */
@@ -23,17 +23,24 @@ function accountSet(shape: RuntimeShape, value: Uint8Array | undefined, name: st
   }
 }
 
+/**
+ * `all`: a record that does not decode fails the read, because it was proven, so the form must be another one.
+ * `readable`: it is left out and counted, so that what one endpoint says of it does not hide the others.
+ */
+export type DecodeDemand = 'all' | 'readable';
+
 /** @returns `undefined` for a record that does not decode or that nobody could use. */
 function serverRecord(
   shape: RuntimeShape,
   [storageKey, value]: readonly [string, Uint8Array],
   validators: ReadonlySet<string>,
   signers: ReadonlySet<string>,
+  demand: DecodeDemand,
 ): ServerRecord | undefined {
   const stash = keyOfMapKey(storageItems.thresholdServers, storageKey, AccountId.byteLength);
   if (stash === undefined) return undefined;
   try {
-    const info = shape.serverInfo(value);
+    const info = serverInfo(shape, value, demand);
     const endpoint = Buffer.from(info.endpoint).toString('latin1');
     if (!isServerEndpoint(endpoint) || info.quote.length > MAX_QUOTE_BYTES) return undefined;
     return {
@@ -45,9 +52,24 @@ function serverRecord(
       active: validators.has(toHex(stash)),
       signer: signers.has(toHex(stash)),
     };
-  } catch {
+  } catch (error) {
+    if (error instanceof ProblemError) throw error;
     // One bad record must not hide the others; it is counted.
     return undefined;
+  }
+}
+
+function serverInfo(shape: RuntimeShape, value: Uint8Array, demand: DecodeDemand): ServerInfo {
+  try {
+    return shape.serverInfo(value);
+  } catch (cause) {
+    if (demand === 'readable') throw cause;
+    const { pallet, item } = storageItems.thresholdServers;
+    throw new ProblemError('CHAIN_SHAPE_UNKNOWN', `a proven record of ${pallet}.${item} does not decode`, {
+      field: `${pallet}.${item}`,
+      hint: 'The runtime stores records in a form that this release does not know: upgrade Latchkey.',
+      cause,
+    });
   }
 }
 
@@ -90,18 +112,19 @@ function timestamp(shape: RuntimeShape, value: Uint8Array | undefined): number |
 
 /**
  * Turns raw storage of one block into a snapshot.
- * @throws ProblemError CHAIN_SHAPE_UNKNOWN when validators or signers do not decode.
+ * @throws ProblemError CHAIN_SHAPE_UNKNOWN when validators or signers do not decode, or what `demand` demands.
  */
 export function decodeSnapshot(
   genesisHash: BlockHash,
-  block: BlockReference,
+  block: { readonly number: number; readonly hash: BlockHash },
   shape: RuntimeShape,
   state: RawFinalizedState,
+  demand: DecodeDemand = 'readable',
 ): ChainSnapshot {
   const validators = accountSet(shape, state.validators, 'Session.Validators');
   const signers = accountSet(shape, state.signers, 'StakingExtension.Signers');
   const records = state.thresholdServers
-    .map((entry) => serverRecord(shape, entry, validators, signers))
+    .map((entry) => serverRecord(shape, entry, validators, signers, demand))
     .filter((record) => record !== undefined);
   const servers = oneRecordPerAccount(records);
   const measurements = acceptedMeasurements(shape, state.acceptedMeasurements);

@@ -120,6 +120,13 @@ async function readKeys(
   }
 }
 
+/** Keys of a storage map as an endpoint lists them, `0x` hex, ascending. @throws ProblemError CHAIN_UNAVAILABLE. */
+export const readMapKeys = (
+  socket: JsonRpcSocket,
+  at: BlockHash,
+  prefix: string,
+): Promise<readonly string[]> => readKeys(socket, at, prefix, spendAtMost(MAX_STATE_BYTES));
+
 /**
  * Reads everything that a snapshot needs, all of it at one block.
  * @throws ProblemError CHAIN_UNAVAILABLE.

@@ -2,9 +2,10 @@ import type { BlockHash } from '../bytes/fixed-bytes.ts';
 import { LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
 import { readAgreedSnapshot } from './agreed-read.ts';
 import { contentFingerprint } from './agreement.ts';
-import { type ChainLogEvent, ChainSource } from './chain-source.ts';
+import { type ChainLogEvent, type ChainReading, ChainSource } from './chain-source.ts';
 import type { ChainSnapshot, ChainView } from './chain-view.ts';
 import { LayoutDecoder } from './layout-decoder.ts';
+import { type Checkpoint, FinalityTracker } from './proof/finality-tracker.ts';
 
 /** How to follow a chain; all times in milliseconds. */
 export interface ConnectChainOptions {
@@ -14,6 +15,15 @@ export interface ConnectChainOptions {
   readonly genesisHash?: BlockHash;
   /** How many endpoints must say the same of the same finalized block; default 1, which trusts any one of them. */
   readonly agreement?: number;
+  /**
+   * With it no endpoint is believed: finality and storage are read by proof from this block on, and any one endpoint
+   * that proves them will do, whatever `agreement` says.
+   */
+  readonly checkpoint?: Checkpoint;
+  /** Oldest block that is taken when it is proven, by its own time against `wallNow`; default 600 000. */
+  readonly maxBlockAgeMs?: number;
+  /** Milliseconds since 1970; the system's by default. */
+  readonly wallNow?: () => number;
   /** How long `snapshot()` and `connectChain` wait; default 15 000. */
   readonly deadlineMs?: number;
   /** Oldest snapshot that is handed out, by the time since it was last confirmed; default 120 000. */
@@ -67,7 +77,8 @@ export class PolkadotChainView implements ChainView {
   readonly #minRefreshMs: number;
   readonly #now: () => number;
   readonly #log: (event: ChainLogEvent) => void;
-  readonly #decoder: LayoutDecoder;
+  /** Absent where nothing is decoded that an endpoint could have forged. */
+  readonly #decoder: LayoutDecoder | undefined;
   readonly #sources: readonly ChainSource[];
   readonly #listeners = new Set<(snapshot: ChainSnapshot) => void>();
   readonly #waiters = new Set<Waiter>();
@@ -87,14 +98,15 @@ export class PolkadotChainView implements ChainView {
    */
   constructor(options: ConnectChainOptions) {
     checkOptions(options);
-    this.#agreement = options.agreement ?? 1;
+    this.#agreement = options.checkpoint === undefined ? (options.agreement ?? 1) : 1;
     this.#deadlineMs = options.deadlineMs ?? 15_000;
     this.#maxSnapshotAgeMs = options.maxSnapshotAgeMs ?? 120_000;
     this.#minRefreshMs = options.minRefreshMs ?? 1000;
     this.#now = options.monotonicNow ?? (() => performance.now());
     this.#log = options.log ?? (() => undefined);
     this.#genesisHash = options.genesisHash;
-    this.#decoder = new LayoutDecoder({ deadlineMs: options.decodeDeadlineMs ?? 30_000, now: this.#now });
+    const reading = this.#readingOf(options);
+    this.#decoder = 'decoder' in reading ? reading.decoder : undefined;
     this.#sources = options.endpoints.map(
       (endpoint) =>
         new ChainSource({
@@ -102,7 +114,7 @@ export class PolkadotChainView implements ChainView {
           connectDeadlineMs: options.connectDeadlineMs ?? 10_000,
           requestDeadlineMs: options.requestDeadlineMs ?? 10_000,
           watchdogMs: options.watchdogMs ?? 60_000,
-          decoder: this.#decoder,
+          reading,
           reconnectMs: options.reconnectMs ?? { min: 500, max: 15_000 },
           random: options.random ?? Math.random,
           expectedGenesis: () => this.#genesisHash,
@@ -111,6 +123,15 @@ export class PolkadotChainView implements ChainView {
         }),
     );
     for (const source of this.#sources) source.start();
+  }
+
+  #readingOf({ checkpoint, decodeDeadlineMs, maxBlockAgeMs, wallNow }: ConnectChainOptions): ChainReading {
+    if (checkpoint === undefined)
+      return { decoder: new LayoutDecoder({ deadlineMs: decodeDeadlineMs ?? 30_000, now: this.#now }) };
+    const finality = new FinalityTracker(checkpoint);
+    return {
+      proven: { finality, maxBlockAgeMs: maxBlockAgeMs ?? 600_000, nowMs: wallNow ?? (() => Date.now()) },
+    };
   }
 
   async snapshot(): Promise<ChainSnapshot> {
@@ -146,7 +167,7 @@ export class PolkadotChainView implements ChainView {
     }
     this.#waiters.clear();
     await Promise.all([
-      this.#decoder[Symbol.asyncDispose](),
+      this.#decoder?.[Symbol.asyncDispose](),
       ...this.#sources.map((source) => source.stop()),
     ]);
   }

@@ -1,8 +1,10 @@
 import { PeerClient } from '../boot/peer-client.ts';
 import { fetchTransport, type PeerTransport } from '../boot/peer-transport.ts';
 import { BlockHash } from '../bytes/fixed-bytes.ts';
+import { parsePrefixedHex } from '../bytes/hex.ts';
 import type { ChainView } from '../chain/chain-view.ts';
 import { PolkadotChainView } from '../chain/polkadot-chain-view.ts';
+import type { Checkpoint } from '../chain/proof/finality-tracker.ts';
 import type { CollateralSource } from '../collateral/collateral-source.ts';
 import { PccsCollateralSource } from '../collateral/pccs-source.ts';
 import type { Config } from '../config/schema.ts';
@@ -61,7 +63,7 @@ export function buildParts(config: Config, overrides: PartOverrides = {}): NodeP
     fileSystem,
     verifier,
     collateral: overrides.collateral ?? collateralOf(config, verifier, clock, fileSystem, log),
-    chain: overrides.chain ?? chainOf(config, log),
+    chain: overrides.chain ?? chainOf(config, log, clock),
     quotes: overrides.quotes ?? quotesOf(config),
     client: new PeerClient({ transport, clock, random, deadlineMs: config.healing.peerDeadlineMs }),
   };
@@ -88,14 +90,29 @@ function collateralOf(
   });
 }
 
-function chainOf({ chain, trust }: Config, log: Log): ChainView {
+function chainOf({ chain, trust }: Config, log: Log, clock: Clock): ChainView {
+  const { checkpoint } = trust.chain;
   return new PolkadotChainView({
     endpoints: chain.endpoints,
     agreement: chain.agreement,
     genesisHash: BlockHash.parse(trust.chain.genesisHash, 'trust.chain.genesisHash'),
     maxSnapshotAgeMs: trust.freshness.chainHeadMaxAgeMs,
+    maxBlockAgeMs: trust.freshness.chainHeadMaxAgeMs,
+    wallNow: () => clock.nowMs(),
+    ...(checkpoint === undefined ? {} : { checkpoint: checkpointOf(checkpoint) }),
     log: ({ event, ...fields }) => log(event.endsWith('failed') ? 'warn' : 'info', event, fields),
   });
+}
+
+function checkpointOf(checkpoint: NonNullable<Config['trust']['chain']['checkpoint']>): Checkpoint {
+  const bytes = (hex: string, name: string): Uint8Array =>
+    parsePrefixedHex(hex, 32, `trust.chain.checkpoint.${name}`);
+  return {
+    blockNumber: checkpoint.blockNumber,
+    blockHash: bytes(checkpoint.blockHash, 'blockHash'),
+    authoritySetId: checkpoint.authoritySetId,
+    authorities: checkpoint.authorities.map((authority) => bytes(authority, 'authorities')),
+  };
 }
 
 function quotesOf({ quote }: Config): QuoteSource {

@@ -31,6 +31,14 @@ export const defaultProofLimits: ProofLimits = {
 };
 
 const WHAT = 'storage proof';
+/** Some 12 ms of digests. */
+const BREATHE_AFTER_BYTES = 256 * 1024;
+
+function requireBounded(proof: readonly Uint8Array[], limits: ProofLimits): void {
+  const total = proof.reduce((sum, node) => sum + node.length, 0);
+  if (proof.length > limits.maxNodes) throw tooLarge('nodes', limits.maxNodes, proof.length);
+  if (total > limits.maxBytes) throw tooLarge('bytes', limits.maxBytes, total);
+}
 
 /** A node with the path (one nibble a byte) that leads to where its value or its children are. */
 interface Place {
@@ -54,14 +62,36 @@ export class ProvenState {
    * @throws EvidenceError CHAIN_PROOF_INVALID when the proof is larger than the limits. RangeError on a root of
    *   another length.
    */
-  constructor(stateRoot: Uint8Array, proof: readonly Uint8Array[], limits: ProofLimits = defaultProofLimits) {
+  constructor(
+    stateRoot: Uint8Array,
+    proof: readonly Uint8Array[],
+    limits: ProofLimits = defaultProofLimits,
+    preimages?: ReadonlyMap<string, Uint8Array>,
+  ) {
     if (stateRoot.length !== 32) throw new RangeError(`a state root has 32 bytes, got ${stateRoot.length}`);
-    const total = proof.reduce((sum, node) => sum + node.length, 0);
-    if (proof.length > limits.maxNodes) throw tooLarge('nodes', limits.maxNodes, proof.length);
-    if (total > limits.maxBytes) throw tooLarge('bytes', limits.maxBytes, total);
+    requireBounded(proof, limits);
     this.#root = { kind: 'hashed', hash: stateRoot };
-    this.#preimages = new Map(proof.map((node) => [memoKey(blake2b256(node)), node]));
+    this.#preimages = preimages ?? new Map(proof.map((node) => [memoKey(blake2b256(node)), node]));
     this.#limits = limits;
+  }
+
+  /** As the constructor; lets others run between the digests, which for a large proof take a second or two. */
+  static async hashing(
+    stateRoot: Uint8Array,
+    proof: readonly Uint8Array[],
+    limits: ProofLimits = defaultProofLimits,
+  ): Promise<ProvenState> {
+    requireBounded(proof, limits);
+    const preimages = new Map<string, Uint8Array>();
+    let bytes = 0;
+    for (const node of proof) {
+      preimages.set(memoKey(blake2b256(node)), node);
+      bytes += node.length;
+      if (bytes < BREATHE_AFTER_BYTES) continue;
+      bytes = 0;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    return new ProvenState(stateRoot, proof, limits, preimages);
   }
 
   /**

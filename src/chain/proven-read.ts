@@ -1,0 +1,156 @@
+import type { BlockHash } from '../bytes/fixed-bytes.ts';
+import { toPrefixedHex, tryFromHex } from '../bytes/hex.ts';
+import { EvidenceError, ProblemError } from '../errors/latchkey-error.ts';
+import type { ChainSnapshot } from './chain-view.ts';
+import { decodeSnapshot } from './decode-snapshot.ts';
+import { type RawFinalizedState, readMapKeys } from './finalized-state.ts';
+import type { JsonRpcSocket } from './json-rpc-socket.ts';
+import type { FinalitySource, FinalityTracker, ProvenBlock } from './proof/finality-tracker.ts';
+import { ProvenState } from './proof/trie-proof.ts';
+import { provenLayout } from './proven-layout.ts';
+import { hashAnswer, hexAnswer, listAnswer, objectAnswer } from './rpc-values.ts';
+import { runtimeShape } from './runtime-shape.ts';
+import { mapKey, storageItems } from './storage-keys.ts';
+
+/** Keys whose proof is asked for at once; records hold quotes of 5 to 16 kB. */
+const KEYS_PER_PROOF = 128;
+/** Of all nodes of one read; a thousand servers with quotes have 5 to 16 MB. */
+const MAX_PROOF_BYTES = 32 * 1024 * 1024;
+const shape = runtimeShape(provenLayout);
+
+/** What is shared by all endpoints of a chain that is read by proof. */
+export interface ProvenChain {
+  /** Begins at the measured checkpoint; what one endpoint proved holds for all. */
+  readonly finality: FinalityTracker;
+  /** Oldest time of a proven block, by its Timestamp.Now, in milliseconds: an endpoint can withhold newer ones. */
+  readonly maxBlockAgeMs: number;
+  /** Milliseconds since 1970. */
+  readonly nowMs: () => number;
+}
+
+const storageKey = (hex: string): Uint8Array => {
+  const bytes = tryFromHex(hex);
+  if (bytes === undefined) throw new TypeError('a storage key is 0x hex');
+  return bytes;
+};
+
+function sourceOf(socket: JsonRpcSocket): FinalitySource {
+  return {
+    async proveFinality(number) {
+      const answer = await socket.request('grandpa_proveFinality', [number]);
+      return answer === null ? undefined : hexAnswer(answer, 'finality proof');
+    },
+    header: (hash) => socket.request('chain_getHeader', [toPrefixedHex(hash)]),
+  };
+}
+
+/** One endpoint of a chain that is read by proof: it is believed in nothing. */
+export class ProvenReader {
+  readonly #socket: JsonRpcSocket;
+  readonly #source: FinalitySource;
+  readonly #chain: ProvenChain;
+  /** The newest justification that the endpoint sent unasked. */
+  #justification: Uint8Array | undefined;
+
+  constructor(socket: JsonRpcSocket, chain: ProvenChain) {
+    this.#socket = socket;
+    this.#source = sourceOf(socket);
+    this.#chain = chain;
+  }
+
+  /**
+   * Subscribes to justifications. Nodes that have kept none for `grandpa_proveFinality` yet (in the first authority set
+   * of a chain) still send these; where there are none, proofs are asked for all the same.
+   */
+  async listen(): Promise<void> {
+    const note = (answer: unknown): void => {
+      const bytes = typeof answer === 'string' ? tryFromHex(answer) : undefined;
+      if (bytes !== undefined) this.#justification = bytes;
+    };
+    await this.#socket.subscribe('grandpa_subscribeJustifications', note).catch(() => undefined);
+  }
+
+  /**
+   * Reads the newest block that is proven final, at best the one that the endpoint calls finalized.
+   * @throws EvidenceError CHAIN_PROOF_INVALID, CHAIN_FINALITY_UNPROVEN, CHAIN_AUTHORITIES_UNKNOWN; ProblemError
+   *   CHAIN_UNAVAILABLE or CHAIN_SHAPE_UNKNOWN.
+   */
+  async read(genesisHash: BlockHash, number: number): Promise<ChainSnapshot> {
+    const block = await this.#prove(number);
+    const snapshot = decodeSnapshot(genesisHash, block, shape, await this.#state(block), 'all');
+    this.#requireFresh(snapshot);
+    return snapshot;
+  }
+
+  async #prove(number: number): Promise<ProvenBlock> {
+    const { finality } = this.#chain;
+    const justification = this.#justification;
+    this.#justification = undefined;
+    if (justification !== undefined) {
+      try {
+        const newest = await finality.acceptJustification(justification, this.#source);
+        if (newest !== undefined && newest.number >= number) return newest;
+      } catch (error) {
+        // Of a set that was not reached yet, or junk: a proof is asked for in any case.
+        if (!(error instanceof EvidenceError)) throw error;
+      }
+    }
+    const hash = hashAnswer(
+      await this.#socket.request('chain_getBlockHash', [number]),
+      `hash of block ${number}`,
+    );
+    // After many handovers one call does not get there; each goes on from where the last one stopped.
+    for (let known = -1; ; ) {
+      const block = await finality.advance(this.#source, { number, hash });
+      if (block.number >= number || block.number <= known) return block;
+      known = block.number;
+    }
+  }
+
+  async #state({ hash, stateRoot }: ProvenBlock): Promise<RawFinalizedState> {
+    const { validators, signers, now, thresholdServers, acceptedMeasurementValues } = storageItems;
+    const measurements = mapKey(acceptedMeasurementValues, shape.entropyTssKey);
+    const plain = [validators.prefix, signers.prefix, now.prefix, measurements, thresholdServers.prefix];
+    // What the endpoint says of its keys is only a help: a key that it leaves out is missing in the proof.
+    const keys = [...plain, ...(await readMapKeys(this.#socket, hash, thresholdServers.prefix))];
+    const state = await ProvenState.hashing(stateRoot, await this.#proofOf(keys, hash));
+    const value = (key: string): Uint8Array | undefined => state.value(storageKey(key));
+    return {
+      validators: value(validators.prefix),
+      signers: value(signers.prefix),
+      now: value(now.prefix),
+      acceptedMeasurements: value(measurements),
+      thresholdServers: state
+        .entries(storageKey(thresholdServers.prefix))
+        .map(([key, bytes]) => [toPrefixedHex(key), bytes] as const),
+    };
+  }
+
+  async #proofOf(keys: readonly string[], at: BlockHash): Promise<readonly Uint8Array[]> {
+    const nodes = new Set<string>();
+    let left = 2 * MAX_PROOF_BYTES;
+    for (let start = 0; start < keys.length; start += KEYS_PER_PROOF) {
+      const page = keys.slice(start, start + KEYS_PER_PROOF);
+      const answer = await this.#socket.request('state_getReadProof', [page, toPrefixedHex(at)]);
+      for (const node of listAnswer(objectAnswer(answer, 'read proof')['proof'], 'read proof')) {
+        if (typeof node !== 'string' || nodes.has(node)) continue;
+        left -= node.length;
+        if (left < 0)
+          throw new ProblemError('CHAIN_UNAVAILABLE', `a read proof above ${MAX_PROOF_BYTES} bytes`);
+        nodes.add(node);
+      }
+    }
+    return [...nodes].map((node) => hexAnswer(node, 'read proof'));
+  }
+
+  #requireFresh({ block }: ChainSnapshot): void {
+    const { maxBlockAgeMs, nowMs } = this.#chain;
+    const ageMs = block.timestampMs === undefined ? undefined : nowMs() - block.timestampMs;
+    if (ageMs !== undefined && ageMs <= maxBlockAgeMs) return;
+    throw new ProblemError('CHAIN_UNAVAILABLE', `the newest proven block ${block.number} is too old`, {
+      expected: `a block of the last ${maxBlockAgeMs} ms`,
+      observed: ageMs === undefined ? 'a block without time' : `one from ${ageMs} ms ago`,
+      hint: 'The endpoint withholds newer blocks, the chain stands still, or the clock is wrong.',
+    });
+  }
+}

@@ -1,0 +1,233 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import {
+  type DevelopmentChain,
+  type DevelopmentChainOptions,
+  startDevelopmentChain,
+} from '../../devnet/chain/development-chain.ts';
+import { allLies, type Lie } from '../../devnet/chain/lies/lies.ts';
+import { AccountId } from '../../src/bytes/fixed-bytes.ts';
+import { parsePrefixedHex } from '../../src/bytes/hex.ts';
+import type { ChainLogEvent } from '../../src/chain/chain-source.ts';
+import {
+  type ConnectChainOptions,
+  connectChain,
+  type PolkadotChainView,
+} from '../../src/chain/polkadot-chain-view.ts';
+import type { Checkpoint } from '../../src/chain/proof/finality-tracker.ts';
+import { accountOf, eventually, quickOptions, register } from '../support/chain-fixtures.ts';
+import { decoderChildren } from '../support/decoder-children.ts';
+
+const open: AsyncDisposable[] = [];
+
+afterEach(async () => {
+  for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
+});
+
+const GENESIS_SEED = new Uint8Array(16).fill(7);
+
+/** A chain whose blocks come by hand; a few servers are registered and final. */
+async function chainWith(servers: number, options: DevelopmentChainOptions = {}): Promise<DevelopmentChain> {
+  const chain = await startDevelopmentChain({
+    blockTimeMs: 0,
+    finalityLag: 1,
+    genesisSeed: GENESIS_SEED,
+    ...options,
+  });
+  open.push(chain);
+  for (let n = 1; n <= servers; n += 1) register(chain, n);
+  chain.newBlocks(2);
+  return chain;
+}
+
+function checkpointOf(chain: DevelopmentChain): Checkpoint {
+  const { blockNumber, blockHash, authoritySetId, authorities } = chain.checkpoint();
+  const bytes = (hex: string): Uint8Array => parsePrefixedHex(hex, 32, 'checkpoint');
+  return { blockNumber, blockHash: bytes(blockHash), authoritySetId, authorities: authorities.map(bytes) };
+}
+
+/** A chain with two servers, and the checkpoint from before there was any. */
+async function grown(options: DevelopmentChainOptions = {}) {
+  const chain = await chainWith(0, options);
+  const checkpoint = checkpointOf(chain);
+  for (const n of [1, 2]) register(chain, n);
+  chain.newBlocks(2);
+  return { chain, checkpoint };
+}
+
+async function follow(
+  urls: readonly string[],
+  checkpoint: Checkpoint,
+  options: Partial<ConnectChainOptions> = {},
+): Promise<{ readonly view: PolkadotChainView; readonly log: readonly ChainLogEvent[] }> {
+  const log: ChainLogEvent[] = [];
+  const view = await connectChain({
+    ...quickOptions(...urls),
+    checkpoint,
+    log: (event) => log.push(event),
+    ...options,
+  });
+  open.push(view);
+  return { view, log };
+}
+
+const accounts = async (view: PolkadotChainView): Promise<readonly (number | undefined)[]> =>
+  (await view.snapshot()).servers.map(({ account }) => account[0]);
+
+/** Waits until the view shows these servers. */
+const shows = (view: PolkadotChainView, wanted: readonly number[]): Promise<true> =>
+  eventually(async () => ((await accounts(view)).join() === wanted.join() ? true : undefined));
+
+describe('a chain read by proof', () => {
+  it('shows the same as one that is believed, and decodes no metadata', async () => {
+    const { chain, checkpoint } = await grown();
+    chain.setSigners([accountOf(0x81)]);
+    chain.newBlocks(2);
+    const { view } = await follow([chain.url], checkpoint);
+    const proven = await view.snapshot();
+    expect(await decoderChildren()).toEqual([]);
+    const believing = await connectChain(quickOptions(chain.url));
+    open.push(believing);
+    expect(proven).toEqual(await believing.snapshot());
+    expect(proven.servers.map(({ signer, active }) => [signer, active])).toEqual([
+      [true, true],
+      [false, true],
+    ]);
+  });
+
+  it('follows changes, removals and handovers of the authorities, block by block and far behind', async () => {
+    const { chain, checkpoint } = await grown();
+    const { view } = await follow([chain.url], checkpoint);
+    expect(await accounts(view)).toEqual([1, 2]);
+    register(chain, 3);
+    chain.newBlocks(2);
+    await shows(view, [1, 2, 3]);
+    for (let era = 0; era < 5; era += 1) {
+      chain.rotateAuthorities();
+      chain.newBlocks(3);
+    }
+    register(chain, 4);
+    chain.newBlocks(2);
+    await shows(view, [1, 2, 3, 4]);
+    // A node that starts now walks through all of it from the same checkpoint.
+    const late = await follow([chain.url], checkpoint);
+    expect(await accounts(late.view)).toEqual([1, 2, 3, 4]);
+    expect((await late.view.snapshot()).block).toEqual((await view.snapshot()).block);
+  });
+
+  it.each([0, 1] as const)('reads state version %i, and votes for blocks above', async (stateVersion) => {
+    const { chain, checkpoint } = await grown({ stateVersion, variedVotes: true });
+    const { view } = await follow([chain.url], checkpoint);
+    expect(await accounts(view)).toEqual([1, 2]);
+  });
+
+  it('reads more servers than one request proves', async () => {
+    const chain = await chainWith(0);
+    const checkpoint = checkpointOf(chain);
+    for (let n = 1; n <= 120; n += 1) register(chain, n, { quote: new Uint8Array(300).fill(n) });
+    for (let n = 1; n <= 120; n += 1)
+      register(chain, n, {
+        stash: AccountId.of(new Uint8Array(32).fill(n).with(31, 0xff)),
+        account: AccountId.of(new Uint8Array(32).fill(n).with(31, 0xfe)),
+        quote: new Uint8Array(300).fill(n),
+      });
+    chain.newBlocks(2);
+    const { view } = await follow([chain.url], checkpoint);
+    expect((await view.snapshot()).servers).toHaveLength(240);
+  });
+});
+
+/** Lies that leave a true answer: what they change is not asked for, or not believed. */
+const harmless: ReadonlySet<Lie> = new Set<Lie>(['surplus-proof-nodes']);
+/** Lies that would hide a server or alter one. */
+const aboutProofs: ReadonlySet<Lie> = new Set<Lie>([
+  'hide-key',
+  'hide-all-keys',
+  'drop-proof-node',
+  'flip-proof-byte',
+  'empty-proof',
+]);
+
+describe('an endpoint that lies', () => {
+  it.each(allLies.filter((lie) => !harmless.has(lie)))('%s: shows nothing, and says why', async (lie) => {
+    const { chain, checkpoint } = await grown();
+    // It is known what was proven before it lied; from then on it must not show anything newer or other.
+    const attempt = connectChain({
+      ...quickOptions(chain.lyingUrl(lie)),
+      checkpoint,
+      deadlineMs: 3000,
+    });
+    const outcome = await attempt.then(
+      async (view) => {
+        open.push(view);
+        return { servers: await accounts(view), block: (await view.snapshot()).block.number };
+      },
+      (error: { readonly code?: string }) => error.code ?? 'untyped',
+    );
+    if (aboutProofs.has(lie)) expect(outcome).toBe('CHAIN_PROOF_INVALID');
+    else if (typeof outcome === 'string')
+      expect(outcome).toMatch(/^CHAIN_(PROOF_INVALID|FINALITY_UNPROVEN|UNAVAILABLE|DISAGREEMENT)$/);
+    else {
+      // Some lies only withhold: then an older proven block, with the truth about it, is all there is.
+      expect([[], [1, 2]]).toContainEqual(outcome.servers);
+      expect(outcome.block).toBeLessThanOrEqual(chain.checkpoint().blockNumber);
+    }
+  });
+
+  it.each(allLies)('beside an honest one costs nothing: %s', async (lie) => {
+    const { chain, checkpoint } = await grown();
+    const { view } = await follow([chain.lyingUrl(lie), chain.url], checkpoint);
+    await shows(view, [1, 2]);
+    register(chain, 3);
+    chain.newBlocks(2);
+    await shows(view, [1, 2, 3]);
+  });
+
+  it('cannot show a fork that other authorities signed', async () => {
+    const { chain, checkpoint } = await grown();
+    const fork = await chainWith(0, { impostors: true });
+    register(fork, 9);
+    fork.newBlocks(6);
+    const attempt = connectChain({ ...quickOptions(fork.url), checkpoint, deadlineMs: 3000 });
+    await expect(attempt).rejects.toMatchObject({
+      code: expect.stringMatching(/^CHAIN_(FINALITY_UNPROVEN|PROOF_INVALID)$/),
+    });
+    const { view } = await follow([fork.url, chain.url], checkpoint);
+    expect(await accounts(view)).toEqual([1, 2]);
+  });
+
+  it('cannot keep an old view alive: a proven block has a time', async () => {
+    const { chain, checkpoint } = await grown();
+    let aheadMs = 0;
+    const wallNow = (): number => Date.now() + aheadMs;
+    const { view } = await follow([chain.url], checkpoint, { wallNow, maxBlockAgeMs: 60_000 });
+    expect(await accounts(view)).toEqual([1, 2]);
+    aheadMs = 120_000;
+    const late = connectChain({
+      ...quickOptions(chain.url),
+      ...{ checkpoint, wallNow, maxBlockAgeMs: 60_000, deadlineMs: 1500 },
+    });
+    await expect(late).rejects.toMatchObject({
+      code: 'CHAIN_UNAVAILABLE',
+      message: expect.stringContaining('too old'),
+    });
+  });
+
+  it('cannot go past a change of the authorities that is not followed', async () => {
+    const { chain, checkpoint } = await grown();
+    chain.rotateAuthorities({ delay: 2 });
+    chain.newBlocks(6);
+    const attempt = connectChain({ ...quickOptions(chain.url), checkpoint, deadlineMs: 2000 });
+    await expect(attempt).rejects.toMatchObject({ code: 'CHAIN_AUTHORITIES_UNKNOWN' });
+  });
+
+  it('cannot hide records by metadata: none are asked for; another form of records fails the read', async () => {
+    const { chain, checkpoint } = await grown();
+    chain.setTamper((method, _params, result) => (method === 'state_getMetadata' ? '0x00' : result));
+    const { view } = await follow([chain.url], checkpoint);
+    expect(await accounts(view)).toEqual([1, 2]);
+    chain.upgradeRuntime('reordered');
+    chain.newBlocks(4);
+    const attempt = connectChain({ ...quickOptions(chain.url), checkpoint, deadlineMs: 2000 });
+    await expect(attempt).rejects.toMatchObject({ code: 'CHAIN_SHAPE_UNKNOWN' });
+  });
+});
