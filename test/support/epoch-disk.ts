@@ -15,6 +15,8 @@ const optionsOn = (fileSystem: FileSystem, seed: number, segmentBytes: number) =
   storeKey: new SecretBytes(new Uint8Array(32).fill(7)),
   random: seededDice(seed).bytes,
   segmentBytes,
+  // Files end with the last record, so that tests know where; room has tests of its own.
+  roomBytes: 0,
 });
 
 /** A disk with an empty sealed store on it, and the store. */
