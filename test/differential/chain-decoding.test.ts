@@ -7,7 +7,8 @@ import { toPrefixedHex } from '../../src/bytes/hex.ts';
 import { importLibrary, type LoadedMetadata } from '../../src/chain/decoder/load-metadata.ts';
 import { runtimeLayout } from '../../src/chain/decoder/runtime-shape.ts';
 import { parseDecoderAnswer } from '../../src/chain/decoder-answer.ts';
-import { compactU32, headerHash } from '../../src/chain/header-hash.ts';
+import { headerHash } from '../../src/chain/header-hash.ts';
+import { compactU32 } from '../../src/chain/proof/header.ts';
 import { type RuntimeShape, runtimeShape } from '../../src/chain/runtime-shape.ts';
 import { forgedMetadata } from '../support/forged-metadata.ts';
 

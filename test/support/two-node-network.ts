@@ -98,7 +98,12 @@ export async function twoNodeNetwork(
     finalityLag: 1,
     acceptedMeasurements: [measurementId(developmentMeasurements)],
   });
-  const trust = { chain: { genesisHash: chain.genesisHash }, bootstrap: true, minimumThreshold: 1 };
+  const { genesisHash } = chain;
+  const trust = {
+    chain: { genesisHash, checkpoint: chain.checkpoint() },
+    bootstrap: true,
+    minimumThreshold: 1,
+  };
   const mrConfigId = trustHash(parseTrustSection(trust));
   const mockTdx = await startMockTdx({ measurements: { ...developmentMeasurements, mrConfigId } });
   const rootFile = join(folder, 'root.pem');

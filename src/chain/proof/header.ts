@@ -102,7 +102,7 @@ export function detachedHeader(header: Header): Header {
 }
 
 /** SCALE compact integer of a u32. */
-function compactU32(value: number): Uint8Array {
+export function compactU32(value: number): Uint8Array {
   const bytes = new Uint8Array(5);
   const view = new DataView(bytes.buffer);
   if (value >= 2 ** 30) {

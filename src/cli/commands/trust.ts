@@ -1,7 +1,20 @@
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
+import { stringify } from 'yaml';
 import { toPrefixedHex } from '../../bytes/hex.ts';
+import { readCheckpoint } from '../../chain/read-checkpoint.ts';
 import { canonicalTrustSection, trustHash } from '../../trust/trust-hash.ts';
 import { configFile, readConfig } from '../node-options.ts';
+
+interface CheckpointOptions {
+  readonly endpoint: string;
+  readonly block?: number;
+  readonly json?: boolean;
+}
+
+function blockNumber(text: string): number {
+  if (!/^\d{1,10}$/.test(text)) throw new InvalidArgumentError('a block number is expected.');
+  return Number(text);
+}
 
 /** `latchkey trust`: the measured part of the configuration. */
 export function trustCommand(): Command {
@@ -17,5 +30,16 @@ export function trustCommand(): Command {
         console.log(canonical === true ? canonicalTrustSection(trust) : toPrefixedHex(trustHash(trust)));
       },
     );
+  command
+    .command('checkpoint')
+    .description('print trust.chain.checkpoint as a node of the chain gives it; ask one that you trust')
+    .requiredOption('--endpoint <url>', 'ws:// or wss:// URL of the node')
+    .option('--block <number>', 'a finalized block, to compare the answers of several nodes', blockNumber)
+    .option('--json', 'print JSON instead of YAML')
+    .action(async ({ endpoint, block, json }: CheckpointOptions) => {
+      const deadlines = { connectDeadlineMs: 10_000, requestDeadlineMs: 10_000 };
+      const checkpoint = await readCheckpoint({ endpoint, ...deadlines }, block);
+      console.log(json === true ? JSON.stringify(checkpoint) : stringify({ checkpoint }).trimEnd());
+    });
   return command;
 }

@@ -1,0 +1,67 @@
+import { AccountId } from '../bytes/fixed-bytes.ts';
+import { toPrefixedHex } from '../bytes/hex.ts';
+import { ProblemError } from '../errors/latchkey-error.ts';
+import { checkHeader, findBlock } from './finalized-state.ts';
+import { type JsonRpcSocketOptions, openJsonRpcSocket } from './json-rpc-socket.ts';
+import { ProofReader } from './proof/proof-reader.ts';
+import { hashAnswer, headerNumber, hexAnswer } from './rpc-values.ts';
+
+/** A checkpoint as the trust section has it. */
+export interface CheckpointText {
+  readonly blockNumber: number;
+  /** `0x` hex of 32 bytes. */
+  readonly blockHash: string;
+  readonly authoritySetId: number;
+  /** `0x` hex of 32 bytes each, ascending. */
+  readonly authorities: readonly string[];
+}
+
+/** Public key and weight. */
+const AUTHORITY_BYTES = AccountId.byteLength + 8;
+
+function authoritiesOf(answer: unknown): readonly string[] {
+  const reader = new ProofReader(hexAnswer(answer, 'authorities'), 'authorities');
+  const keys = Array.from({ length: reader.count(AUTHORITY_BYTES, 'authorities') }, () => {
+    const key = toPrefixedHex(reader.take(AccountId.byteLength, 'authority'));
+    const weight = reader.u64('weight');
+    // What a checkpoint cannot say must not be lost in it.
+    if (weight !== 1n) reader.fail('weight', '1, as Substrate’s pallets give it', String(weight));
+    return key;
+  });
+  reader.end();
+  return [...new Set(keys)].sort();
+}
+
+/**
+ * Reads a checkpoint from a node that is believed: a finalized block and the authorities in office after it.
+ * @param block number of a finalized block; the newest by default. Older ones need a node that has kept their state.
+ * @throws ProblemError CHAIN_UNAVAILABLE; EvidenceError CHAIN_PROOF_INVALID on authorities that do not decode.
+ */
+export async function readCheckpoint(options: JsonRpcSocketOptions, block?: number): Promise<CheckpointText> {
+  const socket = await openJsonRpcSocket(options);
+  try {
+    const head = hashAnswer(await socket.request('chain_getFinalizedHead', []), 'finalized head');
+    const newest = headerNumber(await socket.request('chain_getHeader', [toPrefixedHex(head)]));
+    if (block !== undefined && block > newest)
+      throw new ProblemError('CHAIN_UNAVAILABLE', `block ${block} is not final yet`, {
+        expected: `a block up to ${newest}`,
+        observed: `${block}`,
+      });
+    const reference = await findBlock(socket, block ?? newest);
+    checkHeader(reference);
+    const at = toPrefixedHex(reference.hash);
+    const call = (method: string): Promise<unknown> => socket.request('state_call', [method, '0x', at]);
+    const setId = new ProofReader(
+      hexAnswer(await call('GrandpaApi_current_set_id'), 'set id'),
+      'authority set id',
+    );
+    return {
+      blockNumber: reference.number,
+      blockHash: at,
+      authoritySetId: Number(setId.u64('id')),
+      authorities: authoritiesOf(await call('GrandpaApi_grandpa_authorities')),
+    };
+  } finally {
+    socket.close('done');
+  }
+}
