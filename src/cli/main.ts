@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
-import { reportFailure } from './failure.ts';
+import { exitCodes, reportFailure } from './failure.ts';
 
 /** The command groups; each file is loaded only when its command runs, so that `latchkey quote` starts fast. */
 const groups: Readonly<Record<string, () => Promise<Command>>> = {
@@ -21,6 +21,12 @@ const groups: Readonly<Record<string, () => Promise<Command>>> = {
   unlock: async () => (await import('./commands/unlock.ts')).unlockCommand(),
 };
 
+/** Misuse decides nothing, so it must not end like a refusal. */
+function endMisuseAsFailed(command: Command): void {
+  command.exitOverride((error) => process.exit(error.exitCode === 0 ? exitCodes.ok : exitCodes.failed));
+  command.commands.forEach(endMisuseAsFailed);
+}
+
 async function main(argv: readonly string[]): Promise<void> {
   const program = new Command('latchkey')
     .description('Key server for networks of confidential VMs')
@@ -31,6 +37,7 @@ async function main(argv: readonly string[]): Promise<void> {
     const load = groups[name];
     if (load !== undefined) program.addCommand(await load());
   }
+  endMisuseAsFailed(program);
   await program.parseAsync([...argv]);
 }
 

@@ -38,6 +38,7 @@ trust:
   version: 1
   chain:
     genesisHash: "0x0000000000000000000000000000000000000000000000000000000000000000"
+    # With a checkpoint no endpoint is believed: the chain is read by proof. latchkey trust checkpoint prints one.
     # checkpoint: { blockNumber: 0, blockHash: "0x…", authoritySetId: 0, authorities: ["0x…"] }
   measurement:
     policy: own                       # own | chain (also the chain's accepted list) | pinned

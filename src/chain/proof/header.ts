@@ -32,6 +32,8 @@ export interface Header {
 export const LEAST_HEADER_BYTES = 3 * 32 + 2;
 /** A change to 10,000 authorities takes 400 kB. */
 const MAX_HEADER_BYTES = 1024 * 1024;
+/** Honest headers have three or four. */
+const MAX_DIGEST_LOGS = 1000;
 const HASH_BYTES = 32;
 const ENGINE_BYTES = 4;
 
@@ -123,7 +125,8 @@ export function compactU32(value: number): Uint8Array {
 export function headerFromJson(json: unknown): Header {
   const { parentHash, number, stateRoot, extrinsicsRoot, digest } = asObject(json, 'header');
   const logs = asObject(digest, 'digest')['logs'];
-  if (!Array.isArray(logs)) throw malformed('digest.logs', 'a list');
+  if (!Array.isArray(logs) || logs.length > MAX_DIGEST_LOGS)
+    throw malformed('digest.logs', `a list of at most ${MAX_DIGEST_LOGS}`);
   if (typeof number !== 'string' || !/^0x[0-9a-fA-F]{1,8}$/.test(number)) throw malformed('number', 'a u32');
   const items = logs.map((log) => asBytes(log, 'digest.logs'));
   const encoded = concatBytes(

@@ -7,14 +7,13 @@ import { INTEL_PCS_URL, type TcbUpdate } from '../../collateral/service-client.t
 import { ProblemError } from '../../errors/latchkey-error.ts';
 import type { CollateralDocuments } from '../../tdx/collateral.ts';
 import { type CollateralFacts, parseQuote, platformOf, QuoteVerifier } from '../../tdx/verify-quote.ts';
-import { exitCodes } from '../failure.ts';
 import { readCollateral, readInput, readTrustRoot, requireServiceUrls } from '../quote-inputs.ts';
 
 /** `latchkey collateral`: gets and checks what Intel says about platforms. */
 export function collateralCommand(): Command {
-  const collateral = new Command('collateral')
-    .description('get and check the collateral that quotes are verified with')
-    .exitOverride((error) => process.exit(error.exitCode === 0 ? exitCodes.ok : exitCodes.failed));
+  const collateral = new Command('collateral').description(
+    'get and check the collateral that quotes are verified with',
+  );
   const root = new Option('--insecure-trust-root <pem>', 'DANGER: trust this root instead of Intel’s');
   collateral
     .command('fetch')

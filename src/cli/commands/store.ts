@@ -1,5 +1,4 @@
 import { Command } from 'commander';
-import { exitCodes } from '../failure.ts';
 import { addCareCommands } from '../store-care.ts';
 import { processIo, type StoreIo } from '../store-io.ts';
 import { addRecordCommands } from '../store-records.ts';
@@ -8,10 +7,7 @@ import { addTransferCommands } from '../store-transfer.ts';
 
 /** `latchkey store …`: a sealed store that a password opens, for development, scripts and migration. */
 export function storeCommand(io: StoreIo = processIo()): Command {
-  const store = new Command('store')
-    .description('Work on a sealed store that a password opens')
-    // Misuse decides nothing, so it must not end like a refusal.
-    .exitOverride((error) => process.exit(error.exitCode === 0 ? exitCodes.ok : exitCodes.failed));
+  const store = new Command('store').description('Work on a sealed store that a password opens');
   addCareCommands(store, io);
   addRecordCommands(store, io);
   addTransferCommands(store, io);

@@ -78,7 +78,7 @@ describe('the hash of a header', () => {
     ['a log that is no hex', { ...header, digest: { logs: ['06'] } }],
     ['a root of 31 bytes', { ...header, stateRoot: hash.slice(0, -2) }],
     ['a number above u32', { ...header, number: '0x100000000' }],
-    ['too many logs', { ...header, digest: { logs: Array(1024 * 1024).fill('0x08') } }],
+    ['too many logs', { ...header, digest: { logs: Array(1001).fill('0x08') } }],
     ['logs that are too long', { ...header, digest: { logs: [`0x${'00'.repeat(1024 * 1024 + 1)}`] } }],
   ])('is not there for %s', (_name, value) => {
     expect(() => headerHash(value)).toThrow(expect.objectContaining({ code: 'CHAIN_UNAVAILABLE' }));
