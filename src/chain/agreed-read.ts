@@ -12,6 +12,8 @@ export interface AgreedReadOptions {
   readonly sources: readonly ChainSource[];
   readonly agreement: number;
   readonly genesisHash: BlockHash | undefined;
+  /** For all of one endpoint's answers to one read, in milliseconds. */
+  readonly readDeadlineMs: number;
   /** The newest snapshot so far; the new one must be of the same history and not older. */
   readonly previous: ChainSnapshot | undefined;
 }
@@ -84,13 +86,28 @@ function worst(failures: readonly unknown[]): unknown {
   );
 }
 
+/** Ends a connection whose read takes too long: each answer may come in time, and the last one never. */
+async function inTime(
+  { connection }: Candidate,
+  deadlineMs: number,
+  reading: Promise<ChainSnapshot>,
+): Promise<ChainSnapshot> {
+  const timer = setTimeout(() => connection.close(`a read took more than ${deadlineMs} ms`), deadlineMs);
+  try {
+    return await reading;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /**
- * One endpoint after another, the most advanced first, until one can be read at the block that it calls final. Where
- * blocks must be proven, some only prove an older one: the newest of those, if there is nothing better.
+ * One endpoint after another, those first that kept their word and then the most advanced, until one can be read at
+ * the block that it calls final. Where blocks must be proven, some only prove an older one: the newest of those, if
+ * there is nothing better.
  */
 async function readFromAny(
   candidates: readonly Candidate[],
-  previous: ChainSnapshot | undefined,
+  { previous, readDeadlineMs }: AgreedReadOptions,
 ): Promise<ChainSnapshot> {
   const failures: unknown[] = [];
   let best: ChainSnapshot | undefined;
@@ -100,10 +117,16 @@ async function readFromAny(
       if (previous !== undefined && finalizedNumber < previous.block.number) {
         throw behind(finalizedNumber, previous);
       }
-      const snapshot = await readFrom(candidate, finalizedNumber, previous);
-      if (snapshot.block.number >= finalizedNumber) return snapshot;
+      const snapshot = await inTime(
+        candidate,
+        readDeadlineMs,
+        readFrom(candidate, finalizedNumber, previous),
+      );
+      candidate.source.isDoubted = snapshot.block.number < finalizedNumber;
+      if (!candidate.source.isDoubted) return snapshot;
       if (best === undefined || snapshot.block.number > best.block.number) best = snapshot;
     } catch (error) {
+      candidate.source.isDoubted = true;
       failures.push(error);
     }
   }
@@ -141,8 +164,10 @@ async function readFromSeveral(
 export async function readAgreedSnapshot(options: AgreedReadOptions): Promise<ChainSnapshot> {
   const { agreement, previous, sources } = options;
   const candidates = [...candidatesOf(options)].sort((a, b) => b.finalizedNumber - a.finalizedNumber);
+  // What an endpoint claims costs it nothing: who claimed too much is asked last.
+  const inTurn = candidates.toSorted((a, b) => Number(a.source.isDoubted) - Number(b.source.isDoubted));
   if (candidates.length < agreement) throw tooFew(candidates.length, agreement, sources);
   return agreement === 1
-    ? await readFromAny(candidates, previous)
+    ? await readFromAny(inTurn, options)
     : await readFromSeveral(candidates, agreement, previous);
 }

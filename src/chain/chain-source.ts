@@ -58,6 +58,8 @@ export class ChainSource {
   readonly #reading: EndpointReading;
   #connection: ChainConnection | undefined;
   #finalizedNumber: number | undefined;
+  /** The last read from it failed or showed less than it claims: others are asked before. */
+  isDoubted = false;
   #failure: LatchkeyError | undefined;
   readonly #stopping = new AbortController();
   #wake: () => void = () => undefined;

@@ -6,7 +6,7 @@ import type { ChainSnapshot, ServerRecord } from './chain-view.ts';
 import { isServerEndpoint } from './endpoint.ts';
 import type { RawFinalizedState } from './finalized-state.ts';
 import type { RuntimeShape, ServerInfo } from './runtime-shape.ts';
-import { keyOfMapKey, storageItems } from './storage-keys.ts';
+import { keyOfMapKey, type StorageItem, storageItems } from './storage-keys.ts';
 
 /** Larger than any TDX quote with its certificate chain. */
 const MAX_QUOTE_BYTES = 64 * 1024;
@@ -63,14 +63,17 @@ function serverInfo(shape: RuntimeShape, value: Uint8Array, demand: DecodeDemand
   try {
     return shape.serverInfo(value);
   } catch (cause) {
-    if (demand === 'readable') throw cause;
-    const { pallet, item } = storageItems.thresholdServers;
-    throw new ProblemError('CHAIN_SHAPE_UNKNOWN', `a proven record of ${pallet}.${item} does not decode`, {
-      field: `${pallet}.${item}`,
-      hint: 'The runtime stores records in a form that this release does not know: upgrade Latchkey.',
-      cause,
-    });
+    throw demand === 'readable' ? cause : unknownForm(storageItems.thresholdServers, cause);
   }
+}
+
+/** Proven bytes are what the chain stores; where they do not decode, their form is another one. */
+function unknownForm({ pallet, item }: StorageItem, cause: unknown): ProblemError {
+  return new ProblemError('CHAIN_SHAPE_UNKNOWN', `a proven value of ${pallet}.${item} does not decode`, {
+    field: `${pallet}.${item}`,
+    hint: 'The runtime stores it in a form that this release does not know: upgrade Latchkey.',
+    cause,
+  });
 }
 
 /** Active records first, then by stash, so that every reader resolves a doubly claimed account alike. */
@@ -90,13 +93,15 @@ function oneRecordPerAccount(records: readonly ServerRecord[]): readonly ServerR
 function acceptedMeasurements(
   shape: RuntimeShape,
   value: Uint8Array | undefined,
+  demand: DecodeDemand,
 ): { readonly values: readonly Uint8Array[]; readonly undecodable: number } {
   if (value === undefined) return { values: [], undecodable: 0 };
   try {
     const all = shape.measurements(value).map((bytes) => new Uint8Array(bytes));
     const values = all.filter((bytes) => bytes.length === MEASUREMENT_BYTES);
     return { values, undecodable: all.length - values.length };
-  } catch {
+  } catch (cause) {
+    if (demand === 'all') throw unknownForm(storageItems.acceptedMeasurementValues, cause);
     // Accepting nothing is safe: a node's own measurement does not come from here.
     return { values: [], undecodable: 1 };
   }
@@ -127,7 +132,7 @@ export function decodeSnapshot(
     .map((entry) => serverRecord(shape, entry, validators, signers, demand))
     .filter((record) => record !== undefined);
   const servers = oneRecordPerAccount(records);
-  const measurements = acceptedMeasurements(shape, state.acceptedMeasurements);
+  const measurements = acceptedMeasurements(shape, state.acceptedMeasurements, demand);
   return {
     genesisHash,
     block: {

@@ -6,6 +6,7 @@ import { type ChainLogEvent, type ChainReading, ChainSource } from './chain-sour
 import type { ChainSnapshot, ChainView } from './chain-view.ts';
 import { LayoutDecoder } from './layout-decoder.ts';
 import { type Checkpoint, FinalityTracker } from './proof/finality-tracker.ts';
+import { isFresh, type ProvenChain } from './proven-read.ts';
 
 /** How to follow a chain; all times in milliseconds. */
 export interface ConnectChainOptions {
@@ -34,6 +35,8 @@ export interface ConnectChainOptions {
   readonly connectDeadlineMs?: number;
   /** Default 10 000. */
   readonly requestDeadlineMs?: number;
+  /** For all answers of one endpoint to one read, where any one will do; default 10 000. */
+  readonly readDeadlineMs?: number;
   /** For decoding the metadata of a runtime in a process of its own; default 30 000. Processor time has a bound too. */
   readonly decodeDeadlineMs?: number;
   /** Without a finalized head for this long a connection is made anew; default 60 000. */
@@ -75,10 +78,12 @@ export class PolkadotChainView implements ChainView {
   readonly #deadlineMs: number;
   readonly #maxSnapshotAgeMs: number;
   readonly #minRefreshMs: number;
+  readonly #readDeadlineMs: number;
   readonly #now: () => number;
   readonly #log: (event: ChainLogEvent) => void;
   /** Absent where nothing is decoded that an endpoint could have forged. */
   readonly #decoder: LayoutDecoder | undefined;
+  readonly #proven: ProvenChain | undefined;
   readonly #sources: readonly ChainSource[];
   readonly #listeners = new Set<(snapshot: ChainSnapshot) => void>();
   readonly #waiters = new Set<Waiter>();
@@ -102,11 +107,13 @@ export class PolkadotChainView implements ChainView {
     this.#deadlineMs = options.deadlineMs ?? 15_000;
     this.#maxSnapshotAgeMs = options.maxSnapshotAgeMs ?? 120_000;
     this.#minRefreshMs = options.minRefreshMs ?? 1000;
+    this.#readDeadlineMs = options.readDeadlineMs ?? 10_000;
     this.#now = options.monotonicNow ?? (() => performance.now());
     this.#log = options.log ?? (() => undefined);
     this.#genesisHash = options.genesisHash;
     const reading = this.#readingOf(options);
     this.#decoder = 'decoder' in reading ? reading.decoder : undefined;
+    this.#proven = 'proven' in reading ? reading.proven : undefined;
     this.#sources = options.endpoints.map(
       (endpoint) =>
         new ChainSource({
@@ -137,7 +144,7 @@ export class PolkadotChainView implements ChainView {
   async snapshot(): Promise<ChainSnapshot> {
     if (this.#closed) throw new ProblemError('CHAIN_UNAVAILABLE', 'the chain view was closed');
     const current = this.#current;
-    if (current !== undefined && this.#now() - this.#confirmedAt <= this.#maxSnapshotAgeMs) {
+    if (current !== undefined && this.#isFresh(current.snapshot)) {
       return current.snapshot;
     }
     return await new Promise((resolve, reject) => {
@@ -170,6 +177,11 @@ export class PolkadotChainView implements ChainView {
       this.#decoder?.[Symbol.asyncDispose](),
       ...this.#sources.map((source) => source.stop()),
     ]);
+  }
+
+  #isFresh(snapshot: ChainSnapshot): boolean {
+    if (this.#now() - this.#confirmedAt > this.#maxSnapshotAgeMs) return false;
+    return this.#proven === undefined || isFresh(snapshot, this.#proven);
   }
 
   #whyNot(): LatchkeyError {
@@ -214,6 +226,7 @@ export class PolkadotChainView implements ChainView {
         sources: this.#sources,
         agreement: this.#agreement,
         genesisHash: this.#genesisHash,
+        readDeadlineMs: this.#readDeadlineMs,
         previous,
       });
       this.#isReading = false;

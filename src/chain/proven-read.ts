@@ -1,11 +1,13 @@
 import type { BlockHash } from '../bytes/fixed-bytes.ts';
 import { toPrefixedHex, tryFromHex } from '../bytes/hex.ts';
-import { EvidenceError, ProblemError } from '../errors/latchkey-error.ts';
+import { LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
 import type { ChainSnapshot } from './chain-view.ts';
 import { decodeSnapshot } from './decode-snapshot.ts';
 import { type RawFinalizedState, readMapKeys } from './finalized-state.ts';
 import type { JsonRpcSocket } from './json-rpc-socket.ts';
+import { MAX_FINALITY_PROOF_BYTES } from './proof/finality-proof.ts';
 import type { FinalitySource, FinalityTracker, ProvenBlock } from './proof/finality-tracker.ts';
+import { MAX_JUSTIFICATION_BYTES } from './proof/justification.ts';
 import { ProvenState } from './proof/trie-proof.ts';
 import { provenLayout } from './proven-layout.ts';
 import { hashAnswer, hexAnswer, listAnswer, objectAnswer } from './rpc-values.ts';
@@ -38,7 +40,10 @@ function sourceOf(socket: JsonRpcSocket): FinalitySource {
   return {
     async proveFinality(number) {
       const answer = await socket.request('grandpa_proveFinality', [number]);
-      return answer === null ? undefined : hexAnswer(answer, 'finality proof');
+      if (answer === null) return undefined;
+      const isTooLong = typeof answer === 'string' && answer.length > 2 + 2 * MAX_FINALITY_PROOF_BYTES;
+      if (isTooLong) throw new ProblemError('CHAIN_UNAVAILABLE', 'the endpoint’s finality proof is too long');
+      return hexAnswer(answer, 'finality proof');
     },
     header: (hash) => socket.request('chain_getHeader', [toPrefixedHex(hash)]),
   };
@@ -49,8 +54,8 @@ export class ProvenReader {
   readonly #socket: JsonRpcSocket;
   readonly #source: FinalitySource;
   readonly #chain: ProvenChain;
-  /** The newest justification that the endpoint sent unasked. */
-  #justification: Uint8Array | undefined;
+  /** The newest justification that the endpoint sent unasked, `0x` hex; decoded only when it is wanted. */
+  #justification: string | undefined;
 
   constructor(socket: JsonRpcSocket, chain: ProvenChain) {
     this.#socket = socket;
@@ -64,8 +69,8 @@ export class ProvenReader {
    */
   async listen(): Promise<void> {
     const note = (answer: unknown): void => {
-      const bytes = typeof answer === 'string' ? tryFromHex(answer) : undefined;
-      if (bytes !== undefined) this.#justification = bytes;
+      const isOne = typeof answer === 'string' && answer.length <= 2 + 2 * MAX_JUSTIFICATION_BYTES;
+      if (isOne) this.#justification = answer;
     };
     await this.#socket.subscribe('grandpa_subscribeJustifications', note).catch(() => undefined);
   }
@@ -78,7 +83,7 @@ export class ProvenReader {
   async read(genesisHash: BlockHash, number: number): Promise<ChainSnapshot> {
     const block = await this.#prove(number);
     const snapshot = decodeSnapshot(genesisHash, block, shape, await this.#state(block), 'all');
-    this.#requireFresh(snapshot);
+    requireFresh(snapshot, this.#chain);
     return snapshot;
   }
 
@@ -88,20 +93,33 @@ export class ProvenReader {
     this.#justification = undefined;
     if (justification !== undefined) {
       try {
-        const newest = await finality.acceptJustification(justification, this.#source);
+        const bytes = hexAnswer(justification, 'justification');
+        const newest = await finality.acceptJustification(bytes, this.#source);
         if (newest !== undefined && newest.number >= number) return newest;
       } catch (error) {
         // Of a set that was not reached yet, or junk: a proof is asked for in any case.
-        if (!(error instanceof EvidenceError)) throw error;
+        if (!(error instanceof LatchkeyError)) throw error;
       }
     }
+    try {
+      return await this.#advance(number);
+    } catch (error) {
+      // Nodes that keep no proof yet have sent justifications all the same, and what they prove is newer than nothing.
+      const known = finality.newest;
+      if (known === undefined || justification === undefined || !(error instanceof LatchkeyError))
+        throw error;
+      return known;
+    }
+  }
+
+  async #advance(number: number): Promise<ProvenBlock> {
     const hash = hashAnswer(
       await this.#socket.request('chain_getBlockHash', [number]),
       `hash of block ${number}`,
     );
     // After many handovers one call does not get there; each goes on from where the last one stopped.
     for (let known = -1; ; ) {
-      const block = await finality.advance(this.#source, { number, hash });
+      const block = await this.#chain.finality.advance(this.#source, { number, hash });
       if (block.number >= number || block.number <= known) return block;
       known = block.number;
     }
@@ -142,15 +160,24 @@ export class ProvenReader {
     }
     return [...nodes].map((node) => hexAnswer(node, 'read proof'));
   }
+}
 
-  #requireFresh({ block }: ChainSnapshot): void {
-    const { maxBlockAgeMs, nowMs } = this.#chain;
-    const ageMs = block.timestampMs === undefined ? undefined : nowMs() - block.timestampMs;
-    if (ageMs !== undefined && ageMs <= maxBlockAgeMs) return;
-    throw new ProblemError('CHAIN_UNAVAILABLE', `the newest proven block ${block.number} is too old`, {
-      expected: `a block of the last ${maxBlockAgeMs} ms`,
-      observed: ageMs === undefined ? 'a block without time' : `one from ${ageMs} ms ago`,
-      hint: 'The endpoint withholds newer blocks, the chain stands still, or the clock is wrong.',
-    });
-  }
+/** How old a proven block is by its own time, in milliseconds; `undefined` when it has none. */
+const ageOf = ({ block: { timestampMs } }: ChainSnapshot, { nowMs }: ProvenChain): number | undefined =>
+  timestampMs === undefined ? undefined : nowMs() - timestampMs;
+
+/** Whether a proven block is young enough to be shown. */
+export function isFresh(snapshot: ChainSnapshot, chain: ProvenChain): boolean {
+  const ageMs = ageOf(snapshot, chain);
+  return ageMs !== undefined && ageMs <= chain.maxBlockAgeMs;
+}
+
+function requireFresh(snapshot: ChainSnapshot, chain: ProvenChain): void {
+  if (isFresh(snapshot, chain)) return;
+  const ageMs = ageOf(snapshot, chain);
+  throw new ProblemError('CHAIN_UNAVAILABLE', `the newest proven block ${snapshot.block.number} is too old`, {
+    expected: `a block of the last ${chain.maxBlockAgeMs} ms`,
+    observed: ageMs === undefined ? 'a block without time' : `one from ${ageMs} ms ago`,
+    hint: 'The endpoint withholds newer blocks, the chain stands still, or the clock is wrong.',
+  });
 }

@@ -29,7 +29,18 @@ function authoritiesOf(answer: unknown): readonly string[] {
     return key;
   });
   reader.end();
-  return [...new Set(keys)].sort();
+  if (keys.length === 0) reader.fail('authorities', 'at least one', 'none');
+  // Listed twice it weighs twice.
+  if (new Set(keys).size < keys.length) reader.fail('authorities', 'each once', 'one of them twice');
+  return keys.sort();
+}
+
+function setIdOf(answer: unknown): number {
+  const reader = new ProofReader(hexAnswer(answer, 'set id'), 'authority set id');
+  const id = reader.u64('id');
+  reader.end();
+  if (id > BigInt(Number.MAX_SAFE_INTEGER)) reader.fail('id', 'below 2^53', String(id));
+  return Number(id);
 }
 
 /**
@@ -51,14 +62,11 @@ export async function readCheckpoint(options: JsonRpcSocketOptions, block?: numb
     checkHeader(reference);
     const at = toPrefixedHex(reference.hash);
     const call = (method: string): Promise<unknown> => socket.request('state_call', [method, '0x', at]);
-    const setId = new ProofReader(
-      hexAnswer(await call('GrandpaApi_current_set_id'), 'set id'),
-      'authority set id',
-    );
+    const setId = setIdOf(await call('GrandpaApi_current_set_id'));
     return {
       blockNumber: reference.number,
       blockHash: at,
-      authoritySetId: Number(setId.u64('id')),
+      authoritySetId: setId,
       authorities: authoritiesOf(await call('GrandpaApi_grandpa_authorities')),
     };
   } finally {

@@ -199,9 +199,13 @@ describe('an endpoint that lies', () => {
     const { chain, checkpoint } = await grown();
     let aheadMs = 0;
     const wallNow = (): number => Date.now() + aheadMs;
-    const { view } = await follow([chain.url], checkpoint, { wallNow, maxBlockAgeMs: 60_000 });
+    const { view } = await follow([chain.url], checkpoint, {
+      ...{ wallNow, maxBlockAgeMs: 60_000, deadlineMs: 2000 },
+    });
     expect(await accounts(view)).toEqual([1, 2]);
     aheadMs = 120_000;
+    // Nothing was read meanwhile, but time has passed for what is there too.
+    await expect(view.snapshot()).rejects.toMatchObject({ code: 'CHAIN_UNAVAILABLE' });
     const late = connectChain({
       ...quickOptions(chain.url),
       ...{ checkpoint, wallNow, maxBlockAgeMs: 60_000, deadlineMs: 1500 },
@@ -210,6 +214,31 @@ describe('an endpoint that lies', () => {
       code: 'CHAIN_UNAVAILABLE',
       message: expect.stringContaining('too old'),
     });
+  });
+
+  it('cannot keep a view waiting by claims and slow answers: others are asked before it', async () => {
+    const { chain, checkpoint } = await grown();
+    const liar = await chainWith(2);
+    let asked = 0;
+    // It claims to be far ahead, and has an endless list of keys, each page of which takes its time.
+    liar.setTamper((method, params, result) => {
+      if (method === 'chain_subscribeFinalizedHeads' || method === 'chain_getHeader')
+        return typeof result === 'object' && result !== null ? { ...result, number: '0xffff' } : result;
+      if (method !== 'state_getKeysPaged') return result;
+      asked += 1;
+      const [prefix, , after] = params as [string, number, string | null];
+      const from = after === null ? 0 : Number.parseInt(after.slice(-8), 16) + 1;
+      return Array.from(
+        { length: 256 },
+        (_, index) => prefix + (from + index).toString(16).padStart(96, '0'),
+      );
+    });
+    const { view } = await follow([liar.url, chain.url], checkpoint, { readDeadlineMs: 500 });
+    await shows(view, [1, 2]);
+    register(chain, 3);
+    chain.newBlocks(2);
+    await shows(view, [1, 2, 3]);
+    expect(asked).toBeLessThan(200);
   });
 
   it('cannot go past a change of the authorities that is not followed', async () => {

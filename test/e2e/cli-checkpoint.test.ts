@@ -57,8 +57,11 @@ describe('latchkey trust checkpoint', () => {
     const nobody = await runLatchkey(['trust', 'checkpoint', '--endpoint', 'ws://127.0.0.1:1']);
     expect([nobody.code, nobody.stdout]).toEqual([2, '']);
     expect(nobody.stderr).toContain('CHAIN_UNAVAILABLE');
-    const url = await runLatchkey(['trust', 'checkpoint', '--endpoint', 'nonsense']);
-    expect([url.code, url.stdout]).toEqual([2, '']);
+    for (const bad of ['nonsense', 'ht!tp', 'http://127.0.0.1:1']) {
+      const url = await runLatchkey(['trust', 'checkpoint', '--endpoint', bad]);
+      expect([url.code, url.stdout]).toEqual([2, '']);
+      expect(url.stderr).toContain('a ws:// or wss:// URL is expected');
+    }
   });
 
   it('refuses authorities whose weights a checkpoint cannot say', async () => {

@@ -7,8 +7,14 @@ import { ProofReader } from './proof-reader.ts';
 /** The answer of `grandpa_proveFinality`, consistent in itself; who signed it is not looked at yet. */
 export interface FinalityProof {
   readonly justification: Justification;
-  /** Headers after the block that was asked for, each the child of the one before; the last is the justified block. */
-  readonly unknownHeaders: readonly Header[];
+  /** Whether it brings headers; without any, the justified block is the one that was asked for. */
+  readonly hasHeaders: boolean;
+  /**
+   * Headers after the block that was asked for, each the child of the one before; the last is the justified block.
+   * They take long to hash, so they are decoded here and not before the votes were found to be good.
+   * @throws EvidenceError CHAIN_PROOF_INVALID.
+   */
+  unknownHeaders(): readonly Header[];
 }
 
 /** Largest answer that is decoded: an authority set of 2400 blocks has headers of about 700 kB. */
@@ -17,7 +23,7 @@ export const MAX_FINALITY_PROOF_BYTES = 16 * 1024 * 1024;
 const WHAT = 'finality proof';
 
 /**
- * Decodes `sc_consensus_grandpa::FinalityProof` (block, justification, unknown headers), to the last byte.
+ * Decodes `sc_consensus_grandpa::FinalityProof` (block, justification, unknown headers).
  * @throws EvidenceError CHAIN_PROOF_INVALID when it does not decode, the justification is for another block than it
  *   says, or the headers are no chain that ends in that block.
  */
@@ -28,14 +34,22 @@ export function decodeFinalityProof(bytes: Uint8Array): FinalityProof {
   }
   const block = reader.take(32, 'block');
   const justification = decodeJustification(reader.byteString('justification'));
-  const count = reader.count(LEAST_HEADER_BYTES, 'unknown_headers');
-  const unknownHeaders = Array.from({ length: count }, () => readHeader(reader));
-  reader.end();
   if (!equalBytes(block, justification.targetHash)) {
     throw invalidProof(WHAT, 'block', 'the target of the justification', 'another block');
   }
-  requireChain(unknownHeaders, justification);
-  return { justification, unknownHeaders };
+  return {
+    justification,
+    // A count of none is one zero byte.
+    hasHeaders: reader.rest()[0] !== 0,
+    unknownHeaders: () => {
+      const headers = new ProofReader(reader.rest(), WHAT);
+      const count = headers.count(LEAST_HEADER_BYTES, 'unknown_headers');
+      const unknownHeaders = Array.from({ length: count }, () => readHeader(headers));
+      headers.end();
+      requireChain(unknownHeaders, justification);
+      return unknownHeaders;
+    },
+  };
 }
 
 /** Walks back from the justified block: every header must be the parent of the one after it. */

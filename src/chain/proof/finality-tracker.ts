@@ -68,11 +68,13 @@ interface State {
   readonly authorities: AuthoritySet;
 }
 
-/** A justification with the header that it is for and the headers before that, all hashed but nothing verified. */
+/** A justification, of which nothing is verified, with what there is of headers. */
 interface Evidence {
   readonly justification: Justification;
-  readonly header: Header;
-  readonly before: readonly Header[];
+  /** The header that it is for, where that came by itself. */
+  readonly header: Header | undefined;
+  /** The headers up to that one; to be asked for only once the votes are good. */
+  headers(): readonly Header[];
   readonly byteLength: number;
 }
 
@@ -142,7 +144,7 @@ export class FinalityTracker {
     const justification = decodeJustification(bytes);
     if (justification.targetNumber > this.#state.block.number) {
       const header = await fetchHeader(source, justification.targetHash);
-      this.#accept({ justification, header, before: [], byteLength: bytes.length });
+      this.#accept({ justification, header, headers: () => [], byteLength: bytes.length });
     }
     return this.newest;
   }
@@ -161,7 +163,7 @@ export class FinalityTracker {
     // The proof of the target itself is mostly all that is needed, and short: its headers begin at the target.
     const goal = await gather(source, target.number);
     let spent = goal.byteLength;
-    if (goal.header.number < floor) throw replayed(goal.header, floor);
+    if (goal.justification.targetNumber < floor) throw replayed(goal.justification.targetNumber, floor);
     for (let handovers = 0; handovers <= this.#limits.maxHandovers; handovers += 1) {
       const refusal = this.#refusalOf(goal);
       if (refusal === undefined) return;
@@ -190,27 +192,33 @@ export class FinalityTracker {
     const step = await gather(source, before.block.number + 1);
     this.#accept(step);
     // No progress of any call: the endpoint proves what was known. No new set: so the set was the right one to ask.
-    if (this.#state === before) throw replayed(step.header, before.block.number);
+    if (this.#state === before) throw replayed(step.justification.targetNumber, before.block.number);
     if (this.#state.authorities.id === before.authorities.id) throw refusal;
     return step.byteLength;
   }
 
   /** Verifies evidence against the state of this moment and makes it the new state; older evidence is left alone. */
-  #accept({ before, header, justification }: Evidence): void {
+  #accept(evidence: Evidence): void {
+    const { justification } = evidence;
     const { authorities, block, newest: known } = this.#state;
-    if (header.number !== justification.targetNumber) {
-      const observed = String(header.number);
-      throw invalidProof(WHAT, 'number of the header', String(justification.targetNumber), observed);
+    const { targetHash, targetNumber } = justification;
+    if (targetNumber === block.number && !equalBytes(targetHash, block.hash)) {
+      throw contradicted(block, targetHash);
     }
-    if (header.number === block.number && !equalBytes(header.hash, block.hash)) {
-      throw contradicted(block, header.hash);
+    if (targetNumber < block.number || (targetNumber === block.number && known !== undefined)) return;
+    // The checkpoint's own header counts by its hash.
+    if (targetNumber > block.number) verifyJustification(justification, authorities);
+    const headers = evidence.headers();
+    const header = evidence.header ?? headers.at(-1);
+    if (header === undefined) throw invalidProof(WHAT, 'unknown_headers', 'at least one', 'none');
+    const before = headers.slice(0, -1);
+    if (header.number !== targetNumber) {
+      throw invalidProof(WHAT, 'number of the header', String(targetNumber), String(header.number));
     }
-    if (header.number === block.number && known === undefined) {
-      // The checkpoint's own header, by its hash.
+    if (targetNumber === block.number) {
       this.#state = { ...this.#state, newest: provenBlock(header) };
+      return;
     }
-    if (header.number <= block.number) return;
-    verifyJustification(justification, authorities);
     // Only now are the headers known to be the chain's own, and what they announce worth a word.
     for (const earlier of before.filter(({ number }) => number > block.number)) {
       const change = authorityChange(earlier);
@@ -256,7 +264,7 @@ const successor = (authorities: AuthoritySet, { nextAuthorities }: AuthorityChan
 const contradicted = ({ hash, number }: BlockTarget, observed: Uint8Array): EvidenceError =>
   unproven(`another block ${number} is proven final`, toPrefixedHex(hash), toPrefixedHex(observed));
 
-const replayed = ({ number }: Header, known: number): EvidenceError =>
+const replayed = (number: number, known: number): EvidenceError =>
   unproven(
     `the endpoint proves block ${number} only`,
     `a block after ${known}, which was proven before`,
@@ -283,9 +291,9 @@ async function gather(source: FinalitySource, number: number): Promise<Evidence>
   if (bytes === undefined) {
     throw unproven('the endpoint has no proof of finality', `a proof for block ${number}`, 'none');
   }
-  const { justification, unknownHeaders } = decodeFinalityProof(bytes);
-  const header = unknownHeaders.at(-1) ?? (await fetchHeader(source, justification.targetHash));
-  return { justification, header, before: unknownHeaders.slice(0, -1), byteLength: bytes.length };
+  const { justification, hasHeaders, unknownHeaders } = decodeFinalityProof(bytes);
+  const header = hasHeaders ? undefined : await fetchHeader(source, justification.targetHash);
+  return { justification, header, headers: unknownHeaders, byteLength: bytes.length };
 }
 
 async function fetchHeader(source: FinalitySource, hash: BlockHash): Promise<Header> {

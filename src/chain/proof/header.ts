@@ -32,8 +32,8 @@ export interface Header {
 export const LEAST_HEADER_BYTES = 3 * 32 + 2;
 /** A change to 10,000 authorities takes 400 kB. */
 const MAX_HEADER_BYTES = 1024 * 1024;
-/** Honest headers have three or four. */
-const MAX_DIGEST_LOGS = 1000;
+/** Honest headers have two to five; each costs some hundred bytes of objects, however few bytes it has. */
+const MAX_DIGEST_ITEMS = 64;
 const HASH_BYTES = 32;
 const ENGINE_BYTES = 4;
 
@@ -70,7 +70,9 @@ export function readHeader(reader: ProofReader): Header {
   const number = reader.compactU32('number');
   const stateRoot = reader.take(HASH_BYTES, 'stateRoot');
   const extrinsicsRoot = reader.take(HASH_BYTES, 'extrinsicsRoot');
-  const digest = Array.from({ length: reader.count(1, 'digest') }, () => readDigestItem(reader));
+  const items = reader.count(1, 'digest');
+  if (items > MAX_DIGEST_ITEMS) reader.fail('digest', `at most ${MAX_DIGEST_ITEMS} items`, String(items));
+  const digest = Array.from({ length: items }, () => readDigestItem(reader));
   // Compact integers were read in their only accepted form, so these are the bytes that Substrate hashes.
   const hash = BlockHash.of(blake2b256(reader.since(start)));
   return { hash, parentHash, number, stateRoot, extrinsicsRoot, digest };
@@ -125,8 +127,8 @@ export function compactU32(value: number): Uint8Array {
 export function headerFromJson(json: unknown): Header {
   const { parentHash, number, stateRoot, extrinsicsRoot, digest } = asObject(json, 'header');
   const logs = asObject(digest, 'digest')['logs'];
-  if (!Array.isArray(logs) || logs.length > MAX_DIGEST_LOGS)
-    throw malformed('digest.logs', `a list of at most ${MAX_DIGEST_LOGS}`);
+  if (!Array.isArray(logs) || logs.length > MAX_DIGEST_ITEMS)
+    throw malformed('digest.logs', `a list of at most ${MAX_DIGEST_ITEMS}`);
   if (typeof number !== 'string' || !/^0x[0-9a-fA-F]{1,8}$/.test(number)) throw malformed('number', 'a u32');
   const items = logs.map((log) => asBytes(log, 'digest.logs'));
   const encoded = concatBytes(

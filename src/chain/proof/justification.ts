@@ -30,8 +30,8 @@ export interface Justification {
   readonly votesAncestries: readonly Header[];
 }
 
-/** Largest justification that is decoded: a thousand votes take 132 kB, and headers of 300 bytes each come on top. */
-export const MAX_JUSTIFICATION_BYTES = 4 * 1024 * 1024;
+/** Largest justification that is decoded: a thousand votes take 132 kB, and a few headers come on top. */
+export const MAX_JUSTIFICATION_BYTES = 1024 * 1024;
 
 const WHAT = 'justification';
 const HASH_BYTES = 32;

@@ -36,6 +36,11 @@ export class ProofReader {
     return this.#bytes.subarray(offset, this.#offset);
   }
 
+  /** The bytes from here on. */
+  rest(): Uint8Array {
+    return this.#bytes.subarray(this.#offset);
+  }
+
   fail(field: string, expected: string, observed: string): never {
     throw invalidProof(this.#what, field, expected, observed);
   }

@@ -31,6 +31,8 @@ export const defaultProofLimits: ProofLimits = {
 };
 
 const WHAT = 'storage proof';
+/** A list of 30,000 validators; a larger one would keep everything else waiting while its digest is made. */
+const MAX_NODE_BYTES = 1024 * 1024;
 /** Some 12 ms of digests. */
 const BREATHE_AFTER_BYTES = 256 * 1024;
 
@@ -38,6 +40,8 @@ function requireBounded(proof: readonly Uint8Array[], limits: ProofLimits): void
   const total = proof.reduce((sum, node) => sum + node.length, 0);
   if (proof.length > limits.maxNodes) throw tooLarge('nodes', limits.maxNodes, proof.length);
   if (total > limits.maxBytes) throw tooLarge('bytes', limits.maxBytes, total);
+  const longest = proof.reduce((most, { length }) => Math.max(most, length), 0);
+  if (longest > MAX_NODE_BYTES) throw tooLarge('bytes of a node', MAX_NODE_BYTES, longest);
 }
 
 /** A node with the path (one nibble a byte) that leads to where its value or its children are. */

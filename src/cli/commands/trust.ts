@@ -11,6 +11,12 @@ interface CheckpointOptions {
   readonly json?: boolean;
 }
 
+function chainEndpoint(url: string): string {
+  if (!/^wss?:\/\//.test(url) || !URL.canParse(url))
+    throw new InvalidArgumentError('a ws:// or wss:// URL is expected.');
+  return url;
+}
+
 function blockNumber(text: string): number {
   if (!/^\d{1,10}$/.test(text)) throw new InvalidArgumentError('a block number is expected.');
   return Number(text);
@@ -33,7 +39,7 @@ export function trustCommand(): Command {
   command
     .command('checkpoint')
     .description('print trust.chain.checkpoint as a node of the chain gives it; ask one that you trust')
-    .requiredOption('--endpoint <url>', 'ws:// or wss:// URL of the node')
+    .requiredOption('--endpoint <url>', 'ws:// or wss:// URL of the node', chainEndpoint)
     .option('--block <number>', 'a finalized block, to compare the answers of several nodes', blockNumber)
     .option('--json', 'print JSON instead of YAML')
     .action(async ({ endpoint, block, json }: CheckpointOptions) => {
