@@ -59,6 +59,12 @@ describe('headers', () => {
     expect(codeOf(() => decodeHeader(change(withLogs(...logs).encoded)))).toBe('CHAIN_PROOF_INVALID');
   });
 
+  it('64 digest items are read, and no more: each costs memory however few bytes it has', () => {
+    const items = (count: number): Uint8Array[] => Array.from({ length: count }, () => Uint8Array.of(8));
+    expect(decodeHeader(withLogs(...items(64)).encoded).digest).toHaveLength(64);
+    expect(codeOf(() => decodeHeader(withLogs(...items(65)).encoded))).toBe('CHAIN_PROOF_INVALID');
+  });
+
   it('a digest item of an unknown kind is refused', () => {
     expect(codeOf(() => decodeHeader(withLogs(Uint8Array.of(7)).encoded))).toBe('CHAIN_PROOF_INVALID');
   });

@@ -119,7 +119,23 @@ describe('a storage proof', () => {
     expect(codeOf(() => make({ maxBytes: 5000 }))).toBe('CHAIN_PROOF_INVALID');
     expect(codeOf(() => make({ maxVisits: 5 }).entries(bytes('')))).toBe('CHAIN_PROOF_INVALID');
     expect(codeOf(() => make({ maxKeyBytes: 2 }).entries(bytes('')))).toBe('CHAIN_PROOF_INVALID');
+    const node = (length: number): Uint8Array[] => [...proof, new Uint8Array(length)];
+    expect(codeOf(() => new ProvenState(builder.root, node(1024 * 1024 + 1)))).toBe('CHAIN_PROOF_INVALID');
+    expect(codeOf(() => new ProvenState(builder.root, node(1024 * 1024)))).toBe('none');
     expect(() => new ProvenState(new Uint8Array(31), proof)).toThrow(RangeError);
+  });
+
+  it('is the same when others get their turns between its digests', async () => {
+    const builder = new TrieBuilder(content, 1);
+    const proof = [...builder.readProof([...content.keys()]), new Uint8Array(600_000), new Uint8Array(1)];
+    let turns = 0;
+    const turn = setImmediate(() => {
+      turns += 1;
+    });
+    const state = await ProvenState.hashing(builder.root, proof);
+    clearImmediate(turn);
+    expect(turns).toBe(1);
+    expect(state.entries(bytes(''))).toEqual(new ProvenState(builder.root, proof).entries(bytes('')));
   });
 
   it('nodes that nobody asks for change nothing', () => {
