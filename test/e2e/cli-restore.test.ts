@@ -48,8 +48,15 @@ describe.sequential('backup and restore of a node', { timeout: 180_000 }, () => 
     (code: string) =>
     ({ json }: { json: Readonly<Record<string, unknown>> }) =>
       json['state'] === 'locked' && String(json['reason']).includes(code);
-  const put = (name: string) =>
-    askAgent(subject.socketPath, 'PUT', `/kv/demo/${name}`, { value: base64(name) });
+  /** Until it is acknowledged: on a busy machine the node may not be open yet. */
+  const put = async (name: string): Promise<void> => {
+    for (let attempt = 0; ; attempt++) {
+      const answer = await askAgent(subject.socketPath, 'PUT', `/kv/demo/${name}`, { value: base64(name) });
+      if (answer !== undefined && answer.status < 300) return;
+      if (attempt === 100) throw new Error(`${name} was not stored: ${JSON.stringify(answer)}`);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  };
   const readValue = async (name: string) =>
     (await askAgent(subject.socketPath, 'GET', `/kv/demo/${name}`))?.json['value'];
   const backup = (place: NodePlace, to: string) =>
