@@ -35,7 +35,7 @@ export interface ConnectChainOptions {
   readonly connectDeadlineMs?: number;
   /** Default 10 000. */
   readonly requestDeadlineMs?: number;
-  /** For all answers of one endpoint to one read, where any one will do; default 10 000. */
+  /** For all answers of one endpoint to one read, where any one will do; default 10 000, and `decodeDeadlineMs` where metadata is decoded. */
   readonly readDeadlineMs?: number;
   /** For decoding the metadata of a runtime in a process of its own; default 30 000. Processor time has a bound too. */
   readonly decodeDeadlineMs?: number;
@@ -107,7 +107,9 @@ export class PolkadotChainView implements ChainView {
     this.#deadlineMs = options.deadlineMs ?? 15_000;
     this.#maxSnapshotAgeMs = options.maxSnapshotAgeMs ?? 120_000;
     this.#minRefreshMs = options.minRefreshMs ?? 1000;
-    this.#readDeadlineMs = options.readDeadlineMs ?? 10_000;
+    // Decoding metadata is part of a read, and has a deadline of its own.
+    const decodeMs = options.checkpoint === undefined ? (options.decodeDeadlineMs ?? 30_000) : 0;
+    this.#readDeadlineMs = options.readDeadlineMs ?? 10_000 + decodeMs;
     this.#now = options.monotonicNow ?? (() => performance.now());
     this.#log = options.log ?? (() => undefined);
     this.#genesisHash = options.genesisHash;
