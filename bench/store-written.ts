@@ -4,7 +4,7 @@ import { systemRandom } from '../src/crypto/random.ts';
 import type { FileHandle, FileSystem } from '../src/disk/file-system.ts';
 import { nodeFileSystem } from '../src/disk/node-file-system.ts';
 import { SealedStore } from '../src/store/sealed-store.ts';
-import type { Namespace } from '../src/store/store-api.ts';
+import type { Namespace } from '../src/store/api/store-api.ts';
 import type { Report } from './harness.ts';
 import { nameOf } from './store-cases.ts';
 import { benchKey } from './store-scale.ts';

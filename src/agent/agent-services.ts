@@ -5,7 +5,7 @@ import type { SecretStore } from '../epochs/secret-store.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import { RitualConditions } from '../rituals/conditions.ts';
 import { Datastore } from '../rituals/datastore.ts';
-import type { Store } from '../store/store-api.ts';
+import type { Store } from '../store/api/store-api.ts';
 
 /**
  * Where secret stores lie among the journals. A journal writes its own form of private dealings into its secrets, so

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { utf8 } from '../bytes/concat.ts';
 import { SecretBytes } from '../bytes/secret-bytes.ts';
 import { exportRituals } from '../rituals/ritual-backup.ts';
-import { MAX_PASSWORD_BYTES } from '../store/password.ts';
+import { MAX_PASSWORD_BYTES } from '../store/keys/password.ts';
 import { type AgentRoute, agentStream } from './agent-route.ts';
 import { backupStream } from './backup-stream.ts';
 

@@ -1,6 +1,6 @@
 import { ProblemError } from '../errors/latchkey-error.ts';
-import type { BackupSink } from '../store/backup.ts';
-import type { Store } from '../store/store-api.ts';
+import type { BackupSink } from '../store/backup/backup.ts';
+import type { Store } from '../store/api/store-api.ts';
 
 /** A backup holds files that compaction would remove, so a reader that takes nothing for so long loses it. */
 const STALL_MS = 60_000;

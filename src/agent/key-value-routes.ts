@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { toBase64 } from '../bytes/base64.ts';
 import { EvidenceError, LatchkeyError } from '../errors/latchkey-error.ts';
-import type { BatchOperation, Namespace, Store } from '../store/store-api.ts';
+import type { BatchOperation, Namespace, Store } from '../store/api/store-api.ts';
 import { base64Bytes, base64Text, flagText, integerText, nothing } from './agent-fields.ts';
 import { type AgentRoute, agentRoute } from './agent-route.ts';
 import { entityTag, type Precondition, requirePrecondition } from './precondition.ts';

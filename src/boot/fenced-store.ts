@@ -1,6 +1,6 @@
 import { ProblemError } from '../errors/latchkey-error.ts';
-import type { BackupPart, BackupReport, BackupSink } from '../store/backup.ts';
-import type { BatchOperation, LogHead, Namespace, Snapshot, Store } from '../store/store-api.ts';
+import type { BackupPart, BackupReport, BackupSink } from '../store/backup/backup.ts';
+import type { BatchOperation, LogHead, Namespace, Snapshot, Store } from '../store/api/store-api.ts';
 
 /**
  * The store of a node, which stops taking writes once a newer instance of the node has claimed the account: two

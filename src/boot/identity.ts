@@ -4,7 +4,7 @@ import type { RandomSource } from '../crypto/random.ts';
 import { sr25519PublicKey } from '../crypto/sr25519.ts';
 import { type X25519KeyPair, x25519KeyPairFromSecret } from '../crypto/x25519.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
-import type { Store } from '../store/store-api.ts';
+import type { Store } from '../store/api/store-api.ts';
 
 const NAMESPACE = 'latchkey/identity';
 const ACCOUNT_SEED = 'sr25519-seed';

@@ -1,7 +1,7 @@
 import { dirname, join } from 'node:path';
 import type { FileSystem, FolderLock } from '../disk/file-system.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
-import { systemCode } from '../store/disk-failure.ts';
+import { systemCode } from '../store/files/disk-failure.ts';
 
 /**
  * Where a node keeps what it has, below its data folder:

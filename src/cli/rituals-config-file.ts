@@ -9,7 +9,7 @@ import {
   RITUALS_CONFIG_VERSION,
   type RitualsConfig,
 } from '../rituals/ritual-config.ts';
-import { prepareFile, putInPlace } from '../store/files.ts';
+import { prepareFile, putInPlace } from '../store/files/files.ts';
 
 /** Reads the configuration file of the ritual service, of whatever version. @throws ProblemError CONFIG_INVALID. */
 export async function readRitualsConfigFile(path: string): Promise<ReadRitualsConfig> {

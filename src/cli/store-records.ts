@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { toBase64 } from '../bytes/base64.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
-import { MAX_VALUE_BYTES } from '../store/limits.ts';
+import { MAX_VALUE_BYTES } from '../store/api/limits.ts';
 import { writeNewFile } from './given-files.ts';
 import { print, readAll, type StoreIo } from './store-io.ts';
 import {

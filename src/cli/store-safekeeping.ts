@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { RefusalError } from '../errors/latchkey-error.ts';
 import { backupPasswordStore, restorePasswordStore, withPasswordKey } from '../store/password-store.ts';
-import type { RepairPlan } from '../store/repair.ts';
+import type { RepairPlan } from '../store/maintain/repair.ts';
 import { SealedStore } from '../store/sealed-store.ts';
 import { readFileChunks, writeNewFile } from './given-files.ts';
 import { printFacts } from './store-care.ts';

@@ -1,6 +1,6 @@
 import { EvidenceError, ProblemError, RefusalError } from '../errors/latchkey-error.ts';
 import { KeyedLock } from '../store/keyed-lock.ts';
-import type { Store } from '../store/store-api.ts';
+import type { Store } from '../store/api/store-api.ts';
 import type { ClientSignal } from './client-signal.ts';
 import type { Decryption, StoredDecryption } from './decryption.ts';
 import { DecryptionTable, type OracleSignature, sameDecryption } from './decryption-table.ts';

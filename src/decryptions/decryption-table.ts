@@ -1,5 +1,5 @@
 import { equalBytes } from '../bytes/concat.ts';
-import type { BatchOperation, Namespace, Store } from '../store/store-api.ts';
+import type { BatchOperation, Namespace, Store } from '../store/api/store-api.ts';
 import {
   type Decryption,
   decodeStored,

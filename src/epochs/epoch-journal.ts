@@ -2,7 +2,7 @@ import { equalBytes } from '../bytes/concat.ts';
 import type { SecretBytes } from '../bytes/secret-bytes.ts';
 import { EvidenceError, ProblemError, RefusalError } from '../errors/latchkey-error.ts';
 import { KeyedLock } from '../store/keyed-lock.ts';
-import type { Namespace, Store } from '../store/store-api.ts';
+import type { Namespace, Store } from '../store/api/store-api.ts';
 import type { Entry } from './epoch-messages.ts';
 import { EpochNames, epochText, tryEpochOf } from './epoch-names.ts';
 import {

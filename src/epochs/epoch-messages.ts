@@ -1,6 +1,6 @@
 import { compareBytes } from '../bytes/concat.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
-import type { ReadableNamespace } from '../store/store-api.ts';
+import type { ReadableNamespace } from '../store/api/store-api.ts';
 import { participantKey, participantName } from './epoch-names.ts';
 import { decodeEvent, type EventKind, eventKinds } from './epoch-record.ts';
 

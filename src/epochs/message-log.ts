@@ -4,7 +4,7 @@ import { equalConstantTime } from '../crypto/constant-time.ts';
 import { sha256 } from '../crypto/sha2.ts';
 import { RefusalError } from '../errors/latchkey-error.ts';
 import { KeyedLock } from '../store/keyed-lock.ts';
-import type { Namespace, Store } from '../store/store-api.ts';
+import type { Namespace, Store } from '../store/api/store-api.ts';
 import {
   type Entry,
   type EpochMessages,

@@ -1,6 +1,6 @@
 import { u64BigEndian } from '../bytes/integers.ts';
 import { RefusalError } from '../errors/latchkey-error.ts';
-import type { Namespace, Store } from '../store/store-api.ts';
+import type { Namespace, Store } from '../store/api/store-api.ts';
 import { ByteReader } from './codec.ts';
 import { epochText } from './epoch-names.ts';
 

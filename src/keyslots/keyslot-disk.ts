@@ -2,7 +2,7 @@ import { dirname } from 'node:path';
 import { equalBytes } from '../bytes/concat.ts';
 import type { FileHandle, FileSystem } from '../disk/file-system.ts';
 import { EvidenceError, LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
-import { systemCode } from '../store/disk-failure.ts';
+import { systemCode } from '../store/files/disk-failure.ts';
 import { decodeKeyslotFile, encodeKeyslotFile, MAX_KEYSLOT_FILE_BYTES } from './keyslot-codec.ts';
 import type { KeyslotFile, StoreIdentity } from './keyslot-file.ts';
 

@@ -6,7 +6,7 @@ import { agentRoutes } from '../agent/agent-routes.ts';
 import { servicesOf } from '../agent/agent-services.ts';
 import { type DrainDesk, serveDrainRoutes } from '../agent/drain-routes.ts';
 import { type PorchEnv, type PorchOptions, porch } from '../http/porch.ts';
-import type { Store } from '../store/store-api.ts';
+import type { Store } from '../store/api/store-api.ts';
 
 /** Largest body on the local socket: a value of 16 MiB in base64. */
 const MAX_BODY_BYTES = 24 * 1024 * 1024;

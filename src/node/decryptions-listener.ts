@@ -12,7 +12,7 @@ import { type LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
 import { DecryptionsPrometheus } from '../http/decryptions-metrics.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
-import type { Store } from '../store/store-api.ts';
+import type { Store } from '../store/api/store-api.ts';
 
 type DecryptionsSection = NonNullable<Config['decryptions']>;
 

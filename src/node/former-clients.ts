@@ -6,7 +6,7 @@ import { toHex, tryFromHex } from '../bytes/hex.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
 import type { ChainSnapshot } from '../chain/chain-view.ts';
 import type { Log } from '../observe/log.ts';
-import type { Store } from '../store/store-api.ts';
+import type { Store } from '../store/api/store-api.ts';
 import type { Clock } from '../time/clock.ts';
 import { orAborted } from '../time/or-aborted.ts';
 

@@ -8,7 +8,7 @@ import { metricsApp } from '../http/metrics-app.ts';
 import { type NodeFace, nodeRoutes } from '../http/node-routes.ts';
 import { porch } from '../http/porch.ts';
 import { TokenBuckets } from '../keyserver/token-buckets.ts';
-import type { Store } from '../store/store-api.ts';
+import type { Store } from '../store/api/store-api.ts';
 import { agentApp, defaultAgentSocket } from './agent.ts';
 import { DecryptionsListener } from './decryptions-listener.ts';
 import type { NodeReport } from './node-report.ts';

@@ -1,4 +1,4 @@
-import type { Namespace, Store } from '../store/store-api.ts';
+import type { Namespace, Store } from '../store/api/store-api.ts';
 import { allowed, type Guard, type RitualOperation, refused, type Verdict } from './guard.ts';
 import { fromRecordJson, toRecordJson } from './record-json.ts';
 import { idText, requireInteger } from './ritual.ts';

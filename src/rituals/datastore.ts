@@ -1,6 +1,6 @@
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import { type RestoreOptions, SealedStore } from '../store/sealed-store.ts';
-import type { Namespace, ReadableNamespace, Store } from '../store/store-api.ts';
+import type { Namespace, ReadableNamespace, Store } from '../store/api/store-api.ts';
 import { FragmentTable } from './fragment-table.ts';
 import { askGuard, type Guard, type GuardedRitual, type RitualOperation } from './guard.ts';
 import type { Fields, RecordId, RecordType, RecordValues } from './record-type.ts';

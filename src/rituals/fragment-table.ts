@@ -3,7 +3,7 @@ import { equalConstantTime } from '../crypto/constant-time.ts';
 import { type RandomSource, systemRandom } from '../crypto/random.ts';
 import { RefusalError } from '../errors/latchkey-error.ts';
 import { KeyedLock } from '../store/keyed-lock.ts';
-import type { BatchOperation, NameRange, Namespace, Store } from '../store/store-api.ts';
+import type { BatchOperation, NameRange, Namespace, Store } from '../store/api/store-api.ts';
 import { damaged, openRitual, sealRitual, timestampOf } from './fragment-seal.ts';
 import { idText, parseTimeName, type Ritual, type RitualReference, timeName } from './ritual.ts';
 import { RitualKeys } from './ritual-keys.ts';

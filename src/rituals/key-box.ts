@@ -1,4 +1,4 @@
-import type { Namespace } from '../store/store-api.ts';
+import type { Namespace } from '../store/api/store-api.ts';
 import { idText } from './ritual.ts';
 
 /** Keys in one box: as many others move when one of them is destroyed. */

@@ -1,6 +1,6 @@
 import { compareBytes, utf8 } from '../bytes/concat.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
-import type { ReadableNamespace } from '../store/store-api.ts';
+import type { ReadableNamespace } from '../store/api/store-api.ts';
 import {
   decodeField,
   type Fields,

@@ -1,5 +1,5 @@
 import { RefusalError } from '../errors/latchkey-error.ts';
-import type { BatchOperation, Namespace, Store } from '../store/store-api.ts';
+import type { BatchOperation, Namespace, Store } from '../store/api/store-api.ts';
 import { fromRecordJson, toRecordJson } from './record-json.ts';
 import { idText, requireInteger } from './ritual.ts';
 

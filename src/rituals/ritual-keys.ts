@@ -1,4 +1,4 @@
-import type { BatchOperation, Store } from '../store/store-api.ts';
+import type { BatchOperation, Store } from '../store/api/store-api.ts';
 import { boxName, boxNumber, KeyBox } from './key-box.ts';
 import { idText } from './ritual.ts';
 

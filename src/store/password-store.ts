@@ -3,12 +3,12 @@ import { SecretBytes } from '../bytes/secret-bytes.ts';
 import { type RandomSource, systemRandom } from '../crypto/random.ts';
 import type { FileSystem } from '../disk/file-system.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
-import type { BackupReport, BackupSink } from './backup.ts';
-import { STORE_KEY_BYTES } from './limits.ts';
-import { PASSWORD_HEADER_BYTES, unwrapStoreKey, wrapStoreKey } from './password.ts';
+import type { BackupReport, BackupSink } from './backup/backup.ts';
+import { STORE_KEY_BYTES } from './api/limits.ts';
+import { PASSWORD_HEADER_BYTES, unwrapStoreKey, wrapStoreKey } from './keys/password.ts';
 import { ReadOnlyStore } from './read-only-store.ts';
 import { SealedStore } from './sealed-store.ts';
-import { readStoreHeader } from './store-header.ts';
+import { readStoreHeader } from './keys/store-header.ts';
 
 /** A store that a password opens, for development and migration. */
 export interface PasswordPlace {

@@ -2,11 +2,11 @@ import type { SecretBytes } from '../bytes/secret-bytes.ts';
 import { systemRandom } from '../crypto/random.ts';
 import type { FileSystem } from '../disk/file-system.ts';
 import { LatchkeyError } from '../errors/latchkey-error.ts';
-import { type BackupReport, type BackupSink, writeBackup } from './backup.ts';
-import { MIN_PADDING_BYTES } from './record.ts';
-import { closeFiles, type Recovered, type RecoverySource, readStore } from './recovery.ts';
+import { type BackupReport, type BackupSink, writeBackup } from './backup/backup.ts';
+import { MIN_PADDING_BYTES } from './log/record.ts';
+import { closeFiles, type Recovered, type RecoverySource, readStore } from './open/recovery.ts';
 import { SealedSnapshot } from './snapshot.ts';
-import type { LogHead, ReadableNamespace } from './store-api.ts';
+import type { LogHead, ReadableNamespace } from './api/store-api.ts';
 
 /** What a running writer can make a reader see halfway; looked at again it is gone, or it is real. */
 const passing: ReadonlySet<string> = new Set([

@@ -1,7 +1,7 @@
 import { concatBytes, equalBytes } from '../bytes/concat.ts';
 import { type RandomSource, systemRandom } from '../crypto/random.ts';
 import { EvidenceError, LatchkeyError } from '../errors/latchkey-error.ts';
-import type { BatchOperation, Namespace, Store } from './store-api.ts';
+import type { BatchOperation, Namespace, Store } from './api/store-api.ts';
 
 const SESSION_BYTES = 16;
 const TOKEN_BYTES = 16;

@@ -1,13 +1,13 @@
 import { equalConstantTime } from '../crypto/constant-time.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
-import { storeClosed } from './disk-failure.ts';
-import { checkName, checkValue } from './limits.ts';
-import type { NamespaceState } from './namespace-state.ts';
-import type { IndexEntry, OrderedIndex } from './ordered-index.ts';
-import { noValue, operations } from './record.ts';
-import type { NameRange, Namespace, ReadableNamespace } from './store-api.ts';
+import { storeClosed } from './files/disk-failure.ts';
+import { checkName, checkValue } from './api/limits.ts';
+import type { NamespaceState } from './index/namespace-state.ts';
+import type { IndexEntry, OrderedIndex } from './index/ordered-index.ts';
+import { noValue, operations } from './log/record.ts';
+import type { NameRange, Namespace, ReadableNamespace } from './api/store-api.ts';
 import type { StoreState } from './store-state.ts';
-import type { WriteGroup } from './write-group.ts';
+import type { WriteGroup } from './commit/write-group.ts';
 
 /** Bytes that a waiting write is counted with beside its value. */
 const WRITE_OVERHEAD_BYTES = 256;

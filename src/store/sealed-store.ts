@@ -2,18 +2,18 @@ import type { SecretBytes } from '../bytes/secret-bytes.ts';
 import { type RandomSource, systemRandom } from '../crypto/random.ts';
 import type { FileSystem } from '../disk/file-system.ts';
 import { nodeFileSystem } from '../disk/node-file-system.ts';
-import { type BackupPart, type BackupReport, type BackupSink, writeBackup } from './backup.ts';
-import { writeBatch } from './batch.ts';
-import { type CheckReport, checkStore } from './check.ts';
-import { CompactionStopped } from './compaction.ts';
-import { Compactor } from './compactor.ts';
-import { beginLog, freshOrigin, layOut, takeLock } from './creation.ts';
-import { storeClosed, writeFailure } from './disk-failure.ts';
-import { cutTail } from './durable-append.ts';
-import { checkName } from './limits.ts';
-import { eraseNamespace, finishErasures, openNamespace } from './namespace-changes.ts';
-import { clearPlace, preparePlace } from './place.ts';
-import { MIN_PADDING_BYTES } from './record.ts';
+import { type BackupPart, type BackupReport, type BackupSink, writeBackup } from './backup/backup.ts';
+import { writeBatch } from './commit/batch.ts';
+import { type CheckReport, checkStore } from './open/check.ts';
+import { CompactionStopped } from './maintain/compaction.ts';
+import { Compactor } from './maintain/compactor.ts';
+import { beginLog, freshOrigin, layOut, takeLock } from './open/creation.ts';
+import { storeClosed, writeFailure } from './files/disk-failure.ts';
+import { cutTail } from './log/durable-append.ts';
+import { checkName } from './api/limits.ts';
+import { eraseNamespace, finishErasures, openNamespace } from './commit/namespace-changes.ts';
+import { clearPlace, preparePlace } from './files/place.ts';
+import { MIN_PADDING_BYTES } from './log/record.ts';
 import {
   type Access,
   closeFiles,
@@ -21,15 +21,15 @@ import {
   type OpeningReport,
   type RecoverySource,
   readStore,
-} from './recovery.ts';
-import { planRepair, type RepairPlan } from './repair.ts';
-import { type Restoration, restoreBackup } from './restore.ts';
-import { rotateStoreKey } from './rotation.ts';
+} from './open/recovery.ts';
+import { planRepair, type RepairPlan } from './maintain/repair.ts';
+import { type Restoration, restoreBackup } from './backup/restore.ts';
+import { rotateStoreKey } from './maintain/rotation.ts';
 import { SealedNamespace } from './sealed-namespace.ts';
-import { MAX_ROOM_BYTES, SEGMENT_HEADER_BYTES } from './segment.ts';
+import { MAX_ROOM_BYTES, SEGMENT_HEADER_BYTES } from './log/segment.ts';
 import { SealedSnapshot, sortedNames } from './snapshot.ts';
-import type { BatchOperation, LogHead, Namespace, Store } from './store-api.ts';
-import { readStoreHeader } from './store-header.ts';
+import type { BatchOperation, LogHead, Namespace, Store } from './api/store-api.ts';
+import { readStoreHeader } from './keys/store-header.ts';
 import type { StoreState, StoreTuning } from './store-state.ts';
 
 /** Options that creating and opening share. */

@@ -2,27 +2,27 @@ import type { SecretBytes } from '../bytes/secret-bytes.ts';
 import type { RandomSource } from '../crypto/random.ts';
 import type { FileHandle, FileSystem, FolderLock } from '../disk/file-system.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
-import { damagedAt, readFailure, systemCode, writeFailure } from './disk-failure.ts';
-import { cutTail } from './durable-append.ts';
-import { inFolder, prepareFile, putInPlace, removeFile } from './files.ts';
-import { type CommitTarget, GroupCommit } from './group-commit.ts';
-import { type Manifest, sealManifest } from './manifest.ts';
-import type { NamespaceKeys } from './namespace-keys.ts';
-import { type NamespaceState, NamespaceTable } from './namespace-state.ts';
-import type { Location } from './ordered-index.ts';
-import { type OpenedRecord, RecordSealer } from './record-sealer.ts';
+import { damagedAt, readFailure, systemCode, writeFailure } from './files/disk-failure.ts';
+import { cutTail } from './log/durable-append.ts';
+import { inFolder, prepareFile, putInPlace, removeFile } from './files/files.ts';
+import { type CommitTarget, GroupCommit } from './commit/group-commit.ts';
+import { type Manifest, sealManifest } from './log/manifest.ts';
+import type { NamespaceKeys } from './keys/namespace-keys.ts';
+import { type NamespaceState, NamespaceTable } from './index/namespace-state.ts';
+import type { Location } from './index/ordered-index.ts';
+import { type OpenedRecord, RecordSealer } from './log/record-sealer.ts';
 import {
   encodeSegmentHeader,
   SEGMENT_HEADER_BYTES,
   type Segment,
   type SegmentHeader,
   segmentFileName,
-} from './segment.ts';
-import { lengthOf, packExtent, packPlace, SegmentTable } from './segment-table.ts';
-import type { LogHead } from './store-api.ts';
-import { MANIFEST_FILE, type StoreHeader } from './store-header.ts';
-import type { EpochKeys } from './store-keys.ts';
-import type { Effect } from './write-group.ts';
+} from './log/segment.ts';
+import { lengthOf, packExtent, packPlace, SegmentTable } from './log/segment-table.ts';
+import type { LogHead } from './api/store-api.ts';
+import { MANIFEST_FILE, type StoreHeader } from './keys/store-header.ts';
+import type { EpochKeys } from './keys/store-keys.ts';
+import type { Effect } from './commit/write-group.ts';
 
 /** How a store is run. */
 export interface StoreTuning {

@@ -2,7 +2,7 @@ import { openSync, writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { SecretBytes } from '../../src/bytes/secret-bytes.ts';
 import { nodeFileSystem } from '../../src/disk/node-file-system.ts';
-import type { Namespace, Store } from '../../src/store/store-api.ts';
+import type { Namespace, Store } from '../../src/store/api/store-api.ts';
 import { openStore } from '../support/disk-store.ts';
 import {
   batchNames,

@@ -5,7 +5,7 @@ import { equalBytes } from '../../src/bytes/concat.ts';
 import { toHex } from '../../src/bytes/hex.ts';
 import type { SecretBytes } from '../../src/bytes/secret-bytes.ts';
 import { nodeFileSystem } from '../../src/disk/node-file-system.ts';
-import type { Namespace } from '../../src/store/store-api.ts';
+import type { Namespace } from '../../src/store/api/store-api.ts';
 import { openStore } from '../support/disk-store.ts';
 import { batchNames, type CrashOrder, counterName, expectedValue, WRITERS } from './crash-records.ts';
 

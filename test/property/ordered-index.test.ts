@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { OrderedIndex } from '../../src/store/ordered-index.ts';
+import { OrderedIndex } from '../../src/store/index/ordered-index.ts';
 import { OrderedRecords } from '../support/ordered-records.ts';
 
 const name = fc.oneof(

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { DecryptionService } from '../../src/decryptions/decryption-service.ts';
 import { Datastore } from '../../src/rituals/datastore.ts';
 import { recordType } from '../../src/rituals/record-type.ts';
-import type { Store } from '../../src/store/store-api.ts';
+import type { Store } from '../../src/store/api/store-api.ts';
 import { cutAtEveryStep, type ServiceOperation } from './service-cuts.ts';
 
 const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);

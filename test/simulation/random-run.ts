@@ -1,5 +1,5 @@
 import { LatchkeyError } from '../../src/errors/latchkey-error.ts';
-import type { BatchOperation } from '../../src/store/store-api.ts';
+import type { BatchOperation } from '../../src/store/api/store-api.ts';
 import { type Dice, seededDice } from '../support/disk-dice.ts';
 import { survivals } from '../support/disk-survival.ts';
 import { reopenAfterCut, SimulatedStore } from '../support/disk-store.ts';

@@ -1,4 +1,4 @@
-import type { Store } from '../../src/store/store-api.ts';
+import type { Store } from '../../src/store/api/store-api.ts';
 import { SimulatedStore } from '../support/disk-store.ts';
 import { survivals } from '../support/disk-survival.ts';
 

@@ -1,5 +1,5 @@
 import { toHex } from '../../src/bytes/hex.ts';
-import type { BatchOperation, Store } from '../../src/store/store-api.ts';
+import type { BatchOperation, Store } from '../../src/store/api/store-api.ts';
 
 /** What a store holds: value (as hex) by `namespace/name`. */
 export type Contents = ReadonlyMap<string, string>;

@@ -1,4 +1,4 @@
-import type { BatchOperation, Namespace } from '../../src/store/store-api.ts';
+import type { BatchOperation, Namespace } from '../../src/store/api/store-api.ts';
 import { type SimulatedStore, reopenAfterCut } from '../support/disk-store.ts';
 import type { Survival } from '../support/disk-survival.ts';
 import { type Change, contentsOf, StoreModel } from './store-model.ts';

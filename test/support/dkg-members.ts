@@ -6,7 +6,7 @@ import { EpochJournal, type EpochJournalOptions } from '../../src/epochs/epoch-j
 import type { EpochState, Share } from '../../src/epochs/epoch-record.ts';
 import { lagrangeAtZero } from '../../src/epochs/feldman/commitment.ts';
 import { FeldmanScheme } from '../../src/epochs/feldman/feldman-scheme.ts';
-import type { Store } from '../../src/store/store-api.ts';
+import type { Store } from '../../src/store/api/store-api.ts';
 import { MemoryStore } from './memory-store.ts';
 
 /** 32 bytes that follow from a text. */

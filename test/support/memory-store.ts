@@ -8,7 +8,7 @@ import type {
   ReadableNamespace,
   Snapshot,
   Store,
-} from '../../src/store/store-api.ts';
+} from '../../src/store/api/store-api.ts';
 import { compareNames, OrderedRecords } from './ordered-records.ts';
 
 interface Space {

@@ -1,4 +1,4 @@
-import type { NameRange } from '../../src/store/store-api.ts';
+import type { NameRange } from '../../src/store/api/store-api.ts';
 
 /** UTF-8 byte order of two UTF-16 code units at the first difference: surrogates come after U+FFFF's block. */
 const weight = (unit: number): number =>

@@ -3,7 +3,7 @@ import { NodeFolder } from '../../boot/node-folder.ts';
 import { toHex } from '../../bytes/hex.ts';
 import { nodeFileSystem } from '../../disk/node-file-system.ts';
 import { ProblemError } from '../../errors/latchkey-error.ts';
-import { readStoreHeader } from '../../store/store-header.ts';
+import { readStoreHeader } from '../../store/keys/store-header.ts';
 import { exitCodes } from '../failure.ts';
 import { configFile, readConfig } from '../node-options.ts';
 

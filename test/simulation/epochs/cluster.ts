@@ -1,7 +1,7 @@
 import type { EpochJournal } from '../../../src/epochs/epoch-journal.ts';
 import type { Share } from '../../../src/epochs/epoch-record.ts';
 import { stateDigest } from '../../../src/epochs/state-digest.ts';
-import type { Store } from '../../../src/store/store-api.ts';
+import type { Store } from '../../../src/store/api/store-api.ts';
 import { type Dice, seededDice } from '../../support/disk-dice.ts';
 import { survivals } from '../../support/disk-survival.ts';
 import { SimulatedDisk } from '../../support/simulated-disk.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import type { Store } from '../../../src/store/store-api.ts';
+import type { Store } from '../../../src/store/api/store-api.ts';
 import { Cluster, type CrashPlan } from './cluster.ts';
 import { brokenPromises, CALM_MS, plans, runPlan, STORM_MS } from './crash-plans.ts';
 

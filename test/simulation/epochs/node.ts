@@ -6,7 +6,7 @@ import { EpochJournal } from '../../../src/epochs/epoch-journal.ts';
 import type { FeldmanScheme } from '../../../src/epochs/feldman/feldman-scheme.ts';
 import { Player } from '../../../src/epochs/player.ts';
 import { concludeRound, recordLog } from '../../../src/epochs/round-logs.ts';
-import type { Store } from '../../../src/store/store-api.ts';
+import type { Store } from '../../../src/store/api/store-api.ts';
 import type { Dice } from '../../support/disk-dice.ts';
 import type { SimulatedProcess } from './process.ts';
 import { BLOCK_MS, EPOCH_BLOCKS, type Message, type World } from './world.ts';

@@ -7,7 +7,7 @@ import { agentApp } from '../../../src/node/agent.ts';
 import { Drain } from '../../../src/node/drain.ts';
 import { silentLog } from '../../../src/observe/log.ts';
 import { Metrics } from '../../../src/observe/metrics.ts';
-import type { Store } from '../../../src/store/store-api.ts';
+import type { Store } from '../../../src/store/api/store-api.ts';
 import { systemClock } from '../../../src/time/clock.ts';
 import { MemoryStore } from '../../support/memory-store.ts';
 import { requireDescribed } from './described-answer.ts';

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { utf8 } from '../../../src/bytes/concat.ts';
 import { storeCommand } from '../../../src/cli/commands/store.ts';
 import { nodeFileSystem } from '../../../src/disk/node-file-system.ts';
-import { passwordFromFile } from '../../../src/store/password.ts';
+import { passwordFromFile } from '../../../src/store/keys/password.ts';
 import { openPasswordStore } from '../../../src/store/password-store.ts';
 
 let folder = '';

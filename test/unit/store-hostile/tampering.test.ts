@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { concatBytes, utf8 } from '../../../src/bytes/concat.ts';
-import { readFrameHeader } from '../../../src/store/frame.ts';
-import { SEGMENT_HEADER_BYTES } from '../../../src/store/segment.ts';
+import { readFrameHeader } from '../../../src/store/log/frame.ts';
+import { SEGMENT_HEADER_BYTES } from '../../../src/store/log/segment.ts';
 import { fingerprint } from '../../simulation/store-model.ts';
 import { seededDice } from '../../support/disk-dice.ts';
 import type { SimulatedDisk } from '../../support/simulated-disk.ts';

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
-import { BackupOutline } from '../../../src/store/backup-outline.ts';
+import { BackupOutline } from '../../../src/store/backup/backup-outline.ts';
 import { SealedStore } from '../../../src/store/sealed-store.ts';
 import { SimulatedDisk } from '../../support/simulated-disk.ts';
 import { codeOf } from '../../support/thrown.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { SealedStore } from '../../../src/store/sealed-store.ts';
-import type { Namespace } from '../../../src/store/store-api.ts';
+import type { Namespace } from '../../../src/store/api/store-api.ts';
 import { SimulatedDisk } from '../../support/simulated-disk.ts';
 import {
   contentOf,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Leaf, NODE_CAPACITY } from '../../../src/store/index-nodes.ts';
+import { Leaf, NODE_CAPACITY } from '../../../src/store/index/index-nodes.ts';
 
 const overfull = (): Leaf => {
   const names = Array.from({ length: NODE_CAPACITY + 1 }, (_, index) => String(index).padStart(3, '0'));

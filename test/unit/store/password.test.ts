@@ -8,7 +8,7 @@ import {
   passwordFromFile,
   unwrapStoreKey,
   wrapStoreKey,
-} from '../../../src/store/password.ts';
+} from '../../../src/store/keys/password.ts';
 
 const password = (text: string): SecretBytes => passwordFromFile(utf8(text));
 const storeKey = new SecretBytes(systemRandom(32));

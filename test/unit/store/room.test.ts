@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { FrozenTail } from '../../../src/store/frozen-tail.ts';
+import { FrozenTail } from '../../../src/store/log/frozen-tail.ts';
 import { ReadOnlyStore } from '../../../src/store/read-only-store.ts';
 import { SealedStore } from '../../../src/store/sealed-store.ts';
-import type { Namespace } from '../../../src/store/store-api.ts';
+import type { Namespace } from '../../../src/store/api/store-api.ts';
 import { seededBytes } from '../../support/seeded-bytes.ts';
 import { SimulatedDisk } from '../../support/simulated-disk.ts';
 import {

@@ -1,0 +1,129 @@
+import { utf8 } from '../../bytes/concat.ts';
+import type { SecretBytes } from '../../bytes/secret-bytes.ts';
+import { BackupCipher } from './backup-format.ts';
+import { ByteWriter } from '../log/byte-layout.ts';
+import { STORE_ID_BYTES } from '../api/limits.ts';
+import type { SealedSnapshot } from '../snapshot.ts';
+import type { LogHead } from '../api/store-api.ts';
+import type { StoreState } from '../store-state.ts';
+
+/** What the plaintext of a chunk is made of; each entry starts with one of these bytes. */
+export const backupEntries = {
+  /** First of all: generation (u64) ‖ sequence (u64) ‖ digest (32) of the log. */
+  head: 0,
+  /** Erasable (1) ‖ name length (u16) ‖ name; the records that follow are in it. */
+  namespace: 1,
+  /** Name length (u16) ‖ value length (u32) ‖ name ‖ value. */
+  record: 2,
+  /** Last of all: namespaces (u64) ‖ records (u64) ‖ bytes of values (u64). */
+  counts: 3,
+} as const;
+
+/** What a backup holds. */
+export interface BackupCounts {
+  readonly namespaces: number;
+  readonly records: number;
+  readonly valueBytes: number;
+}
+
+/** What was backed up, or restored. */
+export interface BackupReport extends BackupCounts {
+  /** The log's head that the backup shows. */
+  readonly head: LogHead;
+}
+
+/** Takes the bytes of a backup, in order; resolves when they are written. */
+export type BackupSink = (bytes: Uint8Array) => Promise<void>;
+
+/** A part of a store, for somebody who must not have the rest: it restores as a store of its own. */
+export interface BackupPart {
+  /** 32 bytes that open this backup, in place of the store key. */
+  readonly key: SecretBytes;
+  /** Whether a namespace is part of it. */
+  readonly includes: (namespace: string) => boolean;
+}
+
+const CHUNK_BYTES = 1024 * 1024;
+
+/** Writes a snapshot as one sealed file, while the store goes on. */
+export async function writeBackup(
+  state: StoreState,
+  snapshot: SealedSnapshot,
+  sink: BackupSink,
+  part?: BackupPart,
+): Promise<BackupReport> {
+  const { random } = state.tuning;
+  const cipher =
+    part === undefined
+      ? BackupCipher.create(state.storeId, state.storeKey, random)
+      : BackupCipher.create(random(STORE_ID_BYTES), part.key, random);
+  const chunk = new ChunkCollector((plaintext, isLast) => sink(cipher.seal(plaintext, isLast, random)));
+  try {
+    await sink(cipher.header.bytes);
+    const { head } = snapshot;
+    const start = new ByteWriter().u8(backupEntries.head).u64(head.generation).u64(head.sequence);
+    await chunk.add(start.bytes(head.digest).done());
+    const names = snapshot.namespaces().filter((name) => part?.includes(name) ?? true);
+    const counts = await writeNamespaces(snapshot, names, chunk);
+    const { namespaces, records, valueBytes } = counts;
+    const end = new ByteWriter().u8(backupEntries.counts).u64(namespaces).u64(records).u64(valueBytes);
+    await chunk.end(end.done());
+    return { ...counts, head };
+  } finally {
+    cipher.wipe();
+  }
+}
+
+async function writeNamespaces(
+  snapshot: SealedSnapshot,
+  names: readonly string[],
+  chunk: ChunkCollector,
+): Promise<BackupCounts> {
+  let records = 0;
+  let valueBytes = 0;
+  for (const namespace of names) {
+    const name = utf8(namespace);
+    const kind = snapshot.isErasable(namespace) ? 1 : 0;
+    await chunk.add(
+      new ByteWriter().u8(backupEntries.namespace).u8(kind).u16(name.length).bytes(name).done(),
+    );
+    for await (const [recordName, value] of snapshot.namespace(namespace).entries()) {
+      const nameBytes = utf8(recordName);
+      const entry = new ByteWriter().u8(backupEntries.record).u16(nameBytes.length).u32(value.length);
+      await chunk.add(entry.bytes(nameBytes).bytes(value).done());
+      records += 1;
+      valueBytes += value.length;
+    }
+  }
+  return { namespaces: names.length, records, valueBytes };
+}
+
+/** Gathers entries until a chunk is worth sealing; an entry is never divided. */
+class ChunkCollector {
+  readonly #emit: (plaintext: Uint8Array, isLast: boolean) => Promise<void>;
+  #entries: Uint8Array[] = [];
+  #bytes = 0;
+
+  constructor(emit: (plaintext: Uint8Array, isLast: boolean) => Promise<void>) {
+    this.#emit = emit;
+  }
+
+  async add(entry: Uint8Array): Promise<void> {
+    this.#entries.push(entry);
+    this.#bytes += entry.length;
+    if (this.#bytes >= CHUNK_BYTES) await this.#flush(false);
+  }
+
+  async end(entry: Uint8Array): Promise<void> {
+    this.#entries.push(entry);
+    await this.#flush(true);
+  }
+
+  async #flush(isLast: boolean): Promise<void> {
+    const plaintext = Buffer.concat(this.#entries);
+    this.#entries = [];
+    this.#bytes = 0;
+    await this.#emit(plaintext, isLast);
+    plaintext.fill(0);
+  }
+}

@@ -1,0 +1,75 @@
+import { EvidenceError, LatchkeyError, ProblemError } from '../../errors/latchkey-error.ts';
+
+/** The `code` of an error of the operating system, such as ENOSPC. */
+export function systemCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
+
+/**
+ * A sync failed: what is on the disk is not known, and Linux forgets the pages and reports it once, so a later sync
+ * proves nothing. It is never tried again, and never counts as a full disk.
+ */
+export class SyncFailure extends Error {}
+
+const fullCodes = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
+const readOnlyCodes = new Set(['EROFS', 'EPERM', 'EACCES']);
+
+/** True when the disk had no room: nothing is broken, and a later write may go through. */
+export const isDiskFull = (error: unknown): boolean => fullCodes.has(systemCode(error) ?? '');
+
+/** True when writing is not allowed: the disk is mounted read-only, or the user lacks the right. */
+export const isReadOnly = (error: unknown): boolean => readOnlyCodes.has(systemCode(error) ?? '');
+
+/** Turns an error of the file system while writing into the store's own; the store's own pass through. */
+export function writeFailure(error: unknown, what: string): LatchkeyError {
+  if (error instanceof LatchkeyError) return error;
+  const cause = error instanceof SyncFailure ? error.cause : error;
+  const code = systemCode(cause) ?? 'unknown error';
+  if (isDiskFull(error))
+    return new ProblemError('STORE_DISK_FULL', `the disk is full: ${what} was not written`, {
+      observed: code,
+      hint: 'free some room; the store takes writes again as soon as there is',
+      cause: error,
+    });
+  if (isReadOnly(error))
+    return new ProblemError('STORE_DISK_READ_ONLY', `${what} cannot be written: ${code}`, {
+      observed: code,
+      hint: 'mount the file system for writing, or give this user the right to write',
+      cause: error,
+    });
+  return new ProblemError('STORE_WRITE_FAILED', `the disk failed while writing ${what}: ${code}`, {
+    observed: code,
+    hint: 'what was acknowledged is safe; check the disk and restart the machine before you open it again',
+    cause: error,
+  });
+}
+
+/** Turns an error of the file system while reading into the store's own; the store's own pass through. */
+export function readFailure(error: unknown, what: string): LatchkeyError {
+  if (error instanceof LatchkeyError) return error;
+  const code = systemCode(error) ?? 'unknown error';
+  return new ProblemError('STORE_READ_FAILED', `the disk failed while reading ${what}: ${code}`, {
+    observed: code,
+    cause: error,
+  });
+}
+
+/** The store is closed. */
+export const storeClosed = (): ProblemError => new ProblemError('STORE_CLOSED', 'the store is closed');
+
+/** Damage at a place. */
+export const damagedAt = (
+  code:
+    | 'STORE_SEGMENT_DAMAGED'
+    | 'STORE_RECORD_DAMAGED'
+    | 'STORE_RECORD_FOREIGN'
+    | 'STORE_RECORD_MISPLACED'
+    | 'STORE_SEGMENT_TRUNCATED',
+  file: string,
+  offset: number,
+  what: string,
+): EvidenceError =>
+  new EvidenceError(code, `${file}, byte ${offset}: ${what}`, {
+    field: `${file}, byte ${offset}`,
+    hint: 'the store was left as it is; restore a backup, or see `latchkey store repair`',
+  });

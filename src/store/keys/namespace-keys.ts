@@ -1,0 +1,157 @@
+import type { RandomSource } from '../../crypto/random.ts';
+import { XChaCha20Key } from '../../crypto/xchacha20-key.ts';
+import { XCHACHA_NONCE_BYTES } from '../../crypto/xchacha20-poly1305.ts';
+import type { FileHandle } from '../../disk/file-system.ts';
+import { SEAL_BYTES } from '../log/record-sealer.ts';
+
+/**
+ * The file `keys-<number>`: places of 128 bytes, each zeros or nonce (24) ‖ wrapped key (32) ‖ tag (16) ‖ zeros. A
+ * key is wrapped under the records key with the associated data `LKNSKEY1` ‖ store id (16) ‖ namespace (u32) ‖ place
+ * (u32). Erasing writes zeros over the place, so nothing of the key is left where the file system writes in place.
+ */
+export const KEY_PLACE_BYTES = 128;
+const KEY_BYTES = 32;
+const WRAPPED_BYTES = KEY_BYTES + SEAL_BYTES;
+const LABEL = Buffer.from('LKNSKEY1');
+
+/** Name of the keys file. */
+export const keysFileName = (number: number): string => `keys-${String(number).padStart(10, '0')}`;
+
+/** The wrapped keys of the erasable namespaces. */
+export class NamespaceKeys {
+  readonly path: string;
+  readonly number: number;
+  readonly #handle: FileHandle | undefined;
+  readonly #wrapping: XChaCha20Key;
+  readonly #storeId: Uint8Array;
+  readonly #random: RandomSource;
+  #bytes: Uint8Array;
+  readonly #used = new Set<number>();
+  /** No place below this one is free. */
+  #firstFree = 0;
+
+  /** `handle` is `undefined` where the file is gone: then nothing can be written, and all keys are lost. */
+  constructor(
+    file: { readonly path: string; readonly number: number; readonly handle: FileHandle | undefined },
+    bytes: Uint8Array,
+    keys: { readonly wrapping: XChaCha20Key; readonly storeId: Uint8Array; readonly random: RandomSource },
+  ) {
+    this.path = file.path;
+    this.number = file.number;
+    this.#handle = file.handle;
+    this.#bytes = bytes;
+    this.#wrapping = keys.wrapping;
+    this.#storeId = keys.storeId;
+    this.#random = keys.random;
+  }
+
+  /** Unwraps the key of a namespace; `undefined` when the place holds no such key. */
+  open(place: number, namespace: number): Uint8Array | undefined {
+    const at = place * KEY_PLACE_BYTES;
+    const wrapped = this.#bytes.subarray(at, at + WRAPPED_BYTES);
+    return this.#wrapping.open(wrapped, this.#associatedData(place, namespace));
+  }
+
+  /** Finds the place of a namespace's key when nothing tells it any more; for salvage only. */
+  find(namespace: number): number | undefined {
+    for (let place = 0; place * KEY_PLACE_BYTES < this.#bytes.length; place += 1) {
+      const key = this.open(place, namespace);
+      key?.fill(0);
+      if (key !== undefined) return place;
+    }
+    return undefined;
+  }
+
+  /** Marks a place as belonging to a living namespace. */
+  claim(place: number): void {
+    this.#used.add(place);
+  }
+
+  /** Wraps a key at a free place, durably. @returns the place. */
+  async add(namespace: number, key: Uint8Array): Promise<number> {
+    while (this.#used.has(this.#firstFree)) this.#firstFree += 1;
+    const place = this.#firstFree;
+    await this.#write(place, this.#wrap(place, namespace, key));
+    this.#used.add(place);
+    return place;
+  }
+
+  /** Wraps a key at a place of a file that is yet to be saved. */
+  place(place: number, namespace: number, key: Uint8Array): void {
+    this.#bytes.set(this.#wrap(place, namespace, key), place * KEY_PLACE_BYTES);
+    this.#used.add(place);
+  }
+
+  /** Writes all places, durably. */
+  async save(): Promise<void> {
+    await this.#file.write([this.#bytes], 0);
+    await this.#file.sync();
+  }
+
+  #wrap(place: number, namespace: number, key: Uint8Array): Uint8Array {
+    const bytes = new Uint8Array(KEY_PLACE_BYTES);
+    const associatedData = this.#associatedData(place, namespace);
+    this.#wrapping.sealInto(bytes, 0, this.#random(XCHACHA_NONCE_BYTES), associatedData, key);
+    return bytes;
+  }
+
+  /** Destroys the key at a place, durably. */
+  async destroy(place: number): Promise<void> {
+    await this.#write(place, new Uint8Array(KEY_PLACE_BYTES));
+    this.#used.delete(place);
+    this.#firstFree = Math.min(this.#firstFree, place);
+  }
+
+  /** Destroys what a crash left at places that no living namespace has. @returns how many. */
+  async destroyUnused(): Promise<number> {
+    let destroyed = 0;
+    for (let place = 0; place * KEY_PLACE_BYTES < this.#bytes.length; place += 1) {
+      const at = place * KEY_PLACE_BYTES;
+      const isEmpty = this.#bytes.subarray(at, at + KEY_PLACE_BYTES).every((byte) => byte === 0);
+      if (this.#used.has(place) || isEmpty) continue;
+      await this.destroy(place);
+      destroyed += 1;
+    }
+    return destroyed;
+  }
+
+  async close(): Promise<void> {
+    await this.#handle?.close();
+  }
+
+  get #file(): FileHandle {
+    if (this.#handle === undefined) throw new TypeError(`${this.path} is gone`);
+    return this.#handle;
+  }
+
+  async #write(place: number, bytes: Uint8Array): Promise<void> {
+    const at = place * KEY_PLACE_BYTES;
+    await this.#file.write([bytes], at);
+    await this.#file.sync();
+    if (at + bytes.length > this.#bytes.length) {
+      // Zeros stand for free places, so room to spare is harmless, and 100,000 namespaces do not copy it each time.
+      const grown = new Uint8Array(2 * (at + bytes.length));
+      grown.set(this.#bytes);
+      this.#bytes = grown;
+    }
+    this.#bytes.set(bytes, at);
+  }
+
+  #associatedData(place: number, namespace: number): Uint8Array {
+    const bytes = Buffer.alloc(LABEL.length + 24);
+    bytes.set(LABEL);
+    bytes.set(this.#storeId, LABEL.length);
+    bytes.writeUInt32BE(namespace, LABEL.length + 16);
+    bytes.writeUInt32BE(place, LABEL.length + 20);
+    return bytes;
+  }
+}
+
+/** A fresh key of a namespace: 32 random bytes and its cipher. */
+export function newNamespaceKey(random: RandomSource): {
+  readonly bytes: Uint8Array;
+  readonly cipher: XChaCha20Key;
+} {
+  const bytes = random(KEY_BYTES);
+  return { bytes, cipher: new XChaCha20Key(bytes) };
+}

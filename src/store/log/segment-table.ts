@@ -1,0 +1,66 @@
+import type { Location } from '../index/ordered-index.ts';
+import type { Segment } from './segment.ts';
+
+const PLACE_UNIT = 2 ** 31;
+const EXTENT_UNIT = 2 ** 25;
+
+/** A location, unpacked. */
+export interface RecordPlace {
+  readonly segment: Segment;
+  /** Offset of the nonce in the file. */
+  readonly offset: number;
+  /** Length of nonce ‖ ciphertext ‖ tag. */
+  readonly length: number;
+  /** Number of the record, which its associated data contains. */
+  readonly ordinal: number;
+}
+
+/**
+ * All open segments. The index keeps of each record only two numbers: slot × 2^31 + offset, and (ordinal − the
+ * segment's first) × 2^25 + length, both below 2^53.
+ */
+export class SegmentTable {
+  readonly #slots: (Segment | undefined)[] = [];
+
+  add(make: (slot: number) => Segment): Segment {
+    const free = this.#slots.indexOf(undefined);
+    const slot = free === -1 ? this.#slots.length : free;
+    const segment = make(slot);
+    this.#slots[slot] = segment;
+    return segment;
+  }
+
+  remove(segment: Segment): void {
+    this.#slots[segment.slot] = undefined;
+  }
+
+  *all(): Generator<Segment> {
+    for (const segment of this.#slots) if (segment !== undefined) yield segment;
+  }
+
+  segmentAt(place: number): Segment {
+    const segment = this.#slots[Math.floor(place / PLACE_UNIT)];
+    if (segment === undefined) throw new Error('the index refers to a segment that is not open');
+    return segment;
+  }
+
+  unpack({ place, extent }: Location): RecordPlace {
+    const segment = this.segmentAt(place);
+    return {
+      segment,
+      offset: place % PLACE_UNIT,
+      length: extent % EXTENT_UNIT,
+      ordinal: segment.firstOrdinal + Math.floor(extent / EXTENT_UNIT),
+    };
+  }
+}
+
+/** Packs segment and offset. */
+export const packPlace = (segment: Segment, offset: number): number => segment.slot * PLACE_UNIT + offset;
+
+/** Packs ordinal and length. */
+export const packExtent = (segment: Segment, ordinal: number, length: number): number =>
+  (ordinal - segment.firstOrdinal) * EXTENT_UNIT + length;
+
+/** Length of a record, from its packed extent. */
+export const lengthOf = (extent: number): number => extent % EXTENT_UNIT;

@@ -1,0 +1,91 @@
+import type { XChaCha20Key } from '../../crypto/xchacha20-key.ts';
+import { FrameBuilder } from '../log/frame.ts';
+import type { Location } from '../index/ordered-index.ts';
+import type { RecordContent } from '../log/record.ts';
+import type { Segment } from '../log/segment.ts';
+import { packExtent, packPlace } from '../log/segment-table.ts';
+import type { StoreState } from '../store-state.ts';
+
+const FRAME_BYTES = 1024 * 1024;
+
+/** Writes many records into new compacted segments, which nobody lists until they are handed over. */
+export class BulkWriter {
+  readonly #state: StoreState;
+  readonly #frame = new FrameBuilder(FRAME_BYTES + 65_536);
+  readonly #segments: Segment[] = [];
+
+  constructor(state: StoreState) {
+    this.#state = state;
+  }
+
+  /** The segments written so far, in order. */
+  get segments(): readonly Segment[] {
+    return this.#segments;
+  }
+
+  /**
+   * Seals a record under the present keys and writes it, with others, when a frame is full.
+   * @returns where it will be.
+   */
+  async append(content: RecordContent, inner: XChaCha20Key | undefined): Promise<Location> {
+    return this.put(await this.makeRoom(), content, inner);
+  }
+
+  /** As {@link append}, at once, into what {@link makeRoom} just gave. */
+  put(segment: Segment, content: RecordContent, inner: XChaCha20Key | undefined): Location {
+    const ordinal = segment.nextOrdinal + this.#frame.records;
+    const position = { segmentId: segment.id, ordinal };
+    const { offset, length } = this.#state.sealer.seal(
+      this.#frame,
+      segment.keys.records,
+      position,
+      content,
+      inner,
+    );
+    return {
+      place: packPlace(segment, segment.length + offset),
+      extent: packExtent(segment, ordinal, length),
+    };
+  }
+
+  /** Writes a full frame, and begins another segment when this one is full. @returns where the next record goes. */
+  async makeRoom(): Promise<Segment> {
+    if (this.#frame.length >= FRAME_BYTES) await this.#flush();
+    const last = this.#segments.at(-1);
+    if (last !== undefined && last.length + this.#frame.length < this.#state.segmentBytes) return last;
+    await this.#flush();
+    const previous = this.#state.tuning.random(32);
+    const segment = await this.#state.newSegmentFile({ kind: 'compacted', firstOrdinal: 0, previous });
+    this.#segments.push(segment);
+    return segment;
+  }
+
+  /** Writes what is left and makes everything durable. */
+  async finish(): Promise<void> {
+    await this.#flush();
+    for (const { handle } of this.#segments) await handle.sync();
+  }
+
+  /** Removes everything that was written; for work that was given up. */
+  async discard(): Promise<void> {
+    for (const segment of this.#segments.splice(0)) await this.#state.dropSegment(segment);
+  }
+
+  async #flush(): Promise<void> {
+    const segment = this.#segments.at(-1);
+    const { records } = this.#frame;
+    if (segment === undefined || records === 0) return;
+    const { frame, digest } = this.#frame.finish({
+      storeId: this.#state.storeId,
+      firstOrdinal: segment.nextOrdinal,
+      watermark: Math.max(0, segment.nextOrdinal - 1),
+      previous: segment.digest,
+      chainKey: segment.keys.chainKey.reveal(),
+    });
+    await segment.handle.write([frame], segment.length);
+    segment.length += frame.length;
+    segment.nextOrdinal += records;
+    segment.digest = digest;
+    this.#frame.reset();
+  }
+}

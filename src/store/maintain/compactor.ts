@@ -1,0 +1,204 @@
+import { CompactionStopped, RunCompaction } from './compaction.ts';
+import { finishErasures } from '../commit/namespace-changes.ts';
+import { SEGMENT_HEADER_BYTES, type Segment } from '../log/segment.ts';
+import type { StoreState } from '../store-state.ts';
+
+/** A run reads this many bytes at most, which bounds the extra room that compaction needs. */
+const MAX_RUN_BYTES = 1024 * 1024 * 1024;
+
+/** Erasures of so long are swept together, so that a hundred of them rewrite a segment once. */
+const SWEEP_DELAY_MS = 1000;
+/** After a sweep the next one waits so many times as long as it took: however much is erased, others get the disk. */
+const SWEEP_REST = 9;
+
+/** Runs a task later, without keeping the process alive for it. @returns what calls it off. */
+export type Later = (task: () => void, milliseconds: number) => () => void;
+
+const systemLater: Later = (task, milliseconds) => {
+  const timer = setTimeout(task, milliseconds).unref();
+  return () => clearTimeout(timer);
+};
+
+/** Chooses what to compact and does it in the background, one run at a time. */
+export class Compactor {
+  readonly #state: StoreState;
+  readonly #later: Later;
+  readonly #now: () => number;
+  #working: Promise<void> | undefined;
+  /** Something became worth it while other work was under way, which may have passed it by. */
+  #again = false;
+  #stopped = false;
+  #sweeping = false;
+  #callOffSweep: (() => void) | undefined;
+  #restUntilMs = 0;
+  /** Why the last background compaction failed, if it did; it is tried again when a segment fills up. */
+  lastError: unknown;
+
+  constructor(state: StoreState, later: Later = systemLater, now: () => number = () => performance.now()) {
+    this.#state = state;
+    this.#later = later;
+    this.#now = now;
+  }
+
+  /** Compacts what is worth it, in the background. */
+  wake(): void {
+    this.sweepSoon();
+    if (this.#working !== undefined) this.#again = true;
+    else if (!this.#stopped && this.#choose() !== undefined) this.#begin(this.#work());
+  }
+
+  /** Compacts what holds records of erased namespaces, soon, together with what is erased until then. */
+  sweepSoon(): void {
+    if (this.#stopped || this.#callOffSweep !== undefined || !this.#hasErased()) return;
+    const delay = Math.max(SWEEP_DELAY_MS, this.#restUntilMs - this.#now());
+    this.#callOffSweep = this.#later(() => void this.#sweep(), delay);
+  }
+
+  /** Resolves when nothing is left to be compacted; what would wait is done at once. */
+  async settled(): Promise<void> {
+    do {
+      if (this.#callOffSweep !== undefined) await this.#sweep();
+      else await this.#working;
+    } while (this.#working !== undefined || this.#callOffSweep !== undefined);
+  }
+
+  /** Gives up what is under way; for closing. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#callOffSweep?.();
+    this.#callOffSweep = undefined;
+    while (this.#working !== undefined) await this.#working;
+  }
+
+  #hasErased(): boolean {
+    const { segments, namespaces } = this.#state;
+    return namespaces.halfErased.size > 0 || segments.some(({ erasedBytes }) => erasedBytes > 0);
+  }
+
+  async #sweep(): Promise<void> {
+    this.#callOffSweep?.();
+    this.#callOffSweep = undefined;
+    while (this.#working !== undefined) await this.#working;
+    if (this.#stopped || !this.#hasErased()) return;
+    const startMs = this.#now();
+    this.#sweeping = true;
+    const sweeping = this.#work().finally(() => {
+      this.#sweeping = false;
+      this.#restUntilMs = this.#now() + SWEEP_REST * (this.#now() - startMs);
+    });
+    this.#begin(sweeping);
+    await sweeping;
+  }
+
+  /** @param work does not throw. */
+  #begin(work: Promise<void>): void {
+    this.#working = work.finally(() => {
+      this.#working = undefined;
+      if (!this.#again) return;
+      this.#again = false;
+      this.wake();
+    });
+  }
+
+  /** Rewrites everything: afterwards nothing that was overwritten, deleted or erased is in the files. */
+  async compactAll(): Promise<void> {
+    // Not by settled(): between its end and here another caller could begin.
+    while (this.#working !== undefined) await this.#working;
+    if (this.#stopped) throw new CompactionStopped();
+    const working = this.#compactAll();
+    this.#begin(working.catch(() => undefined));
+    await working;
+  }
+
+  async #compactAll(): Promise<void> {
+    const state = this.#state;
+    if (state.active.length > SEGMENT_HEADER_BYTES) await state.commit.exclusively(() => state.roll());
+    const wanted = new Set(state.segments.slice(0, -1));
+    while (wanted.size > 0) {
+      const first = state.segments.findIndex((segment) => wanted.has(segment));
+      if (first === -1) break;
+      const run = this.#runFrom(first, (segment) => wanted.has(segment));
+      for (const segment of run) wanted.delete(segment);
+      await this.#compact(run);
+    }
+    await this.#dropOldEpochs();
+  }
+
+  async #work(): Promise<void> {
+    try {
+      if (this.#sweeping) await this.#finishErased();
+      for (let run = this.#choose(); run !== undefined && !this.#stopped; run = this.#choose())
+        await this.#compact(run);
+      await this.#dropOldEpochs();
+      this.lastError = undefined;
+    } catch (error) {
+      if (!(error instanceof CompactionStopped)) this.lastError = error;
+    }
+  }
+
+  /** Keys that are still there go first; then, as only finished segments can be compacted, the one being written ends. */
+  async #finishErased(): Promise<void> {
+    const state = this.#state;
+    if (state.namespaces.halfErased.size > 0) await state.commit.exclusively(() => finishErasures(state));
+    if (state.active.erasedBytes > 0) await state.commit.exclusively(() => state.roll());
+  }
+
+  async #compact(run: readonly Segment[]): Promise<void> {
+    await new RunCompaction(this.#state, run, () => this.#stopped).execute();
+    await this.#state.drops;
+  }
+
+  /** When the last segment under old keys is gone, the old keys go as well. */
+  async #dropOldEpochs(): Promise<void> {
+    const state = this.#state;
+    const isNeeded = (epoch: number) => [...state.table.all()].some(({ keys }) => keys.epoch === epoch);
+    if (this.#stopped || !state.oldEpochs.some(({ epoch }) => !isNeeded(epoch))) return;
+    await state.commit.exclusively(async () => {
+      const before = state.oldEpochs;
+      state.oldEpochs = before.filter(({ epoch }) => isNeeded(epoch));
+      try {
+        await state.saveManifest(state.manifest());
+      } catch (error) {
+        state.oldEpochs = before;
+        throw error;
+      }
+      for (const keys of before) if (!state.oldEpochs.includes(keys)) keys.wipe();
+    });
+  }
+
+  #choose(): readonly Segment[] | undefined {
+    const { segments } = this.#state;
+    const first = segments.findIndex(
+      (segment, at) => at < segments.length - 1 && this.#isWorthIt(segment, at),
+    );
+    if (first === -1) return undefined;
+    return this.#runFrom(first, (segment, at) => this.#isWorthIt(segment, at));
+  }
+
+  /** Under old keys, or with something erased that is to be swept, or more than half dead, or one of two small neighbours. */
+  #isWorthIt(segment: Segment, at: number): boolean {
+    if (segment.keys !== this.#state.keys || (this.#sweeping && segment.erasedBytes > 0)) return true;
+    const dead = segment.length - SEGMENT_HEADER_BYTES - segment.liveBytes - segment.keptBytes;
+    if (dead > segment.length / 2) return true;
+    const isFinished = at + 1 < this.#state.segments.length - 1;
+    const next = isFinished ? this.#state.segments[at + 1] : undefined;
+    const before = this.#state.segments[at - 1];
+    return this.#isSmall(segment) && (this.#isSmall(next) || this.#isSmall(before));
+  }
+
+  #isSmall(segment: Segment | undefined): boolean {
+    return segment !== undefined && segment.length < this.#state.segmentBytes / 4;
+  }
+
+  #runFrom(first: number, belongs: (segment: Segment, at: number) => boolean): readonly Segment[] {
+    const run: Segment[] = [];
+    let bytes = 0;
+    for (const [at, segment] of this.#state.segments.slice(0, -1).entries()) {
+      if (at < first) continue;
+      bytes += segment.length;
+      if (run.length > 0 && (!belongs(segment, at) || bytes > MAX_RUN_BYTES)) break;
+      run.push(segment);
+    }
+    return run;
+  }
+}

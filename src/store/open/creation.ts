@@ -1,0 +1,87 @@
+import { SecretBytes } from '../../bytes/secret-bytes.ts';
+import type { FileSystem, FolderLock } from '../../disk/file-system.ts';
+import { ProblemError } from '../../errors/latchkey-error.ts';
+import { inFolder } from '../files/files.ts';
+import { STORE_ID_BYTES } from '../api/limits.ts';
+import { keysFileName, NamespaceKeys } from '../keys/namespace-keys.ts';
+import { closeFiles } from './recovery.ts';
+import { encodeStoreHeader } from '../keys/store-header.ts';
+import { EpochKeys } from '../keys/store-keys.ts';
+import { StoreState, type StoreTuning } from '../store-state.ts';
+
+/** Where a store's log begins: at zero, or behind the head of the backup that it is restored from. */
+export interface LogOrigin {
+  readonly generation: number;
+  readonly sequence: number;
+  readonly digest: Uint8Array;
+}
+
+/** What a new store needs. */
+export interface Creation {
+  readonly fileSystem: FileSystem;
+  readonly path: string;
+  readonly storeKey: SecretBytes;
+  readonly storeId: Uint8Array | undefined;
+  readonly unlock: Uint8Array | undefined;
+  readonly tuning: StoreTuning;
+  readonly origin: LogOrigin;
+}
+
+/** The first generation of a store that begins empty. */
+export const freshOrigin = (): LogOrigin => ({ generation: 1, sequence: 0, digest: new Uint8Array(32) });
+
+/**
+ * Takes the folder for a process.
+ * @throws ProblemError STORE_LOCKED naming the process that has it.
+ */
+export async function takeLock(fileSystem: FileSystem, path: string): Promise<FolderLock | undefined> {
+  const lock = await fileSystem.lock?.(path);
+  if (lock === undefined || !('owner' in lock)) return lock;
+  throw new ProblemError('STORE_LOCKED', `${lock.owner} has the store in ${path} open`, {
+    observed: lock.owner,
+    hint: 'stop that process; a lock never outlives its process',
+  });
+}
+
+/** Lays out an empty store in a cleared folder, all but the manifest that makes it one. */
+export async function layOut(creation: Creation, lock: FolderLock | undefined): Promise<StoreState> {
+  const { fileSystem, path, tuning, origin, unlock = new Uint8Array(0) } = creation;
+  const storeId = creation.storeId ?? tuning.random(STORE_ID_BYTES);
+  if (storeId.length !== STORE_ID_BYTES)
+    throw new RangeError(`a store id must be ${STORE_ID_BYTES} bytes, got ${storeId.length}`);
+  const storeKey = new SecretBytes(creation.storeKey.reveal().slice());
+  const state = new StoreState(
+    {
+      fileSystem,
+      folder: path,
+      lock,
+      header: encodeStoreHeader(storeId.slice(), unlock.slice(), storeKey),
+      storeKey,
+      keys: EpochKeys.of(1, storeKey),
+      oldEpochs: [],
+      generation: origin.generation,
+      nextSegmentId: 1,
+      nextNamespaceId: 1,
+    },
+    tuning,
+  );
+  const keysPath = inFolder(path, keysFileName(1));
+  const handle = await fileSystem.open(keysPath, 'create');
+  const keys = { wrapping: state.keys.records, storeId, random: tuning.random };
+  state.namespaceKeys = new NamespaceKeys({ path: keysPath, number: 1, handle }, new Uint8Array(0), keys);
+  try {
+    await handle.sync();
+    return state;
+  } catch (error) {
+    await closeFiles(state);
+    throw error;
+  }
+}
+
+/** Begins the log and puts the manifest in place: from here on there is a store. */
+export async function beginLog(state: StoreState, origin: LogOrigin): Promise<void> {
+  const firstOrdinal = origin.sequence + 1;
+  const segment = await state.newSegmentFile({ kind: 'log', firstOrdinal, previous: origin.digest });
+  state.segments.push(segment);
+  await state.saveManifest(state.manifest());
+}
