@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type MockTdx, startMockTdx } from '../../mock-tdx/server.ts';
 import { type TamperLine, tamperLines } from '../../mock-tdx/tamper-kit.ts';
-import { MAX_LINE_BYTES } from '../../src/cli/quote-stream.ts';
+import { MAX_LINE_BYTES } from '../../src/cli/quote/stream.ts';
 import { collateralRoute } from '../support/collateral-routes.ts';
 import { type HttpService, startHttpService } from '../support/http-service.ts';
 import { type Finished, runLatchkey } from '../support/run-latchkey.ts';

@@ -4,7 +4,7 @@ import { Writable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SecretBytes } from '../../src/bytes/secret-bytes.ts';
 import { ritualsCommand } from '../../src/cli/commands/rituals.ts';
-import type { StoreIo } from '../../src/cli/store-io.ts';
+import type { StoreIo } from '../../src/cli/store/io.ts';
 import { LatchkeyError } from '../../src/errors/latchkey-error.ts';
 import { Datastore } from '../../src/rituals/datastore.ts';
 import { SealedStore } from '../../src/store/sealed-store.ts';

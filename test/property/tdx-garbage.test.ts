@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { QuoteStream } from '../../src/cli/quote-stream.ts';
+import { QuoteStream } from '../../src/cli/quote/stream.ts';
 import { LatchkeyError } from '../../src/errors/latchkey-error.ts';
 import { parseCertificate } from '../../src/der/certificate.ts';
 import { parseCrl } from '../../src/der/crl.ts';

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createDevelopmentPki } from '../../mock-tdx/development-pki.ts';
 import { type TamperLine, tamperKit, tamperLines } from '../../mock-tdx/tamper-kit.ts';
-import { QuoteStream } from '../../src/cli/quote-stream.ts';
+import { QuoteStream } from '../../src/cli/quote/stream.ts';
 import { errorCodes } from '../../src/errors/codes.ts';
 import { tdxCodes } from '../../src/errors/codes/tdx.ts';
 import { defaultPolicy } from '../../src/tdx/policy.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { QuoteStream } from '../../src/cli/quote-stream.ts';
+import { QuoteStream } from '../../src/cli/quote/stream.ts';
 import { LatchkeyError } from '../../src/errors/latchkey-error.ts';
 import { applyPolicy, defaultPolicy, parsePolicy } from '../../src/tdx/policy.ts';
 import { parseQuote } from '../../src/tdx/quote.ts';

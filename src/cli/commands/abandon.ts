@@ -4,8 +4,8 @@ import { toHex } from '../../bytes/hex.ts';
 import { nodeFileSystem } from '../../disk/node-file-system.ts';
 import { ProblemError } from '../../errors/latchkey-error.ts';
 import { readStoreHeader } from '../../store/keys/store-header.ts';
-import { exitCodes } from '../failure.ts';
-import { configFile, readConfig } from '../node-options.ts';
+import { exitCodes } from '../shared/failure.ts';
+import { configFile, readConfig } from '../shared/node-options.ts';
 
 interface AbandonOptions {
   readonly config: string;

@@ -11,12 +11,12 @@ import { encodeKeyslotFile } from '../../keyslots/keyslot-codec.ts';
 import { KeyslotDisk } from '../../keyslots/keyslot-disk.ts';
 import { BackupOutline } from '../../store/backup/backup-outline.ts';
 import { systemCode } from '../../store/files/disk-failure.ts';
-import { agentProblem, agentSocketOf, askAgent } from '../agent-socket.ts';
-import { requireFree, writeNewFile } from '../given-files.ts';
-import { configFile, readConfig } from '../node-options.ts';
-import { printFacts } from '../store-care.ts';
-import { print, processIo, type StoreIo } from '../store-io.ts';
-import { startProgress } from '../store-progress.ts';
+import { agentProblem, agentSocketOf, askAgent } from '../shared/agent-socket.ts';
+import { requireFree, writeNewFile } from '../shared/given-files.ts';
+import { configFile, readConfig } from '../shared/node-options.ts';
+import { printFacts } from '../store/care.ts';
+import { print, processIo, type StoreIo } from '../store/io.ts';
+import { startProgress } from '../store/progress.ts';
 
 /** The node itself gives a backup up when nobody reads for as long. */
 const QUIET_MS = 60_000;

@@ -7,7 +7,7 @@ import { INTEL_PCS_URL, type TcbUpdate } from '../../collateral/service-client.t
 import { ProblemError } from '../../errors/latchkey-error.ts';
 import type { CollateralDocuments } from '../../tdx/collateral.ts';
 import { type CollateralFacts, parseQuote, platformOf, QuoteVerifier } from '../../tdx/verify-quote.ts';
-import { readCollateral, readInput, readTrustRoot, requireServiceUrls } from '../quote-inputs.ts';
+import { readCollateral, readInput, readTrustRoot, requireServiceUrls } from '../quote/inputs.ts';
 
 /** `latchkey collateral`: gets and checks what Intel says about platforms. */
 export function collateralCommand(): Command {

@@ -4,7 +4,7 @@ import { environmentVariables } from '../../config/environment.ts';
 import { readSecrets, wipeSecrets } from '../../config/secrets.ts';
 import { configTemplate } from '../../config/template.ts';
 import { trustHash } from '../../trust/trust-hash.ts';
-import { configFile, readConfig } from '../node-options.ts';
+import { configFile, readConfig } from '../shared/node-options.ts';
 
 /** `latchkey config`: prints a commented configuration, or checks one. */
 export function configCommand(): Command {

@@ -2,11 +2,11 @@ import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { type DecryptionsConfig, loadDecryptionsConfig } from '../../decryptions/decryptions-config.ts';
 import { ProblemError } from '../../errors/latchkey-error.ts';
-import { startDecryptionsServer } from '../decryptions-server.ts';
-import { exitCodes, reportFailure } from '../failure.ts';
-import { watchProcess } from '../process-faults.ts';
-import { print, processIo, type StoreIo } from '../store-io.ts';
-import { terminationSignal } from '../termination-signal.ts';
+import { startDecryptionsServer } from '../shared/decryptions-server.ts';
+import { exitCodes, reportFailure } from '../shared/failure.ts';
+import { watchProcess } from '../shared/process-faults.ts';
+import { print, processIo, type StoreIo } from '../store/io.ts';
+import { terminationSignal } from '../shared/termination-signal.ts';
 
 interface ConfigOptions {
   readonly config?: string;

@@ -1,12 +1,12 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { escapeControls } from '../../bytes/escape-controls.ts';
 import { systemClock } from '../../time/clock.ts';
-import { agentSocketOf } from '../agent-socket.ts';
-import { askDrain, type DrainStanding, drainLines, waitUntilFree } from '../drain-wait.ts';
-import { exitCodes } from '../failure.ts';
-import { configFile, readConfig } from '../node-options.ts';
-import { processIo } from '../store-io.ts';
-import { startProgress } from '../store-progress.ts';
+import { agentSocketOf } from '../shared/agent-socket.ts';
+import { askDrain, type DrainStanding, drainLines, waitUntilFree } from '../shared/drain-wait.ts';
+import { exitCodes } from '../shared/failure.ts';
+import { configFile, readConfig } from '../shared/node-options.ts';
+import { processIo } from '../store/io.ts';
+import { startProgress } from '../store/progress.ts';
 
 interface DrainOptions {
   readonly config: string;

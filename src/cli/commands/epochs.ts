@@ -5,8 +5,8 @@ import { EpochNames } from '../../epochs/epoch-names.ts';
 import { stateDigest } from '../../epochs/state-digest.ts';
 import { EvidenceError } from '../../errors/latchkey-error.ts';
 import type { Store } from '../../store/api/store-api.ts';
-import { print, processIo, type StoreIo } from '../store-io.ts';
-import { type PlaceOptions, placeCommand, withStore } from '../store-session.ts';
+import { print, processIo, type StoreIo } from '../store/io.ts';
+import { type PlaceOptions, placeCommand, withStore } from '../store/session.ts';
 
 interface JournalOptions extends PlaceOptions {
   readonly journal: string;

@@ -2,13 +2,13 @@ import { Command, Option } from 'commander';
 import { LatchkeyError, ProblemError } from '../../errors/latchkey-error.ts';
 import { parseQuote } from '../../tdx/quote.ts';
 import { QuoteVerifier } from '../../tdx/verify-quote.ts';
-import { exitCodes } from '../failure.ts';
-import { answerOf, decide, decideChainOnly, type Outcome } from '../quote-answer.ts';
-import { collateralFor } from '../quote-collateral.ts';
-import { readCollateral, readInput, readPolicy, readTrustRoot, tryParseTime } from '../quote-inputs.ts';
-import { describeQuote, formatQuote } from '../quote-inspect.ts';
-import { formatChainReport, formatReport, formatVerdict } from '../quote-report.ts';
-import { runQuoteStream } from '../quote-stream.ts';
+import { exitCodes } from '../shared/failure.ts';
+import { answerOf, decide, decideChainOnly, type Outcome } from '../quote/answer.ts';
+import { collateralFor } from '../quote/collateral.ts';
+import { readCollateral, readInput, readPolicy, readTrustRoot, tryParseTime } from '../quote/inputs.ts';
+import { describeQuote, formatQuote } from '../quote/inspect.ts';
+import { formatChainReport, formatReport, formatVerdict } from '../quote/report.ts';
+import { runQuoteStream } from '../quote/stream.ts';
 
 /** `latchkey quote`: look at TDX quotes, and verify them. */
 export function quoteCommand(): Command {

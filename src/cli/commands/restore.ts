@@ -3,20 +3,20 @@ import { Command } from 'commander';
 import { explain, stateToJson, summarize } from '../../boot/node-state.ts';
 import type { RestoredNode } from '../../boot/restoring.ts';
 import { encodeSs58 } from '../../bytes/ss58.ts';
-import { requireStopped } from '../agent-socket.ts';
-import { exitCodes } from '../failure.ts';
-import { readFileChunks } from '../given-files.ts';
+import { requireStopped } from '../shared/agent-socket.ts';
+import { exitCodes } from '../shared/failure.ts';
+import { readFileChunks } from '../shared/given-files.ts';
 import {
   attemptsOption,
   configFile,
   insecureRootOption,
   type RootOptions,
   readConfig,
-} from '../node-options.ts';
-import { oneShotNode } from '../one-shot-node.ts';
-import { printFacts } from '../store-care.ts';
-import { print, processIo, type StoreIo } from '../store-io.ts';
-import { startProgress } from '../store-progress.ts';
+} from '../shared/node-options.ts';
+import { oneShotNode } from '../shared/one-shot-node.ts';
+import { printFacts } from '../store/care.ts';
+import { print, processIo, type StoreIo } from '../store/io.ts';
+import { startProgress } from '../store/progress.ts';
 
 interface RestoreOptions extends RootOptions {
   readonly config: string;

@@ -10,16 +10,16 @@ import {
   RITUALS_CONFIG_VERSION,
 } from '../../rituals/ritual-config.ts';
 import { createPasswordStore } from '../../store/password-store.ts';
-import { addRitualBackupCommands } from '../rituals-backup.ts';
+import { addRitualBackupCommands } from '../rituals/backup.ts';
 import {
   createRitualsConfigFile,
   readRitualsConfigFile,
   replaceRitualsConfigFile,
   requireNoRitualsConfigFile,
-} from '../rituals-config-file.ts';
-import { type ConfigOption, configured, withDatastore } from '../rituals-session.ts';
-import { print, processIo, readAll, type StoreIo } from '../store-io.ts';
-import { withPlace } from '../store-session.ts';
+} from '../rituals/config-file.ts';
+import { type ConfigOption, configured, withDatastore } from '../rituals/session.ts';
+import { print, processIo, readAll, type StoreIo } from '../store/io.ts';
+import { withPlace } from '../store/session.ts';
 
 const MAX_FRAGMENT_BYTES = 1024 * 1024;
 /** Revocations under way together. */

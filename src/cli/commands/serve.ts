@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { readSecrets } from '../../config/secrets.ts';
 import { LatchkeyNode } from '../../node/latchkey-node.ts';
 import { buildParts } from '../../node/parts.ts';
-import { exitCodes, textOfBug } from '../failure.ts';
+import { exitCodes, textOfBug } from '../shared/failure.ts';
 import {
   acceptRolledBackOption,
   configFile,
@@ -11,9 +11,9 @@ import {
   type RootOptions,
   readConfig,
   readTrustRoot,
-} from '../node-options.ts';
-import { watchProcess } from '../process-faults.ts';
-import { terminationSignal } from '../termination-signal.ts';
+} from '../shared/node-options.ts';
+import { watchProcess } from '../shared/process-faults.ts';
+import { terminationSignal } from '../shared/termination-signal.ts';
 
 /** `latchkey serve`: key server for the others and guardian of its own store, until it is told to stop. */
 export function serveCommand(): Command {

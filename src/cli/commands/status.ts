@@ -1,7 +1,7 @@
 import { Command } from 'commander';
-import { agentSocketOf, askAgent, readAgentJson } from '../agent-socket.ts';
-import { exitCodes } from '../failure.ts';
-import { configFile, readConfig } from '../node-options.ts';
+import { agentSocketOf, askAgent, readAgentJson } from '../shared/agent-socket.ts';
+import { exitCodes } from '../shared/failure.ts';
+import { configFile, readConfig } from '../shared/node-options.ts';
 
 interface StatusOptions {
   readonly config: string;

@@ -3,7 +3,7 @@ import { stringify } from 'yaml';
 import { toPrefixedHex } from '../../bytes/hex.ts';
 import { readCheckpoint } from '../../chain/read-checkpoint.ts';
 import { canonicalTrustSection, trustHash } from '../../trust/trust-hash.ts';
-import { configFile, readConfig } from '../node-options.ts';
+import { configFile, readConfig } from '../shared/node-options.ts';
 
 interface CheckpointOptions {
   readonly endpoint: string;

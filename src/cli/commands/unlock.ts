@@ -3,7 +3,7 @@ import { explain, stateToJson, summarize } from '../../boot/node-state.ts';
 import { toHex } from '../../bytes/hex.ts';
 import { encodeSs58 } from '../../bytes/ss58.ts';
 import { deriveKey } from '../../crypto/hkdf.ts';
-import { exitCodes } from '../failure.ts';
+import { exitCodes } from '../shared/failure.ts';
 import {
   acceptRolledBackOption,
   attemptsOption,
@@ -12,8 +12,8 @@ import {
   type OpeningOptions,
   type RootOptions,
   readConfig,
-} from '../node-options.ts';
-import { oneShotNode } from '../one-shot-node.ts';
+} from '../shared/node-options.ts';
+import { oneShotNode } from '../shared/one-shot-node.ts';
 
 /** Where keys for other tools are derived from the store key. */
 const DERIVE_LABEL = 'latchkey/v1/derive/';

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { readInput, readJsonInput, requireServiceUrls, tryParseTime } from '../../../src/cli/quote-inputs.ts';
+import { readInput, readJsonInput, requireServiceUrls, tryParseTime } from '../../../src/cli/quote/inputs.ts';
 import { tempFolder } from '../../support/temp-folder.ts';
 import { codeOf, thrownBy } from '../../support/thrown.ts';
 

@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { utf8 } from '../../../src/bytes/concat.ts';
-import { importRecords } from '../../../src/cli/store-import.ts';
+import { importRecords } from '../../../src/cli/store/import.ts';
 import {
   formatRecordLine,
   parseRecordLine,
   type RecordLine,
   splitLines,
-} from '../../../src/cli/store-lines.ts';
-import { printableName } from '../../../src/cli/terminal-text.ts';
+} from '../../../src/cli/store/lines.ts';
+import { printableName } from '../../../src/cli/shared/terminal-text.ts';
 
 async function* chunks(...texts: string[]): AsyncGenerator<Uint8Array> {
   for (const text of texts) yield utf8(text);

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { terminationSignal } from '../../../src/cli/termination-signal.ts';
+import { terminationSignal } from '../../../src/cli/shared/termination-signal.ts';
 
 it.each(['SIGTERM', 'SIGINT'] as const)(
   'after %s a second signal of either kind meets no listener',

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
-import { ProblemError } from '../errors/latchkey-error.ts';
-import { exitCodes, reportFailure } from './failure.ts';
+import { ProblemError } from '../../errors/latchkey-error.ts';
+import { exitCodes, reportFailure } from '../shared/failure.ts';
 
 /** The outside of a store command: its three streams and its exit code. Tests give their own. */
 export interface StoreIo {

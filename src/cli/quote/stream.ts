@@ -1,17 +1,17 @@
 import { once } from 'node:events';
-import { tryFromBase64 } from '../bytes/base64.ts';
-import { tryFromHex } from '../bytes/hex.ts';
-import { Memo } from '../bytes/memo.ts';
-import { sha256Hex } from '../crypto/sha2.ts';
-import { EvidenceError, LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
-import { type CollateralDocuments, parseCollateralDocuments } from '../tdx/collateral.ts';
-import { parsePolicy, type TdPolicy } from '../tdx/policy.ts';
-import { parseQuote } from '../tdx/quote.ts';
-import { insecureTrustRoot } from '../tdx/trust-root.ts';
-import { QuoteVerifier } from '../tdx/verify-quote.ts';
-import { boundedLines, type Line } from './bounded-lines.ts';
-import { type Answer, answerOf, decide, failureAnswer } from './quote-answer.ts';
-import { tryParseTime } from './quote-inputs.ts';
+import { tryFromBase64 } from '../../bytes/base64.ts';
+import { tryFromHex } from '../../bytes/hex.ts';
+import { Memo } from '../../bytes/memo.ts';
+import { sha256Hex } from '../../crypto/sha2.ts';
+import { EvidenceError, LatchkeyError, ProblemError } from '../../errors/latchkey-error.ts';
+import { type CollateralDocuments, parseCollateralDocuments } from '../../tdx/collateral.ts';
+import { parsePolicy, type TdPolicy } from '../../tdx/policy.ts';
+import { parseQuote } from '../../tdx/quote.ts';
+import { insecureTrustRoot } from '../../tdx/trust-root.ts';
+import { QuoteVerifier } from '../../tdx/verify-quote.ts';
+import { boundedLines, type Line } from '../shared/bounded-lines.ts';
+import { type Answer, answerOf, decide, failureAnswer } from './answer.ts';
+import { tryParseTime } from './inputs.ts';
 
 /** What a line that leaves a field out gets. */
 export interface StreamDefaults {

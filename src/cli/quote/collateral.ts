@@ -1,8 +1,8 @@
-import { ProblemError } from '../errors/latchkey-error.ts';
-import type { CollateralDocuments } from '../tdx/collateral.ts';
-import type { Quote } from '../tdx/quote.ts';
-import type { QuoteVerifier } from '../tdx/verify-quote.ts';
-import { readCollateral, requireServiceUrls } from './quote-inputs.ts';
+import { ProblemError } from '../../errors/latchkey-error.ts';
+import type { CollateralDocuments } from '../../tdx/collateral.ts';
+import type { Quote } from '../../tdx/quote.ts';
+import type { QuoteVerifier } from '../../tdx/verify-quote.ts';
+import { readCollateral, requireServiceUrls } from './inputs.ts';
 
 /** Where the collateral of one command comes from. */
 export interface CollateralFlags {
@@ -34,6 +34,6 @@ export async function collateralFor(
   }
   const endpoints = requireServiceUrls(pccs);
   const { platform } = verifier.verifyChainOnly(quote, { nowMs });
-  const { fetchCollateralOnce } = await import('../collateral/fetch-once.ts');
+  const { fetchCollateralOnce } = await import('../../collateral/fetch-once.ts');
   return fetchCollateralOnce(platform, { endpoints, verifier, nowMs });
 }

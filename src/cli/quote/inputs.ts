@@ -1,9 +1,9 @@
 import { closeSync, openSync, readSync } from 'node:fs';
-import { utcTimeMs } from '../der/calendar.ts';
-import { ProblemError } from '../errors/latchkey-error.ts';
-import { type CollateralDocuments, parseCollateralDocuments } from '../tdx/collateral.ts';
-import { defaultPolicy, parsePolicy, type TdPolicy } from '../tdx/policy.ts';
-import { insecureTrustRoot, TrustRoot } from '../tdx/trust-root.ts';
+import { utcTimeMs } from '../../der/calendar.ts';
+import { ProblemError } from '../../errors/latchkey-error.ts';
+import { type CollateralDocuments, parseCollateralDocuments } from '../../tdx/collateral.ts';
+import { defaultPolicy, parsePolicy, type TdPolicy } from '../../tdx/policy.ts';
+import { insecureTrustRoot, TrustRoot } from '../../tdx/trust-root.ts';
 
 /** More than a collateral set with the largest CRLs accepted; what is longer is a mistake, or endless. */
 const MAX_INPUT_BYTES = 16 * 1024 * 1024;

@@ -1,4 +1,4 @@
-import type { RecordLine } from './store-lines.ts';
+import type { RecordLine } from './lines.ts';
 
 /** How much may wait for the disk: enough that group commit has groups, not so much that memory grows. */
 const MAX_PENDING_RECORDS = 4096;

@@ -1,10 +1,10 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { toBase64 } from '../bytes/base64.ts';
-import { EvidenceError } from '../errors/latchkey-error.ts';
-import { MAX_VALUE_BYTES } from '../store/api/limits.ts';
-import { writeNewFile } from './given-files.ts';
-import { print, readAll, type StoreIo } from './store-io.ts';
+import { toBase64 } from '../../bytes/base64.ts';
+import { EvidenceError } from '../../errors/latchkey-error.ts';
+import { MAX_VALUE_BYTES } from '../../store/api/limits.ts';
+import { writeNewFile } from '../shared/given-files.ts';
+import { print, readAll, type StoreIo } from './io.ts';
 import {
   anyNamespace,
   type NamespaceOptions,
@@ -12,8 +12,8 @@ import {
   readUserFile,
   withReading,
   withStore,
-} from './store-session.ts';
-import { printableName } from './terminal-text.ts';
+} from './session.ts';
+import { printableName } from '../shared/terminal-text.ts';
 
 interface PutOptions extends NamespaceOptions {
   readonly valueFile?: string;

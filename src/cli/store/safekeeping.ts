@@ -1,14 +1,14 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { RefusalError } from '../errors/latchkey-error.ts';
-import { backupPasswordStore, restorePasswordStore, withPasswordKey } from '../store/password-store.ts';
-import type { RepairPlan } from '../store/maintain/repair.ts';
-import { SealedStore } from '../store/sealed-store.ts';
-import { readFileChunks, writeNewFile } from './given-files.ts';
-import { printFacts } from './store-care.ts';
-import { print, readLine, type StoreIo } from './store-io.ts';
-import { startProgress } from './store-progress.ts';
-import { type PlaceOptions, placeCommand, withPlace } from './store-session.ts';
+import { RefusalError } from '../../errors/latchkey-error.ts';
+import { backupPasswordStore, restorePasswordStore, withPasswordKey } from '../../store/password-store.ts';
+import type { RepairPlan } from '../../store/maintain/repair.ts';
+import { SealedStore } from '../../store/sealed-store.ts';
+import { readFileChunks, writeNewFile } from '../shared/given-files.ts';
+import { printFacts } from './care.ts';
+import { print, readLine, type StoreIo } from './io.ts';
+import { startProgress } from './progress.ts';
+import { type PlaceOptions, placeCommand, withPlace } from './session.ts';
 
 interface BackupOptions extends PlaceOptions {
   readonly to: string;

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import { Datastore } from '../rituals/datastore.ts';
-import { readRitualsConfigFile } from './rituals-config-file.ts';
-import { withStore } from './store-session.ts';
+import { Datastore } from '../../rituals/datastore.ts';
+import { readRitualsConfigFile } from './config-file.ts';
+import { withStore } from '../store/session.ts';
 
 /** The option that all ritual commands share. */
 export interface ConfigOption {

@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { InvalidArgumentError, Option } from 'commander';
-import { loadConfig } from '../config/load-config.ts';
-import type { Config } from '../config/schema.ts';
-import { ProblemError } from '../errors/latchkey-error.ts';
-import { insecureTrustRoot, type TrustRoot } from '../tdx/verify-quote.ts';
+import { loadConfig } from '../../config/load-config.ts';
+import type { Config } from '../../config/schema.ts';
+import { ProblemError } from '../../errors/latchkey-error.ts';
+import { insecureTrustRoot, type TrustRoot } from '../../tdx/verify-quote.ts';
 
 /** Turns what was typed into an absolute path. */
 export const configFile = (text: string): string => resolve(text);

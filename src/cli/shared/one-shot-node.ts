@@ -1,7 +1,7 @@
-import type { Config } from '../config/schema.ts';
-import { LatchkeyNode } from '../node/latchkey-node.ts';
-import { buildParts } from '../node/parts.ts';
-import { jsonLog } from '../observe/log.ts';
+import type { Config } from '../../config/schema.ts';
+import { LatchkeyNode } from '../../node/latchkey-node.ts';
+import { buildParts } from '../../node/parts.ts';
+import { jsonLog } from '../../observe/log.ts';
 import { type OpeningOptions, type RootOptions, readTrustRoot } from './node-options.ts';
 
 /**

@@ -1,4 +1,4 @@
-import type { StoreIo } from './store-io.ts';
+import type { StoreIo } from './io.ts';
 
 const REDRAW_MS = 100;
 

@@ -1,10 +1,10 @@
-import { toHex } from '../bytes/hex.ts';
-import { LatchkeyError } from '../errors/latchkey-error.ts';
-import { peekPckChain } from '../tdx/pck-chain.ts';
-import type { Quote } from '../tdx/quote.ts';
-import { readQeReport } from '../tdx/quoting-enclave.ts';
-import { describeTdAttributes } from '../tdx/td-attributes.ts';
-import { type Answer, hexFields } from './quote-answer.ts';
+import { toHex } from '../../bytes/hex.ts';
+import { LatchkeyError } from '../../errors/latchkey-error.ts';
+import { peekPckChain } from '../../tdx/pck-chain.ts';
+import type { Quote } from '../../tdx/quote.ts';
+import { readQeReport } from '../../tdx/quoting-enclave.ts';
+import { describeTdAttributes } from '../../tdx/td-attributes.ts';
+import { type Answer, hexFields } from './answer.ts';
 
 /** Every field of a quote in Intel's terms, grouped; nothing is verified. */
 export function describeQuote(quote: Quote): Readonly<Record<string, Answer>> {

@@ -1,18 +1,12 @@
 import type { Command } from 'commander';
-import { checkName, checkValue, MAX_NAME_BYTES, MAX_VALUE_BYTES } from '../store/api/limits.ts';
-import type { SealedStore } from '../store/sealed-store.ts';
-import type { Namespace } from '../store/api/store-api.ts';
-import { importRecords } from './store-import.ts';
-import { print, type StoreIo } from './store-io.ts';
-import { formatRecordLine, parseRecordLine, type RecordLine, splitLines } from './store-lines.ts';
-import { startProgress } from './store-progress.ts';
-import {
-  anyNamespace,
-  type NamespaceOptions,
-  namespaceCommand,
-  withReading,
-  withStore,
-} from './store-session.ts';
+import { checkName, checkValue, MAX_NAME_BYTES, MAX_VALUE_BYTES } from '../../store/api/limits.ts';
+import type { SealedStore } from '../../store/sealed-store.ts';
+import type { Namespace } from '../../store/api/store-api.ts';
+import { importRecords } from './import.ts';
+import { print, type StoreIo } from './io.ts';
+import { formatRecordLine, parseRecordLine, type RecordLine, splitLines } from './lines.ts';
+import { startProgress } from './progress.ts';
+import { anyNamespace, type NamespaceOptions, namespaceCommand, withReading, withStore } from './session.ts';
 
 /** Base64 of the largest value, two names with every byte escaped, and the field names. */
 const MAX_LINE_BYTES = Math.ceil(MAX_VALUE_BYTES / 3) * 4 + 2 * 6 * MAX_NAME_BYTES + 1024;

@@ -1,8 +1,8 @@
 import { createReadStream, rmSync } from 'node:fs';
 import { lstat, open, readdir, rename, unlink } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
-import { ProblemError } from '../errors/latchkey-error.ts';
-import { systemCode } from '../store/files/disk-failure.ts';
+import { ProblemError } from '../../errors/latchkey-error.ts';
+import { systemCode } from '../../store/files/disk-failure.ts';
 
 /** What of a file is there before it is whole; the number is that of the process that writes it. */
 const unfinished = (path: string, pid: number): string => `${path}.unfinished-${pid}`;

@@ -1,9 +1,14 @@
-import { toHex } from '../bytes/hex.ts';
-import { LatchkeyError } from '../errors/latchkey-error.ts';
-import { applyPolicy, requireNotDebug, type TdPolicy } from '../tdx/policy.ts';
-import type { Quote } from '../tdx/quote.ts';
-import type { TcbStatus } from '../tdx/tcb-status.ts';
-import type { ChainVerifiedQuote, QuoteVerifier, VerifiedQuote, VerifyOptions } from '../tdx/verify-quote.ts';
+import { toHex } from '../../bytes/hex.ts';
+import { LatchkeyError } from '../../errors/latchkey-error.ts';
+import { applyPolicy, requireNotDebug, type TdPolicy } from '../../tdx/policy.ts';
+import type { Quote } from '../../tdx/quote.ts';
+import type { TcbStatus } from '../../tdx/tcb-status.ts';
+import type {
+  ChainVerifiedQuote,
+  QuoteVerifier,
+  VerifiedQuote,
+  VerifyOptions,
+} from '../../tdx/verify-quote.ts';
 
 /** What a verification came to. */
 export type Outcome =

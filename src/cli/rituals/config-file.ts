@@ -1,15 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import type { FileSystem } from '../disk/file-system.ts';
-import { EvidenceError, ProblemError } from '../errors/latchkey-error.ts';
+import type { FileSystem } from '../../disk/file-system.ts';
+import { EvidenceError, ProblemError } from '../../errors/latchkey-error.ts';
 import {
   formatRitualsConfig,
   parseRitualsConfig,
   type ReadRitualsConfig,
   RITUALS_CONFIG_VERSION,
   type RitualsConfig,
-} from '../rituals/ritual-config.ts';
-import { prepareFile, putInPlace } from '../store/files/files.ts';
+} from '../../rituals/ritual-config.ts';
+import { prepareFile, putInPlace } from '../../store/files/files.ts';
 
 /** Reads the configuration file of the ritual service, of whatever version. @throws ProblemError CONFIG_INVALID. */
 export async function readRitualsConfigFile(path: string): Promise<ReadRitualsConfig> {

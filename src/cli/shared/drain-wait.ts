@@ -1,8 +1,8 @@
 import type { z } from 'zod';
-import { drainAnswer } from '../agent/drain-routes.ts';
-import { ProblemError } from '../errors/latchkey-error.ts';
-import { parseWire } from '../protocol/wire.ts';
-import type { Clock } from '../time/clock.ts';
+import { drainAnswer } from '../../agent/drain-routes.ts';
+import { ProblemError } from '../../errors/latchkey-error.ts';
+import { parseWire } from '../../protocol/wire.ts';
+import type { Clock } from '../../time/clock.ts';
 import { agentProblem, askAgent, readAgentJson } from './agent-socket.ts';
 
 /** How a drain stands, as the node says. */

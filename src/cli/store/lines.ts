@@ -1,5 +1,5 @@
-import { parseBase64, toBase64 } from '../bytes/base64.ts';
-import { EvidenceError } from '../errors/latchkey-error.ts';
+import { parseBase64, toBase64 } from '../../bytes/base64.ts';
+import { EvidenceError } from '../../errors/latchkey-error.ts';
 
 /** One record as `import` reads it and `export` prints it. */
 export interface RecordLine {

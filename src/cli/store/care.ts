@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
-import { toHex } from '../bytes/hex.ts';
-import { createPasswordStore, withPasswordKey } from '../store/password-store.ts';
-import { SealedStore } from '../store/sealed-store.ts';
-import { exitCodes } from './failure.ts';
-import { print, type StoreIo } from './store-io.ts';
-import { type PlaceOptions, placeCommand, withPlace, withReading, withStore } from './store-session.ts';
+import { toHex } from '../../bytes/hex.ts';
+import { createPasswordStore, withPasswordKey } from '../../store/password-store.ts';
+import { SealedStore } from '../../store/sealed-store.ts';
+import { exitCodes } from '../shared/failure.ts';
+import { print, type StoreIo } from './io.ts';
+import { type PlaceOptions, placeCommand, withPlace, withReading, withStore } from './session.ts';
 
 /** Adds `create`, `stat`, `check` and `compact`. */
 export function addCareCommands(parent: Command, io: StoreIo): void {

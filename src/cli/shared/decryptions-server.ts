@@ -1,17 +1,17 @@
 import { readFile } from 'node:fs/promises';
-import { AccountId } from '../bytes/fixed-bytes.ts';
-import { SecretBytes } from '../bytes/secret-bytes.ts';
-import { DecryptionService } from '../decryptions/decryption-service.ts';
-import { decryptionsApp } from '../decryptions/decryptions-app.ts';
-import type { DecryptionsConfig } from '../decryptions/decryptions-config.ts';
-import { type Listening, listen } from '../decryptions/listen.ts';
-import { pruneRegularly } from '../decryptions/prune-regularly.ts';
-import type { WriteAuthorization } from '../decryptions/write-authorization.ts';
-import { EvidenceError, LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
-import { DecryptionsPrometheus } from '../http/decryptions-metrics.ts';
-import { createPasswordStore, openPasswordStore } from '../store/password-store.ts';
-import type { SealedStore } from '../store/sealed-store.ts';
-import { withPlace } from './store-session.ts';
+import { AccountId } from '../../bytes/fixed-bytes.ts';
+import { SecretBytes } from '../../bytes/secret-bytes.ts';
+import { DecryptionService } from '../../decryptions/decryption-service.ts';
+import { decryptionsApp } from '../../decryptions/decryptions-app.ts';
+import type { DecryptionsConfig } from '../../decryptions/decryptions-config.ts';
+import { type Listening, listen } from '../../decryptions/listen.ts';
+import { pruneRegularly } from '../../decryptions/prune-regularly.ts';
+import type { WriteAuthorization } from '../../decryptions/write-authorization.ts';
+import { EvidenceError, LatchkeyError, ProblemError } from '../../errors/latchkey-error.ts';
+import { DecryptionsPrometheus } from '../../http/decryptions-metrics.ts';
+import { createPasswordStore, openPasswordStore } from '../../store/password-store.ts';
+import type { SealedStore } from '../../store/sealed-store.ts';
+import { withPlace } from '../store/session.ts';
 
 /** A decryption service that runs. */
 export interface DecryptionsServer {

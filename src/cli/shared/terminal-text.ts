@@ -1,4 +1,4 @@
-import { escapeControls } from '../bytes/escape-controls.ts';
+import { escapeControls } from '../../bytes/escape-controls.ts';
 
 /** As {@link escapeControls}, for a name of its own: quoted when anything had to be escaped. */
 export const printableName = (name: string): string =>
