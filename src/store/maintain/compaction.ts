@@ -1,4 +1,4 @@
-import { copyBytes } from '../bytes/copy-bytes.ts';
+import { copyBytes } from '../../bytes/copy-bytes.ts';
 import { Breather } from './breather.ts';
 import { BulkWriter } from './bulk-writer.ts';
 import { damagedAt } from '../files/disk-failure.ts';
