@@ -110,7 +110,7 @@ export class MessageLog {
   /** Records both halves of a dealing; durable when it resolves. */
   async appendDealing(epoch: number, dealer: Uint8Array, dealing: Dealing): Promise<boolean> {
     const tie = concatBytes(sha256(dealing.publicMessage), dealing.privateMessage.reveal());
-    const secret = new SecretBytes(tie);
+    const secret = SecretBytes.adopt(tie);
     try {
       return await this.append(epoch, 'dealing', dealer, dealing.publicMessage, secret);
     } finally {
