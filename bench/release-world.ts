@@ -12,7 +12,7 @@ import { OwnAttestation } from '../src/keyserver/own-attestation.ts';
 import { TcbGrace } from '../src/keyserver/tcb-grace.ts';
 import { TokenBuckets } from '../src/keyserver/token-buckets.ts';
 import { Vault } from '../src/keyserver/vault.ts';
-import { Witness } from '../src/keyserver/witness.ts';
+import { EvidenceVerifier } from '../src/keyserver/verify.ts';
 import type { Log } from '../src/observe/log.ts';
 import type { Metrics } from '../src/observe/metrics.ts';
 import { ChallengeIssuer } from '../src/protocol/challenge.ts';
@@ -50,7 +50,7 @@ export function releaseWorld(log: Log, metrics: Metrics) {
   const keyServer = new KeyServer({
     identity: { account, x25519, x25519PublicKey, instanceId },
     challenges,
-    witness: new Witness({
+    evidenceVerifier: new EvidenceVerifier({
       verifier: new QuoteVerifier({ trustRoot: insecureTrustRoot(pki.rootPem) }),
       collateral: {
         graceMs: 0,

@@ -33,7 +33,7 @@ import {
 } from '../protocol/not-enrolled.ts';
 import type { BoundParameters } from '../protocol/report-data.ts';
 import { decodeKeyGrant, type KeyGrant, sealedKeyAad, sealedKeyInfo } from '../protocol/sealed-key.ts';
-import { attestationAnswer, challengeAnswer, keyAnswer, newsAnswer, parseWire } from '../protocol/wire.ts';
+import { attestationAnswer, challengeAnswer, keyAnswer, newsAnswer, parseWire } from '../protocol/decode.ts';
 import type { Clock } from '../time/clock.ts';
 import { PeerExchange } from './peer-exchange.ts';
 import { PeerError } from './peer-failure.ts';

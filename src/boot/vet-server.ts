@@ -7,7 +7,7 @@ import { sha256 } from '../crypto/sha2.ts';
 import { LatchkeyError } from '../errors/latchkey-error.ts';
 import type { Judge } from '../keyserver/judge.ts';
 import type { Attestation } from '../keyserver/own-attestation.ts';
-import type { Witness } from '../keyserver/witness.ts';
+import type { EvidenceVerifier } from '../keyserver/verify.ts';
 import { attestationReportData } from '../protocol/report-data.ts';
 import { parseQuote } from '../tdx/quote.ts';
 import type { QuoteVerifier } from '../tdx/verify-quote.ts';
@@ -41,7 +41,7 @@ export interface AttestationBounds {
  */
 export class ServerVetter {
   readonly #verifier: QuoteVerifier;
-  readonly #witness: Witness;
+  readonly #evidenceVerifier: EvidenceVerifier;
   readonly #judge: Judge;
   readonly #client: PeerClient;
   readonly #clock: Clock;
@@ -52,14 +52,14 @@ export class ServerVetter {
 
   constructor(parts: {
     readonly verifier: QuoteVerifier;
-    readonly witness: Witness;
+    readonly evidenceVerifier: EvidenceVerifier;
     readonly judge: Judge;
     readonly client: PeerClient;
     readonly clock: Clock;
     readonly bounds: AttestationBounds;
   }) {
     this.#verifier = parts.verifier;
-    this.#witness = parts.witness;
+    this.#evidenceVerifier = parts.evidenceVerifier;
     this.#judge = parts.judge;
     this.#client = parts.client;
     this.#clock = parts.clock;
@@ -118,7 +118,7 @@ export class ServerVetter {
           'its attestation does not bind its account and registered key',
         );
       }
-      const verified = await this.#witness.verify(quote);
+      const verified = await this.#evidenceVerifier.verify(quote);
       this.#judge.judgeMachine(verified);
       if (toHex(verified.platform.ppid) !== platform) {
         throw untrusted('PLATFORM_REFUSED', 'it runs on another platform than the one that it registered');

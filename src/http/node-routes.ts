@@ -3,10 +3,10 @@ import type { z } from 'zod';
 import { AccountId, InstanceId } from '../bytes/fixed-bytes.ts';
 import { parsePrefixedHex, toPrefixedHex } from '../bytes/hex.ts';
 import { NEWS_NONCE_BYTES, type ServerNews } from '../protocol/not-enrolled.ts';
-import { type newsAnswer, parseWire } from '../protocol/wire.ts';
+import { type newsAnswer, parseWire } from '../protocol/decode.ts';
 import { serverDrainingBody, serverRestartedBody } from './node-bodies.ts';
 import { openApiDocument } from './openapi.ts';
-import { jsonBody, type PorchEnv } from './porch.ts';
+import { jsonBody, type MiddlewareEnv } from './middleware.ts';
 
 /** What the outside may learn of a node. */
 export interface NodeFace {
@@ -25,7 +25,7 @@ export interface NodeFace {
 }
 
 /** Routes that say how a node is. */
-export function nodeRoutes(app: Hono<PorchEnv>, face: NodeFace): void {
+export function nodeRoutes(app: Hono<MiddlewareEnv>, face: NodeFace): void {
   app.get('/info', ({ json }) => json(face.info()));
   app.get('/openapi.json', ({ json }) => json(openApiDocument()));
   app.get('/healthz', ({ json }) => json({ ok: true }));

@@ -3,7 +3,7 @@ import type { AccountId, ReportData, SlotId } from '../bytes/fixed-bytes.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import type { ChallengeIssuer } from '../protocol/challenge.ts';
 import { isPlainSlotId, requestReportData } from '../protocol/report-data.ts';
-import type { KeyRequest } from '../protocol/wire.ts';
+import type { KeyRequest } from '../protocol/decode.ts';
 import { parseQuote, type Quote } from '../tdx/quote.ts';
 
 declare const bound: unique symbol;

@@ -11,8 +11,8 @@ import type { Provenance, SlotKey } from './slot-key.ts';
 import { type TcbGrace, withinGrace } from './tcb-grace.ts';
 import type { TokenBuckets } from './token-buckets.ts';
 import type { Vault } from './vault.ts';
-import { findRecoverable } from './vault-request.ts';
-import type { WitnessedRequest } from './witness.ts';
+import { findRecoverable } from './grant.ts';
+import type { VerifiedRequest } from './verify.ts';
 
 declare const judged: unique symbol;
 
@@ -59,7 +59,7 @@ export class Judge {
    * @throws RefusalError of the TD policy, MEASUREMENT_REFUSED, TRUST_SECTION_REFUSED, ACCOUNT_DEREGISTERED,
    *   PLATFORM_LIMIT; EvidenceError KEY_UNKNOWN.
    */
-  judge({ bound, verified }: WitnessedRequest, vault: Vault): JudgedRequest {
+  judge({ bound, verified }: VerifiedRequest, vault: Vault): JudgedRequest {
     const { now, chain } = this.#parts;
     const { ppid } = verified.platform;
     const recovered =

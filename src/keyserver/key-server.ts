@@ -15,17 +15,17 @@ import {
   decodeChallengeRequest,
   decodeKeyRequest,
   type keyAnswer,
-} from '../protocol/wire.ts';
-import { sealGrant } from './envelope.ts';
+} from '../protocol/decode.ts';
+import { sealGrant } from './seal.ts';
 import { type BoundRequest, bindRequest } from './handshake.ts';
 import type { Judge } from './judge.ts';
 import type { OwnAttestation } from './own-attestation.ts';
 import { ReplayCache } from './replay-cache.ts';
-import { SlotDesk } from './slot-desk.ts';
+import { SlotRoutes } from './slot-routes.ts';
 import type { SlotKey } from './slot-key.ts';
 import type { Vault } from './vault.ts';
-import { takeFromVault } from './vault-request.ts';
-import type { Witness } from './witness.ts';
+import { grantKey } from './grant.ts';
+import type { EvidenceVerifier } from './verify.ts';
 
 /** Who a key server is. */
 export interface ServerIdentity {
@@ -39,7 +39,7 @@ export interface ServerIdentity {
 export interface KeyServerParts {
   readonly identity: ServerIdentity;
   readonly challenges: ChallengeIssuer;
-  readonly witness: Witness;
+  readonly evidenceVerifier: EvidenceVerifier;
   readonly judge: Judge;
   readonly vault: Vault;
   readonly attestation: OwnAttestation;
@@ -61,7 +61,7 @@ const MAX_REPLAYS = 10_000;
 /** A key server: each method takes a parsed JSON body and gives the JSON of the answer, or throws a LatchkeyError. */
 export class KeyServer {
   readonly #parts: KeyServerParts;
-  readonly #desk: SlotDesk;
+  readonly #desk: SlotRoutes;
   readonly #replays = new ReplayCache<z.output<typeof keyAnswer>>({
     ttlMs: REPLAY_TTL_MS,
     maxAnswers: MAX_REPLAYS,
@@ -69,7 +69,7 @@ export class KeyServer {
 
   constructor(parts: KeyServerParts) {
     this.#parts = parts;
-    this.#desk = new SlotDesk(parts);
+    this.#desk = new SlotRoutes(parts);
   }
 
   get identity(): ServerIdentity {
@@ -107,12 +107,12 @@ export class KeyServer {
     }
   }
 
-  /** Witness, judge, vault, envelope. */
+  /** EvidenceVerifier, judge, vault, envelope. */
   async #release(bound: BoundRequest, requestId: string): Promise<z.output<typeof keyAnswer>> {
-    const { identity, witness, judge, vault, finalized, now } = this.#parts;
-    const witnessed = await witness.examine(bound);
+    const { identity, evidenceVerifier, judge, vault, finalized, now } = this.#parts;
+    const witnessed = await evidenceVerifier.examine(bound);
     const judged = judge.judge(witnessed, vault);
-    const granted = takeFromVault(judged, vault, now());
+    const granted = grantKey(judged, vault, now());
     const answer = sealGrant(granted, identity, finalized(), now());
     this.#released(granted.key, granted.created, bound.request.intent, requestId);
     return answer;

@@ -5,7 +5,7 @@ import type { Judge } from '../keyserver/judge.ts';
 import { KeyServer } from '../keyserver/key-server.ts';
 import { OwnAttestation } from '../keyserver/own-attestation.ts';
 import { Vault } from '../keyserver/vault.ts';
-import type { Witness } from '../keyserver/witness.ts';
+import type { EvidenceVerifier } from '../keyserver/verify.ts';
 import { ChallengeIssuer } from '../protocol/challenge.ts';
 import type { ChainWatch } from './chain-watch.ts';
 import { Drain } from './drain.ts';
@@ -24,7 +24,7 @@ export function buildServing(
   config: Config,
   parts: NodeParts,
   node: OpenNode,
-  rooms: { readonly witness: Witness; readonly judge: Judge; readonly watch: ChainWatch },
+  rooms: { readonly evidenceVerifier: EvidenceVerifier; readonly judge: Judge; readonly watch: ChainWatch },
 ): Serving {
   const { clock, random, log, metrics, quotes } = parts;
   const { identity, store } = node;
@@ -40,7 +40,7 @@ export function buildServing(
   const keyServer = new KeyServer({
     identity: serverIdentity,
     challenges: new ChallengeIssuer({ random }),
-    witness: rooms.witness,
+    evidenceVerifier: rooms.evidenceVerifier,
     judge: rooms.judge,
     vault,
     attestation: new OwnAttestation({

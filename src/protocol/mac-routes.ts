@@ -7,7 +7,7 @@ import type { SecretBytes } from '../bytes/secret-bytes.ts';
 import { equalConstantTime } from '../crypto/constant-time.ts';
 import { deriveKey, hmacSha256 } from '../crypto/hkdf.ts';
 import { type MacRoute, macLabel } from './labels.ts';
-import { accountText, hexText, parseWire } from './wire.ts';
+import { accountText, hexText, parseWire } from './decode.ts';
 
 /** How far a request's timestamp may be from the server's clock. */
 export const MAC_FRESHNESS_MS = 60_000;

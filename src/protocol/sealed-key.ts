@@ -7,7 +7,7 @@ import { SecretBytes } from '../bytes/secret-bytes.ts';
 import { KEY_LABEL } from './labels.ts';
 import { type Head, headFields, headToWire, type Incarnation } from './mac-routes.ts';
 import type { BlockReference } from './report-data.ts';
-import { parseWire } from './wire.ts';
+import { parseWire } from './decode.ts';
 
 /** What a server seals to a requester. */
 export interface KeyGrant {

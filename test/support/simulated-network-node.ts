@@ -173,7 +173,7 @@ export class SimulatedNode {
       quotes: this.quotes,
       client,
     };
-    const { guardian, witness, judge } = buildGuardian(
+    const { guardian, evidenceVerifier, judge } = buildGuardian(
       expectedAccount === undefined
         ? config
         : { ...config, node: { ...config.node, expectedAccount: encodeSs58(expectedAccount) } },
@@ -192,7 +192,7 @@ export class SimulatedNode {
     const run = async (): Promise<void> => {
       const node = await guardian.open();
       if (node === undefined || self === undefined || !self.alive) return;
-      const serving = buildServing(config, parts, node, { witness, judge, watch });
+      const serving = buildServing(config, parts, node, { evidenceVerifier, judge, watch });
       self.serving = serving;
       this.#world.opened(this, node);
       this.#placed = {
@@ -202,7 +202,7 @@ export class SimulatedNode {
           else if (heard.enrolled) guardian.nudge();
           return heard;
         }),
-        impostor: this.#impostor(serving.keyServer, { witness, judge, now }),
+        impostor: this.#impostor(serving.keyServer, { evidenceVerifier, judge, now }),
       };
       wire.place(this.endpoint, this.#placed);
       const healing = guardian.heal();
@@ -314,7 +314,7 @@ export class SimulatedNode {
   /** A genuine machine that pretends to be this server, but has another X25519 key. */
   #impostor(
     genuine: KeyServer,
-    { witness, judge, now }: Pick<KeyServerParts, 'witness' | 'judge' | 'now'>,
+    { evidenceVerifier, judge, now }: Pick<KeyServerParts, 'evidenceVerifier' | 'judge' | 'now'>,
   ): Handler {
     const x25519 = generateX25519KeyPair();
     const x25519PublicKey = X25519PublicKey.of(x25519.publicKey);
@@ -325,7 +325,7 @@ export class SimulatedNode {
     const fake = new KeyServer({
       identity: { account, x25519, x25519PublicKey, instanceId },
       challenges: new ChallengeIssuer({ random: this.random }),
-      witness,
+      evidenceVerifier,
       judge,
       vault: new Vault(this.random),
       attestation: new OwnAttestation({

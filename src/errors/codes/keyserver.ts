@@ -1,6 +1,6 @@
 import type { CodeEntry } from './code-entry.ts';
 
-/** Codes of the handshake, the judge, the vault and the envelope. */
+/** Codes of the handshake, the judge, the vault and the seal. */
 export const keyserverCodes = {
   CHALLENGE_INVALID: {
     status: 401,

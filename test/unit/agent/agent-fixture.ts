@@ -1,7 +1,7 @@
 import type { Hono } from 'hono';
 import { systemRandom } from '../../../src/crypto/random.ts';
 import { ProblemError } from '../../../src/errors/latchkey-error.ts';
-import type { PorchEnv } from '../../../src/http/porch.ts';
+import type { MiddlewareEnv } from '../../../src/http/middleware.ts';
 import { Vault } from '../../../src/keyserver/vault.ts';
 import { agentApp } from '../../../src/node/agent.ts';
 import { Drain } from '../../../src/node/drain.ts';
@@ -26,7 +26,7 @@ export class AgentWorld {
   nowMs = 0;
   readonly vault = new Vault(systemRandom);
   readonly drain = new Drain({ vault: this.vault, log: silentLog, clock: systemClock });
-  readonly app: Hono<PorchEnv>;
+  readonly app: Hono<MiddlewareEnv>;
 
   constructor(store: Store = new MemoryStore()) {
     this.store = store;

@@ -29,7 +29,7 @@ export interface ProvedState {
 const NO_KEY = new SecretBytes(new Uint8Array(32));
 
 /** The routes that the server key itself authenticates: `key-status`, `claim`, `forget`. */
-export class SlotDesk {
+export class SlotRoutes {
   readonly #identity: ServerIdentity;
   readonly #vault: Vault;
   readonly #now: () => number;

@@ -8,8 +8,8 @@ import type { Vault } from './vault.ts';
 
 declare const granted: unique symbol;
 
-/** A key that may be sealed to the requester. Made only by {@link takeFromVault}. */
-export interface Granted {
+/** A key that may be sealed to the requester. Made only by {@link grantKey}. */
+export interface Grant {
   readonly bound: BoundRequest;
   readonly key: SlotKey;
   readonly created: boolean;
@@ -23,11 +23,11 @@ export interface Granted {
  * @throws EvidenceError KEY_UNKNOWN, KEY_EXISTS, RECOVERY_PROOF_REQUIRED, RECOVERY_PROOF_WRONG; RefusalError
  *   PLATFORM_REFUSED, PLATFORM_LIMIT; ProblemError VAULT_FULL, SERVER_DRAINING.
  */
-export function takeFromVault({ bound, provenance }: JudgedRequest, vault: Vault, nowMs: number): Granted {
+export function grantKey({ bound, provenance }: JudgedRequest, vault: Vault, nowMs: number): Grant {
   const { request, slotId } = bound;
   // The brand says that the judge let this request through and the vault's own rules hold.
-  const grant = (key: SlotKey, created: boolean): Granted =>
-    ({ bound, key, created, giveToken: request.intent === 'create' }) as Granted;
+  const grant = (key: SlotKey, created: boolean): Grant =>
+    ({ bound, key, created, giveToken: request.intent === 'create' }) as Grant;
   switch (request.intent) {
     case 'get-or-create': {
       const { key, created } = vault.getOrCreatePlain(request.account, provenance, nowMs);

@@ -10,15 +10,15 @@ const MAX_CHAINS = 10_000;
 
 declare const witnessed: unique symbol;
 
-/** A bound request whose quote is genuine. Made only by {@link Witness}. */
-export interface WitnessedRequest {
+/** A bound request whose quote is genuine. Made only by {@link EvidenceVerifier}. */
+export interface VerifiedRequest {
   readonly bound: BoundRequest;
   readonly verified: VerifiedQuote;
   readonly [witnessed]: true;
 }
 
 /** The witness: Intel's whole verification of a quote, with collateral for its platform. Policy is the judge's. */
-export class Witness {
+export class EvidenceVerifier {
   readonly #verifier: QuoteVerifier;
   readonly #collateral: CollateralSource;
   readonly #now: () => number;
@@ -41,10 +41,10 @@ export class Witness {
    * Verifies the quote of a bound request.
    * @throws EvidenceError of the verifier; ProblemError COLLATERAL_UNAVAILABLE.
    */
-  async examine(bound: BoundRequest): Promise<WitnessedRequest> {
+  async examine(bound: BoundRequest): Promise<VerifiedRequest> {
     const verified = await this.verify(bound.quote);
     // The brand says that the line above did not throw.
-    return { bound, verified } as WitnessedRequest;
+    return { bound, verified } as VerifiedRequest;
   }
 
   /** Verifies any quote, such as a server's attestation. */

@@ -5,13 +5,13 @@ import { encodeSs58 } from '../bytes/ss58.ts';
 import { sealAuth } from '../hpke/hpke.ts';
 import type { BlockReference } from '../protocol/report-data.ts';
 import { encodeKeyGrant, sealedKeyAad, sealedKeyInfo } from '../protocol/sealed-key.ts';
-import type { keyAnswer } from '../protocol/wire.ts';
+import type { keyAnswer } from '../protocol/decode.ts';
 import type { ServerIdentity } from './key-server.ts';
-import type { Granted } from './vault-request.ts';
+import type { Grant } from './grant.ts';
 
 /** The envelope: HPKE auth mode from the server's registered key to the ephemeral key that the quote binds. */
 export function sealGrant(
-  { bound, key, created, giveToken }: Granted,
+  { bound, key, created, giveToken }: Grant,
   identity: ServerIdentity,
   finalized: BlockReference,
   nowMs: number,
