@@ -19,6 +19,10 @@ export const keyserverCodes = {
     status: 403,
     summary: 'MRCONFIGID is not the hash of a trust section that this server accepts.',
   },
+  SERVER_UNREGISTERED: {
+    status: 403,
+    summary: 'The server has no record on the chain, so this node signs no statement for it.',
+  },
   ACCOUNT_DEREGISTERED: { status: 403, summary: 'The account was registered on the chain and no longer is.' },
   PLATFORM_REFUSED: {
     status: 403,
