@@ -1,5 +1,4 @@
 import { equalBytes } from '../bytes/concat.ts';
-import { ReportData } from '../bytes/fixed-bytes.ts';
 import { toHex } from '../bytes/hex.ts';
 import { memoKey } from '../bytes/memo.ts';
 import type { ChainSnapshot, ServerRecord } from '../chain/chain-view.ts';
@@ -13,7 +12,7 @@ import { parseQuote } from '../tdx/quote.ts';
 import type { QuoteVerifier } from '../tdx/verify-quote.ts';
 import type { Clock } from '../time/clock.ts';
 import { orAborted } from '../time/or-aborted.ts';
-import { judgeRegistration } from '../trust/registration.ts';
+import { provenPlatform } from '../trust/registered-platform.ts';
 import type { PeerClient } from './peer-client.ts';
 import { PeerError } from './peer-failure.ts';
 import { RecentNames } from './recent-names.ts';
@@ -142,17 +141,8 @@ export class ServerVetter {
   }
 
   #registeredPlatform(record: ServerRecord, nowMs: number): string | undefined {
-    try {
-      const quote = parseQuote(record.quote, { trailing: 'allow-zero-padding' });
-      const reportData = ReportData.of(quote.body.reportData);
-      // Before the signatures, which cost a hundred times as much: a hostile chain may be full of others' quotes.
-      const context = judgeRegistration(reportData, record.account, record.x25519PublicKey);
-      if (typeof context !== 'number') return undefined;
-      return toHex(this.#verifier.verifyChainOnly(quote, { nowMs }).platform.ppid);
-    } catch (error) {
-      if (error instanceof LatchkeyError) return undefined;
-      throw error;
-    }
+    const ppid = provenPlatform(record, this.#verifier, nowMs);
+    return ppid === undefined ? undefined : toHex(ppid);
   }
 }
 

@@ -1,6 +1,7 @@
 import type { OpenNode } from '../boot/open-node.ts';
 import { InstanceId } from '../bytes/fixed-bytes.ts';
 import type { Config } from '../config/schema.ts';
+import { accountRegistry } from '../keyserver/account-registry.ts';
 import type { Judge } from '../keyserver/judge.ts';
 import { KeyServer } from '../keyserver/key-server.ts';
 import { OwnAttestation } from '../keyserver/own-attestation.ts';
@@ -32,7 +33,8 @@ export function buildServing(
   const instanceId = InstanceId.of(random(InstanceId.byteLength));
   const serverIdentity = { ...identity, instanceId };
   const formerClients = new FormerClients({ store, log, clock });
-  const vault = new Vault(random, config.limits);
+  const registry = accountRegistry({ chain: rooms.watch, verifier: parts.verifier, now });
+  const vault = new Vault(random, registry, config.limits);
   const drain = new Drain({ vault, log, clock });
   const record = (change: Promise<void>) => {
     change.catch((error: unknown) => log('warn', 'served.not-recorded', { error: String(error) }));

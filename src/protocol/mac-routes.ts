@@ -6,6 +6,13 @@ import { u64BigEndian } from '../bytes/integers.ts';
 import type { SecretBytes } from '../bytes/secret-bytes.ts';
 import { equalConstantTime } from '../crypto/constant-time.ts';
 import { deriveKey, hmacSha256 } from '../crypto/hkdf.ts';
+import {
+  decodeExtensions,
+  type Extensions,
+  extensionBytes,
+  extensionFields,
+  extensionsToWire,
+} from './extensions.ts';
 import { type MacRoute, macLabel } from './labels.ts';
 import { accountText, hexText, parseWire } from './decode.ts';
 
@@ -75,11 +82,12 @@ export const slotStateAnswer = z.strictObject({
   bootId: hexText(16),
   head: headFields.optional(),
   draining: z.boolean().meta({ description: 'the server is to be stopped for good: move to others' }),
+  extensions: extensionFields.optional(),
   mac: hexText(32),
 });
 
 /** Answer of `POST /forget`. */
-export const forgetAnswer = z.strictObject({ mac: hexText(32) });
+export const forgetAnswer = z.strictObject({ extensions: extensionFields.optional(), mac: hexText(32) });
 
 /** The part that every request of these routes carries. */
 export interface MacEnvelope {
@@ -117,6 +125,7 @@ export interface SlotState {
   readonly head: Head | undefined;
   /** The server is about to be stopped for good and asks its clients to move to others first. */
   readonly draining: boolean;
+  readonly extensions: Extensions;
 }
 
 const NO_HEAD = new Uint8Array(1 + 8 + 8 + 32);
@@ -149,7 +158,12 @@ export const slotStateBytes = (state: SlotState): Uint8Array =>
     incarnationBytes(state.incarnation),
     headBytes(state.head),
     Uint8Array.of(state.draining ? 1 : 0),
+    extensionBytes(state.extensions),
   );
+
+/** Canonical bytes of the answer to `forget`. */
+export const forgottenBytes = (extensions: Extensions): Uint8Array =>
+  concatBytes(Uint8Array.of(1), extensionBytes(extensions));
 
 /** MAC of a request: HMAC-SHA-256 under the route's request key over server ‖ account ‖ slot id ‖ time ‖ random ‖ content. */
 export function requestMac(
@@ -248,10 +262,23 @@ export function decodeSlotState(body: unknown): { readonly state: SlotState; rea
       incarnation: decodeIncarnation(wire),
       head: decodeHead(wire.head),
       draining: wire.draining,
+      extensions: decodeExtensions(wire.extensions),
     },
     mac: Mac.parse(wire.mac, 'mac'),
   };
 }
+
+/** Decodes the answer to `forget`; the caller checks its MAC. @throws EvidenceError FIELD_INVALID. */
+export function decodeForgotten(body: unknown): { readonly extensions: Extensions; readonly mac: Mac } {
+  const wire = parseWire(forgetAnswer, body, 'answer');
+  return { extensions: decodeExtensions(wire.extensions), mac: Mac.parse(wire.mac, 'mac') };
+}
+
+/** The answer to `forget` for JSON. */
+export const forgottenToWire = (extensions: Extensions, mac: Mac): z.output<typeof forgetAnswer> => ({
+  ...extensionsToWire(extensions),
+  mac: toPrefixedHex(mac),
+});
 
 /** A slot state for JSON. */
 export const slotStateToWire = (state: SlotState, mac: Mac): z.output<typeof slotStateAnswer> => ({
@@ -261,5 +288,6 @@ export const slotStateToWire = (state: SlotState, mac: Mac): z.output<typeof slo
   bootId: toPrefixedHex(state.incarnation.bootId),
   ...(state.head === undefined ? {} : { head: headToWire(state.head) }),
   draining: state.draining,
+  ...extensionsToWire(state.extensions),
   mac: toPrefixedHex(mac),
 });

@@ -4,6 +4,7 @@ import { concatBytes, utf8 } from '../bytes/concat.ts';
 import { type AccountId, BlockHash, type InstanceId, KeyId, type ReportData } from '../bytes/fixed-bytes.ts';
 import { parsePrefixedHex, toPrefixedHex } from '../bytes/hex.ts';
 import { SecretBytes } from '../bytes/secret-bytes.ts';
+import { decodeExtensions, type Extensions, extensionFields, extensionsToWire } from './extensions.ts';
 import { KEY_LABEL } from './labels.ts';
 import { type Head, headFields, headToWire, type Incarnation } from './mac-routes.ts';
 import type { BlockReference } from './report-data.ts';
@@ -26,6 +27,7 @@ export interface KeyGrant {
   readonly incarnation: Incarnation;
   /** The newest log head that was deposited for this slot. */
   readonly head: Head | undefined;
+  readonly extensions: Extensions;
 }
 
 /** HPKE `info` of a sealed key: label ‖ server account ‖ client account. */
@@ -60,6 +62,7 @@ export function encodeKeyGrant(grant: KeyGrant): Uint8Array {
     incarnation: grant.incarnation.number,
     bootId: toPrefixedHex(grant.incarnation.bootId),
     ...(grant.head === undefined ? {} : { head: headToWire(grant.head) }),
+    ...extensionsToWire(grant.extensions),
   });
   const key = hexAscii(grant.key.reveal());
   const token = grant.recoveryToken === undefined ? undefined : hexAscii(grant.recoveryToken.reveal());
@@ -85,6 +88,7 @@ const grantSchema = z.strictObject({
   incarnation: z.int().nonnegative(),
   bootId: z.string(),
   head: headFields.optional(),
+  extensions: extensionFields.optional(),
 });
 
 const SECRET_BYTES = 32;
@@ -155,5 +159,6 @@ export function decodeKeyGrant(plaintext: Uint8Array): KeyGrant {
       wire.head === undefined
         ? undefined
         : { ...wire.head, digest: parsePrefixedHex(wire.head.digest, 32, 'head.digest') },
+    extensions: decodeExtensions(wire.extensions),
   };
 }

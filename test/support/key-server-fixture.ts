@@ -13,6 +13,7 @@ import { x25519KeyPairFromSecret } from '../../src/crypto/x25519.ts';
 import { keyRoutes } from '../../src/http/key-routes.ts';
 import { type NodeFace, nodeRoutes } from '../../src/http/node-routes.ts';
 import { appWithMiddleware } from '../../src/http/middleware.ts';
+import { accountRegistry } from '../../src/keyserver/account-registry.ts';
 import { Judge } from '../../src/keyserver/judge.ts';
 import { KeyServer } from '../../src/keyserver/key-server.ts';
 import { OwnAttestation } from '../../src/keyserver/own-attestation.ts';
@@ -24,6 +25,7 @@ import { ChainWatch } from '../../src/node/chain-watch.ts';
 import { jsonLog } from '../../src/observe/log.ts';
 import { Metrics } from '../../src/observe/metrics.ts';
 import { ChallengeIssuer } from '../../src/protocol/challenge.ts';
+import type { Extensions } from '../../src/protocol/extensions.ts';
 import { insecureTrustRoot, QuoteVerifier } from '../../src/tdx/verify-quote.ts';
 import { measurementId } from '../../src/trust/measurement.ts';
 import { trustHash } from '../../src/trust/trust-hash.ts';
@@ -45,6 +47,8 @@ export interface KeyServerWorldOptions {
   readonly platformRate?: Rate;
   readonly addressRate?: Rate;
   readonly deadlineMs?: number;
+  /** What grants and MACed answers carry beside their fixed fields. */
+  readonly extensionsFor?: (account: AccountId) => Extensions;
   /** Replaces collateral, for outages and delays. */
   readonly collateral?: CollateralSource;
 }
@@ -145,13 +149,14 @@ export function keyServerWorld(options: KeyServerWorldOptions = {}): KeyServerWo
     }),
   );
   const metrics = new Metrics();
-  const vault = new Vault(random, { ...defaultVaultLimits, ...options.limits });
   const served: AccountId[] = [];
   const forgotten: AccountId[] = [];
   const own = { ...developmentMeasurements, mrConfigId: trustHash(trust) };
   const quote: KeyServerWorld['quote'] = (request) =>
     pki.quote({ ...request, body: { ...own, ...request.body } });
   const verifier = new QuoteVerifier({ trustRoot: insecureTrustRoot(sharedPki.rootPem) });
+  const registry = accountRegistry({ chain: watch, verifier, now });
+  const vault = new Vault(random, registry, { ...defaultVaultLimits, ...options.limits });
   const collateral = options.collateral ?? memoryCollateral(sharedPki, clock);
   const evidenceVerifier = new EvidenceVerifier({ verifier, collateral, now });
   const judge = new Judge({
@@ -176,6 +181,7 @@ export function keyServerWorld(options: KeyServerWorldOptions = {}): KeyServerWo
       intervalMs: 60_000,
     }),
     finalized: () => watch.finalized(),
+    ...(options.extensionsFor === undefined ? {} : { extensionsFor: options.extensionsFor }),
     now,
     log,
     onRelease: (intent) => metrics.keysReleased.inc({ intent }),
