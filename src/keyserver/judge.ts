@@ -87,7 +87,7 @@ export class Judge {
         'the account was registered on the chain and no longer is',
         {
           field: 'accountId',
-          hint: 'register the account again; its keys are kept',
+          hint: 'register the account again; its keys are kept for some time after their last use',
         },
       );
     }
