@@ -23,7 +23,7 @@ export interface MiddlewareOptions {
   readonly maxBodyBytes: number;
   /** A request that takes longer is answered 504. */
   readonly deadlineMs: number;
-  /** One token a request and peer address; absent on listeners that only this machine reaches. */
+  /** One token per request, by peer address; absent on listeners that only this machine reaches. */
   readonly rate?: TokenBuckets;
   /** Address of the peer; `undefined` on a Unix socket. */
   readonly peerAddress: (context: Parameters<MiddlewareHandler>[0]) => string | undefined;
@@ -86,7 +86,7 @@ function observe({ log, metrics, random, now }: MiddlewareOptions): MiddlewareHa
     const start = now();
     await next();
     const { status } = context.res;
-    // The pattern of the route, never the path that came: paths of strangers are unbounded label values.
+    // The pattern of the route and not the requested path: strangers could make any number of label values.
     const pattern = routePath(context, -1);
     const route = pattern === ANY_PATH ? 'none' : pattern;
     const ms = now() - start;
@@ -106,7 +106,7 @@ function observe({ log, metrics, random, now }: MiddlewareOptions): MiddlewareHa
 const ID_BYTES = 8;
 const IDS_PER_DRAW = 256;
 
-/** Random request ids, 16 hex digits each. They are no secret, so many are drawn at once: a draw costs a system call. */
+/** Random request ids, 16 hex digits each. They are not secret, and a draw costs a system call, so each draw makes 256 of them. */
 function requestIds(random: RandomSource): () => string {
   let drawn = '';
   let next = 0;
@@ -160,7 +160,7 @@ export async function jsonBody(context: Context): Promise<unknown> {
     });
   }
   const text = await context.req.text().catch((cause: unknown) => {
-    // Whoever hangs up gets no answer; the code keeps strangers from filling the log with failures of ours.
+    // The client is gone and gets no answer; without this code its hang-up would be logged as a failure of the server.
     throw new EvidenceError('BODY_INCOMPLETE', 'the connection ended before the body was complete', {
       cause,
     });

@@ -23,7 +23,7 @@ export const infoAnswer = z.looseObject({
   draining: z.literal(true).optional().meta({ description: 'it makes no new keys; it is to be stopped' }),
 });
 
-/** Answer of `GET /readyz`, with the reasons beside. */
+/** Answer of `GET /readyz`, with the reasons. */
 export const readyzAnswer = z.looseObject({ ready: z.boolean(), state: z.string().optional() });
 
 /** Answer of routes that have nothing to say. */

@@ -6,7 +6,7 @@ import type { AccountRegistry } from './vault.ts';
 
 /** Records of the chain by account. */
 export interface ChainRecords {
-  /** The record of an account, `undefined` when it has none, or `unknown` while no fresh view of the chain is there. */
+  /** The record of an account, `undefined` when it has none, or `unknown` without a fresh view of the chain. */
   recordOf(account: AccountId): ServerRecord | undefined | 'unknown';
 }
 

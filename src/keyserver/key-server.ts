@@ -33,7 +33,7 @@ import { SlotRoutes } from './slot-routes.ts';
 import type { Vault, VaultView } from './vault.ts';
 import type { EvidenceVerifier } from './verify.ts';
 
-/** What a key server is made of. */
+/** The parts of a key server. */
 export interface KeyServerParts {
   readonly identity: ServerIdentity;
   readonly challenges: ChallengeIssuer;
@@ -42,19 +42,19 @@ export interface KeyServerParts {
   readonly vault: Vault;
   readonly attestation: OwnAttestation;
   readonly finalized: () => BlockReference;
-  /** What grants and MACed answers to an account carry beside their fixed fields; none by default. */
+  /** What grants and MACed answers to an account carry after their fixed fields; none by default. */
   readonly extensionsFor?: (account: AccountId) => Extensions;
   readonly now: () => number;
   readonly log: Log;
-  /** Told of every release and refusal, for metrics. */
+  /** Called for every release and refusal, for metrics. */
   readonly onRelease: (intent: Intent) => void;
   readonly onRefusal: (code: string) => void;
-  /** Told when an account confirms a key here, and when its last key is erased on its own wish. */
+  /** Called when an account confirms a key here, and when its last key is erased at its own request. */
   readonly onServed: (account: AccountId) => void;
   readonly onForgotten: (account: AccountId) => void;
 }
 
-/** Answers are remembered this long, and so many of them (about 1 KiB each). */
+/** How long answers are remembered, and how many (about 1 KiB each). */
 const REPLAY_TTL_MS = 60_000;
 const MAX_REPLAYS = 10_000;
 

@@ -36,7 +36,7 @@ export interface ProvedState {
 /** Stands in for an unknown key, so that its answer takes as long as that to a wrong MAC. */
 const NO_KEY = new SecretBytes(new Uint8Array(32));
 
-/** The routes that the server key itself authenticates: `key-status`, `claim`, `forget`. */
+/** The routes that a server key authenticates: `key-status`, `claim`, `forget`. */
 export class SlotRoutes {
   readonly #identity: ServerIdentity;
   readonly #vault: Vault;
@@ -61,7 +61,7 @@ export class SlotRoutes {
     this.#onForgotten = parts.onForgotten;
   }
 
-  /** Confirms the slot, takes head and report, answers what the server knows. */
+  /** Confirms the slot, takes head and report, and answers with the state of the slot. */
   keyStatus(request: MacRequest<KeyStatus>): ProvedState {
     const { content, mac } = request;
     const key = this.#authenticate('key-status', request, keyStatusBytes(content));
@@ -74,7 +74,7 @@ export class SlotRoutes {
     return this.#prove('key-status', key, mac);
   }
 
-  /** Takes the claim if it is newer than what the slot knows; answers who holds it now. */
+  /** Takes the claim if it is newer than that of the slot; answers with the claim that holds now. */
   claim(request: MacRequest<Incarnation>): ProvedState {
     const key = this.#authenticate('claim', request, claimBytes(request.content));
     key.claim(request.content);

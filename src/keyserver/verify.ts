@@ -33,7 +33,7 @@ export class EvidenceVerifier {
   readonly #verifier: QuoteVerifier;
   readonly #collateral: CollateralSource;
   readonly #now: () => number;
-  /** Platform families (FMSPC and CA) that a genuine quote came from. */
+  /** Platform families (FMSPC and CA) of genuine quotes. */
   readonly #families = new Set<string>();
   /** What certificate chains say of their platforms, by SHA-256 of the chain; nothing is trusted because of it. */
   readonly #kinds = new Memo<PlatformKind>(MAX_CHAINS);

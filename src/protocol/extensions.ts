@@ -5,7 +5,7 @@ import { u16BigEndian } from '../bytes/integers.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 
 /**
- * Named values that a sealed grant or a MACed answer carries beside its fixed fields. A reader authenticates all of
+ * Named values that a sealed grant or a MACed answer carries after its fixed fields. A reader authenticates all of
  * them, uses those whose names it knows, and ignores the others; a missing name means that the server says nothing
  * about it.
  */
@@ -84,7 +84,7 @@ function faultOf(extensions: Extensions): Fault | undefined {
     return { expected: `at most ${MAX_EXTENSIONS} names`, observed: `${extensions.size}` };
   }
   for (const [name, { length }] of extensions) {
-    // The name itself comes from a stranger and may be long.
+    // A stranger chooses the name, and it may be long, so the error does not repeat it.
     if (!namePattern.test(name)) return { expected: NAME_FORM, observed: 'another name' };
     if (length < 1 || length > MAX_EXTENSION_BYTES) {
       return { expected: `1 to ${MAX_EXTENSION_BYTES} bytes in ${name}`, observed: `${length}` };

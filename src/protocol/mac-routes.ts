@@ -51,7 +51,7 @@ const envelope = {
   mac: hexText(32),
 };
 
-/** How a client sees its own store: enough for the server to tell who would suffer from its restart. */
+/** What a client says about its slots: the server counts from it the stores that its own restart would endanger. */
 const reportFields = z.strictObject({
   threshold: z.int().min(1).max(16),
   slots: z.int().min(1).max(16),
@@ -99,7 +99,7 @@ export interface MacEnvelope {
   readonly random: Uint8Array;
 }
 
-/** Who is asking: the number of the boot that last claimed the account, and that boot's random id (16 bytes). */
+/** One boot of a client: the number under which it claimed the account, and its random id (16 bytes). */
 export interface Incarnation {
   readonly number: number;
   readonly bootId: Uint8Array;
@@ -110,7 +110,7 @@ export type SlotReport = z.output<typeof reportFields>;
 
 /** What `key-status` says beyond the envelope. */
 export interface KeyStatus {
-  /** Ends the hour after which an unconfirmed key is dropped. */
+  /** Keeps the key beyond the hour after which an unconfirmed key is dropped. */
   readonly confirm: boolean;
   readonly incarnation: Incarnation;
   readonly head: Head | undefined;
@@ -123,7 +123,7 @@ export interface SlotState {
   readonly serverTimeMs: number;
   readonly incarnation: Incarnation;
   readonly head: Head | undefined;
-  /** The server is about to be stopped for good and asks its clients to move to others first. */
+  /** The server will be stopped for good and asks its clients to move to others first. */
   readonly draining: boolean;
   readonly extensions: Extensions;
 }
@@ -190,11 +190,11 @@ function macUnder(key: SecretBytes, label: string, ...parts: readonly Uint8Array
   }
 }
 
-/** Whether a MAC that came in is the expected one, in constant time. */
+/** Whether a received MAC is the expected MAC, in constant time. */
 export const macMatches = (observed: Uint8Array, expected: Mac): boolean =>
   equalConstantTime(observed, expected);
 
-/** A decoded request: envelope, content and the MAC that came with them. */
+/** A decoded request: envelope, content and MAC. */
 export interface MacRequest<Content> {
   readonly envelope: Omit<MacEnvelope, 'server'>;
   readonly content: Content;

@@ -38,7 +38,7 @@ export const sealedKeyInfo = (server: AccountId, client: AccountId): Uint8Array 
 export const sealedKeyAad = (reportData: ReportData, instanceId: InstanceId): Uint8Array =>
   concatBytes(reportData, instanceId);
 
-/** ASCII hex as bytes, so that a key never becomes a string, which could not be wiped. */
+/** ASCII hex as bytes: a string could not be wiped. */
 function hexAscii(bytes: Uint8Array): Uint8Array {
   const ascii = new Uint8Array(bytes.length * 2);
   let at = 0;
@@ -51,7 +51,7 @@ function hexAscii(bytes: Uint8Array): Uint8Array {
 
 const hexDigit = (value: number): number => (value < 10 ? 0x30 + value : 0x57 + value);
 
-/** The plaintext: UTF-8 JSON. The caller wipes it once it is sealed. */
+/** The plaintext: UTF-8 JSON. The caller wipes it after sealing. */
 export function encodeKeyGrant(grant: KeyGrant): Uint8Array {
   const open = JSON.stringify({
     keyId: toPrefixedHex(grant.keyId),
@@ -96,8 +96,8 @@ const ZERO_DIGIT = 0x30;
 const QUOTE = 0x22;
 
 /**
- * Takes the hex of a secret field out of the JSON text before that is parsed, and leaves zeros, so that the secret
- * never becomes a string. JSON that spells the field in another way is parsed as it is.
+ * Reads the hex of a secret field from the JSON text before the text is parsed, and overwrites it with zeros, so that
+ * the secret never becomes a string. JSON with the field in another spelling is parsed unchanged.
  */
 function takeSecret(text: Uint8Array, field: string): SecretBytes | undefined {
   const prefix = `"${field}":"0x`;

@@ -30,7 +30,8 @@ export const keyserverCodes = {
   },
   PLATFORM_LIMIT: {
     status: 429,
-    summary: 'This platform has asked for too much; Retry-After says when to try again.',
+    summary:
+      'This platform has sent too many requests or holds too many keys; Retry-After says when to try again.',
   },
   KEY_UNKNOWN: {
     status: 404,
@@ -49,7 +50,7 @@ export const keyserverCodes = {
   VAULT_FULL: { status: 507, summary: 'The key table is full.' },
   HPKE_PUBLIC_KEY_INVALID: {
     status: 400,
-    summary: 'The X25519 public key to seal to has small order, so everyone would know the secret.',
+    summary: 'The X25519 public key to seal to has small order, so the shared secret would be known to all.',
   },
   REGISTRATION_MISMATCH: {
     status: 403,
