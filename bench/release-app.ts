@@ -1,7 +1,7 @@
 import { Writable } from 'node:stream';
 import { systemRandom } from '../src/crypto/random.ts';
 import { keyRoutes } from '../src/http/key-routes.ts';
-import { porch } from '../src/http/porch.ts';
+import { appWithMiddleware } from '../src/http/middleware.ts';
 import type { KeyServer } from '../src/keyserver/key-server.ts';
 import { TokenBuckets } from '../src/keyserver/token-buckets.ts';
 import { jsonLog } from '../src/observe/log.ts';
@@ -15,7 +15,7 @@ export const benchMetrics = new Metrics();
 
 /** The open port of a key server as in production, without limits that would stop one busy client. */
 export function benchApp(keyServer: KeyServer) {
-  const app = porch({
+  const app = appWithMiddleware({
     log: benchLog,
     metrics: benchMetrics,
     random: systemRandom,

@@ -6,13 +6,14 @@ import { toPrefixedHex } from '../src/bytes/hex.ts';
 import { encodeSs58 } from '../src/bytes/ss58.ts';
 import { type RandomSource, systemRandom } from '../src/crypto/random.ts';
 import { generateX25519KeyPair } from '../src/crypto/x25519.ts';
+import { accountRegistry } from '../src/keyserver/account-registry.ts';
 import { Judge } from '../src/keyserver/judge.ts';
 import { KeyServer } from '../src/keyserver/key-server.ts';
 import { OwnAttestation } from '../src/keyserver/own-attestation.ts';
 import { TcbGrace } from '../src/keyserver/tcb-grace.ts';
 import { TokenBuckets } from '../src/keyserver/token-buckets.ts';
-import { Vault } from '../src/keyserver/vault.ts';
-import { Witness } from '../src/keyserver/witness.ts';
+import { defaultVaultLimits, Vault } from '../src/keyserver/vault.ts';
+import { EvidenceVerifier } from '../src/keyserver/verify.ts';
 import type { Log } from '../src/observe/log.ts';
 import type { Metrics } from '../src/observe/metrics.ts';
 import { ChallengeIssuer } from '../src/protocol/challenge.ts';
@@ -47,11 +48,13 @@ export function releaseWorld(log: Log, metrics: Metrics) {
   const now = () => NOW_MS;
   const random: RandomSource = systemRandom;
   const challenges = new ChallengeIssuer({ random });
+  const verifier = new QuoteVerifier({ trustRoot: insecureTrustRoot(pki.rootPem) });
+  const registry = accountRegistry({ chain: { recordOf: () => undefined }, verifier, now });
   const keyServer = new KeyServer({
     identity: { account, x25519, x25519PublicKey, instanceId },
     challenges,
-    witness: new Witness({
-      verifier: new QuoteVerifier({ trustRoot: insecureTrustRoot(pki.rootPem) }),
+    evidenceVerifier: new EvidenceVerifier({
+      verifier,
       collateral: {
         graceMs: 0,
         collateralFor: async () => ({ documents, state: 'fresh', validUntilMs: NOW_MS + 86_400_000 }),
@@ -70,7 +73,12 @@ export function releaseWorld(log: Log, metrics: Metrics) {
       now,
       platformRate: new TokenBuckets(unlimited),
     }),
-    vault: new Vault(random, { maxKeys: 1e6, maxKeysPerPlatform: 1e6, maxKeysPerPlatformAndAccount: 32 }),
+    vault: new Vault(random, registry, {
+      ...defaultVaultLimits,
+      maxKeys: 1e6,
+      maxKeysPerPlatform: 1e6,
+      maxPlainKeysPerPlatform: 1e6,
+    }),
     attestation: new OwnAttestation({
       identity: { server: account, x25519PublicKey, instanceId },
       quotes: { quote: async (reportData) => benchQuote(pki, reportData, 0) },

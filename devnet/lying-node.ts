@@ -1,5 +1,6 @@
 import { reportFailure } from '../src/cli/shared/failure.ts';
 import { readConfig, readTrustRoot } from '../src/cli/shared/node-options.ts';
+import type { SlotKey } from '../src/keyserver/slot-key.ts';
 import { LatchkeyNode } from '../src/node/latchkey-node.ts';
 import { buildParts } from '../src/node/parts.ts';
 
@@ -14,7 +15,8 @@ async function main(args: readonly string[]): Promise<void> {
   const trustRoot = await readTrustRoot({ insecureTrustRoot: optionOf('--insecure-trust-root') });
   const node = new LatchkeyNode(config, buildParts(config, trustRoot === undefined ? {} : { trustRoot }));
   process.on('SIGUSR2', () => {
-    for (const { key } of node.keyServer?.vault.keys() ?? []) {
+    // The view of a vault hides its keys; its entries are the keys themselves.
+    for (const { key } of (node.keyServer?.vault.keys() ?? []) as Iterable<SlotKey>) {
       const bytes = key.reveal();
       bytes[0] = (bytes[0] ?? 0) ^ 1;
     }

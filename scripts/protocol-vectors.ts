@@ -18,9 +18,12 @@ import { sha256 } from '../src/crypto/sha2.ts';
 import { x25519KeyPairFromSecret } from '../src/crypto/x25519.ts';
 import { sealAuth } from '../src/hpke/hpke.ts';
 import { ChallengeIssuer } from '../src/protocol/challenge.ts';
+import { type Extensions, noExtensions } from '../src/protocol/extensions.ts';
 import { type MacRoute, macLabel } from '../src/protocol/labels.ts';
 import {
   claimBytes,
+  forgottenBytes,
+  forgottenToWire,
   headToWire,
   keyStatusBytes,
   requestMac,
@@ -54,6 +57,12 @@ const bootId = fixed('boot', 16);
 const finalized = { number: 1_234_567, hash: BlockHash.of(fixed('block')) };
 const nowMs = Date.UTC(2026, 10, 21, 12);
 const head = { generation: 1, sequence: 42, digest: fixed('head') };
+/** Names that are out of order and one that no version knows; the contents are opaque to this page. */
+const extensions: Extensions = new Map([
+  ['lineage', fixed('lineage extension', 24)],
+  ['fleet', fixed('fleet extension', 16)],
+  ['notKnownYet', fixed('unknown extension', 5)],
+]);
 const secret = (bytes: Uint8Array): SecretBytes => new SecretBytes(new Uint8Array(bytes));
 
 const issuer = new ChallengeIssuer({ random: () => new Uint8Array(fixed('challenge secret')) });
@@ -77,6 +86,7 @@ function answerVector() {
     finalized,
     incarnation: { number: 3, bootId },
     head,
+    extensions,
   };
   const plaintext = encodeKeyGrant(grant);
   const info = sealedKeyInfo(server, client);
@@ -103,12 +113,19 @@ function answerVector() {
   };
 }
 
-function macVector(route: MacRoute, content: Uint8Array, wire: object, state: SlotState | undefined) {
+/** @param said extensions of the answer when it has no state. */
+function macVector(
+  route: MacRoute,
+  content: Uint8Array,
+  wire: object,
+  state: SlotState | undefined,
+  said = noExtensions,
+) {
   const random = fixed(`random ${route}`, 16);
   const key = secret(serverKey);
   const envelope = { server, account: client, slotId, timestampMs: nowMs, random };
   const mac = requestMac(key, route, envelope, content);
-  const answerContent = state === undefined ? Uint8Array.of(1) : slotStateBytes(state);
+  const answerContent = state === undefined ? forgottenBytes(said) : slotStateBytes(state);
   const answerMac = responseMac(key, route, mac, answerContent);
   return {
     request: {
@@ -126,7 +143,7 @@ function macVector(route: MacRoute, content: Uint8Array, wire: object, state: Sl
     answer: {
       macKey: hex(deriveKey(serverKey, macLabel(route, 'response'))),
       macInput: hex(concatBytes(mac, answerContent)),
-      body: state === undefined ? { mac: hex(answerMac) } : slotStateToWire(state, answerMac),
+      body: state === undefined ? forgottenToWire(said, answerMac) : slotStateToWire(state, answerMac),
     },
   };
 }
@@ -134,7 +151,14 @@ function macVector(route: MacRoute, content: Uint8Array, wire: object, state: Sl
 function macVectors() {
   const incarnation = { number: 3, bootId };
   const report = { threshold: 3, slots: 5, live: 4 };
-  const state: SlotState = { instanceId, serverTimeMs: nowMs + 5, incarnation, head, draining: false };
+  const state: SlotState = {
+    instanceId,
+    serverTimeMs: nowMs + 5,
+    incarnation,
+    head,
+    draining: false,
+    extensions: noExtensions,
+  };
   const claimed = { number: 4, bootId: fixed('next boot', 16) };
   const bare = { confirm: false, incarnation: { number: 0, bootId: new Uint8Array(16) } } as const;
   return {
@@ -156,6 +180,12 @@ function macVectors() {
       { confirm: true, incarnation: 3, bootId: hex(bootId), head: headToWire(head), report },
       { ...state, draining: true },
     ),
+    keyStatusWithExtensions: macVector(
+      'key-status',
+      keyStatusBytes({ confirm: true, incarnation, head, report }),
+      { confirm: true, incarnation: 3, bootId: hex(bootId), head: headToWire(head), report },
+      { ...state, extensions },
+    ),
     claim: macVector(
       'claim',
       claimBytes(claimed),
@@ -163,6 +193,7 @@ function macVectors() {
       { ...state, incarnation: claimed },
     ),
     forget: macVector('forget', new Uint8Array(0), {}, undefined),
+    forgetWithExtensions: macVector('forget', new Uint8Array(0), {}, undefined, extensions),
   };
 }
 

@@ -3,8 +3,8 @@ import { z } from 'zod';
 import { SecretBytes } from '../bytes/secret-bytes.ts';
 import type { ErrorCode } from '../errors/codes.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
-import { jsonBody, type PorchEnv } from '../http/porch.ts';
-import { parseWire } from '../protocol/wire.ts';
+import { jsonBody, type MiddlewareEnv } from '../http/middleware.ts';
+import { parseWire } from '../protocol/decode.ts';
 import type { AgentServices } from './agent-services.ts';
 import { type Precondition, readPrecondition } from './precondition.ts';
 
@@ -39,7 +39,7 @@ export interface AgentRoute {
   readonly conditional: boolean;
   /** Codes that this route adds to those of every route. */
   readonly codes: readonly ErrorCode[];
-  readonly serve: (context: Context<PorchEnv>, services: AgentServices) => Promise<Response>;
+  readonly serve: (context: Context<MiddlewareEnv>, services: AgentServices) => Promise<Response>;
 }
 
 interface Definition<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodType, A extends z.ZodType> {
@@ -120,7 +120,7 @@ async function readRequest<P extends z.ZodObject, Q extends z.ZodObject, B exten
     readonly body?: B;
     readonly conditional: boolean;
   },
-  context: Context<PorchEnv>,
+  context: Context<MiddlewareEnv>,
   services: AgentServices,
 ): Promise<AgentRequest<z.output<P>, z.output<Q>, z.output<B>>> {
   const { req } = context;
@@ -150,7 +150,7 @@ function parseQuery(schema: z.ZodObject | undefined, given: Record<string, strin
 
 /** Puts routes on an app. `services` throws ProblemError NODE_LOCKED while the store is closed, before all else. */
 export function serveAgentRoutes(
-  app: Hono<PorchEnv>,
+  app: Hono<MiddlewareEnv>,
   routes: readonly AgentRoute[],
   services: () => AgentServices,
 ): void {

@@ -2,7 +2,7 @@ import type { Hono } from 'hono';
 import { z } from 'zod';
 import type { AccountId } from '../bytes/fixed-bytes.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
-import type { PorchEnv } from '../http/porch.ts';
+import type { MiddlewareEnv } from '../http/middleware.ts';
 
 /** Clients that an answer lists; the count is of all. */
 const MAX_LISTED = 100;
@@ -69,7 +69,7 @@ export const drainSummaries = {
 } as const;
 
 /** Puts `/drain` on an app. `desk` throws ProblemError NODE_LOCKED while the node does not serve. */
-export function serveDrainRoutes(app: Hono<PorchEnv>, desk: () => DrainDesk): void {
+export function serveDrainRoutes(app: Hono<MiddlewareEnv>, desk: () => DrainDesk): void {
   app.get('/drain', ({ json }) => json(drainToJson(desk())));
   app.put('/drain', ({ json }) => {
     desk().start();

@@ -1,6 +1,6 @@
 import { parseBase64, toBase64 } from '../bytes/base64.ts';
 import { equalBytes } from '../bytes/concat.ts';
-import { AccountId, BlockHash, InstanceId, Mac, Nonce, X25519PublicKey } from '../bytes/fixed-bytes.ts';
+import { AccountId, BlockHash, InstanceId, type Mac, Nonce, X25519PublicKey } from '../bytes/fixed-bytes.ts';
 import { parsePrefixedHex, toPrefixedHex } from '../bytes/hex.ts';
 import type { SecretBytes } from '../bytes/secret-bytes.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
@@ -12,8 +12,9 @@ import type { Attestation } from '../keyserver/own-attestation.ts';
 import type { MacRoute } from '../protocol/labels.ts';
 import {
   claimBytes,
+  decodeForgotten,
   decodeSlotState,
-  forgetAnswer,
+  forgottenBytes,
   headToWire,
   type Incarnation,
   type KeyStatus,
@@ -33,7 +34,7 @@ import {
 } from '../protocol/not-enrolled.ts';
 import type { BoundParameters } from '../protocol/report-data.ts';
 import { decodeKeyGrant, type KeyGrant, sealedKeyAad, sealedKeyInfo } from '../protocol/sealed-key.ts';
-import { attestationAnswer, challengeAnswer, keyAnswer, newsAnswer, parseWire } from '../protocol/wire.ts';
+import { attestationAnswer, challengeAnswer, keyAnswer, newsAnswer, parseWire } from '../protocol/decode.ts';
 import type { Clock } from '../time/clock.ts';
 import { PeerExchange } from './peer-exchange.ts';
 import { PeerError } from './peer-failure.ts';
@@ -193,13 +194,9 @@ export class PeerClient {
   /** `POST /forget`: erases a key that a newer generation has replaced. */
   async forget(peer: PeerRecord, slot: HeldSlot, signal?: AbortSignal): Promise<void> {
     const { body, mac } = this.#authenticate(peer, slot, 'forget', new Uint8Array(0), {});
-    const answer = parseWire(
-      forgetAnswer,
-      await this.#exchange.send(peer, '/forget', body, signal),
-      'answer',
-    );
-    const expected = responseMac(slot.key, 'forget', mac, Uint8Array.of(1));
-    if (!macMatches(Mac.parse(answer.mac, 'mac'), expected)) throw impostor();
+    const answer = decodeForgotten(await this.#exchange.send(peer, '/forget', body, signal));
+    const expected = responseMac(slot.key, 'forget', mac, forgottenBytes(answer.extensions));
+    if (!macMatches(answer.mac, expected)) throw impostor();
   }
 
   /**

@@ -1,5 +1,4 @@
 import { equalBytes } from '../bytes/concat.ts';
-import { ReportData } from '../bytes/fixed-bytes.ts';
 import { toHex } from '../bytes/hex.ts';
 import { memoKey } from '../bytes/memo.ts';
 import type { ChainSnapshot, ServerRecord } from '../chain/chain-view.ts';
@@ -7,13 +6,13 @@ import { sha256 } from '../crypto/sha2.ts';
 import { LatchkeyError } from '../errors/latchkey-error.ts';
 import type { Judge } from '../keyserver/judge.ts';
 import type { Attestation } from '../keyserver/own-attestation.ts';
-import type { Witness } from '../keyserver/witness.ts';
+import type { EvidenceVerifier } from '../keyserver/verify.ts';
 import { attestationReportData } from '../protocol/report-data.ts';
 import { parseQuote } from '../tdx/quote.ts';
 import type { QuoteVerifier } from '../tdx/verify-quote.ts';
 import type { Clock } from '../time/clock.ts';
 import { orAborted } from '../time/or-aborted.ts';
-import { judgeRegistration } from '../trust/registration.ts';
+import { provenPlatform } from '../trust/registered-platform.ts';
 import type { PeerClient } from './peer-client.ts';
 import { PeerError } from './peer-failure.ts';
 import { RecentNames } from './recent-names.ts';
@@ -41,7 +40,7 @@ export interface AttestationBounds {
  */
 export class ServerVetter {
   readonly #verifier: QuoteVerifier;
-  readonly #witness: Witness;
+  readonly #evidenceVerifier: EvidenceVerifier;
   readonly #judge: Judge;
   readonly #client: PeerClient;
   readonly #clock: Clock;
@@ -52,14 +51,14 @@ export class ServerVetter {
 
   constructor(parts: {
     readonly verifier: QuoteVerifier;
-    readonly witness: Witness;
+    readonly evidenceVerifier: EvidenceVerifier;
     readonly judge: Judge;
     readonly client: PeerClient;
     readonly clock: Clock;
     readonly bounds: AttestationBounds;
   }) {
     this.#verifier = parts.verifier;
-    this.#witness = parts.witness;
+    this.#evidenceVerifier = parts.evidenceVerifier;
     this.#judge = parts.judge;
     this.#client = parts.client;
     this.#clock = parts.clock;
@@ -118,7 +117,7 @@ export class ServerVetter {
           'its attestation does not bind its account and registered key',
         );
       }
-      const verified = await this.#witness.verify(quote);
+      const verified = await this.#evidenceVerifier.verify(quote);
       this.#judge.judgeMachine(verified);
       if (toHex(verified.platform.ppid) !== platform) {
         throw untrusted('PLATFORM_REFUSED', 'it runs on another platform than the one that it registered');
@@ -142,17 +141,8 @@ export class ServerVetter {
   }
 
   #registeredPlatform(record: ServerRecord, nowMs: number): string | undefined {
-    try {
-      const quote = parseQuote(record.quote, { trailing: 'allow-zero-padding' });
-      const reportData = ReportData.of(quote.body.reportData);
-      // Before the signatures, which cost a hundred times as much: a hostile chain may be full of others' quotes.
-      const context = judgeRegistration(reportData, record.account, record.x25519PublicKey);
-      if (typeof context !== 'number') return undefined;
-      return toHex(this.#verifier.verifyChainOnly(quote, { nowMs }).platform.ppid);
-    } catch (error) {
-      if (error instanceof LatchkeyError) return undefined;
-      throw error;
-    }
+    const ppid = provenPlatform(record, this.#verifier, nowMs);
+    return ppid === undefined ? undefined : toHex(ppid);
   }
 }
 

@@ -96,6 +96,9 @@ export const configSchema = z.strictObject({
       maxKeys: z.int().min(1).max(10_000_000).default(200_000),
       maxKeysPerPlatform: z.int().min(1).max(1_000_000).default(4096),
       maxKeysPerPlatformAndAccount: z.int().min(2).max(1_000_000).default(32),
+      maxPlainKeysPerPlatform: z.int().min(1).max(1_000_000).default(64),
+      /** After its last use, when the account has no record on the chain. */
+      unregisteredKeyTtlMs: milliseconds(HOUR_MS, 3650 * 24 * HOUR_MS).default(30 * 24 * HOUR_MS),
       requestDeadlineMs: milliseconds(100, 120_000).default(20_000),
       shutdownDeadlineMs: milliseconds(0, 120_000).default(5_000),
     })

@@ -59,6 +59,8 @@ limits:
   maxKeys: 200000
   maxKeysPerPlatform: 4096
   maxKeysPerPlatformAndAccount: 32
+  maxPlainKeysPerPlatform: 64
+  unregisteredKeyTtlMs: 2592000000    # 30 days after the last use of a key whose account has no record on the chain
   requestDeadlineMs: 20000
   shutdownDeadlineMs: 5000
 

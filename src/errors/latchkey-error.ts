@@ -1,7 +1,7 @@
 import type { ErrorCode } from './codes.ts';
 import { errorCodes } from './codes.ts';
 
-/** What an error says beside its code and message. Never put a secret in any of these. */
+/** What an error says in addition to code and message. Never put a secret in any of these fields. */
 export interface ErrorDetail {
   /** The field, byte range or rule that was wrong, in the words of the caller's input. */
   readonly field?: string;

@@ -1,12 +1,12 @@
 import type { Hono } from 'hono';
 import type { KeyServer } from '../keyserver/key-server.ts';
-import { jsonBody, type PorchEnv } from './porch.ts';
+import { jsonBody, type MiddlewareEnv } from './middleware.ts';
 
 /**
- * The routes of a key server. Each hands the body to the rooms behind and does nothing else.
+ * The routes of a key server. Each passes the body to the key server and does nothing else.
  * @param keyServer gives the key server, or throws ProblemError NODE_LOCKED while there is none.
  */
-export function keyRoutes(app: Hono<PorchEnv>, keyServer: () => KeyServer): void {
+export function keyRoutes(app: Hono<MiddlewareEnv>, keyServer: () => KeyServer): void {
   app.post('/challenge', async (c) => c.json(keyServer().challenge(await jsonBody(c))));
   app.post('/request-encryption-key', async (c) =>
     c.json(await keyServer().requestKey(await jsonBody(c), c.get('requestId'))),

@@ -6,7 +6,7 @@ import { headerOf, incomingOf } from './header-of.ts';
 
 /**
  * Refuses bodies of more than `maxBytes`: by the length that they announce, and where they announce none (chunked) by
- * counting. An announced length needs no counting: the HTTP parser takes no byte more as this request's body (RFC 9112
+ * counting. An announced length needs no counting: the HTTP parser reads exactly that number of bytes as the body (RFC 9112
  * section 6.2). hono's own middleware wraps every body in a web stream to look at its header, which costs more than
  * verifying the quote inside, and cannot read a chunked body behind this listener at all.
  * @throws EvidenceError BODY_TOO_LARGE, BODY_INCOMPLETE.
@@ -20,17 +20,17 @@ export function limitBody(maxBytes: number): MiddlewareHandler {
   const countWithoutSocket = bodyLimit({ maxSize: maxBytes, onError: refuse });
   return async function limited(context, next) {
     const { method } = context.req;
-    // No route reads a body of these, and what comes none the less is thrown away by the listener.
+    // No route reads a body of these methods; the listener discards it.
     if (method === 'GET' || method === 'HEAD') return next();
     const announced = headerOf(context, 'content-length');
     if (announced !== undefined && headerOf(context, 'transfer-encoding') === undefined) {
-      // Anything but plain digits is no length that can be relied on.
+      // Only plain digits are a valid length.
       if (!/^\d{1,15}$/.test(announced) || Number(announced) > maxBytes) refuse();
       return next();
     }
     const incoming = incomingOf(context);
     if (incoming === undefined) return countWithoutSocket(context, next);
-    // The listener's request takes its text from here where there is one.
+    // The listener takes the text of the request from this property if it is there.
     Object.assign(incoming, { rawBody: (await readBody(incoming, maxBytes)) ?? refuse() });
     return next();
   };

@@ -3,7 +3,7 @@ import type { Server } from 'node:http';
 import { createAdaptorServer } from '@hono/node-server';
 import { isListening } from '../disk/socket-lock.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
-import { networkOf } from './network-of.ts';
+import { type ConnectionBounds, limitConnections } from './connection-shares.ts';
 
 /** Where to listen: a TCP address (port 0 chooses one) or the path of a Unix socket, made 0600. */
 export type ListenAddress =
@@ -20,16 +20,12 @@ export interface Listener {
   close(deadlineMs: number): Promise<void>;
 }
 
-/** What strangers may hold of a listener. */
-export interface ListenerBounds {
-  /** A whole request must arrive within this; slow senders hold a socket no longer. */
+/** What strangers may use of a listener. */
+export interface ListenerBounds extends ConnectionBounds {
+  /** A whole request must arrive within this time. */
   readonly requestTimeoutMs: number;
   /** How often late requests are looked for. */
   readonly checkIntervalMs: number;
-  /** Open connections altogether: file descriptors that the store needs too. More are closed at once. */
-  readonly maxConnections: number;
-  /** Of those, from one network ({@link networkOf}). */
-  readonly maxConnectionsPerNetwork: number;
 }
 
 /** Defaults of {@link ListenerBounds}. */
@@ -37,7 +33,8 @@ export const defaultListenerBounds: ListenerBounds = {
   requestTimeoutMs: 15_000,
   checkIntervalMs: 2_000,
   maxConnections: 4_096,
-  maxConnectionsPerNetwork: 2_048,
+  maxConnectionsPerNetwork: 128,
+  maxConnectionsPerSite: 512,
 };
 
 /**
@@ -73,34 +70,13 @@ export async function listen(
   };
 }
 
-function limitConnections(
-  server: Server,
-  { maxConnections, maxConnectionsPerNetwork }: ListenerBounds,
-): void {
-  server.maxConnections = maxConnections;
-  const open = new Map<string, number>();
-  server.on('connection', (socket) => {
-    // On a Unix socket there is no address, and everybody on it is this machine.
-    if (socket.remoteAddress === undefined) return;
-    const network = networkOf(socket.remoteAddress);
-    const count = (open.get(network) ?? 0) + 1;
-    open.set(network, count);
-    socket.once('close', () => {
-      const left = (open.get(network) ?? 1) - 1;
-      if (left > 0) open.set(network, left);
-      else open.delete(network);
-    });
-    if (count > maxConnectionsPerNetwork) socket.destroy();
-  });
-}
-
 const urlHost = (host: string): string => (host.includes(':') ? `[${host}]` : host);
 
 async function bind(server: Server, address: ListenAddress): Promise<void> {
   if ('socketPath' in address) await removeLeftSocket(address.socketPath);
   await new Promise<void>((resolve, reject) => {
-    // For good: a connection that cannot be accepted later (ENFILE, EPROTO) must not end the process, whose memory is all
-    // that its clients' keys are in.
+    // Never removed: a connection that cannot be accepted later (ENFILE, EPROTO) must not end the process, because the
+    // keys of its clients are in its memory only.
     server.on('error', (cause) => {
       const where = 'socketPath' in address ? address.socketPath : `${address.host}:${address.port}`;
       reject(new ProblemError('LISTEN_FAILED', `cannot listen on ${where}: ${cause.message}`, { cause }));
@@ -112,8 +88,8 @@ async function bind(server: Server, address: ListenAddress): Promise<void> {
 }
 
 /**
- * A killed process leaves its socket behind. Anything else at that path is not ours to delete, and a socket on which
- * somebody listens belongs to a node that runs: taking it away would cut its programs off.
+ * Deletes the socket that a killed process left. Other kinds of files stay, and so does a socket on which a process
+ * listens: it belongs to a running node.
  */
 async function removeLeftSocket(path: string): Promise<void> {
   const present = await lstat(path).catch(() => undefined);

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { NEWS_NONCE_BYTES } from '../protocol/not-enrolled.ts';
-import { accountText, hexText } from '../protocol/wire.ts';
+import { accountText, hexText } from '../protocol/decode.ts';
 
 /** Body of `POST /server-restarted`. */
 export const serverRestartedBody = z.strictObject({ server: accountText, instanceId: hexText(16) });
@@ -23,7 +23,7 @@ export const infoAnswer = z.looseObject({
   draining: z.literal(true).optional().meta({ description: 'it makes no new keys; it is to be stopped' }),
 });
 
-/** Answer of `GET /readyz`, with the reasons beside. */
+/** Answer of `GET /readyz`, with the reasons. */
 export const readyzAnswer = z.looseObject({ ready: z.boolean(), state: z.string().optional() });
 
 /** Answer of routes that have nothing to say. */

@@ -3,29 +3,29 @@ import type { z } from 'zod';
 import { AccountId, InstanceId } from '../bytes/fixed-bytes.ts';
 import { parsePrefixedHex, toPrefixedHex } from '../bytes/hex.ts';
 import { NEWS_NONCE_BYTES, type ServerNews } from '../protocol/not-enrolled.ts';
-import { type newsAnswer, parseWire } from '../protocol/wire.ts';
+import { type newsAnswer, parseWire } from '../protocol/decode.ts';
 import { serverDrainingBody, serverRestartedBody } from './node-bodies.ts';
 import { openApiDocument } from './openapi.ts';
-import { jsonBody, type PorchEnv } from './porch.ts';
+import { jsonBody, type MiddlewareEnv } from './middleware.ts';
 
-/** What the outside may learn of a node. */
+/** What other machines may learn about a node. */
 export interface NodeFace {
   /** Answer of `GET /info`. */
   info(): Readonly<Record<string, unknown>>;
   /** Whether the node is ready, and the answer of `GET /readyz`. */
   readiness(): { readonly ready: boolean; readonly report: Readonly<Record<string, unknown>> };
   /**
-   * A server says that its memory is gone, or that it drains (with a nonce): a hint, worth a look. Returns whether it
-   * holds a slot of ours, and if not, a signature that proves it to the server: else the network could end its wait
-   * for us.
+   * A server says that it restarted, or (with a nonce) that it drains: a hint to check its slot. Returns whether the
+   * server holds a slot of this node, and if not, a signature that proves the answer to the server: without it the
+   * network could make the server stop waiting for this node.
    */
   hear(
     news: ServerNews,
   ): { readonly enrolled: true } | { readonly enrolled: false; readonly signature: Uint8Array };
 }
 
-/** Routes that say how a node is. */
-export function nodeRoutes(app: Hono<PorchEnv>, face: NodeFace): void {
+/** Routes about the state of a node. */
+export function nodeRoutes(app: Hono<MiddlewareEnv>, face: NodeFace): void {
   app.get('/info', ({ json }) => json(face.info()));
   app.get('/openapi.json', ({ json }) => json(openApiDocument()));
   app.get('/healthz', ({ json }) => json({ ok: true }));

@@ -15,7 +15,7 @@ import {
   keyAnswer,
   keyRequestBody,
   newsAnswer,
-} from '../protocol/wire.ts';
+} from '../protocol/decode.ts';
 import {
   infoAnswer,
   okAnswer,

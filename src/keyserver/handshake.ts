@@ -3,26 +3,41 @@ import type { AccountId, ReportData, SlotId } from '../bytes/fixed-bytes.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import type { ChallengeIssuer } from '../protocol/challenge.ts';
 import { isPlainSlotId, requestReportData } from '../protocol/report-data.ts';
-import type { KeyRequest } from '../protocol/wire.ts';
+import type { KeyRequest } from '../protocol/decode.ts';
 import { parseQuote, type Quote } from '../tdx/quote.ts';
 
-declare const bound: unique symbol;
+const proofKey = Symbol('bindRequest');
 
 /**
- * A request whose challenge is ours and young and whose parameters are those that the quote binds. Whether the quote
- * is genuine is for the witness. Made only by {@link bindRequest}.
+ * Proof that a request has a young challenge of this server and that its quote names its parameters. Whether the quote
+ * is genuine is not known yet. Made by {@link bindRequest} only; the private field keeps look-alikes from compiling.
  */
-export interface BoundRequest {
+export class BoundRequest {
   readonly request: KeyRequest;
   readonly quote: Quote;
   readonly slotId: SlotId;
-  readonly reportData: ReportData;
-  readonly [bound]: true;
+  readonly #reportData: ReportData;
+
+  constructor(
+    key: typeof proofKey,
+    parts: Pick<BoundRequest, 'request' | 'quote' | 'slotId' | 'reportData'>,
+  ) {
+    if (key !== proofKey) throw new TypeError('a BoundRequest is made by bindRequest only');
+    this.request = parts.request;
+    this.quote = parts.quote;
+    this.slotId = parts.slotId;
+    this.#reportData = parts.reportData;
+    Object.freeze(this);
+  }
+
+  get reportData(): ReportData {
+    return this.#reportData;
+  }
 }
 
 /**
- * Layout and handshake: reads the quote's fixed structure, checks that the request is addressed to this server under
- * a challenge of its own, and that report data = H(request). Costs one HMAC and one SHA-512.
+ * Handshake: reads the quote's fixed structure, checks that the request is addressed to this server under a challenge
+ * of this server, and that report data = H(request). Costs one HMAC and one SHA-512.
  * @throws EvidenceError QUOTE_…, SERVER_NOT_ADDRESSED, CHALLENGE_…, REPORT_DATA_MISMATCH or FIELD_INVALID.
  */
 export function bindRequest(
@@ -54,8 +69,7 @@ export function bindRequest(
       },
     );
   }
-  // The brand says that the checks above ran; nothing else makes one.
-  return { request, quote, slotId: addressed.slotId, reportData } as BoundRequest;
+  return new BoundRequest(proofKey, { request, quote, slotId: addressed.slotId, reportData });
 }
 
 function requireSlotIdFor({ intent }: KeyRequest, slotId: SlotId): void {

@@ -1,4 +1,4 @@
-import type { AccountId } from '../bytes/fixed-bytes.ts';
+import type { AccountId, SlotId } from '../bytes/fixed-bytes.ts';
 import { toHex } from '../bytes/hex.ts';
 import { RefusalError } from '../errors/latchkey-error.ts';
 import { applyPolicy, type TdPolicy } from '../tdx/policy.ts';
@@ -7,20 +7,34 @@ import { judgeMeasurement } from '../trust/measurement.ts';
 import { judgeTrustHash } from '../trust/trust-hash.ts';
 import { type MeasurementPolicy, measurementPolicyOf, type TrustSection } from '../trust/trust-section.ts';
 import type { BoundRequest } from './handshake.ts';
+import { ownsKey } from './ownership.ts';
 import type { Provenance, SlotKey } from './slot-key.ts';
 import { type TcbGrace, withinGrace } from './tcb-grace.ts';
 import type { TokenBuckets } from './token-buckets.ts';
-import type { Vault } from './vault.ts';
-import { findRecoverable } from './vault-request.ts';
-import type { WitnessedRequest } from './witness.ts';
+import type { VerifiedRequest } from './verify.ts';
 
-declare const judged: unique symbol;
+const proofKey = Symbol('Judge');
 
-/** A genuine request that policy allows. Made only by {@link Judge}. */
-export interface JudgedRequest {
+/** Proof that a genuine request is allowed by policy. Made by {@link Judge} only. */
+export class JudgedRequest {
   readonly bound: BoundRequest;
-  readonly provenance: Provenance;
-  readonly [judged]: true;
+  readonly #provenance: Provenance;
+
+  constructor(key: typeof proofKey, bound: BoundRequest, provenance: Provenance) {
+    if (key !== proofKey) throw new TypeError('a JudgedRequest is made by Judge only');
+    this.bound = bound;
+    this.#provenance = provenance;
+    Object.freeze(this);
+  }
+
+  get provenance(): Provenance {
+    return this.#provenance;
+  }
+}
+
+/** Where the judge looks up the trust section under which a key was made. */
+export interface KeyLookup {
+  find(account: AccountId, slotId: SlotId, nowMs: number): SlotKey | undefined;
 }
 
 /** What the chain says, as the judge needs it. */
@@ -31,7 +45,7 @@ export interface ChainFacts {
   hasDeparted(account: AccountId): boolean;
 }
 
-/** What a judge goes by. */
+/** What a judge decides by. */
 export interface JudgeParts {
   readonly trust: TrustSection;
   readonly tdPolicy: TdPolicy;
@@ -40,11 +54,11 @@ export interface JudgeParts {
   readonly chain: () => ChainFacts;
   readonly grace: TcbGrace;
   readonly now: () => number;
-  /** Requests by platform; counted only once its machine is accepted, so that nobody else can use it up. */
+  /** Requests by platform; only accepted machines count, so that no other machine can use up the limit. */
   readonly platformRate: TokenBuckets;
 }
 
-/** The judge: whether a genuine machine is one that this server answers, and for this account. */
+/** Decides whether this server answers a genuine machine, and for this account. */
 export class Judge {
   readonly #parts: JudgeParts;
   readonly #measurementPolicy: MeasurementPolicy;
@@ -55,35 +69,50 @@ export class Judge {
   }
 
   /**
-   * Judges a key request.
-   * @throws RefusalError of the TD policy, MEASUREMENT_REFUSED, TRUST_SECTION_REFUSED, ACCOUNT_DEREGISTERED,
-   *   PLATFORM_LIMIT; EvidenceError KEY_UNKNOWN.
+   * Judges a key request. The verdict does not show whether the account has a key here: the same rules hold with and
+   * without one, and the request counts against its platform before its key is looked up.
+   * @throws RefusalError of the TD policy, MEASUREMENT_REFUSED, TRUST_SECTION_REFUSED, PLATFORM_LIMIT,
+   *   ACCOUNT_DEREGISTERED.
    */
-  judge({ bound, verified }: WitnessedRequest, vault: Vault): JudgedRequest {
-    const { now, chain } = this.#parts;
+  judge({ bound, verified }: VerifiedRequest, keys: KeyLookup): JudgedRequest {
+    const { account, intent } = bound.request;
     const { ppid } = verified.platform;
-    const recovered =
-      bound.request.intent === 'recover'
-        ? findRecoverable(vault, bound.request.account, bound.slotId, now())
-        : undefined;
-    this.judgeMachine(verified, recovered);
+    const recovers = intent === 'recover';
+    this.#judgeTd(verified, recovers);
+    this.#judgeImage(verified, recovers ? this.#formerTrustHash(bound, ppid, keys) : undefined);
     this.#countPlatform(ppid);
-    if (recovered !== undefined && chain().hasDeparted(bound.request.account)) {
+    if (recovers && this.#parts.chain().hasDeparted(account)) {
       throw new RefusalError(
         'ACCOUNT_DEREGISTERED',
         'the account was registered on the chain and no longer is',
         {
           field: 'accountId',
-          hint: 'register the account again; its keys are kept',
+          hint: 'register the account again; its keys are kept for some time after their last use',
         },
       );
     }
-    const provenance = { platform: ppid, trustHash: verified.quote.body.mrConfigId };
-    // The brand says that every judgement above was passed.
-    return { bound, provenance } as JudgedRequest;
+    return new JudgedRequest(proofKey, bound, { platform: ppid, trustHash: verified.quote.body.mrConfigId });
   }
 
-  /** Only accepted machines count: another tenant's TD on the same platform must not use up its rate. */
+  /**
+   * Judges a machine that is to hold a key or to get a new one: TD attributes and TCB, measurement, trust section.
+   * @throws RefusalError naming the rule.
+   */
+  judgeMachine(verified: VerifiedQuote): void {
+    this.#judgeTd(verified, false);
+    this.#judgeImage(verified, undefined);
+  }
+
+  /**
+   * The trust section under which the requested key was made, 48 bytes; `undefined` unless the request proves that the
+   * key is its own, so that a refused machine learns nothing about the keys of others.
+   */
+  #formerTrustHash(bound: BoundRequest, ppid: Uint8Array, keys: KeyLookup): Uint8Array | undefined {
+    const key = keys.find(bound.request.account, bound.slotId, this.#parts.now());
+    return key !== undefined && ownsKey(bound, key, ppid) ? key.provenance.trustHash : undefined;
+  }
+
+  /** Only accepted machines count: a foreign TD on the same platform must not use up the limit. */
   #countPlatform(ppid: Uint8Array): void {
     const waitMs = this.#parts.platformRate.take(toHex(ppid), this.#parts.now());
     if (waitMs === 0) return;
@@ -92,27 +121,27 @@ export class Judge {
     });
   }
 
-  /**
-   * Judges a machine: TD attributes and TCB, measurement, trust section. A recovery is judged more mildly in two
-   * points: an out-of-date TCB within its grace, and the trust section under which the key was made.
-   * @throws RefusalError naming the rule.
-   */
-  judgeMachine(verified: VerifiedQuote, recovered?: SlotKey): void {
-    const { trust, tdPolicy, ownMeasurement, chain, grace, now } = this.#parts;
+  /** An out-of-date TCB has its grace for a key that exists already, or a patch day would lock every store. */
+  #judgeTd(verified: VerifiedQuote, hasGrace: boolean): void {
+    const { tdPolicy, grace, now } = this.#parts;
     grace.observe(verified.tcbEvaluationDataNumber, now());
     try {
       applyPolicy(verified, tdPolicy, now());
     } catch (refusal) {
-      if (recovered === undefined || !withinGrace(refusal, verified, tdPolicy, grace, now())) throw refusal;
+      if (!hasGrace || !withinGrace(refusal, verified, tdPolicy, grace, now())) throw refusal;
     }
+  }
+
+  #judgeImage(verified: VerifiedQuote, keyMadeUnder: Uint8Array | undefined): void {
+    const { trust, ownMeasurement, chain } = this.#parts;
     const { body } = verified.quote;
-    const facts = { own: ownMeasurement, chainAccepted: chain().acceptedMeasurements };
-    const measurementRefusal = judgeMeasurement(body, this.#measurementPolicy, facts);
-    if (measurementRefusal !== undefined) throw measurementRefusal;
-    const trustRefusal = judgeTrustHash(body.mrConfigId, {
-      section: trust,
-      ...(recovered === undefined ? {} : { keyMadeUnder: recovered.provenance.trustHash }),
+    judgeMeasurement(body, this.#measurementPolicy, {
+      own: ownMeasurement,
+      chainAccepted: chain().acceptedMeasurements,
     });
-    if (trustRefusal !== undefined) throw trustRefusal;
+    judgeTrustHash(body.mrConfigId, {
+      section: trust,
+      ...(keyMadeUnder === undefined ? {} : { keyMadeUnder }),
+    });
   }
 }

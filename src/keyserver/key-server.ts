@@ -1,13 +1,19 @@
 import type { z } from 'zod';
 import { toBase64 } from '../bytes/base64.ts';
-import type { AccountId, InstanceId, X25519PublicKey } from '../bytes/fixed-bytes.ts';
+import type { AccountId } from '../bytes/fixed-bytes.ts';
 import { toHex, toPrefixedHex } from '../bytes/hex.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
-import type { X25519KeyPair } from '../crypto/x25519.ts';
 import { LatchkeyError } from '../errors/latchkey-error.ts';
 import type { Log } from '../observe/log.ts';
 import type { ChallengeIssuer } from '../protocol/challenge.ts';
-import { decodeClaim, decodeForget, decodeKeyStatus, slotStateToWire } from '../protocol/mac-routes.ts';
+import { type Extensions, noExtensions } from '../protocol/extensions.ts';
+import {
+  decodeClaim,
+  decodeForget,
+  decodeKeyStatus,
+  forgottenToWire,
+  slotStateToWire,
+} from '../protocol/mac-routes.ts';
 import type { BlockReference, Intent } from '../protocol/report-data.ts';
 import {
   type attestationAnswer,
@@ -15,68 +21,63 @@ import {
   decodeChallengeRequest,
   decodeKeyRequest,
   type keyAnswer,
-} from '../protocol/wire.ts';
-import { sealGrant } from './envelope.ts';
+} from '../protocol/decode.ts';
+import { type Grant, grantKey } from './grant.ts';
 import { type BoundRequest, bindRequest } from './handshake.ts';
 import type { Judge } from './judge.ts';
 import type { OwnAttestation } from './own-attestation.ts';
 import { ReplayCache } from './replay-cache.ts';
-import { SlotDesk } from './slot-desk.ts';
-import type { SlotKey } from './slot-key.ts';
-import type { Vault } from './vault.ts';
-import { takeFromVault } from './vault-request.ts';
-import type { Witness } from './witness.ts';
+import { type SealedKey, sealGrant } from './seal.ts';
+import type { ServerIdentity } from './server-identity.ts';
+import { SlotRoutes } from './slot-routes.ts';
+import type { Vault, VaultView } from './vault.ts';
+import type { EvidenceVerifier } from './verify.ts';
 
-/** Who a key server is. */
-export interface ServerIdentity {
-  readonly account: AccountId;
-  readonly x25519: X25519KeyPair;
-  readonly x25519PublicKey: X25519PublicKey;
-  readonly instanceId: InstanceId;
-}
-
-/** What a key server is made of. */
+/** The parts of a key server. */
 export interface KeyServerParts {
   readonly identity: ServerIdentity;
   readonly challenges: ChallengeIssuer;
-  readonly witness: Witness;
+  readonly evidenceVerifier: EvidenceVerifier;
   readonly judge: Judge;
   readonly vault: Vault;
   readonly attestation: OwnAttestation;
   readonly finalized: () => BlockReference;
+  /** What grants and MACed answers to an account carry after their fixed fields; none by default. */
+  readonly extensionsFor?: (account: AccountId) => Extensions;
   readonly now: () => number;
   readonly log: Log;
-  /** Told of every release and refusal, for metrics. */
+  /** Called for every release and refusal, for metrics. */
   readonly onRelease: (intent: Intent) => void;
   readonly onRefusal: (code: string) => void;
-  /** Told when an account confirms a key here, and when its last key is erased on its own wish. */
+  /** Called when an account confirms a key here, and when its last key is erased at its own request. */
   readonly onServed: (account: AccountId) => void;
   readonly onForgotten: (account: AccountId) => void;
 }
 
-/** Answers are remembered this long, and so many of them (about 1 KiB each). */
+/** How long answers are remembered, and how many (about 1 KiB each). */
 const REPLAY_TTL_MS = 60_000;
 const MAX_REPLAYS = 10_000;
 
 /** A key server: each method takes a parsed JSON body and gives the JSON of the answer, or throws a LatchkeyError. */
 export class KeyServer {
   readonly #parts: KeyServerParts;
-  readonly #desk: SlotDesk;
-  readonly #replays = new ReplayCache<z.output<typeof keyAnswer>>({
+  readonly #slots: SlotRoutes;
+  readonly #replays = new ReplayCache<SealedKey>({
     ttlMs: REPLAY_TTL_MS,
     maxAnswers: MAX_REPLAYS,
   });
 
   constructor(parts: KeyServerParts) {
     this.#parts = parts;
-    this.#desk = new SlotDesk(parts);
+    this.#slots = new SlotRoutes(parts);
   }
 
   get identity(): ServerIdentity {
     return this.#parts.identity;
   }
 
-  get vault(): Vault {
+  /** The keys that are here, without their secrets. */
+  get vault(): VaultView {
     return this.#parts.vault;
   }
 
@@ -93,46 +94,48 @@ export class KeyServer {
     };
   }
 
-  /** `POST /request-encryption-key`: cloakroom, layout and handshake; a request that came before gets its answer. */
+  /** `POST /request-encryption-key`: decode and handshake; a request that came before gets its former answer. */
   async requestKey(body: unknown, requestId: string): Promise<z.output<typeof keyAnswer>> {
     const { identity, challenges, now } = this.#parts;
     try {
       const bound = bindRequest(decodeKeyRequest(body), identity.account, challenges, now());
-      return await this.#replays.share(ReplayCache.nameOf(bound), now(), () =>
-        this.#release(bound, requestId),
-      );
+      const name = ReplayCache.nameOf(bound);
+      const sealed = await this.#replays.share(name, now(), () => this.#release(bound, requestId));
+      return sealed.toWire();
     } catch (error) {
       this.#refused(error, requestId);
       throw error;
     }
   }
 
-  /** Witness, judge, vault, envelope. */
-  async #release(bound: BoundRequest, requestId: string): Promise<z.output<typeof keyAnswer>> {
-    const { identity, witness, judge, vault, finalized, now } = this.#parts;
-    const witnessed = await witness.examine(bound);
-    const judged = judge.judge(witnessed, vault);
-    const granted = takeFromVault(judged, vault, now());
-    const answer = sealGrant(granted, identity, finalized(), now());
-    this.#released(granted.key, granted.created, bound.request.intent, requestId);
-    return answer;
+  /** Verify, judge, vault, seal. */
+  async #release(bound: BoundRequest, requestId: string): Promise<SealedKey> {
+    const { identity, evidenceVerifier, judge, vault, finalized, now } = this.#parts;
+    const verified = await evidenceVerifier.verifyRequest(bound);
+    const judged = judge.judge(verified, vault);
+    const grant = grantKey(judged, vault, now());
+    const extensions = this.#parts.extensionsFor?.(bound.request.account) ?? noExtensions;
+    const sealed = sealGrant(grant, identity, { nowMs: now(), finalized: finalized(), extensions });
+    this.#released(grant, bound.request.intent, requestId);
+    return sealed;
   }
 
   /** `POST /key-status`. */
   keyStatus(body: unknown): ReturnType<typeof slotStateToWire> {
-    const { state, mac } = this.#desk.keyStatus(decodeKeyStatus(body));
+    const { state, mac } = this.#slots.keyStatus(decodeKeyStatus(body));
     return slotStateToWire(state, mac);
   }
 
   /** `POST /claim`. */
   claim(body: unknown): ReturnType<typeof slotStateToWire> {
-    const { state, mac } = this.#desk.claim(decodeClaim(body));
+    const { state, mac } = this.#slots.claim(decodeClaim(body));
     return slotStateToWire(state, mac);
   }
 
   /** `POST /forget`. */
-  forget(body: unknown): { mac: string } {
-    return { mac: toPrefixedHex(this.#desk.forget(decodeForget(body))) };
+  forget(body: unknown): ReturnType<typeof forgottenToWire> {
+    const { extensions, mac } = this.#slots.forget(decodeForget(body));
+    return forgottenToWire(extensions, mac);
   }
 
   /** `GET /attestation`. */
@@ -154,8 +157,9 @@ export class KeyServer {
     this.#parts.challenges.wipe();
   }
 
-  #released({ account, keyId }: SlotKey, created: boolean, intent: Intent, requestId: string): void {
+  #released({ key, created }: Grant, intent: Intent, requestId: string): void {
     const { log, onRelease } = this.#parts;
+    const { account, keyId } = key;
     onRelease(intent);
     log('info', 'key.released', {
       requestId,

@@ -12,8 +12,8 @@ export interface Attestation {
 }
 
 /**
- * The server's own attestation, made at most once per interval however many ask, because a quote costs the platform
- * up to a second.
+ * The server's own attestation. It is made at most once per interval, whatever the number of requests, because a quote
+ * costs the platform up to a second.
  */
 export class OwnAttestation {
   readonly #identity: Pick<Attestation, 'server' | 'x25519PublicKey' | 'instanceId'>;
@@ -42,7 +42,7 @@ export class OwnAttestation {
     }
     const made = this.#make();
     this.#current = { made, atMs: nowMs };
-    // A failure is not kept for the interval: the next one to ask tries again.
+    // A failure is not kept for the interval: the next request tries again.
     made.catch(() => {
       if (this.#current?.made === made) this.#current = undefined;
     });

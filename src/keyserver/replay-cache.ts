@@ -6,8 +6,8 @@ import type { BoundRequest } from './handshake.ts';
 const NO_PROOF = new Uint8Array(0);
 
 /**
- * Remembers answers for as long as their challenge lives, so that a request which is sent again, because its answer
- * was lost, gets the same answer. Nobody gains by replaying: the answer is sealed to the ephemeral key.
+ * Remembers answers for as long as their challenge lives, so that a client whose answer was lost can send its request
+ * again and gets the same answer. A replay by another party is harmless: the answer is sealed to the ephemeral key.
  */
 export class ReplayCache<Answer> {
   readonly #answers = new Map<string, { readonly answer: Promise<Answer>; readonly expiresAtMs: number }>();
@@ -19,7 +19,7 @@ export class ReplayCache<Answer> {
     this.#maxAnswers = options.maxAnswers;
   }
 
-  /** Names a request by all that was in it, its quote's own bytes included; the chain is their end. */
+  /** A digest of the whole request; the certificate chain, which ends the quote, by its own digest. */
   static nameOf({ request, reportData, quote }: BoundRequest): string {
     const { certificateChain, certificateChainDigest } = quote;
     const beforeChain = request.quote.subarray(0, request.quote.length - certificateChain.length);
@@ -27,7 +27,7 @@ export class ReplayCache<Answer> {
     return memoKey(sha256(reportData, proof, beforeChain, utf8(certificateChainDigest)));
   }
 
-  /** The answer that is remembered or being made under this name, else a new one. Failures are not remembered. */
+  /** The answer that is remembered or under way for this name, else a new answer. Failures are not remembered. */
   share(name: string, nowMs: number, make: () => Promise<Answer>): Promise<Answer> {
     const present = this.#answers.get(name);
     if (present !== undefined && nowMs < present.expiresAtMs) return present.answer;

@@ -7,7 +7,7 @@ import { compareHeads, type Head, type Incarnation, type SlotReport } from '../p
 import { RECOVERY_TOKEN_BYTES } from '../protocol/recovery-proof.ts';
 import { isPlainSlotId } from '../protocol/report-data.ts';
 
-/** How long a key lives that its owner has not confirmed. */
+/** How long a key under a slot id lives before its owner confirms it. */
 export const UNCONFIRMED_TTL_MS = 3_600_000;
 
 /** Facts of a verified quote that stay with a key. */
@@ -20,18 +20,40 @@ export interface Provenance {
 
 const NO_INCARNATION: Incarnation = { number: 0, bootId: new Uint8Array(16) };
 
+/** What can be known of a key without the key itself. */
+export type SlotFacts = Readonly<
+  Pick<
+    SlotKey,
+    | 'account'
+    | 'slotId'
+    | 'keyId'
+    | 'createdAtMs'
+    | 'provenance'
+    | 'isPlain'
+    | 'confirmed'
+    | 'incarnation'
+    | 'head'
+    | 'report'
+    | 'isCritical'
+    | 'isExpired'
+  >
+>;
+
 /** One server key and what its owner told about itself; lives in memory only. */
 export class SlotKey {
   readonly account: AccountId;
   readonly slotId: SlotId;
   readonly keyId: KeyId;
   readonly key: SecretBytes;
-  /** Only under a slot id; the plain key of the original proposal has none. */
+  /** Only under a slot id: a plain key has none. */
   readonly recoveryToken: SecretBytes | undefined;
   readonly createdAtMs: number;
   readonly provenance: Provenance;
+  readonly isPlain: boolean;
   #confirmed: boolean;
   #expiresAtMs: number;
+  #idleSinceMs: number;
+  #wasUsed = false;
   #incarnation = NO_INCARNATION;
   #head: Head | undefined;
   #report: SlotReport | undefined;
@@ -51,9 +73,11 @@ export class SlotKey {
     this.key = SecretBytes.adopt(random(32));
     this.recoveryToken = plain ? undefined : SecretBytes.adopt(random(RECOVERY_TOKEN_BYTES));
     this.createdAtMs = nowMs;
-    // Nobody confirms a plain key: its owner knows only the one route of the original proposal.
+    this.isPlain = plain;
+    // A client of the plain request knows no route to confirm its key.
     this.#confirmed = plain;
     this.#expiresAtMs = nowMs + UNCONFIRMED_TTL_MS;
+    this.#idleSinceMs = nowMs;
   }
 
   get confirmed(): boolean {
@@ -77,6 +101,28 @@ export class SlotKey {
     return this.#report !== undefined && this.#report.live - 1 < this.#report.threshold;
   }
 
+  /** Since when neither a request used the key nor the chain showed a record of its account. */
+  get idleSinceMs(): number {
+    return this.#idleSinceMs;
+  }
+
+  /** Whether the key was used after the request that made it. */
+  get wasUsed(): boolean {
+    return this.#wasUsed;
+  }
+
+  /** A request got the key or proved to hold it. */
+  use(nowMs: number): void {
+    this.#wasUsed = true;
+    this.#idleSinceMs = nowMs;
+  }
+
+  /** The account has a record on the chain, so the key does not age. */
+  keep(nowMs: number): void {
+    this.#idleSinceMs = nowMs;
+  }
+
+  /** Whether the owner did not confirm the key in time. */
   isExpired(nowMs: number): boolean {
     return !this.#confirmed && nowMs >= this.#expiresAtMs;
   }
@@ -85,7 +131,7 @@ export class SlotKey {
     this.#confirmed = true;
   }
 
-  /** A key that was just recovered is in use: gives its owner another hour to confirm it. */
+  /** A recovered key is in use: its owner gets another hour to confirm it. */
   prolong(nowMs: number): void {
     this.#expiresAtMs = Math.max(this.#expiresAtMs, nowMs + UNCONFIRMED_TTL_MS);
   }
@@ -100,8 +146,8 @@ export class SlotKey {
   }
 
   /**
-   * Takes a head if it is newer and comes from the incarnation that holds the account, so that an older instance
-   * cannot raise the bar for the one that replaced it.
+   * Takes a head if it is newer and comes from the incarnation that holds the account: an older instance must not
+   * deposit a head that locks out the instance that replaced it.
    */
   deposit(head: Head, from: Incarnation): void {
     if (!this.isHeldBy(from)) return;
@@ -118,10 +164,10 @@ export class SlotKey {
 
   /**
    * A plain key has no token, so the platform that made it is its proof.
-   * @throws RefusalError PLATFORM_REFUSED.
+   * @throws RefusalError PLATFORM_REFUSED when this is a plain key of another platform.
    */
-  requirePlatform(platform: Uint8Array): void {
-    if (equalBytes(this.provenance.platform, platform)) return;
+  requirePlatformOfPlainKey(platform: Uint8Array): void {
+    if (!this.isPlain || equalBytes(this.provenance.platform, platform)) return;
     throw new RefusalError('PLATFORM_REFUSED', 'the key of this account was made for another platform', {
       field: 'quote PPID',
       hint: 'ask from the machine that created the key, or use slot ids, whose recovery token travels',

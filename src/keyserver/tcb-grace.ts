@@ -9,8 +9,8 @@ export class TcbGrace {
   readonly #graceMs: number;
 
   /**
-   * It starts anew with every process, as the keys do that it is for: `create` has no grace, so a key that can be
-   * recovered within one was made by this process while its machine was up to date.
+   * The memory starts empty with every process, and so do the keys: `create` has no grace, so a key that is recovered
+   * within a grace was made by this process while its machine was up to date.
    */
   constructor(options: { readonly graceMs: number }) {
     this.#graceMs = options.graceMs;
@@ -31,8 +31,8 @@ export class TcbGrace {
 const outOfDate = ['OutOfDate', 'OutOfDateConfigurationNeeded'] as const;
 
 /**
- * Whether a recovery may pass although the policy refuses it: the only fault is that its TCB is out of date, and the
- * evaluation that made it so is young. Patch days must not lock nodes out of their disks.
+ * Whether a recovery may pass although the policy refuses it: the only fault is an out-of-date TCB, and
+ * the TCB evaluation that says so is recent. A patch day must not lock nodes out of their disks.
  */
 export function withinGrace(
   refusal: unknown,

@@ -1,4 +1,4 @@
-/** A rate: so many at once, refilled at so many a second. */
+/** A rate: how many at once, and how many are refilled per second. */
 export interface Rate {
   readonly burst: number;
   readonly perSecond: number;
@@ -10,8 +10,8 @@ interface Bucket {
 }
 
 /**
- * Token buckets by name, bounded in number: the least recently used one is dropped, which can only be generous to a
- * name that has been quiet for long.
+ * Token buckets by name, bounded in number. The least recently used bucket is dropped first: its name starts again with
+ * a full bucket.
  */
 export class TokenBuckets {
   readonly #buckets = new Map<string, Bucket>();
@@ -23,7 +23,7 @@ export class TokenBuckets {
     this.#maxNames = maxNames;
   }
 
-  /** Takes one token. Returns 0 when there was one, else the milliseconds until there is. */
+  /** Takes one token. Returns 0 when there was a token, else the milliseconds until the next. */
   take(name: string, nowMs: number): number {
     const { burst, perSecond } = this.#rate;
     const bucket = this.#buckets.get(name) ?? { tokens: burst, atMs: nowMs };

@@ -1,18 +1,25 @@
+import { equalBytes } from '../bytes/concat.ts';
 import type { AccountId, SlotId } from '../bytes/fixed-bytes.ts';
 import { toHex } from '../bytes/hex.ts';
 import type { RandomSource } from '../crypto/random.ts';
 import { EvidenceError, ProblemError, RefusalError } from '../errors/latchkey-error.ts';
-import { PLAIN_SLOT_ID } from '../protocol/report-data.ts';
-import { type Provenance, SlotKey, UNCONFIRMED_TTL_MS } from './slot-key.ts';
+import { isPlainSlotId, PLAIN_SLOT_ID } from '../protocol/report-data.ts';
+import type { JudgedRequest } from './judge.ts';
+import { provesToken } from './ownership.ts';
+import { type Provenance, type SlotFacts, SlotKey, UNCONFIRMED_TTL_MS } from './slot-key.ts';
 
 /** Bounds of the key table. */
 export interface VaultLimits {
   /** Keys altogether. */
   readonly maxKeys: number;
-  /** Keys that one platform may have made and that still live. */
+  /** Living keys that one platform has made. */
   readonly maxKeysPerPlatform: number;
   /** Of those, how many for one account: enough for two generations and some failed attempts. */
   readonly maxKeysPerPlatformAndAccount: number;
+  /** Plain keys of one platform; each belongs to another account. */
+  readonly maxPlainKeysPerPlatform: number;
+  /** How long a key lives after its last use when its account has no record on the chain. */
+  readonly unregisteredKeyTtlMs: number;
 }
 
 /** Defaults of {@link VaultLimits}; a key costs about 1 KiB of memory. */
@@ -20,9 +27,30 @@ export const defaultVaultLimits: VaultLimits = {
   maxKeys: 200_000,
   maxKeysPerPlatform: 4096,
   maxKeysPerPlatformAndAccount: 32,
+  maxPlainKeysPerPlatform: 64,
+  unregisteredKeyTtlMs: 30 * 24 * 3_600_000,
 };
 
-/** Draining takes a while, and mostly ends with the server. */
+/** What the vault asks about the account of a key. */
+export interface AccountRegistry {
+  /** Whether the chain has a record of the account; `undefined` while the chain cannot be read. */
+  isRegistered(account: AccountId): boolean | undefined;
+  /** PPID (16 bytes) that the registered quote of the account proves; `undefined` when there is none. */
+  registeredPlatform(account: AccountId): Uint8Array | undefined;
+}
+
+/** A vault without its keys: to count and to report. */
+export interface VaultView {
+  readonly size: number;
+  /** How many accounts have keys here. */
+  readonly accounts: number;
+  readonly isDraining: boolean;
+  keys(): Iterable<SlotFacts>;
+  find(account: AccountId, slotId: SlotId, nowMs: number): SlotFacts | undefined;
+  holdsKeyOf(account: AccountId): boolean;
+}
+
+/** A drain takes minutes, and most drains end with the server. */
 const DRAINING_RETRY_MS = 60_000;
 
 const nameOf = (account: AccountId, slotId: SlotId): string => `${toHex(account)}/${toHex(slotId)}`;
@@ -31,20 +59,24 @@ const nameOf = (account: AccountId, slotId: SlotId): string => `${toHex(account)
  * The key table: in memory only, never written anywhere. Every method is synchronous, so concurrent requests for one
  * name see one key.
  */
-export class Vault {
+export class Vault implements VaultView {
+  /** By name, the key that was idle longest first. */
   readonly #keys = new Map<string, SlotKey>();
   /** Keys that were not confirmed when they were last looked at, oldest first. */
   readonly #unconfirmed = new Map<string, SlotKey>();
+  readonly #plainPerPlatform = new Map<string, number>();
   readonly #perAccount = new Map<string, number>();
   readonly #perPlatform = new Map<string, number>();
   readonly #perPlatformAndAccount = new Map<string, number>();
   readonly #random: RandomSource;
+  readonly #registry: AccountRegistry;
   readonly #limits: VaultLimits;
   /** While true no key is made; those that are there stay. */
   isDraining = false;
 
-  constructor(random: RandomSource, limits: VaultLimits = defaultVaultLimits) {
+  constructor(random: RandomSource, registry: AccountRegistry, limits: VaultLimits = defaultVaultLimits) {
     this.#random = random;
+    this.#registry = registry;
     this.#limits = limits;
   }
 
@@ -65,40 +97,55 @@ export class Vault {
   find(account: AccountId, slotId: SlotId, nowMs: number): SlotKey | undefined {
     const name = nameOf(account, slotId);
     const key = this.#keys.get(name);
-    if (key?.isExpired(nowMs)) {
-      this.#remove(name, key);
-      return undefined;
-    }
-    return key;
+    if (key === undefined || !this.#hasEnded(name, key, nowMs)) return key;
+    this.#remove(name, key);
+    return undefined;
+  }
+
+  /** A request got this key or proved to hold it. */
+  noteUse(key: SlotKey, nowMs: number): void {
+    key.use(nowMs);
+    this.#moveToEnd(nameOf(key.account, key.slotId), key);
   }
 
   /**
-   * The plain key of an account, made on the first request.
-   * @throws RefusalError PLATFORM_REFUSED when another platform made it.
-   * @throws ProblemError VAULT_FULL, SERVER_DRAINING, RefusalError PLATFORM_LIMIT.
+   * The plain key of an account, made on the first request. Where the chain proves the platform of the account, only
+   * that platform makes one, and it replaces a key of another platform that was never used after its creation.
+   * @throws RefusalError PLATFORM_REFUSED when the key belongs to another platform, PLATFORM_LIMIT.
+   * @throws ProblemError VAULT_FULL, SERVER_DRAINING.
    */
-  getOrCreatePlain(account: AccountId, from: Provenance, nowMs: number): { key: SlotKey; created: boolean } {
+  getOrCreatePlain(judged: JudgedRequest, nowMs: number): { key: SlotKey; created: boolean } {
+    const { account } = judged.bound.request;
+    const { platform } = judged.provenance;
     const present = this.find(account, PLAIN_SLOT_ID, nowMs);
-    if (present === undefined) return { key: this.#make(account, PLAIN_SLOT_ID, from, nowMs), created: true };
-    present.requirePlatform(from.platform);
-    return { key: present, created: false };
+    if (present !== undefined && equalBytes(present.provenance.platform, platform)) {
+      this.noteUse(present, nowMs);
+      return { key: present, created: false };
+    }
+    const registered = this.#registry.registeredPlatform(account);
+    const isRegisteredHere = registered !== undefined && equalBytes(registered, platform);
+    if (present === undefined) {
+      if (registered !== undefined && !isRegisteredHere) throw otherPlatform();
+      return { key: this.#make(judged, nowMs), created: true };
+    }
+    if (!isRegisteredHere || present.wasUsed) present.requirePlatformOfPlainKey(platform);
+    const key = this.#make(judged, nowMs, present);
+    return { key, created: true };
   }
 
   /**
-   * A new key under a fresh slot id; the same one again to whoever proves to own it.
-   * @throws EvidenceError KEY_EXISTS when there is one and `ownsIt` is false.
+   * A new key under a fresh slot id; the same key again when the request proves its token.
+   * @throws EvidenceError KEY_EXISTS when there is a key and the request does not prove its token.
    * @throws ProblemError VAULT_FULL, SERVER_DRAINING, RefusalError PLATFORM_LIMIT.
    */
-  create(
-    account: AccountId,
-    slotId: SlotId,
-    from: Provenance,
-    ownsIt: (key: SlotKey) => boolean,
-    nowMs: number,
-  ): { key: SlotKey; created: boolean } {
-    const present = this.find(account, slotId, nowMs);
-    if (present === undefined) return { key: this.#make(account, slotId, from, nowMs), created: true };
-    if (ownsIt(present)) return { key: present, created: false };
+  create(judged: JudgedRequest, nowMs: number): { key: SlotKey; created: boolean } {
+    const { request, slotId } = judged.bound;
+    const present = this.find(request.account, slotId, nowMs);
+    if (present === undefined) return { key: this.#make(judged, nowMs), created: true };
+    if (provesToken(judged.bound, present)) {
+      this.noteUse(present, nowMs);
+      return { key: present, created: false };
+    }
     throw new EvidenceError('KEY_EXISTS', 'there is a key under this slot id already', {
       field: 'servers.slotId',
       hint: 'take a new random slot id',
@@ -119,18 +166,21 @@ export class Vault {
     return true;
   }
 
-  /** Erases the keys that nobody confirmed in time; returns how many. */
+  /** Erases the keys that were not confirmed in time or not used for too long; returns how many. */
   sweep(nowMs: number): number {
-    let swept = 0;
+    const before = this.#keys.size;
     for (const [name, key] of this.#unconfirmed) {
-      // Those behind are younger still.
+      // The entries after this one are younger.
       if (nowMs - key.createdAtMs < UNCONFIRMED_TTL_MS) break;
       if (key.confirmed) this.#unconfirmed.delete(name);
-      if (!key.isExpired(nowMs)) continue;
-      this.#remove(name, key);
-      swept++;
+      if (key.isExpired(nowMs)) this.#remove(name, key);
     }
-    return swept;
+    for (const [name, key] of this.#keys) {
+      // The entries after this one were used later.
+      if (!this.#isIdle(key, nowMs)) break;
+      if (this.#hasEnded(name, key, nowMs)) this.#remove(name, key);
+    }
+    return before - this.#keys.size;
   }
 
   /** Erases everything, at shutdown. */
@@ -138,29 +188,65 @@ export class Vault {
     for (const [name, key] of this.#keys) this.#remove(name, key);
   }
 
-  #make(account: AccountId, slotId: SlotId, from: Provenance, nowMs: number): SlotKey {
+  #isIdle(key: SlotKey, nowMs: number): boolean {
+    return nowMs - key.idleSinceMs >= this.#limits.unregisteredKeyTtlMs;
+  }
+
+  /** Keys age only while the chain can be read and shows no record of their account. */
+  #hasEnded(name: string, key: SlotKey, nowMs: number): boolean {
+    if (key.isExpired(nowMs)) return true;
+    if (!this.#isIdle(key, nowMs)) return false;
+    if (this.#registry.isRegistered(key.account) === false) return true;
+    key.keep(nowMs);
+    this.#moveToEnd(name, key);
+    return false;
+  }
+
+  #moveToEnd(name: string, key: SlotKey): void {
+    // Maps iterate in order of insertion.
+    if (this.#keys.delete(name)) this.#keys.set(name, key);
+  }
+
+  /** Makes the key of a judged request, in the place of `replaced` if there is such a key. */
+  #make({ bound, provenance }: JudgedRequest, nowMs: number, replaced?: SlotKey): SlotKey {
+    const { slotId } = bound;
+    const { account } = bound.request;
+    const name = nameOf(account, slotId);
+    this.#requireRoomFor(account, slotId, provenance, nowMs);
+    // Only now: a request that finds no room must not cost the key that is here.
+    if (replaced !== undefined) this.#remove(name, replaced);
+    const key = new SlotKey(account, slotId, provenance, this.#random, nowMs);
+    this.#keys.set(name, key);
+    if (!key.confirmed) this.#unconfirmed.set(name, key);
+    this.#count(key, 1);
+    return key;
+  }
+
+  #requireRoomFor(account: AccountId, slotId: SlotId, { platform }: Provenance, nowMs: number): void {
     if (this.isDraining) {
       throw new ProblemError('SERVER_DRAINING', 'this server is about to be stopped and makes no new keys', {
         hint: 'ask other servers',
         retryAfterMs: DRAINING_RETRY_MS,
       });
     }
-    const platform = toHex(from.platform);
-    const both = `${platform}/${toHex(account)}`;
-    // Expired keys must not count against anyone.
+    const {
+      maxKeys,
+      maxKeysPerPlatform,
+      maxKeysPerPlatformAndAccount: maxOfAccount,
+      maxPlainKeysPerPlatform,
+    } = this.#limits;
+    // Keys that have ended must not count.
     this.sweep(nowMs);
-    if (this.#keys.size >= this.#limits.maxKeys) {
-      throw new ProblemError('VAULT_FULL', `the key table holds its ${this.#limits.maxKeys} keys`);
+    if (this.#keys.size >= maxKeys) {
+      throw new ProblemError('VAULT_FULL', `the key table holds its ${maxKeys} keys`);
     }
-    this.#requireRoom(this.#perPlatform.get(platform) ?? 0, this.#limits.maxKeysPerPlatform);
-    this.#requireRoom(this.#perPlatformAndAccount.get(both) ?? 0, this.#limits.maxKeysPerPlatformAndAccount);
-    const key = new SlotKey(account, slotId, from, this.#random, nowMs);
-    this.#keys.set(nameOf(account, slotId), key);
-    if (!key.confirmed) this.#unconfirmed.set(nameOf(account, slotId), key);
-    addTo(this.#perAccount, toHex(account), 1);
-    addTo(this.#perPlatform, platform, 1);
-    addTo(this.#perPlatformAndAccount, both, 1);
-    return key;
+    const name = toHex(platform);
+    this.#requireRoom(this.#perPlatform.get(name) ?? 0, maxKeysPerPlatform);
+    const ofAccount = this.#perPlatformAndAccount.get(`${name}/${toHex(account)}`) ?? 0;
+    this.#requireRoom(ofAccount, maxOfAccount);
+    if (isPlainSlotId(slotId)) {
+      this.#requireRoom(this.#plainPerPlatform.get(name) ?? 0, maxPlainKeysPerPlatform);
+    }
   }
 
   #requireRoom(held: number, limit: number): void {
@@ -168,20 +254,31 @@ export class Vault {
     throw new RefusalError('PLATFORM_LIMIT', `this platform has ${held} keys here already`, {
       expected: `at most ${limit}`,
       observed: `${held}`,
-      hint: 'forget keys that are not needed; unconfirmed ones expire within an hour',
+      hint: 'forget keys that are not needed; unconfirmed keys expire within an hour',
     });
   }
 
   #remove(name: string, key: SlotKey): void {
     this.#keys.delete(name);
     this.#unconfirmed.delete(name);
-    addTo(this.#perAccount, toHex(key.account), -1);
-    const platform = toHex(key.provenance.platform);
-    addTo(this.#perPlatform, platform, -1);
-    addTo(this.#perPlatformAndAccount, `${platform}/${toHex(key.account)}`, -1);
+    this.#count(key, -1);
     key.wipe();
   }
+
+  #count({ account, provenance, isPlain }: SlotKey, change: 1 | -1): void {
+    const platform = toHex(provenance.platform);
+    addTo(this.#perAccount, toHex(account), change);
+    addTo(this.#perPlatform, platform, change);
+    addTo(this.#perPlatformAndAccount, `${platform}/${toHex(account)}`, change);
+    if (isPlain) addTo(this.#plainPerPlatform, platform, change);
+  }
 }
+
+const otherPlatform = (): RefusalError =>
+  new RefusalError('PLATFORM_REFUSED', 'the chain registers this account on another platform', {
+    field: 'quote PPID',
+    hint: 'ask from the registered machine, register this one, or use slot ids',
+  });
 
 function addTo(counts: Map<string, number>, name: string, change: number): void {
   const count = (counts.get(name) ?? 0) + change;

@@ -5,7 +5,7 @@ import { serveAgentRoutes } from '../agent/agent-route.ts';
 import { agentRoutes } from '../agent/agent-routes.ts';
 import { servicesOf } from '../agent/agent-services.ts';
 import { type DrainDesk, serveDrainRoutes } from '../agent/drain-routes.ts';
-import { type PorchEnv, type PorchOptions, porch } from '../http/porch.ts';
+import { type MiddlewareEnv, type MiddlewareOptions, appWithMiddleware } from '../http/middleware.ts';
 import type { Store } from '../store/api/store-api.ts';
 
 /** Largest body on the local socket: a value of 16 MiB in base64. */
@@ -21,14 +21,14 @@ export const defaultAgentSocket = (dataFolder: string): string => join(dataFolde
  *   closed.
  */
 export function agentApp(
-  common: Omit<PorchOptions, 'maxBodyBytes' | 'peerAddress' | 'rate'>,
+  common: Omit<MiddlewareOptions, 'maxBodyBytes' | 'peerAddress' | 'rate'>,
   node: {
     readonly store: () => Store;
     readonly drain: () => DrainDesk;
     readonly status: () => Readonly<Record<string, unknown>>;
   },
-): Hono<PorchEnv> {
-  const app = porch({ ...common, maxBodyBytes: MAX_BODY_BYTES, peerAddress: () => undefined });
+): Hono<MiddlewareEnv> {
+  const app = appWithMiddleware({ ...common, maxBodyBytes: MAX_BODY_BYTES, peerAddress: () => undefined });
   app.get('/status', ({ json }) => json(node.status()));
   app.get('/openapi.json', ({ json }) => json(agentOpenApi()));
   serveDrainRoutes(app, node.drain);

@@ -6,7 +6,7 @@ import type { Config } from '../config/schema.ts';
 import { Judge } from '../keyserver/judge.ts';
 import { TcbGrace } from '../keyserver/tcb-grace.ts';
 import { TokenBuckets } from '../keyserver/token-buckets.ts';
-import { Witness } from '../keyserver/witness.ts';
+import { EvidenceVerifier } from '../keyserver/verify.ts';
 import { tdPolicyOf } from '../trust/trust-section.ts';
 import type { ChainWatch } from './chain-watch.ts';
 import type { NodeParts } from './parts.ts';
@@ -17,7 +17,7 @@ const BLOCK_TIME_MS = 6_000;
 /** A guardian, and the rooms in which it and the key server judge machines alike. */
 export interface GuardianRooms {
   readonly guardian: Guardian;
-  readonly witness: Witness;
+  readonly evidenceVerifier: EvidenceVerifier;
   readonly judge: Judge;
 }
 
@@ -31,7 +31,7 @@ export function buildGuardian(
   const { log, clock, random, fileSystem, verifier, collateral, chain, quotes, client } = parts;
   const { trust, healing, limits, node } = config;
   const now = () => clock.nowMs();
-  const witness = new Witness({ verifier, collateral, now });
+  const evidenceVerifier = new EvidenceVerifier({ verifier, collateral, now });
   const judge = new Judge({
     trust,
     tdPolicy: tdPolicyOf(trust),
@@ -42,7 +42,7 @@ export function buildGuardian(
     platformRate: new TokenBuckets(limits.perPlatform),
   });
   const bounds = { maxAgeMs: trust.freshness.attestationMaxAgeMs, blockTimeMs: BLOCK_TIME_MS };
-  const vetter = new ServerVetter({ verifier, witness, judge, client, clock, bounds });
+  const vetter = new ServerVetter({ verifier, evidenceVerifier, judge, client, clock, bounds });
   const guardian = new Guardian({
     tools: { client, quotes, clock, vetter, random },
     chain,
@@ -65,5 +65,5 @@ export function buildGuardian(
     },
     ...options,
   });
-  return { guardian, witness, judge };
+  return { guardian, evidenceVerifier, judge };
 }

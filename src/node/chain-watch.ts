@@ -1,7 +1,8 @@
 import { type AccountId, BlockHash } from '../bytes/fixed-bytes.ts';
 import { toHex } from '../bytes/hex.ts';
-import type { ChainSnapshot, ChainView } from '../chain/chain-view.ts';
+import type { ChainSnapshot, ChainView, ServerRecord } from '../chain/chain-view.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
+import type { ChainRecords } from '../keyserver/account-registry.ts';
 import type { ChainFacts } from '../keyserver/judge.ts';
 import type { BlockReference } from '../protocol/report-data.ts';
 import type { Clock } from '../time/clock.ts';
@@ -10,13 +11,13 @@ import type { Clock } from '../time/clock.ts';
 const MAX_REMEMBERED = 100_000;
 
 /** Keeps the newest snapshot at hand for rooms that cannot wait, and remembers who was ever registered. */
-export class ChainWatch implements ChainFacts {
+export class ChainWatch implements ChainFacts, ChainRecords {
   readonly #chain: ChainView;
   readonly #clock: Clock;
   readonly #maxAgeMs: number;
   readonly #unsubscribe: () => void;
   readonly #everRegistered = new Set<string>();
-  #registered = new Set<string>();
+  #registered: ReadonlyMap<string, ServerRecord> = new Map();
   #newest: { readonly snapshot: ChainSnapshot; readonly atMs: number } | undefined;
 
   constructor(options: {
@@ -57,8 +58,8 @@ export class ChainWatch implements ChainFacts {
   /** Takes a snapshot that was read elsewhere. */
   take(snapshot: ChainSnapshot): void {
     this.#newest = { snapshot, atMs: this.#clock.nowMs() };
-    this.#registered = new Set(snapshot.servers.map(({ account }) => toHex(account)));
-    for (const account of this.#registered) this.#everRegistered.add(account);
+    this.#registered = new Map(snapshot.servers.map((record) => [toHex(record.account), record]));
+    for (const account of this.#registered.keys()) this.#everRegistered.add(account);
     // The oldest first; whoever could bring that about could as well show a departed account as registered.
     for (const account of this.#everRegistered) {
       if (this.#everRegistered.size <= MAX_REMEMBERED) break;
@@ -70,11 +71,20 @@ export class ChainWatch implements ChainFacts {
     return this.#newest?.snapshot.acceptedMeasurements ?? [];
   }
 
+  recordOf(account: AccountId): ServerRecord | undefined | 'unknown' {
+    return this.#ageMs > this.#maxAgeMs ? 'unknown' : this.#registered.get(toHex(account));
+  }
+
+  /** Since when there was no news of the chain; infinite before the first snapshot. */
+  get #ageMs(): number {
+    return this.#clock.nowMs() - (this.#newest?.atMs ?? Number.NEGATIVE_INFINITY);
+  }
+
   /** @throws ProblemError CHAIN_UNAVAILABLE when the view is too old to tell. */
   hasDeparted(account: AccountId): boolean {
     const name = toHex(account);
     if (!this.#everRegistered.has(name)) return false;
-    const ageMs = this.#clock.nowMs() - (this.#newest?.atMs ?? 0);
+    const ageMs = this.#ageMs;
     if (ageMs > this.#maxAgeMs) {
       throw new ProblemError(
         'CHAIN_UNAVAILABLE',

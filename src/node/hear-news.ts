@@ -1,5 +1,10 @@
 import type { OpenNode } from '../boot/open-node.ts';
 import { equalBytes } from '../bytes/concat.ts';
+import { toHex } from '../bytes/hex.ts';
+import { Memo } from '../bytes/memo.ts';
+import { ProblemError, RefusalError } from '../errors/latchkey-error.ts';
+import type { ChainRecords } from '../keyserver/account-registry.ts';
+import { TokenBuckets } from '../keyserver/token-buckets.ts';
 import { type ServerNews, signNotEnrolled } from '../protocol/not-enrolled.ts';
 
 /** What a node answers to a server that says that its memory is gone, or that it drains. */
@@ -8,12 +13,55 @@ export type NewsHeard =
   /** 64 bytes, by the account of this node: without it the network could end the server's wait for this client. */
   | { readonly enrolled: false; readonly signature: Uint8Array };
 
-/** Whether the server holds a slot of this node; if not, the node's signature under just that. */
-export function hearNews(
-  { book, identity }: Pick<OpenNode, 'book' | 'identity'>,
-  news: ServerNews,
-): NewsHeard {
-  if (book.slots().some(({ slot }) => equalBytes(slot.server, news.server))) return { enrolled: true };
-  const statement = { ...news, client: identity.account };
-  return { enrolled: false, signature: signNotEnrolled(identity.accountSeed, statement) };
+/** Signatures of news altogether: each costs 2 ms, and nothing authenticates the request. */
+const SIGNING_RATE = { burst: 20, perSecond: 5 };
+/** Signatures that are remembered; about 300 bytes each. */
+const MAX_REMEMBERED = 1_000;
+
+/** Answers servers that say that their memory is gone, or that they drain. */
+export class NewsAnswers {
+  readonly #records: ChainRecords;
+  readonly #now: () => number;
+  readonly #signing = new TokenBuckets(SIGNING_RATE);
+  readonly #signatures = new Memo<Uint8Array>(MAX_REMEMBERED);
+
+  constructor(parts: { readonly records: ChainRecords; readonly now: () => number }) {
+    this.#records = parts.records;
+    this.#now = parts.now;
+  }
+
+  /**
+   * Whether the server holds a slot of this node; if not, the node's signature under that statement.
+   * @throws RefusalError SERVER_UNREGISTERED, RATE_LIMITED; ProblemError CHAIN_UNAVAILABLE.
+   */
+  hear({ book, identity }: Pick<OpenNode, 'book' | 'identity'>, news: ServerNews): NewsHeard {
+    if (book.slots().some(({ slot }) => equalBytes(slot.server, news.server))) return { enrolled: true };
+    this.#requireRecord(news);
+    const about = 'nonce' in news ? `nonce ${toHex(news.nonce)}` : `instance ${toHex(news.instanceId)}`;
+    const signature = this.#signatures.get(`${toHex(news.server)} ${about}`, () => {
+      const retryAfterMs = this.#signing.take('all', this.#now());
+      if (retryAfterMs > 0) {
+        throw new RefusalError('RATE_LIMITED', 'too many servers ask for a signature', { retryAfterMs });
+      }
+      return signNotEnrolled(identity.accountSeed, { ...news, client: identity.account });
+    });
+    return { enrolled: false, signature };
+  }
+
+  #requireRecord({ server }: ServerNews): void {
+    const record = this.#records.recordOf(server);
+    if (record === undefined) {
+      throw new RefusalError('SERVER_UNREGISTERED', 'the server has no record on the chain', {
+        field: 'server',
+        expected: 'an account that is registered on the chain',
+        observed: toHex(server),
+        hint: 'a record that was made just now is seen once its block is finalized',
+      });
+    }
+    if (record === 'unknown') {
+      throw new ProblemError('CHAIN_UNAVAILABLE', 'this node has no fresh view of the chain', {
+        hint: 'ask again later',
+      });
+    }
+  }
 }

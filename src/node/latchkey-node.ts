@@ -10,7 +10,7 @@ import type { ServerNews } from '../protocol/not-enrolled.ts';
 import { orAborted } from '../time/or-aborted.ts';
 import { buildGuardian, type GuardianRooms } from './build-guardian.ts';
 import { ChainWatch } from './chain-watch.ts';
-import { hearNews, type NewsHeard } from './hear-news.ts';
+import { NewsAnswers, type NewsHeard } from './hear-news.ts';
 import { type NodeAddresses, NodeListeners } from './node-listeners.ts';
 import { NodeReport } from './node-report.ts';
 import type { NodeParts } from './parts.ts';
@@ -37,6 +37,7 @@ export class LatchkeyNode implements AsyncDisposable {
   readonly #stop = new AbortController();
   readonly #watch: ChainWatch;
   readonly #report: NodeReport;
+  readonly #news: NewsAnswers;
   #guardian: GuardianRooms['guardian'] | undefined;
   #serving: Serving | undefined;
   #listeners: NodeListeners | undefined;
@@ -61,6 +62,7 @@ export class LatchkeyNode implements AsyncDisposable {
         this.#guardian?.nudge();
       },
     });
+    this.#news = new NewsAnswers({ records: this.#watch, now: () => clock.nowMs() });
   }
 
   get state(): NodeState {
@@ -265,10 +267,10 @@ export class LatchkeyNode implements AsyncDisposable {
   /**
    * A server says that its memory is gone, or that it drains: if it held a slot of ours, look at once; if not, tell it
    * so with the account's signature. Nothing authenticates it; what the look proves decides.
-   * @throws ProblemError NODE_LOCKED while this node cannot tell; the server asks again.
+   * @throws ProblemError NODE_LOCKED while this node cannot tell; the server asks again. And what `NewsAnswers` throws.
    */
   hear(news: ServerNews): NewsHeard {
-    const heard = hearNews(this.#openNode(), news);
+    const heard = this.#news.hear(this.#openNode(), news);
     if (!heard.enrolled) return heard;
     const server = encodeSs58(news.server);
     if ('nonce' in news) {

@@ -6,7 +6,7 @@ import { keyRoutes } from '../http/key-routes.ts';
 import { type Listener, listen } from '../http/listener.ts';
 import { metricsApp } from '../http/metrics-app.ts';
 import { type NodeFace, nodeRoutes } from '../http/node-routes.ts';
-import { porch } from '../http/porch.ts';
+import { appWithMiddleware } from '../http/middleware.ts';
 import { TokenBuckets } from '../keyserver/token-buckets.ts';
 import type { Store } from '../store/api/store-api.ts';
 import { agentApp, defaultAgentSocket } from './agent.ts';
@@ -66,7 +66,7 @@ export class NodeListeners {
     const { log, metrics, random, clock, fileSystem } = parts;
     const { limits, decryptions, node } = config;
     const common = { log, metrics, random, now: () => clock.nowMs(), deadlineMs: limits.requestDeadlineMs };
-    const app = porch({
+    const app = appWithMiddleware({
       ...common,
       maxBodyBytes: MAX_BODY_BYTES,
       rate: new TokenBuckets(limits.perAddress),

@@ -1,11 +1,12 @@
 import type { OpenNode } from '../boot/open-node.ts';
 import { InstanceId } from '../bytes/fixed-bytes.ts';
 import type { Config } from '../config/schema.ts';
+import { accountRegistry } from '../keyserver/account-registry.ts';
 import type { Judge } from '../keyserver/judge.ts';
 import { KeyServer } from '../keyserver/key-server.ts';
 import { OwnAttestation } from '../keyserver/own-attestation.ts';
 import { Vault } from '../keyserver/vault.ts';
-import type { Witness } from '../keyserver/witness.ts';
+import type { EvidenceVerifier } from '../keyserver/verify.ts';
 import { ChallengeIssuer } from '../protocol/challenge.ts';
 import type { ChainWatch } from './chain-watch.ts';
 import { Drain } from './drain.ts';
@@ -24,7 +25,7 @@ export function buildServing(
   config: Config,
   parts: NodeParts,
   node: OpenNode,
-  rooms: { readonly witness: Witness; readonly judge: Judge; readonly watch: ChainWatch },
+  rooms: { readonly evidenceVerifier: EvidenceVerifier; readonly judge: Judge; readonly watch: ChainWatch },
 ): Serving {
   const { clock, random, log, metrics, quotes } = parts;
   const { identity, store } = node;
@@ -32,7 +33,8 @@ export function buildServing(
   const instanceId = InstanceId.of(random(InstanceId.byteLength));
   const serverIdentity = { ...identity, instanceId };
   const formerClients = new FormerClients({ store, log, clock });
-  const vault = new Vault(random, config.limits);
+  const registry = accountRegistry({ chain: rooms.watch, verifier: parts.verifier, now });
+  const vault = new Vault(random, registry, config.limits);
   const drain = new Drain({ vault, log, clock });
   const record = (change: Promise<void>) => {
     change.catch((error: unknown) => log('warn', 'served.not-recorded', { error: String(error) }));
@@ -40,7 +42,7 @@ export function buildServing(
   const keyServer = new KeyServer({
     identity: serverIdentity,
     challenges: new ChallengeIssuer({ random }),
-    witness: rooms.witness,
+    evidenceVerifier: rooms.evidenceVerifier,
     judge: rooms.judge,
     vault,
     attestation: new OwnAttestation({

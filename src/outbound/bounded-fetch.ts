@@ -7,10 +7,10 @@ export interface BoundedRequest {
   readonly method: 'GET' | 'POST';
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
-  /** For the whole exchange, the last byte of the body included. */
+  /** For the whole exchange, including the last byte of the body. */
   readonly timeoutMs: number;
   readonly maxBytes: number;
-  /** Gives up early, such as when the asker closes. */
+  /** Ends the exchange early. */
   readonly signal?: AbortSignal;
 }
 
@@ -94,7 +94,7 @@ async function readCapped(
   return new Uint8Array(Buffer.concat(chunks));
 }
 
-/** `fetch failed` alone helps nobody: undici keeps the reason in the cause. */
+/** undici keeps the reason in the cause; its own message is `fetch failed`. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { cause } = error;

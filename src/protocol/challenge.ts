@@ -13,7 +13,7 @@ const TIME_BYTES = 8;
 const MAC_BYTES = Nonce.byteLength - TIME_BYTES;
 
 /**
- * Makes and checks challenges without remembering any: 8 bytes of issue time (big-endian milliseconds) ‖ the first
+ * Makes and checks challenges and stores none: 8 bytes of issue time (big-endian milliseconds) ‖ the first
  * 24 bytes of HMAC-SHA-256 under a secret of this process over (time, account, ephemeral key).
  */
 export class ChallengeIssuer {
@@ -37,9 +37,9 @@ export class ChallengeIssuer {
   }
 
   /**
-   * Checks that a challenge is ours, for this account and ephemeral key, and young.
-   * @throws EvidenceError CHALLENGE_INVALID or CHALLENGE_EXPIRED. The MAC is checked first, so that the age of
-   *   somebody's guess says nothing.
+   * Checks that this process issued a challenge for this account and ephemeral key, and that it has not expired.
+   * @throws EvidenceError CHALLENGE_INVALID or CHALLENGE_EXPIRED. The MAC is checked first, so that a guessed challenge
+   *   does not show whether its time would be accepted.
    */
   check(nonce: Nonce, account: AccountId, ephemeralPublicKey: X25519PublicKey, nowMs: number): void {
     const time = nonce.subarray(0, TIME_BYTES);
@@ -64,7 +64,7 @@ export class ChallengeIssuer {
     }
   }
 
-  /** Forgets the secret: no challenge of this process is valid any more. */
+  /** Erases the secret: from now on every challenge of this process is invalid. */
   wipe(): void {
     this.#secret.wipe();
   }

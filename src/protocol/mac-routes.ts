@@ -6,8 +6,15 @@ import { u64BigEndian } from '../bytes/integers.ts';
 import type { SecretBytes } from '../bytes/secret-bytes.ts';
 import { equalConstantTime } from '../crypto/constant-time.ts';
 import { deriveKey, hmacSha256 } from '../crypto/hkdf.ts';
+import {
+  decodeExtensions,
+  type Extensions,
+  extensionBytes,
+  extensionFields,
+  extensionsToWire,
+} from './extensions.ts';
 import { type MacRoute, macLabel } from './labels.ts';
-import { accountText, hexText, parseWire } from './wire.ts';
+import { accountText, hexText, parseWire } from './decode.ts';
 
 /** How far a request's timestamp may be from the server's clock. */
 export const MAC_FRESHNESS_MS = 60_000;
@@ -44,7 +51,7 @@ const envelope = {
   mac: hexText(32),
 };
 
-/** How a client sees its own store: enough for the server to tell who would suffer from its restart. */
+/** What a client says about its slots: the server counts from it the stores that its own restart would endanger. */
 const reportFields = z.strictObject({
   threshold: z.int().min(1).max(16),
   slots: z.int().min(1).max(16),
@@ -75,11 +82,12 @@ export const slotStateAnswer = z.strictObject({
   bootId: hexText(16),
   head: headFields.optional(),
   draining: z.boolean().meta({ description: 'the server is to be stopped for good: move to others' }),
+  extensions: extensionFields.optional(),
   mac: hexText(32),
 });
 
 /** Answer of `POST /forget`. */
-export const forgetAnswer = z.strictObject({ mac: hexText(32) });
+export const forgetAnswer = z.strictObject({ extensions: extensionFields.optional(), mac: hexText(32) });
 
 /** The part that every request of these routes carries. */
 export interface MacEnvelope {
@@ -91,7 +99,7 @@ export interface MacEnvelope {
   readonly random: Uint8Array;
 }
 
-/** Who is asking: the number of the boot that last claimed the account, and that boot's random id (16 bytes). */
+/** One boot of a client: the number under which it claimed the account, and its random id (16 bytes). */
 export interface Incarnation {
   readonly number: number;
   readonly bootId: Uint8Array;
@@ -102,7 +110,7 @@ export type SlotReport = z.output<typeof reportFields>;
 
 /** What `key-status` says beyond the envelope. */
 export interface KeyStatus {
-  /** Ends the hour after which an unconfirmed key is dropped. */
+  /** Keeps the key beyond the hour after which an unconfirmed key is dropped. */
   readonly confirm: boolean;
   readonly incarnation: Incarnation;
   readonly head: Head | undefined;
@@ -115,8 +123,9 @@ export interface SlotState {
   readonly serverTimeMs: number;
   readonly incarnation: Incarnation;
   readonly head: Head | undefined;
-  /** The server is about to be stopped for good and asks its clients to move to others first. */
+  /** The server will be stopped for good and asks its clients to move to others first. */
   readonly draining: boolean;
+  readonly extensions: Extensions;
 }
 
 const NO_HEAD = new Uint8Array(1 + 8 + 8 + 32);
@@ -149,7 +158,12 @@ export const slotStateBytes = (state: SlotState): Uint8Array =>
     incarnationBytes(state.incarnation),
     headBytes(state.head),
     Uint8Array.of(state.draining ? 1 : 0),
+    extensionBytes(state.extensions),
   );
+
+/** Canonical bytes of the answer to `forget`. */
+export const forgottenBytes = (extensions: Extensions): Uint8Array =>
+  concatBytes(Uint8Array.of(1), extensionBytes(extensions));
 
 /** MAC of a request: HMAC-SHA-256 under the route's request key over server ‖ account ‖ slot id ‖ time ‖ random ‖ content. */
 export function requestMac(
@@ -176,11 +190,11 @@ function macUnder(key: SecretBytes, label: string, ...parts: readonly Uint8Array
   }
 }
 
-/** Whether a MAC that came in is the expected one, in constant time. */
+/** Whether a received MAC is the expected MAC, in constant time. */
 export const macMatches = (observed: Uint8Array, expected: Mac): boolean =>
   equalConstantTime(observed, expected);
 
-/** A decoded request: envelope, content and the MAC that came with them. */
+/** A decoded request: envelope, content and MAC. */
 export interface MacRequest<Content> {
   readonly envelope: Omit<MacEnvelope, 'server'>;
   readonly content: Content;
@@ -248,10 +262,23 @@ export function decodeSlotState(body: unknown): { readonly state: SlotState; rea
       incarnation: decodeIncarnation(wire),
       head: decodeHead(wire.head),
       draining: wire.draining,
+      extensions: decodeExtensions(wire.extensions),
     },
     mac: Mac.parse(wire.mac, 'mac'),
   };
 }
+
+/** Decodes the answer to `forget`; the caller checks its MAC. @throws EvidenceError FIELD_INVALID. */
+export function decodeForgotten(body: unknown): { readonly extensions: Extensions; readonly mac: Mac } {
+  const wire = parseWire(forgetAnswer, body, 'answer');
+  return { extensions: decodeExtensions(wire.extensions), mac: Mac.parse(wire.mac, 'mac') };
+}
+
+/** The answer to `forget` for JSON. */
+export const forgottenToWire = (extensions: Extensions, mac: Mac): z.output<typeof forgetAnswer> => ({
+  ...extensionsToWire(extensions),
+  mac: toPrefixedHex(mac),
+});
 
 /** A slot state for JSON. */
 export const slotStateToWire = (state: SlotState, mac: Mac): z.output<typeof slotStateAnswer> => ({
@@ -261,5 +288,6 @@ export const slotStateToWire = (state: SlotState, mac: Mac): z.output<typeof slo
   bootId: toPrefixedHex(state.incarnation.bootId),
   ...(state.head === undefined ? {} : { head: headToWire(state.head) }),
   draining: state.draining,
+  ...extensionsToWire(state.extensions),
   mac: toPrefixedHex(mac),
 });

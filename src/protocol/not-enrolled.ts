@@ -10,10 +10,10 @@ export const NOT_ENROLLED_SIGNATURE_BYTES = 64;
 /** Bytes of the nonce in the news that a server drains. */
 export const NEWS_NONCE_BYTES = 16;
 
-/** What a server tells its clients: that this start of it knows nothing any more, or that it drains. */
+/** What a server tells its clients: that it restarted without its keys, or that it drains. */
 export type ServerNews = { readonly server: AccountId } & (
   | { readonly instanceId: InstanceId }
-  /** {@link NEWS_NONCE_BYTES}, new every time: an answer from before a client came is of no use later. */
+  /** {@link NEWS_NONCE_BYTES}, new in every request, so that an older answer does not count. */
   | { readonly nonce: Uint8Array }
 );
 
@@ -22,7 +22,7 @@ export type NotEnrolled = ServerNews & { readonly client: AccountId };
 
 /**
  * What a client signs with its account key: `<Bytes>`, label ‖ client ‖ server ‖ instance id or nonce, `</Bytes>`. The
- * brackets are Substrate's, so that no wallet and no chain takes it for a transaction.
+ * brackets are Substrate's convention: wallets and chains do not accept such bytes as a transaction.
  */
 export function notEnrolledMessage(statement: NotEnrolled): Uint8Array {
   const { client, server } = statement;
@@ -37,6 +37,6 @@ export function notEnrolledMessage(statement: NotEnrolled): Uint8Array {
 export const signNotEnrolled = (seed: SecretBytes, statement: NotEnrolled): Uint8Array =>
   sr25519Sign(seed.reveal(), notEnrolledMessage(statement));
 
-/** Whether the client itself said so, to this news. */
+/** Whether the client signed this statement about this news. */
 export const provesNotEnrolled = (signature: Uint8Array, statement: NotEnrolled): boolean =>
   sr25519Verify(notEnrolledMessage(statement), signature, statement.client);

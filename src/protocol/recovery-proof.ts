@@ -6,10 +6,10 @@ import { hmacSha256 } from '../crypto/hkdf.ts';
 /** Bytes of the token that a server seals with a key it creates. */
 export const RECOVERY_TOKEN_BYTES = 32;
 
-/** HMAC-SHA-256(recovery token, report data): shows that the asker holds the keyslot file of this account. */
+/** HMAC-SHA-256(recovery token, report data): shows that the client holds the keyslot file of this account. */
 export const recoveryProof = (token: SecretBytes, reportData: ReportData): Mac =>
   Mac.of(hmacSha256(token.reveal(), reportData));
 
-/** Compares a proof that came in with the one that the token gives. */
+/** Compares a received proof with the proof that the token gives. */
 export const provesRecovery = (proof: Uint8Array, token: SecretBytes, reportData: ReportData): boolean =>
   equalConstantTime(proof, recoveryProof(token, reportData));

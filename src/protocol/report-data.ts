@@ -13,7 +13,7 @@ import { sha512 } from '../crypto/sha2.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import { ATTESTATION_LABEL, REQUEST_LABEL } from './labels.ts';
 
-/** What a requester wants of the server key. */
+/** What a client wants to do with the server key. */
 export type Intent = 'get-or-create' | 'create' | 'recover';
 
 /** The byte of each intent in the report data. */

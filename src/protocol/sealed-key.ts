@@ -4,10 +4,11 @@ import { concatBytes, utf8 } from '../bytes/concat.ts';
 import { type AccountId, BlockHash, type InstanceId, KeyId, type ReportData } from '../bytes/fixed-bytes.ts';
 import { parsePrefixedHex, toPrefixedHex } from '../bytes/hex.ts';
 import { SecretBytes } from '../bytes/secret-bytes.ts';
+import { decodeExtensions, type Extensions, extensionFields, extensionsToWire } from './extensions.ts';
 import { KEY_LABEL } from './labels.ts';
 import { type Head, headFields, headToWire, type Incarnation } from './mac-routes.ts';
 import type { BlockReference } from './report-data.ts';
-import { parseWire } from './wire.ts';
+import { parseWire } from './decode.ts';
 
 /** What a server seals to a requester. */
 export interface KeyGrant {
@@ -26,6 +27,7 @@ export interface KeyGrant {
   readonly incarnation: Incarnation;
   /** The newest log head that was deposited for this slot. */
   readonly head: Head | undefined;
+  readonly extensions: Extensions;
 }
 
 /** HPKE `info` of a sealed key: label ‖ server account ‖ client account. */
@@ -36,7 +38,7 @@ export const sealedKeyInfo = (server: AccountId, client: AccountId): Uint8Array 
 export const sealedKeyAad = (reportData: ReportData, instanceId: InstanceId): Uint8Array =>
   concatBytes(reportData, instanceId);
 
-/** ASCII hex as bytes, so that a key never becomes a string, which could not be wiped. */
+/** ASCII hex as bytes: a string could not be wiped. */
 function hexAscii(bytes: Uint8Array): Uint8Array {
   const ascii = new Uint8Array(bytes.length * 2);
   let at = 0;
@@ -49,7 +51,7 @@ function hexAscii(bytes: Uint8Array): Uint8Array {
 
 const hexDigit = (value: number): number => (value < 10 ? 0x30 + value : 0x57 + value);
 
-/** The plaintext: UTF-8 JSON. The caller wipes it once it is sealed. */
+/** The plaintext: UTF-8 JSON. The caller wipes it after sealing. */
 export function encodeKeyGrant(grant: KeyGrant): Uint8Array {
   const open = JSON.stringify({
     keyId: toPrefixedHex(grant.keyId),
@@ -60,6 +62,7 @@ export function encodeKeyGrant(grant: KeyGrant): Uint8Array {
     incarnation: grant.incarnation.number,
     bootId: toPrefixedHex(grant.incarnation.bootId),
     ...(grant.head === undefined ? {} : { head: headToWire(grant.head) }),
+    ...extensionsToWire(grant.extensions),
   });
   const key = hexAscii(grant.key.reveal());
   const token = grant.recoveryToken === undefined ? undefined : hexAscii(grant.recoveryToken.reveal());
@@ -85,6 +88,7 @@ const grantSchema = z.strictObject({
   incarnation: z.int().nonnegative(),
   bootId: z.string(),
   head: headFields.optional(),
+  extensions: extensionFields.optional(),
 });
 
 const SECRET_BYTES = 32;
@@ -92,8 +96,8 @@ const ZERO_DIGIT = 0x30;
 const QUOTE = 0x22;
 
 /**
- * Takes the hex of a secret field out of the JSON text before that is parsed, and leaves zeros, so that the secret
- * never becomes a string. JSON that spells the field in another way is parsed as it is.
+ * Reads the hex of a secret field from the JSON text before the text is parsed, and overwrites it with zeros, so that
+ * the secret never becomes a string. JSON with the field in another spelling is parsed unchanged.
  */
 function takeSecret(text: Uint8Array, field: string): SecretBytes | undefined {
   const prefix = `"${field}":"0x`;
@@ -155,5 +159,6 @@ export function decodeKeyGrant(plaintext: Uint8Array): KeyGrant {
       wire.head === undefined
         ? undefined
         : { ...wire.head, digest: parsePrefixedHex(wire.head.digest, 32, 'head.digest') },
+    extensions: decodeExtensions(wire.extensions),
   };
 }

@@ -57,16 +57,19 @@ export function acceptedMeasurementIds(
   }
 }
 
-/** Judges another machine's measurement; `undefined` when it is accepted. */
+/**
+ * Judges another machine's measurement.
+ * @throws RefusalError MEASUREMENT_REFUSED.
+ */
 export function judgeMeasurement(
   measurement: Measurement,
   policy: MeasurementPolicy,
   facts: MeasurementFacts,
-): RefusalError | undefined {
+): void {
   const id = measurementId(measurement);
   const accepted = acceptedMeasurementIds(policy, facts);
-  if (accepted.some((candidate) => equalBytes(candidate, id))) return undefined;
-  return new RefusalError('MEASUREMENT_REFUSED', `measurement ${toPrefixedHex(id)} is not accepted`, {
+  if (accepted.some((candidate) => equalBytes(candidate, id))) return;
+  throw new RefusalError('MEASUREMENT_REFUSED', `measurement ${toPrefixedHex(id)} is not accepted`, {
     field: 'quote measurement',
     expected: expectation(policy, facts),
     observed: toPrefixedHex(id),

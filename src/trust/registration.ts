@@ -38,19 +38,19 @@ export function registrationReportData(
 /**
  * Checks that a registered quote's report data bind this account to this X25519 key, under any context that the
  * chain registers. The nonce was the chain's to check when it took the quote.
- * @returns the context, or an EvidenceError REGISTRATION_MISMATCH.
+ * @throws EvidenceError REGISTRATION_MISMATCH.
  */
 export function judgeRegistration(
   reportData: ReportData,
   account: AccountId,
   x25519: X25519PublicKey,
-): RegistrationContext | EvidenceError {
+): RegistrationContext {
   const bound = reportData.subarray(0, HASH_BYTES);
   const context = registeredContexts.find((candidate) =>
     equalBytes(bound, binding(account, x25519, candidate)),
   );
   if (context !== undefined) return context;
-  return new EvidenceError(
+  throw new EvidenceError(
     'REGISTRATION_MISMATCH',
     'the quote registered on the chain does not bind this account to this X25519 key',
     {

@@ -27,15 +27,12 @@ const hashes = new WeakMap<TrustSection, Uint8Array>();
 /**
  * Compares a node's own MRCONFIGID with its own section. On a mismatch the node must not start: the host gave it a
  * configuration that its measurement does not vouch for.
- * @returns `undefined` when they agree, or a ProblemError TRUST_HASH_MISMATCH.
+ * @throws ProblemError TRUST_HASH_MISMATCH when they differ.
  */
-export function judgeOwnTrustHash(
-  section: TrustSection,
-  ownMrConfigId: Uint8Array,
-): ProblemError | undefined {
+export function judgeOwnTrustHash(section: TrustSection, ownMrConfigId: Uint8Array): void {
   const expected = trustHash(section);
-  if (equalBytes(expected, ownMrConfigId)) return undefined;
-  return new ProblemError(
+  if (equalBytes(expected, ownMrConfigId)) return;
+  throw new ProblemError(
     'TRUST_HASH_MISMATCH',
     'the trust section is not the one this machine is measured with',
     {
@@ -54,19 +51,19 @@ export interface TrustHashFacts {
   readonly keyMadeUnder?: Uint8Array;
 }
 
-/** Judges a peer's MRCONFIGID: the own trust hash, a listed one, or the one its key was made under. */
-export function judgeTrustHash(
-  mrConfigId: Uint8Array,
-  { section, keyMadeUnder }: TrustHashFacts,
-): RefusalError | undefined {
+/**
+ * Judges a peer's MRCONFIGID: the own trust hash, a listed hash, or the hash under which its key was made.
+ * @throws RefusalError TRUST_SECTION_REFUSED.
+ */
+export function judgeTrustHash(mrConfigId: Uint8Array, { section, keyMadeUnder }: TrustHashFacts): void {
   const own = trustHash(section);
   const accepted = [
     own,
     ...section.acceptedTrustHashes.map(checkedHex),
     ...(keyMadeUnder === undefined ? [] : [keyMadeUnder]),
   ];
-  if (accepted.some((candidate) => equalBytes(candidate, mrConfigId))) return undefined;
-  return new RefusalError('TRUST_SECTION_REFUSED', 'the peer runs under another trust section', {
+  if (accepted.some((candidate) => equalBytes(candidate, mrConfigId))) return;
+  throw new RefusalError('TRUST_SECTION_REFUSED', 'the peer runs under another trust section', {
     field: 'MRCONFIGID',
     expected: `${toPrefixedHex(own)} or one of ${section.acceptedTrustHashes.length} listed`,
     observed: toPrefixedHex(mrConfigId),

@@ -12,6 +12,7 @@ import { parseTrustSection } from '../../src/trust/trust-section.ts';
 import { agentUntil, askAgent } from '../support/ask-agent.ts';
 import { tempFolder } from '../support/temp-folder.ts';
 import { type NodePlace, type TwoNodeNetwork, twoNodeNetwork } from '../support/two-node-network.ts';
+import { memoryOf } from '../support/server-memory.ts';
 
 const TOKEN = 'a-write-token-of-this-test-4711';
 const KEY = 'c3'.repeat(32);
@@ -195,7 +196,9 @@ describe.sequential('a node by its commands', { timeout: 180_000 }, () => {
   });
 
   it('K6: no key, seed or token is on any disk or in any log', async () => {
-    const keys = [...(peer.keyServer?.vault.keys() ?? [])].map(({ key }) => key.reveal());
+    const keys = [...(peer.keyServer === undefined ? [] : memoryOf(peer.keyServer).keys())].map(({ key }) =>
+      key.reveal(),
+    );
     const node = peer.open;
     if (node === undefined) throw new Error('the peer is not open');
     const own = [node.storeKey, node.identity.accountSeed].map((secret) => secret.reveal());

@@ -180,7 +180,20 @@ function stateContent(answer: Readonly<Record<string, unknown>>): Uint8Array {
       ? new Uint8Array(49)
       : join(Uint8Array.of(1), u64(head.generation), u64(head.sequence), fromHex(head.digest)),
     Uint8Array.of(answer['draining'] === true ? 1 : 0),
+    extensionContent(answer),
   );
+}
+
+/** All extensions count for the MAC, also those that this client does not know. */
+function extensionContent(answer: Readonly<Record<string, unknown>>): Uint8Array {
+  const entries = Object.entries((answer['extensions'] ?? {}) as Readonly<Record<string, string>>);
+  entries.sort(([a], [b]) => (a < b ? -1 : 1));
+  const u16 = (value: number): Uint8Array => Uint8Array.of(value >> 8, value & 255);
+  const each = entries.flatMap(([name, base64]) => {
+    const value = new Uint8Array(Buffer.from(base64, 'base64'));
+    return [Uint8Array.of(name.length), ascii(name), u16(value.length), value];
+  });
+  return join(u16(entries.length), ...each);
 }
 
 /** `POST /key-status`, confirming. */
@@ -203,5 +216,7 @@ export function claimAccount(
 
 /** `POST /forget`. */
 export function forgetKey(server: ReachableServer, held: HeldKey) {
-  return ask(server, held, 'forget', new Uint8Array(0), {}, () => Uint8Array.of(1));
+  return ask(server, held, 'forget', new Uint8Array(0), {}, (answer) =>
+    join(Uint8Array.of(1), extensionContent(answer)),
+  );
 }

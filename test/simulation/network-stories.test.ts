@@ -71,7 +71,7 @@ describe('stories of one network', () => {
   it('all servers lose their memory at once while the node runs: it is backed again', LONG, async () => {
     const { net, node, servers } = await formedNetwork(5);
     // They lose their keys and not their own stores, which depend on one another.
-    for (const server of servers) server.keyServer?.vault.wipe();
+    for (const server of servers) server.memory?.wipe();
     await net.settle(60_000);
     expect(node.state.name).toBe('backed');
     await restart(net, node);
@@ -110,7 +110,7 @@ describe('stories of one network', () => {
     await net.settle(10_000);
     await net.world.clock.until(copy.kill());
     // A server forgets, which would make the older instance enrol anew and give up the slots of both.
-    servers[0]?.keyServer?.vault.wipe();
+    servers[0]?.memory?.wipe();
     await net.settle(60_000);
     copy.start();
     await net.settle(10_000);

@@ -12,18 +12,20 @@ import type { RandomSource } from '../../src/crypto/random.ts';
 import { x25519KeyPairFromSecret } from '../../src/crypto/x25519.ts';
 import { keyRoutes } from '../../src/http/key-routes.ts';
 import { type NodeFace, nodeRoutes } from '../../src/http/node-routes.ts';
-import { porch } from '../../src/http/porch.ts';
+import { appWithMiddleware } from '../../src/http/middleware.ts';
+import { accountRegistry } from '../../src/keyserver/account-registry.ts';
 import { Judge } from '../../src/keyserver/judge.ts';
 import { KeyServer } from '../../src/keyserver/key-server.ts';
 import { OwnAttestation } from '../../src/keyserver/own-attestation.ts';
 import { TcbGrace } from '../../src/keyserver/tcb-grace.ts';
 import { type Rate, TokenBuckets } from '../../src/keyserver/token-buckets.ts';
 import { defaultVaultLimits, Vault, type VaultLimits } from '../../src/keyserver/vault.ts';
-import { Witness } from '../../src/keyserver/witness.ts';
+import { EvidenceVerifier } from '../../src/keyserver/verify.ts';
 import { ChainWatch } from '../../src/node/chain-watch.ts';
 import { jsonLog } from '../../src/observe/log.ts';
 import { Metrics } from '../../src/observe/metrics.ts';
 import { ChallengeIssuer } from '../../src/protocol/challenge.ts';
+import type { Extensions } from '../../src/protocol/extensions.ts';
 import { insecureTrustRoot, QuoteVerifier } from '../../src/tdx/verify-quote.ts';
 import { measurementId } from '../../src/trust/measurement.ts';
 import { trustHash } from '../../src/trust/trust-hash.ts';
@@ -45,6 +47,8 @@ export interface KeyServerWorldOptions {
   readonly platformRate?: Rate;
   readonly addressRate?: Rate;
   readonly deadlineMs?: number;
+  /** What grants and MACed answers carry beside their fixed fields. */
+  readonly extensionsFor?: (account: AccountId) => Extensions;
   /** Replaces collateral, for outages and delays. */
   readonly collateral?: CollateralSource;
 }
@@ -56,7 +60,7 @@ export interface KeyServerWorld {
   readonly vault: Vault;
   /** What it decides with, for those who decide alike. */
   readonly verifier: QuoteVerifier;
-  readonly witness: Witness;
+  readonly evidenceVerifier: EvidenceVerifier;
   readonly judge: Judge;
   readonly chain: MemoryChain;
   readonly clock: ManualClock;
@@ -122,7 +126,7 @@ const quietFace: NodeFace = {
   hear: () => ({ enrolled: true }),
 };
 
-/** Builds a key server behind its porch. */
+/** Builds a key server behind its middleware. */
 export function keyServerWorld(options: KeyServerWorldOptions = {}): KeyServerWorld {
   const { seed = 1, pki = sharedPki, clock = new ManualClock(START_MS) } = options;
   const random = countingRandom(seed);
@@ -145,15 +149,16 @@ export function keyServerWorld(options: KeyServerWorldOptions = {}): KeyServerWo
     }),
   );
   const metrics = new Metrics();
-  const vault = new Vault(random, { ...defaultVaultLimits, ...options.limits });
   const served: AccountId[] = [];
   const forgotten: AccountId[] = [];
   const own = { ...developmentMeasurements, mrConfigId: trustHash(trust) };
   const quote: KeyServerWorld['quote'] = (request) =>
     pki.quote({ ...request, body: { ...own, ...request.body } });
   const verifier = new QuoteVerifier({ trustRoot: insecureTrustRoot(sharedPki.rootPem) });
+  const registry = accountRegistry({ chain: watch, verifier, now });
+  const vault = new Vault(random, registry, { ...defaultVaultLimits, ...options.limits });
   const collateral = options.collateral ?? memoryCollateral(sharedPki, clock);
-  const witness = new Witness({ verifier, collateral, now });
+  const evidenceVerifier = new EvidenceVerifier({ verifier, collateral, now });
   const judge = new Judge({
     trust,
     tdPolicy: tdPolicyOf(trust),
@@ -166,7 +171,7 @@ export function keyServerWorld(options: KeyServerWorldOptions = {}): KeyServerWo
   const keyServer = new KeyServer({
     identity: { account, x25519, x25519PublicKey, instanceId },
     challenges: new ChallengeIssuer({ random }),
-    witness,
+    evidenceVerifier,
     judge,
     vault,
     attestation: new OwnAttestation({
@@ -176,6 +181,7 @@ export function keyServerWorld(options: KeyServerWorldOptions = {}): KeyServerWo
       intervalMs: 60_000,
     }),
     finalized: () => watch.finalized(),
+    ...(options.extensionsFor === undefined ? {} : { extensionsFor: options.extensionsFor }),
     now,
     log,
     onRelease: (intent) => metrics.keysReleased.inc({ intent }),
@@ -183,7 +189,7 @@ export function keyServerWorld(options: KeyServerWorldOptions = {}): KeyServerWo
     onServed: (who) => served.push(who),
     onForgotten: (who) => forgotten.push(who),
   });
-  const app = porch({
+  const app = appWithMiddleware({
     log,
     metrics,
     random,
@@ -200,7 +206,7 @@ export function keyServerWorld(options: KeyServerWorldOptions = {}): KeyServerWo
     keyServer,
     vault,
     verifier,
-    witness,
+    evidenceVerifier,
     judge,
     chain,
     clock,

@@ -5,10 +5,10 @@ import { serverDrainingBody, serverRestartedBody } from '../../src/http/node-bod
 import type { KeyServer } from '../../src/keyserver/key-server.ts';
 import type { NewsHeard } from '../../src/node/hear-news.ts';
 import { NEWS_NONCE_BYTES, type ServerNews } from '../../src/protocol/not-enrolled.ts';
-import { parseWire } from '../../src/protocol/wire.ts';
+import { parseWire } from '../../src/protocol/decode.ts';
 import type { Handler } from './simulated-network-wire.ts';
 
-/** The routes of a node, without the porch. */
+/** The routes of a node, without the middleware. */
 export function handlerOf(keyServer: KeyServer, hear: (news: ServerNews) => NewsHeard): Handler {
   return async (path, body) => {
     switch (path) {

@@ -15,7 +15,7 @@ import { OwnAttestation } from '../../src/keyserver/own-attestation.ts';
 import { Vault } from '../../src/keyserver/vault.ts';
 import { buildGuardian } from '../../src/node/build-guardian.ts';
 import { ChainWatch } from '../../src/node/chain-watch.ts';
-import { hearNews } from '../../src/node/hear-news.ts';
+import { NewsAnswers } from '../../src/node/hear-news.ts';
 import { buildServing, type Serving } from '../../src/node/serving.ts';
 import { Metrics } from '../../src/observe/metrics.ts';
 import { ChallengeIssuer } from '../../src/protocol/challenge.ts';
@@ -24,6 +24,7 @@ import { FlooredClock } from '../../src/time/clock.ts';
 import { measurementId } from '../../src/trust/measurement.ts';
 import { registrationContext, registrationReportData } from '../../src/trust/registration.ts';
 import type { Survival } from './disk-survival.ts';
+import { memoryOf, unknownAccounts } from './server-memory.ts';
 import { SimulatedDisk } from './simulated-disk.ts';
 import { handlerOf } from './simulated-network-handler.ts';
 import type { Handler } from './simulated-network-wire.ts';
@@ -104,6 +105,11 @@ export class SimulatedNode {
     return this.#process?.serving?.keyServer;
   }
 
+  /** The keys in the memory of its process, secrets included. */
+  get memory(): Vault | undefined {
+    return this.keyServer === undefined ? undefined : memoryOf(this.keyServer);
+  }
+
   get serving(): Serving | undefined {
     return this.#process?.serving;
   }
@@ -173,7 +179,7 @@ export class SimulatedNode {
       quotes: this.quotes,
       client,
     };
-    const { guardian, witness, judge } = buildGuardian(
+    const { guardian, evidenceVerifier, judge } = buildGuardian(
       expectedAccount === undefined
         ? config
         : { ...config, node: { ...config.node, expectedAccount: encodeSs58(expectedAccount) } },
@@ -192,17 +198,18 @@ export class SimulatedNode {
     const run = async (): Promise<void> => {
       const node = await guardian.open();
       if (node === undefined || self === undefined || !self.alive) return;
-      const serving = buildServing(config, parts, node, { witness, judge, watch });
+      const serving = buildServing(config, parts, node, { evidenceVerifier, judge, watch });
       self.serving = serving;
+      const answers = new NewsAnswers({ records: watch, now });
       this.#world.opened(this, node);
       this.#placed = {
         serve: handlerOf(serving.keyServer, (news) => {
-          const heard = hearNews(node, news);
+          const heard = answers.hear(node, news);
           if (heard.enrolled && 'nonce' in news) guardian.look();
           else if (heard.enrolled) guardian.nudge();
           return heard;
         }),
-        impostor: this.#impostor(serving.keyServer, { witness, judge, now }),
+        impostor: this.#impostor(serving.keyServer, { evidenceVerifier, judge, now }),
       };
       wire.place(this.endpoint, this.#placed);
       const healing = guardian.heal();
@@ -236,7 +243,7 @@ export class SimulatedNode {
 
   /** From now on the process gives wrong keys for every slot that it holds. */
   startLying(): void {
-    for (const { key, slotId } of this.keyServer?.vault.keys() ?? []) {
+    for (const { key, slotId } of this.memory?.keys() ?? []) {
       const bytes = key.reveal();
       bytes[0] = (bytes[0] ?? 0) ^ 1;
       this.lies.add(toHex(slotId));
@@ -245,7 +252,7 @@ export class SimulatedNode {
 
   /** From now on the process tells of incarnations and log heads that its clients never had. */
   inventMarks(): void {
-    for (const key of this.keyServer?.vault.keys() ?? []) {
+    for (const key of this.memory?.keys() ?? []) {
       const from = { number: key.incarnation.number + 1_000_000, bootId: this.random(16) };
       key.claim(from);
       key.deposit({ generation: 1_000, sequence: 1_000_000, digest: this.random(32) }, from);
@@ -314,7 +321,7 @@ export class SimulatedNode {
   /** A genuine machine that pretends to be this server, but has another X25519 key. */
   #impostor(
     genuine: KeyServer,
-    { witness, judge, now }: Pick<KeyServerParts, 'witness' | 'judge' | 'now'>,
+    { evidenceVerifier, judge, now }: Pick<KeyServerParts, 'evidenceVerifier' | 'judge' | 'now'>,
   ): Handler {
     const x25519 = generateX25519KeyPair();
     const x25519PublicKey = X25519PublicKey.of(x25519.publicKey);
@@ -325,9 +332,9 @@ export class SimulatedNode {
     const fake = new KeyServer({
       identity: { account, x25519, x25519PublicKey, instanceId },
       challenges: new ChallengeIssuer({ random: this.random }),
-      witness,
+      evidenceVerifier,
       judge,
-      vault: new Vault(this.random),
+      vault: new Vault(this.random, unknownAccounts),
       attestation: new OwnAttestation({
         identity: { server: account, x25519PublicKey, instanceId },
         quotes: this.quotes,

@@ -137,7 +137,7 @@ function hang(signal: AbortSignal): Promise<never> {
   });
 }
 
-/** Both ways through JSON, as over HTTP; errors as the porch answers them. */
+/** Both ways through JSON, as over HTTP; errors as the middleware answers them. */
 async function serve(handler: Handler, path: string, body: unknown): Promise<PeerAnswer> {
   try {
     const parsed: unknown = body === undefined ? undefined : JSON.parse(JSON.stringify(body));

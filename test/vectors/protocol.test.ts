@@ -113,8 +113,19 @@ const statusBytes = (body: StatusBody): Uint8Array => {
     Uint8Array.from(tail),
   );
 };
+interface Extended {
+  readonly extensions?: Readonly<Record<string, string>> | undefined;
+}
+const extensionBytes = ({ extensions = {} }: Extended): Uint8Array => {
+  const entries = Object.entries(extensions).sort(([a], [b]) => (a < b ? -1 : 1));
+  const each = entries.flatMap(([name, text]) => {
+    const value = new Uint8Array(Buffer.from(text, 'base64'));
+    return [Uint8Array.of(name.length), ascii(name), u16(value.length), value];
+  });
+  return join(u16(entries.length), ...each);
+};
 const stateBytes = (
-  body: Marks & { instanceId: string; serverTimeMs: number; draining: boolean },
+  body: Marks & Extended & { instanceId: string; serverTimeMs: number; draining: boolean },
 ): Uint8Array =>
   join(
     bytes(body.instanceId),
@@ -122,6 +133,7 @@ const stateBytes = (
     incarnationBytes(body),
     headBytes(body),
     Uint8Array.of(body.draining ? 1 : 0),
+    extensionBytes(body),
   );
 
 describe('the MAC routes of docs/protocol.md', () => {
@@ -129,8 +141,10 @@ describe('the MAC routes of docs/protocol.md', () => {
     ['key-status', vectors.keyStatus, statusBytes, 78],
     ['key-status', vectors.keyStatusWithoutOptionalFields, statusBytes, 78],
     ['key-status', vectors.keyStatusOfDrainingServer, statusBytes, 78],
+    ['key-status', vectors.keyStatusWithExtensions, statusBytes, 78],
     ['claim', vectors.claim, incarnationBytes, 24],
     ['forget', vectors.forget, () => new Uint8Array(0), 0],
+    ['forget', vectors.forgetWithExtensions, () => new Uint8Array(0), 0],
   ] as const)('%s', (route, { request, answer }, contentOf, length) => {
     const macKey = (direction: string) =>
       hkdf(sha256, bytes(keys.serverKey), new Uint8Array(0), ascii(`latchkey/v1/${route}/${direction}`), 32);
@@ -148,8 +162,9 @@ describe('the MAC routes of docs/protocol.md', () => {
     expect(request.macInput).toBe(hex(...envelope, content));
     expect(request.macKey).toBe(hex(macKey('request')));
     expect(mac).toBe(hex(hmac(sha256, macKey('request'), bytes(request.macInput))));
-    const said = route === 'forget' ? Uint8Array.of(1) : stateBytes(answer.body as never);
-    if (route !== 'forget') expect(said.length).toBe(98);
+    const extra = extensionBytes(answer.body);
+    const said = route === 'forget' ? join(Uint8Array.of(1), extra) : stateBytes(answer.body as never);
+    expect(said.length).toBe((route === 'forget' ? 1 : 98) + extra.length);
     expect(answer.macInput).toBe(hex(bytes(mac), said));
     expect(answer.macKey).toBe(hex(macKey('response')));
     expect(answer.body.mac).toBe(hex(hmac(sha256, macKey('response'), bytes(answer.macInput))));

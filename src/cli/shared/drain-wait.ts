@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { drainAnswer } from '../../agent/drain-routes.ts';
 import { ProblemError } from '../../errors/latchkey-error.ts';
-import { parseWire } from '../../protocol/wire.ts';
+import { parseWire } from '../../protocol/decode.ts';
 import type { Clock } from '../../time/clock.ts';
 import { agentProblem, askAgent, readAgentJson } from './agent-socket.ts';
 

@@ -1,6 +1,6 @@
 import type { CodeEntry } from './code-entry.ts';
 
-/** Codes of the porch and the cloakroom: requests that never reach the evidence. */
+/** Codes of the middleware and of decoding: the request is refused before its evidence is read. */
 export const httpCodes = {
   FIELD_INVALID: {
     status: 400,

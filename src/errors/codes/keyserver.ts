@@ -1,6 +1,6 @@
 import type { CodeEntry } from './code-entry.ts';
 
-/** Codes of the handshake, the judge, the vault and the envelope. */
+/** Codes of the handshake, the judge, the vault and the seal. */
 export const keyserverCodes = {
   CHALLENGE_INVALID: {
     status: 401,
@@ -19,6 +19,10 @@ export const keyserverCodes = {
     status: 403,
     summary: 'MRCONFIGID is not the hash of a trust section that this server accepts.',
   },
+  SERVER_UNREGISTERED: {
+    status: 403,
+    summary: 'The server has no record on the chain, so this node signs no statement for it.',
+  },
   ACCOUNT_DEREGISTERED: { status: 403, summary: 'The account was registered on the chain and no longer is.' },
   PLATFORM_REFUSED: {
     status: 403,
@@ -26,7 +30,8 @@ export const keyserverCodes = {
   },
   PLATFORM_LIMIT: {
     status: 429,
-    summary: 'This platform has asked for too much; Retry-After says when to try again.',
+    summary:
+      'This platform has sent too many requests or holds too many keys; Retry-After says when to try again.',
   },
   KEY_UNKNOWN: {
     status: 404,
@@ -45,7 +50,7 @@ export const keyserverCodes = {
   VAULT_FULL: { status: 507, summary: 'The key table is full.' },
   HPKE_PUBLIC_KEY_INVALID: {
     status: 400,
-    summary: 'The X25519 public key to seal to has small order, so everyone would know the secret.',
+    summary: 'The X25519 public key to seal to has small order, so the shared secret would be known to all.',
   },
   REGISTRATION_MISMATCH: {
     status: 403,

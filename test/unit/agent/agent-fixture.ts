@@ -1,7 +1,7 @@
 import type { Hono } from 'hono';
 import { systemRandom } from '../../../src/crypto/random.ts';
 import { ProblemError } from '../../../src/errors/latchkey-error.ts';
-import type { PorchEnv } from '../../../src/http/porch.ts';
+import type { MiddlewareEnv } from '../../../src/http/middleware.ts';
 import { Vault } from '../../../src/keyserver/vault.ts';
 import { agentApp } from '../../../src/node/agent.ts';
 import { Drain } from '../../../src/node/drain.ts';
@@ -10,6 +10,7 @@ import { Metrics } from '../../../src/observe/metrics.ts';
 import type { Store } from '../../../src/store/api/store-api.ts';
 import { systemClock } from '../../../src/time/clock.ts';
 import { MemoryStore } from '../../support/memory-store.ts';
+import { unknownAccounts } from '../../support/server-memory.ts';
 import { requireDescribed } from './described-answer.ts';
 
 /** What the agent answered. */
@@ -24,12 +25,12 @@ export class AgentWorld {
   readonly logged: string[] = [];
   store: Store | undefined;
   nowMs = 0;
-  readonly vault = new Vault(systemRandom);
-  readonly drain = new Drain({ vault: this.vault, log: silentLog, clock: systemClock });
-  readonly app: Hono<PorchEnv>;
+  readonly drain: Drain;
+  readonly app: Hono<MiddlewareEnv>;
 
-  constructor(store: Store = new MemoryStore()) {
+  constructor(store: Store = new MemoryStore(), vault = new Vault(systemRandom, unknownAccounts)) {
     this.store = store;
+    this.drain = new Drain({ vault, log: silentLog, clock: systemClock });
     this.app = agentApp(
       {
         log: (_level, event, fields) => this.logged.push(JSON.stringify({ event, ...fields })),

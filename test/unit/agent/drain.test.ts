@@ -1,24 +1,25 @@
 import { expect, it } from 'vitest';
 import { drainAnswer } from '../../../src/agent/drain-routes.ts';
 import { encodeSs58 } from '../../../src/bytes/ss58.ts';
-import { clientAccount, newSlotId } from '../../support/protocol-client.ts';
+import { keyServerWorld } from '../../support/key-server-fixture.ts';
+import { MemoryStore } from '../../support/memory-store.ts';
+import { clientAccount, newSlotId, ProtocolClient } from '../../support/protocol-client.ts';
 import { AgentWorld } from './agent-fixture.ts';
 
-const provenance = { platform: new Uint8Array(16), trustHash: new Uint8Array(48) };
-
-function worldWithClients(count: number): AgentWorld {
-  const world = new AgentWorld();
+async function worldWithClients(count: number): Promise<AgentWorld> {
+  const server = keyServerWorld();
   for (let number = 0; number < count; number++) {
-    const account = clientAccount(number);
-    const { key } = world.vault.create(account, newSlotId(), provenance, () => false, Date.now());
-    key.confirm();
-    if (number === count - 1) key.setReport({ threshold: 3, slots: 5, live: 3 }, key.incarnation);
+    const client = new ProtocolClient(server, clientAccount(number));
+    const slotId = newSlotId();
+    const { key } = await client.obtain({ intent: 'create', slotId });
+    const report = number === count - 1 ? { threshold: 3, slots: 5, live: 3 } : undefined;
+    await client.keyStatus({ slotId, key }, { confirm: true, report });
   }
-  return world;
+  return new AgentWorld(new MemoryStore(), server.vault);
 }
 
 it('a drain is begun, looked at and ended by three requests, each of which may come again', async () => {
-  const world = worldWithClients(2);
+  const world = await worldWithClients(2);
   const [atRisk, other] = [1, 0].map((number) => encodeSs58(clientAccount(number)));
   const clients = [
     { accountId: atRisk, keys: 1, atRisk: true, standing: 'not told yet' },
@@ -37,7 +38,7 @@ it('a drain is begun, looked at and ended by three requests, each of which may c
 });
 
 it('lists a hundred of many clients, those at risk first, and counts all', async () => {
-  const world = worldWithClients(130);
+  const world = await worldWithClients(130);
   const { json } = await world.send('PUT', '/drain');
   const { remaining, clients } = drainAnswer.parse(json);
   expect([remaining, clients.length, clients[0]?.atRisk]).toEqual([130, 100, true]);

@@ -35,7 +35,7 @@ async function resealed(file: KeyslotFile, count: number): Promise<KeyslotFile> 
   const shares = await splitSecret(systemRandom(32), t, n);
   const servers = machinesOf(net, generation);
   const slots = generation.slots.map((slot, at) => {
-    const key = servers[at]?.keyServer?.vault.find(file.account, slot.slotId, net.world.clock.nowMs())?.key;
+    const key = servers[at]?.memory?.find(file.account, slot.slotId, net.world.clock.nowMs())?.key;
     const share = shares[at];
     if (at >= count || key === undefined || share === undefined) return slot;
     const { account, storeId } = file;

@@ -24,7 +24,7 @@ describe('healing', () => {
     LONG,
     async () => {
       const { net, node, file, servers } = await formedNetwork(602);
-      servers[2]?.keyServer?.vault.wipe();
+      servers[2]?.memory?.wipe();
       await net.settle(40_000);
       const healed = await fileOf(node);
       expect(node.state.name).toBe('backed');
@@ -139,8 +139,8 @@ describe('healing', () => {
   it('two nodes that lost each other heal towards each other', LONG, async () => {
     const { net, node } = await formedNetwork(609, 5);
     const other = net.nodes[1];
-    node.keyServer?.vault.wipe();
-    other?.keyServer?.vault.wipe();
+    node.memory?.wipe();
+    other?.memory?.wipe();
     await net.settle(60_000);
     expect(net.nodes.map(({ state }) => state.name)).toEqual(Array(5).fill('backed'));
     await endNetwork(net);

@@ -11,8 +11,7 @@ function lieAboutDraining(...servers: readonly SimulatedNode[]): (net: Simulated
   return (net) => {
     net.world.wire.forge = ({ endpoint, path }) => {
       const liar = servers.find((server) => server.endpoint === endpoint);
-      const vault = liar?.keyServer?.vault;
-      if (vault !== undefined) vault.isDraining = path === '/key-status';
+      if (liar?.memory !== undefined) liar.memory.isDraining = path === '/key-status';
       return undefined;
     };
   };

@@ -136,7 +136,7 @@ describe('recovery of the store key', () => {
     if (!outcome.ok) throw new Error('locked');
     expect(outcome.recovered.incarnation).toBeLessThan(1_000);
     expect(outcome.recovered.head?.sequence ?? 0).toBeLessThan(1_000_000);
-    for (const server of servers) server.keyServer?.vault.wipe();
+    for (const server of servers) server.memory?.wipe();
     await net.settle(60_000);
   });
 
@@ -149,7 +149,7 @@ describe('recovery of the store key', () => {
     expect(!short.ok && kinds(short).slice(0, 2)).toEqual(['lied', 'lied']);
     net.world.wire.misbehaviour.clear();
     expect(keyOf(await recover())).toBe(storeKey);
-    for (const server of servers.slice(0, 2)) server.keyServer?.vault.wipe();
+    for (const server of servers.slice(0, 2)) server.memory?.wipe();
     await net.settle(60_000);
   });
 

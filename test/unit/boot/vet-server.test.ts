@@ -31,7 +31,7 @@ beforeEach(() => {
   };
   vetter = new ServerVetter({
     verifier: world.verifier,
-    witness: world.witness,
+    evidenceVerifier: world.evidenceVerifier,
     judge: world.judge,
     client: new PeerClient({ transport, clock: world.clock, random: countingRandom(9) }),
     clock: world.clock,

@@ -109,16 +109,20 @@ describe('connections', () => {
   it.each([
     ['one network', { maxConnectionsPerNetwork: 3 }],
     ['all together', { maxConnections: 3 }],
-  ])('%s holds no more than its share, and gets it back', async (_who, change) => {
+  ])('%s: idle connections are closed for a new one, which is served', async (_who, change) => {
     const port = await door(keyServerWorld(), { ...defaultListenerBounds, ...change });
-    const held = [await dial(port), await dial(port), await dial(port)];
-    await untilClosed(await dial(port));
-    const [first] = held;
-    first?.end();
-    if (first !== undefined) await once(first, 'close');
-    const again = await dial(port);
-    again.write('GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n');
-    expect(await untilClosed(again)).toMatch(/^HTTP\/1.1 200 /);
+    const [first, second, third] = [await dial(port), await dial(port), await dial(port)];
+    const fourth = await dial(port);
+    await untilClosed(first);
+    fourth.write('GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n');
+    expect(await untilClosed(fourth)).toMatch(/^HTTP\/1.1 200 /);
+    expect([second.destroyed, third.destroyed]).toEqual([false, false]);
+  });
+
+  it('one address holds a small part of the default places', () => {
+    const { maxConnections, maxConnectionsPerNetwork, maxConnectionsPerSite } = defaultListenerBounds;
+    expect(maxConnectionsPerNetwork * 32).toBeLessThanOrEqual(maxConnections);
+    expect(maxConnectionsPerSite * 8).toBeLessThanOrEqual(maxConnections);
   });
 
   it('pipelined requests are answered in their order', async () => {

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { networkOf } from '../../../src/http/network-of.ts';
+import { networkOf, siteOf } from '../../../src/http/network-of.ts';
 
 it.each([
   ['192.0.2.7', '192.0.2.7'],
@@ -16,4 +16,13 @@ it.each([
   ['local', 'local'],
 ])('%s counts as %s', (address, network) => {
   expect(networkOf(address)).toBe(network);
+});
+
+it.each([
+  ['2001:db8:1:2:3:4:5:6', '2001:db8:1::/48'],
+  ['2001:db8::1', '2001:db8:0::/48'],
+  ['192.0.2.7', undefined],
+  ['::ffff:192.0.2.7', undefined],
+])('%s lies in the site %s', (address, site) => {
+  expect(siteOf(address)).toBe(site);
 });

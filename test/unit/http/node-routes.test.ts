@@ -7,21 +7,21 @@ import { ProblemError } from '../../../src/errors/latchkey-error.ts';
 import { keyRoutes } from '../../../src/http/key-routes.ts';
 import { metricsApp } from '../../../src/http/metrics-app.ts';
 import { nodeRoutes } from '../../../src/http/node-routes.ts';
-import { type PorchEnv, porch } from '../../../src/http/porch.ts';
+import { type MiddlewareEnv, appWithMiddleware } from '../../../src/http/middleware.ts';
 import { silentLog } from '../../../src/observe/log.ts';
 import { Metrics } from '../../../src/observe/metrics.ts';
 import type { ServerNews } from '../../../src/protocol/not-enrolled.ts';
 import { countingRandom } from '../../support/key-server-fixture.ts';
 import { clientAccount } from '../../support/protocol-client.ts';
 
-let app: Hono<PorchEnv>;
+let app: Hono<MiddlewareEnv>;
 let heard: ServerNews[];
 let ready: boolean;
 
 beforeEach(() => {
   heard = [];
   ready = false;
-  app = porch({
+  app = appWithMiddleware({
     log: silentLog,
     metrics: new Metrics(),
     random: countingRandom(1),

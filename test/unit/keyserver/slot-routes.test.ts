@@ -3,7 +3,8 @@ import type { SlotId } from '../../../src/bytes/fixed-bytes.ts';
 import { toPrefixedHex } from '../../../src/bytes/hex.ts';
 import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
 import type { Head, Incarnation } from '../../../src/protocol/mac-routes.ts';
-import { responseMac } from '../../../src/protocol/mac-routes.ts';
+import { noExtensions } from '../../../src/protocol/extensions.ts';
+import { forgottenBytes, responseMac } from '../../../src/protocol/mac-routes.ts';
 import { PLAIN_SLOT_ID } from '../../../src/protocol/report-data.ts';
 import { keyServerWorld } from '../../support/key-server-fixture.ts';
 import {
@@ -55,6 +56,7 @@ describe('key-status', () => {
       incarnation: NOBODY,
       head: undefined,
       draining: false,
+      extensions: noExtensions,
     });
   });
 
@@ -151,7 +153,7 @@ describe('claim', () => {
 describe('forget', () => {
   it('erases the key and proves it; nothing recovers it afterwards', async () => {
     const { mac, reply } = client.sendMac('forget', slot, nothing);
-    const expected = responseMac(slot.key, 'forget', mac, Uint8Array.of(1));
+    const expected = responseMac(slot.key, 'forget', mac, forgottenBytes(noExtensions));
     expect((await reply).json).toEqual({ mac: toPrefixedHex(expected) });
     expect(client.world.vault.size).toBe(0);
     const attempt = await client.prepare({ intent: 'recover', slotId: slot.slotId, token: slot.token });

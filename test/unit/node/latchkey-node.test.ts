@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { AccountId, InstanceId } from '../../../src/bytes/fixed-bytes.ts';
+import { AccountId, InstanceId, X25519PublicKey } from '../../../src/bytes/fixed-bytes.ts';
 import { encodeSs58 } from '../../../src/bytes/ss58.ts';
 import { configSchema } from '../../../src/config/schema.ts';
-import { hearNews } from '../../../src/node/hear-news.ts';
+import { NewsAnswers } from '../../../src/node/hear-news.ts';
 import { provesNotEnrolled } from '../../../src/protocol/not-enrolled.ts';
 import { loneNode } from '../../support/lone-node.ts';
 import { SimulatedDisk } from '../../support/simulated-disk.ts';
@@ -78,26 +78,56 @@ describe('a node that is locked', () => {
 });
 
 describe('a node that is open', () => {
-  it('signs that it has no slot at a server, for this start of that server only', LONG, async () => {
-    await using lone = await loneNode(net.world);
+  /** A chain on which `server` alone has a record. */
+  const recorded = (server: AccountId) => ({
+    account: server,
+    stash: server,
+    x25519PublicKey: X25519PublicKey.of(new Uint8Array(32).fill(5)),
+    endpoint: 'a:1',
+    quote: new Uint8Array(0),
+    active: true,
+    signer: false,
+  });
+
+  async function openNode(lone: Awaited<ReturnType<typeof loneNode>>) {
     await lone.node.start();
     await eventually(() => lone.node.open !== undefined);
-    const reply = await lone.post('/server-restarted', { server: somebody, instanceId });
-    expect(reply).toMatchObject({ status: 200, json: { enrolled: false } });
-    const open = lone.node.open;
-    if (open === undefined) throw new Error('closed');
+    if (lone.node.open === undefined) throw new Error('closed');
+    return lone.node.open;
+  }
+
+  it('answers a server with a record on the chain, and signs nothing for another', LONG, async () => {
+    await using lone = await loneNode(net.world);
+    await openNode(lone);
+    for (const [path, about] of [
+      ['/server-restarted', { instanceId }],
+      ['/server-draining', { nonce: instanceId }],
+    ] as const) {
+      net.world.chain.set({ servers: [] });
+      const refused = await lone.post(path, { server: somebody, ...about });
+      expect(refused).toMatchObject({ status: 403, json: { code: 'SERVER_UNREGISTERED' } });
+      net.world.chain.set({ servers: [recorded(AccountId.parse(somebody, 'server'))] });
+      const signed = await lone.post(path, { server: somebody, ...about });
+      expect(signed).toMatchObject({ status: 200, json: { enrolled: false } });
+    }
+  });
+
+  it('signs that it has no slot at a server, for this start of that server only', LONG, async () => {
+    await using lone = await loneNode(net.world);
+    const open = await openNode(lone);
     const client = open.identity.account;
     const server = AccountId.parse(somebody, 'server');
     const [first, second] = [1, 2].map((byte) => InstanceId.of(new Uint8Array(16).fill(byte)));
     if (first === undefined || second === undefined) throw new Error('no ids');
-    const heard = hearNews(open, { server, instanceId: first });
+    const answers = new NewsAnswers({ records: { recordOf: recorded }, now: () => 0 });
+    const heard = answers.hear(open, { server, instanceId: first });
     const signature = heard.enrolled ? new Uint8Array(64) : heard.signature;
     expect(provesNotEnrolled(signature, { client, server, instanceId: first })).toBe(true);
     expect(provesNotEnrolled(signature, { client, server, instanceId: second })).toBe(false);
     expect(provesNotEnrolled(signature, { client: server, server, instanceId: first })).toBe(false);
-    // A word about a restart is none about a drain, nor the other way round.
+    // A statement about a restart is none about a drain, nor the other way round.
     expect(provesNotEnrolled(signature, { client, server, nonce: first })).toBe(false);
-    const toDrain = hearNews(open, { server, nonce: first });
+    const toDrain = answers.hear(open, { server, nonce: first });
     const other = toDrain.enrolled ? new Uint8Array(64) : toDrain.signature;
     expect(provesNotEnrolled(other, { client, server, nonce: first })).toBe(true);
     expect(provesNotEnrolled(other, { client, server, nonce: second })).toBe(false);

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { InstanceId } from '../../../src/bytes/fixed-bytes.ts';
 import { toHex } from '../../../src/bytes/hex.ts';
+import { type Extensions, MAX_EXTENSIONS, noExtensions } from '../../../src/protocol/extensions.ts';
 import {
   compareHeads,
   type Head,
@@ -28,18 +29,30 @@ const status: fc.Arbitrary<KeyStatus> = fc.record({
     { nil: undefined },
   ),
 });
+const extensions: fc.Arbitrary<Extensions> = fc
+  .uniqueArray(
+    fc.tuple(fc.stringMatching(/^[a-z][A-Za-z0-9]{0,31}$/), fc.uint8Array({ minLength: 1, maxLength: 40 })),
+    {
+      maxLength: MAX_EXTENSIONS,
+      selector: ([name]) => name,
+    },
+  )
+  .map((entries) => new Map(entries));
 const state: fc.Arbitrary<SlotState> = fc.record({
   instanceId: bytes(16).map((value) => InstanceId.of(value)),
   serverTimeMs: integer,
   incarnation,
   head: fc.option(head, { nil: undefined }),
   draining: fc.boolean(),
+  extensions,
 });
 
 describe('canonical bytes', () => {
   it('have one length whatever is left out, so that no field can slide into another', () => {
     fc.assert(fc.property(status, (value) => keyStatusBytes(value).length === 78));
-    fc.assert(fc.property(state, (value) => slotStateBytes(value).length === 98));
+    fc.assert(
+      fc.property(state, (value) => slotStateBytes({ ...value, extensions: noExtensions }).length === 100),
+    );
   });
 
   it('differ when anything differs', () => {
@@ -53,7 +66,12 @@ describe('canonical bytes', () => {
 
   it('tell an absent head from a head of zeros', () => {
     const zeros: Head = { generation: 0, sequence: 0, digest: new Uint8Array(32) };
-    const none = { instanceId: InstanceId.of(new Uint8Array(16)), serverTimeMs: 0, draining: false };
+    const none = {
+      instanceId: InstanceId.of(new Uint8Array(16)),
+      serverTimeMs: 0,
+      draining: false,
+      extensions: noExtensions,
+    };
     const nobody = { number: 0, bootId: new Uint8Array(16) };
     const absent = slotStateBytes({ ...none, incarnation: nobody, head: undefined });
     expect(toHex(slotStateBytes({ ...none, incarnation: nobody, head: zeros }))).not.toBe(toHex(absent));

@@ -20,10 +20,20 @@ const grants: fc.Arbitrary<KeyGrant> = fc.record({
   head: fc.option(fc.record({ generation: integer, sequence: integer, digest: bytes(32) }), {
     nil: undefined,
   }),
+  extensions: fc
+    .dictionary(
+      fc.stringMatching(/^[a-z][A-Za-z0-9]{0,31}$/),
+      fc.uint8Array({ minLength: 1, maxLength: 40 }),
+      {
+        maxKeys: 8,
+      },
+    )
+    .map((entries) => new Map(Object.entries(entries))),
 });
 
-const bare = ({ key, recoveryToken, ...rest }: KeyGrant) => ({
+const bare = ({ key, recoveryToken, extensions, ...rest }: KeyGrant) => ({
   ...rest,
+  extensions: Object.fromEntries([...extensions].map(([name, value]) => [name, [...value]])),
   key: [...key.reveal()],
   recoveryToken: recoveryToken === undefined ? undefined : [...recoveryToken.reveal()],
 });

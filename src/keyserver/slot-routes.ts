@@ -1,9 +1,11 @@
 import type { AccountId, Mac } from '../bytes/fixed-bytes.ts';
 import { SecretBytes } from '../bytes/secret-bytes.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
+import { type Extensions, noExtensions } from '../protocol/extensions.ts';
 import type { MacRoute } from '../protocol/labels.ts';
 import {
   claimBytes,
+  forgottenBytes,
   type Incarnation,
   type KeyStatus,
   keyStatusBytes,
@@ -15,9 +17,15 @@ import {
   type SlotState,
   slotStateBytes,
 } from '../protocol/mac-routes.ts';
-import type { ServerIdentity } from './key-server.ts';
+import type { ServerIdentity } from './server-identity.ts';
 import type { SlotKey } from './slot-key.ts';
 import type { Vault } from './vault.ts';
+
+/** What `forget` answers. */
+export interface ProvedForgotten {
+  readonly extensions: Extensions;
+  readonly mac: Mac;
+}
 
 /** A slot state and its MAC. */
 export interface ProvedState {
@@ -25,14 +33,15 @@ export interface ProvedState {
   readonly mac: Mac;
 }
 
-/** What an unknown key is compared with, so that it takes as long as a wrong MAC. */
+/** Stands in for an unknown key, so that its answer takes as long as that to a wrong MAC. */
 const NO_KEY = new SecretBytes(new Uint8Array(32));
 
-/** The routes that the server key itself authenticates: `key-status`, `claim`, `forget`. */
-export class SlotDesk {
+/** The routes that a server key authenticates: `key-status`, `claim`, `forget`. */
+export class SlotRoutes {
   readonly #identity: ServerIdentity;
   readonly #vault: Vault;
   readonly #now: () => number;
+  readonly #extensionsFor: (account: AccountId) => Extensions;
   readonly #onServed: (account: AccountId) => void;
   readonly #onForgotten: (account: AccountId) => void;
 
@@ -40,17 +49,19 @@ export class SlotDesk {
     readonly identity: ServerIdentity;
     readonly vault: Vault;
     readonly now: () => number;
+    readonly extensionsFor?: (account: AccountId) => Extensions;
     readonly onServed: (account: AccountId) => void;
     readonly onForgotten: (account: AccountId) => void;
   }) {
     this.#identity = parts.identity;
     this.#vault = parts.vault;
     this.#now = parts.now;
+    this.#extensionsFor = parts.extensionsFor ?? (() => noExtensions);
     this.#onServed = parts.onServed;
     this.#onForgotten = parts.onForgotten;
   }
 
-  /** Confirms the slot, takes head and report, answers what the server knows. */
+  /** Confirms the slot, takes head and report, and answers with the state of the slot. */
   keyStatus(request: MacRequest<KeyStatus>): ProvedState {
     const { content, mac } = request;
     const key = this.#authenticate('key-status', request, keyStatusBytes(content));
@@ -63,7 +74,7 @@ export class SlotDesk {
     return this.#prove('key-status', key, mac);
   }
 
-  /** Takes the claim if it is newer than what the slot knows; answers who holds it now. */
+  /** Takes the claim if it is newer than that of the slot; answers with the claim that holds now. */
   claim(request: MacRequest<Incarnation>): ProvedState {
     const key = this.#authenticate('claim', request, claimBytes(request.content));
     key.claim(request.content);
@@ -71,13 +82,14 @@ export class SlotDesk {
   }
 
   /** Erases the key. */
-  forget(request: MacRequest<undefined>): Mac {
+  forget(request: MacRequest<undefined>): ProvedForgotten {
     const key = this.#authenticate('forget', request, new Uint8Array(0));
-    const answer = responseMac(key.key, 'forget', request.mac, Uint8Array.of(1));
+    const extensions = this.#extensionsFor(key.account);
+    const mac = responseMac(key.key, 'forget', request.mac, forgottenBytes(extensions));
     this.#vault.forget(key.account, key.slotId);
-    // An account of which a newer key is here must still be told when this server restarts.
+    // An account with another key here must still be told when this server restarts.
     if (!this.#vault.holdsKeyOf(key.account)) this.#onForgotten(key.account);
-    return answer;
+    return { extensions, mac };
   }
 
   #authenticate<Content>(route: MacRoute, request: MacRequest<Content>, content: Uint8Array): SlotKey {
@@ -102,6 +114,7 @@ export class SlotDesk {
         observed: `${envelope.timestampMs}`,
       });
     }
+    this.#vault.noteUse(key, nowMs);
     return key;
   }
 
@@ -112,6 +125,7 @@ export class SlotDesk {
       incarnation: key.incarnation,
       head: key.head,
       draining: this.#vault.isDraining,
+      extensions: this.#extensionsFor(key.account),
     };
     return { state, mac: responseMac(key.key, route, request, slotStateBytes(state)) };
   }

@@ -1,5 +1,6 @@
 import { copyBytes } from '../bytes/copy-bytes.ts';
 import { toHex } from '../bytes/hex.ts';
+import { Memo } from '../bytes/memo.ts';
 import type { CollateralSource, PlatformKind } from '../collateral/collateral-source.ts';
 import type { Quote } from '../tdx/quote.ts';
 import type { VerifiedQuote } from '../tdx/verify-quote.ts';
@@ -9,24 +10,34 @@ import type { BoundRequest } from './handshake.ts';
 /** Certificate chains that are remembered; about 200 bytes each. */
 const MAX_CHAINS = 10_000;
 
-declare const witnessed: unique symbol;
+const proofKey = Symbol('EvidenceVerifier');
 
-/** A bound request whose quote is genuine. Made only by {@link Witness}. */
-export interface WitnessedRequest {
+/** Proof that the quote of a bound request is genuine. Made by {@link EvidenceVerifier} only. */
+export class VerifiedRequest {
   readonly bound: BoundRequest;
-  readonly verified: VerifiedQuote;
-  readonly [witnessed]: true;
+  readonly #verified: VerifiedQuote;
+
+  constructor(key: typeof proofKey, bound: BoundRequest, verified: VerifiedQuote) {
+    if (key !== proofKey) throw new TypeError('a VerifiedRequest is made by EvidenceVerifier only');
+    this.bound = bound;
+    this.#verified = verified;
+    Object.freeze(this);
+  }
+
+  get verified(): VerifiedQuote {
+    return this.#verified;
+  }
 }
 
-/** The witness: Intel's whole verification of a quote, with collateral for its platform. Policy is the judge's. */
-export class Witness {
+/** Runs Intel's whole verification of a quote, with the collateral of its platform. Policy is left to the judge. */
+export class EvidenceVerifier {
   readonly #verifier: QuoteVerifier;
   readonly #collateral: CollateralSource;
   readonly #now: () => number;
-  /** Platform families (FMSPC and CA) that a genuine quote came from. */
+  /** Platform families (FMSPC and CA) of genuine quotes. */
   readonly #families = new Set<string>();
   /** What certificate chains say of their platforms, by SHA-256 of the chain; nothing is trusted because of it. */
-  readonly #kinds = new Map<string, PlatformKind>();
+  readonly #kinds = new Memo<PlatformKind>(MAX_CHAINS);
 
   constructor(parts: {
     readonly verifier: QuoteVerifier;
@@ -42,17 +53,15 @@ export class Witness {
    * Verifies the quote of a bound request.
    * @throws EvidenceError of the verifier; ProblemError COLLATERAL_UNAVAILABLE.
    */
-  async examine(bound: BoundRequest): Promise<WitnessedRequest> {
-    const verified = await this.verify(bound.quote);
-    // The brand says that the line above did not throw.
-    return { bound, verified } as WitnessedRequest;
+  async verifyRequest(bound: BoundRequest): Promise<VerifiedRequest> {
+    return new VerifiedRequest(proofKey, bound, await this.verify(bound.quote));
   }
 
   /** Verifies any quote, such as a server's attestation. */
   async verify(quote: Quote): Promise<VerifiedQuote> {
     const platform = this.#kindOf(quote);
     const family = `${toHex(platform.fmspc)}/${platform.ca}`;
-    // For an unknown family the signatures come first: nobody makes this server ask Intel about made-up platforms.
+    // For an unknown family the signatures come first, so that a forged quote causes no request to Intel.
     if (!this.#families.has(family)) this.#verifier.verifyChainOnly(quote, { nowMs: this.#now() });
     this.#families.add(family);
     const { documents, state } = await this.#collateral.collateralFor(platform);
@@ -65,14 +74,10 @@ export class Witness {
 
   /** Reading a certificate chain costs more than hashing it, and a platform sends the same one every time. */
   #kindOf(quote: Quote): PlatformKind {
-    const name = quote.certificateChainDigest;
-    const known = this.#kinds.get(name);
-    if (known !== undefined) return known;
-    // Copies: what was read is a view, and nobody has verified how large the certificate is that it would keep alive.
-    const { fmspc, ca } = platformOf(quote);
-    const kind: PlatformKind = { fmspc: copyBytes(fmspc), ca };
-    if (this.#kinds.size >= MAX_CHAINS) this.#kinds.clear();
-    this.#kinds.set(name, kind);
-    return kind;
+    return this.#kinds.get(quote.certificateChainDigest, () => {
+      // Copies: a view would keep the whole unverified certificate in memory.
+      const { fmspc, ca } = platformOf(quote);
+      return { fmspc: copyBytes(fmspc), ca };
+    });
   }
 }

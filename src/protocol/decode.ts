@@ -5,7 +5,7 @@ import { hasSmallOrder } from '../crypto/x25519.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import { type AddressedServer, type Intent, MAX_ADDRESSED_SERVERS, PLAIN_SLOT_ID } from './report-data.ts';
 
-/** Text of a fixed-size value. The pattern is documentation: the constructors of the branded types check it. */
+/** Text of a fixed-size value. The pattern is for the documentation; the constructors of the branded types check it. */
 export const hexText = (bytes: number) =>
   z
     .string()
@@ -79,7 +79,7 @@ export function parseWire<T extends z.ZodType>(schema: T, value: unknown, whole 
   const path = issue?.path.map(String).join('.') ?? '';
   const unknown = issue?.code === 'unrecognized_keys' ? `unknown field ${issue.keys.join(', ')}` : undefined;
   const field = path === '' ? whole : path;
-  // Names of unknown fields come from a stranger: they must not fill the answer or the log.
+  // A stranger chooses the names of unknown fields, and long names must not fill the answer or the log.
   const reason = (unknown ?? issue?.message ?? 'not as documented').slice(0, MAX_REASON_CHARACTERS);
   throw new EvidenceError('FIELD_INVALID', `${field}: ${reason}`, { field, observed: reason });
 }
@@ -100,8 +100,8 @@ export function decodeChallengeRequest(body: unknown): ChallengeRequest {
 }
 
 /**
- * A key of small order is refused before anything is done for it: nothing can be sealed to it, and a key made for
- * such a request would be one that nobody received.
+ * A key of small order is refused first: HPKE cannot seal to it, so a server key made for such a request would never
+ * reach its client.
  */
 function parseEphemeralKey(text: string): X25519PublicKey {
   const key = X25519PublicKey.parse(text, 'ephemeralPublicKey');
@@ -113,7 +113,7 @@ function parseEphemeralKey(text: string): X25519PublicKey {
   });
 }
 
-/** `POST /request-encryption-key`, decoded; nothing in it is proved yet. */
+/** `POST /request-encryption-key`, decoded; none of its values is proved. */
 export interface KeyRequest {
   readonly account: AccountId;
   readonly ephemeralPublicKey: X25519PublicKey;

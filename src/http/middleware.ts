@@ -13,33 +13,33 @@ import { headerOf } from './header-of.ts';
 import { limitBody } from './limit-body.ts';
 import { networkOf } from './network-of.ts';
 
-/** What the porch needs to know about the outside. */
-export interface PorchOptions {
+/** What the middleware needs from outside. */
+export interface MiddlewareOptions {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly random: RandomSource;
   readonly now: () => number;
-  /** Largest body of any route on this porch, in bytes. */
+  /** Largest body of any route of this app, in bytes. */
   readonly maxBodyBytes: number;
   /** A request that takes longer is answered 504. */
   readonly deadlineMs: number;
-  /** One token a request and peer address; absent on listeners that only this machine reaches. */
+  /** One token per request, by peer address; absent on listeners that only this machine reaches. */
   readonly rate?: TokenBuckets;
   /** Address of the peer; `undefined` on a Unix socket. */
   readonly peerAddress: (context: Parameters<MiddlewareHandler>[0]) => string | undefined;
 }
 
-/** Context variables that the porch sets. */
-export interface PorchEnv {
+/** Context variables that the middleware sets. */
+export interface MiddlewareEnv {
   Variables: { requestId: string };
 }
 
 /**
- * The porch: an app on which every request gets an id, a log line, a size cap, a rate limit, a deadline, and errors as
- * problem+json. Rooms behind it throw LatchkeyErrors and nothing else.
+ * An app with the middleware of every listener: each request gets an id, a log line, a size cap, a rate limit, a deadline, and errors as
+ * problem+json. The routes behind it throw LatchkeyErrors and nothing else.
  */
-export function porch(options: PorchOptions): Hono<PorchEnv> {
-  const app = new Hono<PorchEnv>();
+export function appWithMiddleware(options: MiddlewareOptions): Hono<MiddlewareEnv> {
+  const app = new Hono<MiddlewareEnv>();
   app.use(observe(options));
   app.use(limitRate(options));
   app.use(limitBody(options.maxBodyBytes));
@@ -78,7 +78,7 @@ export function porch(options: PorchOptions): Hono<PorchEnv> {
 /** The pattern under which middleware is registered: the only match of a request that no route takes. */
 const ANY_PATH = '/*';
 
-function observe({ log, metrics, random, now }: PorchOptions): MiddlewareHandler<PorchEnv> {
+function observe({ log, metrics, random, now }: MiddlewareOptions): MiddlewareHandler<MiddlewareEnv> {
   const nextId = requestIds(random);
   return async function observed(context, next) {
     const requestId = nextId();
@@ -86,7 +86,7 @@ function observe({ log, metrics, random, now }: PorchOptions): MiddlewareHandler
     const start = now();
     await next();
     const { status } = context.res;
-    // The pattern of the route, never the path that came: paths of strangers are unbounded label values.
+    // The pattern of the route and not the requested path: strangers could make any number of label values.
     const pattern = routePath(context, -1);
     const route = pattern === ANY_PATH ? 'none' : pattern;
     const ms = now() - start;
@@ -106,7 +106,7 @@ function observe({ log, metrics, random, now }: PorchOptions): MiddlewareHandler
 const ID_BYTES = 8;
 const IDS_PER_DRAW = 256;
 
-/** Random request ids, 16 hex digits each. They are no secret, so many are drawn at once: a draw costs a system call. */
+/** Random request ids, 16 hex digits each. They are not secret, and a draw costs a system call, so each draw makes 256 of them. */
 function requestIds(random: RandomSource): () => string {
   let drawn = '';
   let next = 0;
@@ -120,7 +120,7 @@ function requestIds(random: RandomSource): () => string {
   };
 }
 
-function limitRate({ rate, peerAddress, now }: PorchOptions): MiddlewareHandler<PorchEnv> {
+function limitRate({ rate, peerAddress, now }: MiddlewareOptions): MiddlewareHandler<MiddlewareEnv> {
   return async function rateLimited(context, next) {
     const waitMs = rate?.take(networkOf(peerAddress(context) ?? 'local'), now()) ?? 0;
     if (waitMs > 0) {
@@ -130,7 +130,7 @@ function limitRate({ rate, peerAddress, now }: PorchOptions): MiddlewareHandler<
   };
 }
 
-function deadline(deadlineMs: number): MiddlewareHandler<PorchEnv> {
+function deadline(deadlineMs: number): MiddlewareHandler<MiddlewareEnv> {
   return async function bounded(_context, next) {
     let timer: NodeJS.Timeout | undefined;
     const expired = new Promise<never>((_resolve, reject) => {
@@ -160,7 +160,7 @@ export async function jsonBody(context: Context): Promise<unknown> {
     });
   }
   const text = await context.req.text().catch((cause: unknown) => {
-    // Whoever hangs up gets no answer; the code keeps strangers from filling the log with failures of ours.
+    // The client is gone and gets no answer; without this code its hang-up would be logged as a failure of the server.
     throw new EvidenceError('BODY_INCOMPLETE', 'the connection ended before the body was complete', {
       cause,
     });

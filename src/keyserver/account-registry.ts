@@ -1,0 +1,30 @@
+import type { AccountId } from '../bytes/fixed-bytes.ts';
+import type { ServerRecord } from '../chain/chain-view.ts';
+import type { QuoteVerifier } from '../tdx/verify-quote.ts';
+import { provenPlatform } from '../trust/registered-platform.ts';
+import type { AccountRegistry } from './vault.ts';
+
+/** Records of the chain by account. */
+export interface ChainRecords {
+  /** The record of an account, `undefined` when it has none, or `unknown` without a fresh view of the chain. */
+  recordOf(account: AccountId): ServerRecord | undefined | 'unknown';
+}
+
+/** The vault's view of the chain. */
+export function accountRegistry(parts: {
+  readonly chain: ChainRecords;
+  readonly verifier: QuoteVerifier;
+  readonly now: () => number;
+}): AccountRegistry {
+  return {
+    isRegistered: (account) => {
+      const record = parts.chain.recordOf(account);
+      return record === 'unknown' ? undefined : record !== undefined;
+    },
+    registeredPlatform: (account) => {
+      const record = parts.chain.recordOf(account);
+      if (record === undefined || record === 'unknown') return undefined;
+      return provenPlatform(record, parts.verifier, parts.now());
+    },
+  };
+}

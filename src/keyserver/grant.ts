@@ -1,0 +1,63 @@
+import { EvidenceError } from '../errors/latchkey-error.ts';
+import type { BoundRequest } from './handshake.ts';
+import type { JudgedRequest } from './judge.ts';
+import { requireOwnership } from './ownership.ts';
+import type { SlotKey } from './slot-key.ts';
+import type { Vault } from './vault.ts';
+
+const proofKey = Symbol('grantKey');
+
+/** Proof that a key may be sealed to the sender of a request. Made by {@link grantKey} only. */
+export class Grant {
+  readonly bound: BoundRequest;
+  readonly created: boolean;
+  /** Whether the recovery token goes with the key: at creation, and again when the request proves the token. */
+  readonly givesToken: boolean;
+  readonly #key: SlotKey;
+
+  constructor(key: typeof proofKey, bound: BoundRequest, slotKey: SlotKey, created: boolean) {
+    if (key !== proofKey) throw new TypeError('a Grant is made by grantKey only');
+    this.bound = bound;
+    this.created = created;
+    this.givesToken = bound.request.intent === 'create';
+    this.#key = slotKey;
+    Object.freeze(this);
+  }
+
+  get key(): SlotKey {
+    return this.#key;
+  }
+}
+
+/**
+ * Gets or makes the key of a judged request, by its intent.
+ * @throws EvidenceError KEY_UNKNOWN, KEY_EXISTS, RECOVERY_PROOF_REQUIRED, RECOVERY_PROOF_WRONG; RefusalError
+ *   PLATFORM_REFUSED, PLATFORM_LIMIT; ProblemError VAULT_FULL, SERVER_DRAINING.
+ */
+export function grantKey(judged: JudgedRequest, vault: Vault, nowMs: number): Grant {
+  switch (judged.bound.request.intent) {
+    case 'get-or-create': {
+      const { key, created } = vault.getOrCreatePlain(judged, nowMs);
+      return new Grant(proofKey, judged.bound, key, created);
+    }
+    case 'create': {
+      const { key, created } = vault.create(judged, nowMs);
+      return new Grant(proofKey, judged.bound, key, created);
+    }
+    case 'recover':
+      return new Grant(proofKey, judged.bound, recover(judged, vault, nowMs), false);
+  }
+}
+
+function recover({ bound, provenance }: JudgedRequest, vault: Vault, nowMs: number): SlotKey {
+  const key = vault.find(bound.request.account, bound.slotId, nowMs);
+  if (key === undefined) {
+    throw new EvidenceError('KEY_UNKNOWN', 'this server holds no key for this account and slot id', {
+      hint: 'it may have restarted; ask the other servers of the keyslot file',
+    });
+  }
+  requireOwnership(bound, key, provenance.platform);
+  key.prolong(nowMs);
+  vault.noteUse(key, nowMs);
+  return key;
+}

@@ -1,0 +1,44 @@
+import { equalBytes } from '../bytes/concat.ts';
+import { EvidenceError } from '../errors/latchkey-error.ts';
+import { provesRecovery } from '../protocol/recovery-proof.ts';
+import type { BoundRequest } from './handshake.ts';
+import type { SlotKey } from './slot-key.ts';
+
+const EXPECTED_PROOF = 'HMAC-SHA-256(recovery token, report data)';
+
+/** Whether the recovery proof of a request matches the token of a key. */
+export function provesToken({ request, reportData }: BoundRequest, key: SlotKey): boolean {
+  return (
+    key.recoveryToken !== undefined &&
+    request.recoveryProof !== undefined &&
+    provesRecovery(request.recoveryProof, key.recoveryToken, reportData)
+  );
+}
+
+/** Whether a request from `platform` (PPID, 16 bytes) may have a key: by its token, or for a plain key by the platform. */
+export function ownsKey(bound: BoundRequest, key: SlotKey, platform: Uint8Array): boolean {
+  return key.recoveryToken === undefined
+    ? equalBytes(key.provenance.platform, platform)
+    : provesToken(bound, key);
+}
+
+/**
+ * Checks that a request from `platform` (PPID, 16 bytes) may have a key.
+ * @throws EvidenceError RECOVERY_PROOF_REQUIRED, RECOVERY_PROOF_WRONG; RefusalError PLATFORM_REFUSED.
+ */
+export function requireOwnership(bound: BoundRequest, key: SlotKey, platform: Uint8Array): void {
+  if (ownsKey(bound, key, platform)) return;
+  key.requirePlatformOfPlainKey(platform);
+  if (bound.request.recoveryProof === undefined) {
+    throw new EvidenceError('RECOVERY_PROOF_REQUIRED', 'this key was created under a slot id', {
+      field: 'recoveryProof',
+      expected: EXPECTED_PROOF,
+      observed: 'none',
+    });
+  }
+  throw new EvidenceError('RECOVERY_PROOF_WRONG', 'the recovery proof does not match', {
+    field: 'recoveryProof',
+    expected: EXPECTED_PROOF,
+    observed: 'another value',
+  });
+}

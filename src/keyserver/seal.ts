@@ -1,0 +1,84 @@
+import type { z } from 'zod';
+import { toBase64 } from '../bytes/base64.ts';
+import type { AccountId, InstanceId } from '../bytes/fixed-bytes.ts';
+import { toPrefixedHex } from '../bytes/hex.ts';
+import { encodeSs58 } from '../bytes/ss58.ts';
+import { sealAuth } from '../hpke/hpke.ts';
+import type { keyAnswer } from '../protocol/decode.ts';
+import type { Extensions } from '../protocol/extensions.ts';
+import type { BlockReference } from '../protocol/report-data.ts';
+import { encodeKeyGrant, sealedKeyAad, sealedKeyInfo } from '../protocol/sealed-key.ts';
+import type { Grant } from './grant.ts';
+import type { ServerIdentity } from './server-identity.ts';
+
+const proofKey = Symbol('sealGrant');
+
+/** Proof that a granted key is sealed to the ephemeral key that its quote binds. Made by {@link sealGrant} only. */
+export class SealedKey {
+  readonly server: AccountId;
+  readonly instanceId: InstanceId;
+  readonly enc: Uint8Array;
+  readonly #ciphertext: Uint8Array;
+
+  constructor(
+    key: typeof proofKey,
+    { account, instanceId }: ServerIdentity,
+    sealed: { readonly enc: Uint8Array; readonly ciphertext: Uint8Array },
+  ) {
+    if (key !== proofKey) throw new TypeError('a SealedKey is made by sealGrant only');
+    this.server = account;
+    this.instanceId = instanceId;
+    this.enc = sealed.enc;
+    this.#ciphertext = sealed.ciphertext;
+    Object.freeze(this);
+  }
+
+  /** The answer of `POST /request-encryption-key`. */
+  toWire(): z.output<typeof keyAnswer> {
+    return {
+      server: encodeSs58(this.server),
+      instanceId: toPrefixedHex(this.instanceId),
+      enc: toPrefixedHex(this.enc),
+      ciphertext: toBase64(this.#ciphertext),
+    };
+  }
+}
+
+/** What a server says with the key. */
+export interface ServerView {
+  readonly nowMs: number;
+  readonly finalized: BlockReference;
+  readonly extensions: Extensions;
+}
+
+/** Seals a key by HPKE auth mode, from the server's registered key to the ephemeral key that the quote binds. */
+export function sealGrant(
+  { bound, key, created, givesToken }: Grant,
+  identity: ServerIdentity,
+  { nowMs, finalized, extensions }: ServerView,
+): SealedKey {
+  const plaintext = encodeKeyGrant({
+    key: key.key,
+    keyId: key.keyId,
+    created,
+    createdAtMs: key.createdAtMs,
+    recoveryToken: givesToken ? key.recoveryToken : undefined,
+    serverTimeMs: nowMs,
+    finalized,
+    incarnation: key.incarnation,
+    head: key.head,
+    extensions,
+  });
+  try {
+    const sealed = sealAuth({
+      recipientPublicKey: bound.request.ephemeralPublicKey,
+      senderKeyPair: identity.x25519,
+      info: sealedKeyInfo(identity.account, bound.request.account),
+      aad: sealedKeyAad(bound.reportData, identity.instanceId),
+      plaintext,
+    });
+    return new SealedKey(proofKey, identity, sealed);
+  } finally {
+    plaintext.fill(0);
+  }
+}

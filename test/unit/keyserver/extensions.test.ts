@@ -1,0 +1,54 @@
+import { expect, it } from 'vitest';
+import { macMatches, responseMac, slotStateBytes } from '../../../src/protocol/mac-routes.ts';
+import { decodeForgotten, decodeSlotState, forgottenBytes } from '../../../src/protocol/mac-routes.ts';
+import { type KeyServerWorldOptions, keyServerWorld } from '../../support/key-server-fixture.ts';
+import { clientAccount, keyStatusContent, newSlotId, ProtocolClient } from '../../support/protocol-client.ts';
+
+const said = new Map([
+  ['lineage', Uint8Array.of(1, 2, 3)],
+  ['ofTheFuture', Uint8Array.of(4)],
+]);
+/** A server that says something to the first account only. */
+const options: KeyServerWorldOptions = {
+  extensionsFor: (account) => (account[0] === clientAccount(1)[0] ? said : new Map()),
+};
+
+it('a grant and every MACed answer carry what the server says to this account', async () => {
+  const client = new ProtocolClient(keyServerWorld(options));
+  const slotId = newSlotId();
+  const { key, extensions } = await client.obtain({ intent: 'create', slotId });
+  expect(extensions).toEqual(said);
+  const slot = { slotId, key };
+  expect((await client.keyStatus(slot)).extensions).toEqual(said);
+  expect((await client.claim(slot, { number: 1, bootId: new Uint8Array(16) })).extensions).toEqual(said);
+  const { mac, reply } = client.sendMac('forget', slot, { bytes: new Uint8Array(0), wire: {} });
+  const forgotten = decodeForgotten((await reply).json);
+  expect(forgotten.extensions).toEqual(said);
+  expect(macMatches(forgotten.mac, responseMac(key, 'forget', mac, forgottenBytes(said)))).toBe(true);
+  expect(macMatches(forgotten.mac, responseMac(key, 'forget', mac, forgottenBytes(new Map())))).toBe(false);
+});
+
+it('another account hears nothing of it', async () => {
+  const other = new ProtocolClient(keyServerWorld(options), clientAccount(2));
+  expect((await other.obtain()).extensions.size).toBe(0);
+});
+
+it('the MAC covers extensions of unknown names: none can be changed, added or taken away', async () => {
+  const client = new ProtocolClient(keyServerWorld(options));
+  const slotId = newSlotId();
+  const { key } = await client.obtain({ intent: 'create', slotId });
+  const { mac, reply } = client.sendMac('key-status', { slotId, key }, keyStatusContent({}));
+  const { json } = await reply;
+  const proves = (extensions: unknown): boolean => {
+    const { extensions: _said, ...rest } = json;
+    const answer = decodeSlotState(extensions === undefined ? rest : { ...rest, extensions });
+    return macMatches(answer.mac, responseMac(key, 'key-status', mac, slotStateBytes(answer.state)));
+  };
+  expect(proves({ lineage: 'AQID', ofTheFuture: 'BA==' })).toBe(true);
+  expect(proves({ ofTheFuture: 'BA==', lineage: 'AQID' })).toBe(true);
+  expect(proves({ lineage: 'AQID', ofTheFuture: 'BQ==' })).toBe(false);
+  expect(proves({ lineage: 'AQID' })).toBe(false);
+  expect(proves({ lineage: 'AQID', ofTheFuture: 'BA==', more: 'BA==' })).toBe(false);
+  expect(proves({ lineage: 'AQID', ofThefuture: 'BA==' })).toBe(false);
+  expect(proves(undefined)).toBe(false);
+});

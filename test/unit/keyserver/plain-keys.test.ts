@@ -1,0 +1,170 @@
+import { describe, expect, it } from 'vitest';
+import { Nonce, X25519PublicKey } from '../../../src/bytes/fixed-bytes.ts';
+import { toHex } from '../../../src/bytes/hex.ts';
+import type { ServerRecord } from '../../../src/chain/chain-view.ts';
+import { registrationReportData } from '../../../src/trust/registration.ts';
+import { type KeyServerWorld, keyServerWorld } from '../../support/key-server-fixture.ts';
+import { clientAccount, newSlotId, ProtocolClient, type Wish } from '../../support/protocol-client.ts';
+
+const DAY_MS = 86_400_000;
+const x25519PublicKey = X25519PublicKey.of(new Uint8Array(32).fill(9));
+
+/** A record on the chain whose quote proves that the account runs on this platform. */
+function record(world: KeyServerWorld, { account }: ProtocolClient, platform: number): ServerRecord {
+  const reportData = registrationReportData(account, x25519PublicKey, 0, Nonce.of(new Uint8Array(32)));
+  const quote = world.quote({ reportData, platform });
+  return { account, stash: account, x25519PublicKey, endpoint: 'a:1', quote, active: true, signer: false };
+}
+
+/** The chain is followed, so that its newest view is fresh. */
+async function pass(world: KeyServerWorld, days: number): Promise<void> {
+  await world.clock.advance(days * DAY_MS);
+  world.chain.set({});
+}
+
+async function outcome(client: ProtocolClient, wish: Wish): Promise<unknown> {
+  const { status, json } = await client.submit(await client.prepare(wish));
+  return status === 200 ? 'granted' : json['code'];
+}
+
+describe('keys of accounts without a record on the chain', () => {
+  it.each([
+    ['plain', {}],
+    ['confirmed', { intent: 'create', slotId: newSlotId() }],
+  ] as const)('a %s key ends 30 days after its last use', async (kind, wish) => {
+    const world = keyServerWorld();
+    const client = new ProtocolClient(world);
+    const { key } = await client.obtain(wish);
+    const slotId = 'slotId' in wish ? wish.slotId : undefined;
+    const use = async () => {
+      if (slotId === undefined) return expect((await client.obtain({})).created).toBe(false);
+      await client.keyStatus({ slotId, key }, { confirm: true });
+    };
+    await use();
+    for (let times = 0; times < 3; times++) {
+      await pass(world, 29);
+      await use();
+    }
+    await pass(world, 30);
+    expect(world.vault.sweep(world.clock.nowMs())).toBe(1);
+    expect([kind, world.vault.size]).toEqual([kind, 0]);
+  });
+
+  it('the end is seen without a sweep too', async () => {
+    const world = keyServerWorld();
+    const client = new ProtocolClient(world);
+    await client.obtain();
+    await pass(world, 30);
+    expect((await client.obtain()).created).toBe(true);
+  });
+
+  it('keys of accounts with a record never end, and those of a departed account 30 days later', async () => {
+    const world = keyServerWorld();
+    const client = new ProtocolClient(world);
+    const { key } = await client.obtain();
+    world.chain.set({ servers: [record(world, client, 0)] });
+    await pass(world, 400);
+    expect(world.vault.sweep(world.clock.nowMs())).toBe(0);
+    world.chain.set({ servers: [] });
+    await pass(world, 29);
+    expect(world.vault.sweep(world.clock.nowMs())).toBe(0);
+    expect(toHex((await client.obtain()).key.reveal())).toBe(toHex(key.reveal()));
+    await pass(world, 30);
+    expect(world.vault.sweep(world.clock.nowMs())).toBe(1);
+  });
+
+  it('while the chain cannot be read, no key ends', async () => {
+    const world = keyServerWorld();
+    const client = new ProtocolClient(world);
+    await client.obtain();
+    await world.clock.advance(100 * DAY_MS);
+    expect(world.vault.sweep(world.clock.nowMs())).toBe(0);
+    expect((await client.obtain()).created).toBe(false);
+  });
+
+  it('a platform whose keys have ended has its places back', async () => {
+    const world = keyServerWorld({ limits: { maxKeysPerPlatform: 1 } });
+    await new ProtocolClient(world, clientAccount(1)).obtain();
+    await pass(world, 30);
+    await new ProtocolClient(world, clientAccount(2)).obtain();
+    expect(world.vault.size).toBe(1);
+  });
+});
+
+describe('the quota of plain keys', () => {
+  it('is small, by platform, and apart from keys under slot ids', async () => {
+    const world = keyServerWorld({ limits: { maxPlainKeysPerPlatform: 2 } });
+    const clients = [1, 2, 3].map((number) => new ProtocolClient(world, clientAccount(number)));
+    const [first, , third] = clients;
+    const outcomes = [];
+    for (const client of clients) outcomes.push(await outcome(client, { platform: 1 }));
+    expect(outcomes).toEqual(['granted', 'granted', 'PLATFORM_LIMIT']);
+    if (first === undefined || third === undefined) throw new Error('no client');
+    expect(await outcome(third, { platform: 2 })).toBe('granted');
+    expect(await outcome(third, { intent: 'create', slotId: newSlotId(), platform: 1 })).toBe('granted');
+    expect(await outcome(first, { platform: 1 })).toBe('granted');
+  });
+
+  it('is far below the limit of all keys by default', async () => {
+    const { defaultVaultLimits } = await import('../../../src/keyserver/vault.ts');
+    expect(defaultVaultLimits.maxPlainKeysPerPlatform * 16).toBeLessThanOrEqual(
+      defaultVaultLimits.maxKeysPerPlatform,
+    );
+  });
+});
+
+describe('a plain key that another platform took by the name of the account', () => {
+  it('is replaced by the registered platform when it was never used', async () => {
+    const world = keyServerWorld();
+    const client = new ProtocolClient(world);
+    const taken = await client.obtain({ platform: 7 });
+    expect(await outcome(client, { platform: 1 })).toBe('PLATFORM_REFUSED');
+    world.chain.set({ servers: [record(world, client, 1)] });
+    const mine = await client.obtain({ platform: 1 });
+    expect(mine.created).toBe(true);
+    expect(toHex(mine.key.reveal())).not.toBe(toHex(taken.key.reveal()));
+    expect(world.vault.size).toBe(1);
+    expect(await outcome(client, { platform: 7 })).toBe('PLATFORM_REFUSED');
+    expect((await client.obtain({ platform: 1 })).created).toBe(false);
+  });
+
+  it.each([
+    ['asked for again', {}],
+    ['recovered', { intent: 'recover' }],
+  ] as const)('stays when it was %s: it may protect data', async (_how, use) => {
+    const world = keyServerWorld();
+    const client = new ProtocolClient(world);
+    await client.obtain({ platform: 7 });
+    await client.obtain({ ...use, platform: 7 });
+    world.chain.set({ servers: [record(world, client, 1)] });
+    expect(await outcome(client, { platform: 1 })).toBe('PLATFORM_REFUSED');
+    expect((await client.obtain({ platform: 7 })).created).toBe(false);
+  });
+
+  it('stays while the server drains: it would make no other in its place', async () => {
+    const world = keyServerWorld();
+    const client = new ProtocolClient(world);
+    await client.obtain({ platform: 7 });
+    world.chain.set({ servers: [record(world, client, 1)] });
+    world.vault.isDraining = true;
+    expect(await outcome(client, { platform: 1 })).toBe('SERVER_DRAINING');
+    expect(world.vault.size).toBe(1);
+  });
+
+  it('cannot be made at all once the chain proves another platform', async () => {
+    const world = keyServerWorld();
+    const client = new ProtocolClient(world);
+    world.chain.set({ servers: [record(world, client, 1)] });
+    expect(await outcome(client, { platform: 7 })).toBe('PLATFORM_REFUSED');
+    expect(await outcome(client, { platform: 1 })).toBe('granted');
+  });
+
+  it('a record whose quote binds another account proves no platform', async () => {
+    const world = keyServerWorld();
+    const client = new ProtocolClient(world);
+    await client.obtain({ platform: 7 });
+    const foreign = record(world, new ProtocolClient(world, clientAccount(2)), 1);
+    world.chain.set({ servers: [{ ...foreign, account: client.account }] });
+    expect(await outcome(client, { platform: 1 })).toBe('PLATFORM_REFUSED');
+  });
+});

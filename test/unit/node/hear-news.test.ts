@@ -1,0 +1,76 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { InstanceId, X25519PublicKey } from '../../../src/bytes/fixed-bytes.ts';
+import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
+import type { ChainRecords } from '../../../src/keyserver/account-registry.ts';
+import { NewsAnswers } from '../../../src/node/hear-news.ts';
+import { clientAccount } from '../../support/protocol-client.ts';
+import { codeOf } from '../../support/thrown.ts';
+
+const server = clientAccount(1);
+const record = {
+  account: server,
+  stash: server,
+  x25519PublicKey: X25519PublicKey.of(new Uint8Array(32).fill(5)),
+  endpoint: 'a:1',
+  quote: new Uint8Array(0),
+  active: true,
+  signer: false,
+};
+const node = {
+  book: { slots: () => [] },
+  identity: { account: clientAccount(2), accountSeed: new SecretBytes(new Uint8Array(32).fill(4)) },
+  // The answers need no more of an open node.
+} as unknown as Parameters<NewsAnswers['hear']>[0];
+const instance = (number: number) => InstanceId.of(new Uint8Array(16).fill(number));
+
+let nowMs = 0;
+let known: ReturnType<ChainRecords['recordOf']>;
+let answers: NewsAnswers;
+beforeEach(() => {
+  nowMs = 1_000_000;
+  known = record;
+  answers = new NewsAnswers({ records: { recordOf: () => known }, now: () => nowMs });
+});
+
+/** Asks with so many different instance ids, or nonces; returns what came of each. */
+const flood = (count: number, about: 'instanceId' | 'nonce'): readonly string[] =>
+  Array.from({ length: count }, (_, number) =>
+    codeOf(() => answers.hear(node, { server, [about]: instance(number) } as never)),
+  );
+
+describe('signatures of news, which nothing authenticates', () => {
+  it.each(['instanceId', 'nonce'] as const)('a flood of %ss gets a bounded number of them', (about) => {
+    const outcomes = flood(60, about);
+    expect(outcomes.filter((code) => code === 'none')).toHaveLength(20);
+    expect(outcomes.at(-1)).toBe('RATE_LIMITED');
+    nowMs += 1_000;
+    expect(
+      flood(60, about)
+        .slice(20)
+        .filter((code) => code === 'none'),
+    ).toHaveLength(5);
+  });
+
+  it('restarts and drains share the bound', () => {
+    flood(20, 'nonce');
+    expect(flood(1, 'instanceId')).toEqual(['RATE_LIMITED']);
+  });
+
+  it('the same news gets the same signature, and costs no second one', () => {
+    const first = answers.hear(node, { server, instanceId: instance(1) });
+    const repeated = Array.from({ length: 100 }, () =>
+      answers.hear(node, { server, instanceId: instance(1) }),
+    );
+    for (const again of repeated) expect(again).toEqual(first);
+    // sr25519 draws a nonce for every signature, so an equal signature was remembered.
+    const other = new NewsAnswers({ records: { recordOf: () => record }, now: () => nowMs });
+    expect(other.hear(node, { server, instanceId: instance(1) })).not.toEqual(first);
+  });
+
+  it('an account without a record, or an unknown chain, gets none', () => {
+    known = undefined;
+    expect(flood(1, 'instanceId')).toEqual(['SERVER_UNREGISTERED']);
+    known = 'unknown';
+    expect(flood(1, 'instanceId')).toEqual(['CHAIN_UNAVAILABLE']);
+  });
+});

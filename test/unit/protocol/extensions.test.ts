@@ -1,0 +1,116 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { toHex } from '../../../src/bytes/hex.ts';
+import {
+  decodeExtensions,
+  type Extensions,
+  extensionBytes,
+  extensionsToWire,
+  MAX_EXTENSION_BYTES,
+  MAX_EXTENSIONS,
+  noExtensions,
+  reservedExtensions,
+} from '../../../src/protocol/extensions.ts';
+import { decodeForgotten, decodeSlotState } from '../../../src/protocol/mac-routes.ts';
+import { codeOf } from '../../support/thrown.ts';
+
+const name = fc.stringMatching(/^[a-z][A-Za-z0-9]{0,31}$/);
+const value = fc.uint8Array({ minLength: 1, maxLength: 60 });
+const extensions: fc.Arbitrary<Extensions> = fc
+  .uniqueArray(fc.tuple(name, value), { maxLength: MAX_EXTENSIONS, selector: ([key]) => key })
+  .map((entries) => new Map(entries));
+
+const plain = (said: Extensions): unknown => [...said].map(([key, bytes]) => `${key}=${toHex(bytes)}`).sort();
+
+describe('extensions', () => {
+  it('come back from JSON as they were, known names and unknown ones alike', () => {
+    fc.assert(
+      fc.property(extensions, (said) => {
+        const json: unknown = JSON.parse(JSON.stringify(extensionsToWire(said)));
+        expect(plain(decodeExtensions((json as ReturnType<typeof extensionsToWire>).extensions))).toEqual(
+          plain(said),
+        );
+      }),
+    );
+  });
+
+  it('have the same bytes in every order, and other bytes when anything differs', () => {
+    fc.assert(
+      fc.property(extensions, extensions, (a, b) => {
+        const reversed = new Map([...a].reverse());
+        expect(toHex(extensionBytes(reversed))).toBe(toHex(extensionBytes(a)));
+        const same = JSON.stringify(plain(a)) === JSON.stringify(plain(b));
+        expect(toHex(extensionBytes(a)) === toHex(extensionBytes(b))).toBe(same);
+      }),
+    );
+  });
+
+  it('that are absent are two zero bytes and no field', () => {
+    expect(toHex(extensionBytes(noExtensions))).toBe('0000');
+    expect(extensionsToWire(noExtensions)).toEqual({});
+    expect(decodeExtensions(undefined).size).toBe(0);
+  });
+
+  it('have reserved names that are well formed and fit at once', () => {
+    const all = new Map(reservedExtensions.map((key) => [key, new Uint8Array(MAX_EXTENSION_BYTES)]));
+    expect(decodeExtensions(extensionsToWire(all).extensions).size).toBe(reservedExtensions.length);
+  });
+
+  const base64 = (length: number): string => Buffer.alloc(length).toString('base64');
+  const many = (count: number) =>
+    Object.fromEntries(Array.from({ length: count }, (_, index) => [`name${index}`, base64(1)]));
+
+  it.each([
+    ['an empty object', {}],
+    ['an empty value', { lineage: '' }],
+    ['a value that is too long', { lineage: base64(MAX_EXTENSION_BYTES + 1) }],
+    ['text that is no base64', { lineage: '!' }],
+    ['base64 without padding', { lineage: 'AA' }],
+    ['too many names', many(MAX_EXTENSIONS + 1)],
+    ['a name in upper case', { Lineage: base64(1) }],
+    ['a name of 33 letters', { ['a'.repeat(33)]: base64(1) }],
+    ['a name with a hyphen', { 'audit-head': base64(1) }],
+  ])('%s is refused', (_what, wire) => {
+    expect(codeOf(() => decodeExtensions(wire))).toBe('FIELD_INVALID');
+  });
+
+  it('up to the limits are taken', () => {
+    expect(decodeExtensions(many(MAX_EXTENSIONS)).size).toBe(MAX_EXTENSIONS);
+    expect(decodeExtensions({ ['a'.repeat(32)]: base64(MAX_EXTENSION_BYTES) }).size).toBe(1);
+  });
+
+  it('that break the limits are never written: a caller that makes them has a fault', () => {
+    const broken = [
+      new Map([['lineage', new Uint8Array(MAX_EXTENSION_BYTES + 1)]]),
+      new Map([['lineage', new Uint8Array(0)]]),
+      new Map([['No', Uint8Array.of(1)]]),
+    ];
+    for (const said of broken) {
+      expect(() => extensionsToWire(said)).toThrow(RangeError);
+      expect(() => extensionBytes(said)).toThrow(RangeError);
+    }
+  });
+});
+
+describe('an answer', () => {
+  const state = {
+    instanceId: `0x${'11'.repeat(16)}`,
+    serverTimeMs: 1,
+    incarnation: 0,
+    bootId: `0x${'00'.repeat(16)}`,
+    draining: false,
+    mac: `0x${'22'.repeat(32)}`,
+  };
+
+  it('may carry names that this version does not know', () => {
+    const said = { ...state, extensions: { ofTheFuture: 'AAEC' } };
+    expect([...decodeSlotState(said).state.extensions.keys()]).toEqual(['ofTheFuture']);
+    const forgotten = { mac: state.mac, extensions: { ofTheFuture: 'AAEC' } };
+    expect([...decodeForgotten(forgotten).extensions.keys()]).toEqual(['ofTheFuture']);
+  });
+
+  it('may not carry a field of its own beside the extensions: no MAC would cover it', () => {
+    expect(codeOf(() => decodeSlotState({ ...state, lineage: 'AAEC' }))).toBe('FIELD_INVALID');
+    expect(codeOf(() => decodeForgotten({ mac: state.mac, fleet: 'AAEC' }))).toBe('FIELD_INVALID');
+  });
+});
