@@ -26,6 +26,7 @@ export function xchacha20Poly1305Open(
   associatedData: Uint8Array,
   sealed: Uint8Array,
 ): Uint8Array | undefined {
+  if (nonce.length !== XCHACHA_NONCE_BYTES) return undefined;
   const subkey = subkeyOf(key, nonce);
   const plaintext = chacha20Poly1305Open(subkey, innerNonce(nonce), associatedData, sealed);
   subkey.fill(0);
