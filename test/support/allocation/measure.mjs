@@ -13,7 +13,8 @@ const { hchacha20 } = await load('hchacha20');
 const { XChaCha20Key } = await load('xchacha20-key');
 const { xchacha20Poly1305Seal, xchacha20Poly1305Open } = await load('xchacha20-poly1305');
 
-const CALLS = 8;
+// Few enough that a round stays within one page of 256 KiB: at the end of a page the engine adds a filler.
+const CALLS = 2;
 const MAX_ROUNDS = 200;
 const AGREEING_ROUNDS = 5;
 const WARM_UP = 3000;
@@ -63,9 +64,9 @@ const subjects = {
     if (xchacha20Poly1305Open(secret, nonce, message, ciphertext) === undefined)
       throw new Error('does not open');
   },
-  /** The positive control: the same bytes as words of 32 bits. */
+  /** The positive control: the same bytes as words of 32 bits, and a branch on them. */
   control: (_, { words }) => {
-    for (let at = 0; at < words.length; at++) holder.word = words[at];
+    for (let at = 0; at < words.length; at++) holder.word = words[at] === 0 ? 0 : words[at];
   },
 };
 
