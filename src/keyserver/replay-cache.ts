@@ -1,5 +1,5 @@
 import { utf8 } from '../bytes/concat.ts';
-import { memoKey } from '../bytes/memo.ts';
+import { Memo, memoKey } from '../bytes/memo.ts';
 import { sha256 } from '../crypto/sha2.ts';
 import type { BoundRequest } from './handshake.ts';
 
@@ -10,13 +10,10 @@ const NO_PROOF = new Uint8Array(0);
  * was lost, gets the same answer. Nobody gains by replaying: the answer is sealed to the ephemeral key.
  */
 export class ReplayCache<Answer> {
-  readonly #answers = new Map<string, { readonly answer: Promise<Answer>; readonly expiresAtMs: number }>();
-  readonly #ttlMs: number;
-  readonly #maxAnswers: number;
+  readonly #answers: Memo<Promise<Answer>>;
 
   constructor(options: { readonly ttlMs: number; readonly maxAnswers: number }) {
-    this.#ttlMs = options.ttlMs;
-    this.#maxAnswers = options.maxAnswers;
+    this.#answers = new Memo(options.maxAnswers, { ttlMs: options.ttlMs });
   }
 
   /** Names a request by all that was in it, its quote's own bytes included; the chain is their end. */
@@ -29,26 +26,17 @@ export class ReplayCache<Answer> {
 
   /** The answer that is remembered or being made under this name, else a new one. Failures are not remembered. */
   share(name: string, nowMs: number, make: () => Promise<Answer>): Promise<Answer> {
-    const present = this.#answers.get(name);
-    if (present !== undefined && nowMs < present.expiresAtMs) return present.answer;
+    const present = this.#answers.find(name, nowMs);
+    if (present !== undefined) return present;
     const answer = make();
-    this.#makeRoom(nowMs);
-    this.#answers.set(name, { answer, expiresAtMs: nowMs + this.#ttlMs });
+    this.#answers.set(name, answer, nowMs);
     answer.catch(() => {
-      if (this.#answers.get(name)?.answer === answer) this.#answers.delete(name);
+      if (this.#answers.find(name, nowMs) === answer) this.#answers.delete(name);
     });
     return answer;
   }
 
   clear(): void {
     this.#answers.clear();
-  }
-
-  #makeRoom(nowMs: number): void {
-    // A Map iterates in insertion order, so the first entry is the oldest.
-    for (const [oldest, { expiresAtMs }] of this.#answers) {
-      if (expiresAtMs > nowMs && this.#answers.size < this.#maxAnswers) break;
-      this.#answers.delete(oldest);
-    }
   }
 }

@@ -1,5 +1,6 @@
 import { copyBytes } from '../bytes/copy-bytes.ts';
 import { toHex } from '../bytes/hex.ts';
+import { Memo } from '../bytes/memo.ts';
 import type { CollateralSource, PlatformKind } from '../collateral/collateral-source.ts';
 import type { Quote } from '../tdx/quote.ts';
 import type { VerifiedQuote } from '../tdx/verify-quote.ts';
@@ -26,7 +27,7 @@ export class Witness {
   /** Platform families (FMSPC and CA) that a genuine quote came from. */
   readonly #families = new Set<string>();
   /** What certificate chains say of their platforms, by SHA-256 of the chain; nothing is trusted because of it. */
-  readonly #kinds = new Map<string, PlatformKind>();
+  readonly #kinds = new Memo<PlatformKind>(MAX_CHAINS);
 
   constructor(parts: {
     readonly verifier: QuoteVerifier;
@@ -65,14 +66,10 @@ export class Witness {
 
   /** Reading a certificate chain costs more than hashing it, and a platform sends the same one every time. */
   #kindOf(quote: Quote): PlatformKind {
-    const name = quote.certificateChainDigest;
-    const known = this.#kinds.get(name);
-    if (known !== undefined) return known;
-    // Copies: what was read is a view, and nobody has verified how large the certificate is that it would keep alive.
-    const { fmspc, ca } = platformOf(quote);
-    const kind: PlatformKind = { fmspc: copyBytes(fmspc), ca };
-    if (this.#kinds.size >= MAX_CHAINS) this.#kinds.clear();
-    this.#kinds.set(name, kind);
-    return kind;
+    return this.#kinds.get(quote.certificateChainDigest, () => {
+      // A copy: a view would keep the certificate alive, and its size was not verified.
+      const { fmspc, ca } = platformOf(quote);
+      return { fmspc: copyBytes(fmspc), ca };
+    });
   }
 }
