@@ -1,5 +1,6 @@
 import { type AccountId, BlockHash } from '../bytes/fixed-bytes.ts';
 import { toHex } from '../bytes/hex.ts';
+import { Memo } from '../bytes/memo.ts';
 import type { ChainSnapshot, ChainView } from '../chain/chain-view.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 import type { ChainFacts } from '../keyserver/judge.ts';
@@ -15,7 +16,7 @@ export class ChainWatch implements ChainFacts {
   readonly #clock: Clock;
   readonly #maxAgeMs: number;
   readonly #unsubscribe: () => void;
-  readonly #everRegistered = new Set<string>();
+  readonly #everRegistered = new Memo<true>(MAX_REMEMBERED);
   #registered = new Set<string>();
   #newest: { readonly snapshot: ChainSnapshot; readonly atMs: number } | undefined;
 
@@ -58,12 +59,8 @@ export class ChainWatch implements ChainFacts {
   take(snapshot: ChainSnapshot): void {
     this.#newest = { snapshot, atMs: this.#clock.nowMs() };
     this.#registered = new Set(snapshot.servers.map(({ account }) => toHex(account)));
-    for (const account of this.#registered) this.#everRegistered.add(account);
-    // The oldest first; whoever could bring that about could as well show a departed account as registered.
-    for (const account of this.#everRegistered) {
-      if (this.#everRegistered.size <= MAX_REMEMBERED) break;
-      this.#everRegistered.delete(account);
-    }
+    // An attacker who can fill this memory can as well show a departed account as registered.
+    for (const account of this.#registered) this.#everRegistered.set(account, true);
   }
 
   get acceptedMeasurements(): readonly Uint8Array[] {
@@ -73,7 +70,7 @@ export class ChainWatch implements ChainFacts {
   /** @throws ProblemError CHAIN_UNAVAILABLE when the view is too old to tell. */
   hasDeparted(account: AccountId): boolean {
     const name = toHex(account);
-    if (!this.#everRegistered.has(name)) return false;
+    if (this.#everRegistered.find(name) === undefined) return false;
     const ageMs = this.#clock.nowMs() - (this.#newest?.atMs ?? 0);
     if (ageMs > this.#maxAgeMs) {
       throw new ProblemError(
