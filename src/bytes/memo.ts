@@ -42,7 +42,7 @@ export class Memo<Value> {
     return value;
   }
 
-  /** The remembered value. After a clock was set back a value with a time to live counts as expired: its age is unknown. */
+  /** The remembered value. */
   find(key: string, nowMs = 0): Value | undefined {
     const entry = this.#entries.get(key);
     if (entry === undefined) return undefined;
@@ -67,8 +67,9 @@ export class Memo<Value> {
     this.#entries.set(key, { value, setAtMs: nowMs });
   }
 
-  delete(key: string): void {
-    this.#entries.delete(key);
+  /** Forgets a key. @param only forgets it only where this is the value. */
+  delete(key: string, only?: Value): void {
+    if (only === undefined || this.#entries.get(key)?.value === only) this.#entries.delete(key);
   }
 
   clear(): void {
@@ -81,7 +82,7 @@ export class Memo<Value> {
   }
 
   #isExpired({ setAtMs }: Entry<Value>, nowMs: number): boolean {
-    return this.#ttlMs !== undefined && (nowMs < setAtMs || nowMs >= setAtMs + this.#ttlMs);
+    return this.#ttlMs !== undefined && nowMs >= setAtMs + this.#ttlMs;
   }
 }
 

@@ -30,9 +30,7 @@ export class ReplayCache<Answer> {
     if (present !== undefined) return present;
     const answer = make();
     this.#answers.set(name, answer, nowMs);
-    answer.catch(() => {
-      if (this.#answers.find(name, nowMs) === answer) this.#answers.delete(name);
-    });
+    answer.catch(() => this.#answers.delete(name, answer));
     return answer;
   }
 
