@@ -1,4 +1,5 @@
 import { tryFromHex } from '../../src/bytes/hex.ts';
+import { Memo } from '../../src/bytes/memo.ts';
 import { type CollateralJson, type CollateralParts, signDocument } from '../collateral/collateral-parts.ts';
 import { DEVELOPMENT_TCB_EVALUATION_DATA_NUMBER, type DevelopmentPki } from '../development-pki.ts';
 import { pemChain } from '../pki/pem.ts';
@@ -22,7 +23,7 @@ const MAX_CACHED_SETS = 8;
 export class CertificationService {
   readonly #pki: DevelopmentPki;
   readonly #nowMs: () => number;
-  readonly #sets = new Map<string, CollateralJson>();
+  readonly #sets = new Memo<CollateralJson>(MAX_CACHED_SETS);
 
   constructor(pki: DevelopmentPki, nowMs: () => number) {
     this.#pki = pki;
@@ -37,12 +38,7 @@ export class CertificationService {
   collateral(ca: PckCaKind, tcbEvaluationDataNumber: number = evaluationNumbers.standard): CollateralJson {
     const nowMs = this.#nowMs();
     const key = `${ca}/${tcbEvaluationDataNumber}/${Math.floor(nowMs / DAY_MS)}`;
-    const known = this.#sets.get(key);
-    if (known !== undefined) return known;
-    const made = this.#pki.collateral({ nowMs, ca, tcbEvaluationDataNumber });
-    if (this.#sets.size >= MAX_CACHED_SETS) this.#sets.clear();
-    this.#sets.set(key, made);
-    return made;
+    return this.#sets.get(key, () => this.#pki.collateral({ nowMs, ca, tcbEvaluationDataNumber }));
   }
 
   /** Which evaluation number a query means; the two parameters exclude one another, as at Intel's service. */

@@ -1,32 +1,25 @@
+import { Memo } from '../bytes/memo.ts';
+
 /** Names that count for a while, as many as fit: the oldest makes room. */
 export class RecentNames {
-  readonly #atMs = new Map<string, number>();
-  readonly #forMs: number;
-  readonly #capacity: number;
+  /** When each name was added. */
+  readonly #names: Memo<number>;
 
   /** @param options.forMs how long a name counts; `capacity` at least 1. */
   constructor(options: { readonly forMs: number; readonly capacity: number }) {
-    this.#forMs = options.forMs;
-    this.#capacity = options.capacity;
+    this.#names = new Memo(options.capacity, { ttlMs: options.forMs });
   }
 
   /** Whether the name counts. After a clock was set back it does not: nobody knows how long ago it was added. */
   has(name: string, nowMs: number): boolean {
-    const atMs = this.#atMs.get(name);
-    if (atMs === undefined) return false;
-    if (nowMs >= atMs && nowMs < atMs + this.#forMs) return true;
-    this.#atMs.delete(name);
+    const atMs = this.#names.find(name, nowMs);
+    if (atMs === undefined || nowMs >= atMs) return atMs !== undefined;
+    this.#names.delete(name);
     return false;
   }
 
   /** Lets the name count from now on. */
   add(name: string, nowMs: number): void {
-    // Maps iterate in order of insertion: taking it out first makes this entry the newest.
-    this.#atMs.delete(name);
-    if (this.#atMs.size >= this.#capacity) {
-      const oldest = this.#atMs.keys().next();
-      if (oldest.done !== true) this.#atMs.delete(oldest.value);
-    }
-    this.#atMs.set(name, nowMs);
+    this.#names.set(name, nowMs, nowMs);
   }
 }

@@ -1,6 +1,6 @@
 import { equalBytes } from '../bytes/concat.ts';
 import { toHex } from '../bytes/hex.ts';
-import { memoKey } from '../bytes/memo.ts';
+import { Memo, memoKey } from '../bytes/memo.ts';
 import type { ChainSnapshot, ServerRecord } from '../chain/chain-view.ts';
 import { sha256 } from '../crypto/sha2.ts';
 import { LatchkeyError } from '../errors/latchkey-error.ts';
@@ -45,7 +45,7 @@ export class ServerVetter {
   readonly #client: PeerClient;
   readonly #clock: Clock;
   readonly #bounds: AttestationBounds;
-  readonly #platforms = new Map<string, string>();
+  readonly #platforms = new Memo<string>(MAX_REMEMBERED);
   readonly #refused = new RecentNames({ forMs: REFUSED_FOR_MS, capacity: MAX_REMEMBERED });
   readonly #vetted = new RecentNames({ forMs: VETTED_FOR_MS, capacity: MAX_REMEMBERED });
 
@@ -68,7 +68,7 @@ export class ServerVetter {
   /** PPID (hex) that the registered quote proves for this account and key; `undefined` when it proves none. */
   platformOf(record: ServerRecord): string | undefined {
     const name = memoKey(sha256(record.account, record.x25519PublicKey, record.quote));
-    const known = this.#platforms.get(name);
+    const known = this.#platforms.find(name);
     if (known !== undefined) return known;
     const nowMs = this.#clock.nowMs();
     if (this.#refused.has(name, nowMs)) return undefined;
@@ -77,7 +77,6 @@ export class ServerVetter {
       this.#refused.add(name, nowMs);
       return undefined;
     }
-    if (this.#platforms.size >= MAX_REMEMBERED) this.#platforms.clear();
     this.#platforms.set(name, platform);
     return platform;
   }

@@ -1,4 +1,5 @@
 import { toHex } from '../bytes/hex.ts';
+import { Memo } from '../bytes/memo.ts';
 import { sha256 } from '../crypto/sha2.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 import { DecodePace } from './decode-pace.ts';
@@ -7,7 +8,7 @@ import type { DecoderAnswer, RuntimeLayout } from './runtime-layout.ts';
 
 /** Processes at once; the endpoints beyond wait for their turn, which comes because each process has a deadline. */
 const MAX_RUNNING = 3;
-/** Answers kept, the newest: one for each runtime that endpoints are at. */
+/** Answers kept, those used last: one for each runtime that endpoints are at. */
 const MAX_ANSWERS = 8;
 /** How long a process waits for the first metadata before it is let go. */
 const IDLE_MS = 30_000;
@@ -52,7 +53,7 @@ function layoutOf(answer: DecoderAnswer): RuntimeLayout {
 export class LayoutDecoder implements AsyncDisposable {
   readonly #options: LayoutDecoderOptions;
   readonly #start: () => DecoderProcess;
-  readonly #answers = new Map<string, DecoderAnswer>();
+  readonly #answers = new Memo<DecoderAnswer>(MAX_ANSWERS);
   readonly #pending = new Map<string, Promise<DecoderAnswer>>();
   readonly #processes = new Set<DecoderProcess>();
   readonly #turns: (() => void)[] = [];
@@ -83,7 +84,7 @@ export class LayoutDecoder implements AsyncDisposable {
       pace.check();
       const metadata = await fetch();
       const id = toHex(sha256(metadata));
-      const known = this.#answers.get(id);
+      const known = this.#answers.find(id);
       if (known !== undefined) return layoutOf(known);
       const pending = this.#pending.get(id);
       if (pending !== undefined) return layoutOf(await pending);
@@ -117,7 +118,7 @@ export class LayoutDecoder implements AsyncDisposable {
     const pending = this.#decode(metadata).finally(() => this.#pending.delete(id));
     this.#pending.set(id, pending);
     void pending.then(
-      (answer) => this.#remember(id, answer),
+      (answer) => this.#answers.set(id, answer),
       () => undefined,
     );
     return pending;
@@ -143,11 +144,5 @@ export class LayoutDecoder implements AsyncDisposable {
     const ready = this.#ready;
     this.#ready = undefined;
     return ready;
-  }
-
-  #remember(id: string, answer: DecoderAnswer): void {
-    this.#answers.set(id, answer);
-    const [oldest] = this.#answers.keys();
-    if (this.#answers.size > MAX_ANSWERS && oldest !== undefined) this.#answers.delete(oldest);
   }
 }

@@ -10,6 +10,7 @@ const groups: Readonly<Record<string, () => Promise<Command>>> = {
   decryptions: async () => (await import('./commands/decryptions.ts')).decryptionsCommand(),
   drain: async () => (await import('./commands/drain.ts')).drainCommand(),
   epochs: async () => (await import('./commands/epochs.ts')).epochsCommand(),
+  luks: async () => (await import('./commands/luks.ts')).luksCommand(),
   quote: async () => (await import('./commands/quote.ts')).quoteCommand(),
   rituals: async () => (await import('./commands/rituals.ts')).ritualsCommand(),
   config: async () => (await import('./commands/config.ts')).configCommand(),

@@ -1,4 +1,6 @@
+import { copyBytes } from '../bytes/copy-bytes.ts';
 import { toHex } from '../bytes/hex.ts';
+import { Memo } from '../bytes/memo.ts';
 import type { FileSystem } from '../disk/file-system.ts';
 import { EvidenceError, ProblemError } from '../errors/latchkey-error.ts';
 import { type Log, silentLog } from '../observe/log.ts';
@@ -60,7 +62,7 @@ interface Entry {
  */
 export class PccsCollateralSource implements CollateralSource {
   readonly graceMs: number;
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries: Memo<Entry>;
   readonly #closed = new AbortController();
   readonly #newest = new NewestSeen();
   readonly #fetcher: SetFetcher;
@@ -69,7 +71,6 @@ export class PccsCollateralSource implements CollateralSource {
   readonly #clock: Clock;
   readonly #jitter: () => number;
   readonly #log: Log;
-  readonly #capacity: number;
 
   /** @throws TypeError when there is no endpoint or one is no http(s) address. */
   constructor(options: PccsCollateralSourceOptions) {
@@ -81,7 +82,7 @@ export class PccsCollateralSource implements CollateralSource {
     this.#clock = options.clock ?? systemClock;
     this.#jitter = options.jitter ?? Math.random;
     this.#log = options.log ?? silentLog;
-    this.#capacity = options.capacity ?? 64;
+    this.#entries = new Memo(options.capacity ?? 64, { onEvicted: ({ gone }) => gone.abort() });
     this.#check = (documents, { fmspc, ca }) =>
       options.verifier.checkCollateral(documents, {
         nowMs: this.#clock.nowMs(),
@@ -116,7 +117,7 @@ export class PccsCollateralSource implements CollateralSource {
   }
 
   status(): readonly CollateralStatus[] {
-    return [...this.#entries.values()].map((entry) => {
+    return this.#entries.values().map((entry) => {
       const { held, lastFailure, refreshAtMs } = entry.collateral;
       this.#usable(entry);
       return {
@@ -135,7 +136,7 @@ export class PccsCollateralSource implements CollateralSource {
   async close(): Promise<void> {
     this.#closed.abort();
     for (const entry of this.#entries.values()) entry.gone.abort();
-    await Promise.allSettled([...this.#entries.values()].map(({ attempt }) => attempt));
+    await Promise.allSettled(this.#entries.values().map(({ attempt }) => attempt));
     this.#entries.clear();
   }
 
@@ -143,26 +144,17 @@ export class PccsCollateralSource implements CollateralSource {
     return this.close();
   }
 
-  /** The entry of a kind of platform, moved to the end of the map, whose front is what was unused for longest. */
+  /** The entry of a kind of platform; the one unused for longest makes room. */
   #entryOf(platform: PlatformKind): Entry {
-    const key = `${toHex(platform.fmspc)}/${platform.ca}`;
-    const entry = this.#entries.get(key) ?? {
-      platform: { fmspc: new Uint8Array(platform.fmspc), ca: platform.ca },
+    return this.#entries.get(`${toHex(platform.fmspc)}/${platform.ca}`, () => ({
+      platform: { fmspc: copyBytes(platform.fmspc), ca: platform.ca },
       collateral: new PlatformCollateral(),
       gone: new AbortController(),
       attempt: undefined,
       isLoaded: false,
       isMaintained: false,
       state: 'refused',
-    };
-    this.#entries.delete(key);
-    this.#entries.set(key, entry);
-    const [oldestKey, oldest] = this.#entries.entries().next().value ?? [];
-    if (this.#entries.size > this.#capacity && oldestKey !== undefined) {
-      oldest?.gone.abort();
-      this.#entries.delete(oldestKey);
-    }
-    return entry;
+    }));
   }
 
   /** The held set, if it may be used at this very moment. */

@@ -1,5 +1,5 @@
 import { utf8 } from '../bytes/concat.ts';
-import { memoKey } from '../bytes/memo.ts';
+import { Memo, memoKey } from '../bytes/memo.ts';
 import { sha256 } from '../crypto/sha2.ts';
 import type { BoundRequest } from './handshake.ts';
 
@@ -10,13 +10,10 @@ const NO_PROOF = new Uint8Array(0);
  * again and gets the same answer. A replay by another party is harmless: the answer is sealed to the ephemeral key.
  */
 export class ReplayCache<Answer> {
-  readonly #answers = new Map<string, { readonly answer: Promise<Answer>; readonly expiresAtMs: number }>();
-  readonly #ttlMs: number;
-  readonly #maxAnswers: number;
+  readonly #answers: Memo<Promise<Answer>>;
 
   constructor(options: { readonly ttlMs: number; readonly maxAnswers: number }) {
-    this.#ttlMs = options.ttlMs;
-    this.#maxAnswers = options.maxAnswers;
+    this.#answers = new Memo(options.maxAnswers, { ttlMs: options.ttlMs });
   }
 
   /** A digest of the whole request; the certificate chain, which ends the quote, by its own digest. */
@@ -29,26 +26,15 @@ export class ReplayCache<Answer> {
 
   /** The answer that is remembered or under way for this name, else a new answer. Failures are not remembered. */
   share(name: string, nowMs: number, make: () => Promise<Answer>): Promise<Answer> {
-    const present = this.#answers.get(name);
-    if (present !== undefined && nowMs < present.expiresAtMs) return present.answer;
+    const present = this.#answers.find(name, nowMs);
+    if (present !== undefined) return present;
     const answer = make();
-    this.#makeRoom(nowMs);
-    this.#answers.set(name, { answer, expiresAtMs: nowMs + this.#ttlMs });
-    answer.catch(() => {
-      if (this.#answers.get(name)?.answer === answer) this.#answers.delete(name);
-    });
+    this.#answers.set(name, answer, nowMs);
+    answer.catch(() => this.#answers.delete(name, answer));
     return answer;
   }
 
   clear(): void {
     this.#answers.clear();
-  }
-
-  #makeRoom(nowMs: number): void {
-    // A Map iterates in insertion order, so the first entry is the oldest.
-    for (const [oldest, { expiresAtMs }] of this.#answers) {
-      if (expiresAtMs > nowMs && this.#answers.size < this.#maxAnswers) break;
-      this.#answers.delete(oldest);
-    }
   }
 }

@@ -1,5 +1,6 @@
 import { type AccountId, BlockHash } from '../bytes/fixed-bytes.ts';
 import { toHex } from '../bytes/hex.ts';
+import { Memo } from '../bytes/memo.ts';
 import type { ChainSnapshot, ChainView, ServerRecord } from '../chain/chain-view.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 import type { ChainRecords } from '../keyserver/account-registry.ts';
@@ -16,7 +17,7 @@ export class ChainWatch implements ChainFacts, ChainRecords {
   readonly #clock: Clock;
   readonly #maxAgeMs: number;
   readonly #unsubscribe: () => void;
-  readonly #everRegistered = new Set<string>();
+  readonly #everRegistered = new Memo<true>(MAX_REMEMBERED);
   #registered: ReadonlyMap<string, ServerRecord> = new Map();
   #newest: { readonly snapshot: ChainSnapshot; readonly atMs: number } | undefined;
 
@@ -59,12 +60,8 @@ export class ChainWatch implements ChainFacts, ChainRecords {
   take(snapshot: ChainSnapshot): void {
     this.#newest = { snapshot, atMs: this.#clock.nowMs() };
     this.#registered = new Map(snapshot.servers.map((record) => [toHex(record.account), record]));
-    for (const account of this.#registered.keys()) this.#everRegistered.add(account);
-    // The oldest first; whoever could bring that about could as well show a departed account as registered.
-    for (const account of this.#everRegistered) {
-      if (this.#everRegistered.size <= MAX_REMEMBERED) break;
-      this.#everRegistered.delete(account);
-    }
+    // An attacker who can fill this memory can as well show a departed account as registered.
+    for (const account of this.#registered.keys()) this.#everRegistered.set(account, true);
   }
 
   get acceptedMeasurements(): readonly Uint8Array[] {
@@ -83,7 +80,7 @@ export class ChainWatch implements ChainFacts, ChainRecords {
   /** @throws ProblemError CHAIN_UNAVAILABLE when the view is too old to tell. */
   hasDeparted(account: AccountId): boolean {
     const name = toHex(account);
-    if (!this.#everRegistered.has(name)) return false;
+    if (this.#everRegistered.find(name) === undefined) return false;
     const ageMs = this.#ageMs;
     if (ageMs > this.#maxAgeMs) {
       throw new ProblemError(

@@ -27,6 +27,80 @@ describe('Memo', () => {
     expect(memo.get('a', fail)).toBe(3);
   });
 
+  it('finds what was set, and a new value takes the place of the old one', () => {
+    const memo = new Memo<number>(2);
+    expect(memo.find('a')).toBeUndefined();
+    memo.set('a', 1);
+    memo.set('a', 2);
+    memo.set('b', 3);
+    expect([memo.find('a'), memo.find('b')]).toEqual([2, 3]);
+    expect(memo.values()).toEqual([2, 3]);
+    memo.delete('a', 1);
+    expect(memo.find('a')).toBe(2);
+    memo.delete('a', 2);
+    expect(memo.find('a')).toBeUndefined();
+    memo.clear();
+    expect(memo.values()).toEqual([]);
+  });
+
+  it('tells which value made room, and only that', () => {
+    const evicted: number[] = [];
+    const memo = new Memo<number>(2, { onEvicted: (value) => evicted.push(value) });
+    memo.set('a', 1);
+    memo.set('b', 2);
+    memo.find('a');
+    memo.set('c', 3);
+    expect(evicted).toEqual([2]);
+    memo.set('a', 4);
+    memo.delete('c');
+    memo.clear();
+    expect(evicted).toEqual([2]);
+  });
+
+  it('never holds more than its capacity, and does not forget everything when it is full', () => {
+    const memo = new Memo<number>(100);
+    for (let key = 0; key < 1000; key++) {
+      memo.set(`${key}`, key);
+      expect(memo.values().length).toBe(Math.min(key + 1, 100));
+    }
+    expect(memo.values()).toEqual(Array.from({ length: 100 }, (_, at) => 900 + at));
+  });
+
+  describe('with a time to live', () => {
+    it('a value counts until then, from when it was set last', () => {
+      const memo = new Memo<string>(4, { ttlMs: 10 });
+      memo.set('a', 'first', 100);
+      expect(memo.find('a', 100)).toBe('first');
+      expect(memo.find('a', 109)).toBe('first');
+      expect(memo.find('a', 110)).toBeUndefined();
+      memo.set('a', 'second', 110);
+      memo.set('a', 'third', 115);
+      expect(memo.find('a', 124)).toBe('third');
+    });
+
+    it('counts for a caller who read the clock earlier', () => {
+      const memo = new Memo<string>(4, { ttlMs: 10 });
+      memo.set('a', 'value', 100);
+      expect(memo.find('a', 99)).toBe('value');
+    });
+
+    it('expired values go first, then the one that was set first, used or not', () => {
+      const memo = new Memo<number>(3, { ttlMs: 10 });
+      memo.set('a', 1, 0);
+      memo.set('b', 2, 5);
+      memo.set('c', 3, 12);
+      expect(memo.values()).toEqual([2, 3]);
+      memo.set('d', 4, 13);
+      memo.find('b', 13);
+      memo.set('e', 5, 14);
+      expect(memo.values()).toEqual([3, 4, 5]);
+    });
+
+    it.each([0, -1, Number.NaN])('takes none of %s', (ttlMs) => {
+      expect(() => new Memo(1, { ttlMs })).toThrow(RangeError);
+    });
+  });
+
   it.each([0, -1, 1.5, Number.NaN])('takes no capacity of %s', (capacity) => {
     expect(() => new Memo(capacity)).toThrow(RangeError);
   });

@@ -1,0 +1,104 @@
+import { Command, InvalidArgumentError } from 'commander';
+import { explain, stateToJson, summarize } from '../../boot/node-state.ts';
+import type { Store } from '../../store/store-api.ts';
+import { exitCodes } from '../failure.ts';
+import { bindVolume, openVolume } from '../luks-volume.ts';
+import {
+  acceptRolledBackOption,
+  attemptsOption,
+  configFile,
+  insecureRootOption,
+  type OpeningOptions,
+  type RootOptions,
+  readConfig,
+} from '../node-options.ts';
+import { oneShotNode } from '../one-shot-node.ts';
+
+interface LuksOptions extends RootOptions, OpeningOptions {
+  readonly config: string;
+  readonly name: string;
+  readonly memoryFolder: string;
+  readonly attempts: number;
+  readonly json?: boolean;
+}
+
+interface OpenOptions extends LuksOptions {
+  readonly test?: boolean;
+}
+
+/** `latchkey luks`: encrypted volumes whose headers are in the sealed store. */
+export function luksCommand(): Command {
+  return new Command('luks')
+    .description('encrypted volumes whose LUKS headers are kept in the sealed store of the node')
+    .addCommand(
+      withNodeOptions(new Command('bind'))
+        .description('format a header for a device and keep it in the store; the device is not touched')
+        .action(bind),
+    )
+    .addCommand(
+      withNodeOptions(new Command('open'))
+        .description('map the device with the header in the store; the header on the device is never read')
+        .option('--test', 'only check that header and passphrase fit each other; maps nothing, needs no root')
+        .action(open),
+    );
+}
+
+const withNodeOptions = (command: Command): Command =>
+  command
+    .argument('<device>', 'path of the block device')
+    .requiredOption(
+      '--config <file>',
+      'configuration file of the node, which must not be running',
+      configFile,
+    )
+    .requiredOption('--name <name>', 'name of the volume and of /dev/mapper/NAME', volumeName)
+    .option('--memory-folder <folder>', 'a folder on tmpfs for the header while it is used', '/dev/shm')
+    .addOption(insecureRootOption())
+    .addOption(acceptRolledBackOption())
+    .addOption(attemptsOption())
+    .option('--json', 'print JSON');
+
+/** @throws InvalidArgumentError for anything that device-mapper or a path would read in another way. */
+function volumeName(text: string): string {
+  if (/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/.test(text)) return text;
+  throw new InvalidArgumentError('a name has 1 to 64 of the characters A-Z a-z 0-9 _ -, the first no sign');
+}
+
+const bind = (device: string, options: LuksOptions): Promise<void> =>
+  withStore(options, async (store) => {
+    await bindVolume(store, { ...options, device });
+    report(
+      options,
+      'bound',
+      `bound: ${options.name}; open it and make a file system on /dev/mapper/${options.name}`,
+    );
+  });
+
+const open = (device: string, options: OpenOptions): Promise<void> =>
+  withStore(options, async (store) => {
+    const testOnly = options.test === true;
+    await openVolume(store, { ...options, device }, { testOnly });
+    report(
+      options,
+      testOnly ? 'fits' : 'open',
+      testOnly ? `header and passphrase of ${options.name} fit` : `open: /dev/mapper/${options.name}`,
+    );
+  });
+
+function report({ json, name }: LuksOptions, state: string, text: string): void {
+  console.log(json === true ? JSON.stringify({ volume: name, state }) : text);
+}
+
+/** Opens the store of the node once, as `latchkey unlock` does. */
+async function withStore(options: LuksOptions, use: (store: Store) => Promise<void>): Promise<void> {
+  const node = await oneShotNode(await readConfig(options.config), options);
+  try {
+    const outcome = await node.unlockOnce(options.attempts);
+    if ('identity' in outcome) return await use(outcome.store);
+    if (options.json === true) console.log(JSON.stringify(stateToJson(outcome)));
+    else process.stderr.write(`${summarize(outcome)}\n${explain(outcome)}\n`);
+    process.exitCode = exitCodes.failed;
+  } finally {
+    await node.close();
+  }
+}

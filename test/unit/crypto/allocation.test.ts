@@ -1,0 +1,94 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import ts from 'typescript';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+const crypto = fileURLToPath(new URL('../../../src/crypto/', import.meta.url));
+const script = fileURLToPath(new URL('../../support/allocation/measure.mjs', import.meta.url));
+const subjects = [
+  'split',
+  'combine',
+  'hchacha20',
+  'xchacha20Seal',
+  'xchacha20Open',
+  'xchacha20Functions',
+] as const;
+
+/** No garbage collection by itself between two readings of the heap's size. */
+const heapFlags = ['--expose-gc', '--min-semi-space-size=64', '--max-semi-space-size=64'];
+const timeout = 300_000;
+
+let folder = '';
+
+/** V8's flags are for plain JavaScript, without a loader that compiles: the room is compiled before. */
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'latchkey-allocation-'));
+  await writeFile(join(folder, 'package.json'), '{"type":"module"}');
+  for (const name of await readdir(crypto)) {
+    const { outputText } = ts.transpileModule(await readFile(join(crypto, name), 'utf8'), {
+      compilerOptions: {
+        module: ts.ModuleKind.ESNext,
+        target: ts.ScriptTarget.ES2023,
+        rewriteRelativeImportExtensions: true,
+      },
+    });
+    await writeFile(join(folder, name.replace(/\.ts$/, '.js')), outputText);
+  }
+});
+
+afterAll(async () => {
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function run(
+  flags: readonly string[],
+  mode: 'allocation' | 'deoptimization',
+): Promise<readonly string[]> {
+  const { stdout } = await promisify(execFile)(process.execPath, [...flags, script, folder, mode], {
+    env: {},
+    maxBuffer: 64 * 1024 * 1024,
+  });
+  return stdout.trimEnd().split('\n');
+}
+
+describe('memory that a call allocates does not depend on the secret', () => {
+  it.each([
+    ['the interpreter alone', ['--no-opt', '--no-sparkplug']],
+    ['no code generation', ['--jitless']],
+    ['the baseline compiler alone', ['--always-sparkplug', '--no-opt']],
+    ['the default flags', []],
+  ])('with %s', { timeout }, async (_, flags) => {
+    const lines = await run([...heapFlags, ...flags], 'allocation');
+    type Measured = { readonly zeros: number; readonly ones: number; readonly random: number };
+    // Printed by our own script, whose subjects are asked for below.
+    const bytes = JSON.parse(lines.at(-1) ?? '') as Readonly<Record<string, Measured | undefined>>;
+    for (const subject of subjects) {
+      const { zeros = -1, ones, random } = bytes[subject] ?? {};
+      expect(zeros, subject).toBeGreaterThan(0);
+      expect({ zeros, ones, random }, subject).toEqual({ zeros, ones: zeros, random: zeros });
+    }
+    // The same bytes in words of 32 bits: the measurement finds them.
+    const { control } = bytes;
+    expect(control?.ones).toBeGreaterThan(control?.zeros ?? Infinity);
+    expect(control?.random).toBeGreaterThan(control?.zeros ?? Infinity);
+  });
+});
+
+describe('code that was optimized for one secret', () => {
+  it('is not given up for another one', { timeout }, async () => {
+    // Compiling at once and not on another thread: what is optimized does not depend on the load of the machine.
+    const lines = await run(['--trace-deopt', '--no-concurrent-recompilation'], 'deoptimization');
+    const between = (subject: string): readonly string[] => {
+      const [begin, end] = [lines.indexOf(`begin ${subject}`), lines.indexOf(`end ${subject}`)];
+      expect(begin, subject).toBeGreaterThanOrEqual(0);
+      expect(end, subject).toBeGreaterThan(begin);
+      return lines.slice(begin, end).filter((line) => line.includes('deoptimizing'));
+    };
+    for (const subject of subjects) expect(between(subject), subject).toEqual([]);
+    expect(between('control').join()).toContain('deoptimizing');
+  });
+});
