@@ -1,8 +1,8 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { explain, stateToJson, summarize } from '../../boot/node-state.ts';
-import type { Store } from '../../store/store-api.ts';
-import { exitCodes } from '../failure.ts';
-import { bindVolume, openVolume } from '../luks-volume.ts';
+import type { Store } from '../../store/api/store-api.ts';
+import { exitCodes } from '../shared/failure.ts';
+import { bindVolume, openVolume } from '../luks/volume.ts';
 import {
   acceptRolledBackOption,
   attemptsOption,
@@ -11,8 +11,8 @@ import {
   type OpeningOptions,
   type RootOptions,
   readConfig,
-} from '../node-options.ts';
-import { oneShotNode } from '../one-shot-node.ts';
+} from '../shared/node-options.ts';
+import { oneShotNode } from '../shared/one-shot-node.ts';
 
 interface LuksOptions extends RootOptions, OpeningOptions {
   readonly config: string;

@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
 import { luksCommand } from '../../../src/cli/commands/luks.ts';
-import { bindVolume, type LuksVolume, openVolume } from '../../../src/cli/luks-volume.ts';
+import { bindVolume, type LuksVolume, openVolume } from '../../../src/cli/luks/volume.ts';
 import { systemRandom } from '../../../src/crypto/random.ts';
 import { SealedStore } from '../../../src/store/sealed-store.ts';
 

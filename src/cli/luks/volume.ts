@@ -1,8 +1,8 @@
 import { mkdtemp, readFile, rm, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type RandomSource, systemRandom } from '../crypto/random.ts';
-import { EvidenceError, ProblemError, RefusalError } from '../errors/latchkey-error.ts';
-import type { Store } from '../store/store-api.ts';
+import { type RandomSource, systemRandom } from '../../crypto/random.ts';
+import { EvidenceError, ProblemError, RefusalError } from '../../errors/latchkey-error.ts';
+import type { Store } from '../../store/api/store-api.ts';
 import { runCryptsetup } from './cryptsetup.ts';
 
 /** Holds `NAME/header`, what cryptsetup formatted, and `NAME/passphrase`, 32 bytes. */

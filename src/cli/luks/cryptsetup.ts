@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { ProblemError } from '../errors/latchkey-error.ts';
+import { ProblemError } from '../../errors/latchkey-error.ts';
 
 const MAX_MESSAGE_CHARACTERS = 500;
 
