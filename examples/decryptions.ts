@@ -6,7 +6,7 @@ import { SecretBytes } from '../src/bytes/secret-bytes.ts';
 import { systemRandom } from '../src/crypto/random.ts';
 import { DecryptionService } from '../src/decryptions/decryption-service.ts';
 import { decryptionsApp } from '../src/decryptions/decryptions-app.ts';
-import { listen } from '../src/decryptions/listen.ts';
+import { serveApp } from '../src/decryptions/serve-app.ts';
 import { SealedStore } from '../src/store/sealed-store.ts';
 
 /** Runs the example in a folder and on a port of its own. @returns the lines that it prints. */
@@ -16,7 +16,7 @@ export async function decryptionsExample(): Promise<readonly string[]> {
   const storeKey = new SecretBytes(systemRandom(32));
   await using store = await SealedStore.create({ path: join(folder, 'store'), storeKey });
   const service = await DecryptionService.open(store, { maxExpectedOracleDelayMs: 5000 });
-  const listening = await listen(decryptionsApp(service), { address: '127.0.0.1', port: 0 });
+  const listening = await serveApp(decryptionsApp(service), { address: '127.0.0.1', port: 0 });
   try {
     const url = `${listening.url}/decryption/${'42'.repeat(32)}`;
     const waiting = fetch(url);

@@ -6,8 +6,8 @@ import type { Decryption, StoredDecryption } from './decryption.ts';
 import { DecryptionTable, type OracleSignature, sameDecryption } from './decryption-table.ts';
 import { type DecryptionMetrics, noMetrics, type WriteOutcome } from './metrics.ts';
 import { type Scheduler, systemScheduler } from './scheduler.ts';
-import { type Told, waitForDecryption } from './wait-for-decryption.ts';
-import { WaitingRoom } from './waiting-room.ts';
+import { type WaiterNews, waitForDecryption } from './wait-for-decryption.ts';
+import { Waiters } from './waiters.ts';
 
 /** How the service behaves; the defaults are those of the original where it has the option. */
 export interface DecryptionServiceOptions {
@@ -53,7 +53,7 @@ export const tryParseKey = (text: string): string | undefined =>
  */
 export class DecryptionService {
   readonly #table: DecryptionTable;
-  readonly #room: WaitingRoom<Told>;
+  readonly #waiters: Waiters<WaiterNews>;
   readonly #writers = new KeyedLock<string>();
   readonly #scheduler: Scheduler;
   readonly #metrics: DecryptionMetrics;
@@ -65,7 +65,7 @@ export class DecryptionService {
 
   private constructor(table: DecryptionTable, options: DecryptionServiceOptions) {
     this.#table = table;
-    this.#room = new WaitingRoom(options.maxWaiters ?? 16_384);
+    this.#waiters = new Waiters(options.maxWaiters ?? 16_384);
     this.#scheduler = options.scheduler ?? systemScheduler;
     this.#metrics = options.metrics ?? noMetrics;
     this.#overwrite = options.overwrite ?? true;
@@ -90,12 +90,12 @@ export class DecryptionService {
 
   /** Requests that wait now. */
   get waiting(): number {
-    return this.#room.count;
+    return this.#waiters.count;
   }
 
   /** Keys that somebody waits for or writes now: what the service holds in memory beside the store. */
   get keysInMemory(): number {
-    return this.#room.keys + this.#writers.size;
+    return this.#waiters.keys + this.#writers.size;
   }
 
   /**
@@ -107,7 +107,7 @@ export class DecryptionService {
     if (this.#closed) return Promise.reject(closed());
     const limit = this.maxExpectedOracleDelayMs;
     return waitForDecryption(
-      { table: this.#table, room: this.#room, scheduler: this.#scheduler, metrics: this.#metrics },
+      { table: this.#table, waiters: this.#waiters, scheduler: this.#scheduler, metrics: this.#metrics },
       key,
       { ...options, waitMs: Math.min(options.waitMs ?? limit, limit) },
     );
@@ -180,7 +180,7 @@ export class DecryptionService {
   /** Sends everybody who waits away (DECRYPTION_SERVICE_CLOSED) and takes no more requests. */
   close(): void {
     this.#closed = true;
-    this.#room.wakeAll({ kind: 'closed' });
+    this.#waiters.wakeAll({ kind: 'closed' });
     this.#metrics.waiting(0);
   }
 
@@ -210,7 +210,7 @@ export class DecryptionService {
   }
 
   #publish(key: string, decryption: Decryption): void {
-    if (this.#room.wake(key, { kind: 'put', decryption }) > 0) this.#metrics.waiting(this.#room.count);
+    if (this.#waiters.wake(key, { kind: 'put', decryption }) > 0) this.#metrics.waiting(this.#waiters.count);
   }
 }
 

@@ -4,7 +4,7 @@ import { type Deal, type DkgScheme, memberName, type Round } from './dkg-scheme.
 import type { EpochJournal } from './epoch-journal.ts';
 import { participantKey, participantName } from './epoch-names.ts';
 import type { Share } from './epoch-record.ts';
-import type { Verdict } from './verdict.ts';
+import type { MessageVerdict } from './message-verdict.ts';
 
 /** What a member's role in a round needs. */
 export interface Membership {
@@ -79,7 +79,7 @@ export class Dealer {
    * @returns `skip` when the dealing is finalized or this player is not (or no longer) awaited, `fault` for an ack
    *   that does not verify.
    */
-  async handle(player: Uint8Array, ack: Uint8Array): Promise<Verdict> {
+  async handle(player: Uint8Array, ack: Uint8Array): Promise<MessageVerdict> {
     const name = memberName(this.#parts.round.players, player);
     if (this.#finalized || name === undefined || !this.#unsent.has(name)) return 'skip';
     const { journal, round } = this.#parts;

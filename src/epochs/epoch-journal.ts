@@ -4,7 +4,7 @@ import type { SecretBytes } from '../bytes/secret-bytes.ts';
 import { EvidenceError, ProblemError, RefusalError } from '../errors/latchkey-error.ts';
 import { KeyedLock } from '../store/keyed-lock.ts';
 import type { Namespace, Store } from '../store/api/store-api.ts';
-import type { Entry } from './epoch-messages.ts';
+import type { ParticipantMessage } from './epoch-messages.ts';
 import { EpochNames, epochText, tryEpochOf } from './epoch-names.ts';
 import {
   decodePublicState,
@@ -104,22 +104,22 @@ export class EpochJournal {
   }
 
   /** Public halves of the dealings received, by dealer; empty for an unknown epoch. */
-  dealings(epoch: number): Entry[] {
+  dealings(epoch: number): ParticipantMessage[] {
     return this.#parts.messages.entries(epoch, 'dealing');
   }
 
   /** Acks of our own dealing, by player; empty for an unknown epoch. */
-  acks(epoch: number): Entry[] {
+  acks(epoch: number): ParticipantMessage[] {
     return this.#parts.messages.entries(epoch, 'ack');
   }
 
   /** Finished logs, by dealer; empty for an unknown epoch. */
-  logs(epoch: number): Entry[] {
+  logs(epoch: number): ParticipantMessage[] {
     return this.#parts.messages.entries(epoch, 'log');
   }
 
   /** Kept proofs of equivocation, by dealer; empty for an unknown epoch. */
-  evidence(epoch: number): Entry[] {
+  evidence(epoch: number): ParticipantMessage[] {
     return this.#parts.messages.entries(epoch, 'evidence');
   }
 

@@ -1,5 +1,5 @@
 import { SecretBytes } from '../bytes/secret-bytes.ts';
-import { ByteReader, ByteWriter } from './codec.ts';
+import { RecordReader, RecordWriter } from './record-codec.ts';
 
 /** Bytes of a participant's public key. */
 export const PARTICIPANT_BYTES = 32;
@@ -46,41 +46,41 @@ export interface JournalEvent {
 
 /** `round (u64) ‖ option(length ‖ output)`. */
 export const encodePublicState = ({ round, output }: PublicEpochState): Uint8Array =>
-  new ByteWriter()
+  new RecordWriter()
     .u64(round)
     .option(output, (writer, value) => writer.bytes(value))
     .finish();
 
 /** Reads {@link encodePublicState}. @throws EvidenceError EPOCH_ENCODING. */
 export function decodePublicState(bytes: Uint8Array, maxOutputBytes: number): PublicEpochState {
-  const reader = new ByteReader(bytes, 'epoch state');
+  const reader = new RecordReader(bytes, 'epoch state');
   const round = reader.u64();
   const output = reader.option((inner) => inner.bytes(maxOutputBytes));
   reader.end();
   return { round, ...(output === undefined ? {} : { output }) };
 }
 
-function writeShare(writer: ByteWriter, share: Share): void {
+function writeShare(writer: RecordWriter, share: Share): void {
   if (share.scalar.length !== SHARE_SCALAR_BYTES)
     throw new RangeError(`a share's scalar must be ${SHARE_SCALAR_BYTES} bytes, got ${share.scalar.length}`);
   writer.varint(share.index).fixed(share.scalar.reveal());
 }
 
-const readShare = (reader: ByteReader): Share => ({
+const readShare = (reader: RecordReader): Share => ({
   index: reader.varint(),
   scalar: new SecretBytes(reader.fixed(SHARE_SCALAR_BYTES)),
 });
 
 /** `index (varint) ‖ scalar (32)`. */
 export function encodeShare(share: Share): Uint8Array {
-  const writer = new ByteWriter();
+  const writer = new RecordWriter();
   writeShare(writer, share);
   return writer.finish();
 }
 
 /** Reads {@link encodeShare}. @throws EvidenceError EPOCH_ENCODING. */
 export function decodeShare(bytes: Uint8Array): Share {
-  const reader = new ByteReader(bytes, 'share');
+  const reader = new RecordReader(bytes, 'share');
   const share = readShare(reader);
   reader.end();
   return share;
@@ -93,7 +93,7 @@ export function decodeShare(bytes: Uint8Array): Share {
 export function encodeEpochState(state: EpochState): Uint8Array {
   if (state.rngSeed.length !== SEED_BYTES)
     throw new RangeError(`rngSeed must be ${SEED_BYTES} bytes, got ${state.rngSeed.length}`);
-  return new ByteWriter()
+  return new RecordWriter()
     .u64(state.round)
     .fixed(state.rngSeed.reveal())
     .option(state.output, (writer, value) => writer.bytes(value))
@@ -103,7 +103,7 @@ export function encodeEpochState(state: EpochState): Uint8Array {
 
 /** Reads {@link encodeEpochState}. @throws EvidenceError EPOCH_ENCODING. */
 export function decodeEpochState(bytes: Uint8Array, maxOutputBytes: number): EpochState {
-  const reader = new ByteReader(bytes, 'epoch state');
+  const reader = new RecordReader(bytes, 'epoch state');
   const round = reader.u64();
   const rngSeed = new SecretBytes(reader.fixed(SEED_BYTES));
   const output = reader.option((inner) => inner.bytes(maxOutputBytes));
@@ -119,12 +119,12 @@ export function decodeEpochState(bytes: Uint8Array, maxOutputBytes: number): Epo
 
 /** `tag (0 dealing, 1 ack, 2 log, 3 evidence) ‖ participant (32) ‖ length ‖ message`. */
 export function encodeEvent({ kind, participant, message }: JournalEvent): Uint8Array {
-  return new ByteWriter().u8(eventKinds.indexOf(kind)).fixed(participant).bytes(message).finish();
+  return new RecordWriter().u8(eventKinds.indexOf(kind)).fixed(participant).bytes(message).finish();
 }
 
 /** Reads {@link encodeEvent}. @throws EvidenceError EPOCH_ENCODING, also for an unknown tag. */
 export function decodeEvent(bytes: Uint8Array, maxMessageBytes: number): JournalEvent {
-  const reader = new ByteReader(bytes, 'journal event');
+  const reader = new RecordReader(bytes, 'journal event');
   const tag = reader.u8();
   const kind = eventKinds[tag] ?? reader.refuse('tag 0 to 3', `tag ${tag}`);
   const participant = reader.fixed(PARTICIPANT_BYTES);

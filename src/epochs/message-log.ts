@@ -7,7 +7,7 @@ import { RefusalError } from '../errors/latchkey-error.ts';
 import { KeyedLock } from '../store/keyed-lock.ts';
 import type { Namespace, Store } from '../store/api/store-api.ts';
 import {
-  type Entry,
+  type ParticipantMessage,
   type EpochMessages,
   eventName,
   noMessages,
@@ -62,7 +62,7 @@ export class MessageLog {
   }
 
   /** Copies of one kind, by participant; empty for an unknown epoch. */
-  entries(epoch: number, kind: EventKind): Entry[] {
+  entries(epoch: number, kind: EventKind): ParticipantMessage[] {
     const messages = this.#visible(epoch);
     return messages === undefined ? [] : orderedEntries(messages[kind]);
   }

@@ -3,10 +3,10 @@ import type { Membership } from './dealer.ts';
 import { memberName, type VerifiedLog } from './dkg-scheme.ts';
 import { participantName } from './epoch-names.ts';
 import type { Share } from './epoch-record.ts';
-import type { Verdict } from './verdict.ts';
+import type { MessageVerdict } from './message-verdict.ts';
 
 /** What a finished round leaves this node with. */
-export interface RoundResult {
+export interface ConcludedRound {
   readonly output: Uint8Array;
   /** Absent on an observer. */
   readonly share?: Share;
@@ -20,7 +20,7 @@ export async function recordLog(
   { journal, scheme, round }: Membership,
   dealer: Uint8Array,
   log: Uint8Array,
-): Promise<Verdict> {
+): Promise<MessageVerdict> {
   if (memberName(round.dealers, dealer) === undefined || journal.hasLog(round.epoch, dealer)) return 'skip';
   if (scheme.readLog(round, dealer, log) === undefined) return 'fault';
   return (await journal.appendLog(round.epoch, dealer, log)) ? 'valid' : 'skip';
@@ -39,7 +39,7 @@ export function recordedLogs({ journal, scheme, round }: Membership): VerifiedLo
  * @returns `undefined` when there are too few for an outcome; without a share when this node is no player, or a part
  *   that it acknowledged is gone: it then observes, and gets a share again in the next round.
  */
-export async function concludeRound(membership: Membership): Promise<RoundResult | undefined> {
+export async function concludeRound(membership: Membership): Promise<ConcludedRound | undefined> {
   const { journal, scheme, round } = membership;
   const outcome = scheme.combine(round, recordedLogs(membership));
   if (outcome === undefined) return undefined;

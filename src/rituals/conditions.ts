@@ -1,5 +1,5 @@
 import type { Namespace, Store } from '../store/api/store-api.ts';
-import { allowed, type Guard, type RitualOperation, refused, type Verdict } from './guard.ts';
+import { allowed, type Guard, type RitualOperation, refused, type GuardAnswer } from './guard.ts';
 import { fromRecordJson, toRecordJson } from './record-json.ts';
 import { idText, requireInteger } from './ritual.ts';
 
@@ -57,7 +57,7 @@ function judge(
   operation: RitualOperation,
   { authorized, paid, expiresAt }: Conditions,
   now: number,
-): Verdict {
+): GuardAnswer {
   if (authorized === false) return refused('unauthorized', 'it is not authorized');
   // What has expired or is not paid for must still be erasable.
   if (operation === 'delete' || operation === 'cache') return allowed;

@@ -13,7 +13,7 @@ export interface GuardedRitual {
 }
 
 /** A guard's answer. The reason reaches the caller, so it must contain no secret. */
-export type Verdict =
+export type GuardAnswer =
   | { readonly allowed: true }
   | { readonly allowed: false; readonly because: Refusal; readonly reason: string };
 
@@ -23,13 +23,17 @@ type Refusal = 'unauthorized' | 'expired' | 'unpaid';
  * Decides whether an operation may go on. It is asked before anything is read or written for the caller, and before
  * the caller learns whether the ritual exists.
  */
-export type Guard = (operation: RitualOperation, ritual: GuardedRitual) => Verdict | Promise<Verdict>;
+export type Guard = (operation: RitualOperation, ritual: GuardedRitual) => GuardAnswer | Promise<GuardAnswer>;
 
 /** The answer that lets an operation go on. */
-export const allowed: Verdict = { allowed: true };
+export const allowed: GuardAnswer = { allowed: true };
 
 /** The answer that does not. */
-export const refused = (because: Refusal, reason: string): Verdict => ({ allowed: false, because, reason });
+export const refused = (because: Refusal, reason: string): GuardAnswer => ({
+  allowed: false,
+  because,
+  reason,
+});
 
 /** Asks one guard after the other; the first refusal counts. */
 export const allGuards =
