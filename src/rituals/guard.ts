@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../errors/codes.ts';
 import { RefusalError } from '../errors/latchkey-error.ts';
+import { requireInteger } from './ritual.ts';
 
 /** What somebody wants to do with rituals. `cache` covers transactions, validators and active rituals. */
 export type RitualOperation = 'store' | 'retrieve' | 'delete' | 'list' | 'cache';
@@ -46,13 +47,17 @@ export const allGuards =
     return allowed;
   };
 
-/** Refuses to retrieve a fragment that is older than `lifetimeSeconds`. Deleting it stays possible. */
-export const expiryGuard =
-  (lifetimeSeconds: number, nowSeconds: () => number): Guard =>
-  (operation, { timestamp }) =>
-    operation === 'retrieve' && timestamp !== undefined && timestamp + lifetimeSeconds <= nowSeconds()
+/**
+ * Refuses to retrieve a fragment that is older than `lifetimeSeconds`. Deleting it stays possible.
+ * @throws RangeError unless the lifetime is an integer from 0 to 2^53 - 1.
+ */
+export function expiryGuard(lifetimeSeconds: number, nowSeconds: () => number): Guard {
+  requireInteger(lifetimeSeconds, 'lifetimeSeconds');
+  return (operation, { timestamp }) =>
+    operation === 'retrieve' && timestamp !== undefined && !(nowSeconds() < timestamp + lifetimeSeconds)
       ? refused('expired', `expired at ${timestamp + lifetimeSeconds}`)
       : allowed;
+}
 
 const codes: Readonly<Record<Refusal, ErrorCode>> = {
   unauthorized: 'RITUAL_UNAUTHORIZED',
@@ -60,14 +65,30 @@ const codes: Readonly<Record<Refusal, ErrorCode>> = {
   unpaid: 'RITUAL_UNPAID',
 };
 
-/** @throws RefusalError RITUAL_UNAUTHORIZED, RITUAL_EXPIRED or RITUAL_UNPAID when the guard says no. */
+/**
+ * Asks the guard, and returns only when it allows the operation.
+ * @throws RefusalError RITUAL_UNAUTHORIZED, RITUAL_EXPIRED or RITUAL_UNPAID when the guard refuses.
+ * @throws TypeError when its answer is none, such as `true` or nothing.
+ */
 export async function askGuard(
   guard: Guard | undefined,
   operation: RitualOperation,
   ritual: GuardedRitual,
 ): Promise<void> {
-  const verdict = guard === undefined ? allowed : await guard(operation, ritual);
-  if (verdict.allowed) return;
+  if (guard === undefined) return;
+  const answer: unknown = await guard(operation, ritual);
+  requireAnswer(answer);
+  if (answer.allowed) return;
   const subject = ritual.id === undefined ? 'rituals' : `ritual ${ritual.id}`;
-  throw new RefusalError(codes[verdict.because], `${operation} of ${subject} refused: ${verdict.reason}`);
+  throw new RefusalError(codes[answer.because], `${operation} of ${subject} refused: ${answer.reason}`);
 }
+
+function requireAnswer(answer: unknown): asserts answer is GuardAnswer {
+  const { allowed: permits, because } = isRecord(answer) ? answer : {};
+  if (permits === true) return;
+  if (permits === false && typeof because === 'string' && Object.hasOwn(codes, because)) return;
+  throw new TypeError('a guard must answer {allowed: true}, or {allowed: false, because, reason}');
+}
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null;
