@@ -1,6 +1,6 @@
 import { ProblemError } from '../errors/latchkey-error.ts';
 import type { ClientSignal } from './client-signal.ts';
-import type { Decryption } from './decryption.ts';
+import { copyDecryption, type Decryption } from './decryption.ts';
 import type { DecryptionTable } from './decryption-table.ts';
 import type { DecryptionMetrics, LookupOutcome } from './metrics.ts';
 import type { Scheduler } from './scheduler.ts';
@@ -94,7 +94,7 @@ class PendingLookup {
   }
 
   #receive(news: WaiterNews): void {
-    if (news.kind === 'put') this.#settle('woken', news.decryption);
+    if (news.kind === 'put') this.#settle('woken', copyDecryption(news.decryption));
     else this.#fail(new ProblemError('DECRYPTION_SERVICE_CLOSED', 'the service is shutting down'));
   }
 

@@ -1,6 +1,6 @@
 import { copyBytes } from '../bytes/copy-bytes.ts';
 import type { SecretBytes } from '../bytes/secret-bytes.ts';
-import { type Deal, type DkgScheme, memberName, type Round } from './dkg-scheme.ts';
+import { copyRound, type Deal, type DkgScheme, memberName, type Round } from './dkg-scheme.ts';
 import type { EpochJournal } from './epoch-journal.ts';
 import { participantKey, participantName } from './epoch-names.ts';
 import type { Share } from './epoch-record.ts';
@@ -12,6 +12,13 @@ export interface Membership {
   readonly scheme: DkgScheme;
   readonly round: Round;
 }
+
+/** The same journal and scheme, with a copy of the round that the caller cannot change any more. */
+export const copyMembership = ({ journal, scheme, round }: Membership): Membership => ({
+  journal,
+  scheme,
+  round: copyRound(round),
+});
 
 /** A part that still has to reach its player. */
 export interface Shipment {
@@ -49,20 +56,20 @@ export class Dealer {
    *   or the journal has no seed (or no share of the secret that is to be shared anew) for this epoch.
    */
   static async create(membership: Membership): Promise<Dealer | undefined> {
-    const { journal, scheme, round } = membership;
+    const { journal, scheme, round } = copyMembership(membership);
     const isDealer = memberName(round.dealers, scheme.self.publicKey) !== undefined;
     if (!isDealer || journal.hasLog(round.epoch, scheme.self.publicKey)) return undefined;
     const seed = await journal.secrets.getSeed(round.epoch);
     const share = round.previous === undefined ? undefined : await journal.secrets.getShare(round.epoch);
     if (seed === undefined || (round.previous !== undefined && share === undefined)) return undefined;
-    const dealer = new Dealer({ ...membership, seed, share, deal: scheme.deal(round, seed, share) });
+    const dealer = new Dealer({ journal, scheme, round, seed, share, deal: scheme.deal(round, seed, share) });
     for (const { participant, message } of journal.acks(round.epoch)) dealer.#replay(participant, message);
     return dealer;
   }
 
-  /** The public half of our dealing. */
+  /** A copy of the public half of our dealing. */
   get publicMessage(): Uint8Array {
-    return this.#parts.deal.publicMessage;
+    return copyBytes(this.#parts.deal.publicMessage);
   }
 
   /** Parts whose players have not acknowledged yet. */
@@ -70,7 +77,9 @@ export class Dealer {
     const { publicMessage, sealed } = this.#parts.deal;
     return [...this.#unsent].flatMap((name) => {
       const part = sealed.get(name);
-      return part === undefined ? [] : [{ player: participantKey(name), publicMessage, sealed: part }];
+      if (part === undefined) return [];
+      const player = participantKey(name);
+      return [{ player, publicMessage: copyBytes(publicMessage), sealed: copyBytes(part) }];
     });
   }
 
@@ -80,19 +89,20 @@ export class Dealer {
    *   that does not verify.
    */
   async handle(player: Uint8Array, ack: Uint8Array): Promise<MessageVerdict> {
-    const name = memberName(this.#parts.round.players, player);
+    const [from, signature] = [copyBytes(player, 'player'), copyBytes(ack, 'ack')];
+    const name = memberName(this.#parts.round.players, from);
     if (this.#finalized || name === undefined || !this.#unsent.has(name)) return 'skip';
     const { journal, round } = this.#parts;
-    if (!this.#verifies(player, ack)) return 'fault';
+    if (!this.#verifies(from, signature)) return 'fault';
     // Before the write, so that the same ack meanwhile is a duplicate.
     this.#unsent.delete(name);
     try {
-      await journal.appendAck(round.epoch, player, ack);
+      await journal.appendAck(round.epoch, from, signature);
     } catch (error) {
       this.#unsent.add(name);
       throw error;
     }
-    this.#acks.set(name, copyBytes(ack));
+    this.#acks.set(name, signature);
     return 'valid';
   }
 
@@ -117,8 +127,8 @@ export class Dealer {
   }
 
   #verifies(player: Uint8Array, ack: Uint8Array): boolean {
-    const { scheme, round } = this.#parts;
-    return scheme.checkAck(round, scheme.self.publicKey, this.publicMessage, player, ack);
+    const { scheme, round, deal } = this.#parts;
+    return scheme.checkAck(round, scheme.self.publicKey, deal.publicMessage, player, ack);
   }
 
   #replay(player: Uint8Array, ack: Uint8Array): void {

@@ -1,3 +1,5 @@
+import { copyBytes } from '../bytes/copy-bytes.ts';
+import { requireInteger } from '../bytes/require-value.ts';
 import { SecretBytes } from '../bytes/secret-bytes.ts';
 import { RecordReader, RecordWriter } from './record-codec.ts';
 
@@ -7,6 +9,9 @@ export const PARTICIPANT_BYTES = 32;
 export const SEED_BYTES = 32;
 /** Bytes of a share's scalar. */
 export const SHARE_SCALAR_BYTES = 32;
+
+/** Largest index of a share: it is kept as a u32. */
+const MAX_SHARE_INDEX = 0xffff_ffff;
 
 /** A participant's part of the group secret. */
 export interface Share {
@@ -26,6 +31,31 @@ export interface EpochState {
   readonly output?: Uint8Array;
   /** Absent on an observer. */
   readonly share?: Share;
+}
+
+/**
+ * A copy of a state, with its secrets, that the caller can neither change nor wipe any more.
+ * @throws TypeError for bytes or secrets of another type, RangeError for numbers that are no integers.
+ */
+export function copyEpochState({ round, rngSeed, output, share }: EpochState): EpochState {
+  requireInteger(round, 'round');
+  return {
+    round,
+    rngSeed: new SecretBytes(rngSeed.reveal()),
+    ...(output === undefined ? {} : { output: copyBytes(output, 'output') }),
+    ...(share === undefined ? {} : { share: copyShare(share) }),
+  };
+}
+
+function copyShare({ index, scalar }: Share): Share {
+  requireInteger(index, 'index of the share', MAX_SHARE_INDEX);
+  return { index, scalar: new SecretBytes(scalar.reveal()) };
+}
+
+/** Wipes the secrets of a state. */
+export function wipeEpochState({ rngSeed, share }: EpochState): void {
+  rngSeed.wipe();
+  share?.scalar.wipe();
 }
 
 /** The half of an epoch's state that is not secret. */

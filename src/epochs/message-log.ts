@@ -109,26 +109,31 @@ export class MessageLog {
 
   /** Records both halves of a dealing; durable when it resolves. */
   async appendDealing(epoch: number, dealer: Uint8Array, dealing: Dealing): Promise<boolean> {
-    const tie = concatBytes(sha256(dealing.publicMessage), dealing.privateMessage.reveal());
-    const secret = new SecretBytes(tie);
+    const publicMessage = copyBytes(dealing.publicMessage, 'publicMessage');
+    const tie = concatBytes(sha256(publicMessage), dealing.privateMessage.reveal());
+    const secret = SecretBytes.adopt(tie);
     try {
-      return await this.append(epoch, 'dealing', dealer, dealing.publicMessage, secret);
+      return await this.append(epoch, 'dealing', dealer, publicMessage, secret);
     } finally {
       secret.wipe();
     }
   }
 
   /** Records one message. One participant's of one kind run in turn: the second knows how the first ended. */
-  append(
+  async append(
     epoch: number,
     kind: EventKind,
     participant: Uint8Array,
     message: Uint8Array,
     secret?: SecretBytes,
   ): Promise<boolean> {
-    const event = { kind, participant: copyBytes(participant), message: copyBytes(message) };
+    const event = {
+      kind,
+      participant: copyBytes(participant, 'participant'),
+      message: copyBytes(message, 'message'),
+    };
     const write = () => this.#appendInTurn(epoch, event, secret);
-    return this.#inFlight.run(() => this.#order.run(`${epoch}/${eventName(kind, participant)}`, write));
+    return this.#inFlight.run(() => this.#order.run(`${epoch}/${eventName(kind, event.participant)}`, write));
   }
 
   async #appendInTurn(epoch: number, event: JournalEvent, secret?: SecretBytes): Promise<boolean> {

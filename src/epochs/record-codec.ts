@@ -110,7 +110,8 @@ export class RecordReader {
   /** A varint of at most `most`. */
   count(most: number): number {
     const count = this.varint();
-    if (count > most) this.refuse(`at most ${most}`, `${count}`);
+    // Written so that a bound that is no number refuses.
+    if (!(count <= most)) this.refuse(`at most ${most}`, `${count}`);
     return count;
   }
 

@@ -1,5 +1,6 @@
+import { copyBytes } from '../bytes/copy-bytes.ts';
 import type { SecretBytes } from '../bytes/secret-bytes.ts';
-import type { Membership } from './dealer.ts';
+import { copyMembership, type Membership } from './dealer.ts';
 import { memberName, type VerifiedLog } from './dkg-scheme.ts';
 import { participantName } from './epoch-names.ts';
 import type { Share } from './epoch-record.ts';
@@ -21,9 +22,10 @@ export async function recordLog(
   dealer: Uint8Array,
   log: Uint8Array,
 ): Promise<MessageVerdict> {
-  if (memberName(round.dealers, dealer) === undefined || journal.hasLog(round.epoch, dealer)) return 'skip';
-  if (scheme.readLog(round, dealer, log) === undefined) return 'fault';
-  return (await journal.appendLog(round.epoch, dealer, log)) ? 'valid' : 'skip';
+  const [from, bytes] = [copyBytes(dealer, 'dealer'), copyBytes(log, 'log')];
+  if (memberName(round.dealers, from) === undefined || journal.hasLog(round.epoch, from)) return 'skip';
+  if (scheme.readLog(round, from, bytes) === undefined) return 'fault';
+  return (await journal.appendLog(round.epoch, from, bytes)) ? 'valid' : 'skip';
 }
 
 /** The logs of the round that the journal has. */
@@ -40,8 +42,9 @@ export function recordedLogs({ journal, scheme, round }: Membership): VerifiedLo
  *   that it acknowledged is gone: it then observes, and gets a share again in the next round.
  */
 export async function concludeRound(membership: Membership): Promise<ConcludedRound | undefined> {
-  const { journal, scheme, round } = membership;
-  const outcome = scheme.combine(round, recordedLogs(membership));
+  const mine = copyMembership(membership);
+  const { journal, scheme, round } = mine;
+  const outcome = scheme.combine(round, recordedLogs(mine));
   if (outcome === undefined) return undefined;
   const parts = new Map<string, SecretBytes>();
   for (const { dealer } of outcome.selected) {

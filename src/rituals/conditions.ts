@@ -1,7 +1,8 @@
+import { requireBoolean, requireInteger } from '../bytes/require-value.ts';
 import type { Namespace, Store } from '../store/api/store-api.ts';
 import { allowed, type Guard, type RitualOperation, refused, type GuardAnswer } from './guard.ts';
 import { fromRecordJson, toRecordJson } from './record-json.ts';
-import { idText, requireInteger } from './ritual.ts';
+import { idText } from './ritual.ts';
 
 /** Under which conditions a ritual may be used. A member that is absent is not stated. */
 export interface Conditions {
@@ -58,8 +59,7 @@ export class RitualConditions {
 
   /** A guard that refuses what the stored conditions do not allow. Rituals may always be listed. */
   guard(nowSeconds: () => number, { requireConditions = false }: ConditionsGuardOptions = {}): Guard {
-    if (typeof requireConditions !== 'boolean')
-      throw new TypeError(`requireConditions must be a boolean, got ${typeof requireConditions}`);
+    requireBoolean(requireConditions, 'requireConditions');
     const judge = requireConditions ? judgeStrictly : judgeStated;
     return async (operation, { id }) =>
       id === undefined ? allowed : judge(operation, (await this.get(id)) ?? {}, nowSeconds());
@@ -100,8 +100,7 @@ function checkedConditions(given: Conditions): Conditions {
       `unknown condition ${JSON.stringify(name)}: one of authorized, paid, expiresAt expected`,
     );
   for (const [field, value] of Object.entries({ authorized, paid })) {
-    if (value !== undefined && typeof value !== 'boolean')
-      throw new TypeError(`${field} must be a boolean, got ${value === null ? 'null' : typeof value}`);
+    if (value !== undefined) requireBoolean(value, field);
   }
   if (expiresAt !== undefined) requireInteger(expiresAt, 'expiresAt');
   return {

@@ -1,4 +1,5 @@
 import { copyBytes } from '../bytes/copy-bytes.ts';
+import { requireInteger } from '../bytes/require-value.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import { type RestoreOptions, SealedStore } from '../store/sealed-store.ts';
 import type { Namespace, ReadableNamespace, Store } from '../store/api/store-api.ts';
@@ -12,7 +13,7 @@ import {
   readRecord,
   requireRecord,
 } from './record-view.ts';
-import { type Ritual, type RitualReference, requireInteger, timeBound, timeName } from './ritual.ts';
+import { type Ritual, type RitualReference, timeBound, timeName } from './ritual.ts';
 import {
   type ActiveRitual,
   copyActiveRitual,

@@ -1,6 +1,6 @@
+import { requireInteger } from '../bytes/require-value.ts';
 import type { ErrorCode } from '../errors/codes.ts';
 import { RefusalError } from '../errors/latchkey-error.ts';
-import { requireInteger } from './ritual.ts';
 
 /** What somebody wants to do with rituals. `cache` covers transactions, validators and active rituals. */
 export type RitualOperation = 'store' | 'retrieve' | 'delete' | 'list' | 'cache';

@@ -1,8 +1,9 @@
 import { copyBytes } from '../bytes/copy-bytes.ts';
+import { requireInteger } from '../bytes/require-value.ts';
 import { RefusalError } from '../errors/latchkey-error.ts';
 import type { BatchOperation, Namespace, Store } from '../store/api/store-api.ts';
 import { fromRecordJson, toRecordJson } from './record-json.ts';
-import { idText, requireInteger } from './ritual.ts';
+import { idText } from './ritual.ts';
 
 /** Names one of the two transactions that a node posts for a ritual. */
 export interface PhaseId {
