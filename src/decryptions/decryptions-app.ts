@@ -7,7 +7,7 @@ import { EvidenceError, LatchkeyError, RefusalError } from '../errors/latchkey-e
 import { clientSignal } from './client-signal.ts';
 import { decryptionJson } from './decryption.ts';
 import { type DecryptionService, isOracleName, tryParseKey } from './decryption-service.ts';
-import { problemResponse } from './problem-response.ts';
+import { newRequestId, problemResponse } from './problem-response.ts';
 import { parsePutBody } from './put-body.ts';
 import { readBody } from './read-body.ts';
 import { type WriteAuthorization, WriteGate } from './write-authorization.ts';
@@ -21,8 +21,8 @@ export interface DecryptionsAppOptions {
   /** Largest PUT body in bytes (1 MiB). */
   readonly maxBodyBytes?: number;
   readonly nowMs?: () => number;
-  /** Told of failures that are not the client's; the answer says only INTERNAL. */
-  readonly onError?: (error: unknown) => void;
+  /** Called for each failure that is not the client's, with the request id that the answer has as `instance`. */
+  readonly onError?: (error: unknown, requestId: string) => void;
 }
 
 const JSON_HEADERS = { 'content-type': 'application/json' } as const;
@@ -46,8 +46,9 @@ export function decryptionsApp(service: DecryptionService, options: DecryptionsA
   if (options.allowDelete === true) addDeleteRoute(app, service, admit);
   app.notFound(() => problemResponse(noRoute()));
   app.onError((error) => {
-    const response = problemResponse(error);
-    if (response.status >= 500 && !isBusy(error)) options.onError?.(error);
+    const requestId = newRequestId();
+    const response = problemResponse(error, requestId);
+    if (response.status >= 500 && !isBusy(error)) options.onError?.(error, requestId);
     return response;
   });
   return app;

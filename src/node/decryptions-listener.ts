@@ -73,8 +73,11 @@ export class DecryptionsListener {
 
   /** Serves from now on. */
   async open(store: Store): Promise<void> {
-    const onError = (error: unknown): void =>
-      this.#around.log('error', 'decryptions.failed', { error: String(error) });
+    const onError = (error: unknown, requestId?: string): void =>
+      this.#around.log('error', 'decryptions.failed', {
+        error: String(error),
+        ...(requestId === undefined ? {} : { requestId }),
+      });
     this.#service = await DecryptionService.open(store, { ...this.#section, metrics: this.#prometheus });
     this.#stopPruning = pruneRegularly(this.#service, this.#section.prune, onError);
     this.#app = decryptionsApp(this.#service, {

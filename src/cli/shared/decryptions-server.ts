@@ -25,7 +25,7 @@ export interface DecryptionsServer {
 /** Opens the store (and makes it on the first start), and serves. */
 export async function startDecryptionsServer(
   config: DecryptionsConfig,
-  onError: (error: unknown) => void,
+  onError: (error: unknown, requestId?: string) => void,
 ): Promise<DecryptionsServer> {
   const writeAuthorization = await readAuthorization(config.writeAuthorization);
   const store = await openStore(config);
