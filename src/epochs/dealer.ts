@@ -1,4 +1,5 @@
 import { copyBytes } from '../bytes/copy-bytes.ts';
+import { requireInteger } from '../bytes/require-value.ts';
 import type { SecretBytes } from '../bytes/secret-bytes.ts';
 import { copyRound, type Deal, type DkgScheme, memberName, type Round } from './dkg-scheme.ts';
 import type { EpochJournal } from './epoch-journal.ts';
@@ -106,10 +107,17 @@ export class Dealer {
     return 'valid';
   }
 
-  /** Ends the dealing with the acks so far; later ones are skipped. Again: nothing to do. */
-  finalize(): void {
+  /**
+   * Ends the dealing with the acks so far; later ones are skipped. A second call changes nothing.
+   * @param threshold There is a log only with at least this many acks. Without it the scheme alone decides, which
+   *   also has the last word when the threshold is lower than its own.
+   * @throws RangeError unless the threshold is an integer from 0 to the number of players; the dealing goes on then.
+   */
+  finalize(threshold = 0): void {
+    requireInteger(threshold, 'threshold', this.#parts.round.players.length);
     if (this.#finalized) return;
     this.#finalized = true;
+    if (this.#acks.size < threshold) return;
     const { scheme, round, seed, share } = this.#parts;
     this.#log = scheme.makeLog(round, seed, share, this.#acks);
   }

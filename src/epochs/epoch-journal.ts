@@ -186,6 +186,26 @@ export class EpochJournal {
     }
   }
 
+  /**
+   * Enters the next epoch, as {@link commitEpoch} does: 0 in a new journal, otherwise the number after the current one.
+   * Each call is an epoch of its own; a caller that cannot tell whether an earlier call was durable asks
+   * {@link current} first, or names the number with {@link commitEpoch}.
+   * @returns the number of the epoch, which is current now.
+   * @throws as {@link commitEpoch}.
+   */
+  async appendEpoch(state: EpochState): Promise<number> {
+    const copy = copyEpochState(state);
+    try {
+      return await this.#turns.run('turn', async () => {
+        const number = this.#current === undefined ? 0 : this.#current.number + 1;
+        await this.#commitInTurn(number, copy);
+        return number;
+      });
+    } finally {
+      wipeEpochState(copy);
+    }
+  }
+
   async #commitInTurn(number: number, state: EpochState): Promise<boolean> {
     const encoded = this.#encodeState(state);
     this.#parts.pruned.refuse(number);

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
 import { Dealer } from '../../../src/epochs/dealer.ts';
 import { EpochJournal } from '../../../src/epochs/epoch-journal.ts';
+import { copyRound, type Round, sameRound } from '../../../src/epochs/dkg-scheme.ts';
 import { Player } from '../../../src/epochs/player.ts';
 import { recordLog } from '../../../src/epochs/round-logs.ts';
 import { SealedSecretStore } from '../../../src/epochs/sealed-secret-store.ts';
@@ -258,5 +259,41 @@ describe('values that only a JavaScript caller can pass are refused, and nothing
     await expect(journal.prune(limit)).rejects.toThrow(RangeError);
     expect(journal.current()?.number).toBe(0);
     expect(await journal.secrets.getSeed(1)).toBeUndefined();
+  });
+});
+
+describe('sameRound', () => {
+  const first = { ...round, previous: bytesOf('previous') };
+  const [member, ...others] = first.players;
+  const changed: Readonly<Record<string, Round>> = {
+    network: { ...first, network: 'other' },
+    epoch: { ...first, epoch: 1 },
+    round: { ...first, round: 1 },
+    'fewer dealers': { ...first, dealers: others },
+    'order of the players': { ...first, players: first.players.toReversed() },
+    'key of a player': { ...first, players: [{ ...zero.self, publicKey: keyOf('a') }, ...others] },
+    'encryption key of a dealer': {
+      ...first,
+      dealers: [{ ...zero.self, encryptionKey: keyOf('a') }, ...others],
+    },
+    previous: { ...first, previous: bytesOf('another') },
+    'no previous': round,
+  };
+
+  it('takes a copy for the same, and its objects for others', () => {
+    const copy = copyRound(first);
+    expect(sameRound(first, copy)).toBe(true);
+    expect(copy.players[0]?.publicKey).not.toBe(member?.publicKey);
+  });
+
+  it.each(Object.entries(changed))('differs in %s', (_name, other) => {
+    expect([sameRound(first, other), sameRound(other, first)]).toEqual([false, false]);
+  });
+
+  it('a scheme does not take a round that was changed for the one it has seen', () => {
+    const reused = { ...roundOf(schemes, 0) };
+    const ack = one.signAck(reused, zero.self.publicKey, bytesOf('message'));
+    reused.epoch = 1;
+    expect(one.signAck(reused, zero.self.publicKey, bytesOf('message'))).not.toEqual(ack);
   });
 });
