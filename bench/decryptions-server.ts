@@ -4,7 +4,7 @@ import type { FileHandle } from '../src/disk/file-system.ts';
 import { nodeFileSystem } from '../src/disk/node-file-system.ts';
 import { DecryptionService } from '../src/decryptions/decryption-service.ts';
 import { decryptionsApp } from '../src/decryptions/decryptions-app.ts';
-import { listen } from '../src/decryptions/listen.ts';
+import { serveApp } from '../src/decryptions/serve-app.ts';
 import { noMetrics } from '../src/decryptions/metrics.ts';
 import { SealedStore } from '../src/store/sealed-store.ts';
 import { ANSWER, type ServerMessage, type ServerQuestion } from './decryptions-messages.ts';
@@ -32,7 +32,7 @@ async function main(path: string): Promise<void> {
   const relay = await Relay.open(`${path}.relay`);
   const servers = [decryptionsApp(service), constant, relay.app];
   const [ours, plain, relaying] = await Promise.all(
-    servers.map((app) => listen(app, { address: '127.0.0.1', port: 0 })),
+    servers.map((app) => serveApp(app, { address: '127.0.0.1', port: 0 })),
   );
   if (ours === undefined || plain === undefined || relaying === undefined) return;
   process.on('message', (question: ServerQuestion) => {

@@ -1,22 +1,19 @@
 // The decryption service: a GET waits for the PUT of an oracle.
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { SecretBytes } from '../src/bytes/secret-bytes.ts';
-import { systemRandom } from '../src/crypto/random.ts';
-import { DecryptionService } from '../src/decryptions/decryption-service.ts';
-import { decryptionsApp } from '../src/decryptions/decryptions-app.ts';
-import { listen } from '../src/decryptions/listen.ts';
-import { SealedStore } from '../src/store/sealed-store.ts';
+import { DecryptionService, decryptionsApp, serveApp } from 'latchkey/decryptions';
+import { SealedStore, SecretBytes } from 'latchkey/store';
 
 /** Runs the example in a folder and on a port of its own. @returns the lines that it prints. */
 export async function decryptionsExample(): Promise<readonly string[]> {
   const lines: string[] = [];
   const folder = await mkdtemp(join(tmpdir(), 'latchkey-decryptions-'));
-  const storeKey = new SecretBytes(systemRandom(32));
+  const storeKey = new SecretBytes(randomBytes(32));
   await using store = await SealedStore.create({ path: join(folder, 'store'), storeKey });
   const service = await DecryptionService.open(store, { maxExpectedOracleDelayMs: 5000 });
-  const listening = await listen(decryptionsApp(service), { address: '127.0.0.1', port: 0 });
+  const listening = await serveApp(decryptionsApp(service), { address: '127.0.0.1', port: 0 });
   try {
     const url = `${listening.url}/decryption/${'42'.repeat(32)}`;
     const waiting = fetch(url);

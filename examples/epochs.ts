@@ -1,16 +1,12 @@
 // A node in one round of a distributed key generation: it acknowledges, is killed, and acknowledges the same again.
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { SecretBytes } from '../src/bytes/secret-bytes.ts';
-import { systemRandom } from '../src/crypto/random.ts';
-import { Dealer } from '../src/epochs/dealer.ts';
-import { EpochJournal } from '../src/epochs/epoch-journal.ts';
-import { FeldmanScheme } from '../src/epochs/feldman/feldman-scheme.ts';
-import { Player } from '../src/epochs/player.ts';
-import { SealedStore } from '../src/store/sealed-store.ts';
+import { Dealer, EpochJournal, FeldmanScheme, Player } from 'latchkey/epochs';
+import { SealedStore, SecretBytes } from 'latchkey/store';
 
-const secret = (): SecretBytes => new SecretBytes(systemRandom(32));
+const secret = (): SecretBytes => new SecretBytes(randomBytes(32));
 
 /** Runs the example in a folder of its own. @returns the lines that it prints. */
 export async function epochsExample(): Promise<readonly string[]> {

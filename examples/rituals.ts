@@ -1,12 +1,10 @@
 // Ritual fragments on a sealed store: write once, find expired ones, revoke by destroying the key.
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { SecretBytes } from '../src/bytes/secret-bytes.ts';
-import { systemRandom } from '../src/crypto/random.ts';
-import { Datastore } from '../src/rituals/datastore.ts';
-import { expiryGuard } from '../src/rituals/guard.ts';
-import { SealedStore } from '../src/store/sealed-store.ts';
+import { Datastore, expiryGuard, LatchkeyError } from 'latchkey/rituals';
+import { SealedStore, SecretBytes } from 'latchkey/store';
 
 const DAY = 86_400;
 
@@ -15,7 +13,7 @@ export async function ritualsExample(): Promise<readonly string[]> {
   const lines: string[] = [];
   const folder = await mkdtemp(join(tmpdir(), 'latchkey-rituals-'));
   // In a node this key comes back from the key servers; here it is fresh.
-  const storeKey = new SecretBytes(systemRandom(32));
+  const storeKey = new SecretBytes(randomBytes(32));
   await using store = await SealedStore.create({ path: join(folder, 'store'), storeKey });
   try {
     const now = 1_700_000_000;
@@ -26,10 +24,8 @@ export async function ritualsExample(): Promise<readonly string[]> {
     const { fragment } = await datastore.retrieveFragment(42);
     lines.push(`42: ${new TextDecoder().decode(fragment)}`);
 
-    const refused = await datastore
-      .retrieveFragment(43)
-      .catch((error: Error & { code?: string }) => error.code);
-    lines.push(`43: ${refused}`);
+    const refused = await datastore.retrieveFragment(43).catch((error: unknown) => error);
+    lines.push(`43: ${refused instanceof LatchkeyError ? refused.code : refused}`);
 
     for (const { id } of await datastore.findExpired(now - 30 * DAY)) {
       await datastore.deleteFragment(id);

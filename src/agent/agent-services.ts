@@ -3,7 +3,7 @@ import { EpochNames } from '../epochs/epoch-names.ts';
 import { SealedSecretStore } from '../epochs/sealed-secret-store.ts';
 import type { SecretStore } from '../epochs/secret-store.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
-import { RitualConditions } from '../rituals/conditions.ts';
+import { type ConditionsGuardOptions, RitualConditions } from '../rituals/conditions.ts';
 import { Datastore } from '../rituals/datastore.ts';
 import type { Store } from '../store/api/store-api.ts';
 
@@ -45,12 +45,14 @@ export class AgentServices {
   readonly #secretStores: OpenedOnce<SecretStore>;
 
   /** `nowMs` is unix time in milliseconds. */
-  constructor(store: Store, nowMs: () => number) {
+  constructor(store: Store, nowMs: () => number, options: ConditionsGuardOptions = {}) {
     this.store = store;
     this.#conditions = new OpenedOnce(() => RitualConditions.open(store));
     this.#rituals = new OpenedOnce(async () => {
       const conditions = await this.conditions();
-      return Datastore.initialize(store, { authorize: conditions.guard(() => Math.floor(nowMs() / 1000)) });
+      return Datastore.initialize(store, {
+        authorize: conditions.guard(() => Math.floor(nowMs() / 1000), options),
+      });
     });
     this.#journals = new OpenedOnce((name) => EpochJournal.open(store, { name }));
     this.#secretStores = new OpenedOnce((name) => SealedSecretStore.open(store, SECRET_STORE_PREFIX + name));
@@ -100,11 +102,15 @@ export class AgentServices {
 }
 
 /** Gives the services of the store that is open now, the same ones as long as it is the same store. */
-export function servicesOf(store: () => Store, nowMs: () => number): () => AgentServices {
+export function servicesOf(
+  store: () => Store,
+  nowMs: () => number,
+  options: ConditionsGuardOptions = {},
+): () => AgentServices {
   const known = new WeakMap<Store, AgentServices>();
   return () => {
     const open = store();
-    const services = known.get(open) ?? new AgentServices(open, nowMs);
+    const services = known.get(open) ?? new AgentServices(open, nowMs, options);
     known.set(open, services);
     return services;
   };

@@ -3,7 +3,7 @@ import { toBase64 } from '../bytes/base64.ts';
 import { toPrefixedHex } from '../bytes/hex.ts';
 import type { SecretBytes } from '../bytes/secret-bytes.ts';
 import type { CurrentEpoch, EpochJournal } from '../epochs/epoch-journal.ts';
-import type { Entry } from '../epochs/epoch-messages.ts';
+import type { ParticipantMessage } from '../epochs/epoch-messages.ts';
 import { type EpochState, SEED_BYTES, SHARE_SCALAR_BYTES, type Share } from '../epochs/epoch-record.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import {
@@ -56,7 +56,7 @@ export const shareToJson = ({ index, scalar }: Share): z.input<typeof shareAnswe
   scalar: revealOnce(scalar),
 });
 
-const entriesToJson = (entries: readonly Entry[]): z.input<typeof entry>[] =>
+const entriesToJson = (entries: readonly ParticipantMessage[]): z.input<typeof entry>[] =>
   entries.map((each) => ({
     participant: toPrefixedHex(each.participant),
     message: toBase64(each.message),

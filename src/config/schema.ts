@@ -120,6 +120,13 @@ export const configSchema = z.strictObject({
       attestationIntervalMs: milliseconds(1_000, HOUR_MS).default(60_000),
     })
     .prefault({}),
+  /** The agent's ritual fragments, docs/rituals.md. */
+  rituals: z
+    .strictObject({
+      /** Permit only what the stored conditions of a ritual state. */
+      requireConditions: z.boolean().default(false),
+    })
+    .prefault({}),
   decryptions: decryptionsSection.optional(),
   log: z
     .strictObject({ level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info') })

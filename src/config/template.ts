@@ -73,6 +73,9 @@ healing:
   formerClientsDeadlineMs: 120000     # after a restart: how long not to be ready while former clients enrol again
   attestationIntervalMs: 60000
 
+rituals:
+  requireConditions: false            # true: only what the stored conditions of a ritual state is permitted
+
 # decryptions:                        # the decryption service (docs/decryptions.md) on this node's store
 #   host: 127.0.0.1
 #   port: 8001

@@ -1,13 +1,14 @@
+import { requireBoolean, requireInteger } from '../bytes/require-value.ts';
 import { EvidenceError, ProblemError, RefusalError } from '../errors/latchkey-error.ts';
 import { KeyedLock } from '../store/keyed-lock.ts';
 import type { Store } from '../store/api/store-api.ts';
 import type { ClientSignal } from './client-signal.ts';
-import type { Decryption, StoredDecryption } from './decryption.ts';
+import { copyDecryption, type Decryption, type StoredDecryption } from './decryption.ts';
 import { DecryptionTable, type OracleSignature, sameDecryption } from './decryption-table.ts';
 import { type DecryptionMetrics, noMetrics, type WriteOutcome } from './metrics.ts';
 import { type Scheduler, systemScheduler } from './scheduler.ts';
-import { type Told, waitForDecryption } from './wait-for-decryption.ts';
-import { WaitingRoom } from './waiting-room.ts';
+import { type WaiterNews, waitForDecryption } from './wait-for-decryption.ts';
+import { Waiters } from './waiters.ts';
 
 /** How the service behaves; the defaults are those of the original where it has the option. */
 export interface DecryptionServiceOptions {
@@ -40,11 +41,17 @@ export interface LookupOptions {
 }
 
 const KEY = /^[0-9a-fA-F]{64}$/;
+const ORACLE = /^[A-Za-z0-9_.-]{1,64}$/;
 const PRUNE_AT_ONCE = 64;
+/** Longest delay of a timer in milliseconds; Node takes a longer one for 1. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** Reads a key: 64 hex digits in either case, or `undefined`. */
 export const tryParseKey = (text: string): string | undefined =>
   KEY.test(text) ? text.toLowerCase() : undefined;
+
+/** Whether a text can name an oracle: 1 to 64 letters, digits, `_`, `.` and `-`. */
+export const isOracleName = (text: string): boolean => typeof text === 'string' && ORACLE.test(text);
 
 /**
  * Decryption results by ciphertext handle, with waiting: a lookup of a key that is not there waits for the write.
@@ -53,7 +60,7 @@ export const tryParseKey = (text: string): string | undefined =>
  */
 export class DecryptionService {
   readonly #table: DecryptionTable;
-  readonly #room: WaitingRoom<Told>;
+  readonly #waiters: Waiters<WaiterNews>;
   readonly #writers = new KeyedLock<string>();
   readonly #scheduler: Scheduler;
   readonly #metrics: DecryptionMetrics;
@@ -64,16 +71,29 @@ export class DecryptionService {
   #closed = false;
 
   private constructor(table: DecryptionTable, options: DecryptionServiceOptions) {
+    const {
+      maxExpectedOracleDelayMs = 7000,
+      maxWaiters = 16_384,
+      overwrite = true,
+      maxSignaturesPerKey = 64,
+    } = options;
+    requireInteger(maxExpectedOracleDelayMs, 'maxExpectedOracleDelayMs', MAX_TIMER_MS);
+    requireInteger(maxWaiters, 'maxWaiters');
+    requireBoolean(overwrite, 'overwrite');
+    requireInteger(maxSignaturesPerKey, 'maxSignaturesPerKey');
     this.#table = table;
-    this.#room = new WaitingRoom(options.maxWaiters ?? 16_384);
+    this.#waiters = new Waiters(maxWaiters);
     this.#scheduler = options.scheduler ?? systemScheduler;
     this.#metrics = options.metrics ?? noMetrics;
-    this.#overwrite = options.overwrite ?? true;
-    this.#maxSignatures = options.maxSignaturesPerKey ?? 64;
-    this.maxExpectedOracleDelayMs = options.maxExpectedOracleDelayMs ?? 7000;
+    this.#overwrite = overwrite;
+    this.#maxSignatures = maxSignaturesPerKey;
+    this.maxExpectedOracleDelayMs = maxExpectedOracleDelayMs;
   }
 
-  /** Opens the service on a store, which stays the caller's to close. */
+  /**
+   * Opens the service on a store, which the caller closes.
+   * @throws RangeError or TypeError for an option that is no integer or no boolean.
+   */
   static async open(store: Store, options: DecryptionServiceOptions = {}): Promise<DecryptionService> {
     return new DecryptionService(await DecryptionTable.open(store), options);
   }
@@ -90,24 +110,27 @@ export class DecryptionService {
 
   /** Requests that wait now. */
   get waiting(): number {
-    return this.#room.count;
+    return this.#waiters.count;
   }
 
   /** Keys that somebody waits for or writes now: what the service holds in memory beside the store. */
   get keysInMemory(): number {
-    return this.#room.keys + this.#writers.size;
+    return this.#waiters.keys + this.#writers.size;
   }
 
   /**
    * The result of a key (64 lower-case hex digits); waits for it if it is not there yet.
    * @returns `undefined` when it did not come in time, or the client went away.
-   * @throws ProblemError DECRYPTION_WAITERS_FULL or DECRYPTION_SERVICE_CLOSED.
+   * @throws ProblemError DECRYPTION_WAITERS_FULL or DECRYPTION_SERVICE_CLOSED. EvidenceError FIELD_INVALID for another
+   *   key, RangeError for a `waitMs` that is no integer.
    */
-  get(key: string, options: LookupOptions = {}): Promise<Decryption | undefined> {
-    if (this.#closed) return Promise.reject(closed());
+  async get(key: string, options: LookupOptions = {}): Promise<Decryption | undefined> {
+    if (this.#closed) throw closed();
+    requireKey(key);
     const limit = this.maxExpectedOracleDelayMs;
+    if (options.waitMs !== undefined) requireInteger(options.waitMs, 'waitMs');
     return waitForDecryption(
-      { table: this.#table, room: this.#room, scheduler: this.#scheduler, metrics: this.#metrics },
+      { table: this.#table, waiters: this.#waiters, scheduler: this.#scheduler, metrics: this.#metrics },
       key,
       { ...options, waitMs: Math.min(options.waitMs ?? limit, limit) },
     );
@@ -115,40 +138,50 @@ export class DecryptionService {
 
   /**
    * Stores a result and wakes who waits for it; durable when it resolves.
-   * @throws RefusalError DECRYPTION_CONFLICT when another is there and the service does not overwrite.
+   * @throws RefusalError DECRYPTION_CONFLICT when another is there and the service does not overwrite. TypeError or
+   *   RangeError for a value or signature of another type or size.
    */
-  put(key: string, decryption: Decryption): Promise<WriteOutcome> {
+  async put(key: string, decryption: Decryption): Promise<WriteOutcome> {
+    const copy = copyDecryption(decryption);
     return this.#write(key, async () => {
       const present = await this.#table.result(key);
-      if (this.#unchanged(key, present, decryption)) return 'unchanged';
-      await this.#table.write(key, { result: this.#stamp(decryption) }, present);
-      this.#publish(key, decryption);
+      if (this.#unchanged(key, present, copy)) return 'unchanged';
+      await this.#table.write(key, { result: this.#stamp(copy) }, present);
+      this.#publish(key, copy);
       return 'written';
     });
   }
 
   /**
    * Stores one oracle's answer beside those of the others. The first one is the result of the key as well.
-   * @throws RefusalError DECRYPTION_CONFLICT as {@link put}, or DECRYPTION_SIGNATURES_FULL.
+   * @param oracle 1 to 64 letters, digits, `_`, `.` and `-`.
+   * @throws as {@link put}, and RefusalError DECRYPTION_SIGNATURES_FULL.
    */
-  putSignature(key: string, oracle: string, decryption: Decryption): Promise<WriteOutcome> {
+  async putSignature(key: string, oracle: string, decryption: Decryption): Promise<WriteOutcome> {
+    const copy = copyDecryption(decryption);
+    if (!isOracleName(oracle)) {
+      throw new EvidenceError('FIELD_INVALID', 'the oracle must be 1 to 64 letters, digits, _, . and -', {
+        field: 'oracle',
+      });
+    }
     return this.#write(key, async () => {
       const present = await this.#table.signature(key, oracle);
-      if (this.#unchanged(key, present, decryption)) return 'unchanged';
+      if (this.#unchanged(key, present, copy)) return 'unchanged';
       if (present === undefined && this.#table.signatureCount(key) >= this.#maxSignatures) {
         throw new RefusalError('DECRYPTION_SIGNATURES_FULL', `${key} has ${this.#maxSignatures} signatures`);
       }
-      const stored = this.#stamp(decryption);
+      const stored = this.#stamp(copy);
       const first = !this.#table.has(key);
       const signature = { ...stored, oracle };
       await this.#table.write(key, first ? { result: stored, signature } : { signature }, undefined);
-      if (first) this.#publish(key, decryption);
+      if (first) this.#publish(key, copy);
       return 'written';
     });
   }
 
   /** The answers of single oracles, ordered by oracle; does not wait. */
-  signatures(key: string): Promise<readonly OracleSignature[]> {
+  async signatures(key: string): Promise<readonly OracleSignature[]> {
+    requireKey(key);
     return this.#table.signatures(key);
   }
 
@@ -161,11 +194,10 @@ export class DecryptionService {
     });
   }
 
-  /** Removes old results. @returns how many. @throws RangeError for a negative rule. */
+  /** Removes old results. @returns how many. @throws RangeError for a limit that is no integer from 0. */
   async prune({ maxAgeMs, maxCount }: PruneRule): Promise<number> {
-    for (const limit of [maxAgeMs, maxCount]) {
-      if (limit !== undefined && !(limit >= 0)) throw new RangeError(`cannot prune by ${limit}`);
-    }
+    for (const [name, limit] of Object.entries({ maxAgeMs, maxCount }))
+      if (limit !== undefined) requireInteger(limit, name);
     const old = maxAgeMs === undefined ? [] : this.#table.keysBefore(this.#scheduler.nowMs() - maxAgeMs);
     const surplus = maxCount === undefined ? [] : this.#table.oldestKeys(this.#table.size - maxCount);
     const keys = [...new Set([...old, ...surplus])];
@@ -180,7 +212,7 @@ export class DecryptionService {
   /** Sends everybody who waits away (DECRYPTION_SERVICE_CLOSED) and takes no more requests. */
   close(): void {
     this.#closed = true;
-    this.#room.wakeAll({ kind: 'closed' });
+    this.#waiters.wakeAll({ kind: 'closed' });
     this.#metrics.waiting(0);
   }
 
@@ -192,9 +224,7 @@ export class DecryptionService {
 
   async #exclusively<T>(key: string, task: () => Promise<T>): Promise<T> {
     if (this.#closed) throw closed();
-    if (tryParseKey(key) !== key) {
-      throw new EvidenceError('FIELD_INVALID', 'the key must be 64 lower-case hex digits', { field: 'key' });
-    }
+    requireKey(key);
     return this.#writers.run(key, task);
   }
 
@@ -210,8 +240,13 @@ export class DecryptionService {
   }
 
   #publish(key: string, decryption: Decryption): void {
-    if (this.#room.wake(key, { kind: 'put', decryption }) > 0) this.#metrics.waiting(this.#room.count);
+    if (this.#waiters.wake(key, { kind: 'put', decryption }) > 0) this.#metrics.waiting(this.#waiters.count);
   }
+}
+
+function requireKey(key: string): void {
+  if (typeof key === 'string' && tryParseKey(key) === key) return;
+  throw new EvidenceError('FIELD_INVALID', 'the key must be 64 lower-case hex digits', { field: 'key' });
 }
 
 const closed = (): ProblemError =>

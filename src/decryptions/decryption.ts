@@ -18,9 +18,20 @@ export interface StoredDecryption extends Decryption {
   readonly storedAtMs: number;
 }
 
+const MAX_UINT64 = 0xffff_ffff_ffff_ffffn;
 const VALUE_BYTES = 8;
 const LENGTH_BYTES = 8;
 const TIME_BYTES = 8;
+
+/**
+ * A copy that the caller cannot change any more.
+ * @throws TypeError unless `value` is a bigint and `signature` bytes, RangeError for a value of more than 64 bits.
+ */
+export function copyDecryption({ value, signature }: Decryption): Decryption {
+  if (typeof value !== 'bigint') throw new TypeError(`value must be a bigint, got ${typeof value}`);
+  if (value < 0n || value > MAX_UINT64) throw new RangeError('value must be an integer from 0 to 2^64 - 1');
+  return { value, signature: copyBytes(signature, 'signature') };
+}
 
 function u64LittleEndian(value: bigint): Uint8Array {
   return u64BigEndian(value).reverse();

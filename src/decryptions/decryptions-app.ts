@@ -1,12 +1,13 @@
 import { type Context, Hono } from 'hono';
 import { toBase64 } from '../bytes/base64.ts';
 import type { AccountId } from '../bytes/fixed-bytes.ts';
+import { requireBoolean, requireInteger } from '../bytes/require-value.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
 import { EvidenceError, LatchkeyError, RefusalError } from '../errors/latchkey-error.ts';
 import { clientSignal } from './client-signal.ts';
 import { decryptionJson } from './decryption.ts';
-import { type DecryptionService, tryParseKey } from './decryption-service.ts';
-import { problemResponse } from './problem-response.ts';
+import { type DecryptionService, isOracleName, tryParseKey } from './decryption-service.ts';
+import { newRequestId, problemResponse } from './problem-response.ts';
 import { parsePutBody } from './put-body.ts';
 import { readBody } from './read-body.ts';
 import { type WriteAuthorization, WriteGate } from './write-authorization.ts';
@@ -20,14 +21,13 @@ export interface DecryptionsAppOptions {
   /** Largest PUT body in bytes (1 MiB). */
   readonly maxBodyBytes?: number;
   readonly nowMs?: () => number;
-  /** Told of failures that are not the client's; the answer says only INTERNAL. */
-  readonly onError?: (error: unknown) => void;
+  /** Called for each failure that is not the client's, with the request id that the answer has as `instance`. */
+  readonly onError?: (error: unknown, requestId: string) => void;
 }
 
 const JSON_HEADERS = { 'content-type': 'application/json' } as const;
 /** Said, or Node would answer in chunks of which there is none. */
 const NO_BODY = { 'content-length': '0' } as const;
-const ORACLE = /^[A-Za-z0-9_.-]{1,64}$/;
 
 /** Reads the body of a write and asks whether its sender may write. */
 type Admit = (c: Context) => Promise<{ readonly body: Uint8Array; readonly account: AccountId | undefined }>;
@@ -35,8 +35,10 @@ type Admit = (c: Context) => Promise<{ readonly body: Uint8Array; readonly accou
 /**
  * `GET` and `PUT /decryption/<64 hex digits>`, as the original service answers them, in successes and status codes;
  * all other paths and methods are 404, as there. Errors are problem+json.
+ * @throws TypeError or RangeError for options of another type, such as an unknown kind of write authorization.
  */
 export function decryptionsApp(service: DecryptionService, options: DecryptionsAppOptions = {}): Hono {
+  requireBoolean(options.allowDelete ?? false, 'allowDelete');
   const app = new Hono();
   const admit = admission(options);
   addResultRoutes(app, service, admit);
@@ -44,8 +46,9 @@ export function decryptionsApp(service: DecryptionService, options: DecryptionsA
   if (options.allowDelete === true) addDeleteRoute(app, service, admit);
   app.notFound(() => problemResponse(noRoute()));
   app.onError((error) => {
-    const response = problemResponse(error);
-    if (response.status >= 500 && !isBusy(error)) options.onError?.(error);
+    const requestId = newRequestId();
+    const response = problemResponse(error, requestId);
+    if (response.status >= 500 && !isBusy(error)) options.onError?.(error, requestId);
     return response;
   });
   return app;
@@ -56,6 +59,7 @@ function admission({
   maxBodyBytes = 1024 * 1024,
   nowMs = () => Date.now(),
 }: DecryptionsAppOptions): Admit {
+  requireInteger(maxBodyBytes, 'maxBodyBytes');
   const gate = new WriteGate(writeAuthorization, nowMs);
   return async (c) => {
     const body = await readBody(c.req.raw, maxBodyBytes);
@@ -140,7 +144,7 @@ function waitOf(c: Context): number | undefined {
 /** Who writes is either free to name itself, or the account that signed. */
 function oracleOf(c: Context, account: AccountId | undefined): string {
   const oracle = c.req.param('oracle') ?? '';
-  if (!ORACLE.test(oracle)) throw noRoute();
+  if (!isOracleName(oracle)) throw noRoute();
   if (account !== undefined && encodeSs58(account) !== oracle) {
     throw new RefusalError(
       'DECRYPTION_WRITE_FORBIDDEN',

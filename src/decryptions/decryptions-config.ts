@@ -3,6 +3,7 @@ import { parse } from 'yaml';
 import { z } from 'zod';
 import { AccountId } from '../bytes/fixed-bytes.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
+import { nearestName } from '../errors/nearest-name.ts';
 
 const path = z.string().refine(isAbsolute, 'must be an absolute path');
 const count = z.int().min(1);
@@ -84,6 +85,24 @@ const variables: Readonly<Record<string, keyof z.infer<typeof settings>>> = {
 };
 /** Ours, and the names that the original reads; ours win. */
 const prefixes = ['ROCKET_', 'DECRYPTIONS_'] as const;
+const PROFILE = 'PROFILE';
+/** Settings of Rocket 0.5, behind `ROCKET_`, that have no counterpart in this service. */
+const rocketOnly: ReadonlySet<string> = new Set([
+  'CLI_COLORS',
+  'CONFIG',
+  'IDENT',
+  'IP_HEADER',
+  'KEEP_ALIVE',
+  'LIMITS',
+  'LOG_LEVEL',
+  'MAX_BLOCKING',
+  'PROXY_PROTO_HEADER',
+  'SECRET_KEY',
+  'SHUTDOWN',
+  'TEMP_DIR',
+  'TLS',
+  'WORKERS',
+]);
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -91,13 +110,15 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * The configuration: defaults, the file's `default`, its section for the profile, then the environment.
  * @param text YAML of the file; empty for none.
  * @param profile by default the environment's (`DECRYPTIONS_PROFILE`), else `release`.
- * @throws EvidenceError DECRYPTIONS_CONFIG_INVALID naming the place.
+ * @throws EvidenceError DECRYPTIONS_CONFIG_INVALID naming the place, or the variable of the environment that does not
+ *   exist, so that a misspelt one is not ignored.
  */
 export function loadDecryptionsConfig(
   text: string,
   environment: Environment,
   profile: string = environment['DECRYPTIONS_PROFILE'] ?? environment['ROCKET_PROFILE'] ?? 'release',
 ): DecryptionsConfig {
+  refuseUnknownVariables(environment);
   const chosen = decryptionsProfiles.find((known) => known === profile);
   if (chosen === undefined) {
     throw invalid('profile', `${profile} is none of ${decryptionsProfiles.join(', ')}`);
@@ -120,6 +141,35 @@ function parseYaml(text: string): unknown {
   } catch (cause) {
     throw invalid('file', 'is not YAML', cause);
   }
+}
+
+function refuseUnknownVariables(environment: Environment): void {
+  const names = [PROFILE, ...Object.keys(variables)];
+  for (const [variable, text] of Object.entries(environment)) {
+    const prefix = prefixes.find((known) => variable.startsWith(known));
+    if (prefix === undefined || text === undefined) continue;
+    const name = variable.slice(prefix.length);
+    if (!names.includes(name)) throw unknownVariable(variable, prefix, name, names);
+  }
+}
+
+function unknownVariable(
+  variable: string,
+  prefix: string,
+  name: string,
+  names: readonly string[],
+): EvidenceError {
+  const nearest = nearestName(name, names);
+  const hint =
+    prefix === 'ROCKET_' && rocketOnly.has(name)
+      ? 'a setting of Rocket that has no effect here: remove it'
+      : nearest === undefined
+        ? 'docs/decryptions.md lists the variables'
+        : `did you mean ${prefix}${nearest}?`;
+  return new EvidenceError('DECRYPTIONS_CONFIG_INVALID', `environment: ${variable} is not a setting`, {
+    field: variable,
+    hint,
+  });
 }
 
 function fromEnvironment(environment: Environment): Readonly<Record<string, unknown>> {

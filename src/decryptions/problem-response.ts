@@ -1,14 +1,21 @@
-import { LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
+import { toHex } from '../bytes/hex.ts';
+import { systemRandom } from '../crypto/random.ts';
+import { problemOf } from '../errors/problem.ts';
 
-/** Answers an error as `application/problem+json` (RFC 9457); what is not a LatchkeyError says nothing of itself. */
-export function problemResponse(error: unknown): Response {
-  const known =
-    error instanceof LatchkeyError ? error : new ProblemError('INTERNAL', 'an unexpected failure');
-  const { code, status, message, field, expected, observed, hint } = known;
-  const title = code.toLowerCase().replaceAll('_', ' ');
-  const body = { type: 'about:blank', title, status, code, detail: message, field, expected, observed, hint };
-  const headers: Record<string, string> = { 'content-type': 'application/problem+json' };
+const REQUEST_ID_BYTES = 8;
+
+/** A new id for one request, by which its answer is found in the log. */
+export const newRequestId = (): string => toHex(systemRandom(REQUEST_ID_BYTES));
+
+/** Answers an error as `application/problem+json` (RFC 9457); of an error that is not a LatchkeyError no text. */
+export function problemResponse(error: unknown, requestId: string = newRequestId()): Response {
+  const problem = problemOf(error, requestId);
+  const { status } = problem;
+  const headers: Record<string, string> = {
+    'content-type': 'application/problem+json',
+    'x-request-id': requestId,
+  };
   if (status === 401) headers['www-authenticate'] = 'Bearer';
   if (status === 503) headers['retry-after'] = '1';
-  return new Response(JSON.stringify(body), { status, headers });
+  return new Response(JSON.stringify(problem), { status, headers });
 }

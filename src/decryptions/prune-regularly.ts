@@ -1,4 +1,8 @@
+import { requireInteger } from '../bytes/require-value.ts';
 import type { DecryptionService, PruneRule } from './decryption-service.ts';
+
+/** Longest interval of a timer in milliseconds; Node takes a longer one for 1. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** What to prune, and how often. */
 export interface RegularPruning {
@@ -10,7 +14,8 @@ export interface RegularPruning {
 /**
  * Prunes again and again; a pruning that takes longer than its interval is not joined by another.
  * @param onError is told of failures; the next turn tries again.
- * @returns what stops it.
+ * @returns a function that stops it.
+ * @throws RangeError for an interval that is no integer, or longer than a timer can wait (24 days).
  */
 export function pruneRegularly(
   service: DecryptionService,
@@ -19,6 +24,7 @@ export function pruneRegularly(
 ): () => void {
   if (pruning === undefined) return () => undefined;
   const { everyMs, maxAgeMs, maxCount } = pruning;
+  requireInteger(everyMs, 'everyMs', MAX_TIMER_MS);
   const rule: PruneRule = {
     ...(maxAgeMs === undefined ? {} : { maxAgeMs }),
     ...(maxCount === undefined ? {} : { maxCount }),

@@ -1,18 +1,20 @@
 import { ProblemError } from '../errors/latchkey-error.ts';
 import type { ClientSignal } from './client-signal.ts';
-import type { Decryption } from './decryption.ts';
+import { copyDecryption, type Decryption } from './decryption.ts';
 import type { DecryptionTable } from './decryption-table.ts';
 import type { DecryptionMetrics, LookupOutcome } from './metrics.ts';
 import type { Scheduler } from './scheduler.ts';
-import type { WaitingRoom } from './waiting-room.ts';
+import type { Waiters } from './waiters.ts';
 
-/** What a waiter is told. */
-export type Told = { readonly kind: 'put'; readonly decryption: Decryption } | { readonly kind: 'closed' };
+/** What a waiter is told when it is woken. */
+export type WaiterNews =
+  | { readonly kind: 'put'; readonly decryption: Decryption }
+  | { readonly kind: 'closed' };
 
 /** What a lookup needs of the service. */
 export interface LookupContext {
   readonly table: DecryptionTable;
-  readonly room: WaitingRoom<Told>;
+  readonly waiters: Waiters<WaiterNews>;
   readonly scheduler: Scheduler;
   readonly metrics: DecryptionMetrics;
 }
@@ -25,8 +27,8 @@ interface Wait {
 /**
  * Gives the result of a key, waiting up to `waitMs` for it.
  *
- * Why no write is missed: `table.has` is synchronous, and the waiter enters the room in the same step in which the
- * key was seen to be absent; a write is in the table before it wakes the room. At the deadline the table decides,
+ * Why no write is missed: `table.has` is synchronous, and the waiter is registered in the same step in which the
+ * key was seen to be absent; a write is in the table before it wakes the waiters. At the deadline the table decides,
  * again in one step with giving up, so that a write between the last look and the answer cannot exist.
  */
 export function waitForDecryption(
@@ -80,19 +82,19 @@ class PendingLookup {
   }
 
   start({ waitMs, signal }: Wait): void {
-    const { room, scheduler, metrics } = this.#context;
-    this.#undo.push(room.enter(this.#key, (told) => this.#told(told)));
+    const { waiters, scheduler, metrics } = this.#context;
+    this.#undo.push(waiters.add(this.#key, (news) => this.#receive(news)));
     this.#undo.push(scheduler.after(waitMs, () => this.#lookOnceMore()));
     if (signal !== undefined) {
       const onAbort = (): void => this.#settle('aborted', undefined);
       signal.addEventListener('abort', onAbort);
       this.#undo.push(() => signal.removeEventListener('abort', onAbort));
     }
-    metrics.waiting(room.count);
+    metrics.waiting(waiters.count);
   }
 
-  #told(told: Told): void {
-    if (told.kind === 'put') this.#settle('woken', told.decryption);
+  #receive(news: WaiterNews): void {
+    if (news.kind === 'put') this.#settle('woken', copyDecryption(news.decryption));
     else this.#fail(new ProblemError('DECRYPTION_SERVICE_CLOSED', 'the service is shutting down'));
   }
 
@@ -126,7 +128,7 @@ class PendingLookup {
     if (this.#settled) return false;
     this.#settled = true;
     for (const undo of this.#undo) undo();
-    this.#context.metrics.waiting(this.#context.room.count);
+    this.#context.metrics.waiting(this.#context.waiters.count);
     return true;
   }
 }

@@ -2,7 +2,7 @@ import { concatBytes, equalBytes, utf8 } from '../bytes/concat.ts';
 import { AccountId } from '../bytes/fixed-bytes.ts';
 import { tryFromHex } from '../bytes/hex.ts';
 import { u64BigEndian } from '../bytes/integers.ts';
-import type { SecretBytes } from '../bytes/secret-bytes.ts';
+import { SecretBytes } from '../bytes/secret-bytes.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
 import { equalConstantTime } from '../crypto/constant-time.ts';
 import { sha256 } from '../crypto/sha2.ts';
@@ -53,8 +53,9 @@ export class WriteGate {
   /** What was accepted before this start is not known any more, so nothing signed before it is taken. */
   readonly #startedAtMs: number;
 
+  /** @throws TypeError for an unknown kind of authorization, which must not mean that everybody may write. */
   constructor(authorization: WriteAuthorization, nowMs: () => number) {
-    this.#authorization = authorization;
+    this.#authorization = checkedAuthorization(authorization);
     this.#nowMs = nowMs;
     this.#startedAtMs = nowMs();
   }
@@ -120,6 +121,30 @@ export class WriteGate {
       if (timestampMs >= tooOldMs) return;
       this.#newest.delete(name);
     }
+  }
+}
+
+/** A copy of what a caller gave, which may be JavaScript. */
+function checkedAuthorization(given: WriteAuthorization): WriteAuthorization {
+  switch (given?.kind) {
+    case 'open':
+      return { kind: 'open' };
+    case 'bearer':
+      if (!(given.token instanceof SecretBytes)) throw new TypeError('token must be SecretBytes');
+      return { kind: 'bearer', token: given.token };
+    case 'sr25519':
+      if (!Array.isArray(given.accounts)) throw new TypeError('accounts must be an array of account ids');
+      return { kind: 'sr25519', accounts: given.accounts.map(copyAccount) };
+    default:
+      throw new TypeError("kind of write authorization must be 'open', 'bearer' or 'sr25519'");
+  }
+}
+
+function copyAccount(account: AccountId): AccountId {
+  try {
+    return AccountId.of(account);
+  } catch (cause) {
+    throw new TypeError('accounts must be an array of account ids', { cause });
   }
 }
 

@@ -1,10 +1,11 @@
 import { copyBytes } from '../bytes/copy-bytes.ts';
+import { requireInteger } from '../bytes/require-value.ts';
 import type { SecretBytes } from '../bytes/secret-bytes.ts';
-import { type Deal, type DkgScheme, memberName, type Round } from './dkg-scheme.ts';
+import { copyRound, type Deal, type DkgScheme, memberName, type Round } from './dkg-scheme.ts';
 import type { EpochJournal } from './epoch-journal.ts';
 import { participantKey, participantName } from './epoch-names.ts';
 import type { Share } from './epoch-record.ts';
-import type { Verdict } from './verdict.ts';
+import type { MessageVerdict } from './message-verdict.ts';
 
 /** What a member's role in a round needs. */
 export interface Membership {
@@ -12,6 +13,13 @@ export interface Membership {
   readonly scheme: DkgScheme;
   readonly round: Round;
 }
+
+/** The same journal and scheme, with a copy of the round that the caller cannot change any more. */
+export const copyMembership = ({ journal, scheme, round }: Membership): Membership => ({
+  journal,
+  scheme,
+  round: copyRound(round),
+});
 
 /** A part that still has to reach its player. */
 export interface Shipment {
@@ -49,20 +57,20 @@ export class Dealer {
    *   or the journal has no seed (or no share of the secret that is to be shared anew) for this epoch.
    */
   static async create(membership: Membership): Promise<Dealer | undefined> {
-    const { journal, scheme, round } = membership;
+    const { journal, scheme, round } = copyMembership(membership);
     const isDealer = memberName(round.dealers, scheme.self.publicKey) !== undefined;
     if (!isDealer || journal.hasLog(round.epoch, scheme.self.publicKey)) return undefined;
     const seed = await journal.secrets.getSeed(round.epoch);
     const share = round.previous === undefined ? undefined : await journal.secrets.getShare(round.epoch);
     if (seed === undefined || (round.previous !== undefined && share === undefined)) return undefined;
-    const dealer = new Dealer({ ...membership, seed, share, deal: scheme.deal(round, seed, share) });
+    const dealer = new Dealer({ journal, scheme, round, seed, share, deal: scheme.deal(round, seed, share) });
     for (const { participant, message } of journal.acks(round.epoch)) dealer.#replay(participant, message);
     return dealer;
   }
 
-  /** The public half of our dealing. */
+  /** A copy of the public half of our dealing. */
   get publicMessage(): Uint8Array {
-    return this.#parts.deal.publicMessage;
+    return copyBytes(this.#parts.deal.publicMessage);
   }
 
   /** Parts whose players have not acknowledged yet. */
@@ -70,7 +78,9 @@ export class Dealer {
     const { publicMessage, sealed } = this.#parts.deal;
     return [...this.#unsent].flatMap((name) => {
       const part = sealed.get(name);
-      return part === undefined ? [] : [{ player: participantKey(name), publicMessage, sealed: part }];
+      if (part === undefined) return [];
+      const player = participantKey(name);
+      return [{ player, publicMessage: copyBytes(publicMessage), sealed: copyBytes(part) }];
     });
   }
 
@@ -79,27 +89,35 @@ export class Dealer {
    * @returns `skip` when the dealing is finalized or this player is not (or no longer) awaited, `fault` for an ack
    *   that does not verify.
    */
-  async handle(player: Uint8Array, ack: Uint8Array): Promise<Verdict> {
-    const name = memberName(this.#parts.round.players, player);
+  async handle(player: Uint8Array, ack: Uint8Array): Promise<MessageVerdict> {
+    const [from, signature] = [copyBytes(player, 'player'), copyBytes(ack, 'ack')];
+    const name = memberName(this.#parts.round.players, from);
     if (this.#finalized || name === undefined || !this.#unsent.has(name)) return 'skip';
     const { journal, round } = this.#parts;
-    if (!this.#verifies(player, ack)) return 'fault';
+    if (!this.#verifies(from, signature)) return 'fault';
     // Before the write, so that the same ack meanwhile is a duplicate.
     this.#unsent.delete(name);
     try {
-      await journal.appendAck(round.epoch, player, ack);
+      await journal.appendAck(round.epoch, from, signature);
     } catch (error) {
       this.#unsent.add(name);
       throw error;
     }
-    this.#acks.set(name, copyBytes(ack));
+    this.#acks.set(name, signature);
     return 'valid';
   }
 
-  /** Ends the dealing with the acks so far; later ones are skipped. Again: nothing to do. */
-  finalize(): void {
+  /**
+   * Ends the dealing with the acks so far; later ones are skipped. A second call changes nothing.
+   * @param threshold There is a log only with at least this many acks. Without it the scheme alone decides, which
+   *   also has the last word when the threshold is lower than its own.
+   * @throws RangeError unless the threshold is an integer from 0 to the number of players; the dealing goes on then.
+   */
+  finalize(threshold = 0): void {
+    requireInteger(threshold, 'threshold', this.#parts.round.players.length);
     if (this.#finalized) return;
     this.#finalized = true;
+    if (this.#acks.size < threshold) return;
     const { scheme, round, seed, share } = this.#parts;
     this.#log = scheme.makeLog(round, seed, share, this.#acks);
   }
@@ -117,8 +135,8 @@ export class Dealer {
   }
 
   #verifies(player: Uint8Array, ack: Uint8Array): boolean {
-    const { scheme, round } = this.#parts;
-    return scheme.checkAck(round, scheme.self.publicKey, this.publicMessage, player, ack);
+    const { scheme, round, deal } = this.#parts;
+    return scheme.checkAck(round, scheme.self.publicKey, deal.publicMessage, player, ack);
   }
 
   #replay(player: Uint8Array, ack: Uint8Array): void {

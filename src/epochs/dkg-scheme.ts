@@ -1,4 +1,6 @@
 import { equalBytes } from '../bytes/concat.ts';
+import { copyBytes } from '../bytes/copy-bytes.ts';
+import { requireInteger } from '../bytes/require-value.ts';
 import type { SecretBytes } from '../bytes/secret-bytes.ts';
 import { participantName } from './epoch-names.ts';
 import type { Share } from './epoch-record.ts';
@@ -23,6 +25,52 @@ export interface Round {
   /** Output of the last successful round: then its secret is shared anew; without it a new one is made. */
   readonly previous?: Uint8Array;
 }
+
+const copyMember = ({ publicKey, encryptionKey }: Participant): Participant => ({
+  publicKey: copyBytes(publicKey, 'publicKey of a member'),
+  encryptionKey: copyBytes(encryptionKey, 'encryptionKey of a member'),
+});
+
+/**
+ * A copy of a round that the caller cannot change any more.
+ * @throws TypeError for bytes of another type, RangeError for numbers that are no integers from 0 to 2^53 - 1.
+ */
+export function copyRound(given: Round): Round {
+  const { network, epoch, round, dealers, players, previous } = given;
+  if (typeof network !== 'string') throw new TypeError(`network must be a string, got ${typeof network}`);
+  requireInteger(epoch, 'epoch');
+  requireInteger(round, 'round');
+  return {
+    network,
+    epoch,
+    round,
+    dealers: dealers.map(copyMember),
+    players: players.map(copyMember),
+    ...(previous === undefined ? {} : { previous: copyBytes(previous, 'previous') }),
+  };
+}
+
+/** Whether two rounds are equal in every field, whichever objects they are. */
+export const sameRound = (a: Round, b: Round): boolean =>
+  a.network === b.network &&
+  a.epoch === b.epoch &&
+  a.round === b.round &&
+  sameMembers(a.dealers, b.dealers) &&
+  sameMembers(a.players, b.players) &&
+  (a.previous === undefined || b.previous === undefined
+    ? a.previous === b.previous
+    : equalBytes(a.previous, b.previous));
+
+const sameMembers = (a: readonly Participant[], b: readonly Participant[]): boolean =>
+  a.length === b.length &&
+  a.every((member, at) => {
+    const other = b[at];
+    return (
+      other !== undefined &&
+      equalBytes(member.publicKey, other.publicKey) &&
+      equalBytes(member.encryptionKey, other.encryptionKey)
+    );
+  });
 
 /** The name of a member that has this key; `undefined` for everybody else, whatever their key looks like. */
 export function memberName(members: readonly Participant[], key: Uint8Array): string | undefined {

@@ -1,16 +1,19 @@
 import { equalBytes } from '../bytes/concat.ts';
 import { copyBytes } from '../bytes/copy-bytes.ts';
+import { requireInteger } from '../bytes/require-value.ts';
 import type { SecretBytes } from '../bytes/secret-bytes.ts';
 import { EvidenceError, ProblemError, RefusalError } from '../errors/latchkey-error.ts';
 import { KeyedLock } from '../store/keyed-lock.ts';
 import type { Namespace, Store } from '../store/api/store-api.ts';
-import type { Entry } from './epoch-messages.ts';
+import type { ParticipantMessage } from './epoch-messages.ts';
 import { EpochNames, epochText, tryEpochOf } from './epoch-names.ts';
 import {
+  copyEpochState,
   decodePublicState,
   type EpochState,
   encodePublicState,
   type PublicEpochState,
+  wipeEpochState,
 } from './epoch-record.ts';
 import { type Dealing, MessageLog } from './message-log.ts';
 import { PrunedBound } from './pruned-bound.ts';
@@ -65,6 +68,8 @@ export class EpochJournal {
    */
   static async open(store: Store, options: EpochJournalOptions = {}): Promise<EpochJournal> {
     const { name = 'dkg', maxParticipants = 4096, maxMessageBytes = 1024 * 1024 } = options;
+    requireInteger(maxParticipants, 'maxParticipants');
+    requireInteger(maxMessageBytes, 'maxMessageBytes');
     const names = new EpochNames(name);
     const states = await store.namespace(names.states);
     const pruned = await PrunedBound.open(store, names.states);
@@ -79,7 +84,9 @@ export class EpochJournal {
 
   /** The newest committed epoch; `undefined` before the first. */
   current(): CurrentEpoch | undefined {
-    return this.#current;
+    if (this.#current === undefined) return undefined;
+    const { number, round, output } = this.#current;
+    return { number, round, ...(output === undefined ? {} : { output: copyBytes(output) }) };
   }
 
   /** The secrets of this journal. */
@@ -104,22 +111,22 @@ export class EpochJournal {
   }
 
   /** Public halves of the dealings received, by dealer; empty for an unknown epoch. */
-  dealings(epoch: number): Entry[] {
+  dealings(epoch: number): ParticipantMessage[] {
     return this.#parts.messages.entries(epoch, 'dealing');
   }
 
   /** Acks of our own dealing, by player; empty for an unknown epoch. */
-  acks(epoch: number): Entry[] {
+  acks(epoch: number): ParticipantMessage[] {
     return this.#parts.messages.entries(epoch, 'ack');
   }
 
   /** Finished logs, by dealer; empty for an unknown epoch. */
-  logs(epoch: number): Entry[] {
+  logs(epoch: number): ParticipantMessage[] {
     return this.#parts.messages.entries(epoch, 'log');
   }
 
   /** Kept proofs of equivocation, by dealer; empty for an unknown epoch. */
-  evidence(epoch: number): Entry[] {
+  evidence(epoch: number): ParticipantMessage[] {
     return this.#parts.messages.entries(epoch, 'evidence');
   }
 
@@ -170,21 +177,47 @@ export class EpochJournal {
    * @throws EvidenceError EPOCH_CONFLICT for another state of the current epoch; EPOCH_SECRET_CONFLICT for another
    *   share than an interrupted try kept. RefusalError EPOCH_PRUNED, EPOCH_LIMIT.
    */
-  commitEpoch(number: number, state: EpochState): Promise<boolean> {
-    return this.#turns.run('turn', async () => {
-      const next = { round: state.round, ...(state.output === undefined ? {} : { output: state.output }) };
-      const encoded = this.#encodeState(next);
-      this.#parts.pruned.refuse(number);
-      if (this.#isOld(number, encoded)) return false;
-      const { secrets, states } = this.#parts;
-      if (state.share !== undefined) await secrets.putShare(number, state.share);
-      const kept = await secrets.getSeed(number);
-      kept?.wipe();
-      if (kept === undefined) await secrets.putSeed(number, state.rngSeed);
-      await states.put(stateName(number), encoded);
-      this.#current = { number, ...decodePublicState(encoded, this.#parts.maxOutputBytes) };
-      return true;
-    });
+  async commitEpoch(number: number, state: EpochState): Promise<boolean> {
+    const copy = copyEpochState(state);
+    try {
+      return await this.#turns.run('turn', () => this.#commitInTurn(number, copy));
+    } finally {
+      wipeEpochState(copy);
+    }
+  }
+
+  /**
+   * Enters the next epoch, as {@link commitEpoch} does: 0 in a new journal, otherwise the number after the current one.
+   * Each call is an epoch of its own; a caller that cannot tell whether an earlier call was durable asks
+   * {@link current} first, or names the number with {@link commitEpoch}.
+   * @returns the number of the epoch, which is current now.
+   * @throws as {@link commitEpoch}.
+   */
+  async appendEpoch(state: EpochState): Promise<number> {
+    const copy = copyEpochState(state);
+    try {
+      return await this.#turns.run('turn', async () => {
+        const number = this.#current === undefined ? 0 : this.#current.number + 1;
+        await this.#commitInTurn(number, copy);
+        return number;
+      });
+    } finally {
+      wipeEpochState(copy);
+    }
+  }
+
+  async #commitInTurn(number: number, state: EpochState): Promise<boolean> {
+    const encoded = this.#encodeState(state);
+    this.#parts.pruned.refuse(number);
+    if (this.#isOld(number, encoded)) return false;
+    const { secrets, states } = this.#parts;
+    if (state.share !== undefined) await secrets.putShare(number, state.share);
+    const kept = await secrets.getSeed(number);
+    kept?.wipe();
+    if (kept === undefined) await secrets.putSeed(number, state.rngSeed);
+    await states.put(stateName(number), encoded);
+    this.#current = { number, ...decodePublicState(encoded, this.#parts.maxOutputBytes) };
+    return true;
   }
 
   /**

@@ -6,7 +6,7 @@ import { participantKey, participantName } from './epoch-names.ts';
 import { decodeEvent, type EventKind, eventKinds } from './epoch-record.ts';
 
 /** One participant's message in an epoch. */
-export interface Entry {
+export interface ParticipantMessage {
   /** 32 bytes. */
   readonly participant: Uint8Array;
   readonly message: Uint8Array;
@@ -28,7 +28,7 @@ export const eventName = (kind: EventKind, participant: Uint8Array): string =>
   `${kind}/${participantName(participant)}`;
 
 /** Copies of all entries, in the order of the participants' keys. */
-export function orderedEntries(messages: ReadonlyMap<string, Uint8Array>): Entry[] {
+export function orderedEntries(messages: ReadonlyMap<string, Uint8Array>): ParticipantMessage[] {
   return [...messages]
     .map(([name, message]) => ({ participant: participantKey(name), message: copyBytes(message) }))
     .sort((a, b) => compareBytes(a.participant, b.participant));

@@ -1,3 +1,4 @@
+import { copyBytes } from '../bytes/copy-bytes.ts';
 import { toHex, tryFromHex } from '../bytes/hex.ts';
 import { PARTICIPANT_BYTES } from './epoch-record.ts';
 
@@ -61,9 +62,10 @@ function epochsUnder(prefix: string, namespaces: readonly string[]): number[] {
 
 /** Hex of a participant's key, its name in maps and records. @throws RangeError unless it is 32 bytes. */
 export function participantName(key: Uint8Array): string {
-  if (key.length !== PARTICIPANT_BYTES)
-    throw new RangeError(`a participant's key must be ${PARTICIPANT_BYTES} bytes, got ${key.length}`);
-  return toHex(key);
+  const copy = copyBytes(key, "a participant's key");
+  if (copy.length !== PARTICIPANT_BYTES)
+    throw new RangeError(`a participant's key must be ${PARTICIPANT_BYTES} bytes, got ${copy.length}`);
+  return toHex(copy);
 }
 
 /** The key that {@link participantName} named; empty when the text is not hex. */

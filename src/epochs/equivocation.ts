@@ -1,5 +1,5 @@
 import { equalBytes } from '../bytes/concat.ts';
-import { ByteReader, ByteWriter } from './codec.ts';
+import { RecordReader, RecordWriter } from './record-codec.ts';
 import type { DkgScheme, Round } from './dkg-scheme.ts';
 
 /** Proof that a dealer equivocated: two public messages of one round, both signed by it. */
@@ -10,11 +10,11 @@ export interface Equivocation {
 
 /** `length ‖ first ‖ length ‖ second`. */
 export const encodeEquivocation = ({ first, second }: Equivocation): Uint8Array =>
-  new ByteWriter().bytes(first).bytes(second).finish();
+  new RecordWriter().bytes(first).bytes(second).finish();
 
 /** Reads {@link encodeEquivocation}. @throws EvidenceError EPOCH_ENCODING. */
 export function decodeEquivocation(bytes: Uint8Array): Equivocation {
-  const reader = new ByteReader(bytes, 'equivocation');
+  const reader = new RecordReader(bytes, 'equivocation');
   const first = reader.bytes(bytes.length);
   const second = reader.bytes(bytes.length);
   reader.end();

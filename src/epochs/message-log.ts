@@ -7,7 +7,7 @@ import { RefusalError } from '../errors/latchkey-error.ts';
 import { KeyedLock } from '../store/keyed-lock.ts';
 import type { Namespace, Store } from '../store/api/store-api.ts';
 import {
-  type Entry,
+  type ParticipantMessage,
   type EpochMessages,
   eventName,
   noMessages,
@@ -62,7 +62,7 @@ export class MessageLog {
   }
 
   /** Copies of one kind, by participant; empty for an unknown epoch. */
-  entries(epoch: number, kind: EventKind): Entry[] {
+  entries(epoch: number, kind: EventKind): ParticipantMessage[] {
     const messages = this.#visible(epoch);
     return messages === undefined ? [] : orderedEntries(messages[kind]);
   }
@@ -109,26 +109,31 @@ export class MessageLog {
 
   /** Records both halves of a dealing; durable when it resolves. */
   async appendDealing(epoch: number, dealer: Uint8Array, dealing: Dealing): Promise<boolean> {
-    const tie = concatBytes(sha256(dealing.publicMessage), dealing.privateMessage.reveal());
+    const publicMessage = copyBytes(dealing.publicMessage, 'publicMessage');
+    const tie = concatBytes(sha256(publicMessage), dealing.privateMessage.reveal());
     const secret = SecretBytes.adopt(tie);
     try {
-      return await this.append(epoch, 'dealing', dealer, dealing.publicMessage, secret);
+      return await this.append(epoch, 'dealing', dealer, publicMessage, secret);
     } finally {
       secret.wipe();
     }
   }
 
   /** Records one message. One participant's of one kind run in turn: the second knows how the first ended. */
-  append(
+  async append(
     epoch: number,
     kind: EventKind,
     participant: Uint8Array,
     message: Uint8Array,
     secret?: SecretBytes,
   ): Promise<boolean> {
-    const event = { kind, participant: copyBytes(participant), message: copyBytes(message) };
+    const event = {
+      kind,
+      participant: copyBytes(participant, 'participant'),
+      message: copyBytes(message, 'message'),
+    };
     const write = () => this.#appendInTurn(epoch, event, secret);
-    return this.#inFlight.run(() => this.#order.run(`${epoch}/${eventName(kind, participant)}`, write));
+    return this.#inFlight.run(() => this.#order.run(`${epoch}/${eventName(kind, event.participant)}`, write));
   }
 
   async #appendInTurn(epoch: number, event: JournalEvent, secret?: SecretBytes): Promise<boolean> {

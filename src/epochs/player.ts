@@ -1,7 +1,7 @@
 import { equalBytes } from '../bytes/concat.ts';
 import { copyBytes } from '../bytes/copy-bytes.ts';
 import { KeyedLock } from '../store/keyed-lock.ts';
-import type { Membership } from './dealer.ts';
+import { copyMembership, type Membership } from './dealer.ts';
 import { memberName } from './dkg-scheme.ts';
 import { participantName } from './epoch-names.ts';
 import { encodeEquivocation, provesEquivocation } from './equivocation.ts';
@@ -33,14 +33,15 @@ export class Player {
    *   ack of a dealing whose private half is gone (a backup older than the ack was restored).
    */
   static async create(membership: Membership): Promise<Player | undefined> {
-    const { journal, scheme, round } = membership;
+    const mine = copyMembership(membership);
+    const { journal, scheme, round } = mine;
     const self = memberName(round.players, scheme.self.publicKey);
     if (self === undefined) return undefined;
-    for (const log of recordedLogs(membership)) {
+    for (const log of recordedLogs(mine)) {
       const acknowledged = log.results.get(self)?.kind === 'ack';
       if (acknowledged && journal.dealing(round.epoch, log.dealer) === undefined) return undefined;
     }
-    const player = new Player(membership);
+    const player = new Player(mine);
     for (const { participant, message } of journal.dealings(round.epoch)) player.#ack(participant, message);
     return player;
   }
@@ -50,10 +51,14 @@ export class Player {
    * if the dealer signed it, both are kept as evidence, durably.
    * @throws the store's errors, without an ack, when the dealing is not durable.
    */
-  handle(dealer: Uint8Array, publicMessage: Uint8Array, sealed: Uint8Array): Promise<DealingAnswer> {
-    const name = memberName(this.#parts.round.dealers, dealer);
-    if (name === undefined) return Promise.resolve({ verdict: 'skip' });
-    const message = [copyBytes(dealer), copyBytes(publicMessage), copyBytes(sealed)] as const;
+  async handle(dealer: Uint8Array, publicMessage: Uint8Array, sealed: Uint8Array): Promise<DealingAnswer> {
+    const message = [
+      copyBytes(dealer, 'dealer'),
+      copyBytes(publicMessage, 'publicMessage'),
+      copyBytes(sealed, 'sealed'),
+    ] as const;
+    const name = memberName(this.#parts.round.dealers, message[0]);
+    if (name === undefined) return { verdict: 'skip' };
     return this.#order.run(name, () => this.#handleInTurn(...message));
   }
 

@@ -1,7 +1,7 @@
 import { u64BigEndian } from '../bytes/integers.ts';
 import { RefusalError } from '../errors/latchkey-error.ts';
 import type { Namespace, Store } from '../store/api/store-api.ts';
-import { ByteReader } from './codec.ts';
+import { RecordReader } from './record-codec.ts';
 import { epochText } from './epoch-names.ts';
 
 const RECORD = 'pruned-below';
@@ -23,7 +23,7 @@ export class PrunedBound {
     const records = await store.namespace(namespace);
     const bytes = await records.get(RECORD);
     if (bytes === undefined) return new PrunedBound(records, 0);
-    const reader = new ByteReader(bytes, RECORD);
+    const reader = new RecordReader(bytes, RECORD);
     const value = reader.u64();
     reader.end();
     return new PrunedBound(records, value);

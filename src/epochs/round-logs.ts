@@ -1,12 +1,13 @@
+import { copyBytes } from '../bytes/copy-bytes.ts';
 import type { SecretBytes } from '../bytes/secret-bytes.ts';
-import type { Membership } from './dealer.ts';
+import { copyMembership, type Membership } from './dealer.ts';
 import { memberName, type VerifiedLog } from './dkg-scheme.ts';
 import { participantName } from './epoch-names.ts';
 import type { Share } from './epoch-record.ts';
-import type { Verdict } from './verdict.ts';
+import type { MessageVerdict } from './message-verdict.ts';
 
 /** What a finished round leaves this node with. */
-export interface RoundResult {
+export interface ConcludedRound {
   readonly output: Uint8Array;
   /** Absent on an observer. */
   readonly share?: Share;
@@ -20,10 +21,11 @@ export async function recordLog(
   { journal, scheme, round }: Membership,
   dealer: Uint8Array,
   log: Uint8Array,
-): Promise<Verdict> {
-  if (memberName(round.dealers, dealer) === undefined || journal.hasLog(round.epoch, dealer)) return 'skip';
-  if (scheme.readLog(round, dealer, log) === undefined) return 'fault';
-  return (await journal.appendLog(round.epoch, dealer, log)) ? 'valid' : 'skip';
+): Promise<MessageVerdict> {
+  const [from, bytes] = [copyBytes(dealer, 'dealer'), copyBytes(log, 'log')];
+  if (memberName(round.dealers, from) === undefined || journal.hasLog(round.epoch, from)) return 'skip';
+  if (scheme.readLog(round, from, bytes) === undefined) return 'fault';
+  return (await journal.appendLog(round.epoch, from, bytes)) ? 'valid' : 'skip';
 }
 
 /** The logs of the round that the journal has. */
@@ -39,9 +41,10 @@ export function recordedLogs({ journal, scheme, round }: Membership): VerifiedLo
  * @returns `undefined` when there are too few for an outcome; without a share when this node is no player, or a part
  *   that it acknowledged is gone: it then observes, and gets a share again in the next round.
  */
-export async function concludeRound(membership: Membership): Promise<RoundResult | undefined> {
-  const { journal, scheme, round } = membership;
-  const outcome = scheme.combine(round, recordedLogs(membership));
+export async function concludeRound(membership: Membership): Promise<ConcludedRound | undefined> {
+  const mine = copyMembership(membership);
+  const { journal, scheme, round } = mine;
+  const outcome = scheme.combine(round, recordedLogs(mine));
   if (outcome === undefined) return undefined;
   const parts = new Map<string, SecretBytes>();
   for (const { dealer } of outcome.selected) {

@@ -56,7 +56,13 @@ export class SealedSecretStore implements SecretStore {
   async putSeed(epoch: number, seed: SecretBytes): Promise<void> {
     if (seed.length !== SEED_BYTES)
       throw new RangeError(`a dealer's seed must be ${SEED_BYTES} bytes, got ${seed.length}`);
-    await this.#putOnce(epoch, 'seed', seed.reveal());
+    // The caller may wipe the seed while it is written: a seed of zeros must never be kept.
+    const copy = new SecretBytes(seed.reveal());
+    try {
+      await this.#putOnce(epoch, 'seed', copy.reveal());
+    } finally {
+      copy.wipe();
+    }
   }
 
   async getSeed(epoch: number): Promise<SecretBytes | undefined> {
@@ -64,8 +70,14 @@ export class SealedSecretStore implements SecretStore {
     return bytes && SecretBytes.adopt(bytes);
   }
 
-  putDealing(epoch: number, dealer: Uint8Array, dealing: SecretBytes): Promise<void> {
-    return this.#write(epoch, (namespace) => namespace.put(dealingName(dealer), dealing.reveal()));
+  async putDealing(epoch: number, dealer: Uint8Array, dealing: SecretBytes): Promise<void> {
+    const name = dealingName(dealer);
+    const copy = new SecretBytes(dealing.reveal());
+    try {
+      await this.#write(epoch, (namespace) => namespace.put(name, copy.reveal()));
+    } finally {
+      copy.wipe();
+    }
   }
 
   async getDealing(epoch: number, dealer: Uint8Array): Promise<SecretBytes | undefined> {
@@ -81,8 +93,9 @@ export class SealedSecretStore implements SecretStore {
   /** As {@link putDealing}, as one step of a batch of the caller, which must not overlap a {@link prune}. */
   async dealingPut(epoch: number, dealer: Uint8Array, dealing: SecretBytes): Promise<BatchOperation> {
     this.#pruned.refuse(epoch);
+    const name = dealingName(dealer);
     const { name: namespace } = await this.#namespace(epoch);
-    return { kind: 'put', namespace, name: dealingName(dealer), value: dealing.reveal() };
+    return { kind: 'put', namespace, name, value: dealing.reveal() };
   }
 
   async prune(min: number): Promise<void> {

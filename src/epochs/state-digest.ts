@@ -1,6 +1,6 @@
 import { toHex } from '../bytes/hex.ts';
 import { sha256 } from '../crypto/sha2.ts';
-import { ByteWriter } from './codec.ts';
+import { RecordWriter } from './record-codec.ts';
 import type { EpochJournal } from './epoch-journal.ts';
 import { encodeEvent, encodePublicState, eventKinds } from './epoch-record.ts';
 
@@ -9,7 +9,7 @@ import { encodeEvent, encodePublicState, eventKinds } from './epoch-record.ts';
  * have the same.
  */
 export function stateDigest(journal: EpochJournal): string {
-  const writer = new ByteWriter().u64(journal.prunedBelow);
+  const writer = new RecordWriter().u64(journal.prunedBelow);
   writer.option(journal.current(), (inner, current) => {
     inner.u64(current.number).fixed(encodePublicState(current));
   });

@@ -6,6 +6,7 @@ import { agentRoutes } from '../agent/agent-routes.ts';
 import { servicesOf } from '../agent/agent-services.ts';
 import { type DrainDesk, serveDrainRoutes } from '../agent/drain-routes.ts';
 import { type MiddlewareEnv, type MiddlewareOptions, appWithMiddleware } from '../http/middleware.ts';
+import type { ConditionsGuardOptions } from '../rituals/conditions.ts';
 import type { Store } from '../store/api/store-api.ts';
 
 /** Largest body on the local socket: a value of 16 MiB in base64. */
@@ -26,12 +27,13 @@ export function agentApp(
     readonly store: () => Store;
     readonly drain: () => DrainDesk;
     readonly status: () => Readonly<Record<string, unknown>>;
+    readonly rituals?: ConditionsGuardOptions;
   },
 ): Hono<MiddlewareEnv> {
   const app = appWithMiddleware({ ...common, maxBodyBytes: MAX_BODY_BYTES, peerAddress: () => undefined });
   app.get('/status', ({ json }) => json(node.status()));
   app.get('/openapi.json', ({ json }) => json(agentOpenApi()));
   serveDrainRoutes(app, node.drain);
-  serveAgentRoutes(app, agentRoutes, servicesOf(node.store, common.now));
+  serveAgentRoutes(app, agentRoutes, servicesOf(node.store, common.now, node.rituals));
   return app;
 }

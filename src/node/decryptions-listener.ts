@@ -4,7 +4,7 @@ import type { Config } from '../config/schema.ts';
 import type { Secrets } from '../config/secrets.ts';
 import { DecryptionService } from '../decryptions/decryption-service.ts';
 import { decryptionsApp } from '../decryptions/decryptions-app.ts';
-import { type Listening, listen } from '../decryptions/listen.ts';
+import { type ServedApp, serveApp } from '../decryptions/serve-app.ts';
 import { problemResponse } from '../decryptions/problem-response.ts';
 import { pruneRegularly } from '../decryptions/prune-regularly.ts';
 import type { WriteAuthorization } from '../decryptions/write-authorization.ts';
@@ -31,7 +31,7 @@ export class DecryptionsListener {
   readonly #authorization: WriteAuthorization;
   readonly #around: Surroundings;
   readonly #prometheus = new DecryptionsPrometheus();
-  #listening: Listening | undefined;
+  #listening: ServedApp | undefined;
   #service: DecryptionService | undefined;
   #app: Hono | undefined;
   #stopPruning: () => void = () => undefined;
@@ -59,7 +59,7 @@ export class DecryptionsListener {
       const app = listener.#app;
       return app === undefined ? problemResponse(around.locked()) : app.fetch(context.req.raw, context.env);
     });
-    listener.#listening = await listen(outer, { address: section.host, port: section.port });
+    listener.#listening = await serveApp(outer, { address: section.host, port: section.port });
     if (listener.#authorization.kind === 'open')
       around.log('warn', 'decryptions.open-writes', {
         message: 'everybody who reaches this listener may write (decryptions.writeAuthorization)',
@@ -73,8 +73,11 @@ export class DecryptionsListener {
 
   /** Serves from now on. */
   async open(store: Store): Promise<void> {
-    const onError = (error: unknown): void =>
-      this.#around.log('error', 'decryptions.failed', { error: String(error) });
+    const onError = (error: unknown, requestId?: string): void =>
+      this.#around.log('error', 'decryptions.failed', {
+        error: String(error),
+        ...(requestId === undefined ? {} : { requestId }),
+      });
     this.#service = await DecryptionService.open(store, { ...this.#section, metrics: this.#prometheus });
     this.#stopPruning = pruneRegularly(this.#service, this.#section.prune, onError);
     this.#app = decryptionsApp(this.#service, {

@@ -81,7 +81,8 @@ export class NodeListeners {
     await new NodeFolder(fileSystem, node.dataFolder).makeDataFolder();
     const socketPath = config.agent.socketPath ?? defaultAgentSocket(node.dataFolder);
     const { store, drain } = shown;
-    const local = agentApp(common, { store, drain, status: () => report.status() });
+    const { rituals } = config;
+    const local = agentApp(common, { store, drain, status: () => report.status(), rituals });
     this.#listeners.push(await listen(local.fetch, { socketPath }));
     if (decryptions === undefined) return;
     const locked = () => report.lockedProblem();

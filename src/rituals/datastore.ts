@@ -1,4 +1,5 @@
 import { copyBytes } from '../bytes/copy-bytes.ts';
+import { requireInteger } from '../bytes/require-value.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import { type RestoreOptions, SealedStore } from '../store/sealed-store.ts';
 import type { Namespace, ReadableNamespace, Store } from '../store/api/store-api.ts';
@@ -12,8 +13,16 @@ import {
   readRecord,
   requireRecord,
 } from './record-view.ts';
-import { type Ritual, type RitualReference, requireInteger, timeBound, timeName } from './ritual.ts';
-import { type ActiveRitual, type PhaseId, RitualCache, type Validator } from './ritual-cache.ts';
+import { type Ritual, type RitualReference, timeBound, timeName } from './ritual.ts';
+import {
+  type ActiveRitual,
+  copyActiveRitual,
+  copyPhaseId,
+  copyValidators,
+  type PhaseId,
+  RitualCache,
+  type Validator,
+} from './ritual-cache.ts';
 import { runTransaction, type Transaction } from './transaction.ts';
 
 /** How the datastore behaves. */
@@ -65,6 +74,11 @@ export class Datastore {
    * stays the caller's to close.
    */
   static async initialize(store: Store, options: DatastoreOptions = {}): Promise<Datastore> {
+    const { authorize } = options;
+    if (authorize !== undefined && typeof authorize !== 'function')
+      throw new TypeError(
+        `authorize must be a function, got ${authorize === null ? 'null' : typeof authorize}`,
+      );
     const fragments = await FragmentTable.open(store);
     const cache = await RitualCache.open(store);
     return new Datastore(store, { fragments, cache, records: await store.namespace(RECORDS) }, options);
@@ -137,6 +151,7 @@ export class Datastore {
     after,
     limit,
   }: ListOptions = {}): Promise<readonly RitualReference[]> {
+    if (limit !== undefined) requireInteger(limit, 'limit');
     await this.#ask('list', { id: undefined, timestamp: undefined });
     // A name with one more character lies between it and the next, as all are of one length.
     const starts = [timeBound(from), ...(after === undefined || reverse ? [] : [`${timeName(after)}0`])];
@@ -162,25 +177,29 @@ export class Datastore {
 
   /** Remembers a transaction of a phase, as opaque bytes. */
   async storePhaseTransaction(phase: PhaseId, transaction: Uint8Array): Promise<void> {
-    await this.#askAbout('cache', phase.ritualId);
-    await this.#cache.storePhaseTransaction(phase, transaction);
+    const [id, copy] = [copyPhaseId(phase), copyBytes(transaction, 'transaction')];
+    await this.#askAbout('cache', id.ritualId);
+    await this.#cache.storePhaseTransaction(id, copy);
   }
 
   async phaseTransaction(phase: PhaseId): Promise<Uint8Array | undefined> {
-    await this.#askAbout('cache', phase.ritualId);
-    return this.#cache.phaseTransaction(phase);
+    const id = copyPhaseId(phase);
+    await this.#askAbout('cache', id.ritualId);
+    return this.#cache.phaseTransaction(id);
   }
 
   /** Forgets the transaction only if it is still this one; false, and nothing written, otherwise. */
   async clearPhaseTransaction(phase: PhaseId, transaction: Uint8Array): Promise<boolean> {
-    await this.#askAbout('cache', phase.ritualId);
-    return this.#cache.clearPhaseTransaction(phase, transaction);
+    const [id, copy] = [copyPhaseId(phase), copyBytes(transaction, 'transaction')];
+    await this.#askAbout('cache', id.ritualId);
+    return this.#cache.clearPhaseTransaction(id, copy);
   }
 
   /** Remembers the validators of a ritual, in order. */
   async storeValidators(id: number, validators: readonly Validator[]): Promise<void> {
+    const copies = copyValidators(validators);
     await this.#askAbout('cache', id);
-    await this.#cache.storeValidators(id, validators);
+    await this.#cache.storeValidators(id, copies);
   }
 
   /** The validators of a ritual; `undefined` when there are none. */
@@ -191,8 +210,9 @@ export class Datastore {
 
   /** @throws RefusalError RITUAL_NOT_ACTIVE unless all validators have aggregated. */
   async storeActiveRitual(ritual: ActiveRitual): Promise<void> {
-    await this.#askAbout('cache', ritual.id);
-    await this.#cache.storeActiveRitual(ritual);
+    const copy = copyActiveRitual(ritual);
+    await this.#askAbout('cache', copy.id);
+    await this.#cache.storeActiveRitual(copy);
   }
 
   async activeRitual(id: number): Promise<ActiveRitual | undefined> {

@@ -1,3 +1,4 @@
+import { requireInteger } from '../bytes/require-value.ts';
 import type { ErrorCode } from '../errors/codes.ts';
 import { RefusalError } from '../errors/latchkey-error.ts';
 
@@ -13,7 +14,7 @@ export interface GuardedRitual {
 }
 
 /** A guard's answer. The reason reaches the caller, so it must contain no secret. */
-export type Verdict =
+export type GuardAnswer =
   | { readonly allowed: true }
   | { readonly allowed: false; readonly because: Refusal; readonly reason: string };
 
@@ -23,13 +24,17 @@ type Refusal = 'unauthorized' | 'expired' | 'unpaid';
  * Decides whether an operation may go on. It is asked before anything is read or written for the caller, and before
  * the caller learns whether the ritual exists.
  */
-export type Guard = (operation: RitualOperation, ritual: GuardedRitual) => Verdict | Promise<Verdict>;
+export type Guard = (operation: RitualOperation, ritual: GuardedRitual) => GuardAnswer | Promise<GuardAnswer>;
 
 /** The answer that lets an operation go on. */
-export const allowed: Verdict = { allowed: true };
+export const allowed: GuardAnswer = { allowed: true };
 
 /** The answer that does not. */
-export const refused = (because: Refusal, reason: string): Verdict => ({ allowed: false, because, reason });
+export const refused = (because: Refusal, reason: string): GuardAnswer => ({
+  allowed: false,
+  because,
+  reason,
+});
 
 /** Asks one guard after the other; the first refusal counts. */
 export const allGuards =
@@ -42,13 +47,17 @@ export const allGuards =
     return allowed;
   };
 
-/** Refuses to retrieve a fragment that is older than `lifetimeSeconds`. Deleting it stays possible. */
-export const expiryGuard =
-  (lifetimeSeconds: number, nowSeconds: () => number): Guard =>
-  (operation, { timestamp }) =>
-    operation === 'retrieve' && timestamp !== undefined && timestamp + lifetimeSeconds <= nowSeconds()
+/**
+ * Refuses to retrieve a fragment that is older than `lifetimeSeconds`. Deleting it stays possible.
+ * @throws RangeError unless the lifetime is an integer from 0 to 2^53 - 1.
+ */
+export function expiryGuard(lifetimeSeconds: number, nowSeconds: () => number): Guard {
+  requireInteger(lifetimeSeconds, 'lifetimeSeconds');
+  return (operation, { timestamp }) =>
+    operation === 'retrieve' && timestamp !== undefined && !(nowSeconds() < timestamp + lifetimeSeconds)
       ? refused('expired', `expired at ${timestamp + lifetimeSeconds}`)
       : allowed;
+}
 
 const codes: Readonly<Record<Refusal, ErrorCode>> = {
   unauthorized: 'RITUAL_UNAUTHORIZED',
@@ -56,14 +65,30 @@ const codes: Readonly<Record<Refusal, ErrorCode>> = {
   unpaid: 'RITUAL_UNPAID',
 };
 
-/** @throws RefusalError RITUAL_UNAUTHORIZED, RITUAL_EXPIRED or RITUAL_UNPAID when the guard says no. */
+/**
+ * Asks the guard, and returns only when it allows the operation.
+ * @throws RefusalError RITUAL_UNAUTHORIZED, RITUAL_EXPIRED or RITUAL_UNPAID when the guard refuses.
+ * @throws TypeError when its answer is none, such as `true` or nothing.
+ */
 export async function askGuard(
   guard: Guard | undefined,
   operation: RitualOperation,
   ritual: GuardedRitual,
 ): Promise<void> {
-  const verdict = guard === undefined ? allowed : await guard(operation, ritual);
-  if (verdict.allowed) return;
+  if (guard === undefined) return;
+  const answer: unknown = await guard(operation, ritual);
+  requireAnswer(answer);
+  if (answer.allowed) return;
   const subject = ritual.id === undefined ? 'rituals' : `ritual ${ritual.id}`;
-  throw new RefusalError(codes[verdict.because], `${operation} of ${subject} refused: ${verdict.reason}`);
+  throw new RefusalError(codes[answer.because], `${operation} of ${subject} refused: ${answer.reason}`);
 }
+
+function requireAnswer(answer: unknown): asserts answer is GuardAnswer {
+  const { allowed: permits, because } = isRecord(answer) ? answer : {};
+  if (permits === true) return;
+  if (permits === false && typeof because === 'string' && Object.hasOwn(codes, because)) return;
+  throw new TypeError('a guard must answer {allowed: true}, or {allowed: false, because, reason}');
+}
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null;

@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import { utf8 } from '../bytes/concat.ts';
 import { copyBytes } from '../bytes/copy-bytes.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
@@ -25,20 +26,27 @@ export interface RecordType<F extends Fields> {
 /** What a record holds; fields that are not set are absent. */
 export type RecordValues<F extends Fields> = { readonly [Name in keyof F]?: FieldValues[F[Name]] };
 
+/** The byte before each stored value that tells its type. */
+const tags: Readonly<Record<FieldType, number>> = { integer: 0x69, string: 0x73, bytes: 0x62, boolean: 0x74 };
 const WORD = /^[A-Za-z][A-Za-z0-9_]{0,63}$/;
 
 /**
  * Declares a kind of records.
- * @throws TypeError when a name is not of letters, digits and `_`, which keeps the stored names unambiguous.
+ * @throws TypeError when a name is not of letters, digits and `_`, which keeps the stored names unambiguous, or when
+ *   the type of a field is unknown.
  */
 export function recordType<F extends Fields>(name: string, fields: F): RecordType<F> {
   for (const word of [name, ...Object.keys(fields)]) {
     if (!WORD.test(word)) throw new TypeError(`${JSON.stringify(word)} cannot name a record type or field`);
   }
+  for (const [field, type] of Object.entries(fields)) {
+    if (!Object.hasOwn(tags, type)) {
+      const known = Object.keys(tags).join(', ');
+      throw new TypeError(`type of ${name}.${field} must be one of ${known}, got ${String(type)}`);
+    }
+  }
   return { name, fields };
 }
-
-const tags: Readonly<Record<FieldType, number>> = { integer: 0x69, string: 0x73, bytes: 0x62, boolean: 0x74 };
 
 /** @throws TypeError unless the value has exactly the declared type. */
 export function encodeField(type: FieldType, value: unknown, field: string): Uint8Array {
@@ -54,7 +62,7 @@ function bodyOf(type: FieldType, value: unknown): Uint8Array | undefined {
     case 'string':
       return typeof value === 'string' ? utf8(value) : undefined;
     case 'bytes':
-      return value instanceof Uint8Array ? value : undefined;
+      return types.isUint8Array(value) ? value : undefined;
     case 'boolean':
       return typeof value === 'boolean' ? Uint8Array.of(Number(value)) : undefined;
   }
@@ -111,4 +119,4 @@ export function parseIdName(name: string): RecordId {
 }
 
 const describeValue = (value: unknown): string =>
-  value instanceof Uint8Array ? 'bytes' : value === null ? 'null' : typeof value;
+  types.isUint8Array(value) ? 'bytes' : value === null ? 'null' : typeof value;

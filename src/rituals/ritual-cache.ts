@@ -1,7 +1,9 @@
+import { copyBytes } from '../bytes/copy-bytes.ts';
+import { requireInteger } from '../bytes/require-value.ts';
 import { RefusalError } from '../errors/latchkey-error.ts';
 import type { BatchOperation, Namespace, Store } from '../store/api/store-api.ts';
 import { fromRecordJson, toRecordJson } from './record-json.ts';
-import { idText, requireInteger } from './ritual.ts';
+import { idText } from './ritual.ts';
 
 /** Names one of the two transactions that a node posts for a ritual. */
 export interface PhaseId {
@@ -33,6 +35,36 @@ export interface ActiveRitual {
 
 const CACHE = 'rituals/cache';
 const CURSOR = 'scanner-cursor';
+
+/**
+ * A copy of an active ritual that the caller cannot change any more.
+ * @throws TypeError for bytes that are none, RangeError for numbers that are no integers from 0 to 2^53 - 1.
+ */
+export function copyActiveRitual(ritual: ActiveRitual): ActiveRitual {
+  const { id, dkgSize, threshold, totalAggregations, initTimestamp, endTimestamp } = ritual;
+  const numbers = { id, dkgSize, threshold, totalAggregations, initTimestamp, endTimestamp };
+  for (const [field, value] of Object.entries(numbers)) requireInteger(value, field);
+  return {
+    ...numbers,
+    aggregatedTranscript: copyBytes(ritual.aggregatedTranscript, 'aggregatedTranscript'),
+    publicKey: copyBytes(ritual.publicKey, 'publicKey'),
+  };
+}
+
+/** As {@link copyActiveRitual}, for validators. @throws TypeError for an address or a key of another type. */
+export const copyValidators = (validators: readonly Validator[]): readonly Validator[] =>
+  validators.map(({ address, publicKey }) => {
+    if (typeof address !== 'string')
+      throw new TypeError(`address of a validator must be a string, got ${typeof address}`);
+    return { address, publicKey: copyBytes(publicKey, 'publicKey of a validator') };
+  });
+
+/** A copy of a phase's name. @throws RangeError for an unknown phase or an id that is not an integer. */
+export function copyPhaseId({ ritualId, phase }: PhaseId): PhaseId {
+  requireInteger(ritualId, 'ritual id');
+  if (phase !== 1 && phase !== 2) throw new RangeError(`phase must be 1 or 2, got ${String(phase)}`);
+  return { ritualId, phase };
+}
 
 const phaseName = ({ ritualId, phase }: PhaseId): string => `phase/${idText(ritualId)}/${phase}`;
 const validatorsName = (id: number): string => `validators/${idText(id)}`;
@@ -83,7 +115,6 @@ export class RitualCache {
 
   /** @throws RefusalError RITUAL_NOT_ACTIVE unless all of its validators have aggregated. */
   async storeActiveRitual(ritual: ActiveRitual): Promise<void> {
-    requireInteger(ritual.dkgSize, 'dkgSize');
     if (ritual.totalAggregations !== ritual.dkgSize) {
       throw new RefusalError('RITUAL_NOT_ACTIVE', `ritual ${ritual.id} is not active`, {
         field: 'totalAggregations',

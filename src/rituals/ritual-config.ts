@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 
 /** Version that this program writes. */
-export const RITUALS_CONFIG_VERSION = 2;
+export const RITUALS_CONFIG_VERSION = 3;
 
 const path = z.string().min(1).refine(isAbsolute, 'must be an absolute path');
 
@@ -14,17 +14,25 @@ const version1 = z.strictObject({
   password_file: path,
 });
 
+/** The second version: every ritual without conditions was permitted. */
 const version2 = z.strictObject({
-  version: z.literal(RITUALS_CONFIG_VERSION),
+  version: z.literal(2),
   store: z.strictObject({ path, passwordFile: path }),
   backup: z.strictObject({ location: path }),
 });
 
-/** Where a node keeps its ritual fragments, and where their backup goes. */
+const version3 = version2.extend({
+  version: z.literal(RITUALS_CONFIG_VERSION),
+  conditions: z.strictObject({ required: z.boolean() }),
+});
+
+/** Where a node keeps its ritual fragments, where their backup goes, and what permits their use. */
 export interface RitualsConfig {
   readonly version: typeof RITUALS_CONFIG_VERSION;
   readonly store: { readonly path: string; readonly passwordFile: string };
   readonly backup: { readonly location: string };
+  /** With `required`, only what the conditions of a ritual state is permitted. */
+  readonly conditions: { readonly required: boolean };
 }
 
 /** A configuration as read: migrated to the present version, and whether it had to be. */
@@ -34,7 +42,7 @@ export interface ReadRitualsConfig {
   readonly foundVersion: number;
 }
 
-/** Where the backup goes unless somebody says otherwise: beside the store. */
+/** Default place of the backup: in the folder that holds the store. */
 export const defaultBackupLocation = (storePath: string): string =>
   join(dirname(storePath), 'rituals.backup');
 
@@ -48,6 +56,7 @@ const migrations: Readonly<Record<number, (older: unknown) => unknown>> = {
       backup: { location: defaultBackupLocation(db_path) },
     };
   },
+  2: (older) => ({ ...check(version2, older), version: 3, conditions: { required: false } }),
 };
 
 /**
@@ -60,12 +69,12 @@ export function parseRitualsConfig(text: string): ReadRitualsConfig {
   for (let version = foundVersion; version < RITUALS_CONFIG_VERSION; version += 1) {
     value = migrations[version]?.(value);
   }
-  return { config: check(version2, value), foundVersion };
+  return { config: check(version3, value), foundVersion };
 }
 
 /** The text of a configuration file. @throws EvidenceError RITUALS_CONFIG_INVALID naming the place. */
 export const formatRitualsConfig = (config: RitualsConfig): string =>
-  `${JSON.stringify(check(version2, config), null, 2)}\n`;
+  `${JSON.stringify(check(version3, config), null, 2)}\n`;
 
 function parseJson(text: string): unknown {
   try {

@@ -1,3 +1,4 @@
+import { requireInteger } from '../bytes/require-value.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 
 /** One node's decryption key fragment of one ritual. */
@@ -16,13 +17,6 @@ export interface RitualReference {
 
 /** Sixteen digits hold every safe integer, so that names sort as numbers. */
 const digits = (value: number): string => String(value).padStart(16, '0');
-
-/** @throws RangeError unless the value is an integer from 0 to 2^53 - 1. */
-export function requireInteger(value: number, what: string): void {
-  if (!Number.isSafeInteger(value) || value < 0) {
-    throw new RangeError(`${what} must be an integer from 0 to 2^53 - 1, got ${value}`);
-  }
-}
 
 /** The integer as a name that sorts as the number does. */
 export function idText(id: number): string {

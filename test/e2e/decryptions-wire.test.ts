@@ -2,7 +2,7 @@ import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DecryptionService } from '../../src/decryptions/decryption-service.ts';
 import { decryptionsApp } from '../../src/decryptions/decryptions-app.ts';
-import { type Listening, listen } from '../../src/decryptions/listen.ts';
+import { type ServedApp, serveApp } from '../../src/decryptions/serve-app.ts';
 import { MemoryStore } from '../support/memory-store.ts';
 
 const KEY = 'Ab'.repeat(32);
@@ -11,10 +11,10 @@ const GOOD = '{"value":9007199254740993,"signature":"YmJiYg"}';
 const ANSWER = '{"value":9007199254740993,"signature":"YmJiYg=="}';
 
 let service: DecryptionService;
-let listening: Listening;
+let listening: ServedApp;
 beforeEach(async () => {
   service = await DecryptionService.open(new MemoryStore(), { maxExpectedOracleDelayMs: 2 });
-  listening = await listen(decryptionsApp(service), { address: '127.0.0.1', port: 0 });
+  listening = await serveApp(decryptionsApp(service), { address: '127.0.0.1', port: 0 });
 });
 afterEach(async () => {
   service.close();

@@ -8,7 +8,7 @@ import {
   type DecryptionServiceOptions,
 } from '../../src/decryptions/decryption-service.ts';
 import { decryptionsApp } from '../../src/decryptions/decryptions-app.ts';
-import { type Listening, listen } from '../../src/decryptions/listen.ts';
+import { type ServedApp, serveApp } from '../../src/decryptions/serve-app.ts';
 import { SealedStore } from '../../src/store/sealed-store.ts';
 import { tempFolder } from '../support/temp-folder.ts';
 
@@ -23,12 +23,12 @@ describe('decryptions over HTTP, on a sealed store on the disk', () => {
   let folder: Awaited<ReturnType<typeof tempFolder>>;
   let store: SealedStore;
   let service: DecryptionService;
-  let listening: Listening;
+  let listening: ServedApp;
 
   const key = (): SecretBytes => new SecretBytes(new Uint8Array(32).fill(3));
   async function start(options: DecryptionServiceOptions = {}): Promise<void> {
     service = await DecryptionService.open(store, options);
-    listening = await listen(decryptionsApp(service), { address: '127.0.0.1', port: 0 });
+    listening = await serveApp(decryptionsApp(service), { address: '127.0.0.1', port: 0 });
   }
   const put = (text: string): Promise<Response> =>
     fetch(`${listening.url}/decryption/${KEY}`, { method: 'PUT', body: text });

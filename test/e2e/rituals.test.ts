@@ -251,14 +251,28 @@ describe('R11 latchkey rituals', () => {
     expect(await readFile(at('rituals.json'), 'utf8')).toBe(older);
     await latchkeyRituals(['config', ...config(), '--backup-location', at('b')]);
     expect(JSON.parse(await readFile(at('rituals.json'), 'utf8'))).toEqual({
+      version: 3,
+      store: { path: at('store'), passwordFile: at('password') },
+      backup: { location: at('b') },
+      conditions: { required: false },
+    });
+    expect(await readFile(at('rituals.json.v1'), 'utf8')).toBe(older);
+    expect(await latchkeyRituals(['get', '1', ...config()])).toBe('07\n');
+    const second = JSON.stringify({
       version: 2,
       store: { path: at('store'), passwordFile: at('password') },
       backup: { location: at('b') },
     });
-    expect(await readFile(at('rituals.json.v1'), 'utf8')).toBe(older);
+    await writeFile(at('rituals.json'), second);
     expect(await latchkeyRituals(['get', '1', ...config()])).toBe('07\n');
+    expect(JSON.parse(await latchkeyRituals(['config', ...config()]))).toMatchObject({
+      version: 3,
+      conditions: { required: false },
+    });
+    expect(await readFile(at('rituals.json.v2'), 'utf8')).toBe(second);
     for (const [text, code] of [
-      ['{"version":3}', 'RITUALS_CONFIG_VERSION'],
+      ['{"version":4}', 'RITUALS_CONFIG_VERSION'],
+      ['{"version":3}', 'RITUALS_CONFIG_INVALID'],
       ['{"version":"2"}', 'RITUALS_CONFIG_VERSION'],
       [
         '{"version":2,"store":{"path":"relative","passwordFile":"/p"},"backup":{"location":"/b"}}',
@@ -271,5 +285,73 @@ describe('R11 latchkey rituals', () => {
       await writeFile(at('rituals.json'), text);
       expect(codeOf(await latchkeyRituals(['list', ...config()]).catch((error) => error))).toBe(code);
     }
+  });
+});
+
+describe('R10 the guard of the command line', () => {
+  const config = (): readonly string[] => ['--config', at('rituals.json')];
+  const refusal = async (...args: readonly string[]) =>
+    codeOf(await latchkeyRituals([...args, ...config()], bytes(7)).catch((error) => error));
+  const init = async (...more: readonly string[]) => {
+    await writeFile(at('password'), 'a long password');
+    const place = ['--path', at('store'), '--password-file', at('password')];
+    await latchkeyRituals(['init', ...config(), ...place, ...more]);
+  };
+  const set = (id: string, ...stated: readonly string[]) =>
+    latchkeyRituals(['conditions', 'set', id, ...stated, ...config()]);
+  const met = ['--authorized', 'true', '--paid', 'true', '--expires-at', '9999999999'];
+
+  it('R10 what the conditions of a ritual do not allow, no command does', async () => {
+    await init();
+    expect(await refusal('store', '1', '10')).toBe('stored\n');
+    await set('1', '--authorized', 'false');
+    for (const command of [
+      ['get', '1'],
+      ['store', '1', '10'],
+      ['revoke', '1'],
+      ['revoke-expired', '99'],
+    ])
+      expect(await refusal(...command)).toBe('RITUAL_UNAUTHORIZED');
+    await set('1', '--paid', 'false');
+    expect(await refusal('get', '1')).toBe('RITUAL_UNPAID');
+    await set('1', '--expires-at', '1000');
+    expect(await refusal('get', '1')).toBe('RITUAL_EXPIRED');
+    expect(JSON.parse(await latchkeyRituals(['conditions', 'get', '1', ...config()]))).toEqual({
+      expiresAt: 1000,
+    });
+    expect(await refusal('revoke', '1')).toBe('erased\n');
+    expect(await refusal('conditions', 'remove', '1')).toBe('removed\n');
+    expect(await refusal('conditions', 'remove', '1')).toBe('RITUAL_ENTRY_NOT_FOUND');
+    expect(await refusal('conditions', 'get', '1')).toBe('RITUAL_ENTRY_NOT_FOUND');
+  });
+
+  it('R10 with required conditions only what is stated is permitted', async () => {
+    await init('--require-conditions', 'true');
+    expect(await refusal('store', '1', '10')).toBe('RITUAL_UNAUTHORIZED');
+    await set('1', ...met);
+    expect(await refusal('store', '1', '10')).toBe('stored\n');
+    expect(await refusal('get', '1')).toBe('07\n');
+    await set('1', '--authorized', 'true', '--paid', 'true');
+    expect(await refusal('get', '1')).toBe('RITUAL_EXPIRED');
+    expect(await refusal('list')).toContain('1\t10\t');
+    await latchkeyRituals(['config', '--require-conditions', 'false', ...config()]);
+    expect(await refusal('get', '1')).toBe('07\n');
+    await latchkeyRituals(['config', '--require-conditions', 'true', ...config()]);
+    expect(await refusal('get', '1')).toBe('RITUAL_EXPIRED');
+  });
+
+  it('R10 revoke-expired erases those that it may, and then reports the first refusal', async () => {
+    await init();
+    for (const id of ['1', '2', '3']) await refusal('store', id, '10');
+    await set('2', '--authorized', 'false');
+    expect(await refusal('revoke-expired', '10')).toBe('RITUAL_UNAUTHORIZED');
+    expect(await refusal('list', '--json')).toBe('{"id":2,"timestamp":10}\n');
+  });
+
+  it('a condition that is no boolean or time is refused, and so is none at all', async () => {
+    await init();
+    for (const wrong of [['--authorized', 'yes'], ['--paid', ''], ['--expires-at', 'soon'], []])
+      expect(codeOf(await set('1', ...wrong).catch((error: unknown) => error))).toBe('FIELD_INVALID');
+    expect(await refusal('config', '--require-conditions', 'yes')).toBe('FIELD_INVALID');
   });
 });

@@ -70,8 +70,9 @@ async function serve(io: StoreIo, options: ConfigOptions): Promise<void> {
 }
 
 /** Something failed; the service goes on, so the exit code stays. */
-function reportRequestFailure(error: unknown): void {
+function reportRequestFailure(error: unknown, requestId?: string): void {
   const before = process.exitCode;
+  if (requestId !== undefined) process.stderr.write(`latchkey: request ${requestId} failed:\n`);
   reportFailure(error);
   process.exitCode = before;
 }

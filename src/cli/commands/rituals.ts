@@ -9,6 +9,7 @@ import {
   formatRitualsConfig,
   RITUALS_CONFIG_VERSION,
 } from '../../rituals/ritual-config.ts';
+import type { RitualReference } from '../../rituals/ritual.ts';
 import { createPasswordStore } from '../../store/password-store.ts';
 import { addRitualBackupCommands } from '../rituals/backup.ts';
 import {
@@ -17,7 +18,14 @@ import {
   replaceRitualsConfigFile,
   requireNoRitualsConfigFile,
 } from '../rituals/config-file.ts';
-import { type ConfigOption, configured, withDatastore } from '../rituals/session.ts';
+import { addConditionsCommands } from '../rituals/conditions.ts';
+import {
+  booleanArgument,
+  type ConfigOption,
+  configured,
+  integerArgument,
+  withDatastore,
+} from '../rituals/session.ts';
 import { print, processIo, readAll, type StoreIo } from '../store/io.ts';
 import { withPlace } from '../store/session.ts';
 
@@ -32,6 +40,7 @@ export function ritualsCommand(io: StoreIo = processIo()): Command {
   addRitualBackupCommands(rituals, io);
   addReadingCommands(rituals, io);
   addWritingCommands(rituals, io);
+  addConditionsCommands(rituals, io);
   return rituals;
 }
 
@@ -39,18 +48,23 @@ interface PlaceOptions extends ConfigOption {
   readonly path?: string;
   readonly passwordFile?: string;
   readonly backupLocation?: string;
+  readonly requireConditions?: string;
 }
+
+const REQUIRE_CONDITIONS = '--require-conditions <true|false>';
 
 function addConfigCommands(parent: Command, io: StoreIo): void {
   configured(parent, 'init', 'make the store and its configuration file')
     .requiredOption('--path <dir>', 'folder of the new store')
     .requiredOption('--password-file <file>', 'file with its password')
-    .option('--backup-location <file>', 'where backups go (default: beside the store)')
+    .option('--backup-location <file>', 'where backups go (default: in the folder that holds the store)')
+    .option(REQUIRE_CONDITIONS, 'permit only what the conditions of a ritual state (default: false)')
     .action((options: PlaceOptions & { path: string; passwordFile: string }) => init(io, options));
   configured(parent, 'config', 'show the configuration, change it, and bring an older file to this version')
     .option('--backup-location <file>', 'where backups go')
     .option('--path <dir>', 'folder of the store')
     .option('--password-file <file>', 'file with its password')
+    .option(REQUIRE_CONDITIONS, 'permit only what the conditions of a ritual state')
     .action((options: PlaceOptions) => configure(io, options));
 }
 
@@ -61,6 +75,7 @@ async function init(
   const path = resolve(options.path);
   const passwordFile = resolve(options.passwordFile);
   const location = resolve(options.backupLocation ?? defaultBackupLocation(path));
+  const required = booleanArgument(options.requireConditions ?? 'false', 'require-conditions');
   await requireNoRitualsConfigFile(nodeFileSystem, options.config);
   await withPlace({ path, passwordFile }, async (place) => {
     const store = await createPasswordStore(place);
@@ -74,6 +89,7 @@ async function init(
     version: RITUALS_CONFIG_VERSION,
     store: { path, passwordFile },
     backup: { location },
+    conditions: { required },
   });
   await print(io.stdout, `store in ${path}, configuration in ${options.config}, backups to ${location}\n`);
 }
@@ -89,6 +105,12 @@ async function configure(io: StoreIo, options: PlaceOptions): Promise<void> {
       passwordFile: chosen(options.passwordFile, config.store.passwordFile),
     },
     backup: { location: chosen(options.backupLocation, config.backup.location) },
+    conditions: {
+      required:
+        options.requireConditions === undefined
+          ? config.conditions.required
+          : booleanArgument(options.requireConditions, 'require-conditions'),
+    },
   };
   const isMigrated = foundVersion !== RITUALS_CONFIG_VERSION;
   if (isMigrated || formatRitualsConfig(config) !== formatRitualsConfig(changed))
@@ -109,7 +131,7 @@ function addReadingCommands(parent: Command, io: StoreIo): void {
         const found =
           options.expired === undefined
             ? await datastore.list()
-            : await datastore.findExpired(integer(options.expired, 'expired'));
+            : await datastore.findExpired(integerArgument(options.expired, 'expired'));
         for (const { id, timestamp } of found) {
           const line = options.json
             ? JSON.stringify({ id, timestamp })
@@ -123,7 +145,7 @@ function addReadingCommands(parent: Command, io: StoreIo): void {
     .option('--json', 'print id, timestamp and fragment as JSON')
     .action(async (id: string, options: ConfigOption & { raw?: true; json?: true }) => {
       await withDatastore(options, async (datastore) => {
-        const ritual = await datastore.retrieveFragment(integer(id, 'id'));
+        const ritual = await datastore.retrieveFragment(integerArgument(id, 'id'));
         const fragment = toHex(ritual.fragment);
         if (options.raw) await print(io.stdout, ritual.fragment);
         else await print(io.stdout, `${options.json ? JSON.stringify({ ...ritual, fragment }) : fragment}\n`);
@@ -140,8 +162,8 @@ function addWritingCommands(parent: Command, io: StoreIo): void {
       }
       await withDatastore(options, async (datastore) => {
         const written = await datastore.storeFragment(
-          integer(id, 'id'),
-          integer(timestamp, 'timestamp'),
+          integerArgument(id, 'id'),
+          integerArgument(timestamp, 'timestamp'),
           fragment,
         );
         await print(io.stdout, written ? 'stored\n' : 'there already\n');
@@ -150,29 +172,35 @@ function addWritingCommands(parent: Command, io: StoreIo): void {
   );
   configured(parent, 'revoke <id>', 'erase the fragment of a ritual by destroying its key').action(
     async (id: string, options: ConfigOption) => {
-      await withDatastore(options, (datastore) => datastore.deleteFragment(integer(id, 'id')));
+      await withDatastore(options, (datastore) => datastore.deleteFragment(integerArgument(id, 'id')));
       await print(io.stdout, 'erased\n');
     },
   );
   configured(parent, 'revoke-expired <unix-seconds>', 'erase all fragments of this time or earlier').action(
     async (cutoff: string, options: ConfigOption) => {
       await withDatastore(options, async (datastore) => {
-        const expired = await datastore.findExpired(integer(cutoff, 'cutoff'));
-        // Those that lie together go together.
-        for (let first = 0; first < expired.length; first += AT_ONCE)
-          await Promise.all(
-            expired.slice(first, first + AT_ONCE).map(({ id }) => datastore.deleteFragment(id)),
-          );
-        await print(io.stdout, `erased ${expired.length}\n`);
+        const expired = await datastore.findExpired(integerArgument(cutoff, 'cutoff'));
+        const { erased, failures } = await eraseAll(datastore, expired);
+        await print(io.stdout, `erased ${erased}\n`);
+        if (failures.length > 0) throw failures[0];
       });
     },
   );
 }
 
-function integer(text: string, field: string): number {
-  const value = /^[0-9]{1,16}$/.test(text) ? Number(text) : Number.NaN;
-  if (Number.isSafeInteger(value)) return value;
-  throw new EvidenceError('FIELD_INVALID', `${field} must be an integer from 0 to 2^53 - 1`, { field });
+/** Erases those that may be erased; one that is refused does not keep the others. */
+async function eraseAll(
+  datastore: Datastore,
+  rituals: readonly RitualReference[],
+): Promise<{ readonly erased: number; readonly failures: readonly unknown[] }> {
+  const failures: unknown[] = [];
+  // Those whose keys lie in one box are erased in one step when they are under way together.
+  for (let first = 0; first < rituals.length; first += AT_ONCE) {
+    const part = rituals.slice(first, first + AT_ONCE);
+    const results = await Promise.allSettled(part.map(({ id }) => datastore.deleteFragment(id)));
+    failures.push(...results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : [])));
+  }
+  return { erased: rituals.length - failures.length, failures };
 }
 
 /** Years beyond 275760 have no ISO form. */

@@ -4,7 +4,7 @@ import { SecretBytes } from '../../bytes/secret-bytes.ts';
 import { DecryptionService } from '../../decryptions/decryption-service.ts';
 import { decryptionsApp } from '../../decryptions/decryptions-app.ts';
 import type { DecryptionsConfig } from '../../decryptions/decryptions-config.ts';
-import { type Listening, listen } from '../../decryptions/listen.ts';
+import { type ServedApp, serveApp } from '../../decryptions/serve-app.ts';
 import { pruneRegularly } from '../../decryptions/prune-regularly.ts';
 import type { WriteAuthorization } from '../../decryptions/write-authorization.ts';
 import { EvidenceError, LatchkeyError, ProblemError } from '../../errors/latchkey-error.ts';
@@ -25,19 +25,19 @@ export interface DecryptionsServer {
 /** Opens the store (and makes it on the first start), and serves. */
 export async function startDecryptionsServer(
   config: DecryptionsConfig,
-  onError: (error: unknown) => void,
+  onError: (error: unknown, requestId?: string) => void,
 ): Promise<DecryptionsServer> {
   const writeAuthorization = await readAuthorization(config.writeAuthorization);
   const store = await openStore(config);
-  const listeners: Listening[] = [];
+  const listeners: ServedApp[] = [];
   const metrics = new DecryptionsPrometheus();
   try {
     const service = await DecryptionService.open(store, { ...config, metrics });
     const app = decryptionsApp(service, { ...config, writeAuthorization, onError });
-    const main = await listen(app, config);
+    const main = await serveApp(app, config);
     listeners.push(main);
     if (config.metricsPort !== undefined)
-      listeners.push(await listen(metrics.app(), { address: config.address, port: config.metricsPort }));
+      listeners.push(await serveApp(metrics.app(), { address: config.address, port: config.metricsPort }));
     const stopPruning = pruneRegularly(service, config.prune, onError);
     return {
       url: main.url,

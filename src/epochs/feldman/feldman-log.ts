@@ -1,5 +1,5 @@
 import { SecretBytes } from '../../bytes/secret-bytes.ts';
-import { ByteReader, ByteWriter } from '../codec.ts';
+import { RecordReader, RecordWriter } from '../record-codec.ts';
 import type { VerifiedLog } from '../dkg-scheme.ts';
 import { participantName } from '../epoch-names.ts';
 import { SHARE_SCALAR_BYTES } from '../epoch-record.ts';
@@ -22,7 +22,7 @@ export interface FeldmanLog {
 
 /** What a log's signature is over: `public message ‖ (0 ‖ ack (64) | 1 ‖ scalar (32))…`. */
 export function logBody({ publicMessage, lines }: Omit<FeldmanLog, 'signature'>): Uint8Array {
-  const writer = new ByteWriter().bytes(publicMessage);
+  const writer = new RecordWriter().bytes(publicMessage);
   for (const line of lines) {
     if (line.kind === 'ack') writer.u8(0).fixed(line.ack);
     else writer.u8(1).fixed(line.scalar);
@@ -32,7 +32,7 @@ export function logBody({ publicMessage, lines }: Omit<FeldmanLog, 'signature'>)
 
 /** Reads `body ‖ signature (64)`; the round tells how many lines there are. @throws EvidenceError EPOCH_ENCODING. */
 export function decodeLog(bytes: Uint8Array, view: RoundView): FeldmanLog {
-  const reader = new ByteReader(bytes, 'DKG log');
+  const reader = new RecordReader(bytes, 'DKG log');
   const publicMessage = reader.bytes(view.threshold * 32 + SIGNATURE_BYTES);
   const lines = view.players.map((): LogLine => {
     const tag = reader.u8();

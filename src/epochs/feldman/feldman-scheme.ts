@@ -7,7 +7,16 @@ import { type Scalar, scalarField } from '../../crypto/ristretto255.ts';
 import { sha256 } from '../../crypto/sha2.ts';
 import { type X25519KeyPair, x25519KeyPairFromSecret } from '../../crypto/x25519.ts';
 import { EvidenceError } from '../../errors/latchkey-error.ts';
-import type { Deal, DkgScheme, Outcome, Participant, Round, VerifiedLog } from '../dkg-scheme.ts';
+import {
+  copyRound,
+  type Deal,
+  type DkgScheme,
+  type Outcome,
+  type Participant,
+  type Round,
+  sameRound,
+  type VerifiedLog,
+} from '../dkg-scheme.ts';
 import { participantName } from '../epoch-names.ts';
 import type { Share } from '../epoch-record.ts';
 import { Commitment, evaluate, lagrangeAtZero, type Polynomial } from './commitment.ts';
@@ -172,8 +181,12 @@ export class FeldmanScheme implements DkgScheme {
   }
 
   /** A round is asked about many times in a row; its transcript and its previous output are read once. */
+  /** What was worked out for this round, whichever object it is: callers copy rounds, and may change theirs. */
   #viewOf(round: Round): RoundView {
-    if (this.#view?.round !== round) this.#view = { round, view: new RoundView(round) };
+    if (this.#view === undefined || !sameRound(this.#view.round, round)) {
+      const copy = copyRound(round);
+      this.#view = { round: copy, view: new RoundView(copy) };
+    }
     return this.#view.view;
   }
 }

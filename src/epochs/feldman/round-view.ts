@@ -2,7 +2,7 @@ import { compareBytes, concatBytes, utf8 } from '../../bytes/concat.ts';
 import { toHex } from '../../bytes/hex.ts';
 import { u64BigEndian } from '../../bytes/integers.ts';
 import { sha256 } from '../../crypto/sha2.ts';
-import { ByteReader, ByteWriter } from '../codec.ts';
+import { RecordReader, RecordWriter } from '../record-codec.ts';
 import type { Participant, Round, VerifiedLog } from '../dkg-scheme.ts';
 import { participantName } from '../epoch-names.ts';
 import { PARTICIPANT_BYTES } from '../epoch-record.ts';
@@ -26,14 +26,14 @@ export interface FeldmanOutput {
 
 /** `count ‖ holders (32 each) ‖ commitment (32 × quorum(count))`. */
 export function encodeOutput({ commitment, holders }: FeldmanOutput): Uint8Array {
-  const writer = new ByteWriter().varint(holders.length);
+  const writer = new RecordWriter().varint(holders.length);
   for (const holder of holders) writer.fixed(holder);
   return writer.fixed(commitment.toBytes()).finish();
 }
 
 /** Reads {@link encodeOutput}. @throws EvidenceError EPOCH_ENCODING. */
 export function decodeOutput(bytes: Uint8Array): FeldmanOutput {
-  const reader = new ByteReader(bytes, 'DKG output');
+  const reader = new RecordReader(bytes, 'DKG output');
   const count = reader.count(MAX_PARTICIPANTS);
   if (count === 0) reader.refuse('at least one holder', 'none');
   const holders = Array.from({ length: count }, () => reader.fixed(PARTICIPANT_BYTES));

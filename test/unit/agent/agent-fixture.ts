@@ -7,6 +7,7 @@ import { agentApp } from '../../../src/node/agent.ts';
 import { Drain } from '../../../src/node/drain.ts';
 import { silentLog } from '../../../src/observe/log.ts';
 import { Metrics } from '../../../src/observe/metrics.ts';
+import type { ConditionsGuardOptions } from '../../../src/rituals/conditions.ts';
 import type { Store } from '../../../src/store/api/store-api.ts';
 import { systemClock } from '../../../src/time/clock.ts';
 import { MemoryStore } from '../../support/memory-store.ts';
@@ -28,7 +29,11 @@ export class AgentWorld {
   readonly drain: Drain;
   readonly app: Hono<MiddlewareEnv>;
 
-  constructor(store: Store = new MemoryStore(), vault = new Vault(systemRandom, unknownAccounts)) {
+  constructor(
+    store: Store = new MemoryStore(),
+    rituals: ConditionsGuardOptions = {},
+    vault = new Vault(systemRandom, unknownAccounts),
+  ) {
     this.store = store;
     this.drain = new Drain({ vault, log: silentLog, clock: systemClock });
     this.app = agentApp(
@@ -51,6 +56,7 @@ export class AgentWorld {
           throw new ProblemError('NODE_LOCKED', 'the node is locked (1 of 3): two servers are silent');
         },
         status: () => ({ state: this.store === undefined ? 'locked' : 'backed' }),
+        rituals,
       },
     );
   }

@@ -15,7 +15,7 @@ async function worldWithClients(count: number): Promise<AgentWorld> {
     const report = number === count - 1 ? { threshold: 3, slots: 5, live: 3 } : undefined;
     await client.keyStatus({ slotId, key }, { confirm: true, report });
   }
-  return new AgentWorld(new MemoryStore(), server.vault);
+  return new AgentWorld(new MemoryStore(), {}, server.vault);
 }
 
 it('a drain is begun, looked at and ended by three requests, each of which may come again', async () => {

@@ -95,6 +95,19 @@ describe('R10 conditions as stored data, through the agent', () => {
     expect(await outcomes()).toEqual(expected);
   });
 
+  it.each([
+    ['no conditions', undefined, [403, 403, 403, 403]],
+    ['empty', {}, [403, 403, 403, 403]],
+    ['authorized and nothing else', { authorized: true }, [410, 410, 200, 404]],
+    ['payment is not stated', { authorized: true, expiresAt: 101 }, [402, 402, 200, 404]],
+    ['all stated and met', { authorized: true, paid: true, expiresAt: 101 }, [200, 200, 200, 200]],
+  ])('R10 where the node requires conditions: %s', async (_name, given, expected) => {
+    world = new AgentWorld(undefined, { requireConditions: true });
+    world.nowMs = 100_999;
+    if (given !== undefined) await conditions(given);
+    expect(await outcomes()).toEqual(expected);
+  });
+
   it('R10 what is not paid for or has expired can still be erased', async () => {
     await world.send('PUT', '/rituals/7', fragment);
     await conditions({ paid: false, expiresAt: 0 });

@@ -10,6 +10,7 @@ import {
 } from '../../../src/decryptions/decryption-service.ts';
 import { type DecryptionsAppOptions, decryptionsApp } from '../../../src/decryptions/decryptions-app.ts';
 import { signedWriteBytes } from '../../../src/decryptions/write-authorization.ts';
+import { errorCodes } from '../../../src/errors/codes.ts';
 import { MemoryStore } from '../../support/memory-store.ts';
 import { VirtualScheduler } from '../../support/virtual-scheduler.ts';
 
@@ -204,5 +205,28 @@ describe('D21 write authorization by sr25519', () => {
     const other = `${PATH}/signatures/somebody-else`;
     expect((await put(own, body(1), signed('PUT', own, body(1), clock.nowMs()))).status).toBe(200);
     expect((await put(other, body(1), signed('PUT', other, body(1), clock.nowMs()))).status).toBe(403);
+  });
+});
+
+describe('problem documents', () => {
+  it('have a type by their code, its summary as the title, and an id that the log has too', async () => {
+    const told: { readonly error: unknown; readonly requestId: string }[] = [];
+    const { app, store } = await world({ onError: (error, requestId) => told.push({ error, requestId }) });
+    const missing = await app.request(PATH);
+    expect(await missing.json()).toMatchObject({
+      type: 'urn:latchkey:error:DECRYPTION_NOT_FOUND',
+      title: errorCodes.DECRYPTION_NOT_FOUND.summary,
+      instance: missing.headers.get('x-request-id'),
+    });
+    expect(told).toEqual([]);
+    store.batch = () => Promise.reject(new Error('a text that no stranger may read'));
+    const failed = await app.request(PATH, { method: 'PUT', body: body(1) });
+    const text = await failed.text();
+    expect(text).not.toContain('stranger');
+    expect(JSON.parse(text)).toMatchObject({
+      type: 'urn:latchkey:error:INTERNAL',
+      instance: told[0]?.requestId,
+    });
+    expect(String(told[0]?.error)).toContain('stranger');
   });
 });

@@ -73,6 +73,45 @@ describe('D20 configuration of the decryption service', () => {
     );
   });
 
+  it.each([
+    ['DECRYPTIONS_PROT', 'DECRYPTIONS_PORT'],
+    ['DECRYPTIONS_MAX_EXPECTED_ORACLE_DELAY', 'DECRYPTIONS_MAX_EXPECTED_ORACLE_DELAY_MS'],
+    ['DECRYPTIONS_ALOW_DELETE', 'DECRYPTIONS_ALLOW_DELETE'],
+    ['DECRYPTIONS_PROFLIE', 'DECRYPTIONS_PROFILE'],
+    ['ROCKET_ADRESS', 'ROCKET_ADDRESS'],
+    ['ROCKET_DB_PAHT', 'ROCKET_DB_PATH'],
+  ])('D20 refuses the misspelt variable %s, and names %s', (variable, meant) => {
+    for (const text of ['1', ''])
+      expect(() => loadDecryptionsConfig(base, { [variable]: text })).toThrow(
+        expect.objectContaining({
+          code: 'DECRYPTIONS_CONFIG_INVALID',
+          field: variable,
+          hint: expect.stringContaining(meant),
+        }),
+      );
+  });
+
+  it('D20 refuses a variable near no known one, and a setting of Rocket that has no effect here', () => {
+    for (const [variable, hint] of [
+      ['DECRYPTIONS_ZZZZZZZZ', 'docs/decryptions.md'],
+      ['ROCKET_LOG_LEVEL', 'no effect'],
+      ['ROCKET_WORKERS', 'no effect'],
+    ] as const)
+      expect(() => loadDecryptionsConfig(base, { [variable]: '1' })).toThrow(
+        expect.objectContaining({ field: variable, hint: expect.stringContaining(hint) }),
+      );
+  });
+
+  it('D20 takes every known variable, and leaves those of other programs alone', () => {
+    const environment = { HOME: '/h', DECRYPTIONSPORT: '1', ROCKETEER: '1', XROCKET_PORT: '1' };
+    expect(loadDecryptionsConfig(base, environment)).toMatchObject({ port: 8001 });
+    expect(
+      loadDecryptionsConfig(base, { ROCKET_PROFILE: 'testing', DECRYPTIONS_PROFILE: undefined }),
+    ).toMatchObject({
+      port: 0,
+    });
+  });
+
   it('D20 refuses an unknown profile and a wrong variable', () => {
     expect(() => loadDecryptionsConfig(base, {}, 'production')).toThrow(
       expect.objectContaining({ field: 'profile' }),

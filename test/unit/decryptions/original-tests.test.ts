@@ -34,7 +34,11 @@ describe("the original's ten HTTP tests", () => {
     const answer = await put(KEY, '{"value": 42, "signature"');
     expect(answer.status).toBe(400);
     expect(answer.headers.get('content-type')).toBe('application/problem+json');
-    expect(await answer.json()).toMatchObject({ status: 400, code: 'BODY_NOT_JSON', type: 'about:blank' });
+    expect(await answer.json()).toMatchObject({
+      status: 400,
+      code: 'BODY_NOT_JSON',
+      type: 'urn:latchkey:error:BODY_NOT_JSON',
+    });
   });
 
   it('D4 an invalid put does not update', async () => {

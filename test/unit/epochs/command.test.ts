@@ -1,11 +1,8 @@
-import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { epochsExample } from '../../../examples/epochs.ts';
 import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
 import { epochsCommand } from '../../../src/cli/commands/epochs.ts';
 import { nodeFileSystem } from '../../../src/disk/node-file-system.ts';
@@ -93,19 +90,5 @@ describe('latchkey epochs', () => {
         code: 'EPOCH_JOURNAL_NOT_FOUND',
       });
     }
-  });
-});
-
-describe('examples/epochs.ts', () => {
-  it('acknowledges the same after a restart, in less than 50 lines', async () => {
-    expect(await epochsExample()).toEqual(['first answer: valid', 'after the restart: the same ack']);
-    const file = new URL('../../../examples/epochs.ts', import.meta.url);
-    expect((await readFile(file, 'utf8')).split('\n').length).toBeLessThan(50);
-  });
-
-  it('runs as a program', async () => {
-    const file = new URL('../../../examples/epochs.ts', import.meta.url).pathname;
-    const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', file]);
-    expect(stdout).toBe('first answer: valid\nafter the restart: the same ack\n');
   });
 });

@@ -358,3 +358,44 @@ describe('E8 missing private dealing gives an observer, not a crash', () => {
     expect(await concludeRound(membership)).toBeUndefined();
   });
 });
+
+describe('finalize with a threshold', () => {
+  /** A dealer that has the acks of this many players. */
+  async function acknowledged(acks: number) {
+    const { dealer } = await dealerOf(zero);
+    for (const scheme of schemes.slice(0, acks)) {
+      const ack = ackOf(scheme, zero, dealer.publicMessage);
+      expect(await dealer.handle(scheme.self.publicKey, ack)).toBe('valid');
+    }
+    return dealer;
+  }
+
+  it.each([
+    [3, undefined, true],
+    [3, 0, true],
+    [3, 3, true],
+    [3, 4, false],
+    [4, 4, true],
+    // The scheme needs three of four, whatever the caller would accept.
+    [2, 2, false],
+    [2, undefined, false],
+  ])('%i acks with the threshold %s: a log is %s', async (acks, threshold, hasLog) => {
+    const dealer = await acknowledged(acks);
+    dealer.finalize(threshold);
+    expect(dealer.finalized() !== undefined).toBe(hasLog);
+    dealer.finalize();
+    expect(dealer.finalized() !== undefined).toBe(hasLog);
+  });
+
+  it.each([-1, 5, 1.5, Number.NaN])(
+    'a threshold of %d is refused, and the dealing goes on',
+    async (threshold) => {
+      const dealer = await acknowledged(3);
+      expect(() => dealer.finalize(threshold)).toThrow(RangeError);
+      const ack = ackOf(three, zero, dealer.publicMessage);
+      expect(await dealer.handle(three.self.publicKey, ack)).toBe('valid');
+      dealer.finalize(4);
+      expect(dealer.finalized()).toBeDefined();
+    },
+  );
+});

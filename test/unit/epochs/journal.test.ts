@@ -352,3 +352,49 @@ describe('E9 prune removes epochs below min with their secrets, survives a resta
     await expect(again.putSeed(1, secretOf('1'))).rejects.toMatchObject({ code: 'EPOCH_PRUNED' });
   });
 });
+
+describe('appendEpoch numbers the epochs', () => {
+  it('from 0, by one, and on from the current one after a restart', async () => {
+    const store = new MemoryStore();
+    const journal = await EpochJournal.open(store);
+    expect(await journal.appendEpoch(stateOf('a'))).toBe(0);
+    expect(await journal.appendEpoch(stateOf('b', { round: 1 }))).toBe(1);
+    expect(journal.current()).toEqual({ number: 1, round: 1 });
+    const reopened = await EpochJournal.open(store);
+    expect(await reopened.appendEpoch(stateOf('c'))).toBe(2);
+    expect((await reopened.secrets.getSeed(2))?.equals(secretOf('c'))).toBe(true);
+    expect(reopened.committed()).toEqual([0, 1, 2]);
+  });
+
+  it('from the number that commitEpoch chose, and never a pruned one', async () => {
+    const journal = await EpochJournal.open(new MemoryStore());
+    await journal.commitEpoch(7, stateOf('seven'));
+    expect(await journal.appendEpoch(stateOf('eight'))).toBe(8);
+    await journal.prune(8);
+    expect(await journal.appendEpoch(stateOf('nine'))).toBe(9);
+  });
+
+  it('of a hundred at once, each has a number of its own', async () => {
+    const journal = await EpochJournal.open(new MemoryStore());
+    const numbers = await Promise.all(
+      Array.from({ length: 100 }, (_, at) => journal.appendEpoch(stateOf(`seed ${at}`))),
+    );
+    expect(numbers).toEqual(Array.from({ length: 100 }, (_, at) => at));
+    expect((await journal.secrets.getSeed(57))?.equals(secretOf('seed 57'))).toBe(true);
+  });
+
+  it('one that fails is not current, and its number is used again', async () => {
+    let isFailing = false;
+    const store = new MemoryStore({
+      beforeWrite: () => {
+        if (isFailing) throw new Error('EIO');
+      },
+    });
+    const journal = await journalAt(3, 'seed', store);
+    isFailing = true;
+    await expect(journal.appendEpoch(stateOf('a'))).rejects.toThrow('EIO');
+    expect(journal.current()?.number).toBe(3);
+    isFailing = false;
+    expect(await journal.appendEpoch(stateOf('b'))).toBe(4);
+  });
+});

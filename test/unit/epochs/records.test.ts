@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
-import { ByteReader, ByteWriter } from '../../../src/epochs/codec.ts';
+import { RecordReader, RecordWriter } from '../../../src/epochs/record-codec.ts';
 import {
   decodeEpochState,
   decodeEvent,
@@ -90,11 +90,11 @@ describe('E1 epoch encode and decode, bad tag refused', () => {
       [0xff, 0xff, 0xff, 0xff, 0xff, 0x01],
       [0xff, 0xff, 0xff, 0xff, 0x7f],
     ]) {
-      const reader = new ByteReader(Uint8Array.from(bytes), 'test');
+      const reader = new RecordReader(Uint8Array.from(bytes), 'test');
       const read = bytes.length === 1 ? () => reader.option(() => 0) : () => reader.varint();
       expect(read).toThrow(malformed);
     }
-    const tooLarge = new ByteReader(new Uint8Array(8).fill(0xff), 'test');
+    const tooLarge = new RecordReader(new Uint8Array(8).fill(0xff), 'test');
     expect(() => tooLarge.u64()).toThrow(malformed);
   });
 
@@ -112,7 +112,7 @@ describe('E1 epoch encode and decode, bad tag refused', () => {
     );
     fc.assert(
       fc.property(fc.nat({ max: 0xffff_ffff }), (value) => {
-        const reader = new ByteReader(new ByteWriter().varint(value).finish(), 'test');
+        const reader = new RecordReader(new RecordWriter().varint(value).finish(), 'test');
         expect(reader.varint()).toBe(value);
         reader.end();
       }),
@@ -120,7 +120,7 @@ describe('E1 epoch encode and decode, bad tag refused', () => {
   });
 
   it('a writer refuses what no reader would take', () => {
-    expect(() => new ByteWriter().varint(2 ** 32)).toThrow(RangeError);
+    expect(() => new RecordWriter().varint(2 ** 32)).toThrow(RangeError);
     expect(() => encodeShare({ index: 1, scalar: new SecretBytes(new Uint8Array(31)) })).toThrow(RangeError);
     const short = new SecretBytes(new Uint8Array(16));
     expect(() => encodeEpochState({ round: 0, rngSeed: short })).toThrow(RangeError);

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, Server, type Socket } from 'node:net';
 import { Hono } from 'hono';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { listen as listenForDecryptions } from '../../../src/decryptions/listen.ts';
+import { serveApp } from '../../../src/decryptions/serve-app.ts';
 import { defaultListenerBounds, type Listener, listen } from '../../../src/http/listener.ts';
 import { type KeyServerWorld, keyServerWorld } from '../../support/key-server-fixture.ts';
 import { ProtocolClient } from '../../support/protocol-client.ts';
@@ -137,7 +137,7 @@ describe('connections', () => {
 describe('a connection that cannot be accepted', () => {
   const doors = {
     'the open port': () => listen(() => new Response(), { host: '127.0.0.1', port: 0 }),
-    decryptions: () => listenForDecryptions(new Hono(), { address: '127.0.0.1', port: 0 }),
+    decryptions: () => serveApp(new Hono(), { address: '127.0.0.1', port: 0 }),
   } as const;
 
   it.each(Object.entries(doors))('ends nothing, however often it happens: %s', async (_name, listenThere) => {

@@ -4,7 +4,7 @@ import { readU64BigEndian, u64BigEndian } from '../bytes/integers.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 
 /** Builds the binary form of epoch records and DKG messages. */
-export class ByteWriter {
+export class RecordWriter {
   readonly #parts: Uint8Array[] = [];
 
   u8(value: number): this {
@@ -42,7 +42,7 @@ export class ByteWriter {
   }
 
   /** 0, or 1 and the value. */
-  option<T>(value: T | undefined, write: (writer: ByteWriter, value: T) => void): this {
+  option<T>(value: T | undefined, write: (writer: RecordWriter, value: T) => void): this {
     this.u8(value === undefined ? 0 : 1);
     if (value !== undefined) write(this, value);
     return this;
@@ -54,10 +54,10 @@ export class ByteWriter {
 }
 
 /**
- * Reads what {@link ByteWriter} writes and nothing else: one value has one encoding, lengths are bounded before
+ * Reads what {@link RecordWriter} writes and nothing else: one value has one encoding, lengths are bounded before
  * anything is copied, and {@link end} refuses trailing bytes. Every method throws EvidenceError EPOCH_ENCODING.
  */
-export class ByteReader {
+export class RecordReader {
   readonly #bytes: Uint8Array;
   readonly #what: string;
   #offset = 0;
@@ -110,11 +110,12 @@ export class ByteReader {
   /** A varint of at most `most`. */
   count(most: number): number {
     const count = this.varint();
-    if (count > most) this.refuse(`at most ${most}`, `${count}`);
+    // Written so that a bound that is no number refuses.
+    if (!(count <= most)) this.refuse(`at most ${most}`, `${count}`);
     return count;
   }
 
-  option<T>(read: (reader: ByteReader) => T): T | undefined {
+  option<T>(read: (reader: RecordReader) => T): T | undefined {
     const tag = this.u8();
     if (tag > 1) this.refuse('0 or 1', `${tag}`);
     return tag === 1 ? read(this) : undefined;

@@ -5,13 +5,13 @@ import type { Hono } from 'hono';
 import { ProblemError } from '../errors/latchkey-error.ts';
 
 /** Where to listen; port 0 takes a free one. */
-export interface ListenAddress {
+export interface AppAddress {
   readonly address: string;
   readonly port: number;
 }
 
 /** A service that listens. */
-export interface Listening {
+export interface ServedApp {
   readonly url: string;
   readonly port: number;
   /** Takes no more connections, and resolves when those under way are finished, or cut after `graceMs`. */
@@ -25,7 +25,7 @@ const timeouts = { requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTime
  * Serves an app on a listener of its own.
  * @throws ProblemError DECRYPTIONS_LISTEN_FAILED.
  */
-export async function listen(app: Hono, { address, port }: ListenAddress): Promise<Listening> {
+export async function serveApp(app: Hono, { address, port }: AppAddress): Promise<ServedApp> {
   const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false });
   // The adapter answers its own failures; a rejection here would only be a defect of its own.
   const server = createServer(timeouts, (request, response) => void listener(request, response));

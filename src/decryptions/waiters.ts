@@ -1,13 +1,13 @@
 import { ProblemError } from '../errors/latchkey-error.ts';
 
-/** Told at most once; then it is out of the room. */
+/** Called at most once; then it is no longer registered. */
 export type Waiter<T> = (news: T) => void;
 
 /**
  * Who waits for which key. Everything is synchronous, so that between "the key is not there" and "I wait for it"
  * nothing can happen. A key without waiters has no entry, so that asking for random keys leaves nothing behind.
  */
-export class WaitingRoom<T> {
+export class Waiters<T> {
   readonly #waiters = new Map<string, Set<Waiter<T>>>();
   readonly #capacity: number;
   #count = 0;
@@ -32,7 +32,7 @@ export class WaitingRoom<T> {
    * @returns a function that takes it out again; calling it later or twice does nothing.
    * @throws ProblemError DECRYPTION_WAITERS_FULL at the capacity.
    */
-  enter(key: string, waiter: Waiter<T>): () => void {
+  add(key: string, waiter: Waiter<T>): () => void {
     if (this.#count >= this.#capacity) {
       throw new ProblemError('DECRYPTION_WAITERS_FULL', `${this.#count} requests are waiting already`, {
         hint: 'raise maxWaiters, or ask again later',
@@ -49,7 +49,7 @@ export class WaitingRoom<T> {
   wake(key: string, news: T): number {
     const waiters = this.#waiters.get(key);
     if (waiters === undefined) return 0;
-    // Out of the room first: a waiter that enters again while it is told waits for the next news.
+    // Unregistered first: a waiter that registers again while it is told waits for the next news.
     this.#waiters.delete(key);
     this.#count -= waiters.size;
     const woken = [...waiters];

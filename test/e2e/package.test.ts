@@ -1,0 +1,98 @@
+import { execFile } from 'node:child_process';
+import { cp, mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { tempFolder } from '../support/temp-folder.ts';
+
+const run = promisify(execFile);
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** What these tests read of a package.json. */
+interface PackageJson {
+  readonly scripts?: unknown;
+  readonly dependencies: Readonly<Record<string, string>>;
+  readonly exports: Readonly<Record<string, unknown>>;
+}
+// Written by the script under test from the project's own file.
+const readPackageJson = async (folder: string) =>
+  JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as PackageJson;
+
+/** A project that has installed the packed tarball; the packages it needs are those of this checkout. */
+let project: Awaited<ReturnType<typeof tempFolder>>;
+let installed: string;
+
+beforeAll(async () => {
+  project = await tempFolder();
+  installed = join(project.path, 'node_modules/latchkey');
+  await mkdir(installed, { recursive: true });
+  const { stdout } = await run(process.execPath, [join(root, 'scripts/pack.mjs'), '--to', project.path]);
+  await run('tar', ['-xzf', stdout.trim(), '-C', installed, '--strip-components', '1']);
+  const { dependencies } = await readPackageJson(installed);
+  for (const name of [...Object.keys(dependencies), '@types/node', '@types/ws']) {
+    const link = join(project.path, 'node_modules', name);
+    await mkdir(dirname(link), { recursive: true });
+    await symlink(join(root, 'node_modules', name), link);
+  }
+  await writeFile(join(project.path, 'package.json'), '{"type":"module"}');
+}, 300_000);
+afterAll(() => project[Symbol.asyncDispose]());
+
+describe('the packed package', () => {
+  it('has no scripts, of which the installing npm would warn', async () => {
+    expect((await readPackageJson(installed)).scripts).toBeUndefined();
+  });
+
+  it('contains every file that its README links to', async () => {
+    const readme = await readFile(join(installed, 'README.md'), 'utf8');
+    const links = [...readme.matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map((match) => match[1] ?? '');
+    expect(links.length).toBeGreaterThan(10);
+    const missing: string[] = [];
+    for (const link of links) await stat(join(installed, link)).catch(() => missing.push(link));
+    expect(missing).toEqual([]);
+  });
+
+  it('runs its command', async () => {
+    const { stdout } = await run(process.execPath, [join(installed, 'dist/src/cli/main.js'), '--help']);
+    expect(stdout).toContain('rituals');
+  });
+
+  it('gives the examples all that they import, with types, without this checkout', {
+    timeout: 600_000,
+  }, async () => {
+    const { exports } = await readPackageJson(installed);
+    const subpaths = Object.keys(exports).map((subpath) => subpath.replace(/^\./, 'latchkey'));
+    expect(subpaths).toEqual(expect.arrayContaining(['latchkey', 'latchkey/store', 'latchkey/epochs']));
+    await cp(join(installed, 'examples'), project.path, { recursive: true });
+    const all = subpaths.map((subpath, at) => `import * as part${at} from '${subpath}';\n`).join('');
+    const counts = subpaths.map((_, at) => `Object.keys(part${at}).length`).join(', ');
+    await writeFile(join(project.path, 'all.ts'), `${all}console.log(JSON.stringify([${counts}]));\n`);
+    const compilerOptions = {
+      module: 'nodenext',
+      target: 'es2023',
+      lib: ['es2023', 'esnext.disposable'],
+      types: ['node'],
+      strict: true,
+      exactOptionalPropertyTypes: true,
+      outDir: 'built',
+    };
+    await writeFile(
+      join(project.path, 'tsconfig.json'),
+      JSON.stringify({ compilerOptions, files: ['all.ts', 'rituals.ts', 'decryptions.ts', 'epochs.ts'] }),
+    );
+    const tsc = join(root, 'node_modules/typescript/bin/tsc');
+    const failure: unknown = await run(process.execPath, [tsc, '-p', project.path]).catch(
+      (error) => error.stdout,
+    );
+    expect(typeof failure === 'string' ? failure : '').toBe('');
+    const runBuilt = async (name: string) =>
+      (await run(process.execPath, [join(project.path, 'built', `${name}.js`)])).stdout;
+    const numbers: unknown = JSON.parse(await runBuilt('all'));
+    expect(numbers).toHaveLength(subpaths.length);
+    expect(numbers).not.toContain(0);
+    expect(await runBuilt('rituals')).toContain('43: RITUAL_EXPIRED');
+    expect(await runBuilt('decryptions')).toContain('PUT 200');
+    expect(await runBuilt('epochs')).toContain('the same ack');
+  });
+});

@@ -1,0 +1,77 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+
+const root = fileURLToPath(new URL('../../..', import.meta.url));
+const src = join(root, 'src');
+
+/** The parts of package.json by which a program starts. */
+interface PackageJson {
+  readonly bin: Readonly<Record<string, string>>;
+  readonly exports: Readonly<Record<string, { readonly types: string; readonly default: string }>>;
+}
+
+// The project's own package.json, of which the tests below check what they use.
+const packageJson = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as PackageJson;
+const exported = Object.values(packageJson.exports);
+
+/** Started as a process or thread of its own, by its path. */
+const processes = ['src/chain/decoder/main.ts', 'src/chain/decoder/watchdog.ts'];
+
+/** `./dist/src/x.js` → `src/x.ts` */
+const sourceOf = (built: string): string =>
+  relative('dist', built.replace(/^\.\//, '')).replace(/(\.d\.ts|\.js)$/, '.ts');
+
+const entryPoints = [
+  ...Object.values(packageJson.bin).map(sourceOf),
+  ...exported.map((entry) => sourceOf(entry.default)),
+  ...processes,
+];
+
+function filesBelow(folder: string): string[] {
+  return readdirSync(folder).flatMap((name) => {
+    const path = join(folder, name);
+    return statSync(path).isDirectory() ? filesBelow(path) : path.endsWith('.ts') ? [path] : [];
+  });
+}
+
+/** Files that a file imports or exports from. */
+function targetsOf(path: string): string[] {
+  const source = readFileSync(path, 'utf8');
+  const specifiers = source.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*'(\.[^']+\.ts)'/g);
+  return [...specifiers].map((match) => resolve(dirname(path), match[1] ?? ''));
+}
+
+/** All files that are loaded when these are, by their paths from the project's root. */
+function reachableFrom(entries: readonly string[]): ReadonlySet<string> {
+  const reached = new Set<string>();
+  const waiting = entries.map((entry) => join(root, entry));
+  for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
+    if (reached.has(path)) continue;
+    reached.add(path);
+    waiting.push(...targetsOf(path));
+  }
+  return new Set([...reached].map((path) => relative(root, path)));
+}
+
+describe('entry points', () => {
+  const files = filesBelow(src).map((path) => relative(root, path));
+
+  it('are files of this project, with types beside each of them', () => {
+    expect(entryPoints.filter((entry) => !files.includes(entry))).toEqual([]);
+    expect(exported.map(({ types }) => sourceOf(types))).toEqual(
+      exported.map((entry) => sourceOf(entry.default)),
+    );
+  });
+
+  it('reach every file of src, so that nothing lies in the package that no program can use', () => {
+    const reached = reachableFrom(entryPoints);
+    expect(files.filter((file) => !reached.has(file))).toEqual([]);
+  });
+
+  it('are all needed for that: without the entry points of the rooms, the walk finds files that are not reached', () => {
+    const reached = reachableFrom(entryPoints.filter((entry) => entry !== 'src/epochs/epochs.ts'));
+    expect(files.filter((file) => !reached.has(file))).toContain('src/epochs/player.ts');
+  });
+});
