@@ -8,7 +8,7 @@ import { buildGeneration, firstFile } from '../../src/keyslots/generations.ts';
 import { encodeKeyslotFile } from '../../src/keyslots/keyslot-codec.ts';
 import type { Quorum } from '../../src/keyslots/threshold.ts';
 import { SealedStore } from '../../src/store/sealed-store.ts';
-import { endNetwork, formedNetwork, restart } from '../support/formed-network.ts';
+import { endNetwork, formedNetwork } from '../support/formed-network.ts';
 import { HostMadeServer, type MakeQuote } from '../support/host-made-server.ts';
 import { KEYSLOTS, type SimulatedNetwork } from '../support/simulated-network.ts';
 import type { SimulatedNode } from '../support/simulated-network-node.ts';
