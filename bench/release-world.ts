@@ -35,8 +35,8 @@ export const benchPki = (): DevelopmentPki => createDevelopmentPki({ seed: new U
 export const benchQuote = (pki: DevelopmentPki, reportData: Uint8Array, platform: number): Uint8Array =>
   pki.quote({ reportData, platform, body: measurements });
 
-/** A key server with all checks on, and the parts that requests are made with. */
-export function releaseWorld(log: Log, metrics: Metrics) {
+/** A key server with all checks on, on one of the platforms, and the parts that requests are made with. */
+export function releaseWorld(log: Log, metrics: Metrics, platform = 0) {
   const pki = benchPki();
   const documents = parseCollateralDocuments(pki.collateral({ nowMs: NOW_MS }));
   const account = AccountId.of(systemRandom(32));
@@ -47,33 +47,36 @@ export function releaseWorld(log: Log, metrics: Metrics) {
   const now = () => NOW_MS;
   const random: RandomSource = systemRandom;
   const challenges = new ChallengeIssuer({ random });
+  const verifier = new QuoteVerifier({ trustRoot: insecureTrustRoot(pki.rootPem) });
+  const witness = new Witness({
+    verifier,
+    collateral: {
+      graceMs: 0,
+      collateralFor: async () => ({ documents, state: 'fresh', validUntilMs: NOW_MS + 86_400_000 }),
+      status: () => [],
+      close: async () => undefined,
+      [Symbol.asyncDispose]: async () => undefined,
+    },
+    now,
+  });
+  const judge = new Judge({
+    trust,
+    tdPolicy: tdPolicyOf(trust),
+    ownMeasurement: measurementId(measurements),
+    chain: () => ({ acceptedMeasurements: [], hasDeparted: () => false }),
+    grace: new TcbGrace({ graceMs: 0 }),
+    now,
+    platformRate: new TokenBuckets(unlimited),
+  });
   const keyServer = new KeyServer({
     identity: { account, x25519, x25519PublicKey, instanceId },
     challenges,
-    witness: new Witness({
-      verifier: new QuoteVerifier({ trustRoot: insecureTrustRoot(pki.rootPem) }),
-      collateral: {
-        graceMs: 0,
-        collateralFor: async () => ({ documents, state: 'fresh', validUntilMs: NOW_MS + 86_400_000 }),
-        status: () => [],
-        close: async () => undefined,
-        [Symbol.asyncDispose]: async () => undefined,
-      },
-      now,
-    }),
-    judge: new Judge({
-      trust,
-      tdPolicy: tdPolicyOf(trust),
-      ownMeasurement: measurementId(measurements),
-      chain: () => ({ acceptedMeasurements: [], hasDeparted: () => false }),
-      grace: new TcbGrace({ graceMs: 0 }),
-      now,
-      platformRate: new TokenBuckets(unlimited),
-    }),
+    witness,
+    judge,
     vault: new Vault(random, { maxKeys: 1e6, maxKeysPerPlatform: 1e6, maxKeysPerPlatformAndAccount: 32 }),
     attestation: new OwnAttestation({
       identity: { server: account, x25519PublicKey, instanceId },
-      quotes: { quote: async (reportData) => benchQuote(pki, reportData, 0) },
+      quotes: { quote: async (reportData) => benchQuote(pki, reportData, platform) },
       finalized,
       intervalMs: 60_000,
     }),
@@ -85,7 +88,7 @@ export function releaseWorld(log: Log, metrics: Metrics) {
     onServed: () => undefined,
     onForgotten: () => undefined,
   });
-  return { pki, documents, keyServer, challenges, account };
+  return { pki, documents, keyServer, challenges, account, verifier, witness, judge };
 }
 
 /** One request of an account of its own, quoted by one of the platforms, as JSON text. */

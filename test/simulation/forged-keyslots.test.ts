@@ -8,7 +8,7 @@ import { buildGeneration, firstFile } from '../../src/keyslots/generations.ts';
 import { encodeKeyslotFile } from '../../src/keyslots/keyslot-codec.ts';
 import type { Quorum } from '../../src/keyslots/threshold.ts';
 import { SealedStore } from '../../src/store/sealed-store.ts';
-import { endNetwork, formedNetwork } from '../support/formed-network.ts';
+import { endNetwork, formedNetwork, restart } from '../support/formed-network.ts';
 import { HostMadeServer, type MakeQuote } from '../support/host-made-server.ts';
 import { KEYSLOTS, type SimulatedNetwork } from '../support/simulated-network.ts';
 import type { SimulatedNode } from '../support/simulated-network-node.ts';
@@ -68,6 +68,15 @@ const failuresOf = ({ events }: SimulatedNode, server: HostMadeServer): string =
     .map(({ fields }) => String(fields['reason']))
     .join('\n');
 
+/** How far a node's clock is ahead of the true time, as its challenges show. */
+function aheadMs(net: SimulatedNetwork, node: SimulatedNode): number {
+  const challenge = node.keyServer?.challenge({
+    accountId: encodeSs58(node.stash),
+    ephemeralPublicKey: `0x${toHex(new Uint8Array(32).fill(9))}`,
+  });
+  return (challenge?.expiresAtMs ?? Number.NaN) - net.world.clock.nowMs();
+}
+
 describe('a host that writes the keyslot file itself', () => {
   it.each(hosts)('with $title: the store stays closed', LONG, async ({ quoteOf, reason }) => {
     const { net } = await formedNetwork(901);
@@ -87,7 +96,54 @@ describe('a host that writes the keyslot file itself', () => {
   });
 });
 
+describe('a host that puts a generation of its own in front of the real one', () => {
+  it('with servers that pass every check: the store opens with the other generation', LONG, async () => {
+    const { net, node, file } = await formedNetwork(903);
+    const key = toHex(node.open?.storeKey.reveal() ?? new Uint8Array(0));
+    // Two machines of the host that are genuine and accepted: recovery cannot tell them from others.
+    const servers = [1, 2].map(
+      (number) =>
+        new HostMadeServer(net.world, number, (reportData) =>
+          net.world.pki.quote({ reportData, platform: 60 + number, body: ownBody }),
+        ),
+    );
+    net.strangers.push(...servers.map((server) => server.record()));
+    await net.world.clock.until(node.kill());
+    const [real] = file.generations;
+    const forged = await buildGeneration(
+      {
+        ...file,
+        storeKey: new SecretBytes(new Uint8Array(32).fill(3)),
+        generation: real.generation + 1,
+        quorum: TWO_OF_TWO,
+        enrolled: servers.map(({ slot }) => slot),
+      },
+      node.random,
+    );
+    node.disk.tamper(KEYSLOTS, encodeKeyslotFile({ ...file, generations: [forged, real] }));
+    net.publish();
+    node.start();
+    await net.settle(5_000);
+    expect(servers.every(({ asked }) => asked.includes('/request-encryption-key'))).toBe(true);
+    expect(node.events.map(({ event }) => event)).toContain('generation.of-another-store');
+    expect(toHex(node.open?.storeKey.reveal() ?? new Uint8Array(0))).toBe(key);
+    await endNetwork(net);
+  });
+});
+
 describe('the time of a recovery', () => {
+  it('far ahead of chain and own clock is reported and not taken, also from t servers', LONG, async () => {
+    const { net, node, servers } = await formedNetwork(904);
+    for (const server of servers) server.timeLieMs = 10 * YEAR_MS;
+    await restart(net, node);
+    await net.settle(5_000);
+    expect(node.open).toBeDefined();
+    expect(node.events.map(({ event }) => event)).toContain('time.jump-refused');
+    expect(aheadMs(net, node)).toBeLessThan(YEAR_MS);
+    await net.close();
+  });
+
+
   it('a stranger in a forged older generation adds no voice to n − t liars', LONG, async () => {
     const { net, node, file, servers } = await formedNetwork(902);
     const { clock, wire, pki } = net.world;
@@ -119,11 +175,7 @@ describe('the time of a recovery', () => {
     node.start();
     await net.settle(20_000);
     expect(node.open).toBeDefined();
-    const challenge = node.keyServer?.challenge({
-      accountId: encodeSs58(stranger.account),
-      ephemeralPublicKey: `0x${toHex(new Uint8Array(32).fill(9))}`,
-    });
-    expect((challenge?.expiresAtMs ?? Number.NaN) - clock.nowMs()).toBeLessThan(YEAR_MS);
+    expect(aheadMs(net, node)).toBeLessThan(YEAR_MS);
     await net.close();
   });
 });

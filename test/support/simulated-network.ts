@@ -248,7 +248,10 @@ export class SimulatedNetwork {
     for (const node of this.nodes) before.set(node, await this.#promised(node));
     // Who drains again and again is left more slowly each time.
     const draining = this.nodes.filter(({ isDraining, drains }) => isDraining && drains <= 2);
-    await this.settle(milliseconds);
+    // A server that restarts again and again is replaced after eight times the patience.
+    const restarts = Math.max(...this.nodes.map(({ boots }) => boots - 1));
+    const extraMs = restarts > 1 ? 8 * this.world.config.healing.patienceMs : 0;
+    await this.settle(milliseconds + extraMs);
     this.check();
     for (const node of this.nodes) {
       const was = before.get(node);

@@ -27,6 +27,12 @@ describe('quorum', () => {
     expect(mostSlotsTogether({ t: 2, n: 3 })).toBe(1);
     expect(mostSlotsTogether({ t: 3, n: 4 })).toBe(1);
     expect(mostSlotsTogether({ t: 1, n: 1 })).toBe(1);
+    for (let n = 2; n <= 16; n++) {
+      for (let t = 2; t < n; t++) {
+        expect(mostSlotsTogether({ t, n })).toBeLessThan(t);
+        expect(n - mostSlotsTogether({ t, n })).toBeGreaterThanOrEqual(t);
+      }
+    }
   });
 
   it('a count that is none is misuse', () => {
