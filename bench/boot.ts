@@ -123,8 +123,7 @@ async function enrolledNode(ready: BootServersReady, path: string, hangingPort: 
   await store.close();
   const file = firstFile(identity, generation);
   return {
-    boots: (faults) =>
-      times(() => bootOnce(tools, file, withFaults(records, faults, hangingPort), path)),
+    boots: (faults) => times(() => bootOnce(tools, file, withFaults(records, faults, hangingPort), path)),
     roundTrips: () => times(() => bareRoundTrips(ready.constantPort)),
   };
 }
@@ -148,14 +147,17 @@ async function bootOnce(
   const vetter = freshVetter(tools.client);
   quotes.spentMs = 0;
   const start = performance.now();
-  const outcome = await recoverStoreKey({ ...tools, vetter }, {
-    file,
-    snapshot,
-    minimumThreshold: 2,
-    clockToleranceMs: 60_000,
-    maxTimeJumpMs: 86_400_000,
-    signal: stop.signal,
-  });
+  const outcome = await recoverStoreKey(
+    { ...tools, vetter },
+    {
+      file,
+      snapshot,
+      minimumThreshold: 2,
+      clockToleranceMs: 60_000,
+      maxTimeJumpMs: 86_400_000,
+      signal: stop.signal,
+    },
+  );
   if (!outcome.ok) throw new Error(`the boot got ${outcome.have} of ${outcome.need} slots`);
   const store = await SealedStore.open({ path, storeKey: outcome.recovered.storeKey });
   await readIdentity(store);

@@ -186,8 +186,7 @@ export class Healer {
       .filter((one) => !isLive(one) && (!hasForgotten(one) || this.#doubts.covers(one.slot)))
       .map(({ slot }) => slot.server);
     const left = snapshot.servers.filter(
-      ({ account: server }) =>
-        this.#leaving.wasLeft(server, nowMs) || this.#forgetful.isLast(server, nowMs),
+      ({ account: server }) => this.#leaving.wasLeft(server, nowMs) || this.#forgetful.isLast(server, nowMs),
     );
     const last = [...unproved, ...left.map((server) => server.account)];
     const enrolment = await enrol(tools, {

@@ -10,6 +10,18 @@ export interface Quorum {
   readonly n: number;
 }
 
+/** So many servers allow a threshold of 3. */
+const SERVERS_FOR_THREE = 5;
+
+/**
+ * What is unwise about a minimum threshold in a network of so many key servers; `undefined` when nothing is. With 2, the
+ * host and the servers of two machines can make a store that a node takes for its own.
+ */
+export function thresholdWarning(minimumThreshold: number, servers: number): string | undefined {
+  if (servers < SERVERS_FOR_THREE || minimumThreshold !== 2) return undefined;
+  return `trust.minimumThreshold is 2 and the chain shows ${servers} key servers: set it to 3, so that two machines alone never open a store`;
+}
+
 /**
  * Largest number of slots on one platform or stash when a generation is made: losing it must leave t slots, and it
  * alone must not have t.

@@ -94,7 +94,8 @@ function collateralOf(
   });
 }
 
-function chainOf({ chain, trust }: Config, log: Log, clock: Clock): ChainView {
+/** The chain as a configuration reads it. */
+export function chainOf({ chain, trust }: Config, log: Log, clock: Clock): ChainView {
   const { checkpoint } = trust.chain;
   return new PolkadotChainView({
     endpoints: chain.endpoints,

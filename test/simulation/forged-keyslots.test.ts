@@ -143,7 +143,6 @@ describe('the time of a recovery', () => {
     await net.close();
   });
 
-
   it('a stranger in a forged older generation adds no voice to n − t liars', LONG, async () => {
     const { net, node, file, servers } = await formedNetwork(902);
     const { clock, wire, pki } = net.world;

@@ -224,7 +224,15 @@ export class SimulatedNode {
         serving.drain.run(client, node.identity.account, snapshot, stop.signal),
       ]);
     };
-    self = { guardian, stop, watch, alive: true, sends: true, serving: undefined, running: Promise.resolve() };
+    self = {
+      guardian,
+      stop,
+      watch,
+      alive: true,
+      sends: true,
+      serving: undefined,
+      running: Promise.resolve(),
+    };
     this.#process = self;
     this.state = guardian.state;
     // What a process still tries after its disk or the power is gone fails; nobody is there to hear of it.

@@ -76,7 +76,10 @@ export class SimulatedNetwork {
   }
 
   publish(): void {
-    this.world.chain.set({ servers: [...this.records.values(), ...this.strangers], timestampMs: this.world.clock.nowMs() });
+    this.world.chain.set({
+      servers: [...this.records.values(), ...this.strangers],
+      timestampMs: this.world.clock.nowMs(),
+    });
   }
 
   /** Lets time pass, with a block every half minute. */

@@ -117,7 +117,8 @@ describe('a server that lies that it drains', () => {
     const lie = net.world.wire.forge;
     net.world.wire.forge = (request) => {
       const liar = liars.find(({ endpoint }) => endpoint === request.endpoint);
-      if (request.path === '/request-encryption-key') liar?.keyServer?.identity.instanceId.set(liar.random(16));
+      if (request.path === '/request-encryption-key')
+        liar?.keyServer?.identity.instanceId.set(liar.random(16));
       return lie(request);
     };
     await net.settle(1_200_000);

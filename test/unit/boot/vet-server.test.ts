@@ -118,13 +118,16 @@ describe('an attestation is refused', () => {
     ['behind', 101, 'ATTESTATION_STALE'],
     ['ahead of', -100, 'passed'],
     ['ahead of', -101, 'ATTESTATION_STALE'],
-  ] as const)('when its block is more than ten minutes %s the chain: %i blocks', async (_how, blocks, code) => {
-    const record = await registered();
-    const snapshot = await world.chain.snapshot();
-    // The server of this test cites block 0.
-    const block = { ...snapshot.block, number: blocks };
-    expect(await outcome(record, { ...snapshot, block })).toBe(code);
-  });
+  ] as const)(
+    'when its block is more than ten minutes %s the chain: %i blocks',
+    async (_how, blocks, code) => {
+      const record = await registered();
+      const snapshot = await world.chain.snapshot();
+      // The server of this test cites block 0.
+      const block = { ...snapshot.block, number: blocks };
+      expect(await outcome(record, { ...snapshot, block })).toBe(code);
+    },
+  );
 
   it('when the machine runs an image that is not accepted', async () => {
     const record = await registered();

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { mostSlotsTogether, thresholdFor } from '../../../src/keyslots/threshold.ts';
+import { mostSlotsTogether, thresholdFor, thresholdWarning } from '../../../src/keyslots/threshold.ts';
 
 describe('quorum', () => {
   it.each([
@@ -33,6 +33,16 @@ describe('quorum', () => {
         expect(n - mostSlotsTogether({ t, n })).toBeGreaterThanOrEqual(t);
       }
     }
+  });
+
+  it.each([
+    [2, 4, false],
+    [2, 5, true],
+    [2, 500, true],
+    [3, 5, false],
+    [1, 5, false],
+  ])('a minimum threshold of %i is unwise with %i servers: %s', (minimum, servers, isUnwise) => {
+    expect(thresholdWarning(minimum, servers) !== undefined).toBe(isUnwise);
   });
 
   it('a count that is none is misuse', () => {

@@ -24,13 +24,16 @@ const unmeasured = [
 ];
 
 describe('the source of the own quotes', () => {
-  it.each(unmeasured)('$source needs the flag of an injected trust root, unless it is the kernel', (quote) => {
-    const config = withSource(quote);
-    const build = (trustRoot?: ReturnType<typeof insecureTrustRoot>) =>
-      buildParts(config, { chain: memoryChain(), ...(trustRoot === undefined ? {} : { trustRoot }) });
-    expect(() => build()).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }));
-    expect(build(insecureTrustRoot(pki.rootPem)).quotes).toBeDefined();
-  });
+  it.each(unmeasured)(
+    '$source needs the flag of an injected trust root, unless it is the kernel',
+    (quote) => {
+      const config = withSource(quote);
+      const build = (trustRoot?: ReturnType<typeof insecureTrustRoot>) =>
+        buildParts(config, { chain: memoryChain(), ...(trustRoot === undefined ? {} : { trustRoot }) });
+      expect(() => build()).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }));
+      expect(build(insecureTrustRoot(pki.rootPem)).quotes).toBeDefined();
+    },
+  );
 
   it.each([{}, { path: CONFIGFS_TSM_DIRECTORY }])('the kernel’s folder needs none: %j', (path) => {
     const parts = buildParts(withSource({ source: 'configfs', ...path }), { chain: memoryChain() });
