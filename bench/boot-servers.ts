@@ -15,7 +15,7 @@ export interface BootServersReady {
 const address = { host: '127.0.0.1', port: 0 };
 const servers = [];
 for (let index = 0; index < 5; index++) {
-  const { keyServer } = releaseWorld(benchLog, benchMetrics);
+  const { keyServer } = releaseWorld(benchLog, benchMetrics, index);
   const { port } = await listen(benchApp(keyServer).fetch, address);
   const { account, x25519PublicKey } = keyServer.identity;
   servers.push({ account: toHex(account), x25519: toHex(x25519PublicKey), port });

@@ -10,7 +10,8 @@ import { runKeyRound } from '../src/boot/key-round.ts';
 import { PeerClient } from '../src/boot/peer-client.ts';
 import { fetchTransport } from '../src/boot/peer-transport.ts';
 import { recoverStoreKey } from '../src/boot/recovery.ts';
-import { AccountId, BlockHash, SlotId, X25519PublicKey } from '../src/bytes/fixed-bytes.ts';
+import { ServerVetter } from '../src/boot/vet-server.ts';
+import { AccountId, BlockHash, Nonce, SlotId, X25519PublicKey } from '../src/bytes/fixed-bytes.ts';
 import { tryFromHex } from '../src/bytes/hex.ts';
 import { SecretBytes } from '../src/bytes/secret-bytes.ts';
 import type { ChainSnapshot, ServerRecord } from '../src/chain/chain-view.ts';
@@ -21,9 +22,11 @@ import { silentLog } from '../src/observe/log.ts';
 import type { QuoteSource } from '../src/quote-source/quote-source.ts';
 import { SealedStore } from '../src/store/sealed-store.ts';
 import { systemClock } from '../src/time/clock.ts';
+import { registrationReportData } from '../src/trust/registration.ts';
 import type { BootServersReady } from './boot-servers.ts';
 import { type Bench, type Measured, percentile, type Report, summarize } from './harness.ts';
-import { benchPki, benchQuote } from './release-world.ts';
+import { benchMetrics } from './release-app.ts';
+import { benchPki, benchQuote, NOW_MS, releaseWorld } from './release-world.ts';
 
 const QUORUM = { t: 3, n: 5 };
 const BOOTS = 25;
@@ -87,7 +90,7 @@ async function enrolledNode(ready: BootServersReady, path: string, hangingPort: 
   const { account } = await createIdentity(store, systemRandom);
   const namespace = await store.namespace('bench');
   for (let index = 0; index < RECORDS; index++) await namespace.put(`record ${index}`, systemRandom(100));
-  const records = ready.servers.map(recordOf);
+  const records = ready.servers.map((server, index) => recordOf(server, index));
   const quotes = new TimedQuotes();
   const client = new PeerClient({ transport: fetchTransport(), clock: systemClock, random: systemRandom });
   const tools = { client, quotes, clock: systemClock, log: silentLog };
@@ -120,15 +123,13 @@ async function enrolledNode(ready: BootServersReady, path: string, hangingPort: 
   await store.close();
   const file = firstFile(identity, generation);
   return {
-    boots: (faults) =>
-      times(() => bootOnce(tools, quotes, file, withFaults(records, faults, hangingPort), path)),
+    boots: (faults) => times(() => bootOnce(tools, file, withFaults(records, faults, hangingPort), path)),
     roundTrips: () => times(() => bareRoundTrips(ready.constantPort)),
   };
 }
 
 async function bootOnce(
-  tools: Parameters<typeof recoverStoreKey>[0],
-  quotes: TimedQuotes,
+  tools: Omit<Parameters<typeof recoverStoreKey>[0], 'vetter'> & { readonly quotes: TimedQuotes },
   file: KeyslotFile,
   servers: readonly ServerRecord[],
   path: string,
@@ -142,15 +143,21 @@ async function bootOnce(
     undecodableRecords: 0,
     acceptedMeasurements: [],
   };
+  const { quotes } = tools;
+  const vetter = freshVetter(tools.client);
   quotes.spentMs = 0;
   const start = performance.now();
-  const outcome = await recoverStoreKey(tools, {
-    file,
-    snapshot,
-    minimumThreshold: 2,
-    clockToleranceMs: 60_000,
-    signal: stop.signal,
-  });
+  const outcome = await recoverStoreKey(
+    { ...tools, vetter },
+    {
+      file,
+      snapshot,
+      minimumThreshold: 2,
+      clockToleranceMs: 60_000,
+      maxTimeJumpMs: 86_400_000,
+      signal: stop.signal,
+    },
+  );
   if (!outcome.ok) throw new Error(`the boot got ${outcome.have} of ${outcome.need} slots`);
   const store = await SealedStore.open({ path, storeKey: outcome.recovered.storeKey });
   await readIdentity(store);
@@ -187,14 +194,29 @@ function withFaults(records: readonly ServerRecord[], faults: readonly Fault[], 
   });
 }
 
-function recordOf({ account, x25519, port }: BootServersReady['servers'][number]): ServerRecord {
+/** A vetter that has seen no server yet, as a node has after its start. */
+function freshVetter(client: PeerClient): ServerVetter {
+  const { verifier, evidenceVerifier, judge } = releaseWorld(silentLog, benchMetrics);
+  const clock = { ...systemClock, nowMs: () => NOW_MS };
+  const bounds = { maxAgeMs: 900_000, blockTimeMs: 6_000 };
+  return new ServerVetter({ verifier, evidenceVerifier, judge, client, clock, bounds });
+}
+
+function recordOf(
+  { account: accountHex, x25519, port }: BootServersReady['servers'][number],
+  platform: number,
+): ServerRecord {
   const bytes = (hex: string): Uint8Array => tryFromHex(hex) ?? new Uint8Array(0);
+  const account = AccountId.of(bytes(accountHex));
+  const x25519PublicKey = X25519PublicKey.of(bytes(x25519));
+  const nonce = Nonce.of(systemRandom(32));
+  const reportData = registrationReportData(account, x25519PublicKey, 0, nonce);
   return {
-    stash: AccountId.of(bytes(account)),
-    account: AccountId.of(bytes(account)),
-    x25519PublicKey: X25519PublicKey.of(bytes(x25519)),
+    stash: account,
+    account,
+    x25519PublicKey,
     endpoint: `127.0.0.1:${port}`,
-    quote: new Uint8Array(0),
+    quote: benchQuote(benchPki(), reportData, platform),
     active: true,
     signer: false,
   };

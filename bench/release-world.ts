@@ -36,8 +36,8 @@ export const benchPki = (): DevelopmentPki => createDevelopmentPki({ seed: new U
 export const benchQuote = (pki: DevelopmentPki, reportData: Uint8Array, platform: number): Uint8Array =>
   pki.quote({ reportData, platform, body: measurements });
 
-/** A key server with all checks on, and the parts that requests are made with. */
-export function releaseWorld(log: Log, metrics: Metrics) {
+/** A key server with all checks on, on one of the platforms, and the parts that requests are made with. */
+export function releaseWorld(log: Log, metrics: Metrics, platform = 0) {
   const pki = benchPki();
   const documents = parseCollateralDocuments(pki.collateral({ nowMs: NOW_MS }));
   const account = AccountId.of(systemRandom(32));
@@ -50,29 +50,31 @@ export function releaseWorld(log: Log, metrics: Metrics) {
   const challenges = new ChallengeIssuer({ random });
   const verifier = new QuoteVerifier({ trustRoot: insecureTrustRoot(pki.rootPem) });
   const registry = accountRegistry({ chain: { recordOf: () => undefined }, verifier, now });
+  const evidenceVerifier = new EvidenceVerifier({
+    verifier,
+    collateral: {
+      graceMs: 0,
+      collateralFor: async () => ({ documents, state: 'fresh', validUntilMs: NOW_MS + 86_400_000 }),
+      status: () => [],
+      close: async () => undefined,
+      [Symbol.asyncDispose]: async () => undefined,
+    },
+    now,
+  });
+  const judge = new Judge({
+    trust,
+    tdPolicy: tdPolicyOf(trust),
+    ownMeasurement: measurementId(measurements),
+    chain: () => ({ acceptedMeasurements: [], hasDeparted: () => false }),
+    grace: new TcbGrace({ graceMs: 0 }),
+    now,
+    platformRate: new TokenBuckets(unlimited),
+  });
   const keyServer = new KeyServer({
     identity: { account, x25519, x25519PublicKey, instanceId },
     challenges,
-    evidenceVerifier: new EvidenceVerifier({
-      verifier,
-      collateral: {
-        graceMs: 0,
-        collateralFor: async () => ({ documents, state: 'fresh', validUntilMs: NOW_MS + 86_400_000 }),
-        status: () => [],
-        close: async () => undefined,
-        [Symbol.asyncDispose]: async () => undefined,
-      },
-      now,
-    }),
-    judge: new Judge({
-      trust,
-      tdPolicy: tdPolicyOf(trust),
-      ownMeasurement: measurementId(measurements),
-      chain: () => ({ acceptedMeasurements: [], hasDeparted: () => false }),
-      grace: new TcbGrace({ graceMs: 0 }),
-      now,
-      platformRate: new TokenBuckets(unlimited),
-    }),
+    evidenceVerifier,
+    judge,
     vault: new Vault(random, registry, {
       ...defaultVaultLimits,
       maxKeys: 1e6,
@@ -81,7 +83,7 @@ export function releaseWorld(log: Log, metrics: Metrics) {
     }),
     attestation: new OwnAttestation({
       identity: { server: account, x25519PublicKey, instanceId },
-      quotes: { quote: async (reportData) => benchQuote(pki, reportData, 0) },
+      quotes: { quote: async (reportData) => benchQuote(pki, reportData, platform) },
       finalized,
       intervalMs: 60_000,
     }),
@@ -93,7 +95,7 @@ export function releaseWorld(log: Log, metrics: Metrics) {
     onServed: () => undefined,
     onForgotten: () => undefined,
   });
-  return { pki, documents, keyServer, challenges, account };
+  return { pki, documents, keyServer, challenges, account, verifier, evidenceVerifier, judge };
 }
 
 /** One request of an account of its own, quoted by one of the platforms, as JSON text. */

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type DevelopmentNode, isOpen, type NodeStatus } from './development-node.ts';
+import { showForgedKeyslots } from './forged-keyslots.ts';
 import type { DevelopmentNetwork } from './network.ts';
 import { showRefusals } from './refusals.ts';
 import type { Timeline } from './timeline.ts';
@@ -108,6 +109,11 @@ export async function tellStory(network: DevelopmentNetwork, timeline: Timeline)
     });
   }
   await restart(alice, timeline, 'SIGKILL');
+  await timeline.step('all stores are backed', () => allBacked(nodes));
+
+  timeline.chapter('Its host forges the keyslot file');
+  await showForgedKeyslots(alice, chain.url, timeline);
+  await startAndRead(alice, timeline, `${alice.name} opens with its own keyslot file`);
   await timeline.step('all stores are backed', () => allBacked(nodes));
 
   timeline.chapter('What is refused');

@@ -3,9 +3,10 @@ import { SecretBytes } from '../bytes/secret-bytes.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 import { SealedStore } from '../store/sealed-store.ts';
+import { withDeadline } from '../time/clock.ts';
 import { orAborted } from '../time/or-aborted.ts';
 import { assembleNode, bookOf, openStoreOf } from './assemble-node.ts';
-import type { BootStage } from './boot-stage.ts';
+import type { BootStage, GuardianParts } from './boot-stage.ts';
 import { FencedStore } from './fenced-store.ts';
 import { Healer } from './healer.ts';
 import { createIdentity, type NodeIdentity } from './identity.ts';
@@ -13,9 +14,13 @@ import { NodeFolder } from './node-folder.ts';
 import type { OpenNode } from './open-node.ts';
 import { OwnClaim } from './own-claim.ts';
 import { bootRandom, OwnMarks } from './own-marks.ts';
+import { describeFailure, failureOf } from './peer-failure.ts';
+import type { SlotBook } from './slot-book.ts';
 
 /** How long a fresh node looks for its first servers before it goes on unbacked. */
 const FRESH_TICKS = 5;
+/** How long the end of a birth that failed waits for servers to erase its keys. */
+const FORGETTING_MS = 2_000;
 
 /**
  * First boot: everything is made in `node.new` and put into place when it is whole. Of two processes that begin at once
@@ -84,19 +89,49 @@ async function enrolAndFinish(
   const marks = new OwnMarks(storeKey);
   secrets.push(identity.accountSeed, book, marks);
   const claim = new OwnClaim(marks, 1, bootRandom(parts.tools.random));
-  const state = await firstSlots(stage, making, { storeKey, identity, book, marks, claim });
-  if (!book.isComplete && stopped.aborted) return undefined;
-  if (!book.isComplete && !mayStayUnbacked) {
-    throw new ProblemError('NODE_NEVER_BACKED', 'too few key servers took a slot of a new node', {
-      hint: 'a store whose key nobody else holds would be lost when this command ends; `latchkey serve` makes one',
-    });
+  let isInPlace = false;
+  let state: string;
+  try {
+    state = await firstSlots(stage, making, { storeKey, identity, book, marks, claim });
+    if (!book.isComplete && stopped.aborted) return undefined;
+    if (!book.isComplete && !mayStayUnbacked) {
+      throw new ProblemError('NODE_NEVER_BACKED', 'too few key servers took a slot of a new node', {
+        hint: 'a store whose key nobody else holds would be lost when this command ends; `latchkey serve` makes one',
+      });
+    }
+    await making.close();
+    await folder.finish();
+    isInPlace = true;
+  } finally {
+    // After a rename that failed the node may be in force all the same; then its servers keep their keys.
+    if (!isInPlace && (await folder.look()) === 'fresh') await forgetSlots(parts, identity, book);
   }
-  await making.close();
-  await folder.finish();
   parts.log('info', 'node.created', { account: encodeSs58(identity.account), state });
   const opened = await openStoreOf(parts, folder.path, storeKey);
   const moved = bookOf(parts, folder.path, storeKey, book.file, book);
   return assembleNode({ store: opened, storeKey, identity, book: moved, marks, claim });
+}
+
+/** Erases the keys of a node that was not made at their servers, where nothing else would ever erase them. */
+async function forgetSlots(
+  { tools, chain, clock, log }: GuardianParts,
+  { account }: NodeIdentity,
+  book: SlotBook,
+): Promise<void> {
+  const forgetAll = async (signal: AbortSignal): Promise<void> => {
+    const { servers } = await orAborted(chain.snapshot(), signal);
+    const tellings = book.slots().map(async ({ slot: { server, slotId } }) => {
+      const record = servers.find((candidate) => equalBytes(candidate.account, server));
+      const key = book.keyOf(slotId);
+      if (record === undefined || key === undefined) return;
+      await tools.client.forget(record, { account, slotId, key }, signal).catch((error: unknown) => {
+        const reason = describeFailure(failureOf(error));
+        log('debug', 'slot.not-forgotten', { server: encodeSs58(server), reason });
+      });
+    });
+    await Promise.all(tellings);
+  };
+  await withDeadline(clock, FORGETTING_MS, forgetAll).catch(() => undefined);
 }
 
 /** Asks servers for the first slots of a node in the making; returns the name of the state that this came to. */

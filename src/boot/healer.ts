@@ -15,8 +15,10 @@ import { Leaving } from './leaving.ts';
 import type { NodeState } from './node-state.ts';
 import type { OpenNode } from './open-node.ts';
 import { describeFailure } from './peer-failure.ts';
+import { RepeatedClaims } from './repeated-claims.ts';
 import { Silence } from './silence.ts';
 import {
+  type CheckedSlot,
   checkSlots,
   confirmations,
   hasForgotten,
@@ -27,6 +29,9 @@ import {
   type SlotCheck,
   standingOf,
 } from './slot-check.ts';
+
+/** Cap on the doublings of the patience with a server that says again and again that its memory is gone. */
+const MAX_FORGETFUL_DOUBLINGS = 3;
 
 /** How patiently a node heals. */
 export interface HealingOptions {
@@ -61,6 +66,8 @@ export class Healer {
   readonly #doubts = new Doubts();
   readonly #silence = new Silence();
   readonly #leaving: Leaving;
+  /** Servers that said that their memory is gone. */
+  readonly #forgetful: RepeatedClaims;
   #live = 0;
   /** What became of the last attempt that brought fewer than n slots. */
   #shortBecause: string | undefined;
@@ -75,6 +82,7 @@ export class Healer {
     this.#holding = new HoldingAccount(node);
     this.#pace = new AttemptPace(tools, options);
     this.#leaving = new Leaving(options.patienceMs);
+    this.#forgetful = new RepeatedClaims({ ...options, maxDoublings: MAX_FORGETFUL_DOUBLINGS });
   }
 
   /** One look at everything. Returns the state of the node afterwards. */
@@ -148,8 +156,11 @@ export class Healer {
       const { standing } = report;
       const kind = typeof standing === 'string' ? undefined : standing.kind;
       const isDoubted = this.#doubts.covers(slot);
-      // A server that says that its memory is gone, or that left the chain, does not come back with the key.
-      if ((kind === 'forgot' && !isDoubted) || kind === 'departed' || kind === 'lied') return true;
+      // A server that left the chain, or gave a wrong key, does not come back with the right one.
+      if (kind === 'departed' || kind === 'lied') return true;
+      if (kind === 'forgot' && !isDoubted) {
+        return this.#silence.lengthMs(slot, nowMs) >= this.#forgetful.waitMs(slot.server, nowMs);
+      }
       const factor = isDoubted ? this.#doubts.patienceFactor(slot) : 1;
       return this.#silence.lengthMs(slot, nowMs) >= this.#parts.options.patienceMs * factor;
     });
@@ -170,11 +181,13 @@ export class Healer {
     const worthwhile = Math.min(quorum.n, Math.max(quorum.t, this.#live, staying.length + 1));
     const { account } = this.#node.identity;
     const draining = check.checked.filter(isDraining).map(({ slot }) => slot.server);
-    // A server that restarted may have its place again; one that gives keys and does not prove them, for want of others.
+    // A restarted server keeps its rank the first time; one that gives keys and does not prove them is asked last.
     const unproved = check.checked
       .filter((one) => !isLive(one) && (!hasForgotten(one) || this.#doubts.covers(one.slot)))
       .map(({ slot }) => slot.server);
-    const left = snapshot.servers.filter((server) => this.#leaving.wasLeft(server.account, nowMs));
+    const left = snapshot.servers.filter(
+      ({ account: server }) => this.#leaving.wasLeft(server, nowMs) || this.#forgetful.isLast(server, nowMs),
+    );
     const last = [...unproved, ...left.map((server) => server.account)];
     const enrolment = await enrol(tools, {
       account,
@@ -190,16 +203,16 @@ export class Healer {
     const count = enrolment.servers.length;
     this.#shortBecause = count < quorum.n ? shortfall(enrolment, quorum) : undefined;
     const leaves = newestOf(this.#node, check).filter(isDraining);
+    const forgotten = newestOf(this.#node, check).filter(hasForgotten);
     if (signal.aborted || count < worthwhile || this.#isDoubtful(check, enrolment, quorum)) {
       this.#backOff(count, quorum);
       this.#forgetEnrolment(enrolment, snapshot);
       return false;
     }
     await this.#putInFront(enrolment, quorum, check, snapshot);
-    this.#leaving.left(
-      leaves.map(({ slot }) => slot.server),
-      tools.clock.nowMs(),
-    );
+    const serversOf = (slots: readonly CheckedSlot[]) => slots.map(({ slot }) => slot.server);
+    this.#leaving.left(serversOf(leaves), tools.clock.nowMs());
+    this.#forgetful.replaced(serversOf(forgotten), tools.clock.nowMs());
     return true;
   }
 

@@ -30,7 +30,6 @@ quote:
 collateral:
   endpoints: [https://api.trustedservices.intel.com]   # Intel's PCS, or PCCS caches of it; tried in order
   # cacheFolder: ./collateral         # an existing folder; everything in it is verified again when it is read
-  graceMs: 0                          # how long collateral that has run out may still be used
 
 # Security depends on this section and on nothing else in this file. Its hash (latchkey trust hash) must be MRCONFIGID
 # of the machine; a change needs a new hash, and peers accept both through acceptedTrustHashes.
@@ -44,13 +43,15 @@ trust:
     policy: own                       # own | chain (also the chain's accepted list) | pinned
     # accepted: ["0x…"]               # with pinned: 32-byte measurement ids
   tcb: {}                             # policy file of latchkey quote verify; {} accepts UpToDate only
-  minimumThreshold: 2
+  minimumThreshold: 2                 # 3 once the network has five or more key servers: with 2, two machines open a store
   bootstrap: false                    # true allows a network of 1 or 2 key servers, with threshold 1
   freshness:
     attestationMaxAgeMs: 900000
     chainHeadMaxAgeMs: 600000
     clockToleranceMs: 120000
     tcbGraceMs: 2592000000            # 30 days: recovery with a TCB that has just become out of date
+    collateralGraceMs: 0              # how long collateral that has run out may still be used
+    maxTimeJumpMs: 86400000           # how far the time of the key servers may be ahead of chain and own clock
   acceptedTrustHashes: []
 
 limits:

@@ -121,6 +121,15 @@ export class Judge {
     });
   }
 
+  /**
+   * Judges the server of a slot that exists: like any machine, but an out-of-date TCB has its grace.
+   * @throws RefusalError naming the rule.
+   */
+  judgeKeyHolder(verified: VerifiedQuote): void {
+    this.#judgeTd(verified, true);
+    this.#judgeImage(verified, undefined);
+  }
+
   /** An out-of-date TCB has its grace for a key that exists already, or a patch day would lock every store. */
   #judgeTd(verified: VerifiedQuote, hasGrace: boolean): void {
     const { tdPolicy, grace, now } = this.#parts;

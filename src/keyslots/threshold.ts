@@ -10,8 +10,26 @@ export interface Quorum {
   readonly n: number;
 }
 
-/** Largest number of slots on one platform or stash: losing or corrupting it must leave t slots. */
-export const mostSlotsTogether = ({ t, n }: Quorum): number => Math.max(1, n - t);
+/** So many servers allow a threshold of 3. */
+const SERVERS_FOR_THREE = 5;
+
+/**
+ * What is unwise about a minimum threshold in a network of so many key servers; `undefined` when nothing is. With 2, the
+ * host and the servers of two machines can make a store that a node takes for its own.
+ */
+export function thresholdWarning(minimumThreshold: number, servers: number): string | undefined {
+  if (servers < SERVERS_FOR_THREE || minimumThreshold !== 2) return undefined;
+  return `trust.minimumThreshold is 2 and the chain shows ${servers} key servers: set it to 3, so that two machines alone never open a store`;
+}
+
+/**
+ * Largest number of slots on one platform or stash when a generation is made: losing it must leave t slots, and it
+ * alone must not have t.
+ */
+export const mostSlotsTogether = ({ t, n }: Quorum): number => Math.max(1, Math.min(n - t, t - 1));
+
+/** Largest number of slots on one platform that count when a store is opened: one machine alone opens none. */
+export const mostSlotsOpening = (t: number): number => Math.max(1, t - 1);
 
 /**
  * The quorum for a number of eligible servers. Eligible are the servers on the chain, never the reachable ones: else

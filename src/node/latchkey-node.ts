@@ -131,8 +131,7 @@ export class LatchkeyNode implements AsyncDisposable {
   }
 
   async #guardianForOnce(): Promise<GuardianRooms['guardian']> {
-    const { quotes, random } = this.#parts;
-    const machine = await orAborted(examineOwnMachine(quotes, this.#config.trust, random), this.#stop.signal);
+    const machine = await orAborted(examineOwnMachine(this.#parts, this.#config.trust), this.#stop.signal);
     this.#guardian = this.#buildGuardian(machine, { mayStayUnbacked: false }).guardian;
     return this.#guardian;
   }

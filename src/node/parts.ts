@@ -11,9 +11,10 @@ import type { Config } from '../config/schema.ts';
 import { type RandomSource, systemRandom } from '../crypto/random.ts';
 import type { FileSystem } from '../disk/file-system.ts';
 import { nodeFileSystem } from '../disk/node-file-system.ts';
+import { ProblemError } from '../errors/latchkey-error.ts';
 import { jsonLog, type Log } from '../observe/log.ts';
 import { Metrics } from '../observe/metrics.ts';
-import { ConfigfsQuoteSource } from '../quote-source/configfs-quote-source.ts';
+import { CONFIGFS_TSM_DIRECTORY, ConfigfsQuoteSource } from '../quote-source/configfs-quote-source.ts';
 import { HttpQuoteSource } from '../quote-source/http-quote-source.ts';
 import type { QuoteSource } from '../quote-source/quote-source.ts';
 import { QuoteVerifier, TrustRoot } from '../tdx/verify-quote.ts';
@@ -47,7 +48,10 @@ export interface PartOverrides {
   readonly trustRoot?: TrustRoot;
 }
 
-/** Builds the real parts of a configuration; nothing is asked of them yet. */
+/**
+ * Builds the real parts of a configuration; nothing is asked of them yet.
+ * @throws ProblemError CONFIG_INVALID for a quote source that only an injected trust root allows.
+ */
 export function buildParts(config: Config, overrides: PartOverrides = {}): NodeParts {
   const log = overrides.log ?? jsonLog(config.log.level);
   const clock = new FlooredClock(overrides.clock ?? systemClock);
@@ -64,7 +68,7 @@ export function buildParts(config: Config, overrides: PartOverrides = {}): NodeP
     verifier,
     collateral: overrides.collateral ?? collateralOf(config, verifier, clock, fileSystem, log),
     chain: overrides.chain ?? chainOf(config, log, clock),
-    quotes: overrides.quotes ?? quotesOf(config),
+    quotes: overrides.quotes ?? quotesOf(config, verifier.trustRoot),
     client: new PeerClient({ transport, clock, random, deadlineMs: config.healing.peerDeadlineMs }),
   };
 }
@@ -82,7 +86,7 @@ function collateralOf(
     verifier,
     clock,
     log,
-    graceMs: collateral.graceMs,
+    graceMs: trust.freshness.collateralGraceMs,
     ...(typeof minimum === 'number' ? { minimumTcbEvaluationDataNumber: minimum } : {}),
     ...(collateral.cacheFolder === undefined
       ? {}
@@ -90,7 +94,8 @@ function collateralOf(
   });
 }
 
-function chainOf({ chain, trust }: Config, log: Log, clock: Clock): ChainView {
+/** The chain as a configuration reads it. */
+export function chainOf({ chain, trust }: Config, log: Log, clock: Clock): ChainView {
   const { checkpoint } = trust.chain;
   return new PolkadotChainView({
     endpoints: chain.endpoints,
@@ -115,8 +120,24 @@ function checkpointOf(checkpoint: NonNullable<Config['trust']['chain']['checkpoi
   };
 }
 
-function quotesOf({ quote }: Config): QuoteSource {
+function quotesOf({ quote }: Config, trustRoot: TrustRoot): QuoteSource {
+  // The section `quote` is not measured: whoever writes the file would choose where quotes of this machine come from.
+  const place = unmeasuredSource(quote);
+  if (place !== undefined && trustRoot.isIntel) {
+    throw new ProblemError('CONFIG_INVALID', `${place} is for development only`, {
+      field: place,
+      expected: `quotes from ${CONFIGFS_TSM_DIRECTORY}`,
+      hint: 'start with --insecure-trust-root PEM, which says that nothing here is secure, or remove the key',
+    });
+  }
   if (quote.source === 'development')
     return new HttpQuoteSource({ url: quote.url, platform: quote.platform });
   return new ConfigfsQuoteSource(quote.path === undefined ? {} : { directory: quote.path });
+}
+
+/** The key of a configuration that takes quotes from elsewhere than this machine's kernel, if there is one. */
+function unmeasuredSource(quote: Config['quote']): string | undefined {
+  if (quote.source === 'development') return 'quote.source';
+  const isStandard = quote.path === undefined || quote.path === CONFIGFS_TSM_DIRECTORY;
+  return isStandard ? undefined : 'quote.path';
 }

@@ -1,12 +1,16 @@
+import { equalBytes } from '../bytes/concat.ts';
 import { ReportData } from '../bytes/fixed-bytes.ts';
 import { toPrefixedHex } from '../bytes/hex.ts';
-import type { RandomSource } from '../crypto/random.ts';
-import type { QuoteSource } from '../quote-source/quote-source.ts';
+import { LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
+import { TcbGrace, withinGrace } from '../keyserver/tcb-grace.ts';
+import { EvidenceVerifier } from '../keyserver/verify.ts';
+import { applyPolicy } from '../tdx/policy.ts';
 import { parseQuote } from '../tdx/quote.ts';
+import type { VerifiedQuote } from '../tdx/verify-quote.ts';
 import { orAborted } from '../time/or-aborted.ts';
 import { measurementId } from '../trust/measurement.ts';
 import { judgeOwnTrustHash } from '../trust/trust-hash.ts';
-import type { TrustSection } from '../trust/trust-section.ts';
+import { type TrustSection, tdPolicyOf } from '../trust/trust-section.ts';
 import type { NodeParts } from './parts.ts';
 
 /** What a machine learns of itself from a quote of its own. */
@@ -17,25 +21,58 @@ export interface OwnMachine {
   readonly description: Readonly<Record<string, string>>;
 }
 
+/** What the examination of the own machine works with. */
+export type SelfCheckParts = Pick<NodeParts, 'quotes' | 'random' | 'clock' | 'verifier' | 'collateral'>;
+
 /**
- * Quotes itself once at start: its measurement is what it accepts of others, and its MRCONFIGID must be the hash of
- * its trust section, or the host has given it another configuration than the one that is measured.
- * @throws ProblemError TRUST_HASH_MISMATCH, QUOTE_SOURCE_UNAVAILABLE.
+ * Quotes the own machine once at start and verifies that quote like any other: the host may have made it. Its
+ * measurement is what this node accepts of others, and its MRCONFIGID must be the hash of the trust section, or the
+ * host has given the node another configuration than the measured one.
+ * @throws ProblemError TRUST_HASH_MISMATCH, OWN_QUOTE_REFUSED, QUOTE_SOURCE_UNAVAILABLE, COLLATERAL_UNAVAILABLE.
  */
-export async function examineOwnMachine(
-  quotes: QuoteSource,
-  trust: TrustSection,
-  random: RandomSource,
-): Promise<OwnMachine> {
-  const bytes = await quotes.quote(ReportData.of(random(ReportData.byteLength)));
-  const { body } = parseQuote(bytes, { trailing: 'allow-zero-padding' });
+export async function examineOwnMachine(parts: SelfCheckParts, trust: TrustSection): Promise<OwnMachine> {
+  const { quotes, random, verifier, collateral, clock } = parts;
+  const reportData = ReportData.of(random(ReportData.byteLength));
+  const quote = parseQuote(await quotes.quote(reportData), { trailing: 'allow-zero-padding' });
+  const { body } = quote;
+  if (!equalBytes(body.reportData, reportData)) {
+    throw refused('it does not contain the report data that was asked for');
+  }
   judgeOwnTrustHash(trust, body.mrConfigId);
+  const evidenceVerifier = new EvidenceVerifier({ verifier, collateral, now: () => clock.nowMs() });
+  const verified = await evidenceVerifier.verify(quote).catch((error: unknown) => {
+    // Missing collateral proves nothing against the quote: its own error says that a retry helps.
+    if (!(error instanceof LatchkeyError) || error instanceof ProblemError) throw error;
+    throw refused(`${error.code}: ${error.message}`, error);
+  });
+  requireOwnTcb(verified, trust, clock.nowMs());
   const measurement = measurementId(body);
   return {
     measurement,
     description: { measurement: toPrefixedHex(measurement), mrConfigId: toPrefixedHex(body.mrConfigId) },
   };
 }
+
+/** An out-of-date TCB has the grace of a recovery: a patch day must not lock the own disk. */
+function requireOwnTcb(verified: VerifiedQuote, trust: TrustSection, nowMs: number): void {
+  const policy = tdPolicyOf(trust);
+  const grace = new TcbGrace({ graceMs: trust.freshness.tcbGraceMs });
+  grace.observe(verified.tcbEvaluationDataNumber, nowMs);
+  try {
+    applyPolicy(verified, policy, nowMs);
+  } catch (refusal) {
+    if (!(refusal instanceof LatchkeyError)) throw refusal;
+    if (withinGrace(refusal, verified, policy, grace, nowMs)) return;
+    throw refused(`${refusal.code}: ${refusal.message}`, refusal);
+  }
+}
+
+const refused = (reason: string, cause?: unknown): ProblemError =>
+  new ProblemError('OWN_QUOTE_REFUSED', `the quote of this machine is refused: ${reason}`, {
+    field: 'own quote',
+    hint: 'peers would refuse it for the same reason; `latchkey quote verify` says more',
+    cause,
+  });
 
 /** Between two examinations while they fail. */
 const RETRY_MS = 2_000;
@@ -46,14 +83,15 @@ const RETRY_MS = 2_000;
  * @returns `undefined` when the signal aborted before.
  */
 export async function examineUntilGood(
-  { quotes, random, clock, log }: Pick<NodeParts, 'quotes' | 'random' | 'clock' | 'log'>,
+  parts: SelfCheckParts & Pick<NodeParts, 'log'>,
   trust: TrustSection,
   signal: AbortSignal,
   onRefused: (reason: string) => void,
 ): Promise<OwnMachine | undefined> {
+  const { clock, log } = parts;
   while (!signal.aborted) {
     try {
-      const machine = await orAborted(examineOwnMachine(quotes, trust, random), signal);
+      const machine = await orAborted(examineOwnMachine(parts, trust), signal);
       log('info', 'machine.examined', machine.description);
       return machine;
     } catch (error) {

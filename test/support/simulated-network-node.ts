@@ -40,6 +40,8 @@ interface Process {
   readonly watch: ChainWatch;
   readonly running: Promise<void>;
   alive: boolean;
+  /** Whether requests of the process still leave: when it is stopped, until it has closed everything. */
+  sends: boolean;
   serving: Serving | undefined;
 }
 
@@ -69,6 +71,8 @@ export class SimulatedNode {
   drains = 0;
   /** Slot ids (hex) whose server key this process has spoilt: it gives wrong keys for them. */
   readonly lies = new Set<string>();
+  /** Added to the time that this server tells its clients, in milliseconds. */
+  timeLieMs = 0;
   #process: Process | undefined;
   #placed: Parameters<SimulatedWorld['wire']['place']>[1];
 
@@ -149,7 +153,7 @@ export class SimulatedNode {
       this.events.push({ event, fields });
       if (this.events.length > 200) this.events.shift();
     };
-    const transport = this.#transport(() => self?.alive ?? true);
+    const transport = this.#transport(() => self?.sends ?? true);
     const client = new PeerClient({
       transport,
       clock,
@@ -198,7 +202,11 @@ export class SimulatedNode {
     const run = async (): Promise<void> => {
       const node = await guardian.open();
       if (node === undefined || self === undefined || !self.alive) return;
-      const serving = buildServing(config, parts, node, { evidenceVerifier, judge, watch });
+      const serving = buildServing(config, { ...parts, clock: this.#liarsClock(clock) }, node, {
+        evidenceVerifier,
+        judge,
+        watch,
+      });
       self.serving = serving;
       const answers = new NewsAnswers({ records: watch, now });
       this.#world.opened(this, node);
@@ -223,7 +231,15 @@ export class SimulatedNode {
         serving.drain.run(client, node.identity.account, snapshot, stop.signal),
       ]);
     };
-    self = { guardian, stop, watch, alive: true, serving: undefined, running: Promise.resolve() };
+    self = {
+      guardian,
+      stop,
+      watch,
+      alive: true,
+      sends: true,
+      serving: undefined,
+      running: Promise.resolve(),
+    };
     this.#process = self;
     this.state = guardian.state;
     // What a process still tries after its disk or the power is gone fails; nobody is there to hear of it.
@@ -263,28 +279,30 @@ export class SimulatedNode {
   async kill(survival: Survival | 'process-only' = 'process-only', seed = 1): Promise<void> {
     const dead = this.disk;
     dead.cutAt(dead.steps + 1);
-    await this.#end();
+    await this.#end({ mayFinish: false });
     this.disk = survival === 'process-only' ? dead.afterKill() : dead.afterPowerCut(survival, seed);
   }
 
   /** Ends the process as SIGTERM does. */
   async stop(): Promise<void> {
-    await this.#end();
+    await this.#end({ mayFinish: true });
     this.disk = this.disk.afterKill();
   }
 
-  async #end(): Promise<void> {
+  async #end({ mayFinish }: { readonly mayFinish: boolean }): Promise<void> {
     const process = this.#process;
     if (process === undefined) return;
     this.#process = undefined;
     this.#placed = undefined;
     this.lies.clear();
     process.alive = false;
+    process.sends = mayFinish;
     this.#world.wire.place(this.endpoint, undefined);
     process.stop.abort();
     process.watch.close();
     process.serving?.keyServer.wipe();
     await process.guardian.close().catch(() => undefined);
+    process.sends = false;
     this.state = { name: 'stopped' };
   }
 
@@ -305,6 +323,14 @@ export class SimulatedNode {
       active,
       signer: false,
     };
+  }
+
+  /** The clock of the key server alone, which may lie to its clients. */
+  #liarsClock(clock: FlooredClock): FlooredClock {
+    return new FlooredClock({
+      nowMs: () => clock.nowMs() + this.timeLieMs,
+      sleep: (milliseconds, signal) => clock.sleep(milliseconds, signal),
+    });
   }
 
   /** The wire, for as long as the process lives. */

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import canonicalize from 'canonicalize';
 import { describe, expect, it } from 'vitest';
 import { utf8 } from '../../src/bytes/concat.ts';
-import { parsePrefixedHex, toPrefixedHex } from '../../src/bytes/hex.ts';
+import { parsePrefixedHex, toHex, toPrefixedHex } from '../../src/bytes/hex.ts';
 import { SecretBytes } from '../../src/bytes/secret-bytes.ts';
 import { decodeKeyslotFile } from '../../src/keyslots/keyslot-codec.ts';
 import { openStoreKey } from '../../src/keyslots/recovery-attempt.ts';
@@ -27,6 +27,7 @@ describe('docs/keyslot-format.md', () => {
   const file = decodeKeyslotFile(utf8(canonicalize(example.file) ?? ''));
   const answers = file.generations[0].slots.map(({ server, slotId, keyId }, index) => ({
     server,
+    platform: toHex(server),
     slotId,
     keyId,
     key: new SecretBytes(parsePrefixedHex(example.serverKeys[index] ?? '', 32, 'key')),

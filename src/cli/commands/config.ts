@@ -1,10 +1,18 @@
 import { Command } from 'commander';
 import { toPrefixedHex } from '../../bytes/hex.ts';
 import { environmentVariables } from '../../config/environment.ts';
+import type { Config } from '../../config/schema.ts';
 import { readSecrets, wipeSecrets } from '../../config/secrets.ts';
 import { configTemplate } from '../../config/template.ts';
+import { thresholdWarning } from '../../keyslots/threshold.ts';
+import { chainOf } from '../../node/parts.ts';
+import { silentLog } from '../../observe/log.ts';
+import { systemClock, withDeadline } from '../../time/clock.ts';
 import { trustHash } from '../../trust/trust-hash.ts';
 import { configFile, readConfig } from '../shared/node-options.ts';
+
+/** How long `config check` waits for the chain. */
+const CHAIN_DEADLINE_MS = 3_000;
 
 /** `latchkey config`: prints a commented configuration, or checks one. */
 export function configCommand(): Command {
@@ -25,6 +33,7 @@ export function configCommand(): Command {
       wipeSecrets(await readSecrets(config));
       if (json === true) console.log(JSON.stringify(config));
       else console.log(`good; trust hash ${toPrefixedHex(trustHash(config.trust))}`);
+      for (const line of await chainWarnings(config)) console.error(`latchkey: warning: ${line}`);
     });
   command
     .command('environment')
@@ -33,4 +42,15 @@ export function configCommand(): Command {
       for (const [variable, key] of environmentVariables) console.log(`${variable.padEnd(36)} ${key}`);
     });
   return command;
+}
+
+/** What the chain, where it can be read, shows to be unwise in a configuration. */
+async function chainWarnings(config: Config): Promise<readonly string[]> {
+  await using chain = chainOf(config, silentLog, systemClock);
+  const reading = withDeadline(systemClock, CHAIN_DEADLINE_MS, () => chain.snapshot());
+  const snapshot = await reading.catch(() => undefined);
+  if (snapshot === undefined) return ['the chain cannot be read now, so nothing was compared with it'];
+  const active = snapshot.servers.filter((server) => server.active).length;
+  const warning = thresholdWarning(config.trust.minimumThreshold, active);
+  return warning === undefined ? [] : [warning];
 }

@@ -109,6 +109,31 @@ describe('a birth of which no node comes', () => {
   });
 });
 
+describe('a birth that is stopped', () => {
+  it('leaves no key at its servers, not even one that was confirmed', LONG, async () => {
+    const net = new SimulatedNetwork(823);
+    await net.form(5);
+    const late = net.addMachine();
+    // One server never proves its slot, so the node is never whole.
+    net.world.wire.forge = ({ from, endpoint, path }) =>
+      from === late.name && path === '/key-status' && endpoint === net.nodes[0]?.endpoint
+        ? { status: 503, body: {} }
+        : undefined;
+    late.start();
+    await net.world.clock.advance(1_500);
+    expect([late.state.name, late.open]).toEqual(['degraded', undefined]);
+    const known = net.nodes.flatMap(({ open }) => (open === undefined ? [] : [toHex(open.identity.account)]));
+    const keysOfOthers = () =>
+      net.nodes.flatMap(({ keyServer }) =>
+        [...(keyServer?.vault.keys() ?? [])].filter((key) => !known.includes(toHex(key.account))),
+      ).length;
+    expect(keysOfOthers()).toBeGreaterThan(2);
+    await net.world.clock.until(late.stop());
+    expect(keysOfOthers()).toBe(0);
+    await net.close();
+  });
+});
+
 describe('the identity of a node that is opened', () => {
   it('leaves no copy of its X25519 secret behind', async () => {
     const store = new MemoryStore();

@@ -108,6 +108,24 @@ describe('a server that lies that it drains', () => {
     await endNetwork(net);
   });
 
+  it('and changes its instance id, is left no more often than others that lie', LONG, async () => {
+    const { net, node, newest, servers } = await formedNetwork(834, 7);
+    const others = net.nodes.filter((other) => other !== node && !servers.includes(other));
+    const liars = [...servers.slice(0, 1), ...others];
+    lieAboutDraining(...liars)(net);
+    const lie = net.world.wire.forge;
+    net.world.wire.forge = (request) => {
+      const liar = liars.find(({ endpoint }) => endpoint === request.endpoint);
+      if (request.path === '/request-encryption-key')
+        liar?.keyServer?.identity.instanceId.set(liar.random(16));
+      return lie(request);
+    };
+    await net.settle(1_200_000);
+    const [last] = (await fileOf(node)).generations;
+    expect(last.generation - newest.generation).toBeLessThanOrEqual(14);
+    await endNetwork(net);
+  });
+
   it('keeps its slots where there is no other, and costs no generation', LONG, async () => {
     const { net, node, newest, first } = await formedNetwork(832, 6);
     lieAboutDraining(first)(net);

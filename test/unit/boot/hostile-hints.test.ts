@@ -128,6 +128,42 @@ describe('a forged “I hold no key for this slot”', () => {
   });
 });
 
+describe('a server that says again and again that it restarted', () => {
+  /** At every look the server has forgotten everything, under a new instance id, and gives new keys. */
+  function restartAtEveryLook(net: SimulatedNetwork, node: SimulatedNode, liar: SimulatedNode): void {
+    const instanceId = liar.keyServer?.identity.instanceId;
+    net.world.wire.forge = ({ from, endpoint, path }) => {
+      if (endpoint !== liar.endpoint || path !== '/key-status' || from !== node.name) return undefined;
+      instanceId?.set(liar.random(16));
+      return denial;
+    };
+  }
+
+  it('loses its slot to another, and is not asked again', LONG, async () => {
+    const { net, node, newest, first } = await formedNetwork(809, 7);
+    restartAtEveryLook(net, node, first);
+    await net.settle(1_200_000);
+    const file = await fileOf(node);
+    expect(file.generations[0].generation - newest.generation).toBeLessThanOrEqual(2);
+    expect(machinesOf(net, file.generations[0])).not.toContain(first);
+    expect(node.state.name).toBe('backed');
+    await endNetwork(net);
+  });
+
+  it('where there is no other, costs a generation only after a growing time', LONG, async () => {
+    const { net, node, newest, first } = await formedNetwork(810, 6);
+    restartAtEveryLook(net, node, first);
+    await net.settle(1_200_000);
+    const file = await fileOf(node);
+    // Eight times the patience is two minutes here; one at every look would be more than a hundred.
+    expect(file.generations[0].generation - newest.generation).toBeLessThanOrEqual(14);
+    net.world.wire.forge = () => undefined;
+    await net.settle(180_000);
+    expect(node.state.name).toBe('backed');
+    await endNetwork(net);
+  });
+});
+
 describe('a forged “I have no slot of yours” to a restarted server', () => {
   const forgedNo = { status: 200, body: { enrolled: false, signature: `0x${'5a'.repeat(64)}` } };
 

@@ -1,9 +1,13 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { z } from 'zod';
 import { PeerClient } from '../../../src/boot/peer-client.ts';
 import { RecentNames } from '../../../src/boot/recent-names.ts';
 import { ServerVetter } from '../../../src/boot/vet-server.ts';
-import { AccountId, Nonce, X25519PublicKey } from '../../../src/bytes/fixed-bytes.ts';
-import type { ServerRecord } from '../../../src/chain/chain-view.ts';
+import { failureOf } from '../../../src/boot/peer-failure.ts';
+import { toBase64 } from '../../../src/bytes/base64.ts';
+import { AccountId, BlockHash, InstanceId, Nonce, X25519PublicKey } from '../../../src/bytes/fixed-bytes.ts';
+import type { ChainSnapshot, ServerRecord } from '../../../src/chain/chain-view.ts';
+import { attestationReportData } from '../../../src/protocol/report-data.ts';
 import { registrationReportData } from '../../../src/trust/registration.ts';
 import { countingRandom, type KeyServerWorld, keyServerWorld } from '../../support/key-server-fixture.ts';
 import { seededBytes } from '../../support/seeded-bytes.ts';
@@ -15,18 +19,21 @@ const nonce = Nonce.of(new Uint8Array(32));
 let world: KeyServerWorld;
 let vetter: ServerVetter;
 let attestations: number;
+/** Changes the answer of `GET /attestation` on its way. */
+let change: (answer: Readonly<Record<string, unknown>>) => Readonly<Record<string, unknown>>;
 let verifications: () => number;
 
 beforeEach(() => {
   world = keyServerWorld();
   attestations = 0;
+  change = (answer) => answer;
   const verify = vi.spyOn(world.verifier, 'verifyChainOnly');
   verifications = () => verify.mock.calls.length;
   const transport = {
     async send(_endpoint: string, path: string) {
       attestations++;
       const { status, json } = await world.send('GET', path);
-      return { status, body: json };
+      return { status, body: change(json) };
     },
   };
   vetter = new ServerVetter({
@@ -54,6 +61,94 @@ async function registered(): Promise<ServerRecord> {
     signer: false,
   };
 }
+
+/** The failure code of a vetting, or `passed`. */
+async function outcome(record: ServerRecord, snapshot: ChainSnapshot, role?: 'holder'): Promise<string> {
+  try {
+    await vetter.vet(record, snapshot, NEVER, role);
+    return 'passed';
+  } catch (error) {
+    const failure = failureOf(error);
+    return failure.kind === 'untrusted' ? failure.code : failure.kind;
+  }
+}
+
+/** A quote over what the answer of `GET /attestation` binds, made by a machine of choice. */
+function quoteFor(
+  answer: Readonly<Record<string, unknown>>,
+  record: ServerRecord,
+  request: Partial<Parameters<KeyServerWorld['quote']>[0]>,
+): string {
+  const { number, hash } = z.object({ number: z.int(), hash: z.string() }).parse(answer['finalized']);
+  const reportData = attestationReportData({
+    server: record.account,
+    x25519PublicKey: record.x25519PublicKey,
+    instanceId: InstanceId.parse(String(answer['instanceId']), 'instanceId'),
+    finalized: { number, hash: BlockHash.parse(hash, 'hash') },
+  });
+  return toBase64(world.quote({ reportData, ...request }));
+}
+
+describe('an attestation is refused', () => {
+  it('when its report data bind something else', async () => {
+    const record = await registered();
+    const snapshot = await world.chain.snapshot();
+    change = (answer) => ({ ...answer, quote: quoteFor(answer, record, { reportData: new Uint8Array(64) }) });
+    expect(await outcome(record, snapshot)).toBe('REPORT_DATA_MISMATCH');
+    change = (answer) => ({ ...answer, quote: quoteFor(answer, record, {}) });
+    expect(await outcome(record, snapshot)).toBe('passed');
+  });
+
+  it('when it was made for another X25519 key than the registered one', async () => {
+    const record = await registered();
+    const other = { ...record, x25519PublicKey: X25519PublicKey.of(seededBytes(77, 32)) };
+    const reportData = registrationReportData(other.account, other.x25519PublicKey, 0, nonce);
+    const forged = { ...other, quote: world.quote({ reportData }) };
+    expect(await outcome(forged, await world.chain.snapshot())).toBe('REPORT_DATA_MISMATCH');
+  });
+
+  it('when it comes from another platform than the registered one', async () => {
+    const record = await registered();
+    change = (answer) => ({ ...answer, quote: quoteFor(answer, record, { platform: 5 }) });
+    expect(await outcome(record, await world.chain.snapshot())).toBe('PLATFORM_REFUSED');
+  });
+
+  it.each([
+    ['behind', 100, 'passed'],
+    ['behind', 101, 'ATTESTATION_STALE'],
+    ['ahead of', -100, 'passed'],
+    ['ahead of', -101, 'ATTESTATION_STALE'],
+  ] as const)(
+    'when its block is more than ten minutes %s the chain: %i blocks',
+    async (_how, blocks, code) => {
+      const record = await registered();
+      const snapshot = await world.chain.snapshot();
+      // The server of this test cites block 0.
+      const block = { ...snapshot.block, number: blocks };
+      expect(await outcome(record, { ...snapshot, block })).toBe(code);
+    },
+  );
+
+  it('when the machine runs an image that is not accepted', async () => {
+    const record = await registered();
+    const body = { rtMr2: new Uint8Array(48).fill(9) };
+    change = (answer) => ({ ...answer, quote: quoteFor(answer, record, { body }) });
+    for (const role of [undefined, 'holder'] as const) {
+      expect(await outcome(record, await world.chain.snapshot(), role)).toBe('MEASUREMENT_REFUSED');
+    }
+  });
+
+  it('when its TCB is out of date, unless the server holds a slot and the grace runs', async () => {
+    const record = await registered();
+    const body = { teeTcbSvn: Uint8Array.of(5, 1, 7, ...new Uint8Array(13)) };
+    change = (answer) => ({ ...answer, quote: quoteFor(answer, record, { body }) });
+    const snapshot = await world.chain.snapshot();
+    expect(await outcome(record, snapshot)).toBe('TCB_STATUS_REFUSED');
+    expect(await outcome(record, snapshot, 'holder')).toBe('passed');
+    // A passed holder is no new server.
+    expect(await outcome(record, snapshot)).toBe('TCB_STATUS_REFUSED');
+  });
+});
 
 describe('a server that was found good', () => {
   it('is not asked again for thirty seconds', async () => {

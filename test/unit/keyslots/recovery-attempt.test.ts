@@ -80,6 +80,36 @@ describe('recovering', () => {
     }
   });
 
+  it('never opens with slots of one platform alone, in any order', async () => {
+    for (let bits = 0; bits < 32; bits++) {
+      // The servers of set bits share a platform; the others have one each.
+      const placed = answers.map((answer, at) => ({
+        ...answer,
+        platform: (bits >> at) & 1 ? 'shared' : answer.platform,
+      }));
+      const shared = placed.filter(({ platform }) => platform === 'shared');
+      const { recovered, verdicts } = await openStoreKey(file, 2, shared);
+      expect(recovered).toBeUndefined();
+      expect(verdicts).toEqual(shared.map((_answer, at) => (at < 2 ? 'opened' : 'crowded')));
+      // One server elsewhere is enough, and it does not matter which two of the shared platform count.
+      const [elsewhere] = placed.filter(({ platform }) => platform !== 'shared');
+      if (elsewhere === undefined || shared.length < 2) continue;
+      for (const order of [
+        [elsewhere, ...shared],
+        [...shared, elsewhere],
+      ]) {
+        expect(hexOf((await openStoreKey(file, 2, order)).recovered?.storeKey)).toBe(hexOf(made.storeKey));
+      }
+    }
+  });
+
+  it('of two good slots on one platform and a bad one there, finds the good ones', async () => {
+    const resigned = resign(onlyGeneration(withForgedShare(made, 0, flipped)), made.storeKey);
+    const placed = answers.map((answer, at) => (at < 3 ? { ...answer, platform: 'shared' } : answer));
+    const { recovered } = await openStoreKey(resigned, 2, placed.slice(0, 4));
+    expect(hexOf(recovered?.storeKey)).toBe(hexOf(made.storeKey));
+  });
+
   it('names a server that forgot its key, one that lies, one that is nobody, and goes on without them', async () => {
     const [a, b, c, d, e] = [0, 1, 2, 3, 4].map((index) => nth(answers, index));
     if (!a || !b || !c || !d || !e) throw new TypeError('five answers');

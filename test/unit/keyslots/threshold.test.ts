@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { mostSlotsTogether, thresholdFor } from '../../../src/keyslots/threshold.ts';
+import { mostSlotsTogether, thresholdFor, thresholdWarning } from '../../../src/keyslots/threshold.ts';
 
 describe('quorum', () => {
   it.each([
@@ -27,6 +27,22 @@ describe('quorum', () => {
     expect(mostSlotsTogether({ t: 2, n: 3 })).toBe(1);
     expect(mostSlotsTogether({ t: 3, n: 4 })).toBe(1);
     expect(mostSlotsTogether({ t: 1, n: 1 })).toBe(1);
+    for (let n = 2; n <= 16; n++) {
+      for (let t = 2; t < n; t++) {
+        expect(mostSlotsTogether({ t, n })).toBeLessThan(t);
+        expect(n - mostSlotsTogether({ t, n })).toBeGreaterThanOrEqual(t);
+      }
+    }
+  });
+
+  it.each([
+    [2, 4, false],
+    [2, 5, true],
+    [2, 500, true],
+    [3, 5, false],
+    [1, 5, false],
+  ])('a minimum threshold of %i is unwise with %i servers: %s', (minimum, servers, isUnwise) => {
+    expect(thresholdWarning(minimum, servers) !== undefined).toBe(isUnwise);
   });
 
   it('a count that is none is misuse', () => {

@@ -1,6 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { agreedTime } from '../../../src/trust/time.ts';
+import { agreedTime, isTimeJump } from '../../../src/trust/time.ts';
+
+describe('a time far ahead of every other clock', () => {
+  it.each([
+    [1_100, [1_000, 0], false],
+    [1_101, [1_000, 0], true],
+    [1_101, [0, 1_001], false],
+    [0, [1_000, 1_000], false],
+  ])('%i beside %j', (time, known, expected) => {
+    expect(isTimeJump(time, known, 100)).toBe(expected);
+  });
+});
 
 describe('agreed time', () => {
   it.each([

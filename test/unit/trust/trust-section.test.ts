@@ -45,6 +45,8 @@ describe('trust section', () => {
         chainHeadMaxAgeMs: 600_000,
         clockToleranceMs: 120_000,
         tcbGraceMs: 2_592_000_000,
+        collateralGraceMs: 0,
+        maxTimeJumpMs: 86_400_000,
       },
       acceptedTrustHashes: [],
     });
@@ -95,6 +97,7 @@ describe('trust hash', () => {
     expect(text).toBe(
       `{"acceptedTrustHashes":[],"bootstrap":false,"chain":{"genesisHash":"${genesisHash}"},` +
         '"freshness":{"attestationMaxAgeMs":900000,"chainHeadMaxAgeMs":600000,"clockToleranceMs":120000,' +
+        '"collateralGraceMs":0,"maxTimeJumpMs":86400000,' +
         `"tcbGraceMs":2592000000},"measurement":{"policy":"own"},"minimumThreshold":2,"tcb":${tcb},"version":1}`,
     );
     expect(toHex(trustHash(section))).toBe(createHash('sha384').update(text).digest('hex'));

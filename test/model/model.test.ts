@@ -1,0 +1,27 @@
+import { describe, expect, it } from 'vitest';
+import { bounded, exploreNewRules, findViolation, presentFaults, singleRules } from './scenarios.ts';
+
+const LONG = { timeout: 300_000 };
+const MAX_STATES = 400_000;
+
+describe('the rules in force, explored', () => {
+  it.each(presentFaults)('$name', LONG, (scenario) => {
+    const { trace } = findViolation(scenario, MAX_STATES);
+    expect(trace?.at(-1)).toContain(scenario.finds);
+  });
+});
+
+describe('the proposed rules, explored with one of them switched off', () => {
+  it.each(singleRules)('$name', LONG, (scenario) => {
+    const { trace } = findViolation(scenario, MAX_STATES);
+    expect(trace?.at(-1)).toContain(scenario.finds);
+  });
+});
+
+describe('the proposed rules, all of them', () => {
+  it.each(bounded.small)('break nothing: %j', LONG, (bounds) => {
+    const { trace, isExhausted } = exploreNewRules(bounds, MAX_STATES);
+    expect(trace).toBeUndefined();
+    expect(isExhausted).toBe(true);
+  });
+});

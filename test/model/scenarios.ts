@@ -1,0 +1,121 @@
+import { type Exploration, explore } from './explorer.ts';
+import { type Bounds, NetworkModel } from './network-model.ts';
+import { newRules, presentRules, type Rules } from './rules.ts';
+
+/** First words of a violation. */
+export type Violation = 'TWO WRITERS' | 'ROLLED BACK' | 'LOCKED OUT' | 'FALSE FENCE' | 'ERASED';
+
+/** Rules and bounds under which the model must find a violation. */
+export interface Scenario {
+  readonly name: string;
+  readonly rules: Rules;
+  readonly bounds: Bounds;
+  readonly finds: Violation;
+}
+
+const none: Bounds = {
+  boots: 2,
+  writes: 1,
+  generations: 0,
+  restarts: 0,
+  restores: 1,
+  losesAnswers: false,
+  clones: true,
+  splits: false,
+};
+
+const without = (rule: keyof Rules): Rules => ({ ...newRules, [rule]: false });
+
+/** What the rules in force allow, although the threat model promised the opposite. */
+export const presentFaults: readonly Scenario[] = [
+  {
+    name: 'P1: the older instance enrols again where the newer one erased its keys',
+    rules: { ...presentRules, singleMarkFences: true },
+    bounds: { ...none, generations: 1 },
+    finds: 'TWO WRITERS',
+  },
+  {
+    name: 'P2: an old disk with its old keyslot file opens by the old generation',
+    rules: { ...presentRules, comparesTwice: true },
+    bounds: { ...none, writes: 2, generations: 1, clones: false },
+    finds: 'ROLLED BACK',
+  },
+  {
+    name: 'P4: two instances reach different servers',
+    rules: presentRules,
+    bounds: none,
+    finds: 'TWO WRITERS',
+  },
+];
+
+/** What each of the proposed rules is for: with it switched off the model finds a violation. */
+export const singleRules: readonly Scenario[] = [
+  { name: 'P4: single-mark fencing', rules: without('singleMarkFences'), bounds: none, finds: 'TWO WRITERS' },
+  {
+    name: 'M1: two-phase reservation',
+    rules: without('reserves'),
+    bounds: { ...none, boots: 3, writes: 0 },
+    finds: 'FALSE FENCE',
+  },
+  {
+    name: 'M2: lineage-status on every KEY_UNKNOWN',
+    rules: without('asksOnUnknown'),
+    bounds: { ...none, generations: 1, restarts: 1 },
+    finds: 'TWO WRITERS',
+  },
+  {
+    name: 'M3: second comparison of heads',
+    rules: without('comparesTwice'),
+    bounds: { ...none, writes: 2 },
+    finds: 'ROLLED BACK',
+  },
+  {
+    name: 'M4: linking first',
+    rules: without('linkFirst'),
+    bounds: { ...none, writes: 2, generations: 1, clones: false, splits: true },
+    finds: 'ROLLED BACK',
+  },
+  {
+    name: 'M5: heads ordered by incarnation',
+    rules: without('headsByIncarnation'),
+    bounds: { ...none, boots: 3, writes: 2 },
+    finds: 'LOCKED OUT',
+  },
+  {
+    name: 'M6: conditional forget',
+    rules: without('conditionalForget'),
+    bounds: { ...none, writes: 0, generations: 1 },
+    finds: 'ERASED',
+  },
+  {
+    name: 'M7: holding before a generation is made',
+    rules: without('holdsFirst'),
+    bounds: { ...none, boots: 3, writes: 0, generations: 1 },
+    finds: 'FALSE FENCE',
+  },
+];
+
+/** Bounds under which the proposed rules are explored; `small` ones in every run of the tests. */
+export const bounded: Readonly<Record<'small' | 'full', readonly Bounds[]>> = {
+  small: [
+    { ...none, boots: 3, writes: 1 },
+    { ...none, writes: 1, losesAnswers: true },
+  ],
+  full: [
+    { ...none, boots: 3, writes: 2, losesAnswers: true },
+    { ...none, boots: 3, writes: 1, generations: 1, restores: 2, splits: true },
+    { ...none, boots: 2, writes: 2, generations: 1, restarts: 1, splits: true, losesAnswers: true },
+    { ...none, boots: 3, writes: 2, generations: 2, restarts: 1, restores: 2, splits: true },
+  ],
+};
+
+/** Explores a scenario until it finds its violation. */
+export const findViolation = ({ rules, bounds, finds }: Scenario, maxStates: number): Exploration =>
+  explore(new NetworkModel(rules, bounds), {
+    maxStates,
+    isSought: (violation) => violation.startsWith(finds),
+  });
+
+/** Explores the proposed rules for any violation. */
+export const exploreNewRules = (bounds: Bounds, maxStates: number): Exploration =>
+  explore(new NetworkModel(newRules, bounds), { maxStates });
