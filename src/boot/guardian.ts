@@ -4,6 +4,7 @@ import { giveBirth } from './birth.ts';
 import type { BootStage, GuardianParts } from './boot-stage.ts';
 import { Healer } from './healer.ts';
 import { NodeFolder } from './node-folder.ts';
+import { lockedCauseOf } from './locked-cause.ts';
 import { type NodeState, summarize } from './node-state.ts';
 import type { OpenNode } from './open-node.ts';
 import { reopenNode } from './reopening.ts';
@@ -74,7 +75,7 @@ export class Guardian {
       try {
         this.#node = await this.#attempt();
       } catch (error) {
-        if (!this.#stop.signal.aborted) this.#locked(error);
+        if (!this.#stop.signal.aborted) await this.#locked(error);
       }
       if (this.#stop.signal.aborted) break;
       if (this.#node !== undefined || attempt >= attempts) return this.#node;
@@ -155,12 +156,12 @@ export class Guardian {
     }
   }
 
-  #locked(error: unknown): void {
+  async #locked(error: unknown): Promise<void> {
     const reason = messageOf(error);
-    this.#parts.log('error', 'store.locked', { reason });
-    const { have, need, slots } =
-      this.#state.name === 'locked' ? this.#state : { have: 0, need: 1, slots: [] };
-    this.#set({ name: 'locked', have, need, slots, reason });
+    const cause = this.#parts.causeOf?.(error) ?? lockedCauseOf(error);
+    this.#parts.log('error', 'store.locked', { cause, reason });
+    const newest = await this.#stage.folder.newestGeneration();
+    this.#set({ name: 'locked', cause, have: 0, need: newest?.t ?? 1, n: newest?.n ?? 0, slots: [], reason });
   }
 
   #set(state: NodeState): void {

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
 import { exitCodes, reportFailure } from './shared/failure.ts';
+import { programVersion } from './shared/version.ts';
 
 /** The command groups; each file is loaded only when its command runs, so that `latchkey quote` starts fast. */
 const groups: Readonly<Record<string, () => Promise<Command>>> = {
@@ -30,6 +31,7 @@ function endMisuseAsFailed(command: Command): void {
 async function main(argv: readonly string[]): Promise<void> {
   const program = new Command('latchkey')
     .description('Key server for networks of confidential VMs')
+    .version(programVersion(), '--version', 'print the version')
     .showHelpAfterError();
   const wanted = argv[2];
   const chosen = wanted !== undefined && Object.hasOwn(groups, wanted) ? [wanted] : Object.keys(groups);

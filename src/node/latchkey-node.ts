@@ -1,4 +1,6 @@
 import { setMaxListeners } from 'node:events';
+import { lockedCauseOf } from '../boot/locked-cause.ts';
+import { NodeFolder } from '../boot/node-folder.ts';
 import type { NodeState } from '../boot/node-state.ts';
 import type { OpenNode } from '../boot/open-node.ts';
 import type { NodeBackup, RestoredNode } from '../boot/restoring.ts';
@@ -6,10 +8,13 @@ import { encodeSs58 } from '../bytes/ss58.ts';
 import type { ChainSnapshot } from '../chain/chain-view.ts';
 import type { Config } from '../config/schema.ts';
 import type { Secrets } from '../config/secrets.ts';
+import { LatchkeyError } from '../errors/latchkey-error.ts';
 import type { ServerNews } from '../protocol/not-enrolled.ts';
 import { orAborted } from '../time/or-aborted.ts';
 import { buildGuardian, type GuardianRooms } from './build-guardian.ts';
 import { ChainWatch } from './chain-watch.ts';
+import { ClockDoubt } from './clock-doubt.ts';
+import { FolderHold } from './folder-hold.ts';
 import { hearNews, type NewsHeard } from './hear-news.ts';
 import { type NodeAddresses, NodeListeners } from './node-listeners.ts';
 import { NodeReport } from './node-report.ts';
@@ -37,6 +42,8 @@ export class LatchkeyNode implements AsyncDisposable {
   readonly #stop = new AbortController();
   readonly #watch: ChainWatch;
   readonly #report: NodeReport;
+  readonly #hold: FolderHold;
+  readonly #clockDoubt: ClockDoubt;
   #guardian: GuardianRooms['guardian'] | undefined;
   #serving: Serving | undefined;
   #listeners: NodeListeners | undefined;
@@ -51,6 +58,8 @@ export class LatchkeyNode implements AsyncDisposable {
     this.#config = config;
     this.#parts = parts;
     const { chain, clock } = parts;
+    this.#hold = new FolderHold(new NodeFolder(parts.fileSystem, config.node.dataFolder));
+    this.#clockDoubt = new ClockDoubt(() => clock.nowMs());
     this.#report = new NodeReport(parts, { open: () => this.open, serving: () => this.#serving });
     this.#watch = new ChainWatch({
       chain,
@@ -83,7 +92,7 @@ export class LatchkeyNode implements AsyncDisposable {
   }
 
   /**
-   * Opens the listeners, then boots and heals in the background: the API is up whatever state the store is in.
+   * Takes the data folder and opens the listeners, then boots and heals in the background: the API is up whatever state the store is in.
    * @throws ProblemError LISTEN_FAILED.
    */
   async start(): Promise<void> {
@@ -96,7 +105,7 @@ export class LatchkeyNode implements AsyncDisposable {
       });
     }
     try {
-      this.#starting = this.#listen();
+      this.#starting = this.#takeFolder().then(() => this.#listen());
       await this.#starting;
     } catch (error) {
       // The chain's connection would keep the process alive.
@@ -130,6 +139,7 @@ export class LatchkeyNode implements AsyncDisposable {
 
   async #guardianForOnce(): Promise<GuardianRooms['guardian']> {
     const { quotes, random } = this.#parts;
+    await this.#hold.take();
     const machine = await orAborted(examineOwnMachine(quotes, this.#config.trust, random), this.#stop.signal);
     this.#guardian = this.#buildGuardian(machine, { mayStayUnbacked: false }).guardian;
     return this.#guardian;
@@ -149,6 +159,7 @@ export class LatchkeyNode implements AsyncDisposable {
     this.#serving?.keyServer.wipe();
     await this.#guardian?.close();
     await this.#running;
+    await this.#hold.release();
     this.#watch.close();
     await chain[Symbol.asyncDispose]();
     await collateral.close();
@@ -167,6 +178,14 @@ export class LatchkeyNode implements AsyncDisposable {
       this.#report.setState({ name: 'starting', reason }),
     );
     if (machine === undefined || this.#stop.signal.aborted) return;
+    const { clock, log } = this.#parts;
+    const isHeld = await this.#hold.takePatiently(clock, this.#stop.signal, (error) => {
+      const reason = error instanceof LatchkeyError ? `${error.code}: ${error.message}` : String(error);
+      const cause = lockedCauseOf(error);
+      if (this.#report.state.name !== 'locked') log('error', 'store.locked', { cause, reason });
+      this.#report.setState({ name: 'locked', cause, have: 0, need: 1, n: 0, slots: [], reason });
+    });
+    if (!isHeld) return;
     const rooms = this.#buildGuardian(machine, { mayStayUnbacked: true });
     this.#guardian = rooms.guardian;
     const node = await rooms.guardian.open();
@@ -205,6 +224,8 @@ export class LatchkeyNode implements AsyncDisposable {
         ...options,
         acceptRolledBackStore: this.#options.acceptRolledBackStore ?? false,
         onState: (state) => this.#report.setState(state),
+        holdsFolder: true,
+        causeOf: (error) => this.#clockDoubt.causeOf(error),
       },
     );
   }
@@ -228,6 +249,13 @@ export class LatchkeyNode implements AsyncDisposable {
       { identity, quotes, random, log, clock, signal: this.#stop.signal },
       { ...developmentRegistration, chainEndpoints: endpoints },
     );
+  }
+
+  /** Where another process has it, the node listens all the same and says so until the folder is free. */
+  async #takeFolder(): Promise<void> {
+    await this.#hold.take().catch((error: unknown) => {
+      if (!(error instanceof LatchkeyError) || error.code === 'CONFIG_INVALID') throw error;
+    });
   }
 
   async #listen(): Promise<void> {

@@ -24,6 +24,31 @@ interface Counts {
   readonly drain: DrainProgress | undefined;
 }
 
+/** The slot numbers of a state; `undefined` where the last known number stays true. */
+function slotNumbers(state: NodeState): {
+  readonly live: number;
+  readonly wanted?: number;
+  readonly threshold?: number;
+} {
+  switch (state.name) {
+    case 'backed':
+    case 'degraded':
+      return { live: state.live, wanted: state.n, threshold: state.t };
+    case 'locked':
+      return { live: state.have, wanted: state.n, threshold: state.need };
+    case 'open':
+      return { live: state.slots.filter(({ standing }) => standing === 'live').length };
+    case 'unbacked':
+      // A store that no server can open needs one slot at least.
+      return { live: 0, wanted: 1, threshold: 1 };
+    case 'starting':
+    case 'fresh':
+    case 'fenced':
+    case 'stopped':
+      return { live: 0 };
+  }
+}
+
 /** Says how a node is: to whoever asks its open port, its agent, or its metrics. */
 export class NodeReport {
   readonly #parts: ReportParts;
@@ -48,11 +73,10 @@ export class NodeReport {
     this.#state = state;
     const { metrics } = this.#parts;
     Metrics.setState(metrics.nodeState, state.name);
-    if (state.name === 'backed' || state.name === 'degraded') {
-      metrics.slotsLive.set(state.live);
-      metrics.slotsWanted.set(state.n);
-      metrics.slotsThreshold.set(state.t);
-    }
+    const { live, wanted, threshold } = slotNumbers(state);
+    metrics.slotsLive.set(live);
+    if (wanted !== undefined) metrics.slotsWanted.set(wanted);
+    if (threshold !== undefined) metrics.slotsThreshold.set(threshold);
   }
 
   /** Answer of `GET /info`. */

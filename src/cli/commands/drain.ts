@@ -4,12 +4,11 @@ import { systemClock } from '../../time/clock.ts';
 import { agentSocketOf } from '../shared/agent-socket.ts';
 import { askDrain, type DrainStanding, drainLines, waitUntilFree } from '../shared/drain-wait.ts';
 import { exitCodes } from '../shared/failure.ts';
-import { configFile, readConfig } from '../shared/node-options.ts';
+import { addConfigOption, type ConfigOptions, readConfig } from '../shared/node-options.ts';
 import { processIo } from '../store/io.ts';
 import { startProgress } from '../store/progress.ts';
 
-interface DrainOptions {
-  readonly config: string;
+interface DrainOptions extends ConfigOptions {
   readonly wait?: true;
   readonly deadlineMs?: number;
   readonly cancel?: true;
@@ -18,9 +17,8 @@ interface DrainOptions {
 
 /** `latchkey drain`: asks the clients of a running node to move to other servers, before it is stopped for good. */
 export function drainCommand(): Command {
-  return new Command('drain')
+  return addConfigOption(new Command('drain'), 'configuration file of the running node')
     .description('ask the clients of a running node to move to other key servers, before a planned stop')
-    .requiredOption('--config <file>', 'configuration file of the running node', configFile)
     .option('--wait', 'wait until nobody needs the node any more')
     .addOption(
       new Option('--deadline-ms <n>', 'wait no longer than this; draining goes on').argParser(milliseconds),

@@ -16,7 +16,10 @@ export const bootCodes = {
     status: 503,
     summary: 'The configuration names an account, and there is no store of it on this disk.',
   },
-  NODE_RUNNING: { status: 409, summary: 'The command needs this node stopped, and it runs.' },
+  NODE_RUNNING: {
+    status: 409,
+    summary: 'Another process works with this node; the command needs the node stopped.',
+  },
   DRAIN_ENDED: {
     status: 409,
     summary: 'The drain that a command waited for was cancelled, or ended with its process.',
