@@ -7,14 +7,17 @@ export class Child {
   readonly #process: ChildProcess;
   readonly #exited: Promise<unknown>;
 
-  /** Starts `node SCRIPT ARGS`; its output is appended to a log file. */
-  constructor(script: string, args: readonly string[], logFile: string) {
+  /** Starts `node FLAGS SCRIPT ARGS`; its output is appended to a log file. */
+  constructor(script: string, args: readonly string[], logFile: string, flags: readonly string[] = []) {
     const log = openSync(logFile, 'a');
     // What the caller's shell says about Latchkey is not about the nodes of this network.
     const env = Object.fromEntries(
       Object.entries(process.env).filter(([name]) => !name.startsWith('LATCHKEY_')),
     );
-    this.#process = spawn(process.execPath, [script, ...args], { stdio: ['ignore', log, log], env });
+    this.#process = spawn(process.execPath, [...flags, script, ...args], {
+      stdio: ['ignore', log, log],
+      env,
+    });
     closeSync(log);
     this.#exited = once(this.#process, 'exit');
     this.#exited.catch(() => undefined);
@@ -28,7 +31,7 @@ export class Child {
     return this.#process.pid ?? 0;
   }
 
-  signal(name: 'SIGSTOP' | 'SIGCONT' | 'SIGUSR2'): void {
+  signal(name: NodeJS.Signals): void {
     this.#process.kill(name);
   }
 

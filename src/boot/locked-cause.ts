@@ -84,7 +84,8 @@ const advice: Readonly<Record<LockedCause, string>> = {
     'The store on this disk is not that of the expected account. Mount the right disk, or correct node.expectedAccount.',
   'never-backed':
     'There is a store without a keyslot file. Put the keyslot file back; if the node was never backed, `latchkey abandon` sets the store aside.',
-  unexpected: 'Look at the log event `store.locked`, and at docs/errors.md for the code; the node tries again by itself.',
+  unexpected:
+    'Look at the log event `store.locked`, and at docs/errors.md for the code; the node tries again by itself.',
 };
 
 /** What an operator does about a cause. */

@@ -50,7 +50,10 @@ const ZERO_HASH = `0x${'00'.repeat(32)}`;
 
 function requireConsistent({ chain, healing, decryptions, trust }: Config): void {
   if (trust.chain.genesisHash === ZERO_HASH) {
-    throw invalid('trust.chain.genesisHash', 'is still the placeholder: put the hash of block 0 of the chain here');
+    throw invalid(
+      'trust.chain.genesisHash',
+      'is still the placeholder: put the hash of block 0 of the chain here',
+    );
   }
   if (chain.agreement > chain.endpoints.length) {
     throw invalid(

@@ -47,7 +47,10 @@ export function unmeasuredInputs(
   });
   const given = flags
     .filter((flag) => refusedFlags.test(flag))
-    .map((flag) => ({ name: flag.split('=', 1)[0] ?? flag, effect: 'loads code, opens the debugger, or changes TLS' }));
+    .map((flag) => ({
+      name: flag.split('=', 1)[0] ?? flag,
+      effect: 'loads code, opens the debugger, or changes TLS',
+    }));
   return [...variables, ...given];
 }
 

@@ -28,7 +28,8 @@ export class ClockDoubt {
     const { number, timeMs, seenAtMs } = this.#first;
     const elapsedMs = block.seenAtMs - seenAtMs;
     // A host that replays old blocks quickly, to catch up, is not a clock that is wrong.
-    const keepsPace = block.timeMs - timeMs >= elapsedMs / 2 && block.timeMs - timeMs <= elapsedMs * 2 + PACE_SLACK_MS;
+    const keepsPace =
+      block.timeMs - timeMs >= elapsedMs / 2 && block.timeMs - timeMs <= elapsedMs * 2 + PACE_SLACK_MS;
     return block.number > number && keepsPace ? 'clock' : undefined;
   }
 }
