@@ -1,0 +1,23 @@
+import { types } from 'node:util';
+
+/**
+ * A copy of bytes in memory of its own, as a plain `Uint8Array` of this realm. `slice()` does not do this: on a
+ * `Buffer`, which is a `Uint8Array` too, it gives a view into the same memory.
+ * @param name What the error calls the argument.
+ * @throws TypeError for anything that is not a `Uint8Array`, and when its buffer is detached.
+ */
+export function copyBytes(bytes: Uint8Array, name = 'bytes'): Uint8Array<ArrayBuffer> {
+  // By the internal slot and not by `instanceof`, which knows the constructors of its own realm only.
+  if (!types.isUint8Array(bytes)) throw new TypeError(`${name} must be a Uint8Array, got ${kindOf(bytes)}`);
+  try {
+    return new Uint8Array(bytes);
+  } catch (cause) {
+    throw new TypeError(`${name} must be readable bytes, got a Uint8Array with a detached buffer`, { cause });
+  }
+}
+
+/** The type of a value, never the value itself: it may be a secret. */
+function kindOf(value: unknown): string {
+  if (value === null) return 'null';
+  return typeof value === 'object' ? `an object (${Object.prototype.toString.call(value)})` : typeof value;
+}
