@@ -1,4 +1,5 @@
 import { concatBytes } from '../bytes/concat.ts';
+import { copyBytes } from '../bytes/copy-bytes.ts';
 import { SecretBytes } from '../bytes/secret-bytes.ts';
 import { type RandomSource, systemRandom } from '../crypto/random.ts';
 import type { FileSystem } from '../disk/file-system.ts';
@@ -118,5 +119,5 @@ async function splitHead(
     yield seen.subarray(headBytes);
     for (let next = await chunks.next(); !next.done; next = await chunks.next()) yield next.value;
   }
-  return { head: seen.slice(0, headBytes), rest: rest() };
+  return { head: copyBytes(seen.subarray(0, headBytes)), rest: rest() };
 }

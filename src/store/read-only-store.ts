@@ -1,3 +1,4 @@
+import { copyBytes } from '../bytes/copy-bytes.ts';
 import type { SecretBytes } from '../bytes/secret-bytes.ts';
 import { systemRandom } from '../crypto/random.ts';
 import type { FileSystem } from '../disk/file-system.ts';
@@ -67,7 +68,7 @@ export class ReadOnlyStore {
 
   /** 16 bytes. */
   get storeId(): Uint8Array {
-    return this.#recovered.state.storeId.slice();
+    return copyBytes(this.#recovered.state.storeId);
   }
 
   /** Number of log files. */

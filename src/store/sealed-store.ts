@@ -1,3 +1,4 @@
+import { copyBytes } from '../bytes/copy-bytes.ts';
 import type { SecretBytes } from '../bytes/secret-bytes.ts';
 import { type RandomSource, systemRandom } from '../crypto/random.ts';
 import type { FileSystem } from '../disk/file-system.ts';
@@ -182,7 +183,7 @@ export class SealedStore implements Store, AsyncDisposable {
 
   /** 16 bytes, which `readStoreHeader` gives without the key. */
   get storeId(): Uint8Array {
-    return this.#state.storeId.slice();
+    return copyBytes(this.#state.storeId);
   }
 
   async namespace(name: string, options: { readonly erasable?: boolean } = {}): Promise<Namespace> {

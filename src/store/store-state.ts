@@ -1,3 +1,4 @@
+import { copyBytes } from '../bytes/copy-bytes.ts';
 import type { SecretBytes } from '../bytes/secret-bytes.ts';
 import type { RandomSource } from '../crypto/random.ts';
 import type { FileHandle, FileSystem, FolderLock } from '../disk/file-system.ts';
@@ -129,7 +130,7 @@ export class StoreState implements CommitTarget {
 
   head(): LogHead {
     const { nextOrdinal, digest } = this.active;
-    return { generation: this.generation, sequence: nextOrdinal - 1, digest: digest.slice() };
+    return { generation: this.generation, sequence: nextOrdinal - 1, digest: copyBytes(digest) };
   }
 
   keysOf(epoch: number): EpochKeys | undefined {

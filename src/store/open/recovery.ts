@@ -99,10 +99,7 @@ export function stateOf(
   const { generation, nextSegmentId, nextNamespaceId } = manifest;
   const parts = { fileSystem, folder: path, lock, header, generation, nextSegmentId, nextNamespaceId };
   const keys = EpochKeys.of(manifest.epoch, storeKey);
-  return new StoreState(
-    { ...parts, oldEpochs, keys, storeKey: new SecretBytes(storeKey.reveal().slice()) },
-    tuning,
-  );
+  return new StoreState({ ...parts, oldEpochs, keys, storeKey: new SecretBytes(storeKey.reveal()) }, tuning);
 }
 
 /** Opens the file with the wrapped keys of erasable namespaces. Of one that is longer than it can be, only the beginning counts. */
