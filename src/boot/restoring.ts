@@ -4,7 +4,7 @@ import type { FolderLock } from '../disk/file-system.ts';
 import { EvidenceError, LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
 import { KeyslotDisk } from '../keyslots/keyslot-disk.ts';
 import type { KeyslotFile } from '../keyslots/keyslot-file.ts';
-import type { BackupReport } from '../store/backup/backup.ts';
+import type { BackupReport } from '../store/api/backup-api.ts';
 import { SealedStore } from '../store/sealed-store.ts';
 import { openStoreOf } from './assemble-node.ts';
 import type { BootStage } from './boot-stage.ts';

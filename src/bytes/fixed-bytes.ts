@@ -1,4 +1,5 @@
 import { EvidenceError } from '../errors/latchkey-error.ts';
+import { copyBytes } from './copy-bytes.ts';
 import { parsePrefixedHex } from './hex.ts';
 import { decodeSs58 } from './ss58.ts';
 
@@ -10,7 +11,7 @@ export type FixedBytes<Name extends string> = Uint8Array & { readonly [brand]: N
 /** Makes values of one branded type: by bytes (misuse is a RangeError) or from text (bad input is FIELD_INVALID). */
 interface FixedBytesType<Name extends string> {
   readonly byteLength: number;
-  /** Brands bytes that the program made. @throws RangeError on another length. */
+  /** Copies bytes that the program made. @throws RangeError on another length, TypeError for anything but bytes. */
   of(bytes: Uint8Array): FixedBytes<Name>;
   /** Reads `0x` hex of a request. @throws EvidenceError FIELD_INVALID naming `field`. */
   parse(text: string, field: string): FixedBytes<Name>;
@@ -20,10 +21,11 @@ function fixedBytes<Name extends string>(name: Name, byteLength: number): FixedB
   return {
     byteLength,
     of(bytes) {
-      if (bytes.length !== byteLength)
-        throw new RangeError(`${name} must be ${byteLength} bytes, got ${bytes.length}`);
+      const copy = copyBytes(bytes, name);
+      if (copy.length !== byteLength)
+        throw new RangeError(`${name} must be ${byteLength} bytes, got ${copy.length}`);
       // The brand exists only in the type system; the length was just checked.
-      return bytes as FixedBytes<Name>;
+      return copy as Uint8Array as FixedBytes<Name>;
     },
     parse(text, field) {
       return parsePrefixedHex(text, byteLength, field) as FixedBytes<Name>;

@@ -1,19 +1,34 @@
 import { inspect } from 'node:util';
 import { equalConstantTime } from '../crypto/constant-time.ts';
+import { adoptBytes, copyBytes } from './copy-bytes.ts';
 
 const PRINTED = '[secret]';
+const NO_BYTES = new Uint8Array(0);
 
 /**
  * Bytes that must not leak: prints as `[secret]` wherever it ends up, compares in constant time, wipes on request.
  * Wiping is best effort: the garbage collector may have moved copies, which is why secrets never become strings.
  */
 export class SecretBytes {
-  readonly #bytes: Uint8Array;
+  #bytes: Uint8Array;
   #wiped = false;
 
-  /** Takes ownership of `bytes`: the caller must not keep or change them. */
+  /**
+   * Copies `bytes`, which stay the caller's: neither {@link wipe} nor a change by the caller reaches the other.
+   * @throws TypeError for anything but readable bytes.
+   */
   constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
+    this.#bytes = copyBytes(bytes, 'secret');
+  }
+
+  /**
+   * Takes over bytes that were made for this secret, without a copy that is never wiped. The caller must not keep them.
+   * @throws TypeError for anything but readable bytes.
+   */
+  static adopt(bytes: Uint8Array): SecretBytes {
+    const secret = new SecretBytes(NO_BYTES);
+    secret.#bytes = adoptBytes(bytes, 'secret');
+    return secret;
   }
 
   get length(): number {

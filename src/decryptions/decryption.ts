@@ -1,5 +1,6 @@
 import { toBase64 } from '../bytes/base64.ts';
 import { concatBytes } from '../bytes/concat.ts';
+import { copyBytes } from '../bytes/copy-bytes.ts';
 import { readU64BigEndian, u64BigEndian } from '../bytes/integers.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 
@@ -40,7 +41,7 @@ export function decodeDecryption(bytes: Uint8Array): Decryption {
   if (bytes.length < VALUE_BYTES + LENGTH_BYTES || view.getBigUint64(8, true) !== BigInt(signature.length)) {
     throw new ProblemError('DECRYPTION_RECORD_DAMAGED', `a stored decryption of ${bytes.length} bytes`);
   }
-  return { value: view.getBigUint64(0, true), signature: signature.slice() };
+  return { value: view.getBigUint64(0, true), signature: copyBytes(signature) };
 }
 
 /** Bytes in the store: u64 big-endian time in milliseconds ‖ {@link encodeDecryption}. */

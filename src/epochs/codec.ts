@@ -1,4 +1,5 @@
 import { concatBytes } from '../bytes/concat.ts';
+import { copyBytes } from '../bytes/copy-bytes.ts';
 import { readU64BigEndian, u64BigEndian } from '../bytes/integers.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 
@@ -96,7 +97,7 @@ export class ByteReader {
   fixed(length: number): Uint8Array {
     const left = this.#bytes.length - this.#offset;
     if (left < length) this.refuse(`${length} more bytes`, `${left}`);
-    const bytes = this.#bytes.slice(this.#offset, this.#offset + length);
+    const bytes = copyBytes(this.#bytes.subarray(this.#offset, this.#offset + length));
     this.#offset += length;
     return bytes;
   }

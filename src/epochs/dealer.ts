@@ -1,3 +1,4 @@
+import { copyBytes } from '../bytes/copy-bytes.ts';
 import type { SecretBytes } from '../bytes/secret-bytes.ts';
 import { type Deal, type DkgScheme, memberName, type Round } from './dkg-scheme.ts';
 import type { EpochJournal } from './epoch-journal.ts';
@@ -91,7 +92,7 @@ export class Dealer {
       this.#unsent.add(name);
       throw error;
     }
-    this.#acks.set(name, ack.slice());
+    this.#acks.set(name, copyBytes(ack));
     return 'valid';
   }
 
@@ -105,7 +106,7 @@ export class Dealer {
 
   /** The finished log until it is taken; `undefined` before {@link finalize}, or when too many acks are missing. */
   finalized(): Uint8Array | undefined {
-    return this.#log?.slice();
+    return this.#log && copyBytes(this.#log);
   }
 
   /** As {@link finalized}, once. */

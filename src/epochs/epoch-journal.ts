@@ -1,4 +1,5 @@
 import { equalBytes } from '../bytes/concat.ts';
+import { copyBytes } from '../bytes/copy-bytes.ts';
 import type { SecretBytes } from '../bytes/secret-bytes.ts';
 import { EvidenceError, ProblemError, RefusalError } from '../errors/latchkey-error.ts';
 import { KeyedLock } from '../store/keyed-lock.ts';
@@ -128,7 +129,8 @@ export class EpochJournal {
 
   /** The public half of one dealer's dealing. */
   dealing(epoch: number, dealer: Uint8Array): Uint8Array | undefined {
-    return this.#parts.messages.get(epoch, 'dealing', dealer)?.slice();
+    const message = this.#parts.messages.get(epoch, 'dealing', dealer);
+    return message && copyBytes(message);
   }
 
   /** The private half of a dealing that is in the journal; `undefined` where it is not, or is another's. */

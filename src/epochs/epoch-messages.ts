@@ -1,4 +1,5 @@
 import { compareBytes } from '../bytes/concat.ts';
+import { copyBytes } from '../bytes/copy-bytes.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 import type { ReadableNamespace } from '../store/api/store-api.ts';
 import { participantKey, participantName } from './epoch-names.ts';
@@ -29,7 +30,7 @@ export const eventName = (kind: EventKind, participant: Uint8Array): string =>
 /** Copies of all entries, in the order of the participants' keys. */
 export function orderedEntries(messages: ReadonlyMap<string, Uint8Array>): Entry[] {
   return [...messages]
-    .map(([name, message]) => ({ participant: participantKey(name), message: message.slice() }))
+    .map(([name, message]) => ({ participant: participantKey(name), message: copyBytes(message) }))
     .sort((a, b) => compareBytes(a.participant, b.participant));
 }
 

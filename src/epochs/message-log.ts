@@ -1,4 +1,5 @@
 import { concatBytes } from '../bytes/concat.ts';
+import { copyBytes } from '../bytes/copy-bytes.ts';
 import { SecretBytes } from '../bytes/secret-bytes.ts';
 import { equalConstantTime } from '../crypto/constant-time.ts';
 import { sha256 } from '../crypto/sha2.ts';
@@ -101,7 +102,7 @@ export class MessageLog {
     const tied = await this.#parts.secrets.getDealing(epoch, dealer);
     if (tied === undefined || tied.length < TIE_BYTES) return undefined;
     const belongs = equalConstantTime(tied.reveal().subarray(0, TIE_BYTES), sha256(publicMessage));
-    const secret = belongs ? new SecretBytes(tied.reveal().slice(TIE_BYTES)) : undefined;
+    const secret = belongs ? new SecretBytes(tied.reveal().subarray(TIE_BYTES)) : undefined;
     tied.wipe();
     return secret;
   }
@@ -125,7 +126,7 @@ export class MessageLog {
     message: Uint8Array,
     secret?: SecretBytes,
   ): Promise<boolean> {
-    const event = { kind, participant: participant.slice(), message: message.slice() };
+    const event = { kind, participant: copyBytes(participant), message: copyBytes(message) };
     const write = () => this.#appendInTurn(epoch, event, secret);
     return this.#inFlight.run(() => this.#order.run(`${epoch}/${eventName(kind, participant)}`, write));
   }

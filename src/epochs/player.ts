@@ -1,4 +1,5 @@
 import { equalBytes } from '../bytes/concat.ts';
+import { copyBytes } from '../bytes/copy-bytes.ts';
 import { KeyedLock } from '../store/keyed-lock.ts';
 import type { Membership } from './dealer.ts';
 import { memberName } from './dkg-scheme.ts';
@@ -52,7 +53,7 @@ export class Player {
   handle(dealer: Uint8Array, publicMessage: Uint8Array, sealed: Uint8Array): Promise<DealingAnswer> {
     const name = memberName(this.#parts.round.dealers, dealer);
     if (name === undefined) return Promise.resolve({ verdict: 'skip' });
-    const message = [dealer.slice(), publicMessage.slice(), sealed.slice()] as const;
+    const message = [copyBytes(dealer), copyBytes(publicMessage), copyBytes(sealed)] as const;
     return this.#order.run(name, () => this.#handleInTurn(...message));
   }
 
@@ -87,6 +88,6 @@ export class Player {
     const name = participantName(dealer);
     const ack = this.#acks.get(name) ?? scheme.signAck(round, dealer, publicMessage);
     this.#acks.set(name, ack);
-    return ack.slice();
+    return copyBytes(ack);
   }
 }

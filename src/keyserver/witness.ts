@@ -1,3 +1,4 @@
+import { copyBytes } from '../bytes/copy-bytes.ts';
 import { toHex } from '../bytes/hex.ts';
 import type { CollateralSource, PlatformKind } from '../collateral/collateral-source.ts';
 import type { Quote } from '../tdx/quote.ts';
@@ -69,7 +70,7 @@ export class Witness {
     if (known !== undefined) return known;
     // Copies: what was read is a view, and nobody has verified how large the certificate is that it would keep alive.
     const { fmspc, ca } = platformOf(quote);
-    const kind: PlatformKind = { fmspc: fmspc.slice(), ca };
+    const kind: PlatformKind = { fmspc: copyBytes(fmspc), ca };
     if (this.#kinds.size >= MAX_CHAINS) this.#kinds.clear();
     this.#kinds.set(name, kind);
     return kind;

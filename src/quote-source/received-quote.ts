@@ -1,4 +1,5 @@
 import { equalBytes } from '../bytes/concat.ts';
+import { copyBytes } from '../bytes/copy-bytes.ts';
 import type { ReportData } from '../bytes/fixed-bytes.ts';
 import { LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
 import { parseQuote } from '../tdx/quote.ts';
@@ -13,7 +14,7 @@ export const MAX_PROVIDER_BYTES = 4 * layout.MAX_QUOTE_BYTES;
  * @throws ProblemError QUOTE_SOURCE_FAILED.
  */
 export function receivedQuote(bytes: Uint8Array, reportData: ReportData, source: string): Uint8Array {
-  const quote = bytes.slice(0, endOfQuote(bytes));
+  const quote = copyBytes(bytes.subarray(0, endOfQuote(bytes)));
   let observed: Uint8Array;
   try {
     observed = parseQuote(quote).body.reportData;

@@ -1,3 +1,4 @@
+import { copyBytes } from '../bytes/copy-bytes.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import { type RestoreOptions, SealedStore } from '../store/sealed-store.ts';
 import type { Namespace, ReadableNamespace, Store } from '../store/api/store-api.ts';
@@ -104,9 +105,8 @@ export class Datastore {
   async storeFragment(id: number, timestamp: number, fragment: Uint8Array): Promise<boolean> {
     requireInteger(id, 'ritual id');
     requireInteger(timestamp, 'timestamp');
-    if (!(fragment instanceof Uint8Array)) throw new TypeError('fragment must be bytes');
     // The caller may change its array while the guard thinks.
-    const copy = fragment.slice();
+    const copy = copyBytes(fragment, 'fragment');
     await this.#ask('store', { id, timestamp });
     return this.#fragments.store({ id, timestamp, fragment: copy });
   }

@@ -1,4 +1,5 @@
 import { utf8 } from '../bytes/concat.ts';
+import { copyBytes } from '../bytes/copy-bytes.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 import { idText } from './ritual.ts';
 
@@ -62,7 +63,7 @@ function bodyOf(type: FieldType, value: unknown): Uint8Array | undefined {
 /** @throws TypeError when the stored value has another type than the one declared now. */
 export function decodeField<T extends FieldType>(type: T, bytes: Uint8Array, field: string): FieldValues[T] {
   if (bytes[0] !== tags[type]) throw new TypeError(`${field} is stored with another type than ${type}`);
-  const body = bytes.slice(1);
+  const body = copyBytes(bytes.subarray(1));
   // Each branch of decodeBody gives the value of its type; the compiler cannot follow that through T.
   return decodeBody(type, body) as FieldValues[T];
 }

@@ -1,9 +1,10 @@
 import { concatBytes } from '../bytes/concat.ts';
+import { copyBytes } from '../bytes/copy-bytes.ts';
 import { SecretBytes } from '../bytes/secret-bytes.ts';
 import { type RandomSource, systemRandom } from '../crypto/random.ts';
 import type { FileSystem } from '../disk/file-system.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
-import type { BackupReport, BackupSink } from './backup/backup.ts';
+import type { BackupReport, BackupSink } from './api/backup-api.ts';
 import { STORE_KEY_BYTES } from './api/limits.ts';
 import { PASSWORD_HEADER_BYTES, unwrapStoreKey, wrapStoreKey } from './keys/password.ts';
 import { ReadOnlyStore } from './read-only-store.ts';
@@ -118,5 +119,5 @@ async function splitHead(
     yield seen.subarray(headBytes);
     for (let next = await chunks.next(); !next.done; next = await chunks.next()) yield next.value;
   }
-  return { head: seen.slice(0, headBytes), rest: rest() };
+  return { head: copyBytes(seen.subarray(0, headBytes)), rest: rest() };
 }

@@ -1,3 +1,4 @@
+import { copyBytes } from '../bytes/copy-bytes.ts';
 import { equalConstantTime } from '../crypto/constant-time.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import { storeClosed } from './files/disk-failure.ts';
@@ -145,7 +146,7 @@ export class SealedNamespace extends ReadingNamespace implements Namespace {
     value: Uint8Array | undefined,
   ): Promise<boolean> {
     if (expected !== undefined) checkValue(expected);
-    const wanted = expected?.slice();
+    const wanted = expected && copyBytes(expected);
     return this.#write(name, value ?? noValue(), (group, kept) => {
       if (!isExpected(this.state.valueNow(this.space, name), wanted)) return false;
       if (value !== undefined) addPut(group, this.space, name, kept);
@@ -177,7 +178,7 @@ export class SealedNamespace extends ReadingNamespace implements Namespace {
       },
       value.length + WRITE_OVERHEAD_BYTES,
       () => {
-        kept = value.slice();
+        kept = copyBytes(value);
       },
     );
   }

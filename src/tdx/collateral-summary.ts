@@ -1,4 +1,5 @@
 import { equalBytes } from '../bytes/concat.ts';
+import { copyBytes } from '../bytes/copy-bytes.ts';
 import { toHex } from '../bytes/hex.ts';
 import type { ErrorCode } from '../errors/codes.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
@@ -74,8 +75,8 @@ export function summarizeCollateral(
   ];
   return {
     // Copies, as callers get them: verdicts go by the TCB info's own.
-    fmspc: tcbInfo.fmspc.slice(),
-    pceId: tcbInfo.pceId.slice(),
+    fmspc: copyBytes(tcbInfo.fmspc),
+    pceId: copyBytes(tcbInfo.pceId),
     ca: caType,
     tcbEvaluationDataNumber: tcbInfo.tcbEvaluationDataNumber,
     crlNumbers: { rootCa: rootCrl.crlNumber, pck: pckCrl.crlNumber },

@@ -1,3 +1,4 @@
+import { copyBytes } from '../bytes/copy-bytes.ts';
 import { Memo, memoKey } from '../bytes/memo.ts';
 import { P256PublicKey } from '../crypto/p256.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
@@ -74,12 +75,12 @@ export class ChainVerifiedQuote {
     this.quote = quote;
     // Copies: what a caller does to them must not reach the chain that the verifier keeps.
     this.platform = Object.freeze({
-      ppid: sgx.ppid.slice(),
-      fmspc: sgx.fmspc.slice(),
-      pceId: sgx.pceId.slice(),
+      ppid: copyBytes(sgx.ppid),
+      fmspc: copyBytes(sgx.fmspc),
+      pceId: copyBytes(sgx.pceId),
       ca: caType,
       pckSerialNumber: leaf.serialNumber,
-      platformInstanceId: sgx.platform?.instanceId.slice(),
+      platformInstanceId: sgx.platform && copyBytes(sgx.platform.instanceId),
     });
     this.isIntelRooted = root.isIntel;
     Object.freeze(this);

@@ -95,7 +95,7 @@ async function readToken(path: string): Promise<SecretBytes> {
     throw new ProblemError('CONFIG_INVALID', `the token file ${path} cannot be read`, { cause });
   }
   const end = bytes.findLastIndex((byte) => byte !== 0x0a && byte !== 0x0d) + 1;
-  if (end >= MIN_TOKEN_BYTES) return new SecretBytes(bytes.slice(0, end));
+  if (end >= MIN_TOKEN_BYTES) return new SecretBytes(bytes.subarray(0, end));
   throw new EvidenceError('DECRYPTIONS_CONFIG_INVALID', `the token has fewer than ${MIN_TOKEN_BYTES} bytes`, {
     field: 'writeAuthorization.tokenFile',
   });

@@ -1,4 +1,5 @@
 import { compareBytes, concatBytes, utf8 } from '../../bytes/concat.ts';
+import { copyBytes } from '../../bytes/copy-bytes.ts';
 import { SecretBytes } from '../../bytes/secret-bytes.ts';
 import { Ed25519Signer, ed25519Verify } from '../../crypto/ed25519.ts';
 import { deriveKey, hkdfExpand, hkdfExtract } from '../../crypto/hkdf.ts';
@@ -119,7 +120,7 @@ export class FeldmanScheme implements DkgScheme {
       const log = tryDecodeLog(bytes, view);
       if (log === undefined || !holds(view, dealer, log)) return undefined;
       return {
-        dealer: dealer.slice(),
+        dealer: copyBytes(dealer),
         publicMessage: log.publicMessage,
         results: resultsByPlayer(log, view),
       };

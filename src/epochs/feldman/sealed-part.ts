@@ -40,7 +40,7 @@ export function openPart(
   sealed: Uint8Array,
 ): Uint8Array | undefined {
   if (sealed.length < PUBLIC_KEY_BYTES) return undefined;
-  const ephemeral = sealed.slice(0, PUBLIC_KEY_BYTES);
+  const ephemeral = sealed.subarray(0, PUBLIC_KEY_BYTES);
   const binding = concatBytes(ephemeral, keyPair.publicKey, context);
   const key = partKey(keyPair.privateKey, ephemeral, binding);
   return key && chacha20Poly1305Open(key, NONCE, context, sealed.subarray(PUBLIC_KEY_BYTES));

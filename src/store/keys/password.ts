@@ -49,7 +49,7 @@ export function passwordFromFile(bytes: Uint8Array): SecretBytes {
       observed: end === 0 ? 'none' : 'more',
     });
   }
-  return new SecretBytes(bytes.slice(0, end));
+  return new SecretBytes(bytes.subarray(0, end));
 }
 
 /**

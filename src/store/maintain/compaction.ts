@@ -1,3 +1,4 @@
+import { copyBytes } from '../../bytes/copy-bytes.ts';
 import { Breather } from './breather.ts';
 import { BulkWriter } from './bulk-writer.ts';
 import { damagedAt } from '../files/disk-failure.ts';
@@ -181,5 +182,5 @@ export class RunCompaction {
 async function startOf(segment: Segment) {
   const header = new Uint8Array(SEGMENT_HEADER_BYTES);
   segment.handle.readSync(header, 0);
-  return { ordinal: segment.firstOrdinal, digest: header.slice(64, 96) };
+  return { ordinal: segment.firstOrdinal, digest: copyBytes(header.subarray(64, 96)) };
 }

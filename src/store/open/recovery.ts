@@ -19,7 +19,7 @@ import {
   segmentFileName,
 } from '../log/segment.ts';
 import { type ScanEnd, SegmentScan } from '../log/segment-scan.ts';
-import type { LogHead } from '../api/store-api.ts';
+import type { LogHead } from '../api/log-head.ts';
 import { MANIFEST_FILE, readManifestFile, type StoreHeader } from '../keys/store-header.ts';
 import { EpochKeys } from '../keys/store-keys.ts';
 import { StoreState, type StoreTuning } from '../store-state.ts';
@@ -99,10 +99,7 @@ export function stateOf(
   const { generation, nextSegmentId, nextNamespaceId } = manifest;
   const parts = { fileSystem, folder: path, lock, header, generation, nextSegmentId, nextNamespaceId };
   const keys = EpochKeys.of(manifest.epoch, storeKey);
-  return new StoreState(
-    { ...parts, oldEpochs, keys, storeKey: new SecretBytes(storeKey.reveal().slice()) },
-    tuning,
-  );
+  return new StoreState({ ...parts, oldEpochs, keys, storeKey: new SecretBytes(storeKey.reveal()) }, tuning);
 }
 
 /** Opens the file with the wrapped keys of erasable namespaces. Of one that is longer than it can be, only the beginning counts. */
