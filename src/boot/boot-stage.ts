@@ -13,6 +13,8 @@ export interface GuardianParts extends HealerParts {
   readonly dataFolder: string;
   readonly clock: FlooredClock;
   readonly clockToleranceMs: number;
+  /** How far the time of the key servers may be ahead of the chain's and the own. */
+  readonly maxTimeJumpMs: number;
   /** Between two ticks of healing; moved by jitter. */
   readonly intervalMs: number;
   /** When given, this node never becomes a new one. */

@@ -63,7 +63,8 @@ export class KeyLearning {
         const { keyId, key } = result.answer.grant;
         // Only the key that opens the slot counts: a liar could prove to hold whatever key it gave.
         const attempt = new RecoveryAttempt(book.file, 1);
-        if (attempt.offer({ server: peer.account, slotId, keyId, key }) === 'opened') book.learn(slotId, key);
+        const answer = { server: peer.account, platform: 'any', slotId, keyId, key };
+        if (attempt.offer(answer) === 'opened') book.learn(slotId, key);
         else key.wipe();
         attempt.wipe();
       },

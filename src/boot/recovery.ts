@@ -9,11 +9,13 @@ import { RecoveryAttempt, type SlotVerdict } from '../keyslots/recovery-attempt.
 import type { Log } from '../observe/log.ts';
 import { compareHeads, type Head } from '../protocol/mac-routes.ts';
 import type { KeyGrant } from '../protocol/sealed-key.ts';
-import { agreedTime } from '../trust/time.ts';
+import { agreedTime, isTimeJump } from '../trust/time.ts';
+import { type KeyHolder, KeyHolders } from './key-holders.ts';
 import { type RoundResult, type RoundTarget, type RoundTools, runKeyRound } from './key-round.ts';
 import type { SlotReport } from './node-state.ts';
 import { OwnMarks } from './own-marks.ts';
 import { describeFailure, type PeerFailure } from './peer-failure.ts';
+import type { ServerVetter } from './vet-server.ts';
 
 /** How long the newer generation may take before the older one is asked too: a hanging server must not cost more. */
 const HEDGE_MS = 1_000;
@@ -25,7 +27,15 @@ export interface RecoveryInput {
   /** From the trust section. */
   readonly minimumThreshold: number;
   readonly clockToleranceMs: number;
+  /** How far the servers' time may be ahead of the chain's and the own; from the trust section. */
+  readonly maxTimeJumpMs: number;
   readonly signal: AbortSignal;
+}
+
+/** What a recovery works with. */
+export interface RecoveryTools extends RoundTools {
+  readonly vetter: ServerVetter;
+  readonly log: Log;
 }
 
 /** The store key, and what t servers said about the store. */
@@ -38,7 +48,10 @@ export interface RecoveredKey {
   readonly incarnation: number;
   /** Newest log head that this node deposited, or none. */
   readonly head: Head | undefined;
-  /** Time on which t servers agree, in milliseconds; `undefined` when they do not. */
+  /**
+   * Time on which t servers of this generation agree, in milliseconds; `undefined` when they do not, or when it is so
+   * far ahead that a human has to look.
+   */
   readonly timeMs: number | undefined;
   readonly slots: readonly SlotReport[];
 }
@@ -54,16 +67,17 @@ export type RecoveryOutcome =
     };
 
 /**
- * One attempt to get the store key back: asks every server of the keyslot file that has a record on the chain, at its
+ * One attempt to get the store key back: asks every server of the keyslot file whose machine the chain proves, at its
  * present address, the newer generation first; the older one as soon as the newer cannot open the store any more, or
- * takes long. Ends as soon as t good slots agree; the rest costs nothing. A failed attempt keeps no key.
+ * takes long. Attestations are fetched at the same time; a key counts only once that of its server has passed. Ends as
+ * soon as t good slots agree; the rest costs nothing. A failed attempt keeps no key.
  */
 export async function recoverStoreKey(
-  tools: RoundTools & { readonly log: Log },
+  tools: RecoveryTools,
   input: RecoveryInput,
 ): Promise<RecoveryOutcome> {
   const attempt = new RecoveryAttempt(input.file, input.minimumThreshold);
-  const harvest = new Harvest(attempt, tools.log);
+  const harvest = new Harvest(attempt, tools);
   const search = new Search(tools, input, attempt, harvest);
   try {
     const recovered = await search.run();
@@ -75,21 +89,29 @@ export async function recoverStoreKey(
   }
 }
 
+/** A slot that is asked for. */
+interface AskedSlot extends RoundTarget {
+  readonly slot: Slot;
+  readonly holder: KeyHolder;
+}
+
 /** The rounds of one recovery, of which the first that opens the store ends all. */
 class Search {
-  readonly #tools: RoundTools;
+  readonly #tools: RecoveryTools;
   readonly #input: RecoveryInput;
   readonly #attempt: RecoveryAttempt;
   readonly #harvest: Harvest;
+  readonly #holders: KeyHolders;
   /** Aborted when the store key is there, or the caller stops. */
   readonly #enough = new AbortController();
   readonly #openings: Promise<void>[] = [];
   #found: RecoveredKey | undefined;
   #isOver = false;
 
-  constructor(tools: RoundTools, input: RecoveryInput, attempt: RecoveryAttempt, harvest: Harvest) {
+  constructor(tools: RecoveryTools, input: RecoveryInput, attempt: RecoveryAttempt, harvest: Harvest) {
     // Every request under way listens to it.
     setMaxListeners(0, this.#enough.signal);
+    this.#holders = new KeyHolders(tools.vetter, input.snapshot, this.#enough.signal);
     this.#tools = tools;
     this.#input = input;
     this.#attempt = attempt;
@@ -123,34 +145,68 @@ class Search {
 
   /** One generation's round. `onHopeless` is called when fewer than t of its slots can still be good. */
   async #round(generation: Generation, onHopeless: () => void = () => undefined): Promise<void> {
-    const { file, snapshot } = this.#input;
-    const targets = targetsOf(generation, snapshot, this.#harvest);
-    let possible = targets.length;
+    const asked = this.#askedOf(generation);
+    let possible = asked.size;
     if (possible < generation.t) onHopeless();
+    const taken: Promise<void>[] = [];
+    // Beside the challenges, so that vetting takes no time of its own.
+    for (const { holder } of asked.values()) void this.#holders.vet(holder);
     await runKeyRound(this.#tools, {
-      account: file.account,
+      account: this.#input.file.account,
       intent: 'recover',
-      targets,
+      targets: [...asked.keys()],
       quorum: generation.t,
       signal: this.#enough.signal,
       onResult: (target, result) => {
-        if (this.#take(target, result)) return;
-        possible--;
-        if (possible < generation.t) onHopeless();
+        const slot = asked.get(target);
+        if (slot === undefined) return;
+        const take = async (): Promise<void> => {
+          if (await this.#take(slot, result)) return;
+          possible--;
+          if (possible < generation.t) onHopeless();
+        };
+        taken.push(take());
       },
     });
+    await Promise.all(taken);
+  }
+
+  /** The slots of a generation that are asked for; says why others are not. */
+  #askedOf(generation: Generation): ReadonlyMap<RoundTarget, AskedSlot> {
+    const asked = new Map<RoundTarget, AskedSlot>();
+    for (const slot of generation.slots) {
+      const found =
+        generation.t < this.#input.minimumThreshold
+          ? { failure: belowMinimumThreshold }
+          : this.#holders.find(slot);
+      if ('failure' in found) {
+        this.#harvest.note(slot, found.failure);
+        continue;
+      }
+      const { slotId, recoveryToken } = slot;
+      const target = { peer: found.holder.record, slotId, recoveryToken };
+      asked.set(target, { ...target, slot, holder: found.holder });
+    }
+    return asked;
   }
 
   /** Takes what came of one server; false when it does not help. */
-  #take(target: RoundTarget, result: RoundResult): boolean {
+  async #take({ slot, holder }: AskedSlot, result: RoundResult): Promise<boolean> {
+    const refusal = result.ok && !this.#isDone ? await this.#holders.vet(holder) : undefined;
     // Once the store key is there, what is still on its way no longer counts as a failure.
-    if (this.#found !== undefined || this.#isOver) {
+    if (this.#isDone) {
       if (result.ok) wipeGrant(result.answer.grant);
       return true;
     }
-    if (!this.#harvest.take(target, result)) return false;
+    if (refusal !== undefined && result.ok) wipeGrant(result.answer.grant);
+    const judged: RoundResult = refusal === undefined ? result : { ok: false, failure: refusal };
+    if (!this.#harvest.take(slot, holder.platform, judged)) return false;
     this.#openings.push(this.#tryOpen());
     return true;
+  }
+
+  get #isDone(): boolean {
+    return this.#found !== undefined || this.#isOver;
   }
 
   async #tryOpen(): Promise<void> {
@@ -176,18 +232,17 @@ class Search {
   }
 }
 
-function targetsOf(
-  generation: Generation,
-  snapshot: ChainSnapshot,
-  harvest: Harvest,
-): readonly RoundTarget[] {
-  return generation.slots.flatMap((slot) => {
-    const peer = snapshot.servers.find(({ account }) => equalBytes(account, slot.server));
-    if (peer !== undefined) return [{ peer, slotId: slot.slotId, recoveryToken: slot.recoveryToken }];
-    harvest.note(slot, { kind: 'departed', detail: 'it has no record on the chain' });
-    return [];
-  });
-}
+const belowMinimumThreshold: PeerFailure = {
+  kind: 'untrusted',
+  code: 'THRESHOLD_TOO_LOW',
+  detail: 'the threshold of this generation is below minimumThreshold of the trust section',
+};
+
+const crowdedPlatform: PeerFailure = {
+  kind: 'untrusted',
+  code: 'PLATFORM_LIMIT',
+  detail: 'platform-limit: at most max(1, t − 1) slots of one platform count',
+};
 
 function bestProgress(attempt: RecoveryAttempt): { readonly have: number; readonly need: number } {
   const [best] = [...attempt.progress].sort((a, b) => a.t - a.opened - (b.t - b.opened));
@@ -197,31 +252,37 @@ function bestProgress(attempt: RecoveryAttempt): { readonly have: number; readon
 /** Collects what the servers gave. */
 class Harvest {
   readonly #attempt: RecoveryAttempt;
-  readonly #log: Log;
+  readonly #tools: Pick<RecoveryTools, 'log' | 'clock'>;
   readonly #grants = new Map<string, KeyGrant>();
   readonly #standings = new Map<string, SlotReport['standing']>();
 
-  constructor(attempt: RecoveryAttempt, log: Log) {
+  constructor(attempt: RecoveryAttempt, tools: Pick<RecoveryTools, 'log' | 'clock'>) {
     this.#attempt = attempt;
-    this.#log = log;
+    this.#tools = tools;
   }
 
   /** Takes what came of one server; true when its slot opened. */
-  take({ slotId, peer }: RoundTarget, result: RoundResult): boolean {
+  take(slot: Slot, platform: string, result: RoundResult): boolean {
     if (!result.ok) {
-      this.#fail(toHex(slotId), encodeSs58(peer.account), result.failure);
+      this.note(slot, result.failure);
       return false;
     }
+    const { server, slotId } = slot;
     const { grant } = result.answer;
-    const verdict = this.#attempt.offer({ server: peer.account, slotId, keyId: grant.keyId, key: grant.key });
-    if (verdict === 'opened' || verdict === 'known') {
-      this.#grants.set(toHex(slotId), grant);
-      this.#standings.set(toHex(slotId), 'live');
-      return true;
+    const verdict = this.#attempt.offer({ server, platform, slotId, keyId: grant.keyId, key: grant.key });
+    switch (verdict) {
+      case 'opened':
+      case 'known':
+      case 'crowded':
+        this.#grants.set(toHex(slotId), grant);
+        this.#standings.set(toHex(slotId), 'live');
+        if (verdict === 'crowded') this.note(slot, crowdedPlatform);
+        return true;
+      default:
+        wipeGrant(grant);
+        this.note(slot, { kind: 'lied', detail: verdictText[verdict] });
+        return false;
     }
-    wipeGrant(grant);
-    this.#fail(toHex(slotId), encodeSs58(peer.account), { kind: 'lied', detail: verdictText[verdict] });
-    return false;
   }
 
   /** Wipes all server keys that came. */
@@ -230,8 +291,10 @@ class Harvest {
     this.#grants.clear();
   }
 
-  note(slot: Slot, failure: PeerFailure): void {
-    this.#fail(toHex(slot.slotId), encodeSs58(slot.server), failure);
+  /** Notes, and logs, why a slot does not help. */
+  note({ slotId, server }: Slot, failure: PeerFailure): void {
+    this.#standings.set(toHex(slotId), failure);
+    this.#tools.log('warn', 'slot.failed', { server: encodeSs58(server), reason: describeFailure(failure) });
   }
 
   finish(
@@ -257,19 +320,24 @@ class Harvest {
       serverKeys: new Map([...this.#grants].map(([slotId, { key }]) => [slotId, key])),
       incarnation: Math.max(0, ...incarnations.map(({ incarnation }) => incarnation.number)),
       head: heads.reduce<Head | undefined>(newerHead, undefined),
-      timeMs: this.#agreedTime(input, generation?.t ?? 1),
+      timeMs: generation === undefined ? undefined : this.#agreedTime(input, generation),
       slots: this.reports(input),
     };
   }
 
-  /** A server has one voice, in however many generations it holds a slot. */
-  #agreedTime({ file, clockToleranceMs }: RecoveryInput, t: number): number | undefined {
-    const times = new Map<string, number>();
-    for (const { server, slotId } of file.generations.flatMap(({ slots }) => slots)) {
-      const grant = this.#grants.get(toHex(slotId));
-      if (grant !== undefined) times.set(toHex(server), grant.serverTimeMs);
-    }
-    return agreedTime([...times.values()], Math.min(t, times.size), clockToleranceMs);
+  /** Only servers of the generation that the store key proved have a voice: another one may be the host's. */
+  #agreedTime(
+    { snapshot, clockToleranceMs, maxTimeJumpMs }: RecoveryInput,
+    { slots, t }: Generation,
+  ): number | undefined {
+    const times = slots.flatMap(({ slotId }) => this.#grants.get(toHex(slotId))?.serverTimeMs ?? []);
+    const timeMs = agreedTime(times, t, clockToleranceMs);
+    const { clock, log } = this.#tools;
+    const known = [clock.nowMs(), snapshot.block.timestampMs ?? 0];
+    if (timeMs === undefined || !isTimeJump(timeMs, known, maxTimeJumpMs)) return timeMs;
+    const aheadMs = timeMs - Math.max(...known);
+    log('error', 'time.jump-refused', { serversMs: timeMs, aheadMs, maxTimeJumpMs });
+    return undefined;
   }
 
   reports({ file, snapshot }: RecoveryInput): readonly SlotReport[] {
@@ -281,11 +349,6 @@ class Harvest {
       })),
     );
   }
-
-  #fail(slotId: string, server: string, failure: PeerFailure): void {
-    this.#standings.set(slotId, failure);
-    this.#log('warn', 'slot.failed', { server, reason: describeFailure(failure) });
-  }
 }
 
 function wipeGrant({ key, recoveryToken }: KeyGrant): void {
@@ -296,7 +359,7 @@ function wipeGrant({ key, recoveryToken }: KeyGrant): void {
 const newerHead = (newest: Head | undefined, head: Head): Head =>
   newest === undefined || compareHeads(head, newest) > 0 ? head : newest;
 
-const verdictText: Readonly<Record<Exclude<SlotVerdict, 'opened' | 'known'>, string>> = {
+const verdictText: Readonly<Record<Exclude<SlotVerdict, 'opened' | 'known' | 'crowded'>, string>> = {
   'other-key': 'it gave another key than the one of this slot',
   'wrong-key': 'its key does not open the slot',
   'bad-share': 'its slot holds a share that would choose the store key alone',

@@ -2,7 +2,7 @@ import { equalBytes } from '../bytes/concat.ts';
 import type { AccountId } from '../bytes/fixed-bytes.ts';
 import { toHex } from '../bytes/hex.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
-import { RefusalError } from '../errors/latchkey-error.ts';
+import { LatchkeyError, RefusalError } from '../errors/latchkey-error.ts';
 import { KeyslotDisk } from '../keyslots/keyslot-disk.ts';
 import type { KeyslotFile } from '../keyslots/keyslot-file.ts';
 import type { SealedStore } from '../store/sealed-store.ts';
@@ -25,17 +25,32 @@ import { type RecoveredKey, recoverStoreKey } from './recovery.ts';
 export async function reopenNode(stage: BootStage): Promise<OpenNode | undefined> {
   const { parts, folder } = stage;
   const file = await new KeyslotDisk(parts.fileSystem, NodeFolder.keyslotsPath(folder.path)).read();
-  const recovered = await recoverKey(stage, file);
-  if (recovered === undefined) return undefined;
-  let store: SealedStore | undefined;
-  try {
-    store = await openStoreOf(parts, folder.path, recovered.storeKey, recovered);
-    return await takeOver(stage, file, store, recovered);
-  } catch (error) {
-    await store?.close().catch(() => undefined);
-    wipeRecovered(recovered);
-    throw error;
+  for (let rest = file; ; ) {
+    const recovered = await recoverKey(stage, rest);
+    if (recovered === undefined) return undefined;
+    let store: SealedStore | undefined;
+    try {
+      store = await openStoreOf(parts, folder.path, recovered.storeKey, recovered);
+      return await takeOver(stage, file, store, recovered);
+    } catch (error) {
+      await store?.close().catch(() => undefined);
+      wipeRecovered(recovered);
+      const other = isWrongKey(error) ? fileWithout(rest, recovered.generation) : undefined;
+      if (other === undefined) throw error;
+      parts.log('warn', 'generation.of-another-store', { generation: recovered.generation });
+      rest = other;
+    }
   }
+}
+
+/** The host wrote a generation of its own: its key opens the slots, but not the store. */
+const isWrongKey = (error: unknown): boolean =>
+  error instanceof LatchkeyError && error.code === 'STORE_WRONG_KEY';
+
+/** The file without one of its two generations; `undefined` when it was the only one. */
+function fileWithout(file: KeyslotFile, number: number): KeyslotFile | undefined {
+  const other = file.generations.find(({ generation }) => generation !== number);
+  return other === undefined ? undefined : { ...file, generations: [other] };
 }
 
 /**
@@ -47,14 +62,14 @@ export async function recoverKey(
   { parts, stopped, report }: BootStage,
   file: KeyslotFile,
 ): Promise<RecoveredKey | undefined> {
-  const { chain, tools, log, options, clock, clockToleranceMs } = parts;
+  const { chain, tools, log, options, clockToleranceMs, maxTimeJumpMs } = parts;
   // Before the store is opened, which notes in it that it was: a foreign store is not touched at all.
   requireAccount(parts, file.account, file.account);
   const snapshot = await orAborted(chain.snapshot(), stopped);
   const { minimumThreshold } = options;
   const outcome = await recoverStoreKey(
     { ...tools, log },
-    { file, snapshot, minimumThreshold, clockToleranceMs, signal: stopped },
+    { file, snapshot, minimumThreshold, clockToleranceMs, maxTimeJumpMs, signal: stopped },
   );
   if (!outcome.ok) {
     const { have, need, slots } = outcome;
@@ -64,9 +79,7 @@ export async function recoverKey(
     report({ name: 'locked', cause, have, need, n, slots, reason: 'too few key servers gave their slot' });
     return undefined;
   }
-  const { recovered } = outcome;
-  if (recovered.timeMs !== undefined) clock.raise(recovered.timeMs - clockToleranceMs);
-  return recovered;
+  return outcome.recovered;
 }
 
 async function takeOver(
@@ -75,8 +88,10 @@ async function takeOver(
   store: SealedStore,
   recovered: RecoveredKey,
 ): Promise<OpenNode> {
-  const { storeKey } = recovered;
+  const { storeKey, timeMs } = recovered;
   const identity = await readIdentity(store);
+  // Only now: until the store opened, the generation may have been the host's.
+  if (timeMs !== undefined) parts.clock.raise(timeMs - parts.clockToleranceMs);
   requireAccount(parts, identity.account, file.account);
   const book = bookOf(parts, folder.path, storeKey, provenPart(file, storeKey));
   const unneeded = new Map(recovered.serverKeys);

@@ -15,7 +15,7 @@ import type { Clock } from '../time/clock.ts';
 import { orAborted } from '../time/or-aborted.ts';
 import { judgeRegistration } from '../trust/registration.ts';
 import type { PeerClient } from './peer-client.ts';
-import { PeerError } from './peer-failure.ts';
+import { PeerError, type PeerFailure } from './peer-failure.ts';
 import { RecentNames } from './recent-names.ts';
 
 /** How long a passed attestation is not asked for again. */
@@ -34,6 +34,21 @@ export interface AttestationBounds {
   /** Expected time between blocks, for turning a distance in blocks into an age. */
   readonly blockTimeMs: number;
 }
+
+/** A server under examination. */
+interface Candidate {
+  readonly record: ServerRecord;
+  /** What its registered quote proves. */
+  readonly platform: string;
+  readonly role: 'new' | 'holder';
+}
+
+/** Says that the chain does not prove which machine has a server's key. */
+export const unprovenRegistration: PeerFailure = {
+  kind: 'untrusted',
+  code: 'REGISTRATION_MISMATCH',
+  detail: 'its registered quote does not prove its account, key and platform',
+};
 
 /**
  * Decides with whom a node shares its store key. The registered quote proves account ↔ X25519 key ↔ platform, for
@@ -84,29 +99,30 @@ export class ServerVetter {
   }
 
   /**
-   * Checks that a server is, now, a machine that the trust section accepts.
+   * Checks that a server is, now, a machine that the trust section accepts. A passed check is remembered for a short
+   * time.
+   * @param role `new`: it is to get a slot; `holder`: it has one, so that an out-of-date TCB has its grace.
    * @throws PeerError saying why not.
    */
-  async vet(record: ServerRecord, snapshot: ChainSnapshot, signal: AbortSignal): Promise<void> {
-    const name = `${toHex(record.account)}/${toHex(record.x25519PublicKey)}/${record.endpoint}`;
+  async vet(
+    record: ServerRecord,
+    snapshot: ChainSnapshot,
+    signal: AbortSignal,
+    role: 'new' | 'holder' = 'new',
+  ): Promise<void> {
+    const name = `${role}/${toHex(record.account)}/${toHex(record.x25519PublicKey)}/${record.endpoint}`;
     const nowMs = this.#clock.nowMs();
     if (this.#vetted.has(name, nowMs)) return;
     const platform = this.platformOf(record);
-    if (platform === undefined) {
-      throw untrusted(
-        'REGISTRATION_MISMATCH',
-        'its registered quote does not prove its account, key and platform',
-      );
-    }
+    if (platform === undefined) throw new PeerError(unprovenRegistration);
     const attestation = await this.#client.attestation(record, signal);
-    await orAborted(this.#examine(attestation, record, platform, snapshot), signal);
+    await orAborted(this.#examine(attestation, { record, platform, role }, snapshot), signal);
     this.#vetted.add(name, nowMs);
   }
 
   async #examine(
     attestation: Attestation,
-    record: ServerRecord,
-    platform: string,
+    { record, platform, role }: Candidate,
     snapshot: ChainSnapshot,
   ): Promise<void> {
     try {
@@ -119,7 +135,8 @@ export class ServerVetter {
         );
       }
       const verified = await this.#witness.verify(quote);
-      this.#judge.judgeMachine(verified);
+      if (role === 'new') this.#judge.judgeMachine(verified);
+      else this.#judge.judgeKeyHolder(verified);
       if (toHex(verified.platform.ppid) !== platform) {
         throw untrusted('PLATFORM_REFUSED', 'it runs on another platform than the one that it registered');
       }

@@ -85,8 +85,6 @@ export const configSchema = z.strictObject({
   collateral: z.strictObject({
     endpoints: z.array(z.url()).min(1).max(16),
     cacheFolder: z.string().optional(),
-    /** How long collateral that has run out may still be used when none fresher can be had. */
-    graceMs: milliseconds(0, 30 * 24 * HOUR_MS).default(0),
   }),
   trust: trustSectionSchema,
   limits: z

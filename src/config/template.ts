@@ -30,7 +30,6 @@ quote:
 collateral:
   endpoints: [https://api.trustedservices.intel.com]   # Intel's PCS, or PCCS caches of it; tried in order
   # cacheFolder: ./collateral         # an existing folder; everything in it is verified again when it is read
-  graceMs: 0                          # how long collateral that has run out may still be used
 
 # Security depends on this section and on nothing else in this file. Its hash (latchkey trust hash) must be MRCONFIGID
 # of the machine; a change needs a new hash, and peers accept both through acceptedTrustHashes.
@@ -55,6 +54,8 @@ trust:
     chainHeadMaxAgeMs: 600000
     clockToleranceMs: 120000
     tcbGraceMs: 2592000000            # 30 days: recovery with a TCB that has just become out of date
+    collateralGraceMs: 0              # how long collateral that has run out may still be used
+    maxTimeJumpMs: 86400000           # how far the time of the key servers may be ahead of chain and own clock
   acceptedTrustHashes: []
 
 limits:

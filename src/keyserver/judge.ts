@@ -98,13 +98,32 @@ export class Judge {
    * @throws RefusalError naming the rule.
    */
   judgeMachine(verified: VerifiedQuote, recovered?: SlotKey): void {
-    const { trust, tdPolicy, ownMeasurement, chain, grace, now } = this.#parts;
+    this.#judgeTcb(verified, recovered !== undefined);
+    this.#judgeImage(verified, recovered);
+  }
+
+  /**
+   * Judges the server of a slot that exists: like any machine, but an out-of-date TCB has its grace, or a patch day
+   * would lock every store.
+   * @throws RefusalError naming the rule.
+   */
+  judgeKeyHolder(verified: VerifiedQuote): void {
+    this.#judgeTcb(verified, true);
+    this.#judgeImage(verified, undefined);
+  }
+
+  #judgeTcb(verified: VerifiedQuote, hasGrace: boolean): void {
+    const { tdPolicy, grace, now } = this.#parts;
     grace.observe(verified.tcbEvaluationDataNumber, now());
     try {
       applyPolicy(verified, tdPolicy, now());
     } catch (refusal) {
-      if (recovered === undefined || !withinGrace(refusal, verified, tdPolicy, grace, now())) throw refusal;
+      if (!hasGrace || !withinGrace(refusal, verified, tdPolicy, grace, now())) throw refusal;
     }
+  }
+
+  #judgeImage(verified: VerifiedQuote, recovered: SlotKey | undefined): void {
+    const { trust, ownMeasurement, chain } = this.#parts;
     const { body } = verified.quote;
     const facts = { own: ownMeasurement, chainAccepted: chain().acceptedMeasurements };
     const measurementRefusal = judgeMeasurement(body, this.#measurementPolicy, facts);

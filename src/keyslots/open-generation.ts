@@ -1,10 +1,13 @@
 import { equalConstantTime } from '../crypto/constant-time.ts';
 import { combineShares, shareCoordinate } from '../crypto/shamir.ts';
 import type { Slot } from './keyslot-file.ts';
+import { mostSlotsOpening } from './threshold.ts';
 
 /** A slot that a server key opened, and what was in it. */
 export interface OpenedSlot {
   readonly slot: Slot;
+  /** Name of the platform on which the slot's server runs. */
+  readonly platform: string;
   /** A share, or with t = 1 the store key. */
   readonly content: Uint8Array;
 }
@@ -46,12 +49,20 @@ export async function findOpening(
     search.tried += 1;
     if (search.tried % SUBSETS_PER_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
     const by = [...others, newest];
+    if (countedSlots(by, search.t) < search.t) continue;
     const storeKey = await keyOf(by);
     if (storeKey === undefined) continue;
     if (search.isStoreKey(storeKey)) return { storeKey, by };
     storeKey.fill(0);
   }
   return undefined;
+}
+
+/** How many opened slots count towards t: of those on one platform at most {@link mostSlotsOpening}. */
+export function countedSlots(opened: readonly Pick<OpenedSlot, 'platform'>[], t: number): number {
+  const onPlatform = new Map<string, number>();
+  for (const { platform } of opened) onPlatform.set(platform, (onPlatform.get(platform) ?? 0) + 1);
+  return [...onPlatform.values()].reduce((sum, count) => sum + Math.min(count, mostSlotsOpening(t)), 0);
 }
 
 /**

@@ -4,13 +4,15 @@ import { SecretBytes } from '../bytes/secret-bytes.ts';
 import { SHARE_BYTES } from '../crypto/shamir.ts';
 import { generationVerifier } from './generations.ts';
 import { findSlot, type Generation, type KeyslotFile, type Slot } from './keyslot-file.ts';
-import { agreesWith, findOpening, type OpenedSlot, type Opening, type Search } from './open-generation.ts';
+import { agreesWith, countedSlots, findOpening, type OpenedSlot, type Opening, type Search } from './open-generation.ts';
 import { openSlot } from './slot-seal.ts';
 
 /** A server's answer to `recover`. */
 export interface SlotAnswer {
   /** The server that answered, proved by the seal of its answer. */
   readonly server: AccountId;
+  /** Name of the platform that the server's registered quote proves. */
+  readonly platform: string;
   /** The slot that was asked for; slot ids differ over the whole file. */
   readonly slotId: SlotId;
   /** The id of the key that came. */
@@ -22,6 +24,7 @@ export interface SlotAnswer {
 /**
  * What came of an answer.
  * - `opened`: the slot opened; its share counts.
+ * - `crowded`: the slot opened, but as many slots of its platform count already as one platform may have.
  * - `known`: the slot was open already.
  * - `other-key`: the server gave a key with another id: it forgot the one of this slot and made a new one.
  * - `wrong-key`: the key does not open the slot: the server lied about it, or the slot was tampered with.
@@ -31,6 +34,7 @@ export interface SlotAnswer {
  */
 export type SlotVerdict =
   | 'opened'
+  | 'crowded'
   | 'known'
   | 'other-key'
   | 'wrong-key'
@@ -54,7 +58,7 @@ export interface GenerationProgress {
   readonly n: number;
   /** Slots in the file. */
   readonly slots: number;
-  /** Slots that opened: k of t. */
+  /** Slots that opened and count: k of t. Of those on one platform at most max(1, t − 1) count. */
   readonly opened: number;
   /** False when the threshold is below the measured minimum: it never opens the store. */
   readonly allowed: boolean;
@@ -113,8 +117,9 @@ export class RecoveryAttempt {
       content.fill(0);
       return 'bad-share';
     }
-    state.opened.push({ slot, content });
-    return 'opened';
+    const counted = countedSlots(state.opened, state.generation.t);
+    state.opened.push({ slot, platform: answer.platform, content });
+    return countedSlots(state.opened, state.generation.t) > counted ? 'opened' : 'crowded';
   }
 
   #open({ generation, t, n }: Generation, slot: Slot, key: SecretBytes): Uint8Array | undefined {
@@ -170,9 +175,9 @@ export class RecoveryAttempt {
         t,
         n,
         slots: slots.length,
-        opened: state.opened.length,
+        opened: countedSlots(state.opened, t),
         allowed: state.allowed,
-        inconsistent: !isOpening && state.opened.length >= t && state.tried === state.opened.length,
+        inconsistent: !isOpening && countedSlots(state.opened, t) >= t && state.tried === state.opened.length,
       };
     });
   }

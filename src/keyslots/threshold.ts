@@ -10,8 +10,14 @@ export interface Quorum {
   readonly n: number;
 }
 
-/** Largest number of slots on one platform or stash: losing or corrupting it must leave t slots. */
-export const mostSlotsTogether = ({ t, n }: Quorum): number => Math.max(1, n - t);
+/**
+ * Largest number of slots on one platform or stash when a generation is made: losing it must leave t slots, and it
+ * alone must not have t.
+ */
+export const mostSlotsTogether = ({ t, n }: Quorum): number => Math.max(1, Math.min(n - t, t - 1));
+
+/** Largest number of slots on one platform that count when a store is opened: one machine alone opens none. */
+export const mostSlotsOpening = (t: number): number => Math.max(1, t - 1);
 
 /**
  * The quorum for a number of eligible servers. Eligible are the servers on the chain, never the reachable ones: else

@@ -52,6 +52,7 @@ export function buildGuardian(
     clock,
     dataFolder: node.dataFolder,
     clockToleranceMs: trust.freshness.clockToleranceMs,
+    maxTimeJumpMs: trust.freshness.maxTimeJumpMs,
     intervalMs: healing.intervalMs,
     expectedAccount:
       node.expectedAccount === undefined

@@ -82,7 +82,7 @@ function collateralOf(
     verifier,
     clock,
     log,
-    graceMs: collateral.graceMs,
+    graceMs: trust.freshness.collateralGraceMs,
     ...(typeof minimum === 'number' ? { minimumTcbEvaluationDataNumber: minimum } : {}),
     ...(collateral.cacheFolder === undefined
       ? {}

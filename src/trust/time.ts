@@ -30,3 +30,11 @@ export function agreedTime(
   const disjoint = windows.some(({ first, last }) => first > largest.last || last < largest.first);
   return disjoint ? undefined : sorted[Math.floor((largest.first + largest.last) / 2)];
 }
+
+/**
+ * Whether a time that servers agree on is so far ahead of every other clock that it is not to be taken: a jump of years
+ * would make all certificates look expired.
+ * @param knownMs the other clocks, in milliseconds.
+ */
+export const isTimeJump = (timeMs: number, knownMs: readonly number[], maxJumpMs: number): boolean =>
+  timeMs > Math.max(...knownMs) + maxJumpMs;

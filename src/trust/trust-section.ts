@@ -50,6 +50,10 @@ const freshnessSchema = z.strictObject({
   chainHeadMaxAgeMs: milliseconds(SECOND_MS, 7 * DAY_MS).default(10 * MINUTE_MS),
   clockToleranceMs: milliseconds(SECOND_MS, DAY_MS).default(2 * MINUTE_MS),
   tcbGraceMs: milliseconds(0, 365 * DAY_MS).default(30 * DAY_MS),
+  /** How long collateral that has run out may still be used when none fresher can be had. */
+  collateralGraceMs: milliseconds(0, 30 * DAY_MS).default(0),
+  /** How far the time of the key servers may be ahead of the chain's and the own. */
+  maxTimeJumpMs: milliseconds(MINUTE_MS, 365 * DAY_MS).default(DAY_MS),
 });
 
 /** The trust section as it stands in the configuration; unknown keys are refused, defaults are filled in. */

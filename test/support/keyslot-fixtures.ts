@@ -1,4 +1,5 @@
 import { AccountId, InstanceId, KeyId, SlotId } from '../../src/bytes/fixed-bytes.ts';
+import { toHex } from '../../src/bytes/hex.ts';
 import { SecretBytes } from '../../src/bytes/secret-bytes.ts';
 import { type RandomSource, systemRandom } from '../../src/crypto/random.ts';
 import { buildGeneration, type EnrolledServer, firstFile } from '../../src/keyslots/generations.ts';
@@ -52,9 +53,10 @@ export async function enrol(
 /** A file of one generation. */
 export const fileOf = ({ generation }: Enrolment): KeyslotFile => firstFile(identity, generation);
 
-/** What an honest server answers to `recover`. */
+/** What an honest server answers to `recover`; every server is a platform of its own. */
 export const answerOf = ({ server, slotId, keyId, key }: EnrolledServer): SlotAnswer => ({
   server,
+  platform: toHex(server),
   slotId,
   keyId,
   key,

@@ -68,6 +68,8 @@ export class SimulatedNode {
   drains = 0;
   /** Slot ids (hex) whose server key this process has spoilt: it gives wrong keys for them. */
   readonly lies = new Set<string>();
+  /** Added to the time that this server tells its clients, in milliseconds. */
+  timeLieMs = 0;
   #process: Process | undefined;
   #placed: Parameters<SimulatedWorld['wire']['place']>[1];
 
@@ -192,7 +194,11 @@ export class SimulatedNode {
     const run = async (): Promise<void> => {
       const node = await guardian.open();
       if (node === undefined || self === undefined || !self.alive) return;
-      const serving = buildServing(config, parts, node, { witness, judge, watch });
+      const serving = buildServing(config, { ...parts, clock: this.#liarsClock(clock) }, node, {
+        witness,
+        judge,
+        watch,
+      });
       self.serving = serving;
       this.#world.opened(this, node);
       this.#placed = {
@@ -298,6 +304,14 @@ export class SimulatedNode {
       active,
       signer: false,
     };
+  }
+
+  /** The clock of the key server alone, which may lie to its clients. */
+  #liarsClock(clock: FlooredClock): FlooredClock {
+    return new FlooredClock({
+      nowMs: () => clock.nowMs() + this.timeLieMs,
+      sleep: (milliseconds, signal) => clock.sleep(milliseconds, signal),
+    });
   }
 
   /** The wire, for as long as the process lives. */

@@ -52,6 +52,8 @@ export class Wire {
   readonly #dice: Dice;
   readonly #addresses = new Map<string, Address>();
   readonly misbehaviour = new Map<string, Misbehaviour>();
+  /** Milliseconds by which every request to an address is delayed. */
+  readonly delayMs = new Map<string, number>();
   /** Pairs `from>endpoint` between which nothing passes. */
   readonly cut = new Set<string>();
   readonly recorded: Exchange[] = [];
@@ -91,6 +93,7 @@ export class Wire {
     if (this.cut.has(`${from}>${endpoint}`) || misbehaviour === 'hang') return await hang(signal);
     const address = this.#addresses.get(endpoint);
     if (address === undefined) throw new PeerError({ kind: 'unreachable', detail: 'ECONNREFUSED' });
+    await this.#clock.sleep(this.delayMs.get(endpoint) ?? 0, signal);
     if (misbehaviour === 'slow') await this.#clock.sleep(300 + this.#dice.below(1_200), signal);
     if (signal.aborted) throw new PeerError({ kind: 'unreachable', detail: 'aborted' });
     const handler = this.#handlerOf(endpoint, address, misbehaviour);

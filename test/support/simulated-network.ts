@@ -21,6 +21,8 @@ export class SimulatedNetwork {
   readonly nodes: SimulatedNode[] = [];
   /** Records on the chain, by machine. */
   readonly records = new Map<SimulatedNode, ServerRecord>();
+  /** Records of servers that are no machine of this network; they take effect with the next {@link publish}. */
+  readonly strangers: ServerRecord[] = [];
   /** The last record of every machine, whether or not it is on the chain. */
   readonly #lastRecords = new Map<SimulatedNode, ServerRecord>();
   /** What the host did to a disk, by machine; while there is anything, nothing is promised for its store. */
@@ -74,7 +76,7 @@ export class SimulatedNetwork {
   }
 
   publish(): void {
-    this.world.chain.set({ servers: [...this.records.values()], timestampMs: this.world.clock.nowMs() });
+    this.world.chain.set({ servers: [...this.records.values(), ...this.strangers], timestampMs: this.world.clock.nowMs() });
   }
 
   /** Lets time pass, with a block every half minute. */

@@ -8,6 +8,7 @@ import type { Generation, KeyslotFile } from '../../../src/keyslots/keyslot-file
 import { seededDice } from '../../support/disk-dice.ts';
 import { SimulatedNetwork } from '../../support/simulated-network.ts';
 import type { SimulatedNode } from '../../support/simulated-network-node.ts';
+import { simulatedVetter } from '../../support/simulated-vetter.ts';
 import { fileOf, machinesOf } from '../../support/slot-picture.ts';
 
 const LONG = { timeout: 60_000 };
@@ -66,12 +67,13 @@ async function recover(of: KeyslotFile): Promise<RecoveryOutcome & { readonly to
   const startMs = clock.nowMs();
   const outcome = await clock.until(
     recoverStoreKey(
-      { client, clock, quotes: node.quotes, log: () => undefined },
+      { client, clock, quotes: node.quotes, vetter: simulatedVetter(net.world, client), log: () => undefined },
       {
         file: of,
         snapshot: await chain.snapshot(),
         minimumThreshold: 2,
         clockToleranceMs: 120_000,
+        maxTimeJumpMs: 86_400_000,
         signal: new AbortController().signal,
       },
     ),

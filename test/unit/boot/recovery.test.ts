@@ -10,6 +10,7 @@ import { seededDice } from '../../support/disk-dice.ts';
 import { enrol, identity } from '../../support/keyslot-fixtures.ts';
 import { KEYSLOTS, SimulatedNetwork } from '../../support/simulated-network.ts';
 import type { SimulatedNode } from '../../support/simulated-network-node.ts';
+import { simulatedVetter } from '../../support/simulated-vetter.ts';
 
 const net = new SimulatedNetwork(302);
 const dice = seededDice(9);
@@ -49,10 +50,12 @@ async function recover(change: Partial<RecoveryInput> = {}): Promise<RecoveryOut
     snapshot: await chain.snapshot(),
     minimumThreshold: 2,
     clockToleranceMs: 120_000,
+    maxTimeJumpMs: 86_400_000,
     signal: new AbortController().signal,
     ...change,
   };
-  const tools = { client, clock, quotes: node.quotes, log: () => undefined };
+  const vetter = simulatedVetter(net.world, client);
+  const tools = { client, clock, quotes: node.quotes, vetter, log: () => undefined };
   const outcome = await clock.until(recoverStoreKey(tools, input));
   return { ...outcome, tookMs: clock.nowMs() - startMs };
 }

@@ -1,0 +1,129 @@
+import { describe, expect, it } from 'vitest';
+import { createDevelopmentPki } from '../../mock-tdx/development-pki.ts';
+import { createIdentity } from '../../src/boot/identity.ts';
+import { toHex } from '../../src/bytes/hex.ts';
+import { SecretBytes } from '../../src/bytes/secret-bytes.ts';
+import { encodeSs58 } from '../../src/bytes/ss58.ts';
+import { buildGeneration, firstFile } from '../../src/keyslots/generations.ts';
+import { encodeKeyslotFile } from '../../src/keyslots/keyslot-codec.ts';
+import type { Quorum } from '../../src/keyslots/threshold.ts';
+import { SealedStore } from '../../src/store/sealed-store.ts';
+import { endNetwork, formedNetwork } from '../support/formed-network.ts';
+import { HostMadeServer, type MakeQuote } from '../support/host-made-server.ts';
+import { KEYSLOTS, type SimulatedNetwork } from '../support/simulated-network.ts';
+import type { SimulatedNode } from '../support/simulated-network-node.ts';
+import { ownBody } from '../support/simulated-network-world.ts';
+
+const LONG = { timeout: 60_000 };
+const YEAR_MS = 365 * 86_400_000;
+const TWO_OF_TWO: Quorum = { t: 2, n: 2 };
+const foreignPki = createDevelopmentPki({ seed: new Uint8Array(32).fill(99) });
+const otherImage = { ...ownBody, rtMr2: new Uint8Array(48).fill(9) };
+
+/** Which quotes a host can show for its two servers. */
+const hosts: readonly {
+  readonly title: string;
+  readonly quoteOf: (net: SimulatedNetwork, number: number) => MakeQuote;
+  readonly reason: string;
+}[] = [
+  {
+    title: 'no TDX machine, and answers as the chain',
+    quoteOf: (_net, number) => (reportData) =>
+      foreignPki.quote({ reportData, platform: number, body: ownBody }),
+    reason: 'REGISTRATION_MISMATCH',
+  },
+  {
+    title: 'two genuine machines with another image, registered on the chain',
+    quoteOf: (net, number) => (reportData) =>
+      net.world.pki.quote({ reportData, platform: 60 + number, body: otherImage }),
+    reason: 'MEASUREMENT_REFUSED',
+  },
+  {
+    title: 'the attestation key of one machine, registered on the chain with two accounts',
+    quoteOf: (net) => (reportData) => net.world.pki.quote({ reportData, platform: 60, body: ownBody }),
+    reason: 'platform-limit',
+  },
+];
+
+/** Gives a machine a disk with a store that the host made: the host knows its key and its identity. */
+async function hostMadeDisk(victim: SimulatedNode, servers: readonly HostMadeServer[]): Promise<void> {
+  const storeKey = new SecretBytes(victim.random(32));
+  const { disk, random } = victim;
+  for (const path of ['/data', '/data/node']) await disk.mkdir(path);
+  const store = await SealedStore.create({ fileSystem: disk, path: '/data/node/store', storeKey, random });
+  const { account } = await createIdentity(store, random);
+  await store.close();
+  const identity = { account, storeId: store.storeId };
+  const enrolled = servers.map(({ slot }) => slot);
+  const generation = await buildGeneration(
+    { ...identity, storeKey, generation: 1, quorum: TWO_OF_TWO, enrolled },
+    random,
+  );
+  disk.tamper(KEYSLOTS, encodeKeyslotFile(firstFile(identity, generation)));
+}
+
+const failuresOf = ({ events }: SimulatedNode, server: HostMadeServer): string =>
+  events
+    .filter(({ fields }) => fields['server'] === encodeSs58(server.account))
+    .map(({ fields }) => String(fields['reason']))
+    .join('\n');
+
+describe('a host that writes the keyslot file itself', () => {
+  it.each(hosts)('with $title: the store stays closed', LONG, async ({ quoteOf, reason }) => {
+    const { net } = await formedNetwork(901);
+    const servers = [1, 2].map((number) => new HostMadeServer(net.world, number, quoteOf(net, number)));
+    net.strangers.push(...servers.map((server) => server.record()));
+    net.publish();
+    const victim = net.addMachine();
+    await net.world.clock.until(hostMadeDisk(victim, servers));
+    victim.start();
+    await net.settle(60_000);
+    expect(victim.open).toBeUndefined();
+    expect(victim.state).toMatchObject({ name: 'locked' });
+    expect(servers.map((server) => failuresOf(victim, server)).join('\n')).toContain(reason);
+    // No key is asked of a server whose registration proves nothing.
+    if (reason === 'REGISTRATION_MISMATCH') expect(servers.flatMap(({ asked }) => asked)).toEqual([]);
+    await endNetwork(net);
+  });
+});
+
+describe('the time of a recovery', () => {
+  it('a stranger in a forged older generation adds no voice to n − t liars', LONG, async () => {
+    const { net, node, file, servers } = await formedNetwork(902);
+    const { clock, wire, pki } = net.world;
+    const stranger = new HostMadeServer(net.world, 1, (reportData) =>
+      pki.quote({ reportData, platform: 60, body: ownBody }),
+    );
+    stranger.timeLieMs = 10 * YEAR_MS;
+    net.strangers.push(stranger.record());
+    const [liarA, liarB, honest, ...others] = servers;
+    for (const liar of [liarA, liarB]) if (liar !== undefined) liar.timeLieMs = 10 * YEAR_MS;
+    // The honest server answers after the older generation was asked; the other two do not answer.
+    if (honest !== undefined) wire.delayMs.set(honest.endpoint, 900);
+    for (const { endpoint } of others) wire.misbehaviour.set(endpoint, 'hang');
+    await clock.until(node.kill());
+    const [newest] = file.generations;
+    const filler = new HostMadeServer(net.world, 2, () => new Uint8Array(8));
+    const older = await buildGeneration(
+      {
+        ...file,
+        storeKey: new SecretBytes(new Uint8Array(32)),
+        generation: newest.generation - 1,
+        quorum: TWO_OF_TWO,
+        enrolled: [stranger.slot, filler.slot],
+      },
+      node.random,
+    );
+    node.disk.tamper(KEYSLOTS, encodeKeyslotFile({ ...file, generations: [newest, older] }));
+    net.publish();
+    node.start();
+    await net.settle(20_000);
+    expect(node.open).toBeDefined();
+    const challenge = node.keyServer?.challenge({
+      accountId: encodeSs58(stranger.account),
+      ephemeralPublicKey: `0x${toHex(new Uint8Array(32).fill(9))}`,
+    });
+    expect((challenge?.expiresAtMs ?? Number.NaN) - clock.nowMs()).toBeLessThan(YEAR_MS);
+    await net.close();
+  });
+});

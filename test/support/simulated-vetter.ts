@@ -1,0 +1,28 @@
+import type { PeerClient } from '../../src/boot/peer-client.ts';
+import { ServerVetter } from '../../src/boot/vet-server.ts';
+import { Judge } from '../../src/keyserver/judge.ts';
+import { TcbGrace } from '../../src/keyserver/tcb-grace.ts';
+import { TokenBuckets } from '../../src/keyserver/token-buckets.ts';
+import { Witness } from '../../src/keyserver/witness.ts';
+import { measurementId } from '../../src/trust/measurement.ts';
+import { tdPolicyOf } from '../../src/trust/trust-section.ts';
+import { ownBody, type SimulatedWorld } from './simulated-network-world.ts';
+
+/** A vetter as a machine of a simulated network has it, for tests that run a single recovery or enrolment. */
+export function simulatedVetter(world: SimulatedWorld, client: PeerClient): ServerVetter {
+  const { clock, verifier, collateral, config } = world;
+  const { trust, limits } = config;
+  const now = () => clock.nowMs();
+  const witness = new Witness({ verifier, collateral, now });
+  const judge = new Judge({
+    trust,
+    tdPolicy: tdPolicyOf(trust),
+    ownMeasurement: measurementId(ownBody),
+    chain: () => ({ acceptedMeasurements: [], hasDeparted: () => false }),
+    grace: new TcbGrace({ graceMs: trust.freshness.tcbGraceMs }),
+    now,
+    platformRate: new TokenBuckets(limits.perPlatform),
+  });
+  const bounds = { maxAgeMs: trust.freshness.attestationMaxAgeMs, blockTimeMs: 6_000 };
+  return new ServerVetter({ verifier, witness, judge, client, clock, bounds });
+}
