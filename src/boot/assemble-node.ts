@@ -63,6 +63,8 @@ export function bookOf(
 export function assembleNode(
   parts: Pick<OpenNode, 'storeKey' | 'identity' | 'book' | 'marks' | 'claim'> & {
     readonly store: SealedStore;
+    /** The fence around it, where there is one already. */
+    readonly fenced?: FencedStore;
   },
 ): OpenNode {
   const { store, storeKey, identity, book, marks, claim } = parts;
@@ -76,6 +78,6 @@ export function assembleNode(
       identity.accountSeed.wipe();
     }
   };
-  const fenced = new FencedStore(store);
-  return { identity, store: fenced, storeId: store.storeId, storeKey, book, marks, claim, close };
+  const { fenced = new FencedStore(store) } = parts;
+  return { identity, store: fenced, sealed: store, storeId: store.storeId, storeKey, book, marks, claim, close };
 }

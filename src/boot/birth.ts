@@ -110,6 +110,7 @@ async function firstSlots(
     ...parts,
     storeId,
     store: new FencedStore(making),
+    sealed: making,
     close: () => making.close(),
   });
   stage.report({ name: 'fresh', slots: [] });

@@ -15,6 +15,7 @@ const groups: Readonly<Record<string, () => Promise<Command>>> = {
   rituals: async () => (await import('./commands/rituals.ts')).ritualsCommand(),
   config: async () => (await import('./commands/config.ts')).configCommand(),
   restore: async () => (await import('./commands/restore.ts')).restoreCommand(),
+  rotate: async () => (await import('./commands/rotate.ts')).rotateCommand(),
   serve: async () => (await import('./commands/serve.ts')).serveCommand(),
   store: async () => (await import('./commands/store.ts')).storeCommand(),
   status: async () => (await import('./commands/status.ts')).statusCommand(),

@@ -46,7 +46,7 @@ trust:
   tcb: {}                             # policy file of latchkey quote verify; {} accepts UpToDate only
   # How many key servers must give their slot to open a store: never fewer than this, whatever the chain shows. Set 3 as
   # soon as the chain has five servers or more: a store then has 5 slots and needs 3, and a host that shows the node a
-  # smaller chain cannot bring that down to 2. Keep 2 in a network of three or four.
+  # smaller chain cannot bring that down to 2. Keep 2 in a network of three.
   minimumThreshold: 2
   bootstrap: false                    # true allows a network of 1 or 2 key servers, with threshold 1
   freshness:

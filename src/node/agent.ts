@@ -5,6 +5,7 @@ import { serveAgentRoutes } from '../agent/agent-route.ts';
 import { agentRoutes } from '../agent/agent-routes.ts';
 import { servicesOf } from '../agent/agent-services.ts';
 import { type DrainDesk, serveDrainRoutes } from '../agent/drain-routes.ts';
+import { type RotationDesk, serveRotationRoutes } from '../agent/rotation-routes.ts';
 import { type PorchEnv, type PorchOptions, porch } from '../http/porch.ts';
 import type { Store } from '../store/api/store-api.ts';
 
@@ -17,7 +18,7 @@ export const defaultAgentSocket = (dataFolder: string): string => join(dataFolde
 /**
  * The agent: what a program of this machine, in any language, needs of the store. Only who may open the socket (0600)
  * reaches it.
- * @param node `store` and `drain` throw ProblemError NODE_LOCKED, with the state as the reason, while the store is
+ * @param node `store`, `drain` and `rotation` throw ProblemError NODE_LOCKED, with the state as the reason, while the store is
  *   closed.
  */
 export function agentApp(
@@ -25,6 +26,7 @@ export function agentApp(
   node: {
     readonly store: () => Store;
     readonly drain: () => DrainDesk;
+    readonly rotation: () => RotationDesk;
     readonly status: () => Readonly<Record<string, unknown>>;
   },
 ): Hono<PorchEnv> {
@@ -32,6 +34,7 @@ export function agentApp(
   app.get('/status', ({ json }) => json(node.status()));
   app.get('/openapi.json', ({ json }) => json(agentOpenApi()));
   serveDrainRoutes(app, node.drain);
+  serveRotationRoutes(app, node.rotation);
   serveAgentRoutes(app, agentRoutes, servicesOf(node.store, common.now));
   return app;
 }

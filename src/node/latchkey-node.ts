@@ -21,6 +21,7 @@ import { NodeReport } from './node-report.ts';
 import type { NodeParts } from './parts.ts';
 import { registerForDevelopment } from './registration.ts';
 import { examineOwnMachine, examineUntilGood, type OwnMachine } from './self-check.ts';
+import { Rotation } from './rotation.ts';
 import { buildServing, type Serving } from './serving.ts';
 
 /** Longest time between two looks at the newest block. */
@@ -43,6 +44,7 @@ export class LatchkeyNode implements AsyncDisposable {
   readonly #watch: ChainWatch;
   readonly #report: NodeReport;
   readonly #hold: FolderHold;
+  readonly #rotation: Rotation;
   readonly #clockDoubt: ClockDoubt;
   #guardian: GuardianRooms['guardian'] | undefined;
   #serving: Serving | undefined;
@@ -59,6 +61,7 @@ export class LatchkeyNode implements AsyncDisposable {
     this.#parts = parts;
     const { chain, clock } = parts;
     this.#hold = new FolderHold(new NodeFolder(parts.fileSystem, config.node.dataFolder));
+    this.#rotation = new Rotation(() => this.rotateStoreKey(), parts.log);
     this.#clockDoubt = new ClockDoubt(() => clock.nowMs());
     this.#report = new NodeReport(parts, { open: () => this.open, serving: () => this.#serving });
     this.#watch = new ChainWatch({
@@ -135,6 +138,17 @@ export class LatchkeyNode implements AsyncDisposable {
   async restoreOnce(backup: NodeBackup): Promise<RestoredNode | NodeState> {
     const guardian = await this.#guardianForOnce();
     return (await guardian.restore(backup)) ?? guardian.state;
+  }
+
+  /**
+   * Changes the store key; only the new one opens the store afterwards.
+   * @returns the generation of slots under the new key.
+   * @throws ProblemError ROTATION_NOT_BACKED, ROTATION_INCOMPLETE, and what chain and store throw.
+   */
+  async rotateStoreKey(): Promise<number> {
+    const guardian = this.#guardian;
+    if (guardian === undefined) throw this.#report.lockedProblem();
+    return guardian.rotateStoreKey();
   }
 
   async #guardianForOnce(): Promise<GuardianRooms['guardian']> {
@@ -264,6 +278,10 @@ export class LatchkeyNode implements AsyncDisposable {
       report: this.#report,
       keyServer: () => this.#openServing().keyServer,
       drain: () => this.#openServing().drain,
+      rotation: () => {
+        this.#openServing();
+        return this.#rotation;
+      },
       store: () => this.#openNode().store,
       secrets: this.#options.secrets ?? {},
     });

@@ -123,11 +123,6 @@ describe.sequential('why a store stays closed', { timeout: 240_000 }, () => {
     await expectCause('keys-missing');
   });
 
-  it('its key servers lost their memory', async () => {
-    other.start();
-    await expectCause('keys-lost');
-  });
-
   it('no endpoint of the chain answers', async () => {
     network.chain.setSilent(true);
     network.chain.dropConnections();

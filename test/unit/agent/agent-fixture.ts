@@ -5,6 +5,7 @@ import type { PorchEnv } from '../../../src/http/porch.ts';
 import { Vault } from '../../../src/keyserver/vault.ts';
 import { agentApp } from '../../../src/node/agent.ts';
 import { Drain } from '../../../src/node/drain.ts';
+import { Rotation } from '../../../src/node/rotation.ts';
 import { silentLog } from '../../../src/observe/log.ts';
 import { Metrics } from '../../../src/observe/metrics.ts';
 import type { Store } from '../../../src/store/api/store-api.ts';
@@ -26,6 +27,9 @@ export class AgentWorld {
   nowMs = 0;
   readonly vault = new Vault(systemRandom);
   readonly drain = new Drain({ vault: this.vault, log: silentLog, clock: systemClock });
+  /** What a rotation does; a test may change it. */
+  rotate: () => Promise<number> = async () => 2;
+  readonly rotation = new Rotation(() => this.rotate(), silentLog);
   readonly app: Hono<PorchEnv>;
 
   constructor(store: Store = new MemoryStore()) {
@@ -47,6 +51,10 @@ export class AgentWorld {
         },
         drain: () => {
           if (this.store !== undefined) return this.drain;
+          throw new ProblemError('NODE_LOCKED', 'the node is locked (1 of 3): two servers are silent');
+        },
+        rotation: () => {
+          if (this.store !== undefined) return this.rotation;
           throw new ProblemError('NODE_LOCKED', 'the node is locked (1 of 3): two servers are silent');
         },
         status: () => ({ state: this.store === undefined ? 'locked' : 'backed' }),
