@@ -19,7 +19,7 @@ export function openStoreOf(
   storeKey: SecretBytes,
   recovered?: RecoveredKey,
 ): Promise<SealedStore> {
-  const { fileSystem, tools, acceptRolledBackStore = false, log } = parts;
+  const { fileSystem, tools, acceptRolledBackStore = false, log, storeObserver: observer } = parts;
   const head = recovered?.head;
   if (acceptRolledBackStore && head !== undefined) {
     const { generation, sequence } = head;
@@ -30,6 +30,7 @@ export function openStoreOf(
     path: NodeFolder.storePath(nodePath),
     storeKey,
     random: tools.random,
+    ...(observer === undefined ? {} : { observer }),
     ...(head === undefined
       ? {}
       : {

@@ -9,6 +9,8 @@ export type LockedCause =
   | 'disk-full'
   | 'disk-read-only'
   | 'disk-failed'
+  | 'resources-short'
+  | 'lock-unavailable'
   | 'clock'
   | 'chain-stale'
   | 'chain-unreachable'
@@ -25,6 +27,8 @@ const causes: Readonly<Partial<Record<ErrorCode, LockedCause>>> = {
   STORE_LOCKED: 'other-process',
   STORE_DISK_FULL: 'disk-full',
   STORE_DISK_READ_ONLY: 'disk-read-only',
+  STORE_RESOURCES_SHORT: 'resources-short',
+  STORE_LOCK_UNAVAILABLE: 'lock-unavailable',
   STORE_WRITE_FAILED: 'disk-failed',
   STORE_READ_FAILED: 'disk-failed',
   KEYSLOT_READ_FAILED: 'disk-failed',
@@ -66,6 +70,10 @@ const advice: Readonly<Record<LockedCause, string>> = {
   'disk-read-only':
     'The disk cannot be written: it is mounted read-only, or this user may not write there. Mount it for writing or correct the permissions; the node tries again by itself.',
   'disk-failed': 'The disk failed. Look at the kernel log and check the disk before anything else.',
+  'resources-short':
+    'The process has too few file descriptors or too little memory. Raise the limit (`ulimit -n`, LimitNOFILE) or free memory; the node tries again by itself.',
+  'lock-unavailable':
+    'The data folder cannot be locked, so that a second process could write to the same store. Free some room and inodes on its disk, or correct its permissions; the node tries again by itself.',
   clock:
     'The clock of this machine is ahead: the chain makes blocks at its usual pace, and each of them looks too old here. Set the clock (compare `date -u` with another machine); the node tries again by itself.',
   'chain-stale':

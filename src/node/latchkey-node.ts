@@ -23,6 +23,7 @@ import { registerForDevelopment } from './registration.ts';
 import { examineOwnMachine, examineUntilGood, type OwnMachine } from './self-check.ts';
 import { Rotation } from './rotation.ts';
 import { buildServing, type Serving } from './serving.ts';
+import { StoreWatch } from './store-watch.ts';
 
 /** Longest time between two looks at the newest block. */
 const CHAIN_FOLLOW_MS = 15_000;
@@ -45,6 +46,7 @@ export class LatchkeyNode implements AsyncDisposable {
   readonly #report: NodeReport;
   readonly #hold: FolderHold;
   readonly #rotation: Rotation;
+  readonly #storeWatch: StoreWatch;
   readonly #clockDoubt: ClockDoubt;
   #guardian: GuardianRooms['guardian'] | undefined;
   #serving: Serving | undefined;
@@ -63,7 +65,11 @@ export class LatchkeyNode implements AsyncDisposable {
     this.#hold = new FolderHold(new NodeFolder(parts.fileSystem, config.node.dataFolder));
     this.#rotation = new Rotation(() => this.rotateStoreKey(), parts.log);
     this.#clockDoubt = new ClockDoubt(() => clock.nowMs());
-    this.#report = new NodeReport(parts, { open: () => this.open, serving: () => this.#serving });
+    this.#storeWatch = new StoreWatch(parts);
+    this.#report = new NodeReport(
+      { ...parts, storeWatch: this.#storeWatch },
+      { open: () => this.open, serving: () => this.#serving },
+    );
     this.#watch = new ChainWatch({
       chain,
       clock,
@@ -239,6 +245,7 @@ export class LatchkeyNode implements AsyncDisposable {
         acceptRolledBackStore: this.#options.acceptRolledBackStore ?? false,
         onState: (state) => this.#report.setState(state),
         holdsFolder: true,
+        storeObserver: this.#storeWatch,
         causeOf: (error) => this.#clockDoubt.causeOf(error),
       },
     );

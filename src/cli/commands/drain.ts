@@ -8,9 +8,13 @@ import { addConfigOption, type ConfigOptions, readConfig } from '../shared/node-
 import { processIo } from '../store/io.ts';
 import { startProgress } from '../store/progress.ts';
 
+/** A plain key is of a program that knows no other server; its owner gets ten minutes to erase it. */
+const UNMOVABLE_DEADLINE_MS = 600_000;
+
 interface DrainOptions extends ConfigOptions {
   readonly wait?: true;
   readonly deadlineMs?: number;
+  readonly unmovableDeadlineMs: number;
   readonly cancel?: true;
   readonly json?: true;
 }
@@ -22,6 +26,14 @@ export function drainCommand(): Command {
     .option('--wait', 'wait until nobody needs the node any more')
     .addOption(
       new Option('--deadline-ms <n>', 'wait no longer than this; draining goes on').argParser(milliseconds),
+    )
+    .addOption(
+      new Option(
+        '--unmovable-deadline-ms <n>',
+        'wait no longer than this for accounts that cannot move, once all others have',
+      )
+        .default(UNMOVABLE_DEADLINE_MS)
+        .argParser(milliseconds),
     )
     .addOption(new Option('--cancel', 'end the drain').conflicts(['wait', 'deadlineMs']))
     .option('--json', 'print JSON')
@@ -36,17 +48,21 @@ async function drain(options: DrainOptions): Promise<void> {
   }
   const begun = await askDrain(socketPath, 'PUT');
   const isWaiting = options.wait === true || options.deadlineMs !== undefined;
-  const standing = isWaiting ? await wait(socketPath, options.deadlineMs) : begun;
+  const standing = isWaiting ? await wait(socketPath, options) : begun;
   show(standing, options);
   process.exitCode = standing.remaining === 0 ? exitCodes.ok : exitCodes.refused;
 }
 
-async function wait(socketPath: string, deadlineMs: number | undefined): Promise<DrainStanding> {
+async function wait(
+  socketPath: string,
+  { deadlineMs, unmovableDeadlineMs }: DrainOptions,
+): Promise<DrainStanding> {
   const progress = startProgress(processIo(), 'draining (Ctrl-C ends the waiting only): moved', 'clients');
   try {
     return await waitUntilFree(() => askDrain(socketPath, 'GET'), {
       clock: systemClock,
       deadlineMs,
+      unmovableDeadlineMs,
       onStanding: ({ moved, remaining }) => progress.update(moved, moved + remaining),
     });
   } finally {
