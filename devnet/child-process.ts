@@ -2,6 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 
+/** A node that is told to end finishes its requests first; on a busy machine that takes a while. */
+const END_AFTER_MS = 60_000;
+
 /** A process that this program started; only ever ended by its own handle. */
 export class Child {
   readonly #process: ChildProcess;
@@ -40,7 +43,7 @@ export class Child {
     if (!this.isRunning) return;
     this.#process.kill('SIGCONT');
     this.#process.kill(name);
-    const timer = setTimeout(() => this.#process.kill('SIGKILL'), 10_000);
+    const timer = setTimeout(() => this.#process.kill('SIGKILL'), END_AFTER_MS);
     await this.#exited;
     clearTimeout(timer);
   }

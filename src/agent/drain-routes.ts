@@ -20,7 +20,9 @@ const client = z.strictObject({
 export const drainAnswer = z.strictObject({
   draining: z.boolean(),
   sinceMs: z.int().optional(),
-  remaining: z.int().meta({ description: 'clients that still hold a slot here that they need, and can move' }),
+  remaining: z
+    .int()
+    .meta({ description: 'clients that still hold a slot here that they need, and can move' }),
   unmovable: z.int().meta({ description: 'accounts with a key here that no drain moves' }),
   moved: z.int().meta({ description: 'clients that held one since the drain began, and do not any more' }),
   clients: z

@@ -80,5 +80,15 @@ export function assembleNode(
     }
   };
   const { fenced = new FencedStore(store) } = parts;
-  return { identity, store: fenced, sealed: store, storeId: store.storeId, storeKey, book, marks, claim, close };
+  return {
+    identity,
+    store: fenced,
+    sealed: store,
+    storeId: store.storeId,
+    storeKey,
+    book,
+    marks,
+    claim,
+    close,
+  };
 }

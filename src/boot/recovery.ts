@@ -72,10 +72,7 @@ export type RecoveryOutcome =
  * takes long. Attestations are fetched at the same time; a key counts only once that of its server has passed. Ends as
  * soon as t good slots agree; the rest costs nothing. A failed attempt keeps no key.
  */
-export async function recoverStoreKey(
-  tools: RecoveryTools,
-  input: RecoveryInput,
-): Promise<RecoveryOutcome> {
+export async function recoverStoreKey(tools: RecoveryTools, input: RecoveryInput): Promise<RecoveryOutcome> {
   const attempt = new RecoveryAttempt(input.file, input.minimumThreshold);
   const harvest = new Harvest(attempt, tools);
   const search = new Search(tools, input, attempt, harvest);

@@ -125,7 +125,10 @@ async function changeKey(stage: BootStage, node: OpenNode, change: KeyChange): P
     random,
   );
   const disk = new KeyslotDisk(parts.fileSystem, NodeFolder.keyslotsPath(folder.path));
-  const withFormer = (file: KeyslotFile): KeyslotFile => ({ ...file, generations: [file.generations[0], newest] });
+  const withFormer = (file: KeyslotFile): KeyslotFile => ({
+    ...file,
+    generations: [file.generations[0], newest],
+  });
   const first = firstFile(store, made);
   const book = new SlotBook({ save: (file) => disk.replace(withFormer(file)), storeKey, file: first });
   for (const { slotId, key } of enrolment.servers) book.learn(slotId, key);
@@ -137,9 +140,13 @@ async function changeKey(stage: BootStage, node: OpenNode, change: KeyChange): P
   const check = await checkSlots(client, candidate, snapshot, known, stopped);
   if (!check.checked.every(isLive)) {
     const silent = check.checked.filter((slot) => !isLive(slot)).length;
-    throw new ProblemError('ROTATION_INCOMPLETE', `${silent} of ${quorum.n} servers did not confirm their slot`, {
-      hint: 'the former store key stays in force; try again when all servers answer',
-    });
+    throw new ProblemError(
+      'ROTATION_INCOMPLETE',
+      `${silent} of ${quorum.n} servers did not confirm their slot`,
+      {
+        hint: 'the former store key stays in force; try again when all servers answer',
+      },
+    );
   }
   await book.note(confirmations(check), []);
 

@@ -206,8 +206,7 @@ export class Drain {
     const records = new Map(servers.map((record) => [toHex(record.account), record]));
     this.#unregistered.clear();
     const queue = [...this.remaining()];
-    for (const { account } of queue)
-      if (!records.has(toHex(account))) this.#unregistered.add(toHex(account));
+    for (const { account } of queue) if (!records.has(toHex(account))) this.#unregistered.add(toHex(account));
     // Keys that were never confirmed expire by themselves.
     if (this.remaining().every(({ canMove }) => !canMove)) this.#done();
     const tellSome = async (): Promise<void> => {

@@ -22,7 +22,9 @@ interface RotateOptions extends ConfigOptions {
 /** `latchkey rotate`: a new store key for a running, backed node. */
 export function rotateCommand(): Command {
   return addConfigOption(new Command('rotate'), 'configuration file of the running node')
-    .description('change the store key of a running node; exit 0 when its servers hold the slots of the new key')
+    .description(
+      'change the store key of a running node; exit 0 when its servers hold the slots of the new key',
+    )
     .option('--yes', 'do it; without this only say what it means')
     .option('--json', 'print JSON')
     .action(rotate);
@@ -45,7 +47,11 @@ async function rotate(options: RotateOptions): Promise<void> {
   );
 }
 
-async function ask(config: Config, path: string, method: 'GET' | 'PUT' = 'GET'): Promise<Record<string, unknown>> {
+async function ask(
+  config: Config,
+  path: string,
+  method: 'GET' | 'PUT' = 'GET',
+): Promise<Record<string, unknown>> {
   const answer = await askAgent(agentSocketOf(config), path, { quietMs: 30_000, method });
   if (answer.statusCode !== 200) throw await agentProblem(answer);
   return readAgentJson(answer);
@@ -57,9 +63,13 @@ async function untilDone(config: Config): Promise<number> {
     const { state, generation, code, detail } = await ask(config, '/rotation');
     if (state === 'done') return Number(generation);
     if (state !== 'running') {
-      throw new ProblemError(isErrorCode(code) ? code : 'INTERNAL', `the store key was not changed: ${detail}`, {
-        hint: '`latchkey status --explain` says how the node is',
-      });
+      throw new ProblemError(
+        isErrorCode(code) ? code : 'INTERNAL',
+        `the store key was not changed: ${detail}`,
+        {
+          hint: '`latchkey status --explain` says how the node is',
+        },
+      );
     }
     await systemClock.sleep(POLL_MS);
   }

@@ -59,7 +59,13 @@ describe('waiting for a drain', () => {
     const { result, passedMs } = await waitOver(looks);
     expect(result).toMatchObject({ remaining: 0, unmovable: 1 });
     expect(passedMs).toBeGreaterThanOrEqual(6_000);
-    const back = [standing(0, 1, true, 1), standing(0, 1, true, 1), standing(0, 1, true, 1), standing(1, 0), standing(0, 1, true, 1)];
+    const back = [
+      standing(0, 1, true, 1),
+      standing(0, 1, true, 1),
+      standing(0, 1, true, 1),
+      standing(1, 0),
+      standing(0, 1, true, 1),
+    ];
     expect((await waitOver(back)).passedMs).toBeGreaterThanOrEqual(9_000);
   });
 

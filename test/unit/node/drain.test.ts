@@ -64,7 +64,10 @@ async function enrol(): Promise<{ readonly forget: () => Promise<void> }> {
 }
 
 /** Lets the drain tell its clients for so long, every 2 s at first. */
-async function tellFor(milliseconds: number, servers: readonly ServerRecord[] | 'unreadable' = [record]): Promise<void> {
+async function tellFor(
+  milliseconds: number,
+  servers: readonly ServerRecord[] | 'unreadable' = [record],
+): Promise<void> {
   const client = new PeerClient({
     transport: {
       send: async (endpoint, path, body) => {

@@ -83,7 +83,9 @@ it('ends with a complete generation under the new key, and the former key opens 
   expect(book.file?.generations.map((one) => one.generation)).toEqual([generation]);
   // The servers erased the keys of the former slots.
   const held = () =>
-    net.nodes.flatMap(({ keyServer }) => [...(keyServer?.vault.keys() ?? [])].map(({ slotId }) => toHex(slotId)));
+    net.nodes.flatMap(({ keyServer }) =>
+      [...(keyServer?.vault.keys() ?? [])].map(({ slotId }) => toHex(slotId)),
+    );
   await eventually(() => !held().some((slotId) => formerSlots.includes(slotId)));
   await lone[Symbol.asyncDispose]();
 
