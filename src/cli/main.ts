@@ -9,6 +9,7 @@ const groups: Readonly<Record<string, () => Promise<Command>>> = {
   backup: async () => (await import('./commands/backup.ts')).backupCommand(),
   collateral: async () => (await import('./commands/collateral.ts')).collateralCommand(),
   decryptions: async () => (await import('./commands/decryptions.ts')).decryptionsCommand(),
+  doctor: async () => (await import('./commands/doctor.ts')).doctorCommand(),
   drain: async () => (await import('./commands/drain.ts')).drainCommand(),
   epochs: async () => (await import('./commands/epochs.ts')).epochsCommand(),
   quote: async () => (await import('./commands/quote.ts')).quoteCommand(),

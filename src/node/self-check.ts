@@ -1,6 +1,7 @@
 import { ReportData } from '../bytes/fixed-bytes.ts';
 import { toPrefixedHex } from '../bytes/hex.ts';
 import type { RandomSource } from '../crypto/random.ts';
+import { LatchkeyError } from '../errors/latchkey-error.ts';
 import type { QuoteSource } from '../quote-source/quote-source.ts';
 import { parseQuote } from '../tdx/quote.ts';
 import { orAborted } from '../time/or-aborted.ts';
@@ -60,7 +61,11 @@ export async function examineUntilGood(
     } catch (error) {
       if (signal.aborted) break;
       const reason = error instanceof Error ? error.message : String(error);
-      log('error', 'machine.refused', { reason });
+      const hashes =
+        error instanceof LatchkeyError && error.code === 'TRUST_HASH_MISMATCH'
+          ? { trustHash: error.expected, mrConfigId: error.observed }
+          : {};
+      log('error', 'machine.refused', { reason, ...hashes });
       onRefused(reason);
       await clock.sleep(RETRY_MS, signal);
     }
