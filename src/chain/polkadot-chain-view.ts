@@ -189,8 +189,7 @@ export class PolkadotChainView implements ChainView {
   #whyNot(): LatchkeyError {
     const failures = this.#sources.flatMap(({ failure }) => (failure === undefined ? [] : [failure]));
     // Where an endpoint is more than away, that is what an operator must know.
-    const stale =
-      this.#current && this.#proven ? staleness(this.#current.snapshot, this.#proven) : undefined;
+    const stale = this.#current && this.#proven ? staleness(this.#current.snapshot, this.#proven) : undefined;
     const specific = [this.#failure, ...failures, stale].find(
       (error) => error && error.code !== 'CHAIN_UNAVAILABLE',
     );

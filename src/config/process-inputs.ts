@@ -33,7 +33,8 @@ export const processInputs: readonly ProcessInput[] = [
     kind: 'environment',
     name: 'NODE_*, LD_*, OPENSSL_*, SSL_*, GLIBC_TUNABLES, GCONV_PATH and resolver variables',
     protection: 'not covered',
-    effect: 'change the process from outside: `serve`, `unlock` and `restore` refuse them outside of development',
+    effect:
+      'change the process from outside: `serve`, `unlock` and `restore` refuse them outside of development',
     readBy: ['cli/shared/node-options.ts', 'cli/commands/doctor.ts'],
   },
   {
@@ -47,7 +48,8 @@ export const processInputs: readonly ProcessInput[] = [
     kind: 'flag',
     name: 'flags of Node (--import, --inspect and others)',
     protection: 'not covered',
-    effect: 'load code or open the debugger: `serve`, `unlock` and `restore` refuse them outside of development',
+    effect:
+      'load code or open the debugger: `serve`, `unlock` and `restore` refuse them outside of development',
     readBy: ['cli/shared/node-options.ts', 'cli/commands/doctor.ts'],
   },
   {
@@ -83,7 +85,13 @@ export const processInputs: readonly ProcessInput[] = [
     name: 'files of tokens and passwords',
     protection: 'not covered',
     effect: 'whoever writes the file chooses the token or password',
-    readBy: ['config/secrets.ts', 'config/file-permissions.ts', 'cli/shared/doctor-findings.ts', 'cli/shared/decryptions-server.ts', 'cli/store/session.ts'],
+    readBy: [
+      'config/secrets.ts',
+      'config/file-permissions.ts',
+      'cli/shared/doctor-findings.ts',
+      'cli/shared/decryptions-server.ts',
+      'cli/store/session.ts',
+    ],
   },
   {
     kind: 'file',
@@ -109,7 +117,19 @@ export const processInputs: readonly ProcessInput[] = [
     name: 'files named on the command line: quotes, backups, certificates of a trust root',
     protection: 'not covered',
     effect: 'inputs of one command',
-    readBy: ['cli/quote/inputs.ts', 'cli/shared/given-files.ts', 'cli/shared/node-options.ts', 'cli/commands/backup.ts'],
+    readBy: [
+      'cli/quote/inputs.ts',
+      'cli/shared/given-files.ts',
+      'cli/shared/node-options.ts',
+      'cli/commands/backup.ts',
+    ],
+  },
+  {
+    kind: 'file',
+    name: 'standard input of `store` and `quote` commands',
+    protection: 'not covered',
+    effect: 'inputs of one command',
+    readBy: ['cli/store/io.ts', 'cli/commands/quote.ts'],
   },
   {
     kind: 'file',
@@ -122,14 +142,16 @@ export const processInputs: readonly ProcessInput[] = [
     kind: 'socket',
     name: 'listen, metrics, decryptions (TCP) and agent (Unix, 0600)',
     protection: 'not covered',
-    effect: 'the key protocol is verified by quote and MAC; the agent believes every program that may open its socket',
+    effect:
+      'the key protocol is verified by quote and MAC; the agent believes every program that may open its socket',
     readBy: ['http/listener.ts', 'decryptions/listen.ts', 'cli/shared/agent-socket.ts'],
   },
   {
     kind: 'socket',
     name: 'chain endpoints, collateral endpoints, peers (TCP, DNS)',
     protection: 'verified',
-    effect: 'with a checkpoint the chain is read by proof; without one the endpoints are believed. Silence delays',
+    effect:
+      'with a checkpoint the chain is read by proof; without one the endpoints are believed. Silence delays',
     readBy: ['chain/json-rpc-socket.ts', 'outbound/bounded-fetch.ts'],
   },
   {
@@ -137,7 +159,7 @@ export const processInputs: readonly ProcessInput[] = [
     name: '/sys/kernel/config/tsm/report',
     protection: 'verified',
     effect: 'a quote that is not genuine is refused by peers',
-    readBy: ['quote-source/tsm-file-system.ts'],
+    readBy: ['quote-source/tsm-file-system.ts', 'quote-source/configfs-quote-source.ts'],
   },
   {
     kind: 'kernel',
@@ -150,7 +172,8 @@ export const processInputs: readonly ProcessInput[] = [
     kind: 'kernel',
     name: 'clock, random numbers, signals, processes',
     protection: 'not covered',
-    effect: 'the clock is bounded below by proven blocks; random numbers are those of the kernel of the machine',
+    effect:
+      'the clock is bounded below by proven blocks; random numbers are those of the kernel of the machine',
     readBy: ['chain/decoder-process.ts', 'cli/shared/stray-signals.ts', 'cli/shared/termination-signal.ts'],
   },
 ];

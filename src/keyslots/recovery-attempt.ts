@@ -4,7 +4,14 @@ import { SecretBytes } from '../bytes/secret-bytes.ts';
 import { SHARE_BYTES } from '../crypto/shamir.ts';
 import { generationVerifier } from './generations.ts';
 import { findSlot, type Generation, type KeyslotFile, type Slot } from './keyslot-file.ts';
-import { agreesWith, countedSlots, findOpening, type OpenedSlot, type Opening, type Search } from './open-generation.ts';
+import {
+  agreesWith,
+  countedSlots,
+  findOpening,
+  type OpenedSlot,
+  type Opening,
+  type Search,
+} from './open-generation.ts';
 import { openSlot } from './slot-seal.ts';
 
 /** A server's answer to `recover`. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { adviceOn, type LockedCause } from '../../src/boot/locked-cause.ts';
 import { lockFolder } from '../../src/disk/folder-lock.ts';
-import { agentUntil } from '../support/ask-agent.ts';
+import { agentUntil, askAgent } from '../support/ask-agent.ts';
 import { tempFolder } from '../support/temp-folder.ts';
 import { type NodePlace, type TwoNodeNetwork, twoNodeNetwork } from '../support/two-node-network.ts';
 
@@ -91,29 +91,31 @@ describe.sequential('why a store stays closed', { timeout: 240_000 }, () => {
     execFileSync('mount', ['-o', 'remount,rw', data()]);
   });
 
-  it.skipIf(!canMount)('the disk is full', async () => {
-    await subject.end('SIGTERM');
+  it.skipIf(!canMount)('the disk is full: the node opens, and says that it cannot write', async () => {
+    subject.start();
+    await agentUntil(subject.socketPath, '/status', isReady);
     const filler = join(data(), 'filler');
     try {
       writeFileSync(filler, new Uint8Array(8 << 20));
     } catch {
       // As full as it gets.
     }
-    const elsewhere = { ...subject.config, agent: { socketPath: join(folder.path, 'agent.sock') } };
-    subject.write('latchkey.yaml', elsewhere);
-    subject.start();
-    await agentUntil(
-      join(folder.path, 'agent.sock'),
-      '/status',
-      ({ json }) => json['cause'] === 'disk-full',
-      200_000,
-    );
+    const value = Buffer.alloc(1 << 20, 7).toString('base64');
+    const put = () => askAgent(subject.socketPath, 'PUT', '/kv/demo/large', { value });
+    expect((await put())?.status).toBe(507);
+    const ports = subject.config as { listen: { port: number }; metrics: { port: number } };
+    const metrics = async () => (await fetch(`http://127.0.0.1:${ports.metrics.port}/metrics`)).text();
+    const ready = async () => (await fetch(`http://127.0.0.1:${ports.listen.port}/readyz`)).json();
+    expect(await ready()).toMatchObject({ storeFault: { code: 'STORE_DISK_FULL' } });
+    expect(await metrics()).toContain('latchkey_store_write_fault 1');
+    expect(await metrics()).toMatch(/latchkey_store_free_bytes \d+/);
+    expect(subject.log()).toContain('"store.write-failed"');
     const explained = await subject.run('status', '--config', subject.configFile, '--explain');
     expect(explained.stdout).toContain(adviceOn('disk-full'));
     execFileSync('rm', [filler]);
-    await agentUntil(join(folder.path, 'agent.sock'), '/status', isReady);
-    await subject.end('SIGTERM');
-    subject.write('latchkey.yaml', subject.config);
+    expect((await put())?.status).toBe(200);
+    expect(await ready()).not.toHaveProperty('storeFault');
+    expect(await metrics()).toContain('latchkey_store_write_fault 0');
   });
 
   it('its key servers are silent', async () => {

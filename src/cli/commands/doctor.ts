@@ -15,7 +15,9 @@ interface DoctorOptions extends ConfigOptions {
 /** `latchkey doctor`: looks at what surrounds a node, and says what to do about it. */
 export function doctorCommand(): Command {
   return addConfigOption(new Command('doctor'))
-    .description('check clock, permissions, sockets, trust hash and unmeasured inputs; exit 0 when nothing is wrong')
+    .description(
+      'check clock, permissions, sockets, trust hash and unmeasured inputs; exit 0 when nothing is wrong',
+    )
     .option('--json', 'print JSON')
     .action(doctor);
 }

@@ -10,7 +10,14 @@ import { agentSocketOf } from './agent-socket.ts';
 
 /** What one check found. */
 export interface Finding {
-  readonly check: 'clock' | 'chain' | 'configuration' | 'permissions' | 'socket' | 'trust-hash' | 'environment';
+  readonly check:
+    | 'clock'
+    | 'chain'
+    | 'configuration'
+    | 'permissions'
+    | 'socket'
+    | 'trust-hash'
+    | 'environment';
   readonly level: 'good' | 'warning' | 'wrong';
   readonly text: string;
   /** What to do. */
@@ -73,7 +80,10 @@ function clockFinding(blockTimeMs: number | undefined, nowMs: number): Finding {
   };
 }
 
-async function configurationFindings(config: Config, servers: number | undefined): Promise<readonly Finding[]> {
+async function configurationFindings(
+  config: Config,
+  servers: number | undefined,
+): Promise<readonly Finding[]> {
   const warnings = await configWarnings(config, servers);
   return warnings.map((text) => ({ check: 'configuration', level: 'warning', text }));
 }
@@ -103,7 +113,9 @@ async function trustHashFinding(
   { quotes, random, clock }: Pick<NodeParts, 'quotes' | 'random' | 'clock'>,
 ): Promise<Finding> {
   try {
-    const examined = await withDeadline(clock, QUOTE_DEADLINE_MS, () => examineOwnMachine(quotes, trust, random));
+    const examined = await withDeadline(clock, QUOTE_DEADLINE_MS, () =>
+      examineOwnMachine(quotes, trust, random),
+    );
     if (examined !== undefined)
       return { check: 'trust-hash', level: 'good', text: 'MRCONFIGID of this machine is the trust hash' };
     return { check: 'trust-hash', level: 'wrong', text: 'the quote source gave no quote in time' };

@@ -71,7 +71,7 @@ export function drainLines(standing: DrainStanding): readonly string[] {
           `${count(unmovable)} cannot move (plain keys only, or not on the chain): their keys end with this process`,
         ];
   if (remaining === 0)
-    return [`no client that can move needs this server: it may be stopped (${count(moved)} moved)`, ...lost];
+    return [`no client waits for another server: this one may be stopped (${count(moved)} moved)`, ...lost];
   const unlisted = remaining + unmovable - clients.length;
   return [
     `${count(remaining)} still ${remaining === 1 ? 'needs' : 'need'} this server, ${moved} moved`,

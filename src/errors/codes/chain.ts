@@ -5,7 +5,8 @@ export const chainCodes = {
   CHAIN_UNAVAILABLE: { status: 503, summary: 'The chain cannot be read now.' },
   CHAIN_STALE: {
     status: 503,
-    summary: 'The newest proven block is too old: the chain stands still, blocks are withheld, or the clock is wrong.',
+    summary:
+      'The newest proven block is too old: the chain stands still, blocks are withheld, or the clock is wrong.',
   },
   CHAIN_GENESIS_MISMATCH: {
     status: 503,

@@ -67,7 +67,13 @@ async function recover(of: KeyslotFile): Promise<RecoveryOutcome & { readonly to
   const startMs = clock.nowMs();
   const outcome = await clock.until(
     recoverStoreKey(
-      { client, clock, quotes: node.quotes, vetter: simulatedVetter(net.world, client), log: () => undefined },
+      {
+        client,
+        clock,
+        quotes: node.quotes,
+        vetter: simulatedVetter(net.world, client),
+        log: () => undefined,
+      },
       {
         file: of,
         snapshot: await chain.snapshot(),

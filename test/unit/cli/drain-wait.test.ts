@@ -92,7 +92,7 @@ describe('the lines for a person', () => {
 
   it('say that it may be stopped, that it does not drain, and how many are not listed', () => {
     expect(drainLines(standing(0, 1))).toEqual([
-      'nobody needs this server any more: it may be stopped (1 client moved)',
+      'no client waits for another server: this one may be stopped (1 client moved)',
     ]);
     expect(drainLines(standing(3, 0, false))).toEqual(['not draining; 3 clients with keys here']);
     expect(drainLines({ ...standing(2, 0), remaining: 7 })).toContain('  and 5 more');

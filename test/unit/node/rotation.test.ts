@@ -12,10 +12,10 @@ let net: SimulatedNetwork;
 beforeEach(async () => {
   net = new SimulatedNetwork(912);
   await net.form(5);
-});
+}, 300_000);
 afterEach(async () => {
   await net.close();
-});
+}, 300_000);
 
 async function eventually(condition: () => boolean, atMostMs = 300_000): Promise<void> {
   for (let waited = 0; !condition(); waited += 250) {
@@ -94,30 +94,42 @@ it('ends with a complete generation under the new key, and the former key opens 
   expect(await kept(again)).toEqual(['after', 'before']);
 });
 
-it('cut at every step of the disk: the next start opens the store, and is backed again', LONG, async () => {
-  const outcomes = { former: 0, rotated: 0 };
-  const origin = new SimulatedDisk();
-  const first = await backedNode(origin);
-  await keep(first, 'before');
-  await first[Symbol.asyncDispose]();
-  for (let cut = 1, isCut = true; isCut; cut += 1) {
-    const disk = origin.clone();
-    const lone = await backedNode(disk);
-    const former = keyOf(lone);
-    disk.cutAt(disk.steps + cut);
-    const code = await thrownCode(() => net.world.clock.until(lone.node.rotateStoreKey()));
-    isCut = code !== 'none';
-    const after = disk.afterPowerCut(cut % 2 === 0 ? 'lost' : 'kept', cut);
-    await lone.node.close().catch(() => undefined);
-    const again = await backedNode(after);
-    expect(await kept(again), `cut at ${cut}`).toEqual(['before']);
-    const isFormer = former.equals(keyOf(again));
-    outcomes[isFormer ? 'former' : 'rotated']++;
-    await again[Symbol.asyncDispose]();
-  }
-  expect(outcomes.former).toBeGreaterThan(2);
-  expect(outcomes.rotated).toBeGreaterThan(2);
-});
+/** Places at which the disk is cut, spread over all steps of a rotation, its last one included. */
+const CUTS = 9;
+
+it(
+  'cut at steps all over the rotation: the next start opens the store, and is backed again',
+  LONG,
+  async () => {
+    const outcomes = { former: 0, rotated: 0 };
+    const origin = new SimulatedDisk();
+    const first = await backedNode(origin);
+    await keep(first, 'before');
+    const before = origin.clone();
+    const start = origin.steps;
+    await net.world.clock.until(first.node.rotateStoreKey());
+    const steps = origin.steps - start;
+    await first.node.close();
+    await first[Symbol.asyncDispose]();
+    for (let number = 0; number < CUTS; number++) {
+      const cut = 1 + Math.round((number * (steps - 1)) / (CUTS - 1));
+      const disk = before.afterKill();
+      const lone = await backedNode(disk);
+      const former = keyOf(lone);
+      disk.cutAt(disk.steps + cut);
+      await thrownCode(() => net.world.clock.until(lone.node.rotateStoreKey()));
+      const after = disk.afterPowerCut(cut % 2 === 0 ? 'lost' : 'kept', cut);
+      await lone.node.close().catch(() => undefined);
+      await lone[Symbol.asyncDispose]().catch(() => undefined);
+      const again = await backedNode(after);
+      expect(await kept(again), `cut at ${cut} of ${steps}`).toEqual(['before']);
+      outcomes[former.equals(keyOf(again)) ? 'former' : 'rotated']++;
+      await again[Symbol.asyncDispose]();
+    }
+    expect(outcomes.former).toBeGreaterThan(1);
+    expect(outcomes.rotated).toBeGreaterThan(1);
+  },
+);
 
 it('is refused, and changes nothing, while a server is silent', LONG, async () => {
   await using lone = await backedNode(new SimulatedDisk());
