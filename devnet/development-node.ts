@@ -3,9 +3,13 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Child } from './child-process.ts';
+import { GIVE_UP_AFTER_MS } from './slowness.ts';
 
 const cli = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
 const liar = fileURLToPath(new URL('./lying-node.js', import.meta.url));
+
+/** How long an agent may take to answer; a stopped process answers never. */
+const ANSWER_MS = 30_000;
 
 /** What a node answers on `/status` of its agent, as far as the story looks at it. */
 export interface NodeStatus {
@@ -16,6 +20,8 @@ export interface NodeStatus {
   readonly x25519PublicKey?: string;
   readonly have?: number;
   readonly need?: number;
+  readonly live?: number;
+  readonly n?: number;
   readonly generation?: number;
   readonly slots?: readonly {
     readonly server: string;
@@ -80,7 +86,7 @@ export class DevelopmentNode {
     this.#child = new Child(this.mayLie ? liar : cli, args, this.logFile);
   }
 
-  signal(name: 'SIGSTOP' | 'SIGCONT' | 'SIGUSR2'): void {
+  signal(name: NodeJS.Signals): void {
     this.#child?.signal(name);
   }
 
@@ -111,7 +117,7 @@ export class DevelopmentNode {
     return new Promise((resolve, reject) => {
       const headers = body === undefined ? {} : { 'content-type': 'application/json' };
       const asking = request(
-        { socketPath: this.socketPath, method, path, headers, timeout: 5_000 },
+        { socketPath: this.socketPath, method, path, headers, timeout: ANSWER_MS },
         (response) => {
           const chunks: Buffer[] = [];
           response.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -149,12 +155,8 @@ export class DevelopmentNode {
    * Waits until the status satisfies a condition.
    * @throws Error with the last status when it does not in time.
    */
-  async until(
-    what: string,
-    condition: (status: NodeStatus) => boolean,
-    timeoutMs = 40_000,
-  ): Promise<NodeStatus> {
-    const end = Date.now() + timeoutMs;
+  async until(what: string, condition: (status: NodeStatus) => boolean): Promise<NodeStatus> {
+    const end = Date.now() + GIVE_UP_AFTER_MS;
     let last: NodeStatus | undefined;
     while (Date.now() < end) {
       if (!this.isRunning) throw new Error(`${this.name} is not running: ${this.lastLogLine()}`);
@@ -164,9 +166,15 @@ export class DevelopmentNode {
     }
     const seen =
       last === undefined ? 'no answer' : JSON.stringify({ summary: last.summary, slots: last.slots });
-    throw new Error(`${this.name}: not ${what} within ${timeoutMs / 1000} s; last seen: ${seen}`);
+    throw new Error(
+      `${this.name}: not ${what} within ${GIVE_UP_AFTER_MS / 60_000} minutes; last seen: ${seen}`,
+    );
   }
 }
+
+/** Every slot of the largest generation is live: five servers, which a network of six nodes or more gives. */
+export const isFullyBacked = ({ state, ready, n, live, slots = [] }: NodeStatus): boolean =>
+  state === 'backed' && ready && n === 5 && live === 5 && slots.length === 5;
 
 /** States in which the store is open. */
 export const isOpen = ({ state }: NodeStatus): boolean => ['open', 'degraded', 'backed'].includes(state);

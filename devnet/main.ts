@@ -1,8 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { type DevelopmentNetwork, startNetwork } from './network.ts';
-import { tellStory } from './story.ts';
+import { measureSlowness } from './slowness.ts';
+import { formNetwork, tellStory } from './story.ts';
 import { Timeline } from './timeline.ts';
 
 const NODES = 7;
@@ -10,61 +12,95 @@ const NODES = 7;
 const usage = `npm start [-- --once] [--json] [--keep]
 
 Runs a development network on this machine: a chain, mock-tdx and ${NODES} nodes, and shows what they do when some die.
-  --once     end after the demonstration: exit 0 when every step held, 1 otherwise
-  --network  only the network, without the demonstration
-  --json     print JSON lines
-  --keep     keep the folder with configurations, stores and logs`;
+  --once               end after the demonstration: exit 0 when every step held, 1 otherwise
+  --network            only the network, without the demonstration
+  --json               print JSON lines; one with \`ready\` says where everything is
+  --keep               keep the folder with configurations, stores and logs; it stays after a failure anyway
+  --block-time-ms <n>  between two blocks of the chain (default 500)`;
+
+const options = {
+  help: { type: 'boolean', default: false },
+  once: { type: 'boolean', default: false },
+  network: { type: 'boolean', default: false },
+  json: { type: 'boolean', default: false },
+  keep: { type: 'boolean', default: false },
+  'block-time-ms': { type: 'string', default: '500' },
+} as const;
 
 async function main(args: readonly string[]): Promise<void> {
-  if (args.includes('--help')) {
+  const { values } = parseArgs({ args: [...args], options });
+  const blockTimeMs = Number(values['block-time-ms']);
+  if (!Number.isSafeInteger(blockTimeMs) || blockTimeMs < 1)
+    throw new RangeError('--block-time-ms must be a whole number from 1');
+  if (values.help) {
     console.log(usage);
     return;
   }
-  const timeline = new Timeline(args.includes('--json'));
+  const timeline = new Timeline(values.json);
   const folder = mkdtempSync(join(tmpdir(), 'latchkey-devnet-'));
   let network: DevelopmentNetwork | undefined;
-  const stop = async (): Promise<void> => {
-    await network?.close();
-    network = undefined;
-    if (!args.includes('--keep')) rmSync(folder, { recursive: true, force: true });
-  };
+  let isFolderKept = values.keep;
   const interrupted = new Promise<'interrupted'>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve('interrupted'));
+    // A closed terminal too: the nodes themselves survive SIGHUP, and must not be left behind.
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+      process.once(signal, () => resolve('interrupted'));
   });
   try {
     const story = async (): Promise<void> => {
-      network = await timeline.step(`start a chain, mock-tdx and ${NODES} nodes (${folder})`, () =>
-        startNetwork(folder, NODES),
+      const slowness = await measureSlowness();
+      const started = await timeline.step(`start a chain, mock-tdx and ${NODES} nodes (${folder})`, () =>
+        startNetwork(folder, { nodes: NODES, blockTimeMs, slowness }),
       );
-      if (!args.includes('--network')) await tellStory(network, timeline);
-      if (!args.includes('--once')) showAround(network, timeline);
+      network = started;
+      await formNetwork(started, timeline);
+      emitReady(started, timeline);
+      if (!values.network) await tellStory(started, timeline);
+      if (!values.once) sayWhereItIs(started, timeline);
     };
     const ended = await Promise.race([story(), interrupted]);
-    if (ended !== 'interrupted' && !args.includes('--once')) await interrupted;
+    if (ended !== 'interrupted' && !values.once) await interrupted;
   } catch (error) {
     process.exitCode = 1;
-    timeline.say(`\nnot every step held; logs are in ${folder}/node-*/log.jsonl with --keep`);
+    isFolderKept = true;
+    timeline.emit({ ok: false, logs: folder });
+    timeline.say(
+      `\nnot every step held; configurations, stores and logs stay in ${folder} (node-*/log.jsonl)`,
+    );
     if (timeline.failures === 0) console.error(error);
   } finally {
-    await stop();
+    await network?.close();
+    if (!isFolderKept) rmSync(folder, { recursive: true, force: true });
   }
 }
 
-/** Says where everything is, for people and programs that go on with the network. */
-function showAround(network: DevelopmentNetwork, timeline: Timeline): void {
+/** Says where everything is, for programs that use the network: one line, in every mode. */
+function emitReady(network: DevelopmentNetwork, timeline: Timeline): void {
   const { chain, mockTdx, nodes, spareConfigFile, rootFile } = network;
-  const [first] = nodes;
   timeline.emit({
+    ready: true,
+    servers: nodes.map(({ accountId, url, x25519PublicKey }) => ({
+      accountId,
+      endpoint: url,
+      x25519PublicKey,
+    })),
+    quoteProvider: mockTdx.url,
     chain: chain.url,
-    mockTdx: mockTdx.url,
     root: rootFile,
     configs: nodes.map(({ configFile }) => configFile),
     spareConfig: spareConfigFile,
   });
+}
+
+/** Says where everything is, for people who go on with the network. */
+function sayWhereItIs(
+  { chain, mockTdx, nodes, spareConfigFile, rootFile }: DevelopmentNetwork,
+  timeline: Timeline,
+): void {
+  const [first] = nodes;
   timeline.say(`
 The network: chain ${chain.url}, mock-tdx ${mockTdx.url}, nodes ${first?.url} and so on.
   npx latchkey status --config ${first?.configFile} --explain
-  npx latchkey serve --config ${spareConfigFile} --insecure-trust-root ${rootFile}    # one more node, yours
+  node dist/src/cli/main.js serve --config ${spareConfigFile} --insecure-trust-root ${rootFile}    # one more node, yours
 Ctrl-C stops it; docs/development.md goes on from here.`);
 }
 

@@ -24,9 +24,19 @@ export interface DevelopmentNetwork {
 }
 
 /** Starts chain and mock-tdx, writes a configuration for every node, and starts the nodes; the last two can lie. */
-export async function startNetwork(folder: string, count: number): Promise<DevelopmentNetwork> {
+export async function startNetwork(
+  folder: string,
+  options: {
+    readonly nodes: number;
+    /** Between two blocks of the chain, in milliseconds. */
+    readonly blockTimeMs: number;
+    /** From `measureSlowness`. */
+    readonly slowness: number;
+  },
+): Promise<DevelopmentNetwork> {
+  const { nodes: count, blockTimeMs, slowness } = options;
   const chain = await startDevelopmentChain({
-    blockTimeMs: 500,
+    blockTimeMs,
     finalityLag: 1,
     acceptedMeasurements: [measurementId(developmentMeasurements)],
   });
@@ -42,7 +52,14 @@ export async function startNetwork(folder: string, count: number): Promise<Devel
   writeFileSync(rootFile, mockTdx.rootPem);
   const furnish = async (home: string, platform: number) => {
     const ports = { port: await freePort(), metricsPort: await freePort() };
-    const config = nodeConfig({ ...ports, chainUrl: chain.url, mockTdxUrl: mockTdx.url, platform, trust });
+    const config = nodeConfig({
+      ...ports,
+      chainUrl: chain.url,
+      mockTdxUrl: mockTdx.url,
+      platform,
+      trust,
+      slowness,
+    });
     mkdirSync(home, { recursive: true });
     writeFileSync(join(home, 'latchkey.yaml'), `# trust hash ${hash}\n${config}`);
     return { home, ...ports };

@@ -2,16 +2,16 @@ import { stringify } from 'yaml';
 import { encodeSs58 } from '../src/bytes/ss58.ts';
 import { systemRandom } from '../src/crypto/random.ts';
 
-/** Short times, so that a person can watch the network heal. */
-const healing = {
+/** Short times, so that a person can watch the network heal; longer ones where the machine is slow. */
+const healingAt = (slowness: number) => ({
   intervalMs: 1_000,
   retryMinMs: 300,
   retryMaxMs: 2_000,
-  patienceMs: 6_000,
-  peerDeadlineMs: 2_000,
-  formerClientsDeadlineMs: 15_000,
+  patienceMs: Math.round(10_000 * slowness),
+  peerDeadlineMs: Math.min(60_000, Math.round(3_000 * slowness)),
+  formerClientsDeadlineMs: Math.round(30_000 * slowness),
   attestationIntervalMs: 5_000,
-};
+});
 const unlimited = { burst: 100_000, perSecond: 100_000 };
 
 /** The configuration file, YAML, of a node of the development network, with a stash of its own. */
@@ -23,6 +23,8 @@ export function nodeConfig(node: {
   /** Which machine of mock-tdx it is. */
   readonly platform: number;
   readonly trust: unknown;
+  /** How many times slower than a quiet machine this one is. */
+  readonly slowness: number;
 }): string {
   const config = {
     node: { dataFolder: './data' },
@@ -37,7 +39,7 @@ export function nodeConfig(node: {
     collateral: { endpoints: [node.mockTdxUrl] },
     trust: node.trust,
     limits: { perAddress: unlimited, perPlatform: unlimited, maxKeysPerPlatformAndAccount: 1000 },
-    healing,
+    healing: healingAt(node.slowness),
     log: { level: 'info' },
   };
   return stringify(config, { aliasDuplicateObjects: false });

@@ -1,30 +1,18 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { type DevelopmentNode, isOpen, type NodeStatus } from './development-node.ts';
+import { type DevelopmentNode, isFullyBacked, isOpen, type NodeStatus } from './development-node.ts';
 import { showForgedKeyslots } from './forged-keyslots.ts';
 import type { DevelopmentNetwork } from './network.ts';
 import { showRefusals } from './refusals.ts';
+import { GIVE_UP_AFTER_MS } from './slowness.ts';
 import type { Timeline } from './timeline.ts';
 
 const RECORDS = 20;
 
 /** The demonstration: every step is checked, and the first that does not hold ends it. */
 export async function tellStory(network: DevelopmentNetwork, timeline: Timeline): Promise<void> {
-  const { nodes, chain, mockTdx } = network;
-  await timeline.step('all nodes find each other on the chain and are backed (5 slots, 3 needed)', () =>
-    allBacked(nodes),
-  );
-  timeline.emit({
-    ready: true,
-    servers: nodes.map(({ accountId, url, x25519PublicKey }) => ({
-      accountId,
-      endpoint: url,
-      x25519PublicKey,
-    })),
-    quoteProvider: mockTdx.url,
-    chain: chain.url,
-  });
+  const { chain, nodes, mockTdx } = network;
   const alice = nodeAt(nodes, 0);
 
   timeline.chapter('A node is killed and gets its key back');
@@ -74,7 +62,7 @@ export async function tellStory(network: DevelopmentNetwork, timeline: Timeline)
   timeline.chapter('Three key servers cannot be reached');
   [first, second, third] = await serversOf(alice, nodes);
   await alice.end('SIGKILL');
-  const before = fingerprint(join(alice.home, 'data'));
+  const before = fingerprint(join(alice.home, 'data', 'node'));
   for (const server of [first, second, third]) server.signal('SIGSTOP');
   await timeline.step(
     `${alice.name} stays locked`,
@@ -88,7 +76,7 @@ export async function tellStory(network: DevelopmentNetwork, timeline: Timeline)
     ({ summary }) => summary,
   );
   await timeline.step('its disk is untouched', async () => {
-    if (fingerprint(join(alice.home, 'data')) !== before)
+    if (fingerprint(join(alice.home, 'data', 'node')) !== before)
       throw new Error('the files of the locked store changed');
   });
   first.signal('SIGCONT');
@@ -127,8 +115,16 @@ function nodeAt(nodes: readonly DevelopmentNode[], index: number): DevelopmentNo
   return node;
 }
 
+/** Waits until every node has five live slots: with fewer, the story could not count on three that are needed. */
 async function allBacked(nodes: readonly DevelopmentNode[]): Promise<void> {
-  await Promise.all(nodes.map((node) => node.until('backed', ({ ready }) => ready, 120_000)));
+  await Promise.all(nodes.map((node) => node.until('backed by five servers', isFullyBacked)));
+}
+
+/** The first step of every network: all nodes are backed by five servers. */
+export async function formNetwork({ nodes }: DevelopmentNetwork, timeline: Timeline): Promise<void> {
+  await timeline.step('all nodes find each other on the chain and are backed (5 slots, 3 needed)', () =>
+    allBacked(nodes),
+  );
 }
 
 async function writeRecords(node: DevelopmentNode): Promise<void> {
@@ -178,7 +174,7 @@ type FiveNodes = [DevelopmentNode, DevelopmentNode, DevelopmentNode, Development
 
 /** The five nodes that hold a slot of this one. */
 async function serversOf(node: DevelopmentNode, nodes: readonly DevelopmentNode[]): Promise<FiveNodes> {
-  const { slots = [] } = await node.until('backed', ({ state }) => state === 'backed');
+  const { slots = [] } = await node.until('backed by five servers', isFullyBacked);
   const servers = slots.flatMap(({ server }) => nodes.filter(({ accountId }) => accountId === server));
   const [a, b, c, d, e] = servers;
   if (a && b && c && d && e && servers.length === 5) return [a, b, c, d, e];
@@ -204,7 +200,7 @@ async function untilNamed(
     log
       .split('\n')
       .find((line) => line.includes(server.accountId) && line.includes(word) && line.includes('slot.'));
-  const end = Date.now() + 20_000;
+  const end = Date.now() + GIVE_UP_AFTER_MS;
   while (Date.now() < end) {
     const log = readFileSync(node.logFile).subarray(from).toString('utf8');
     const hung = standing(log, hanging, 'unreachable') ?? standing(log, hanging, 'no answer');

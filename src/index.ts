@@ -22,11 +22,5 @@ export { LatchkeyNode, type NodeOptions } from './node/latchkey-node.ts';
 export { buildParts, type NodeParts, type PartOverrides } from './node/parts.ts';
 export { Datastore } from './rituals/datastore.ts';
 export { SealedStore } from './store/sealed-store.ts';
-export type {
-  BatchOperation,
-  LogHead,
-  NameRange,
-  Namespace,
-  Snapshot,
-  Store,
-} from './store/api/store-api.ts';
+export type { BatchOperation, NameRange, Namespace, Snapshot, Store } from './store/api/store-api.ts';
+export type { LogHead } from './store/api/log-head.ts';

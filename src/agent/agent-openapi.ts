@@ -4,6 +4,7 @@ import { problemAnswer } from '../http/node-bodies.ts';
 import type { AgentRoute } from './agent-route.ts';
 import { agentRoutes } from './agent-routes.ts';
 import { drainAnswer, drainSummaries } from './drain-routes.ts';
+import { rotationAnswer, rotationSummaries } from './rotation-routes.ts';
 
 const everywhere: readonly ErrorCode[] = ['FIELD_INVALID', 'NODE_LOCKED', 'REQUEST_TIMEOUT', 'INTERNAL'];
 const withBody: readonly ErrorCode[] = ['BODY_NOT_JSON', 'BODY_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE'];
@@ -90,17 +91,18 @@ function operation(route: AgentRoute): Record<string, unknown> {
   };
 }
 
-/** `/drain` belongs to the node, not to its store. */
-function drainOperations(): Record<string, unknown> {
+/** Operations of the node itself, not of its store. */
+function nodeOperations(
+  tag: string,
+  summaries: Readonly<Record<string, string>>,
+  answer: z.ZodType,
+): Record<string, unknown> {
   const responses = {
-    200: { description: 'OK', content: json(schemaOf(drainAnswer, 'output')) },
+    200: { description: 'OK', content: json(schemaOf(answer, 'output')) },
     ...errorsOf(['NODE_LOCKED', 'REQUEST_TIMEOUT', 'INTERNAL']),
   };
   return Object.fromEntries(
-    Object.entries(drainSummaries).map(([method, summary]) => [
-      method,
-      { tags: ['drain'], summary, responses },
-    ]),
+    Object.entries(summaries).map(([method, summary]) => [method, { tags: [tag], summary, responses }]),
   );
 }
 
@@ -112,7 +114,8 @@ function paths(): Record<string, Record<string, unknown>> {
   const found: Record<string, Record<string, unknown>> = {
     '/status': plain('State, servers and slots of the node; answers also while the store is locked'),
     '/openapi.json': plain('This document'),
-    '/drain': drainOperations(),
+    '/drain': nodeOperations('drain', drainSummaries, drainAnswer),
+    '/rotation': nodeOperations('rotation', rotationSummaries, rotationAnswer),
   };
   for (const route of agentRoutes)
     found[route.path] = { ...found[route.path], [route.method]: operation(route) };

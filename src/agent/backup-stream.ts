@@ -1,5 +1,5 @@
 import { ProblemError } from '../errors/latchkey-error.ts';
-import type { BackupSink } from '../store/backup/backup.ts';
+import type { BackupSink } from '../store/api/backup-api.ts';
 import type { Store } from '../store/api/store-api.ts';
 
 /** A backup holds files that compaction would remove, so a reader that takes nothing for so long loses it. */

@@ -13,13 +13,17 @@ const client = z.strictObject({
   keys: z.int().min(1),
   atRisk: z.boolean().meta({ description: 'its store would fall below its threshold without this server' }),
   standing: z.string().meta({ description: '`told`, or why it could not be' }),
+  canMove: z.boolean().meta({ description: 'false: plain keys only, or no record on the chain' }),
 });
 
 /** Answer of every route of `/drain`. */
 export const drainAnswer = z.strictObject({
   draining: z.boolean(),
   sinceMs: z.int().optional(),
-  remaining: z.int().meta({ description: 'clients that still hold a slot here that they need' }),
+  remaining: z
+    .int()
+    .meta({ description: 'clients that still hold a slot here that they need, and can move' }),
+  unmovable: z.int().meta({ description: 'accounts with a key here that no drain moves' }),
   moved: z.int().meta({ description: 'clients that held one since the drain began, and do not any more' }),
   clients: z
     .array(client)
@@ -39,6 +43,7 @@ export interface DrainDesk {
       readonly keys: number;
       readonly isAtRisk: boolean;
       readonly standing: string;
+      readonly canMove: boolean;
     }[];
   };
 }
@@ -50,7 +55,8 @@ export function drainToJson(desk: DrainDesk): z.output<typeof drainAnswer> {
   return {
     draining: progress !== undefined,
     ...(progress === undefined ? {} : { sinceMs: progress.sinceMs }),
-    remaining: clients.length,
+    remaining: clients.filter(({ canMove }) => canMove).length,
+    unmovable: clients.filter(({ canMove }) => !canMove).length,
     moved: progress?.moved ?? 0,
     clients: clients.slice(0, MAX_LISTED).map(({ account, endpoint, isAtRisk, ...rest }) => ({
       accountId: encodeSs58(account),

@@ -19,7 +19,7 @@ export function openStoreOf(
   storeKey: SecretBytes,
   recovered?: RecoveredKey,
 ): Promise<SealedStore> {
-  const { fileSystem, tools, acceptRolledBackStore = false, log } = parts;
+  const { fileSystem, tools, acceptRolledBackStore = false, log, storeObserver: observer } = parts;
   const head = recovered?.head;
   if (acceptRolledBackStore && head !== undefined) {
     const { generation, sequence } = head;
@@ -30,6 +30,7 @@ export function openStoreOf(
     path: NodeFolder.storePath(nodePath),
     storeKey,
     random: tools.random,
+    ...(observer === undefined ? {} : { observer }),
     ...(head === undefined
       ? {}
       : {
@@ -63,6 +64,8 @@ export function bookOf(
 export function assembleNode(
   parts: Pick<OpenNode, 'storeKey' | 'identity' | 'book' | 'marks' | 'claim'> & {
     readonly store: SealedStore;
+    /** The fence around it, where there is one already. */
+    readonly fenced?: FencedStore;
   },
 ): OpenNode {
   const { store, storeKey, identity, book, marks, claim } = parts;
@@ -76,6 +79,16 @@ export function assembleNode(
       identity.accountSeed.wipe();
     }
   };
-  const fenced = new FencedStore(store);
-  return { identity, store: fenced, storeId: store.storeId, storeKey, book, marks, claim, close };
+  const { fenced = new FencedStore(store) } = parts;
+  return {
+    identity,
+    store: fenced,
+    sealed: store,
+    storeId: store.storeId,
+    storeKey,
+    book,
+    marks,
+    claim,
+    close,
+  };
 }

@@ -26,7 +26,7 @@ const FORGETTING_MS = 2_000;
  * First boot: everything is made in `node.new` and put into place when it is whole. Of two processes that begin at once
  * one makes the node.
  * @returns `undefined` when it was stopped before, or another process was faster.
- * @throws ProblemError NODE_MISSING, STORE_LOCKED, NODE_NEVER_BACKED.
+ * @throws ProblemError NODE_MISSING, NODE_NEVER_BACKED; RefusalError NODE_RUNNING.
  */
 export async function giveBirth(stage: BootStage): Promise<OpenNode | undefined> {
   const { expectedAccount } = stage.parts;
@@ -39,7 +39,7 @@ export async function giveBirth(stage: BootStage): Promise<OpenNode | undefined>
       },
     );
   }
-  const lock = await stage.folder.lock();
+  const lock = stage.parts.holdsFolder ? undefined : await stage.folder.lock();
   try {
     // Another process may have finished while this one waited.
     if ((await stage.folder.look()) !== 'fresh') return undefined;
@@ -145,6 +145,7 @@ async function firstSlots(
     ...parts,
     storeId,
     store: new FencedStore(making),
+    sealed: making,
     close: () => making.close(),
   });
   stage.report({ name: 'fresh', slots: [] });

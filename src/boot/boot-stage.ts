@@ -1,7 +1,9 @@
 import type { AccountId } from '../bytes/fixed-bytes.ts';
 import type { FileSystem } from '../disk/file-system.ts';
+import type { StoreObserver } from '../store/api/health.ts';
 import type { FlooredClock } from '../time/clock.ts';
 import type { Healer, HealerParts } from './healer.ts';
+import type { LockedCause } from './locked-cause.ts';
 import type { NodeFolder } from './node-folder.ts';
 import type { NodeState } from './node-state.ts';
 
@@ -23,6 +25,12 @@ export interface GuardianParts extends HealerParts {
   /** Whether a new node may come into being before a server holds a slot of it; not when its key leaves at once. */
   readonly mayStayUnbacked?: boolean;
   readonly onState: (state: NodeState) => void;
+  /** Is told of faults of the store's disk. */
+  readonly storeObserver?: StoreObserver;
+  /** Whether the caller holds the lock of the data folder already, for as long as the guardian lives. */
+  readonly holdsFolder?: boolean;
+  /** Tells causes apart that an error alone does not show, such as a clock that is ahead. */
+  readonly causeOf?: (error: unknown) => LockedCause | undefined;
 }
 
 /** What the stages of a boot, birth and recovery, get of the guardian that runs them. */

@@ -1,6 +1,8 @@
 import { ProblemError } from '../errors/latchkey-error.ts';
-import type { BackupPart, BackupReport, BackupSink } from '../store/backup/backup.ts';
-import type { BatchOperation, LogHead, Namespace, Snapshot, Store } from '../store/api/store-api.ts';
+import type { BackupPart, BackupReport, BackupSink } from '../store/api/backup-api.ts';
+import type { BatchOperation, Namespace, Snapshot, Store } from '../store/api/store-api.ts';
+import type { StoreHealth } from '../store/api/health.ts';
+import type { LogHead } from '../store/api/log-head.ts';
 
 /**
  * The store of a node, which stops taking writes once a newer instance of the node has claimed the account: two
@@ -49,6 +51,10 @@ export class FencedStore implements Store {
 
   head(): LogHead {
     return this.#store.head();
+  }
+
+  health(): Promise<StoreHealth> {
+    return this.#store.health();
   }
 
   /** Goes on when fenced: it changes nothing. */

@@ -4,9 +4,11 @@ import { giveBirth } from './birth.ts';
 import type { BootStage, GuardianParts } from './boot-stage.ts';
 import { Healer } from './healer.ts';
 import { NodeFolder } from './node-folder.ts';
+import { lockedCauseOf } from './locked-cause.ts';
 import { type NodeState, summarize } from './node-state.ts';
 import type { OpenNode } from './open-node.ts';
 import { reopenNode } from './reopening.ts';
+import { RotationFailed, rotateNode } from './rotating.ts';
 import { type NodeBackup, type RestoredNode, restoreNode } from './restoring.ts';
 
 /**
@@ -24,6 +26,8 @@ export class Guardian {
   #opening: Promise<unknown> | undefined;
   #healing: Promise<void> | undefined;
   #nudged = false;
+  /** The last look at the slots or change of the store key: one at a time. */
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(parts: GuardianParts) {
     // Every request under way listens to it.
@@ -74,7 +78,7 @@ export class Guardian {
       try {
         this.#node = await this.#attempt();
       } catch (error) {
-        if (!this.#stop.signal.aborted) this.#locked(error);
+        if (!this.#stop.signal.aborted) await this.#locked(error);
       }
       if (this.#stop.signal.aborted) break;
       if (this.#node !== undefined || attempt >= attempts) return this.#node;
@@ -95,15 +99,59 @@ export class Guardian {
   async #heal(): Promise<void> {
     const node = this.#node;
     if (node === undefined) throw new TypeError('heal() needs an open node');
-    this.#healer ??= new Healer(this.#parts, node);
+    const first = (this.#healer ??= new Healer(this.#parts, node));
+    // A rotation of the store key replaces it.
+    const healerNow = (): Healer => this.#healer ?? first;
     while (!this.#stop.signal.aborted) {
       this.#nudged = false;
-      await this.#tick(this.#healer);
+      await this.#inTurn(() => this.#tick(healerNow()));
       // A nudge that came during the tick is not lost; a flood of them does not make the node spin.
       const pauseMs = Math.min(1_000, this.#parts.options.retryMinMs);
       await this.#parts.clock.sleep(pauseMs, this.#stop.signal);
       if (!this.#nudged) await this.#sleep(this.#parts.intervalMs);
     }
+  }
+
+  /**
+   * Gives the open node a new store key; the former key opens the store no more. Heals on afterwards.
+   * @returns the number of the generation of slots under the new key.
+   * @throws ProblemError NODE_LOCKED, ROTATION_NOT_BACKED, ROTATION_INCOMPLETE, and what store and chain throw.
+   */
+  rotateStoreKey(): Promise<number> {
+    return this.#inTurn(() => this.#rotate());
+  }
+
+  async #rotate(): Promise<number> {
+    const node = this.#node;
+    const healer = this.#healer;
+    if (node === undefined || healer === undefined || this.#state.name !== 'backed') {
+      throw new ProblemError('ROTATION_NOT_BACKED', `the node is ${summarize(this.#state)}`, {
+        hint: 'wait until `latchkey status` says backed; nothing was changed',
+      });
+    }
+    try {
+      const rotated = await rotateNode(this.#stage, node);
+      node.storeKey.wipe();
+      node.marks.wipe();
+      healer.wipe();
+      this.#node = rotated.node;
+      this.#healer = new Healer(this.#parts, rotated.node);
+      this.#healer.release(rotated.dropped, rotated.snapshot);
+    } catch (error) {
+      if (!(error instanceof RotationFailed)) throw error;
+      healer.release(error.dropped, error.snapshot);
+      throw error.cause;
+    }
+    const generation = this.#node?.book.newest?.generation ?? 0;
+    this.#parts.log('warn', 'store.key-rotated', { generation });
+    this.look();
+    return generation;
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(work, work);
+    this.#turn = turn.catch(() => undefined);
+    return turn;
   }
 
   /** Something happened that is worth a look now, and an attempt: a server restarted, the chain changed. */
@@ -125,6 +173,7 @@ export class Guardian {
     // No keyslot file is saved after the store's lock is given back, and no wiped key is used.
     await this.#opening?.catch(() => undefined);
     await this.#healing;
+    await this.#turn;
     this.#healer?.wipe();
     await this.#node?.close();
     this.#set({ name: 'stopped' });
@@ -155,12 +204,12 @@ export class Guardian {
     }
   }
 
-  #locked(error: unknown): void {
+  async #locked(error: unknown): Promise<void> {
     const reason = messageOf(error);
-    this.#parts.log('error', 'store.locked', { reason });
-    const { have, need, slots } =
-      this.#state.name === 'locked' ? this.#state : { have: 0, need: 1, slots: [] };
-    this.#set({ name: 'locked', have, need, slots, reason });
+    const cause = this.#parts.causeOf?.(error) ?? lockedCauseOf(error);
+    this.#parts.log('error', 'store.locked', { cause, reason });
+    const newest = await this.#stage.folder.newestGeneration();
+    this.#set({ name: 'locked', cause, have: 0, need: newest?.t ?? 1, n: newest?.n ?? 0, slots: [], reason });
   }
 
   #set(state: NodeState): void {

@@ -17,6 +17,7 @@ import type { OpenNode } from './open-node.ts';
 import { describeFailure } from './peer-failure.ts';
 import { RepeatedClaims } from './repeated-claims.ts';
 import { Silence } from './silence.ts';
+import type { DroppedSlot } from './slot-book.ts';
 import {
   type CheckedSlot,
   checkSlots,
@@ -112,6 +113,11 @@ export class Healer {
   /** Something changed for the better: the next tick may try at once. */
   hurry(): void {
     this.#pace.hurry();
+  }
+
+  /** Has the server keys of slots erased that no generation needs. */
+  release(dropped: readonly DroppedSlot[], snapshot: ChainSnapshot): void {
+    this.#forgetting.run(dropped, snapshot);
   }
 
   /** Wipes the keys that it still holds; it is of no use afterwards. */

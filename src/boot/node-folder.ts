@@ -1,6 +1,8 @@
 import { dirname, join } from 'node:path';
 import type { FileSystem, FolderLock } from '../disk/file-system.ts';
-import { ProblemError } from '../errors/latchkey-error.ts';
+import { ProblemError, RefusalError } from '../errors/latchkey-error.ts';
+import { KeyslotDisk } from '../keyslots/keyslot-disk.ts';
+import type { Generation } from '../keyslots/keyslot-file.ts';
 import { systemCode } from '../store/files/disk-failure.ts';
 
 /**
@@ -45,6 +47,14 @@ export class NodeFolder {
     return keyslots === undefined ? 'without-keyslots' : 'enrolled';
   }
 
+  /** The newer generation of the keyslot file, whose MAC is not checked; `undefined` when it cannot be read. */
+  async newestGeneration(): Promise<Generation | undefined> {
+    const file = await new KeyslotDisk(this.#fileSystem, NodeFolder.keyslotsPath(this.path))
+      .read()
+      .catch(() => undefined);
+    return file?.generations[0];
+  }
+
   /**
    * Makes the data folder if it is missing; the folder around it must be there.
    * @throws ProblemError CONFIG_INVALID.
@@ -64,17 +74,17 @@ export class NodeFolder {
   }
 
   /**
-   * Takes the data folder, which is made if it is missing: of two processes that make something in `node.new` one goes
-   * on.
+   * Takes the data folder, which is made if it is missing. One process at a time has it, from its start to its end.
    * @returns `undefined` where the file system has no locks.
-   * @throws ProblemError STORE_LOCKED, CONFIG_INVALID.
+   * @throws RefusalError NODE_RUNNING, ProblemError CONFIG_INVALID.
    */
   async lock(): Promise<FolderLock | undefined> {
     await this.makeDataFolder();
     const lock = await this.#fileSystem.lock?.(this.dataFolder);
     if (lock === undefined || !('owner' in lock)) return lock;
-    throw new ProblemError('STORE_LOCKED', `another process makes or restores a node in ${this.dataFolder}`, {
+    throw new RefusalError('NODE_RUNNING', `${lock.owner} works with the node in ${this.dataFolder}`, {
       observed: lock.owner,
+      hint: 'stop it first; nothing was changed',
     });
   }
 

@@ -1,5 +1,6 @@
 import type { AccountId } from '../bytes/fixed-bytes.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
+import { adviceOn, type LockedCause } from './locked-cause.ts';
 import { describeFailure, type PeerFailure } from './peer-failure.ts';
 
 /** How one key server of a node stands. */
@@ -33,8 +34,13 @@ export type NodeState =
   | { readonly name: 'fresh'; readonly slots: readonly SlotReport[] }
   | {
       readonly name: 'locked';
+      readonly cause: LockedCause;
+      /** Slots that gave their key at the last attempt. */
       readonly have: number;
+      /** Slots that open the store: t of the keyslot file, 1 while there is none to read. */
       readonly need: number;
+      /** Slots that the store should have: n of the keyslot file, 0 while there is none to read. */
+      readonly n: number;
       readonly reason: string;
       readonly slots: readonly SlotReport[];
     }
@@ -133,17 +139,15 @@ function explainDegraded({ live, t, reason }: Extract<NodeState, { name: 'degrad
     : `Nothing urgent: enough slots live. The node replaces the missing ones as soon as enough servers are reachable.${because}`;
 }
 
-function explainLocked({ have, need, reason, slots }: Extract<NodeState, { name: 'locked' }>): string {
+function explainLocked(state: Extract<NodeState, { name: 'locked' }>): string {
+  const { cause, have, need, reason, slots } = state;
+  if (cause !== 'keys-missing' && cause !== 'keys-lost')
+    return `The store is closed and untouched. ${reason}\n${adviceOn(cause)}`;
   const lines = slots.map(
     (slot) =>
       `  - ${encodeSs58(slot.server)}: ${typeof slot.standing === 'string' ? slot.standing : describeFailure(slot.standing)}`,
   );
-  const lost = slots.filter(
-    ({ standing }) => typeof standing !== 'string' && standing.kind === 'forgot',
-  ).length;
-  const hope =
-    slots.length > 0 && slots.length - lost < need
-      ? `${lost} servers say that they lost their memory, so fewer than ${need} can still help. If that is true, the store key is gone; keep the disk all the same, a server may be lying or misconfigured.`
-      : 'The store is untouched and opens by itself when enough of these servers answer.';
-  return [`It has ${have} of the ${need} slots that it needs. ${reason}`, ...lines, hope].join('\n');
+  return [`It has ${have} of the ${need} slots that it needs. ${reason}`, ...lines, adviceOn(cause)].join(
+    '\n',
+  );
 }

@@ -1,4 +1,5 @@
 import type { SecretBytes } from '../bytes/secret-bytes.ts';
+import type { SealedStore } from '../store/sealed-store.ts';
 import type { FencedStore } from './fenced-store.ts';
 import type { NodeIdentity } from './identity.ts';
 import type { OwnClaim } from './own-claim.ts';
@@ -9,6 +10,8 @@ import type { SlotBook } from './slot-book.ts';
 export interface OpenNode {
   readonly identity: NodeIdentity;
   readonly store: FencedStore;
+  /** The same store, for the change of its key alone: everything else goes through {@link store}. */
+  readonly sealed: SealedStore;
   /** 16 bytes. */
   readonly storeId: Uint8Array;
   /** 32 bytes, in memory only. */

@@ -4,7 +4,7 @@ import { SecretBytes } from '../bytes/secret-bytes.ts';
 import { deriveKey, hmacSha256 } from '../crypto/hkdf.ts';
 import type { RandomSource } from '../crypto/random.ts';
 import type { Head, Incarnation } from '../protocol/mac-routes.ts';
-import type { LogHead } from '../store/api/store-api.ts';
+import type { LogHead } from '../store/api/log-head.ts';
 
 const DIGEST_PART = 16;
 const RANDOM_PART = 8;

@@ -73,7 +73,10 @@ export async function recoverKey(
   );
   if (!outcome.ok) {
     const { have, need, slots } = outcome;
-    report({ name: 'locked', have, need, slots, reason: 'too few key servers gave their slot' });
+    const [{ n }] = file.generations;
+    const forgot = slots.filter(({ standing }) => typeof standing !== 'string' && standing.kind === 'forgot');
+    const cause = slots.length > 0 && slots.length - forgot.length < need ? 'keys-lost' : 'keys-missing';
+    report({ name: 'locked', cause, have, need, n, slots, reason: 'too few key servers gave their slot' });
     return undefined;
   }
   return outcome.recovered;

@@ -4,7 +4,7 @@ import type { FolderLock } from '../disk/file-system.ts';
 import { EvidenceError, LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
 import { KeyslotDisk } from '../keyslots/keyslot-disk.ts';
 import type { KeyslotFile } from '../keyslots/keyslot-file.ts';
-import type { BackupReport } from '../store/backup/backup.ts';
+import type { BackupReport } from '../store/api/backup-api.ts';
 import { SealedStore } from '../store/sealed-store.ts';
 import { openStoreOf } from './assemble-node.ts';
 import type { BootStage } from './boot-stage.ts';
@@ -46,7 +46,7 @@ interface FoundKeyslots {
  * verified in `node.new` and then put into place at once; killed before that, a second run begins anew.
  * @returns `undefined` when too few servers gave their slot, or it was stopped; the stage is told, and nothing changed.
  * @throws EvidenceError STORE_EXISTS, KEYSLOT_FILE_MISSING, KEYSLOT_FILE_FOREIGN, those of a keyslot file and a backup;
- *   RefusalError NODE_ACCOUNT_MISMATCH; ProblemError IDENTITY_MISSING, STORE_LOCKED, those of chain and disk.
+ *   RefusalError NODE_ACCOUNT_MISMATCH, NODE_RUNNING; ProblemError IDENTITY_MISSING, those of chain and disk.
  */
 export async function restoreNode(stage: BootStage, backup: NodeBackup): Promise<RestoredNode | undefined> {
   await requireNoStore(stage.folder);
@@ -55,7 +55,7 @@ export async function restoreNode(stage: BootStage, backup: NodeBackup): Promise
   if (recovered === undefined) return undefined;
   let lock: FolderLock | undefined;
   try {
-    lock = await stage.folder.lock();
+    if (!stage.parts.holdsFolder) lock = await stage.folder.lock();
     await requireNoStore(stage.folder);
     const made = await makeStore(stage, backup, found.file, recovered);
     await putIntoPlace(stage, found);

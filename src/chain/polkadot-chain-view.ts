@@ -6,7 +6,7 @@ import { type ChainLogEvent, type ChainReading, ChainSource } from './chain-sour
 import type { ChainSnapshot, ChainView } from './chain-view.ts';
 import { LayoutDecoder } from './layout-decoder.ts';
 import { type Checkpoint, FinalityTracker } from './proof/finality-tracker.ts';
-import { isFresh, type ProvenChain } from './proven-read.ts';
+import { isFresh, staleness, type ProvenChain } from './proven-read.ts';
 
 /** How to follow a chain; all times in milliseconds. */
 export interface ConnectChainOptions {
@@ -189,7 +189,8 @@ export class PolkadotChainView implements ChainView {
   #whyNot(): LatchkeyError {
     const failures = this.#sources.flatMap(({ failure }) => (failure === undefined ? [] : [failure]));
     // Where an endpoint is more than away, that is what an operator must know.
-    const specific = [this.#failure, ...failures].find(
+    const stale = this.#current && this.#proven ? staleness(this.#current.snapshot, this.#proven) : undefined;
+    const specific = [this.#failure, ...failures, stale].find(
       (error) => error && error.code !== 'CHAIN_UNAVAILABLE',
     );
     if (specific !== undefined) return specific;

@@ -12,6 +12,7 @@ import { ProvenState } from './proof/trie-proof.ts';
 import { provenLayout } from './proven-layout.ts';
 import { hashAnswer, hexAnswer, listAnswer, objectAnswer } from './rpc-values.ts';
 import { runtimeShape } from './runtime-shape.ts';
+import { StaleChainError } from './stale-chain.ts';
 import { mapKey, storageItems } from './storage-keys.ts';
 
 /** Keys whose proof is asked for at once; records hold quotes of 5 to 16 kB. */
@@ -83,7 +84,8 @@ export class ProvenReader {
   async read(genesisHash: BlockHash, number: number): Promise<ChainSnapshot> {
     const block = await this.#prove(number);
     const snapshot = decodeSnapshot(genesisHash, block, shape, await this.#state(block), 'all');
-    requireFresh(snapshot, this.#chain);
+    const stale = staleness(snapshot, this.#chain);
+    if (stale !== undefined) throw stale;
     return snapshot;
   }
 
@@ -172,12 +174,11 @@ export function isFresh(snapshot: ChainSnapshot, chain: ProvenChain): boolean {
   return ageMs !== undefined && ageMs <= chain.maxBlockAgeMs;
 }
 
-function requireFresh(snapshot: ChainSnapshot, chain: ProvenChain): void {
-  if (isFresh(snapshot, chain)) return;
-  const ageMs = ageOf(snapshot, chain);
-  throw new ProblemError('CHAIN_UNAVAILABLE', `the newest proven block ${snapshot.block.number} is too old`, {
-    expected: `a block of the last ${chain.maxBlockAgeMs} ms`,
-    observed: ageMs === undefined ? 'a block without time' : `one from ${ageMs} ms ago`,
-    hint: 'The endpoint withholds newer blocks, the chain stands still, or the clock is wrong.',
+/** The refusal of a proven block that is too old, or `undefined` when it is young enough. */
+export function staleness(snapshot: ChainSnapshot, chain: ProvenChain): StaleChainError | undefined {
+  if (isFresh(snapshot, chain)) return undefined;
+  return new StaleChainError(snapshot.block, {
+    ageMs: ageOf(snapshot, chain),
+    maxAgeMs: chain.maxBlockAgeMs,
   });
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
 import { exitCodes, reportFailure } from './shared/failure.ts';
+import { programVersion } from './shared/version.ts';
 
 /** The command groups; each file is loaded only when its command runs, so that `latchkey quote` starts fast. */
 const groups: Readonly<Record<string, () => Promise<Command>>> = {
@@ -8,6 +9,7 @@ const groups: Readonly<Record<string, () => Promise<Command>>> = {
   backup: async () => (await import('./commands/backup.ts')).backupCommand(),
   collateral: async () => (await import('./commands/collateral.ts')).collateralCommand(),
   decryptions: async () => (await import('./commands/decryptions.ts')).decryptionsCommand(),
+  doctor: async () => (await import('./commands/doctor.ts')).doctorCommand(),
   drain: async () => (await import('./commands/drain.ts')).drainCommand(),
   epochs: async () => (await import('./commands/epochs.ts')).epochsCommand(),
   luks: async () => (await import('./commands/luks.ts')).luksCommand(),
@@ -15,6 +17,7 @@ const groups: Readonly<Record<string, () => Promise<Command>>> = {
   rituals: async () => (await import('./commands/rituals.ts')).ritualsCommand(),
   config: async () => (await import('./commands/config.ts')).configCommand(),
   restore: async () => (await import('./commands/restore.ts')).restoreCommand(),
+  rotate: async () => (await import('./commands/rotate.ts')).rotateCommand(),
   serve: async () => (await import('./commands/serve.ts')).serveCommand(),
   store: async () => (await import('./commands/store.ts')).storeCommand(),
   status: async () => (await import('./commands/status.ts')).statusCommand(),
@@ -31,6 +34,7 @@ function endMisuseAsFailed(command: Command): void {
 async function main(argv: readonly string[]): Promise<void> {
   const program = new Command('latchkey')
     .description('Key server for networks of confidential VMs')
+    .version(programVersion(), '--version', 'print the version')
     .showHelpAfterError();
   const wanted = argv[2];
   const chosen = wanted !== undefined && Object.hasOwn(groups, wanted) ? [wanted] : Object.keys(groups);

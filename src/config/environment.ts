@@ -1,4 +1,5 @@
 import { ProblemError } from '../errors/latchkey-error.ts';
+import { nearestName } from '../errors/nearest-name.ts';
 
 const PREFIX = 'LATCHKEY_';
 
@@ -54,12 +55,19 @@ export function applyEnvironment(
     if (path === undefined) {
       throw new ProblemError('CONFIG_INVALID', `environment: ${variable} is not a setting`, {
         field: variable,
-        hint: 'the trust section cannot be changed by the environment; docs/configuration.md lists the variables',
+        hint: hintFor(variable),
       });
     }
     result = setAt(result, path.split('.'), overrideOf(path, text));
   }
   return result;
+}
+
+function hintFor(variable: string): string {
+  if (variable.startsWith(`${PREFIX}TRUST_`)) return 'the trust section cannot be changed by the environment';
+  const nearest = nearestName(variable, [...pathOf.keys()]);
+  const list = '`latchkey config environment` lists the variables';
+  return nearest === undefined ? list : `did you mean ${nearest}? ${list}`;
 }
 
 /** Keys whose value is a number; a folder or host of digits stays text. */

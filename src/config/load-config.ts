@@ -45,7 +45,16 @@ function explain(issue: z.core.$ZodIssue | undefined): string {
   return isUnquoted ? `${issue.message}; put hex in quotes` : issue.message;
 }
 
-function requireConsistent({ chain, healing, decryptions }: Config): void {
+/** What `latchkey config init` prints in the place of a value that only the operator knows. */
+const ZERO_HASH = `0x${'00'.repeat(32)}`;
+
+function requireConsistent({ chain, healing, decryptions, trust }: Config): void {
+  if (trust.chain.genesisHash === ZERO_HASH) {
+    throw invalid(
+      'trust.chain.genesisHash',
+      'is still the placeholder: put the hash of block 0 of the chain here',
+    );
+  }
   if (chain.agreement > chain.endpoints.length) {
     throw invalid(
       'chain.agreement',

@@ -36,6 +36,7 @@ collateral:
 trust:
   version: 1
   chain:
+    # The hash of block 0 of your chain; this placeholder is refused.
     genesisHash: "0x0000000000000000000000000000000000000000000000000000000000000000"
     # With a checkpoint no endpoint is believed: the chain is read by proof. latchkey trust checkpoint prints one.
     # checkpoint: { blockNumber: 0, blockHash: "0x…", authoritySetId: 0, authorities: ["0x…"] }
@@ -43,7 +44,10 @@ trust:
     policy: own                       # own | chain (also the chain's accepted list) | pinned
     # accepted: ["0x…"]               # with pinned: 32-byte measurement ids
   tcb: {}                             # policy file of latchkey quote verify; {} accepts UpToDate only
-  minimumThreshold: 2                 # 3 once the network has five or more key servers: with 2, two machines open a store
+  # How many key servers must give their slot to open a store: never fewer than this, whatever the chain shows. Set 3 as
+  # soon as the chain has five servers or more: a store then has 5 slots and needs 3, and a host that shows the node a
+  # smaller chain cannot bring that down to 2. Keep 2 in a network of three.
+  minimumThreshold: 2
   bootstrap: false                    # true allows a network of 1 or 2 key servers, with threshold 1
   freshness:
     attestationMaxAgeMs: 900000

@@ -25,6 +25,8 @@ export interface FileSystem {
   ): Promise<{ readonly kind: 'file' | 'directory' | 'other'; readonly size: number } | undefined>;
   /** fsync of a folder: makes creations, renames and removals in it durable. */
   syncDirectory(path: string): Promise<void>;
+  /** Bytes that this user can still write on the file system of a folder. Absent where the system does not tell. */
+  freeBytes?(path: string): Promise<number>;
   /**
    * Takes the folder for this process alone, until released or the process ends in whatever way; or says who has
    * it. Absent where only one process can exist.

@@ -1,5 +1,5 @@
 import { close, constants, fsync } from 'node:fs';
-import { mkdir, readdir, rename, rmdir, stat, unlink } from 'node:fs/promises';
+import { mkdir, readdir, rename, rmdir, stat, statfs, unlink } from 'node:fs/promises';
 import type { FileHandle, FileSystem, FolderLock } from './file-system.ts';
 import { lockFolder } from './folder-lock.ts';
 import { called, NodeFileHandle, openDescriptor } from './node-file-handle.ts';
@@ -39,6 +39,10 @@ export const nodeFileSystem: FileSystem = {
     } finally {
       await called((done) => close(descriptor, done));
     }
+  },
+  async freeBytes(path) {
+    const { bavail, bsize } = await statfs(path);
+    return bavail * bsize;
   },
   lock: (folder): Promise<FolderLock | { readonly owner: string }> => lockFolder(folder),
 };

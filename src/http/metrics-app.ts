@@ -2,10 +2,10 @@ import { Hono } from 'hono';
 import type { Metrics } from '../observe/metrics.ts';
 
 /** The metrics listener: its own address, so that what operators see is not on the open port. */
-export function metricsApp(metrics: Metrics, refresh: () => void): Hono {
+export function metricsApp(metrics: Metrics, refresh: () => void | Promise<void>): Hono {
   const app = new Hono();
   app.get('/metrics', async (context) => {
-    refresh();
+    await refresh();
     return context.text(await metrics.text(), 200, { 'content-type': metrics.registry.contentType });
   });
   return app;

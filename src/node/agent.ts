@@ -7,6 +7,7 @@ import { servicesOf } from '../agent/agent-services.ts';
 import { type DrainDesk, serveDrainRoutes } from '../agent/drain-routes.ts';
 import { type MiddlewareEnv, type MiddlewareOptions, appWithMiddleware } from '../http/middleware.ts';
 import type { ConditionsGuardOptions } from '../rituals/conditions.ts';
+import { type RotationDesk, serveRotationRoutes } from '../agent/rotation-routes.ts';
 import type { Store } from '../store/api/store-api.ts';
 
 /** Largest body on the local socket: a value of 16 MiB in base64. */
@@ -18,7 +19,7 @@ export const defaultAgentSocket = (dataFolder: string): string => join(dataFolde
 /**
  * The agent: what a program of this machine, in any language, needs of the store. Only who may open the socket (0600)
  * reaches it.
- * @param node `store` and `drain` throw ProblemError NODE_LOCKED, with the state as the reason, while the store is
+ * @param node `store`, `drain` and `rotation` throw ProblemError NODE_LOCKED, with the state as the reason, while the store is
  *   closed.
  */
 export function agentApp(
@@ -26,6 +27,7 @@ export function agentApp(
   node: {
     readonly store: () => Store;
     readonly drain: () => DrainDesk;
+    readonly rotation: () => RotationDesk;
     readonly status: () => Readonly<Record<string, unknown>>;
     readonly rituals?: ConditionsGuardOptions;
   },
@@ -34,6 +36,7 @@ export function agentApp(
   app.get('/status', ({ json }) => json(node.status()));
   app.get('/openapi.json', ({ json }) => json(agentOpenApi()));
   serveDrainRoutes(app, node.drain);
+  serveRotationRoutes(app, node.rotation);
   serveAgentRoutes(app, agentRoutes, servicesOf(node.store, common.now, node.rituals));
   return app;
 }

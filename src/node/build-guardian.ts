@@ -26,7 +26,8 @@ export function buildGuardian(
   config: Config,
   parts: NodeParts,
   surroundings: { readonly machine: OwnMachine; readonly watch: ChainWatch },
-  options: Required<Pick<GuardianParts, 'mayStayUnbacked' | 'acceptRolledBackStore' | 'onState'>>,
+  options: Required<Pick<GuardianParts, 'mayStayUnbacked' | 'acceptRolledBackStore' | 'onState'>> &
+    Pick<GuardianParts, 'holdsFolder' | 'causeOf' | 'storeObserver'>,
 ): GuardianRooms {
   const { log, clock, random, fileSystem, verifier, collateral, chain, quotes, client } = parts;
   const { trust, healing, limits, node } = config;

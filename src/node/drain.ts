@@ -6,8 +6,12 @@ import { encodeSs58 } from '../bytes/ss58.ts';
 import type { ChainSnapshot, ServerRecord } from '../chain/chain-view.ts';
 import type { Vault } from '../keyserver/vault.ts';
 import type { Log } from '../observe/log.ts';
+import { isPlainSlotId } from '../protocol/report-data.ts';
 import type { Clock } from '../time/clock.ts';
 import { orAborted } from '../time/or-aborted.ts';
+
+/** Standing of an account that has no slot here: only its owner can take another key elsewhere. */
+const PLAIN_ONLY = 'plain keys only';
 
 /** Clients that are told at once. */
 const TOLD_AT_ONCE = 64;
@@ -26,14 +30,18 @@ export interface RemainingClient {
   readonly isAtRisk: boolean;
   /** What came of telling it: `told`, or why it could not be. */
   readonly standing: string;
+  /** False for an account that no drain moves: it has plain keys only, or no record on the chain. */
+  readonly canMove: boolean;
 }
 
 /** How far a drain is. */
 export interface DrainProgress {
   /** When it began, in milliseconds since 1970. */
   readonly sinceMs: number;
-  /** Clients that still hold a slot here that they need. */
+  /** Clients that still hold a slot here that they need, and that can move. */
   readonly remaining: number;
+  /** Accounts with a key here that no drain moves: their keys end with this process. */
+  readonly unmovable: number;
   /** Clients that held one since it began and do not any more. */
   readonly moved: number;
 }
@@ -67,6 +75,10 @@ export class Drain {
   /** Who confirmed a key since it was last told: what it said before is out of date. */
   readonly #confirmed = new Set<string>();
   readonly #told = new Map<string, Told>();
+  /** Accounts that had no record on the chain at the last look at it. */
+  readonly #unregistered = new Set<string>();
+  /** How many could not move at the last walk over all keys. */
+  #unmovable = 0;
   #isDone = false;
   #waitMs = FIRST_WAIT_MS;
   #wake = new AbortController();
@@ -85,7 +97,8 @@ export class Drain {
   start(): void {
     if (this.#sinceMs !== undefined) return;
     this.#sinceMs = this.#clock.nowMs();
-    for (const memory of [this.#seen, this.#free, this.#confirmed, this.#told]) memory.clear();
+    const memories = [this.#seen, this.#free, this.#confirmed, this.#told, this.#unregistered];
+    for (const memory of memories) memory.clear();
     this.#vault.isDraining = true;
     this.#isDone = false;
     this.#waitMs = FIRST_WAIT_MS;
@@ -113,24 +126,33 @@ export class Drain {
     const sinceMs = this.#sinceMs;
     if (sinceMs === undefined) return { progress: undefined, remaining };
     const moved = this.#seen.size - remaining.length;
-    return { progress: { sinceMs, remaining: remaining.length, moved }, remaining };
+    const unmovable = this.#unmovable;
+    return { progress: { sinceMs, remaining: remaining.length - unmovable, unmovable, moved }, remaining };
   }
 
   /** Who still needs this server. Walks over all keys. */
   remaining(): readonly RemainingClient[] {
     const nowMs = this.#clock.nowMs();
-    const found = new Map<string, { account: AccountId; keys: number; isAtRisk: boolean }>();
+    const found = new Map<string, { account: AccountId; keys: number; slots: number; isAtRisk: boolean }>();
     for (const key of this.#vault.keys()) {
       const name = toHex(key.account);
       if (key.isExpired(nowMs) || this.#free.has(name)) continue;
-      const { keys = 0, isAtRisk = false } = found.get(name) ?? {};
-      found.set(name, { account: key.account, keys: keys + 1, isAtRisk: isAtRisk || key.isCritical });
+      const { keys = 0, slots = 0, isAtRisk = false } = found.get(name) ?? {};
+      found.set(name, {
+        account: key.account,
+        keys: keys + 1,
+        slots: slots + (isPlainSlotId(key.slotId) ? 0 : 1),
+        isAtRisk: isAtRisk || key.isCritical,
+      });
       if (this.isDraining) this.#seen.add(name);
     }
-    return [...found].map(([name, client]) => {
+    const clients = [...found].map(([name, { slots, ...client }]): RemainingClient => {
       const { endpoint, standing = 'not told yet' } = this.#told.get(name) ?? {};
-      return { ...client, endpoint, standing };
+      if (slots === 0) return { ...client, endpoint, standing: PLAIN_ONLY, canMove: false };
+      return { ...client, endpoint, standing, canMove: !this.#unregistered.has(name) };
     });
+    this.#unmovable = clients.filter(({ canMove }) => !canMove).length;
+    return clients;
   }
 
   /** An account confirmed a key here: whatever it said before, it needs it. */
@@ -178,11 +200,15 @@ export class Drain {
     snapshot: () => Promise<ChainSnapshot>,
     signal: AbortSignal,
   ): Promise<void> {
-    const { servers } = await orAborted(snapshot(), signal).catch(() => ({ servers: [] }));
+    const servers = (await orAborted(snapshot(), signal).catch(() => undefined))?.servers;
+    // Without the chain nothing is known of anybody's record, and nobody can be told.
+    if (servers === undefined) return;
     const records = new Map(servers.map((record) => [toHex(record.account), record]));
+    this.#unregistered.clear();
     const queue = [...this.remaining()];
-    // Keys that nobody confirmed expire by themselves.
-    if (queue.length === 0) this.#done();
+    for (const { account } of queue) if (!records.has(toHex(account))) this.#unregistered.add(toHex(account));
+    // Keys that were never confirmed expire by themselves.
+    if (this.remaining().every(({ canMove }) => !canMove)) this.#done();
     const tellSome = async (): Promise<void> => {
       for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
         if (signal.aborted || !this.isDraining) return;
@@ -225,13 +251,14 @@ export class Drain {
 
   /** Walks over all keys only when nobody may be left: clients go one by one, and there may be many. */
   #noteDone(): void {
-    if (this.#vault.accounts > this.#free.size || this.remaining().length > 0) return;
-    this.#done();
+    if (this.#vault.accounts > this.#free.size + this.#unmovable) return;
+    if (this.remaining().every(({ canMove }) => !canMove)) this.#done();
   }
 
   #done(): void {
     if (this.#isDone || this.#sinceMs === undefined) return;
     this.#isDone = true;
-    this.#log('info', 'drain.done', { moved: this.#seen.size });
+    const unmovable = this.#unmovable;
+    this.#log('info', 'drain.done', { moved: this.#seen.size - unmovable, unmovable });
   }
 }

@@ -74,9 +74,10 @@ export class FormerClients {
   ): Promise<void> {
     while (this.pending > 0 && !signal.aborted) {
       const servers = (await orAborted(snapshot(), signal).catch(() => undefined))?.servers ?? [];
+      const records = new Map(servers.map((record) => [toHex(record.account), record]));
       await Promise.all(
         [...this.#waitingFor].map(async (name) => {
-          const record = servers.find(({ account }) => toHex(account) === name);
+          const record = records.get(name);
           if (record === undefined) return;
           try {
             const outcome = await client.tellRestart(record, self, instanceId, signal);

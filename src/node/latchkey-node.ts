@@ -1,4 +1,6 @@
 import { setMaxListeners } from 'node:events';
+import { lockedCauseOf } from '../boot/locked-cause.ts';
+import { NodeFolder } from '../boot/node-folder.ts';
 import type { NodeState } from '../boot/node-state.ts';
 import type { OpenNode } from '../boot/open-node.ts';
 import type { NodeBackup, RestoredNode } from '../boot/restoring.ts';
@@ -6,17 +8,22 @@ import { encodeSs58 } from '../bytes/ss58.ts';
 import type { ChainSnapshot } from '../chain/chain-view.ts';
 import type { Config } from '../config/schema.ts';
 import type { Secrets } from '../config/secrets.ts';
+import { LatchkeyError } from '../errors/latchkey-error.ts';
 import type { ServerNews } from '../protocol/not-enrolled.ts';
 import { orAborted } from '../time/or-aborted.ts';
 import { buildGuardian, type GuardianRooms } from './build-guardian.ts';
 import { ChainWatch } from './chain-watch.ts';
+import { ClockDoubt } from './clock-doubt.ts';
+import { FolderHold } from './folder-hold.ts';
 import { NewsAnswers, type NewsHeard } from './hear-news.ts';
 import { type NodeAddresses, NodeListeners } from './node-listeners.ts';
 import { NodeReport } from './node-report.ts';
 import type { NodeParts } from './parts.ts';
 import { registerForDevelopment } from './registration.ts';
 import { examineOwnMachine, examineUntilGood, type OwnMachine } from './self-check.ts';
+import { Rotation } from './rotation.ts';
 import { buildServing, type Serving } from './serving.ts';
+import { StoreWatch } from './store-watch.ts';
 
 /** Longest time between two looks at the newest block. */
 const CHAIN_FOLLOW_MS = 15_000;
@@ -38,6 +45,10 @@ export class LatchkeyNode implements AsyncDisposable {
   readonly #watch: ChainWatch;
   readonly #report: NodeReport;
   readonly #news: NewsAnswers;
+  readonly #hold: FolderHold;
+  readonly #rotation: Rotation;
+  readonly #storeWatch: StoreWatch;
+  readonly #clockDoubt: ClockDoubt;
   #guardian: GuardianRooms['guardian'] | undefined;
   #serving: Serving | undefined;
   #listeners: NodeListeners | undefined;
@@ -52,7 +63,14 @@ export class LatchkeyNode implements AsyncDisposable {
     this.#config = config;
     this.#parts = parts;
     const { chain, clock } = parts;
-    this.#report = new NodeReport(parts, { open: () => this.open, serving: () => this.#serving });
+    this.#hold = new FolderHold(new NodeFolder(parts.fileSystem, config.node.dataFolder));
+    this.#rotation = new Rotation(() => this.rotateStoreKey(), parts.log);
+    this.#clockDoubt = new ClockDoubt(() => clock.nowMs());
+    this.#storeWatch = new StoreWatch(parts);
+    this.#report = new NodeReport(
+      { ...parts, storeWatch: this.#storeWatch },
+      { open: () => this.open, serving: () => this.#serving },
+    );
     this.#watch = new ChainWatch({
       chain,
       clock,
@@ -85,7 +103,7 @@ export class LatchkeyNode implements AsyncDisposable {
   }
 
   /**
-   * Opens the listeners, then boots and heals in the background: the API is up whatever state the store is in.
+   * Takes the data folder and opens the listeners, then boots and heals in the background: the API is up whatever state the store is in.
    * @throws ProblemError LISTEN_FAILED.
    */
   async start(): Promise<void> {
@@ -98,7 +116,7 @@ export class LatchkeyNode implements AsyncDisposable {
       });
     }
     try {
-      this.#starting = this.#listen();
+      this.#starting = this.#takeFolder().then(() => this.#listen());
       await this.#starting;
     } catch (error) {
       // The chain's connection would keep the process alive.
@@ -130,7 +148,19 @@ export class LatchkeyNode implements AsyncDisposable {
     return (await guardian.restore(backup)) ?? guardian.state;
   }
 
+  /**
+   * Changes the store key; only the new one opens the store afterwards.
+   * @returns the generation of slots under the new key.
+   * @throws ProblemError ROTATION_NOT_BACKED, ROTATION_INCOMPLETE, and what chain and store throw.
+   */
+  async rotateStoreKey(): Promise<number> {
+    const guardian = this.#guardian;
+    if (guardian === undefined) throw this.#report.lockedProblem();
+    return guardian.rotateStoreKey();
+  }
+
   async #guardianForOnce(): Promise<GuardianRooms['guardian']> {
+    await this.#hold.take();
     const machine = await orAborted(examineOwnMachine(this.#parts, this.#config.trust), this.#stop.signal);
     this.#guardian = this.#buildGuardian(machine, { mayStayUnbacked: false }).guardian;
     return this.#guardian;
@@ -150,6 +180,7 @@ export class LatchkeyNode implements AsyncDisposable {
     this.#serving?.keyServer.wipe();
     await this.#guardian?.close();
     await this.#running;
+    await this.#hold.release();
     this.#watch.close();
     await chain[Symbol.asyncDispose]();
     await collateral.close();
@@ -168,6 +199,14 @@ export class LatchkeyNode implements AsyncDisposable {
       this.#report.setState({ name: 'starting', reason }),
     );
     if (machine === undefined || this.#stop.signal.aborted) return;
+    const { clock, log } = this.#parts;
+    const isHeld = await this.#hold.takePatiently(clock, this.#stop.signal, (error) => {
+      const reason = error instanceof LatchkeyError ? `${error.code}: ${error.message}` : String(error);
+      const cause = lockedCauseOf(error);
+      if (this.#report.state.name !== 'locked') log('error', 'store.locked', { cause, reason });
+      this.#report.setState({ name: 'locked', cause, have: 0, need: 1, n: 0, slots: [], reason });
+    });
+    if (!isHeld) return;
     const rooms = this.#buildGuardian(machine, { mayStayUnbacked: true });
     this.#guardian = rooms.guardian;
     const node = await rooms.guardian.open();
@@ -206,6 +245,9 @@ export class LatchkeyNode implements AsyncDisposable {
         ...options,
         acceptRolledBackStore: this.#options.acceptRolledBackStore ?? false,
         onState: (state) => this.#report.setState(state),
+        holdsFolder: true,
+        storeObserver: this.#storeWatch,
+        causeOf: (error) => this.#clockDoubt.causeOf(error),
       },
     );
   }
@@ -231,12 +273,23 @@ export class LatchkeyNode implements AsyncDisposable {
     );
   }
 
+  /** Where another process has it, the node listens all the same and says so until the folder is free. */
+  async #takeFolder(): Promise<void> {
+    await this.#hold.take().catch((error: unknown) => {
+      if (!(error instanceof LatchkeyError) || error.code === 'CONFIG_INVALID') throw error;
+    });
+  }
+
   async #listen(): Promise<void> {
     this.#listeners = await NodeListeners.open(this.#config, this.#parts, {
       face: this,
       report: this.#report,
       keyServer: () => this.#openServing().keyServer,
       drain: () => this.#openServing().drain,
+      rotation: () => {
+        this.#openServing();
+        return this.#rotation;
+      },
       store: () => this.#openNode().store,
       secrets: this.#options.secrets ?? {},
     });

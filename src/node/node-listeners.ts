@@ -13,6 +13,7 @@ import { agentApp, defaultAgentSocket } from './agent.ts';
 import { DecryptionsListener } from './decryptions-listener.ts';
 import type { NodeReport } from './node-report.ts';
 import type { NodeParts } from './parts.ts';
+import type { Rotation } from './rotation.ts';
 import type { Serving } from './serving.ts';
 
 /** Largest body of the open port: a request with the largest quote, in base64. */
@@ -31,6 +32,8 @@ export interface Listened {
   readonly keyServer: () => Serving['keyServer'];
   /** @throws ProblemError NODE_LOCKED while the store is closed. */
   readonly drain: () => Serving['drain'];
+  /** @throws ProblemError NODE_LOCKED while the store is closed. */
+  readonly rotation: () => Rotation;
   /** @throws ProblemError NODE_LOCKED while the store is closed. */
   readonly store: () => Store;
   readonly secrets: Secrets;
@@ -80,9 +83,9 @@ export class NodeListeners {
     // The agent's socket lies in it by default, before there is a node.
     await new NodeFolder(fileSystem, node.dataFolder).makeDataFolder();
     const socketPath = config.agent.socketPath ?? defaultAgentSocket(node.dataFolder);
-    const { store, drain } = shown;
+    const { store, drain, rotation } = shown;
     const { rituals } = config;
-    const local = agentApp(common, { store, drain, status: () => report.status(), rituals });
+    const local = agentApp(common, { store, drain, rotation, status: () => report.status(), rituals });
     this.#listeners.push(await listen(local.fetch, { socketPath }));
     if (decryptions === undefined) return;
     const locked = () => report.lockedProblem();

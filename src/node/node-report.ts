@@ -8,6 +8,7 @@ import { PROTOCOL_VERSION } from '../protocol/labels.ts';
 import type { DrainProgress } from './drain.ts';
 import type { NodeParts } from './parts.ts';
 import { clientsAtRisk, type Serving } from './serving.ts';
+import type { StoreWatch } from './store-watch.ts';
 
 /** Strangers ask, and counting takes a walk over every key: how long a count does. */
 const COUNTED_FOR_MS = 1_000;
@@ -16,12 +17,39 @@ const COUNTED_FOR_MS = 1_000;
 const NOTHING: Counts = { atRisk: 0, drain: undefined };
 
 /** What a report is made of. */
-type ReportParts = Pick<NodeParts, 'metrics' | 'collateral' | 'verifier' | 'clock'>;
+type ReportParts = Pick<NodeParts, 'metrics' | 'collateral' | 'verifier' | 'clock'> & {
+  readonly storeWatch: StoreWatch;
+};
 
 /** What a walk over all keys counts. */
 interface Counts {
   readonly atRisk: number;
   readonly drain: DrainProgress | undefined;
+}
+
+/** The slot numbers of a state; `undefined` where the last known number stays true. */
+function slotNumbers(state: NodeState): {
+  readonly live: number;
+  readonly wanted?: number;
+  readonly threshold?: number;
+} {
+  switch (state.name) {
+    case 'backed':
+    case 'degraded':
+      return { live: state.live, wanted: state.n, threshold: state.t };
+    case 'locked':
+      return { live: state.have, wanted: state.n, threshold: state.need };
+    case 'open':
+      return { live: state.slots.filter(({ standing }) => standing === 'live').length };
+    case 'unbacked':
+      // A store that no server can open needs one slot at least.
+      return { live: 0, wanted: 1, threshold: 1 };
+    case 'starting':
+    case 'fresh':
+    case 'fenced':
+    case 'stopped':
+      return { live: 0 };
+  }
 }
 
 /** Says how a node is: to whoever asks its open port, its agent, or its metrics. */
@@ -48,11 +76,10 @@ export class NodeReport {
     this.#state = state;
     const { metrics } = this.#parts;
     Metrics.setState(metrics.nodeState, state.name);
-    if (state.name === 'backed' || state.name === 'degraded') {
-      metrics.slotsLive.set(state.live);
-      metrics.slotsWanted.set(state.n);
-      metrics.slotsThreshold.set(state.t);
-    }
+    const { live, wanted, threshold } = slotNumbers(state);
+    metrics.slotsLive.set(live);
+    if (wanted !== undefined) metrics.slotsWanted.set(wanted);
+    if (threshold !== undefined) metrics.slotsThreshold.set(threshold);
   }
 
   /** Answer of `GET /info`. */
@@ -85,6 +112,7 @@ export class NodeReport {
       ready: this.#state.name === 'backed' && pending === 0 && drain === undefined,
       report: {
         ...stateToJson(this.#state),
+        ...this.#parts.storeWatch.report,
         ...(pending === 0 ? {} : { waitingForFormerClients: pending }),
         ...(drain === undefined ? {} : { draining: drain }),
         clientsAtRisk: atRisk,
@@ -100,8 +128,9 @@ export class NodeReport {
 
   #explain(): string {
     const isDraining = this.#node.serving()?.drain.isDraining ?? false;
-    const own = explain(this.#state);
-    return isDraining ? `This server drains: stop it when no client needs it any more. ${own}` : own;
+    const draining = isDraining ? ['This server drains: stop it when no client needs it any more.'] : [];
+    const { advice } = this.#parts.storeWatch;
+    return [...draining, ...(advice === undefined ? [] : [advice]), explain(this.#state)].join(' ');
   }
 
   /** NODE_LOCKED, with the state as the reason. */
@@ -113,8 +142,11 @@ export class NodeReport {
   }
 
   /** Brings those metrics up to date that are only looked at when somebody asks. */
-  refreshMetrics(): void {
-    const { metrics, collateral } = this.#parts;
+  async refreshMetrics(): Promise<void> {
+    const { metrics, collateral, storeWatch } = this.#parts;
+    const store = this.#node.open()?.store;
+    // A store that is being closed has no health to tell.
+    if (store !== undefined) await storeWatch.refresh(store).catch(() => undefined);
     const serving = this.#node.serving();
     if (serving !== undefined) {
       metrics.vaultKeys.set(serving.keyServer.vault.size);
@@ -122,6 +154,7 @@ export class NodeReport {
       metrics.clientsAtRisk.set(atRisk);
       metrics.draining.set(drain === undefined ? 0 : 1);
       metrics.drainingClients.set(drain?.remaining ?? 0);
+      metrics.drainingUnmovable.set(drain?.unmovable ?? 0);
     }
     metrics.collateralState.reset();
     for (const { state } of collateral.status()) metrics.collateralState.inc({ state });

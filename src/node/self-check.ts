@@ -97,7 +97,11 @@ export async function examineUntilGood(
     } catch (error) {
       if (signal.aborted) break;
       const reason = error instanceof Error ? error.message : String(error);
-      log('error', 'machine.refused', { reason });
+      const hashes =
+        error instanceof LatchkeyError && error.code === 'TRUST_HASH_MISMATCH'
+          ? { trustHash: error.expected, mrConfigId: error.observed }
+          : {};
+      log('error', 'machine.refused', { reason, ...hashes });
       onRefused(reason);
       await clock.sleep(RETRY_MS, signal);
     }

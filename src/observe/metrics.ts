@@ -26,6 +26,10 @@ export class Metrics {
     'latchkey_draining_clients',
     'Clients that still need this server, while it drains',
   );
+  readonly drainingUnmovable = this.#gauge(
+    'latchkey_draining_unmovable',
+    'Accounts with a key here that no drain moves, while this server drains',
+  );
   readonly nodeState = this.#gauge('latchkey_node_state', '1 for the state that the node is in', ['state']);
   readonly slotsLive = this.#gauge(
     'latchkey_slots_live',
@@ -36,6 +40,23 @@ export class Metrics {
     'latchkey_slots_threshold',
     'Slots that are needed to open the store',
   );
+  readonly storeBytes = this.#gauge('latchkey_store_bytes', 'Bytes of all files of the log of the store');
+  readonly storeLiveBytes = this.#gauge('latchkey_store_live_bytes', 'Bytes of records that are in force');
+  readonly storeFreeBytes = this.#gauge(
+    'latchkey_store_free_bytes',
+    'Bytes that can still be written on the file system of the store',
+  );
+  readonly storeWriteFault = this.#gauge(
+    'latchkey_store_write_fault',
+    '1 while the last write of the store failed, as on a full disk',
+  );
+  readonly storeTakesWrites = this.#gauge(
+    'latchkey_store_takes_writes',
+    '0 after a failure of the disk that only a restart of the node ends',
+  );
+  readonly storeFaults = this.#counter('latchkey_store_faults_total', 'Faults of the disk, by error code', [
+    'code',
+  ]);
   readonly collateralState = this.#gauge('latchkey_collateral_state', '1 for the state of the collateral', [
     'state',
   ]);

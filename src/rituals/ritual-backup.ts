@@ -5,7 +5,7 @@ import { SecretBytes } from '../bytes/secret-bytes.ts';
 import { type RandomSource, systemRandom } from '../crypto/random.ts';
 import type { FileHandle } from '../disk/file-system.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
-import type { BackupReport, BackupSink } from '../store/backup/backup.ts';
+import type { BackupReport, BackupSink } from '../store/api/backup-api.ts';
 import { writeFailure } from '../store/files/disk-failure.ts';
 import { removeFile, withFile } from '../store/files/files.ts';
 import { STORE_KEY_BYTES } from '../store/api/limits.ts';

@@ -4,7 +4,7 @@ import { SecretBytes } from '../bytes/secret-bytes.ts';
 import { type RandomSource, systemRandom } from '../crypto/random.ts';
 import type { FileSystem } from '../disk/file-system.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
-import type { BackupReport, BackupSink } from './backup/backup.ts';
+import type { BackupReport, BackupSink } from './api/backup-api.ts';
 import { STORE_KEY_BYTES } from './api/limits.ts';
 import { PASSWORD_HEADER_BYTES, unwrapStoreKey, wrapStoreKey } from './keys/password.ts';
 import { ReadOnlyStore } from './read-only-store.ts';

@@ -3,11 +3,13 @@ import type { SecretBytes } from '../bytes/secret-bytes.ts';
 import { systemRandom } from '../crypto/random.ts';
 import type { FileSystem } from '../disk/file-system.ts';
 import { LatchkeyError } from '../errors/latchkey-error.ts';
-import { type BackupReport, type BackupSink, writeBackup } from './backup/backup.ts';
+import { writeBackup } from './backup/backup.ts';
+import type { BackupReport, BackupSink } from './api/backup-api.ts';
 import { MIN_PADDING_BYTES } from './log/record.ts';
 import { closeFiles, type Recovered, type RecoverySource, readStore } from './open/recovery.ts';
 import { SealedSnapshot } from './snapshot.ts';
-import type { LogHead, ReadableNamespace } from './api/store-api.ts';
+import type { ReadableNamespace } from './api/store-api.ts';
+import type { LogHead } from './api/log-head.ts';
 
 /** What a running writer can make a reader see halfway; looked at again it is gone, or it is real. */
 const passing: ReadonlySet<string> = new Set([

@@ -3,7 +3,8 @@ import type { SecretBytes } from '../bytes/secret-bytes.ts';
 import { type RandomSource, systemRandom } from '../crypto/random.ts';
 import type { FileSystem } from '../disk/file-system.ts';
 import { nodeFileSystem } from '../disk/node-file-system.ts';
-import { type BackupPart, type BackupReport, type BackupSink, writeBackup } from './backup/backup.ts';
+import { writeBackup } from './backup/backup.ts';
+import type { BackupPart, BackupReport, BackupSink } from './api/backup-api.ts';
 import { writeBatch } from './commit/batch.ts';
 import { type CheckReport, checkStore } from './open/check.ts';
 import { CompactionStopped } from './maintain/compaction.ts';
@@ -11,6 +12,7 @@ import { Compactor } from './maintain/compactor.ts';
 import { beginLog, freshOrigin, layOut, takeLock } from './open/creation.ts';
 import { storeClosed, writeFailure } from './files/disk-failure.ts';
 import { cutTail } from './log/durable-append.ts';
+import type { StoreHealth, StoreObserver } from './api/health.ts';
 import { checkName } from './api/limits.ts';
 import { eraseNamespace, finishErasures, openNamespace } from './commit/namespace-changes.ts';
 import { clearPlace, preparePlace } from './files/place.ts';
@@ -29,7 +31,8 @@ import { rotateStoreKey } from './maintain/rotation.ts';
 import { SealedNamespace } from './sealed-namespace.ts';
 import { MAX_ROOM_BYTES, SEGMENT_HEADER_BYTES } from './log/segment.ts';
 import { SealedSnapshot, sortedNames } from './snapshot.ts';
-import type { BatchOperation, LogHead, Namespace, Store } from './api/store-api.ts';
+import type { BatchOperation, Namespace, Store } from './api/store-api.ts';
+import type { LogHead } from './api/log-head.ts';
 import { readStoreHeader } from './keys/store-header.ts';
 import type { StoreState, StoreTuning } from './store-state.ts';
 
@@ -53,6 +56,8 @@ export interface StoreOptions {
   readonly roomBytes?: number;
   /** `automatic` (the default) compacts in the background; `manual` only by {@link SealedStore.compact}. */
   readonly compaction?: 'automatic' | 'manual';
+  /** Is told when writing or compacting fails, and when it works again. */
+  readonly observer?: StoreObserver;
 }
 
 /** Options of a new store. */
@@ -279,6 +284,22 @@ export class SealedStore implements Store, AsyncDisposable {
     };
   }
 
+  async health(): Promise<StoreHealth> {
+    const state = this.#open();
+    const { write: writeFault, lastDisk, compaction } = state.faults;
+    const { diskBytes, liveBytes } = this.stat();
+    return {
+      diskBytes,
+      liveBytes,
+      freeBytes: await state.fileSystem.freeBytes?.(state.folder).catch(() => undefined),
+      writeFault,
+      isDiskFull: writeFault?.error.code === 'STORE_DISK_FULL',
+      takesWrites: state.commit.failure === undefined,
+      lastDiskFault: lastDisk,
+      compactionFault: compaction,
+    };
+  }
+
   /**
    * Waits for all writes, notes the end of the log in the manifest (so that cutting it off later is noticed), closes
    * the files, wipes the keys and gives back the lock. Closing twice is harmless.
@@ -328,12 +349,14 @@ function sourceOf(options: OpenOptions, access: Access): RecoverySource {
 
 function tuningOf({
   random = systemRandom,
+  observer,
   segmentBytes,
   paddingBytes,
   roomBytes,
 }: StoreOptions): StoreTuning {
   const tuning = {
     random,
+    observer,
     segmentBytes: segmentBytes ?? DEFAULT_SEGMENT_BYTES,
     paddingBytes: paddingBytes ?? MIN_PADDING_BYTES,
     roomBytes: roomBytes ?? DEFAULT_ROOM_BYTES,

@@ -2,7 +2,8 @@ import { EvidenceError } from '../errors/latchkey-error.ts';
 import type { NamespaceState } from './index/namespace-state.ts';
 import type { OrderedIndex } from './index/ordered-index.ts';
 import { FrozenNamespace, namespaceMissing } from './sealed-namespace.ts';
-import type { LogHead, ReadableNamespace, Snapshot } from './api/store-api.ts';
+import type { ReadableNamespace, Snapshot } from './api/store-api.ts';
+import type { LogHead } from './api/log-head.ts';
 import type { StoreState } from './store-state.ts';
 
 interface FrozenSpace {

@@ -4,6 +4,8 @@ import type { RandomSource } from '../crypto/random.ts';
 import type { FileHandle, FileSystem, FolderLock } from '../disk/file-system.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 import { damagedAt, readFailure, systemCode, writeFailure } from './files/disk-failure.ts';
+import { FaultRecord } from './fault-record.ts';
+import type { StoreObserver } from './api/health.ts';
 import { cutTail } from './log/durable-append.ts';
 import { inFolder, prepareFile, putInPlace, removeFile } from './files/files.ts';
 import { type CommitTarget, GroupCommit } from './commit/group-commit.ts';
@@ -20,7 +22,7 @@ import {
   segmentFileName,
 } from './log/segment.ts';
 import { lengthOf, packExtent, packPlace, SegmentTable } from './log/segment-table.ts';
-import type { LogHead } from './api/store-api.ts';
+import type { LogHead } from './api/log-head.ts';
 import { MANIFEST_FILE, type StoreHeader } from './keys/store-header.ts';
 import type { EpochKeys } from './keys/store-keys.ts';
 import type { Effect } from './commit/write-group.ts';
@@ -34,6 +36,7 @@ export interface StoreTuning {
   /** Most zeros that are written behind the log, ready for frames. */
   readonly roomBytes: number;
   readonly random: RandomSource;
+  readonly observer?: StoreObserver | undefined;
 }
 
 /** What a store is made of when it opens. */
@@ -61,6 +64,7 @@ export class StoreState implements CommitTarget {
   readonly table = new SegmentTable();
   readonly namespaces = new NamespaceTable();
   readonly commit: GroupCommit;
+  readonly faults: FaultRecord;
   /** Oldest first; the last one is being written. */
   segments: Segment[] = [];
   header: StoreHeader;
@@ -93,6 +97,7 @@ export class StoreState implements CommitTarget {
     this.nextSegmentId = parts.nextSegmentId;
     this.nextNamespaceId = parts.nextNamespaceId;
     this.sealer = new RecordSealer(parts.header.storeId, tuning.random, tuning.paddingBytes);
+    this.faults = new FaultRecord(tuning.observer);
     this.commit = new GroupCommit(this);
   }
 
@@ -179,7 +184,9 @@ export class StoreState implements CommitTarget {
     try {
       segment.handle.readSync(sealed, offset);
     } catch (error) {
-      throw readFailure(error, segmentFileName(segment.id));
+      const failure = readFailure(error, segmentFileName(segment.id));
+      this.faults.readFailed(failure);
+      throw failure;
     }
     const position = { segmentId: segment.id, ordinal };
     const value = this.sealer.openValue(sealed, segment.keys.records, position, this.innerKeys);

@@ -7,16 +7,16 @@ export type { FileHandle, FileSystem, FolderLock } from '../disk/file-system.ts'
 export { nodeFileSystem } from '../disk/node-file-system.ts';
 export { type ErrorCode, errorCodes } from '../errors/codes.ts';
 export { EvidenceError, LatchkeyError, ProblemError, RefusalError } from '../errors/latchkey-error.ts';
+export type { BackupCounts, BackupPart, BackupReport, BackupSink } from './api/backup-api.ts';
+export type { LogHead } from './api/log-head.ts';
 export type {
   BatchOperation,
-  LogHead,
   Namespace,
   NameRange,
   ReadableNamespace,
   Snapshot,
   Store,
 } from './api/store-api.ts';
-export type { BackupCounts, BackupPart, BackupReport, BackupSink } from './backup/backup.ts';
 export { passwordFromFile } from './keys/password.ts';
 export {
   backupPasswordStore,

@@ -43,6 +43,9 @@ beforeEach(async () => {
       drain: () => {
         throw new TypeError('not asked for here');
       },
+      rotation: () => {
+        throw new TypeError('not asked for here');
+      },
       status: () => ({}),
     },
   );

@@ -136,6 +136,21 @@ describe.sequential('a node by its commands', { timeout: 180_000 }, () => {
     expect(report.slots).toHaveLength(1);
   });
 
+  it('rotate changes the store key of the running node, and only when it is told to', async () => {
+    const generation = async () => (await askAgent(subject.socketPath, 'GET', '/status'))?.json['generation'];
+    const before = Number(await generation());
+    const asked = await subject.run('rotate', '--config', subject.configFile);
+    expect(asked.code).toBe(1);
+    expect(asked.stdout).toContain('Nothing was changed');
+    expect(await generation()).toBe(before);
+    const done = await subject.run('rotate', '--config', subject.configFile, '--yes', '--json');
+    expect(done.code, done.stderr).toBe(0);
+    expect(JSON.parse(done.stdout)).toEqual({ rotated: true, generation: before + 1 });
+    expect((await askAgent(subject.socketPath, 'GET', '/kv/demo/a'))?.json).toEqual({
+      value: base64('kept'),
+    });
+  });
+
   it('a second start on the same folder is refused, and the first goes on', async () => {
     const same = await subject.run('serve', ...rootArgs());
     expect(same.code).toBe(2);
@@ -156,8 +171,8 @@ describe.sequential('a node by its commands', { timeout: 180_000 }, () => {
     expect(other.code).toBe(2);
     expect(other.stderr).toContain('agent.sock');
     const unlock = await subject.run('unlock', ...rootArgs());
-    expect(unlock.code).toBe(2);
-    expect(unlock.stderr).toContain('STORE_LOCKED');
+    expect(unlock.code).toBe(1);
+    expect(unlock.stderr).toContain('NODE_RUNNING');
     expect((await askAgent(subject.socketPath, 'GET', '/kv/demo/a'))?.json).toEqual({
       value: base64('kept'),
     });

@@ -1,14 +1,15 @@
 import { equalBytes } from '../../src/bytes/concat.ts';
+import type { StoreHealth } from '../../src/store/api/health.ts';
 import { EvidenceError } from '../../src/errors/latchkey-error.ts';
 import type {
   BatchOperation,
-  LogHead,
   Namespace,
   NameRange,
   ReadableNamespace,
   Snapshot,
   Store,
 } from '../../src/store/api/store-api.ts';
+import type { LogHead } from '../../src/store/api/log-head.ts';
 import { compareNames, OrderedRecords } from './ordered-records.ts';
 
 interface Space {
@@ -108,6 +109,19 @@ export class MemoryStore implements Store {
     const digest = new Uint8Array(32);
     new DataView(digest.buffer).setUint32(28, this.#sequence);
     return { generation: 1, sequence: this.#sequence, digest };
+  }
+
+  async health(): Promise<StoreHealth> {
+    return {
+      diskBytes: 0,
+      liveBytes: 0,
+      freeBytes: undefined,
+      writeFault: undefined,
+      isDiskFull: false,
+      takesWrites: true,
+      lastDiskFault: undefined,
+      compactionFault: undefined,
+    };
   }
 
   /** @throws TypeError always: there is nothing that seals. */

@@ -164,6 +164,10 @@ export class SimulatedDisk implements FileSystem {
     folder.sync();
   }
 
+  async freeBytes(): Promise<number> {
+    return this.operations.roomBytes();
+  }
+
   async lock(path: string): Promise<FolderLock | { readonly owner: string }> {
     const folder = this.#folder(path, 'lock');
     if (this.#locked.has(folder)) return { owner: 'another simulated process' };

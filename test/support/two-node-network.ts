@@ -61,8 +61,25 @@ export class NodePlace {
 
   /** Starts `serve`, with further options where given. */
   start(...options: readonly string[]): void {
+    this.startUnder([], ...options);
+  }
+
+  /** As {@link start}, with flags of Node before the program. */
+  startUnder(flags: readonly string[], ...options: readonly string[]): void {
     const args = ['serve', '--config', this.configFile, '--insecure-trust-root', this.rootFile];
-    this.#child = new Child(builtCli, [...args, ...options], this.logFile);
+    this.#child = new Child(builtCli, [...args, ...options], this.logFile, flags);
+  }
+
+  get pid(): number {
+    return this.#child?.pid ?? 0;
+  }
+
+  get isRunning(): boolean {
+    return this.#child?.isRunning ?? false;
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.#child?.signal(name);
   }
 
   async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
@@ -92,6 +109,7 @@ export interface TwoNodeNetwork {
 export async function twoNodeNetwork(
   folder: string,
   extra: Readonly<Record<string, unknown>> = {},
+  extraTrust: Readonly<Record<string, unknown>> = {},
 ): Promise<TwoNodeNetwork> {
   const chain = await startDevelopmentChain({
     blockTimeMs: 500,
@@ -103,6 +121,7 @@ export async function twoNodeNetwork(
     chain: { genesisHash, checkpoint: chain.checkpoint() },
     bootstrap: true,
     minimumThreshold: 1,
+    ...extraTrust,
   };
   const mrConfigId = trustHash(parseTrustSection(trust));
   const mockTdx = await startMockTdx({ measurements: { ...developmentMeasurements, mrConfigId } });

@@ -4,33 +4,30 @@ import { toHex } from '../../bytes/hex.ts';
 import { nodeFileSystem } from '../../disk/node-file-system.ts';
 import { ProblemError } from '../../errors/latchkey-error.ts';
 import { readStoreHeader } from '../../store/keys/store-header.ts';
+import { FolderHold } from '../../node/folder-hold.ts';
+import { requireStopped } from '../shared/agent-socket.ts';
 import { exitCodes } from '../shared/failure.ts';
-import { configFile, readConfig } from '../shared/node-options.ts';
+import { addConfigOption, type ConfigOptions, readConfig } from '../shared/node-options.ts';
 
-interface AbandonOptions {
-  readonly config: string;
+interface AbandonOptions extends ConfigOptions {
   readonly yes?: boolean;
 }
 
 /** `latchkey abandon`: sets a store aside that nobody can open any more, so that the machine can become a new node. */
 export function abandonCommand(): Command {
-  return new Command('abandon')
+  return addConfigOption(new Command('abandon'), 'configuration file of the node, which must not be running')
     .description('set the store of this node aside for good, so that the machine starts as a new node')
-    .requiredOption(
-      '--config <file>',
-      'configuration file of the node, which must not be running',
-      configFile,
-    )
     .option('--yes', 'do it; without this only say what would be lost')
     .action(abandon);
 }
 
 async function abandon(options: AbandonOptions): Promise<void> {
-  const { node } = await readConfig(options.config);
-  const folder = new NodeFolder(nodeFileSystem, node.dataFolder);
+  const config = await readConfig(options.config);
+  await requireStopped(config);
+  const folder = new NodeFolder(nodeFileSystem, config.node.dataFolder);
   const found = await folder.look();
   if (found === 'fresh') {
-    throw new ProblemError('NODE_MISSING', `there is no node in ${node.dataFolder}`, {
+    throw new ProblemError('NODE_MISSING', `there is no node in ${folder.dataFolder}`, {
       hint: 'nothing to abandon',
     });
   }
@@ -47,6 +44,12 @@ async function abandon(options: AbandonOptions): Promise<void> {
     process.exitCode = exitCodes.refused;
     return;
   }
-  const aside = await folder.setAside(`abandoned-${Math.floor(Date.now() / 1000)}`);
-  console.log(`set aside as ${aside}; no byte was erased`);
+  const hold = new FolderHold(folder);
+  await hold.take();
+  try {
+    const aside = await folder.setAside(`abandoned-${Math.floor(Date.now() / 1000)}`);
+    console.log(`set aside as ${aside}; no byte was erased`);
+  } finally {
+    await hold.release();
+  }
 }

@@ -13,7 +13,7 @@ import { BackupOutline } from '../../store/backup/backup-outline.ts';
 import { systemCode } from '../../store/files/disk-failure.ts';
 import { agentProblem, agentSocketOf, askAgent } from '../shared/agent-socket.ts';
 import { requireFree, writeNewFile } from '../shared/given-files.ts';
-import { configFile, readConfig } from '../shared/node-options.ts';
+import { addConfigOption, type ConfigOptions, readConfig } from '../shared/node-options.ts';
 import { printFacts } from '../store/care.ts';
 import { print, processIo, type StoreIo } from '../store/io.ts';
 import { startProgress } from '../store/progress.ts';
@@ -21,17 +21,15 @@ import { startProgress } from '../store/progress.ts';
 /** The node itself gives a backup up when nobody reads for as long. */
 const QUIET_MS = 60_000;
 
-interface BackupOptions {
-  readonly config: string;
+interface BackupOptions extends ConfigOptions {
   readonly to: string;
   readonly json?: true;
 }
 
 /** `latchkey backup`: the store of a running node in one sealed file, and its keyslot file beside. */
 export function backupCommand(): Command {
-  return new Command('backup')
+  return addConfigOption(new Command('backup'), 'configuration file of the running node')
     .description('back the store of a running node up, with its keyslot file beside it as FILE.keyslots')
-    .requiredOption('--config <file>', 'configuration file of the running node', configFile)
     .requiredOption('--to <file>', 'a new file', (path) => resolve(path))
     .option('--json', 'print JSON')
     .action(backup);

@@ -1,18 +1,19 @@
 import { Command } from 'commander';
 import { toPrefixedHex } from '../../bytes/hex.ts';
+import { configWarnings } from '../../config/config-warnings.ts';
 import { environmentVariables } from '../../config/environment.ts';
 import type { Config } from '../../config/schema.ts';
 import { readSecrets, wipeSecrets } from '../../config/secrets.ts';
 import { configTemplate } from '../../config/template.ts';
-import { thresholdWarning } from '../../keyslots/threshold.ts';
-import { chainOf } from '../../node/parts.ts';
+import { buildParts } from '../../node/parts.ts';
 import { silentLog } from '../../observe/log.ts';
-import { systemClock, withDeadline } from '../../time/clock.ts';
 import { trustHash } from '../../trust/trust-hash.ts';
-import { configFile, readConfig } from '../shared/node-options.ts';
+import { addConfigOption, type ConfigOptions, readConfig } from '../shared/node-options.ts';
 
-/** How long `config check` waits for the chain. */
-const CHAIN_DEADLINE_MS = 3_000;
+interface CheckOptions extends ConfigOptions {
+  readonly askChain?: true;
+  readonly json?: true;
+}
 
 /** `latchkey config`: prints a commented configuration, or checks one. */
 export function configCommand(): Command {
@@ -23,18 +24,11 @@ export function configCommand(): Command {
     .action(() => {
       process.stdout.write(configTemplate);
     });
-  command
-    .command('check')
+  addConfigOption(command.command('check'))
     .description('read a configuration as `serve` would, without starting; exit 0 when it is good')
-    .requiredOption('--config <file>', 'configuration file', configFile)
+    .option('--ask-chain', 'count the servers that the chain shows, and warn about the threshold')
     .option('--json', 'print the whole configuration with defaults and overrides as JSON')
-    .action(async ({ config: path, json }: { readonly config: string; readonly json?: boolean }) => {
-      const config = await readConfig(path);
-      wipeSecrets(await readSecrets(config));
-      if (json === true) console.log(JSON.stringify(config));
-      else console.log(`good; trust hash ${toPrefixedHex(trustHash(config.trust))}`);
-      for (const line of await chainWarnings(config)) console.error(`latchkey: warning: ${line}`);
-    });
+    .action(check);
   command
     .command('environment')
     .description('list the environment variables that override a key')
@@ -44,13 +38,22 @@ export function configCommand(): Command {
   return command;
 }
 
-/** What the chain, where it can be read, shows to be unwise in a configuration. */
-async function chainWarnings(config: Config): Promise<readonly string[]> {
-  await using chain = chainOf(config, silentLog, systemClock);
-  const reading = withDeadline(systemClock, CHAIN_DEADLINE_MS, () => chain.snapshot());
-  const snapshot = await reading.catch(() => undefined);
-  if (snapshot === undefined) return ['the chain cannot be read now, so nothing was compared with it'];
-  const active = snapshot.servers.filter((server) => server.active).length;
-  const warning = thresholdWarning(config.trust.minimumThreshold, active);
-  return warning === undefined ? [] : [warning];
+async function check({ config: path, askChain, json }: CheckOptions): Promise<void> {
+  const config = await readConfig(path);
+  wipeSecrets(await readSecrets(config));
+  const servers = askChain === true ? await countServers(config) : undefined;
+  for (const warning of await configWarnings(config, servers)) process.stderr.write(`warning: ${warning}\n`);
+  if (json === true) console.log(JSON.stringify(config));
+  else console.log(`good; trust hash ${toPrefixedHex(trustHash(config.trust))}`);
+}
+
+async function countServers(config: Config): Promise<number> {
+  const { chain, collateral } = buildParts(config, { log: silentLog });
+  try {
+    const { servers } = await chain.snapshot();
+    return servers.filter(({ active }) => active).length;
+  } finally {
+    await chain[Symbol.asyncDispose]();
+    await collateral.close();
+  }
 }

@@ -1,11 +1,13 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { Command } from 'commander';
+import { passwordWarnings, permissionWarnings } from '../../config/file-permissions.ts';
 import { type DecryptionsConfig, loadDecryptionsConfig } from '../../decryptions/decryptions-config.ts';
 import { ProblemError } from '../../errors/latchkey-error.ts';
 import { startDecryptionsServer } from '../shared/decryptions-server.ts';
 import { exitCodes, reportFailure } from '../shared/failure.ts';
 import { watchProcess } from '../shared/process-faults.ts';
 import { print, processIo, type StoreIo } from '../store/io.ts';
+import { surviveStraySignals } from '../shared/stray-signals.ts';
 import { terminationSignal } from '../shared/termination-signal.ts';
 
 interface ConfigOptions {
@@ -24,7 +26,9 @@ export function decryptionsCommand(io: StoreIo = processIo()): Command {
     'config',
     'print the configuration as it results from file and environment',
   ).action(async (options: ConfigOptions) => {
-    await print(io.stdout, `${JSON.stringify(await load(options), null, 2)}\n`);
+    const config = await load(options);
+    for (const warning of await secretWarnings(config)) io.stderr.write(`warning: ${warning}\n`);
+    await print(io.stdout, `${JSON.stringify(config, null, 2)}\n`);
   });
   return decryptions;
 }
@@ -50,7 +54,12 @@ async function readText(path: string): Promise<string> {
 }
 
 async function serve(io: StoreIo, options: ConfigOptions): Promise<void> {
+  const terminated = terminationSignal();
+  surviveStraySignals((signal) =>
+    io.stderr.write(`latchkey: decryptions: ${signal} does not end the service\n`),
+  );
   const config = await load(options);
+  for (const warning of await secretWarnings(config)) io.stderr.write(`warning: ${warning}\n`);
   const broken = watchProcess((fault, error) => {
     if (fault !== 'output') reportRequestFailure(error);
   }).then(() => {
@@ -65,8 +74,21 @@ async function serve(io: StoreIo, options: ConfigOptions): Promise<void> {
     io.stdout,
     `${JSON.stringify({ ready: true, url: server.url, metricsUrl: server.metricsUrl })}\n`,
   );
-  await Promise.race([terminationSignal(), broken]);
+  await Promise.race([terminated, broken]);
   await server.close();
+}
+
+/** Files of secrets that others can read, and a password that is easy to guess. */
+async function secretWarnings(config: DecryptionsConfig): Promise<readonly string[]> {
+  const { passwordFile, writeAuthorization } = config;
+  const password = await stat(passwordFile).catch(() => undefined);
+  return [
+    ...(await permissionWarnings('passwordFile', passwordFile)),
+    ...(password === undefined ? [] : passwordWarnings('passwordFile', password.size)),
+    ...(writeAuthorization.kind === 'bearer'
+      ? await permissionWarnings('writeAuthorization.tokenFile', writeAuthorization.tokenFile)
+      : []),
+  ];
 }
 
 /** Something failed; the service goes on, so the exit code stays. */

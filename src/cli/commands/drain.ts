@@ -4,26 +4,36 @@ import { systemClock } from '../../time/clock.ts';
 import { agentSocketOf } from '../shared/agent-socket.ts';
 import { askDrain, type DrainStanding, drainLines, waitUntilFree } from '../shared/drain-wait.ts';
 import { exitCodes } from '../shared/failure.ts';
-import { configFile, readConfig } from '../shared/node-options.ts';
+import { addConfigOption, type ConfigOptions, readConfig } from '../shared/node-options.ts';
 import { processIo } from '../store/io.ts';
 import { startProgress } from '../store/progress.ts';
 
-interface DrainOptions {
-  readonly config: string;
+/** A plain key is of a program that knows no other server; its owner gets ten minutes to erase it. */
+const UNMOVABLE_DEADLINE_MS = 600_000;
+
+interface DrainOptions extends ConfigOptions {
   readonly wait?: true;
   readonly deadlineMs?: number;
+  readonly unmovableDeadlineMs: number;
   readonly cancel?: true;
   readonly json?: true;
 }
 
 /** `latchkey drain`: asks the clients of a running node to move to other servers, before it is stopped for good. */
 export function drainCommand(): Command {
-  return new Command('drain')
+  return addConfigOption(new Command('drain'), 'configuration file of the running node')
     .description('ask the clients of a running node to move to other key servers, before a planned stop')
-    .requiredOption('--config <file>', 'configuration file of the running node', configFile)
     .option('--wait', 'wait until nobody needs the node any more')
     .addOption(
       new Option('--deadline-ms <n>', 'wait no longer than this; draining goes on').argParser(milliseconds),
+    )
+    .addOption(
+      new Option(
+        '--unmovable-deadline-ms <n>',
+        'wait no longer than this for accounts that cannot move, once all others have',
+      )
+        .default(UNMOVABLE_DEADLINE_MS)
+        .argParser(milliseconds),
     )
     .addOption(new Option('--cancel', 'end the drain').conflicts(['wait', 'deadlineMs']))
     .option('--json', 'print JSON')
@@ -38,17 +48,21 @@ async function drain(options: DrainOptions): Promise<void> {
   }
   const begun = await askDrain(socketPath, 'PUT');
   const isWaiting = options.wait === true || options.deadlineMs !== undefined;
-  const standing = isWaiting ? await wait(socketPath, options.deadlineMs) : begun;
+  const standing = isWaiting ? await wait(socketPath, options) : begun;
   show(standing, options);
   process.exitCode = standing.remaining === 0 ? exitCodes.ok : exitCodes.refused;
 }
 
-async function wait(socketPath: string, deadlineMs: number | undefined): Promise<DrainStanding> {
+async function wait(
+  socketPath: string,
+  { deadlineMs, unmovableDeadlineMs }: DrainOptions,
+): Promise<DrainStanding> {
   const progress = startProgress(processIo(), 'draining (Ctrl-C ends the waiting only): moved', 'clients');
   try {
     return await waitUntilFree(() => askDrain(socketPath, 'GET'), {
       clock: systemClock,
       deadlineMs,
+      unmovableDeadlineMs,
       onStanding: ({ moved, remaining }) => progress.update(moved, moved + remaining),
     });
   } finally {

@@ -3,19 +3,10 @@ import { explain, stateToJson, summarize } from '../../boot/node-state.ts';
 import type { Store } from '../../store/api/store-api.ts';
 import { exitCodes } from '../shared/failure.ts';
 import { bindVolume, openVolume } from '../luks/volume.ts';
-import {
-  acceptRolledBackOption,
-  attemptsOption,
-  configFile,
-  insecureRootOption,
-  type OpeningOptions,
-  type RootOptions,
-  readConfig,
-} from '../shared/node-options.ts';
+import { addOpeningOptions, attemptsOption, type OpeningOptions, readConfig } from '../shared/node-options.ts';
 import { oneShotNode } from '../shared/one-shot-node.ts';
 
-interface LuksOptions extends RootOptions, OpeningOptions {
-  readonly config: string;
+interface LuksOptions extends OpeningOptions {
   readonly name: string;
   readonly memoryFolder: string;
   readonly attempts: number;
@@ -44,17 +35,10 @@ export function luksCommand(): Command {
 }
 
 const withNodeOptions = (command: Command): Command =>
-  command
+  addOpeningOptions(command)
     .argument('<device>', 'path of the block device')
-    .requiredOption(
-      '--config <file>',
-      'configuration file of the node, which must not be running',
-      configFile,
-    )
     .requiredOption('--name <name>', 'name of the volume and of /dev/mapper/NAME', volumeName)
     .option('--memory-folder <folder>', 'a folder on tmpfs for the header while it is used', '/dev/shm')
-    .addOption(insecureRootOption())
-    .addOption(acceptRolledBackOption())
     .addOption(attemptsOption())
     .option('--json', 'print JSON');
 

@@ -7,19 +7,20 @@ import { requireStopped } from '../shared/agent-socket.ts';
 import { exitCodes } from '../shared/failure.ts';
 import { readFileChunks } from '../shared/given-files.ts';
 import {
+  addConfigOption,
+  addTrustRootOption,
   attemptsOption,
-  configFile,
-  insecureRootOption,
+  type ConfigOptions,
   type RootOptions,
   readConfig,
+  requireMeasuredEnvironment,
 } from '../shared/node-options.ts';
 import { oneShotNode } from '../shared/one-shot-node.ts';
 import { printFacts } from '../store/care.ts';
 import { print, processIo, type StoreIo } from '../store/io.ts';
 import { startProgress } from '../store/progress.ts';
 
-interface RestoreOptions extends RootOptions {
-  readonly config: string;
+interface RestoreOptions extends ConfigOptions, RootOptions {
   readonly from: string;
   readonly keyslots?: string;
   readonly attempts: number;
@@ -28,16 +29,15 @@ interface RestoreOptions extends RootOptions {
 
 /** `latchkey restore`: the store of a backup, for a stopped node whose own store is gone. */
 export function restoreCommand(): Command {
-  return new Command('restore')
+  const command = new Command('restore');
+  return addTrustRootOption(addConfigOption(command, 'configuration file of the node, which must be stopped'))
     .description(
       'make the store of a node from a backup; exit 0 when it is in place, 2 while it stays locked',
     )
-    .requiredOption('--config <file>', 'configuration file of the node, which must be stopped', configFile)
     .requiredOption('--from <file>', 'file that `latchkey backup` wrote', (path) => resolve(path))
     .option('--keyslots <file>', 'the copy of the keyslot file, when the node has none in place', (path) =>
       resolve(path),
     )
-    .addOption(insecureRootOption())
     .addOption(attemptsOption())
     .option('--json', 'print JSON')
     .action(restore);
@@ -46,6 +46,7 @@ export function restoreCommand(): Command {
 async function restore(options: RestoreOptions): Promise<void> {
   const { from, keyslots, attempts, json } = options;
   const io = processIo();
+  requireMeasuredEnvironment(options);
   const config = await readConfig(options.config);
   await requireStopped(config);
   const node = await oneShotNode(config, options);

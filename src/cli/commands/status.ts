@@ -1,19 +1,17 @@
 import { Command } from 'commander';
 import { agentSocketOf, askAgent, readAgentJson } from '../shared/agent-socket.ts';
 import { exitCodes } from '../shared/failure.ts';
-import { configFile, readConfig } from '../shared/node-options.ts';
+import { addConfigOption, type ConfigOptions, readConfig } from '../shared/node-options.ts';
 
-interface StatusOptions {
-  readonly config: string;
+interface StatusOptions extends ConfigOptions {
   readonly json?: boolean;
   readonly explain?: boolean;
 }
 
 /** `latchkey status`: state, servers and slots of the node that runs under a configuration. */
 export function statusCommand(): Command {
-  return new Command('status')
+  return addConfigOption(new Command('status'), 'configuration file of the running node')
     .description('show state, servers and slots of a running node')
-    .requiredOption('--config <file>', 'configuration file of the running node', configFile)
     .option('--json', 'print JSON')
     .option('--explain', 'say what has to happen')
     .action(status);

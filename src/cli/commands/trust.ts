@@ -3,7 +3,7 @@ import { stringify } from 'yaml';
 import { toPrefixedHex } from '../../bytes/hex.ts';
 import { readCheckpoint } from '../../chain/read-checkpoint.ts';
 import { canonicalTrustSection, trustHash } from '../../trust/trust-hash.ts';
-import { configFile, readConfig } from '../shared/node-options.ts';
+import { addConfigOption, readConfig } from '../shared/node-options.ts';
 
 interface CheckpointOptions {
   readonly endpoint: string;
@@ -25,10 +25,8 @@ function blockNumber(text: string): number {
 /** `latchkey trust`: the measured part of the configuration. */
 export function trustCommand(): Command {
   const command = new Command('trust').description('the part of the configuration on which security depends');
-  command
-    .command('hash')
+  addConfigOption(command.command('hash'))
     .description('print the SHA-384 that MRCONFIGID of the machine must be')
-    .requiredOption('--config <file>', 'configuration file', configFile)
     .option('--canonical', 'print the canonical JSON (RFC 8785) that is hashed instead')
     .action(
       async ({ config: path, canonical }: { readonly config: string; readonly canonical?: boolean }) => {

@@ -5,21 +5,18 @@ import { encodeSs58 } from '../../bytes/ss58.ts';
 import { deriveKey } from '../../crypto/hkdf.ts';
 import { exitCodes } from '../shared/failure.ts';
 import {
-  acceptRolledBackOption,
+  addOpeningOptions,
   attemptsOption,
-  configFile,
-  insecureRootOption,
   type OpeningOptions,
-  type RootOptions,
   readConfig,
+  requireMeasuredEnvironment,
 } from '../shared/node-options.ts';
 import { oneShotNode } from '../shared/one-shot-node.ts';
 
 /** Where keys for other tools are derived from the store key. */
 const DERIVE_LABEL = 'latchkey/v1/derive/';
 
-interface UnlockOptions extends RootOptions, OpeningOptions {
-  readonly config: string;
+interface UnlockOptions extends OpeningOptions {
   readonly derive?: string;
   readonly attempts: number;
   readonly json?: boolean;
@@ -27,11 +24,8 @@ interface UnlockOptions extends RootOptions, OpeningOptions {
 
 /** `latchkey unlock`: the boot, once. */
 export function unlockCommand(): Command {
-  return new Command('unlock')
+  return addOpeningOptions(new Command('unlock'))
     .description('get the store key back once; exit 0 when the store opens, 2 while it stays locked')
-    .requiredOption('--config <file>', 'configuration file', configFile)
-    .addOption(insecureRootOption())
-    .addOption(acceptRolledBackOption())
     .addOption(attemptsOption())
     .option('--derive <label>', 'print HKDF(store key, label) as hex, for another tool such as cryptsetup')
     .option('--json', 'print JSON')
@@ -39,6 +33,7 @@ export function unlockCommand(): Command {
 }
 
 async function unlock(options: UnlockOptions): Promise<void> {
+  requireMeasuredEnvironment(options);
   const config = await readConfig(options.config);
   const node = await oneShotNode(config, options);
   try {

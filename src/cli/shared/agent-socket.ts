@@ -49,7 +49,7 @@ export async function readAgentJson(answer: IncomingMessage): Promise<Record<str
 export async function agentProblem(answer: IncomingMessage): Promise<ProblemError> {
   const { code, detail, hint } = await readAgentJson(answer);
   return new ProblemError(
-    isCode(code) ? code : 'INTERNAL',
+    isErrorCode(code) ? code : 'INTERNAL',
     `the node answers ${answer.statusCode}: ${detail}`,
     {
       ...(typeof hint === 'string' ? { hint } : {}),
@@ -57,7 +57,8 @@ export async function agentProblem(answer: IncomingMessage): Promise<ProblemErro
   );
 }
 
-const isCode = (code: unknown): code is ErrorCode =>
+/** Whether a value is one of this program's error codes. */
+export const isErrorCode = (code: unknown): code is ErrorCode =>
   typeof code === 'string' && Object.hasOwn(errorCodes, code);
 
 /** @throws RefusalError NODE_RUNNING when a process listens on the agent's socket. */

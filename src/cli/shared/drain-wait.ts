@@ -33,11 +33,14 @@ export async function waitUntilFree(
     readonly clock: Clock;
     /** Milliseconds from now; endless without. */
     readonly deadlineMs?: number | undefined;
+    /** How long to wait for the accounts that no drain moves, once all others have moved; milliseconds. */
+    readonly unmovableDeadlineMs: number;
     readonly onStanding: (standing: DrainStanding) => void;
   },
 ): Promise<DrainStanding> {
-  const { clock, deadlineMs = Number.POSITIVE_INFINITY, onStanding } = options;
+  const { clock, deadlineMs = Number.POSITIVE_INFINITY, unmovableDeadlineMs, onStanding } = options;
   const beganMs = clock.nowMs();
+  let freeSinceMs: number | undefined;
   for (;;) {
     const standing = await look();
     if (!standing.draining) {
@@ -46,21 +49,33 @@ export async function waitUntilFree(
       });
     }
     onStanding(standing);
-    const leftMs = beganMs + deadlineMs - clock.nowMs();
-    if (standing.remaining === 0 || leftMs <= 0) return standing;
+    const nowMs = clock.nowMs();
+    const leftMs = beganMs + deadlineMs - nowMs;
+    // A client that comes back by its slot begins the second wait anew.
+    freeSinceMs = standing.remaining > 0 ? undefined : (freeSinceMs ?? nowMs);
+    const hasWaited = freeSinceMs !== undefined && nowMs - freeSinceMs >= unmovableDeadlineMs;
+    if (leftMs <= 0 || hasWaited || (standing.remaining === 0 && standing.unmovable === 0)) return standing;
     await clock.sleep(Math.min(POLL_MS, leftMs));
   }
 }
 
 /** The lines that a person reads. */
-export function drainLines({ draining, remaining, moved, clients }: DrainStanding): readonly string[] {
+export function drainLines(standing: DrainStanding): readonly string[] {
+  const { draining, remaining, unmovable, moved, clients } = standing;
   const count = (of: number): string => `${of} ${of === 1 ? 'client' : 'clients'}`;
-  if (!draining) return [`not draining; ${count(remaining)} with keys here`];
+  if (!draining) return [`not draining; ${count(remaining + unmovable)} with keys here`];
+  const lost =
+    unmovable === 0
+      ? []
+      : [
+          `${count(unmovable)} cannot move (plain keys only, or not on the chain): their keys end with this process`,
+        ];
   if (remaining === 0)
-    return [`nobody needs this server any more: it may be stopped (${count(moved)} moved)`];
-  const unlisted = remaining - clients.length;
+    return [`no client waits for another server: this one may be stopped (${count(moved)} moved)`, ...lost];
+  const unlisted = remaining + unmovable - clients.length;
   return [
     `${count(remaining)} still ${remaining === 1 ? 'needs' : 'need'} this server, ${moved} moved`,
+    ...lost,
     ...clients.map(({ accountId, endpoint, keys, atRisk, standing }) => {
       const risk = atRisk ? '; AT RISK: would be below its threshold without this server' : '';
       return `  ${accountId}  ${endpoint ?? '-'}  ${keys} ${keys === 1 ? 'key' : 'keys'}; ${standing}${risk}`;

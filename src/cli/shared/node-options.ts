@@ -1,25 +1,53 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { InvalidArgumentError, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { loadConfig } from '../../config/load-config.ts';
 import type { Config } from '../../config/schema.ts';
+import { refuseUnmeasuredInputs } from '../../config/unmeasured-environment.ts';
 import { ProblemError } from '../../errors/latchkey-error.ts';
 import { insecureTrustRoot, type TrustRoot } from '../../tdx/verify-quote.ts';
+import { agentSocketOf } from './agent-socket.ts';
 
-/** Turns what was typed into an absolute path. */
-export const configFile = (text: string): string => resolve(text);
+/** The option that names the configuration file; relative paths count from the present folder. */
+export interface ConfigOptions {
+  readonly config: string;
+}
+
+/** Adds `--config`. @param meaning for the help text. */
+export const addConfigOption = (command: Command, meaning = 'configuration file'): Command =>
+  command.requiredOption('--config <file>', meaning, (text) => resolve(text));
 
 /** Options of commands that verify quotes. */
 export interface RootOptions {
   readonly insecureTrustRoot?: string;
 }
 
-/** The one way to trust another root than Intel's: said on every start, never kept in a file. */
-export const insecureRootOption = (): Option =>
-  new Option(
+/** Adds the only way to trust another root than Intel's: given at every start, never kept in a file. */
+export const addTrustRootOption = (command: Command): Command =>
+  command.option(
     '--insecure-trust-root <pem>',
     'DEVELOPMENT ONLY: verify quotes up to this root certificate instead of Intel’s',
   );
+
+/** Options of commands that open the node's store. */
+export interface OpeningOptions extends ConfigOptions, RootOptions {
+  readonly acceptRolledBackStore?: boolean;
+}
+
+/** Adds {@link OpeningOptions}. */
+export const addOpeningOptions = (command: Command): Command =>
+  addTrustRootOption(addConfigOption(command)).option(
+    '--accept-rolled-back-store',
+    'open the store although it is older than what the key servers remember; what was written since is lost',
+  );
+
+/**
+ * Refuses variables and flags that change this process from outside, unless a development root was given.
+ * @throws RefusalError ENVIRONMENT_REFUSED.
+ */
+export function requireMeasuredEnvironment({ insecureTrustRoot: root }: RootOptions): void {
+  if (root === undefined) refuseUnmeasuredInputs(process.env, process.execArgv);
+}
 
 /** Reads the injected root, if one was given. @throws ProblemError CONFIG_INVALID, TRUST_ROOT_INVALID. */
 export async function readTrustRoot(options: RootOptions): Promise<TrustRoot | undefined> {
@@ -34,7 +62,7 @@ export async function readConfig(path: string): Promise<Config> {
   const { cacheFolder } = config.collateral;
   const { socketPath } = config.agent;
   const { decryptions } = config;
-  return {
+  const read = {
     ...config,
     node: { ...config.node, dataFolder: from(config.node.dataFolder) },
     collateral: {
@@ -44,6 +72,22 @@ export async function readConfig(path: string): Promise<Config> {
     agent: socketPath === undefined ? {} : { socketPath: from(socketPath) },
     ...(decryptions === undefined ? {} : { decryptions: withTokenFileFrom(decryptions, from) }),
   };
+  requireSocketPath(agentSocketOf(read));
+  return read;
+}
+
+/** `sun_path` of a Unix socket's address has 108 bytes, with a zero at its end. */
+const MAX_SOCKET_PATH_BYTES = 107;
+
+function requireSocketPath(path: string): void {
+  const bytes = Buffer.byteLength(path);
+  if (bytes <= MAX_SOCKET_PATH_BYTES) return;
+  throw new ProblemError('CONFIG_INVALID', `agent.socketPath: ${path} is too long for a Unix socket`, {
+    field: 'agent.socketPath',
+    expected: `at most ${MAX_SOCKET_PATH_BYTES} bytes`,
+    observed: `${bytes} bytes`,
+    hint: 'choose a shorter path, such as /run/latchkey/agent.sock',
+  });
 }
 
 function withTokenFileFrom(
@@ -64,18 +108,6 @@ async function readText(path: string): Promise<string> {
     throw new ProblemError('CONFIG_INVALID', `cannot read ${path}: ${reason}`, { field: path, cause });
   }
 }
-
-/** Options of commands that open the node's store. */
-export interface OpeningOptions {
-  readonly acceptRolledBackStore?: boolean;
-}
-
-/** Restoring an old copy on purpose is a human's decision, said on the start that it is for. */
-export const acceptRolledBackOption = (): Option =>
-  new Option(
-    '--accept-rolled-back-store',
-    'open the store although it is older than what the key servers remember; what was written since is lost',
-  );
 
 /** How often a command asks the key servers before it says that the store stays locked. */
 export const attemptsOption = (): Option =>

@@ -11,7 +11,7 @@ import { type OpeningOptions, type RootOptions, readTrustRoot } from './node-opt
  */
 export async function oneShotNode(
   config: Config,
-  options: RootOptions & OpeningOptions,
+  options: RootOptions & Partial<OpeningOptions>,
 ): Promise<LatchkeyNode> {
   const trustRoot = await readTrustRoot(options);
   const log = jsonLog(config.log.level, process.stderr);

@@ -16,7 +16,18 @@ export const bootCodes = {
     status: 503,
     summary: 'The configuration names an account, and there is no store of it on this disk.',
   },
-  NODE_RUNNING: { status: 409, summary: 'The command needs this node stopped, and it runs.' },
+  NODE_RUNNING: {
+    status: 409,
+    summary: 'Another process works with this node; the command needs the node stopped.',
+  },
+  ROTATION_NOT_BACKED: {
+    status: 409,
+    summary: 'The store key can be changed only while the node is backed.',
+  },
+  ROTATION_INCOMPLETE: {
+    status: 503,
+    summary: 'Too few key servers took a slot of the new store key; the former key stays in force.',
+  },
   DRAIN_ENDED: {
     status: 409,
     summary: 'The drain that a command waited for was cancelled, or ended with its process.',

@@ -3,6 +3,11 @@ import type { CodeEntry } from './code-entry.ts';
 /** Codes of chain reads. */
 export const chainCodes = {
   CHAIN_UNAVAILABLE: { status: 503, summary: 'The chain cannot be read now.' },
+  CHAIN_STALE: {
+    status: 503,
+    summary:
+      'The newest proven block is too old: the chain stands still, blocks are withheld, or the clock is wrong.',
+  },
   CHAIN_GENESIS_MISMATCH: {
     status: 503,
     summary: 'The endpoint serves another chain than the one that was configured or seen before.',

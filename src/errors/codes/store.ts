@@ -64,6 +64,19 @@ export const storeCodes = {
     status: 503,
     summary: 'The disk failed while writing; the store takes no more writes until it is opened again.',
   },
+  STORE_RESOURCES_SHORT: {
+    status: 503,
+    summary:
+      'The system is short of file descriptors or memory; nothing was written, and a later write may succeed.',
+  },
+  STORE_LOCK_UNAVAILABLE: {
+    status: 503,
+    summary: 'The folder of the store cannot be locked, so it is not opened.',
+  },
+  STORE_FILE_IRREGULAR: {
+    status: 422,
+    summary: 'A file of the data folder is a link, a pipe, a device or a socket, or has a second name.',
+  },
   STORE_READ_FAILED: { status: 503, summary: 'The disk failed while reading.' },
   STORE_SNAPSHOT_RELEASED: { status: 410, summary: 'The snapshot was released.' },
   STORE_BACKUP_INVALID: { status: 422, summary: 'This is not a backup of a store.' },

@@ -1,4 +1,6 @@
-import type { BackupPart, BackupReport, BackupSink } from '../backup/backup.ts';
+import type { BackupPart, BackupReport, BackupSink } from './backup-api.ts';
+import type { StoreHealth } from './health.ts';
+import type { LogHead } from './log-head.ts';
 
 /**
  * What the rest of Latchkey may ask of the sealed store. `SealedStore` implements it; the data services and the boot
@@ -28,6 +30,8 @@ export interface Store {
   snapshot(): Snapshot;
   /** Position in the log, for deposits with key servers and for backups. */
   head(): LogHead;
+  /** State of the disk and of the background work. */
+  health(): Promise<StoreHealth>;
   /** Writes everything as of now, or a part, into one sealed file while reads and writes go on. */
   backup(sink: BackupSink, part?: BackupPart): Promise<BackupReport>;
 }
@@ -93,13 +97,3 @@ export type BatchOperation =
       readonly name: string;
       readonly value: Uint8Array | undefined;
     };
-
-/** A position in the log: what the store holds up to here is authenticated by `digest`. */
-export interface LogHead {
-  /** Grows when the log is rewritten under new keys or restored. */
-  readonly generation: number;
-  /** Sequence number of the last record. */
-  readonly sequence: number;
-  /** 32 bytes. */
-  readonly digest: Uint8Array;
-}

@@ -1,10 +1,9 @@
 import { utf8 } from '../../bytes/concat.ts';
-import type { SecretBytes } from '../../bytes/secret-bytes.ts';
+import type { BackupCounts, BackupPart, BackupReport, BackupSink } from '../api/backup-api.ts';
 import { BackupCipher } from './backup-format.ts';
 import { ByteWriter } from '../log/byte-layout.ts';
 import { STORE_ID_BYTES } from '../api/limits.ts';
 import type { SealedSnapshot } from '../snapshot.ts';
-import type { LogHead } from '../api/store-api.ts';
 import type { StoreState } from '../store-state.ts';
 
 /** What the plaintext of a chunk is made of; each entry starts with one of these bytes. */
@@ -18,30 +17,6 @@ export const backupEntries = {
   /** Last of all: namespaces (u64) ‖ records (u64) ‖ bytes of values (u64). */
   counts: 3,
 } as const;
-
-/** What a backup holds. */
-export interface BackupCounts {
-  readonly namespaces: number;
-  readonly records: number;
-  readonly valueBytes: number;
-}
-
-/** What was backed up, or restored. */
-export interface BackupReport extends BackupCounts {
-  /** The log's head that the backup shows. */
-  readonly head: LogHead;
-}
-
-/** Takes the bytes of a backup, in order; resolves when they are written. */
-export type BackupSink = (bytes: Uint8Array) => Promise<void>;
-
-/** A part of a store, for somebody who must not have the rest: it restores as a store of its own. */
-export interface BackupPart {
-  /** 32 bytes that open this backup, in place of the store key. */
-  readonly key: SecretBytes;
-  /** Whether a namespace is part of it. */
-  readonly includes: (namespace: string) => boolean;
-}
 
 const CHUNK_BYTES = 1024 * 1024;
 

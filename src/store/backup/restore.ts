@@ -1,7 +1,8 @@
 import type { SecretBytes } from '../../bytes/secret-bytes.ts';
 import type { FileSystem } from '../../disk/file-system.ts';
 import { nodeFileSystem } from '../../disk/node-file-system.ts';
-import { type BackupCounts, type BackupReport, backupEntries } from './backup.ts';
+import { backupEntries } from './backup.ts';
+import type { BackupCounts, BackupReport } from '../api/backup-api.ts';
 import {
   BACKUP_HEADER_BYTES,
   BackupCipher,
@@ -21,7 +22,7 @@ import { clearPlace, giveUpPlace, markPlace, preparePlace, unmarkPlace } from '.
 import { operations } from '../log/record.ts';
 import { closeFiles } from '../open/recovery.ts';
 import { encodeNamespaceKind } from '../open/replay.ts';
-import type { LogHead } from '../api/store-api.ts';
+import type { LogHead } from '../api/log-head.ts';
 import type { StoreState, StoreTuning } from '../store-state.ts';
 
 /** What restoring needs. */

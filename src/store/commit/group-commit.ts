@@ -1,5 +1,6 @@
 import { LatchkeyError } from '../../errors/latchkey-error.ts';
 import { storeClosed, writeFailure } from '../files/disk-failure.ts';
+import type { FaultRecord } from '../fault-record.ts';
 import { appendDurably, cutTail } from '../log/durable-append.ts';
 import { FrameBuilder } from '../log/frame.ts';
 import type { RecordSealer } from '../log/record-sealer.ts';
@@ -21,6 +22,8 @@ export interface CommitTarget {
   roll(): Promise<void>;
   /** Makes a durable change visible. */
   apply(effect: Effect): void;
+  /** What is told whether writes succeed. */
+  readonly faults: FaultRecord;
 }
 
 const MAX_GROUP_BYTES = 4 * 1024 * 1024;
@@ -224,6 +227,7 @@ export class GroupCommit {
     segment.room = room;
     segment.nextOrdinal = group.nextOrdinal;
     segment.digest = digest;
+    this.#target.faults.writeEnded();
     // In the same step as the head, so that no snapshot sees one without the other.
     for (const effect of group.effects) this.#target.apply(effect);
     return undefined;
@@ -238,6 +242,7 @@ export class GroupCommit {
   /** Cuts off the tail that may be there, and gives up the group that was sealed to follow. */
   async #undo(segment: Segment, cause: unknown): Promise<LatchkeyError> {
     const error = writeFailure(cause, 'a group of records');
+    this.#target.faults.writeEnded(error);
     const isUsable = error.code === 'STORE_DISK_FULL' && (await isCutOff(segment));
     if (!isUsable) this.poison(error);
     const next = this.#forming;
@@ -258,9 +263,10 @@ export class GroupCommit {
   }
 
   #taskFailed(error: unknown): unknown {
-    if (error instanceof LatchkeyError && error.code !== 'STORE_WRITE_FAILED') return error;
+    if (error instanceof LatchkeyError && error.family !== 'problem') return error;
     const failure = writeFailure(error, 'the store');
-    if (failure.code !== 'STORE_DISK_FULL') this.poison(failure);
+    this.#target.faults.writeEnded(failure);
+    if (failure.code === 'STORE_WRITE_FAILED') this.poison(failure);
     return failure;
   }
 }

@@ -20,6 +20,17 @@ export const isDiskFull = (error: unknown): boolean => fullCodes.has(systemCode(
 /** True when writing is not allowed: the disk is mounted read-only, or the user lacks the right. */
 export const isReadOnly = (error: unknown): boolean => readOnlyCodes.has(systemCode(error) ?? '');
 
+const shortCodes = new Set(['EMFILE', 'ENFILE', 'ENOMEM']);
+/** System calls after which it is not known what the disk holds, whatever they fail with. */
+const changingCalls = new Set(['write', 'ftruncate', 'truncate', 'fdatasync', 'fsync', 'rename']);
+
+/** True when the system was short of descriptors or memory before anything on the disk was changed. */
+export function isResourceShort(error: unknown): boolean {
+  if (!shortCodes.has(systemCode(error) ?? '')) return false;
+  const call = error instanceof Error && 'syscall' in error ? String(error.syscall) : '';
+  return !changingCalls.has(call);
+}
+
 /** Turns an error of the file system while writing into the store's own; the store's own pass through. */
 export function writeFailure(error: unknown, what: string): LatchkeyError {
   if (error instanceof LatchkeyError) return error;
@@ -37,6 +48,7 @@ export function writeFailure(error: unknown, what: string): LatchkeyError {
       hint: 'mount the file system for writing, or give this user the right to write',
       cause: error,
     });
+  if (isResourceShort(error)) return resourcesShort(error, what);
   return new ProblemError('STORE_WRITE_FAILED', `the disk failed while writing ${what}: ${code}`, {
     observed: code,
     hint: 'what was acknowledged is safe; check the disk and restart the machine before you open it again',
@@ -47,12 +59,20 @@ export function writeFailure(error: unknown, what: string): LatchkeyError {
 /** Turns an error of the file system while reading into the store's own; the store's own pass through. */
 export function readFailure(error: unknown, what: string): LatchkeyError {
   if (error instanceof LatchkeyError) return error;
+  if (isResourceShort(error)) return resourcesShort(error, what);
   const code = systemCode(error) ?? 'unknown error';
   return new ProblemError('STORE_READ_FAILED', `the disk failed while reading ${what}: ${code}`, {
     observed: code,
     cause: error,
   });
 }
+
+const resourcesShort = (error: unknown, what: string): ProblemError =>
+  new ProblemError('STORE_RESOURCES_SHORT', `the system is short of resources: ${what} was not reached`, {
+    observed: systemCode(error) ?? 'unknown error',
+    hint: 'nothing was changed; try again, and if it lasts, raise the limit of open files (ulimit -n) or free memory',
+    cause: error,
+  });
 
 /** The store is closed. */
 export const storeClosed = (): ProblemError => new ProblemError('STORE_CLOSED', 'the store is closed');

@@ -1,4 +1,5 @@
 import { CompactionStopped, RunCompaction } from './compaction.ts';
+import { writeFailure } from '../files/disk-failure.ts';
 import { finishErasures } from '../commit/namespace-changes.ts';
 import { SEGMENT_HEADER_BYTES, type Segment } from '../log/segment.ts';
 import type { StoreState } from '../store-state.ts';
@@ -10,6 +11,10 @@ const MAX_RUN_BYTES = 1024 * 1024 * 1024;
 const SWEEP_DELAY_MS = 1000;
 /** After a sweep the next one waits so many times as long as it took: however much is erased, others get the disk. */
 const SWEEP_REST = 9;
+
+/** Pause before a failed compaction is tried again; it doubles with each failure in a row, up to the longest one. */
+const FIRST_RETRY_MS = 1000;
+const MAX_RETRY_MS = 5 * 60 * 1000;
 
 /** Runs a task later, without keeping the process alive for it. @returns what calls it off. */
 export type Later = (task: () => void, milliseconds: number) => () => void;
@@ -31,8 +36,9 @@ export class Compactor {
   #sweeping = false;
   #callOffSweep: (() => void) | undefined;
   #restUntilMs = 0;
-  /** Why the last background compaction failed, if it did; it is tried again when a segment fills up. */
-  lastError: unknown;
+  /** Compactions in a row that failed. */
+  #failures = 0;
+  #callOffRetry: (() => void) | undefined;
 
   constructor(state: StoreState, later: Later = systemLater, now: () => number = () => performance.now()) {
     this.#state = state;
@@ -67,7 +73,20 @@ export class Compactor {
     this.#stopped = true;
     this.#callOffSweep?.();
     this.#callOffSweep = undefined;
+    this.#callOffRetry?.();
+    this.#callOffRetry = undefined;
     while (this.#working !== undefined) await this.#working;
+  }
+
+  /** A compaction that failed, as on a full disk, is tried again without waiting for the next full segment. */
+  #retryLater(): void {
+    if (this.#stopped || this.#callOffRetry !== undefined) return;
+    const delay = Math.min(FIRST_RETRY_MS * 2 ** this.#failures, MAX_RETRY_MS);
+    this.#failures += 1;
+    this.#callOffRetry = this.#later(() => {
+      this.#callOffRetry = undefined;
+      this.wake();
+    }, delay);
   }
 
   #hasErased(): boolean {
@@ -130,9 +149,12 @@ export class Compactor {
       for (let run = this.#choose(); run !== undefined && !this.#stopped; run = this.#choose())
         await this.#compact(run);
       await this.#dropOldEpochs();
-      this.lastError = undefined;
+      this.#failures = 0;
+      this.#state.faults.compactionEnded();
     } catch (error) {
-      if (!(error instanceof CompactionStopped)) this.lastError = error;
+      if (error instanceof CompactionStopped) return;
+      this.#state.faults.compactionEnded(writeFailure(error, 'a compacted segment'));
+      this.#retryLater();
     }
   }
 

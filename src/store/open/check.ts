@@ -1,7 +1,7 @@
 import { LatchkeyError } from '../../errors/latchkey-error.ts';
 import { Breather } from '../maintain/breather.ts';
 import { closeFiles, type RecoverySource, readStore } from './recovery.ts';
-import type { LogHead } from '../api/store-api.ts';
+import type { LogHead } from '../api/log-head.ts';
 import type { StoreState } from '../store-state.ts';
 
 /** One thing that is wrong with a store. */

@@ -1,6 +1,6 @@
 import { equalBytes } from '../../bytes/concat.ts';
 import { EvidenceError } from '../../errors/latchkey-error.ts';
-import type { LogHead } from '../api/store-api.ts';
+import type { LogHead } from '../api/log-head.ts';
 
 /** Compares a log, as it is read, with a head that was deposited before: the log must contain it. */
 export class HeadCheck {

@@ -19,7 +19,7 @@ import {
   segmentFileName,
 } from '../log/segment.ts';
 import { type ScanEnd, SegmentScan } from '../log/segment-scan.ts';
-import type { LogHead } from '../api/store-api.ts';
+import type { LogHead } from '../api/log-head.ts';
 import { MANIFEST_FILE, readManifestFile, type StoreHeader } from '../keys/store-header.ts';
 import { EpochKeys } from '../keys/store-keys.ts';
 import { StoreState, type StoreTuning } from '../store-state.ts';

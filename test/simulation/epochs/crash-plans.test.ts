@@ -61,6 +61,7 @@ const instead = (store: Store, methods: Partial<Store>): Store => ({
   batch: (operations) => store.batch(operations),
   snapshot: () => store.snapshot(),
   head: () => store.head(),
+  health: () => store.health(),
   backup: (sink, part) => store.backup(sink, part),
   ...methods,
 });

@@ -5,6 +5,7 @@ import type { MiddlewareEnv } from '../../../src/http/middleware.ts';
 import { Vault } from '../../../src/keyserver/vault.ts';
 import { agentApp } from '../../../src/node/agent.ts';
 import { Drain } from '../../../src/node/drain.ts';
+import { Rotation } from '../../../src/node/rotation.ts';
 import { silentLog } from '../../../src/observe/log.ts';
 import { Metrics } from '../../../src/observe/metrics.ts';
 import type { ConditionsGuardOptions } from '../../../src/rituals/conditions.ts';
@@ -27,6 +28,9 @@ export class AgentWorld {
   store: Store | undefined;
   nowMs = 0;
   readonly drain: Drain;
+  /** What a rotation does; a test may change it. */
+  rotate: () => Promise<number> = async () => 2;
+  readonly rotation = new Rotation(() => this.rotate(), silentLog);
   readonly app: Hono<MiddlewareEnv>;
 
   constructor(
@@ -53,6 +57,10 @@ export class AgentWorld {
         },
         drain: () => {
           if (this.store !== undefined) return this.drain;
+          throw new ProblemError('NODE_LOCKED', 'the node is locked (1 of 3): two servers are silent');
+        },
+        rotation: () => {
+          if (this.store !== undefined) return this.rotation;
           throw new ProblemError('NODE_LOCKED', 'the node is locked (1 of 3): two servers are silent');
         },
         status: () => ({ state: this.store === undefined ? 'locked' : 'backed' }),

@@ -22,10 +22,10 @@ it('a drain is begun, looked at and ended by three requests, each of which may c
   const world = await worldWithClients(2);
   const [atRisk, other] = [1, 0].map((number) => encodeSs58(clientAccount(number)));
   const clients = [
-    { accountId: atRisk, keys: 1, atRisk: true, standing: 'not told yet' },
-    { accountId: other, keys: 1, atRisk: false, standing: 'not told yet' },
+    { accountId: atRisk, keys: 1, atRisk: true, standing: 'not told yet', canMove: true },
+    { accountId: other, keys: 1, atRisk: false, standing: 'not told yet', canMove: true },
   ];
-  const idle = { draining: false, remaining: 2, moved: 0, clients };
+  const idle = { draining: false, remaining: 2, unmovable: 0, moved: 0, clients };
   expect((await world.send('GET', '/drain')).json).toEqual(idle);
   const begun = await world.send('PUT', '/drain');
   expect(begun.json).toEqual({ ...idle, draining: true, sinceMs: expect.any(Number) });

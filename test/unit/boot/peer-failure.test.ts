@@ -36,7 +36,15 @@ describe('what a person is told of a peer', () => {
       .challenge(peer, server, peer.x25519PublicKey)
       .catch((cause: unknown) => cause);
     const slots = [{ server, endpoint: peer.endpoint, standing: failureOf(error) }];
-    const state: NodeState = { name: 'locked', have: 0, need: 1, reason: 'too few', slots };
+    const state: NodeState = {
+      name: 'locked',
+      cause: 'keys-missing',
+      have: 0,
+      need: 1,
+      n: 1,
+      reason: 'too few',
+      slots,
+    };
     for (const slot of slots) expect(String(slotToJson(slot)['standing'])).not.toMatch(/[\p{Cc}\p{Cf}]/u);
     // A headline, a line for the one server, and what may be hoped.
     expect(explain(state).split('\n')).toHaveLength(3);

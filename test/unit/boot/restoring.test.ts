@@ -233,7 +233,7 @@ describe('restoring a node', () => {
   it('gives way to another process that makes something there', LONG, async () => {
     const disk = await diskWith('keyslots');
     const lock = await disk.lock('/data');
-    expect(await thrownCode(restore(disk))).toBe('STORE_LOCKED');
+    expect(await thrownCode(restore(disk))).toBe('NODE_RUNNING');
     if ('release' in lock) await lock.release();
     expect(await thrownCode(restore(disk))).toBe('none');
   });

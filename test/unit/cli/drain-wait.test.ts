@@ -2,15 +2,17 @@ import { describe, expect, it } from 'vitest';
 import { drainLines, type DrainStanding, waitUntilFree } from '../../../src/cli/shared/drain-wait.ts';
 import { ManualClock, START_MS } from '../../support/collateral-world.ts';
 
-const standing = (remaining: number, moved: number, draining = true): DrainStanding => ({
+const standing = (remaining: number, moved: number, draining = true, unmovable = 0): DrainStanding => ({
   draining,
   remaining,
+  unmovable,
   moved,
   clients: Array.from({ length: remaining }, (_, index) => ({
     accountId: `account ${index}`,
     keys: index + 1,
     atRisk: index === 0,
     standing: 'told',
+    canMove: true,
     ...(index === 0 ? { endpoint: '10.0.0.1:3001' } : {}),
   })),
 });
@@ -24,6 +26,7 @@ async function waitOver(looks: readonly DrainStanding[], deadlineMs?: number) {
   const waiting = waitUntilFree(async () => looks[Math.min(at++, looks.length - 1)] ?? standing(0, 0), {
     clock,
     deadlineMs,
+    unmovableDeadlineMs: 5_000,
     onStanding: ({ moved }) => seen.push(moved),
   }).finally(() => {
     isOver = true;
@@ -51,6 +54,21 @@ describe('waiting for a drain', () => {
     expect(passedMs).toBeLessThan(2_000);
   });
 
+  it('waits for accounts that cannot move no longer than their own deadline, from when all others have', async () => {
+    const looks = [standing(1, 0, true, 1), standing(0, 1, true, 1)];
+    const { result, passedMs } = await waitOver(looks);
+    expect(result).toMatchObject({ remaining: 0, unmovable: 1 });
+    expect(passedMs).toBeGreaterThanOrEqual(6_000);
+    const back = [
+      standing(0, 1, true, 1),
+      standing(0, 1, true, 1),
+      standing(0, 1, true, 1),
+      standing(1, 0),
+      standing(0, 1, true, 1),
+    ];
+    expect((await waitOver(back)).passedMs).toBeGreaterThanOrEqual(9_000);
+  });
+
   it('with a deadline of 0 looks once', async () => {
     expect((await waitOver([standing(2, 0)], 0)).seen).toEqual([0]);
   });
@@ -74,7 +92,7 @@ describe('the lines for a person', () => {
 
   it('say that it may be stopped, that it does not drain, and how many are not listed', () => {
     expect(drainLines(standing(0, 1))).toEqual([
-      'nobody needs this server any more: it may be stopped (1 client moved)',
+      'no client waits for another server: this one may be stopped (1 client moved)',
     ]);
     expect(drainLines(standing(3, 0, false))).toEqual(['not draining; 3 clients with keys here']);
     expect(drainLines({ ...standing(2, 0), remaining: 7 })).toContain('  and 5 more');

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { environmentVariables } from '../../../src/config/environment.ts';
 import { loadConfig } from '../../../src/config/load-config.ts';
 import { configTemplate } from '../../../src/config/template.ts';
+import { LatchkeyError } from '../../../src/errors/latchkey-error.ts';
 import { genesisHash, refusalOf, yamlWith } from './config-fixture.ts';
 
 const zeroHash = `0x${'00'.repeat(32)}`;
@@ -145,6 +146,23 @@ describe('the environment', () => {
     ['LATCHKEY_CHAIN_ENDPOINTS', '', 'chain.endpoints.0'],
   ])('%s=%s is refused', (variable, value, place) => {
     expect(refusalOf(yamlWith(), { [variable]: value })).toBe(`CONFIG_INVALID ${place}`);
+  });
+
+  it('tells the nearest known name', () => {
+    const hintOf = (variable: string): string | undefined => {
+      try {
+        loadConfig(yamlWith(), { [variable]: '1' });
+        return undefined;
+      } catch (error) {
+        return error instanceof LatchkeyError ? error.hint : undefined;
+      }
+    };
+    expect(hintOf('LATCHKEY_LISTEN_PROT')).toContain('LATCHKEY_LISTEN_PORT');
+    expect(hintOf('LATCHKEY_TRUST_BOOTSTRAP')).toContain('trust section');
+  });
+
+  it('refuses the placeholder of the template', () => {
+    expect(refusalOf(configTemplate)).toBe('CONFIG_INVALID trust.chain.genesisHash');
   });
 
   it('has no variable for the trust section', () => {

@@ -5,6 +5,7 @@ import { parsePrefixedHex, toPrefixedHex } from '../../../src/bytes/hex.ts';
 import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
 import type { ServerRecord } from '../../../src/chain/chain-view.ts';
 import { sr25519PublicKey } from '../../../src/crypto/sr25519.ts';
+import { ProblemError } from '../../../src/errors/latchkey-error.ts';
 import { Drain } from '../../../src/node/drain.ts';
 import { signNotEnrolled } from '../../../src/protocol/not-enrolled.ts';
 import { countingRandom, type KeyServerWorld, keyServerWorld } from '../../support/key-server-fixture.ts';
@@ -63,7 +64,10 @@ async function enrol(): Promise<{ readonly forget: () => Promise<void> }> {
 }
 
 /** Lets the drain tell its clients for so long, every 2 s at first. */
-async function tellFor(milliseconds: number, servers: readonly ServerRecord[] = [record]): Promise<void> {
+async function tellFor(
+  milliseconds: number,
+  servers: readonly ServerRecord[] | 'unreadable' = [record],
+): Promise<void> {
   const client = new PeerClient({
     transport: {
       send: async (endpoint, path, body) => {
@@ -77,7 +81,10 @@ async function tellFor(milliseconds: number, servers: readonly ServerRecord[] = 
     random: countingRandom(3),
   });
   const stop = new AbortController();
-  const snapshot = async () => ({ ...(await world.chain.snapshot()), servers });
+  const snapshot = async () => {
+    if (servers === 'unreadable') throw new ProblemError('CHAIN_UNAVAILABLE', 'no endpoint answers');
+    return { ...(await world.chain.snapshot()), servers };
+  };
   const running = drain.run(client, world.account, snapshot, stop.signal);
   const settle = () => new Promise((resolve) => setTimeout(resolve, 5));
   await settle();
@@ -120,7 +127,7 @@ describe('a drain', () => {
     await world.clock.advance(3_600_000);
     expect(drain.progress()).toMatchObject({ remaining: 1, moved: 1 });
     expect(drain.remaining()).toEqual([
-      { account, endpoint: undefined, keys: 2, isAtRisk: false, standing: 'not told yet' },
+      { account, endpoint: undefined, keys: 2, isAtRisk: false, standing: 'not told yet', canMove: true },
     ]);
   });
 
@@ -142,12 +149,33 @@ describe('a drain', () => {
     expect(drain.remaining()).toMatchObject([{ endpoint: record.endpoint, standing: 'told' }]);
   });
 
-  it('says of whom the chain shows no record', async () => {
+  it('counts an account without a record on the chain apart, and is done without it', async () => {
     await enrol();
     drain.start();
+    expect(drain.progress()).toMatchObject({ remaining: 1, unmovable: 0 });
     await tellFor(1_000, []);
-    expect(drain.remaining()).toMatchObject([{ standing: 'not on the chain' }]);
+    expect(drain.remaining()).toMatchObject([{ standing: 'not on the chain', canMove: false }]);
+    expect(drain.progress()).toMatchObject({ remaining: 0, unmovable: 1, moved: 0 });
+    expect(events).toContain('drain.done');
     expect(asked).toEqual([]);
+  });
+
+  it('counts an account that has plain keys only apart, and is done without it', async () => {
+    await new ProtocolClient(world).obtain({ intent: 'get-or-create' });
+    const { forget } = await enrol();
+    drain.start();
+    expect(drain.progress()).toMatchObject({ remaining: 1, unmovable: 1 });
+    await forget();
+    expect(drain.progress()).toMatchObject({ remaining: 0, unmovable: 1, moved: 1 });
+    expect(events).toContain('drain.done');
+  });
+
+  it('while the chain cannot be read, no client is taken for an unregistered one', async () => {
+    await enrol();
+    drain.start();
+    await tellFor(1_000, 'unreadable');
+    expect(drain.progress()).toMatchObject({ remaining: 1, unmovable: 0 });
+    expect(events).not.toContain('drain.done');
   });
 
   it('tells nobody before it begins and after it ended', async () => {

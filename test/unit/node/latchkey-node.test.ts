@@ -180,6 +180,31 @@ describe('healing goes on whatever else fails', () => {
   });
 });
 
+describe('a store whose servers lost their memory', () => {
+  it('says so, with numbers that fire the documented alerts', LONG, async () => {
+    await net.form(4);
+    const disk = new SimulatedDisk();
+    {
+      await using lone = await loneNode(net.world, { disk });
+      await lone.node.start();
+      await eventually(() => lone.node.state.name === 'backed');
+    }
+    for (const machine of net.nodes) {
+      await net.world.clock.until(machine.kill());
+      machine.start();
+      await eventually(() => machine.state.name === 'backed', 600_000);
+    }
+    await using lone = await loneNode(net.world, { disk });
+    await lone.node.start();
+    await eventually(() => lone.node.state.name === 'locked');
+    expect(lone.node.state).toMatchObject({ cause: 'keys-lost', have: 0, need: 3, n: 4 });
+    const text = await lone.parts.metrics.text();
+    expect(text).toContain('latchkey_slots_live 0');
+    expect(text).toContain('latchkey_slots_wanted 4');
+    expect(text).toContain('latchkey_slots_threshold 3');
+  });
+});
+
 describe('unlock', () => {
   const nothingThere = (disk: SimulatedDisk): boolean =>
     [...disk.files().keys()].every((path) => !path.startsWith('/data/node/'));

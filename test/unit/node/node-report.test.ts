@@ -1,7 +1,10 @@
 import { expect, it, vi } from 'vitest';
+import { adviceOn } from '../../../src/boot/locked-cause.ts';
+import { ProblemError } from '../../../src/errors/latchkey-error.ts';
 import { Drain } from '../../../src/node/drain.ts';
 import { FormerClients } from '../../../src/node/former-clients.ts';
 import { NodeReport } from '../../../src/node/node-report.ts';
+import { StoreWatch } from '../../../src/node/store-watch.ts';
 import { silentLog } from '../../../src/observe/log.ts';
 import { FlooredClock } from '../../../src/time/clock.ts';
 import { keyServerWorld, memoryCollateral } from '../../support/key-server-fixture.ts';
@@ -16,7 +19,13 @@ it('strangers who ask for readiness make the node walk over its keys once a seco
   const drain = new Drain({ vault: world.vault, log: silentLog, clock });
   const serving = { keyServer, formerClients, drain };
   const report = new NodeReport(
-    { metrics, verifier, clock, collateral: memoryCollateral(pki, world.clock) },
+    {
+      metrics,
+      verifier,
+      clock,
+      collateral: memoryCollateral(pki, world.clock),
+      storeWatch: new StoreWatch({ log: silentLog, metrics }),
+    },
     { open: () => undefined, serving: () => serving },
   );
   const atRisk = () => report.readiness().report['clientsAtRisk'];
@@ -43,14 +52,20 @@ it('while a server drains it is not ready, and says for how many it waits', asyn
   const formerClients = new FormerClients({ store: new MemoryStore(), log: silentLog, clock });
   const drain = new Drain({ vault: world.vault, log: silentLog, clock });
   const report = new NodeReport(
-    { metrics, verifier, clock, collateral: memoryCollateral(pki, world.clock) },
+    {
+      metrics,
+      verifier,
+      clock,
+      collateral: memoryCollateral(pki, world.clock),
+      storeWatch: new StoreWatch({ log: silentLog, metrics }),
+    },
     { open: () => undefined, serving: () => ({ keyServer, formerClients, drain }) },
   );
   report.setState({ name: 'backed', live: 5, n: 5, t: 3, generation: 1, slots: [] });
   const client = new ProtocolClient(world);
   await client.obtain({ intent: 'create', slotId: newSlotId() });
   const metricsText = async () => {
-    report.refreshMetrics();
+    await report.refreshMetrics();
     return metrics.text();
   };
   expect(report.readiness()).toMatchObject({ ready: true });
@@ -69,4 +84,31 @@ it('while a server drains it is not ready, and says for how many it waits', asyn
   drain.cancel();
   expect(report.readiness()).toMatchObject({ ready: true });
   expect(await metricsText()).toContain('latchkey_draining_clients 0\n');
+});
+
+it('a full disk shows in events, metrics, readiness and advice until a write succeeds', async () => {
+  const world = keyServerWorld();
+  const { metrics, verifier, pki } = world;
+  const events: string[] = [];
+  const storeWatch = new StoreWatch({ log: (_level, event) => void events.push(event), metrics });
+  const collateral = memoryCollateral(pki, world.clock);
+  const report = new NodeReport(
+    { metrics, verifier, clock: new FlooredClock(world.clock), collateral, storeWatch },
+    { open: () => undefined, serving: () => undefined },
+  );
+  report.setState({ name: 'backed', live: 5, n: 5, t: 3, generation: 1, slots: [] });
+  const before = report.readiness();
+  const error = new ProblemError('STORE_DISK_FULL', 'the disk is full');
+  storeWatch.writeFaultChanged({ error, sinceMs: 1 });
+  expect(report.readiness()).toMatchObject({
+    ready: true,
+    report: { storeFault: { code: 'STORE_DISK_FULL', sinceMs: 1 } },
+  });
+  expect(report.status()['explanation']).toContain(adviceOn('disk-full'));
+  expect(await metrics.text()).toContain('latchkey_store_write_fault 1');
+  expect(await metrics.text()).toContain('latchkey_store_faults_total{code="STORE_DISK_FULL"} 1');
+  storeWatch.writeFaultChanged(undefined);
+  expect(report.readiness()).toEqual(before);
+  expect(await metrics.text()).toContain('latchkey_store_write_fault 0');
+  expect(events).toEqual(['store.write-failed', 'store.writes-again']);
 });

@@ -3,7 +3,7 @@ import { utf8 } from '../../../src/bytes/concat.ts';
 import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
 import { systemRandom } from '../../../src/crypto/random.ts';
 import { MAX_NAME_BYTES, MAX_VALUE_BYTES } from '../../../src/store/api/limits.ts';
-import type { LogHead } from '../../../src/store/api/store-api.ts';
+import type { LogHead } from '../../../src/store/api/log-head.ts';
 import { contentsOf, fingerprint } from '../../simulation/store-model.ts';
 import { openStore, SimulatedStore, STORE_PATH } from '../../support/disk-store.ts';
 import { secrets, victim } from './hostile-store.ts';

@@ -1,0 +1,33 @@
+import type { Hono } from 'hono';
+import { z } from 'zod';
+import type { MiddlewareEnv } from '../http/middleware.ts';
+
+/** Answer of every route of `/rotation`. */
+export const rotationAnswer = z.strictObject({
+  state: z.enum(['never', 'running', 'done', 'failed']),
+  generation: z.int().optional().meta({ description: 'of the slots under the new store key, when done' }),
+  code: z.string().optional().meta({ description: 'why it failed' }),
+  detail: z.string().optional(),
+});
+
+/** What the routes need of a node: the last change of its store key since its start. */
+export interface RotationDesk {
+  /** Begins one; while one runs it goes on. */
+  start(): void;
+  standing(): z.output<typeof rotationAnswer>;
+}
+
+/** What the routes of `/rotation` do, for OpenAPI. */
+export const rotationSummaries = {
+  get: 'How the last change of the store key went since this process started',
+  put: 'Changes the store key, with a new generation of slots at the key servers; ask again with GET until it is done',
+} as const;
+
+/** Puts `/rotation` on an app. `desk` throws ProblemError NODE_LOCKED while the store is closed. */
+export function serveRotationRoutes(app: Hono<MiddlewareEnv>, desk: () => RotationDesk): void {
+  app.get('/rotation', ({ json }) => json(desk().standing()));
+  app.put('/rotation', ({ json }) => {
+    desk().start();
+    return json(desk().standing());
+  });
+}

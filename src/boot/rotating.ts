@@ -1,0 +1,184 @@
+import type { AccountId } from '../bytes/fixed-bytes.ts';
+import { SecretBytes } from '../bytes/secret-bytes.ts';
+import type { ChainSnapshot } from '../chain/chain-view.ts';
+import { LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
+import { eligibleServers } from '../keyslots/choose-servers.ts';
+import { buildGeneration, firstFile, nextGeneration } from '../keyslots/generations.ts';
+import { KeyslotDisk } from '../keyslots/keyslot-disk.ts';
+import type { Generation, KeyslotFile } from '../keyslots/keyslot-file.ts';
+import { type Quorum, thresholdFor } from '../keyslots/threshold.ts';
+import { orAborted } from '../time/or-aborted.ts';
+import { assembleNode, bookOf } from './assemble-node.ts';
+import type { BootStage } from './boot-stage.ts';
+import { enrol, type Enrolment, shortfall } from './enrolment.ts';
+import { NodeFolder } from './node-folder.ts';
+import type { OpenNode } from './open-node.ts';
+import { OwnClaim } from './own-claim.ts';
+import { bootRandom, OwnMarks } from './own-marks.ts';
+import { checkSlots, confirmations, isLive } from './slot-check.ts';
+import { type DroppedSlot, SlotBook } from './slot-book.ts';
+
+/** A node under its new store key, and the slots of the former key, whose server keys are to be erased. */
+export interface RotatedNode {
+  readonly node: OpenNode;
+  readonly dropped: readonly DroppedSlot[];
+  readonly snapshot: ChainSnapshot;
+}
+
+/** A rotation that failed; `dropped` are the slots that it had made, whose keys are to be erased. */
+export class RotationFailed extends Error {
+  override readonly name = 'RotationFailed';
+  readonly dropped: readonly DroppedSlot[];
+  readonly snapshot: ChainSnapshot;
+
+  constructor(cause: unknown, dropped: readonly DroppedSlot[], snapshot: ChainSnapshot) {
+    super('the rotation of the store key failed', { cause });
+    this.dropped = dropped;
+    this.snapshot = snapshot;
+  }
+}
+
+/**
+ * Changes the store key of a backed node, in an order that a crash at any step survives:
+ *
+ * 1. n servers give keys for a generation of the new key; the keyslot file holds it in front of the former one.
+ *    From here on each store key opens by its own generation, and a boot tries both.
+ * 2. Every new slot is confirmed at its server, so that none expires.
+ * 3. The store changes its key.
+ * 4. The former generation leaves the file; its server keys are to be erased.
+ *
+ * No look at the slots may run meanwhile.
+ * @throws ProblemError ROTATION_NOT_BACKED when nothing was tried; RotationFailed, with the reason as its cause, when
+ *   the former key is still in force or, after STORE_WRITE_FAILED, when the next opening decides which is.
+ */
+export async function rotateNode(stage: BootStage, node: OpenNode): Promise<RotatedNode> {
+  const { parts, stopped } = stage;
+  const snapshot = await orAborted(parts.chain.snapshot(), stopped);
+  const { newest, quorum } = requireBacked(stage, node, snapshot);
+  const { account } = node.identity;
+  const enrolment = await enrol(parts.tools, {
+    account,
+    snapshot,
+    quorum,
+    enrolled: newest.slots.map(({ server }) => server),
+    worthwhile: quorum.n,
+    signal: stopped,
+  });
+  const storeKey = new SecretBytes(parts.tools.random(32));
+  const marks = new OwnMarks(storeKey);
+  try {
+    if (enrolment.servers.length < quorum.n) throw tooFew(enrolment, quorum);
+    const change = { storeKey, marks, enrolment, newest, quorum, snapshot };
+    const rotated = await changeKey(stage, node, change);
+    return { node: rotated, dropped: heldSlots(node, account), snapshot };
+  } catch (error) {
+    // After a failed write the new key may be the one that opens the store: its slots must live.
+    if (!isUnknown(error)) await restoreFile(stage, node);
+    storeKey.wipe();
+    marks.wipe();
+    throw new RotationFailed(error, isUnknown(error) ? [] : enrolledSlots(enrolment, account), snapshot);
+  }
+}
+
+const isUnknown = (error: unknown): boolean =>
+  error instanceof LatchkeyError && error.code === 'STORE_WRITE_FAILED';
+
+function requireBacked(
+  { parts }: BootStage,
+  { book, identity }: OpenNode,
+  snapshot: ChainSnapshot,
+): { readonly newest: Generation; readonly quorum: Quorum } {
+  const { newest } = book;
+  const { length } = eligibleServers(snapshot, { account: identity.account });
+  const quorum = thresholdFor(length, parts.options);
+  if (newest !== undefined && book.isComplete && quorum !== undefined) {
+    if (quorum.t >= parts.options.minimumThreshold) return { newest, quorum };
+  }
+  throw new ProblemError('ROTATION_NOT_BACKED', 'the store key is changed only while the node is backed', {
+    hint: 'wait until `latchkey status` says backed; nothing was changed',
+  });
+}
+
+const tooFew = (enrolment: Enrolment, quorum: Quorum): ProblemError =>
+  new ProblemError('ROTATION_INCOMPLETE', shortfall(enrolment, quorum), {
+    hint: 'the former store key stays in force; try again when all servers answer',
+  });
+
+/** What a rotation made before it changes anything that lasts. */
+interface KeyChange {
+  readonly storeKey: SecretBytes;
+  readonly marks: OwnMarks;
+  readonly enrolment: Enrolment;
+  readonly newest: Generation;
+  readonly quorum: Quorum;
+  readonly snapshot: ChainSnapshot;
+}
+
+async function changeKey(stage: BootStage, node: OpenNode, change: KeyChange): Promise<OpenNode> {
+  const { parts, folder, stopped } = stage;
+  const { storeKey, marks, enrolment, newest, quorum, snapshot } = change;
+  const { identity, storeId } = node;
+  const { random, client } = parts.tools;
+  const store = { account: identity.account, storeId };
+  const made = await buildGeneration(
+    { ...store, storeKey, generation: nextGeneration(node.book.file), quorum, enrolled: enrolment.servers },
+    random,
+  );
+  const disk = new KeyslotDisk(parts.fileSystem, NodeFolder.keyslotsPath(folder.path));
+  const withFormer = (file: KeyslotFile): KeyslotFile => ({
+    ...file,
+    generations: [file.generations[0], newest],
+  });
+  const first = firstFile(store, made);
+  const book = new SlotBook({ save: (file) => disk.replace(withFormer(file)), storeKey, file: first });
+  for (const { slotId, key } of enrolment.servers) book.learn(slotId, key);
+  await disk.replace(withFormer(first));
+
+  const claim = new OwnClaim(marks, node.claim.current.number + 1, bootRandom(random));
+  const candidate = { ...node, storeKey, book, marks, claim };
+  const known = { live: quorum.n, unknown: new Map() };
+  const check = await checkSlots(client, candidate, snapshot, known, stopped);
+  if (!check.checked.every(isLive)) {
+    const silent = check.checked.filter((slot) => !isLive(slot)).length;
+    throw new ProblemError(
+      'ROTATION_INCOMPLETE',
+      `${silent} of ${quorum.n} servers did not confirm their slot`,
+      {
+        hint: 'the former store key stays in force; try again when all servers answer',
+      },
+    );
+  }
+  await book.note(confirmations(check), []);
+
+  await node.sealed.rotateStoreKey(storeKey);
+
+  const final = bookOf(parts, folder.path, storeKey, book.file, book);
+  const file = final.file;
+  if (file !== undefined) {
+    await disk.replace(file).catch((error: unknown) => {
+      // The former generation opens nothing any more; the next change of the file leaves it out.
+      parts.log('warn', 'slots.former-not-removed', { error: String(error) });
+    });
+  }
+  return assembleNode({ ...candidate, book: final, store: node.sealed, fenced: node.store });
+}
+
+/** Puts the former keyslot file back; where that fails, a boot tries both generations. */
+async function restoreFile({ parts, folder }: BootStage, { book }: OpenNode): Promise<void> {
+  if (book.file === undefined) return;
+  const disk = new KeyslotDisk(parts.fileSystem, NodeFolder.keyslotsPath(folder.path));
+  await disk.replace(book.file).catch((error: unknown) => {
+    parts.log('warn', 'slots.former-not-restored', { error: String(error) });
+  });
+}
+
+/** The slots of a node whose server keys it knows. */
+function heldSlots({ book }: OpenNode, account: AccountId): readonly DroppedSlot[] {
+  return book.slots().flatMap(({ slot: { server, slotId } }) => {
+    const key = book.keyOf(slotId);
+    return key === undefined ? [] : [{ server, account, slotId, key }];
+  });
+}
+
+const enrolledSlots = ({ servers }: Enrolment, account: AccountId): readonly DroppedSlot[] =>
+  servers.map(({ server, slotId, key }) => ({ server, account, slotId, key }));

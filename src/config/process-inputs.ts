@@ -1,0 +1,179 @@
+/** One thing from outside that a process of this program reads. */
+export interface ProcessInput {
+  readonly kind: 'environment' | 'file' | 'flag' | 'socket' | 'kernel';
+  readonly name: string;
+  /**
+   * `trust hash`: a change needs another MRCONFIGID. `verified`: the host can change it, and the program refuses what
+   * is not genuine. `not covered`: the host decides.
+   */
+  readonly protection: 'trust hash' | 'verified' | 'not covered';
+  /** What the host can do with it. */
+  readonly effect: string;
+  /** Files below `src` that read it; a test compares them with the code. */
+  readonly readBy: readonly string[];
+}
+
+/** Every input of a process of this program; `latchkey doctor` prints it. */
+export const processInputs: readonly ProcessInput[] = [
+  {
+    kind: 'environment',
+    name: 'LATCHKEY_*',
+    protection: 'not covered',
+    effect: 'overrides single keys outside of the trust section; docs/configuration.md lists them',
+    readBy: ['cli/shared/node-options.ts'],
+  },
+  {
+    kind: 'environment',
+    name: 'DECRYPTIONS_*, ROCKET_*',
+    protection: 'not covered',
+    effect: 'settings of `latchkey decryptions`; a node does not read them',
+    readBy: ['cli/commands/decryptions.ts'],
+  },
+  {
+    kind: 'environment',
+    name: 'NODE_*, LD_*, OPENSSL_*, SSL_*, GLIBC_TUNABLES, GCONV_PATH and resolver variables',
+    protection: 'not covered',
+    effect:
+      'change the process from outside: `serve`, `unlock` and `restore` refuse them outside of development',
+    readBy: ['cli/shared/node-options.ts', 'cli/commands/doctor.ts'],
+  },
+  {
+    kind: 'environment',
+    name: 'NO_COLOR, FORCE_COLOR, CLICOLOR_FORCE, TERM, COLORTERM, COLORFGBG, CI, TMUX, TEAMCITY_VERSION, TZ, NODE_DISABLE_COLORS, WS_NO_BUFFER_UTIL, WS_NO_UTF_8_VALIDATE, UV_*',
+    protection: 'not covered',
+    effect: 'read by libraries: the look of texts, and which code path of equal meaning is taken',
+    readBy: [],
+  },
+  {
+    kind: 'flag',
+    name: 'flags of Node (--import, --inspect and others)',
+    protection: 'not covered',
+    effect:
+      'load code or open the debugger: `serve`, `unlock` and `restore` refuse them outside of development',
+    readBy: ['cli/shared/node-options.ts', 'cli/commands/doctor.ts'],
+  },
+  {
+    kind: 'flag',
+    name: '--insecure-trust-root, --accept-rolled-back-store and the other options',
+    protection: 'not covered',
+    effect: 'peers do not see the root that this machine trusts; a quote of it shows the trust hash only',
+    readBy: ['cli/main.ts', 'chain/decoder/main.ts'],
+  },
+  {
+    kind: 'file',
+    name: 'configuration file, section trust',
+    protection: 'trust hash',
+    effect: 'none: another section is another MRCONFIGID, and peers refuse it',
+    readBy: ['cli/shared/node-options.ts'],
+  },
+  {
+    kind: 'file',
+    name: 'configuration file, other sections',
+    protection: 'not covered',
+    effect: 'addresses, limits, intervals, which endpoints are asked',
+    readBy: ['cli/shared/node-options.ts'],
+  },
+  {
+    kind: 'file',
+    name: 'configuration and backup files of `rituals` and `decryptions`',
+    protection: 'not covered',
+    effect: 'settings of these commands',
+    readBy: ['cli/rituals/config-file.ts', 'cli/commands/decryptions.ts'],
+  },
+  {
+    kind: 'file',
+    name: 'files of tokens and passwords',
+    protection: 'not covered',
+    effect: 'whoever writes the file chooses the token or password',
+    readBy: [
+      'config/secrets.ts',
+      'config/file-permissions.ts',
+      'cli/shared/doctor-findings.ts',
+      'cli/shared/decryptions-server.ts',
+      'cli/store/session.ts',
+    ],
+  },
+  {
+    kind: 'file',
+    name: 'data folder: sealed store, keyslot file, locks',
+    protection: 'verified',
+    effect: 'damage is refused; an older copy is refused as far as the key servers remember',
+    readBy: [
+      'disk/folder-lock.ts',
+      'disk/socket-lock.ts',
+      'disk/node-file-handle.ts',
+      'disk/node-file-system.ts',
+    ],
+  },
+  {
+    kind: 'file',
+    name: 'collateral files',
+    protection: 'verified',
+    effect: 'older collateral, as long as it is valid',
+    readBy: ['collateral/file-source.ts', 'cli/commands/collateral.ts'],
+  },
+  {
+    kind: 'file',
+    name: 'files named on the command line: quotes, backups, certificates of a trust root',
+    protection: 'not covered',
+    effect: 'inputs of one command',
+    readBy: [
+      'cli/quote/inputs.ts',
+      'cli/shared/given-files.ts',
+      'cli/shared/node-options.ts',
+      'cli/commands/backup.ts',
+    ],
+  },
+  {
+    kind: 'file',
+    name: 'standard input of `store` and `quote` commands',
+    protection: 'not covered',
+    effect: 'inputs of one command',
+    readBy: ['cli/store/io.ts', 'cli/commands/quote.ts'],
+  },
+  {
+    kind: 'file',
+    name: 'package.json of this program',
+    protection: 'not covered',
+    effect: 'the version that is shown; part of the measured image, as the program is',
+    readBy: ['cli/shared/version.ts'],
+  },
+  {
+    kind: 'socket',
+    name: 'listen, metrics, decryptions (TCP) and agent (Unix, 0600)',
+    protection: 'not covered',
+    effect:
+      'the key protocol is verified by quote and MAC; the agent believes every program that may open its socket',
+    readBy: ['http/listener.ts', 'decryptions/listen.ts', 'cli/shared/agent-socket.ts'],
+  },
+  {
+    kind: 'socket',
+    name: 'chain endpoints, collateral endpoints, peers (TCP, DNS)',
+    protection: 'verified',
+    effect:
+      'with a checkpoint the chain is read by proof; without one the endpoints are believed. Silence delays',
+    readBy: ['chain/json-rpc-socket.ts', 'outbound/bounded-fetch.ts'],
+  },
+  {
+    kind: 'kernel',
+    name: '/sys/kernel/config/tsm/report',
+    protection: 'verified',
+    effect: 'a quote that is not genuine is refused by peers',
+    readBy: ['quote-source/tsm-file-system.ts', 'quote-source/configfs-quote-source.ts'],
+  },
+  {
+    kind: 'kernel',
+    name: '/proc/self/fd, /proc/self/oom_score_adj, priority',
+    protection: 'not covered',
+    effect: 'short names of sockets; the decoder of metadata ends first when memory runs out',
+    readBy: ['disk/socket-lock.ts', 'chain/decoder/main.ts', 'chain/decoder/watchdog.ts'],
+  },
+  {
+    kind: 'kernel',
+    name: 'clock, random numbers, signals, processes',
+    protection: 'not covered',
+    effect:
+      'the clock is bounded below by proven blocks; random numbers are those of the kernel of the machine',
+    readBy: ['chain/decoder-process.ts', 'cli/shared/stray-signals.ts', 'cli/shared/termination-signal.ts'],
+  },
+];

@@ -1,0 +1,60 @@
+import { adviceOn, lockedCauseOf } from '../boot/locked-cause.ts';
+import type { Log } from '../observe/log.ts';
+import type { Metrics } from '../observe/metrics.ts';
+import type { StoreFault, StoreHealth, StoreObserver } from '../store/api/health.ts';
+
+/** Makes faults of the disk visible: as events, as metrics, and for `/readyz` and the agent's `/status`. */
+export class StoreWatch implements StoreObserver {
+  readonly #log: Log;
+  readonly #metrics: Metrics;
+  #writeFault: StoreFault | undefined;
+
+  constructor(parts: { readonly log: Log; readonly metrics: Metrics }) {
+    this.#log = parts.log;
+    this.#metrics = parts.metrics;
+  }
+
+  writeFaultChanged(fault: StoreFault | undefined): void {
+    this.#writeFault = fault;
+    this.#metrics.storeWriteFault.set(fault === undefined ? 0 : 1);
+    if (fault === undefined) this.#log('info', 'store.writes-again');
+    else this.#note('store.write-failed', fault);
+  }
+
+  readFailed(fault: StoreFault): void {
+    this.#note('store.read-failed', fault);
+  }
+
+  compactionFaultChanged(fault: StoreFault | undefined): void {
+    if (fault === undefined) this.#log('info', 'store.compacts-again');
+    else this.#note('store.compaction-failed', fault);
+  }
+
+  /** Brings the metrics of an open store up to date. */
+  async refresh(store: { health(): Promise<StoreHealth> }): Promise<void> {
+    const { diskBytes, liveBytes, freeBytes, takesWrites } = await store.health();
+    this.#metrics.storeBytes.set(diskBytes);
+    this.#metrics.storeLiveBytes.set(liveBytes);
+    if (freeBytes !== undefined) this.#metrics.storeFreeBytes.set(freeBytes);
+    this.#metrics.storeTakesWrites.set(takesWrites ? 1 : 0);
+  }
+
+  /** What `/readyz` says of the store, while its last write failed; nothing otherwise. */
+  get report(): Readonly<Record<string, unknown>> {
+    if (this.#writeFault === undefined) return {};
+    const { error, sinceMs } = this.#writeFault;
+    return { storeFault: { code: error.code, detail: error.message, sinceMs } };
+  }
+
+  /** What an operator does about it; `undefined` while writes succeed. */
+  get advice(): string | undefined {
+    if (this.#writeFault === undefined) return undefined;
+    const { error } = this.#writeFault;
+    return `The store cannot write (${error.code}). ${adviceOn(lockedCauseOf(error))}`;
+  }
+
+  #note(event: string, { error }: StoreFault): void {
+    this.#metrics.storeFaults.inc({ code: error.code });
+    this.#log('error', event, { code: error.code, detail: error.message });
+  }
+}

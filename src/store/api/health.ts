@@ -1,0 +1,43 @@
+import type { LatchkeyError } from '../../errors/latchkey-error.ts';
+
+/** An error that the store met, and when. */
+export interface StoreFault {
+  /** Its `code` tells the kinds apart: a full disk is STORE_DISK_FULL. */
+  readonly error: LatchkeyError;
+  /** When the store met this error first, in milliseconds since 1970; a repetition with the same code keeps it. */
+  readonly sinceMs: number;
+}
+
+/** State of the disk and of the background work of an open store, for metrics, readiness and status. */
+export interface StoreHealth {
+  /** Bytes of all segment files. */
+  readonly diskBytes: number;
+  /** Bytes of sealed records that are still referred to. */
+  readonly liveBytes: number;
+  /** Bytes that this user can still write on the file system; `undefined` where the system does not tell. */
+  readonly freeBytes: number | undefined;
+  /**
+   * Why the last write failed; `undefined` as soon as a write succeeded. STORE_DISK_FULL, STORE_DISK_READ_ONLY and
+   * STORE_RESOURCES_SHORT pass by themselves when the cause is gone; after STORE_WRITE_FAILED the store takes no more
+   * writes until it is opened again.
+   */
+  readonly writeFault: StoreFault | undefined;
+  /** True while the last write failed because the disk had no room. */
+  readonly isDiskFull: boolean;
+  /** False after STORE_WRITE_FAILED. */
+  readonly takesWrites: boolean;
+  /** The last error of the disk while reading or writing, also when writes work again. */
+  readonly lastDiskFault: StoreFault | undefined;
+  /** Why the last compaction in the background failed; `undefined` as soon as one succeeded. */
+  readonly compactionFault: StoreFault | undefined;
+}
+
+/** Is told when the health of a store changes. What it throws is ignored. */
+export interface StoreObserver {
+  /** A write failed with another code than the write before, or (`undefined`) writes work again. */
+  writeFaultChanged?(fault: StoreFault | undefined): void;
+  /** A read from the disk failed. */
+  readFailed?(fault: StoreFault): void;
+  /** A compaction failed with another code than the one before, or (`undefined`) compaction works again. */
+  compactionFaultChanged?(fault: StoreFault | undefined): void;
+}
