@@ -1,6 +1,6 @@
 import { utf8 } from '../../bytes/concat.ts';
 import type { FileSystem } from '../../disk/file-system.ts';
-import { inFolder, prepareFile, putInPlace, readWholeFile, removeFile } from './files.ts';
+import { inFolder, prepareFile, putInPlace, readWholeFile, removeFile, syncFolder } from './files.ts';
 
 /** There while a lossy repair hands over: the names of the segment files that it gives up, one a line. */
 const REPAIR_NOTE = 'REPAIRING';
@@ -37,8 +37,8 @@ export async function keepDamaged(
     for (const name of await fileSystem.list(folder))
       if (segmentName.test(name) && noted.has(name) && !listed.has(name))
         await fileSystem.rename(inFolder(folder, name), inFolder(folder, `damaged-${name}`));
-    await fileSystem.syncDirectory(folder);
+    await syncFolder(fileSystem, folder);
   }
   await removeFile(fileSystem, note);
-  await fileSystem.syncDirectory(folder);
+  await syncFolder(fileSystem, folder);
 }

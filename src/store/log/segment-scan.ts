@@ -1,5 +1,6 @@
 import { copyBytes } from '../../bytes/copy-bytes.ts';
 import { equalBytes } from '../../bytes/concat.ts';
+import { Breather } from '../breather.ts';
 import type { FileHandle } from '../../disk/file-system.ts';
 import {
   FRAME_HEADER_BYTES,
@@ -97,9 +98,9 @@ export class SegmentScan {
    * written: then the place is damaged, and not the torn end of the last write. Lengths that lie could make this
    * take for ever, so the work is bounded, and running out of it counts as found.
    */
-  findsLaterFrame(): boolean {
+  async findsLaterFrame(): Promise<boolean> {
     let budget = 16 * (this.#size - this.#at) + 16 * WINDOW_BYTES;
-    for (let at = this.#nextMagic(this.#at + 1); at !== undefined; at = this.#nextMagic(at + 1)) {
+    for await (const at of this.#magicsFrom(this.#at + 1)) {
       const header = this.#headerAt(at);
       if (header === undefined || !this.#canBeAt(at, header)) continue;
       budget -= header.length;
@@ -114,8 +115,8 @@ export class SegmentScan {
    * between; for salvage only.
    * @returns the ordinal of its first record, or `undefined` when there is none.
    */
-  resume(ordinal: number): number | undefined {
-    for (let at = this.#nextMagic(this.#at); at !== undefined; at = this.#nextMagic(at + 1)) {
+  async resume(ordinal: number): Promise<number | undefined> {
+    for await (const at of this.#magicsFrom(this.#at)) {
       const frame = this.#frameAt(at);
       if (frame?.digest === undefined || frame.header.firstOrdinal < ordinal) continue;
       this.#at = at;
@@ -133,14 +134,16 @@ export class SegmentScan {
     return bytes.length === length && bytes[0] === 0 && bytes.compare(bytes, 1, length, 0, length - 1) === 0;
   }
 
-  #nextMagic(from: number): number | undefined {
+  /** Places from here on that look like the beginning of a frame; others get a turn between the windows. */
+  async *#magicsFrom(from: number): AsyncGenerator<number> {
+    const breather = new Breather();
     for (let at = from; at + FRAME_HEADER_BYTES <= this.#size; ) {
+      if (breather.isDue) await breather.pause();
       const bytes = this.#read(at, Math.min(WINDOW_BYTES, this.#size - at));
       const found = bytes.indexOf(FRAME_MAGIC);
-      if (found >= 0) return at + found;
-      at += Math.max(1, bytes.length - FRAME_MAGIC.length);
+      if (found >= 0) yield at + found;
+      at += found >= 0 ? found + 1 : Math.max(1, bytes.length - FRAME_MAGIC.length);
     }
-    return undefined;
   }
 
   #headerAt(at: number): FrameHeader | undefined {
