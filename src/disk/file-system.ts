@@ -45,6 +45,8 @@ export interface FileSystem {
 
 /** A folder taken by {@link FileSystem.lock}. */
 export interface FolderLock {
+  /** Whether the path still leads to the folder that was taken; a host may move it and put another in its place. */
+  isInPlace?(): Promise<boolean>;
   release(): Promise<void>;
 }
 

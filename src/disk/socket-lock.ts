@@ -1,5 +1,5 @@
-import { close as closeDescriptor, constants } from 'node:fs';
-import { chmod, link, lstat, readdir, unlink } from 'node:fs/promises';
+import { close as closeDescriptor, constants, fstatSync } from 'node:fs';
+import { chmod, link, lstat, readdir, stat, unlink } from 'node:fs/promises';
 import { connect, createServer, type Server } from 'node:net';
 import { LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
 import { called, openDescriptor } from './descriptors.ts';
@@ -39,6 +39,7 @@ export async function takeSocketLock(folder: string): Promise<FolderLock | { rea
     }
     if (own !== undefined) await noteOwner(inside);
     return {
+      isInPlace: () => isSameFolder(directory, folder),
       async release() {
         if (own !== undefined) {
           await removeOwner(inside);
@@ -51,6 +52,13 @@ export async function takeSocketLock(folder: string): Promise<FolderLock | { rea
     await end();
     throw lockUnavailable(error, folder);
   }
+}
+
+/** Whether a path leads to the folder of a descriptor. */
+async function isSameFolder(directory: number, folder: string): Promise<boolean> {
+  const taken = fstatSync(directory, { bigint: true });
+  const found = await stat(folder, { bigint: true }).catch(() => undefined);
+  return found !== undefined && found.dev === taken.dev && found.ino === taken.ino;
 }
 
 /** One attempt of this process at a folder. */

@@ -8,7 +8,7 @@ import type { LogHead } from './api/log-head.ts';
 import { GroupCommit } from './commit/group-commit.ts';
 import { FaultRecord } from './fault-record.ts';
 import { storeClosed, writeFailure } from './files/disk-failure.ts';
-import { inFolder, prepareFile, putInPlace } from './files/files.ts';
+import { inFolder, prepareFile, putInPlace, requireInPlace } from './files/files.ts';
 import { NamespaceTable } from './index/namespace-table.ts';
 import { RecordReader } from './index/record-reader.ts';
 import type { NamespaceKeys } from './keys/namespace-keys.ts';
@@ -161,6 +161,7 @@ export class StoreState {
     const { header, storeKey } = this.keys;
     const sealed = sealManifest(header, manifest, storeKey, this.tuning.random);
     const path = inFolder(this.folder, MANIFEST_FILE);
+    await requireInPlace(this.lock, this.folder);
     try {
       await prepareFile(this.fileSystem, path, sealed);
       await putInPlace(this.fileSystem, path);

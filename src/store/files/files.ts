@@ -1,5 +1,6 @@
 import { dirname, join } from 'node:path';
-import type { FileHandle, FileSystem, OpenMode } from '../../disk/file-system.ts';
+import type { FileHandle, FileSystem, FolderLock, OpenMode } from '../../disk/file-system.ts';
+import { ProblemError } from '../../errors/latchkey-error.ts';
 import { SyncFailure, systemCode } from './disk-failure.ts';
 
 /** Runs something with an open file, and closes it in any case. */
@@ -103,6 +104,24 @@ export async function shredFile(fileSystem: FileSystem, path: string): Promise<v
 }
 
 const SHRED_BYTES = 1024 * 1024;
+
+/**
+ * Before files are made by their path: the folder must still be the one that was locked.
+ * @throws ProblemError STORE_WRITE_FAILED when another folder is in its place.
+ */
+export async function requireInPlace(lock: FolderLock | undefined, folder: string): Promise<void> {
+  if ((await lock?.isInPlace?.()) ?? true) return;
+  throw new ProblemError(
+    'STORE_WRITE_FAILED',
+    `the folder ${folder} was moved or replaced while the store was open`,
+    {
+      field: folder,
+      expected: 'the folder that was opened',
+      observed: 'another folder, or none',
+      hint: 'nothing was written there; put the folder back and open the store again',
+    },
+  );
+}
 
 /** Path of a file of the store. */
 export const inFolder = (folder: string, name: string): string => join(folder, name);

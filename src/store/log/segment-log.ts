@@ -1,6 +1,6 @@
 import type { RandomSource } from '../../crypto/random.ts';
-import type { FileHandle, FileSystem } from '../../disk/file-system.ts';
-import { inFolder, removeFile, syncFile, syncFolder } from '../files/files.ts';
+import type { FileHandle, FileSystem, FolderLock } from '../../disk/file-system.ts';
+import { inFolder, removeFile, requireInPlace, syncFile, syncFolder } from '../files/files.ts';
 import type { RecordKeys } from '../keys/store-keys.ts';
 import type { Location } from '../index/ordered-index.ts';
 import { encodeSegmentHeader, SEGMENT_HEADER_BYTES, type Segment, type SegmentHeader } from './segment.ts';
@@ -9,6 +9,13 @@ import { lengthOf, SegmentTable } from './segment-table.ts';
 
 /** What is known of a segment before its frames are read. */
 export type SegmentStart = Pick<SegmentHeader, 'kind' | 'firstOrdinal' | 'previous'>;
+
+/** Where the segment files are. */
+interface SegmentPlace {
+  readonly fileSystem: FileSystem;
+  readonly folder: string;
+  readonly lock: FolderLock | undefined;
+}
 
 /** An open file of a segment and what its header says. */
 interface SegmentFile {
@@ -28,19 +35,16 @@ export class SegmentLog {
   drops: Promise<void> = Promise.resolve();
   readonly #fileSystem: FileSystem;
   readonly #folder: string;
+  readonly #lock: FolderLock | undefined;
   readonly #storeId: Uint8Array;
   readonly #random: RandomSource;
   #nextId: number;
   #isClosed = false;
 
-  constructor(
-    place: { readonly fileSystem: FileSystem; readonly folder: string },
-    storeId: Uint8Array,
-    nextId: number,
-    random: RandomSource,
-  ) {
+  constructor(place: SegmentPlace, storeId: Uint8Array, nextId: number, random: RandomSource) {
     this.#fileSystem = place.fileSystem;
     this.#folder = place.folder;
+    this.#lock = place.lock;
     this.#storeId = storeId;
     this.#nextId = nextId;
     this.#random = random;
@@ -58,6 +62,7 @@ export class SegmentLog {
 
   /** Makes the file of a new segment with its header, durably, but does not list it. When it fails no file is left. */
   async create(start: SegmentStart, keys: RecordKeys): Promise<Segment> {
+    await requireInPlace(this.#lock, this.#folder);
     const id = this.#nextId;
     this.#nextId += 1;
     const path = inFolder(this.#folder, segmentFileName(id));
