@@ -3,6 +3,7 @@ import { equalBytes } from '../../bytes/concat.ts';
 import { Breather } from '../breather.ts';
 import type { FileHandle } from '../../disk/file-system.ts';
 import {
+  claimedLength,
   FRAME_HEADER_BYTES,
   FRAME_MAGIC,
   type FrameHeader,
@@ -41,6 +42,8 @@ export type ScanEnd =
       readonly at: number;
     };
 
+/** So many beginnings of frames are looked at between two looks at the clock. */
+const CANDIDATES_A_LOOK = 64;
 const WINDOW_BYTES = 4 * 1024 * 1024;
 /** The room, and a frame before it of which a power cut left nothing. */
 const MAX_ZEROS = 2 * MAX_ROOM_BYTES;
@@ -100,14 +103,15 @@ export class SegmentScan {
    */
   async findsLaterFrame(): Promise<boolean> {
     let budget = 16 * (this.#size - this.#at) + 16 * WINDOW_BYTES;
-    for await (const at of this.#magicsFrom(this.#at + 1)) {
+    const found = await this.#findMagic(this.#at + 1, (at) => {
+      if (!this.#canBeFrame(at)) return false;
       const header = this.#headerAt(at);
-      if (header === undefined || !this.#canBeAt(at, header)) continue;
+      if (header === undefined) return false;
       budget -= header.length;
       if (budget < 0) return true;
-      if (this.#frameAt(at)?.digest !== undefined && header.watermark >= this.#position.ordinal) return true;
-    }
-    return false;
+      return this.#frameAt(at)?.digest !== undefined && header.watermark >= this.#position.ordinal;
+    });
+    return found !== undefined;
   }
 
   /**
@@ -116,14 +120,16 @@ export class SegmentScan {
    * @returns the ordinal of its first record, or `undefined` when there is none.
    */
   async resume(ordinal: number): Promise<number | undefined> {
-    for await (const at of this.#magicsFrom(this.#at)) {
+    const found = await this.#findMagic(this.#at, (at) => {
+      if (!this.#canBeFrame(at)) return false;
       const frame = this.#frameAt(at);
-      if (frame?.digest === undefined || frame.header.firstOrdinal < ordinal) continue;
-      this.#at = at;
-      this.#position = { ordinal: frame.header.firstOrdinal, digest: copyBytes(frame.header.previous) };
-      return frame.header.firstOrdinal;
-    }
-    return undefined;
+      return frame?.digest !== undefined && frame.header.firstOrdinal >= ordinal;
+    });
+    const header = found === undefined ? undefined : this.#headerAt(found);
+    if (found === undefined || header === undefined) return undefined;
+    this.#at = found;
+    this.#position = { ordinal: header.firstOrdinal, digest: copyBytes(header.previous) };
+    return header.firstOrdinal;
   }
 
   #isRoom(at: number): boolean {
@@ -134,16 +140,33 @@ export class SegmentScan {
     return bytes.length === length && bytes[0] === 0 && bytes.compare(bytes, 1, length, 0, length - 1) === 0;
   }
 
-  /** Places from here on that look like the beginning of a frame; others get a turn between the windows. */
-  async *#magicsFrom(from: number): AsyncGenerator<number> {
+  /** The first place from here on that starts like a frame and is accepted; others get a turn meanwhile. */
+  async #findMagic(from: number, accepts: (at: number) => boolean): Promise<number | undefined> {
     const breather = new Breather();
-    for (let at = from; at + FRAME_HEADER_BYTES <= this.#size; ) {
+    for (let start = from; start + FRAME_HEADER_BYTES <= this.#size; ) {
+      const window = this.#read(start, Math.min(WINDOW_BYTES, this.#size - start));
+      // The file has become shorter meanwhile.
+      if (window.length === 0) return undefined;
+      let candidates = 0;
+      for (let at = window.indexOf(FRAME_MAGIC); at >= 0; at = window.indexOf(FRAME_MAGIC, at + 1)) {
+        if (accepts(start + at)) return start + at;
+        candidates += 1;
+        if (candidates % CANDIDATES_A_LOOK === 0 && breather.isDue) await breather.pause();
+      }
       if (breather.isDue) await breather.pause();
-      const bytes = this.#read(at, Math.min(WINDOW_BYTES, this.#size - at));
-      const found = bytes.indexOf(FRAME_MAGIC);
-      if (found >= 0) yield at + found;
-      at += found >= 0 ? found + 1 : Math.max(1, bytes.length - FRAME_MAGIC.length);
+      start += Math.max(1, window.length - FRAME_MAGIC.length + 1);
     }
+    return undefined;
+  }
+
+  /** A quick look at the claimed length: a file full of beginnings of frames must not cost minutes. */
+  #canBeFrame(at: number): boolean {
+    if (at + FRAME_HEADER_BYTES > this.#size) return false;
+    const bytes = this.#read(at, FRAME_HEADER_BYTES);
+    return (
+      bytes.length === FRAME_HEADER_BYTES &&
+      claimedLength(bytes) <= Math.min(MAX_FRAME_BYTES, this.#size - at)
+    );
   }
 
   #headerAt(at: number): FrameHeader | undefined {
