@@ -16,8 +16,8 @@ export interface FileSystem {
   /** Atomically replaces `to`; durable only after {@link syncDirectory}. */
   rename(from: string, to: string): Promise<void>;
   /**
-   * As {@link rename} and then {@link syncDirectory}, where all that may fail for want of resources comes before the
-   * renaming.
+   * As {@link rename} and then {@link syncDirectory}, where the system has what it needs for both before it
+   * renames.
    */
   renameDurably?(from: string, to: string): Promise<void>;
   /** Removes a file; durable only after {@link syncDirectory}. */

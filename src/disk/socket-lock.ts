@@ -23,7 +23,7 @@ const MAX_PAUSE_MS = 30;
  */
 export async function takeSocketLock(folder: string): Promise<FolderLock | { readonly owner: string }> {
   const directory = await openDescriptor(folder, constants.O_RDONLY | constants.O_DIRECTORY);
-  // A socket's path must be short, which the folder's may not be; and the folder may be renamed meanwhile.
+  // A socket's path must be short, which the folder's may not be; and the folder may be renamed while it is locked.
   const inside = `/proc/self/fd/${directory}`;
   const claim = new Claim(inside);
   const end = async (): Promise<void> => {

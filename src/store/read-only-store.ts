@@ -20,9 +20,9 @@ const passing: ReadonlySet<string> = new Set([
 const ATTEMPTS = 4;
 
 /**
- * A store as it was at one moment, read and verified without the lock and without changing anything: beside the
- * process that has it open, or when there is none. What that process writes later is not seen, and what it compacts
- * away stays readable here, for the files stay open.
+ * A store as it was at one moment, read and verified without the lock and without changing anything, also while
+ * another process has it open. What that process writes later is not seen; what it compacts away stays readable here as
+ * long as the files stay open, which half of the process's limit of open files bounds.
  */
 export class ReadOnlyStore {
   readonly #recovered: Recovered;

@@ -51,7 +51,7 @@ export interface StoreStat {
   readonly liveBytes: number;
 }
 
-/** The sealed store on a disk that nobody trusts; see docs/store-format.md. */
+/** The sealed store on an untrusted disk; see docs/store-format.md. */
 export class SealedStore implements Store, AsyncDisposable {
   readonly #state: StoreState;
   /** What opening found; all zero and empty for a new store. */
@@ -105,7 +105,7 @@ export class SealedStore implements Store, AsyncDisposable {
     });
   }
 
-  /** Verifies a store that nobody has open, and opens every record, without changing anything. */
+  /** Verifies a store that no process has open, and opens every record, without changing anything. */
   static async check(options: OpenOptions): Promise<CheckReport> {
     return withLocked(options, 'read', async (source, lock) => {
       const report = await checkStore(source);
@@ -159,7 +159,7 @@ export class SealedStore implements Store, AsyncDisposable {
 
   /**
    * Rewrites the whole log: afterwards nothing that was overwritten, deleted or erased is in its files, and nothing
-   * is sealed under an old key. Reads and writes go on meanwhile.
+   * is sealed under an old key. Reads and writes go on during the work.
    */
   async compact(): Promise<void> {
     this.#open();
@@ -170,7 +170,7 @@ export class SealedStore implements Store, AsyncDisposable {
 
   /**
    * Changes the store key (32 bytes). When it resolves, only the new one opens the store; what was written before is
-   * sealed anew in the background, which {@link settled} awaits, and then the old keys are gone from the disk.
+   * sealed again in the background, which {@link settled} awaits, and then the old keys are gone from the disk.
    * @param unlock replaces the header's unlock field, where the new key needs another one.
    */
   async rotateStoreKey(newKey: SecretBytes, unlock?: Uint8Array): Promise<void> {

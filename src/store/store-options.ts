@@ -53,7 +53,7 @@ export interface OpenOptions extends StoreOptions {
   readonly expectedHead?: LogHead;
   /**
    * Opens although {@link expectedHead} is not in the log: after a human decided to go on from a restored backup.
-   * The generation grows beyond it. Whoever sets this writes an audit record.
+   * The generation grows beyond it. The caller that sets this writes an audit record.
    */
   readonly acceptOlderHead?: boolean;
 }

@@ -44,7 +44,7 @@ export interface Restoration {
 /**
  * Makes a store of a backup: same store id, generation one higher, log going on behind the backup's head. The
  * manifest, without which there is no store, is written last, when everything was verified; a restoration that was cut
- * off before is begun anew by the next one to the same place.
+ * off is started again by the next one to the same place.
  * @throws EvidenceError with the code of what is wrong with the backup or the place; then nothing is left there.
  */
 export async function restoreBackup(restoration: Restoration): Promise<BackupReport> {
@@ -82,11 +82,11 @@ async function restoreOwned(restoration: OwnedRestoration): Promise<BackupReport
     state = await layOut(creation, lock);
     const counts = await new Restorer(state, reader).run();
     await beginLog(state, origin);
-    // Beside a manifest the marker means nothing, and the next opening removes it.
+    // Once there is a manifest the marker means nothing, and the next opening removes it.
     await unmarkFolder(fileSystem, path).catch(() => undefined);
     return { ...counts, head };
   } catch (error) {
-    // What stays all the same, the marker says whose it is: the next restore begins by removing it.
+    // Files that cannot be removed now belong to the marker: the next restore begins by removing them.
     if (isOurs) await giveUpFolder(fileSystem, path).catch(() => undefined);
     throw writeFailure(error, path);
   } finally {

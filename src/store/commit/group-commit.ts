@@ -78,12 +78,12 @@ export class GroupCommit {
     });
   }
 
-  /** Runs something while no write is under way; writes that arrive meanwhile wait. */
+  /** Runs something while no write is under way; writes that arrive during the task wait. */
   exclusively<T>(task: () => Promise<T>): Promise<T> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
       this.#tasks.push(() =>
-        // What failed meanwhile left an unknown tail, and nothing may be built behind it.
+        // A write that failed before left an unknown tail, and nothing may be written behind it.
         (this.#failure === undefined ? task() : Promise.reject(this.#failure)).then(
           resolve,
           (error: unknown) => {

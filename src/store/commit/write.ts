@@ -41,7 +41,7 @@ export interface WriteOutcome {
   readonly before: Uint8Array | undefined;
 }
 
-/** Bytes that a step is counted with beside its value. */
+/** Bytes that a step is counted with in addition to its value. */
 const STEP_OVERHEAD_BYTES = 256;
 
 /** A write of these steps. `bytes` is counted from the values unless it is given. */

@@ -30,7 +30,7 @@ export async function keepDamaged(
   const note = inFolder(folder, REPAIR_NOTE);
   const found = await fileSystem.stat(note);
   if (found === undefined) return;
-  // Nobody authenticates it, so all that it can do is keep a segment file from being removed.
+  // It is not authenticated, so it can only keep a segment file from being removed.
   if (found.size <= MAX_NOTE_BYTES) {
     const text = Buffer.from(await readWholeFile(fileSystem, note, MAX_NOTE_BYTES)).toString('utf8');
     const noted = new Set(text.split('\n'));

@@ -6,8 +6,8 @@ export function systemCode(error: unknown): string | undefined {
 }
 
 /**
- * A sync failed: what is on the disk is not known, and Linux forgets the pages and reports it once, so a later sync
- * proves nothing. It is never tried again, and never counts as a full disk.
+ * A sync failed: what is on the disk is not known, and Linux drops the pages and reports the failure once, so a later
+ * sync proves nothing. It is never tried again, and never counts as a full disk.
  */
 export class SyncFailure extends Error {}
 

@@ -53,7 +53,7 @@ export async function removeFile(fileSystem: FileSystem, path: string): Promise<
   }
 }
 
-/** Writes the file that is to replace another one beside it, durably. When it fails no new file is left. */
+/** Writes the replacement of a file to `<path>.new`, durably. When it fails no new file is left. */
 export async function prepareFile(fileSystem: FileSystem, path: string, bytes: Uint8Array): Promise<void> {
   const temporary = `${path}.new`;
   await removeFile(fileSystem, temporary);

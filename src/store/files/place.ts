@@ -9,11 +9,11 @@ import { SEGMENT_HEADER_BYTES, segmentFileName } from '../log/segment.ts';
 import { MANIFEST_FILE, RESTORE_MARKER } from '../keys/store-header.ts';
 
 /**
- * What the marker of a restoration holds. While it is there and no manifest is, the segments and keys files beside it
- * are what an interrupted restoration wrote: no store, and its backup is elsewhere.
+ * What the marker of a restoration holds. While it is there and no manifest is, the segments and keys files
+ * in the folder are what an interrupted restoration wrote: no store, and its backup is elsewhere.
  */
 const MARKER_TEXT = utf8('latchkey: a restore is under way here\n');
-/** Made by whoever takes the folder, this process among them. */
+/** Made by each process that takes the lock of the folder, also by this one. */
 const LOCK_FILES = /^LOCK($|\.)/;
 const restoredFile = /^(segment|keys)-\d{10}$/;
 
@@ -62,7 +62,7 @@ export async function markFolder(fileSystem: FileSystem, path: string): Promise<
   await putInPlace(fileSystem, marker);
 }
 
-/** Removes the marker, when whatever else was to be removed is durably gone: it alone says whose those files are. */
+/** Removes the marker after all other files are durably gone: only the marker tells that they may be removed. */
 export async function unmarkFolder(fileSystem: FileSystem, path: string): Promise<void> {
   await syncFolder(fileSystem, path);
   await removeFile(fileSystem, inFolder(path, RESTORE_MARKER));

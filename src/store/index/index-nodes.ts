@@ -3,7 +3,7 @@ export const NODE_CAPACITY = 64;
 /** A node smaller than this joins its neighbour where both fit well. */
 const NODE_LOW = 16;
 
-/** Whoever may change a node in address; another owner copies it first. */
+/** The index that may change a node in place; another one copies it first. */
 export type Owner = object;
 
 /** Names in order, and for each where its record is: two numbers, packed by the segment table. */

@@ -8,7 +8,7 @@ export interface NamespaceState {
   readonly name: string;
   /** Where the wrapped key is in the keys file; `undefined` for a namespace that cannot be erased. */
   readonly keyPlace: number | undefined;
-  /** The namespace's own key; `undefined` for a plain one, and for one whose key is gone. */
+  /** The namespace's own key; `undefined` for a plain one, and when the key is gone. */
   readonly key: XChaCha20Key | undefined;
   index: OrderedIndex;
   /** The last write of each name that is not durable yet. */

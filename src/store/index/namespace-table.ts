@@ -26,7 +26,7 @@ interface View {
 export class NamespaceTable {
   #byName = new Map<string, NamespaceState>();
   readonly #byId = new Map<number, NamespaceState>();
-  /** Erased ones, by name, whose wrapped key could not be overwritten yet. */
+  /** Erased namespaces, by name, with a wrapped key that could not be overwritten yet. */
   readonly halfErased = new Map<string, NamespaceState>();
   /** Number of the next namespace that is made. */
   nextId: number;

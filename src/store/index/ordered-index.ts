@@ -2,7 +2,7 @@ import { Branch, countWhile, type IndexNode, Leaf, NODE_CAPACITY, type Owner } f
 import { boundsOf, compareNames, isPlainName } from './name-order.ts';
 import type { NameRange } from '../api/store-api.ts';
 
-/** Where a record is: two numbers, whose meaning is the segment table's. */
+/** Where a record is: two numbers, which the segment table packs and unpacks. */
 export interface Location {
   readonly address: number;
   readonly extent: number;
@@ -14,9 +14,9 @@ export interface IndexEntry extends Location {
 }
 
 /**
- * The names of one namespace in the order of their UTF-8 bytes, with the addresses of their records: a B+tree whose
+ * The names of one namespace in the order of their UTF-8 bytes, with the addresses of their records: a B+tree. Its
  * nodes are copied before a change only where a frozen copy shares them. So a snapshot costs nothing when taken, and
- * an entry costs about 40 bytes beside its name where names come in order, and twice that where they do not.
+ * an entry costs about 40 bytes and its name where names come in order, and twice that where they do not.
  */
 export class OrderedIndex {
   #owner: Owner = {};
@@ -87,7 +87,7 @@ export class OrderedIndex {
     return copy;
   }
 
-  /** Entries of the range in order. The index must not change meanwhile: iterate a frozen copy. */
+  /** Entries of the range in order. The index must not change during the iteration: iterate a frozen copy. */
   *entries(range: NameRange = {}): Generator<IndexEntry> {
     const { isBefore, isNotPast } = boundsOf(range);
     let left = range.limit ?? Number.POSITIVE_INFINITY;

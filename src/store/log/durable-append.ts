@@ -2,7 +2,7 @@ import { isDiskFull } from '../files/disk-failure.ts';
 import { syncFile } from '../files/files.ts';
 import type { Segment } from './segment.ts';
 
-/** Larger frames come without room behind them: beside their bytes, what a growing file costs is little. */
+/** Larger frames get no room behind them: compared with writing them, the growth of the file costs little. */
 const MOST_FRAME_BYTES = 16 * 1024;
 let zeros = new Uint8Array(0);
 

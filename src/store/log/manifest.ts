@@ -129,8 +129,8 @@ export function sealManifest(
 
 /**
  * Opens a manifest file.
- * @throws EvidenceError STORE_WRONG_KEY when the key is not this store's, STORE_MANIFEST_DAMAGED when it is and the
- *   manifest does not open all the same, and what {@link parseStoreHeader} throws.
+ * @throws EvidenceError STORE_WRONG_KEY when the key is not this store's, STORE_MANIFEST_DAMAGED when the key is
+ *   right and the manifest does not open, and what {@link parseStoreHeader} throws.
  */
 export function openManifest(
   bytes: Uint8Array,

@@ -94,7 +94,7 @@ export function readRecordHeader(plaintext: Uint8Array): RecordHeader | undefine
   };
 }
 
-/** The name of a record whose plaintext (or a long enough beginning of it) this is. */
+/** The name in the plaintext of a record, or in a long enough beginning of the plaintext. */
 export function readName(plaintext: Uint8Array, { nameLength }: RecordHeader): string {
   return view(plaintext).toString('utf8', RECORD_HEADER_BYTES, RECORD_HEADER_BYTES + nameLength);
 }

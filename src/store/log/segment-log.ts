@@ -27,7 +27,7 @@ interface SegmentFile {
 
 /** The segment files of an open store. */
 export class SegmentLog {
-  /** Every segment whose file is open, listed or not. */
+  /** Every segment with an open file, listed or not. */
   readonly table = new SegmentTable();
   /** The listed segments, oldest first; the last one is being written. */
   segments: readonly Segment[] = [];
@@ -175,7 +175,7 @@ export class SegmentLog {
     this.drops = this.drops.then(() => drop);
   }
 
-  /** The number of a segment that never was is used again, unless a later one was taken meanwhile. */
+  /** The number of a segment that was never listed is used again, unless a higher number is in use. */
   #giveBack(id: number): void {
     if (this.#nextId === id + 1) this.#nextId = id;
   }

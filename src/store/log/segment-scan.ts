@@ -42,7 +42,7 @@ export type ScanEnd =
       readonly at: number;
     };
 
-/** So many beginnings of frames are looked at between two looks at the clock. */
+/** Number of possible frames that are checked between two looks at the clock. */
 const CANDIDATES_A_LOOK = 64;
 const WINDOW_BYTES = 4 * 1024 * 1024;
 /** The room, and a frame before it of which a power cut left nothing. */
@@ -73,7 +73,7 @@ export class SegmentScan {
     this.#position = position;
   }
 
-  /** The next frame, whose bytes are valid until the call after, or where and why there is none. */
+  /** The next frame (its bytes are valid until the next call), or where and why there is none. */
   next(): ScannedFrame | ScanEnd {
     const at = this.#at;
     if (at >= this.#size) return { kind: 'end', at };
@@ -98,8 +98,8 @@ export class SegmentScan {
 
   /**
    * Looks behind a place that is not a frame for a genuine frame that says that the place was durable when it was
-   * written: then the place is damaged, and not the torn end of the last write. Lengths that lie could make this
-   * take for ever, so the work is bounded, and running out of it counts as found.
+   * written: then the place is damaged, and not the torn end of the last write. False lengths could make this take
+   * very long, so the work is bounded, and reaching the bound counts as found.
    */
   async findsLaterFrame(): Promise<boolean> {
     let budget = 16 * (this.#size - this.#at) + 16 * WINDOW_BYTES;
@@ -115,8 +115,8 @@ export class SegmentScan {
   }
 
   /**
-   * Goes on at the next genuine frame from here whose first record is not below `ordinal`, past whatever lies
-   * between; for salvage only.
+   * Continues at the next genuine frame with a first record not below `ordinal`, and skips everything before it;
+   * for salvage only.
    * @returns the ordinal of its first record, or `undefined` when there is none.
    */
   async resume(ordinal: number): Promise<number | undefined> {
@@ -140,12 +140,12 @@ export class SegmentScan {
     return bytes.length === length && bytes[0] === 0 && bytes.compare(bytes, 1, length, 0, length - 1) === 0;
   }
 
-  /** The first place from here on that starts like a frame and is accepted; others get a turn meanwhile. */
+  /** The first place from here on that starts like a frame and is accepted; other tasks get a turn between the checks. */
   async #findMagic(from: number, accepts: (at: number) => boolean): Promise<number | undefined> {
     const breather = new Breather();
     for (let start = from; start + FRAME_HEADER_BYTES <= this.#size; ) {
       const window = this.#read(start, Math.min(WINDOW_BYTES, this.#size - start));
-      // The file has become shorter meanwhile.
+      // The file has become shorter since its size was asked for.
       if (window.length === 0) return undefined;
       let candidates = 0;
       for (let at = window.indexOf(FRAME_MAGIC); at >= 0; at = window.indexOf(FRAME_MAGIC, at + 1)) {

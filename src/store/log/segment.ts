@@ -99,7 +99,7 @@ export function readSegmentHeader(
   };
 }
 
-/** Says in what way a header is wrong, from fields that nobody vouches for: good enough to name the fault. */
+/** Says in what way a header is wrong. The fields are not authenticated, which is enough to name the fault. */
 function headerError(bytes: Uint8Array, expected: ExpectedHeader, authentic: boolean): EvidenceError {
   const place = segmentFileName(expected.id);
   const bad = (
@@ -150,9 +150,9 @@ export interface Segment {
   cleanAsOf: number;
   /** Bytes of records that the index still refers to. */
   liveBytes: number;
-  /** Bytes of records whose namespace was erased; a sweep removes them. */
+  /** Bytes of records of erased namespaces; a sweep removes them. */
   erasedBytes: number;
-  /** Bytes that compaction had to keep beside records: namespaces, and deletions that hide older records. */
+  /** Bytes that compaction had to keep in addition to records: namespaces, and deletions that hide older records. */
   keptBytes: number;
   /** Snapshots and iterations that may still read it. */
   readers: number;

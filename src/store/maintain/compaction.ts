@@ -116,7 +116,7 @@ export class RunCompaction {
         await this.#keepTombstone(opened, namespace);
     } else if (present?.address === from.address && present.extent === from.extent) {
       const segment = await this.#writer.segmentForNext();
-      // Its key is gone when the namespace was erased meanwhile.
+      // The namespace may have been erased during the wait, and then its key is gone.
       if (namespace.erased) return;
       const value = this.#state.reader.read(from);
       const to = this.#writer.put(segment, { operation, namespace: id, name, value }, namespace.key);
@@ -141,7 +141,7 @@ export class RunCompaction {
     if (this.#keptTombstones.has(id)) return;
     this.#keptTombstones.add(id);
     const segment = await this.#writer.segmentForNext();
-    // Its key is gone when the namespace was erased meanwhile, and with it whatever this would hide.
+    // The namespace may have been erased during the wait, and with its key everything that this would hide.
     if (space?.erased) return;
     const content = { operation, namespace, name, value: noValue() };
     const { extent } = this.#writer.put(segment, content, space?.key);
@@ -156,7 +156,7 @@ export class RunCompaction {
     state.log.segments = segments;
   }
 
-  /** From here on the old files are only read. A record that was written again meanwhile stays where it is. */
+  /** From here on the old files are only read. A record that was written again since then stays where it is. */
   async #moveIndex(): Promise<void> {
     const state = this.#state;
     for (const [count, { namespace, name, from, to }] of this.#moves.entries()) {

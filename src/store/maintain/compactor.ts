@@ -8,9 +8,9 @@ import type { StoreState } from '../store-state.ts';
 /** A run reads this many bytes at most, which bounds the extra room that compaction needs. */
 const MAX_RUN_BYTES = 1024 * 1024 * 1024;
 
-/** Erasures of so long are swept together, so that a hundred of them rewrite a segment once. */
+/** Erasures within this time are swept together, so that a hundred of them rewrite a segment once. */
 const SWEEP_DELAY_MS = 1000;
-/** After a sweep the next one waits so many times as long as it took: however much is erased, others get the disk. */
+/** The pause after a sweep, as a multiple of its duration: the rest of the disk's time is for other work. */
 const SWEEP_REST = 9;
 
 /** Pause before a failed compaction is tried again; it doubles with each failure in a row, up to the longest one. */

@@ -18,7 +18,7 @@ export interface RepairPlan {
   readonly records: number;
   /**
    * Writes what is left as new segments, hands over to them atomically, and keeps the old segments as
-   * `damaged-segment-…` for whoever wants to look. The generation grows, so that the repair shows.
+   * `damaged-segment-…` for an inspection by hand. The generation grows, so that the repair shows.
    */
   apply(): Promise<void>;
   /** Leaves everything as it is. */

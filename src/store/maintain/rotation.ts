@@ -9,7 +9,7 @@ import { isUnknown, type StoreKeys, type StoreState } from '../store-state.ts';
 /**
  * Changes the store key: when this resolves, only the new key opens the store, new records are sealed under it, and
  * the wrapped keys of namespaces are wrapped under it. The keys of the records written before are kept in the sealed
- * manifest until compaction has sealed the last of them anew. Writes wait for a few syncs only.
+ * manifest until compaction has sealed the last of them under the new keys. Writes wait for a few syncs only.
  * @param unlock the header's present unlock field stays where none is given.
  * @throws RangeError when key or unlock field has an impossible length.
  */
@@ -65,7 +65,7 @@ async function rotate(state: StoreState, storeKey: SecretBytes, unlock: Uint8Arr
     await shredFile(state.fileSystem, before.namespaceKeys.path).catch(() => undefined);
 }
 
-/** Writes the keys of all living erasable namespaces, wrapped anew, into a new file at the same places. */
+/** Wraps the keys of all living erasable namespaces under the new keys, into a new file at the same places. */
 async function rewrap(state: StoreState, keys: RecordKeys): Promise<NamespaceKeys> {
   const number = state.namespaceKeys.number + 1;
   const path = inFolder(state.folder, keysFileName(number));

@@ -198,7 +198,7 @@ export class Salvage {
     }
   }
 
-  /** A record whose namespace's key was destroyed on purpose is no loss. */
+  /** A record is no loss when the key of its namespace was destroyed on purpose. */
   #isOfErased(sealed: Buffer, segment: Segment): boolean {
     const outer = this.#state.sealer.openName(sealed, segment.keys.records, () => undefined);
     return outer?.operation === operations.sealedInner;

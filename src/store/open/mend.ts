@@ -14,7 +14,7 @@ export interface OpeningReport {
   readonly tornBytes: number;
   /** Files of interrupted work that were removed. */
   readonly removedFiles: readonly string[];
-  /** Keys of erased namespaces whose destruction a crash had interrupted. */
+  /** Number of keys of erased namespaces that a crash had left; they are destroyed now. */
   readonly destroyedKeys: number;
 }
 

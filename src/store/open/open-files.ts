@@ -21,7 +21,7 @@ import type { StoreState } from '../store-state.ts';
 /** How files are opened: `read` needs no right to write, and then nothing can be written. */
 export type Access = 'read' | 'read-write';
 
-/** A segment whose file is open and whose header is the listed one. */
+/** A segment with its file open; its header is the listed one. */
 export interface OpenedSegment {
   readonly segment: Segment;
   readonly listed: ListedSegment;

@@ -31,7 +31,7 @@ export async function replaySegment(
     { storeId: state.storeId, chainKey: segment.keys.chainKey.reveal() },
     { ordinal: header.firstOrdinal, digest: header.previous },
   );
-  // A large store takes seconds to read; timers and requests must not starve meanwhile.
+  // A large store takes seconds to read; timers and requests need their turns.
   const breather = new Breather();
   let found = scan.next();
   while (found.kind === 'frame') {

@@ -13,7 +13,7 @@ import type { ScannedFrame } from '../log/segment-scan.ts';
 import { packExtent, packAddress } from '../log/segment-table.ts';
 import type { StoreState } from '../store-state.ts';
 
-/** So many records are applied between two looks at the clock. */
+/** Number of records that are applied between two looks at the clock. */
 const RECORDS_A_LOOK = 64;
 
 /** Rebuilds the index from authenticated frames, oldest first. */
@@ -24,7 +24,7 @@ export class Replay {
     this.#state = state;
   }
 
-  /** Applies all records of a frame; others get a turn between them, as a frame may have 100,000. */
+  /** Applies all records of a frame; other tasks get turns between them, as a frame may have 100,000. */
   async frame(segment: Segment, { at, bytes, header }: ScannedFrame, breather: Breather): Promise<void> {
     let ordinal = header.firstOrdinal;
     for (const { offset, sealed } of recordsOf(bytes)) {
@@ -41,7 +41,7 @@ export class Replay {
   ): void {
     const opened = this.#state.sealer.openName(sealed, segment.keys.records, this.#state.reader.innerKeys);
     if (opened === undefined) throw unreadable(segment, at);
-    // What a compacted segment holds beside records was kept for a reason.
+    // What a compacted segment holds in addition to records was kept for a reason.
     const isRecord = opened.operation === operations.put || opened.operation === operations.sealedInner;
     if (segment.kind === 'compacted' && !isRecord) segment.keptBytes += sealed.length;
     // Its namespace was erased, or `finish` will say that the key is damaged.
