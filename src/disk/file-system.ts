@@ -1,3 +1,6 @@
+/** `read` and `read-write` need the file to exist; `create` needs it not to (EEXIST) and makes it 0600. */
+export type OpenMode = 'read' | 'read-write' | 'create';
+
 /**
  * Everything that touches the disk goes through this interface, so that a simulated disk can lose unsynced writes,
  * reorder them, fail at any step and cut the power between any two. Paths are absolute. Errors are those of
@@ -5,12 +8,18 @@
  */
 export interface FileSystem {
   /**
-   * Opens a file. `read` and `read-write` need it to exist; `create` needs it not to (EEXIST) and makes it 0600.
-   * A created file is durable only after {@link FileHandle.sync} and {@link syncDirectory} of its folder.
+   * Opens a regular file. A created file is durable only after {@link FileHandle.sync} and {@link syncDirectory} of
+   * its folder. `durableWrites` prepares for {@link FileHandle.writeDurable}.
+   * @throws EvidenceError STORE_FILE_IRREGULAR for anything else than a regular file.
    */
-  open(path: string, mode: 'read' | 'read-write' | 'create'): Promise<FileHandle>;
+  open(path: string, mode: OpenMode, options?: { readonly durableWrites?: boolean }): Promise<FileHandle>;
   /** Atomically replaces `to`; durable only after {@link syncDirectory}. */
   rename(from: string, to: string): Promise<void>;
+  /**
+   * As {@link rename} and then {@link syncDirectory}, where the system has what it needs for both before it
+   * renames.
+   */
+  renameDurably?(from: string, to: string): Promise<void>;
   /** Removes a file; durable only after {@link syncDirectory}. */
   unlink(path: string): Promise<void>;
   /** Makes one folder, 0700 (EEXIST if present). */
@@ -19,7 +28,7 @@ export interface FileSystem {
   rmdir(path: string): Promise<void>;
   /** Names in a folder, in no particular order. */
   list(path: string): Promise<readonly string[]>;
-  /** What is at the path, or `undefined` when nothing is. */
+  /** What is at the path, or `undefined` when nothing is. A link to a file is `other`. */
   stat(
     path: string,
   ): Promise<{ readonly kind: 'file' | 'directory' | 'other'; readonly size: number } | undefined>;
@@ -36,6 +45,8 @@ export interface FileSystem {
 
 /** A folder taken by {@link FileSystem.lock}. */
 export interface FolderLock {
+  /** Whether the path still leads to the folder that was taken; a host may move it and put another in its place. */
+  isInPlace?(): Promise<boolean>;
   release(): Promise<void>;
 }
 
@@ -54,5 +65,7 @@ export interface FileHandle {
   sync(): Promise<void>;
   truncate(length: number): Promise<void>;
   size(): Promise<number>;
+  /** No more writes follow: gives back what only writing needs, and lets the system bound the files that are read. */
+  settle?(): Promise<void>;
   close(): Promise<void>;
 }

@@ -1,19 +1,7 @@
-import { close, constants, fdatasync, fstat, ftruncate, open, readSync, write, writev } from 'node:fs';
+import { close, closeSync, fdatasync, fstatSync, ftruncate, readSync, write, writev } from 'node:fs';
+import type { DescriptorPool, PooledFile } from './descriptor-pool.ts';
+import { called, type FileIdentity, reopenRegular } from './descriptors.ts';
 import type { FileHandle } from './file-system.ts';
-
-/** Runs one callback function of `node:fs`; cheaper per call than `fs.promises`, which the commit path feels. */
-export function called(run: (done: (error: Error | null) => void) => void): Promise<void> {
-  return new Promise((resolve, reject) => {
-    run((error) => (error === null ? resolve() : reject(error)));
-  });
-}
-
-/** Opens a descriptor. */
-export function openDescriptor(path: string, flags: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    open(path, flags, 0o600, (error, descriptor) => (error === null ? resolve(descriptor) : reject(error)));
-  });
-}
 
 function writeSome(descriptor: number, parts: readonly Uint8Array[], position: number): Promise<number> {
   return new Promise((resolve, reject) => {
@@ -56,68 +44,128 @@ function writeWhole(descriptor: number, bytes: Uint8Array, position: number): Pr
   });
 }
 
-/** A file of the operating system. */
-export class NodeFileHandle implements FileHandle {
-  readonly #path: string;
-  readonly #descriptor: number;
-  #durable: number | undefined;
-  #opening: Promise<number> | undefined;
+/** What a {@link NodeFileHandle} is made of. */
+export interface OpenedFile {
+  readonly path: string;
+  readonly identity: FileIdentity;
+  readonly descriptor: number;
+  /** A second descriptor of the same file with O_DSYNC, where writes are to be durable in one step. */
+  readonly durable?: number | undefined;
+}
 
-  constructor(path: string, descriptor: number) {
+/** A file of the operating system. One that is only read may lend its descriptor to others while it is not used. */
+export class NodeFileHandle implements FileHandle, PooledFile {
+  readonly #path: string;
+  readonly #identity: FileIdentity;
+  readonly #pool: DescriptorPool;
+  #descriptor: number | undefined;
+  #durable: number | undefined;
+  #isClosed = false;
+  #isSettled = false;
+  lastUse = 0;
+
+  constructor({ path, identity, descriptor, durable }: OpenedFile, pool: DescriptorPool) {
     this.#path = path;
+    this.#identity = identity;
     this.#descriptor = descriptor;
+    this.#durable = durable;
+    this.#pool = pool;
   }
 
   readSync(into: Uint8Array, position: number): number {
+    const descriptor = this.#forReading();
     let done = 0;
     while (done < into.length) {
-      const read = readSync(this.#descriptor, into, done, into.length - done, position + done);
+      const read = readSync(descriptor, into, done, into.length - done, position + done);
       if (read === 0) break;
       done += read;
     }
     return done;
   }
 
-  write(parts: readonly Uint8Array[], position: number): Promise<void> {
-    return writeAll(this.#descriptor, parts, position);
+  async write(parts: readonly Uint8Array[], position: number): Promise<void> {
+    await writeAll(this.#forWriting('write'), parts, position);
   }
 
-  /**
-   * O_DSYNC gives each write the meaning of write and fdatasync in one turn through the thread pool instead of two.
-   * The second descriptor costs nothing where nobody writes this way.
-   */
-  writeDurable(parts: readonly Uint8Array[], position: number): Promise<void> {
+  /** O_DSYNC gives a write the meaning of write and fdatasync in one turn through the thread pool instead of two. */
+  async writeDurable(parts: readonly Uint8Array[], position: number): Promise<void> {
     const descriptor = this.#durable;
-    if (descriptor === undefined) return this.#openDurable().then(() => this.writeDurable(parts, position));
+    if (descriptor === undefined) {
+      await this.write(parts, position);
+      return this.sync();
+    }
     const [first, second] = parts;
     if (first === undefined || second !== undefined) return writeAll(descriptor, parts, position);
     return writeWhole(descriptor, first, position);
   }
 
-  sync(): Promise<void> {
-    return called((done) => fdatasync(this.#descriptor, done));
+  async sync(): Promise<void> {
+    const descriptor = this.#forWriting('fdatasync');
+    await called((done) => fdatasync(descriptor, done));
   }
 
-  truncate(length: number): Promise<void> {
-    return called((done) => ftruncate(this.#descriptor, length, done));
+  async truncate(length: number): Promise<void> {
+    const descriptor = this.#forWriting('ftruncate');
+    await called((done) => ftruncate(descriptor, length, done));
   }
 
-  size(): Promise<number> {
-    return new Promise((resolve, reject) => {
-      fstat(this.#descriptor, (error, stats) => (error === null ? resolve(stats.size) : reject(error)));
-    });
+  async size(): Promise<number> {
+    return fstatSync(this.#forReading()).size;
+  }
+
+  async settle(): Promise<void> {
+    if (this.#isClosed || this.#isSettled) return;
+    this.#isSettled = true;
+    const durable = this.#durable;
+    this.#durable = undefined;
+    this.#pool.add(this);
+    if (durable !== undefined) await called((done) => close(durable, done));
+  }
+
+  evict(): void {
+    if (this.#descriptor !== undefined) closeSync(this.#descriptor);
+    this.#descriptor = undefined;
   }
 
   async close(): Promise<void> {
-    const durable = await this.#opening?.catch(() => undefined);
+    if (this.#isClosed) throw badDescriptor('close', this.#path);
+    this.#isClosed = true;
+    this.#pool.remove(this);
+    const open = [this.#durable, this.#descriptor];
     this.#durable = undefined;
-    this.#opening = undefined;
-    if (durable !== undefined) await called((done) => close(durable, done));
-    await called((done) => close(this.#descriptor, done));
+    this.#descriptor = undefined;
+    for (const descriptor of open)
+      if (descriptor !== undefined) await called((done) => close(descriptor, done));
   }
 
-  async #openDurable(): Promise<void> {
-    this.#opening ??= openDescriptor(this.#path, constants.O_WRONLY | constants.O_DSYNC);
-    this.#durable = await this.#opening;
+  #forReading(): number {
+    this.lastUse = this.#pool.nextTurn();
+    if (this.#descriptor !== undefined) return this.#descriptor;
+    if (this.#isClosed) throw badDescriptor('read', this.#path);
+    this.#descriptor = withRoom(this.#pool, () => reopenRegular(this.#path, this.#identity));
+    this.#pool.add(this);
+    return this.#descriptor;
+  }
+
+  #forWriting(call: string): number {
+    if (this.#descriptor === undefined || this.#isSettled) throw badDescriptor(call, this.#path);
+    return this.#descriptor;
   }
 }
+
+/** Runs an opening, and once more when the process has too many files open and the pool can close some. */
+function withRoom<T>(pool: DescriptorPool, openFile: () => T): T {
+  try {
+    return openFile();
+  } catch (error) {
+    if (!isOutOfDescriptors(error) || pool.free() === 0) throw error;
+    return openFile();
+  }
+}
+
+/** Whether the process or the system has no descriptor left. */
+export const isOutOfDescriptors = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && (error.code === 'EMFILE' || error.code === 'ENFILE');
+
+const badDescriptor = (call: string, path: string): NodeJS.ErrnoException =>
+  Object.assign(new Error(`EBADF: ${call} '${path}'`), { code: 'EBADF', syscall: call, path });

@@ -6,7 +6,7 @@ import { LatchkeyError } from '../errors/latchkey-error.ts';
 import { writeBackup } from './backup/backup.ts';
 import type { BackupReport, BackupSink } from './api/backup-api.ts';
 import { MIN_PADDING_BYTES } from './log/record.ts';
-import { closeFiles, type Recovered, type RecoverySource, readStore } from './open/recovery.ts';
+import { type Recovered, type RecoverySource, readStore } from './open/recovery.ts';
 import { SealedSnapshot } from './snapshot.ts';
 import type { ReadableNamespace } from './api/store-api.ts';
 import type { LogHead } from './api/log-head.ts';
@@ -20,9 +20,9 @@ const passing: ReadonlySet<string> = new Set([
 const ATTEMPTS = 4;
 
 /**
- * A store as it was at one moment, read and verified without the lock and without changing anything: beside the
- * process that has it open, or when there is none. What that process writes later is not seen, and what it compacts
- * away stays readable here, for the files stay open.
+ * A store as it was at one moment, read and verified without the lock and without changing anything, also while
+ * another process has it open. What that process writes later is not seen; what it compacts away stays readable here as
+ * long as the files stay open, which half of the process's limit of open files bounds.
  */
 export class ReadOnlyStore {
   readonly #recovered: Recovered;
@@ -60,7 +60,12 @@ export class ReadOnlyStore {
 
   /** `undefined` where there is none of this name. */
   namespace(name: string): ReadableNamespace | undefined {
-    return this.namespaces().includes(name) ? this.#snapshot.namespace(name) : undefined;
+    return this.#snapshot.hasNamespace(name) ? this.#snapshot.namespace(name) : undefined;
+  }
+
+  /** Whether a namespace can be erased. @throws EvidenceError STORE_NAMESPACE_MISSING. */
+  isErasable(name: string): boolean {
+    return this.#snapshot.isErasable(name);
   }
 
   /** Position in the log. */
@@ -75,12 +80,12 @@ export class ReadOnlyStore {
 
   /** Number of log files. */
   get segments(): number {
-    return this.#recovered.state.segments.length;
+    return this.#recovered.state.log.segments.length;
   }
 
   /** Bytes of all log files, and of the records in them that still count. */
   get bytes(): { readonly disk: number; readonly live: number } {
-    const { segments } = this.#recovered.state;
+    const { segments } = this.#recovered.state.log;
     return {
       disk: segments.reduce((sum, { length, room }) => sum + length + room, 0),
       live: segments.reduce((sum, { liveBytes }) => sum + liveBytes, 0),
@@ -95,6 +100,6 @@ export class ReadOnlyStore {
   /** Closes the files and wipes the keys. */
   async close(): Promise<void> {
     this.#snapshot.release();
-    await closeFiles(this.#recovered.state);
+    await this.#recovered.state.close();
   }
 }

@@ -24,8 +24,8 @@ const sessions = new WeakMap<Store, Uint8Array>();
 /**
  * Write-once names over a {@link Store}: reserve, then put; the API of the predecessor's key-value manager, with its
  * windows closed. A reservation is a record of its own, so a value of any length (also none) is a value. Every step
- * is one atomic batch. What a killed process had reserved can be reserved anew or be reclaimed, for nobody can hold
- * its reservations any more.
+ * is one atomic batch. What a killed process had reserved can be reserved again or be reclaimed, as its reservations
+ * ended with it.
  */
 export class ReservedNames {
   readonly #store: Store;

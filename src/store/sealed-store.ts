@@ -1,86 +1,41 @@
 import { copyBytes } from '../bytes/copy-bytes.ts';
 import type { SecretBytes } from '../bytes/secret-bytes.ts';
-import { type RandomSource, systemRandom } from '../crypto/random.ts';
-import type { FileSystem } from '../disk/file-system.ts';
-import { nodeFileSystem } from '../disk/node-file-system.ts';
-import { writeBackup } from './backup/backup.ts';
+import type { FolderLock } from '../disk/file-system.ts';
 import type { BackupPart, BackupReport, BackupSink } from './api/backup-api.ts';
-import { writeBatch } from './commit/batch.ts';
-import { type CheckReport, checkStore } from './open/check.ts';
+import type { StoreHealth } from './api/health.ts';
+import { checkName, requireBoolean } from './api/limits.ts';
+import type { LogHead } from './api/log-head.ts';
+import type { BatchOperation, Namespace, Store } from './api/store-api.ts';
+import { writeBackup } from './backup/backup.ts';
+import { restoreBackup } from './backup/restore.ts';
+import { batchWrite, requireNoConflict } from './commit/batch.ts';
+import { eraseNamespace, finishErasures, openNamespace } from './commit/namespace-changes.ts';
+import { storeClosed, writeFailure } from './files/disk-failure.ts';
+import { clearFolder, prepareFolder } from './files/place.ts';
+import { readStoreHeader } from './keys/store-header.ts';
+import { withOwnKey } from './keys/store-keys.ts';
+import { cutTail } from './log/durable-append.ts';
 import { CompactionStopped } from './maintain/compaction.ts';
 import { Compactor } from './maintain/compactor.ts';
-import { beginLog, freshOrigin, layOut, takeLock } from './open/creation.ts';
-import { storeClosed, writeFailure } from './files/disk-failure.ts';
-import { cutTail } from './log/durable-append.ts';
-import type { StoreHealth, StoreObserver } from './api/health.ts';
-import { checkName } from './api/limits.ts';
-import { eraseNamespace, finishErasures, openNamespace } from './commit/namespace-changes.ts';
-import { clearPlace, preparePlace } from './files/place.ts';
-import { MIN_PADDING_BYTES } from './log/record.ts';
-import {
-  type Access,
-  closeFiles,
-  mend,
-  type OpeningReport,
-  type RecoverySource,
-  readStore,
-} from './open/recovery.ts';
 import { planRepair, type RepairPlan } from './maintain/repair.ts';
-import { type Restoration, restoreBackup } from './backup/restore.ts';
 import { rotateStoreKey } from './maintain/rotation.ts';
+import { type CheckReport, checkStore } from './open/check.ts';
+import { beginLog, layOut, takeLock } from './open/creation.ts';
+import { mend, type OpeningReport } from './open/mend.ts';
+import type { Access } from './open/open-files.ts';
+import { type RecoverySource, readStore } from './open/recovery.ts';
 import { SealedNamespace } from './sealed-namespace.ts';
-import { MAX_ROOM_BYTES, SEGMENT_HEADER_BYTES } from './log/segment.ts';
-import { SealedSnapshot, sortedNames } from './snapshot.ts';
-import type { BatchOperation, Namespace, Store } from './api/store-api.ts';
-import type { LogHead } from './api/log-head.ts';
-import { readStoreHeader } from './keys/store-header.ts';
-import type { StoreState, StoreTuning } from './store-state.ts';
-
-/** Options that creating and opening share. */
-export interface StoreOptions {
-  /** Production default: the operating system's. */
-  readonly fileSystem?: FileSystem;
-  /** Folder of the store, absolute. */
-  readonly path: string;
-  /** 32 bytes; the store keeps a copy of its own until it is closed. */
-  readonly storeKey: SecretBytes;
-  readonly random?: RandomSource;
-  /** Length of a log segment after which a new one is begun, in bytes; 64 MiB by default, at most 1 GiB. */
-  readonly segmentBytes?: number;
-  /** Plaintexts are padded to multiples of this many bytes (16 by default), which hides their exact lengths. */
-  readonly paddingBytes?: number;
-  /**
-   * Most zeros that are written behind the log, ready for the next records, in bytes; 64 KiB by default, 0 for none.
-   * They make single writes quicker and are cut off when the segment is finished or the store is closed.
-   */
-  readonly roomBytes?: number;
-  /** `automatic` (the default) compacts in the background; `manual` only by {@link SealedStore.compact}. */
-  readonly compaction?: 'automatic' | 'manual';
-  /** Is told when writing or compacting fails, and when it works again. */
-  readonly observer?: StoreObserver;
-}
-
-/** Options of a new store. */
-export interface CreateOptions extends StoreOptions {
-  /** 16 bytes; random by default. */
-  readonly storeId?: Uint8Array;
-  /** Up to 1024 bytes that lie in the header in the clear and help to get the store key; see `store-header.ts`. */
-  readonly unlock?: Uint8Array;
-}
-
-/** Options of opening. */
-export interface OpenOptions extends StoreOptions {
-  /** A head that was deposited elsewhere; the store must contain it. */
-  readonly expectedHead?: LogHead;
-  /**
-   * Opens although {@link expectedHead} is not in the log: after a human decided to go on from a restored backup.
-   * The generation grows beyond it. Whoever sets this writes an audit record.
-   */
-  readonly acceptOlderHead?: boolean;
-}
-
-/** Options of restoring a backup; `storeKey` is the store key at the time of the backup. */
-export type RestoreOptions = StoreOptions & Omit<Restoration, 'tuning'>;
+import { SealedSnapshot } from './snapshot.ts';
+import {
+  type CreateOptions,
+  creationOf,
+  type OpenOptions,
+  type RestoreOptions,
+  type StoreOptions,
+  sourceOf,
+  tuningOf,
+} from './store-options.ts';
+import type { StoreState } from './store-state.ts';
 
 /** Numbers about an open store. */
 export interface StoreStat {
@@ -96,7 +51,7 @@ export interface StoreStat {
   readonly liveBytes: number;
 }
 
-/** The sealed store on a disk that nobody trusts; see docs/store-format.md. */
+/** The sealed store on an untrusted disk; see docs/store-format.md. */
 export class SealedStore implements Store, AsyncDisposable {
   readonly #state: StoreState;
   /** What opening found; all zero and empty for a new store. */
@@ -109,8 +64,7 @@ export class SealedStore implements Store, AsyncDisposable {
     this.opening = opening;
     this.#compactor = new Compactor(state);
     if (compaction === 'manual') return;
-    state.onRoll = () => this.#compactor.wake();
-    state.onErased = () => this.#compactor.sweepSoon();
+    state.events = { onRoll: () => this.#compactor.wake(), onErased: () => this.#compactor.sweepSoon() };
     this.#compactor.wake();
   }
 
@@ -120,25 +74,23 @@ export class SealedStore implements Store, AsyncDisposable {
    *   and those of writing.
    */
   static async create(options: CreateOptions): Promise<SealedStore> {
-    const { fileSystem = nodeFileSystem, path, storeKey, storeId, unlock } = options;
-    const creation = {
-      ...{ fileSystem, path, storeKey, storeId, unlock },
-      tuning: tuningOf(options),
-      origin: freshOrigin(),
-    };
-    await preparePlace(fileSystem, path);
-    const lock = await takeLock(fileSystem, path);
-    let state: StoreState | undefined;
-    try {
-      await clearPlace(fileSystem, path);
-      state = await layOut(creation, lock);
-      await beginLog(state, creation.origin);
-      return new SealedStore(state, { tornBytes: 0, removedFiles: [], destroyedKeys: 0 }, options);
-    } catch (error) {
-      if (state !== undefined) await closeFiles(state);
-      await lock?.release();
-      throw error instanceof RangeError ? error : writeFailure(error, path);
-    }
+    const creation = creationOf(options);
+    return withOwnKey(options.storeKey, async (storeKey) => {
+      const { fileSystem, path } = creation;
+      await prepareFolder(fileSystem, path);
+      const lock = await takeLock(fileSystem, path);
+      let state: StoreState | undefined;
+      try {
+        await clearFolder(fileSystem, path);
+        state = await layOut({ ...creation, storeKey }, lock);
+        await beginLog(state, creation.origin);
+        return new SealedStore(state, { tornBytes: 0, removedFiles: [], destroyedKeys: 0 }, options);
+      } catch (error) {
+        await state?.close();
+        await lock?.release();
+        throw isMisuse(error) ? error : writeFailure(error, path);
+      }
+    });
   }
 
   /**
@@ -146,44 +98,25 @@ export class SealedStore implements Store, AsyncDisposable {
    * @throws EvidenceError with the code and place of what is wrong; ProblemError STORE_LOCKED and those of the disk.
    */
   static async open(options: OpenOptions): Promise<SealedStore> {
-    const source = sourceOf(options, 'read-write');
-    const { fileSystem, path } = source;
     const overridden = options.acceptOlderHead ? options.expectedHead : undefined;
-    // Says what is wrong with the place before the lock would.
-    await readStoreHeader(fileSystem, path);
-    const lock = await takeLock(fileSystem, path);
-    try {
+    return withLocked(options, 'read-write', async (source, lock) => {
       const recovered = await readStore(source, lock);
       return new SealedStore(recovered.state, await mend(recovered, overridden), options);
-    } catch (error) {
-      await lock?.release();
-      throw error;
-    }
+    });
   }
 
-  /** Verifies a store that nobody has open, and opens every record, without changing anything. */
+  /** Verifies a store that no process has open, and opens every record, without changing anything. */
   static async check(options: OpenOptions): Promise<CheckReport> {
-    const source = sourceOf(options, 'read');
-    await readStoreHeader(source.fileSystem, source.path);
-    const lock = await takeLock(source.fileSystem, source.path);
-    try {
-      return await checkStore(source);
-    } finally {
+    return withLocked(options, 'read', async (source, lock) => {
+      const report = await checkStore(source);
       await lock?.release();
-    }
+      return report;
+    });
   }
 
   /** Looks at what a lossy repair would keep and lose; changes nothing until the plan is applied. */
   static async planRepair(options: OpenOptions): Promise<RepairPlan> {
-    const source = sourceOf(options, 'read');
-    await readStoreHeader(source.fileSystem, source.path);
-    const lock = await takeLock(source.fileSystem, source.path);
-    try {
-      return await planRepair(source, lock);
-    } catch (error) {
-      await lock?.release();
-      throw error;
-    }
+    return withLocked(options, 'read', planRepair);
   }
 
   /** 16 bytes, which `readStoreHeader` gives without the key. */
@@ -193,12 +126,13 @@ export class SealedStore implements Store, AsyncDisposable {
 
   async namespace(name: string, options: { readonly erasable?: boolean } = {}): Promise<Namespace> {
     checkName(name);
+    requireBoolean(options.erasable, 'erasable');
     const state = this.#open();
     return new SealedNamespace(state, await openNamespace(state, name, options.erasable ?? false));
   }
 
   namespaces(): readonly string[] {
-    return sortedNames(this.#open().namespaces.names());
+    return this.#open().namespaces.names();
   }
 
   hasNamespace(name: string): boolean {
@@ -211,7 +145,8 @@ export class SealedStore implements Store, AsyncDisposable {
   }
 
   async batch(operations: readonly BatchOperation[]): Promise<void> {
-    await writeBatch(this.#open(), operations);
+    const { commit, namespaces, tuning } = this.#open();
+    requireNoConflict(await commit.submit(batchWrite(operations, namespaces, tuning.paddingBytes)));
   }
 
   snapshot(): SealedSnapshot {
@@ -224,7 +159,7 @@ export class SealedStore implements Store, AsyncDisposable {
 
   /**
    * Rewrites the whole log: afterwards nothing that was overwritten, deleted or erased is in its files, and nothing
-   * is sealed under an old key. Reads and writes go on meanwhile.
+   * is sealed under an old key. Reads and writes go on during the work.
    */
   async compact(): Promise<void> {
     this.#open();
@@ -235,7 +170,7 @@ export class SealedStore implements Store, AsyncDisposable {
 
   /**
    * Changes the store key (32 bytes). When it resolves, only the new one opens the store; what was written before is
-   * sealed anew in the background, which {@link settled} awaits, and then the old keys are gone from the disk.
+   * sealed again in the background, which {@link settled} awaits, and then the old keys are gone from the disk.
    * @param unlock replaces the header's unlock field, where the new key needs another one.
    */
   async rotateStoreKey(newKey: SecretBytes, unlock?: Uint8Array): Promise<void> {
@@ -267,20 +202,21 @@ export class SealedStore implements Store, AsyncDisposable {
   /** Resolves when no background work is under way. */
   async settled(): Promise<void> {
     await this.#compactor.settled();
-    await this.#state.drops;
+    await this.#state.log.drops;
   }
 
   stat(): StoreStat {
     const state = this.#open();
     const spaces = [...state.namespaces.all()];
+    const { segments } = state.log;
     return {
       storeId: this.storeId,
       head: state.head(),
       namespaces: spaces.length,
       records: spaces.reduce((sum, { index }) => sum + index.size, 0),
-      segments: state.segments.length,
-      diskBytes: state.segments.reduce((sum, { length, room }) => sum + length + room, 0),
-      liveBytes: state.segments.reduce((sum, { liveBytes }) => sum + liveBytes, 0),
+      segments: segments.length,
+      diskBytes: segments.reduce((sum, { length, room }) => sum + length + room, 0),
+      liveBytes: segments.reduce((sum, { liveBytes }) => sum + liveBytes, 0),
     };
   }
 
@@ -324,9 +260,9 @@ export class SealedStore implements Store, AsyncDisposable {
         if (state.active.room > 0) await cutTail(state.active).catch(() => undefined);
         await state.saveManifest(state.manifest()).catch(() => undefined);
       }
-      await state.drops;
+      await state.log.drops;
     } finally {
-      await closeFiles(state);
+      await state.close();
       await state.lock?.release();
     }
   }
@@ -337,41 +273,29 @@ export class SealedStore implements Store, AsyncDisposable {
   }
 }
 
-const DEFAULT_ROOM_BYTES = 64 * 1024;
-const DEFAULT_SEGMENT_BYTES = 64 * 1024 * 1024;
-const MAX_SEGMENT_BYTES = 1024 * 1024 * 1024;
-
-function sourceOf(options: OpenOptions, access: Access): RecoverySource {
-  const { fileSystem = nodeFileSystem, path, storeKey, expectedHead, acceptOlderHead = false } = options;
-  const head = acceptOlderHead ? undefined : expectedHead;
-  return { fileSystem, path, storeKey, expectedHead: head, tuning: tuningOf(options), access };
+/**
+ * Runs something on a store that this process has locked; the lock is given back when it fails. The key is copied at
+ * once, as the caller may wipe it at any time.
+ */
+async function withLocked<T>(
+  options: OpenOptions,
+  access: Access,
+  use: (source: RecoverySource, lock: FolderLock | undefined) => Promise<T>,
+): Promise<T> {
+  const source = sourceOf(options, access);
+  return withOwnKey(options.storeKey, async (storeKey) => {
+    const { fileSystem, path } = source;
+    // Says what is wrong with the place before the lock would.
+    await readStoreHeader(fileSystem, path);
+    const lock = await takeLock(fileSystem, path);
+    try {
+      return await use({ ...source, storeKey }, lock);
+    } catch (error) {
+      await lock?.release();
+      throw error;
+    }
+  });
 }
 
-function tuningOf({
-  random = systemRandom,
-  observer,
-  segmentBytes,
-  paddingBytes,
-  roomBytes,
-}: StoreOptions): StoreTuning {
-  const tuning = {
-    random,
-    observer,
-    segmentBytes: segmentBytes ?? DEFAULT_SEGMENT_BYTES,
-    paddingBytes: paddingBytes ?? MIN_PADDING_BYTES,
-    roomBytes: roomBytes ?? DEFAULT_ROOM_BYTES,
-  };
-  if (!(tuning.segmentBytes > SEGMENT_HEADER_BYTES && tuning.segmentBytes <= MAX_SEGMENT_BYTES))
-    throw new RangeError(
-      `segmentBytes must be over ${SEGMENT_HEADER_BYTES} and at most ${MAX_SEGMENT_BYTES}`,
-    );
-  if (
-    tuning.paddingBytes % MIN_PADDING_BYTES !== 0 ||
-    tuning.paddingBytes < 1 ||
-    tuning.paddingBytes > 65_536
-  )
-    throw new RangeError(`paddingBytes must be a multiple of ${MIN_PADDING_BYTES} up to 65536`);
-  if (!(Number.isInteger(tuning.roomBytes) && tuning.roomBytes >= 0 && tuning.roomBytes <= MAX_ROOM_BYTES))
-    throw new RangeError(`roomBytes must be a whole number up to ${MAX_ROOM_BYTES}`);
-  return tuning;
-}
+/** A mistake of the caller's, which must not look like a failing disk; errors of the system are of other types. */
+const isMisuse = (error: unknown): boolean => error instanceof RangeError || error instanceof TypeError;

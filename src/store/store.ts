@@ -28,11 +28,5 @@ export {
 } from './password-store.ts';
 export { ReadOnlyStore } from './read-only-store.ts';
 export { type Reservation, ReservedNames, type ReservedNamesOptions } from './reservations.ts';
-export {
-  type CreateOptions,
-  type OpenOptions,
-  type RestoreOptions,
-  SealedStore,
-  type StoreOptions,
-  type StoreStat,
-} from './sealed-store.ts';
+export { SealedStore, type StoreStat } from './sealed-store.ts';
+export type { CreateOptions, OpenOptions, RestoreOptions, StoreOptions } from './store-options.ts';

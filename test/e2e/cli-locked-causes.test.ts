@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { adviceOn, type LockedCause } from '../../src/boot/locked-cause.ts';
-import { lockFolder } from '../../src/disk/folder-lock.ts';
+import { takeSocketLock } from '../../src/disk/socket-lock.ts';
 import { agentUntil, askAgent } from '../support/ask-agent.ts';
 import { tempFolder } from '../support/temp-folder.ts';
 import { type NodePlace, type TwoNodeNetwork, twoNodeNetwork } from '../support/two-node-network.ts';
@@ -58,7 +58,7 @@ describe.sequential('why a store stays closed', { timeout: 240_000 }, () => {
 
   it('another process holds the folder', async () => {
     await subject.end('SIGTERM');
-    const lock = await lockFolder(data());
+    const lock = await takeSocketLock(data());
     subject.start();
     await expectCause('other-process');
     if ('release' in lock) await lock.release();

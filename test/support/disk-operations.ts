@@ -34,6 +34,15 @@ export interface Fault {
   readonly dropsDirty?: boolean;
 }
 
+/** System calls that are named otherwise than the operation. */
+const calls: Partial<Record<OperationKind, string>> = {
+  create: 'open',
+  sync: 'fdatasync',
+  truncate: 'ftruncate',
+  syncDirectory: 'fsync',
+  list: 'scandir',
+};
+
 const mutating: ReadonlySet<OperationKind> = new Set([
   'create',
   'write',
@@ -75,7 +84,7 @@ export class OperationLog {
     const fault = this.begin(kind, path);
     if (fault === undefined) return;
     if (fault.dropsDirty === true) drop?.();
-    throw systemError(fault.code, kind, path);
+    throw systemError(fault.code, calls[kind] ?? kind, path);
   }
 
   /** As {@link enter}, at once, and leaves the failing to the caller. */

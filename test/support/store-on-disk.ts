@@ -1,5 +1,6 @@
 import { SecretBytes } from '../../src/bytes/secret-bytes.ts';
-import { type CreateOptions, SealedStore } from '../../src/store/sealed-store.ts';
+import { SealedStore } from '../../src/store/sealed-store.ts';
+import type { CreateOptions } from '../../src/store/store-options.ts';
 import type { SimulatedDisk } from './simulated-disk.ts';
 
 /** Folder of the store on a simulated disk. */

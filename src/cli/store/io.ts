@@ -43,7 +43,7 @@ export function processIo(): StoreIo {
   };
 }
 
-/** Streams whose reader is slow, and the moment when it will have caught up: one, however many wait for it. */
+/** For each stream with a slow reader: a promise that all waiting writers share, until the reader has caught up. */
 const draining = new WeakMap<Writable, Promise<unknown>>();
 
 /** Writes and, when the reader is slow, waits until it has caught up. */

@@ -7,10 +7,12 @@ export interface RecordLine {
   readonly namespace?: string;
   readonly name: string;
   readonly value: Uint8Array;
+  /** Present and true where the namespace has a key of its own that erasing destroys. */
+  readonly erasable?: true;
 }
 
 const NEWLINE = 0x0a;
-const fields: ReadonlySet<string> = new Set(['namespace', 'name', 'value']);
+const fields: ReadonlySet<string> = new Set(['namespace', 'name', 'value', 'erasable']);
 
 /**
  * Splits a stream into lines without their newlines; the last line needs none. Holds at most `maxLineBytes`.
@@ -40,7 +42,7 @@ export async function* splitLines(
 }
 
 /**
- * Reads `{"name", "value" (base64), "namespace"?}`; `undefined` for an empty line.
+ * Reads `{"name", "value" (base64), "namespace"?, "erasable"?}`; `undefined` for an empty line.
  * @throws EvidenceError FIELD_INVALID naming the line and the field.
  */
 export function parseRecordLine(bytes: Uint8Array, line: number): RecordLine | undefined {
@@ -49,23 +51,31 @@ export function parseRecordLine(bytes: Uint8Array, line: number): RecordLine | u
   const parsed = parseObject(text, line);
   for (const field of Object.keys(parsed)) {
     if (!fields.has(field))
-      throw lineError(line, 'has a field that is not known: only name, value, namespace');
+      throw lineError(line, 'has a field that is not known: only name, value, namespace, erasable');
   }
-  const { namespace, name, value } = parsed;
+  const { namespace, name, value, erasable } = parsed;
   if (typeof name !== 'string') throw lineError(line, 'has no name that is a string');
   if (typeof value !== 'string') throw lineError(line, 'has no value that is a base64 string');
   if (namespace !== undefined && typeof namespace !== 'string')
     throw lineError(line, 'has a namespace that is no string');
+  if (erasable !== undefined && typeof erasable !== 'boolean')
+    throw lineError(line, 'has an erasable that is neither true nor false');
   return {
     ...(namespace === undefined ? {} : { namespace }),
     name,
     value: parseBase64(value, `line ${line}: value`),
+    ...(erasable === true ? { erasable } : {}),
   };
 }
 
 /** The record as one line of JSON with its newline. */
-export function formatRecordLine({ namespace, name, value }: RecordLine): string {
-  const shown = { ...(namespace === undefined ? {} : { namespace }), name, value: toBase64(value) };
+export function formatRecordLine({ namespace, name, value, erasable }: RecordLine): string {
+  const shown = {
+    ...(namespace === undefined ? {} : { namespace }),
+    name,
+    value: toBase64(value),
+    ...(erasable === true ? { erasable } : {}),
+  };
   return `${JSON.stringify(shown)}\n`;
 }
 

@@ -36,11 +36,11 @@ async function importLines(io: StoreIo, options: NamespaceOptions): Promise<void
     let acknowledged = 0;
     try {
       await importRecords(recordLines(io.stdin), {
-        async store({ namespace = options.namespace, name, value }) {
+        async store({ namespace = options.namespace, name, value, erasable = false }) {
           // What cannot be stored makes no namespace either.
           checkName(name);
           checkValue(value);
-          await (await namespaces.get(namespace)).put(name, value);
+          await (await namespaces.get(namespace, erasable)).put(name, value);
         },
         async acknowledge({ name }) {
           acknowledged++;
@@ -61,11 +61,15 @@ async function exportLines(io: StoreIo, options: ExportOptions): Promise<void> {
     let exported = 0;
     try {
       for (const name of options.all ? store.namespaces() : [options.namespace]) {
-        const records = store
-          .namespace(name)
-          ?.entries(options.prefix === undefined ? {} : { prefix: options.prefix });
-        for await (const [recordName, value] of records ?? []) {
-          const line = { ...(options.all ? { namespace: name } : {}), name: recordName, value };
+        const namespace = store.namespace(name);
+        if (namespace === undefined) continue;
+        const fields = {
+          ...(options.all ? { namespace: name } : {}),
+          ...(store.isErasable(name) ? { erasable: true as const } : {}),
+        };
+        const range = options.prefix === undefined ? {} : { prefix: options.prefix };
+        for await (const [recordName, value] of namespace.entries(range)) {
+          const line = { ...fields, name: recordName, value };
           await print(io.stdout, formatRecordLine(line));
           progress.update(++exported);
         }
@@ -93,9 +97,13 @@ class NamespaceCache {
     this.#store = store;
   }
 
-  get(name: string): Promise<Namespace> {
-    const opened = this.#opened.get(name) ?? anyNamespace(this.#store, name);
-    this.#opened.set(name, opened);
+  /** @throws EvidenceError STORE_NAMESPACE_KIND when a line needs an erasable namespace and it is a plain one. */
+  get(name: string, erasable: boolean): Promise<Namespace> {
+    const key = `${erasable} ${name}`;
+    const open = () =>
+      erasable ? this.#store.namespace(name, { erasable }) : anyNamespace(this.#store, name);
+    const opened = this.#opened.get(key) ?? open();
+    this.#opened.set(key, opened);
     return opened;
   }
 }

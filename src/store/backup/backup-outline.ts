@@ -7,8 +7,8 @@ import {
 } from './backup-format.ts';
 
 /**
- * Follows a backup whose bytes go by, without the store key: knows whose it says it is, and whether it is all there.
- * Whether it is genuine only restoring tells.
+ * Reads the outline of a backup while it is copied, without the store key: the store id that it claims, and whether it is
+ * complete. Only restoring tells whether it is genuine.
  */
 export class BackupOutline {
   #storeId: Uint8Array | undefined;

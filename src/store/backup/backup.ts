@@ -30,7 +30,7 @@ export async function writeBackup(
   const { random } = state.tuning;
   const cipher =
     part === undefined
-      ? BackupCipher.create(state.storeId, state.storeKey, random)
+      ? BackupCipher.create(state.storeId, state.keys.storeKey, random)
       : BackupCipher.create(random(STORE_ID_BYTES), part.key, random);
   const chunk = new ChunkCollector((plaintext, isLast) => sink(cipher.seal(plaintext, isLast, random)));
   try {

@@ -16,12 +16,12 @@ import { ByteReader } from '../log/byte-layout.ts';
 import { beginLog, layOut, takeLock } from '../open/creation.ts';
 import { writeFailure } from '../files/disk-failure.ts';
 import { STORE_KEY_BYTES } from '../api/limits.ts';
+import { withOwnKey } from '../keys/store-keys.ts';
+import { copyBytes } from '../../bytes/copy-bytes.ts';
 import { newNamespaceKey } from '../keys/namespace-keys.ts';
 import { type NamespaceState, newNamespaceState } from '../index/namespace-state.ts';
-import { clearPlace, giveUpPlace, markPlace, preparePlace, unmarkPlace } from '../files/place.ts';
-import { operations } from '../log/record.ts';
-import { closeFiles } from '../open/recovery.ts';
-import { encodeNamespaceKind } from '../open/replay.ts';
+import { clearFolder, giveUpFolder, markFolder, prepareFolder, unmarkFolder } from '../files/place.ts';
+import { encodeNamespaceKind, operations } from '../log/record.ts';
 import type { LogHead } from '../api/log-head.ts';
 import type { StoreState, StoreTuning } from '../store-state.ts';
 
@@ -44,37 +44,53 @@ export interface Restoration {
 /**
  * Makes a store of a backup: same store id, generation one higher, log going on behind the backup's head. The
  * manifest, without which there is no store, is written last, when everything was verified; a restoration that was cut
- * off before is begun anew by the next one to the same place.
+ * off is started again by the next one to the same place.
  * @throws EvidenceError with the code of what is wrong with the backup or the place; then nothing is left there.
  */
 export async function restoreBackup(restoration: Restoration): Promise<BackupReport> {
-  const { fileSystem = nodeFileSystem, path, storeKey, newStoreKey = storeKey, tuning, unlock } = restoration;
+  const { storeKey, newStoreKey = storeKey } = restoration;
+  const unlock = restoration.unlock === undefined ? undefined : copyBytes(restoration.unlock, 'unlock');
+  return withOwnKey(storeKey, (own) =>
+    withOwnKey(newStoreKey, (ownNew) =>
+      restoreOwned({ ...restoration, storeKey: own, newStoreKey: ownNew, unlock }),
+    ),
+  );
+}
+
+/** A restoration of which no bytes are the caller's any more. */
+type OwnedRestoration = Omit<Restoration, 'unlock'> & {
+  readonly newStoreKey: SecretBytes;
+  readonly unlock: Uint8Array | undefined;
+};
+
+async function restoreOwned(restoration: OwnedRestoration): Promise<BackupReport> {
+  const { fileSystem = nodeFileSystem, path, storeKey, newStoreKey, tuning, unlock } = restoration;
   if (storeKey.length !== STORE_KEY_BYTES)
     throw new RangeError(`a store key must be ${STORE_KEY_BYTES} bytes, got ${storeKey.length}`);
   const reader = new BackupReader(restoration.source, storeKey);
   const { storeId, head } = await reader.start();
   const origin = { ...head, generation: head.generation + 1 };
-  await preparePlace(fileSystem, path);
+  await prepareFolder(fileSystem, path);
   const lock = await takeLock(fileSystem, path);
   let state: StoreState | undefined;
   let isOurs = false;
   try {
-    await clearPlace(fileSystem, path);
+    await clearFolder(fileSystem, path);
     isOurs = true;
-    await markPlace(fileSystem, path);
+    await markFolder(fileSystem, path);
     const creation = { fileSystem, path, storeId, unlock, tuning, origin, storeKey: newStoreKey };
     state = await layOut(creation, lock);
     const counts = await new Restorer(state, reader).run();
     await beginLog(state, origin);
-    // Beside a manifest the marker means nothing, and the next opening removes it.
-    await unmarkPlace(fileSystem, path).catch(() => undefined);
+    // Once there is a manifest the marker means nothing, and the next opening removes it.
+    await unmarkFolder(fileSystem, path).catch(() => undefined);
     return { ...counts, head };
   } catch (error) {
-    // What stays all the same, the marker says whose it is: the next restore begins by removing it.
-    if (isOurs) await giveUpPlace(fileSystem, path).catch(() => undefined);
+    // Files that cannot be removed now belong to the marker: the next restore begins by removing them.
+    if (isOurs) await giveUpFolder(fileSystem, path).catch(() => undefined);
     throw writeFailure(error, path);
   } finally {
-    if (state !== undefined) await closeFiles(state);
+    await state?.close();
     await lock?.release();
     reader.wipe();
   }
@@ -224,14 +240,13 @@ class Restorer {
       } else if (entry.kind === 'counts') checkCounts(found, entry);
     }
     await this.#writer.finish();
-    this.#state.segments.push(...this.#writer.segments);
+    this.#state.log.segments = [...this.#state.log.segments, ...this.#writer.segments];
     return found;
   }
 
   async #addNamespace(name: string, isErasable: boolean): Promise<NamespaceState> {
     const state = this.#state;
-    const id = state.nextNamespaceId;
-    state.nextNamespaceId += 1;
+    const id = state.namespaces.takeId();
     const key = isErasable ? newNamespaceKey(state.tuning.random) : undefined;
     const place = key === undefined ? undefined : await state.namespaceKeys.add(id, key.bytes);
     key?.bytes.fill(0);

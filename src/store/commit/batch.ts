@@ -1,82 +1,76 @@
-import { copyBytes } from '../../bytes/copy-bytes.ts';
 import { EvidenceError } from '../../errors/latchkey-error.ts';
+import { checkName, checkValue, MAX_BATCH_BYTES, MAX_BATCH_OPERATIONS } from '../api/limits.ts';
+import type { BatchOperation } from '../api/store-api.ts';
+import type { NamespaceTable } from '../index/namespace-table.ts';
 import { framedLength } from '../log/frame.ts';
-import { checkName, checkValue, MAX_BATCH_BYTES } from '../api/limits.ts';
-import type { NamespaceState } from '../index/namespace-state.ts';
 import { recordLength } from '../log/record.ts';
 import { SEAL_BYTES } from '../log/record-sealer.ts';
-import { addDelete, addPut, isExpected, namespaceMissing } from '../sealed-namespace.ts';
-import type { BatchOperation } from '../api/store-api.ts';
-import type { StoreState } from '../store-state.ts';
-import type { WriteGroup } from './write-group.ts';
+import { type Write, type WriteOutcome, type WriteStep, writeOf } from './write.ts';
 
 /**
- * Writes all operations or none: one batch lies in one frame, and a frame is whole or not there.
- * @throws EvidenceError STORE_CONFLICT, STORE_NAMESPACE_MISSING, STORE_BATCH_TOO_LARGE, or what names and values fail.
+ * Checks a whole batch before any of it is written: one batch lies in one frame, and a frame is whole or not there.
+ * @throws TypeError for what is no batch; EvidenceError STORE_BATCH_TOO_LARGE, or what names and values fail.
  */
-export async function writeBatch(state: StoreState, operations: readonly BatchOperation[]): Promise<void> {
-  let kept = operations;
-  const bytes = checkBatch(state, operations);
-  await state.commit.submit(
-    (group) => plan(state, group, kept),
-    bytes,
-    () => {
-      kept = operations.map(ownCopy);
-    },
-  );
+export function batchWrite(
+  operations: readonly BatchOperation[],
+  namespaces: NamespaceTable,
+  paddingBytes: number,
+): Write {
+  if (!Array.isArray(operations)) throw new TypeError(`a batch must be an array, got ${typeof operations}`);
+  if (operations.length > MAX_BATCH_OPERATIONS)
+    throw tooLarge(`${MAX_BATCH_OPERATIONS} operations`, `${operations.length} operations`);
+  const steps = operations.map(stepOf);
+  const bytes = steps.reduce((sum, step) => sum + sealedBytes(step, namespaces, paddingBytes), 0);
+  if (bytes > MAX_BATCH_BYTES) throw tooLarge(`${MAX_BATCH_BYTES} bytes sealed`, `${bytes} bytes`);
+  return writeOf(steps, { bytes });
 }
 
-const ownCopy = (operation: BatchOperation): BatchOperation =>
-  operation.kind === 'delete' || operation.value === undefined
-    ? { ...operation }
-    : { ...operation, value: copyBytes(operation.value) };
-
-function checkBatch(state: StoreState, operations: readonly BatchOperation[]): number {
-  const { paddingBytes } = state.tuning;
-  let bytes = 0;
-  for (const operation of operations) {
-    checkName(operation.name);
-    const value = operation.kind === 'delete' ? undefined : operation.value;
-    if (operation.kind === 'put') checkValue(operation.value);
-    else if (value !== undefined) checkValue(value);
-    const length =
-      recordLength(Buffer.byteLength(operation.name), value?.length ?? 0, paddingBytes) + SEAL_BYTES;
-    // Of an erasable namespace it is sealed twice, and padded twice.
-    const isTwofold = state.namespaces.get(operation.namespace)?.keySlot !== undefined;
-    bytes += framedLength(isTwofold ? recordLength(0, length, paddingBytes) + SEAL_BYTES : length);
-  }
-  if (bytes <= MAX_BATCH_BYTES) return bytes;
-  throw new EvidenceError(
-    'STORE_BATCH_TOO_LARGE',
-    `a batch must not be over ${MAX_BATCH_BYTES} bytes sealed`,
-    {
-      expected: `at most ${MAX_BATCH_BYTES} bytes`,
-      observed: `${bytes} bytes`,
-    },
-  );
-}
-
-function plan(state: StoreState, group: WriteGroup, operations: readonly BatchOperation[]): void {
-  const spaces = new Map<string, NamespaceState>();
-  for (const operation of operations) {
-    const space = state.namespaces.get(operation.namespace);
-    if (space === undefined) throw namespaceMissing(operation.namespace);
-    spaces.set(operation.namespace, space);
-    if (operation.kind === 'expect' && !isExpected(state.valueNow(space, operation.name), operation.value))
-      throw conflict(operation);
-  }
-  for (const operation of operations) {
-    const space = spaces.get(operation.namespace);
-    if (space === undefined) continue;
-    if (operation.kind === 'put') addPut(group, space, operation.name, operation.value);
-    else if (operation.kind === 'delete' && state.hasNow(space, operation.name))
-      addDelete(group, space, operation.name);
-  }
-}
-
-const conflict = ({ namespace, name, value }: BatchOperation & { kind: 'expect' }): EvidenceError =>
-  new EvidenceError('STORE_CONFLICT', `${namespace}/${name} is not as expected; nothing was written`, {
-    field: `${namespace}/${name}`,
+/** @throws EvidenceError STORE_CONFLICT when a condition of the batch did not hold. */
+export function requireNoConflict({ conflict }: WriteOutcome): void {
+  if (conflict === undefined) return;
+  const { space, name, value } = conflict;
+  const field = `${typeof space === 'string' ? space : space.name}/${name}`;
+  throw new EvidenceError('STORE_CONFLICT', `${field} is not as expected; nothing was written`, {
+    field,
     expected: value === undefined ? 'no value' : 'the given value',
     observed: value === undefined ? 'a value' : 'another value, or none',
+  });
+}
+
+function stepOf(operation: BatchOperation): WriteStep {
+  const { kind, namespace: space, name } = operation;
+  checkName(space);
+  checkName(name);
+  switch (kind) {
+    case 'put': {
+      const { value } = operation;
+      checkValue(value);
+      return { kind, space, name, value };
+    }
+    case 'expect': {
+      const { value } = operation;
+      if (value !== undefined) checkValue(value);
+      return { kind, space, name, value };
+    }
+    case 'delete':
+      return { kind, space, name };
+    default:
+      // A caller in JavaScript may pass any kind.
+      throw new TypeError(`the kind of an operation must be put, delete or expect, got ${String(kind)}`);
+  }
+}
+
+function sealedBytes(step: WriteStep, namespaces: NamespaceTable, paddingBytes: number): number {
+  const valueBytes = step.kind === 'delete' ? 0 : (step.value?.length ?? 0);
+  const length = recordLength(Buffer.byteLength(step.name), valueBytes, paddingBytes) + SEAL_BYTES;
+  const space = typeof step.space === 'string' ? namespaces.get(step.space) : step.space;
+  // A record of an erasable namespace is sealed twice, and padded twice.
+  const isTwofold = space?.keyPlace !== undefined;
+  return framedLength(isTwofold ? recordLength(0, length, paddingBytes) + SEAL_BYTES : length);
+}
+
+const tooLarge = (expected: string, observed: string): EvidenceError =>
+  new EvidenceError('STORE_BATCH_TOO_LARGE', `a batch must not be over ${expected}`, {
+    expected: `at most ${expected}`,
+    observed,
   });

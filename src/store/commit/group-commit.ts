@@ -1,56 +1,59 @@
 import { LatchkeyError } from '../../errors/latchkey-error.ts';
-import { storeClosed, writeFailure } from '../files/disk-failure.ts';
 import type { FaultRecord } from '../fault-record.ts';
+import { storeClosed, writeFailure } from '../files/disk-failure.ts';
 import { appendDurably, cutTail } from '../log/durable-append.ts';
 import { FrameBuilder } from '../log/frame.ts';
-import type { RecordSealer } from '../log/record-sealer.ts';
 import type { Segment } from '../log/segment.ts';
-import { type Effect, WriteGroup } from './write-group.ts';
+import type { SegmentLog } from '../log/segment-log.ts';
+import { packAddress, packExtent } from '../log/segment-table.ts';
+import { ownedWrite, type Write, type WriteOutcome } from './write.ts';
+import { type Effect, type GroupTools, WriteGroup } from './write-group.ts';
 import { WriteQueue } from './write-queue.ts';
 
-/** What the committer needs of the store. */
-export interface CommitTarget {
+/** What the group commit needs of the store. */
+export interface CommitParts extends GroupTools {
   readonly storeId: Uint8Array;
-  readonly sealer: RecordSealer;
-  /** The segment being written. */
-  readonly active: Segment;
+  readonly log: SegmentLog;
+  readonly faults: FaultRecord;
   /** A segment of this length is finished and a new one begun. */
   readonly segmentBytes: number;
   /** Zeros that may lie behind the last frame, ready for the next ones. */
   readonly roomBytes: number;
   /** Starts a new segment, durably. */
   roll(): Promise<void>;
-  /** Makes a durable change visible. */
-  apply(effect: Effect): void;
-  /** What is told whether writes succeed. */
-  readonly faults: FaultRecord;
 }
 
 const MAX_GROUP_BYTES = 4 * 1024 * 1024;
 const MAX_GROUP_RECORDS = 8192;
 
+/** What an admitted write got, or why it failed. */
+type Admission = { readonly outcome: WriteOutcome } | { readonly error: unknown };
+
 /**
  * Group commit: while one group is on its way to the disk, the next one is sealed as its writes arrive; one fdatasync
  * covers a whole group. Writes beyond a full group wait in a queue. A group is begun only when the one before is
  * durable, so every frame proves that all before it was durable when it was written.
+ *
+ * The way of a write: {@link submit}, `WriteGroup.admit` (judged and sealed), {@link GroupCommit.#flush} (on the disk),
+ * {@link GroupCommit.#show} (in the index), and then its promise resolves.
  */
 export class GroupCommit {
-  readonly #target: CommitTarget;
+  readonly #parts: CommitParts;
   readonly #queue = new WriteQueue();
   readonly #tasks: (() => Promise<void>)[] = [];
   readonly #spare: FrameBuilder[] = [];
   #forming: WriteGroup | undefined;
   #inFlight: WriteGroup | undefined;
-  #running = false;
-  #exclusive = false;
-  #rollWanted = false;
+  #isRunning = false;
+  /** A task or the change of the segment has the log for itself. */
+  #isExclusive = false;
   #failure: LatchkeyError | undefined;
-  #closing = false;
+  #isClosing = false;
   /** Called when nothing is left to do. */
   #onIdle: (() => void)[] = [];
 
-  constructor(target: CommitTarget) {
-    this.#target = target;
+  constructor(parts: CommitParts) {
+    this.#parts = parts;
   }
 
   /** Why the store takes no more writes, if so. */
@@ -59,28 +62,28 @@ export class GroupCommit {
   }
 
   /**
-   * Makes a write part of the next group.
-   * @param plan runs in the order of arrival, sees all writes before it, checks first and adds its records then;
-   *   what it throws, the caller gets, after those earlier writes are durable.
-   * @param keep called when the write has to wait, to copy what the caller may change meanwhile.
+   * Makes a write durable, or refuses it by one of its conditions. Writes are judged in the order of their arrival, each
+   * by all writes before it. A write that has to wait is copied first: the caller may change its values then.
+   * @throws what judging or writing throws, after the writes before it are durable.
    */
-  submit<T>(plan: (group: WriteGroup) => T, bytes: number, keep: () => void): Promise<T> {
-    if (this.#closing) return Promise.reject(storeClosed());
+  submit(write: Write): Promise<WriteOutcome> {
+    if (this.#isClosing) return Promise.reject(storeClosed());
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
-    if (this.#queue.isEmpty && this.#hasRoom()) return this.#admit(plan);
+    if (this.#queue.isEmpty && this.#canAdmit()) return this.#admit(write);
+    const owned = ownedWrite(write);
     return new Promise((resolve, reject) => {
-      keep();
-      this.#queue.push({ bytes, reject, admit: () => void this.#admit(plan).then(resolve, reject) });
+      const admit = () => void this.#admit(owned).then(resolve, reject);
+      this.#queue.push({ bytes: owned.bytes, reject, admit });
       this.#start();
     });
   }
 
-  /** Runs something while no write is under way; writes that arrive meanwhile wait. */
+  /** Runs something while no write is under way; writes that arrive during the task wait. */
   exclusively<T>(task: () => Promise<T>): Promise<T> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
       this.#tasks.push(() =>
-        // What failed meanwhile left an unknown tail, and nothing may be built behind it.
+        // A write that failed before left an unknown tail, and nothing may be written behind it.
         (this.#failure === undefined ? task() : Promise.reject(this.#failure)).then(
           resolve,
           (error: unknown) => {
@@ -93,19 +96,18 @@ export class GroupCommit {
   }
 
   /** A group of its own, at once; only inside {@link exclusively}. */
-  async commitNow(plan: (group: WriteGroup) => void): Promise<void> {
+  async commitNow(fill: (group: WriteGroup) => void): Promise<void> {
     const group = this.#begin();
     const settled = group.settled();
-    const outcome = this.#plan(plan, group);
+    fill(group);
     await this.#flush(group);
     await settled;
-    if ('error' in outcome) throw outcome.error;
   }
 
   /** Takes no more writes, and resolves when all before are settled. */
   async close(): Promise<void> {
-    this.#closing = true;
-    if (this.#running) await new Promise<void>((resolve) => this.#onIdle.push(resolve));
+    this.#isClosing = true;
+    if (this.#isRunning) await new Promise<void>((resolve) => this.#onIdle.push(resolve));
   }
 
   /** Refuses writes from now on: what is on the disk is not known any more. */
@@ -113,36 +115,41 @@ export class GroupCommit {
     this.#failure ??= error;
   }
 
-  #hasRoom(): boolean {
-    if (this.#tasks.length > 0 || this.#exclusive || this.#rollWanted) return false;
-    const { active, segmentBytes } = this.#target;
-    const last = this.#forming ?? this.#inFlight;
-    // A segment ends with the group that fills it.
-    this.#rollWanted = (last?.end ?? active.length) >= segmentBytes;
-    if (this.#rollWanted) return false;
+  get #active(): Segment {
+    const { last } = this.#parts.log;
+    if (last === undefined) throw storeClosed();
+    return last;
+  }
+
+  /** Whether a write may join the group that is forming. */
+  #canAdmit(): boolean {
+    if (this.#tasks.length > 0 || this.#isExclusive || this.#isSegmentFull()) return false;
     const frame = this.#forming?.frame;
     return frame === undefined || (frame.length < MAX_GROUP_BYTES && frame.records < MAX_GROUP_RECORDS);
   }
 
-  async #admit<T>(plan: (group: WriteGroup) => T): Promise<T> {
+  /** Whether the next group belongs into a new segment: a segment ends with the group that fills it. */
+  #isSegmentFull(): boolean {
+    const last = this.#forming ?? this.#inFlight;
+    return (last?.end ?? this.#active.length) >= this.#parts.segmentBytes;
+  }
+
+  async #admit(write: Write): Promise<WriteOutcome> {
     this.#forming ??= this.#begin();
     const group = this.#forming;
     // Even a refusal waits for the group: what it was judged by may not be durable yet.
     const settled = group.settled();
     this.#start();
-    const outcome = this.#plan(plan, group);
+    const admission = this.#judge(write, group);
     await settled;
-    if ('error' in outcome) throw outcome.error;
-    return outcome.result;
+    if ('error' in admission) throw admission.error;
+    return admission.outcome;
   }
 
-  #plan<T>(
-    plan: (group: WriteGroup) => T,
-    group: WriteGroup,
-  ): { readonly result: T } | { readonly error: unknown } {
+  #judge(write: Write, group: WriteGroup): Admission {
     const before = group.frame.records;
     try {
-      return { result: plan(group) };
+      return { outcome: group.admit(write) };
     } catch (error) {
       // Half a write in the group could only be a defect of this program; it must not reach the disk.
       if (group.frame.records !== before) this.poison(writeFailure(error, 'a group of records'));
@@ -151,19 +158,19 @@ export class GroupCommit {
   }
 
   #begin(): WriteGroup {
-    const { active, sealer } = this.#target;
+    const active = this.#active;
     const before = this.#inFlight;
     const frame = this.#spare.pop() ?? new FrameBuilder();
-    const position =
+    const start =
       before === undefined
         ? { base: active.length, firstOrdinal: active.nextOrdinal }
         : { base: before.end, firstOrdinal: before.nextOrdinal };
-    return new WriteGroup(active, position, frame, sealer);
+    return new WriteGroup(active, start, frame, this.#parts);
   }
 
   #start(): void {
-    if (this.#running) return;
-    this.#running = true;
+    if (this.#isRunning) return;
+    this.#isRunning = true;
     // All writes of this turn of the event loop share the first group.
     queueMicrotask(() => void this.#run());
   }
@@ -171,25 +178,25 @@ export class GroupCommit {
   async #run(): Promise<void> {
     while (true) {
       if (this.#forming !== undefined) await this.#flush(this.#forming);
-      else if (this.#rollWanted) await this.#roll();
+      else if (!this.#queue.isEmpty && this.#isSegmentFull()) await this.#roll();
       else if (this.#tasks.length > 0) await this.#runTask();
       else if (this.#queue.isEmpty) break;
       this.#refill();
     }
-    this.#running = false;
-    this.#target.sealer.wipe();
+    this.#isRunning = false;
+    this.#parts.sealer.wipe();
     for (const idle of this.#onIdle.splice(0)) idle();
   }
 
   async #runTask(): Promise<void> {
-    this.#exclusive = true;
+    this.#isExclusive = true;
     await this.#tasks.shift()?.();
-    this.#exclusive = false;
+    this.#isExclusive = false;
   }
 
   #refill(): void {
     if (this.#failure !== undefined) this.#queue.rejectAll(this.#failure);
-    while (!this.#queue.isEmpty && this.#hasRoom()) this.#queue.shift()?.admit();
+    while (!this.#queue.isEmpty && this.#canAdmit()) this.#queue.shift()?.admit();
   }
 
   async #flush(group: WriteGroup): Promise<void> {
@@ -211,7 +218,7 @@ export class GroupCommit {
   async #write(group: WriteGroup): Promise<LatchkeyError | undefined> {
     const { segment, firstOrdinal, base } = group;
     const { frame, digest } = group.frame.finish({
-      storeId: this.#target.storeId,
+      storeId: this.#parts.storeId,
       firstOrdinal,
       watermark: firstOrdinal - 1,
       previous: segment.digest,
@@ -227,22 +234,39 @@ export class GroupCommit {
     segment.room = room;
     segment.nextOrdinal = group.nextOrdinal;
     segment.digest = digest;
-    this.#target.faults.writeEnded();
     // In the same step as the head, so that no snapshot sees one without the other.
-    for (const effect of group.effects) this.#target.apply(effect);
+    for (const effect of group.effects) this.#show(effect, base);
+    this.#parts.faults.writeEnded();
     return undefined;
+  }
+
+  /** Makes a durable record visible in the index. */
+  #show(effect: Effect, base: number): void {
+    const { space, name, segment, offset, length, ordinal } = effect;
+    if (effect.apply !== undefined) {
+      effect.apply();
+      return;
+    }
+    if (space.pending.get(name) === effect) space.pending.delete(name);
+    const { log, namespaces } = this.#parts;
+    const index = namespaces.indexToChange(space);
+    const old = effect.deletes
+      ? index.delete(name)
+      : index.set(name, packAddress(segment, base + offset), packExtent(segment, ordinal, length));
+    if (!effect.deletes) segment.liveBytes += length;
+    if (old !== undefined) log.forget(old);
   }
 
   /** Room never reaches beyond where the segment ends. */
   #roomBehind(end: number): number {
-    const { roomBytes, segmentBytes } = this.#target;
+    const { roomBytes, segmentBytes } = this.#parts;
     return Math.max(0, Math.min(roomBytes, segmentBytes - end));
   }
 
   /** Cuts off the tail that may be there, and gives up the group that was sealed to follow. */
   async #undo(segment: Segment, cause: unknown): Promise<LatchkeyError> {
     const error = writeFailure(cause, 'a group of records');
-    this.#target.faults.writeEnded(error);
+    this.#parts.faults.writeEnded(error);
     const isUsable = error.code === 'STORE_DISK_FULL' && (await isCutOff(segment));
     if (!isUsable) this.poison(error);
     const next = this.#forming;
@@ -253,19 +277,20 @@ export class GroupCommit {
   }
 
   async #roll(): Promise<void> {
+    this.#isExclusive = true;
     try {
-      if (this.#failure === undefined) await this.#target.roll();
+      if (this.#failure === undefined) await this.#parts.roll();
     } catch (error) {
       // Without a new segment these writes have no place; later ones try again.
       this.#queue.rejectAll(this.#taskFailed(error));
     }
-    this.#rollWanted = false;
+    this.#isExclusive = false;
   }
 
   #taskFailed(error: unknown): unknown {
     if (error instanceof LatchkeyError && error.family !== 'problem') return error;
     const failure = writeFailure(error, 'the store');
-    this.#target.faults.writeEnded(failure);
+    this.#parts.faults.writeEnded(failure);
     if (failure.code === 'STORE_WRITE_FAILED') this.poison(failure);
     return failure;
   }

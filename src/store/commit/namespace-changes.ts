@@ -3,12 +3,11 @@ import { writeFailure } from '../files/disk-failure.ts';
 import { newNamespaceKey } from '../keys/namespace-keys.ts';
 import { type NamespaceState, newNamespaceState } from '../index/namespace-state.ts';
 import { OrderedIndex } from '../index/ordered-index.ts';
-import { noValue, operations } from '../log/record.ts';
-import { encodeNamespaceKind } from '../open/replay.ts';
+import { encodeNamespaceKind, noValue, operations } from '../log/record.ts';
 import type { StoreState } from '../store-state.ts';
 
 function checkKind(space: NamespaceState, isErasable: boolean): void {
-  if ((space.keySlot !== undefined) === isErasable) return;
+  if ((space.keyPlace !== undefined) === isErasable) return;
   throw new EvidenceError('STORE_NAMESPACE_KIND', `namespace ${space.name} is of the other kind`, {
     field: 'erasable',
     expected: isErasable ? 'an erasable namespace' : 'a plain namespace',
@@ -40,8 +39,7 @@ export async function openNamespace(
 
 async function create(state: StoreState, name: string, isErasable: boolean): Promise<NamespaceState> {
   await finishErasures(state);
-  const id = state.nextNamespaceId;
-  state.nextNamespaceId += 1;
+  const id = state.namespaces.takeId();
   const key = isErasable ? newNamespaceKey(state.tuning.random) : undefined;
   try {
     const place = key === undefined ? undefined : await state.namespaceKeys.add(id, key.bytes);
@@ -73,9 +71,9 @@ export async function eraseNamespace(state: StoreState, name: string): Promise<b
   if (present !== undefined) checkKind(present, true);
   return state.commit.exclusively(async () => {
     const space = state.namespaces.get(name);
-    if (space?.keySlot !== undefined) await noteErasure(state, space);
+    if (space?.keyPlace !== undefined) await noteErasure(state, space);
     else if (!halfErased.has(name)) return false;
-    state.onErased();
+    state.events.onErased();
     await finishErasures(state);
     return true;
   });
@@ -94,9 +92,9 @@ async function noteErasure(state: StoreState, space: NamespaceState): Promise<vo
 /** Destroys the keys of namespaces of which the log already says that they are erased; only while no write is under way. */
 export async function finishErasures(state: StoreState): Promise<void> {
   const { halfErased } = state.namespaces;
-  for (const [name, { keySlot }] of [...halfErased]) {
+  for (const [name, { keyPlace }] of [...halfErased]) {
     try {
-      if (keySlot !== undefined) await state.namespaceKeys.destroy(keySlot);
+      if (keyPlace !== undefined) await state.namespaceKeys.destroy(keyPlace);
     } catch (error) {
       throw writeFailure(error, 'the end of the key of an erased namespace');
     }
@@ -106,7 +104,8 @@ export async function finishErasures(state: StoreState): Promise<void> {
 
 function forgetNamespace(state: StoreState, space: NamespaceState): void {
   space.erased = true;
-  for (const entry of space.index.entries()) state.forgetErased(entry);
+  for (const entry of space.index.entries()) state.log.forgetErased(entry);
+  state.namespaces.indexToChange(space);
   space.index = new OrderedIndex();
   space.key?.wipe();
   state.namespaces.remove(space);

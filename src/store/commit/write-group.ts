@@ -1,20 +1,17 @@
-import type { FrameBuilder } from '../log/frame.ts';
 import type { NamespaceState } from '../index/namespace-state.ts';
-import type { RecordContent } from '../log/record.ts';
+import type { NamespaceTable } from '../index/namespace-table.ts';
+import type { PendingRecord } from '../index/pending-record.ts';
+import type { RecordReader } from '../index/record-reader.ts';
+import type { FrameBuilder } from '../log/frame.ts';
+import { noValue, operations, type RecordContent } from '../log/record.ts';
 import type { RecordSealer } from '../log/record-sealer.ts';
 import type { Segment } from '../log/segment.ts';
+import { isExpected, resolveSpace, type Write, type WriteOutcome, type WriteStep } from './write.ts';
 
 /** What one record of a group changes once it is durable. */
-export interface Effect {
-  readonly group: WriteGroup;
-  readonly namespace: NamespaceState;
+export interface Effect extends PendingRecord {
+  readonly space: NamespaceState;
   readonly name: string;
-  /** True: the name is gone. */
-  readonly deletes: boolean;
-  /** Offset of the nonce within the frame. */
-  readonly offset: number;
-  readonly length: number;
-  readonly ordinal: number;
   /** Instead of changing the index; for creating and erasing namespaces. */
   readonly apply: (() => void) | undefined;
 }
@@ -23,6 +20,13 @@ export interface Effect {
 interface Settler {
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
+}
+
+/** What a group reads while it judges writes, and what seals their records. */
+export interface GroupTools {
+  readonly namespaces: NamespaceTable;
+  readonly reader: RecordReader;
+  readonly sealer: RecordSealer;
 }
 
 /** The writes that one write to the disk makes durable together. */
@@ -34,19 +38,19 @@ export class WriteGroup {
   readonly frame: FrameBuilder;
   readonly effects: Effect[] = [];
   readonly #settlers: Settler[] = [];
-  readonly #sealer: RecordSealer;
+  readonly #tools: GroupTools;
 
   constructor(
     segment: Segment,
-    position: { readonly base: number; readonly firstOrdinal: number },
+    start: { readonly base: number; readonly firstOrdinal: number },
     frame: FrameBuilder,
-    sealer: RecordSealer,
+    tools: GroupTools,
   ) {
     this.segment = segment;
-    this.base = position.base;
-    this.firstOrdinal = position.firstOrdinal;
+    this.base = start.base;
+    this.firstOrdinal = start.firstOrdinal;
     this.frame = frame;
-    this.#sealer = sealer;
+    this.#tools = tools;
   }
 
   /** Ordinal behind the last record. */
@@ -59,31 +63,37 @@ export class WriteGroup {
     return this.frame.records === 0 ? this.base : this.base + this.frame.length;
   }
 
-  get hasWork(): boolean {
-    return this.#settlers.length > 0;
-  }
-
-  /** Seals a record into the frame; from now on later writes see it. */
-  add(namespace: NamespaceState, content: RecordContent, deletes: boolean): void {
-    const { offset, length, ordinal } = this.#seal(content, namespace);
-    const { name } = content;
-    const effect = { group: this, namespace, name, deletes, offset, length, ordinal, apply: undefined };
-    this.effects.push(effect);
-    namespace.pending.set(name, effect);
+  /**
+   * Judges the conditions of a write by all writes before it, then seals its records into the frame, where later
+   * writes see them. A write that is refused or fails its checks adds nothing.
+   * @throws EvidenceError STORE_NAMESPACE_MISSING, and what reading a present value throws.
+   */
+  admit({ steps, wantsBefore }: Write): WriteOutcome {
+    const { namespaces, reader } = this.#tools;
+    const spaces = steps.map(({ space }) => resolveSpace(namespaces, space));
+    for (const [index, step] of steps.entries()) {
+      const space = spaces[index];
+      if (step.kind !== 'expect' || space === undefined) continue;
+      if (!isExpected(reader.valueNow(space, step.name), step.value))
+        return { conflict: step, before: undefined };
+    }
+    const [first] = steps;
+    const [space] = spaces;
+    const before =
+      wantsBefore && first !== undefined && space !== undefined
+        ? reader.valueNow(space, first.name)
+        : undefined;
+    for (const [index, step] of steps.entries()) {
+      const space = spaces[index];
+      if (space !== undefined) this.#add(space, step);
+    }
+    return { conflict: undefined, before };
   }
 
   /** Seals a record about a namespace itself, which is never under that namespace's key. */
-  addForNamespace(namespace: NamespaceState, content: RecordContent, apply: () => void): void {
-    const { offset, length, ordinal } = this.#seal(content, undefined);
-    const { name } = content;
-    this.effects.push({ group: this, namespace, name, deletes: false, offset, length, ordinal, apply });
-  }
-
-  #seal(content: RecordContent, namespace: NamespaceState | undefined) {
-    const ordinal = this.nextOrdinal;
-    const position = { segmentId: this.segment.id, ordinal };
-    const { records } = this.segment.keys;
-    return { ordinal, ...this.#sealer.seal(this.frame, records, position, content, namespace?.key) };
+  addForNamespace(space: NamespaceState, content: RecordContent, apply: () => void): void {
+    const sealed = this.#seal(content, undefined);
+    this.effects.push({ ...sealed, space, name: content.name, deletes: false, apply });
   }
 
   /** A promise that settles with the group. */
@@ -100,7 +110,38 @@ export class WriteGroup {
 
   /** Nothing of the group was kept. */
   fail(error: unknown): void {
-    for (const { namespace, name } of this.effects) namespace.pending.delete(name);
+    for (const { space, name } of this.effects) space.pending.delete(name);
     for (const settler of this.#settlers) settler.reject(error);
+  }
+
+  #add(space: NamespaceState, step: WriteStep): void {
+    const { name } = step;
+    const namespace = space.id;
+    if (step.kind === 'put')
+      this.#addRecord(space, { operation: operations.put, namespace, name, value: step.value }, false);
+    // A deletion of what is not there needs no record.
+    else if (step.kind === 'delete' && this.#tools.reader.hasNow(space, name))
+      this.#addRecord(space, { operation: operations.delete, namespace, name, value: noValue() }, true);
+  }
+
+  #addRecord(space: NamespaceState, content: RecordContent, deletes: boolean): void {
+    const { name } = content;
+    const effect = { ...this.#seal(content, space), space, name, deletes, apply: undefined };
+    this.effects.push(effect);
+    space.pending.set(name, effect);
+  }
+
+  #seal(content: RecordContent, space: NamespaceState | undefined) {
+    const ordinal = this.nextOrdinal;
+    const { segment, frame } = this;
+    const position = { segmentId: segment.id, ordinal };
+    const { offset, length } = this.#tools.sealer.seal(
+      frame,
+      segment.keys.records,
+      position,
+      content,
+      space?.key,
+    );
+    return { segment, frame, ordinal, offset, length };
   }
 }

@@ -1,6 +1,6 @@
 import { utf8 } from '../../bytes/concat.ts';
 import type { FileSystem } from '../../disk/file-system.ts';
-import { inFolder, prepareFile, putInPlace, readWholeFile, removeFile } from './files.ts';
+import { inFolder, prepareFile, putInPlace, readWholeFile, removeFile, syncFolder } from './files.ts';
 
 /** There while a lossy repair hands over: the names of the segment files that it gives up, one a line. */
 const REPAIR_NOTE = 'REPAIRING';
@@ -30,15 +30,15 @@ export async function keepDamaged(
   const note = inFolder(folder, REPAIR_NOTE);
   const found = await fileSystem.stat(note);
   if (found === undefined) return;
-  // Nobody authenticates it, so all that it can do is keep a segment file from being removed.
+  // It is not authenticated, so it can only keep a segment file from being removed.
   if (found.size <= MAX_NOTE_BYTES) {
     const text = Buffer.from(await readWholeFile(fileSystem, note, MAX_NOTE_BYTES)).toString('utf8');
     const noted = new Set(text.split('\n'));
     for (const name of await fileSystem.list(folder))
       if (segmentName.test(name) && noted.has(name) && !listed.has(name))
         await fileSystem.rename(inFolder(folder, name), inFolder(folder, `damaged-${name}`));
-    await fileSystem.syncDirectory(folder);
+    await syncFolder(fileSystem, folder);
   }
   await removeFile(fileSystem, note);
-  await fileSystem.syncDirectory(folder);
+  await syncFolder(fileSystem, folder);
 }

@@ -6,29 +6,35 @@ export function systemCode(error: unknown): string | undefined {
 }
 
 /**
- * A sync failed: what is on the disk is not known, and Linux forgets the pages and reports it once, so a later sync
- * proves nothing. It is never tried again, and never counts as a full disk.
+ * A sync failed: what is on the disk is not known, and Linux drops the pages and reports the failure once, so a later
+ * sync proves nothing. It is never tried again, and never counts as a full disk.
  */
 export class SyncFailure extends Error {}
 
 const fullCodes = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 const readOnlyCodes = new Set(['EROFS', 'EPERM', 'EACCES']);
 
-/** True when the disk had no room: nothing is broken, and a later write may go through. */
-export const isDiskFull = (error: unknown): boolean => fullCodes.has(systemCode(error) ?? '');
+const syncCalls = new Set(['fdatasync', 'fsync']);
+
+/** The system call that failed. */
+const systemCall = (error: unknown): string =>
+  error instanceof Error && 'syscall' in error ? String(error.syscall) : '';
+
+/** True when the disk had no room: nothing is broken, and a later write may go through. A sync never counts. */
+export const isDiskFull = (error: unknown): boolean =>
+  fullCodes.has(systemCode(error) ?? '') && !syncCalls.has(systemCall(error));
 
 /** True when writing is not allowed: the disk is mounted read-only, or the user lacks the right. */
 export const isReadOnly = (error: unknown): boolean => readOnlyCodes.has(systemCode(error) ?? '');
 
 const shortCodes = new Set(['EMFILE', 'ENFILE', 'ENOMEM']);
 /** System calls after which it is not known what the disk holds, whatever they fail with. */
-const changingCalls = new Set(['write', 'ftruncate', 'truncate', 'fdatasync', 'fsync', 'rename']);
+const changingCalls = new Set(['write', 'ftruncate', 'fdatasync', 'fsync', 'rename']);
 
 /** True when the system was short of descriptors or memory before anything on the disk was changed. */
 export function isResourceShort(error: unknown): boolean {
   if (!shortCodes.has(systemCode(error) ?? '')) return false;
-  const call = error instanceof Error && 'syscall' in error ? String(error.syscall) : '';
-  return !changingCalls.has(call);
+  return !changingCalls.has(systemCall(error));
 }
 
 /** Turns an error of the file system while writing into the store's own; the store's own pass through. */

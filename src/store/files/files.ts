@@ -1,12 +1,13 @@
 import { dirname, join } from 'node:path';
-import type { FileHandle, FileSystem } from '../../disk/file-system.ts';
-import { systemCode } from './disk-failure.ts';
+import type { FileHandle, FileSystem, FolderLock, OpenMode } from '../../disk/file-system.ts';
+import { ProblemError } from '../../errors/latchkey-error.ts';
+import { SyncFailure, systemCode } from './disk-failure.ts';
 
 /** Runs something with an open file, and closes it in any case. */
 export async function withFile<T>(
   fileSystem: FileSystem,
   path: string,
-  mode: 'read' | 'read-write' | 'create',
+  mode: OpenMode,
   use: (handle: FileHandle) => Promise<T>,
 ): Promise<T> {
   const handle = await fileSystem.open(path, mode);
@@ -15,6 +16,22 @@ export async function withFile<T>(
   } finally {
     await handle.close();
   }
+}
+
+/** Makes what was written to a file durable. @throws SyncFailure. */
+export async function syncFile(handle: FileHandle): Promise<void> {
+  await handle.sync().catch((cause: unknown) => {
+    throw new SyncFailure('the sync of a file failed', { cause });
+  });
+}
+
+/** Makes creations, renames and removals in a folder durable. @throws SyncFailure. */
+export async function syncFolder(fileSystem: FileSystem, folder: string): Promise<void> {
+  await fileSystem.syncDirectory(folder).catch((cause: unknown) => {
+    // The folder could not be opened, so no sync was tried.
+    if (isOpening(cause)) throw cause;
+    throw new SyncFailure('the sync of a folder failed', { cause });
+  });
 }
 
 /** Reads a file. @throws RangeError when it is larger than `maxBytes`. */
@@ -36,30 +53,74 @@ export async function removeFile(fileSystem: FileSystem, path: string): Promise<
   }
 }
 
-/** Writes the file that is to replace another one beside it, durably. */
+/** Writes the replacement of a file to `<path>.new`, durably. When it fails no new file is left. */
 export async function prepareFile(fileSystem: FileSystem, path: string, bytes: Uint8Array): Promise<void> {
   const temporary = `${path}.new`;
   await removeFile(fileSystem, temporary);
-  await withFile(fileSystem, temporary, 'create', async (handle) => {
-    await handle.write([bytes], 0);
-    await handle.sync();
-  });
+  try {
+    await withFile(fileSystem, temporary, 'create', async (handle) => {
+      await handle.write([bytes], 0);
+      await syncFile(handle);
+    });
+  } catch (error) {
+    await removeFile(fileSystem, temporary).catch(() => undefined);
+    throw error;
+  }
 }
 
-/** Replaces a file by the prepared one, atomically and durably. */
+/**
+ * Replaces a file by the prepared one, atomically and durably.
+ * @throws SyncFailure when it is unknown which of the two a restart would find; other errors before anything changed.
+ */
 export async function putInPlace(fileSystem: FileSystem, path: string): Promise<void> {
-  await fileSystem.rename(`${path}.new`, path);
-  await fileSystem.syncDirectory(dirname(path));
+  const unknown = (cause: unknown): never => {
+    if (cause instanceof SyncFailure) throw cause;
+    throw new SyncFailure('a file may or may not have been replaced', { cause });
+  };
+  if (fileSystem.renameDurably !== undefined) {
+    await fileSystem.renameDurably(`${path}.new`, path).catch((error: unknown) => {
+      // The folder could not be opened: nothing was renamed.
+      if (isOpening(error)) throw error;
+      unknown(error);
+    });
+    return;
+  }
+  await fileSystem.rename(`${path}.new`, path).catch(unknown);
+  await syncFolder(fileSystem, dirname(path)).catch(unknown);
 }
+
+const isOpening = (error: unknown): boolean =>
+  error instanceof Error && 'syscall' in error && error.syscall === 'open';
 
 /** Overwrites a file with zeros before it is removed: as far as a file system reaches, its bytes are gone. */
 export async function shredFile(fileSystem: FileSystem, path: string): Promise<void> {
   await withFile(fileSystem, path, 'read-write', async (handle) => {
     const size = await handle.size();
-    if (size > 0) await handle.write([new Uint8Array(size)], 0);
-    await handle.sync();
+    for (let at = 0; at < size; at += SHRED_BYTES)
+      await handle.write([new Uint8Array(Math.min(SHRED_BYTES, size - at))], at);
+    await syncFile(handle);
   });
   await fileSystem.unlink(path);
+}
+
+const SHRED_BYTES = 1024 * 1024;
+
+/**
+ * Before files are made by their path: the folder must still be the one that was locked.
+ * @throws ProblemError STORE_WRITE_FAILED when another folder is in its place.
+ */
+export async function requireInPlace(lock: FolderLock | undefined, folder: string): Promise<void> {
+  if ((await lock?.isInPlace?.()) ?? true) return;
+  throw new ProblemError(
+    'STORE_WRITE_FAILED',
+    `the folder ${folder} was moved or replaced while the store was open`,
+    {
+      field: folder,
+      expected: 'the folder that was opened',
+      observed: 'another folder, or none',
+      hint: 'nothing was written there; put the folder back and open the store again',
+    },
+  );
 }
 
 /** Path of a file of the store. */

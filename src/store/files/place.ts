@@ -3,27 +3,27 @@ import { equalBytes, utf8 } from '../../bytes/concat.ts';
 import type { FileSystem } from '../../disk/file-system.ts';
 import { EvidenceError } from '../../errors/latchkey-error.ts';
 import { systemCode, writeFailure } from './disk-failure.ts';
-import { inFolder, prepareFile, putInPlace, readWholeFile, removeFile } from './files.ts';
+import { inFolder, prepareFile, putInPlace, readWholeFile, removeFile, syncFolder } from './files.ts';
 import { keysFileName } from '../keys/namespace-keys.ts';
 import { SEGMENT_HEADER_BYTES, segmentFileName } from '../log/segment.ts';
 import { MANIFEST_FILE, RESTORE_MARKER } from '../keys/store-header.ts';
 
 /**
- * What the marker of a restoration holds. While it is there and no manifest is, the segments and keys files beside it
- * are what an interrupted restoration wrote: no store, and its backup is elsewhere.
+ * What the marker of a restoration holds. While it is there and no manifest is, the segments and keys files
+ * in the folder are what an interrupted restoration wrote: no store, and its backup is elsewhere.
  */
 const MARKER_TEXT = utf8('latchkey: a restore is under way here\n');
-/** Made by whoever takes the folder, this process among them. */
+/** Made by each process that takes the lock of the folder, also by this one. */
 const LOCK_FILES = /^LOCK($|\.)/;
 const restoredFile = /^(segment|keys)-\d{10}$/;
 
 /** Makes the folder, or accepts an empty one. */
-export async function preparePlace(fileSystem: FileSystem, path: string): Promise<void> {
+export async function prepareFolder(fileSystem: FileSystem, path: string): Promise<void> {
   try {
     const place = await fileSystem.stat(path);
     if (place === undefined) {
       await fileSystem.mkdir(path);
-      await fileSystem.syncDirectory(dirname(path));
+      await syncFolder(fileSystem, dirname(path));
     } else if (place.kind !== 'directory')
       throw new EvidenceError('STORE_PLACE_NOT_A_FOLDER', `${path} is not a folder`, { field: 'path' });
   } catch (error) {
@@ -39,7 +39,7 @@ export async function preparePlace(fileSystem: FileSystem, path: string): Promis
  * Refuses a folder with anything in it, but for what an interrupted creation or restoration leaves, which goes.
  * @throws EvidenceError STORE_EXISTS or STORE_PLACE_NOT_EMPTY.
  */
-export async function clearPlace(fileSystem: FileSystem, path: string): Promise<void> {
+export async function clearFolder(fileSystem: FileSystem, path: string): Promise<void> {
   const names = (await fileSystem.list(path)).filter((name) => !LOCK_FILES.test(name));
   if (names.includes(MANIFEST_FILE))
     throw new EvidenceError('STORE_EXISTS', `there is a store in ${path} already`, { field: 'path' });
@@ -52,28 +52,28 @@ export async function clearPlace(fileSystem: FileSystem, path: string): Promise<
     });
   }
   for (const name of names) if (name !== RESTORE_MARKER) await removeFile(fileSystem, inFolder(path, name));
-  if (isRestoring) await unmarkPlace(fileSystem, path);
+  if (isRestoring) await unmarkFolder(fileSystem, path);
 }
 
 /** Says, durably and before any other file is there, that what will be in the folder is being restored. */
-export async function markPlace(fileSystem: FileSystem, path: string): Promise<void> {
+export async function markFolder(fileSystem: FileSystem, path: string): Promise<void> {
   const marker = inFolder(path, RESTORE_MARKER);
   await prepareFile(fileSystem, marker, MARKER_TEXT);
   await putInPlace(fileSystem, marker);
 }
 
-/** Removes the marker, when whatever else was to be removed is durably gone: it alone says whose those files are. */
-export async function unmarkPlace(fileSystem: FileSystem, path: string): Promise<void> {
-  await fileSystem.syncDirectory(path);
+/** Removes the marker after all other files are durably gone: only the marker tells that they may be removed. */
+export async function unmarkFolder(fileSystem: FileSystem, path: string): Promise<void> {
+  await syncFolder(fileSystem, path);
   await removeFile(fileSystem, inFolder(path, RESTORE_MARKER));
 }
 
 /** Removes what an unfinished restoration wrote; a folder that is a store already is left as it is. */
-export async function giveUpPlace(fileSystem: FileSystem, path: string): Promise<void> {
+export async function giveUpFolder(fileSystem: FileSystem, path: string): Promise<void> {
   const names = await fileSystem.list(path);
   if (names.includes(MANIFEST_FILE)) return;
   for (const name of names) if (restoredFile.test(name)) await removeFile(fileSystem, inFolder(path, name));
-  await unmarkPlace(fileSystem, path);
+  await unmarkFolder(fileSystem, path);
 }
 
 async function isMarker(fileSystem: FileSystem, path: string): Promise<boolean> {

@@ -3,7 +3,7 @@ export const NODE_CAPACITY = 64;
 /** A node smaller than this joins its neighbour where both fit well. */
 const NODE_LOW = 16;
 
-/** Whoever may change a node in place; another owner copies it first. */
+/** The index that may change a node in place; another one copies it first. */
 export type Owner = object;
 
 /** Names in order, and for each where its record is: two numbers, packed by the segment table. */
@@ -11,13 +11,13 @@ export class Leaf {
   readonly kind = 'leaf';
   owner: Owner;
   names: string[];
-  places: number[];
+  addresses: number[];
   extents: number[];
 
-  constructor(owner: Owner, names: string[] = [], places: number[] = [], extents: number[] = []) {
+  constructor(owner: Owner, names: string[] = [], addresses: number[] = [], extents: number[] = []) {
     this.owner = owner;
     this.names = names;
-    this.places = places;
+    this.addresses = addresses;
     this.extents = extents;
   }
 
@@ -26,7 +26,7 @@ export class Leaf {
   }
 
   copy(owner: Owner): Leaf {
-    return new Leaf(owner, this.names.slice(), this.places.slice(), this.extents.slice());
+    return new Leaf(owner, this.names.slice(), this.addresses.slice(), this.extents.slice());
   }
 
   /**
@@ -38,7 +38,7 @@ export class Leaf {
     const right = new Leaf(
       this.owner,
       this.names.splice(at),
-      this.places.splice(at),
+      this.addresses.splice(at),
       this.extents.splice(at),
     );
     this.#trim();
@@ -47,14 +47,14 @@ export class Leaf {
 
   append(next: Leaf): void {
     this.names.push(...next.names);
-    this.places.push(...next.places);
+    this.addresses.push(...next.addresses);
     this.extents.push(...next.extents);
   }
 
   /** Arrays keep room to grow that may be as large as what is in them; copies have none. */
   #trim(): void {
     this.names = this.names.slice();
-    this.places = this.places.slice();
+    this.addresses = this.addresses.slice();
     this.extents = this.extents.slice();
   }
 }

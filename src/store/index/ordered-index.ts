@@ -2,9 +2,9 @@ import { Branch, countWhile, type IndexNode, Leaf, NODE_CAPACITY, type Owner } f
 import { boundsOf, compareNames, isPlainName } from './name-order.ts';
 import type { NameRange } from '../api/store-api.ts';
 
-/** Where a record is: two numbers, whose meaning is the segment table's. */
+/** Where a record is: two numbers, which the segment table packs and unpacks. */
 export interface Location {
-  readonly place: number;
+  readonly address: number;
   readonly extent: number;
 }
 
@@ -14,9 +14,9 @@ export interface IndexEntry extends Location {
 }
 
 /**
- * The names of one namespace in the order of their UTF-8 bytes, with the places of their records: a B+tree whose
+ * The names of one namespace in the order of their UTF-8 bytes, with the addresses of their records: a B+tree. Its
  * nodes are copied before a change only where a frozen copy shares them. So a snapshot costs nothing when taken, and
- * an entry costs about 40 bytes beside its name where names come in order, and twice that where they do not.
+ * an entry costs about 40 bytes and its name where names come in order, and twice that where they do not.
  */
 export class OrderedIndex {
   #owner: Owner = {};
@@ -42,15 +42,15 @@ export class OrderedIndex {
     }
     const at = this.#lowerBound(node.names, name);
     if (node.names[at] !== name) return undefined;
-    return { place: node.places[at] ?? 0, extent: node.extents[at] ?? 0 };
+    return { address: node.addresses[at] ?? 0, extent: node.extents[at] ?? 0 };
   }
 
   /** Adds or replaces; gives what was replaced. */
-  set(name: string, place: number, extent: number): Location | undefined {
+  set(name: string, address: number, extent: number): Location | undefined {
     if (this.#plain && !isPlainName(name)) this.#plain = false;
     const root = this.#own(this.#root);
     this.#root = root;
-    const old = this.#insert(root, name, place, extent);
+    const old = this.#insert(root, name, address, extent);
     if (root.size > NODE_CAPACITY) {
       const { right, separator } = splitAfter(root, name);
       this.#root = new Branch(this.#owner, [separator], [root, right]);
@@ -87,7 +87,7 @@ export class OrderedIndex {
     return copy;
   }
 
-  /** Entries of the range in order. The index must not change meanwhile: iterate a frozen copy. */
+  /** Entries of the range in order. The index must not change during the iteration: iterate a frozen copy. */
   *entries(range: NameRange = {}): Generator<IndexEntry> {
     const { isBefore, isNotPast } = boundsOf(range);
     let left = range.limit ?? Number.POSITIVE_INFINITY;
@@ -96,16 +96,16 @@ export class OrderedIndex {
       const name = leaf.names[at] ?? '';
       if (left <= 0 || (range.reverse ? isBefore(name) : !isNotPast(name))) return;
       left -= 1;
-      yield { name, place: leaf.places[at] ?? 0, extent: leaf.extents[at] ?? 0 };
+      yield { name, address: leaf.addresses[at] ?? 0, extent: leaf.extents[at] ?? 0 };
     }
   }
 
-  #insert(node: IndexNode, name: string, place: number, extent: number): Location | undefined {
-    if (node.kind === 'leaf') return this.#insertIntoLeaf(node, name, place, extent);
+  #insert(node: IndexNode, name: string, address: number, extent: number): Location | undefined {
+    if (node.kind === 'leaf') return this.#insertIntoLeaf(node, name, address, extent);
     const at = this.#childFor(node, name);
     const child = this.#own(node.children[at] ?? new Leaf(this.#owner));
     node.children[at] = child;
-    const old = this.#insert(child, name, place, extent);
+    const old = this.#insert(child, name, address, extent);
     if (child.size > NODE_CAPACITY) {
       const { right, separator } = splitAfter(child, name);
       node.children.splice(at + 1, 0, right);
@@ -114,16 +114,16 @@ export class OrderedIndex {
     return old;
   }
 
-  #insertIntoLeaf(leaf: Leaf, name: string, place: number, extent: number): Location | undefined {
+  #insertIntoLeaf(leaf: Leaf, name: string, address: number, extent: number): Location | undefined {
     const at = this.#lowerBound(leaf.names, name);
     if (leaf.names[at] === name) {
-      const old = { place: leaf.places[at] ?? 0, extent: leaf.extents[at] ?? 0 };
-      leaf.places[at] = place;
+      const old = { address: leaf.addresses[at] ?? 0, extent: leaf.extents[at] ?? 0 };
+      leaf.addresses[at] = address;
       leaf.extents[at] = extent;
       return old;
     }
     leaf.names.splice(at, 0, name);
-    leaf.places.splice(at, 0, place);
+    leaf.addresses.splice(at, 0, address);
     leaf.extents.splice(at, 0, extent);
     return undefined;
   }
@@ -132,7 +132,7 @@ export class OrderedIndex {
     if (node.kind === 'leaf') {
       const at = this.#lowerBound(node.names, name);
       node.names.splice(at, 1);
-      node.places.splice(at, 1);
+      node.addresses.splice(at, 1);
       node.extents.splice(at, 1);
       return;
     }

@@ -2,6 +2,7 @@ import type { RandomSource } from '../../crypto/random.ts';
 import { XChaCha20Key } from '../../crypto/xchacha20-key.ts';
 import { XCHACHA_NONCE_BYTES } from '../../crypto/xchacha20-poly1305.ts';
 import type { FileHandle } from '../../disk/file-system.ts';
+import { syncFile } from '../files/files.ts';
 import { SEAL_BYTES } from '../log/record-sealer.ts';
 
 /**
@@ -85,7 +86,7 @@ export class NamespaceKeys {
   /** Writes all places, durably. */
   async save(): Promise<void> {
     await this.#file.write([this.#bytes], 0);
-    await this.#file.sync();
+    await syncFile(this.#file);
   }
 
   #wrap(place: number, namespace: number, key: Uint8Array): Uint8Array {
@@ -127,7 +128,7 @@ export class NamespaceKeys {
   async #write(place: number, bytes: Uint8Array): Promise<void> {
     const at = place * KEY_PLACE_BYTES;
     await this.#file.write([bytes], at);
-    await this.#file.sync();
+    await syncFile(this.#file);
     if (at + bytes.length > this.#bytes.length) {
       // Zeros stand for free places, so room to spare is harmless, and 100,000 namespaces do not copy it each time.
       const grown = new Uint8Array(2 * (at + bytes.length));

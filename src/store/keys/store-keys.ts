@@ -22,10 +22,23 @@ export function deriveStoreKey(storeKey: SecretBytes, purpose: keyof typeof labe
   return SecretBytes.adopt(deriveKey(storeKey.reveal(), labels[purpose]));
 }
 
-/** The keys of the records of one epoch: the time between two changes of the store key. */
-export class EpochKeys {
-  /** Number of the epoch, from 1. */
-  readonly epoch: number;
+/** Runs something with a copy of a store key that is taken at once and wiped afterwards: the caller may wipe its own. */
+export async function withOwnKey<T>(
+  storeKey: SecretBytes,
+  use: (own: SecretBytes) => Promise<T>,
+): Promise<T> {
+  const own = new SecretBytes(storeKey.reveal());
+  try {
+    return await use(own);
+  } finally {
+    own.wipe();
+  }
+}
+
+/** The keys of the records between two changes of the store key. */
+export class RecordKeys {
+  /** Number of these keys, from 1; the next store key has the next one. */
+  readonly version: number;
   /** Raw key of the records; kept so that it can be handed on, sealed, while a rotation is under way. */
   readonly recordsKey: SecretBytes;
   /** HMAC key of segment headers and frames. */
@@ -33,15 +46,15 @@ export class EpochKeys {
   /** Cipher of the records. */
   readonly records: XChaCha20Key;
 
-  constructor(epoch: number, recordsKey: SecretBytes, chainKey: SecretBytes) {
-    this.epoch = epoch;
+  constructor(version: number, recordsKey: SecretBytes, chainKey: SecretBytes) {
+    this.version = version;
     this.recordsKey = recordsKey;
     this.chainKey = chainKey;
     this.records = new XChaCha20Key(recordsKey.reveal());
   }
 
-  static of(epoch: number, storeKey: SecretBytes): EpochKeys {
-    return new EpochKeys(epoch, deriveStoreKey(storeKey, 'records'), deriveStoreKey(storeKey, 'chain'));
+  static of(version: number, storeKey: SecretBytes): RecordKeys {
+    return new RecordKeys(version, deriveStoreKey(storeKey, 'records'), deriveStoreKey(storeKey, 'chain'));
   }
 
   wipe(): void {

@@ -1,7 +1,8 @@
-import { isDiskFull, SyncFailure } from '../files/disk-failure.ts';
+import { isDiskFull } from '../files/disk-failure.ts';
+import { syncFile } from '../files/files.ts';
 import type { Segment } from './segment.ts';
 
-/** Larger frames come without room behind them: beside their bytes, what a growing file costs is little. */
+/** Larger frames get no room behind them: compared with writing them, the growth of the file costs little. */
 const MOST_FRAME_BYTES = 16 * 1024;
 let zeros = new Uint8Array(0);
 
@@ -39,20 +40,14 @@ export async function appendDurably(segment: Segment, frame: Uint8Array, roomByt
 export async function cutTail(segment: Segment): Promise<void> {
   await segment.handle.truncate(segment.length);
   segment.room = 0;
-  await sync(segment);
+  await syncFile(segment.handle);
 }
 
 async function writeDurably(segment: Segment, parts: readonly Uint8Array[]): Promise<void> {
   const { handle, length } = segment;
   if (handle.writeDurable !== undefined) return handle.writeDurable(parts, length);
   await handle.write(parts, length);
-  await sync(segment);
-}
-
-async function sync({ handle }: Segment): Promise<void> {
-  await handle.sync().catch((cause: unknown) => {
-    throw new SyncFailure('fdatasync failed', { cause });
-  });
+  await syncFile(handle);
 }
 
 function zerosOf(length: number): Uint8Array {

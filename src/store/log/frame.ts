@@ -50,6 +50,10 @@ export function readFrameHeader(bytes: Buffer, at: number): FrameHeader | undefi
   };
 }
 
+/** The whole length that the header of a frame claims; nothing is known of it before the frame is authenticated. */
+export const claimedLength = (header: Buffer): number =>
+  FRAME_HEADER_BYTES + header.readUInt32BE(12) + FRAME_MAC_BYTES;
+
 /**
  * Authenticates a whole frame.
  * @returns its digest (32 bytes), or `undefined` when the MAC does not match.

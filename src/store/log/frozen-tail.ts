@@ -18,7 +18,7 @@ export class FrozenTail implements Pick<FileHandle, 'readSync'> {
     this.#file = file;
     this.#tailAt = Math.max(0, size - TAIL_BYTES);
     const tail = new Uint8Array(size - this.#tailAt);
-    // Room that is cut off meanwhile makes it shorter.
+    // The writer may have cut off room since the size was asked for.
     this.#tail = tail.subarray(0, file.readSync(tail, this.#tailAt));
   }
 

@@ -10,7 +10,7 @@ import { deriveStoreKey } from '../keys/store-keys.ts';
 /** A segment as the manifest lists it, oldest first; the last one is the one being written. */
 export interface ListedSegment {
   readonly id: number;
-  readonly epoch: number;
+  readonly keyVersion: number;
   readonly headerMac: Uint8Array;
   /** Bytes that were durable when the manifest was written; of a finished segment, all. */
   readonly length: number;
@@ -21,9 +21,9 @@ export interface ListedSegment {
   readonly cleanAsOf: number;
 }
 
-/** Keys of an epoch before the present one, needed until its last segment is sealed anew. */
-export interface OldEpoch {
-  readonly epoch: number;
+/** Record keys before the present ones, needed until the last segment under them is rewritten. */
+export interface OldKeys {
+  readonly version: number;
   readonly recordsKey: Uint8Array;
   readonly chainKey: Uint8Array;
 }
@@ -36,8 +36,9 @@ export interface Manifest {
   readonly nextNamespaceId: number;
   /** Number in the name of the file with the wrapped keys of erasable namespaces. */
   readonly keysFile: number;
-  readonly epoch: number;
-  readonly oldEpochs: readonly OldEpoch[];
+  /** Version of the record keys, which grows when the store key changes. */
+  readonly keyVersion: number;
+  readonly oldKeys: readonly OldKeys[];
   readonly segments: readonly ListedSegment[];
 }
 
@@ -50,15 +51,15 @@ export function encodeManifest(manifest: Manifest): Uint8Array {
     .u64(manifest.nextSegmentId)
     .u32(manifest.nextNamespaceId)
     .u32(manifest.keysFile)
-    .u32(manifest.epoch)
-    .u32(manifest.oldEpochs.length);
-  for (const { epoch, recordsKey, chainKey } of manifest.oldEpochs)
-    writer.u32(epoch).bytes(recordsKey).bytes(chainKey);
+    .u32(manifest.keyVersion)
+    .u32(manifest.oldKeys.length);
+  for (const { version, recordsKey, chainKey } of manifest.oldKeys)
+    writer.u32(version).bytes(recordsKey).bytes(chainKey);
   writer.u32(manifest.segments.length);
   for (const segment of manifest.segments)
     writer
       .u64(segment.id)
-      .u32(segment.epoch)
+      .u32(segment.keyVersion)
       .bytes(segment.headerMac)
       .u64(segment.length)
       .u64(segment.nextOrdinal)
@@ -75,16 +76,16 @@ export function decodeManifest(bytes: Uint8Array): Manifest {
     nextSegmentId: reader.u64(),
     nextNamespaceId: reader.u32(),
     keysFile: reader.u32(),
-    epoch: reader.u32(),
+    keyVersion: reader.u32(),
   };
-  const oldEpochs = Array.from({ length: reader.u32() }, () => ({
-    epoch: reader.u32(),
+  const oldKeys = Array.from({ length: reader.u32() }, () => ({
+    version: reader.u32(),
     recordsKey: reader.bytes(KEY_BYTES),
     chainKey: reader.bytes(KEY_BYTES),
   }));
   const segments = Array.from({ length: reader.u32() }, () => ({
     id: reader.u64(),
-    epoch: reader.u32(),
+    keyVersion: reader.u32(),
     headerMac: reader.bytes(KEY_BYTES),
     length: reader.u64(),
     nextOrdinal: reader.u64(),
@@ -92,7 +93,7 @@ export function decodeManifest(bytes: Uint8Array): Manifest {
     cleanAsOf: reader.u64(),
   }));
   if (!reader.atEnd) throw new RangeError('the manifest has bytes left over');
-  return { ...fixed, oldEpochs, segments };
+  return { ...fixed, oldKeys, segments };
 }
 
 function manifestCipher(storeKey: SecretBytes): XChaCha20Key {
@@ -120,7 +121,7 @@ export function sealManifest(
     cipher.sealInto(bytes, at, random(XCHACHA_NONCE_BYTES), header.bytes, plaintext);
     return bytes;
   } finally {
-    // It may hold keys of old epochs.
+    // It may hold old record keys.
     plaintext.fill(0);
     cipher.wipe();
   }
@@ -128,8 +129,8 @@ export function sealManifest(
 
 /**
  * Opens a manifest file.
- * @throws EvidenceError STORE_WRONG_KEY when the key is not this store's, STORE_MANIFEST_DAMAGED when it is and the
- *   manifest does not open all the same, and what {@link parseStoreHeader} throws.
+ * @throws EvidenceError STORE_WRONG_KEY when the key is not this store's, STORE_MANIFEST_DAMAGED when the key is
+ *   right and the manifest does not open, and what {@link parseStoreHeader} throws.
  */
 export function openManifest(
   bytes: Uint8Array,

@@ -105,7 +105,7 @@ export class RecordSealer {
   }
 
   /**
-   * Reads header and name of a record whose frame was authenticated. The MAC of the frame covers every byte of the
+   * Reads header and name of a record in an authenticated frame. The MAC of the frame covers every byte of the
    * ciphertext, so replaying may decrypt the beginning only, and leaves the tag to {@link open}.
    * @returns `undefined` when the lengths make no sense; operation `sealedInner` when the namespace's key is gone.
    */

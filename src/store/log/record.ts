@@ -1,3 +1,5 @@
+import { ByteReader, ByteWriter } from './byte-layout.ts';
+
 /**
  * What a record says, inside its ciphertext: operation (1) ‖ zero (1) ‖ name length (u16) ‖ namespace (u32) ‖ value
  * length (u32) ‖ name ‖ value ‖ zeros up to a multiple of the padding. Integers are big-endian.
@@ -92,7 +94,7 @@ export function readRecordHeader(plaintext: Uint8Array): RecordHeader | undefine
   };
 }
 
-/** The name of a record whose plaintext (or a long enough beginning of it) this is. */
+/** The name in the plaintext of a record, or in a long enough beginning of the plaintext. */
 export function readName(plaintext: Uint8Array, { nameLength }: RecordHeader): string {
   return view(plaintext).toString('utf8', RECORD_HEADER_BYTES, RECORD_HEADER_BYTES + nameLength);
 }
@@ -105,4 +107,20 @@ export function readValue(
   const start = RECORD_HEADER_BYTES + nameLength;
   if (start + valueLength > plaintext.length) return undefined;
   return new Uint8Array(plaintext.buffer, plaintext.byteOffset + start, valueLength);
+}
+
+/** The value of the record that creates a namespace: kind (0 plain, 1 erasable) ‖ place of its key (u32). */
+export function encodeNamespaceKind(keyPlace: number | undefined): Uint8Array {
+  return new ByteWriter()
+    .u8(keyPlace === undefined ? 0 : 1)
+    .u32(keyPlace ?? 0)
+    .done();
+}
+
+/** Reads what {@link encodeNamespaceKind} wrote: the place of the key, or `undefined` for a plain namespace. */
+export function decodeNamespaceKind(value: Uint8Array): number | undefined {
+  const reader = new ByteReader(value);
+  const isErasable = reader.u8() === 1;
+  const place = reader.u32();
+  return isErasable ? place : undefined;
 }

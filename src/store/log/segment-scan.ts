@@ -1,7 +1,9 @@
 import { copyBytes } from '../../bytes/copy-bytes.ts';
 import { equalBytes } from '../../bytes/concat.ts';
+import { Breather } from '../breather.ts';
 import type { FileHandle } from '../../disk/file-system.ts';
 import {
+  claimedLength,
   FRAME_HEADER_BYTES,
   FRAME_MAGIC,
   type FrameHeader,
@@ -40,6 +42,8 @@ export type ScanEnd =
       readonly at: number;
     };
 
+/** Number of possible frames that are checked between two looks at the clock. */
+const CANDIDATES_A_LOOK = 64;
 const WINDOW_BYTES = 4 * 1024 * 1024;
 /** The room, and a frame before it of which a power cut left nothing. */
 const MAX_ZEROS = 2 * MAX_ROOM_BYTES;
@@ -69,7 +73,7 @@ export class SegmentScan {
     this.#position = position;
   }
 
-  /** The next frame, whose bytes are valid until the call after, or where and why there is none. */
+  /** The next frame (its bytes are valid until the next call), or where and why there is none. */
   next(): ScannedFrame | ScanEnd {
     const at = this.#at;
     if (at >= this.#size) return { kind: 'end', at };
@@ -94,35 +98,38 @@ export class SegmentScan {
 
   /**
    * Looks behind a place that is not a frame for a genuine frame that says that the place was durable when it was
-   * written: then the place is damaged, and not the torn end of the last write. Lengths that lie could make this
-   * take for ever, so the work is bounded, and running out of it counts as found.
+   * written: then the place is damaged, and not the torn end of the last write. False lengths could make this take
+   * very long, so the work is bounded, and reaching the bound counts as found.
    */
-  findsLaterFrame(): boolean {
+  async findsLaterFrame(): Promise<boolean> {
     let budget = 16 * (this.#size - this.#at) + 16 * WINDOW_BYTES;
-    for (let at = this.#nextMagic(this.#at + 1); at !== undefined; at = this.#nextMagic(at + 1)) {
+    const found = await this.#findMagic(this.#at + 1, (at) => {
+      if (!this.#canBeFrame(at)) return false;
       const header = this.#headerAt(at);
-      if (header === undefined || !this.#canBeAt(at, header)) continue;
+      if (header === undefined) return false;
       budget -= header.length;
       if (budget < 0) return true;
-      if (this.#frameAt(at)?.digest !== undefined && header.watermark >= this.#position.ordinal) return true;
-    }
-    return false;
+      return this.#frameAt(at)?.digest !== undefined && header.watermark >= this.#position.ordinal;
+    });
+    return found !== undefined;
   }
 
   /**
-   * Goes on at the next genuine frame from here whose first record is not below `ordinal`, past whatever lies
-   * between; for salvage only.
+   * Continues at the next genuine frame with a first record not below `ordinal`, and skips everything before it;
+   * for salvage only.
    * @returns the ordinal of its first record, or `undefined` when there is none.
    */
-  resume(ordinal: number): number | undefined {
-    for (let at = this.#nextMagic(this.#at); at !== undefined; at = this.#nextMagic(at + 1)) {
+  async resume(ordinal: number): Promise<number | undefined> {
+    const found = await this.#findMagic(this.#at, (at) => {
+      if (!this.#canBeFrame(at)) return false;
       const frame = this.#frameAt(at);
-      if (frame?.digest === undefined || frame.header.firstOrdinal < ordinal) continue;
-      this.#at = at;
-      this.#position = { ordinal: frame.header.firstOrdinal, digest: copyBytes(frame.header.previous) };
-      return frame.header.firstOrdinal;
-    }
-    return undefined;
+      return frame?.digest !== undefined && frame.header.firstOrdinal >= ordinal;
+    });
+    const header = found === undefined ? undefined : this.#headerAt(found);
+    if (found === undefined || header === undefined) return undefined;
+    this.#at = found;
+    this.#position = { ordinal: header.firstOrdinal, digest: copyBytes(header.previous) };
+    return header.firstOrdinal;
   }
 
   #isRoom(at: number): boolean {
@@ -133,14 +140,33 @@ export class SegmentScan {
     return bytes.length === length && bytes[0] === 0 && bytes.compare(bytes, 1, length, 0, length - 1) === 0;
   }
 
-  #nextMagic(from: number): number | undefined {
-    for (let at = from; at + FRAME_HEADER_BYTES <= this.#size; ) {
-      const bytes = this.#read(at, Math.min(WINDOW_BYTES, this.#size - at));
-      const found = bytes.indexOf(FRAME_MAGIC);
-      if (found >= 0) return at + found;
-      at += Math.max(1, bytes.length - FRAME_MAGIC.length);
+  /** The first place from here on that starts like a frame and is accepted; other tasks get a turn between the checks. */
+  async #findMagic(from: number, accepts: (at: number) => boolean): Promise<number | undefined> {
+    const breather = new Breather();
+    for (let start = from; start + FRAME_HEADER_BYTES <= this.#size; ) {
+      const window = this.#read(start, Math.min(WINDOW_BYTES, this.#size - start));
+      // The file has become shorter since its size was asked for.
+      if (window.length === 0) return undefined;
+      let candidates = 0;
+      for (let at = window.indexOf(FRAME_MAGIC); at >= 0; at = window.indexOf(FRAME_MAGIC, at + 1)) {
+        if (accepts(start + at)) return start + at;
+        candidates += 1;
+        if (candidates % CANDIDATES_A_LOOK === 0 && breather.isDue) await breather.pause();
+      }
+      if (breather.isDue) await breather.pause();
+      start += Math.max(1, window.length - FRAME_MAGIC.length + 1);
     }
     return undefined;
+  }
+
+  /** A quick look at the claimed length: a file full of beginnings of frames must not cost minutes. */
+  #canBeFrame(at: number): boolean {
+    if (at + FRAME_HEADER_BYTES > this.#size) return false;
+    const bytes = this.#read(at, FRAME_HEADER_BYTES);
+    return (
+      bytes.length === FRAME_HEADER_BYTES &&
+      claimedLength(bytes) <= Math.min(MAX_FRAME_BYTES, this.#size - at)
+    );
   }
 
   #headerAt(at: number): FrameHeader | undefined {

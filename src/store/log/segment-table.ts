@@ -1,7 +1,7 @@
 import type { Location } from '../index/ordered-index.ts';
 import type { Segment } from './segment.ts';
 
-const PLACE_UNIT = 2 ** 31;
+const ADDRESS_UNIT = 2 ** 31;
 const EXTENT_UNIT = 2 ** 25;
 
 /** A location, unpacked. */
@@ -16,39 +16,39 @@ export interface RecordPlace {
 }
 
 /**
- * All open segments. The index keeps of each record only two numbers: slot × 2^31 + offset, and (ordinal − the
+ * All open segments. The index keeps of each record only two numbers: row × 2^31 + offset, and (ordinal − the
  * segment's first) × 2^25 + length, both below 2^53.
  */
 export class SegmentTable {
-  readonly #slots: (Segment | undefined)[] = [];
+  readonly #rows: (Segment | undefined)[] = [];
 
-  add(make: (slot: number) => Segment): Segment {
-    const free = this.#slots.indexOf(undefined);
-    const slot = free === -1 ? this.#slots.length : free;
-    const segment = make(slot);
-    this.#slots[slot] = segment;
+  add(make: (row: number) => Segment): Segment {
+    const free = this.#rows.indexOf(undefined);
+    const row = free === -1 ? this.#rows.length : free;
+    const segment = make(row);
+    this.#rows[row] = segment;
     return segment;
   }
 
   remove(segment: Segment): void {
-    this.#slots[segment.slot] = undefined;
+    this.#rows[segment.row] = undefined;
   }
 
   *all(): Generator<Segment> {
-    for (const segment of this.#slots) if (segment !== undefined) yield segment;
+    for (const segment of this.#rows) if (segment !== undefined) yield segment;
   }
 
-  segmentAt(place: number): Segment {
-    const segment = this.#slots[Math.floor(place / PLACE_UNIT)];
+  segmentAt(address: number): Segment {
+    const segment = this.#rows[Math.floor(address / ADDRESS_UNIT)];
     if (segment === undefined) throw new Error('the index refers to a segment that is not open');
     return segment;
   }
 
-  unpack({ place, extent }: Location): RecordPlace {
-    const segment = this.segmentAt(place);
+  unpack({ address, extent }: Location): RecordPlace {
+    const segment = this.segmentAt(address);
     return {
       segment,
-      offset: place % PLACE_UNIT,
+      offset: address % ADDRESS_UNIT,
       length: extent % EXTENT_UNIT,
       ordinal: segment.firstOrdinal + Math.floor(extent / EXTENT_UNIT),
     };
@@ -56,7 +56,7 @@ export class SegmentTable {
 }
 
 /** Packs segment and offset. */
-export const packPlace = (segment: Segment, offset: number): number => segment.slot * PLACE_UNIT + offset;
+export const packAddress = (segment: Segment, offset: number): number => segment.row * ADDRESS_UNIT + offset;
 
 /** Packs ordinal and length. */
 export const packExtent = (segment: Segment, ordinal: number, length: number): number =>

@@ -4,10 +4,10 @@ import { hmacSha256 } from '../../crypto/hkdf.ts';
 import type { FileHandle } from '../../disk/file-system.ts';
 import { EvidenceError } from '../../errors/latchkey-error.ts';
 import { ByteReader, ByteWriter } from './byte-layout.ts';
-import type { EpochKeys } from '../keys/store-keys.ts';
+import type { RecordKeys } from '../keys/store-keys.ts';
 
 /**
- * A segment file starts with a header of 128 bytes: `LATCHSEG` ‖ version (u16) ‖ kind (1) ‖ zero (1) ‖ epoch (u32) ‖
+ * A segment file starts with a header of 128 bytes: `LATCHSEG` ‖ version (u16) ‖ kind (1) ‖ zero (1) ‖ key version (u32) ‖
  * store id (16) ‖ segment id (u64) ‖ ordinal of the first record (u64) ‖ salt (16) ‖ digest of the log before (32) ‖
  * HMAC-SHA-256 under the chain key over the 96 bytes before. Frames follow.
  */
@@ -19,6 +19,9 @@ export const SEGMENT_VERSION = 1;
 /** A segment's records and bytes must fit the index's packed numbers; see `segment-table.ts`. */
 export const MAX_SEGMENT_BYTES = 2 ** 31 - 1;
 
+/** The longest segment that may be asked for, in bytes; the group that fills it makes it longer. */
+export const LARGEST_SEGMENT_TARGET = 1024 * 1024 * 1024;
+
 /** No more zeros than this are ever written behind a log, in bytes. */
 export const MAX_ROOM_BYTES = 1024 * 1024;
 
@@ -28,7 +31,8 @@ export type SegmentKind = 'log' | 'compacted';
 /** What the header of a segment says. */
 export interface SegmentHeader {
   readonly kind: SegmentKind;
-  readonly epoch: number;
+  /** Version of the record keys that its frames are sealed under. */
+  readonly keyVersion: number;
   readonly storeId: Uint8Array;
   readonly id: number;
   readonly firstOrdinal: number;
@@ -48,7 +52,7 @@ export function encodeSegmentHeader(header: SegmentHeader, chainKey: Uint8Array)
     .u16(SEGMENT_VERSION)
     .u8(header.kind === 'log' ? 0 : 1)
     .u8(0)
-    .u32(header.epoch)
+    .u32(header.keyVersion)
     .bytes(header.storeId)
     .u64(header.id)
     .u64(header.firstOrdinal)
@@ -86,7 +90,7 @@ export function readSegmentHeader(
   reader.u8();
   return {
     kind,
-    epoch: reader.u32(),
+    keyVersion: reader.u32(),
     storeId: reader.bytes(16),
     id: reader.u64(),
     firstOrdinal: reader.u64(),
@@ -95,7 +99,7 @@ export function readSegmentHeader(
   };
 }
 
-/** Says in what way a header is wrong, from fields that nobody vouches for: good enough to name the fault. */
+/** Says in what way a header is wrong. The fields are not authenticated, which is enough to name the fault. */
 function headerError(bytes: Uint8Array, expected: ExpectedHeader, authentic: boolean): EvidenceError {
   const place = segmentFileName(expected.id);
   const bad = (
@@ -127,11 +131,11 @@ export interface Segment {
   readonly kind: SegmentKind;
   readonly path: string;
   readonly handle: FileHandle;
-  readonly keys: EpochKeys;
+  readonly keys: RecordKeys;
   readonly headerMac: Uint8Array;
   readonly firstOrdinal: number;
   /** Position in the segment table, which the index's packed numbers refer to. */
-  readonly slot: number;
+  readonly row: number;
   /** Durable bytes. */
   length: number;
   /** Zeros behind them in the file, ready for frames. */
@@ -146,9 +150,9 @@ export interface Segment {
   cleanAsOf: number;
   /** Bytes of records that the index still refers to. */
   liveBytes: number;
-  /** Bytes of records whose namespace was erased; a sweep removes them. */
+  /** Bytes of records of erased namespaces; a sweep removes them. */
   erasedBytes: number;
-  /** Bytes that compaction had to keep beside records: namespaces, and deletions that hide older records. */
+  /** Bytes that compaction had to keep in addition to records: namespaces, and deletions that hide older records. */
   keptBytes: number;
   /** Snapshots and iterations that may still read it. */
   readers: number;

@@ -1,14 +1,15 @@
 import type { XChaCha20Key } from '../../crypto/xchacha20-key.ts';
+import { syncFile } from '../files/files.ts';
 import { FrameBuilder } from '../log/frame.ts';
 import type { Location } from '../index/ordered-index.ts';
 import type { RecordContent } from '../log/record.ts';
 import type { Segment } from '../log/segment.ts';
-import { packExtent, packPlace } from '../log/segment-table.ts';
+import { packExtent, packAddress } from '../log/segment-table.ts';
 import type { StoreState } from '../store-state.ts';
 
 const FRAME_BYTES = 1024 * 1024;
 
-/** Writes many records into new compacted segments, which nobody lists until they are handed over. */
+/** Writes many records into new compacted segments, which no manifest lists until they are handed over. */
 export class BulkWriter {
   readonly #state: StoreState;
   readonly #frame = new FrameBuilder(FRAME_BYTES + 65_536);
@@ -28,10 +29,10 @@ export class BulkWriter {
    * @returns where it will be.
    */
   async append(content: RecordContent, inner: XChaCha20Key | undefined): Promise<Location> {
-    return this.put(await this.makeRoom(), content, inner);
+    return this.put(await this.segmentForNext(), content, inner);
   }
 
-  /** As {@link append}, at once, into what {@link makeRoom} just gave. */
+  /** As {@link append}, at once, into what {@link segmentForNext} just gave. */
   put(segment: Segment, content: RecordContent, inner: XChaCha20Key | undefined): Location {
     const ordinal = segment.nextOrdinal + this.#frame.records;
     const position = { segmentId: segment.id, ordinal };
@@ -43,19 +44,20 @@ export class BulkWriter {
       inner,
     );
     return {
-      place: packPlace(segment, segment.length + offset),
+      address: packAddress(segment, segment.length + offset),
       extent: packExtent(segment, ordinal, length),
     };
   }
 
   /** Writes a full frame, and begins another segment when this one is full. @returns where the next record goes. */
-  async makeRoom(): Promise<Segment> {
+  async segmentForNext(): Promise<Segment> {
     if (this.#frame.length >= FRAME_BYTES) await this.#flush();
     const last = this.#segments.at(-1);
-    if (last !== undefined && last.length + this.#frame.length < this.#state.segmentBytes) return last;
+    if (last !== undefined && last.length + this.#frame.length < this.#state.tuning.segmentBytes) return last;
     await this.#flush();
     const previous = this.#state.tuning.random(32);
-    const segment = await this.#state.newSegmentFile({ kind: 'compacted', firstOrdinal: 0, previous });
+    const start = { kind: 'compacted', firstOrdinal: 0, previous } as const;
+    const segment = await this.#state.log.create(start, this.#state.keys.current);
     this.#segments.push(segment);
     return segment;
   }
@@ -63,12 +65,15 @@ export class BulkWriter {
   /** Writes what is left and makes everything durable. */
   async finish(): Promise<void> {
     await this.#flush();
-    for (const { handle } of this.#segments) await handle.sync();
+    for (const { handle } of this.#segments) {
+      await syncFile(handle);
+      await handle.settle?.();
+    }
   }
 
   /** Removes everything that was written; for work that was given up. */
   async discard(): Promise<void> {
-    for (const segment of this.#segments.splice(0)) await this.#state.dropSegment(segment);
+    for (const segment of this.#segments.splice(0)) await this.#state.log.discard(segment);
   }
 
   async #flush(): Promise<void> {

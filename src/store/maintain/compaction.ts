@@ -1,5 +1,5 @@
 import { copyBytes } from '../../bytes/copy-bytes.ts';
-import { Breather } from './breather.ts';
+import { Breather } from '../breather.ts';
 import { BulkWriter } from './bulk-writer.ts';
 import { damagedAt } from '../files/disk-failure.ts';
 import { recordsOf } from '../log/frame.ts';
@@ -9,7 +9,7 @@ import { noValue, operations } from '../log/record.ts';
 import type { OpenedName } from '../log/record-sealer.ts';
 import { SEGMENT_HEADER_BYTES, type Segment, segmentFileName } from '../log/segment.ts';
 import { type ScannedFrame, SegmentScan } from '../log/segment-scan.ts';
-import { lengthOf, packExtent, packPlace } from '../log/segment-table.ts';
+import { lengthOf, packExtent, packAddress } from '../log/segment-table.ts';
 import type { StoreState } from '../store-state.ts';
 
 /** A record that the index will find in its new place. */
@@ -62,7 +62,7 @@ export class RunCompaction {
       throw error;
     }
     await this.#moveIndex();
-    this.#retire();
+    this.#state.log.retire(this.#run);
   }
 
   async #copy(segment: Segment): Promise<void> {
@@ -87,9 +87,9 @@ export class RunCompaction {
     let ordinal = header.firstOrdinal;
     for (const { offset, sealed } of recordsOf(bytes)) {
       if (this.#isStopped()) throw new CompactionStopped();
-      const place = packPlace(segment, at + offset);
-      const from = { place, extent: packExtent(segment, ordinal, sealed.length) };
-      const opened = this.#state.sealer.openName(sealed, segment.keys.records, this.#state.innerKeys);
+      const address = packAddress(segment, at + offset);
+      const from = { address, extent: packExtent(segment, ordinal, sealed.length) };
+      const opened = this.#state.sealer.openName(sealed, segment.keys.records, this.#state.reader.innerKeys);
       if (opened !== undefined) await this.#copyRecord(segment, opened, from, ordinal);
       ordinal += 1;
       await breather.pause();
@@ -105,7 +105,7 @@ export class RunCompaction {
     }
     if (namespace === undefined) return;
     if (operation === operations.createNamespace) {
-      const value = this.#state.readValue(from);
+      const value = this.#state.reader.read(from);
       const { extent } = await this.#writer.append({ operation, namespace: id, name, value }, undefined);
       this.#keptBytes += lengthOf(extent);
       return;
@@ -114,11 +114,11 @@ export class RunCompaction {
     if (operation === operations.delete) {
       if (present === undefined && this.#mayHideOlder(segment, ordinal))
         await this.#keepTombstone(opened, namespace);
-    } else if (present?.place === from.place && present.extent === from.extent) {
-      const segment = await this.#writer.makeRoom();
-      // Its key is gone when the namespace was erased meanwhile.
+    } else if (present?.address === from.address && present.extent === from.extent) {
+      const segment = await this.#writer.segmentForNext();
+      // The namespace may have been erased during the wait, and then its key is gone.
       if (namespace.erased) return;
-      const value = this.#state.readValue(from);
+      const value = this.#state.reader.read(from);
       const to = this.#writer.put(segment, { operation, namespace: id, name, value }, namespace.key);
       this.#moves.push({ namespace, name, from, to });
     }
@@ -129,7 +129,7 @@ export class RunCompaction {
     // The sequence number of a deletion that was compacted before is lost; this is not below it.
     const sequence = segment.kind === 'log' ? ordinal : segment.cleanAsOf;
     const [first] = this.#run;
-    for (const older of this.#state.segments) {
+    for (const older of this.#state.log.segments) {
       if (older === first) return false;
       if (older.cleanAsOf < sequence) return true;
     }
@@ -140,8 +140,8 @@ export class RunCompaction {
     const id = `${operation} ${namespace} ${name}`;
     if (this.#keptTombstones.has(id)) return;
     this.#keptTombstones.add(id);
-    const segment = await this.#writer.makeRoom();
-    // Its key is gone when the namespace was erased meanwhile, and with it whatever this would hide.
+    const segment = await this.#writer.segmentForNext();
+    // The namespace may have been erased during the wait, and with its key everything that this would hide.
     if (space?.erased) return;
     const content = { operation, namespace, name, value: noValue() };
     const { extent } = this.#writer.put(segment, content, space?.key);
@@ -150,30 +150,23 @@ export class RunCompaction {
 
   async #handOver(): Promise<void> {
     const state = this.#state;
-    const at = state.segments.findIndex((segment) => segment === this.#run[0]);
-    const segments = state.segments.toSpliced(at, this.#run.length, ...this.#writer.segments);
+    const at = state.log.segments.findIndex((segment) => segment === this.#run[0]);
+    const segments = state.log.segments.toSpliced(at, this.#run.length, ...this.#writer.segments);
     await state.saveManifest(state.manifest(segments));
-    state.segments = segments;
+    state.log.segments = segments;
   }
 
-  /** From here on the old files are only read. A record that was written again meanwhile stays where it is. */
+  /** From here on the old files are only read. A record that was written again since then stays where it is. */
   async #moveIndex(): Promise<void> {
     const state = this.#state;
     for (const [count, { namespace, name, from, to }] of this.#moves.entries()) {
       if (count % MOVES_AT_ONCE === MOVES_AT_ONCE - 1) await new Promise((resolve) => setImmediate(resolve));
       const present = namespace.index.find(name);
-      if (namespace.erased) this.#state.table.segmentAt(to.place).erasedBytes += lengthOf(to.extent);
-      if (present?.place !== from.place || present.extent !== from.extent) continue;
-      namespace.index.set(name, to.place, to.extent);
-      state.forget(from);
-      state.table.segmentAt(to.place).liveBytes += lengthOf(to.extent);
-    }
-  }
-
-  #retire(): void {
-    for (const segment of this.#run) {
-      segment.obsolete = true;
-      if (segment.readers === 0) this.#state.dropLater(segment);
+      if (namespace.erased) this.#state.log.table.segmentAt(to.address).erasedBytes += lengthOf(to.extent);
+      if (present?.address !== from.address || present.extent !== from.extent) continue;
+      state.namespaces.indexToChange(namespace).set(name, to.address, to.extent);
+      state.log.forget(from);
+      state.log.table.segmentAt(to.address).liveBytes += lengthOf(to.extent);
     }
   }
 }

@@ -1,15 +1,16 @@
 import { CompactionStopped, RunCompaction } from './compaction.ts';
 import { writeFailure } from '../files/disk-failure.ts';
 import { finishErasures } from '../commit/namespace-changes.ts';
+import type { RecordKeys } from '../keys/store-keys.ts';
 import { SEGMENT_HEADER_BYTES, type Segment } from '../log/segment.ts';
 import type { StoreState } from '../store-state.ts';
 
 /** A run reads this many bytes at most, which bounds the extra room that compaction needs. */
 const MAX_RUN_BYTES = 1024 * 1024 * 1024;
 
-/** Erasures of so long are swept together, so that a hundred of them rewrite a segment once. */
+/** Erasures within this time are swept together, so that a hundred of them rewrite a segment once. */
 const SWEEP_DELAY_MS = 1000;
-/** After a sweep the next one waits so many times as long as it took: however much is erased, others get the disk. */
+/** The pause after a sweep, as a multiple of its duration: the rest of the disk's time is for other work. */
 const SWEEP_REST = 9;
 
 /** Pause before a failed compaction is tried again; it doubles with each failure in a row, up to the longest one. */
@@ -90,8 +91,8 @@ export class Compactor {
   }
 
   #hasErased(): boolean {
-    const { segments, namespaces } = this.#state;
-    return namespaces.halfErased.size > 0 || segments.some(({ erasedBytes }) => erasedBytes > 0);
+    const { log, namespaces } = this.#state;
+    return namespaces.halfErased.size > 0 || log.segments.some(({ erasedBytes }) => erasedBytes > 0);
   }
 
   async #sweep(): Promise<void> {
@@ -132,15 +133,15 @@ export class Compactor {
   async #compactAll(): Promise<void> {
     const state = this.#state;
     if (state.active.length > SEGMENT_HEADER_BYTES) await state.commit.exclusively(() => state.roll());
-    const wanted = new Set(state.segments.slice(0, -1));
+    const wanted = new Set(state.log.segments.slice(0, -1));
     while (wanted.size > 0) {
-      const first = state.segments.findIndex((segment) => wanted.has(segment));
+      const first = state.log.segments.findIndex((segment) => wanted.has(segment));
       if (first === -1) break;
       const run = this.#runFrom(first, (segment) => wanted.has(segment));
       for (const segment of run) wanted.delete(segment);
       await this.#compact(run);
     }
-    await this.#dropOldEpochs();
+    await this.#dropOldKeyss();
   }
 
   async #work(): Promise<void> {
@@ -148,7 +149,7 @@ export class Compactor {
       if (this.#sweeping) await this.#finishErased();
       for (let run = this.#choose(); run !== undefined && !this.#stopped; run = this.#choose())
         await this.#compact(run);
-      await this.#dropOldEpochs();
+      await this.#dropOldKeyss();
       this.#failures = 0;
       this.#state.faults.compactionEnded();
     } catch (error) {
@@ -167,29 +168,30 @@ export class Compactor {
 
   async #compact(run: readonly Segment[]): Promise<void> {
     await new RunCompaction(this.#state, run, () => this.#stopped).execute();
-    await this.#state.drops;
+    await this.#state.log.drops;
   }
 
   /** When the last segment under old keys is gone, the old keys go as well. */
-  async #dropOldEpochs(): Promise<void> {
+  async #dropOldKeyss(): Promise<void> {
     const state = this.#state;
-    const isNeeded = (epoch: number) => [...state.table.all()].some(({ keys }) => keys.epoch === epoch);
-    if (this.#stopped || !state.oldEpochs.some(({ epoch }) => !isNeeded(epoch))) return;
+    const isNeeded = ({ version }: RecordKeys) =>
+      [...state.log.table.all()].some(({ keys }) => keys.version === version);
+    if (this.#stopped || state.keys.old.every(isNeeded)) return;
     await state.commit.exclusively(async () => {
-      const before = state.oldEpochs;
-      state.oldEpochs = before.filter(({ epoch }) => isNeeded(epoch));
+      const before = state.keys;
+      state.keys = { ...before, old: before.old.filter(isNeeded) };
       try {
         await state.saveManifest(state.manifest());
       } catch (error) {
-        state.oldEpochs = before;
+        state.keys = before;
         throw error;
       }
-      for (const keys of before) if (!state.oldEpochs.includes(keys)) keys.wipe();
+      for (const keys of before.old) if (!state.keys.old.includes(keys)) keys.wipe();
     });
   }
 
   #choose(): readonly Segment[] | undefined {
-    const { segments } = this.#state;
+    const { segments } = this.#state.log;
     const first = segments.findIndex(
       (segment, at) => at < segments.length - 1 && this.#isWorthIt(segment, at),
     );
@@ -199,23 +201,23 @@ export class Compactor {
 
   /** Under old keys, or with something erased that is to be swept, or more than half dead, or one of two small neighbours. */
   #isWorthIt(segment: Segment, at: number): boolean {
-    if (segment.keys !== this.#state.keys || (this.#sweeping && segment.erasedBytes > 0)) return true;
+    if (segment.keys !== this.#state.keys.current || (this.#sweeping && segment.erasedBytes > 0)) return true;
     const dead = segment.length - SEGMENT_HEADER_BYTES - segment.liveBytes - segment.keptBytes;
     if (dead > segment.length / 2) return true;
-    const isFinished = at + 1 < this.#state.segments.length - 1;
-    const next = isFinished ? this.#state.segments[at + 1] : undefined;
-    const before = this.#state.segments[at - 1];
+    const isFinished = at + 1 < this.#state.log.segments.length - 1;
+    const next = isFinished ? this.#state.log.segments[at + 1] : undefined;
+    const before = this.#state.log.segments[at - 1];
     return this.#isSmall(segment) && (this.#isSmall(next) || this.#isSmall(before));
   }
 
   #isSmall(segment: Segment | undefined): boolean {
-    return segment !== undefined && segment.length < this.#state.segmentBytes / 4;
+    return segment !== undefined && segment.length < this.#state.tuning.segmentBytes / 4;
   }
 
   #runFrom(first: number, belongs: (segment: Segment, at: number) => boolean): readonly Segment[] {
     const run: Segment[] = [];
     let bytes = 0;
-    for (const [at, segment] of this.#state.segments.slice(0, -1).entries()) {
+    for (const [at, segment] of this.#state.log.segments.slice(0, -1).entries()) {
       if (at < first) continue;
       bytes += segment.length;
       if (run.length > 0 && (!belongs(segment, at) || bytes > MAX_RUN_BYTES)) break;

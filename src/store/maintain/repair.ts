@@ -2,11 +2,10 @@ import type { FileSystem, FolderLock } from '../../disk/file-system.ts';
 import { BulkWriter } from './bulk-writer.ts';
 import { keepDamaged, noteDamaged } from '../files/damaged-segments.ts';
 import { readFailure, writeFailure } from '../files/disk-failure.ts';
-import { withFile } from '../files/files.ts';
+import { syncFile, withFile } from '../files/files.ts';
 import { openManifest } from '../log/manifest.ts';
-import { operations } from '../log/record.ts';
-import { closeFiles, type RecoverySource, stateOf } from '../open/recovery.ts';
-import { encodeNamespaceKind } from '../open/replay.ts';
+import { encodeNamespaceKind, operations } from '../log/record.ts';
+import { type RecoverySource, stateOf } from '../open/recovery.ts';
 import { type Loss, Salvage } from './salvage.ts';
 import { type Segment, segmentFileName } from '../log/segment.ts';
 import { readManifestFile } from '../keys/store-header.ts';
@@ -19,7 +18,7 @@ export interface RepairPlan {
   readonly records: number;
   /**
    * Writes what is left as new segments, hands over to them atomically, and keeps the old segments as
-   * `damaged-segment-…` for whoever wants to look. The generation grows, so that the repair shows.
+   * `damaged-segment-…` for an inspection by hand. The generation grows, so that the repair shows.
    */
   apply(): Promise<void>;
   /** Leaves everything as it is. */
@@ -35,7 +34,7 @@ export async function planRepair(source: RecoverySource, lock: FolderLock | unde
   const { header, manifest } = openManifest(await readManifestFile(fileSystem, path), storeKey);
   const state = stateOf(source, lock, header, manifest);
   const finish = async (): Promise<void> => {
-    await closeFiles(state);
+    await state.close();
     await lock?.release();
   };
   try {
@@ -58,36 +57,37 @@ export async function planRepair(source: RecoverySource, lock: FolderLock | unde
       },
     };
   } catch (error) {
-    await closeFiles(state);
+    await state.close();
     throw readFailure(error, path);
   }
 }
 
 /** An empty one in place of the one that is gone. */
 async function makeKeysFile({ fileSystem, namespaceKeys: { path } }: StoreState): Promise<void> {
-  await withFile(fileSystem, path, 'create', (handle) => handle.sync()).catch((error: unknown) => {
+  await withFile(fileSystem, path, 'create', syncFile).catch((error: unknown) => {
     throw writeFailure(error, path);
   });
 }
 
 async function rewrite(state: StoreState, lastSequence: number, fileSystem: FileSystem): Promise<void> {
-  const old = state.segments;
+  const old = state.log.segments;
   const writer = new BulkWriter(state);
   try {
-    for (const { id, name, keySlot, key, index } of state.namespaces.all()) {
-      const value = encodeNamespaceKind(keySlot);
+    for (const { id, name, keyPlace, key, index } of state.namespaces.all()) {
+      const value = encodeNamespaceKind(keyPlace);
       await writer.append({ operation: operations.createNamespace, namespace: id, name, value }, undefined);
       for (const entry of index.entries()) {
         const content = { operation: operations.put, namespace: id, name: entry.name };
-        await writer.append({ ...content, value: state.readValue(entry) }, key);
+        await writer.append({ ...content, value: state.reader.read(entry) }, key);
       }
     }
     await writer.finish();
     for (const segment of writer.segments) segment.cleanAsOf = lastSequence;
     const previous = state.tuning.random(32);
-    const log = await state.newSegmentFile({ kind: 'log', firstOrdinal: lastSequence + 1, previous });
+    const start = { kind: 'log', firstOrdinal: lastSequence + 1, previous } as const;
+    const log = await state.log.create(start, state.keys.current);
     const repaired = [...writer.segments, log];
-    state.generation += 1;
+    state.keys = { ...state.keys, generation: state.keys.generation + 1 };
     // Before the manifest: of a repair that is cut off behind it, the next opening keeps them.
     await noteDamaged(fileSystem, state.folder, fileNames(old));
     await state.saveManifest(state.manifest(repaired));

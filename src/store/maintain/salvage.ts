@@ -1,5 +1,6 @@
 import { XChaCha20Key } from '../../crypto/xchacha20-key.ts';
 import { LatchkeyError } from '../../errors/latchkey-error.ts';
+import { Breather } from '../breather.ts';
 import { systemCode } from '../files/disk-failure.ts';
 import { inFolder } from '../files/files.ts';
 import { recordsOf } from '../log/frame.ts';
@@ -7,7 +8,7 @@ import type { ListedSegment, Manifest } from '../log/manifest.ts';
 import { keysFileName, NamespaceKeys } from '../keys/namespace-keys.ts';
 import { newNamespaceState } from '../index/namespace-state.ts';
 import { operations } from '../log/record.ts';
-import { openKeysFile } from '../open/recovery.ts';
+import { mostSegmentBytes, openKeysFile } from '../open/open-files.ts';
 import { Replay } from '../open/replay.ts';
 import { SEGMENT_HEADER_BYTES, type Segment, segmentFileName } from '../log/segment.ts';
 import { type ScannedFrame, SegmentScan } from '../log/segment-scan.ts';
@@ -47,12 +48,13 @@ export class Salvage {
     const state = this.#state;
     const number = manifest.keysFile;
     try {
-      state.namespaceKeys = await openKeysFile(state, manifest, 'read');
+      state.keys = { ...state.keys, namespaceKeys: await openKeysFile(state, manifest, 'read') };
     } catch (error) {
       if (!(error instanceof LatchkeyError) || error.code !== 'STORE_NAMESPACE_KEY_DAMAGED') throw error;
       const file = { path: inFolder(state.folder, keysFileName(number)), number, handle: undefined };
-      const keys = { wrapping: state.keys.records, storeId: state.storeId, random: state.tuning.random };
-      state.namespaceKeys = new NamespaceKeys(file, new Uint8Array(0), keys);
+      const { storeId, tuning, keys } = state;
+      const wrapping = { wrapping: keys.current.records, storeId, random: tuning.random };
+      state.keys = { ...keys, namespaceKeys: new NamespaceKeys(file, new Uint8Array(0), wrapping) };
       this.keysAreGone = true;
       this.losses.push({
         place: keysFileName(number),
@@ -72,8 +74,8 @@ export class Salvage {
       );
     }
     for (const space of [...this.#state.namespaces.all()]) {
-      if (space.keySlot === undefined) continue;
-      if (space.key !== undefined) this.#state.namespaceKeys.claim(space.keySlot);
+      if (space.keyPlace === undefined) continue;
+      if (space.key !== undefined) this.#state.namespaceKeys.claim(space.keyPlace);
       else {
         this.losses.push({
           place: space.name,
@@ -87,7 +89,7 @@ export class Salvage {
   async #segment(listed: ListedSegment, isLast: boolean): Promise<void> {
     const file = segmentFileName(listed.id);
     const path = inFolder(this.#state.folder, file);
-    const keys = this.#state.keysOf(listed.epoch);
+    const keys = this.#state.keysOf(listed.keyVersion);
     const handle = await this.#state.fileSystem.open(path, 'read').catch((error: unknown) => {
       if (systemCode(error) !== 'ENOENT') throw error;
       return undefined;
@@ -97,38 +99,40 @@ export class Salvage {
       this.losses.push({ place: file, what: `the whole segment of ${listed.length} bytes` });
       return;
     }
-    const size = await handle.size();
+    // Beyond this nothing can be genuine, and a sparse file would cost minutes.
+    const size = Math.min(await handle.size(), mostSegmentBytes(listed.length, isLast));
     const scan = new SegmentScan(
       { handle, size, from: SEGMENT_HEADER_BYTES },
       { storeId: this.#state.storeId, chainKey: keys.chainKey.reveal() },
       { ordinal: 0, digest: new Uint8Array(32) },
     );
     // The segment's own header may be what is damaged; a frame says all that is needed.
-    const first = scan.resume(0);
+    const first = await scan.resume(0);
     const header = { id: listed.id, kind: isLast ? 'log' : 'compacted', previous: listed.digest } as const;
     const fields = { ...header, firstOrdinal: first ?? 0 };
-    const segment = this.#state.addSegment(fields, path, handle, listed.headerMac, keys);
-    this.#state.segments.push(segment);
-    this.#frames(segment, scan, { durable: listed.length, size: isLast ? size : listed.length });
+    const segment = this.#state.log.add(fields, { path, handle, headerMac: listed.headerMac, keys });
+    this.#state.log.segments = [...this.#state.log.segments, segment];
+    await this.#frames(segment, scan, { durable: listed.length, size: isLast ? size : listed.length });
   }
 
-  #frames(
+  async #frames(
     segment: Segment,
     scan: SegmentScan,
     expected: { readonly durable: number; readonly size: number },
-  ): void {
+  ): Promise<void> {
+    const breather = new Breather();
     const file = segmentFileName(segment.id);
     let end = SEGMENT_HEADER_BYTES;
     let found = scan.next();
     while (true) {
       if (found.kind === 'frame') {
         if (found.at > end) this.#lost(file, end, found.at);
-        this.#records(segment, found);
+        await this.#records(segment, found, breather);
         end = found.at + found.bytes.length;
         segment.length = end;
         segment.digest = scan.position.digest;
         this.lastSequence = Math.max(this.lastSequence, scan.position.ordinal - 1);
-      } else if (scan.resume(scan.position.ordinal) === undefined) break;
+      } else if ((await scan.resume(scan.position.ordinal)) === undefined) break;
       found = scan.next();
     }
     // Room that was waiting for records is no loss.
@@ -141,12 +145,17 @@ export class Salvage {
   }
 
   /** Each record by itself, fully opened: the associated data proves that it belongs here. */
-  #records(segment: Segment, frame: ScannedFrame): void {
+  async #records(segment: Segment, frame: ScannedFrame, breather: Breather): Promise<void> {
     let ordinal = frame.header.firstOrdinal;
     for (const { offset, sealed } of recordsOf(frame.bytes)) {
       const position = { segmentId: segment.id, ordinal };
       this.#adopt(sealed, segment);
-      const opened = this.#state.sealer.open(sealed, segment.keys.records, position, this.#state.innerKeys);
+      const opened = this.#state.sealer.open(
+        sealed,
+        segment.keys.records,
+        position,
+        this.#state.reader.innerKeys,
+      );
       const isOpenable = opened !== undefined || this.#isOfErased(sealed, segment);
       if (!isOpenable)
         this.losses.push({
@@ -155,6 +164,7 @@ export class Salvage {
         });
       else if (opened !== undefined) this.#replayOne(segment, { sealed, at: frame.at + offset, ordinal });
       ordinal += 1;
+      if (breather.isDue) await breather.pause();
     }
   }
 
@@ -166,8 +176,8 @@ export class Salvage {
     const { namespace: id, operation } = outer;
     if (namespaces.byId(id) !== undefined || this.#keyless.has(id)) return;
     const isErasable = operation === operations.sealedInner;
-    const keySlot = isErasable ? namespaceKeys.find(id) : undefined;
-    const key = keySlot === undefined ? undefined : namespaceKeys.open(keySlot, id);
+    const keyPlace = isErasable ? namespaceKeys.find(id) : undefined;
+    const key = keyPlace === undefined ? undefined : namespaceKeys.open(keyPlace, id);
     if (isErasable && key === undefined) {
       this.#keyless.add(id);
       return;
@@ -175,8 +185,7 @@ export class Salvage {
     const name = `lost-namespace-${id}`;
     const cipher = key === undefined ? undefined : new XChaCha20Key(key);
     key?.fill(0);
-    namespaces.add(newNamespaceState(id, name, keySlot, cipher));
-    this.#state.nextNamespaceId = Math.max(this.#state.nextNamespaceId, id + 1);
+    namespaces.add(newNamespaceState(id, name, keyPlace, cipher));
     this.losses.push({ place: `namespace ${id}`, what: `its name; what is left of it is kept as ${name}` });
   }
 
@@ -189,7 +198,7 @@ export class Salvage {
     }
   }
 
-  /** A record whose namespace's key was destroyed on purpose is no loss. */
+  /** A record is no loss when the key of its namespace was destroyed on purpose. */
   #isOfErased(sealed: Buffer, segment: Segment): boolean {
     const outer = this.#state.sealer.openName(sealed, segment.keys.records, () => undefined);
     return outer?.operation === operations.sealedInner;

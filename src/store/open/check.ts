@@ -1,6 +1,6 @@
 import { LatchkeyError } from '../../errors/latchkey-error.ts';
-import { Breather } from '../maintain/breather.ts';
-import { closeFiles, type RecoverySource, readStore } from './recovery.ts';
+import { Breather } from '../breather.ts';
+import { type RecoverySource, readStore } from './recovery.ts';
 import type { LogHead } from '../api/log-head.ts';
 import type { StoreState } from '../store-state.ts';
 
@@ -50,7 +50,7 @@ export async function checkStore(source: RecoverySource): Promise<CheckReport> {
         head: state.head(),
       };
     } finally {
-      await closeFiles(state);
+      await state.close();
     }
   } catch (error) {
     if (!(error instanceof LatchkeyError) || error.family === 'problem') throw error;
@@ -66,7 +66,7 @@ async function checkRecords(state: StoreState): Promise<StoreProblem[]> {
     for (const entry of index.entries()) {
       await breather.pause();
       try {
-        state.readValue(entry);
+        state.reader.read(entry);
       } catch (error) {
         if (!(error instanceof LatchkeyError) || error.family === 'problem') throw error;
         problems.push(problemOf(error));

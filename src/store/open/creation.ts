@@ -2,12 +2,12 @@ import { copyBytes } from '../../bytes/copy-bytes.ts';
 import { SecretBytes } from '../../bytes/secret-bytes.ts';
 import type { FileSystem, FolderLock } from '../../disk/file-system.ts';
 import { ProblemError } from '../../errors/latchkey-error.ts';
-import { inFolder } from '../files/files.ts';
+import { writeFailure } from '../files/disk-failure.ts';
+import { inFolder, syncFile } from '../files/files.ts';
 import { STORE_ID_BYTES } from '../api/limits.ts';
 import { keysFileName, NamespaceKeys } from '../keys/namespace-keys.ts';
-import { closeFiles } from './recovery.ts';
 import { encodeStoreHeader } from '../keys/store-header.ts';
-import { EpochKeys } from '../keys/store-keys.ts';
+import { RecordKeys } from '../keys/store-keys.ts';
 import { StoreState, type StoreTuning } from '../store-state.ts';
 
 /** Where a store's log begins: at zero, or behind the head of the backup that it is restored from. */
@@ -36,7 +36,9 @@ export const freshOrigin = (): LogOrigin => ({ generation: 1, sequence: 0, diges
  * @throws ProblemError STORE_LOCKED naming the process that has it.
  */
 export async function takeLock(fileSystem: FileSystem, path: string): Promise<FolderLock | undefined> {
-  const lock = await fileSystem.lock?.(path);
+  const lock = await fileSystem.lock?.(path).catch((error: unknown) => {
+    throw writeFailure(error, path);
+  });
   if (lock === undefined || !('owner' in lock)) return lock;
   throw new ProblemError('STORE_LOCKED', `${lock.owner} has the store in ${path} open`, {
     observed: lock.owner,
@@ -56,25 +58,29 @@ export async function layOut(creation: Creation, lock: FolderLock | undefined): 
       fileSystem,
       folder: path,
       lock,
-      header: encodeStoreHeader(copyBytes(storeId), copyBytes(unlock), storeKey),
-      storeKey,
-      keys: EpochKeys.of(1, storeKey),
-      oldEpochs: [],
-      generation: origin.generation,
+      keys: {
+        header: encodeStoreHeader(storeId, copyBytes(unlock, 'unlock'), storeKey),
+        storeKey,
+        current: RecordKeys.of(1, storeKey),
+        old: [],
+        generation: origin.generation,
+        namespaceKeys: undefined,
+      },
       nextSegmentId: 1,
       nextNamespaceId: 1,
     },
     tuning,
   );
-  const keysPath = inFolder(path, keysFileName(1));
-  const handle = await fileSystem.open(keysPath, 'create');
-  const keys = { wrapping: state.keys.records, storeId, random: tuning.random };
-  state.namespaceKeys = new NamespaceKeys({ path: keysPath, number: 1, handle }, new Uint8Array(0), keys);
   try {
-    await handle.sync();
+    const keysPath = inFolder(path, keysFileName(1));
+    const handle = await fileSystem.open(keysPath, 'create');
+    const keys = { wrapping: state.keys.current.records, storeId, random: tuning.random };
+    const namespaceKeys = new NamespaceKeys({ path: keysPath, number: 1, handle }, new Uint8Array(0), keys);
+    state.keys = { ...state.keys, namespaceKeys };
+    await syncFile(handle);
     return state;
   } catch (error) {
-    await closeFiles(state);
+    await state.close();
     throw error;
   }
 }
@@ -82,7 +88,8 @@ export async function layOut(creation: Creation, lock: FolderLock | undefined): 
 /** Begins the log and puts the manifest in place: from here on there is a store. */
 export async function beginLog(state: StoreState, origin: LogOrigin): Promise<void> {
   const firstOrdinal = origin.sequence + 1;
-  const segment = await state.newSegmentFile({ kind: 'log', firstOrdinal, previous: origin.digest });
-  state.segments.push(segment);
+  const start = { kind: 'log', firstOrdinal, previous: origin.digest } as const;
+  const segment = await state.log.create(start, state.keys.current);
+  state.log.segments = [...state.log.segments, segment];
   await state.saveManifest(state.manifest());
 }

@@ -2,6 +2,21 @@ import { equalBytes } from '../../bytes/concat.ts';
 import { EvidenceError } from '../../errors/latchkey-error.ts';
 import type { LogHead } from '../api/log-head.ts';
 
+/** Least bytes of the digest of a deposited head: fewer would match by chance. */
+const MIN_DIGEST_BYTES = 8;
+const DIGEST_BYTES = 32;
+
+/** @throws RangeError when a head cannot be one, which would let any log pass. */
+export function checkHead({ generation, sequence, digest }: LogHead): void {
+  for (const [name, value] of Object.entries({ generation, sequence }))
+    if (!(Number.isSafeInteger(value) && value >= 0))
+      throw new RangeError(`the ${name} of a head must be a whole number from 0, got ${String(value)}`);
+  if (!(digest.length >= MIN_DIGEST_BYTES && digest.length <= DIGEST_BYTES))
+    throw new RangeError(
+      `the digest of a head must be ${MIN_DIGEST_BYTES} to ${DIGEST_BYTES} bytes, got ${digest.length}`,
+    );
+}
+
 /** Compares a log, as it is read, with a head that was deposited before: the log must contain it. */
 export class HeadCheck {
   readonly #expected: LogHead | undefined;

@@ -1,32 +1,20 @@
 import { XChaCha20Key } from '../../crypto/xchacha20-key.ts';
 import { EvidenceError } from '../../errors/latchkey-error.ts';
-import { ByteReader, ByteWriter } from '../log/byte-layout.ts';
+import type { Breather } from '../breather.ts';
 import { damagedAt } from '../files/disk-failure.ts';
 import { recordsOf } from '../log/frame.ts';
 import { keysFileName } from '../keys/namespace-keys.ts';
 import { newNamespaceState } from '../index/namespace-state.ts';
 import type { Location } from '../index/ordered-index.ts';
-import { operations } from '../log/record.ts';
+import { decodeNamespaceKind, operations } from '../log/record.ts';
 import type { OpenedName } from '../log/record-sealer.ts';
 import { type Segment, segmentFileName } from '../log/segment.ts';
 import type { ScannedFrame } from '../log/segment-scan.ts';
-import { packExtent, packPlace } from '../log/segment-table.ts';
+import { packExtent, packAddress } from '../log/segment-table.ts';
 import type { StoreState } from '../store-state.ts';
 
-/** The value of the record that creates a namespace: kind (0 plain, 1 erasable) ‖ place of its key (u32). */
-export function encodeNamespaceKind(keyPlace: number | undefined): Uint8Array {
-  return new ByteWriter()
-    .u8(keyPlace === undefined ? 0 : 1)
-    .u32(keyPlace ?? 0)
-    .done();
-}
-
-function decodeNamespaceKind(value: Uint8Array): number | undefined {
-  const reader = new ByteReader(value);
-  const isErasable = reader.u8() === 1;
-  const place = reader.u32();
-  return isErasable ? place : undefined;
-}
+/** Number of records that are applied between two looks at the clock. */
+const RECORDS_A_LOOK = 64;
 
 /** Rebuilds the index from authenticated frames, oldest first. */
 export class Replay {
@@ -36,12 +24,13 @@ export class Replay {
     this.#state = state;
   }
 
-  /** Applies all records of a frame. */
-  frame(segment: Segment, { at, bytes, header }: ScannedFrame): void {
+  /** Applies all records of a frame; other tasks get turns between them, as a frame may have 100,000. */
+  async frame(segment: Segment, { at, bytes, header }: ScannedFrame, breather: Breather): Promise<void> {
     let ordinal = header.firstOrdinal;
     for (const { offset, sealed } of recordsOf(bytes)) {
       this.record(segment, { sealed, at: at + offset, ordinal });
       ordinal += 1;
+      if (ordinal % RECORDS_A_LOOK === 0 && breather.isDue) await breather.pause();
     }
   }
 
@@ -50,16 +39,19 @@ export class Replay {
     segment: Segment,
     { sealed, at, ordinal }: { readonly sealed: Buffer; readonly at: number; readonly ordinal: number },
   ): void {
-    const opened = this.#state.sealer.openName(sealed, segment.keys.records, this.#state.innerKeys);
+    const opened = this.#state.sealer.openName(sealed, segment.keys.records, this.#state.reader.innerKeys);
     if (opened === undefined) throw unreadable(segment, at);
-    // What a compacted segment holds beside records was kept for a reason.
+    // What a compacted segment holds in addition to records was kept for a reason.
     const isRecord = opened.operation === operations.put || opened.operation === operations.sealedInner;
     if (segment.kind === 'compacted' && !isRecord) segment.keptBytes += sealed.length;
     // Its namespace was erased, or `finish` will say that the key is damaged.
     if (opened.operation === operations.sealedInner) segment.erasedBytes += sealed.length;
     if (opened.operation === operations.createNamespace) this.#create(segment, sealed, ordinal, at);
     else {
-      const location = { place: packPlace(segment, at), extent: packExtent(segment, ordinal, sealed.length) };
+      const location = {
+        address: packAddress(segment, at),
+        extent: packExtent(segment, ordinal, sealed.length),
+      };
       this.#apply(opened, segment, location, sealed.length);
     }
   }
@@ -70,15 +62,15 @@ export class Replay {
    */
   finish(): void {
     const { namespaces, namespaceKeys } = this.#state;
-    for (const { keySlot, key } of namespaces.all()) {
-      if (keySlot === undefined) continue;
-      if (key !== undefined) namespaceKeys.claim(keySlot);
+    for (const { keyPlace, key } of namespaces.all()) {
+      if (keyPlace === undefined) continue;
+      if (key !== undefined) namespaceKeys.claim(keyPlace);
       else
         throw new EvidenceError(
           'STORE_NAMESPACE_KEY_DAMAGED',
           'the key of an erasable namespace is damaged',
           {
-            field: `${keysFileName(namespaceKeys.number)}, place ${keySlot}`,
+            field: `${keysFileName(namespaceKeys.number)}, place ${keyPlace}`,
             hint: 'the store was left as it is; restore a backup, or see `latchkey store repair`',
           },
         );
@@ -96,30 +88,29 @@ export class Replay {
     // Records of a namespace that was erased later may outlive the record that created it.
     if (namespace === undefined) return;
     if (operation === operations.eraseNamespace) {
-      for (const entry of namespace.index.entries()) this.#state.forgetErased(entry);
+      for (const entry of namespace.index.entries()) this.#state.log.forgetErased(entry);
       namespaces.remove(namespace);
     } else if (operation === operations.put) {
       segment.liveBytes += length;
-      this.#forget(namespace.index.set(name, location.place, location.extent));
+      this.#forget(namespace.index.set(name, location.address, location.extent));
     } else if (operation === operations.delete) this.#forget(namespace.index.delete(name));
   }
 
   #create(segment: Segment, sealed: Uint8Array, ordinal: number, offset: number): void {
     const state = this.#state;
     const position = { segmentId: segment.id, ordinal };
-    const opened = state.sealer.open(sealed, segment.keys.records, position, state.innerKeys);
+    const opened = state.sealer.open(sealed, segment.keys.records, position, state.reader.innerKeys);
     if (opened === undefined) throw unreadable(segment, offset);
     const { namespace: id, name, value } = opened;
-    const keySlot = decodeNamespaceKind(value);
-    const key = keySlot === undefined ? undefined : state.namespaceKeys.open(keySlot, id);
+    const keyPlace = decodeNamespaceKind(value);
+    const key = keyPlace === undefined ? undefined : state.namespaceKeys.open(keyPlace, id);
     const cipher = key === undefined ? undefined : new XChaCha20Key(key);
     key?.fill(0);
-    state.namespaces.add(newNamespaceState(id, name, keySlot, cipher));
-    state.nextNamespaceId = Math.max(state.nextNamespaceId, id + 1);
+    state.namespaces.add(newNamespaceState(id, name, keyPlace, cipher));
   }
 
   #forget(old: Location | undefined): void {
-    if (old !== undefined) this.#state.forget(old);
+    if (old !== undefined) this.#state.log.forget(old);
   }
 }
 

@@ -103,6 +103,32 @@ describe('latchkey store', () => {
     expect((await run(['export'])).out).toBe(`${input}\n`);
   });
 
+  it('export and import keep that a namespace is erasable', async () => {
+    await run(['create']);
+    const place = { path, password: passwordFromFile(utf8('correct horse')), fileSystem: nodeFileSystem };
+    const store = await openPasswordStore(place);
+    await (await store.namespace('secret', { erasable: true })).put('a', utf8('1'));
+    await (await store.namespace('plain')).put('b', utf8('2'));
+    await store.close();
+    const { out } = await run(['export', '--all']);
+    expect(linesOf(out)).toEqual([
+      { namespace: 'plain', name: 'b', value: b64('2') },
+      { namespace: 'secret', name: 'a', value: b64('1'), erasable: true },
+    ]);
+    const other = join(folder, 'other');
+    await run(['create'], '', other);
+    await run(['import'], out, other);
+    expect((await run(['export', '--all'], '', other)).out).toBe(out);
+    const copy = await openPasswordStore({ ...place, path: other });
+    expect(await copy.eraseNamespace('secret')).toBe(true);
+    await expect(copy.eraseNamespace('plain')).rejects.toMatchObject({ code: 'STORE_NAMESPACE_KIND' });
+    await copy.close();
+    // A record that is to be erasable does not go where it cannot be erased.
+    const line = JSON.stringify({ namespace: 'plain', name: 'c', value: b64('3'), erasable: true });
+    await expect(run(['import'], line, other)).rejects.toMatchObject({ code: 'STORE_NAMESPACE_KIND' });
+    expect(linesOf((await run(['export', '--namespace', 'plain'], '', other)).out)).toHaveLength(1);
+  });
+
   it('export --all and import move all namespaces to another store', async () => {
     await run(['create']);
     await run(['put', 'a', '--namespace', 'one'], '1');

@@ -58,6 +58,7 @@ describe('lines', () => {
     ['base64 with trailing bits', '{"name":"a","value":"Yh=="}'],
     ['a field that is not known', '{"name":"a","value":"Yg==","valeu":""}'],
     ['a namespace that is a number', '{"name":"a","value":"Yg==","namespace":2}'],
+    ['an erasable that is text', '{"name":"a","value":"Yg==","erasable":"true"}'],
   ])('%s is refused with the number of its line, and never quoted', (_name, text) => {
     const parse = (): unknown => parseRecordLine(utf8(text), 7);
     expect(parse).toThrowError(expect.objectContaining({ code: 'FIELD_INVALID' }));

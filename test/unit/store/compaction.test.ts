@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
-import { type OpenOptions, SealedStore } from '../../../src/store/sealed-store.ts';
+import { SealedStore } from '../../../src/store/sealed-store.ts';
+import type { OpenOptions } from '../../../src/store/store-options.ts';
 import { SimulatedDisk } from '../../support/simulated-disk.ts';
 
 const optionsOn = (fileSystem: SimulatedDisk): OpenOptions => ({

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Compactor } from '../../../src/store/maintain/compactor.ts';
-import { NamespaceTable } from '../../../src/store/index/namespace-state.ts';
+import { NamespaceTable } from '../../../src/store/index/namespace-table.ts';
 import { SealedStore } from '../../../src/store/sealed-store.ts';
 import type { StoreState } from '../../../src/store/store-state.ts';
 import { SimulatedDisk } from '../../support/simulated-disk.ts';
@@ -199,9 +199,9 @@ describe('a namespace erased while it is read', () => {
 
 describe('when erased namespaces are swept', () => {
   const segment = { erasedBytes: 1 };
-  const namespaces = new NamespaceTable();
+  const namespaces = new NamespaceTable(1);
   // The timing asks for nothing else of a state; the sweep itself is tested above.
-  const state = { segments: [segment], active: segment, namespaces } as unknown as StoreState;
+  const state = { log: { segments: [segment] }, active: segment, namespaces } as unknown as StoreState;
 
   it('once for all erasures of a second, and never after closing', async () => {
     const asked: number[] = [];
@@ -219,7 +219,7 @@ describe('when erased namespaces are swept', () => {
 
   it('not when nothing was erased', () => {
     const compactor = new Compactor(
-      { segments: [{ erasedBytes: 0 }], namespaces } as unknown as StoreState,
+      { log: { segments: [{ erasedBytes: 0 }] }, namespaces } as unknown as StoreState,
       () => expect.fail('asked for a sweep'),
     );
     compactor.sweepSoon();

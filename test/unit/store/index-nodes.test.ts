@@ -16,7 +16,7 @@ describe('an overfull leaf', () => {
     const left = overfull();
     const { right, separator } = left.split(true);
     expect([left.size, right.size, separator]).toEqual([NODE_CAPACITY, 1, '064']);
-    expect([right.places, right.extents]).toEqual([[64], [128]]);
+    expect([right.addresses, right.extents]).toEqual([[64], [128]]);
   });
 
   it('is halved otherwise', () => {

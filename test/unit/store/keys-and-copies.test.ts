@@ -69,7 +69,7 @@ describe('changing the store key', () => {
       await rotating;
       await store.settled();
       const { manifest } = openManifest(fileOn(disk, `${STORE_PATH}/MANIFEST`), storeKeyOf(isMet ? 8 : 7));
-      expect(manifest.oldEpochs).toEqual([]);
+      expect(manifest.oldKeys).toEqual([]);
       expect(await contentOf(store, erasable)).toEqual(content);
       await store.close();
     }

@@ -1,0 +1,65 @@
+import type { LogHead } from '../api/log-head.ts';
+import { keepDamaged } from '../files/damaged-segments.ts';
+import { writeFailure } from '../files/disk-failure.ts';
+import { inFolder, removeFile, shredFile, syncFile, syncFolder } from '../files/files.ts';
+import { keysFileName } from '../keys/namespace-keys.ts';
+import { cutTail } from '../log/durable-append.ts';
+import { segmentFileName } from '../log/segment.ts';
+import type { StoreState } from '../store-state.ts';
+import type { Recovered } from './recovery.ts';
+
+/** What opening found and did. */
+export interface OpeningReport {
+  /** Bytes of an unfinished last write that were cut off; 0 after a clean end. */
+  readonly tornBytes: number;
+  /** Files of interrupted work that were removed. */
+  readonly removedFiles: readonly string[];
+  /** Number of keys of erased namespaces that a crash had left; they are destroyed now. */
+  readonly destroyedKeys: number;
+}
+
+/**
+ * Finishes what a crash interrupted: only now, when all is verified, anything is changed.
+ * @param overridden a deposited head that a human decided to give up; the log goes on in a generation above it.
+ */
+export async function mend(
+  { state, tornBytes }: Recovered,
+  overridden: LogHead | undefined,
+): Promise<OpeningReport> {
+  try {
+    // A killed process leaves a renamed manifest and the last frames in the page cache, where they look durable: what
+    // is built on and shown from here on must be.
+    await syncFolder(state.fileSystem, state.folder);
+    if (tornBytes > 0 || state.active.room > 0) await cutTail(state.active);
+    else await syncFile(state.active.handle);
+    if (overridden !== undefined && state.keys.generation <= overridden.generation) {
+      state.keys = { ...state.keys, generation: overridden.generation + 1 };
+      await state.saveManifest(state.manifest());
+    }
+    const destroyedKeys = await state.namespaceKeys.destroyUnused();
+    return { tornBytes, destroyedKeys, removedFiles: await removeOrphans(state) };
+  } catch (error) {
+    await state.close();
+    throw writeFailure(error, 'the end of the log');
+  }
+}
+
+const ownFile = /^(segment-\d{10}|keys-\d{10}|MANIFEST\.new|(RESTORING|REPAIRING)(\.new)?)$/;
+
+/** Removes files of interrupted compactions, rotations and restorations; a crash may have left them, no manifest lists them. */
+async function removeOrphans(state: StoreState): Promise<string[]> {
+  const listed = new Set(state.log.segments.map(({ id }) => segmentFileName(id)));
+  listed.add(keysFileName(state.namespaceKeys.number));
+  await keepDamaged(state.fileSystem, state.folder, listed);
+  const names = await state.fileSystem.list(state.folder);
+  const orphans = names.filter((name) => ownFile.test(name) && !listed.has(name));
+  for (const name of orphans) {
+    const path = inFolder(state.folder, name);
+    // A keys file of an interrupted change of the store key holds keys that are still to be destroyed one day.
+    const isKeys = name.startsWith('keys-') && (await state.fileSystem.stat(path))?.kind === 'file';
+    if (isKeys) await shredFile(state.fileSystem, path);
+    else await removeFile(state.fileSystem, path);
+  }
+  if (orphans.length > 0) await syncFolder(state.fileSystem, state.folder);
+  return orphans;
+}

@@ -1,0 +1,95 @@
+import { equalBytes } from '../../bytes/concat.ts';
+import { damagedAt } from '../files/disk-failure.ts';
+import type { ListedSegment } from '../log/manifest.ts';
+import { SEGMENT_HEADER_BYTES, type Segment, segmentFileName } from '../log/segment.ts';
+import { type ScanEnd, SegmentScan } from '../log/segment-scan.ts';
+import { Breather } from '../breather.ts';
+import type { StoreState } from '../store-state.ts';
+import type { HeadCheck } from './head-check.ts';
+import type { OpenedSegment } from './open-files.ts';
+import type { Replay } from './replay.ts';
+
+/** What a segment is for the store, and what its records go to. */
+export interface SegmentRole {
+  /** Only the segment being written may have a torn tail. */
+  readonly isLast: boolean;
+  readonly replay: Replay;
+  readonly check: HeadCheck;
+}
+
+/** Verifies and replays one segment. @returns length of the torn tail. */
+export async function replaySegment(
+  state: StoreState,
+  opened: OpenedSegment,
+  role: SegmentRole,
+): Promise<number> {
+  const { segment, listed, header, size } = opened;
+  const isLog = header.kind === 'log';
+  if (isLog) role.check.position(header.firstOrdinal - 1, header.previous);
+  const scan = new SegmentScan(
+    { handle: opened.readable, size, from: SEGMENT_HEADER_BYTES },
+    { storeId: state.storeId, chainKey: segment.keys.chainKey.reveal() },
+    { ordinal: header.firstOrdinal, digest: header.previous },
+  );
+  // A large store takes seconds to read; timers and requests need their turns.
+  const breather = new Breather();
+  let found = scan.next();
+  while (found.kind === 'frame') {
+    checkWatermark(listed, found.at, scan, segment);
+    await role.replay.frame(segment, found, breather);
+    segment.length = found.at + found.bytes.length;
+    segment.nextOrdinal = scan.position.ordinal;
+    segment.digest = scan.position.digest;
+    if (isLog) role.check.position(segment.nextOrdinal - 1, segment.digest);
+    if (breather.isDue) await breather.pause();
+    found = scan.next();
+  }
+  checkWatermark(listed, found.at, scan, segment);
+  if (found.kind === 'room' && role.isLast && found.at >= listed.length) {
+    segment.room = size - found.at;
+    return 0;
+  }
+  if (found.kind !== 'end') await judgeEnd(found, scan, opened, role.isLast);
+  // Also the last one: it may have become shorter since its size was asked for.
+  else if (role.isLast ? size < listed.length : size !== listed.length)
+    throw damagedAt('STORE_SEGMENT_DAMAGED', segmentFileName(segment.id), size, 'another length than it had');
+  return size - segment.length;
+}
+
+/** At the place that the manifest knows to be durable, the chain must stand where the manifest says. */
+function checkWatermark(listed: ListedSegment, at: number, scan: SegmentScan, segment: Segment): void {
+  const passed = segment.length;
+  if (passed !== listed.length || at < passed) return;
+  const { digest, nextOrdinal } = segment;
+  if (nextOrdinal !== listed.nextOrdinal || !equalBytes(digest, listed.digest))
+    throw damagedAt(
+      'STORE_RECORD_MISPLACED',
+      segmentFileName(segment.id),
+      passed,
+      `the log up to here is not the one that was durable (record ${scan.position.ordinal})`,
+    );
+}
+
+/** Decides whether a place that does not continue the chain is the torn end of the last write, or damage. */
+async function judgeEnd(
+  end: ScanEnd,
+  scan: SegmentScan,
+  { segment, listed }: OpenedSegment,
+  isLast: boolean,
+): Promise<void> {
+  const file = segmentFileName(segment.id);
+  if (end.kind === 'misplaced')
+    throw damagedAt('STORE_RECORD_MISPLACED', file, end.at, 'a genuine frame lies where another one belongs');
+  const isDurable = !isLast || end.at < listed.length;
+  // The torn end of a write may look strange by chance, so only durable bytes are judged by their mark.
+  if (end.kind === 'foreign' || (isDurable && end.kind === 'strange'))
+    throw damagedAt('STORE_RECORD_FOREIGN', file, end.at, 'a frame carries the mark of another store');
+  if (isDurable) throw damagedAt('STORE_SEGMENT_DAMAGED', file, end.at, 'a frame does not authenticate');
+  if (await scan.findsLaterFrame())
+    throw damagedAt(
+      'STORE_SEGMENT_DAMAGED',
+      file,
+      end.at,
+      'a frame does not authenticate, and a later one says that it was durable',
+    );
+}

@@ -1,0 +1,124 @@
+import { copyBytes } from '../bytes/copy-bytes.ts';
+import type { SecretBytes } from '../bytes/secret-bytes.ts';
+import { type RandomSource, systemRandom } from '../crypto/random.ts';
+import type { FileSystem } from '../disk/file-system.ts';
+import { nodeFileSystem } from '../disk/node-file-system.ts';
+import type { StoreObserver } from './api/health.ts';
+import { requireBoolean } from './api/limits.ts';
+import type { LogHead } from './api/log-head.ts';
+import type { Restoration } from './backup/restore.ts';
+import { MIN_PADDING_BYTES } from './log/record.ts';
+import { LARGEST_SEGMENT_TARGET, MAX_ROOM_BYTES, SEGMENT_HEADER_BYTES } from './log/segment.ts';
+import { type Creation, freshOrigin } from './open/creation.ts';
+import { checkHead } from './open/head-check.ts';
+import type { Access } from './open/open-files.ts';
+import type { RecoverySource } from './open/recovery.ts';
+import type { StoreTuning } from './store-state.ts';
+
+/** Options that creating and opening share. */
+export interface StoreOptions {
+  /** Production default: the operating system's. */
+  readonly fileSystem?: FileSystem;
+  /** Folder of the store, absolute. */
+  readonly path: string;
+  /** 32 bytes; the store keeps a copy of its own until it is closed. */
+  readonly storeKey: SecretBytes;
+  readonly random?: RandomSource;
+  /** Length of a log segment after which a new one is begun, in bytes; 64 MiB by default, at most 1 GiB. */
+  readonly segmentBytes?: number;
+  /** Plaintexts are padded to multiples of this many bytes (16 by default), which hides their exact lengths. */
+  readonly paddingBytes?: number;
+  /**
+   * Most zeros that are written behind the log, ready for the next records, in bytes; 64 KiB by default, 0 for none.
+   * They make single writes quicker and are cut off when the segment is finished or the store is closed.
+   */
+  readonly roomBytes?: number;
+  /** `automatic` (the default) compacts in the background; `manual` only by {@link SealedStore.compact}. */
+  readonly compaction?: 'automatic' | 'manual';
+  /** Is told when writing or compacting fails, and when it works again. */
+  readonly observer?: StoreObserver;
+}
+
+/** Options of a new store. */
+export interface CreateOptions extends StoreOptions {
+  /** 16 bytes; random by default. */
+  readonly storeId?: Uint8Array;
+  /** Up to 1024 bytes that lie in the header in the clear and help to get the store key; see `store-header.ts`. */
+  readonly unlock?: Uint8Array;
+}
+
+/** Options of opening. */
+export interface OpenOptions extends StoreOptions {
+  /** A head that was deposited elsewhere; the store must contain it. */
+  readonly expectedHead?: LogHead;
+  /**
+   * Opens although {@link expectedHead} is not in the log: after a human decided to go on from a restored backup.
+   * The generation grows beyond it. The caller that sets this writes an audit record.
+   */
+  readonly acceptOlderHead?: boolean;
+}
+
+/** Options of restoring a backup; `storeKey` is the store key at the time of the backup. */
+export type RestoreOptions = StoreOptions & Omit<Restoration, 'tuning'>;
+
+const DEFAULT_ROOM_BYTES = 64 * 1024;
+const DEFAULT_SEGMENT_BYTES = 64 * 1024 * 1024;
+
+/** What a creation needs but for the key; of bytes the store has copies from the first moment on. */
+export function creationOf(options: CreateOptions): Omit<Creation, 'storeKey'> {
+  const { fileSystem = nodeFileSystem, path, storeId, unlock } = options;
+  return {
+    fileSystem,
+    path,
+    storeId: storeId === undefined ? undefined : copyBytes(storeId, 'storeId'),
+    unlock: unlock === undefined ? undefined : copyBytes(unlock, 'unlock'),
+    tuning: tuningOf(options),
+    origin: freshOrigin(),
+  };
+}
+
+/** What opening works on but for the key; of bytes it has copies. @throws RangeError, TypeError for impossible options. */
+export function sourceOf(options: OpenOptions, access: Access): Omit<RecoverySource, 'storeKey'> {
+  const { fileSystem = nodeFileSystem, path, expectedHead, acceptOlderHead = false } = options;
+  requireBoolean(acceptOlderHead, 'acceptOlderHead');
+  if (expectedHead !== undefined) checkHead(expectedHead);
+  const head =
+    acceptOlderHead || expectedHead === undefined
+      ? undefined
+      : { ...expectedHead, digest: copyBytes(expectedHead.digest, 'digest') };
+  return { fileSystem, path, expectedHead: head, tuning: tuningOf(options), access };
+}
+
+/** The tuning of a store. @throws RangeError, TypeError for impossible values. */
+export function tuningOf({
+  random = systemRandom,
+  observer,
+  segmentBytes,
+  paddingBytes,
+  roomBytes,
+  compaction,
+}: StoreOptions): StoreTuning {
+  const tuning = {
+    random,
+    observer,
+    segmentBytes: segmentBytes ?? DEFAULT_SEGMENT_BYTES,
+    paddingBytes: paddingBytes ?? MIN_PADDING_BYTES,
+    roomBytes: roomBytes ?? DEFAULT_ROOM_BYTES,
+  };
+  if (compaction !== undefined && compaction !== 'automatic' && compaction !== 'manual')
+    throw new TypeError(`compaction must be automatic or manual, got ${String(compaction)}`);
+  if (!Number.isInteger(tuning.segmentBytes)) throw new RangeError('segmentBytes must be a whole number');
+  if (!(tuning.segmentBytes > SEGMENT_HEADER_BYTES && tuning.segmentBytes <= LARGEST_SEGMENT_TARGET))
+    throw new RangeError(
+      `segmentBytes must be over ${SEGMENT_HEADER_BYTES} and at most ${LARGEST_SEGMENT_TARGET}`,
+    );
+  if (
+    tuning.paddingBytes % MIN_PADDING_BYTES !== 0 ||
+    tuning.paddingBytes < 1 ||
+    tuning.paddingBytes > 65_536
+  )
+    throw new RangeError(`paddingBytes must be a multiple of ${MIN_PADDING_BYTES} up to 65536`);
+  if (!(Number.isInteger(tuning.roomBytes) && tuning.roomBytes >= 0 && tuning.roomBytes <= MAX_ROOM_BYTES))
+    throw new RangeError(`roomBytes must be a whole number up to ${MAX_ROOM_BYTES}`);
+  return tuning;
+}
