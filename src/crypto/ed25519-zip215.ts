@@ -1,5 +1,6 @@
 import { createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { ed25519 } from '@noble/curves/ed25519.js';
+import { copyBytes } from '../bytes/copy-bytes.ts';
 
 /** SubjectPublicKeyInfo of an Ed25519 key up to the key itself (RFC 8410 section 4). */
 const SPKI_PREFIX = Uint8Array.of(0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 0x21, 0);
@@ -18,10 +19,10 @@ export class Ed25519ChainKey {
 
   /** @throws RangeError unless the key has 32 bytes. Whether they are a point is seen when verifying. */
   constructor(publicKey: Uint8Array) {
-    if (publicKey.length !== 32) {
-      throw new RangeError(`an Ed25519 public key has 32 bytes, got ${publicKey.length}`);
+    this.#raw = copyBytes(publicKey, 'publicKey');
+    if (this.#raw.length !== 32) {
+      throw new RangeError(`an Ed25519 public key has 32 bytes, got ${this.#raw.length}`);
     }
-    this.#raw = new Uint8Array(publicKey);
   }
 
   /** False for anything malformed, such as a signature that has not 64 bytes. */

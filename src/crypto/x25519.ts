@@ -35,7 +35,7 @@ export class X25519PrivateKey {
    */
   diffieHellman(peerPublicKey: Uint8Array): Uint8Array | undefined {
     const shared = tryDiffieHellman(this.#key, importPublicKey(peerPublicKey));
-    return shared === undefined || shared.every((byte) => byte === 0) ? undefined : shared;
+    return shared === undefined || isZero(shared) ? undefined : shared;
   }
 
   /**
@@ -47,6 +47,9 @@ export class X25519PrivateKey {
     return fromBase64Url(this.#key.export({ format: 'jwk' }).d);
   }
 }
+
+/** Looks at every byte, whatever their values. */
+const isZero = (bytes: Uint8Array): boolean => bytes.reduce((seen, byte) => seen | byte, 0) === 0;
 
 function tryDiffieHellman(privateKey: KeyObject, publicKey: KeyObject): Uint8Array | undefined {
   try {

@@ -13,7 +13,10 @@ function compilerOptions(): { readonly options: ts.CompilerOptions; readonly fil
 }
 
 /** The interface that declares the property an expression reads, such as `Uint8Array` for `bytes.slice`. */
-function declaringInterfaces(checker: ts.TypeChecker, access: ts.PropertyAccessExpression): readonly string[] {
+function declaringInterfaces(
+  checker: ts.TypeChecker,
+  access: ts.PropertyAccessExpression,
+): readonly string[] {
   const type = checker.getNonNullableType(checker.getTypeAtLocation(access.expression));
   const parts = type.isUnion() ? type.types : [type];
   return parts.flatMap((part) =>
