@@ -70,7 +70,7 @@ describe('memory that a call allocates does not depend on the secret', () => {
   ])('with %s', { timeout }, async (_, flags) => {
     const lines = await run([...heapFlags, ...flags], 'allocation');
     type Measured = { readonly zeros: number; readonly ones: number; readonly random: number };
-    // Printed by our own script, whose subjects are asked for below.
+    // Printed by our own script; the subjects are checked below.
     const bytes = JSON.parse(lines.at(-1) ?? '') as Readonly<Record<string, Measured | undefined>>;
     for (const subject of subjects) {
       const { zeros = -1, ones, random } = bytes[subject] ?? {};
