@@ -1,6 +1,6 @@
 import { type AccountId, type Nonce, type SlotId, X25519PublicKey } from '../bytes/fixed-bytes.ts';
 import type { SecretBytes } from '../bytes/secret-bytes.ts';
-import { generateX25519KeyPair, type X25519KeyPair } from '../crypto/x25519.ts';
+import { generateEphemeralX25519KeyPair, type X25519KeyPair } from '../crypto/x25519.ts';
 import { recoveryProof } from '../protocol/recovery-proof.ts';
 import { type Intent, MAX_ADDRESSED_SERVERS, requestReportData } from '../protocol/report-data.ts';
 import type { QuoteSource } from '../quote-source/quote-source.ts';
@@ -56,7 +56,7 @@ interface Challenged {
  * has its result or the signal aborts.
  */
 export async function runKeyRound(tools: RoundTools, round: KeyRound): Promise<void> {
-  const ephemeral = generateX25519KeyPair();
+  const ephemeral = generateEphemeralX25519KeyPair();
   const ephemeralPublicKey = X25519PublicKey.of(ephemeral.publicKey);
   const arrivals = new Arrivals();
   for (const target of round.targets) {

@@ -9,8 +9,10 @@ export const toBase64 = (bytes: Uint8Array): string =>
  * @returns `undefined` for anything else, so that one value has one text.
  */
 export function tryFromBase64(text: string): Uint8Array | undefined {
-  const bytes = Buffer.from(text, 'base64');
-  return bytes.toString('base64') === text ? new Uint8Array(bytes) : undefined;
+  // Into memory of its own: Buffer.from would decode into a pool, where a secret stays unwiped.
+  const bytes = new Uint8Array(Buffer.byteLength(text, 'base64'));
+  Buffer.from(bytes.buffer).write(text, 'base64');
+  return toBase64(bytes) === text ? bytes : undefined;
 }
 
 /**

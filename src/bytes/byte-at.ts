@@ -1,6 +1,6 @@
 /**
  * The byte at an index that the caller knows to exist.
- * @throws RangeError outside of the array: a missing byte must never count as zero.
+ * @throws RangeError outside of the array: a missing byte is never read as zero.
  */
 export function byteAt(bytes: Uint8Array, index: number): number {
   const byte = bytes[index];

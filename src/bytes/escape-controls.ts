@@ -1,6 +1,6 @@
 /**
- * Text for people, control and format characters escaped: what came in evidence, from a service or from another program
- * must not move the cursor of a terminal, turn the text around or fake a line.
+ * Escapes control and format characters of a text that is shown to a person. Text from evidence, a service or another
+ * program must not move the cursor of a terminal, reverse the direction of writing or imitate a line of ours.
  */
 export const escapeControls = (text: string): string =>
   text.replace(

@@ -14,7 +14,10 @@ export const toPrefixedHex = (bytes: Uint8Array): string => `0x${toHex(bytes)}`;
 export function tryFromHex(text: string): Uint8Array | undefined {
   const digits = text.startsWith('0x') ? text.slice(2) : text;
   if (digits.length % 2 !== 0 || !/^[0-9a-fA-F]*$/.test(digits)) return undefined;
-  return new Uint8Array(Buffer.from(digits, 'hex'));
+  // Into memory of its own: Buffer.from would decode into a pool, where a secret stays unwiped.
+  const bytes = new Uint8Array(digits.length / 2);
+  Buffer.from(bytes.buffer).write(digits, 'hex');
+  return bytes;
 }
 
 /**

@@ -6,8 +6,9 @@ const PRINTED = '[secret]';
 const NO_BYTES = new Uint8Array(0);
 
 /**
- * Bytes that must not leak: prints as `[secret]` wherever it ends up, compares in constant time, wipes on request.
- * Wiping is best effort: the garbage collector may have moved copies, which is why secrets never become strings.
+ * Secret bytes: printed as `[secret]`, compared in constant time, wiped on request.
+ * Wiping is best effort: the garbage collector may have moved copies. Strings cannot be overwritten at all, so secrets
+ * are never strings.
  */
 export class SecretBytes {
   #bytes: Uint8Array;

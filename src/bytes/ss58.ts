@@ -12,12 +12,12 @@ function checksum(prefixed: Uint8Array): Uint8Array {
   return blake2b512(utf8('SS58PRE'), prefixed).subarray(0, CHECKSUM_BYTES);
 }
 
-/** What came of reading SS58 text. */
+/** Result of reading SS58 text. */
 export type DecodedSs58 =
   | { readonly ok: true; readonly accountId: Uint8Array }
   | { readonly ok: false; readonly reason: string };
 
-/** Base58 is quadratic JavaScript, and a server meets the same few accounts in every request. */
+/** Base58 takes quadratic time in JavaScript, and a server sees the same few accounts in every request. */
 const encoded = new Memo<string>(1024);
 const decoded = new Memo<DecodedSs58>(1024);
 
@@ -28,7 +28,7 @@ export const encodeSs58 = (accountId: Uint8Array): string =>
     return base58.encode(concatBytes(prefixed, checksum(prefixed)));
   });
 
-/** Reads SS58 text; says why when it cannot. */
+/** Reads SS58 text, or gives the reason why it is not valid. */
 export function decodeSs58(text: string): DecodedSs58 {
   // An account never needs more than 50 characters.
   if (text.length > 64) return readSs58(text);
@@ -37,7 +37,7 @@ export function decodeSs58(text: string): DecodedSs58 {
   return result.ok ? { ok: true, accountId: new Uint8Array(result.accountId) } : result;
 }
 
-/** A text that was read is the only one of its account, so that writing the account again needs no base58. */
+/** An account has one valid text, so a text that was read is also remembered for writing. */
 function remembered(text: string, result: DecodedSs58): DecodedSs58 {
   if (result.ok) encoded.get(memoKey(result.accountId), () => text);
   return result;

@@ -6,8 +6,8 @@ const PKCS8_PREFIX = Uint8Array.of(0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x6
 const toBase64Url = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64url');
 
 /**
- * A key that signs by Ed25519 (RFC 8032), whose signatures are deterministic: a node that crashed and replays its
- * journal signs the very same bytes again, which sr25519 with its random witness does not give.
+ * A key that signs by Ed25519 (RFC 8032). Its signatures are deterministic: a node that replays its journal after a
+ * crash makes the same signatures again. sr25519 does not do this, because each signature has a random part.
  */
 export class Ed25519Signer {
   readonly #key: KeyObject;

@@ -35,11 +35,11 @@ export function hkdfExpand(pseudoRandomKey: Uint8Array, info: Uint8Array, length
   return output.subarray(0, length);
 }
 
-/** HKDF-SHA-256 without salt under a text label, as all of Latchkey's own derivations are; 32 bytes by default. */
+/** HKDF-SHA-256 without salt under a text label, as in all derivations of this project; 32 bytes by default. */
 export function deriveKey(secret: Uint8Array, label: string, length = HASH_BYTES): Uint8Array {
   const pseudoRandomKey = hkdfExtract(new Uint8Array(0), secret);
   const key = hkdfExpand(pseudoRandomKey, new TextEncoder().encode(label), length);
-  // As good as the secret itself: every other label could be derived from it.
+  // All keys with other labels can be derived from it, so it is as secret as the input.
   pseudoRandomKey.fill(0);
   return key;
 }

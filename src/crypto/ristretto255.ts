@@ -60,7 +60,7 @@ export class GroupElement {
     return new GroupElement(this.#point.add(other.#point));
   }
 
-  /** Multiplies by a scalar that is public: the time tells it. */
+  /** Multiplies by a public scalar: the time that this takes depends on it. */
   timesPublic(scalar: Scalar): GroupElement {
     return scalar === 0n ? GroupElement.identity : new GroupElement(this.#point.multiplyUnsafe(scalar));
   }

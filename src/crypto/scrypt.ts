@@ -1,4 +1,5 @@
 import { scrypt as nodeScrypt } from 'node:crypto';
+import { plainBytes } from './plain-bytes.ts';
 
 /** Cost of scrypt (RFC 7914 section 2). */
 export interface ScryptCost {
@@ -17,7 +18,7 @@ export function scrypt(
   const N = 2 ** logN;
   return new Promise((resolve, reject) => {
     nodeScrypt(password, salt, 32, { N, r, p, maxmem: 128 * N * r * 2 }, (error, key) => {
-      if (error === null) resolve(new Uint8Array(key));
+      if (error === null) resolve(plainBytes(key));
       else reject(error);
     });
   });

@@ -1,6 +1,6 @@
 import { createHash, hash } from 'node:crypto';
 
-/** Up to here joining the parts and hashing at one go is faster: setting a streaming hash up costs 4 µs. */
+/** Up to this length it is faster to join the parts and to hash them in one call: a streaming hash costs 4 µs more. */
 const MAX_JOINED_BYTES = 16 * 1024;
 
 function digest(algorithm: string, parts: readonly Uint8Array[]): Uint8Array {
@@ -19,7 +19,7 @@ function digestJoined(algorithm: string, parts: readonly Uint8Array[], total: nu
     offset += part.length;
   }
   const result = new Uint8Array(hash(algorithm, joined, 'buffer'));
-  // Some inputs are secret; no copy of them stays behind.
+  // Some inputs are secret, so the copy is wiped.
   joined.fill(0);
   return result;
 }

@@ -29,8 +29,9 @@ export function shareCoordinate(share: Uint8Array): number {
 }
 
 /**
- * Splits a 32-byte secret into n shares over GF(2^8) of which any t give it back and fewer tell nothing (Shamir 1979).
- * The x coordinates are random, distinct and never 0. They are public: memory addresses tell them, and nothing else.
+ * Splits a 32-byte secret into n shares over GF(2^8) (Shamir 1979). Any t of them give the secret; fewer say nothing
+ * about it.
+ * The x coordinates are random, distinct and never 0. They are public, and the only thing that memory addresses show.
  * @throws RangeError unless the secret has 32 bytes and 2 ≤ t ≤ n ≤ 255.
  */
 export function splitSecret(
@@ -54,9 +55,9 @@ export function splitSecret(
 }
 
 /**
- * Combines exactly t shares. It cannot tell a wrong share from a right one: whoever holds the result must check it.
+ * Combines exactly t shares. A wrong share gives a wrong secret and no error: the caller must check the result.
  *
- * A share with x = 0 would be the secret itself, so that a peer who sends one chooses the secret; hence the check.
+ * A share with x = 0 is the secret itself: a peer that sends such a share chooses the secret, so it is refused.
  * @throws RangeError for fewer than `minimumThreshold` shares, another length, x = 0 or the same x twice.
  */
 export function combineShares(shares: readonly Uint8Array[], minimumThreshold: number): Uint8Array {

@@ -31,11 +31,11 @@ export class X25519PrivateKey {
   /**
    * The X25519 function (RFC 7748 section 5).
    * @returns 32 bytes, or `undefined` when the peer's point has small order and the result is all zero
-   *   (RFC 7748 section 6.1), which every caller must treat as an attack.
+   *   (RFC 7748 section 6.1), which the caller must treat as an attack.
    */
   diffieHellman(peerPublicKey: Uint8Array): Uint8Array | undefined {
     const shared = tryDiffieHellman(this.#key, importPublicKey(peerPublicKey));
-    return shared === undefined || shared.every((byte) => byte === 0) ? undefined : shared;
+    return shared === undefined || isZero(shared) ? undefined : shared;
   }
 
   /**
@@ -47,6 +47,9 @@ export class X25519PrivateKey {
     return fromBase64Url(this.#key.export({ format: 'jwk' }).d);
   }
 }
+
+/** Looks at every byte, whatever their values. */
+const isZero = (bytes: Uint8Array): boolean => bytes.reduce((seen, byte) => seen | byte, 0) === 0;
 
 function tryDiffieHellman(privateKey: KeyObject, publicKey: KeyObject): Uint8Array | undefined {
   try {
@@ -86,8 +89,8 @@ export function generateX25519KeyPair(): X25519KeyPair {
 }
 
 /**
- * Makes a key pair for one message or one request, whose private half cannot be exported: so it needs no import of
- * its own (above), which makes it twice as fast as {@link generateX25519KeyPair}.
+ * Makes a key pair for one message or one request. The private half cannot be exported and never leaves OpenSSL, so it
+ * is not imported as in {@link generateX25519KeyPair}, which takes twice as long.
  */
 export function generateEphemeralX25519KeyPair(): X25519KeyPair {
   const { publicKey, privateKey } = generateKeyPairSync('x25519', {

@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv } from 'node:crypto';
+import { copyBytes } from '../bytes/copy-bytes.ts';
 import { hchacha20 } from './hchacha20.ts';
 import { plainBytes } from './plain-bytes.ts';
 import { XCHACHA_NONCE_BYTES, XCHACHA_TAG_BYTES } from './xchacha20-poly1305.ts';
@@ -21,9 +22,9 @@ export class XChaCha20Key {
 
   /** Copies the 32 bytes. @throws RangeError on another length. */
   constructor(key: Uint8Array) {
+    this.#key = copyBytes(key, 'key');
     if (key.length !== KEY_BYTES)
       throw new RangeError(`an XChaCha20 key must be 32 bytes, got ${key.length}`);
-    this.#key = new Uint8Array(key);
   }
 
   /**

@@ -32,9 +32,9 @@ export interface HpkeMessage {
   readonly ciphertext: Uint8Array;
 }
 
-/** What both ends must agree on beside the keys; either may be empty. */
+/** Inputs besides the keys that must be the same at both ends; both may be empty. */
 export interface HpkeContext {
-  /** Enters the key schedule: what the key is for. */
+  /** Purpose of the key; input of the key schedule. */
   readonly info: Uint8Array;
   /** Authenticated with the ciphertext, not sent. */
   readonly aad: Uint8Array;
@@ -61,14 +61,14 @@ export interface OpenBaseInput extends HpkeContext, HpkeMessage {
 
 /** Input of {@link openAuth}. */
 export interface OpenAuthInput extends OpenBaseInput {
-  /** 32 bytes, X25519; the key that the sender is known by. */
+  /** 32 bytes, X25519; the public key of the expected sender. */
   readonly senderPublicKey: Uint8Array;
 }
 
 /**
- * Seals in base mode (RFC 9180 section 6.1): anyone may be the sender.
+ * Seals in base mode (RFC 9180 section 6.1): the message does not prove its sender.
  * @throws EvidenceError HPKE_PUBLIC_KEY_INVALID when the recipient's key has small order.
- * @throws RangeError when a key has not 32 bytes.
+ * @throws RangeError when a key does not have 32 bytes.
  */
 export function sealBase(input: SealBaseInput): HpkeMessage {
   const { privateKey, publicKey: enc } = input.ephemeral ?? generateEphemeralX25519KeyPair();
@@ -78,10 +78,10 @@ export function sealBase(input: SealBaseInput): HpkeMessage {
 }
 
 /**
- * Seals in auth mode (RFC 9180 section 6.1): only the holder of the sender's private key (or of the recipient's, who
- * can forge towards himself) can have made what opens under the sender's public key.
+ * Seals in auth mode (RFC 9180 section 6.1): a message that opens under the sender's public key was made with the
+ * sender's private key, or with the recipient's, by which a recipient can forge messages to itself.
  * @throws EvidenceError HPKE_PUBLIC_KEY_INVALID when the recipient's key has small order.
- * @throws RangeError when a key has not 32 bytes.
+ * @throws RangeError when a key does not have 32 bytes.
  */
 export function sealAuth(input: SealAuthInput): HpkeMessage {
   const { recipientPublicKey, senderKeyPair } = input;
@@ -96,8 +96,8 @@ export function sealAuth(input: SealAuthInput): HpkeMessage {
 }
 
 /**
- * Opens a base-mode message; `undefined` when anything does not match, without saying what.
- * @throws RangeError when `enc` has not 32 bytes.
+ * Opens a base-mode message; `undefined` when anything does not match, for whatever reason.
+ * @throws RangeError when `enc` does not have 32 bytes.
  */
 export function openBase(input: OpenBaseInput): Uint8Array | undefined {
   const { recipientKeyPair, enc } = input;
@@ -107,14 +107,14 @@ export function openBase(input: OpenBaseInput): Uint8Array | undefined {
 }
 
 /**
- * Opens an auth-mode message; `undefined` when anything does not match, the sender included.
- * @throws RangeError when `enc` or the sender's key has not 32 bytes.
+ * Opens an auth-mode message; `undefined` when anything does not match, including the sender.
+ * @throws RangeError when `enc` or the sender's key does not have 32 bytes.
  */
 export function openAuth(input: OpenAuthInput): Uint8Array | undefined {
   const { recipientKeyPair, senderPublicKey, enc } = input;
   const dhEphemeral = recipientKeyPair.privateKey.diffieHellman(enc);
   const dhStatic = recipientKeyPair.privateKey.diffieHellman(senderPublicKey);
-  // A small-order point would make a Diffie-Hellman result that everyone knows (RFC 9180 section 7.1.4).
+  // A point of small order gives a Diffie-Hellman result that is public (RFC 9180 section 7.1.4).
   if (dhEphemeral === undefined || dhStatic === undefined) return undefined;
   const kemContext = [enc, recipientKeyPair.publicKey, senderPublicKey];
   return openOnce(MODE_AUTH, extractAndExpand([dhEphemeral, dhStatic], kemContext), input);
@@ -163,7 +163,7 @@ function extractAndExpand(dhs: readonly Uint8Array[], kemContext: readonly Uint8
   return sharedSecret;
 }
 
-/** Both modes here have an empty pre-shared key, so its id's hash is a constant (RFC 9180 section 5.1). */
+/** The id of the pre-shared key is empty in both modes, so its hash is a constant (RFC 9180 section 5.1). */
 const PSK_ID_HASH = labeledExtract(HPKE_SUITE, EMPTY, 'psk_id_hash', EMPTY);
 
 /** KeySchedule (RFC 9180 section 5.1) without the exporter, which single-shot messages do not need. */

@@ -129,7 +129,7 @@ describe('ciphers and curves against @noble', () => {
 
   it('a P-256 point has one encoding: coordinates above the prime are refused', () => {
     const { Fp } = p256.Point;
-    // Points whose x is so small that x plus the prime still fits into 32 bytes.
+    // Points with an x so small that x plus the prime still fits into 32 bytes.
     for (const x of [0n, 5n, 6n]) {
       const y = Fp.sqrt(p256.Point.CURVE().b + Fp.create(x ** 3n - 3n * x));
       const raw = (coordinate: bigint) => concatBytes(Fp.toBytes(coordinate % Fp.ORDER), Fp.toBytes(y));

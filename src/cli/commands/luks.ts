@@ -17,10 +17,10 @@ interface OpenOptions extends LuksOptions {
   readonly test?: boolean;
 }
 
-/** `latchkey luks`: encrypted volumes whose headers are in the sealed store. */
+/** `latchkey luks`: encrypted volumes with their LUKS headers in the sealed store. */
 export function luksCommand(): Command {
   return new Command('luks')
-    .description('encrypted volumes whose LUKS headers are kept in the sealed store of the node')
+    .description('encrypted volumes with their LUKS headers in the sealed store of the node')
     .addCommand(
       withNodeOptions(new Command('bind'))
         .description('format a header for a device and keep it in the store; the device is not touched')
@@ -45,7 +45,9 @@ const withNodeOptions = (command: Command): Command =>
 /** @throws InvalidArgumentError for anything that device-mapper or a path would read in another way. */
 function volumeName(text: string): string {
   if (/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/.test(text)) return text;
-  throw new InvalidArgumentError('a name has 1 to 64 of the characters A-Z a-z 0-9 _ -, the first no sign');
+  throw new InvalidArgumentError(
+    'a name has 1 to 64 of the characters A-Z a-z 0-9 _ -, the first a letter or digit',
+  );
 }
 
 const bind = (device: string, options: LuksOptions): Promise<void> =>

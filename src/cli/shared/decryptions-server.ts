@@ -90,12 +90,15 @@ const MIN_TOKEN_BYTES = 16;
 async function readToken(path: string): Promise<SecretBytes> {
   let bytes: Uint8Array;
   try {
-    bytes = new Uint8Array(await readFile(path));
+    bytes = await readFile(path);
   } catch (cause) {
     throw new ProblemError('CONFIG_INVALID', `the token file ${path} cannot be read`, { cause });
   }
   const end = bytes.findLastIndex((byte) => byte !== 0x0a && byte !== 0x0d) + 1;
-  if (end >= MIN_TOKEN_BYTES) return new SecretBytes(bytes.subarray(0, end));
+  const token = new SecretBytes(bytes.subarray(0, end));
+  bytes.fill(0);
+  if (end >= MIN_TOKEN_BYTES) return token;
+  token.wipe();
   throw new EvidenceError('DECRYPTIONS_CONFIG_INVALID', `the token has fewer than ${MIN_TOKEN_BYTES} bytes`, {
     field: 'writeAuthorization.tokenFile',
   });

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { Memo } from '../../../src/bytes/memo.ts';
 
 describe('Memo', () => {
-  it('makes a value once, and forgets the one unused for longest', () => {
+  it('makes a value once, and forgets the value that was unused for longest', () => {
     const made: string[] = [];
     const memo = new Memo<string>(2);
     const get = (key: string) =>
@@ -14,7 +14,7 @@ describe('Memo', () => {
     expect(made).toEqual(['a', 'b', 'c', 'b']);
   });
 
-  it('remembers nothing of what throws, and forgets nothing for it', () => {
+  it('does not remember an error, and does not forget a value because of one', () => {
     const memo = new Memo<number>(1);
     memo.get('a', () => 1);
     const fail = () => {

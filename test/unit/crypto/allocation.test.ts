@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import ts from 'typescript';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-const crypto = fileURLToPath(new URL('../../../src/crypto/', import.meta.url));
+const src = fileURLToPath(new URL('../../../src/', import.meta.url));
 const script = fileURLToPath(new URL('../../support/allocation/measure.mjs', import.meta.url));
 const subjects = [
   'split',
@@ -28,8 +28,10 @@ let folder = '';
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'latchkey-allocation-'));
   await writeFile(join(folder, 'package.json'), '{"type":"module"}');
-  for (const name of await readdir(crypto)) {
-    const { outputText } = ts.transpileModule(await readFile(join(crypto, name), 'utf8'), {
+  const files = (await readdir(join(src, 'crypto'))).map((name) => join('crypto', name));
+  for (const room of ['crypto', 'bytes']) await mkdir(join(folder, room));
+  for (const name of [...files, join('bytes', 'copy-bytes.ts')]) {
+    const { outputText } = ts.transpileModule(await readFile(join(src, name), 'utf8'), {
       compilerOptions: {
         module: ts.ModuleKind.ESNext,
         target: ts.ScriptTarget.ES2023,
@@ -48,10 +50,14 @@ async function run(
   flags: readonly string[],
   mode: 'allocation' | 'deoptimization',
 ): Promise<readonly string[]> {
-  const { stdout } = await promisify(execFile)(process.execPath, [...flags, script, folder, mode], {
-    env: {},
-    maxBuffer: 64 * 1024 * 1024,
-  });
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    [...flags, script, join(folder, 'crypto'), mode],
+    {
+      env: {},
+      maxBuffer: 64 * 1024 * 1024,
+    },
+  );
   return stdout.trimEnd().split('\n');
 }
 
@@ -64,7 +70,7 @@ describe('memory that a call allocates does not depend on the secret', () => {
   ])('with %s', { timeout }, async (_, flags) => {
     const lines = await run([...heapFlags, ...flags], 'allocation');
     type Measured = { readonly zeros: number; readonly ones: number; readonly random: number };
-    // Printed by our own script, whose subjects are asked for below.
+    // Printed by our own script; the subjects are checked below.
     const bytes = JSON.parse(lines.at(-1) ?? '') as Readonly<Record<string, Measured | undefined>>;
     for (const subject of subjects) {
       const { zeros = -1, ones, random } = bytes[subject] ?? {};

@@ -8,7 +8,7 @@ const { Point } = ed25519;
 const message = new Uint8Array(53).fill(5);
 const signer = new Ed25519Signer(new Uint8Array(32).fill(3));
 
-/** A point of order eight: what the cofactor makes vanish. */
+/** A point of order eight, which the cofactor takes to zero. */
 function pointOfSmallOrder(): InstanceType<typeof Point> {
   for (let y = 2; ; y += 1) {
     try {
@@ -25,7 +25,7 @@ function pointOfSmallOrder(): InstanceType<typeof Point> {
 }
 
 describe('Ed25519 as Substrate verifies it (ZIP 215)', () => {
-  it('takes what honest signers make, and nothing forged', () => {
+  it('accepts honest signatures and refuses forged ones', () => {
     const key = new Ed25519ChainKey(signer.publicKey);
     const signature = signer.sign(message);
     expect(key.verify(message, signature)).toBe(true);
@@ -36,8 +36,8 @@ describe('Ed25519 as Substrate verifies it (ZIP 215)', () => {
     expect(new Ed25519ChainKey(new Uint8Array(32).fill(0xee)).verify(message, signature)).toBe(false);
   });
 
-  it('takes a signature that only the cofactor makes good, which OpenSSL refuses', () => {
-    // A key with a part of small order: A = A0 + T. Then s·B = R + k·A holds times eight, and mostly not as it stands.
+  it('accepts a signature that is valid only with the cofactor, which OpenSSL refuses', () => {
+    // A key with a part of small order: A = A0 + T. Then 8·s·B = 8·R + 8·k·A holds, and s·B = R + k·A holds for few signatures.
     const { scalar, pointBytes } = ed25519.utils.getExtendedPublicKey(new Uint8Array(32).fill(9));
     const publicKey = Point.fromBytes(pointBytes).add(pointOfSmallOrder()).toBytes();
     const mixed = new Ed25519ChainKey(publicKey);

@@ -4,7 +4,7 @@ import { chacha20Poly1305Open, chacha20Poly1305Seal } from '../../../src/crypto/
 import { deriveKey, hkdfExpand } from '../../../src/crypto/hkdf.ts';
 import { generateX25519KeyPair } from '../../../src/crypto/x25519.ts';
 
-/** Every buffer with a secret in it that node:crypto handed out. */
+/** Every buffer with a secret that node:crypto returned. */
 const made = vi.hoisted((): Buffer[] => []);
 
 vi.mock('node:crypto', async (importOriginal) => {
@@ -31,12 +31,12 @@ vi.mock('node:crypto', async (importOriginal) => {
 
 const secret = new Uint8Array(32).fill(5);
 
-describe('a caller that wipes its result leaves no copy behind', () => {
+describe('no copy is left when a caller wipes its result', () => {
   afterEach(() => {
     made.length = 0;
   });
 
-  /** Wipes the result and counts the buffers that still hold something. */
+  /** Wipes the result and counts the buffers that are not all zero. */
   const left = (result: Uint8Array | undefined): readonly [buffers: number, notWiped: number] => {
     expect(result?.some((byte) => byte !== 0)).toBe(true);
     result?.fill(0);

@@ -38,7 +38,7 @@ describe('points of small order', () => {
     );
   });
 
-  it('are never what key generation makes; another length is misuse', () => {
+  it('are never generated as keys; another length is misuse', () => {
     for (let index = 0; index < 50; index++)
       expect(hasSmallOrder(generateX25519KeyPair().publicKey)).toBe(false);
     expect(() => hasSmallOrder(new Uint8Array(31))).toThrow(RangeError);

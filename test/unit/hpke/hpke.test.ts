@@ -64,7 +64,7 @@ describe('HPKE auth mode', () => {
     expect(openBase(opening)).toBeUndefined();
   });
 
-  it('a base-mode message, which anyone can make, does not open in auth mode', () => {
+  it('a base-mode message, which does not prove its sender, does not open in auth mode', () => {
     const anonymous = sealBase({ ...context, recipientPublicKey: recipient.publicKey, plaintext });
     expect(openBase({ ...opening, ...anonymous })).toEqual(plaintext);
     expect(openAuth({ ...opening, ...anonymous })).toBeUndefined();

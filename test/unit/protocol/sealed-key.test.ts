@@ -77,6 +77,28 @@ describe('the plaintext of a sealed key', () => {
     }
   });
 
+  it('has any byte in its key, and reads exactly the hex digits', () => {
+    for (let byte = 0; byte < 256; byte++) {
+      const key = new SecretBytes(new Uint8Array(32).fill(byte));
+      expect(decodeKeyGrant(encodeKeyGrant({ ...sample, key })).key.reveal()).toEqual(key.reveal());
+    }
+    const at = text.indexOf('"0x') + 3;
+    for (let ascii = 0; ascii < 256; ascii++) {
+      const plaintext = new TextEncoder().encode(text);
+      plaintext[at] = ascii;
+      const isDigit = /^[0-9a-fA-F]$/.test(String.fromCharCode(ascii));
+      if (isDigit)
+        expect(decodeKeyGrant(plaintext).key.reveal()[0] ?? 0).toBe(
+          Number.parseInt(String.fromCharCode(ascii) + text.charAt(at + 1), 16),
+        );
+      else
+        expect(
+          codeOf(() => decodeKeyGrant(plaintext)),
+          `${ascii}`,
+        ).toBe('FIELD_INVALID');
+    }
+  });
+
   it('leaves the plaintext to its owner', () => {
     const plaintext = encodeKeyGrant(sample);
     const before = [...plaintext];
