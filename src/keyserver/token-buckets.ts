@@ -1,3 +1,5 @@
+import { Memo } from '../bytes/memo.ts';
+
 /** A rate: how many at once, and how many are refilled per second. */
 export interface Rate {
   readonly burst: number;
@@ -14,33 +16,23 @@ interface Bucket {
  * a full bucket.
  */
 export class TokenBuckets {
-  readonly #buckets = new Map<string, Bucket>();
+  readonly #buckets: Memo<Bucket>;
   readonly #rate: Rate;
-  readonly #maxNames: number;
 
   constructor(rate: Rate, maxNames = 100_000) {
     this.#rate = rate;
-    this.#maxNames = maxNames;
+    this.#buckets = new Memo(maxNames);
   }
 
   /** Takes one token. Returns 0 when there was a token, else the milliseconds until the next. */
   take(name: string, nowMs: number): number {
     const { burst, perSecond } = this.#rate;
-    const bucket = this.#buckets.get(name) ?? { tokens: burst, atMs: nowMs };
+    const bucket = this.#buckets.get(name, () => ({ tokens: burst, atMs: nowMs }));
     const elapsedMs = Math.max(0, nowMs - bucket.atMs);
     bucket.tokens = Math.min(burst, bucket.tokens + (elapsedMs / 1000) * perSecond);
     bucket.atMs = nowMs;
-    this.#buckets.delete(name);
-    this.#buckets.set(name, bucket);
-    this.#dropOldest();
     if (bucket.tokens < 1) return Math.ceil(((1 - bucket.tokens) / perSecond) * 1000);
     bucket.tokens -= 1;
     return 0;
-  }
-
-  #dropOldest(): void {
-    if (this.#buckets.size <= this.#maxNames) return;
-    const oldest = this.#buckets.keys().next();
-    if (oldest.done !== true) this.#buckets.delete(oldest.value);
   }
 }

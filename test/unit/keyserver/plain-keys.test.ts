@@ -9,7 +9,7 @@ import { clientAccount, newSlotId, ProtocolClient, type Wish } from '../../suppo
 const DAY_MS = 86_400_000;
 const x25519PublicKey = X25519PublicKey.of(new Uint8Array(32).fill(9));
 
-/** A record on the chain whose quote proves that the account runs on this platform. */
+/** A record on the chain with a quote that proves account and platform. */
 function record(world: KeyServerWorld, { account }: ProtocolClient, platform: number): ServerRecord {
   const reportData = registrationReportData(account, x25519PublicKey, 0, Nonce.of(new Uint8Array(32)));
   const quote = world.quote({ reportData, platform });
