@@ -79,6 +79,18 @@ describe('keys of accounts without a record on the chain', () => {
     expect(world.vault.sweep(world.clock.nowMs())).toBe(1);
   });
 
+  it('a key that is in use does not keep a younger key that is not', async () => {
+    const world = keyServerWorld();
+    const [older, younger] = [1, 2].map((number) => new ProtocolClient(world, clientAccount(number)));
+    await older?.obtain();
+    await younger?.obtain();
+    await pass(world, 29);
+    await older?.obtain();
+    await pass(world, 1);
+    expect(world.vault.sweep(world.clock.nowMs())).toBe(1);
+    expect([...world.vault.keys()].map(({ account }) => account)).toEqual([clientAccount(1)]);
+  });
+
   it('a request that is refused is no use', async () => {
     const world = keyServerWorld();
     const client = new ProtocolClient(world);
