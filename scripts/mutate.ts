@@ -1,8 +1,8 @@
 // Shows which conditions of a room no test notices. Run with:
-//   npm run mutate -- ROOM [--sample N [--seed S]] [--report]
+//   npm run mutate -- ROOM [--sample N [--seed S]] [--again | --report]
 // Outcomes are kept in .mutations/ROOM.jsonl, so that a run that was stopped goes on where it ended; a mutation is tried
 // again when its file changes. Survivors are listed in docs/mutations/ROOM.md, where each gets a reason by hand.
-// --report tries nothing more and writes the page from what is known.
+// --again tries survivors once more, for tests that came since. --report tries nothing more and writes the page from what is known.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
@@ -138,6 +138,7 @@ async function main(): Promise<void> {
     options: {
       sample: { type: 'string' },
       seed: { type: 'string', default: '1' },
+      again: { type: 'boolean', default: false },
       report: { type: 'boolean', default: false },
     },
   });
@@ -150,7 +151,9 @@ async function main(): Promise<void> {
   mkdirSync('.mutations', { recursive: true });
   const resultsPath = join('.mutations', `${room}.jsonl`);
   const results = readResults(resultsPath);
-  const open = values.report ? [] : chosen.filter(({ id }) => !results.has(id));
+  const isOpen = ({ id }: Candidate): boolean =>
+    !results.has(id) || (values.again && results.get(id) === 'survived');
+  const open = values.report ? [] : chosen.filter(isOpen);
   console.log(`${room}: ${all.length} mutations, ${chosen.length} chosen, ${open.length} to try`);
   if (open.length > 0 && (await failureOf(tests, {})) !== undefined) {
     throw new Error('the tests fail without any mutation, so they show nothing');
