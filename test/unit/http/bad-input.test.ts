@@ -157,7 +157,7 @@ describe('fields', () => {
     ['trailing bits', () => 'QUJ='],
     ['three paddings', (text: string) => `${text}=`],
   ])('base64 with %s is not canonical', async (_name, spoil) => {
-    // A quote whose base64 has padding, so that each change is one.
+    // The base64 of this quote has padding, so that each case changes the text.
     const padded = toBase64(new Uint8Array([...quoteBytes(attempt), 0]));
     const text = spoil(padded);
     expect(text).not.toBe(padded);
