@@ -41,7 +41,7 @@ export function reportOf(
   const date = new Date().toISOString().slice(0, 10);
   const text = `# Mutations of src/${room}
 
-Made by \`npm run mutate -- ${room}\` on ${date}: ${total} mutations, ${summary}. A survivor needs a test or a reason.
+Made by \`npm run mutate -- ${room}\` on ${date}: ${total} mutations, ${total - tried.length} not tried yet; ${summary}. A survivor needs a test or a reason.
 
 | file | source | changed to | reason |
 |---|---|---|---|

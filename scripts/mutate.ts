@@ -1,10 +1,21 @@
-// Shows which conditions of a room no test notices. Run with: npm run mutate -- ROOM [--sample N] [--seed S]
+// Shows which conditions of a room no test notices. Run with:
+//   npm run mutate -- ROOM [--sample N [--seed S]] [--again | --report]
 // Outcomes are kept in .mutations/ROOM.jsonl, so that a run that was stopped goes on where it ended; a mutation is tried
-// again when its file changes. Survivors are listed in docs/mutations/ROOM.md, where a reason can be written beside each.
+// again when its file changes. Survivors are listed in docs/mutations/ROOM.md, where each gets a reason by hand.
+// --again tries survivors once more, for tests that came since. --report tries nothing more and writes the page from what is known.
 import { spawn } from 'node:child_process';
-import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { sha256Hex } from '../src/crypto/sha2.ts';
 import { testsOfRoom } from './mutate-rooms.ts';
@@ -13,6 +24,8 @@ import { type Mutation, mutate, mutationsOf } from './mutation-points.ts';
 
 /** A test run that takes longer hangs: the change made a loop that does not end. */
 const HANGS_AFTER_MS = 600_000;
+/** Likely test files that run before the others. */
+const MAX_LIKELY = 2;
 
 interface Candidate {
   /** Relative to the project. */
@@ -55,9 +68,15 @@ function sampleOf<T>(all: readonly T[], count: number, seed: number): readonly T
     .map(({ value }) => value);
 }
 
-/** Runs tests; true when all of them pass. */
-function passes(tests: readonly string[], environment: Readonly<Record<string, string>>): Promise<boolean> {
-  const config = ['--config', 'scripts/mutate-vitest.config.ts', '--reporter', 'dot'];
+/** Runs tests until the first fails; the failing file, `hangs` when they did not end, `undefined` when all pass. */
+async function failureOf(
+  tests: readonly string[],
+  environment: Readonly<Record<string, string>>,
+): Promise<string | undefined> {
+  const output = join(tmpdir(), `mutation-${process.pid}.json`);
+  rmSync(output, { force: true });
+  const reporter = ['--reporter', 'json', '--outputFile', output];
+  const config = ['--config', 'scripts/mutate-vitest.config.ts', ...reporter];
   const child = spawn(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', ...tests, ...config], {
     env: { ...process.env, ...environment },
     stdio: 'ignore',
@@ -69,31 +88,36 @@ function passes(tests: readonly string[], environment: Readonly<Record<string, s
   };
   const timer = setTimeout(end, HANGS_AFTER_MS);
   process.once('exit', end);
-  return new Promise((resolve) => {
-    child.once('close', (code) => {
-      clearTimeout(timer);
-      process.off('exit', end);
-      resolve(code === 0);
-    });
-  });
+  const [code] = await once(child, 'close');
+  clearTimeout(timer);
+  process.off('exit', end);
+  if (code === 0) return undefined;
+  if (!existsSync(output)) return 'hangs';
+  // Vitest writes Jest's format.
+  const { testResults } = JSON.parse(readFileSync(output, 'utf8')) as {
+    readonly testResults: readonly { readonly name: string; readonly status: string }[];
+  };
+  const failed = testResults.find(({ status }) => status === 'failed')?.name;
+  return failed === undefined ? 'hangs' : relative(process.cwd(), failed);
 }
 
-/** The tests that are named after the file, if any, then all of the room. */
-function testRounds(file: string, tests: readonly string[]): readonly (readonly string[])[] {
-  const name = basename(file, '.ts');
-  const own = tests
-    .filter((path) => existsSync(path))
-    .flatMap((path) => readdirSync(path).map((entry) => join(path, entry)))
-    .filter((path) => basename(path) === `${name}.test.ts`);
-  return own.length > 0 ? [own, tests] : [tests];
-}
+/** Test files that noticed a mutation of a source file, the newest first: they probably notice the next one. */
+const noticedBy = new Map<string, readonly string[]>();
 
+/** A few likely test files first, then all of the room. */
 async function outcomeOf({ file, text, mutation }: Candidate, tests: readonly string[]): Promise<Outcome> {
   const changed = join(tmpdir(), `mutation-${process.pid}.ts`);
   writeFileSync(changed, mutate(text, mutation));
-  for (const round of testRounds(file, tests)) {
-    const environment = { MUTATED_FILE: join(process.cwd(), file), MUTATED_TEXT: changed };
-    if (!(await passes(round, environment))) return 'noticed';
+  const environment = { MUTATED_FILE: join(process.cwd(), file), MUTATED_TEXT: changed };
+  const likely = noticedBy.get(file) ?? [];
+  for (const round of likely.length > 0 ? [likely, tests] : [tests]) {
+    const failed = await failureOf(round, environment);
+    if (failed === undefined) continue;
+    if (failed !== 'hangs') {
+      const others = likely.filter((known) => known !== failed);
+      noticedBy.set(file, [failed, ...others].slice(0, MAX_LIKELY));
+    }
+    return 'noticed';
   }
   return 'survived';
 }
@@ -111,7 +135,12 @@ function readResults(path: string): Map<string, Outcome> {
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { sample: { type: 'string' }, seed: { type: 'string', default: '1' } },
+    options: {
+      sample: { type: 'string' },
+      seed: { type: 'string', default: '1' },
+      again: { type: 'boolean', default: false },
+      report: { type: 'boolean', default: false },
+    },
   });
   const [room = ''] = positionals;
   const tests = testsOfRoom[room];
@@ -122,9 +151,11 @@ async function main(): Promise<void> {
   mkdirSync('.mutations', { recursive: true });
   const resultsPath = join('.mutations', `${room}.jsonl`);
   const results = readResults(resultsPath);
-  const open = chosen.filter(({ id }) => !results.has(id));
+  const isOpen = ({ id }: Candidate): boolean =>
+    !results.has(id) || (values.again && results.get(id) === 'survived');
+  const open = values.report ? [] : chosen.filter(isOpen);
   console.log(`${room}: ${all.length} mutations, ${chosen.length} chosen, ${open.length} to try`);
-  if (open.length > 0 && !(await passes(tests, {}))) {
+  if (open.length > 0 && (await failureOf(tests, {})) !== undefined) {
     throw new Error('the tests fail without any mutation, so they show nothing');
   }
   for (const [index, candidate] of open.entries()) {

@@ -17,10 +17,7 @@ export function accountRegistry(parts: {
   readonly now: () => number;
 }): AccountRegistry {
   return {
-    isRegistered: (account) => {
-      const record = parts.chain.recordOf(account);
-      return record === 'unknown' ? undefined : record !== undefined;
-    },
+    lacksRecord: (account) => parts.chain.recordOf(account) === undefined,
     registeredPlatform: (account) => {
       const record = parts.chain.recordOf(account);
       if (record === undefined || record === 'unknown') return undefined;

@@ -33,8 +33,8 @@ export const defaultVaultLimits: VaultLimits = {
 
 /** What the vault asks about the account of a key. */
 export interface AccountRegistry {
-  /** Whether the chain has a record of the account; `undefined` while the chain cannot be read. */
-  isRegistered(account: AccountId): boolean | undefined;
+  /** Whether a fresh view of the chain shows no record of the account; false while there is no such view. */
+  lacksRecord(account: AccountId): boolean;
   /** PPID (16 bytes) that the registered quote of the account proves; `undefined` when there is none. */
   registeredPlatform(account: AccountId): Uint8Array | undefined;
 }
@@ -196,7 +196,7 @@ export class Vault implements VaultView {
   #hasEnded(name: string, key: SlotKey, nowMs: number): boolean {
     if (key.isExpired(nowMs)) return true;
     if (!this.#isIdle(key, nowMs)) return false;
-    if (this.#registry.isRegistered(key.account) === false) return true;
+    if (this.#registry.lacksRecord(key.account)) return true;
     key.keep(nowMs);
     this.#moveToEnd(name, key);
     return false;

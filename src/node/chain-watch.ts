@@ -7,12 +7,13 @@ import type { ChainRecords } from '../keyserver/account-registry.ts';
 import type { ChainFacts } from '../keyserver/judge.ts';
 import type { BlockReference } from '../protocol/report-data.ts';
 import type { Clock } from '../time/clock.ts';
+import type { FormerRecords } from './hear-news.ts';
 
 /** Accounts that are remembered as registered once; an endpoint that makes them up must not fill the memory. */
 const MAX_REMEMBERED = 100_000;
 
 /** Keeps the newest snapshot at hand for rooms that cannot wait, and remembers who was ever registered. */
-export class ChainWatch implements ChainFacts, ChainRecords {
+export class ChainWatch implements ChainFacts, ChainRecords, FormerRecords {
   readonly #chain: ChainView;
   readonly #clock: Clock;
   readonly #maxAgeMs: number;
@@ -70,6 +71,11 @@ export class ChainWatch implements ChainFacts, ChainRecords {
 
   recordOf(account: AccountId): ServerRecord | undefined | 'unknown' {
     return this.#ageMs > this.#maxAgeMs ? 'unknown' : this.#registered.get(toHex(account));
+  }
+
+  /** Whether the account has had a record since this process started. */
+  hasBeenRegistered(account: AccountId): boolean {
+    return this.#everRegistered.has(toHex(account));
   }
 
   /** Since when there was no news of the chain; infinite before the first snapshot. */

@@ -1,9 +1,9 @@
 import type { OpenNode } from '../boot/open-node.ts';
 import { equalBytes } from '../bytes/concat.ts';
+import type { AccountId } from '../bytes/fixed-bytes.ts';
 import { toHex } from '../bytes/hex.ts';
 import { Memo } from '../bytes/memo.ts';
-import { ProblemError, RefusalError } from '../errors/latchkey-error.ts';
-import type { ChainRecords } from '../keyserver/account-registry.ts';
+import { RefusalError } from '../errors/latchkey-error.ts';
 import { TokenBuckets } from '../keyserver/token-buckets.ts';
 import { type ServerNews, signNotEnrolled } from '../protocol/not-enrolled.ts';
 
@@ -18,21 +18,27 @@ const SIGNING_RATE = { burst: 20, perSecond: 5 };
 /** Signatures that are remembered; about 300 bytes each. */
 const MAX_REMEMBERED = 1_000;
 
+/** Accounts that the chain has shown. */
+export interface FormerRecords {
+  /** Whether the account has had a record since this process started. */
+  hasBeenRegistered(account: AccountId): boolean;
+}
+
 /** Answers servers that say that their memory is gone, or that they drain. */
 export class NewsAnswers {
-  readonly #records: ChainRecords;
+  readonly #records: FormerRecords;
   readonly #now: () => number;
   readonly #signing = new TokenBuckets(SIGNING_RATE);
   readonly #signatures = new Memo<Uint8Array>(MAX_REMEMBERED);
 
-  constructor(parts: { readonly records: ChainRecords; readonly now: () => number }) {
+  constructor(parts: { readonly records: FormerRecords; readonly now: () => number }) {
     this.#records = parts.records;
     this.#now = parts.now;
   }
 
   /**
    * Whether the server holds a slot of this node; if not, the node's signature under that statement.
-   * @throws RefusalError SERVER_UNREGISTERED, RATE_LIMITED; ProblemError CHAIN_UNAVAILABLE.
+   * @throws RefusalError SERVER_UNREGISTERED, RATE_LIMITED.
    */
   hear({ book, identity }: Pick<OpenNode, 'book' | 'identity'>, news: ServerNews): NewsHeard {
     if (book.slots().some(({ slot }) => equalBytes(slot.server, news.server))) return { enrolled: true };
@@ -48,20 +54,14 @@ export class NewsAnswers {
     return { enrolled: false, signature };
   }
 
+  /** A drained server leaves the chain before it is stopped, so a former record counts too. */
   #requireRecord({ server }: ServerNews): void {
-    const record = this.#records.recordOf(server);
-    if (record === undefined) {
-      throw new RefusalError('SERVER_UNREGISTERED', 'the server has no record on the chain', {
-        field: 'server',
-        expected: 'an account that is registered on the chain',
-        observed: toHex(server),
-        hint: 'a record that was made just now is seen once its block is finalized',
-      });
-    }
-    if (record === 'unknown') {
-      throw new ProblemError('CHAIN_UNAVAILABLE', 'this node has no fresh view of the chain', {
-        hint: 'ask again later',
-      });
-    }
+    if (this.#records.hasBeenRegistered(server)) return;
+    throw new RefusalError('SERVER_UNREGISTERED', 'the server has no record on the chain', {
+      field: 'server',
+      expected: 'an account that has been registered on the chain since this node started',
+      observed: toHex(server),
+      hint: 'a new record is seen once its block is finalized; ask again then',
+    });
   }
 }

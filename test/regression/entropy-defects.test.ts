@@ -133,7 +133,7 @@ describe('defects of the predecessor', () => {
     expect(await refusal({ facts: { componentSvns } })).toBe('TCB_STATUS_REFUSED');
   });
 
-  it('3.9 an acknowledgement that nobody proved backs nothing', LONG, async () => {
+  it('3.9 an acknowledgement without proof backs nothing', LONG, async () => {
     const late = net.addMachine();
     for (const { endpoint } of net.nodes) net.world.wire.misbehaviour.set(endpoint, 'garbage');
     late.start();
@@ -250,7 +250,7 @@ describe('defects of the predecessor', () => {
     }
   });
 
-  it('3.18 no body brings a server down or out of its ways', async () => {
+  it('3.18 no body ends a server or changes its state', async () => {
     const world = keyServerWorld();
     const bodies = ['', '{', 'null', '[]', '"x"', '{"a":1}', '\u0000', '{"accountId":{}}', '[[[[[[[[[['];
     for (const route of ['/challenge', '/request-encryption-key', '/key-status', '/claim', '/forget']) {

@@ -21,7 +21,7 @@ export const keyserverCodes = {
   },
   SERVER_UNREGISTERED: {
     status: 403,
-    summary: 'The server has no record on the chain, so this node signs no statement for it.',
+    summary: 'The server has had no record on the chain, so this node signs no statement for it.',
   },
   ACCOUNT_DEREGISTERED: { status: 403, summary: 'The account was registered on the chain and no longer is.' },
   PLATFORM_REFUSED: {

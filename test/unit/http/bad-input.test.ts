@@ -66,7 +66,7 @@ describe('bodies that are not a request', () => {
     );
   });
 
-  it('many long unknown fields do not come back nor fill the log', async () => {
+  it('many long unknown fields fill neither the answer nor the log', async () => {
     const unknown = Object.fromEntries(
       Array.from({ length: 40 }, (_, index) => [`${index}${'x'.repeat(1000)}`, 1]),
     );
@@ -88,7 +88,7 @@ describe('bodies that are not a request', () => {
     },
   );
 
-  it('a charset beside the content type is not in the way', async () => {
+  it('a charset in the content type is accepted', async () => {
     const headers = { 'content-type': 'Application/JSON; charset=utf-8' };
     expect((await world.send('POST', PATH, attempt.body, headers)).status).toBe(200);
   });
@@ -157,7 +157,7 @@ describe('fields', () => {
     ['trailing bits', () => 'QUJ='],
     ['three paddings', (text: string) => `${text}=`],
   ])('base64 with %s is not canonical', async (_name, spoil) => {
-    // A quote whose base64 has padding, so that each change is one.
+    // The base64 of this quote has padding, so that each case changes the text.
     const padded = toBase64(new Uint8Array([...quoteBytes(attempt), 0]));
     const text = spoil(padded);
     expect(text).not.toBe(padded);

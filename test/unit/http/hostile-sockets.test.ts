@@ -81,27 +81,30 @@ describe('bodies on a real socket', () => {
   it.each([
     ['announced', 'content-length: 500\r\n', '{"acc'],
     ['chunked', 'transfer-encoding: chunked\r\n', chunked('{"acc')],
-  ])('%s: who hangs up in the middle is no failure of this server', async (_how, headers, body) => {
-    const world = keyServerWorld();
-    const socket = await dial(await door(world));
-    socket.write(post(headers, body));
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    socket.destroy();
-    const log = await logged(world, '"http.request"');
-    expect(log).toContain('"status":400');
-    expect(log).not.toContain('http.failed');
-  });
+  ])(
+    '%s: a client that hangs up in the middle is not logged as a failure of the server',
+    async (_how, headers, body) => {
+      const world = keyServerWorld();
+      const socket = await dial(await door(world));
+      socket.write(post(headers, body));
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      socket.destroy();
+      const log = await logged(world, '"http.request"');
+      expect(log).toContain('"status":400');
+      expect(log).not.toContain('http.failed');
+    },
+  );
 });
 
 describe('connections', () => {
-  it('a request that trickles in is ended', async () => {
+  it('a request that arrives too slowly is ended', async () => {
     const bounds = { ...defaultListenerBounds, requestTimeoutMs: 60, checkIntervalMs: 10 };
     const socket = await dial(await door(keyServerWorld(), bounds));
     socket.write('POST /challenge HTTP/1.1\r\nhost: x\r\nx-slow: ');
     expect(await untilClosed(socket)).toMatch(/^HTTP\/1.1 408 /);
   });
 
-  it('a connection that says nothing is ended', async () => {
+  it('a connection without a request is ended', async () => {
     const bounds = { ...defaultListenerBounds, requestTimeoutMs: 60, checkIntervalMs: 10 };
     await untilClosed(await dial(await door(keyServerWorld(), bounds)));
   });
@@ -140,18 +143,21 @@ describe('a connection that cannot be accepted', () => {
     decryptions: () => serveApp(new Hono(), { address: '127.0.0.1', port: 0 }),
   } as const;
 
-  it.each(Object.entries(doors))('ends nothing, however often it happens: %s', async (_name, listenThere) => {
-    const listening = vi.spyOn(Server.prototype, 'listen');
-    const listener = await listenThere();
-    // What listens is a server; the spy does not know its own `this`.
-    const [server] = listening.mock.contexts as Server[];
-    listening.mockRestore();
-    // As node:net does when the system gives an error instead of a socket; without a listener it would be thrown.
-    const fail = () => server?.emit('error', Object.assign(new Error('accept EPROTO'), { code: 'EPROTO' }));
-    expect([fail(), fail()]).toEqual([true, true]);
-    const socket = await dial(listener.port);
-    socket.end('GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n');
-    expect(await untilClosed(socket)).toMatch(/^HTTP\/1\.1 \d/);
-    await listener.close(0);
-  });
+  it.each(Object.entries(doors))(
+    'does not end the process, also when it happens again: %s',
+    async (_name, listenThere) => {
+      const listening = vi.spyOn(Server.prototype, 'listen');
+      const listener = await listenThere();
+      // What listens is a server; the spy does not know its own `this`.
+      const [server] = listening.mock.contexts as Server[];
+      listening.mockRestore();
+      // As node:net does when the system gives an error instead of a socket; without a listener it would be thrown.
+      const fail = () => server?.emit('error', Object.assign(new Error('accept EPROTO'), { code: 'EPROTO' }));
+      expect([fail(), fail()]).toEqual([true, true]);
+      const socket = await dial(listener.port);
+      socket.end('GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n');
+      expect(await untilClosed(socket)).toMatch(/^HTTP\/1\.1 \d/);
+      await listener.close(0);
+    },
+  );
 });

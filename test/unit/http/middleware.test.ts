@@ -55,7 +55,7 @@ describe('deadlines and failures', () => {
     expect(await client.submit(attempt)).toMatchObject({ status: 504, json: { code: 'REQUEST_TIMEOUT' } });
   });
 
-  it('an unexpected failure tells the outside nothing, and the log everything but the body', async () => {
+  it('an unexpected failure shows nothing to the client, and everything but the body in the log', async () => {
     const failing: Partial<CollateralSource> = {
       collateralFor: () => Promise.reject(new Error('the inner workings')),
     };

@@ -77,7 +77,7 @@ describe.each([
 ] as const)('POST %s', (path, field, about) => {
   const text = `0x${'01'.repeat(16)}`;
   const server = clientAccount(1);
-  it('takes the hint, by either form of the account', async () => {
+  it('accepts the hint with either form of the account', async () => {
     const answers: unknown[] = [];
     for (const named of [encodeSs58(server), toPrefixedHex(server)]) {
       answers.push(await (await post(path, { server: named, [field]: text })).json());

@@ -48,7 +48,7 @@ describe('a key server that drains', () => {
     }
   });
 
-  it('says so under the MAC of key-status and of claim, and forgets as ever', async () => {
+  it('says that it drains under the MAC of key-status and claim, and still forgets keys', async () => {
     const slotId = newSlotId();
     const { key } = await client.obtain({ intent: 'create', slotId });
     const slot = { slotId, key };
@@ -61,7 +61,7 @@ describe('a key server that drains', () => {
     const { reply } = client.sendMac('forget', slot, { bytes: new Uint8Array(0), wire: {} });
     expect((await reply).status).toBe(200);
     expect(client.world.vault.size).toBe(0);
-    // Whoever holds no key learns nothing about it.
+    // A client without a key learns nothing about the drain.
     const stranger = await client.sendMac('key-status', slot, keyStatusContent({})).reply;
     expect(stranger.json).toMatchObject({ code: 'KEY_UNKNOWN' });
     const claim = await client.sendMac('claim', slot, claimContent({ number: 1, bootId: new Uint8Array(16) }))

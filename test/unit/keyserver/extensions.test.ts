@@ -13,7 +13,7 @@ const options: KeyServerWorldOptions = {
   extensionsFor: (account) => (account[0] === clientAccount(1)[0] ? said : new Map()),
 };
 
-it('a grant and every MACed answer carry what the server says to this account', async () => {
+it('a grant and every MACed answer carry the extensions for this account', async () => {
   const client = new ProtocolClient(keyServerWorld(options));
   const slotId = newSlotId();
   const { key, extensions } = await client.obtain({ intent: 'create', slotId });
@@ -28,7 +28,7 @@ it('a grant and every MACed answer carry what the server says to this account', 
   expect(macMatches(forgotten.mac, responseMac(key, 'forget', mac, forgottenBytes(new Map())))).toBe(false);
 });
 
-it('another account hears nothing of it', async () => {
+it('another account does not get them', async () => {
   const other = new ProtocolClient(keyServerWorld(options), clientAccount(2));
   expect((await other.obtain()).extensions.size).toBe(0);
 });

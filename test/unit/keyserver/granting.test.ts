@@ -55,7 +55,7 @@ describe('the plain request', () => {
     expect(hexOf((await client.obtain({ platform: 1, intent: 'recover' })).key)).toBe(hexOf(made.key));
   });
 
-  it('never expires for want of a confirmation', async () => {
+  it('does not expire without a confirmation', async () => {
     const client = new ProtocolClient(keyServerWorld());
     const first = await client.obtain();
     await client.world.clock.advance(25 * 3_600_000);
@@ -195,7 +195,7 @@ describe('replays and concurrency', () => {
     expect([one.created, two.created].sort()).toEqual([false, true]);
   });
 
-  it('a failure is not remembered: the same request is judged anew', async () => {
+  it('a failure is not remembered: the same request is judged again', async () => {
     const world = keyServerWorld({ platformRate: { burst: 1, perSecond: 0.02 } });
     const client = new ProtocolClient(world);
     await client.obtain();

@@ -6,7 +6,7 @@ import { clientAccount, keyStatusContent, newSlotId, ProtocolClient } from '../.
 const create = (platform: number) => ({ intent: 'create', slotId: newSlotId(), platform }) as const;
 
 describe('bounds of the key table', () => {
-  it('one platform holds so many keys for one account, another platform none the fewer', async () => {
+  it('the keys of one platform for one account are limited, apart from those of other platforms and accounts', async () => {
     const client = new ProtocolClient(keyServerWorld({ limits: { maxKeysPerPlatformAndAccount: 2 } }));
     await client.obtain(create(1));
     await client.obtain(create(1));
@@ -16,7 +16,7 @@ describe('bounds of the key table', () => {
     await new ProtocolClient(client.world, clientAccount(2)).obtain(create(1));
   });
 
-  it('one platform holds so many keys altogether', async () => {
+  it('the keys of one platform are limited altogether', async () => {
     const world = keyServerWorld({ limits: { maxKeysPerPlatform: 2 } });
     for (const account of [1, 2]) await new ProtocolClient(world, clientAccount(account)).obtain(create(1));
     const third = new ProtocolClient(world, clientAccount(3));
@@ -66,7 +66,7 @@ describe('bounds of the key table', () => {
 });
 
 describe('rates', () => {
-  it('a platform that asks too often is told when to come back', async () => {
+  it('key requests of one platform are limited, with the time of the next', async () => {
     const world = keyServerWorld({ platformRate: { burst: 2, perSecond: 0.5 } });
     const client = new ProtocolClient(world);
     await client.obtain();
@@ -79,7 +79,7 @@ describe('rates', () => {
     await client.obtain();
   });
 
-  it('an address that asks too often is told so, whatever it asks', async () => {
+  it('requests of one address are limited, whatever their route', async () => {
     const world = keyServerWorld({ addressRate: { burst: 2, perSecond: 1 } });
     const from = (peer: string, path = '/nowhere') =>
       world.send('GET', path, undefined, { 'x-test-peer': peer });
@@ -102,7 +102,7 @@ describe('rates', () => {
     expect(take(500)).toBe(500);
   });
 
-  it('the number of buckets is bounded, the quiet ones go first', () => {
+  it('the number of buckets is bounded; the least recently used is dropped first', () => {
     const buckets = new TokenBuckets({ burst: 1, perSecond: 0.001 }, 2);
     for (const name of ['a', 'b', 'a', 'c']) buckets.take(name, 0);
     expect(buckets.take('a', 0)).toBeGreaterThan(0);

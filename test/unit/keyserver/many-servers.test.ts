@@ -8,7 +8,7 @@ import { requestReportData } from '../../../src/protocol/report-data.ts';
 import { keyServerWorld } from '../../support/key-server-fixture.ts';
 import { newSlotId, ProtocolClient } from '../../support/protocol-client.ts';
 
-/** One quote for so many servers, each with a slot id of its own. */
+/** One quote for `count` servers, each with its own slot id. */
 async function askAll(count: number) {
   const first = keyServerWorld();
   const rest = Array.from({ length: count - 1 }, (_, index) =>

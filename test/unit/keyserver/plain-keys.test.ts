@@ -1,15 +1,22 @@
 import { describe, expect, it } from 'vitest';
 import { Nonce, X25519PublicKey } from '../../../src/bytes/fixed-bytes.ts';
 import { toHex } from '../../../src/bytes/hex.ts';
+import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
 import type { ServerRecord } from '../../../src/chain/chain-view.ts';
 import { registrationReportData } from '../../../src/trust/registration.ts';
 import { type KeyServerWorld, keyServerWorld } from '../../support/key-server-fixture.ts';
-import { clientAccount, newSlotId, ProtocolClient, type Wish } from '../../support/protocol-client.ts';
+import {
+  claimContent,
+  clientAccount,
+  newSlotId,
+  ProtocolClient,
+  type Wish,
+} from '../../support/protocol-client.ts';
 
 const DAY_MS = 86_400_000;
 const x25519PublicKey = X25519PublicKey.of(new Uint8Array(32).fill(9));
 
-/** A record on the chain whose quote proves that the account runs on this platform. */
+/** A record on the chain with a quote that proves account and platform. */
 function record(world: KeyServerWorld, { account }: ProtocolClient, platform: number): ServerRecord {
   const reportData = registrationReportData(account, x25519PublicKey, 0, Nonce.of(new Uint8Array(32)));
   const quote = world.quote({ reportData, platform });
@@ -48,6 +55,59 @@ describe('keys of accounts without a record on the chain', () => {
     await pass(world, 30);
     expect(world.vault.sweep(world.clock.nowMs())).toBe(1);
     expect([kind, world.vault.size]).toEqual([kind, 0]);
+  });
+
+  it.each(['key-status', 'claim', 'recover', 'create'] as const)('%s is a use', async (how) => {
+    const world = keyServerWorld();
+    const client = new ProtocolClient(world);
+    const slotId = newSlotId();
+    const { key, recoveryToken: token } = await client.obtain({ intent: 'create', slotId });
+    await client.keyStatus({ slotId, key }, { confirm: true });
+    const uses = {
+      'key-status': () => client.keyStatus({ slotId, key }),
+      claim: () => client.claim({ slotId, key }, { number: 1, bootId: new Uint8Array(16) }),
+      recover: () => client.obtain({ intent: 'recover', slotId, token }),
+      create: () => client.obtain({ intent: 'create', slotId, token }),
+    };
+    for (let times = 0; times < 2; times++) {
+      await pass(world, 29);
+      await uses[how]();
+    }
+    await pass(world, 29);
+    expect(world.vault.sweep(world.clock.nowMs())).toBe(0);
+    await pass(world, 1);
+    expect(world.vault.sweep(world.clock.nowMs())).toBe(1);
+  });
+
+  it('a key that is in use does not keep a younger key that is not', async () => {
+    const world = keyServerWorld();
+    const [older, younger] = [1, 2].map((number) => new ProtocolClient(world, clientAccount(number)));
+    await older?.obtain();
+    await younger?.obtain();
+    await pass(world, 29);
+    await older?.obtain();
+    await pass(world, 1);
+    expect(world.vault.sweep(world.clock.nowMs())).toBe(1);
+    expect([...world.vault.keys()].map(({ account }) => account)).toEqual([clientAccount(1)]);
+  });
+
+  it('a request that is refused is no use', async () => {
+    const world = keyServerWorld();
+    const client = new ProtocolClient(world);
+    const slotId = newSlotId();
+    const { key } = await client.obtain({ intent: 'create', slotId });
+    await client.keyStatus({ slotId, key }, { confirm: true });
+    await pass(world, 29);
+    const wrong = new SecretBytes(new Uint8Array(32).fill(7));
+    expect(await outcome(client, { intent: 'recover', slotId, token: wrong })).toBe('RECOVERY_PROOF_WRONG');
+    expect(await outcome(client, { intent: 'create', slotId, token: wrong })).toBe('KEY_EXISTS');
+    await client.sendMac(
+      'claim',
+      { slotId, key: wrong },
+      claimContent({ number: 1, bootId: new Uint8Array(16) }),
+    ).reply;
+    await pass(world, 1);
+    expect(world.vault.sweep(world.clock.nowMs())).toBe(1);
   });
 
   it('the end is seen without a sweep too', async () => {

@@ -1,9 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { toPrefixedHex } from '../../../src/bytes/hex.ts';
 import type { SlotId } from '../../../src/bytes/fixed-bytes.ts';
+import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
+import { bindRequest } from '../../../src/keyserver/handshake.ts';
+import type { ChallengeIssuer } from '../../../src/protocol/challenge.ts';
+import { decodeKeyRequest } from '../../../src/protocol/decode.ts';
 import { PLAIN_SLOT_ID } from '../../../src/protocol/report-data.ts';
 import { keyServerWorld } from '../../support/key-server-fixture.ts';
 import { clientAccount, newSlotId, ProtocolClient, type Wish } from '../../support/protocol-client.ts';
+import { codeOf } from '../../support/thrown.ts';
 
 const outOfDate = { teeTcbSvn: Uint8Array.of(5, 1, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0) };
 const otherImage = { mrTd: new Uint8Array(48).fill(7) };
@@ -42,17 +47,32 @@ describe('a machine that is refused learns nothing about the keys of others', ()
     }
   });
 
-  it('the section under which a key was made does not help without the proof of the key', async () => {
-    const server = keyServerWorld({ seed: 4 });
+  it('a former trust section is accepted for the own key only, by its proof', async () => {
+    // A server that accepts another section than when it made the keys.
+    const { judge } = keyServerWorld({ seed: 4 });
+    const made = keyServerWorld({ trust: { acceptedTrustHashes: [toPrefixedHex(former.mrConfigId)] } });
+    const client = new ProtocolClient(made);
     const slotId = newSlotId();
-    const maker = new ProtocolClient(server);
-    const { recoveryToken } = await maker.obtain({ intent: 'create', slotId });
-    const body = former;
-    const recover = { intent: 'recover', slotId, body } as const;
-    expect(await answer(maker, recover)).toMatchObject({ code: 'TRUST_SECTION_REFUSED' });
-    expect(await answer(maker, { ...recover, token: recoveryToken })).toMatchObject({
-      code: 'TRUST_SECTION_REFUSED',
-    });
+    const { recoveryToken: token } = await client.obtain({ intent: 'create', slotId, body: former });
+    await client.obtain({ body: former, platform: 1 });
+    const verdict = async (wish: Wish): Promise<string> => {
+      const { body } = await client.prepare({ intent: 'recover', body: former, ...wish });
+      // The challenge is not the subject here.
+      const challenges = { check: () => undefined } as unknown as ChallengeIssuer;
+      const bound = bindRequest(decodeKeyRequest(body), made.account, challenges, 0);
+      const verified = await made.evidenceVerifier.verifyRequest(bound);
+      return codeOf(() => judge.judge(verified, made.vault));
+    };
+    expect(await verdict({ slotId, token })).toBe('none');
+    expect(await verdict({ slotId })).toBe('TRUST_SECTION_REFUSED');
+    const wrong = new SecretBytes(new Uint8Array(32).fill(7));
+    expect(await verdict({ slotId, token: wrong })).toBe('TRUST_SECTION_REFUSED');
+    expect(await verdict({ slotId: newSlotId(), token })).toBe('TRUST_SECTION_REFUSED');
+    expect(await verdict({ platform: 1 })).toBe('none');
+    expect(await verdict({ platform: 2 })).toBe('TRUST_SECTION_REFUSED');
+    const otherSection = { mrConfigId: new Uint8Array(48).fill(8) };
+    expect(await verdict({ slotId, token, body: otherSection })).toBe('TRUST_SECTION_REFUSED');
+    expect(await verdict({ intent: 'create', slotId, token })).toBe('TRUST_SECTION_REFUSED');
   });
 });
 

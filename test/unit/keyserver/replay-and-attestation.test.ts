@@ -49,7 +49,7 @@ describe('the own attestation', () => {
     instanceId: InstanceId.of(filled(16)),
   };
 
-  it('is made once however many ask at once, and again after a failure', async () => {
+  it('is made once for simultaneous requests, and again after a failure', async () => {
     let made = 0;
     let broken = true;
     const quotes = {

@@ -105,7 +105,7 @@ describe('key-status', () => {
   });
 });
 
-describe('whom the server remembers, to tell it of a restart', () => {
+describe('accounts that the server remembers, to tell them about its restart', () => {
   it('accounts that confirmed a key, once for each key', async () => {
     expect(client.world.served).toEqual([]);
     await client.keyStatus(slot);
@@ -115,7 +115,7 @@ describe('whom the server remembers, to tell it of a restart', () => {
     expect(client.world.served).toEqual([client.account]);
   });
 
-  it('nobody who only asks the plain request: a stranger must not keep a restarted server waiting', async () => {
+  it('not those with a plain key only: a stranger must not keep a restarted server waiting', async () => {
     const stranger = new ProtocolClient(client.world, clientAccount(2));
     const { key } = await stranger.obtain();
     await stranger.keyStatus({ slotId: PLAIN_SLOT_ID, key }, { confirm: true });
@@ -143,7 +143,7 @@ describe('claim', () => {
     expect((await client.keyStatus(other)).incarnation).toEqual(NOBODY);
   });
 
-  it('recovering alone claims nothing', async () => {
+  it('recover alone makes no claim', async () => {
     await client.claim(slot, boot(2, 1));
     await client.obtain({ intent: 'recover', slotId: slot.slotId, token: slot.token });
     expect((await client.keyStatus(slot)).incarnation).toEqual(boot(2, 1));

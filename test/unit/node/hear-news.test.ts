@@ -1,21 +1,11 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { InstanceId, X25519PublicKey } from '../../../src/bytes/fixed-bytes.ts';
+import { InstanceId } from '../../../src/bytes/fixed-bytes.ts';
 import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
-import type { ChainRecords } from '../../../src/keyserver/account-registry.ts';
 import { NewsAnswers } from '../../../src/node/hear-news.ts';
 import { clientAccount } from '../../support/protocol-client.ts';
 import { codeOf } from '../../support/thrown.ts';
 
 const server = clientAccount(1);
-const record = {
-  account: server,
-  stash: server,
-  x25519PublicKey: X25519PublicKey.of(new Uint8Array(32).fill(5)),
-  endpoint: 'a:1',
-  quote: new Uint8Array(0),
-  active: true,
-  signer: false,
-};
 const node = {
   book: { slots: () => [] },
   identity: { account: clientAccount(2), accountSeed: new SecretBytes(new Uint8Array(32).fill(4)) },
@@ -24,12 +14,12 @@ const node = {
 const instance = (number: number) => InstanceId.of(new Uint8Array(16).fill(number));
 
 let nowMs = 0;
-let known: ReturnType<ChainRecords['recordOf']>;
+let isKnown: boolean;
 let answers: NewsAnswers;
 beforeEach(() => {
   nowMs = 1_000_000;
-  known = record;
-  answers = new NewsAnswers({ records: { recordOf: () => known }, now: () => nowMs });
+  isKnown = true;
+  answers = new NewsAnswers({ records: { hasBeenRegistered: () => isKnown }, now: () => nowMs });
 });
 
 /** Asks with so many different instance ids, or nonces; returns what came of each. */
@@ -63,14 +53,13 @@ describe('signatures of news, which nothing authenticates', () => {
     );
     for (const again of repeated) expect(again).toEqual(first);
     // sr25519 draws a nonce for every signature, so an equal signature was remembered.
-    const other = new NewsAnswers({ records: { recordOf: () => record }, now: () => nowMs });
+    const other = new NewsAnswers({ records: { hasBeenRegistered: () => true }, now: () => nowMs });
     expect(other.hear(node, { server, instanceId: instance(1) })).not.toEqual(first);
   });
 
-  it('an account without a record, or an unknown chain, gets none', () => {
-    known = undefined;
+  it('an account that never had a record gets none', () => {
+    isKnown = false;
     expect(flood(1, 'instanceId')).toEqual(['SERVER_UNREGISTERED']);
-    known = 'unknown';
-    expect(flood(1, 'instanceId')).toEqual(['CHAIN_UNAVAILABLE']);
+    expect(flood(1, 'nonce')).toEqual(['SERVER_UNREGISTERED']);
   });
 });

@@ -57,7 +57,7 @@ describe('a bounded fetch', () => {
     expect(await get('/none', { maxBytes: 99 })).toEqual({ ok: false, reason });
   });
 
-  it('says why nobody answers', async () => {
+  it('gives the reason when there is no answer', async () => {
     const answer = await boundedFetch(fetch, {
       url: 'http://127.0.0.1:1/',
       method: 'GET',
@@ -67,7 +67,7 @@ describe('a bounded fetch', () => {
     expect(answer).toMatchObject({ ok: false, reason: expect.stringMatching(/ECONNREFUSED|bad port/) });
   });
 
-  it('gives up when it is cancelled, before or during', async () => {
+  it('ends when it is cancelled, before or during the exchange', async () => {
     const controller = new AbortController();
     const pending = get('/hang', { signal: controller.signal });
     controller.abort();

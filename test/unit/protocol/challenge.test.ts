@@ -47,11 +47,11 @@ describe('challenges', () => {
     }
   });
 
-  it('an old guess is called invalid, not expired: its age says nothing', () => {
+  it('a guessed challenge with an old time is invalid, not expired', () => {
     expect(check(Nonce.of(new Uint8Array(32)), NOW)).toBe('CHALLENGE_INVALID');
   });
 
-  it('end with the secret', () => {
+  it('are invalid after the secret is wiped', () => {
     const wiped = new ChallengeIssuer({ random: countingRandom(3) });
     const { nonce } = wiped.issue(account, ephemeral, NOW);
     wiped.wipe();

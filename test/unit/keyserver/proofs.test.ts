@@ -1,0 +1,23 @@
+import { describe, expect, it } from 'vitest';
+import { Grant } from '../../../src/keyserver/grant.ts';
+import { BoundRequest } from '../../../src/keyserver/handshake.ts';
+import { JudgedRequest } from '../../../src/keyserver/judge.ts';
+import { SealedKey } from '../../../src/keyserver/seal.ts';
+import { VerifiedRequest } from '../../../src/keyserver/verify.ts';
+
+/** What a caller without types, or with a cast, would try. */
+const makers = {
+  BoundRequest: (key: never) => new BoundRequest(key, {} as never),
+  VerifiedRequest: (key: never) => new VerifiedRequest(key, {} as never, {} as never),
+  JudgedRequest: (key: never) => new JudgedRequest(key, {} as never, {} as never),
+  Grant: (key: never) => new Grant(key, { request: {} } as never, {} as never, true),
+  SealedKey: (key: never) => new SealedKey(key, {} as never, {} as never),
+};
+
+describe.each(Object.entries(makers))('%s', (name, make) => {
+  it('is made by its maker only', () => {
+    for (const key of [Symbol(name), undefined, name]) {
+      expect(() => make(key as never)).toThrow(TypeError);
+    }
+  });
+});
