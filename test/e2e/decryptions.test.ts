@@ -118,7 +118,7 @@ describe('decryptions over HTTP, on a sealed store on the disk', () => {
     expect(await chunked(1100)).toBe(413);
   });
 
-  it('D20 what was acknowledged is there after opening again; nothing of it is readable in the files', async () => {
+  it('D20 acknowledged writes are there after opening again, and the files contain no readable part of them', async () => {
     await start();
     await put(GOOD);
     service.close();
@@ -137,7 +137,7 @@ describe('decryptions over HTTP, on a sealed store on the disk', () => {
     expect(await (await fetch(`${listening.url}/decryption/${KEY}`)).text()).toBe(GOOD);
   });
 
-  it('closing answers those who wait with 503', async () => {
+  it('closing answers waiting requests with 503', async () => {
     await start();
     const waiting = fetch(`${listening.url}/decryption/${KEY}`);
     await until(() => service.waiting === 1);

@@ -20,7 +20,7 @@ const active: ActiveRitual = {
   endTimestamp: 20,
 };
 
-/** A datastore whose guard answers one turn of the event loop later, in which the caller may change its bytes. */
+/** A datastore with a guard that answers one turn of the event loop later, so that the caller can change its bytes. */
 async function guardedDatastore() {
   const authorize: Guard = async () => {
     await new Promise((resolve) => setImmediate(resolve));
