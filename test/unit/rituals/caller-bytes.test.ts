@@ -174,6 +174,15 @@ describe('values that only a JavaScript caller can pass are refused, and nothing
       expect(() => expiryGuard(untyped(lifetime), () => 0)).toThrow(RangeError);
   });
 
+  it('a clock that gives no number: a lifetime is then over', async () => {
+    const authorize = expiryGuard(1000, () => Number.NaN);
+    const datastore = await Datastore.initialize(new MemoryStore(), { authorize });
+    await datastore.storeFragment(1, 1, content);
+    await expect(datastore.retrieveFragment(1)).rejects.toThrow(
+      expect.objectContaining({ code: 'RITUAL_EXPIRED' }),
+    );
+  });
+
   it('a field of an unknown type', () => {
     expect(() => recordType('Kept', { data: untyped('blob') })).toThrow(TypeError);
   });
