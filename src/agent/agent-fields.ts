@@ -17,7 +17,7 @@ export const base64Bytes = z
 /** Secret bytes in a body, of a given length where one is given; decoded to SecretBytes. */
 export const secretBytes = (byteLength?: number) =>
   base64Bytes.transform((bytes, context) => {
-    if (byteLength === undefined || bytes.length === byteLength) return new SecretBytes(bytes);
+    if (byteLength === undefined || bytes.length === byteLength) return SecretBytes.adopt(bytes);
     context.addIssue(`must be ${byteLength} bytes, got ${bytes.length}`);
     return z.NEVER;
   });

@@ -31,7 +31,7 @@ const rituals = agentStream({
   body: z.strictObject({ password }),
   stream: ({ body, services: { store } }) =>
     backupStream(store, async (sink) => {
-      const secret = new SecretBytes(utf8(body.password));
+      const secret = SecretBytes.adopt(utf8(body.password));
       try {
         await exportRituals(store, secret, sink);
       } finally {

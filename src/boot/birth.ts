@@ -47,7 +47,7 @@ export async function giveBirth(stage: BootStage): Promise<OpenNode | undefined>
 async function make(stage: BootStage): Promise<OpenNode | undefined> {
   const { fileSystem, tools } = stage.parts;
   await stage.folder.begin();
-  const storeKey = new SecretBytes(tools.random(32));
+  const storeKey = SecretBytes.adopt(tools.random(32));
   const secrets: Wipable[] = [storeKey];
   let making: SealedStore | undefined;
   let node: OpenNode | undefined;

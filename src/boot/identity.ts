@@ -25,7 +25,7 @@ function identityOf(seed: Uint8Array, x25519Secret: Uint8Array): NodeIdentity {
   x25519Secret.fill(0);
   return {
     account: AccountId.of(sr25519PublicKey(seed)),
-    accountSeed: new SecretBytes(seed),
+    accountSeed: SecretBytes.adopt(seed),
     x25519,
     x25519PublicKey: X25519PublicKey.of(x25519.publicKey),
   };

@@ -19,8 +19,8 @@ export class OwnMarks {
   readonly #incarnationKey: SecretBytes;
 
   constructor(storeKey: SecretBytes) {
-    this.#headKey = new SecretBytes(deriveKey(storeKey.reveal(), 'latchkey/v1/mark/head'));
-    this.#incarnationKey = new SecretBytes(deriveKey(storeKey.reveal(), 'latchkey/v1/mark/incarnation'));
+    this.#headKey = SecretBytes.adopt(deriveKey(storeKey.reveal(), 'latchkey/v1/mark/head'));
+    this.#incarnationKey = SecretBytes.adopt(deriveKey(storeKey.reveal(), 'latchkey/v1/mark/incarnation'));
   }
 
   /** A log head for deposit: the first 16 bytes of its digest ‖ the first 16 bytes of the MAC. */

@@ -45,8 +45,7 @@ async function readToken(
     });
   }
   const end = bytes.findLastIndex((byte) => !NEWLINES.has(byte)) + 1;
-  // A copy: slice() of the Buffer that readFile gives would be wiped with it.
-  const token = new SecretBytes(new Uint8Array(bytes.subarray(0, end)));
+  const token = new SecretBytes(bytes.subarray(0, end));
   bytes.fill(0);
   if (end >= MIN_TOKEN_BYTES && end <= MAX_TOKEN_BYTES) return token;
   token.wipe();

@@ -98,7 +98,7 @@ function writeShare(writer: RecordWriter, share: Share): void {
 
 const readShare = (reader: RecordReader): Share => ({
   index: reader.varint(),
-  scalar: new SecretBytes(reader.fixed(SHARE_SCALAR_BYTES)),
+  scalar: SecretBytes.adopt(reader.fixed(SHARE_SCALAR_BYTES)),
 });
 
 /** `index (varint) ‖ scalar (32)`. */
@@ -135,7 +135,7 @@ export function encodeEpochState(state: EpochState): Uint8Array {
 export function decodeEpochState(bytes: Uint8Array, maxOutputBytes: number): EpochState {
   const reader = new RecordReader(bytes, 'epoch state');
   const round = reader.u64();
-  const rngSeed = new SecretBytes(reader.fixed(SEED_BYTES));
+  const rngSeed = SecretBytes.adopt(reader.fixed(SEED_BYTES));
   const output = reader.option((inner) => inner.bytes(maxOutputBytes));
   const share = reader.option(readShare);
   reader.end();

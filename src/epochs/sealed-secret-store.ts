@@ -67,7 +67,7 @@ export class SealedSecretStore implements SecretStore {
 
   async getSeed(epoch: number): Promise<SecretBytes | undefined> {
     const bytes = await this.#get(epoch, 'seed');
-    return bytes && new SecretBytes(bytes);
+    return bytes && SecretBytes.adopt(bytes);
   }
 
   async putDealing(epoch: number, dealer: Uint8Array, dealing: SecretBytes): Promise<void> {
@@ -82,7 +82,7 @@ export class SealedSecretStore implements SecretStore {
 
   async getDealing(epoch: number, dealer: Uint8Array): Promise<SecretBytes | undefined> {
     const bytes = await this.#get(epoch, dealingName(dealer));
-    return bytes && new SecretBytes(bytes);
+    return bytes && SecretBytes.adopt(bytes);
   }
 
   /** Whether the secrets are kept in this store, so that one batch can hold both halves of a dealing. */

@@ -48,8 +48,8 @@ export class SlotKey {
     this.slotId = slotId;
     this.provenance = provenance;
     this.keyId = KeyId.of(random(KeyId.byteLength));
-    this.key = new SecretBytes(random(32));
-    this.recoveryToken = plain ? undefined : new SecretBytes(random(RECOVERY_TOKEN_BYTES));
+    this.key = SecretBytes.adopt(random(32));
+    this.recoveryToken = plain ? undefined : SecretBytes.adopt(random(RECOVERY_TOKEN_BYTES));
     this.createdAtMs = nowMs;
     // Nobody confirms a plain key: its owner knows only the one route of the original proposal.
     this.#confirmed = plain;

@@ -183,7 +183,7 @@ function readSlot(json: z.output<typeof slotSchema>, t: number, place: string): 
     server: AccountId.parse(json.server, `${place}.server`),
     slotId: SlotId.parse(json.slotId, `${place}.slotId`),
     keyId: KeyId.parse(json.keyId, `${place}.keyId`),
-    recoveryToken: new SecretBytes(
+    recoveryToken: SecretBytes.adopt(
       parsePrefixedHex(json.recoveryToken, TOKEN_BYTES, `${place}.recoveryToken`),
     ),
     instanceId: InstanceId.parse(json.instanceId, `${place}.instanceId`),

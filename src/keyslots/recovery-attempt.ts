@@ -143,7 +143,7 @@ export class RecoveryAttempt {
       if (!(await agreesWith(opening, opened))) outsiders.push(opened.slot.server);
     }
     return {
-      storeKey: new SecretBytes(new Uint8Array(opening.storeKey)),
+      storeKey: new SecretBytes(opening.storeKey),
       generation: state.generation.generation,
       outsiders,
     };

@@ -21,7 +21,7 @@ export class ChallengeIssuer {
   readonly #ttlMs: number;
 
   constructor(options: { readonly random: RandomSource; readonly ttlMs?: number }) {
-    this.#secret = new SecretBytes(options.random(32));
+    this.#secret = SecretBytes.adopt(options.random(32));
     this.#ttlMs = options.ttlMs ?? CHALLENGE_TTL_MS;
   }
 

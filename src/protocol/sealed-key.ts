@@ -109,7 +109,7 @@ function takeSecret(text: Uint8Array, field: string): SecretBytes | undefined {
   );
   digits.fill(ZERO_DIGIT);
   nibbles.fill(0);
-  return new SecretBytes(secret);
+  return SecretBytes.adopt(secret);
 }
 
 const NO_NIBBLE = 0xff;
@@ -138,7 +138,7 @@ export function decodeKeyGrant(plaintext: Uint8Array): KeyGrant {
   }
   const wire = parseWire(grantSchema, json, 'sealed key');
   const secret = (hex: string, field: keyof typeof taken) =>
-    taken[field] ?? new SecretBytes(parsePrefixedHex(hex, 32, field));
+    taken[field] ?? SecretBytes.adopt(parsePrefixedHex(hex, 32, field));
   return {
     key: secret(wire.key, 'key'),
     keyId: KeyId.parse(wire.keyId, 'keyId'),

@@ -83,7 +83,7 @@ export class FragmentTable {
         if (equalConstantTime(present.fragment, fragment)) return false;
         throw new RefusalError('RITUAL_CONFLICT', `another fragment is stored for ritual ${id}`);
       }
-      const key = new SecretBytes(this.#random(KEY_BYTES));
+      const key = SecretBytes.adopt(this.#random(KEY_BYTES));
       try {
         const value = sealRitual(ritual, key, this.#random);
         await this.#keys.put(id, key.reveal(), [
@@ -128,7 +128,7 @@ export class FragmentTable {
     const sealed = await this.#fragments.get(idText(id));
     const bytes = await this.#keys.get(id);
     if (sealed === undefined || bytes === undefined) throw damaged(id);
-    const key = new SecretBytes(bytes);
+    const key = SecretBytes.adopt(bytes);
     try {
       return openRitual(id, sealed, key);
     } finally {

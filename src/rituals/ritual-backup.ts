@@ -64,7 +64,7 @@ export async function exportRituals(
   sink: BackupSink,
   random: RandomSource = systemRandom,
 ): Promise<BackupReport> {
-  const key = new SecretBytes(random(STORE_KEY_BYTES));
+  const key = SecretBytes.adopt(random(STORE_KEY_BYTES));
   try {
     await sink(backupStart(await wrapStoreKey(key, password, { random })));
     return await store.backup(sink, { key, includes: (name) => name.startsWith('rituals/') });

@@ -27,7 +27,7 @@ export async function createPasswordStore(
   { path, password, fileSystem }: PasswordPlace,
   random: RandomSource = systemRandom,
 ): Promise<SealedStore> {
-  const storeKey = new SecretBytes(random(STORE_KEY_BYTES));
+  const storeKey = SecretBytes.adopt(random(STORE_KEY_BYTES));
   try {
     const unlock = await wrapStoreKey(storeKey, password, { random });
     return await SealedStore.create({ fileSystem, path, storeKey, unlock, random });

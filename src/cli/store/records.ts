@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { copyBytes } from '../../bytes/copy-bytes.ts';
 import { toBase64 } from '../../bytes/base64.ts';
 import { EvidenceError } from '../../errors/latchkey-error.ts';
 import { MAX_VALUE_BYTES } from '../../store/api/limits.ts';
@@ -74,7 +75,7 @@ async function get(io: StoreIo, name: string, options: GetOptions): Promise<void
     if (options.out !== undefined) await writeNewFile(resolve(options.out), 'out', (write) => write(value));
     else if (options.json) await print(io.stdout, `${JSON.stringify({ name, value: toBase64(value) })}\n`);
     else if (io.terminal.stdout) await print(io.stdout, `${textForTerminal(value)}\n`);
-    else await print(io.stdout, value.slice());
+    else await print(io.stdout, copyBytes(value));
   } finally {
     value.fill(0);
   }

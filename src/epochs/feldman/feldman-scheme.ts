@@ -60,7 +60,7 @@ export class FeldmanScheme implements DkgScheme {
     );
     const sealed = new Map<string, Uint8Array>();
     view.players.forEach(({ publicKey, encryptionKey }, at) => {
-      const part = new SecretBytes(scalarField.toBytes(evaluate(polynomial, at + 1)));
+      const part = SecretBytes.adopt(scalarField.toBytes(evaluate(polynomial, at + 1)));
       sealed.set(participantName(publicKey), sealer.seal(encryptionKey, part));
       part.wipe();
     });
@@ -84,7 +84,7 @@ export class FeldmanScheme implements DkgScheme {
     const part = openPart(this.#decryption, partContext(view, dealer, publicMessage), sealed);
     const value = part && scalarField.tryFromBytes(part);
     if (part === undefined || value === undefined || !commitment.holds(index, value)) return undefined;
-    return new SecretBytes(part);
+    return SecretBytes.adopt(part);
   }
 
   signAck(round: Round, dealer: Uint8Array, publicMessage: Uint8Array): Uint8Array {
@@ -172,7 +172,7 @@ export class FeldmanScheme implements DkgScheme {
       if (value === undefined || !commitment?.holds(index, value)) return undefined;
       sum = scalarField.add(sum, scalarField.multiply(value, weights[at] ?? 1n));
     }
-    return { index, scalar: new SecretBytes(scalarField.toBytes(sum)) };
+    return { index, scalar: SecretBytes.adopt(scalarField.toBytes(sum)) };
   }
 
   #publicMessage(view: RoundView, polynomial: Polynomial): Uint8Array {

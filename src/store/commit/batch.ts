@@ -1,3 +1,4 @@
+import { copyBytes } from '../../bytes/copy-bytes.ts';
 import { EvidenceError } from '../../errors/latchkey-error.ts';
 import { framedLength } from '../log/frame.ts';
 import { checkName, checkValue, MAX_BATCH_BYTES } from '../api/limits.ts';
@@ -28,7 +29,7 @@ export async function writeBatch(state: StoreState, operations: readonly BatchOp
 const ownCopy = (operation: BatchOperation): BatchOperation =>
   operation.kind === 'delete' || operation.value === undefined
     ? { ...operation }
-    : { ...operation, value: operation.value.slice() };
+    : { ...operation, value: copyBytes(operation.value) };
 
 function checkBatch(state: StoreState, operations: readonly BatchOperation[]): number {
   const { paddingBytes } = state.tuning;

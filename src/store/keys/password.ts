@@ -91,7 +91,7 @@ export async function unwrapStoreKey(header: Uint8Array, password: SecretBytes):
       header.subarray(0, NONCE_AT),
       header.subarray(SEALED_AT),
     );
-    if (storeKey !== undefined) return new SecretBytes(storeKey);
+    if (storeKey !== undefined) return SecretBytes.adopt(storeKey);
   } finally {
     key.fill(0);
   }

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { copyBytes } from '../../bytes/copy-bytes.ts';
 import { equalBytes } from '../../bytes/concat.ts';
 import type { SecretBytes } from '../../bytes/secret-bytes.ts';
 import { equalConstantTime } from '../../crypto/constant-time.ts';
@@ -139,7 +140,7 @@ export function parseStoreHeader(manifest: Uint8Array): StoreHeader {
   const storeId = reader.bytes(STORE_ID_BYTES);
   const checkAt = FIXED_BYTES + unlockLength;
   const end = checkAt + CHECK_BYTES + CHECKSUM_BYTES;
-  const keyCheck = manifest.slice(checkAt, checkAt + CHECK_BYTES);
+  const keyCheck = copyBytes(manifest.subarray(checkAt, checkAt + CHECK_BYTES));
   if (keyCheck.length < CHECK_BYTES || keyCheck.every((byte) => byte === 0))
     throw new EvidenceError('STORE_KEY_CHECK_MISSING', 'the key check of the store is gone', {
       field: `${MANIFEST_FILE}, from byte ${checkAt}`,
@@ -154,9 +155,9 @@ export function parseStoreHeader(manifest: Uint8Array): StoreHeader {
   return {
     version,
     storeId,
-    unlock: manifest.slice(FIXED_BYTES, checkAt),
+    unlock: copyBytes(manifest.subarray(FIXED_BYTES, checkAt)),
     keyCheck,
-    bytes: manifest.slice(0, end),
+    bytes: copyBytes(manifest.subarray(0, end)),
   };
 }
 

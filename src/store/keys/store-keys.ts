@@ -19,7 +19,7 @@ const labels = {
 export function deriveStoreKey(storeKey: SecretBytes, purpose: keyof typeof labels): SecretBytes {
   if (storeKey.length !== STORE_KEY_BYTES)
     throw new RangeError(`a store key must be ${STORE_KEY_BYTES} bytes, got ${storeKey.length}`);
-  return new SecretBytes(deriveKey(storeKey.reveal(), labels[purpose]));
+  return SecretBytes.adopt(deriveKey(storeKey.reveal(), labels[purpose]));
 }
 
 /** The keys of the records of one epoch: the time between two changes of the store key. */

@@ -1,3 +1,4 @@
+import { copyBytes } from '../../bytes/copy-bytes.ts';
 import { equalBytes } from '../../bytes/concat.ts';
 import type { FileHandle } from '../../disk/file-system.ts';
 import {
@@ -118,7 +119,7 @@ export class SegmentScan {
       const frame = this.#frameAt(at);
       if (frame?.digest === undefined || frame.header.firstOrdinal < ordinal) continue;
       this.#at = at;
-      this.#position = { ordinal: frame.header.firstOrdinal, digest: frame.header.previous.slice() };
+      this.#position = { ordinal: frame.header.firstOrdinal, digest: copyBytes(frame.header.previous) };
       return frame.header.firstOrdinal;
     }
     return undefined;

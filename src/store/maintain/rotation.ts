@@ -1,3 +1,4 @@
+import { copyBytes } from '../../bytes/copy-bytes.ts';
 import type { SecretBytes } from '../../bytes/secret-bytes.ts';
 import { SecretBytes as Secret } from '../../bytes/secret-bytes.ts';
 import { LatchkeyError } from '../../errors/latchkey-error.ts';
@@ -30,8 +31,8 @@ export async function rotateStoreKey(
   newKey: SecretBytes,
   unlock: Uint8Array | undefined,
 ): Promise<void> {
-  const wanted = unlock?.slice();
-  const storeKey = new Secret(newKey.reveal().slice());
+  const wanted = unlock && copyBytes(unlock);
+  const storeKey = new Secret(newKey.reveal());
   try {
     // A wrong length is a mistake of the caller's, and must not look like a failing disk.
     encodeStoreHeader(state.storeId, wanted ?? state.header.unlock, storeKey);

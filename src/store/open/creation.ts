@@ -1,3 +1,4 @@
+import { copyBytes } from '../../bytes/copy-bytes.ts';
 import { SecretBytes } from '../../bytes/secret-bytes.ts';
 import type { FileSystem, FolderLock } from '../../disk/file-system.ts';
 import { ProblemError } from '../../errors/latchkey-error.ts';
@@ -49,13 +50,13 @@ export async function layOut(creation: Creation, lock: FolderLock | undefined): 
   const storeId = creation.storeId ?? tuning.random(STORE_ID_BYTES);
   if (storeId.length !== STORE_ID_BYTES)
     throw new RangeError(`a store id must be ${STORE_ID_BYTES} bytes, got ${storeId.length}`);
-  const storeKey = new SecretBytes(creation.storeKey.reveal().slice());
+  const storeKey = new SecretBytes(creation.storeKey.reveal());
   const state = new StoreState(
     {
       fileSystem,
       folder: path,
       lock,
-      header: encodeStoreHeader(storeId.slice(), unlock.slice(), storeKey),
+      header: encodeStoreHeader(copyBytes(storeId), copyBytes(unlock), storeKey),
       storeKey,
       keys: EpochKeys.of(1, storeKey),
       oldEpochs: [],

@@ -94,7 +94,7 @@ export function stateOf(
 ): StoreState {
   const oldEpochs = manifest.oldEpochs.map(
     ({ epoch, recordsKey, chainKey }) =>
-      new EpochKeys(epoch, new SecretBytes(recordsKey), new SecretBytes(chainKey)),
+      new EpochKeys(epoch, SecretBytes.adopt(recordsKey), SecretBytes.adopt(chainKey)),
   );
   const { generation, nextSegmentId, nextNamespaceId } = manifest;
   const parts = { fileSystem, folder: path, lock, header, generation, nextSegmentId, nextNamespaceId };
