@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Context } from 'hono';
 
-/** Says that the client has gone away: what an `AbortSignal` offers, as far as waiting needs it. */
+/** Tells that the client has disconnected: the part of `AbortSignal` that waiting needs. */
 export interface ClientSignal {
   readonly aborted: boolean;
   addEventListener(type: 'abort', listener: () => void): void;
@@ -10,7 +10,7 @@ export interface ClientSignal {
 
 /**
  * The signal of a request. On Node it is the response's own `close` event: the adapter's `AbortSignal` makes a whole
- * `Request` with a transferable signal, which cost more than everything else with 10,000 waiters.
+ * `Request` with a transferable signal, which was the largest cost with 10,000 waiters.
  */
 export function clientSignal(c: Context): ClientSignal {
   const outgoing = outgoingOf(c.env);

@@ -24,7 +24,7 @@ export interface DecryptionServiceOptions {
   readonly metrics?: DecryptionMetrics;
 }
 
-/** What to prune; a result that either rule names goes. */
+/** Which results to prune: those that match either rule. */
 export interface PruneRule {
   /** Results older than this, in milliseconds. */
   readonly maxAgeMs?: number;
@@ -36,14 +36,14 @@ export interface PruneRule {
 export interface LookupOptions {
   /** Wait at most this long, in milliseconds; never longer than `maxExpectedOracleDelayMs`. */
   readonly waitMs?: number;
-  /** Ends the waiting when the client goes away; an `AbortSignal` will do. */
+  /** Ends the waiting when the client disconnects, as an `AbortSignal` does. */
   readonly signal?: ClientSignal;
 }
 
 const KEY = /^[0-9a-fA-F]{64}$/;
 const ORACLE = /^[A-Za-z0-9_.-]{1,64}$/;
 const PRUNE_AT_ONCE = 64;
-/** Longest delay of a timer in milliseconds; Node takes a longer one for 1. */
+/** Longest delay of a timer in milliseconds; Node treats a longer delay as 1 ms. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** Reads a key: 64 hex digits in either case, or `undefined`. */
@@ -55,8 +55,8 @@ export const isOracleName = (text: string): boolean => typeof text === 'string' 
 
 /**
  * Decryption results by ciphertext handle, with waiting: a lookup of a key that is not there waits for the write.
- * A write is durable before any waiter hears of it and before it is acknowledged; the writes of one key happen one
- * after another, so that what waiters hear last is what the store holds.
+ * A write is durable before it wakes a waiter and before it is acknowledged. The writes of one key run one after
+ * another, so that the last value that waiters receive is the stored one.
  */
 export class DecryptionService {
   readonly #table: DecryptionTable;
@@ -103,7 +103,7 @@ export class DecryptionService {
     return this.#table.size;
   }
 
-  /** Whether a result is there at this very moment. */
+  /** Whether there is a result now. */
   has(key: string): boolean {
     return this.#table.has(key);
   }
@@ -113,14 +113,14 @@ export class DecryptionService {
     return this.#waiters.count;
   }
 
-  /** Keys that somebody waits for or writes now: what the service holds in memory beside the store. */
+  /** Number of keys that requests wait for or write now: the memory of the service besides the store's. */
   get keysInMemory(): number {
     return this.#waiters.keys + this.#writers.size;
   }
 
   /**
    * The result of a key (64 lower-case hex digits); waits for it if it is not there yet.
-   * @returns `undefined` when it did not come in time, or the client went away.
+   * @returns `undefined` when it did not come in time, or the client disconnected.
    * @throws ProblemError DECRYPTION_WAITERS_FULL or DECRYPTION_SERVICE_CLOSED. EvidenceError FIELD_INVALID for another
    *   key, RangeError for a `waitMs` that is no integer.
    */
@@ -137,7 +137,7 @@ export class DecryptionService {
   }
 
   /**
-   * Stores a result and wakes who waits for it; durable when it resolves.
+   * Stores a result and wakes the requests that wait for it; durable when it resolves.
    * @throws RefusalError DECRYPTION_CONFLICT when another is there and the service does not overwrite. TypeError or
    *   RangeError for a value or signature of another type or size.
    */
@@ -153,7 +153,7 @@ export class DecryptionService {
   }
 
   /**
-   * Stores one oracle's answer beside those of the others. The first one is the result of the key as well.
+   * Stores the answer of one oracle in addition to those of other oracles. The first answer is also the result.
    * @param oracle 1 to 64 letters, digits, `_`, `.` and `-`.
    * @throws as {@link put}, and RefusalError DECRYPTION_SIGNATURES_FULL.
    */
@@ -209,7 +209,7 @@ export class DecryptionService {
     return removed;
   }
 
-  /** Sends everybody who waits away (DECRYPTION_SERVICE_CLOSED) and takes no more requests. */
+  /** Ends all waiting requests with DECRYPTION_SERVICE_CLOSED, and refuses new requests. */
   close(): void {
     this.#closed = true;
     this.#waiters.wakeAll({ kind: 'closed' });

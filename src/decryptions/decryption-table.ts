@@ -27,7 +27,7 @@ const timePrefix = (ms: number): string => String(Math.max(0, Math.floor(ms))).p
 
 /**
  * The records of the service: the result of each key, an index of the results by time, and the signatures of single
- * oracles. Keys are 64 lower-case hex digits. The caller lets one writer through per key.
+ * oracles. Keys are 64 lower-case hex digits. The caller runs the writes of one key one after another.
  */
 export class DecryptionTable {
   readonly #store: Store;
@@ -56,7 +56,7 @@ export class DecryptionTable {
     return this.#results.size;
   }
 
-  /** Whether there is a result, at this very moment. */
+  /** Whether there is a result now. */
   has(key: string): boolean {
     return this.#results.has(key);
   }
@@ -86,7 +86,7 @@ export class DecryptionTable {
     return found;
   }
 
-  /** Writes a result in place of `previous`, and with it what else belongs to the same step; durable on return. */
+  /** Replaces `previous` by a result, a signature or both, in one step; durable on return. */
   async write(
     key: string,
     next: { readonly result?: StoredDecryption; readonly signature?: OracleSignature },
@@ -121,7 +121,7 @@ export class DecryptionTable {
     return true;
   }
 
-  /** Keys whose result is older than the time, oldest first. */
+  /** Keys of results that are older than the time, oldest first. */
   keysBefore(timeMs: number): readonly string[] {
     return [...this.#times.names({ before: timePrefix(timeMs) })].map(keyOfTimeName);
   }

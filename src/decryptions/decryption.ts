@@ -4,7 +4,7 @@ import { copyBytes } from '../bytes/copy-bytes.ts';
 import { readU64BigEndian, u64BigEndian } from '../bytes/integers.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 
-/** What an oracle answered for one ciphertext. */
+/** An oracle's answer for one ciphertext. */
 export interface Decryption {
   /** An unsigned integer of 64 bits. */
   readonly value: bigint;
@@ -43,7 +43,7 @@ export function encodeDecryption({ value, signature }: Decryption): Uint8Array {
 }
 
 /**
- * Reads what {@link encodeDecryption} made.
+ * Reads the bytes of {@link encodeDecryption}.
  * @throws ProblemError DECRYPTION_RECORD_DAMAGED for anything else.
  */
 export function decodeDecryption(bytes: Uint8Array): Decryption {
@@ -60,7 +60,7 @@ export const encodeStored = (stored: StoredDecryption): Uint8Array =>
   concatBytes(u64BigEndian(stored.storedAtMs), encodeDecryption(stored));
 
 /**
- * Reads what {@link encodeStored} made.
+ * Reads the bytes of {@link encodeStored}.
  * @throws ProblemError DECRYPTION_RECORD_DAMAGED for anything else.
  */
 export function decodeStored(bytes: Uint8Array): StoredDecryption {

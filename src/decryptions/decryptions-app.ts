@@ -12,9 +12,9 @@ import { parsePutBody } from './put-body.ts';
 import { readBody } from './read-body.ts';
 import { type WriteAuthorization, WriteGate } from './write-authorization.ts';
 
-/** What the HTTP face of the service offers beyond the original's two routes; nothing by default. */
+/** Options of the HTTP application. By default it has only the original's two routes. */
 export interface DecryptionsAppOptions {
-  /** Who may write (everybody, as in the original). */
+  /** Who may write; by default every client, as in the original. */
   readonly writeAuthorization?: WriteAuthorization;
   /** Whether `DELETE /decryption/<key>` exists (false). */
   readonly allowDelete?: boolean;
@@ -26,7 +26,7 @@ export interface DecryptionsAppOptions {
 }
 
 const JSON_HEADERS = { 'content-type': 'application/json' } as const;
-/** Said, or Node would answer in chunks of which there is none. */
+/** Without this header Node would send an empty body in chunks. */
 const NO_BODY = { 'content-length': '0' } as const;
 
 /** Reads the body of a write and asks whether its sender may write. */
@@ -114,7 +114,7 @@ function addDeleteRoute(app: Hono, service: DecryptionService, admit: Admit): vo
   });
 }
 
-/** Full or shutting down: expected, and no news for the operator. */
+/** Full or shutting down: both are expected, and are not reported to the operator. */
 const isBusy = (error: unknown): boolean =>
   error instanceof LatchkeyError &&
   (error.code === 'DECRYPTION_WAITERS_FULL' || error.code === 'DECRYPTION_SERVICE_CLOSED');
@@ -141,7 +141,7 @@ function waitOf(c: Context): number | undefined {
   });
 }
 
-/** Who writes is either free to name itself, or the account that signed. */
+/** The name of the oracle in the path. For a signed write it must be the account that signed. */
 function oracleOf(c: Context, account: AccountId | undefined): string {
   const oracle = c.req.param('oracle') ?? '';
   if (!isOracleName(oracle)) throw noRoute();

@@ -70,7 +70,7 @@ const profileDefaults: Readonly<Record<DecryptionsProfile, object>> = {
   testing: { maxExpectedOracleDelayMs: 2, port: 0 },
 };
 
-/** What may be set in the environment, by its name behind `DECRYPTIONS_`. */
+/** Settings that the environment may override, by the variable's name without its prefix. */
 const variables: Readonly<Record<string, keyof z.infer<typeof settings>>> = {
   ADDRESS: 'address',
   PORT: 'port',

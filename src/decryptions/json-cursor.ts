@@ -13,8 +13,8 @@ const LONE_SURROGATE = /\p{Surrogate}/u;
 const literals: Readonly<Record<string, string>> = { n: 'null', t: 'true', f: 'false' };
 
 /**
- * Reads JSON (RFC 8259) value by value, in the order and with the distinction of the original service: what is not
- * JSON is BODY_NOT_JSON (400), what is JSON of another shape is DECRYPTION_BODY_SHAPE (422), whichever comes first.
+ * Reads JSON (RFC 8259) value by value, in the order and with the distinction of the original service: text that is
+ * not JSON is BODY_NOT_JSON (400), JSON of another shape is DECRYPTION_BODY_SHAPE (422); the first fault counts.
  */
 export class JsonCursor {
   readonly #text: string;
@@ -69,7 +69,7 @@ export class JsonCursor {
     return token;
   }
 
-  /** Steps over one value of any shape and depth, without recursion. @throws EvidenceError BODY_NOT_JSON */
+  /** Skips one value of any shape and depth, without recursion. @throws EvidenceError BODY_NOT_JSON */
   skip(): void {
     const open: string[] = [];
     for (;;) {
@@ -83,7 +83,7 @@ export class JsonCursor {
     }
   }
 
-  /** Reads the scalar that stands where another type is wanted, so that broken JSON is reported as such. */
+  /** Reads a scalar in the place of another type, so that broken JSON is reported as broken JSON. */
   wrongType(field: string, expected: string): EvidenceError {
     const character = this.peek();
     if (character !== '[' && character !== '{') this.#scalar(character);
@@ -105,7 +105,7 @@ export class JsonCursor {
   #skipOne(open: string[]): boolean {
     const character = this.peek();
     if (character !== '[' && character !== '{') {
-      // What nobody will read may be out of range, or half a character.
+      // A skipped value is never decoded, so a number may be out of range and an escape may be half a character.
       if (character === '-' || isDigit(character)) this.#rawNumber();
       else if (character === '"') this.#rawString();
       else this.#literal(character);

@@ -1,7 +1,7 @@
-/** What a lookup came to. */
+/** The outcome of a lookup. */
 export type LookupOutcome = 'hit' | 'woken' | 'found-at-deadline' | 'missing' | 'aborted';
 
-/** What a write came to; `unchanged` wrote nothing because the same was there. */
+/** The outcome of a write; `unchanged`: the same value was stored before, so nothing was written. */
 export type WriteOutcome = 'written' | 'unchanged';
 
 /** Hooks of the service; called synchronously, so they must be quick and must not throw. */

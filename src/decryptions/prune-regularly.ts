@@ -1,10 +1,10 @@
 import { requireInteger } from '../bytes/require-value.ts';
 import type { DecryptionService, PruneRule } from './decryption-service.ts';
 
-/** Longest interval of a timer in milliseconds; Node takes a longer one for 1. */
+/** Longest interval of a timer in milliseconds; Node treats a longer interval as 1 ms. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** What to prune, and how often. */
+/** Which results to prune, and how often. */
 export interface RegularPruning {
   readonly everyMs: number;
   readonly maxAgeMs?: number | undefined;
@@ -12,8 +12,8 @@ export interface RegularPruning {
 }
 
 /**
- * Prunes again and again; a pruning that takes longer than its interval is not joined by another.
- * @param onError is told of failures; the next turn tries again.
+ * Prunes at intervals; while a pruning runs, no second one starts.
+ * @param onError Called for each failure; the next interval tries again.
  * @returns a function that stops it.
  * @throws RangeError for an interval that is no integer, or longer than a timer can wait (24 days).
  */

@@ -1,4 +1,4 @@
-/** The clock and the timers of the service; tests give virtual ones. */
+/** The clock and the timers of the service; tests pass virtual ones. */
 export interface Scheduler {
   /** Milliseconds since 1970. */
   nowMs(): number;

@@ -18,7 +18,7 @@ export interface ServedApp {
   close(graceMs?: number): Promise<void>;
 }
 
-/** Waiting costs a client nothing but its socket, so only slow senders are bounded, not slow answers. */
+/** Only the time of sending a request is bounded: an answer may wait for a PUT. */
 const timeouts = { requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 65_000 } as const;
 
 /**
@@ -27,7 +27,7 @@ const timeouts = { requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTime
  */
 export async function serveApp(app: Hono, { address, port }: AppAddress): Promise<ServedApp> {
   const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false });
-  // The adapter answers its own failures; a rejection here would only be a defect of its own.
+  // The adapter answers its own failures, so this promise does not reject.
   const server = createServer(timeouts, (request, response) => void listener(request, response));
   await new Promise<void>((resolve, reject) => {
     const onError = (cause: Error): void => {

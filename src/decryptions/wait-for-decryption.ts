@@ -6,12 +6,12 @@ import type { DecryptionMetrics, LookupOutcome } from './metrics.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { Waiters } from './waiters.ts';
 
-/** What a waiter is told when it is woken. */
+/** The message that wakes a waiter. */
 export type WaiterNews =
   | { readonly kind: 'put'; readonly decryption: Decryption }
   | { readonly kind: 'closed' };
 
-/** What a lookup needs of the service. */
+/** The parts of the service that a lookup uses. */
 export interface LookupContext {
   readonly table: DecryptionTable;
   readonly waiters: Waiters<WaiterNews>;
@@ -29,7 +29,7 @@ interface Wait {
  *
  * Why no write is missed: `table.has` is synchronous, and the waiter is registered in the same step in which the
  * key was seen to be absent; a write is in the table before it wakes the waiters. At the deadline the table decides,
- * again in one step with giving up, so that a write between the last look and the answer cannot exist.
+ * and the waiter gives up in the same step, so that no write can happen between the last read and the answer.
  */
 export function waitForDecryption(
   context: LookupContext,
@@ -41,13 +41,13 @@ export function waitForDecryption(
 
 async function readPresent(context: LookupContext, key: string, wait: Wait): Promise<Decryption | undefined> {
   const present = await context.table.result(key);
-  // Removed between the two looks: then it is absent after all.
+  // It was removed after `has`; then it is absent.
   if (present === undefined) return waitForDecryption(context, key, wait);
   context.metrics.lookup('hit', 0);
   return answer(present);
 }
 
-/** Without the time of storing, which waiters that a put wakes do not hear either. */
+/** Without the time of storing, which a waiter that is woken does not get either. */
 const answer = ({ value, signature }: Decryption): Decryption => ({ value, signature });
 
 function waitForPut(context: LookupContext, key: string, wait: Wait): Promise<Decryption | undefined> {
@@ -123,7 +123,7 @@ class PendingLookup {
     if (this.#release()) this.#reject(error);
   }
 
-  /** Leaves nothing behind; false when that was done before. */
+  /** Removes timer, listener and waiter; false when that was done before. */
   #release(): boolean {
     if (this.#settled) return false;
     this.#settled = true;

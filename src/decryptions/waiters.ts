@@ -4,8 +4,8 @@ import { ProblemError } from '../errors/latchkey-error.ts';
 export type Waiter<T> = (news: T) => void;
 
 /**
- * Who waits for which key. Everything is synchronous, so that between "the key is not there" and "I wait for it"
- * nothing can happen. A key without waiters has no entry, so that asking for random keys leaves nothing behind.
+ * The requests that wait for each key. Everything is synchronous, so that no write can happen between the check that a
+ * key is absent and the registration of its waiter. A key without waiters has no entry, so random keys use no memory.
  */
 export class Waiters<T> {
   readonly #waiters = new Map<string, Set<Waiter<T>>>();
@@ -29,7 +29,7 @@ export class Waiters<T> {
 
   /**
    * Adds a waiter.
-   * @returns a function that takes it out again; calling it later or twice does nothing.
+   * @returns a function that removes the waiter; after it was woken, and a second time, the function does nothing.
    * @throws ProblemError DECRYPTION_WAITERS_FULL at the capacity.
    */
   add(key: string, waiter: Waiter<T>): () => void {
@@ -45,11 +45,11 @@ export class Waiters<T> {
     return () => this.#leave(key, waiters, waiter);
   }
 
-  /** Tells everybody who waits for the key, in order of arrival, and empties its entry. */
+  /** Wakes all waiters of the key, in order of arrival, and removes its entry. */
   wake(key: string, news: T): number {
     const waiters = this.#waiters.get(key);
     if (waiters === undefined) return 0;
-    // Unregistered first: a waiter that registers again while it is told waits for the next news.
+    // Removed first: a waiter that registers again while it is called waits for the next message.
     this.#waiters.delete(key);
     this.#count -= waiters.size;
     const woken = [...waiters];
@@ -58,7 +58,7 @@ export class Waiters<T> {
     return woken.length;
   }
 
-  /** Tells everybody. */
+  /** Wakes all waiters. */
   wakeAll(news: T): void {
     for (const key of [...this.#waiters.keys()]) this.wake(key, news);
   }

@@ -15,7 +15,7 @@ export type WriteAuthorization =
   | { readonly kind: 'bearer'; readonly token: SecretBytes }
   | { readonly kind: 'sr25519'; readonly accounts: readonly AccountId[] };
 
-/** One write, as its authorization covers it. */
+/** The parts of a write that its authorization covers. */
 export interface WriteRequest {
   readonly method: string;
   /** Path with the key in it, as sent, without query. */
@@ -42,15 +42,15 @@ const unauthenticated = (message: string, field: string): EvidenceError =>
   new EvidenceError('DECRYPTION_WRITE_UNAUTHENTICATED', message, { field });
 
 /**
- * Decides who may write. A signed write is dated, and no older one of the same account to the same path is taken
- * within the window, so that a recorded write cannot bring an overwritten value back.
+ * Decides who may write. A signed write has a time. Within the window no older write of the same account to the same
+ * path is accepted, so that a recorded write cannot restore an overwritten value.
  */
 export class WriteGate {
   readonly #authorization: WriteAuthorization;
   readonly #nowMs: () => number;
-  /** Newest accepted time by account and path; an entry is of no use once the window has passed. */
+  /** Newest accepted time by account and path; an entry is removed once the window has passed. */
   readonly #newest = new Map<string, number>();
-  /** What was accepted before this start is not known any more, so nothing signed before it is taken. */
+  /** Writes accepted before this start are not known any more, so no write signed before it is accepted. */
   readonly #startedAtMs: number;
 
   /** @throws TypeError for an unknown kind of authorization, which must not mean that everybody may write. */
@@ -102,7 +102,7 @@ export class WriteGate {
     );
   }
 
-  /** Times grow strictly, so that not even the very same write is taken twice: another may have come between. */
+  /** Times must increase, so that the same write is not accepted twice either: another may have come in between. */
   #refuseOlder(account: AccountId, path: string, timestampMs: number): void {
     // A key may be written in either case.
     const name = `${encodeSs58(account)} ${path.toLowerCase()}`;
@@ -124,7 +124,7 @@ export class WriteGate {
   }
 }
 
-/** A copy of what a caller gave, which may be JavaScript. */
+/** A checked copy of the caller's value; the caller may be JavaScript. */
 function checkedAuthorization(given: WriteAuthorization): WriteAuthorization {
   switch (given?.kind) {
     case 'open':

@@ -7,7 +7,7 @@ import { participantKey, participantName } from './epoch-names.ts';
 import type { Share } from './epoch-record.ts';
 import type { MessageVerdict } from './message-verdict.ts';
 
-/** What a member's role in a round needs. */
+/** Journal, scheme and round: everything that a dealer or a player needs. */
 export interface Membership {
   readonly journal: EpochJournal;
   readonly scheme: DkgScheme;
@@ -54,7 +54,7 @@ export class Dealer {
   /**
    * Starts, or after a crash continues, our dealing, with the acks that the journal has.
    * @returns `undefined` when there is nothing to deal: we are no dealer of this round, our log is already recorded,
-   *   or the journal has no seed (or no share of the secret that is to be shared anew) for this epoch.
+   *   or the journal has no seed (or, when a secret is reshared, no share of it) for this epoch.
    */
   static async create(membership: Membership): Promise<Dealer | undefined> {
     const { journal, scheme, round } = copyMembership(membership);
@@ -73,7 +73,7 @@ export class Dealer {
     return copyBytes(this.#parts.deal.publicMessage);
   }
 
-  /** Parts whose players have not acknowledged yet. */
+  /** Parts that their players have not acknowledged yet. */
   sharesToDistribute(): Shipment[] {
     const { publicMessage, sealed } = this.#parts.deal;
     return [...this.#unsent].flatMap((name) => {
@@ -86,8 +86,8 @@ export class Dealer {
 
   /**
    * Takes a player's ack: recorded durably before it counts.
-   * @returns `skip` when the dealing is finalized or this player is not (or no longer) awaited, `fault` for an ack
-   *   that does not verify.
+   * @returns `skip` when the dealing is finalized, or this player is unknown or has acknowledged before; `fault` for an
+   *   ack that does not verify.
    */
   async handle(player: Uint8Array, ack: Uint8Array): Promise<MessageVerdict> {
     const [from, signature] = [copyBytes(player, 'player'), copyBytes(ack, 'ack')];
@@ -95,7 +95,7 @@ export class Dealer {
     if (this.#finalized || name === undefined || !this.#unsent.has(name)) return 'skip';
     const { journal, round } = this.#parts;
     if (!this.#verifies(from, signature)) return 'fault';
-    // Before the write, so that the same ack meanwhile is a duplicate.
+    // Before the write, so that the same ack during the write is a duplicate.
     this.#unsent.delete(name);
     try {
       await journal.appendAck(round.epoch, from, signature);
@@ -109,8 +109,8 @@ export class Dealer {
 
   /**
    * Ends the dealing with the acks so far; later ones are skipped. A second call changes nothing.
-   * @param threshold There is a log only with at least this many acks. Without it the scheme alone decides, which
-   *   also has the last word when the threshold is lower than its own.
+   * @param threshold There is a log only with at least this many acks. The scheme's own minimum
+   *   applies as well.
    * @throws RangeError unless the threshold is an integer from 0 to the number of players; the dealing goes on then.
    */
   finalize(threshold = 0): void {

@@ -13,7 +13,7 @@ export interface Participant {
   readonly encryptionKey: Uint8Array;
 }
 
-/** What all members of a round agree on before it begins. */
+/** Parameters of a round, on which all members agree before it begins. */
 export interface Round {
   /** Keeps the signatures of different networks apart. */
   readonly network: string;
@@ -22,7 +22,7 @@ export interface Round {
   readonly round: number;
   readonly dealers: readonly Participant[];
   readonly players: readonly Participant[];
-  /** Output of the last successful round: then its secret is shared anew; without it a new one is made. */
+  /** Output of the last successful round, when its secret is reshared; absent when a new secret is made. */
   readonly previous?: Uint8Array;
 }
 
@@ -72,12 +72,12 @@ const sameMembers = (a: readonly Participant[], b: readonly Participant[]): bool
     );
   });
 
-/** The name of a member that has this key; `undefined` for everybody else, whatever their key looks like. */
+/** The name of the member that has this key; `undefined` for any other bytes. */
 export function memberName(members: readonly Participant[], key: Uint8Array): string | undefined {
   return members.some(({ publicKey }) => equalBytes(publicKey, key)) ? participantName(key) : undefined;
 }
 
-/** What a dealer hands to the players. */
+/** The messages of a dealer to the players. */
 export interface Deal {
   /** The same for all, and published in the log. */
   readonly publicMessage: Uint8Array;
@@ -94,15 +94,15 @@ export interface VerifiedLog {
   readonly results: ReadonlyMap<string, { readonly kind: 'ack' } | RevealedPart>;
 }
 
-/** A part that its player never acknowledged, and that the log therefore shows to all. */
+/** A part that its player never acknowledged; the log therefore reveals it. */
 export interface RevealedPart {
   readonly kind: 'reveal';
   readonly privateMessage: SecretBytes;
 }
 
-/** What the logs of a round amount to. */
+/** The result of the logs of a round. */
 export interface Outcome {
-  /** The public result, the same for all who saw the same logs. */
+  /** The public result: the same for all members that have the same logs. */
   readonly output: Uint8Array;
   /** The logs that count. */
   readonly selected: readonly VerifiedLog[];
@@ -116,7 +116,7 @@ export interface Outcome {
 export interface DkgScheme {
   /** This node. */
   readonly self: Participant;
-  /** Deals with a polynomial that follows from the seed; `share` when the round shares a secret anew. */
+  /** Deals with a polynomial that follows from the seed; `share` when the round reshares a secret. */
   deal(round: Round, seed: SecretBytes, share?: Share): Deal;
   /** Whether the dealer itself signed this public message, and it fits the round. */
   checkPublic(round: Round, dealer: Uint8Array, publicMessage: Uint8Array): boolean;

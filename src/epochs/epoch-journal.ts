@@ -37,7 +37,7 @@ export interface EpochJournalOptions {
   readonly maxMessageBytes?: number;
 }
 
-/** What {@link EpochJournal.open} puts together. */
+/** The parts of a journal, which {@link EpochJournal.open} makes. */
 interface JournalParts {
   readonly states: Namespace;
   readonly pruned: PrunedBound;
@@ -47,10 +47,10 @@ interface JournalParts {
 }
 
 /**
- * What a node of a DKG must not forget: the epoch it is in, and per epoch the dealings it received, the acks to its
+ * The durable state of a node in a DKG: the epoch it is in, and per epoch the dealings it received, the acks to its
  * own dealing, and the finished logs. A write resolves when it is durable, and only then do reads see it; the first
- * write of a participant wins. A record may still come back after a failed write and a restart, since a disk that
- * reports an error may have written: nobody was told of it, and it counts then as the first.
+ * write of a participant wins. After a failed write and a restart a record may be there, since a disk that reports an
+ * error may have written. It was never acknowledged, and it then counts as the first.
  */
 export class EpochJournal {
   readonly #parts: JournalParts;
@@ -140,15 +140,15 @@ export class EpochJournal {
     return message && copyBytes(message);
   }
 
-  /** The private half of a dealing that is in the journal; `undefined` where it is not, or is another's. */
+  /** The private half of a recorded dealing; `undefined` when it is missing or belongs to another public half. */
   async privateDealing(epoch: number, dealer: Uint8Array): Promise<SecretBytes | undefined> {
     const publicMessage = this.#parts.messages.get(epoch, 'dealing', dealer);
     return publicMessage && this.#parts.messages.privateHalf(epoch, dealer, publicMessage);
   }
 
   /**
-   * Records what a dealer sent us, and waits until both halves are durable.
-   * @returns false, with nothing written, where this dealer already has a dealing in the epoch.
+   * Records a dealing that we received, and waits until both halves are durable.
+   * @returns false, and writes nothing, when the epoch has a dealing of this dealer already.
    * @throws RefusalError EPOCH_PRUNED, EPOCH_LIMIT; the store's errors when it is not durable.
    */
   appendDealing(epoch: number, dealer: Uint8Array, dealing: Dealing): Promise<boolean> {
@@ -171,9 +171,9 @@ export class EpochJournal {
   }
 
   /**
-   * Enters an epoch: share durable, then seed durable, then the current epoch moves. Numbers may skip, never go
-   * back. If an earlier try was cut short after its seed was kept, that seed stays: the journal never reseeds.
-   * @returns false, with nothing written, for an epoch before the current one and for the current state again.
+   * Enters an epoch: share durable, then seed durable, then the current epoch moves. Numbers may skip, but not
+   * decrease. If an earlier call was interrupted after its seed was kept, that seed is used: the journal never reseeds.
+   * @returns false, and writes nothing, for an epoch before the current one and for the current state again.
    * @throws EvidenceError EPOCH_CONFLICT for another state of the current epoch; EPOCH_SECRET_CONFLICT for another
    *   share than an interrupted try kept. RefusalError EPOCH_PRUNED, EPOCH_LIMIT.
    */
@@ -221,7 +221,8 @@ export class EpochJournal {
   }
 
   /**
-   * Removes all epochs below `min`: messages and secrets lose their keys. Again: nothing to do.
+   * Removes all epochs below `min`: the keys of their messages and secrets are destroyed. A second call
+   * changes nothing.
    * @throws RefusalError EPOCH_IS_CURRENT when `min` lies beyond the current epoch.
    */
   prune(min: number): Promise<void> {
@@ -258,7 +259,7 @@ export class EpochJournal {
     });
   }
 
-  /** Messages first wait for appends that passed the guard before it rose; then nothing can come back. */
+  /** Waits first for appends that passed the check before the bound rose, so that none of them writes afterwards. */
   async #eraseBelow(min: number): Promise<void> {
     const { messages, secrets, states } = this.#parts;
     await messages.eraseBelow(min);

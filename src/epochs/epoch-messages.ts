@@ -12,10 +12,10 @@ export interface ParticipantMessage {
   readonly message: Uint8Array;
 }
 
-/** What one epoch holds of each kind, by the participant's name. */
+/** The messages of one epoch by kind, then by the participant's name. */
 export type EpochMessages = { readonly [Kind in EventKind]: Map<string, Uint8Array> };
 
-/** An epoch in which nothing happened yet. */
+/** An epoch without messages. */
 export const noMessages = (): EpochMessages => ({
   dealing: new Map(),
   ack: new Map(),
@@ -37,7 +37,7 @@ export function orderedEntries(messages: ReadonlyMap<string, Uint8Array>): Parti
 /**
  * Reads an epoch's records back.
  * @throws EvidenceError EPOCH_ENCODING for a malformed record.
- * @throws ProblemError EPOCH_RECORD_INVALID for one that is not what its name says.
+ * @throws ProblemError EPOCH_RECORD_INVALID for a record under the name of another.
  */
 export async function replayMessages(
   namespace: ReadableNamespace,

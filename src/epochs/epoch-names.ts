@@ -17,7 +17,7 @@ export function tryEpochOf(text: string): number | undefined {
   return /^\d{16}$/.test(text) && Number.isSafeInteger(epoch) ? epoch : undefined;
 }
 
-/** Where a journal keeps what, below `epochs/<journal>/`. One namespace per epoch, so that pruning erases its key. */
+/** Names of a journal's namespaces, below `epochs/<journal>/`: one for each epoch, so that pruning can erase its key. */
 export class EpochNames {
   readonly states: string;
   readonly secretsMeta: string;

@@ -21,7 +21,7 @@ export interface Share {
   readonly scalar: SecretBytes;
 }
 
-/** Everything that one epoch begins with. */
+/** The state with which an epoch begins. */
 export interface EpochState {
   /** Counts successful rounds; 0 before the first. */
   readonly round: number;
@@ -61,7 +61,7 @@ export function wipeEpochState({ rngSeed, share }: EpochState): void {
 /** The half of an epoch's state that is not secret. */
 export type PublicEpochState = Pick<EpochState, 'round' | 'output'>;
 
-/** What the journal records of one participant in one epoch. */
+/** Kinds of records about one participant in one epoch. */
 export const eventKinds = ['dealing', 'ack', 'log', 'evidence'] as const;
 /** Tag on disk: its position in {@link eventKinds}. The first three are commonware's; evidence is ours. */
 export type EventKind = (typeof eventKinds)[number];

@@ -21,7 +21,7 @@ export function decodeEquivocation(bytes: Uint8Array): Equivocation {
   return { first, second };
 }
 
-/** Whether the two messages differ and the dealer signed both: then anybody can be convinced. */
+/** Whether the two messages differ and the dealer signed both. Then the proof convinces every verifier. */
 export const provesEquivocation = (
   scheme: DkgScheme,
   round: Round,

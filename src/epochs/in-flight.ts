@@ -1,8 +1,8 @@
-/** Remembers work that is under way, so that a pruning can wait for the writes that passed its guard before. */
+/** Keeps track of running work, so that a pruning can wait for writes that passed its check before. */
 export class InFlight {
   readonly #work = new Set<Promise<unknown>>();
 
-  /** Runs the task and gives what it gives. */
+  /** Runs the task and returns its result. */
   async run<T>(task: () => Promise<T>): Promise<T> {
     const work = task();
     this.#work.add(work);
@@ -13,7 +13,7 @@ export class InFlight {
     }
   }
 
-  /** Resolves when all that is under way now has ended, one way or the other. */
+  /** Resolves when all tasks that run now have ended, successfully or not. */
   async settled(): Promise<void> {
     await Promise.allSettled(this.#work);
   }

@@ -24,13 +24,13 @@ import type { SecretStore } from './secret-store.ts';
 /** Bytes of the digest that ties a private dealing to its public half. */
 const TIE_BYTES = 32;
 
-/** Both halves of what a dealer sent us. */
+/** Both halves of a dealing that we received. */
 export interface Dealing {
   readonly publicMessage: Uint8Array;
   readonly privateMessage: SecretBytes;
 }
 
-/** What a {@link MessageLog} works with. */
+/** The parts of a {@link MessageLog}. */
 interface MessageLogParts {
   readonly store: Store;
   readonly names: EpochNames;
@@ -71,14 +71,14 @@ export class MessageLog {
     return this.#visible(epoch)?.[kind].get(participantName(participant));
   }
 
-  /** From the moment the bound rises a pruned epoch is not shown, also when erasing it fails and is tried again. */
+  /** A pruned epoch is not shown as soon as the bound has risen, even when erasing it fails and is tried again. */
   #visible(epoch: number): EpochMessages | undefined {
     return epoch < this.#parts.pruned.value ? undefined : this.#epochs.get(epoch);
   }
 
   /**
-   * Reads everything back. A dealing counts only if its public and its private half both survived and belong
-   * together; without the other, neither was ever acknowledged, or a backup lacks it.
+   * Reads everything back. A dealing counts only if both its halves are there and belong together. When one is
+   * missing, the dealing was never acknowledged, or a backup was made without it.
    */
   async replay(): Promise<void> {
     const { store, names, maxMessageBytes } = this.#parts;
@@ -119,7 +119,7 @@ export class MessageLog {
     }
   }
 
-  /** Records one message. One participant's of one kind run in turn: the second knows how the first ended. */
+  /** Records one message. Writes of the same participant and kind run one after another, so that the first wins. */
   async append(
     epoch: number,
     kind: EventKind,
@@ -157,7 +157,7 @@ export class MessageLog {
       const put = { kind: 'put', namespace: namespace.name, name, value: encodeEvent(event) } as const;
       return store.batch([await secrets.dealingPut(epoch, event.participant, secret), put]);
     }
-    // Waits for both even if one fails, so that no write is still under way when the caller hears of it.
+    // Waits for both even if one fails, so that no write is running when this function ends.
     const halves = [
       secrets.putDealing(epoch, event.participant, secret),
       namespace.put(name, encodeEvent(event)),
@@ -176,7 +176,7 @@ export class MessageLog {
     }
   }
 
-  /** Erases the messages below `min`, whose bound has risen before, so that no new write passes it. */
+  /** Erases the messages below `min`. The bound has risen before, so no new write passes it. */
   async eraseBelow(min: number): Promise<void> {
     await this.#inFlight.settled();
     const { store, names } = this.#parts;

@@ -7,7 +7,7 @@ import { participantName } from './epoch-names.ts';
 import { encodeEquivocation, provesEquivocation } from './equivocation.ts';
 import { recordedLogs } from './round-logs.ts';
 
-/** What a player answers to a dealing. */
+/** A player's answer to a dealing. */
 export type DealingAnswer =
   | { readonly verdict: 'valid'; readonly ack: Uint8Array }
   | { readonly verdict: 'skip' }
@@ -15,8 +15,8 @@ export type DealingAnswer =
   | { readonly verdict: 'fault'; readonly reason: 'equivocation' | 'invalid' };
 
 /**
- * This node as a player of one epoch. An ack leaves only when the dealing is durable: it promises the dealer that
- * the part will never be lost, and the log will hold this node to it.
+ * This node as a player of one epoch. An ack is sent only when the dealing is durable: it promises the dealer that
+ * the part will not be lost, and the log records that promise.
  */
 export class Player {
   readonly #parts: Membership;
@@ -30,7 +30,7 @@ export class Player {
   /**
    * Starts, or after a crash continues, as a player; acks of recorded dealings come out the same.
    * @returns `undefined` when this node can only observe the round: it is no player, or a recorded log carries its
-   *   ack of a dealing whose private half is gone (a backup older than the ack was restored).
+   *   ack of a dealing, but the private half is missing (a backup older than the ack was restored).
    */
   static async create(membership: Membership): Promise<Player | undefined> {
     const mine = copyMembership(membership);
@@ -47,8 +47,8 @@ export class Player {
   }
 
   /**
-   * Takes a dealer's dealing. The same again gets the same ack; another one of the same dealer never gets one, and
-   * if the dealer signed it, both are kept as evidence, durably.
+   * Takes a dealer's dealing. The same dealing again gets the same ack. A second, different dealing of the dealer gets
+   * none; if the dealer signed it, both are kept durably as evidence.
    * @throws the store's errors, without an ack, when the dealing is not durable.
    */
   async handle(dealer: Uint8Array, publicMessage: Uint8Array, sealed: Uint8Array): Promise<DealingAnswer> {
@@ -74,7 +74,7 @@ export class Player {
     if (part === undefined) return { verdict: 'fault', reason: 'invalid' };
     await journal.appendDealing(round.epoch, dealer, { publicMessage, privateMessage: part });
     part.wipe();
-    // What the journal has, not what came: the two are one unless somebody else wrote this dealer's first.
+    // The dealing in the journal counts: another caller may have recorded a different one of this dealer first.
     const recorded = journal.dealing(round.epoch, dealer) ?? publicMessage;
     return this.#handleAgain(dealer, recorded, publicMessage);
   }

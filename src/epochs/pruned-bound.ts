@@ -6,7 +6,7 @@ import { epochText } from './epoch-names.ts';
 
 const RECORD = 'pruned-below';
 
-/** The epoch below which everything is gone. It only grows, and unlike commonware's guard it survives a restart. */
+/** The bound below which all epochs are erased. It only grows, and unlike commonware's bound it survives a restart. */
 export class PrunedBound {
   readonly #namespace: Namespace;
   #value: number;
@@ -33,7 +33,7 @@ export class PrunedBound {
     return this.#value;
   }
 
-  /** @throws RefusalError EPOCH_PRUNED below the bound; RangeError for what is not an epoch. */
+  /** @throws RefusalError EPOCH_PRUNED below the bound; RangeError for a number that is no epoch. */
   refuse(epoch: number): void {
     epochText(epoch);
     if (epoch >= this.#value) return;
@@ -44,11 +44,11 @@ export class PrunedBound {
     });
   }
 
-  /** Raises the bound, durably; from the call on nothing below it is accepted. A lower one changes nothing. */
+  /** Raises the bound, durably. From the call on no epoch below it is accepted. A lower bound changes nothing. */
   async raise(min: number): Promise<void> {
     epochText(min);
     this.#value = Math.max(min, this.#value);
-    // Not by #value: after a write that failed the guard is up, and the record still has to be written.
+    // #durable and not #value: after a failed write the bound has risen, but its record must still be written.
     if (min <= this.#durable) return;
     await this.#namespace.put(RECORD, u64BigEndian(min));
     this.#durable = min;

@@ -30,7 +30,7 @@ export class RecordWriter {
     return this;
   }
 
-  /** Bytes whose length the reader knows. */
+  /** Bytes of a length that the reader knows. */
   fixed(bytes: Uint8Array): this {
     this.#parts.push(bytes);
     return this;
@@ -54,8 +54,8 @@ export class RecordWriter {
 }
 
 /**
- * Reads what {@link RecordWriter} writes and nothing else: one value has one encoding, lengths are bounded before
- * anything is copied, and {@link end} refuses trailing bytes. Every method throws EvidenceError EPOCH_ENCODING.
+ * Reads the encoding of {@link RecordWriter} and refuses any other: each value has one encoding, lengths are bounded
+ * before bytes are copied, and {@link end} refuses trailing bytes. Every method throws EvidenceError EPOCH_ENCODING.
  */
 export class RecordReader {
   readonly #bytes: Uint8Array;
@@ -121,7 +121,7 @@ export class RecordReader {
     return tag === 1 ? read(this) : undefined;
   }
 
-  /** Nothing may follow. */
+  /** Refuses trailing bytes. */
   end(): void {
     const left = this.#bytes.length - this.#offset;
     if (left > 0) this.refuse('the end', `${left} more bytes`);

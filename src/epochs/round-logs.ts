@@ -6,7 +6,7 @@ import { participantName } from './epoch-names.ts';
 import type { Share } from './epoch-record.ts';
 import type { MessageVerdict } from './message-verdict.ts';
 
-/** What a finished round leaves this node with. */
+/** The result of a finished round for this node. */
 export interface ConcludedRound {
   readonly output: Uint8Array;
   /** Absent on an observer. */
@@ -14,8 +14,8 @@ export interface ConcludedRound {
 }
 
 /**
- * Records a log that the chain shows; the first of a dealer counts.
- * @returns `fault`, and nothing written, for one that does not hold; `skip` for a second one or a stranger's.
+ * Records a log from the chain; the first log of a dealer counts.
+ * @returns `fault` for a log that does not verify, `skip` for a second log or an unknown dealer; neither is written.
  */
 export async function recordLog(
   { journal, scheme, round }: Membership,
@@ -39,7 +39,7 @@ export function recordedLogs({ journal, scheme, round }: Membership): VerifiedLo
 /**
  * Ends a round with the recorded logs.
  * @returns `undefined` when there are too few for an outcome; without a share when this node is no player, or a part
- *   that it acknowledged is gone: it then observes, and gets a share again in the next round.
+ *   that it acknowledged is missing: it then observes, and gets a share again in the next round.
  */
 export async function concludeRound(membership: Membership): Promise<ConcludedRound | undefined> {
   const mine = copyMembership(membership);

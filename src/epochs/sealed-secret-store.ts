@@ -11,7 +11,7 @@ import type { SecretStore } from './secret-store.ts';
 
 /**
  * Keeps the secrets of each epoch in an erasable namespace of the sealed store: pruning destroys that namespace's
- * key, so that what is left on the disk opens for nobody, the store key included.
+ * key, so that the remaining bytes on the disk cannot be opened, not even with the store key.
  */
 export class SealedSecretStore implements SecretStore {
   readonly #store: Store;
@@ -27,7 +27,7 @@ export class SealedSecretStore implements SecretStore {
     this.#pruned = pruned;
   }
 
-  /** Opens the secrets of one journal, and ends a pruning that a crash cut short. */
+  /** Opens the secrets of one journal, and finishes a pruning that a crash interrupted. */
   static async open(store: Store, journal = 'dkg'): Promise<SealedSecretStore> {
     const names = new EpochNames(journal);
     const secrets = new SealedSecretStore(store, names, await PrunedBound.open(store, names.secretsMeta));
@@ -104,7 +104,7 @@ export class SealedSecretStore implements SecretStore {
   }
 
   async #eraseBelow(min: number): Promise<void> {
-    // A write that passed the guard before the bound rose must not make a namespace anew behind us.
+    // A write that passed the check before the bound rose must not create the namespace again afterwards.
     await this.#writes.settled();
     for (const epoch of this.#names.secretEpochs(this.#store.namespaces())) {
       if (epoch >= min) break;
@@ -114,7 +114,7 @@ export class SealedSecretStore implements SecretStore {
   }
 
   #putOnce(epoch: number, name: string, value: Uint8Array): Promise<void> {
-    // In turn: a second, equal put must not resolve before the first is durable.
+    // One after another: a second, equal put must not resolve before the first is durable.
     const put = (namespace: Namespace) =>
       this.#order.run(`${epoch}/${name}`, () => putOnce(namespace, epoch, name, value));
     return this.#write(epoch, put);
@@ -130,7 +130,7 @@ export class SealedSecretStore implements SecretStore {
 
   async #get(epoch: number, name: string): Promise<Uint8Array | undefined> {
     if (epoch < this.#pruned.value) return undefined;
-    // Opening a namespace that is not there would write; a read must not.
+    // Opening a namespace that does not exist would create it; a read must not write.
     if (!this.#open.has(epoch) && !this.#store.hasNamespace(this.#names.secrets(epoch))) return undefined;
     return (await this.#namespace(epoch)).get(name);
   }

@@ -3,8 +3,8 @@ import type { Share } from './epoch-record.ts';
 
 /**
  * Where the secrets of a DKG are kept: commonware's trait of the same name and the same seven methods. An
- * implementation must keep two promises, or a dealer that restarts equivocates and a player loses what it
- * acknowledged: every `put` is durable before it resolves, and nothing is ever on disk in plaintext.
+ * implementation must keep two promises, or a restarted dealer equivocates and a player loses parts that it has
+ * acknowledged: every `put` is durable before it resolves, and no secret is written in plaintext.
  */
 export interface SecretStore {
   /**
@@ -16,9 +16,9 @@ export interface SecretStore {
   /** As {@link putShare}, for the 32-byte seed of the dealer's polynomial. */
   putSeed(epoch: number, seed: SecretBytes): Promise<void>;
   getSeed(epoch: number): Promise<SecretBytes | undefined>;
-  /** Keeps a dealer's private message to us, or replaces it: the journal's public half decides which one counts. */
+  /** Keeps or replaces a dealer's private message to us: the public half in the journal decides which message counts. */
   putDealing(epoch: number, dealer: Uint8Array, dealing: SecretBytes): Promise<void>;
   getDealing(epoch: number, dealer: Uint8Array): Promise<SecretBytes | undefined>;
-  /** Erases everything of the epochs below `min`, durably and for good; again: nothing to do. */
+  /** Erases all secrets of the epochs below `min`, durably. A second call changes nothing. */
   prune(min: number): Promise<void>;
 }

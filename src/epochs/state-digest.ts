@@ -5,8 +5,8 @@ import type { EpochJournal } from './epoch-journal.ts';
 import { encodeEvent, encodePublicState, eventKinds } from './epoch-record.ts';
 
 /**
- * SHA-256, as hex, over everything public in a journal in a fixed order: two nodes, or two runs, that saw the same
- * have the same.
+ * SHA-256, as hex, over everything public in a journal in a fixed order: two nodes, or two runs, with the
+ * same records have the same digest.
  */
 export function stateDigest(journal: EpochJournal): string {
   const writer = new RecordWriter().u64(journal.prunedBelow);

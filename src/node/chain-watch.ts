@@ -75,7 +75,7 @@ export class ChainWatch implements ChainFacts, ChainRecords, FormerRecords {
 
   /** Whether the account has had a record since this process started. */
   hasBeenRegistered(account: AccountId): boolean {
-    return this.#everRegistered.has(toHex(account));
+    return this.#everRegistered.find(toHex(account)) !== undefined;
   }
 
   /** Since when there was no news of the chain; infinite before the first snapshot. */

@@ -28,7 +28,7 @@ import { runTransaction, type Transaction } from './transaction.ts';
 
 /** How the datastore behaves. */
 export interface DatastoreOptions {
-  /** Asked before every operation on fragments and cache. Typed records have no guard: they are the node's own. */
+  /** Asked before every operation on fragments and cache. Typed records have no guard. */
   readonly authorize?: Guard;
 }
 
@@ -39,7 +39,7 @@ export interface ListOptions {
   readonly until?: number;
   /** Newest first. */
   readonly reverse?: boolean;
-  /** Only what follows this one in the order of the list: for going on where a limit ended it. */
+  /** Only rituals that follow this one in the order of the list. It continues a list that a limit ended. */
   readonly after?: RitualReference;
   /** At most this many. */
   readonly limit?: number;
@@ -49,7 +49,7 @@ const RECORDS = 'rituals/records';
 
 /**
  * A node's fragments of many rituals, what it caches about them, and typed records, on a sealed store. A fragment is
- * written once: the same again writes nothing, another one is a conflict. Deleting erases it cryptographically.
+ * written once: the same bytes again write nothing, other bytes are a conflict. Deleting erases it cryptographically.
  */
 export class Datastore {
   readonly #store: Store;
@@ -71,8 +71,8 @@ export class Datastore {
   }
 
   /**
-   * Opens the datastore on a store, and creates it there on first use. Finishes what a crash interrupted. The store
-   * stays the caller's to close.
+   * Opens the datastore on a store, and creates it there on first use. Finishes erasures that a crash interrupted. The
+   * caller closes the store.
    */
   static async initialize(store: Store, options: DatastoreOptions = {}): Promise<Datastore> {
     const { authorize } = options;
@@ -87,9 +87,9 @@ export class Datastore {
 
   /**
    * Makes a store out of a backup in an empty place, opens it, and the datastore on it. Everything is verified first.
-   * @param backup `storeKey` is that of the time of the backup.
-   * @returns the datastore, and its store, which is the caller's to close.
-   * @throws EvidenceError with what is wrong with the backup, the key or the place; then nothing is left there.
+   * @param backup `storeKey` is the key that the store had when the backup was made.
+   * @returns the datastore and its store, which the caller closes.
+   * @throws EvidenceError that names the fault of the backup, the key or the place; then no file is left there.
    */
   static async restore(
     backup: RestoreOptions,
@@ -114,13 +114,13 @@ export class Datastore {
   /**
    * Stores a fragment; durable when it resolves.
    * @param timestamp unix time in seconds.
-   * @returns whether it was written: false when the same bytes were there, whose first timestamp stays.
+   * @returns whether it was written: false when the same bytes were stored before; the first timestamp is kept.
    * @throws RefusalError RITUAL_CONFLICT when other bytes are there, or the guard's refusal.
    */
   async storeFragment(id: number, timestamp: number, fragment: Uint8Array): Promise<boolean> {
     requireInteger(id, 'ritual id');
     requireInteger(timestamp, 'timestamp');
-    // The caller may change its array while the guard thinks.
+    // The caller may change its array while the guard is asked.
     const copy = copyBytes(fragment, 'fragment');
     await this.#ask('store', { id, timestamp });
     return this.#fragments.store({ id, timestamp, fragment: copy });
@@ -154,7 +154,7 @@ export class Datastore {
   }: ListOptions = {}): Promise<readonly RitualReference[]> {
     if (limit !== undefined) requireInteger(limit, 'limit');
     await this.#ask('list', { id: undefined, timestamp: undefined });
-    // A name with one more character lies between it and the next, as all are of one length.
+    // All names have the same length, so a name with one more character sorts directly behind it.
     const starts = [timeBound(from), ...(after === undefined || reverse ? [] : [`${timeName(after)}0`])];
     const ends = [
       ...(until === undefined ? [] : [`${timeBound(until)}0`]),
@@ -171,12 +171,12 @@ export class Datastore {
     ];
   }
 
-  /** Rituals whose time is the cutoff or earlier, oldest first. */
+  /** Rituals stored at the cutoff (unix time in seconds) or earlier, oldest first. */
   findExpired(cutoff: number): Promise<readonly RitualReference[]> {
     return this.list({ until: cutoff });
   }
 
-  /** Remembers a transaction of a phase, as opaque bytes. */
+  /** Keeps a transaction of a phase, as opaque bytes. */
   async storePhaseTransaction(phase: PhaseId, transaction: Uint8Array): Promise<void> {
     const [id, copy] = [copyPhaseId(phase), copyBytes(transaction, 'transaction')];
     await this.#askAbout('cache', id.ritualId);
@@ -189,14 +189,14 @@ export class Datastore {
     return this.#cache.phaseTransaction(id);
   }
 
-  /** Forgets the transaction only if it is still this one; false, and nothing written, otherwise. */
+  /** Removes the transaction if its bytes are still these; otherwise it returns false and writes nothing. */
   async clearPhaseTransaction(phase: PhaseId, transaction: Uint8Array): Promise<boolean> {
     const [id, copy] = [copyPhaseId(phase), copyBytes(transaction, 'transaction')];
     await this.#askAbout('cache', id.ritualId);
     return this.#cache.clearPhaseTransaction(id, copy);
   }
 
-  /** Remembers the validators of a ritual, in order. */
+  /** Keeps the validators of a ritual, in order. */
   async storeValidators(id: number, validators: readonly Validator[]): Promise<void> {
     const copies = copyValidators(validators);
     await this.#askAbout('cache', id);
@@ -221,13 +221,13 @@ export class Datastore {
     return this.#cache.activeRitual(id);
   }
 
-  /** Forgets transactions, validators and active ritual of an id, in one step. The fragment stays. */
+  /** Removes transactions, validators and active ritual of an id, in one step, but not the fragment. */
   async clear(id: number): Promise<void> {
     await this.#askAbout('cache', id);
     await this.#cache.clear(id);
   }
 
-  /** Remembers the last block that the event scanner has finished. */
+  /** Keeps the number of the last block that the event scanner has finished. */
   storeScannerCursor(block: number): Promise<void> {
     return this.#cache.storeScannerCursor(block);
   }
@@ -252,7 +252,7 @@ export class Datastore {
   }
 
   /**
-   * Writes typed records, all or nothing; one transaction runs at a time.
+   * Writes typed records, all of them or none; transactions run one after another.
    * @throws ProblemError TRANSACTION_ABORTED, with `cause`, when an error escapes; nothing was written.
    */
   transaction<T>(work: (transaction: Transaction) => Promise<T> | T): Promise<T> {

@@ -41,6 +41,6 @@ export function timestampOf(id: number, sealed: Uint8Array): number {
   throw damaged(id);
 }
 
-/** What is stored for a ritual makes no sense. */
+/** The error for a stored ritual that cannot be read. */
 export const damaged = (id: number): ProblemError =>
   new ProblemError('RITUAL_RECORD_DAMAGED', `the record of ritual ${id} is damaged`);

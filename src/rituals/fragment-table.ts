@@ -12,12 +12,12 @@ const FRAGMENTS = 'rituals/fragments';
 const TIMES = 'rituals/times';
 const KEY_BYTES = 32;
 
-/** All tables on one store are one, so that they share its locks and know where its keys are. */
+/** There is one table for each store: datastores on the same store share its locks and its index of keys. */
 const tablesOfStores = new WeakMap<Store, Promise<FragmentTable>>();
 
 /**
- * Fragments, each sealed under a key of its own that revoking destroys, and an index of them by time. Storing one is
- * a single batch: key, fragment and index entry. Erasing one is a single batch too, and then its key is destroyed.
+ * Fragments and an index of them by time. Each fragment is sealed under a key of its own, which a revocation destroys.
+ * Storing is a single batch of key, fragment and index entry. Erasing is a single batch too, then the key is destroyed.
  */
 export class FragmentTable {
   readonly #fragments: Namespace;
@@ -36,7 +36,7 @@ export class FragmentTable {
     this.#random = random;
   }
 
-  /** Opens the table and finishes what a crash or a failing disk interrupted. */
+  /** Opens the table and finishes erasures that a crash or a failing disk interrupted. */
   static async open(store: Store, random: RandomSource = systemRandom): Promise<FragmentTable> {
     const known = tablesOfStores.get(store);
     if (known !== undefined) {
@@ -72,8 +72,8 @@ export class FragmentTable {
 
   /**
    * Stores a fragment; durable when it resolves.
-   * @returns false, and nothing written, when the same bytes are stored for this id already.
-   * @throws RefusalError RITUAL_CONFLICT when other bytes are.
+   * @returns false when the same bytes are stored for this id already; then it writes nothing.
+   * @throws RefusalError RITUAL_CONFLICT when other bytes are stored for it.
    */
   store(ritual: Ritual): Promise<boolean> {
     const { id, fragment } = ritual;
@@ -99,7 +99,7 @@ export class FragmentTable {
 
   /** The fragment and its time, or `undefined`. */
   retrieve(id: number): Promise<Ritual | undefined> {
-    // Locked, so that no revocation comes between the fragment and its key.
+    // Locked, so that no revocation runs between reading the fragment and reading its key.
     return this.#locks.run(id, () => this.#read(id));
   }
 

@@ -2,10 +2,10 @@ import { requireInteger } from '../bytes/require-value.ts';
 import type { ErrorCode } from '../errors/codes.ts';
 import { RefusalError } from '../errors/latchkey-error.ts';
 
-/** What somebody wants to do with rituals. `cache` covers transactions, validators and active rituals. */
+/** The operations that a guard decides on. `cache` covers transactions, validators and active rituals. */
 export type RitualOperation = 'store' | 'retrieve' | 'delete' | 'list' | 'cache';
 
-/** What a guard is asked about. */
+/** The ritual that an operation concerns. */
 export interface GuardedRitual {
   /** Absent when the operation concerns no single ritual (`list`). */
   readonly id: number | undefined;
@@ -29,14 +29,14 @@ export type Guard = (operation: RitualOperation, ritual: GuardedRitual) => Guard
 /** The answer that lets an operation go on. */
 export const allowed: GuardAnswer = { allowed: true };
 
-/** The answer that does not. */
+/** The answer that refuses an operation. */
 export const refused = (because: Refusal, reason: string): GuardAnswer => ({
   allowed: false,
   because,
   reason,
 });
 
-/** Asks one guard after the other; the first refusal counts. */
+/** Asks the guards in order; the first refusal counts. */
 export const allGuards =
   (...guards: readonly Guard[]): Guard =>
   async (operation, ritual) => {
@@ -48,7 +48,7 @@ export const allGuards =
   };
 
 /**
- * Refuses to retrieve a fragment that is older than `lifetimeSeconds`. Deleting it stays possible.
+ * Refuses to retrieve a fragment that is older than `lifetimeSeconds`. It can still be deleted.
  * @throws RangeError unless the lifetime is an integer from 0 to 2^53 - 1.
  */
 export function expiryGuard(lifetimeSeconds: number, nowSeconds: () => number): Guard {
@@ -68,7 +68,7 @@ const codes: Readonly<Record<Refusal, ErrorCode>> = {
 /**
  * Asks the guard, and returns only when it allows the operation.
  * @throws RefusalError RITUAL_UNAUTHORIZED, RITUAL_EXPIRED or RITUAL_UNPAID when the guard refuses.
- * @throws TypeError when its answer is none, such as `true` or nothing.
+ * @throws TypeError when its answer has another shape, such as `true` or `undefined`.
  */
 export async function askGuard(
   guard: Guard | undefined,

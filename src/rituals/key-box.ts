@@ -1,7 +1,7 @@
 import type { Namespace } from '../store/api/store-api.ts';
 import { idText } from './ritual.ts';
 
-/** Keys in one box: as many others move when one of them is destroyed. */
+/** Most keys in one box. When a key is destroyed, the other keys of its box are moved. */
 export const KEYS_PER_BOX = 32;
 
 const BOXES = 'rituals/keys/';
@@ -31,7 +31,7 @@ export class KeyBox {
     return this.#left <= 0;
   }
 
-  /** Ids of the rituals whose keys are in here. */
+  /** Ids of the rituals that have their key in this box. */
   *ids(): Generator<number> {
     for (const name of this.space.names()) yield Number(name);
   }
@@ -40,12 +40,12 @@ export class KeyBox {
     return this.space.get(idText(id));
   }
 
-  /** Takes a free place. Should the write that was to fill it fail, it stays unused until the next start. */
+  /** Reserves a free place. If the write that should fill it fails, the place is unused until the next start. */
   takePlace(): void {
     this.#left -= 1;
   }
 
-  /** Takes a free place and lets `write` fill it, which {@link settled} awaits. */
+  /** Reserves a free place and fills it by `write`, for which {@link settled} waits. */
   async fill<T>(write: () => Promise<T>): Promise<T> {
     this.takePlace();
     const writing = write();

@@ -13,12 +13,12 @@ export const toRecordJson = (value: unknown): Uint8Array =>
   );
 
 /**
- * Reads what {@link toRecordJson} made; the caller names the type that it wrote.
+ * Reads the bytes of {@link toRecordJson}; the type parameter is the type that was written.
  * @throws ProblemError RITUAL_RECORD_DAMAGED when it is no JSON.
  */
 export function fromRecordJson<T>(bytes: Uint8Array): T {
   try {
-    // The store authenticates what it gives back, so this is the value that was written.
+    // The store authenticates its records, so this is the value that was written.
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes), reviveBytes) as T;
   } catch (cause) {
     throw new ProblemError('RITUAL_RECORD_DAMAGED', 'a stored record is not JSON', { cause });

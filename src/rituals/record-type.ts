@@ -4,7 +4,7 @@ import { copyBytes } from '../bytes/copy-bytes.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 import { idText } from './ritual.ts';
 
-/** The types that a field may have, and their values. Integers are safe ones, of either sign. */
+/** The types that a field may have, and their values. Integers are from -(2^53 - 1) to 2^53 - 1. */
 export interface FieldValues {
   readonly integer: number;
   readonly string: string;
@@ -23,7 +23,7 @@ export interface RecordType<F extends Fields> {
   readonly fields: F;
 }
 
-/** What a record holds; fields that are not set are absent. */
+/** The values of a record; fields that are not set are absent. */
 export type RecordValues<F extends Fields> = { readonly [Name in keyof F]?: FieldValues[F[Name]] };
 
 /** The byte before each stored value that tells its type. */
@@ -96,7 +96,7 @@ export function fieldType<F extends Fields>(type: RecordType<F>, field: string):
   return declared;
 }
 
-/** `Type:field:`, with what ends it, so that the field `fo` is no prefix of `foo`. */
+/** `Type:field:`. The second colon keeps the field `fo` from being a prefix of `foo`. */
 export const fieldPrefix = (type: string, field: string): string => `${type}:${field}:`;
 
 /** Name of one field of one record. Integers sort as numbers, before all strings. */
@@ -111,7 +111,7 @@ export function idName(id: RecordId): string {
   return `s${id}`;
 }
 
-/** Reads what {@link idName} made. */
+/** Reads the text of {@link idName}. */
 export function parseIdName(name: string): RecordId {
   if (name.startsWith('i')) return Number(name.slice(1));
   if (name.startsWith('s')) return name.slice(1);

@@ -15,11 +15,11 @@ import {
   type RecordValues,
 } from './record-type.ts';
 
-/** What to look for. Without anything: all records of the type. */
+/** Which records to find; without a member: all records of the type. */
 export interface RecordQuery<F extends Fields, Field extends keyof F & string = keyof F & string> {
   /** Only records in which this field is set. */
   readonly field?: Field;
-  /** And for which this holds. It must not wait, nor write. */
+  /** Only records for which this is true. It must be synchronous and must not write. */
   readonly filter?: (values: RecordValues<F>, id: RecordId) => boolean;
 }
 
@@ -29,10 +29,10 @@ export interface FoundRecord<F extends Fields> {
   readonly values: RecordValues<F>;
 }
 
-/** Names and values as they are now: those of a namespace, or of a transaction with its own writes on top. */
+/** Names and values as they are now: of a namespace, or of a transaction, which adds its own writes. */
 export type RecordSource = Pick<ReadableNamespace, 'get' | 'names'>;
 
-/** All fields of one record; no fields when there is no such record. */
+/** All fields of one record; none when there is no such record. */
 export async function readRecord<F extends Fields>(
   source: RecordSource,
   type: RecordType<F>,

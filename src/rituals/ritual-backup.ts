@@ -50,12 +50,12 @@ export async function backupRituals(
   }
 }
 
-/** What precedes the sealed backup in the file. */
+/** The bytes before the sealed backup in the file. */
 const backupStart = (unlock: Uint8Array): Uint8Array =>
   concatBytes(MAGIC, u16BigEndian(unlock.length), unlock);
 
 /**
- * Writes the rituals of a store, and nothing else of it, while it is in use: the same file, under a key of its own that
+ * Writes only the rituals of a store, while it is in use, in the same file format. The file has a key of its own, which
  * only the password opens. {@link restoreRituals} makes a store of it.
  */
 export async function exportRituals(
@@ -76,7 +76,7 @@ export async function exportRituals(
 /**
  * Makes the store of a backup in an empty place; everything is verified before there is a store.
  * @throws EvidenceError STORE_BACKUP_INVALID, STORE_BACKUP_TRUNCATED, STORE_PASSWORD_WRONG, STORE_PLACE_NOT_EMPTY and
- *   the like; then nothing is left there.
+ *   the like; then no file is left there.
  */
 export async function restoreRituals(
   from: string,

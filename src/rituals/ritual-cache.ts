@@ -19,7 +19,7 @@ export interface Validator {
   readonly publicKey: Uint8Array;
 }
 
-/** What a node keeps of an active ritual, so that it need not ask the chain for every decryption. */
+/** The data of an active ritual that a node keeps, so that it does not ask the chain for every decryption. */
 export interface ActiveRitual {
   readonly id: number;
   readonly dkgSize: number;
@@ -71,8 +71,8 @@ const validatorsName = (id: number): string => `validators/${idText(id)}`;
 const activeName = (id: number): string => `active/${idText(id)}`;
 
 /**
- * What the original keeps in memory per ritual, kept through restarts: the transactions under way, the validators and
- * the active rituals; and how far the chain was scanned. All of it can be had again from the chain.
+ * The data that the original keeps in memory for each ritual: sent transactions, validators, active rituals; and the
+ * last block that was scanned. Here it survives restarts. All of it can be read from the chain again.
  */
 export class RitualCache {
   readonly #store: Store;
@@ -87,7 +87,7 @@ export class RitualCache {
     return new RitualCache(store, await store.namespace(CACHE));
   }
 
-  /** Remembers a transaction that was sent; `transaction` is opaque. */
+  /** Keeps a transaction that was sent, as opaque bytes. */
   storePhaseTransaction(phase: PhaseId, transaction: Uint8Array): Promise<void> {
     return this.#cache.put(phaseName(phase), transaction);
   }
@@ -96,12 +96,12 @@ export class RitualCache {
     return this.#cache.get(phaseName(phase));
   }
 
-  /** Forgets the transaction only if it is still this one; false otherwise. */
+  /** Removes the transaction if its bytes are still these; otherwise it returns false. */
   clearPhaseTransaction(phase: PhaseId, transaction: Uint8Array): Promise<boolean> {
     return this.#cache.compareAndSet(phaseName(phase), transaction, undefined);
   }
 
-  /** Remembers the validators; an empty list is as none. */
+  /** Keeps the validators; an empty list removes them. */
   async storeValidators(id: number, validators: readonly Validator[]): Promise<void> {
     if (validators.length > 0) await this.#cache.put(validatorsName(id), toRecordJson(validators));
     else await this.#cache.delete(validatorsName(id));
@@ -130,7 +130,7 @@ export class RitualCache {
     return bytes === undefined ? undefined : fromRecordJson<ActiveRitual>(bytes);
   }
 
-  /** Forgets everything cached for a ritual, in one step; its fragment stays. */
+  /** Removes all that is cached for a ritual, in one step, but not its fragment. */
   async clear(id: number): Promise<void> {
     const names = [
       phaseName({ ritualId: id, phase: 1 }),
@@ -144,7 +144,7 @@ export class RitualCache {
     if (operations.length > 0) await this.#store.batch(operations);
   }
 
-  /** Remembers the last block that the event scanner has finished. */
+  /** Keeps the number of the last block that the event scanner has finished. */
   async storeScannerCursor(block: number): Promise<void> {
     requireInteger(block, 'block');
     await this.#cache.put(CURSOR, toRecordJson({ block }));

@@ -46,7 +46,7 @@ export interface ReadRitualsConfig {
 export const defaultBackupLocation = (storePath: string): string =>
   join(dirname(storePath), 'rituals.backup');
 
-/** From each older version to the next one. */
+/** Migrations, by the version that they start from; each leads to the next version. */
 const migrations: Readonly<Record<number, (older: unknown) => unknown>> = {
   1: (older) => {
     const { db_path, password_file } = check(version1, older);

@@ -2,20 +2,20 @@ import type { BatchOperation, Store } from '../store/api/store-api.ts';
 import { boxName, boxNumber, KeyBox } from './key-box.ts';
 import { idText } from './ritual.ts';
 
-/** A box that is about to be erased with some of the keys in it. */
+/** A box that is being erased, to destroy some of its keys. */
 interface Emptying {
-  /** Ids of the keys that go with it, and what is written in the step in which they go. */
-  readonly doomed: Map<number, readonly BatchOperation[]>;
-  /** Whether more may join. */
+  /** Ids of the keys that are destroyed, each with the operations that are written in the same step. */
+  readonly destroyed: Map<number, readonly BatchOperation[]>;
+  /** Whether more keys may be added. */
   isCollecting: boolean;
   readonly done: Promise<void>;
 }
 
 /**
- * A key of its own for every ritual. A namespace for each would cost durable writes, memory and time at the start for
- * each; so the keys lie by the dozen in erasable namespaces, the boxes. Destroying one key moves the others out of its
- * box, in one batch with all else that changes, and then erases the box. What a crash leaves between the two is an
- * empty box, which the next start erases.
+ * A key of its own for every ritual. A namespace for each key would cost durable writes, memory and time at the start;
+ * so up to 32 keys share an erasable namespace, a box. To destroy a key, the other keys of its box are moved to another
+ * box, in one batch with all other changes, and then the box is erased. A crash between the two steps leaves an empty
+ * box, which the next start erases.
  */
 export class RitualKeys {
   readonly #store: Store;
@@ -25,9 +25,9 @@ export class RitualKeys {
   #opening: Promise<void> | undefined;
   #nextNumber = 1;
   readonly #emptyings = new Map<KeyBox, Emptying>();
-  /** Emptyings follow one another, so that no box is emptied into one that is being emptied. */
+  /** Boxes are emptied one after another, so that no key is moved to a box that is being emptied. */
   #lastEmptying: Promise<void> = Promise.resolve();
-  /** Numbers of empty boxes that are still to be erased, and the ids whose keys go with them. */
+  /** Numbers of empty boxes that must still be erased, each with the ids of the keys that were destroyed. */
   readonly #emptied = new Map<number, ReadonlySet<number>>();
 
   private constructor(store: Store) {
@@ -61,7 +61,7 @@ export class RitualKeys {
       const box = this.#boxOf.get(id);
       const key = await box?.key(id);
       if (key !== undefined || box === undefined) return key;
-      // It was moved between the two looks, or is just being moved.
+      // The key was moved since its box was looked up, or is being moved.
       const emptying = this.#emptyings.get(box);
       if (emptying === undefined && this.#boxOf.get(id) === box) return undefined;
       await emptying?.done.catch(() => undefined);
@@ -79,7 +79,7 @@ export class RitualKeys {
   }
 
   /**
-   * Destroys the key of a ritual, and writes `others` in the step in which it goes; durable when it resolves.
+   * Destroys the key of a ritual, and writes `others` in the same step; durable when it resolves.
    * @returns false when there is none.
    */
   async destroy(id: number, others: readonly BatchOperation[]): Promise<boolean> {
@@ -88,7 +88,7 @@ export class RitualKeys {
       if (box === undefined) return this.#finishDestroying(id);
       const emptying = this.#emptyings.get(box) ?? this.#startEmptying(box);
       if (emptying.isCollecting) {
-        emptying.doomed.set(id, others);
+        emptying.destroyed.set(id, others);
         await emptying.done;
         return true;
       }
@@ -97,7 +97,7 @@ export class RitualKeys {
     }
   }
 
-  /** Erases the boxes that were emptied and whose erasure failed, or was cut off by a crash. */
+  /** Erases the empty boxes that a failed erasure or a crash left. */
   async finishErasing(): Promise<void> {
     for (const number of [...this.#emptied.keys()]) {
       await this.#store.eraseNamespace(boxName(number));
@@ -105,7 +105,7 @@ export class RitualKeys {
     }
   }
 
-  /** The key is out of reach already when erasing its box has failed; then that is tried again. */
+  /** When erasing its box has failed, the key is no longer listed; then the erasure is tried again. */
   async #finishDestroying(id: number): Promise<boolean> {
     if (![...this.#emptied.values()].some((ids) => ids.has(id))) return false;
     await this.finishErasing();
@@ -119,7 +119,7 @@ export class RitualKeys {
     for (const id of box.ids()) this.#boxOf.set(id, box);
   }
 
-  /** Gives a box with room to `use`, which takes its place at once: others wait for one as well. */
+  /** Calls `use` with a box that has a free place, which it must reserve at once: other callers wait for places too. */
   async #withRoom<T>(use: (box: KeyBox) => T): Promise<Awaited<T>> {
     while (this.#open === undefined || this.#open.isFull) {
       this.#opening ??= this.#openNext().finally(() => {
@@ -137,11 +137,11 @@ export class RitualKeys {
   }
 
   #startEmptying(box: KeyBox): Emptying {
-    const doomed: Emptying['doomed'] = new Map();
+    const destroyed: Emptying['destroyed'] = new Map();
     const done = this.#lastEmptying
       .then(() => this.#empty(box, emptying))
       .finally(() => this.#emptyings.delete(box));
-    const emptying: Emptying = { doomed, isCollecting: true, done };
+    const emptying: Emptying = { destroyed, isCollecting: true, done };
     this.#emptyings.set(box, emptying);
     this.#lastEmptying = done.catch(() => undefined);
     return emptying;
@@ -152,26 +152,26 @@ export class RitualKeys {
     if (this.#open === box) this.#open = undefined;
     await box.settled();
     emptying.isCollecting = false;
-    const { doomed } = emptying;
-    const operations = [...doomed].flatMap(([id, others]) => [deleteKey(box, id), ...others]);
-    const moved = await this.#moveOthers(box, doomed, operations);
+    const { destroyed } = emptying;
+    const operations = [...destroyed].flatMap(([id, others]) => [deleteKey(box, id), ...others]);
+    const moved = await this.#moveOthers(box, destroyed, operations);
     for (const [id, target] of moved) this.#boxOf.set(id, target);
-    for (const id of doomed.keys()) this.#boxOf.delete(id);
-    this.#emptied.set(box.number, new Set(doomed.keys()));
+    for (const id of destroyed.keys()) this.#boxOf.delete(id);
+    this.#emptied.set(box.number, new Set(destroyed.keys()));
     await this.finishErasing();
   }
 
-  /** Writes the operations, and moves all keys that are not doomed to other boxes in the same step. */
+  /** Writes the operations, and in the same step moves all keys that are not destroyed to other boxes. */
   async #moveOthers(
     box: KeyBox,
-    doomed: ReadonlyMap<number, unknown>,
+    destroyed: ReadonlyMap<number, unknown>,
     operations: readonly BatchOperation[],
   ): Promise<ReadonlyMap<number, KeyBox>> {
     const moved = new Map<number, KeyBox>();
     const moves: BatchOperation[] = [];
     const keys: Uint8Array[] = [];
     for (const id of box.ids()) {
-      const key = doomed.has(id) ? undefined : await box.key(id);
+      const key = destroyed.has(id) ? undefined : await box.key(id);
       if (key === undefined) continue;
       const target = await this.#withRoom((other) => {
         other.takePlace();

@@ -34,7 +34,7 @@ export function timeBound(timestamp: number): string {
   return digits(timestamp);
 }
 
-/** Reads what {@link timeName} made. @throws ProblemError RITUAL_RECORD_DAMAGED for anything else. */
+/** Reads the text of {@link timeName}. @throws ProblemError RITUAL_RECORD_DAMAGED for anything else. */
 export function parseTimeName(name: string): RitualReference {
   const match = /^([0-9]{16})\/([0-9]{16})$/.exec(name);
   if (match === null) throw new ProblemError('RITUAL_RECORD_DAMAGED', `index entry ${name}`);

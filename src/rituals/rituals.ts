@@ -8,6 +8,14 @@ export { EvidenceError, LatchkeyError, ProblemError, RefusalError } from '../err
 export { type Conditions, type ConditionsGuardOptions, RitualConditions } from './conditions.ts';
 export { Datastore, type DatastoreOptions, type ListOptions } from './datastore.ts';
 export {
+  backupDatastore,
+  type DatastorePlaceOptions,
+  type OpenDatastore,
+  openDatastore,
+  restoreDatastore,
+  type StoreAccess,
+} from './datastore-place.ts';
+export {
   allGuards,
   allowed,
   expiryGuard,

@@ -17,7 +17,7 @@ import { queryRecords, type RecordQuery, type RecordSource } from './record-view
 /** One record inside a transaction. */
 export interface WritableRecord<F extends Fields> {
   readonly id: RecordId;
-  /** The field's value, with what this transaction has set. @throws TypeError for an unknown field or after the end. */
+  /** The field's value, including own writes. @throws TypeError for an unknown field, or after the end. */
   get<Name extends keyof F & string>(field: Name): Promise<FieldValues[F[Name]] | undefined>;
   /** Sets a field; `undefined` removes it. @throws TypeError for another type, an unknown field, or after the end. */
   set<Name extends keyof F & string>(field: Name, value: FieldValues[F[Name]] | undefined): void;
@@ -25,11 +25,11 @@ export interface WritableRecord<F extends Fields> {
   delete(): void;
 }
 
-/** What a transaction may do; of no use after it has ended. */
+/** The operations of a transaction; after its end each of them throws. */
 export interface Transaction {
   /** A record by its id, whether or not it exists yet. */
   record<F extends Fields>(type: RecordType<F>, id: RecordId): WritableRecord<F>;
-  /** Records that match, with what this transaction has written. @throws EvidenceError RECORD_NOT_FOUND. */
+  /** Records that match, including the writes of this transaction. @throws EvidenceError RECORD_NOT_FOUND. */
   queryBy<F extends Fields>(
     type: RecordType<F>,
     query?: RecordQuery<F>,
@@ -40,7 +40,7 @@ const locksOfStores = new WeakMap<Store, KeyedLock<'records'>>();
 const inside = new AsyncLocalStorage<true>();
 
 /**
- * Runs one transaction: alone, and all or nothing. What it writes is durable when this resolves.
+ * Runs one transaction, with no other at the same time. All its writes are carried out, durably, or none.
  * @throws ProblemError TRANSACTION_ABORTED, with `cause`, when an error escapes from `work`; nothing was written.
  * @throws TypeError when called from within a transaction, which would wait for itself.
  */

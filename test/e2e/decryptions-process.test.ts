@@ -66,7 +66,7 @@ describe('D20 latchkey decryptions serve, as a process', () => {
     await folder[Symbol.asyncDispose]();
   });
 
-  it('D20 curl as in the original README; SIGKILL and a restart keep what was acknowledged', async () => {
+  it('D20 curl as in the original README; SIGKILL and a restart keep acknowledged writes', async () => {
     let { url, metricsUrl } = await start();
     const curl = async (...args: readonly string[]): Promise<string> =>
       (await run('curl', ['-sS', '-w', ' %{http_code}', ...args])).stdout;
@@ -87,7 +87,7 @@ describe('D20 latchkey decryptions serve, as a process', () => {
     expect(await stop('SIGTERM')).toBe(0);
   }, 60_000);
 
-  it('D21 another profile asks for a token; SIGTERM answers those who wait', async () => {
+  it('D21 another profile asks for a token; SIGTERM answers waiting requests', async () => {
     const { url, metricsUrl } = await start({ DECRYPTIONS_PROFILE: 'release' });
     const put = (headers: Record<string, string>): Promise<Response> =>
       fetch(`${url}/decryption/${KEY}`, { method: 'PUT', headers, body: '[1,""]' });

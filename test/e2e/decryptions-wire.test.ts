@@ -77,7 +77,7 @@ describe('D11 successes, byte for byte', () => {
       });
   });
 
-  it('D11 HEAD: the type of GET, no body, and 404 for what is not there', async () => {
+  it('D11 HEAD: the type of GET, no body, and 404 for a missing result', async () => {
     expect((await request('HEAD', PATH)).status).toBe(404);
     await request('PUT', PATH, GOOD);
     const reply = await request('HEAD', PATH);
@@ -93,7 +93,7 @@ describe('D11 successes, byte for byte', () => {
     expect((await request('PUT', PATH, GOOD, headers as string[])).status).toBe(200);
   });
 
-  it('D11 Expect: 100-continue, and a percent-encoded key, are as plain ones', async () => {
+  it('D11 Expect: 100-continue and a percent-encoded key change nothing in the answer', async () => {
     const first = await request('PUT', PATH, GOOD, ['expect: 100-continue']);
     expect([100, 200]).toContain(first.status);
     const encoded = `/decryption/%41${KEY.slice(1)}`;

@@ -301,7 +301,7 @@ describe('R10 the guard of the command line', () => {
     latchkeyRituals(['conditions', 'set', id, ...stated, ...config()]);
   const met = ['--authorized', 'true', '--paid', 'true', '--expires-at', '9999999999'];
 
-  it('R10 what the conditions of a ritual do not allow, no command does', async () => {
+  it('R10 no command does what the conditions of a ritual do not allow', async () => {
     await init();
     expect(await refusal('store', '1', '10')).toBe('stored\n');
     await set('1', '--authorized', 'false');
@@ -325,7 +325,7 @@ describe('R10 the guard of the command line', () => {
     expect(await refusal('conditions', 'get', '1')).toBe('RITUAL_ENTRY_NOT_FOUND');
   });
 
-  it('R10 with required conditions only what is stated is permitted', async () => {
+  it('R10 with required conditions, conditions that are not stated refuse', async () => {
     await init('--require-conditions', 'true');
     expect(await refusal('store', '1', '10')).toBe('RITUAL_UNAUTHORIZED');
     await set('1', ...met);

@@ -91,7 +91,7 @@ async function secretWarnings(config: DecryptionsConfig): Promise<readonly strin
   ];
 }
 
-/** Something failed; the service goes on, so the exit code stays. */
+/** Reports a failed request. The service continues, so the exit code does not change. */
 function reportRequestFailure(error: unknown, requestId?: string): void {
   const before = process.exitCode;
   if (requestId !== undefined) process.stderr.write(`latchkey: request ${requestId} failed:\n`);

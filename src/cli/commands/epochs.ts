@@ -12,7 +12,7 @@ interface JournalOptions extends PlaceOptions {
   readonly journal: string;
 }
 
-/** What `latchkey epochs list` says of one epoch; counts only, no secret. */
+/** The line of `latchkey epochs list` about one epoch: counts, no secret. */
 interface EpochSummary {
   readonly epoch: number;
   readonly current: boolean;
@@ -52,7 +52,7 @@ function withJournal(options: JournalOptions, task: (journal: EpochJournal) => P
   return withStore(options, async (store) => task(await existingJournal(store, options.journal)));
 }
 
-/** Opens a journal that is there; looking must not make one. */
+/** Opens an existing journal; a command that reads must not create one. */
 async function existingJournal(store: Store, name: string): Promise<EpochJournal> {
   const valid = /^[a-z0-9_-]{1,64}$/.test(name);
   if (valid && store.hasNamespace(new EpochNames(name).states)) return EpochJournal.open(store, { name });

@@ -188,13 +188,13 @@ function addWritingCommands(parent: Command, io: StoreIo): void {
   );
 }
 
-/** Erases those that may be erased; one that is refused does not keep the others. */
+/** Erases all rituals that may be erased; a refusal does not stop the rest. */
 async function eraseAll(
   datastore: Datastore,
   rituals: readonly RitualReference[],
 ): Promise<{ readonly erased: number; readonly failures: readonly unknown[] }> {
   const failures: unknown[] = [];
-  // Those whose keys lie in one box are erased in one step when they are under way together.
+  // Revocations that run together erase the keys of one box in one step.
   for (let first = 0; first < rituals.length; first += AT_ONCE) {
     const part = rituals.slice(first, first + AT_ONCE);
     const results = await Promise.allSettled(part.map(({ id }) => datastore.deleteFragment(id)));

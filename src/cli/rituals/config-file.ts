@@ -16,7 +16,7 @@ export async function readRitualsConfigFile(path: string): Promise<ReadRitualsCo
   return parseRitualsConfig(await readText(path));
 }
 
-/** Writes a new configuration file; one that is there already stays. @throws EvidenceError RITUALS_CONFIG_INVALID. */
+/** Writes a new configuration file; it never replaces an existing one. @throws EvidenceError RITUALS_CONFIG_INVALID. */
 export async function createRitualsConfigFile(
   fileSystem: FileSystem,
   path: string,
@@ -38,8 +38,8 @@ export async function requireNoRitualsConfigFile(fileSystem: FileSystem, path: s
 }
 
 /**
- * Replaces the configuration file atomically. The file of an older version is kept beside it, as `<path>.v<version>`,
- * and is there durably before the new one takes its place.
+ * Replaces the configuration file atomically. The file of an older version is kept as `<path>.v<version>`, which is
+ * durable before the new file takes its place.
  */
 export async function replaceRitualsConfigFile(
   fileSystem: FileSystem,

@@ -20,7 +20,7 @@ export interface FeldmanLog {
   readonly signature: Uint8Array;
 }
 
-/** What a log's signature is over: `public message ‖ (0 ‖ ack (64) | 1 ‖ scalar (32))…`. */
+/** The bytes that the signature of a log covers: `public message ‖ (0 ‖ ack (64) | 1 ‖ scalar (32))…`. */
 export function logBody({ publicMessage, lines }: Omit<FeldmanLog, 'signature'>): Uint8Array {
   const writer = new RecordWriter().bytes(publicMessage);
   for (const line of lines) {

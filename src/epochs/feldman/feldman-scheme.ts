@@ -181,7 +181,7 @@ export class FeldmanScheme implements DkgScheme {
   }
 
   /** A round is asked about many times in a row; its transcript and its previous output are read once. */
-  /** What was worked out for this round, whichever object it is: callers copy rounds, and may change theirs. */
+  /** The checks of this round so far, found by its content: callers pass copies of a round, and may change theirs. */
   #viewOf(round: Round): RoundView {
     if (this.#view === undefined || !sameRound(this.#view.round, round)) {
       const copy = copyRound(round);
@@ -194,10 +194,10 @@ export class FeldmanScheme implements DkgScheme {
 const expand = (view: RoundView, seed: SecretBytes, label: string, length: number): Uint8Array =>
   hkdfExpand(hkdfExtract(view.transcript, seed.reveal()), utf8(`latchkey/v1/dkg-dealer/${label}`), length);
 
-/** The dealer's polynomial; when a secret is shared anew its constant is the dealer's present share. */
+/** The dealer's polynomial; when a secret is reshared, its constant is the dealer's present share. */
 function dealerPolynomial(view: RoundView, seed: SecretBytes, share: Share | undefined): Polynomial {
   if (view.previous !== undefined && share === undefined)
-    throw new TypeError('sharing a secret anew needs the share of the previous round');
+    throw new TypeError('resharing a secret needs the share of the previous round');
   const polynomial = Array.from({ length: view.threshold }, (_, at) =>
     scalarField.fromUniformBytes(expand(view, seed, `coefficient-${at}`, 64)),
   );
@@ -265,7 +265,7 @@ function holds(view: RoundView, dealer: Uint8Array, log: FeldmanLog): boolean {
   });
 }
 
-/** What each selected dealing counts: 1 in a first round, Lagrange's coefficient when a secret is shared anew. */
+/** The weight of each selected dealing: 1 in a first round, Lagrange's coefficient when a secret is reshared. */
 function weightsOf(view: RoundView, selected: readonly VerifiedLog[]): readonly Scalar[] {
   if (view.previous === undefined) return selected.map(() => 1n);
   const indices = selected.map(({ dealer }) => view.dealerIndex(dealer) ?? 0);

@@ -55,9 +55,9 @@ export class RoundView {
   readonly previous: FeldmanOutput | undefined;
   /** 32 bytes over everything that the members agreed on. */
   readonly transcript: Uint8Array;
-  /** Public messages of this round that were checked and hold; the same one is looked at many times. */
+  /** Public messages of this round that were checked and are valid; the same message is needed many times. */
   readonly checked = new Map<string, Commitment>();
-  /** Logs of this round that were checked and hold. */
+  /** Logs of this round that were checked and are valid. */
   readonly checkedLogs = new Map<string, VerifiedLog>();
   readonly #dealerIndex: ReadonlyMap<string, number>;
   readonly #playerIndex: ReadonlyMap<string, number>;
@@ -104,7 +104,7 @@ export class RoundView {
   }
 }
 
-/** Remembers what holds, never what does not, and at most four per member, so that a flood cannot fill memory. */
+/** Keeps valid results only, and at most four for each member, so that a flood of messages cannot fill memory. */
 export function remember<T>(
   known: Map<string, T>,
   key: Uint8Array,

@@ -33,7 +33,7 @@ export class PartSealer {
   }
 }
 
-/** Opens what {@link PartSealer} sealed to us; `undefined` when anything does not match. */
+/** Opens a part that {@link PartSealer} sealed to us; `undefined` when it does not open. */
 export function openPart(
   keyPair: X25519KeyPair,
   context: Uint8Array,

@@ -15,7 +15,7 @@ const SEGMENT_BYTES = 4096;
 /** More with LATCHKEY_EPOCH_SEEDS, for a long run. */
 const seeds = Array.from({ length: Number(process.env['LATCHKEY_EPOCH_SEEDS'] ?? 2) * 6 }, (_, at) => at + 1);
 
-/** A journal whose machine may lose its power between any two operations of the disk. */
+/** A journal on a machine that may lose its power between any two operations of the disk. */
 class Fuzzer {
   readonly #dice: Dice;
   readonly #model = new RecoveryModel();

@@ -38,7 +38,7 @@ const codeOf = async (response: Response): Promise<unknown> => {
 };
 
 describe('D21 several signatures', () => {
-  it('D21 each oracle has its own answer, the first is the result and wakes who waits', async () => {
+  it('D21 each oracle has its own answer; the first is the result and wakes the waiters', async () => {
     const { app, put, service } = await world({}, { maxExpectedOracleDelayMs: 7000 });
     const waiting = app.request(PATH);
     await new Promise((resolve) => setImmediate(resolve));
@@ -117,7 +117,7 @@ describe('D21 deleting and pruning', () => {
 });
 
 describe('D21 ?wait=', () => {
-  it('D21 shortens the waiting and refuses what is no number', async () => {
+  it('D21 shortens the waiting and refuses text that is no number', async () => {
     const { app, clock } = await world({}, { maxExpectedOracleDelayMs: 7000 });
     expect((await app.request(`${PATH}?wait=0`)).status).toBe(404);
     const waiting = app.request(`${PATH}?wait=20`);

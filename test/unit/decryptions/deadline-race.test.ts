@@ -29,7 +29,7 @@ interface Race {
   readonly wrong: string | undefined;
 }
 
-/** One put whose every step is delayed at random, so that its commit falls around the deadline of one waiter. */
+/** One put with random delays in every step, so that its commit falls around the deadline of one waiter. */
 async function race(seed: number): Promise<Race> {
   const roll = dice(seed);
   const clock = new VirtualScheduler();

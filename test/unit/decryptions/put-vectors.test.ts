@@ -218,7 +218,7 @@ describe('over HTTP', () => {
 });
 
 describe('properties', () => {
-  it('what JSON.stringify writes is read as it was meant', () => {
+  it('the output of JSON.stringify is read with the same meaning', () => {
     fc.assert(
       fc.property(
         fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
@@ -234,7 +234,7 @@ describe('properties', () => {
     );
   });
 
-  it('any text gives an answer or a typed error, and what is not JSON is never accepted', () => {
+  it('any text gives an answer or a typed error, and text that is not JSON is never accepted', () => {
     const fragments = fc.constantFrom(
       '{',
       '}',

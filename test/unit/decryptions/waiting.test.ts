@@ -43,7 +43,7 @@ describe('waiting for a decryption', () => {
     expect([service.waiting, service.keysInMemory, clock.pending]).toEqual([0, 0, 0]);
   });
 
-  it('D14 one put wakes 1,000 waiters on one key, and nobody else', async () => {
+  it('D14 one put wakes 1,000 waiters on one key, and no other waiter', async () => {
     const waiting = Array.from({ length: 1000 }, () => service.get(KEY));
     const other = service.get(keyOf(2));
     await service.put(KEY, of(9));
@@ -62,7 +62,7 @@ describe('waiting for a decryption', () => {
     expect(await service.get(KEY)).toEqual(of(3));
   });
 
-  it('D16 puts race while somebody waits: the waiter hears a committed value, the last one stays', async () => {
+  it('D16 puts race while a request waits: it gets a committed value, and the last value is kept', async () => {
     const waiting = service.get(KEY);
     await Promise.all([service.put(KEY, of(1)), service.put(KEY, of(2)), service.put(KEY, of(3))]);
     expect(await waiting).toEqual(of(1));

@@ -190,7 +190,7 @@ it('a seed that its owner wipes while it is being stored does not become a seed 
   expect((await secrets.getSeed(0))?.equals(secretOf('seed'))).toBe(true);
 });
 
-it('what a reader is given is its own copy', async () => {
+it('readers get copies of their own', async () => {
   const { journal, dealer } = await dealerOfZero();
   await journal.appendLog(0, keyOf('a'), bytesOf('log'));
   await journal.commitEpoch(1, stateOf('seed', { output: bytesOf('output') }));

@@ -117,7 +117,7 @@ describe('Feldman secret sharing', () => {
     expect(GroupElement.ofScalar(0n).equals(GroupElement.identity)).toBe(true);
   });
 
-  it('a first round gives every player a share of one secret that nobody chose', () => {
+  it('a first round gives every player a share of one secret that no member chose', () => {
     const { outcome, shares } = run(roundOf(four, 0), []);
     const all = present(shares);
     expect(all).toHaveLength(4);
@@ -128,7 +128,7 @@ describe('Feldman secret sharing', () => {
     expect(secretFrom(all.slice(0, 2))).not.toBe(secret);
   });
 
-  it('sharing anew keeps the secret and changes every share; a revealed part serves an absent player', () => {
+  it('resharing keeps the secret and changes every share; a revealed part serves an absent player', () => {
     const first = run(roundOf(four, 0), []);
     const second = run(roundOf(four, 1, first.outcome.output), first.shares, [2]);
     expect(present(second.shares)).toHaveLength(4);
@@ -200,7 +200,7 @@ describe('Feldman secret sharing', () => {
     expect(player.open(round, key, deal.publicMessage, sealedFor(different, player))).toBeUndefined();
   });
 
-  it('a dealer that shares anew must deal its own share', () => {
+  it('a dealer that reshares must deal its own share', () => {
     const first = run(roundOf(four, 0), []);
     const round = roundOf(four, 1, first.outcome.output);
     const [dealer, player] = four;

@@ -98,7 +98,7 @@ describe('E1 epoch encode and decode, bad tag refused', () => {
     expect(() => tooLarge.u64()).toThrow(malformed);
   });
 
-  it('one value has one encoding: what decodes encodes to the same bytes, and junk is a typed error', () => {
+  it('each value has one encoding: decoded bytes encode to the same bytes, and junk is a typed error', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 120 }), (bytes) => {
         try {
@@ -119,7 +119,7 @@ describe('E1 epoch encode and decode, bad tag refused', () => {
     );
   });
 
-  it('a writer refuses what no reader would take', () => {
+  it('a writer refuses values that a reader would refuse', () => {
     expect(() => new RecordWriter().varint(2 ** 32)).toThrow(RangeError);
     expect(() => encodeShare({ index: 1, scalar: new SecretBytes(new Uint8Array(31)) })).toThrow(RangeError);
     const short = new SecretBytes(new Uint8Array(16));

@@ -28,7 +28,7 @@ describe('E16 SecretStore: the seven methods', () => {
     }
   });
 
-  it('what is missing is undefined, and reading writes nothing', async () => {
+  it('a missing secret is undefined, and reading writes nothing', async () => {
     const store = new MemoryStore();
     const secrets = await SealedSecretStore.open(store);
     const { writes } = store;

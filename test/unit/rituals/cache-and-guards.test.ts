@@ -40,7 +40,7 @@ describe('what is cached of rituals', () => {
     expect(await datastore.phaseTransaction(second)).toEqual(bytes(2));
   });
 
-  it('R9 of many who clear one transaction, one does', async () => {
+  it('R9 of many concurrent calls that clear one transaction, one succeeds', async () => {
     await datastore.storePhaseTransaction(first, bytes(1));
     const cleared = await Promise.all(
       Array.from({ length: 20 }, () => datastore.clearPhaseTransaction(first, bytes(1))),

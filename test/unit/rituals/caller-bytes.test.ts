@@ -20,7 +20,7 @@ const active: ActiveRitual = {
   endTimestamp: 20,
 };
 
-/** A datastore whose guard answers one turn of the event loop later, in which the caller may change its bytes. */
+/** A datastore with a guard that answers one turn of the event loop later, so that the caller can change its bytes. */
 async function guardedDatastore() {
   const authorize: Guard = async () => {
     await new Promise((resolve) => setImmediate(resolve));
@@ -172,6 +172,15 @@ describe('values that only a JavaScript caller can pass are refused, and nothing
     );
     for (const lifetime of [Number.NaN, -1, '1'])
       expect(() => expiryGuard(untyped(lifetime), () => 0)).toThrow(RangeError);
+  });
+
+  it('a clock that gives no number: a lifetime is then over', async () => {
+    const authorize = expiryGuard(1000, () => Number.NaN);
+    const datastore = await Datastore.initialize(new MemoryStore(), { authorize });
+    await datastore.storeFragment(1, 1, content);
+    await expect(datastore.retrieveFragment(1)).rejects.toThrow(
+      expect.objectContaining({ code: 'RITUAL_EXPIRED' }),
+    );
   });
 
   it('a field of an unknown type', () => {

@@ -78,7 +78,7 @@ describe('R10 conditions that are not stated', () => {
     },
   );
 
-  it('the option itself is no text: "false" must not mean true, nor the other way round', async () => {
+  it('the option is a boolean: the text "false" is refused', async () => {
     const conditions = await RitualConditions.open(new MemoryStore());
     const requireConditions = 'false' as never;
     expect(() => conditions.guard(() => NOW, { requireConditions })).toThrow(TypeError);

@@ -15,7 +15,7 @@ describe('ritual fragments', () => {
     datastore = await Datastore.initialize(store);
   });
 
-  it('R1 initialize, open again, and find what was there', async () => {
+  it('R1 initialize, open again, and find the records', async () => {
     expect(datastore.count).toBe(0);
     await datastore.storeFragment(1, 2, bytes(3));
     const again = await Datastore.initialize(store);
@@ -163,7 +163,7 @@ describe('ritual fragments', () => {
 });
 
 describe('100,000 records', () => {
-  it('R4 lookups stay flat: the same number of store operations, whatever the number of records', async () => {
+  it('R4 lookups are flat: the same number of store operations for any number of records', async () => {
     let reads = 0;
     const counting = new MemoryStore({
       beforeRead: () => {

@@ -214,7 +214,7 @@ describe('R8 queries', () => {
     await expect(datastore.queryBy(Policy, { field: 'nope' as 'fo' })).rejects.toThrow(TypeError);
   });
 
-  it('R8 a query in a transaction sees its writes, and what it finds can be written', async () => {
+  it('R8 a query in a transaction sees its writes, and the records that it finds can be written', async () => {
     await datastore.transaction(async (transaction) => {
       transaction.record(Policy, 8).set('fo', 8);
       transaction.record(Policy, 9).delete();

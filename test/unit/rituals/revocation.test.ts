@@ -28,7 +28,7 @@ describe('R12 revoking one ritual', () => {
     expect(await datastore.retrieveFragment(1)).toEqual({ id: 1, timestamp: 5, fragment: bytes(2) });
   });
 
-  it('R12 keeps all others, of whatever box, in whatever order they were stored', async () => {
+  it('R12 keeps all other fragments, in any box and stored in any order', async () => {
     const count = 3 * KEYS_PER_BOX + 1;
     for (let id = 0; id < count; id += 1) await datastore.storeFragment(id, id, bytes(id & 255));
     expect(boxesOf(store)).toHaveLength(4);
@@ -130,7 +130,7 @@ describe('interrupted by a failing store', () => {
       },
     });
 
-  it('R12 whatever step fails, trying again ends as it should, and nobody else loses anything', async () => {
+  it('R12 when any step fails, a second try succeeds, and no other fragment is lost', async () => {
     let failures = 0;
     for (let step = 1; step <= 9; step += 1) {
       failAt = 0;
@@ -157,7 +157,7 @@ describe('interrupted by a failing store', () => {
     expect(failures).toBe(3);
   });
 
-  it('R12 the key of a fragment that is listed no more is destroyed by whoever comes next', async () => {
+  it('R12 the key of a fragment that is no longer listed is destroyed by the next operation', async () => {
     for (const next of ['open again', 'delete again', 'delete another'] as const) {
       failAt = 0;
       const store = failingStore();
