@@ -15,7 +15,7 @@ describe('opening after a process was killed', () => {
     );
     await expect(space.put('late', bytes(1))).rejects.toMatchObject({ code: 'STORE_WRITE_FAILED' });
     // The process ends here; the frame is in the page cache.
-    const killed = disk.clone();
+    const killed = disk.afterKill();
     const again = await SealedStore.open(storeOptions(killed));
     expect(await (await again.namespace('n')).get('late')).toEqual(bytes(1));
     const cut = await SealedStore.open(storeOptions(killed.afterPowerCut('lost', 1)));
@@ -37,7 +37,7 @@ describe('opening after a process was killed', () => {
     );
     expect(await Promise.all(writes)).toContainEqual(expect.objectContaining({ code: 'STORE_WRITE_FAILED' }));
     expect(isRenamed).toBe(true);
-    const killed = disk.clone();
+    const killed = disk.afterKill();
     const again = await SealedStore.open(storeOptions(killed));
     await (await again.namespace('n')).put('acknowledged', bytes(3));
     const cut = await SealedStore.open(storeOptions(killed.afterPowerCut('lost', 1)));
@@ -54,7 +54,7 @@ describe('opening after a process was killed', () => {
       code: 'STORE_WRITE_FAILED',
     });
     disk.inject(undefined);
-    const killed = disk.clone();
+    const killed = disk.afterKill();
     const keys = `${STORE_PATH}/keys-0000000001`;
     expect(fileOn(killed, keys).some((byte) => byte !== 0)).toBe(true);
     const again = await SealedStore.open(storeOptions(killed));
@@ -103,6 +103,54 @@ describe('the durable mark of the manifest', () => {
     disk.tamper(path, fileOn(other, path));
     await expect(SealedStore.open(storeOptions(disk))).rejects.toMatchObject({
       code: 'STORE_RECORD_MISPLACED',
+    });
+  });
+});
+
+describe('a place in the last segment that is no frame', () => {
+  /** A log that was never closed: only its first frames are below the durable mark of the manifest. */
+  async function unclosed() {
+    const disk = new SimulatedDisk();
+    const store = await SealedStore.create(storeOptions(disk));
+    const space = await store.namespace('n');
+    for (const name of ['a', 'b', 'c']) await space.put(name, bytes(1));
+    const trial = disk.clone();
+    const [path = ''] = segmentPaths(trial);
+    return { trial, path, log: Buffer.from(fileOn(trial, path)) };
+  }
+
+  it('is torn when the frame behind it does not say that it was durable', async () => {
+    const { trial, path, log } = await unclosed();
+    const firstFrame = log.subarray(128, 128 + 72 + log.readUInt32BE(128 + 12) + 32);
+    trial.tamper(path, Buffer.concat([log, Buffer.alloc(50, 0xee), firstFrame]));
+    const store = await SealedStore.open(storeOptions(trial));
+    expect(store.opening.tornBytes).toBe(50 + firstFrame.length);
+    expect([...(await store.namespace('n')).names()]).toEqual(['a', 'b', 'c']);
+    await store.close();
+  });
+
+  it('carries the mark of another store where only the mark was altered in durable bytes', async () => {
+    const disk = new SimulatedDisk();
+    const store = await SealedStore.create(storeOptions(disk));
+    await (await store.namespace('n')).put('a', bytes(1));
+    await store.close();
+    const [path = ''] = segmentPaths(disk);
+    const log = fileOn(disk, path);
+    disk.tamper(path, log.with(128 + 4, (log[128 + 4] ?? 0) ^ 1));
+    await expect(SealedStore.open(storeOptions(disk))).rejects.toMatchObject({
+      code: 'STORE_RECORD_FOREIGN',
+    });
+  });
+
+  it('is damage where the header of a segment was altered and its MAC was not', async () => {
+    const disk = new SimulatedDisk();
+    await (await SealedStore.create(storeOptions(disk))).close();
+    const [path = ''] = segmentPaths(disk);
+    const log = fileOn(disk, path);
+    // The salt is part of no other check.
+    disk.tamper(path, log.with(50, (log[50] ?? 0) ^ 1));
+    await expect(SealedStore.open(storeOptions(disk))).rejects.toMatchObject({
+      code: 'STORE_SEGMENT_DAMAGED',
     });
   });
 });
