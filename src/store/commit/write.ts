@@ -49,7 +49,7 @@ export function writeOf(
   steps: readonly WriteStep[],
   more: Partial<Pick<Write, 'bytes' | 'wantsBefore'>> = {},
 ) {
-  const bytes = steps.reduce((sum, step) => sum + STEP_OVERHEAD_BYTES + (valueOf(step)?.length ?? 0), 0);
+  const bytes = steps.reduce((sum, step) => sum + STEP_OVERHEAD_BYTES + (bytesOfStep(step)?.length ?? 0), 0);
   return { steps, bytes, ...more } satisfies Write;
 }
 
@@ -61,7 +61,7 @@ function ownedStep(step: WriteStep): WriteStep {
   return { ...step, value: copyBytes(step.value) };
 }
 
-const valueOf = (step: WriteStep): Uint8Array | undefined =>
+const bytesOfStep = (step: WriteStep): Uint8Array | undefined =>
   step.kind === 'delete' ? undefined : step.value;
 
 /** True when a value is the expected one; `undefined` stands for none. */

@@ -42,18 +42,32 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const open = () => SealedStore.open({ path, storeKey: storeKeyOf(7) });
 
+function run(program: string, ...words: readonly string[]): undefined {
+  execFileSync(program, words);
+  return undefined;
+}
+
 /** Makes a file name something else, and gives what ends it. */
-const plants: Readonly<Record<string, (name: string) => void | (() => void)>> = {
-  'a symbolic link': (name) => symlinkSync(elsewhere, name),
-  'a symbolic link to the file that was there': (name) => symlinkSync(`${name}.aside`, name),
-  'a hard link': (name) => linkSync(elsewhere, name),
-  'a pipe': (name) => void execFileSync('mkfifo', [name]),
-  'a folder': (name) => void execFileSync('mkdir', [name]),
+const plants: Readonly<Record<string, (name: string) => (() => void) | undefined>> = {
+  'a symbolic link': (name) => {
+    symlinkSync(elsewhere, name);
+    return undefined;
+  },
+  'a symbolic link to the file that was there': (name) => {
+    symlinkSync(`${name}.aside`, name);
+    return undefined;
+  },
+  'a hard link': (name) => {
+    linkSync(elsewhere, name);
+    return undefined;
+  },
+  'a pipe': (name) => run('mkfifo', name),
+  'a folder': (name) => run('mkdir', name),
   'a socket': (name) => {
     const server = createServer().listen(name);
     return () => void server.close();
   },
-  'a device': (name) => void execFileSync('mknod', [name, 'c', '1', '3']),
+  'a device': (name) => run('mknod', name, 'c', '1', '3'),
 };
 
 function canMakeDevices(): boolean {
