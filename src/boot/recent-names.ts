@@ -1,4 +1,4 @@
-/** Names that count for a while, as many as fit: the oldest makes room. */
+/** Bounded set of names with a time to live; evicts the oldest. */
 export class RecentNames {
   readonly #atMs = new Map<string, number>();
   readonly #forMs: number;
@@ -10,7 +10,7 @@ export class RecentNames {
     this.#capacity = options.capacity;
   }
 
-  /** Whether the name counts. After a clock was set back it does not: nobody knows how long ago it was added. */
+  /** Whether the name counts. After the clock was set back it does not: its age is unknown then. */
   has(name: string, nowMs: number): boolean {
     const atMs = this.#atMs.get(name);
     if (atMs === undefined) return false;

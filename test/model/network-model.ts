@@ -25,7 +25,7 @@ export interface Bounds {
   /** Boots, the first one included. */
   readonly boots: number;
   readonly writes: number;
-  /** Generations beside the first. */
+  /** Generations after the first. */
   readonly generations: number;
   /** Servers that lose their memory. */
   readonly restarts: number;
@@ -39,7 +39,7 @@ export interface Bounds {
   readonly splits: boolean;
 }
 
-/** What lies beside each other on a machine; the host copies both parts, together or apart. */
+/** What lies on the disk of a machine; the host copies both parts, together or separately. */
 interface Disk {
   readonly store: History;
   /** Generations of the keyslot file, the newer first. */
@@ -61,7 +61,7 @@ interface Process {
   readonly hasWritten: boolean;
   /** For the invariants: it talked to a server that knew of a newer boot that held. */
   readonly hasMetNewer: boolean;
-  /** For the invariants: boots that had ended before it held. */
+  /** For the invariants: boots that had ended before it began. */
   readonly deadBefore: readonly number[];
 }
 
@@ -226,7 +226,7 @@ export class NetworkModel implements Model<World> {
         making: 0,
         hasWritten: false,
         hasMetNewer: false,
-        deadBefore: [],
+        deadBefore: world.ended,
       }),
     }));
   }
@@ -329,14 +329,14 @@ export class NetworkModel implements Model<World> {
   }
 
   #hold(world: World, at: MachineIndex, process: Process): World {
-    const holding = { ...process, stage: 'holding', deadBefore: world.ended } as const;
+    const holding = { ...process, stage: 'holding' } as const;
     const held = [...world.held, process.boot].sort();
     const next = { ...withProcess(clearViews(world, at), at, holding), held };
     const { disk } = world.machines[at];
     return disk === undefined ? next : noteNewest(next, markOf(process), disk, false);
   }
 
-  /** A newer mark before this boot holds: it begins the recovery anew; under the present rules it claims above it. */
+  /** A newer mark before this boot holds: it restarts the recovery; under the present rules it claims above it. */
   #again(world: World, at: MachineIndex, { mark }: ServerRecord): World {
     const { process } = world.machines[at];
     if (process === undefined) return world;
@@ -407,7 +407,7 @@ export class NetworkModel implements Model<World> {
     return {
       name: `${name}: fenced by boot ${by.boot}`,
       next: withProcess(world, at, process && { ...process, stage: 'stopped' }),
-      violation: isFalse ? 'FALSE FENCE: by a boot that ended before this one held' : undefined,
+      violation: isFalse ? 'FALSE FENCE: by a boot that ended before this one began' : undefined,
     };
   }
 
