@@ -4,6 +4,7 @@ import {
   findViolation,
   presentFaults,
   singleRules,
+  withoutHolding,
 } from '../test/model/scenarios.ts';
 
 /**
@@ -32,4 +33,10 @@ for (const bounds of [...bounded.small, ...bounded.full]) {
   console.log(`new rules, ${JSON.stringify(bounds)}: ${verdict} in ${reach} ${states} states, ${time}`);
   for (const step of trace ?? []) console.log(`    ${step}`);
 }
+const { rules, bounds } = withoutHolding;
+const [{ trace, states, isExhausted }, time] = timed(() => exploreNewRules(bounds, maxStates, rules));
+const found = trace === undefined ? 'nothing' : (trace.at(-1) ?? '');
+console.log(
+  `M7, generations made before holding: ${found} in ${states} states, all: ${isExhausted}, ${time}`,
+);
 process.exitCode = failures === 0 ? 0 : 1;

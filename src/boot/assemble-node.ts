@@ -42,7 +42,7 @@ export function openStoreOf(
 
 /**
  * The slot book of a node in a folder.
- * @param known a book of the same slots, whose server keys it takes over.
+ * @param known a book of the same slots; its server keys are copied.
  */
 export function bookOf(
   { fileSystem }: GuardianParts,

@@ -2,8 +2,8 @@ import type { RandomSource } from '../crypto/random.ts';
 import type { Clock } from '../time/clock.ts';
 
 /**
- * When the next attempt may be made: after one that brought nothing ever later, with jitter, up to a bound. News may
- * bring it forward, ever more seldom: whoever sends hints without end gets no attempt for each.
+ * When the next attempt may be made: with exponential back-off and jitter after a failed one, up to a bound. A hint may
+ * bring it forward, also with a back-off, so that a flood of hints does not cause a flood of attempts.
  */
 export class AttemptPace {
   readonly #clock: Clock;

@@ -103,7 +103,7 @@ async function enrolAndFinish(
     await folder.finish();
     isInPlace = true;
   } finally {
-    // After a rename that failed the node may be in force all the same; then its servers keep their keys.
+    // A failed rename may still have put the node into place; then its servers must keep their keys.
     if (!isInPlace && (await folder.look()) === 'fresh') await forgetSlots(parts, identity, book);
   }
   parts.log('info', 'node.created', { account: encodeSs58(identity.account), state });

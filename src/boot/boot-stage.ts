@@ -20,7 +20,7 @@ export interface GuardianParts extends HealerParts {
   readonly intervalMs: number;
   /** When given, this node never becomes a new one. */
   readonly expectedAccount?: AccountId | undefined;
-  /** A human said so, on this start: open the store although it is older than what the servers remember. */
+  /** The operator allowed it for this start: open the store although it is older than what the servers remember. */
   readonly acceptRolledBackStore?: boolean;
   /** Whether a new node may come into being before a server holds a slot of it; not when its key leaves at once. */
   readonly mayStayUnbacked?: boolean;
@@ -43,6 +43,6 @@ export interface BootStage {
   readonly report: (state: NodeState) => void;
   /** One look of a healer at everything; a look that fails is reported, never thrown. Returns the state after it. */
   readonly tick: (healer: Healer) => Promise<NodeState>;
-  /** Sleeps about so many milliseconds, or until something happened that is worth a look. */
+  /** Sleeps for about this many milliseconds, or until an event wakes it. */
   readonly pause: (milliseconds: number) => Promise<void>;
 }

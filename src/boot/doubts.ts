@@ -5,15 +5,15 @@ import type { EnrolledServer } from '../keyslots/generations.ts';
 import type { Slot } from '../keyslots/keyslot-file.ts';
 import { type CheckedSlot, isLive } from './slot-check.ts';
 
-/** After so many doublings a doubted server is looked at no more seldom. */
+/** Cap on the back-off exponent. */
 const MAX_DOUBLINGS = 10;
 
 /**
- * Servers that do not prove a slot, and by the seal of a grant were shown to be the very process that issued it: so its
- * key is not gone. Either the network forges their errors, which nobody signs, or they lie, or their clock is wrong;
- * "I hold no key for this slot", acted upon at once, would make a new generation at every look. Such a server is
- * treated as a silent one instead, and each time that it is taken again for want of another it must be silent for twice
- * as long.
+ * Servers that do not prove a slot, although the seal of a grant shows that they are the process that issued it, so that
+ * its key still exists. Either the network forges their errors, which are not authenticated, or they lie, or their clock
+ * is wrong. A node that believed "I hold no key for this slot" from them would make a new generation at every look. Such
+ * a server is treated as a silent one instead. Each time that it gets a slot again, because there is no other server,
+ * it must be silent for twice as long.
  */
 export class Doubts {
   readonly #doubted = new Map<string, { readonly instance: string; doublings: number }>();
@@ -37,7 +37,7 @@ export class Doubts {
     return fresh.map(({ server }) => server);
   }
 
-  /** Notes the servers of a generation that was made: those that are doubted were taken for want of others. */
+  /** Notes the servers of a new generation; a doubted one among them got its slot because there was no other server. */
   taken(enrolled: readonly EnrolledServer[]): void {
     for (const { server } of enrolled) {
       const doubt = this.#doubted.get(toHex(server));
@@ -45,7 +45,7 @@ export class Doubts {
     }
   }
 
-  /** The word of a server all of whose slots proved to live counts again. */
+  /** Ends the doubt about a server when all of its slots proved to live. */
   clear(checked: readonly CheckedSlot[]): void {
     for (const server of new Set(checked.map(({ slot }) => toHex(slot.server)))) {
       const itsSlots = checked.filter(({ slot }) => toHex(slot.server) === server);
@@ -54,7 +54,7 @@ export class Doubts {
   }
 }
 
-/** Slots that were not proved, and whose very issuer has just given another key. */
+/** Slots that were not proved, although the process that issued them has just given another key. */
 export function contradicted(
   checked: readonly CheckedSlot[],
   enrolled: readonly EnrolledServer[],

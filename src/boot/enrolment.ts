@@ -16,13 +16,13 @@ export interface EnrolmentInput {
   readonly account: AccountId;
   readonly snapshot: ChainSnapshot;
   readonly quorum: Quorum;
-  /** Servers that hold a live slot now: asked first, so that a better-ranked newcomer displaces nobody. */
+  /** Servers that hold a live slot now: asked first, so that a better-ranked newcomer displaces none of them. */
   readonly enrolled: readonly AccountId[];
   /** Servers that are asked only when the others do not suffice. */
   readonly last?: readonly AccountId[];
   /** Servers that are not asked at all: they drain. */
   readonly draining?: readonly AccountId[];
-  /** With fewer servers than this the result is of no use, so no key is asked for. */
+  /** With fewer servers than this the result would be thrown away, so no key is asked for. */
   readonly worthwhile: number;
   readonly signal: AbortSignal;
 }
@@ -42,7 +42,7 @@ export interface Enrolment {
 }
 
 /**
- * Walks down the ranking until n servers have given a fresh key each, or nobody is left to ask. Every server is vetted
+ * Walks down the ranking until n servers have given a fresh key each, or no server is left to ask. Every server is vetted
  * before it is asked; every key is under a slot id of its own.
  */
 export async function enrol(tools: EnrolmentTools, input: EnrolmentInput): Promise<Enrolment> {
@@ -72,7 +72,7 @@ export async function enrol(tools: EnrolmentTools, input: EnrolmentInput): Promi
     await askForKeys(tools, account, vetted, signal, fail, (record, enrolled) =>
       granted.set(toHex(record.account), { record, enrolled }),
     );
-    // Whoever neither granted nor failed was cut off by the signal.
+    // A server that neither granted nor failed was cut off by the signal.
     asked = choose().chosen.filter(({ account: server }) => !granted.has(toHex(server)));
   }
   const { chosen, skipped } = choose();

@@ -11,14 +11,14 @@ import type { DroppedSlot } from './slot-book.ts';
 const MAX_TO_FORGET = 1024;
 
 /**
- * Server keys that no generation needs, until their servers have heard of it: a key that lives on would open an older
- * copy of the disk. A server that never hears of it drops them when it restarts.
+ * Server keys that no generation needs any more, until their servers have erased them: a key that lives on would open
+ * an older copy of the disk. A server that cannot be reached drops them when it restarts.
  */
 export class Forgetting {
   readonly #client: PeerClient;
   readonly #log: Log;
   readonly #open = new Map<string, DroppedSlot>();
-  /** Those whose server is being told: one that hangs is not asked again by every look. */
+  /** Slots with a request under way: a server that hangs is not asked again by every look. */
   readonly #telling = new Set<string>();
 
   constructor(parts: { readonly client: PeerClient; readonly log: Log }) {
@@ -26,7 +26,7 @@ export class Forgetting {
     this.#log = parts.log;
   }
 
-  /** Takes more slots, with their keys, and tries again what did not work before. Waits for nobody. */
+  /** Takes more slots, with their keys, and tries again what did not work before. Returns at once. */
   run(dropped: readonly DroppedSlot[], snapshot: ChainSnapshot): void {
     for (const slot of dropped) {
       if (this.#open.size < MAX_TO_FORGET) this.#open.set(toHex(slot.slotId), slot);

@@ -85,7 +85,7 @@ export class Guardian {
       await this.#sleep(waitMs);
       waitMs = Math.min(waitMs * 2, this.#parts.options.retryMaxMs);
     }
-    // It was stopped while an attempt was under way, which may have opened the store all the same.
+    // It was stopped while an attempt was under way, and that attempt may still have opened the store.
     await this.#node?.close();
     return undefined;
   }
@@ -223,7 +223,7 @@ export class Guardian {
     try {
       this.#parts.onState(state);
     } catch (error) {
-      // Whoever shows the state must not stop the healing.
+      // A listener that fails must not stop the healing.
       this.#parts.log('error', 'node.state-not-shown', { error: messageOf(error) });
     }
   }

@@ -55,7 +55,7 @@ export interface HealerParts {
 
 /**
  * Keeps n slots of a store alive. Every {@link tick} looks at all slots and at the chain, and does what is missing;
- * it keeps no plan, so a tick that failed half way is repaired by the next.
+ * it keeps no plan, so the next tick repairs one that failed half way.
  */
 export class Healer {
   readonly #parts: HealerParts;
@@ -120,7 +120,7 @@ export class Healer {
     this.#forgetting.run(dropped, snapshot);
   }
 
-  /** Wipes the keys that it still holds; it is of no use afterwards. */
+  /** Wipes the keys that it still holds; not to be used afterwards. */
   wipe(): void {
     this.#forgetting.wipe();
   }
@@ -172,7 +172,7 @@ export class Healer {
     });
   }
 
-  /** Enrols anew; true when a generation was made that is better than what there was. */
+  /** Enrols again; true when a generation was made that is better than the present one. */
   async #makeGeneration(
     snapshot: ChainSnapshot,
     quorum: Quorum,
@@ -247,7 +247,7 @@ export class Healer {
       standingOf(slot, check, servers),
     );
     const dropped = await add.catch((error: unknown) => {
-      // The keys are not forgotten: after a failed fsync the new file may be in force all the same.
+      // The keys are not forgotten: a failed fsync may still have put the new file into force.
       this.#backOff(servers.length, quorum);
       throw error;
     });

@@ -32,7 +32,7 @@ export class HoldingAccount {
   }
 
   /**
-   * Whether so many servers of one generation show a newer claim that this boot cannot hold t of them any more. The
+   * Whether more than n − t servers of one generation show a newer claim, so that this boot cannot hold t of them. The
    * older generation counts too: it may be the only one that the newer instance has.
    */
   isOvertaken({ checked }: SlotCheck): boolean {

@@ -12,8 +12,8 @@ import type { PeerFailure } from './peer-failure.ts';
 const wrongKey: PeerFailure = { kind: 'lied', detail: 'its key does not open the slot' };
 
 /**
- * A recovery ends with t answers; the other servers' keys, and those of the older generation, are fetched here, so
- * that their slots can be proved, and forgotten when nobody needs them any more.
+ * Fetches the keys that a recovery did not wait for: those of the servers beyond the first t, and of the older
+ * generation. With them the slots can be proved, and erased when no generation needs them.
  */
 export class KeyLearning {
   readonly #tools: RoundTools;
@@ -28,7 +28,7 @@ export class KeyLearning {
     this.#pace = pace;
   }
 
-  /** Asks for the keys that are missing, ever more seldom while they do not come. */
+  /** Asks for the missing keys, with exponential back-off. */
   async learn(snapshot: ChainSnapshot, signal: AbortSignal): Promise<void> {
     const { book } = this.#node;
     if (!this.#pace.isDue) return;
@@ -54,7 +54,7 @@ export class KeyLearning {
       account: identity.account,
       intent: 'recover',
       targets,
-      // Whoever answers is heard at once; one that hangs gets a quote of its own.
+      // The first answer gets a quote at once; a server that hangs gets a quote of its own.
       quorum: 1,
       signal,
       onResult: ({ slotId, peer }, result) => {

@@ -35,7 +35,7 @@ export class Leaving {
     return fresh;
   }
 
-  /** Whether a slot, whose server drains, is to be replaced now. */
+  /** Whether a slot is to be replaced now because its server drains. */
   isHeeded({ server }: Pick<Slot, 'server'>, nowMs: number): boolean {
     const saying = this.#saying.get(toHex(server));
     return saying !== undefined && nowMs - saying.sinceMs >= this.#claims.waitMs(server, nowMs);
@@ -46,7 +46,7 @@ export class Leaving {
     this.#claims.replaced(servers, nowMs);
   }
 
-  /** Whether a server was left a short while ago, so that others are asked before it. */
+  /** Whether a server was left a short time ago, so that others are asked before it. */
   wasLeft(server: AccountId, nowMs: number): boolean {
     return this.#claims.isLast(server, nowMs);
   }

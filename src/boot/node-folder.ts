@@ -40,7 +40,7 @@ export class NodeFolder {
     return join(nodePath, 'keyslots');
   }
 
-  /** What is there: nothing yet, a node with its keyslot file, or a node whose keyslot file is missing. */
+  /** What the folder holds: nothing yet, a node with its keyslot file, or a node without one. */
   async look(): Promise<'fresh' | 'enrolled' | 'without-keyslots'> {
     if ((await this.#fileSystem.stat(this.path)) === undefined) return 'fresh';
     const keyslots = await this.#fileSystem.stat(NodeFolder.keyslotsPath(this.path));

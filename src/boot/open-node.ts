@@ -6,7 +6,7 @@ import type { OwnClaim } from './own-claim.ts';
 import type { OwnMarks } from './own-marks.ts';
 import type { SlotBook } from './slot-book.ts';
 
-/** A node whose store is open. */
+/** A node with an open store. */
 export interface OpenNode {
   readonly identity: NodeIdentity;
   readonly store: FencedStore;

@@ -1,7 +1,7 @@
 import { escapeControls } from '../bytes/escape-controls.ts';
 import { LatchkeyError } from '../errors/latchkey-error.ts';
 
-/** Why a key server was of no help, in the words of logs, `/readyz` and `latchkey status`. */
+/** Why a key server did not help, in the words of logs, `/readyz` and `latchkey status`. */
 export type PeerFailure =
   | { readonly kind: 'unreachable'; readonly detail: string }
   | { readonly kind: 'refused'; readonly code: string; readonly detail: string }

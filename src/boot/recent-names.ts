@@ -1,6 +1,6 @@
 import { Memo } from '../bytes/memo.ts';
 
-/** Names that count for a while, as many as fit: the oldest makes room. */
+/** Bounded set of names with a time to live; evicts the oldest. */
 export class RecentNames {
   /** When each name was added. */
   readonly #names: Memo<number>;
@@ -10,7 +10,7 @@ export class RecentNames {
     this.#names = new Memo(options.capacity, { ttlMs: options.forMs });
   }
 
-  /** Whether the name counts. After a clock was set back it does not: nobody knows how long ago it was added. */
+  /** Whether the name counts. After the clock was set back it does not: its age is unknown then. */
   has(name: string, nowMs: number): boolean {
     const atMs = this.#names.find(name, nowMs);
     if (atMs === undefined || nowMs >= atMs) return atMs !== undefined;

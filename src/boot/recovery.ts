@@ -67,8 +67,8 @@ export type RecoveryOutcome =
     };
 
 /**
- * One attempt to get the store key back: asks every server of the keyslot file whose machine the chain proves, at its
- * present address, the newer generation first; the older one as soon as the newer cannot open the store any more, or
+ * One attempt to get the store key back. Asks each server of the keyslot file, if the chain proves its machine, at its
+ * present address: the newer generation first, the older one as soon as the newer cannot open the store any more, or
  * takes long. Attestations are fetched at the same time; a key counts only once that of its server has passed. Ends as
  * soon as t good slots agree; the rest costs nothing. A failed attempt keeps no key.
  */
@@ -119,7 +119,7 @@ class Search {
     const { signal, file } = this.#input;
     const stop = () => this.#enough.abort();
     signal.addEventListener('abort', stop, { once: true });
-    // A signal that was aborted before tells nobody any more.
+    // An aborted signal fires no event.
     if (signal.aborted) stop();
     const [newer, older] = file.generations;
     await this.#untilEnough(this.#ask(newer, older));
@@ -146,7 +146,7 @@ class Search {
     let possible = asked.size;
     if (possible < generation.t) onHopeless();
     const taken: Promise<void>[] = [];
-    // Beside the challenges, so that vetting takes no time of its own.
+    // In parallel with the challenges, so that vetting adds no time.
     for (const { holder } of asked.values()) void this.#holders.vet(holder);
     await runKeyRound(this.#tools, {
       account: this.#input.file.account,

@@ -114,7 +114,7 @@ export function wipeRecovered({ storeKey, serverKeys }: RecoveredKey): void {
 }
 
 /**
- * The account of a store, or of a keyslot file, must be that of the file beside it, and the one that is expected.
+ * The account of a store, or of a keyslot file, must be that of the other, and the expected one.
  * @throws RefusalError NODE_ACCOUNT_MISMATCH.
  */
 export function requireAccount(parts: GuardianParts, account: AccountId, inFile: AccountId): void {

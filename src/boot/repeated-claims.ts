@@ -1,7 +1,7 @@
 import type { AccountId } from '../bytes/fixed-bytes.ts';
 import { toHex } from '../bytes/hex.ts';
 
-/** For this time a server whose slot was replaced is asked last, in milliseconds. */
+/** How long a server is asked last after its slot was replaced, in milliseconds. */
 const LAST_FOR_MS = 3_600_000;
 /** After this time without a replacement a server has its first claim again, in milliseconds. */
 const REMEMBERED_FOR_MS = 86_400_000;
@@ -12,7 +12,7 @@ interface Replacements {
 }
 
 /**
- * Servers whose slot was replaced because of what they said of themselves ("I drain", "I hold no key for this slot").
+ * Servers that lost their slot because of what they said of themselves ("I drain", "I hold no key for this slot").
  * The first claim of a server counts at once, each later one must last twice as long as the one before: a liar would
  * cause a new generation with every claim. Kept by account, because a server chooses its instance id.
  */

@@ -42,8 +42,8 @@ interface FoundKeyslots {
 }
 
 /**
- * Gives a node whose store is gone the store of a backup, which its key servers open as at any boot. Everything is
- * verified in `node.new` and then put into place at once; killed before that, a second run begins anew.
+ * Gives a node without a store the store of a backup, which its key servers open as at any boot. Everything is
+ * verified in `node.new` and then put into place at once; killed before that, a second run starts from the beginning.
  * @returns `undefined` when too few servers gave their slot, or it was stopped; the stage is told, and nothing changed.
  * @throws EvidenceError STORE_EXISTS, KEYSLOT_FILE_MISSING, KEYSLOT_FILE_FOREIGN, those of a keyslot file and a backup;
  *   RefusalError NODE_ACCOUNT_MISMATCH, NODE_RUNNING; ProblemError IDENTITY_MISSING, those of chain and disk.
@@ -112,7 +112,7 @@ async function recoverPatiently(
   }
 }
 
-/** Restores into `node.new`, and looks whose store it is as a boot would. */
+/** Restores into `node.new`, and checks account and store id as a boot does. */
 async function makeStore(
   { parts, folder }: BootStage,
   { source }: NodeBackup,

@@ -21,7 +21,7 @@ import type { HeldSlot } from './peer-client.ts';
 /** Writes a keyslot file durably, replacing the one before; resolves when it cannot be lost any more. */
 export type SaveKeyslots = (file: KeyslotFile) => Promise<void>;
 
-/** A slot whose server key is to be erased at its server. */
+/** A slot with a key that its server is to erase. */
 export interface DroppedSlot extends HeldSlot {
   readonly server: AccountId;
 }
@@ -100,8 +100,8 @@ export class SlotBook {
   }
 
   /**
-   * Notes what a look at the slots found: confirms those that proved to live, withdraws those whose server says that
-   * it lost its memory, and then gives up the older generation if the newer one is complete. Returns what is dropped.
+   * Notes what a look at the slots found: confirms the slots that proved to live, withdraws the slots that their
+   * servers say are lost, and then gives up the older generation if the newer one is complete. Returns what is dropped.
    */
   note(
     confirmed: readonly { readonly slotId: SlotId; readonly instanceId: InstanceId }[],

@@ -16,7 +16,7 @@ export interface CheckedSlot {
   readonly report: SlotReport;
   /** The server process that proved to hold the key. */
   readonly instanceId: InstanceId | undefined;
-  /** Whose claim the server shows. */
+  /** The claim that the server shows: that of this boot, a newer one, or neither. */
   readonly claim: 'own' | 'newer' | 'unknown';
 }
 
@@ -27,7 +27,7 @@ export interface SlotCheck {
   readonly newerNumber: number;
 }
 
-/** Slots whose server says that it lost its memory, or that left the chain, for `SlotBook.note`. */
+/** Slots that their servers say are lost, and slots of servers that left the chain, for `SlotBook.note`. */
 export const lostSlots = ({ checked }: SlotCheck): SlotId[] =>
   checked.flatMap(({ slot, report: { standing } }) =>
     typeof standing !== 'string' && (standing.kind === 'forgot' || standing.kind === 'departed')
@@ -53,8 +53,8 @@ export const hasForgotten = ({ report: { standing } }: CheckedSlot): boolean =>
   typeof standing === 'object' && standing.kind === 'forgot';
 
 /**
- * What is known of a slot, by proofs alone: lost is one whose server left the chain, or has just given a key as another
- * process than the one that issued the slot. An error that nobody signs proves nothing.
+ * What is known of a slot by proofs alone. It is lost when its server left the chain, or has just given a key as another
+ * process than the one that issued the slot. An unauthenticated error proves nothing.
  */
 export function standingOf(
   slot: Slot,

@@ -20,8 +20,8 @@ import { RecentNames } from './recent-names.ts';
 /** How long a passed attestation is not asked for again. */
 const VETTED_FOR_MS = 30_000;
 /**
- * How long a registered quote that proves nothing is not verified again: of a clock that was wrong, and then is not,
- * the correction is mostly larger.
+ * How long a registered quote that proves nothing is not verified again. A corrected clock usually jumps by more, so
+ * that the verdict of a wrong clock does not last.
  */
 const REFUSED_FOR_MS = 600_000;
 /** Verdicts that are remembered, each kind: as many as a chain may have records, so that no walk meets one twice. */

@@ -11,7 +11,7 @@ const SELECT_LABEL = utf8('latchkey/v1/select');
 export const rankOf = (account: AccountId, server: AccountId): Uint8Array =>
   sha256(SELECT_LABEL, account, server);
 
-/** Who asks. */
+/** The node that looks for servers. */
 export interface Chooser {
   readonly account: AccountId;
   /** The own stash, when it is known from elsewhere; a record of the own account on the chain names it too. */
@@ -61,9 +61,9 @@ export interface ChooseInput {
   /** From {@link eligibleServers}. */
   readonly eligible: readonly ServerRecord[];
   readonly quorum: Quorum;
-  /** Servers that hold a slot now: they come first, so that a better-ranked newcomer displaces nobody. */
+  /** Servers that hold a slot now: they come first, so that a better-ranked newcomer displaces none of them. */
   readonly enrolled: readonly AccountId[];
-  /** False for servers that are unreachable, refused us, or whose registration or attestation does not hold. */
+  /** False for servers that are unreachable, that refused this node, or that did not pass their vetting. */
   readonly isUsable: (server: ServerRecord) => boolean;
   /** PPID of the platform in the registered quote as text; `undefined` when no valid quote names one. */
   readonly platformOf: (server: ServerRecord) => string | undefined;

@@ -126,7 +126,7 @@ function sign(
 }
 
 /**
- * Checks whether a generation was made, and last changed, by whoever holds a store key (32 bytes). Made once for many
+ * Checks whether a generation was made, and last changed, under a store key (32 bytes). Made once for many
  * candidates, because writing out what the MAC covers costs more than the MAC.
  */
 export function generationVerifier(
@@ -146,7 +146,7 @@ export const firstFile = (identity: StoreIdentity, generation: Generation): Keys
 /** A file with a new generation, and what it no longer holds. */
 export interface Replacement {
   readonly file: KeyslotFile;
-  /** Whose server keys are to be forgotten once the file is durably replaced. */
+  /** Generations with server keys that are to be erased once the file is durably replaced. */
   readonly dropped: readonly Generation[];
 }
 
@@ -154,7 +154,7 @@ export interface Replacement {
 export interface SlotCounts {
   /** How many are known to live. */
   readonly live: number;
-  /** How many are not proved to be lost: those that live, and those whose servers are only silent. */
+  /** How many are not proved to be lost: the live ones, and those of servers that are only silent. */
   readonly possible: number;
 }
 

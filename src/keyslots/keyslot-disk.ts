@@ -13,7 +13,7 @@ export class KeyslotDisk {
   readonly #temporary: string;
   #turn: Promise<unknown> = Promise.resolve();
 
-  /** @param path absolute; `<path>.new` beside it is used too. */
+  /** @param path absolute; `<path>.new` is used too. */
   constructor(files: FileSystem, path: string) {
     this.#files = files;
     this.#path = path;
@@ -21,7 +21,7 @@ export class KeyslotDisk {
   }
 
   /**
-   * Reads the file. What an interrupted {@link replace} left beside it is ignored: it was never in force.
+   * Reads the file. A file that an interrupted {@link replace} left is ignored: it was never in force.
    * @param expected refuses a file of another store or account, which the host may have put there.
    * @throws EvidenceError KEYSLOT_FILE_MISSING, KEYSLOT_FILE_MALFORMED, KEYSLOT_FILE_FOREIGN.
    * @throws ProblemError KEYSLOT_READ_FAILED.
@@ -64,7 +64,7 @@ export class KeyslotDisk {
   async #readOpened(): Promise<Uint8Array> {
     const handle = await this.#files.open(this.#path, 'read');
     try {
-      // One byte more than is allowed, whatever `stat` or the size say: the host may change the file meanwhile.
+      // One byte more than is allowed, whatever `stat` says: the host may change the file while it is read.
       const room = new Uint8Array(MAX_KEYSLOT_FILE_BYTES + 1);
       let length = 0;
       while (length < room.length) {

@@ -6,7 +6,7 @@ import type { Quorum } from './threshold.ts';
 /** Bytes of a store's id. */
 export const STORE_ID_BYTES = 16;
 
-/** Which store the slots open, and whose it is. */
+/** Which store the slots open, and the account that owns it. */
 export interface StoreIdentity {
   readonly account: AccountId;
   /** 16 bytes. */
@@ -41,7 +41,7 @@ export interface Generation extends Quorum {
   readonly mac: Uint8Array;
 }
 
-/** The content of the file beside the store: one or two generations, the newer first. */
+/** The content of the keyslot file: one or two generations, the newer first. */
 export interface KeyslotFile extends StoreIdentity {
   readonly generations: readonly [Generation] | readonly [Generation, Generation];
 }

@@ -22,7 +22,7 @@ export interface Opening {
 
 /** Enough for every t-subset of 16 slots (at most 12,870). */
 const MAX_SUBSETS = 13_000;
-/** So many subsets are tried before other work gets a turn; 5 slots never have so many. */
+/** Number of subsets that are tried before other work gets a turn; more than 5 slots have. */
 const SUBSETS_PER_TURN = 64;
 
 /** How to look for an opening. */

@@ -49,12 +49,12 @@ export type SlotVerdict =
   | 'foreign'
   | 'refused';
 
-/** The store key, and who was wrong about it. */
+/** The store key, and the servers that contradict it. */
 export interface Recovered {
   readonly storeKey: SecretBytes;
   /** The generation that opened. */
   readonly generation: number;
-  /** Servers whose slot opened to a share of another polynomial: they lied, or made the slot with the host. */
+  /** Servers with a share of another polynomial in their slot: they lied, or made the slot with the host. */
   readonly outsiders: readonly AccountId[];
 }
 
@@ -189,7 +189,7 @@ export class RecoveryAttempt {
     });
   }
 
-  /** Wipes all shares and the key; the attempt is of no use afterwards. */
+  /** Wipes all shares and the key; the attempt is not to be used afterwards. */
   wipe(): void {
     for (const { opened } of this.#states) for (const { content } of opened) content.fill(0);
     for (const state of this.#states) state.opened.length = 0;

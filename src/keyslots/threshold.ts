@@ -10,11 +10,11 @@ export interface Quorum {
   readonly n: number;
 }
 
-/** So many servers allow a threshold of 3. */
+/** From this number of servers on, a threshold of 3 is possible at all times. */
 const SERVERS_FOR_THREE = 5;
 
 /**
- * What is unwise about a minimum threshold in a network of so many key servers; `undefined` when nothing is. With 2, the
+ * Warns of a minimum threshold that is too low for this number of key servers; `undefined` when it is not. With 2, the
  * host and the servers of two machines can make a store that a node takes for its own.
  */
 export function thresholdWarning(minimumThreshold: number, servers: number): string | undefined {

@@ -34,7 +34,7 @@ export function measurementId(measurement: Measurement): Uint8Array {
 /** A network runs few images, and BLAKE2b-256 is JavaScript. */
 const ids = new Memo<Uint8Array>(256);
 
-/** Where accepted measurements may come from beside the policy itself. */
+/** Where accepted measurements may come from, other than the policy itself. */
 export interface MeasurementFacts {
   /** This machine's own measurement id, 32 bytes. */
   readonly own: Uint8Array;

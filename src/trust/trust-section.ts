@@ -81,7 +81,7 @@ export const trustSectionSchema = z
  */
 export type TrustSection = z.output<typeof trustSectionSchema>;
 
-/** Whose machines are accepted: those of the own image only, or also the chain's list, or also a pinned list. */
+/** Which images are accepted: the own one only, or also the chain's list, or also a pinned list. */
 export type MeasurementPolicy =
   | { readonly kind: 'own' }
   | { readonly kind: 'chain' }

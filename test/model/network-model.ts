@@ -25,7 +25,7 @@ export interface Bounds {
   /** Boots, the first one included. */
   readonly boots: number;
   readonly writes: number;
-  /** Generations beside the first. */
+  /** Generations after the first. */
   readonly generations: number;
   /** Servers that lose their memory. */
   readonly restarts: number;
@@ -39,7 +39,7 @@ export interface Bounds {
   readonly splits: boolean;
 }
 
-/** What lies beside each other on a machine; the host copies both parts, together or apart. */
+/** What lies on the disk of a machine; the host copies both parts, together or separately. */
 interface Disk {
   readonly store: History;
   /** Generations of the keyslot file, the newer first. */
@@ -61,7 +61,7 @@ interface Process {
   readonly hasWritten: boolean;
   /** For the invariants: it talked to a server that knew of a newer boot that held. */
   readonly hasMetNewer: boolean;
-  /** For the invariants: boots that had ended before it held. */
+  /** For the invariants: boots that had ended before it began. */
   readonly deadBefore: readonly number[];
 }
 
@@ -80,7 +80,10 @@ interface View {
   readonly newer?: true;
 }
 
-type SlotState = 'none' | 'unlinked' | 'linked';
+/** `none`: never made, or lost in a restart; `erased`: by a `forget`. */
+type SlotState = 'none' | 'erased' | 'unlinked' | 'linked';
+
+const lives = (state: SlotState | undefined): boolean => state === 'unlinked' || state === 'linked';
 
 interface Forget {
   readonly generation: number;
@@ -226,7 +229,7 @@ export class NetworkModel implements Model<World> {
         making: 0,
         hasWritten: false,
         hasMetNewer: false,
-        deadBefore: [],
+        deadBefore: world.ended,
       }),
     }));
   }
@@ -260,8 +263,8 @@ export class NetworkModel implements Model<World> {
 
   /** The record that a slot shows, or `undefined` when the server has no such slot. */
   #recordOf({ slots, records }: Server, generation: number): ServerRecord | undefined {
-    const state = slots[generation] ?? 'none';
-    if (state === 'none') return undefined;
+    const state = slots[generation];
+    if (!lives(state)) return undefined;
     if (!this.#rules.lineage) return records[generation];
     return state === 'linked' ? records[0] : emptyRecord;
   }
@@ -329,14 +332,14 @@ export class NetworkModel implements Model<World> {
   }
 
   #hold(world: World, at: MachineIndex, process: Process): World {
-    const holding = { ...process, stage: 'holding', deadBefore: world.ended } as const;
+    const holding = { ...process, stage: 'holding' } as const;
     const held = [...world.held, process.boot].sort();
     const next = { ...withProcess(clearViews(world, at), at, holding), held };
     const { disk } = world.machines[at];
     return disk === undefined ? next : noteNewest(next, markOf(process), disk, false);
   }
 
-  /** A newer mark before this boot holds: it begins the recovery anew; under the present rules it claims above it. */
+  /** A newer mark before this boot holds: it restarts the recovery; under the present rules it claims above it. */
   #again(world: World, at: MachineIndex, { mark }: ServerRecord): World {
     const { process } = world.machines[at];
     if (process === undefined) return world;
@@ -407,7 +410,7 @@ export class NetworkModel implements Model<World> {
     return {
       name: `${name}: fenced by boot ${by.boot}`,
       next: withProcess(world, at, process && { ...process, stage: 'stopped' }),
-      violation: isFalse ? 'FALSE FENCE: by a boot that ended before this one held' : undefined,
+      violation: isFalse ? 'FALSE FENCE: by a boot that ended before this one began' : undefined,
     };
   }
 
@@ -429,9 +432,7 @@ export class NetworkModel implements Model<World> {
       return 'TWO WRITERS: it writes after a server showed that a newer boot held';
     }
     if (process.hasWritten) return undefined;
-    const lost = servers.filter(
-      ({ slots, told }) => slots[process.opensBy] !== 'none' && !isPrefix(told, store),
-    );
+    const lost = servers.filter(({ slots, told }) => lives(slots[process.opensBy]) && !isPrefix(told, store));
     return lost.length >= THRESHOLD
       ? 'ROLLED BACK: t servers of the generation had acknowledged a head that is lost'
       : undefined;
@@ -509,10 +510,10 @@ export class NetworkModel implements Model<World> {
     const record = this.#recordOf(server, forget.generation);
     const erases = record !== undefined && mayForget(record, forget.mark, this.#rules);
     const after = erases
-      ? withSlot({ ...server, forgets }, forget.generation, 'none')
+      ? withSlot({ ...server, forgets }, forget.generation, 'erased')
       : { ...server, forgets };
     const next = withServer(world, index, after);
-    const isLost = canOpen(world, world.newest.disk) && !canOpen(next, world.newest.disk);
+    const isLost = mayOpen(world, world.newest.disk) && !mayOpen(next, world.newest.disk);
     return {
       name: `s${index} gets the forget of generation ${forget.generation} by boot ${forget.mark.boot}`,
       next,
@@ -631,6 +632,8 @@ function noteNewest(world: World, mark: Mark, disk: Disk, hasWritten: boolean): 
 const isSameStore = ({ store: one }: Disk, { store: other }: Disk): boolean =>
   isPrefix(one, other) && isPrefix(other, one);
 
-/** Whether t servers still have a slot of one generation of a keyslot file. */
-const canOpen = ({ servers }: World, { file }: Disk): boolean =>
-  file.some((generation) => servers.filter(({ slots }) => slots[generation] !== 'none').length >= THRESHOLD);
+/** Whether a keyslot file has a generation of which `forget` has erased at most n − t slots. */
+const mayOpen = ({ servers }: World, { file }: Disk): boolean =>
+  file.some(
+    (generation) => servers.filter(({ slots }) => slots[generation] !== 'erased').length >= THRESHOLD,
+  );

@@ -54,7 +54,7 @@ export const presentRules: Rules = {
 export const SERVERS = 3;
 export const THRESHOLD = 2;
 
-/** A boot of a machine and its number; number 0 is nobody. */
+/** A boot of a machine and its number; number 0 stands for no boot. */
 export interface Mark {
   readonly number: number;
   readonly boot: number;
@@ -73,9 +73,12 @@ export interface ServerRecord {
 export const NOBODY: Mark = { number: 0, boot: 0 };
 export const emptyRecord: ServerRecord = { reserved: NOBODY, mark: NOBODY, head: [] };
 
-/** Whether the first mark beats the second; equal numbers are decided by the boot's id. */
+/**
+ * Whether the first mark beats the second. Equal numbers are decided by the boot's id, which is random: here the earlier
+ * boot wins, because that is the worse case.
+ */
 export const beats = (one: Mark, other: Mark): boolean =>
-  one.number === other.number ? one.boot > other.boot : one.number > other.number;
+  one.number === other.number ? one.boot < other.boot : one.number > other.number;
 
 export const isSame = (one: Mark, other: Mark): boolean =>
   one.number === other.number && one.boot === other.boot;
@@ -103,7 +106,7 @@ export const reserve = (record: ServerRecord, wish: Mark): ServerRecord =>
 export const show = (record: ServerRecord, mark: Mark): ServerRecord =>
   beats(record.mark, mark) ? record : { ...record, mark, reserved: highest(record.reserved, mark) };
 
-/** Server: takes a head from the boot whose mark it shows, never an older one. */
+/** Server: takes a head from the boot that its mark names, never an older one. */
 export const deposit = (record: ServerRecord, mark: Mark, head: History, rules: Rules): ServerRecord =>
   isSame(record.mark, mark) && isBehind(record.head, head, rules) ? { ...record, head } : record;
 
@@ -113,6 +116,6 @@ export const mayForget = (record: ServerRecord, mark: Mark, { conditionalForget 
 
 export const highest = (one: Mark, other: Mark): Mark => (beats(other, one) ? other : one);
 
-/** Node: whether a boot that holds stops, when so many servers of one generation show newer marks. */
+/** Node: whether a boot that holds stops when this number of servers of one generation show newer marks. */
 export const isFencedBy = (newer: number, { singleMarkFences }: Rules): boolean =>
   singleMarkFences ? newer > 0 : newer > SERVERS - THRESHOLD;

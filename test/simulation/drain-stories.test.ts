@@ -92,7 +92,7 @@ describe('a server that drains', () => {
     expect(drainOf(first).progress()).toMatchObject({ remaining: clients });
     net.deregister(first);
     await net.settle(90_000);
-    // Nobody can send `forget` to who has no address; their signatures say it.
+    // `forget` cannot be sent to a server without an address; the signatures of its clients say it.
     expect(drainOf(first).progress()).toMatchObject({ remaining: 0, moved: clients });
     await net.world.clock.until(first.stop());
     await net.settle(30_000);
@@ -196,7 +196,7 @@ describe('a server that drains', () => {
       await restart(net, node);
       net.world.wire.forge = () => undefined;
       await net.settle(30_000);
-      // The key is still there, and nobody has a slot that it opens.
+      // The key is still there, but there is no slot that it opens.
       expect(first.keyServer?.vault.size).toBe(1);
       expect(drainOf(first).progress()).toMatchObject({ remaining: 0 });
       await endNetwork(net);

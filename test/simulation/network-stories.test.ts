@@ -109,7 +109,7 @@ describe('stories of one network', () => {
     copy.start();
     await net.settle(10_000);
     await net.world.clock.until(copy.kill());
-    // A server forgets, which would make the older instance enrol anew and give up the slots of both.
+    // A server forgets, which would make the older instance enrol again and give up the slots of both.
     servers[0]?.memory?.wipe();
     await net.settle(60_000);
     copy.start();

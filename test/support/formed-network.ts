@@ -4,7 +4,7 @@ import { SimulatedNetwork } from './simulated-network.ts';
 import type { SimulatedNode } from './simulated-network-node.ts';
 import { fileOf, machinesOf } from './slot-picture.ts';
 
-/** A network whose nodes are all backed, and its first node, which a story is about. */
+/** A network in which all nodes are backed, and its first node, the subject of a story. */
 export interface FormedNetwork {
   readonly net: SimulatedNetwork;
   readonly node: SimulatedNode;
@@ -17,7 +17,7 @@ export interface FormedNetwork {
   readonly first: SimulatedNode;
 }
 
-/** Makes a network of so many machines and waits until all are backed. */
+/** Makes a network of `count` machines and waits until all are backed. */
 export async function formedNetwork(seed: number, count = 7): Promise<FormedNetwork> {
   const net = new SimulatedNetwork(seed);
   await net.form(count);

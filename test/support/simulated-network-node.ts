@@ -45,7 +45,7 @@ interface Process {
   serving: Serving | undefined;
 }
 
-/** Whose a machine is; by default every machine is a platform and a stash of its own. */
+/** Owner of a machine; by default every machine is a platform and a stash of its own. */
 export interface MachineOwner {
   readonly platform?: number;
   readonly stash?: AccountId;
@@ -69,7 +69,7 @@ export class SimulatedNode {
   boots = 0;
   /** How often this process was drained. */
   drains = 0;
-  /** Slot ids (hex) whose server key this process has spoilt: it gives wrong keys for them. */
+  /** Slot ids (hex) for which this process gives wrong keys. */
   readonly lies = new Set<string>();
   /** Added to the time that this server tells its clients, in milliseconds. */
   timeLieMs = 0;
@@ -242,7 +242,7 @@ export class SimulatedNode {
     };
     this.#process = self;
     this.state = guardian.state;
-    // What a process still tries after its disk or the power is gone fails; nobody is there to hear of it.
+    // What a process still tries after its disk or the power is gone fails, and no one is told.
     const running = run().catch((error: unknown) => {
       if (self?.alive) this.#world.fail(`${this.name} crashed: ${String(error)}`);
     });

@@ -27,8 +27,8 @@ export const thefts = [
 export type Theft = (typeof thefts)[number];
 
 /**
- * Invariant: whoever knows everything that went over the wire and can make any quote but that of an accepted machine
- * gets no key; and an accepted machine gets none of another's.
+ * Invariant: a thief that knows everything that went over the wire and can make any quote but that of an accepted
+ * machine gets no key; and an accepted machine gets none of another's.
  */
 export async function attemptTheft(
   network: SimulatedNetwork,

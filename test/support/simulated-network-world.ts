@@ -74,7 +74,7 @@ export class SimulatedWorld {
   readonly genuineQuotes = new Map<string, string>();
   readonly #births = new Map<string, Birth>();
   readonly violations: string[] = [];
-  /** What was done, for whoever looks at a failing run. */
+  /** What was done, to explain a failing run. */
   readonly history: string[] = [];
   blockNumber = 1;
   blockHash = BlockHash.of(new Uint8Array(32));

@@ -27,7 +27,7 @@ export class SimulatedNetwork {
   readonly #lastRecords = new Map<SimulatedNode, ServerRecord>();
   /** What the host did to a disk, by machine; while there is anything, nothing is promised for its store. */
   readonly tampered = new Map<SimulatedNode, string>();
-  /** Whether two machines run with one account; else nobody may ever be fenced. */
+  /** Whether two machines run with one account; otherwise a fenced node is a violation. */
   hasClones = false;
   readonly #kept: KeptKeys;
   /** The slots of running nodes, and who ran, when it was last looked. */
@@ -201,7 +201,7 @@ export class SimulatedNetwork {
     );
   }
 
-  /** Invariant: a server that says that nobody needs it any more holds no key of any keyslot file. */
+  /** Invariant: a server that reports the end of its drain holds no key of any keyslot file. */
   checkDrains(): void {
     if (this.hasClones) return;
     for (const server of this.nodes) {
@@ -212,7 +212,7 @@ export class SimulatedNetwork {
     }
   }
 
-  /** Machines with a slot in their keyslot file whose key is at a server. */
+  /** Machines that have a slot in their keyslot file with a key at this server. */
   #needing(server: SimulatedNode): readonly SimulatedNode[] {
     return this.nodes.filter((node) => {
       if (this.tampered.has(node)) return false;
@@ -242,9 +242,9 @@ export class SimulatedNetwork {
   }
 
   /**
-   * Invariants of liveness over a stretch of time in which nothing happens: whoever can open at its beginning and at
-   * its end is open at its end; whoever could be backed in all of it is backed, without the servers that drained in all
-   * of it; whoever says so is.
+   * Invariants of liveness over a stretch of time in which nothing happens. A node that can open at its beginning and at
+   * its end is open at its end. A node that could be backed in all of it is backed, without the servers that drained in
+   * all of it. A node that reports `backed` is.
    */
   async quietStretch(milliseconds: number): Promise<void> {
     const before = new Map<SimulatedNode, { openable: boolean; backable: boolean }>();

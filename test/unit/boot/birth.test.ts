@@ -29,7 +29,7 @@ describe('two processes that begin a fresh node in one folder at once', () => {
     expect([winner.state.name, other.open]).toEqual(['backed', undefined]);
     expect(births()).toHaveLength(1);
     const account = toHex(winner.open?.identity.account ?? new Uint8Array(0));
-    // Nobody serves keys of a node that never was.
+    // No server keeps keys of a node that was never made.
     const served = new Set(
       net.nodes.flatMap(({ keyServer }) =>
         [...(keyServer?.vault.keys() ?? [])].map((key) => toHex(key.account)),

@@ -26,7 +26,7 @@ function calm(): void {
   wire.misbehaviour.clear();
 }
 
-/** Closes a machine; nobody may have its folders afterwards. */
+/** Closes a machine; its folders must be unlocked afterwards. */
 async function closes(machine: SimulatedNode): Promise<void> {
   const { disk } = machine;
   await clock.until(machine.stop(), PROMPT_MS);

@@ -140,7 +140,7 @@ describe('the guardian', () => {
     await stopping;
     disk.inject(undefined);
     expect(node.open).toBeUndefined();
-    // Nobody holds the lock of the store: the attempt that was under way did not open it behind our back.
+    // The store is not locked: the attempt that was under way did not open it after the close.
     const lock = await disk.lock('/data/node/store');
     expect('release' in lock).toBe(true);
     await net.close();

@@ -30,12 +30,12 @@ describe('healing', () => {
       expect(node.state.name).toBe('backed');
       expect(healed.generations).toHaveLength(1);
       expect(healed.generations[0].generation).toBeGreaterThan(file.generations[0].generation);
-      // Whoever still held a slot holds one again; only the place of the one that forgot may have gone to another.
+      // A server that still held a slot holds one again; only the place of the server that forgot may be another's now.
       const stayed = accountsOf(file).filter((account) => accountsOf(healed).includes(account));
       expect(stayed.length).toBeGreaterThanOrEqual(4);
       const old = new Set(file.generations[0].slots.map(({ slotId }) => toHex(slotId)));
       expect(healed.generations[0].slots.some(({ slotId }) => old.has(toHex(slotId)))).toBe(false);
-      // The servers were told to erase what nobody needs.
+      // The servers were told to erase the keys that no generation needs.
       for (const { slotId } of file.generations[0].slots) {
         for (const { keyServer } of servers) {
           expect(keyServer?.vault.find(file.account, slotId, net.world.clock.nowMs())).toBeUndefined();
@@ -129,7 +129,7 @@ describe('healing', () => {
     await restart(net, node);
     await net.settle(60_000);
     expect(node.state.name).toBe('backed');
-    // What it made anew with the liars is good: they cannot lie about a key that they have just given.
+    // The new generation with the liars is good: they cannot lie about a key that they have just given.
     await restart(net, node);
     await net.settle(5_000);
     expect(node.open).toBeDefined();

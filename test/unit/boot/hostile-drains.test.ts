@@ -6,7 +6,7 @@ import { fileOf, machinesOf } from '../../support/slot-picture.ts';
 
 const LONG = { timeout: 120_000 };
 
-/** From now on these servers say at every `/key-status` that they drain, and give keys all the same. */
+/** From now on these servers say at every `/key-status` that they drain, and still give keys. */
 function lieAboutDraining(...servers: readonly SimulatedNode[]): (net: SimulatedNetwork) => void {
   return (net) => {
     net.world.wire.forge = ({ endpoint, path }) => {
@@ -18,7 +18,7 @@ function lieAboutDraining(...servers: readonly SimulatedNode[]): (net: Simulated
 }
 
 describe('a hint that a server drains', () => {
-  it('of the network makes a node look, and nothing else', LONG, async () => {
+  it('that is forged triggers a slot check only', LONG, async () => {
     const { net, node, newest, first } = await formedNetwork(821, 7);
     const { wire, clock, config } = net.world;
     const transport = wire.transportFrom('a stranger');

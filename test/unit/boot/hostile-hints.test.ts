@@ -185,7 +185,7 @@ describe('a forged “I have no slot of yours” to a restarted server', () => {
   it('but the client’s own word does, and for good', LONG, async () => {
     const { net, first } = await formedNetwork(807, 8);
     await net.world.clock.until(first.kill());
-    // Everybody moves to other servers meanwhile.
+    // All clients move to other servers while it is down.
     await net.settle(90_000);
     for (const [node, name] of net.nodes.map((machine) => [machine, machine.state.name] as const)) {
       if (node !== first) expect(name).toBe('backed');

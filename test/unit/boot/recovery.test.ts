@@ -68,7 +68,7 @@ function keyOf(outcome: RecoveryOutcome): string {
   return toHex(outcome.recovered.storeKey.reveal());
 }
 
-/** Makes the servers hang, all but so many. */
+/** Makes all servers hang but the first `count`. */
 const silenceAllBut = (count: number): void => {
   for (const { endpoint } of servers.slice(count)) net.world.wire.misbehaviour.set(endpoint, 'hang');
 };
@@ -119,7 +119,7 @@ describe('recovery of the store key', () => {
   });
 
   it('takes the older generation when the newer one is dead', async () => {
-    // Servers that nobody has ever heard of.
+    // Servers that exist nowhere.
     const dead = await enrol({ t: 3, n: 5 }, { generation: file.generations[0].generation + 1 });
     const both = addGeneration(file, dead.generation, () => ({ live: 5, possible: 5 })).file;
     const outcome = await recover({ file: both });

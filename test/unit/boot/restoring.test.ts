@@ -87,7 +87,7 @@ afterAll(async () => {
   expect(net.world.violations).toEqual([]);
 });
 
-/** A disk on which the store is gone, and whatever the host left beside. */
+/** A disk without the store, with the other files that the host left. */
 async function diskWith(left: 'keyslots' | 'node-folder' | 'nothing'): Promise<SimulatedDisk> {
   const disk = new SimulatedDisk();
   const folders = left === 'nothing' ? ['/data', '/copies'] : ['/data', '/copies', '/data/node'];

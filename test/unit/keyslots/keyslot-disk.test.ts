@@ -59,7 +59,7 @@ describe('keyslot file on a disk', () => {
         const rebooted = disk.afterPowerCut(survival, step);
         const found = textOf(await new KeyslotDisk(rebooted, path).read());
         expect([textOf(before), textOf(after)], `cut before step ${step}`).toContain(found);
-        // What was left beside it neither counts nor stands in the way.
+        // The leftover file neither counts nor causes a failure.
         await new KeyslotDisk(rebooted, path).replace(after);
         const settled = rebooted.afterPowerCut('lost');
         expect(textOf(await new KeyslotDisk(settled, path).read())).toBe(textOf(after));

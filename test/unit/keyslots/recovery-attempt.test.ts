@@ -285,7 +285,7 @@ describe('recovering from two generations', () => {
   });
 });
 
-/** A generation's MAC, made new by whoever has the store key: confirming a slot and withdrawing it renews it. */
+/** Renews a generation's MAC under the store key: by confirming a slot and withdrawing it again. */
 function resign(changed: KeyslotFile, storeKey: SecretBytes): KeyslotFile {
   const { slotId, instanceId } = nth(changed.generations[0].slots, 0);
   return withdrawSlot(confirmSlot(changed, storeKey, slotId, instanceId), storeKey, slotId);
