@@ -16,7 +16,7 @@ export interface DevelopmentNetwork {
   readonly chain: DevelopmentChain;
   readonly mockTdx: MockTdx;
   readonly nodes: readonly DevelopmentNode[];
-  /** A configuration for one more node, which nobody has started. */
+  /** A configuration for one more node, which is not started. */
   readonly spareConfigFile: string;
   readonly rootFile: string;
   /** Ends every process that was started, and nothing else. */

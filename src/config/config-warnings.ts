@@ -1,7 +1,7 @@
 import { permissionWarnings } from './file-permissions.ts';
 import type { Config } from './schema.ts';
 
-/** From so many servers on, one server more can be needed to open a store. */
+/** With this many servers a store has 5 slots, and 3 of them can be required. */
 const SERVERS_FOR_THREE = 5;
 
 /**

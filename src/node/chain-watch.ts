@@ -59,7 +59,7 @@ export class ChainWatch implements ChainFacts {
     this.#newest = { snapshot, atMs: this.#clock.nowMs() };
     this.#registered = new Set(snapshot.servers.map(({ account }) => toHex(account)));
     for (const account of this.#registered) this.#everRegistered.add(account);
-    // The oldest first; whoever could bring that about could as well show a departed account as registered.
+    // The oldest first. An endpoint that can force this can also show a departed account as registered.
     for (const account of this.#everRegistered) {
       if (this.#everRegistered.size <= MAX_REMEMBERED) break;
       this.#everRegistered.delete(account);
