@@ -26,8 +26,11 @@ async function eventually(condition: () => boolean, atMostMs = 300_000): Promise
 
 const isBacked = ({ node }: LoneNode) => node.state.name === 'backed';
 
+let starts = 0;
+
 async function backedNode(disk: SimulatedDisk): Promise<LoneNode> {
-  const lone = await loneNode(net.world, { disk });
+  starts++;
+  const lone = await loneNode(net.world, { disk, start: starts });
   await lone.node.start();
   await eventually(() => isBacked(lone));
   return lone;
@@ -102,6 +105,7 @@ it(
   LONG,
   async () => {
     const outcomes = { former: 0, rotated: 0 };
+    const codes: string[] = [];
     const origin = new SimulatedDisk();
     const first = await backedNode(origin);
     await keep(first, 'before');
@@ -116,7 +120,7 @@ it(
       const lone = await backedNode(disk);
       const former = keyOf(lone);
       disk.cutAt(disk.steps + cut);
-      await thrownCode(() => net.world.clock.until(lone.node.rotateStoreKey()));
+      codes.push(await thrownCode(() => net.world.clock.until(lone.node.rotateStoreKey())));
       const after = disk.afterPowerCut(cut % 2 === 0 ? 'lost' : 'kept', cut);
       // Its disk is cut off, so that closing may fail.
       await lone.node.close().catch(() => undefined);
@@ -127,7 +131,7 @@ it(
       disk = after;
     }
     expect(outcomes.former).toBeGreaterThan(1);
-    expect(outcomes.rotated).toBeGreaterThan(1);
+    expect(outcomes.rotated, codes.join(' ')).toBeGreaterThan(1);
   },
 );
 
