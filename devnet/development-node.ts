@@ -137,7 +137,7 @@ export class DevelopmentNode {
     });
   }
 
-  /** Where the node is, or `undefined` while nobody answers. */
+  /** The state of the node, or `undefined` while it does not answer. */
   async status(): Promise<NodeStatus | undefined> {
     try {
       const { json } = await this.ask('GET', '/status');

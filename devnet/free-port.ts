@@ -6,8 +6,8 @@ const FIRST_PORT = 20_000;
 const END_PORT = 32_768;
 
 /**
- * A TCP port of 127.0.0.1 that was free a moment ago, and that nobody is given by chance before it is used: one that
- * the kernel chose was taken by a connection of another program while the node was starting.
+ * A TCP port of 127.0.0.1 that was free a moment ago, outside of the range from which the kernel serves connections: a
+ * port of that range was taken by another program while the node was starting.
  */
 export async function freePort(): Promise<number> {
   for (;;) {

@@ -16,7 +16,8 @@ Runs a development network on this machine: a chain, mock-tdx and ${NODES} nodes
   --network            only the network, without the demonstration
   --json               print JSON lines; one with \`ready\` says where everything is
   --keep               keep the folder with configurations, stores and logs; it stays after a failure anyway
-  --block-time-ms <n>  between two blocks of the chain (default 500)`;
+  --block-time-ms <n>  between two blocks of the chain (default 500)
+  --default-times      heal at the intervals of production, with --network`;
 
 const options = {
   help: { type: 'boolean', default: false },
@@ -25,6 +26,7 @@ const options = {
   json: { type: 'boolean', default: false },
   keep: { type: 'boolean', default: false },
   'block-time-ms': { type: 'string', default: '500' },
+  'default-times': { type: 'boolean', default: false },
 } as const;
 
 async function main(args: readonly string[]): Promise<void> {
@@ -49,7 +51,12 @@ async function main(args: readonly string[]): Promise<void> {
     const story = async (): Promise<void> => {
       const slowness = await measureSlowness();
       const started = await timeline.step(`start a chain, mock-tdx and ${NODES} nodes (${folder})`, () =>
-        startNetwork(folder, { nodes: NODES, blockTimeMs, slowness }),
+        startNetwork(folder, {
+          nodes: NODES,
+          blockTimeMs,
+          slowness,
+          hasDefaultTimes: values['default-times'],
+        }),
       );
       network = started;
       await formNetwork(started, timeline);

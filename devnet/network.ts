@@ -16,7 +16,7 @@ export interface DevelopmentNetwork {
   readonly chain: DevelopmentChain;
   readonly mockTdx: MockTdx;
   readonly nodes: readonly DevelopmentNode[];
-  /** A configuration for one more node, which nobody has started. */
+  /** A configuration for one more node, which is not started. */
   readonly spareConfigFile: string;
   readonly rootFile: string;
   /** Ends every process that was started, and nothing else. */
@@ -32,9 +32,11 @@ export async function startNetwork(
     readonly blockTimeMs: number;
     /** From `measureSlowness`. */
     readonly slowness: number;
+    /** Healing as in production. */
+    readonly hasDefaultTimes?: boolean;
   },
 ): Promise<DevelopmentNetwork> {
-  const { nodes: count, blockTimeMs, slowness } = options;
+  const { nodes: count, blockTimeMs, slowness, hasDefaultTimes = false } = options;
   const chain = await startDevelopmentChain({
     blockTimeMs,
     finalityLag: 1,
@@ -52,14 +54,8 @@ export async function startNetwork(
   writeFileSync(rootFile, mockTdx.rootPem);
   const furnish = async (home: string, platform: number) => {
     const ports = { port: await freePort(), metricsPort: await freePort() };
-    const config = nodeConfig({
-      ...ports,
-      chainUrl: chain.url,
-      mockTdxUrl: mockTdx.url,
-      platform,
-      trust,
-      slowness,
-    });
+    const shared = { chainUrl: chain.url, mockTdxUrl: mockTdx.url, trust, slowness, hasDefaultTimes };
+    const config = nodeConfig({ ...ports, ...shared, platform });
     mkdirSync(home, { recursive: true });
     writeFileSync(join(home, 'latchkey.yaml'), `# trust hash ${hash}\n${config}`);
     return { home, ...ports };

@@ -25,6 +25,8 @@ export function nodeConfig(node: {
   readonly trust: unknown;
   /** How many times slower than a quiet machine this one is. */
   readonly slowness: number;
+  /** Healing as in production, instead of the short times that a person can watch. */
+  readonly hasDefaultTimes: boolean;
 }): string {
   const config = {
     node: { dataFolder: './data' },
@@ -39,7 +41,7 @@ export function nodeConfig(node: {
     collateral: { endpoints: [node.mockTdxUrl] },
     trust: node.trust,
     limits: { perAddress: unlimited, perPlatform: unlimited, maxKeysPerPlatformAndAccount: 1000 },
-    healing: healingAt(node.slowness),
+    ...(node.hasDefaultTimes ? {} : { healing: healingAt(node.slowness) }),
     log: { level: 'info' },
   };
   return stringify(config, { aliasDuplicateObjects: false });

@@ -7,7 +7,7 @@ import { PLAIN_SLOT_ID, requestReportData } from '../src/protocol/report-data.ts
 import type { DevelopmentNode } from './development-node.ts';
 import type { Timeline } from './timeline.ts';
 
-/** One bit of TD attributes: DEBUG, beside SEPT_VE_DISABLE. */
+/** TD attributes DEBUG and SEPT_VE_DISABLE. */
 const DEBUG_ATTRIBUTES = '0x0100001000000000';
 
 /** Asks a server with three quotes that it must refuse, and one that it must not. */

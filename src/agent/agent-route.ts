@@ -35,7 +35,7 @@ export interface AgentRoute {
   readonly body?: z.ZodType | undefined;
   /** JSON of a schema, or a stream of bytes. */
   readonly answer: z.ZodType | 'bytes';
-  /** Whether If-Match and If-None-Match are heeded. */
+  /** Whether the route applies If-Match and If-None-Match. */
   readonly conditional: boolean;
   /** Codes that this route adds to those of every route. */
   readonly codes: readonly ErrorCode[];

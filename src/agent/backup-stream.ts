@@ -5,7 +5,7 @@ import type { Store } from '../store/api/store-api.ts';
 /** A backup holds files that compaction would remove, so a reader that takes nothing for so long loses it. */
 const STALL_MS = 60_000;
 
-/** Stores whose backup is under way. */
+/** Stores that are being backed up now. */
 const busy = new WeakSet<Store>();
 
 /**

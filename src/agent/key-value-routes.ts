@@ -70,7 +70,7 @@ async function change(
   precondition: Precondition,
 ): Promise<Uint8Array | undefined> {
   if (precondition.kind === 'none') return value ? records.replace(name, value) : records.delete(name);
-  // Whoever loses a race looks again; somebody else has then won, so this ends.
+  // After a lost race the value is read again; each time another writer has succeeded, so the loop ends.
   for (;;) {
     const before = await records.get(name);
     requirePrecondition(precondition, before);

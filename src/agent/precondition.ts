@@ -15,7 +15,7 @@ const STRONG_TAG = /^"([0-9a-f]{64})"$/;
 
 /**
  * Reads `If-Match: "<tag>"`, `If-Match: *` or `If-None-Match: *`.
- * @throws EvidenceError FIELD_INVALID for another form, both at once, or where no condition is heeded.
+ * @throws EvidenceError FIELD_INVALID for another form, both at once, or where the route takes no condition.
  */
 export function readPrecondition(
   heeded: boolean,

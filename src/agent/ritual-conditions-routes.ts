@@ -60,5 +60,5 @@ const remove = agentRoute({
   }),
 });
 
-/** Authorization, payment and expiry of rituals as stored data, which every other route of a ritual heeds. */
+/** Authorization, payment and expiry of rituals as stored data; every other route of a ritual applies them. */
 export const ritualConditionsRoutes: readonly AgentRoute[] = [put, get, remove];

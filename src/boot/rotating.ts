@@ -1,4 +1,5 @@
 import type { AccountId } from '../bytes/fixed-bytes.ts';
+import { encodeSs58 } from '../bytes/ss58.ts';
 import { SecretBytes } from '../bytes/secret-bytes.ts';
 import type { ChainSnapshot } from '../chain/chain-view.ts';
 import { LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
@@ -15,6 +16,7 @@ import { NodeFolder } from './node-folder.ts';
 import type { OpenNode } from './open-node.ts';
 import { OwnClaim } from './own-claim.ts';
 import { bootRandom, OwnMarks } from './own-marks.ts';
+import { describeFailure } from './peer-failure.ts';
 import { checkSlots, confirmations, isLive } from './slot-check.ts';
 import { type DroppedSlot, SlotBook } from './slot-book.ts';
 
@@ -64,6 +66,10 @@ export async function rotateNode(stage: BootStage, node: OpenNode): Promise<Rota
     worthwhile: quorum.n,
     signal: stopped,
   });
+  for (const { record, failure } of enrolment.failures.values()) {
+    const reason = describeFailure(failure);
+    parts.log('warn', 'enrolment.refused', { server: encodeSs58(record.account), reason });
+  }
   const storeKey = new SecretBytes(parts.tools.random(32));
   const marks = new OwnMarks(storeKey);
   try {

@@ -70,7 +70,7 @@ function hintFor(variable: string): string {
   return nearest === undefined ? list : `did you mean ${nearest}? ${list}`;
 }
 
-/** Keys whose value is a number; a folder or host of digits stays text. */
+/** Whether the value of a key is a number; a folder or host name of digits stays text. */
 const isNumeric = (path: string): boolean => /\.(port|agreement|maxKeys|\w+Ms)$/.test(path);
 
 function overrideOf(path: string, text: string): unknown {

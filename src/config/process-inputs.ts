@@ -20,7 +20,7 @@ export const processInputs: readonly ProcessInput[] = [
     name: 'LATCHKEY_*',
     protection: 'not covered',
     effect: 'overrides single keys outside of the trust section; docs/configuration.md lists them',
-    readBy: ['cli/shared/node-options.ts'],
+    readBy: ['cli/shared/config-options.ts'],
   },
   {
     kind: 'environment',
@@ -35,7 +35,7 @@ export const processInputs: readonly ProcessInput[] = [
     protection: 'not covered',
     effect:
       'change the process from outside: `serve`, `unlock` and `restore` refuse them outside of development',
-    readBy: ['cli/shared/node-options.ts', 'cli/commands/doctor.ts'],
+    readBy: ['cli/shared/config-options.ts', 'cli/commands/doctor.ts'],
   },
   {
     kind: 'environment',
@@ -50,7 +50,7 @@ export const processInputs: readonly ProcessInput[] = [
     protection: 'not covered',
     effect:
       'load code or open the debugger: `serve`, `unlock` and `restore` refuse them outside of development',
-    readBy: ['cli/shared/node-options.ts', 'cli/commands/doctor.ts'],
+    readBy: ['cli/shared/config-options.ts', 'cli/commands/doctor.ts'],
   },
   {
     kind: 'flag',
@@ -64,14 +64,14 @@ export const processInputs: readonly ProcessInput[] = [
     name: 'configuration file, section trust',
     protection: 'trust hash',
     effect: 'none: another section is another MRCONFIGID, and peers refuse it',
-    readBy: ['cli/shared/node-options.ts'],
+    readBy: ['cli/shared/config-options.ts'],
   },
   {
     kind: 'file',
     name: 'configuration file, other sections',
     protection: 'not covered',
     effect: 'addresses, limits, intervals, which endpoints are asked',
-    readBy: ['cli/shared/node-options.ts'],
+    readBy: ['cli/shared/config-options.ts'],
   },
   {
     kind: 'file',
@@ -119,8 +119,8 @@ export const processInputs: readonly ProcessInput[] = [
     effect: 'inputs of one command',
     readBy: [
       'cli/quote/inputs.ts',
-      'cli/shared/given-files.ts',
-      'cli/shared/node-options.ts',
+      'cli/shared/file-io.ts',
+      'cli/shared/config-options.ts',
       'cli/commands/backup.ts',
     ],
   },
@@ -144,7 +144,7 @@ export const processInputs: readonly ProcessInput[] = [
     protection: 'not covered',
     effect:
       'the key protocol is verified by quote and MAC; the agent believes every program that may open its socket',
-    readBy: ['http/listener.ts', 'decryptions/listen.ts', 'cli/shared/agent-socket.ts'],
+    readBy: ['http/listener.ts', 'decryptions/listen.ts', 'cli/shared/agent-client.ts'],
   },
   {
     kind: 'socket',

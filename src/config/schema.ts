@@ -69,7 +69,7 @@ export const configSchema = z.strictObject({
       .array(z.string().regex(/^wss?:\/\//, 'must start with ws:// or wss://'))
       .min(1)
       .max(16),
-    /** So many endpoints must say the same before it counts. */
+    /** How many endpoints must give the same answer. */
     agreement: z.int().min(1).max(16).default(1),
     /** Only a development chain has the RPC by which a node registers itself. */
     developmentRegistration: z.strictObject({ stash: account, endpoint: z.string().min(1) }).optional(),

@@ -21,7 +21,7 @@ export interface GuardianRooms {
   readonly judge: Judge;
 }
 
-/** Builds the guardian of a node whose machine was examined. */
+/** Builds the guardian of a node, after its own quote was examined. */
 export function buildGuardian(
   config: Config,
   parts: NodeParts,

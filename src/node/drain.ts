@@ -165,7 +165,7 @@ export class Drain {
   /** An account erased its last key here. */
   forgotten(account: AccountId): void {
     if (this.#sinceMs === undefined) return;
-    // Whoever was free already was counted then.
+    // A client that was free already was counted at that time.
     if (!this.#free.delete(toHex(account))) this.#noteMoved(account);
     this.#noteDone();
   }
@@ -201,7 +201,7 @@ export class Drain {
     signal: AbortSignal,
   ): Promise<void> {
     const servers = (await orAborted(snapshot(), signal).catch(() => undefined))?.servers;
-    // Without the chain nothing is known of anybody's record, and nobody can be told.
+    // Without the chain neither records nor addresses of clients are known.
     if (servers === undefined) return;
     const records = new Map(servers.map((record) => [toHex(record.account), record]));
     this.#unregistered.clear();
@@ -249,7 +249,7 @@ export class Drain {
     this.#log('info', 'drain.client-moved', { account: encodeSs58(account) });
   }
 
-  /** Walks over all keys only when nobody may be left: clients go one by one, and there may be many. */
+  /** Walks over all keys only when the counts allow that no client is left: there may be many clients. */
   #noteDone(): void {
     if (this.#vault.accounts > this.#free.size + this.#unmovable) return;
     if (this.remaining().every(({ canMove }) => !canMove)) this.#done();

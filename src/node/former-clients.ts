@@ -99,7 +99,7 @@ export class FormerClients {
     }
   }
 
-  /** The client said so before it came back, if it came back meanwhile. */
+  /** A client that has got a key since then has come back: its earlier answer does not count. */
   async #moved(account: AccountId): Promise<void> {
     if (this.#servedNow.has(toHex(account))) return;
     await this.forgotten(account);

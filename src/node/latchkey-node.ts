@@ -28,7 +28,7 @@ import { StoreWatch } from './store-watch.ts';
 /** Longest time between two looks at the newest block. */
 const CHAIN_FOLLOW_MS = 15_000;
 
-/** What a human decides for one start; never in a file. */
+/** Decisions of the operator for one start; never in a file. */
 export interface NodeOptions {
   /** Open the store although it is older than the last head that was deposited with the servers. */
   readonly acceptRolledBackStore?: boolean;
@@ -273,7 +273,7 @@ export class LatchkeyNode implements AsyncDisposable {
     );
   }
 
-  /** Where another process has it, the node listens all the same and says so until the folder is free. */
+  /** Where another process has the folder, this one listens, reports the cause, and waits until it is free. */
   async #takeFolder(): Promise<void> {
     await this.#hold.take().catch((error: unknown) => {
       if (!(error instanceof LatchkeyError) || error.code === 'CONFIG_INVALID') throw error;

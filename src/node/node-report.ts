@@ -52,7 +52,7 @@ function slotNumbers(state: NodeState): {
   }
 }
 
-/** Says how a node is: to whoever asks its open port, its agent, or its metrics. */
+/** Reports the state of a node on its open port, on its agent's socket, and as metrics. */
 export class NodeReport {
   readonly #parts: ReportParts;
   readonly #node: { readonly open: () => OpenNode | undefined; readonly serving: () => Serving | undefined };

@@ -13,7 +13,7 @@ import { Drain } from './drain.ts';
 import { FormerClients } from './former-clients.ts';
 import type { NodeParts } from './parts.ts';
 
-/** The serving half of a node whose store is open. */
+/** The parts of an open node that serve other nodes. */
 export interface Serving {
   readonly keyServer: KeyServer;
   readonly formerClients: FormerClients;

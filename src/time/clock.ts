@@ -2,7 +2,7 @@
 export interface Clock {
   /** Milliseconds since 1970. */
   nowMs(): number;
-  /** Resolves after so many milliseconds, or at once when the signal aborts; never rejects. */
+  /** Resolves after this many milliseconds, or at once when the signal aborts; never rejects. */
   sleep(milliseconds: number, signal?: AbortSignal): Promise<void>;
 }
 
@@ -75,7 +75,7 @@ export async function withDeadline<T>(
   outer?.addEventListener('abort', forward, { once: true });
   if (outer?.aborted) forward();
   const running = operation(operationAbort.signal);
-  // After the deadline nobody listens to the operation any more.
+  // After the deadline the result of the operation is not used.
   running.catch(() => undefined);
   try {
     return await Promise.race([running, clock.sleep(milliseconds, timerAbort.signal).then(() => undefined)]);

@@ -9,7 +9,7 @@ export class AbortedError extends Error {
 
 /**
  * Waits for work that takes no signal of its own, such as a quote that a machine never makes, but no longer than until
- * the signal aborts: whoever stops must not hang on what hangs.
+ * the signal aborts: an orderly end must not wait for work that hangs.
  * @throws AbortedError when the signal aborts first; what comes of the work afterwards goes to `late`.
  */
 export function orAborted<T>(

@@ -26,12 +26,14 @@ export interface LoneNodeOptions extends NodeOptions {
   /** Done before every quote; may hang or fail. */
   readonly beforeQuote?: () => Promise<void>;
   readonly disk?: SimulatedDisk;
+  /** Another number gives other random bytes: a second start must not draw the slot ids of the first. */
+  readonly start?: number;
 }
 
 /** Builds a node that is not started yet. Time is the world's. */
 export async function loneNode(world: SimulatedWorld, options: LoneNodeOptions = {}): Promise<LoneNode> {
   const folder = await tempFolder();
-  const dice = seededDice(world.seed + 4_711);
+  const dice = seededDice(world.seed + 4_711 + (options.start ?? 0));
   const random = (length: number): Uint8Array => dice.bytes(length);
   const clock = new FlooredClock(world.clock);
   const disk = options.disk ?? new SimulatedDisk();

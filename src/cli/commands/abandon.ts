@@ -5,15 +5,15 @@ import { nodeFileSystem } from '../../disk/node-file-system.ts';
 import { ProblemError } from '../../errors/latchkey-error.ts';
 import { readStoreHeader } from '../../store/keys/store-header.ts';
 import { FolderHold } from '../../node/folder-hold.ts';
-import { requireStopped } from '../shared/agent-socket.ts';
+import { requireStopped } from '../shared/agent-client.ts';
 import { exitCodes } from '../shared/failure.ts';
-import { addConfigOption, type ConfigOptions, readConfig } from '../shared/node-options.ts';
+import { addConfigOption, type ConfigOptions, readConfig } from '../shared/config-options.ts';
 
 interface AbandonOptions extends ConfigOptions {
   readonly yes?: boolean;
 }
 
-/** `latchkey abandon`: sets a store aside that nobody can open any more, so that the machine can become a new node. */
+/** `latchkey abandon`: moves a store that cannot be opened any more to another name, so that the machine can become a new node. */
 export function abandonCommand(): Command {
   return addConfigOption(new Command('abandon'), 'configuration file of the node, which must not be running')
     .description('set the store of this node aside for good, so that the machine starts as a new node')

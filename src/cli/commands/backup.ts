@@ -11,14 +11,14 @@ import { encodeKeyslotFile } from '../../keyslots/keyslot-codec.ts';
 import { KeyslotDisk } from '../../keyslots/keyslot-disk.ts';
 import { BackupOutline } from '../../store/backup/backup-outline.ts';
 import { systemCode } from '../../store/files/disk-failure.ts';
-import { agentProblem, agentSocketOf, askAgent } from '../shared/agent-socket.ts';
-import { requireFree, writeNewFile } from '../shared/given-files.ts';
-import { addConfigOption, type ConfigOptions, readConfig } from '../shared/node-options.ts';
+import { agentProblem, agentSocketOf, askAgent } from '../shared/agent-client.ts';
+import { requireFree, writeNewFile } from '../shared/file-io.ts';
+import { addConfigOption, type ConfigOptions, readConfig } from '../shared/config-options.ts';
 import { printFacts } from '../store/care.ts';
 import { print, processIo, type StoreIo } from '../store/io.ts';
 import { startProgress } from '../store/progress.ts';
 
-/** The node itself gives a backup up when nobody reads for as long. */
+/** The node ends a backup when the reader takes nothing for this long, in milliseconds. */
 const QUIET_MS = 60_000;
 
 interface BackupOptions extends ConfigOptions {
@@ -26,7 +26,7 @@ interface BackupOptions extends ConfigOptions {
   readonly json?: true;
 }
 
-/** `latchkey backup`: the store of a running node in one sealed file, and its keyslot file beside. */
+/** `latchkey backup`: the store of a running node in one sealed file, and its keyslot file in a second one. */
 export function backupCommand(): Command {
   return addConfigOption(new Command('backup'), 'configuration file of the running node')
     .description('back the store of a running node up, with its keyslot file beside it as FILE.keyslots')
@@ -44,11 +44,11 @@ async function backup({ config: path, to, json }: BackupOptions): Promise<void> 
     nodeFileSystem,
     NodeFolder.keyslotsPath(new NodeFolder(nodeFileSystem, config.node.dataFolder).path),
   );
-  // A node that was never backed has none, and a backup of it would be of no use.
+  // A node that was never backed has no keyslot file, and its backup could not be opened.
   await keyslots.read();
   const { bytes, storeId } = await writeStore(io, config, to);
   try {
-    // Afterwards, so that it is the newest: the older generation's keys may be forgotten meanwhile.
+    // Read after the store, so that it is the newest: during the backup the servers may erase the older keys.
     const file = await keyslots.read({ storeId });
     await writeNewFile(keyslotsTo, 'to', (write) => write(encodeKeyslotFile(file)));
     const [{ generation, t, slots }] = file.generations;

@@ -8,7 +8,7 @@ import { configTemplate } from '../../config/template.ts';
 import { buildParts } from '../../node/parts.ts';
 import { silentLog } from '../../observe/log.ts';
 import { trustHash } from '../../trust/trust-hash.ts';
-import { addConfigOption, type ConfigOptions, readConfig } from '../shared/node-options.ts';
+import { addConfigOption, type ConfigOptions, readConfig } from '../shared/config-options.ts';
 
 interface CheckOptions extends ConfigOptions {
   readonly askChain?: true;

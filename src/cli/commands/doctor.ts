@@ -6,7 +6,7 @@ import { buildParts } from '../../node/parts.ts';
 import { silentLog } from '../../observe/log.ts';
 import { type Finding, findingsOf } from '../shared/doctor-findings.ts';
 import { exitCodes } from '../shared/failure.ts';
-import { addConfigOption, type ConfigOptions, readConfig } from '../shared/node-options.ts';
+import { addConfigOption, type ConfigOptions, readConfig } from '../shared/config-options.ts';
 
 interface DoctorOptions extends ConfigOptions {
   readonly json?: true;

@@ -3,9 +3,9 @@ import { Command } from 'commander';
 import { explain, stateToJson, summarize } from '../../boot/node-state.ts';
 import type { RestoredNode } from '../../boot/restoring.ts';
 import { encodeSs58 } from '../../bytes/ss58.ts';
-import { requireStopped } from '../shared/agent-socket.ts';
+import { requireStopped } from '../shared/agent-client.ts';
 import { exitCodes } from '../shared/failure.ts';
-import { readFileChunks } from '../shared/given-files.ts';
+import { readFileChunks } from '../shared/file-io.ts';
 import {
   addConfigOption,
   addTrustRootOption,
@@ -14,7 +14,7 @@ import {
   type RootOptions,
   readConfig,
   requireMeasuredEnvironment,
-} from '../shared/node-options.ts';
+} from '../shared/config-options.ts';
 import { oneShotNode } from '../shared/one-shot-node.ts';
 import { printFacts } from '../store/care.ts';
 import { print, processIo, type StoreIo } from '../store/io.ts';
@@ -27,7 +27,7 @@ interface RestoreOptions extends ConfigOptions, RootOptions {
   readonly json?: true;
 }
 
-/** `latchkey restore`: the store of a backup, for a stopped node whose own store is gone. */
+/** `latchkey restore`: puts the store of a backup in place, for a stopped node that has lost its own store. */
 export function restoreCommand(): Command {
   const command = new Command('restore');
   return addTrustRootOption(addConfigOption(command, 'configuration file of the node, which must be stopped'))

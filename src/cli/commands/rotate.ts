@@ -2,9 +2,9 @@ import { Command } from 'commander';
 import type { Config } from '../../config/schema.ts';
 import { ProblemError } from '../../errors/latchkey-error.ts';
 import { systemClock } from '../../time/clock.ts';
-import { agentProblem, agentSocketOf, askAgent, isErrorCode, readAgentJson } from '../shared/agent-socket.ts';
+import { agentProblem, agentSocketOf, askAgent, isErrorCode, readAgentJson } from '../shared/agent-client.ts';
 import { exitCodes } from '../shared/failure.ts';
-import { addConfigOption, type ConfigOptions, readConfig } from '../shared/node-options.ts';
+import { addConfigOption, type ConfigOptions, readConfig } from '../shared/config-options.ts';
 
 /** Between two questions, in milliseconds. */
 const POLL_MS = 500;

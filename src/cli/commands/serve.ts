@@ -9,7 +9,7 @@ import {
   readConfig,
   readTrustRoot,
   requireMeasuredEnvironment,
-} from '../shared/node-options.ts';
+} from '../shared/config-options.ts';
 import { watchProcess } from '../shared/process-faults.ts';
 import { surviveStraySignals } from '../shared/stray-signals.ts';
 import { terminationSignal } from '../shared/termination-signal.ts';

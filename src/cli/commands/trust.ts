@@ -3,7 +3,7 @@ import { stringify } from 'yaml';
 import { toPrefixedHex } from '../../bytes/hex.ts';
 import { readCheckpoint } from '../../chain/read-checkpoint.ts';
 import { canonicalTrustSection, trustHash } from '../../trust/trust-hash.ts';
-import { addConfigOption, readConfig } from '../shared/node-options.ts';
+import { addConfigOption, readConfig } from '../shared/config-options.ts';
 
 interface CheckpointOptions {
   readonly endpoint: string;

@@ -10,7 +10,7 @@ import {
   type OpeningOptions,
   readConfig,
   requireMeasuredEnvironment,
-} from '../shared/node-options.ts';
+} from '../shared/config-options.ts';
 import { oneShotNode } from '../shared/one-shot-node.ts';
 
 /** Where keys for other tools are derived from the store key. */

@@ -6,7 +6,7 @@ import { LatchkeyError } from '../../errors/latchkey-error.ts';
 import type { NodeParts } from '../../node/parts.ts';
 import { examineOwnMachine, type SelfCheckParts } from '../../node/self-check.ts';
 import { withDeadline } from '../../time/clock.ts';
-import { agentSocketOf } from './agent-socket.ts';
+import { agentSocketOf } from './agent-client.ts';
 
 /** What one check found. */
 export interface Finding {

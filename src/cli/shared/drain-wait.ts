@@ -3,9 +3,9 @@ import { drainAnswer } from '../../agent/drain-routes.ts';
 import { ProblemError } from '../../errors/latchkey-error.ts';
 import { parseWire } from '../../protocol/decode.ts';
 import type { Clock } from '../../time/clock.ts';
-import { agentProblem, askAgent, readAgentJson } from './agent-socket.ts';
+import { agentProblem, askAgent, readAgentJson } from './agent-client.ts';
 
-/** How a drain stands, as the node says. */
+/** The progress of a drain, as the node reports it. */
 export type DrainStanding = z.output<typeof drainAnswer>;
 
 /** How long the node may take to answer, in milliseconds. */
@@ -24,7 +24,7 @@ export async function askDrain(socketPath: string, method: 'GET' | 'PUT' | 'DELE
 }
 
 /**
- * Looks again and again until nobody needs the server any more, or the deadline has passed.
+ * Asks repeatedly until no client needs the server any more, or a deadline has passed.
  * @throws ProblemError DRAIN_ENDED when the node does not drain any more; what `look` throws.
  */
 export async function waitUntilFree(
@@ -51,7 +51,7 @@ export async function waitUntilFree(
     onStanding(standing);
     const nowMs = clock.nowMs();
     const leftMs = beganMs + deadlineMs - nowMs;
-    // A client that comes back by its slot begins the second wait anew.
+    // A client that comes back by its slot restarts the second wait.
     freeSinceMs = standing.remaining > 0 ? undefined : (freeSinceMs ?? nowMs);
     const hasWaited = freeSinceMs !== undefined && nowMs - freeSinceMs >= unmovableDeadlineMs;
     if (leftMs <= 0 || hasWaited || (standing.remaining === 0 && standing.unmovable === 0)) return standing;

@@ -2,7 +2,7 @@ import type { Config } from '../../config/schema.ts';
 import { LatchkeyNode } from '../../node/latchkey-node.ts';
 import { buildParts } from '../../node/parts.ts';
 import { jsonLog } from '../../observe/log.ts';
-import { type OpeningOptions, type RootOptions, readTrustRoot } from './node-options.ts';
+import { type OpeningOptions, type RootOptions, readTrustRoot } from './config-options.ts';
 
 /**
  * Builds the node of a command that asks the key servers once. Its log goes to standard error: standard output is for

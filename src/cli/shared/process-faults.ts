@@ -1,13 +1,13 @@
 /**
- * What goes wrong outside of everything that awaits: a rejection that nobody took, an exception out of a listener or a
- * timer, and an output whose reader has gone or whose disk is full.
+ * A fault that no `await` sees: an unhandled rejection, an exception in a listener or a timer, or an output that cannot
+ * be written (its reader has ended, or its disk is full).
  */
 export type ProcessFault = 'rejection' | 'exception' | 'output';
 
 /**
- * The policy of a process that serves for long. Its memory is all that its clients' keys are in, so neither a rejection
- * that nobody took nor a log that nobody reads any more ends it: both are told to `onFault`, and it goes on. After an
- * exception out of a listener nobody knows what was left half done: the promise resolves, for an orderly end.
+ * The policy of a server process. Its clients' keys are in its memory only, so neither an unhandled rejection nor an
+ * output that cannot be written ends it: both are reported to `onFault`, and it goes on. After an exception in a listener
+ * the state of the process is not known: the promise resolves, for an orderly end.
  * @param onFault must not throw, and must not write to an output that failed.
  */
 export function watchProcess(onFault: (fault: ProcessFault, error: unknown) => void): Promise<void> {

@@ -4,7 +4,7 @@ import { copyBytes } from '../../bytes/copy-bytes.ts';
 import { toBase64 } from '../../bytes/base64.ts';
 import { EvidenceError } from '../../errors/latchkey-error.ts';
 import { MAX_VALUE_BYTES } from '../../store/api/limits.ts';
-import { writeNewFile } from '../shared/given-files.ts';
+import { writeNewFile } from '../shared/file-io.ts';
 import { print, readAll, type StoreIo } from './io.ts';
 import {
   anyNamespace,

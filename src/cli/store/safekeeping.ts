@@ -4,7 +4,7 @@ import { RefusalError } from '../../errors/latchkey-error.ts';
 import { backupPasswordStore, restorePasswordStore, withPasswordKey } from '../../store/password-store.ts';
 import type { RepairPlan } from '../../store/maintain/repair.ts';
 import { SealedStore } from '../../store/sealed-store.ts';
-import { readFileChunks, writeNewFile } from '../shared/given-files.ts';
+import { readFileChunks, writeNewFile } from '../shared/file-io.ts';
 import { printFacts } from './care.ts';
 import { print, readLine, type StoreIo } from './io.ts';
 import { startProgress } from './progress.ts';

@@ -45,7 +45,7 @@ describe('the list of inputs', () => {
     expect(reading.sort()).toEqual([
       'cli/commands/decryptions.ts',
       'cli/commands/doctor.ts',
-      'cli/shared/node-options.ts',
+      'cli/shared/config-options.ts',
     ]);
   });
 

@@ -6,7 +6,7 @@ import type { Config } from '../../config/schema.ts';
 import { refuseUnmeasuredInputs } from '../../config/unmeasured-environment.ts';
 import { ProblemError } from '../../errors/latchkey-error.ts';
 import { insecureTrustRoot, type TrustRoot } from '../../tdx/verify-quote.ts';
-import { agentSocketOf } from './agent-socket.ts';
+import { agentSocketOf } from './agent-client.ts';
 
 /** The option that names the configuration file; relative paths count from the present folder. */
 export interface ConfigOptions {

@@ -4,13 +4,13 @@ import { basename, dirname } from 'node:path';
 import { ProblemError } from '../../errors/latchkey-error.ts';
 import { systemCode } from '../../store/files/disk-failure.ts';
 
-/** What of a file is there before it is whole; the number is that of the process that writes it. */
+/** Name of a file while it is being written, with the id of the writing process. */
 const unfinished = (path: string, pid: number): string => `${path}.unfinished-${pid}`;
 
 /**
- * Makes a file, mode 0600, that appears under its name only when it is whole and on the disk. No file is overwritten,
- * and nothing stays after an error or an interruption; what a killed process left, the next one to make that file removes.
- * @param option the one that gave the path, for messages.
+ * Writes a new file, mode 0600. It gets its name only when it is complete and on the disk. No file is overwritten. An
+ * error or a signal leaves nothing; what a killed process left is removed by the next call for the same file.
+ * @param option name of the command-line option that gave the path, for messages.
  * @throws ProblemError STORE_FILE_UNWRITABLE, and whatever `fill` throws.
  */
 export async function writeNewFile<T>(
@@ -43,9 +43,9 @@ export async function writeNewFile<T>(
   }
 }
 
-/** Does something last before a signal ends the process as it would without this. @returns what calls it off. */
+/** Calls `last` before SIGINT, SIGTERM or SIGHUP ends the process as usual. @returns a function that cancels this. */
 function uponInterruption(last: () => void): () => void {
-  const signals = ['SIGINT', 'SIGTERM'] as const;
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   const stopListening = (): void => {
     for (const signal of signals) process.off(signal, end);
   };
@@ -81,7 +81,7 @@ function isRunning(pid: number): boolean {
   }
 }
 
-/** Refuses a name that is taken. @throws ProblemError STORE_FILE_UNWRITABLE. */
+/** Requires that no file has this name. @throws ProblemError STORE_FILE_UNWRITABLE. */
 export async function requireFree(path: string, option: string): Promise<void> {
   const found = await lstat(path).catch(() => undefined);
   if (found !== undefined) throw unwritable(path, option, undefined, 'EEXIST');
