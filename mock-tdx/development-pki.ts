@@ -33,7 +33,7 @@ export interface QuoteRequest {
   readonly reportData: Uint8Array;
   /** Default 4. */
   readonly version?: 4 | 5;
-  /** Default 1.0 for version 4 and 1.5 for version 5; version 4 knows only 1.0. */
+  /** Default 1.0 for version 4 and 1.5 for version 5; version 4 knows 1.0 only. */
   readonly layout?: TdBodyLayout;
   /** Which simulated machine, default 0. */
   readonly platform?: number;

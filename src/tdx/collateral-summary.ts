@@ -1,9 +1,28 @@
 import { equalBytes } from '../bytes/concat.ts';
 import { toHex } from '../bytes/hex.ts';
+import type { Crl } from '../der/crl.ts';
 import type { ErrorCode } from '../errors/codes.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
+import type { QeIdentity } from './qe-identity.ts';
 import type { PckCaType } from './sgx-extension.ts';
-import type { VerifiedCollateral } from './verified-collateral.ts';
+import type { TcbInfo } from './tcb-info.ts';
+import type { Validity } from './validity.ts';
+
+/** The documents of a set whose signatures are verified, as far as a summary needs them. */
+export interface SignedDocuments {
+  readonly tcbInfo: TcbInfo;
+  readonly qeIdentity: QeIdentity;
+  readonly rootCrl: Crl;
+  readonly pckCrl: Crl;
+  readonly caType: PckCaType;
+  readonly validities: readonly Validity[];
+}
+
+/** TCB evaluation data numbers of one set. Intel may publish them apart: both are genuine then. */
+export interface EvaluationNumbers {
+  readonly tcbInfo: number;
+  readonly qeIdentity: number;
+}
 
 /** What a collateral source needs to know about a set that was found genuine. */
 export interface CollateralSummary {
@@ -13,7 +32,9 @@ export interface CollateralSummary {
   readonly pceId: Uint8Array;
   /** Which PCK CA its PCK CRL is for. */
   readonly ca: PckCaType;
+  /** The lower of the two numbers, as Intel's verifier reports it. */
   readonly tcbEvaluationDataNumber: number;
+  readonly evaluationNumbers: EvaluationNumbers;
   readonly crlNumbers: { readonly rootCa: bigint; readonly pck: bigint };
   readonly issuedAtMs: DocumentDates;
   readonly nextUpdateMs: DocumentDates;
@@ -50,10 +71,12 @@ export interface CollateralExpectation {
 }
 
 /** Summarises a verified set. */
-export function summarizeCollateral(
-  collateral: Omit<VerifiedCollateral, 'summary' | 'inGrace'>,
-): CollateralSummary {
-  const { tcbInfo, qeIdentity, rootCrl, pckCrl, caType, validities } = collateral;
+export function summarizeCollateral(documents: SignedDocuments): CollateralSummary {
+  const { tcbInfo, qeIdentity, rootCrl, pckCrl, caType, validities } = documents;
+  const evaluationNumbers = {
+    tcbInfo: tcbInfo.tcbEvaluationDataNumber,
+    qeIdentity: qeIdentity.tcbEvaluationDataNumber,
+  };
   const issuedAtMs = {
     tcbInfo: tcbInfo.issueDateMs,
     qeIdentity: qeIdentity.issueDateMs,
@@ -77,7 +100,8 @@ export function summarizeCollateral(
     fmspc: tcbInfo.fmspc.slice(),
     pceId: tcbInfo.pceId.slice(),
     ca: caType,
-    tcbEvaluationDataNumber: tcbInfo.tcbEvaluationDataNumber,
+    tcbEvaluationDataNumber: Math.min(evaluationNumbers.tcbInfo, evaluationNumbers.qeIdentity),
+    evaluationNumbers: Object.freeze(evaluationNumbers),
     crlNumbers: { rootCa: rootCrl.crlNumber, pck: pckCrl.crlNumber },
     issuedAtMs,
     nextUpdateMs,
@@ -94,7 +118,7 @@ const halfLife = (fromMs: number, toMs: number): number => Math.floor((fromMs + 
  * @throws EvidenceError FMSPC_MISMATCH, PCEID_MISMATCH, CRL_ISSUER_MISMATCH, TCB_EVALUATION_TOO_OLD.
  */
 export function requireExpected(
-  { tcbInfo, caType }: VerifiedCollateral,
+  { tcbInfo, qeIdentity, caType }: Pick<SignedDocuments, 'tcbInfo' | 'qeIdentity' | 'caType'>,
   expected: CollateralExpectation,
 ): void {
   if (expected.fmspc !== undefined && !equalBytes(expected.fmspc, tcbInfo.fmspc)) {
@@ -107,10 +131,12 @@ export function requireExpected(
     refuse('CRL_ISSUER_MISMATCH', 'CA of the PCK CRL', expected.ca, caType);
   }
   const minimum = expected.minimumTcbEvaluationDataNumber ?? 0;
-  const number = tcbInfo.tcbEvaluationDataNumber;
-  // Not `number < minimum`: a minimum that is no number must refuse, not pass.
-  if (!(number >= minimum)) {
-    refuse('TCB_EVALUATION_TOO_OLD', 'tcbEvaluationDataNumber', `at least ${minimum}`, `${number}`);
+  const numbers = { 'TCB info': tcbInfo, 'QE identity': qeIdentity };
+  for (const [document, { tcbEvaluationDataNumber }] of Object.entries(numbers)) {
+    // Not `number < minimum`: a minimum that is no number must refuse, not pass.
+    if (tcbEvaluationDataNumber >= minimum) continue;
+    const field = `tcbEvaluationDataNumber of the ${document}`;
+    refuse('TCB_EVALUATION_TOO_OLD', field, `at least ${minimum}`, `${tcbEvaluationDataNumber}`);
   }
 }
 

@@ -1,11 +1,19 @@
+import { utf8 } from '../bytes/concat.ts';
 import { Memo, memoKey } from '../bytes/memo.ts';
 import { P256PublicKey } from '../crypto/p256.ts';
+import { sha256Hex } from '../crypto/sha2.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
-import type { CollateralDocuments } from './collateral.ts';
+import { type CollateralDocuments, parsedCollateral } from './collateral.ts';
 import { type CollateralExpectation, type CollateralFacts, requireExpected } from './collateral-summary.ts';
-import { type PckChain, PckChains, peekPckChain, RootIssuedCertificates } from './pck-chain.ts';
-import { applyPolicy, defaultPolicy, type TdPolicy } from './policy.ts';
+import {
+  type PckChain,
+  PckChains,
+  type PckChainText,
+  peekPckChain,
+  RootIssuedCertificates,
+} from './pck-chain.ts';
 import { parseQuote, Quote } from './quote.ts';
+import { CERTIFICATION_TYPE_PCK_CHAIN } from './quote-layout.ts';
 import {
   type QeReport,
   readQeReport,
@@ -18,6 +26,7 @@ import { evaluateTcb, type TcbVerdict } from './tcb-level.ts';
 import { requireTdxModule } from './tdx-module.ts';
 import { TrustRoot } from './trust-root.ts';
 import { requireCurrent } from './validity.ts';
+import { printable, printableFields } from './printable.ts';
 import { CollateralVerifier, type VerifiedCollateral } from './verified-collateral.ts';
 
 /** How many verified things a verifier remembers; all caches are keyed by content. */
@@ -39,6 +48,14 @@ export interface VerifyOptions {
   readonly minimumTcbEvaluationDataNumber?: number;
   /** How long CRLs, TCB info and QE identity may be used past their `nextUpdate`; default 0. Never certificates. */
   readonly collateralGraceMs?: number;
+}
+
+/** Options of a verification without collateral. */
+export interface ChainOptions {
+  /** Milliseconds since 1970. */
+  readonly nowMs: number;
+  /** PEM of the platform's PCK chain, for quotes that do not carry it. */
+  readonly pckCertificateChain?: string;
 }
 
 /** What the PCK certificate says about the machine. */
@@ -64,6 +81,8 @@ const proofKey = Symbol('QuoteVerifier');
 
 /** Proof that a quote's signatures lead to the trust root; says nothing about revocation and TCB. */
 export class ChainVerifiedQuote {
+  /** A private field makes the type nominal: neither a literal nor a spread has it. */
+  readonly #proof = true;
   readonly quote: Quote;
   readonly platform: VerifiedPlatformFacts;
   /** False when the chain ends in an injected root. */
@@ -84,6 +103,11 @@ export class ChainVerifiedQuote {
     this.isIntelRooted = root.isIntel;
     Object.freeze(this);
   }
+
+  /** Whether a value is such a proof; the type says so to TypeScript, and this to JavaScript. */
+  static isProof(value: unknown): value is ChainVerifiedQuote {
+    return typeof value === 'object' && value !== null && #proof in value && value.#proof;
+  }
 }
 
 /**
@@ -91,6 +115,8 @@ export class ChainVerifiedQuote {
  * and the TD's attributes and measurements are acceptable is for a policy to say.
  */
 export class VerifiedQuote implements TcbVerdict {
+  /** As in {@link ChainVerifiedQuote}. */
+  readonly #proof = true;
   readonly quote: Quote;
   readonly platform: VerifiedPlatformFacts;
   /** False when the chain ends in an injected root. */
@@ -102,6 +128,8 @@ export class VerifiedQuote implements TcbVerdict {
   readonly tcbDateMs: number;
   readonly levels: TcbVerdict['levels'];
   readonly shortfalls: TcbVerdict['shortfalls'];
+  readonly outOfDateSinceMs: TcbVerdict['outOfDateSinceMs'];
+  readonly currentTcb: TcbVerdict['currentTcb'];
 
   constructor(
     key: typeof proofKey,
@@ -120,7 +148,21 @@ export class VerifiedQuote implements TcbVerdict {
     this.tcbDateMs = tcb.tcbDateMs;
     this.levels = tcb.levels;
     this.shortfalls = tcb.shortfalls;
+    this.outOfDateSinceMs = tcb.outOfDateSinceMs;
+    this.currentTcb = tcb.currentTcb;
     Object.freeze(this);
+  }
+
+  /** Whether a value is such a proof; the type says so to TypeScript, and this to JavaScript. */
+  static isProof(value: unknown): value is VerifiedQuote {
+    return typeof value === 'object' && value !== null && #proof in value && value.#proof;
+  }
+
+  /** For `JSON.stringify`: bytes as lower-case hex, CRL numbers as decimal text; without the quote's raw parts. */
+  toJSON(): Readonly<Record<string, unknown>> {
+    const { quote, ...facts } = this;
+    const { version, bodyType, body } = quote;
+    return { quote: printable({ version, bodyType, body }), ...printableFields(facts) };
   }
 }
 
@@ -145,15 +187,18 @@ export class QuoteVerifier {
 
   /**
    * Verifies a quote with its platform's collateral. Bytes are parsed strictly, without trailing padding.
-   * @throws EvidenceError with the code of the first fact that does not hold.
+   * @throws EvidenceError with the code of the first fact that does not hold; TypeError when an argument is not what
+   *   it has to be; RangeError when `nowMs` is no time.
    */
   verify(quote: Quote | Uint8Array, options: VerifyOptions): VerifiedQuote {
+    requireOptions(options);
     const { nowMs, collateralGraceMs = 0 } = options;
     const parsed = asQuote(quote);
-    const collateral = this.#collateral.verify(options.collateral);
+    const documents = parsedCollateral(options.collateral);
+    const collateral = this.#collateral.verify(documents);
     requireCurrent(collateral.validities, nowMs, collateralGraceMs);
     requireNotRevoked(collateral.rootCrl, [collateral.pckCa, ...collateral.tcbSigning]);
-    const chain = this.#chains.verify(parsed);
+    const chain = this.#chains.verify(chainTextOf(parsed, documents.pck_certificate_chain));
     requireCurrent(chain.validities, nowMs);
     requireNotRevoked(collateral.rootCrl, [chain.ca]);
     requireCrlIssuer(collateral.pckCrl, chain.leaf.issuer);
@@ -165,7 +210,7 @@ export class QuoteVerifier {
     });
     const qe = readQeReport(parsed.qe.report);
     requireQeIdentity(qe, collateral.qeIdentity);
-    const tdxModule = requireTdxModule(parsed.body, collateral.tcbInfo);
+    requireTdxModule(parsed.body, collateral.tcbInfo);
     this.#requireQuoteSignatures(parsed, chain, qe);
     const { tcbInfo, qeIdentity } = collateral;
     const tcb = evaluateTcb({
@@ -173,7 +218,6 @@ export class QuoteVerifier {
       sgx: chain.sgx,
       qeIsvSvn: qe.isvSvn,
       tcbInfo,
-      tdxModule,
       qeIdentity,
     });
     const signed = new ChainVerifiedQuote(proofKey, parsed, chain, this.trustRoot);
@@ -185,9 +229,10 @@ export class QuoteVerifier {
    * revoked or outdated platform passes.
    * @throws EvidenceError with the code of the first fact that does not hold.
    */
-  verifyChainOnly(quote: Quote | Uint8Array, { nowMs }: { readonly nowMs: number }): ChainVerifiedQuote {
+  verifyChainOnly(quote: Quote | Uint8Array, options: ChainOptions): ChainVerifiedQuote {
+    const { nowMs, pckCertificateChain } = options;
     const parsed = asQuote(quote);
-    const chain = this.#chains.verify(parsed);
+    const chain = this.#chains.verify(chainTextOf(parsed, pckCertificateChain));
     requireCurrent(chain.validities, nowMs);
     this.#requireQuoteSignatures(parsed, chain, readQeReport(parsed.qe.report));
     return new ChainVerifiedQuote(proofKey, parsed, chain, this.trustRoot);
@@ -201,7 +246,7 @@ export class QuoteVerifier {
     documents: CollateralDocuments,
     options: CollateralExpectation & { readonly nowMs: number; readonly collateralGraceMs?: number },
   ): CollateralFacts {
-    const collateral = this.#collateral.verify(documents);
+    const collateral = this.#collateral.verify(parsedCollateral(documents));
     requireCurrent(collateral.validities, options.nowMs, options.collateralGraceMs ?? 0);
     requireNotRevoked(collateral.rootCrl, [collateral.pckCa, ...collateral.tcbSigning]);
     requireExpected(collateral, options);
@@ -240,36 +285,22 @@ export function platformOf(quote: Quote): PlatformFacts {
   return { ppid: sgx.ppid, fmspc: sgx.fmspc, pceId: sgx.pceId, ca: caType };
 }
 
-/** Options of {@link verifyQuote}. */
-export interface VerifyQuoteOptions extends VerifyOptions {
-  /** Default: {@link defaultPolicy}. */
-  readonly policy?: TdPolicy;
-  /** Default: a shared verifier under Intel's root. */
-  readonly verifier?: QuoteVerifier;
+/** For JavaScript callers: TypeScript ones cannot leave the options out. @throws TypeError. */
+export function requireOptions(options: unknown): void {
+  if (typeof options === 'object' && options !== null) return;
+  throw new TypeError(`a verification needs options { collateral, nowMs }, got ${String(options)}`);
 }
 
-let sharedVerifier: QuoteVerifier | undefined;
-
-/**
- * Verifies a quote and applies a policy to it.
- * @throws EvidenceError when the evidence is bad; RefusalError when the policy refuses good evidence.
- */
-export function verifyQuote(quote: Quote | Uint8Array, options: VerifyQuoteOptions): VerifiedQuote {
-  sharedVerifier ??= new QuoteVerifier();
-  const verified = (options.verifier ?? sharedVerifier).verify(quote, options);
-  applyPolicy(verified, options.policy ?? defaultPolicy, options.nowMs);
-  return verified;
+/** The chain in the quote; for a quote that carries none, the one that was given with it. */
+function chainTextOf(quote: Quote, given: string | undefined): PckChainText {
+  if (quote.certification.type === CERTIFICATION_TYPE_PCK_CHAIN || given === undefined) {
+    return { pem: quote.certificateChain, digest: quote.certificateChainDigest };
+  }
+  const pem = utf8(given);
+  return { pem, digest: sha256Hex(pem) };
 }
 
 const asQuote = (quote: Quote | Uint8Array): Quote => (quote instanceof Quote ? quote : parseQuote(quote));
 
 const collateralFacts = ({ summary, inGrace }: VerifiedCollateral, nowMs: number): CollateralFacts =>
   nowMs > summary.validUntilMs ? inGrace : summary;
-
-export { type CollateralDocuments, parseCollateralDocuments } from './collateral.ts';
-export type { CollateralFacts, CollateralSummary } from './collateral-summary.ts';
-export { applyPolicy, defaultPolicy, parsePolicy, type TdPolicy } from './policy.ts';
-export { parseQuote, Quote } from './quote.ts';
-export type { TcbShortfall } from './tcb-shortfall.ts';
-export type { TcbStatus } from './tcb-status.ts';
-export { insecureTrustRoot, TrustRoot } from './trust-root.ts';

@@ -26,7 +26,10 @@ export interface PlatformTcbLevel {
 /** Intel's verdict on one level of a TDX module or quoting enclave. */
 export interface ComponentTcbLevel {
   readonly isvSvn: number;
-  readonly status: ComponentStatus;
+  /** `undefined` for a status that is not known here: such a level must not be reached. */
+  readonly status: ComponentStatus | undefined;
+  /** The status as Intel wrote it. */
+  readonly statusName: string;
   readonly tcbDateMs: number;
   readonly advisoryIds: readonly string[];
 }
@@ -102,24 +105,33 @@ function readModuleIdentities(info: JsonFields): ReadonlyMap<string, TdxModuleId
   for (const fields of info.objects('tdxModuleIdentities', (identity) => identity)) {
     const id = fields.string('id').toUpperCase();
     if (identities.has(id)) fields.fail('id', 'each identity once', id);
-    identities.set(id, { id, ...readTdxModule(fields), tcbLevels: readComponentLevels(fields) });
+    // Like Intel's verifier (EvaluateTcb.cpp): an unknown status refuses only those modules that reach its level.
+    const tcbLevels = readComponentLevels(fields, (level) => level.string('tcbStatus'));
+    identities.set(id, { id, ...readTdxModule(fields), tcbLevels });
   }
   return identities;
 }
 
-/** Levels of a TDX module or quoting enclave; which statuses the latter may have, `statusOf` says. */
+/**
+ * Levels of a TDX module or quoting enclave.
+ * @param readStatus reads `tcbStatus`, and refuses what the document may not say.
+ */
 export const readComponentLevels = (
   fields: JsonFields,
-  statusOf: (level: JsonFields) => ComponentStatus = (level) => level.oneOf('tcbStatus', componentStatuses),
+  readStatus: (level: JsonFields) => string,
 ): ComponentTcbLevels =>
   distinctLevels(
     fields,
-    fields.objects('tcbLevels', (level) => ({
-      isvSvn: level.object('tcb').integer('isvsvn', 0xffff),
-      status: statusOf(level),
-      tcbDateMs: level.dateMs('tcbDate'),
-      advisoryIds: level.optionalStrings('advisoryIDs'),
-    })),
+    fields.objects('tcbLevels', (level) => {
+      const statusName = readStatus(level);
+      return {
+        isvSvn: level.object('tcb').integer('isvsvn', 0xffff),
+        status: componentStatuses.find((known) => known === statusName),
+        statusName,
+        tcbDateMs: level.dateMs('tcbDate'),
+        advisoryIds: level.optionalStrings('advisoryIDs'),
+      };
+    }),
     (a, b) => b.isvSvn - a.isvSvn,
   );
 

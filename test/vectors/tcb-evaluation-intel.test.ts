@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import type { EnclaveLevel, ModuleIdentity, TcbComponent, TcbLevel } from '../../mock-tdx/collateral/tcb-info.ts';
+import type {
+  EnclaveLevel,
+  ModuleIdentity,
+  TcbComponent,
+  TcbLevel,
+} from '../../mock-tdx/collateral/tcb-info.ts';
 import type { CollateralDocuments } from '../../src/tdx/collateral.ts';
 import { parseCollateralDocuments } from '../../src/tdx/collateral.ts';
 import { assembleCollateral } from '../../mock-tdx/collateral/collateral-parts.ts';
@@ -50,25 +55,32 @@ function collateralOf({ tcbLevels, moduleIdentities, qeStatus }: EvaluationCase)
   const [base] = info.tcbLevels;
   const [module] = info.tdxModuleIdentities;
   const [qeLevel, ...olderQeLevels] = parts.qeIdentity.content.tcbLevels;
-  if (base === undefined || module === undefined || qeLevel === undefined) throw new Error('mock-tdx has levels');
-  const levels = tcbLevels.map(({ sgx0, tdx0, tdx2, tcbStatus }): TcbLevel => ({
-    ...base,
-    tcb: {
-      ...base.tcb,
-      sgxtcbcomponents: withSvn(base.tcb.sgxtcbcomponents, { 0: sgx0 }),
-      tdxtcbcomponents: withSvn(base.tcb.tdxtcbcomponents, { 0: tdx0, 2: tdx2 }),
-    },
-    tcbStatus,
-  }));
-  const identities = moduleIdentities.map(({ id, levels: moduleLevels }): ModuleIdentity => ({
-    ...module,
-    id,
-    tcbLevels: moduleLevels.map(({ isvsvn, tcbStatus }): EnclaveLevel => ({
-      tcb: { isvsvn },
-      tcbDate: '2025-05-14T00:00:00Z',
+  if (base === undefined || module === undefined || qeLevel === undefined)
+    throw new Error('mock-tdx has levels');
+  const levels = tcbLevels.map(
+    ({ sgx0, tdx0, tdx2, tcbStatus }): TcbLevel => ({
+      ...base,
+      tcb: {
+        ...base.tcb,
+        sgxtcbcomponents: withSvn(base.tcb.sgxtcbcomponents, { 0: sgx0 }),
+        tdxtcbcomponents: withSvn(base.tcb.tdxtcbcomponents, { 0: tdx0, 2: tdx2 }),
+      },
       tcbStatus,
-    })),
-  }));
+    }),
+  );
+  const identities = moduleIdentities.map(
+    ({ id, levels: moduleLevels }): ModuleIdentity => ({
+      ...module,
+      id,
+      tcbLevels: moduleLevels.map(
+        ({ isvsvn, tcbStatus }): EnclaveLevel => ({
+          tcb: { isvsvn },
+          tcbDate: '2025-05-14T00:00:00Z',
+          tcbStatus,
+        }),
+      ),
+    }),
+  );
   return parseCollateralDocuments(
     assembleCollateral({
       ...parts,
