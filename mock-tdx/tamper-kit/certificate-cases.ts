@@ -2,7 +2,7 @@ import { commonNames } from '../pki/certificate.ts';
 import { oids } from '../pki/oids.ts';
 import { certificationPem } from '../pki/platform.ts';
 import { DAY_MS } from './tamper-bench.ts';
-import { refused, type TamperCase } from './tamper-case.ts';
+import { accepted, refused, type TamperCase } from './tamper-case.ts';
 
 const signature = refused('CERTIFICATE_SIGNATURE_INVALID');
 const chain = refused('CERTIFICATE_CHAIN_INVALID');
@@ -62,6 +62,26 @@ const chainCases: readonly TamperCase[] = [
       return bench.pckChain(ca.certificate, pck.certificate, bench.pki.authorities.root.certificate);
     },
     expected: chain,
+  },
+  {
+    name: 'pck-chain-root-first',
+    row: 'C2',
+    about: 'Root, CA, leaf: the order has no meaning for Intel’s verifier.',
+    make(bench) {
+      const { pck, ca } = bench.pki.platform();
+      return bench.pckChain(bench.pki.authorities.root.certificate, ca.certificate, pck.certificate);
+    },
+    expected: accepted(),
+  },
+  {
+    name: 'tcb-chain-root-first',
+    row: 'C2',
+    about: 'Root, TCB signer.',
+    make(bench) {
+      const { root, tcbSigner } = bench.pki.authorities;
+      return bench.tcbChain(root.certificate, tcbSigner.certificate);
+    },
+    expected: accepted(),
   },
   {
     name: 'tcb-chain-without-root',

@@ -1,8 +1,9 @@
 import { issueCertificate } from '../pki/certificate.ts';
 import { sequence } from '../pki/der-writer.ts';
 import { type SgxFacts, sgxExtension } from '../pki/sgx-extension.ts';
+import type { Evidence } from './evidence.ts';
 import { DAY_MS, type TamperBench } from './tamper-bench.ts';
-import { accepted, type Evidence, refused, type TamperCase, tamperCase } from './tamper-case.ts';
+import { accepted, refused, type TamperCase, tamperCase } from './tamper-case.ts';
 
 const unsigned = refused('CRL_SIGNATURE_INVALID');
 const malformed = refused('CRL_MALFORMED');

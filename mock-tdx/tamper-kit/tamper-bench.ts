@@ -12,7 +12,7 @@ import { certificationPem } from '../pki/platform.ts';
 import type { RevocationListSpec } from '../pki/revocation-list.ts';
 import type { SigningKey } from '../pki/signing-key.ts';
 import { assembleQuote, joinQuote, type QuoteParts, signedRegion } from '../quote/quote-parts.ts';
-import type { Evidence } from './tamper-case.ts';
+import type { Evidence } from './evidence.ts';
 
 export const DAY_MS = 86_400_000;
 

@@ -122,7 +122,7 @@ export class FileCollateralSource implements CollateralSource {
     });
   }
 
-  /** Of two files for one kind of platform, the later in the list counts, unless its evaluation number is lower. */
+  /** Of two files for one kind of platform, the later in the list counts, unless one of its evaluation numbers is lower. */
   async #readFiles(): Promise<void> {
     this.#readAtMs = this.#clock.nowMs();
     this.#failures.clear();
@@ -132,15 +132,18 @@ export class FileCollateralSource implements CollateralSource {
         const documents = parseCollateralDocuments(JSON.parse(await read(path)));
         const facts = this.#check(documents);
         const known = this.#facts(this.#sets.get(keyOf(facts)));
-        if (facts.tcbEvaluationDataNumber >= (known?.tcbEvaluationDataNumber ?? 0)) {
-          this.#sets.set(keyOf(facts), documents);
-        }
+        if (known === undefined || !hasLowerNumber(facts, known)) this.#sets.set(keyOf(facts), documents);
       } catch (error) {
         this.#failures.set(path, `${path}: ${reasonOf(error)}`);
       }
     }
   }
 }
+
+/** Whether TCB info or QE identity is of an earlier evaluation than in the other set. */
+const hasLowerNumber = (set: CollateralFacts, other: CollateralFacts): boolean =>
+  set.evaluationNumbers.tcbInfo < other.evaluationNumbers.tcbInfo ||
+  set.evaluationNumbers.qeIdentity < other.evaluationNumbers.qeIdentity;
 
 const keyOf = ({ fmspc, ca }: PlatformKind): string => `${toHex(fmspc).toUpperCase()}/${ca}`;
 

@@ -99,7 +99,7 @@ export class Judge {
    */
   judgeMachine(verified: VerifiedQuote, recovered?: SlotKey): void {
     const { trust, tdPolicy, ownMeasurement, chain, grace, now } = this.#parts;
-    grace.observe(verified.tcbEvaluationDataNumber, now());
+    grace.observe(verified.collateral.evaluationNumbers, now());
     try {
       applyPolicy(verified, tdPolicy, now());
     } catch (refusal) {
