@@ -33,7 +33,7 @@ export class DiskCache {
     this.#random = random;
   }
 
-  /** The file of a kind of platform; sets of the two kinds of update never mix. */
+  /** The file of a kind of platform; sets of different kinds of update never mix. */
   pathOf({ fmspc, ca }: PlatformKind): string {
     return `${this.#directory}/collateral-${toHex(fmspc)}-${ca}-${this.#update}.json`;
   }

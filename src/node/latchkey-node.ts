@@ -8,8 +8,10 @@ import type { Config } from '../config/schema.ts';
 import type { Secrets } from '../config/secrets.ts';
 import type { ServerNews } from '../protocol/not-enrolled.ts';
 import { orAborted } from '../time/or-aborted.ts';
+import { tdPolicyOf } from '../trust/trust-section.ts';
 import { buildGuardian, type GuardianRooms } from './build-guardian.ts';
 import { ChainWatch } from './chain-watch.ts';
+import { EarlyWarnings, serversOfStore } from './early-warnings.ts';
 import { hearNews, type NewsHeard } from './hear-news.ts';
 import { type NodeAddresses, NodeListeners } from './node-listeners.ts';
 import { NodeReport } from './node-report.ts';
@@ -37,6 +39,7 @@ export class LatchkeyNode implements AsyncDisposable {
   readonly #stop = new AbortController();
   readonly #watch: ChainWatch;
   readonly #report: NodeReport;
+  readonly #warnings: EarlyWarnings | undefined;
   #guardian: GuardianRooms['guardian'] | undefined;
   #serving: Serving | undefined;
   #listeners: NodeListeners | undefined;
@@ -51,7 +54,13 @@ export class LatchkeyNode implements AsyncDisposable {
     this.#config = config;
     this.#parts = parts;
     const { chain, clock } = parts;
-    this.#report = new NodeReport(parts, { open: () => this.open, serving: () => this.#serving });
+    const { earlyCollateral: early } = parts;
+    this.#warnings = early && new EarlyWarnings({ ...parts, early, policy: tdPolicyOf(config.trust) });
+    this.#report = new NodeReport(parts, {
+      open: () => this.open,
+      serving: () => this.#serving,
+      tcbWarnings: () => this.#warnings?.status(),
+    });
     this.#watch = new ChainWatch({
       chain,
       clock,
@@ -142,7 +151,7 @@ export class LatchkeyNode implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    const { log, chain, collateral } = this.#parts;
+    const { log, chain, collateral, earlyCollateral } = this.#parts;
     this.#stop.abort();
     await this.#starting?.catch(() => undefined);
     await this.#listeners?.close();
@@ -152,6 +161,7 @@ export class LatchkeyNode implements AsyncDisposable {
     this.#watch.close();
     await chain[Symbol.asyncDispose]();
     await collateral.close();
+    await earlyCollateral?.close();
     log('info', 'node.stopped', {});
   }
 
@@ -188,6 +198,10 @@ export class LatchkeyNode implements AsyncDisposable {
       healing,
       aside('clients.not-told', this.#tellClients(node, serving)),
       this.#register(node),
+      aside(
+        'tcb.not-judged',
+        this.#warnings?.run(() => serversOfStore(node, this.#parts.chain), this.#stop.signal),
+      ),
     ]);
   }
 

@@ -18,6 +18,14 @@ const NOTHING: Counts = { atRisk: 0, drain: undefined };
 /** What a report is made of. */
 type ReportParts = Pick<NodeParts, 'metrics' | 'collateral' | 'verifier' | 'clock'>;
 
+/** The parts of a node that a report asks. */
+interface ReportedNode {
+  readonly open: () => OpenNode | undefined;
+  readonly serving: () => Serving | undefined;
+  /** Early warnings of TCB recoveries, as JSON; `undefined` while there is nothing to say. */
+  readonly tcbWarnings?: () => Readonly<Record<string, unknown>> | undefined;
+}
+
 /** What a walk over all keys counts. */
 interface Counts {
   readonly atRisk: number;
@@ -27,14 +35,11 @@ interface Counts {
 /** Says how a node is: to whoever asks its open port, its agent, or its metrics. */
 export class NodeReport {
   readonly #parts: ReportParts;
-  readonly #node: { readonly open: () => OpenNode | undefined; readonly serving: () => Serving | undefined };
+  readonly #node: ReportedNode;
   #state: NodeState = { name: 'starting', reason: 'examining this machine' };
   #counted: ({ readonly serving: Serving; readonly atMs: number } & Counts) | undefined;
 
-  constructor(
-    parts: ReportParts,
-    node: { readonly open: () => OpenNode | undefined; readonly serving: () => Serving | undefined },
-  ) {
+  constructor(parts: ReportParts, node: ReportedNode) {
     this.#parts = parts;
     this.#node = node;
   }
@@ -95,7 +100,14 @@ export class NodeReport {
   /** Answer of the agent's `GET /status`. */
   status(): Readonly<Record<string, unknown>> {
     const { ready, report } = this.readiness();
-    return { ...this.info(), ready, ...report, explanation: this.#explain() };
+    const tcbWarnings = this.#node.tcbWarnings?.();
+    return {
+      ...this.info(),
+      ready,
+      ...report,
+      ...(tcbWarnings === undefined ? {} : { tcbWarnings }),
+      explanation: this.#explain(),
+    };
   }
 
   #explain(): string {
