@@ -13,7 +13,7 @@ const DAY_MS = 86_400_000;
 
 /**
  * Intel's services answer `update=standard` with a TCB evaluation about 12 months after `update=early`, which follows
- * the day on which the fixes are published (Intel community note 1684877 on PCS, April 2025).
+ * the day on which the fixes are published (Intel’s community note 1684877, "PCS Changes").
  */
 export const STANDARD_DELAY_MS = 365 * DAY_MS;
 

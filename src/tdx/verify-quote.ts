@@ -32,6 +32,7 @@ export { EvidenceError, LatchkeyError, ProblemError, RefusalError } from '../err
 export type { ErrorCode } from '../errors/codes.ts';
 export { parseQuote, Quote } from './quote.ts';
 export {
+  type ChainOptions,
   ChainVerifiedQuote,
   type PlatformFacts,
   platformOf,
