@@ -101,7 +101,7 @@ function refusalBy(
     return undefined;
   } catch (error) {
     if (!(error instanceof LatchkeyError) || !tcbCodes.has(error.code)) throw error;
-    const isAboutCurrent = error.field?.startsWith('currentTcb') ?? false;
+    const isAboutCurrent = error.field === 'currentTcb.tcbStatus';
     return {
       error,
       verdict: isAboutCurrent ? verified?.currentTcb : verified,

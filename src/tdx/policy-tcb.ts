@@ -103,7 +103,11 @@ function revokedParts({ platform, tdxModule, quotingEnclave }: VerifiedQuote['le
     .join(' and ');
 }
 
-function requireAcceptedAdvisories({ advisoryIds }: VerifiedQuote, policy: TdPolicy): void {
+function requireAcceptedAdvisories(
+  { advisoryIds: ofLaunch, currentTcb }: VerifiedQuote,
+  policy: TdPolicy,
+): void {
+  const advisoryIds = [...new Set([...ofLaunch, ...(currentTcb?.advisoryIds ?? [])])];
   const { acceptedAdvisoryIds: accepted, deniedAdvisoryIds: denied } = policy;
   const isDenied = (id: string): boolean => denied.includes(id);
   refuseAdvisories('deniedAdvisoryIds', `none of ${denied.join(', ')}`, advisoryIds.filter(isDenied));

@@ -223,6 +223,9 @@ describe('TCB status', () => {
     expect(thrownBy(() => applyPolicy(verifyInWorld(loaded(2)), defaultPolicy, worldNowMs))).toMatchObject({
       field: 'currentTcb.tcbStatus',
     });
+    const denied = { acceptedTcbStatuses: ['UpToDate', 'OutOfDate'], deniedAdvisoryIds: ['INTEL-SA-01192'] };
+    expect(judge(loaded(5), denied)).toBe('none');
+    expect(judge(loaded(4), denied)).toBe('ADVISORY_REFUSED');
     // The relaunch rule has looked at both already.
     const relaunch = withBody(
       {
