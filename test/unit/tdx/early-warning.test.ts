@@ -63,6 +63,8 @@ describe('early warning of a TCB recovery', () => {
 
   it('a quote that is refused today is refused from now on', () => {
     expect(foresee(plainQuote({ body: { teeTcbSvn: svns(5, 1, 7) } }))?.refusedFromMs).toBe(worldNowMs);
+    // Also by a recovery that became the standard one sooner than after a year.
+    expect(foresee(plainQuote(), {}, { standard: early })?.refusedFromMs).toBe(worldNowMs);
   });
 
   it('a date in the past is now', () => {
