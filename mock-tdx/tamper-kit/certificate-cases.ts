@@ -129,7 +129,7 @@ const chainCases: readonly TamperCase[] = [
   {
     name: 'everything-of-another-root',
     row: 'C3',
-    about: 'A perfect quote with perfect collateral, under a root that nobody trusts.',
+    about: 'A perfect quote with perfect collateral, under a root that is not trusted.',
     make: (bench) =>
       bench.evidence({
         quote: bench.stranger.quote({ reportData: new Uint8Array(64) }),
@@ -275,7 +275,7 @@ const contentCases: readonly TamperCase[] = [
   {
     name: 'leaf-key-not-on-curve',
     row: 'C7',
-    about: 'The public key of the PCK certificate is no point on P-256.',
+    about: 'The public key of the PCK certificate is not a point on P-256.',
     make: (bench) => bench.pckLeaf({ publicKey: new Uint8Array(64).fill(1) }),
     expected: malformed,
   },

@@ -11,7 +11,7 @@ const littleEndian = (value: bigint): Uint8Array => {
   return bytes;
 };
 
-/** A TD whose attributes have these bits beside SEPT_VE_DISABLE. */
+/** A TD with these bits in its attributes. */
 const attributeCase = (
   name: string,
   about: string,

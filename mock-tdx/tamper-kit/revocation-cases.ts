@@ -131,7 +131,7 @@ const listCases: readonly TamperCase[] = [
   tamperCase(
     'pck-crl-not-hex',
     'C13',
-    'The PCK CRL is no hex.',
+    'The PCK CRL is not hex.',
     (bench) => bench.documents((set) => ({ ...set, pck_crl: 'zz' })),
     refused('COLLATERAL_MALFORMED'),
   ),
@@ -292,7 +292,7 @@ const extensionCases: readonly TamperCase[] = [
   tamperCase(
     'sgx-extension-svn-256',
     'C16',
-    'A component SVN of 256, which is 0 to whoever keeps one byte.',
+    'A component SVN of 256, which is 0 for a reader that keeps one byte.',
     withFacts({ componentSvns: [256, ...new Array<number>(15).fill(9)] }),
     invalidExtension,
   ),

@@ -22,7 +22,7 @@ type Change<Value> = (value: Value) => Value;
 /** Makes good evidence with exactly one change, everything after the change signed again. */
 export class TamperBench {
   readonly pki: DevelopmentPki;
-  /** Another PKI of the same shape, whose root nobody trusts. */
+  /** Another PKI of the same shape; its root is not trusted. */
   readonly stranger: DevelopmentPki;
   readonly nowMs: number;
   readonly #goodQuote: Uint8Array;

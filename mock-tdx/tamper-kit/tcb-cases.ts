@@ -6,7 +6,7 @@ import type { TamperBench } from './tamper-bench.ts';
 import { accepted, anyStatus, refused, type TamperCase, tamperCase } from './tamper-case.ts';
 import { microcodeAdvisories, moduleAdvisory, svns, withFirstStatus } from './tcb-changes.ts';
 
-/** A TD on a platform whose TEE_TCB_SVN begins so. */
+/** A TD on a platform with a TEE_TCB_SVN that begins with these SVNs. */
 const tee =
   (...first: readonly number[]) =>
   (bench: TamperBench): Evidence =>

@@ -1,6 +1,6 @@
 import type { TcbInfo } from '../collateral/tcb-info.ts';
 
-/** 16 SVNs that begin so; the rest are zero. */
+/** 16 SVNs that begin with these; the others are zero. */
 export const svns = (...first: readonly number[]): Uint8Array =>
   Uint8Array.from({ length: 16 }, (_, index) => first[index] ?? 0);
 

@@ -26,7 +26,7 @@ export interface FileCollateralSourceOptions {
 /** Files are looked at again this long after a set was missing or had run out, so that new ones are found. */
 const REREAD_PAUSE_MS = 10_000;
 
-/** Collateral from files, for machines without a way to Intel's service. New files are noticed when they are needed. */
+/** Collateral from files, for machines that cannot reach Intel's service. New files are read when they are needed. */
 export class FileCollateralSource implements CollateralSource {
   readonly graceMs: number;
   readonly #options: FileCollateralSourceOptions;
@@ -147,7 +147,7 @@ const hasLowerNumber = (set: CollateralFacts, other: CollateralFacts): boolean =
 
 const keyOf = ({ fmspc, ca }: PlatformKind): string => `${toHex(fmspc).toUpperCase()}/${ca}`;
 
-/** A file may be missing, no JSON, or no good set; anything else is a bug. */
+/** A file may be missing, have invalid JSON or hold an invalid set; any other error is a bug. */
 function reasonOf(error: unknown): string {
   if (error instanceof LatchkeyError) return `${error.code}: ${error.message}`;
   if (error instanceof SyntaxError) return 'not JSON';

@@ -3,8 +3,8 @@ import { ProblemError } from '../errors/latchkey-error.ts';
 import type { CollateralFacts } from '../tdx/verify-quote.ts';
 
 /**
- * The newest collateral that was ever seen, document by document. A set that is older in any of them is genuine and
- * still wrong: somebody offers yesterday's TCB info or CRL to hide what was published since. CRL numbers alone do not
+ * The newest collateral seen so far, document by document. A set with an older document is genuine and still refused: it
+ * could hide what Intel has published since. CRL numbers alone do not
  * show it (Intel leaves them at 1), so the dates count too.
  */
 export class NewestSeen {

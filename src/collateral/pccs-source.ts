@@ -55,7 +55,7 @@ interface Entry {
 }
 
 /**
- * Collateral from Intel's service or caches of it. Whatever comes, from the network or the disk, is verified before it
+ * Collateral from Intel's service or caches of it. Every set, from the network or the disk, is verified before it
  * is kept, and again on every use against the clock.
  */
 export class PccsCollateralSource implements CollateralSource {
@@ -71,7 +71,7 @@ export class PccsCollateralSource implements CollateralSource {
   readonly #log: Log;
   readonly #capacity: number;
 
-  /** @throws TypeError when there is no endpoint or one is no http(s) address. */
+  /** @throws TypeError when there is no endpoint, or an endpoint is not an http(s) address. */
   constructor(options: PccsCollateralSourceOptions) {
     if (options.endpoints.length === 0)
       throw new TypeError('a collateral source needs at least one endpoint');
@@ -143,7 +143,7 @@ export class PccsCollateralSource implements CollateralSource {
     return this.close();
   }
 
-  /** The entry of a kind of platform, moved to the end of the map, whose front is what was unused for longest. */
+  /** The entry of a kind of platform, moved to the end of the map; the entry that was unused for longest is at its front. */
   #entryOf(platform: PlatformKind): Entry {
     const key = `${toHex(platform.fmspc)}/${platform.ca}`;
     const entry = this.#entries.get(key) ?? {
@@ -178,7 +178,7 @@ export class PccsCollateralSource implements CollateralSource {
     return { documents: held.documents, state, validUntilMs: held.facts.validUntilMs };
   }
 
-  /** The window was computed from every date in the set; only outside of it does a grace have to be looked into. */
+  /** The window includes every date of the set; a grace matters only outside of it. */
   #stateOf(held: HeldSet | undefined, platform: PlatformKind): CollateralStatus['state'] {
     if (held === undefined) return 'refused';
     const nowMs = this.#clock.nowMs();
@@ -266,7 +266,7 @@ export class PccsCollateralSource implements CollateralSource {
   async #keepFresh(entry: Entry): Promise<void> {
     const { signal } = entry.gone;
     while (!signal.aborted) {
-      // Behind the attempt that started this, whose promise must not wait for itself.
+      // After the attempt that started this loop: its promise must not wait for itself.
       await entry.attempt;
       await this.#clock.sleep(entry.collateral.sleepMs(this.#clock.nowMs()), signal);
       if (signal.aborted) return;

@@ -17,7 +17,7 @@ import type { Clock } from '../time/clock.ts';
 
 /** Intel publishes a TCB evaluation every few months; the standard one follows a year later. */
 const LOOK_EVERY_MS = 6 * 3_600_000;
-/** Between two looks while the last one found nothing out. */
+/** Between two checks when the last one was incomplete. */
 const RETRY_MS = 15 * 60_000;
 
 /** What early warnings are made from. */
@@ -36,32 +36,32 @@ export interface EarlyWarningParts {
   readonly metrics: Pick<Metrics, 'tcbWarnings' | 'tcbRefusedFrom'>;
 }
 
-/** What was found out about one machine. */
+/** The result for one machine. */
 interface Finding {
   /** SS58 of a server; `undefined` for this machine. */
   readonly server: string | undefined;
   readonly warning: EarlyWarning | undefined;
-  /** Why nothing could be found out. */
+  /** Why the machine could not be judged. */
   readonly failure: string | undefined;
 }
 
 /**
  * Judges this machine's quote and those of the store's servers by the collateral of `update=early` as well, so that an
- * operator hears of a TCB recovery a year before it refuses machines, and not days after.
+ * operator learns of a TCB recovery a year before it refuses machines.
  */
 export class EarlyWarnings {
   readonly #parts: EarlyWarningParts;
   #own: Finding | undefined;
   #servers: readonly Finding[] = [];
   #lookedAtMs: number | undefined;
-  /** What was logged last: the same is not logged again. */
+  /** The summary that was logged last, so that it is logged once. */
   #said = '';
 
   constructor(parts: EarlyWarningParts) {
     this.#parts = parts;
   }
 
-  /** Looks now and then until the signal aborts. */
+  /** Checks at the start and every few hours until the signal aborts. */
   async run(servers: () => Promise<readonly PeerRecord[]>, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const isComplete = await this.look(await servers().catch(() => []), signal);
@@ -69,7 +69,7 @@ export class EarlyWarnings {
     }
   }
 
-  /** Judges this machine and these servers. @returns whether something was found out about each. */
+  /** Judges this machine and these servers. @returns whether each of them could be judged. */
   async look(servers: readonly PeerRecord[], signal: AbortSignal): Promise<boolean> {
     const { quotes, client, random, clock } = this.#parts;
     const [own, ...others] = await Promise.all([
@@ -86,7 +86,7 @@ export class EarlyWarnings {
     return [own, ...others].every(({ failure }) => failure === undefined);
   }
 
-  /** Part of the node's status; `undefined` before the first look. */
+  /** Part of the node's status; `undefined` before the first check. */
   status(): Readonly<Record<string, unknown>> | undefined {
     if (this.#own === undefined || this.#lookedAtMs === undefined) return undefined;
     return {
@@ -97,7 +97,7 @@ export class EarlyWarnings {
     };
   }
 
-  /** In words, such as "2 of your 5 servers will be refused from about 2027-08-12"; empty when nothing is to be said. */
+  /** In words, such as "2 of your 5 servers will be refused from about 2027-08-12"; empty when there is no warning. */
   summary(): string {
     const own = this.#own?.warning;
     const refused = this.#servers.flatMap(({ warning }) => (warning === undefined ? [] : [warning]));
@@ -125,7 +125,7 @@ export class EarlyWarnings {
     const { early, collateral, verifier, policy, clock } = this.#parts;
     const quote = parseQuote(bytes, { trailing: 'allow-zero-padding' });
     const nowMs = clock.nowMs();
-    // Services are asked only about platforms whose signatures hold.
+    // Services are asked about a platform only after the quote's signatures were verified.
     const { platform } = verifier.verifyChainOnly(quote, { nowMs });
     const [later, today] = await Promise.all([
       early.collateralFor(platform),
@@ -142,7 +142,7 @@ export class EarlyWarnings {
     });
   }
 
-  /** Metrics at every look; an event when something has changed. */
+  /** Sets the metrics; logs an event when the summary has changed. */
   #publish(): void {
     const { log, metrics } = this.#parts;
     const own = this.#own?.warning === undefined ? [] : [this.#own.warning];

@@ -8,7 +8,7 @@ import type { PckCaType } from './sgx-extension.ts';
 import type { TcbInfo } from './tcb-info.ts';
 import type { Validity } from './validity.ts';
 
-/** The documents of a set whose signatures are verified, as far as a summary needs them. */
+/** The documents of a set with verified signatures, as far as a summary needs them. */
 export interface SignedDocuments {
   readonly tcbInfo: TcbInfo;
   readonly qeIdentity: QeIdentity;
@@ -18,13 +18,13 @@ export interface SignedDocuments {
   readonly validities: readonly Validity[];
 }
 
-/** TCB evaluation data numbers of one set. Intel may publish them apart: both are genuine then. */
+/** TCB evaluation data numbers of one set. Intel may publish the two documents at different times, so the numbers may differ. */
 export interface EvaluationNumbers {
   readonly tcbInfo: number;
   readonly qeIdentity: number;
 }
 
-/** What a collateral source needs to know about a set that was found genuine. */
+/** What a collateral source needs to know about a genuine set. */
 export interface CollateralSummary {
   /** 6 bytes. */
   readonly fmspc: Uint8Array;
@@ -38,11 +38,11 @@ export interface CollateralSummary {
   readonly crlNumbers: { readonly rootCa: bigint; readonly pck: bigint };
   readonly issuedAtMs: DocumentDates;
   readonly nextUpdateMs: DocumentDates;
-  /** From when on all documents and certificates are valid. */
+  /** The first moment at which all documents and certificates are valid. */
   readonly validFromMs: number;
   /** The last moment at which all documents and certificates are valid. */
   readonly validUntilMs: number;
-  /** The earliest moment at which one of the four documents has lived half its life: a good time to refresh. */
+  /** The earliest moment at which one of the four documents has lived half its life: the time to refresh. */
   readonly halfLifeAtMs: number;
 }
 
@@ -60,7 +60,7 @@ export interface DocumentDates {
   readonly pckCrl: number;
 }
 
-/** What the asker expects of a set; each is checked when given. */
+/** What the caller expects of a set; each field is checked when it is given. */
 export interface CollateralExpectation {
   /** 6 bytes. */
   readonly fmspc?: Uint8Array;
@@ -96,7 +96,7 @@ export function summarizeCollateral(documents: SignedDocuments): CollateralSumma
     halfLife(pckCrl.thisUpdateMs, pckCrl.nextUpdateMs),
   ];
   return {
-    // Copies, as callers get them: verdicts go by the TCB info's own.
+    // Copies: a caller may change them, and verdicts must not change with them.
     fmspc: tcbInfo.fmspc.slice(),
     pceId: tcbInfo.pceId.slice(),
     ca: caType,
@@ -133,7 +133,7 @@ export function requireExpected(
   const minimum = expected.minimumTcbEvaluationDataNumber ?? 0;
   const numbers = { 'TCB info': tcbInfo, 'QE identity': qeIdentity };
   for (const [document, { tcbEvaluationDataNumber }] of Object.entries(numbers)) {
-    // Not `number < minimum`: a minimum that is no number must refuse, not pass.
+    // Not `number < minimum`: a minimum that is not a number must refuse the set.
     if (tcbEvaluationDataNumber >= minimum) continue;
     const field = `tcbEvaluationDataNumber of the ${document}`;
     refuse('TCB_EVALUATION_TOO_OLD', field, `at least ${minimum}`, `${tcbEvaluationDataNumber}`);

@@ -1,6 +1,6 @@
 import { EvidenceError } from '../errors/latchkey-error.ts';
 
-/** Everything of Intel's that a verdict on one platform needs, as text, nothing verified. */
+/** The documents of Intel that a verdict on one platform needs, as text; nothing is verified. */
 export interface CollateralDocuments {
   /** PEM: PCK CA, root. */
   readonly pck_crl_issuer_chain: string;
@@ -41,10 +41,10 @@ const maxCharacters: Readonly<Record<keyof CollateralDocuments, number>> = {
   pck_certificate_chain: 16_384,
 };
 
-/** Sets made below: frozen, with text fields only, so that one object is one content for ever. */
+/** Sets made below: frozen, with text fields only, so that the content of an object never changes. */
 const parsed = new WeakSet<CollateralDocuments>();
 
-/** The same set when {@link parseCollateralDocuments} made it; otherwise parsed now. @throws EvidenceError COLLATERAL_MALFORMED. */
+/** Returns a set that {@link parseCollateralDocuments} made as it is, and parses any other. @throws EvidenceError COLLATERAL_MALFORMED. */
 export const parsedCollateral = (documents: CollateralDocuments): CollateralDocuments =>
   parsed.has(documents) ? documents : parseCollateralDocuments(documents);
 

@@ -17,14 +17,14 @@ const DAY_MS = 86_400_000;
  */
 export const STANDARD_DELAY_MS = 365 * DAY_MS;
 
-/** What will refuse a quote, once the early collateral is the standard one. */
+/** The refusal of a quote that comes when the early collateral becomes the standard one. */
 export interface EarlyWarning {
   /** Code of the refusal, such as `TCB_STATUS_REFUSED`. */
   readonly code: ErrorCode;
   readonly message: string;
   /**
-   * From when on, estimated, and never before now; `undefined` when no date can be told. A quote that the standard
-   * collateral refuses already is refused from now on.
+   * Estimated time of the first refusal, never before now; `undefined` when it is unknown. For a quote that the standard
+   * collateral refuses today, it is now.
    */
   readonly refusedFromMs: number | undefined;
   /** `undefined` when the TCB is below every level. */
@@ -35,7 +35,7 @@ export interface EarlyWarning {
   readonly evaluationNumbers: EvaluationNumbers;
 }
 
-/** Refusals by which collateral of a later evaluation can end what an earlier one accepts. */
+/** Refusals that a later TCB evaluation can cause for a quote that an earlier one accepts. */
 const tcbCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'TCB_NOT_SUPPORTED',
   'TDX_MODULE_MISMATCH',
@@ -44,7 +44,7 @@ const tcbCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'ADVISORY_REFUSED',
 ]);
 
-/** What an early warning goes by. */
+/** What an early warning is made from. */
 export interface EarlyWarningInput {
   readonly verifier: QuoteVerifier;
   readonly quote: Quote;
@@ -60,11 +60,11 @@ export interface EarlyWarningInput {
 
 /**
  * Judges a quote by early collateral.
- * @returns what will refuse it, or `undefined` when nothing will.
+ * @returns the coming refusal, or `undefined` when there is none.
  * @throws LatchkeyError when the quote or a set is bad for a reason that has nothing to do with the TCB.
  */
 export function foreseeRefusal(input: EarlyWarningInput): EarlyWarning | undefined {
-  // A grace of the policy only puts the refusal off.
+  // A grace of the policy only delays the refusal.
   const refusal = refusalBy(input, input.early, { ...input.policy, tcbGraceDays: 0 });
   if (refusal === undefined) return undefined;
   const { error, verdict, tcbStatus } = refusal;
@@ -80,7 +80,7 @@ export function foreseeRefusal(input: EarlyWarningInput): EarlyWarning | undefin
   };
 }
 
-/** A refusal, with the part of the verdict on which it rests, unless the TCB is below every level. */
+/** A refusal with the part of the verdict that caused it; without a verdict when the TCB is below every level. */
 interface Refusal {
   readonly error: LatchkeyError;
   readonly verdict: Verdict | undefined;
@@ -112,7 +112,7 @@ function refusalBy(
 
 const graceful: ReadonlySet<TcbStatus> = new Set(['OutOfDate', 'OutOfDateConfigurationNeeded']);
 
-/** When the standard collateral will say what the early one says, and the policy's grace is over. */
+/** The time at which the standard collateral has the early levels and the policy's grace is over. */
 function refusedFromMs(
   { code }: LatchkeyError,
   verdict: Verdict | undefined,

@@ -9,7 +9,7 @@ import { type PckCaType, readSgxExtension, type SgxExtension } from './sgx-exten
 import type { TrustRoot } from './trust-root.ts';
 import { certificateValidity, type Validity } from './validity.ts';
 
-/** A PCK chain whose signatures are verified up to the trust root; dates and revocation are checked on every use. */
+/** A PCK chain with signatures that are verified up to the trust root; dates and revocation are checked on every use. */
 export interface PckChain {
   readonly leaf: Certificate;
   readonly ca: Certificate;
@@ -98,8 +98,8 @@ export interface PckChainText {
 }
 
 /**
- * Puts a chain that begins with the trust root into the usual order. Intel's verifier goes by the names in the
- * certificates and not by their order (CertificateChain.cpp); a chain without the trust root stays as it is.
+ * Puts a chain that begins with the trust root into the usual order. Intel's verifier uses the names in the
+ * certificates and not their order (CertificateChain.cpp). A chain without the trust root is returned unchanged.
  */
 export function rootLast(chain: readonly Uint8Array[], root: TrustRoot): readonly Uint8Array[] {
   const [first] = chain;

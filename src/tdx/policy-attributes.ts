@@ -45,7 +45,7 @@ export const refusedAttributeRules: readonly PolicyRule[] = [
         (allowPks ? PKS : 0n) |
         (allowPerfmon ? PERFMON : 0n) |
         (allowKl ? KL : 0n) |
-        // A policy made by code may have the bit in the mask; only the field that names it counts.
+        // Code can put the bit into the mask, but only allowMigratable allows it.
         (extraTdAttributes & ~MIGRATABLE) |
         (allowMigratable ? MIGRATABLE : 0n);
       const attributes = readU64LittleEndian(quote.body.tdAttributes);

@@ -97,13 +97,13 @@ const extraAttributes: Reader<bigint> = (value, field) => {
   return bits;
 };
 
-/** An allow list of values with so many bytes, or the text "any". */
+/** An allow list of values with this number of bytes, or the text "any". */
 const listOrAny =
   (byteLength: number): Reader<readonly Uint8Array[] | 'any'> =>
   (value, field) =>
     value === 'any' ? value : list(bytesOf(byteLength))(value, field);
 
-/** Every field has to be there: a policy that covers nine of ten fields has not said what it means. */
+/** All ten fields are required, so that a policy cannot leave one of them unchecked by mistake. */
 const extendedReport: Reader<ExtendedReportPolicy> = (value, field) => {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     return refuse(field, 'an object with a rule for every field of the extended TD report', value);
@@ -133,7 +133,7 @@ const extendedReport: Reader<ExtendedReportPolicy> = (value, field) => {
   return Object.freeze(policy);
 };
 
-/** Every field of the file beside the measurements; the type makes the list complete. */
+/** A reader for each field of the file except the measurements; the type makes the list complete. */
 const readers: { readonly [Name in keyof Omit<TdPolicy, 'measurements'>]: Reader<TdPolicy[Name]> } = {
   acceptedTcbStatuses: list(acceptedStatus),
   tcbGraceDays: integerUpTo(MAX_GRACE_DAYS),

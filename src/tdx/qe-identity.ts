@@ -20,7 +20,7 @@ export interface QeIdentity {
 }
 
 /**
- * Reads a QE identity whose signature is verified.
+ * Reads a QE identity after its signature was verified.
  * @throws EvidenceError QE_IDENTITY_INVALID.
  */
 export function parseQeIdentity(text: string): QeIdentity {
@@ -41,5 +41,5 @@ export function parseQeIdentity(text: string): QeIdentity {
   };
 }
 
-/** Intel's verifier (IdentityTcbLevel.cpp) refuses an identity with any other status, also of a level that is not reached. */
+/** Like Intel's verifier (IdentityTcbLevel.cpp): any other status makes the identity invalid, also in a level that is not reached. */
 const readStatus = (level: JsonFields): string => level.oneOf('tcbStatus', componentStatuses);

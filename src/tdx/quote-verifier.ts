@@ -91,7 +91,7 @@ export class ChainVerifiedQuote {
   constructor(key: typeof proofKey, quote: Quote, { leaf, caType, sgx }: PckChain, root: TrustRoot) {
     if (key !== proofKey) throw new TypeError('a ChainVerifiedQuote is made by QuoteVerifier only');
     this.quote = quote;
-    // Copies: what a caller does to them must not reach the chain that the verifier keeps.
+    // Copies: a caller may change them, and the chain in the verifier's cache must not change.
     this.platform = Object.freeze({
       ppid: sgx.ppid.slice(),
       fmspc: sgx.fmspc.slice(),
@@ -104,15 +104,15 @@ export class ChainVerifiedQuote {
     Object.freeze(this);
   }
 
-  /** Whether a value is such a proof; the type says so to TypeScript, and this to JavaScript. */
+  /** Whether a value is such a proof: the check at run time that the type makes at compile time. */
   static isProof(value: unknown): value is ChainVerifiedQuote {
     return typeof value === 'object' && value !== null && #proof in value && value.#proof;
   }
 }
 
 /**
- * Proof that Intel's whole verification of a quote succeeded, with the TCB status that it found. Whether that status
- * and the TD's attributes and measurements are acceptable is for a policy to say.
+ * Proof that Intel's whole verification of a quote succeeded, with the TCB status that it found. A policy decides
+ * whether that status, the attributes and the measurements are acceptable.
  */
 export class VerifiedQuote implements TcbVerdict {
   /** As in {@link ChainVerifiedQuote}. */
@@ -153,7 +153,7 @@ export class VerifiedQuote implements TcbVerdict {
     Object.freeze(this);
   }
 
-  /** Whether a value is such a proof; the type says so to TypeScript, and this to JavaScript. */
+  /** Whether a value is such a proof: the check at run time that the type makes at compile time. */
   static isProof(value: unknown): value is VerifiedQuote {
     return typeof value === 'object' && value !== null && #proof in value && value.#proof;
   }
@@ -188,7 +188,7 @@ export class QuoteVerifier {
   /**
    * Verifies a quote with its platform's collateral. Bytes are parsed strictly, without trailing padding.
    * @throws EvidenceError with the code of the first fact that does not hold; TypeError when an argument is not what
-   *   it has to be; RangeError when `nowMs` is no time.
+   *   it has to be; RangeError when `nowMs` is not a time.
    */
   verify(quote: Quote | Uint8Array, options: VerifyOptions): VerifiedQuote {
     requireOptions(options);

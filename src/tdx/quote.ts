@@ -35,7 +35,7 @@ export interface QuotingEnclaveEvidence {
 
 /** What the quote says about the platform's PCK certificate. */
 export interface CertificationData {
-  /** 5: PEM of PCK leaf, PCK CA and root. 1 to 4 name the platform only, and its chain comes from somewhere else. */
+  /** 5: PEM of PCK leaf, PCK CA and root. 1 to 4 name the platform only, and the caller has to give its chain. */
   readonly type: 1 | 2 | 3 | 4 | 5;
   readonly data: Uint8Array;
 }
@@ -44,7 +44,7 @@ const intelQeVendorId = Buffer.from(layout.INTEL_QE_VENDOR_ID, 'hex');
 const constructorKey = Symbol('parseQuote');
 
 /**
- * A TDX quote whose structure is sound and whose claims nobody has verified. Only {@link parseQuote} makes one; its
+ * A TDX quote with a valid structure; its claims are not verified. Only {@link parseQuote} makes one; its
  * byte arrays are views into a private copy of the input.
  */
 export class Quote {
@@ -138,7 +138,7 @@ export function parseQuote(bytes: Uint8Array, options: { readonly trailing?: Tra
   });
 }
 
-/** For messages to JavaScript callers, whom no type holds back. */
+/** For messages to JavaScript callers, which have no type check. */
 const kindOf = (value: unknown): string => (value === null ? 'null' : typeof value);
 
 function refuse(code: ErrorCode, field: string, expected: string, observed: string): never {
@@ -211,7 +211,7 @@ function readSignatureData(data: ByteReader) {
 
 const certificationTypes = [1, 2, 3, 4, 5] as const satisfies readonly CertificationData['type'][];
 
-/** Some quote sources pad with zeros; no signature covers what follows the quote. */
+/** Some quote sources append zero bytes; no signature covers bytes after the quote. */
 function readTrailingBytes(trailing: Uint8Array, allowed: TrailingBytes): number {
   if (trailing.length === 0) return 0;
   if (allowed === 'allow-zero-padding' && trailing.every((byte) => byte === 0)) return trailing.length;

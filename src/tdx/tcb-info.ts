@@ -72,7 +72,7 @@ const COMPONENTS = 16;
 const CODE = 'TCB_INFO_INVALID';
 
 /**
- * Reads TCB info whose signature is verified, completely: a level that does not apply must be well-formed too.
+ * Reads TCB info after its signature was verified. A level that does not apply must be well-formed too.
  * @throws EvidenceError TCB_INFO_INVALID.
  */
 export function parseTcbInfo(text: string): TcbInfo {
@@ -114,7 +114,7 @@ function readModuleIdentities(info: JsonFields): ReadonlyMap<string, TdxModuleId
 
 /**
  * Levels of a TDX module or quoting enclave.
- * @param readStatus reads `tcbStatus`, and refuses what the document may not say.
+ * @param readStatus reads `tcbStatus`, and refuses a status that the document may not have.
  */
 export const readComponentLevels = (
   fields: JsonFields,
@@ -138,7 +138,7 @@ export const readComponentLevels = (
 const readPlatformLevels = (info: JsonFields): TcbInfo['tcbLevels'] =>
   distinctLevels(info, info.objects('tcbLevels', readPlatformLevel), higherFirst);
 
-/** Sorts levels, whose order in the JSON is not trusted, and refuses the same level twice. */
+/** Sorts the levels, since their order in the JSON is not trusted, and refuses the same level twice. */
 function distinctLevels<Level>(
   fields: JsonFields,
   levels: [Level, ...Level[]],

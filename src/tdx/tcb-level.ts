@@ -42,11 +42,11 @@ export interface TcbEvaluation {
   readonly levels: MatchedLevels;
   /** What is below the newest good level; empty when everything is up to date. */
   readonly shortfalls: readonly TcbShortfall[];
-  /** The date of the oldest level that is newer than a reached one; `undefined` when no newer level is missed. */
+  /** The date of the oldest level that is newer than the reached one; `undefined` when there is no newer level. */
   readonly outOfDateSinceMs: number | undefined;
 }
 
-/** The verdict on a quote: that on the TCB of the TD's launch, with advice to launch the TD again in its status. */
+/** The verdict on a quote: on the TCB at the launch of the TD. Its status may advise to launch the TD again. */
 export interface TcbVerdict extends Omit<TcbEvaluation, 'tcbStatus'> {
   readonly tcbStatus: TcbStatus;
   /** The verdict on the TCB that is loaded now (`teeTcbSvn2`); TD report 1.0 does not state it. */
@@ -91,7 +91,7 @@ function evaluateTcbSvn(
   const version = byteAt(teeTcbSvn, TEE_TCB_SVN_MODULE_VERSION);
   const tdxModule = version > 0 ? findModuleIdentity(tcbInfo, version, field) : undefined;
   const platform: PlatformTcb = { sgx, teeTcbSvn, firstTdxComponent: tdxModule === undefined ? 0 : 2 };
-  // The TCB of the launch is meant unless the other one is named.
+  // Messages name the field only for the TCB that is loaded now.
   const suffix = field === 'teeTcbSvn' ? '' : ` with ${field}`;
   const platformLevel = matchPlatformLevel(platform, tcbInfo, suffix);
   const moduleSvn = byteAt(teeTcbSvn, TEE_TCB_SVN_MODULE_SVN);
@@ -125,7 +125,7 @@ function evaluateTcbSvn(
   };
 }
 
-/** Of the levels above the reached one, whose dates are later than its own, the earliest. */
+/** The earliest date of those levels above the reached one that have a later date than it. */
 const firstNewerLevelMs = <Level extends { readonly tcbDateMs: number }>(
   levels: readonly Level[],
   reached: Level,
@@ -150,7 +150,7 @@ function unionOf(levels: readonly MatchedLevel[]): readonly string[] {
   return [...new Set(levels.flatMap(({ advisoryIds }) => advisoryIds))].sort();
 }
 
-/** The first level, highest first, whose SGX components, PCE and TDX components are all reached. */
+/** The first level, highest first, at which SGX components, PCE and TDX components are all reached. */
 function matchPlatformLevel(platform: PlatformTcb, tcbInfo: TcbInfo, suffix: string): PlatformTcbLevel {
   for (const level of tcbInfo.tcbLevels) {
     if (reachesSgx(platform, level) && reachesTdx(platform, level)) return level;

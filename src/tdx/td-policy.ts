@@ -48,8 +48,8 @@ export interface TdPolicy {
   /** Acceptable values of MRSERVICETD; default: only zero, no service TD. */
   readonly mrServiceTd: readonly Uint8Array[];
   /**
-   * What the fields of an extended TD report 1.5 may be: for each field an allow list, or any value. Default: extended
-   * reports are refused, since a policy that says nothing about their fields cannot have accepted them.
+   * What the fields of an extended TD report 1.5 may be: for each field an allow list, or any value. By default
+   * extended reports are refused, since the policy then has no rule for their fields.
    */
   readonly extendedReport: ExtendedReportPolicy | undefined;
   /** Allow lists; a field that is not in it may have any value. */

@@ -43,7 +43,7 @@ export function requireTdxModule(body: TdReport, tcbInfo: TcbInfo): void {
   const { mrSigner, attributes } = identity ?? tcbInfo.tdxModule;
   requireEqual('MRSIGNERSEAM', mrSigner, body.mrSignerSeam);
   requireEqual('SEAMATTRIBUTES', attributes, body.seamAttributes);
-  // Intel's verifier demands zero besides, whatever attributes and mask of the identity say.
+  // Intel's verifier requires zero as well; attributes and mask of the identity cannot change that.
   requireEqual('SEAMATTRIBUTES', noAttributes, body.seamAttributes);
 }
 

@@ -15,7 +15,7 @@ import { parseTcbInfo, type TcbInfo } from './tcb-info.ts';
 import type { TrustRoot } from './trust-root.ts';
 import { certificateValidity, type Validity } from './validity.ts';
 
-/** A collateral set whose every signature is verified up to the trust root; dates are checked on every use. */
+/** A collateral set with all signatures verified up to the trust root; dates are checked on every use. */
 export interface VerifiedCollateral extends SignedDocuments {
   readonly pckCa: Certificate;
   /** One or two: those of TCB info and QE identity. */
@@ -119,7 +119,7 @@ function signedText(
   const signature = tryFromHex(documents[`${name}_signature`]);
   const signed = Buffer.from(text, 'utf8');
   if (signature?.length === 64 && signer.publicKey.verify(signed, signature)) {
-    // What is parsed must be what was signed: a text that is no proper Unicode is not the text of its bytes.
+    // What is parsed must be what was signed: a text with unpaired surrogates differs from the text of its UTF-8 bytes.
     return signed.length === text.length ? text : signed.toString('utf8');
   }
   throw new EvidenceError(code, `${name} is not signed by its issuer chain`, {

@@ -15,7 +15,7 @@ let sharedVerifier: QuoteVerifier | undefined;
 /**
  * Verifies a quote and applies a policy to it.
  * @throws EvidenceError when the evidence is bad; RefusalError when the policy refuses good evidence; TypeError when the
- *   arguments are not what they have to be; RangeError when `nowMs` is no time.
+ *   arguments are not what they have to be; RangeError when `nowMs` is not a time.
  */
 export function verifyQuote(quote: Quote | Uint8Array, options: VerifyQuoteOptions): VerifiedQuote {
   requireOptions(options);

@@ -31,7 +31,7 @@ const laterFields: ReadonlySet<string> = new Set(['allowMigratable'] satisfies (
 
 /**
  * The one JSON text of a TD policy, with the defaults of trust section version 1 in it: `parsePolicy` reads it back to
- * the same policy, in whichever way that policy was first written. Absent lists mean "anything".
+ * the same policy. Absent lists mean "anything".
  */
 export function tdPolicyToJson(policy: TdPolicy): Readonly<Record<string, Json>> {
   const { measurements, ...fields } = policy;
