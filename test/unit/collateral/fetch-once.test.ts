@@ -97,7 +97,7 @@ describe('the tamper kit, served by a PCCS', () => {
     const quote = Buffer.from(line.quote, 'base64');
     const code = await codeOf(async () => {
       const parsed = parseQuote(quote, { trailing: 'allow-zero-padding' });
-      // No service has the PCK chain of a quote that does not carry it: it stays beside the quote.
+      // No service has the PCK chain of a quote that does not carry it: the caller keeps it with the quote.
       const { pck_certificate_chain: chain } = set;
       const beside = chain === undefined ? {} : { pckCertificateChain: chain };
       const { platform: kind } = verifier.verifyChainOnly(parsed, { nowMs, ...beside });

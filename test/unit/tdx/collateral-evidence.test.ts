@@ -135,7 +135,7 @@ describe('1c collateral', () => {
     expect(verifyInWorld(plainQuote(), shuffled).tcbStatus).toBe('UpToDate');
   });
 
-  /** A set whose TCB info is this very text, properly signed. */
+  /** A set with exactly this text as its TCB info, properly signed. */
   const signedText = (tcb_info: string, signedBytes: string = tcb_info) =>
     parseCollateralDocuments({
       ...plainCollateral(),
