@@ -4,7 +4,7 @@ import { tryFromBase64 } from '../bytes/base64.ts';
 import { tryFromHex } from '../bytes/hex.ts';
 import type { TcbUpdate } from '../collateral/service-client.ts';
 import { utcTimeMs } from '../der/calendar.ts';
-import { ProblemError } from '../errors/latchkey-error.ts';
+import { EvidenceError, ProblemError } from '../errors/latchkey-error.ts';
 import { type CollateralDocuments, parseCollateralDocuments } from '../tdx/collateral.ts';
 import { defaultPolicy, parsePolicy, type TdPolicy } from '../tdx/policy.ts';
 import { parseQuote, type Quote } from '../tdx/quote.ts';
@@ -51,11 +51,17 @@ export type QuoteEncoding = (typeof quoteEncodings)[number];
 /**
  * Reads a quote, with zero padding tolerated. A file that is empty, or text where binary was expected, is named as what
  * it is: parsed as a quote it would only give a strange version number.
- * @throws ProblemError INPUT_UNREADABLE; EvidenceError of a malformed quote.
+ * @throws ProblemError INPUT_UNREADABLE; EvidenceError of a malformed quote, QUOTE_TRUNCATED for an empty file.
  */
 export function readQuote(path: string, encoding: QuoteEncoding = 'binary'): Quote {
   const bytes = readInput(path);
-  if (bytes.length === 0) throw unreadable(path, 'a quote', 'an empty file');
+  if (bytes.length === 0) {
+    throw new EvidenceError('QUOTE_TRUNCATED', `${path} must be a quote, got an empty file`, {
+      field: path,
+      expected: 'a quote',
+      observed: 'an empty file',
+    });
+  }
   if (encoding === 'binary') {
     const found = textEncodingOf(bytes);
     if (found === undefined) return parseQuote(bytes, { trailing: 'allow-zero-padding' });

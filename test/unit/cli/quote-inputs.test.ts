@@ -94,8 +94,10 @@ describe('quotes on the command line', () => {
     await using folder = await tempFolder();
     const path = join(folder.path, 'file');
     writeFileSync(path, '');
-    for (const read of [() => readQuote(path), () => readQuote(path, 'hex'), () => readJsonInput(path)])
-      expect(thrownBy(read)).toMatchObject({ code: 'INPUT_UNREADABLE', observed: 'an empty file' });
+    const observed = 'an empty file';
+    for (const read of [() => readQuote(path), () => readQuote(path, 'hex')])
+      expect(thrownBy(read)).toMatchObject({ code: 'QUOTE_TRUNCATED', observed });
+    expect(thrownBy(() => readJsonInput(path))).toMatchObject({ code: 'INPUT_UNREADABLE', observed });
     for (const text of ['hello', '0400', '03000200', '{"quote":"04"}']) {
       writeFileSync(path, text);
       const code = codeOf(() => readQuote(path));
