@@ -33,7 +33,7 @@ export interface QuoteRequest {
   readonly reportData: Uint8Array;
   /** Default 4. */
   readonly version?: 4 | 5;
-  /** Default 1.0 for version 4 and 1.5 for version 5; version 4 knows only 1.0. */
+  /** Default 1.0 for version 4 and 1.5 for version 5; version 4 knows 1.0 only. */
   readonly layout?: TdBodyLayout;
   /** Which simulated machine, default 0. */
   readonly platform?: number;
@@ -61,8 +61,8 @@ const DAY_MS = 86_400_000;
 const COLLATERAL_LIFE_MS = 30 * DAY_MS;
 
 /**
- * A PKI shaped exactly like Intel's, whose quotes and collateral pass a full verification under its root. It proves
- * nothing: whoever knows the seed can make any quote.
+ * A PKI with the exact shape of Intel's. Its quotes and collateral pass a full verification under its root. It proves
+ * nothing: everybody with the seed can make any quote.
  */
 export class DevelopmentPki {
   readonly #seed: Seed;

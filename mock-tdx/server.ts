@@ -16,7 +16,7 @@ export interface MockTdxOptions {
   readonly seed?: Uint8Array;
   /** What quotes say where the request does not; development measurements for the rest. */
   readonly measurements?: Partial<TdMeasurements>;
-  /** Whose API habits to imitate; default pccs. */
+  /** Which service to imitate; default pccs. */
   readonly style?: ServiceStyle;
   readonly nowMs?: () => number;
 }

@@ -4,6 +4,7 @@ import { certificateCases } from './tamper-kit/certificate-cases.ts';
 import { documentCases } from './tamper-kit/document-cases.ts';
 import { parsingCases } from './tamper-kit/parsing-cases.ts';
 import { policyCases } from './tamper-kit/policy-cases.ts';
+import { relaunchCases } from './tamper-kit/relaunch-cases.ts';
 import { revocationCases } from './tamper-kit/revocation-cases.ts';
 import { signatureCases } from './tamper-kit/signature-cases.ts';
 import { TamperBench } from './tamper-kit/tamper-bench.ts';
@@ -32,6 +33,7 @@ export const tamperKit: readonly TamperCase[] = [
   ...documentCases,
   ...signatureCases,
   ...tcbCases,
+  ...relaunchCases,
   ...policyCases,
 ];
 

@@ -17,6 +17,8 @@ export interface CollateralJson {
   readonly qe_identity_issuer_chain: string;
   readonly qe_identity: string;
   readonly qe_identity_signature: string;
+  /** PEM: PCK certificate, PCK CA, root. Only for quotes that name their platform instead of carrying its chain. */
+  readonly pck_certificate_chain?: string;
 }
 
 /** A signed JSON document before it is signed. */

@@ -5,7 +5,7 @@ import { pem, pemChain } from '../pki/pem.ts';
 import type { PckCaKind } from '../pki/platform.ts';
 import type { CertificationService, ServiceRefusal } from './certification-service.ts';
 
-/** Whose habits the routes have: Intel's own service, or a caching service in a data centre. */
+/** Which service the routes imitate: Intel's own, or a caching service in a data centre. */
 export type ServiceStyle = 'pcs' | 'pccs';
 
 /** The PCS and PCCS API, version 4, as far as TDX verification needs it. */

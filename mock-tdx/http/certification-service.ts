@@ -19,7 +19,7 @@ const evaluationNumbers = {
 const DAY_MS = 86_400_000;
 const MAX_CACHED_SETS = 8;
 
-/** The collateral that the simulated PCS has on offer; issued anew every day, so that a long run never goes stale. */
+/** The collateral of the simulated PCS; issued again every day, so that it does not expire in a long run. */
 export class CertificationService {
   readonly #pki: DevelopmentPki;
   readonly #nowMs: () => number;

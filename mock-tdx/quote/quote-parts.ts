@@ -1,7 +1,7 @@
 import { concatBytes, utf8 } from '../../src/bytes/concat.ts';
 import type { SigningKey } from '../pki/signing-key.ts';
 import { encodeQeReport, type QeReport } from './qe-report.ts';
-import { encodeTdBody, type TdBody, type TdBodyLayout } from './td-body.ts';
+import { bodyTypes, encodeTdBody, type TdBody, type TdBodyLayout } from './td-body.ts';
 
 /**
  * Everything that goes into a quote before it is signed. Changing a part and assembling again gives a quote that is
@@ -30,6 +30,8 @@ export interface QuoteParts {
   readonly certificationDataType: number;
   /** 5 is a PCK certificate chain. */
   readonly innerCertificationDataType: number;
+  /** Takes the place of `certificationPem`, for the types that only name the platform. */
+  readonly certificationData?: Uint8Array;
 }
 
 /** Intel's QE vendor id, 939A7233-F79C-4CA9-940A-0DB3957F0607. */
@@ -42,9 +44,7 @@ const u32 = (value: number): Uint8Array => concatBytes(u16(value & 0xffff), u16(
 export function signedRegion(parts: QuoteParts): Uint8Array {
   const body = encodeTdBody(parts.body, parts.layout);
   const descriptor =
-    parts.version === 5
-      ? concatBytes(u16(parts.layout === '1.5' ? 3 : 2), u32(body.length))
-      : new Uint8Array();
+    parts.version === 5 ? concatBytes(u16(bodyTypes[parts.layout]), u32(body.length)) : new Uint8Array();
   return concatBytes(header(parts), descriptor, body);
 }
 
@@ -68,7 +68,7 @@ export function assembleQuote(parts: QuoteParts): Uint8Array {
 /** Joins a signed region and a signature that need not belong together with the rest of the quote. */
 export function joinQuote(signed: Uint8Array, signature: Uint8Array, parts: QuoteParts): Uint8Array {
   const qe = encodeQeReport(parts.qeReport);
-  const chain = utf8(parts.certificationPem);
+  const chain = parts.certificationData ?? utf8(parts.certificationPem);
   const certification = concatBytes(
     qe,
     parts.pckKey.sign(qe),

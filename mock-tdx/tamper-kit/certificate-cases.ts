@@ -2,7 +2,7 @@ import { commonNames } from '../pki/certificate.ts';
 import { oids } from '../pki/oids.ts';
 import { certificationPem } from '../pki/platform.ts';
 import { DAY_MS } from './tamper-bench.ts';
-import { refused, type TamperCase } from './tamper-case.ts';
+import { accepted, refused, type TamperCase } from './tamper-case.ts';
 
 const signature = refused('CERTIFICATE_SIGNATURE_INVALID');
 const chain = refused('CERTIFICATE_CHAIN_INVALID');
@@ -64,6 +64,26 @@ const chainCases: readonly TamperCase[] = [
     expected: chain,
   },
   {
+    name: 'pck-chain-root-first',
+    row: 'C2',
+    about: 'Root, CA, leaf: the order has no meaning for Intel’s verifier.',
+    make(bench) {
+      const { pck, ca } = bench.pki.platform();
+      return bench.pckChain(bench.pki.authorities.root.certificate, ca.certificate, pck.certificate);
+    },
+    expected: accepted(),
+  },
+  {
+    name: 'tcb-chain-root-first',
+    row: 'C2',
+    about: 'Root, TCB signer.',
+    make(bench) {
+      const { root, tcbSigner } = bench.pki.authorities;
+      return bench.tcbChain(root.certificate, tcbSigner.certificate);
+    },
+    expected: accepted(),
+  },
+  {
     name: 'tcb-chain-without-root',
     row: 'C2',
     about: 'The issuer chain of TCB info and QE identity is the signer alone.',
@@ -109,7 +129,7 @@ const chainCases: readonly TamperCase[] = [
   {
     name: 'everything-of-another-root',
     row: 'C3',
-    about: 'A perfect quote with perfect collateral, under a root that nobody trusts.',
+    about: 'A perfect quote with perfect collateral, under a root that is not trusted.',
     make: (bench) =>
       bench.evidence({
         quote: bench.stranger.quote({ reportData: new Uint8Array(64) }),
@@ -255,7 +275,7 @@ const contentCases: readonly TamperCase[] = [
   {
     name: 'leaf-key-not-on-curve',
     row: 'C7',
-    about: 'The public key of the PCK certificate is no point on P-256.',
+    about: 'The public key of the PCK certificate is not a point on P-256.',
     make: (bench) => bench.pckLeaf({ publicKey: new Uint8Array(64).fill(1) }),
     expected: malformed,
   },

@@ -199,12 +199,53 @@ const qeIdentityCases: readonly TamperCase[] = [
     tcbLevels: [],
   })),
   qeIdentityCase(
+    'qe-level-configuration-needed',
+    'K8',
+    'The status of the reached level is one that a quoting enclave cannot have.',
+    (content) => ({
+      ...content,
+      tcbLevels: content.tcbLevels.map((level, index) =>
+        index === 0 ? { ...level, tcbStatus: 'ConfigurationNeeded' } : level,
+      ),
+    }),
+  ),
+  qeIdentityCase(
+    'qe-level-not-reached-configuration-needed',
+    'K8',
+    'The status of a level that is not reached is one that a quoting enclave cannot have.',
+    (content) => ({
+      ...content,
+      tcbLevels: content.tcbLevels.map((level, index) =>
+        index === 2 ? { ...level, tcbStatus: 'ConfigurationNeeded' } : level,
+      ),
+    }),
+  ),
+  qeIdentityCase(
     'evaluation-numbers-differ',
     'K9',
-    'The QE identity is of an older evaluation than the TCB info; Intel’s own verifier accepts it.',
+    'The QE identity is of an older evaluation than the TCB info; Intel served such sets in August 2026.',
     (content) => ({ ...content, tcbEvaluationDataNumber: content.tcbEvaluationDataNumber - 1 }),
-    refused('TCB_EVALUATION_MISMATCH'),
+    accepted(),
   ),
+  tcbInfoCase(
+    'evaluation-numbers-differ-the-other-way',
+    'K9',
+    'The TCB info is of an older evaluation than the QE identity.',
+    (content) => ({ ...content, tcbEvaluationDataNumber: content.tcbEvaluationDataNumber - 1 }),
+    accepted(),
+  ),
+  {
+    name: 'lower-evaluation-number-below-minimum',
+    row: 'K9',
+    about: 'The number of the TCB info reaches the minimum of the policy, that of the QE identity does not.',
+    make: (bench) =>
+      bench.qeIdentity((content) => ({
+        ...content,
+        tcbEvaluationDataNumber: content.tcbEvaluationDataNumber - 1,
+      })),
+    policy: { minimumTcbEvaluationDataNumber: 20 },
+    expected: refused('TCB_EVALUATION_TOO_OLD', 'UpToDate'),
+  },
   {
     name: 'evaluation-number-below-minimum',
     row: 'K9',

@@ -1,6 +1,9 @@
 import { concatBytes } from '../../src/bytes/concat.ts';
+import type { CollateralJson } from '../collateral/collateral-parts.ts';
+import type { DevelopmentPki } from '../development-pki.ts';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { type QuoteParts, signedRegion, joinQuote } from '../quote/quote-parts.ts';
+import type { TamperBench } from './tamper-bench.ts';
 import { accepted, refused, type TamperCase } from './tamper-case.ts';
 
 /** Where the length of the signature data stands in a version 4 quote. */
@@ -25,6 +28,33 @@ function withAuthenticationData(parts: QuoteParts, authenticationData: Uint8Arra
   const reportData = concatBytes(digest, new Uint8Array(32));
   return { ...parts, authenticationData, qeReport: { ...parts.qeReport, reportData } };
 }
+
+/** Certification data that names the platform: PPID, CPUSVN, PCESVN and PCEID, or the PPID encrypted. */
+const namingPlatform = (parts: QuoteParts, innerCertificationDataType: number): QuoteParts => ({
+  ...parts,
+  innerCertificationDataType,
+  certificationData: new Uint8Array(innerCertificationDataType === 1 ? 36 : 404).fill(0x5a),
+});
+
+/** Good collateral with the PCK chain of a platform of this PKI in it. */
+const withPckChain = (bench: TamperBench, pki: DevelopmentPki): CollateralJson => ({
+  ...bench.evidence().collateral,
+  pck_certificate_chain: pki.platform().certificationPem,
+});
+
+/** Covers each field of an extended TD report: the first VM only, anything else in the other fields. */
+const extendedReportPolicy = {
+  vmid: ['00'],
+  tdId: 'any',
+  devInfo: 'any',
+  initServTdHash: 'any',
+  initServTdAttributes: 'any',
+  initCpuSvn: 'any',
+  initTeeTcbSvn: 'any',
+  initTeeFmspc: 'any',
+  curServTdHash: 'any',
+  curServTdAttributes: 'any',
+} as const;
 
 /** Table 1a: the layout of the quote. */
 export const parsingCases: readonly TamperCase[] = [
@@ -85,6 +115,48 @@ export const parsingCases: readonly TamperCase[] = [
     expected: refused('QUOTE_MALFORMED'),
   },
   {
+    name: 'v5-extended-report',
+    row: 'P5',
+    about: 'Version 5 with an extended TD report 1.5, which the default policy does not cover.',
+    make: (bench) => bench.asked({ version: 5, layout: '1.5-extended' }),
+    expected: refused('EXTENDED_REPORT_REFUSED', 'UpToDate'),
+  },
+  {
+    name: 'v5-extended-report-covered',
+    row: 'P5',
+    about: 'Version 5 with an extended TD report 1.5, under a policy that covers each of its fields.',
+    make: (bench) => bench.asked({ version: 5, layout: '1.5-extended' }),
+    expected: accepted(),
+    policy: { extendedReport: extendedReportPolicy },
+  },
+  {
+    name: 'v5-extended-report-of-nested-vm',
+    row: 'P5',
+    about: 'An extended TD report of another VM of the TD than the policy accepts.',
+    make: (bench) =>
+      bench.asked({
+        version: 5,
+        layout: '1.5-extended',
+        body: { extension: { ...bench.parts().body.extension, vmid: Uint8Array.of(1) } },
+      }),
+    expected: refused('EXTENDED_REPORT_REFUSED', 'UpToDate'),
+    policy: { extendedReport: extendedReportPolicy },
+  },
+  {
+    name: 'v5-body-type-5',
+    row: 'P5',
+    about: 'Version 5 with a body type that does not exist.',
+    make: (bench) => bench.signedBytes((signed) => patched(signed, 48, 5), { version: 5 }),
+    expected: refused('QUOTE_UNSUPPORTED'),
+  },
+  {
+    name: 'v5-report-called-extended',
+    row: 'P5',
+    about: 'Version 5 that calls a TD report 1.5 an extended one.',
+    make: (bench) => bench.signedBytes((signed) => patched(signed, 48, 4), { version: 5 }),
+    expected: refused('QUOTE_MALFORMED'),
+  },
+  {
     name: 'v5-signed-without-tail',
     row: 'P6',
     about: 'Version 5 signed over the first 696 bytes only, as a known faulty verifier expects.',
@@ -117,11 +189,47 @@ export const parsingCases: readonly TamperCase[] = [
     expected: refused('QUOTE_UNSUPPORTED'),
   },
   {
+    name: 'inner-certification-type-0',
+    row: 'P7',
+    about: 'Inner certification data of a type that does not exist.',
+    make: (bench) => bench.quote((parts) => ({ ...parts, innerCertificationDataType: 0 })),
+    expected: refused('QUOTE_UNSUPPORTED'),
+  },
+  {
     name: 'inner-certification-type-3',
     row: 'P7',
-    about: 'Inner certification data that names the platform instead of carrying its chain.',
-    make: (bench) => bench.quote((parts) => ({ ...parts, innerCertificationDataType: 3 })),
+    about: 'Inner certification data that names the platform, and no PCK chain beside the quote.',
+    make: (bench) => bench.quote((parts) => namingPlatform(parts, 3)),
     expected: refused('QUOTE_UNSUPPORTED'),
+  },
+  ...[1, 2, 3, 4].map(
+    (type): TamperCase => ({
+      name: `inner-certification-type-${type}-with-chain`,
+      row: 'P7',
+      about: `Inner certification data of type ${type}, and the PCK chain in the collateral.`,
+      make: (bench) => ({
+        ...bench.quote((parts) => namingPlatform(parts, type)),
+        collateral: withPckChain(bench, bench.pki),
+      }),
+      expected: accepted(),
+    }),
+  ),
+  {
+    name: 'inner-certification-type-3-with-chain-of-another-root',
+    row: 'P7',
+    about: 'Inner certification data that names the platform, and the PCK chain of another PKI.',
+    make: (bench) => ({
+      ...bench.quote((parts) => namingPlatform(parts, 3)),
+      collateral: withPckChain(bench, bench.stranger),
+    }),
+    expected: refused('ROOT_NOT_TRUSTED'),
+  },
+  {
+    name: 'pck-chain-twice',
+    row: 'P7',
+    about: 'The quote carries its chain; that of another PKI in the collateral has no effect.',
+    make: (bench) => bench.evidence({ collateral: withPckChain(bench, bench.stranger) }),
+    expected: accepted(),
   },
   {
     name: 'signature-data-slack',

@@ -11,7 +11,7 @@ const littleEndian = (value: bigint): Uint8Array => {
   return bytes;
 };
 
-/** A TD whose attributes have these bits beside SEPT_VE_DISABLE. */
+/** A TD with these bits in its attributes. */
 const attributeCase = (
   name: string,
   about: string,
@@ -44,10 +44,24 @@ const attributeCases: readonly TamperCase[] = [
   ...[1, 7, 8, 27, 29, 32, 62].map((index) =>
     attributeCase(
       `td-attribute-bit-${index}`,
-      `Reserved bit ${index} of the attributes is set.`,
+      `Bit ${index} of the attributes, reserved or not allowed by default, is set.`,
       SEPT_VE_DISABLE | (1n << BigInt(index)),
       refusedAttributes,
     ),
+  ),
+  attributeCase(
+    'migratable-allowed',
+    'Bit 29 is MIGRATABLE, and a field of the policy allows it.',
+    SEPT_VE_DISABLE | (1n << 29n),
+    accepted(),
+    { allowMigratable: true },
+  ),
+  attributeCase(
+    'lass-allowed',
+    'Bit 27 is LASS, and the policy allows further bits.',
+    SEPT_VE_DISABLE | (1n << 27n),
+    accepted(),
+    { extraTdAttributes: '0x8000000' },
   ),
   attributeCase('sept-ve-enabled', 'SEPT_VE_DISABLE is not set.', 0n, refusedAttributes),
   attributeCase(

@@ -1,8 +1,9 @@
 import { issueCertificate } from '../pki/certificate.ts';
 import { sequence } from '../pki/der-writer.ts';
 import { type SgxFacts, sgxExtension } from '../pki/sgx-extension.ts';
+import type { Evidence } from './evidence.ts';
 import { DAY_MS, type TamperBench } from './tamper-bench.ts';
-import { accepted, type Evidence, refused, type TamperCase, tamperCase } from './tamper-case.ts';
+import { accepted, refused, type TamperCase, tamperCase } from './tamper-case.ts';
 
 const unsigned = refused('CRL_SIGNATURE_INVALID');
 const malformed = refused('CRL_MALFORMED');
@@ -130,7 +131,7 @@ const listCases: readonly TamperCase[] = [
   tamperCase(
     'pck-crl-not-hex',
     'C13',
-    'The PCK CRL is no hex.',
+    'The PCK CRL is not hex.',
     (bench) => bench.documents((set) => ({ ...set, pck_crl: 'zz' })),
     refused('COLLATERAL_MALFORMED'),
   ),
@@ -291,7 +292,7 @@ const extensionCases: readonly TamperCase[] = [
   tamperCase(
     'sgx-extension-svn-256',
     'C16',
-    'A component SVN of 256, which is 0 to whoever keeps one byte.',
+    'A component SVN of 256, which is 0 for a reader that keeps one byte.',
     withFacts({ componentSvns: [256, ...new Array<number>(15).fill(9)] }),
     invalidExtension,
   ),

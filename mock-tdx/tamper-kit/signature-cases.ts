@@ -3,8 +3,9 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { concatBytes } from '../../src/bytes/concat.ts';
 import type { QeReport } from '../quote/qe-report.ts';
 import { joinQuote, signedRegion } from '../quote/quote-parts.ts';
+import type { Evidence } from './evidence.ts';
 import type { TamperBench } from './tamper-bench.ts';
-import { accepted, anyStatus, type Evidence, refused, type TamperCase, tamperCase } from './tamper-case.ts';
+import { accepted, anyStatus, refused, type TamperCase, tamperCase } from './tamper-case.ts';
 
 /** Where the attestation key lies behind the signed region: after length and signature. */
 const ATTESTATION_KEY_AT = 4 + 64;

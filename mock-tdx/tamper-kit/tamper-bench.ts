@@ -12,7 +12,7 @@ import { certificationPem } from '../pki/platform.ts';
 import type { RevocationListSpec } from '../pki/revocation-list.ts';
 import type { SigningKey } from '../pki/signing-key.ts';
 import { assembleQuote, joinQuote, type QuoteParts, signedRegion } from '../quote/quote-parts.ts';
-import type { Evidence } from './tamper-case.ts';
+import type { Evidence } from './evidence.ts';
 
 export const DAY_MS = 86_400_000;
 
@@ -22,7 +22,7 @@ type Change<Value> = (value: Value) => Value;
 /** Makes good evidence with exactly one change, everything after the change signed again. */
 export class TamperBench {
   readonly pki: DevelopmentPki;
-  /** Another PKI of the same shape, whose root nobody trusts. */
+  /** Another PKI of the same shape; its root is not trusted. */
   readonly stranger: DevelopmentPki;
   readonly nowMs: number;
   readonly #goodQuote: Uint8Array;

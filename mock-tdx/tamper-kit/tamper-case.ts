@@ -1,14 +1,5 @@
-import type { CollateralJson } from '../collateral/collateral-parts.ts';
+import type { Evidence } from './evidence.ts';
 import type { TamperBench } from './tamper-bench.ts';
-
-/** Everything that a verifier is given. */
-export interface Evidence {
-  readonly quote: Uint8Array;
-  readonly collateral: CollateralJson;
-  readonly nowMs: number;
-  /** PEM of the root to trust. */
-  readonly root: string;
-}
 
 /** What a strict verifier must say. */
 export type Expectation =

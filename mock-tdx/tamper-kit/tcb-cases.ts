@@ -1,14 +1,12 @@
 import type { ModuleIdentity, TcbInfo } from '../collateral/tcb-info.ts';
-import type { QuoteRequest } from '../development-pki.ts';
 import { developmentComponentSvns } from '../pki/platform.ts';
 import type { SgxFacts } from '../pki/sgx-extension.ts';
+import type { Evidence } from './evidence.ts';
 import type { TamperBench } from './tamper-bench.ts';
-import { accepted, anyStatus, type Evidence, refused, type TamperCase, tamperCase } from './tamper-case.ts';
+import { accepted, anyStatus, refused, type TamperCase, tamperCase } from './tamper-case.ts';
+import { microcodeAdvisories, moduleAdvisory, svns, withFirstStatus } from './tcb-changes.ts';
 
-const svns = (...first: readonly number[]): Uint8Array =>
-  Uint8Array.from({ length: 16 }, (_, index) => first[index] ?? 0);
-
-/** A TD on a platform whose TEE_TCB_SVN begins so. */
+/** A TD on a platform with a TEE_TCB_SVN that begins with these SVNs. */
 const tee =
   (...first: readonly number[]) =>
   (bench: TamperBench): Evidence =>
@@ -19,24 +17,6 @@ const platform =
   (bench: TamperBench): Evidence =>
     bench.asked({ facts, ...(teeTcbSvn.length === 0 ? {} : { body: { teeTcbSvn: svns(...teeTcbSvn) } }) });
 
-/** Version 5: launched under the first SVNs, the second are loaded by now. */
-const launched =
-  (
-    at: readonly number[],
-    now: readonly number[],
-    change: (content: TcbInfo) => object = (content) => content,
-  ) =>
-  (bench: TamperBench): Evidence =>
-    bench.tcbInfo(change, relaunchRequest(at, now));
-
-const relaunchRequest = (
-  at: readonly number[],
-  now: readonly number[],
-): Omit<QuoteRequest, 'reportData'> => ({
-  version: 5,
-  body: { teeTcbSvn: svns(...at), teeTcbSvn2: svns(...now) },
-});
-
 const withModules =
   (change: (identity: ModuleIdentity) => object) =>
   (content: TcbInfo): object => ({
@@ -44,19 +24,19 @@ const withModules =
     tdxModuleIdentities: content.tdxModuleIdentities.map(change),
   });
 
-/** The level that a good platform reaches says something else. */
-const withFirstStatus =
-  (tcbStatus: string) =>
-  (content: TcbInfo): object => ({
-    ...content,
-    tcbLevels: content.tcbLevels.map((level, index) => (index === 0 ? { ...level, tcbStatus } : level)),
+/** One level of each module identity has another status. */
+const withLevelStatus =
+  (changed: number, tcbStatus: string) =>
+  (identity: ModuleIdentity): object => ({
+    ...identity,
+    tcbLevels: identity.tcbLevels.map((level, index) =>
+      index === changed ? { ...level, tcbStatus } : level,
+    ),
   });
 
 const older = { componentSvns: developmentComponentSvns.map((svn, index) => (index < 2 ? svn - 1 : svn)) };
 const mismatch = refused('TDX_MODULE_MISMATCH');
 const notSupported = refused('TCB_NOT_SUPPORTED');
-const moduleAdvisory = ['INTEL-SA-01192'];
-const microcodeAdvisories = ['INTEL-SA-01103', 'INTEL-SA-01111'];
 
 const moduleCases: readonly TamperCase[] = [
   tamperCase('module-version-unknown', 'E1', 'No identity TDX_02 is listed.', tee(5, 2, 8), mismatch),
@@ -213,6 +193,20 @@ const levelCases: readonly TamperCase[] = [
     accepted(),
   ),
   tamperCase(
+    'module-level-not-reached-of-unknown-status',
+    'E5',
+    'A module level that is not reached has an unknown status.',
+    (bench) => bench.tcbInfo(withModules(withLevelStatus(1, 'Retired'))),
+    accepted(),
+  ),
+  tamperCase(
+    'module-level-reached-of-unknown-status',
+    'E5',
+    'The module level that is reached has an unknown status.',
+    (bench) => bench.tcbInfo(withModules(withLevelStatus(0, 'Retired'))),
+    refused('TCB_INFO_INVALID'),
+  ),
+  tamperCase(
     'hardening-and-module-out-of-date',
     'E6',
     'SWHardeningNeeded and a module out of date together are OutOfDate.',
@@ -252,67 +246,5 @@ const levelCases: readonly TamperCase[] = [
   },
 ];
 
-const relaunchCases: readonly TamperCase[] = [
-  tamperCase(
-    'relaunch-advised',
-    'E7',
-    'Launched under an old module; the newest is loaded by now.',
-    launched([4, 1, 8], [5, 1, 8]),
-    accepted('TDRelaunchAdvised', moduleAdvisory),
-    anyStatus,
-  ),
-  tamperCase(
-    'relaunch-advised-configuration-needed',
-    'E7',
-    'The same on a platform that needs configuration.',
-    launched([4, 1, 8], [5, 1, 8], withFirstStatus('ConfigurationNeeded')),
-    accepted('TDRelaunchAdvisedConfigurationNeeded', moduleAdvisory),
-    anyStatus,
-  ),
-  tamperCase(
-    'relaunch-advised-default-policy',
-    'E7',
-    'The default policy does not accept it.',
-    launched([4, 1, 8], [5, 1, 8]),
-    refused('TCB_STATUS_REFUSED', 'TDRelaunchAdvised'),
-  ),
-  tamperCase(
-    'relaunch-would-not-help-module',
-    'E7',
-    'The loaded module is old as well.',
-    launched([4, 1, 8], [4, 1, 8]),
-    accepted('OutOfDate', moduleAdvisory),
-    anyStatus,
-  ),
-  tamperCase(
-    'relaunch-would-not-help-microcode',
-    'E7',
-    'The loaded microcode is old.',
-    launched([4, 1, 8], [5, 1, 7]),
-    accepted('OutOfDate', moduleAdvisory),
-    anyStatus,
-  ),
-  {
-    name: 'relaunch-unknown-to-report-1.0',
-    row: 'E7',
-    about: 'A TD report 1.0 does not know what is loaded.',
-    make: (bench) => bench.asked({ version: 5, layout: '1.0', body: { teeTcbSvn: svns(4, 1, 8) } }),
-    expected: accepted('OutOfDate', moduleAdvisory),
-    policy: anyStatus,
-  },
-  {
-    name: 'relaunch-with-qe-out-of-date',
-    row: 'E7',
-    about: 'A QE out of date: relaunching alone would not do.',
-    make: (bench) =>
-      bench.quote(
-        (parts) => ({ ...parts, qeReport: { ...parts.qeReport, isvSvn: 5 } }),
-        relaunchRequest([4, 1, 8], [5, 1, 8]),
-      ),
-    expected: accepted('OutOfDate', [...moduleAdvisory, 'INTEL-SA-01245']),
-    policy: anyStatus,
-  },
-];
-
 /** Rules 1e: TDX module and TCB evaluation. */
-export const tcbCases: readonly TamperCase[] = [...moduleCases, ...levelCases, ...relaunchCases];
+export const tcbCases: readonly TamperCase[] = [...moduleCases, ...levelCases];

@@ -16,7 +16,7 @@ export interface UsableCollateral {
   readonly validUntilMs: number;
 }
 
-/** How it stands with the collateral of one kind of platform. */
+/** State of the collateral of one kind of platform. */
 export interface CollateralStatus {
   /** 12 hex digits, upper-case as Intel writes them. */
   readonly fmspc: string;
@@ -38,10 +38,10 @@ export interface CollateralStatus {
  * never in acceptance, and does not hold up a request that a cached set can serve.
  */
 export interface CollateralSource extends AsyncDisposable {
-  /** Past `nextUpdate`, sets are given for so long; pass it to the verifier as `collateralGraceMs`. */
+  /** For how long sets are given after their `nextUpdate`; pass it to the verifier as `collateralGraceMs`. */
   readonly graceMs: number;
   /**
-   * The collateral for a kind of platform. Ask only for platforms whose PCK chain was verified, since a new FMSPC
+   * The collateral for a kind of platform. Ask only for platforms with a verified PCK chain, since a new FMSPC
    * costs requests to the service.
    * @throws ProblemError COLLATERAL_UNAVAILABLE saying why each endpoint failed.
    */

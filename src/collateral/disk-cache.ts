@@ -7,7 +7,7 @@ import { type CollateralDocuments, parseCollateralDocuments } from '../tdx/colla
 import type { PlatformKind } from './collateral-source.ts';
 import type { TcbUpdate } from './service-client.ts';
 
-/** More than the limits of all documents together; a larger file is not ours. */
+/** More than the limits of all documents together; this cache never writes a larger file. */
 const MAX_FILE_BYTES = 4_000_000;
 
 /**
@@ -33,12 +33,12 @@ export class DiskCache {
     this.#random = random;
   }
 
-  /** The file of a kind of platform; sets of the two kinds of update never mix. */
+  /** The file of a kind of platform; sets of different kinds of update never mix. */
   pathOf({ fmspc, ca }: PlatformKind): string {
     return `${this.#directory}/collateral-${toHex(fmspc)}-${ca}-${this.#update}.json`;
   }
 
-  /** What lies there, unverified; `undefined` when there is nothing or nothing readable. Never throws for the disk. */
+  /** The stored set, unverified; `undefined` when there is none or it cannot be read. Never throws for the disk. */
   async load(platform: PlatformKind): Promise<CollateralDocuments | undefined> {
     try {
       const path = this.pathOf(platform);
@@ -53,7 +53,7 @@ export class DiskCache {
     }
   }
 
-  /** Replaces the file atomically. @returns why it could not, if so: losing the cache is no reason to fail. */
+  /** Replaces the file atomically. @returns the reason when it fails: a lost cache is not an error. */
   async save(platform: PlatformKind, documents: CollateralDocuments): Promise<string | undefined> {
     const path = this.pathOf(platform);
     const temporary = `${path}.${toHex(this.#random(8))}.tmp`;
@@ -94,7 +94,7 @@ function readAll(file: FileHandle, size: number): Uint8Array {
   return bytes.subarray(0, length);
 }
 
-/** An error number, no JSON, or no collateral set; anything else is a bug. */
+/** A system error, invalid JSON, or an invalid collateral set; any other error is a bug. */
 const isOfTheDisk = (error: unknown): boolean =>
   error instanceof LatchkeyError ||
   error instanceof SyntaxError ||

@@ -23,7 +23,7 @@ export interface FetchOnceOptions {
  * Fetches one set for a command that runs once: the first that holds. Where services offer only sets that do not, the
  * first of those comes back, so that the verifier refuses it and says why; **it must still be verified**.
  * @throws ProblemError COLLATERAL_UNAVAILABLE with the reason of each service when none offers a set; TypeError when
- *   an endpoint is no http(s) address.
+ *   an endpoint is not an http(s) address.
  */
 export async function fetchCollateralOnce(
   platform: PlatformKind,
@@ -50,7 +50,7 @@ export async function fetchCollateralOnce(
   throw new ProblemError('COLLATERAL_UNAVAILABLE', `no usable collateral: ${reasons.join('; ')}`);
 }
 
-/** What a service does wrong is a reason; anything else is a bug. */
+/** The fault of a service as a reason; any other error is a bug. */
 function reasonOf(error: unknown): string {
   if (error instanceof ServiceFailure) return error.message;
   if (error instanceof LatchkeyError) return `${error.code}: ${error.message}`;

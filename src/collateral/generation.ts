@@ -3,8 +3,8 @@ import { ProblemError } from '../errors/latchkey-error.ts';
 import type { CollateralFacts } from '../tdx/verify-quote.ts';
 
 /**
- * The newest collateral that was ever seen, document by document. A set that is older in any of them is genuine and
- * still wrong: somebody offers yesterday's TCB info or CRL to hide what was published since. CRL numbers alone do not
+ * The newest collateral seen so far, document by document. A set with an older document is genuine and still refused: it
+ * could hide what Intel has published since. CRL numbers alone do not
  * show it (Intel leaves them at 1), so the dates count too.
  */
 export class NewestSeen {
@@ -35,13 +35,12 @@ export class NewestSeen {
 
 /** TCB info exists per FMSPC and the PCK CRL per CA; the other two documents are the same for all platforms. */
 function marksOf(facts: CollateralFacts): readonly (readonly [name: string, mark: bigint])[] {
-  const { ca, crlNumbers, issuedAtMs } = facts;
-  const evaluation = BigInt(facts.tcbEvaluationDataNumber);
+  const { ca, crlNumbers, evaluationNumbers, issuedAtMs } = facts;
   const tcbInfo = `the TCB info of ${toHex(facts.fmspc)}`;
   return [
-    [`tcbEvaluationDataNumber of ${tcbInfo}`, evaluation],
+    [`tcbEvaluationDataNumber of ${tcbInfo}`, BigInt(evaluationNumbers.tcbInfo)],
     [`issueDate of ${tcbInfo}`, BigInt(issuedAtMs.tcbInfo)],
-    ['tcbEvaluationDataNumber of the QE identity', evaluation],
+    ['tcbEvaluationDataNumber of the QE identity', BigInt(evaluationNumbers.qeIdentity)],
     ['issueDate of the QE identity', BigInt(issuedAtMs.qeIdentity)],
     ['crlNumber of the root CA CRL', crlNumbers.rootCa],
     ['thisUpdate of the root CA CRL', BigInt(issuedAtMs.rootCaCrl)],

@@ -57,7 +57,7 @@ interface Entry {
 }
 
 /**
- * Collateral from Intel's service or caches of it. Whatever comes, from the network or the disk, is verified before it
+ * Collateral from Intel's service or caches of it. Every set, from the network or the disk, is verified before it
  * is kept, and again on every use against the clock.
  */
 export class PccsCollateralSource implements CollateralSource {
@@ -72,7 +72,7 @@ export class PccsCollateralSource implements CollateralSource {
   readonly #jitter: () => number;
   readonly #log: Log;
 
-  /** @throws TypeError when there is no endpoint or one is no http(s) address. */
+  /** @throws TypeError when there is no endpoint, or an endpoint is not an http(s) address. */
   constructor(options: PccsCollateralSourceOptions) {
     if (options.endpoints.length === 0)
       throw new TypeError('a collateral source needs at least one endpoint');
@@ -170,7 +170,7 @@ export class PccsCollateralSource implements CollateralSource {
     return { documents: held.documents, state, validUntilMs: held.facts.validUntilMs };
   }
 
-  /** The window was computed from every date in the set; only outside of it does a grace have to be looked into. */
+  /** The window includes every date of the set; a grace matters only outside of it. */
   #stateOf(held: HeldSet | undefined, platform: PlatformKind): CollateralStatus['state'] {
     if (held === undefined) return 'refused';
     const nowMs = this.#clock.nowMs();
@@ -258,7 +258,7 @@ export class PccsCollateralSource implements CollateralSource {
   async #keepFresh(entry: Entry): Promise<void> {
     const { signal } = entry.gone;
     while (!signal.aborted) {
-      // Behind the attempt that started this, whose promise must not wait for itself.
+      // After the attempt that started this loop: its promise must not wait for itself.
       await entry.attempt;
       await this.#clock.sleep(entry.collateral.sleepMs(this.#clock.nowMs()), signal);
       if (signal.aborted) return;

@@ -29,14 +29,14 @@ export class PlatformCollateral {
     this.refreshAtMs = Math.max(nowMs + MIN_REFRESH_MS, halfLifeMs(held.facts, nowMs));
   }
 
-  /** A set within its grace is all that could be had: it serves, and counts as a failure. */
+  /** Only a set within its grace is available: it is used, and the attempt counts as failed. */
   bridge(held: HeldSet, nowMs: number, random: number): void {
     this.held = held;
     this.fail(`${held.origin}: only collateral past its nextUpdate`, nowMs, random);
   }
 
   /**
-   * Nothing new came: again later, at first soon, then ever more rarely, and not in step with other nodes.
+   * The attempt failed: the next one comes after a pause that doubles with each failure, with jitter.
    * @param random from 0 to 1.
    */
   fail(reason: string, nowMs: number, random: number): void {
@@ -48,22 +48,22 @@ export class PlatformCollateral {
 
   /**
    * Whether to ask the services although nothing usable is held: always, except in the pause after a failure. A pause
-   * that is longer than any was begun under a clock that has been set back since.
+   * that is longer than the maximum means that the clock was set back after its start.
    */
   mayTry(nowMs: number): boolean {
     const waitMs = this.refreshAtMs - nowMs;
     return this.lastFailure === undefined || waitMs <= 0 || waitMs > 2 * MAX_RETRY_MS;
   }
 
-  /** How long to sleep before looking again; timers cannot count beyond 24 days, and clocks get set. */
+  /** How long to sleep until the next check; limited, since timers cannot count beyond 24 days and clocks can be changed. */
   sleepMs(nowMs: number): number {
     return Math.min(MAX_SLEEP_MS, Math.max(0, this.refreshAtMs - nowMs));
   }
 }
 
 /**
- * The first of the four documents to reach the half of its life. One that is past it already was not renewed by the
- * service (the root's CRL lives for a year): half of the rest is soon enough then.
+ * The first time at which one of the four documents reaches half of its life. For a document that is past it already (the
+ * root's CRL is valid for a year), half of the remaining time.
  */
 function halfLifeMs({ issuedAtMs, nextUpdateMs }: CollateralFacts, nowMs: number): number {
   const halves = (['tcbInfo', 'qeIdentity', 'rootCaCrl', 'pckCrl'] as const).map((name) => {

@@ -10,8 +10,15 @@ export const INTEL_PCS_URL = 'https://api.trustedservices.intel.com';
 /** The CRL distribution point of Intel's root certificate; PCS itself does not serve the root's CRL. */
 const INTEL_ROOT_CRL_URL = 'https://certificates.trustedservices.intel.com/IntelSGXRootCA.der';
 
-/** Which of two published generations of TCB info to ask for: `early` weeks after a microcode release, or `standard`. */
-export type TcbUpdate = 'early' | 'standard';
+/**
+ * Which TCB evaluation to ask for: `early` from the day on which Intel publishes fixes, `standard` about 12 months later,
+ * or a given TCB evaluation data number.
+ */
+export type TcbUpdate = 'early' | 'standard' | number;
+
+/** As part of a query, or of a file's name. */
+export const updateQuery = (update: TcbUpdate): string =>
+  typeof update === 'number' ? `tcbEvaluationDataNumber=${update}` : `update=${update}`;
 
 /** How the services are asked. */
 export interface ServiceClientOptions {
@@ -70,13 +77,13 @@ export class ServiceClient {
     const fmspc = toHex(platform.fmspc).toUpperCase();
     const [tcbInfo, qeIdentity, pckCrl, rootCaCrl] = await Promise.all([
       this.#once(`tcb ${fmspc}`, () =>
-        this.#signedJson(`/tdx/certification/v4/tcb?fmspc=${fmspc}&update=${update}`, 'tcbInfo', [
+        this.#signedJson(`/tdx/certification/v4/tcb?fmspc=${fmspc}&${updateQuery(update)}`, 'tcbInfo', [
           'TCB-Info-Issuer-Chain',
           'SGX-TCB-Info-Issuer-Chain',
         ]),
       ),
       this.#once('qe', () =>
-        this.#signedJson(`/tdx/certification/v4/qe/identity?update=${update}`, 'enclaveIdentity', [
+        this.#signedJson(`/tdx/certification/v4/qe/identity?${updateQuery(update)}`, 'enclaveIdentity', [
           'SGX-Enclave-Identity-Issuer-Chain',
         ]),
       ),

@@ -133,7 +133,7 @@ export class Judge {
   /** An out-of-date TCB has its grace for a key that exists already, or a patch day would lock every store. */
   #judgeTd(verified: VerifiedQuote, hasGrace: boolean): void {
     const { tdPolicy, grace, now } = this.#parts;
-    grace.observe(verified.tcbEvaluationDataNumber, now());
+    grace.observe(verified.collateral.evaluationNumbers, now());
     try {
       applyPolicy(verified, tdPolicy, now());
     } catch (refusal) {

@@ -1,11 +1,16 @@
 import { LatchkeyError } from '../errors/latchkey-error.ts';
 import type { TdPolicy } from '../tdx/policy.ts';
 import { applyPolicy } from '../tdx/policy.ts';
-import type { VerifiedQuote } from '../tdx/verify-quote.ts';
+import type { EvaluationNumbers, VerifiedQuote } from '../tdx/verify-quote.ts';
 
-/** Remembers when each TCB evaluation data number was first seen, so that a grace can count from there. */
+type Document = keyof EvaluationNumbers;
+
+/**
+ * Remembers when each TCB evaluation data number of each document was first seen, so that a grace can count from there:
+ * Intel may publish TCB info and QE identity of one evaluation at different times.
+ */
 export class TcbGrace {
-  readonly #firstSeenMs = new Map<number, number>();
+  readonly #firstSeenMs = new Map<string, number>();
   readonly #graceMs: number;
 
   /**
@@ -16,17 +21,32 @@ export class TcbGrace {
     this.#graceMs = options.graceMs;
   }
 
-  observe(evaluationNumber: number, nowMs: number): void {
-    if (this.#firstSeenMs.has(evaluationNumber)) return;
-    this.#firstSeenMs.set(evaluationNumber, nowMs);
+  observe({ tcbInfo, qeIdentity }: EvaluationNumbers, nowMs: number): void {
+    for (const name of [nameOf('tcbInfo', tcbInfo), nameOf('qeIdentity', qeIdentity)]) {
+      if (!this.#firstSeenMs.has(name)) this.#firstSeenMs.set(name, nowMs);
+    }
   }
 
-  /** Whether the grace since this number was first seen is still running. */
-  isRunning(evaluationNumber: number, nowMs: number): boolean {
-    const firstSeenMs = this.#firstSeenMs.get(evaluationNumber);
+  /** Whether the grace since this number of this document was first seen is still running. */
+  isRunning(document: Document, evaluationNumber: number, nowMs: number): boolean {
+    const firstSeenMs = this.#firstSeenMs.get(nameOf(document, evaluationNumber));
     return firstSeenMs !== undefined && nowMs - firstSeenMs < this.#graceMs;
   }
 }
+
+const nameOf = (document: Document, evaluationNumber: number): string => `${document} ${evaluationNumber}`;
+
+/** The documents by which a quote is out of date. */
+const outdatingDocuments = ({ levels }: VerifiedQuote): readonly Document[] => {
+  const { platform, tdxModule, quotingEnclave } = levels;
+  const isCurrent = [platform, tdxModule].every(
+    (level) => level === undefined || level.status === 'UpToDate',
+  );
+  return [
+    ...(isCurrent ? [] : (['tcbInfo'] as const)),
+    ...(quotingEnclave.status === 'UpToDate' ? [] : (['qeIdentity'] as const)),
+  ];
+};
 
 const outOfDate = ['OutOfDate', 'OutOfDateConfigurationNeeded'] as const;
 
@@ -44,7 +64,10 @@ export function withinGrace(
   if (!(refusal instanceof LatchkeyError) || refusal.code !== 'TCB_STATUS_REFUSED') return false;
   const status = outOfDate.find((candidate) => candidate === verified.tcbStatus);
   if (status === undefined) return false;
-  if (!grace.isRunning(verified.tcbEvaluationDataNumber, nowMs)) return false;
+  const { evaluationNumbers } = verified.collateral;
+  for (const document of outdatingDocuments(verified)) {
+    if (!grace.isRunning(document, evaluationNumbers[document], nowMs)) return false;
+  }
   // Everything else that the policy demands must still hold.
   applyPolicy(verified, { ...policy, acceptedTcbStatuses: [...policy.acceptedTcbStatuses, status] }, nowMs);
   return true;

@@ -11,10 +11,12 @@ import type { Secrets } from '../config/secrets.ts';
 import { LatchkeyError } from '../errors/latchkey-error.ts';
 import type { ServerNews } from '../protocol/not-enrolled.ts';
 import { orAborted } from '../time/or-aborted.ts';
+import { tdPolicyOf } from '../trust/trust-section.ts';
 import { buildGuardian, type GuardianRooms } from './build-guardian.ts';
 import { ChainWatch } from './chain-watch.ts';
 import { ClockDoubt } from './clock-doubt.ts';
 import { FolderHold } from './folder-hold.ts';
+import { EarlyWarnings, serversOfStore } from './early-warnings.ts';
 import { NewsAnswers, type NewsHeard } from './hear-news.ts';
 import { type NodeAddresses, NodeListeners } from './node-listeners.ts';
 import { NodeReport } from './node-report.ts';
@@ -49,6 +51,7 @@ export class LatchkeyNode implements AsyncDisposable {
   readonly #rotation: Rotation;
   readonly #storeWatch: StoreWatch;
   readonly #clockDoubt: ClockDoubt;
+  readonly #warnings: EarlyWarnings | undefined;
   #guardian: GuardianRooms['guardian'] | undefined;
   #serving: Serving | undefined;
   #listeners: NodeListeners | undefined;
@@ -63,13 +66,19 @@ export class LatchkeyNode implements AsyncDisposable {
     this.#config = config;
     this.#parts = parts;
     const { chain, clock } = parts;
+    const { earlyCollateral: early } = parts;
+    this.#warnings = early && new EarlyWarnings({ ...parts, early, policy: tdPolicyOf(config.trust) });
     this.#hold = new FolderHold(new NodeFolder(parts.fileSystem, config.node.dataFolder));
     this.#rotation = new Rotation(() => this.rotateStoreKey(), parts.log);
     this.#clockDoubt = new ClockDoubt(() => clock.nowMs());
     this.#storeWatch = new StoreWatch(parts);
     this.#report = new NodeReport(
       { ...parts, storeWatch: this.#storeWatch },
-      { open: () => this.open, serving: () => this.#serving },
+      {
+        open: () => this.open,
+        serving: () => this.#serving,
+        tcbWarnings: () => this.#warnings?.status(),
+      },
     );
     this.#watch = new ChainWatch({
       chain,
@@ -173,7 +182,7 @@ export class LatchkeyNode implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    const { log, chain, collateral } = this.#parts;
+    const { log, chain, collateral, earlyCollateral } = this.#parts;
     this.#stop.abort();
     await this.#starting?.catch(() => undefined);
     await this.#listeners?.close();
@@ -184,6 +193,7 @@ export class LatchkeyNode implements AsyncDisposable {
     this.#watch.close();
     await chain[Symbol.asyncDispose]();
     await collateral.close();
+    await earlyCollateral?.close();
     log('info', 'node.stopped', {});
   }
 
@@ -228,6 +238,10 @@ export class LatchkeyNode implements AsyncDisposable {
       healing,
       aside('clients.not-told', this.#tellClients(node, serving)),
       this.#register(node),
+      aside(
+        'tcb.not-judged',
+        this.#warnings?.run(() => serversOfStore(node, this.#parts.chain), this.#stop.signal),
+      ),
     ]);
   }
 

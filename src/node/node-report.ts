@@ -21,6 +21,14 @@ type ReportParts = Pick<NodeParts, 'metrics' | 'collateral' | 'verifier' | 'cloc
   readonly storeWatch: StoreWatch;
 };
 
+/** The parts of a node that a report asks. */
+interface ReportedNode {
+  readonly open: () => OpenNode | undefined;
+  readonly serving: () => Serving | undefined;
+  /** Early warnings of TCB recoveries, as JSON; `undefined` while there is nothing to say. */
+  readonly tcbWarnings?: () => Readonly<Record<string, unknown>> | undefined;
+}
+
 /** What a walk over all keys counts. */
 interface Counts {
   readonly atRisk: number;
@@ -55,14 +63,11 @@ function slotNumbers(state: NodeState): {
 /** Reports the state of a node on its open port, on its agent's socket, and as metrics. */
 export class NodeReport {
   readonly #parts: ReportParts;
-  readonly #node: { readonly open: () => OpenNode | undefined; readonly serving: () => Serving | undefined };
+  readonly #node: ReportedNode;
   #state: NodeState = { name: 'starting', reason: 'examining this machine' };
   #counted: ({ readonly serving: Serving; readonly atMs: number } & Counts) | undefined;
 
-  constructor(
-    parts: ReportParts,
-    node: { readonly open: () => OpenNode | undefined; readonly serving: () => Serving | undefined },
-  ) {
+  constructor(parts: ReportParts, node: ReportedNode) {
     this.#parts = parts;
     this.#node = node;
   }
@@ -123,7 +128,14 @@ export class NodeReport {
   /** Answer of the agent's `GET /status`. */
   status(): Readonly<Record<string, unknown>> {
     const { ready, report } = this.readiness();
-    return { ...this.info(), ready, ...report, explanation: this.#explain() };
+    const tcbWarnings = this.#node.tcbWarnings?.();
+    return {
+      ...this.info(),
+      ready,
+      ...report,
+      ...(tcbWarnings === undefined ? {} : { tcbWarnings }),
+      explanation: this.#explain(),
+    };
   }
 
   #explain(): string {

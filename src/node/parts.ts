@@ -7,6 +7,7 @@ import { PolkadotChainView } from '../chain/polkadot-chain-view.ts';
 import type { Checkpoint } from '../chain/proof/finality-tracker.ts';
 import type { CollateralSource } from '../collateral/collateral-source.ts';
 import { PccsCollateralSource } from '../collateral/pccs-source.ts';
+import type { TcbUpdate } from '../collateral/service-client.ts';
 import type { Config } from '../config/schema.ts';
 import { type RandomSource, systemRandom } from '../crypto/random.ts';
 import type { FileSystem } from '../disk/file-system.ts';
@@ -29,6 +30,8 @@ export interface NodeParts {
   readonly fileSystem: FileSystem;
   readonly verifier: QuoteVerifier;
   readonly collateral: CollateralSource;
+  /** Collateral of `update=early`, for early warnings; `undefined`: none are given. */
+  readonly earlyCollateral?: CollateralSource | undefined;
   readonly chain: ChainView;
   readonly quotes: QuoteSource;
   readonly client: PeerClient;
@@ -40,7 +43,9 @@ export interface PartOverrides {
   readonly clock?: Clock;
   readonly random?: RandomSource;
   readonly fileSystem?: FileSystem;
+  /** Takes the place of the services; without an early source beside it there are no early warnings. */
   readonly collateral?: CollateralSource;
+  readonly earlyCollateral?: CollateralSource;
   readonly chain?: ChainView;
   readonly quotes?: QuoteSource;
   readonly transport?: PeerTransport;
@@ -66,7 +71,12 @@ export function buildParts(config: Config, overrides: PartOverrides = {}): NodeP
     random,
     fileSystem,
     verifier,
-    collateral: overrides.collateral ?? collateralOf(config, verifier, clock, fileSystem, log),
+    collateral: overrides.collateral ?? collateralOf('standard', config, verifier, clock, fileSystem, log),
+    earlyCollateral:
+      overrides.earlyCollateral ??
+      (overrides.collateral === undefined
+        ? collateralOf('early', config, verifier, clock, fileSystem, log)
+        : undefined),
     chain: overrides.chain ?? chainOf(config, log, clock),
     quotes: overrides.quotes ?? quotesOf(config, verifier.trustRoot),
     client: new PeerClient({ transport, clock, random, deadlineMs: config.healing.peerDeadlineMs }),
@@ -74,6 +84,7 @@ export function buildParts(config: Config, overrides: PartOverrides = {}): NodeP
 }
 
 function collateralOf(
+  update: TcbUpdate,
   { collateral, trust }: Config,
   verifier: QuoteVerifier,
   clock: Clock,
@@ -87,6 +98,7 @@ function collateralOf(
     clock,
     log,
     graceMs: trust.freshness.collateralGraceMs,
+    update,
     ...(typeof minimum === 'number' ? { minimumTcbEvaluationDataNumber: minimum } : {}),
     ...(collateral.cacheFolder === undefined
       ? {}

@@ -57,7 +57,7 @@ export async function examineOwnMachine(parts: SelfCheckParts, trust: TrustSecti
 function requireOwnTcb(verified: VerifiedQuote, trust: TrustSection, nowMs: number): void {
   const policy = tdPolicyOf(trust);
   const grace = new TcbGrace({ graceMs: trust.freshness.tcbGraceMs });
-  grace.observe(verified.tcbEvaluationDataNumber, nowMs);
+  grace.observe(verified.collateral.evaluationNumbers, nowMs);
   try {
     applyPolicy(verified, policy, nowMs);
   } catch (refusal) {

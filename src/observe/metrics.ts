@@ -60,6 +60,16 @@ export class Metrics {
   readonly collateralState = this.#gauge('latchkey_collateral_state', '1 for the state of the collateral', [
     'state',
   ]);
+  readonly tcbWarnings = this.#gauge(
+    'latchkey_tcb_warnings',
+    'Machines that a TCB evaluation which Intel has published early will refuse: own, servers',
+    ['machines'],
+  );
+  readonly tcbRefusedFrom = this.#gauge(
+    'latchkey_tcb_refused_from_seconds',
+    'Estimated Unix time from which on the first of these machines is refused',
+    ['machines'],
+  );
   readonly chainBlock = this.#gauge(
     'latchkey_chain_finalized_block',
     'Number of the newest finalized block seen',

@@ -5,7 +5,7 @@ import { EvidenceError } from '../errors/latchkey-error.ts';
 /** The place of a certificate in Intel's SGX PKI. */
 export type CertificateRole = 'root' | 'pckCa' | 'pckLeaf' | 'tcbSigning';
 
-/** Names by role, as Intel issues them. Without them a PCK key could sign TCB info under the very same root. */
+/** Common names by role, as Intel issues them. Without this check a PCK key could sign TCB info under the same root. */
 const commonNames: Readonly<Record<CertificateRole, readonly string[]>> = {
   root: ['Intel SGX Root CA'],
   pckCa: ['Intel SGX PCK Platform CA', 'Intel SGX PCK Processor CA'],
@@ -39,7 +39,7 @@ export function requireRole(certificate: Certificate, role: CertificateRole): vo
 }
 
 /**
- * Requires that the issuer's name and key are behind a certificate, and that a CA may stand below it; one ECDSA
+ * Requires that a certificate names this issuer and is signed by it, and that the issuer may have a CA below it; one ECDSA
  * verification.
  * @throws EvidenceError CERTIFICATE_CHAIN_INVALID, CERTIFICATE_SIGNATURE_INVALID.
  */

@@ -1,12 +1,31 @@
 import { equalBytes } from '../bytes/concat.ts';
 import { copyBytes } from '../bytes/copy-bytes.ts';
 import { toHex } from '../bytes/hex.ts';
+import type { Crl } from '../der/crl.ts';
 import type { ErrorCode } from '../errors/codes.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
+import type { QeIdentity } from './qe-identity.ts';
 import type { PckCaType } from './sgx-extension.ts';
-import type { VerifiedCollateral } from './verified-collateral.ts';
+import type { TcbInfo } from './tcb-info.ts';
+import type { Validity } from './validity.ts';
 
-/** What a collateral source needs to know about a set that was found genuine. */
+/** The documents of a set with verified signatures, as far as a summary needs them. */
+export interface SignedDocuments {
+  readonly tcbInfo: TcbInfo;
+  readonly qeIdentity: QeIdentity;
+  readonly rootCrl: Crl;
+  readonly pckCrl: Crl;
+  readonly caType: PckCaType;
+  readonly validities: readonly Validity[];
+}
+
+/** TCB evaluation data numbers of one set. Intel may publish the two documents at different times, so the numbers may differ. */
+export interface EvaluationNumbers {
+  readonly tcbInfo: number;
+  readonly qeIdentity: number;
+}
+
+/** What a collateral source needs to know about a genuine set. */
 export interface CollateralSummary {
   /** 6 bytes. */
   readonly fmspc: Uint8Array;
@@ -14,15 +33,17 @@ export interface CollateralSummary {
   readonly pceId: Uint8Array;
   /** Which PCK CA its PCK CRL is for. */
   readonly ca: PckCaType;
+  /** The lower of the two numbers, as Intel's verifier reports it. */
   readonly tcbEvaluationDataNumber: number;
+  readonly evaluationNumbers: EvaluationNumbers;
   readonly crlNumbers: { readonly rootCa: bigint; readonly pck: bigint };
   readonly issuedAtMs: DocumentDates;
   readonly nextUpdateMs: DocumentDates;
-  /** From when on all documents and certificates are valid. */
+  /** The first moment at which all documents and certificates are valid. */
   readonly validFromMs: number;
   /** The last moment at which all documents and certificates are valid. */
   readonly validUntilMs: number;
-  /** The earliest moment at which one of the four documents has lived half its life: a good time to refresh. */
+  /** The earliest moment at which one of the four documents has lived half its life: the time to refresh. */
   readonly halfLifeAtMs: number;
 }
 
@@ -40,7 +61,7 @@ export interface DocumentDates {
   readonly pckCrl: number;
 }
 
-/** What the asker expects of a set; each is checked when given. */
+/** What the caller expects of a set; each field is checked when it is given. */
 export interface CollateralExpectation {
   /** 6 bytes. */
   readonly fmspc?: Uint8Array;
@@ -51,10 +72,12 @@ export interface CollateralExpectation {
 }
 
 /** Summarises a verified set. */
-export function summarizeCollateral(
-  collateral: Omit<VerifiedCollateral, 'summary' | 'inGrace'>,
-): CollateralSummary {
-  const { tcbInfo, qeIdentity, rootCrl, pckCrl, caType, validities } = collateral;
+export function summarizeCollateral(documents: SignedDocuments): CollateralSummary {
+  const { tcbInfo, qeIdentity, rootCrl, pckCrl, caType, validities } = documents;
+  const evaluationNumbers = {
+    tcbInfo: tcbInfo.tcbEvaluationDataNumber,
+    qeIdentity: qeIdentity.tcbEvaluationDataNumber,
+  };
   const issuedAtMs = {
     tcbInfo: tcbInfo.issueDateMs,
     qeIdentity: qeIdentity.issueDateMs,
@@ -74,11 +97,12 @@ export function summarizeCollateral(
     halfLife(pckCrl.thisUpdateMs, pckCrl.nextUpdateMs),
   ];
   return {
-    // Copies, as callers get them: verdicts go by the TCB info's own.
+    // Copies: a caller may change them, and verdicts must not change with them.
     fmspc: copyBytes(tcbInfo.fmspc),
     pceId: copyBytes(tcbInfo.pceId),
     ca: caType,
-    tcbEvaluationDataNumber: tcbInfo.tcbEvaluationDataNumber,
+    tcbEvaluationDataNumber: Math.min(evaluationNumbers.tcbInfo, evaluationNumbers.qeIdentity),
+    evaluationNumbers: Object.freeze(evaluationNumbers),
     crlNumbers: { rootCa: rootCrl.crlNumber, pck: pckCrl.crlNumber },
     issuedAtMs,
     nextUpdateMs,
@@ -95,7 +119,7 @@ const halfLife = (fromMs: number, toMs: number): number => Math.floor((fromMs + 
  * @throws EvidenceError FMSPC_MISMATCH, PCEID_MISMATCH, CRL_ISSUER_MISMATCH, TCB_EVALUATION_TOO_OLD.
  */
 export function requireExpected(
-  { tcbInfo, caType }: VerifiedCollateral,
+  { tcbInfo, qeIdentity, caType }: Pick<SignedDocuments, 'tcbInfo' | 'qeIdentity' | 'caType'>,
   expected: CollateralExpectation,
 ): void {
   if (expected.fmspc !== undefined && !equalBytes(expected.fmspc, tcbInfo.fmspc)) {
@@ -108,10 +132,12 @@ export function requireExpected(
     refuse('CRL_ISSUER_MISMATCH', 'CA of the PCK CRL', expected.ca, caType);
   }
   const minimum = expected.minimumTcbEvaluationDataNumber ?? 0;
-  const number = tcbInfo.tcbEvaluationDataNumber;
-  // Not `number < minimum`: a minimum that is no number must refuse, not pass.
-  if (!(number >= minimum)) {
-    refuse('TCB_EVALUATION_TOO_OLD', 'tcbEvaluationDataNumber', `at least ${minimum}`, `${number}`);
+  const numbers = { 'TCB info': tcbInfo, 'QE identity': qeIdentity };
+  for (const [document, { tcbEvaluationDataNumber }] of Object.entries(numbers)) {
+    // Not `number < minimum`: a minimum that is not a number must refuse the set.
+    if (tcbEvaluationDataNumber >= minimum) continue;
+    const field = `tcbEvaluationDataNumber of the ${document}`;
+    refuse('TCB_EVALUATION_TOO_OLD', field, `at least ${minimum}`, `${tcbEvaluationDataNumber}`);
   }
 }
 

@@ -1,6 +1,6 @@
 import { EvidenceError } from '../errors/latchkey-error.ts';
 
-/** Everything of Intel's that a verdict on one platform needs, as text, nothing verified. */
+/** The documents of Intel that a verdict on one platform needs, as text; nothing is verified. */
 export interface CollateralDocuments {
   /** PEM: PCK CA, root. */
   readonly pck_crl_issuer_chain: string;
@@ -20,12 +20,15 @@ export interface CollateralDocuments {
   readonly qe_identity: string;
   /** r ‖ s, 128 hex digits. */
   readonly qe_identity_signature: string;
+  /**
+   * PEM: PCK certificate, PCK CA, root. Only for quotes that name their platform instead of carrying its chain
+   * (certification data of type 1 to 4); a quote that carries its own chain is verified with that one.
+   */
+  readonly pck_certificate_chain?: string;
 }
 
-type DocumentName = keyof CollateralDocuments;
-
 /** Characters; Intel's largest documents today have a tenth of these. */
-const maxCharacters: Readonly<Record<DocumentName, number>> = {
+const maxCharacters: Readonly<Record<keyof CollateralDocuments, number>> = {
   pck_crl_issuer_chain: 16_384,
   root_ca_crl: 262_144,
   pck_crl: 2_097_152,
@@ -35,13 +38,15 @@ const maxCharacters: Readonly<Record<DocumentName, number>> = {
   qe_identity_issuer_chain: 16_384,
   qe_identity: 65_536,
   qe_identity_signature: 128,
+  pck_certificate_chain: 16_384,
 };
 
-/** Sets made below: frozen, with text fields only, so that one object is one content for ever. */
+/** Sets made below: frozen, with text fields only, so that the content of an object never changes. */
 const parsed = new WeakSet<CollateralDocuments>();
 
-/** Whether {@link parseCollateralDocuments} made this set. */
-export const isParsedCollateral = (documents: CollateralDocuments): boolean => parsed.has(documents);
+/** Returns a set that {@link parseCollateralDocuments} made as it is, and parses any other. @throws EvidenceError COLLATERAL_MALFORMED. */
+export const parsedCollateral = (documents: CollateralDocuments): CollateralDocuments =>
+  parsed.has(documents) ? documents : parseCollateralDocuments(documents);
 
 /** Digests under which the four signed documents of a set are known, each with everything that its signature needs. */
 export interface CollateralKeys {
@@ -51,7 +56,7 @@ export interface CollateralKeys {
   readonly qeIdentity: string;
 }
 
-/** The keys of a set; together they cover all nine texts, so that different sets never have the same four. */
+/** The keys of a set; together they cover its nine signed texts, so that sets with other documents never have the same four. */
 export function collateralKeys(
   documents: CollateralDocuments,
   digest: (text: string) => string,
@@ -72,7 +77,8 @@ export function collateralKeys(
 }
 
 /**
- * Checks that a value is a collateral set: nine texts within their size limits. Other fields are ignored.
+ * Checks that a value is a collateral set: nine texts, and a PCK chain where there is one, within their size limits.
+ * Other fields are ignored.
  * @returns a frozen copy, for which the verifier's cache needs no hashing.
  * @throws EvidenceError COLLATERAL_MALFORMED.
  */
@@ -80,7 +86,7 @@ export function parseCollateralDocuments(json: unknown): CollateralDocuments {
   if (typeof json !== 'object' || json === null) return refuse('collateral', 'an object', typeof json);
   // An object was asserted; each field is checked before it is used.
   const fields = json as Readonly<Record<string, unknown>>;
-  const text = (name: DocumentName): string => {
+  const text = (name: keyof CollateralDocuments): string => {
     const value = Object.hasOwn(fields, name) ? fields[name] : undefined;
     if (typeof value !== 'string') return refuse(name, 'text', typeof value);
     if (value.length > maxCharacters[name]) {
@@ -98,6 +104,9 @@ export function parseCollateralDocuments(json: unknown): CollateralDocuments {
     qe_identity_issuer_chain: text('qe_identity_issuer_chain'),
     qe_identity: text('qe_identity'),
     qe_identity_signature: text('qe_identity_signature'),
+    ...(Object.hasOwn(fields, 'pck_certificate_chain')
+      ? { pck_certificate_chain: text('pck_certificate_chain') }
+      : {}),
   });
   parsed.add(documents);
   return documents;

@@ -5,12 +5,11 @@ import { type Certificate, parseCertificate } from '../der/certificate.ts';
 import { readPemChain } from '../der/pem.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import { requireRole, requireSignedBy } from './certificate-checks.ts';
-import type { Quote } from './quote.ts';
 import { type PckCaType, readSgxExtension, type SgxExtension } from './sgx-extension.ts';
 import type { TrustRoot } from './trust-root.ts';
 import { certificateValidity, type Validity } from './validity.ts';
 
-/** A PCK chain whose signatures are verified up to the trust root; dates and revocation are checked on every use. */
+/** A PCK chain with signatures that are verified up to the trust root; dates and revocation are checked on every use. */
 export interface PckChain {
   readonly leaf: Certificate;
   readonly ca: Certificate;
@@ -76,9 +75,9 @@ export class PckChains {
    * Leaf ← PCK CA ← trust root: shape, names, roles, flags and signatures, and the SGX extension.
    * @throws EvidenceError with a certificate code or PCK_EXTENSION_INVALID.
    */
-  verify({ certificateChain, certificateChainDigest }: Quote): PckChain {
-    return this.#cache.get(certificateChainDigest, () => {
-      const [leafDer, caDer, rootDer] = splitPckChain(certificateChain);
+  verify({ pem, digest }: PckChainText): PckChain {
+    return this.#cache.get(digest, () => {
+      const [leafDer, caDer, rootDer] = requireThree(rootLast(readChain(pem), this.#root));
       const ca = this.#issued.verify(caDer, rootDer, 'pckCa');
       const leaf = parsePckLeaf(leafDer);
       requireRole(leaf, 'pckLeaf');
@@ -90,20 +89,45 @@ export class PckChains {
   }
 }
 
+/** A PCK chain as it came. */
+export interface PckChainText {
+  /** PEM of leaf, PCK CA and root. */
+  readonly pem: Uint8Array;
+  /** SHA-256 of the PEM, hex. */
+  readonly digest: string;
+}
+
+/**
+ * Puts a chain that begins with the trust root into the usual order. Intel's verifier uses the names in the
+ * certificates and not their order (CertificateChain.cpp). A chain without the trust root is returned unchanged.
+ */
+export function rootLast(chain: readonly Uint8Array[], root: TrustRoot): readonly Uint8Array[] {
+  const [first] = chain;
+  const isRootFirst = first !== undefined && equalBytes(first, root.certificate.der);
+  return isRootFirst ? chain.toReversed() : chain;
+}
+
 /** What a PCK leaf says, before anything about it is verified. */
-export function peekPckChain(chain: Uint8Array): Pick<PckChain, 'leaf' | 'sgx' | 'caType'> {
-  const [leafDer] = splitPckChain(chain);
-  const leaf = parsePckLeaf(leafDer);
+export function peekPckChain(pem: Uint8Array): Pick<PckChain, 'leaf' | 'sgx' | 'caType'> {
+  const [first, , last] = requireThree(readChain(pem));
+  const certificate = parsePckLeaf(first);
+  const isSelfIssued = equalBytes(certificate.issuer.der, certificate.subject.der);
+  const leaf = isSelfIssued ? parsePckLeaf(last) : certificate;
   const caType = leaf.issuer.commonName.includes('Platform') ? 'platform' : 'processor';
   return { leaf, sgx: readSgxExtension(leaf, caType), caType };
 }
 
 const parsePckLeaf = (der: Uint8Array): Certificate => parseCertificate(der, 'PCK certificate');
 
+const readChain = (pem: Uint8Array): readonly Uint8Array[] =>
+  readPemChain(Buffer.from(pem.buffer, pem.byteOffset, pem.length).toString('latin1'), 'PCK chain', 3);
+
 /** Exactly three certificates. */
-function splitPckChain(chain: Uint8Array): readonly [leaf: Uint8Array, ca: Uint8Array, root: Uint8Array] {
-  const text = Buffer.from(chain.buffer, chain.byteOffset, chain.length).toString('latin1');
-  const [leaf, ca, root] = readPemChain(text, 'PCK chain', 3);
+function requireThree([leaf, ca, root]: readonly Uint8Array[]): readonly [
+  Uint8Array,
+  Uint8Array,
+  Uint8Array,
+] {
   if (leaf !== undefined && ca !== undefined && root !== undefined) return [leaf, ca, root];
   throw new EvidenceError('CERTIFICATE_CHAIN_INVALID', 'the PCK chain must be leaf, PCK CA and root', {
     field: 'PCK chain',

@@ -1,9 +1,16 @@
+import { equalBytes } from '../bytes/concat.ts';
 import { toHex } from '../bytes/hex.ts';
 import type { ErrorCode } from '../errors/codes.ts';
 import { RefusalError } from '../errors/latchkey-error.ts';
 import type { Quote } from './quote.ts';
-import { describeTdAttributes, readU64LittleEndian, tdAttributeBits } from './td-attributes.ts';
+import {
+  describeTdAttributeBits,
+  describeTdAttributes,
+  readU64LittleEndian,
+  tdAttributeBits,
+} from './td-attributes.ts';
 import type { PolicyRule } from './td-policy.ts';
+import type { TdReportExtension } from './td-report.ts';
 
 const hex64 = (value: bigint): string => `0x${value.toString(16).padStart(16, '0')}`;
 
@@ -31,18 +38,23 @@ export const refusedAttributeRules: readonly PolicyRule[] = [
   { title: 'TD is not under debug', check: ({ quote }) => requireNotDebug(quote) },
   {
     title: 'TD attributes are known and allowed',
-    check({ quote }, { allowPks, allowPerfmon, allowKl, extraTdAttributes }) {
-      const { SEPT_VE_DISABLE, PKS, PERFMON, KL } = tdAttributeBits;
+    check({ quote }, { allowPks, allowPerfmon, allowKl, allowMigratable, extraTdAttributes }) {
+      const { SEPT_VE_DISABLE, MIGRATABLE, PKS, PERFMON, KL } = tdAttributeBits;
       const allowed =
         SEPT_VE_DISABLE |
         (allowPks ? PKS : 0n) |
         (allowPerfmon ? PERFMON : 0n) |
         (allowKl ? KL : 0n) |
-        extraTdAttributes;
+        // Code can put the bit into the mask, but only allowMigratable allows it.
+        (extraTdAttributes & ~MIGRATABLE) |
+        (allowMigratable ? MIGRATABLE : 0n);
       const attributes = readU64LittleEndian(quote.body.tdAttributes);
-      if ((attributes & ~allowed) === 0n) return;
+      const refused = attributes & ~allowed;
+      if (refused === 0n) return;
       const observed = `${hex64(attributes)} (${describeTdAttributes(quote.body.tdAttributes)})`;
-      refuse('TD_ATTRIBUTES_REFUSED', 'TD attributes', 'TDATTRIBUTES', `within ${hex64(allowed)}`, observed);
+      const rule = (refused & MIGRATABLE) === 0n ? 'TD attributes' : 'allowMigratable';
+      const expected = `without ${describeTdAttributeBits(refused)}, within ${hex64(allowed)}`;
+      refuse('TD_ATTRIBUTES_REFUSED', rule, 'TDATTRIBUTES', expected, observed);
     },
   },
   {
@@ -70,6 +82,24 @@ export const refusedAttributeRules: readonly PolicyRule[] = [
       if (observed === undefined || mrServiceTd.some((accepted) => toHex(accepted) === observed)) return;
       const expected = mrServiceTd.map(toHex).join(' or ');
       refuse('SERVICE_TD_REFUSED', 'mrServiceTd', 'MRSERVICETD', expected, observed);
+    },
+  },
+  {
+    title: 'the policy covers every field of an extended TD report',
+    check({ quote: { body } }, { extendedReport }) {
+      if (body.extension === undefined) return;
+      if (extendedReport === undefined) {
+        const observed = 'an extended TD report 1.5';
+        const expected = 'a TD report 1.0 or 1.5, or rules for every field of the extended report';
+        return refuse('EXTENDED_REPORT_REFUSED', 'extendedReport', 'TD report', expected, observed);
+      }
+      for (const [field, value] of Object.entries(body.extension)) {
+        // The report and the policy are keyed by the same names.
+        const accepted = extendedReport[field as keyof TdReportExtension];
+        if (accepted === 'any' || accepted.some((one) => equalBytes(one, value))) continue;
+        const expected = accepted.map(toHex).join(' or ') || 'none at all';
+        refuse('EXTENDED_REPORT_REFUSED', 'extendedReport', field, expected, toHex(value));
+      }
     },
   },
 ];

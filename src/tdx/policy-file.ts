@@ -1,10 +1,16 @@
 import { tryFromHex } from '../bytes/hex.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
+import { tdReport15ExtendedLayout } from './quote-layout.ts';
 import { tcbStatuses } from './tcb-status.ts';
-import { XFAM_FIXED_0, XFAM_FIXED_1 } from './td-attributes.ts';
-import { type MeasurementField, measurementFields, type TdPolicy } from './td-policy.ts';
+import { tdAttributeBits, XFAM_FIXED_0, XFAM_FIXED_1 } from './td-attributes.ts';
+import {
+  type ExtendedReportPolicy,
+  type MeasurementField,
+  measurementFields,
+  type TdPolicy,
+} from './td-policy.ts';
 
-/** Only UpToDate, no debug, SEPT_VE_DISABLE, no service TD; any measurement. */
+/** Only UpToDate, no debug, not migratable, SEPT_VE_DISABLE, no service TD, no extended report; any measurement. */
 export const defaultPolicy: TdPolicy = Object.freeze({
   acceptedTcbStatuses: ['UpToDate'],
   tcbGraceDays: 0,
@@ -15,10 +21,12 @@ export const defaultPolicy: TdPolicy = Object.freeze({
   allowPks: true,
   allowPerfmon: true,
   allowKl: false,
+  allowMigratable: false,
   extraTdAttributes: 0n,
   requiredXfam: XFAM_FIXED_1,
   allowedXfam: XFAM_FIXED_0,
   mrServiceTd: [new Uint8Array(48)],
+  extendedReport: undefined,
   measurements: new Map(),
 } satisfies TdPolicy);
 
@@ -82,10 +90,50 @@ const mask: Reader<bigint> = (value, field) =>
 
 const extraAttributes: Reader<bigint> = (value, field) => {
   const bits = mask(value, field);
-  return (bits & NEVER_ACCEPTABLE_ATTRIBUTES) === 0n ? bits : refuse(field, 'without bits 0 to 7', value);
+  if ((bits & NEVER_ACCEPTABLE_ATTRIBUTES) !== 0n) refuse(field, 'without bits 0 to 7', value);
+  if ((bits & tdAttributeBits.MIGRATABLE) !== 0n) {
+    refuse(field, 'without bit 29 (MIGRATABLE), which allowMigratable allows', value);
+  }
+  return bits;
 };
 
-/** Every field of the file beside the measurements; the type makes the list complete. */
+/** An allow list of values with this number of bytes, or the text "any". */
+const listOrAny =
+  (byteLength: number): Reader<readonly Uint8Array[] | 'any'> =>
+  (value, field) =>
+    value === 'any' ? value : list(bytesOf(byteLength))(value, field);
+
+/** All ten fields are required, so that a policy cannot leave one of them unchecked by mistake. */
+const extendedReport: Reader<ExtendedReportPolicy> = (value, field) => {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    return refuse(field, 'an object with a rule for every field of the extended TD report', value);
+  }
+  const given = new Map<string, unknown>(Object.entries(value));
+  const rule = (name: keyof ExtendedReportPolicy): readonly Uint8Array[] | 'any' => {
+    const [, byteLength] = tdReport15ExtendedLayout[name];
+    if (!given.has(name)) refuse(`${field}.${name}`, 'an allow list, or "any"', undefined);
+    return listOrAny(byteLength)(given.get(name), `${field}.${name}`);
+  };
+  const policy: ExtendedReportPolicy = {
+    vmid: rule('vmid'),
+    tdId: rule('tdId'),
+    devInfo: rule('devInfo'),
+    initServTdHash: rule('initServTdHash'),
+    initServTdAttributes: rule('initServTdAttributes'),
+    initCpuSvn: rule('initCpuSvn'),
+    initTeeTcbSvn: rule('initTeeTcbSvn'),
+    initTeeFmspc: rule('initTeeFmspc'),
+    curServTdHash: rule('curServTdHash'),
+    curServTdAttributes: rule('curServTdAttributes'),
+  };
+  const unknown = [...given.keys()].find((name) => !Object.hasOwn(policy, name));
+  if (unknown !== undefined) {
+    refuse(`${field}.${unknown.slice(0, 80)}`, 'a field of the extended TD report', given.get(unknown));
+  }
+  return Object.freeze(policy);
+};
+
+/** A reader for each field of the file except the measurements; the type makes the list complete. */
 const readers: { readonly [Name in keyof Omit<TdPolicy, 'measurements'>]: Reader<TdPolicy[Name]> } = {
   acceptedTcbStatuses: list(acceptedStatus),
   tcbGraceDays: integerUpTo(MAX_GRACE_DAYS),
@@ -96,10 +144,12 @@ const readers: { readonly [Name in keyof Omit<TdPolicy, 'measurements'>]: Reader
   allowPks: boolean,
   allowPerfmon: boolean,
   allowKl: boolean,
+  allowMigratable: boolean,
   extraTdAttributes: extraAttributes,
   requiredXfam: mask,
   allowedXfam: mask,
   mrServiceTd: list(bytesOf(48)),
+  extendedReport,
 };
 
 /**

@@ -2,24 +2,22 @@ import { RefusalError } from '../errors/latchkey-error.ts';
 import { describeShortfalls } from './tcb-shortfall.ts';
 import type { TcbStatus } from './tcb-status.ts';
 import type { PolicyRule, TdPolicy } from './td-policy.ts';
-import type { VerifiedQuote } from './verify-quote.ts';
+import type { VerifiedQuote } from './quote-verifier.ts';
 
 const DAY_MS = 86_400_000;
+const relaunch: ReadonlySet<TcbStatus> = new Set([
+  'TDRelaunchAdvised',
+  'TDRelaunchAdvisedConfigurationNeeded',
+]);
 const graceful: ReadonlySet<TcbStatus> = new Set(['OutOfDate', 'OutOfDateConfigurationNeeded']);
 
 /** Rules on the TCB verdict. */
 export const tcbRules: readonly PolicyRule[] = [
   {
     title: 'TCB is not revoked',
-    check({ tcbStatus, levels, shortfalls }) {
-      if (tcbStatus !== 'Revoked') return;
-      const observed = `${tcbStatus} (${revokedParts(levels)})${shortOf(shortfalls)}`;
-      throw new RefusalError('TCB_REVOKED', `revoked: the status must be any other, got ${observed}`, {
-        field: 'tcbStatus',
-        expected: 'any other status',
-        observed,
-        hint: 'update the platform; no policy accepts a revoked TCB',
-      });
+    check(verified) {
+      requireNotRevoked('tcbStatus', verified);
+      if (verified.currentTcb !== undefined) requireNotRevoked('currentTcb.tcbStatus', verified.currentTcb);
     },
   },
   {
@@ -36,12 +34,43 @@ export const tcbRules: readonly PolicyRule[] = [
       });
     },
   },
-  { title: 'TCB status is accepted', check: requireAcceptedStatus },
+  {
+    title: 'TCB status is accepted',
+    check(verified, policy, nowMs) {
+      requireAcceptedStatus('tcbStatus', verified, policy, nowMs);
+    },
+  },
+  {
+    title: 'the status of the TCB that is loaded now is accepted too',
+    check({ tcbStatus, currentTcb }, policy, nowMs) {
+      // Intel's relaunch rule has taken the current TCB into account already.
+      if (currentTcb === undefined || relaunch.has(tcbStatus)) return;
+      requireAcceptedStatus('currentTcb.tcbStatus', currentTcb, policy, nowMs);
+    },
+  },
   { title: 'no refused advisory applies', check: requireAcceptedAdvisories },
 ];
 
-function requireAcceptedStatus(verified: VerifiedQuote, policy: TdPolicy, nowMs: number): void {
-  const { tcbStatus, tcbDateMs, shortfalls } = verified;
+/** What the rules on the status need of a verdict. */
+type Judged = Pick<VerifiedQuote, 'tcbStatus' | 'tcbDateMs' | 'levels' | 'shortfalls'>;
+
+function requireNotRevoked(field: string, { tcbStatus, levels, shortfalls }: Judged): void {
+  if (tcbStatus !== 'Revoked') return;
+  const observed = `${tcbStatus} (${revokedParts(levels)})${shortOf(shortfalls)}`;
+  throw new RefusalError('TCB_REVOKED', `revoked: ${field} must be any other, got ${observed}`, {
+    field,
+    expected: 'any other status',
+    observed,
+    hint: 'update the platform; no policy accepts a revoked TCB',
+  });
+}
+
+function requireAcceptedStatus(
+  field: string,
+  { tcbStatus, tcbDateMs, shortfalls }: Judged,
+  policy: TdPolicy,
+  nowMs: number,
+): void {
   if (policy.acceptedTcbStatuses.some((accepted) => accepted === tcbStatus)) return;
   const hasGrace = policy.tcbGraceDays > 0 && graceful.has(tcbStatus);
   const graceEndMs = tcbDateMs + policy.tcbGraceDays * DAY_MS;
@@ -49,13 +78,16 @@ function requireAcceptedStatus(verified: VerifiedQuote, policy: TdPolicy, nowMs:
   const grace = hasGrace ? [`${tcbStatus} until ${isoDay(graceEndMs)}`] : [];
   const expected = alternatives([...policy.acceptedTcbStatuses, ...grace]);
   const observed = `${tcbStatus}${shortOf(shortfalls)}`;
-  const message = `acceptedTcbStatuses: the status must be ${expected}, got ${observed}`;
-  throw new RefusalError('TCB_STATUS_REFUSED', message, {
-    field: 'tcbStatus',
-    expected,
-    observed,
-    hint: 'update the platform, or accept this status or a grace in the policy',
-  });
+  throw new RefusalError(
+    'TCB_STATUS_REFUSED',
+    `acceptedTcbStatuses: ${field} must be ${expected}, got ${observed}`,
+    {
+      field,
+      expected,
+      observed,
+      hint: 'update the platform, or accept this status or a grace in the policy',
+    },
+  );
 }
 
 const shortOf = (shortfalls: VerifiedQuote['shortfalls']): string =>
@@ -71,7 +103,11 @@ function revokedParts({ platform, tdxModule, quotingEnclave }: VerifiedQuote['le
     .join(' and ');
 }
 
-function requireAcceptedAdvisories({ advisoryIds }: VerifiedQuote, policy: TdPolicy): void {
+function requireAcceptedAdvisories(
+  { advisoryIds: ofLaunch, currentTcb }: VerifiedQuote,
+  policy: TdPolicy,
+): void {
+  const advisoryIds = [...new Set([...ofLaunch, ...(currentTcb?.advisoryIds ?? [])])];
   const { acceptedAdvisoryIds: accepted, deniedAdvisoryIds: denied } = policy;
   const isDenied = (id: string): boolean => denied.includes(id);
   refuseAdvisories('deniedAdvisoryIds', `none of ${denied.join(', ')}`, advisoryIds.filter(isDenied));

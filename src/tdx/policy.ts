@@ -2,7 +2,7 @@ import { refusedAttributeRules } from './policy-attributes.ts';
 import { measurementRules } from './policy-measurements.ts';
 import { tcbRules } from './policy-tcb.ts';
 import type { PolicyRule, TdPolicy } from './td-policy.ts';
-import type { VerifiedQuote } from './verify-quote.ts';
+import { VerifiedQuote } from './quote-verifier.ts';
 
 /** All rules in the order in which they are applied. */
 export const policyRules: readonly PolicyRule[] = [
@@ -13,12 +13,15 @@ export const policyRules: readonly PolicyRule[] = [
 
 /**
  * Applies every rule of a policy.
- * @throws RefusalError of the first rule that refuses.
+ * @throws RefusalError of the first rule that refuses; TypeError for anything that a `QuoteVerifier` did not make.
  */
 export function applyPolicy(verified: VerifiedQuote, policy: TdPolicy, nowMs: number): void {
+  if (!VerifiedQuote.isProof(verified)) {
+    throw new TypeError('a policy is applied to a VerifiedQuote, which QuoteVerifier.verify makes');
+  }
   for (const rule of policyRules) rule.check(verified, policy, nowMs);
 }
 
 export { requireNotDebug } from './policy-attributes.ts';
 export { defaultPolicy, parsePolicy } from './policy-file.ts';
-export type { MeasurementField, PolicyRule, TdPolicy } from './td-policy.ts';
+export type { ExtendedReportPolicy, MeasurementField, PolicyRule, TdPolicy } from './td-policy.ts';

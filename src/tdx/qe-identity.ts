@@ -1,6 +1,6 @@
 import { type JsonFields, parseJsonFields } from './json-fields.ts';
 import { type ComponentTcbLevels, readComponentLevels } from './tcb-info.ts';
-import type { ComponentStatus } from './tcb-status.ts';
+import { componentStatuses } from './tcb-status.ts';
 
 /** What Intel says about its TD quoting enclave; version 2. */
 export interface QeIdentity {
@@ -20,7 +20,7 @@ export interface QeIdentity {
 }
 
 /**
- * Reads a QE identity whose signature is verified.
+ * Reads a QE identity after its signature was verified.
  * @throws EvidenceError QE_IDENTITY_INVALID.
  */
 export function parseQeIdentity(text: string): QeIdentity {
@@ -41,16 +41,5 @@ export function parseQeIdentity(text: string): QeIdentity {
   };
 }
 
-const enclaveStatuses = [
-  'UpToDate',
-  'OutOfDate',
-  'Revoked',
-  'ConfigurationNeeded',
-  'OutOfDateConfigurationNeeded',
-] as const;
-
-/** Like Intel's verifier (QVL, EnclaveReportVerifier.cpp): what is neither current nor revoked is out of date. */
-function readStatus(level: JsonFields): ComponentStatus {
-  const status = level.oneOf('tcbStatus', enclaveStatuses);
-  return status === 'UpToDate' || status === 'Revoked' ? status : 'OutOfDate';
-}
+/** Like Intel's verifier (IdentityTcbLevel.cpp): any other status makes the identity invalid, also in a level that is not reached. */
+const readStatus = (level: JsonFields): string => level.oneOf('tcbStatus', componentStatuses);

@@ -35,6 +35,7 @@ export const INTEL_QE_VENDOR_ID = '939a7233f79c4ca9940a0db3957f0607';
 export const BODY_DESCRIPTOR_BYTES = 6;
 export const BODY_TYPE_TD_REPORT_1_0 = 2;
 export const BODY_TYPE_TD_REPORT_1_5 = 3;
+export const BODY_TYPE_TD_REPORT_1_5_EXTENDED = 4;
 
 /** TD report 1.0; body of version 4 and of version 5 type 2. */
 export const TD_REPORT_1_0_BYTES = 584;
@@ -63,12 +64,42 @@ export const tdReport15Layout = {
   mrServiceTd: [600, 48],
 } as const satisfies Record<string, Field>;
 
+/**
+ * The fields that the extended TD report 1.5 adds, with Intel's names (QVL, QuoteStructures.h, January 2026); body of
+ * version 5 type 4.
+ */
+export const TD_REPORT_1_5_EXTENDED_BYTES = 885;
+export const tdReport15ExtendedLayout = {
+  vmid: [648, 1],
+  tdId: [649, 32],
+  devInfo: [681, 48],
+  initServTdHash: [729, 48],
+  initServTdAttributes: [777, 8],
+  initCpuSvn: [785, 16],
+  initTeeTcbSvn: [801, 16],
+  initTeeFmspc: [817, 12],
+  curServTdHash: [829, 48],
+  curServTdAttributes: [877, 8],
+} as const satisfies Record<string, Field>;
+/** Bytes of each body of version 5, by its type. */
+export const bodyBytes = {
+  [BODY_TYPE_TD_REPORT_1_0]: TD_REPORT_1_0_BYTES,
+  [BODY_TYPE_TD_REPORT_1_5]: TD_REPORT_1_5_BYTES,
+  [BODY_TYPE_TD_REPORT_1_5_EXTENDED]: TD_REPORT_1_5_EXTENDED_BYTES,
+} as const;
+/** 2: TD report 1.0, 3: TD report 1.5, 4: extended TD report 1.5. */
+export type BodyType = keyof typeof bodyBytes;
+export const bodyTypes = [2, 3, 4] as const satisfies readonly BodyType[];
+
 /** Parts of the signature data with a fixed size. */
 export const SIGNATURE_BYTES = 64;
 export const ATTESTATION_KEY_BYTES = 64;
 /** Outer certification data: QE report, its signature, authentication data, inner certification data. */
 export const CERTIFICATION_TYPE_QE_REPORT = 6;
-/** Inner certification data: PEM of PCK leaf, PCK CA and root. */
+/**
+ * Inner certification data. Types 1 to 4 name the platform (PPID plain or encrypted, or the PCK certificate alone)
+ * and leave its PCK chain to the verifier; type 5 is the PEM of PCK leaf, PCK CA and root.
+ */
 export const CERTIFICATION_TYPE_PCK_CHAIN = 5;
 
 /** The QE's SGX report body, 384 bytes. */

@@ -33,18 +33,25 @@ export interface QuotingEnclaveEvidence {
   readonly authenticationData: Uint8Array;
 }
 
+/** What the quote says about the platform's PCK certificate. */
+export interface CertificationData {
+  /** 5: PEM of PCK leaf, PCK CA and root. 1 to 4 name the platform only, and the caller has to give its chain. */
+  readonly type: 1 | 2 | 3 | 4 | 5;
+  readonly data: Uint8Array;
+}
+
 const intelQeVendorId = Buffer.from(layout.INTEL_QE_VENDOR_ID, 'hex');
 const constructorKey = Symbol('parseQuote');
 
 /**
- * A TDX quote whose structure is sound and whose claims nobody has verified. Only {@link parseQuote} makes one; its
+ * A TDX quote with a valid structure; its claims are not verified. Only {@link parseQuote} makes one; its
  * byte arrays are views into a private copy of the input.
  */
 export class Quote {
   readonly version: 4 | 5;
   readonly header: QuoteHeader;
-  /** 2: TD report 1.0, 3: TD report 1.5. */
-  readonly bodyType: 2 | 3;
+  /** 2: TD report 1.0, 3: TD report 1.5, 4: extended TD report 1.5. */
+  readonly bodyType: layout.BodyType;
   readonly body: TdReport;
   /** What the attestation key signed: header ‖ descriptor (version 5) ‖ body. */
   readonly signedBytes: Uint8Array;
@@ -53,14 +60,13 @@ export class Quote {
   /** x ‖ y on P-256, 64 bytes. */
   readonly attestationKey: Uint8Array;
   readonly qe: QuotingEnclaveEvidence;
-  /** PEM of PCK leaf, PCK CA and root, as it came. */
-  readonly certificateChain: Uint8Array;
+  readonly certification: CertificationData;
   /** Zero bytes after the quote; 0 unless they were allowed. */
   readonly trailingByteLength: number;
 
   #chainDigest: string | undefined;
 
-  constructor(key: typeof constructorKey, parts: Omit<Quote, 'certificateChainDigest'>) {
+  constructor(key: typeof constructorKey, parts: Omit<Quote, 'certificateChain' | 'certificateChainDigest'>) {
     if (key !== constructorKey) throw new TypeError('a Quote is made by parseQuote only');
     this.version = parts.version;
     this.header = parts.header;
@@ -70,12 +76,29 @@ export class Quote {
     this.signature = parts.signature;
     this.attestationKey = parts.attestationKey;
     this.qe = parts.qe;
-    this.certificateChain = parts.certificateChain;
+    this.certification = parts.certification;
     this.trailingByteLength = parts.trailingByteLength;
     Object.freeze(this);
   }
 
-  /** SHA-256 of `certificateChain` as hex, computed once: everything that remembers a platform goes by it. */
+  /**
+   * PEM of PCK leaf, PCK CA and root, as it came.
+   * @throws EvidenceError QUOTE_UNSUPPORTED when the quote does not carry it (certification data of type 1 to 4).
+   */
+  get certificateChain(): Uint8Array {
+    const { type, data } = this.certification;
+    if (type === layout.CERTIFICATION_TYPE_PCK_CHAIN) return data;
+    const observed = `${type}, which only names the platform`;
+    const message = `inner certification data type must be 5 (PCK chain), got ${observed}`;
+    throw new EvidenceError('QUOTE_UNSUPPORTED', message, {
+      field: 'inner certification data type',
+      expected: '5 (PCK chain)',
+      observed,
+      hint: 'give the PCK chain of the platform as pck_certificate_chain of the collateral',
+    });
+  }
+
+  /** SHA-256 of `certificateChain` as hex, computed once; caches use it as the name of a platform. */
   get certificateChainDigest(): string {
     this.#chainDigest ??= sha256Hex(this.certificateChain);
     return this.#chainDigest;
@@ -83,10 +106,14 @@ export class Quote {
 }
 
 /**
- * Parses a TDX quote, version 4 or 5 (bodies 1.0 and 1.5), with bounds checks on every length; no cryptography.
- * @throws EvidenceError QUOTE_TOO_LARGE, QUOTE_TRUNCATED, QUOTE_UNSUPPORTED, QUOTE_MALFORMED, QUOTE_TRAILING_BYTES.
+ * Parses a TDX quote, version 4 or 5 (TD reports 1.0, 1.5 and 1.5 extended), with bounds checks on every length; no cryptography.
+ * @throws EvidenceError QUOTE_TOO_LARGE, QUOTE_TRUNCATED, QUOTE_UNSUPPORTED, QUOTE_MALFORMED, QUOTE_TRAILING_BYTES;
+ *   TypeError for anything but a Uint8Array.
  */
 export function parseQuote(bytes: Uint8Array, options: { readonly trailing?: TrailingBytes } = {}): Quote {
+  if (!(bytes instanceof Uint8Array)) {
+    throw new TypeError(`a quote must be a Uint8Array, got ${kindOf(bytes)}`);
+  }
   if (bytes.length > layout.MAX_QUOTE_BYTES) {
     const expected = `at most ${layout.MAX_QUOTE_BYTES} bytes`;
     refuse('QUOTE_TOO_LARGE', 'quote', expected, `${bytes.length} bytes`);
@@ -110,6 +137,9 @@ export function parseQuote(bytes: Uint8Array, options: { readonly trailing?: Tra
     trailingByteLength,
   });
 }
+
+/** For messages to JavaScript callers, which have no type check. */
+const kindOf = (value: unknown): string => (value === null ? 'null' : typeof value);
 
 function refuse(code: ErrorCode, field: string, expected: string, observed: string): never {
   throw new EvidenceError(code, `${field} must be ${expected}, got ${observed}`, {
@@ -143,14 +173,15 @@ function readHeader(reader: ByteReader): QuoteHeader {
 }
 
 /** Version 5: the type names the body, and the size field must be that body's size. */
-function readBodyDescriptor(reader: ByteReader): 2 | 3 {
-  const type = reader.u16('body type');
-  if (type !== layout.BODY_TYPE_TD_REPORT_1_0 && type !== layout.BODY_TYPE_TD_REPORT_1_5) {
-    return refuse('QUOTE_UNSUPPORTED', 'body type', '2 (TD report 1.0) or 3 (TD report 1.5)', `${type}`);
+function readBodyDescriptor(reader: ByteReader): layout.BodyType {
+  const observed = reader.u16('body type');
+  const type = layout.bodyTypes.find((known) => known === observed);
+  if (type === undefined) {
+    const expected = '2 (TD report 1.0), 3 (TD report 1.5) or 4 (extended TD report 1.5)';
+    return refuse('QUOTE_UNSUPPORTED', 'body type', expected, `${observed}`);
   }
   const size = reader.u32('body size');
-  const expected =
-    type === layout.BODY_TYPE_TD_REPORT_1_0 ? layout.TD_REPORT_1_0_BYTES : layout.TD_REPORT_1_5_BYTES;
+  const expected = layout.bodyBytes[type];
   if (size !== expected) refuse('QUOTE_MALFORMED', 'body size', `${expected} for type ${type}`, `${size}`);
   return type;
 }
@@ -158,26 +189,29 @@ function readBodyDescriptor(reader: ByteReader): 2 | 3 {
 function readSignatureData(data: ByteReader) {
   const signature = data.take(layout.SIGNATURE_BYTES, 'quote signature');
   const attestationKey = data.take(layout.ATTESTATION_KEY_BYTES, 'attestation key');
-  requireCertificationType(data, layout.CERTIFICATION_TYPE_QE_REPORT, 'outer certification data type');
+  const outerType = data.u16('outer certification data type');
+  if (outerType !== layout.CERTIFICATION_TYPE_QE_REPORT) {
+    refuse('QUOTE_UNSUPPORTED', 'outer certification data type', '6 (QE report)', `${outerType}`);
+  }
   const outer = data.section(data.u32('outer certification data length'), 'outer certification data');
   data.end('signature data');
   const report = outer.take(layout.QE_REPORT_BYTES, 'QE report');
   const reportSignature = outer.take(layout.SIGNATURE_BYTES, 'QE report signature');
   const authenticationData = outer.take(outer.u16('QE authentication data length'), 'QE authentication data');
-  // Types 1 to 4 name the platform and leave fetching its PCK certificate to the reader; only 5 carries the chain.
-  requireCertificationType(outer, layout.CERTIFICATION_TYPE_PCK_CHAIN, 'inner certification data type');
-  const certificateChain = outer.take(outer.u32('PCK chain length'), 'PCK chain');
+  const innerType = outer.u16('inner certification data type');
+  const type = certificationTypes.find((known) => known === innerType);
+  if (type === undefined) {
+    return refuse('QUOTE_UNSUPPORTED', 'inner certification data type', '1 to 5', `${innerType}`);
+  }
+  const certificationData = outer.take(outer.u32('certification data length'), 'certification data');
   outer.end('outer certification data');
   const qe = Object.freeze({ report, reportSignature, authenticationData });
-  return { signature, attestationKey, qe, certificateChain };
+  return { signature, attestationKey, qe, certification: Object.freeze({ type, data: certificationData }) };
 }
 
-function requireCertificationType(reader: ByteReader, expected: number, field: string): void {
-  const type = reader.u16(field);
-  if (type !== expected) refuse('QUOTE_UNSUPPORTED', field, `${expected}`, `${type}`);
-}
+const certificationTypes = [1, 2, 3, 4, 5] as const satisfies readonly CertificationData['type'][];
 
-/** Some quote sources pad with zeros; no signature covers what follows the quote. */
+/** Some quote sources append zero bytes; no signature covers bytes after the quote. */
 function readTrailingBytes(trailing: Uint8Array, allowed: TrailingBytes): number {
   if (trailing.length === 0) return 0;
   if (allowed === 'allow-zero-padding' && trailing.every((byte) => byte === 0)) return trailing.length;

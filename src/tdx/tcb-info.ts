@@ -26,7 +26,10 @@ export interface PlatformTcbLevel {
 /** Intel's verdict on one level of a TDX module or quoting enclave. */
 export interface ComponentTcbLevel {
   readonly isvSvn: number;
-  readonly status: ComponentStatus;
+  /** `undefined` for a status that is not known here: such a level must not be reached. */
+  readonly status: ComponentStatus | undefined;
+  /** The status as Intel wrote it. */
+  readonly statusName: string;
   readonly tcbDateMs: number;
   readonly advisoryIds: readonly string[];
 }
@@ -69,7 +72,7 @@ const COMPONENTS = 16;
 const CODE = 'TCB_INFO_INVALID';
 
 /**
- * Reads TCB info whose signature is verified, completely: a level that does not apply must be well-formed too.
+ * Reads TCB info after its signature was verified. A level that does not apply must be well-formed too.
  * @throws EvidenceError TCB_INFO_INVALID.
  */
 export function parseTcbInfo(text: string): TcbInfo {
@@ -102,31 +105,40 @@ function readModuleIdentities(info: JsonFields): ReadonlyMap<string, TdxModuleId
   for (const fields of info.objects('tdxModuleIdentities', (identity) => identity)) {
     const id = fields.string('id').toUpperCase();
     if (identities.has(id)) fields.fail('id', 'each identity once', id);
-    identities.set(id, { id, ...readTdxModule(fields), tcbLevels: readComponentLevels(fields) });
+    // Like Intel's verifier (EvaluateTcb.cpp): an unknown status refuses only those modules that reach its level.
+    const tcbLevels = readComponentLevels(fields, (level) => level.string('tcbStatus'));
+    identities.set(id, { id, ...readTdxModule(fields), tcbLevels });
   }
   return identities;
 }
 
-/** Levels of a TDX module or quoting enclave; which statuses the latter may have, `statusOf` says. */
+/**
+ * Levels of a TDX module or quoting enclave.
+ * @param readStatus reads `tcbStatus`, and refuses a status that the document may not have.
+ */
 export const readComponentLevels = (
   fields: JsonFields,
-  statusOf: (level: JsonFields) => ComponentStatus = (level) => level.oneOf('tcbStatus', componentStatuses),
+  readStatus: (level: JsonFields) => string,
 ): ComponentTcbLevels =>
   distinctLevels(
     fields,
-    fields.objects('tcbLevels', (level) => ({
-      isvSvn: level.object('tcb').integer('isvsvn', 0xffff),
-      status: statusOf(level),
-      tcbDateMs: level.dateMs('tcbDate'),
-      advisoryIds: level.optionalStrings('advisoryIDs'),
-    })),
+    fields.objects('tcbLevels', (level) => {
+      const statusName = readStatus(level);
+      return {
+        isvSvn: level.object('tcb').integer('isvsvn', 0xffff),
+        status: componentStatuses.find((known) => known === statusName),
+        statusName,
+        tcbDateMs: level.dateMs('tcbDate'),
+        advisoryIds: level.optionalStrings('advisoryIDs'),
+      };
+    }),
     (a, b) => b.isvSvn - a.isvSvn,
   );
 
 const readPlatformLevels = (info: JsonFields): TcbInfo['tcbLevels'] =>
   distinctLevels(info, info.objects('tcbLevels', readPlatformLevel), higherFirst);
 
-/** Sorts levels, whose order in the JSON is not trusted, and refuses the same level twice. */
+/** Sorts the levels, since their order in the JSON is not trusted, and refuses the same level twice. */
 function distinctLevels<Level>(
   fields: JsonFields,
   levels: [Level, ...Level[]],

@@ -14,7 +14,7 @@ export interface TcbShortfall {
   readonly level: { readonly status: string; readonly tcbDateMs: number };
 }
 
-/** What a platform brings: the PCK certificate's SVNs and the TD report's. */
+/** The SVNs of a platform: those of the PCK certificate and of the TD report. */
 export interface PlatformTcb {
   readonly sgx: Pick<SgxExtension, 'tcbComponents' | 'pceSvn'>;
   /** 16 bytes. */

@@ -1,5 +1,6 @@
 import type { TcbStatus } from './tcb-status.ts';
-import type { VerifiedQuote } from './verify-quote.ts';
+import type { TdReportExtension } from './td-report.ts';
+import type { VerifiedQuote } from './quote-verifier.ts';
 
 /** Measured fields that a policy can pin to allow lists. */
 export const measurementFields = [
@@ -36,7 +37,9 @@ export interface TdPolicy {
   readonly allowPerfmon: boolean;
   /** Default false. */
   readonly allowKl: boolean;
-  /** Reserved attribute bits that Intel defined after this was written; never bits 0 to 7; default none. */
+  /** Whether TDs may be migratable: their memory may leave the platform that the quote is about. Default false. */
+  readonly allowMigratable: boolean;
+  /** Further attribute bits that may be set; never bits 0 to 7, and MIGRATABLE by its own field only. Default none. */
   readonly extraTdAttributes: bigint;
   /** XFAM bits that must be set. */
   readonly requiredXfam: bigint;
@@ -44,9 +47,17 @@ export interface TdPolicy {
   readonly allowedXfam: bigint;
   /** Acceptable values of MRSERVICETD; default: only zero, no service TD. */
   readonly mrServiceTd: readonly Uint8Array[];
+  /**
+   * What the fields of an extended TD report 1.5 may be: for each field an allow list, or any value. By default
+   * extended reports are refused, since the policy then has no rule for their fields.
+   */
+  readonly extendedReport: ExtendedReportPolicy | undefined;
   /** Allow lists; a field that is not in it may have any value. */
   readonly measurements: ReadonlyMap<MeasurementField, readonly Uint8Array[]>;
 }
+
+/** A rule for every field of an extended TD report. */
+export type ExtendedReportPolicy = Readonly<Record<keyof TdReportExtension, readonly Uint8Array[] | 'any'>>;
 
 /** One rule: throws a RefusalError that names the rule, the field, what was expected and what was observed. */
 export interface PolicyRule {

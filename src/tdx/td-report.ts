@@ -1,9 +1,11 @@
 import type { ByteReader } from './byte-reader.ts';
 import {
   BODY_TYPE_TD_REPORT_1_0,
+  BODY_TYPE_TD_REPORT_1_5_EXTENDED,
+  type BodyType,
+  bodyBytes,
   fieldOf,
-  TD_REPORT_1_0_BYTES,
-  TD_REPORT_1_5_BYTES,
+  tdReport15ExtendedLayout,
   tdReport15Layout,
   tdReportLayout,
 } from './quote-layout.ts';
@@ -37,19 +39,41 @@ export interface TdReport {
   readonly rtMr3: Uint8Array;
   /** 64 bytes chosen by the TD. */
   readonly reportData: Uint8Array;
-  /** 16 bytes, TD report 1.5 only: the TCB that is loaded now, where `teeTcbSvn` is that of the TD's launch. */
+  /** 16 bytes, from TD report 1.5 on: the TCB that is loaded now, where `teeTcbSvn` is that of the TD's launch. */
   readonly teeTcbSvn2: Uint8Array | undefined;
-  /** 48 bytes, TD report 1.5 only: hash of bound service TDs. */
+  /** 48 bytes, from TD report 1.5 on: hash of bound service TDs. */
   readonly mrServiceTd: Uint8Array | undefined;
+  /** What the extended TD report 1.5 states besides. */
+  readonly extension: TdReportExtension | undefined;
+}
+
+/** The fields of the extended TD report 1.5 (quote version 5, body type 4), with Intel's names. */
+export interface TdReportExtension {
+  /** 1 byte: which VM of a partitioned TD made the report. */
+  readonly vmid: Uint8Array;
+  /** 32 bytes: id of this TD. */
+  readonly tdId: Uint8Array;
+  /** 48 bytes: devices that are bound to the TD. */
+  readonly devInfo: Uint8Array;
+  /** 48 bytes and 8 bytes: the service TD with which the TD was launched. */
+  readonly initServTdHash: Uint8Array;
+  readonly initServTdAttributes: Uint8Array;
+  /** 16 bytes, 16 bytes and 12 bytes: CPUSVN, TEE_TCB_SVN and FMSPC of the platform that launched the TD. */
+  readonly initCpuSvn: Uint8Array;
+  readonly initTeeTcbSvn: Uint8Array;
+  readonly initTeeFmspc: Uint8Array;
+  /** 48 bytes and 8 bytes: the service TD that is bound now. */
+  readonly curServTdHash: Uint8Array;
+  readonly curServTdAttributes: Uint8Array;
 }
 
 /**
  * Reads the body that this type names.
  * @throws EvidenceError QUOTE_TRUNCATED.
  */
-export function readTdReport(reader: ByteReader, bodyType: 2 | 3): TdReport {
+export function readTdReport(reader: ByteReader, bodyType: BodyType): TdReport {
+  const body = reader.take(bodyBytes[bodyType], 'TD report');
   const isTdReport10 = bodyType === BODY_TYPE_TD_REPORT_1_0;
-  const body = reader.take(isTdReport10 ? TD_REPORT_1_0_BYTES : TD_REPORT_1_5_BYTES, 'TD report');
   return Object.freeze({
     teeTcbSvn: fieldOf(body, tdReportLayout.teeTcbSvn),
     mrSeam: fieldOf(body, tdReportLayout.mrSeam),
@@ -68,5 +92,20 @@ export function readTdReport(reader: ByteReader, bodyType: 2 | 3): TdReport {
     reportData: fieldOf(body, tdReportLayout.reportData),
     teeTcbSvn2: isTdReport10 ? undefined : fieldOf(body, tdReport15Layout.teeTcbSvn2),
     mrServiceTd: isTdReport10 ? undefined : fieldOf(body, tdReport15Layout.mrServiceTd),
+    extension: bodyType === BODY_TYPE_TD_REPORT_1_5_EXTENDED ? readExtension(body) : undefined,
   });
 }
+
+const readExtension = (body: Uint8Array): TdReportExtension =>
+  Object.freeze({
+    vmid: fieldOf(body, tdReport15ExtendedLayout.vmid),
+    tdId: fieldOf(body, tdReport15ExtendedLayout.tdId),
+    devInfo: fieldOf(body, tdReport15ExtendedLayout.devInfo),
+    initServTdHash: fieldOf(body, tdReport15ExtendedLayout.initServTdHash),
+    initServTdAttributes: fieldOf(body, tdReport15ExtendedLayout.initServTdAttributes),
+    initCpuSvn: fieldOf(body, tdReport15ExtendedLayout.initCpuSvn),
+    initTeeTcbSvn: fieldOf(body, tdReport15ExtendedLayout.initTeeTcbSvn),
+    initTeeFmspc: fieldOf(body, tdReport15ExtendedLayout.initTeeFmspc),
+    curServTdHash: fieldOf(body, tdReport15ExtendedLayout.curServTdHash),
+    curServTdAttributes: fieldOf(body, tdReport15ExtendedLayout.curServTdAttributes),
+  });

@@ -24,7 +24,7 @@ AiEA4J0lrHoMs+Xo5o/sX6O9QWxHRAvZUGOdRQ7cvqRXaqI=
 
 const constructorKey = Symbol('TrustRoot');
 
-/** The one certificate under which everything must be. In production it is always {@link TrustRoot.intel}. */
+/** The certificate at which every chain must end. In production it is always {@link TrustRoot.intel}. */
 export class TrustRoot {
   static #intel: TrustRoot | undefined;
   readonly certificate: Certificate;
@@ -46,8 +46,8 @@ export class TrustRoot {
 }
 
 /**
- * Trusts another root than Intel's: for development PKIs and tests only. Whoever holds that root's key can forge
- * every quote. There is deliberately no environment variable or configuration field for it.
+ * Trusts another root than Intel's: for development PKIs and tests only. The owner of that root's key can forge every
+ * quote. There is no environment variable and no configuration field for it, on purpose.
  * @throws ProblemError TRUST_ROOT_INVALID unless it is one self-signed CA certificate named Intel SGX Root CA.
  */
 export function insecureTrustRoot(pemOrDer: string | Uint8Array): TrustRoot {

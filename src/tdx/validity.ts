@@ -2,14 +2,14 @@ import type { Certificate } from '../der/certificate.ts';
 import type { ErrorCode } from '../errors/codes.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 
-/** When a signed document may be used; both ends belong to it. */
+/** When a signed document may be used, both ends included. */
 export interface Validity {
   readonly document: string;
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
   readonly tooEarly: ErrorCode;
   readonly tooLate: ErrorCode;
-  /** Whether a configured grace may stretch the end: for what Intel re-issues every month, never for certificates. */
+  /** Whether a configured grace extends the end: for documents that Intel issues every month, never for certificates. */
   readonly hasGrace: boolean;
 }
 

@@ -6,33 +6,20 @@ import type { Crl } from '../der/crl.ts';
 import { readPemChain } from '../der/pem.ts';
 import type { ErrorCode } from '../errors/codes.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
-import {
-  type CollateralDocuments,
-  type CollateralKeys,
-  collateralKeys,
-  isParsedCollateral,
-  parseCollateralDocuments,
-} from './collateral.ts';
-import { type CollateralFacts, summarizeCollateral } from './collateral-summary.ts';
-import { pckCaTypeOf, type RootIssuedCertificates } from './pck-chain.ts';
+import { type CollateralDocuments, type CollateralKeys, collateralKeys } from './collateral.ts';
+import { type CollateralFacts, type SignedDocuments, summarizeCollateral } from './collateral-summary.ts';
+import { pckCaTypeOf, type RootIssuedCertificates, rootLast } from './pck-chain.ts';
 import { parseQeIdentity, type QeIdentity } from './qe-identity.ts';
-import type { PckCaType } from './sgx-extension.ts';
 import { readSignedCrl } from './signed-crl.ts';
 import { parseTcbInfo, type TcbInfo } from './tcb-info.ts';
 import type { TrustRoot } from './trust-root.ts';
 import { certificateValidity, type Validity } from './validity.ts';
 
-/** A collateral set whose every signature is verified up to the trust root; dates are checked on every use. */
-export interface VerifiedCollateral {
-  readonly tcbInfo: TcbInfo;
-  readonly qeIdentity: QeIdentity;
-  readonly rootCrl: Crl;
-  readonly pckCrl: Crl;
+/** A collateral set with all signatures verified up to the trust root; dates are checked on every use. */
+export interface VerifiedCollateral extends SignedDocuments {
   readonly pckCa: Certificate;
-  readonly caType: PckCaType;
   /** One or two: those of TCB info and QE identity. */
   readonly tcbSigning: readonly Certificate[];
-  readonly validities: readonly Validity[];
   readonly summary: CollateralFacts;
   /** The summary in the state that a late use within the grace gives it. */
   readonly inGrace: CollateralFacts;
@@ -60,15 +47,15 @@ export class CollateralVerifier {
 
   /**
    * Verifies chains, CRLs, TCB info and QE identity; six ECDSA verifications for a new set under one TCB signer.
+   * @param documents a set that `parsedCollateral` made.
    * @throws EvidenceError with the code of the first document that fails.
    */
   verify(documents: CollateralDocuments): VerifiedCollateral {
     const known = this.#byObject.get(documents);
     if (known !== undefined) return known;
-    const parsed = isParsedCollateral(documents) ? documents : parseCollateralDocuments(documents);
-    const keys = collateralKeys(parsed, sha256HexOfText);
-    const verified = this.#sets.get(Object.values(keys).join(), () => this.#verifyAll(parsed, keys));
-    if (parsed === documents) this.#byObject.set(documents, verified);
+    const keys = collateralKeys(documents, sha256HexOfText);
+    const verified = this.#sets.get(Object.values(keys).join(), () => this.#verifyAll(documents, keys));
+    this.#byObject.set(documents, verified);
     return verified;
   }
 
@@ -91,7 +78,6 @@ export class CollateralVerifier {
     const qeIdentity = this.#qeIdentities.get(keys.qeIdentity, () =>
       parseQeIdentity(signedText(documents, 'qe_identity', qeSigner, 'QE_IDENTITY_SIGNATURE_INVALID')),
     );
-    requireSameEvaluation(tcbInfo, qeIdentity);
     const tcbSigning = tcbSigner === qeSigner ? [tcbSigner] : [tcbSigner, qeSigner];
     const validities = [
       ...[root, pckCa, ...tcbSigning].map(certificateValidity),
@@ -110,9 +96,9 @@ export class CollateralVerifier {
     });
   }
 
-  /** An issuer chain is exactly the issuer and the root. */
+  /** An issuer chain is exactly the issuer and the root, in either order. */
   #issuer(pem: string, document: string, role: 'pckCa' | 'tcbSigning'): Certificate {
-    const [issuer, root] = readPemChain(pem, document, 2);
+    const [issuer, root] = rootLast(readPemChain(pem, document, 2), this.#root);
     if (issuer !== undefined && root !== undefined) return this.#issued.verify(issuer, root, role);
     throw new EvidenceError('CERTIFICATE_CHAIN_INVALID', `${document} must be issuer and root`, {
       field: document,
@@ -133,26 +119,13 @@ function signedText(
   const signature = tryFromHex(documents[`${name}_signature`]);
   const signed = Buffer.from(text, 'utf8');
   if (signature?.length === 64 && signer.publicKey.verify(signed, signature)) {
-    // What is parsed must be what was signed: a text that is no proper Unicode is not the text of its bytes.
+    // What is parsed must be what was signed: a text with unpaired surrogates differs from the text of its UTF-8 bytes.
     return signed.length === text.length ? text : signed.toString('utf8');
   }
   throw new EvidenceError(code, `${name} is not signed by its issuer chain`, {
     field: name,
     expected: `a signature by ${signer.document} over the exact text`,
     observed: 'another signature',
-  });
-}
-
-/** Numbers of two generations in one set mean that one of the documents was held back. */
-function requireSameEvaluation(tcbInfo: TcbInfo, qeIdentity: QeIdentity): void {
-  const expected = `${tcbInfo.tcbEvaluationDataNumber}`;
-  const observed = `${qeIdentity.tcbEvaluationDataNumber}`;
-  if (expected === observed) return;
-  const message = `TCB info has evaluation number ${expected}, QE identity ${observed}`;
-  throw new EvidenceError('TCB_EVALUATION_MISMATCH', message, {
-    field: 'tcbEvaluationDataNumber',
-    expected,
-    observed,
   });
 }
 

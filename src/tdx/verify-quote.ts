@@ -1,245 +1,6 @@
-import { copyBytes } from '../bytes/copy-bytes.ts';
-import { Memo, memoKey } from '../bytes/memo.ts';
-import { P256PublicKey } from '../crypto/p256.ts';
-import { EvidenceError } from '../errors/latchkey-error.ts';
-import type { CollateralDocuments } from './collateral.ts';
-import { type CollateralExpectation, type CollateralFacts, requireExpected } from './collateral-summary.ts';
-import { type PckChain, PckChains, peekPckChain, RootIssuedCertificates } from './pck-chain.ts';
 import { applyPolicy, defaultPolicy, type TdPolicy } from './policy.ts';
-import { parseQuote, Quote } from './quote.ts';
-import {
-  type QeReport,
-  readQeReport,
-  requireAttestationKeyBinding,
-  requireQeIdentity,
-} from './quoting-enclave.ts';
-import type { PckCaType } from './sgx-extension.ts';
-import { requireCrlIssuer, requireNotRevoked } from './signed-crl.ts';
-import { evaluateTcb, type TcbVerdict } from './tcb-level.ts';
-import { requireTdxModule } from './tdx-module.ts';
-import { TrustRoot } from './trust-root.ts';
-import { requireCurrent } from './validity.ts';
-import { CollateralVerifier, type VerifiedCollateral } from './verified-collateral.ts';
-
-/** How many verified things a verifier remembers; all caches are keyed by content. */
-export interface VerifierLimits {
-  /** Collateral sets; default 64. */
-  readonly collateralSets?: number;
-  /** PCK chains, one per platform and TCB; default 4,096. */
-  readonly pckChains?: number;
-  /** Imported attestation keys, which carry no trust; default 1,024. */
-  readonly attestationKeys?: number;
-}
-
-/** Options of one verification. */
-export interface VerifyOptions {
-  readonly collateral: CollateralDocuments;
-  /** Milliseconds since 1970. */
-  readonly nowMs: number;
-  /** Lowest acceptable TCB evaluation data number; default 0. */
-  readonly minimumTcbEvaluationDataNumber?: number;
-  /** How long CRLs, TCB info and QE identity may be used past their `nextUpdate`; default 0. Never certificates. */
-  readonly collateralGraceMs?: number;
-}
-
-/** What the PCK certificate says about the machine. */
-export interface PlatformFacts {
-  /** 16 bytes: the platform's id. */
-  readonly ppid: Uint8Array;
-  /** 6 bytes. */
-  readonly fmspc: Uint8Array;
-  /** 2 bytes. */
-  readonly pceId: Uint8Array;
-  readonly ca: PckCaType;
-}
-
-/** Platform facts that a verified PCK certificate vouches for. */
-export interface VerifiedPlatformFacts extends PlatformFacts {
-  /** Lower-case hex without leading zeros. */
-  readonly pckSerialNumber: string;
-  /** 16 bytes; only platform CAs state it. */
-  readonly platformInstanceId: Uint8Array | undefined;
-}
-
-const proofKey = Symbol('QuoteVerifier');
-
-/** Proof that a quote's signatures lead to the trust root; says nothing about revocation and TCB. */
-export class ChainVerifiedQuote {
-  readonly quote: Quote;
-  readonly platform: VerifiedPlatformFacts;
-  /** False when the chain ends in an injected root. */
-  readonly isIntelRooted: boolean;
-
-  constructor(key: typeof proofKey, quote: Quote, { leaf, caType, sgx }: PckChain, root: TrustRoot) {
-    if (key !== proofKey) throw new TypeError('a ChainVerifiedQuote is made by QuoteVerifier only');
-    this.quote = quote;
-    // Copies: what a caller does to them must not reach the chain that the verifier keeps.
-    this.platform = Object.freeze({
-      ppid: copyBytes(sgx.ppid),
-      fmspc: copyBytes(sgx.fmspc),
-      pceId: copyBytes(sgx.pceId),
-      ca: caType,
-      pckSerialNumber: leaf.serialNumber,
-      platformInstanceId: sgx.platform && copyBytes(sgx.platform.instanceId),
-    });
-    this.isIntelRooted = root.isIntel;
-    Object.freeze(this);
-  }
-}
-
-/**
- * Proof that Intel's whole verification of a quote succeeded, with the TCB status that it found. Whether that status
- * and the TD's attributes and measurements are acceptable is for a policy to say.
- */
-export class VerifiedQuote implements TcbVerdict {
-  readonly quote: Quote;
-  readonly platform: VerifiedPlatformFacts;
-  /** False when the chain ends in an injected root. */
-  readonly isIntelRooted: boolean;
-  readonly collateral: CollateralFacts;
-  readonly tcbEvaluationDataNumber: number;
-  readonly tcbStatus: TcbVerdict['tcbStatus'];
-  readonly advisoryIds: TcbVerdict['advisoryIds'];
-  readonly tcbDateMs: number;
-  readonly levels: TcbVerdict['levels'];
-  readonly shortfalls: TcbVerdict['shortfalls'];
-
-  constructor(
-    key: typeof proofKey,
-    signed: ChainVerifiedQuote,
-    collateral: CollateralFacts,
-    tcb: TcbVerdict,
-  ) {
-    if (key !== proofKey) throw new TypeError('a VerifiedQuote is made by QuoteVerifier only');
-    this.quote = signed.quote;
-    this.platform = signed.platform;
-    this.isIntelRooted = signed.isIntelRooted;
-    this.collateral = collateral;
-    this.tcbEvaluationDataNumber = collateral.tcbEvaluationDataNumber;
-    this.tcbStatus = tcb.tcbStatus;
-    this.advisoryIds = tcb.advisoryIds;
-    this.tcbDateMs = tcb.tcbDateMs;
-    this.levels = tcb.levels;
-    this.shortfalls = tcb.shortfalls;
-    Object.freeze(this);
-  }
-}
-
-/**
- * Verifies TDX quotes as Intel's own library does, and stricter where that is lenient. It keeps what it verified
- * before in bounded caches: a quote of a known platform under known collateral costs two ECDSA verifications.
- */
-export class QuoteVerifier {
-  readonly trustRoot: TrustRoot;
-  readonly #chains: PckChains;
-  readonly #collateral: CollateralVerifier;
-  readonly #attestationKeys: Memo<P256PublicKey>;
-
-  constructor(options: { readonly trustRoot?: TrustRoot; readonly limits?: VerifierLimits } = {}) {
-    const { collateralSets = 64, pckChains = 4096, attestationKeys = 1024 } = options.limits ?? {};
-    this.trustRoot = options.trustRoot ?? TrustRoot.intel;
-    const issued = new RootIssuedCertificates(this.trustRoot, 64);
-    this.#chains = new PckChains(this.trustRoot, issued, pckChains);
-    this.#collateral = new CollateralVerifier(this.trustRoot, issued, collateralSets);
-    this.#attestationKeys = new Memo(attestationKeys);
-  }
-
-  /**
-   * Verifies a quote with its platform's collateral. Bytes are parsed strictly, without trailing padding.
-   * @throws EvidenceError with the code of the first fact that does not hold.
-   */
-  verify(quote: Quote | Uint8Array, options: VerifyOptions): VerifiedQuote {
-    const { nowMs, collateralGraceMs = 0 } = options;
-    const parsed = asQuote(quote);
-    const collateral = this.#collateral.verify(options.collateral);
-    requireCurrent(collateral.validities, nowMs, collateralGraceMs);
-    requireNotRevoked(collateral.rootCrl, [collateral.pckCa, ...collateral.tcbSigning]);
-    const chain = this.#chains.verify(parsed);
-    requireCurrent(chain.validities, nowMs);
-    requireNotRevoked(collateral.rootCrl, [chain.ca]);
-    requireCrlIssuer(collateral.pckCrl, chain.leaf.issuer);
-    requireNotRevoked(collateral.pckCrl, [chain.leaf]);
-    requireExpected(collateral, {
-      fmspc: chain.sgx.fmspc,
-      pceId: chain.sgx.pceId,
-      minimumTcbEvaluationDataNumber: options.minimumTcbEvaluationDataNumber ?? 0,
-    });
-    const qe = readQeReport(parsed.qe.report);
-    requireQeIdentity(qe, collateral.qeIdentity);
-    const tdxModule = requireTdxModule(parsed.body, collateral.tcbInfo);
-    this.#requireQuoteSignatures(parsed, chain, qe);
-    const { tcbInfo, qeIdentity } = collateral;
-    const tcb = evaluateTcb({
-      body: parsed.body,
-      sgx: chain.sgx,
-      qeIsvSvn: qe.isvSvn,
-      tcbInfo,
-      tdxModule,
-      qeIdentity,
-    });
-    const signed = new ChainVerifiedQuote(proofKey, parsed, chain, this.trustRoot);
-    return new VerifiedQuote(proofKey, signed, collateralFacts(collateral, nowMs), tcb);
-  }
-
-  /**
-   * Verifies only what needs no collateral: chain, dates of the certificates, and the quote's own signatures. A
-   * revoked or outdated platform passes.
-   * @throws EvidenceError with the code of the first fact that does not hold.
-   */
-  verifyChainOnly(quote: Quote | Uint8Array, { nowMs }: { readonly nowMs: number }): ChainVerifiedQuote {
-    const parsed = asQuote(quote);
-    const chain = this.#chains.verify(parsed);
-    requireCurrent(chain.validities, nowMs);
-    this.#requireQuoteSignatures(parsed, chain, readQeReport(parsed.qe.report));
-    return new ChainVerifiedQuote(proofKey, parsed, chain, this.trustRoot);
-  }
-
-  /**
-   * Verifies a collateral set by itself: signatures, dates, revocation of its issuers, and what the caller expects.
-   * @throws EvidenceError with the code of the first fact that does not hold.
-   */
-  checkCollateral(
-    documents: CollateralDocuments,
-    options: CollateralExpectation & { readonly nowMs: number; readonly collateralGraceMs?: number },
-  ): CollateralFacts {
-    const collateral = this.#collateral.verify(documents);
-    requireCurrent(collateral.validities, options.nowMs, options.collateralGraceMs ?? 0);
-    requireNotRevoked(collateral.rootCrl, [collateral.pckCa, ...collateral.tcbSigning]);
-    requireExpected(collateral, options);
-    return collateralFacts(collateral, options.nowMs);
-  }
-
-  /** QE report ← PCK key, attestation key ← QE report, quote ← attestation key; never cached. */
-  #requireQuoteSignatures(quote: Quote, chain: PckChain, qe: QeReport): void {
-    requireAttestationKeyBinding(quote, qe);
-    if (!chain.leaf.publicKey.verify(quote.qe.report, quote.qe.reportSignature)) {
-      const message = 'the QE report is not signed by the key of the PCK certificate';
-      throw new EvidenceError('QE_REPORT_SIGNATURE_INVALID', message, { field: 'QE report signature' });
-    }
-    if (!this.#attestationKey(quote).verify(quote.signedBytes, quote.signature)) {
-      const message = 'the quote is not signed by its attestation key';
-      throw new EvidenceError('QUOTE_SIGNATURE_INVALID', message, { field: 'quote signature' });
-    }
-  }
-
-  #attestationKey({ attestationKey }: Quote): P256PublicKey {
-    return this.#attestationKeys.get(memoKey(attestationKey), () => {
-      const key = P256PublicKey.fromRaw(attestationKey);
-      if (key !== undefined) return key;
-      const message = 'the attestation key is not a point on P-256';
-      throw new EvidenceError('ATTESTATION_KEY_INVALID', message, { field: 'attestation key' });
-    });
-  }
-}
-
-/**
- * What a quote claims about its platform, so that the right collateral can be fetched. **Nothing is verified**: a hint.
- * @throws EvidenceError when the PCK certificate cannot be read.
- */
-export function platformOf(quote: Quote): PlatformFacts {
-  const { sgx, caType } = peekPckChain(quote.certificateChain);
-  return { ppid: sgx.ppid, fmspc: sgx.fmspc, pceId: sgx.pceId, ca: caType };
-}
+import type { Quote } from './quote.ts';
+import { QuoteVerifier, requireOptions, type VerifiedQuote, type VerifyOptions } from './quote-verifier.ts';
 
 /** Options of {@link verifyQuote}. */
 export interface VerifyQuoteOptions extends VerifyOptions {
@@ -253,24 +14,34 @@ let sharedVerifier: QuoteVerifier | undefined;
 
 /**
  * Verifies a quote and applies a policy to it.
- * @throws EvidenceError when the evidence is bad; RefusalError when the policy refuses good evidence.
+ * @throws EvidenceError when the evidence is bad; RefusalError when the policy refuses good evidence; TypeError when the
+ *   arguments are not what they have to be; RangeError when `nowMs` is not a time.
  */
 export function verifyQuote(quote: Quote | Uint8Array, options: VerifyQuoteOptions): VerifiedQuote {
+  requireOptions(options);
   sharedVerifier ??= new QuoteVerifier();
   const verified = (options.verifier ?? sharedVerifier).verify(quote, options);
   applyPolicy(verified, options.policy ?? defaultPolicy, options.nowMs);
   return verified;
 }
 
-const asQuote = (quote: Quote | Uint8Array): Quote => (quote instanceof Quote ? quote : parseQuote(quote));
-
-const collateralFacts = ({ summary, inGrace }: VerifiedCollateral, nowMs: number): CollateralFacts =>
-  nowMs > summary.validUntilMs ? inGrace : summary;
-
 export { type CollateralDocuments, parseCollateralDocuments } from './collateral.ts';
-export type { CollateralFacts, CollateralSummary } from './collateral-summary.ts';
+export type { CollateralFacts, CollateralSummary, EvaluationNumbers } from './collateral-summary.ts';
 export { applyPolicy, defaultPolicy, parsePolicy, type TdPolicy } from './policy.ts';
+export { EvidenceError, LatchkeyError, ProblemError, RefusalError } from '../errors/latchkey-error.ts';
+export type { ErrorCode } from '../errors/codes.ts';
 export { parseQuote, Quote } from './quote.ts';
+export {
+  type ChainOptions,
+  ChainVerifiedQuote,
+  type PlatformFacts,
+  platformOf,
+  QuoteVerifier,
+  VerifiedQuote,
+  type VerifiedPlatformFacts,
+  type VerifierLimits,
+  type VerifyOptions,
+} from './quote-verifier.ts';
 export type { TcbShortfall } from './tcb-shortfall.ts';
 export type { TcbStatus } from './tcb-status.ts';
 export { insecureTrustRoot, TrustRoot } from './trust-root.ts';

@@ -59,7 +59,8 @@ const wronglyAccepted: Readonly<Record<string, readonly string[]>> = {
     'tcb-level-svn-256',
     'tcb-info-of-another-pceid',
     'qe-identity-version-3',
-    'evaluation-numbers-differ',
+    'qe-level-configuration-needed',
+    'qe-level-not-reached-configuration-needed',
   ],
   'does not compare the second half of the QE report data': ['qe-report-data-tail'],
   'masks both sides of the QE attributes': ['qe-identity-beyond-its-mask'],
@@ -70,6 +71,13 @@ const wronglyAccepted: Readonly<Record<string, readonly string[]>> = {
     'module-identity-of-another-signer',
     'module-attributes',
     'module-attributes-masked',
+    'module-level-reached-of-unknown-status',
+  ],
+  'does not look at the TCB that is loaded now': [
+    'loaded-module-unknown',
+    'loaded-module-below-every-level',
+    'loaded-tcb-below-every-platform-level',
+    'loaded-module-revoked',
   ],
   'compares CPUSVN instead of the components': ['components-below-every-level'],
   'leaves XFAM and Key Locker to its caller': [
@@ -97,7 +105,14 @@ const wronglyJudged: Readonly<Record<string, readonly string[]>> = {
     'relaunch-would-not-help-microcode',
     'relaunch-unknown-to-report-1.0',
     'relaunch-with-qe-out-of-date',
+    'relaunch-advised-for-microcode',
+    'relaunch-advised-for-module-version-0',
+    'relaunch-would-not-help-newest-module-level',
   ],
+  'refuses attributes that our policy can allow': ['lass-allowed', 'migratable-allowed'],
+  'trusts the order of certificates in a chain': ['pck-chain-root-first', 'tcb-chain-root-first'],
+  'takes a PCK chain beside the quote instead of that in the quote': ['pck-chain-twice'],
+  'does not know the extended TD report': ['v5-extended-report-covered'],
   'takes the worse of two statuses instead of converging them': ['configuration-and-qe-out-of-date'],
 };
 

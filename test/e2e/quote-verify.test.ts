@@ -1,5 +1,5 @@
+import { readFileSync, writeFileSync } from 'node:fs';
 import type { RequestListener } from 'node:http';
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type MockTdx, startMockTdx } from '../../mock-tdx/server.ts';
@@ -142,6 +142,22 @@ describe('latchkey quote verify', { timeout: 120_000 }, () => {
       expect(done.code).toBe(2);
     });
 
+    it('--update early and a given number: judged by that TCB evaluation', async () => {
+      for (const choice of [
+        ['--update', 'early'],
+        ['--tcb-evaluation-data-number', '21'],
+      ]) {
+        const done = await verify('quote.bin', '--pccs', mock.url, '--json', ...choice);
+        expect(answerOf(done)).toMatchObject({
+          ok: true,
+          tcbEvaluationDataNumber: 21,
+          evaluationNumbers: { tcbInfo: 21, qeIdentity: 21 },
+        });
+      }
+      const both = ['--update', 'early', '--tcb-evaluation-data-number', '21'];
+      expect(await verify('quote.bin', '--pccs', mock.url, ...both)).toMatchObject({ code: 2 });
+    });
+
     it('judges the offer as of --now', async () => {
       const now = new Date(Date.now() + 60 * 86_400_000).toISOString();
       const done = await verify('quote.bin', '--pccs', mock.url, '--now', now, '--json');
@@ -157,6 +173,15 @@ describe('latchkey quote verify', { timeout: 120_000 }, () => {
       const done = await runLatchkey(['quote', 'verify', fileOf('quote.bin'), ...collateral(), '--json']);
       expect(answerOf(done)).toMatchObject({ ok: false, code: 'ROOT_NOT_TRUSTED' });
       expect(done).toMatchObject({ code: 1, stderr: '' });
+    });
+
+    it('a quote as text is named as such, and read with --encoding', async () => {
+      write('quote.hex', readFileSync(fileOf('quote.bin')).toString('hex'));
+      const text = 'quote.hex';
+      const named = await verify(text, ...collateral(), '--json');
+      expect(answerOf(named)).toMatchObject({ code: 'INPUT_UNREADABLE', hint: '--encoding hex reads it' });
+      expect(named.code).toBe(2);
+      expect(await verify(text, ...collateral(), '--encoding', 'hex')).toMatchObject({ code: 0 });
     });
 
     it('--policy: the same quote under two policies', async () => {

@@ -4,16 +4,18 @@ import { LatchkeyError } from '../../src/errors/latchkey-error.ts';
 import { applyPolicy, defaultPolicy, parsePolicy } from '../../src/tdx/policy.ts';
 import { parseQuote } from '../../src/tdx/quote.ts';
 import { QuoteVerifier } from '../../src/tdx/verify-quote.ts';
-import { codeOf } from '../support/thrown.ts';
 import {
   casePolicy,
   collateralIds,
   genuineCollateral,
   genuineQuote,
+  novemberCases,
+  novemberPolicy,
   quoteBytes,
   quoteIds,
   tdxCases,
 } from '../support/tdx-vectors.ts';
+import { codeOf, thrownBy } from '../support/thrown.ts';
 import { haveVectors, vectorJson } from '../support/vectors.ts';
 
 const verifier = haveVectors ? new QuoteVerifier() : undefined;
@@ -44,6 +46,42 @@ describe.skipIf(!haveVectors)('genuine quotes', () => {
       }
     },
   );
+
+  it.each(haveVectors ? novemberCases() : [])(
+    '$quote with $collateral is judged as Intel’s library of July 2026 does',
+    ({ quote, collateral, now, expected }) => {
+      const nowMs = Date.parse(now);
+      const options = { collateral: genuineCollateral(collateral), nowMs };
+      const verified = requireVerifier().verify(genuineQuote(quote), options);
+      applyPolicy(verified, parsePolicy(novemberPolicy), nowMs);
+      expect({ outcome: 'accept', tcbStatus: verified.tcbStatus }).toEqual(expected);
+    },
+  );
+
+  it('TCB info and QE identity of different evaluations, served together in August 2026, are used by the lower', () => {
+    const nowMs = Date.parse('2026-08-28T05:21:24Z');
+    const collateral = genuineCollateral('K_b0c06f_2026_08_e20q19');
+    const verified = requireVerifier().verify(genuineQuote('b9e238b2bd96'), { collateral, nowMs });
+    expect(verified.tcbEvaluationDataNumber).toBe(19);
+    expect(verified.collateral.evaluationNumbers).toEqual({ tcbInfo: 20, qeIdentity: 19 });
+    const demanding = { collateral, nowMs, minimumTcbEvaluationDataNumber: 20 };
+    expect(codeOf(() => requireVerifier().verify(genuineQuote('b9e238b2bd96'), demanding))).toBe(
+      'TCB_EVALUATION_TOO_OLD',
+    );
+  });
+
+  it('a migratable TD is refused by name under the default policy, whatever its TCB status', () => {
+    const nowMs = Date.parse('2026-06-27T22:27:15Z');
+    const collateral = genuineCollateral('M_00806f_2026_06_e21');
+    const verified = requireVerifier().verify(genuineQuote('67adfc4acd82'), { collateral, nowMs });
+    const { allowMigratable: _, ...otherwiseAllowed } = novemberPolicy;
+    for (const policy of [{}, otherwiseAllowed]) {
+      expect(thrownBy(() => applyPolicy(verified, parsePolicy(policy), nowMs))).toMatchObject({
+        code: 'TD_ATTRIBUTES_REFUSED',
+        observed: expect.stringContaining('MIGRATABLE'),
+      });
+    }
+  });
 
   it('the JSON lines answer every case alike', () => {
     const stream = new QuoteStream({

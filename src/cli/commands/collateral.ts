@@ -3,11 +3,22 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { toHex, tryFromHex } from '../../bytes/hex.ts';
 import type { PlatformKind } from '../../collateral/collateral-source.ts';
 import { fetchCollateralOnce } from '../../collateral/fetch-once.ts';
-import { INTEL_PCS_URL, type TcbUpdate } from '../../collateral/service-client.ts';
+import { INTEL_PCS_URL } from '../../collateral/service-client.ts';
 import { ProblemError } from '../../errors/latchkey-error.ts';
 import type { CollateralDocuments } from '../../tdx/collateral.ts';
-import { type CollateralFacts, parseQuote, platformOf, QuoteVerifier } from '../../tdx/verify-quote.ts';
-import { readCollateral, readInput, readTrustRoot, requireServiceUrls } from '../quote/inputs.ts';
+import { type CollateralFacts, platformOf, QuoteVerifier } from '../../tdx/verify-quote.ts';
+import {
+  type QuoteEncoding,
+  quoteEncodings,
+  readCollateral,
+  readNow,
+  readQuote,
+  readTrustRoot,
+  requireServiceUrls,
+  type UpdateFlags,
+  updateOf,
+  updateOptions,
+} from '../quote/inputs.ts';
 
 /** `latchkey collateral`: gets and checks what Intel says about platforms. */
 export function collateralCommand(): Command {
@@ -15,6 +26,10 @@ export function collateralCommand(): Command {
     'get and check the collateral that quotes are verified with',
   );
   const root = new Option('--insecure-trust-root <pem>', 'DANGER: trust this root instead of Intel’s');
+  const encodingOption = new Option('--encoding <kind>', 'how the quote of --quote is written')
+    .choices(quoteEncodings)
+    .default('binary');
+  const [update, evaluationNumber] = updateOptions();
   collateral
     .command('fetch')
     .description('fetch and verify one set, for use with --collateral on machines without network')
@@ -22,11 +37,9 @@ export function collateralCommand(): Command {
     .addOption(new Option('--quote <file>', 'take FMSPC and CA from this quote').conflicts('ca'))
     .addOption(new Option('--ca <ca>', 'default: platform').choices(['platform', 'processor']))
     .option('--pccs <url...>', 'services, tried in this order', [INTEL_PCS_URL])
-    .addOption(
-      new Option('--update <kind>', 'generation of TCB info')
-        .choices(['early', 'standard'])
-        .default('standard'),
-    )
+    .addOption(encodingOption)
+    .addOption(update)
+    .addOption(evaluationNumber)
     .addOption(root)
     .requiredOption('--out <file>', 'where to write the set; - for standard output')
     .option('--json', 'print the summary as JSON')
@@ -35,6 +48,7 @@ export function collateralCommand(): Command {
     .command('check')
     .description('verify a set: exit 0 usable now, 1 not')
     .argument('<file>', 'the set, JSON')
+    .option('--now <time>', 'check as of this ISO 8601 time instead of now')
     .addOption(root)
     .option('--json', 'print the summary as JSON')
     .action(checkSet);
@@ -46,19 +60,20 @@ interface CommonFlags {
   readonly json?: boolean;
 }
 
-interface FetchFlags extends CommonFlags {
+interface FetchFlags extends CommonFlags, UpdateFlags {
   readonly fmspc?: Uint8Array;
   readonly quote?: string;
   readonly ca?: PlatformKind['ca'];
   readonly pccs: readonly string[];
-  readonly update: TcbUpdate;
+  readonly encoding: QuoteEncoding;
   readonly out: string;
 }
 
 async function fetchSet(flags: FetchFlags): Promise<void> {
   const platform = platformKind(flags);
   const verifier = verifierOf(flags);
-  const { update, out } = flags;
+  const { out } = flags;
+  const update = updateOf(flags);
   const endpoints = requireServiceUrls(flags.pccs);
   const nowMs = Date.now();
   const documents = await fetchCollateralOnce(platform, { endpoints, verifier, nowMs, update });
@@ -68,14 +83,15 @@ async function fetchSet(flags: FetchFlags): Promise<void> {
   process.stderr.write(summary(facts, flags.json === true));
 }
 
-function checkSet(file: string, flags: CommonFlags): void {
-  const facts = verifierOf(flags).checkCollateral(readCollateral(file), { nowMs: Date.now() });
+function checkSet(file: string, flags: CommonFlags & { readonly now?: string }): void {
+  const nowMs = readNow(flags.now);
+  const facts = verifierOf(flags).checkCollateral(readCollateral(file), { nowMs });
   process.stdout.write(summary(facts, flags.json === true));
 }
 
 function platformKind(flags: FetchFlags): PlatformKind {
   if (flags.quote !== undefined) {
-    return platformOf(parseQuote(readInput(flags.quote), { trailing: 'allow-zero-padding' }));
+    return platformOf(readQuote(flags.quote, flags.encoding));
   }
   if (flags.fmspc !== undefined) return { fmspc: flags.fmspc, ca: flags.ca ?? 'platform' };
   throw new ProblemError('INPUT_UNREADABLE', 'which platform? --fmspc HEX, or --quote FILE', {
@@ -116,15 +132,19 @@ function summary(facts: CollateralFacts, json: boolean): string {
     fmspc: toHex(facts.fmspc).toUpperCase(),
     ca: facts.ca,
     tcbEvaluationDataNumber: facts.tcbEvaluationDataNumber,
+    evaluationNumbers: facts.evaluationNumbers,
     validUntil: new Date(facts.validUntilMs).toISOString(),
   };
   if (json) return `${JSON.stringify(shown)}\n`;
   return [
     `collateral for FMSPC ${shown.fmspc} (${shown.ca} CA): every signature, date and CRL verified`,
-    `  TCB evaluation data number ${shown.tcbEvaluationDataNumber}, valid until ${shown.validUntil}`,
+    `  TCB evaluation data number ${describeNumbers(facts)}, valid until ${shown.validUntil}`,
     '',
   ].join('\n');
 }
+
+const describeNumbers = ({ evaluationNumbers: { tcbInfo, qeIdentity } }: CollateralFacts): string =>
+  tcbInfo === qeIdentity ? `${tcbInfo}` : `${tcbInfo} (TCB info) and ${qeIdentity} (QE identity)`;
 
 function parseFmspc(text: string): Uint8Array {
   const bytes = tryFromHex(text);

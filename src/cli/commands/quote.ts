@@ -1,32 +1,45 @@
 import { Command, Option } from 'commander';
 import { LatchkeyError, ProblemError } from '../../errors/latchkey-error.ts';
-import { parseQuote } from '../../tdx/quote.ts';
 import { QuoteVerifier } from '../../tdx/verify-quote.ts';
 import { exitCodes } from '../shared/failure.ts';
 import { answerOf, decide, decideChainOnly, type Outcome } from '../quote/answer.ts';
-import { collateralFor } from '../quote/collateral.ts';
-import { readCollateral, readInput, readPolicy, readTrustRoot, tryParseTime } from '../quote/inputs.ts';
+import { type CollateralFlags, collateralFor } from '../quote/collateral.ts';
+import {
+  type QuoteEncoding,
+  quoteEncodings,
+  readCollateral,
+  readNow,
+  readPolicy,
+  readQuote,
+  readTrustRoot,
+  updateOptions,
+} from '../quote/inputs.ts';
 import { describeQuote, formatQuote } from '../quote/inspect.ts';
 import { formatChainReport, formatReport, formatVerdict } from '../quote/report.ts';
 import { runQuoteStream } from '../quote/stream.ts';
 
 /** `latchkey quote`: look at TDX quotes, and verify them. */
 export function quoteCommand(): Command {
+  const [update, evaluationNumber] = updateOptions('collateral', 'jsonl', 'chainOnly');
   const quote = new Command('quote').description('inspect and verify Intel TDX quotes');
   quote
     .command('inspect')
     .description('print every field of a quote; verifies nothing')
-    .argument('<file>', 'the quote, binary')
+    .argument('<file>', 'the quote')
+    .addOption(encodingOption())
     .option('--json', 'print JSON')
     .action(inspect);
   quote
     .command('verify')
     .description('verify a quote: exit 0 accepted, 1 refused, 2 could not decide')
-    .argument('[file]', 'the quote, binary; absent with --jsonl')
+    .argument('[file]', 'the quote; absent with --jsonl')
+    .addOption(encodingOption())
     .option('--collateral <file>', 'a collateral set, JSON')
     .addOption(
       new Option('--pccs <url...>', 'fetch the collateral from these services').conflicts('collateral'),
     )
+    .addOption(update)
+    .addOption(evaluationNumber)
     .option('--now <time>', 'judge as of this ISO 8601 time instead of now')
     .option('--policy <file>', 'a policy, JSON; default: up to date, no debug, SEPT_VE_DISABLE')
     .option('--chain-only', 'verify chain and signatures only: no revocation, no TCB, no policy')
@@ -38,9 +51,11 @@ export function quoteCommand(): Command {
   return quote;
 }
 
-interface VerifyFlags {
-  readonly collateral?: string;
-  readonly pccs?: readonly string[];
+const encodingOption = (): Option =>
+  new Option('--encoding <kind>', 'how the quote is written').choices(quoteEncodings).default('binary');
+
+interface VerifyFlags extends CollateralFlags {
+  readonly encoding: QuoteEncoding;
   readonly now?: string;
   readonly policy?: string;
   readonly chainOnly?: boolean;
@@ -50,8 +65,8 @@ interface VerifyFlags {
   readonly insecureTrustRootFromInput?: boolean;
 }
 
-function inspect(file: string, flags: { readonly json?: boolean }): void {
-  const quote = parseQuote(readInput(file), { trailing: 'allow-zero-padding' });
+function inspect(file: string, flags: { readonly json?: boolean; readonly encoding: QuoteEncoding }): void {
+  const quote = readQuote(file, flags.encoding);
   process.stdout.write(
     flags.json ? `${JSON.stringify(describeQuote(quote), null, 2)}\n` : formatQuote(quote),
   );
@@ -80,7 +95,7 @@ async function verifyLines(
     process.stderr.write('latchkey: INSECURE: every line may bring its own trust root\n');
   }
   const collateral = flags.collateral === undefined ? undefined : readCollateral(flags.collateral);
-  const fixedMs = flags.now === undefined ? undefined : nowOf(flags);
+  const fixedMs = flags.now === undefined ? undefined : readNow(flags.now);
   await runQuoteStream(process.stdin, process.stdout, {
     verifier,
     policy: readPolicy(flags.policy),
@@ -102,9 +117,9 @@ async function verifyFile(file: string, verifier: QuoteVerifier, flags: VerifyFl
 }
 
 async function judgeFile(file: string, verifier: QuoteVerifier, flags: VerifyFlags) {
-  const nowMs = nowOf(flags);
+  const nowMs = readNow(flags.now);
   const policy = readPolicy(flags.policy);
-  const quote = parseQuote(readInput(file), { trailing: 'allow-zero-padding' });
+  const quote = readQuote(file, flags.encoding);
   if (flags.chainOnly) {
     const outcome = decideChainOnly(verifier, quote, nowMs);
     return { outcome, report: () => formatChainReport(outcome, verifier, quote, nowMs) };
@@ -120,13 +135,6 @@ function print(outcome: Outcome, asJson: boolean, report: string | undefined): v
   );
   const isUndecided = !outcome.ok && outcome.error.family === 'problem';
   process.exitCode = outcome.ok ? exitCodes.ok : isUndecided ? exitCodes.failed : exitCodes.refused;
-}
-
-function nowOf({ now }: VerifyFlags): number {
-  if (now === undefined) return Date.now();
-  const timeMs = tryParseTime(now);
-  if (timeMs === undefined) throw misuse('--now with an ISO 8601 time such as 2026-01-31T00:00:00Z');
-  return timeMs;
 }
 
 const misuse = (expected: string): ProblemError =>

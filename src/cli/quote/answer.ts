@@ -62,6 +62,8 @@ export function answerOf(outcome: Outcome): Answer {
     advisoryIds: verified.advisoryIds,
     tcbDate: isoDate(verified.tcbDateMs),
     tcbEvaluationDataNumber: verified.tcbEvaluationDataNumber,
+    evaluationNumbers: verified.collateral.evaluationNumbers,
+    currentTcbStatus: verified.currentTcb?.tcbStatus,
     collateral: { state: verified.collateral.state, validUntil: isoDate(verified.collateral.validUntilMs) },
     ...signedFacts(verified),
     shortfalls: verified.shortfalls.map(({ part, required, observed, shortBy, level }) => {
@@ -94,10 +96,17 @@ function signedFacts({ quote, platform, isIntelRooted }: VerifiedQuote | ChainVe
       ca: platform.ca,
       pckSerialNumber: platform.pckSerialNumber,
     },
-    measurements: hexFields(quote.body),
+    measurements: { ...hexFields(quote.body), ...hexFields(quote.body.extension ?? {}) },
     trailingZeroBytes: quote.trailingByteLength,
   };
 }
+
+/** Names of the TD reports by body type. */
+export const reportVersion: Readonly<Record<Quote['bodyType'], string>> = {
+  2: '1.0',
+  3: '1.5',
+  4: '1.5, extended',
+};
 
 /** Every byte field of an object as hex. */
 export const hexFields = (fields: object): Readonly<Record<string, string>> =>

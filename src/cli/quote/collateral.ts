@@ -2,10 +2,10 @@ import { ProblemError } from '../../errors/latchkey-error.ts';
 import type { CollateralDocuments } from '../../tdx/collateral.ts';
 import type { Quote } from '../../tdx/quote.ts';
 import type { QuoteVerifier } from '../../tdx/verify-quote.ts';
-import { readCollateral, requireServiceUrls } from './inputs.ts';
+import { readCollateral, requireServiceUrls, type UpdateFlags, updateOf } from './inputs.ts';
 
 /** Where the collateral of one command comes from. */
-export interface CollateralFlags {
+export interface CollateralFlags extends UpdateFlags {
   readonly collateral?: string;
   readonly pccs?: readonly string[];
 }
@@ -17,10 +17,11 @@ export interface CollateralFlags {
  */
 export async function collateralFor(
   quote: Quote,
-  { collateral, pccs }: CollateralFlags,
+  flags: CollateralFlags,
   verifier: QuoteVerifier,
   nowMs: number,
 ): Promise<CollateralDocuments> {
+  const { collateral, pccs } = flags;
   if (collateral !== undefined) return readCollateral(collateral);
   if (pccs === undefined) {
     throw new ProblemError(
@@ -35,5 +36,5 @@ export async function collateralFor(
   const endpoints = requireServiceUrls(pccs);
   const { platform } = verifier.verifyChainOnly(quote, { nowMs });
   const { fetchCollateralOnce } = await import('../../collateral/fetch-once.ts');
-  return fetchCollateralOnce(platform, { endpoints, verifier, nowMs });
+  return fetchCollateralOnce(platform, { endpoints, verifier, nowMs, update: updateOf(flags) });
 }

@@ -4,7 +4,7 @@ import { peekPckChain } from '../../tdx/pck-chain.ts';
 import type { Quote } from '../../tdx/quote.ts';
 import { readQeReport } from '../../tdx/quoting-enclave.ts';
 import { describeTdAttributes } from '../../tdx/td-attributes.ts';
-import { type Answer, hexFields } from './answer.ts';
+import { type Answer, hexFields, reportVersion } from './answer.ts';
 
 /** Every field of a quote in Intel's terms, grouped; nothing is verified. */
 export function describeQuote(quote: Quote): Readonly<Record<string, Answer>> {
@@ -19,8 +19,9 @@ export function describeQuote(quote: Quote): Readonly<Record<string, Answer>> {
       userData: toHex(header.userData),
     },
     tdReport: {
-      version: quote.bodyType === 2 ? '1.0' : '1.5',
+      version: reportVersion[quote.bodyType],
       ...hexFields(body),
+      ...hexFields(body.extension ?? {}),
       tdAttributesBits: describeTdAttributes(body.tdAttributes),
     },
     signature: {
@@ -36,7 +37,8 @@ export function describeQuote(quote: Quote): Readonly<Record<string, Answer>> {
     },
     pckCertificate: describePck(quote),
     rest: {
-      certificateChainBytes: quote.certificateChain.length,
+      certificationDataType: quote.certification.type,
+      certificationDataBytes: quote.certification.data.length,
       trailingZeroBytes: quote.trailingByteLength,
     },
   };

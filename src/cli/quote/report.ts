@@ -3,8 +3,8 @@ import { toHex } from '../../bytes/hex.ts';
 import { LatchkeyError } from '../../errors/latchkey-error.ts';
 import { policyRules, type TdPolicy } from '../../tdx/policy.ts';
 import type { Quote } from '../../tdx/quote.ts';
-import type { QuoteVerifier, VerifiedQuote, VerifyOptions } from '../../tdx/verify-quote.ts';
-import type { Outcome } from './answer.ts';
+import type { ChainOptions, QuoteVerifier, VerifiedQuote, VerifyOptions } from '../../tdx/verify-quote.ts';
+import { type Outcome, reportVersion } from './answer.ts';
 import { escapeControls } from '../../bytes/escape-controls.ts';
 
 /** One line of a report. */
@@ -86,17 +86,21 @@ function structureFact(quote: Quote): Fact {
     quote.trailingByteLength === 0
       ? ''
       : `, ${quote.trailingByteLength} zero bytes of padding after it (ignored)`;
-  const report = quote.bodyType === 2 ? '1.0' : '1.5';
   return {
     mark: 'holds',
-    text: `structure: TDX quote version ${quote.version}, TD report ${report}${padding}`,
+    text: `structure: TDX quote version ${quote.version}, TD report ${reportVersion[quote.bodyType]}${padding}`,
   };
 }
 
-function chainFact(verifier: QuoteVerifier, quote: Quote, nowMs: number): Fact {
+function chainFact(
+  verifier: QuoteVerifier,
+  quote: Quote,
+  nowMs: number,
+  given: Pick<ChainOptions, 'pckCertificateChain'> = {},
+): Fact {
   const root = verifier.trustRoot.isIntel ? 'Intel SGX Root CA' : 'the INJECTED, INSECURE root';
   return factOf(
-    tryStep(() => verifier.verifyChainOnly(quote, { nowMs })),
+    tryStep(() => verifier.verifyChainOnly(quote, { nowMs, ...given })),
     'signatures',
     ({ platform }) =>
       `quote ← attestation key ← QE report ← PCK ${platform.pckSerialNumber} ← ${platform.ca} CA ← ${root}`,
@@ -104,6 +108,7 @@ function chainFact(verifier: QuoteVerifier, quote: Quote, nowMs: number): Fact {
 }
 
 function evidenceFacts(verifier: QuoteVerifier, quote: Quote, options: VerifyOptions): readonly Fact[] {
+  const { pck_certificate_chain: pckCertificateChain } = options.collateral;
   const collateral = tryStep(() => verifier.checkCollateral(options.collateral, options));
   const verified = tryStep(() => verifier.verify(quote, options));
   return [
@@ -114,15 +119,26 @@ function evidenceFacts(verifier: QuoteVerifier, quote: Quote, options: VerifyOpt
         `signed; FMSPC ${toHex(fmspc)}, evaluation data ${tcbEvaluationDataNumber}, ` +
         `valid ${day(validFromMs)} to ${day(validUntilMs)} (${state})`,
     ),
-    chainFact(verifier, quote, options.nowMs),
+    chainFact(
+      verifier,
+      quote,
+      options.nowMs,
+      pckCertificateChain === undefined ? {} : { pckCertificateChain },
+    ),
     collateral.ok
       ? factOf(verified, 'platform, quoting enclave, TDX module and TCB level', describeVerified)
       : { mark: 'open', text: 'platform, quoting enclave, TDX module and TCB level' },
   ];
 }
 
-const describeVerified = ({ tcbStatus, tcbDateMs, advisoryIds }: VerifiedQuote): string =>
-  `not revoked; ${tcbStatus} as of ${day(tcbDateMs)}${advisoryIds.length === 0 ? '' : `; ${advisoryIds.join(', ')}`}`;
+function describeVerified({ tcbStatus, tcbDateMs, advisoryIds, currentTcb }: VerifiedQuote): string {
+  const advisories = advisoryIds.length === 0 ? '' : `; ${advisoryIds.join(', ')}`;
+  const current =
+    currentTcb === undefined || currentTcb.tcbStatus === tcbStatus
+      ? ''
+      : `; the TCB that is loaded now: ${currentTcb.tcbStatus}`;
+  return `not revoked; ${tcbStatus} as of ${day(tcbDateMs)}${advisories}${current}`;
+}
 
 const formatFacts = (facts: readonly Fact[]): readonly string[] =>
   facts.map(({ mark, text }) => `  ${marks[mark]()} ${escapeControls(text)}`);

@@ -55,10 +55,6 @@ export const tdxCodes = {
   },
   QE_IDENTITY_EXPIRED: { status: 422, summary: 'The QE identity is past its nextUpdate.' },
   QE_IDENTITY_NOT_YET_VALID: { status: 422, summary: 'The QE identity is before its issueDate.' },
-  TCB_EVALUATION_MISMATCH: {
-    status: 422,
-    summary: 'TCB info and QE identity have different TCB evaluation data numbers.',
-  },
   TCB_EVALUATION_TOO_OLD: {
     status: 422,
     summary: 'The collateral has a lower TCB evaluation data number than the minimum.',
@@ -86,6 +82,10 @@ export const tdxCodes = {
   },
   XFAM_REFUSED: { status: 403, summary: 'XFAM lacks a required bit or has one that is not allowed.' },
   SERVICE_TD_REFUSED: { status: 403, summary: 'A service TD is bound to this TD.' },
+  EXTENDED_REPORT_REFUSED: {
+    status: 403,
+    summary: 'The policy does not cover the extended TD report 1.5, or does not accept one of its fields.',
+  },
   MEASUREMENT_REFUSED: {
     status: 403,
     summary: 'A measured field of the TD report is not in the allow list.',

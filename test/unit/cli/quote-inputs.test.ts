@@ -1,7 +1,17 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { readInput, readJsonInput, requireServiceUrls, tryParseTime } from '../../../src/cli/quote/inputs.ts';
+import { toHex } from '../../../src/bytes/hex.ts';
+import {
+  readInput,
+  readJsonInput,
+  readNow,
+  readQuote,
+  requireServiceUrls,
+  tryParseTime,
+} from '../../../src/cli/quote/inputs.ts';
+import { parseQuote } from '../../../src/tdx/quote.ts';
+import { plainQuote } from '../../support/tdx-world.ts';
 import { tempFolder } from '../../support/temp-folder.ts';
 import { codeOf, thrownBy } from '../../support/thrown.ts';
 
@@ -45,6 +55,61 @@ describe('files on the command line', () => {
     writeFileSync(path, '{');
     expect(thrownBy(() => readJsonInput(path))).toMatchObject({ code: 'INPUT_UNREADABLE', field: path });
   });
+});
+
+describe('quotes on the command line', () => {
+  const quote = plainQuote({ version: 5 });
+  const written = {
+    hex: toHex(quote),
+    '0x hex': `0x${toHex(quote).toUpperCase()}\n`,
+    base64: Buffer.from(quote).toString('base64').replaceAll(/.{64}/g, '$&\r\n'),
+  };
+
+  it.each(Object.entries(written))('as %s text are named as such, and read when told', async (kind, text) => {
+    await using folder = await tempFolder();
+    const path = join(folder.path, 'quote.txt');
+    writeFileSync(path, text);
+    const encoding = kind === 'base64' ? 'base64' : 'hex';
+    expect(thrownBy(() => readQuote(path))).toMatchObject({
+      code: 'INPUT_UNREADABLE',
+      observed: `a quote as ${encoding} text`,
+      hint: `--encoding ${encoding} reads it`,
+    });
+    expect(readQuote(path, encoding).signedBytes).toEqual(parseQuote(quote).signedBytes);
+    expect(codeOf(() => readQuote(path, encoding === 'hex' ? 'base64' : 'hex'))).toMatch(/^(INPUT|QUOTE)_/);
+  });
+
+  it('in binary are read as they are, with zero padding', async () => {
+    await using folder = await tempFolder();
+    const path = join(folder.path, 'quote.bin');
+    writeFileSync(path, Buffer.concat([quote, Buffer.alloc(70)]));
+    expect(readQuote(path)).toMatchObject({ version: 5, trailingByteLength: 70 });
+    expect(thrownBy(() => readQuote(path, 'hex'))).toMatchObject({
+      code: 'INPUT_UNREADABLE',
+      expected: 'a quote as hex text',
+    });
+  });
+
+  it('an empty file is named as such, and other text is no quote', async () => {
+    await using folder = await tempFolder();
+    const path = join(folder.path, 'file');
+    writeFileSync(path, '');
+    const observed = 'an empty file';
+    for (const read of [() => readQuote(path), () => readQuote(path, 'hex')])
+      expect(thrownBy(read)).toMatchObject({ code: 'QUOTE_TRUNCATED', observed });
+    expect(thrownBy(() => readJsonInput(path))).toMatchObject({ code: 'INPUT_UNREADABLE', observed });
+    for (const text of ['hello', '0400', '03000200', '{"quote":"04"}']) {
+      writeFileSync(path, text);
+      const code = codeOf(() => readQuote(path));
+      expect(code, text).toBe(text === '0400' ? 'INPUT_UNREADABLE' : 'QUOTE_UNSUPPORTED');
+    }
+  });
+});
+
+it('the time of --now is the present one, or an ISO 8601 time', () => {
+  expect(readNow('2026-01-31T00:00:00Z')).toBe(Date.UTC(2026, 0, 31));
+  expect(Math.abs(readNow(undefined) - Date.now())).toBeLessThan(60_000);
+  expect(thrownBy(() => readNow('yesterday'))).toMatchObject({ code: 'INPUT_UNREADABLE', field: '--now' });
 });
 
 it('services are http or https addresses', () => {

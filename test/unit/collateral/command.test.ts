@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { assembleCollateral } from '../../../mock-tdx/collateral/collateral-parts.ts';
 import { type MockTdx, startMockTdx } from '../../../mock-tdx/server.ts';
 import { collateralCommand } from '../../../src/cli/commands/collateral.ts';
 import {
@@ -63,6 +64,48 @@ describe('latchkey collateral', () => {
     expect(verifyQuote(quote, { collateral, nowMs: Date.now(), verifier }).tcbStatus).toBe('UpToDate');
     expect(readdirSync(folder).filter((name) => name.endsWith('.tmp'))).toEqual([]);
     expect((await run('check', file, ...trust())).out).toContain('DE7E10000000');
+  });
+
+  it('asks for another TCB evaluation, by kind or by number', async () => {
+    const fetchWith = (...args: readonly string[]) =>
+      run(
+        'fetch',
+        ...['--fmspc', 'DE7E10000000', '--pccs', mock.url, '--out', join(folder, 'other.json')],
+        ...['--json', ...trust(), ...args],
+      );
+    expect((await fetchWith('--update', 'early')).err).toContain('"tcbEvaluationDataNumber":21');
+    expect((await fetchWith('--update', 'standard')).err).toContain('"tcbEvaluationDataNumber":20');
+    expect((await fetchWith('--tcb-evaluation-data-number', '21')).err).toContain(
+      '"evaluationNumbers":{"tcbInfo":21,"qeIdentity":21}',
+    );
+    // Intel's service has dropped old numbers, and does not have those to come.
+    await expect(fetchWith('--tcb-evaluation-data-number', '19')).rejects.toThrow(/status 410/);
+    await expect(fetchWith('--tcb-evaluation-data-number', '22')).rejects.toThrow(/status 404/);
+  });
+
+  it('checks a set as of another time', async () => {
+    const file = join(folder, 'dated.json');
+    writeFileSync(file, JSON.stringify(mock.pki.collateral({ nowMs: Date.UTC(2025, 5, 1) })));
+    expect((await run('check', file, '--now', '2025-06-02T00:00:00Z', ...trust())).out).toContain(
+      '2025-06-30',
+    );
+    await expect(run('check', file, ...trust())).rejects.toMatchObject({ code: 'CRL_EXPIRED' });
+    await expect(run('check', file, '--now', 'soon', ...trust())).rejects.toMatchObject({
+      code: 'INPUT_UNREADABLE',
+      field: '--now',
+    });
+  });
+
+  it('says both evaluation numbers when they differ', async () => {
+    const file = join(folder, 'two-numbers.json');
+    const parts = mock.pki.collateralParts({ nowMs: Date.now() });
+    const { qeIdentity } = parts;
+    const content = { ...qeIdentity.content, tcbEvaluationDataNumber: 19 };
+    writeFileSync(
+      file,
+      JSON.stringify(assembleCollateral({ ...parts, qeIdentity: { ...qeIdentity, content } })),
+    );
+    expect((await run('check', file, ...trust())).out).toContain('20 (TCB info) and 19 (QE identity)');
   });
 
   it('takes the platform from a quote, and prints the set to standard output', async () => {

@@ -97,12 +97,17 @@ describe('the tamper kit, served by a PCCS', () => {
     const quote = Buffer.from(line.quote, 'base64');
     const code = await codeOf(async () => {
       const parsed = parseQuote(quote, { trailing: 'allow-zero-padding' });
-      const collateral = await fetchCollateralOnce(verifier.verifyChainOnly(parsed, { nowMs }).platform, {
+      // No service has the PCK chain of a quote that does not carry it: the caller keeps it with the quote.
+      const { pck_certificate_chain: chain } = set;
+      const beside = chain === undefined ? {} : { pckCertificateChain: chain };
+      const { platform: kind } = verifier.verifyChainOnly(parsed, { nowMs, ...beside });
+      const fetched = await fetchCollateralOnce(kind, {
         endpoints: ['http://pccs'],
         verifier,
         nowMs,
         fetch: servingSet(set),
       });
+      const collateral = chain === undefined ? fetched : { ...fetched, pck_certificate_chain: chain };
       verifier.verify(parsed, { collateral, nowMs });
     });
     // Policies have their say after the verifier; and some sets cannot be sent at all, so that nothing is offered.

@@ -17,6 +17,29 @@ describe('the newest collateral seen', () => {
     expect(codeOf(() => newest.requireNotOlder(dated(-1)))).toBe('COLLATERAL_ROLLED_BACK');
   });
 
+  it('keeps a mark of its own for the evaluation number of each document', () => {
+    const numbered = (tcbInfo: number, qeIdentity: number) => ({
+      ...facts,
+      tcbEvaluationDataNumber: Math.min(tcbInfo, qeIdentity),
+      evaluationNumbers: { tcbInfo, qeIdentity },
+    });
+    const newest = new NewestSeen();
+    newest.remember(numbered(20, 19));
+    for (const [tcbInfo, qeIdentity, code] of [
+      [20, 19, 'none'],
+      [20, 20, 'none'],
+      [21, 19, 'none'],
+      // The lower of the two is the same in both sets.
+      [19, 19, 'COLLATERAL_ROLLED_BACK'],
+      [21, 18, 'COLLATERAL_ROLLED_BACK'],
+    ] as const) {
+      expect(
+        codeOf(() => newest.requireNotOlder(numbered(tcbInfo, qeIdentity))),
+        `${tcbInfo} ${qeIdentity}`,
+      ).toBe(code);
+    }
+  });
+
   it('does not go back when a set that was checked earlier is remembered later', () => {
     const newest = new NewestSeen();
     newest.requireNotOlder(dated(-1));

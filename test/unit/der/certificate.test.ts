@@ -35,7 +35,7 @@ const extension = (oid: string, value: Uint8Array): Uint8Array =>
   writer.sequence(writer.objectIdentifier(oid), writer.octetString(value));
 /** Subject key identifier, CRL distribution points, authority key identifier: must be there, are not looked into. */
 const identifiers = ['2.5.29.14', '2.5.29.31', '2.5.29.35'].map((oid) => extension(oid, new Uint8Array(2)));
-/** A certificate whose extensions are exactly these. */
+/** A certificate with exactly these extensions. */
 const withOnly = (...extensions: readonly Uint8Array[]): Uint8Array =>
   withPart(root.certificate, 7, writer.contextConstructed(3, writer.sequence(...extensions)));
 const withExtensions = (...extensions: readonly Uint8Array[]): Uint8Array =>

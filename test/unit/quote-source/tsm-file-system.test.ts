@@ -17,7 +17,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
-/** The real file operations; what the kernel would do beside them is done here, in real files. */
+/** The real file operations, and the kernel's part of the work, done in real files. */
 const withKernel: TsmFileSystem = {
   ...tsmFileSystem,
   async mkdir(entry) {

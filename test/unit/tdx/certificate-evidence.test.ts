@@ -278,7 +278,8 @@ describe('1b certificates and CRLs', () => {
     expect(verdict(`${good.tcb_info_issuer_chain}\0`)).toBe('none');
     for (const chain of [`${signer}\0${rest.join('')}`, `\0${signer}${rest.join('')}`, '\0', signer])
       expect(verdict(chain)).toMatch(/^CERTIFICATE_(MALFORMED|CHAIN_INVALID)$/);
-    expect(verdict([...rest, signer].join(''))).toBe('ROOT_NOT_TRUSTED');
+    // Intel's verifier goes by the names in the certificates: the root may come first.
+    expect(verdict([...rest, signer].join(''))).toBe('none');
   });
 
   it('an injected root is one self-signed CA certificate', () => {

@@ -17,7 +17,7 @@ import {
   verifyInWorld,
   worldNowMs,
 } from '../../support/tdx-world.ts';
-import { codeOf } from '../../support/thrown.ts';
+import { codeOf, thrownBy } from '../../support/thrown.ts';
 
 const { root, tcbSigner } = pki.authorities;
 const strangers = createAuthorities(new Seed(new Uint8Array(32).fill(1)));
@@ -135,7 +135,7 @@ describe('1c collateral', () => {
     expect(verifyInWorld(plainQuote(), shuffled).tcbStatus).toBe('UpToDate');
   });
 
-  /** A set whose TCB info is this very text, properly signed. */
+  /** A set with exactly this text as its TCB info, properly signed. */
   const signedText = (tcb_info: string, signedBytes: string = tcb_info) =>
     parseCollateralDocuments({
       ...plainCollateral(),
@@ -228,8 +228,6 @@ describe('1c collateral', () => {
   });
 
   it.each([
-    ['ConfigurationNeeded', 'OutOfDate'],
-    ['OutOfDateConfigurationNeeded', 'OutOfDate'],
     ['OutOfDate', 'OutOfDate'],
     ['Revoked', 'Revoked'],
     ['UpToDate', 'UpToDate'],
@@ -239,6 +237,18 @@ describe('1c collateral', () => {
     }));
     expect(verifyInWorld(plainQuote(), identity).tcbStatus).toBe(expected);
   });
+
+  it.each(['ConfigurationNeeded', 'OutOfDateConfigurationNeeded', 'SWHardeningNeeded', 'Retired'])(
+    'K8: a QE level of status %s makes the identity invalid, also when it is not reached',
+    (tcbStatus) => {
+      for (const changed of [0, 2]) {
+        const identity = qeIdentityWith(({ tcbLevels }) => ({
+          tcbLevels: tcbLevels.map((level, index) => (index === changed ? { ...level, tcbStatus } : level)),
+        }));
+        expect(verdictOf(plainQuote(), identity)).toBe('QE_IDENTITY_INVALID');
+      }
+    },
+  );
 
   it.each([
     ['id', { id: 'QE' }],
@@ -285,13 +295,26 @@ describe('1c collateral', () => {
     ).toBe('PCEID_MISMATCH');
   });
 
-  it('K9: evaluation numbers are equal and not below the minimum', () => {
-    expect(
-      verdictOf(
-        plainQuote(),
-        tcbInfoWith(() => ({ tcbEvaluationDataNumber: 19 })),
-      ),
-    ).toBe('TCB_EVALUATION_MISMATCH');
+  it('K9: evaluation numbers may differ, the lower counts, and each must reach the minimum', () => {
+    const olderTcbInfo = tcbInfoWith(() => ({ tcbEvaluationDataNumber: 19 }));
+    const olderQeIdentity = qeIdentityWith(() => ({ tcbEvaluationDataNumber: 18 }));
+    expect(verifyInWorld(plainQuote(), olderTcbInfo)).toMatchObject({
+      tcbEvaluationDataNumber: 19,
+      collateral: { evaluationNumbers: { tcbInfo: 19, qeIdentity: 20 } },
+    });
+    expect(verifyInWorld(plainQuote(), olderQeIdentity)).toMatchObject({
+      tcbEvaluationDataNumber: 18,
+      collateral: { evaluationNumbers: { tcbInfo: 20, qeIdentity: 18 } },
+    });
+    const minimum = { minimumTcbEvaluationDataNumber: 20 };
+    expect(thrownBy(() => verifyInWorld(plainQuote(), olderTcbInfo, minimum))).toMatchObject({
+      code: 'TCB_EVALUATION_TOO_OLD',
+      field: 'tcbEvaluationDataNumber of the TCB info',
+    });
+    expect(thrownBy(() => verifyInWorld(plainQuote(), olderQeIdentity, minimum))).toMatchObject({
+      code: 'TCB_EVALUATION_TOO_OLD',
+      field: 'tcbEvaluationDataNumber of the QE identity',
+    });
     expect(verdictOf(undefined, undefined, { minimumTcbEvaluationDataNumber: 21 })).toBe(
       'TCB_EVALUATION_TOO_OLD',
     );

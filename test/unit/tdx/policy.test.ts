@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { QuoteRequest } from '../../../mock-tdx/development-pki.ts';
 import { applyPolicy, defaultPolicy, parsePolicy, policyRules } from '../../../src/tdx/policy.ts';
+import { tdReport15ExtendedLayout } from '../../../src/tdx/quote-layout.ts';
 import { describeTdAttributes } from '../../../src/tdx/td-attributes.ts';
-import { plainQuote, quoteWith, verifyInWorld, worldNowMs } from '../../support/tdx-world.ts';
+import { pki, plainQuote, quoteWith, verifyInWorld, worldNowMs } from '../../support/tdx-world.ts';
 import { codeOf, thrownBy } from '../../support/thrown.ts';
 
 const hex = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'hex'));
@@ -20,7 +21,9 @@ describe('1f TD attributes and XFAM', () => {
   it.each([
     ['0000001000000000', {}, 'none'],
     ['0100001000000000', {}, 'TD_DEBUG'],
-    ['0100001000000000', { extraTdAttributes: '0xffffffffffffff00' }, 'TD_DEBUG'],
+    ['0100001000000000', { extraTdAttributes: '0xffffffffdfffff00' }, 'TD_DEBUG'],
+    ['0000003000000000', { extraTdAttributes: '0xffffffffdfffff00' }, 'TD_ATTRIBUTES_REFUSED'],
+    ['0000003000000000', { allowMigratable: true }, 'none'],
     ['0200001000000000', {}, 'TD_ATTRIBUTES_REFUSED'],
     ['8000001000000000', {}, 'TD_ATTRIBUTES_REFUSED'],
     ['0000003000000000', {}, 'TD_ATTRIBUTES_REFUSED'],
@@ -65,7 +68,69 @@ describe('1f TD attributes and XFAM', () => {
     expect(judge(withBody({}, 4), { mrServiceTd: [] })).toBe('none');
   });
 
+  describe('an extended TD report 1.5', () => {
+    const any = Object.fromEntries(Object.keys(tdReport15ExtendedLayout).map((name) => [name, 'any']));
+    const extended = (extension: object = {}): Uint8Array => {
+      const { body } = pki.quoteParts({ reportData: new Uint8Array(64) });
+      const changed = { ...body.extension, ...extension };
+      return plainQuote({ version: 5, layout: '1.5-extended', body: { extension: changed } });
+    };
+
+    it('is refused by every policy that does not cover its fields', () => {
+      expect(judge(extended())).toBe('EXTENDED_REPORT_REFUSED');
+      expect(judge(extended(), { acceptedTcbStatuses: ['OutOfDate'] })).toBe('EXTENDED_REPORT_REFUSED');
+      expect(judge(extended(), { extendedReport: any })).toBe('none');
+      expect(judge(withBody({}, 5), { extendedReport: any })).toBe('none');
+    });
+
+    it.each(Object.entries(tdReport15ExtendedLayout))('%s is in its list', (field, [, byteLength]) => {
+      const quote = extended({ [field]: new Uint8Array(byteLength).fill(0xab) });
+      const withRule = (rule: unknown) => ({ extendedReport: { ...any, [field]: rule } });
+      expect(judge(quote, withRule(['ab'.repeat(byteLength)]))).toBe('none');
+      expect(judge(quote, withRule(['00'.repeat(byteLength)]))).toBe('EXTENDED_REPORT_REFUSED');
+      expect(judge(quote, withRule([]))).toBe('EXTENDED_REPORT_REFUSED');
+      const { [field]: _, ...rest } = any;
+      for (const wrong of [
+        rest,
+        { ...any, [field]: ['00'.repeat(byteLength + 1)] },
+        { ...any, [field]: 'all' },
+      ])
+        expect(codeOf(() => parsePolicy({ extendedReport: wrong }))).toBe('POLICY_INVALID');
+    });
+
+    it('has no other fields', () => {
+      for (const wrong of [{ ...any, vmId: 'any' }, [], 'any', null])
+        expect(codeOf(() => parsePolicy({ extendedReport: wrong }))).toBe('POLICY_INVALID');
+    });
+
+    it('still must have no service TD', () => {
+      const quote = plainQuote({
+        version: 5,
+        layout: '1.5-extended',
+        body: { mrServiceTd: new Uint8Array(48).fill(1) },
+      });
+      expect(judge(quote, { extendedReport: any })).toBe('SERVICE_TD_REFUSED');
+    });
+  });
+
+  it('a migratable TD is refused by name, and no mask of further bits allows it', () => {
+    const migratable = withAttributes('0000003000000000');
+    const refusal = thrownBy(() => applyPolicy(verifyInWorld(migratable), defaultPolicy, worldNowMs));
+    expect(refusal).toMatchObject({ code: 'TD_ATTRIBUTES_REFUSED' });
+    expect((refusal as Error).message).toMatch(/^allowMigratable: TDATTRIBUTES must be without MIGRATABLE/);
+    expect(thrownBy(() => parsePolicy({ extraTdAttributes: '0x20000000' }))).toMatchObject({
+      code: 'POLICY_INVALID',
+      expected: expect.stringContaining('allowMigratable'),
+    });
+    // A policy that code has put together does not pass through parsePolicy.
+    const mask = { ...defaultPolicy, extraTdAttributes: 0x2000_0000n };
+    expect(codeOf(() => applyPolicy(verifyInWorld(migratable), mask, worldNowMs))).toBe(
+      'TD_ATTRIBUTES_REFUSED',
+    );
+  });
+
   it('names the bits', () => {
+    expect(describeTdAttributes(hex('0000003800000040'))).toBe('LASS, SEPT_VE_DISABLE, MIGRATABLE, TPA');
     expect(describeTdAttributes(hex('0100009000000080'))).toBe('DEBUG, SEPT_VE_DISABLE, KL, PERFMON');
     expect(describeTdAttributes(hex('0200004000000000'))).toBe('PKS, 0x2');
     expect(describeTdAttributes(new Uint8Array(8))).toBe('none');
@@ -138,6 +203,39 @@ describe('TCB status', () => {
       facts: { componentSvns: [7, 7, 2, 2, 4, 1, 0, 6, 0, 0, 0, 0, 0, 0, 0, 0] },
     });
     expect(judge(hardening, { tcbGraceDays: 3650 })).toBe('TCB_STATUS_REFUSED');
+  });
+
+  it('the TCB that is loaded now is judged too: never revoked, and as good as the policy wants', () => {
+    const loaded = (svn: number) =>
+      withBody(
+        {
+          teeTcbSvn: hex('05010800000000000000000000000000'),
+          teeTcbSvn2: hex(`0${svn}010800000000000000000000000000`),
+        },
+        5,
+      );
+    expect(verifyInWorld(loaded(4)).tcbStatus).toBe('UpToDate');
+    expect(judge(loaded(5))).toBe('none');
+    expect(judge(loaded(4))).toBe('TCB_STATUS_REFUSED');
+    expect(judge(loaded(4), { acceptedTcbStatuses: ['UpToDate', 'OutOfDate'] })).toBe('none');
+    expect(judge(loaded(4), { tcbGraceDays: 3650 })).toBe('none');
+    expect(judge(loaded(2), { acceptedTcbStatuses: ['UpToDate', 'OutOfDate'] })).toBe('TCB_REVOKED');
+    expect(thrownBy(() => applyPolicy(verifyInWorld(loaded(2)), defaultPolicy, worldNowMs))).toMatchObject({
+      field: 'currentTcb.tcbStatus',
+    });
+    const denied = { acceptedTcbStatuses: ['UpToDate', 'OutOfDate'], deniedAdvisoryIds: ['INTEL-SA-01192'] };
+    expect(judge(loaded(5), denied)).toBe('none');
+    expect(judge(loaded(4), denied)).toBe('ADVISORY_REFUSED');
+    // The relaunch rule has looked at both already.
+    const relaunch = withBody(
+      {
+        teeTcbSvn: hex('04010800000000000000000000000000'),
+        teeTcbSvn2: hex('05010800000000000000000000000000'),
+      },
+      5,
+    );
+    expect(judge(relaunch, { acceptedTcbStatuses: ['TDRelaunchAdvised'] })).toBe('none');
+    expect(judge(relaunch)).toBe('TCB_STATUS_REFUSED');
   });
 
   it('a status without anything short is refused without a list', () => {
@@ -233,6 +331,6 @@ describe('policy files', () => {
 
   it('have defaults for everything', () => {
     expect(parsePolicy({})).toEqual(defaultPolicy);
-    expect(policyRules.map(({ title }) => title)).toHaveLength(10);
+    expect(policyRules.map(({ title }) => title)).toHaveLength(12);
   });
 });

@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { createDevelopmentPki } from '../../../mock-tdx/development-pki.ts';
+import { certificationPem } from '../../../mock-tdx/pki/platform.ts';
 import { Seed } from '../../../mock-tdx/pki/seed.ts';
 import { SigningKey } from '../../../mock-tdx/pki/signing-key.ts';
 import { joinQuote, signedRegion } from '../../../mock-tdx/quote/quote-parts.ts';
@@ -7,7 +9,9 @@ import { parseCollateralDocuments } from '../../../src/tdx/collateral.ts';
 import { parseQuote, Quote } from '../../../src/tdx/quote.ts';
 import { TrustRoot } from '../../../src/tdx/trust-root.ts';
 import {
+  applyPolicy,
   ChainVerifiedQuote,
+  defaultPolicy,
   platformOf,
   QuoteVerifier,
   VerifiedQuote,
@@ -26,6 +30,7 @@ import {
 } from '../../support/tdx-world.ts';
 import { codeOf, thrownBy } from '../../support/thrown.ts';
 
+const strangers = createDevelopmentPki({ seed: new Uint8Array(32).fill(7) });
 const strayKey = SigningKey.derive(new Seed(new Uint8Array(32).fill(2)), 'stray');
 
 describe('good evidence', () => {
@@ -33,6 +38,7 @@ describe('good evidence', () => {
     [4, '1.0', 'platform'],
     [5, '1.0', 'platform'],
     [5, '1.5', 'platform'],
+    [5, '1.5-extended', 'platform'],
     [4, '1.0', 'processor'],
   ] as const)('version %i, TD report %s, %s CA', (version, layout, ca) => {
     const quote = plainQuote({ version, layout, ca });
@@ -47,6 +53,7 @@ describe('good evidence', () => {
     expect(verified.platform).toMatchObject({ ca, fmspc: pki.fmspc });
     expect(verified.platform.platformInstanceId === undefined).toBe(ca === 'processor');
     expect(verified.quote.body.mrServiceTd === undefined).toBe(layout === '1.0');
+    expect(verified.quote.body.extension !== undefined).toBe(layout === '1.5-extended');
     expect(verified.tcbEvaluationDataNumber).toBe(20);
     expect(verified.collateral).toMatchObject({ ca, state: 'fresh', crlNumbers: { rootCa: 1n, pck: 1n } });
     const { fmspc, ppid, pceId } = verified.platform;
@@ -114,7 +121,8 @@ describe('1a parsing', () => {
     ['P3 key type 3', { attestationKeyType: 3 }, 'QUOTE_UNSUPPORTED'],
     ['P4 vendor', { qeVendorId: new Uint8Array(16) }, 'QUOTE_UNSUPPORTED'],
     ['P7 outer certification type', { certificationDataType: 5 }, 'QUOTE_UNSUPPORTED'],
-    ['P7 inner certification type', { innerCertificationDataType: 1 }, 'QUOTE_UNSUPPORTED'],
+    ['P7 inner certification type 0', { innerCertificationDataType: 0 }, 'QUOTE_UNSUPPORTED'],
+    ['P7 inner certification type 6', { innerCertificationDataType: 6 }, 'QUOTE_UNSUPPORTED'],
   ] as const)('%s', (_, change, code) => expect(verdictOf(quoteWith(() => change))).toBe(code));
 
   it('P5: the body descriptor says a known type and that type’s size', () => {
@@ -155,6 +163,151 @@ describe('1a parsing', () => {
     expect(Object.isFrozen(quote)).toBe(true);
     const Forged = Quote as unknown as new (key: symbol, parts: unknown) => Quote;
     expect(() => new Forged(Symbol('parseQuote'), {})).toThrow(TypeError);
+  });
+
+  it('P5: each field of an extended TD report is read from its place', () => {
+    const sizes = { vmid: 1, tdId: 32, devInfo: 48, initServTdHash: 48, initServTdAttributes: 8 };
+    const more = {
+      initCpuSvn: 16,
+      initTeeTcbSvn: 16,
+      initTeeFmspc: 12,
+      curServTdHash: 48,
+      curServTdAttributes: 8,
+    };
+    const extension = Object.fromEntries(
+      Object.entries({ ...sizes, ...more }).map(([name, size], index) => [
+        name,
+        new Uint8Array(size).fill(index + 1),
+      ]),
+    );
+    const quote = parseQuote(
+      // The names and sizes above are those of the type.
+      plainQuote({ version: 5, layout: '1.5-extended', body: { extension: extension as never } }),
+    );
+    expect(quote.bodyType).toBe(4);
+    expect(quote.signedBytes).toHaveLength(48 + 6 + 885);
+    expect(quote.body.extension).toEqual(extension);
+    expect(quote.body.teeTcbSvn2).toHaveLength(16);
+  });
+
+  it('P5: the size of an extended TD report is 885', () => {
+    const quote = new Uint8Array(plainQuote({ version: 5 }));
+    quote[48] = 4;
+    expect(codeOf(() => parseQuote(quote))).toBe('QUOTE_MALFORMED');
+  });
+
+  describe('P7: certification data of type 1 to 4 names the platform only', () => {
+    const naming = (innerCertificationDataType: number): Uint8Array =>
+      quoteWith(() => ({ innerCertificationDataType, certificationData: new Uint8Array(36).fill(3) }));
+    const chain = pki.platform().certificationPem;
+    const withChain = (pck_certificate_chain: string) =>
+      parseCollateralDocuments({ ...plainCollateral(), pck_certificate_chain });
+
+    it.each([1, 2, 3, 4])('type %i is verified with the PCK chain of the collateral', (type) => {
+      expect(verifyInWorld(naming(type), withChain(chain)).tcbStatus).toBe('UpToDate');
+      expect(thrownBy(() => verifyInWorld(naming(type)))).toMatchObject({
+        code: 'QUOTE_UNSUPPORTED',
+        hint: expect.stringContaining('pck_certificate_chain'),
+      });
+    });
+
+    it('the given chain is verified like that of a quote', () => {
+      const { pck } = strangers.platform();
+      const { root, platformCa } = pki.authorities;
+      expect(verdictOf(naming(3), withChain(strangers.platform().certificationPem))).toBe('ROOT_NOT_TRUSTED');
+      const forged = certificationPem(pck.certificate, platformCa.certificate, root.certificate);
+      expect(verdictOf(naming(3), withChain(forged))).toBe('CERTIFICATE_SIGNATURE_INVALID');
+      expect(verdictOf(naming(3), withChain(pki.platform(1).certificationPem))).toBe(
+        'QE_REPORT_SIGNATURE_INVALID',
+      );
+      expect(verdictOf(naming(3), withChain('ü'))).toBe('CERTIFICATE_MALFORMED');
+      expect(codeOf(() => withChain('x'.repeat(16_385)))).toBe('COLLATERAL_MALFORMED');
+    });
+
+    it('a quote that carries its chain is verified with that one', () => {
+      expect(verdictOf(plainQuote(), withChain(strangers.platform().certificationPem))).toBe('none');
+    });
+
+    it('without collateral the chain is an option', () => {
+      const verifier = new QuoteVerifier({ trustRoot });
+      const { platform } = verifier.verifyChainOnly(naming(2), {
+        nowMs: worldNowMs,
+        pckCertificateChain: chain,
+      });
+      expect(platform.fmspc).toEqual(pki.fmspc);
+      expect(codeOf(() => verifier.verifyChainOnly(naming(2), { nowMs: worldNowMs }))).toBe(
+        'QUOTE_UNSUPPORTED',
+      );
+      expect(codeOf(() => platformOf(parseQuote(naming(2))))).toBe('QUOTE_UNSUPPORTED');
+    });
+  });
+
+  it('C2: the root may come first, as Intel’s verifier sorts a chain; no other order is taken', () => {
+    const { pck } = pki.platform();
+    const { root, platformCa } = pki.authorities;
+    const quoteOf = (...certificates: readonly Uint8Array[]) =>
+      quoteWith(() => ({ certificationPem: certificationPem(...certificates) }));
+    const rootFirst = quoteOf(root.certificate, platformCa.certificate, pck.certificate);
+    expect(verdictOf(rootFirst)).toBe('none');
+    expect(platformOf(parseQuote(rootFirst)).fmspc).toEqual(pki.fmspc);
+    expect(verdictOf(quoteOf(root.certificate, pck.certificate, platformCa.certificate))).toBe(
+      'CERTIFICATE_CHAIN_INVALID',
+    );
+    expect(verdictOf(quoteOf(pck.certificate, root.certificate, platformCa.certificate))).toBe(
+      'ROOT_NOT_TRUSTED',
+    );
+  });
+
+  it('what is neither a quote nor bytes is a TypeError that says what was expected', () => {
+    // What JavaScript callers may do.
+    const verify = verifyQuote as (...parts: unknown[]) => unknown;
+    const options = { collateral: plainCollateral(), nowMs: worldNowMs };
+    for (const [quote, kind] of [
+      [undefined, 'undefined'],
+      [null, 'null'],
+      ['00', 'string'],
+      [{}, 'object'],
+    ]) {
+      const error = thrownBy(() => verify(quote, options));
+      expect(error).toBeInstanceOf(TypeError);
+      expect((error as Error).message).toBe(`a quote must be a Uint8Array, got ${kind}`);
+    }
+    const error = thrownBy(() => verify(plainQuote()));
+    expect(error).toBeInstanceOf(TypeError);
+    expect((error as Error).message).toBe(
+      'a verification needs options { collateral, nowMs }, got undefined',
+    );
+  });
+
+  it('a verified quote prints as JSON: bytes as hex, big numbers as text, no raw evidence', () => {
+    const json = JSON.parse(JSON.stringify(verifyInWorld(plainQuote({ version: 5 }))));
+    expect(json).toMatchObject({
+      tcbStatus: 'UpToDate',
+      platform: { fmspc: 'de7e10000000' },
+      collateral: { crlNumbers: { rootCa: '1', pck: '1' } },
+      quote: { version: 5, bodyType: 3, body: { teeTcbSvn2: '05010800000000000000000000000000' } },
+      currentTcb: { tcbStatus: 'UpToDate' },
+    });
+    expect(Object.keys(json.quote)).toEqual(['version', 'bodyType', 'body']);
+  });
+
+  it('a copy of a proof is none', () => {
+    const verified = verifyInWorld();
+    const chainVerified = new QuoteVerifier({ trustRoot }).verifyChainOnly(plainQuote(), {
+      nowMs: worldNowMs,
+    });
+    expect([VerifiedQuote.isProof(verified), ChainVerifiedQuote.isProof(chainVerified)]).toEqual([
+      true,
+      true,
+    ]);
+    const copies = [{ ...verified }, structuredClone({ tcbStatus: 'UpToDate' }), Object.create(verified)];
+    for (const copy of [...copies, { ...chainVerified }, null, undefined, 'UpToDate', chainVerified]) {
+      expect(VerifiedQuote.isProof(copy)).toBe(false);
+      // What only a cast lets TypeScript do.
+      expect(() => applyPolicy(copy as never, defaultPolicy, worldNowMs)).toThrow(TypeError);
+    }
+    expect(ChainVerifiedQuote.isProof({ ...chainVerified })).toBe(false);
+    expect(ChainVerifiedQuote.isProof(null)).toBe(false);
   });
 
   it('proofs and roots cannot be made elsewhere', () => {

@@ -192,12 +192,12 @@ describe('1e TCB levels', () => {
   });
 });
 
-describe('1e 7 TD relaunch', () => {
+describe('1e 7 TD relaunch, and the TCB that is loaded now', () => {
   const old = svns(4, 1, 8);
-  const statusOf = (teeTcbSvn2: Uint8Array, collateral = levelsOf('UpToDate'), facts = {}) =>
-    verifyInWorld(tdx15({ teeTcbSvn: old, teeTcbSvn2 }, facts), collateral).tcbStatus;
+  const statusOf = (teeTcbSvn2: Uint8Array, collateral = levelsOf('UpToDate'), teeTcbSvn = old) =>
+    verifyInWorld(tdx15({ teeTcbSvn, teeTcbSvn2 }), collateral).tcbStatus;
 
-  it('is advised when the newest module and microcode are loaded', () => {
+  it('a relaunch is advised when the TCB of the launch is out of date and the loaded one is not', () => {
     expect(statusOf(svns(5, 1, 8))).toBe('TDRelaunchAdvised');
     expect(statusOf(svns(3, 3, 8))).toBe('TDRelaunchAdvised');
     expect(statusOf(svns(5, 0, 8))).toBe('TDRelaunchAdvised');
@@ -210,17 +210,26 @@ describe('1e 7 TD relaunch', () => {
     );
   });
 
+  it('also when only microcode was old at launch, and for modules of version 0', () => {
+    expect(verifyInWorld(tdx15({ teeTcbSvn: svns(5, 1, 7), teeTcbSvn2: svns(5, 1, 8) })).tcbStatus).toBe(
+      'TDRelaunchAdvised',
+    );
+    expect(verifyInWorld(tdx15({ teeTcbSvn: svns(5, 0, 7), teeTcbSvn2: svns(5, 0, 8) })).tcbStatus).toBe(
+      'TDRelaunchAdvised',
+    );
+  });
+
   it('is not advised otherwise', () => {
     expect(statusOf(svns(4, 1, 8))).toBe('OutOfDate');
-    expect(statusOf(svns(5, 1, 7))).toBe('OutOfDate');
-    // Old microcode alone: the module itself was current at launch.
-    const launched = tdx15({ teeTcbSvn: svns(5, 1, 7), teeTcbSvn2: svns(5, 1, 8) });
-    expect(verifyInWorld(launched).tcbStatus).toBe('OutOfDate');
-    expect(statusOf(svns(4, 0, 8))).toBe('OutOfDate');
+    const microcodeOld = tdx15({ teeTcbSvn: old, teeTcbSvn2: svns(5, 1, 7) });
+    expect(verifyInWorld(microcodeOld).tcbStatus).toBe('OutOfDate');
     expect(statusOf(svns(5, 1, 8), levelsOf('OutOfDate'))).toBe('OutOfDate');
+    expect(statusOf(svns(5, 1, 8), levelsOf('OutOfDateConfigurationNeeded'))).toBe(
+      'OutOfDateConfigurationNeeded',
+    );
     expect(statusOf(svns(5, 1, 8), levelsOf('Revoked'))).toBe('Revoked');
     const layout10 = plainQuote({ version: 5, layout: '1.0', body: { teeTcbSvn: old } });
-    expect(verifyInWorld(layout10).tcbStatus).toBe('OutOfDate');
+    expect(verifyInWorld(layout10)).toMatchObject({ tcbStatus: 'OutOfDate', currentTcb: undefined });
     const oldQe = qeIdentityWith(({ tcbLevels }) => ({
       tcbLevels: tcbLevels.map((level) => ({ ...level, tcb: { isvsvn: level.tcb.isvsvn + 2 } })),
     }));
@@ -229,30 +238,72 @@ describe('1e 7 TD relaunch', () => {
     );
   });
 
-  it('takes the SGX status of the first level whose SGX part is reached', () => {
-    const mixed = (sgxStatus: string, tdxStatus: string) =>
-      tcbInfoWith(({ tcbLevels: [first, second] }) => ({
-        tcbLevels: [
-          { ...first, tcbStatus: sgxStatus },
-          { ...second, tcbStatus: tdxStatus },
-        ],
-      }));
-    const verify = (sgxStatus: string, tdxStatus: string) =>
-      verifyInWorld(
-        tdx15({ teeTcbSvn: svns(4, 1, 7), teeTcbSvn2: svns(5, 1, 8) }),
-        mixed(sgxStatus, tdxStatus),
-      ).tcbStatus;
-    expect(verify('UpToDate', 'OutOfDate')).toBe('TDRelaunchAdvised');
-    expect(verify('ConfigurationNeeded', 'OutOfDate')).toBe('TDRelaunchAdvisedConfigurationNeeded');
-    expect(verify('ConfigurationAndSWHardeningNeeded', 'OutOfDate')).toBe(
-      'TDRelaunchAdvisedConfigurationNeeded',
-    );
-    expect(verify('OutOfDate', 'OutOfDate')).toBe('OutOfDate');
-    expect(verify('UpToDate', 'Revoked')).toBe('Revoked');
+  it('is not advised when the newest module level is itself out of date', () => {
+    const newestIsOld = tcbInfoWith(({ tdxModuleIdentities }) => ({
+      tdxModuleIdentities: tdxModuleIdentities.map((identity) => ({
+        ...identity,
+        tcbLevels: identity.tcbLevels.map((level) => ({ ...level, tcbStatus: 'OutOfDate' })),
+      })),
+    }));
+    expect(statusOf(svns(5, 1, 8), newestIsOld)).toBe('OutOfDate');
   });
 
-  it('an unknown loaded module is a mismatch, as in Intel’s verifier', () => {
-    const quote = tdx15({ teeTcbSvn: old, teeTcbSvn2: svns(5, 9, 8) });
-    expect(verdictOf(quote, levelsOf('UpToDate'))).toBe('TDX_MODULE_MISMATCH');
+  it('a loaded TCB that is not supported is refused, however good the launch was', () => {
+    const refusal = (teeTcbSvn2: Uint8Array) =>
+      thrownBy(() => verifyInWorld(tdx15({ teeTcbSvn: svns(5, 1, 8), teeTcbSvn2 })));
+    expect(refusal(svns(5, 9, 8))).toMatchObject({
+      code: 'TDX_MODULE_MISMATCH',
+      field: 'teeTcbSvn2[1] (TDX module version)',
+    });
+    expect(refusal(svns(1, 1, 8))).toMatchObject({
+      code: 'TCB_NOT_SUPPORTED',
+      field: 'TDX module TDX_01 with teeTcbSvn2',
+    });
+    expect(refusal(svns(5, 1, 4))).toMatchObject({
+      code: 'TCB_NOT_SUPPORTED',
+      field: 'platform TCB with teeTcbSvn2',
+    });
+  });
+
+  it('the verdict on the loaded TCB is stated in full, also when it is worse than that on the launch', () => {
+    const worse = verifyInWorld(tdx15({ teeTcbSvn: svns(5, 1, 8), teeTcbSvn2: svns(4, 1, 8) }));
+    // Intel's rule: the status of the launch.
+    expect(worse).toMatchObject({ tcbStatus: 'UpToDate', shortfalls: [], advisoryIds: [] });
+    expect(worse.currentTcb).toMatchObject({
+      tcbStatus: 'OutOfDate',
+      advisoryIds: ['INTEL-SA-01192'],
+      shortfalls: [{ part: 'TDX module', required: 5, observed: 4 }],
+    });
+  });
+
+  it('a module level of an unknown status refuses only the modules that reach it', () => {
+    const unknownAt = (isvsvn: number) =>
+      tcbInfoWith(({ tdxModuleIdentities }) => ({
+        tdxModuleIdentities: tdxModuleIdentities.map((identity) => ({
+          ...identity,
+          tcbLevels: identity.tcbLevels.map((level) =>
+            level.tcb.isvsvn === isvsvn ? { ...level, tcbStatus: 'Retired' } : level,
+          ),
+        })),
+      }));
+    expect(verifyInWorld(plainQuote(), unknownAt(4)).tcbStatus).toBe('UpToDate');
+    expect(thrownBy(() => verifyInWorld(plainQuote(), unknownAt(5)))).toMatchObject({
+      code: 'TCB_INFO_INVALID',
+      observed: 'Retired',
+    });
+    // Named in what is missed, too.
+    const below = verifyInWorld(plainQuote({ body: { teeTcbSvn: svns(4, 1, 8) } }), unknownAt(5));
+    expect(below.shortfalls).toMatchObject([{ part: 'TDX module', level: { status: 'Retired' } }]);
+  });
+
+  it('states since when a quote is out of date: the oldest newer level that it misses', () => {
+    const sinceOf = (teeTcbSvn: Uint8Array) =>
+      verifyInWorld(plainQuote({ body: { teeTcbSvn } })).outOfDateSinceMs;
+    expect(sinceOf(svns(5, 1, 8))).toBeUndefined();
+    expect(sinceOf(svns(5, 1, 7))).toBe(Date.UTC(2025, 4, 14));
+    expect(sinceOf(svns(2, 1, 8))).toBe(Date.UTC(2024, 2, 13));
+    // The platform misses the level of 2024-11, the module that of 2025-05: the older date counts.
+    const lower = plainQuote({ facts: { componentSvns: lowered(1) }, body: { teeTcbSvn: svns(4, 1, 7) } });
+    expect(verifyInWorld(lower).outOfDateSinceMs).toBe(Date.UTC(2024, 10, 13));
   });
 });

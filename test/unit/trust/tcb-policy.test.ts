@@ -1,0 +1,36 @@
+import { describe, expect, it } from 'vitest';
+import { defaultPolicy, parsePolicy } from '../../../src/tdx/policy.ts';
+import { tdReport15ExtendedLayout } from '../../../src/tdx/quote-layout.ts';
+import { tdPolicyToJson } from '../../../src/trust/tcb-policy.ts';
+
+const extendedReport = {
+  ...Object.fromEntries(Object.keys(tdReport15ExtendedLayout).map((name) => [name, 'any'])),
+  vmid: ['01', '00', '01'],
+};
+
+describe('the JSON of a TD policy', () => {
+  it.each([
+    ['the default', {}],
+    ['a migratable TD', { allowMigratable: true }],
+    ['an extended TD report', { extendedReport }],
+    ['lists and masks', { mrServiceTd: ['00'.repeat(48)], extraTdAttributes: '0x8000000', mrTd: [] }],
+  ])('is read back to the same policy: %s', (_, policy) => {
+    const parsed = parsePolicy(policy);
+    const json = tdPolicyToJson(parsed);
+    expect(tdPolicyToJson(parsePolicy(json))).toEqual(json);
+  });
+
+  it('has no field that came after version 1 of the trust section, unless it says something', () => {
+    const names = Object.keys(tdPolicyToJson(defaultPolicy));
+    expect(names).not.toContain('allowMigratable');
+    expect(names).not.toContain('extendedReport');
+    expect(tdPolicyToJson(parsePolicy({ allowMigratable: true }))).toMatchObject({ allowMigratable: true });
+  });
+
+  it('lists of an extended report are sets too', () => {
+    expect(tdPolicyToJson(parsePolicy({ extendedReport }))['extendedReport']).toMatchObject({
+      vmid: ['0x00', '0x01'],
+      tdId: 'any',
+    });
+  });
+});
