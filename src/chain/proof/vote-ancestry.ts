@@ -1,4 +1,3 @@
-import { equalBytes } from '../../bytes/concat.ts';
 import { memoKey } from '../../bytes/memo.ts';
 import type { Header } from './header.ts';
 import { invalidProof } from './proof-errors.ts';
@@ -10,16 +9,26 @@ export interface VoteTarget {
   readonly targetNumber: number;
 }
 
-/** A block between the base and a vote. */
-interface Known {
+/** One block of a {@link VoteTree}. */
+export interface VoteTreeBlock {
   readonly number: number;
-  /** Whether it is the commit's target or above it. */
-  readonly supports: boolean;
+  /** Index of the parent; `undefined` for the base alone. */
+  readonly parent: number | undefined;
+}
+
+/** The blocks that a justification's votes are for, and those between them. */
+export interface VoteTree {
+  /** The lowest block first, each parent before its children. */
+  readonly blocks: readonly VoteTreeBlock[];
+  /** Index of each vote's block, in the order of the votes. */
+  readonly votedFor: readonly number[];
+  /** Index of the commit's target. */
+  readonly target: number;
 }
 
 const WHAT = 'justification';
 
-/** The lowest block voted for, on which all other votes must stand; of several the first, as in Substrate. */
+/** The lowest block that has a vote; of several the first, as in Substrate. All other votes must be for descendants. */
 function baseOf(votes: readonly VoteTarget[]): VoteTarget {
   const [first, ...others] = votes;
   if (first === undefined) throw invalidProof(WHAT, 'precommits', 'at least one', 'none');
@@ -27,48 +36,45 @@ function baseOf(votes: readonly VoteTarget[]): VoteTarget {
 }
 
 /**
- * Proves by the headers that come with a justification that every vote is for the lowest of their targets or for a
- * block above it, and tells which votes are for the commit's target or above it. No header may be without use.
- * @returns for each vote, in order, whether it supports the commit's target.
+ * Builds the tree of blocks from the headers that come with a justification. Every vote must be for the lowest of the
+ * votes' blocks or for a descendant of it, and every header must be needed for that.
  * @throws EvidenceError CHAIN_PROOF_INVALID.
  */
-export function supportOf(
+export function voteTreeOf(
   commit: VoteTarget,
   votes: readonly VoteTarget[],
   headers: readonly Header[],
-): readonly boolean[] {
+): VoteTree {
   const base = baseOf(votes);
-  const isTarget = (hash: Uint8Array): boolean => equalBytes(hash, commit.targetHash);
-  const known = new Map<string, Known>([
-    [memoKey(base.targetHash), { number: base.targetNumber, supports: isTarget(base.targetHash) }],
-  ]);
+  const blocks: VoteTreeBlock[] = [{ number: base.targetNumber, parent: undefined }];
+  const indexes = new Map([[memoKey(base.targetHash), 0]]);
   const unused = new Set<string>();
-  // Parents come before their children, so one pass reaches every header that stands on the base.
+  // Parents come before their children, so one pass reaches every header that descends from the base.
   for (const header of [...headers].sort((a, b) => a.number - b.number)) {
     const name = memoKey(header.hash);
     const parentName = memoKey(header.parentHash);
-    const parent = known.get(parentName);
-    if (known.has(name)) throw invalidProof(WHAT, 'votes_ancestries', 'each header once', 'one twice');
-    if (parent?.number !== header.number - 1) {
-      throw invalidProof(WHAT, 'votes_ancestries', 'headers above the lowest vote', 'one that is not');
+    const parent = indexes.get(parentName);
+    if (indexes.has(name)) throw invalidProof(WHAT, 'votes_ancestries', 'each header once', 'a header twice');
+    if (parent === undefined || blocks[parent]?.number !== header.number - 1) {
+      throw invalidProof(WHAT, 'votes_ancestries', 'descendants of the lowest vote', 'another header');
     }
-    known.set(name, { number: header.number, supports: parent.supports || isTarget(header.hash) });
+    indexes.set(name, blocks.length);
+    blocks.push({ number: header.number, parent });
     unused.delete(parentName);
     unused.add(name);
   }
-  const support = votes.map((vote) => {
-    const place = known.get(memoKey(vote.targetHash));
-    if (place?.number !== vote.targetNumber) {
-      throw invalidProof(WHAT, 'precommit', 'for a block of the headers given', 'another block or number');
+  const indexOf = ({ targetHash, targetNumber }: VoteTarget, field: string): number => {
+    const index = indexes.get(memoKey(targetHash));
+    if (index === undefined || blocks[index]?.number !== targetNumber) {
+      throw invalidProof(WHAT, field, 'a block of the headers given', 'another block or number');
     }
+    return index;
+  };
+  const votedFor = votes.map((vote) => {
     unused.delete(memoKey(vote.targetHash));
-    return place.supports;
+    return indexOf(vote, 'precommit');
   });
-  // A header is of use when it is voted for or has a child; childless ones without a vote are left over.
+  // A header is needed when a vote is for it or it has a child.
   if (unused.size > 0) throw invalidProof(WHAT, 'votes_ancestries', 'only headers that votes need', 'more');
-  const target = known.get(memoKey(commit.targetHash));
-  if (target?.number !== commit.targetNumber) {
-    throw invalidProof(WHAT, 'commit target', 'a block that votes stand on', 'another block or number');
-  }
-  return support;
+  return { blocks, votedFor, target: indexOf(commit, 'commit target') };
 }
