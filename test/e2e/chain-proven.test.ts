@@ -120,6 +120,20 @@ describe('a chain read by proof', () => {
     expect(await accounts(view)).toEqual([1, 2]);
   });
 
+  it('follows handovers that are final only with the votes of an authority that equivocated', async () => {
+    const { chain, checkpoint } = await grown({ equivocatingHandovers: true, variedVotes: true });
+    const { view } = await follow([chain.url], checkpoint);
+    for (let era = 0; era < 4; era += 1) {
+      chain.rotateAuthorities();
+      chain.newBlocks(4);
+    }
+    register(chain, 3);
+    chain.newBlocks(2);
+    await shows(view, [1, 2, 3]);
+    const late = await follow([chain.url], checkpoint);
+    expect(await accounts(late.view)).toEqual([1, 2, 3]);
+  });
+
   it('reads more servers than one request proves', async () => {
     const chain = await chainWith(0);
     const checkpoint = checkpointOf(chain);
