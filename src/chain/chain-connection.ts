@@ -9,7 +9,7 @@ import type { EndpointDecoder } from './layout-decoder.ts';
 import { hashAnswer, headerNumber, hexAnswer, objectAnswer } from './rpc-values.ts';
 import { type ProvenChain, ProvenReader } from './proven-read.ts';
 import { MAX_METADATA_BYTES } from './runtime-layout.ts';
-import { type RuntimeShape, runtimeShape } from './runtime-shape.ts';
+import { type RecordDecoders, recordDecoders } from './record-decoders.ts';
 
 /** Either an endpoint is believed, and its metadata decoded, or it has to prove what it says. */
 export type EndpointReading = { readonly decoder: EndpointDecoder } | { readonly proven: ProvenChain };
@@ -58,8 +58,8 @@ function metadataAnswer(value: unknown): Uint8Array {
 function runtimeCache(
   socket: JsonRpcSocket,
   decoder: EndpointDecoder,
-): (block: BlockReference) => Promise<RuntimeShape> {
-  let cached: { readonly key: string; readonly runtime: RuntimeShape } | undefined;
+): (block: BlockReference) => Promise<RecordDecoders> {
+  let cached: { readonly key: string; readonly runtime: RecordDecoders } | undefined;
   return async ({ codeAt }) => {
     const version = await socket.request('state_getRuntimeVersion', [toPrefixedHex(codeAt)]);
     const { specName, specVersion } = objectAnswer(version, 'runtime version');
@@ -68,7 +68,7 @@ function runtimeCache(
       const layout = await decoder(async () =>
         metadataAnswer(await socket.request('state_getMetadata', [toPrefixedHex(codeAt)])),
       );
-      cached = { key, runtime: runtimeShape(layout) };
+      cached = { key, runtime: recordDecoders(layout) };
     }
     return cached.runtime;
   };

@@ -11,14 +11,14 @@ import { MAX_JUSTIFICATION_BYTES } from './proof/justification.ts';
 import { ProvenState } from './proof/trie-proof.ts';
 import { provenLayout } from './proven-layout.ts';
 import { hashAnswer, hexAnswer, listAnswer, objectAnswer } from './rpc-values.ts';
-import { runtimeShape } from './runtime-shape.ts';
+import { recordDecoders } from './record-decoders.ts';
 import { mapKey, storageItems } from './storage-keys.ts';
 
 /** Keys whose proof is asked for at once; records hold quotes of 5 to 16 kB. */
 const KEYS_PER_PROOF = 128;
 /** Of all nodes of one read; a thousand servers with quotes have 5 to 16 MB. */
 const MAX_PROOF_BYTES = 32 * 1024 * 1024;
-const shape = runtimeShape(provenLayout);
+const shape = recordDecoders(provenLayout);
 
 /** What is shared by all endpoints of a chain that is read by proof. */
 export interface ProvenChain {

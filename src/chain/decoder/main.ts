@@ -5,7 +5,7 @@ import { Worker } from 'node:worker_threads';
 import { type DecoderAnswer, MAX_TEXT_CHARACTERS } from '../runtime-layout.ts';
 import type { WatchdogLimits } from './limits.ts';
 import { importLibrary } from './load-metadata.ts';
-import { runtimeLayout, ShapeError } from './runtime-shape.ts';
+import { layoutOfMetadata, ShapeError } from './metadata-layout.ts';
 
 /**
  * The decoder process: the only place where @polkadot/api runs, because metadata that an endpoint forged can make it
@@ -46,7 +46,7 @@ async function answer(): Promise<DecoderAnswer> {
   // The metadata may come before the library is there, or much later.
   const [load, metadata] = await Promise.all([importLibrary(), watchedMetadata()]);
   try {
-    return { kind: 'layout', layout: runtimeLayout(await load(metadata)) };
+    return { kind: 'layout', layout: layoutOfMetadata(await load(metadata)) };
   } catch (error) {
     if (!(error instanceof ShapeError)) return { kind: 'unusable', why: textOf(error) };
     const { item, expected, observed } = error;
