@@ -5,7 +5,7 @@ import type { TypeId, TypeTable } from '../../devnet/chain/type-registry.ts';
 import { concatBytes, equalBytes } from '../../src/bytes/concat.ts';
 import { toPrefixedHex } from '../../src/bytes/hex.ts';
 import { importLibrary, type LoadedMetadata } from '../../src/chain/decoder/load-metadata.ts';
-import { runtimeLayout } from '../../src/chain/decoder/metadata-layout.ts';
+import { layoutOfMetadata } from '../../src/chain/decoder/metadata-layout.ts';
 import { parseDecoderAnswer } from '../../src/chain/decoder-answer.ts';
 import { headerHash } from '../../src/chain/header-hash.ts';
 import { compactU32 } from '../../src/chain/proof/header.ts';
@@ -110,7 +110,7 @@ describe('a record with one more field', () => {
       const field = fields[name];
       if (field === undefined) throw new Error('a field expected');
       const loaded = await load(forgedMetadata((types) => ({ extra: field.type(types) })));
-      const answer = JSON.stringify({ kind: 'layout', layout: runtimeLayout(loaded) });
+      const answer = JSON.stringify({ kind: 'layout', layout: layoutOfMetadata(loaded) });
       const parsed = parseDecoderAnswer(answer);
       if (parsed.kind !== 'layout') throw new Error('a layout expected');
       const shape = recordDecoders(parsed.layout);
