@@ -72,8 +72,8 @@ function genesisContent(options: DevelopmentChainOptions): ChainContent {
     signers: [],
     acceptedMeasurements: options.acceptedMeasurements ?? [],
     overrides: new Map(),
-    shape: options.shape ?? 'entropy-400',
-    specVersion: options.specVersion ?? 400,
+    shape: options.shape ?? 'entropy-500',
+    specVersion: options.specVersion ?? 500,
   };
 }
 

@@ -10,6 +10,8 @@ import { keyOfMapKey, type StorageItem, storageItems } from './storage-keys.ts';
 
 /** Larger than any TDX quote with its certificate chain. */
 const MAX_QUOTE_BYTES = 64 * 1024;
+/** Header, TD report and the length of the signature of a TDX quote: shorter bytes are another field. */
+const LEAST_QUOTE_BYTES = 48 + 584 + 4;
 const MEASUREMENT_BYTES = 32;
 
 /** Decodes a list of accounts on which security depends: unreadable is an error, not an empty list. */
@@ -61,7 +63,10 @@ function serverRecord(
 
 function serverInfo(shape: RecordDecoders, value: Uint8Array, demand: DecodeDemand): ServerInfo {
   try {
-    return shape.serverInfo(value);
+    const info = shape.serverInfo(value);
+    if (demand === 'all' && info.quote.length < LEAST_QUOTE_BYTES)
+      throw new RangeError(`a quote of ${info.quote.length} bytes`);
+    return info;
   } catch (cause) {
     throw demand === 'readable' ? cause : unknownForm(storageItems.thresholdServers, cause);
   }

@@ -6,19 +6,19 @@ import { decodeSnapshot } from './decode-snapshot.ts';
 import { type RawFinalizedState, readMapKeys } from './finalized-state.ts';
 import type { JsonRpcSocket } from './json-rpc-socket.ts';
 import { MAX_FINALITY_PROOF_BYTES } from './proof/finality-proof.ts';
-import type { FinalitySource, FinalityTracker, ProvenBlock } from './proof/finality-tracker.ts';
+import { type FinalitySource, type FinalityTracker, ProvenBlock } from './proof/finality-tracker.ts';
 import { MAX_JUSTIFICATION_BYTES } from './proof/justification.ts';
 import { ProvenState } from './proof/trie-proof.ts';
-import { provenLayout } from './proven-layout.ts';
 import { hashAnswer, hexAnswer, listAnswer, objectAnswer } from './rpc-values.ts';
-import { recordDecoders } from './record-decoders.ts';
+import { type RecordDecoders, recordDecoders } from './record-decoders.ts';
+import { ENTROPY_TSS_INDEX, provenLayout } from './runtime-releases.ts';
 import { mapKey, storageItems } from './storage-keys.ts';
 
 /** Keys whose proof is asked for at once; records hold quotes of 5 to 16 kB. */
 const KEYS_PER_PROOF = 128;
 /** Of all nodes of one read; a thousand servers with quotes have 5 to 16 MB. */
 const MAX_PROOF_BYTES = 32 * 1024 * 1024;
-const shape = recordDecoders(provenLayout);
+const entropyTssKey = Uint8Array.of(ENTROPY_TSS_INDEX);
 
 /** What is shared by all endpoints of a chain that is read by proof. */
 export interface ProvenChain {
@@ -82,7 +82,8 @@ export class ProvenReader {
    */
   async read(genesisHash: BlockHash, number: number): Promise<ChainSnapshot> {
     const block = await this.#prove(number);
-    const snapshot = decodeSnapshot(genesisHash, block, shape, await this.#state(block), 'all');
+    const { decoders, state } = await this.#state(block);
+    const snapshot = decodeSnapshot(genesisHash, block, decoders, state, 'all');
     requireFresh(snapshot, this.#chain);
     return snapshot;
   }
@@ -125,15 +126,26 @@ export class ProvenReader {
     }
   }
 
-  async #state({ hash, stateRoot }: ProvenBlock): Promise<RawFinalizedState> {
-    const { validators, signers, now, thresholdServers, acceptedMeasurementValues } = storageItems;
-    const measurements = mapKey(acceptedMeasurementValues, shape.entropyTssKey);
-    const plain = [validators.prefix, signers.prefix, now.prefix, measurements, thresholdServers.prefix];
+  /** Proves the values at a block, and which form they have. */
+  async #state(
+    block: ProvenBlock,
+  ): Promise<{ readonly decoders: RecordDecoders; readonly state: RawFinalizedState }> {
+    if (!ProvenBlock.isProven(block)) throw new TypeError('only a proven block can be read by proof');
+    const { hash, stateRoot } = block;
+    const { validators, signers, now, lastRuntimeUpgrade, thresholdServers, acceptedMeasurementValues } =
+      storageItems;
+    const measurements = mapKey(acceptedMeasurementValues, entropyTssKey);
+    const items = [validators, signers, now, lastRuntimeUpgrade, acceptedMeasurementValues, thresholdServers];
+    const plain = [...items.map(({ prefix }) => prefix), measurements];
     // What the endpoint says of its keys is only a help: a key that it leaves out is missing in the proof.
     const keys = [...plain, ...(await readMapKeys(this.#socket, hash, thresholdServers.prefix))];
     const state = await ProvenState.hashing(stateRoot, await this.#proofOf(keys, hash));
     const value = (key: string): Uint8Array | undefined => state.value(storageKey(key));
-    return {
+    const layout = provenLayout({
+      lastRuntimeUpgrade: value(lastRuntimeUpgrade.prefix),
+      hasPlainMeasurements: value(acceptedMeasurementValues.prefix) !== undefined,
+    });
+    const raw = {
       validators: value(validators.prefix),
       signers: value(signers.prefix),
       now: value(now.prefix),
@@ -142,6 +154,7 @@ export class ProvenReader {
         .entries(storageKey(thresholdServers.prefix))
         .map(([key, bytes]) => [toPrefixedHex(key), bytes] as const),
     };
+    return { decoders: recordDecoders(layout), state: raw };
   }
 
   async #proofOf(keys: readonly string[], at: BlockHash): Promise<readonly Uint8Array[]> {

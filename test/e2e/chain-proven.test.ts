@@ -13,6 +13,7 @@ import {
   connectChain,
   type PolkadotChainView,
 } from '../../src/chain/polkadot-chain-view.ts';
+import { storageItems } from '../../src/chain/storage-keys.ts';
 import type { Checkpoint } from '../../src/chain/proof/finality-tracker.ts';
 import { accountOf, eventually, quickOptions, register } from '../support/chain-fixtures.ts';
 import { decoderChildren } from '../support/decoder-children.ts';
@@ -137,16 +138,61 @@ describe('a chain read by proof', () => {
   it('reads more servers than one request proves', async () => {
     const chain = await chainWith(0);
     const checkpoint = checkpointOf(chain);
-    for (let n = 1; n <= 120; n += 1) register(chain, n, { quote: new Uint8Array(300).fill(n) });
+    for (let n = 1; n <= 120; n += 1) register(chain, n, { quote: new Uint8Array(700).fill(n) });
     for (let n = 1; n <= 120; n += 1)
       register(chain, n, {
         stash: AccountId.of(new Uint8Array(32).fill(n).with(31, 0xff)),
         account: AccountId.of(new Uint8Array(32).fill(n).with(31, 0xfe)),
-        quote: new Uint8Array(300).fill(n),
+        quote: new Uint8Array(700).fill(n),
       });
     chain.newBlocks(2);
     const { view } = await follow([chain.url], checkpoint);
     expect((await view.snapshot()).servers).toHaveLength(240);
+  });
+});
+
+describe('the form of proven records', () => {
+  const outcomeOf = async (
+    change: (chain: DevelopmentChain) => void,
+    options: DevelopmentChainOptions = {},
+  ) => {
+    const { chain, checkpoint } = await grown(options);
+    change(chain);
+    chain.newBlocks(3);
+    const attempt = connectChain({ ...quickOptions(chain.url), checkpoint, deadlineMs: 5000 });
+    return await attempt.then(
+      async (view) => {
+        open.push(view);
+        return (await accounts(view)).join();
+      },
+      (error: { readonly code?: string }) => error.code ?? 'untyped',
+    );
+  };
+  const lastUpgrade = storageItems.lastRuntimeUpgrade.prefix;
+  const plainKey = storageItems.acceptedMeasurementValues.prefix;
+
+  it.each<[string, DevelopmentChainOptions]>([
+    ['spec 500', {}],
+    ['spec 400 of unreleased code', { specVersion: 400 }],
+  ])('%s is read', async (_name, options) => {
+    expect(await outcomeOf(() => undefined, options)).toBe('1,2');
+  });
+
+  it.each<[string, (chain: DevelopmentChain) => void, DevelopmentChainOptions]>([
+    ['v0.3.0', () => undefined, { shape: 'entropy-300', specVersion: 300 }],
+    ['v0.4.0', () => undefined, { shape: 'entropy-400', specVersion: 400 }],
+    [
+      'v0.4.0 with measurements',
+      (chain) => chain.setAcceptedMeasurements([new Uint8Array(32)]),
+      { shape: 'entropy-400', specVersion: 400 },
+    ],
+    ['a version that is not known', (chain) => chain.upgradeRuntime('entropy-500', 501), {}],
+    ['another runtime', (chain) => chain.setStorage([[lastUpgrade, '0xd1070c666f6f']]), {}],
+    ['no version', (chain) => chain.setStorage([[lastUpgrade, null]]), {}],
+    ['a value at the plain key', (chain) => chain.setStorage([[plainKey, '0x00']]), {}],
+    ['a quote that is too short', (chain) => register(chain, 3, { quote: new Uint8Array(635) }), {}],
+  ])('%s is CHAIN_SHAPE_UNKNOWN', async (_name, change, options) => {
+    expect(await outcomeOf(change, options)).toBe('CHAIN_SHAPE_UNKNOWN');
   });
 });
 

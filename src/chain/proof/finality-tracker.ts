@@ -37,15 +37,32 @@ export interface Checkpoint {
   readonly authorities: readonly Uint8Array[];
 }
 
-declare const proven: unique symbol;
+/** Known to this file alone, so that only a tracker makes a {@link ProvenBlock}. */
+const constructorKey = Symbol('FinalityTracker');
 
-/** A block whose finality was proven to a {@link FinalityTracker}; made nowhere else. */
-export interface ProvenBlock extends BlockTarget {
-  readonly [proven]: true;
+/** A block whose finality was proven to a {@link FinalityTracker}; a copy of it with other fields is not one. */
+export class ProvenBlock implements BlockTarget {
+  readonly #proof = true;
+  readonly number: number;
   readonly hash: BlockHash;
   /** Root of the state after this block, for `ProvenState`; 32 bytes. */
   readonly stateRoot: Uint8Array;
   readonly header: Header;
+
+  /** @throws TypeError without the key of this file. */
+  constructor(key: typeof constructorKey, verified: Header) {
+    if (key !== constructorKey) throw new TypeError('a ProvenBlock is made by FinalityTracker only');
+    this.header = detachedHeader(verified);
+    this.number = this.header.number;
+    this.hash = this.header.hash;
+    this.stateRoot = this.header.stateRoot;
+    Object.freeze(this);
+  }
+
+  /** Whether a value is a proven block and not a copy of it. */
+  static isProven(value: object): value is ProvenBlock {
+    return #proof in value && value.#proof;
+  }
 }
 
 /** What one call may cost. */
@@ -251,12 +268,7 @@ export class FinalityTracker {
 }
 
 /** For headers that the caller has verified. */
-function provenBlock(verified: Header): ProvenBlock {
-  const header = detachedHeader(verified);
-  const { hash, number, stateRoot } = header;
-  // The brand exists only in the type system.
-  return { number, hash, stateRoot, header } as ProvenBlock;
-}
+const provenBlock = (verified: Header): ProvenBlock => new ProvenBlock(constructorKey, verified);
 
 const successor = (authorities: AuthoritySet, { nextAuthorities }: AuthorityChange): AuthoritySet =>
   new AuthoritySet(authorities.id + 1n, nextAuthorities);
