@@ -3,8 +3,10 @@ import { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { concatBytes } from '../bytes/concat.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
+import { type Clock, systemClock } from '../time/clock.ts';
 import { parseDecoderAnswer } from './decoder-answer.ts';
 import { type DecoderAnswer, MAX_ANSWER_BYTES, MAX_METADATA_BYTES } from './runtime-layout.ts';
+import { startTimer } from './timer.ts';
 
 /** V8's own bound; honest metadata of half a megabyte needs 50 MiB. Where it is reached, V8 aborts the process. */
 const MAX_HEAP_MIB = 192;
@@ -26,6 +28,8 @@ const builtProgram = fileURLToPath(
 export interface DecoderProcessOptions {
   /** Milliseconds from {@link DecoderProcess.decode} to the answer. */
   readonly deadlineMs: number;
+  /** For the deadline; the system's by default. */
+  readonly clock?: Clock;
   /** Most resident memory of the process; only tests have another bound than the one here. */
   readonly maxRssBytes?: number;
   /** Another program, for tests of how badly one can behave. */
@@ -158,12 +162,12 @@ export function startDecoderProcess(options: DecoderProcessOptions): DecoderProc
     },
     async decode(metadata) {
       if (metadata.length > MAX_METADATA_BYTES) throw failed(`it has ${metadata.length} bytes`);
-      const { deadlineMs } = options;
-      const timer = setTimeout(() => kill(`no answer within ${deadlineMs} ms`), deadlineMs);
+      const { clock = systemClock, deadlineMs } = options;
+      const timer = startTimer(clock, deadlineMs, () => kill(`no answer within ${deadlineMs} ms`));
       // The pipe stays open: when it closes, the process takes it that nobody waits any more.
       input.write(frame(metadata));
       await Promise.race([ended, given]);
-      clearTimeout(timer);
+      timer.stop();
       return answer();
     },
     kill,

@@ -1,10 +1,12 @@
 import type { BlockHash } from '../bytes/fixed-bytes.ts';
 import { toPrefixedHex, tryFromHex } from '../bytes/hex.ts';
 import { LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
+import type { Clock } from '../time/clock.ts';
 import type { ChainSnapshot } from './chain-view.ts';
 import { decodeSnapshot } from './decode-snapshot.ts';
 import { type RawFinalizedState, readMapKeys } from './finalized-state.ts';
 import type { JsonRpcSocket } from './json-rpc-socket.ts';
+import type { PageSizes } from './page-size.ts';
 import { MAX_FINALITY_PROOF_BYTES } from './proof/finality-proof.ts';
 import { type FinalitySource, type FinalityTracker, ProvenBlock } from './proof/finality-tracker.ts';
 import { MAX_JUSTIFICATION_BYTES } from './proof/justification.ts';
@@ -14,8 +16,6 @@ import { type RecordDecoders, recordDecoders } from './record-decoders.ts';
 import { ENTROPY_TSS_INDEX, provenLayout } from './runtime-releases.ts';
 import { mapKey, storageItems } from './storage-keys.ts';
 
-/** Keys whose proof is asked for at once; records hold quotes of 5 to 16 kB. */
-const KEYS_PER_PROOF = 128;
 /** Of all nodes of one read; a thousand servers with quotes have 5 to 16 MB. */
 const MAX_PROOF_BYTES = 32 * 1024 * 1024;
 const entropyTssKey = Uint8Array.of(ENTROPY_TSS_INDEX);
@@ -26,8 +26,7 @@ export interface ProvenChain {
   readonly finality: FinalityTracker;
   /** Oldest time of a proven block, by its Timestamp.Now, in milliseconds: an endpoint can withhold newer ones. */
   readonly maxBlockAgeMs: number;
-  /** Milliseconds since 1970. */
-  readonly nowMs: () => number;
+  readonly clock: Clock;
 }
 
 const storageKey = (hex: string): Uint8Array => {
@@ -54,10 +53,12 @@ export class ProvenReader {
   readonly #socket: JsonRpcSocket;
   readonly #source: FinalitySource;
   readonly #chain: ProvenChain;
+  readonly #pages: PageSizes;
   /** The newest justification that the endpoint sent unasked, `0x` hex; decoded only when it is wanted. */
   #justification: string | undefined;
 
-  constructor(socket: JsonRpcSocket, chain: ProvenChain) {
+  constructor(socket: JsonRpcSocket, chain: ProvenChain, pages: PageSizes) {
+    this.#pages = pages;
     this.#socket = socket;
     this.#source = sourceOf(socket);
     this.#chain = chain;
@@ -138,7 +139,7 @@ export class ProvenReader {
     const items = [validators, signers, now, lastRuntimeUpgrade, acceptedMeasurementValues, thresholdServers];
     const plain = [...items.map(({ prefix }) => prefix), measurements];
     // What the endpoint says of its keys is only a help: a key that it leaves out is missing in the proof.
-    const keys = [...plain, ...(await readMapKeys(this.#socket, hash, thresholdServers.prefix))];
+    const keys = [...plain, ...(await readMapKeys(this.#socket, hash, thresholdServers.prefix, this.#pages))];
     const state = await ProvenState.hashing(stateRoot, await this.#proofOf(keys, hash));
     const value = (key: string): Uint8Array | undefined => state.value(storageKey(key));
     const layout = provenLayout({
@@ -160,9 +161,9 @@ export class ProvenReader {
   async #proofOf(keys: readonly string[], at: BlockHash): Promise<readonly Uint8Array[]> {
     const nodes = new Set<string>();
     let left = 2 * MAX_PROOF_BYTES;
-    for (let start = 0; start < keys.length; start += KEYS_PER_PROOF) {
-      const page = keys.slice(start, start + KEYS_PER_PROOF);
-      const answer = await this.#socket.request('state_getReadProof', [page, toPrefixedHex(at)]);
+    const ask = (page: readonly string[]): Promise<unknown> =>
+      this.#socket.request('state_getReadProof', [page, toPrefixedHex(at)]);
+    for await (const [, answer] of this.#pages.provenKeys.pagesOf(keys, ask)) {
       for (const node of listAnswer(objectAnswer(answer, 'read proof')['proof'], 'read proof')) {
         if (typeof node !== 'string' || nodes.has(node)) continue;
         left -= node.length;
@@ -176,8 +177,8 @@ export class ProvenReader {
 }
 
 /** How old a proven block is by its own time, in milliseconds; `undefined` when it has none. */
-const ageOf = ({ block: { timestampMs } }: ChainSnapshot, { nowMs }: ProvenChain): number | undefined =>
-  timestampMs === undefined ? undefined : nowMs() - timestampMs;
+const ageOf = ({ block: { timestampMs } }: ChainSnapshot, { clock }: ProvenChain): number | undefined =>
+  timestampMs === undefined ? undefined : clock.nowMs() - timestampMs;
 
 /** Whether a proven block is young enough to be shown. */
 export function isFresh(snapshot: ChainSnapshot, chain: ProvenChain): boolean {

@@ -98,7 +98,7 @@ function chainOf({ chain, trust }: Config, log: Log, clock: Clock): ChainView {
     genesisHash: BlockHash.parse(trust.chain.genesisHash, 'trust.chain.genesisHash'),
     maxSnapshotAgeMs: trust.freshness.chainHeadMaxAgeMs,
     maxBlockAgeMs: trust.freshness.chainHeadMaxAgeMs,
-    wallNow: () => clock.nowMs(),
+    clock,
     ...(checkpoint === undefined ? {} : { checkpoint: checkpointOf(checkpoint) }),
     log: ({ event, ...fields }) => log(event.endsWith('failed') ? 'warn' : 'info', event, fields),
   });

@@ -1,3 +1,4 @@
+import { type Clock, systemClock } from '../../src/time/clock.ts';
 import { afterEach, describe, expect, it } from 'vitest';
 import {
   type DevelopmentChain,
@@ -145,6 +146,29 @@ function snapshotServer(n: number): Parameters<DevelopmentChain['registerServer'
   };
 }
 
+/** The system's clock, but pauses of one length end when the test says so. */
+class StoppedAges implements Clock {
+  readonly #ageMs: number;
+  readonly #ends: (() => void)[] = [];
+
+  constructor(ageMs: number) {
+    this.#ageMs = ageMs;
+  }
+
+  nowMs(): number {
+    return Date.now();
+  }
+
+  sleep(milliseconds: number, signal?: AbortSignal): Promise<void> {
+    if (milliseconds !== this.#ageMs) return systemClock.sleep(milliseconds, signal);
+    return new Promise((resolve) => this.#ends.push(resolve));
+  }
+
+  endAges(): void {
+    for (const end of this.#ends.splice(0)) end();
+  }
+}
+
 describe('connections', () => {
   it('that are cut come back, with everything that happened meanwhile', async () => {
     const chain = await chainWith(1);
@@ -185,16 +209,11 @@ describe('connections', () => {
 
   it('that stay away turn the last snapshot too old', async () => {
     const chain = await chainWith(1);
-    let now = 0;
-    const { view } = await connect(chain, {
-      monotonicNow: () => now,
-      deadlineMs: 5000,
-      maxSnapshotAgeMs: 5000,
-    });
+    const clock = new StoppedAges(5000);
+    const { view } = await connect(chain, { clock, deadlineMs: 2000, maxSnapshotAgeMs: 5000 });
     await chain.close();
-    now = 4000;
     expect(accountsOf(await view.snapshot())).toEqual([1]);
-    now = 6000;
+    clock.endAges();
     await expect(view.snapshot()).rejects.toMatchObject({ code: 'CHAIN_UNAVAILABLE' });
   });
 });

@@ -16,6 +16,7 @@ import {
 import { storageItems } from '../../src/chain/storage-keys.ts';
 import type { Checkpoint } from '../../src/chain/proof/finality-tracker.ts';
 import { accountOf, eventually, quickOptions, register } from '../support/chain-fixtures.ts';
+import { type Clock, systemClock } from '../../src/time/clock.ts';
 import { decoderChildren } from '../support/decoder-children.ts';
 
 const open: AsyncDisposable[] = [];
@@ -258,9 +259,9 @@ describe('an endpoint that lies', () => {
   it('cannot keep an old view alive: a proven block has a time', async () => {
     const { chain, checkpoint } = await grown();
     let aheadMs = 0;
-    const wallNow = (): number => Date.now() + aheadMs;
+    const clock: Clock = { nowMs: () => Date.now() + aheadMs, sleep: systemClock.sleep };
     const { view } = await follow([chain.url], checkpoint, {
-      ...{ wallNow, maxBlockAgeMs: 60_000, deadlineMs: 2000 },
+      ...{ clock, maxBlockAgeMs: 60_000, deadlineMs: 2000 },
     });
     expect(await accounts(view)).toEqual([1, 2]);
     aheadMs = 120_000;
@@ -268,7 +269,7 @@ describe('an endpoint that lies', () => {
     await expect(view.snapshot()).rejects.toMatchObject({ code: 'CHAIN_UNAVAILABLE' });
     const late = connectChain({
       ...quickOptions(chain.url),
-      ...{ checkpoint, wallNow, maxBlockAgeMs: 60_000, deadlineMs: 1500 },
+      ...{ checkpoint, clock, maxBlockAgeMs: 60_000, deadlineMs: 1500 },
     });
     await expect(late).rejects.toMatchObject({
       code: 'CHAIN_UNAVAILABLE',

@@ -13,10 +13,10 @@ import type { WatchdogLimits } from './limits.ts';
 const FRAME_HEAD_BYTES = 4;
 const LOOK_MS = 20;
 /**
- * Processor time of the whole process. Honest metadata takes one or two seconds of it, however busy the machine is,
+ * Processor time of the whole process. Honest metadata takes one to five seconds of it, however busy the machine is,
  * while the deadline has to be long enough for a busy one.
  */
-const MAX_CPU_MS = 10_000;
+const MAX_CPU_MS = 30_000;
 /** What takes longer leaves the processor to the node. */
 const POLITE_AFTER_CPU_MS = 3_000;
 const POLITE_PRIORITY = 10;

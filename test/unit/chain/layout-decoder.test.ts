@@ -1,5 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 import { ProblemError } from '../../../src/errors/latchkey-error.ts';
+import { systemClock } from '../../../src/time/clock.ts';
 import type { DecoderProcess } from '../../../src/chain/decoder-process.ts';
 import { LayoutDecoder } from '../../../src/chain/layout-decoder.ts';
 import type { DecoderAnswer } from '../../../src/chain/runtime-layout.ts';
@@ -63,7 +64,11 @@ function fake() {
     started.push(one);
     return one;
   };
-  const decoder = new LayoutDecoder({ deadlineMs: 1000, now: () => clock.now, start });
+  const decoder = new LayoutDecoder({
+    deadlineMs: 1000,
+    clock: { nowMs: () => clock.now, sleep: systemClock.sleep },
+    start,
+  });
   const failures: ProblemError[] = [];
   const endpoint = () => {
     const decode = decoder.forEndpoint((error) => failures.push(error));
