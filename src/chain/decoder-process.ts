@@ -12,6 +12,8 @@ import { startTimer } from './timer.ts';
 const MAX_HEAP_MIB = 192;
 /** Of the whole process, with what lies outside of the heap; with honest metadata it has 135 MiB. */
 const MAX_RSS_BYTES = 352 * 1024 * 1024;
+/** Honest metadata takes one to five seconds, however busy the machine is; the deadline is for busy machines. */
+const MAX_CPU_MS = 30_000;
 const ANSWER_FD = 3;
 
 /**
@@ -32,6 +34,8 @@ export interface DecoderProcessOptions {
   readonly clock?: Clock;
   /** Most resident memory of the process; only tests have another bound than the one here. */
   readonly maxRssBytes?: number;
+  /** Most processor time of the process; only tests have another bound than the one here. */
+  readonly maxCpuMs?: number;
   /** Another program, for tests of how badly one can behave. */
   readonly program?: string;
 }
@@ -59,9 +63,9 @@ const failed = (why: string): ProblemError =>
   });
 
 function spawnDecoder(options: DecoderProcessOptions): ChildProcess {
-  const { deadlineMs, maxRssBytes = MAX_RSS_BYTES, program = builtProgram } = options;
+  const { deadlineMs, maxCpuMs = MAX_CPU_MS, maxRssBytes = MAX_RSS_BYTES, program = builtProgram } = options;
   const flags = [`--max-old-space-size=${MAX_HEAP_MIB}`, '--max-semi-space-size=16', '--no-warnings'];
-  const limits = [deadlineMs, maxRssBytes].map(String);
+  const limits = [deadlineMs, maxRssBytes, maxCpuMs].map(String);
   return spawn(process.execPath, [...flags, program, ...limits], {
     // Nothing of the node's environment, which may name its files, and none of its descriptors.
     env: {},

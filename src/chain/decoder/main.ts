@@ -12,7 +12,7 @@ import { layoutOfMetadata, ShapeError } from './metadata-layout.ts';
  * take all memory and all time. Descriptor 0 brings the metadata and stays open as long as the parent wants an answer;
  * descriptor 3 takes the answer, one DecoderAnswer as JSON. Then it ends.
  *
- * Arguments: deadline in milliseconds, most resident memory in bytes.
+ * Arguments: deadline in milliseconds, most resident memory in bytes, most processor time in milliseconds.
  */
 const ANSWER_FD = 3;
 const MAX_REASON_CHARACTERS = 200;
@@ -28,10 +28,11 @@ function offerToKernel(): void {
 
 /** Starts the watchdog. @returns the metadata, once it came. */
 async function watchedMetadata(): Promise<Uint8Array> {
-  const [deadlineMs, maxRssBytes] = process.argv.slice(2).map(Number);
-  if (!(Number(deadlineMs) > 0 && Number(maxRssBytes) > 0)) throw new RangeError('two limits expected');
-  // Both are numbers, just checked.
-  const workerData = { deadlineMs, maxRssBytes } as WatchdogLimits;
+  const limits = process.argv.slice(2).map(Number);
+  const [deadlineMs = 0, maxRssBytes = 0, maxCpuMs = 0] = limits;
+  if (limits.length !== 3 || !limits.every((limit) => limit > 0))
+    throw new RangeError('three limits expected');
+  const workerData: WatchdogLimits = { deadlineMs, maxRssBytes, maxCpuMs };
   const watchdog = new Worker(new URL('./watchdog.js', import.meta.url), { workerData });
   const [metadata]: unknown[] = await once(watchdog, 'message');
   if (!(metadata instanceof Uint8Array)) throw new TypeError('bytes expected');

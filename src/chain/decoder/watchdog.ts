@@ -12,17 +12,12 @@ import type { WatchdogLimits } from './limits.ts';
  */
 const FRAME_HEAD_BYTES = 4;
 const LOOK_MS = 20;
-/**
- * Processor time of the whole process. Honest metadata takes one to five seconds of it, however busy the machine is,
- * while the deadline has to be long enough for a busy one.
- */
-const MAX_CPU_MS = 30_000;
 /** What takes longer leaves the processor to the node. */
 const POLITE_AFTER_CPU_MS = 3_000;
 const POLITE_PRIORITY = 10;
 
 // What main.ts passed, and nobody else starts this file.
-const { deadlineMs, maxRssBytes } = workerData as WatchdogLimits;
+const { deadlineMs, maxCpuMs, maxRssBytes } = workerData as WatchdogLimits;
 
 const end = (): void => {
   process.kill(process.pid, 'SIGKILL');
@@ -43,7 +38,7 @@ function watch(): void {
   setInterval(() => {
     const { user, system } = process.cpuUsage();
     const cpuMs = (user + system) / 1000;
-    if (process.memoryUsage.rss() > maxRssBytes || cpuMs > MAX_CPU_MS) end();
+    if (process.memoryUsage.rss() > maxRssBytes || cpuMs > maxCpuMs) end();
     if (isPolite || cpuMs < POLITE_AFTER_CPU_MS) return;
     isPolite = true;
     bePolite();

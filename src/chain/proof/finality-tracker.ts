@@ -4,7 +4,7 @@ import { toPrefixedHex } from '../../bytes/hex.ts';
 import { EvidenceError } from '../../errors/latchkey-error.ts';
 import { type AuthorityChange, authorityChange } from './authority-change.ts';
 import { AuthoritySet } from './authority-set.ts';
-import { decodeFinalityProof } from './finality-proof.ts';
+import { decodeFinalityProof, type UnknownHeaders } from './finality-proof.ts';
 import { detachedHeader, type Header, headerFromJson } from './header.ts';
 import { decodeJustification, type Justification, verifyJustification } from './justification.ts';
 import { invalidProof, unproven } from './proof-errors.ts';
@@ -88,10 +88,8 @@ interface State {
 /** A justification, of which nothing is verified, with what there is of headers. */
 interface Evidence {
   readonly justification: Justification;
-  /** The header that it is for, where that came by itself. */
-  readonly header: Header | undefined;
-  /** The headers up to that one; to be asked for only once the votes are good. */
-  headers(): readonly Header[];
+  /** The justified header, and those before it; to be asked for only once the votes are good. */
+  headers(): UnknownHeaders;
   readonly byteLength: number;
 }
 
@@ -161,7 +159,11 @@ export class FinalityTracker {
     const justification = decodeJustification(bytes);
     if (justification.targetNumber > this.#state.block.number) {
       const header = await fetchHeader(source, justification.targetHash);
-      this.#accept({ justification, header, headers: () => [], byteLength: bytes.length });
+      this.#accept({
+        justification,
+        headers: () => ({ before: [], last: header }),
+        byteLength: bytes.length,
+      });
     }
     return this.newest;
   }
@@ -225,10 +227,7 @@ export class FinalityTracker {
     if (targetNumber < block.number || (targetNumber === block.number && known !== undefined)) return;
     // The checkpoint's own header counts by its hash.
     if (targetNumber > block.number) verifyJustification(justification, authorities);
-    const headers = evidence.headers();
-    const header = evidence.header ?? headers.at(-1);
-    if (header === undefined) throw invalidProof(WHAT, 'unknown_headers', 'at least one', 'none');
-    const before = headers.slice(0, -1);
+    const { before, last: header } = evidence.headers();
     if (header.number !== targetNumber) {
       throw invalidProof(WHAT, 'number of the header', String(targetNumber), String(header.number));
     }
@@ -304,8 +303,9 @@ async function gather(source: FinalitySource, number: number): Promise<Evidence>
     throw unproven('the endpoint has no proof of finality', `a proof for block ${number}`, 'none');
   }
   const { justification, hasHeaders, unknownHeaders } = decodeFinalityProof(bytes);
-  const header = hasHeaders ? undefined : await fetchHeader(source, justification.targetHash);
-  return { justification, header, headers: unknownHeaders, byteLength: bytes.length };
+  if (hasHeaders) return { justification, headers: unknownHeaders, byteLength: bytes.length };
+  const last = await fetchHeader(source, justification.targetHash);
+  return { justification, headers: () => ({ before: [], last }), byteLength: bytes.length };
 }
 
 async function fetchHeader(source: FinalitySource, hash: BlockHash): Promise<Header> {

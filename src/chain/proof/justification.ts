@@ -6,7 +6,7 @@ import { type Header, LEAST_HEADER_BYTES, readHeader } from './header.ts';
 import { invalidProof, unproven } from './proof-errors.ts';
 import { ProofReader } from './proof-reader.ts';
 import { blockWeights, precommitGhost } from './precommit-ghost.ts';
-import { type VoteTree, voteTreeOf } from './vote-ancestry.ts';
+import { type PlacedVote, type VoteTree, voteTreeOf } from './vote-ancestry.ts';
 
 /** A vote of the second phase of a round, for a block and all below it. */
 export interface Precommit {
@@ -24,7 +24,7 @@ export interface Justification {
   readonly round: bigint;
   readonly targetHash: BlockHash;
   readonly targetNumber: number;
-  readonly precommits: readonly Precommit[];
+  readonly precommits: readonly PlacedVote<Precommit>[];
   /** Headers between the lowest vote and the others. */
   readonly votesAncestries: readonly Header[];
   /** The blocks that are voted for, as the headers connect them. */
@@ -67,13 +67,13 @@ export function decodeJustification(bytes: Uint8Array): Justification {
   }
   const round = reader.u64('round');
   const target = readTarget(reader);
-  const precommits = Array.from({ length: reader.count(PRECOMMIT_BYTES, 'precommits') }, () =>
+  const votes = Array.from({ length: reader.count(PRECOMMIT_BYTES, 'precommits') }, () =>
     readPrecommit(reader),
   );
   const headerCount = reader.count(LEAST_HEADER_BYTES, 'votes_ancestries');
   const votesAncestries = Array.from({ length: headerCount }, () => readHeader(reader));
   reader.end();
-  const tree = voteTreeOf(target, precommits, votesAncestries);
+  const { tree, votes: precommits } = voteTreeOf(target, votes, votesAncestries);
   return { round, ...target, precommits, votesAncestries, tree };
 }
 
@@ -89,17 +89,18 @@ function signedMessage(precommit: Precommit, round: bigint, setId: bigint): Uint
 /** The different votes of one authority. */
 interface Ballot {
   readonly member: Member;
-  /** In the order of the justification; those after the first are equivocations. */
-  readonly votes: { readonly precommit: Precommit; readonly block: number }[];
+  readonly first: PlacedVote<Precommit>;
+  /** Of an authority that equivocated. */
+  second: Precommit | undefined;
 }
 
 /** As `finality_grandpa` compares them: a second signature of the same precommit is an equivocation too. */
 const isSameVote = (a: Precommit, b: Precommit): boolean =>
   equalBytes(a.targetHash, b.targetHash) && equalBytes(a.signature, b.signature);
 
-function ballotsOf({ precommits, tree }: Justification, authorities: AuthoritySet): readonly Ballot[] {
+function ballotsOf({ precommits }: Justification, authorities: AuthoritySet): readonly Ballot[] {
   const ballots = new Map<string, Ballot>();
-  for (const [index, precommit] of precommits.entries()) {
+  for (const precommit of precommits) {
     const name = memoKey(precommit.signer);
     const member = authorities.member(precommit.signer);
     if (member === undefined) {
@@ -109,11 +110,11 @@ function ballotsOf({ precommits, tree }: Justification, authorities: AuthoritySe
         'another key',
       );
     }
-    const ballot = ballots.get(name) ?? { member, votes: [] };
-    ballots.set(name, ballot);
-    if (ballot.votes.some((known) => isSameVote(known.precommit, precommit))) continue;
-    ballot.votes.push({ precommit, block: tree.votedFor[index] ?? 0 });
-    if (ballot.votes.length > VOTES_PER_AUTHORITY) {
+    const ballot = ballots.get(name);
+    if (ballot === undefined) ballots.set(name, { member, first: precommit, second: undefined });
+    else if (isSameVote(ballot.first, precommit)) continue;
+    else if (ballot.second === undefined) ballot.second = precommit;
+    else if (!isSameVote(ballot.second, precommit)) {
       throw invalidProof(WHAT, 'precommits', `at most ${VOTES_PER_AUTHORITY} votes an authority`, 'more');
     }
   }
@@ -124,20 +125,20 @@ function ballotsOf({ precommits, tree }: Justification, authorities: AuthoritySe
 function requireEnoughVotes(justification: Justification, authorities: AuthoritySet): void {
   const { tree } = justification;
   const ballots = ballotsOf(justification, authorities);
-  const weightOf = (members: readonly Ballot[]): bigint =>
-    members.reduce((sum, { member }) => sum + member.weight, 0n);
   const weights = blockWeights(tree, {
-    first: ballots.flatMap(({ member, votes: [first, second] }) =>
-      first === undefined ? [] : [{ block: first.block, weight: second === undefined ? member.weight : 0n }],
-    ),
-    equivocatedWeight: weightOf(ballots.filter(({ votes }) => votes.length > 1)),
+    first: ballots.map(({ first, member, second }) => ({
+      block: first.block,
+      weight: second === undefined ? member.weight : 0n,
+    })),
+    equivocatedWeight: ballots
+      .filter(({ second }) => second !== undefined)
+      .reduce((sum, { member }) => sum + member.weight, 0n),
   });
   if (precommitGhost(tree, weights, authorities.threshold) === tree.target) return;
-  const observed = `a weight of ${weights[tree.target] ?? 0n}`;
   throw unproven(
     `the target is not the highest block that enough authorities of set ${authorities.id} voted for`,
     `a weight of ${authorities.threshold}, and no descendant and no other branch with as much`,
-    observed,
+    `a weight of ${weights.get(tree.target) ?? 'no first vote'}`,
   );
 }
 

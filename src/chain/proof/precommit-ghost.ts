@@ -1,45 +1,43 @@
-import type { VoteTree } from './vote-ancestry.ts';
+import type { VoteTree, VoteTreeBlock } from './vote-ancestry.ts';
 
 /** What the authorities voted for, with their weights. */
 export interface CountedVotes {
-  /** Block index in the tree of each authority's first vote. */
-  readonly first: readonly { readonly block: number; readonly weight: bigint }[];
-  /** Weight of the authorities that equivocated: it counts for every block, and for no block in particular. */
+  /** Block of each authority's first vote; the weight of one that equivocated is 0 here. */
+  readonly first: readonly { readonly block: VoteTreeBlock; readonly weight: bigint }[];
+  /** Weight of the authorities that equivocated: it counts for every block that has a first vote, or a descendant of it. */
   readonly equivocatedWeight: bigint;
 }
 
-/** The weight of each block of the tree: votes for it, for its descendants, and of equivocators. */
-export function blockWeights({ blocks }: VoteTree, votes: CountedVotes): readonly bigint[] {
-  const weights = blocks.map(() => 0n);
-  const isVotedFor = blocks.map(() => false);
-  for (const { block, weight } of votes.first) {
-    weights[block] = (weights[block] ?? 0n) + weight;
-    isVotedFor[block] = true;
+/** The weight of each block with votes: votes for it, for its descendants, and of equivocators. */
+export function blockWeights({ blocks }: VoteTree, votes: CountedVotes): ReadonlyMap<VoteTreeBlock, bigint> {
+  const weights = new Map<VoteTreeBlock, bigint>();
+  const add = (block: VoteTreeBlock, weight: bigint): unknown =>
+    weights.set(block, (weights.get(block) ?? 0n) + weight);
+  for (const { block, weight } of votes.first) add(block, weight);
+  // Parents come before their children, so from the end on every block is complete before it is added to its parent.
+  for (const block of [...blocks].reverse()) {
+    const weight = weights.get(block);
+    if (weight !== undefined && block.parent !== undefined) add(block.parent, weight);
   }
-  // Children come after their parents, so from the end on every child is complete before it is added to its parent.
-  for (const [index, { parent }] of [...blocks.entries()].reverse()) {
-    if (parent === undefined || isVotedFor[index] !== true) continue;
-    weights[parent] = (weights[parent] ?? 0n) + (weights[index] ?? 0n);
-    isVotedFor[parent] = true;
-  }
-  return weights.map((weight, index) => (isVotedFor[index] === true ? weight + votes.equivocatedWeight : 0n));
+  return new Map([...weights].map(([block, weight]) => [block, weight + votes.equivocatedWeight]));
 }
 
 /**
  * The precommit GHOST: the highest block with at least the threshold (`finality_grandpa::Round::precommit_ghost`).
- * @returns its index; `undefined` when no block has enough, or when two branches have, which takes more than a third of
+ * @returns `undefined` when no block has enough, or when two branches have, which takes more than a third of
  *   equivocators.
  */
 export function precommitGhost(
   { blocks }: VoteTree,
-  weights: readonly bigint[],
+  weights: ReadonlyMap<VoteTreeBlock, bigint>,
   threshold: bigint,
-): number | undefined {
-  let ghost: number | undefined;
-  for (const [index, { parent }] of blocks.entries()) {
-    if ((weights[index] ?? 0n) < threshold) continue;
-    if (parent !== ghost) return undefined;
-    ghost = index;
+): VoteTreeBlock | undefined {
+  let ghost: VoteTreeBlock | undefined;
+  for (const block of blocks) {
+    const weight = weights.get(block);
+    if (weight === undefined || weight < threshold) continue;
+    if (block.parent !== ghost) return undefined;
+    ghost = block;
   }
   return ghost;
 }

@@ -12,19 +12,20 @@ export interface VoteTarget {
 /** One block of a {@link VoteTree}. */
 export interface VoteTreeBlock {
   readonly number: number;
-  /** Index of the parent; `undefined` for the base alone. */
-  readonly parent: number | undefined;
+  /** `undefined` for the base alone. */
+  readonly parent: VoteTreeBlock | undefined;
 }
 
 /** The blocks that a justification's votes are for, and those between them. */
 export interface VoteTree {
   /** The lowest block first, each parent before its children. */
   readonly blocks: readonly VoteTreeBlock[];
-  /** Index of each vote's block, in the order of the votes. */
-  readonly votedFor: readonly number[];
-  /** Index of the commit's target. */
-  readonly target: number;
+  /** The commit's target. */
+  readonly target: VoteTreeBlock;
 }
+
+/** A vote with its block of the tree. */
+export type PlacedVote<Vote> = Vote & { readonly block: VoteTreeBlock };
 
 const WHAT = 'justification';
 
@@ -40,41 +41,40 @@ function baseOf(votes: readonly VoteTarget[]): VoteTarget {
  * votes' blocks or for a descendant of it, and every header must be needed for that.
  * @throws EvidenceError CHAIN_PROOF_INVALID.
  */
-export function voteTreeOf(
+export function voteTreeOf<Vote extends VoteTarget>(
   commit: VoteTarget,
-  votes: readonly VoteTarget[],
+  votes: readonly Vote[],
   headers: readonly Header[],
-): VoteTree {
-  const base = baseOf(votes);
-  const blocks: VoteTreeBlock[] = [{ number: base.targetNumber, parent: undefined }];
-  const indexes = new Map([[memoKey(base.targetHash), 0]]);
+): { readonly tree: VoteTree; readonly votes: readonly PlacedVote<Vote>[] } {
+  const lowest = baseOf(votes);
+  const base: VoteTreeBlock = { number: lowest.targetNumber, parent: undefined };
+  const blocks = new Map([[memoKey(lowest.targetHash), base]]);
   const unused = new Set<string>();
   // Parents come before their children, so one pass reaches every header that descends from the base.
   for (const header of [...headers].sort((a, b) => a.number - b.number)) {
     const name = memoKey(header.hash);
     const parentName = memoKey(header.parentHash);
-    const parent = indexes.get(parentName);
-    if (indexes.has(name)) throw invalidProof(WHAT, 'votes_ancestries', 'each header once', 'a header twice');
-    if (parent === undefined || blocks[parent]?.number !== header.number - 1) {
+    const parent = blocks.get(parentName);
+    if (blocks.has(name)) throw invalidProof(WHAT, 'votes_ancestries', 'each header once', 'a header twice');
+    if (parent?.number !== header.number - 1) {
       throw invalidProof(WHAT, 'votes_ancestries', 'descendants of the lowest vote', 'another header');
     }
-    indexes.set(name, blocks.length);
-    blocks.push({ number: header.number, parent });
+    blocks.set(name, { number: header.number, parent });
     unused.delete(parentName);
     unused.add(name);
   }
-  const indexOf = ({ targetHash, targetNumber }: VoteTarget, field: string): number => {
-    const index = indexes.get(memoKey(targetHash));
-    if (index === undefined || blocks[index]?.number !== targetNumber) {
+  const blockOf = ({ targetHash, targetNumber }: VoteTarget, field: string): VoteTreeBlock => {
+    const block = blocks.get(memoKey(targetHash));
+    if (block?.number !== targetNumber) {
       throw invalidProof(WHAT, field, 'a block of the headers given', 'another block or number');
     }
-    return index;
+    return block;
   };
-  const votedFor = votes.map((vote) => {
+  const placed = votes.map((vote) => {
     unused.delete(memoKey(vote.targetHash));
-    return indexOf(vote, 'precommit');
+    return { ...vote, block: blockOf(vote, 'precommit') };
   });
   // A header is needed when a vote is for it or it has a child.
   if (unused.size > 0) throw invalidProof(WHAT, 'votes_ancestries', 'only headers that votes need', 'more');
-  return { blocks, votedFor, target: indexOf(commit, 'commit target') };
+  return { tree: { blocks: [...blocks.values()], target: blockOf(commit, 'commit target') }, votes: placed };
 }

@@ -164,9 +164,9 @@ describe('the decoder of a view', () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     try {
       const { started } = fake();
-      vi.advanceTimersByTime(29_999);
+      await vi.advanceTimersByTimeAsync(29_999);
       expect(started[0]?.isRunning).toBe(true);
-      vi.advanceTimersByTime(1);
+      await vi.advanceTimersByTimeAsync(1);
       expect(started[0]?.isRunning).toBe(false);
     } finally {
       vi.useRealTimers();

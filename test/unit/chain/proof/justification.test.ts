@@ -183,6 +183,12 @@ describe('an authority that equivocated counts for every block', () => {
     expect(verdict({ votes, ancestries: [target] })).toBe('none');
   });
 
+  it('but not for a block that has no first vote', () => {
+    const votes = [at(first, genesis), first, at(second, genesis), at(third, genesis)];
+    expect(verdict({ votes, ancestries: [target] })).toBe('CHAIN_FINALITY_UNPROVEN');
+    expect(verdict({ target: genesis, votes, ancestries: [target] })).toBe('none');
+  });
+
   it('not by one vote that is repeated', () => {
     const votes = [at(first, genesis), at(first, genesis), second, third];
     expect(verdict({ votes, ancestries: [target] })).toBe('CHAIN_FINALITY_UNPROVEN');
