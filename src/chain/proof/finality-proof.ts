@@ -45,8 +45,8 @@ export function decodeFinalityProof(bytes: Uint8Array): FinalityProof {
   }
   return {
     justification,
-    // A count of none is one zero byte.
-    hasHeaders: reader.rest()[0] !== 0,
+    // A count of none is one zero byte, and nothing may follow it.
+    hasHeaders: !equalBytes(reader.rest(), Uint8Array.of(0)),
     unknownHeaders: () => {
       const headers = new ProofReader(reader.rest(), WHAT);
       const count = headers.count(LEAST_HEADER_BYTES, 'unknown_headers');
