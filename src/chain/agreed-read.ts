@@ -91,7 +91,7 @@ function worst(failures: readonly unknown[]): unknown {
   );
 }
 
-/** Ends a connection whose read takes too long: each answer may come in time, and the last one never. */
+/** Ends a connection when a read takes too long: each answer may come in time, and the last answer never. */
 async function inTime(
   { connection }: Candidate,
   { clock, readDeadlineMs }: AgreedReadOptions,

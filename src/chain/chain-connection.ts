@@ -131,7 +131,7 @@ class Watchdog {
     this.#timer = startTimer(this.#options.clock, this.#options.watchdogMs, () => void this.#look());
   }
 
-  /** A chain whose finality stands still is no reason to connect again; a head that was not told of is. */
+  /** Stalled finality is no reason to connect again; a finalized head that the subscription did not send is. */
   async #look(): Promise<void> {
     const { onStalled, watchdogMs } = this.#options;
     const heard = this.#heard;

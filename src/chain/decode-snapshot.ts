@@ -31,7 +31,7 @@ function accountSet(shape: RecordDecoders, value: Uint8Array | undefined, name: 
  */
 export type DecodeDemand = 'all' | 'readable';
 
-/** @returns `undefined` for a record that does not decode or that nobody could use. */
+/** @returns `undefined` for a record that does not decode or cannot be used. */
 function serverRecord(
   shape: RecordDecoders,
   [storageKey, value]: readonly [string, Uint8Array],

@@ -168,7 +168,7 @@ export function startDecoderProcess(options: DecoderProcessOptions): DecoderProc
       if (metadata.length > MAX_METADATA_BYTES) throw failed(`it has ${metadata.length} bytes`);
       const { clock = systemClock, deadlineMs } = options;
       const timer = startTimer(clock, deadlineMs, () => kill(`no answer within ${deadlineMs} ms`));
-      // The pipe stays open: when it closes, the process takes it that nobody waits any more.
+      // The pipe stays open: the process ends itself when it closes.
       input.write(frame(metadata));
       await Promise.race([ended, given]);
       timer.stop();

@@ -17,7 +17,7 @@ const MAX_STATE_BYTES = 128 * 1024 * 1024;
 export interface BlockReference {
   readonly number: number;
   readonly hash: BlockHash;
-  /** Block whose code wrote the state after this one. */
+  /** The block with the code that wrote the state after this one. */
   readonly codeAt: BlockHash;
   readonly header: unknown;
 }

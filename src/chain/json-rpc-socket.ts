@@ -10,7 +10,7 @@ const MAX_MESSAGE_BYTES = 32 * 1024 * 1024;
  * this bound 32 MB of `[[[[` or `{},{},` become a gigabyte of objects, and seconds in which nothing else runs.
  */
 const MAX_MESSAGE_PARTS = 100_000;
-/** Of notifications kept for subscriptions whose id has not arrived yet; the header of a block has some kilobytes. */
+/** Of notifications that arrive before the id of their subscription; the header of a block has some kilobytes. */
 const MAX_EARLY_BYTES = 1024 * 1024;
 
 /** How a socket is opened. */
@@ -134,7 +134,7 @@ class Exchange {
   }
 }
 
-/** Whether a text has so many parts that to parse it would be an attack. What looks like one inside of a string counts. */
+/** Whether a text has more parts than an honest message. Characters inside of strings are counted too. */
 function hasTooManyParts(text: Buffer): boolean {
   let left = MAX_MESSAGE_PARTS;
   for (const sign of Buffer.from(',[{')) {

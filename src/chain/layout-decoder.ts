@@ -22,7 +22,7 @@ export interface LayoutDecoderOptions {
   readonly start?: (options: { readonly deadlineMs: number; readonly clock: Clock }) => DecoderProcess;
 }
 
-/** Gets the layout of a runtime for one endpoint, whose metadata `fetch` brings. @throws ProblemError. */
+/** Gets the layout of a runtime for one endpoint; `fetch` brings its metadata. @throws ProblemError. */
 export type EndpointDecoder = (fetch: () => Promise<Uint8Array>) => Promise<RuntimeLayout>;
 
 const unavailable = (message: string): ProblemError => new ProblemError('CHAIN_UNAVAILABLE', message);
@@ -88,7 +88,7 @@ export class LayoutDecoder implements AsyncDisposable {
       if (known !== undefined) return layoutOf(known);
       const pending = this.#pending.get(id);
       if (pending !== undefined) return layoutOf(await pending);
-      // One at a time, or an endpoint whose metadata never ends would take the others' turns.
+      // One at a time: an endpoint with endless metadata must not take the turns of the others.
       if (isDecoding) throw unavailable('its former metadata is still being decoded');
       isDecoding = true;
       pace.started();

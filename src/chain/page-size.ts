@@ -1,6 +1,6 @@
 import { RpcFailure } from './rpc-failure.ts';
 
-/** After so many answers in a row a larger page is tried again: a connection may have closed for another reason. */
+/** Number of answers in a row after which a larger page is tried again: a connection may have closed for another reason. */
 const GROW_AFTER = 1000;
 
 /**

@@ -66,7 +66,7 @@ export class ProvenReader {
 
   /**
    * Subscribes to justifications. Nodes that have kept none for `grandpa_proveFinality` yet (in the first authority set
-   * of a chain) still send these; where there are none, proofs are asked for all the same.
+   * of a chain) still send these; where there are none, proofs are asked for.
    */
   async listen(): Promise<void> {
     const note = (answer: unknown): void => {
@@ -106,7 +106,7 @@ export class ProvenReader {
     try {
       return await this.#advance(number);
     } catch (error) {
-      // Nodes that keep no proof yet have sent justifications all the same, and what they prove is newer than nothing.
+      // Nodes that keep no proof yet do send justifications, and the block that these prove can be read.
       const known = finality.newest;
       if (known === undefined || justification === undefined || !(error instanceof LatchkeyError))
         throw error;

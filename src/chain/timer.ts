@@ -9,7 +9,7 @@ export interface Timer {
   stop(): void;
 }
 
-/** Calls once after so many milliseconds by the clock. */
+/** Calls once, after a number of milliseconds by the clock. */
 export function startTimer(clock: Clock, milliseconds: number, onTime: () => void): Timer {
   const abort = new AbortController();
   void clock.sleep(milliseconds, abort.signal).then(() => {

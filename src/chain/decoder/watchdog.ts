@@ -16,7 +16,7 @@ const LOOK_MS = 20;
 const POLITE_AFTER_CPU_MS = 3_000;
 const POLITE_PRIORITY = 10;
 
-// What main.ts passed, and nobody else starts this file.
+// Passed by main.ts, the only file that starts this one.
 const { deadlineMs, maxCpuMs, maxRssBytes } = workerData as WatchdogLimits;
 
 const end = (): void => {
@@ -58,7 +58,7 @@ function take(chunk: Uint8Array): boolean {
   if (have < target.length) return false;
   const rest = chunk.subarray(part.length);
   if (metadata !== undefined) {
-    // Whoever sends more than one frame is not the parent that this was written for.
+    // The parent sends one frame only; more bytes are a fault.
     if (rest.length > 0) end();
     return true;
   }

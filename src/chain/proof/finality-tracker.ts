@@ -40,7 +40,7 @@ export interface Checkpoint {
 /** Known to this file alone, so that only a tracker makes a {@link ProvenBlock}. */
 const constructorKey = Symbol('FinalityTracker');
 
-/** A block whose finality was proven to a {@link FinalityTracker}; a copy of it with other fields is not one. */
+/** A block that was proven final to a {@link FinalityTracker}; a copy with other fields is not a ProvenBlock. */
 export class ProvenBlock implements BlockTarget {
   readonly #proof = true;
   readonly number: number;
@@ -69,7 +69,7 @@ export class ProvenBlock implements BlockTarget {
 export interface TrackerLimits {
   /** Authority sets that one call walks through. */
   readonly maxHandovers: number;
-  /** After so many bytes of proofs a call asks for no more. Each proof by itself is bounded too. */
+  /** Bytes of proofs after which a call asks for no more. Each proof by itself is bounded too. */
   readonly maxProofBytes: number;
 }
 
@@ -174,12 +174,12 @@ export class FinalityTracker {
     if (header.number !== number) {
       throw invalidProof('checkpoint', 'blockNumber', `${header.number}, by its header`, String(number));
     }
-    // Another call may have proven more meanwhile.
+    // Another call may have proven more in the meantime.
     if (this.#state.newest === undefined) this.#state = { ...this.#state, newest: provenBlock(header) };
   }
 
   async #catchUp(source: FinalitySource, target: BlockTarget, floor: number): Promise<void> {
-    // The proof of the target itself is mostly all that is needed, and short: its headers begin at the target.
+    // Usually only the proof of the target is needed, and it is short: its headers begin at the target.
     const goal = await gather(source, target.number);
     let spent = goal.byteLength;
     if (goal.justification.targetNumber < floor) throw replayed(goal.justification.targetNumber, floor);
