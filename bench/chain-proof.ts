@@ -15,7 +15,7 @@ import {
 import { TrieBuilder } from '../test/support/trie-builder.ts';
 import { type Bench, measure, type Report } from './harness.ts';
 
-const SERVERS = 60;
+const SERVERS = 100;
 const QUOTE_BYTES = 5000;
 const AUTHORITIES = 100;
 

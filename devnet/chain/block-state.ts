@@ -5,15 +5,14 @@ import { type ChainContent, encodeContent, type RawState } from './content.ts';
 import { type AuthorityState, encodeAuthorities } from './grandpa/authorities.ts';
 import { compact, text, u64 } from './scale.ts';
 
-/** Name of the runtime, as its version and `System.LastRuntimeUpgrade` say it. */
-export const SPEC_NAME = 'entropy';
+/** Name of Entropy's runtime, as its version and `System.LastRuntimeUpgrade` say it. */
+export const SPEC_NAME = 'node';
 
 /** Keys of what every Substrate chain has. */
 export const commonKeys = {
   /** The well-known key `:code`. */
   code: toPrefixedHex(utf8(':code')),
-  /** `System.LastRuntimeUpgrade`. */
-  lastRuntimeUpgrade: '0x26aa394eea5630e07c48ae0c9558cef7f9cce9c888469bb1a0dceaa129672ef8',
+  lastRuntimeUpgrade: storageItems.lastRuntimeUpgrade.prefix,
   /** `Grandpa.CurrentSetId`. */
   currentSetId: '0x5f9cc45b7a00c5899361e1c6099678dc8a2d09463effcc78a22d75b9cb87dffc',
   /** `Grandpa.Authorities`. */

@@ -43,6 +43,13 @@ const thresholdToStash = {
   prefix: '0xebdeae436e3f7a63d02b7bc7c9ee6fa0e3be67d15f3569a18fe030114220227e',
 };
 
+/** What v0.3.0 had in place of AcceptedMeasurementValues. */
+const acceptedMrtdValues = {
+  pallet: 'Parameters',
+  item: 'AcceptedMrtdValues',
+  prefix: '0xc63bdd4a39095ccf55623a6f2872bf8a43228dbe6e7118b471610a0cba60b36e',
+};
+
 function accounts(stashes: readonly string[]): string {
   return toPrefixedHex(vec(stashes.map((stash) => tryFromHex(stash) ?? new Uint8Array(0))));
 }
@@ -73,6 +80,18 @@ function encodeRecord(server: ServerRegistration, shape: RuntimeShape): readonly
   return entries;
 }
 
+/** Where a runtime of this shape stores the accepted measurements. */
+function measurementsKey(shape: RuntimeShape): string {
+  switch (shape) {
+    case 'entropy-300':
+      return acceptedMrtdValues.prefix;
+    case 'entropy-400':
+      return storageItems.acceptedMeasurementValues.prefix;
+    default:
+      return mapKey(storageItems.acceptedMeasurementValues, ENTROPY_TSS);
+  }
+}
+
 function encode(content: ChainContent, shape: RuntimeShape): RawState {
   const state = new Map<string, string>();
   for (const server of content.servers.values()) {
@@ -82,7 +101,7 @@ function encode(content: ChainContent, shape: RuntimeShape): RawState {
   state.set(storageItems.signers.prefix, accounts(content.signers));
   if (content.acceptedMeasurements.length > 0) {
     const values = vec(content.acceptedMeasurements.map(byteVec));
-    state.set(mapKey(storageItems.acceptedMeasurementValues, ENTROPY_TSS), toPrefixedHex(values));
+    state.set(measurementsKey(shape), toPrefixedHex(values));
   }
   return state;
 }

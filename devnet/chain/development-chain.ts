@@ -38,6 +38,11 @@ export interface DevelopmentChainOptions {
   /** Now and then an authority votes for a descendant or not at all, as on real chains; default no. */
   readonly variedVotes?: boolean;
   /**
+   * The last block of each authority set is final by exactly enough votes, one of them by an authority that
+   * equivocates; default no.
+   */
+  readonly equivocatingHandovers?: boolean;
+  /**
    * Others sign in place of the authorities: with the genesis seed of another chain this is a fork of it that only a
    * look at the signers tells from the genuine one. Default no.
    */
@@ -67,8 +72,8 @@ function genesisContent(options: DevelopmentChainOptions): ChainContent {
     signers: [],
     acceptedMeasurements: options.acceptedMeasurements ?? [],
     overrides: new Map(),
-    shape: options.shape ?? 'entropy-400',
-    specVersion: options.specVersion ?? 400,
+    shape: options.shape ?? 'entropy-500',
+    specVersion: options.specVersion ?? 500,
   };
 }
 
@@ -92,6 +97,7 @@ export async function startDevelopmentChain(
     stateVersion: options.stateVersion ?? 1,
     authorities: options.authorities ?? 4,
     variedVotes: options.variedVotes ?? false,
+    equivocatingHandovers: options.equivocatingHandovers ?? false,
     impostors: options.impostors ?? false,
     finalityLag: options.finalityLag ?? 2,
     now: options.now ?? Date.now,

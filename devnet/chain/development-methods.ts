@@ -7,7 +7,7 @@ import { parseLie } from './lies/lies.ts';
 import { invalidParams, type RpcMethods, textParam, textsParam } from './rpc.ts';
 import type { RuntimeShape } from './runtime.ts';
 
-const shapes: readonly RuntimeShape[] = ['entropy-400', 'entropy-300', 'reordered'];
+const shapes: readonly RuntimeShape[] = ['entropy-500', 'entropy-400', 'entropy-300', 'reordered'];
 
 /** Parameters by name, the only positional parameter of the methods with several values. */
 function namedParams(params: readonly unknown[], known: readonly string[]): Record<string, unknown> {
@@ -119,7 +119,7 @@ export function developmentMethods(chain: DevelopmentControls): RpcMethods {
       const specVersion = values['specVersion'];
       return {
         block: chain.upgradeRuntime(
-          shapeParam(values['shape'] ?? 'entropy-400'),
+          shapeParam(values['shape'] ?? 'entropy-500'),
           specVersion === undefined ? undefined : integer(specVersion, 'specVersion'),
         ),
       };

@@ -2,7 +2,7 @@ import { concatBytes, utf8 } from '../../src/bytes/concat.ts';
 import { toPrefixedHex, tryFromHex } from '../../src/bytes/hex.ts';
 import { GRANDPA_ENGINE_ID } from './grandpa/authorities.ts';
 import type { Target } from './grandpa/ballot.ts';
-import { thresholdOf } from './grandpa/finality.ts';
+import { thresholdOf } from './grandpa/equivocation.ts';
 import { encodeHeader } from './header.ts';
 import type { Ledger } from './ledger.ts';
 import { servedJustification } from './lies/dishonest-justification.ts';

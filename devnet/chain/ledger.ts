@@ -29,6 +29,7 @@ export interface LedgerOptions {
   /** Size of the first authority set. */
   readonly authorities: number;
   readonly variedVotes: boolean;
+  readonly equivocatingHandovers: boolean;
   /** Others sign in place of the authorities. */
   readonly impostors: boolean;
   /** Finalized head = best head minus this many blocks. */
@@ -62,10 +63,10 @@ export class Ledger {
   constructor(options: LedgerOptions) {
     this.#options = options;
     this.#pending = options.genesis;
-    const { genesis: content, seed, stateVersion, variedVotes } = options;
+    const { equivocatingHandovers, genesis: content, seed, stateVersion, variedVotes } = options;
     const set = deriveAuthoritySet(seed, 0, options.authorities);
     const signersOf = options.impostors ? (real: AuthoritySet) => impostorsOf(seed, real) : undefined;
-    this.finality = new Finality({ genesis: set, variedVotes, signersOf });
+    this.finality = new Finality({ genesis: set, variedVotes, equivocatingHandovers, signersOf });
     const genesis = buildGenesis({ content, timestampMs: 0, salt: seed, stateVersion, grandpa: { set } });
     this.#best = genesis;
     this.#finalized = genesis;
@@ -173,12 +174,18 @@ export class Ledger {
     return hashes.flatMap((hash) => this.#blocks.get(hash) ?? []);
   }
 
+  /** The parent of a block and its parent. */
+  #before(number: number): Block[] {
+    const hashes = this.#hashes.slice(Math.max(0, number - 2), number).reverse();
+    return hashes.flatMap((hash) => this.#blocks.get(hash) ?? []);
+  }
+
   #finalizeUpTo(number: number): void {
     while (this.#finalized.number < number) {
       const block = this.#blocks.get(this.#hashes[this.#finalized.number + 1] ?? '');
       if (block === undefined)
         throw new Error(`block ${this.#finalized.number + 1} was pruned before it was final`);
-      this.finality.finalize(block, this.#behind(block.number));
+      this.finality.finalize(block, this.#behind(block.number), this.#before(block.number));
       this.#finalized = block;
       for (const listener of [...this.#listeners]) listener.finalized(block);
     }

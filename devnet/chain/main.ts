@@ -11,6 +11,7 @@ const { values } = parseArgs({
     'genesis-seed': { type: 'string' },
     'state-version': { type: 'string', default: '1' },
     'varied-votes': { type: 'boolean', default: false },
+    'equivocating-handovers': { type: 'boolean', default: false },
   },
 });
 
@@ -25,6 +26,7 @@ const chain = await startDevelopmentChain({
   authorities: Number(values.authorities),
   stateVersion: values['state-version'] === '0' ? 0 : 1,
   variedVotes: values['varied-votes'],
+  equivocatingHandovers: values['equivocating-handovers'],
   ...(genesisSeed === undefined ? {} : { genesisSeed }),
 });
 console.log(JSON.stringify({ url: chain.url, genesisHash: chain.genesisHash }));

@@ -5,10 +5,11 @@ import { type TypeId, TypeTable } from './type-registry.ts';
 
 /**
  * Forms in which Entropy's runtime has stored its servers, and one that does not exist yet:
- * `entropy-400` the present one, `entropy-300` an older one without quotes, `reordered` the present fields in another
- * order with one more, as a future upgrade might do.
+ * `entropy-500` is the present form (v0.5.0-rc.1; unreleased code had it under spec version 400 already). `entropy-400`
+ * (v0.4.0) and `entropy-300` (v0.3.0) are older forms without quotes. `reordered` has the present fields in another order
+ * and one more, as a future upgrade might.
  */
-export type RuntimeShape = 'entropy-400' | 'entropy-300' | 'reordered';
+export type RuntimeShape = 'entropy-500' | 'entropy-400' | 'entropy-300' | 'reordered';
 
 /** SS58 prefix of generic Substrate accounts, which Entropy uses. */
 const SS58_PREFIX = 42;
@@ -52,12 +53,13 @@ function serverInfo(types: TypeTable, common: CommonTypes, shape: RuntimeShape):
   const path = ['pallet_staking_extension', 'pallet', 'ServerInfo'];
   const { account, bytes, bytes32 } = common;
   switch (shape) {
-    case 'entropy-400':
+    case 'entropy-500':
       return types.struct(
         path,
         { tss_account: account, x25519_public_key: bytes32, endpoint: bytes, tdx_quote: bytes },
         { AccountId: account },
       );
+    case 'entropy-400':
     case 'entropy-300':
       return types.struct(
         path,
@@ -168,10 +170,13 @@ function parametersPallet(types: TypeTable, common: CommonTypes, shape: RuntimeS
     total_signers: common.u8,
     last_session_change: common.u32,
   });
-  const accepted =
-    shape === 'entropy-300'
-      ? { name: 'AcceptedMrtdValues', value: measurements, fallback: compact(0) }
-      : { name: 'AcceptedMeasurementValues', key: service, value: measurements };
+  const plain = { value: measurements, fallback: compact(0) };
+  const accepted = {
+    'entropy-300': { name: 'AcceptedMrtdValues', ...plain },
+    'entropy-400': { name: 'AcceptedMeasurementValues', ...plain },
+    'entropy-500': { name: 'AcceptedMeasurementValues', key: service, value: measurements },
+    reordered: { name: 'AcceptedMeasurementValues', key: service, value: measurements },
+  }[shape];
   return {
     name: 'Parameters',
     index: 4,
@@ -283,8 +288,9 @@ export function encodeServerInfo(shape: RuntimeShape, server: ServerInfoFields):
   const endpoint = concatBytes(compact(server.endpoint.length), server.endpoint);
   const quote = concatBytes(compact(server.quote.length), server.quote);
   switch (shape) {
-    case 'entropy-400':
+    case 'entropy-500':
       return concatBytes(server.account, server.x25519PublicKey, endpoint, quote);
+    case 'entropy-400':
     case 'entropy-300':
       // The provisioning certification key, a compressed P-256 point; nobody reads it here.
       return concatBytes(server.account, server.x25519PublicKey, endpoint, compact(33), new Uint8Array(33));

@@ -2,10 +2,12 @@ import { equalBytes } from '../bytes/concat.ts';
 import type { BlockHash } from '../bytes/fixed-bytes.ts';
 import { toPrefixedHex } from '../bytes/hex.ts';
 import { LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
+import type { Clock } from '../time/clock.ts';
 import { agree } from './agreement.ts';
 import type { ChainConnection } from './chain-connection.ts';
 import type { ChainSource } from './chain-source.ts';
 import type { ChainSnapshot } from './chain-view.ts';
+import { startTimer } from './timer.ts';
 
 /** What a read starts from. */
 export interface AgreedReadOptions {
@@ -14,6 +16,7 @@ export interface AgreedReadOptions {
   readonly genesisHash: BlockHash | undefined;
   /** For all of one endpoint's answers to one read, in milliseconds. */
   readonly readDeadlineMs: number;
+  readonly clock: Clock;
   /** The newest snapshot so far; the new one must be of the same history and not older. */
   readonly previous: ChainSnapshot | undefined;
 }
@@ -37,15 +40,17 @@ function candidatesOf({ sources, genesisHash }: AgreedReadOptions): readonly Can
   });
 }
 
-const tooFew = (have: number, need: number, sources: readonly ChainSource[]): ProblemError => {
-  const failures = sources.flatMap(({ failure }) => (failure === undefined ? [] : [failure]));
-  const reasons = failures.map((error) => `; ${error.message}`).join('');
+/** Why no read can begin: not enough endpoints are connected and have told of a finalized head. */
+export function tooFewEndpoints(sources: readonly ChainSource[], needed: number): ProblemError {
+  const ready = sources.filter(({ live }) => live !== undefined).length;
+  const obstacles = sources.flatMap(({ obstacle }) => obstacle ?? []);
+  const failures = sources.flatMap(({ failure }) => failure ?? []);
   return new ProblemError(
     'CHAIN_UNAVAILABLE',
-    `${have} of the ${need} endpoints that must agree are connected${reasons}`,
+    `${ready} of ${needed} needed endpoints can be read: ${obstacles.join('; ')}`,
     { cause: failures[0] },
   );
-};
+}
 
 const historyChanged = (name: string, previous: ChainSnapshot, observed: BlockHash): ProblemError =>
   new ProblemError(
@@ -86,17 +91,19 @@ function worst(failures: readonly unknown[]): unknown {
   );
 }
 
-/** Ends a connection whose read takes too long: each answer may come in time, and the last one never. */
+/** Ends a connection when a read takes too long: each answer may come in time, and the last answer never. */
 async function inTime(
   { connection }: Candidate,
-  deadlineMs: number,
+  { clock, readDeadlineMs }: AgreedReadOptions,
   reading: Promise<ChainSnapshot>,
 ): Promise<ChainSnapshot> {
-  const timer = setTimeout(() => connection.close(`a read took more than ${deadlineMs} ms`), deadlineMs);
+  const timer = startTimer(clock, readDeadlineMs, () =>
+    connection.close(`a read took more than ${readDeadlineMs} ms`),
+  );
   try {
     return await reading;
   } finally {
-    clearTimeout(timer);
+    timer.stop();
   }
 }
 
@@ -107,8 +114,9 @@ async function inTime(
  */
 async function readFromAny(
   candidates: readonly Candidate[],
-  { previous, readDeadlineMs }: AgreedReadOptions,
+  options: AgreedReadOptions,
 ): Promise<ChainSnapshot> {
+  const { previous } = options;
   const failures: unknown[] = [];
   let best: ChainSnapshot | undefined;
   for (const candidate of candidates) {
@@ -117,11 +125,7 @@ async function readFromAny(
       if (previous !== undefined && finalizedNumber < previous.block.number) {
         throw behind(finalizedNumber, previous);
       }
-      const snapshot = await inTime(
-        candidate,
-        readDeadlineMs,
-        readFrom(candidate, finalizedNumber, previous),
-      );
+      const snapshot = await inTime(candidate, options, readFrom(candidate, finalizedNumber, previous));
       candidate.source.isDoubted = snapshot.block.number < finalizedNumber;
       if (!candidate.source.isDoubted) return snapshot;
       if (best === undefined || snapshot.block.number > best.block.number) best = snapshot;
@@ -166,7 +170,7 @@ export async function readAgreedSnapshot(options: AgreedReadOptions): Promise<Ch
   const candidates = [...candidatesOf(options)].sort((a, b) => b.finalizedNumber - a.finalizedNumber);
   // What an endpoint claims costs it nothing: who claimed too much is asked last.
   const inTurn = candidates.toSorted((a, b) => Number(a.source.isDoubted) - Number(b.source.isDoubted));
-  if (candidates.length < agreement) throw tooFew(candidates.length, agreement, sources);
+  if (candidates.length < agreement) throw tooFewEndpoints(sources, agreement);
   return agreement === 1
     ? await readFromAny(inTurn, options)
     : await readFromSeveral(candidates, agreement, previous);

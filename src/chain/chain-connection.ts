@@ -1,15 +1,18 @@
 import type { BlockHash } from '../bytes/fixed-bytes.ts';
 import { toPrefixedHex } from '../bytes/hex.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
+import type { Clock } from '../time/clock.ts';
 import type { ChainSnapshot } from './chain-view.ts';
 import { decodeSnapshot } from './decode-snapshot.ts';
 import { type BlockReference, checkHeader, findBlock, readFinalizedState } from './finalized-state.ts';
 import { type JsonRpcSocket, openJsonRpcSocket } from './json-rpc-socket.ts';
 import type { EndpointDecoder } from './layout-decoder.ts';
+import type { PageSizes } from './page-size.ts';
 import { hashAnswer, headerNumber, hexAnswer, objectAnswer } from './rpc-values.ts';
 import { type ProvenChain, ProvenReader } from './proven-read.ts';
 import { MAX_METADATA_BYTES } from './runtime-layout.ts';
-import { type RuntimeShape, runtimeShape } from './runtime-shape.ts';
+import { type RecordDecoders, recordDecoders } from './record-decoders.ts';
+import { startTimer, type Timer } from './timer.ts';
 
 /** Either an endpoint is believed, and its metadata decoded, or it has to prove what it says. */
 export type EndpointReading = { readonly decoder: EndpointDecoder } | { readonly proven: ProvenChain };
@@ -21,13 +24,18 @@ export interface ChainConnectionOptions {
   readonly connectDeadlineMs: number;
   /** For each answer. */
   readonly requestDeadlineMs: number;
-  /** Without a finalized head for this long, the connection counts as dead. */
+  /** Without a finalized head for this long, the endpoint is asked for its finalized head. */
   readonly watchdogMs: number;
   readonly reading: EndpointReading;
+  /** Outlives the connection. */
+  readonly pages: PageSizes;
+  readonly clock: Clock;
   /** Ends the connection, or the attempt to connect, at once. */
   readonly signal: AbortSignal;
   /** Called with the number of each finalized head. */
   readonly onFinalized: (number: number) => void;
+  /** Called when the endpoint answers, and has no newer finalized head than it told of. */
+  readonly onStalled: () => void;
 }
 
 /** One live connection to one endpoint; once it has ended, make another. */
@@ -58,8 +66,8 @@ function metadataAnswer(value: unknown): Uint8Array {
 function runtimeCache(
   socket: JsonRpcSocket,
   decoder: EndpointDecoder,
-): (block: BlockReference) => Promise<RuntimeShape> {
-  let cached: { readonly key: string; readonly runtime: RuntimeShape } | undefined;
+): (block: BlockReference) => Promise<RecordDecoders> {
+  let cached: { readonly key: string; readonly runtime: RecordDecoders } | undefined;
   return async ({ codeAt }) => {
     const version = await socket.request('state_getRuntimeVersion', [toPrefixedHex(codeAt)]);
     const { specName, specVersion } = objectAnswer(version, 'runtime version');
@@ -68,7 +76,7 @@ function runtimeCache(
       const layout = await decoder(async () =>
         metadataAnswer(await socket.request('state_getMetadata', [toPrefixedHex(codeAt)])),
       );
-      cached = { key, runtime: runtimeShape(layout) };
+      cached = { key, runtime: recordDecoders(layout) };
     }
     return cached.runtime;
   };
@@ -77,10 +85,10 @@ function runtimeCache(
 async function readerOf(
   socket: JsonRpcSocket,
   genesisHash: BlockHash,
-  reading: EndpointReading,
+  { pages, reading }: ChainConnectionOptions,
 ): Promise<ChainConnection['readAt']> {
   if ('proven' in reading) {
-    const reader = new ProvenReader(socket, reading.proven);
+    const reader = new ProvenReader(socket, reading.proven, pages);
     await reader.listen();
     return (number) => reader.read(genesisHash, number);
   }
@@ -89,19 +97,58 @@ async function readerOf(
     const block = await findBlock(socket, number);
     checkHeader(block);
     const runtime = await runtimeAt(block);
-    const state = await readFinalizedState(socket, block.hash, runtime.entropyTssKey);
+    const state = await readFinalizedState(socket, block.hash, runtime.entropyTssKey, pages);
     return decodeSnapshot(genesisHash, block, runtime, state);
   };
 }
 
-/** Ends the connection when no finalized head comes: half-open connections look alive for hours. */
-function startWatchdog(
-  socket: JsonRpcSocket,
-  watchdogMs: number,
-): { readonly heard: () => void; readonly stop: () => void } {
-  const timer = setTimeout(() => socket.close(`no finalized head for ${watchdogMs} ms`), watchdogMs);
-  return { heard: () => timer.refresh(), stop: () => clearTimeout(timer) };
+/** Half-open connections look alive for hours, so an endpoint that tells of no finalized head is asked for it. */
+class Watchdog {
+  readonly #socket: JsonRpcSocket;
+  readonly #options: ChainConnectionOptions;
+  #timer: Timer | undefined;
+  #heard = -1;
+  #isOver = false;
+
+  constructor(socket: JsonRpcSocket, options: ChainConnectionOptions) {
+    this.#socket = socket;
+    this.#options = options;
+    this.#restart();
+    void socket.ended.then(() => {
+      this.#isOver = true;
+      this.#timer?.stop();
+    });
+  }
+
+  heard(number: number): void {
+    this.#heard = Math.max(this.#heard, number);
+    this.#restart();
+  }
+
+  #restart(): void {
+    this.#timer?.stop();
+    if (this.#isOver) return;
+    this.#timer = startTimer(this.#options.clock, this.#options.watchdogMs, () => void this.#look());
+  }
+
+  /** Stalled finality is no reason to connect again; a finalized head that the subscription did not send is. */
+  async #look(): Promise<void> {
+    const { onStalled, watchdogMs } = this.#options;
+    const heard = this.#heard;
+    try {
+      const hash = hashAnswer(await this.#socket.request('chain_getFinalizedHead', []), 'finalized head');
+      const head = headerNumber(await this.#socket.request('chain_getHeader', [toPrefixedHex(hash)]));
+      if (this.#heard > heard) return;
+      if (head !== heard) throw new ProblemError('CHAIN_UNAVAILABLE', `block ${head} is final already`);
+      onStalled();
+      this.#restart();
+    } catch (error) {
+      this.#socket.close(`no finalized head for ${watchdogMs} ms: ${messageOf(error)}`);
+    }
+  }
 }
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /**
  * Connects to one endpoint and follows its finalized heads.
@@ -109,21 +156,21 @@ function startWatchdog(
  */
 export async function openChainConnection(options: ChainConnectionOptions): Promise<ChainConnection> {
   const socket = await openJsonRpcSocket(options);
-  const watchdog = startWatchdog(socket, options.watchdogMs);
-  void socket.ended.then(watchdog.stop);
+  const watchdog = new Watchdog(socket, options);
   const blockHash = async (number: number): Promise<BlockHash> =>
     hashAnswer(await socket.request('chain_getBlockHash', [number]), `hash of block ${number}`);
   try {
     const genesisHash = await blockHash(0);
     await socket.subscribe('chain_subscribeFinalizedHeads', (header) => {
-      watchdog.heard();
       try {
-        options.onFinalized(headerNumber(header));
+        const number = headerNumber(header);
+        watchdog.heard(number);
+        options.onFinalized(number);
       } catch {
         socket.close('the endpoint sent a finalized head that is no header');
       }
     });
-    const readAt = await readerOf(socket, genesisHash, options.reading);
+    const readAt = await readerOf(socket, genesisHash, options);
     return {
       genesisHash,
       blockHash,

@@ -2,9 +2,11 @@ import { equalBytes } from '../bytes/concat.ts';
 import type { BlockHash } from '../bytes/fixed-bytes.ts';
 import { toPrefixedHex } from '../bytes/hex.ts';
 import { LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
+import type { Clock } from '../time/clock.ts';
 import { type ChainConnection, type EndpointReading, openChainConnection } from './chain-connection.ts';
 import { endpointName } from './json-rpc-socket.ts';
 import type { LayoutDecoder } from './layout-decoder.ts';
+import { PageSizes } from './page-size.ts';
 import type { ProvenChain } from './proven-read.ts';
 
 /** How all endpoints of a view are read: their metadata decoded, each at a pace of its own, or all by proof. */
@@ -16,6 +18,8 @@ export interface ChainLogEvent {
     | 'chain.connected'
     | 'chain.disconnected'
     | 'chain.connect-failed'
+    /** Finality stands still: the endpoint answers, and has no newer head. */
+    | 'chain.stalled'
     | 'chain.decoder-failed'
     | 'chain.snapshot'
     | 'chain.read-failed'
@@ -24,6 +28,8 @@ export interface ChainLogEvent {
   readonly code?: string;
   readonly message?: string;
   readonly blockNumber?: number;
+  /** How often the same has happened in a row. */
+  readonly count?: number;
 }
 
 /** What one endpoint's source needs; all times in milliseconds. */
@@ -35,6 +41,7 @@ export interface ChainSourceOptions {
   /** First and longest pause between attempts; the pause doubles and is jittered. */
   readonly reconnectMs: { readonly min: number; readonly max: number };
   readonly reading: ChainReading;
+  readonly clock: Clock;
   /** Number in [0, 1) for the jitter. */
   readonly random: () => number;
   /** The chain that this must be, as soon as that is known. */
@@ -54,15 +61,16 @@ export interface LiveConnection {
 export class ChainSource {
   readonly name: string;
   readonly #options: ChainSourceOptions;
-  /** Outlives connections: who reconnects is not trusted anew. */
+  /** Outlives connections: an endpoint that reconnects keeps its pace. */
   readonly #reading: EndpointReading;
+  readonly #pages = new PageSizes();
   #connection: ChainConnection | undefined;
   #finalizedNumber: number | undefined;
+  #isStalled = false;
   /** The last read from it failed or showed less than it claims: others are asked before. */
   isDoubted = false;
   #failure: LatchkeyError | undefined;
   readonly #stopping = new AbortController();
-  #wake: () => void = () => undefined;
   #running: Promise<void> | undefined;
 
   constructor(options: ChainSourceOptions) {
@@ -85,6 +93,14 @@ export class ChainSource {
     return this.#failure;
   }
 
+  /** What is missing before this endpoint can be read. */
+  get obstacle(): string | undefined {
+    if (this.live !== undefined) return undefined;
+    if (this.#connection !== undefined)
+      return `${this.name} is connected and has told of no finalized head yet`;
+    return this.#failure?.message ?? `${this.name} is being connected`;
+  }
+
   start(): void {
     this.#running ??= this.#run();
   }
@@ -92,7 +108,6 @@ export class ChainSource {
   /** Ends the connection and all attempts; resolves when nothing of this source runs any more. */
   async stop(): Promise<void> {
     this.#stopping.abort();
-    this.#wake();
     await this.#running;
   }
 
@@ -108,7 +123,7 @@ export class ChainSource {
       const sawHead = await this.#runOnce();
       if (this.#stopping.signal.aborted) return;
       pauseMs = sawHead ? min : Math.min(max, pauseMs * 2);
-      await this.#sleep(pauseMs * (0.5 + this.#options.random() / 2));
+      await this.#options.clock.sleep(pauseMs * (0.5 + this.#options.random() / 2), this.#stopping.signal);
     }
   }
 
@@ -140,18 +155,22 @@ export class ChainSource {
   }
 
   async #connect(): Promise<ChainConnection> {
-    const { endpoint, connectDeadlineMs, requestDeadlineMs, watchdogMs, onChange } = this.#options;
+    const { endpoint, clock, connectDeadlineMs, requestDeadlineMs, watchdogMs, onChange } = this.#options;
     const connection = await openChainConnection({
       endpoint,
       connectDeadlineMs,
       requestDeadlineMs,
       watchdogMs,
       reading: this.#reading,
+      pages: this.#pages,
+      clock,
       signal: this.#stopping.signal,
       onFinalized: (number) => {
         this.#finalizedNumber = Math.max(number, this.#finalizedNumber ?? 0);
+        this.#isStalled = false;
         onChange();
       },
+      onStalled: () => this.#noteStall(),
     });
     const expected = this.#options.expectedGenesis();
     if (expected === undefined || equalBytes(expected, connection.genesisHash)) return connection;
@@ -164,14 +183,15 @@ export class ChainSource {
     });
   }
 
-  #sleep(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      this.#wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-      if (this.#stopping.signal.aborted) this.#wake();
+  /** Once, and not with every look of the watchdog. */
+  #noteStall(): void {
+    if (this.#isStalled) return;
+    this.#isStalled = true;
+    const blockNumber = this.#finalizedNumber;
+    this.#options.log({
+      event: 'chain.stalled',
+      endpoint: this.name,
+      ...(blockNumber === undefined ? {} : { blockNumber }),
     });
   }
 }

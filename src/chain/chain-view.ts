@@ -36,6 +36,6 @@ export interface ChainSnapshot {
 export interface ChainView extends AsyncDisposable {
   /** The newest finalized snapshot. @throws ProblemError CHAIN_UNAVAILABLE when none can be had in time. */
   snapshot(): Promise<ChainSnapshot>;
-  /** Calls back with each newer snapshot whose content may differ; returns the unsubscriber. */
+  /** Calls back with each newer snapshot that may differ in content; returns the unsubscriber. */
   subscribe(listener: (snapshot: ChainSnapshot) => void): () => void;
 }

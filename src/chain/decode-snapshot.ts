@@ -5,15 +5,17 @@ import { ProblemError } from '../errors/latchkey-error.ts';
 import type { ChainSnapshot, ServerRecord } from './chain-view.ts';
 import { isServerEndpoint } from './endpoint.ts';
 import type { RawFinalizedState } from './finalized-state.ts';
-import type { RuntimeShape, ServerInfo } from './runtime-shape.ts';
+import type { RecordDecoders, ServerInfo } from './record-decoders.ts';
 import { keyOfMapKey, type StorageItem, storageItems } from './storage-keys.ts';
 
 /** Larger than any TDX quote with its certificate chain. */
 const MAX_QUOTE_BYTES = 64 * 1024;
+/** Header, TD report and the length of the signature of a TDX quote: shorter bytes are another field. */
+const LEAST_QUOTE_BYTES = 48 + 584 + 4;
 const MEASUREMENT_BYTES = 32;
 
 /** Decodes a list of accounts on which security depends: unreadable is an error, not an empty list. */
-function accountSet(shape: RuntimeShape, value: Uint8Array | undefined, name: string): ReadonlySet<string> {
+function accountSet(shape: RecordDecoders, value: Uint8Array | undefined, name: string): ReadonlySet<string> {
   if (value === undefined) return new Set();
   try {
     return new Set(shape.accounts(value).map(toHex));
@@ -29,9 +31,9 @@ function accountSet(shape: RuntimeShape, value: Uint8Array | undefined, name: st
  */
 export type DecodeDemand = 'all' | 'readable';
 
-/** @returns `undefined` for a record that does not decode or that nobody could use. */
+/** @returns `undefined` for a record that does not decode or cannot be used. */
 function serverRecord(
-  shape: RuntimeShape,
+  shape: RecordDecoders,
   [storageKey, value]: readonly [string, Uint8Array],
   validators: ReadonlySet<string>,
   signers: ReadonlySet<string>,
@@ -59,9 +61,12 @@ function serverRecord(
   }
 }
 
-function serverInfo(shape: RuntimeShape, value: Uint8Array, demand: DecodeDemand): ServerInfo {
+function serverInfo(shape: RecordDecoders, value: Uint8Array, demand: DecodeDemand): ServerInfo {
   try {
-    return shape.serverInfo(value);
+    const info = shape.serverInfo(value);
+    if (demand === 'all' && info.quote.length < LEAST_QUOTE_BYTES)
+      throw new RangeError(`a quote of ${info.quote.length} bytes`);
+    return info;
   } catch (cause) {
     throw demand === 'readable' ? cause : unknownForm(storageItems.thresholdServers, cause);
   }
@@ -91,7 +96,7 @@ function oneRecordPerAccount(records: readonly ServerRecord[]): readonly ServerR
 }
 
 function acceptedMeasurements(
-  shape: RuntimeShape,
+  shape: RecordDecoders,
   value: Uint8Array | undefined,
   demand: DecodeDemand,
 ): { readonly values: readonly Uint8Array[]; readonly undecodable: number } {
@@ -107,7 +112,7 @@ function acceptedMeasurements(
   }
 }
 
-function timestamp(shape: RuntimeShape, value: Uint8Array | undefined): number | undefined {
+function timestamp(shape: RecordDecoders, value: Uint8Array | undefined): number | undefined {
   try {
     return value === undefined ? undefined : shape.timestampMs(value);
   } catch {
@@ -122,7 +127,7 @@ function timestamp(shape: RuntimeShape, value: Uint8Array | undefined): number |
 export function decodeSnapshot(
   genesisHash: BlockHash,
   block: { readonly number: number; readonly hash: BlockHash },
-  shape: RuntimeShape,
+  shape: RecordDecoders,
   state: RawFinalizedState,
   demand: DecodeDemand = 'readable',
 ): ChainSnapshot {

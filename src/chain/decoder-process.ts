@@ -3,13 +3,17 @@ import { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { concatBytes } from '../bytes/concat.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
+import { type Clock, systemClock } from '../time/clock.ts';
 import { parseDecoderAnswer } from './decoder-answer.ts';
 import { type DecoderAnswer, MAX_ANSWER_BYTES, MAX_METADATA_BYTES } from './runtime-layout.ts';
+import { startTimer } from './timer.ts';
 
 /** V8's own bound; honest metadata of half a megabyte needs 50 MiB. Where it is reached, V8 aborts the process. */
 const MAX_HEAP_MIB = 192;
 /** Of the whole process, with what lies outside of the heap; with honest metadata it has 135 MiB. */
 const MAX_RSS_BYTES = 352 * 1024 * 1024;
+/** Honest metadata takes one to five seconds, however busy the machine is; the deadline is for busy machines. */
+const MAX_CPU_MS = 30_000;
 const ANSWER_FD = 3;
 
 /**
@@ -26,8 +30,12 @@ const builtProgram = fileURLToPath(
 export interface DecoderProcessOptions {
   /** Milliseconds from {@link DecoderProcess.decode} to the answer. */
   readonly deadlineMs: number;
+  /** For the deadline; the system's by default. */
+  readonly clock?: Clock;
   /** Most resident memory of the process; only tests have another bound than the one here. */
   readonly maxRssBytes?: number;
+  /** Most processor time of the process; only tests have another bound than the one here. */
+  readonly maxCpuMs?: number;
   /** Another program, for tests of how badly one can behave. */
   readonly program?: string;
 }
@@ -55,9 +63,9 @@ const failed = (why: string): ProblemError =>
   });
 
 function spawnDecoder(options: DecoderProcessOptions): ChildProcess {
-  const { deadlineMs, maxRssBytes = MAX_RSS_BYTES, program = builtProgram } = options;
+  const { deadlineMs, maxCpuMs = MAX_CPU_MS, maxRssBytes = MAX_RSS_BYTES, program = builtProgram } = options;
   const flags = [`--max-old-space-size=${MAX_HEAP_MIB}`, '--max-semi-space-size=16', '--no-warnings'];
-  const limits = [deadlineMs, maxRssBytes].map(String);
+  const limits = [deadlineMs, maxRssBytes, maxCpuMs].map(String);
   return spawn(process.execPath, [...flags, program, ...limits], {
     // Nothing of the node's environment, which may name its files, and none of its descriptors.
     env: {},
@@ -158,12 +166,12 @@ export function startDecoderProcess(options: DecoderProcessOptions): DecoderProc
     },
     async decode(metadata) {
       if (metadata.length > MAX_METADATA_BYTES) throw failed(`it has ${metadata.length} bytes`);
-      const { deadlineMs } = options;
-      const timer = setTimeout(() => kill(`no answer within ${deadlineMs} ms`), deadlineMs);
-      // The pipe stays open: when it closes, the process takes it that nobody waits any more.
+      const { clock = systemClock, deadlineMs } = options;
+      const timer = startTimer(clock, deadlineMs, () => kill(`no answer within ${deadlineMs} ms`));
+      // The pipe stays open: the process ends itself when it closes.
       input.write(frame(metadata));
       await Promise.race([ended, given]);
-      clearTimeout(timer);
+      timer.stop();
       return answer();
     },
     kill,

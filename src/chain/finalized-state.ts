@@ -4,13 +4,10 @@ import { toPrefixedHex } from '../bytes/hex.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 import { headerHash } from './header-hash.ts';
 import type { JsonRpcSocket } from './json-rpc-socket.ts';
+import { PageSizes } from './page-size.ts';
 import { hashAnswer, headerNumber, hexAnswer, listAnswer, objectAnswer } from './rpc-values.ts';
 import { mapKey, storageItems } from './storage-keys.ts';
 
-/** Keys asked for at once. */
-const KEYS_PER_PAGE = 256;
-/** Values asked for at once: records hold quotes of 5 to 16 kB. */
-const VALUES_PER_QUERY = 64;
 /** More records than any network of threshold servers has; beyond, the endpoint is feeding us junk. */
 const MAX_RECORDS = 20_000;
 /** Of keys and values together; a thousand records with quotes have 16 MB. An endpoint must not fill our memory. */
@@ -20,7 +17,7 @@ const MAX_STATE_BYTES = 128 * 1024 * 1024;
 export interface BlockReference {
   readonly number: number;
   readonly hash: BlockHash;
-  /** Block whose code wrote the state after this one. */
+  /** The block with the code that wrote the state after this one. */
   readonly codeAt: BlockHash;
   readonly header: unknown;
 }
@@ -70,14 +67,13 @@ async function readValues(
   at: BlockHash,
   keys: readonly string[],
   spend: Spend,
+  pages: PageSizes,
 ): Promise<Map<string, Uint8Array | undefined>> {
   const values = new Map<string, Uint8Array | undefined>();
-  for (let start = 0; start < keys.length; start += VALUES_PER_QUERY) {
-    const page = keys.slice(start, start + VALUES_PER_QUERY);
-    const [set] = listAnswer(
-      await socket.request('state_queryStorageAt', [page, toPrefixedHex(at)]),
-      'storage',
-    );
+  const ask = (page: readonly string[]): Promise<unknown> =>
+    socket.request('state_queryStorageAt', [page, toPrefixedHex(at)]);
+  for await (const [page, answer] of pages.values.pagesOf(keys, ask)) {
+    const [set] = listAnswer(answer, 'storage');
     const { block, changes } = objectAnswer(set, 'storage');
     if (block !== toPrefixedHex(at)) throw inconsistent('storage of another block than was asked for');
     for (const change of listAnswer(changes, 'storage')) {
@@ -97,16 +93,16 @@ async function readKeys(
   at: BlockHash,
   prefix: string,
   spend: Spend,
+  pages: PageSizes,
 ): Promise<readonly string[]> {
   const keys: string[] = [];
   for (;;) {
     const last = keys.at(-1) ?? null;
-    const answer = await socket.request('state_getKeysPaged', [
-      prefix,
-      KEYS_PER_PAGE,
-      last,
-      toPrefixedHex(at),
-    ]);
+    let asked = 0;
+    const answer = await pages.keys.ask((most) => {
+      asked = most;
+      return socket.request('state_getKeysPaged', [prefix, most, last, toPrefixedHex(at)]);
+    });
     const page = listAnswer(answer, 'keys');
     for (const key of page) {
       // Strictly ascending, so that a page that repeats itself ends the reading instead of going on for ever.
@@ -116,7 +112,7 @@ async function readKeys(
       keys.push(key);
     }
     if (keys.length > MAX_RECORDS) throw inconsistent(`more than ${MAX_RECORDS} threshold servers`);
-    if (page.length < KEYS_PER_PAGE) return keys;
+    if (page.length < asked) return keys;
   }
 }
 
@@ -125,7 +121,8 @@ export const readMapKeys = (
   socket: JsonRpcSocket,
   at: BlockHash,
   prefix: string,
-): Promise<readonly string[]> => readKeys(socket, at, prefix, spendAtMost(MAX_STATE_BYTES));
+  pages: PageSizes,
+): Promise<readonly string[]> => readKeys(socket, at, prefix, spendAtMost(MAX_STATE_BYTES), pages);
 
 /**
  * Reads everything that a snapshot needs, all of it at one block.
@@ -135,14 +132,15 @@ export async function readFinalizedState(
   socket: JsonRpcSocket,
   at: BlockHash,
   entropyTssKey: Uint8Array,
+  pages: PageSizes = new PageSizes(),
   maxBytes = MAX_STATE_BYTES,
 ): Promise<RawFinalizedState> {
   const spend = spendAtMost(maxBytes);
   const measurementsKey = mapKey(storageItems.acceptedMeasurementValues, entropyTssKey);
   const { validators, signers, now, thresholdServers } = storageItems;
   const plain = [validators.prefix, signers.prefix, now.prefix, measurementsKey];
-  const serverKeys = await readKeys(socket, at, thresholdServers.prefix, spend);
-  const values = await readValues(socket, at, [...plain, ...serverKeys], spend);
+  const serverKeys = await readKeys(socket, at, thresholdServers.prefix, spend, pages);
+  const values = await readValues(socket, at, [...plain, ...serverKeys], spend, pages);
   return {
     validators: values.get(validators.prefix),
     signers: values.get(signers.prefix),

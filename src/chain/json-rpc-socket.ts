@@ -1,6 +1,7 @@
 import { WebSocket } from 'ws';
-import { escapeControls } from '../bytes/escape-controls.ts';
-import { ProblemError } from '../errors/latchkey-error.ts';
+import { type Clock, systemClock } from '../time/clock.ts';
+import { answeredError, handshakeFailure, RpcFailure } from './rpc-failure.ts';
+import { startTimer, type Timer } from './timer.ts';
 
 /** Largest message that is read; a state query is split so that honest answers stay far below. */
 const MAX_MESSAGE_BYTES = 32 * 1024 * 1024;
@@ -9,10 +10,8 @@ const MAX_MESSAGE_BYTES = 32 * 1024 * 1024;
  * this bound 32 MB of `[[[[` or `{},{},` become a gigabyte of objects, and seconds in which nothing else runs.
  */
 const MAX_MESSAGE_PARTS = 100_000;
-/** Of notifications kept for subscriptions whose id has not arrived yet; the header of a block has some kilobytes. */
+/** Of notifications that arrive before the id of their subscription; the header of a block has some kilobytes. */
 const MAX_EARLY_BYTES = 1024 * 1024;
-/** Of an error's text, which goes to the log. */
-const MAX_REASON_CHARACTERS = 200;
 
 /** How a socket is opened. */
 export interface JsonRpcSocketOptions {
@@ -24,6 +23,8 @@ export interface JsonRpcSocketOptions {
   readonly requestDeadlineMs: number;
   /** Ends the connection, or the attempt to connect, at once. */
   readonly signal?: AbortSignal;
+  /** For the deadlines; the system's by default. */
+  readonly clock?: Clock;
 }
 
 /** One WebSocket connection that speaks JSON-RPC 2.0; when it ends it stays ended. */
@@ -38,8 +39,6 @@ export interface JsonRpcSocket {
   close(reason: string): void;
 }
 
-const unavailable = (message: string): ProblemError => new ProblemError('CHAIN_UNAVAILABLE', message);
-
 /** Scheme, host and port of an endpoint: paths and queries often hold API keys and must not reach logs. */
 export function endpointName(endpoint: string): string {
   return URL.canParse(endpoint)
@@ -49,8 +48,9 @@ export function endpointName(endpoint: string): string {
 
 interface Waiting {
   readonly resolve: (result: unknown) => void;
-  readonly reject: (error: ProblemError) => void;
-  readonly timer: NodeJS.Timeout;
+  readonly method: string;
+  readonly reject: (error: RpcFailure) => void;
+  readonly timer: Timer;
 }
 
 /** What a server may send; every field is checked before use. */
@@ -67,16 +67,21 @@ class Exchange {
   readonly #subscriptions = new Map<unknown, (result: unknown) => void>();
   #early: { readonly message: Message; readonly size: number }[] = [];
   #earlyBytes = 0;
+  readonly #clock: Clock;
   #nextId = 1;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
 
   add(method: string, deadlineMs: number): { readonly id: number; readonly answer: Promise<unknown> } {
     const id = this.#nextId++;
     const answer = new Promise<unknown>((resolve, reject) => {
-      const timer = setTimeout(() => {
+      const timer = startTimer(this.#clock, deadlineMs, () => {
         this.#waiting.delete(id);
-        reject(unavailable(`no answer to ${method} within ${deadlineMs} ms`));
-      }, deadlineMs);
-      this.#waiting.set(id, { resolve, reject, timer });
+        reject(new RpcFailure(`${method}: no answer within ${deadlineMs} ms`));
+      });
+      this.#waiting.set(id, { method, resolve, reject, timer });
     });
     return { id, answer };
   }
@@ -111,15 +116,17 @@ class Exchange {
     const waiting = this.#waiting.get(id);
     if (waiting === undefined) return;
     this.#waiting.delete(id);
-    clearTimeout(waiting.timer);
+    waiting.timer.stop();
     if (error === undefined || error === null) waiting.resolve(result);
-    else waiting.reject(unavailable(`the endpoint answered ${textOf(error.code)}: ${textOf(error.message)}`));
+    else waiting.reject(answeredError(waiting.method, error));
   }
 
-  fail(reason: string): void {
-    for (const { reject, timer } of this.#waiting.values()) {
-      clearTimeout(timer);
-      reject(unavailable(reason));
+  /** @param byEndpoint whether the endpoint ended the connection, maybe because of what it was asked. */
+  fail(reason: string, byEndpoint: boolean): void {
+    for (const { method, reject, timer } of this.#waiting.values()) {
+      timer.stop();
+      const detail = { isConnectionOver: true, mayBeTooLarge: byEndpoint };
+      reject(new RpcFailure(`${method}: ${reason}`, detail));
     }
     this.#waiting.clear();
     this.#subscriptions.clear();
@@ -127,13 +134,7 @@ class Exchange {
   }
 }
 
-/** Turning an object of JSON into text can throw, and nobody catches what a socket's listener throws. */
-const textOf = (value: unknown): string =>
-  typeof value === 'string' || typeof value === 'number'
-    ? escapeControls(`${value}`.slice(0, MAX_REASON_CHARACTERS))
-    : '-';
-
-/** Whether a text has so many parts that to parse it would be an attack. What looks like one inside of a string counts. */
+/** Whether a text has more parts than an honest message. Characters inside of strings are counted too. */
 function hasTooManyParts(text: Buffer): boolean {
   let left = MAX_MESSAGE_PARTS;
   for (const sign of Buffer.from(',[{')) {
@@ -156,16 +157,19 @@ function parseMessage(text: Buffer): Message | undefined {
   }
 }
 
-function handshake(socket: WebSocket, endpoint: string, deadlineMs: number): Promise<void> {
+function handshake(socket: WebSocket, options: JsonRpcSocketOptions, clock: Clock): Promise<void> {
+  const { connectDeadlineMs, endpoint } = options;
   return new Promise((resolve, reject) => {
     const fail = (why: string): void => {
-      clearTimeout(timer);
+      timer.stop();
       socket.terminate();
-      reject(unavailable(`cannot connect to ${endpointName(endpoint)}: ${why}`));
+      reject(handshakeFailure(endpointName(endpoint), why));
     };
-    const timer = setTimeout(() => fail(`no handshake within ${deadlineMs} ms`), deadlineMs);
+    const timer = startTimer(clock, connectDeadlineMs, () =>
+      fail(`no handshake within ${connectDeadlineMs} ms`),
+    );
     socket.once('open', () => {
-      clearTimeout(timer);
+      timer.stop();
       resolve();
     });
     socket.once('error', (error) => fail(error.message));
@@ -179,27 +183,27 @@ function handshake(socket: WebSocket, endpoint: string, deadlineMs: number): Pro
  * @throws ProblemError CHAIN_UNAVAILABLE.
  */
 export async function openJsonRpcSocket(options: JsonRpcSocketOptions): Promise<JsonRpcSocket> {
+  const { clock = systemClock } = options;
   const socket = new WebSocket(options.endpoint, {
-    handshakeTimeout: options.connectDeadlineMs,
     maxPayload: MAX_MESSAGE_BYTES,
     perMessageDeflate: false,
   });
-  const exchange = new Exchange();
+  const exchange = new Exchange(clock);
   let finish: (reason: string) => void = () => undefined;
   let closed = false;
   const ended = new Promise<string>((resolve) => {
     finish = resolve;
   });
-  const end = (reason: string): void => {
+  const end = (reason: string, byEndpoint = false): void => {
     if (closed) return;
     closed = true;
-    exchange.fail(reason);
+    exchange.fail(reason, byEndpoint);
     finish(reason);
     socket.terminate();
   };
   // Attached before anything can fail: an 'error' event without listener would end the process.
-  socket.on('error', (error) => end(`connection error: ${error.message}`));
-  socket.on('close', (code) => end(`connection closed (${code})`));
+  socket.on('error', (error) => end(`connection error: ${error.message}`, true));
+  socket.on('close', (code) => end(`connection closed (${code})`, true));
   socket.on('message', (data, isBinary) => {
     // A Buffer unless another binaryType is chosen.
     const text = isBinary || !Buffer.isBuffer(data) ? undefined : data;
@@ -211,10 +215,10 @@ export async function openJsonRpcSocket(options: JsonRpcSocketOptions): Promise<
   options.signal?.addEventListener('abort', onAbort);
   void ended.then(() => options.signal?.removeEventListener('abort', onAbort));
   if (options.signal?.aborted === true) onAbort();
-  await handshake(socket, options.endpoint, options.connectDeadlineMs);
+  await handshake(socket, options, clock);
 
   const request = async (method: string, params: readonly unknown[]): Promise<unknown> => {
-    if (closed) throw unavailable('the connection is closed');
+    if (closed) throw new RpcFailure(`${method}: the connection is closed`, { isConnectionOver: true });
     const { id, answer } = exchange.add(method, options.requestDeadlineMs);
     socket.send(JSON.stringify({ jsonrpc: '2.0', id, method, params }));
     return await answer;
@@ -225,6 +229,6 @@ export async function openJsonRpcSocket(options: JsonRpcSocketOptions): Promise<
       exchange.addSubscription(await request(method, []), onResult);
     },
     ended,
-    close: end,
+    close: (reason) => end(reason),
   };
 }

@@ -2,9 +2,11 @@ import { toHex } from '../bytes/hex.ts';
 import { Memo } from '../bytes/memo.ts';
 import { sha256 } from '../crypto/sha2.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
+import type { Clock } from '../time/clock.ts';
 import { DecodePace } from './decode-pace.ts';
 import { type DecoderProcess, startDecoderProcess } from './decoder-process.ts';
 import type { DecoderAnswer, RuntimeLayout } from './runtime-layout.ts';
+import { startTimer, type Timer } from './timer.ts';
 
 /** Processes at once; the endpoints beyond wait for their turn, which comes because each process has a deadline. */
 const MAX_RUNNING = 3;
@@ -17,12 +19,11 @@ const IDLE_MS = 30_000;
 export interface LayoutDecoderOptions {
   /** Milliseconds for one metadata. */
   readonly deadlineMs: number;
-  /** Monotonic clock in milliseconds. */
-  readonly now: () => number;
-  readonly start?: (options: { readonly deadlineMs: number }) => DecoderProcess;
+  readonly clock: Clock;
+  readonly start?: (options: { readonly deadlineMs: number; readonly clock: Clock }) => DecoderProcess;
 }
 
-/** Gets the layout of a runtime for one endpoint, whose metadata `fetch` brings. @throws ProblemError. */
+/** Gets the layout of a runtime for one endpoint; `fetch` brings its metadata. @throws ProblemError. */
 export type EndpointDecoder = (fetch: () => Promise<Uint8Array>) => Promise<RuntimeLayout>;
 
 const unavailable = (message: string): ProblemError => new ProblemError('CHAIN_UNAVAILABLE', message);
@@ -59,7 +60,7 @@ export class LayoutDecoder implements AsyncDisposable {
   readonly #turns: (() => void)[] = [];
   #running = 0;
   #ready: DecoderProcess | undefined;
-  #idleTimer: NodeJS.Timeout | undefined;
+  #idleTimer: Timer | undefined;
   #closed = false;
 
   /** Starts the first process at once: it takes as long to get ready as a connection. */
@@ -67,18 +68,18 @@ export class LayoutDecoder implements AsyncDisposable {
     this.#options = options;
     const start = options.start ?? startDecoderProcess;
     this.#start = () => {
-      const started = start({ deadlineMs: options.deadlineMs });
+      const started = start({ deadlineMs: options.deadlineMs, clock: options.clock });
       this.#processes.add(started);
       void started.ended.then(() => this.#processes.delete(started));
       return started;
     };
     this.#ready = this.#start();
-    this.#idleTimer = setTimeout(() => this.#takeReady()?.kill('nothing to decode'), IDLE_MS);
+    this.#idleTimer = startTimer(options.clock, IDLE_MS, () => this.#takeReady()?.kill('nothing to decode'));
   }
 
   /** The decoder as one endpoint sees it, with a pace of its own. @param onFailure hears of processes that failed. */
   forEndpoint(onFailure: (error: ProblemError) => void): EndpointDecoder {
-    const pace = new DecodePace(this.#options.now);
+    const pace = new DecodePace(this.#options.clock);
     let isDecoding = false;
     return async (fetch) => {
       pace.check();
@@ -88,7 +89,7 @@ export class LayoutDecoder implements AsyncDisposable {
       if (known !== undefined) return layoutOf(known);
       const pending = this.#pending.get(id);
       if (pending !== undefined) return layoutOf(await pending);
-      // One at a time, or an endpoint whose metadata never ends would take the others' turns.
+      // One at a time: an endpoint with endless metadata must not take the turns of the others.
       if (isDecoding) throw unavailable('its former metadata is still being decoded');
       isDecoding = true;
       pace.started();
@@ -107,7 +108,7 @@ export class LayoutDecoder implements AsyncDisposable {
   /** Ends all processes; resolves when they are gone. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
-    clearTimeout(this.#idleTimer);
+    this.#idleTimer?.stop();
     for (const turn of this.#turns.splice(0)) turn();
     const processes = [...this.#processes];
     for (const one of processes) one.kill('the chain view was closed');
@@ -140,7 +141,7 @@ export class LayoutDecoder implements AsyncDisposable {
   }
 
   #takeReady(): DecoderProcess | undefined {
-    clearTimeout(this.#idleTimer);
+    this.#idleTimer?.stop();
     const ready = this.#ready;
     this.#ready = undefined;
     return ready;

@@ -1,12 +1,15 @@
 import type { BlockHash } from '../bytes/fixed-bytes.ts';
 import { LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
-import { readAgreedSnapshot } from './agreed-read.ts';
+import { type Clock, systemClock } from '../time/clock.ts';
+import { readAgreedSnapshot, tooFewEndpoints } from './agreed-read.ts';
 import { contentFingerprint } from './agreement.ts';
 import { type ChainLogEvent, type ChainReading, ChainSource } from './chain-source.ts';
 import type { ChainSnapshot, ChainView } from './chain-view.ts';
+import { FailureStreak } from './failure-streak.ts';
 import { LayoutDecoder } from './layout-decoder.ts';
 import { type Checkpoint, FinalityTracker } from './proof/finality-tracker.ts';
 import { isFresh, staleness, type ProvenChain } from './proven-read.ts';
+import { startTimer, type Timer } from './timer.ts';
 
 /** How to follow a chain; all times in milliseconds. */
 export interface ConnectChainOptions {
@@ -21,10 +24,8 @@ export interface ConnectChainOptions {
    * that proves them will do, whatever `agreement` says.
    */
   readonly checkpoint?: Checkpoint;
-  /** Oldest block that is taken when it is proven, by its own time against `wallNow`; default 600 000. */
+  /** Oldest block that is taken when it is proven, by its own time against the clock; default 600 000. */
   readonly maxBlockAgeMs?: number;
-  /** Milliseconds since 1970; the system's by default. */
-  readonly wallNow?: () => number;
   /** How long `snapshot()` and `connectChain` wait; default 15 000. */
   readonly deadlineMs?: number;
   /** Oldest snapshot that is handed out, by the time since it was last confirmed; default 120 000. */
@@ -37,15 +38,15 @@ export interface ConnectChainOptions {
   readonly requestDeadlineMs?: number;
   /** For all answers of one endpoint to one read, where any one will do; default 10 000, and `decodeDeadlineMs` where metadata is decoded. */
   readonly readDeadlineMs?: number;
-  /** For decoding the metadata of a runtime in a process of its own; default 30 000. Processor time has a bound too. */
+  /** For decoding the metadata of a runtime in a process of its own; default 60 000. Processor time has a bound too. */
   readonly decodeDeadlineMs?: number;
-  /** Without a finalized head for this long a connection is made anew; default 60 000. */
+  /** Without a finalized head for this long the endpoint is asked for it, to tell a dead connection from stalled finality; default 60 000. */
   readonly watchdogMs?: number;
   /** Pauses between attempts to connect; default 500 to 15 000. */
   readonly reconnectMs?: { readonly min: number; readonly max: number };
   readonly log?: (event: ChainLogEvent) => void;
-  /** Monotonic clock in milliseconds. */
-  readonly monotonicNow?: () => number;
+  /** For all deadlines, pauses and ages; the system's by default. */
+  readonly clock?: Clock;
   /** Number in [0, 1), for jitter only. */
   readonly random?: () => number;
 }
@@ -56,7 +57,7 @@ const MIN_RETRY_MS = 250;
 interface Waiter {
   readonly resolve: (snapshot: ChainSnapshot) => void;
   readonly reject: (error: LatchkeyError) => void;
-  readonly timer: NodeJS.Timeout;
+  readonly timer: Timer;
 }
 
 function checkOptions({ endpoints, agreement = 1 }: ConnectChainOptions): void {
@@ -71,7 +72,8 @@ function checkOptions({ endpoints, agreement = 1 }: ConnectChainOptions): void {
 
 /**
  * A chain view over JSON-RPC: follows the finalized heads of its endpoints and keeps the newest
- * snapshot that enough of them agree on. Connections that fail, go silent or change their chain are made anew for ever.
+ * snapshot that enough of them agree on. Connections that fail, go silent or change their chain are replaced, without an
+ * end.
  */
 export class PolkadotChainView implements ChainView {
   readonly #agreement: number;
@@ -79,7 +81,7 @@ export class PolkadotChainView implements ChainView {
   readonly #maxSnapshotAgeMs: number;
   readonly #minRefreshMs: number;
   readonly #readDeadlineMs: number;
-  readonly #now: () => number;
+  readonly #clock: Clock;
   readonly #log: (event: ChainLogEvent) => void;
   /** Absent where nothing is decoded that an endpoint could have forged. */
   readonly #decoder: LayoutDecoder | undefined;
@@ -89,12 +91,15 @@ export class PolkadotChainView implements ChainView {
   readonly #waiters = new Set<Waiter>();
   #genesisHash: BlockHash | undefined;
   #current: { readonly snapshot: ChainSnapshot; readonly fingerprint: string } | undefined;
-  #confirmedAt = Number.NEGATIVE_INFINITY;
-  #lastReadAt = Number.NEGATIVE_INFINITY;
+  readonly #failures: FailureStreak;
   #failure: LatchkeyError | undefined;
+  /** Runs while the current snapshot is young enough to be handed out. */
+  #freshness: Timer | undefined;
   #isReading = false;
-  #isStale = false;
-  #refreshTimer: NodeJS.Timeout | undefined;
+  /** Something may have changed since the last read began. */
+  #isReadWanted = false;
+  /** Runs while no read may begin. */
+  #pause: Timer | undefined;
   #closed = false;
 
   /**
@@ -108,9 +113,10 @@ export class PolkadotChainView implements ChainView {
     this.#maxSnapshotAgeMs = options.maxSnapshotAgeMs ?? 120_000;
     this.#minRefreshMs = options.minRefreshMs ?? 1000;
     // Decoding metadata is part of a read, and has a deadline of its own.
-    const decodeMs = options.checkpoint === undefined ? (options.decodeDeadlineMs ?? 30_000) : 0;
+    const decodeMs = options.checkpoint === undefined ? (options.decodeDeadlineMs ?? 60_000) : 0;
     this.#readDeadlineMs = options.readDeadlineMs ?? 10_000 + decodeMs;
-    this.#now = options.monotonicNow ?? (() => performance.now());
+    this.#clock = options.clock ?? systemClock;
+    this.#failures = new FailureStreak(Math.max(this.#minRefreshMs, MIN_RETRY_MS));
     this.#log = options.log ?? (() => undefined);
     this.#genesisHash = options.genesisHash;
     const reading = this.#readingOf(options);
@@ -124,23 +130,23 @@ export class PolkadotChainView implements ChainView {
           requestDeadlineMs: options.requestDeadlineMs ?? 10_000,
           watchdogMs: options.watchdogMs ?? 60_000,
           reading,
+          clock: this.#clock,
           reconnectMs: options.reconnectMs ?? { min: 500, max: 15_000 },
           random: options.random ?? Math.random,
           expectedGenesis: () => this.#genesisHash,
-          onChange: () => this.#scheduleRefresh(),
+          onChange: () => this.#wantRead(),
           log: this.#log,
         }),
     );
     for (const source of this.#sources) source.start();
   }
 
-  #readingOf({ checkpoint, decodeDeadlineMs, maxBlockAgeMs, wallNow }: ConnectChainOptions): ChainReading {
+  #readingOf({ checkpoint, decodeDeadlineMs, maxBlockAgeMs }: ConnectChainOptions): ChainReading {
+    const clock = this.#clock;
     if (checkpoint === undefined)
-      return { decoder: new LayoutDecoder({ deadlineMs: decodeDeadlineMs ?? 30_000, now: this.#now }) };
+      return { decoder: new LayoutDecoder({ deadlineMs: decodeDeadlineMs ?? 60_000, clock }) };
     const finality = new FinalityTracker(checkpoint);
-    return {
-      proven: { finality, maxBlockAgeMs: maxBlockAgeMs ?? 600_000, nowMs: wallNow ?? (() => Date.now()) },
-    };
+    return { proven: { finality, maxBlockAgeMs: maxBlockAgeMs ?? 600_000, clock } };
   }
 
   async snapshot(): Promise<ChainSnapshot> {
@@ -150,10 +156,10 @@ export class PolkadotChainView implements ChainView {
       return current.snapshot;
     }
     return await new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
+      const timer = startTimer(this.#clock, this.#deadlineMs, () => {
         this.#waiters.delete(waiter);
         reject(this.#whyNot());
-      }, this.#deadlineMs);
+      });
       const waiter: Waiter = { resolve, reject, timer };
       this.#waiters.add(waiter);
     });
@@ -168,10 +174,11 @@ export class PolkadotChainView implements ChainView {
   /** Ends all connections and timers; pending calls fail with CHAIN_UNAVAILABLE. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
-    clearTimeout(this.#refreshTimer);
+    this.#pause?.stop();
+    this.#freshness?.stop();
     this.#listeners.clear();
     for (const { reject, timer } of this.#waiters) {
-      clearTimeout(timer);
+      timer.stop();
       reject(new ProblemError('CHAIN_UNAVAILABLE', 'the chain view was closed'));
     }
     this.#waiters.clear();
@@ -182,7 +189,7 @@ export class PolkadotChainView implements ChainView {
   }
 
   #isFresh(snapshot: ChainSnapshot): boolean {
-    if (this.#now() - this.#confirmedAt > this.#maxSnapshotAgeMs) return false;
+    if (this.#freshness === undefined) return false;
     return this.#proven === undefined || isFresh(snapshot, this.#proven);
   }
 
@@ -194,51 +201,60 @@ export class PolkadotChainView implements ChainView {
       (error) => error && error.code !== 'CHAIN_UNAVAILABLE',
     );
     if (specific !== undefined) return specific;
-    const known = this.#failure ?? failures[0];
-    const reasons = known === undefined ? 'no head came yet' : known.message;
+    const known = this.#canRead() ? this.#failure : tooFewEndpoints(this.#sources, this.#agreement);
+    const reasons = known === undefined ? 'the first read is under way' : known.message;
     const last = this.#current?.snapshot.block.number;
     const message = `no finalized snapshot within ${this.#deadlineMs} ms: ${reasons}`;
     return new ProblemError('CHAIN_UNAVAILABLE', message, {
       ...(last === undefined ? {} : { observed: `last read at block ${last}` }),
+      ...(known?.hint === undefined ? {} : { hint: known.hint }),
       cause: known,
     });
   }
 
-  /** Reads soon; calls in between are one read, and reads keep `minPauseMs` apart. */
-  #scheduleRefresh(minPauseMs = this.#minRefreshMs): void {
-    if (this.#closed) return;
-    if (this.#isReading) {
-      this.#isStale = true;
-      return;
-    }
-    if (this.#refreshTimer !== undefined) return;
-    const pauseMs = Math.max(0, this.#lastReadAt + minPauseMs - this.#now());
-    this.#refreshTimer = setTimeout(() => {
-      this.#refreshTimer = undefined;
-      void this.#refresh();
-    }, pauseMs);
+  /** Reads as soon as that may be; several wishes in between are one read. */
+  #wantRead(): void {
+    this.#isReadWanted = true;
+    this.#readIfDue();
   }
 
-  async #refresh(): Promise<void> {
+  #readIfDue(): void {
+    const mustWait = this.#closed || this.#isReading || this.#pause !== undefined;
+    if (this.#isReadWanted && !mustWait && this.#canRead()) void this.#read();
+  }
+
+  /** Whether enough endpoints are connected and have told of a finalized head. */
+  #canRead(): boolean {
+    return this.#sources.filter(({ live }) => live !== undefined).length >= this.#agreement;
+  }
+
+  #startPause(milliseconds: number): void {
+    this.#pause?.stop();
+    this.#pause = startTimer(this.#clock, milliseconds, () => {
+      this.#pause = undefined;
+      this.#readIfDue();
+    });
+  }
+
+  async #read(): Promise<void> {
     this.#isReading = true;
-    this.#isStale = false;
-    this.#lastReadAt = this.#now();
-    const previous = this.#current?.snapshot;
+    this.#isReadWanted = false;
+    this.#startPause(this.#minRefreshMs);
     try {
       const snapshot = await readAgreedSnapshot({
         sources: this.#sources,
         agreement: this.#agreement,
         genesisHash: this.#genesisHash,
         readDeadlineMs: this.#readDeadlineMs,
-        previous,
+        clock: this.#clock,
+        previous: this.#current?.snapshot,
       });
-      this.#isReading = false;
       if (!this.#closed) this.#accept(snapshot);
-      if (this.#isStale) this.#scheduleRefresh();
     } catch (error) {
-      this.#isReading = false;
       this.#refused(error);
     }
+    this.#isReading = false;
+    this.#readIfDue();
   }
 
   #accept(snapshot: ChainSnapshot): void {
@@ -246,10 +262,14 @@ export class PolkadotChainView implements ChainView {
     const isChanged = fingerprint !== this.#current?.fingerprint;
     this.#current = { snapshot, fingerprint };
     this.#genesisHash ??= snapshot.genesisHash;
-    this.#confirmedAt = this.#now();
+    this.#freshness?.stop();
+    this.#freshness = startTimer(this.#clock, this.#maxSnapshotAgeMs, () => {
+      this.#freshness = undefined;
+    });
     this.#failure = undefined;
+    this.#failures.end();
     for (const { resolve, timer } of this.#waiters) {
-      clearTimeout(timer);
+      timer.stop();
       resolve(snapshot);
     }
     this.#waiters.clear();
@@ -273,10 +293,11 @@ export class PolkadotChainView implements ChainView {
         ? error
         : new ProblemError('CHAIN_UNAVAILABLE', `reading failed: ${String(error)}`, { cause: error });
     const { code, message } = this.#failure;
-    this.#log({ event: 'chain.read-failed', code, message });
+    const { count, isToldAgain, pauseMs } = this.#failures.note(this.#failure);
+    if (isToldAgain) this.#log({ event: 'chain.read-failed', code, message, count });
     // The next head would try again, but with slow finality that is long to wait for a fault that may have passed.
-    const isConnected = this.#sources.some(({ live }) => live !== undefined);
-    if (isConnected) this.#scheduleRefresh(Math.max(this.#minRefreshMs, MIN_RETRY_MS));
+    this.#isReadWanted = true;
+    this.#startPause(pauseMs);
   }
 }
 

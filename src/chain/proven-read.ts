@@ -1,25 +1,25 @@
 import type { BlockHash } from '../bytes/fixed-bytes.ts';
 import { toPrefixedHex, tryFromHex } from '../bytes/hex.ts';
 import { LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
+import type { Clock } from '../time/clock.ts';
 import type { ChainSnapshot } from './chain-view.ts';
 import { decodeSnapshot } from './decode-snapshot.ts';
 import { type RawFinalizedState, readMapKeys } from './finalized-state.ts';
 import type { JsonRpcSocket } from './json-rpc-socket.ts';
+import type { PageSizes } from './page-size.ts';
 import { MAX_FINALITY_PROOF_BYTES } from './proof/finality-proof.ts';
-import type { FinalitySource, FinalityTracker, ProvenBlock } from './proof/finality-tracker.ts';
+import { type FinalitySource, type FinalityTracker, ProvenBlock } from './proof/finality-tracker.ts';
 import { MAX_JUSTIFICATION_BYTES } from './proof/justification.ts';
 import { ProvenState } from './proof/trie-proof.ts';
-import { provenLayout } from './proven-layout.ts';
 import { hashAnswer, hexAnswer, listAnswer, objectAnswer } from './rpc-values.ts';
-import { runtimeShape } from './runtime-shape.ts';
+import { type RecordDecoders, recordDecoders } from './record-decoders.ts';
+import { ENTROPY_TSS_INDEX, provenLayout } from './runtime-releases.ts';
 import { StaleChainError } from './stale-chain.ts';
 import { mapKey, storageItems } from './storage-keys.ts';
 
-/** Keys whose proof is asked for at once; records hold quotes of 5 to 16 kB. */
-const KEYS_PER_PROOF = 128;
 /** Of all nodes of one read; a thousand servers with quotes have 5 to 16 MB. */
 const MAX_PROOF_BYTES = 32 * 1024 * 1024;
-const shape = runtimeShape(provenLayout);
+const entropyTssKey = Uint8Array.of(ENTROPY_TSS_INDEX);
 
 /** What is shared by all endpoints of a chain that is read by proof. */
 export interface ProvenChain {
@@ -27,8 +27,7 @@ export interface ProvenChain {
   readonly finality: FinalityTracker;
   /** Oldest time of a proven block, by its Timestamp.Now, in milliseconds: an endpoint can withhold newer ones. */
   readonly maxBlockAgeMs: number;
-  /** Milliseconds since 1970. */
-  readonly nowMs: () => number;
+  readonly clock: Clock;
 }
 
 const storageKey = (hex: string): Uint8Array => {
@@ -55,10 +54,12 @@ export class ProvenReader {
   readonly #socket: JsonRpcSocket;
   readonly #source: FinalitySource;
   readonly #chain: ProvenChain;
+  readonly #pages: PageSizes;
   /** The newest justification that the endpoint sent unasked, `0x` hex; decoded only when it is wanted. */
   #justification: string | undefined;
 
-  constructor(socket: JsonRpcSocket, chain: ProvenChain) {
+  constructor(socket: JsonRpcSocket, chain: ProvenChain, pages: PageSizes) {
+    this.#pages = pages;
     this.#socket = socket;
     this.#source = sourceOf(socket);
     this.#chain = chain;
@@ -66,7 +67,7 @@ export class ProvenReader {
 
   /**
    * Subscribes to justifications. Nodes that have kept none for `grandpa_proveFinality` yet (in the first authority set
-   * of a chain) still send these; where there are none, proofs are asked for all the same.
+   * of a chain) still send these; where there are none, proofs are asked for.
    */
   async listen(): Promise<void> {
     const note = (answer: unknown): void => {
@@ -83,7 +84,8 @@ export class ProvenReader {
    */
   async read(genesisHash: BlockHash, number: number): Promise<ChainSnapshot> {
     const block = await this.#prove(number);
-    const snapshot = decodeSnapshot(genesisHash, block, shape, await this.#state(block), 'all');
+    const { decoders, state } = await this.#state(block);
+    const snapshot = decodeSnapshot(genesisHash, block, decoders, state, 'all');
     const stale = staleness(snapshot, this.#chain);
     if (stale !== undefined) throw stale;
     return snapshot;
@@ -106,7 +108,7 @@ export class ProvenReader {
     try {
       return await this.#advance(number);
     } catch (error) {
-      // Nodes that keep no proof yet have sent justifications all the same, and what they prove is newer than nothing.
+      // Nodes that keep no proof yet do send justifications, and the block that these prove can be read.
       const known = finality.newest;
       if (known === undefined || justification === undefined || !(error instanceof LatchkeyError))
         throw error;
@@ -127,15 +129,26 @@ export class ProvenReader {
     }
   }
 
-  async #state({ hash, stateRoot }: ProvenBlock): Promise<RawFinalizedState> {
-    const { validators, signers, now, thresholdServers, acceptedMeasurementValues } = storageItems;
-    const measurements = mapKey(acceptedMeasurementValues, shape.entropyTssKey);
-    const plain = [validators.prefix, signers.prefix, now.prefix, measurements, thresholdServers.prefix];
+  /** Proves the values at a block, and which form they have. */
+  async #state(
+    block: ProvenBlock,
+  ): Promise<{ readonly decoders: RecordDecoders; readonly state: RawFinalizedState }> {
+    if (!ProvenBlock.isProven(block)) throw new TypeError('only a proven block can be read by proof');
+    const { hash, stateRoot } = block;
+    const { validators, signers, now, lastRuntimeUpgrade, thresholdServers, acceptedMeasurementValues } =
+      storageItems;
+    const measurements = mapKey(acceptedMeasurementValues, entropyTssKey);
+    const items = [validators, signers, now, lastRuntimeUpgrade, acceptedMeasurementValues, thresholdServers];
+    const plain = [...items.map(({ prefix }) => prefix), measurements];
     // What the endpoint says of its keys is only a help: a key that it leaves out is missing in the proof.
-    const keys = [...plain, ...(await readMapKeys(this.#socket, hash, thresholdServers.prefix))];
+    const keys = [...plain, ...(await readMapKeys(this.#socket, hash, thresholdServers.prefix, this.#pages))];
     const state = await ProvenState.hashing(stateRoot, await this.#proofOf(keys, hash));
     const value = (key: string): Uint8Array | undefined => state.value(storageKey(key));
-    return {
+    const layout = provenLayout({
+      lastRuntimeUpgrade: value(lastRuntimeUpgrade.prefix),
+      hasPlainMeasurements: value(acceptedMeasurementValues.prefix) !== undefined,
+    });
+    const raw = {
       validators: value(validators.prefix),
       signers: value(signers.prefix),
       now: value(now.prefix),
@@ -144,14 +157,15 @@ export class ProvenReader {
         .entries(storageKey(thresholdServers.prefix))
         .map(([key, bytes]) => [toPrefixedHex(key), bytes] as const),
     };
+    return { decoders: recordDecoders(layout), state: raw };
   }
 
   async #proofOf(keys: readonly string[], at: BlockHash): Promise<readonly Uint8Array[]> {
     const nodes = new Set<string>();
     let left = 2 * MAX_PROOF_BYTES;
-    for (let start = 0; start < keys.length; start += KEYS_PER_PROOF) {
-      const page = keys.slice(start, start + KEYS_PER_PROOF);
-      const answer = await this.#socket.request('state_getReadProof', [page, toPrefixedHex(at)]);
+    const ask = (page: readonly string[]): Promise<unknown> =>
+      this.#socket.request('state_getReadProof', [page, toPrefixedHex(at)]);
+    for await (const [, answer] of this.#pages.provenKeys.pagesOf(keys, ask)) {
       for (const node of listAnswer(objectAnswer(answer, 'read proof')['proof'], 'read proof')) {
         if (typeof node !== 'string' || nodes.has(node)) continue;
         left -= node.length;
@@ -165,8 +179,8 @@ export class ProvenReader {
 }
 
 /** How old a proven block is by its own time, in milliseconds; `undefined` when it has none. */
-const ageOf = ({ block: { timestampMs } }: ChainSnapshot, { nowMs }: ProvenChain): number | undefined =>
-  timestampMs === undefined ? undefined : nowMs() - timestampMs;
+const ageOf = ({ block: { timestampMs } }: ChainSnapshot, { clock }: ProvenChain): number | undefined =>
+  timestampMs === undefined ? undefined : clock.nowMs() - timestampMs;
 
 /** Whether a proven block is young enough to be shown. */
 export function isFresh(snapshot: ChainSnapshot, chain: ProvenChain): boolean {

@@ -3,13 +3,13 @@
  * takes none does not appear.
  */
 export type Layout =
-  /** So many bytes, whatever they say. */
+  /** A fixed number of bytes. */
   | { readonly kind: 'fixed'; readonly bytes: number }
   /** A compact integer. */
   | { readonly kind: 'compact' }
   /** One after the other. */
   | { readonly kind: 'tuple'; readonly parts: readonly Layout[] }
-  /** A compact count, and so many. */
+  /** A compact count, then that number of items. */
   | { readonly kind: 'sequence'; readonly of: Layout }
   | { readonly kind: 'array'; readonly length: number; readonly of: Layout }
   /** One byte that chooses what follows. */

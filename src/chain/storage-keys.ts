@@ -34,6 +34,11 @@ export const storageItems = {
     item: 'AcceptedMeasurementValues',
     prefix: '0xc63bdd4a39095ccf55623a6f2872bf8a14252acfdfb8bc0a538add2626525346',
   },
+  lastRuntimeUpgrade: {
+    pallet: 'System',
+    item: 'LastRuntimeUpgrade',
+    prefix: '0x26aa394eea5630e07c48ae0c9558cef7f9cce9c888469bb1a0dceaa129672ef8',
+  },
   now: {
     pallet: 'Timestamp',
     item: 'Now',

@@ -115,7 +115,7 @@ export function chainOf({ chain, trust }: Config, log: Log, clock: Clock): Chain
     genesisHash: BlockHash.parse(trust.chain.genesisHash, 'trust.chain.genesisHash'),
     maxSnapshotAgeMs: trust.freshness.chainHeadMaxAgeMs,
     maxBlockAgeMs: trust.freshness.chainHeadMaxAgeMs,
-    wallNow: () => clock.nowMs(),
+    clock,
     ...(checkpoint === undefined ? {} : { checkpoint: checkpointOf(checkpoint) }),
     log: ({ event, ...fields }) => log(event.endsWith('failed') ? 'warn' : 'info', event, fields),
   });

@@ -5,11 +5,11 @@ import type { TypeId, TypeTable } from '../../devnet/chain/type-registry.ts';
 import { concatBytes, equalBytes } from '../../src/bytes/concat.ts';
 import { toPrefixedHex } from '../../src/bytes/hex.ts';
 import { importLibrary, type LoadedMetadata } from '../../src/chain/decoder/load-metadata.ts';
-import { runtimeLayout } from '../../src/chain/decoder/runtime-shape.ts';
+import { layoutOfMetadata } from '../../src/chain/decoder/metadata-layout.ts';
 import { parseDecoderAnswer } from '../../src/chain/decoder-answer.ts';
 import { headerHash } from '../../src/chain/header-hash.ts';
 import { compactU32 } from '../../src/chain/proof/header.ts';
-import { type RuntimeShape, runtimeShape } from '../../src/chain/runtime-shape.ts';
+import { type RecordDecoders, recordDecoders } from '../../src/chain/record-decoders.ts';
 import { forgedMetadata } from '../support/forged-metadata.ts';
 
 /** One more field of a ServerInfo: its type, and the bytes of its values. */
@@ -94,7 +94,7 @@ function byLibrary({ registry, metadata }: LoadedMetadata, bytes: Uint8Array): U
   }
 }
 
-function byOurs(shape: RuntimeShape, bytes: Uint8Array): Uint8Array[] | undefined {
+function byOurs(shape: RecordDecoders, bytes: Uint8Array): Uint8Array[] | undefined {
   try {
     const { account, x25519PublicKey, endpoint, quote } = shape.serverInfo(bytes);
     return [account, x25519PublicKey, endpoint, quote];
@@ -110,10 +110,10 @@ describe('a record with one more field', () => {
       const field = fields[name];
       if (field === undefined) throw new Error('a field expected');
       const loaded = await load(forgedMetadata((types) => ({ extra: field.type(types) })));
-      const answer = JSON.stringify({ kind: 'layout', layout: runtimeLayout(loaded) });
+      const answer = JSON.stringify({ kind: 'layout', layout: layoutOfMetadata(loaded) });
       const parsed = parseDecoderAnswer(answer);
       if (parsed.kind !== 'layout') throw new Error('a layout expected');
-      const shape = runtimeShape(parsed.layout);
+      const shape = recordDecoders(parsed.layout);
       const damage = fc.record({ at: fc.nat(200), to: fc.nat(255), cut: fc.nat(3), more: fc.nat(2) });
       fc.assert(
         fc.property(record, field.value, damage, ([account, key, endpoint, quote], value, hit) => {

@@ -158,6 +158,34 @@ describe('justifications', () => {
     ]);
   });
 
+  it('of the last block of a set need the vote of an authority that equivocated, where that is wanted', async () => {
+    const where = await world({ equivocatingHandovers: true });
+    const handovers: number[] = [];
+    for (let era = 0; era < 4; era += 1) {
+      where.chain.newBlocks(3);
+      handovers.push(where.chain.rotateAuthorities());
+      where.chain.newBlocks(3);
+    }
+    const below: number[][] = [];
+    for (const [setId, last] of handovers.entries()) {
+      const { justification } = await soundProof(where, last);
+      expect(justification.target.number).toBe(last);
+      const authorities = await authoritiesAfter(where, handovers[setId - 1] ?? 0);
+      const faults = faultsOf(justification, setId, authorities).filter((fault) => fault !== 'elsewhere');
+      expect(faults).toEqual(['twice']);
+      const signers = justification.precommits.map(({ id }) => id);
+      // Three different authorities of four, one of them by two votes.
+      expect([signers.length, new Set(signers).size]).toEqual([4, 3]);
+      below.push(justification.precommits.slice(-2).map(({ target }) => target.number - last));
+    }
+    expect(below).toEqual([
+      [-1, 0],
+      [-2, -1],
+      [-1, 0],
+      [-2, -1],
+    ]);
+  });
+
   it('never vote beyond the last block of their set', async () => {
     const where = await world({ variedVotes: true });
     // Round 3 is the first with a vote for descendants; block 4 ends the set.
@@ -339,6 +367,9 @@ describe('lies about finality', () => {
     'wrong-set-id': ['signature'],
     'wrong-round': ['signature'],
     'missing-ancestry': ['elsewhere'],
+    'feigned-equivocation': ['elsewhere', 'twice'],
+    'spoilt-equivocation': ['elsewhere', 'signature', 'twice'],
+    'foreign-equivocation': ['elsewhere', 'stranger', 'twice'],
   };
 
   it.each(Object.entries(faults))('%s is what it says, over that connection alone', async (lie, expected) => {

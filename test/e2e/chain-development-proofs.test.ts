@@ -120,8 +120,8 @@ describe('what every Substrate chain has', () => {
     expect(grandpa?.['currentSetId']?.key()).toBe(commonKeys.currentSetId);
     expect(grandpa?.['authorities']?.key()).toBe(commonKeys.authorities);
     expect((await system?.['lastRuntimeUpgrade']?.())?.toJSON()).toEqual({
-      specVersion: 400,
-      specName: 'entropy',
+      specVersion: 500,
+      specName: 'node',
     });
     expect((await grandpa?.['currentSetId']?.())?.toString()).toBe('1');
     const members = (await grandpa?.['authorities']?.())?.toJSON();
@@ -131,7 +131,7 @@ describe('what every Substrate chain has', () => {
   it('an upgrade changes the code in its block, and the noted version in the next one', async () => {
     const chain = await chainWith(0);
     const socket = await socketTo(chain.url);
-    chain.upgradeRuntime('reordered', 401);
+    chain.upgradeRuntime('reordered', 501);
     const seen: unknown[] = [];
     for (let block = 0; block < 3; block += 1) {
       const at = chain.best().hash;
@@ -142,13 +142,13 @@ describe('what every Substrate chain has', () => {
       chain.newBlocks(1);
     }
     const [before, at, after] = seen as [string, string, number][];
-    // Compact 400 and 401 in two bytes, then the name.
+    // Compact 500 and 501 in two bytes, then the name.
     expect([before?.[1], at?.[1], after?.[1]]).toEqual([
-      '0x41061c656e74726f7079',
-      '0x41061c656e74726f7079',
-      '0x45061c656e74726f7079',
+      '0xd107106e6f6465',
+      '0xd107106e6f6465',
+      '0xd507106e6f6465',
     ]);
-    expect([before?.[2], at?.[2], after?.[2]]).toEqual([400, 401, 401]);
+    expect([before?.[2], at?.[2], after?.[2]]).toEqual([500, 501, 501]);
     expect(at?.[0]).not.toBe(before?.[0]);
     expect(after?.[0]).toBe(at?.[0]);
   });

@@ -13,8 +13,10 @@ import {
   connectChain,
   type PolkadotChainView,
 } from '../../src/chain/polkadot-chain-view.ts';
+import { storageItems } from '../../src/chain/storage-keys.ts';
 import type { Checkpoint } from '../../src/chain/proof/finality-tracker.ts';
 import { accountOf, eventually, quickOptions, register } from '../support/chain-fixtures.ts';
+import { type Clock, systemClock } from '../../src/time/clock.ts';
 import { decoderChildren } from '../support/decoder-children.ts';
 
 const open: AsyncDisposable[] = [];
@@ -120,19 +122,78 @@ describe('a chain read by proof', () => {
     expect(await accounts(view)).toEqual([1, 2]);
   });
 
+  it('follows handovers that are final only with the votes of an authority that equivocated', async () => {
+    const { chain, checkpoint } = await grown({ equivocatingHandovers: true, variedVotes: true });
+    const { view } = await follow([chain.url], checkpoint);
+    for (let era = 0; era < 4; era += 1) {
+      chain.rotateAuthorities();
+      chain.newBlocks(4);
+    }
+    register(chain, 3);
+    chain.newBlocks(2);
+    await shows(view, [1, 2, 3]);
+    const late = await follow([chain.url], checkpoint);
+    expect(await accounts(late.view)).toEqual([1, 2, 3]);
+  });
+
   it('reads more servers than one request proves', async () => {
     const chain = await chainWith(0);
     const checkpoint = checkpointOf(chain);
-    for (let n = 1; n <= 120; n += 1) register(chain, n, { quote: new Uint8Array(300).fill(n) });
+    for (let n = 1; n <= 120; n += 1) register(chain, n, { quote: new Uint8Array(700).fill(n) });
     for (let n = 1; n <= 120; n += 1)
       register(chain, n, {
         stash: AccountId.of(new Uint8Array(32).fill(n).with(31, 0xff)),
         account: AccountId.of(new Uint8Array(32).fill(n).with(31, 0xfe)),
-        quote: new Uint8Array(300).fill(n),
+        quote: new Uint8Array(700).fill(n),
       });
     chain.newBlocks(2);
     const { view } = await follow([chain.url], checkpoint);
     expect((await view.snapshot()).servers).toHaveLength(240);
+  });
+});
+
+describe('the form of proven records', () => {
+  const outcomeOf = async (
+    change: (chain: DevelopmentChain) => void,
+    options: DevelopmentChainOptions = {},
+  ) => {
+    const { chain, checkpoint } = await grown(options);
+    change(chain);
+    chain.newBlocks(3);
+    const attempt = connectChain({ ...quickOptions(chain.url), checkpoint, deadlineMs: 5000 });
+    return await attempt.then(
+      async (view) => {
+        open.push(view);
+        return (await accounts(view)).join();
+      },
+      (error: { readonly code?: string }) => error.code ?? 'untyped',
+    );
+  };
+  const lastUpgrade = storageItems.lastRuntimeUpgrade.prefix;
+  const plainKey = storageItems.acceptedMeasurementValues.prefix;
+
+  it.each<[string, DevelopmentChainOptions]>([
+    ['spec 500', {}],
+    ['spec 400 of unreleased code', { specVersion: 400 }],
+  ])('%s is read', async (_name, options) => {
+    expect(await outcomeOf(() => undefined, options)).toBe('1,2');
+  });
+
+  it.each<[string, (chain: DevelopmentChain) => void, DevelopmentChainOptions]>([
+    ['v0.3.0', () => undefined, { shape: 'entropy-300', specVersion: 300 }],
+    ['v0.4.0', () => undefined, { shape: 'entropy-400', specVersion: 400 }],
+    [
+      'v0.4.0 with measurements',
+      (chain) => chain.setAcceptedMeasurements([new Uint8Array(32)]),
+      { shape: 'entropy-400', specVersion: 400 },
+    ],
+    ['a version that is not known', (chain) => chain.upgradeRuntime('entropy-500', 501), {}],
+    ['another runtime', (chain) => chain.setStorage([[lastUpgrade, '0xd1070c666f6f']]), {}],
+    ['no version', (chain) => chain.setStorage([[lastUpgrade, null]]), {}],
+    ['a value at the plain key', (chain) => chain.setStorage([[plainKey, '0x00']]), {}],
+    ['a quote that is too short', (chain) => register(chain, 3, { quote: new Uint8Array(635) }), {}],
+  ])('%s is CHAIN_SHAPE_UNKNOWN', async (_name, change, options) => {
+    expect(await outcomeOf(change, options)).toBe('CHAIN_SHAPE_UNKNOWN');
   });
 });
 
@@ -198,9 +259,9 @@ describe('an endpoint that lies', () => {
   it('cannot keep an old view alive: a proven block has a time', async () => {
     const { chain, checkpoint } = await grown();
     let aheadMs = 0;
-    const wallNow = (): number => Date.now() + aheadMs;
+    const clock: Clock = { nowMs: () => Date.now() + aheadMs, sleep: systemClock.sleep };
     const { view } = await follow([chain.url], checkpoint, {
-      ...{ wallNow, maxBlockAgeMs: 60_000, deadlineMs: 2000 },
+      ...{ clock, maxBlockAgeMs: 60_000, deadlineMs: 2000 },
     });
     expect(await accounts(view)).toEqual([1, 2]);
     aheadMs = 120_000;
@@ -208,7 +269,7 @@ describe('an endpoint that lies', () => {
     await expect(view.snapshot()).rejects.toMatchObject({ code: 'CHAIN_UNAVAILABLE' });
     const late = connectChain({
       ...quickOptions(chain.url),
-      ...{ checkpoint, wallNow, maxBlockAgeMs: 60_000, deadlineMs: 1500 },
+      ...{ checkpoint, clock, maxBlockAgeMs: 60_000, deadlineMs: 1500 },
     });
     await expect(late).rejects.toMatchObject({
       code: 'CHAIN_UNAVAILABLE',

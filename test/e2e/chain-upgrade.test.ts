@@ -41,7 +41,7 @@ describe("the runtime's form", () => {
 
 describe('a runtime upgrade', () => {
   it('while connected is followed block by block: old state by old types, new state by new ones', async () => {
-    const chain = await chainOf('entropy-400', 3);
+    const chain = await chainOf('entropy-500', 3);
     const view = await connectChain(quickOptions(chain.url));
     open.push(view);
     const read = async (): Promise<ChainSnapshot> =>
@@ -61,7 +61,7 @@ describe('a runtime upgrade', () => {
   });
 
   it('to a form that is not known keeps the last snapshot, and reads again when it is undone', async () => {
-    const chain = await chainOf('entropy-400');
+    const chain = await chainOf('entropy-500');
     const log: ChainLogEvent[] = [];
     const view = await connectChain({ ...quickOptions(chain.url), log: (event) => log.push(event) });
     open.push(view);
@@ -69,7 +69,7 @@ describe('a runtime upgrade', () => {
     chain.newBlocks(4);
     await eventually(() => log.find(({ code }) => code === 'CHAIN_SHAPE_UNKNOWN'));
     expect((await view.snapshot()).servers).toEqual([serverRecord(1)]);
-    chain.upgradeRuntime('entropy-400');
+    chain.upgradeRuntime('entropy-500');
     register(chain, 2);
     chain.newBlocks(4);
     await eventually(async () => ((await view.snapshot()).servers.length === 2 ? true : undefined));

@@ -14,11 +14,13 @@ import { blake2b256 } from '../../src/crypto/blake2.ts';
 import { LatchkeyError } from '../../src/errors/latchkey-error.ts';
 import {
   GrandpaWorld,
+  type MadeBlock,
   makeBlock,
   makeJustification,
   makeVoters,
   scheduledChange,
   unanimous,
+  type Voter,
 } from '../support/grandpa-world.ts';
 import { trieContent } from '../support/trie-arbitrary.ts';
 import { TrieBuilder, type TrieContent } from '../support/trie-builder.ts';
@@ -175,13 +177,13 @@ describe('GRANDPA', () => {
     );
   });
 
-  it('counts exactly the weight of different authorities that vote for the target or above', () => {
+  it('counts exactly the weight of the authorities that vote for the target or above, or equivocate', () => {
     const weights = fc.array(fc.bigInt({ min: 1n, max: 9n }), { minLength: 1, maxLength: 7 });
     const cast = fc.array(fc.tuple(fc.nat({ max: 6 }), fc.boolean()), { minLength: 1, maxLength: 10 });
     fc.assert(
       fc.property(weights, cast, (given, choices) => {
-        const members = makeVoters(given.length).map(({ signer }, index) => ({
-          signer,
+        const members = makeVoters(given.length).map((voter, index) => ({
+          ...voter,
           weight: given[index] ?? 1n,
         }));
         const votes = choices.flatMap(([index, higher]) => {
@@ -196,12 +198,18 @@ describe('GRANDPA', () => {
         const ancestries = hasBase && votes.some(({ block }) => block === above) ? [above] : [];
         const commit = hasBase ? target : above;
         const bytes = makeJustification({ target: commit, votes, setId: 5n, ancestries });
-        const weight = [...new Set(votes.map(({ voter }) => voter))].reduce(
-          (sum, voter) => sum + voter.weight,
-          0n,
-        );
-        const total = given.reduce((sum, one) => sum + one, 0n);
-        const enough = 3n * weight > 2n * total && votes.length <= 2 * set.size;
+        const blocksOf = (voter: Voter): readonly MadeBlock[] =>
+          votes.filter((vote) => vote.voter === voter).map(({ block }) => block);
+        const hasEquivocated = (voter: Voter): boolean => new Set(blocksOf(voter)).size > 1;
+        const isEnough = (counts: (voter: Voter) => boolean): boolean =>
+          3n * members.filter(counts).reduce((sum, { weight }) => sum + weight, 0n) >
+          2n * given.reduce((sum, one) => sum + one, 0n);
+        const isAboveFinal =
+          members.some((voter) => blocksOf(voter)[0] === above) &&
+          isEnough((voter) => hasEquivocated(voter) || blocksOf(voter)[0] === above);
+        const isFinal =
+          isEnough((voter) => blocksOf(voter).length > 0) && isAboveFinal === (commit === above);
+        const enough = isFinal && votes.length <= 2 * set.size;
         expect(accepted(() => verifyJustification(decodeJustification(bytes), set)) !== undefined).toBe(
           enough,
         );

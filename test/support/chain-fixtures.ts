@@ -35,7 +35,7 @@ export const quickOptions = (
   endpoints,
   minRefreshMs: 0,
   reconnectMs: { min: 20, max: 100 },
-  deadlineMs: 15_000,
+  deadlineMs: 45_000,
 });
 
 /**

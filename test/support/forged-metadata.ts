@@ -19,7 +19,7 @@ function honestFields(types: TypeTable): Fields {
 
 /** Entropy's metadata, but for more fields of a ServerInfo; a field of an honest name takes that one's place. */
 export function forgedMetadata(forgery: Forgery): Uint8Array {
-  const runtime = describeRuntime('entropy-400');
+  const runtime = describeRuntime('entropy-500');
   const { types } = runtime;
   const fields = { ...honestFields(types), ...forgery(types, { u8: types.primitive('u8') }) };
   const value = types.struct(['pallet_staking_extension', 'pallet', 'ForgedServerInfo'], fields);

@@ -1,4 +1,6 @@
+import { ed25519 } from '@noble/curves/ed25519.js';
 import { blake2b } from '@noble/hashes/blake2.js';
+import { sha512 } from '@noble/hashes/sha2.js';
 import { byteVec, compact, u32, u64, vec } from '../../devnet/chain/scale.ts';
 import { concatBytes, utf8 } from '../../src/bytes/concat.ts';
 import { BlockHash } from '../../src/bytes/fixed-bytes.ts';
@@ -54,6 +56,7 @@ export const headerJson = (block: MadeBlock): unknown => ({
 
 /** An authority that can sign. */
 export interface Voter {
+  readonly seed: Uint8Array;
   readonly signer: Ed25519Signer;
   readonly weight: bigint;
 }
@@ -63,7 +66,7 @@ export const makeVoters = (count: number, family = 1): readonly Voter[] =>
   Array.from({ length: count }, (_, index) => {
     const seed = new Uint8Array(32).fill(family);
     new DataView(seed.buffer).setUint32(0, index);
-    return { signer: new Ed25519Signer(seed), weight: 1n };
+    return { seed, signer: new Ed25519Signer(seed), weight: 1n };
   });
 
 const changeBody = (voters: readonly Voter[], delay: number): Uint8Array =>
@@ -107,6 +110,20 @@ export const precommitMessage = (
   round: bigint,
   setId: bigint,
 ): Uint8Array => concatBytes(Uint8Array.of(1), block.hash, u32(block.number), u64(round), u64(setId));
+
+const { Fn, BASE } = ed25519.Point;
+
+const scalarOf = (...parts: readonly Uint8Array[]): bigint =>
+  BigInt(`0x${toHex(sha512(concatBytes(...parts)).reverse())}`) % Fn.ORDER;
+
+/** A second good signature of one message: RFC 8032 with another nonce than the derived one. */
+export function secondSignature({ seed, signer }: Voter, message: Uint8Array, nonce = 7n): Uint8Array {
+  const { scalar } = ed25519.utils.getExtendedPublicKey(seed);
+  const point = BASE.multiply(nonce).toBytes();
+  const challenge = scalarOf(point, signer.publicKey, message);
+  const response = Fn.create(nonce + challenge * scalar);
+  return concatBytes(point, Fn.toBytes(response));
+}
 
 /** Encodes a justification whose votes are signed as they say. */
 export function makeJustification(parts: JustificationParts): Uint8Array {

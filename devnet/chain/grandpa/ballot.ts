@@ -15,6 +15,8 @@ export interface Target {
 export interface Vote {
   readonly authority: Authority;
   readonly target: Target;
+  /** Whether the signature has one wrong bit, in a lie. */
+  readonly isSpoilt?: boolean;
 }
 
 /** The end of a voting round: what becomes a justification when somebody asks for it. */
@@ -43,18 +45,18 @@ function encodeTarget({ hash, number }: Target): Uint8Array {
 export const precommitMessage = (target: Target, { round, setId }: Ballot['signedFor']): Uint8Array =>
   concatBytes(u8(PRECOMMIT), encodeTarget(target), u64(round), u64(setId));
 
-/** Makes a vote for this target look like one, or, in a lie, like something else. */
-export type Sign = (vote: Vote, message: Uint8Array) => Uint8Array;
+function signatureOf({ authority, isSpoilt }: Vote, message: Uint8Array): Uint8Array {
+  const signature = Uint8Array.from(authority.sign(message));
+  if (isSpoilt === true) signature[0] = (signature[0] ?? 0) ^ 1;
+  return signature;
+}
 
 /** SCALE GrandpaJustification: round, commit, headers of the ancestries. Signatures are made here. */
-export function encodeJustification(
-  ballot: Ballot,
-  sign: Sign = ({ authority }, message) => authority.sign(message),
-): Uint8Array {
+export function encodeJustification(ballot: Ballot): Uint8Array {
   const precommits = ballot.votes.map((vote) =>
     concatBytes(
       encodeTarget(vote.target),
-      sign(vote, precommitMessage(vote.target, ballot.signedFor)),
+      signatureOf(vote, precommitMessage(vote.target, ballot.signedFor)),
       vote.authority.publicKey,
     ),
   );

@@ -1,6 +1,7 @@
 import type { Block } from '../block.ts';
 import type { AuthoritySet } from './authorities.ts';
 import { type Ballot, encodeJustification, type Vote } from './ballot.ts';
+import { thresholdOf, withEquivocator } from './equivocation.ts';
 
 /** How the authorities vote. */
 export interface FinalityOptions {
@@ -10,6 +11,8 @@ export interface FinalityOptions {
    * vote for the block that becomes final.
    */
   readonly variedVotes: boolean;
+  /** The last block of each set is final by exactly enough votes, one of them by an authority that equivocates. */
+  readonly equivocatingHandovers: boolean;
   /** Replaces those who sign, for a chain that its authorities never saw. */
   readonly signersOf?: ((set: AuthoritySet) => AuthoritySet) | undefined;
 }
@@ -19,9 +22,6 @@ interface EndedSet {
   readonly lastBlock: number;
   readonly ballot: Ballot | undefined;
 }
-
-/** How many votes are more than two thirds. */
-export const thresholdOf = (count: number): number => count - Math.floor((count - 1) / 3);
 
 /** The authorities at work: finalizes block after block and hands over at announced changes. */
 export class Finality {
@@ -58,13 +58,20 @@ export class Finality {
     return this.#first;
   }
 
-  /** Finalizes the next block. @param descendants the blocks behind it that are there already, oldest first. */
-  finalize(block: Block, descendants: readonly Block[]): void {
+  /**
+   * Finalizes the next block. @param descendants the blocks after it that exist already, oldest first. @param ancestors
+   *   the parent and its parent, as far as there are any.
+   */
+  finalize(block: Block, descendants: readonly Block[], ancestors: readonly Block[]): void {
     const { change } = block;
     if (change?.forcedAfter !== undefined) this.#enter(change.next, block.number - 1);
     else if (change !== undefined) this.#handover = { next: change.next, at: block.number + change.delay };
     this.#round += 1;
-    this.#latest = this.#vote(block, descendants);
+    const isHandover = this.#handover?.at === block.number;
+    this.#latest =
+      isHandover && this.#options.equivocatingHandovers
+        ? this.#equivocate(this.#ballotOf(block), [block, ...ancestors])
+        : this.#vote(block, descendants);
     this.#first ??= this.#latest;
     if (this.#handover?.at === block.number) this.#enter(this.#handover.next, block.number);
   }
@@ -97,25 +104,40 @@ export class Finality {
     this.#handover = undefined;
   }
 
-  #vote(block: Block, descendants: readonly Block[]): Ballot {
+  /** By turns both votes are below the target, or one of them is for it. */
+  #equivocate(ballot: Ballot, downwards: readonly Block[]): Ballot {
+    const [equivocator] = ballot.votes;
+    const equivocal = downwards.slice(this.#set.id % 2, 2 + (this.#set.id % 2)).reverse();
+    const [lower, higher] = equivocal;
+    if (equivocator === undefined || lower === undefined || higher === undefined) return ballot;
+    return withEquivocator(ballot, equivocator.authority, [lower, higher], downwards.toReversed());
+  }
+
+  /** All authorities vote for the block. */
+  #ballotOf({ hash, number }: Block): Ballot {
     const { authorities } = this.#options.signersOf?.(this.#set) ?? this.#set;
-    const target = { number: block.number, hash: block.hash };
-    const votes = authorities.map((authority): Vote => ({ authority, target }));
-    const ahead = this.#options.variedVotes && this.#round % 3 === 0 ? this.#votable(descendants) : [];
-    const last = ahead.at(-1);
-    const lastVoter = authorities.at(-1);
-    if (last !== undefined && lastVoter !== undefined) {
-      votes.splice(-1, 1, { authority: lastVoter, target: { number: last.number, hash: last.hash } });
-    }
-    if (this.#options.variedVotes && this.#round % 4 === 0 && votes.length > thresholdOf(votes.length))
-      votes.shift();
+    const target = { number, hash };
     return {
       target,
-      votes,
-      ancestries: ahead.map(({ header }) => header),
+      votes: authorities.map((authority): Vote => ({ authority, target })),
+      ancestries: [],
       round: this.#round,
       signedFor: { round: this.#round, setId: this.#set.id },
     };
+  }
+
+  #vote(block: Block, descendants: readonly Block[]): Ballot {
+    const ballot = this.#ballotOf(block);
+    const votes = [...ballot.votes];
+    const ahead = this.#options.variedVotes && this.#round % 3 === 0 ? this.#votable(descendants) : [];
+    const last = ahead.at(-1);
+    const lastVote = votes.at(-1);
+    if (last !== undefined && lastVote !== undefined) {
+      votes.splice(-1, 1, { ...lastVote, target: { number: last.number, hash: last.hash } });
+    }
+    if (this.#options.variedVotes && this.#round % 4 === 0 && votes.length > thresholdOf(votes.length))
+      votes.shift();
+    return { ...ballot, votes, ancestries: ahead.map(({ header }) => header) };
   }
 
   /** Nobody votes beyond the last block of the set, be the change that ends it final already or only announced. */

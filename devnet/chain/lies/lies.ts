@@ -28,6 +28,12 @@ export const allLies = [
   'wrong-set-id',
   /** The round that is named is not the one that was signed. */
   'wrong-round',
+  /** One vote too few for the target, and a vote for its parent that is there twice. */
+  'feigned-equivocation',
+  /** One vote too few, and an equivocation whose second signature is spoilt. */
+  'spoilt-equivocation',
+  /** One vote too few, and an equivocation by a key outside the set. */
+  'foreign-equivocation',
   /** One vote is for an unknown block, without headers that lead to it. */
   'missing-ancestry',
   /** Every justification is that of the first finalized block. */

@@ -4,4 +4,6 @@ export interface WatchdogLimits {
   readonly deadlineMs: number;
   /** Resident memory of the whole process, heap and everything else. */
   readonly maxRssBytes: number;
+  /** Processor time of the whole process. */
+  readonly maxCpuMs: number;
 }

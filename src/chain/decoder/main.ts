@@ -5,14 +5,14 @@ import { Worker } from 'node:worker_threads';
 import { type DecoderAnswer, MAX_TEXT_CHARACTERS } from '../runtime-layout.ts';
 import type { WatchdogLimits } from './limits.ts';
 import { importLibrary } from './load-metadata.ts';
-import { runtimeLayout, ShapeError } from './runtime-shape.ts';
+import { layoutOfMetadata, ShapeError } from './metadata-layout.ts';
 
 /**
  * The decoder process: the only place where @polkadot/api runs, because metadata that an endpoint forged can make it
  * take all memory and all time. Descriptor 0 brings the metadata and stays open as long as the parent wants an answer;
  * descriptor 3 takes the answer, one DecoderAnswer as JSON. Then it ends.
  *
- * Arguments: deadline in milliseconds, most resident memory in bytes.
+ * Arguments: deadline in milliseconds, most resident memory in bytes, most processor time in milliseconds.
  */
 const ANSWER_FD = 3;
 const MAX_REASON_CHARACTERS = 200;
@@ -28,10 +28,11 @@ function offerToKernel(): void {
 
 /** Starts the watchdog. @returns the metadata, once it came. */
 async function watchedMetadata(): Promise<Uint8Array> {
-  const [deadlineMs, maxRssBytes] = process.argv.slice(2).map(Number);
-  if (!(Number(deadlineMs) > 0 && Number(maxRssBytes) > 0)) throw new RangeError('two limits expected');
-  // Both are numbers, just checked.
-  const workerData = { deadlineMs, maxRssBytes } as WatchdogLimits;
+  const limits = process.argv.slice(2).map(Number);
+  const [deadlineMs = 0, maxRssBytes = 0, maxCpuMs = 0] = limits;
+  if (limits.length !== 3 || !limits.every((limit) => limit > 0))
+    throw new RangeError('three limits expected');
+  const workerData: WatchdogLimits = { deadlineMs, maxRssBytes, maxCpuMs };
   const watchdog = new Worker(new URL('./watchdog.js', import.meta.url), { workerData });
   const [metadata]: unknown[] = await once(watchdog, 'message');
   if (!(metadata instanceof Uint8Array)) throw new TypeError('bytes expected');
@@ -46,7 +47,7 @@ async function answer(): Promise<DecoderAnswer> {
   // The metadata may come before the library is there, or much later.
   const [load, metadata] = await Promise.all([importLibrary(), watchedMetadata()]);
   try {
-    return { kind: 'layout', layout: runtimeLayout(await load(metadata)) };
+    return { kind: 'layout', layout: layoutOfMetadata(await load(metadata)) };
   } catch (error) {
     if (!(error instanceof ShapeError)) return { kind: 'unusable', why: textOf(error) };
     const { item, expected, observed } = error;

@@ -99,7 +99,7 @@ function arrayOf(length: number, of: Layout | undefined): Layout | undefined {
 }
 
 function sequenceOf(of: Layout | undefined): Layout {
-  // A count of nothings: nobody stores that, and it would let one byte mean a billion steps.
+  // No runtime stores a list of empty items, and one byte of count could cost a billion steps.
   if (of === undefined) throw new NoLayoutError('a sequence of nothing');
   return { kind: 'sequence', of };
 }

@@ -12,17 +12,12 @@ import type { WatchdogLimits } from './limits.ts';
  */
 const FRAME_HEAD_BYTES = 4;
 const LOOK_MS = 20;
-/**
- * Processor time of the whole process. Honest metadata takes one or two seconds of it, however busy the machine is,
- * while the deadline has to be long enough for a busy one.
- */
-const MAX_CPU_MS = 10_000;
 /** What takes longer leaves the processor to the node. */
 const POLITE_AFTER_CPU_MS = 3_000;
 const POLITE_PRIORITY = 10;
 
-// What main.ts passed, and nobody else starts this file.
-const { deadlineMs, maxRssBytes } = workerData as WatchdogLimits;
+// Passed by main.ts, the only file that starts this one.
+const { deadlineMs, maxCpuMs, maxRssBytes } = workerData as WatchdogLimits;
 
 const end = (): void => {
   process.kill(process.pid, 'SIGKILL');
@@ -43,7 +38,7 @@ function watch(): void {
   setInterval(() => {
     const { user, system } = process.cpuUsage();
     const cpuMs = (user + system) / 1000;
-    if (process.memoryUsage.rss() > maxRssBytes || cpuMs > MAX_CPU_MS) end();
+    if (process.memoryUsage.rss() > maxRssBytes || cpuMs > maxCpuMs) end();
     if (isPolite || cpuMs < POLITE_AFTER_CPU_MS) return;
     isPolite = true;
     bePolite();
@@ -63,7 +58,7 @@ function take(chunk: Uint8Array): boolean {
   if (have < target.length) return false;
   const rest = chunk.subarray(part.length);
   if (metadata !== undefined) {
-    // Whoever sends more than one frame is not the parent that this was written for.
+    // The parent sends one frame only; more bytes are a fault.
     if (rest.length > 0) end();
     return true;
   }

@@ -10,11 +10,17 @@ export interface FinalityProof {
   /** Whether it brings headers; without any, the justified block is the one that was asked for. */
   readonly hasHeaders: boolean;
   /**
-   * Headers after the block that was asked for, each the child of the one before; the last is the justified block.
+   * Headers after the block that was asked for, each the child of the one before it; the last is the justified block.
    * They take long to hash, so they are decoded here and not before the votes were found to be good.
    * @throws EvidenceError CHAIN_PROOF_INVALID.
    */
-  unknownHeaders(): readonly Header[];
+  unknownHeaders(): UnknownHeaders;
+}
+
+/** At least one header. */
+export interface UnknownHeaders {
+  readonly before: readonly Header[];
+  readonly last: Header;
 }
 
 /** Largest answer that is decoded: an authority set of 2400 blocks has headers of about 700 kB. */
@@ -39,15 +45,16 @@ export function decodeFinalityProof(bytes: Uint8Array): FinalityProof {
   }
   return {
     justification,
-    // A count of none is one zero byte.
-    hasHeaders: reader.rest()[0] !== 0,
+    // A count of none is one zero byte, and nothing may follow it.
+    hasHeaders: !equalBytes(reader.rest(), Uint8Array.of(0)),
     unknownHeaders: () => {
       const headers = new ProofReader(reader.rest(), WHAT);
       const count = headers.count(LEAST_HEADER_BYTES, 'unknown_headers');
-      const unknownHeaders = Array.from({ length: count }, () => readHeader(headers));
+      const before = Array.from({ length: count - 1 }, () => readHeader(headers));
+      const last = readHeader(headers);
       headers.end();
-      requireChain(unknownHeaders, justification);
-      return unknownHeaders;
+      requireChain([...before, last], justification);
+      return { before, last };
     },
   };
 }

@@ -4,7 +4,7 @@ import { toPrefixedHex } from '../../bytes/hex.ts';
 import { EvidenceError } from '../../errors/latchkey-error.ts';
 import { type AuthorityChange, authorityChange } from './authority-change.ts';
 import { AuthoritySet } from './authority-set.ts';
-import { decodeFinalityProof } from './finality-proof.ts';
+import { decodeFinalityProof, type UnknownHeaders } from './finality-proof.ts';
 import { detachedHeader, type Header, headerFromJson } from './header.ts';
 import { decodeJustification, type Justification, verifyJustification } from './justification.ts';
 import { invalidProof, unproven } from './proof-errors.ts';
@@ -37,22 +37,39 @@ export interface Checkpoint {
   readonly authorities: readonly Uint8Array[];
 }
 
-declare const proven: unique symbol;
+/** Known to this file alone, so that only a tracker makes a {@link ProvenBlock}. */
+const constructorKey = Symbol('FinalityTracker');
 
-/** A block whose finality was proven to a {@link FinalityTracker}; made nowhere else. */
-export interface ProvenBlock extends BlockTarget {
-  readonly [proven]: true;
+/** A block that was proven final to a {@link FinalityTracker}; a copy with other fields is not a ProvenBlock. */
+export class ProvenBlock implements BlockTarget {
+  readonly #proof = true;
+  readonly number: number;
   readonly hash: BlockHash;
   /** Root of the state after this block, for `ProvenState`; 32 bytes. */
   readonly stateRoot: Uint8Array;
   readonly header: Header;
+
+  /** @throws TypeError without the key of this file. */
+  constructor(key: typeof constructorKey, verified: Header) {
+    if (key !== constructorKey) throw new TypeError('a ProvenBlock is made by FinalityTracker only');
+    this.header = detachedHeader(verified);
+    this.number = this.header.number;
+    this.hash = this.header.hash;
+    this.stateRoot = this.header.stateRoot;
+    Object.freeze(this);
+  }
+
+  /** Whether a value is a proven block and not a copy of it. */
+  static isProven(value: object): value is ProvenBlock {
+    return #proof in value && value.#proof;
+  }
 }
 
 /** What one call may cost. */
 export interface TrackerLimits {
   /** Authority sets that one call walks through. */
   readonly maxHandovers: number;
-  /** After so many bytes of proofs a call asks for no more. Each proof by itself is bounded too. */
+  /** Bytes of proofs after which a call asks for no more. Each proof by itself is bounded too. */
   readonly maxProofBytes: number;
 }
 
@@ -71,10 +88,8 @@ interface State {
 /** A justification, of which nothing is verified, with what there is of headers. */
 interface Evidence {
   readonly justification: Justification;
-  /** The header that it is for, where that came by itself. */
-  readonly header: Header | undefined;
-  /** The headers up to that one; to be asked for only once the votes are good. */
-  headers(): readonly Header[];
+  /** The justified header, and those before it; to be asked for only once the votes are good. */
+  headers(): UnknownHeaders;
   readonly byteLength: number;
 }
 
@@ -144,7 +159,11 @@ export class FinalityTracker {
     const justification = decodeJustification(bytes);
     if (justification.targetNumber > this.#state.block.number) {
       const header = await fetchHeader(source, justification.targetHash);
-      this.#accept({ justification, header, headers: () => [], byteLength: bytes.length });
+      this.#accept({
+        justification,
+        headers: () => ({ before: [], last: header }),
+        byteLength: bytes.length,
+      });
     }
     return this.newest;
   }
@@ -155,12 +174,12 @@ export class FinalityTracker {
     if (header.number !== number) {
       throw invalidProof('checkpoint', 'blockNumber', `${header.number}, by its header`, String(number));
     }
-    // Another call may have proven more meanwhile.
+    // Another call may have proven more in the meantime.
     if (this.#state.newest === undefined) this.#state = { ...this.#state, newest: provenBlock(header) };
   }
 
   async #catchUp(source: FinalitySource, target: BlockTarget, floor: number): Promise<void> {
-    // The proof of the target itself is mostly all that is needed, and short: its headers begin at the target.
+    // Usually only the proof of the target is needed, and it is short: its headers begin at the target.
     const goal = await gather(source, target.number);
     let spent = goal.byteLength;
     if (goal.justification.targetNumber < floor) throw replayed(goal.justification.targetNumber, floor);
@@ -208,10 +227,7 @@ export class FinalityTracker {
     if (targetNumber < block.number || (targetNumber === block.number && known !== undefined)) return;
     // The checkpoint's own header counts by its hash.
     if (targetNumber > block.number) verifyJustification(justification, authorities);
-    const headers = evidence.headers();
-    const header = evidence.header ?? headers.at(-1);
-    if (header === undefined) throw invalidProof(WHAT, 'unknown_headers', 'at least one', 'none');
-    const before = headers.slice(0, -1);
+    const { before, last: header } = evidence.headers();
     if (header.number !== targetNumber) {
       throw invalidProof(WHAT, 'number of the header', String(targetNumber), String(header.number));
     }
@@ -251,12 +267,7 @@ export class FinalityTracker {
 }
 
 /** For headers that the caller has verified. */
-function provenBlock(verified: Header): ProvenBlock {
-  const header = detachedHeader(verified);
-  const { hash, number, stateRoot } = header;
-  // The brand exists only in the type system.
-  return { number, hash, stateRoot, header } as ProvenBlock;
-}
+const provenBlock = (verified: Header): ProvenBlock => new ProvenBlock(constructorKey, verified);
 
 const successor = (authorities: AuthoritySet, { nextAuthorities }: AuthorityChange): AuthoritySet =>
   new AuthoritySet(authorities.id + 1n, nextAuthorities);
@@ -292,8 +303,9 @@ async function gather(source: FinalitySource, number: number): Promise<Evidence>
     throw unproven('the endpoint has no proof of finality', `a proof for block ${number}`, 'none');
   }
   const { justification, hasHeaders, unknownHeaders } = decodeFinalityProof(bytes);
-  const header = hasHeaders ? undefined : await fetchHeader(source, justification.targetHash);
-  return { justification, header, headers: unknownHeaders, byteLength: bytes.length };
+  if (hasHeaders) return { justification, headers: unknownHeaders, byteLength: bytes.length };
+  const last = await fetchHeader(source, justification.targetHash);
+  return { justification, headers: () => ({ before: [], last }), byteLength: bytes.length };
 }
 
 async function fetchHeader(source: FinalitySource, hash: BlockHash): Promise<Header> {

@@ -5,7 +5,8 @@ import type { AuthoritySet, Member } from './authority-set.ts';
 import { type Header, LEAST_HEADER_BYTES, readHeader } from './header.ts';
 import { invalidProof, unproven } from './proof-errors.ts';
 import { ProofReader } from './proof-reader.ts';
-import { supportOf } from './vote-ancestry.ts';
+import { blockWeights, precommitGhost } from './precommit-ghost.ts';
+import { type PlacedVote, type VoteTree, voteTreeOf } from './vote-ancestry.ts';
 
 /** A vote of the second phase of a round, for a block and all below it. */
 export interface Precommit {
@@ -16,8 +17,6 @@ export interface Precommit {
   readonly signature: Uint8Array;
   /** Public key, 32 bytes. */
   readonly signer: Uint8Array;
-  /** Whether the vote is for the commit's target or a block that the justification's headers show above it. */
-  readonly supportsTarget: boolean;
 }
 
 /** A GRANDPA justification that is consistent in itself; who signed it is not looked at yet. */
@@ -25,9 +24,11 @@ export interface Justification {
   readonly round: bigint;
   readonly targetHash: BlockHash;
   readonly targetNumber: number;
-  readonly precommits: readonly Precommit[];
+  readonly precommits: readonly PlacedVote<Precommit>[];
   /** Headers between the lowest vote and the others. */
   readonly votesAncestries: readonly Header[];
+  /** The blocks that are voted for, as the headers connect them. */
+  readonly tree: VoteTree;
 }
 
 /** Largest justification that is decoded: a thousand votes take 132 kB, and a few headers come on top. */
@@ -39,7 +40,7 @@ const SIGNATURE_BYTES = 64;
 const PRECOMMIT_BYTES = HASH_BYTES + 4 + SIGNATURE_BYTES + 32;
 /** Variant of `finality_grandpa::Message`. */
 const PRECOMMIT_MESSAGE = 1;
-/** One vote, and one more by an authority that equivocates; Substrate's nodes keep no third. */
+/** An authority that equivocates has two; Substrate's nodes keep no third. */
 const VOTES_PER_AUTHORITY = 2;
 
 const readTarget = (reader: ProofReader) => ({
@@ -55,8 +56,8 @@ const readPrecommit = (reader: ProofReader) => ({
 
 /**
  * Decodes a justification (`sp_consensus_grandpa::GrandpaJustification`), to the last byte, and checks everything about
- * it that does not depend on the authorities: each vote stands, by the headers given, on the lowest one, and every
- * header is needed.
+ * it that does not depend on the authorities: by the headers given, each vote is for the lowest block voted for or for a
+ * descendant of it, and every header is needed.
  * @throws EvidenceError CHAIN_PROOF_INVALID.
  */
 export function decodeJustification(bytes: Uint8Array): Justification {
@@ -72,9 +73,8 @@ export function decodeJustification(bytes: Uint8Array): Justification {
   const headerCount = reader.count(LEAST_HEADER_BYTES, 'votes_ancestries');
   const votesAncestries = Array.from({ length: headerCount }, () => readHeader(reader));
   reader.end();
-  const support = supportOf(target, votes, votesAncestries);
-  const precommits = votes.map((vote, index) => ({ ...vote, supportsTarget: support[index] === true }));
-  return { round, ...target, precommits, votesAncestries };
+  const { tree, votes: precommits } = voteTreeOf(target, votes, votesAncestries);
+  return { round, ...target, precommits, votesAncestries, tree };
 }
 
 /** What a precommit's signature is over (`sp_consensus_grandpa::localized_payload`); 53 bytes. */
@@ -86,35 +86,66 @@ function signedMessage(precommit: Precommit, round: bigint, setId: bigint): Uint
   return concatBytes(Uint8Array.of(PRECOMMIT_MESSAGE), precommit.targetHash, new Uint8Array(numbers.buffer));
 }
 
-/** What one authority voted for. */
+/** The different votes of one authority. */
 interface Ballot {
   readonly member: Member;
-  readonly targets: Uint8Array[];
-  supports: boolean;
+  readonly first: PlacedVote<Precommit>;
+  /** Of an authority that equivocated. */
+  second: Precommit | undefined;
 }
 
-function castVotes(precommits: readonly Precommit[], authorities: AuthoritySet): Iterable<Ballot> {
+/** As `finality_grandpa` compares them: a second signature of the same precommit is an equivocation too. */
+const isSameVote = (a: Precommit, b: Precommit): boolean =>
+  equalBytes(a.targetHash, b.targetHash) && equalBytes(a.signature, b.signature);
+
+function ballotsOf({ precommits }: Justification, authorities: AuthoritySet): readonly Ballot[] {
   const ballots = new Map<string, Ballot>();
-  for (const { signer, targetHash, supportsTarget } of precommits) {
-    const name = memoKey(signer);
-    const member = authorities.member(signer);
+  for (const precommit of precommits) {
+    const name = memoKey(precommit.signer);
+    const member = authorities.member(precommit.signer);
     if (member === undefined) {
-      throw unproven('a vote is by no authority of the set', `a member of set ${authorities.id}`, 'another');
+      throw unproven(
+        'a vote is by no authority of the set',
+        `a member of set ${authorities.id}`,
+        'another key',
+      );
     }
-    const ballot = ballots.get(name) ?? { member, targets: [], supports: false };
-    ballots.set(name, ballot);
-    if (!ballot.targets.some((target) => equalBytes(target, targetHash))) ballot.targets.push(targetHash);
-    ballot.supports ||= supportsTarget;
-    if (ballot.targets.length > VOTES_PER_AUTHORITY) {
-      throw invalidProof(WHAT, 'precommits', `at most ${VOTES_PER_AUTHORITY} blocks an authority`, 'more');
+    const ballot = ballots.get(name);
+    if (ballot === undefined) ballots.set(name, { member, first: precommit, second: undefined });
+    else if (isSameVote(ballot.first, precommit)) continue;
+    else if (ballot.second === undefined) ballot.second = precommit;
+    else if (!isSameVote(ballot.second, precommit)) {
+      throw invalidProof(WHAT, 'precommits', `at most ${VOTES_PER_AUTHORITY} votes an authority`, 'more');
     }
   }
-  return ballots.values();
+  return [...ballots.values()];
+}
+
+/** The target must be the highest block that enough authorities voted for; an equivocator counts for every block. */
+function requireEnoughVotes(justification: Justification, authorities: AuthoritySet): void {
+  const { tree } = justification;
+  const ballots = ballotsOf(justification, authorities);
+  const weights = blockWeights(tree, {
+    first: ballots.map(({ first, member, second }) => ({
+      block: first.block,
+      weight: second === undefined ? member.weight : 0n,
+    })),
+    equivocatedWeight: ballots
+      .filter(({ second }) => second !== undefined)
+      .reduce((sum, { member }) => sum + member.weight, 0n),
+  });
+  if (precommitGhost(tree, weights, authorities.threshold) === tree.target) return;
+  throw unproven(
+    `the target is not the highest block that enough authorities of set ${authorities.id} voted for`,
+    `a weight of ${authorities.threshold}, and no descendant and no other branch with as much`,
+    `a weight of ${weights.get(tree.target) ?? 'no first vote'}`,
+  );
 }
 
 /**
- * Verifies that authorities with more than two thirds of the set's weight voted for the justification's target. One
- * that voted twice counts once. Cheap checks come first; then every signature must be good, as Substrate wants it.
+ * Verifies that the justification's target is the highest block for which authorities with more than two thirds of the
+ * set's weight voted. An authority that equivocated counts once, for every block. Cheap checks come first; then every
+ * signature must be good, as Substrate wants it.
  * @throws EvidenceError CHAIN_FINALITY_UNPROVEN when the votes are not enough or not of this set, CHAIN_PROOF_INVALID
  *   when there are more than any such set can cast.
  */
@@ -122,17 +153,10 @@ export function verifyJustification(justification: Justification, authorities: A
   const { precommits, round } = justification;
   const mostVotes = VOTES_PER_AUTHORITY * authorities.size;
   if (precommits.length > mostVotes) {
-    // Each costs a signature: whoever repeats votes must not make us verify them for minutes.
+    // Each vote costs a signature check: repeated votes must not take minutes.
     throw invalidProof(WHAT, 'precommits', `at most ${mostVotes}`, String(precommits.length));
   }
-  let weight = 0n;
-  for (const { member, supports } of castVotes(precommits, authorities)) {
-    if (supports) weight += member.weight;
-  }
-  if (weight < authorities.threshold) {
-    const expected = `a weight of ${authorities.threshold}`;
-    throw unproven(`too few authorities of set ${authorities.id} voted for it`, expected, String(weight));
-  }
+  requireEnoughVotes(justification, authorities);
   for (const precommit of precommits) {
     const message = signedMessage(precommit, round, authorities.id);
     if (authorities.member(precommit.signer)?.key.verify(message, precommit.signature) !== true) {

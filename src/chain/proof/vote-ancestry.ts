@@ -1,4 +1,3 @@
-import { equalBytes } from '../../bytes/concat.ts';
 import { memoKey } from '../../bytes/memo.ts';
 import type { Header } from './header.ts';
 import { invalidProof } from './proof-errors.ts';
@@ -10,16 +9,27 @@ export interface VoteTarget {
   readonly targetNumber: number;
 }
 
-/** A block between the base and a vote. */
-interface Known {
+/** One block of a {@link VoteTree}. */
+export interface VoteTreeBlock {
   readonly number: number;
-  /** Whether it is the commit's target or above it. */
-  readonly supports: boolean;
+  /** `undefined` for the base alone. */
+  readonly parent: VoteTreeBlock | undefined;
 }
+
+/** The blocks that a justification's votes are for, and those between them. */
+export interface VoteTree {
+  /** The lowest block first, each parent before its children. */
+  readonly blocks: readonly VoteTreeBlock[];
+  /** The commit's target. */
+  readonly target: VoteTreeBlock;
+}
+
+/** A vote with its block of the tree. */
+export type PlacedVote<Vote> = Vote & { readonly block: VoteTreeBlock };
 
 const WHAT = 'justification';
 
-/** The lowest block voted for, on which all other votes must stand; of several the first, as in Substrate. */
+/** The lowest block that has a vote; of several the first, as in Substrate. All other votes must be for descendants. */
 function baseOf(votes: readonly VoteTarget[]): VoteTarget {
   const [first, ...others] = votes;
   if (first === undefined) throw invalidProof(WHAT, 'precommits', 'at least one', 'none');
@@ -27,48 +37,44 @@ function baseOf(votes: readonly VoteTarget[]): VoteTarget {
 }
 
 /**
- * Proves by the headers that come with a justification that every vote is for the lowest of their targets or for a
- * block above it, and tells which votes are for the commit's target or above it. No header may be without use.
- * @returns for each vote, in order, whether it supports the commit's target.
+ * Builds the tree of blocks from the headers that come with a justification. Every vote must be for the lowest of the
+ * votes' blocks or for a descendant of it, and every header must be needed for that.
  * @throws EvidenceError CHAIN_PROOF_INVALID.
  */
-export function supportOf(
+export function voteTreeOf<Vote extends VoteTarget>(
   commit: VoteTarget,
-  votes: readonly VoteTarget[],
+  votes: readonly Vote[],
   headers: readonly Header[],
-): readonly boolean[] {
-  const base = baseOf(votes);
-  const isTarget = (hash: Uint8Array): boolean => equalBytes(hash, commit.targetHash);
-  const known = new Map<string, Known>([
-    [memoKey(base.targetHash), { number: base.targetNumber, supports: isTarget(base.targetHash) }],
-  ]);
+): { readonly tree: VoteTree; readonly votes: readonly PlacedVote<Vote>[] } {
+  const lowest = baseOf(votes);
+  const base: VoteTreeBlock = { number: lowest.targetNumber, parent: undefined };
+  const blocks = new Map([[memoKey(lowest.targetHash), base]]);
   const unused = new Set<string>();
-  // Parents come before their children, so one pass reaches every header that stands on the base.
+  // Parents come before their children, so one pass reaches every header that descends from the base.
   for (const header of [...headers].sort((a, b) => a.number - b.number)) {
     const name = memoKey(header.hash);
     const parentName = memoKey(header.parentHash);
-    const parent = known.get(parentName);
-    if (known.has(name)) throw invalidProof(WHAT, 'votes_ancestries', 'each header once', 'one twice');
+    const parent = blocks.get(parentName);
+    if (blocks.has(name)) throw invalidProof(WHAT, 'votes_ancestries', 'each header once', 'a header twice');
     if (parent?.number !== header.number - 1) {
-      throw invalidProof(WHAT, 'votes_ancestries', 'headers above the lowest vote', 'one that is not');
+      throw invalidProof(WHAT, 'votes_ancestries', 'descendants of the lowest vote', 'another header');
     }
-    known.set(name, { number: header.number, supports: parent.supports || isTarget(header.hash) });
+    blocks.set(name, { number: header.number, parent });
     unused.delete(parentName);
     unused.add(name);
   }
-  const support = votes.map((vote) => {
-    const place = known.get(memoKey(vote.targetHash));
-    if (place?.number !== vote.targetNumber) {
-      throw invalidProof(WHAT, 'precommit', 'for a block of the headers given', 'another block or number');
+  const blockOf = ({ targetHash, targetNumber }: VoteTarget, field: string): VoteTreeBlock => {
+    const block = blocks.get(memoKey(targetHash));
+    if (block?.number !== targetNumber) {
+      throw invalidProof(WHAT, field, 'a block of the headers given', 'another block or number');
     }
+    return block;
+  };
+  const placed = votes.map((vote) => {
     unused.delete(memoKey(vote.targetHash));
-    return place.supports;
+    return { ...vote, block: blockOf(vote, 'precommit') };
   });
-  // A header is of use when it is voted for or has a child; childless ones without a vote are left over.
+  // A header is needed when a vote is for it or it has a child.
   if (unused.size > 0) throw invalidProof(WHAT, 'votes_ancestries', 'only headers that votes need', 'more');
-  const target = known.get(memoKey(commit.targetHash));
-  if (target?.number !== commit.targetNumber) {
-    throw invalidProof(WHAT, 'commit target', 'a block that votes stand on', 'another block or number');
-  }
-  return support;
+  return { tree: { blocks: [...blocks.values()], target: blockOf(commit, 'commit target') }, votes: placed };
 }

@@ -3,7 +3,12 @@ import { explain, stateToJson, summarize } from '../../boot/node-state.ts';
 import type { Store } from '../../store/api/store-api.ts';
 import { exitCodes } from '../shared/failure.ts';
 import { bindVolume, openVolume } from '../luks/volume.ts';
-import { addOpeningOptions, attemptsOption, type OpeningOptions, readConfig } from '../shared/config-options.ts';
+import {
+  addOpeningOptions,
+  attemptsOption,
+  type OpeningOptions,
+  readConfig,
+} from '../shared/config-options.ts';
 import { oneShotNode } from '../shared/one-shot-node.ts';
 
 interface LuksOptions extends OpeningOptions {

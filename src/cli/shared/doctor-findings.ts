@@ -108,10 +108,7 @@ const socketFinding = (config: Config): Finding => ({
   text: `${agentSocketOf(config)} fits into a socket's address`,
 });
 
-async function trustHashFinding(
-  { trust }: Config,
-  parts: SelfCheckParts,
-): Promise<Finding> {
+async function trustHashFinding({ trust }: Config, parts: SelfCheckParts): Promise<Finding> {
   try {
     const examined = await withDeadline(parts.clock, QUOTE_DEADLINE_MS, () =>
       examineOwnMachine(parts, trust),

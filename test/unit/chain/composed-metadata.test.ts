@@ -123,7 +123,7 @@ describe('composed metadata, read by @polkadot/api', () => {
     await eventually(() => (seen.length > 1 ? true : undefined));
     chain.upgradeRuntime('reordered');
     chain.newBlocks(2);
-    await eventually(() => (api.runtimeVersion.specVersion.toNumber() === 401 ? true : undefined));
+    await eventually(() => (api.runtimeVersion.specVersion.toNumber() === 501 ? true : undefined));
     const record = await entry('stakingExtension.thresholdServers')(serverRecord(1).stash);
     expect(record.toHuman()).toMatchObject({ version: '1', endpoint: '127.0.0.1:3001' });
     // Subscribing gives back the function that ends it.

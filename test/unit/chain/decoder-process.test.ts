@@ -79,7 +79,7 @@ describe('decoder process', { timeout: 120_000 }, () => {
   });
 
   it('is ended when it takes too much processor time, long before a deadline for busy machines', async () => {
-    const decoder = start({ deadlineMs: 3_600_000 });
+    const decoder = start({ deadlineMs: 3_600_000, maxCpuMs: 5000 });
     await expect(decoder.decode(tower)).rejects.toMatchObject({
       ...unavailable,
       message: expect.stringContaining('SIGKILL'),

@@ -40,7 +40,7 @@ function endpoint(count: number, valueBytes: number, keyBytes = 48) {
 }
 
 const read = ({ socket }: { socket: JsonRpcSocket }, maxBytes?: number) =>
-  readFinalizedState(socket, at, Uint8Array.of(0), maxBytes);
+  readFinalizedState(socket, at, Uint8Array.of(0), undefined, maxBytes);
 
 describe('what an endpoint may send for one snapshot', () => {
   it('is what networks have: thousands of records with their quotes', async () => {

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { createServer as createHttpServer } from 'node:http';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { promisify } from 'node:util';
@@ -119,6 +120,36 @@ describe('JSON-RPC socket', () => {
       await expect(socket.request('wrong', [])).rejects.toMatchObject(unavailable);
     },
   );
+
+  it.each<[string, { code: number; message: string }, string]>([
+    ['state_getReadProof', { code: -32601, message: 'Method not found' }, 'read proofs'],
+    ['grandpa_proveFinality', { code: -32601, message: 'Method not found' }, 'grandpa_proveFinality'],
+    ['state_getReadProof', { code: 4003, message: 'Client error: UnknownBlock' }, 'pruned'],
+    ['state_queryStorageAt', { code: 1, message: 'State already discarded for 0x12' }, 'pruned'],
+    ['chain_getHeader', { code: 429, message: 'slow down' }, 'limits requests'],
+    ['chain_getHeader', { code: -32000, message: 'Too many requests' }, 'limits requests'],
+  ])('a failed %s names the method and says what helps: %j', async (method, error, hint) => {
+    const url = await webSocketServer((socket, text) => answer(socket, text, { error }));
+    const socket = await open(url);
+    await expect(socket.request(method, [])).rejects.toMatchObject({
+      ...unavailable,
+      message: expect.stringContaining(method),
+      hint: expect.stringContaining(hint),
+    });
+  });
+
+  it('a handshake that is answered by 429 says that the endpoint limits requests', async () => {
+    const server = createHttpServer((_request, response) => response.writeHead(429).end());
+    server.on('upgrade', (_request, socket) => socket.end('HTTP/1.1 429 Too Many Requests\r\n\r\n'));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    cleanups.push(async () => {
+      await new Promise((resolve) => server.close(resolve));
+    });
+    await expect(open(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`)).rejects.toMatchObject({
+      ...unavailable,
+      hint: expect.stringContaining('limits requests'),
+    });
+  });
 
   it('of an endless error text only the beginning is kept', async () => {
     const url = await webSocketServer((socket, text) =>

@@ -1,5 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 import { ProblemError } from '../../../src/errors/latchkey-error.ts';
+import { systemClock } from '../../../src/time/clock.ts';
 import type { DecoderProcess } from '../../../src/chain/decoder-process.ts';
 import { LayoutDecoder } from '../../../src/chain/layout-decoder.ts';
 import type { DecoderAnswer } from '../../../src/chain/runtime-layout.ts';
@@ -63,7 +64,11 @@ function fake() {
     started.push(one);
     return one;
   };
-  const decoder = new LayoutDecoder({ deadlineMs: 1000, now: () => clock.now, start });
+  const decoder = new LayoutDecoder({
+    deadlineMs: 1000,
+    clock: { nowMs: () => clock.now, sleep: systemClock.sleep },
+    start,
+  });
   const failures: ProblemError[] = [];
   const endpoint = () => {
     const decode = decoder.forEndpoint((error) => failures.push(error));
@@ -159,9 +164,9 @@ describe('the decoder of a view', () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     try {
       const { started } = fake();
-      vi.advanceTimersByTime(29_999);
+      await vi.advanceTimersByTimeAsync(29_999);
       expect(started[0]?.isRunning).toBe(true);
-      vi.advanceTimersByTime(1);
+      await vi.advanceTimersByTimeAsync(1);
       expect(started[0]?.isRunning).toBe(false);
     } finally {
       vi.useRealTimers();

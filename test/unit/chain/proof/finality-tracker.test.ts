@@ -4,6 +4,7 @@ import {
   defaultTrackerLimits,
   type FinalitySource,
   FinalityTracker,
+  ProvenBlock,
   type TrackerLimits,
 } from '../../../../src/chain/proof/finality-tracker.ts';
 import { LatchkeyError } from '../../../../src/errors/latchkey-error.ts';
@@ -469,5 +470,18 @@ describe('failures and concurrency', () => {
     await tracker.advance(chain, chain.newest);
     release();
     expect((await late).number).toBe(5);
+  });
+});
+
+describe('a proven block', () => {
+  it('is made by a tracker only, cannot be altered, and a copy is not one', async () => {
+    const chain = new GrandpaWorld(reigns.slice(0, 1));
+    const proven = await trackerOf(chain).advance(chain, chain.newest);
+    expect(ProvenBlock.isProven(proven)).toBe(true);
+    expect(ProvenBlock.isProven({ ...proven })).toBe(false);
+    expect(Object.isFrozen(proven)).toBe(true);
+    // A caller without types.
+    // @ts-expect-error the key is known to the tracker alone
+    expect(() => new ProvenBlock(Symbol('FinalityTracker'), proven.header)).toThrow(TypeError);
   });
 });

@@ -98,7 +98,7 @@ describe('authority changes', () => {
   it('are found by engine and variant, with weights and delay', () => {
     expect(changeOf()).toBeUndefined();
     expect(changeOf(...logs)).toBeUndefined();
-    const weighted = voters.map(({ signer }) => ({ signer, weight: 2n ** 63n }));
+    const weighted = voters.map((voter) => ({ ...voter, weight: 2n ** 63n }));
     expect(changeOf(...logs, scheduledChange(weighted, 12))).toEqual({
       kind: 'scheduled',
       delay: 12,

@@ -3,10 +3,10 @@ import { compact, vec } from '../../../devnet/chain/scale.ts';
 import { concatBytes } from '../../../src/bytes/concat.ts';
 import { headerHash } from '../../../src/chain/header-hash.ts';
 import type { Layout } from '../../../src/chain/runtime-layout.ts';
-import { runtimeShape } from '../../../src/chain/runtime-shape.ts';
+import { recordDecoders } from '../../../src/chain/record-decoders.ts';
 
 const shapeWith = (...extra: Layout[]) =>
-  runtimeShape({
+  recordDecoders({
     serverInfo: ['tssAccount', 'x25519PublicKey', 'endpoint', 'tdxQuote', ...extra],
     entropyTssIndex: 3,
     hasTimestamp: false,

@@ -117,7 +117,7 @@ function entropyTssIndex(registry: Registry, key: number | undefined): number {
  * records have changed their fields twice already.
  * @throws ShapeError naming the item, the form expected and the form found; or whatever the library throws.
  */
-export function runtimeLayout(loaded: LoadedMetadata): RuntimeLayout {
+export function layoutOfMetadata(loaded: LoadedMetadata): RuntimeLayout {
   const { registry, metadata } = loaded;
   const accounts = { isMap: false, value: 'Vec<AccountId32>' };
   const serverInfo = serverInfoLayout(loaded);

@@ -18,7 +18,7 @@ export interface ServerInfo {
 }
 
 /** Decoders for one version of the runtime; each throws on bytes that are not exactly one canonical value. */
-export interface RuntimeShape {
+export interface RecordDecoders {
   /** SCALE of SupportedCvmServices::EntropyTss, the map key of the accepted measurements. */
   readonly entropyTssKey: Uint8Array;
   serverInfo(bytes: Uint8Array): ServerInfo;
@@ -71,7 +71,7 @@ function readTimestamp(bytes: Uint8Array): number {
 }
 
 /** The decoders of the runtime whose records lie like this. */
-export function runtimeShape(layout: RuntimeLayout): RuntimeShape {
+export function recordDecoders(layout: RuntimeLayout): RecordDecoders {
   return {
     entropyTssKey: Uint8Array.of(layout.entropyTssIndex),
     serverInfo: (bytes) => whole(bytes, (reader) => readServerInfo(layout.serverInfo, reader)),

@@ -1,0 +1,19 @@
+import type { Clock } from '../time/clock.ts';
+
+/** Why a timer's signal aborts; without a reason, every abort would make a DOMException with its own stack. */
+const STOPPED = new Error('the timer was stopped');
+
+/** A call that is still to come. */
+export interface Timer {
+  /** The call will not come any more. */
+  stop(): void;
+}
+
+/** Calls once, after a number of milliseconds by the clock. */
+export function startTimer(clock: Clock, milliseconds: number, onTime: () => void): Timer {
+  const abort = new AbortController();
+  void clock.sleep(milliseconds, abort.signal).then(() => {
+    if (!abort.signal.aborted) onTime();
+  });
+  return { stop: () => abort.abort(STOPPED) };
+}
