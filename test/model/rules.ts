@@ -83,11 +83,17 @@ export const beats = (one: Mark, other: Mark): boolean =>
 export const isSame = (one: Mark, other: Mark): boolean =>
   one.number === other.number && one.boot === other.boot;
 
-/** Whether a store that ends with the first head is behind the second. */
-export function isBehind(store: History, head: History, { headsByIncarnation }: Rules): boolean {
-  const [own, other] = [store.at(-1) ?? NOBODY, head.at(-1) ?? NOBODY];
-  if (headsByIncarnation && !isSame(own, other)) return beats(other, own);
-  return store.length < head.length;
+/** Whether the first head is older than the second. */
+function isOlder(one: History, other: History, { headsByIncarnation }: Rules): boolean {
+  const [first, second] = [one.at(-1) ?? NOBODY, other.at(-1) ?? NOBODY];
+  if (headsByIncarnation && !isSame(first, second)) return beats(second, first);
+  return one.length < other.length;
+}
+
+/** Node: whether its store is refused because of a head: it is older, or has another record in the same place. */
+export function isBehind(store: History, head: History, rules: Rules): boolean {
+  if (isOlder(store, head, rules)) return true;
+  return !rules.headsByIncarnation && store.length === head.length && !isPrefix(head, store);
 }
 
 /** Whether every record of the first state is in the second: nothing of it is lost there. */
@@ -108,7 +114,7 @@ export const show = (record: ServerRecord, mark: Mark): ServerRecord =>
 
 /** Server: takes a head from the boot that its mark names, never an older one. */
 export const deposit = (record: ServerRecord, mark: Mark, head: History, rules: Rules): ServerRecord =>
-  isSame(record.mark, mark) && isBehind(record.head, head, rules) ? { ...record, head } : record;
+  isSame(record.mark, mark) && isOlder(record.head, head, rules) ? { ...record, head } : record;
 
 /** Server: whether it erases a key for this boot. */
 export const mayForget = (record: ServerRecord, mark: Mark, { conditionalForget }: Rules): boolean =>
