@@ -211,7 +211,7 @@ describe('an endpoint that lies', () => {
       ...{ checkpoint, wallNow, maxBlockAgeMs: 60_000, deadlineMs: 1500 },
     });
     await expect(late).rejects.toMatchObject({
-      code: 'CHAIN_UNAVAILABLE',
+      code: 'CHAIN_STALE',
       message: expect.stringContaining('too old'),
     });
   });
