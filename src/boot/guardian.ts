@@ -99,7 +99,8 @@ export class Guardian {
   async #heal(): Promise<void> {
     const node = this.#node;
     if (node === undefined) throw new TypeError('heal() needs an open node');
-    const first = (this.#healer ??= new Healer(this.#parts, node));
+    const first = this.#healer ?? new Healer(this.#parts, node);
+    this.#healer = first;
     // A rotation of the store key replaces it.
     const healerNow = (): Healer => this.#healer ?? first;
     while (!this.#stop.signal.aborted) {

@@ -20,14 +20,14 @@ import { describeFailure } from './peer-failure.ts';
 import { checkSlots, confirmations, isLive } from './slot-check.ts';
 import { type DroppedSlot, SlotBook } from './slot-book.ts';
 
-/** A node under its new store key, and the slots of the former key, whose server keys are to be erased. */
+/** A node under its new store key, and the slots of the former key; their server keys are to be erased. */
 export interface RotatedNode {
   readonly node: OpenNode;
   readonly dropped: readonly DroppedSlot[];
   readonly snapshot: ChainSnapshot;
 }
 
-/** A rotation that failed; `dropped` are the slots that it had made, whose keys are to be erased. */
+/** A rotation that failed; `dropped` are the slots that it had made; their server keys are to be erased. */
 export class RotationFailed extends Error {
   override readonly name = 'RotationFailed';
   readonly dropped: readonly DroppedSlot[];
@@ -49,7 +49,7 @@ export class RotationFailed extends Error {
  * 3. The store changes its key.
  * 4. The former generation leaves the file; its server keys are to be erased.
  *
- * No look at the slots may run meanwhile.
+ * The caller must not check the slots while this runs.
  * @throws ProblemError ROTATION_NOT_BACKED when nothing was tried; RotationFailed, with the reason as its cause, when
  *   the former key is still in force or, after STORE_WRITE_FAILED, when the next opening decides which is.
  */
@@ -78,7 +78,7 @@ export async function rotateNode(stage: BootStage, node: OpenNode): Promise<Rota
     const rotated = await changeKey(stage, node, change);
     return { node: rotated, dropped: heldSlots(node, account), snapshot };
   } catch (error) {
-    // After a failed write the new key may be the one that opens the store: its slots must live.
+    // After a failed write the store may open under the new key, so its slots must stay.
     if (!isUnknown(error)) await restoreFile(stage, node);
     storeKey.wipe();
     marks.wipe();
@@ -178,7 +178,7 @@ async function restoreFile({ parts, folder }: BootStage, { book }: OpenNode): Pr
   });
 }
 
-/** The slots of a node whose server keys it knows. */
+/** The slots for which the node knows the server key. */
 function heldSlots({ book }: OpenNode, account: AccountId): readonly DroppedSlot[] {
   return book.slots().flatMap(({ slot: { server, slotId } }) => {
     const key = book.keyOf(slotId);

@@ -17,7 +17,7 @@ const NEWLINES = new Set([0x0a, 0x0d]);
 /**
  * Reads every secret that a configuration names; final newlines of a file are ignored.
  * @param read gives a file's bytes.
- * @throws ProblemError CONFIG_INVALID naming the key whose file is missing, unreadable, too short or too long.
+ * @throws ProblemError CONFIG_INVALID naming the key; its file is missing, unreadable, too short or too long.
  */
 export async function readSecrets(
   { decryptions }: Config,

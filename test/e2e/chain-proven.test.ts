@@ -265,14 +265,14 @@ describe('an endpoint that lies', () => {
     });
     expect(await accounts(view)).toEqual([1, 2]);
     aheadMs = 120_000;
-    // Nothing was read meanwhile, but time has passed for what is there too.
-    await expect(view.snapshot()).rejects.toMatchObject({ code: 'CHAIN_UNAVAILABLE' });
+    // No block was read since then, but the block that is known has grown old.
+    await expect(view.snapshot()).rejects.toMatchObject({ code: 'CHAIN_STALE' });
     const late = connectChain({
       ...quickOptions(chain.url),
       ...{ checkpoint, clock, maxBlockAgeMs: 60_000, deadlineMs: 1500 },
     });
     await expect(late).rejects.toMatchObject({
-      code: 'CHAIN_UNAVAILABLE',
+      code: 'CHAIN_STALE',
       message: expect.stringContaining('too old'),
     });
   });

@@ -1,0 +1,40 @@
+import { expect, it } from 'vitest';
+import { StaleChainError } from '../../../src/chain/stale-chain.ts';
+import { ProblemError } from '../../../src/errors/latchkey-error.ts';
+import { ClockDoubt } from '../../../src/node/clock-doubt.ts';
+
+/** What the doubt says after two looks, with the block's number and time and the clock moved on in between. */
+function afterTwoLooks(moved: {
+  readonly blocks: number;
+  readonly timeMs: number;
+  readonly clockMs: number;
+}) {
+  let nowMs = 10_000_000_000;
+  const doubt = new ClockDoubt(() => nowMs);
+  const stale = (number: number, timestampMs: number) =>
+    new StaleChainError({ number, timestampMs }, { ageMs: 1, maxAgeMs: 1 });
+  expect(doubt.causeOf(stale(100, 1_000_000))).toBeUndefined();
+  nowMs += moved.clockMs;
+  return doubt.causeOf(stale(100 + moved.blocks, 1_000_000 + moved.timeMs));
+}
+
+it('blocks that go on at their usual pace mean a wrong clock', () => {
+  expect(afterTwoLooks({ blocks: 10, timeMs: 60_000, clockMs: 62_000 })).toBe('clock');
+});
+
+it('a chain that stands still is not a wrong clock', () => {
+  expect(afterTwoLooks({ blocks: 0, timeMs: 0, clockMs: 60_000 })).toBeUndefined();
+  expect(afterTwoLooks({ blocks: 1, timeMs: 6_000, clockMs: 600_000 })).toBeUndefined();
+});
+
+it('old blocks that come quickly are a chain that catches up', () => {
+  expect(afterTwoLooks({ blocks: 600, timeMs: 3_600_000, clockMs: 10_000 })).toBeUndefined();
+});
+
+it('another error, or a block without time, says nothing', () => {
+  const doubt = new ClockDoubt(() => 0);
+  expect(doubt.causeOf(new ProblemError('CHAIN_UNAVAILABLE', 'gone'))).toBeUndefined();
+  expect(
+    doubt.causeOf(new StaleChainError({ number: 1 }, { ageMs: undefined, maxAgeMs: 1 })),
+  ).toBeUndefined();
+});
