@@ -9,7 +9,7 @@ const root = fileURLToPath(new URL('../../..', import.meta.url));
 const src = join(root, 'src');
 
 /** Rooms that still have circles. The list may only become shorter: a room without a circle must leave it. */
-const roomsWithCircles: readonly string[] = ['store', 'tdx'];
+const roomsWithCircles: readonly string[] = [];
 
 it('no file of src imports itself through others, types included', () => {
   const circles = circlesAmong(filesBelow(src)).map((circle) => circle.map((file) => relative(src, file)));
