@@ -11,6 +11,8 @@ const steps = [
   ['store', 'npm run --silent soak:store -- --kills 1000 --runs 5000', 'kills and power cuts of the store'],
   ['epochs', 'npm run --silent soak:epochs -- --seeds 100', 'crash plans of the epoch journal'],
   ['rituals', 'npm run --silent soak:rituals', '100,000 rituals (minutes)'],
+  ['model', 'npm run --silent model', 'the model of lineages, with more states than in the suite'],
+  ['chopsticks', 'npm run --silent long:chopsticks', 'a genuine Substrate runtime (minutes)'],
   ['node-24', 'node scripts/platforms/run.mjs 24 --all', 'the whole suite on Node.js 24 (half an hour)'],
   ['node-22', 'node scripts/platforms/run.mjs 22 --all', 'the whole suite on Node.js 22 (half an hour)'],
   ['demonstration', 'npm start -- --once', 'the demonstration on the installed Node.js (minutes)'],
