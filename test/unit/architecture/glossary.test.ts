@@ -49,9 +49,11 @@ describe('docs/glossary.md', () => {
   });
 
   it('mentions only functions and classes of the code in its sentences', () => {
-    const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
-      .filter((name) => name.endsWith('.ts'))
-      .map((name) => readFileSync(join(root, 'src', name), 'utf8'));
+    const sources = ['src', 'mock-tdx', 'devnet'].flatMap((folder) =>
+      readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+        .filter((name) => name.endsWith('.ts'))
+        .map((name) => readFileSync(join(root, folder, name), 'utf8')),
+    );
     const words = new Set(sources.flatMap((source) => source.match(/#?[A-Za-z_]\w*/g) ?? []));
     const mentioned = [...page.matchAll(/`([A-Za-z][\w.#]*)`/g)]
       .map((match) => match[1] ?? '')
