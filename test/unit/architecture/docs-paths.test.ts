@@ -56,6 +56,13 @@ describe.each(pages)('%s', (page) => {
     expect([...new Set(paths)].filter((path) => !leadsToFile(path))).toEqual([]);
   });
 
+  it('names only source files that exist, also by the end of their path', () => {
+    const names = [...text.matchAll(/`([\w./-]+\.(?:ts|mjs))`/g)].map((match) => match[1] ?? '');
+    const exists = (name: string): boolean =>
+      files.some((file) => file === name || file.endsWith(`/${name.replace(/^\.\//, '')}`));
+    expect([...new Set(names)].filter((name) => !exists(name))).toEqual([]);
+  });
+
   it('has only links that lead to a file, and to a heading of it', () => {
     const targets = [...text.matchAll(linkTarget)]
       .map((match) => match[1] ?? '')
