@@ -21,19 +21,23 @@ function spareSlots({ state }: SimulatedNode): number {
   return 'live' in state && 't' in state ? state.live - state.t : -1;
 }
 
-it('many rolling restarts of its servers in one day lose no store, without a spare server', LONG, async () => {
-  const { net, node, servers } = await formedNetwork(1207, 6);
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const server of servers) {
-      await restart(net, server);
-      await untilReady(net, server);
-      expect(spareSlots(node), `round ${round}, ${server.name}`).toBeGreaterThan(0);
+it(
+  'many rolling restarts of its servers in one day lose no store, without a spare server',
+  LONG,
+  async () => {
+    const { net, node, servers } = await formedNetwork(1207, 6);
+    for (let round = 0; round < ROUNDS; round++) {
+      for (const server of servers) {
+        await restart(net, server);
+        await untilReady(net, server);
+        expect(spareSlots(node), `round ${round}, ${server.name}`).toBeGreaterThan(0);
+      }
     }
-  }
-  // Its own turn comes last: t of its slots must be live.
-  await restart(net, node);
-  await untilReady(net, node);
-  await net.settle(120_000);
-  expect(net.nodes.map(({ state }) => state.name)).toEqual(Array(6).fill('backed'));
-  await endNetwork(net);
-});
+    // Its own turn comes last: t of its slots must be live.
+    await restart(net, node);
+    await untilReady(net, node);
+    await net.settle(120_000);
+    expect(net.nodes.map(({ state }) => state.name)).toEqual(Array(6).fill('backed'));
+    await endNetwork(net);
+  },
+);
