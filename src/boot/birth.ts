@@ -118,6 +118,7 @@ async function forgetSlots(
   { account }: NodeIdentity,
   book: SlotBook,
 ): Promise<void> {
+  if (book.slots().length === 0) return;
   const forgetAll = async (signal: AbortSignal): Promise<void> => {
     const { servers } = await orAborted(chain.snapshot(), signal);
     const tellings = book.slots().map(async ({ slot: { server, slotId } }) => {

@@ -156,7 +156,11 @@ export class Healer {
     if (newest === undefined) return true;
     if (newest.t !== quorum.t || newest.n !== quorum.n || newest.slots.length < newest.n) return true;
     const nowMs = this.#parts.tools.clock.nowMs();
-    return newestOf(this.#node, check).some((one) => {
+    const checked = newestOf(this.#node, check);
+    // A liar may cost generations, but a wait must never leave a store without a slot to spare: rolling restarts of
+    // its servers within one day would take one slot after the other.
+    const canWait = checked.filter(isLive).length > newest.t;
+    return checked.some((one) => {
       const { slot, report } = one;
       if (isLive(one)) return isDraining(one) && this.#leaving.isHeeded(slot, nowMs);
       const { standing } = report;
@@ -165,7 +169,7 @@ export class Healer {
       // A server that left the chain, or gave a wrong key, does not come back with the right one.
       if (kind === 'departed' || kind === 'lied') return true;
       if (kind === 'forgot' && !isDoubted) {
-        return this.#silence.lengthMs(slot, nowMs) >= this.#forgetful.waitMs(slot.server, nowMs);
+        return !canWait || this.#silence.lengthMs(slot, nowMs) >= this.#forgetful.waitMs(slot.server, nowMs);
       }
       const factor = isDoubted ? this.#doubts.patienceFactor(slot) : 1;
       return this.#silence.lengthMs(slot, nowMs) >= this.#parts.options.patienceMs * factor;

@@ -34,7 +34,7 @@ export const processInputs: readonly ProcessInput[] = [
     name: 'NODE_*, LD_*, OPENSSL_*, SSL_*, GLIBC_TUNABLES, GCONV_PATH and resolver variables',
     protection: 'not covered',
     effect:
-      'change the process from outside: `serve`, `unlock` and `restore` refuse them outside of development',
+      'change the process from outside: `serve`, `unlock`, `restore` and `luks` refuse them outside of development',
     readBy: ['cli/shared/config-options.ts', 'cli/commands/doctor.ts'],
   },
   {
@@ -49,7 +49,7 @@ export const processInputs: readonly ProcessInput[] = [
     name: 'flags of Node (--import, --inspect and others)',
     protection: 'not covered',
     effect:
-      'load code or open the debugger: `serve`, `unlock` and `restore` refuse them outside of development',
+      'load code or open the debugger: `serve`, `unlock`, `restore` and `luks` refuse them outside of development',
     readBy: ['cli/shared/config-options.ts', 'cli/commands/doctor.ts'],
   },
   {
@@ -99,7 +99,9 @@ export const processInputs: readonly ProcessInput[] = [
     protection: 'verified',
     effect: 'damage is refused; an older copy is refused as far as the key servers remember',
     readBy: [
-      'disk/folder-lock.ts',
+      'disk/descriptor-pool.ts',
+      'disk/descriptors.ts',
+      'disk/lock-owner.ts',
       'disk/socket-lock.ts',
       'disk/node-file-handle.ts',
       'disk/node-file-system.ts',
@@ -110,7 +112,7 @@ export const processInputs: readonly ProcessInput[] = [
     name: 'collateral files',
     protection: 'verified',
     effect: 'older collateral, as long as it is valid',
-    readBy: ['collateral/file-source.ts', 'cli/commands/collateral.ts'],
+    readBy: ['cli/commands/collateral.ts'],
   },
   {
     kind: 'file',
@@ -123,6 +125,14 @@ export const processInputs: readonly ProcessInput[] = [
       'cli/shared/config-options.ts',
       'cli/commands/backup.ts',
     ],
+  },
+  {
+    kind: 'file',
+    name: 'the program cryptsetup, block devices and the folder in memory of `latchkey luks`',
+    protection: 'not covered',
+    effect:
+      'the program gets the passphrase of a volume; it is part of the measured image, the device is not',
+    readBy: ['cli/commands/luks.ts', 'cli/luks/cryptsetup.ts', 'cli/luks/volume.ts'],
   },
   {
     kind: 'file',
@@ -144,7 +154,7 @@ export const processInputs: readonly ProcessInput[] = [
     protection: 'not covered',
     effect:
       'the key protocol is verified by quote and MAC; the agent believes every program that may open its socket',
-    readBy: ['http/listener.ts', 'decryptions/listen.ts', 'cli/shared/agent-client.ts'],
+    readBy: ['http/listener.ts', 'decryptions/serve-app.ts', 'cli/shared/agent-client.ts'],
   },
   {
     kind: 'socket',

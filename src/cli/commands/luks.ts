@@ -8,6 +8,7 @@ import {
   attemptsOption,
   type OpeningOptions,
   readConfig,
+  requireMeasuredEnvironment,
 } from '../shared/config-options.ts';
 import { oneShotNode } from '../shared/one-shot-node.ts';
 
@@ -82,6 +83,7 @@ function report({ json, name }: LuksOptions, state: string, text: string): void 
 
 /** Opens the store of the node once, as `latchkey unlock` does. */
 async function withStore(options: LuksOptions, use: (store: Store) => Promise<void>): Promise<void> {
+  requireMeasuredEnvironment(options);
   const node = await oneShotNode(await readConfig(options.config), options);
   try {
     const outcome = await node.unlockOnce(options.attempts);

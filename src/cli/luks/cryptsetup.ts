@@ -3,13 +3,20 @@ import { ProblemError } from '../../errors/latchkey-error.ts';
 
 const MAX_MESSAGE_CHARACTERS = 500;
 
+/** Where the program is looked for. Never the variable of this process, which the host can set. */
+const SYSTEM_PATH = '/usr/sbin:/usr/bin:/sbin:/bin';
+
 /**
  * Runs cryptsetup with a passphrase on its standard input, as bytes: neither an argument nor a file ever holds it.
  * @throws ProblemError LUKS_CRYPTSETUP_FAILED when the program is missing or does not end with 0.
  */
-export async function runCryptsetup(args: readonly string[], passphrase: Uint8Array): Promise<void> {
+export async function runCryptsetup(
+  args: readonly string[],
+  passphrase: Uint8Array,
+  searchPath = SYSTEM_PATH,
+): Promise<void> {
   const child = spawn('cryptsetup', [...args], {
-    env: { PATH: process.env['PATH'], LC_ALL: 'C' },
+    env: { PATH: searchPath, LC_ALL: 'C' },
     stdio: ['pipe', 'ignore', 'pipe'],
   });
   let message = '';

@@ -19,6 +19,8 @@ export interface LuksVolume {
   readonly device: string;
   /** A folder in memory for the header while cryptsetup uses it. */
   readonly memoryFolder: string;
+  /** Folders in which cryptsetup is looked for, separated by colons; default: those of the system. */
+  readonly searchPath?: string;
 }
 
 const headerName = (volume: string): string => `${volume}/header`;
@@ -32,7 +34,7 @@ const passphraseName = (volume: string): string => `${volume}/passphrase`;
  */
 export async function bindVolume(
   store: Store,
-  { name, device, memoryFolder }: LuksVolume,
+  { name, device, memoryFolder, searchPath }: LuksVolume,
   random: RandomSource = systemRandom,
 ): Promise<void> {
   const records = await store.namespace(NAMESPACE);
@@ -40,7 +42,7 @@ export async function bindVolume(
   const passphrase = random(PASSPHRASE_BYTES);
   try {
     const header = await withMemoryFile(memoryFolder, new Uint8Array(HEADER_BYTES), async (path) => {
-      await runCryptsetup([...FORMAT, '--header', path, device], passphrase);
+      await runCryptsetup([...FORMAT, '--header', path, device], passphrase, searchPath);
       return new Uint8Array(await readFile(path));
     });
     await store.batch([
@@ -66,7 +68,7 @@ export async function bindVolume(
  */
 export async function openVolume(
   store: Store,
-  { name, device, memoryFolder }: LuksVolume,
+  { name, device, memoryFolder, searchPath }: LuksVolume,
   { testOnly }: { readonly testOnly: boolean },
 ): Promise<void> {
   const records = store.hasNamespace(NAMESPACE) ? await store.namespace(NAMESPACE) : undefined;
@@ -81,7 +83,7 @@ export async function openVolume(
   const target = testOnly ? ['--test-passphrase', device] : [device, name];
   try {
     await withMemoryFile(memoryFolder, header, (path) =>
-      runCryptsetup([...OPEN, '--header', path, ...target], passphrase),
+      runCryptsetup([...OPEN, '--header', path, ...target], passphrase, searchPath),
     );
   } finally {
     passphrase.fill(0);

@@ -53,14 +53,15 @@ describe('a server that says that it drains', () => {
     }
   });
 
-  it('as a new process is heeded at once again', () => {
+  it('gains nothing from a new instance id: the account is remembered, not the process', () => {
     const leaving = new Leaving(PATIENCE_MS);
     leaving.note([seen('draining')], 0);
     leaving.left([server], 0);
     leaving.note([seen('draining')], 5);
     expect(leaving.isHeeded({ server }, 5)).toBe(false);
     leaving.note([seen('draining', 2)], 6);
-    expect(leaving.isHeeded({ server }, 6)).toBe(true);
+    expect(leaving.isHeeded({ server }, 6)).toBe(false);
+    expect(leaving.isHeeded({ server }, 6 + PATIENCE_MS)).toBe(true);
   });
 
   it('is asked last for an hour after it was left, and then as anybody', () => {

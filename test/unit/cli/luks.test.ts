@@ -26,7 +26,6 @@ const hasCryptsetup = spawnSync('cryptsetup', ['--version']).status === 0;
 let folder = '';
 let store: SealedStore;
 let volume: LuksVolume;
-const formerPath = process.env['PATH'];
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'latchkey-luks-'));
@@ -40,7 +39,6 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  process.env['PATH'] = formerPath;
   await store.close();
   rmSync(folder, { recursive: true, force: true });
 });
@@ -51,7 +49,7 @@ function recordCryptsetup(code: number): { readonly args: () => string; readonly
   const program = join(bin, 'cryptsetup');
   writeFileSync(program, `#!/bin/sh\necho "$@" > ${bin}/args\ncat > ${bin}/input\nexit ${code}\n`);
   chmodSync(program, 0o755);
-  process.env['PATH'] = `${bin}:${formerPath}`;
+  volume = { ...volume, searchPath: `${bin}:/usr/bin:/bin` };
   return {
     args: () => readFileSync(join(bin, 'args'), 'utf8').trim(),
     input: () => new Uint8Array(readFileSync(join(bin, 'input'))),
@@ -143,8 +141,9 @@ describe('luks, with a recorder in the place of cryptsetup', () => {
   });
 
   it('says so when cryptsetup is missing', async () => {
-    process.env['PATH'] = folder;
-    await expect(bindVolume(store, volume)).rejects.toMatchObject({ code: 'LUKS_CRYPTSETUP_FAILED' });
+    await expect(bindVolume(store, { ...volume, searchPath: folder })).rejects.toMatchObject({
+      code: 'LUKS_CRYPTSETUP_FAILED',
+    });
   });
 
   it('refuses a folder on a disk, where the host could change the header', async () => {

@@ -13,7 +13,7 @@ const moduleUrl = (path: string): string => new URL(`../../../src/${path}`, impo
 /** Runs a program that watches its process, and tells of every fault over IPC. */
 async function run(program: string, stdout: number | 'ignore' | 'gone'): Promise<Ended> {
   const source = `
-    import { watchProcess } from '${moduleUrl('cli/process-faults.ts')}';
+    import { watchProcess } from '${moduleUrl('cli/shared/process-faults.ts')}';
     import { jsonLog } from '${moduleUrl('observe/log.ts')}';
     const nextTurn = () => new Promise((resolve) => setTimeout(resolve, 1));
     const faults = [];
