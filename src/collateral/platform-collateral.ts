@@ -12,6 +12,8 @@ const MIN_REFRESH_MS = 60_000;
 const MAX_SLEEP_MS = 86_400_000;
 const FIRST_RETRY_MS = 5_000;
 const MAX_RETRY_MS = 3_600_000;
+/** While nothing usable is held: a node may be locked because of it, and must open soon after the service is back. */
+const MAX_RETRY_WITHOUT_SET_MS = 60_000;
 
 /** What is known about the collateral of one kind of platform, and when to do something about it. */
 export class PlatformCollateral {
@@ -36,12 +38,14 @@ export class PlatformCollateral {
   }
 
   /**
-   * The attempt failed: the next one comes after a pause that doubles with each failure, with jitter.
+   * The attempt failed: the next one comes after a pause that doubles with each failure, with jitter. Without a set that
+   * is still current the pause stays short.
    * @param random from 0 to 1.
    */
   fail(reason: string, nowMs: number, random: number): void {
     this.lastFailure = reason;
-    const delayMs = Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#failures);
+    const mostMs = this.#isCurrent(nowMs) ? MAX_RETRY_MS : MAX_RETRY_WITHOUT_SET_MS;
+    const delayMs = Math.min(mostMs, FIRST_RETRY_MS * 2 ** this.#failures);
     this.#failures = Math.min(this.#failures + 1, 20);
     this.refreshAtMs = nowMs + delayMs * (0.75 + random / 2);
   }
@@ -53,6 +57,10 @@ export class PlatformCollateral {
   mayTry(nowMs: number): boolean {
     const waitMs = this.refreshAtMs - nowMs;
     return this.lastFailure === undefined || waitMs <= 0 || waitMs > 2 * MAX_RETRY_MS;
+  }
+
+  #isCurrent(nowMs: number): boolean {
+    return this.held !== undefined && Math.min(...Object.values(this.held.facts.nextUpdateMs)) > nowMs;
   }
 
   /** How long to sleep until the next check; limited, since timers cannot count beyond 24 days and clocks can be changed. */

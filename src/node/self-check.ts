@@ -74,8 +74,9 @@ const refused = (reason: string, cause?: unknown): ProblemError =>
     cause,
   });
 
-/** Between two examinations while they fail. */
+/** Between two examinations while they fail; each takes a quote, so the pause doubles up to the second number. */
 const RETRY_MS = 2_000;
+const MAX_RETRY_MS = 30_000;
 
 /**
  * Tries until this machine satisfies its own trust section.
@@ -89,7 +90,7 @@ export async function examineUntilGood(
   onRefused: (reason: string) => void,
 ): Promise<OwnMachine | undefined> {
   const { clock, log } = parts;
-  while (!signal.aborted) {
+  for (let pauseMs = RETRY_MS; !signal.aborted; pauseMs = Math.min(2 * pauseMs, MAX_RETRY_MS)) {
     try {
       const machine = await orAborted(examineOwnMachine(parts, trust), signal);
       log('info', 'machine.examined', machine.description);
@@ -103,7 +104,7 @@ export async function examineUntilGood(
           : {};
       log('error', 'machine.refused', { reason, ...hashes });
       onRefused(reason);
-      await clock.sleep(RETRY_MS, signal);
+      await clock.sleep(pauseMs, signal);
     }
   }
   return undefined;
