@@ -54,5 +54,5 @@ async function leave(): Promise<void> {
   process.exit();
 }
 
-// Decoding what the chain says leaves a timer of almost two seconds behind, and whoever unlocks a disk waits for it.
+// Decoding the chain's metadata leaves a timer of almost two seconds, which would delay every `unlock` of a disk.
 void main(process.argv).catch(reportFailure).then(leave);

@@ -15,8 +15,8 @@ export interface LoadedMetadata {
 }
 
 /**
- * What the library is told of the chain beside the metadata: nothing of the real one, so that its answer depends on
- * the metadata alone. Without runtime APIs it asks for the metadata by `state_getMetadata`.
+ * Fixed answers to the library's other questions about the chain. They say nothing about the real chain, so the result
+ * depends on the metadata alone. Without runtime APIs the library asks for the metadata by `state_getMetadata`.
  */
 const strangerFacts: Readonly<Record<string, unknown>> = {
   chain_getBlockHash: toPrefixedHex(new Uint8Array(32)),

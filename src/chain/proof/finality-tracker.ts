@@ -79,7 +79,7 @@ export const defaultTrackerLimits: TrackerLimits = { maxHandovers: 84, maxProofB
 /** Replaced as a whole and only without waiting in between, so that concurrent calls never see half of a step. */
 interface State {
   readonly block: BlockTarget;
-  /** Missing while only the checkpoint is known, whose header nobody has shown yet. */
+  /** Missing while only the checkpoint is known: the header of that block has not been received yet. */
   readonly newest: ProvenBlock | undefined;
   /** The set that finalizes the blocks after `block`. */
   readonly authorities: AuthoritySet;

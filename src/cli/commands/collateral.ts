@@ -79,7 +79,7 @@ async function fetchSet(flags: FetchFlags): Promise<void> {
   const documents = await fetchCollateralOnce(platform, { endpoints, verifier, nowMs, update });
   const facts = verifier.checkCollateral(documents, { nowMs, fmspc: platform.fmspc, ca: platform.ca });
   await writeSet(out, documents);
-  // The set itself may go to standard output: what people read goes beside it.
+  // The collateral set may go to standard output, so the summary for people goes to standard error.
   process.stderr.write(summary(facts, flags.json === true));
 }
 

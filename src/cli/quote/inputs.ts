@@ -155,7 +155,7 @@ export interface UpdateFlags {
   readonly tcbEvaluationDataNumber?: number;
 }
 
-/** The options for {@link UpdateFlags}; `conflicting` are the ones beside which they have no meaning. */
+/** The options for {@link UpdateFlags}; `conflicting` names the options that cannot be combined with them. */
 export const updateOptions = (...conflicting: string[]): readonly [Option, Option] => [
   new Option(
     '--update <kind>',
