@@ -5,7 +5,7 @@ const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
 const text = (value: string): Uint8Array => new TextEncoder().encode(value);
 const listed = (space: Namespace, range?: NameRange): string[] => [...space.names(range)];
 
-/** Names whose order by UTF-16 units differs from that by UTF-8 bytes, in the order of the latter. */
+/** Names in the order of their UTF-8 bytes; their order by UTF-16 units is different. */
 const orderedNames = ['A', 'a', 'aa', 'b', 'ß', '\u3042', '\uffee', '\u{1f600}', '\u{1f600}a', '\u{10ffff}'];
 
 /** What every {@link Store} must do; `open` gives an empty one. */
@@ -127,7 +127,7 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
       ]);
       expect(store.namespaces()).toEqual(['space']);
       expect(store.hasNamespace('other')).toBe(false);
-      // Whoever still holds it sees nothing, and writes nothing.
+      // A handle to the erased namespace reads nothing and cannot write.
       expect([await other.get('n'), other.has('n'), other.size, listed(other)]).toEqual([
         undefined,
         false,

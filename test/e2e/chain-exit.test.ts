@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Runs a program until it ends by itself; nobody ends it, so one that cannot exit fails by the test's timeout. */
+/** Runs a program until it exits by itself. A program that cannot exit fails the test by its timeout. */
 function run(source: string): Promise<{ code: number | null; output: string }> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', source], {

@@ -100,7 +100,7 @@ describe('what is read', () => {
       [keyOf(0xc1), '0x00'],
       [keyOf(0xc2), `0x${'11'.repeat(32)}${'22'.repeat(32)}0c7a7a7a00ff`],
       [keyOf(0xc3), '0x'],
-      // The right value under a key whose hash is of another account.
+      // The right value, but the hash in the key is of another account.
       [`${keyOf(0xc4).slice(0, -2)}00`, `0x${'11'.repeat(64)}0000`],
     ]);
     chain.registerServer({ ...snapshotServer(9), endpoint: 'http://10.0.0.1:80/x?' });
@@ -280,7 +280,7 @@ describe('another chain', () => {
   });
 });
 
-/** Follows a chain whose answers a test falsifies, until the first read or connection has failed. */
+/** Follows a chain until the first read or connection has failed; the test falsifies the chain's answers. */
 async function firstFailure(
   chain: DevelopmentChain,
 ): Promise<{ code: string | undefined; events: string[] }> {

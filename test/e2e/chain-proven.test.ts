@@ -27,7 +27,7 @@ afterEach(async () => {
 
 const GENESIS_SEED = new Uint8Array(16).fill(7);
 
-/** A chain whose blocks come by hand; a few servers are registered and final. */
+/** A chain that makes a block only when the test asks for it; a few servers are registered and final. */
 async function chainWith(servers: number, options: DevelopmentChainOptions = {}): Promise<DevelopmentChain> {
   const chain = await startDevelopmentChain({
     blockTimeMs: 0,

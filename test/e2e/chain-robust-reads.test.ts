@@ -54,7 +54,7 @@ const has = (view: PolkadotChainView, servers: number): Promise<true> =>
     return snapshot?.servers.length === servers ? true : undefined;
   });
 
-/** Methods whose first parameter is a list of keys. */
+/** Methods with a list of keys as the first parameter. */
 const paged: readonly string[] = ['state_getReadProof', 'state_queryStorageAt'];
 
 /** Makes the endpoint limit its answers. @returns the sizes of all pages that it was asked for. */

@@ -3,7 +3,7 @@ import { agentUntil, askAgent } from '../support/ask-agent.ts';
 import { tempFolder } from '../support/temp-folder.ts';
 import { type NodePlace, type TwoNodeNetwork, twoNodeNetwork } from '../support/two-node-network.ts';
 
-/** Two nodes that need each other: whoever drains finds its one client staying. Steps build on one another. */
+/** Two nodes that back each other up: a draining node cannot lose its only client. Steps build on one another. */
 describe.sequential('latchkey drain', { timeout: 180_000 }, () => {
   let folder: Awaited<ReturnType<typeof tempFolder>>;
   let network: TwoNodeNetwork;

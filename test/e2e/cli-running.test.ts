@@ -23,7 +23,7 @@ describe.sequential('a node that runs', { timeout: 240_000 }, () => {
   let network: TwoNodeNetwork;
   let subject: NodePlace;
   let other: NodePlace;
-  /** The same folder under a socket on which nobody listens: only the lock of the folder can tell. */
+  /** The same folder with a socket that has no listener: only the lock of the folder shows that a node runs. */
   let otherSocket: string;
   const nodeFolder = (): string => join(subject.home, 'data', 'node');
   const isReady = ({ json }: { json: Readonly<Record<string, unknown>> }) => json['ready'] === true;
@@ -81,7 +81,7 @@ describe.sequential('a node that runs', { timeout: 240_000 }, () => {
       );
       expect(done.code, action).not.toBe(0);
     }
-    // Nothing was moved, and what the node itself wrote meanwhile is no loss of a file.
+    // Nothing was moved. The running node may have added files, but no file is missing.
     const names = (picture: readonly string[]) => picture.map((line) => line.split(' ')[0]);
     expect(names(pictureOf(nodeFolder()))).toEqual(expect.arrayContaining(names(before)));
     expect(readdirSync(join(subject.home, 'data')).some((name) => name.includes('abandoned'))).toBe(false);

@@ -90,7 +90,7 @@ describe('a host that writes the keyslot file itself', () => {
     expect(victim.open).toBeUndefined();
     expect(victim.state).toMatchObject({ name: 'locked' });
     expect(servers.map((server) => failuresOf(victim, server)).join('\n')).toContain(reason);
-    // No key is asked of a server whose registration proves nothing.
+    // The node asks no key from a server that is not proven by its registration.
     if (reason === 'REGISTRATION_MISMATCH') expect(servers.flatMap(({ asked }) => asked)).toEqual([]);
     await endNetwork(net);
   });

@@ -11,7 +11,7 @@ export type Change =
 
 const keyOf = (namespace: string, name: string): string => `${namespace}/${name}`;
 
-/** The contents after a change (whose conditions held). */
+/** The contents after a change; the conditions of the change were met. */
 export function after(contents: Contents, change: Change): Contents {
   const next = new Map(contents);
   if (change.kind === 'erase') {

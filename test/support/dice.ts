@@ -14,7 +14,7 @@ export class Dice {
     return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * below);
   }
 
-  /** True once in so many times, on average. */
+  /** True once in the given number of calls, on average. */
   oneIn(times: number): boolean {
     return this.below(times) === 0;
   }

@@ -47,7 +47,7 @@ export interface KeyServerWorldOptions {
   readonly platformRate?: Rate;
   readonly addressRate?: Rate;
   readonly deadlineMs?: number;
-  /** What grants and MACed answers carry beside their fixed fields. */
+  /** The extensions that grants and MACed answers carry after their fixed fields. */
   readonly extensionsFor?: (account: AccountId) => Extensions;
   /** Replaces collateral, for outages and delays. */
   readonly collateral?: CollateralSource;

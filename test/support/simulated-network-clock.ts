@@ -36,7 +36,7 @@ export class VirtualClock implements Clock {
     });
   }
 
-  /** Lets so much time pass; whoever sleeps wakes in order of time, then of arrival. */
+  /** Advances the time. Sleepers wake in the order of their times, then in the order in which they went to sleep. */
   async advance(milliseconds: number): Promise<void> {
     const endMs = this.#nowMs + milliseconds;
     for (;;) {

@@ -23,7 +23,7 @@ const MANIFEST = '/data/node/store/MANIFEST';
 const COPY = '/copies/keyslots';
 
 const net = new SimulatedNetwork(909);
-/** Machine whose store is lost and restored. */
+/** The machine that loses its store and restores it. */
 let node: SimulatedNode;
 let account: AccountId;
 let backup: Uint8Array;

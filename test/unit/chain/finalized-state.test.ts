@@ -8,7 +8,7 @@ import { storageItems } from '../../../src/chain/storage-keys.ts';
 const at = BlockHash.of(new Uint8Array(32).fill(3));
 const { prefix } = storageItems.thresholdServers;
 
-/** An endpoint with so many servers, every value and the end of every key of so many bytes. */
+/** An endpoint with `count` servers; every value has `valueBytes` bytes, the end of every key `keyBytes` bytes. */
 function endpoint(count: number, valueBytes: number, keyBytes = 48) {
   const keys = Array.from(
     { length: count },

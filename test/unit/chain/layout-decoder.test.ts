@@ -30,7 +30,7 @@ function deferred<T>() {
   return { promise, resolve, reject };
 }
 
-/** A decoder whose processes do what the test says, and a clock that stands still. */
+/** A decoder with processes that the test controls, and a clock that does not move. */
 function fake() {
   const started: FakeProcess[] = [];
   const clock = { now: 0 };

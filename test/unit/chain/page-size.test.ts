@@ -4,7 +4,7 @@ import { RpcFailure } from '../../../src/chain/rpc-failure.ts';
 
 const items = Array.from({ length: 100 }, (_, index) => index);
 
-/** Asks for all items of an endpoint that answers so many at once. */
+/** Asks an endpoint for all items; the endpoint answers a limited number of items at once. */
 async function pagesOf(size: PageSize, most: number, isConnectionOver = false) {
   const asked: number[] = [];
   const got: number[] = [];

@@ -35,7 +35,7 @@ describe.skipIf(!haveVectors)('inspecting genuine quotes', () => {
     expect(header).toMatchObject({ version: bytes[0], teeType: '0x81 (TDX)' });
     expect(header?.['qeVendorId']).toBe('939a7233f79c4ca9940a0db3957f0607');
     const padding = bytes.length - bytes.findLastIndex((byte) => byte !== 0) - 1;
-    // The PEM chain ends in a NUL byte of its own, mostly.
+    // In most quotes the PEM chain ends in a NUL byte, which belongs to the chain.
     expect([padding, padding - 1]).toContain(rest?.['trailingZeroBytes']);
   });
 

@@ -49,7 +49,7 @@ const signature = (nonce: string): string =>
     }),
   );
 
-/** Gets a confirmed key, as the onServed of the fixture's server tells nobody. */
+/** Gets a confirmed key and calls `drain.served`, because `onServed` of the fixture's server has no listener. */
 async function enrol(): Promise<{ readonly forget: () => Promise<void> }> {
   const client = new ProtocolClient(world, account);
   const slotId = newSlotId();

@@ -182,7 +182,7 @@ describe('early warnings of a node', () => {
     let asked = 0;
     const running = warnings.run(async () => {
       asked += 1;
-      // The chain may be out of reach for a while: this machine is judged all the same.
+      // The chain may be unreachable for a while: this machine is judged nevertheless.
       if (asked === 1) throw new Error('no chain');
       return servers;
     }, stop.signal);

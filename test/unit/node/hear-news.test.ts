@@ -22,7 +22,7 @@ beforeEach(() => {
   answers = new NewsAnswers({ records: { hasBeenRegistered: () => isKnown }, now: () => nowMs });
 });
 
-/** Asks with so many different instance ids, or nonces; returns what came of each. */
+/** Asks with `count` different instance ids or nonces; returns the code of each answer. */
 const flood = (count: number, about: 'instanceId' | 'nonce'): readonly string[] =>
   Array.from({ length: count }, (_, number) =>
     codeOf(() => answers.hear(node, { server, [about]: instance(number) } as never)),

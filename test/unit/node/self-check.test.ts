@@ -21,7 +21,7 @@ const ownBody = { ...developmentMeasurements, mrConfigId: trustHash(trust) };
 const outOfDate = { teeTcbSvn: Uint8Array.of(5, 1, 7, ...new Uint8Array(13)) };
 const debug = { tdAttributes: Uint8Array.of(1, 0, 0, 0x10, 0, 0, 0, 0) };
 
-/** A machine whose quotes come from anywhere. */
+/** A machine that gets its quotes from the given source. */
 function machine(
   makeQuote: (reportData: Uint8Array) => Uint8Array,
   collateral?: CollateralSource,

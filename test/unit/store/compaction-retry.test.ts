@@ -7,7 +7,7 @@ import { sourceOf } from '../../../src/store/store-options.ts';
 import { SimulatedDisk } from '../../support/simulated-disk.ts';
 import { storeKeyOf, storeOptions } from '../../support/store-on-disk.ts';
 
-/** A store with finished segments full of dead records, and a compactor whose timers the test runs. */
+/** A store with finished segments full of dead records, and a compactor; the test runs the compactor's timers. */
 async function deadWeight() {
   const disk = new SimulatedDisk();
   const told: (string | undefined)[] = [];

@@ -124,7 +124,7 @@ describe('misuse', () => {
     for (const name of ['', 'x'.repeat(4097), 'half \ud800 pair'])
       await expect(space.put(name, Uint8Array.of(1))).rejects.toMatchObject(badName);
     await expect(store.namespace('')).rejects.toMatchObject(badName);
-    // The type forbids it; a caller in JavaScript can do it all the same.
+    // The type forbids it, but a caller in JavaScript can do it.
     await expect(space.put('n', 'text' as unknown as Uint8Array)).rejects.toBeInstanceOf(TypeError);
     const tooLarge = { code: 'STORE_VALUE_TOO_LARGE' };
     await expect(space.put('n', new Uint8Array(16 * 1024 * 1024 + 1))).rejects.toMatchObject(tooLarge);

@@ -4,7 +4,7 @@ import { SealedStore } from '../../../src/store/sealed-store.ts';
 import { SimulatedDisk } from '../../support/simulated-disk.ts';
 import { storeOptions } from '../../support/store-on-disk.ts';
 
-/** A store whose observer writes down the codes that it is told. */
+/** A store with an observer that records the reported codes. */
 async function observedStore(disk: SimulatedDisk) {
   const told: string[] = [];
   const codeOf = (fault: StoreFault | undefined) => fault?.error.code ?? 'none';

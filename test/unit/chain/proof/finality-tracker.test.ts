@@ -317,7 +317,7 @@ describe('changes that are not followed', () => {
     );
   });
 
-  /** A chain whose fourth block announces something though its set goes on to the sixth. */
+  /** A chain with a log in its fourth block, which should end the set; the set signs up to the sixth block. */
   const within = (log: Uint8Array): readonly [FinalityTracker, FinalitySource, MadeBlock] => {
     const chain = new GrandpaWorld([{ voters: families[0] ?? [], blocks: 3 }]);
     const b4 = makeBlock(chain.newest, { logs: [log] });
