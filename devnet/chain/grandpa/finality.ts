@@ -140,7 +140,7 @@ export class Finality {
     return { ...ballot, votes, ancestries: ahead.map(({ header }) => header) };
   }
 
-  /** Nobody votes beyond the last block of the set, be the change that ends it final already or only announced. */
+  /** No vote goes beyond the last block of the set, whether the change of sets is final or only announced. */
   #votable(descendants: readonly Block[]): readonly Block[] {
     let end = this.#handover?.at ?? Number.POSITIVE_INFINITY;
     const votable: Block[] = [];

@@ -2,11 +2,11 @@
 export const allLies = [
   /** One node is missing from every read proof, another one each time. */
   'drop-proof-node',
-  /** One byte of one node of every read proof is another, at another place each time. */
+  /** One byte of one node of every read proof is changed, at another place each time. */
   'flip-proof-byte',
   /** Read proofs hold no nodes. */
   'empty-proof',
-  /** Read proofs hold nodes that nobody asked for. */
+  /** Read proofs hold nodes that the client did not ask for. */
   'surplus-proof-nodes',
   /** Read proofs hold a node of 24 MiB more, 48 MiB of JSON. */
   'huge-proof',
@@ -20,17 +20,17 @@ export const allLies = [
   'too-few-signatures',
   /** The first half signs twice. */
   'duplicate-signers',
-  /** As many others sign as the set has authorities. */
+  /** The signers are not in the set; their number is the size of the set. */
   'foreign-signers',
-  /** The right authorities are named, half of their signatures are spoilt. */
+  /** The right authorities are named, but half of their signatures are invalid. */
   'bad-signatures',
   /** Signatures are made for the next set id. */
   'wrong-set-id',
-  /** The round that is named is not the one that was signed. */
+  /** The signatures are of another round than the one that is named. */
   'wrong-round',
-  /** One vote too few for the target, and a vote for its parent that is there twice. */
+  /** One vote too few for the target, and the same vote for its parent twice. */
   'feigned-equivocation',
-  /** One vote too few, and an equivocation whose second signature is spoilt. */
+  /** One vote too few, and an equivocation with an invalid second signature. */
   'spoilt-equivocation',
   /** One vote too few, and an equivocation by a key outside the set. */
   'foreign-equivocation',
