@@ -27,8 +27,8 @@ const imports = `
   const { connectChain } = await import('./src/chain/polkadot-chain-view.ts');
   const chain = await startDevelopmentChain({ blockTimeMs: 50, finalityLag: 1 });`;
 
-describe('a program that closes its chain view', () => {
-  it('can end', async () => {
+describe('a program that has closed its chain view', () => {
+  it('exits by itself', async () => {
     const { code, output } = await run(`${imports}
       const view = await connectChain({ endpoints: [chain.url], deadlineMs: 50_000 });
       const { block } = await view.snapshot();
@@ -39,7 +39,7 @@ describe('a program that closes its chain view', () => {
     expect(code).toBe(0);
   }, 90_000);
 
-  it('can end while the endpoint is silent, also in the middle of connecting', async () => {
+  it('exits by itself while the endpoint is silent, also during the connection attempt', async () => {
     const { code, output } = await run(`${imports}
       chain.setSilent(true);
       await connectChain({ endpoints: [chain.url], deadlineMs: 200 }).catch((error) => console.log(error.code));

@@ -59,7 +59,7 @@ const request = (method: string, path: string, body: string | Uint8Array = '', h
 };
 
 describe('D11 successes, byte for byte', () => {
-  it('D11 PUT: an empty body, and no type for it', async () => {
+  it('D11 PUT: an empty body without a content type', async () => {
     expect(await request('PUT', PATH, GOOD)).toEqual({
       status: 200,
       headers: { 'content-length': '0' },
@@ -67,7 +67,7 @@ describe('D11 successes, byte for byte', () => {
     });
   });
 
-  it('D11 GET: JSON without a character set, its length, the integer bare, the padding canonical', async () => {
+  it('D11 GET: JSON without a character set, with its length, a plain integer and canonical padding', async () => {
     await request('PUT', PATH, GOOD);
     for (const path of [PATH, PATH.replaceAll('A', 'a'), `/decryption/${KEY.toUpperCase()}`, `${PATH}?x=1`])
       expect(await request('GET', path)).toEqual({
@@ -77,7 +77,7 @@ describe('D11 successes, byte for byte', () => {
       });
   });
 
-  it('D11 HEAD: the type of GET, no body, and 404 for a missing result', async () => {
+  it('D11 HEAD: the content type of GET, no body, and 404 for a missing result', async () => {
     expect((await request('HEAD', PATH)).status).toBe(404);
     await request('PUT', PATH, GOOD);
     const reply = await request('HEAD', PATH);
@@ -89,7 +89,7 @@ describe('D11 successes, byte for byte', () => {
     ['content-type: text/plain'],
     ['content-type: application/json; charset=x'],
     ['content-type: ;'],
-  ])('D11 a PUT needs no content type, and no particular one: %s', async (...headers) => {
+  ])('D11 PUT accepts any content type, and none: %s', async (...headers) => {
     expect((await request('PUT', PATH, GOOD, headers as string[])).status).toBe(200);
   });
 
@@ -104,7 +104,7 @@ describe('D11 successes, byte for byte', () => {
 const tooLong = `{"value":1,"signature":"","x":"${'a'.repeat(1024 * 1024)}"}`;
 const invalidUtf8 = Buffer.from('{"value":1,"signature":"","x":"\xff"}', 'latin1');
 
-describe('D11 several mistakes in one request: which one counts', () => {
+describe('D11 several mistakes in one request: the one that is reported', () => {
   it.each<[why: string, method: string, path: string, body: string | Uint8Array, status: number]>([
     // The route comes first: Rocket forwards what its guards refuse, and reads no body for it.
     ['key too short and broken JSON', 'PUT', '/decryption/abcd', '{', 404],
@@ -156,7 +156,7 @@ describe('D11 several mistakes in one request: which one counts', () => {
     expect(service.size).toBe(0);
   });
 
-  it('D11 bad base64 behind broken JSON is told as broken JSON', async () => {
+  it('D11 bad base64 before broken JSON is reported as broken JSON', async () => {
     const codeOf = async (body: string) => JSON.parse((await request('PUT', PATH, body)).body).code;
     expect(await codeOf('{"value":1,"signature":"!"} x')).toBe('BODY_NOT_JSON');
     expect(await codeOf('{"value":1,"signature":"!"}')).toBe('DECRYPTION_SIGNATURE_INVALID');
