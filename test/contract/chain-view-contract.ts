@@ -46,7 +46,7 @@ export function chainViewContract(name: string, open: () => Promise<ChainViewDri
       expect(servers.map(({ account }) => account[0])).toEqual([1, 2, 4, 7, 9]);
     });
 
-    it('tells subscribers of changes, and of nothing after they unsubscribed', async () => {
+    it('tells subscribers of changes until they unsubscribe', async () => {
       await using driver = await open();
       const seen: ChainSnapshot[] = [];
       const all: ChainSnapshot[] = [];
