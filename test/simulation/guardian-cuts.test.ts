@@ -38,9 +38,9 @@ async function runsInto(
   return isCut;
 }
 
-describe('the power goes', () => {
+describe('a power cut', () => {
   it(
-    'at every step of a first boot: then there is no node yet, or a whole one that opens',
+    'at every step of a first boot: there is no node yet, or a complete node that opens',
     LONG,
     async () => {
       const net = await network(861);
@@ -75,7 +75,7 @@ describe('the power goes', () => {
   );
 
   it(
-    'at every step of a recovery and the healing after it: the key that was confirmed is never lost',
+    'at every step of a recovery and the healing after it: the confirmed key is never lost',
     LONG,
     async () => {
       const net = await network(862);

@@ -16,7 +16,7 @@ describe('random lives of a network, in virtual time', () => {
     });
   }
 
-  it('a seed replays: the same events in the same order', { timeout: 120_000 }, async () => {
+  it('the same seed gives the same events in the same order', { timeout: 120_000 }, async () => {
     const [first, second] = [await runSchedule(77), await runSchedule(77)];
     expect(second.history).toEqual(first.history);
   });
