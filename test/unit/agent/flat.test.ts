@@ -14,7 +14,7 @@ class CountingStore extends MemoryStore {
 }
 
 describe('the agent on a store with many namespaces', () => {
-  it('lists them for no request about one record', async () => {
+  it('does not list the namespaces for a request about one record', async () => {
     const store = new CountingStore();
     const world = new AgentWorld(new FencedStore(store));
     const share = { index: 1, scalar: Buffer.alloc(32).toString('base64') };

@@ -35,7 +35,7 @@ const usesNodeFs = (name: string): boolean =>
   /from '(?:node:)?fs(?:\/promises)?'|import\('(?:node:)?fs|require\(|process\.binding/.test(sourceOf(name));
 
 describe('the data folder', () => {
-  it('is touched by the disk room only', () => {
+  it('is accessed by the disk room only', () => {
     const outside = files.filter((name) => !name.startsWith('disk/') && usesNodeFs(name)).sort();
     // A command that moved within `cli` keeps its reason.
     expect(outside.filter((name) => elsewhere[name] === undefined)).toEqual([]);
