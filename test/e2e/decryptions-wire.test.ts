@@ -156,7 +156,7 @@ describe('D11 several mistakes in one request: the one that is reported', () => 
     expect(service.size).toBe(0);
   });
 
-  it('D11 bad base64 before broken JSON is reported as broken JSON', async () => {
+  it('D11 bad base64 in broken JSON is reported as broken JSON', async () => {
     const codeOf = async (body: string) => JSON.parse((await request('PUT', PATH, body)).body).code;
     expect(await codeOf('{"value":1,"signature":"!"} x')).toBe('BODY_NOT_JSON');
     expect(await codeOf('{"value":1,"signature":"!"}')).toBe('DECRYPTION_SIGNATURE_INVALID');
