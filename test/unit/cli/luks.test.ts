@@ -65,7 +65,7 @@ describe.skipIf(!hasCryptsetup)(
   'a LUKS header in the store, with the real cryptsetup',
   { timeout: 120_000 },
   () => {
-    it('bind leaves the device as it is, and open finds header and passphrase fitting', async () => {
+    it('bind does not change the device, and open succeeds with the stored header and passphrase', async () => {
       const before = leftInMemory();
       await bindVolume(store, volume);
       expect(readFileSync(volume.device).every((byte) => byte === 0)).toBe(true);
@@ -73,7 +73,7 @@ describe.skipIf(!hasCryptsetup)(
       expect(leftInMemory()).toEqual(before);
     });
 
-    it('the header that the host writes onto the device is never read', async () => {
+    it('a header that the host writes onto the device is not read', async () => {
       await bindVolume(store, volume);
       // The host formats the device itself, with a passphrase that it knows.
       truncateSync(volume.device, 32 * 1024 * 1024);
@@ -108,7 +108,7 @@ describe.skipIf(!hasCryptsetup)(
       });
     });
 
-    it('two volumes have two passphrases, and bind replaces none', async () => {
+    it('two volumes have different passphrases, and bind does not replace a passphrase', async () => {
       await bindVolume(store, volume);
       await bindVolume(store, { ...volume, name: 'logs' });
       const records = await store.namespace('latchkey/luks');
@@ -120,8 +120,8 @@ describe.skipIf(!hasCryptsetup)(
   },
 );
 
-describe('luks, with a recorder in the place of cryptsetup', () => {
-  it('maps the device by the detached header, and gives the passphrase as bytes on standard input', async () => {
+describe('luks, with a recorder instead of cryptsetup', () => {
+  it('maps the device by the detached header, and passes the passphrase on standard input', async () => {
     const passphrase = systemRandom(32);
     const records = await store.namespace('latchkey/luks');
     await records.put('data/header', Uint8Array.of(1, 2, 3));
@@ -142,7 +142,7 @@ describe('luks, with a recorder in the place of cryptsetup', () => {
     expect(await (await store.namespace('latchkey/luks')).get('data/passphrase')).toBeUndefined();
   });
 
-  it('says so when cryptsetup is missing', async () => {
+  it('reports a missing cryptsetup', async () => {
     process.env['PATH'] = folder;
     await expect(bindVolume(store, volume)).rejects.toMatchObject({ code: 'LUKS_CRYPTSETUP_FAILED' });
   });
@@ -156,7 +156,7 @@ describe('luks, with a recorder in the place of cryptsetup', () => {
     expect(recorded.args).toThrow();
   });
 
-  it('does not know a volume that was not bound', async () => {
+  it('refuses to open a volume that was not bound', async () => {
     await expect(openVolume(store, volume, { testOnly: true })).rejects.toMatchObject({
       code: 'LUKS_VOLUME_MISSING',
     });
