@@ -251,7 +251,7 @@ describe('lies', () => {
     expect(await codeOf(tracker.advance(stuck, chain.newest))).toBe('CHAIN_FINALITY_UNPROVEN');
   });
 
-  it('a target that needs a later set is refused while the present set continues', async () => {
+  it('a target that only a false later set has signed is refused, and the genuine part is kept', async () => {
     const chain = new GrandpaWorld(reigns.slice(0, 1));
     const tracker = trackerOf(chain);
     const forged = makeBlock(chain.newest);
@@ -343,7 +343,7 @@ describe('authority changes that are not supported', () => {
     expect(tracker.newest).toBeUndefined();
   });
 
-  it('a change to an empty set changes nothing', async () => {
+  it('a change to an empty set is refused and changes nothing', async () => {
     const chain = announced(() => scheduledChange([]));
     const tracker = trackerOf(chain);
     expect(await codeOf(tracker.advance(chain, chain.newest))).toBe('CHAIN_PROOF_INVALID');
