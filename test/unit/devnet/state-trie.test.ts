@@ -103,7 +103,7 @@ describe.each(versions)('the trie in state version %i', (version) => {
   });
 });
 
-it('a proof of a prefix and all keys below it lacks no node', () => {
+it('a proof of a prefix and all keys below it is invalid without any one of its nodes', () => {
   const prefix = `0x${'ab'.repeat(16)}`;
   const state = new Map(
     Array.from({ length: 60 }, (_, n) => {

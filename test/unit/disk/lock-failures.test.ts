@@ -59,7 +59,7 @@ const canMount = (() => {
 const isRoot = process.getuid?.() === 0;
 
 describe('when the lock cannot be created', () => {
-  it.skipIf(!canMount)('because there are no free inodes, no store is opened, and the error names the cause', async () => {
+  it.skipIf(!canMount)('because there are no free inodes, no store is opened, and the error says what to free', async () => {
     const mount = join(folder, 'mount');
     expect(mountMemory(mount, 'nr_inodes=12,size=16m')).toBe(true);
     const options = { path: join(mount, 'store'), storeKey: storeKeyOf(7) };

@@ -280,7 +280,7 @@ describe('sameRound', () => {
     'no previous': round,
   };
 
-  it('treats a copy as the same round, and a round with other values as another', () => {
+  it('treats a copy as the same round, although its objects are different', () => {
     const copy = copyRound(first);
     expect(sameRound(first, copy)).toBe(true);
     expect(copy.players[0]?.publicKey).not.toBe(member?.publicKey);

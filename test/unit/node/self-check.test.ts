@@ -49,7 +49,7 @@ const unavailable = (): CollateralSource => ({
 });
 
 describe('the own machine', () => {
-  it('is accepted with a genuine quote, and its measurement is the own one', async () => {
+  it('is accepted with a genuine quote, and the check returns its measurement', async () => {
     const { measurement } = await examineOwnMachine(machine(genuine()), trust);
     expect(measurement).toEqual(measurementId(ownBody));
   });
@@ -74,7 +74,7 @@ describe('the own machine', () => {
     });
   });
 
-  it('may have an out-of-date TCB only where the grace of a recovery allows it', async () => {
+  it('may have an out-of-date TCB only within the grace of a recovery', async () => {
     expect((await examineOwnMachine(machine(genuine(outOfDate)), trust)).measurement).toHaveLength(32);
     const strict = parseTrustSection({ chain, freshness: { tcbGraceMs: 0 } });
     const makeQuote = genuine({ ...outOfDate, mrConfigId: trustHash(strict) });
@@ -83,7 +83,7 @@ describe('the own machine', () => {
     });
   });
 
-  it('is examined again until collateral comes', async () => {
+  it('is checked again until collateral is available', async () => {
     const parts = machine(genuine(), unavailable());
     await expect(examineOwnMachine(parts, trust)).rejects.toMatchObject({ code: 'COLLATERAL_UNAVAILABLE' });
     const stop = new AbortController();
