@@ -136,7 +136,7 @@ describe('misuse', () => {
     await store.close();
   });
 
-  it('of the batch size counts the padding, twice for an erasable namespace', async () => {
+  it('of a batch limit: the size includes the padding, twice for an erasable namespace', async () => {
     const disk = new SimulatedDisk();
     const store = await SealedStore.create(storeOptions(disk, { paddingBytes: 65_536 }));
     await store.namespace('space');

@@ -65,7 +65,7 @@ describe('reading while another process has the store open', () => {
 });
 
 describe('a read-only file system', () => {
-  it('allows reading and checking; a repair fails, but reports what it would lose', async () => {
+  it('allows reading and checking, and a repair plan lists the records that a repair would lose', async () => {
     const disk = new SimulatedDisk();
     const content = await filledDisk(disk);
     const fileSystem = readOnly(disk);

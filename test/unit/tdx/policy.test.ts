@@ -83,7 +83,7 @@ describe('1f TD attributes and XFAM', () => {
       expect(judge(withBody({}, 5), { extendedReport: any })).toBe('none');
     });
 
-    it.each(Object.entries(tdReport15ExtendedLayout))('%s is in its list', (field, [, byteLength]) => {
+    it.each(Object.entries(tdReport15ExtendedLayout))('%s must be in its list', (field, [, byteLength]) => {
       const quote = extended({ [field]: new Uint8Array(byteLength).fill(0xab) });
       const withRule = (rule: unknown) => ({ extendedReport: { ...any, [field]: rule } });
       expect(judge(quote, withRule(['ab'.repeat(byteLength)]))).toBe('none');
@@ -148,7 +148,7 @@ describe('measurements', () => {
     'mrOwner',
     'mrOwnerConfig',
     'mrSeam',
-  ] as const)('%s is in its list', (field) => {
+  ] as const)('%s must be in its list', (field) => {
     const quote = withBody({ [field]: new Uint8Array(48).fill(0xab) });
     expect(judge(quote, { [field]: ['ab'.repeat(48)] })).toBe('none');
     expect(judge(quote, { [field]: ['00'.repeat(48), `0x${'AB'.repeat(48)}`] })).toBe('none');
