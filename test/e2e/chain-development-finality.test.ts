@@ -123,7 +123,7 @@ describe('grandpa_proveFinality', () => {
 });
 
 describe('justifications', () => {
-  it.each([1, 2, 3, 7])('%i authorities: every final block has a valid justification', async (authorities) => {
+  it.each([1, 2, 3, 7])('of %i authorities are valid, one for every final block', async (authorities) => {
     const { chain, api } = await world({ authorities });
     const heard: string[] = [];
     const socket = await socketTo(chain.url);
@@ -372,7 +372,7 @@ describe('lies about finality', () => {
     'foreign-equivocation': ['elsewhere', 'stranger', 'twice'],
   };
 
-  it.each(Object.entries(faults))('the lie %s falsifies answers as documented, and only on its own connection', async (lie, expected) => {
+  it.each(Object.entries(faults))('%s falsifies answers only on its own connection', async (lie, expected) => {
     const where = await world();
     where.chain.newBlocks(6);
     const lying = await socketTo(where.chain.lyingUrl(lie as Lie));

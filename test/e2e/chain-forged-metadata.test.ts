@@ -85,7 +85,7 @@ const forged: readonly (readonly [name: string, metadata: () => unknown])[] = [
 ];
 
 describe('an endpoint with forged metadata', () => {
-  it.each(forged)('metadata with %s are refused, and the rest of the process continues', async (_name, metadata) => {
+  it.each(forged)('%s is refused, and the rest of the process continues', async (_name, metadata) => {
     const chain = await chainNode();
     forge(chain, metadata());
     const answers = await busyServer();

@@ -116,7 +116,7 @@ describe('a chain read by proof', () => {
     expect((await late.view.snapshot()).block).toEqual((await view.snapshot()).block);
   });
 
-  it.each([0, 1] as const)('reads state version %i, and justifications with votes for later blocks', async (stateVersion) => {
+  it.each([0, 1] as const)('reads state version %i, and votes for later blocks', async (stateVersion) => {
     const { chain, checkpoint } = await grown({ stateVersion, variedVotes: true });
     const { view } = await follow([chain.url], checkpoint);
     expect(await accounts(view)).toEqual([1, 2]);
@@ -209,7 +209,7 @@ const aboutProofs: ReadonlySet<Lie> = new Set<Lie>([
 ]);
 
 describe('an endpoint that lies', () => {
-  it.each(allLies.filter((lie) => !harmless.has(lie)))('%s: the view gives no snapshot, and reports the reason', async (lie) => {
+  it.each(allLies.filter((lie) => !harmless.has(lie)))('%s: no snapshot, and the reason is reported', async (lie) => {
     const { chain, checkpoint } = await grown();
     // It is known what was proven before it lied; from then on it must not show anything newer or other.
     const attempt = connectChain({

@@ -84,7 +84,7 @@ describe('a server that drains', () => {
     await endNetwork(net);
   });
 
-  it('with too few other servers may stop once its record has left the chain, because n is then lower', LONG, async () => {
+  it('with too few others may stop when its record has left the chain, which lowers n', LONG, async () => {
     const { net, first } = await formedNetwork(908, 6);
     const clients = clientsOf(first);
     first.drain();
@@ -115,7 +115,7 @@ describe('a server that drains', () => {
     await endNetwork(net);
   });
 
-  it('makes keys again after the drain is cancelled, and its remaining clients do not move', LONG, async () => {
+  it('makes keys again after a cancelled drain, and its remaining clients do not move', LONG, async () => {
     const { net, first } = await formedNetwork(904, 6);
     const clients = clientsOf(first);
     first.drain();
@@ -205,7 +205,7 @@ describe('a server that drains', () => {
 });
 
 describe('several servers that drain at once', () => {
-  it('two of eight: all clients move to the six others, including those of the draining nodes', LONG, async () => {
+  it('two of eight: all clients move to the six others, also the draining nodes', LONG, async () => {
     const { net, servers } = await formedNetwork(911, 8);
     const [one, two] = servers;
     if (one === undefined || two === undefined) throw new Error('a backed node has servers');
@@ -219,7 +219,7 @@ describe('several servers that drain at once', () => {
     await endNetwork(net);
   });
 
-  it('all servers: no node gives up a slot, no key is lost, and all is normal after the drains end', LONG, async () => {
+  it('all servers: no slot is given up, no key is lost, and the drains can end', LONG, async () => {
     const { net, node } = await formedNetwork(912, 7);
     const before = await generationsOf(net.nodes);
     for (const server of net.nodes) server.drain();

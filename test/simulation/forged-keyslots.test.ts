@@ -132,7 +132,7 @@ describe('a host that adds its own newer generation to the real keyslot file', (
 });
 
 describe('the time of a recovery', () => {
-  it('far ahead of the chain and the own clock is reported and not used, also from t servers', LONG, async () => {
+  it('far ahead of chain and own clock is reported and not used, also from t servers', LONG, async () => {
     const { net, node, servers } = await formedNetwork(904);
     for (const server of servers) server.timeLieMs = 10 * YEAR_MS;
     await restart(net, node);
@@ -143,7 +143,7 @@ describe('the time of a recovery', () => {
     await net.close();
   });
 
-  it('from an unknown server in a forged older generation does not count in addition to n − t liars', LONG, async () => {
+  it('from an unknown server in a forged older generation does not help n − t liars', LONG, async () => {
     const { net, node, file, servers } = await formedNetwork(902);
     const { clock, wire, pki } = net.world;
     const stranger = new HostMadeServer(net.world, 1, (reportData) =>

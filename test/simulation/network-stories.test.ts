@@ -36,7 +36,7 @@ describe('stories of one network', () => {
     await endNetwork(net);
   });
 
-  it('three servers are unreachable: the node is locked at 2 of 3, unchanged, and opens when one is back', LONG, async () => {
+  it('three servers are unreachable: locked at 2 of 3, unchanged, and open when one is back', LONG, async () => {
     const { net, node, servers } = await formedNetwork(3);
     for (const server of servers.slice(0, 3)) net.world.wire.misbehaviour.set(server.endpoint, 'hang');
     await net.world.clock.until(node.kill());
@@ -118,7 +118,7 @@ describe('stories of one network', () => {
     await endNetwork(net);
   });
 
-  it('servers change their addresses while the node is locked: the node reads the new ones from the chain', LONG, async () => {
+  it('servers change their addresses while the node is locked: it follows the chain', LONG, async () => {
     const { net, node, servers } = await formedNetwork(8);
     for (const server of servers) server.move(`10.9.0.${server.platform}:3001`);
     await restart(net, node);

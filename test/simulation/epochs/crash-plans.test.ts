@@ -99,7 +99,7 @@ function reseedingStore(store: Store): Store {
 }
 
 describe('E13 deterministic: same seed, same state hash', () => {
-  it('two runs of one seed end in the same state, another seed in another state', { timeout: 120_000 }, async () => {
+  it('two runs of one seed end in one state, another seed does not', { timeout: 120_000 }, async () => {
     const plan = plans['storage faults, lossy links and many crashes'];
     if (plan === undefined) throw new Error('no plan');
     const run = (seed: number) => new Cluster(seed, plan).run(5_000, 2_500);

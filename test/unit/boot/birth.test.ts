@@ -12,7 +12,7 @@ import type { SimulatedNode } from '../../support/simulated-network-node.ts';
 const LONG = { timeout: 60_000 };
 
 describe('two processes that create a node in one folder at the same time', () => {
-  it.each([0, 1, 40, 230, 600])('create exactly one node when the second starts %i ms later', LONG, async (laterMs) => {
+  it.each([0, 1, 40, 230, 600])('create exactly one node, the second %i ms later', LONG, async (laterMs) => {
     const net = new SimulatedNetwork(821);
     await net.form(4);
     const [one, two] = [net.addMachine(), net.addMachine()];

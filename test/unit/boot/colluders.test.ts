@@ -48,7 +48,7 @@ async function resealed(file: KeyslotFile, count: number): Promise<KeyslotFile> 
 }
 
 describe('t − 1 servers that collude', () => {
-  it('that give wrong keys: the node opens with the other servers, and names the colluding ones', LONG, async () => {
+  it('and give wrong keys: the node opens with the others, and names them', LONG, async () => {
     const key = keyOf(node);
     const file = await fileOf(node);
     const colluders = machinesOf(net, file.generations[0]).slice(0, COLLUDERS);

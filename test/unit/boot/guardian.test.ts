@@ -14,7 +14,7 @@ async function network(seed: number, count: number): Promise<{ net: SimulatedNet
 const reasonOf = ({ state }: SimulatedNode): string => ('reason' in state ? state.reason : '');
 
 describe('the guardian', () => {
-  it('continues unbacked at once when there is no server, and is backed when servers appear', LONG, async () => {
+  it('continues unbacked when there is no server, and is backed when servers appear', LONG, async () => {
     const net = new SimulatedNetwork(401);
     const node = net.addMachine();
     node.start();
@@ -41,7 +41,7 @@ describe('the guardian', () => {
     await net.close();
   });
 
-  it('locks a node that was stopped before its first backup with NODE_NEVER_BACKED, and changes nothing', LONG, async () => {
+  it('locks a node that was never backed and stopped: NODE_NEVER_BACKED, unchanged', LONG, async () => {
     const net = new SimulatedNetwork(403);
     const node = net.addMachine();
     node.start();

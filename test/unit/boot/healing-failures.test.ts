@@ -6,7 +6,7 @@ import { fileOf, keptSlots } from '../../support/slot-picture.ts';
 const LONG = { timeout: 120_000 };
 
 describe('a slot check that fails', () => {
-  it('changes the state to degraded, and the next successful check changes it back to backed', LONG, async () => {
+  it('changes the state to degraded, and the next success changes it back to backed', LONG, async () => {
     const { net, node } = await formedNetwork(811, 4);
     const states: string[] = [];
     net.world.chain.setAvailable(false);
@@ -67,7 +67,7 @@ describe('a keyslot file that cannot be saved', () => {
 
 describe('keys that are no longer needed', () => {
   it(
-    'keys of the older generation are fetched after a restart, proved, and then forgotten',
+    'of the older generation are fetched after a restart, proved, and then forgotten',
     LONG,
     async () => {
       const { net, node, file, servers } = await formedNetwork(813, 6);
@@ -91,7 +91,7 @@ describe('keys that are no longer needed', () => {
     },
   );
 
-  it('keys are requested once at a time, also when the node checks often while a server hangs', LONG, async () => {
+  it('are requested once at a time, also when a server hangs and the node checks often', LONG, async () => {
     const { net, node, servers } = await formedNetwork(816, 7);
     const [deaf, forgetful] = servers;
     let asked = 0;
@@ -111,7 +111,7 @@ describe('keys that are no longer needed', () => {
     await endNetwork(net);
   });
 
-  it('a server that was unreachable is asked later to forget its keys', LONG, async () => {
+  it('are forgotten later by a server that was unreachable', LONG, async () => {
     const { net, node, file, servers } = await formedNetwork(814, 6);
     const [deaf, forgetful] = servers;
     net.world.wire.forge = ({ endpoint, path }) =>

@@ -111,7 +111,7 @@ describe('a forged “I hold no key for this slot”', () => {
     await endNetwork(net);
   });
 
-  it('does not delay a real restart: its denial is accepted at once, also after earlier forged ones', LONG, async () => {
+  it('does not delay the reaction to a real restart, also after earlier doubts', LONG, async () => {
     const { net, node, newest, first } = await formedNetwork(805, 6);
     denyStatus(net, node, first);
     await net.settle(10_000);

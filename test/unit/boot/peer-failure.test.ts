@@ -26,7 +26,7 @@ const answers: Readonly<Record<string, { status: number; body: unknown }>> = {
 };
 
 describe('the message for a person about a failed peer', () => {
-  it.each(Object.entries(answers))('cannot contain a forged line or cursor movement: %s', async (_where, answer) => {
+  it.each(Object.entries(answers))('has no forged line and moves no cursor: %s', async (_where, answer) => {
     const client = new PeerClient({
       transport: { send: async () => answer },
       clock: systemClock,

@@ -65,7 +65,7 @@ describe('quotes on the command line', () => {
     base64: Buffer.from(quote).toString('base64').replaceAll(/.{64}/g, '$&\r\n'),
   };
 
-  it.each(Object.entries(written))('as %s text are recognized and refused, and read with the option', async (kind, text) => {
+  it.each(Object.entries(written))('as %s text are refused, and read with the option', async (kind, text) => {
     await using folder = await tempFolder();
     const path = join(folder.path, 'quote.txt');
     writeFileSync(path, text);

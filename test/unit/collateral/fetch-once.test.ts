@@ -88,7 +88,7 @@ describe('the tamper kit, served by a PCCS', () => {
     lines = new Map([...tamperLines(pki, START_MS)].map((line) => [line.id, line]));
   });
 
-  it.each(tamperKit.map(({ name }) => name))('%s: the verdict equals the verdict from a file', async (name) => {
+  it.each(tamperKit.map(({ name }) => name))('%s: the same verdict as from a file', async (name) => {
     const line = lines.get(name);
     if (line === undefined) throw new RangeError(name);
     const verifier = new QuoteVerifier({ trustRoot: insecureTrustRoot(line.root) });

@@ -59,7 +59,7 @@ const canMount = (() => {
 const isRoot = process.getuid?.() === 0;
 
 describe('when the lock cannot be created', () => {
-  it.skipIf(!canMount)('because there are no free inodes, no store is opened, and the error says what to free', async () => {
+  it.skipIf(!canMount)('for lack of inodes, no store is opened, and the error says what to free', async () => {
     const mount = join(folder, 'mount');
     expect(mountMemory(mount, 'nr_inodes=12,size=16m')).toBe(true);
     const options = { path: join(mount, 'store'), storeKey: storeKeyOf(7) };
@@ -84,7 +84,7 @@ describe('when the lock cannot be created', () => {
   });
 
   it.skipIf(!canMount)(
-    'because the file system is read-only, a check works and an opening reports it',
+    'on a read-only file system, a check works and an opening reports the cause',
     async () => {
       const mount = join(folder, 'mount');
       expect(mountMemory(mount, 'size=16m')).toBe(true);
@@ -96,7 +96,7 @@ describe('when the lock cannot be created', () => {
     },
   );
 
-  it('because a planted lock has the highest possible number, no store is opened', async () => {
+  it('after a planted lock with the highest possible number, no store is opened', async () => {
     writeFileSync(join(folder, 'LOCK.999999999999999'), '');
     await expect(takeSocketLock(folder)).rejects.toMatchObject({ code: 'STORE_LOCK_UNAVAILABLE' });
   });

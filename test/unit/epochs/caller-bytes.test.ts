@@ -40,7 +40,7 @@ async function shipmentToOne() {
 }
 
 describe.each(kindsOfBytes)(
-  'bytes ($kind) that the caller changes during a call',
+  'bytes of the caller ($kind) may be changed by the caller during a call',
   ({ make }) => {
     it.each([
       ['ack', 'appendAck', 'acks'],

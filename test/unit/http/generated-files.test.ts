@@ -13,7 +13,7 @@ const committed = (path: string): string =>
   readFileSync(new URL(`../../../${path}`, import.meta.url), 'utf8');
 
 describe('generated files', () => {
-  it.each([...generatedFiles()])('%s equals the output of `npx tsx scripts/generate-docs.ts`', (path, text) => {
+  it.each([...generatedFiles()])('%s equals the output of scripts/generate-docs.ts', (path, text) => {
     expect(committed(path)).toBe(text);
   });
 

@@ -69,7 +69,7 @@ describe('closing a node', () => {
 });
 
 describe('a node that is locked', () => {
-  it('answers 503 to a restarted server, because it cannot know its slots, and the server asks again', LONG, async () => {
+  it('answers 503 to a restarted server: it does not know its slots yet', LONG, async () => {
     await using lone = await loneNode(net.world, { beforeQuote: hang });
     await lone.node.start();
     const reply = await lone.post('/server-restarted', { server: somebody, instanceId });

@@ -33,7 +33,7 @@ async function guardedDatastore() {
 const untyped = (value: unknown): never => value as never;
 
 describe.each(kindsOfBytes)(
-  'bytes ($kind) that the caller changes during a call',
+  'bytes of the caller ($kind) may be changed by the caller during a call',
   ({ make }) => {
     it('a fragment is stored unchanged', async () => {
       const datastore = await guardedDatastore();

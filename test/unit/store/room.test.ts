@@ -218,7 +218,7 @@ describe('preallocated bytes after the log', () => {
     },
   );
 
-  it.each(['write', 'sync'] as const)('are not written again when a %s fails with another error', async (kind) => {
+  it.each(['write', 'sync'] as const)('are not written again after another failure of a %s', async (kind) => {
     const { disk, store, space } = await opened();
     await space.put('fill', new Uint8Array(900).fill(1));
     const [path] = segmentPaths(disk);
