@@ -166,7 +166,7 @@ describe('the hash of a header', () => {
     );
   });
 
-  it.each([0, 63, 64, 16_383, 16_384, 2 ** 30 - 1])('equals that of the development chain at block %i', (value) => {
+  it.each([0, 63, 64, 16_383, 16_384, 2 ** 30 - 1])('equals that of the development chain: %i', (value) => {
     expect(compactU32(value)).toEqual(compact(value));
   });
 

@@ -372,7 +372,7 @@ describe('lies about finality', () => {
     'foreign-equivocation': ['elsewhere', 'stranger', 'twice'],
   };
 
-  it.each(Object.entries(faults))('%s falsifies answers only on its own connection', async (lie, expected) => {
+  it.each(Object.entries(faults))('%s has its effect on its connection alone', async (lie, expected) => {
     const where = await world();
     where.chain.newBlocks(6);
     const lying = await socketTo(where.chain.lyingUrl(lie as Lie));

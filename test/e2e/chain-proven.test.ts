@@ -209,7 +209,7 @@ const aboutProofs: ReadonlySet<Lie> = new Set<Lie>([
 ]);
 
 describe('an endpoint that lies', () => {
-  it.each(allLies.filter((lie) => !harmless.has(lie)))('%s: no snapshot, and the reason is reported', async (lie) => {
+  it.each(allLies.filter((lie) => !harmless.has(lie)))('%s: no snapshot, and a reason', async (lie) => {
     const { chain, checkpoint } = await grown();
     // It is known what was proven before it lied; from then on it must not show anything newer or other.
     const attempt = connectChain({

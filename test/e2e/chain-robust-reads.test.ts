@@ -90,7 +90,7 @@ describe('an endpoint that limits its answers', () => {
       [name, 'by proof', refuse] as const,
       [name, 'believed', refuse] as const,
     ]),
-  )('a limit by %s, read %s: the view uses smaller pages and remembers their size', async (_name, how, refuse) => {
+  )('by %s, read %s: the view uses and remembers smaller pages', async (_name, how, refuse) => {
     const { chain, checkpoint } = await chainOf(60);
     const pages = limitAnswers(chain, 200_000, () => refuse(chain));
     const { view } = follow(chain, how === 'by proof' ? { checkpoint } : {});

@@ -20,7 +20,7 @@ async function chainOf(shape: RuntimeShape, finalityLag = 1): Promise<Developmen
   return chain;
 }
 
-describe("the record layout of the runtime", () => {
+describe('the record layout of the runtime', () => {
   it('an older Entropy release without quotes in its records is refused, and the error names it', async () => {
     const chain = await chainOf('entropy-300');
     const log: ChainLogEvent[] = [];

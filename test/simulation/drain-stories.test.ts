@@ -162,7 +162,7 @@ describe('a server that drains', () => {
   });
 
   it(
-    'stops draining when it crashes, and its clients heal as after any crash',
+    'no longer drains after a crash and a restart, and its clients heal as after any other crash',
     LONG,
     async () => {
       const { net, node, first } = await formedNetwork(906, 7);
@@ -185,7 +185,7 @@ describe('a server that drains', () => {
   );
 
   it(
-    'learns by a signature that a client has moved although the forget request was lost',
+    'learns from a signature that a client has moved, although the forget request was lost',
     LONG,
     async () => {
       const { net, node, first } = await formedNetwork(907, 7);

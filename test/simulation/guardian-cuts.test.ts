@@ -40,7 +40,7 @@ async function runsInto(
 
 describe('a power cut', () => {
   it(
-    'at every step of a first boot: there is no node yet, or a complete node that opens',
+    'at every step of a first boot leaves either no node, or a complete node that opens again',
     LONG,
     async () => {
       const net = await network(861);
@@ -75,7 +75,7 @@ describe('a power cut', () => {
   );
 
   it(
-    'at every step of a recovery and the healing after it: the confirmed key is never lost',
+    'at every step of a recovery and of the healing after it loses no confirmed key',
     LONG,
     async () => {
       const net = await network(862);

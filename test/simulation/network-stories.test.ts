@@ -36,7 +36,7 @@ describe('stories of one network', () => {
     await endNetwork(net);
   });
 
-  it('three servers are unreachable: locked at 2 of 3, unchanged, and open when one is back', LONG, async () => {
+  it('three servers are unreachable: locked at 2 of 3, unchanged, open when one is back', LONG, async () => {
     const { net, node, servers } = await formedNetwork(3);
     for (const server of servers.slice(0, 3)) net.world.wire.misbehaviour.set(server.endpoint, 'hang');
     await net.world.clock.until(node.kill());

@@ -25,7 +25,7 @@ describe.skipIf(!haveVectors)('genuine quotes', () => {
   const cases = haveVectors ? tdxCases() : [];
 
   it.each(cases)(
-    '$quote with $collateral gets Intel’s verdict',
+    '$quote with $collateral gets the same verdict as from Intel',
     ({ quote, collateral, now, expected }) => {
       const nowMs = Date.parse(now);
       let tcbStatus: string | undefined;

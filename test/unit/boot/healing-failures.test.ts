@@ -67,7 +67,7 @@ describe('a keyslot file that cannot be saved', () => {
 
 describe('keys that are no longer needed', () => {
   it(
-    'of the older generation are fetched after a restart, proved, and then forgotten',
+    'of the older generation are fetched after a restart, proved to their servers, and then forgotten',
     LONG,
     async () => {
       const { net, node, file, servers } = await formedNetwork(813, 6);

@@ -72,7 +72,7 @@ describe('a hint that a server drains', () => {
   });
 
   it(
-    'in an answer without a valid MAC proves nothing, and the slot counts as silent',
+    'in an answer without a valid MAC proves nothing, and the server of the slot counts as silent',
     LONG,
     async () => {
       const { net, node, newest, first } = await formedNetwork(823, 7);

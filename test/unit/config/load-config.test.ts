@@ -99,7 +99,7 @@ describe('wrong configurations are refused with their path', () => {
     expect(refusalOf(text)).toBe('CONFIG_INVALID file');
   });
 
-  it.each(['', '# nothing\n', 'null'])('an empty file %j: the error names the first missing section', (text) => {
+  it.each(['', '# nothing\n', 'null'])('the error for an empty file %j names a section', (text) => {
     expect(refusalOf(text)).toBe('CONFIG_INVALID node');
   });
 

@@ -16,7 +16,7 @@ const secret = x25519KeyPairFromSecret(new Uint8Array(32).fill(7)).privateKey;
 const highBit = (key: Uint8Array): Uint8Array => key.with(31, (key[31] ?? 0) | 0x80);
 
 describe('points of small order', () => {
-  it.each(smallOrder.map((u) => toHex(littleEndian(u))))('%s is found with and without the ignored bit', (hex) => {
+  it.each(smallOrder.map((u) => toHex(littleEndian(u))))('%s, with and without the ignored bit', (hex) => {
     const key = new Uint8Array(Buffer.from(hex, 'hex'));
     for (const form of [key, highBit(key)]) {
       expect(hasSmallOrder(form)).toBe(true);

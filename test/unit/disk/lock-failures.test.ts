@@ -59,7 +59,7 @@ const canMount = (() => {
 const isRoot = process.getuid?.() === 0;
 
 describe('when the lock cannot be created', () => {
-  it.skipIf(!canMount)('for lack of inodes, no store is opened, and the error says what to free', async () => {
+  it.skipIf(!canMount)('for lack of inodes, no store is opened and the error gives advice', async () => {
     const mount = join(folder, 'mount');
     expect(mountMemory(mount, 'nr_inodes=12,size=16m')).toBe(true);
     const options = { path: join(mount, 'store'), storeKey: storeKeyOf(7) };

@@ -230,7 +230,7 @@ describe('handshake', () => {
     await refused(changed({ servers }), 'SERVER_NOT_ADDRESSED');
   });
 
-  it.each(['create', 'recover'] as const)('an intent that differs from the quote is refused: %s', async (intent) => {
+  it.each(['create', 'recover'] as const)('another intent than the quoted one: %s', async (intent) => {
     const slotId = `0x${'22'.repeat(16)}`;
     const [server] = attempt.body['servers'] as readonly Record<string, unknown>[];
     await refused(changed({ intent, servers: [{ ...server, slotId }] }), 'REPORT_DATA_MISMATCH');

@@ -56,7 +56,7 @@ describe('one quote for many servers', () => {
     ).toBe(16);
   });
 
-  it("an answer opens only as the answer of its server, and a request is refused at a server that it does not name", async () => {
+  it('an answer opens only as the answer of its server, and a request is refused at a server that it does not name', async () => {
     const { clients, attempt } = await askAll(2);
     const [one = failed(), two = failed()] = clients;
     const reply = await one.submit(attempt);

@@ -67,7 +67,7 @@ const opens = (disk: SimulatedDisk, storeKey: SecretBytes): Promise<string> =>
     await store.close();
   });
 
-it('a rotation ends with a complete generation of the new key; the former key opens nothing', LONG, async () => {
+it('a rotation ends with a complete generation of the new key; the former key fails', LONG, async () => {
   const disk = new SimulatedDisk();
   const lone = await backedNode(disk);
   await keep(lone, 'before');
