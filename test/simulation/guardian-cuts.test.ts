@@ -75,7 +75,7 @@ describe('a power cut', () => {
   );
 
   it(
-    'at every step of a recovery and of the healing after it loses no confirmed key',
+    'at every step of a recovery and of the healing after it never loses the confirmed key',
     LONG,
     async () => {
       const net = await network(862);
