@@ -8,7 +8,7 @@ import { Datastore } from '../rituals/datastore.ts';
 import type { Store } from '../store/api/store-api.ts';
 
 /**
- * Where secret stores lie among the journals. A journal writes its own form of private dealings into its secrets, so
+ * Prefix that keeps the names of secret stores apart from the names of journals. A journal writes its own form of private dealings into its secrets, so
  * that a program which used both at once would overwrite what the journal needs: they never share a name.
  */
 export const SECRET_STORE_PREFIX = 'secret-store-';

@@ -7,7 +7,7 @@ import type { LockedCause } from './locked-cause.ts';
 import type { NodeFolder } from './node-folder.ts';
 import type { NodeState } from './node-state.ts';
 
-/** What a guardian works with. */
+/** The parts that a guardian uses. */
 export interface GuardianParts extends HealerParts {
   readonly fileSystem: FileSystem;
   /** Absolute path. */
@@ -33,7 +33,7 @@ export interface GuardianParts extends HealerParts {
   readonly causeOf?: (error: unknown) => LockedCause | undefined;
 }
 
-/** What the stages of a boot, birth and recovery, get of the guardian that runs them. */
+/** The parts of the guardian that the stages of a boot (creation, recovery) use. */
 export interface BootStage {
   readonly parts: GuardianParts;
   readonly folder: NodeFolder;

@@ -34,7 +34,7 @@ import {
 /** Cap on the doublings of the patience with a server that says again and again that its memory is gone. */
 const MAX_FORGETFUL_DOUBLINGS = 3;
 
-/** How patiently a node heals. */
+/** Options of healing. */
 export interface HealingOptions {
   readonly bootstrap: boolean;
   readonly minimumThreshold: number;
@@ -45,7 +45,7 @@ export interface HealingOptions {
   readonly retryMaxMs: number;
 }
 
-/** What healing works with. */
+/** The parts that healing uses. */
 export interface HealerParts {
   readonly tools: EnrolmentTools;
   readonly chain: ChainView;

@@ -10,7 +10,7 @@ const NAMESPACE = 'latchkey/identity';
 const ACCOUNT_SEED = 'sr25519-seed';
 const X25519_SECRET = 'x25519-secret';
 
-/** Who a node is; both secrets live in its sealed store and nowhere else. */
+/** The identity of a node. Both secrets are kept in its sealed store only. */
 export interface NodeIdentity {
   readonly account: AccountId;
   /** sr25519 mini secret key, 32 bytes. */

@@ -17,7 +17,7 @@ export interface RoundTarget {
   readonly recoveryToken?: SecretBytes;
 }
 
-/** What came of one server. */
+/** The result of one server. */
 export type RoundResult =
   | { readonly ok: true; readonly answer: InstanceGrant }
   | { readonly ok: false; readonly failure: PeerFailure };
@@ -35,7 +35,7 @@ export interface KeyRound {
   readonly signal: AbortSignal;
 }
 
-/** What a round works with. */
+/** The parts that a round uses. */
 export interface RoundTools {
   readonly client: PeerClient;
   readonly quotes: QuoteSource;

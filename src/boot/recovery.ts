@@ -20,7 +20,7 @@ import type { ServerVetter } from './vet-server.ts';
 /** How long the newer generation may take before the older one is asked too: a hanging server must not cost more. */
 const HEDGE_MS = 1_000;
 
-/** What a recovery starts from. */
+/** The input of a recovery. */
 export interface RecoveryInput {
   readonly file: KeyslotFile;
   readonly snapshot: ChainSnapshot;
@@ -32,13 +32,13 @@ export interface RecoveryInput {
   readonly signal: AbortSignal;
 }
 
-/** What a recovery works with. */
+/** The parts that a recovery uses. */
 export interface RecoveryTools extends RoundTools {
   readonly vetter: ServerVetter;
   readonly log: Log;
 }
 
-/** The store key, and what t servers said about the store. */
+/** The store key, and the facts about the store that t servers reported. */
 export interface RecoveredKey {
   readonly storeKey: SecretBytes;
   readonly generation: number;
@@ -56,7 +56,7 @@ export interface RecoveredKey {
   readonly slots: readonly SlotReport[];
 }
 
-/** How far a recovery got. */
+/** The result of a recovery. */
 export type RecoveryOutcome =
   | { readonly ok: true; readonly recovered: RecoveredKey }
   | {

@@ -2,7 +2,7 @@ import { toHex } from '../bytes/hex.ts';
 import type { Slot } from '../keyslots/keyslot-file.ts';
 import { type CheckedSlot, isLive } from './slot-check.ts';
 
-/** Since when the servers of slots have been silent. */
+/** Records for each slot since when its server has not answered. */
 export class Silence {
   /** By slot, in milliseconds since 1970. */
   #sinceMs: ReadonlyMap<string, number> = new Map();

@@ -9,7 +9,7 @@ import type { ChainSource } from './chain-source.ts';
 import type { ChainSnapshot } from './chain-view.ts';
 import { startTimer } from './timer.ts';
 
-/** What a read starts from. */
+/** The input of a read. */
 export interface AgreedReadOptions {
   readonly sources: readonly ChainSource[];
   readonly agreement: number;
@@ -40,7 +40,7 @@ function candidatesOf({ sources, genesisHash }: AgreedReadOptions): readonly Can
   });
 }
 
-/** Why no read can begin: not enough endpoints are connected and have told of a finalized head. */
+/** The error when no read can begin: too few endpoints are connected and have reported a finalized head. */
 export function tooFewEndpoints(sources: readonly ChainSource[], needed: number): ProblemError {
   const ready = sources.filter(({ live }) => live !== undefined).length;
   const obstacles = sources.flatMap(({ obstacle }) => obstacle ?? []);

@@ -14,7 +14,7 @@ import { MAX_METADATA_BYTES } from './runtime-layout.ts';
 import { type RecordDecoders, recordDecoders } from './record-decoders.ts';
 import { startTimer, type Timer } from './timer.ts';
 
-/** Either an endpoint is believed, and its metadata decoded, or it has to prove what it says. */
+/** How an endpoint is read: trusted, with its metadata decoded, or with proofs for all of its answers. */
 export type EndpointReading = { readonly decoder: EndpointDecoder } | { readonly proven: ProvenChain };
 
 /** How one connection behaves; all times in milliseconds. */

@@ -49,7 +49,7 @@ function sourceOf(socket: JsonRpcSocket): FinalitySource {
   };
 }
 
-/** One endpoint of a chain that is read by proof: it is believed in nothing. */
+/** One endpoint of a chain that is read by proof: none of its answers is trusted without a proof. */
 export class ProvenReader {
   readonly #socket: JsonRpcSocket;
   readonly #source: FinalitySource;

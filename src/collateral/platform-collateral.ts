@@ -13,7 +13,7 @@ const MAX_SLEEP_MS = 86_400_000;
 const FIRST_RETRY_MS = 5_000;
 const MAX_RETRY_MS = 3_600_000;
 
-/** What is known about the collateral of one kind of platform, and when to do something about it. */
+/** The collateral of one kind of platform, and the time of its next renewal. */
 export class PlatformCollateral {
   held: HeldSet | undefined;
   /** Why the last attempt failed; `undefined` after a good one. */

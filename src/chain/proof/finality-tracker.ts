@@ -9,7 +9,7 @@ import { detachedHeader, type Header, headerFromJson } from './header.ts';
 import { decodeJustification, type Justification, verifyJustification } from './justification.ts';
 import { invalidProof, unproven } from './proof-errors.ts';
 
-/** Where evidence comes from: an RPC endpoint, which is not believed in anything. */
+/** The source of the evidence: an RPC endpoint; nothing that it sends is trusted. */
 export interface FinalitySource {
   /** The bytes of `grandpa_proveFinality`; `undefined` when the endpoint has no proof (`null`). */
   proveFinality(number: number): Promise<Uint8Array | undefined>;
@@ -65,7 +65,7 @@ export class ProvenBlock implements BlockTarget {
   }
 }
 
-/** What one call may cost. */
+/** Limits on the cost of one call. */
 export interface TrackerLimits {
   /** Authority sets that one call walks through. */
   readonly maxHandovers: number;

@@ -10,7 +10,7 @@ import {
   type TrieValue,
 } from './trie-node.ts';
 
-/** What a proof may cost; beyond any of these it is refused. */
+/** Limits on the cost of a proof; a proof above any of them is refused. */
 export interface ProofLimits {
   /** Nodes and hashed values in the proof, those that nothing asks for included. */
   readonly maxNodes: number;

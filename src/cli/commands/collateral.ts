@@ -20,7 +20,7 @@ import {
   updateOptions,
 } from '../quote/inputs.ts';
 
-/** `latchkey collateral`: gets and checks what Intel says about platforms. */
+/** `latchkey collateral`: fetches and checks Intel's collateral for platforms. */
 export function collateralCommand(): Command {
   const collateral = new Command('collateral').description(
     'get and check the collateral that quotes are verified with',

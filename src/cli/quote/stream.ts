@@ -13,7 +13,7 @@ import { boundedLines, type Line } from '../shared/bounded-lines.ts';
 import { type Answer, answerOf, decide, failureAnswer } from './answer.ts';
 import { tryParseTime } from './inputs.ts';
 
-/** What a line that leaves a field out gets. */
+/** Defaults for fields that a line leaves out. */
 export interface StreamDefaults {
   readonly verifier: QuoteVerifier;
   readonly policy: TdPolicy;
