@@ -9,7 +9,7 @@ import { sha256 } from '../crypto/sha2.ts';
 import { sr25519Verify } from '../crypto/sr25519.ts';
 import { EvidenceError, RefusalError } from '../errors/latchkey-error.ts';
 
-/** Who may write. */
+/** The rule for who may write: everybody, holders of a token, or registered accounts. */
 export type WriteAuthorization =
   | { readonly kind: 'open' }
   | { readonly kind: 'bearer'; readonly token: SecretBytes }
