@@ -7,7 +7,7 @@ import { extensionOids, readExtensions } from './extensions.ts';
 import { type Name, readName } from './name.ts';
 import { readTimeMs } from './time.ts';
 
-/** An X.509 v3 certificate of the one kind that Intel issues: P-256 key, ecdsa-with-SHA256. Nothing is verified yet. */
+/** An X.509 v3 certificate as Intel issues it: P-256 key, ecdsa-with-SHA256. Nothing is verified yet. */
 export interface Certificate {
   /** How messages call it. */
   readonly document: string;
