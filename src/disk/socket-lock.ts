@@ -198,7 +198,7 @@ async function isHeldSocket(path: string): Promise<boolean> {
   return found?.isSocket() === true && (await isListening(path));
 }
 
-/** Whether a process is behind a socket file; in doubt, as when it is busy or belongs to another user, there is. */
+/** Whether a process listens on a socket file; true in doubt, when it is busy or belongs to another user. */
 export function isListening(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(path);
