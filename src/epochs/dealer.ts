@@ -21,7 +21,7 @@ export const copyMembership = ({ journal, scheme, round }: Membership): Membersh
   round: copyRound(round),
 });
 
-/** A part that still has to reach its player. */
+/** A part that has not been acknowledged by its player yet. */
 export interface Shipment {
   /** 32 bytes. */
   readonly player: Uint8Array;

@@ -25,7 +25,7 @@ export interface CurrentEpoch extends PublicEpochState {
   readonly number: number;
 }
 
-/** Bounds and neighbours of a journal. */
+/** Options of a journal: its bounds and its secret store. */
 export interface EpochJournalOptions {
   /** Name within the store, so that several DKGs can share it; `dkg` by default. */
   readonly name?: string;
