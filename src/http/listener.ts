@@ -20,7 +20,7 @@ export interface Listener {
   close(deadlineMs: number): Promise<void>;
 }
 
-/** What strangers may use of a listener. */
+/** Limits on the resources that unauthenticated clients may use on a listener. */
 export interface ListenerBounds extends ConnectionBounds {
   /** A whole request must arrive within this time. */
   readonly requestTimeoutMs: number;
