@@ -31,7 +31,7 @@ export const defaultVaultLimits: VaultLimits = {
   unregisteredKeyTtlMs: 30 * 24 * 3_600_000,
 };
 
-/** What the vault asks about the account of a key. */
+/** The facts about an account that the vault uses. */
 export interface AccountRegistry {
   /** Whether a fresh view of the chain shows no record of the account; false while there is no such view. */
   lacksRecord(account: AccountId): boolean;
