@@ -6,7 +6,7 @@ import { systemCode } from '../store/files/disk-failure.ts';
 import { decodeKeyslotFile, encodeKeyslotFile, MAX_KEYSLOT_FILE_BYTES } from './keyslot-codec.ts';
 import type { KeyslotFile, StoreIdentity } from './keyslot-file.ts';
 
-/** The keyslot file on a disk: read with suspicion, replaced atomically. One object per file and process. */
+/** The keyslot file on a disk: its content is not trusted, and it is replaced atomically. One object per process. */
 export class KeyslotDisk {
   readonly #files: FileSystem;
   readonly #path: string;
