@@ -9,8 +9,8 @@ interface StaleBlock {
 }
 
 /**
- * Tells a clock that is ahead from a chain that stands still. Both make every proven block too old; but only with a
- * wrong clock do the blocks go on, and their own times with them.
+ * Distinguishes a clock that is ahead from a chain that stands still. In both cases every proven block is too old. Only
+ * with a wrong clock do new blocks arrive at the usual pace.
  */
 export class ClockDoubt {
   readonly #nowMs: () => number;

@@ -34,7 +34,7 @@ export interface RemainingClient {
   readonly canMove: boolean;
 }
 
-/** How far a drain is. */
+/** The progress of a drain. */
 export interface DrainProgress {
   /** When it began, in milliseconds since 1970. */
   readonly sinceMs: number;
@@ -46,7 +46,7 @@ export interface DrainProgress {
   readonly moved: number;
 }
 
-/** A drain and who remains. */
+/** A drain with its remaining clients. */
 export interface DrainStanding {
   readonly progress: DrainProgress | undefined;
   readonly remaining: readonly RemainingClient[];

@@ -38,7 +38,7 @@ export interface NodeOptions {
   readonly secrets?: Secrets;
 }
 
-/** A running node: guardian of its own store, key server for the others. */
+/** A running node: the guardian of its own store, and a key server for other nodes. */
 export class LatchkeyNode implements AsyncDisposable {
   readonly #config: Config;
   readonly #options: NodeOptions;

@@ -37,7 +37,7 @@ export interface NodeParts {
   readonly client: PeerClient;
 }
 
-/** What tests and simulations put in the place of the real parts. */
+/** Replacements for the real parts, for tests and simulations. */
 export interface PartOverrides {
   readonly log?: Log;
   readonly clock?: Clock;
