@@ -8,7 +8,7 @@ import { SealedStore } from '../store/sealed-store.ts';
 import { Datastore, type DatastoreOptions } from './datastore.ts';
 import { backupRituals, restoreRituals } from './ritual-backup.ts';
 
-/** What opens a store: the key itself, or the password under which its header keeps a random key. */
+/** The secret that opens a store: the key itself, or the password under which its header keeps a random key. */
 export type StoreAccess = { readonly storeKey: SecretBytes } | { readonly password: SecretBytes };
 
 /** How {@link openDatastore} opens a datastore and its store. */
