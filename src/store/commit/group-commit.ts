@@ -10,7 +10,7 @@ import { ownedWrite, type Write, type WriteOutcome } from './write.ts';
 import { type Effect, type GroupTools, WriteGroup } from './write-group.ts';
 import { WriteQueue } from './write-queue.ts';
 
-/** What the group commit needs of the store. */
+/** The parts of the store that the group commit uses. */
 export interface CommitParts extends GroupTools {
   readonly storeId: Uint8Array;
   readonly log: SegmentLog;

@@ -28,7 +28,7 @@ export interface OldKeys {
   readonly chainKey: Uint8Array;
 }
 
-/** What the sealed part of the manifest says. */
+/** The content of the sealed part of the manifest. */
 export interface Manifest {
   /** See `LogHead`. */
   readonly generation: number;

@@ -13,7 +13,7 @@ import {
 } from './frame.ts';
 import { MAX_ROOM_BYTES } from './segment.ts';
 
-/** What the next frame of a segment must continue. */
+/** The position in the chain that the next frame of a segment must continue. */
 export interface ChainPosition {
   readonly ordinal: number;
   readonly digest: Uint8Array;

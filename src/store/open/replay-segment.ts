@@ -9,7 +9,7 @@ import type { HeadCheck } from './head-check.ts';
 import type { OpenedSegment } from './open-files.ts';
 import type { Replay } from './replay.ts';
 
-/** What a segment is for the store, and what its records go to. */
+/** The role of a segment in the store, and the receiver of its records. */
 export interface SegmentRole {
   /** Only the segment being written may have a torn tail. */
   readonly isLast: boolean;
