@@ -12,7 +12,7 @@ export const rotationAnswer = z.strictObject({
 
 /** The part of a node that the routes use: the last change of its store key since its start. */
 export interface RotationDesk {
-  /** Begins one; while one runs it goes on. */
+  /** Starts a rotation; when one is running, that one continues. */
   start(): void;
   standing(): z.output<typeof rotationAnswer>;
 }
