@@ -25,7 +25,7 @@ export interface GuardianParts extends HealerParts {
   /** Whether a new node may come into being before a server holds a slot of it; not when its key leaves at once. */
   readonly mayStayUnbacked?: boolean;
   readonly onState: (state: NodeState) => void;
-  /** Is told of faults of the store's disk. */
+  /** Receives faults of the store's disk. */
   readonly storeObserver?: StoreObserver;
   /** Whether the caller holds the lock of the data folder already, for as long as the guardian lives. */
   readonly holdsFolder?: boolean;
@@ -41,7 +41,7 @@ export interface BootStage {
   readonly stopped: AbortSignal;
   /** Says how far the boot is. */
   readonly report: (state: NodeState) => void;
-  /** One look of a healer at everything; a look that fails is reported, never thrown. Returns the state after it. */
+  /** One check of all slots by a healer; a failure is reported, not thrown. Returns the state after the check. */
   readonly tick: (healer: Healer) => Promise<NodeState>;
   /** Sleeps for about this many milliseconds, or until an event wakes it. */
   readonly pause: (milliseconds: number) => Promise<void>;

@@ -128,7 +128,7 @@ export class NodeFolder {
     await this.discard();
   }
 
-  /** Removes `node.new`, which was never in force. */
+  /** Removes `node.new`, which was never used. */
   async discard(): Promise<void> {
     await this.#remove(this.newPath);
     await this.#fileSystem.syncDirectory(this.dataFolder);

@@ -13,7 +13,7 @@ export type PeerFailure =
   | { readonly kind: 'forgot'; readonly detail: string }
   /** It gave a key, but not the one that it gave before. */
   | { readonly kind: 'lied'; readonly detail: string }
-  /** It has no record on the chain any more. */
+  /** It no longer has a record on the chain. */
   | { readonly kind: 'departed'; readonly detail: string }
   /** Its own attestation does not satisfy the trust section. */
   | { readonly kind: 'untrusted'; readonly code: string; readonly detail: string };

@@ -92,7 +92,7 @@ interface AskedSlot extends RoundTarget {
   readonly holder: KeyHolder;
 }
 
-/** The rounds of one recovery, of which the first that opens the store ends all. */
+/** The rounds of one recovery; the first round that opens the store ends all of them. */
 class Search {
   readonly #tools: RecoveryTools;
   readonly #input: RecoveryInput;
@@ -187,7 +187,7 @@ class Search {
     return asked;
   }
 
-  /** Takes what came of one server; false when it does not help. */
+  /** Notes the result of one server; false when it does not help. */
   async #take({ slot, holder }: AskedSlot, result: RoundResult): Promise<boolean> {
     const refusal = result.ok && !this.#isDone ? await this.#holders.vet(holder) : undefined;
     // Once the store key is there, what is still on its way no longer counts as a failure.
@@ -258,7 +258,7 @@ class Harvest {
     this.#tools = tools;
   }
 
-  /** Takes what came of one server; true when its slot opened. */
+  /** Notes the result of one server; true when its slot opened. */
   take(slot: Slot, platform: string, result: RoundResult): boolean {
     if (!result.ok) {
       this.note(slot, result.failure);
