@@ -168,7 +168,7 @@ async function readFromSeveral(
 export async function readAgreedSnapshot(options: AgreedReadOptions): Promise<ChainSnapshot> {
   const { agreement, previous, sources } = options;
   const candidates = [...candidatesOf(options)].sort((a, b) => b.finalizedNumber - a.finalizedNumber);
-  // What an endpoint claims costs it nothing: who claimed too much is asked last.
+  // A false claim costs an endpoint nothing, so endpoints that claimed too much are asked last.
   const inTurn = candidates.toSorted((a, b) => Number(a.source.isDoubted) - Number(b.source.isDoubted));
   if (candidates.length < agreement) throw tooFewEndpoints(sources, agreement);
   return agreement === 1

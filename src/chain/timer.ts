@@ -5,7 +5,7 @@ const STOPPED = new Error('the timer was stopped');
 
 /** A scheduled call. */
 export interface Timer {
-  /** The call will not come any more. */
+  /** Cancels the call. */
   stop(): void;
 }
 

@@ -26,7 +26,7 @@ const strangerFacts: Readonly<Record<string, unknown>> = {
   rpc_methods: { methods: [] },
 };
 
-/** A provider of one chain that stands still, with this metadata and no network behind it. */
+/** A provider with fixed answers and this metadata, without a network. */
 function frozenProvider(metadata: Uint8Array): Provider {
   const listeners = new Map<string, Set<(value?: unknown) => void>>();
   const emit = (type: string): void => {
@@ -50,7 +50,7 @@ function frozenProvider(metadata: Uint8Array): Provider {
       listeners.set(type, known.add(listener));
       return () => known.delete(listener);
     },
-    // The library's generic says "whatever the caller expects"; its own decoders check the answers.
+    // The library's type parameter accepts any type of answer; its own decoders check the answers.
     send: (method) => send(method) as Promise<never>,
     // Nothing ever changes here, so a subscription has nothing to say.
     subscribe: async () => 'frozen',

@@ -69,11 +69,11 @@ export class ProvenBlock implements BlockTarget {
 export interface TrackerLimits {
   /** Authority sets that one call walks through. */
   readonly maxHandovers: number;
-  /** Bytes of proofs after which a call asks for no more. Each proof by itself is bounded too. */
+  /** Total bytes of proofs after which a call requests no further proof. Each proof is bounded too. */
   readonly maxProofBytes: number;
 }
 
-/** Two weeks of sets of four hours; the next call goes on from there. */
+/** Enough for two weeks of sets of four hours; the next call continues from there. */
 export const defaultTrackerLimits: TrackerLimits = { maxHandovers: 84, maxProofBytes: 64 * 1024 * 1024 };
 
 /** Replaced as a whole and only without waiting in between, so that concurrent calls never see half of a step. */
@@ -85,7 +85,7 @@ interface State {
   readonly authorities: AuthoritySet;
 }
 
-/** A justification, of which nothing is verified, with what there is of headers. */
+/** An unverified justification with its headers, when there are any. */
 interface Evidence {
   readonly justification: Justification;
   /** The justified header, and those before it; to be asked for only once the votes are good. */
