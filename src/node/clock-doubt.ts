@@ -1,7 +1,7 @@
 import type { LockedCause } from '../boot/locked-cause.ts';
 import { StaleChainError } from '../chain/stale-chain.ts';
 
-/** What one refused block showed, and when it was looked at by the clock of this machine. */
+/** Number and time of one refused block, and the time of this machine when it was refused. */
 interface StaleBlock {
   readonly number: number;
   readonly timeMs: number;
