@@ -123,7 +123,7 @@ export interface SlotState {
   readonly serverTimeMs: number;
   readonly incarnation: Incarnation;
   readonly head: Head | undefined;
-  /** The server will be stopped for good and asks its clients to move to others first. */
+  /** The server will be stopped and asks its clients to move to other servers first. */
   readonly draining: boolean;
   readonly extensions: Extensions;
 }
