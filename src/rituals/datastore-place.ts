@@ -18,7 +18,7 @@ export type DatastorePlaceOptions = DatastoreOptions & { readonly fileSystem?: F
 export interface OpenDatastore extends AsyncDisposable {
   readonly datastore: Datastore;
   readonly store: SealedStore;
-  /** Closes the store; the datastore cannot be used any more. */
+  /** Closes the store; afterwards the datastore cannot be used. */
   close(): Promise<void>;
 }
 
