@@ -105,7 +105,7 @@ function manifestCipher(storeKey: SecretBytes): XChaCha20Key {
   }
 }
 
-/** Seals the manifest behind its header, which is the associated data. */
+/** Seals the manifest after its header, which is the associated data. */
 export function sealManifest(
   header: StoreHeader,
   manifest: Manifest,

@@ -43,7 +43,7 @@ export class Salvage {
     this.#replay = new Replay(state);
   }
 
-  /** Opens the file with the keys of erasable namespaces, or goes on without it. */
+  /** Opens the file with the keys of erasable namespaces, or continues without it. */
   async openKeys(manifest: Manifest): Promise<void> {
     const state = this.#state;
     const number = manifest.keysFile;

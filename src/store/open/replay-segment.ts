@@ -81,7 +81,7 @@ async function judgeEnd(
   if (end.kind === 'misplaced')
     throw damagedAt('STORE_RECORD_MISPLACED', file, end.at, 'a genuine frame lies where another one belongs');
   const isDurable = !isLast || end.at < listed.length;
-  // The torn end of a write may look strange by chance, so only durable bytes are judged by their mark.
+  // A torn write may contain any bytes, so the store mark is checked in durable bytes only.
   if (end.kind === 'foreign' || (isDurable && end.kind === 'strange'))
     throw damagedAt('STORE_RECORD_FOREIGN', file, end.at, 'a frame carries the mark of another store');
   if (isDurable) throw damagedAt('STORE_SEGMENT_DAMAGED', file, end.at, 'a frame does not authenticate');
