@@ -80,7 +80,7 @@ function answer(
   }
 }
 
-/** What a new connection is told: the lies for everybody, and those that its URL asks for. */
+/** The lies of a new connection: the lies for all connections, and those named in its URL. */
 function liesFor(path: string | undefined, everybody: Lies): Lies | undefined {
   const lies = new Lies(everybody);
   try {

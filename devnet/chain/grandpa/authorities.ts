@@ -56,7 +56,7 @@ export interface AuthorityChange {
 /** GRANDPA's part of the state after a block. */
 export interface AuthorityState {
   readonly set: AuthoritySet;
-  /** A change that is announced and not in force: the block number at which it will be. */
+  /** The block number at which an announced change takes effect. */
   readonly scheduled?: { readonly next: AuthoritySet; readonly at: number };
 }
 

@@ -52,7 +52,7 @@ export function parseLie(name: string): Lie {
   return lie;
 }
 
-/** The lies that are told, to everybody or over one connection, which is also told those for everybody. */
+/** The active lies: of all connections, or of one connection, which also gets the lies of all connections. */
 export class Lies {
   readonly #everybody: Lies | undefined;
   #told = new Set<Lie>();
@@ -66,7 +66,7 @@ export class Lies {
     this.#told = new Set(lies);
   }
 
-  /** Those in force, in the order in which they are applied. */
+  /** The active lies, in the order in which they are applied. */
   told(): Lie[] {
     return allLies.filter((lie) => this.#told.has(lie) || this.#everybody?.tells(lie) === true);
   }
@@ -79,14 +79,14 @@ export class Lies {
 /** Query of an endpoint's URL that names lies: `?lies=hide-key,huge-proof`. */
 const QUERY = 'lies';
 
-/** The URL over which one connection is told lies. */
+/** The URL for a connection that gets these lies. */
 export function lyingUrl(url: string, lies: readonly Lie[]): string {
   const lying = new URL(url);
   lying.searchParams.set(QUERY, lies.join(','));
   return lying.href;
 }
 
-/** The lies that a request's path asks for. @throws RangeError on a name that is none. */
+/** The lies named in the path of a request. @throws RangeError on an unknown name. */
 export function liesOfPath(path: string): Lie[] {
   const names = new URL(path, 'ws://localhost').searchParams.get(QUERY) ?? '';
   return names
