@@ -46,7 +46,7 @@ async function main(argv: readonly string[]): Promise<void> {
   await program.parseAsync([...argv]);
 }
 
-/** Ends the process when its readers have taken everything, whatever timers libraries still hold. */
+/** Ends the process when its output has been read completely, although libraries may still hold timers. */
 async function leave(): Promise<void> {
   // To write, even nothing, where the reader has gone away would be a failure.
   for (const stream of [process.stdout, process.stderr])

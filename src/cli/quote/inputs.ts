@@ -74,7 +74,7 @@ export function readQuote(path: string, encoding: QuoteEncoding = 'binary'): Quo
 
 const withoutSpace = (text: string): string => text.replaceAll(/\s/g, '');
 
-/** Line breaks may stand anywhere, and `0x` before hex. */
+/** Line breaks are allowed anywhere, and `0x` before hex. */
 const decodersOf: Readonly<Record<'hex' | 'base64', (text: string) => Uint8Array | undefined>> = {
   hex: (text) => tryFromHex(withoutSpace(text)),
   base64: (text) => tryFromBase64(withoutSpace(text)),

@@ -27,7 +27,7 @@ export interface StreamDefaults {
 export const MAX_LINE_BYTES = 4 * 1024 * 1024;
 const VERIFIERS_BY_ROOT = 16;
 
-/** Answers lines one by one; nothing in a line can throw. */
+/** Answers lines one by one; no content of a line can cause an exception. */
 export class QuoteStream {
   readonly #defaults: StreamDefaults;
   readonly #verifiers = new Memo<QuoteVerifier>(VERIFIERS_BY_ROOT);
