@@ -50,7 +50,7 @@ export class WriteGate {
   readonly #nowMs: () => number;
   /** Newest accepted time by account and path; an entry is removed once the window has passed. */
   readonly #newest = new Map<string, number>();
-  /** Writes accepted before this start are not known any more, so no write signed before it is accepted. */
+  /** Writes accepted before this start are no longer known, so a write signed before the start is refused. */
   readonly #startedAtMs: number;
 
   /** @throws TypeError for an unknown kind of authorization, which must not mean that everybody may write. */
