@@ -146,7 +146,7 @@ function readPublicKey(tbs: DerReader): P256PublicKey {
   );
 }
 
-/** A pathLenConstraint stands in CA certificates only (RFC 5280 section 4.2.1.9). */
+/** A pathLenConstraint is allowed in CA certificates only (RFC 5280 section 4.2.1.9). */
 function readBasicConstraints(reader: DerReader): Pick<Certificate, 'isCa' | 'maxCasBelow'> {
   const constraints = reader.enter();
   reader.end();
