@@ -192,7 +192,7 @@ function listen(path: string): Promise<Server> {
   });
 }
 
-/** Anything else than a socket in the place of a lock was planted, and is a leftover. */
+/** A file that is not a socket at the path of a lock was planted, and does not count as a lock. */
 async function isHeldSocket(path: string): Promise<boolean> {
   const found = await lstat(path).catch(() => undefined);
   return found?.isSocket() === true && (await isListening(path));
