@@ -14,7 +14,7 @@ export interface Membership {
   readonly round: Round;
 }
 
-/** The same journal and scheme, with a copy of the round that the caller cannot change any more. */
+/** The same journal and scheme, with a copy of the round that the caller cannot change. */
 export const copyMembership = ({ journal, scheme, round }: Membership): Membership => ({
   journal,
   scheme,

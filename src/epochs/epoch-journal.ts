@@ -241,7 +241,7 @@ export class EpochJournal {
     });
   }
 
-  /** Whether the epoch, or this very state of it, is committed already. */
+  /** Whether the epoch, or the same state of it, is committed already. */
   #isOld(number: number, encoded: Uint8Array): boolean {
     if (this.#current === undefined || number > this.#current.number) return false;
     if (number < this.#current.number || equalBytes(encoded, encodePublicState(this.#current))) return true;
