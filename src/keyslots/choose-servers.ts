@@ -11,7 +11,7 @@ const SELECT_LABEL = utf8('latchkey/v1/select');
 export const rankOf = (account: AccountId, server: AccountId): Uint8Array =>
   sha256(SELECT_LABEL, account, server);
 
-/** The node that looks for servers. */
+/** The node for which servers are chosen. */
 export interface Chooser {
   readonly account: AccountId;
   /** The own stash, when it is known from elsewhere; a record of the own account on the chain names it too. */
