@@ -49,7 +49,7 @@ export class DevelopmentNode {
     readonly port: number;
     readonly metricsPort: number;
     readonly rootFile: string;
-    /** Whether the node starts with the code that makes it lie after SIGUSR2. */
+    /** Whether the node runs code that makes it give false answers after SIGUSR2. */
     readonly mayLie: boolean;
   }) {
     this.number = options.number;
