@@ -3,7 +3,7 @@ import { combine, split } from 'shamir-secret-sharing';
 import { describe, expect, it } from 'vitest';
 import { combineShares, SHARE_BYTES, shareCoordinate, splitSecret } from '../../src/crypto/shamir.ts';
 
-// GF(2^8) with AES's polynomial, bit by bit; nothing in common with the planes of our own code or the tables of the library.
+// GF(2^8) with AES's polynomial, bit by bit; independent of the planes of our code and the tables of the library.
 function multiply(a: number, b: number): number {
   let product = 0;
   for (let bit = 0; bit < 8; bit++) {
