@@ -350,7 +350,7 @@ describe('dev_checkpoint', () => {
     ];
     expect(same.chain.checkpoint()).toEqual(one.chain.checkpoint());
     expect(other.chain.checkpoint().authorities).not.toEqual(one.chain.checkpoint().authorities);
-    // A fork by somebody else differs in nothing but in who signs.
+    // A fork by other signers differs only in its signers.
     expect(fork.chain.checkpoint()).toEqual(one.chain.checkpoint());
     const { authorities } = one.chain.checkpoint();
     expect(faultsOf((await soundProof(one, 1)).justification, 0, authorities)).toEqual([]);

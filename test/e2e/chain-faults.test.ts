@@ -45,7 +45,7 @@ async function connect(chain: DevelopmentChain, options: Partial<ConnectChainOpt
 const accountsOf = ({ servers }: ChainSnapshot): (number | undefined)[] =>
   servers.map(({ account }) => account[0]);
 
-/** Waits for a snapshot of which this holds. */
+/** Waits for a snapshot that satisfies the condition. */
 const snapshotWhere = (
   view: ChainView,
   holds: (snapshot: ChainSnapshot) => boolean,

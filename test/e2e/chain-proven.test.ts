@@ -228,7 +228,7 @@ describe('an endpoint that lies', () => {
     else if (typeof outcome === 'string')
       expect(outcome).toMatch(/^CHAIN_(PROOF_INVALID|FINALITY_UNPROVEN|UNAVAILABLE|DISAGREEMENT)$/);
     else {
-      // Some lies only withhold: then an older proven block, with the truth about it, is all there is.
+      // Some lies only withhold data: then the view shows an older proven block with its true state.
       expect([[], [1, 2]]).toContainEqual(outcome.servers);
       expect(outcome.block).toBeLessThanOrEqual(chain.checkpoint().blockNumber);
     }
@@ -281,7 +281,7 @@ describe('an endpoint that lies', () => {
     const { chain, checkpoint } = await grown();
     const liar = await chainWith(2);
     let asked = 0;
-    // It claims to be far ahead, and has an endless list of keys, each page of which takes its time.
+    // It claims to be far ahead, and has an endless list of keys with slow pages.
     liar.setTamper((method, params, result) => {
       if (method === 'chain_subscribeFinalizedHeads' || method === 'chain_getHeader')
         return typeof result === 'object' && result !== null ? { ...result, number: '0xffff' } : result;

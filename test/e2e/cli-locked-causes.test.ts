@@ -48,7 +48,7 @@ describe.sequential('the reported reason of a closed store', { timeout: 240_000 
     await folder?.[Symbol.asyncDispose]();
   }, 60_000);
 
-  /** Waits for the cause, and looks at what a person is told. */
+  /** Waits for the cause, and checks the text that a person gets. */
   async function expectCause(cause: LockedCause): Promise<void> {
     await agentUntil(subject.socketPath, '/status', ({ json }) => json['cause'] === cause, 200_000);
     const explained = await subject.run('status', '--config', subject.configFile, '--explain');
@@ -73,7 +73,7 @@ describe.sequential('the reported reason of a closed store', { timeout: 240_000 
 
   it.skipIf(!canMount)('the disk is read-only', async () => {
     await subject.end('SIGTERM');
-    // The socket of the agent has to lie somewhere else.
+    // The socket of the agent must be in another folder.
     execFileSync('mount', ['-o', 'remount,ro', data()]);
     const elsewhere = { ...subject.config, agent: { socketPath: join(folder.path, 'agent.sock') } };
     subject.write('latchkey.yaml', elsewhere);

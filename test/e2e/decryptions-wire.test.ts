@@ -23,7 +23,7 @@ afterEach(async () => {
 
 interface Reply {
   readonly status: number;
-  /** Lower-case names, but for `date` and what concerns the connection. */
+  /** Headers with lower-case names, except `date` and the headers about the connection. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
 }
@@ -124,7 +124,7 @@ describe('D11 several mistakes in one request: the one that is reported', () => 
     // Then UTF-8, before JSON: the whole body is text first.
     ['not UTF-8, and a shape that would be 422', 'PUT', PATH, Buffer.from('{"value":"\xff"}', 'latin1'), 400],
     ['not UTF-8 behind a shape that would be 422', 'PUT', PATH, Buffer.from('[] \xff', 'latin1'), 400],
-    // Then JSON, from left to right: the first mistake counts, of whichever kind.
+    // Then JSON, from left to right: the first mistake of any kind counts.
     ['wrong type, then broken', 'PUT', PATH, '{"value":-1,"signature":', 422],
     ['broken, then wrong type', 'PUT', PATH, '{"value":042,"signature":1}', 400],
     ['wrong type, then trailing characters', 'PUT', PATH, '{"value":"1","signature":""} x', 422],
@@ -152,7 +152,7 @@ describe('D11 several mistakes in one request: the one that is reported', () => 
     const reply = await request(method, path, body);
     expect(reply.status).toBe(status);
     expect(reply.headers['content-type']).toBe('application/problem+json');
-    // And whatever it was, nothing was stored.
+    // In every case nothing was stored.
     expect(service.size).toBe(0);
   });
 

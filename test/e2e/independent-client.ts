@@ -26,7 +26,7 @@ export interface ReachableServer extends KnownServer {
   readonly url: string;
 }
 
-/** The sealed plaintext, as far as this client looks at it. */
+/** The fields of the sealed plaintext that this client uses. */
 export interface SealedKey {
   readonly key: string;
   readonly keyId: string;
