@@ -74,7 +74,7 @@ describe('random tries', () => {
         const keys = below(content, prefix).map(([key]) => key);
         const asked = new ProvenState(builder.root, builder.readProof([prefix, ...keys]));
         expect(readable(asked.entries(bytesOf(prefix)))).toEqual(below(content, prefix));
-        // And one absent key by itself.
+        // And one absent key alone.
         const single = new ProvenState(builder.root, builder.readProof([toHex(other)]));
         expect(hexOf(single.value(other))).toBe(hexOf(content.get(toHex(other))));
       }),
@@ -91,7 +91,7 @@ describe('random tries', () => {
         const kept = keys.filter((_, index) => index !== hidden % Math.max(keys.length, 1));
         const state = new ProvenState(builder.root, builder.readProof([prefix, ...kept]));
         const read = accepted(() => readable(state.entries(bytesOf(prefix))));
-        // A small neighbour lies inline and comes along unasked; then nothing is missing.
+        // A small neighbour is stored inline, so the proof contains it anyway; then nothing is missing.
         if (read !== undefined) expect(read.value).toEqual(below(content, prefix));
       }),
       { seed, numRuns: 500 },

@@ -13,7 +13,7 @@ beforeAll(async () => {
   text = JSON.stringify(attempt.body);
 });
 
-/** Sends what was made of a good request; whatever it is, nothing may break and no key may be made for it. */
+/** Sends a mutated request: the server must not fail, and must not make a key for it. */
 async function expectHarmless(spoiled: string): Promise<void> {
   const reply = await world.send('POST', '/request-encryption-key', spoiled);
   if (reply.status === 200) {

@@ -201,7 +201,7 @@ describe(`TCB evaluation, seed ${seed}`, () => {
         const launch = evaluated(inputOf({ ...given, loaded: undefined }));
         const now = evaluated(inputOf({ ...given, atLaunch: loaded, loaded: undefined }));
         const joined = evaluated(inputOf({ ...given, loaded }));
-        // What cannot be supported by itself refuses the whole.
+        // A part that is not supported alone makes the whole unsupported.
         expect(joined === undefined).toBe(launch === undefined || now === undefined);
         if (launch === undefined || now === undefined || joined === undefined) return;
         expect(joined.currentTcb?.tcbStatus).toBe(now.tcbStatus);
