@@ -42,7 +42,7 @@ describe('a server that drains', () => {
     const clients = clientsOf(first);
     expect(clients).toBeGreaterThan(2);
     first.drain();
-    // Nudged: they do not wait for their next look.
+    // After a hint they do not wait for their next slot check.
     await net.settle(4_000);
     expect(drainOf(first).progress()).toMatchObject({ remaining: 0, moved: clients });
     expect(first.keyServer?.vault.size).toBe(0);

@@ -82,7 +82,7 @@ export class StoreModel {
     for (const settled of this.#underWay.splice(0, at + 1)) this.#settled = after(this.#settled, settled);
   }
 
-  /** Forgets a change that was refused for good, and so must never be seen. */
+  /** Removes a change that was refused, and so must never be visible. */
   refuse(change: Change): void {
     this.#underWay = this.#underWay.filter((other) => other !== change);
   }

@@ -52,7 +52,7 @@ describe('E14 the auditor catches a node that breaks the rule (positive controls
   });
 });
 
-/** The store but for some methods. */
+/** The store with some methods replaced. */
 const instead = (store: Store, methods: Partial<Store>): Store => ({
   namespace: (name, options) => store.namespace(name, options),
   namespaces: () => store.namespaces(),
