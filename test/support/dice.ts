@@ -1,4 +1,4 @@
-/** Random numbers that follow from a seed and stay the same for good (mulberry32). */
+/** Random numbers from a seed; the same seed gives the same numbers in every version (mulberry32). */
 export class Dice {
   #state: number;
 

@@ -17,7 +17,7 @@ function honestFields(types: TypeTable): Fields {
   };
 }
 
-/** Entropy's metadata, but for more fields of a ServerInfo; a field of an honest name takes that one's place. */
+/** Entropy's metadata with more fields in ServerInfo; a field with the name of an honest field replaces it. */
 export function forgedMetadata(forgery: Forgery): Uint8Array {
   const runtime = describeRuntime('entropy-500');
   const { types } = runtime;

@@ -75,7 +75,7 @@ export class VirtualClock implements Clock {
   }
 }
 
-/** Resolves when nothing is left that runs by itself: no promise to be settled, no immediate. */
+/** Resolves when no work is left that runs without a timer: no pending promise job, no immediate. */
 async function quiet(): Promise<void> {
   do {
     await new Promise((resolve) => setImmediate(resolve));

@@ -279,7 +279,7 @@ class Schedule {
     this.#note('everybody writes');
   }
 
-  /** Everything that is not lost for good comes back. */
+  /** Restores everything that is not lost permanently. */
   async #makePeace(): Promise<void> {
     const { wire } = this.#network.world;
     this.#note('peace');
