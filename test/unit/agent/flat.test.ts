@@ -28,7 +28,7 @@ describe('the agent on a store with many namespaces', () => {
       await world.send('PUT', '/secret-stores/dkg/1/share', share);
       await world.send('GET', '/secret-stores/dkg/1/share');
     };
-    // Each service looks around once, when it is opened.
+    // Each service lists the namespaces once, when it is opened.
     await requests();
     store.listings = 0;
     await requests();

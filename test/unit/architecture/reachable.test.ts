@@ -12,7 +12,7 @@ interface PackageJson {
   readonly exports: Readonly<Record<string, { readonly types: string; readonly default: string }>>;
 }
 
-// The project's own package.json, of which the tests below check what they use.
+// The project's own package.json; the tests below check the fields that they use.
 const packageJson = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as PackageJson;
 const exported = Object.values(packageJson.exports);
 

@@ -23,7 +23,7 @@ describe('the guardian', () => {
     expect(node.open).toBeDefined();
     await net.register(node);
     for (let index = 0; index < 3; index++) net.addMachine().start();
-    // They see one server, which is not enough, and look for more for a while.
+    // They see one server, which is not enough, and wait for more servers for a while.
     await net.world.clock.advance(6_000);
     for (const other of net.nodes) await net.register(other);
     await net.settle(20_000);

@@ -11,7 +11,7 @@ const quotesOf = (net: SimulatedNetwork, node: SimulatedNode): number =>
 
 const stale = { status: 401, body: { code: 'TIMESTAMP_STALE', detail: 'the timestamp is 90 s off' } };
 
-/** Answers that only `/key-status` of a server gives, whatever else it does well. */
+/** Wrong answers of `/key-status`, while the other routes of the server work. */
 const halves: Readonly<Record<string, (net: SimulatedNetwork, server: SimulatedNode) => void>> = {
   'whose clock is wrong': (net, server) => {
     net.world.wire.forge = ({ endpoint, path }) =>

@@ -40,7 +40,7 @@ describe('a keyslot file that cannot be saved', () => {
       const before = quotes();
       // Nothing of what is confirmed is withdrawn, so that the new generation itself cannot be saved.
       net.world.wire.misbehaviour.set(servers[0]?.endpoint ?? '', 'garbage');
-      // However often it is told to look.
+      // After any number of requests for a check.
       for (let second = 0; second < 60; second++) {
         node.nudge();
         await net.world.clock.advance(1_000);
@@ -49,7 +49,7 @@ describe('a keyslot file that cannot be saved', () => {
       // Without backing off it would be one a second, after the patience of a quarter of a minute.
       expect(quotes() - before).toBeGreaterThan(1);
       expect(quotes() - before).toBeLessThan(25);
-      // The slots that were good are still there, whichever file is in force.
+      // The good slots are in both versions of the file.
       const [inForce] = (await fileOf(node)).generations;
       expect([file.generations[0].generation, file.generations[0].generation + 1]).toContain(
         inForce.generation,
@@ -106,7 +106,7 @@ describe('keys that are no longer needed', () => {
       await net.world.clock.advance(100);
     }
     expect(asked).toBeGreaterThan(2);
-    // One slot, and no more than one request in its two seconds; one for every look would be more than thirty.
+    // One slot, and at most one request in two seconds; one for every check would be more than thirty.
     expect(asked).toBeLessThanOrEqual(11);
     await endNetwork(net);
   });

@@ -129,7 +129,7 @@ describe('healing', () => {
     await restart(net, node);
     await net.settle(60_000);
     expect(node.state.name).toBe('backed');
-    // The new generation with the liars is good: they cannot lie about a key that they have just given.
+    // The new generation with the lying servers is good: they cannot deny a key that they have just given.
     await restart(net, node);
     await net.settle(5_000);
     expect(node.open).toBeDefined();

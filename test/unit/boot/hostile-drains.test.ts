@@ -136,7 +136,7 @@ describe('a server that falsely claims to drain', () => {
   });
 
   it('in turns with a second one causes new generations with growing pauses', LONG, async () => {
-    // Six others, of which two lie: one of the two is always needed.
+    // Two of the six others lie, and one of these two is always needed.
     const { net, node, newest, servers } = await formedNetwork(833, 7);
     const others = net.nodes.filter((other) => other !== node && !servers.includes(other));
     const liars = [...servers.slice(0, 1), ...others];
@@ -144,7 +144,7 @@ describe('a server that falsely claims to drain', () => {
     lieAboutDraining(...liars)(net);
     await net.settle(1_200_000);
     const [last] = (await fileOf(node)).generations;
-    // One for every look would be more than a hundred.
+    // One for every check would be more than a hundred.
     expect(last.generation - newest.generation).toBeGreaterThan(1);
     expect(last.generation - newest.generation).toBeLessThanOrEqual(14);
     expect(node.state).toMatchObject({ name: 'backed', live: 5 });

@@ -74,7 +74,7 @@ describe('a forged “I hold no key for this slot”', () => {
       denyStatus(net, node, first);
       await net.settle(600_000);
       const file = await fileOf(node);
-      // One at every look would be more than seventy.
+      // One at every check would be more than seventy.
       expect(file.generations[0].generation - newest.generation).toBeLessThanOrEqual(6);
       expect(node.state).toMatchObject({ name: 'degraded', live: 4, n: 5 });
       await opensAgain(net, node);
@@ -129,7 +129,7 @@ describe('a forged “I hold no key for this slot”', () => {
 });
 
 describe('a server that claims a restart again and again', () => {
-  /** At every look the server has forgotten everything, under a new instance id, and gives new keys. */
+  /** At every check the server has lost its memory, has a new instance id, and gives new keys. */
   function restartAtEveryLook(net: SimulatedNetwork, node: SimulatedNode, liar: SimulatedNode): void {
     const instanceId = liar.keyServer?.identity.instanceId;
     net.world.wire.forge = ({ from, endpoint, path }) => {
@@ -155,7 +155,7 @@ describe('a server that claims a restart again and again', () => {
     restartAtEveryLook(net, node, first);
     await net.settle(1_200_000);
     const file = await fileOf(node);
-    // Eight times the patience is two minutes here; one at every look would be more than a hundred.
+    // Eight times the patience is two minutes here; one at every check would be more than a hundred.
     expect(file.generations[0].generation - newest.generation).toBeLessThanOrEqual(14);
     net.world.wire.forge = () => undefined;
     await net.settle(180_000);

@@ -51,7 +51,7 @@ describe('the size of the answers for one snapshot', () => {
   it('is bounded in total, for keys and values together', async () => {
     const large = endpoint(2_000, 100_000);
     await expect(read(large, 10_000_000)).rejects.toMatchObject({ code: 'CHAIN_UNAVAILABLE' });
-    // Eight pages of keys, and of the values no more than fit.
+    // Eight pages of keys, and only as many values as the limit allows.
     expect(large.asked()).toBeLessThan(8 + 4);
     const long = endpoint(2_000, 1, 50_000);
     await expect(read(long, 10_000_000)).rejects.toMatchObject({ code: 'CHAIN_UNAVAILABLE' });

@@ -17,7 +17,7 @@ const standing = (remaining: number, moved: number, draining = true, unmovable =
   })),
 });
 
-/** Waits while the clock runs; what the node says changes with every look. */
+/** Waits while the clock runs; the node's answer changes with every request. */
 async function waitOver(looks: readonly DrainStanding[], deadlineMs?: number) {
   const clock = new ManualClock(START_MS);
   const seen: number[] = [];

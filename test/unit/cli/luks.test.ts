@@ -45,7 +45,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** Puts a program in the place of cryptsetup that notes its arguments and its input, and ends with a code. */
+/** Replaces cryptsetup by a program that records its arguments and its input, and exits with a code. */
 function recordCryptsetup(code: number): { readonly args: () => string; readonly input: () => Uint8Array } {
   const bin = mkdtempSync(join(folder, 'bin-'));
   const program = join(bin, 'cryptsetup');

@@ -10,7 +10,7 @@ interface Ended {
 
 const moduleUrl = (path: string): string => new URL(`../../../src/${path}`, import.meta.url).href;
 
-/** Runs a program that watches its process, and tells of every fault over IPC. */
+/** Runs a program that watches its process, and reports every fault over IPC. */
 async function run(program: string, stdout: number | 'ignore' | 'gone'): Promise<Ended> {
   const source = `
     import { watchProcess } from '${moduleUrl('cli/process-faults.ts')}';

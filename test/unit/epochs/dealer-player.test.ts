@@ -376,7 +376,7 @@ describe('finalize with a threshold', () => {
     [3, 3, true],
     [3, 4, false],
     [4, 4, true],
-    // The scheme needs three of four, whatever the caller would accept.
+    // The scheme needs three of four, also when the caller would accept fewer.
     [2, 2, false],
     [2, undefined, false],
   ])('%i acks with the threshold %s: a log is %s', async (acks, threshold, hasLog) => {

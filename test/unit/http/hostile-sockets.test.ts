@@ -39,7 +39,7 @@ async function untilClosed(socket: Socket): Promise<string> {
   return text;
 }
 
-/** A request of which the connection ends with the answer. */
+/** A request on a connection that ends after the answer. */
 const post = (headers: string, body: string): string =>
   `POST /challenge HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n${headers}\r\n${body}`;
 const chunked = (text: string): string => `${text.length.toString(16)}\r\n${text}\r\n`;

@@ -6,7 +6,7 @@ import type { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
 import { keyServerWorld } from '../../support/key-server-fixture.ts';
 import { keyStatusContent, newSlotId, ProtocolClient } from '../../support/protocol-client.ts';
 
-/** Every way in which a secret could stand in text. */
+/** Every encoding in which a secret could appear in text. */
 const spellings = (secret: SecretBytes | undefined): string[] => {
   const bytes = secret?.reveal() ?? new Uint8Array();
   const hex = toHex(bytes);

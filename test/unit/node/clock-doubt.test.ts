@@ -3,7 +3,7 @@ import { StaleChainError } from '../../../src/chain/stale-chain.ts';
 import { ProblemError } from '../../../src/errors/latchkey-error.ts';
 import { ClockDoubt } from '../../../src/node/clock-doubt.ts';
 
-/** What the doubt says after two looks, with the block's number and time and the clock moved on in between. */
+/** The result after two errors; between them the block's number, its time and the clock advance. */
 function afterTwoLooks(moved: {
   readonly blocks: number;
   readonly timeMs: number;

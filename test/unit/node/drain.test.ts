@@ -195,7 +195,7 @@ describe('“I have no slot of yours”', () => {
     answer = (nonce) => ({ enrolled: false, signature: signature(nonce) });
     await tellFor(1_000);
     expect(drain.progress()).toMatchObject({ remaining: 0, moved: 1 });
-    // It is only counted: no key goes on a word.
+    // The statement is only counted: no key is erased because of it.
     expect(world.vault.size).toBe(1);
     expect(events.filter((event) => event === 'drain.done')).toHaveLength(1);
   });

@@ -22,7 +22,7 @@ const unpatched = Uint8Array.of(5, 1, 8, ...new Array<number>(13).fill(0));
 const quoteOf = (teeTcbSvn: Uint8Array): Uint8Array =>
   pki.quote({ reportData: new Uint8Array(64), body: { teeTcbSvn } });
 
-/** A source with one set; `undefined` stands for an outage. */
+/** A source with one set; `undefined` means an outage. */
 function sourceOf(documents: () => object | undefined): CollateralSource {
   const source = {
     graceMs: 0,

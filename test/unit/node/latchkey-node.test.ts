@@ -136,7 +136,7 @@ describe('a node that is open', () => {
 });
 
 describe('healing continues when other parts fail', () => {
-  /** A node with three servers, all of which forget after it has been harmed. */
+  /** A node with three servers; after the test has damaged the node, all of them lose their memory. */
   async function survives(harm: (lone: Awaited<ReturnType<typeof loneNode>>) => void): Promise<string[]> {
     await net.form(4);
     const { decryptions } = configSchema.parse({ ...net.world.config, decryptions: { port: 0 } });

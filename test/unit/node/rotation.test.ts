@@ -113,7 +113,7 @@ it(
     await net.world.clock.until(first.node.rotateStoreKey());
     const steps = origin.steps - start;
     await first[Symbol.asyncDispose]();
-    // The servers have erased what opened an earlier state, so each run goes on from the one before.
+    // The servers have erased the keys of an earlier state, so each run continues from the previous one.
     let disk = origin;
     for (let number = 0; number < CUTS; number++) {
       const cut = 1 + Math.round((number * (steps - 1)) / (CUTS - 1));

@@ -53,7 +53,7 @@ describe('V7 swapped, repeated, reordered and truncated', () => {
       const code = await refusedBecause(store, (disk) =>
         disk.tamper(target, bytesOf(disk, filesLike(disk, 'segment-')[0])),
       );
-      // A shorter one is told by its length first.
+      // A shorter one is detected by its length first.
       expect(code).toMatch(/^STORE_SEGMENT_(SWAPPED|TRUNCATED)$/);
     }
   });

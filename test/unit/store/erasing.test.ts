@@ -10,7 +10,7 @@ const options = (disk: SimulatedDisk) => storeOptions(disk, { segmentBytes: 4096
 
 const filledWith = (number: number): Uint8Array => new Uint8Array(600).fill(number);
 
-/** Segments of plain records, then some where both lie together, then plain ones again. */
+/** Segments of plain records, then segments with both kinds, then plain ones again. */
 async function withBoth(disk: SimulatedDisk): Promise<SealedStore> {
   const store = await SealedStore.create(options(disk));
   const plain = await store.namespace('plain');

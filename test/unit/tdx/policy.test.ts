@@ -226,7 +226,7 @@ describe('TCB status', () => {
     const denied = { acceptedTcbStatuses: ['UpToDate', 'OutOfDate'], deniedAdvisoryIds: ['INTEL-SA-01192'] };
     expect(judge(loaded(5), denied)).toBe('none');
     expect(judge(loaded(4), denied)).toBe('ADVISORY_REFUSED');
-    // The relaunch rule has looked at both already.
+    // The relaunch rule has already used both.
     const relaunch = withBody(
       {
         teeTcbSvn: hex('04010800000000000000000000000000'),
