@@ -31,7 +31,7 @@ export function chainViewContract(name: string, open: () => Promise<ChainViewDri
       expect(snapshot.block.hash).toHaveLength(32);
     });
 
-    it('orders records by account bytes, whatever order they were registered in', async () => {
+    it('orders records by account bytes, for any order of registration', async () => {
       await using driver = await open();
       await driver.set(
         [7, 2, 9, 4, 1].map((n) => serverRecord(n)),

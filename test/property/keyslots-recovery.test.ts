@@ -69,7 +69,7 @@ function answer(made: Enrolment, index: number, behaviour: Behaviour): SlotAnswe
 const hexes = (accounts: readonly AccountId[]): string[] => accounts.map(toHex).sort();
 
 describe('recovery', () => {
-  it('opens exactly when t good servers answered, with the right key, and names every liar', async () => {
+  it('opens exactly when t good servers answered, with the right key, and names every lying server', async () => {
     await fc.assert(
       fc.asyncProperty(network, async ({ t, behaviours: acts, order }) => {
         const made = await enrol({ t, n: acts.length });

@@ -70,7 +70,7 @@ describe.skipIf(!haveVectors)('genuine quotes', () => {
     );
   });
 
-  it('a migratable TD is refused by name under the default policy, whatever its TCB status', () => {
+  it('a migratable TD is refused by name under the default policy, with any TCB status', () => {
     const nowMs = Date.parse('2026-06-27T22:27:15Z');
     const collateral = genuineCollateral('M_00806f_2026_06_e21');
     const verified = requireVerifier().verify(genuineQuote('67adfc4acd82'), { collateral, nowMs });
