@@ -55,8 +55,8 @@ async function main(path: string): Promise<void> {
 }
 
 /**
- * The least that wakes a waiter after a durable write: Hono, a file, and a list of who waits. No deadline, no keys, no
- * limits, nobody who hangs up, nothing sealed.
+ * The smallest server that wakes a waiting request after a durable write: Hono, a file, and a list of waiting
+ * requests. It has no deadlines, keys or limits, seals nothing, and does not handle clients that disconnect.
  */
 class Relay {
   readonly app = new Hono();

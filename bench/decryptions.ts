@@ -128,7 +128,7 @@ async function wakeUp(
   return { each: summarize(durations, totalMs), lastMs: percentile(lasts, 0.5) };
 }
 
-/** How long plain Hono takes, in ms, until the last of so many requests is answered: the median of the rounds. */
+/** Time in ms until plain Hono has answered the last of the given number of requests: the median of the rounds. */
 async function answerAll(url: string, count: number, rounds: number): Promise<number> {
   const clients = await Clients.connect(url, count);
   const lasts: number[] = [];
@@ -170,7 +170,7 @@ class ServerProcess {
     });
   }
 
-  /** Resolves when so many requests wait in the server. */
+  /** Resolves when the given number of requests wait in the server. */
   async untilWaiting(count: number, question: WaitingQuestion): Promise<void> {
     for (;;) {
       const answer = this.expect('waiting');

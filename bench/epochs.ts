@@ -36,7 +36,7 @@ async function newStore(
   return { store: await SealedStore.create({ path: folder, storeKey }), storeKey };
 }
 
-/** Appends from so many dealers side by side; each sends its next dealing when the ack of the one before is there. */
+/** Appends from several dealers in parallel; each sends its next dealing after the ack of the previous one. */
 async function appendAndSign(journal: EpochJournal, dealers: number): Promise<Measured> {
   const scheme = new FeldmanScheme(randomSecret());
   const members = [scheme.self];
@@ -103,7 +103,7 @@ async function bareWrites(folder: string): Promise<Measured> {
 const middle = (runs: readonly Measured[]): Measured =>
   [...runs].sort((a, b) => a.opsPerSecond - b.opsPerSecond)[Math.floor(runs.length / 2)] ?? summarize([], 0);
 
-/** In turns with the floors, so that a slow second of the machine hits nobody alone. */
+/** In turns with the floors, so that a slow second of the machine affects both. */
 async function appends(folder: string, report: Report): Promise<void> {
   const { store } = await newStore(join(folder, 'appends'));
   const journal = await EpochJournal.open(store, options);

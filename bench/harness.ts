@@ -10,7 +10,7 @@ export interface Report {
   result(name: string, measured: Measured): void;
   /** A ratio of two measurements of this run, against the bar that it should reach (`atLeast`) or stay below. */
   target(name: string, value: number, bar: Bar): void;
-  /** A ratio of two measurements of this run that nobody has set a bar for. */
+  /** A ratio of two measurements of this run; no limit is set for it. */
   ratio(name: string, value: number): void;
 }
 

@@ -8,7 +8,7 @@ export function rawPost(port: number, path: string, body: string): Buffer {
 }
 
 /**
- * Sends every request once, over so many kept-alive connections, one at a time on each.
+ * Sends every request once over the given number of keep-alive connections, one request at a time on each.
  * @throws Error when an answer is not 200.
  */
 export async function sendAll(

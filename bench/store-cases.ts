@@ -12,7 +12,7 @@ const PRESENT = 20_000;
 /** Names as the services use them: a prefix and a number. */
 export const nameOf = (index: number): string => `record/${String(index).padStart(12, '0')}`;
 
-/** Many writers put new records, each one after the other, all durable when acknowledged. */
+/** Many writers put new records; each writer waits for the acknowledgement of its last record. */
 export async function concurrentPuts(
   engine: Engine,
   valueBytes: number,

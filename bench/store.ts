@@ -26,7 +26,7 @@ async function openSealed(folder: string): Promise<Engine> {
 
 const openers = [openSealed, openLmdb, openLevel] as const;
 
-/** Best of a few rounds in turns, so that a slow second of the machine hits nobody alone. */
+/** Best of a few rounds in turns, so that a slow second of the machine affects all measurements. */
 async function compareEngines(root: string, report: Report, valueBytes: number): Promise<void> {
   const puts = new Map<string, number>();
   const reads = new Map<string, number>();

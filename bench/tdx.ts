@@ -101,7 +101,7 @@ function quoteWithAttestationKey(pki: DevelopmentPki, label: string): Uint8Array
   return assembleQuote({ ...parts, attestationKey, qeReport: report });
 }
 
-/** What nothing that checks a quote can avoid: two signatures, and two digests of the sizes at hand. */
+/** The least work of every verifier of a quote: two signatures, and two digests of the same sizes. */
 function floorOf(bytes: Uint8Array): () => boolean {
   const quote = parseQuote(bytes);
   const key = importKey(quote.attestationKey);

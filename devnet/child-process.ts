@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 
-/** A node that is told to end finishes its requests first; on a busy machine that takes a while. */
+/** A node that gets a termination signal finishes its requests first; on a busy machine this takes a while. */
 const END_AFTER_MS = 60_000;
 
 /** A process that this program started; only ever ended by its own handle. */

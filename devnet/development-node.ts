@@ -11,7 +11,7 @@ const liar = fileURLToPath(new URL('./lying-node.js', import.meta.url));
 /** How long an agent may take to answer; a stopped process answers never. */
 const ANSWER_MS = 30_000;
 
-/** What a node answers on `/status` of its agent, as far as the story looks at it. */
+/** The answer of a node on `/status` of its agent; only the fields that the demonstration uses. */
 export interface NodeStatus {
   readonly state: string;
   readonly ready: boolean;
@@ -49,7 +49,7 @@ export class DevelopmentNode {
     readonly port: number;
     readonly metricsPort: number;
     readonly rootFile: string;
-    /** Started as one that lies when it is told to by SIGUSR2. */
+    /** Whether the node runs code that makes it give false answers after SIGUSR2. */
     readonly mayLie: boolean;
   }) {
     this.number = options.number;
@@ -141,7 +141,7 @@ export class DevelopmentNode {
   async status(): Promise<NodeStatus | undefined> {
     try {
       const { json } = await this.ask('GET', '/status');
-      // The agent is this project's own; the story looks at the fields that it names above.
+      // The agent is part of this project; the demonstration reads only the fields that are declared above.
       const status = json as NodeStatus;
       this.accountId = status.accountId ?? this.accountId;
       this.x25519PublicKey = status.x25519PublicKey ?? this.x25519PublicKey;

@@ -17,8 +17,8 @@ const TWO_OF_TWO = { t: 2, n: 2 };
 const DEADLINE_MS = 10_000;
 
 /**
- * The host of a node writes a keyslot file with two servers of its own, whose keys it knows, and puts both on the
- * chain. The node asks neither, and stays locked. The true file is back in place at the end, and the node is stopped.
+ * The host of a node writes a keyslot file with two servers of its own, knows the keys of both, and registers both on
+ * the chain. The node asks neither and stays locked. At the end the true file is back and the node is stopped.
  */
 export async function showForgedKeyslots(
   node: DevelopmentNode,
@@ -67,7 +67,7 @@ export async function showForgedKeyslots(
   });
 }
 
-/** A server whose key the host knows. */
+/** A server; the host knows its private key. */
 function hostServer(): EnrolledServer {
   return {
     server: AccountId.of(systemRandom(32)),

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 
-/** Below what the kernel hands out to connections, and to listeners on port 0, by itself. */
+/** Below the range from which the kernel assigns ports to connections and to listeners on port 0. */
 const FIRST_PORT = 20_000;
 const END_PORT = 32_768;
 

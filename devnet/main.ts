@@ -98,7 +98,7 @@ function emitReady(network: DevelopmentNetwork, timeline: Timeline): void {
   });
 }
 
-/** Says where everything is, for people who go on with the network. */
+/** Prints the addresses and files, for people who use the network afterwards. */
 function sayWhereItIs(
   { chain, mockTdx, nodes, spareConfigFile, rootFile }: DevelopmentNetwork,
   timeline: Timeline,

@@ -25,7 +25,7 @@ const SHAPE = 'entropy-500';
 
 const hashed = (name: string, n: number): Uint8Array => blake2b256(utf8(`${name} ${n}`));
 
-/** The raw storage of so many servers, in the form of the development chain's runtime. */
+/** The raw storage of the given number of servers, in the form of the development chain's runtime. */
 function storageOf(servers: number): readonly (readonly [string, string])[] {
   const records = Array.from({ length: servers }, (_, n) => ({
     stash: AccountId.of(hashed('stash', n)),

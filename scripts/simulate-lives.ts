@@ -9,8 +9,9 @@ export async function* livesInThisProcess(seeds: readonly number[]): AsyncGenera
 }
 
 /**
- * The lives of these seeds on so many processes, in the order in which they end. A process that dies in the middle of
- * a life is itself a finding: its seed counts as failed, and the next seeds go to a new process.
+ * Runs the lives of these seeds in the given number of processes; yields them in the order in which they end. A process
+ * that dies in the middle of a life is itself a finding: its seed counts as failed, and a new process takes the next
+ * seeds.
  */
 export async function* livesInProcesses(
   seeds: readonly number[],

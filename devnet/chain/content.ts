@@ -28,7 +28,7 @@ export interface ChainContent {
   readonly acceptedMeasurements: readonly Uint8Array[];
   /** Raw storage that wins over everything else in a block's state; `null` removes a key. */
   readonly overrides: ReadonlyMap<string, string | null>;
-  /** The code in force after this block; the block itself was still run by its parent's. */
+  /** The runtime code after this block; the block itself was executed with the code of its parent. */
   readonly shape: RuntimeShape;
   readonly specVersion: number;
 }

@@ -50,9 +50,9 @@ export interface DevelopmentControls {
   upgradeRuntime(shape: RuntimeShape, specVersion?: number): number;
   /** Announces another authority set; it takes over when that block, or the last of the delay, is final. */
   rotateAuthorities(rotation?: Rotation): number;
-  /** The finalized head and the authorities that go on from it. */
+  /** The finalized head and the authorities of the blocks after it. */
   checkpoint(): Checkpoint;
-  /** Tells everybody these lies from now on, and no others. */
+  /** Sets the lies that all connections get from now on. */
   tell(...lies: readonly Lie[]): void;
   /** Makes blocks at once. @returns the best head. */
   newBlocks(count: number): Head;
@@ -100,7 +100,7 @@ function checkpoint({ finalized, finality }: Ledger): Checkpoint {
   };
 }
 
-/** The controls over one ledger, what is told about it, and its server. */
+/** The controls of one ledger, its lies, and its server. */
 export function developmentControls(
   ledger: Ledger,
   lies: Lies,

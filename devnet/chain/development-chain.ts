@@ -57,7 +57,7 @@ export interface DevelopmentChain extends DevelopmentControls, AsyncDisposable {
   readonly url: string;
   /** `0x` hash of block 0. */
   readonly genesisHash: string;
-  /** The URL that tells lies to those who connect by it, while others are told the truth. */
+  /** The URL for connections that get lies; other connections get true answers. */
   lyingUrl(...lies: readonly Lie[]): string;
   /** Lets a test alter any result before it is sent. */
   setTamper(tamper: Tamper | undefined): void;

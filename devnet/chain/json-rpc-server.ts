@@ -80,7 +80,7 @@ function answer(
   }
 }
 
-/** What a new connection is told: the lies for everybody, and those that its URL asks for. */
+/** The lies of a new connection: the lies for all connections, and those named in its URL. */
 function liesFor(path: string | undefined, everybody: Lies): Lies | undefined {
   const lies = new Lies(everybody);
   try {
@@ -92,7 +92,7 @@ function liesFor(path: string | undefined, everybody: Lies): Lies | undefined {
 }
 
 /**
- * Listens on 127.0.0.1; port 0 takes a free one. A connection whose URL names an unknown lie is closed by 1008.
+ * Listens on 127.0.0.1; port 0 takes a free one. When a URL names an unknown lie, the connection is closed by 1008.
  * @throws when the port is taken.
  */
 export async function startJsonRpcServer(

@@ -9,7 +9,7 @@ import type { StateVersion } from './trie/trie-node.ts';
 
 /** Blocks kept with their whole state; older ones are forgotten, as a pruning node does. */
 const KEPT_BLOCKS = 512;
-/** Headers kept beside them; a real node keeps all. At two blocks a second these are fourteen hours. */
+/** Number of newest headers that are kept; a real node keeps all. At two blocks a second these are fourteen hours. */
 const KEPT_HEADERS = 100_000;
 /** How far ahead of what they finalize authorities may vote. */
 const VOTED_AHEAD = 2;
@@ -96,7 +96,7 @@ export class Ledger {
     return this.#headers.get(hash);
   }
 
-  /** As many keys that nobody authorized as a set has. */
+  /** A set of the same size with keys that are not authorized. */
   impostorsOf(set: AuthoritySet): AuthoritySet {
     return impostorsOf(this.#options.seed, set);
   }

@@ -1,6 +1,6 @@
 import type { Lies } from './lies/lies.ts';
 
-/** A JSON-RPC error that the caller sees as such. */
+/** An error that the caller receives as a JSON-RPC error with this code and message. */
 export class RpcError extends Error {
   override readonly name = 'RpcError';
   readonly code: number;

@@ -30,7 +30,7 @@ export function runtimeMetadata(shape: RuntimeShape): RuntimeMetadata {
   return made;
 }
 
-/** The answer of state_getRuntimeVersion: the code that is in force after a block. */
+/** The answer of state_getRuntimeVersion: the version of the code after a block. */
 export function runtimeVersion({ content: { specVersion }, trie }: Block): object {
   return {
     specName: SPEC_NAME,

@@ -292,7 +292,7 @@ export function encodeServerInfo(shape: RuntimeShape, server: ServerInfoFields):
       return concatBytes(server.account, server.x25519PublicKey, endpoint, quote);
     case 'entropy-400':
     case 'entropy-300':
-      // The provisioning certification key, a compressed P-256 point; nobody reads it here.
+      // The provisioning certification key, a compressed P-256 point; the key server does not read it.
       return concatBytes(server.account, server.x25519PublicKey, endpoint, compact(33), new Uint8Array(33));
     case 'reordered':
       return concatBytes(u32(1), endpoint, quote, server.x25519PublicKey, server.account);

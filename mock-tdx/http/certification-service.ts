@@ -11,7 +11,7 @@ export interface ServiceRefusal {
   readonly message: string;
 }
 
-/** Numbers that `update=standard` and `update=early` stand for. */
+/** TCB evaluation data numbers of `update=standard` and `update=early`. */
 const evaluationNumbers = {
   standard: DEVELOPMENT_TCB_EVALUATION_DATA_NUMBER,
   early: DEVELOPMENT_TCB_EVALUATION_DATA_NUMBER + 1,

@@ -16,6 +16,6 @@ export const oids = {
   reasonCode: '2.5.29.21',
   crlDistributionPoints: '2.5.29.31',
   authorityKeyIdentifier: '2.5.29.35',
-  /** Intel's SGX extension of PCK certificates; its parts lie below it. */
+  /** Intel's SGX extension of PCK certificates; the OIDs of its parts are below it. */
   sgxExtension: '1.2.840.113741.1.13.1',
 } as const;

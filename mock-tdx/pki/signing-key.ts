@@ -38,7 +38,7 @@ export class SigningKey {
     return p256.Signature.fromBytes(this.sign(message)).toBytes('der');
   }
 
-  /** SHA-1 is not at hand; 20 bytes of SHA-256 identify a key as well (RFC 7093 section 2, method 1). */
+  /** SHA-1 is not available; 20 bytes of SHA-256 identify a key as well (RFC 7093 section 2, method 1). */
   get keyIdentifier(): Uint8Array {
     return sha256(concatBytes(Uint8Array.of(4), this.publicKey)).slice(0, 20);
   }

@@ -9,7 +9,7 @@ const chain = refused('CERTIFICATE_CHAIN_INVALID');
 const malformed = refused('CERTIFICATE_MALFORMED');
 const untrusted = refused('ROOT_NOT_TRUSTED');
 
-/** Table 1b, C1 to C5: who issued what. */
+/** Table 1b, C1 to C5: issuers of the certificates. */
 const chainCases: readonly TamperCase[] = [
   {
     name: 'pck-leaf-signed-by-itself',

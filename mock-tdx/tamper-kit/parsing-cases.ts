@@ -6,7 +6,7 @@ import { type QuoteParts, signedRegion, joinQuote } from '../quote/quote-parts.t
 import type { TamperBench } from './tamper-bench.ts';
 import { accepted, refused, type TamperCase } from './tamper-case.ts';
 
-/** Where the length of the signature data stands in a version 4 quote. */
+/** Offset of the length of the signature data in a version 4 quote. */
 const SIGNATURE_DATA_LENGTH_AT = 48 + 584;
 
 const patched = (bytes: Uint8Array, offset: number, ...values: readonly number[]): Uint8Array => {

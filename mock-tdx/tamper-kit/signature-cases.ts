@@ -7,7 +7,7 @@ import type { Evidence } from './evidence.ts';
 import type { TamperBench } from './tamper-bench.ts';
 import { accepted, anyStatus, refused, type TamperCase, tamperCase } from './tamper-case.ts';
 
-/** Where the attestation key lies behind the signed region: after length and signature. */
+/** Offset of the attestation key after the signed region: after length and signature. */
 const ATTESTATION_KEY_AT = 4 + 64;
 
 const qeReport = (bench: TamperBench, change: (report: QeReport) => Partial<QeReport>): Evidence =>

@@ -60,5 +60,5 @@ export const flagText = z
   .meta({ type: 'boolean' })
   .transform((text) => text === 'true');
 
-/** A route that takes nothing in its path or body. */
+/** The schema of a route without parameters or a body. */
 export const nothing = z.strictObject({});

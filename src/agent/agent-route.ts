@@ -24,7 +24,7 @@ interface AgentAnswer<Json> {
   readonly etag?: string;
 }
 
-/** One route of the agent; the same object is served and described. */
+/** One route of the agent; the server and the OpenAPI document use the same object. */
 export interface AgentRoute {
   readonly method: 'get' | 'put' | 'post' | 'delete';
   /** With `{name}` for parameters. */
@@ -57,7 +57,7 @@ interface Definition<P extends z.ZodObject, Q extends z.ZodObject, B extends z.Z
   ) => Promise<AgentAnswer<z.input<A>>>;
 }
 
-/** Makes a route: its schemas decide what reaches its handler. */
+/** Makes a route; its handler gets only input that its schemas accept. */
 export function agentRoute<
   P extends z.ZodObject,
   Q extends z.ZodObject,

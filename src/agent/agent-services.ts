@@ -8,8 +8,8 @@ import { Datastore } from '../rituals/datastore.ts';
 import type { Store } from '../store/api/store-api.ts';
 
 /**
- * Where secret stores lie among the journals. A journal writes its own form of private dealings into its secrets, so
- * that a program which used both at once would overwrite what the journal needs: they never share a name.
+ * Prefix of the names of secret stores, so that they never equal the name of a journal. A journal writes its own form
+ * of private dealings into its secrets, so a program that used both would overwrite the records of the journal.
  */
 export const SECRET_STORE_PREFIX = 'secret-store-';
 

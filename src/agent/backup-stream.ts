@@ -9,7 +9,7 @@ const STALL_MS = 60_000;
 const busy = new WeakSet<Store>();
 
 /**
- * Runs a backup and gives its bytes as they are read: as fast as the reader takes them, and one at a time per store.
+ * Runs a backup and streams its bytes at the speed of the reader; one backup at a time per store.
  * A failure breaks the stream off; the file says where it ends, so that a part never passes for the whole.
  * @throws ProblemError STORE_BACKUP_RUNNING, and what the backup throws before its first byte.
  */

@@ -30,7 +30,7 @@ export const drainAnswer = z.strictObject({
     .meta({ description: `who remains; the first ${MAX_LISTED}, those at risk before others` }),
 });
 
-/** What the routes need of a node; the node's drain has it. */
+/** The part of a node that the routes use; the node's drain implements it. */
 export interface DrainDesk {
   start(): void;
   cancel(): void;
@@ -48,7 +48,7 @@ export interface DrainDesk {
   };
 }
 
-/** How a drain stands, for JSON; the clients that remain are counted also while there is none. */
+/** The state of a drain for JSON; the remaining clients are counted also when there is no drain. */
 export function drainToJson(desk: DrainDesk): z.output<typeof drainAnswer> {
   const { progress, remaining } = desk.standing();
   const clients = [...remaining].sort((a, b) => Number(b.isAtRisk) - Number(a.isAtRisk));
@@ -67,7 +67,7 @@ export function drainToJson(desk: DrainDesk): z.output<typeof drainAnswer> {
   };
 }
 
-/** What the routes of `/drain` do, for OpenAPI. */
+/** Summaries of the routes of `/drain`, for OpenAPI. */
 export const drainSummaries = {
   get: 'How far a drain is, and who still needs this server',
   put: 'Drains this server before a planned stop: no new keys, and its clients move to others. Again: changes nothing',

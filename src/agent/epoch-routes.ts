@@ -251,7 +251,7 @@ const prune = agentRoute({
   },
 });
 
-/** Says that an epoch has nothing of a kind. */
+/** The error for an epoch without an entry of this kind. */
 export const noEntry = (number: number, kind: string): EvidenceError =>
   new EvidenceError('EPOCH_ENTRY_NOT_FOUND', `epoch ${number} has no such ${kind}`, { field: kind });
 

@@ -1,7 +1,7 @@
 import { sha256Hex } from '../crypto/sha2.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 
-/** What must hold of the present value before it is replaced or deleted (RFC 9110 section 13.1). */
+/** A condition on the present value, checked before it is replaced or deleted (RFC 9110 section 13.1). */
 export type Precondition =
   | { readonly kind: 'none' }
   | { readonly kind: 'absent' }

@@ -116,5 +116,5 @@ const revoke = agentRoute({
   },
 });
 
-/** Ritual fragments; `/rituals/expired` comes before `/rituals/{id}`, which would take it for an id. */
+/** Ritual fragments; `/rituals/expired` comes before `/rituals/{id}`, which would treat it as an id. */
 export const ritualRoutes: readonly AgentRoute[] = [list, expired, store, retrieve, revoke];

@@ -177,7 +177,7 @@ const getCursor = agentRoute({
   },
 });
 
-/** What a node caches about rituals; the cursor comes before `/rituals/{id}`, which would take it for an id. */
+/** The cached state of rituals; the route of the cursor comes before `/rituals/{id}`, which would take it for an id. */
 export const ritualStateRoutes: readonly AgentRoute[] = [
   ...[putCursor, getCursor, putPhase, getPhase, clearPhase],
   ...[putValidators, getValidators, putActive, getActive, clear],

@@ -10,14 +10,14 @@ export const rotationAnswer = z.strictObject({
   detail: z.string().optional(),
 });
 
-/** What the routes need of a node: the last change of its store key since its start. */
+/** The part of a node that the routes use: the last change of its store key since its start. */
 export interface RotationDesk {
-  /** Begins one; while one runs it goes on. */
+  /** Starts a rotation; when one is running, that one continues. */
   start(): void;
   standing(): z.output<typeof rotationAnswer>;
 }
 
-/** What the routes of `/rotation` do, for OpenAPI. */
+/** Summaries of the routes of `/rotation`, for OpenAPI. */
 export const rotationSummaries = {
   get: 'How the last change of the store key went since this process started',
   put: 'Changes the store key, with a new generation of slots at the key servers; ask again with GET until it is done',

@@ -17,7 +17,7 @@ import { bootRandom, OwnMarks } from './own-marks.ts';
 import { describeFailure, failureOf } from './peer-failure.ts';
 import type { SlotBook } from './slot-book.ts';
 
-/** How long a fresh node looks for its first servers before it goes on unbacked. */
+/** How long a new node tries to get its first servers before it continues unbacked. */
 const FRESH_TICKS = 5;
 /** How long the end of a birth that failed waits for servers to erase its keys. */
 const FORGETTING_MS = 2_000;
@@ -63,14 +63,14 @@ async function make(stage: BootStage): Promise<OpenNode | undefined> {
     return node;
   } finally {
     if (node === undefined) {
-      // `node.new` was never in force; the next attempt makes another.
+      // `node.new` was never used; the next attempt creates another.
       await making?.close().catch(() => undefined);
       for (const secret of secrets) secret.wipe();
     }
   }
 }
 
-/** What must not stay in memory when no node comes of it. */
+/** Keys that must not stay in memory when the creation does not succeed. */
 interface Wipable {
   wipe(): void;
 }
@@ -163,7 +163,7 @@ async function firstSlots(
   return state;
 }
 
-/** Whether there is any server to enrol with; without one a fresh node goes on unbacked at once. */
+/** Whether there is any server to enrol with; without one a new node continues unbacked at once. */
 async function mayEnrol({ parts, stopped }: BootStage, { account }: NodeIdentity): Promise<boolean> {
   const { servers } = await orAborted(parts.chain.snapshot(), stopped);
   return servers.some((server) => server.active && !equalBytes(server.account, account));

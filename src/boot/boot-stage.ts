@@ -7,7 +7,7 @@ import type { LockedCause } from './locked-cause.ts';
 import type { NodeFolder } from './node-folder.ts';
 import type { NodeState } from './node-state.ts';
 
-/** What a guardian works with. */
+/** The parts that a guardian uses. */
 export interface GuardianParts extends HealerParts {
   readonly fileSystem: FileSystem;
   /** Absolute path. */
@@ -25,7 +25,7 @@ export interface GuardianParts extends HealerParts {
   /** Whether a new node may come into being before a server holds a slot of it; not when its key leaves at once. */
   readonly mayStayUnbacked?: boolean;
   readonly onState: (state: NodeState) => void;
-  /** Is told of faults of the store's disk. */
+  /** Receives faults of the store's disk. */
   readonly storeObserver?: StoreObserver;
   /** Whether the caller holds the lock of the data folder already, for as long as the guardian lives. */
   readonly holdsFolder?: boolean;
@@ -33,7 +33,7 @@ export interface GuardianParts extends HealerParts {
   readonly causeOf?: (error: unknown) => LockedCause | undefined;
 }
 
-/** What the stages of a boot, birth and recovery, get of the guardian that runs them. */
+/** The parts of the guardian that the stages of a boot (creation, recovery) use. */
 export interface BootStage {
   readonly parts: GuardianParts;
   readonly folder: NodeFolder;
@@ -41,7 +41,7 @@ export interface BootStage {
   readonly stopped: AbortSignal;
   /** Says how far the boot is. */
   readonly report: (state: NodeState) => void;
-  /** One look of a healer at everything; a look that fails is reported, never thrown. Returns the state after it. */
+  /** One check of all slots by a healer; a failure is reported, not thrown. Returns the state after the check. */
   readonly tick: (healer: Healer) => Promise<NodeState>;
   /** Sleeps for about this many milliseconds, or until an event wakes it. */
   readonly pause: (milliseconds: number) => Promise<void>;

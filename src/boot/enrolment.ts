@@ -11,7 +11,7 @@ import { type RoundTools, runKeyRound } from './key-round.ts';
 import { failureOf, type PeerFailure } from './peer-failure.ts';
 import type { ServerVetter } from './vet-server.ts';
 
-/** What an enrolment starts from. */
+/** The input of an enrolment. */
 export interface EnrolmentInput {
   readonly account: AccountId;
   readonly snapshot: ChainSnapshot;
@@ -27,13 +27,13 @@ export interface EnrolmentInput {
   readonly signal: AbortSignal;
 }
 
-/** What an enrolment works with. */
+/** The parts that an enrolment uses. */
 export interface EnrolmentTools extends RoundTools {
   readonly vetter: ServerVetter;
   readonly random: RandomSource;
 }
 
-/** Servers that gave a fresh key, at most n, and why others did not. */
+/** The servers that gave a new key, at most n, and the reasons of the servers that did not. */
 export interface Enrolment {
   readonly servers: readonly EnrolledServer[];
   /** How many servers were not asked, by reason: too many slots would be on one platform or stash, or they drain. */
@@ -148,7 +148,7 @@ async function askForKeys(
   });
 }
 
-/** Why an attempt brought fewer than n slots, such as `4 of 5 servers gave a key; passed over: 2 platform-limit`. */
+/** Why an attempt got fewer than n slots, such as `4 of 5 servers gave a key; passed over: 2 platform-limit`. */
 export function shortfall({ servers, passedOver }: Enrolment, { n }: Quorum): string {
   const reasons = [...passedOver].map(([reason, count]) => `${count} ${reason}`);
   const others = reasons.length === 0 ? '' : `; passed over: ${reasons.join(', ')}`;

@@ -18,7 +18,7 @@ export class Forgetting {
   readonly #client: PeerClient;
   readonly #log: Log;
   readonly #open = new Map<string, DroppedSlot>();
-  /** Slots with a request under way: a server that hangs is not asked again by every look. */
+  /** Slots with a running request, so that a server that hangs is not asked again at every check. */
   readonly #telling = new Set<string>();
 
   constructor(parts: { readonly client: PeerClient; readonly log: Log }) {

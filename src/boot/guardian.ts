@@ -26,7 +26,7 @@ export class Guardian {
   #opening: Promise<unknown> | undefined;
   #healing: Promise<void> | undefined;
   #nudged = false;
-  /** The last look at the slots or change of the store key: one at a time. */
+  /** The last slot check or change of the store key: one at a time. */
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(parts: GuardianParts) {
@@ -155,13 +155,13 @@ export class Guardian {
     return turn;
   }
 
-  /** Something happened that is worth a look now, and an attempt: a server restarted, the chain changed. */
+  /** Starts a slot check and an attempt now, because a server restarted or the chain changed. */
   nudge(): void {
     this.#healer?.hurry();
     this.look();
   }
 
-  /** Something is said to have happened; what a look at the slots proves decides whether more is done. */
+  /** Starts a slot check after an unauthenticated hint; only the result of the check causes further actions. */
   look(): void {
     this.#nudged = true;
     this.#wake.abort();
@@ -186,7 +186,7 @@ export class Guardian {
     } catch (error) {
       if (this.#stop.signal.aborted) return this.#state;
       this.#parts.log('error', 'healing.failed', { error: messageOf(error) });
-      // What could not be looked at is not backed.
+      // A store that could not be checked does not count as backed.
       if (this.#state.name === 'backed') this.#set({ ...this.#state, name: 'degraded' });
     }
     return this.#state;

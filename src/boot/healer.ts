@@ -34,7 +34,7 @@ import {
 /** Cap on the doublings of the patience with a server that says again and again that its memory is gone. */
 const MAX_FORGETFUL_DOUBLINGS = 3;
 
-/** How patiently a node heals. */
+/** Options of healing. */
 export interface HealingOptions {
   readonly bootstrap: boolean;
   readonly minimumThreshold: number;
@@ -45,7 +45,7 @@ export interface HealingOptions {
   readonly retryMaxMs: number;
 }
 
-/** What healing works with. */
+/** The parts that healing uses. */
 export interface HealerParts {
   readonly tools: EnrolmentTools;
   readonly chain: ChainView;
@@ -86,7 +86,7 @@ export class Healer {
     this.#forgetful = new RepeatedClaims({ ...options, maxDoublings: MAX_FORGETFUL_DOUBLINGS });
   }
 
-  /** One look at everything. Returns the state of the node afterwards. */
+  /** One check of all slots and of the chain. Returns the state of the node afterwards. */
   async tick(signal: AbortSignal): Promise<NodeState> {
     if (this.#fencedBy !== undefined) return { name: 'fenced', reason: this.#fencedBy };
     const { chain, options } = this.#parts;
@@ -129,7 +129,7 @@ export class Healer {
     const { tools } = this.#parts;
     const known = { live: this.#live, unknown: this.#learning.unknown };
     const check = await checkSlots(tools.client, this.#node, snapshot, known, signal);
-    // The newer instance may live on the slots that this one would give up.
+    // The newer instance may depend on the slots that this instance would give up.
     if (this.#holding.isOvertaken(check)) return check;
     this.#forgetting.run(await this.#node.book.note(confirmations(check), lostSlots(check)), snapshot);
     this.#live = newestOf(this.#node, check).filter(isLive).length;
@@ -263,7 +263,7 @@ export class Healer {
       n: quorum.n,
       slots: servers.length,
     });
-    // Also with n slots: whether they last shows at the next look.
+    // Also with n slots: the next check shows whether they are still live.
     this.#backOff(servers.length, quorum);
   }
 

@@ -5,7 +5,7 @@ import { newestOf, type SlotCheck } from './slot-check.ts';
 /** Rounds in which a boot raises its claim in one tick. */
 const MAX_CLAIM_ROUNDS = 4;
 
-/** Whether this boot holds its account, and when a newer instance took it over. */
+/** Records whether this boot holds its account, and when a newer instance took the account over. */
 export class HoldingAccount {
   readonly #node: OpenNode;
   /** Whether t servers have shown this boot's claim. */

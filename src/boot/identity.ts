@@ -10,7 +10,7 @@ const NAMESPACE = 'latchkey/identity';
 const ACCOUNT_SEED = 'sr25519-seed';
 const X25519_SECRET = 'x25519-secret';
 
-/** Who a node is; both secrets live in its sealed store and nowhere else. */
+/** The identity of a node. Both secrets are kept in its sealed store only. */
 export interface NodeIdentity {
   readonly account: AccountId;
   /** sr25519 mini secret key, 32 bytes. */
@@ -19,7 +19,7 @@ export interface NodeIdentity {
   readonly x25519PublicKey: X25519PublicKey;
 }
 
-/** Takes both secrets over: the seed lives on in the identity, the other one inside OpenSSL alone. */
+/** Takes ownership of both secrets: the identity keeps the seed, and only OpenSSL keeps the other secret. */
 function identityOf(seed: Uint8Array, x25519Secret: Uint8Array): NodeIdentity {
   const x25519 = x25519KeyPairFromSecret(x25519Secret);
   x25519Secret.fill(0);

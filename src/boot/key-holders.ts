@@ -5,7 +5,7 @@ import type { Slot } from '../keyslots/keyslot-file.ts';
 import { failureOf, type PeerFailure } from './peer-failure.ts';
 import { type ServerVetter, unprovenRegistration } from './vet-server.ts';
 
-/** A server of the keyslot file that may be asked. */
+/** A server of the keyslot file that the chain proves. */
 export interface KeyHolder {
   readonly record: ServerRecord;
   /** Name of the platform that its registered quote proves. */

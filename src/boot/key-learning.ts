@@ -61,7 +61,7 @@ export class KeyLearning {
         this.unknown.set(toHex(slotId), result.ok ? wrongKey : result.failure);
         if (!result.ok || book.file === undefined) return;
         const { keyId, key } = result.answer.grant;
-        // Only the key that opens the slot counts: a liar could prove to hold whatever key it gave.
+        // Only the key that opens the slot counts: a lying server could prove to hold any key that it gave.
         const attempt = new RecoveryAttempt(book.file, 1);
         const answer = { server: peer.account, platform: 'any', slotId, keyId, key };
         if (attempt.offer(answer) === 'opened') book.learn(slotId, key);

@@ -17,7 +17,7 @@ export interface RoundTarget {
   readonly recoveryToken?: SecretBytes;
 }
 
-/** What came of one server. */
+/** The result of one server. */
 export type RoundResult =
   | { readonly ok: true; readonly answer: InstanceGrant }
   | { readonly ok: false; readonly failure: PeerFailure };
@@ -27,7 +27,7 @@ export interface KeyRound {
   readonly account: AccountId;
   readonly intent: Intent;
   readonly targets: readonly RoundTarget[];
-  /** The first quote is made when this many challenges (and a short grace) are in, or no more are to come. */
+  /** The first quote is made a short time after this number of challenges has arrived, or when no more can arrive. */
   readonly quorum: number;
   /** Called once for every target, as its answer or failure arrives. */
   readonly onResult: (target: RoundTarget, result: RoundResult) => void;
@@ -35,7 +35,7 @@ export interface KeyRound {
   readonly signal: AbortSignal;
 }
 
-/** What a round works with. */
+/** The parts that a round uses. */
 export interface RoundTools {
   readonly client: PeerClient;
   readonly quotes: QuoteSource;

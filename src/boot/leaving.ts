@@ -13,7 +13,7 @@ const MAX_DOUBLINGS = 10;
  */
 export class Leaving {
   readonly #claims: RepeatedClaims;
-  /** Since when a server says so, without a look that found otherwise; with the process that says so. */
+  /** Since when each server reports a drain without interruption, and the process that reports it. */
   readonly #saying = new Map<string, { readonly instance: string; readonly sinceMs: number }>();
 
   /** @param patienceMs how long the second drain of one server must last before it counts. */
@@ -21,7 +21,7 @@ export class Leaving {
     this.#claims = new RepeatedClaims({ patienceMs, maxDoublings: MAX_DOUBLINGS });
   }
 
-  /** Takes what a look found; returns the servers that did not say so at the look before. */
+  /** Notes the results of a check; returns the servers that did not report a drain at the previous check. */
   note(checked: readonly CheckedSlot[], nowMs: number): readonly AccountId[] {
     const fresh: AccountId[] = [];
     const saying = new Map(checked.filter(isDraining).map(({ slot }) => [toHex(slot.server), slot]));

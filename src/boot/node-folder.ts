@@ -47,7 +47,7 @@ export class NodeFolder {
     return keyslots === undefined ? 'without-keyslots' : 'enrolled';
   }
 
-  /** The newer generation of the keyslot file, whose MAC is not checked; `undefined` when it cannot be read. */
+  /** The newer generation of the keyslot file. Its MAC is not checked. `undefined` when the file cannot be read. */
   async newestGeneration(): Promise<Generation | undefined> {
     const file = await new KeyslotDisk(this.#fileSystem, NodeFolder.keyslotsPath(this.path))
       .read()
@@ -128,7 +128,7 @@ export class NodeFolder {
     await this.discard();
   }
 
-  /** Removes `node.new`, which was never in force. */
+  /** Removes `node.new`, which was never used. */
   async discard(): Promise<void> {
     await this.#remove(this.newPath);
     await this.#fileSystem.syncDirectory(this.dataFolder);

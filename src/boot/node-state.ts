@@ -3,7 +3,7 @@ import { encodeSs58 } from '../bytes/ss58.ts';
 import { adviceOn, type LockedCause } from './locked-cause.ts';
 import { describeFailure, type PeerFailure } from './peer-failure.ts';
 
-/** How one key server of a node stands. */
+/** The state of one key server of a node. */
 export interface SlotReport {
   readonly server: AccountId;
   readonly endpoint: string | undefined;
@@ -98,7 +98,7 @@ export function summarize(state: NodeState): string {
   }
 }
 
-/** What has to happen, for `latchkey status --explain`. */
+/** The next steps for the operator, for `latchkey status --explain`. */
 export function explain(state: NodeState): string {
   switch (state.name) {
     case 'starting':

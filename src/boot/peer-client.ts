@@ -40,7 +40,7 @@ import { PeerExchange } from './peer-exchange.ts';
 import { PeerError } from './peer-failure.ts';
 import type { PeerTransport } from './peer-transport.ts';
 
-/** What is needed to deal with a server: its account, its registered key, its present address. */
+/** The record of a server that a request needs: its account, its registered key, its present address. */
 export type PeerRecord = Pick<ServerRecord, 'account' | 'x25519PublicKey' | 'endpoint'>;
 
 /** A slot at a server, with the key that proves it. */
@@ -56,7 +56,7 @@ export interface QuotedRequest extends BoundParameters {
   readonly quote: Uint8Array;
 }
 
-/** A grant, and which instance of the server made it. */
+/** A grant, and the instance id of the server process that made it. */
 export interface InstanceGrant {
   readonly grant: KeyGrant;
   readonly instanceId: InstanceId;

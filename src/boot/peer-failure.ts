@@ -1,7 +1,7 @@
 import { escapeControls } from '../bytes/escape-controls.ts';
 import { LatchkeyError } from '../errors/latchkey-error.ts';
 
-/** Why a key server did not help, in the words of logs, `/readyz` and `latchkey status`. */
+/** The reason why a key server gave no key, as logs, `/readyz` and `latchkey status` show it. */
 export type PeerFailure =
   | { readonly kind: 'unreachable'; readonly detail: string }
   | { readonly kind: 'refused'; readonly code: string; readonly detail: string }
@@ -13,7 +13,7 @@ export type PeerFailure =
   | { readonly kind: 'forgot'; readonly detail: string }
   /** It gave a key, but not the one that it gave before. */
   | { readonly kind: 'lied'; readonly detail: string }
-  /** It has no record on the chain any more. */
+  /** It no longer has a record on the chain. */
   | { readonly kind: 'departed'; readonly detail: string }
   /** Its own attestation does not satisfy the trust section. */
   | { readonly kind: 'untrusted'; readonly code: string; readonly detail: string };
@@ -29,7 +29,7 @@ export class PeerError extends Error {
   }
 }
 
-/** The failure that an error stands for. */
+/** Converts an error into a failure. */
 export function failureOf(error: unknown): PeerFailure {
   if (error instanceof PeerError) return error.failure;
   if (error instanceof LatchkeyError) return { kind: 'garbage', detail: `${error.code}: ${error.message}` };

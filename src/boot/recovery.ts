@@ -20,7 +20,7 @@ import type { ServerVetter } from './vet-server.ts';
 /** How long the newer generation may take before the older one is asked too: a hanging server must not cost more. */
 const HEDGE_MS = 1_000;
 
-/** What a recovery starts from. */
+/** The input of a recovery. */
 export interface RecoveryInput {
   readonly file: KeyslotFile;
   readonly snapshot: ChainSnapshot;
@@ -32,13 +32,13 @@ export interface RecoveryInput {
   readonly signal: AbortSignal;
 }
 
-/** What a recovery works with. */
+/** The parts that a recovery uses. */
 export interface RecoveryTools extends RoundTools {
   readonly vetter: ServerVetter;
   readonly log: Log;
 }
 
-/** The store key, and what t servers said about the store. */
+/** The store key, and the facts about the store that t servers reported. */
 export interface RecoveredKey {
   readonly storeKey: SecretBytes;
   readonly generation: number;
@@ -56,7 +56,7 @@ export interface RecoveredKey {
   readonly slots: readonly SlotReport[];
 }
 
-/** How far a recovery got. */
+/** The result of a recovery. */
 export type RecoveryOutcome =
   | { readonly ok: true; readonly recovered: RecoveredKey }
   | {
@@ -92,7 +92,7 @@ interface AskedSlot extends RoundTarget {
   readonly holder: KeyHolder;
 }
 
-/** The rounds of one recovery, of which the first that opens the store ends all. */
+/** The rounds of one recovery; the first round that opens the store ends all of them. */
 class Search {
   readonly #tools: RecoveryTools;
   readonly #input: RecoveryInput;
@@ -187,7 +187,7 @@ class Search {
     return asked;
   }
 
-  /** Takes what came of one server; false when it does not help. */
+  /** Notes the result of one server; false when it does not help. */
   async #take({ slot, holder }: AskedSlot, result: RoundResult): Promise<boolean> {
     const refusal = result.ok && !this.#isDone ? await this.#holders.vet(holder) : undefined;
     // Once the store key is there, what is still on its way no longer counts as a failure.
@@ -258,7 +258,7 @@ class Harvest {
     this.#tools = tools;
   }
 
-  /** Takes what came of one server; true when its slot opened. */
+  /** Notes the result of one server; true when its slot opened. */
   take(slot: Slot, platform: string, result: RoundResult): boolean {
     if (!result.ok) {
       this.note(slot, result.failure);

@@ -13,7 +13,7 @@ import { NodeFolder } from './node-folder.ts';
 import type { RecoveredKey } from './recovery.ts';
 import { recoverKey, requireAccount, wipeRecovered } from './reopening.ts';
 
-/** What a node is restored from. */
+/** The backup from which a node is restored, and the number of attempts. */
 export interface NodeBackup {
   /** Bytes of a backup of the whole store, sealed under the store key. */
   readonly source: AsyncIterable<Uint8Array>;
@@ -23,7 +23,7 @@ export interface NodeBackup {
   readonly attempts: number;
 }
 
-/** What was put into place. */
+/** The result of a restore. */
 export interface RestoredNode {
   readonly account: AccountId;
   readonly report: BackupReport;

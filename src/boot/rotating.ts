@@ -162,7 +162,7 @@ async function changeKey(stage: BootStage, node: OpenNode, change: KeyChange): P
   const file = final.file;
   if (file !== undefined) {
     await disk.replace(file).catch((error: unknown) => {
-      // The former generation opens nothing any more; the next change of the file leaves it out.
+      // The former generation no longer opens the store; the next change of the file removes it.
       parts.log('warn', 'slots.former-not-removed', { error: String(error) });
     });
   }

@@ -2,12 +2,12 @@ import { toHex } from '../bytes/hex.ts';
 import type { Slot } from '../keyslots/keyslot-file.ts';
 import { type CheckedSlot, isLive } from './slot-check.ts';
 
-/** Since when the servers of slots have been silent. */
+/** Records for each slot since when its server has not answered. */
 export class Silence {
   /** By slot, in milliseconds since 1970. */
   #sinceMs: ReadonlyMap<string, number> = new Map();
 
-  /** Takes what a look found; returns the slots that are silent for the first time. */
+  /** Notes the results of a check; returns the slots that are silent for the first time. */
   note(checked: readonly CheckedSlot[], nowMs: number): readonly CheckedSlot[] {
     const before = this.#sinceMs;
     const silent = checked.filter((one) => !isLive(one));

@@ -18,7 +18,7 @@ import {
 } from '../keyslots/keyslot-file.ts';
 import type { HeldSlot } from './peer-client.ts';
 
-/** Writes a keyslot file durably, replacing the one before; resolves when it cannot be lost any more. */
+/** Replaces the keyslot file; resolves when the new file is durable. */
 export type SaveKeyslots = (file: KeyslotFile) => Promise<void>;
 
 /** A slot with a key that its server is to erase. */
@@ -100,7 +100,7 @@ export class SlotBook {
   }
 
   /**
-   * Notes what a look at the slots found: confirms the slots that proved to live, withdraws the slots that their
+   * Notes the results of a slot check: confirms the slots that proved to live, withdraws the slots that their
    * servers say are lost, and then gives up the older generation if the newer one is complete. Returns what is dropped.
    */
   note(

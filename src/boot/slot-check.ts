@@ -10,7 +10,7 @@ import type { OpenNode } from './open-node.ts';
 import type { HeldSlot, PeerClient, PeerRecord } from './peer-client.ts';
 import { failureOf, type PeerFailure } from './peer-failure.ts';
 
-/** How one slot was found. */
+/** The result of the check of one slot. */
 export interface CheckedSlot {
   readonly slot: Slot;
   readonly report: SlotReport;
@@ -20,7 +20,7 @@ export interface CheckedSlot {
   readonly claim: 'own' | 'newer' | 'unknown';
 }
 
-/** How all slots were found. */
+/** The results of the check of all slots. */
 export interface SlotCheck {
   readonly checked: readonly CheckedSlot[];
   /** Largest number of a claim of this node that beats this boot's; 0 when there is none. */
@@ -35,16 +35,16 @@ export const lostSlots = ({ checked }: SlotCheck): SlotId[] =>
       : [],
   );
 
-/** Slots that proved to live, for `SlotBook.note`. */
+/** Slots that their servers proved to hold, for `SlotBook.note`. */
 export const confirmations = ({ checked }: SlotCheck): { slotId: SlotId; instanceId: InstanceId }[] =>
   checked.flatMap(({ slot, instanceId }) =>
     instanceId === undefined ? [] : [{ slotId: slot.slotId, instanceId }],
   );
 
-/** Whether a slot proved to live. */
+/** Whether the server proved that it holds the slot's key. */
 export const isLive = (checked: CheckedSlot): boolean => checked.instanceId !== undefined;
 
-/** Whether a slot lives, and its server asks under the slot's own MAC to be left. */
+/** Whether a slot is live, and its server reports under the slot's MAC that it drains. */
 export const isDraining = ({ report: { standing } }: Pick<CheckedSlot, 'report'>): boolean =>
   standing === 'draining';
 

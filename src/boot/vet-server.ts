@@ -27,7 +27,7 @@ const REFUSED_FOR_MS = 600_000;
 /** Verdicts that are remembered, each kind: as many as a chain may have records, so that no walk meets one twice. */
 const MAX_REMEMBERED = 20_000;
 
-/** How old the block that an attestation cites may be. */
+/** Limits on the age of the block in an attestation. */
 export interface AttestationBounds {
   readonly maxAgeMs: number;
   /** Expected time between blocks, for turning a distance in blocks into an age. */
@@ -42,7 +42,7 @@ interface Candidate {
   readonly role: 'new' | 'holder';
 }
 
-/** Says that the chain does not prove which machine has a server's key. */
+/** The failure when the chain does not prove which machine holds a server's key. */
 export const unprovenRegistration: PeerFailure = {
   kind: 'untrusted',
   code: 'REGISTRATION_MISMATCH',

@@ -23,7 +23,7 @@ export function adoptBytes(bytes: Uint8Array, name = 'bytes'): Uint8Array {
 function requireBytes(bytes: Uint8Array, name: string): void {
   // By the internal slot and not by `instanceof`, which knows the constructors of its own realm only.
   if (!types.isUint8Array(bytes)) throw new TypeError(`${name} must be a Uint8Array, got ${kindOf(bytes)}`);
-  // Node 20 has no `ArrayBuffer.prototype.detached`. A detached array looks like an empty one; only its use tells.
+  // Node 20 has no `ArrayBuffer.prototype.detached`. A detached array seems empty; only its use shows the difference.
   if (bytes.length > 0) return;
   try {
     new Uint8Array(bytes);

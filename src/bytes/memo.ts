@@ -1,4 +1,4 @@
-/** How a {@link Memo} forgets. */
+/** When a {@link Memo} removes values. */
 export interface MemoOptions<Value> {
   /** How long a value counts after it was set, in milliseconds; without it a value does not expire. */
   readonly ttlMs?: number;

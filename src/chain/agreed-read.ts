@@ -9,7 +9,7 @@ import type { ChainSource } from './chain-source.ts';
 import type { ChainSnapshot } from './chain-view.ts';
 import { startTimer } from './timer.ts';
 
-/** What a read starts from. */
+/** The input of a read. */
 export interface AgreedReadOptions {
   readonly sources: readonly ChainSource[];
   readonly agreement: number;
@@ -40,7 +40,7 @@ function candidatesOf({ sources, genesisHash }: AgreedReadOptions): readonly Can
   });
 }
 
-/** Why no read can begin: not enough endpoints are connected and have told of a finalized head. */
+/** The error when no read can begin: too few endpoints are connected and have reported a finalized head. */
 export function tooFewEndpoints(sources: readonly ChainSource[], needed: number): ProblemError {
   const ready = sources.filter(({ live }) => live !== undefined).length;
   const obstacles = sources.flatMap(({ obstacle }) => obstacle ?? []);
@@ -168,7 +168,7 @@ async function readFromSeveral(
 export async function readAgreedSnapshot(options: AgreedReadOptions): Promise<ChainSnapshot> {
   const { agreement, previous, sources } = options;
   const candidates = [...candidatesOf(options)].sort((a, b) => b.finalizedNumber - a.finalizedNumber);
-  // What an endpoint claims costs it nothing: who claimed too much is asked last.
+  // A false claim costs an endpoint nothing, so endpoints that claimed too much are asked last.
   const inTurn = candidates.toSorted((a, b) => Number(a.source.isDoubted) - Number(b.source.isDoubted));
   if (candidates.length < agreement) throw tooFewEndpoints(sources, agreement);
   return agreement === 1

@@ -20,10 +20,10 @@ const contentParts = (snapshot: ChainSnapshot): unknown[] => [
 
 const digest = (parts: unknown): string => toHex(sha256(utf8(JSON.stringify(parts))));
 
-/** Equal exactly for snapshots that say the same of servers and measurements, at whatever block. */
+/** Equal for two snapshots exactly when their servers and measurements are equal; the block may differ. */
 export const contentFingerprint = (snapshot: ChainSnapshot): string => digest(contentParts(snapshot));
 
-/** Equal exactly for snapshots that say the same of the same block. */
+/** Equal for two snapshots exactly when their contents and their block are equal. */
 export const snapshotFingerprint = (snapshot: ChainSnapshot): string =>
   digest([
     snapshot.block.number,
@@ -32,7 +32,7 @@ export const snapshotFingerprint = (snapshot: ChainSnapshot): string =>
     contentParts(snapshot),
   ]);
 
-/** What came of asking several endpoints. */
+/** The result of asking several endpoints. */
 export type AgreementOutcome =
   | { readonly agreed: true; readonly snapshot: ChainSnapshot }
   | {

@@ -14,7 +14,7 @@ import { MAX_METADATA_BYTES } from './runtime-layout.ts';
 import { type RecordDecoders, recordDecoders } from './record-decoders.ts';
 import { startTimer, type Timer } from './timer.ts';
 
-/** Either an endpoint is believed, and its metadata decoded, or it has to prove what it says. */
+/** How an endpoint is read: trusted, with its metadata decoded, or with proofs for all of its answers. */
 export type EndpointReading = { readonly decoder: EndpointDecoder } | { readonly proven: ProvenChain };
 
 /** How one connection behaves; all times in milliseconds. */
@@ -34,7 +34,7 @@ export interface ChainConnectionOptions {
   readonly signal: AbortSignal;
   /** Called with the number of each finalized head. */
   readonly onFinalized: (number: number) => void;
-  /** Called when the endpoint answers, and has no newer finalized head than it told of. */
+  /** Called when the endpoint answers and has no newer finalized head than it reported. */
   readonly onStalled: () => void;
 }
 
@@ -53,7 +53,7 @@ export interface ChainConnection {
   close(reason: string): void;
 }
 
-/** Metadata's bytes; looks at the length first, because hex is read in one go. */
+/** The bytes of metadata; the length is checked first, because hex is decoded in one step. */
 function metadataAnswer(value: unknown): Uint8Array {
   if (typeof value === 'string' && value.length > 2 + 2 * MAX_METADATA_BYTES) {
     const message = `the endpoint's metadata has more than ${MAX_METADATA_BYTES} bytes`;
@@ -102,7 +102,7 @@ async function readerOf(
   };
 }
 
-/** Half-open connections look alive for hours, so an endpoint that tells of no finalized head is asked for it. */
+/** A half-open connection seems alive for hours, so an endpoint that reports no finalized head is asked for it. */
 class Watchdog {
   readonly #socket: JsonRpcSocket;
   readonly #options: ChainConnectionOptions;

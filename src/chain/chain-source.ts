@@ -51,7 +51,7 @@ export interface ChainSourceOptions {
   readonly log: (event: ChainLogEvent) => void;
 }
 
-/** A connection that is up, and the newest finalized block that it told of. */
+/** An open connection, and the newest finalized block that it reported. */
 export interface LiveConnection {
   readonly connection: ChainConnection;
   readonly finalizedNumber: number;
@@ -127,7 +127,7 @@ export class ChainSource {
     }
   }
 
-  /** One connection from beginning to end. @returns whether it ever told of a finalized head. */
+  /** Runs one connection until it ends. @returns whether it reported a finalized head. */
   async #runOnce(): Promise<boolean> {
     const { log, onChange } = this.#options;
     try {
@@ -183,7 +183,7 @@ export class ChainSource {
     });
   }
 
-  /** Once, and not with every look of the watchdog. */
+  /** Reports a stall once, and not at every check of the watchdog. */
   #noteStall(): void {
     if (this.#isStalled) return;
     this.#isStalled = true;

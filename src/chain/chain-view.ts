@@ -17,7 +17,7 @@ export interface ServerRecord {
   readonly signer: boolean;
 }
 
-/** What the chain said at one finalized block; everything in it was read at that block. */
+/** The state of the chain at one finalized block; all of it was read at that block. */
 export interface ChainSnapshot {
   readonly genesisHash: BlockHash;
   readonly block: {
@@ -32,7 +32,7 @@ export interface ChainSnapshot {
   readonly acceptedMeasurements: readonly Uint8Array[];
 }
 
-/** A live, read-only view of the chain behind whichever client. */
+/** A live, read-only view of the chain, independent of the client library. */
 export interface ChainView extends AsyncDisposable {
   /** The newest finalized snapshot. @throws ProblemError CHAIN_UNAVAILABLE when none can be had in time. */
   snapshot(): Promise<ChainSnapshot>;

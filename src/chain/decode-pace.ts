@@ -7,8 +7,8 @@ const LONGEST_PAUSE_MS = 60_000;
 const FORGET_MS = 600_000;
 
 /**
- * How often one endpoint may have a decoder process started for it: the pause after each doubles, whether it failed or
- * not, because new metadata with every read costs as much as bad metadata.
+ * Limits how often a decoder process is started for one endpoint. The pause doubles after each process, also after a
+ * success, because new metadata with every read cost as much as bad metadata.
  */
 export class DecodePace {
   readonly #clock: Clock;

@@ -17,7 +17,7 @@ export interface FailureAdvice {
 const kindOf = ({ code, message }: LatchkeyError): string =>
   `${code} ${message.replaceAll(/0x[0-9a-f]+|\d+/gi, '#')}`;
 
-/** Counts equal failures in a row: a read that fails for good must not be repeated every second, or fill the log. */
+/** Counts equal failures in a row: a read that always fails must not be repeated every second, or fill the log. */
 export class FailureStreak {
   readonly #firstPauseMs: number;
   #kind: string | undefined;

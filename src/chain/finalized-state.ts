@@ -105,7 +105,7 @@ async function readKeys(
     });
     const page = listAnswer(answer, 'keys');
     for (const key of page) {
-      // Strictly ascending, so that a page that repeats itself ends the reading instead of going on for ever.
+      // Strictly ascending, so that a repeated page is an error and not an endless loop.
       const isNext = typeof key === 'string' && key.startsWith(prefix) && key > (keys.at(-1) ?? '');
       if (!isNext) throw inconsistent('keys that are out of order or outside the prefix');
       spend(key.length);

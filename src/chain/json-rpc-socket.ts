@@ -61,7 +61,7 @@ interface Message {
   readonly params?: { readonly subscription?: unknown; readonly result?: unknown } | null;
 }
 
-/** Requests in flight and subscriptions of one socket; knows nothing of the socket itself. */
+/** Pending requests and subscriptions of one socket; independent of the socket itself. */
 class Exchange {
   readonly #waiting = new Map<number, Waiting>();
   readonly #subscriptions = new Map<unknown, (result: unknown) => void>();

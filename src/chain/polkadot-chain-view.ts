@@ -223,7 +223,7 @@ export class PolkadotChainView implements ChainView {
     if (this.#isReadWanted && !mustWait && this.#canRead()) void this.#read();
   }
 
-  /** Whether enough endpoints are connected and have told of a finalized head. */
+  /** Whether enough endpoints are connected and have reported a finalized head. */
   #canRead(): boolean {
     return this.#sources.filter(({ live }) => live !== undefined).length >= this.#agreement;
   }

@@ -49,7 +49,7 @@ function sourceOf(socket: JsonRpcSocket): FinalitySource {
   };
 }
 
-/** One endpoint of a chain that is read by proof: it is believed in nothing. */
+/** One endpoint of a chain that is read by proof: none of its answers is trusted without a proof. */
 export class ProvenReader {
   readonly #socket: JsonRpcSocket;
   readonly #source: FinalitySource;
@@ -121,7 +121,7 @@ export class ProvenReader {
       await this.#socket.request('chain_getBlockHash', [number]),
       `hash of block ${number}`,
     );
-    // After many handovers one call does not get there; each goes on from where the last one stopped.
+    // After many changes of the set one call is not enough; each call continues where the last one stopped.
     for (let known = -1; ; ) {
       const block = await this.#chain.finality.advance(this.#source, { number, hash });
       if (block.number >= number || block.number <= known) return block;

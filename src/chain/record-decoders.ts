@@ -70,7 +70,7 @@ function readTimestamp(bytes: Uint8Array): number {
   return Number(new DataView(bytes.buffer, bytes.byteOffset, TIMESTAMP_BYTES).getBigUint64(0, true));
 }
 
-/** The decoders of the runtime whose records lie like this. */
+/** The decoders for the records of a runtime with this layout. */
 export function recordDecoders(layout: RuntimeLayout): RecordDecoders {
   return {
     entropyTssKey: Uint8Array.of(layout.entropyTssIndex),

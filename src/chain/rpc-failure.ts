@@ -51,7 +51,7 @@ function hintFor(method: string, code: unknown, text: string): string | undefine
   return undefined;
 }
 
-/** The failure that an endpoint's error answer stands for. */
+/** Converts an endpoint's error answer into a failure. */
 export function answeredError(
   method: string,
   error: { readonly code?: unknown; readonly message?: unknown },

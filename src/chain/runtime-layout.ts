@@ -29,7 +29,7 @@ export const serverInfoFields = {
 /** Name of a field that is read. */
 export type ServerInfoField = keyof typeof serverInfoFields;
 
-/** What is read of a runtime's metadata: where it differs from one version of the runtime to the next. */
+/** The layout of a runtime's records: the part of its metadata that differs between versions of the runtime. */
 export interface RuntimeLayout {
   /** The fields of a ServerInfo in their order; those that are not read as the bytes to step over. */
   readonly serverInfo: readonly (ServerInfoField | Layout)[];

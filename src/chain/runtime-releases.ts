@@ -30,7 +30,7 @@ export const runtimeReleases: readonly RuntimeRelease[] = [
   { name: 'v0.5.0-rc.1', specVersion: 500, serverInfo: withQuote, measurements: 'map' },
 ];
 
-/** What the proven state says of its own form. */
+/** Facts of the proven state from which its record layout is chosen. */
 export interface FormEvidence {
   /** `System.LastRuntimeUpgrade`: the runtime that wrote this state. */
   readonly lastRuntimeUpgrade: Uint8Array | undefined;

@@ -26,7 +26,7 @@ export class ScaleReader {
     return this.#bytes.subarray(this.#at - length, this.#at);
   }
 
-  /** Count of what follows; each of it has at least one byte, so no more than there are bytes. */
+  /** Count of the items that follow. Each item has at least one byte, so the count is at most the remaining bytes. */
   count(): number {
     const head = this.#compact();
     if (head.length > 4) throw new RangeError('a count beyond all bytes');

@@ -3,9 +3,9 @@ import type { Clock } from '../time/clock.ts';
 /** Why a timer's signal aborts; without a reason, every abort would make a DOMException with its own stack. */
 const STOPPED = new Error('the timer was stopped');
 
-/** A call that is still to come. */
+/** A scheduled call. */
 export interface Timer {
-  /** The call will not come any more. */
+  /** Cancels the call. */
   stop(): void;
 }
 

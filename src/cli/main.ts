@@ -46,7 +46,7 @@ async function main(argv: readonly string[]): Promise<void> {
   await program.parseAsync([...argv]);
 }
 
-/** Ends the process when its readers have taken everything, whatever timers libraries still hold. */
+/** Ends the process when its output has been read completely, although libraries may still hold timers. */
 async function leave(): Promise<void> {
   // To write, even nothing, where the reader has gone away would be a failure.
   for (const stream of [process.stdout, process.stderr])
@@ -54,5 +54,5 @@ async function leave(): Promise<void> {
   process.exit();
 }
 
-// Decoding what the chain says leaves a timer of almost two seconds behind, and whoever unlocks a disk waits for it.
+// Decoding the chain's metadata leaves a timer of almost two seconds, which would delay every `unlock` of a disk.
 void main(process.argv).catch(reportFailure).then(leave);

@@ -5,7 +5,7 @@ import { tryReadPemCrl } from '../der/pem.ts';
 const DER_SEQUENCE = 0x30;
 
 /**
- * Reads a CRL in whichever way the service sent it: DER (asked for), PEM (PCS otherwise) or hex text (PCCS).
+ * Reads a CRL in any encoding that services use: DER (asked for), PEM (PCS otherwise) or hex text (PCCS).
  * @returns lower-case hex of the DER, or `undefined` when it is none of them.
  */
 export function crlAsHex(body: Uint8Array): string | undefined {

@@ -10,7 +10,7 @@ export interface FetchOnceOptions {
   /** Base addresses of PCS or PCCS services, asked in this order. */
   readonly endpoints: readonly string[];
   readonly verifier: Pick<QuoteVerifier, 'checkCollateral'>;
-  /** The time as of which a set must hold, in milliseconds since 1970. */
+  /** The time at which a set must be valid, in milliseconds since 1970. */
   readonly nowMs: number;
   /** Default standard. */
   readonly update?: TcbUpdate;

@@ -49,7 +49,7 @@ interface Entry {
   readonly gone: AbortController;
   /** The attempt in flight, which all askers share. */
   attempt: Promise<void> | undefined;
-  /** Whether the disk was looked at. */
+  /** Whether the cache on the disk was read. */
   isLoaded: boolean;
   isMaintained: boolean;
   /** As last seen, so that a change can be told. */
@@ -157,7 +157,7 @@ export class PccsCollateralSource implements CollateralSource {
     }));
   }
 
-  /** The held set, if it may be used at this very moment. */
+  /** The held set, if it may be used now. */
   #usable(entry: Entry): UsableCollateral | undefined {
     const { held } = entry.collateral;
     const state = this.#stateOf(held, entry.platform);
@@ -224,7 +224,7 @@ export class PccsCollateralSource implements CollateralSource {
     }
   }
 
-  /** A set from the disk serves at once; something newer is looked for right after. */
+  /** A set from the disk is used at once; newer collateral is fetched immediately afterwards. */
   async #loadFromDisk(entry: Entry): Promise<boolean> {
     const { platform, collateral } = entry;
     entry.isLoaded = true;

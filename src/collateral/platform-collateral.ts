@@ -15,7 +15,7 @@ const MAX_RETRY_MS = 3_600_000;
 /** While nothing usable is held: a node may be locked because of it, and must open soon after the service is back. */
 const MAX_RETRY_WITHOUT_SET_MS = 60_000;
 
-/** What is known about the collateral of one kind of platform, and when to do something about it. */
+/** The collateral of one kind of platform, and the time of its next renewal. */
 export class PlatformCollateral {
   held: HeldSet | undefined;
   /** Why the last attempt failed; `undefined` after a good one. */

@@ -10,7 +10,7 @@ import { type ServiceClient, ServiceFailure } from './service-client.ts';
 /** Verifies a set for a kind of platform as of now. @throws EvidenceError with the code of the first flaw. */
 export type SetCheck = (documents: CollateralDocuments, platform: PlatformKind) => CollateralFacts;
 
-/** Gets verified sets from services, one after the other until one has a good one. */
+/** Asks services one after another until one gives a set that passes verification. */
 export class SetFetcher {
   readonly #clients: readonly ServiceClient[];
   readonly #check: SetCheck;

@@ -3,7 +3,7 @@ import { permissionWarnings } from './file-permissions.ts';
 import type { Config } from './schema.ts';
 
 /**
- * What is allowed and still worth a second look, as sentences for the operator.
+ * Warnings about allowed but risky values of a configuration, as sentences for the operator.
  * @param knownServers how many active servers the chain shows, where that was asked.
  */
 export async function configWarnings(config: Config, knownServers?: number): Promise<readonly string[]> {

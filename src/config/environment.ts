@@ -81,7 +81,7 @@ function overrideOf(path: string, text: string): unknown {
 function setAt(target: unknown, [head, ...rest]: readonly string[], value: unknown): unknown {
   if (head === undefined) return value;
   const object = target ?? {};
-  // A list or a scalar in the place of a section is wrong, and must not vanish under an override.
+  // A list or a scalar instead of a section is wrong, and an override must not hide it.
   if (typeof object !== 'object' || Array.isArray(object)) return object;
   // What is left is a map of the YAML document.
   const child = (object as Record<string, unknown>)[head];

@@ -23,7 +23,7 @@ export function loadConfig(text: string, environment: Readonly<Record<string, st
   return config;
 }
 
-/** Aliases are off: a few lines of them can stand for gigabytes, and no configuration needs one. */
+/** Aliases are refused: a few lines of them can expand to gigabytes, and no configuration needs them. */
 function plainValue(document: Document.Parsed): unknown {
   try {
     return document.toJS({ maxAliasCount: 0 }) ?? {};
@@ -45,7 +45,7 @@ function explain(issue: z.core.$ZodIssue | undefined): string {
   return isUnquoted ? `${issue.message}; put hex in quotes` : issue.message;
 }
 
-/** What `latchkey config init` prints in the place of a value that only the operator knows. */
+/** The placeholder that `latchkey config init` prints for a value that only the operator knows. */
 const ZERO_HASH = `0x${'00'.repeat(32)}`;
 
 function requireConsistent({ chain, healing, decryptions, trust }: Config): void {

@@ -1,4 +1,4 @@
-/** One thing from outside that a process of this program reads. */
+/** One input from outside that a process of this program reads. */
 export interface ProcessInput {
   readonly kind: 'environment' | 'file' | 'flag' | 'socket' | 'kernel';
   readonly name: string;

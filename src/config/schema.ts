@@ -103,7 +103,7 @@ export const configSchema = z.strictObject({
     .prefault({}),
   healing: z
     .strictObject({
-      /** Between two looks at all key servers; each is moved by a random part of it. */
+      /** Interval between two checks of all key servers; each interval is changed by a random part of it. */
       intervalMs: milliseconds(100, HOUR_MS).default(30_000),
       /** First wait of a locked node; doubles up to `retryMaxMs`, with jitter. */
       retryMinMs: milliseconds(50, HOUR_MS).default(1_000),

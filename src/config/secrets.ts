@@ -3,7 +3,8 @@ import { SecretBytes } from '../bytes/secret-bytes.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 import type { Config } from './schema.ts';
 
-/** What the configuration names by its file and never contains. A type of its own, so that no config can print it. */
+/** Secrets from files that the configuration names. They have their own type, so that printing a configuration
+ * cannot show them. */
 export interface Secrets {
   /** Of `decryptions.writeAuthorization` with `kind: bearer`. */
   readonly decryptionsWriteToken?: SecretBytes;

@@ -1,4 +1,4 @@
-/** What `latchkey config init` prints: every key with its default and what it means. */
+/** The text that `latchkey config init` prints: every key with its default and its meaning. */
 export const configTemplate = `# Latchkey node. Every key is described in docs/configuration.md.
 # Durations are milliseconds. LATCHKEY_… variables override single keys: \`latchkey config environment\`.
 

@@ -31,7 +31,7 @@ export function packPlanes(bytes: Uint8Array, planes: Planes): void {
   }
 }
 
-/** Writes planes as 32 bytes to the beginning of `bytes`. */
+/** Writes planes to the first 32 bytes of `bytes`. */
 export function unpackPlanes(planes: Planes, bytes: Uint8Array): void {
   for (let at = 0; at < PLANE_BYTES; at++) {
     const half = at >> 4;

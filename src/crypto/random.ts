@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { plainBytes } from './plain-bytes.ts';
 
-/** Source of random bytes, which then belong to the caller; an argument everywhere, so that simulations can seed it. */
+/** Source of random bytes, which the caller owns. It is always an argument, so that simulations can seed it. */
 export type RandomSource = (length: number) => Uint8Array;
 
 /** The operating system's generator, by OpenSSL. */

@@ -48,7 +48,7 @@ export class X25519PrivateKey {
   }
 }
 
-/** Looks at every byte, whatever their values. */
+/** Reads every byte, independent of the values. */
 const isZero = (bytes: Uint8Array): boolean => bytes.reduce((seen, byte) => seen | byte, 0) === 0;
 
 function tryDiffieHellman(privateKey: KeyObject, publicKey: KeyObject): Uint8Array | undefined {

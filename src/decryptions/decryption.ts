@@ -12,7 +12,7 @@ export interface Decryption {
   readonly signature: Uint8Array;
 }
 
-/** A decryption as it lies in the store. */
+/** A decryption in the form in which it is stored. */
 export interface StoredDecryption extends Decryption {
   /** When it was put, in milliseconds since 1970. */
   readonly storedAtMs: number;

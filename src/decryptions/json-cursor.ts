@@ -83,7 +83,7 @@ export class JsonCursor {
     }
   }
 
-  /** Reads a scalar in the place of another type, so that broken JSON is reported as broken JSON. */
+  /** Reads a scalar where another type is expected, so that broken JSON is reported as broken JSON. */
   wrongType(field: string, expected: string): EvidenceError {
     const character = this.peek();
     if (character !== '[' && character !== '{') this.#scalar(character);

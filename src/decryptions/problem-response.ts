@@ -7,7 +7,7 @@ const REQUEST_ID_BYTES = 8;
 /** A new id for one request, by which its answer is found in the log. */
 export const newRequestId = (): string => toHex(systemRandom(REQUEST_ID_BYTES));
 
-/** Answers an error as `application/problem+json` (RFC 9457); of an error that is not a LatchkeyError no text. */
+/** Answers an error as `application/problem+json` (RFC 9457). The text of an error is sent only for a LatchkeyError. */
 export function problemResponse(error: unknown, requestId: string = newRequestId()): Response {
   const problem = problemOf(error, requestId);
   const { status } = problem;

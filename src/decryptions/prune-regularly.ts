@@ -12,7 +12,7 @@ export interface RegularPruning {
 }
 
 /**
- * Prunes at intervals; while a pruning runs, no second one starts.
+ * Prunes at intervals; a new pruning does not start while one runs.
  * @param onError Called for each failure; the next interval tries again.
  * @returns a function that stops it.
  * @throws RangeError for an interval that is no integer, or longer than a timer can wait (24 days).

@@ -14,7 +14,7 @@ export interface AppAddress {
 export interface ServedApp {
   readonly url: string;
   readonly port: number;
-  /** Takes no more connections, and resolves when those under way are finished, or cut after `graceMs`. */
+  /** Accepts no further connections; resolves when the open ones are finished, or cut after `graceMs`. */
   close(graceMs?: number): Promise<void>;
 }
 

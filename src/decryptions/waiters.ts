@@ -1,6 +1,6 @@
 import { ProblemError } from '../errors/latchkey-error.ts';
 
-/** Called at most once; then it is no longer registered. */
+/** A waiting request; called at most once, and no longer registered afterwards. */
 export type Waiter<T> = (news: T) => void;
 
 /**

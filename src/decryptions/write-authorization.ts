@@ -9,7 +9,7 @@ import { sha256 } from '../crypto/sha2.ts';
 import { sr25519Verify } from '../crypto/sr25519.ts';
 import { EvidenceError, RefusalError } from '../errors/latchkey-error.ts';
 
-/** Who may write. */
+/** The rule for who may write: everybody, holders of a token, or registered accounts. */
 export type WriteAuthorization =
   | { readonly kind: 'open' }
   | { readonly kind: 'bearer'; readonly token: SecretBytes }
@@ -50,7 +50,7 @@ export class WriteGate {
   readonly #nowMs: () => number;
   /** Newest accepted time by account and path; an entry is removed once the window has passed. */
   readonly #newest = new Map<string, number>();
-  /** Writes accepted before this start are not known any more, so no write signed before it is accepted. */
+  /** Writes accepted before this start are no longer known, so a write signed before the start is refused. */
   readonly #startedAtMs: number;
 
   /** @throws TypeError for an unknown kind of authorization, which must not mean that everybody may write. */

@@ -7,7 +7,7 @@ import { extensionOids, readExtensions } from './extensions.ts';
 import { type Name, readName } from './name.ts';
 import { readTimeMs } from './time.ts';
 
-/** An X.509 v3 certificate of the one kind that Intel issues: P-256 key, ecdsa-with-SHA256. Nothing is verified yet. */
+/** An X.509 v3 certificate as Intel issues it: P-256 key, ecdsa-with-SHA256. Nothing is verified yet. */
 export interface Certificate {
   /** How messages call it. */
   readonly document: string;
@@ -146,7 +146,7 @@ function readPublicKey(tbs: DerReader): P256PublicKey {
   );
 }
 
-/** A pathLenConstraint stands in CA certificates only (RFC 5280 section 4.2.1.9). */
+/** A pathLenConstraint is allowed in CA certificates only (RFC 5280 section 4.2.1.9). */
 function readBasicConstraints(reader: DerReader): Pick<Certificate, 'isCa' | 'maxCasBelow'> {
   const constraints = reader.enter();
   reader.end();

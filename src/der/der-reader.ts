@@ -2,7 +2,7 @@ import { byteAt } from '../bytes/byte-at.ts';
 import type { ErrorCode } from '../errors/codes.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 
-/** What a reader is reading, so that its errors can say so. */
+/** Name and error code of the document that a reader reads, for its errors. */
 export interface DerContext {
   /** Code of the error that a malformed document gives. */
   readonly code: ErrorCode;

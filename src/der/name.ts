@@ -12,7 +12,7 @@ const printableAscii = /^[\x20-\x7e]*$/;
 
 /**
  * Reads a Name of single-valued attributes with exactly one common name. Messages show common names before any
- * signature is verified, so none may hold what moves a cursor or begins a line.
+ * signature is verified, so a common name must not contain control characters.
  */
 export function readName(reader: DerReader): Name {
   const copy = reader.clone();

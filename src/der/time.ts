@@ -6,7 +6,7 @@ const ZULU = 0x5a;
 const ASCII_ZERO = 0x30;
 
 /**
- * Reads a Time as RFC 5280 section 4.1.2.5 wants it: UTCTime through 2049, GeneralizedTime from 2050, in seconds and
+ * Reads a Time as RFC 5280 section 4.1.2.5 requires it: UTCTime through 2049, GeneralizedTime from 2050, in seconds and
  * UTC, and a date that exists.
  * @returns milliseconds since 1970.
  */

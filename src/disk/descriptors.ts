@@ -1,7 +1,7 @@
 import { closeSync, constants, fstatSync, lstatSync, open, openSync } from 'node:fs';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 
-/** Device and inode: the file itself, whatever its name leads to later. */
+/** Device and inode: they identify the file also when its name refers to another file later. */
 export interface FileIdentity {
   readonly dev: bigint;
   readonly ino: bigint;
@@ -14,7 +14,7 @@ export function called(run: (done: (error: Error | null) => void) => void): Prom
   });
 }
 
-/** Opens a descriptor, without any check of what is behind the path. */
+/** Opens a descriptor without a check of the type of the file. */
 export function openDescriptor(path: string, flags: number): Promise<number> {
   return new Promise((resolve, reject) => {
     open(path, flags, 0o600, (error, descriptor) => (error === null ? resolve(descriptor) : reject(error)));
@@ -59,7 +59,7 @@ export function reopenRegular(path: string, identity: FileIdentity): number {
   throw replaced(path);
 }
 
-/** The error for a name that leads to another file than before. */
+/** The error for a name that now refers to another file. */
 export const replaced = (path: string): NodeJS.ErrnoException =>
   Object.assign(new Error(`ESTALE: another file has taken the name ${path}`), {
     code: 'ESTALE',

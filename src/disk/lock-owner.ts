@@ -6,7 +6,7 @@ import { openRegular } from './descriptors.ts';
 const OWNER_FILE = 'LOCK';
 const MAX_OWNER_BYTES = 64;
 
-/** Writes this process into a new file; what was in its place is removed, never written to. A failure is no harm. */
+/** Writes the id of this process into a new file. An existing file is removed, not written. A failure is ignored. */
 export async function noteOwner(folder: string): Promise<void> {
   const path = `${folder}/${OWNER_FILE}`;
   await unlink(path).catch(() => undefined);
@@ -15,7 +15,7 @@ export async function noteOwner(folder: string): Promise<void> {
   });
 }
 
-/** The process that wrote the file, in words. */
+/** Describes the process that wrote the file, for an error message. */
 export async function readOwner(folder: string): Promise<string> {
   const bytes = Buffer.alloc(MAX_OWNER_BYTES);
   const read = (descriptor: number) => readSync(descriptor, bytes, 0, bytes.length, 0);

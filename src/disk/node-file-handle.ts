@@ -44,7 +44,7 @@ function writeWhole(descriptor: number, bytes: Uint8Array, position: number): Pr
   });
 }
 
-/** What a {@link NodeFileHandle} is made of. */
+/** The parts of a {@link NodeFileHandle}. */
 export interface OpenedFile {
   readonly path: string;
   readonly identity: FileIdentity;
@@ -53,7 +53,7 @@ export interface OpenedFile {
   readonly durable?: number | undefined;
 }
 
-/** A file of the operating system. One that is only read may lend its descriptor to others while it is not used. */
+/** A file of the operating system. The descriptor of an unused read-only file may be closed and opened again. */
 export class NodeFileHandle implements FileHandle, PooledFile {
   readonly #path: string;
   readonly #identity: FileIdentity;

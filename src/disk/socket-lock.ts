@@ -192,13 +192,13 @@ function listen(path: string): Promise<Server> {
   });
 }
 
-/** Anything else than a socket in the place of a lock was planted, and is a leftover. */
+/** A file that is not a socket at the path of a lock was planted, and does not count as a lock. */
 async function isHeldSocket(path: string): Promise<boolean> {
   const found = await lstat(path).catch(() => undefined);
   return found?.isSocket() === true && (await isListening(path));
 }
 
-/** Whether a process is behind a socket file; in doubt, as when it is busy or belongs to another user, there is. */
+/** Whether a process listens on a socket file; true in doubt, when it is busy or belongs to another user. */
 export function isListening(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(path);

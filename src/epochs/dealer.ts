@@ -14,14 +14,14 @@ export interface Membership {
   readonly round: Round;
 }
 
-/** The same journal and scheme, with a copy of the round that the caller cannot change any more. */
+/** The same journal and scheme, with a copy of the round that the caller cannot change. */
 export const copyMembership = ({ journal, scheme, round }: Membership): Membership => ({
   journal,
   scheme,
   round: copyRound(round),
 });
 
-/** A part that still has to reach its player. */
+/** A part that has not been acknowledged by its player yet. */
 export interface Shipment {
   /** 32 bytes. */
   readonly player: Uint8Array;

@@ -50,7 +50,7 @@ export function copyRound(given: Round): Round {
   };
 }
 
-/** Whether two rounds are equal in every field, whichever objects they are. */
+/** Whether two rounds are equal in every field; the objects may differ. */
 export const sameRound = (a: Round, b: Round): boolean =>
   a.network === b.network &&
   a.epoch === b.epoch &&
@@ -85,7 +85,7 @@ export interface Deal {
   readonly sealed: ReadonlyMap<string, Uint8Array>;
 }
 
-/** A dealer's log that holds. */
+/** A dealer's log that was verified. */
 export interface VerifiedLog {
   /** 32 bytes. */
   readonly dealer: Uint8Array;

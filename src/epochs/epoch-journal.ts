@@ -25,7 +25,7 @@ export interface CurrentEpoch extends PublicEpochState {
   readonly number: number;
 }
 
-/** Bounds and neighbours of a journal. */
+/** Options of a journal: its bounds and its secret store. */
 export interface EpochJournalOptions {
   /** Name within the store, so that several DKGs can share it; `dkg` by default. */
   readonly name?: string;
@@ -241,7 +241,7 @@ export class EpochJournal {
     });
   }
 
-  /** Whether the epoch, or this very state of it, is committed already. */
+  /** Whether the epoch, or the same state of it, is committed already. */
   #isOld(number: number, encoded: Uint8Array): boolean {
     if (this.#current === undefined || number > this.#current.number) return false;
     if (number < this.#current.number || equalBytes(encoded, encodePublicState(this.#current))) return true;

@@ -1,7 +1,7 @@
 import type { ErrorCode } from './codes.ts';
 import { errorCodes } from './codes.ts';
 
-/** What an error says in addition to code and message. Never put a secret in any of these fields. */
+/** Fields of an error in addition to code and message. Never put a secret in any of these fields. */
 export interface ErrorDetail {
   /** The field, byte range or rule that was wrong, in the words of the caller's input. */
   readonly field?: string;
@@ -60,7 +60,7 @@ export class RefusalError extends LatchkeyError {
   readonly family = 'refusal';
 }
 
-/** We, or something that we depend on, cannot do the work now. */
+/** This program, or a service that it depends on, cannot do the work now. */
 export class ProblemError extends LatchkeyError {
   override readonly name = 'ProblemError';
   readonly family = 'problem';

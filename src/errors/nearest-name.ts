@@ -2,7 +2,7 @@
 const MAX_DIFFERENT_PART = 0.5;
 
 /**
- * The known name that a misspelt one most likely stands for, by edit distance (Levenshtein).
+ * The known name that is nearest to a misspelt one, by edit distance (Levenshtein).
  * @returns `undefined` when none is near.
  */
 export function nearestName(given: string, known: readonly string[]): string | undefined {

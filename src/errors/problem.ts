@@ -17,7 +17,7 @@ export interface Problem {
   readonly retryAfterMs?: number;
 }
 
-/** Describes an error to a stranger: LatchkeyErrors as they are, anything else as INTERNAL without its text. */
+/** Describes an error for any client: a LatchkeyError with its text, any other error as INTERNAL without text. */
 export function problemOf(error: unknown, requestId: string): Problem {
   const known = error instanceof LatchkeyError ? error : undefined;
   const code: ErrorCode = known?.code ?? 'INTERNAL';

@@ -96,7 +96,7 @@ export function sealAuth(input: SealAuthInput): HpkeMessage {
 }
 
 /**
- * Opens a base-mode message; `undefined` when anything does not match, for whatever reason.
+ * Opens a base-mode message; `undefined` when anything does not match.
  * @throws RangeError when `enc` does not have 32 bytes.
  */
 export function openBase(input: OpenBaseInput): Uint8Array | undefined {

@@ -19,7 +19,7 @@ interface Place {
   requests: number;
 }
 
-/** The connections that count against one bound; the connection that was used last stands last. */
+/** The connections that count for one bound, ordered by their last use. */
 class Share {
   readonly places = new Set<Place>();
   readonly limit: number;
@@ -70,7 +70,7 @@ export function limitConnections(server: Server, bounds: ConnectionBounds): void
     return site === undefined ? [network, all] : [network, shareOf(site, bounds.maxConnectionsPerSite), all];
   };
   const drop = (place: Place): void => {
-    // Node tells of the end of a socket later; what is destroyed counts no more.
+    // Node reports the end of a socket later; a destroyed connection must not count.
     if (places.delete(place.socket)) for (const share of place.shares) share.remove(place);
     place.socket.destroy();
   };

@@ -6,7 +6,7 @@ interface NodeBindings {
   readonly incoming?: IncomingMessage;
 }
 
-/** The request as node:http has it; `undefined` when an app is called without a socket, as tests do. */
+/** The request object of node:http; `undefined` when an app is called without a socket, as in tests. */
 export function incomingOf(context: Context): IncomingMessage | undefined {
   // The listener alone decides what env holds; hono leaves its type to the app.
   return ((context.env ?? {}) as NodeBindings).incoming;

@@ -20,11 +20,11 @@ export interface Listener {
   close(deadlineMs: number): Promise<void>;
 }
 
-/** What strangers may use of a listener. */
+/** Limits on the resources that unauthenticated clients may use on a listener. */
 export interface ListenerBounds extends ConnectionBounds {
   /** A whole request must arrive within this time. */
   readonly requestTimeoutMs: number;
-  /** How often late requests are looked for. */
+  /** Interval of the search for late requests. */
   readonly checkIntervalMs: number;
 }
 
@@ -106,7 +106,7 @@ async function closeWithin(server: Server, deadlineMs: number): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
   const timer = setTimeout(() => server.closeAllConnections(), deadlineMs);
-  // Keep-alive connections become idle only after their answer; look again until all are gone.
+  // Keep-alive connections become idle only after their answer; the check repeats until all are closed.
   const idle = setInterval(() => server.closeIdleConnections(), 50);
   await closed;
   clearTimeout(timer);

@@ -1,7 +1,7 @@
 import { Hono } from 'hono';
 import type { Metrics } from '../observe/metrics.ts';
 
-/** The metrics listener: its own address, so that what operators see is not on the open port. */
+/** The metrics listener. It has its own address, so that metrics are not on the open port. */
 export function metricsApp(metrics: Metrics, refresh: () => void | Promise<void>): Hono {
   const app = new Hono();
   app.get('/metrics', async (context) => {

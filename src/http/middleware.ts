@@ -13,7 +13,7 @@ import { headerOf } from './header-of.ts';
 import { limitBody } from './limit-body.ts';
 import { networkOf } from './network-of.ts';
 
-/** What the middleware needs from outside. */
+/** Options of the middleware. */
 export interface MiddlewareOptions {
   readonly log: Log;
   readonly metrics: Metrics;

@@ -27,7 +27,7 @@ function ipv6Groups(address: string): readonly string[] | string {
   const [head = '', tail = ''] = (address.split('%', 1)[0] ?? '').split('::', 2);
   const left = groupsOf(head);
   const right = groupsOf(tail);
-  // "::" stands for as many zero groups as are missing from eight.
+  // "::" represents the zero groups that are missing from eight.
   const zeros = address.includes('::') ? Math.max(0, 8 - left.length - right.length) : 0;
   const groups = [...left, ...Array.from({ length: zeros }, () => '0'), ...right];
   return groups.map((group) => Number.parseInt(group, 16).toString(16));

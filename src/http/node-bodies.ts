@@ -26,7 +26,7 @@ export const infoAnswer = z.looseObject({
 /** Answer of `GET /readyz`, with the reasons. */
 export const readyzAnswer = z.looseObject({ ready: z.boolean(), state: z.string().optional() });
 
-/** Answer of routes that have nothing to say. */
+/** Answer of routes without a result. */
 export const okAnswer = z.strictObject({ ok: z.literal(true) });
 
 /** Every error (RFC 9457). */

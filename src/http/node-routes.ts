@@ -8,7 +8,7 @@ import { serverDrainingBody, serverRestartedBody } from './node-bodies.ts';
 import { openApiDocument } from './openapi.ts';
 import { jsonBody, type MiddlewareEnv } from './middleware.ts';
 
-/** What other machines may learn about a node. */
+/** The facts about a node that other machines may read. */
 export interface NodeFace {
   /** Answer of `GET /info`. */
   info(): Readonly<Record<string, unknown>>;

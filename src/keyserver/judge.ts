@@ -32,12 +32,12 @@ export class JudgedRequest {
   }
 }
 
-/** Where the judge looks up the trust section under which a key was made. */
+/** Looks up the trust section under which a key was made. */
 export interface KeyLookup {
   find(account: AccountId, slotId: SlotId, nowMs: number): SlotKey | undefined;
 }
 
-/** What the chain says, as the judge needs it. */
+/** The facts of the chain that the judge uses. */
 export interface ChainFacts {
   /** Measurement ids that the chain accepts, 32 bytes each. */
   readonly acceptedMeasurements: readonly Uint8Array[];
@@ -45,7 +45,7 @@ export interface ChainFacts {
   hasDeparted(account: AccountId): boolean;
 }
 
-/** What a judge decides by. */
+/** The parts that a judge uses. */
 export interface JudgeParts {
   readonly trust: TrustSection;
   readonly tdPolicy: TdPolicy;
@@ -58,7 +58,7 @@ export interface JudgeParts {
   readonly platformRate: TokenBuckets;
 }
 
-/** Decides whether this server answers a genuine machine, and for this account. */
+/** Decides whether this server gives keys of an account to a genuine machine. */
 export class Judge {
   readonly #parts: JudgeParts;
   readonly #measurementPolicy: MeasurementPolicy;

@@ -12,7 +12,7 @@ export interface Attestation {
 }
 
 /**
- * The server's own attestation. It is made at most once per interval, whatever the number of requests, because a quote
+ * The server's own attestation. It is made at most once per interval for any number of requests, because a quote
  * costs the platform up to a second.
  */
 export class OwnAttestation {

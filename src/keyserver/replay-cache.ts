@@ -6,8 +6,8 @@ import type { BoundRequest } from './handshake.ts';
 const NO_PROOF = new Uint8Array(0);
 
 /**
- * Remembers answers for as long as their challenge lives, so that a client whose answer was lost can send its request
- * again and gets the same answer. A replay by another party is harmless: the answer is sealed to the ephemeral key.
+ * Keeps each answer until its challenge expires. When an answer is lost, the client sends its request again and gets
+ * the same answer. A replay by another party is harmless: the answer is sealed to the client's ephemeral key.
  */
 export class ReplayCache<Answer> {
   readonly #answers: Memo<Promise<Answer>>;

@@ -44,7 +44,7 @@ export class SealedKey {
   }
 }
 
-/** What a server says with the key. */
+/** The facts about the server that it seals together with the key. */
 export interface ServerView {
   readonly nowMs: number;
   readonly finalized: BlockReference;

@@ -20,7 +20,7 @@ export interface Provenance {
 
 const NO_INCARNATION: Incarnation = { number: 0, bootId: new Uint8Array(16) };
 
-/** What can be known of a key without the key itself. */
+/** The facts about a key, without the key itself. */
 export type SlotFacts = Readonly<
   Pick<
     SlotKey,

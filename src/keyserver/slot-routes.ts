@@ -21,7 +21,7 @@ import type { ServerIdentity } from './server-identity.ts';
 import type { SlotKey } from './slot-key.ts';
 import type { Vault } from './vault.ts';
 
-/** What `forget` answers. */
+/** The answer of `forget`. */
 export interface ProvedForgotten {
   readonly extensions: Extensions;
   readonly mac: Mac;

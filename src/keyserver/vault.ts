@@ -31,7 +31,7 @@ export const defaultVaultLimits: VaultLimits = {
   unregisteredKeyTtlMs: 30 * 24 * 3_600_000,
 };
 
-/** What the vault asks about the account of a key. */
+/** The facts about an account that the vault uses. */
 export interface AccountRegistry {
   /** Whether a fresh view of the chain shows no record of the account; false while there is no such view. */
   lacksRecord(account: AccountId): boolean;
@@ -62,7 +62,7 @@ const nameOf = (account: AccountId, slotId: SlotId): string => `${toHex(account)
 export class Vault implements VaultView {
   /** By name, the key that was idle longest first. */
   readonly #keys = new Map<string, SlotKey>();
-  /** Keys that were not confirmed when they were last looked at, oldest first. */
+  /** Keys that were not confirmed at the last check, oldest first. */
   readonly #unconfirmed = new Map<string, SlotKey>();
   readonly #plainPerPlatform = new Map<string, number>();
   readonly #perAccount = new Map<string, number>();
@@ -207,7 +207,7 @@ export class Vault implements VaultView {
     if (this.#keys.delete(name)) this.#keys.set(name, key);
   }
 
-  /** Makes the key of a judged request, in the place of `replaced` if there is such a key. */
+  /** Makes the key of a judged request; it replaces the key `replaced` if there is one. */
   #make({ bound, provenance }: JudgedRequest, nowMs: number, replaced?: SlotKey): SlotKey {
     const { slotId } = bound;
     const { account } = bound.request;

@@ -11,7 +11,7 @@ const SELECT_LABEL = utf8('latchkey/v1/select');
 export const rankOf = (account: AccountId, server: AccountId): Uint8Array =>
   sha256(SELECT_LABEL, account, server);
 
-/** The node that looks for servers. */
+/** The node for which servers are chosen. */
 export interface Chooser {
   readonly account: AccountId;
   /** The own stash, when it is known from elsewhere; a record of the own account on the chain names it too. */
@@ -56,7 +56,7 @@ function firstOf(seen: Set<string>, name: string): boolean {
 /** Why a server that ranks high enough got no slot. */
 export type SkipReason = 'unusable' | 'platform-unknown' | 'platform-limit' | 'stash-limit';
 
-/** What {@link chooseServers} works on. */
+/** The input of {@link chooseServers}. */
 export interface ChooseInput {
   /** From {@link eligibleServers}. */
   readonly eligible: readonly ServerRecord[];
@@ -69,7 +69,7 @@ export interface ChooseInput {
   readonly platformOf: (server: ServerRecord) => string | undefined;
 }
 
-/** The servers of a generation, and why others were passed over. */
+/** The chosen servers of a generation, and the reasons why other servers were skipped. */
 export interface Choice {
   readonly chosen: readonly ServerRecord[];
   /** How many more are needed for n. */

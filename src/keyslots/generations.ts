@@ -35,7 +35,7 @@ export interface EnrolledServer {
   readonly instanceId: InstanceId;
 }
 
-/** What a new generation is made of. */
+/** The input of a new generation. */
 export interface GenerationInput extends StoreIdentity {
   readonly storeKey: SecretBytes;
   /** From {@link nextGeneration}. */
@@ -143,14 +143,14 @@ export const firstFile = (identity: StoreIdentity, generation: Generation): Keys
   generations: [generation],
 });
 
-/** A file with a new generation, and what it no longer holds. */
+/** A file with a new generation, and the generations that were removed from it. */
 export interface Replacement {
   readonly file: KeyslotFile;
   /** Generations with server keys that are to be erased once the file is durably replaced. */
   readonly dropped: readonly Generation[];
 }
 
-/** What is known of the slots of a generation. */
+/** Numbers of live and possible slots of a generation. */
 export interface SlotCounts {
   /** How many are known to live. */
   readonly live: number;

@@ -6,7 +6,7 @@ import { systemCode } from '../store/files/disk-failure.ts';
 import { decodeKeyslotFile, encodeKeyslotFile, MAX_KEYSLOT_FILE_BYTES } from './keyslot-codec.ts';
 import type { KeyslotFile, StoreIdentity } from './keyslot-file.ts';
 
-/** The keyslot file on a disk: read with suspicion, replaced atomically. One object per file and process. */
+/** The keyslot file on a disk: its content is not trusted, and it is replaced atomically. One object per process. */
 export class KeyslotDisk {
   readonly #files: FileSystem;
   readonly #path: string;
@@ -64,7 +64,7 @@ export class KeyslotDisk {
   async #readOpened(): Promise<Uint8Array> {
     const handle = await this.#files.open(this.#path, 'read');
     try {
-      // One byte more than is allowed, whatever `stat` says: the host may change the file while it is read.
+      // One byte above the limit, independent of `stat`: the host may change the file while it is read.
       const room = new Uint8Array(MAX_KEYSLOT_FILE_BYTES + 1);
       let length = 0;
       while (length < room.length) {

@@ -3,7 +3,7 @@ import { combineShares, shareCoordinate } from '../crypto/shamir.ts';
 import type { Slot } from './keyslot-file.ts';
 import { mostSlotsOpening } from './threshold.ts';
 
-/** A slot that a server key opened, and what was in it. */
+/** A slot that a server key opened, with its content. */
 export interface OpenedSlot {
   readonly slot: Slot;
   /** Name of the platform on which the slot's server runs. */
@@ -25,7 +25,7 @@ const MAX_SUBSETS = 13_000;
 /** Number of subsets that are tried before other work gets a turn; more than 5 slots have. */
 const SUBSETS_PER_TURN = 64;
 
-/** How to look for an opening. */
+/** Input of the search for an opening. */
 export interface Search {
   readonly t: number;
   /** Whether a candidate is the store key that made the generation. */

@@ -29,7 +29,7 @@ export interface SlotAnswer {
 }
 
 /**
- * What came of an answer.
+ * The verdict on an answer.
  * - `opened`: the slot opened; its share counts.
  * - `crowded`: the slot opened, but as many slots of its platform count already as one platform may have.
  * - `known`: the slot was open already.
@@ -58,7 +58,7 @@ export interface Recovered {
   readonly outsiders: readonly AccountId[];
 }
 
-/** How far one generation is. */
+/** The progress of one generation. */
 export interface GenerationProgress {
   readonly generation: number;
   readonly t: number;
@@ -198,7 +198,7 @@ export class RecoveryAttempt {
   }
 }
 
-/** {@link RecoveryAttempt} for answers that are all there. */
+/** Runs a {@link RecoveryAttempt} on a complete list of answers. */
 export async function openStoreKey(
   file: KeyslotFile,
   minimumThreshold: number,

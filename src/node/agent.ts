@@ -13,7 +13,7 @@ import type { Store } from '../store/api/store-api.ts';
 /** Largest body on the local socket: a value of 16 MiB in base64. */
 const MAX_BODY_BYTES = 24 * 1024 * 1024;
 
-/** Where the agent listens when the configuration does not say. */
+/** The default path of the agent's socket. */
 export const defaultAgentSocket = (dataFolder: string): string => join(dataFolder, 'agent.sock');
 
 /**

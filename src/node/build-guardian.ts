@@ -14,7 +14,7 @@ import type { OwnMachine } from './self-check.ts';
 
 const BLOCK_TIME_MS = 6_000;
 
-/** A guardian, and the rooms in which it and the key server judge machines alike. */
+/** A guardian, and the parts that it shares with the key server, so that both judge machines by the same rules. */
 export interface GuardianRooms {
   readonly guardian: Guardian;
   readonly evidenceVerifier: EvidenceVerifier;

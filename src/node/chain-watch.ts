@@ -12,7 +12,7 @@ import type { FormerRecords } from './hear-news.ts';
 /** Accounts that are remembered as registered once; an endpoint that makes them up must not fill the memory. */
 const MAX_REMEMBERED = 100_000;
 
-/** Keeps the newest snapshot at hand for rooms that cannot wait, and remembers who was ever registered. */
+/** Keeps the newest snapshot for code that cannot wait, and remembers the accounts that were registered. */
 export class ChainWatch implements ChainFacts, ChainRecords, FormerRecords {
   readonly #chain: ChainView;
   readonly #clock: Clock;

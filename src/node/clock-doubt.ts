@@ -1,7 +1,7 @@
 import type { LockedCause } from '../boot/locked-cause.ts';
 import { StaleChainError } from '../chain/stale-chain.ts';
 
-/** What one refused block showed, and when it was looked at by the clock of this machine. */
+/** Number and time of one refused block, and the time of this machine when it was refused. */
 interface StaleBlock {
   readonly number: number;
   readonly timeMs: number;
@@ -9,8 +9,8 @@ interface StaleBlock {
 }
 
 /**
- * Tells a clock that is ahead from a chain that stands still. Both make every proven block too old; but only with a
- * wrong clock do the blocks go on, and their own times with them.
+ * Distinguishes a clock that is ahead from a chain that stands still. In both cases every proven block is too old. Only
+ * with a wrong clock do new blocks arrive at the usual pace.
  */
 export class ClockDoubt {
   readonly #nowMs: () => number;

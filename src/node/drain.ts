@@ -13,28 +13,28 @@ import { orAborted } from '../time/or-aborted.ts';
 /** Standing of an account that has no slot here: only its owner can take another key elsewhere. */
 const PLAIN_ONLY = 'plain keys only';
 
-/** Clients that are told at once. */
+/** Number of clients that are notified concurrently. */
 const TOLD_AT_ONCE = 64;
-/** Between two rounds of telling; doubles. Clients look by themselves too. */
+/** Pause between two rounds of notifications; doubles. Clients also check by themselves. */
 const FIRST_WAIT_MS = 2_000;
 const LONGEST_WAIT_MS = 60_000;
 
 /** A client that still needs a draining server. */
 export interface RemainingClient {
   readonly account: AccountId;
-  /** Its address on the chain, once it was looked up. */
+  /** Its address on the chain, after it was looked up. */
   readonly endpoint: string | undefined;
   /** How many of its keys are here. */
   readonly keys: number;
   /** Whether, by its own report, its store would fall below its threshold without this server. */
   readonly isAtRisk: boolean;
-  /** What came of telling it: `told`, or why it could not be. */
+  /** The result of the last notification: `told`, or the reason of the failure. */
   readonly standing: string;
   /** False for an account that no drain moves: it has plain keys only, or no record on the chain. */
   readonly canMove: boolean;
 }
 
-/** How far a drain is. */
+/** The progress of a drain. */
 export interface DrainProgress {
   /** When it began, in milliseconds since 1970. */
   readonly sinceMs: number;
@@ -42,11 +42,11 @@ export interface DrainProgress {
   readonly remaining: number;
   /** Accounts with a key here that no drain moves: their keys end with this process. */
   readonly unmovable: number;
-  /** Clients that held one since it began and do not any more. */
+  /** Clients that held a key at some time since the drain began and no longer do. */
   readonly moved: number;
 }
 
-/** A drain and who remains. */
+/** A drain with its remaining clients. */
 export interface DrainStanding {
   readonly progress: DrainProgress | undefined;
   readonly remaining: readonly RemainingClient[];
@@ -75,7 +75,7 @@ export class Drain {
   /** Who confirmed a key since it was last told: what it said before is out of date. */
   readonly #confirmed = new Set<string>();
   readonly #told = new Map<string, Told>();
-  /** Accounts that had no record on the chain at the last look at it. */
+  /** Accounts without a record on the chain at the last check. */
   readonly #unregistered = new Set<string>();
   /** How many could not move at the last walk over all keys. */
   #unmovable = 0;
@@ -93,7 +93,7 @@ export class Drain {
     return this.#sinceMs !== undefined;
   }
 
-  /** Begins; one that is under way goes on. */
+  /** Starts the drain; when it is running, it continues. */
   start(): void {
     if (this.#sinceMs !== undefined) return;
     this.#sinceMs = this.#clock.nowMs();
@@ -120,7 +120,7 @@ export class Drain {
     return this.isDraining ? this.standing().progress : undefined;
   }
 
-  /** How far it is, and who still needs this server, whether it drains or not. Walks over all keys, once. */
+  /** The progress, and the clients that still need this server, also when it does not drain. Reads all keys once. */
   standing(): DrainStanding {
     const remaining = this.remaining();
     const sinceMs = this.#sinceMs;
@@ -155,7 +155,7 @@ export class Drain {
     return clients;
   }
 
-  /** An account confirmed a key here: whatever it said before, it needs it. */
+  /** Notes that an account confirmed a key: it needs this server, also after an earlier statement that it does not. */
   served(account: AccountId): void {
     this.#confirmed.add(toHex(account));
     this.#free.delete(toHex(account));

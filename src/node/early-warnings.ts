@@ -20,7 +20,7 @@ const LOOK_EVERY_MS = 6 * 3_600_000;
 /** Between two checks when the last one was incomplete. */
 const RETRY_MS = 15 * 60_000;
 
-/** What early warnings are made from. */
+/** The parts that early warnings use. */
 export interface EarlyWarningParts {
   /** Sets of `update=early`. */
   readonly early: CollateralSource;

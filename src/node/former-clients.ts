@@ -33,7 +33,7 @@ export class FormerClients {
     this.#clock = parts.clock;
   }
 
-  /** Reads who was served before this start, and begins to wait for them. */
+  /** Reads the accounts that were served before this start, and begins to wait for them. */
   async begin(deadlineMs: number): Promise<void> {
     const served = await this.#store.namespace(NAMESPACE);
     for (const name of served.names()) this.#waitingFor.add(name);
@@ -53,7 +53,7 @@ export class FormerClients {
     await served.putIfAbsent(toHex(account), new Uint8Array(0));
   }
 
-  /** The account has no key here any more. */
+  /** Notes that the account no longer has a key here. */
   async forgotten(account: AccountId): Promise<void> {
     this.#waitingFor.delete(toHex(account));
     this.#servedNow.delete(toHex(account));

@@ -7,7 +7,7 @@ import { RefusalError } from '../errors/latchkey-error.ts';
 import { TokenBuckets } from '../keyserver/token-buckets.ts';
 import { type ServerNews, signNotEnrolled } from '../protocol/not-enrolled.ts';
 
-/** What a node answers to a server that says that its memory is gone, or that it drains. */
+/** The answer of a node to a server that reports a restart without keys, or a drain. */
 export type NewsHeard =
   | { readonly enrolled: true }
   /** 64 bytes, by the account of this node: without it the network could end the server's wait for this client. */
@@ -24,7 +24,7 @@ export interface FormerRecords {
   hasBeenRegistered(account: AccountId): boolean;
 }
 
-/** Answers servers that say that their memory is gone, or that they drain. */
+/** Answers servers that report a restart without keys, or a drain. */
 export class NewsAnswers {
   readonly #records: FormerRecords;
   readonly #now: () => number;

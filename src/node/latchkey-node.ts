@@ -27,7 +27,7 @@ import { Rotation } from './rotation.ts';
 import { buildServing, type Serving } from './serving.ts';
 import { StoreWatch } from './store-watch.ts';
 
-/** Longest time between two looks at the newest block. */
+/** Longest time between two checks of the newest block. */
 const CHAIN_FOLLOW_MS = 15_000;
 
 /** Decisions of the operator for one start; never in a file. */
@@ -38,7 +38,7 @@ export interface NodeOptions {
   readonly secrets?: Secrets;
 }
 
-/** A running node: guardian of its own store, key server for the others. */
+/** A running node: the guardian of its own store, and a key server for other nodes. */
 export class LatchkeyNode implements AsyncDisposable {
   readonly #config: Config;
   readonly #options: NodeOptions;
@@ -60,7 +60,7 @@ export class LatchkeyNode implements AsyncDisposable {
   #closing: Promise<void> | undefined;
 
   constructor(config: Config, parts: NodeParts, options: NodeOptions = {}) {
-    // Every former client that is told listens to it.
+    // Every notified former client listens to this signal.
     setMaxListeners(0, this.#stop.signal);
     this.#options = options;
     this.#config = config;
@@ -225,11 +225,11 @@ export class LatchkeyNode implements AsyncDisposable {
     await this.#live(rooms, node, this.#serving);
   }
 
-  /** Everything that goes on while the store is open. */
+  /** Runs all work of a node with an open store. */
   async #live({ guardian }: GuardianRooms, node: OpenNode, serving: Serving): Promise<void> {
     const { log } = this.#parts;
     const healing = guardian.heal();
-    // Whatever else fails, healing goes on: without it the next restart would lose the store.
+    // Healing continues when other parts fail: without it the next restart could not open the store.
     const aside = (event: string, work: Promise<unknown> | undefined): Promise<unknown> =>
       Promise.resolve(work).catch((error: unknown) => log('error', event, { error: String(error) }));
     await aside('served.not-read', serving.formerClients.begin(this.#config.healing.formerClientsDeadlineMs));

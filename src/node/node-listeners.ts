@@ -24,7 +24,7 @@ export interface NodeAddresses extends Readonly<Record<'listen' | 'metrics' | 'a
   readonly decryptions?: string;
 }
 
-/** What the listeners show. */
+/** The parts of a node that the listeners serve. */
 export interface Listened {
   readonly face: NodeFace;
   readonly report: NodeReport;
@@ -39,7 +39,7 @@ export interface Listened {
   readonly secrets: Secrets;
 }
 
-/** The doors of a node: the open port, metrics, the agent's socket and, where it is configured, decryptions. */
+/** The listeners of a node: the open port, metrics, the agent's socket and, when configured, decryptions. */
 export class NodeListeners {
   readonly #deadlineMs: number;
   readonly #listeners: Listener[] = [];

@@ -153,7 +153,7 @@ export class NodeReport {
     });
   }
 
-  /** Brings those metrics up to date that are only looked at when somebody asks. */
+  /** Updates the metrics that are computed only on request. */
   async refreshMetrics(): Promise<void> {
     const { metrics, collateral, storeWatch } = this.#parts;
     const store = this.#node.open()?.store;

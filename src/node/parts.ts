@@ -37,13 +37,13 @@ export interface NodeParts {
   readonly client: PeerClient;
 }
 
-/** What tests and simulations put in the place of the real parts. */
+/** Replacements for the real parts, for tests and simulations. */
 export interface PartOverrides {
   readonly log?: Log;
   readonly clock?: Clock;
   readonly random?: RandomSource;
   readonly fileSystem?: FileSystem;
-  /** Takes the place of the services; without an early source beside it there are no early warnings. */
+  /** Replaces the collateral services. Without `earlyCollateral` there are then no early warnings. */
   readonly collateral?: CollateralSource;
   readonly earlyCollateral?: CollateralSource;
   readonly chain?: ChainView;
@@ -133,7 +133,7 @@ function checkpointOf(checkpoint: NonNullable<Config['trust']['chain']['checkpoi
 }
 
 function quotesOf({ quote }: Config, trustRoot: TrustRoot): QuoteSource {
-  // The section `quote` is not measured: whoever writes the file would choose where quotes of this machine come from.
+  // The section `quote` is not measured: the author of the file would choose where this machine's quotes come from.
   const place = unmeasuredSource(quote);
   if (place !== undefined && trustRoot.isIntel) {
     throw new ProblemError('CONFIG_INVALID', `${place} is for development only`, {

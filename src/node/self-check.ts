@@ -13,7 +13,7 @@ import { judgeOwnTrustHash } from '../trust/trust-hash.ts';
 import { type TrustSection, tdPolicyOf } from '../trust/trust-section.ts';
 import type { NodeParts } from './parts.ts';
 
-/** What a machine learns of itself from a quote of its own. */
+/** The facts about this machine from its own quote. */
 export interface OwnMachine {
   /** BLAKE2b-256 of its measurement registers. */
   readonly measurement: Uint8Array;
@@ -21,7 +21,7 @@ export interface OwnMachine {
   readonly description: Readonly<Record<string, string>>;
 }
 
-/** What the examination of the own machine works with. */
+/** The parts that the self-check uses. */
 export type SelfCheckParts = Pick<NodeParts, 'quotes' | 'random' | 'clock' | 'verifier' | 'collateral'>;
 
 /**

@@ -3,12 +3,12 @@ import { pino } from 'pino';
 /** Severity of an event. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
-/** What an event carries: plain JSON values; bytes as text that the caller chose; never a secret. */
+/** Fields of an event: plain JSON values, with bytes encoded as text by the caller; never a secret. */
 export type LogFields = Readonly<Record<string, unknown>>;
 
 /**
- * Where events go. Event names are stable, dotted words (`key.released`, `store.opened`) that operators match on;
- * docs/operations.md lists them.
+ * Receives the events of a node. Event names are stable, dotted words (`key.released`, `store.opened`), on which
+ * operators can match; docs/operations.md lists them.
  */
 export type Log = (level: LogLevel, event: string, fields?: LogFields) => void;
 

@@ -1,6 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
-/** All metrics of a node. No label ever carries an account: scraping must not tell who asks for keys. */
+/** All metrics of a node. No label contains an account: metrics must not reveal which accounts ask for keys. */
 export class Metrics {
   readonly registry = new Registry();
   readonly requests = this.#counter('latchkey_http_requests_total', 'HTTP requests by route and status', [

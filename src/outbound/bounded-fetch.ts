@@ -14,7 +14,7 @@ export interface BoundedRequest {
   readonly signal?: AbortSignal;
 }
 
-/** What came back; a service's error status is an answer too. */
+/** The result of a request; an answer with an error status is a result too. */
 export type BoundedAnswer =
   | {
       readonly ok: true;

@@ -6,7 +6,7 @@ import { EvidenceError } from '../errors/latchkey-error.ts';
 
 /**
  * Named values that a sealed grant or a MACed answer carries after its fixed fields. A reader authenticates all of
- * them, uses those whose names it knows, and ignores the others; a missing name means that the server says nothing
+ * them, uses the names that it knows, and ignores the others. A missing name means that the server says nothing
  * about it.
  */
 export type Extensions = ReadonlyMap<string, Uint8Array>;

@@ -10,9 +10,9 @@ export const ATTESTATION_LABEL = utf8('latchkey/v1/attestation');
 /** Start of the HPKE `info` of a sealed key. */
 export const KEY_LABEL = utf8('latchkey/v1/key');
 
-/** Start of what a client signs to tell a restarted server that it holds no slot there. */
+/** Start of the statement that a client signs for a restarted server: "I hold no slot of yours". */
 export const NOT_ENROLLED_LABEL = utf8('latchkey/v1/not-enrolled');
-/** Start of what a client signs to tell a draining server the same. */
+/** Start of the same statement for a draining server. */
 export const NOT_ENROLLED_DRAINING_LABEL = utf8('latchkey/v1/not-enrolled/draining');
 
 /** Routes that are authenticated by the server key instead of a quote. */

@@ -108,7 +108,7 @@ export interface Incarnation {
 /** The client's view of its own slots. */
 export type SlotReport = z.output<typeof reportFields>;
 
-/** What `key-status` says beyond the envelope. */
+/** The content of `key-status` in addition to the envelope. */
 export interface KeyStatus {
   /** Keeps the key beyond the hour after which an unconfirmed key is dropped. */
   readonly confirm: boolean;
@@ -117,13 +117,13 @@ export interface KeyStatus {
   readonly report: SlotReport | undefined;
 }
 
-/** What a server answers to `key-status` and `claim`. */
+/** The answer of a server to `key-status` and `claim`. */
 export interface SlotState {
   readonly instanceId: InstanceId;
   readonly serverTimeMs: number;
   readonly incarnation: Incarnation;
   readonly head: Head | undefined;
-  /** The server will be stopped for good and asks its clients to move to others first. */
+  /** The server will be stopped and asks its clients to move to other servers first. */
   readonly draining: boolean;
   readonly extensions: Extensions;
 }
@@ -138,7 +138,7 @@ const incarnationBytes = ({ number, bootId }: Incarnation): Uint8Array =>
 const reportBytes = (report: SlotReport | undefined): Uint8Array =>
   report === undefined ? new Uint8Array(4) : Uint8Array.of(1, report.threshold, report.slots, report.live);
 
-/** Canonical bytes of what `key-status` says. */
+/** Canonical bytes of the content of `key-status`. */
 export const keyStatusBytes = (status: KeyStatus): Uint8Array =>
   concatBytes(
     Uint8Array.of(status.confirm ? 1 : 0),
@@ -147,7 +147,7 @@ export const keyStatusBytes = (status: KeyStatus): Uint8Array =>
     reportBytes(status.report),
   );
 
-/** Canonical bytes of what `claim` says. */
+/** Canonical bytes of the content of `claim`. */
 export const claimBytes = incarnationBytes;
 
 /** Canonical bytes of the answer to `key-status` and `claim`. */

@@ -10,7 +10,7 @@ export const NOT_ENROLLED_SIGNATURE_BYTES = 64;
 /** Bytes of the nonce in the news that a server drains. */
 export const NEWS_NONCE_BYTES = 16;
 
-/** What a server tells its clients: that it restarted without its keys, or that it drains. */
+/** A message of a server to its clients: it restarted without its keys, or it drains. */
 export type ServerNews = { readonly server: AccountId } & (
   | { readonly instanceId: InstanceId }
   /** {@link NEWS_NONCE_BYTES}, new in every request, so that an older answer does not count. */

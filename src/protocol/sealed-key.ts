@@ -10,7 +10,7 @@ import { type Head, headFields, headToWire, type Incarnation } from './mac-route
 import type { BlockReference } from './report-data.ts';
 import { parseWire } from './decode.ts';
 
-/** What a server seals to a requester. */
+/** The content that a server seals to a client. */
 export interface KeyGrant {
   /** 32 bytes. */
   readonly key: SecretBytes;

@@ -1,6 +1,6 @@
 import { ProblemError } from '../errors/latchkey-error.ts';
 
-/** Which of the folders on the way to the entry are there. */
+/** Which folders on the path to the entry exist. */
 export interface TsmPresence {
   /** `…/tsm/report`. */
   readonly directory: boolean;

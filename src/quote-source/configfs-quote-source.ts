@@ -8,7 +8,7 @@ import type { QuoteSource } from './quote-source.ts';
 import { MAX_PROVIDER_BYTES, receivedQuote } from './received-quote.ts';
 import { type TsmFileSystem, tsmFileSystem } from './tsm-file-system.ts';
 
-/** Where Linux >= 6.7 makes attestation reports (Documentation/ABI/testing/configfs-tsm). */
+/** The folder in which Linux >= 6.7 makes attestation reports (Documentation/ABI/testing/configfs-tsm). */
 export const CONFIGFS_TSM_DIRECTORY = '/sys/kernel/config/tsm/report';
 
 /** The provider name of Intel TDX guests. */
@@ -23,7 +23,7 @@ export interface ConfigfsQuoteSourceOptions {
   readonly timeoutMs?: number;
 }
 
-/** Quotes of this very machine, from configfs-tsm: one directory per request, removed afterwards. */
+/** Makes quotes of this machine by configfs-tsm: one directory per request, removed afterwards. */
 export class ConfigfsQuoteSource implements QuoteSource {
   readonly #directory: string;
   readonly #fileSystem: TsmFileSystem;

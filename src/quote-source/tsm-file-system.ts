@@ -10,7 +10,7 @@ export interface TsmFileSystem {
   read(path: string): Promise<Uint8Array>;
 }
 
-/** The real thing. */
+/** The operations on the real file system. */
 export const tsmFileSystem: TsmFileSystem = {
   exists: (path) =>
     access(path).then(

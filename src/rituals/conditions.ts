@@ -91,7 +91,7 @@ function judgeStrictly(operation: RitualOperation, conditions: Conditions, now: 
   return judgeStated(operation, conditions, now);
 }
 
-/** A condition that is misspelt or of another type must not be taken for one that is met. */
+/** A misspelt condition, or one of another type, must not count as met. */
 function checkedConditions(given: Conditions): Conditions {
   const { authorized, paid, expiresAt, ...unknown } = given;
   const [name] = Object.keys(unknown);

@@ -8,7 +8,7 @@ import { SealedStore } from '../store/sealed-store.ts';
 import { Datastore, type DatastoreOptions } from './datastore.ts';
 import { backupRituals, restoreRituals } from './ritual-backup.ts';
 
-/** What opens a store: the key itself, or the password under which its header keeps a random key. */
+/** The secret that opens a store: the key itself, or the password under which its header keeps a random key. */
 export type StoreAccess = { readonly storeKey: SecretBytes } | { readonly password: SecretBytes };
 
 /** How {@link openDatastore} opens a datastore and its store. */
@@ -18,7 +18,7 @@ export type DatastorePlaceOptions = DatastoreOptions & { readonly fileSystem?: F
 export interface OpenDatastore extends AsyncDisposable {
   readonly datastore: Datastore;
   readonly store: SealedStore;
-  /** Closes the store; the datastore cannot be used any more. */
+  /** Closes the store; afterwards the datastore cannot be used. */
   close(): Promise<void>;
 }
 

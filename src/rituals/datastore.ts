@@ -154,7 +154,7 @@ export class Datastore {
   }: ListOptions = {}): Promise<readonly RitualReference[]> {
     if (limit !== undefined) requireInteger(limit, 'limit');
     await this.#ask('list', { id: undefined, timestamp: undefined });
-    // All names have the same length, so a name with one more character sorts directly behind it.
+    // All names have the same length, so a name with one more character sorts directly after it.
     const starts = [timeBound(from), ...(after === undefined || reverse ? [] : [`${timeName(after)}0`])];
     const ends = [
       ...(until === undefined ? [] : [`${timeBound(until)}0`]),

@@ -21,12 +21,12 @@ export type GuardAnswer =
 type Refusal = 'unauthorized' | 'expired' | 'unpaid';
 
 /**
- * Decides whether an operation may go on. It is asked before anything is read or written for the caller, and before
+ * Decides whether an operation is allowed. It is asked before anything is read or written for the caller, and before
  * the caller learns whether the ritual exists.
  */
 export type Guard = (operation: RitualOperation, ritual: GuardedRitual) => GuardAnswer | Promise<GuardAnswer>;
 
-/** The answer that lets an operation go on. */
+/** The answer that allows an operation. */
 export const allowed: GuardAnswer = { allowed: true };
 
 /** The answer that refuses an operation. */

@@ -18,7 +18,7 @@ export interface RitualReference {
 /** Sixteen digits hold every safe integer, so that names sort as numbers. */
 const digits = (value: number): string => String(value).padStart(16, '0');
 
-/** The integer as a name that sorts as the number does. */
+/** The integer as a name; names sort in the order of the numbers. */
 export function idText(id: number): string {
   requireInteger(id, 'ritual id');
   return digits(id);
@@ -28,7 +28,7 @@ export function idText(id: number): string {
 export const timeName = ({ id, timestamp }: RitualReference): string =>
   `${timeBound(timestamp)}/${idText(id)}`;
 
-/** Where a time starts in the index by time. */
+/** The first possible name of a time in the index by time. */
 export function timeBound(timestamp: number): string {
   requireInteger(timestamp, 'timestamp');
   return digits(timestamp);

@@ -11,7 +11,7 @@ import { SealedSnapshot } from './snapshot.ts';
 import type { ReadableNamespace } from './api/store-api.ts';
 import type { LogHead } from './api/log-head.ts';
 
-/** What a running writer can make a reader see halfway; looked at again it is gone, or it is real. */
+/** Errors that a concurrent writer can cause in a reader; a second read shows whether they are real. */
 const passing: ReadonlySet<string> = new Set([
   'STORE_SEGMENT_MISSING',
   'STORE_SEGMENT_DAMAGED',
@@ -33,7 +33,7 @@ export class ReadOnlyStore {
     this.#snapshot = new SealedSnapshot(recovered.state);
   }
 
-  /** @throws what `SealedStore.open` throws, but for STORE_LOCKED. */
+  /** @throws what `SealedStore.open` throws, except STORE_LOCKED. */
   static async open(fileSystem: FileSystem, path: string, storeKey: SecretBytes): Promise<ReadOnlyStore> {
     const tuning = {
       random: systemRandom,

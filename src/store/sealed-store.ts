@@ -297,5 +297,5 @@ async function withLocked<T>(
   });
 }
 
-/** A mistake of the caller's, which must not look like a failing disk; errors of the system are of other types. */
+/** Whether an error is misuse by the caller; misuse must not be reported as a failing disk. */
 const isMisuse = (error: unknown): boolean => error instanceof RangeError || error instanceof TypeError;

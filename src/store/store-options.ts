@@ -64,7 +64,7 @@ export type RestoreOptions = StoreOptions & Omit<Restoration, 'tuning'>;
 const DEFAULT_ROOM_BYTES = 64 * 1024;
 const DEFAULT_SEGMENT_BYTES = 64 * 1024 * 1024;
 
-/** What a creation needs but for the key; of bytes the store has copies from the first moment on. */
+/** The input of a creation without the key; the bytes are copied at once. */
 export function creationOf(options: CreateOptions): Omit<Creation, 'storeKey'> {
   const { fileSystem = nodeFileSystem, path, storeId, unlock } = options;
   return {
@@ -77,7 +77,7 @@ export function creationOf(options: CreateOptions): Omit<Creation, 'storeKey'> {
   };
 }
 
-/** What opening works on but for the key; of bytes it has copies. @throws RangeError, TypeError for impossible options. */
+/** The input of an opening without the key; bytes are copied. @throws RangeError, TypeError for impossible options. */
 export function sourceOf(options: OpenOptions, access: Access): Omit<RecoverySource, 'storeKey'> {
   const { fileSystem = nodeFileSystem, path, expectedHead, acceptOlderHead = false } = options;
   requireBoolean(acceptOlderHead, 'acceptOlderHead');

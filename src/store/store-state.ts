@@ -20,7 +20,7 @@ import { RecordSealer } from './log/record-sealer.ts';
 import type { Segment } from './log/segment.ts';
 import { SegmentLog } from './log/segment-log.ts';
 
-/** How a store is run. */
+/** Tuning of a store. */
 export interface StoreTuning {
   /** A segment of about this many bytes is finished and a new one begun. */
   readonly segmentBytes: number;
@@ -32,7 +32,7 @@ export interface StoreTuning {
   readonly observer?: StoreObserver | undefined;
 }
 
-/** All that changes together when the store key changes. */
+/** The keys that change together with the store key. */
 export interface StoreKeys {
   readonly header: StoreHeader;
   /** The store's own copy. */
@@ -47,7 +47,7 @@ export interface StoreKeys {
   readonly namespaceKeys: NamespaceKeys | undefined;
 }
 
-/** What a store is made of when it opens. */
+/** The parts of a store when it opens. */
 export interface StoreParts {
   readonly fileSystem: FileSystem;
   readonly folder: string;
@@ -57,7 +57,7 @@ export interface StoreParts {
   readonly nextNamespaceId: number;
 }
 
-/** What an open store calls when its background work may have something to do. */
+/** Callbacks of an open store that start its background work. */
 export interface StoreEvents {
   /** A segment was finished. */
   onRoll(): void;
@@ -204,6 +204,6 @@ export class StoreState {
   }
 }
 
-/** True when a failure left unknown which manifest is on the disk. */
+/** True when it is unknown after a failure which manifest is on the disk. */
 export const isUnknown = (error: unknown): boolean =>
   error instanceof ProblemError && error.code === 'STORE_WRITE_FAILED';

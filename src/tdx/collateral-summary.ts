@@ -25,7 +25,7 @@ export interface EvaluationNumbers {
   readonly qeIdentity: number;
 }
 
-/** What a collateral source needs to know about a genuine set. */
+/** The facts about a genuine set that a collateral source uses. */
 export interface CollateralSummary {
   /** 6 bytes. */
   readonly fmspc: Uint8Array;
@@ -47,7 +47,7 @@ export interface CollateralSummary {
   readonly halfLifeAtMs: number;
 }
 
-/** Which collateral a verdict rests on. */
+/** The facts about the collateral of a verdict. */
 export interface CollateralFacts extends CollateralSummary {
   /** `grace`: past `validUntilMs`, within the grace that the caller allowed. */
   readonly state: 'fresh' | 'grace';

@@ -44,7 +44,7 @@ const tcbCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'ADVISORY_REFUSED',
 ]);
 
-/** What an early warning is made from. */
+/** The input of an early warning. */
 export interface EarlyWarningInput {
   readonly verifier: QuoteVerifier;
   readonly quote: Quote;

@@ -89,7 +89,7 @@ export class PckChains {
   }
 }
 
-/** A PCK chain as it came. */
+/** A PCK chain in its received form. */
 export interface PckChainText {
   /** PEM of leaf, PCK CA and root. */
   readonly pem: Uint8Array;
@@ -107,7 +107,7 @@ export function rootLast(chain: readonly Uint8Array[], root: TrustRoot): readonl
   return isRootFirst ? chain.toReversed() : chain;
 }
 
-/** What a PCK leaf says, before anything about it is verified. */
+/** The facts in a PCK leaf certificate; nothing is verified. */
 export function peekPckChain(pem: Uint8Array): Pick<PckChain, 'leaf' | 'sgx' | 'caType'> {
   const [first, , last] = requireThree(readChain(pem));
   const certificate = parsePckLeaf(first);

@@ -2,7 +2,7 @@ import { type JsonFields, parseJsonFields } from './json-fields.ts';
 import { type ComponentTcbLevels, readComponentLevels } from './tcb-info.ts';
 import { componentStatuses } from './tcb-status.ts';
 
-/** What Intel says about its TD quoting enclave; version 2. */
+/** Intel's QE identity of the TD quoting enclave; version 2. */
 export interface QeIdentity {
   readonly issueDateMs: number;
   readonly nextUpdateMs: number;

@@ -30,7 +30,7 @@ import { requireCurrent } from './validity.ts';
 import { printable, printableFields } from './printable.ts';
 import { CollateralVerifier, type VerifiedCollateral } from './verified-collateral.ts';
 
-/** How many verified things a verifier remembers; all caches are keyed by content. */
+/** Sizes of a verifier's caches of verified evidence; all caches are keyed by content. */
 export interface VerifierLimits {
   /** Collateral sets; default 64. */
   readonly collateralSets?: number;
@@ -59,7 +59,7 @@ export interface ChainOptions {
   readonly pckCertificateChain?: string;
 }
 
-/** What the PCK certificate says about the machine. */
+/** The facts about the machine in its PCK certificate. */
 export interface PlatformFacts {
   /** 16 bytes: the platform's id. */
   readonly ppid: Uint8Array;
@@ -278,7 +278,7 @@ export class QuoteVerifier {
 }
 
 /**
- * What a quote claims about its platform, so that the right collateral can be fetched. **Nothing is verified**: a hint.
+ * The claims of a quote about its platform, for fetching the right collateral. **Nothing is verified**: a hint.
  * @throws EvidenceError when the PCK certificate cannot be read.
  */
 export function platformOf(quote: Quote): PlatformFacts {

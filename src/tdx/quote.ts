@@ -23,7 +23,7 @@ export interface QuoteHeader {
   readonly userData: Uint8Array;
 }
 
-/** The SGX report of the quoting enclave, and what vouches for the attestation key. */
+/** The SGX report of the quoting enclave, and the evidence for the attestation key. */
 export interface QuotingEnclaveEvidence {
   /** The raw report, 384 bytes. */
   readonly report: Uint8Array;
@@ -33,7 +33,7 @@ export interface QuotingEnclaveEvidence {
   readonly authenticationData: Uint8Array;
 }
 
-/** What the quote says about the platform's PCK certificate. */
+/** The certification data of the quote: the PCK certificate chain, or the name of the platform. */
 export interface CertificationData {
   /** 5: PEM of PCK leaf, PCK CA and root. 1 to 4 name the platform only, and the caller has to give its chain. */
   readonly type: 1 | 2 | 3 | 4 | 5;

@@ -37,7 +37,7 @@ export interface ComponentTcbLevel {
 /** Highest SVN first; never empty. */
 export type ComponentTcbLevels = readonly [ComponentTcbLevel, ...ComponentTcbLevel[]];
 
-/** Who signed a TDX module, and with which attributes it runs. */
+/** The signer and the attributes of a TDX module. */
 export interface TdxModule {
   /** 48 bytes. */
   readonly mrSigner: Uint8Array;

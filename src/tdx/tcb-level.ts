@@ -23,7 +23,7 @@ import { relaunchStatus } from './td-relaunch.ts';
 import type { TdReport } from './td-report.ts';
 import { findModuleIdentity, TEE_TCB_SVN_MODULE_SVN, TEE_TCB_SVN_MODULE_VERSION } from './tdx-module.ts';
 
-/** What the verdict on a TCB is made of. */
+/** The input of a TCB evaluation. */
 export interface TcbInput {
   readonly body: TdReport;
   readonly sgx: SgxExtension;

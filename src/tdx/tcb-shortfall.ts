@@ -2,7 +2,7 @@ import { byteAt } from '../bytes/byte-at.ts';
 import type { SgxExtension } from './sgx-extension.ts';
 import type { PlatformTcbLevel } from './tcb-info.ts';
 
-/** One part that is below what a TCB level asks for. */
+/** One part of a platform that is below a TCB level. */
 export interface TcbShortfall {
   /** Such as "SGX component 2 (OS/VMM)", "PCE", "TDX component 3", "TDX module", "quoting enclave". */
   readonly part: string;

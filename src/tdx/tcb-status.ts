@@ -10,7 +10,7 @@ export type TcbStatus =
   | 'TDRelaunchAdvisedConfigurationNeeded'
   | 'Revoked';
 
-/** What TCB info may say about a platform level. */
+/** Statuses that TCB info may give to a platform level. */
 export const platformStatuses = [
   'UpToDate',
   'SWHardeningNeeded',
@@ -22,7 +22,7 @@ export const platformStatuses = [
 ] as const satisfies readonly TcbStatus[];
 export type PlatformStatus = (typeof platformStatuses)[number];
 
-/** What may be said about a TDX module or a quoting enclave. */
+/** Statuses of a TDX module or a quoting enclave. */
 export const componentStatuses = ['UpToDate', 'OutOfDate', 'Revoked'] as const satisfies readonly TcbStatus[];
 export type ComponentStatus = (typeof componentStatuses)[number];
 

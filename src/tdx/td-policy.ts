@@ -17,7 +17,7 @@ export const measurementFields = [
 ] as const;
 export type MeasurementField = (typeof measurementFields)[number];
 
-/** Which genuine quotes are acceptable. The file format is its JSON, every field optional; see docs. */
+/** The rules for accepting genuine quotes. The file format is its JSON, every field optional; see docs. */
 export interface TdPolicy {
   /** Default: only UpToDate. Revoked is never acceptable. */
   readonly acceptedTcbStatuses: readonly Exclude<TcbStatus, 'Revoked'>[];

@@ -1,4 +1,4 @@
-/** What {@link orAborted} throws when the signal was faster. */
+/** The error of {@link orAborted} when the signal aborted first. */
 export class AbortedError extends Error {
   override readonly name = 'AbortedError';
 

@@ -5,7 +5,7 @@ import { blake2b256 } from '../crypto/blake2.ts';
 import { RefusalError } from '../errors/latchkey-error.ts';
 import type { MeasurementPolicy } from './trust-section.ts';
 
-/** What a TDX quote measures of an image: five registers of 48 bytes. A quote's body has this shape. */
+/** The measurement of an image in a TDX quote: five registers of 48 bytes. A quote's body has this shape. */
 export interface Measurement {
   readonly mrTd: Uint8Array;
   readonly rtMr0: Uint8Array;
@@ -34,7 +34,7 @@ export function measurementId(measurement: Measurement): Uint8Array {
 /** A network runs few images, and BLAKE2b-256 is JavaScript. */
 const ids = new Memo<Uint8Array>(256);
 
-/** Where accepted measurements may come from, other than the policy itself. */
+/** Sources of accepted measurements in addition to the policy. */
 export interface MeasurementFacts {
   /** This machine's own measurement id, 32 bytes. */
   readonly own: Uint8Array;

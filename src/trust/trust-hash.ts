@@ -44,7 +44,7 @@ export function judgeOwnTrustHash(section: TrustSection, ownMrConfigId: Uint8Arr
   );
 }
 
-/** What a peer's MRCONFIGID may be. */
+/** The accepted values of a peer's MRCONFIGID. */
 export interface TrustHashFacts {
   readonly section: TrustSection;
   /** For `recover`: the MRCONFIGID under which the key was made, 48 bytes. */

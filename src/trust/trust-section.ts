@@ -56,7 +56,7 @@ const freshnessSchema = z.strictObject({
   maxTimeJumpMs: milliseconds(MINUTE_MS, 365 * DAY_MS).default(DAY_MS),
 });
 
-/** The trust section as it stands in the configuration; unknown keys are refused, defaults are filled in. */
+/** The schema of the trust section in the configuration; unknown keys are refused, defaults are filled in. */
 export const trustSectionSchema = z
   .strictObject({
     version: z.literal(TRUST_SECTION_VERSION).default(TRUST_SECTION_VERSION),

@@ -31,7 +31,7 @@ export function chainViewContract(name: string, open: () => Promise<ChainViewDri
       expect(snapshot.block.hash).toHaveLength(32);
     });
 
-    it('orders records by account bytes, whatever order they were registered in', async () => {
+    it('orders records by account bytes, for any order of registration', async () => {
       await using driver = await open();
       await driver.set(
         [7, 2, 9, 4, 1].map((n) => serverRecord(n)),
@@ -46,7 +46,7 @@ export function chainViewContract(name: string, open: () => Promise<ChainViewDri
       expect(servers.map(({ account }) => account[0])).toEqual([1, 2, 4, 7, 9]);
     });
 
-    it('tells subscribers of changes, and of nothing after they unsubscribed', async () => {
+    it('tells subscribers of changes until they unsubscribe', async () => {
       await using driver = await open();
       const seen: ChainSnapshot[] = [];
       const all: ChainSnapshot[] = [];

@@ -5,7 +5,7 @@ const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
 const text = (value: string): Uint8Array => new TextEncoder().encode(value);
 const listed = (space: Namespace, range?: NameRange): string[] => [...space.names(range)];
 
-/** Names whose order by UTF-16 units differs from that by UTF-8 bytes, in the order of the latter. */
+/** Names in the order of their UTF-8 bytes; their order by UTF-16 units is different. */
 const orderedNames = ['A', 'a', 'aa', 'b', 'ß', '\u3042', '\uffee', '\u{1f600}', '\u{1f600}a', '\u{10ffff}'];
 
 /** What every {@link Store} must do; `open` gives an empty one. */
@@ -26,7 +26,7 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
       expect([space.has('name'), space.has('other'), space.size]).toEqual([true, false, 1]);
     });
 
-    it('keeps an empty value apart from none', async () => {
+    it('distinguishes an empty value from a missing one', async () => {
       const { space } = await opened();
       await space.put('name', bytes());
       expect(await space.get('name')).toEqual(bytes());
@@ -90,7 +90,7 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
       expect(entries).toEqual(orderedNames.slice(3));
     });
 
-    it('does all of a batch or nothing', async () => {
+    it('applies a batch completely or not at all', async () => {
       const { store, space } = await opened();
       await store.namespace('second');
       await space.put('kept', bytes(1));
@@ -127,7 +127,7 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
       ]);
       expect(store.namespaces()).toEqual(['space']);
       expect(store.hasNamespace('other')).toBe(false);
-      // Whoever still holds it sees nothing, and writes nothing.
+      // A handle to the erased namespace reads nothing and cannot write.
       expect([await other.get('n'), other.has('n'), other.size, listed(other)]).toEqual([
         undefined,
         false,
@@ -140,7 +140,7 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
       expect([again.size, await again.get('n')]).toEqual([0, undefined]);
     });
 
-    it('shows a snapshot what was there, whatever is written later', async () => {
+    it('a snapshot shows the contents of its moment, unchanged by later writes', async () => {
       const { store, space } = await opened();
       await space.put('a', bytes(1));
       await space.put('b', bytes(2));
@@ -156,7 +156,7 @@ export function storeContract(name: string, open: () => Promise<Store>): void {
       expect(listed(space)).toEqual(['a', 'c']);
     });
 
-    it('moves its head with every write and only then', async () => {
+    it('moves its head with every write, and only with writes', async () => {
       const { store, space } = await opened();
       const before = store.head();
       await space.get('a');

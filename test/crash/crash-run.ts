@@ -56,7 +56,7 @@ function parseAcknowledged(text: string): Acknowledged {
   const records: string[] = [];
   const batches: [number, number][] = [];
   const counters = new Map<number, number>();
-  // What stands behind the last newline is a line that the kill tore.
+  // Text after the last newline is a line that the kill cut off.
   for (const line of text.split('\n').slice(0, -1)) {
     const [kind, first = '', second = ''] = line.split(' ');
     if (kind === 'record') records.push(first);

@@ -13,7 +13,7 @@ const KILLS = 50;
 const PREDECESSOR_RUNS = 20;
 
 describe('V6 acknowledged records survive SIGKILL', () => {
-  it(`V6 ${PREDECESSOR_RUNS} times 1,000 acknowledged puts, killed at once: all are readable`, async () => {
+  it(`V6 ${PREDECESSOR_RUNS} times 1,000 acknowledged puts, then an immediate kill: all are readable`, async () => {
     const folder = mkdtempSync(join(tmpdir(), 'latchkey-crash-'));
     try {
       const result = await crashRepeatedly({
@@ -32,7 +32,7 @@ describe('V6 acknowledged records survive SIGKILL', () => {
     }
   }, 240_000);
 
-  it(`V6 ${KILLS} children with 8 writers, killed at random moments, break no promise`, async () => {
+  it(`V6 ${KILLS} children with 8 writers, killed at random moments, lose no acknowledged record`, async () => {
     const folder = mkdtempSync(join(tmpdir(), 'latchkey-crash-'));
     try {
       const result = await crashRepeatedly({

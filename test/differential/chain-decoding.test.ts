@@ -105,7 +105,7 @@ function byOurs(shape: RecordDecoders, bytes: Uint8Array): Uint8Array[] | undefi
 
 describe('a record with one more field', () => {
   it.each(Object.keys(fields))(
-    'of type %s is what @polkadot/api says it is, whole or damaged',
+    'of type %s is decoded as by @polkadot/api, whole or damaged',
     async (name) => {
       const field = fields[name];
       if (field === undefined) throw new Error('a field expected');
@@ -133,7 +133,7 @@ describe('a record with one more field', () => {
 });
 
 describe('the hash of a header', () => {
-  it('is that of @polkadot/api', async () => {
+  it('equals the hash of @polkadot/api', async () => {
     const { registry } = await load(forgedMetadata(() => ({})));
     const engine = bytesOf(4);
     const payload = fc
@@ -166,11 +166,11 @@ describe('the hash of a header', () => {
     );
   });
 
-  it.each([0, 63, 64, 16_383, 16_384, 2 ** 30 - 1])('counts %i as the development chain does', (value) => {
+  it.each([0, 63, 64, 16_383, 16_384, 2 ** 30 - 1])('equals that of the development chain: %i', (value) => {
     expect(compactU32(value)).toEqual(compact(value));
   });
 
-  it('counts four bytes in five', () => {
+  it('encodes a number of four bytes in five', () => {
     expect(compactU32(2 ** 32 - 1)).toEqual(concatBytes(Uint8Array.of(3), u32(2 ** 32 - 1)));
   });
 });

@@ -35,7 +35,7 @@ const pairsOf = (content: TrieContent): [string, string][] =>
   [...content].map(([key, value]) => [`0x${key}`, toPrefixedHex(value)]);
 const bytesOf = (hex: string): Uint8Array => tryFromHex(hex) ?? new Uint8Array(0);
 
-describe('tries beside smoldot (chopsticks-executor)', () => {
+describe('tries compared with smoldot (chopsticks-executor)', () => {
   it('roots of random tries of both state versions are equal', async () => {
     const check = async (content: TrieContent, version: 0 | 1): Promise<void> => {
       const root: unknown = await calculateStateRoot(pairsOf(content), version);
@@ -44,7 +44,7 @@ describe('tries beside smoldot (chopsticks-executor)', () => {
     await fc.assert(fc.asyncProperty(trieContent, fc.constantFrom(0, 1), check), { seed, numRuns: 300 });
   });
 
-  it('smoldot reads from our proofs what we read', async () => {
+  it('smoldot reads the same values from our proofs', async () => {
     const check = async (content: TrieContent, version: 0 | 1): Promise<void> => {
       const builder = new TrieBuilder(content, version);
       const proof = builder.readProof([...content.keys()]);
@@ -66,7 +66,7 @@ describe('tries beside smoldot (chopsticks-executor)', () => {
     );
   });
 
-  it('we read from proofs that smoldot makes what went into them', async () => {
+  it('we read the original values from proofs that smoldot makes', async () => {
     const check = async (content: TrieContent, added: TrieContent): Promise<void> => {
       const base = new TrieBuilder(content, 0);
       const nodes = base.readProof([...content.keys()]).map(toPrefixedHex);
@@ -82,7 +82,7 @@ describe('tries beside smoldot (chopsticks-executor)', () => {
   });
 });
 
-describe('GRANDPA beside @polkadot/types', () => {
+describe('GRANDPA compared with @polkadot/types', () => {
   const registry = new TypeRegistry();
   const voters = makeVoters(4);
   const number = fc.integer({ min: 0, max: 2 ** 30 - 1 });
@@ -119,7 +119,7 @@ describe('GRANDPA beside @polkadot/types', () => {
     }
   });
 
-  it('justifications decode to the same, and encode back', () => {
+  it('justifications decode to the same fields, and encode back to the same bytes', () => {
     const target = makeBlock(undefined, { number: 70_000 });
     const above = makeBlock(target);
     fc.assert(
@@ -154,7 +154,7 @@ describe('GRANDPA beside @polkadot/types', () => {
     );
   });
 
-  it('authority changes decode to the same', () => {
+  it('authority changes decode to the same fields', () => {
     const log = scheduledChange(makeVoters(5), 7);
     const item = registry.createTypeUnsafe('DigestItem', [log]);
     expect(toHex(item.toU8a())).toBe(toHex(log));
@@ -165,7 +165,7 @@ describe('GRANDPA beside @polkadot/types', () => {
     expect(change?.nextAuthorities).toHaveLength(5);
   });
 
-  it('a finality proof decodes to the same', () => {
+  it('a finality proof decodes to the same fields', () => {
     const world = new GrandpaWorld([{ voters, blocks: 6 }]);
     const bytes = world.proofOf(3);
     const theirs = registry.createTypeUnsafe('(H256, Bytes, Vec<Header>)', [bytes]);
@@ -178,8 +178,8 @@ describe('GRANDPA beside @polkadot/types', () => {
   });
 });
 
-describe('signatures beside noble', () => {
-  it('OpenSSL and noble (ZIP 215 and strict) agree on what honest signers and bit flips give', () => {
+describe('signatures compared with noble', () => {
+  it('OpenSSL and noble (ZIP 215 and strict) agree on honest signatures and on flipped bits', () => {
     fc.assert(
       fc.property(
         fc.uint8Array({ minLength: 32, maxLength: 32 }),

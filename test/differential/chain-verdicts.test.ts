@@ -38,13 +38,13 @@ const isAccepted = ({ bytes, members, setId }: GrandpaCase): boolean =>
     return true;
   }, false);
 
-it('the committed verdicts are for the cases that the generator makes', () => {
+it('the committed verdicts belong to the cases of the generator', () => {
   const made = verdictsBy((lines) => lines.map(() => ''));
   expect(made.grandpa.casesSha256).toBe(committed.grandpa.casesSha256);
   expect(made.proofs.casesSha256).toBe(committed.proofs.casesSha256);
 });
 
-describe('justifications beside finality-grandpa', () => {
+describe('justifications compared with finality-grandpa', () => {
   const cases = committedGrandpaCases();
   const judged = cases.map((one, index) => ({
     one,
@@ -53,19 +53,19 @@ describe('justifications beside finality-grandpa', () => {
     isAccepted: isAccepted(one),
   }));
 
-  it('there are at least 2,000, of every scenario', () => {
+  it('there are at least 2,000 cases, and every scenario occurs', () => {
     expect(committed.grandpa.verdicts).toHaveLength(cases.length);
     expect(cases.length).toBeGreaterThanOrEqual(2000);
     for (const scenario of new Set(cases.map(({ scenario }) => scenario)))
       expect(cases.filter((one) => one.scenario === scenario).length, scenario).toBeGreaterThan(20);
   });
 
-  it('whatever is accepted here is valid there', () => {
+  it('every justification that we accept is valid there', () => {
     const looser = judged.filter((verdict) => verdict.isAccepted && !verdict.isValidThere);
     expect(looser.map(({ one }) => one.scenario)).toEqual([]);
   });
 
-  it('what is valid there and refused here is one of the documented strict refusals', () => {
+  it('a justification that is valid there and refused here is one of the documented strict refusals', () => {
     const stricter = judged.filter((verdict) => !verdict.isAccepted && verdict.isValidThere);
     const unexplained = stricter.filter(({ rule }) => rule.strict.length === 0);
     expect(unexplained.map(({ one }) => one.scenario)).toEqual([]);
@@ -75,7 +75,7 @@ describe('justifications beside finality-grandpa', () => {
     );
   });
 
-  it('the written rule gives the same verdicts as both', () => {
+  it('the reference rule gives the same verdicts as both', () => {
     const wrong = judged.filter(
       ({ isAccepted: accepted, isValidThere, rule }) =>
         rule.isValid !== accepted || (rule.strict.length === 0 && rule.isValid !== isValidThere),
@@ -100,8 +100,8 @@ describe('justifications beside finality-grandpa', () => {
   });
 });
 
-describe('justifications beside the written rule', () => {
-  it('any votes', () => {
+describe('justifications compared with the reference rule', () => {
+  it('random votes get the same verdict', () => {
     const wrong = grandpaCases(seed, 1000).filter(
       (one) => judgeByRule(one.plain).isValid !== isAccepted(one),
     );
@@ -109,7 +109,7 @@ describe('justifications beside the written rule', () => {
   });
 });
 
-describe('storage proofs beside sp-trie', () => {
+describe('storage proofs compared with sp-trie', () => {
   const digestOf = (bytes: Uint8Array): string => toHex(blake2b256(bytes)).slice(0, 8);
 
   function verdictsOf({ keys, nodes, prefix, root }: ProofCase): string[] {
@@ -135,11 +135,11 @@ describe('storage proofs beside sp-trie', () => {
     return verdictsOf(one).map((ours, at) => ({ kind: one.kind, isEmpty, ours, theirs: theirs[at] }));
   });
 
-  it('every value, every absence and every list is the same, or refused here', () => {
+  it('every value, absence and list is the same, or the proof is refused here', () => {
     expect(judged.filter(({ ours, theirs }) => ours !== '!' && ours !== theirs)).toEqual([]);
   });
 
-  it('only malformed nodes, and the empty trie without its node, are read there and refused here', () => {
+  it('only malformed nodes and the empty trie without its node are accepted there and refused here', () => {
     const stricter = judged.filter(({ ours, theirs }) => ours === '!' && theirs !== '!');
     expect(stricter.filter(({ isEmpty, kind }) => kind !== 'malformed root node' && !isEmpty)).toEqual([]);
     expect(judged.filter(({ kind, theirs }) => kind === 'honest' && theirs === '!')).toEqual([]);

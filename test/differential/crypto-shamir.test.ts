@@ -3,7 +3,7 @@ import { combine, split } from 'shamir-secret-sharing';
 import { describe, expect, it } from 'vitest';
 import { combineShares, SHARE_BYTES, shareCoordinate, splitSecret } from '../../src/crypto/shamir.ts';
 
-// GF(2^8) with AES's polynomial, bit by bit; nothing in common with the planes of our own code or the tables of the library.
+// GF(2^8) with AES's polynomial, bit by bit; independent of the planes of our code and the tables of the library.
 function multiply(a: number, b: number): number {
   let product = 0;
   for (let bit = 0; bit < 8; bit++) {
@@ -48,13 +48,13 @@ const quorum = fc
   .map(({ t, more }) => ({ t, n: Math.min(16, t + more) }));
 
 describe('Shamir sharing against plain Lagrange interpolation', () => {
-  it('the field is right: FIPS 197 section 4.2 has 57 × 83 = c1 and 57 × 13 = fe', () => {
+  it('the field follows FIPS 197 section 4.2: 57 × 83 = c1 and 57 × 13 = fe', () => {
     expect(multiply(0x57, 0x83)).toBe(0xc1);
     expect(multiply(0x57, 0x13)).toBe(0xfe);
     expect(multiply(0x53, inverse(0x53))).toBe(1);
   });
 
-  it('what we split, interpolation gives back, from any t shares', async () => {
+  it('interpolation of any t of our shares gives the secret back', async () => {
     await fc.assert(
       fc.asyncProperty(secret32, quorum, fc.infiniteStream(fc.nat()), async (secret, { t, n }, picks) => {
         const shares = [...splitSecret(secret, t, n)];
@@ -74,7 +74,7 @@ describe('Shamir sharing against plain Lagrange interpolation', () => {
     );
   });
 
-  it('what plain polynomials give, we combine', async () => {
+  it('we combine shares that were made with plain polynomials', async () => {
     const coefficients = (t: number) =>
       fc.array(fc.uint8Array({ minLength: t, maxLength: t }), { minLength: 32, maxLength: 32 });
     const cases = fc.integer({ min: 2, max: 8 }).chain((t) =>
@@ -93,7 +93,7 @@ describe('Shamir sharing against plain Lagrange interpolation', () => {
     );
   });
 
-  it('t − 1 shares fit every secret equally: no byte of it is told', () => {
+  it('t − 1 shares fit every secret equally: they reveal no byte of it', () => {
     const secret = new Uint8Array(32).fill(7);
     const shares = splitSecret(secret, 3, 3);
     const known = shares.slice(0, 2);
@@ -110,7 +110,7 @@ describe('Shamir sharing against plain Lagrange interpolation', () => {
 describe('Shamir sharing and the library shamir-secret-sharing', () => {
   const cases = fc.record({ secret: secret32, quorum });
 
-  it('the library combines what we split', async () => {
+  it('the library combines our shares', async () => {
     await fc.assert(
       fc.asyncProperty(cases, async ({ secret, quorum: { t, n } }) => {
         expect(await combine(splitSecret(secret, t, n).slice(n - t))).toEqual(secret);
@@ -119,7 +119,7 @@ describe('Shamir sharing and the library shamir-secret-sharing', () => {
     );
   });
 
-  it('we combine what the library split', async () => {
+  it('we combine the shares of the library', async () => {
     await fc.assert(
       fc.asyncProperty(cases, async ({ secret, quorum: { t, n } }) => {
         expect(combineShares((await split(secret, n, t)).slice(n - t), t)).toEqual(secret);
@@ -128,7 +128,7 @@ describe('Shamir sharing and the library shamir-secret-sharing', () => {
     );
   });
 
-  it('255 shares of which all are needed', async () => {
+  it('255 shares with a threshold of 255', async () => {
     const secret = Uint8Array.from({ length: 32 }, (_, at) => 255 - at);
     const shares = splitSecret(secret, 255, 255);
     expect(new Set(shares.map(shareCoordinate)).size).toBe(255);
@@ -137,7 +137,7 @@ describe('Shamir sharing and the library shamir-secret-sharing', () => {
   });
 });
 
-describe('what combining refuses', () => {
+describe('input that is refused', () => {
   const share = (x: number, fill: number): Uint8Array => Uint8Array.of(...new Uint8Array(32).fill(fill), x);
 
   it('x = 0, which the library would take for the secret itself', async () => {
@@ -176,7 +176,7 @@ describe('what combining refuses', () => {
     expect(() => splitSecret(new Uint8Array(31), 2, 3)).toThrow(RangeError);
   });
 
-  it('takes Buffers, which the library refuses, and does not change what it is given', () => {
+  it('Buffers are accepted, unlike in the library, and are not changed', () => {
     const secret = Buffer.alloc(32, 9);
     const shares = splitSecret(secret, 2, 3).map((one) => Buffer.from(one));
     const before = shares.map((one) => one.toString('hex'));

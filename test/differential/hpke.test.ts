@@ -36,7 +36,7 @@ const message = fc.record({
 });
 
 describe('HPKE against @hpke/core', () => {
-  it('the library opens what we seal in base mode, and the other way round', async () => {
+  it('each side opens a message that the other sealed in base mode', async () => {
     await fc.assert(
       fc.asyncProperty(message, async ({ recipient, info, aad, plaintext }) => {
         const ours = x25519KeyPairFromSecret(recipient);
@@ -66,7 +66,7 @@ describe('HPKE against @hpke/core', () => {
     );
   });
 
-  it('the library opens what we seal in auth mode, and the other way round', async () => {
+  it('each side opens a message that the other sealed in auth mode', async () => {
     await fc.assert(
       fc.asyncProperty(message, async ({ recipient, sender, info, aad, plaintext }) => {
         const [us, from] = [x25519KeyPairFromSecret(recipient), x25519KeyPairFromSecret(sender)];

@@ -151,19 +151,19 @@ function judge({ quote, collateral, now, root }: TamperLine): string | undefined
   }
 }
 
-describe('the tamper kit before @phala/dcap-qvl', () => {
+describe('the tamper kit applied to @phala/dcap-qvl', () => {
   const lines = [
     ...tamperLines(createDevelopmentPki({ seed: new Uint8Array(32).fill(4) }), Date.UTC(2026, 10, 21, 12)),
   ].filter(({ policy, expected }) =>
     expected.ok ? policy?.['requireSeptVeDisable'] !== false : !ofThePolicy.includes(expected.code),
   );
 
-  it('shows what it accepts wrongly, and nothing else', () => {
+  it('dcap-qvl wrongly accepts exactly the listed cases', () => {
     const found = lines.filter((line) => !line.expected.ok && judge(line) !== undefined).map(({ id }) => id);
     expect(found.sort()).toEqual(Object.values(wronglyAccepted).flat().sort());
   });
 
-  it('agrees on everything that must be accepted but where it is known to be wrong', () => {
+  it('dcap-qvl agrees on every case that must be accepted, except for its known errors', () => {
     const found = lines
       .filter((line) => line.expected.ok && judge(line) !== line.expected.tcbStatus)
       .map(({ id }) => id);

@@ -60,7 +60,7 @@ describe.skipIf(!haveVectors)('@phala/dcap-qvl 0.3.9 on genuine quotes', () => {
   });
 });
 
-describe('@phala/dcap-qvl 0.3.9 accepts what is refused here', () => {
+describe('@phala/dcap-qvl 0.3.9 accepts pairs that are refused here', () => {
   const { root, platformCa } = pki.authorities;
   const { pck } = pki.platform(0);
   const stranger = createAuthorities(new Seed(new Uint8Array(32).fill(9)));

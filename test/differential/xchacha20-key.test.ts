@@ -11,7 +11,7 @@ const words = (content: Uint8Array): Uint32Array => new Uint32Array(Uint8Array.f
 const sigma = words(new TextEncoder().encode('expand 32-byte k'));
 
 describe('HChaCha20 by OpenSSL', () => {
-  it('is that of noble on thousands of inputs', () => {
+  it('equals that of noble for thousands of inputs', () => {
     const same = (key: Uint8Array, nonce: Uint8Array) => {
       const subkey = new Uint8Array(32);
       hchacha20(key, nonce, subkey);
@@ -34,7 +34,7 @@ describe('HChaCha20 by OpenSSL', () => {
 });
 
 describe('XChaCha20Key, by OpenSSL, against XChaCha20-Poly1305 of noble', () => {
-  it('seals to the same bytes, and opens the same', () => {
+  it('seals to the same bytes, and opens to the same plaintext', () => {
     fc.assert(
       fc.property(bytes(32), bytes(24), bytes(0, 64), bytes(0, 300), (key, nonce, aad, plaintext) => {
         const cipher = new XChaCha20Key(key);
@@ -51,7 +51,7 @@ describe('XChaCha20Key, by OpenSSL, against XChaCha20-Poly1305 of noble', () => 
     );
   });
 
-  it('opens nothing that was altered, and nothing after wiping', () => {
+  it('opens no altered message, and no message after wiping', () => {
     fc.assert(
       fc.property(bytes(32), bytes(60, 120), fc.nat(), (key, plaintext, place) => {
         const cipher = new XChaCha20Key(key);

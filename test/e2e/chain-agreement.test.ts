@@ -63,7 +63,7 @@ function lie(node: DevelopmentChain): void {
 }
 
 describe('agreement of several endpoints', () => {
-  it('two honest ones outvote a liar', async () => {
+  it('two honest endpoints outvote one that lies', async () => {
     const [a, b, c] = await nodes(3);
     if (a === undefined || b === undefined || c === undefined) throw new Error('three nodes expected');
     lie(a);
@@ -71,7 +71,7 @@ describe('agreement of several endpoints', () => {
     expect((await view.snapshot()).servers[0]?.endpoint).toBe('127.0.0.1:3001');
   });
 
-  it('one liar of two is a disagreement, not a choice', async () => {
+  it('two endpoints that contradict each other give an error, not the answer of one', async () => {
     const all = await nodes(2);
     if (all[0] !== undefined) lie(all[0]);
     const log: ChainLogEvent[] = [];
@@ -85,7 +85,7 @@ describe('agreement of several endpoints', () => {
     expect(log.map(({ event }) => event)).not.toContain('chain.snapshot');
   });
 
-  it('reads the newest block that enough of them call final, and waits for the slower', async () => {
+  it('reads the newest block that enough endpoints report as final, and waits for slower endpoints', async () => {
     const [a, b] = await nodes(2);
     if (a === undefined || b === undefined) throw new Error('two nodes expected');
     const { view } = await follow([a, b], { agreement: 2 });
@@ -100,7 +100,7 @@ describe('agreement of several endpoints', () => {
     await eventually(async () => ((await accounts(view)).length === 3 ? true : undefined));
   });
 
-  it('one of three may be away', async () => {
+  it('agreement of two still works while the third endpoint is unreachable', async () => {
     const [a, b, c] = await nodes(3);
     if (a === undefined || b === undefined || c === undefined) throw new Error('three nodes expected');
     const { view } = await follow([a, b, c], { agreement: 2 });
@@ -112,7 +112,7 @@ describe('agreement of several endpoints', () => {
     expect(await accounts(view)).toEqual([1, 2]);
   });
 
-  it('without agreement, one endpoint stands in for another', async () => {
+  it('without agreement, the next endpoint is used when one fails', async () => {
     const [a, b] = await nodes(2);
     if (a === undefined || b === undefined) throw new Error('two nodes expected');
     const { view } = await follow([a, b], {});

@@ -86,7 +86,7 @@ const authoritiesAfter = async ({ api, socket }: World, number: number): Promise
 };
 
 describe('grandpa_proveFinality', () => {
-  it('proves a block of the present set by the newest final one and the headers up to it', async () => {
+  it('proves a block of the present authority set by the newest final block and the headers between', async () => {
     const where = await world();
     where.chain.newBlocks(12);
     const authorities = await authoritiesAfter(where, 0);
@@ -100,7 +100,7 @@ describe('grandpa_proveFinality', () => {
     expect(headers.at(-1)?.hash).toBe(block);
   });
 
-  it('has nothing for genesis alone, and refuses what is not final', async () => {
+  it('has no proof for genesis alone, and refuses a block that is not final', async () => {
     const where = await world();
     expect(await where.socket.request('grandpa_proveFinality', [0])).toBeNull();
     where.chain.newBlocks(4);
@@ -110,7 +110,7 @@ describe('grandpa_proveFinality', () => {
     await expect(where.socket.request('grandpa_proveFinality', ['x'])).rejects.toThrow('Invalid params');
   });
 
-  it('is what the library reads too, as are the round and the block with its justification', async () => {
+  it('@polkadot/api reads the proof, the round and the block with its justification', async () => {
     const { chain, api } = await world();
     chain.rotateAuthorities();
     chain.newBlocks(6);
@@ -123,7 +123,7 @@ describe('grandpa_proveFinality', () => {
 });
 
 describe('justifications', () => {
-  it.each([1, 2, 3, 7])('of %i authorities are sound, one for every final block', async (authorities) => {
+  it.each([1, 2, 3, 7])('of %i authorities are valid, one for every final block', async (authorities) => {
     const { chain, api } = await world({ authorities });
     const heard: string[] = [];
     const socket = await socketTo(chain.url);
@@ -136,7 +136,7 @@ describe('justifications', () => {
     for (const justification of decoded) expect(faultsOf(justification, 0, ids)).toEqual([]);
   });
 
-  it('now and then hold a vote for a descendant with its ancestry, or one vote less', async () => {
+  it('some justifications hold a vote for a descendant with its ancestry, or one vote less', async () => {
     const where = await world({ variedVotes: true });
     where.chain.rotateAuthorities();
     const shapes = new Set<string>();
@@ -158,7 +158,7 @@ describe('justifications', () => {
     ]);
   });
 
-  it('of the last block of a set need the vote of an authority that equivocated, where that is wanted', async () => {
+  it('on request, the last block of a set is final only with the vote of an authority that equivocated', async () => {
     const where = await world({ equivocatingHandovers: true });
     const handovers: number[] = [];
     for (let era = 0; era < 4; era += 1) {
@@ -186,7 +186,7 @@ describe('justifications', () => {
     ]);
   });
 
-  it('never vote beyond the last block of their set', async () => {
+  it('no vote goes beyond the last block of the set', async () => {
     const where = await world({ variedVotes: true });
     // Round 3 is the first with a vote for descendants; block 4 ends the set.
     where.chain.newBlocks(3);
@@ -206,7 +206,7 @@ describe('justifications', () => {
 });
 
 describe('dev_rotateAuthorities', () => {
-  it('hands over: the announcing block is the last of the old set, and proves it for good', async () => {
+  it('a scheduled change: the announcing block is the last block of the old set, and its proof is kept', async () => {
     const where = await world();
     const { chain, socket, api } = where;
     const announced: number[] = [];
@@ -256,7 +256,7 @@ describe('dev_rotateAuthorities', () => {
     }
   });
 
-  it('can be delayed: the old set goes on for so many blocks, while the set id counts already', async () => {
+  it('a delayed change: the old set signs until the delay ends', async () => {
     const where = await world({ finalityLag: 0 });
     const before = await authoritiesAfter(where, 0);
     await where.socket.request('dev_rotateAuthorities', [4, { delay: 3 }]);
@@ -278,7 +278,7 @@ describe('dev_rotateAuthorities', () => {
     expect(setIds).toEqual(['0x0000000000000000', '0x0100000000000000', '0x0100000000000000']);
   });
 
-  it('can be forced: the new set finalizes the announcing block', async () => {
+  it('a forced change: the new set finalizes the announcing block', async () => {
     const where = await world({ finalityLag: 1 });
     where.chain.newBlocks(3);
     await where.socket.request('dev_rotateAuthorities', [null, { forced: true }]);
@@ -293,7 +293,7 @@ describe('dev_rotateAuthorities', () => {
     expect(JSON.stringify(header)).toMatch(/"0x0446524e4b[0-9a-f]{4}0202000000/);
   });
 
-  it('is undone with the block that announced it', async () => {
+  it('a change is undone when its announcing block is reverted', async () => {
     const { chain } = await world({ finalityLag: 3 });
     chain.newBlocks(3);
     chain.rotateAuthorities();
@@ -319,7 +319,7 @@ describe('dev_rotateAuthorities', () => {
 });
 
 describe('dev_checkpoint', () => {
-  it('has the form of the trust section and names the set that goes on', async () => {
+  it('has the form of the trust section and names the next authority set', async () => {
     const where = await world({ finalityLag: 0 });
     where.chain.rotateAuthorities();
     where.chain.newBlocks(1);
@@ -334,7 +334,7 @@ describe('dev_checkpoint', () => {
     expect(section.chain.checkpoint).toEqual(checkpoint);
   });
 
-  it('follows from the genesis seed, which tells one chain from another', async () => {
+  it('depends on the genesis seed, so that each seed gives another chain', async () => {
     const seeded = async (byte: number, impostors = false): Promise<World> => {
       const options = { genesisSeed: new Uint8Array(16).fill(byte), finalityLag: 0, now: () => 1, impostors };
       const where = await world(options);
@@ -350,7 +350,7 @@ describe('dev_checkpoint', () => {
     ];
     expect(same.chain.checkpoint()).toEqual(one.chain.checkpoint());
     expect(other.chain.checkpoint().authorities).not.toEqual(one.chain.checkpoint().authorities);
-    // A fork by somebody else differs in nothing but in who signs.
+    // A fork by other signers differs only in its signers.
     expect(fork.chain.checkpoint()).toEqual(one.chain.checkpoint());
     const { authorities } = one.chain.checkpoint();
     expect(faultsOf((await soundProof(one, 1)).justification, 0, authorities)).toEqual([]);
@@ -372,7 +372,7 @@ describe('lies about finality', () => {
     'foreign-equivocation': ['elsewhere', 'stranger', 'twice'],
   };
 
-  it.each(Object.entries(faults))('%s is what it says, over that connection alone', async (lie, expected) => {
+  it.each(Object.entries(faults))('%s has its effect on its connection alone', async (lie, expected) => {
     const where = await world();
     where.chain.newBlocks(6);
     const lying = await socketTo(where.chain.lyingUrl(lie as Lie));
@@ -382,7 +382,7 @@ describe('lies about finality', () => {
     expect(faultsOf((await soundProof(where, 2)).justification, 0, authorities)).toEqual([]);
   });
 
-  it('an old justification is a sound one of an old block', async () => {
+  it('the old justification is valid for an old block', async () => {
     const where = await world();
     where.chain.newBlocks(6);
     where.chain.tell('replay-justification');
@@ -392,7 +392,7 @@ describe('lies about finality', () => {
     expect(faultsOf(justification, 0, where.chain.checkpoint().authorities)).toEqual([]);
   });
 
-  it('withheld justifications are missing everywhere', async () => {
+  it('withheld justifications are missing in every answer', async () => {
     const { chain, socket } = await world();
     chain.rotateAuthorities();
     chain.newBlocks(4);
@@ -409,7 +409,7 @@ describe('lies about finality', () => {
     expect(await socket.request('grandpa_proveFinality', [1])).not.toBeNull();
   });
 
-  it('can be switched for everybody, by name only', async () => {
+  it('lies can be switched on for all connections, by known names only', async () => {
     const { chain, socket } = await world();
     const other = await socketTo(chain.url);
     expect(await socket.request('dev_tamper', [allLies])).toEqual({ lies: allLies });

@@ -53,7 +53,7 @@ const rootOf = async (socket: JsonRpcSocket, at: string): Promise<string> =>
   ((await socket.request('chain_getHeader', [at])) as { stateRoot: string }).stateRoot;
 
 describe.each([0, 1] as const)('in state version %i', (stateVersion) => {
-  it('the state root of every block is that of the whole state, as smoldot computes it', async () => {
+  it('the state root of every block equals the root that smoldot computes from the whole state', async () => {
     let now = 0;
     const chain = await chainWith(3, { stateVersion, now: () => ++now });
     const socket = await socketTo(chain.url);
@@ -79,7 +79,7 @@ describe.each([0, 1] as const)('in state version %i', (stateVersion) => {
     expect(await socket.request('state_getRuntimeVersion', [])).toMatchObject({ stateVersion });
   });
 
-  it('a read proof holds the prefix and all keys, is of the block asked for, and holds nothing else', async () => {
+  it('a read proof belongs to the requested block and proves the prefix and all keys, without extra nodes', async () => {
     const chain = await chainWith(15, { stateVersion });
     const socket = await socketTo(chain.url);
     const at = chain.finalized().hash;
@@ -108,8 +108,8 @@ describe.each([0, 1] as const)('in state version %i', (stateVersion) => {
   });
 });
 
-describe('what every Substrate chain has', () => {
-  it('is there, and read by the library from the metadata', async () => {
+describe('storage items of every Substrate chain', () => {
+  it('@polkadot/api reads them by the metadata', async () => {
     const chain = await chainWith(1);
     chain.rotateAuthorities({ count: 2 });
     chain.newBlocks(2);
@@ -128,7 +128,7 @@ describe('what every Substrate chain has', () => {
     expect(members).toEqual(expect.arrayContaining(chain.checkpoint().authorities.map((id) => [id, 1])));
   });
 
-  it('an upgrade changes the code in its block, and the noted version in the next one', async () => {
+  it('an upgrade changes the code in its own block, and the recorded version in the next block', async () => {
     const chain = await chainWith(0);
     const socket = await socketTo(chain.url);
     chain.upgradeRuntime('reordered', 501);
@@ -153,7 +153,7 @@ describe('what every Substrate chain has', () => {
     expect(after?.[0]).toBe(at?.[0]);
   });
 
-  it('headers outlive the state of their blocks', async () => {
+  it('headers are kept longer than the state of their blocks', async () => {
     const chain = await chainWith(0);
     const socket = await socketTo(chain.url);
     chain.newBlocks(600);
@@ -163,7 +163,7 @@ describe('what every Substrate chain has', () => {
     expect(await socket.request('grandpa_proveFinality', [1])).not.toBeNull();
   });
 
-  it.each([[['prefix']], [['0xabc']], ['0xab']])('no proof is made for %j', async (keys) => {
+  it.each([[['prefix']], [['0xabc']], ['0xab']])('a proof request with %j is refused', async (keys) => {
     const chain = await chainWith(0);
     const socket = await socketTo(chain.url);
     await expect(socket.request('state_getReadProof', [keys])).rejects.toThrow('Invalid params');
@@ -189,7 +189,7 @@ describe('lies about the state', () => {
     return { honest: (await honest.request('state_getReadProof', params)) as ReadProof, lies };
   };
 
-  it('drop each node in turn', async () => {
+  it('a proof lacks one node, another one each time', async () => {
     const { honest, lies } = await proofs('drop-proof-node', 30);
     const dropped = lies.map(({ proof }) => {
       expect(proof).toHaveLength(honest.proof.length - 1);
@@ -198,7 +198,7 @@ describe('lies about the state', () => {
     expect(new Set(dropped).size).toBe(Math.min(30, honest.proof.length));
   });
 
-  it('flip a byte at another place each time', async () => {
+  it('a proof has one changed byte, at another place each time', async () => {
     const { honest, lies } = await proofs('flip-proof-byte', 10);
     for (const { proof } of lies) {
       expect(proof).toHaveLength(honest.proof.length);
@@ -207,21 +207,21 @@ describe('lies about the state', () => {
     expect(new Set(lies.map(({ proof }) => proof.join())).size).toBe(10);
   });
 
-  it('leave everything out, or put more in', async () => {
+  it('a proof is empty, or holds extra nodes', async () => {
     expect((await proofs('empty-proof', 1)).lies[0]?.proof).toEqual([]);
     const { honest, lies } = await proofs('surplus-proof-nodes', 1);
     expect(lies[0]?.proof).toHaveLength(honest.proof.length + 2);
     expect(lies[0]?.proof).toEqual(expect.arrayContaining([...honest.proof]));
   });
 
-  it('send more than a client takes', async () => {
+  it('a proof is larger than the limit of a client', async () => {
     const { lying } = await told('huge-proof');
     await expect(lying.request('state_getReadProof', [[prefix]])).rejects.toMatchObject({
       code: 'CHAIN_UNAVAILABLE',
     });
   });
 
-  it('hide a key, or all', async () => {
+  it('lists lack one key, or all keys', async () => {
     for (const [lie, count] of [
       ['hide-key', 5],
       ['hide-all-keys', 0],
@@ -233,7 +233,7 @@ describe('lies about the state', () => {
     }
   });
 
-  it('forge headers, which do not hash to their hash any more', async () => {
+  it('forged headers no longer match their block hash', async () => {
     const { honest, lying, at } = await told('forge-header');
     const [genuine, forged] = await Promise.all(
       [honest, lying].map((socket) => socket.request('chain_getHeader', [at])),
@@ -246,7 +246,7 @@ describe('lies about the state', () => {
     expect(await lying.request('chain_getHeader', [`0x${'00'.repeat(32)}`])).toBeNull();
   });
 
-  it('reach whoever connects by that URL, and a key that is hidden from such a client is a server less', async () => {
+  it('a client that connects by the URL of the lie sees one server less', async () => {
     const chain = await chainWith(3);
     const views = [chain.url, chain.lyingUrl('hide-key')].map((url) => connectChain(quickOptions(url)));
     for (const view of views) open.push(async () => (await view)[Symbol.asyncDispose]());

@@ -47,7 +47,7 @@ async function servers() {
 }
 
 describe('development RPCs', () => {
-  it('register, replace, activate, sign for and remove a server', async () => {
+  it('servers can be registered, replaced, activated, signed for and removed', async () => {
     expect(await socket.request('dev_registerServer', [registration])).toEqual({ block: 1 });
     expect(await servers()).toEqual([server]);
 
@@ -64,7 +64,7 @@ describe('development RPCs', () => {
     expect(await servers()).toEqual([]);
   });
 
-  it('set the accepted measurements', async () => {
+  it('the accepted measurements can be set', async () => {
     const measurement = `0x${'ab'.repeat(32)}`;
     await socket.request('dev_setAcceptedMeasurements', [[measurement]]);
     await servers();
@@ -87,14 +87,14 @@ describe('development RPCs', () => {
     ['a name from the prototype', 'constructor', []],
     ['a page of no keys', 'state_getKeysPaged', ['0x', 0]],
     ['state of an unknown block', 'state_getStorage', ['0x00', `0x${'00'.repeat(32)}`]],
-  ])('refuse %s', async (_name, method, params) => {
+  ])('%s is refused', async (_name, method, params) => {
     const before = chain.best();
     await expect(socket.request(method, params)).rejects.toMatchObject({ code: 'CHAIN_UNAVAILABLE' });
     expect(chain.best()).toEqual(before);
     expect(await socket.request('system_chain', [])).toBe('Latchkey Development');
   });
 
-  it('cut connections and fall silent for a while', async () => {
+  it('connections can be cut, and the chain can stay silent for a while', async () => {
     await socket.request('dev_dropConnections', []);
     await socket.ended;
     socket = await openJsonRpcSocket({

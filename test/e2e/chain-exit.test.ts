@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Runs a program until it ends by itself; nobody ends it, so one that cannot exit fails by the test's timeout. */
+/** Runs a program until it exits by itself. A program that cannot exit fails the test by its timeout. */
 function run(source: string): Promise<{ code: number | null; output: string }> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', source], {
@@ -27,8 +27,8 @@ const imports = `
   const { connectChain } = await import('./src/chain/polkadot-chain-view.ts');
   const chain = await startDevelopmentChain({ blockTimeMs: 50, finalityLag: 1 });`;
 
-describe('a program that closes its chain view', () => {
-  it('can end', async () => {
+describe('a program that has closed its chain view', () => {
+  it('exits by itself', async () => {
     const { code, output } = await run(`${imports}
       const view = await connectChain({ endpoints: [chain.url], deadlineMs: 50_000 });
       const { block } = await view.snapshot();
@@ -39,7 +39,7 @@ describe('a program that closes its chain view', () => {
     expect(code).toBe(0);
   }, 90_000);
 
-  it('can end while the endpoint is silent, also in the middle of connecting', async () => {
+  it('exits by itself while the endpoint is silent, also during the connection attempt', async () => {
     const { code, output } = await run(`${imports}
       chain.setSilent(true);
       await connectChain({ endpoints: [chain.url], deadlineMs: 200 }).catch((error) => console.log(error.code));

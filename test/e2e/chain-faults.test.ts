@@ -45,7 +45,7 @@ async function connect(chain: DevelopmentChain, options: Partial<ConnectChainOpt
 const accountsOf = ({ servers }: ChainSnapshot): (number | undefined)[] =>
   servers.map(({ account }) => account[0]);
 
-/** Waits for a snapshot of which this holds. */
+/** Waits for a snapshot that satisfies the condition. */
 const snapshotWhere = (
   view: ChainView,
   holds: (snapshot: ChainSnapshot) => boolean,
@@ -55,8 +55,8 @@ const snapshotWhere = (
     return holds(snapshot) ? snapshot : undefined;
   });
 
-describe('what is read', () => {
-  it('is finalized: a change in a best block is not seen, nor one that a reorganization undid', async () => {
+describe('the state that a view reads', () => {
+  it('is finalized: a change in a best block, or in a block that was reverted, is not visible', async () => {
     const chain = await chainWith(1, { finalityLag: 3 });
     chain.newBlocks(3);
     const { view } = await connect(chain);
@@ -73,7 +73,7 @@ describe('what is read', () => {
     expect(block.number).toBeLessThanOrEqual(chain.finalized().number);
   });
 
-  it('knows the time of its block', async () => {
+  it('has the time of its block', async () => {
     const chain = await chainWith(1, { now: () => 1_790_000_000_123 });
     const { view } = await connect(chain);
     expect((await view.snapshot()).block.timestampMs).toBe(1_790_000_000_123);
@@ -93,14 +93,14 @@ describe('what is read', () => {
     ]);
   });
 
-  it('one bad record hides none of the others', async () => {
+  it('one malformed record hides no other record', async () => {
     const chain = await chainWith(3);
     const keyOf = (n: number): string => mapKey(storageItems.thresholdServers, accountOf(n));
     chain.setStorage([
       [keyOf(0xc1), '0x00'],
       [keyOf(0xc2), `0x${'11'.repeat(32)}${'22'.repeat(32)}0c7a7a7a00ff`],
       [keyOf(0xc3), '0x'],
-      // The right value under a key whose hash is of another account.
+      // The right value, but the hash in the key is of another account.
       [`${keyOf(0xc4).slice(0, -2)}00`, `0x${'11'.repeat(64)}0000`],
     ]);
     chain.registerServer({ ...snapshotServer(9), endpoint: 'http://10.0.0.1:80/x?' });
@@ -111,7 +111,7 @@ describe('what is read', () => {
     expect(snapshot.undecodableRecords).toBe(5);
   });
 
-  it('two stashes that claim one account are one server: the active one', async () => {
+  it('two stashes with the same account give one server: the active one', async () => {
     const chain = await chainWith(1);
     register(chain, 1, { stash: accountOf(0x10), endpoint: 'thief.example:1', active: false });
     chain.newBlocks(2);
@@ -121,7 +121,7 @@ describe('what is read', () => {
     expect(snapshot.undecodableRecords).toBe(1);
   });
 
-  it('spans several pages of keys and values', async () => {
+  it('can consist of several pages of keys and values', async () => {
     const chain = await chainWith(0);
     for (let n = 0; n < 300; n += 1) {
       const bytes = new Uint8Array(32).fill(7);
@@ -171,7 +171,7 @@ class StoppedPauses implements Clock {
 }
 
 describe('connections', () => {
-  it('that are cut come back, with everything that happened meanwhile', async () => {
+  it('a cut connection is made again, and the changes since then are read', async () => {
     const chain = await chainWith(1);
     const { view, log } = await connect(chain);
     for (const n of [2, 3, 4]) {
@@ -183,7 +183,7 @@ describe('connections', () => {
     expect(log.filter(({ event }) => event === 'chain.disconnected')).toHaveLength(3);
   });
 
-  it('that go silent are made anew by the watchdog', async () => {
+  it('a silent connection is replaced by the watchdog', async () => {
     const chain = await chainWith(1);
     const { view, log } = await connect(chain, { watchdogMs: 300, connectDeadlineMs: 300 });
     chain.setSilent(true);
@@ -194,7 +194,7 @@ describe('connections', () => {
     await snapshotWhere(view, (snapshot) => accountsOf(snapshot).includes(2));
   });
 
-  it('to nothing, or to a server that answers nothing, fail in time and leave nothing behind', async () => {
+  it('a connection to a closed port or a silent server fails in time and leaves no handle open', async () => {
     const chain = await chainWith(1);
     chain.setSilent(true);
     const options = {
@@ -208,7 +208,7 @@ describe('connections', () => {
     await expect(connectChain(options)).rejects.toMatchObject({ code: 'CHAIN_UNAVAILABLE' });
   });
 
-  it('that stay away turn the last snapshot too old', async () => {
+  it('without a connection the last snapshot becomes too old', async () => {
     const chain = await chainWith(1);
     const [deadlineMs, maxSnapshotAgeMs] = [45_001, 5000];
     const clock = new StoppedPauses(deadlineMs, maxSnapshotAgeMs);
@@ -224,7 +224,7 @@ describe('connections', () => {
 });
 
 describe('another chain', () => {
-  it('than the configured one is refused', async () => {
+  it('another chain than the configured one is refused', async () => {
     const chain = await chainWith(1);
     const genesisHash = BlockHash.of(new Uint8Array(32).fill(1));
     await expect(
@@ -232,7 +232,7 @@ describe('another chain', () => {
     ).rejects.toMatchObject({ code: 'CHAIN_GENESIS_MISMATCH', observed: chain.genesisHash });
   });
 
-  it('on the same URL after a reconnect is never read, and the old one is when it is back', async () => {
+  it('another chain on the same URL after a reconnect is not read; the right chain is read when it is back', async () => {
     const first = await chainWith(1);
     const port = Number(new URL(first.url).port);
     const { view, log } = await connect(first);
@@ -247,7 +247,7 @@ describe('another chain', () => {
     expect(toPrefixedHex(genesisHash)).toBe(first.genesisHash);
   });
 
-  it('with the same genesis but other finalized blocks is refused', async () => {
+  it('a chain with the same genesis but other finalized blocks is refused', async () => {
     const genesisSeed = new Uint8Array(16).fill(5);
     const first = await chainWith(1, { genesisSeed });
     const port = Number(new URL(first.url).port);
@@ -262,7 +262,7 @@ describe('another chain', () => {
     expect(accountsOf(await view.snapshot())).toEqual([1]);
   });
 
-  it('that was rolled back to fewer blocks does not take the snapshot back', async () => {
+  it('a chain that was rolled back to fewer blocks does not replace the snapshot by an older one', async () => {
     const genesisSeed = new Uint8Array(16).fill(6);
     const first = await chainWith(1, { genesisSeed });
     first.newBlocks(9);
@@ -280,7 +280,7 @@ describe('another chain', () => {
   });
 });
 
-/** Follows a chain whose answers a test falsifies, until the first read or connection has failed. */
+/** Follows a chain until the first read or connection has failed; the test falsifies the chain's answers. */
 async function firstFailure(
   chain: DevelopmentChain,
 ): Promise<{ code: string | undefined; events: string[] }> {
@@ -325,7 +325,7 @@ describe('an endpoint that lies', () => {
     ['metadata that is none', 'state_call state_getMetadata', () => '0x0104ff'],
   ];
 
-  it.each(lies)('with %s is not believed', async (_name, method, lie) => {
+  it.each(lies)('an answer with %s is refused', async (_name, method, lie) => {
     const chain = await chainWith(1);
     chain.setTamper((name, _params, honest) => (method.split(' ').includes(name) ? lie(honest) : honest));
     const { code, events } = await firstFailure(chain);
@@ -333,7 +333,7 @@ describe('an endpoint that lies', () => {
     expect(events).not.toContain('chain.snapshot');
   });
 
-  it('about validators is refused whole: an empty active set would be a lie too', async () => {
+  it('a malformed list of validators fails the whole read; it does not become an empty active set', async () => {
     const chain = await chainWith(1);
     chain.setStorage([[storageItems.validators.prefix, '0x0411']]);
     chain.newBlocks(2);

@@ -84,8 +84,8 @@ const forged: readonly (readonly [name: string, metadata: () => unknown])[] = [
   ['no text', () => ({ toString: 1 })],
 ];
 
-describe('an endpoint whose metadata is', () => {
-  it.each(forged)('%s is refused, and everything else of the process goes on', async (_name, metadata) => {
+describe('an endpoint with forged metadata', () => {
+  it.each(forged)('%s is refused, and the rest of the process continues', async (_name, metadata) => {
     const chain = await chainNode();
     forge(chain, metadata());
     const answers = await busyServer();
@@ -98,7 +98,7 @@ describe('an endpoint whose metadata is', () => {
     await eventually(() => (answers() - before > 10 ? true : undefined));
   });
 
-  it('without end is refused in time; meanwhile others are served, and afterwards it is read', async () => {
+  it('endless metadata are refused in time, other work continues, and valid metadata are read afterwards', async () => {
     const chain = await chainNode();
     forge(chain, tower);
     const answers = await busyServer();
@@ -112,7 +112,7 @@ describe('an endpoint whose metadata is', () => {
     expect((await view.snapshot()).servers).toHaveLength(1);
   });
 
-  it('arrays of nothing in an unread field costs nothing: the rest is read', async () => {
+  it('arrays of empty types in an unread field cost nothing: the other fields are read', async () => {
     const chain = await chainNode();
     forge(
       chain,
@@ -124,8 +124,8 @@ describe('an endpoint whose metadata is', () => {
   });
 });
 
-describe('an honest endpoint beside forging ones', () => {
-  it('is read from the start, and followed', async () => {
+describe('an honest endpoint next to endpoints that forge', () => {
+  it('is read from the start, and its changes are followed', async () => {
     const [hostile, honest, other] = [await chainNode(), await chainNode(), await chainNode()];
     forge(hostile, tower);
     forge(other, '0x6d6574610e');
@@ -158,7 +158,7 @@ describe('an honest endpoint beside forging ones', () => {
 });
 
 describe('the decoder process of a view', () => {
-  it('may be killed at any time: the next one reads', async () => {
+  it('may be killed at any time: the next process decodes', async () => {
     const chain = await chainNode();
     const { view, log } = follow([chain]);
     let killed = 0;
@@ -178,7 +178,7 @@ describe('the decoder process of a view', () => {
     expect(log.filter(({ event }) => event === 'chain.decoder-failed').length).toBeLessThanOrEqual(killed);
   });
 
-  it('may stop: its deadline ends it, and the next one reads', async () => {
+  it('may hang: it is ended at its deadline, and the next process decodes', async () => {
     const chain = await chainNode();
     const { view, log } = follow([chain]);
     const [pid] = await eventually(() => (decoderChildren().length > 0 ? decoderChildren() : undefined));
@@ -187,7 +187,7 @@ describe('the decoder process of a view', () => {
     expect((await view.snapshot()).servers).toHaveLength(1);
   });
 
-  it('is gone when it has answered, and when the view is closed before', async () => {
+  it('has ended after its answer, and after the view is closed', async () => {
     const chain = await chainNode();
     const { view } = follow([chain]);
     await view.snapshot();

@@ -7,8 +7,8 @@ import { startRunningNode } from '../support/running-node.ts';
 
 const tower = toPrefixedHex(forgedMetadata((types, { u8 }) => ({ extra: towerOf(types, 40, u8) })));
 
-describe('a running node whose chain endpoint begins to forge metadata', { timeout: 120_000 }, () => {
-  it('goes on serving while the forgery is decoded, and after that has failed', async () => {
+describe('a running node with a chain endpoint that begins to forge metadata', { timeout: 120_000 }, () => {
+  it('serves requests while the forged metadata are decoded, and after decoding has failed', async () => {
     const events: { event: string; fields: Readonly<Record<string, unknown>> }[] = [];
     await using running = await startRunningNode((_level, event, fields = {}) =>
       events.push({ event, fields }),

@@ -27,7 +27,7 @@ afterEach(async () => {
 
 const GENESIS_SEED = new Uint8Array(16).fill(7);
 
-/** A chain whose blocks come by hand; a few servers are registered and final. */
+/** A chain that makes a block only when the test asks for it; a few servers are registered and final. */
 async function chainWith(servers: number, options: DevelopmentChainOptions = {}): Promise<DevelopmentChain> {
   const chain = await startDevelopmentChain({
     blockTimeMs: 0,
@@ -80,7 +80,7 @@ const shows = (view: PolkadotChainView, wanted: readonly number[]): Promise<true
   eventually(async () => ((await accounts(view)).join() === wanted.join() ? true : undefined));
 
 describe('a chain read by proof', () => {
-  it('shows the same as one that is believed, and decodes no metadata', async () => {
+  it('gives the same snapshot as a read without proofs, and decodes no metadata', async () => {
     const { chain, checkpoint } = await grown();
     chain.setSigners([accountOf(0x81)]);
     chain.newBlocks(2);
@@ -96,7 +96,7 @@ describe('a chain read by proof', () => {
     ]);
   });
 
-  it('follows changes, removals and handovers of the authorities, block by block and far behind', async () => {
+  it('follows changes, removals and changes of the authority set, block by block and after a long gap', async () => {
     const { chain, checkpoint } = await grown();
     const { view } = await follow([chain.url], checkpoint);
     expect(await accounts(view)).toEqual([1, 2]);
@@ -116,13 +116,13 @@ describe('a chain read by proof', () => {
     expect((await late.view.snapshot()).block).toEqual((await view.snapshot()).block);
   });
 
-  it.each([0, 1] as const)('reads state version %i, and votes for blocks above', async (stateVersion) => {
+  it.each([0, 1] as const)('reads state version %i, and votes for later blocks', async (stateVersion) => {
     const { chain, checkpoint } = await grown({ stateVersion, variedVotes: true });
     const { view } = await follow([chain.url], checkpoint);
     expect(await accounts(view)).toEqual([1, 2]);
   });
 
-  it('follows handovers that are final only with the votes of an authority that equivocated', async () => {
+  it('follows changes of the authority set that are final only with the votes of an authority that equivocated', async () => {
     const { chain, checkpoint } = await grown({ equivocatingHandovers: true, variedVotes: true });
     const { view } = await follow([chain.url], checkpoint);
     for (let era = 0; era < 4; era += 1) {
@@ -136,7 +136,7 @@ describe('a chain read by proof', () => {
     expect(await accounts(late.view)).toEqual([1, 2, 3]);
   });
 
-  it('reads more servers than one request proves', async () => {
+  it('reads more servers than fit into one proof request', async () => {
     const chain = await chainWith(0);
     const checkpoint = checkpointOf(chain);
     for (let n = 1; n <= 120; n += 1) register(chain, n, { quote: new Uint8Array(700).fill(n) });
@@ -152,7 +152,7 @@ describe('a chain read by proof', () => {
   });
 });
 
-describe('the form of proven records', () => {
+describe('the layout of proven records', () => {
   const outcomeOf = async (
     change: (chain: DevelopmentChain) => void,
     options: DevelopmentChainOptions = {},
@@ -192,7 +192,7 @@ describe('the form of proven records', () => {
     ['no version', (chain) => chain.setStorage([[lastUpgrade, null]]), {}],
     ['a value at the plain key', (chain) => chain.setStorage([[plainKey, '0x00']]), {}],
     ['a quote that is too short', (chain) => register(chain, 3, { quote: new Uint8Array(635) }), {}],
-  ])('%s is CHAIN_SHAPE_UNKNOWN', async (_name, change, options) => {
+  ])('%s is refused with CHAIN_SHAPE_UNKNOWN', async (_name, change, options) => {
     expect(await outcomeOf(change, options)).toBe('CHAIN_SHAPE_UNKNOWN');
   });
 });
@@ -209,7 +209,7 @@ const aboutProofs: ReadonlySet<Lie> = new Set<Lie>([
 ]);
 
 describe('an endpoint that lies', () => {
-  it.each(allLies.filter((lie) => !harmless.has(lie)))('%s: shows nothing, and says why', async (lie) => {
+  it.each(allLies.filter((lie) => !harmless.has(lie)))('%s: no snapshot, and a reason', async (lie) => {
     const { chain, checkpoint } = await grown();
     // It is known what was proven before it lied; from then on it must not show anything newer or other.
     const attempt = connectChain({
@@ -228,13 +228,13 @@ describe('an endpoint that lies', () => {
     else if (typeof outcome === 'string')
       expect(outcome).toMatch(/^CHAIN_(PROOF_INVALID|FINALITY_UNPROVEN|UNAVAILABLE|DISAGREEMENT)$/);
     else {
-      // Some lies only withhold: then an older proven block, with the truth about it, is all there is.
+      // Some lies only withhold data: then the view shows an older proven block with its true state.
       expect([[], [1, 2]]).toContainEqual(outcome.servers);
       expect(outcome.block).toBeLessThanOrEqual(chain.checkpoint().blockNumber);
     }
   });
 
-  it.each(allLies)('beside an honest one costs nothing: %s', async (lie) => {
+  it.each(allLies)('does not disturb an honest second endpoint: %s', async (lie) => {
     const { chain, checkpoint } = await grown();
     const { view } = await follow([chain.lyingUrl(lie), chain.url], checkpoint);
     await shows(view, [1, 2]);
@@ -243,7 +243,7 @@ describe('an endpoint that lies', () => {
     await shows(view, [1, 2, 3]);
   });
 
-  it('cannot show a fork that other authorities signed', async () => {
+  it('cannot make the view accept a fork that other authorities signed', async () => {
     const { chain, checkpoint } = await grown();
     const fork = await chainWith(0, { impostors: true });
     register(fork, 9);
@@ -256,7 +256,7 @@ describe('an endpoint that lies', () => {
     expect(await accounts(view)).toEqual([1, 2]);
   });
 
-  it('cannot keep an old view alive: a proven block has a time', async () => {
+  it('cannot keep an old snapshot valid: a proven block has a time', async () => {
     const { chain, checkpoint } = await grown();
     let aheadMs = 0;
     const clock: Clock = { nowMs: () => Date.now() + aheadMs, sleep: systemClock.sleep };
@@ -277,11 +277,11 @@ describe('an endpoint that lies', () => {
     });
   });
 
-  it('cannot keep a view waiting by claims and slow answers: others are asked before it', async () => {
+  it('cannot delay a view by false claims and slow answers: other endpoints are asked first', async () => {
     const { chain, checkpoint } = await grown();
     const liar = await chainWith(2);
     let asked = 0;
-    // It claims to be far ahead, and has an endless list of keys, each page of which takes its time.
+    // It claims to be far ahead, and has an endless list of keys with slow pages.
     liar.setTamper((method, params, result) => {
       if (method === 'chain_subscribeFinalizedHeads' || method === 'chain_getHeader')
         return typeof result === 'object' && result !== null ? { ...result, number: '0xffff' } : result;
@@ -302,7 +302,7 @@ describe('an endpoint that lies', () => {
     expect(asked).toBeLessThan(200);
   });
 
-  it('cannot go past a change of the authorities that is not followed', async () => {
+  it('cannot go past a change of the authorities that the view does not support', async () => {
     const { chain, checkpoint } = await grown();
     chain.rotateAuthorities({ delay: 2 });
     chain.newBlocks(6);
@@ -310,7 +310,7 @@ describe('an endpoint that lies', () => {
     await expect(attempt).rejects.toMatchObject({ code: 'CHAIN_AUTHORITIES_UNKNOWN' });
   });
 
-  it('cannot hide records by metadata: none are asked for; another form of records fails the read', async () => {
+  it('cannot hide records by metadata, which are not used; another record layout fails the read', async () => {
     const { chain, checkpoint } = await grown();
     chain.setTamper((method, _params, result) => (method === 'state_getMetadata' ? '0x00' : result));
     const { view } = await follow([chain.url], checkpoint);

@@ -54,7 +54,7 @@ const has = (view: PolkadotChainView, servers: number): Promise<true> =>
     return snapshot?.servers.length === servers ? true : undefined;
   });
 
-/** Methods whose first parameter is a list of keys. */
+/** Methods with a list of keys as the first parameter. */
 const paged: readonly string[] = ['state_getReadProof', 'state_queryStorageAt'];
 
 /** Makes the endpoint limit its answers. @returns the sizes of all pages that it was asked for. */
@@ -90,7 +90,7 @@ describe('an endpoint that limits its answers', () => {
       [name, 'by proof', refuse] as const,
       [name, 'believed', refuse] as const,
     ]),
-  )('by %s, read %s, is read in smaller pages, which are remembered', async (_name, how, refuse) => {
+  )('by %s, read %s: the view uses and remembers smaller pages', async (_name, how, refuse) => {
     const { chain, checkpoint } = await chainOf(60);
     const pages = limitAnswers(chain, 200_000, () => refuse(chain));
     const { view } = follow(chain, how === 'by proof' ? { checkpoint } : {});
@@ -105,7 +105,7 @@ describe('an endpoint that limits its answers', () => {
     expect(Math.max(...pages.slice(before))).toBeLessThanOrEqual(found);
   });
 
-  it('below one record cannot be read, and says by which method', async () => {
+  it('a limit below one record fails the read, and the error names the method', async () => {
     const { chain, checkpoint } = await chainOf(2);
     limitAnswers(chain, 100, () => {
       throw new RpcError(-32702, 'Response is too big');
@@ -118,8 +118,8 @@ describe('an endpoint that limits its answers', () => {
   });
 });
 
-describe('a read that fails for good', () => {
-  it('is repeated after longer and longer pauses, and logged with a count', async () => {
+describe('a read that always fails', () => {
+  it('is repeated with growing pauses, and logged with a count', async () => {
     const { chain, checkpoint } = await chainOf(1);
     let reads = 0;
     chain.setTamper((method, _params, result) => {
@@ -164,7 +164,7 @@ const withoutHeads = (chain: DevelopmentChain): void =>
   );
 
 describe('a connection without finalized heads', () => {
-  it('is no failed read, and the error says what is missing', async () => {
+  it('is not counted as a failed read, and the error names the missing part', async () => {
     const { chain } = await chainOf(1);
     withoutHeads(chain);
     const { events, view } = follow(chain, { deadlineMs: 500 });
@@ -183,7 +183,7 @@ describe('a connection without finalized heads', () => {
     await eventually(() => (events('chain.disconnected').length > 1 ? true : undefined));
   });
 
-  it('is kept while finality stands still, for as long as that lasts', async () => {
+  it('is kept as long as finality stands still', async () => {
     const { chain } = await chainOf(1);
     const clock = new ManualClock(Date.now());
     let looks = 0;

@@ -20,8 +20,8 @@ async function chainOf(shape: RuntimeShape, finalityLag = 1): Promise<Developmen
   return chain;
 }
 
-describe("the runtime's form", () => {
-  it('of an older Entropy, whose records have no quotes, is refused by name', async () => {
+describe('the record layout of the runtime', () => {
+  it('an older Entropy release without quotes in its records is refused, and the error names it', async () => {
     const chain = await chainOf('entropy-300');
     const log: ChainLogEvent[] = [];
     const view = new PolkadotChainView({ ...quickOptions(chain.url), log: (event) => log.push(event) });
@@ -31,7 +31,7 @@ describe("the runtime's form", () => {
     expect(failure.message).toContain('StakingExtension.ThresholdServers');
   });
 
-  it('with the known fields in another order and one more is read', async () => {
+  it('known fields in another order with one additional field are read', async () => {
     const chain = await chainOf('reordered');
     const view = await connectChain(quickOptions(chain.url));
     open.push(view);
@@ -40,7 +40,7 @@ describe("the runtime's form", () => {
 });
 
 describe('a runtime upgrade', () => {
-  it('while connected is followed block by block: old state by old types, new state by new ones', async () => {
+  it('while connected, each block is decoded with the types of its own runtime', async () => {
     const chain = await chainOf('entropy-500', 3);
     const view = await connectChain(quickOptions(chain.url));
     open.push(view);
@@ -60,7 +60,7 @@ describe('a runtime upgrade', () => {
     }
   });
 
-  it('to a form that is not known keeps the last snapshot, and reads again when it is undone', async () => {
+  it('to an unknown layout keeps the last snapshot, and reading resumes when the upgrade is undone', async () => {
     const chain = await chainOf('entropy-500');
     const log: ChainLogEvent[] = [];
     const view = await connectChain({ ...quickOptions(chain.url), log: (event) => log.push(event) });

@@ -18,7 +18,7 @@ async function chain() {
 }
 
 describe('latchkey trust checkpoint', () => {
-  it('prints what the trust section takes, as YAML and as JSON', async () => {
+  it('prints a checkpoint for the trust section, as YAML and as JSON', async () => {
     const node = await chain();
     const expected = node.checkpoint();
     const yaml = await runLatchkey(['trust', 'checkpoint', '--endpoint', node.url]);
@@ -30,7 +30,7 @@ describe('latchkey trust checkpoint', () => {
     expect(JSON.parse(json.stdout)).toEqual(expected);
   });
 
-  it('takes an older block, after whose end of a set the next set is in office', async () => {
+  it('names the next authority set when the given older block is the last block of a set', async () => {
     const node = await chain();
     node.rotateAuthorities();
     node.newBlocks(4);
@@ -46,7 +46,7 @@ describe('latchkey trust checkpoint', () => {
     expect(before.authorities).not.toEqual(after.authorities);
   });
 
-  it('says what is wrong: a block that is not final, no number, no such node', async () => {
+  it('reports the mistake: a block that is not final, no number, an unreachable node', async () => {
     const node = await chain();
     const args = ['trust', 'checkpoint', '--endpoint', node.url, '--block'];
     const early = await runLatchkey([...args, '999']);
@@ -64,7 +64,7 @@ describe('latchkey trust checkpoint', () => {
     }
   });
 
-  it('refuses authorities whose weights a checkpoint cannot say', async () => {
+  it('refuses authorities with weights that a checkpoint cannot express', async () => {
     const node = await chain();
     node.setTamper((method, params, result) =>
       method === 'state_call' && Array.isArray(params) && params[0] === 'GrandpaApi_grandpa_authorities'

@@ -27,12 +27,12 @@ describe('latchkey config, --version and doctor', { timeout: 120_000 }, () => {
     await folder?.[Symbol.asyncDispose]();
   });
 
-  it('--version prints that of the package', async () => {
+  it('--version prints the version of the package', async () => {
     const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
     expect(await runLatchkey(['--version'])).toMatchObject({ code: 0, stdout: `${version}\n` });
   });
 
-  it('the untouched template is refused, the filled one is good', async () => {
+  it('the unchanged template is refused, the completed template is accepted', async () => {
     const refused = await runLatchkey([
       'config',
       'check',
@@ -46,7 +46,7 @@ describe('latchkey config, --version and doctor', { timeout: 120_000 }, () => {
     expect(good.stderr).toContain('warning: trust.chain.checkpoint');
   });
 
-  it('a socket path that no socket can have is refused by name, 107 bytes are not', async () => {
+  it('a socket path that is too long is refused by name; 107 bytes are accepted', async () => {
     const withPath = (path: string) => `${filled}\nagent: { socketPath: ${path} }\n`;
     const long = await runLatchkey([
       'config',
@@ -93,7 +93,7 @@ describe('latchkey config, --version and doctor', { timeout: 120_000 }, () => {
     }
   });
 
-  it('doctor lists what is wrong and every input, for a person and as JSON', async () => {
+  it('doctor lists every problem and every input, as text and as JSON', async () => {
     const config = write('doctor.yaml', filled);
     const env = { PATH: process.env['PATH'] ?? '', NODE_NO_WARNINGS: '1', NODE_DEBUG: 'x' };
     const asked = run(process.execPath, [builtCli, 'doctor', '--config', config, '--json'], { env });

@@ -3,7 +3,7 @@ import { agentUntil, askAgent } from '../support/ask-agent.ts';
 import { tempFolder } from '../support/temp-folder.ts';
 import { type NodePlace, type TwoNodeNetwork, twoNodeNetwork } from '../support/two-node-network.ts';
 
-/** Two nodes that need each other: whoever drains finds its one client staying. Steps build on one another. */
+/** Two nodes that back each other up: a draining node cannot lose its only client. Steps build on one another. */
 describe.sequential('latchkey drain', { timeout: 180_000 }, () => {
   let folder: Awaited<ReturnType<typeof tempFolder>>;
   let network: TwoNodeNetwork;
@@ -34,7 +34,7 @@ describe.sequential('latchkey drain', { timeout: 180_000 }, () => {
     await folder?.[Symbol.asyncDispose]();
   }, 60_000);
 
-  it('waits until its deadline, and exits with 1 and who remains', async () => {
+  it('waits until its deadline, lists the remaining clients, and exits with 1', async () => {
     const waited = await drain('--wait', '--deadline-ms', '3000');
     expect(waited.code).toBe(1);
     expect(waited.stdout).toContain('1 client still needs this server, 0 moved');
@@ -43,7 +43,7 @@ describe.sequential('latchkey drain', { timeout: 180_000 }, () => {
     expect(waited.stdout).toContain('Draining goes on');
   });
 
-  it('goes on when the command is over, and every door of the node says so', async () => {
+  it('the drain continues after the command has ended, and every interface of the node reports it', async () => {
     const readyz = await fetched('listen', '/readyz');
     expect([readyz.status, await readyz.json()]).toMatchObject([
       503,
@@ -57,7 +57,7 @@ describe.sequential('latchkey drain', { timeout: 180_000 }, () => {
     expect(subject.log()).toContain('"drain.started"');
   });
 
-  it('the client is told under the MAC of its slot, stays for want of others, and says why', async () => {
+  it('the client is told under the MAC of its slot, stays because there is no other server, and reports why', async () => {
     const { json } = await agentUntil(peer.socketPath, '/status', ({ json: report }) =>
       JSON.stringify(report['slots']).includes('"draining"'),
     );
@@ -67,7 +67,7 @@ describe.sequential('latchkey drain', { timeout: 180_000 }, () => {
     expect(peer.log()).toContain('"server.draining"');
   });
 
-  it('again changes nothing; --json prints what the agent answers', async () => {
+  it('a second drain changes nothing; --json prints the answer of the agent', async () => {
     const [first, second] = [await drain('--json'), await drain('--json')];
     expect([first.code, second.code]).toEqual([1, 1]);
     const [one, two] = [JSON.parse(first.stdout), JSON.parse(second.stdout)];
@@ -75,14 +75,14 @@ describe.sequential('latchkey drain', { timeout: 180_000 }, () => {
     expect(two.sinceMs).toBe(one.sinceMs);
   });
 
-  it('a restart of the client while its server drains brings it back', async () => {
+  it('a client that restarts while its server drains opens its store again', async () => {
     await peer.end('SIGKILL');
     peer.start();
     const { json } = await agentUntil(peer.socketPath, '/status', isReady);
     expect(json['accountId']).toBe(account);
   });
 
-  it('--cancel ends it', async () => {
+  it('--cancel ends the drain', async () => {
     const cancelled = await drain('--cancel');
     expect(cancelled).toMatchObject({ code: 0, stdout: 'not draining; 1 client with keys here\n' });
     expect((await fetched('listen', '/readyz')).status).toBe(200);
@@ -90,7 +90,7 @@ describe.sequential('latchkey drain', { timeout: 180_000 }, () => {
     expect(json).toMatchObject({ draining: false });
   });
 
-  it('a restart of the node ends it, and whoever waits is told', async () => {
+  it('a restart of the node ends the drain, and a waiting command is told', async () => {
     const waiting = drain('--wait');
     await agentUntil(subject.socketPath, '/drain', ({ json }) => json['draining'] === true);
     await subject.end('SIGTERM');

@@ -9,8 +9,8 @@ import { tempFolder } from '../support/temp-folder.ts';
 
 const run = promisify(execFile);
 
-describe('a command that is done', { timeout: 60_000 }, () => {
-  it('ends whatever timer a library still holds, with its exit code', async () => {
+describe('a command that has finished', { timeout: 60_000 }, () => {
+  it('exits with its exit code although a library still holds a timer', async () => {
     const lingering = 'data:text/javascript,setInterval(()=>undefined,1e8)';
     const args = ['--import', lingering, builtCli];
     expect((await run(process.execPath, [...args, 'config', 'init'])).stdout).toBe(configTemplate);
@@ -21,7 +21,7 @@ describe('a command that is done', { timeout: 60_000 }, () => {
     });
   });
 
-  it('first lets a slow reader take all of a long answer', async () => {
+  it('exits only after a slow reader has received all of a long answer', async () => {
     await using folder = await tempFolder();
     const config = join(folder.path, 'long.yaml');
     const address = 'https://api.trustedservices.intel.com';

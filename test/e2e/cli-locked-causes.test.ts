@@ -21,7 +21,7 @@ const canMount = (() => {
 })();
 
 /** A real node that cannot open its store, for one reason after the other: each is named, with its own advice. */
-describe.sequential('why a store stays closed', { timeout: 240_000 }, () => {
+describe.sequential('the reported reason of a closed store', { timeout: 240_000 }, () => {
   let folder: Awaited<ReturnType<typeof tempFolder>>;
   let network: TwoNodeNetwork;
   let subject: NodePlace;
@@ -48,7 +48,7 @@ describe.sequential('why a store stays closed', { timeout: 240_000 }, () => {
     await folder?.[Symbol.asyncDispose]();
   }, 60_000);
 
-  /** Waits for the cause, and looks at what a person is told. */
+  /** Waits for the cause, and checks the text that a person gets. */
   async function expectCause(cause: LockedCause): Promise<void> {
     await agentUntil(subject.socketPath, '/status', ({ json }) => json['cause'] === cause, 200_000);
     const explained = await subject.run('status', '--config', subject.configFile, '--explain');
@@ -73,7 +73,7 @@ describe.sequential('why a store stays closed', { timeout: 240_000 }, () => {
 
   it.skipIf(!canMount)('the disk is read-only', async () => {
     await subject.end('SIGTERM');
-    // The socket of the agent has to lie somewhere else.
+    // The socket of the agent must be in another folder.
     execFileSync('mount', ['-o', 'remount,ro', data()]);
     const elsewhere = { ...subject.config, agent: { socketPath: join(folder.path, 'agent.sock') } };
     subject.write('latchkey.yaml', elsewhere);
@@ -91,7 +91,7 @@ describe.sequential('why a store stays closed', { timeout: 240_000 }, () => {
     execFileSync('mount', ['-o', 'remount,rw', data()]);
   });
 
-  it.skipIf(!canMount)('the disk is full: the node opens, and says that it cannot write', async () => {
+  it.skipIf(!canMount)('the disk is full: the node opens, and reports that it cannot write', async () => {
     subject.start();
     await agentUntil(subject.socketPath, '/status', isReady);
     const filler = join(data(), 'filler');
@@ -118,7 +118,7 @@ describe.sequential('why a store stays closed', { timeout: 240_000 }, () => {
     expect(await metrics()).toContain('latchkey_store_write_fault 0');
   });
 
-  it('its key servers are silent', async () => {
+  it('the key servers do not answer', async () => {
     await other.end('SIGTERM');
     await subject.end('SIGTERM');
     subject.start();

@@ -31,7 +31,7 @@ const pictureOf = (folder: string): string[] =>
   filesBelow(folder).map((path) => `${path} ${toHex(sha256(readFileSync(path)))}`);
 
 /** The commands of a node against a real chain, real quotes and a peer; steps build on one another. */
-describe.sequential('a node by its commands', { timeout: 180_000 }, () => {
+describe.sequential('a node that is operated by its commands', { timeout: 180_000 }, () => {
   let folder: Awaited<ReturnType<typeof tempFolder>>;
   let network: TwoNodeNetwork;
   let subject: NodePlace;
@@ -72,7 +72,7 @@ describe.sequential('a node by its commands', { timeout: 180_000 }, () => {
     await folder?.[Symbol.asyncDispose]();
   }, 60_000);
 
-  it('config check and trust hash: what the machine must be measured with', async () => {
+  it('config check and trust hash print the hash that the machine must be measured with', async () => {
     const check = await subject.run('config', 'check', '--config', subject.configFile);
     const expected = toPrefixedHex(trustHash(parseTrustSection(network.trust)));
     expect(check).toMatchObject({ code: 0, stdout: `good; trust hash ${expected}\n` });
@@ -87,7 +87,7 @@ describe.sequential('a node by its commands', { timeout: 180_000 }, () => {
     expect(refused.stderr).toContain('CONFIG_INVALID: decryptions.writeAuthorization.tokenFile');
   });
 
-  it('serve becomes backed, and says so on every listener', async () => {
+  it('serve reaches the state backed, and every listener reports it', async () => {
     await agentUntil(subject.socketPath, '/status', isReady);
     expect(statSync(subject.socketPath).mode & 0o777).toBe(0o600);
     expect(await (await fetch(url('listen', '/healthz'))).json()).toEqual({ ok: true });
@@ -111,7 +111,7 @@ describe.sequential('a node by its commands', { timeout: 180_000 }, () => {
     expect((await askAgent(socketPath, 'GET', '/openapi.json'))?.json['openapi']).toBe('3.1.0');
   });
 
-  it('the decryption service takes writes with the token only, and wakes who waits', async () => {
+  it('the decryption service takes writes with the token only, and wakes waiting requests', async () => {
     const waiting = fetch(url('decryptions', `/decryption/${KEY}`));
     const put = (authorization: string) =>
       fetch(url('decryptions', `/decryption/${KEY}`), {
@@ -125,7 +125,7 @@ describe.sequential('a node by its commands', { timeout: 180_000 }, () => {
     expect(found).toEqual({ value: 42, signature: base64('s') });
   });
 
-  it('status: text, JSON and what has to happen; exit 0 when ready', async () => {
+  it('status prints text, JSON and the next steps; exit 0 when ready', async () => {
     const text = await subject.run('status', '--config', subject.configFile, '--explain');
     expect(text.code).toBe(0);
     expect(text.stdout).toContain('backed (1 of 1 slots live, 1 needed)');
@@ -136,7 +136,7 @@ describe.sequential('a node by its commands', { timeout: 180_000 }, () => {
     expect(report.slots).toHaveLength(1);
   });
 
-  it('rotate changes the store key of the running node, and only when it is told to', async () => {
+  it('rotate changes the store key of the running node, only after a confirmation', async () => {
     const generation = async () => (await askAgent(subject.socketPath, 'GET', '/status'))?.json['generation'];
     const before = Number(await generation());
     const asked = await subject.run('rotate', '--config', subject.configFile);
@@ -151,7 +151,7 @@ describe.sequential('a node by its commands', { timeout: 180_000 }, () => {
     });
   });
 
-  it('a second start on the same folder is refused, and the first goes on', async () => {
+  it('a second start on the same folder is refused, and the first process continues', async () => {
     const same = await subject.run('serve', ...rootArgs());
     expect(same.code).toBe(2);
     expect(same.stderr).toContain('LISTEN_FAILED');
@@ -178,7 +178,7 @@ describe.sequential('a node by its commands', { timeout: 180_000 }, () => {
     });
   });
 
-  it('SIGTERM ends it cleanly, and after a second start everything is back', async () => {
+  it('SIGTERM ends the node cleanly, and after a second start all data are there', async () => {
     await subject.end('SIGTERM');
     expect(subject.log().trimEnd().split('\n').at(-1)).toContain('"node.stopped"');
     const none = await subject.run('status', '--config', subject.configFile);
@@ -196,7 +196,7 @@ describe.sequential('a node by its commands', { timeout: 180_000 }, () => {
     await subject.end('SIGTERM');
   });
 
-  it('unlock opens once; --derive gives the same key after every restart, another for another label', async () => {
+  it('unlock opens once; --derive gives the same key after every restart, and another key for another label', async () => {
     const open = await subject.run('unlock', ...rootArgs(), '--json');
     expect(open.code, open.stderr).toBe(0);
     expect(JSON.parse(open.stdout)).toMatchObject({ state: 'open' });
@@ -236,7 +236,7 @@ describe.sequential('a node by its commands', { timeout: 180_000 }, () => {
       expect(contents.filter((content) => content.includes(needle))).toEqual([]);
   });
 
-  it('without its peer it stays locked: exit 2, the reason, and not a byte changed', async () => {
+  it('without its peer the node stays locked: exit 2, the reason, and no changed byte', async () => {
     await peer.close();
     const data = join(subject.home, 'data', 'node');
     const before = pictureOf(data);
@@ -246,7 +246,7 @@ describe.sequential('a node by its commands', { timeout: 180_000 }, () => {
     expect(pictureOf(data)).toEqual(before);
   });
 
-  it('a locked serve keeps its API up and refuses by the agent with the state', async () => {
+  it('a locked node keeps its API up, and its agent refuses requests with the state', async () => {
     subject.start();
     const isLocked = ({ json }: { json: Readonly<Record<string, unknown>> }) => json['state'] === 'locked';
     await agentUntil(subject.socketPath, '/status', isLocked);
@@ -263,7 +263,7 @@ describe.sequential('a node by its commands', { timeout: 180_000 }, () => {
     await subject.end('SIGTERM');
   });
 
-  it('abandon says what is lost, does nothing without --yes, and sets aside with it', async () => {
+  it('abandon lists what is lost, and moves the folder away only with --yes', async () => {
     const data = join(subject.home, 'data');
     const before = pictureOf(data);
     const asked = await subject.run('abandon', '--config', subject.configFile);

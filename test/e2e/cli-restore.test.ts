@@ -93,7 +93,7 @@ describe.sequential('backup and restore of a node', { timeout: 180_000 }, () => 
     await folder?.[Symbol.asyncDispose]();
   }, 60_000);
 
-  it('backs up while the node writes: two files of 0600, never over another', async () => {
+  it('backup while the node writes: two files of mode 0600, and no existing file is overwritten', async () => {
     await put('kept');
     const writing = (async () => {
       for (let index = 0; index < 30; index++) await put(`meanwhile-${index}`);
@@ -111,7 +111,7 @@ describe.sequential('backup and restore of a node', { timeout: 180_000 }, () => 
     expect(pictureOf(folder.path).filter((line) => line.startsWith('first'))).toEqual(before);
   });
 
-  it('keeps nothing of a stream that is cut off, or of what is no backup', async () => {
+  it('backup keeps no file of a stream that was cut off or is not a backup', async () => {
     const whole = readFileSync(at('first'));
     const answers = {
       short: (send: (bytes: Uint8Array) => void) => send(whole.subarray(0, whole.length - 30)),
@@ -137,7 +137,7 @@ describe.sequential('backup and restore of a node', { timeout: 180_000 }, () => 
     }
   });
 
-  it('a server restarts: newer slots; another backup, and one of the other node', async () => {
+  it('after a restart of a server there are newer slots; a second backup and a backup of the other node are made', async () => {
     await peer.close();
     await startPeer();
     const first = readFileSync(at('first.keyslots'));
@@ -155,7 +155,7 @@ describe.sequential('backup and restore of a node', { timeout: 180_000 }, () => 
     expect(ofOther.code, ofOther.stderr).toBe(0);
   });
 
-  it('refuses while the node runs, and while there is a store', async () => {
+  it('restore refuses while the node runs, and while there is a store', async () => {
     const running = await restore('second');
     expect(running.code).toBe(1);
     expect(running.stderr).toContain('NODE_RUNNING');
@@ -182,7 +182,7 @@ describe.sequential('backup and restore of a node', { timeout: 180_000 }, () => 
     renameSync(join(nodeFolder(), 'store'), at('damaged'));
   });
 
-  it('refuses a backup of another node, half a backup and stale slots, and changes nothing', async () => {
+  it('restore refuses a backup of another node, half a backup and stale slots, and changes nothing', async () => {
     const whole = readFileSync(at('second'));
     writeFileSync(at('half'), whole.subarray(0, whole.length >> 1));
     const before = pictureOf(dataOf(subject));
@@ -208,7 +208,7 @@ describe.sequential('backup and restore of a node', { timeout: 180_000 }, () => 
     copyFileSync(at('newest.keyslots'), inPlace);
   });
 
-  it('restores, and the node opens only when a human says so', async () => {
+  it('restore succeeds, and the node opens only after an explicit confirmation', async () => {
     const done = await restore('second', '--json');
     expect(done.code, done.stderr).toBe(0);
     expect(JSON.parse(done.stdout)).toMatchObject({ keyslots: 'in-place', needsRollbackOverride: true });
@@ -228,7 +228,7 @@ describe.sequential('backup and restore of a node', { timeout: 180_000 }, () => 
     await subject.end('SIGTERM');
   });
 
-  it('also onto an empty disk, with the copy of the keyslot file', async () => {
+  it('restore onto an empty disk works with the copy of the keyslot file', async () => {
     copyFileSync(join(nodeFolder(), 'keyslots'), at('last.keyslots'));
     rmSync(dataOf(subject), { recursive: true });
     const done = await restore('first', '--keyslots', at('last.keyslots'));

@@ -18,12 +18,12 @@ const pictureOf = (folder: string): string[] =>
     .sort();
 
 /** Commands and signals that meet a node that runs; steps build on one another. */
-describe.sequential('a node that runs', { timeout: 240_000 }, () => {
+describe.sequential('a running node', { timeout: 240_000 }, () => {
   let folder: Awaited<ReturnType<typeof tempFolder>>;
   let network: TwoNodeNetwork;
   let subject: NodePlace;
   let other: NodePlace;
-  /** The same folder under a socket on which nobody listens: only the lock of the folder can tell. */
+  /** The same folder with a socket that has no listener: only the lock of the folder shows that a node runs. */
   let otherSocket: string;
   const nodeFolder = (): string => join(subject.home, 'data', 'node');
   const isReady = ({ json }: { json: Readonly<Record<string, unknown>> }) => json['ready'] === true;
@@ -81,18 +81,18 @@ describe.sequential('a node that runs', { timeout: 240_000 }, () => {
       );
       expect(done.code, action).not.toBe(0);
     }
-    // Nothing was moved, and what the node itself wrote meanwhile is no loss of a file.
+    // Nothing was moved. The running node may have added files, but no file is missing.
     const names = (picture: readonly string[]) => picture.map((line) => line.split(' ')[0]);
     expect(names(pictureOf(nodeFolder()))).toEqual(expect.arrayContaining(names(before)));
     expect(readdirSync(join(subject.home, 'data')).some((name) => name.includes('abandoned'))).toBe(false);
   }
 
-  it('no command takes its folder away, and it keeps what it has', async () => {
+  it('keeps its folder and its data: every command that would move them is refused', async () => {
     await refuseAll();
     expect((await askAgent(subject.socketPath, 'GET', '/kv/demo/a'))?.json).toEqual({ value: 'YQ==' });
   });
 
-  it.each(straySignals)('%s does not end it, and is logged', async (signal) => {
+  it.each(straySignals)('continues after %s, and logs the signal', async (signal) => {
     const { pid } = subject;
     subject.signal(signal);
     const isLogged = () => subject.log().includes(`"signal":"${signal}"`);
@@ -104,7 +104,7 @@ describe.sequential('a node that runs', { timeout: 240_000 }, () => {
     expect(subject.log()).not.toContain('Debugger listening');
   });
 
-  it('locked: the same refusals, and its metrics fire the documented alerts', async () => {
+  it('when locked, refuses the same commands, and its metrics fire the documented alerts', async () => {
     await subject.end('SIGKILL');
     await other.end('SIGKILL');
     subject.start();
@@ -117,14 +117,14 @@ describe.sequential('a node that runs', { timeout: 240_000 }, () => {
     expect(text).toContain('latchkey_slots_threshold 1');
   });
 
-  it('SIGQUIT ends it in order, without a core file', async () => {
+  it('ends cleanly after SIGQUIT, without a core file', async () => {
     subject.signal('SIGQUIT');
     for (let waited = 0; subject.isRunning && waited < 600; waited++)
       await new Promise((resolve) => setTimeout(resolve, 100));
     expect(subject.log().trimEnd().split('\n').at(-1)).toContain('"node.stopped"');
   });
 
-  it('killed, it leaves no lock behind: the folder can be set aside', async () => {
+  it('leaves no lock behind when it is killed: the folder can be moved away', async () => {
     subject.start();
     await agentUntil(subject.socketPath, '/status', isLocked);
     await subject.end('SIGKILL');

@@ -103,7 +103,7 @@ describe('D20 latchkey decryptions serve, as a process', () => {
     expect((await other).status).toBe(503);
   }, 60_000);
 
-  it('D20 a configuration that is wrong ends the process with its code', async () => {
+  it('D20 a wrong configuration ends the process with its error code', async () => {
     await writeFile(join(folder.path, 'config.yaml'), 'default: { port: no }');
     await expect(start()).rejects.toThrow('DECRYPTIONS_CONFIG_INVALID');
     await stop('SIGKILL');

@@ -23,7 +23,7 @@ afterEach(async () => {
 
 interface Reply {
   readonly status: number;
-  /** Lower-case names, but for `date` and what concerns the connection. */
+  /** Headers with lower-case names, except `date` and the headers about the connection. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
 }
@@ -59,7 +59,7 @@ const request = (method: string, path: string, body: string | Uint8Array = '', h
 };
 
 describe('D11 successes, byte for byte', () => {
-  it('D11 PUT: an empty body, and no type for it', async () => {
+  it('D11 PUT: an empty body without a content type', async () => {
     expect(await request('PUT', PATH, GOOD)).toEqual({
       status: 200,
       headers: { 'content-length': '0' },
@@ -67,7 +67,7 @@ describe('D11 successes, byte for byte', () => {
     });
   });
 
-  it('D11 GET: JSON without a character set, its length, the integer bare, the padding canonical', async () => {
+  it('D11 GET: JSON without a character set, with its length, a plain integer and canonical padding', async () => {
     await request('PUT', PATH, GOOD);
     for (const path of [PATH, PATH.replaceAll('A', 'a'), `/decryption/${KEY.toUpperCase()}`, `${PATH}?x=1`])
       expect(await request('GET', path)).toEqual({
@@ -77,7 +77,7 @@ describe('D11 successes, byte for byte', () => {
       });
   });
 
-  it('D11 HEAD: the type of GET, no body, and 404 for a missing result', async () => {
+  it('D11 HEAD: the content type of GET, no body, and 404 for a missing result', async () => {
     expect((await request('HEAD', PATH)).status).toBe(404);
     await request('PUT', PATH, GOOD);
     const reply = await request('HEAD', PATH);
@@ -89,7 +89,7 @@ describe('D11 successes, byte for byte', () => {
     ['content-type: text/plain'],
     ['content-type: application/json; charset=x'],
     ['content-type: ;'],
-  ])('D11 a PUT needs no content type, and no particular one: %s', async (...headers) => {
+  ])('D11 PUT accepts any content type, and none: %s', async (...headers) => {
     expect((await request('PUT', PATH, GOOD, headers as string[])).status).toBe(200);
   });
 
@@ -104,7 +104,7 @@ describe('D11 successes, byte for byte', () => {
 const tooLong = `{"value":1,"signature":"","x":"${'a'.repeat(1024 * 1024)}"}`;
 const invalidUtf8 = Buffer.from('{"value":1,"signature":"","x":"\xff"}', 'latin1');
 
-describe('D11 several mistakes in one request: which one counts', () => {
+describe('D11 several mistakes in one request: the one that is reported', () => {
   it.each<[why: string, method: string, path: string, body: string | Uint8Array, status: number]>([
     // The route comes first: Rocket forwards what its guards refuse, and reads no body for it.
     ['key too short and broken JSON', 'PUT', '/decryption/abcd', '{', 404],
@@ -124,7 +124,7 @@ describe('D11 several mistakes in one request: which one counts', () => {
     // Then UTF-8, before JSON: the whole body is text first.
     ['not UTF-8, and a shape that would be 422', 'PUT', PATH, Buffer.from('{"value":"\xff"}', 'latin1'), 400],
     ['not UTF-8 behind a shape that would be 422', 'PUT', PATH, Buffer.from('[] \xff', 'latin1'), 400],
-    // Then JSON, from left to right: the first mistake counts, of whichever kind.
+    // Then JSON, from left to right: the first mistake of any kind counts.
     ['wrong type, then broken', 'PUT', PATH, '{"value":-1,"signature":', 422],
     ['broken, then wrong type', 'PUT', PATH, '{"value":042,"signature":1}', 400],
     ['wrong type, then trailing characters', 'PUT', PATH, '{"value":"1","signature":""} x', 422],
@@ -152,11 +152,11 @@ describe('D11 several mistakes in one request: which one counts', () => {
     const reply = await request(method, path, body);
     expect(reply.status).toBe(status);
     expect(reply.headers['content-type']).toBe('application/problem+json');
-    // And whatever it was, nothing was stored.
+    // In every case nothing was stored.
     expect(service.size).toBe(0);
   });
 
-  it('D11 bad base64 behind broken JSON is told as broken JSON', async () => {
+  it('D11 bad base64 in broken JSON is reported as broken JSON', async () => {
     const codeOf = async (body: string) => JSON.parse((await request('PUT', PATH, body)).body).code;
     expect(await codeOf('{"value":1,"signature":"!"} x')).toBe('BODY_NOT_JSON');
     expect(await codeOf('{"value":1,"signature":"!"}')).toBe('DECRYPTION_SIGNATURE_INVALID');

@@ -54,7 +54,7 @@ describe('decryptions over HTTP, on a sealed store on the disk', () => {
     expect(service.waiting).toBe(0);
   });
 
-  it('D14 1,000 waiters on one key, one PUT wakes all', async () => {
+  it('D14 one PUT wakes 1,000 waiters on one key', async () => {
     await start();
     const agent = new Agent({ maxSockets: 2000 });
     const waiting = Array.from({ length: 1000 }, () => getBody(`${listening.url}/decryption/${KEY}`, agent));
@@ -91,7 +91,7 @@ describe('decryptions over HTTP, on a sealed store on the disk', () => {
     expect((await staying).status).toBe(200);
   });
 
-  it('D18 a GET beyond the number of waiters is 503, and says when to come again', async () => {
+  it('D18 a GET above the limit of waiters gets 503 with Retry-After', async () => {
     await start({ maxWaiters: 1 });
     const waiting = fetch(`${listening.url}/decryption/${KEY}`);
     await until(() => service.waiting === 1);
@@ -101,7 +101,7 @@ describe('decryptions over HTTP, on a sealed store on the disk', () => {
     expect((await waiting).status).toBe(200);
   });
 
-  it('D11 a body in chunks is read up to the limit, and no further', async () => {
+  it('D11 a chunked body is read up to the limit, and no further', async () => {
     await start();
     const chunked = async (chunks: number): Promise<number> =>
       new Promise((resolve, reject) => {
@@ -118,7 +118,7 @@ describe('decryptions over HTTP, on a sealed store on the disk', () => {
     expect(await chunked(1100)).toBe(413);
   });
 
-  it('D20 acknowledged writes are there after opening again, and the files contain no readable part of them', async () => {
+  it('D20 acknowledged writes exist after reopening, and the files contain no readable part of them', async () => {
     await start();
     await put(GOOD);
     service.close();

@@ -47,7 +47,7 @@ function filesBelow(folder: string): string[] {
 }
 
 describe('a client written from docs/protocol.md', () => {
-  it('imports nothing of the project', () => {
+  it('imports no module of the project', () => {
     const source = readFileSync(new URL('./independent-client.ts', import.meta.url), 'utf8');
     expect(source).toContain("from '@hpke/core'");
     expect(source).not.toMatch(/from '\.|import\('/);
@@ -83,7 +83,7 @@ describe('a client written from docs/protocol.md', () => {
     await expect(confirmKey(server, held, 1, bootId)).rejects.toThrow('KEY_UNKNOWN');
   });
 
-  it('leaves no key and no token in the log, the metrics or anywhere in the folder of the node (K6)', async () => {
+  it('leaves no key and no token in the log, in the metrics or in the folder of the node (K6)', async () => {
     const account = random(32);
     const wish = { account, intent: 'create', slotId: random(16) } as const;
     const made = await obtainKey(server, running.mockTdx.url, wish);

@@ -26,7 +26,7 @@ export interface ReachableServer extends KnownServer {
   readonly url: string;
 }
 
-/** The sealed plaintext, as far as this client looks at it. */
+/** The fields of the sealed plaintext that this client uses. */
 export interface SealedKey {
   readonly key: string;
   readonly keyId: string;
@@ -49,7 +49,7 @@ const u64 = (value: number): Uint8Array => {
   return new Uint8Array(bytes);
 };
 
-/** Sends JSON; a problem becomes an Error whose message starts with its code. */
+/** Sends JSON; a problem becomes an Error, and its message starts with the code. */
 export async function post(url: string, body: unknown): Promise<Readonly<Record<string, unknown>>> {
   const response = await fetch(url, {
     method: 'POST',
@@ -84,7 +84,7 @@ export async function openSealedKey(input: {
   const ciphertext = new Uint8Array(Buffer.from(answer.ciphertext, 'base64'));
   const aad = join(reportData, fromHex(answer.instanceId));
   const plaintext = await recipient.open(buffer(ciphertext), buffer(aad));
-  // Whoever sealed it is the server; a wrong shape fails where a field is used.
+  // The server sealed it, so its shape is trusted; a wrong shape fails where a field is used.
   return JSON.parse(Buffer.from(plaintext).toString('utf8')) as SealedKey;
 }
 

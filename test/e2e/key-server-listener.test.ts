@@ -58,8 +58,8 @@ const head = (path: string, ...headers: string[]): string =>
     '\r\n',
   ].join('');
 
-describe('over a real socket', () => {
-  it('a key is had, twice the same', async () => {
+describe('a key server on a real socket', () => {
+  it('gives the same key twice', async () => {
     const { url } = await serve();
     const client = new ProtocolClient(world);
     const attempt = await client.prepare();
@@ -74,14 +74,14 @@ describe('over a real socket', () => {
     expect(new Set(await Promise.all(replies.map((reply) => reply.text()))).size).toBe(1);
   });
 
-  it('a megabyte is refused by its announced length, before it is sent', async () => {
+  it('refuses a body of one megabyte by its announced length, before it is sent', async () => {
     const { port } = await serve();
     const answer = await raw(port, head('/request-encryption-key', 'content-length: 1048576'));
     expect(answer).toMatch(/^HTTP\/1\.1 413 /);
     expect(answer).toContain('"code":"BODY_TOO_LARGE"');
   });
 
-  it('a megabyte without a length is refused as soon as it is too long', async () => {
+  it('refuses a body of one megabyte without a length as soon as it is too long', async () => {
     const { port } = await serve();
     const chunk = `4000\r\n${' '.repeat(0x4000)}\r\n`;
     const answer = await raw(port, head('/challenge', 'transfer-encoding: chunked'), ...Array(5).fill(chunk));
@@ -89,7 +89,7 @@ describe('over a real socket', () => {
     expect(world.logText()).not.toContain('http.failed');
   });
 
-  it('a request that is no HTTP, or too long a head, ends its connection and nothing else', async () => {
+  it('ends only the connection of a request that is not HTTP or has a too long head', async () => {
     const { url, port } = await serve();
     expect(await raw(port, 'hello\r\n\r\n')).toMatch(/^HTTP\/1\.1 400 /);
     expect(await raw(port, head('/challenge', `x: ${'y'.repeat(20_000)}`))).toMatch(/^HTTP\/1\.1 431 /);
@@ -104,12 +104,12 @@ describe('over a real socket', () => {
 });
 
 describe('a listener', () => {
-  it('says when its address is taken', async () => {
+  it('reports that its address is in use', async () => {
     const { port } = await serve();
     await expect(serve({ host: '127.0.0.1', port })).rejects.toMatchObject({ code: 'LISTEN_FAILED' });
   });
 
-  it('finishes the request in flight when it closes, and takes no more', async () => {
+  it('finishes the running request when it closes, and accepts no further one', async () => {
     const { listener, reply, release } = await requestInFlight();
     const closed = listener.close(60_000);
     await expect(fetch(`${listener.url}/healthz`)).rejects.toThrow();
@@ -118,7 +118,7 @@ describe('a listener', () => {
     await closed;
   });
 
-  it('cuts what is left after the deadline', async () => {
+  it('cuts the remaining connections after the deadline', async () => {
     const { listener, reply, release } = await requestInFlight();
     const cut = expect(reply).rejects.toThrow();
     await listener.close(20);
@@ -168,7 +168,7 @@ describe('a Unix socket', () => {
       asking.end();
     });
 
-  it('is for its owner alone, and replaces the socket of a process that was killed', async () => {
+  it('is accessible to its owner only, and replaces the socket of a process that was killed', async () => {
     const socketPath = join(folder, 'agent.sock');
     await serve({ socketPath });
     expect(statSync(socketPath).mode & 0o777).toBe(0o600);

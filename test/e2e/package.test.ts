@@ -40,7 +40,7 @@ beforeAll(async () => {
 afterAll(() => project[Symbol.asyncDispose]());
 
 describe('the packed package', () => {
-  it('has no scripts, of which the installing npm would warn', async () => {
+  it('has no install scripts, because npm would warn about them', async () => {
     expect((await readPackageJson(installed)).scripts).toBeUndefined();
   });
 
@@ -58,7 +58,7 @@ describe('the packed package', () => {
     expect(stdout).toContain('rituals');
   });
 
-  it('gives the examples all that they import, with types, without this checkout', {
+  it('contains every import of the examples, with types', {
     timeout: 600_000,
   }, async () => {
     const { exports } = await readPackageJson(installed);

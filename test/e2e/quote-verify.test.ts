@@ -61,7 +61,7 @@ describe('latchkey quote verify', { timeout: 120_000 }, () => {
     });
 
   describe('--pccs', () => {
-    it('exit 0: accepted with what the service offers', async () => {
+    it('exit 0: accepted with the collateral of the service', async () => {
       const done = await verify('quote.bin', '--pccs', mock.url, '--json');
       expect(answerOf(done)).toMatchObject({
         ok: true,
@@ -75,19 +75,19 @@ describe('latchkey quote verify', { timeout: 120_000 }, () => {
       expect(done.stderr).toContain('INSECURE');
     });
 
-    it('exit 0: a service that does not answer is passed over', async () => {
+    it('exit 0: a service that does not answer is skipped', async () => {
       const lost = await serving((_, response) => response.writeHead(404).end());
       const done = await verify('quote.bin', '--pccs', DEAD_URL, lost.url, mock.url);
       expect(done).toMatchObject({ code: 0, stdout: expect.stringContaining('accepted: UpToDate') });
       expect(lost.requests.length).toBeGreaterThan(0);
     });
 
-    it('exit 0: a service that lies is passed over', async () => {
+    it('exit 0: a service that lies is skipped', async () => {
       const liar = await servingCase('tcb-info-altered');
       expect(await verify('quote.bin', '--pccs', liar.url, mock.url)).toMatchObject({ code: 0 });
     });
 
-    it('exit 1: a tampered quote, and nobody is asked about it', async () => {
+    it('exit 1: a tampered quote, without a request to any service', async () => {
       const pccs = await serving((_, response) => response.writeHead(500).end());
       const done = await verify('tampered.bin', '--pccs', pccs.url, '--json');
       expect(answerOf(done)).toMatchObject({ ok: false, code: 'QUOTE_SIGNATURE_INVALID' });
@@ -130,13 +130,13 @@ describe('latchkey quote verify', { timeout: 120_000 }, () => {
       expect(answerOf(done)['detail']).toContain(url);
     });
 
-    it('exit 2: undecided when no service can be reached, each named', async () => {
+    it('exit 2: undecided when no service can be reached; the message names each service', async () => {
       const done = await verify('quote.bin', '--pccs', DEAD_URL, 'http://127.0.0.1:2');
       expect(done.code).toBe(2);
       expect(done.stdout).toMatch(/undecided: COLLATERAL_UNAVAILABLE: .*127\.0\.0\.1:1.*127\.0\.0\.1:2/);
     });
 
-    it('exit 2: what is no address', async () => {
+    it('exit 2: a text that is not an address', async () => {
       const done = await verify('quote.bin', '--pccs', 'pccs.internal', '--json');
       expect(answerOf(done)).toMatchObject({ code: 'INPUT_UNREADABLE', field: '--pccs' });
       expect(done.code).toBe(2);
@@ -158,7 +158,7 @@ describe('latchkey quote verify', { timeout: 120_000 }, () => {
       expect(await verify('quote.bin', '--pccs', mock.url, ...both)).toMatchObject({ code: 2 });
     });
 
-    it('judges the offer as of --now', async () => {
+    it('judges the collateral at the time of --now', async () => {
       const now = new Date(Date.now() + 60 * 86_400_000).toISOString();
       const done = await verify('quote.bin', '--pccs', mock.url, '--now', now, '--json');
       expect(answerOf(done)).toMatchObject({ ok: false, code: 'CRL_EXPIRED' });
@@ -175,7 +175,7 @@ describe('latchkey quote verify', { timeout: 120_000 }, () => {
       expect(done).toMatchObject({ code: 1, stderr: '' });
     });
 
-    it('a quote as text is named as such, and read with --encoding', async () => {
+    it('a quote as text is recognized and refused, and read with --encoding', async () => {
       write('quote.hex', readFileSync(fileOf('quote.bin')).toString('hex'));
       const text = 'quote.hex';
       const named = await verify(text, ...collateral(), '--json');
@@ -214,7 +214,7 @@ describe('latchkey quote verify', { timeout: 120_000 }, () => {
     });
   });
 
-  it('--jsonl: every line is answered, whatever it is, and the exit code is 0', async () => {
+  it('--jsonl: every line gets an answer, with any content, and the exit code is 0', async () => {
     const line = (id: string, changes: object = {}): string => {
       const { quote, collateral, now, root } = lines.get(id) ?? {};
       return JSON.stringify({ id, quote, collateral, now, root, ...changes });
@@ -246,7 +246,7 @@ describe('latchkey quote verify', { timeout: 120_000 }, () => {
     expect(answers).toHaveLength(8);
   });
 
-  it('--jsonl: a root of a line counts only with the flag', async () => {
+  it('--jsonl: a root in a line is used only with the flag', async () => {
     const done = await runLatchkey(['quote', 'verify', '--jsonl'], JSON.stringify(lines.get('good-v4')));
     expect(JSON.parse(done.stdout)).toMatchObject({ id: 'good-v4', ok: false, code: 'LINE_INVALID' });
     expect(done.code).toBe(0);

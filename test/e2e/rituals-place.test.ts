@@ -38,7 +38,7 @@ describe('R1 a datastore by its path', () => {
       'STORE_WRONG_KEY',
     ],
   ] as const)(
-    'R1 is made, opened again, and refused to another %s, which changes nothing',
+    'R1 is created and reopened; another %s is refused and changes nothing',
     async (_kind, right, wrong, refusal) => {
       await storeExample(right());
       await expect(openDatastore(at('store'), wrong())).rejects.toThrow(code(refusal));
@@ -48,7 +48,7 @@ describe('R1 a datastore by its path', () => {
     },
   );
 
-  it('R1 options reach the datastore; one that it refuses leaves the store closed', async () => {
+  it('R1 options reach the datastore; after a refused option the store is closed again', async () => {
     await storeExample(password());
     const authorize = 'nobody' as never;
     await expect(openDatastore(at('store'), password(), { authorize })).rejects.toThrow(TypeError);
@@ -59,7 +59,7 @@ describe('R1 a datastore by its path', () => {
     await opened.close();
   });
 
-  it('R5 its backup is restored by path, and nothing is made of a wrong or damaged one', async () => {
+  it('R5 its backup is restored by path; a wrong or damaged backup creates no files', async () => {
     const opened = await openDatastore(at('store'), password());
     await opened.datastore.storeFragment(42, 13_234_134, fragment);
     await backupDatastore(opened, at('store'), at('rituals.backup'));

@@ -59,7 +59,7 @@ describe('R5 backup', () => {
     return new Uint8Array(Buffer.concat(parts));
   }
 
-  it('R5 backup while writing: the restored datastore is one state that was there, and goes on', async () => {
+  it('R5 backup while writing: the restored datastore equals one past state, and takes further writes', async () => {
     const store = await SealedStore.create({ path: at('store'), storeKey: storeKey() });
     const datastore = await Datastore.initialize(store);
     for (let id = 0; id < 40; id += 1) await datastore.storeFragment(id, 1000 + id, bytes(id));
@@ -115,7 +115,7 @@ describe('R5 backup', () => {
     expect(await restore(whole)).toBe('restored');
   });
 
-  it('R12 nothing of a fragment, revoked or not, is readable in the files', async () => {
+  it('R12 no part of a fragment, revoked or not, is readable in the files', async () => {
     const store = await SealedStore.create({ path: at('store'), storeKey: storeKey() });
     const datastore = await Datastore.initialize(store);
     const fragment = new TextEncoder().encode('a fragment that nobody may read');
@@ -132,7 +132,7 @@ describe('R5 backup', () => {
 });
 
 describe('R12 revocation on the disk', () => {
-  it('R12 the log of before, with the keys of after, does not give the fragment back', async () => {
+  it('R12 an old log with the keys from after the revocation does not give the fragment back', async () => {
     const store = await SealedStore.create({ path: at('store'), storeKey: storeKey() });
     const datastore = await Datastore.initialize(store);
     for (let id = 0; id < 40; id += 1) await datastore.storeFragment(id, id, bytes(id));
@@ -193,7 +193,7 @@ describe('R11 latchkey rituals', () => {
       );
   });
 
-  it('R11 init neither replaces a configuration nor a store', async () => {
+  it('R11 init replaces neither a configuration nor a store', async () => {
     await init();
     const before = await readFile(at('rituals.json'), 'utf8');
     expect(codeOf(await init().catch((error) => error))).toBe('RITUALS_CONFIG_INVALID');
@@ -211,7 +211,7 @@ describe('R11 latchkey rituals', () => {
     await expect(stat(at('other.json'))).rejects.toThrow();
   });
 
-  it('R11 backup and restore to an empty place, with the password only', async () => {
+  it('R11 backup and restore into an empty folder need the password only', async () => {
     await init();
     await latchkeyRituals(['store', '1', '10', ...config()], bytes(7));
     await latchkeyRituals(['backup', ...config()]);
@@ -241,7 +241,7 @@ describe('R11 latchkey rituals', () => {
     }
   });
 
-  it('R11 an older configuration is migrated, its file kept; a newer one refused', async () => {
+  it('R11 an older configuration is migrated and its file kept; a newer configuration is refused', async () => {
     await init();
     await latchkeyRituals(['store', '1', '10', ...config()], bytes(7));
     const older = JSON.stringify({ db_path: at('store'), password_file: at('password') });
@@ -301,7 +301,7 @@ describe('R10 the guard of the command line', () => {
     latchkeyRituals(['conditions', 'set', id, ...stated, ...config()]);
   const met = ['--authorized', 'true', '--paid', 'true', '--expires-at', '9999999999'];
 
-  it('R10 no command does what the conditions of a ritual do not allow', async () => {
+  it('R10 every command refuses an operation that the conditions of a ritual do not allow', async () => {
     await init();
     expect(await refusal('store', '1', '10')).toBe('stored\n');
     await set('1', '--authorized', 'false');
@@ -325,7 +325,7 @@ describe('R10 the guard of the command line', () => {
     expect(await refusal('conditions', 'get', '1')).toBe('RITUAL_ENTRY_NOT_FOUND');
   });
 
-  it('R10 with required conditions, conditions that are not stated refuse', async () => {
+  it('R10 with requireConditions, a ritual without stated conditions is refused', async () => {
     await init('--require-conditions', 'true');
     expect(await refusal('store', '1', '10')).toBe('RITUAL_UNAUTHORIZED');
     await set('1', ...met);
@@ -340,7 +340,7 @@ describe('R10 the guard of the command line', () => {
     expect(await refusal('get', '1')).toBe('RITUAL_EXPIRED');
   });
 
-  it('R10 revoke-expired erases those that it may, and then reports the first refusal', async () => {
+  it('R10 revoke-expired erases the allowed rituals, and then reports the first refusal', async () => {
     await init();
     for (const id of ['1', '2', '3']) await refusal('store', id, '10');
     await set('2', '--authorized', 'false');
@@ -348,7 +348,7 @@ describe('R10 the guard of the command line', () => {
     expect(await refusal('list', '--json')).toBe('{"id":2,"timestamp":10}\n');
   });
 
-  it('a condition that is no boolean or time is refused, and so is none at all', async () => {
+  it('a condition that is not a boolean or a time is refused, and so is an empty list of conditions', async () => {
     await init();
     for (const wrong of [['--authorized', 'yes'], ['--paid', ''], ['--expires-at', 'soon'], []])
       expect(codeOf(await set('1', ...wrong).catch((error: unknown) => error))).toBe('FIELD_INVALID');

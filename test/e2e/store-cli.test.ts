@@ -52,7 +52,7 @@ async function interrupted(to: string, signal: NodeJS.Signals): Promise<NodeJS.S
 const unfinished = (): string[] => readdirSync(folder).filter((name) => name.includes('unfinished'));
 
 describe('latchkey store backup', () => {
-  it('takes away what it wrote when it is interrupted; what a killed one left, the next one removes', async () => {
+  it('removes its unfinished file when it is interrupted; the next run removes the file of a killed run', async () => {
     await store(['import'], lines(200, 100_000));
     const to = join(folder, 'backup');
     expect(await interrupted(to, 'SIGTERM')).toBe('SIGTERM');
@@ -71,7 +71,7 @@ describe('latchkey store backup', () => {
 });
 
 describe('the output of latchkey store', () => {
-  it('a slow reader of many acknowledgements is no reason to warn', async () => {
+  it('a slow reader of many acknowledgements causes no warning', async () => {
     const child = spawn(process.execPath, [builtCli, 'store', 'import', ...place], {
       stdio: ['pipe', 'pipe', 'pipe'],
     });
@@ -89,7 +89,7 @@ describe('the output of latchkey store', () => {
     expect(printed).toBe('');
   });
 
-  it('a full disk behind it is an error with a code, and not the answer no', async () => {
+  it('output to a full disk is an error with a code, and not the answer no', async () => {
     await store(['put', 'a'], 'one');
     const full = openSync('/dev/full', 'w');
     const child = spawn(process.execPath, [builtCli, 'store', 'export', ...place], {
@@ -106,7 +106,7 @@ describe('the output of latchkey store', () => {
 });
 
 describe('misuse of latchkey store', () => {
-  it('ends with 2, and not like the answer no', async () => {
+  it('exits with 2, unlike the answer no', async () => {
     const missing = await runLatchkey(['store', 'get', 'a']);
     const unknown = await runLatchkey(['store', 'fetch', 'a']);
     expect([missing.code, unknown.code]).toEqual([2, 2]);
@@ -114,7 +114,7 @@ describe('misuse of latchkey store', () => {
     expect((await store(['get', 'a'])).code).toBe(1);
   });
 
-  it('of a file that is far too long only a little is read', async () => {
+  it('reads only the beginning of a file that is far too long', async () => {
     const long = join(folder, 'long');
     // Not an endless one, which would fill the memory of the machine if this were to fail.
     writeFileSync(long, '');
@@ -124,7 +124,7 @@ describe('misuse of latchkey store', () => {
     expect([value.code, value.stderr]).toEqual([1, expect.stringContaining('STORE_VALUE_TOO_LARGE')]);
   });
 
-  it('get --out overwrites no file, and leaves nothing unfinished', async () => {
+  it('get --out overwrites no file, and leaves no unfinished file', async () => {
     await store(['put', 'a'], 'one');
     const out = join(folder, 'out');
     expect((await store(['get', 'a', '--out', out])).code).toBe(0);

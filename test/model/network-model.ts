@@ -39,7 +39,7 @@ export interface Bounds {
   readonly splits: boolean;
 }
 
-/** What lies on the disk of a machine; the host copies both parts, together or separately. */
+/** The content of a machine's disk; the host copies both parts, together or separately. */
 interface Disk {
   readonly store: History;
   /** Generations of the keyslot file, the newer first. */
@@ -96,7 +96,7 @@ interface Server {
   readonly slots: readonly SlotState[];
   /** One for the lineage; under the present rules one for each generation. */
   readonly records: readonly ServerRecord[];
-  /** For the invariants: the last head of which the node had an acknowledgement. */
+  /** For the invariants: the last head that was acknowledged to the node. */
   readonly told: History;
   /** `forget` requests that the network holds back. */
   readonly forgets: readonly Forget[];
@@ -449,7 +449,7 @@ export class NetworkModel implements Model<World> {
     const making = begins ? world.used.generations + 1 : process.making;
     const name = `enrols at s${index} for generation ${making}`;
     const started = begins ? used(world, { generations: making }) : world;
-    // A grant says nothing of other boots; the answer that links the slot does.
+    // A grant contains nothing about other boots; the answer that links the slot does.
     const met = { ...(linkFirst ? this.#meet(world, process, server) : process), making };
     const mark = markOf(process);
     let after: Server = withSlot(server, making, lineage ? 'unlinked' : 'linked');

@@ -36,7 +36,7 @@ export const newRules: Rules = {
   conditionalForget: true,
 };
 
-/** The rules that are in force: claims and heads per slot key. */
+/** The present rules: claims and heads per slot key. */
 export const presentRules: Rules = {
   lineage: false,
   singleMarkFences: false,
@@ -54,7 +54,7 @@ export const presentRules: Rules = {
 export const SERVERS = 3;
 export const THRESHOLD = 2;
 
-/** A boot of a machine and its number; number 0 stands for no boot. */
+/** A boot of a machine and its number; number 0 means no boot. */
 export interface Mark {
   readonly number: number;
   readonly boot: number;

@@ -28,7 +28,7 @@ const none: Bounds = {
 
 const without = (rule: keyof Rules): Rules => ({ ...newRules, [rule]: false });
 
-/** What the rules in force allow, although the threat model promised the opposite. */
+/** Events that the present rules allow, although the threat model promised the opposite. */
 export const presentFaults: readonly Scenario[] = [
   {
     name: 'P1: the older instance enrols again where the newer one erased its keys',

@@ -60,7 +60,7 @@ const prefixOf = (content: TrieContent, at: number, length: number): string => {
 };
 
 describe('random tries', () => {
-  it('every entry is proven, every prefix is complete, and what is absent is proven absent', () => {
+  it('every entry is proven, every prefix is complete, and every absent key is proven absent', () => {
     const absent = fc.uint8Array({ maxLength: 6 });
     fc.assert(
       fc.property(trieContent, version, pick, pick, absent, (content, stateVersion, at, length, other) => {
@@ -74,7 +74,7 @@ describe('random tries', () => {
         const keys = below(content, prefix).map(([key]) => key);
         const asked = new ProvenState(builder.root, builder.readProof([prefix, ...keys]));
         expect(readable(asked.entries(bytesOf(prefix)))).toEqual(below(content, prefix));
-        // And one absent key by itself.
+        // And one absent key alone.
         const single = new ProvenState(builder.root, builder.readProof([toHex(other)]));
         expect(hexOf(single.value(other))).toBe(hexOf(content.get(toHex(other))));
       }),
@@ -82,7 +82,7 @@ describe('random tries', () => {
     );
   });
 
-  it('a key that is left out is never hidden', () => {
+  it('a proof cannot hide a key by leaving it out', () => {
     fc.assert(
       fc.property(trieContent, version, pick, pick, pick, (content, stateVersion, at, length, hidden) => {
         const builder = new TrieBuilder(content, stateVersion);
@@ -91,14 +91,14 @@ describe('random tries', () => {
         const kept = keys.filter((_, index) => index !== hidden % Math.max(keys.length, 1));
         const state = new ProvenState(builder.root, builder.readProof([prefix, ...kept]));
         const read = accepted(() => readable(state.entries(bytesOf(prefix))));
-        // A small neighbour lies inline and comes along unasked; then nothing is missing.
+        // A small neighbour is stored inline, so the proof contains it anyway; then nothing is missing.
         if (read !== undefined) expect(read.value).toEqual(below(content, prefix));
       }),
       { seed, numRuns: 500 },
     );
   });
 
-  it('a proof that was tampered with is refused or proves the same', () => {
+  it('an altered proof is refused or proves the same', () => {
     const how = fc.constantFrom('drop', 'flip', 'cut', 'extend', 'swap', 'replace', 'double');
     let refused = 0;
     fc.assert(
@@ -135,7 +135,7 @@ describe('random tries', () => {
     expect(refused).toBeGreaterThan(400);
   });
 
-  it('every single node of a proof is needed, and no bit of it may change', () => {
+  it('a proof without one of its nodes proves no complete list', () => {
     fc.assert(
       fc.property(trieContent, version, (content, stateVersion) => {
         const builder = new TrieBuilder(content, stateVersion);
@@ -163,7 +163,7 @@ describe('GRANDPA', () => {
   const target = makeBlock(makeBlock(undefined, { number: 99 }));
   const above = makeBlock(target);
 
-  it('no bit of a justification may change', () => {
+  it('a justification with a flipped bit is refused', () => {
     const votes = voters.map((voter, index) => ({ voter, block: index < 2 ? target : above }));
     const genuine = makeJustification({ target, votes, setId: 5n, ancestries: [above] });
     verifyJustification(decodeJustification(genuine), authorities);
@@ -218,7 +218,7 @@ describe('GRANDPA', () => {
     );
   });
 
-  it('a tracker that is fed altered answers ends at a genuine block, or nowhere', async () => {
+  it('a tracker that gets altered answers ends at a genuine block or does not advance', async () => {
     const chain = new GrandpaWorld([1, 2, 3].map((family) => ({ voters: makeVoters(4, family), blocks: 3 })));
     const alter = (bytes: Uint8Array, random: number): Uint8Array => {
       const forged = new Uint8Array(bytes);
@@ -294,7 +294,7 @@ describe('garbage', () => {
       }),
   );
 
-  it('is refused in our own words by every decoder', () => {
+  it('is refused with a typed error by every decoder', () => {
     fc.assert(
       fc.property(garbage, (bytes) => {
         accepted(() => decodeTrieNode(bytes));
@@ -313,7 +313,7 @@ describe('garbage', () => {
     );
   });
 
-  it('in JSON is refused as well', () => {
+  it('in JSON is refused too', () => {
     fc.assert(
       fc.property(fc.anything({ withNullPrototype: true }), (value) => {
         accepted(() => headerFromJson(value));

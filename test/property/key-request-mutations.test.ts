@@ -13,7 +13,7 @@ beforeAll(async () => {
   text = JSON.stringify(attempt.body);
 });
 
-/** Sends what was made of a good request; whatever it is, nothing may break and no key may be made for it. */
+/** Sends a mutated request: the server must not fail, and must not make a key for it. */
 async function expectHarmless(spoiled: string): Promise<void> {
   const reply = await world.send('POST', '/request-encryption-key', spoiled);
   if (reply.status === 200) {
@@ -35,8 +35,8 @@ function normalized(body: unknown): unknown {
 
 const asciiByte = fc.integer({ min: 0x20, max: 0x7e });
 
-describe('a good request that was spoiled', () => {
-  it('in some of its characters', async () => {
+describe('a valid request with a mutation', () => {
+  it('in some of its characters is refused, or gives the key of the same request', async () => {
     // Most of the text is the quote; every other edit goes into the rest.
     const place = fc.oneof(fc.nat(text.length - 1), fc.nat(Math.min(700, text.length - 1)));
     const edit = fc.tuple(place, asciiByte, fc.constantFrom('replace', 'insert', 'delete'));
@@ -53,7 +53,7 @@ describe('a good request that was spoiled', () => {
     );
   });
 
-  it('in one of its values', async () => {
+  it('in one of its values is refused, or gives the key of the same request', async () => {
     const fields = Object.keys(attempt.body);
     await fc.assert(
       fc.asyncProperty(fc.constantFrom(...fields), fc.jsonValue({ maxDepth: 3 }), async (field, value) => {
@@ -63,7 +63,7 @@ describe('a good request that was spoiled', () => {
     );
   });
 
-  it('in any bit of its quote', async () => {
+  it('in any bit of its quote is refused, and no key is made', async () => {
     const quote = Buffer.from(String(attempt.body['quote']), 'base64');
     await fc.assert(
       fc.asyncProperty(fc.nat(quote.length * 8 - 1), async (bit) => {

@@ -104,7 +104,7 @@ describe('choosing servers', () => {
     for (const count of load.values()) expect(Math.abs(count - 500)).toBeLessThan(100);
   });
 
-  it('moves least: a server that leaves changes only those who used it, by one server each', () => {
+  it('moves few slots: a server that leaves the chain changes only its own clients, by one server each', () => {
     const servers = network(12);
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 10_000 }), fc.nat(11), (clientIndex, gone) => {
@@ -117,7 +117,7 @@ describe('choosing servers', () => {
     );
   });
 
-  it('is sticky: newcomers displace nobody who is enrolled', () => {
+  it('is sticky: new servers do not displace enrolled servers', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 0, max: 10_000 }),
@@ -134,7 +134,7 @@ describe('choosing servers', () => {
     );
   });
 
-  it('walks past unusable servers and says so', () => {
+  it('skips unusable servers and reports them', () => {
     const servers = network(9);
     const best = names(choose(servers, client))[0];
     const choice = choose(servers, client, { isUsable: (server) => server.endpoint !== best });
@@ -170,7 +170,7 @@ describe('choosing servers', () => {
     );
   });
 
-  it('a server of no known platform gets no slot', () => {
+  it('a server without a known platform gets no slot', () => {
     const { chosen, missing, skipped } = choose(network(4), client, { platformOf: () => undefined });
     expect(chosen).toEqual([]);
     expect(missing).toBe(4);

@@ -76,7 +76,7 @@ class World {
 }
 
 describe('re-enrolment', () => {
-  it('cut by power loss at any step, leaves a file that any t servers open', async () => {
+  it('after a power cut at any step, any t servers open the file that is left', async () => {
     const cut = fc.record({
       step: fc.integer({ min: 1, max: 40 }),
       seed: fc.integer(),

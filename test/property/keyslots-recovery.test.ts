@@ -69,7 +69,7 @@ function answer(made: Enrolment, index: number, behaviour: Behaviour): SlotAnswe
 const hexes = (accounts: readonly AccountId[]): string[] => accounts.map(toHex).sort();
 
 describe('recovery', () => {
-  it('opens exactly when t good servers answered, with the right key, and names every liar', async () => {
+  it('opens exactly when t good servers answered, with the right key, and names every lying server', async () => {
     await fc.assert(
       fc.asyncProperty(network, async ({ t, behaviours: acts, order }) => {
         const made = await enrol({ t, n: acts.length });
@@ -96,7 +96,7 @@ describe('recovery', () => {
     );
   });
 
-  it('a file with any byte changed is refused, or opens nothing but the same key', async () => {
+  it('a file with a changed byte is refused, or opens the same key', async () => {
     const made = await enrol({ t: 2, n: 3 });
     const bytes = encodeKeyslotFile(fileOf(made));
     await fc.assert(
@@ -117,7 +117,7 @@ describe('recovery', () => {
     );
   });
 
-  it('any bytes at all are refused with a typed error', () => {
+  it('random bytes are refused with a typed error', () => {
     fc.assert(
       fc.property(
         fc.oneof(

@@ -24,7 +24,7 @@ const step = fc.oneof(
 );
 
 describe('the ordered index', () => {
-  it('does what an ordered map does, also behind frozen copies', () => {
+  it('behaves like an ordered map, also with frozen copies', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 700, size: 'max' }), range, (steps, asked) => {
         const index = new OrderedIndex();

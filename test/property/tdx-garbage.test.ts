@@ -55,7 +55,7 @@ describe('garbage', () => {
     );
   });
 
-  it('random text and JSON are refused in our words', () => {
+  it('random text and JSON are refused with a typed error', () => {
     fc.assert(
       fc.property(
         fc.oneof(fc.string({ maxLength: 200 }), fc.json({ maxDepth: 4 })),
@@ -75,7 +75,7 @@ describe('garbage', () => {
     );
   });
 
-  it('every line of a stream is answered, whatever it is', () => {
+  it('every line of a stream gets an answer, with any content', () => {
     const stream = new QuoteStream({
       verifier: new QuoteVerifier(),
       policy: defaultPolicy,
@@ -111,7 +111,7 @@ describe('garbage', () => {
 });
 
 describe.skipIf(!haveVectors)('spliced genuine quotes', () => {
-  it('a quote with a stretch replaced, doubled or cut out is never accepted', () => {
+  it('a quote with a part replaced, doubled or removed is never accepted', () => {
     const verifier = new QuoteVerifier();
     const genuine = upToDatePairs.map(({ quote, collateral, nowMs }) => {
       return { bytes: quoteBytes(quote), options: { collateral: genuineCollateral(collateral), nowMs } };

@@ -121,7 +121,7 @@ describe(`TCB evaluation, seed ${seed}`, () => {
     );
   });
 
-  it('a higher SVN supports whatever a lower one supports: only a change of module version can end that', () => {
+  it('a higher SVN is supported where a lower SVN is; only another module version can change that', () => {
     fc.assert(
       fc.property(scenario, small, (given, by) => {
         const lower = evaluated(
@@ -139,7 +139,7 @@ describe(`TCB evaluation, seed ${seed}`, () => {
     );
   });
 
-  it('where higher levels are never worse, raising an SVN never makes the status worse', () => {
+  it('a higher SVN never makes the status worse when higher levels have no worse status', () => {
     /** Descending levels with statuses that get worse with them, as Intel publishes them. */
     const ranked = fc
       .tuple(platformLevels, componentLevels, componentLevels)
@@ -195,13 +195,13 @@ describe(`TCB evaluation, seed ${seed}`, () => {
     );
   });
 
-  it('an evaluation with what is loaded now is those of the two SVNs, joined by the relaunch rule', () => {
+  it('an evaluation with the loaded TCB combines the results of both SVNs by the relaunch rule', () => {
     fc.assert(
       fc.property(scenario, teeTcbSvn, (given, loaded) => {
         const launch = evaluated(inputOf({ ...given, loaded: undefined }));
         const now = evaluated(inputOf({ ...given, atLaunch: loaded, loaded: undefined }));
         const joined = evaluated(inputOf({ ...given, loaded }));
-        // What cannot be supported by itself refuses the whole.
+        // A part that is not supported alone makes the whole unsupported.
         expect(joined === undefined).toBe(launch === undefined || now === undefined);
         if (launch === undefined || now === undefined || joined === undefined) return;
         expect(joined.currentTcb?.tcbStatus).toBe(now.tcbStatus);
@@ -217,7 +217,7 @@ describe(`TCB evaluation, seed ${seed}`, () => {
     );
   });
 
-  it('nothing short and no date of a miss when all is up to date, and a revoked part revokes the whole', () => {
+  it('an up-to-date TCB has no shortfall and no date, and a revoked part revokes the whole', () => {
     fc.assert(
       fc.property(scenario, (given) => {
         const verdict = evaluated(inputOf(given));

@@ -59,7 +59,7 @@ async function restartedUnder(
 }
 
 describe('defects of the predecessor', () => {
-  it('3.1 nobody can put another key in the place of a node’s', async () => {
+  it('3.1 no other party can replace the key of a node', async () => {
     const victim = new ProtocolClient(keyServerWorld());
     const slotId = newSlotId();
     const made = await victim.obtain({ intent: 'create', slotId, platform: 1 });
@@ -88,7 +88,7 @@ describe('defects of the predecessor', () => {
     expect(node.open?.identity.account).toEqual(account);
   });
 
-  it('3.5 there are five copies, at five other servers', async () => {
+  it('3.5 a key has five copies at five other servers', async () => {
     const file = await new KeyslotDisk(node.disk, KEYSLOTS).read();
     const { t, n, slots } = file.generations[0];
     expect({ t, n, copies: slots.length }).toEqual({ t: 3, n: 5, copies: 5 });
@@ -133,7 +133,7 @@ describe('defects of the predecessor', () => {
     expect(await refusal({ facts: { componentSvns } })).toBe('TCB_STATUS_REFUSED');
   });
 
-  it('3.9 an acknowledgement without proof backs nothing', LONG, async () => {
+  it('3.9 an acknowledgement without proof does not count as a backup', LONG, async () => {
     const late = net.addMachine();
     for (const { endpoint } of net.nodes) net.world.wire.misbehaviour.set(endpoint, 'garbage');
     late.start();
@@ -153,7 +153,7 @@ describe('defects of the predecessor', () => {
     expect((await client.submit(attempt)).status).toBe(200);
   });
 
-  it('3.11 challenges take no memory, and nobody can overwrite another’s', async () => {
+  it('3.11 challenges take no memory, and no client can overwrite the challenge of another', async () => {
     const client = new ProtocolClient(keyServerWorld());
     const attempt = await client.prepare();
     const ephemeralPublicKey = String(attempt.body['ephemeralPublicKey']);
@@ -165,7 +165,7 @@ describe('defects of the predecessor', () => {
     expect(client.world.vault.size).toBe(1);
   });
 
-  it('3.12 captured requests do nothing later', async () => {
+  it('3.12 a captured request has no effect when it is replayed later', async () => {
     const client = new ProtocolClient(keyServerWorld());
     const slotId = newSlotId();
     const attempt = await client.prepare({ intent: 'create', slotId });
@@ -210,7 +210,7 @@ describe('defects of the predecessor', () => {
     expect(refused.json['code']).toBe('ACCOUNT_DEREGISTERED');
   });
 
-  it('3.15 development quotes pass under no default, and no configuration can say otherwise', () => {
+  it('3.15 development quotes pass under no default, and no configuration can change that', () => {
     const pki = createDevelopmentPki({ seed: new Uint8Array(32).fill(1) });
     const quote = pki.quote({ reportData: new Uint8Array(64) });
     const collateral = parseCollateralDocuments(pki.collateral({ nowMs: START_MS }));
@@ -223,7 +223,7 @@ describe('defects of the predecessor', () => {
     }
   });
 
-  it('3.17 a store whose files were altered, swapped or removed does not open', async () => {
+  it('3.17 a store with altered, swapped or removed files does not open', async () => {
     const disk = new SimulatedDisk();
     const key = () => new SecretBytes(new Uint8Array(32).fill(1));
     const path = '/store';
@@ -250,7 +250,7 @@ describe('defects of the predecessor', () => {
     }
   });
 
-  it('3.18 no body ends a server or changes its state', async () => {
+  it('3.18 no request body stops a server or changes its state', async () => {
     const world = keyServerWorld();
     const bodies = ['', '{', 'null', '[]', '"x"', '{"a":1}', '\u0000', '{"accountId":{}}', '[[[[[[[[[['];
     for (const route of ['/challenge', '/request-encryption-key', '/key-status', '/claim', '/forget']) {
@@ -263,7 +263,7 @@ describe('defects of the predecessor', () => {
     expect((await new ProtocolClient(world).obtain()).created).toBe(true);
   });
 
-  it('3.19 errors have codes and say nothing of the inside; secrets do not print; boots need nobody ready', async () => {
+  it('3.19 errors have codes and reveal no internals; secrets do not print; a boot needs no ready server', async () => {
     const client = new ProtocolClient(keyServerWorld());
     const reply = await client.submit(await client.prepare({ intent: 'recover', slotId: newSlotId() }));
     expect(reply).toMatchObject({ status: 404, json: { code: 'KEY_UNKNOWN' } });

@@ -36,13 +36,13 @@ const generationsOf = async (nodes: readonly SimulatedNode[]): Promise<readonly 
   Promise.all(nodes.map(async (node) => (await fileOf(node)).generations[0].generation));
 
 describe('a server that drains', () => {
-  it('is free when all its clients live elsewhere, and then stops with nobody at risk', LONG, async () => {
+  it('may stop without risk once all its clients have moved to other servers', LONG, async () => {
     const { net, first } = await formedNetwork(901, 7);
     const others = net.nodes.filter((node) => node !== first);
     const clients = clientsOf(first);
     expect(clients).toBeGreaterThan(2);
     first.drain();
-    // Nudged: they do not wait for their next look.
+    // After a hint they do not wait for their next slot check.
     await net.settle(4_000);
     expect(drainOf(first).progress()).toMatchObject({ remaining: 0, moved: clients });
     expect(first.keyServer?.vault.size).toBe(0);
@@ -58,7 +58,7 @@ describe('a server that drains', () => {
     await endNetwork(net);
   });
 
-  it('with too few others keeps its clients, who say so, and nobody loses anything', LONG, async () => {
+  it('with too few other servers keeps its clients; they report it, and no key is lost', LONG, async () => {
     const { net, node, first } = await formedNetwork(902, 6);
     const clients = clientsOf(first);
     const before = await generationsOf(net.nodes);
@@ -84,7 +84,7 @@ describe('a server that drains', () => {
     await endNetwork(net);
   });
 
-  it('with too few others is free once its record is off the chain, which lowers n', LONG, async () => {
+  it('with too few others may stop when its record has left the chain, which lowers n', LONG, async () => {
     const { net, first } = await formedNetwork(908, 6);
     const clients = clientsOf(first);
     first.drain();
@@ -102,7 +102,7 @@ describe('a server that drains', () => {
     await endNetwork(net);
   });
 
-  it('makes no new key for a node that comes new, which is backed by others', LONG, async () => {
+  it('makes no key for a new node; other servers back that node', LONG, async () => {
     const { net, first } = await formedNetwork(903, 7);
     first.drain();
     const late = net.addMachine();
@@ -115,7 +115,7 @@ describe('a server that drains', () => {
     await endNetwork(net);
   });
 
-  it('that is cancelled makes keys again, and nobody who stayed moves', LONG, async () => {
+  it('makes keys again after a cancelled drain, and its remaining clients do not move', LONG, async () => {
     const { net, first } = await formedNetwork(904, 6);
     const clients = clientsOf(first);
     first.drain();
@@ -139,7 +139,7 @@ describe('a server that drains', () => {
     await endNetwork(net);
   });
 
-  it('keeps the slot of a client that is down, which comes back by it and then moves', LONG, async () => {
+  it('keeps the slot of a client that is down; the client recovers by it and then moves', LONG, async () => {
     const { net, node, servers, first } = await formedNetwork(905, 8);
     await net.world.clock.until(node.kill());
     await net.wentDown(node);
@@ -162,7 +162,7 @@ describe('a server that drains', () => {
   });
 
   it(
-    'crashes in the middle: its clients heal as after any crash, and it comes back not draining',
+    'no longer drains after a crash and a restart, and its clients heal as after any other crash',
     LONG,
     async () => {
       const { net, node, first } = await formedNetwork(906, 7);
@@ -185,7 +185,7 @@ describe('a server that drains', () => {
   );
 
   it(
-    'is told by a signature that a client needs it no more, whose word to forget was lost',
+    'learns from a signature that a client has moved, although the forget request was lost',
     LONG,
     async () => {
       const { net, node, first } = await formedNetwork(907, 7);
@@ -205,7 +205,7 @@ describe('a server that drains', () => {
 });
 
 describe('several servers that drain at once', () => {
-  it('two of eight: all clients move to the six others, theirs too', LONG, async () => {
+  it('two of eight: all clients move to the six others, also the draining nodes', LONG, async () => {
     const { net, servers } = await formedNetwork(911, 8);
     const [one, two] = servers;
     if (one === undefined || two === undefined) throw new Error('a backed node has servers');
@@ -219,7 +219,7 @@ describe('several servers that drain at once', () => {
     await endNetwork(net);
   });
 
-  it('all of them: nobody gives up a slot, nothing is lost, and it ends with the drains', LONG, async () => {
+  it('all servers: no slot is given up, no key is lost, and the drains can end', LONG, async () => {
     const { net, node } = await formedNetwork(912, 7);
     const before = await generationsOf(net.nodes);
     for (const server of net.nodes) server.drain();

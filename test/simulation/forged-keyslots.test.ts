@@ -90,14 +90,14 @@ describe('a host that writes the keyslot file itself', () => {
     expect(victim.open).toBeUndefined();
     expect(victim.state).toMatchObject({ name: 'locked' });
     expect(servers.map((server) => failuresOf(victim, server)).join('\n')).toContain(reason);
-    // No key is asked of a server whose registration proves nothing.
+    // The node asks no key from a server that is not proven by its registration.
     if (reason === 'REGISTRATION_MISMATCH') expect(servers.flatMap(({ asked }) => asked)).toEqual([]);
     await endNetwork(net);
   });
 });
 
-describe('a host that puts a generation of its own in front of the real one', () => {
-  it('with servers that pass every check: the store opens with the other generation', LONG, async () => {
+describe('a host that adds its own newer generation to the real keyslot file', () => {
+  it('with servers that pass every check: the store opens with the real generation', LONG, async () => {
     const { net, node, file } = await formedNetwork(903);
     const key = toHex(node.open?.storeKey.reveal() ?? new Uint8Array(0));
     // Two machines of the host that are genuine and accepted: recovery cannot tell them from others.
@@ -132,7 +132,7 @@ describe('a host that puts a generation of its own in front of the real one', ()
 });
 
 describe('the time of a recovery', () => {
-  it('far ahead of chain and own clock is reported and not taken, also from t servers', LONG, async () => {
+  it('far ahead of chain and own clock is reported and not used, also from t servers', LONG, async () => {
     const { net, node, servers } = await formedNetwork(904);
     for (const server of servers) server.timeLieMs = 10 * YEAR_MS;
     await restart(net, node);
@@ -143,7 +143,7 @@ describe('the time of a recovery', () => {
     await net.close();
   });
 
-  it('a stranger in a forged older generation adds no voice to n − t liars', LONG, async () => {
+  it('from an unknown server in a forged older generation does not help n − t liars', LONG, async () => {
     const { net, node, file, servers } = await formedNetwork(902);
     const { clock, wire, pki } = net.world;
     const stranger = new HostMadeServer(net.world, 1, (reportData) =>

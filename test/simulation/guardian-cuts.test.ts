@@ -12,10 +12,10 @@ const keyOf = ({ open }: SimulatedNode): string | undefined =>
 const accountOf = ({ open }: SimulatedNode): string | undefined =>
   open === undefined ? undefined : toHex(open.identity.account);
 
-/** How the disk looks after a cut: in turn, so that every step meets each of them over the neighbouring steps. */
+/** The states of the disk after a cut, used in turn, so that neighbouring steps cover all of them. */
 const survivalAt = (cut: number) => survivals[cut % survivals.length] ?? survivals[0];
 
-/** Three servers, the fewest without `bootstrap` (2 of 3), and a machine of which the story is. */
+/** Three servers, the fewest without `bootstrap` (2 of 3), and the machine under test. */
 async function network(seed: number): Promise<SimulatedNetwork> {
   const net = new SimulatedNetwork(seed);
   await net.form(4);
@@ -38,9 +38,9 @@ async function runsInto(
   return isCut;
 }
 
-describe('the power goes', () => {
+describe('a power cut', () => {
   it(
-    'at every step of a first boot: then there is no node yet, or a whole one that opens',
+    'at every step of a first boot leaves either no node, or a complete node that opens again',
     LONG,
     async () => {
       const net = await network(861);
@@ -56,7 +56,7 @@ describe('the power goes', () => {
         const file = wasThere ? await fileOf(late) : undefined;
         late.start();
         await net.world.clock.advance(2_500);
-        // Enough servers remember, so whatever is there opens, and nothing that is there is ever given up.
+        // Enough servers hold keys, so an existing node opens, and an existing store is never given up.
         expect(late.state.name, `cut at ${cut}`).toBe('backed');
         if (file !== undefined) expect(accountOf(late), `cut at ${cut}`).toBe(toHex(file.account));
         outcomes[wasThere ? 'whole' : 'none'] = (outcomes[wasThere ? 'whole' : 'none'] ?? 0) + 1;
@@ -75,7 +75,7 @@ describe('the power goes', () => {
   );
 
   it(
-    'at every step of a recovery and the healing after it: the key that was confirmed is never lost',
+    'at every step of a recovery and of the healing after it never loses the confirmed key',
     LONG,
     async () => {
       const net = await network(862);

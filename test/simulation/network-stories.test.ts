@@ -25,7 +25,7 @@ describe('stories of one network', () => {
     await endNetwork(net);
   });
 
-  it('one hangs and one lies: the node opens, and names the liar', LONG, async () => {
+  it('one server hangs and one lies: the node opens, and names the lying server', LONG, async () => {
     const { net, node, servers } = await formedNetwork(2);
     net.world.wire.misbehaviour.set(servers[0]?.endpoint ?? '', 'hang');
     servers[1]?.startLying();
@@ -36,7 +36,7 @@ describe('stories of one network', () => {
     await endNetwork(net);
   });
 
-  it('three cannot be reached: locked at 2 of 3, untouched, and open when one is back', LONG, async () => {
+  it('three servers are unreachable: locked at 2 of 3, unchanged, open when one is back', LONG, async () => {
     const { net, node, servers } = await formedNetwork(3);
     for (const server of servers.slice(0, 3)) net.world.wire.misbehaviour.set(server.endpoint, 'hang');
     await net.world.clock.until(node.kill());
@@ -80,7 +80,7 @@ describe('stories of one network', () => {
     await endNetwork(net);
   });
 
-  it('of two instances of one account the older one stops writing, for good', LONG, async () => {
+  it('of two instances of one account the older one stops writing permanently', LONG, async () => {
     const { net, node } = await formedNetwork(6);
     net.hasClones = true;
     const copy = net.addMachine();
@@ -101,7 +101,7 @@ describe('stories of one network', () => {
     await endNetwork(net);
   });
 
-  it('an older instance that is fenced takes no key from the newer one', LONG, async () => {
+  it('a fenced older instance removes no key of the newer instance', LONG, async () => {
     const { net, node, servers } = await formedNetwork(7);
     net.hasClones = true;
     const copy = net.addMachine();
@@ -118,7 +118,7 @@ describe('stories of one network', () => {
     await endNetwork(net);
   });
 
-  it('servers change their address while the node is locked: it follows the chain', LONG, async () => {
+  it('servers change their addresses while the node is locked: it follows the chain', LONG, async () => {
     const { net, node, servers } = await formedNetwork(8);
     for (const server of servers) server.move(`10.9.0.${server.platform}:3001`);
     await restart(net, node);
@@ -148,7 +148,7 @@ describe('stories of one network', () => {
   });
 
   it(
-    'a disk that is rolled back behind the deposited head is refused, and opens when given back',
+    'a disk that is rolled back behind the deposited head is refused; the current disk opens',
     LONG,
     async () => {
       const { net, node } = await formedNetwork(10);
@@ -172,7 +172,7 @@ describe('stories of one network', () => {
   );
 
   it.each(['impersonate', 'redirect', 'replay', 'garbage', 'denies'] as const)(
-    'two servers that %s stop nobody, and a healed network is backed again',
+    'two servers that %s stop no node, and all nodes are backed after the network is repaired',
     LONG,
     async (how) => {
       const { net, node, servers } = await formedNetwork(11);

@@ -48,7 +48,7 @@ export async function randomRun({ seed, lives, actions }: RandomRun): Promise<nu
   return acknowledged;
 }
 
-/** Half of the time the power goes once more while the store is being opened. */
+/** In half of the cases a second power cut happens while the store is being opened. */
 async function reopenInterrupted(
   simulated: SimulatedStore,
   survival: (typeof survivals)[number],

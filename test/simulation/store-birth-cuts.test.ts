@@ -62,8 +62,8 @@ async function cutEverywhere(
 /** True when there is a store, false when there is none yet; anything else is a failure. */
 const isStore = (disk: SimulatedDisk): boolean => disk.files().has(`${STORE_PATH}/MANIFEST`);
 
-describe('power cut at every step of the birth of a store', () => {
-  it('create: there is a whole empty store, or creating again makes one', async () => {
+describe('power cut at every step of the creation of a store', () => {
+  it('create: there is a complete empty store, or a second attempt creates it', async () => {
     const steps = await cutEverywhere(create, async (disk, finished, where) => {
       if (finished) expect(isStore(disk), where).toBe(true);
       if (!isStore(disk)) await create(disk);
@@ -72,7 +72,7 @@ describe('power cut at every step of the birth of a store', () => {
     expect(steps).toBeGreaterThan(8);
   });
 
-  it('restore: there is the whole store, or restoring again to the same place makes it', async () => {
+  it('restore: there is the complete store, or a second attempt in the same folder restores it', async () => {
     const { content, bytes } = await aBackup();
     let again = 0;
     const steps = await cutEverywhere(
@@ -94,7 +94,7 @@ describe('power cut at every step of the birth of a store', () => {
     expect(again).toBeGreaterThan(100);
   });
 
-  it('restore, cut, and cut again while restoring anew: the third attempt makes it', async () => {
+  it('restore with a power cut in the first and in the second attempt: the third attempt succeeds', async () => {
     const { content, bytes } = await aBackup();
     for (let first = 2; first < 30; first += 3) {
       for (let second = 1; second < 14; second++) {
@@ -111,7 +111,7 @@ describe('power cut at every step of the birth of a store', () => {
     }
   });
 
-  it('creating where a restore was cut off makes an empty store, with nothing of the backup in it', async () => {
+  it('create after an interrupted restore in the same folder: the store is empty, without data of the backup', async () => {
     const { bytes } = await aBackup();
     const disk = new SimulatedDisk();
     disk.cutAt(20);
@@ -124,8 +124,8 @@ describe('power cut at every step of the birth of a store', () => {
   });
 });
 
-describe('a restoration that fails, or whose place is not its own', () => {
-  it('every operation failing once: typed, and the next attempt makes the store', async () => {
+describe('a restore that fails, or that finds other files in its folder', () => {
+  it('when any operation fails once, gives a typed error, and the next attempt restores the store', async () => {
     const { content, bytes } = await aBackup();
     for (const code of ['EIO', 'ENOSPC']) {
       for (let at = 1; at < 40; at++) {
@@ -144,7 +144,7 @@ describe('a restoration that fails, or whose place is not its own', () => {
     }
   });
 
-  it('takes nothing away that it did not write', async () => {
+  it('removes no file that it did not write', async () => {
     const { bytes } = await aBackup();
     const foreign = ['notes.txt', 'segment-0000000001', 'keys-0000000001', 'RESTORING', 'RESTORING.new'];
     for (const name of foreign) {
@@ -161,7 +161,7 @@ describe('a restoration that fails, or whose place is not its own', () => {
     }
   });
 
-  it('beside its own leftovers, a foreign file keeps everything as it is', async () => {
+  it('leaves everything unchanged when a foreign file is next to its own unfinished files', async () => {
     const { bytes } = await aBackup();
     const disk = new SimulatedDisk();
     disk.cutAt(20);

@@ -11,7 +11,7 @@ export type Change =
 
 const keyOf = (namespace: string, name: string): string => `${namespace}/${name}`;
 
-/** The contents after a change (whose conditions held). */
+/** The contents after a change; the conditions of the change were met. */
 export function after(contents: Contents, change: Change): Contents {
   const next = new Map(contents);
   if (change.kind === 'erase') {
@@ -82,7 +82,7 @@ export class StoreModel {
     for (const settled of this.#underWay.splice(0, at + 1)) this.#settled = after(this.#settled, settled);
   }
 
-  /** Forgets a change that was refused for good, and so must never be seen. */
+  /** Removes a change that was refused, and so must never be visible. */
   refuse(change: Change): void {
     this.#underWay = this.#underWay.filter((other) => other !== change);
   }

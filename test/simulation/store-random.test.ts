@@ -6,7 +6,7 @@ const FIRST_SEED = Math.floor(Date.now() / 86_400_000) * 1000;
 const RUNS = 120;
 
 describe('recover, mutate, recover', () => {
-  it(`${RUNS} random lives of a store keep every promise (seeds from ${FIRST_SEED})`, async () => {
+  it(`${RUNS} random lives of a store lose no acknowledged write (seeds from ${FIRST_SEED})`, async () => {
     let acknowledged = 0;
     for (let seed = FIRST_SEED; seed < FIRST_SEED + RUNS; seed++)
       acknowledged += await randomRun({ seed, lives: 6, actions: 25 });

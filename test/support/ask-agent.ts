@@ -1,12 +1,12 @@
 import { request } from 'node:http';
 
-/** What an agent answered; the body is undefined where nobody answers. */
+/** The answer of an agent; the body is undefined when there was no answer. */
 export interface AgentAnswer {
   readonly status: number;
   readonly json: Readonly<Record<string, unknown>>;
 }
 
-/** Asks an agent on its Unix socket; `undefined` while nobody listens there. */
+/** Asks an agent on its Unix socket; `undefined` while the socket has no listener. */
 export function askAgent(
   socketPath: string,
   method: string,

@@ -9,7 +9,7 @@ const filled = (byte: number): Uint8Array => new Uint8Array(32).fill(byte);
 /** An account of 32 equal bytes. */
 export const accountOf = (byte: number): AccountId => AccountId.of(filled(byte));
 
-/** A server record whose fields all follow from one small number. */
+/** A server record with all fields derived from one small number. */
 export function serverRecord(n: number, changes: Partial<ServerRecord> = {}): ServerRecord {
   return {
     stash: accountOf(0x80 + n),

@@ -5,7 +5,7 @@ import type { Fetch } from '../../src/outbound/bounded-fetch.ts';
 import { insecureTrustRoot, QuoteVerifier } from '../../src/tdx/verify-quote.ts';
 import type { Clock } from '../../src/time/clock.ts';
 
-/** A clock that stands still until told; sleepers wake when it passes them. */
+/** A clock that moves only when the test sets it; sleepers wake when it passes their time. */
 export class ManualClock implements Clock {
   #nowMs: number;
   readonly #sleepers = new Set<{ readonly untilMs: number; readonly wake: () => void }>();
@@ -58,7 +58,7 @@ export interface FakeService {
   readonly requests: string[];
   /** Replaces or changes an answer; `undefined` leaves it as it is. */
   answer: ((path: string) => Response | Promise<Response> | undefined) | undefined;
-  /** Date as of which the service issues its documents; the clock's without. */
+  /** The date at which the service issues its documents; default: the time of the clock. */
   nowMs: number | undefined;
 }
 

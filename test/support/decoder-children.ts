@@ -4,7 +4,7 @@ const readProc = (path: string): string => {
   try {
     return readFileSync(`/proc/${path}`, 'latin1');
   } catch {
-    // Ended meanwhile.
+    // The process has ended since it was listed.
     return '';
   }
 };

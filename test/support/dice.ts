@@ -1,4 +1,4 @@
-/** Random numbers that follow from a seed and stay the same for good (mulberry32). */
+/** Random numbers from a seed; the same seed gives the same numbers in every version (mulberry32). */
 export class Dice {
   #state: number;
 
@@ -14,7 +14,7 @@ export class Dice {
     return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * below);
   }
 
-  /** True once in so many times, on average. */
+  /** True once in the given number of calls, on average. */
   oneIn(times: number): boolean {
     return this.below(times) === 0;
   }

@@ -76,7 +76,7 @@ export class SimulatedFile {
     for (const change of covered) this.#platter.apply(change);
   }
 
-  /** What Linux does when a write-back fails: pages are marked clean, look fine, and are on no platter. */
+  /** The behaviour of Linux when a write-back fails: pages are marked clean although they are not on the disk. */
   dropDirty(): void {
     this.#changesSettled += this.#dirty.length;
     this.#dirty = [];

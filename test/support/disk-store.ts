@@ -84,7 +84,7 @@ export class SimulatedStore {
     this.store = store;
   }
 
-  /** Makes a store whose every random byte follows from the seed. */
+  /** Makes a store that takes all of its random bytes from the seed. */
   static async create(options: StoreOptions = {}, seed = 1): Promise<SimulatedStore> {
     const disk = new SimulatedDisk();
     await disk.mkdir(FOLDER);

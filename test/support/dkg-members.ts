@@ -11,7 +11,7 @@ import { MemoryStore } from './memory-store.ts';
 
 /** 32 bytes that follow from a text. */
 export const bytesOf = (text: string): Uint8Array => sha256(new TextEncoder().encode(text));
-/** A participant's key, or any other 32 bytes, that nobody holds. */
+/** The public key of a participant, or any other 32 bytes; no private key belongs to it. */
 export const keyOf = bytesOf;
 export const secretOf = (text: string): SecretBytes => new SecretBytes(bytesOf(text));
 

@@ -6,7 +6,7 @@ import { seededDice } from './disk-dice.ts';
 import { SimulatedDisk } from './simulated-disk.ts';
 
 const FOLDER = '/node';
-/** Where the sealed store lies on a simulated disk. */
+/** Path of the sealed store on a simulated disk. */
 export const EPOCH_STORE = `${FOLDER}/store`;
 
 const optionsOn = (fileSystem: FileSystem, seed: number, segmentBytes: number) => ({

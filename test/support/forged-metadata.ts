@@ -5,7 +5,7 @@ import type { Fields, TypeId, TypeTable } from '../../devnet/chain/type-registry
 /** Adds types to the runtime's and says which more fields a ServerInfo has. */
 export type Forgery = (types: TypeTable, known: { readonly u8: TypeId }) => Fields;
 
-/** The honest fields of a ServerInfo, whose types are asked for again and so are the same. */
+/** The honest fields of a ServerInfo. The type table gives the same ids again for the same types. */
 function honestFields(types: TypeTable): Fields {
   const bytes32 = types.array(32, types.primitive('u8'));
   const bytes = types.sequence(types.primitive('u8'));
@@ -17,7 +17,7 @@ function honestFields(types: TypeTable): Fields {
   };
 }
 
-/** Entropy's metadata, but for more fields of a ServerInfo; a field of an honest name takes that one's place. */
+/** Entropy's metadata with more fields in ServerInfo; a field with the name of an honest field replaces it. */
 export function forgedMetadata(forgery: Forgery): Uint8Array {
   const runtime = describeRuntime('entropy-500');
   const { types } = runtime;

@@ -284,7 +284,7 @@ function caseOf(index: number, seed: number): GrandpaCase {
   };
 }
 
-/** So many cases that follow from the seed alone. */
+/** The given number of cases, derived from the seed alone. */
 export const grandpaCases = (seed: number, count: number): readonly GrandpaCase[] =>
   Array.from({ length: count }, (_, index) => caseOf(index, seed));
 

@@ -11,7 +11,7 @@ export interface PlainVote {
 export interface PlainCommit {
   readonly target: string;
   readonly votes: readonly PlainVote[];
-  /** The blocks whose headers come along, as often as they do. */
+  /** The blocks of the headers in the justification, with repetitions. */
   readonly headers: readonly string[];
   /** Parent and number of every block that exists. */
   readonly chain: ReadonlyMap<string, { readonly parent: string; readonly number: number }>;

@@ -61,7 +61,7 @@ export interface Voter {
   readonly weight: bigint;
 }
 
-/** So many voters of weight 1; others of the same number with another `family`. */
+/** The given number of voters of weight 1; another `family` gives other voters. */
 export const makeVoters = (count: number, family = 1): readonly Voter[] =>
   Array.from({ length: count }, (_, index) => {
     const seed = new Uint8Array(32).fill(family);
@@ -125,7 +125,7 @@ export function secondSignature({ seed, signer }: Voter, message: Uint8Array, no
   return concatBytes(point, Fn.toBytes(response));
 }
 
-/** Encodes a justification whose votes are signed as they say. */
+/** Encodes a justification and signs each vote for the block, round and set that the vote names. */
 export function makeJustification(parts: JustificationParts): Uint8Array {
   const { ancestries = [], round = 3n, setId, target, votes } = parts;
   const signed = votes.map((vote) => {

@@ -47,7 +47,7 @@ export interface KeyServerWorldOptions {
   readonly platformRate?: Rate;
   readonly addressRate?: Rate;
   readonly deadlineMs?: number;
-  /** What grants and MACed answers carry beside their fixed fields. */
+  /** The extensions that grants and MACed answers carry after their fixed fields. */
   readonly extensionsFor?: (account: AccountId) => Extensions;
   /** Replaces collateral, for outages and delays. */
   readonly collateral?: CollateralSource;
@@ -58,7 +58,7 @@ export interface KeyServerWorld {
   readonly account: AccountId;
   readonly keyServer: KeyServer;
   readonly vault: Vault;
-  /** What it decides with, for those who decide alike. */
+  /** The parts that it uses to judge, for other code that must judge in the same way. */
   readonly verifier: QuoteVerifier;
   readonly evidenceVerifier: EvidenceVerifier;
   readonly judge: Judge;
@@ -68,7 +68,7 @@ export interface KeyServerWorld {
   readonly metrics: Metrics;
   /** MRCONFIGID of machines that run under this server's trust section. */
   readonly trustHash: Uint8Array;
-  /** Everything that was logged, as it would stand in the log. */
+  /** All logged events, in the form of the log. */
   logText(): string;
   /** Accounts that the server was told to remember and to forget. */
   readonly served: readonly AccountId[];
@@ -224,7 +224,7 @@ export function keyServerWorld(options: KeyServerWorldOptions = {}): KeyServerWo
       const response = await app.request(path, init);
       const answer = await response.text();
       const json: unknown = JSON.parse(answer || '{}');
-      // Every route answers an object; tests look at single fields.
+      // Every route answers an object; tests read single fields.
       return {
         status: response.status,
         headers: response.headers,

@@ -7,7 +7,7 @@ import type { Generation, KeyslotFile, StoreIdentity } from '../../src/keyslots/
 import type { SlotAnswer } from '../../src/keyslots/recovery-attempt.ts';
 import type { Quorum } from '../../src/keyslots/threshold.ts';
 
-/** The store whose keyslot file the tests make. */
+/** The store of the keyslot files that the tests make. */
 export const identity: StoreIdentity = {
   account: AccountId.of(new Uint8Array(32).fill(0xaa)),
   storeId: new Uint8Array(16).fill(0x55),

@@ -25,7 +25,7 @@ export const kindsOfBytes: readonly KindOfBytes[] = [
   },
 ];
 
-/** Bytes whose buffer was transferred away, so that nothing can be read from them. */
+/** Bytes of a transferred buffer, so that nothing can be read from them. */
 export function detachedBytes(length = 32): Uint8Array {
   const bytes = new Uint8Array(length);
   structuredClone(bytes.buffer, { transfer: [bytes.buffer] });

@@ -104,7 +104,7 @@ function caseOf(index: number, seed: number): ProofCase {
   return { ...common, root: blake2b256(malformed), nodes: [malformed, ...others] };
 }
 
-/** So many cases that follow from the seed alone. */
+/** The given number of cases, derived from the seed alone. */
 export const proofCases = (seed: number, count: number): readonly ProofCase[] =>
   Array.from({ length: count }, (_, index) => caseOf(index, seed));
 

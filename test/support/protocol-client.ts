@@ -177,7 +177,7 @@ export class ProtocolClient {
   }
 }
 
-/** Bytes and JSON of a key status; nobody's boot and no head by default. */
+/** Bytes and JSON of a key status; by default with an unused boot id and without a head. */
 export function keyStatusContent(status: Partial<KeyStatus>) {
   const full: KeyStatus = {
     confirm: false,

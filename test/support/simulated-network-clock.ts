@@ -36,7 +36,7 @@ export class VirtualClock implements Clock {
     });
   }
 
-  /** Lets so much time pass; whoever sleeps wakes in order of time, then of arrival. */
+  /** Advances the time. Sleepers wake in the order of their times, then in the order in which they went to sleep. */
   async advance(milliseconds: number): Promise<void> {
     const endMs = this.#nowMs + milliseconds;
     for (;;) {
@@ -75,7 +75,7 @@ export class VirtualClock implements Clock {
   }
 }
 
-/** Resolves when nothing is left that runs by itself: no promise to be settled, no immediate. */
+/** Resolves when no work is left that runs without a timer: no pending promise job, no immediate. */
 async function quiet(): Promise<void> {
   do {
     await new Promise((resolve) => setImmediate(resolve));

@@ -60,7 +60,7 @@ export class SimulatedNode {
   readonly random: (length: number) => Uint8Array;
   endpoint: string;
   disk = new SimulatedDisk();
-  /** Where logs go; for tests that look at them. */
+  /** Receives the logs, for tests that read them. */
   readonly events: { readonly event: string; readonly fields: Readonly<Record<string, unknown>> }[] = [];
   state: NodeState = { name: 'stopped' };
   /** Done before every quote of this machine is made; a test may let it hang or fail. */
@@ -100,7 +100,7 @@ export class SimulatedNode {
     return this.#process?.guardian.node;
   }
 
-  /** Something happened that is worth a look. */
+  /** Starts a slot check now. */
   nudge(): void {
     this.#process?.guardian.nudge();
   }
@@ -221,7 +221,7 @@ export class SimulatedNode {
       };
       wire.place(this.endpoint, this.#placed);
       const healing = guardian.heal();
-      // As in a real node: healing goes on without the list of former clients.
+      // As in a real node: healing continues without the list of former clients.
       await serving.formerClients.begin(config.healing.formerClientsDeadlineMs).catch(() => undefined);
       const { instanceId } = serving.keyServer.identity;
       const snapshot = () => chain.snapshot();
@@ -242,7 +242,7 @@ export class SimulatedNode {
     };
     this.#process = self;
     this.state = guardian.state;
-    // What a process still tries after its disk or the power is gone fails, and no one is told.
+    // Operations after the loss of the disk or of the power fail, and the failures are not reported.
     const running = run().catch((error: unknown) => {
       if (self?.alive) this.#world.fail(`${this.name} crashed: ${String(error)}`);
     });
@@ -266,7 +266,7 @@ export class SimulatedNode {
     }
   }
 
-  /** From now on the process tells of incarnations and log heads that its clients never had. */
+  /** From now on the process reports incarnations and log heads that its clients never had. */
   inventMarks(): void {
     for (const key of this.memory?.keys() ?? []) {
       const from = { number: key.incarnation.number + 1_000_000, bootId: this.random(16) };
@@ -325,7 +325,7 @@ export class SimulatedNode {
     };
   }
 
-  /** The clock of the key server alone, which may lie to its clients. */
+  /** The clock of the key server only; it may give its clients a wrong time. */
   #liarsClock(clock: FlooredClock): FlooredClock {
     return new FlooredClock({
       nowMs: () => clock.nowMs() + this.timeLieMs,

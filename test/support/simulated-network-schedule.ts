@@ -150,7 +150,7 @@ class Schedule {
     for (const node of this.#network.nodes) if (!node.isRunning) this.#up(node);
   }
 
-  /** A rolling restart that waits until nobody is left alone, as an orchestrator does. */
+  /** A rolling restart that waits until every node has a backup again, as an orchestrator does. */
   async #restartAllOneAfterAnother(): Promise<void> {
     const { clock } = this.#network.world;
     for (const node of this.#network.nodes) {
@@ -233,7 +233,7 @@ class Schedule {
     if (this.#dice.chance(0.5)) {
       node.startLying();
     } else {
-      // However many invent marks, they stop nobody.
+      // Invented marks stop no other node, even when many servers invent them.
       for (const other of this.#network.nodes) if (this.#dice.chance(0.7)) other.inventMarks();
     }
     this.#note('server lies', node);
@@ -279,7 +279,7 @@ class Schedule {
     this.#note('everybody writes');
   }
 
-  /** Everything that is not lost for good comes back. */
+  /** Restores everything that is not lost permanently. */
   async #makePeace(): Promise<void> {
     const { wire } = this.#network.world;
     this.#note('peace');

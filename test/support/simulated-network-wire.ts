@@ -57,7 +57,7 @@ export class Wire {
   /** Pairs `from>endpoint` between which nothing passes. */
   readonly cut = new Set<string>();
   readonly recorded: Exchange[] = [];
-  /** What the network answers in the place of a server, request by request; `undefined` lets it pass. */
+  /** The answer of the network instead of a server, for each request; `undefined` lets the request pass. */
   forge: (request: Pick<Exchange, 'from' | 'endpoint' | 'path' | 'body'>) => PeerAnswer | 'hang' | undefined =
     () => undefined;
   /** Told of every answered request. */

@@ -30,7 +30,7 @@ export class SimulatedNetwork {
   /** Whether two machines run with one account; otherwise a fenced node is a violation. */
   hasClones = false;
   readonly #kept: KeptKeys;
-  /** The slots of running nodes, and who ran, when it was last looked. */
+  /** The slots of running nodes, and the running nodes, at the last check. */
   readonly #filesBefore = new Map<SimulatedNode, KeyslotFile>();
   #bootsBefore = '';
   readonly #lockedFiles = new Map<SimulatedNode, { readonly boots: number; readonly digest: string }>();
@@ -236,7 +236,7 @@ export class SimulatedNetwork {
     }
   }
 
-  /** Forgets what a locked disk looked like: the host is about to change it. */
+  /** Drops the recorded content of a locked disk, because the host will change it. */
   hostTouches(node: SimulatedNode): void {
     this.#lockedFiles.delete(node);
   }

@@ -4,7 +4,7 @@ import type { Generation, KeyslotFile } from '../../src/keyslots/keyslot-file.ts
 import { KEYSLOTS, type SimulatedNetwork } from './simulated-network.ts';
 import type { SimulatedNode } from './simulated-network-node.ts';
 
-/** The keyslot file as it lies on a machine's disk. */
+/** The keyslot file on a machine's disk. */
 export const fileOf = (node: SimulatedNode): Promise<KeyslotFile> =>
   new KeyslotDisk(node.disk, KEYSLOTS).read();
 

@@ -49,7 +49,7 @@ export const novemberCases = (): readonly NovemberCase[] =>
   vectorJson<{ readonly rows: NovemberCase[] }>('tdx-2026-11/cases.json').rows;
 export const quoteIds = (): readonly string[] => namesIn('quotes', '.bin');
 export const collateralIds = (): readonly string[] => namesIn('collateral', '.json');
-/** The sets of November 2026 lie in a folder of their own. */
+/** The sets of November 2026 have their own folder. */
 const pathOf = (kind: string, name: string): string =>
   existsSync(`${folder}/tdx/${kind}/${name}`) ? `tdx/${kind}/${name}` : `tdx-2026-11/${kind}/${name}`;
 export const quoteBytes = (id: string): Uint8Array => vectorBytes(pathOf('quotes', `${id}.bin`));

@@ -34,7 +34,7 @@ export function collateralWith(
 
 export const plainCollateral = (): CollateralDocuments => collateralWith(() => ({}));
 
-/** A set whose TCB info says something else. */
+/** A collateral set with a changed TCB info, signed again. */
 export const tcbInfoWith = (change: (info: TcbInfo) => object): CollateralDocuments =>
   collateralWith(({ tcbInfo }) => {
     // Broken content is the point of these tests; the signing code takes any JSON.
@@ -42,7 +42,7 @@ export const tcbInfoWith = (change: (info: TcbInfo) => object): CollateralDocume
     return { tcbInfo: { ...tcbInfo, content } };
   });
 
-/** A set whose QE identity says something else. */
+/** A collateral set with a changed QE identity, signed again. */
 export const qeIdentityWith = (change: (identity: QeIdentity) => object): CollateralDocuments =>
   collateralWith(({ qeIdentity }) => {
     const content = { ...qeIdentity.content, ...change(qeIdentity.content) } as QeIdentity;

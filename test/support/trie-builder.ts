@@ -38,7 +38,7 @@ const kinds = {
 const packed = (digits: string): Uint8Array =>
   new Uint8Array(Buffer.from(digits.length % 2 === 0 ? digits : `0${digits}`, 'hex'));
 
-/** What stands for a node in its parent. */
+/** The reference to a node in its parent. */
 const reference = ({ encoded }: Built): Uint8Array =>
   byteVec(encoded.length < 32 ? encoded : hashOf(encoded));
 

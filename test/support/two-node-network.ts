@@ -52,7 +52,7 @@ export class NodePlace {
     return join(this.home, 'data', 'agent.sock');
   }
 
-  /** Writes another configuration beside, and gives its path. */
+  /** Writes a second configuration file into the same folder, and returns its path. */
   write(name: string, config: unknown): string {
     const path = join(this.home, name);
     writeFileSync(path, stringify(config, { aliasDuplicateObjects: false }));

@@ -53,7 +53,7 @@ describe.skipIf(!haveVectors)('genuine headers', () => {
     }).toEqual({ hash, number, parentHash, stateRoot, digestItems });
   });
 
-  it('the last block of a set of Polkadot names the next authorities; others announce nothing', () => {
+  it('the last block of an authority set of Polkadot names the next authorities; other blocks announce no change', () => {
     const change = authorityChange(decodeHeader(bytesOf('header-polkadot-512271.hex')));
     expect(change).toMatchObject({ kind: 'scheduled', delay: 0 });
     expect(change?.nextAuthorities).toHaveLength(197);
@@ -117,7 +117,7 @@ describe.skipIf(!haveVectors)('genuine storage proofs', () => {
     };
   }
 
-  it('of Polkadot’s genesis: a value, an absent key, and a key of which it shows nothing', () => {
+  it('of Polkadot’s genesis: a value, an absent key, and a key that the proof does not cover', () => {
     const proof = read('proof-polkadot-genesis.hex');
     const key =
       '9c5d795d0297be56027a4b2464e3339763e6d3c1fb15805edfd024172ea4817d7081542596adb05d6140c170ac479edf7cfd5aa35357590acfe5d11a804d944e';
@@ -145,7 +145,7 @@ describe.skipIf(!haveVectors)('genuine storage proofs', () => {
     ]);
   });
 
-  it('of state version 1 with values of its own', () => {
+  it('of state version 1 with values outside their nodes', () => {
     const { value } = read('proof-issue_2035_proof.hex');
     const prefix = '63f78c98723ddc9073523ef3beefda0ca95dac46c07a40d91506e7637ec4ba57';
     expect(value(`${prefix}071ceff5b0f64d362e080000`)).toBe('00');
@@ -162,7 +162,7 @@ describe.skipIf(!haveVectors)('genuine metadata of Entropy', () => {
   };
 
   it.each(ofKind('metadata'))(
-    '$file of $spec has the form of its release',
+    '$file of $spec has the record layout of its release',
     async ({ file, spec }) => {
       const release = runtimeReleases.find(({ name }) => name === releases[file]);
       if (release === undefined) throw new Error(`the release of ${file} is needed`);

@@ -100,7 +100,7 @@ describe('RFC 9180 appendix A.2', () => {
     expect(opened).toEqual(bytes(published.pt));
   });
 
-  it.skipIf(!haveVectors)('the figures above are those of the shared vector file', () => {
+  it.skipIf(!haveVectors)('the values above equal the shared vector file', () => {
     const file = vectorJson<typeof published>('hpke/rfc9180-appendix-a2.json');
     expect(file.info).toBe(published.info);
     expect(file.pt).toBe(published.pt);

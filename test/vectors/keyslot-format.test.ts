@@ -45,7 +45,7 @@ describe('docs/keyslot-format.md', () => {
     expect(recovered?.outsiders).toEqual([]);
   });
 
-  it('one server of it gives nothing', async () => {
+  it('one server of the worked example does not give the store key', async () => {
     expect((await openStoreKey(file, 2, answers.slice(0, 1))).recovered).toBeUndefined();
   });
 });

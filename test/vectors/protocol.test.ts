@@ -34,7 +34,7 @@ const join = (...parts: readonly Uint8Array[]): Uint8Array => new Uint8Array(Buf
 const { keys } = vectors;
 
 describe('the vectors of docs/protocol.md', () => {
-  it('are what this implementation computes', () => {
+  it('equal the output of this implementation', () => {
     expect(vectors).toEqual(JSON.parse(JSON.stringify(protocolVectors())));
   });
 

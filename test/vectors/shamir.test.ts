@@ -19,8 +19,8 @@ const shares = [
   '951549c67b816e28f5535378d8c27d0d78f602e5cb21c7e19cf4c617f0e67b12b8',
 ].map((hex) => new Uint8Array(Buffer.from(hex, 'hex')));
 
-describe('shares of a former version', () => {
-  it('are combined, any three of the five', () => {
+describe('shares of an earlier version', () => {
+  it('any three of the five give the secret', () => {
     let combinations = 0;
     for (const [i, a] of shares.entries())
       for (const [j, b] of shares.entries())
@@ -55,7 +55,7 @@ describe('arithmetic in GF(2^8)', () => {
     expect(bytes).toEqual(new Uint8Array(32).fill(product));
   });
 
-  it('of planes is that of single elements, for all 2^16 pairs', () => {
+  it('bit planes give the same products as single elements, for all 2^16 pairs', () => {
     for (let factor = 0; factor < 256; factor++) {
       for (let first = 0; first < 256; first += 32) {
         const values = Uint8Array.from({ length: 32 }, (_, at) => first + at);

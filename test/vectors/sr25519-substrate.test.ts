@@ -28,7 +28,7 @@ describe('sr25519 as Substrate uses it', () => {
     expect(encodeSs58(hex(publicKey))).toBe(address);
   });
 
-  it('a signature holds for its message and key only, and junk is refused without an error', () => {
+  it('a signature is valid for its message and key only; malformed input gives false, not an error', () => {
     const [[, alice, alicePublic], [, , bobPublic]] = accounts;
     const message = utf8('message');
     const signature = sr25519Sign(hex(alice), message);

@@ -42,12 +42,12 @@ describe('the tamper kit', () => {
     expect(new Set(tamperKit.map(({ name }) => name)).size).toBe(tamperKit.length);
   });
 
-  it('expects only codes that exist', () => {
+  it('expects only existing codes', () => {
     const codes = tamperKit.flatMap(({ expected }) => (expected.ok ? [] : [expected.code]));
     expect(codes.filter((code) => !Object.hasOwn(errorCodes, code))).toEqual([]);
   });
 
-  it('shows every code by which a quote can be refused', () => {
+  it('covers every code by which a quote can be refused', () => {
     // The rest are about what the person at the command line got wrong.
     const ofTheUser = [
       'TRUST_ROOT_INVALID',
@@ -60,7 +60,7 @@ describe('the tamper kit', () => {
     expect(Object.keys(tdxCodes).filter((code) => !shown.has(code) && !ofTheUser.includes(code))).toEqual([]);
   });
 
-  it('makes defects, not copies: no two cases have the same evidence and policy', () => {
+  it('has no two cases with the same evidence and policy', () => {
     const contents = [...lines.values()].map(({ quote, collateral, policy }) =>
       JSON.stringify([quote, collateral, policy]),
     );

@@ -117,14 +117,14 @@ function verdict(verifier: QuoteVerifier, input: EvaluationCase): string {
 }
 
 describe.skipIf(!haveVectors)('TCB evaluations that Intel’s library judged', () => {
-  it('there are 400, of both quote versions, accepted and refused', () => {
+  it('there are 400 cases of both quote versions, accepted and refused', () => {
     expect(cases).toHaveLength(400);
     expect(new Set(cases.map(({ quoteVersion }) => quoteVersion))).toEqual(new Set([4, 5]));
     const accepted = cases.filter(({ intel }) => isStatus(intel)).length;
     expect([accepted, 400 - accepted]).toEqual([117, 283]);
   });
 
-  it('each has the same verdict here', { timeout: 120_000 }, () => {
+  it('each case has the same verdict here', { timeout: 120_000 }, () => {
     const verifier = new QuoteVerifier({ trustRoot });
     const wrong = cases.flatMap((input, index) => {
       const wanted = isStatus(input.intel) ? input.intel : 'refused';

@@ -25,7 +25,7 @@ describe.skipIf(!haveVectors)('genuine quotes', () => {
   const cases = haveVectors ? tdxCases() : [];
 
   it.each(cases)(
-    '$quote with $collateral is judged as Intel does',
+    '$quote with $collateral gets the same verdict as from Intel',
     ({ quote, collateral, now, expected }) => {
       const nowMs = Date.parse(now);
       let tcbStatus: string | undefined;
@@ -48,7 +48,7 @@ describe.skipIf(!haveVectors)('genuine quotes', () => {
   );
 
   it.each(haveVectors ? novemberCases() : [])(
-    '$quote with $collateral is judged as Intel’s library of July 2026 does',
+    '$quote with $collateral gets the verdict of Intel’s library of July 2026',
     ({ quote, collateral, now, expected }) => {
       const nowMs = Date.parse(now);
       const options = { collateral: genuineCollateral(collateral), nowMs };
@@ -58,7 +58,7 @@ describe.skipIf(!haveVectors)('genuine quotes', () => {
     },
   );
 
-  it('TCB info and QE identity of different evaluations, served together in August 2026, are used by the lower', () => {
+  it('TCB info and QE identity with different evaluation numbers (August 2026): the lower number counts', () => {
     const nowMs = Date.parse('2026-08-28T05:21:24Z');
     const collateral = genuineCollateral('K_b0c06f_2026_08_e20q19');
     const verified = requireVerifier().verify(genuineQuote('b9e238b2bd96'), { collateral, nowMs });
@@ -70,7 +70,7 @@ describe.skipIf(!haveVectors)('genuine quotes', () => {
     );
   });
 
-  it('a migratable TD is refused by name under the default policy, whatever its TCB status', () => {
+  it('a migratable TD is refused by name under the default policy, with any TCB status', () => {
     const nowMs = Date.parse('2026-06-27T22:27:15Z');
     const collateral = genuineCollateral('M_00806f_2026_06_e21');
     const verified = requireVerifier().verify(genuineQuote('67adfc4acd82'), { collateral, nowMs });
@@ -83,7 +83,7 @@ describe.skipIf(!haveVectors)('genuine quotes', () => {
     }
   });
 
-  it('the JSON lines answer every case alike', () => {
+  it('the JSON lines command gives every case the same verdict', () => {
     const stream = new QuoteStream({
       verifier: requireVerifier(),
       policy: defaultPolicy,
@@ -123,7 +123,7 @@ describe.skipIf(!haveVectors)('genuine quotes', () => {
     }
   });
 
-  it('every set is genuine at its time, alone', () => {
+  it('every collateral set without a quote is valid at its time', () => {
     const timeOf = new Map(tdxCases().map(({ collateral, now }) => [collateral, Date.parse(now)]));
     for (const id of collateralIds()) {
       const nowMs = timeOf.get(id);
@@ -156,7 +156,7 @@ describe.skipIf(!haveVectors)('genuine quotes', () => {
     expect(codes.get('FMSPC_MISMATCH')).toBeGreaterThan(30);
   });
 
-  it('bytes after a quote are refused, or tolerated when they are all zero', () => {
+  it('bytes after a quote are refused; on request, zero bytes are tolerated', () => {
     const bytes = quoteBytes('f1c850330112');
     const zeros = Buffer.concat([bytes, Buffer.alloc(70)]);
     const junk = Buffer.concat([bytes, Buffer.alloc(69), Buffer.of(1)]);

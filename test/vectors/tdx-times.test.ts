@@ -76,7 +76,7 @@ describe.skipIf(!haveVectors)('validity edges', () => {
     }
   });
 
-  it('a grace stretches what is re-issued, and never a certificate', () => {
+  it('a grace extends the validity of re-issued documents, and never of a certificate', () => {
     const [{ quote, collateral }] = upToDatePairs;
     const documents = genuineCollateral(collateral);
     const verifier = new QuoteVerifier();
@@ -92,7 +92,7 @@ describe.skipIf(!haveVectors)('validity edges', () => {
     expect(codeOf(() => verify(validUntilMs + 1, Number.NaN))).toBe('CRL_EXPIRED');
   });
 
-  it('a set that was verified before is not accepted later, and a clock set back refuses too', () => {
+  it('a verified set is refused after its end of validity, and also when the clock is set back', () => {
     const [{ quote, collateral, nowMs }] = upToDatePairs;
     const options = { collateral: parseCollateralDocuments(genuineCollateral(collateral)), nowMs };
     expect(verifyQuote(genuineQuote(quote), options).tcbStatus).toBe('UpToDate');

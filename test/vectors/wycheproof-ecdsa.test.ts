@@ -23,7 +23,7 @@ const hex = (text: string): Uint8Array => {
 };
 
 describe.skipIf(!haveVectors)('Wycheproof ECDSA P-256 SHA-256 (P1363)', () => {
-  it('every signature is judged as the vectors say', () => {
+  it('every signature gets the verdict of the vectors', () => {
     const file = vectorJson<File>('wycheproof/ecdsa_secp256r1_sha256_p1363_test.json');
     const seen = { valid: 0, invalid: 0, acceptable: 0 };
     for (const group of file.testGroups) {

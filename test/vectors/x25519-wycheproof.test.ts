@@ -19,7 +19,7 @@ interface File {
 const hex = (text: string): Uint8Array => tryFromHex(text) ?? new Uint8Array(0);
 
 describe.skipIf(!haveVectors)('Wycheproof X25519', () => {
-  it('every shared secret is right, and every zero one is refused', () => {
+  it('every shared secret is correct, and every shared secret of zeros is refused', () => {
     const file = vectorJson<File>('wycheproof/x25519_test.json');
     let seen = 0;
     let refused = 0;

@@ -37,7 +37,7 @@ function check({ tcId, key, iv, aad, msg, ct, tag, result }: Test, ivSize: numbe
 }
 
 describe.skipIf(!haveVectors)('Wycheproof XChaCha20-Poly1305', () => {
-  it('every valid case seals and opens alike, every invalid one is refused', () => {
+  it('every valid case seals and opens to the same bytes, every invalid case is refused', () => {
     const file = vectorJson<File>('wycheproof/xchacha20_poly1305_test.json');
     let seen = 0;
     for (const { ivSize, tests } of file.testGroups) {

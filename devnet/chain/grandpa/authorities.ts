@@ -24,7 +24,7 @@ export interface AuthoritySet {
 }
 
 /**
- * Makes a set whose keys follow from the seed, the set's id and the place in it alone.
+ * Makes an authority set. Each key is derived from the seed, the id of the set and the key's position in the set.
  * @throws RangeError when `count` is not 1 to 1000.
  */
 export function deriveAuthoritySet(seed: Uint8Array, id: number, count: number): AuthoritySet {
@@ -56,7 +56,7 @@ export interface AuthorityChange {
 /** GRANDPA's part of the state after a block. */
 export interface AuthorityState {
   readonly set: AuthoritySet;
-  /** A change that is announced and not in force: the block number at which it will be. */
+  /** The block number at which an announced change takes effect. */
   readonly scheduled?: { readonly next: AuthoritySet; readonly at: number };
 }
 

@@ -30,7 +30,7 @@ export function withEquivocator(
   const both = equivocal.map(
     ({ hash, number }): Vote => ({ authority: equivocator, target: { hash, number } }),
   );
-  // The lowest vote is the base, whose header is not part of a justification.
+  // The lowest vote is the base, and a justification does not contain the header of its base.
   const above = path.filter(({ number }) => number > equivocal[0].number);
   return { ...ballot, votes: [...honest, ...both], ancestries: above.map(({ header }) => header) };
 }

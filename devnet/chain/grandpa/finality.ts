@@ -13,7 +13,7 @@ export interface FinalityOptions {
   readonly variedVotes: boolean;
   /** The last block of each set is final by exactly enough votes, one of them by an authority that equivocates. */
   readonly equivocatingHandovers: boolean;
-  /** Replaces those who sign, for a chain that its authorities never saw. */
+  /** Replaces the signers, for a fork that the real authorities never signed. */
   readonly signersOf?: ((set: AuthoritySet) => AuthoritySet) | undefined;
 }
 
@@ -85,7 +85,7 @@ export class Finality {
     return ended === undefined ? this.#latest : ended.ballot;
   }
 
-  /** The justification that stays with a block for good: that of the last one of a set. */
+  /** The justification that is kept permanently: that of the last block of a set. */
   keptWith(number: number): Ballot | undefined {
     return this.#ended.find(({ lastBlock }) => lastBlock === number)?.ballot;
   }
@@ -140,7 +140,7 @@ export class Finality {
     return { ...ballot, votes, ancestries: ahead.map(({ header }) => header) };
   }
 
-  /** Nobody votes beyond the last block of the set, be the change that ends it final already or only announced. */
+  /** No vote goes beyond the last block of the set, whether the change of sets is final or only announced. */
   #votable(descendants: readonly Block[]): readonly Block[] {
     let end = this.#handover?.at ?? Number.POSITIVE_INFINITY;
     const votable: Block[] = [];

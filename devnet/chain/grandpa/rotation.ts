@@ -11,7 +11,7 @@ const MAX_DELAY = 1000;
 
 /** How the authority set changes. */
 export interface Rotation {
-  /** Size of the new set, whose keys are all new; default: the present size. */
+  /** Size of the new set; default: the present size. All keys of the new set are new. */
   readonly count?: number;
   /** Blocks that the old set finalizes behind the announcing one, default 0. */
   readonly delay?: number;
@@ -36,6 +36,6 @@ export function plannedChange(
   return { next, delay, ...(forced ? { forcedAfter: finalizedNumber } : {}) };
 }
 
-/** A set of as many keys that nobody authorized. */
+/** A set of the same size with keys that are not authorized. */
 export const impostorsOf = (seed: Uint8Array, { id, authorities }: AuthoritySet): AuthoritySet =>
   deriveAuthoritySet(blake2b256(utf8('impostors'), seed), id, authorities.length);

@@ -2,11 +2,11 @@
 export const allLies = [
   /** One node is missing from every read proof, another one each time. */
   'drop-proof-node',
-  /** One byte of one node of every read proof is another, at another place each time. */
+  /** One byte of one node of every read proof is changed, at another place each time. */
   'flip-proof-byte',
   /** Read proofs hold no nodes. */
   'empty-proof',
-  /** Read proofs hold nodes that nobody asked for. */
+  /** Read proofs hold nodes that the client did not ask for. */
   'surplus-proof-nodes',
   /** Read proofs hold a node of 24 MiB more, 48 MiB of JSON. */
   'huge-proof',
@@ -20,17 +20,17 @@ export const allLies = [
   'too-few-signatures',
   /** The first half signs twice. */
   'duplicate-signers',
-  /** As many others sign as the set has authorities. */
+  /** The signers are not in the set; their number is the size of the set. */
   'foreign-signers',
-  /** The right authorities are named, half of their signatures are spoilt. */
+  /** The right authorities are named, but half of their signatures are invalid. */
   'bad-signatures',
   /** Signatures are made for the next set id. */
   'wrong-set-id',
-  /** The round that is named is not the one that was signed. */
+  /** The signatures are of another round than the one that is named. */
   'wrong-round',
-  /** One vote too few for the target, and a vote for its parent that is there twice. */
+  /** One vote too few for the target, and the same vote for its parent twice. */
   'feigned-equivocation',
-  /** One vote too few, and an equivocation whose second signature is spoilt. */
+  /** One vote too few, and an equivocation with an invalid second signature. */
   'spoilt-equivocation',
   /** One vote too few, and an equivocation by a key outside the set. */
   'foreign-equivocation',
@@ -52,7 +52,7 @@ export function parseLie(name: string): Lie {
   return lie;
 }
 
-/** The lies that are told, to everybody or over one connection, which is also told those for everybody. */
+/** The active lies: of all connections, or of one connection, which also gets the lies of all connections. */
 export class Lies {
   readonly #everybody: Lies | undefined;
   #told = new Set<Lie>();
@@ -66,7 +66,7 @@ export class Lies {
     this.#told = new Set(lies);
   }
 
-  /** Those in force, in the order in which they are applied. */
+  /** The active lies, in the order in which they are applied. */
   told(): Lie[] {
     return allLies.filter((lie) => this.#told.has(lie) || this.#everybody?.tells(lie) === true);
   }
@@ -79,14 +79,14 @@ export class Lies {
 /** Query of an endpoint's URL that names lies: `?lies=hide-key,huge-proof`. */
 const QUERY = 'lies';
 
-/** The URL over which one connection is told lies. */
+/** The URL for a connection that gets these lies. */
 export function lyingUrl(url: string, lies: readonly Lie[]): string {
   const lying = new URL(url);
   lying.searchParams.set(QUERY, lies.join(','));
   return lying.href;
 }
 
-/** The lies that a request's path asks for. @throws RangeError on a name that is none. */
+/** The lies named in the path of a request. @throws RangeError on an unknown name. */
 export function liesOfPath(path: string): Lie[] {
   const names = new URL(path, 'ws://localhost').searchParams.get(QUERY) ?? '';
   return names

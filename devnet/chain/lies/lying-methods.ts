@@ -83,6 +83,6 @@ function lying(name: string, method: RpcMethod): RpcMethod {
   };
 }
 
-/** The methods as a hostile endpoint answers them: as long as it tells no lies, as they are. */
+/** The methods of a hostile endpoint; without active lies they give the honest answers. */
 export const lyingMethods = (methods: RpcMethods): RpcMethods =>
   Object.fromEntries(Object.entries(methods).map(([name, method]) => [name, lying(name, method)]));

@@ -48,7 +48,7 @@ export class StateTrie {
     return StateTrie.empty(version).advanced(new Map(), state);
   }
 
-  /** The trie of `after`, where this one is that of `before`: only what differs is built and hashed anew. */
+  /** @returns the trie of `after`, made from this trie of `before`: only the changed parts are built and hashed again. */
   advanced(before: State, after: State): StateTrie {
     let top = this.#top;
     for (const key of before.keys()) if (!after.has(key)) top = withoutEntry(top, digitsOf(key));

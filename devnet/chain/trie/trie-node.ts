@@ -3,7 +3,7 @@ import { tryFromHex } from '../../../src/bytes/hex.ts';
 import { blake2b256 } from '../../../src/crypto/blake2.ts';
 import { byteVec, u16 } from '../scale.ts';
 
-/** Version 0 keeps every value inside its node; version 1 puts values of more than 32 bytes beside it, by hash. */
+/** Version 0 keeps every value in its node. In version 1 a node has only the hash of a value above 32 bytes. */
 export type StateVersion = 0 | 1;
 
 const HASH_BYTES = 32;

@@ -1,4 +1,4 @@
-/** What the watchdog of a decoder process holds it to. */
+/** The limits that the watchdog of a decoder process enforces. */
 export interface WatchdogLimits {
   /** Milliseconds from the metadata's arrival. */
   readonly deadlineMs: number;

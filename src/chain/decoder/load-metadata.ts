@@ -15,8 +15,8 @@ export interface LoadedMetadata {
 }
 
 /**
- * What the library is told of the chain beside the metadata: nothing of the real one, so that its answer depends on
- * the metadata alone. Without runtime APIs it asks for the metadata by `state_getMetadata`.
+ * Fixed answers to the library's other questions about the chain. They say nothing about the real chain, so the result
+ * depends on the metadata alone. Without runtime APIs the library asks for the metadata by `state_getMetadata`.
  */
 const strangerFacts: Readonly<Record<string, unknown>> = {
   chain_getBlockHash: toPrefixedHex(new Uint8Array(32)),
@@ -26,7 +26,7 @@ const strangerFacts: Readonly<Record<string, unknown>> = {
   rpc_methods: { methods: [] },
 };
 
-/** A provider of one chain that stands still, with this metadata and no network behind it. */
+/** A provider with fixed answers and this metadata, without a network. */
 function frozenProvider(metadata: Uint8Array): Provider {
   const listeners = new Map<string, Set<(value?: unknown) => void>>();
   const emit = (type: string): void => {
@@ -50,7 +50,7 @@ function frozenProvider(metadata: Uint8Array): Provider {
       listeners.set(type, known.add(listener));
       return () => known.delete(listener);
     },
-    // The library's generic says "whatever the caller expects"; its own decoders check the answers.
+    // The library's type parameter accepts any type of answer; its own decoders check the answers.
     send: (method) => send(method) as Promise<never>,
     // Nothing ever changes here, so a subscription has nothing to say.
     subscribe: async () => 'frozen',

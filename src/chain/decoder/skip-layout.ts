@@ -63,7 +63,7 @@ export class LayoutWriter {
           })),
         };
       case 'Compact':
-        // Compact<()> takes no bytes; whatever else it can be takes those of a compact integer.
+        // Compact<()> has no bytes; every other Compact type has the bytes of a compact integer.
         return this.layoutOf(def.asCompact.type, depth + 1) === undefined ? undefined : { kind: 'compact' };
       default:
         throw new NoLayoutError(`a ${def.type}`);

@@ -6,9 +6,10 @@ import { MAX_METADATA_BYTES } from '../runtime-layout.ts';
 import type { WatchdogLimits } from './limits.ts';
 
 /**
- * A thread beside the decoding one, which may never come back. It reads the metadata from descriptor 0 (u32
- * little-endian length, bytes), hands it over, and from then on ends the whole process when that takes too much memory
- * or time; at any time when the pipe closes, because then the parent is gone or has no more use for the answer.
+ * A second thread that watches the decoding thread, because decoding may never return. It reads the metadata from
+ * descriptor 0 (u32 little-endian length, bytes) and passes it to the decoding thread. From then on it ends the whole
+ * process when decoding takes too much memory or time. It also ends the process when the pipe closes, because then
+ * the parent is gone or no longer needs the answer.
  */
 const FRAME_HEAD_BYTES = 4;
 const LOOK_MS = 20;

@@ -18,7 +18,7 @@ export interface Member {
 
 const MAX_SET_ID = 2n ** 64n - 1n;
 
-/** The authorities that finalize blocks while a set is in office. */
+/** The authorities that finalize blocks during the term of one set. */
 export class AuthoritySet {
   /** Counts up by one with every change; u64. */
   readonly id: bigint;

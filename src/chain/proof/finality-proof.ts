@@ -4,7 +4,7 @@ import { decodeJustification, type Justification } from './justification.ts';
 import { invalidProof } from './proof-errors.ts';
 import { ProofReader } from './proof-reader.ts';
 
-/** The answer of `grandpa_proveFinality`, consistent in itself; who signed it is not looked at yet. */
+/** The answer of `grandpa_proveFinality`, consistent in itself; the signers are not checked yet. */
 export interface FinalityProof {
   readonly justification: Justification;
   /** Whether it brings headers; without any, the justified block is the one that was asked for. */

@@ -9,7 +9,7 @@ import { detachedHeader, type Header, headerFromJson } from './header.ts';
 import { decodeJustification, type Justification, verifyJustification } from './justification.ts';
 import { invalidProof, unproven } from './proof-errors.ts';
 
-/** Where evidence comes from: an RPC endpoint, which is not believed in anything. */
+/** The source of the evidence: an RPC endpoint; nothing that it sends is trusted. */
 export interface FinalitySource {
   /** The bytes of `grandpa_proveFinality`; `undefined` when the endpoint has no proof (`null`). */
   proveFinality(number: number): Promise<Uint8Array | undefined>;
@@ -65,27 +65,27 @@ export class ProvenBlock implements BlockTarget {
   }
 }
 
-/** What one call may cost. */
+/** Limits on the cost of one call. */
 export interface TrackerLimits {
   /** Authority sets that one call walks through. */
   readonly maxHandovers: number;
-  /** Bytes of proofs after which a call asks for no more. Each proof by itself is bounded too. */
+  /** Total bytes of proofs after which a call requests no further proof. Each proof is bounded too. */
   readonly maxProofBytes: number;
 }
 
-/** Two weeks of sets of four hours; the next call goes on from there. */
+/** Enough for two weeks of sets of four hours; the next call continues from there. */
 export const defaultTrackerLimits: TrackerLimits = { maxHandovers: 84, maxProofBytes: 64 * 1024 * 1024 };
 
 /** Replaced as a whole and only without waiting in between, so that concurrent calls never see half of a step. */
 interface State {
   readonly block: BlockTarget;
-  /** Missing while only the checkpoint is known, whose header nobody has shown yet. */
+  /** Missing while only the checkpoint is known: the header of that block has not been received yet. */
   readonly newest: ProvenBlock | undefined;
   /** The set that finalizes the blocks after `block`. */
   readonly authorities: AuthoritySet;
 }
 
-/** A justification, of which nothing is verified, with what there is of headers. */
+/** An unverified justification with its headers, when there are any. */
 interface Evidence {
   readonly justification: Justification;
   /** The justified header, and those before it; to be asked for only once the votes are good. */

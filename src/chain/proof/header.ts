@@ -92,7 +92,7 @@ export function decodeHeader(bytes: Uint8Array): Header {
   return header;
 }
 
-/** The same header on memory of its own: one that is kept must not keep the megabytes that it came in. */
+/** A copy of a header in its own memory, so that a kept header does not keep the whole answer in memory. */
 export function detachedHeader(header: Header): Header {
   const copy = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes);
   return {

@@ -19,7 +19,7 @@ export interface Precommit {
   readonly signer: Uint8Array;
 }
 
-/** A GRANDPA justification that is consistent in itself; who signed it is not looked at yet. */
+/** A GRANDPA justification that is consistent in itself; the signers are not checked yet. */
 export interface Justification {
   readonly round: bigint;
   readonly targetHash: BlockHash;

@@ -82,7 +82,7 @@ export class ProofReader {
     return value;
   }
 
-  /** Length of a sequence whose items have at least `leastItemBytes` each, so that no length promises too much. */
+  /** Length of a sequence of items of at least `leastItemBytes` each. Fails when the remaining bytes are too few. */
   count(leastItemBytes: number, field: string): number {
     const count = this.compactU32(field);
     if (count * leastItemBytes > this.remaining) {

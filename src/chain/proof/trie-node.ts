@@ -49,7 +49,7 @@ function headerOf(first: number): NodeHeader | undefined {
   return undefined;
 }
 
-/** A number that fills its bits goes on in further bytes, each but the last 255. */
+/** A number with all of its bits set continues in further bytes; all of them except the last are 255. */
 function readNibbleCount(reader: ProofReader, first: number, prefixBits: number): number {
   const most = 0xff >>> prefixBits;
   let count = first & most;

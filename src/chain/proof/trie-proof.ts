@@ -10,7 +10,7 @@ import {
   type TrieValue,
 } from './trie-node.ts';
 
-/** What a proof may cost; beyond any of these it is refused. */
+/** Limits on the cost of a proof; a proof above any of them is refused. */
 export interface ProofLimits {
   /** Nodes and hashed values in the proof, those that nothing asks for included. */
   readonly maxNodes: number;
@@ -61,7 +61,7 @@ export class ProvenState {
   readonly #limits: ProofLimits;
 
   /**
-   * @param stateRoot 32 bytes, from a header whose finality was proven. @param proof the nodes; they are not copied
+   * @param stateRoot 32 bytes, from a header that is proven to be final. @param proof the nodes; they are not copied
    *   and must not be changed afterwards.
    * @throws EvidenceError CHAIN_PROOF_INVALID when the proof is larger than the limits. RangeError on a root of
    *   another length.
@@ -145,7 +145,7 @@ export class ProvenState {
       .reverse();
   }
 
-  /** The highest node whose path begins with `wanted`; `undefined` when the trie has no key that does. */
+  /** The highest node with a path that begins with `wanted`; `undefined` when no key of the trie begins with it. */
   #find(wanted: Uint8Array): Place | undefined {
     let place = this.#open(this.#root, new Uint8Array(0));
     while (place !== undefined) {

@@ -13,7 +13,7 @@ interface AbandonOptions extends ConfigOptions {
   readonly yes?: boolean;
 }
 
-/** `latchkey abandon`: moves a store that cannot be opened any more to another name, so that the machine can become a new node. */
+/** `latchkey abandon`: renames a store that can no longer be opened, so that the machine can become a new node. */
 export function abandonCommand(): Command {
   return addConfigOption(new Command('abandon'), 'configuration file of the node, which must not be running')
     .description('set the store of this node aside for good, so that the machine starts as a new node')

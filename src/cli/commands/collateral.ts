@@ -20,7 +20,7 @@ import {
   updateOptions,
 } from '../quote/inputs.ts';
 
-/** `latchkey collateral`: gets and checks what Intel says about platforms. */
+/** `latchkey collateral`: fetches and checks Intel's collateral for platforms. */
 export function collateralCommand(): Command {
   const collateral = new Command('collateral').description(
     'get and check the collateral that quotes are verified with',
@@ -79,7 +79,7 @@ async function fetchSet(flags: FetchFlags): Promise<void> {
   const documents = await fetchCollateralOnce(platform, { endpoints, verifier, nowMs, update });
   const facts = verifier.checkCollateral(documents, { nowMs, fmspc: platform.fmspc, ca: platform.ca });
   await writeSet(out, documents);
-  // The set itself may go to standard output: what people read goes beside it.
+  // The collateral set may go to standard output, so the summary for people goes to standard error.
   process.stderr.write(summary(facts, flags.json === true));
 }
 

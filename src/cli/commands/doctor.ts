@@ -12,7 +12,7 @@ interface DoctorOptions extends ConfigOptions {
   readonly json?: true;
 }
 
-/** `latchkey doctor`: looks at what surrounds a node, and says what to do about it. */
+/** `latchkey doctor`: checks the environment of a node, and gives advice on each problem. */
 export function doctorCommand(): Command {
   return addConfigOption(new Command('doctor'))
     .description(

@@ -19,7 +19,7 @@ interface DrainOptions extends ConfigOptions {
   readonly json?: true;
 }
 
-/** `latchkey drain`: asks the clients of a running node to move to other servers, before it is stopped for good. */
+/** `latchkey drain`: asks the clients of a running node to move to other servers, before the node is stopped. */
 export function drainCommand(): Command {
   return addConfigOption(new Command('drain'), 'configuration file of the running node')
     .description('ask the clients of a running node to move to other key servers, before a planned stop')

@@ -26,7 +26,7 @@ interface EpochSummary {
   readonly seed: boolean;
 }
 
-/** `latchkey epochs`: look at the DKG journals in a store, and prune them. */
+/** `latchkey epochs`: shows the DKG journals in a store, and prunes them. */
 export function epochsCommand(io: StoreIo = processIo()): Command {
   const epochs = new Command('epochs').description('Epochs of a distributed key generation');
   journalCommand(epochs, 'list', 'print the epochs, with counts').action((options: JournalOptions) =>

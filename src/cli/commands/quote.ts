@@ -18,7 +18,7 @@ import { describeQuote, formatQuote } from '../quote/inspect.ts';
 import { formatChainReport, formatReport, formatVerdict } from '../quote/report.ts';
 import { runQuoteStream } from '../quote/stream.ts';
 
-/** `latchkey quote`: look at TDX quotes, and verify them. */
+/** `latchkey quote`: shows TDX quotes, and verifies them. */
 export function quoteCommand(): Command {
   const [update, evaluationNumber] = updateOptions('collateral', 'jsonl', 'chainOnly');
   const quote = new Command('quote').description('inspect and verify Intel TDX quotes');

@@ -75,7 +75,7 @@ async function untilDone(config: Config): Promise<number> {
   }
 }
 
-/** The slots were confirmed before the key changed; this waits until the node has looked at them again. */
+/** The slots were confirmed before the key changed; this waits until the node has checked them again. */
 async function untilBacked(config: Config, generation: number): Promise<void> {
   for (;;) {
     const status = await ask(config, '/status');

@@ -14,7 +14,7 @@ import { watchProcess } from '../shared/process-faults.ts';
 import { surviveStraySignals } from '../shared/stray-signals.ts';
 import { terminationSignal } from '../shared/termination-signal.ts';
 
-/** `latchkey serve`: key server for the others and guardian of its own store, until it is told to stop. */
+/** `latchkey serve`: runs the key server for other nodes and the guardian of the own store, until it is stopped. */
 export function serveCommand(): Command {
   return addOpeningOptions(new Command('serve'))
     .description('run a node: guard its own store, serve keys to its peers')

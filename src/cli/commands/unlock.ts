@@ -22,7 +22,7 @@ interface UnlockOptions extends OpeningOptions {
   readonly json?: boolean;
 }
 
-/** `latchkey unlock`: the boot, once. */
+/** `latchkey unlock`: gets the store key back from the key servers once, and opens the store. */
 export function unlockCommand(): Command {
   return addOpeningOptions(new Command('unlock'))
     .description('get the store key back once; exit 0 when the store opens, 2 while it stays locked')

@@ -10,7 +10,7 @@ import type {
   VerifyOptions,
 } from '../../tdx/verify-quote.ts';
 
-/** What a verification came to. */
+/** The result of a verification. */
 export type Outcome =
   | { readonly ok: true; readonly verified: VerifiedQuote }
   | { readonly ok: true; readonly verified: undefined; readonly chainVerified: ChainVerifiedQuote }

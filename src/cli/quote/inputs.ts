@@ -74,7 +74,7 @@ export function readQuote(path: string, encoding: QuoteEncoding = 'binary'): Quo
 
 const withoutSpace = (text: string): string => text.replaceAll(/\s/g, '');
 
-/** Line breaks may stand anywhere, and `0x` before hex. */
+/** Line breaks are allowed anywhere, and `0x` before hex. */
 const decodersOf: Readonly<Record<'hex' | 'base64', (text: string) => Uint8Array | undefined>> = {
   hex: (text) => tryFromHex(withoutSpace(text)),
   base64: (text) => tryFromBase64(withoutSpace(text)),
@@ -155,7 +155,7 @@ export interface UpdateFlags {
   readonly tcbEvaluationDataNumber?: number;
 }
 
-/** The options for {@link UpdateFlags}; `conflicting` are the ones beside which they have no meaning. */
+/** The options for {@link UpdateFlags}; `conflicting` names the options that cannot be combined with them. */
 export const updateOptions = (...conflicting: string[]): readonly [Option, Option] => [
   new Option(
     '--update <kind>',

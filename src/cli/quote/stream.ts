@@ -13,7 +13,7 @@ import { boundedLines, type Line } from '../shared/bounded-lines.ts';
 import { type Answer, answerOf, decide, failureAnswer } from './answer.ts';
 import { tryParseTime } from './inputs.ts';
 
-/** What a line that leaves a field out gets. */
+/** Defaults for fields that a line leaves out. */
 export interface StreamDefaults {
   readonly verifier: QuoteVerifier;
   readonly policy: TdPolicy;
@@ -27,7 +27,7 @@ export interface StreamDefaults {
 export const MAX_LINE_BYTES = 4 * 1024 * 1024;
 const VERIFIERS_BY_ROOT = 16;
 
-/** Answers lines one by one; nothing in a line can throw. */
+/** Answers lines one by one; no content of a line can cause an exception. */
 export class QuoteStream {
   readonly #defaults: StreamDefaults;
   readonly #verifiers = new Memo<QuoteVerifier>(VERIFIERS_BY_ROOT);

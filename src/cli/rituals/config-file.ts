@@ -11,7 +11,7 @@ import {
 } from '../../rituals/ritual-config.ts';
 import { prepareFile, putInPlace } from '../../store/files/files.ts';
 
-/** Reads the configuration file of the ritual service, of whatever version. @throws ProblemError CONFIG_INVALID. */
+/** Reads the configuration file of the ritual service, of any version. @throws ProblemError CONFIG_INVALID. */
 export async function readRitualsConfigFile(path: string): Promise<ReadRitualsConfig> {
   return parseRitualsConfig(await readText(path));
 }

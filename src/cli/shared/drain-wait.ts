@@ -59,7 +59,7 @@ export async function waitUntilFree(
   }
 }
 
-/** The lines that a person reads. */
+/** The state of a drain as lines of text for a person. */
 export function drainLines(standing: DrainStanding): readonly string[] {
   const { draining, remaining, unmovable, moved, clients } = standing;
   const count = (of: number): string => `${of} ${of === 1 ? 'client' : 'clients'}`;

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-/** Where `package.json` lies, from the sources and from the built files. */
+/** Paths to `package.json` from the sources and from the built files. */
 const places = ['../../../package.json', '../../../../package.json'];
 
 /** Version of this program, from its `package.json`; `unknown` where the package was taken apart. */

@@ -3,7 +3,7 @@ import type { Writable } from 'node:stream';
 import { ProblemError } from '../../errors/latchkey-error.ts';
 import { exitCodes, reportFailure } from '../shared/failure.ts';
 
-/** The outside of a store command: its three streams and its exit code. Tests give their own. */
+/** The three streams and the exit code of a store command. Tests replace them. */
 export interface StoreIo {
   readonly stdin: AsyncIterable<Uint8Array>;
   readonly stdout: Writable;

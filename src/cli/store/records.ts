@@ -99,7 +99,7 @@ async function list(io: StoreIo, options: ListOptions): Promise<void> {
 
 async function remove(io: StoreIo, name: string, options: NamespaceOptions): Promise<void> {
   const before = await withStore(options, async (store) => {
-    // A namespace that does not exist is not made only to find nothing in it.
+    // A read must not create a missing namespace.
     if (!store.hasNamespace(options.namespace)) return undefined;
     return (await anyNamespace(store, options.namespace)).delete(name);
   });

@@ -75,7 +75,7 @@ export async function withPlace<T>(
   }
 }
 
-/** Opens the store for one task and closes it afterwards, whatever happens. */
+/** Opens the store for one task and closes it afterwards, also after an error. */
 export function withStore<T>(options: PlaceOptions, task: (store: SealedStore) => Promise<T>): Promise<T> {
   return withPlace(options, async (place) => {
     const store = await openPasswordStore(place);
@@ -102,7 +102,7 @@ export function withReading<T>(
   });
 }
 
-/** The namespace of whatever kind it is; a new one is a plain one. */
+/** A namespace, plain or erasable; a new namespace is plain. */
 export async function anyNamespace(store: SealedStore, name: string): Promise<Namespace> {
   try {
     return await store.namespace(name);

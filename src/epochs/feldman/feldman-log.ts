@@ -13,7 +13,7 @@ export type LogLine =
   | { readonly kind: 'ack'; readonly ack: Uint8Array }
   | { readonly kind: 'reveal'; readonly scalar: Uint8Array };
 
-/** A log as it travels; the lines in the order of the players. */
+/** A decoded log; the lines in the order of the players. */
 export interface FeldmanLog {
   readonly publicMessage: Uint8Array;
   readonly lines: readonly LogLine[];
@@ -45,7 +45,7 @@ export function decodeLog(bytes: Uint8Array, view: RoundView): FeldmanLog {
   return { publicMessage, lines, signature };
 }
 
-/** The lines by player, as dealers and players see them. */
+/** The lines of a log by player, in the form that dealers and players use. */
 export function resultsByPlayer(log: FeldmanLog, view: RoundView): VerifiedLog['results'] {
   const results = new Map<
     string,

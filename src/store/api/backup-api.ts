@@ -1,14 +1,14 @@
 import type { SecretBytes } from '../../bytes/secret-bytes.ts';
 import type { LogHead } from './log-head.ts';
 
-/** What a backup holds. */
+/** Numbers of namespaces and records in a backup. */
 export interface BackupCounts {
   readonly namespaces: number;
   readonly records: number;
   readonly valueBytes: number;
 }
 
-/** What was backed up, or restored. */
+/** The result of a backup or of a restore. */
 export interface BackupReport extends BackupCounts {
   /** The log's head that the backup shows. */
   readonly head: LogHead;
@@ -17,7 +17,7 @@ export interface BackupReport extends BackupCounts {
 /** Takes the bytes of a backup, in order; resolves when they are written. */
 export type BackupSink = (bytes: Uint8Array) => Promise<void>;
 
-/** A part of a store, for a reader who must not have the rest: it restores as a store of its own. */
+/** A part of a store for a reader that must not get the rest; it restores as a separate store. */
 export interface BackupPart {
   /** 32 bytes that open this backup, in place of the store key. */
   readonly key: SecretBytes;

@@ -32,7 +32,7 @@ export interface StoreHealth {
   readonly compactionFault: StoreFault | undefined;
 }
 
-/** Is told when the health of a store changes. What it throws is ignored. */
+/** Called when the health of a store changes. Errors that it throws are ignored. */
 export interface StoreObserver {
   /** A write failed with another code than the write before, or (`undefined`) writes work again. */
   writeFaultChanged?(fault: StoreFault | undefined): void;

@@ -3,9 +3,9 @@ import type { StoreHealth } from './health.ts';
 import type { LogHead } from './log-head.ts';
 
 /**
- * What the rest of Latchkey may ask of the sealed store. `SealedStore` implements it; the data services and the boot
- * see only this. Names are non-empty UTF-8 strings of at most 4 KiB; order is that of their UTF-8 bytes.
- * A promise of a write resolves only when the write is durable.
+ * The interface of the sealed store for the rest of Latchkey. `SealedStore` implements it; the data services and the
+ * boot use only this. Names are non-empty UTF-8 strings of at most 4 KiB, ordered by their UTF-8 bytes.
+ * The promise of a write resolves only when the write is durable.
  */
 export interface Store {
   /**

@@ -22,10 +22,10 @@ export const CHUNK_PREFIX_BYTES = 5;
 export const BACKUP_VERSION = 1;
 const MAGIC = Buffer.from('LATCHBAK');
 const CHECK_AT = 48;
-/** A chunk holds at least one record; more than the largest record and its names is a lie. */
+/** Limit on the length of a chunk: larger than the largest record with its names. */
 export const MAX_CHUNK_BYTES = 32 * 1024 * 1024;
 
-/** What the header of a backup says. */
+/** The fields of the header of a backup. */
 export interface BackupHeader {
   readonly storeId: Uint8Array;
   readonly backupId: Uint8Array;

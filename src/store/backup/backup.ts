@@ -6,7 +6,7 @@ import { STORE_ID_BYTES } from '../api/limits.ts';
 import type { SealedSnapshot } from '../snapshot.ts';
 import type { StoreState } from '../store-state.ts';
 
-/** What the plaintext of a chunk is made of; each entry starts with one of these bytes. */
+/** Kinds of entries in the plaintext of a chunk; each entry starts with its byte. */
 export const backupEntries = {
   /** First of all: generation (u64) ‖ sequence (u64) ‖ digest (32) of the log. */
   head: 0,
@@ -20,7 +20,7 @@ export const backupEntries = {
 
 const CHUNK_BYTES = 1024 * 1024;
 
-/** Writes a snapshot as one sealed file, while the store goes on. */
+/** Writes a snapshot as one sealed file; the store stays in use. */
 export async function writeBackup(
   state: StoreState,
   snapshot: SealedSnapshot,

@@ -25,7 +25,7 @@ import { encodeNamespaceKind, operations } from '../log/record.ts';
 import type { LogHead } from '../api/log-head.ts';
 import type { StoreState, StoreTuning } from '../store-state.ts';
 
-/** What restoring needs. */
+/** The input of a restore. */
 export interface Restoration {
   readonly fileSystem?: FileSystem;
   /** An empty or new folder. */

@@ -10,7 +10,7 @@ import { ownedWrite, type Write, type WriteOutcome } from './write.ts';
 import { type Effect, type GroupTools, WriteGroup } from './write-group.ts';
 import { WriteQueue } from './write-queue.ts';
 
-/** What the group commit needs of the store. */
+/** The parts of the store that the group commit uses. */
 export interface CommitParts extends GroupTools {
   readonly storeId: Uint8Array;
   readonly log: SegmentLog;
@@ -56,7 +56,7 @@ export class GroupCommit {
     this.#parts = parts;
   }
 
-  /** Why the store takes no more writes, if so. */
+  /** The reason why the store refuses further writes; `undefined` while it accepts them. */
   get failure(): LatchkeyError | undefined {
     return this.#failure;
   }
@@ -83,7 +83,7 @@ export class GroupCommit {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
       this.#tasks.push(() =>
-        // A write that failed before left an unknown tail, and nothing may be written behind it.
+        // A failed write has left an unknown tail, and nothing may be written after it.
         (this.#failure === undefined ? task() : Promise.reject(this.#failure)).then(
           resolve,
           (error: unknown) => {
@@ -104,13 +104,13 @@ export class GroupCommit {
     await settled;
   }
 
-  /** Takes no more writes, and resolves when all before are settled. */
+  /** Refuses further writes, and resolves when all earlier writes are settled. */
   async close(): Promise<void> {
     this.#isClosing = true;
     if (this.#isRunning) await new Promise<void>((resolve) => this.#onIdle.push(resolve));
   }
 
-  /** Refuses writes from now on: what is on the disk is not known any more. */
+  /** Refuses writes from now on, because the content of the disk is no longer known. */
   poison(error: LatchkeyError): void {
     this.#failure ??= error;
   }

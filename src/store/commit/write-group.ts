@@ -8,7 +8,7 @@ import type { RecordSealer } from '../log/record-sealer.ts';
 import type { Segment } from '../log/segment.ts';
 import { isExpected, resolveSpace, type Write, type WriteOutcome, type WriteStep } from './write.ts';
 
-/** What one record of a group changes once it is durable. */
+/** The change that one record of a group makes after it is durable. */
 export interface Effect extends PendingRecord {
   readonly space: NamespaceState;
   readonly name: string;
@@ -22,7 +22,7 @@ interface Settler {
   readonly reject: (error: unknown) => void;
 }
 
-/** What a group reads while it judges writes, and what seals their records. */
+/** The parts that a group uses to check the conditions of writes and to seal their records. */
 export interface GroupTools {
   readonly namespaces: NamespaceTable;
   readonly reader: RecordReader;

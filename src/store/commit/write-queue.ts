@@ -10,7 +10,7 @@ interface WaitingWrite {
 const MAX_WAITING_WRITES = 1_000_000;
 const MAX_WAITING_BYTES = 256 * 1024 * 1024;
 
-/** Writes in order of arrival; refuses more than memory should hold. */
+/** A queue of writes in the order of arrival, with a limit on its memory. */
 export class WriteQueue {
   #writes: WaitingWrite[] = [];
   #head = 0;

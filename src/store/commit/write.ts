@@ -33,7 +33,7 @@ export interface Write {
   readonly wantsBefore?: boolean;
 }
 
-/** How a write ended; it is durable, or was refused by a condition and left nothing. */
+/** The result of a write: it is durable, or a condition refused it and nothing was written. */
 export interface WriteOutcome {
   /** The condition that did not hold. */
   readonly conflict: (WriteStep & { readonly kind: 'expect' }) | undefined;
@@ -53,7 +53,7 @@ export function writeOf(
   return { steps, bytes, ...more } satisfies Write;
 }
 
-/** The same write with copies of its values, for one that has to wait while the caller may change them. */
+/** The same write with copies of its values: a waiting write must not see later changes by the caller. */
 export const ownedWrite = (write: Write): Write => ({ ...write, steps: write.steps.map(ownedStep) });
 
 function ownedStep(step: WriteStep): WriteStep {
@@ -78,6 +78,6 @@ export function resolveSpace(namespaces: NamespaceTable, space: SpaceReference):
   throw namespaceMissing(typeof space === 'string' ? space : space.name);
 }
 
-/** There is no namespace of this name, or no longer. */
+/** The error when no namespace has this name, or when it was erased. */
 export const namespaceMissing = (name: string): EvidenceError =>
   new EvidenceError('STORE_NAMESPACE_MISSING', `there is no namespace ${name}`, { field: 'namespace' });

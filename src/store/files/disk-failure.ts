@@ -28,7 +28,7 @@ export const isDiskFull = (error: unknown): boolean =>
 export const isReadOnly = (error: unknown): boolean => readOnlyCodes.has(systemCode(error) ?? '');
 
 const shortCodes = new Set(['EMFILE', 'ENFILE', 'ENOMEM']);
-/** System calls after which it is not known what the disk holds, whatever they fail with. */
+/** System calls that leave the content of the disk unknown when they fail with any error code. */
 const changingCalls = new Set(['write', 'ftruncate', 'fdatasync', 'fsync', 'rename']);
 
 /** True when the system was short of descriptors or memory before anything on the disk was changed. */

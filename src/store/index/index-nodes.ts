@@ -3,7 +3,7 @@ export const NODE_CAPACITY = 64;
 /** A node smaller than this joins its neighbour where both fit well. */
 const NODE_LOW = 16;
 
-/** The index that may change a node in place; another one copies it first. */
+/** Identifies the index that owns a node: the owner may change the node in place, another index copies it first. */
 export type Owner = object;
 
 /** Names in order, and for each where its record is: two numbers, packed by the segment table. */
@@ -108,7 +108,7 @@ export class Branch {
 /** A node of the tree. */
 export type IndexNode = Leaf | Branch;
 
-/** How many of these ordered names come first by the question (true for the first ones, then false). */
+/** Number of leading names for which the predicate is true; it is true for the first names in order, then false. */
 export function countWhile(names: readonly string[], isBefore: (name: string) => boolean): number {
   let low = 0;
   let high = names.length;

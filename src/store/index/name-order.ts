@@ -19,13 +19,13 @@ export function compareNames(a: string, b: string): number {
   return a.length - b.length;
 }
 
-/** Two questions that bound a range: each is true for the first names in order, and false for all later ones. */
+/** Two predicates that bound a range; each is true for the first names in order, and false for all later names. */
 export interface RangeBounds {
   readonly isBefore: (name: string) => boolean;
   readonly isNotPast: (name: string) => boolean;
 }
 
-/** What a range means for single names. Names with one prefix lie together in the order. */
+/** Converts a range into predicates on names. Names with the same prefix are neighbours in the order. */
 export function boundsOf({ prefix = '', from = '', before }: NameRange): RangeBounds {
   const start = compareNames(from, prefix) > 0 ? from : prefix;
   return {

@@ -2,7 +2,7 @@ import type { XChaCha20Key } from '../../crypto/xchacha20-key.ts';
 import { OrderedIndex } from './ordered-index.ts';
 import type { PendingRecord } from './pending-record.ts';
 
-/** What the store keeps in memory of one namespace. */
+/** The state of one namespace in memory. */
 export interface NamespaceState {
   readonly id: number;
   readonly name: string;

@@ -97,7 +97,7 @@ export class NamespaceTable {
     return space.index;
   }
 
-  /** The table as it is now, whatever changes later. */
+  /** The present table; later changes do not affect it. */
   freeze(): FrozenTable {
     this.#lastView += 1;
     const view: View = { number: this.#lastView, saved: new Map() };

@@ -2,7 +2,7 @@ import { Branch, countWhile, type IndexNode, Leaf, NODE_CAPACITY, type Owner } f
 import { boundsOf, compareNames, isPlainName } from './name-order.ts';
 import type { NameRange } from '../api/store-api.ts';
 
-/** Where a record is: two numbers, which the segment table packs and unpacks. */
+/** The position of a record as two numbers, which the segment table packs and unpacks. */
 export interface Location {
   readonly address: number;
   readonly extent: number;

@@ -53,7 +53,7 @@ export class NamespaceKeys {
     return this.#wrapping.open(wrapped, this.#associatedData(place, namespace));
   }
 
-  /** Finds the place of a namespace's key when nothing tells it any more; for salvage only. */
+  /** Finds the place of a namespace's key when the record with the place is lost; for salvage only. */
   find(namespace: number): number | undefined {
     for (let place = 0; place * KEY_PLACE_BYTES < this.#bytes.length; place += 1) {
       const key = this.open(place, namespace);

@@ -28,7 +28,7 @@ export const PASSWORD_HEADER_BYTES = SEALED_AT + STORE_KEY_BYTES + XCHACHA_TAG_B
 /** Longest password file that is read. */
 export const MAX_PASSWORD_BYTES = 1024;
 
-/** The least that is written; about 60 ms and 32 MiB. */
+/** The lowest cost that is written; about 60 ms and 32 MiB. */
 export const defaultScryptCost: ScryptCost = { logN: 15, r: 8, p: 1 };
 
 /** A host that raised the cost beyond this could make the reader run out of memory (2^20 needs 1 GiB). */

@@ -12,8 +12,8 @@ export const FRAME_HEADER_BYTES = 72;
 /** Bytes of the MAC at the end of a frame. */
 export const FRAME_MAC_BYTES = 32;
 /**
- * No frame is longer, in bytes: a full group of 4 MiB and one batch of 64 MiB, of which a first version counted half
- * the padding.
+ * Most bytes of a frame: room for a full group of 4 MiB and one batch of 64 MiB, because a first version counted only
+ * half of the padding.
  */
 export const MAX_FRAME_BYTES = 256 * 1024 * 1024;
 /** First four bytes of a frame. */
@@ -50,7 +50,7 @@ export function readFrameHeader(bytes: Buffer, at: number): FrameHeader | undefi
   };
 }
 
-/** The whole length that the header of a frame claims; nothing is known of it before the frame is authenticated. */
+/** The length of a frame by its header; not trusted before the frame is authenticated. */
 export const claimedLength = (header: Buffer): number =>
   FRAME_HEADER_BYTES + header.readUInt32BE(12) + FRAME_MAC_BYTES;
 

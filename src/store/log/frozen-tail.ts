@@ -1,7 +1,7 @@
 import type { FileHandle } from '../../disk/file-system.ts';
 import { MAX_ROOM_BYTES } from './segment.ts';
 
-/** More than the room that a file can have; what lies before it is there for good. */
+/** More than the largest preallocation of a file; bytes before it never change. */
 const TAIL_BYTES = 2 * MAX_ROOM_BYTES;
 
 /**

@@ -28,7 +28,7 @@ export interface OldKeys {
   readonly chainKey: Uint8Array;
 }
 
-/** What the sealed part of the manifest says. */
+/** The content of the sealed part of the manifest. */
 export interface Manifest {
   /** See `LogHead`. */
   readonly generation: number;
@@ -105,7 +105,7 @@ function manifestCipher(storeKey: SecretBytes): XChaCha20Key {
   }
 }
 
-/** Seals the manifest behind its header, which is the associated data. */
+/** Seals the manifest after its header, which is the associated data. */
 export function sealManifest(
   header: StoreHeader,
   manifest: Manifest,

@@ -33,7 +33,7 @@ export interface OpenedRecord extends RecordHeader {
   readonly value: Uint8Array;
 }
 
-/** What replaying needs of a record: all but the value. */
+/** The parts of a record that a replay uses: all except the value. */
 export interface OpenedName extends RecordHeader {
   readonly name: string;
 }

@@ -6,10 +6,10 @@ import { ByteReader, ByteWriter } from './byte-layout.ts';
  */
 export const RECORD_HEADER_BYTES = 12;
 
-/** Ciphertexts grow by this step at least, so that a length tells little and records stay aligned. */
+/** Least step of the lengths of ciphertexts, so that a length reveals little and records stay aligned. */
 export const MIN_PADDING_BYTES = 16;
 
-/** What the first byte of a record means. */
+/** The meaning of the first byte of a record. */
 export const operations = {
   put: 1,
   delete: 2,

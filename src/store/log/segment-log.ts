@@ -7,7 +7,7 @@ import { encodeSegmentHeader, SEGMENT_HEADER_BYTES, type Segment, type SegmentHe
 import { segmentFileName } from './segment.ts';
 import { lengthOf, SegmentTable } from './segment-table.ts';
 
-/** What is known of a segment before its frames are read. */
+/** The facts about a segment before its frames are read. */
 export type SegmentStart = Pick<SegmentHeader, 'kind' | 'firstOrdinal' | 'previous'>;
 
 /** Where the segment files are. */

@@ -13,7 +13,7 @@ import {
 } from './frame.ts';
 import { MAX_ROOM_BYTES } from './segment.ts';
 
-/** What the next frame of a segment must continue. */
+/** The position in the chain that the next frame of a segment must continue. */
 export interface ChainPosition {
   readonly ordinal: number;
   readonly digest: Uint8Array;
@@ -42,10 +42,10 @@ export type ScanEnd =
       readonly at: number;
     };
 
-/** Number of possible frames that are checked between two looks at the clock. */
+/** Number of possible frames that are checked before the clock is read again. */
 const CANDIDATES_A_LOOK = 64;
 const WINDOW_BYTES = 4 * 1024 * 1024;
-/** The room, and a frame before it of which a power cut left nothing. */
+/** The preallocated bytes, and a frame before them that a power cut erased completely. */
 const MAX_ZEROS = 2 * MAX_ROOM_BYTES;
 
 /** Reads a segment's frames in order, each authenticated before it is parsed. */
@@ -159,7 +159,7 @@ export class SegmentScan {
     return undefined;
   }
 
-  /** A quick look at the claimed length: a file full of beginnings of frames must not cost minutes. */
+  /** A quick check of the claimed length: a file full of frame headers must not cost minutes. */
   #canBeFrame(at: number): boolean {
     if (at + FRAME_HEADER_BYTES > this.#size) return false;
     const bytes = this.#read(at, FRAME_HEADER_BYTES);

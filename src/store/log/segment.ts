@@ -19,16 +19,16 @@ export const SEGMENT_VERSION = 1;
 /** A segment's records and bytes must fit the index's packed numbers; see `segment-table.ts`. */
 export const MAX_SEGMENT_BYTES = 2 ** 31 - 1;
 
-/** The longest segment that may be asked for, in bytes; the group that fills it makes it longer. */
+/** Largest configurable segment size in bytes; the last group of a segment may exceed it. */
 export const LARGEST_SEGMENT_TARGET = 1024 * 1024 * 1024;
 
-/** No more zeros than this are ever written behind a log, in bytes. */
+/** Most zeros that are written after a log, in bytes. */
 export const MAX_ROOM_BYTES = 1024 * 1024;
 
-/** `log`: as written by commits. `compacted`: what compaction kept of older segments. */
+/** `log`: written by commits. `compacted`: the live records of older segments, written by compaction. */
 export type SegmentKind = 'log' | 'compacted';
 
-/** What the header of a segment says. */
+/** The fields of the header of a segment. */
 export interface SegmentHeader {
   readonly kind: SegmentKind;
   /** Version of the record keys that its frames are sealed under. */
@@ -62,7 +62,7 @@ export function encodeSegmentHeader(header: SegmentHeader, chainKey: Uint8Array)
   return new ByteWriter().bytes(fields).bytes(hmacSha256(chainKey, fields)).done();
 }
 
-/** What the manifest expects of a segment's header. */
+/** The values of a segment's header that the manifest requires. */
 export interface ExpectedHeader {
   readonly id: number;
   readonly headerMac: Uint8Array;
@@ -125,7 +125,7 @@ function headerError(bytes: Uint8Array, expected: ExpectedHeader, authentic: boo
   return bad('STORE_SEGMENT_DAMAGED', 'has a damaged header');
 }
 
-/** One open segment file and what is known of it. */
+/** One open segment file with its state. */
 export interface Segment {
   readonly id: number;
   readonly kind: SegmentKind;

@@ -17,7 +17,7 @@ const SWEEP_REST = 9;
 const FIRST_RETRY_MS = 1000;
 const MAX_RETRY_MS = 5 * 60 * 1000;
 
-/** Runs a task later, without keeping the process alive for it. @returns what calls it off. */
+/** Runs a task later, without keeping the process alive for it. @returns a function that cancels it. */
 export type Later = (task: () => void, milliseconds: number) => () => void;
 
 const systemLater: Later = (task, milliseconds) => {

@@ -11,7 +11,7 @@ import { type Segment, segmentFileName } from '../log/segment.ts';
 import { readManifestFile } from '../keys/store-header.ts';
 import type { StoreState } from '../store-state.ts';
 
-/** What a lossy repair would keep and lose. Nothing has changed until {@link RepairPlan.apply}. */
+/** The records that a lossy repair would keep and lose. Nothing changes before {@link RepairPlan.apply}. */
 export interface RepairPlan {
   readonly losses: readonly Loss[];
   readonly namespaces: number;

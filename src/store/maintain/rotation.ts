@@ -21,7 +21,7 @@ export async function rotateStoreKey(
   const wanted = unlock === undefined ? undefined : copyBytes(unlock, 'unlock');
   const storeKey = new SecretBytes(newKey.reveal());
   try {
-    // A wrong length is a mistake of the caller's, and must not look like a failing disk.
+    // A wrong length is misuse by the caller, and must not be reported as a failing disk.
     encodeStoreHeader(state.storeId, wanted ?? state.keys.header.unlock, storeKey);
     await state.commit.exclusively(() => rotate(state, storeKey, wanted ?? state.keys.header.unlock));
   } catch (error) {

@@ -17,7 +17,7 @@ import type { StoreState } from '../store-state.ts';
 /** Operations on the records of a namespace, which was made before. */
 const ofRecords: ReadonlySet<number> = new Set([operations.put, operations.delete, operations.sealedInner]);
 
-/** One thing that a lossy repair gives up. */
+/** One loss of a lossy repair. */
 export interface Loss {
   readonly place: string;
   readonly what: string;
@@ -43,7 +43,7 @@ export class Salvage {
     this.#replay = new Replay(state);
   }
 
-  /** Opens the file with the keys of erasable namespaces, or goes on without it. */
+  /** Opens the file with the keys of erasable namespaces, or continues without it. */
   async openKeys(manifest: Manifest): Promise<void> {
     const state = this.#state;
     const number = manifest.keysFile;

@@ -4,7 +4,7 @@ import { type RecoverySource, readStore } from './recovery.ts';
 import type { LogHead } from '../api/log-head.ts';
 import type { StoreState } from '../store-state.ts';
 
-/** One thing that is wrong with a store. */
+/** One problem of a store. */
 export interface StoreProblem {
   readonly code: string;
   readonly message: string;
@@ -12,7 +12,7 @@ export interface StoreProblem {
   readonly place: string | undefined;
 }
 
-/** What a check found. */
+/** The result of a check. */
 export interface CheckReport {
   readonly isSound: boolean;
   readonly problems: readonly StoreProblem[];
@@ -24,7 +24,7 @@ export interface CheckReport {
   readonly head: LogHead | undefined;
 }
 
-/** How an error reads in a report. */
+/** Converts an error into a problem of a report. */
 export const problemOf = ({ code, message, field }: LatchkeyError): StoreProblem => ({
   code,
   message,

@@ -10,14 +10,14 @@ import { encodeStoreHeader } from '../keys/store-header.ts';
 import { RecordKeys } from '../keys/store-keys.ts';
 import { StoreState, type StoreTuning } from '../store-state.ts';
 
-/** Where a store's log begins: at zero, or behind the head of the backup that it is restored from. */
+/** The start of a store's log: zero, or the position after the head of the restored backup. */
 export interface LogOrigin {
   readonly generation: number;
   readonly sequence: number;
   readonly digest: Uint8Array;
 }
 
-/** What a new store needs. */
+/** The input of a new store. */
 export interface Creation {
   readonly fileSystem: FileSystem;
   readonly path: string;
@@ -46,7 +46,7 @@ export async function takeLock(fileSystem: FileSystem, path: string): Promise<Fo
   });
 }
 
-/** Lays out an empty store in a cleared folder, all but the manifest that makes it one. */
+/** Writes the files of an empty store into a cleared folder, except for the manifest, which completes it. */
 export async function layOut(creation: Creation, lock: FolderLock | undefined): Promise<StoreState> {
   const { fileSystem, path, tuning, origin, unlock = new Uint8Array(0) } = creation;
   const storeId = creation.storeId ?? tuning.random(STORE_ID_BYTES);
@@ -85,7 +85,7 @@ export async function layOut(creation: Creation, lock: FolderLock | undefined): 
   }
 }
 
-/** Begins the log and puts the manifest in place: from here on there is a store. */
+/** Begins the log and puts the manifest in place; after this the store exists. */
 export async function beginLog(state: StoreState, origin: LogOrigin): Promise<void> {
   const firstOrdinal = origin.sequence + 1;
   const start = { kind: 'log', firstOrdinal, previous: origin.digest } as const;

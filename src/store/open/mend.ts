@@ -8,7 +8,7 @@ import { segmentFileName } from '../log/segment.ts';
 import type { StoreState } from '../store-state.ts';
 import type { Recovered } from './recovery.ts';
 
-/** What opening found and did. */
+/** The findings and repairs of an opening. */
 export interface OpeningReport {
   /** Bytes of an unfinished last write that were cut off; 0 after a clean end. */
   readonly tornBytes: number;

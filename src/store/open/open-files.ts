@@ -97,7 +97,7 @@ export async function openSegment(
   }
 }
 
-/** Most bytes that a file can have of which this many are known to be a genuine segment. */
+/** Most bytes of a segment file with this number of durable bytes. */
 export const mostSegmentBytes = (durableBytes: number, isLast: boolean): number =>
   (isLast ? Math.max(durableBytes, LARGEST_SEGMENT_TARGET) : durableBytes) +
   MAX_FRAME_BYTES +

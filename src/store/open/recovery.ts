@@ -11,7 +11,7 @@ import { type Access, type OpenedSegment, openKeysFile, openSegment } from './op
 import { Replay } from './replay.ts';
 import { replaySegment } from './replay-segment.ts';
 
-/** What recovery works on. */
+/** The input of a recovery. */
 export interface RecoverySource {
   readonly fileSystem: FileSystem;
   readonly path: string;

@@ -9,7 +9,7 @@ import type { HeadCheck } from './head-check.ts';
 import type { OpenedSegment } from './open-files.ts';
 import type { Replay } from './replay.ts';
 
-/** What a segment is for the store, and what its records go to. */
+/** The role of a segment in the store, and the receiver of its records. */
 export interface SegmentRole {
   /** Only the segment being written may have a torn tail. */
   readonly isLast: boolean;
@@ -81,7 +81,7 @@ async function judgeEnd(
   if (end.kind === 'misplaced')
     throw damagedAt('STORE_RECORD_MISPLACED', file, end.at, 'a genuine frame lies where another one belongs');
   const isDurable = !isLast || end.at < listed.length;
-  // The torn end of a write may look strange by chance, so only durable bytes are judged by their mark.
+  // A torn write may contain any bytes, so the store mark is checked in durable bytes only.
   if (end.kind === 'foreign' || (isDurable && end.kind === 'strange'))
     throw damagedAt('STORE_RECORD_FOREIGN', file, end.at, 'a frame carries the mark of another store');
   if (isDurable) throw damagedAt('STORE_SEGMENT_DAMAGED', file, end.at, 'a frame does not authenticate');

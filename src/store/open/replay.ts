@@ -13,7 +13,7 @@ import type { ScannedFrame } from '../log/segment-scan.ts';
 import { packExtent, packAddress } from '../log/segment-table.ts';
 import type { StoreState } from '../store-state.ts';
 
-/** Number of records that are applied between two looks at the clock. */
+/** Number of records that are applied before the clock is read again. */
 const RECORDS_A_LOOK = 64;
 
 /** Rebuilds the index from authenticated frames, oldest first. */

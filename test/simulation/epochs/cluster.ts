@@ -72,7 +72,7 @@ export class Cluster {
     });
   }
 
-  /** Runs with crashes for so long, then lets the nodes be for a while, and looks. */
+  /** Runs with crashes for the given time, then without crashes for a while, and checks the result. */
   async run(stormMs: number, calmMs: number): Promise<RunResult> {
     for (const machine of this.#machines) {
       const { disk, store } = await newEpochDisk(machine.dice.below(2 ** 31), SEGMENT_BYTES);
@@ -122,7 +122,7 @@ export class Cluster {
     this.#supervise(machine, process);
   }
 
-  /** Starts a process again that ended by itself. */
+  /** Restarts a process that ended by itself. */
   #supervise(machine: Machine, process: SimulatedProcess): void {
     this.#world.clock.after(SUPERVISOR_MS, () => {
       if (machine.process !== process) return;

@@ -52,7 +52,7 @@ describe('E14 the auditor catches a node that breaks the rule (positive controls
   });
 });
 
-/** The store but for some methods. */
+/** The store with some methods replaced. */
 const instead = (store: Store, methods: Partial<Store>): Store => ({
   namespace: (name, options) => store.namespace(name, options),
   namespaces: () => store.namespaces(),
@@ -99,7 +99,7 @@ function reseedingStore(store: Store): Store {
 }
 
 describe('E13 deterministic: same seed, same state hash', () => {
-  it('two runs of one seed end alike, another seed does not', { timeout: 120_000 }, async () => {
+  it('two runs of one seed end in one state, another seed does not', { timeout: 120_000 }, async () => {
     const plan = plans['storage faults, lossy links and many crashes'];
     if (plan === undefined) throw new Error('no plan');
     const run = (seed: number) => new Cluster(seed, plan).run(5_000, 2_500);

@@ -204,7 +204,7 @@ describe('E4 ack only after durable dealing: the player on a real store', () => 
     expect(outcomes.none).toBeGreaterThan(survivals.length);
   });
 
-  it('fsync fails: no ack, now and until the store is opened again; then the same ack', async () => {
+  it('fsync fails: no ack until the store is opened again; then the same ack', async () => {
     const { publicMessage, sealed } = await shipment();
     for (const dropsDirty of [true, false]) {
       const disk = (await baseDisk()).clone();
@@ -220,7 +220,7 @@ describe('E4 ack only after durable dealing: the player on a real store', () => 
     }
   });
 
-  it('disk full: no ack; once there is room the same dealing gets one', async () => {
+  it('disk full: no ack; once there is room the same dealing gets an ack', async () => {
     const { publicMessage, sealed } = await shipment();
     const disk = (await baseDisk()).clone();
     const { player } = await playerOn(disk, 4);

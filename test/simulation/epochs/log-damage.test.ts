@@ -61,7 +61,7 @@ describe('E10 torn tail, then append and replay', () => {
     expect(namesIn(again)).toEqual(['a', 'b', 'c', 'd']);
   });
 
-  it('the repair itself is durable: cut right after opening, it opens again to the same', async () => {
+  it('the repair itself is durable: after a power cut right after opening, the store opens to the same state', async () => {
     const { disk, ends } = await threeAcks();
     const { path, bytes } = segmentOf(disk);
     disk.tamper(path, bytes.slice(0, (ends[1] ?? 0) + 9));
@@ -73,7 +73,7 @@ describe('E10 torn tail, then append and replay', () => {
 });
 
 describe('E11 mid-file damage below the watermark is an error, not silent loss', () => {
-  it('any byte before the last frame: refused with its place, and the files are left as they were', async () => {
+  it('a changed byte before the last frame is refused with its position, and the files stay unchanged', async () => {
     const { disk, ends } = await threeAcks();
     const { path, bytes } = segmentOf(disk);
     for (let at = 0; at < (ends[1] ?? 0); at += 11) {
@@ -85,7 +85,7 @@ describe('E11 mid-file damage below the watermark is an error, not silent loss',
     }
   });
 
-  it('after a clean end also the tail: a cut-off log is no torn one', async () => {
+  it('after a clean close a shortened log is refused, and not treated as a torn tail', async () => {
     const { disk, store } = await newEpochDisk();
     const journal = await journalAt(0, 'seed', store);
     await journal.appendAck(0, keyOf('a'), bytesOf('ack'));
@@ -128,7 +128,7 @@ describe('E12 sections, boundaries, rewind', () => {
     expect(pruned.current()?.number).toBe(9);
   });
 
-  it('messages of every awkward size, in segments as small as a page', async () => {
+  it('messages with sizes at every boundary, in segments as small as a page', async () => {
     const { disk, store } = await newEpochDisk(1, 4096);
     const journal = await journalAt(0, 'seed', store);
     const sizes = [
@@ -214,7 +214,7 @@ describe('E17 share and old shares are never readable in raw files, and erased a
     }
   });
 
-  it('a host that kept the old log cannot have the pruned secrets back, even on a node with the store key', async () => {
+  it('a host with a copy of the old log cannot restore the pruned secrets, even on a node with the store key', async () => {
     const { disk, store, journal } = await twoEpochs();
     const kept = disk.clone();
     await journal.prune(1);

@@ -39,7 +39,7 @@ const request = (method: string, path: string, body?: unknown) =>
   });
 
 describe('R5 backup through the agent', () => {
-  it('R5 the whole store while it is written: restored, it is one state that was there', async () => {
+  it('R5 a backup of the whole store while it is written restores to one past state', async () => {
     for (let id = 0; id < 30; id += 1) await putRitual(id);
     await world.send('PUT', '/kv/space/name', { value: base64('value') });
     let isWriting = true;
@@ -68,7 +68,7 @@ describe('R5 backup through the agent', () => {
     await restored.store.close();
   });
 
-  it('R5 the rituals alone, under a password: restored by it, with nothing else in there', async () => {
+  it('R5 a backup of the rituals under a password restores by the password and holds only the rituals', async () => {
     await putRitual(1);
     await world.send('PUT', '/rituals/1/conditions', { paid: true });
     await world.send('PUT', '/kv/space/name', { value: base64('value') });
@@ -92,7 +92,7 @@ describe('R5 backup through the agent', () => {
     expect(new TextDecoder().decode((await rituals.retrieveFragment(1)).fragment)).toBe('fragment 1');
   });
 
-  it('R5 a fenced node can still be backed up; a locked one says why not', async () => {
+  it('R5 a fenced node can still be backed up; a locked node gives the reason of its refusal', async () => {
     await putRitual(1);
     fenced.fence('boot 2 came later');
     expect((await (await request('GET', '/backup')).arrayBuffer()).byteLength).toBeGreaterThan(100);
@@ -111,7 +111,7 @@ describe('R5 backup through the agent', () => {
 describe('a backup as a stream', () => {
   const chunk = new Uint8Array(1000);
 
-  it('runs as fast as its reader, one at a time, and ends when the reader goes', async () => {
+  it('runs at the speed of its reader, one at a time, and ends when the reader disconnects', async () => {
     let written = 0;
     const running = await backupStream(store, async (sink) => {
       for (; written < 1000; written += 1) await sink(chunk);
@@ -128,7 +128,7 @@ describe('a backup as a stream', () => {
     expect((await new Response(next).arrayBuffer()).byteLength).toBe(1000);
   });
 
-  it('is given up when nobody reads, and then another may run', async () => {
+  it('ends when its client stops reading, and then another may run', async () => {
     let failure: unknown;
     const first = await backupStream(
       store,
@@ -154,7 +154,7 @@ describe('a backup as a stream', () => {
       .toBe('runs');
   });
 
-  it('an error before the first byte is thrown, one behind it breaks the stream off', async () => {
+  it('an error before the first byte is thrown, a later error aborts the stream', async () => {
     const failing = () => Promise.reject(new Error('disk'));
     await expect(backupStream(store, failing)).rejects.toThrow('disk');
     const broken = await backupStream(store, async (sink) => {

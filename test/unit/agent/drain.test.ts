@@ -18,7 +18,7 @@ async function worldWithClients(count: number): Promise<AgentWorld> {
   return new AgentWorld(new MemoryStore(), {}, server.vault);
 }
 
-it('a drain is begun, looked at and ended by three requests, each of which may come again', async () => {
+it('three requests start, show and cancel a drain, and each may be repeated', async () => {
   const world = await worldWithClients(2);
   const [atRisk, other] = [1, 0].map((number) => encodeSs58(clientAccount(number)));
   const clients = [
@@ -37,7 +37,7 @@ it('a drain is begun, looked at and ended by three requests, each of which may c
   }
 });
 
-it('lists a hundred of many clients, those at risk first, and counts all', async () => {
+it('the list of clients has at most a hundred entries, clients at risk first, and the count of all', async () => {
   const world = await worldWithClients(130);
   const { json } = await world.send('PUT', '/drain');
   const { remaining, clients } = drainAnswer.parse(json);

@@ -8,7 +8,7 @@ const share = { index: 3, scalar: Buffer.alloc(32, 5).toString('base64') };
 const dealer = `0x${'aa'.repeat(32)}`;
 const player = `0x${'bb'.repeat(32)}`;
 
-it('no secret of a request stays in memory once it is answered', async () => {
+it('no secret of a request stays in memory after the answer', async () => {
   const given: Uint8Array[] = [];
   const store = new MemoryStore({
     beforeWrite: (operations) => {
@@ -30,7 +30,7 @@ it('no secret of a request stays in memory once it is answered', async () => {
 });
 
 describe('epoch journal', () => {
-  it('commit, messages, what an epoch holds', async () => {
+  it('commits epochs, stores messages and returns the contents of an epoch', async () => {
     const world = new AgentWorld();
     const state = { round: 4, rngSeed: seed, output: base64('public'), share };
     expect((await world.send('PUT', '/epochs/dkg/5', state)).json).toEqual({ written: true });
@@ -71,7 +71,7 @@ describe('epoch journal', () => {
     expect((await restarted.send('GET', '/epochs/dkg/1/secrets')).json).toEqual({ share, rngSeed: seed });
   });
 
-  it('requests that come together share one journal: the first write wins', async () => {
+  it('concurrent requests share one journal: the first write wins', async () => {
     const world = new AgentWorld();
     const replies = await Promise.all(
       Array.from({ length: 10 }, (_, index) =>
@@ -81,7 +81,7 @@ describe('epoch journal', () => {
     expect(replies.filter(({ json }) => json['written'] === true)).toHaveLength(1);
   });
 
-  it('prunes below, and never the current epoch', async () => {
+  it('prunes epochs below a number, and never the current epoch', async () => {
     const world = new AgentWorld();
     for (const epoch of [1, 2]) await world.send('PUT', `/epochs/dkg/${epoch}`, { round: 0, rngSeed: seed });
     expect((await world.send('POST', '/epochs/dkg/prune', { min: 3 })).json['code']).toBe('EPOCH_IS_CURRENT');
@@ -92,7 +92,7 @@ describe('epoch journal', () => {
     expect((await world.send('GET', '/epochs/dkg/1/secrets')).json).toEqual({});
   });
 
-  it('looking makes no journal', async () => {
+  it('a read request creates no journal', async () => {
     const store = new MemoryStore();
     const world = new AgentWorld(store);
     for (const path of ['', '/1', '/1/secrets', `/1/dealings/${dealer}`])
@@ -100,7 +100,7 @@ describe('epoch journal', () => {
     expect(store.writes).toBe(0);
   });
 
-  it('a dealing that is not there is 404', async () => {
+  it('a missing dealing is 404', async () => {
     const world = new AgentWorld();
     await world.send('PUT', '/epochs/dkg/1', { round: 0, rngSeed: seed });
     const reply = await world.send('GET', `/epochs/dkg/1/dealings/${dealer}`);
@@ -115,7 +115,7 @@ describe('epoch journal', () => {
     ['share.scalar', '/epochs/dkg/1', { round: 0, rngSeed: seed, share: { index: 1, scalar: '' } }],
     ['share.index', '/epochs/dkg/1', { round: 0, rngSeed: seed, share: { ...share, index: 0 } }],
     ['dealer', '/epochs/dkg/1/logs/0xaa', { message: '' }],
-  ])('a wrong %s at %s is refused, without its value', async (field, path, body) => {
+  ])('a wrong %s at %s is refused, and the error does not contain its value', async (field, path, body) => {
     const world = new AgentWorld();
     const reply = await world.send('PUT', path, body);
     expect(reply).toMatchObject({ status: 400, json: { code: 'FIELD_INVALID', field } });
@@ -125,7 +125,7 @@ describe('epoch journal', () => {
 });
 
 describe('secret stores', () => {
-  it('the seven methods', async () => {
+  it('the seven methods work', async () => {
     const world = new AgentWorld();
     const at = '/secret-stores/dkg/1';
     expect((await world.send('PUT', `${at}/share`, share)).json).toEqual({ kept: true });
@@ -148,7 +148,7 @@ describe('secret stores', () => {
     expect((await world.send('PUT', `${at}/seed`, { seed })).json['code']).toBe('EPOCH_PRUNED');
   });
 
-  it('shares nothing with the journal of the same name', async () => {
+  it('is separate from the journal of the same name', async () => {
     const world = new AgentWorld();
     const dealing = { publicMessage: base64('public'), privateMessage: base64('private') };
     await world.send('PUT', `/epochs/dkg/1/dealings/${dealer}`, dealing);
@@ -156,7 +156,7 @@ describe('secret stores', () => {
     expect((await world.send('GET', `/epochs/dkg/1/dealings/${dealer}`)).json).toEqual(dealing);
   });
 
-  it('looking makes none', async () => {
+  it('a read request creates no secret store', async () => {
     const store = new MemoryStore();
     const world = new AgentWorld(store);
     for (const what of ['share', 'seed', `dealings/${dealer}`])

@@ -14,7 +14,7 @@ class CountingStore extends MemoryStore {
 }
 
 describe('the agent on a store with many namespaces', () => {
-  it('lists them for no request about one record', async () => {
+  it('does not list the namespaces for a request about one record', async () => {
     const store = new CountingStore();
     const world = new AgentWorld(new FencedStore(store));
     const share = { index: 1, scalar: Buffer.alloc(32).toString('base64') };
@@ -28,7 +28,7 @@ describe('the agent on a store with many namespaces', () => {
       await world.send('PUT', '/secret-stores/dkg/1/share', share);
       await world.send('GET', '/secret-stores/dkg/1/share');
     };
-    // Each service looks around once, when it is opened.
+    // Each service lists the namespaces once, when it is opened.
     await requests();
     store.listings = 0;
     await requests();

@@ -6,7 +6,7 @@ const put = (world: AgentWorld, name: string, text: string, headers = {}) =>
   world.send('PUT', `/kv/demo/${name}`, { value: base64(text) }, headers);
 
 describe('values', () => {
-  it('put, get, replace, delete', async () => {
+  it('can be put, read, replaced and deleted', async () => {
     const world = new AgentWorld();
     expect(await put(world, 'a', 'one')).toMatchObject({ status: 200, json: { replaced: false } });
     expect((await world.send('GET', '/kv/demo/a')).json).toEqual({ value: base64('one') });
@@ -16,7 +16,7 @@ describe('values', () => {
     expect((await world.send('GET', '/kv/demo/a')).json['code']).toBe('STORE_NAME_MISSING');
   });
 
-  it('names with slashes, spaces, percent signs and Unicode come back as they went in', async () => {
+  it('names with slashes, spaces, percent signs and Unicode come back unchanged', async () => {
     const world = new AgentWorld();
     const names = ['a/b c', '100%', 'ключ', 'a?b#c', '%2F'];
     for (const name of names) await put(world, encodeURIComponent(name), name);
@@ -35,7 +35,7 @@ describe('values', () => {
     expect((await put(world, 'empty', 'x', { 'if-none-match': '*' })).status).toBe(412);
   });
 
-  it('reading makes no namespace', async () => {
+  it('a read request creates no namespace', async () => {
     const store = new MemoryStore();
     const world = new AgentWorld(store);
     for (const [method, path] of [
@@ -65,7 +65,7 @@ describe('values', () => {
 });
 
 describe('compare and set', () => {
-  it('If-Match with the tag of the present value, and only with it', async () => {
+  it('If-Match writes only with the tag of the present value', async () => {
     const world = new AgentWorld();
     const first = await put(world, 'a', 'one', { 'if-none-match': '*' });
     const tag = first.headers.get('etag') ?? '';
@@ -84,7 +84,7 @@ describe('compare and set', () => {
     expect((await put(world, 'a', 'x', { 'if-match': '*' })).status).toBe(412);
   });
 
-  it('of many writers who saw the same value one wins', async () => {
+  it('one of many writers that saw the same value wins', async () => {
     const world = new AgentWorld();
     const tag = (await put(world, 'a', 'start')).headers.get('etag') ?? '';
     const writers = Array.from({ length: 20 }, (_, index) =>
@@ -99,7 +99,7 @@ describe('compare and set', () => {
     [{ 'if-match': 'W/"00"' }],
     [{ 'if-none-match': '"00"' }],
     [{ 'if-match': '*', 'if-none-match': '*' }],
-  ])('a condition that is not understood is refused: %j', async (headers) => {
+  ])('an unknown condition is refused: %j', async (headers) => {
     const reply = await put(new AgentWorld(), 'a', 'x', headers);
     expect(reply).toMatchObject({ status: 400, json: { code: 'FIELD_INVALID' } });
   });
@@ -111,7 +111,7 @@ describe('compare and set', () => {
 });
 
 describe('listing', () => {
-  it('pages, prefixes, ranges, both directions', async () => {
+  it('works by pages, prefixes and ranges, in both directions', async () => {
     const world = new AgentWorld();
     for (const name of ['a1', 'a2', 'a3', 'b1']) await put(world, name, name);
     const list = async (query: string) => (await world.send('GET', `/kv/demo?${query}`)).json;
@@ -138,7 +138,7 @@ describe('listing', () => {
 });
 
 describe('namespaces and batches', () => {
-  it('an erasable namespace is made, used and erased', async () => {
+  it('an erasable namespace is created, used and erased', async () => {
     const world = new AgentWorld();
     expect((await world.send('PUT', '/kv/demo', { erasable: true })).json).toEqual({ created: true });
     expect((await world.send('PUT', '/kv/demo', { erasable: true })).json).toEqual({ created: false });

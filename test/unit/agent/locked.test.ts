@@ -26,20 +26,20 @@ describe('a closed store', () => {
     });
   });
 
-  it('is the first thing said, before what else is wrong', async () => {
+  it('is reported before any other problem of a request', async () => {
     const world = new AgentWorld();
     world.store = undefined;
     expect((await world.send('PUT', '/kv/demo/a', '{')).json['code']).toBe('NODE_LOCKED');
   });
 
-  it('status and openapi.json answer all the same', async () => {
+  it('does not affect status and openapi.json', async () => {
     const world = new AgentWorld();
     world.store = undefined;
     expect((await world.send('GET', '/status')).json).toEqual({ state: 'locked' });
     expect((await world.send('GET', '/openapi.json')).json).toMatchObject({ openapi: '3.1.0' });
   });
 
-  it('another store is not served from what was opened on the first', async () => {
+  it('replaces the opened services when another store opens', async () => {
     const world = new AgentWorld();
     await world.send('PUT', '/rituals/1', { timestamp: 1, fragment: base64('x') });
     world.store = new MemoryStore();

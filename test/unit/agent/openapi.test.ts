@@ -7,11 +7,11 @@ import { AgentWorld } from './agent-fixture.ts';
 const committed = new URL('../../../openapi-agent.json', import.meta.url);
 
 describe('openapi-agent.json', () => {
-  it('is what the schemas say (npx tsx scripts/generate-docs.ts)', () => {
+  it('equals the document made from the schemas (npx tsx scripts/generate-docs.ts)', () => {
     expect(readFileSync(committed, 'utf8')).toBe(`${JSON.stringify(agentOpenApi(), null, 2)}\n`);
   });
 
-  it('is what the agent serves', async () => {
+  it('equals the document that the agent serves', async () => {
     expect((await new AgentWorld().send('GET', '/openapi.json')).json).toEqual(
       JSON.parse(readFileSync(committed, 'utf8')),
     );
@@ -28,14 +28,14 @@ describe('openapi-agent.json', () => {
     expect(described.sort()).toEqual([...new Set(served)].sort());
   });
 
-  it('every parameter of a path is described', () => {
+  it('describes every parameter of a path', () => {
     for (const { path, parameters } of agentRoutes) {
       const names = [...path.matchAll(/\{(\w+)\}/g)].map((match) => match[1]);
       expect(Object.keys(parameters.shape).sort()).toEqual(names.sort());
     }
   });
 
-  it('integers of paths and queries are integers to tools', () => {
+  it('declares integers of paths and queries as integers', () => {
     const { paths } = agentOpenApi() as {
       paths: Record<string, { get: { parameters: { name: string; schema: { type: string } }[] } }>;
     };

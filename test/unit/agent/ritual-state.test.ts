@@ -17,8 +17,8 @@ const active = {
   publicKey: base64('k'),
 };
 
-describe('R9 what a node caches about rituals, through the agent', () => {
-  it('R9 a phase transaction: kept, replaced, cleared only if it is still this one', async () => {
+describe('R9 the cache of ritual state, through the agent', () => {
+  it('R9 a phase transaction is kept, replaced, and cleared only if it is still the given one', async () => {
     const at = '/rituals/7/phases/1';
     expect((await get(at))['code']).toBe('RITUAL_ENTRY_NOT_FOUND');
     await world.send('PUT', at, { transaction: base64('a') });
@@ -33,7 +33,7 @@ describe('R9 what a node caches about rituals, through the agent', () => {
     expect((await get('/rituals/7/phases/3'))['code']).toBe('FIELD_INVALID');
   });
 
-  it('R9 validators in order; an empty list is as none', async () => {
+  it('R9 validators keep their order; an empty list is the same as no list', async () => {
     const at = '/rituals/7/validators';
     const validators = ['b', 'a'].map((address) => ({ address, publicKey: base64(address) }));
     expect((await world.send('PUT', at, { validators })).json).toEqual({ kept: true });
@@ -62,7 +62,7 @@ describe('R9 what a node caches about rituals, through the agent', () => {
     expect(await get('/rituals/7')).toMatchObject({ fragment: base64('f') });
   });
 
-  it('R9 the cursor of the event scanner', async () => {
+  it('R9 the cursor of the event scanner is kept', async () => {
     expect(await get('/rituals/scanner-cursor')).toEqual({});
     await world.send('PUT', '/rituals/scanner-cursor', { block: 12 });
     expect(await get('/rituals/scanner-cursor')).toEqual({ block: 12 });
@@ -108,7 +108,7 @@ describe('R10 conditions as stored data, through the agent', () => {
     expect(await outcomes()).toEqual(expected);
   });
 
-  it('R10 what is not paid for or has expired can still be erased', async () => {
+  it('R10 an unpaid or expired ritual can still be erased', async () => {
     await world.send('PUT', '/rituals/7', fragment);
     await conditions({ paid: false, expiresAt: 0 });
     expect((await get('/rituals/7'))['code']).toBe('RITUAL_EXPIRED');

@@ -5,7 +5,7 @@ const store = (world: AgentWorld, id: number | string, timestamp: number, text: 
   world.send('PUT', `/rituals/${id}`, { timestamp, fragment: base64(text) });
 
 describe('rituals', () => {
-  it('store, retrieve, revoke', async () => {
+  it('a ritual is stored, retrieved and revoked', async () => {
     const world = new AgentWorld();
     expect((await store(world, 7, 100, 'fragment')).json).toEqual({ written: true });
     expect((await store(world, 7, 200, 'fragment')).json).toEqual({ written: false });
@@ -23,7 +23,7 @@ describe('rituals', () => {
       expect((await world.send(method, '/rituals/7')).json['code']).toBe('RITUAL_NOT_FOUND');
   });
 
-  it('listed by time, from, until, backwards, and those that have expired', async () => {
+  it('rituals are listed by time, by range, backwards, and by expiry', async () => {
     const world = new AgentWorld();
     for (const [id, timestamp] of [
       [1, 30],
@@ -44,7 +44,7 @@ describe('rituals', () => {
   });
 
   it.each(['/rituals?', '/rituals?reverse=true&', '/rituals/expired?cutoff=5&'])(
-    'page by page, also through many of one time: %s',
+    'pages cover many rituals with the same time: %s',
     async (path) => {
       const world = new AgentWorld();
       for (let id = 0; id < 7; id += 1) await store(world, id, id < 6 ? 5 : 4, `${id}`);
@@ -78,7 +78,7 @@ describe('rituals', () => {
     expect(reply).toMatchObject({ status: 400, json: { code: 'FIELD_INVALID', field: 'timestamp' } });
   });
 
-  it('a cutoff is needed', async () => {
+  it('a list of expired rituals needs a cutoff', async () => {
     expect((await new AgentWorld().send('GET', '/rituals/expired')).json['code']).toBe('FIELD_INVALID');
   });
 });

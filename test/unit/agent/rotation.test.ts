@@ -12,7 +12,7 @@ async function untilOver(world: AgentWorld) {
   }
 }
 
-it('a rotation runs once, whoever asks again, and tells its generation', async () => {
+it('repeated requests start one rotation, and the answer has its generation', async () => {
   const world = new AgentWorld();
   let finish: (generation: number) => void = () => undefined;
   let begun = 0;
@@ -30,7 +30,7 @@ it('a rotation runs once, whoever asks again, and tells its generation', async (
   expect(begun).toBe(1);
 });
 
-it('one that failed tells its code, and can be tried again', async () => {
+it('a failed rotation reports its code, and can be tried again', async () => {
   const world = new AgentWorld();
   world.rotate = () => Promise.reject(new ProblemError('ROTATION_INCOMPLETE', '4 of 5 servers gave a key'));
   await world.send('PUT', '/rotation');

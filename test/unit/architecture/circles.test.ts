@@ -20,7 +20,7 @@ it('no file of src imports itself through others, types included', () => {
   expect([...new Set(circles.flatMap(roomsOf))].sort()).toEqual(roomsWithCircles);
 });
 
-it('a circle of types, one of three files and one through an export are found', () => {
+it('finds a circle of types, a circle of three files and a circle through an export', () => {
   const folder = mkdtempSync(join(tmpdir(), 'circles-'));
   const files = {
     'a.ts': "import type { B } from './b.ts';",
@@ -44,7 +44,7 @@ it('a circle of types, one of three files and one through an export are found', 
   }
 });
 
-it('every import of the tree is seen: each leads to a file', () => {
+it('sees every import of the tree, and each leads to a file', () => {
   const files = new Set(filesBelow(src));
   const missing = [...files].flatMap((file) =>
     importsOf(readFileSync(file, 'utf8'))

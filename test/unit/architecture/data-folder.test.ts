@@ -38,7 +38,7 @@ const usesNodeFs = (name: string): boolean =>
   /from '(?:node:)?fs(?:\/promises)?'|import\('(?:node:)?fs|require\(|process\.binding/.test(sourceOf(name));
 
 describe('the data folder', () => {
-  it('is touched by the disk room only', () => {
+  it('is accessed by the disk room only', () => {
     const outside = files.filter((name) => !name.startsWith('disk/') && usesNodeFs(name)).sort();
     expect(outside).toEqual(Object.keys(elsewhere).sort());
   });

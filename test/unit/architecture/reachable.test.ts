@@ -12,7 +12,7 @@ interface PackageJson {
   readonly exports: Readonly<Record<string, { readonly types: string; readonly default: string }>>;
 }
 
-// The project's own package.json, of which the tests below check what they use.
+// The project's own package.json; the tests below check the fields that they use.
 const packageJson = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as PackageJson;
 const exported = Object.values(packageJson.exports);
 
@@ -58,19 +58,19 @@ function reachableFrom(entries: readonly string[]): ReadonlySet<string> {
 describe('entry points', () => {
   const files = filesBelow(src).map((path) => relative(root, path));
 
-  it('are files of this project, with types beside each of them', () => {
+  it('are files of this project, each with its types', () => {
     expect(entryPoints.filter((entry) => !files.includes(entry))).toEqual([]);
     expect(exported.map(({ types }) => sourceOf(types))).toEqual(
       exported.map((entry) => sourceOf(entry.default)),
     );
   });
 
-  it('reach every file of src, so that nothing lies in the package that no program can use', () => {
+  it('reach every file of src, so that the package has no unusable file', () => {
     const reached = reachableFrom(entryPoints);
     expect(files.filter((file) => !reached.has(file))).toEqual([]);
   });
 
-  it('are all needed for that: without the entry points of the rooms, the walk finds files that are not reached', () => {
+  it('are all needed: without the entry points of the rooms, some files are not reached', () => {
     const reached = reachableFrom(entryPoints.filter((entry) => entry !== 'src/epochs/epochs.ts'));
     expect(files.filter((file) => !reached.has(file))).toContain('src/epochs/player.ts');
   });

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { AttemptPace } from '../../../src/boot/attempt-pace.ts';
 
 describe('the pace of attempts', () => {
-  it('waits ever longer, and not for as long as a clock was set back', () => {
+  it('waits longer after each failure, and does not wait longer when the clock is set back', () => {
     let nowMs = 1_000_000;
     const clock = { nowMs: () => nowMs, sleep: async () => undefined };
     const pace = new AttemptPace(

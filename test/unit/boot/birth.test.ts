@@ -11,8 +11,8 @@ import type { SimulatedNode } from '../../support/simulated-network-node.ts';
 
 const LONG = { timeout: 60_000 };
 
-describe('two processes that begin a fresh node in one folder at once', () => {
-  it.each([0, 1, 40, 230, 600])('make exactly one node, the second %i ms later', LONG, async (laterMs) => {
+describe('two processes that create a node in one folder at the same time', () => {
+  it.each([0, 1, 40, 230, 600])('create exactly one node, the second %i ms later', LONG, async (laterMs) => {
     const net = new SimulatedNetwork(821);
     await net.form(4);
     const [one, two] = [net.addMachine(), net.addMachine()];
@@ -65,7 +65,7 @@ function watchSecrets(machine: SimulatedNode): { readonly was: Uint8Array; reado
 
 const isZero = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === 0);
 
-describe('a birth of which no node comes', () => {
+describe('the creation of a node that does not succeed', () => {
   const ends: Readonly<Record<string, (net: SimulatedNetwork, late: SimulatedNode) => Promise<void>>> = {
     'cannot be put into place': async (net, late) => {
       late.disk.inject(({ kind, path }) =>
@@ -109,7 +109,7 @@ describe('a birth of which no node comes', () => {
   });
 });
 
-describe('a birth that is stopped', () => {
+describe('the creation of a node that is stopped', () => {
   it('leaves no key at its servers, not even one that was confirmed', LONG, async () => {
     const net = new SimulatedNetwork(823);
     await net.form(5);

@@ -70,7 +70,7 @@ describe('closing a guardian', () => {
     expect(node.state.name).toBe('backed');
   });
 
-  it('ends at whatever moment of a boot, and the next boot opens the store', LONG, async () => {
+  it('ends at any moment of a boot, and the next boot opens the store', LONG, async () => {
     const key = Buffer.from(node.open?.storeKey.reveal() ?? []).toString('hex');
     await closes(node);
     for (let afterMs = 0; afterMs <= 700; afterMs += 35) {
@@ -84,7 +84,7 @@ describe('closing a guardian', () => {
     expect(node.state.name).toBe('backed');
   });
 
-  it('ends when the attempt under way has ended, at whatever operation of the disk', LONG, async () => {
+  it('waits for the running attempt, at any disk operation', LONG, async () => {
     await closes(node);
     for (let at = 1, isReached = true; isReached; at++) {
       const { disk } = node;
@@ -108,7 +108,7 @@ describe('closing a guardian', () => {
     expect(node.state.name).toBe('backed');
   });
 
-  it('ends at whatever moment of a birth, and leaves a whole node or none', LONG, async () => {
+  it('ends at any moment of the creation of a node, and leaves a complete node or none', LONG, async () => {
     for (let afterMs = 0; afterMs <= 700; afterMs += 70) {
       const late = net.addMachine();
       late.start();
@@ -120,7 +120,7 @@ describe('closing a guardian', () => {
   });
 
   it.each(Object.entries(hangs))(
-    'ends while %s hangs: at a birth, in a recovery, in healing',
+    'ends while %s hangs: at the creation of a node, in a recovery, in healing',
     LONG,
     async (_what, begin) => {
       try {

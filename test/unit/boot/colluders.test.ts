@@ -48,7 +48,7 @@ async function resealed(file: KeyslotFile, count: number): Promise<KeyslotFile> 
 }
 
 describe('t − 1 servers that collude', () => {
-  it('give other keys: the node opens with the rest, and names them', LONG, async () => {
+  it('and give wrong keys: the node opens with the others, and names them', LONG, async () => {
     const key = keyOf(node);
     const file = await fileOf(node);
     const colluders = machinesOf(net, file.generations[0]).slice(0, COLLUDERS);
@@ -63,7 +63,7 @@ describe('t − 1 servers that collude', () => {
   });
 
   it(
-    'with the host, which re-seals their slots: no wrong store, nothing changed, and open when it repents',
+    'with the host, which re-seals their slots: the store stays closed and unchanged, and opens with the real file',
     LONG,
     async () => {
       const key = keyOf(node);

@@ -14,7 +14,7 @@ async function network(seed: number, count: number): Promise<{ net: SimulatedNet
 const reasonOf = ({ state }: SimulatedNode): string => ('reason' in state ? state.reason : '');
 
 describe('the guardian', () => {
-  it('goes on unbacked at once where there is no server, and is backed when there are', LONG, async () => {
+  it('continues unbacked when there is no server, and is backed when servers appear', LONG, async () => {
     const net = new SimulatedNetwork(401);
     const node = net.addMachine();
     node.start();
@@ -23,7 +23,7 @@ describe('the guardian', () => {
     expect(node.open).toBeDefined();
     await net.register(node);
     for (let index = 0; index < 3; index++) net.addMachine().start();
-    // They see one server, which is not enough, and look for more for a while.
+    // They see one server, which is not enough, and wait for more servers for a while.
     await net.world.clock.advance(6_000);
     for (const other of net.nodes) await net.register(other);
     await net.settle(20_000);
@@ -31,7 +31,7 @@ describe('the guardian', () => {
     await net.close();
   });
 
-  it('makes a fresh node backed before it is put into place, where there are servers', LONG, async () => {
+  it('backs a new node before its folder is put into place, when there are servers', LONG, async () => {
     const { net } = await network(402, 4);
     const late = net.addMachine();
     late.start();
@@ -41,7 +41,7 @@ describe('the guardian', () => {
     await net.close();
   });
 
-  it('never backed, and stopped: locked with NODE_NEVER_BACKED, untouched', LONG, async () => {
+  it('locks a node that was never backed and stopped: NODE_NEVER_BACKED, unchanged', LONG, async () => {
     const net = new SimulatedNetwork(403);
     const node = net.addMachine();
     node.start();
@@ -56,7 +56,7 @@ describe('the guardian', () => {
     await net.close();
   });
 
-  it('does not become a new node where another one is expected', LONG, async () => {
+  it('does not create a new node when another account is expected', LONG, async () => {
     const { net } = await network(404, 4);
     const empty = net.addMachine();
     empty.start(AccountId.of(new Uint8Array(32).fill(1)));
@@ -67,7 +67,7 @@ describe('the guardian', () => {
     await net.close();
   });
 
-  it('refuses the store of another account than the expected one, and closes it', LONG, async () => {
+  it('refuses and closes the store of another account than the expected one', LONG, async () => {
     const { net, node } = await network(405, 4);
     await net.world.clock.until(node.kill());
     const before = folderDigest(node);
@@ -84,7 +84,7 @@ describe('the guardian', () => {
     await net.close();
   });
 
-  it('a damaged keyslot file locks and changes nothing', LONG, async () => {
+  it('locks on a damaged keyslot file, and changes nothing', LONG, async () => {
     const { net, node } = await network(406, 4);
     await net.world.clock.until(node.kill());
     node.disk.tamper(KEYSLOTS, new TextEncoder().encode('{"format":"latchkey-keyslots"}'));
@@ -96,7 +96,7 @@ describe('the guardian', () => {
     await net.close();
   });
 
-  it('the keyslot file of another node opens nothing', LONG, async () => {
+  it('does not open with the keyslot file of another node', LONG, async () => {
     const { net, node } = await network(407, 5);
     await net.world.clock.until(node.kill());
     const before = node.disk.files().get(KEYSLOTS);
@@ -125,7 +125,7 @@ describe('the guardian', () => {
     await net.close();
   });
 
-  it('closed in the middle of an attempt it opens nothing any more', LONG, async () => {
+  it('opens nothing after it is closed in the middle of an attempt', LONG, async () => {
     const { net, node } = await network(409, 5);
     await net.world.clock.until(node.kill());
     let stopping: Promise<void> | undefined;
@@ -147,7 +147,7 @@ describe('the guardian', () => {
   });
 
   it(
-    'stopped while it is fresh it leaves no store behind, and the next start makes another node',
+    'leaves no store behind when it is stopped while it creates a node, and the next start creates another',
     LONG,
     async () => {
       const { net } = await network(410, 4);

@@ -11,7 +11,7 @@ const quotesOf = (net: SimulatedNetwork, node: SimulatedNode): number =>
 
 const stale = { status: 401, body: { code: 'TIMESTAMP_STALE', detail: 'the timestamp is 90 s off' } };
 
-/** Answers that only `/key-status` of a server gives, whatever else it does well. */
+/** Wrong answers of `/key-status`, while the other routes of the server work. */
 const halves: Readonly<Record<string, (net: SimulatedNetwork, server: SimulatedNode) => void>> = {
   'whose clock is wrong': (net, server) => {
     net.world.wire.forge = ({ endpoint, path }) =>
@@ -23,8 +23,8 @@ const halves: Readonly<Record<string, (net: SimulatedNetwork, server: SimulatedN
   },
 };
 
-describe('a server that gives keys and never proves them', () => {
-  it.each(Object.entries(halves))('%s: others take its place', LONG, async (_name, begin) => {
+describe('a server that gives keys but never proves that it stored them', () => {
+  it.each(Object.entries(halves))('%s: is replaced by other servers', LONG, async (_name, begin) => {
     const { net, node, newest, first } = await formedNetwork(871, 7);
     begin(net, first);
     await net.settle(60_000);
@@ -35,7 +35,7 @@ describe('a server that gives keys and never proves them', () => {
     await endNetwork(net);
   });
 
-  it('is taken where there is no other, ever more seldom', LONG, async () => {
+  it('is tried with growing pauses when there is no other server', LONG, async () => {
     const { net, node, newest, first } = await formedNetwork(872, 6);
     halves['whose clock is wrong']?.(net, first);
     await net.settle(600_000);
@@ -49,7 +49,7 @@ describe('a server that gives keys and never proves them', () => {
     await endNetwork(net);
   });
 
-  it('is replaced when it proves them as another process than the one that issued them', LONG, async () => {
+  it('is replaced when another process than the issuing one proves the keys', LONG, async () => {
     const { net, node, newest, first } = await formedNetwork(873, 7);
     const instanceId = first.keyServer?.identity.instanceId ?? new Uint8Array(0);
     const [truth, other] = [instanceId.slice(), new Uint8Array(instanceId.length).fill(7)];
@@ -68,8 +68,8 @@ describe('a server that gives keys and never proves them', () => {
   });
 });
 
-describe('a node that is backed, and for which the chain now wants more slots', () => {
-  it('tries to get them ever more seldom while a server refuses', LONG, async () => {
+describe('a backed node that needs more slots after a change on the chain', () => {
+  it('tries to get them with growing pauses while a server refuses', LONG, async () => {
     const { net, node } = await formedNetwork(874, 5);
     const late = net.addMachine();
     late.start();

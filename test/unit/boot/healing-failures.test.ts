@@ -5,8 +5,8 @@ import { fileOf, keptSlots } from '../../support/slot-picture.ts';
 
 const LONG = { timeout: 120_000 };
 
-describe('a look that fails', () => {
-  it('turns backed into degraded, and back when it succeeds again', LONG, async () => {
+describe('a slot check that fails', () => {
+  it('changes the state to degraded, and the next success changes it back to backed', LONG, async () => {
     const { net, node } = await formedNetwork(811, 4);
     const states: string[] = [];
     net.world.chain.setAvailable(false);
@@ -24,7 +24,7 @@ describe('a keyslot file that cannot be saved', () => {
   const steps = ['create', 'write', 'sync', 'rename', 'syncDirectory'] as const;
 
   it.each(steps)(
-    'fails at %s: backs off, loses nothing, and is backed when the disk is well',
+    'fails at %s: the node backs off, loses nothing, and is backed when the disk works again',
     LONG,
     async (step) => {
       const { net, node, file, servers } = await formedNetwork(812, 7);
@@ -40,7 +40,7 @@ describe('a keyslot file that cannot be saved', () => {
       const before = quotes();
       // Nothing of what is confirmed is withdrawn, so that the new generation itself cannot be saved.
       net.world.wire.misbehaviour.set(servers[0]?.endpoint ?? '', 'garbage');
-      // However often it is told to look.
+      // After any number of requests for a check.
       for (let second = 0; second < 60; second++) {
         node.nudge();
         await net.world.clock.advance(1_000);
@@ -49,7 +49,7 @@ describe('a keyslot file that cannot be saved', () => {
       // Without backing off it would be one a second, after the patience of a quarter of a minute.
       expect(quotes() - before).toBeGreaterThan(1);
       expect(quotes() - before).toBeLessThan(25);
-      // The slots that were good are still there, whichever file is in force.
+      // The good slots are in both versions of the file.
       const [inForce] = (await fileOf(node)).generations;
       expect([file.generations[0].generation, file.generations[0].generation + 1]).toContain(
         inForce.generation,
@@ -65,9 +65,9 @@ describe('a keyslot file that cannot be saved', () => {
   );
 });
 
-describe('keys that nobody needs any more', () => {
+describe('keys that are no longer needed', () => {
   it(
-    'of the older generation are learnt after a restart, to be proved, and then forgotten',
+    'of the older generation are fetched after a restart, proved to their servers, and then forgotten',
     LONG,
     async () => {
       const { net, node, file, servers } = await formedNetwork(813, 6);
@@ -91,7 +91,7 @@ describe('keys that nobody needs any more', () => {
     },
   );
 
-  it('are asked for once at a time, however often a node looks while a server hangs', LONG, async () => {
+  it('are requested once at a time, also when a server hangs and the node checks often', LONG, async () => {
     const { net, node, servers } = await formedNetwork(816, 7);
     const [deaf, forgetful] = servers;
     let asked = 0;
@@ -106,12 +106,12 @@ describe('keys that nobody needs any more', () => {
       await net.world.clock.advance(100);
     }
     expect(asked).toBeGreaterThan(2);
-    // One slot, and no more than one request in its two seconds; one for every look would be more than thirty.
+    // One slot, and at most one request in two seconds; one for every check would be more than thirty.
     expect(asked).toBeLessThanOrEqual(11);
     await endNetwork(net);
   });
 
-  it('are forgotten later by a server that could not be told at once', LONG, async () => {
+  it('are forgotten later by a server that was unreachable', LONG, async () => {
     const { net, node, file, servers } = await formedNetwork(814, 6);
     const [deaf, forgetful] = servers;
     net.world.wire.forge = ({ endpoint, path }) =>
@@ -128,8 +128,8 @@ describe('keys that nobody needs any more', () => {
   });
 });
 
-describe('two generations that are both short', () => {
-  it('the one that may still open the store stays, not the one that cannot', LONG, async () => {
+describe('two generations that both have too few slots', () => {
+  it('the generation that may still open the store is kept, not the one that cannot', LONG, async () => {
     const { net, node, file, servers } = await formedNetwork(815, 6);
     const key = toHex(node.open?.storeKey.reveal() ?? new Uint8Array(0));
     const [first, second, , ...unheard] = servers;

@@ -20,7 +20,7 @@ describe('healing', () => {
   });
 
   it(
-    'makes a new generation when a server forgot: sticky, with new slot ids, the old one given up',
+    'makes a new generation when a server forgot its key: same servers, new slot ids, old keys given up',
     LONG,
     async () => {
       const { net, node, file, servers } = await formedNetwork(602);
@@ -45,7 +45,7 @@ describe('healing', () => {
     },
   );
 
-  it('a newcomer on the chain displaces nobody', LONG, async () => {
+  it('does not replace enrolled servers by a new server on the chain', LONG, async () => {
     const { net, node, file } = await formedNetwork(603);
     for (let index = 0; index < 3; index++) {
       const late = net.addMachine();
@@ -78,7 +78,7 @@ describe('healing', () => {
     await endNetwork(net);
   });
 
-  it('asks ever more seldom while too few servers can be reached', LONG, async () => {
+  it('asks with growing pauses while too few servers are reachable', LONG, async () => {
     const { net, node, servers } = await formedNetwork(605, 6);
     for (const server of servers.slice(0, 3)) net.world.wire.misbehaviour.set(server.endpoint, 'hang');
     await net.settle(120_000);
@@ -91,7 +91,7 @@ describe('healing', () => {
   });
 
   it(
-    'replaces a server that is silent for longer than its patience, not one that hiccups',
+    'replaces a server that is silent for longer than the limit, not after a short outage',
     LONG,
     async () => {
       const { net, node, file, servers } = await formedNetwork(606);
@@ -111,7 +111,7 @@ describe('healing', () => {
     },
   );
 
-  it('replaces a server whose record left the chain', LONG, async () => {
+  it('replaces a server after its record has left the chain', LONG, async () => {
     const { net, node, servers } = await formedNetwork(607);
     const gone = servers[0];
     if (gone !== undefined) net.deregister(gone);
@@ -123,20 +123,20 @@ describe('healing', () => {
     await endNetwork(net);
   });
 
-  it('after a recovery with t answers it takes no wrong key from the others', LONG, async () => {
+  it('accepts no wrong key from the other servers after a recovery with t answers', LONG, async () => {
     const { net, node, servers } = await formedNetwork(608);
     for (const server of servers.slice(0, 2)) server.startLying();
     await restart(net, node);
     await net.settle(60_000);
     expect(node.state.name).toBe('backed');
-    // The new generation with the liars is good: they cannot lie about a key that they have just given.
+    // The new generation with the lying servers is good: they cannot deny a key that they have just given.
     await restart(net, node);
     await net.settle(5_000);
     expect(node.open).toBeDefined();
     await endNetwork(net);
   });
 
-  it('two nodes that lost each other heal towards each other', LONG, async () => {
+  it('heals two nodes that lost each other’s keys', LONG, async () => {
     const { net, node } = await formedNetwork(609, 5);
     const other = net.nodes[1];
     node.memory?.wipe();

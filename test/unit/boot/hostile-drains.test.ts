@@ -18,7 +18,7 @@ function lieAboutDraining(...servers: readonly SimulatedNode[]): (net: Simulated
 }
 
 describe('a hint that a server drains', () => {
-  it('that is forged triggers a slot check only', LONG, async () => {
+  it('triggers a slot check only when it is forged', LONG, async () => {
     const { net, node, newest, first } = await formedNetwork(821, 7);
     const { wire, clock, config } = net.world;
     const transport = wire.transportFrom('a stranger');
@@ -43,7 +43,7 @@ describe('a hint that a server drains', () => {
     await endNetwork(net);
   });
 
-  it('does not bring an attempt forward, as news do that may be for the better', LONG, async () => {
+  it('does not start the next attempt earlier, unlike a hint about a restart', LONG, async () => {
     const { net, node, first } = await formedNetwork(822, 6);
     const { wire, clock } = net.world;
     let attempts = 0;
@@ -72,7 +72,7 @@ describe('a hint that a server drains', () => {
   });
 
   it(
-    'written into an answer without its MAC proves nothing, so that the slot counts as silent',
+    'in an answer without a valid MAC proves nothing, and the server of the slot counts as silent',
     LONG,
     async () => {
       const { net, node, newest, first } = await formedNetwork(823, 7);
@@ -96,8 +96,8 @@ describe('a hint that a server drains', () => {
   );
 });
 
-describe('a server that lies that it drains', () => {
-  it('only loses its slots, once', LONG, async () => {
+describe('a server that falsely claims to drain', () => {
+  it('loses its slots once, without any other effect', LONG, async () => {
     const { net, node, newest, first } = await formedNetwork(831, 7);
     lieAboutDraining(first)(net);
     await net.settle(600_000);
@@ -108,7 +108,7 @@ describe('a server that lies that it drains', () => {
     await endNetwork(net);
   });
 
-  it('and changes its instance id, is left no more often than others that lie', LONG, async () => {
+  it('and changes its instance id is not replaced more often than other servers that lie', LONG, async () => {
     const { net, node, newest, servers } = await formedNetwork(834, 7);
     const others = net.nodes.filter((other) => other !== node && !servers.includes(other));
     const liars = [...servers.slice(0, 1), ...others];
@@ -126,7 +126,7 @@ describe('a server that lies that it drains', () => {
     await endNetwork(net);
   });
 
-  it('keeps its slots where there is no other, and costs no generation', LONG, async () => {
+  it('keeps its slots when there is no other server, and causes no new generation', LONG, async () => {
     const { net, node, newest, first } = await formedNetwork(832, 6);
     lieAboutDraining(first)(net);
     await net.settle(600_000);
@@ -135,8 +135,8 @@ describe('a server that lies that it drains', () => {
     await endNetwork(net);
   });
 
-  it('with another that takes turns, makes ever fewer generations', LONG, async () => {
-    // Six others, of which two lie: one of the two is always needed.
+  it('in turns with a second one causes new generations with growing pauses', LONG, async () => {
+    // Two of the six others lie, and one of these two is always needed.
     const { net, node, newest, servers } = await formedNetwork(833, 7);
     const others = net.nodes.filter((other) => other !== node && !servers.includes(other));
     const liars = [...servers.slice(0, 1), ...others];
@@ -144,7 +144,7 @@ describe('a server that lies that it drains', () => {
     lieAboutDraining(...liars)(net);
     await net.settle(1_200_000);
     const [last] = (await fileOf(node)).generations;
-    // One for every look would be more than a hundred.
+    // One for every check would be more than a hundred.
     expect(last.generation - newest.generation).toBeGreaterThan(1);
     expect(last.generation - newest.generation).toBeLessThanOrEqual(14);
     expect(node.state).toMatchObject({ name: 'backed', live: 5 });

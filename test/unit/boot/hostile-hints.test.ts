@@ -22,8 +22,8 @@ async function opensAgain(net: SimulatedNetwork, node: SimulatedNode): Promise<v
   expect(toHex(node.open?.storeKey.reveal() ?? new Uint8Array(1))).toBe(key);
 }
 
-describe('a flood of nudges', () => {
-  it('makes a node look as often as its pause allows, and no more', LONG, async () => {
+describe('a flood of hints', () => {
+  it('causes no more slot checks than the pause between checks allows', LONG, async () => {
     const { net, node, newest } = await formedNetwork(801, 5);
     const { wire, clock, config } = net.world;
     let asked = 0;
@@ -42,7 +42,7 @@ describe('a flood of nudges', () => {
     await endNetwork(net);
   });
 
-  it('brings the next attempt to enrol forward ever more seldom', LONG, async () => {
+  it('starts the next enrolment attempt earlier only with growing pauses', LONG, async () => {
     const { net, node, first } = await formedNetwork(808, 6);
     const { wire, clock } = net.world;
     let attempts = 0;
@@ -67,14 +67,14 @@ describe('a flood of nudges', () => {
 
 describe('a forged “I hold no key for this slot”', () => {
   it(
-    'with no other server to take, makes ever fewer generations and never closes the store',
+    'without another server causes new generations with growing pauses, and never closes the store',
     LONG,
     async () => {
       const { net, node, newest, first } = await formedNetwork(802, 6);
       denyStatus(net, node, first);
       await net.settle(600_000);
       const file = await fileOf(node);
-      // One at every look would be more than seventy.
+      // One at every check would be more than seventy.
       expect(file.generations[0].generation - newest.generation).toBeLessThanOrEqual(6);
       expect(node.state).toMatchObject({ name: 'degraded', live: 4, n: 5 });
       await opensAgain(net, node);
@@ -85,7 +85,7 @@ describe('a forged “I hold no key for this slot”', () => {
     },
   );
 
-  it('moves a slot to another server once, where there is one', LONG, async () => {
+  it('moves the slot once when there is another server', LONG, async () => {
     const { net, node, newest, first } = await formedNetwork(803, 7);
     denyStatus(net, node, first);
     await net.settle(300_000);
@@ -96,7 +96,7 @@ describe('a forged “I hold no key for this slot”', () => {
     await endNetwork(net);
   });
 
-  it('beside servers that hang, exchanges no good slots for fewer', LONG, async () => {
+  it('while other servers hang does not replace a generation by one with fewer slots', LONG, async () => {
     const { net, node, newest, servers } = await formedNetwork(804, 6);
     const [denied, ...silent] = servers.slice(0, 2);
     if (denied === undefined) throw new Error('no server');
@@ -111,7 +111,7 @@ describe('a forged “I hold no key for this slot”', () => {
     await endNetwork(net);
   });
 
-  it('a server that really restarted is believed at once, also after it was doubted', LONG, async () => {
+  it('does not delay the reaction to a real restart, also after earlier doubts', LONG, async () => {
     const { net, node, newest, first } = await formedNetwork(805, 6);
     denyStatus(net, node, first);
     await net.settle(10_000);
@@ -128,8 +128,8 @@ describe('a forged “I hold no key for this slot”', () => {
   });
 });
 
-describe('a server that says again and again that it restarted', () => {
-  /** At every look the server has forgotten everything, under a new instance id, and gives new keys. */
+describe('a server that claims a restart again and again', () => {
+  /** At every check the server has lost its memory, has a new instance id, and gives new keys. */
   function restartAtEveryLook(net: SimulatedNetwork, node: SimulatedNode, liar: SimulatedNode): void {
     const instanceId = liar.keyServer?.identity.instanceId;
     net.world.wire.forge = ({ from, endpoint, path }) => {
@@ -150,12 +150,12 @@ describe('a server that says again and again that it restarted', () => {
     await endNetwork(net);
   });
 
-  it('where there is no other, costs a generation only after a growing time', LONG, async () => {
+  it('when there is no other server, causes a new generation only after growing pauses', LONG, async () => {
     const { net, node, newest, first } = await formedNetwork(810, 6);
     restartAtEveryLook(net, node, first);
     await net.settle(1_200_000);
     const file = await fileOf(node);
-    // Eight times the patience is two minutes here; one at every look would be more than a hundred.
+    // Eight times the patience is two minutes here; one at every check would be more than a hundred.
     expect(file.generations[0].generation - newest.generation).toBeLessThanOrEqual(14);
     net.world.wire.forge = () => undefined;
     await net.settle(180_000);
@@ -167,7 +167,7 @@ describe('a server that says again and again that it restarted', () => {
 describe('a forged “I have no slot of yours” to a restarted server', () => {
   const forgedNo = { status: 200, body: { enrolled: false, signature: `0x${'5a'.repeat(64)}` } };
 
-  it('does not end its wait', LONG, async () => {
+  it('does not end the wait of the server', LONG, async () => {
     const { net, first } = await formedNetwork(806, 5);
     const clients = net.nodes.filter((node) => node !== first);
     net.world.wire.forge = ({ path }) => (path === '/server-restarted' ? forgedNo : undefined);
@@ -182,7 +182,7 @@ describe('a forged “I have no slot of yours” to a restarted server', () => {
     await endNetwork(net);
   });
 
-  it('but the client’s own word does, and for good', LONG, async () => {
+  it('is ignored, but the signed answer of the client ends the wait permanently', LONG, async () => {
     const { net, first } = await formedNetwork(807, 8);
     await net.world.clock.until(first.kill());
     // All clients move to other servers while it is down.

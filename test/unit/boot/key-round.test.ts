@@ -82,7 +82,7 @@ describe('a round of key requests', () => {
     expect(quotesMade).toBe(1);
   });
 
-  it('lets hanging servers cost the others nothing', async () => {
+  it('is not delayed by hanging servers', async () => {
     const { results: undisturbed } = await run();
     misbehave('hang', 2);
     const { results } = await run();
@@ -96,7 +96,7 @@ describe('a round of key requests', () => {
     );
   });
 
-  it('gives stragglers a quote of their own', async () => {
+  it('makes a separate quote for servers with late challenges', async () => {
     misbehave('slow', 1);
     const { results } = await run();
     expect(results.filter(({ result }) => result.ok)).toHaveLength(5);
@@ -112,7 +112,7 @@ describe('a round of key requests', () => {
     );
   });
 
-  it('ends at once, and makes no quote, when nobody answers', async () => {
+  it('ends at once without a quote when no server answers', async () => {
     for (const { endpoint } of net.records.values()) net.world.wire.misbehaviour.set(endpoint, 'denies');
     const { results, tookMs } = await run();
     expect(results).toHaveLength(5);
@@ -134,7 +134,7 @@ describe('a round of key requests', () => {
     expect(tookMs).toBeLessThan(600);
   });
 
-  it('says that it was this machine which could not make a quote', async () => {
+  it('reports that this machine could not make a quote', async () => {
     const failing = { quote: () => Promise.reject(new ProblemError('QUOTE_SOURCE_UNAVAILABLE', 'no TDX')) };
     const { results } = await run({}, failing);
     expect(results).toHaveLength(5);

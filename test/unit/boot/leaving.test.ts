@@ -22,8 +22,8 @@ function seen(standing: 'live' | 'draining', process = 1): CheckedSlot {
   return { slot, report: { server, endpoint: undefined, standing }, instanceId, claim: 'own' };
 }
 
-describe('a server that says that it drains', () => {
-  it('is heeded at once, and its word is news once', () => {
+describe('a server that reports that it drains', () => {
+  it('is replaced at once, and its first report alone counts as news', () => {
     const leaving = new Leaving(PATIENCE_MS);
     expect(leaving.isHeeded({ server }, 0)).toBe(false);
     expect(leaving.note([seen('draining')], 10)).toEqual([server]);
@@ -31,7 +31,7 @@ describe('a server that says that it drains', () => {
     expect(leaving.isHeeded({ server }, 20)).toBe(true);
   });
 
-  it('is not heeded any more when it says so no more', () => {
+  it('is not replaced after it has stopped to report a drain', () => {
     const leaving = new Leaving(PATIENCE_MS);
     leaving.note([seen('draining')], 10);
     expect(leaving.note([seen('live')], 20)).toEqual([]);
@@ -39,7 +39,7 @@ describe('a server that says that it drains', () => {
     expect(leaving.note([seen('draining')], 30)).toEqual([server]);
   });
 
-  it('and gives keys in between is heeded ever more slowly', () => {
+  it('and gives keys in between is replaced after growing pauses', () => {
     const leaving = new Leaving(PATIENCE_MS);
     let nowMs = 0;
     for (let time = 0; time < 14; time++) {
@@ -64,7 +64,7 @@ describe('a server that says that it drains', () => {
     expect(leaving.isHeeded({ server }, 6 + PATIENCE_MS)).toBe(true);
   });
 
-  it('is asked last for an hour after it was left, and then as anybody', () => {
+  it('is asked last for an hour after it was replaced, and then in the normal order', () => {
     const leaving = new Leaving(PATIENCE_MS);
     leaving.note([seen('draining')], 0);
     expect(leaving.wasLeft(server, 0)).toBe(false);

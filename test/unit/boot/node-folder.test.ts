@@ -39,7 +39,7 @@ describe('the folder of a node', () => {
     ['EXDEV', (folder: NodeFolder) => folder.finishStore()],
     ['EBUSY', (folder: NodeFolder) => folder.setAside('abandoned-1')],
   ] as const)(
-    'that is a mount of its own (%s) is said, and nothing is left of what was made',
+    'is refused when it is a mount point (%s), and no unfinished file is left',
     async (code, move) => {
       const disk = new SimulatedDisk();
       for (const path of ['/data', '/data/node', '/data/node.new', '/data/node.new/store'])
@@ -56,7 +56,7 @@ describe('the folder of a node', () => {
     },
   );
 
-  it('is either whole or not there, whenever the power goes', async () => {
+  it('is complete or missing after a power cut at any moment', async () => {
     const whole = new SimulatedDisk();
     await firstBoot(whole);
     const steps = whole.steps;
@@ -87,7 +87,7 @@ describe('the folder of a node', () => {
     }
   });
 
-  it('begins anew over whatever an earlier start left in node.new', async () => {
+  it('replaces the unfinished node.new of an earlier start', async () => {
     const disk = new SimulatedDisk();
     await folderOf(disk).begin();
     await disk.mkdir('/data/node.new/store');
@@ -97,14 +97,14 @@ describe('the folder of a node', () => {
     expect([...disk.files().keys()].some((path) => path.includes('junk'))).toBe(false);
   });
 
-  it('tells a node without keyslot file from no node', async () => {
+  it('distinguishes a node without keyslot file from a missing node', async () => {
     const disk = new SimulatedDisk();
     await firstBoot(disk);
     disk.tamper('/data/node/keyslots', undefined);
     expect(await folderOf(disk).look()).toBe('without-keyslots');
   });
 
-  it('finish never replaces a node that is there', async () => {
+  it('never replaces an existing node at the end of the creation', async () => {
     const disk = new SimulatedDisk();
     await firstBoot(disk);
     await folderOf(disk).begin();

@@ -25,8 +25,8 @@ const answers: Readonly<Record<string, { status: number; body: unknown }>> = {
   'another account': { status: 200, body: { server: fake, nonce: '', expiresAtMs: 1, instanceId: '' } },
 };
 
-describe('what a person is told of a peer', () => {
-  it.each(Object.entries(answers))('fakes no line and moves no cursor: %s', async (_where, answer) => {
+describe('the message for a person about a failed peer', () => {
+  it.each(Object.entries(answers))('has no forged line and moves no cursor: %s', async (_where, answer) => {
     const client = new PeerClient({
       transport: { send: async () => answer },
       clock: systemClock,

@@ -42,7 +42,7 @@ const crowds: readonly (readonly [string, MachineOwner])[] = [
 
 describe.each(crowds)('servers on one %s', (name, crowd) => {
   it(
-    'get no more than n − t slots; with too few others the node stays degraded and says why',
+    'get at most n − t slots; with too few other servers the node stays degraded and reports the reason',
     LONG,
     async () => {
       const { net, node } = await formed(831, [crowd, crowd, crowd, {}, {}]);
@@ -68,7 +68,7 @@ describe.each(crowds)('servers on one %s', (name, crowd) => {
     },
   );
 
-  it('get none at a re-enrolment when those who kept their slots fill the limit', LONG, async () => {
+  it('get none at a re-enrolment when the servers that keep their slots fill the limit', LONG, async () => {
     const { net, node } = await formed(832, [crowd, crowd, crowd, {}, {}, {}, {}]);
     expect((await together(net, node)).slots).toBe(5);
     // Every server outside the crowd forgets in turn, so that every re-enrolment has a place to fill.

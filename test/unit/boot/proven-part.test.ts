@@ -21,7 +21,7 @@ async function generationOf(number: number, storeKey: SecretBytes) {
 }
 
 describe('the proven part of a keyslot file', () => {
-  it('leaves out a generation that the host forged, which would else displace the real one', async () => {
+  it('excludes a generation that the host forged, so that it cannot displace the real one', async () => {
     const storeKey = new SecretBytes(systemRandom(32));
     const real = await generationOf(1, storeKey);
     const made = await generationOf(2, new SecretBytes(systemRandom(32)));

@@ -107,8 +107,8 @@ function hangSlots({ slots }: Generation, count: number): void {
 const keyOf = (outcome: RecoveryOutcome): string =>
   outcome.ok ? toHex(outcome.recovered.storeKey.reveal()) : 'locked';
 
-describe('the older generation is a hedge', () => {
-  it('asked at once when the newer one cannot open the store any more', LONG, async () => {
+describe('the older generation in a recovery', () => {
+  it('is asked at once when the newer one can no longer open the store', LONG, async () => {
     const { both } = withNewer();
     const alone = await recover(file);
     const outcome = await recover(both);
@@ -116,7 +116,7 @@ describe('the older generation is a hedge', () => {
     expect(outcome.tookMs).toBeLessThan(2 * alone.tookMs + 100);
   });
 
-  it('asked at once too when what is left of the newer one hangs', LONG, async () => {
+  it('is asked at once when the remaining servers of the newer one hang', LONG, async () => {
     const { both } = withNewer();
     const alone = await recover(file);
     for (const { endpoint } of machinesOf(net, file.generations[0]).slice(0, 2)) {
@@ -128,7 +128,7 @@ describe('the older generation is a hedge', () => {
     expect(outcome.tookMs).toBeLessThan(1_000);
   });
 
-  it('asked before the deadline of servers that hang', LONG, async () => {
+  it('is asked before the deadline of hanging servers', LONG, async () => {
     const { both, newer } = withNewer();
     hangSlots(newer, 5);
     const outcome = await recover(both);
@@ -136,7 +136,7 @@ describe('the older generation is a hedge', () => {
     expect(outcome.tookMs).toBeLessThan(PEER_DEADLINE_MS);
   });
 
-  it('not asked at all when the newer one opens', LONG, async () => {
+  it('is not asked when the newer one opens', LONG, async () => {
     const older = { ...withNewer().newer, generation: 0.5 };
     const asked: string[] = [];
     wire.forge = ({ path, body }) => {
@@ -150,8 +150,8 @@ describe('the older generation is a hedge', () => {
   });
 });
 
-describe('what a recovery that fails leaves in memory', () => {
-  it('too few slots: no server key', LONG, async () => {
+describe('keys in memory after a recovery', () => {
+  it('too few slots: no server key remains', LONG, async () => {
     const keys = arrivingKeys();
     for (const { endpoint } of machinesOf(net, file.generations[0]).slice(0, 3)) {
       wire.misbehaviour.set(endpoint, 'hang');
@@ -161,7 +161,7 @@ describe('what a recovery that fails leaves in memory', () => {
     expect(keys.every(isWiped)).toBe(true);
   });
 
-  it('a success keeps the keys of its slots, and no others', LONG, async () => {
+  it('success: only the keys of its slots remain', LONG, async () => {
     const keys = arrivingKeys();
     const outcome = await recover(file);
     await clock.advance(5_000);
@@ -171,7 +171,7 @@ describe('what a recovery that fails leaves in memory', () => {
     expect(keys.filter((key) => !kept.includes(key)).every(isWiped)).toBe(true);
   });
 
-  it('a store that does not open: no key at all', LONG, async () => {
+  it('a store that does not open: no key remains', LONG, async () => {
     const keys = arrivingKeys();
     await clock.until(node.kill());
     const kept = [...node.disk.files()].filter(([path]) => path.startsWith('/data/node/store/'));

@@ -81,7 +81,7 @@ describe('recovery of the store key', () => {
     expect(outcome.tookMs).toBeLessThan(600);
   });
 
-  it('stays short of the key with fewer, and says how far it is and why', async () => {
+  it('with fewer answers gives no key, and reports the number of answers and the reasons', async () => {
     silenceAllBut(2);
     const outcome = await recover();
     expect(outcome).toMatchObject({ ok: false, have: 2, need: 3 });
@@ -94,7 +94,7 @@ describe('recovery of the store key', () => {
     ]);
   });
 
-  it('brings the newest incarnation, the head, and the time on which t agree', async () => {
+  it('returns the newest incarnation, the head, and the time on which t servers agree', async () => {
     const outcome = await recover();
     if (!outcome.ok) throw new Error('locked');
     const { recovered } = outcome;
@@ -118,7 +118,7 @@ describe('recovery of the store key', () => {
     expect(keyOf(await recover({ snapshot }))).toBe(storeKey);
   });
 
-  it('takes the older generation when the newer one is dead', async () => {
+  it('uses the older generation when the newer one cannot open the store', async () => {
     // Servers that exist nowhere.
     const dead = await enrol({ t: 3, n: 5 }, { generation: file.generations[0].generation + 1 });
     const both = addGeneration(file, dead.generation, () => ({ live: 5, possible: 5 })).file;
@@ -133,7 +133,7 @@ describe('recovery of the store key', () => {
     expect(outcome.ok).toBe(false);
   });
 
-  it('ignores incarnations and heads that no store of this key made', async () => {
+  it('ignores incarnations and heads that were not made with this store key', async () => {
     for (const server of servers) server.inventMarks();
     const outcome = await recover();
     if (!outcome.ok) throw new Error('locked');
@@ -143,7 +143,7 @@ describe('recovery of the store key', () => {
     await net.settle(60_000);
   });
 
-  it('names liars, and opens with the others', async () => {
+  it('names servers that lie, and opens with the others', async () => {
     servers[0]?.startLying();
     servers[1]?.startLying();
     silenceAllBut(2);
@@ -156,7 +156,7 @@ describe('recovery of the store key', () => {
     await net.settle(60_000);
   });
 
-  it('ends at once when it is told to stop, with another generation still to ask', async () => {
+  it('ends at once when it is stopped, also before the second generation was asked', async () => {
     for (const { endpoint } of net.nodes) net.world.wire.misbehaviour.set(endpoint, 'hang');
     const newer = { ...file.generations[0], generation: file.generations[0].generation + 1 };
     const slots = newer.slots.map((slot) => ({ ...slot, slotId: dice.bytes(16) as typeof slot.slotId }));

@@ -23,7 +23,7 @@ const MANIFEST = '/data/node/store/MANIFEST';
 const COPY = '/copies/keyslots';
 
 const net = new SimulatedNetwork(909);
-/** Machine whose store is lost and restored. */
+/** The machine that loses its store and restores it. */
 let node: SimulatedNode;
 let account: AccountId;
 let backup: Uint8Array;
@@ -151,7 +151,7 @@ async function picture(disk: SimulatedDisk): Promise<readonly string[]> {
 
 describe('restoring a node', () => {
   it(
-    'puts the store in place under the keyslot file that is there, and says that it is older',
+    'puts the store in place under the existing keyslot file, and reports that the store is older',
     LONG,
     async () => {
       const disk = await diskWith('keyslots');
@@ -170,7 +170,7 @@ describe('restoring a node', () => {
   );
 
   it(
-    'takes the copy of the keyslot file where none is in place, with and without a node folder',
+    'uses the copy of the keyslot file when there is none in place, with and without a node folder',
     LONG,
     async () => {
       for (const left of ['node-folder', 'nothing'] as const) {
@@ -184,7 +184,7 @@ describe('restoring a node', () => {
     },
   );
 
-  it('refuses, and changes nothing', LONG, async () => {
+  it('refuses wrong input, and changes nothing', LONG, async () => {
     const other = net.nodes[1]?.open?.identity.account;
     const flipped = backup.slice();
     flipped[flipped.length - 20] = (flipped[flipped.length - 20] ?? 0) ^ 1;
@@ -210,7 +210,7 @@ describe('restoring a node', () => {
     }
   });
 
-  it('refuses where there is a store, whatever its state, before it asks anybody', LONG, async () => {
+  it('refuses when there is a store in any state, before it asks a server', LONG, async () => {
     const disk = await diskWith('keyslots');
     await disk.mkdir('/data/node/store');
     const asked = net.world.genuineQuotes.size;
@@ -218,7 +218,7 @@ describe('restoring a node', () => {
     expect(net.world.genuineQuotes.size).toBe(asked);
   });
 
-  it('is locked without t servers, changes nothing, and tries as often as it was told', LONG, async () => {
+  it('without t servers stays locked, changes nothing, and tries as often as configured', LONG, async () => {
     const { misbehaviour } = net.world.wire;
     for (const { endpoint } of net.nodes) misbehaviour.set(endpoint, 'hang');
     const disk = await diskWith('nothing');
@@ -230,7 +230,7 @@ describe('restoring a node', () => {
     expect(await restoring).toMatchObject({ keyslots: 'given' });
   });
 
-  it('gives way to another process that makes something there', LONG, async () => {
+  it('stops when another process creates a node in the same folder', LONG, async () => {
     const disk = await diskWith('keyslots');
     const lock = await disk.lock('/data');
     expect(await thrownCode(restore(disk))).toBe('NODE_RUNNING');
@@ -239,7 +239,7 @@ describe('restoring a node', () => {
   });
 
   it.each(['keyslots', 'node-folder', 'nothing'] as const)(
-    'cut at every step with %s left: the second run succeeds, or the first did',
+    'after a power cut at every step with %s left, the first or the second run has succeeded',
     LONG,
     async (left) => {
       const given = left === 'keyslots' ? {} : { keyslots: COPY };

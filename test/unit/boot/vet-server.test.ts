@@ -90,7 +90,7 @@ function quoteFor(
 }
 
 describe('an attestation is refused', () => {
-  it('when its report data bind something else', async () => {
+  it('when its report data bind other values', async () => {
     const record = await registered();
     const snapshot = await world.chain.snapshot();
     change = (answer) => ({ ...answer, quote: quoteFor(answer, record, { reportData: new Uint8Array(64) }) });
@@ -99,7 +99,7 @@ describe('an attestation is refused', () => {
     expect(await outcome(record, snapshot)).toBe('passed');
   });
 
-  it('when it was made for another X25519 key than the registered one', async () => {
+  it('when it is for another X25519 key than the registered one', async () => {
     const record = await registered();
     const other = { ...record, x25519PublicKey: X25519PublicKey.of(seededBytes(77, 32)) };
     const reportData = registrationReportData(other.account, other.x25519PublicKey, 0, nonce);
@@ -138,7 +138,7 @@ describe('an attestation is refused', () => {
     }
   });
 
-  it('when its TCB is out of date, unless the server holds a slot and the grace runs', async () => {
+  it('when its TCB is out of date, unless the server holds a slot within the grace period', async () => {
     const record = await registered();
     const body = { teeTcbSvn: Uint8Array.of(5, 1, 7, ...new Uint8Array(13)) };
     change = (answer) => ({ ...answer, quote: quoteFor(answer, record, { body }) });
@@ -163,7 +163,7 @@ describe('a server that was found good', () => {
     expect(attestations).toBe(2);
   });
 
-  it('is asked again when the clock was set back, however short the while', async () => {
+  it('is asked again when the clock is set back, also within thirty seconds', async () => {
     const record = await registered();
     const snapshot = await world.chain.snapshot();
     await vetter.vet(record, snapshot, NEVER);
@@ -174,7 +174,7 @@ describe('a server that was found good', () => {
 });
 
 describe('a registered quote', () => {
-  it('that is genuine and of another account costs no verification of signatures', async () => {
+  it('of another account is refused without a verification of signatures', async () => {
     const record = await registered();
     const others = Array.from({ length: 20 }, (_, at) => AccountId.of(seededBytes(at + 1, 32)));
     for (const account of others) expect(vetter.platformOf({ ...record, account })).toBeUndefined();
@@ -182,7 +182,7 @@ describe('a registered quote', () => {
     expect(vetter.platformOf(record)).toMatch(/^[0-9a-f]{32}$/);
   });
 
-  it('that is not genuine is verified once in ten minutes', async () => {
+  it('with an invalid signature is verified once in ten minutes', async () => {
     const record = await registered();
     const forged = { ...record, quote: record.quote.slice() };
     // In the header, which the signature covers and nothing else looks at.
@@ -194,7 +194,7 @@ describe('a registered quote', () => {
     expect(verifications()).toBe(2);
   });
 
-  it('that a wrong clock refused is accepted once the clock is right', async () => {
+  it('that was refused because of a wrong clock is accepted when the clock is right', async () => {
     const record = await registered();
     const right = world.clock.nowMs();
     for (const wrong of [0, right + 100 * 365 * 86_400_000]) {
@@ -210,8 +210,8 @@ describe('a registered quote', () => {
   });
 });
 
-describe('names that count for a while', () => {
-  it('are no more than fit: the oldest goes', () => {
+describe('recent names', () => {
+  it('are bounded: the oldest name is removed first', () => {
     const names = new RecentNames({ forMs: 10, capacity: 2 });
     for (const name of ['a', 'b', 'a', 'c']) names.add(name, 0);
     expect(['a', 'b', 'c'].filter((name) => names.has(name, 5))).toEqual(['a', 'c']);

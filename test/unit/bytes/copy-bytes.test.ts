@@ -5,7 +5,7 @@ import { detachedBytes, kindsOfBytes } from '../../support/kinds-of-bytes.ts';
 const content = Uint8Array.from({ length: 32 }, (_, at) => at + 1);
 
 describe.each(kindsOfBytes)('copyBytes of a $kind', ({ make }) => {
-  it('gives a plain Uint8Array with memory of its own', () => {
+  it('gives a plain Uint8Array with its own memory', () => {
     const original = make(content);
     const copy = copyBytes(original);
     expect(Object.getPrototypeOf(copy)).toBe(Uint8Array.prototype);
@@ -18,7 +18,7 @@ describe.each(kindsOfBytes)('copyBytes of a $kind', ({ make }) => {
     expect(copy.every((byte) => byte === 0)).toBe(true);
   });
 
-  it('copies no bytes as well', () => {
+  it('copies an empty array', () => {
     expect(copyBytes(make(new Uint8Array(0)))).toEqual(new Uint8Array(0));
   });
 });

@@ -17,7 +17,7 @@ const types = { AccountId, BlockHash, InstanceId, KeyId, Mac, Nonce, ReportData,
 describe.each(Object.entries(types))('%s', (name, type) => {
   const content = Uint8Array.from({ length: type.byteLength }, (_, at) => at + 1);
 
-  it.each(kindsOfBytes)('of a $kind has memory of its own', ({ make }) => {
+  it.each(kindsOfBytes)('made of a $kind has its own memory', ({ make }) => {
     const bytes = make(content);
     const value = type.of(bytes);
     bytes.fill(0);
@@ -25,7 +25,7 @@ describe.each(Object.entries(types))('%s', (name, type) => {
     expect(Object.getPrototypeOf(value)).toBe(Uint8Array.prototype);
   });
 
-  it('refuses another length by a RangeError, and what is not bytes by a TypeError that names the type', () => {
+  it('refuses another length with a RangeError, and a value that is not bytes with a TypeError naming the type', () => {
     expect(() => type.of(content.subarray(1))).toThrow(RangeError);
     expect(() => type.of(detachedBytes(type.byteLength))).toThrow(TypeError);
     expect(() => type.of(detachedBytes(type.byteLength))).toThrow(new RegExp(`^${name} `));

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { Memo } from '../../../src/bytes/memo.ts';
 
 describe('Memo', () => {
-  it('makes a value once, and forgets the value that was unused for longest', () => {
+  it('makes a value once, and removes the least recently used value', () => {
     const made: string[] = [];
     const memo = new Memo<string>(2);
     const get = (key: string) =>
@@ -14,7 +14,7 @@ describe('Memo', () => {
     expect(made).toEqual(['a', 'b', 'c', 'b']);
   });
 
-  it('does not remember an error, and does not forget a value because of one', () => {
+  it('does not keep an error, and does not remove a value because of an error', () => {
     const memo = new Memo<number>(1);
     memo.get('a', () => 1);
     const fail = () => {
@@ -27,7 +27,7 @@ describe('Memo', () => {
     expect(memo.get('a', fail)).toBe(3);
   });
 
-  it('finds what was set, and a new value takes the place of the old one', () => {
+  it('finds a value that was set, and a new value replaces the old one', () => {
     const memo = new Memo<number>(2);
     expect(memo.find('a')).toBeUndefined();
     memo.set('a', 1);
@@ -43,7 +43,7 @@ describe('Memo', () => {
     expect(memo.values()).toEqual([]);
   });
 
-  it('tells which value made room, and only that', () => {
+  it('reports the removed value, and only that value', () => {
     const evicted: number[] = [];
     const memo = new Memo<number>(2, { onEvicted: (value) => evicted.push(value) });
     memo.set('a', 1);
@@ -57,7 +57,7 @@ describe('Memo', () => {
     expect(evicted).toEqual([2]);
   });
 
-  it('never holds more than its capacity, and does not forget everything when it is full', () => {
+  it('never holds more than its capacity, and is not emptied when it is full', () => {
     const memo = new Memo<number>(100);
     for (let key = 0; key < 1000; key++) {
       memo.set(`${key}`, key);
@@ -67,7 +67,7 @@ describe('Memo', () => {
   });
 
   describe('with a time to live', () => {
-    it('a value counts until then, from when it was set last', () => {
+    it('a value is valid for this time after it was set last', () => {
       const memo = new Memo<string>(4, { ttlMs: 10 });
       memo.set('a', 'first', 100);
       expect(memo.find('a', 100)).toBe('first');
@@ -78,13 +78,13 @@ describe('Memo', () => {
       expect(memo.find('a', 124)).toBe('third');
     });
 
-    it('counts for a caller who read the clock earlier', () => {
+    it('a value is valid for a caller that read the clock earlier', () => {
       const memo = new Memo<string>(4, { ttlMs: 10 });
       memo.set('a', 'value', 100);
       expect(memo.find('a', 99)).toBe('value');
     });
 
-    it('expired values go first, then the one that was set first, used or not', () => {
+    it('expired values are removed first, then the value that was set first, used or not', () => {
       const memo = new Memo<number>(3, { ttlMs: 10 });
       memo.set('a', 1, 0);
       memo.set('b', 2, 5);
@@ -96,12 +96,12 @@ describe('Memo', () => {
       expect(memo.values()).toEqual([3, 4, 5]);
     });
 
-    it.each([0, -1, Number.NaN])('takes none of %s', (ttlMs) => {
+    it.each([0, -1, Number.NaN])('refuses a time to live of %s', (ttlMs) => {
       expect(() => new Memo(1, { ttlMs })).toThrow(RangeError);
     });
   });
 
-  it.each([0, -1, 1.5, Number.NaN])('takes no capacity of %s', (capacity) => {
+  it.each([0, -1, 1.5, Number.NaN])('refuses a capacity of %s', (capacity) => {
     expect(() => new Memo(capacity)).toThrow(RangeError);
   });
 });

@@ -10,7 +10,7 @@ describe.each([
   ['hex', tryFromHex, 'hex'],
   ['base64', tryFromBase64, 'base64'],
 ] as const)('a secret in %s', (_, decode, encoding) => {
-  it('is decoded into memory of its own, so that wiping the result wipes it', () => {
+  it('is decoded into its own memory, so that wiping the result wipes the secret', () => {
     const secret = randomBytes(32);
     const text = secret.toString(encoding);
     const before = pool().buffer;

@@ -6,21 +6,21 @@ import { detachedBytes, kindsOfBytes } from '../../support/kinds-of-bytes.ts';
 const content = Uint8Array.from({ length: 32 }, (_, at) => at + 1);
 
 describe.each(kindsOfBytes)('SecretBytes of a $kind', ({ make }) => {
-  it('wiping leaves the bytes of the caller as they were', () => {
+  it('does not change the bytes of the caller when it is wiped', () => {
     const bytes = make(content);
     const secret = new SecretBytes(bytes);
     secret.wipe();
     expect([...bytes]).toEqual([...content]);
   });
 
-  it('the caller cannot change the secret any more', () => {
+  it('does not change when the caller changes its bytes', () => {
     const bytes = make(content);
     const secret = new SecretBytes(bytes);
     bytes.fill(0);
     expect(secret.reveal()).toEqual(content);
   });
 
-  it('adopted bytes are wiped with the secret, and no copy was made', () => {
+  it('adopts bytes without a copy, and wipes them with the secret', () => {
     const bytes = make(content);
     const secret = SecretBytes.adopt(bytes);
     const revealed = secret.reveal();
@@ -30,14 +30,14 @@ describe.each(kindsOfBytes)('SecretBytes of a $kind', ({ make }) => {
     expect([...bytes]).toEqual([...new Uint8Array(32)]);
   });
 
-  it('what it reveals is a plain Uint8Array', () => {
+  it('reveals a plain Uint8Array', () => {
     for (const secret of [new SecretBytes(make(content)), SecretBytes.adopt(make(content))])
       expect(Object.getPrototypeOf(secret.reveal())).toBe(Uint8Array.prototype);
   });
 });
 
 describe('SecretBytes', () => {
-  it('wiping a key made of a Buffer does not wipe the key of the caller', () => {
+  it('made of a Buffer does not wipe the Buffer of the caller', () => {
     const buffer = randomBytes(32);
     const before = buffer.toString('hex');
     new SecretBytes(buffer).wipe();
@@ -57,7 +57,7 @@ describe('SecretBytes', () => {
     expect(() => SecretBytes.adopt(bytes)).toThrow(/^secret /);
   });
 
-  it('reveals nothing once wiped', () => {
+  it('reveals nothing after it is wiped', () => {
     const secret = new SecretBytes(content);
     secret.wipe();
     expect(() => secret.reveal()).toThrow(TypeError);

@@ -31,7 +31,7 @@ describe('fingerprints', () => {
     expect(snapshotFingerprint(changed)).not.toBe(snapshotFingerprint(base));
   });
 
-  it('of content ignore the block, of snapshots do not', () => {
+  it('of contents ignore the block, fingerprints of snapshots include it', () => {
     const later: ChainSnapshot = { ...base, block: { ...base.block, number: base.block.number + 1 } };
     expect(contentFingerprint(later)).toBe(contentFingerprint(base));
     expect(snapshotFingerprint(later)).not.toBe(snapshotFingerprint(base));
@@ -39,22 +39,22 @@ describe('fingerprints', () => {
 });
 
 describe('agree', () => {
-  it('takes what enough endpoints say, without waiting for one that cannot change it', async () => {
+  it('returns the snapshot of enough endpoints without waiting for an answer that cannot change it', async () => {
     const outcome = await agree([Promise.resolve(base), never, Promise.resolve(base)], 2);
     expect(outcome).toEqual({ agreed: true, snapshot: base });
   });
 
-  it('outvotes a liar', async () => {
+  it('outvotes an endpoint that lies', async () => {
     const outcome = await agree([Promise.resolve(other), Promise.resolve(base), Promise.resolve(base)], 2);
     expect(outcome).toEqual({ agreed: true, snapshot: base });
   });
 
-  it('is no agreement when two versions both have enough voices', async () => {
+  it('fails when two versions both have enough endpoints', async () => {
     const reads = [other, other, base, base].map((snapshot) => Promise.resolve(snapshot));
     expect(await agree(reads, 2)).toMatchObject({ agreed: false, answers: 4, versions: 2 });
   });
 
-  it('is no agreement when too few answer or all differ', async () => {
+  it('fails when too few endpoints answer or all differ', async () => {
     expect(await agree([Promise.resolve(base), failing(), failing()], 2)).toMatchObject({
       agreed: false,
       answers: 1,

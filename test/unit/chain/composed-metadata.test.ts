@@ -72,14 +72,14 @@ describe('composed metadata, read by @polkadot/api', () => {
     expect(entry(path).keyPrefix()).toBe(prefix);
   });
 
-  it('the prefixes that the client writes out are those that follow from the names', () => {
+  it('the fixed key prefixes of the client follow from the names of the items', () => {
     for (const { pallet, item, prefix } of Object.values(storageItems)) {
       const lower = (name: string): string => name.charAt(0).toLowerCase() + name.slice(1);
       expect(entry(`${lower(pallet)}.${lower(item)}`).keyPrefix()).toBe(prefix);
     }
   });
 
-  it.each(Object.entries(forms))('%s has the form of Entropy', (path, [modifier, type]) => {
+  it.each(Object.entries(forms))('%s has the type of the Entropy runtime', (path, [modifier, type]) => {
     const { meta } = entry(path).creator;
     const id = meta.type.isMap ? meta.type.asMap.value : meta.type.asPlain;
     expect([meta.modifier.type, api.registry.lookup.getTypeDef(id).type]).toEqual([modifier, type]);

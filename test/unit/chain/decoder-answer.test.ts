@@ -24,7 +24,7 @@ describe('the answer of a decoder process', () => {
     ['16 levels', extra(nested(16))],
     ['another form', { kind: 'shape', item: 'A.B', expected: 'x', observed: 'y' }],
     ['a reason', { kind: 'unusable', why: 'why' }],
-  ])('with %s is taken as it is', (_name, value) => {
+  ])('with %s is accepted unchanged', (_name, value) => {
     expect(parseDecoderAnswer(JSON.stringify(value))).toEqual(value);
   });
 
@@ -60,7 +60,7 @@ describe('the answer of a decoder process', () => {
     expect(() => parseDecoderAnswer(JSON.stringify(value))).toThrow(RangeError);
   });
 
-  it('of nested lists only is refused without harm', () => {
+  it('of deeply nested lists is refused without a crash', () => {
     expect(() => parseDecoderAnswer('['.repeat(32_000) + ']'.repeat(32_000))).toThrow(RangeError);
   });
 

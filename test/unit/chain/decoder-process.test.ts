@@ -33,7 +33,7 @@ afterEach(async () => {
 });
 
 describe('decoder process', { timeout: 120_000 }, () => {
-  it('says how a record lies, and is gone', async () => {
+  it('returns the record layout, and exits', async () => {
     const decoder = start();
     expect(await decoder.decode(honest)).toEqual({
       kind: 'layout',
@@ -47,7 +47,7 @@ describe('decoder process', { timeout: 120_000 }, () => {
     expect(isAlive(decoder.pid ?? 0)).toBe(false);
   });
 
-  it('has nothing of the environment and of the open files, and is the first that the kernel ends', async () => {
+  it('inherits no environment and no open files, and is the first that the kernel kills when memory is short', async () => {
     await using folder = await tempFolder();
     const openedFile = join(folder.path, 'open');
     const file = openSync(openedFile, 'w');
@@ -71,14 +71,14 @@ describe('decoder process', { timeout: 120_000 }, () => {
     }
   });
 
-  it('is ended when it takes too long', async () => {
+  it('is killed when it takes too long', async () => {
     const decoder = start({ deadlineMs: 3_000 });
     await expect(decoder.decode(tower)).rejects.toMatchObject(unavailable);
     await decoder.ended;
     expect(isAlive(decoder.pid ?? 0)).toBe(false);
   });
 
-  it('is ended when it takes too much processor time, long before a deadline for busy machines', async () => {
+  it('is killed when it uses too much processor time, long before the deadline for busy machines', async () => {
     const decoder = start({ deadlineMs: 3_600_000, maxCpuMs: 5000 });
     await expect(decoder.decode(tower)).rejects.toMatchObject({
       ...unavailable,
@@ -86,7 +86,7 @@ describe('decoder process', { timeout: 120_000 }, () => {
     });
   });
 
-  it('is ended when it takes too much memory, on the heap or not', async () => {
+  it('is killed when it uses too much memory, on the heap or elsewhere', async () => {
     const decoder = start({ maxRssBytes: 48 * 1024 * 1024 });
     await expect(decoder.decode(honest)).rejects.toMatchObject({
       ...unavailable,
@@ -94,7 +94,7 @@ describe('decoder process', { timeout: 120_000 }, () => {
     });
   });
 
-  it('that the system has no room for fails the read: no pipes, no memory', async () => {
+  it('that cannot be started fails the read: no pipes, no memory', async () => {
     // In a process of its own, which runs out of descriptors.
     const source = new URL('../../../src/chain/decoder-process.ts', import.meta.url).href;
     const program = `
@@ -114,7 +114,7 @@ describe('decoder process', { timeout: 120_000 }, () => {
     expect(await once(child, 'exit')).toEqual([7, null]);
   });
 
-  it('takes no metadata above the bound, and no second one', async () => {
+  it('refuses metadata above the bound, and a second request', async () => {
     await expect(start().decode(new Uint8Array(8 * 1024 * 1024 + 1))).rejects.toMatchObject(unavailable);
     const decoder = start();
     const first = decoder.decode(tower);
@@ -143,7 +143,7 @@ describe('decoder process', { timeout: 120_000 }, () => {
     expect(isAlive(decoder.pid ?? 0)).toBe(false);
   });
 
-  it('that is not there fails the read', async () => {
+  it('with a missing program file fails the read', async () => {
     const decoder = start({ program: '/nowhere/program.mjs' });
     await expect(decoder.decode(honest)).rejects.toMatchObject(unavailable);
   });
@@ -151,7 +151,7 @@ describe('decoder process', { timeout: 120_000 }, () => {
   it.each([
     ['waiting for metadata', 'await new Promise(() => undefined);'],
     ['busy without end', 'await decoder.decode(new Uint8Array(JSON.parse(process.argv[1])));'],
-  ])('%s ends with its parent, however that ends', async (_name, then) => {
+  ])('%s exits when its parent exits for any reason', async (_name, then) => {
     const source = new URL('../../../src/chain/decoder-process.ts', import.meta.url).href;
     const program = `
       import { startDecoderProcess } from '${source}';

@@ -10,7 +10,7 @@ describe('registered endpoints', () => {
     '[::1]:8080',
     '[2001:db8::1]:443',
     'xn--bcher-kva.example:80',
-  ])('takes %s', (endpoint) => {
+  ])('accept %s', (endpoint) => {
     expect(isServerEndpoint(endpoint)).toBe(true);
   });
 
@@ -44,11 +44,11 @@ describe('registered endpoints', () => {
     '::1:80',
     'höst:80',
     `${'a'.repeat(60)}.${'b'.repeat(60)}:80`,
-  ])('refuses %j', (endpoint) => {
+  ])('refuse %j', (endpoint) => {
     expect(isServerEndpoint(endpoint)).toBe(false);
   });
 
-  it('what it takes means the same host and port to the URL parser', () => {
+  it('have the same host and port in the URL parser', () => {
     fc.assert(
       fc.property(
         fc.oneof(

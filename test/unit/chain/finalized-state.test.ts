@@ -8,7 +8,7 @@ import { storageItems } from '../../../src/chain/storage-keys.ts';
 const at = BlockHash.of(new Uint8Array(32).fill(3));
 const { prefix } = storageItems.thresholdServers;
 
-/** An endpoint with so many servers, every value and the end of every key of so many bytes. */
+/** An endpoint with `count` servers; every value has `valueBytes` bytes, the end of every key `keyBytes` bytes. */
 function endpoint(count: number, valueBytes: number, keyBytes = 48) {
   const keys = Array.from(
     { length: count },
@@ -42,16 +42,16 @@ function endpoint(count: number, valueBytes: number, keyBytes = 48) {
 const read = ({ socket }: { socket: JsonRpcSocket }, maxBytes?: number) =>
   readFinalizedState(socket, at, Uint8Array.of(0), undefined, maxBytes);
 
-describe('what an endpoint may send for one snapshot', () => {
-  it('is what networks have: thousands of records with their quotes', async () => {
+describe('the size of the answers for one snapshot', () => {
+  it('may be that of a large network: thousands of records with their quotes', async () => {
     const { thresholdServers } = await read(endpoint(2_000, 6_000));
     expect(thresholdServers).toHaveLength(2_000);
   });
 
-  it('is bounded in all, however it is spread over keys and values', async () => {
+  it('is bounded in total, for keys and values together', async () => {
     const large = endpoint(2_000, 100_000);
     await expect(read(large, 10_000_000)).rejects.toMatchObject({ code: 'CHAIN_UNAVAILABLE' });
-    // Eight pages of keys, and of the values no more than fit.
+    // Eight pages of keys, and only as many values as the limit allows.
     expect(large.asked()).toBeLessThan(8 + 4);
     const long = endpoint(2_000, 1, 50_000);
     await expect(read(long, 10_000_000)).rejects.toMatchObject({ code: 'CHAIN_UNAVAILABLE' });

@@ -56,7 +56,7 @@ const answer = (socket: WebSocket, text: string, body: object): void =>
 const unavailable = { code: 'CHAIN_UNAVAILABLE' };
 
 describe('JSON-RPC socket', () => {
-  it('gives up on nothing listening, and on a server that accepts and stays silent', async () => {
+  it('fails when the port is closed, and when a server accepts and stays silent', async () => {
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as AddressInfo;
@@ -65,7 +65,7 @@ describe('JSON-RPC socket', () => {
     await expect(open(await silentTcpServer(), 100)).rejects.toMatchObject(unavailable);
   });
 
-  it('is aborted at once, connecting or connected', async () => {
+  it('is aborted at once, while connecting and when connected', async () => {
     const endpoint = await silentTcpServer();
     const hour = 3_600_000;
     const options = { connectDeadlineMs: hour, requestDeadlineMs: hour };
@@ -86,7 +86,7 @@ describe('JSON-RPC socket', () => {
     await socket.ended;
   });
 
-  it('answers are matched by id, in whatever order they come', async () => {
+  it('matches answers by id, in any order', async () => {
     const held: string[] = [];
     const url = await webSocketServer((socket, text) => {
       held.push(text);
@@ -128,7 +128,7 @@ describe('JSON-RPC socket', () => {
     ['state_queryStorageAt', { code: 1, message: 'State already discarded for 0x12' }, 'pruned'],
     ['chain_getHeader', { code: 429, message: 'slow down' }, 'limits requests'],
     ['chain_getHeader', { code: -32000, message: 'Too many requests' }, 'limits requests'],
-  ])('a failed %s names the method and says what helps: %j', async (method, error, hint) => {
+  ])('a failed %s gives an error with the method and advice: %j', async (method, error, hint) => {
     const url = await webSocketServer((socket, text) => answer(socket, text, { error }));
     const socket = await open(url);
     await expect(socket.request(method, [])).rejects.toMatchObject({
@@ -151,7 +151,7 @@ describe('JSON-RPC socket', () => {
     });
   });
 
-  it('of an endless error text only the beginning is kept', async () => {
+  it('keeps only the beginning of an endless error text', async () => {
     const url = await webSocketServer((socket, text) =>
       answer(socket, text, { error: { code: 1, message: 'x'.repeat(1_000_000) } }),
     );
@@ -159,7 +159,7 @@ describe('JSON-RPC socket', () => {
     expect(failure instanceof Error && failure.message.length).toBeLessThan(300);
   });
 
-  it('notifications that overtake the id of their subscription are not lost', async () => {
+  it('keeps notifications that arrive before the id of their subscription', async () => {
     const url = await webSocketServer((socket, text) => {
       const notify = (result: number): void =>
         socket.send(JSON.stringify({ jsonrpc: '2.0', method: 'm', params: { subscription: 'a', result } }));
@@ -184,7 +184,7 @@ describe('JSON-RPC socket', () => {
     ['null', 'null'],
     ['a million empty objects', `{"id":1,"result":[${'{},'.repeat(1_000_000)}{}]}`],
     ['a million lists in each other', `{"id":1,"result":${'['.repeat(1_000_000)}${']'.repeat(1_000_000)}}`],
-  ])('%s ends the connection and all that waits for it', async (_name, junk) => {
+  ])('%s closes the connection and fails all waiting requests', async (_name, junk) => {
     const url = await webSocketServer((socket) => socket.send(junk));
     const socket = await open(url);
     await expect(socket.request('anything', [])).rejects.toMatchObject(unavailable);
@@ -198,7 +198,7 @@ describe('JSON-RPC socket', () => {
     await expect(socket.request('anything', [])).rejects.toMatchObject(unavailable);
   });
 
-  it('notifications that nobody asked for fill no memory', { timeout: 60_000 }, async () => {
+  it('unexpected notifications are not kept in memory', { timeout: 60_000 }, async () => {
     const url = await webSocketServer((socket, text) => {
       const notification = `{"params":{"subscription":"x","result":"${'x'.repeat(8 * 1024 * 1024)}"}}`;
       for (let count = 0; count < 32; count++) socket.send(notification);
@@ -216,7 +216,7 @@ describe('JSON-RPC socket', () => {
     expect(stdout).toBe('still here\n');
   });
 
-  it('names an endpoint without the path and query that may hold an API key', () => {
+  it('names an endpoint without its path and query, which may contain an API key', () => {
     expect(endpointName('wss://node.example:443/v1/SECRET?key=SECRET')).not.toContain('SECRET');
     expect(endpointName('wss://user:SECRET@node.example/')).not.toContain('SECRET');
   });

@@ -30,7 +30,7 @@ function deferred<T>() {
   return { promise, resolve, reject };
 }
 
-/** A decoder whose processes do what the test says, and a clock that stands still. */
+/** A decoder with processes that the test controls, and a clock that does not move. */
 function fake() {
   const started: FakeProcess[] = [];
   const clock = { now: 0 };
@@ -80,7 +80,7 @@ function fake() {
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 describe('the decoder of a view', () => {
-  it('uses the process that it started beforehand, and decodes the same metadata once for all', async () => {
+  it('uses a process that was started in advance, and decodes the same metadata only once', async () => {
     const { started, endpoint } = fake();
     expect(started).toHaveLength(1);
     const [a, b] = [endpoint(), endpoint()];
@@ -92,7 +92,7 @@ describe('the decoder of a view', () => {
     expect(started).toHaveLength(1);
   });
 
-  it('remembers that a form is unknown, and says so again without a process', async () => {
+  it('remembers an unknown layout, and repeats the error without a process', async () => {
     const { started, endpoint, failures } = fake();
     const a = endpoint();
     const first = a(1);
@@ -105,7 +105,7 @@ describe('the decoder of a view', () => {
     expect(failures).toEqual([]);
   });
 
-  it('lets an endpoint wait longer each time, whether its metadata fails or changes; others do not wait', async () => {
+  it('makes an endpoint wait longer after each failure or change of its metadata; other endpoints do not wait', async () => {
     const { started, clock, endpoint, failures } = fake();
     const [a, b] = [endpoint(), endpoint()];
     const pausesMs: number[] = [];
@@ -135,7 +135,7 @@ describe('the decoder of a view', () => {
     expect(await a(202).catch((error: unknown) => error)).toMatchObject({ retryAfterMs: 250 });
   });
 
-  it('runs one process an endpoint and three in all; the fourth endpoint gets its turn', async () => {
+  it('runs one process per endpoint and three in total; a fourth endpoint waits for its turn', async () => {
     const { started, clock, endpoint } = fake();
     const [a, b, c, d] = [endpoint(), endpoint(), endpoint(), endpoint()];
     const reads = [a(1), b(2), c(3), d(4)];
@@ -151,7 +151,7 @@ describe('the decoder of a view', () => {
     await Promise.all([reads[0], reads[2], reads[3]]);
   });
 
-  it('does not use a process that died while it waited', async () => {
+  it('does not use a process that died while it was idle', async () => {
     const { started, endpoint } = fake();
     started[0]?.fail();
     const read = endpoint()(1);
@@ -160,7 +160,7 @@ describe('the decoder of a view', () => {
     expect(await read).toEqual(layout);
   });
 
-  it('lets a process go that has nothing to do for half a minute', async () => {
+  it('ends a process that was idle for half a minute', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     try {
       const { started } = fake();
@@ -173,7 +173,7 @@ describe('the decoder of a view', () => {
     }
   });
 
-  it('ends everything when it is closed, those that wait for a turn too', async () => {
+  it('ends everything when it is closed, including endpoints that wait for their turn', async () => {
     const { decoder, started, endpoint, failures } = fake();
     const reads = [1, 2, 3, 4, 5].map((byte) => endpoint()(byte));
     await settle();

@@ -4,7 +4,7 @@ import { RpcFailure } from '../../../src/chain/rpc-failure.ts';
 
 const items = Array.from({ length: 100 }, (_, index) => index);
 
-/** Asks for all items of an endpoint that answers so many at once. */
+/** Asks an endpoint for all items; the endpoint answers a limited number of items at once. */
 async function pagesOf(size: PageSize, most: number, isConnectionOver = false) {
   const asked: number[] = [];
   const got: number[] = [];
@@ -21,7 +21,7 @@ async function pagesOf(size: PageSize, most: number, isConnectionOver = false) {
 }
 
 describe('a page', () => {
-  it('is halved until the answer is small enough, and stays so', async () => {
+  it('is halved until the answer is small enough, and keeps this size', async () => {
     const size = new PageSize(64);
     const first = await pagesOf(size, 20);
     expect(first.asked).toEqual([64, 32, 16, 16, 16, 16, 16, 16, 4]);
@@ -29,14 +29,14 @@ describe('a page', () => {
     expect((await pagesOf(size, 20)).asked).toEqual([16, 16, 16, 16, 16, 16, 4]);
   });
 
-  it('is halved once when the connection is over, which the caller hears of', async () => {
+  it('is halved once when the connection ends, and the caller gets the error', async () => {
     const size = new PageSize(64);
     await expect(pagesOf(size, 20, true)).rejects.toBeInstanceOf(RpcFailure);
     await expect(pagesOf(size, 20, true)).rejects.toBeInstanceOf(RpcFailure);
     expect((await pagesOf(size, 20, true)).asked[0]).toBe(16);
   });
 
-  it('of one item is not halved', async () => {
+  it('with one item is not halved', async () => {
     await expect(pagesOf(new PageSize(64), 0)).rejects.toBeInstanceOf(RpcFailure);
   });
 

@@ -15,7 +15,7 @@ const shape = shapeWith();
 const record = concatBytes(new Uint8Array(64).fill(7), vec([]), vec([]));
 
 describe('the decoders of a runtime', () => {
-  it('read lists of accounts and measurements, and refuse those that no network has', () => {
+  it('read lists of accounts and measurements, and refuse lists of impossible length', () => {
     const account = new Uint8Array(32).fill(9);
     expect(shape.accounts(vec([account, account]))).toEqual([account, account]);
     const many = (count: number) => concatBytes(compact(count), new Uint8Array(32 * count));
@@ -38,7 +38,7 @@ describe('the decoders of a runtime', () => {
     expect(() => shape.accounts(bytes)).toThrow(RangeError);
   });
 
-  it('step over what is not read, but not for ever', () => {
+  it('skip unread fields, up to a bound', () => {
     const choices: Layout = {
       kind: 'sequence',
       of: { kind: 'choice', variants: [{ index: 0, parts: [] }] },
@@ -80,7 +80,7 @@ describe('the hash of a header', () => {
     ['a number above u32', { ...header, number: '0x100000000' }],
     ['too many logs', { ...header, digest: { logs: Array(1001).fill('0x08') } }],
     ['logs that are too long', { ...header, digest: { logs: [`0x${'00'.repeat(1024 * 1024 + 1)}`] } }],
-  ])('is not there for %s', (_name, value) => {
+  ])('is refused for %s', (_name, value) => {
     expect(() => headerHash(value)).toThrow(expect.objectContaining({ code: 'CHAIN_UNAVAILABLE' }));
   });
 });

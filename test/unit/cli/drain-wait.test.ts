@@ -17,7 +17,7 @@ const standing = (remaining: number, moved: number, draining = true, unmovable =
   })),
 });
 
-/** Waits while the clock runs; what the node says changes with every look. */
+/** Waits while the clock runs; the node's answer changes with every request. */
 async function waitOver(looks: readonly DrainStanding[], deadlineMs?: number) {
   const clock = new ManualClock(START_MS);
   const seen: number[] = [];
@@ -41,20 +41,20 @@ async function waitOver(looks: readonly DrainStanding[], deadlineMs?: number) {
 }
 
 describe('waiting for a drain', () => {
-  it('ends when nobody needs the server any more', async () => {
+  it('ends when no client needs the server', async () => {
     const { result, seen } = await waitOver([standing(2, 0), standing(1, 1), standing(0, 2)]);
     expect(result).toMatchObject({ remaining: 0, moved: 2 });
     expect(seen).toEqual([0, 1, 2]);
   });
 
-  it('ends at the deadline with who remains, and not before', async () => {
+  it('ends at the deadline with the remaining clients, and not before', async () => {
     const { result, passedMs } = await waitOver([standing(2, 0), standing(1, 1)], 1_700);
     expect(result).toMatchObject({ remaining: 1 });
     expect(passedMs).toBeGreaterThanOrEqual(1_700);
     expect(passedMs).toBeLessThan(2_000);
   });
 
-  it('waits for accounts that cannot move no longer than their own deadline, from when all others have', async () => {
+  it('waits for accounts that cannot move only until their own deadline after all others have moved', async () => {
     const looks = [standing(1, 0, true, 1), standing(0, 1, true, 1)];
     const { result, passedMs } = await waitOver(looks);
     expect(result).toMatchObject({ remaining: 0, unmovable: 1 });
@@ -69,11 +69,11 @@ describe('waiting for a drain', () => {
     expect((await waitOver(back)).passedMs).toBeGreaterThanOrEqual(9_000);
   });
 
-  it('with a deadline of 0 looks once', async () => {
+  it('checks once with a deadline of 0', async () => {
     expect((await waitOver([standing(2, 0)], 0)).seen).toEqual([0]);
   });
 
-  it('fails when the node does not drain any more: cancelled, or a new process', async () => {
+  it('fails when the drain has ended: cancelled, or a new process', async () => {
     await expect(waitOver([standing(2, 0), standing(2, 0, false)])).rejects.toMatchObject({
       code: 'DRAIN_ENDED',
     });
@@ -81,7 +81,7 @@ describe('waiting for a drain', () => {
 });
 
 describe('the lines for a person', () => {
-  it('say who remains, where, and who is at risk', () => {
+  it('list the remaining clients, their servers, and the clients at risk', () => {
     expect(drainLines(standing(2, 5))).toEqual([
       '2 clients still need this server, 5 moved',
       '  account 0  10.0.0.1:3001  1 key; told; AT RISK: would be below its threshold without this server',
@@ -90,7 +90,7 @@ describe('the lines for a person', () => {
     ]);
   });
 
-  it('say that it may be stopped, that it does not drain, and how many are not listed', () => {
+  it('report that the node may be stopped, that it does not drain, and how many clients are not listed', () => {
     expect(drainLines(standing(0, 1))).toEqual([
       'no client waits for another server: this one may be stopped (1 client moved)',
     ]);

@@ -43,7 +43,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** Puts a program in the place of cryptsetup that notes its arguments and its input, and ends with a code. */
+/** Replaces cryptsetup by a program that records its arguments and its input, and exits with a code. */
 function recordCryptsetup(code: number): { readonly args: () => string; readonly input: () => Uint8Array } {
   const bin = mkdtempSync(join(folder, 'bin-'));
   const program = join(bin, 'cryptsetup');
@@ -63,7 +63,7 @@ describe.skipIf(!hasCryptsetup)(
   'a LUKS header in the store, with the real cryptsetup',
   { timeout: 120_000 },
   () => {
-    it('bind leaves the device as it is, and open finds header and passphrase fitting', async () => {
+    it('bind does not change the device, and open succeeds with the stored header and passphrase', async () => {
       const before = leftInMemory();
       await bindVolume(store, volume);
       expect(readFileSync(volume.device).every((byte) => byte === 0)).toBe(true);
@@ -71,7 +71,7 @@ describe.skipIf(!hasCryptsetup)(
       expect(leftInMemory()).toEqual(before);
     });
 
-    it('the header that the host writes onto the device is never read', async () => {
+    it('a header that the host writes onto the device is not read', async () => {
       await bindVolume(store, volume);
       // The host formats the device itself, with a passphrase that it knows.
       truncateSync(volume.device, 32 * 1024 * 1024);
@@ -106,7 +106,7 @@ describe.skipIf(!hasCryptsetup)(
       });
     });
 
-    it('two volumes have two passphrases, and bind replaces none', async () => {
+    it('two volumes have different passphrases, and bind does not replace a passphrase', async () => {
       await bindVolume(store, volume);
       await bindVolume(store, { ...volume, name: 'logs' });
       const records = await store.namespace('latchkey/luks');
@@ -118,8 +118,8 @@ describe.skipIf(!hasCryptsetup)(
   },
 );
 
-describe('luks, with a recorder in the place of cryptsetup', () => {
-  it('maps the device by the detached header, and gives the passphrase as bytes on standard input', async () => {
+describe('luks, with a recorder instead of cryptsetup', () => {
+  it('maps the device by the detached header, and passes the passphrase on standard input', async () => {
     const passphrase = systemRandom(32);
     const records = await store.namespace('latchkey/luks');
     await records.put('data/header', Uint8Array.of(1, 2, 3));
@@ -140,7 +140,7 @@ describe('luks, with a recorder in the place of cryptsetup', () => {
     expect(await (await store.namespace('latchkey/luks')).get('data/passphrase')).toBeUndefined();
   });
 
-  it('says so when cryptsetup is missing', async () => {
+  it('reports a missing cryptsetup', async () => {
     await expect(bindVolume(store, { ...volume, searchPath: folder })).rejects.toMatchObject({
       code: 'LUKS_CRYPTSETUP_FAILED',
     });
@@ -155,7 +155,7 @@ describe('luks, with a recorder in the place of cryptsetup', () => {
     expect(recorded.args).toThrow();
   });
 
-  it('does not know a volume that was not bound', async () => {
+  it('refuses to open a volume that was not bound', async () => {
     await expect(openVolume(store, volume, { testOnly: true })).rejects.toMatchObject({
       code: 'LUKS_VOLUME_MISSING',
     });

@@ -10,7 +10,7 @@ interface Ended {
 
 const moduleUrl = (path: string): string => new URL(`../../../src/${path}`, import.meta.url).href;
 
-/** Runs a program that watches its process, and tells of every fault over IPC. */
+/** Runs a program that watches its process, and reports every fault over IPC. */
 async function run(program: string, stdout: number | 'ignore' | 'gone'): Promise<Ended> {
   const source = `
     import { watchProcess } from '${moduleUrl('cli/shared/process-faults.ts')}';
@@ -35,8 +35,8 @@ const untilTwoFaults = `
   while (faults.length < 2) { log('info', 'test.line'); await nextTurn(); }
   leave(7);`;
 
-describe('a process that serves for long', () => {
-  it('goes on after a rejection that nobody took', async () => {
+describe('a long-running process', () => {
+  it('continues after an unhandled rejection', async () => {
     const program = `
       Promise.reject(new Error('nobody'));
       Promise.reject(Object.create(null));
@@ -45,7 +45,7 @@ describe('a process that serves for long', () => {
     expect(await run(program, 'ignore')).toEqual({ code: 7, faults: ['rejection', 'rejection'] });
   });
 
-  it('ends in order after an exception out of a listener', async () => {
+  it('shuts down cleanly after an exception in a listener', async () => {
     const program = `
       setTimeout(() => { throw new Error('out of a timer'); }, 1);
       setTimeout(() => undefined, 60_000);
@@ -54,11 +54,11 @@ describe('a process that serves for long', () => {
     expect(await run(program, 'ignore')).toEqual({ code: 7, faults: ['exception'] });
   });
 
-  it('goes on when nobody reads its log any more', async () => {
+  it('continues when the reader of its log is gone', async () => {
     expect(await run(untilTwoFaults, 'gone')).toEqual({ code: 7, faults: ['output', 'output'] });
   });
 
-  it('goes on when the disk of its log is full', async () => {
+  it('continues when the disk of its log is full', async () => {
     const full = openSync('/dev/full', 'w');
     const ended = await run(untilTwoFaults, full).finally(() => closeSync(full));
     expect(ended).toEqual({ code: 7, faults: ['output', 'output'] });

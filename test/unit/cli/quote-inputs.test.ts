@@ -47,7 +47,7 @@ describe('files on the command line', () => {
     expect(readInput('/dev/null')).toEqual(new Uint8Array(0));
   });
 
-  it('that never end, are no files or no JSON are problems of the input', async () => {
+  it('are refused as wrong input when they never end, are not files or are not JSON', async () => {
     await using folder = await tempFolder();
     for (const path of ['/dev/zero', folder.path, join(folder.path, 'missing')])
       expect(codeOf(() => readInput(path))).toBe('INPUT_UNREADABLE');
@@ -65,7 +65,7 @@ describe('quotes on the command line', () => {
     base64: Buffer.from(quote).toString('base64').replaceAll(/.{64}/g, '$&\r\n'),
   };
 
-  it.each(Object.entries(written))('as %s text are named as such, and read when told', async (kind, text) => {
+  it.each(Object.entries(written))('as %s text are refused, and read with the option', async (kind, text) => {
     await using folder = await tempFolder();
     const path = join(folder.path, 'quote.txt');
     writeFileSync(path, text);
@@ -90,7 +90,7 @@ describe('quotes on the command line', () => {
     });
   });
 
-  it('an empty file is named as such, and other text is no quote', async () => {
+  it('an empty file is reported as empty, and other text is not a quote', async () => {
     await using folder = await tempFolder();
     const path = join(folder.path, 'file');
     writeFileSync(path, '');
@@ -106,7 +106,7 @@ describe('quotes on the command line', () => {
   });
 });
 
-it('the time of --now is the present one, or an ISO 8601 time', () => {
+it('--now is an ISO 8601 time; default: the present time', () => {
   expect(readNow('2026-01-31T00:00:00Z')).toBe(Date.UTC(2026, 0, 31));
   expect(Math.abs(readNow(undefined) - Date.now())).toBeLessThan(60_000);
   expect(thrownBy(() => readNow('yesterday'))).toMatchObject({ code: 'INPUT_UNREADABLE', field: '--now' });

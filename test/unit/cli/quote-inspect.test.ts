@@ -17,7 +17,7 @@ const DESCRIPTOR_BYTES = 6;
 describe.skipIf(!haveVectors)('inspecting genuine quotes', () => {
   const ids = haveVectors ? quoteIds() : [];
 
-  it('there are quotes of both versions', () => {
+  it('the set has quotes of both versions', () => {
     expect(new Set(ids.map((id) => genuineQuote(id).version))).toEqual(new Set([4, 5]));
   });
 
@@ -35,7 +35,7 @@ describe.skipIf(!haveVectors)('inspecting genuine quotes', () => {
     expect(header).toMatchObject({ version: bytes[0], teeType: '0x81 (TDX)' });
     expect(header?.['qeVendorId']).toBe('939a7233f79c4ca9940a0db3957f0607');
     const padding = bytes.length - bytes.findLastIndex((byte) => byte !== 0) - 1;
-    // The PEM chain ends in a NUL byte of its own, mostly.
+    // In most quotes the PEM chain ends in a NUL byte, which belongs to the chain.
     expect([padding, padding - 1]).toContain(rest?.['trailingZeroBytes']);
   });
 
@@ -55,7 +55,7 @@ describe.skipIf(!haveVectors)('inspecting genuine quotes', () => {
     });
   });
 
-  it('a debug TD shows as one, and the text says that nothing was verified', () => {
+  it('a debug TD is shown as a debug TD, and the text states that nothing was verified', () => {
     const debug = ids.find((id) => ((genuineQuote(id).body.tdAttributes[0] ?? 0) & 1) === 1);
     const text = formatQuote(genuineQuote(debug ?? ''));
     expect(text).toMatch(/tdAttributesBits +DEBUG/);
@@ -63,7 +63,7 @@ describe.skipIf(!haveVectors)('inspecting genuine quotes', () => {
   });
 });
 
-it('a PCK chain that cannot be read does not hide the rest', () => {
+it('an unreadable PCK chain does not hide the other fields', () => {
   const quote = parseQuote(quoteWith(() => ({ certificationPem: 'no certificates\0' })));
   const { pckCertificate, tdReport } = describeQuote(quote);
   expect(pckCertificate?.['unreadable']).toMatch(/^CERTIFICATE_MALFORMED/);
@@ -107,7 +107,7 @@ describe('latchkey quote inspect', { timeout: 60_000 }, () => {
     expect(done.stderr).toContain(code);
   });
 
-  it('exit 2: a file that is not there', async () => {
+  it('exit 2: a missing file', async () => {
     const done = await runLatchkey(['quote', 'inspect', join(folder.path, 'missing.bin')]);
     expect(done).toMatchObject({ code: 2, stdout: '' });
     expect(done.stderr).toContain('INPUT_UNREADABLE');

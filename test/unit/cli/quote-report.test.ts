@@ -84,7 +84,7 @@ describe('the report of a refused TCB', () => {
     expect(lineWith(lines, 'hint')).toContain('update the platform');
   });
 
-  it('counts each part that is short: SGX component, PCE, TDX module', () => {
+  it('lists each part with a shortfall: SGX component, PCE, TDX module', () => {
     const facts = { componentSvns: [7, 7, 2, 2, 4, 1, 0, 6, 0, 0, 0, 0, 0, 0, 0, 0], pceSvn: 12 };
     const [failed] = marked(report(plainQuote({ facts, body: { teeTcbSvn: svns(4, 1, 8) } })), '✗');
     expect(failed).toMatch(/SGX component 1( \([^)]*\))? is 7, 1 below the 8 /);
@@ -92,7 +92,7 @@ describe('the report of a refused TCB', () => {
     expect(failed).toMatch(/TDX module is 4, 1 below the 5 /);
   });
 
-  it('of a revoked one: which part was revoked, and what is short', () => {
+  it('of a revoked TCB names the revoked part and the shortfalls', () => {
     const lines = report(plainQuote({ body: { teeTcbSvn: svns(3, 1, 8) } }));
     const revoked = lineWith(lines, '✗ TCB is not revoked');
     expect(revoked).toMatch(/Revoked \(TDX module, level of \d{4}-\d\d-\d\d\)/);
@@ -100,7 +100,7 @@ describe('the report of a refused TCB', () => {
     expect(lineWith(lines, 'refused: ')).toContain('TCB_REVOKED');
   });
 
-  it('of no level at all: the nearest is named, and the policy stays open', () => {
+  it('of an unsupported TCB names the nearest level, and the policy is not evaluated', () => {
     const lines = report(plainQuote({ facts: { pceSvn: 4 } }));
     expect(marked(lines, '✗')).toHaveLength(1);
     expect(lineWith(lines, '✗')).toMatch(/TCB_NOT_SUPPORTED: .*PCE is 4, 1 below the 5/);
@@ -129,7 +129,7 @@ describe('the report of a refusal by the policy', () => {
     expect(lineWith(lines, 'refused: ')).toContain('TD_ATTRIBUTES_REFUSED');
   });
 
-  it('an advisory, and what the list says', () => {
+  it('names the advisory and the list', () => {
     const accepted = { acceptedTcbStatuses: ['OutOfDate'] };
     const old = plainQuote({ body: { teeTcbSvn: svns(5, 1, 7) } });
     const denied = report(
@@ -149,7 +149,7 @@ describe('the report of a refusal by the policy', () => {
 });
 
 describe('the report of bad evidence', () => {
-  it('bad collateral: what the quote itself proves still shows', () => {
+  it('with bad collateral still shows the facts that the quote proves', () => {
     const lines = report(plainQuote(), plainCollateral(), defaultPolicy, {
       nowMs: worldNowMs + 90 * 86_400_000,
     });
@@ -158,7 +158,7 @@ describe('the report of bad evidence', () => {
     expect(lineWith(lines, 'TCB level')).toMatch(/^ {2}·/);
   });
 
-  it('a revoked platform: which certificate, by which list', () => {
+  it('with a revoked platform names the certificate and the revocation list', () => {
     const { serialNumber } = pki.platform(0).pck.spec;
     const revoked = collateralWith(({ pckCrl }) => ({
       pckCrl: { ...pckCrl, spec: { ...pckCrl.spec, revokedSerialNumbers: [serialNumber] } },
@@ -170,7 +170,7 @@ describe('the report of bad evidence', () => {
     expect(marked(lines, '·')).toHaveLength(policyRules.length);
   });
 
-  it('a forged signature', () => {
+  it('with a forged signature names the signature', () => {
     const bytes = plainQuote();
     const lines = report(bytes.with(600, (bytes[600] ?? 0) ^ 1));
     expect(lineWith(lines, '✗ signatures')).toContain('QUOTE_SIGNATURE_INVALID');
@@ -185,7 +185,7 @@ describe('the report of --chain-only', () => {
     return formatChainReport(decideChainOnly(verifier, quote, nowMs), verifier, quote, nowMs);
   };
 
-  it('says what was not checked', () => {
+  it('lists the checks that were skipped', () => {
     expect(chainReport(plainQuote())).toMatch(/revocation, TCB level, TDX module and policy: not checked/);
     expect(chainReport(plainQuote())).toContain('accepted');
   });
@@ -197,7 +197,7 @@ describe('the report of --chain-only', () => {
   });
 });
 
-describe('text of others', () => {
+describe('text from untrusted input', () => {
   const nasty = 'the service said \u001b[2K\r\naccepted: UpToDate\u202e';
   const error = new ProblemError('COLLATERAL_UNAVAILABLE', nasty, { hint: nasty });
 

@@ -30,20 +30,20 @@ async function linesOf(chunks: readonly string[], maxBytes: number): Promise<str
 }
 
 describe('bounded lines', () => {
-  it('are put together over chunks, and the last needs no newline', async () => {
+  it('are joined over chunks, and the last needs no newline', async () => {
     expect(await linesOf(['a', 'b\nc\n', '\n', 'd'], 10)).toEqual(['ab', 'c', '', 'd']);
     expect(await linesOf(['a\n'], 10)).toEqual(['a']);
     expect(await linesOf([], 10)).toEqual([]);
   });
 
-  it('are skipped when too long, without being held', async () => {
+  it('are skipped when they are too long, and not kept in memory', async () => {
     expect(await linesOf(['1234', '567', '8\nab\n', '123456'], 5)).toEqual(['TOO LONG', 'ab', 'TOO LONG']);
     expect(await linesOf(['12345\n'], 5)).toEqual(['12345']);
   });
 });
 
 describe('JSON lines', () => {
-  it('accept and refuse', () => {
+  it('give accepted and refused verdicts', () => {
     expect(answer(good)).toMatchObject({
       id: 'a',
       ok: true,
@@ -82,7 +82,7 @@ describe('JSON lines', () => {
     expect(answered['id']).toBe(typeof line === 'string' ? null : 'a');
   });
 
-  it('nothing in a line can stop the stream, however deep or long', async () => {
+  it('no content of a line can stop the stream, even deep or long JSON', async () => {
     const deep = '['.repeat(20_000) + ']'.repeat(20_000);
     const lines = [
       `{"id":${deep}}`,
@@ -113,7 +113,7 @@ describe('JSON lines', () => {
     expect(Math.max(...written.map(({ length }) => length))).toBeLessThan(1_000);
   });
 
-  it('a root from a line only with the flag, and judged for that line only', () => {
+  it('a root in a line is used only with the flag, and for that line only', () => {
     const underIntel = { verifier: new QuoteVerifier(), acceptsRootFromInput: true };
     const stream = new QuoteStream({ ...defaults, ...underIntel });
     const ask = (line: object) => stream.answer({ tooLong: false, bytes: Buffer.from(JSON.stringify(line)) });
@@ -143,7 +143,7 @@ describe('JSON lines', () => {
     ]);
   });
 
-  it('stop, and say so, when nobody reads the answers any more', async () => {
+  it('stop with an error when the reader of the answers is gone', async () => {
     let writes = 0;
     const output = new Writable({
       highWaterMark: 1,

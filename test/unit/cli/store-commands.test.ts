@@ -85,7 +85,7 @@ describe('latchkey store', () => {
     await expect(run(['get', 'a', '--out', out])).rejects.toMatchObject({ code: 'STORE_FILE_UNWRITABLE' });
   });
 
-  it('put --if-absent leaves a value that is there', async () => {
+  it('put --if-absent keeps an existing value', async () => {
     await run(['create']);
     await run(['put', 'a', '--if-absent'], 'one');
     await expect(run(['put', 'a', '--if-absent'], 'two')).rejects.toMatchObject({ code: 'STORE_NAME_TAKEN' });
@@ -103,7 +103,7 @@ describe('latchkey store', () => {
     expect((await run(['export'])).out).toBe(`${input}\n`);
   });
 
-  it('export and import keep that a namespace is erasable', async () => {
+  it('export and import keep the erasable flag of a namespace', async () => {
     await run(['create']);
     const place = { path, password: passwordFromFile(utf8('correct horse')), fileSystem: nodeFileSystem };
     const store = await openPasswordStore(place);
@@ -141,7 +141,7 @@ describe('latchkey store', () => {
     expect((await run(['get', 'a', '--namespace', 'two'], '', other)).out).toBe('2');
   });
 
-  it('a bad line stops the import; what was before it is stored and acknowledged', async () => {
+  it('a bad line stops the import; records before it are stored and acknowledged', async () => {
     await run(['create']);
     const input = `${record('a', '1')}\n{"name":"b"}\n${record('c', '3')}\n`;
     await expect(run(['import'], input)).rejects.toMatchObject({ code: 'FIELD_INVALID', field: 'line 2' });
@@ -155,7 +155,7 @@ describe('latchkey store', () => {
     expect(JSON.parse((await run(['stat', '--json'])).out)).toMatchObject({ namespaces: 0 });
   });
 
-  it('V9 backup and restore; wrong password, truncated, edited and a full place refused', async () => {
+  it('V9 backup and restore; a wrong password, a truncated or edited backup and a non-empty folder are refused', async () => {
     await run(['create']);
     await run(['import'], [record('a', '1'), record('b', '2')].join('\n'));
     const file = join(folder, 'backup');
@@ -193,7 +193,7 @@ describe('latchkey store', () => {
     });
   });
 
-  it('reads and backs up beside the process that has the store open; writing is refused by its owner', async () => {
+  it('reads and backs up while another process has the store open; writing is refused', async () => {
     await run(['create']);
     await run(['put', 'a'], 'one');
     const place = { path, password: passwordFromFile(utf8('correct horse')), fileSystem: nodeFileSystem };
@@ -212,7 +212,7 @@ describe('latchkey store', () => {
     expect((await run(['list'])).out).toBe('a\nb\nc\n');
   });
 
-  it('V10 wrong password refused; a final newline does not matter; the store is left as it was', async () => {
+  it('V10 a wrong password is refused; a final newline does not matter; the store is unchanged', async () => {
     await run(['create']);
     await run(['put', 'a'], 'one');
     writeFileSync(passwordFile, 'correct horse');
@@ -222,7 +222,7 @@ describe('latchkey store', () => {
       await expect(run(command)).rejects.toMatchObject({ code: 'STORE_PASSWORD_WRONG' });
   });
 
-  it('stat, check and compact', async () => {
+  it('stat, check and compact work', async () => {
     await run(['create']);
     for (let turn = 0; turn < 3; turn++) await run(['put', 'a'], `turn ${turn}`);
     expect(JSON.parse((await run(['stat', '--json'])).out)).toMatchObject({ records: 1, namespaces: 1 });
@@ -233,7 +233,7 @@ describe('latchkey store', () => {
     expect((await run(['get', 'a'])).out).toBe('turn 2');
   });
 
-  it('check says what is damaged and changes nothing; repair asks before it loses anything', async () => {
+  it('check reports damage and changes nothing; repair asks before it discards records', async () => {
     await run(['create']);
     for (const name of ['a', 'b', 'c']) await run(['put', name], `value of ${name}`);
     const [segment = ''] = readdirSync(path).filter((name) => name.startsWith('segment-'));
@@ -260,12 +260,12 @@ describe('latchkey store', () => {
   it.each([
     ['no store', () => undefined, 'STORE_NOT_FOUND'],
     ['a file', () => writeFileSync(path, 'x'), 'STORE_PLACE_NOT_A_FOLDER'],
-  ])('%s at the path is said', async (_name, prepare, code) => {
+  ])('%s at the path is reported', async (_name, prepare, code) => {
     prepare();
     await expect(run(['list'])).rejects.toMatchObject({ code });
   });
 
-  it('a missing or empty password file, and a missing value file, are said', async () => {
+  it('a missing or empty password file, and a missing value file, are reported', async () => {
     await run(['create']);
     await expect(run(['put', 'a', '--value-file', join(folder, 'none')])).rejects.toMatchObject({
       code: 'STORE_FILE_UNREADABLE',

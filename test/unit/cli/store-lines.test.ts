@@ -20,20 +20,20 @@ async function linesOf(source: AsyncIterable<Uint8Array>, most = 100): Promise<s
 }
 
 describe('lines', () => {
-  it('splits over chunks; the last line needs no newline', async () => {
+  it('are split over chunks; the last line needs no newline', async () => {
     expect(await linesOf(chunks('a', 'b\nc\n\nd', 'e\n', 'f'))).toEqual(['ab', 'c', '', 'de', 'f']);
     expect(await linesOf(chunks('a\n'))).toEqual(['a']);
     expect(await linesOf(chunks())).toEqual([]);
   });
 
-  it('a line without end does not fill the memory', async () => {
+  it('an endless line does not fill the memory', async () => {
     async function* endless(): AsyncGenerator<Uint8Array> {
       for (;;) yield new Uint8Array(64).fill(0x61);
     }
     await expect(linesOf(endless())).rejects.toMatchObject({ code: 'FIELD_INVALID', field: 'line 1' });
   });
 
-  it('a record goes out and comes back as it was', () => {
+  it('an exported record is imported unchanged', () => {
     for (const record of [
       { name: 'a', value: utf8('one') },
       { name: 'new\nline "quoted" ключ 🔑', value: new Uint8Array(0) },
@@ -42,7 +42,7 @@ describe('lines', () => {
       expect(parseRecordLine(utf8(formatRecordLine(record).trimEnd()), 1)).toEqual(record);
   });
 
-  it('an empty line is no record', () => {
+  it('an empty line is skipped', () => {
     expect(parseRecordLine(utf8(' \r'), 1)).toBeUndefined();
   });
 
@@ -66,7 +66,7 @@ describe('lines', () => {
     expect(parse).not.toThrowError(/Yg/);
   });
 
-  it('bytes that are no UTF-8 are refused', () => {
+  it('bytes that are not UTF-8 are refused', () => {
     expect(() => parseRecordLine(Uint8Array.of(0x7b, 0xff, 0x7d), 1)).toThrowError(
       expect.objectContaining({ code: 'FIELD_INVALID' }),
     );
@@ -83,7 +83,7 @@ describe('import', () => {
     for (let index = 0; index < count; index++) yield record(index, bytes);
   }
 
-  it('keeps many under way, acknowledges each only after it is stored', async () => {
+  it('writes many records concurrently, and acknowledges each only after it is stored', async () => {
     const release: (() => void)[] = [];
     const acknowledged: string[] = [];
     const importing = importRecords(records(100), {
@@ -101,7 +101,7 @@ describe('import', () => {
     expect(acknowledged.length).toBe(100);
   });
 
-  it('reads no further while too much is under way', async () => {
+  it('pauses reading while too many bytes are being written', async () => {
     let read = 0;
     const release: (() => void)[] = [];
     async function* large(): AsyncGenerator<RecordLine> {
@@ -118,7 +118,7 @@ describe('import', () => {
     clearInterval(pump);
   });
 
-  it('a failure stops the reading, and what is under way is still acknowledged', async () => {
+  it('a failure stops the reading, and records that are being written are still acknowledged', async () => {
     const acknowledged: string[] = [];
     let read = 0;
     async function* source(): AsyncGenerator<RecordLine> {
@@ -157,7 +157,7 @@ describe('import', () => {
 });
 
 describe('names on a terminal', () => {
-  it('cannot move the cursor, fake a line, or turn the text around', () => {
+  it('cannot move the cursor, forge a line, or reverse the text', () => {
     expect(printableName('plain name, ключ 🔑')).toBe('plain name, ключ 🔑');
     for (const nasty of ['a\nb', '\u001b[2J', 'x\u202egnp', '\u0085', '\u2028'])
       expect(printableName(nasty)).toMatch(/^"[\x20-\x7e]*"$/);

@@ -3,7 +3,7 @@ import { terminationSignal } from '../../../src/cli/shared/termination-signal.ts
 
 const signals = ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const;
 
-it.each(signals)('after %s a second signal of any kind meets no listener', async (first) => {
+it.each(signals)('after %s a second signal of any kind has no listener', async (first) => {
   const listening = () => signals.reduce((sum, signal) => sum + process.listenerCount(signal), 0);
   const before = listening();
   const told = terminationSignal();

@@ -83,7 +83,7 @@ describe('latchkey collateral', () => {
     await expect(fetchWith('--tcb-evaluation-data-number', '22')).rejects.toThrow(/status 404/);
   });
 
-  it('checks a set as of another time', async () => {
+  it('checks a set at another time', async () => {
     const file = join(folder, 'dated.json');
     writeFileSync(file, JSON.stringify(mock.pki.collateral({ nowMs: Date.UTC(2025, 5, 1) })));
     expect((await run('check', file, '--now', '2025-06-02T00:00:00Z', ...trust())).out).toContain(
@@ -96,7 +96,7 @@ describe('latchkey collateral', () => {
     });
   });
 
-  it('says both evaluation numbers when they differ', async () => {
+  it('prints both evaluation numbers when they differ', async () => {
     const file = join(folder, 'two-numbers.json');
     const parts = mock.pki.collateralParts({ nowMs: Date.now() });
     const { qeIdentity } = parts;
@@ -125,12 +125,12 @@ describe('latchkey collateral', () => {
       ['--fmspc', 'DE7E10000000', '--insecure-trust-root', ''],
       'INPUT_UNREADABLE',
     ],
-  ])('ends with a code for %s', async (_, args, code) => {
+  ])('ends with an error code for %s', async (_, args, code) => {
     const common = ['fetch', '--pccs', mock.url, '--out', join(folder, 'none.json'), ...trust()];
     await expect(run(...common, ...args)).rejects.toMatchObject({ code });
   });
 
-  it('says that a place cannot be written', async () => {
+  it('reports a path that cannot be written', async () => {
     const out = join(folder, 'missing', 'set.json');
     await expect(
       run('fetch', '--fmspc', 'DE7E10000000', '--pccs', mock.url, '--out', out, ...trust()),

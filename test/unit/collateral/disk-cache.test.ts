@@ -26,7 +26,7 @@ describe('the cache on disk', () => {
     };
   }
 
-  it('serves at once after a restart during an outage', async () => {
+  it('gives collateral at once after a restart during an outage', async () => {
     const { world, service, cache } = await filledDisk();
     service.answer = down;
     const source = sourceIn(world, { cache });
@@ -34,7 +34,7 @@ describe('the cache on disk', () => {
     expect(source.status()[0]?.origin).toBe('disk cache');
   });
 
-  it('is only a start: something newer is looked for right away', async () => {
+  it('is used first, and newer collateral is fetched immediately', async () => {
     const { world, cache } = await filledDisk();
     const source = sourceIn(world, { cache });
     await source.collateralFor(platform);
@@ -59,7 +59,7 @@ describe('the cache on disk', () => {
       },
     ],
     ['far too much', (bytes) => concatBytes(bytes, new Uint8Array(5_000_000).fill(0x20))],
-  ])('holding %s is no collateral', async (_, tamper) => {
+  ])('with %s gives no collateral', async (_, tamper) => {
     const { world, service, fileSystem, cache, path } = await filledDisk();
     fileSystem.tamper(path, tamper(fileSystem.files().get(path) ?? new Uint8Array()));
     service.answer = down;
@@ -67,7 +67,7 @@ describe('the cache on disk', () => {
     await expect(source.collateralFor(platform)).rejects.toMatchObject(unavailable);
   });
 
-  it('holding a set of another kind of platform is no collateral', async () => {
+  it('with a set of another kind of platform gives no collateral', async () => {
     const { world, service, fileSystem, cache, path } = await filledDisk();
     fileSystem.tamper(path.replace('platform', 'processor'), fileSystem.files().get(path));
     service.answer = down;
@@ -75,7 +75,7 @@ describe('the cache on disk', () => {
     await expect(source.collateralFor({ ...platform, ca: 'processor' })).rejects.toMatchObject(unavailable);
   });
 
-  it('cannot bring back what was older than seen before', async () => {
+  it('cannot bring back a set that is older than one seen before', async () => {
     const { world, service, fileSystem, cache, path } = await filledDisk();
     const old = JSON.stringify(world.pki.collateral({ nowMs: START_MS - 2 * DAY_MS, ca: 'processor' }));
     fileSystem.tamper(path.replace('platform', 'processor'), new TextEncoder().encode(old));
@@ -86,7 +86,7 @@ describe('the cache on disk', () => {
     await expect(source.collateralFor({ ...platform, ca: 'processor' })).rejects.toMatchObject(unavailable);
   });
 
-  it('holding a newer set than the service has keeps it', async () => {
+  it('with a newer set than the service keeps its set', async () => {
     const { world, service, cache } = await filledDisk();
     service.nowMs = START_MS - DAY_MS;
     const source = sourceIn(world, { cache });
@@ -98,7 +98,7 @@ describe('the cache on disk', () => {
     });
   });
 
-  it('that fails at any step costs nothing but itself', async () => {
+  it('does not disturb the source when it fails at any step', async () => {
     for (let step = 2; step < 9; step++) {
       const world = collateralWorld();
       world.service(A);

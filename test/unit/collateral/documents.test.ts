@@ -7,7 +7,7 @@ import { rawMembers } from '../../../src/collateral/raw-members.ts';
 const bytesOf = (text: string) => new TextEncoder().encode(text);
 
 describe('raw members of a JSON object', () => {
-  it('are the exact texts, whatever their order and spacing', () => {
+  it('are the exact texts, in any order and spacing', () => {
     const tcbInfo = '{"id":"TDX", "text":"a \\"}{\\\\", "levels":[{"x":[1,2]},{}]}';
     const members = rawMembers(` { "signature" : "ab" ,\n"tcbInfo":${tcbInfo} } `);
     expect([...(members ?? [])]).toEqual([
@@ -17,7 +17,7 @@ describe('raw members of a JSON object', () => {
   });
 
   it.each(['', 'null', '[]', '"x"', '{', '{"a":1', '{"a":1,"a":2}', '{"a":1,"\\u0061":2}'])(
-    'are not in %s',
+    'are not found in %s',
     (text) => {
       expect(rawMembers(text)).toBeUndefined();
     },
@@ -53,7 +53,7 @@ describe('a CRL in the encodings of PCS and PCCS', () => {
     ['PEM of something else', pem('X509 CRL', Uint8Array.of(1, 2, 3))],
     ['a certificate', pem('CERTIFICATE', der)],
     ['HTML', '<html></html>'],
-  ])('%s is not', (_, text) => {
+  ])('%s is refused', (_, text) => {
     expect(crlAsHex(bytesOf(text))).toBeUndefined();
   });
 });

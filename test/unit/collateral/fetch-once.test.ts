@@ -43,7 +43,7 @@ describe('one set, fetched once', () => {
   const check = (documents: Awaited<ReturnType<typeof ask>>) =>
     verifier.checkCollateral(documents, { nowMs: START_MS, ...platform });
 
-  it('the first that holds: past services that are dead, lie, or lag behind', async () => {
+  it('is the first valid one: services that are dead, lie, or lag behind are skipped', async () => {
     for (const good of ['http://good', 'http://pcs'])
       for (const bad of ['http://dead', 'http://stranger', 'http://stale'])
         expect(check(await ask([bad, good])).state).toBe('fresh');
@@ -51,7 +51,7 @@ describe('one set, fetched once', () => {
     expect(verifier.checkCollateral(processor, { nowMs: START_MS }).ca).toBe('processor');
   });
 
-  it('where none holds, the first offer comes back, and the verifier says what is wrong with it', async () => {
+  it('is the first one when none is valid, and the verifier reports its defect', async () => {
     expect(
       await codeOf(async () => check(await ask(['http://dead', 'http://stranger', 'http://stale']))),
     ).toBe('ROOT_NOT_TRUSTED');
@@ -60,7 +60,7 @@ describe('one set, fetched once', () => {
     );
   });
 
-  it('where nothing is offered, the reason of each service', async () => {
+  it('gives an error with the reason of each service when no service has a set', async () => {
     const failure = ask(['http://dead', 'http://dead2/']);
     await expect(failure).rejects.toMatchObject({ code: 'COLLATERAL_UNAVAILABLE', family: 'problem' });
     await expect(failure).rejects.toThrow(/http:\/\/dead: .*; http:\/\/dead2: /);
@@ -68,7 +68,7 @@ describe('one set, fetched once', () => {
     expect(await codeOf(() => ask(['http://good'], unknown))).toBe('COLLATERAL_UNAVAILABLE');
   });
 
-  it('an endpoint that is no address is the caller’s mistake, and a bug stays a bug', async () => {
+  it('an endpoint that is not an address is misuse, and an unexpected error is passed on', async () => {
     await expect(ask(['ftp://good'])).rejects.toThrow(TypeError);
     const broken = { checkCollateral: () => assertNever() };
     await expect(
@@ -88,7 +88,7 @@ describe('the tamper kit, served by a PCCS', () => {
     lines = new Map([...tamperLines(pki, START_MS)].map((line) => [line.id, line]));
   });
 
-  it.each(tamperKit.map(({ name }) => name))('%s: the verdict is that of the file', async (name) => {
+  it.each(tamperKit.map(({ name }) => name))('%s: the same verdict as from a file', async (name) => {
     const line = lines.get(name);
     if (line === undefined) throw new RangeError(name);
     const verifier = new QuoteVerifier({ trustRoot: insecureTrustRoot(line.root) });

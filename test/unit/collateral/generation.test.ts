@@ -10,14 +10,14 @@ describe('the newest collateral seen', () => {
     issuedAtMs: { ...facts.issuedAtMs, qeIdentity: facts.issuedAtMs.qeIdentity + change },
   });
 
-  it('refuses what is older in one document', () => {
+  it('refuses a set with an older document', () => {
     const newest = new NewestSeen();
     newest.remember(facts);
     expect(codeOf(() => newest.requireNotOlder(dated(0)))).toBe('none');
     expect(codeOf(() => newest.requireNotOlder(dated(-1)))).toBe('COLLATERAL_ROLLED_BACK');
   });
 
-  it('keeps a mark of its own for the evaluation number of each document', () => {
+  it('keeps the highest evaluation number of each document separately', () => {
     const numbered = (tcbInfo: number, qeIdentity: number) => ({
       ...facts,
       tcbEvaluationDataNumber: Math.min(tcbInfo, qeIdentity),
@@ -40,7 +40,7 @@ describe('the newest collateral seen', () => {
     }
   });
 
-  it('does not go back when a set that was checked earlier is remembered later', () => {
+  it('does not go back when a set is remembered after a newer one', () => {
     const newest = new NewestSeen();
     newest.requireNotOlder(dated(-1));
     newest.remember(dated(1));

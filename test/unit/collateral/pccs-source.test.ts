@@ -22,7 +22,7 @@ describe('a first request', () => {
     expect(service.requests).toContain('/tdx/certification/v4/tcb?fmspc=DE7E10000000&update=standard');
   });
 
-  it('knows both PCK CAs, and fetches what they share once', async () => {
+  it('supports both PCK CAs, and fetches shared documents once', async () => {
     const world = collateralWorld();
     const service = world.service(A);
     const source = sourceIn(world);
@@ -36,7 +36,7 @@ describe('a first request', () => {
     ]);
   });
 
-  it('is asked once for many askers, and never again while the set is young', async () => {
+  it('is sent once for many callers, and not again while the set is fresh', async () => {
     const world = collateralWorld();
     const service = world.service(A);
     const source = sourceIn(world);
@@ -45,7 +45,7 @@ describe('a first request', () => {
     expect(service.requests).toHaveLength(4);
   });
 
-  it('asks for early updates when told so', async () => {
+  it('asks for early updates when configured', async () => {
     const world = collateralWorld();
     world.service(A);
     const source = sourceIn(world, { update: 'early' });
@@ -71,7 +71,7 @@ describe('several endpoints', () => {
     expect(source.status()[0]).toMatchObject({ state: 'fresh', origin: B });
   });
 
-  it('cannot pass off collateral of another root', async () => {
+  it('cannot supply collateral of another root', async () => {
     const world = collateralWorld();
     const liar = createDevelopmentPki({ seed: new Uint8Array(32).fill(2) });
     world.service(A, 'pccs', liar);
@@ -120,7 +120,7 @@ describe('bad answers', () => {
     ['a CRL that is garbage', (path) => (path.includes('/pckcrl') ? text('deadbeef') : undefined)],
     ['an endless CRL', (path) => (path.includes('/rootcacrl') ? text('30'.repeat(2_000_000)) : undefined)],
     ['status 500', () => new Response('oops', { status: 500 })],
-  ])('%s is no collateral', async (_, answer) => {
+  ])('%s gives no collateral', async (_, answer) => {
     const world = collateralWorld();
     world.service(A).answer = answer;
     await expect(sourceIn(world, { timeoutMs: 200 }).collateralFor(platform)).rejects.toMatchObject(
@@ -130,7 +130,7 @@ describe('bad answers', () => {
 });
 
 describe('renewal', () => {
-  it('happens in the background at half life', async () => {
+  it('happens in the background at half of the validity', async () => {
     const world = collateralWorld();
     const service = world.service(A);
     const source = sourceIn(world);
@@ -144,7 +144,7 @@ describe('renewal', () => {
     expect((await source.collateralFor(platform)).validUntilMs).toBe(half - DAY_MS + 30 * DAY_MS);
   });
 
-  it('does not hold up a request while the service hangs', async () => {
+  it('does not delay a request while the service hangs', async () => {
     const world = collateralWorld();
     const service = world.service(A);
     const source = sourceIn(world);
@@ -154,7 +154,7 @@ describe('renewal', () => {
     expect((await source.collateralFor(platform)).state).toBe('fresh');
   });
 
-  it('is tried again, ever more rarely, and says why it failed', async () => {
+  it('is tried again with growing pauses, and reports the reason of the failure', async () => {
     const world = collateralWorld();
     const service = world.service(A);
     const source = sourceIn(world);
@@ -179,7 +179,7 @@ describe('renewal', () => {
     expect(source.status()[0]?.lastFailure).toBeUndefined();
   });
 
-  it('ends with the source', async () => {
+  it('ends when the source is closed', async () => {
     const world = collateralWorld();
     const service = world.service(A);
     const source = sourceIn(world);
@@ -203,14 +203,14 @@ describe('an outage', () => {
     return { world, service, source };
   }
 
-  it('never becomes acceptance: without grace the set ends with its last millisecond', async () => {
+  it('does not extend the validity: without a grace period the set expires at its last millisecond', async () => {
     const { world, source } = await cutOff(0);
     await world.clock.advance(1);
     await expect(source.collateralFor(platform)).rejects.toMatchObject(unavailable);
     expect(state(source)).toBe('refused');
   });
 
-  it('is bridged by a grace that was configured, visibly, and no longer', async () => {
+  it('is tolerated for the configured grace period only, and is reported', async () => {
     const { world, service, source } = await cutOff(3 * DAY_MS);
     await world.clock.advance(1);
     expect((await source.collateralFor(platform)).state).toBe('grace');
@@ -225,7 +225,7 @@ describe('an outage', () => {
     expect((await source.collateralFor(platform)).state).toBe('fresh');
   });
 
-  it('of renewal at one service leads to another that has fresh collateral', async () => {
+  it('at one service makes the source use another service with fresh collateral', async () => {
     const world = collateralWorld();
     world.service(A).nowMs = START_MS - 31 * DAY_MS;
     const b = world.service(B);
@@ -244,7 +244,7 @@ describe('an outage', () => {
     expect(other.status()[0]).toMatchObject({ state: 'fresh', origin: B, lastFailure: undefined });
   });
 
-  it('does not make every request try again', async () => {
+  it('does not cause a retry at every request', async () => {
     const { world, service, source } = await cutOff(0);
     await world.clock.advance(1);
     const before = service.requests.length;
@@ -252,7 +252,7 @@ describe('an outage', () => {
     expect(service.requests.length - before).toBeLessThanOrEqual(4);
   });
 
-  it('is over at once when the clock, which was wrong, is set back', async () => {
+  it('ends at once when a wrong clock is set back', async () => {
     const world = collateralWorld();
     const service = world.service(A);
     const source = sourceIn(world);
@@ -265,7 +265,7 @@ describe('an outage', () => {
 });
 
 describe('a clock set back', () => {
-  it('below the dates of a held set refuses it, until it is right again', async () => {
+  it('below the dates of a cached set refuses this set until the clock is right again', async () => {
     const world = collateralWorld();
     const service = world.service(A);
     const source = sourceIn(world);
@@ -305,7 +305,7 @@ describe('collateral never goes back', () => {
     expect(source.status()[0]?.lastFailure).toContain('COLLATERAL_ROLLED_BACK');
   });
 
-  it('to an older root CRL for the sake of another kind of platform', async () => {
+  it('to an older root CRL, also when it comes for another kind of platform', async () => {
     const world = collateralWorld();
     const service = world.service(A);
     const source = sourceIn(world);
@@ -319,7 +319,7 @@ describe('collateral never goes back', () => {
 });
 
 describe('many kinds of platforms', () => {
-  it('take the place of those unused for longest', async () => {
+  it('replace the least recently used ones', async () => {
     const world = collateralWorld();
     const service = world.service(A);
     const source = sourceIn(world, { capacity: 1 });
@@ -331,7 +331,7 @@ describe('many kinds of platforms', () => {
     expect(service.requests.length).toBe(before + 4);
   });
 
-  it('that nobody knows are refused and not asked for over and over', async () => {
+  it('that no service knows are refused, and not requested again and again', async () => {
     const world = collateralWorld();
     const service = world.service(A);
     const source = sourceIn(world);
@@ -343,7 +343,7 @@ describe('many kinds of platforms', () => {
 });
 
 describe('misuse', () => {
-  it('is told at once', () => {
+  it('fails at once', () => {
     const { verifier } = collateralWorld();
     expect(() => new PccsCollateralSource({ endpoints: [], verifier })).toThrow(TypeError);
     expect(() => new PccsCollateralSource({ endpoints: ['file:///etc'], verifier })).toThrow(TypeError);

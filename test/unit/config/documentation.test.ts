@@ -62,13 +62,13 @@ function parsedDefault(key: string): string {
 }
 
 describe('docs/configuration.md', () => {
-  it('the walk sees the schema', () => {
+  it('the test finds the keys of the schema', () => {
     expect(keys.size).toBeGreaterThan(60);
     expect(keys.get('listen.port')?.fallback).toBe('`3001`');
     expect(keys.get('trust.chain.genesisHash')?.fallback).toBe('required');
   });
 
-  it('describes every key, and none that does not exist', () => {
+  it('describes every key, and only existing keys', () => {
     expect([...rows.keys()].sort()).toEqual([...keys.keys()].sort());
   });
 
@@ -77,7 +77,7 @@ describe('docs/configuration.md', () => {
     expect(shown).toBe(fallback === '' ? parsedDefault(key) : fallback);
   });
 
-  it('names the environment variable of every key that has one', () => {
+  it('names the environment variable of every key with one', () => {
     const shown = [...rows].flatMap(([key, cells]) => {
       const variable = /`(LATCHKEY_\w+)`/.exec(cells.at(-1) ?? '')?.[1];
       return variable === undefined ? [] : [`${variable} ${key}`];

@@ -8,12 +8,12 @@ import { genesisHash, refusalOf, yamlWith } from './config-fixture.ts';
 const zeroHash = `0x${'00'.repeat(32)}`;
 
 describe('the template', () => {
-  it('says the defaults, and nothing but the defaults', () => {
+  it('contains exactly the default values', () => {
     const filled = configTemplate.replace(zeroHash, genesisHash);
     expect(loadConfig(filled, {})).toEqual(loadConfig(yamlWith(), {}));
   });
 
-  it('still holds when every commented section is switched on', () => {
+  it('is still valid when every commented section is enabled', () => {
     const section = configTemplate
       .split('\n')
       .map((line) => (/^# (decryptions|agent| {2}[a-z]\w+):/.test(line) ? line.slice(2) : line))
@@ -26,7 +26,7 @@ describe('the template', () => {
   });
 });
 
-describe('what is refused, with the place', () => {
+describe('wrong configurations are refused with their path', () => {
   it.each([
     ['an unknown key', { listne: {} }, 'CONFIG_INVALID file'],
     ['an unknown key of a section', { 'listen.prot': 1 }, 'CONFIG_INVALID listen'],
@@ -99,11 +99,11 @@ describe('what is refused, with the place', () => {
     expect(refusalOf(text)).toBe('CONFIG_INVALID file');
   });
 
-  it.each(['', '# nothing\n', 'null'])('an empty file %j names the first section that is missing', (text) => {
+  it.each(['', '# nothing\n', 'null'])('the error for an empty file %j names a section', (text) => {
     expect(refusalOf(text)).toBe('CONFIG_INVALID node');
   });
 
-  it('hex without quotes is a number to YAML, and the message says so', () => {
+  it('hex without quotes is a number in YAML, and the error explains it', () => {
     const text = yamlWith().replace(`"${genesisHash}"`, genesisHash);
     expect(() => loadConfig(text.replace(/genesisHash: .*/, `genesisHash: ${genesisHash}`), {})).toThrow(
       expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringContaining('quotes') }),
@@ -112,7 +112,7 @@ describe('what is refused, with the place', () => {
 });
 
 describe('the environment', () => {
-  it('overrides single keys, lists by commas, and only where the file leaves a section', () => {
+  it('overrides single keys and comma-separated lists, only in sections that the file allows', () => {
     const config = loadConfig(yamlWith({ 'listen.host': '10.0.0.1' }), {
       LATCHKEY_LISTEN_PORT: '4000',
       LATCHKEY_CHAIN_ENDPOINTS: 'ws://a, wss://b',
@@ -127,7 +127,7 @@ describe('the environment', () => {
     expect(config.log.level).toBe('debug');
   });
 
-  it('a folder of digits is a folder', () => {
+  it('a folder name of digits is accepted', () => {
     expect(loadConfig(yamlWith(), { LATCHKEY_NODE_DATA_FOLDER: '2026' }).node.dataFolder).toBe('2026');
   });
 
@@ -148,7 +148,7 @@ describe('the environment', () => {
     expect(refusalOf(yamlWith(), { [variable]: value })).toBe(`CONFIG_INVALID ${place}`);
   });
 
-  it('tells the nearest known name', () => {
+  it('an unknown variable is refused with the nearest known name', () => {
     const hintOf = (variable: string): string | undefined => {
       try {
         loadConfig(yamlWith(), { [variable]: '1' });
@@ -170,7 +170,7 @@ describe('the environment', () => {
     expect([...environmentVariables.keys()].filter((name) => name.includes('INSECURE'))).toEqual([]);
   });
 
-  it('a wrong section is not hidden by an override of a key in it', () => {
+  it('an override of one key does not hide a wrong section', () => {
     expect(refusalOf(yamlWith({ listen: [1, 2] }), { LATCHKEY_LISTEN_PORT: '1' })).toBe(
       'CONFIG_INVALID listen',
     );

@@ -29,14 +29,14 @@ const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter((pa
 const listed = new Set(processInputs.flatMap(({ readBy }) => readBy));
 
 describe('the list of inputs', () => {
-  it('names every module that reads from outside of the process', () => {
+  it('names every module that reads input from outside the process', () => {
     const unlisted = files.filter(
       (path) => readers.test(codeOf(path)) && !listed.has(path) && !readsNothing.has(path),
     );
     expect(unlisted).toEqual([]);
   });
 
-  it('names no module that is gone', () => {
+  it('names only existing modules', () => {
     expect([...listed].filter((path) => !files.includes(path))).toEqual([]);
   });
 
@@ -49,7 +49,7 @@ describe('the list of inputs', () => {
     ]);
   });
 
-  it('would see a new reader', () => {
+  it('the test detects a new module that reads input', () => {
     for (const text of [
       "const home = process.env['HOME'];",
       "import { readFile } from 'node:fs/promises';",

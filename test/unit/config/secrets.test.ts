@@ -32,14 +32,14 @@ describe('secrets', () => {
     expect(Buffer.from(secrets.decryptionsWriteToken?.reveal() ?? []).toString()).toBe('0123456789abcdef');
   });
 
-  it('survive the wiping of what was read, also where that is a Buffer', async () => {
+  it('are not wiped with the bytes that were read, also when these are a Buffer', async () => {
     const file = Buffer.from('0123456789abcdef\n');
     const secrets = await readSecrets(withToken, async () => file);
     expect(file.every((byte) => byte === 0)).toBe(true);
     expect(Buffer.from(secrets.decryptionsWriteToken?.reveal() ?? []).toString()).toBe('0123456789abcdef');
   });
 
-  it('print nowhere, and are gone when wiped', async () => {
+  it('are never printed, and are erased when wiped', async () => {
     const secrets = await readSecrets(withToken, file('0123456789abcdef'));
     for (const text of [
       JSON.stringify(secrets),
@@ -51,7 +51,7 @@ describe('secrets', () => {
     expect(() => secrets.decryptionsWriteToken?.reveal()).toThrow(TypeError);
   });
 
-  it('no file is read where none is named', async () => {
+  it('no file is read when the configuration names none', async () => {
     const read = () => Promise.reject(new Error('must not be read'));
     expect(await readSecrets(loadConfig(yamlWith(), {}), read)).toEqual({});
     expect(await readSecrets(loadConfig(yamlWith({ decryptions: {} }), {}), read)).toEqual({});
@@ -63,7 +63,7 @@ describe('secrets', () => {
     ['only a newline', file('\n')],
     ['15 bytes', file('0123456789abcde\n')],
     ['5000 bytes', file('x'.repeat(5000))],
-  ])('a token file that is %s is refused with the place', async (_what, read) => {
+  ])('a token file that is %s is refused with its path in the configuration', async (_what, read) => {
     expect(await refusal(read)).toEqual(['CONFIG_INVALID', place]);
   });
 });

@@ -25,7 +25,7 @@ describe('variables and flags that change the process', () => {
     'GCONV_PATH',
     'HOSTALIASES',
     'RES_OPTIONS',
-  ])('%s is found', (name) => {
+  ])('the variable %s is found', (name) => {
     expect(namesOf({ [name]: 'x' })).toEqual([name]);
     expect(namesOf({ [name]: '' })).toEqual([]);
   });
@@ -43,7 +43,7 @@ describe('variables and flags that change the process', () => {
     expect(namesOf({}, [flag])).toEqual([name]);
   });
 
-  it('what a service normally has is not', () => {
+  it('normal variables of a service are not reported', () => {
     const environment = {
       PATH: '/bin',
       HOME: '/root',
@@ -55,7 +55,7 @@ describe('variables and flags that change the process', () => {
     expect(() => refuseUnmeasuredInputs(environment, [])).not.toThrow();
   });
 
-  it('the refusal names all of them, and no value', () => {
+  it('the refusal names all of them without their values', () => {
     try {
       refuseUnmeasuredInputs({ NODE_OPTIONS: '--import /secret-place', LD_PRELOAD: '/evil.so' }, [
         '--inspect',

@@ -61,7 +61,7 @@ async function run(
   return stdout.trimEnd().split('\n');
 }
 
-describe('memory that a call allocates does not depend on the secret', () => {
+describe('the memory that a call allocates does not depend on the secret', () => {
   it.each([
     ['the interpreter alone', ['--no-opt', '--no-sparkplug']],
     ['no code generation', ['--jitless']],
@@ -85,7 +85,7 @@ describe('memory that a call allocates does not depend on the secret', () => {
 });
 
 describe('code that was optimized for one secret', () => {
-  it('is not given up for another one', { timeout }, async () => {
+  it('is not deoptimized for another secret', { timeout }, async () => {
     // Compiling at once and not on another thread: what is optimized does not depend on the load of the machine.
     const lines = await run(['--trace-deopt', '--no-concurrent-recompilation'], 'deoptimization');
     const between = (subject: string): readonly string[] => {

@@ -27,7 +27,7 @@ describe.each(kindsOfBytes)('a $kind', ({ make }) => {
     return result;
   };
 
-  it('as a key of XChaCha20 is copied: neither wiping nor a change reaches the other', () => {
+  it('as a key of XChaCha20 is copied: wiping or changing one does not affect the other', () => {
     const expected = sealedBy(new XChaCha20Key(content));
     unchanged((bytes) => new XChaCha20Key(bytes).wipe());
     const bytes = make(content);
@@ -44,7 +44,7 @@ describe.each(kindsOfBytes)('a $kind', ({ make }) => {
     expect(key.verify(message, signer.sign(message))).toBe(true);
   });
 
-  it('as a seed or a private key is left alone', () => {
+  it('as a seed or a private key is not changed', () => {
     const signature = unchanged((seed) => new Ed25519Signer(seed)).sign(make(message));
     expect(ed25519Verify(message, make(signature), make(new Ed25519Signer(content).publicKey))).toBe(true);
     const pair = unchanged(x25519KeyPairFromSecret);
@@ -52,12 +52,12 @@ describe.each(kindsOfBytes)('a $kind', ({ make }) => {
     expect(unchanged((secret) => deriveKey(secret, 'label'))).toEqual(deriveKey(content, 'label'));
   });
 
-  it('is shared and combined, and left alone', () => {
+  it('is shared and combined, and not changed', () => {
     const shares = unchanged((secret) => splitSecret(secret, 2, 3));
     expect(combineShares(shares.slice(1).map(make), 2)).toEqual(content);
   });
 
-  it('is sealed and opened by HPKE, and left alone', () => {
+  it('is sealed and opened by HPKE, and not changed', () => {
     const recipientKeyPair = x25519KeyPairFromSecret(content);
     const senderKeyPair = x25519KeyPairFromSecret(content.toReversed());
     const context = { info: make(message), aad: make(message) };
@@ -82,7 +82,7 @@ describe.each(kindsOfBytes)('a $kind', ({ make }) => {
 });
 
 describe('bytes that cannot be read', () => {
-  it('are a TypeError that names the argument', () => {
+  it('give a TypeError that names the argument', () => {
     expect(() => new XChaCha20Key(detachedBytes())).toThrow(/^key /);
     expect(() => new Ed25519ChainKey(detachedBytes())).toThrow(/^publicKey /);
     expect(() => new XChaCha20Key(detachedBytes())).toThrow(TypeError);

@@ -43,7 +43,7 @@ describe('no copy is left when a caller wipes its result', () => {
     return [made.length, made.filter((bytes) => bytes.some((byte) => byte !== 0)).length];
   };
 
-  it('deriveKey, its pseudo-random key included', () => {
+  it('deriveKey, including its pseudo-random key', () => {
     expect(left(deriveKey(secret, 'label'))).toEqual([2, 0]);
   });
 

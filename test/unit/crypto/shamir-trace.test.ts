@@ -81,7 +81,7 @@ async function shareAndCombine(
     throw new Error('the program does not share secrets');
 }
 
-describe('what a host learns that sees memory addresses, branches and allocations', () => {
+describe('the trace of memory addresses, branches and allocations that a host can see', () => {
   /** Different traces of one split and one combine: zeros, ones, then seeded secrets. */
   async function tracesOf(sharing: Sharing, trace: WholeTrace, count: number): Promise<ReadonlySet<string>> {
     const seen = new Set<string>();
@@ -93,7 +93,7 @@ describe('what a host learns that sees memory addresses, branches and allocation
     return seen;
   }
 
-  it('one sequence of operations for 10,000 secrets, all on small integers', {
+  it('is one sequence of operations for 10,000 secrets, all on small integers', {
     timeout: 300_000,
   }, async () => {
     const trace = new WholeTrace();
@@ -104,12 +104,12 @@ describe('what a host learns that sees memory addresses, branches and allocation
     expect(Number.parseInt([...seen].join(), 10)).toBeGreaterThan(10_000);
   });
 
-  it('the same instruments see another sequence for each secret in the library', async () => {
+  it('differs for each secret in the library shamir-secret-sharing', async () => {
     const trace = new WholeTrace();
     expect((await tracesOf(librarySharing(trace), trace, 50)).size).toBe(50);
   });
 
-  it('every store key stays possible: each value of each byte gives the same trace', {
+  it('excludes no store key: each value of each byte gives the same trace', {
     timeout: 300_000,
   }, async () => {
     const trace = new WholeTrace();

@@ -24,7 +24,7 @@ describe('points of small order', () => {
     }
   });
 
-  it('are those whose Diffie-Hellman result OpenSSL refuses, and no others', () => {
+  it('are exactly the points with a Diffie-Hellman result that OpenSSL refuses', () => {
     const near = fc.tuple(fc.constantFrom(...smallOrder), fc.integer({ min: -40, max: 40 }));
     const key = fc.oneof(
       fc.uint8Array({ minLength: 32, maxLength: 32 }),
@@ -38,7 +38,7 @@ describe('points of small order', () => {
     );
   });
 
-  it('are never generated as keys; another length is misuse', () => {
+  it('are not generated as keys; another length is misuse', () => {
     for (let index = 0; index < 50; index++)
       expect(hasSmallOrder(generateX25519KeyPair().publicKey)).toBe(false);
     expect(() => hasSmallOrder(new Uint8Array(31))).toThrow(RangeError);

@@ -38,7 +38,7 @@ const codeOf = async (response: Response): Promise<unknown> => {
 };
 
 describe('D21 several signatures', () => {
-  it('D21 each oracle has its own answer; the first is the result and wakes the waiters', async () => {
+  it('D21 each oracle has its own answer; the first answer is the result and wakes the waiters', async () => {
     const { app, put, service } = await world({}, { maxExpectedOracleDelayMs: 7000 });
     const waiting = app.request(PATH);
     await new Promise((resolve) => setImmediate(resolve));
@@ -70,7 +70,7 @@ describe('D21 several signatures', () => {
 });
 
 describe('D21 no overwriting', () => {
-  it('D21 the same again writes nothing, another value is 409', async () => {
+  it('D21 the same value again writes nothing, another value is 409', async () => {
     const { app, put, store } = await world({}, { overwrite: false });
     await put(PATH, body(1));
     const writes = store.writes;
@@ -83,7 +83,7 @@ describe('D21 no overwriting', () => {
 });
 
 describe('D21 deleting and pruning', () => {
-  it('D21 DELETE exists only where it is switched on', async () => {
+  it('D21 DELETE exists only when it is enabled', async () => {
     const closed = await world();
     await closed.put(PATH, body(1));
     expect((await closed.app.request(PATH, { method: 'DELETE' })).status).toBe(404);
@@ -130,7 +130,7 @@ describe('D21 ?wait=', () => {
 });
 
 describe('D21 write authorization by bearer token', () => {
-  it('D21 only the token writes, everybody reads', async () => {
+  it('D21 only requests with the token write, all requests may read', async () => {
     const token = new SecretBytes(new TextEncoder().encode('correct-horse'));
     const { app, put } = await world({ writeAuthorization: { kind: 'bearer', token }, allowDelete: true });
     for (const authorization of [
@@ -209,7 +209,7 @@ describe('D21 write authorization by sr25519', () => {
 });
 
 describe('problem documents', () => {
-  it('have a type by their code, its summary as the title, and an id that the log has too', async () => {
+  it('have a type from their code, its summary as the title, and an id that is also in the log', async () => {
     const told: { readonly error: unknown; readonly requestId: string }[] = [];
     const { app, store } = await world({ onError: (error, requestId) => told.push({ error, requestId }) });
     const missing = await app.request(PATH);

@@ -12,7 +12,7 @@ const signature = Uint8Array.from({ length: 64 }, (_, at) => at + 1);
 /** What a JavaScript caller can pass although the types forbid it. */
 const untyped = (value: unknown): never => value as never;
 
-describe.each(kindsOfBytes)('a signature ($kind) may change while the write is in flight', ({ make }) => {
+describe.each(kindsOfBytes)('a signature ($kind) that the caller changes during the write', ({ make }) => {
   /** A service in which another write of the same key is under way, so that the next one waits its turn. */
   async function busyService() {
     const service = await DecryptionService.open(new MemoryStore());
@@ -20,7 +20,7 @@ describe.each(kindsOfBytes)('a signature ($kind) may change while the write is i
     return { service, first };
   }
 
-  it('result', async () => {
+  it('the stored result is not changed', async () => {
     const { service, first } = await busyService();
     const given = { value: 7n, signature: make(signature) };
     const writing = service.put(KEY, given);
@@ -30,7 +30,7 @@ describe.each(kindsOfBytes)('a signature ($kind) may change while the write is i
     expect(await service.get(KEY)).toEqual({ value: 7n, signature });
   });
 
-  it('answer of one oracle', async () => {
+  it('the answer of one oracle is not changed', async () => {
     const { service, first } = await busyService();
     const given = { value: 7n, signature: make(signature) };
     const writing = service.putSignature(KEY, 'second', given);
@@ -39,7 +39,7 @@ describe.each(kindsOfBytes)('a signature ($kind) may change while the write is i
     expect((await service.signatures(KEY))[1]).toMatchObject({ oracle: 'second', value: 7n, signature });
   });
 
-  it('a waiter that the write wakes has a copy as well', async () => {
+  it('a waiter gets its own copy', async () => {
     const service = await DecryptionService.open(new MemoryStore());
     const waiting = [service.get(KEY), service.get(KEY)];
     const given = make(signature);
@@ -70,7 +70,7 @@ describe('values that only a JavaScript caller can pass are refused, and nothing
     expect(store.writes).toBe(writes);
   });
 
-  it.each(['', 'a/b', 'x'.repeat(65), undefined, 5])('name of an oracle %s', async (oracle) => {
+  it.each(['', 'a/b', 'x'.repeat(65), undefined, 5])('the name of an oracle %s', async (oracle) => {
     const service = await DecryptionService.open(new MemoryStore());
     const writing = service.putSignature(KEY, untyped(oracle), { value: 1n, signature });
     await expect(writing).rejects.toThrow(expect.objectContaining({ code: 'FIELD_INVALID' }));
@@ -80,7 +80,7 @@ describe('values that only a JavaScript caller can pass are refused, and nothing
     ['upper case', KEY.toUpperCase()],
     ['short', '5e'],
     ['no text', undefined],
-  ])('a key that is %s is refused by each call, also by those that read', async (_kind, key) => {
+  ])('a key that is %s is refused by each call, including reads', async (_kind, key) => {
     const service = await DecryptionService.open(new MemoryStore());
     const calls = [
       () => service.get(untyped(key), { waitMs: 0 }),
@@ -108,7 +108,7 @@ describe('values that only a JavaScript caller can pass are refused, and nothing
     expect(() => pruneRegularly(service, { everyMs: limit }, () => undefined)).toThrow(RangeError);
   });
 
-  it('options that are no booleans', async () => {
+  it('options that are not booleans', async () => {
     await expect(DecryptionService.open(new MemoryStore(), { overwrite: untyped('false') })).rejects.toThrow(
       TypeError,
     );
@@ -123,7 +123,7 @@ describe('values that only a JavaScript caller can pass are refused, and nothing
     ['a token that is text', { kind: 'bearer', token: 'secret' }],
     ['accounts that are text', { kind: 'sr25519', accounts: 'everybody' }],
     ['an account of another length', { kind: 'sr25519', accounts: [signature] }],
-  ])('write authorization with %s does not let everybody write', async (_name, writeAuthorization) => {
+  ])('write authorization with %s does not allow all writes', async (_name, writeAuthorization) => {
     const service = await DecryptionService.open(new MemoryStore());
     expect(() => decryptionsApp(service, { writeAuthorization: untyped(writeAuthorization) })).toThrow(
       TypeError,

@@ -76,8 +76,8 @@ async function race(seed: number): Promise<Race> {
   return { outcome: outcome ?? 'aborted', wrong };
 }
 
-describe('put at the instant of the deadline', () => {
-  it(`D17 ${RUNS} interleavings: never missing with the value stored`, async () => {
+describe('a put at the moment of the deadline', () => {
+  it(`D17 ${RUNS} interleavings: a waiter never gets not-found when the value is stored`, async () => {
     const firstSeed = Number(process.env['LATCHKEY_SEED'] ?? 20_261_121);
     console.log(`D17 seeds ${firstSeed} to ${firstSeed + RUNS - 1}`);
     const seen = new Map<LookupOutcome, number>();

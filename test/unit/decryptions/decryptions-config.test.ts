@@ -39,7 +39,7 @@ describe('D20 configuration of the decryption service', () => {
     });
   });
 
-  it('D20 listens on loopback on port 8001 and lets everybody write unless told otherwise', () => {
+  it('D20 by default listens on loopback on port 8001 and allows all writes', () => {
     expect(loadDecryptionsConfig(base, {})).toMatchObject({
       address: '127.0.0.1',
       port: 8001,
@@ -91,7 +91,7 @@ describe('D20 configuration of the decryption service', () => {
       );
   });
 
-  it('D20 refuses a variable near no known one, and a setting of Rocket that has no effect here', () => {
+  it('D20 refuses an unknown variable, and a setting of Rocket that has no effect here', () => {
     for (const [variable, hint] of [
       ['DECRYPTIONS_ZZZZZZZZ', 'docs/decryptions.md'],
       ['ROCKET_LOG_LEVEL', 'no effect'],
@@ -102,7 +102,7 @@ describe('D20 configuration of the decryption service', () => {
       );
   });
 
-  it('D20 takes every known variable, and leaves those of other programs alone', () => {
+  it('D20 accepts every known variable, and ignores variables of other programs', () => {
     const environment = { HOME: '/h', DECRYPTIONSPORT: '1', ROCKETEER: '1', XROCKET_PORT: '1' };
     expect(loadDecryptionsConfig(base, environment)).toMatchObject({ port: 8001 });
     expect(

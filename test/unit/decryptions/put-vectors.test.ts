@@ -143,7 +143,7 @@ describe('D11 vectors of the original', () => {
     expect(() => parsePutBody(bytes)).toThrow(expect.objectContaining({ code: 'BODY_NOT_JSON' }));
   });
 
-  it('D11 the stored bytes are those of bincode', () => {
+  it('D11 the stored bytes equal the bincode encoding', () => {
     const bytes = encodeDecryption({ value: 42n, signature: new TextEncoder().encode('bbbb') });
     expect(toHex(bytes)).toBe('2a00000000000000040000000000000062626262');
     expect(decodeDecryption(bytes)).toEqual({ value: 42n, signature: new TextEncoder().encode('bbbb') });
@@ -168,14 +168,14 @@ describe('over HTTP', () => {
     expect((await app.request(`/decryption/${KEY}`, { method })).status).toBe(404);
   });
 
-  it('D11 HEAD is as GET', async () => {
+  it('D11 HEAD has the status of GET', async () => {
     expect((await app.request(`/decryption/${KEY}`, { method: 'HEAD' })).status).toBe(404);
     await put('[1,""]');
     const head = await app.request(`/decryption/${KEY}`, { method: 'HEAD' });
     expect([head.status, await head.text()]).toEqual([200, '']);
   });
 
-  it('D11 a body over 1 MiB is 413, one of 1 MiB is read', async () => {
+  it('D11 a body over 1 MiB is 413, a body of 1 MiB is read', async () => {
     const prefix = '{"value":1,"signature":"","x":"';
     const body = (length: number) => `${prefix}${'a'.repeat(length - prefix.length - 2)}"}`;
     expect((await put(body(1024 * 1024))).status).toBe(200);
@@ -190,14 +190,14 @@ describe('over HTTP', () => {
     expect(declared.status).toBe(413);
   });
 
-  it('D11 a signature of nearly 1 MiB survives', async () => {
+  it('D11 a signature of nearly 1 MiB is stored and returned', async () => {
     const text = Buffer.alloc(700_000, 7).toString('base64');
     expect((await put(`{"value":1,"signature":"${text}"}`)).status).toBe(200);
     expect(await (await app.request(`/decryption/${KEY}`)).json()).toMatchObject({ signature: text });
     expect(tryFromLenientBase64('A'.repeat(1_000_001))).toBeUndefined();
   });
 
-  it('D12 every unsigned integer of 64 bits survives exactly', async () => {
+  it('D12 every unsigned integer of 64 bits is returned exactly', async () => {
     for (const value of [0n, 1n, 2n ** 53n - 1n, 2n ** 53n, 2n ** 53n + 1n, 2n ** 63n, 2n ** 64n - 1n]) {
       expect((await put(`{"value":${value},"signature":"YmI="}`)).status).toBe(200);
       expect(await (await app.request(`/decryption/${KEY}`)).text()).toBe(
@@ -234,7 +234,7 @@ describe('properties', () => {
     );
   });
 
-  it('any text gives an answer or a typed error, and text that is not JSON is never accepted', () => {
+  it('any text gives an answer or a typed error, and text that is not JSON is refused', () => {
     const fragments = fc.constantFrom(
       '{',
       '}',

@@ -69,7 +69,7 @@ describe('waiting for a decryption', () => {
     expect(await service.get(KEY)).toEqual(of(3));
   });
 
-  it('D16 writes of one key keep their order however slow the store is', async () => {
+  it('D16 writes of one key keep their order, also with a slow store', async () => {
     let turn = 0;
     const delays = [50, 1, 30, 2];
     const slowClock = new VirtualScheduler();
@@ -88,7 +88,7 @@ describe('waiting for a decryption', () => {
     expect(await slow.get(KEY)).toEqual(of(4));
   });
 
-  it('D13 a waiter never hears of a write that failed', async () => {
+  it('D13 a waiter gets no value of a failed write', async () => {
     let failing = true;
     const failingWorld = await world(
       {},
@@ -106,7 +106,7 @@ describe('waiting for a decryption', () => {
     expect(await waiting).toEqual(of(2));
   });
 
-  it('D13 a waiter hears of a write only after it is durable', async () => {
+  it('D13 a waiter gets a value only after it is durable', async () => {
     const slowClock = new VirtualScheduler();
     const { service: slow } = await world(
       { scheduler: slowClock },
@@ -124,7 +124,7 @@ describe('waiting for a decryption', () => {
     expect(heard).toBe(true);
   });
 
-  it('D13 removed between the look and the read: waits as for any absent key', async () => {
+  it('D13 a key that is removed between lookup and read is waited for like an absent key', async () => {
     let remove = async (): Promise<void> => undefined;
     const racing = await world({}, { beforeRead: () => remove() });
     await racing.service.put(KEY, of(1));
@@ -155,7 +155,7 @@ describe('bounds', () => {
     }
   });
 
-  it('D18 the delay is in milliseconds, and a lookup may only shorten it', async () => {
+  it('D18 the waiting time is in milliseconds, and a lookup may only shorten it', async () => {
     const { service, clock } = await world({ maxExpectedOracleDelayMs: 7 });
     const outcomes: string[] = [];
     const look = (name: string, waitMs?: number) =>
@@ -170,7 +170,7 @@ describe('bounds', () => {
     expect(outcomes.slice(2)).toEqual(['long@7', 'default@7']);
   });
 
-  it('D19 a client that goes away releases its waiter and its timer', async () => {
+  it('D19 a client that disconnects releases its waiter and its timer', async () => {
     const { service, clock } = await world();
     const leaver = new AbortController();
     const leaving = service.get(KEY, { signal: leaver.signal });
@@ -184,7 +184,7 @@ describe('bounds', () => {
     expect([service.waiting, service.keysInMemory, clock.pending]).toEqual([0, 0, 0]);
   });
 
-  it('closing sends everybody away and refuses the next', async () => {
+  it('closing ends all waits and refuses further requests', async () => {
     const { service, clock } = await world();
     const waiting = service.get(KEY);
     service.close();
@@ -194,7 +194,7 @@ describe('bounds', () => {
     expect([service.waiting, clock.pending]).toEqual([0, 0]);
   });
 
-  it('metrics tell each lookup and write once', async () => {
+  it('metrics count each lookup and write once', async () => {
     const seen: string[] = [];
     const metrics: DecryptionMetrics = {
       ...noMetrics,

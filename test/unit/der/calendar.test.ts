@@ -40,7 +40,7 @@ describe('times that exist', () => {
       expect(utcTimeMs(2026, 1, 31, clock)).toBeUndefined();
   });
 
-  it('need numbers, and years that Date.UTC does not take for others', () => {
+  it('need numbers, and years that Date.UTC does not map to other years', () => {
     expect(utcTimeMs(99, 1, 1, midnight)).toBeUndefined();
     expect(utcTimeMs(100, 1, 1, midnight)).toBe(Date.parse('0100-01-01T00:00:00Z'));
     for (const index of [0, 1, 2]) {

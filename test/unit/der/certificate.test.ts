@@ -52,7 +52,7 @@ describe('certificates', () => {
     ['PCK CA', platformCa.certificate, true],
     ['TCB signer', tcbSigner.certificate, false],
     ['PCK leaf', pki.platform(0).pck.certificate, false],
-  ] as const)('%s: the fields are those that OpenSSL reads', (_, der, isCa) => {
+  ] as const)('%s: the fields equal those that OpenSSL reads', (_, der, isCa) => {
     const ours = parseCertificate(der, 'test');
     const openssl = new X509Certificate(der);
     expect(ours.isCa).toBe(isCa);
@@ -104,7 +104,7 @@ describe('certificates', () => {
     );
   });
 
-  it('have all five extensions that Intel’s verifier asks for, in any order', () => {
+  it('have all five extensions that Intel’s verifier requires, in any order', () => {
     const all = [...identifiers, keyUsage(Uint8Array.of(0x06), 1), constraints(writer.sequence())];
     expect(refusedAs(withOnly(...all))).toBe('none');
     expect(refusedAs(withOnly(...all.toReversed()))).toBe('none');
@@ -112,7 +112,7 @@ describe('certificates', () => {
       expect(refusedAs(withOnly(...all.filter((one) => one !== missing)))).toBe('CERTIFICATE_MALFORMED');
   });
 
-  it('have KeyUsage and BasicConstraints in DER', () => {
+  it('have KeyUsage and BasicConstraints encoded in DER', () => {
     const good = keyUsage(Uint8Array.of(0x06), 1);
     const ca = (...parts: readonly Uint8Array[]) => constraints(writer.sequence(...parts));
     expect(refusedAs(withExtensions(good, ca(writer.boolean(true))))).toBe('none');
@@ -131,7 +131,7 @@ describe('certificates', () => {
     );
   });
 
-  it('end where they end', () => {
+  it('have no trailing bytes', () => {
     expect(refusedAs(concatBytes(root.certificate, Uint8Array.of(0)))).toBe('CERTIFICATE_MALFORMED');
   });
 });
@@ -181,7 +181,7 @@ describe('revocation lists', () => {
     expect(codeOfCrl(crlExtensions(aki, number(Uint8Array.of(9)), isDelta))).toBe('CRL_MALFORMED');
   });
 
-  it('take entries without extensions', () => {
+  it('may have entries without extensions', () => {
     const entry = writer.sequence(writer.integer(5), writer.time(spec.thisUpdateMs));
     expect([...parseCrl(crlWithPart(5, writer.sequence(entry)), 'test').revokedSerials]).toEqual(['05']);
   });

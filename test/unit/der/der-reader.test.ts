@@ -36,7 +36,7 @@ describe('DER (X.690)', () => {
     isRefused(() => reader(0x04, 0x01, 1).octetString(2));
   });
 
-  it('errors say document, place, expectation and observation', () => {
+  it('errors name the document, the position, the expected and the actual value', () => {
     try {
       reader(0x30, 0x03, 0x02, 0x01, 0x05).enter().contents(tags.octetString);
       expect.unreachable();
@@ -45,7 +45,7 @@ describe('DER (X.690)', () => {
     }
   });
 
-  it('nothing may be left', () => {
+  it('trailing bytes are refused', () => {
     const outer = reader(0x30, 0x03, 0x02, 0x01, 0x05, 0x00);
     const inner = outer.enter();
     expect(inner.smallInteger(5)).toBe(5);
@@ -63,7 +63,7 @@ describe('DER (X.690)', () => {
     isRefused(() => reader(0x01, 0x00).boolean());
   });
 
-  it('8.3: INTEGER is minimal and here never negative', () => {
+  it('8.3: INTEGER is minimal, and negative numbers are refused', () => {
     expect(reader(0x02, 0x01, 0x00).unsignedInteger()).toEqual(Uint8Array.of(0));
     expect(reader(0x02, 0x02, 0x00, 0x80).unsignedInteger()).toEqual(Uint8Array.of(0x80));
     expect(reader(0x0a, 0x01, 0x02).smallInteger(2, tags.enumerated)).toBe(2);
@@ -74,7 +74,7 @@ describe('DER (X.690)', () => {
     isRefused(() => reader(0x02, 0x05, 1, 0, 0, 0, 0).smallInteger(0xffff_ffff));
   });
 
-  it('8.6, 11.2: BIT STRING says its unused bits, and they are zero', () => {
+  it('8.6, 11.2: BIT STRING has a count of unused bits, and they are zero', () => {
     expect(reader(0x03, 0x02, 0x06, 0xc0).bitString()).toEqual({ bytes: Uint8Array.of(0xc0), unusedBits: 6 });
     expect(reader(0x03, 0x01, 0x00).bitString().bytes).toHaveLength(0);
     expect(reader(0x03, 0x02, 0x00, 0x01).byteString()).toEqual(Uint8Array.of(1));
@@ -95,7 +95,7 @@ describe('DER (X.690)', () => {
     isRefused(() => reader(0x06, 0x06, 0x2a, 0x90, 0x80, 0x80, 0x80, 0x00).oid());
   });
 
-  it('a byte that is not there is misuse, never zero', () => {
+  it('reading a missing byte is misuse, and does not give zero', () => {
     expect(byteAt(Uint8Array.of(4), 0)).toBe(4);
     expect(() => byteAt(Uint8Array.of(4), 1)).toThrow(RangeError);
   });

@@ -17,7 +17,7 @@ const utcTime = (value: string): DerReader => read(der.element(0x17, text(value)
 const generalizedTime = (value: string): DerReader => read(der.element(0x18, text(value)));
 
 describe('Time (RFC 5280 section 4.1.2.5)', () => {
-  it('UTCTime stands for 1950 to 2049, GeneralizedTime for what follows', () => {
+  it('UTCTime is for the years 1950 to 2049, GeneralizedTime for later years', () => {
     expect(readTimeMs(utcTime('260131235959Z'))).toBe(Date.UTC(2026, 0, 31, 23, 59, 59));
     expect(readTimeMs(utcTime('500101000000Z'))).toBe(Date.UTC(1950, 0, 1));
     expect(readTimeMs(utcTime('491231235959Z'))).toBe(Date.UTC(2049, 11, 31, 23, 59, 59));
@@ -57,11 +57,11 @@ describe('Name', () => {
   });
 
   it.each(['a\nb', 'a\u001b[2Kb', 'a\u009bb', 'a\u202eb', 'é', 'a\u007f'])(
-    'refuses the common name %j, which could garble a terminal or a log',
+    'refuses the common name %j, because it could garble a terminal or a log',
     (value) => isRefused(() => readName(read(der.sequence(attribute('2.5.4.3', der.utf8String(value)))))),
   );
 
-  it('refuses none, two, and a set of two attributes', () => {
+  it('refuses no common name, two common names, and a set of two attributes', () => {
     isRefused(() => readName(read(der.sequence())));
     isRefused(() => readName(read(der.sequence(commonName, commonName))));
     const one = der.sequence(der.objectIdentifier('2.5.4.3'), der.utf8String('a'));
@@ -102,7 +102,7 @@ describe('Extensions (RFC 5280 section 4.2)', () => {
     ]);
   });
 
-  it('refuses an explicit FALSE, which DER leaves out', () => {
+  it('refuses an explicit FALSE, which DER omits', () => {
     const explicit = der.sequence(
       der.objectIdentifier('1.2.3'),
       der.boolean(false),
@@ -111,7 +111,7 @@ describe('Extensions (RFC 5280 section 4.2)', () => {
     isRefused(() => readAll(explicit));
   });
 
-  it('refuses one twice, and a critical one that is not understood', () => {
+  it('refuses a repeated extension, and an unknown critical extension', () => {
     isRefused(() => readAll(extension('1.2.3', false), extension('1.2.3', false)));
     isRefused(() => readAll(extension('1.2.3', true)));
   });
@@ -121,7 +121,7 @@ describe('PEM chains (RFC 7468)', () => {
   const certificate = der.sequence(der.octetString(new Uint8Array(100).fill(9)));
   const one = pem('CERTIFICATE', certificate);
 
-  it('splits what has nothing but line breaks between', () => {
+  it('are split when only line breaks separate the certificates', () => {
     expect(readPemChain(one + one, 'chain', 2)).toEqual([certificate, certificate]);
     expect(readPemChain(`${one}\r\n\n${one.replaceAll('\n', '\r\n')}`, 'chain', 2)).toHaveLength(2);
     expect(readPemChain(one.trimEnd(), 'chain', 2)).toHaveLength(1);

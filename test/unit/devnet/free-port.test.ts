@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import { expect, it } from 'vitest';
 import { freePort } from '../../../devnet/free-port.ts';
 
-it('a free port can be listened on, and is none that the kernel gives to others', async () => {
+it('a free port can be used, and lies outside the range of ports that the kernel assigns', async () => {
   const server = createServer();
   const port = await freePort();
   await once(server.listen(port, '127.0.0.1'), 'listening');

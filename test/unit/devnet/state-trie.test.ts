@@ -54,7 +54,7 @@ describe.each(versions)('the trie in state version %i', (version) => {
     },
   );
 
-  it('is the same whether it was changed step by step or built at once', () => {
+  it('is the same when it is changed step by step and when it is built at once', () => {
     fc.assert(
       fc.property(fc.array(states, { minLength: 2, maxLength: 4 }), (steps) => {
         let before = new Map<string, string>();
@@ -68,7 +68,7 @@ describe.each(versions)('the trie in state version %i', (version) => {
     );
   });
 
-  it('proves what is there and what is not, by exactly the nodes that a lookup reads', () => {
+  it('proves present and absent keys by exactly the nodes that a lookup reads', () => {
     fc.assert(
       fc.property(states, fc.array(key, { minLength: 1, maxLength: 8 }), (state, asked) => {
         fc.pre(state.size > 0);
@@ -87,7 +87,7 @@ describe.each(versions)('the trie in state version %i', (version) => {
     );
   });
 
-  it('proves to smoldot too', async () => {
+  it('makes proofs that smoldot accepts', async () => {
     await fc.assert(
       fc.asyncProperty(states, async (state) => {
         fc.pre(state.size > 0);
@@ -103,7 +103,7 @@ describe.each(versions)('the trie in state version %i', (version) => {
   });
 });
 
-it('a proof of a prefix and all keys below it lets nothing be left out', () => {
+it('a proof of a prefix and all keys below it is invalid without any one of its nodes', () => {
   const prefix = `0x${'ab'.repeat(16)}`;
   const state = new Map(
     Array.from({ length: 60 }, (_, n) => {

@@ -97,10 +97,10 @@ const filesOfStore = [
   'REPAIRING',
 ];
 
-describe.each(Object.keys(plants))('%s in the place of a file', (kind) => {
+describe.each(Object.keys(plants))('%s instead of a file', (kind) => {
   const plant = plants[kind];
   it.skipIf(plant === undefined || (kind === 'a device' && !canMakeDevices())).each(filesOfStore)(
-    'of %s neither redirects nor hangs an opening',
+    'at the path of %s neither redirects nor blocks an opening',
     async (file) => {
       const last = readdirSync(path)
         .filter((name) => name.startsWith('segment-'))
@@ -130,7 +130,7 @@ describe.each(Object.keys(plants))('%s in the place of a file', (kind) => {
 });
 
 describe('a guarded opening', () => {
-  it('says what is in the place of a file', async () => {
+  it('reports the type of an entry that is not a regular file', async () => {
     const manifest = join(path, 'MANIFEST');
     renameSync(manifest, `${manifest}.aside`);
     symlinkSync(`${manifest}.aside`, manifest);
@@ -141,7 +141,7 @@ describe('a guarded opening', () => {
     });
   });
 
-  it('does not write through a second name of a file, and may read it', async () => {
+  it('refuses to write a file with a second hard link, and may read it', async () => {
     const name = join(folder, 'second');
     linkSync(elsewhere, name);
     await expect(nodeFileSystem.open(name, 'read-write')).rejects.toMatchObject({
@@ -150,7 +150,7 @@ describe('a guarded opening', () => {
     await (await nodeFileSystem.open(name, 'read')).close();
   });
 
-  it('takes a link to a folder for a folder, and a link to a file for no file', async () => {
+  it('follows a link to a folder, and refuses a link to a file', async () => {
     symlinkSync(path, join(folder, 'link'));
     symlinkSync(elsewhere, join(folder, 'file-link'));
     expect(await nodeFileSystem.stat(join(folder, 'link'))).toMatchObject({ kind: 'directory' });
@@ -175,7 +175,7 @@ describe('a folder that is replaced under an open store', () => {
     await again.close();
   });
 
-  it('is noticed before a new segment or manifest is written into it', async () => {
+  it('is detected before a new segment or manifest is written into it', async () => {
     const store = await SealedStore.open({ path, storeKey: storeKeyOf(7), segmentBytes: 400 });
     const space = await store.namespace('plain');
     const copy = join(folder, 'copy');

@@ -58,8 +58,8 @@ const canMount = (() => {
 
 const isRoot = process.getuid?.() === 0;
 
-describe('where the lock cannot be made', () => {
-  it.skipIf(!canMount)('as inodes ran out, nothing is opened, and the error says what to free', async () => {
+describe('when the lock cannot be created', () => {
+  it.skipIf(!canMount)('for lack of inodes, no store is opened and the error gives advice', async () => {
     const mount = join(folder, 'mount');
     expect(mountMemory(mount, 'nr_inodes=12,size=16m')).toBe(true);
     const options = { path: join(mount, 'store'), storeKey: storeKeyOf(7) };
@@ -84,7 +84,7 @@ describe('where the lock cannot be made', () => {
   });
 
   it.skipIf(!canMount)(
-    'as the file system is read-only, a check goes on and an opening says so',
+    'on a read-only file system, a check works and an opening reports the cause',
     async () => {
       const mount = join(folder, 'mount');
       expect(mountMemory(mount, 'size=16m')).toBe(true);
@@ -96,12 +96,12 @@ describe('where the lock cannot be made', () => {
     },
   );
 
-  it('as the number of a planted lock is beyond all numbers, nothing is opened', async () => {
+  it('after a planted lock with the highest possible number, no store is opened', async () => {
     writeFileSync(join(folder, 'LOCK.999999999999999'), '');
     await expect(takeSocketLock(folder)).rejects.toMatchObject({ code: 'STORE_LOCK_UNAVAILABLE' });
   });
 
-  it('a planted lock with a high number does not hide the lock that follows it', async () => {
+  it('a planted lock with a high number does not hide the next lock', async () => {
     writeFileSync(join(folder, 'LOCK.999999999'), '');
     const lock = await takeSocketLock(folder);
     expect('owner' in lock).toBe(false);
@@ -129,14 +129,14 @@ async function takeAndDie(user?: number): Promise<void> {
 }
 
 describe('a lock that a killed process left', () => {
-  it('can be asked by every user who can reach the folder', async () => {
+  it('can be checked by every user with access to the folder', async () => {
     const lock = await takeSocketLock(folder);
     const socket = readdirSync(folder).find((name) => name.startsWith('LOCK.')) ?? '';
     expect(statSync(join(folder, socket)).mode & 0o777).toBe(0o666);
     if (!('owner' in lock)) await lock.release();
   });
 
-  it.skipIf(!isRoot)('of root does not lock another user out', { timeout: 120_000 }, async () => {
+  it.skipIf(!isRoot)('of root does not prevent another user from opening', { timeout: 120_000 }, async () => {
     await takeAndDie();
     expect(existsSync(join(folder, 'LOCK.1'))).toBe(true);
     const user = 65_534;

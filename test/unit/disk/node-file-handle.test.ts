@@ -34,7 +34,7 @@ function flagsOf(path: string): number[] {
 }
 
 describe('a file of the operating system', () => {
-  it('writes all parts durably, one behind the other, from the position', async () => {
+  it('writes all parts durably and in sequence from the position', async () => {
     const path = join(folder(), 'file');
     const handle = await nodeFileSystem.open(path, 'create', { durableWrites: true });
     await handle.writeDurable?.([Buffer.from('one')], 0);
@@ -56,7 +56,7 @@ describe('a file of the operating system', () => {
     await handle.close();
   });
 
-  it('is taken by a store with room behind the log, which closing cuts off', async () => {
+  it('works for a store with preallocated bytes, which are removed when it closes', async () => {
     const path = join(folder(), 'store');
     const segment = join(path, 'segment-0000000001');
     const store = await SealedStore.create({ path, storeKey: storeKeyOf(7) });

@@ -44,7 +44,7 @@ async function takeAndDie(): Promise<void> {
 }
 
 describe('the lock that reaches through network namespaces', () => {
-  it('has one owner, and leaves nothing behind when it is given back', async () => {
+  it('has one owner, and leaves no file behind when it is released', async () => {
     const lock = await mustTake();
     expect(await taken()).toBe(true);
     expect(readdirSync(folder)).toEqual(['LOCK', 'LOCK.1']);
@@ -53,7 +53,7 @@ describe('the lock that reaches through network namespaces', () => {
     await (await mustTake()).release();
   });
 
-  it('needs nobody when its owner was killed', async () => {
+  it('is free when its owner was killed', async () => {
     await takeAndDie();
     expect(readdirSync(folder)).toEqual(['LOCK', 'LOCK.1']);
     const lock = await mustTake();
@@ -63,7 +63,7 @@ describe('the lock that reaches through network namespaces', () => {
     expect(readdirSync(folder)).toEqual([]);
   }, 30_000);
 
-  it('goes to one of many that come at once, also past a lock left behind', async () => {
+  it('is given to one of many concurrent callers, also after a lock was left behind', async () => {
     for (const leftBehind of [false, true]) {
       if (leftBehind) await takeAndDie();
       const locks = await Promise.all(Array.from({ length: 30 }, () => takeSocketLock(folder)));
@@ -74,7 +74,7 @@ describe('the lock that reaches through network namespaces', () => {
     }
   }, 30_000);
 
-  it('takes folders with long paths', async () => {
+  it('works for folders with long paths', async () => {
     const deep = join(folder, 'a'.repeat(100), 'b'.repeat(100));
     mkdirSync(deep, { recursive: true });
     const lock = await mustTake(deep);

@@ -40,13 +40,13 @@ async function shipmentToOne() {
 }
 
 describe.each(kindsOfBytes)(
-  'bytes of the caller ($kind) may change while a call is in flight',
+  'bytes of the caller ($kind) may be changed by the caller during a call',
   ({ make }) => {
     it.each([
       ['ack', 'appendAck', 'acks'],
       ['log', 'appendLog', 'logs'],
       ['evidence', 'appendEvidence', 'evidence'],
-    ] as const)('%s, and the journal opens again', async (_kind, append, read) => {
+    ] as const)('%s is stored unchanged, and the journal opens again', async (_kind, append, read) => {
       const store = new MemoryStore();
       const journal = await journalAt(0, 'seed', store);
       // Two of one participant: the second waits its turn, and is refused as the second and not as another's first.
@@ -60,7 +60,7 @@ describe.each(kindsOfBytes)(
       expect((await EpochJournal.open(store))[read](0)).toEqual(expected);
     });
 
-    it('dealing, both halves', async () => {
+    it('both halves of a dealing are stored unchanged', async () => {
       const store = new MemoryStore();
       const journal = await journalAt(0, 'seed', store);
       const [dealer, publicMessage] = [make(keyOf('a')), make(bytesOf('public'))];
@@ -75,7 +75,7 @@ describe.each(kindsOfBytes)(
       expect((await reopened.privateDealing(0, keyOf('a')))?.equals(secretOf('private'))).toBe(true);
     });
 
-    it('state of an epoch, with its secrets', async () => {
+    it('the state of an epoch with its secrets is stored unchanged', async () => {
       const store = new MemoryStore();
       const journal = await EpochJournal.open(store);
       const busy = journal.commitEpoch(1, stateOf('first seed'));
@@ -99,7 +99,7 @@ describe.each(kindsOfBytes)(
       expect([share?.index, share?.scalar.equals(secretOf('share'))]).toEqual([2, true]);
     });
 
-    it('dealing in a secret store', async () => {
+    it('a dealing in a secret store is stored unchanged', async () => {
       const secrets = await SealedSecretStore.open(new MemoryStore());
       const [dealer, dealing] = [make(keyOf('a')), new SecretBytes(make(bytesOf('part')))];
       const putting = secrets.putDealing(0, dealer, dealing);
@@ -109,7 +109,7 @@ describe.each(kindsOfBytes)(
       expect((await secrets.getDealing(0, keyOf('a')))?.equals(secretOf('part'))).toBe(true);
     });
 
-    it('a player that is given two dealings in one receive buffer sees the equivocation', async () => {
+    it('a player that gets two dealings in one receive buffer detects the equivocation', async () => {
       const journal = await journalAt(0, 'seed of the player');
       const player = (await Player.create({ journal, scheme: one, round })) ?? expect.fail('no player');
       const { publicMessage, sealed } = await shipmentToOne();
@@ -130,7 +130,7 @@ describe.each(kindsOfBytes)(
       expect(journal.dealings(0)).toEqual([{ participant: zero.self.publicKey, message: publicMessage }]);
     });
 
-    it('a dealer counts the ack that it checked', async () => {
+    it('a dealer counts the ack in the form that it checked', async () => {
       const { journal, dealer } = await dealerOfZero();
       for (const scheme of schemes) {
         const [player, ack] = [
@@ -152,7 +152,7 @@ describe.each(kindsOfBytes)(
       expect(journal.logs(0)).toEqual([{ participant: zero.self.publicKey, message: log }]);
     });
 
-    it('a round belongs to the dealer and the player from the moment they are made', async () => {
+    it('dealer and player copy the round when they are made', async () => {
       const mutable = roundOf(schemes, 0);
       const members = mutable.players.map(({ publicKey, encryptionKey }) => ({
         publicKey: make(publicKey),
@@ -181,7 +181,7 @@ describe.each(kindsOfBytes)(
   },
 );
 
-it('a seed that its owner wipes while it is being stored does not become a seed of zeros', async () => {
+it('a seed that its owner wipes during storing is not stored as zeros', async () => {
   const secrets = await SealedSecretStore.open(new MemoryStore());
   const seed = secretOf('seed');
   const putting = secrets.putSeed(0, seed);
@@ -280,7 +280,7 @@ describe('sameRound', () => {
     'no previous': round,
   };
 
-  it('takes a copy for the same, and its objects for others', () => {
+  it('treats a copy as the same round, although its objects are different', () => {
     const copy = copyRound(first);
     expect(sameRound(first, copy)).toBe(true);
     expect(copy.players[0]?.publicKey).not.toBe(member?.publicKey);
@@ -290,7 +290,7 @@ describe('sameRound', () => {
     expect([sameRound(first, other), sameRound(other, first)]).toEqual([false, false]);
   });
 
-  it('a scheme does not take a round that was changed for the one it has seen', () => {
+  it('a scheme does not treat a changed round as the earlier one', () => {
     const reused = { ...roundOf(schemes, 0) };
     const ack = one.signAck(reused, zero.self.publicKey, bytesOf('message'));
     reused.epoch = 1;

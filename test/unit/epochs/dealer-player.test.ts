@@ -64,7 +64,7 @@ describe('E4 ack only after durable dealing', () => {
     expect(journal.dealings(0)).toHaveLength(1);
   });
 
-  it('a failing disk gives no ack, whichever write fails; later the same dealing gets one', async () => {
+  it('no ack is given when any write fails; later the same dealing gets an ack', async () => {
     const { dealer } = await dealerOf(zero);
     const { publicMessage, sealed } = shipment(dealer, one);
     for (let failing = 0; failing < 2; failing++) {
@@ -85,7 +85,7 @@ describe('E4 ack only after durable dealing', () => {
 });
 
 describe('E5 dealer restart', () => {
-  it('deals the same polynomial and the same parts from its seed', async () => {
+  it('the restarted dealer deals the same polynomial and the same parts from its seed', async () => {
     const { dealer, store } = await dealerOf(zero);
     const journal = await EpochJournal.open(store);
     const again = await Dealer.create({ journal, scheme: schemeOf(0), round });
@@ -94,7 +94,7 @@ describe('E5 dealer restart', () => {
     expect(other.publicMessage).not.toEqual(dealer.publicMessage);
   });
 
-  it('replays its acks and asks only the others', async () => {
+  it('the restarted dealer replays its acks and asks only the other players', async () => {
     const { dealer, store } = await dealerOf(zero);
     for (const player of [one, two])
       expect(await dealer.handle(player.self.publicKey, ackOf(player, zero, dealer.publicMessage))).toBe(
@@ -113,7 +113,7 @@ describe('E5 dealer restart', () => {
     expect(again?.sharesToDistribute()).toHaveLength(4);
   });
 
-  it('is no dealer once its own log is recorded, without a seed, or in a round of others', async () => {
+  it('a node is not a dealer after its own log is recorded, without a seed, or in a round of others', async () => {
     const { dealer, journal } = await dealerOf(zero);
     for (const player of schemes)
       await dealer.handle(player.self.publicKey, ackOf(player, zero, dealer.publicMessage));
@@ -127,7 +127,7 @@ describe('E5 dealer restart', () => {
 });
 
 describe('E6 player: same dealer twice gives the same ack; different content never a second; evidence is kept', () => {
-  it('at once, again, and after a restart', async () => {
+  it('concurrently, repeated, and after a restart', async () => {
     const { dealer } = await dealerOf(zero);
     const { player, store } = await playerOf(one);
     const { publicMessage, sealed } = shipment(dealer, one);
@@ -146,7 +146,7 @@ describe('E6 player: same dealer twice gives the same ack; different content nev
     expect(again && (await handle(again))).toEqual(first);
   });
 
-  it('two dealings of one dealer, in any order, before and after a restart: one ack, and a proof for anybody', async () => {
+  it('two dealings of one dealer, in any order, before and after a restart: one ack, and a public proof', async () => {
     const { dealer } = await dealerOf(zero, new MemoryStore(), 'seed A');
     const { dealer: forked } = await dealerOf(zero, new MemoryStore(), 'seed B');
     const { player, store } = await playerOf(one);
@@ -186,7 +186,7 @@ describe('E6 player: same dealer twice gives the same ack; different content nev
     expect(journal.evidence(0)).toEqual([]);
   });
 
-  it('an invalid dealing is a fault, a stranger is skipped, and nothing is written', async () => {
+  it('an invalid dealing is a fault, an unknown dealer is skipped, and nothing is written', async () => {
     const { dealer } = await dealerOf(zero);
     const { player, store } = await playerOf(one);
     const { writes } = store;
@@ -250,7 +250,7 @@ describe('E7 unknown player, finalized dealer, duplicate, invalid ack: skip, ski
     expect(await dealer.handle(one.self.publicKey, ackOf(one, zero, publicMessage))).toBe('valid');
   });
 
-  it('an ack that could not be written is awaited again', async () => {
+  it('an ack that could not be written is expected again', async () => {
     let failing = false;
     const store = new MemoryStore({
       beforeWrite: () => {
@@ -266,7 +266,7 @@ describe('E7 unknown player, finalized dealer, duplicate, invalid ack: skip, ski
     expect(await dealer.handle(one.self.publicKey, ack)).toBe('valid');
   });
 
-  it('finalizes once; the log can be looked at until it is taken', async () => {
+  it('a dealer finalizes once; the log can be read until it is taken', async () => {
     const { dealer } = await dealerOf(zero);
     expect(dealer.finalized()).toBeUndefined();
     for (const player of [zero, one, two])
@@ -280,7 +280,7 @@ describe('E7 unknown player, finalized dealer, duplicate, invalid ack: skip, ski
     expect(dealer.finalized()).toBeUndefined();
   });
 
-  it('has no log when too many acks are missing', async () => {
+  it('a dealer has no log when too many acks are missing', async () => {
     const { dealer } = await dealerOf(zero);
     dealer.finalize();
     expect(dealer.finalized()).toBeUndefined();
@@ -314,7 +314,7 @@ async function wholeRound() {
 }
 
 describe('E8 missing private dealing gives an observer, not a crash', () => {
-  it('the observer knows the output, has no share, and the others are not disturbed', async () => {
+  it('the observer knows the output, has no share, and does not disturb the other players', async () => {
     const [node, other] = await wholeRound();
     if (node === undefined || other === undefined) throw new Error('no nodes');
     const secrets = await node.store.namespace('epochs/dkg/secrets/0000000000000000', { erasable: true });
@@ -333,7 +333,7 @@ describe('E8 missing private dealing gives an observer, not a crash', () => {
     expect(await Player.create({ journal, scheme: node.scheme, round: next })).toBeDefined();
   });
 
-  it('without a log that carries our ack it stays a player', async () => {
+  it('a node without a log with its own ack stays a player', async () => {
     const { dealer } = await dealerOf(zero);
     const { player, store } = await playerOf(one);
     const { publicMessage, sealed } = shipment(dealer, one);
@@ -344,7 +344,7 @@ describe('E8 missing private dealing gives an observer, not a crash', () => {
     expect(await again?.handle(zero.self.publicKey, publicMessage, sealed)).toEqual(first);
   });
 
-  it('a log that does not hold is a fault, a second one and a stranger are skipped', async () => {
+  it('an invalid log is a fault; a second log and an unknown dealer are skipped', async () => {
     const [node] = await wholeRound();
     if (node === undefined) throw new Error('no node');
     const journal = await journalAt(0, 'seed', new MemoryStore());
@@ -376,7 +376,7 @@ describe('finalize with a threshold', () => {
     [3, 3, true],
     [3, 4, false],
     [4, 4, true],
-    // The scheme needs three of four, whatever the caller would accept.
+    // The scheme needs three of four, also when the caller would accept fewer.
     [2, 2, false],
     [2, undefined, false],
   ])('%i acks with the threshold %s: a log is %s', async (acks, threshold, hasLog) => {
@@ -388,7 +388,7 @@ describe('finalize with a threshold', () => {
   });
 
   it.each([-1, 5, 1.5, Number.NaN])(
-    'a threshold of %d is refused, and the dealing goes on',
+    'a threshold of %d is refused, and the dealing continues',
     async (threshold) => {
       const dealer = await acknowledged(3);
       expect(() => dealer.finalize(threshold)).toThrow(RangeError);

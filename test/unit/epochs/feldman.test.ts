@@ -57,12 +57,12 @@ const present = (shares: readonly (Share | undefined)[]): Share[] =>
   shares.filter((share) => share !== undefined);
 
 describe('Feldman secret sharing', () => {
-  it('quorums are those of n ≥ 3 f + 1', () => {
+  it('quorums follow n ≥ 3 f + 1', () => {
     expect([1, 2, 3, 4, 5, 6, 7, 10].map(maxFaults)).toEqual([0, 0, 0, 1, 1, 1, 2, 3]);
     expect([1, 4, 7, 10].map(quorum)).toEqual([1, 3, 5, 7]);
   });
 
-  it('values of a polynomial hold against its commitment, others do not', () => {
+  it('values of a polynomial match its commitment, other values do not', () => {
     const polynomial = [1n, 2n, 3n].map((n) =>
       scalarField.fromUniformBytes(new Uint8Array(64).fill(Number(n))),
     );
@@ -78,7 +78,7 @@ describe('Feldman secret sharing', () => {
     expect(Commitment.tryFromBytes(new Uint8Array(96).fill(0xff), 3)).toBeUndefined();
   });
 
-  it('any quorum of points gives the constant back', () => {
+  it('any quorum of points gives the constant term', () => {
     fc.assert(
       fc.property(
         fc.uniqueArray(fc.integer({ min: 1, max: 1024 }), { minLength: 3, maxLength: 6 }),
@@ -101,7 +101,7 @@ describe('Feldman secret sharing', () => {
     expect(() => lagrangeAtZero(1, [1, 0])).toThrow(RangeError);
   });
 
-  it('scalars and elements have one encoding each', () => {
+  it('each scalar and each element has one encoding', () => {
     const order = 2n ** 252n + 27742317777372353535851937790883648493n;
     const bytes = new Uint8Array(Buffer.from(order.toString(16).padStart(64, '0'), 'hex').reverse());
     expect(scalarField.tryFromBytes(bytes)).toBeUndefined();
@@ -140,7 +140,7 @@ describe('Feldman secret sharing', () => {
       expect(share?.scalar.reveal()).not.toEqual(first.shares[at]?.scalar.reveal());
   });
 
-  it('a log with more than f parts in the open is neither made nor read', () => {
+  it('a log with more than f revealed parts is neither made nor read', () => {
     const round = roundOf(four, 0);
     const [dealer] = four;
     if (dealer === undefined) throw new Error('no dealer');
@@ -186,7 +186,7 @@ describe('Feldman secret sharing', () => {
     expect(player.readLog(round, player.self.publicKey, log)).toBeUndefined();
   });
 
-  it('a part that another player was sent, or that does not match the commitment, is refused', () => {
+  it('a part of another player, or a part that does not match the commitment, is refused', () => {
     const round = roundOf(four, 0);
     const [dealer, player, other] = four;
     if (!dealer || !player || !other) throw new Error('no members');
@@ -212,7 +212,7 @@ describe('Feldman secret sharing', () => {
     expect(() => dealer.deal(round, secretOf('s'))).toThrow(TypeError);
   });
 
-  it('refuses rounds without members, with a member twice, and outputs that are no outputs', () => {
+  it('rounds without members, rounds with a repeated member, and malformed outputs are refused', () => {
     const [scheme] = four;
     if (!scheme) throw new Error('no members');
     const round = roundOf(four, 0);

@@ -38,7 +38,7 @@ describe('E2 append each kind, duplicate gives false and no bytes are written', 
     expect(read()).toEqual([{ participant: keyOf('a'), message: bytesOf('first') }]);
   });
 
-  it('of a hundred at once, one wins, and the others know when it is durable', async () => {
+  it('of a hundred concurrent appends one wins, and the others wait until it is durable', async () => {
     const journal = await journalAt(0, 'seed');
     const results = await Promise.all(
       Array.from({ length: 100 }, (_, turn) => journal.appendLog(0, keyOf('a'), bytesOf(`log ${turn}`))),
@@ -48,7 +48,7 @@ describe('E2 append each kind, duplicate gives false and no bytes are written', 
     expect(journal.logs(0)[0]?.message).toEqual(bytesOf('log 0'));
   });
 
-  it('when the first fails, the second is the first', async () => {
+  it('when the first append fails, the second one takes its place', async () => {
     let failures = 1;
     const store = new MemoryStore({
       beforeWrite: (operations) => {
@@ -67,7 +67,7 @@ describe('E2 append each kind, duplicate gives false and no bytes are written', 
     expect(journal.acks(0)[0]?.message).toEqual(bytesOf('two'));
   });
 
-  it('entries are ordered copies; unknown epochs are empty', async () => {
+  it('entries are ordered and are copies; unknown epochs are empty', async () => {
     const journal = await journalAt(0, 'seed');
     const keys = ['c', 'a', 'b', 'd'].map(keyOf);
     for (const key of keys) await journal.appendAck(0, key, bytesOf('ack'));
@@ -79,7 +79,7 @@ describe('E2 append each kind, duplicate gives false and no bytes are written', 
     expect(journal.hasLog(99, keyOf('a'))).toBe(false);
   });
 
-  it('bounds the size of a message, the number of participants and the length of a key', async () => {
+  it('the size of a message, the number of participants and the length of a key are bounded', async () => {
     const journal = await journalAt(0, 's', new MemoryStore(), { maxParticipants: 2, maxMessageBytes: 40 });
     const tooMuch = expect.objectContaining({ code: 'EPOCH_LIMIT' });
     await expect(journal.appendAck(0, keyOf('a'), new Uint8Array(41))).rejects.toThrow(tooMuch);
@@ -94,7 +94,7 @@ describe('E2 append each kind, duplicate gives false and no bytes are written', 
 });
 
 describe('E3 replay restores dealings, acks, logs and the current epoch', () => {
-  it('all of it', async () => {
+  it('all records are restored', async () => {
     const store = new MemoryStore();
     const journal = await journalAt(4, 'seed four', store);
     const share = { index: 2, scalar: secretOf('share') };
@@ -121,7 +121,7 @@ describe('E3 replay restores dealings, acks, logs and the current epoch', () => 
     expect(await again.appendLog(5, keyOf('a'), bytesOf('another'))).toBe(false);
   });
 
-  it('before the first epoch there is none', async () => {
+  it('before the first epoch there is no current epoch', async () => {
     const journal = await EpochJournal.open(new MemoryStore());
     expect(journal.current()).toBeUndefined();
     expect(await journal.secrets.getSeed(0)).toBeUndefined();
@@ -173,7 +173,7 @@ describe('E3 replay restores dealings, acks, logs and the current epoch', () => 
 });
 
 describe('E3 the current epoch moves last', () => {
-  it('seeds the configured epoch, skips numbers, never goes back', async () => {
+  it('starts at the configured epoch, may skip numbers, and never goes back', async () => {
     const store = new MemoryStore();
     const journal = await journalAt(7, 'seed', store);
     expect(await journal.commitEpoch(12, stateOf('later'))).toBe(true);
@@ -187,7 +187,7 @@ describe('E3 the current epoch moves last', () => {
     expect(journal.current()?.number).toBe(12);
   });
 
-  it('writes the share, then the seed, then the state; cut at every write, the next try ends it', async () => {
+  it('the share is written first, then the seed, then the state; after a cut at any write, the next call completes it', async () => {
     for (let allowed = 0; allowed < 6; allowed++) {
       let left = Number.POSITIVE_INFINITY;
       const store = new MemoryStore({
@@ -214,7 +214,7 @@ describe('E3 the current epoch moves last', () => {
     }
   });
 
-  it('never replaces a share that an interrupted try kept', async () => {
+  it('a share from an interrupted call is not replaced', async () => {
     const store = new MemoryStore();
     const journal = await journalAt(0, 'seed', store);
     await journal.secrets.putShare(1, { index: 1, scalar: secretOf('kept') });
@@ -244,7 +244,7 @@ describe('E9 prune removes epochs below min with their secrets, survives a resta
     expect(await journal.secrets.getDealing(epoch, keyOf('a'))).toBeUndefined();
   };
 
-  it('keeps the rest, again changes nothing, and the guard outlives the process', async () => {
+  it('the other epochs stay, a second prune changes nothing, and the guard survives a restart', async () => {
     const store = new MemoryStore();
     const journal = await grown(store);
     await journal.prune(2);
@@ -270,7 +270,7 @@ describe('E9 prune removes epochs below min with their secrets, survives a resta
     expect(store.namespaces().filter((name) => /000[01]$/.test(name))).toEqual([]);
   });
 
-  it('never removes the current epoch', async () => {
+  it('the current epoch is never removed', async () => {
     const journal = await grown(new MemoryStore());
     await expect(journal.prune(4)).rejects.toMatchObject({ code: 'EPOCH_IS_CURRENT' });
     await journal.prune(3);
@@ -278,7 +278,7 @@ describe('E9 prune removes epochs below min with their secrets, survives a resta
     expect(journal.logs(3)).toHaveLength(1);
   });
 
-  it('cut at every write, opening again ends it', async () => {
+  it('after a cut at any write, reopening completes the prune', async () => {
     for (let allowed = 0; allowed < 10; allowed++) {
       let left = Number.POSITIVE_INFINITY;
       const store = new MemoryStore({
@@ -306,7 +306,7 @@ describe('E9 prune removes epochs below min with their secrets, survives a resta
     }
   });
 
-  it('shows nothing of a pruned epoch from the call on, also when erasing fails', async () => {
+  it('a pruned epoch is not visible after the call, also when erasing fails', async () => {
     let failing = false;
     const store = new MemoryStore({
       beforeWrite: () => {
@@ -324,7 +324,7 @@ describe('E9 prune removes epochs below min with their secrets, survives a resta
     expect((await EpochJournal.open(store)).prunedBelow).toBe(2);
   });
 
-  it('an append that is under way does not bring a pruned epoch back', async () => {
+  it('a concurrent append does not bring a pruned epoch back', async () => {
     let hold: Promise<void> | undefined;
     const store = new MemoryStore({ beforeWrite: () => hold });
     const journal = await grown(store);
@@ -354,7 +354,7 @@ describe('E9 prune removes epochs below min with their secrets, survives a resta
 });
 
 describe('appendEpoch numbers the epochs', () => {
-  it('from 0, by one, and on from the current one after a restart', async () => {
+  it('from 0, in steps of one, and from the current epoch after a restart', async () => {
     const store = new MemoryStore();
     const journal = await EpochJournal.open(store);
     expect(await journal.appendEpoch(stateOf('a'))).toBe(0);
@@ -366,7 +366,7 @@ describe('appendEpoch numbers the epochs', () => {
     expect(reopened.committed()).toEqual([0, 1, 2]);
   });
 
-  it('from the number that commitEpoch chose, and never a pruned one', async () => {
+  it('from the number of commitEpoch, and never with a pruned number', async () => {
     const journal = await EpochJournal.open(new MemoryStore());
     await journal.commitEpoch(7, stateOf('seven'));
     expect(await journal.appendEpoch(stateOf('eight'))).toBe(8);
@@ -374,7 +374,7 @@ describe('appendEpoch numbers the epochs', () => {
     expect(await journal.appendEpoch(stateOf('nine'))).toBe(9);
   });
 
-  it('of a hundred at once, each has a number of its own', async () => {
+  it('with a different number for each of a hundred concurrent calls', async () => {
     const journal = await EpochJournal.open(new MemoryStore());
     const numbers = await Promise.all(
       Array.from({ length: 100 }, (_, at) => journal.appendEpoch(stateOf(`seed ${at}`))),
@@ -383,7 +383,7 @@ describe('appendEpoch numbers the epochs', () => {
     expect((await journal.secrets.getSeed(57))?.equals(secretOf('seed 57'))).toBe(true);
   });
 
-  it('one that fails is not current, and its number is used again', async () => {
+  it('and uses the number of a failed call again', async () => {
     let isFailing = false;
     const store = new MemoryStore({
       beforeWrite: () => {

@@ -28,7 +28,7 @@ describe('E1 epoch encode and decode, bad tag refused', () => {
       'whole',
       { round: Number.MAX_SAFE_INTEGER, rngSeed: secretOf('seed'), output: new Uint8Array(0), share },
     ],
-  ])('a state %s comes back, field by field', (_, state) => {
+  ])('a state %s is decoded with equal fields', (_, state) => {
     const decoded = decodeEpochState(encodeEpochState(state), 1024);
     expect(decoded.round).toBe(state.round);
     expect(decoded.rngSeed.equals(state.rngSeed)).toBe(true);
@@ -37,7 +37,7 @@ describe('E1 epoch encode and decode, bad tag refused', () => {
     expect(encodeEpochState(decoded)).toEqual(encodeEpochState(state));
   });
 
-  it('lays the fields out as round, seed, output, share', () => {
+  it('the order of the fields is round, seed, output, share', () => {
     const bytes = encodeEpochState({
       round: 258,
       rngSeed: secretOf('s'),
@@ -51,7 +51,7 @@ describe('E1 epoch encode and decode, bad tag refused', () => {
     expect(bytes.subarray(47)).toEqual(bytesOf('scalar'));
   });
 
-  it('public states, shares and every kind of event come back', () => {
+  it('public states, shares and every kind of event are decoded unchanged', () => {
     expect(decodePublicState(encodePublicState({ round: 3, output: Uint8Array.of(1) }), 10)).toEqual({
       round: 3,
       output: Uint8Array.of(1),
@@ -64,13 +64,13 @@ describe('E1 epoch encode and decode, bad tag refused', () => {
     }
   });
 
-  it.each([4, 5, 127, 255])('refuses tag %i', (tag) => {
+  it.each([4, 5, 127, 255])('tag %i is refused', (tag) => {
     const bytes = encodeEvent({ kind: 'ack', participant: keyOf('p'), message: Uint8Array.of(1) });
     bytes[0] = tag;
     expect(() => decodeEvent(bytes, 10)).toThrow(malformed);
   });
 
-  it('refuses every truncation, any trailing byte, and more than the bound', () => {
+  it('every truncation, any trailing byte, and a size above the bound are refused', () => {
     const event = encodeEvent({ kind: 'log', participant: keyOf('p'), message: bytesOf('m') });
     const state = encodeEpochState({ round: 1, rngSeed: secretOf('s'), output: bytesOf('o'), share });
     for (let end = 0; end < event.length; end++)
@@ -83,7 +83,7 @@ describe('E1 epoch encode and decode, bad tag refused', () => {
     expect(() => decodeEpochState(state, 31)).toThrow(malformed);
   });
 
-  it('refuses an option tag of 2, a padded varint, one of six bytes and one above 2^32', () => {
+  it('an option tag of 2, a padded varint, a varint of six bytes and one above 2^32 are refused', () => {
     for (const bytes of [
       [2],
       [0x80, 0x00],
@@ -98,7 +98,7 @@ describe('E1 epoch encode and decode, bad tag refused', () => {
     expect(() => tooLarge.u64()).toThrow(malformed);
   });
 
-  it('each value has one encoding: decoded bytes encode to the same bytes, and junk is a typed error', () => {
+  it('each value has one encoding: decoded bytes encode to the same bytes, and random bytes give a typed error', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 120 }), (bytes) => {
         try {

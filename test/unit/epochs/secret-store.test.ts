@@ -13,7 +13,7 @@ const share = (text: string): Share => ({ index: 3, scalar: secretOf(text) });
 const conflict = expect.objectContaining({ code: 'EPOCH_SECRET_CONFLICT' });
 
 describe('E16 SecretStore: the seven methods', () => {
-  it('round trip, and again after opening', async () => {
+  it('secrets are stored and read back, also after reopening', async () => {
     const store = new MemoryStore();
     const secrets = await SealedSecretStore.open(store, 'one');
     await secrets.putShare(4, share('share'));
@@ -39,7 +39,7 @@ describe('E16 SecretStore: the seven methods', () => {
     expect(store.namespaces()).toEqual(['epochs/dkg/secrets']);
   });
 
-  it('a share and a seed are written once; the same again writes nothing; another is refused', async () => {
+  it('a share and a seed are written once; the same value writes nothing; another value is refused', async () => {
     const store = new MemoryStore();
     const secrets = await SealedSecretStore.open(store);
     await secrets.putShare(1, share('a'));
@@ -54,7 +54,7 @@ describe('E16 SecretStore: the seven methods', () => {
     await expect(secrets.putSeed(2, new SecretBytes(new Uint8Array(31)))).rejects.toThrow(RangeError);
   });
 
-  it('E16 durable before it resolves: neither a put nor an equal one behind it ends before the disk', async () => {
+  it('E16 a put, and an equal put after it, resolve only after the disk has synced', async () => {
     let armed = false;
     let release = (): void => undefined;
     const held = new Promise<void>((resolve) => {
@@ -134,7 +134,7 @@ function foreignStore() {
 describe('E16 a SecretStore that the application supplies', () => {
   const dealing = { publicMessage: bytesOf('public'), privateMessage: secretOf('private') };
 
-  it('gets share, then seed, before the epoch moves, and its own part of a pruning', async () => {
+  it('gets the share, then the seed, before the epoch changes, and gets its part of a prune', async () => {
     const { secrets, calls } = foreignStore();
     const store = new MemoryStore();
     const journal = await EpochJournal.open(store, { secrets });
@@ -145,7 +145,7 @@ describe('E16 a SecretStore that the application supplies', () => {
     expect(store.namespaces().some((name) => name.includes('secrets'))).toBe(false);
   });
 
-  it('E4 when it fails nothing is acknowledged, and the half that was written counts for nothing', async () => {
+  it('E4 when it fails, nothing is acknowledged, and the written half is ignored', async () => {
     const { secrets, state, dealings } = foreignStore();
     const store = new MemoryStore();
     const journal = await EpochJournal.open(store, { secrets });
@@ -161,7 +161,7 @@ describe('E16 a SecretStore that the application supplies', () => {
     expect(dealings.size).toBe(1);
   });
 
-  it('E4 when the store fails, the secret half alone counts for nothing', async () => {
+  it('E4 when the store fails, the secret half alone is ignored', async () => {
     const { secrets } = foreignStore();
     let failing = false;
     const store = new MemoryStore({

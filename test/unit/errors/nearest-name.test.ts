@@ -17,4 +17,4 @@ it.each(['', 'X', 'COMPLETELY_DIFFERENT', 'ZZZZ'])('%s is near none of them', (g
   expect(nearestName(given, known)).toBeUndefined();
 });
 
-it('near none of none', () => expect(nearestName('PORT', [])).toBeUndefined());
+it('no name is near when the list is empty', () => expect(nearestName('PORT', [])).toBeUndefined());

@@ -40,7 +40,7 @@ const opening = {
 };
 
 describe('HPKE auth mode', () => {
-  it('opens what was sealed to the recipient by the sender', () => {
+  it('opens a message that the sender sealed to the recipient', () => {
     expect(openAuth(opening)).toEqual(plaintext);
   });
 
@@ -55,7 +55,7 @@ describe('HPKE auth mode', () => {
     expect(toHex(again.ciphertext)).not.toBe(toHex(sealed.ciphertext));
   });
 
-  it('opens nothing for another sender, recipient, info, aad or mode', () => {
+  it('opens no message with another sender, recipient, info, aad or mode', () => {
     const other = generateX25519KeyPair();
     expect(openAuth({ ...opening, senderPublicKey: other.publicKey })).toBeUndefined();
     expect(openAuth({ ...opening, recipientKeyPair: other })).toBeUndefined();
@@ -64,13 +64,13 @@ describe('HPKE auth mode', () => {
     expect(openBase(opening)).toBeUndefined();
   });
 
-  it('a base-mode message, which does not prove its sender, does not open in auth mode', () => {
+  it('a base-mode message does not open in auth mode, because it does not prove its sender', () => {
     const anonymous = sealBase({ ...context, recipientPublicKey: recipient.publicKey, plaintext });
     expect(openBase({ ...opening, ...anonymous })).toEqual(plaintext);
     expect(openAuth({ ...opening, ...anonymous })).toBeUndefined();
   });
 
-  it('opens nothing when any single byte of the message is flipped', () => {
+  it('opens no message with a flipped byte', () => {
     const flipped = (bytes: Uint8Array, at: number): Uint8Array =>
       Uint8Array.from(bytes, (byte, index) => (index === at ? byte ^ 0x01 : byte));
     for (let at = 0; at < sealed.enc.length; at++) {
@@ -81,12 +81,12 @@ describe('HPKE auth mode', () => {
     }
   });
 
-  it('the unused top bit of the encapsulated key is bound too', () => {
+  it('the unused top bit of the encapsulated key is authenticated too', () => {
     const enc = Uint8Array.from(sealed.enc, (byte, index) => (index === 31 ? byte ^ 0x80 : byte));
     expect(openAuth({ ...opening, enc })).toBeUndefined();
   });
 
-  it('opens nothing when the ciphertext is cut anywhere', () => {
+  it('opens no shortened ciphertext', () => {
     for (let length = 0; length < sealed.ciphertext.length; length++) {
       expect(openAuth({ ...opening, ciphertext: sealed.ciphertext.subarray(0, length) })).toBeUndefined();
     }

@@ -48,7 +48,7 @@ describe('bodies that are not a request', () => {
   );
 
   it.each(['null', '[]', '"text"', '1', '[[[[[[]]]]]]', `${'['.repeat(30_000)}${']'.repeat(30_000)}`])(
-    'JSON that is no object is refused (%#)',
+    'JSON that is not an object is refused (%#)',
     async (text) => expectRefused(await post(text), 'FIELD_INVALID', 'body'),
   );
 
@@ -66,7 +66,7 @@ describe('bodies that are not a request', () => {
     );
   });
 
-  it('many long unknown fields fill neither the answer nor the log', async () => {
+  it('many long unknown fields are shortened in the answer and in the log', async () => {
     const unknown = Object.fromEntries(
       Array.from({ length: 40 }, (_, index) => [`${index}${'x'.repeat(1000)}`, 1]),
     );
@@ -188,14 +188,14 @@ describe('handshake', () => {
   const refused = async (body: unknown, code: keyof typeof errorCodes) =>
     expectRefused(await post(body), code);
 
-  it('a quote that binds another account', async () => {
+  it('a quote for another account is refused', async () => {
     const other = new ProtocolClient(world, clientAccount(2));
     const nonce = await client.challenge(attempt.ephemeral.publicKey, other.account);
     const servers = [{ server: encodeSs58(world.account), nonce: toPrefixedHex(nonce) }];
     await refused(changed({ accountId: encodeSs58(other.account), servers }), 'REPORT_DATA_MISMATCH');
   });
 
-  it('a quote that binds another ephemeral key', async () => {
+  it('a quote for another ephemeral key is refused', async () => {
     const other = await client.prepare();
     await refused({ ...other.body, quote: attempt.body['quote'] }, 'REPORT_DATA_MISMATCH');
   });
@@ -206,25 +206,25 @@ describe('handshake', () => {
     await refused(foreign.body, 'CHALLENGE_INVALID');
   });
 
-  it('a challenge of another request', async () => {
+  it('a challenge of another request is refused', async () => {
     const nonce = await client.challenge(attempt.ephemeral.publicKey);
     await refused((await client.prepare({ nonce })).body, 'CHALLENGE_INVALID');
   });
 
-  it('a challenge whose time was changed', async () => {
+  it('a challenge with a changed time is refused', async () => {
     const nonce = await client.challenge(attempt.ephemeral.publicKey);
     const later = Nonce.of(nonce.with(7, (nonce[7] ?? 0) ^ 1));
     await refused((await client.prepare({ nonce: later })).body, 'CHALLENGE_INVALID');
   });
 
-  it('a challenge of a former start of the same server', async () => {
+  it('a challenge from before a restart of the server is refused', async () => {
     const restarted = new ProtocolClient(keyServerWorld({ clock: world.clock }));
     await restarted.challenge(attempt.ephemeral.publicKey);
     const nonce = await restarted.challenge(attempt.ephemeral.publicKey);
     await refused((await client.prepare({ nonce })).body, 'CHALLENGE_INVALID');
   });
 
-  it('a request that is addressed to others only', async () => {
+  it('a request that names only other servers is refused', async () => {
     const [server] = attempt.body['servers'] as readonly Record<string, unknown>[];
     const servers = [{ ...server, server: encodeSs58(clientAccount(3)) }];
     await refused(changed({ servers }), 'SERVER_NOT_ADDRESSED');
@@ -236,13 +236,13 @@ describe('handshake', () => {
     await refused(changed({ intent, servers: [{ ...server, slotId }] }), 'REPORT_DATA_MISMATCH');
   });
 
-  it('one server more than was quoted', async () => {
+  it('a server list with one more server than quoted is refused', async () => {
     const servers = attempt.body['servers'] as readonly Record<string, unknown>[];
     const more = { ...servers[0], server: encodeSs58(clientAccount(3)) };
     await refused(changed({ servers: [...servers, more] }), 'REPORT_DATA_MISMATCH');
   });
 
-  it('a challenge older than 60 seconds', async () => {
+  it('a challenge older than 60 seconds is refused', async () => {
     await world.clock.advance(60_001);
     const reply = await client.submit(attempt);
     attempt = await client.prepare();
@@ -253,7 +253,7 @@ describe('handshake', () => {
 describe('quotes', () => {
   const withQuote = (quote: Uint8Array) => post(changed({ quote: toBase64(quote) }));
 
-  it('cut at every byte, each is truncated', async () => {
+  it('a quote that is cut at any byte is refused as truncated', async () => {
     const quote = quoteBytes(attempt);
     const codes = new Set<unknown>();
     for (let length = 0; length < quote.length; length++) {
@@ -267,19 +267,19 @@ describe('quotes', () => {
     await expectRefused(await withQuote(quote.subarray(0, 700)), 'QUOTE_TRUNCATED');
   });
 
-  it('trailing bytes, even zeros', async () => {
+  it('trailing bytes are refused, including zeros', async () => {
     await expectRefused(await withQuote(Uint8Array.of(...quoteBytes(attempt), 0)), 'QUOTE_TRAILING_BYTES');
   });
 
-  it('larger than any genuine one', async () => {
+  it('a quote above the size limit is refused', async () => {
     await expectRefused(await withQuote(new Uint8Array(16_385)), 'QUOTE_TOO_LARGE');
   });
 
-  it('an SGX quote', async () => {
+  it('an SGX quote is refused', async () => {
     await expectRefused(await withQuote(quoteBytes(attempt).with(0, 3)), 'QUOTE_UNSUPPORTED');
   });
 
-  it('under another root', async () => {
+  it('a quote under another root is refused', async () => {
     const pki = createDevelopmentPki({ seed: new Uint8Array(32).fill(9) });
     const body = { mrConfigId: world.trustHash };
     await expectRefused(
@@ -288,7 +288,7 @@ describe('quotes', () => {
     );
   });
 
-  it('with one bit of its signature flipped, and one of its body', async () => {
+  it('a quote with one flipped bit in its signature or in its body is refused', async () => {
     const quote = quoteBytes(attempt);
     const signature = 48 + 584 + 4;
     await expectRefused(
@@ -306,7 +306,7 @@ describe('quotes', () => {
     ['another runtime register', { rtMr3: new Uint8Array(48).fill(7) }, 'MEASUREMENT_REFUSED'],
     ['another trust section', { mrConfigId: new Uint8Array(48).fill(7) }, 'TRUST_SECTION_REFUSED'],
     ['no trust section', { mrConfigId: new Uint8Array(48) }, 'TRUST_SECTION_REFUSED'],
-  ] as const)('of %s', async (_name, body, code) => {
+  ] as const)('a quote of %s is refused', async (_name, body, code) => {
     const quote = world.quote({ reportData: attempt.reportData, body });
     await expectRefused(await withQuote(quote), code);
   });

@@ -48,12 +48,12 @@ function request(socket: FakeSocket): () => void {
 const isOpen = (sockets: readonly FakeSocket[]): boolean[] => sockets.map((socket) => socket.isOpen);
 
 describe('a full share', () => {
-  it('of one address closes the connection that was idle longest', () => {
+  it('of one address closes its connection with the longest idle time', () => {
     const [first, second, third] = [dial('192.0.2.1'), dial('192.0.2.1'), dial('192.0.2.1')];
     expect(isOpen([first, second, third])).toEqual([false, true, true]);
   });
 
-  it('spares a connection with a request, and one that has just had one', () => {
+  it('keeps a connection with a request, and a connection with a recent request', () => {
     const [first, second] = [dial('192.0.2.1'), dial('192.0.2.1')];
     const end = request(first);
     const third = dial('192.0.2.1');
@@ -70,7 +70,7 @@ describe('a full share', () => {
     expect(isOpen([...held, third])).toEqual([true, true, false]);
   });
 
-  it('of one IPv6 /64 is one address, and a /48 is bounded too', () => {
+  it('counts an IPv6 /64 as one address, and bounds a /48 too', () => {
     const sameNetwork = ['2001:db8:1:1::1', '2001:db8:1:1::2', '2001:db8:1:1::3'].map(dial);
     expect(isOpen(sameNetwork)).toEqual([false, true, true]);
     const sameSite = ['2001:db8:1:2::1', '2001:db8:1:3::1'].map(dial);
@@ -78,7 +78,7 @@ describe('a full share', () => {
     expect(isOpen([dial('2001:db8:2:1::1'), ...sameSite])).toEqual([true, true, true]);
   });
 
-  it('altogether closes the connection that was idle longest, of any network', () => {
+  it('of all connections closes the one with the longest idle time in any network', () => {
     const held = [1, 2, 3, 4, 5, 6].map((number) => dial(`192.0.2.${number}`));
     const end = request(held[0] ?? dial('192.0.2.1'));
     const seventh = dial('192.0.2.7');
@@ -86,14 +86,14 @@ describe('a full share', () => {
     end();
   });
 
-  it('on a Unix socket counts altogether only', () => {
+  it('on a Unix socket counts only the total', () => {
     const held = Array.from({ length: 6 }, () => dial(undefined));
     expect(isOpen(held)).toEqual(Array.from({ length: 6 }, () => true));
     expect(isOpen([dial(undefined), ...held.slice(0, 2)])).toEqual([true, false, true]);
   });
 });
 
-it('a closed connection gives its place back, also one that the bounds closed', async () => {
+it('a closed connection frees its place, also when the bounds closed it', async () => {
   const [first, second] = [dial('192.0.2.1'), dial('192.0.2.1')];
   first.destroy();
   await Promise.resolve();

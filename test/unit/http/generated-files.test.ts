@@ -13,11 +13,11 @@ const committed = (path: string): string =>
   readFileSync(new URL(`../../../${path}`, import.meta.url), 'utf8');
 
 describe('generated files', () => {
-  it.each([...generatedFiles()])('%s is what `npx tsx scripts/generate-docs.ts` writes', (path, text) => {
+  it.each([...generatedFiles()])('%s equals the output of scripts/generate-docs.ts', (path, text) => {
     expect(committed(path)).toBe(text);
   });
 
-  it('docs/errors.md has a row for every code, and no other', () => {
+  it('docs/errors.md has one row for every code, and no other row', () => {
     const rows = [...committed('docs/errors.md').matchAll(/^\| `([A-Z0-9_]+)` \| (\d+) \|/gm)];
     const expected = Object.entries(errorCodes).map(([code, { status }]) => `${code} ${status}`);
     expect(rows.map(([, code, status]) => `${code} ${status}`)).toEqual(expected);
@@ -52,7 +52,7 @@ describe('GET /openapi.json', () => {
     ]);
   });
 
-  it('describes the answers that the routes give', async () => {
+  it('describes the answers of the routes', async () => {
     const client = new ProtocolClient(keyServerWorld());
     const { world } = client;
     const slotId = newSlotId();
@@ -81,7 +81,7 @@ describe('GET /openapi.json', () => {
     }
   });
 
-  it('says that unknown fields are refused, and what the lengths are', async () => {
+  it('states that unknown fields are refused, and the lengths', async () => {
     const text = committed('openapi.json');
     const document = JSON.parse(text) as {
       paths: Record<

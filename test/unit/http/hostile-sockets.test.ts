@@ -39,7 +39,7 @@ async function untilClosed(socket: Socket): Promise<string> {
   return text;
 }
 
-/** A request of which the connection ends with the answer. */
+/** A request on a connection that ends after the answer. */
 const post = (headers: string, body: string): string =>
   `POST /challenge HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n${headers}\r\n${body}`;
 const chunked = (text: string): string => `${text.length.toString(16)}\r\n${text}\r\n`;
@@ -82,7 +82,7 @@ describe('bodies on a real socket', () => {
     ['announced', 'content-length: 500\r\n', '{"acc'],
     ['chunked', 'transfer-encoding: chunked\r\n', chunked('{"acc')],
   ])(
-    '%s: a client that hangs up in the middle is not logged as a failure of the server',
+    '%s: a client that disconnects in the middle is not logged as a failure of the server',
     async (_how, headers, body) => {
       const world = keyServerWorld();
       const socket = await dial(await door(world));
@@ -122,7 +122,7 @@ describe('connections', () => {
     expect([second.destroyed, third.destroyed]).toEqual([false, false]);
   });
 
-  it('one address holds a small part of the default places', () => {
+  it('one address may use a small part of the default places', () => {
     const { maxConnections, maxConnectionsPerNetwork, maxConnectionsPerSite } = defaultListenerBounds;
     expect(maxConnectionsPerNetwork * 32).toBeLessThanOrEqual(maxConnections);
     expect(maxConnectionsPerSite * 8).toBeLessThanOrEqual(maxConnections);

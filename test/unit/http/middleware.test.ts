@@ -19,7 +19,7 @@ describe('routes and methods', () => {
     ['DELETE', '/key-status', 'POST'],
     ['POST', '/attestation', 'GET, HEAD'],
     ['POST', '/info', 'GET, HEAD'],
-  ])('%s %s is 405 and says what is allowed', async (method, path, allow) => {
+  ])('%s %s is 405 with the allowed methods', async (method, path, allow) => {
     const world = keyServerWorld();
     const reply = await world.send(method, path);
     expect(reply).toMatchObject({ status: 405, json: { code: 'METHOD_NOT_ALLOWED' } });
@@ -55,7 +55,7 @@ describe('deadlines and failures', () => {
     expect(await client.submit(attempt)).toMatchObject({ status: 504, json: { code: 'REQUEST_TIMEOUT' } });
   });
 
-  it('an unexpected failure shows nothing to the client, and everything but the body in the log', async () => {
+  it('an unexpected failure shows no details to the client; the log has all details except the body', async () => {
     const failing: Partial<CollateralSource> = {
       collateralFor: () => Promise.reject(new Error('the inner workings')),
     };
@@ -68,7 +68,7 @@ describe('deadlines and failures', () => {
     expect(world.logText()).toContain(String(reply.json['instance']));
   });
 
-  it('a collateral outage is 503 and not a verdict', async () => {
+  it('a collateral outage is 503 and not a refusal', async () => {
     const { ProblemError } = await import('../../../src/errors/latchkey-error.ts');
     const outage: Partial<CollateralSource> = {
       collateralFor: () => Promise.reject(new ProblemError('COLLATERAL_UNAVAILABLE', 'no endpoint answers')),

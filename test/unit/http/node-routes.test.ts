@@ -50,9 +50,9 @@ const post = (path: string, body: unknown) =>
     body: JSON.stringify(body),
   });
 
-describe('a node whose store is closed', () => {
+describe('a node with a closed store', () => {
   it.each(['/challenge', '/request-encryption-key', '/key-status', '/claim', '/forget'])(
-    '%s says that it is locked, and when to try again',
+    '%s reports that the node is locked, and when to retry',
     async (path) => {
       const reply = await post(path, {});
       expect(reply.status).toBe(503);
@@ -61,7 +61,7 @@ describe('a node whose store is closed', () => {
     },
   );
 
-  it('is alive, and ready only when it says so', async () => {
+  it('is alive, and ready only when it reports readiness', async () => {
     expect((await app.request('/healthz')).status).toBe(200);
     const before = await app.request('/readyz');
     expect([before.status, await before.json()]).toEqual([503, { ready: false, state: 'locked', have: 2 }]);

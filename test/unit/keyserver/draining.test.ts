@@ -18,7 +18,7 @@ describe('a key server that drains', () => {
   it.each([
     ['create', () => ({ intent: 'create', slotId: newSlotId() }) as const],
     ['get-or-create', () => ({}) as const],
-  ] as const)('makes no new key by %s, and says when to ask again', async (_intent, wish) => {
+  ] as const)('makes no new key by %s, and tells when to retry', async (_intent, wish) => {
     client.world.vault.isDraining = true;
     const reply = await client.submit(await client.prepare(wish()));
     expect(reply).toMatchObject({ status: 503, json: { code: 'SERVER_DRAINING', retryAfterMs: 60_000 } });
@@ -29,7 +29,7 @@ describe('a key server that drains', () => {
     expect(client.world.vault.size).toBe(1);
   });
 
-  it('gives every key that it has, by every intent', async () => {
+  it('gives every existing key, by every intent', async () => {
     const slotId = newSlotId();
     const { key, recoveryToken: token } = await client.obtain({ intent: 'create', slotId });
     const plain = new ProtocolClient(client.world, clientAccount(2));
@@ -48,7 +48,7 @@ describe('a key server that drains', () => {
     }
   });
 
-  it('says that it drains under the MAC of key-status and claim, and still forgets keys', async () => {
+  it('reports the drain under the MAC of key-status and claim, and still forgets keys', async () => {
     const slotId = newSlotId();
     const { key } = await client.obtain({ intent: 'create', slotId });
     const slot = { slotId, key };

@@ -13,7 +13,7 @@ const options: KeyServerWorldOptions = {
   extensionsFor: (account) => (account[0] === clientAccount(1)[0] ? said : new Map()),
 };
 
-it('a grant and every MACed answer carry the extensions for this account', async () => {
+it('a grant and every MACed answer to the account carry its extensions', async () => {
   const client = new ProtocolClient(keyServerWorld(options));
   const slotId = newSlotId();
   const { key, extensions } = await client.obtain({ intent: 'create', slotId });
@@ -33,7 +33,7 @@ it('another account does not get them', async () => {
   expect((await other.obtain()).extensions.size).toBe(0);
 });
 
-it('the MAC covers extensions of unknown names: none can be changed, added or taken away', async () => {
+it('the MAC covers extensions with unknown names: none can be changed, added or removed', async () => {
   const client = new ProtocolClient(keyServerWorld(options));
   const slotId = newSlotId();
   const { key } = await client.obtain({ intent: 'create', slotId });

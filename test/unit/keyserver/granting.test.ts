@@ -30,7 +30,7 @@ describe('the plain request', () => {
     expect(new Set(keys.map(({ key }) => hexOf(key))).size).toBe(3);
   });
 
-  it('reads the account as hex too, and needs neither intent nor slot id', async () => {
+  it('accepts the account as hex too, and needs neither intent nor slot id', async () => {
     const client = new ProtocolClient(keyServerWorld());
     const attempt = await client.prepare();
     const { intent: _intent, ...body } = attempt.body;
@@ -94,7 +94,7 @@ describe('create and recover', () => {
     expect(client.world.served).toEqual([]);
   });
 
-  it('gives a repeated create the same key with the proof, and 409 without', async () => {
+  it('a repeated create gets the same key with the proof, and 409 without', async () => {
     const client = new ProtocolClient(keyServerWorld());
     const slotId = newSlotId();
     const made = await client.obtain({ intent: 'create', slotId });
@@ -127,7 +127,7 @@ describe('create and recover', () => {
     expect(client.world.vault.size).toBe(0);
   });
 
-  it('an account whose record left the chain recovers nothing; one that never had a record does', async () => {
+  it('an account without its former record on the chain cannot recover; an account that never had a record can', async () => {
     const client = new ProtocolClient(keyServerWorld());
     const { chain } = client.world;
     const slotId = newSlotId();
@@ -155,7 +155,7 @@ describe('create and recover', () => {
 });
 
 describe('replays and concurrency', () => {
-  it('answers a replay with the very same bytes, and makes no second key (K3)', async () => {
+  it('answers a replay with the same bytes, and makes no second key (K3)', async () => {
     const client = new ProtocolClient(keyServerWorld());
     const slotId = newSlotId();
     const attempt = await client.prepare({ intent: 'create', slotId });
@@ -169,7 +169,7 @@ describe('replays and concurrency', () => {
     expect((await client.submit(attempt)).json['code']).toBe('CHALLENGE_EXPIRED');
   });
 
-  it('ten copies of one create at once make one key and one answer', async () => {
+  it('ten concurrent copies of one create make one key and one answer', async () => {
     const client = new ProtocolClient(keyServerWorld());
     const attempt = await client.prepare({ intent: 'create', slotId: newSlotId() });
     const replies = await Promise.all(Array.from({ length: 10 }, () => client.submit(attempt)));
@@ -178,7 +178,7 @@ describe('replays and concurrency', () => {
     expect(await client.world.metrics.text()).toContain('latchkey_keys_released_total{intent="create"} 1');
   });
 
-  it('two different creates of one slot id at once: one wins, the other is told', async () => {
+  it('two concurrent different creates of one slot id: one wins, the other is refused', async () => {
     const client = new ProtocolClient(keyServerWorld());
     const slotId = newSlotId();
     const wish = { intent: 'create', slotId } as const;
@@ -188,14 +188,14 @@ describe('replays and concurrency', () => {
     expect(client.world.vault.size).toBe(1);
   });
 
-  it('two plain requests at once get one key', async () => {
+  it('two concurrent plain requests get one key', async () => {
     const client = new ProtocolClient(keyServerWorld());
     const [one, two] = await Promise.all([client.obtain(), client.obtain()]);
     expect(hexOf(one.key)).toBe(hexOf(two.key));
     expect([one.created, two.created].sort()).toEqual([false, true]);
   });
 
-  it('a failure is not remembered: the same request is judged again', async () => {
+  it('a failure is not cached: the same request is judged again', async () => {
     const world = keyServerWorld({ platformRate: { burst: 1, perSecond: 0.02 } });
     const client = new ProtocolClient(world);
     await client.obtain();

@@ -46,7 +46,7 @@ describe('TCB', () => {
     expect(await codeOf(client, { ...recover, body: outOfDate })).toBe('TCB_STATUS_REFUSED');
   });
 
-  it('the grace excuses nothing else', async () => {
+  it('the grace allows no other defect', async () => {
     const { client, recover } = await withKey();
     const debug = { ...outOfDate, tdAttributes: Uint8Array.of(1, 0, 0, 0x10, 0, 0, 0, 0) };
     expect(await codeOf(client, { ...recover, body: debug })).toBe('TD_DEBUG');
@@ -69,13 +69,13 @@ describe('TCB', () => {
 describe('measurement', () => {
   const id = measurementId({ ...developmentMeasurements, ...otherImage });
 
-  it('by default only the own image, whatever the chain lists', async () => {
+  it('by default accepts only the own image, independent of the chain', async () => {
     const client = new ProtocolClient(keyServerWorld());
     client.world.chain.set({ acceptedMeasurements: [id] });
     expect(await codeOf(client, { body: otherImage })).toBe('MEASUREMENT_REFUSED');
   });
 
-  it('with policy chain also what the chain lists now', async () => {
+  it('with policy chain also accepts the images that the chain lists now', async () => {
     const client = new ProtocolClient(keyServerWorld({ trust: { measurement: { policy: 'chain' } } }));
     expect(await codeOf(client, { body: otherImage })).toBe('MEASUREMENT_REFUSED');
     client.world.chain.set({ acceptedMeasurements: [id] });
@@ -85,7 +85,7 @@ describe('measurement', () => {
     expect(await codeOf(client, {})).toBe('granted');
   });
 
-  it('with policy pinned also what the trust section lists', async () => {
+  it('with policy pinned also accepts the images that the trust section lists', async () => {
     const measurement = { policy: 'pinned', accepted: [toPrefixedHex(id)] };
     const client = new ProtocolClient(keyServerWorld({ trust: { measurement } }));
     expect(await codeOf(client, { body: otherImage })).toBe('granted');
@@ -98,7 +98,7 @@ describe('measurement', () => {
 describe('trust section', () => {
   const listed = { acceptedTrustHashes: [toPrefixedHex(otherSection.mrConfigId)] };
 
-  it('a listed hash is accepted, another is not', async () => {
+  it('a listed hash is accepted, another hash is not', async () => {
     const client = new ProtocolClient(keyServerWorld({ trust: listed }));
     expect(await codeOf(client, { body: otherSection })).toBe('granted');
     expect(await codeOf(client, { body: { mrConfigId: new Uint8Array(48).fill(8) } })).toBe(
@@ -106,7 +106,7 @@ describe('trust section', () => {
     );
   });
 
-  it('recover also accepts the section under which the key was made, and no other', async () => {
+  it('recover also accepts the section under which the key was made, and no other section', async () => {
     const { client, recover } = await withKey(listed, otherSection);
     expect(await codeOf(client, { ...recover, body: otherSection })).toBe('granted');
     expect(await codeOf(client, recover)).toBe('granted');
@@ -116,7 +116,7 @@ describe('trust section', () => {
 });
 
 describe('attestation', () => {
-  it('binds account, key, instance and block, is made once an interval, and its quote is a machine of this trust', async () => {
+  it('binds account, key, instance and block, is made once per interval, and its quote passes this trust section', async () => {
     const world = keyServerWorld();
     const first = await world.send('GET', '/attestation');
     world.chain.set({});

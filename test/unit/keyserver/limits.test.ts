@@ -6,7 +6,7 @@ import { clientAccount, keyStatusContent, newSlotId, ProtocolClient } from '../.
 const create = (platform: number) => ({ intent: 'create', slotId: newSlotId(), platform }) as const;
 
 describe('bounds of the key table', () => {
-  it('the keys of one platform for one account are limited, apart from those of other platforms and accounts', async () => {
+  it('the keys of one platform for one account have their own limit', async () => {
     const client = new ProtocolClient(keyServerWorld({ limits: { maxKeysPerPlatformAndAccount: 2 } }));
     await client.obtain(create(1));
     await client.obtain(create(1));
@@ -16,7 +16,7 @@ describe('bounds of the key table', () => {
     await new ProtocolClient(client.world, clientAccount(2)).obtain(create(1));
   });
 
-  it('the keys of one platform are limited altogether', async () => {
+  it('all keys of one platform together are limited', async () => {
     const world = keyServerWorld({ limits: { maxKeysPerPlatform: 2 } });
     for (const account of [1, 2]) await new ProtocolClient(world, clientAccount(account)).obtain(create(1));
     const third = new ProtocolClient(world, clientAccount(3));
@@ -24,7 +24,7 @@ describe('bounds of the key table', () => {
     await third.obtain(create(2));
   });
 
-  it('a full table says so, and takes keys again when unconfirmed ones have expired', async () => {
+  it('a full table refuses keys, and accepts keys again when unconfirmed keys have expired', async () => {
     const client = new ProtocolClient(keyServerWorld({ limits: { maxKeys: 2 } }));
     await client.obtain(create(1));
     await client.obtain(create(2));
@@ -35,7 +35,7 @@ describe('bounds of the key table', () => {
     expect(client.world.vault.size).toBe(1);
   });
 
-  it('expired keys count against no platform', async () => {
+  it('expired keys do not count for their platform', async () => {
     const limits = { maxKeysPerPlatformAndAccount: 2, maxKeysPerPlatform: 2 };
     const client = new ProtocolClient(keyServerWorld({ limits }));
     await client.obtain(create(1));
@@ -45,7 +45,7 @@ describe('bounds of the key table', () => {
     expect(client.world.vault.size).toBe(1);
   });
 
-  it('sweeping leaves confirmed and recovered keys alone', async () => {
+  it('a sweep keeps confirmed and recovered keys', async () => {
     const client = new ProtocolClient(keyServerWorld());
     const confirmed = create(1);
     const { key } = await client.obtain(confirmed);
@@ -66,7 +66,7 @@ describe('bounds of the key table', () => {
 });
 
 describe('rates', () => {
-  it('key requests of one platform are limited, with the time of the next', async () => {
+  it('key requests of one platform are limited, and the refusal tells when to retry', async () => {
     const world = keyServerWorld({ platformRate: { burst: 2, perSecond: 0.5 } });
     const client = new ProtocolClient(world);
     await client.obtain();
@@ -79,7 +79,7 @@ describe('rates', () => {
     await client.obtain();
   });
 
-  it('requests of one address are limited, whatever their route', async () => {
+  it('requests of one address are limited for all routes together', async () => {
     const world = keyServerWorld({ addressRate: { burst: 2, perSecond: 1 } });
     const from = (peer: string, path = '/nowhere') =>
       world.send('GET', path, undefined, { 'x-test-peer': peer });
@@ -93,7 +93,7 @@ describe('rates', () => {
     expect((await from('a')).status).toBe(404);
   });
 
-  it('buckets refill to their burst and no further, and clocks that go back refill nothing', () => {
+  it('buckets refill up to their burst, and a clock that goes back refills nothing', () => {
     const buckets = new TokenBuckets({ burst: 2, perSecond: 1 });
     const take = (nowMs: number) => buckets.take('name', nowMs);
     expect([take(0), take(0), take(0)]).toEqual([0, 0, 1000]);

@@ -45,7 +45,7 @@ function failed(): never {
 }
 
 describe('one quote for many servers', () => {
-  it('16 servers each give a key of their own', async () => {
+  it('each of 16 servers gives a different key', async () => {
     const { clients, attempt } = await askAll(16);
     const grants = await Promise.all(
       clients.map(async (client) => client.open(attempt, await client.submit(attempt))),
@@ -56,7 +56,7 @@ describe('one quote for many servers', () => {
     ).toBe(16);
   });
 
-  it("one server's answer opens as no other's, and its request does not pass at a server that it does not name", async () => {
+  it('an answer opens only as the answer of its server, and a request is refused at a server that it does not name', async () => {
     const { clients, attempt } = await askAll(2);
     const [one = failed(), two = failed()] = clients;
     const reply = await one.submit(attempt);
@@ -65,7 +65,7 @@ describe('one quote for many servers', () => {
     expect((await third.submit(attempt)).json['code']).toBe('SERVER_NOT_ADDRESSED');
   });
 
-  it('no server can be left out of or exchanged in what was quoted', async () => {
+  it('a quoted server cannot be left out or exchanged', async () => {
     const { clients, attempt } = await askAll(3);
     const [one = failed()] = clients;
     const entries = attempt.body.servers;

@@ -57,7 +57,7 @@ describe('keys of accounts without a record on the chain', () => {
     expect([kind, world.vault.size]).toEqual([kind, 0]);
   });
 
-  it.each(['key-status', 'claim', 'recover', 'create'] as const)('%s is a use', async (how) => {
+  it.each(['key-status', 'claim', 'recover', 'create'] as const)('%s counts as a use', async (how) => {
     const world = keyServerWorld();
     const client = new ProtocolClient(world);
     const slotId = newSlotId();
@@ -79,7 +79,7 @@ describe('keys of accounts without a record on the chain', () => {
     expect(world.vault.sweep(world.clock.nowMs())).toBe(1);
   });
 
-  it('a key that is in use does not keep a younger key that is not', async () => {
+  it('a key in use does not keep a younger unused key alive', async () => {
     const world = keyServerWorld();
     const [older, younger] = [1, 2].map((number) => new ProtocolClient(world, clientAccount(number)));
     await older?.obtain();
@@ -91,7 +91,7 @@ describe('keys of accounts without a record on the chain', () => {
     expect([...world.vault.keys()].map(({ account }) => account)).toEqual([clientAccount(1)]);
   });
 
-  it('a request that is refused is no use', async () => {
+  it('a refused request does not count as a use', async () => {
     const world = keyServerWorld();
     const client = new ProtocolClient(world);
     const slotId = newSlotId();
@@ -110,7 +110,7 @@ describe('keys of accounts without a record on the chain', () => {
     expect(world.vault.sweep(world.clock.nowMs())).toBe(1);
   });
 
-  it('the end is seen without a sweep too', async () => {
+  it('a key ends also without a sweep', async () => {
     const world = keyServerWorld();
     const client = new ProtocolClient(world);
     await client.obtain();
@@ -118,7 +118,7 @@ describe('keys of accounts without a record on the chain', () => {
     expect((await client.obtain()).created).toBe(true);
   });
 
-  it('keys of accounts with a record never end, and those of a departed account 30 days later', async () => {
+  it('keys of accounts with a record do not end; keys of a departed account end 30 days later', async () => {
     const world = keyServerWorld();
     const client = new ProtocolClient(world);
     const { key } = await client.obtain();
@@ -133,7 +133,7 @@ describe('keys of accounts without a record on the chain', () => {
     expect(world.vault.sweep(world.clock.nowMs())).toBe(1);
   });
 
-  it('while the chain cannot be read, no key ends', async () => {
+  it('no key ends while the chain cannot be read', async () => {
     const world = keyServerWorld();
     const client = new ProtocolClient(world);
     await client.obtain();
@@ -142,7 +142,7 @@ describe('keys of accounts without a record on the chain', () => {
     expect((await client.obtain()).created).toBe(false);
   });
 
-  it('a platform whose keys have ended has its places back', async () => {
+  it('ended keys free the places of their platform', async () => {
     const world = keyServerWorld({ limits: { maxKeysPerPlatform: 1 } });
     await new ProtocolClient(world, clientAccount(1)).obtain();
     await pass(world, 30);
@@ -152,7 +152,7 @@ describe('keys of accounts without a record on the chain', () => {
 });
 
 describe('the quota of plain keys', () => {
-  it('is small, by platform, and apart from keys under slot ids', async () => {
+  it('is small, counts per platform, and does not include keys under slot ids', async () => {
     const world = keyServerWorld({ limits: { maxPlainKeysPerPlatform: 2 } });
     const clients = [1, 2, 3].map((number) => new ProtocolClient(world, clientAccount(number)));
     const [first, , third] = clients;
@@ -173,8 +173,8 @@ describe('the quota of plain keys', () => {
   });
 });
 
-describe('a plain key that another platform took by the name of the account', () => {
-  it('is replaced by the registered platform when it was never used', async () => {
+describe('a plain key that another platform obtained for the account', () => {
+  it('is replaced for the registered platform when it was never used', async () => {
     const world = keyServerWorld();
     const client = new ProtocolClient(world);
     const taken = await client.obtain({ platform: 7 });
@@ -201,7 +201,7 @@ describe('a plain key that another platform took by the name of the account', ()
     expect((await client.obtain({ platform: 7 })).created).toBe(false);
   });
 
-  it('stays while the server drains: it would make no other in its place', async () => {
+  it('stays while the server drains, because the server would make no replacement', async () => {
     const world = keyServerWorld();
     const client = new ProtocolClient(world);
     await client.obtain({ platform: 7 });
@@ -211,7 +211,7 @@ describe('a plain key that another platform took by the name of the account', ()
     expect(world.vault.size).toBe(1);
   });
 
-  it('cannot be made at all once the chain proves another platform', async () => {
+  it('cannot be made when the chain proves another platform', async () => {
     const world = keyServerWorld();
     const client = new ProtocolClient(world);
     world.chain.set({ servers: [record(world, client, 1)] });
@@ -219,7 +219,7 @@ describe('a plain key that another platform took by the name of the account', ()
     expect(await outcome(client, { platform: 1 })).toBe('granted');
   });
 
-  it('a record whose quote binds another account proves no platform', async () => {
+  it('is not affected by a record with a quote for another account', async () => {
     const world = keyServerWorld();
     const client = new ProtocolClient(world);
     await client.obtain({ platform: 7 });

@@ -29,13 +29,13 @@ async function answer(client: ProtocolClient, wish: Wish): Promise<unknown> {
   return { status, code: json['code'], detail: json['detail'], hint: json['hint'] };
 }
 
-describe('a machine that is refused learns nothing about the keys of others', () => {
+describe('a refused machine learns nothing about the keys of others', () => {
   it.each([
     ['another image', otherImage],
     ['another image with an out-of-date TCB', { ...otherImage, ...outOfDate }],
     ['an unknown trust section', { mrConfigId: new Uint8Array(48).fill(8) }],
     ['a debug TD', { tdAttributes: Uint8Array.of(1, 0, 0, 0x10, 0, 0, 0, 0) }],
-  ])('%s gets the same refusal whether there is a key or not', async (_what, body) => {
+  ])('%s gets the same refusal with and without an existing key', async (_what, body) => {
     for (const slotId of [PLAIN_SLOT_ID, newSlotId()]) {
       const { holder, stranger } = await pair(slotId);
       const [present, absent] = [
@@ -47,7 +47,7 @@ describe('a machine that is refused learns nothing about the keys of others', ()
     }
   });
 
-  it('a former trust section is accepted for the own key only, by its proof', async () => {
+  it('a former trust section is accepted only for the own key with its proof', async () => {
     // A server that accepts another section than when it made the keys.
     const { judge } = keyServerWorld({ seed: 4 });
     const made = keyServerWorld({ trust: { acceptedTrustHashes: [toPrefixedHex(former.mrConfigId)] } });
@@ -76,8 +76,8 @@ describe('a machine that is refused learns nothing about the keys of others', ()
   });
 });
 
-describe('recover counts against its platform before its key is looked up', () => {
-  it.each([PLAIN_SLOT_ID, newSlotId()])('asking for unknown keys is limited', async (slotId) => {
+describe('recover counts for its platform before the key is looked up', () => {
+  it.each([PLAIN_SLOT_ID, newSlotId()])('requests for unknown keys are limited', async (slotId) => {
     const world = keyServerWorld({ platformRate: { burst: 3, perSecond: 0.1 } });
     const client = new ProtocolClient(world);
     const codes = [];
@@ -88,7 +88,7 @@ describe('recover counts against its platform before its key is looked up', () =
     expect(codes).toEqual(['KEY_UNKNOWN', 'KEY_UNKNOWN', 'KEY_UNKNOWN', 'PLATFORM_LIMIT']);
   });
 
-  it('a machine that is refused uses up no limit', async () => {
+  it('a refused machine does not use up a limit', async () => {
     const world = keyServerWorld({ platformRate: { burst: 1, perSecond: 0.1 } });
     const client = new ProtocolClient(world);
     await client.submit(await client.prepare({ intent: 'recover', body: otherImage }));

@@ -15,7 +15,7 @@ const makers = {
 };
 
 describe.each(Object.entries(makers))('%s', (name, make) => {
-  it('is made by its maker only', () => {
+  it('can be constructed by its own module only', () => {
     for (const key of [Symbol(name), undefined, name]) {
       expect(() => make(key as never)).toThrow(TypeError);
     }

@@ -6,7 +6,7 @@ import { ReplayCache } from '../../../src/keyserver/replay-cache.ts';
 import { BlockHash } from '../../../src/bytes/fixed-bytes.ts';
 
 describe('the replay cache', () => {
-  it('shares an answer that is still being made, and forgets it when its time is over', async () => {
+  it('shares an unfinished answer, and removes an answer when its time is over', async () => {
     const cache = new ReplayCache<number>({ ttlMs: 10, maxAnswers: 10 });
     let made = 0;
     const make = async () => ++made;
@@ -15,13 +15,13 @@ describe('the replay cache', () => {
     expect(await cache.share('b', 10, make)).toBe(3);
   });
 
-  it('does not remember failures', async () => {
+  it('does not keep failures', async () => {
     const cache = new ReplayCache<number>({ ttlMs: 10, maxAnswers: 10 });
     await expect(cache.share('a', 0, () => Promise.reject(new Error('no')))).rejects.toThrow('no');
     expect(await cache.share('a', 1, async () => 7)).toBe(7);
   });
 
-  it('a late failure does not remove the answer that has taken its place', async () => {
+  it('does not remove a newer answer after a late failure', async () => {
     const cache = new ReplayCache<number>({ ttlMs: 10, maxAnswers: 10 });
     let fail: (reason: Error) => void = () => undefined;
     const first = cache.share('a', 0, () => new Promise<number>((_, reject) => (fail = reject)));
@@ -31,7 +31,7 @@ describe('the replay cache', () => {
     expect(await cache.share('a', 21, async () => 3)).toBe(2);
   });
 
-  it('is bounded: the oldest answers go first', async () => {
+  it('is bounded: the oldest answers are removed first', async () => {
     const cache = new ReplayCache<number>({ ttlMs: 1000, maxAnswers: 2 });
     for (const [index, name] of ['a', 'b', 'c'].entries()) await cache.share(name, index, async () => index);
     const again = async () => 9;

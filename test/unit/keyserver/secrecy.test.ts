@@ -6,7 +6,7 @@ import type { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
 import { keyServerWorld } from '../../support/key-server-fixture.ts';
 import { keyStatusContent, newSlotId, ProtocolClient } from '../../support/protocol-client.ts';
 
-/** Every way in which a secret could stand in text. */
+/** Every encoding in which a secret could appear in text. */
 const spellings = (secret: SecretBytes | undefined): string[] => {
   const bytes = secret?.reveal() ?? new Uint8Array();
   const hex = toHex(bytes);
@@ -20,8 +20,8 @@ const spellings = (secret: SecretBytes | undefined): string[] => {
   ];
 };
 
-describe('no secret leaves a key server but sealed (K6)', () => {
-  it('neither the log, nor any answer, nor a metric, nor a printed object shows a key or a token', async () => {
+describe('secrets leave a key server only sealed (K6)', () => {
+  it('no log line, answer, metric or printed object shows a key or a token', async () => {
     const world = keyServerWorld();
     const client = new ProtocolClient(world);
     const slotId = newSlotId();
@@ -54,7 +54,7 @@ describe('no secret leaves a key server but sealed (K6)', () => {
     }
   });
 
-  it('the ciphertext opens under no other account, instance, sender or report data', async () => {
+  it('the ciphertext does not open with another account, instance, sender or report data', async () => {
     const client = new ProtocolClient(keyServerWorld());
     const attempt = await client.prepare();
     const reply = await client.submit(attempt);
@@ -71,7 +71,7 @@ describe('no secret leaves a key server but sealed (K6)', () => {
     expect(client.open(attempt, reply).created).toBe(true);
   });
 
-  it('erases keys, tokens and answers when it is wiped', async () => {
+  it('keys, tokens and answers are erased when the server is wiped', async () => {
     const client = new ProtocolClient(keyServerWorld());
     await client.obtain({ intent: 'create', slotId: newSlotId() });
     const [held] = [...client.world.vault.keys()];

@@ -48,7 +48,7 @@ const head = (generation: number, sequence: number): Head => ({
 const nothing = { bytes: new Uint8Array(0), wire: {} };
 
 describe('key-status', () => {
-  it('proves both sides, and says who the server is and what time it has', async () => {
+  it('authenticates both sides, and returns the identity and the time of the server', async () => {
     const state = await client.keyStatus(slot);
     expect(state).toEqual({
       instanceId: client.world.keyServer.identity.instanceId,
@@ -60,7 +60,7 @@ describe('key-status', () => {
     });
   });
 
-  it('an unconfirmed key is gone after an hour, a confirmed one stays', async () => {
+  it('an unconfirmed key is removed after an hour, a confirmed key stays', async () => {
     const kept = await createSlot();
     await client.keyStatus(kept, { confirm: true });
     await client.keyStatus(slot);
@@ -105,8 +105,8 @@ describe('key-status', () => {
   });
 });
 
-describe('accounts that the server remembers, to tell them about its restart', () => {
-  it('accounts that confirmed a key, once for each key', async () => {
+describe('accounts that the server notifies after a restart', () => {
+  it('include an account that confirmed a key, reported once for each key', async () => {
     expect(client.world.served).toEqual([]);
     await client.keyStatus(slot);
     expect(client.world.served).toEqual([]);
@@ -115,7 +115,7 @@ describe('accounts that the server remembers, to tell them about its restart', (
     expect(client.world.served).toEqual([client.account]);
   });
 
-  it('not those with a plain key only: a stranger must not keep a restarted server waiting', async () => {
+  it('exclude accounts with a plain key only, so that a stranger cannot delay a restarted server', async () => {
     const stranger = new ProtocolClient(client.world, clientAccount(2));
     const { key } = await stranger.obtain();
     await stranger.keyStatus({ slotId: PLAIN_SLOT_ID, key }, { confirm: true });
@@ -124,7 +124,7 @@ describe('accounts that the server remembers, to tell them about its restart', (
 });
 
 describe('claim', () => {
-  it('only grows: by number, then by boot id; the answer says who holds it', async () => {
+  it('only grows: by number, then by boot id; the answer names the holder', async () => {
     const claim = async (incarnation: Incarnation) => (await client.claim(slot, incarnation)).incarnation;
     expect(await claim(boot(1, 5))).toEqual(boot(1, 5));
     expect(await claim(boot(1, 5))).toEqual(boot(1, 5));
@@ -137,13 +137,13 @@ describe('claim', () => {
     expect(grant.incarnation).toEqual(boot(3, 1));
   });
 
-  it('of one slot says nothing about another', async () => {
+  it('of one slot does not affect another slot', async () => {
     const other = await createSlot();
     await client.claim(slot, boot(4, 1));
     expect((await client.keyStatus(other)).incarnation).toEqual(NOBODY);
   });
 
-  it('recover alone makes no claim', async () => {
+  it('is not made by recover', async () => {
     await client.claim(slot, boot(2, 1));
     await client.obtain({ intent: 'recover', slotId: slot.slotId, token: slot.token });
     expect((await client.keyStatus(slot)).incarnation).toEqual(boot(2, 1));
@@ -151,7 +151,7 @@ describe('claim', () => {
 });
 
 describe('forget', () => {
-  it('erases the key and proves it; nothing recovers it afterwards', async () => {
+  it('erases the key and proves it; the key cannot be recovered afterwards', async () => {
     const { mac, reply } = client.sendMac('forget', slot, nothing);
     const expected = responseMac(slot.key, 'forget', mac, forgottenBytes(noExtensions));
     expect((await reply).json).toEqual({ mac: toPrefixedHex(expected) });
@@ -160,7 +160,7 @@ describe('forget', () => {
     expect(await client.submit(attempt)).toMatchObject({ status: 404, json: { code: 'KEY_UNKNOWN' } });
   });
 
-  it('the server remembers the account as long as it holds another key of it', async () => {
+  it('keeps the account while the server holds another key of it', async () => {
     const newer = await createSlot();
     expect((await client.sendMac('forget', slot, nothing).reply).status).toBe(200);
     expect(client.world.forgotten).toEqual([]);
@@ -168,14 +168,14 @@ describe('forget', () => {
     expect(client.world.forgotten).toEqual([client.account]);
   });
 
-  it('cannot be sent twice', async () => {
+  it('is refused when it is sent twice', async () => {
     await client.sendMac('forget', slot, nothing).reply;
     const again = await client.sendMac('forget', slot, nothing).reply;
     expect(again).toMatchObject({ status: 404, json: { code: 'KEY_UNKNOWN' } });
   });
 });
 
-describe('what is refused', () => {
+describe('requests that are refused', () => {
   const routes = [
     ['key-status', () => keyStatusContent({ head: head(1, 1), report: { threshold: 1, slots: 1, live: 1 } })],
     ['claim', () => claimContent(boot(1, 1))],
@@ -222,20 +222,20 @@ describe('what is refused', () => {
     expect(client.world.vault.size).toBe(1);
   });
 
-  it.each(routes)('%s: a MAC of another route does not do', async (route, content) => {
+  it.each(routes)('%s: a MAC of another route is refused', async (route, content) => {
     const { mac } = client.sendMac(route === 'claim' ? 'forget' : 'claim', slot, content());
     const reply = await client.sendMac(route, slot, content(), { mac: toPrefixedHex(mac) }).reply;
     expect(reply.json['code']).toBe('KEY_UNKNOWN');
   });
 
-  it.each(routes)('%s: a MAC for another server does not do', async (route, content) => {
+  it.each(routes)('%s: a MAC for another server is refused', async (route, content) => {
     const elsewhere = new ProtocolClient(keyServerWorld({ seed: 2, clock: client.world.clock }));
     const { mac } = elsewhere.sendMac(route, slot, content());
     const reply = await client.sendMac(route, slot, content(), { mac: toPrefixedHex(mac) }).reply;
     expect(reply.json['code']).toBe('KEY_UNKNOWN');
   });
 
-  it.each(routes)('%s: timestamps more than a minute off', async (route, content) => {
+  it.each(routes)('%s: a timestamp with an error of more than a minute', async (route, content) => {
     const now = client.world.clock.nowMs();
     for (const off of [-60_001, 60_001]) {
       const reply = await client.sendMac(route, slot, content(), {}, now + off).reply;

@@ -11,7 +11,7 @@ const oldMicrocode = plainQuote({
 });
 const oldEnclave = quoteWith(({ qeReport }) => ({ qeReport: { ...qeReport, isvSvn: 5 } }));
 
-/** A set whose two documents are of these evaluations. */
+/** A collateral set with these evaluation numbers in its two documents. */
 const numbered = (tcbInfoNumber: number, qeIdentityNumber: number): CollateralDocuments =>
   collateralWith(({ tcbInfo, qeIdentity }) => ({
     tcbInfo: { ...tcbInfo, content: { ...tcbInfo.content, tcbEvaluationDataNumber: tcbInfoNumber } },

@@ -3,7 +3,7 @@ import type { PlatformKind } from '../../../src/collateral/collateral-source.ts'
 import { keyServerWorld, memoryCollateral } from '../../support/key-server-fixture.ts';
 import { ProtocolClient } from '../../support/protocol-client.ts';
 
-it('what is remembered of a certificate chain keeps nothing else of the quote alive', async () => {
+it('a cached certificate chain does not keep the memory of its quote alive', async () => {
   const asked: PlatformKind[] = [];
   const { pki, clock } = keyServerWorld();
   const collateral = memoryCollateral(pki, clock);

@@ -25,7 +25,7 @@ const confirm = (file: KeyslotFile, { servers }: Enrolment, count = servers.leng
 const numbers = ({ generations }: KeyslotFile): number[] => generations.map(({ generation }) => generation);
 
 describe('building a generation', () => {
-  it('makes unconfirmed slots with a MAC that only the store key proves', () => {
+  it('makes unconfirmed slots with a MAC that only the store key verifies', () => {
     expect(first.generation.slots.map(({ index, confirmed }) => [index, confirmed])).toEqual([
       [0, false],
       [1, false],
@@ -37,7 +37,7 @@ describe('building a generation', () => {
     expect(generationVerifier(other, first.generation)(storeKey.reveal())).toBe(false);
   });
 
-  it('draws a fresh polynomial each time', async () => {
+  it('uses a new random polynomial each time', async () => {
     const again = await enrol({ t: 2, n: 3 }, { storeKey, servers: first.servers });
     expect(toHex(again.generation.mac)).not.toBe(toHex(first.generation.mac));
   });
@@ -49,7 +49,7 @@ describe('building a generation', () => {
     await expect(enrol({ t: 1, n: 2 }, { servers })).rejects.toThrow(RangeError);
   });
 
-  it('takes no server and no slot id twice, and no impossible quorum', async () => {
+  it('refuses a repeated server, a repeated slot id, and an impossible quorum', async () => {
     const [a, b] = [enrolledServer(1), enrolledServer(2)];
     await expect(enrol({ t: 2, n: 2 }, { servers: [a, { ...b, server: a.server }] })).rejects.toThrow(
       RangeError,
@@ -65,7 +65,7 @@ describe('building a generation', () => {
 });
 
 describe('confirming', () => {
-  it('counts only at the process that issued the key', () => {
+  it('is valid only at the process that issued the key', () => {
     const file = fileOf(first);
     const [server] = first.servers;
     if (server === undefined) throw new TypeError('no server');
@@ -78,7 +78,7 @@ describe('confirming', () => {
     expect(confirmSlot(confirmed, storeKey, server.slotId, server.instanceId)).toBe(confirmed);
   });
 
-  it('is complete with n confirmed slots, and no longer when one is withdrawn', () => {
+  it('completes a generation at n confirmed slots, until a confirmation is withdrawn', () => {
     const file = confirm(fileOf(first), first);
     expect(isComplete(file.generations[0])).toBe(true);
     const slotId = first.servers[1]?.slotId ?? SlotId.of(new Uint8Array(16));
@@ -87,7 +87,7 @@ describe('confirming', () => {
     expect(generationVerifier(identity, withdrawn.generations[0])(storeKey.reveal())).toBe(true);
   });
 
-  it('a generation short of n servers never becomes complete', async () => {
+  it('does not complete a generation with fewer than n servers', async () => {
     const servers = [enrolledServer(1), enrolledServer(2), enrolledServer(3)];
     const short = await enrol({ t: 2, n: 4 }, { storeKey, servers });
     expect(isComplete(confirm(fileOf(short), short).generations[0])).toBe(false);
@@ -102,7 +102,7 @@ describe('confirming', () => {
 });
 
 describe('two generations', () => {
-  it('the newer comes first; the older goes only when the newer has n confirmed slots', () => {
+  it('the newer comes first; the older is removed only when the newer has n confirmed slots', () => {
     const both = addGeneration(fileOf(first), second.generation).file;
     expect(numbers(both)).toEqual([2, 1]);
     expect(dropOlder(both)).toEqual({ file: both, dropped: [] });
@@ -113,7 +113,7 @@ describe('two generations', () => {
     expect(dropped).toEqual([first.generation]);
   });
 
-  it('confirming the older ones does not complete the newer', () => {
+  it('confirmations of older slots do not complete the newer generation', () => {
     const both = addGeneration(fileOf(first), second.generation).file;
     expect(dropOlder(confirm(both, first)).dropped).toEqual([]);
   });
@@ -123,7 +123,7 @@ describe('two generations', () => {
     expect(dropOlder(file)).toEqual({ file, dropped: [] });
   });
 
-  it('numbers only grow', () => {
+  it('the numbers only grow', () => {
     expect(nextGeneration(undefined)).toBe(1);
     const both = addGeneration(fileOf(first), second.generation).file;
     expect(nextGeneration(both)).toBe(3);
@@ -131,7 +131,7 @@ describe('two generations', () => {
     expect(() => addGeneration(both, first.generation)).toThrow(RangeError);
   });
 
-  it('a third generation pushes out the unfinished second, not the complete first', async () => {
+  it('a third generation replaces the unfinished second, not the complete first', async () => {
     const third = await enrol({ t: 2, n: 3 }, { storeKey, generation: 3 });
     const both = addGeneration(confirm(fileOf(first), first), second.generation).file;
     const { file, dropped } = addGeneration(both, third.generation);
@@ -139,7 +139,7 @@ describe('two generations', () => {
     expect(dropped.map(({ generation }) => generation)).toEqual([2]);
   });
 
-  it('but the first goes when it is known to be dead and the second alive', async () => {
+  it('a third generation replaces the first when the first cannot open the store and the second can', async () => {
     const third = await enrol({ t: 2, n: 3 }, { storeKey, generation: 3 });
     const both = addGeneration(confirm(fileOf(first), first), second.generation).file;
     const live = ({ generation }: { generation: number }) =>
@@ -149,7 +149,7 @@ describe('two generations', () => {
     expect(dropped.map(({ generation }) => generation)).toEqual([1]);
   });
 
-  it('and one that may still open the store stays before one that cannot any more', async () => {
+  it('a generation that may still open the store is kept before one that no longer can', async () => {
     const third = await enrol({ t: 2, n: 3 }, { storeKey, generation: 3 });
     const both = addGeneration(fileOf(first), second.generation).file;
     // Nothing is known of two servers of the first; of the second only one slot is left.
@@ -160,7 +160,7 @@ describe('two generations', () => {
     expect(dropped.map(({ generation }) => generation)).toEqual([2]);
   });
 
-  it('generations of rotated store keys live side by side', async () => {
+  it('generations of rotated store keys can be in one file', async () => {
     const rotated = await enrol(
       { t: 2, n: 3 },
       { storeKey: new SecretBytes(new Uint8Array(32)), generation: 2 },

@@ -35,7 +35,7 @@ const set = (path: string, value: unknown) => (json: Json) => {
 const malformed = expect.objectContaining({ code: 'KEYSLOT_FILE_MALFORMED', family: 'evidence' });
 
 describe('keyslot file', () => {
-  it('comes back as it was, secrets included', () => {
+  it('is decoded unchanged, including secrets', () => {
     const read = decodeKeyslotFile(bytes);
     expect(encodeKeyslotFile(read)).toEqual(bytes);
     expect(read.generations.map(({ generation }) => generation)).toEqual([2, 1]);
@@ -49,7 +49,7 @@ describe('keyslot file', () => {
     }
   });
 
-  it('shows no token when it is logged', () => {
+  it('contains no token when it is logged', () => {
     const shown = JSON.stringify(decodeKeyslotFile(bytes));
     const token = Buffer.from(first.servers[0]?.recoveryToken.reveal() ?? []);
     expect(shown).not.toContain(token.toString('hex'));
@@ -116,7 +116,7 @@ describe('keyslot file', () => {
     ['an escaped letter', text.replace('latchkey', '\\u006catchkey')],
     ['another order of keys', JSON.stringify(Object.fromEntries(Object.entries(JSON.parse(text)).reverse()))],
     ['a number as 1.0', text.replace('"version":1', '"version":1.0')],
-  ])('refuses another spelling of the same content: %s', (_name, spelled) => {
+  ])('refuses another encoding of the same content: %s', (_name, spelled) => {
     expect(spelled).not.toBe(text);
     expect(() => decodeKeyslotFile(utf8(spelled))).toThrow(malformed);
   });
@@ -133,13 +133,13 @@ describe('keyslot file', () => {
     expect(() => decodeKeyslotFile(input)).toThrow(malformed);
   });
 
-  it('refuses the file cut at any byte', () => {
+  it('refuses a file that is cut at any byte', () => {
     for (let length = 0; length < bytes.length; length++) {
       expect(() => decodeKeyslotFile(bytes.subarray(0, length))).toThrow(malformed);
     }
   });
 
-  it('the largest file that can be written can be read', async () => {
+  it('can be read at the largest size that can be written', async () => {
     const big = await enrol({ t: 16, n: 16 });
     const bigger = await enrol({ t: 16, n: 16 }, { generation: Number.MAX_SAFE_INTEGER });
     const encoded = encodeKeyslotFile(addGeneration(fileOf(big), bigger.generation).file);

@@ -31,13 +31,13 @@ async function diskWith(file: KeyslotFile | undefined): Promise<SimulatedDisk> {
 const code = (name: string) => expect.objectContaining({ code: name });
 
 describe('keyslot file on a disk', () => {
-  it('reads what was written', async () => {
+  it('is read as it was written', async () => {
     const disk = new KeyslotDisk(await diskWith(before), path);
     expect(await disk.exists()).toBe(true);
     expect(textOf(await disk.read(identity))).toBe(textOf(before));
   });
 
-  it('says that it is missing, or belongs to another store or account', async () => {
+  it('reports that it is missing, or belongs to another store or account', async () => {
     const empty = new KeyslotDisk(await diskWith(undefined), path);
     expect(await empty.exists()).toBe(false);
     await expect(empty.read()).rejects.toThrow(code('KEYSLOT_FILE_MISSING'));
@@ -47,7 +47,7 @@ describe('keyslot file on a disk', () => {
     await expect(disk.read({ storeId: new Uint8Array(16) })).rejects.toThrow(foreign);
   });
 
-  it('a power cut at any step leaves the former file or the new one, whole', async () => {
+  it('a power cut at any step leaves the complete former file or the complete new file', async () => {
     const steps = await stepsOf(before, after);
     for (let step = 1; step <= steps; step++) {
       for (const survival of survivals) {
@@ -68,13 +68,13 @@ describe('keyslot file on a disk', () => {
     }
   });
 
-  it('what was acknowledged survives a power cut that keeps nothing else', async () => {
+  it('an acknowledged file survives a power cut that keeps only synced data', async () => {
     const disk = await diskWith(before);
     await new KeyslotDisk(disk, path).replace(after);
     expect(textOf(await new KeyslotDisk(disk.afterPowerCut('lost'), path).read())).toBe(textOf(after));
   });
 
-  it('a failing disk is reported, and the former file or the new one stays in force', async () => {
+  it('a failing disk is reported, and the former file or the new file stays valid', async () => {
     for (const kind of ['create', 'write', 'sync', 'rename', 'syncDirectory'] as const) {
       const disk = await diskWith(before);
       const slots = new KeyslotDisk(disk, path);
@@ -88,7 +88,7 @@ describe('keyslot file on a disk', () => {
     }
   });
 
-  it('a full disk loses nothing', async () => {
+  it('a full disk loses no data', async () => {
     const disk = await diskWith(before);
     disk.setCapacity(encodeKeyslotFile(before).length + 10);
     const slots = new KeyslotDisk(disk, path);
@@ -96,7 +96,7 @@ describe('keyslot file on a disk', () => {
     expect(textOf(await slots.read())).toBe(textOf(before));
   });
 
-  it('replacements queue: the last one asked for is the one that stays', async () => {
+  it('replacements are queued: the last requested one stays', async () => {
     const disk = await diskWith(undefined);
     const slots = new KeyslotDisk(disk, path);
     await Promise.all([
@@ -108,7 +108,7 @@ describe('keyslot file on a disk', () => {
     expect(textOf(await slots.read())).toBe(textOf(after));
   });
 
-  it('a failed replacement does not hold up the next', async () => {
+  it('a failed replacement does not block the next', async () => {
     const disk = await diskWith(before);
     const slots = new KeyslotDisk(disk, path);
     let failures = 1;
@@ -118,7 +118,7 @@ describe('keyslot file on a disk', () => {
     expect(textOf(await slots.read())).toBe(textOf(after));
   });
 
-  it('reports a disk that cannot be read', async () => {
+  it('a disk that cannot be read is reported', async () => {
     const disk = await diskWith(before);
     const slots = new KeyslotDisk(disk, path);
     for (const kind of ['stat', 'open', 'read'] as const) {
@@ -129,7 +129,7 @@ describe('keyslot file on a disk', () => {
     expect(disk.operations.openHandles).toBe(0);
   });
 
-  it('refuses a folder in its place, and a file of any size beyond the limit', async () => {
+  it('a folder in its place, and a file above the size limit, are refused', async () => {
     const folder = await diskWith(undefined);
     await folder.mkdir(path);
     await expect(new KeyslotDisk(folder, path).read()).rejects.toThrow(code('KEYSLOT_FILE_MALFORMED'));
@@ -140,7 +140,7 @@ describe('keyslot file on a disk', () => {
     }
   });
 
-  it('on the real disk: not readable to others, and a planted link in the way is not followed', async () => {
+  it('on the real disk: not readable by other users, and a planted link is not followed', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'latchkey-keyslots-'));
     try {
       const file = join(folder, 'keyslots.json');

@@ -58,7 +58,7 @@ const hexOf = (secret: SecretBytes | undefined): string =>
   secret === undefined ? 'none' : toHex(secret.reveal());
 
 describe('recovering', () => {
-  it('opens at t good slots and not before, saying k of t', async () => {
+  it('opens at t good slots and not before, and reports k of t', async () => {
     const attempt = new RecoveryAttempt(file, 2);
     for (const [index, answer] of answers.slice(0, 3).entries()) {
       expect(await attempt.tryOpen()).toBeUndefined();
@@ -72,7 +72,7 @@ describe('recovering', () => {
     expect(recovered).toMatchObject({ generation: 1, outsiders: [] });
   });
 
-  it('opens with every t-subset, in any order', async () => {
+  it('opens with every subset of t slots, in any order', async () => {
     for (let bits = 0; bits < 32; bits++) {
       const chosen = answers.filter((_, index) => (bits >> index) & 1).reverse();
       const { recovered } = await openStoreKey(file, 2, chosen);
@@ -103,14 +103,14 @@ describe('recovering', () => {
     }
   });
 
-  it('of two good slots on one platform and a bad one there, finds the good ones', async () => {
+  it('finds two good slots on one platform next to a bad one', async () => {
     const resigned = resign(onlyGeneration(withForgedShare(made, 0, flipped)), made.storeKey);
     const placed = answers.map((answer, at) => (at < 3 ? { ...answer, platform: 'shared' } : answer));
     const { recovered } = await openStoreKey(resigned, 2, placed.slice(0, 4));
     expect(hexOf(recovered?.storeKey)).toBe(hexOf(made.storeKey));
   });
 
-  it('names a server that forgot its key, one that lies, one that is nobody, and goes on without them', async () => {
+  it('names a server without the key, a lying server and an unknown server, and continues without them', async () => {
     const [a, b, c, d, e] = [0, 1, 2, 3, 4].map((index) => nth(answers, index));
     if (!a || !b || !c || !d || !e) throw new TypeError('five answers');
     const random = () => new SecretBytes(systemRandom(32));
@@ -139,7 +139,7 @@ describe('recovering', () => {
     expect(recovered?.outsiders).toEqual([nth(made.servers, liar).server]);
   });
 
-  it('names a liar that answers only after the store is open', async () => {
+  it('names a lying server that answers only after the store is open', async () => {
     const resigned = resign(onlyGeneration(withForgedShare(made, 4, flipped)), made.storeKey);
     const attempt = new RecoveryAttempt(resigned, 2);
     for (const answer of answers.slice(0, 3)) attempt.offer(answer);
@@ -148,7 +148,7 @@ describe('recovering', () => {
     expect((await attempt.tryOpen())?.outsiders).toEqual([nth(made.servers, 4).server]);
   });
 
-  it('with liars among exactly t, waits for more instead of opening a wrong store', async () => {
+  it('with lying servers among exactly t answers, waits for more instead of opening a wrong store', async () => {
     const resigned = resign(onlyGeneration(withForgedShare(made, 0, flipped)), made.storeKey);
     const attempt = new RecoveryAttempt(resigned, 2);
     for (const answer of answers.slice(0, 3)) attempt.offer(answer);
@@ -159,14 +159,14 @@ describe('recovering', () => {
     expect(attempt.progress[0]).toMatchObject({ opened: 4, inconsistent: false });
   });
 
-  it('refuses a share with x = 0, which alone would choose the store key', async () => {
+  it('refuses a share with x = 0, because it alone would choose the store key', async () => {
     const zero = withForgedShare(made, 1, (share) => share.map((byte, at) => (at === 32 ? 0 : byte)));
     const { verdicts, recovered } = await openStoreKey(onlyGeneration(zero), 2, answers);
     expect(verdicts).toEqual(['opened', 'bad-share', 'opened', 'opened', 'opened']);
     expect(recovered).toBeUndefined();
   });
 
-  it('a share at the x of another slot stops neither of the subsets without it, and is named', async () => {
+  it('a share with the x of another slot does not affect subsets without it, and is named', async () => {
     const x = shareOf(made, 0)[32] ?? 0;
     const doubled = withForgedShare(made, 3, (share) => share.map((byte, at) => (at === 32 ? x : byte)));
     const resigned = resign(onlyGeneration(doubled), made.storeKey);
@@ -175,7 +175,7 @@ describe('recovering', () => {
     expect(recovered?.outsiders).toEqual([nth(made.servers, 3).server]);
   });
 
-  it('does not open when the host changed anything that the MAC covers', async () => {
+  it('does not open when the host changed any field that the MAC covers', async () => {
     const slot = nth(made.generation.slots, 0);
     const changes: Generation[] = [
       { ...made.generation, mac: made.generation.mac.map((byte) => byte ^ 1) },
@@ -221,7 +221,7 @@ describe('recovering', () => {
     expect(keys.at(-1)).toBe(hexOf(made.storeKey));
   });
 
-  it('hands out copies: wiping one key, or the attempt, leaves the others', async () => {
+  it('returns copies: wiping one key, or the attempt, does not wipe the others', async () => {
     const attempt = new RecoveryAttempt(file, 2);
     for (const answer of answers) attempt.offer(answer);
     const one = await attempt.tryOpen();
@@ -234,7 +234,7 @@ describe('recovering', () => {
 });
 
 describe('recovering with t = 1', () => {
-  it('needs the minimum of 1, and any one server opens', async () => {
+  it('needs a configured minimum of 1, and any one server opens', async () => {
     const alone = await enrol({ t: 1, n: 2 });
     const [, second] = alone.servers.map(answerOf);
     if (second === undefined) throw new TypeError('two servers');
@@ -243,7 +243,7 @@ describe('recovering with t = 1', () => {
     expect(hexOf(recovered?.storeKey)).toBe(hexOf(alone.storeKey));
   });
 
-  it('names a server whose slot wraps another key', async () => {
+  it('names a server with a slot that wraps another key', async () => {
     const alone = await enrol({ t: 1, n: 2 });
     const resigned = resign(onlyGeneration(withForgedShare(alone, 0, flipped)), alone.storeKey);
     const { recovered } = await openStoreKey(resigned, 1, alone.servers.map(answerOf));
@@ -253,7 +253,7 @@ describe('recovering with t = 1', () => {
 });
 
 describe('recovering from two generations', () => {
-  it('uses the newer when both can open, and the older when only it can', async () => {
+  it('uses the newer one when both can open, and the older one when only that can', async () => {
     const newer = await enrol({ t: 2, n: 3 }, { storeKey: made.storeKey, generation: 2 });
     const both = addGeneration(file, newer.generation).file;
     const newerAnswers = newer.servers.map(answerOf);
@@ -266,7 +266,7 @@ describe('recovering from two generations', () => {
     expect(neither.recovered).toBeUndefined();
   });
 
-  it('shares of different generations never mix', async () => {
+  it('never combines shares of different generations', async () => {
     const newer = await enrol({ t: 3, n: 5 }, { storeKey: made.storeKey, generation: 2 });
     const both = addGeneration(file, newer.generation).file;
     const mixed = [...answers.slice(0, 2), ...newer.servers.slice(0, 2).map(answerOf)];
@@ -275,7 +275,7 @@ describe('recovering from two generations', () => {
     expect(recovered).toBeUndefined();
   });
 
-  it('a server with a key in each is asked by slot id', async () => {
+  it('distinguishes keys of a server with a slot in each by slot id', async () => {
     const again = made.servers.map((server) => ({ ...enrolledServer(1), server: server.server }));
     const newer = await enrol({ t: 3, n: 5 }, { storeKey: made.storeKey, generation: 2, servers: again });
     const both = addGeneration(file, newer.generation).file;

@@ -20,7 +20,7 @@ const serverKey = new SecretBytes(new Uint8Array(32).fill(3));
 const sealed = sealSlot(serverKey, binding, share, systemRandom);
 
 describe('a sealed slot', () => {
-  it('opens under the server key with everything that it is bound to', () => {
+  it('opens with the server key and all bound values', () => {
     expect(openSlot(serverKey, binding, sealed)).toEqual(share);
     expect(sealed.length).toBe(sealedSlotBytes(3));
   });
@@ -45,7 +45,7 @@ describe('a sealed slot', () => {
     expect(openSlot(serverKey, { ...binding, ...change }, sealed)).toBeUndefined();
   });
 
-  it('does not open under another key, nor when any byte changed or is missing', () => {
+  it('does not open with another key, or when a byte is changed or missing', () => {
     expect(openSlot(new SecretBytes(new Uint8Array(32)), binding, sealed)).toBeUndefined();
     for (let at = 0; at < sealed.length; at++) {
       const damaged = Uint8Array.from(sealed, (byte, index) => (index === at ? byte ^ 0x80 : byte));
@@ -54,7 +54,7 @@ describe('a sealed slot', () => {
     }
   });
 
-  it('of t = 1 holds the store key itself, and refuses anything of another length', () => {
+  it('with t = 1 holds the store key itself, and refuses content of another length', () => {
     const alone = { ...binding, t: 1 };
     const wrapped = sealSlot(serverKey, alone, new Uint8Array(32).fill(4), systemRandom);
     expect(openSlot(serverKey, alone, wrapped)).toEqual(new Uint8Array(32).fill(4));

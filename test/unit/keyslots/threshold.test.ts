@@ -15,14 +15,14 @@ describe('quorum', () => {
     expect(thresholdFor(eligible, { bootstrap: true })).toEqual(bootstrap);
   });
 
-  it('any two quorums share a server, so that deposits meet recoveries', () => {
+  it('any two quorums share a server, so that a recovery finds deposited heads', () => {
     for (const eligible of [3, 4, 5, 6]) {
       const quorum = thresholdFor(eligible, { bootstrap: false });
       expect(2 * (quorum?.t ?? 0)).toBeGreaterThan(quorum?.n ?? 0);
     }
   });
 
-  it('no platform can hold so many slots that losing it locks the store, or that it opens it', () => {
+  it('no platform can hold enough slots to open the store, or to lock it by its loss', () => {
     expect(mostSlotsTogether({ t: 3, n: 5 })).toBe(2);
     expect(mostSlotsTogether({ t: 2, n: 3 })).toBe(1);
     expect(mostSlotsTogether({ t: 3, n: 4 })).toBe(1);
@@ -45,7 +45,7 @@ describe('quorum', () => {
     expect(thresholdWarning(minimum, servers) !== undefined).toBe(isUnwise);
   });
 
-  it('a count that is none is misuse', () => {
+  it('an invalid count is misuse', () => {
     expect(() => thresholdFor(-1, { bootstrap: false })).toThrow(RangeError);
     expect(() => thresholdFor(2.5, { bootstrap: false })).toThrow(RangeError);
   });

@@ -11,7 +11,7 @@ const DAY_MS = 86_400_000;
 const NOW_MS = Date.UTC(2026, 10, 21, 23, 59, 59);
 
 describe('a development PKI', () => {
-  it('is the same for the same seed, byte by byte, and another for another', () => {
+  it('has the same bytes for the same seed, and other bytes for another seed', () => {
     const make = (byte: number) => {
       const pki = createDevelopmentPki({ seed: seedOf(byte) });
       return [
@@ -24,7 +24,7 @@ describe('a development PKI', () => {
     expect(make(2).some((part, index) => part === make(1)[index])).toBe(false);
   });
 
-  it('is at random without a seed', () => {
+  it('is random without a seed', () => {
     const random = (length: number) => new Uint8Array(length).fill(7);
     expect(createDevelopmentPki({ random }).rootPem).toBe(createDevelopmentPki({ seed: seedOf(7) }).rootPem);
     expect(createDevelopmentPki().rootPem).not.toBe(createDevelopmentPki().rootPem);
@@ -51,14 +51,14 @@ describe('a development PKI', () => {
     },
   );
 
-  it('passes under Intel’s root in no way', () => {
+  it('is refused under Intel’s root', () => {
     const options = { collateral: pki.collateral({ nowMs: NOW_MS }), nowMs: NOW_MS };
     expect(() => verifyQuote(pki.quote({ reportData }), options)).toThrow(
       expect.objectContaining({ code: 'ROOT_NOT_TRUSTED' }),
     );
   });
 
-  it('gives every platform a PPID and a serial number of its own', () => {
+  it('gives every platform a different PPID and serial number', () => {
     const facts = Array.from({ length: 20 }, (_, platform) => {
       const { platform: found } = verifier.verifyChainOnly(pki.quote({ reportData, platform }), {
         nowMs: NOW_MS,
@@ -70,7 +70,7 @@ describe('a development PKI', () => {
     expect(new Set(facts.map(([, , fmspc]) => fmspc)).size).toBe(1);
   });
 
-  it('issues collateral that is good from a day before to 29 days after', () => {
+  it('issues collateral that is valid from a day before to 29 days after', () => {
     const collateral = pki.collateral({ nowMs: NOW_MS });
     const midnight = Date.UTC(2026, 10, 21);
     const at = (nowMs: number) => () => verifier.checkCollateral(collateral, { nowMs });
@@ -80,7 +80,7 @@ describe('a development PKI', () => {
     expect(at(midnight + 29 * DAY_MS + 1000)).toThrow();
   });
 
-  it('puts every measurement where the layout wants it', () => {
+  it('puts every measurement at its offset', () => {
     const distinct = Object.fromEntries(
       Object.entries(developmentMeasurements).map(([name, value], index) => [
         name,
@@ -92,7 +92,7 @@ describe('a development PKI', () => {
     expect(seen).toEqual(distinct);
   });
 
-  it('makes no malformed body by accident', () => {
+  it('refuses to make a malformed body', () => {
     expect(() => encodeTdBody(tdBody(new Uint8Array(63)), '1.0')).toThrow(RangeError);
   });
 });

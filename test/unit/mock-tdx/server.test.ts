@@ -44,7 +44,7 @@ describe('POST /quote', () => {
     expect(toHex(quote.body.mrTd)).toBe(toHex(developmentMeasurements.mrTd));
   });
 
-  it('makes a version 5 quote with a TDX 1.5 body and the measurements that were asked for', async () => {
+  it('makes a version 5 quote with a TDX 1.5 body and the requested measurements', async () => {
     const rtMr3 = `0x${'33'.repeat(48)}`;
     const tdAttributes = '0x0100001000000000';
     const quote = await quoteOf({ reportData, version: 5, measurements: { rtMr3, tdAttributes } });
@@ -54,7 +54,7 @@ describe('POST /quote', () => {
     expect(toHex(quote.body.mrConfigId)).toBe(toHex(mrConfigId));
   });
 
-  it('gives each platform its own attestation key and PCK chain, the same each time', async () => {
+  it('uses the same attestation key and PCK chain for each request of a platform', async () => {
     const [first, again, other] = [
       await quoteOf({ reportData, platform: 1 }),
       await quoteOf({ reportData, platform: 1 }),
@@ -108,7 +108,7 @@ describe('POST /quote', () => {
 });
 
 describe('the certificate hierarchy', () => {
-  it('has the same root for the same seed, and it signed itself', async () => {
+  it('has the same self-signed root for the same seed', async () => {
     const text = await (await fetch(`${pccs.url}/root.pem`)).text();
     expect(text).toBe(pcs.rootPem);
     const root = new X509Certificate(text);
@@ -160,7 +160,7 @@ describe('the collateral service', () => {
     expect((await get(pcs, path)).status).toBe(status);
   });
 
-  it('answers CRLs in the manner of PCS and of PCCS', async () => {
+  it('answers CRLs in the formats of PCS and of PCCS', async () => {
     const der = new Uint8Array(
       await (await get(pcs, '/sgx/certification/v4/pckcrl?ca=processor&encoding=der')).arrayBuffer(),
     );

@@ -41,7 +41,7 @@ function quietChain(nowMs: () => number): ChainView {
 }
 
 describe('the chain watch', () => {
-  it('stays young, and its block moves on, while nothing changes on the chain', async () => {
+  it('stays fresh, and its block advances, while nothing changes on the chain', async () => {
     let nowMs = 1_000_000;
     const stop = new AbortController();
     const clock: Clock = {
@@ -65,7 +65,7 @@ describe('the chain watch', () => {
     watch.close();
   });
 
-  it('remembers a bounded number of accounts, the newest of them', async () => {
+  it('remembers a bounded number of accounts, the newest ones', async () => {
     const clock: Clock = { nowMs: () => MINUTE_MS, sleep: async () => undefined };
     const chain = quietChain(() => MINUTE_MS);
     const watch = new ChainWatch({ chain, clock, maxAgeMs: MINUTE_MS, onSnapshot: () => undefined });

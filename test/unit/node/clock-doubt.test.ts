@@ -3,7 +3,7 @@ import { StaleChainError } from '../../../src/chain/stale-chain.ts';
 import { ProblemError } from '../../../src/errors/latchkey-error.ts';
 import { ClockDoubt } from '../../../src/node/clock-doubt.ts';
 
-/** What the doubt says after two looks, with the block's number and time and the clock moved on in between. */
+/** The result after two errors; between them the block's number, its time and the clock advance. */
 function afterTwoLooks(moved: {
   readonly blocks: number;
   readonly timeMs: number;
@@ -18,20 +18,20 @@ function afterTwoLooks(moved: {
   return doubt.causeOf(stale(100 + moved.blocks, 1_000_000 + moved.timeMs));
 }
 
-it('blocks that go on at their usual pace mean a wrong clock', () => {
+it('old blocks at the normal pace mean a wrong clock', () => {
   expect(afterTwoLooks({ blocks: 10, timeMs: 60_000, clockMs: 62_000 })).toBe('clock');
 });
 
-it('a chain that stands still is not a wrong clock', () => {
+it('a chain without new blocks does not mean a wrong clock', () => {
   expect(afterTwoLooks({ blocks: 0, timeMs: 0, clockMs: 60_000 })).toBeUndefined();
   expect(afterTwoLooks({ blocks: 1, timeMs: 6_000, clockMs: 600_000 })).toBeUndefined();
 });
 
-it('old blocks that come quickly are a chain that catches up', () => {
+it('old blocks at a fast pace mean that the chain catches up', () => {
   expect(afterTwoLooks({ blocks: 600, timeMs: 3_600_000, clockMs: 10_000 })).toBeUndefined();
 });
 
-it('another error, or a block without time, says nothing', () => {
+it('another error, or a block without time, gives no conclusion', () => {
   const doubt = new ClockDoubt(() => 0);
   expect(doubt.causeOf(new ProblemError('CHAIN_UNAVAILABLE', 'gone'))).toBeUndefined();
   expect(

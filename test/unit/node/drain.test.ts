@@ -49,7 +49,7 @@ const signature = (nonce: string): string =>
     }),
   );
 
-/** Gets a confirmed key, as the onServed of the fixture's server tells nobody. */
+/** Gets a confirmed key and calls `drain.served`, because `onServed` of the fixture's server has no listener. */
 async function enrol(): Promise<{ readonly forget: () => Promise<void> }> {
   const client = new ProtocolClient(world, account);
   const slotId = newSlotId();
@@ -97,7 +97,7 @@ async function tellFor(
 }
 
 describe('a drain', () => {
-  it('begins once and ends once, and the vault follows', async () => {
+  it('starts once and ends once, and the vault changes its state with it', async () => {
     await enrol();
     expect([drain.progress(), world.vault.isDraining]).toEqual([undefined, false]);
     drain.start();
@@ -112,13 +112,13 @@ describe('a drain', () => {
     expect(events).toEqual(['drain.started', 'drain.cancelled']);
   });
 
-  it('of a server without clients is done at once', () => {
+  it('of a server without clients is complete at once', () => {
     drain.start();
     expect(drain.progress()).toMatchObject({ remaining: 0, moved: 0 });
     expect(events).toEqual(['drain.started', 'drain.done']);
   });
 
-  it('counts clients, not keys, and not keys that nobody confirmed within the hour', async () => {
+  it('counts clients, not keys, and ignores keys that were not confirmed within an hour', async () => {
     await enrol();
     await enrol();
     await new ProtocolClient(world).obtain({ intent: 'create', slotId: newSlotId() });
@@ -131,7 +131,7 @@ describe('a drain', () => {
     ]);
   });
 
-  it('is done when the last key is forgotten', async () => {
+  it('is complete when the last key is forgotten', async () => {
     const { forget } = await enrol();
     drain.start();
     await forget();
@@ -139,7 +139,7 @@ describe('a drain', () => {
     expect(events).toEqual(['drain.started', 'drain.client-moved', 'drain.done']);
   });
 
-  it('tells clients again and again, ever more seldom, each time with another nonce', async () => {
+  it('notifies clients repeatedly with growing pauses, each time with another nonce', async () => {
     await enrol();
     drain.start();
     await tellFor(60_000);
@@ -149,7 +149,7 @@ describe('a drain', () => {
     expect(drain.remaining()).toMatchObject([{ endpoint: record.endpoint, standing: 'told' }]);
   });
 
-  it('counts an account without a record on the chain apart, and is done without it', async () => {
+  it('counts an account without a record on the chain separately, and completes without it', async () => {
     await enrol();
     drain.start();
     expect(drain.progress()).toMatchObject({ remaining: 1, unmovable: 0 });
@@ -160,7 +160,7 @@ describe('a drain', () => {
     expect(asked).toEqual([]);
   });
 
-  it('counts an account that has plain keys only apart, and is done without it', async () => {
+  it('counts an account with plain keys only separately, and completes without it', async () => {
     await new ProtocolClient(world).obtain({ intent: 'get-or-create' });
     const { forget } = await enrol();
     drain.start();
@@ -170,7 +170,7 @@ describe('a drain', () => {
     expect(events).toContain('drain.done');
   });
 
-  it('while the chain cannot be read, no client is taken for an unregistered one', async () => {
+  it('counts no client as unregistered while the chain cannot be read', async () => {
     await enrol();
     drain.start();
     await tellFor(1_000, 'unreadable');
@@ -178,7 +178,7 @@ describe('a drain', () => {
     expect(events).not.toContain('drain.done');
   });
 
-  it('tells nobody before it begins and after it ended', async () => {
+  it('notifies no client before its start and after its end', async () => {
     await enrol();
     await tellFor(5_000);
     drain.start();
@@ -189,18 +189,18 @@ describe('a drain', () => {
 });
 
 describe('“I have no slot of yours”', () => {
-  it('counts under the signature of the client for this very question', async () => {
+  it('counts with the client’s signature over the nonce of this request', async () => {
     await enrol();
     drain.start();
     answer = (nonce) => ({ enrolled: false, signature: signature(nonce) });
     await tellFor(1_000);
     expect(drain.progress()).toMatchObject({ remaining: 0, moved: 1 });
-    // It is only counted: no key goes on a word.
+    // The statement is only counted: no key is erased because of it.
     expect(world.vault.size).toBe(1);
     expect(events.filter((event) => event === 'drain.done')).toHaveLength(1);
   });
 
-  it('of the network, or from an earlier question, does not', async () => {
+  it('does not count without a signature, with a wrong one, or with one for an earlier nonce', async () => {
     await enrol();
     drain.start();
     const replayed = signature(`0x${'07'.repeat(16)}`);
@@ -215,7 +215,7 @@ describe('“I have no slot of yours”', () => {
     expect(drain.progress()).toMatchObject({ remaining: 1, moved: 0 });
   });
 
-  it('is out of date when the client confirms a key while it is under way, or later', async () => {
+  it('is ignored when the client confirms a key during the request or later', async () => {
     await enrol();
     drain.start();
     answer = (nonce) => {

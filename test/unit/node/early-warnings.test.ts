@@ -22,7 +22,7 @@ const unpatched = Uint8Array.of(5, 1, 8, ...new Array<number>(13).fill(0));
 const quoteOf = (teeTcbSvn: Uint8Array): Uint8Array =>
   pki.quote({ reportData: new Uint8Array(64), body: { teeTcbSvn } });
 
-/** A source with one set; `undefined` stands for an outage. */
+/** A source with one set; `undefined` means an outage. */
 function sourceOf(documents: () => object | undefined): CollateralSource {
   const source = {
     graceMs: 0,
@@ -96,7 +96,7 @@ function world() {
 const signal = new AbortController().signal;
 
 describe('early warnings of a node', () => {
-  it('says of its own machine and of its servers what will refuse them, from when, and what is short', async () => {
+  it('report for the own machine and its servers the future refusal, its date and the shortfalls', async () => {
     const { warnings, servers, state, events, metrics } = world();
     expect(warnings.status()).toBeUndefined();
     for (const number of [2, 4]) state.servers.set(`10.0.0.${number}:3001`, unpatched);
@@ -127,7 +127,7 @@ describe('early warnings of a node', () => {
     expect(text).not.toContain(encodeSs58(server(2).account));
   });
 
-  it('says it once, and again when something has changed; and that it is over', async () => {
+  it('are reported once, again after a change, and when they end', async () => {
     const { warnings, servers, state, events, metrics } = world();
     await warnings.look(servers, signal);
     await warnings.look(servers, signal);
@@ -148,7 +148,7 @@ describe('early warnings of a node', () => {
     expect(await metrics.text()).not.toMatch(/latchkey_tcb_refused_from_seconds\{/);
   });
 
-  it('a server that does not answer, or lies, is unknown, and keeps no other from being judged', async () => {
+  it('treat a server that does not answer or lies as unknown, and still judge the others', async () => {
     const { warnings, servers, state } = world();
     state.servers.set('10.0.0.1:3001', new Error('unreachable'));
     state.servers.set('10.0.0.2:3001', Uint8Array.of(5, 9, 8, ...new Array<number>(13).fill(0)));
@@ -165,7 +165,7 @@ describe('early warnings of a node', () => {
     expect(warnings.summary()).toContain('2 of your 5 servers will be refused from about 2026-11-21');
   });
 
-  it('nothing is a warning where the early collateral cannot be had or is that of today', async () => {
+  it('do not exist when the early collateral is unavailable or equals the present one', async () => {
     const { warnings, servers, state, events, today } = world();
     state.early = undefined;
     expect(await warnings.look(servers, signal)).toBe(false);
@@ -176,13 +176,13 @@ describe('early warnings of a node', () => {
     expect(events).toEqual([]);
   });
 
-  it('looks every few hours, sooner after a failure, and stops', async () => {
+  it('are checked every few hours, sooner after a failure, and until the node stops', async () => {
     const { warnings, servers, state, clock } = world();
     const stop = new AbortController();
     let asked = 0;
     const running = warnings.run(async () => {
       asked += 1;
-      // The chain may be out of reach for a while: this machine is judged all the same.
+      // The chain may be unreachable for a while: this machine is judged nevertheless.
       if (asked === 1) throw new Error('no chain');
       return servers;
     }, stop.signal);
@@ -200,7 +200,7 @@ describe('early warnings of a node', () => {
     expect(state.ownQuotes).toBe(3);
   });
 
-  it('its servers are the registered ones that hold a slot', async () => {
+  it('cover the registered servers that hold a slot', async () => {
     const [first, second, third] = [1, 2, 3].map(server);
     const slots = [first, third].map((record) => ({ server: record?.account }));
     const servers = [first, second];

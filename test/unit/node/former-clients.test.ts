@@ -13,7 +13,7 @@ beforeAll(async () => {
 afterAll(async () => net.close());
 
 describe('former clients', () => {
-  it('a restarted server tells them, and has nobody to wait for once they are back', async () => {
+  it('are notified by a restarted server, which is ready when all are back', async () => {
     await net.world.clock.until(server.kill());
     server.start();
     await net.world.clock.advance(600);
@@ -23,7 +23,7 @@ describe('former clients', () => {
     expect(net.nodes.map(({ state }) => state.name)).toEqual(Array(6).fill('backed'));
   });
 
-  it('waits no longer than its deadline for those that are gone', async () => {
+  it('that are gone delay a restarted server only until its deadline', async () => {
     const gone = net.nodes[3];
     if (gone === undefined) throw new Error('no node');
     await net.world.clock.until(gone.kill());
@@ -44,7 +44,7 @@ describe('former clients', () => {
     await net.settle(30_000);
   });
 
-  it('a server sees whose store would fall below its threshold without it', async () => {
+  it('at risk are counted: those that would fall below their threshold without this server', async () => {
     const keyServer = server.keyServer;
     if (keyServer === undefined) throw new Error('not serving');
     expect(clientsAtRisk(keyServer)).toBe(0);

@@ -22,14 +22,14 @@ beforeEach(() => {
   answers = new NewsAnswers({ records: { hasBeenRegistered: () => isKnown }, now: () => nowMs });
 });
 
-/** Asks with so many different instance ids, or nonces; returns what came of each. */
+/** Asks with `count` different instance ids or nonces; returns the code of each answer. */
 const flood = (count: number, about: 'instanceId' | 'nonce'): readonly string[] =>
   Array.from({ length: count }, (_, number) =>
     codeOf(() => answers.hear(node, { server, [about]: instance(number) } as never)),
   );
 
-describe('signatures of news, which nothing authenticates', () => {
-  it.each(['instanceId', 'nonce'] as const)('a flood of %ss gets a bounded number of them', (about) => {
+describe('signed answers to unauthenticated hints', () => {
+  it.each(['instanceId', 'nonce'] as const)('a flood of %ss gets a bounded number of signatures', (about) => {
     const outcomes = flood(60, about);
     expect(outcomes.filter((code) => code === 'none')).toHaveLength(20);
     expect(outcomes.at(-1)).toBe('RATE_LIMITED');
@@ -41,12 +41,12 @@ describe('signatures of news, which nothing authenticates', () => {
     ).toHaveLength(5);
   });
 
-  it('restarts and drains share the bound', () => {
+  it('hints about restarts and drains share the bound', () => {
     flood(20, 'nonce');
     expect(flood(1, 'instanceId')).toEqual(['RATE_LIMITED']);
   });
 
-  it('the same news gets the same signature, and costs no second one', () => {
+  it('the same hint gets the same cached signature', () => {
     const first = answers.hear(node, { server, instanceId: instance(1) });
     const repeated = Array.from({ length: 100 }, () =>
       answers.hear(node, { server, instanceId: instance(1) }),
@@ -57,7 +57,7 @@ describe('signatures of news, which nothing authenticates', () => {
     expect(other.hear(node, { server, instanceId: instance(1) })).not.toEqual(first);
   });
 
-  it('an account that never had a record gets none', () => {
+  it('a hint about an account that never had a record gets no signature', () => {
     isKnown = false;
     expect(flood(1, 'instanceId')).toEqual(['SERVER_UNREGISTERED']);
     expect(flood(1, 'nonce')).toEqual(['SERVER_UNREGISTERED']);

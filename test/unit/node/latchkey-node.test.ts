@@ -30,7 +30,7 @@ async function eventually(condition: () => boolean, atMostMs = 60_000): Promise<
 }
 
 describe('closing a node', () => {
-  it('ends at once while the machine examines itself for ever', LONG, async () => {
+  it('ends at once while the self-check hangs', LONG, async () => {
     await using lone = await loneNode(net.world, { beforeQuote: hang });
     await lone.node.start();
     await net.world.clock.advance(5_000);
@@ -50,7 +50,7 @@ describe('closing a node', () => {
     expect(lone.events.filter(({ event }) => event === 'machine.refused')).toHaveLength(before);
   });
 
-  it('ends an `unlock` whose machine never makes a quote', LONG, async () => {
+  it('ends an `unlock` on a machine that makes no quote', LONG, async () => {
     await using lone = await loneNode(net.world, { beforeQuote: hang });
     const unlocking = lone.node.unlockOnce(1);
     unlocking.catch(() => undefined);
@@ -59,7 +59,7 @@ describe('closing a node', () => {
     await expect(unlocking).rejects.toThrow();
   });
 
-  it('may be asked for twice, and while it starts', LONG, async () => {
+  it('may be requested twice, and during the start', LONG, async () => {
     await using lone = await loneNode(net.world, {});
     const starting = lone.node.start();
     const closings = [lone.node.close(), lone.node.close()];
@@ -69,7 +69,7 @@ describe('closing a node', () => {
 });
 
 describe('a node that is locked', () => {
-  it('answers 503 to a server that restarted: it cannot tell, and the server asks again', LONG, async () => {
+  it('answers 503 to a restarted server: it does not know its slots yet', LONG, async () => {
     await using lone = await loneNode(net.world, { beforeQuote: hang });
     await lone.node.start();
     const reply = await lone.post('/server-restarted', { server: somebody, instanceId });
@@ -99,7 +99,7 @@ describe('a node that is open', () => {
   it.each([
     ['/server-restarted', { instanceId }],
     ['/server-draining', { nonce: instanceId }],
-  ])('%s: signs for servers that have or had a record on the chain only', LONG, async (path, about) => {
+  ])('%s: signs only for servers with a present or former record on the chain', LONG, async (path, about) => {
     await using lone = await loneNode(net.world);
     await openNode(lone);
     const ask = () => lone.post(path, { server: somebody, ...about });
@@ -112,7 +112,7 @@ describe('a node that is open', () => {
     expect(await ask()).toMatchObject(signed);
   });
 
-  it('signs that it has no slot at a server, for this start of that server only', LONG, async () => {
+  it('signs that it has no slot at a server, only for the present start of that server', LONG, async () => {
     await using lone = await loneNode(net.world);
     const open = await openNode(lone);
     const client = open.identity.account;
@@ -135,8 +135,8 @@ describe('a node that is open', () => {
   });
 });
 
-describe('healing goes on whatever else fails', () => {
-  /** A node with three servers, all of which forget after it has been harmed. */
+describe('healing continues when other parts fail', () => {
+  /** A node with three servers; after the test has damaged the node, all of them lose their memory. */
   async function survives(harm: (lone: Awaited<ReturnType<typeof loneNode>>) => void): Promise<string[]> {
     await net.form(4);
     const { decryptions } = configSchema.parse({ ...net.world.config, decryptions: { port: 0 } });
@@ -155,7 +155,7 @@ describe('healing goes on whatever else fails', () => {
   }
 
   it(
-    'the list of former clients and the decryption service: their namespaces cannot be made',
+    'the list of former clients and the decryption service: their namespaces cannot be created',
     LONG,
     async () => {
       const events = await survives(({ node, disk }) =>
@@ -170,7 +170,7 @@ describe('healing goes on whatever else fails', () => {
     },
   );
 
-  it('the metrics', LONG, async () => {
+  it('the metrics fail', LONG, async () => {
     const events = await survives(({ parts }) => {
       parts.metrics.slotsLive.set = () => {
         throw new Error('the registry is broken');
@@ -180,8 +180,8 @@ describe('healing goes on whatever else fails', () => {
   });
 });
 
-describe('a store whose servers lost their memory', () => {
-  it('says so, with numbers that fire the documented alerts', LONG, async () => {
+describe('a store with servers that lost their memory', () => {
+  it('reports it with metrics that fire the documented alerts', LONG, async () => {
     await net.form(4);
     const disk = new SimulatedDisk();
     {
@@ -209,7 +209,7 @@ describe('unlock', () => {
   const nothingThere = (disk: SimulatedDisk): boolean =>
     [...disk.files().keys()].every((path) => !path.startsWith('/data/node/'));
 
-  it('gives no key of a new node that nobody keeps: no server at all', LONG, async () => {
+  it('gives no key of a new node when no server keeps it', LONG, async () => {
     await using lone = await loneNode(net.world);
     const outcome = await net.world.clock.until(lone.node.unlockOnce(1));
     expect('identity' in outcome ? 'open' : outcome).toMatchObject({ name: 'locked' });
@@ -217,7 +217,7 @@ describe('unlock', () => {
     expect(nothingThere(lone.disk)).toBe(true);
   });
 
-  it('nor of one that fewer than n servers keep', LONG, async () => {
+  it('gives no key of a new node when fewer than n servers keep it', LONG, async () => {
     await net.form(5);
     for (const { endpoint } of net.nodes.slice(0, 2)) net.world.wire.misbehaviour.set(endpoint, 'hang');
     await using lone = await loneNode(net.world);
@@ -226,7 +226,7 @@ describe('unlock', () => {
     expect(nothingThere(lone.disk)).toBe(true);
   });
 
-  it('opens once all are there, and again afterwards', LONG, async () => {
+  it('opens when all servers are reachable, and again afterwards', LONG, async () => {
     await net.form(4);
     const disk = new SimulatedDisk();
     const keys: string[] = [];

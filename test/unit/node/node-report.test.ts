@@ -11,7 +11,7 @@ import { keyServerWorld, memoryCollateral } from '../../support/key-server-fixtu
 import { MemoryStore } from '../../support/memory-store.ts';
 import { newSlotId, ProtocolClient } from '../../support/protocol-client.ts';
 
-it('strangers who ask for readiness make the node walk over its keys once a second, and no more', async () => {
+it('readiness requests make the node count its keys at most once a second', async () => {
   const world = keyServerWorld();
   const { keyServer, metrics, verifier, pki } = world;
   const clock = new FlooredClock(world.clock);
@@ -45,7 +45,7 @@ it('strangers who ask for readiness make the node walk over its keys once a seco
   expect(walks).toHaveBeenCalledTimes(3);
 });
 
-it('while a server drains it is not ready, and says for how many it waits', async () => {
+it('a draining server is not ready, and reports the number of remaining clients', async () => {
   const world = keyServerWorld();
   const { keyServer, metrics, verifier, pki } = world;
   const clock = new FlooredClock(world.clock);
@@ -86,7 +86,7 @@ it('while a server drains it is not ready, and says for how many it waits', asyn
   expect(await metricsText()).toContain('latchkey_draining_clients 0\n');
 });
 
-it('a full disk shows in events, metrics, readiness and advice until a write succeeds', async () => {
+it('a full disk is reported in events, metrics, readiness and advice until a write succeeds', async () => {
   const world = keyServerWorld();
   const { metrics, verifier, pki } = world;
   const events: string[] = [];

@@ -35,7 +35,7 @@ describe('the source of the own quotes', () => {
     },
   );
 
-  it.each([{}, { path: CONFIGFS_TSM_DIRECTORY }])('the kernel’s folder needs none: %j', (path) => {
+  it.each([{}, { path: CONFIGFS_TSM_DIRECTORY }])('the kernel’s folder needs no flag: %j', (path) => {
     const parts = buildParts(withSource({ source: 'configfs', ...path }), { chain: memoryChain() });
     expect(parts.quotes).toBeDefined();
   });

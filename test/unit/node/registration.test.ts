@@ -24,7 +24,7 @@ async function endpoint(...answers: readonly ((socket: WebSocket) => void)[]): P
 }
 
 describe('registration on a development chain', () => {
-  it('survives whatever the endpoint answers, and tries until it works', async () => {
+  it('tolerates any answer of the endpoint, and is tried until it succeeds', async () => {
     const url = await endpoint(
       (socket) => socket.send('junk'),
       (socket) => socket.send('{"jsonrpc":"2.0","id":1,"error":{"code":{"toString":1}}}'),

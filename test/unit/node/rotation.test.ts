@@ -67,7 +67,7 @@ const opens = (disk: SimulatedDisk, storeKey: SecretBytes): Promise<string> =>
     await store.close();
   });
 
-it('ends with a complete generation under the new key, and the former key opens nothing', LONG, async () => {
+it('a rotation ends with a complete generation of the new key; the former key fails', LONG, async () => {
   const disk = new SimulatedDisk();
   const lone = await backedNode(disk);
   await keep(lone, 'before');
@@ -101,7 +101,7 @@ it('ends with a complete generation under the new key, and the former key opens 
 const CUTS = 9;
 
 it(
-  'cut at steps all over the rotation: the next start opens the store, and is backed again',
+  'after a power cut during a rotation the next start opens the store, and the node is backed again',
   LONG,
   async () => {
     const outcomes = { former: 0, rotated: 0 };
@@ -113,7 +113,7 @@ it(
     await net.world.clock.until(first.node.rotateStoreKey());
     const steps = origin.steps - start;
     await first[Symbol.asyncDispose]();
-    // The servers have erased what opened an earlier state, so each run goes on from the one before.
+    // The servers have erased the keys of an earlier state, so each run continues from the previous one.
     let disk = origin;
     for (let number = 0; number < CUTS; number++) {
       const cut = 1 + Math.round((number * (steps - 1)) / (CUTS - 1));
@@ -135,7 +135,7 @@ it(
   },
 );
 
-it('is refused, and changes nothing, while a server is silent', LONG, async () => {
+it('a rotation is refused and changes nothing while a server does not answer', LONG, async () => {
   await using lone = await backedNode(new SimulatedDisk());
   const before = keyOf(lone);
   const server = lone.node.open?.book.slots()[0]?.slot.server;

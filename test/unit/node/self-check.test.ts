@@ -21,7 +21,7 @@ const ownBody = { ...developmentMeasurements, mrConfigId: trustHash(trust) };
 const outOfDate = { teeTcbSvn: Uint8Array.of(5, 1, 7, ...new Uint8Array(13)) };
 const debug = { tdAttributes: Uint8Array.of(1, 0, 0, 0x10, 0, 0, 0, 0) };
 
-/** A machine whose quotes come from anywhere. */
+/** A machine that gets its quotes from the given source. */
 function machine(
   makeQuote: (reportData: Uint8Array) => Uint8Array,
   collateral?: CollateralSource,
@@ -49,7 +49,7 @@ const unavailable = (): CollateralSource => ({
 });
 
 describe('the own machine', () => {
-  it('is accepted with a genuine quote, and its measurement is the own one', async () => {
+  it('is accepted with a genuine quote, and the check returns its measurement', async () => {
     const { measurement } = await examineOwnMachine(machine(genuine()), trust);
     expect(measurement).toEqual(measurementId(ownBody));
   });
@@ -74,7 +74,7 @@ describe('the own machine', () => {
     });
   });
 
-  it('may have an out-of-date TCB only where the grace of a recovery allows it', async () => {
+  it('may have an out-of-date TCB only within the grace of a recovery', async () => {
     expect((await examineOwnMachine(machine(genuine(outOfDate)), trust)).measurement).toHaveLength(32);
     const strict = parseTrustSection({ chain, freshness: { tcbGraceMs: 0 } });
     const makeQuote = genuine({ ...outOfDate, mrConfigId: trustHash(strict) });
@@ -83,7 +83,7 @@ describe('the own machine', () => {
     });
   });
 
-  it('is examined again until collateral comes', async () => {
+  it('is checked again until collateral is available', async () => {
     const parts = machine(genuine(), unavailable());
     await expect(examineOwnMachine(parts, trust)).rejects.toMatchObject({ code: 'COLLATERAL_UNAVAILABLE' });
     const stop = new AbortController();

@@ -52,12 +52,12 @@ describe('a bounded fetch', () => {
     expect(await get(path)).toEqual({ ok: false, reason });
   });
 
-  it('takes no byte more than allowed', async () => {
+  it('reads no byte above the limit', async () => {
     const reason = expect.stringContaining('larger than 99 bytes');
     expect(await get('/none', { maxBytes: 99 })).toEqual({ ok: false, reason });
   });
 
-  it('gives the reason when there is no answer', async () => {
+  it('reports the reason when there is no answer', async () => {
     const answer = await boundedFetch(fetch, {
       url: 'http://127.0.0.1:1/',
       method: 'GET',

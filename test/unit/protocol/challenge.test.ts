@@ -24,30 +24,30 @@ describe('challenges', () => {
     expect(check(issued.nonce, issued.expiresAtMs + 1)).toBe('CHALLENGE_EXPIRED');
   });
 
-  it('survive a clock that is set back a little, and no more', () => {
+  it('stay valid when the clock is set back a little, and not more', () => {
     expect(check(issued.nonce, NOW - 60_000)).toBe('none');
     expect(check(issued.nonce, NOW - 60_001)).toBe('CHALLENGE_EXPIRED');
   });
 
-  it('are for one account and one ephemeral key', () => {
+  it('are valid for one account and one ephemeral key', () => {
     expect(check(issued.nonce, NOW, other)).toBe('CHALLENGE_INVALID');
     const key = X25519PublicKey.of(new Uint8Array(32).fill(4));
     expect(check(issued.nonce, NOW, account, key)).toBe('CHALLENGE_INVALID');
   });
 
-  it('are of one process', () => {
+  it('are valid in one process only', () => {
     const restarted = new ChallengeIssuer({ random: countingRandom(2) });
     expect(codeOf(() => restarted.check(issued.nonce, account, ephemeral, NOW))).toBe('CHALLENGE_INVALID');
   });
 
-  it('no bit of one can be changed', () => {
+  it('are invalid with any flipped bit', () => {
     for (let bit = 0; bit < 256; bit++) {
       const nonce = Nonce.of(issued.nonce.with(bit >> 3, (issued.nonce[bit >> 3] ?? 0) ^ (1 << (bit & 7))));
       expect(check(nonce, NOW)).toBe('CHALLENGE_INVALID');
     }
   });
 
-  it('a guessed challenge with an old time is invalid, not expired', () => {
+  it('with an old time and a wrong MAC are invalid, not expired', () => {
     expect(check(Nonce.of(new Uint8Array(32)), NOW)).toBe('CHALLENGE_INVALID');
   });
 

@@ -23,7 +23,7 @@ const extensions: fc.Arbitrary<Extensions> = fc
 const plain = (said: Extensions): unknown => [...said].map(([key, bytes]) => `${key}=${toHex(bytes)}`).sort();
 
 describe('extensions', () => {
-  it('come back from JSON as they were, known names and unknown ones alike', () => {
+  it('are unchanged after encoding to JSON and decoding, with known and unknown names', () => {
     fc.assert(
       fc.property(extensions, (said) => {
         const json: unknown = JSON.parse(JSON.stringify(extensionsToWire(said)));
@@ -34,7 +34,7 @@ describe('extensions', () => {
     );
   });
 
-  it('have the same bytes in every order, and other bytes when anything differs', () => {
+  it('have the same bytes in every order, and other bytes after any change', () => {
     fc.assert(
       fc.property(extensions, extensions, (a, b) => {
         const reversed = new Map([...a].reverse());
@@ -45,13 +45,13 @@ describe('extensions', () => {
     );
   });
 
-  it('that are absent are two zero bytes and no field', () => {
+  it('are two zero bytes and no JSON field when they are absent', () => {
     expect(toHex(extensionBytes(noExtensions))).toBe('0000');
     expect(extensionsToWire(noExtensions)).toEqual({});
     expect(decodeExtensions(undefined).size).toBe(0);
   });
 
-  it('have reserved names that are well formed and fit at once', () => {
+  it('have well-formed reserved names, and all of them fit into one message', () => {
     const all = new Map(reservedExtensions.map((key) => [key, new Uint8Array(MAX_EXTENSION_BYTES)]));
     expect(decodeExtensions(extensionsToWire(all).extensions).size).toBe(reservedExtensions.length);
   });
@@ -74,12 +74,12 @@ describe('extensions', () => {
     expect(codeOf(() => decodeExtensions(wire))).toBe('FIELD_INVALID');
   });
 
-  it('up to the limits are taken', () => {
+  it('up to the limits are accepted', () => {
     expect(decodeExtensions(many(MAX_EXTENSIONS)).size).toBe(MAX_EXTENSIONS);
     expect(decodeExtensions({ ['a'.repeat(32)]: base64(MAX_EXTENSION_BYTES) }).size).toBe(1);
   });
 
-  it('that break the limits are never written: a caller that makes them has a fault', () => {
+  it('above the limits are not written: making them is misuse', () => {
     const broken = [
       new Map([['lineage', new Uint8Array(MAX_EXTENSION_BYTES + 1)]]),
       new Map([['lineage', new Uint8Array(0)]]),
@@ -102,14 +102,14 @@ describe('an answer', () => {
     mac: `0x${'22'.repeat(32)}`,
   };
 
-  it('may carry names that this version does not know', () => {
+  it('may contain extensions with unknown names', () => {
     const said = { ...state, extensions: { ofTheFuture: 'AAEC' } };
     expect([...decodeSlotState(said).state.extensions.keys()]).toEqual(['ofTheFuture']);
     const forgotten = { mac: state.mac, extensions: { ofTheFuture: 'AAEC' } };
     expect([...decodeForgotten(forgotten).extensions.keys()]).toEqual(['ofTheFuture']);
   });
 
-  it('may not carry a field of its own beside the extensions: no MAC would cover it', () => {
+  it('must not contain other unknown fields, because no MAC would cover them', () => {
     expect(codeOf(() => decodeSlotState({ ...state, lineage: 'AAEC' }))).toBe('FIELD_INVALID');
     expect(codeOf(() => decodeForgotten({ mac: state.mac, fleet: 'AAEC' }))).toBe('FIELD_INVALID');
   });

@@ -19,7 +19,7 @@ vi.mock('../../../src/crypto/hkdf.ts', async (importOriginal) => {
   };
 });
 
-it('the keys of a MAC are wiped once it is made', () => {
+it('the keys of a MAC are wiped after it is made', () => {
   const key = new SecretBytes(new Uint8Array(32).fill(5));
   const account = AccountId.of(new Uint8Array(32).fill(1));
   const slotId = SlotId.of(new Uint8Array(16).fill(2));

@@ -48,14 +48,14 @@ const state: fc.Arbitrary<SlotState> = fc.record({
 });
 
 describe('canonical bytes', () => {
-  it('have one length whatever is left out, so that no field can slide into another', () => {
+  it('have a fixed length also when fields are absent, so that no field can be read as another', () => {
     fc.assert(fc.property(status, (value) => keyStatusBytes(value).length === 78));
     fc.assert(
       fc.property(state, (value) => slotStateBytes({ ...value, extensions: noExtensions }).length === 100),
     );
   });
 
-  it('differ when anything differs', () => {
+  it('differ when any field differs', () => {
     fc.assert(
       fc.property(status, status, (a, b) => {
         const same = JSON.stringify(plain(a)) === JSON.stringify(plain(b));
@@ -64,7 +64,7 @@ describe('canonical bytes', () => {
     );
   });
 
-  it('tell an absent head from a head of zeros', () => {
+  it('distinguish an absent head from a head of zeros', () => {
     const zeros: Head = { generation: 0, sequence: 0, digest: new Uint8Array(32) };
     const none = {
       instanceId: InstanceId.of(new Uint8Array(16)),
@@ -77,7 +77,7 @@ describe('canonical bytes', () => {
     expect(toHex(slotStateBytes({ ...none, incarnation: nobody, head: zeros }))).not.toBe(toHex(absent));
   });
 
-  it('of a state say whether the server drains, so that nobody else can', () => {
+  it('of a state include whether the server drains, so that this cannot be forged', () => {
     fc.assert(
       fc.property(state, (value) => {
         const other = { ...value, draining: !value.draining };

@@ -65,12 +65,12 @@ describe('report data of a request', () => {
     expect(codeOf(() => requestReportData({ ...base, servers }))).toBe('FIELD_INVALID');
   });
 
-  it('one server twice is refused, though its challenges differ and others stand between', () => {
+  it('a repeated server is refused, also with different challenges and other servers between', () => {
     const servers = [entry(3), entry(4), { ...entry(3), nonce: Nonce.of(filled(32, 9)) }];
     expect(codeOf(() => requestReportData({ ...base, servers }))).toBe('FIELD_INVALID');
   });
 
-  it('is never that of an attestation', () => {
+  it('is never equal to the report data of an attestation', () => {
     const attested = attestationReportData({
       server: base.account,
       x25519PublicKey: base.ephemeralPublicKey,

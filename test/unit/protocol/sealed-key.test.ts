@@ -49,7 +49,7 @@ const codeOfText = (changed: string): string =>
   codeOf(() => decodeKeyGrant(new TextEncoder().encode(changed)));
 
 describe('the plaintext of a sealed key', () => {
-  it('comes back as it was', () => {
+  it('is decoded unchanged', () => {
     fc.assert(
       fc.property(grants, (grant) => {
         expect(bare(decodeKeyGrant(encodeKeyGrant(grant)))).toEqual(bare(grant));
@@ -57,7 +57,7 @@ describe('the plaintext of a sealed key', () => {
     );
   });
 
-  it('is JSON whatever the key is', () => {
+  it('is JSON for every key', () => {
     fc.assert(
       fc.property(grants, (grant) => {
         const json: unknown = JSON.parse(new TextDecoder().decode(encodeKeyGrant(grant)));
@@ -66,7 +66,7 @@ describe('the plaintext of a sealed key', () => {
     );
   });
 
-  it('reads the same from JSON that is written with spaces, other orders and upper-case hex', () => {
+  it('may be JSON with spaces, another order of fields and upper-case hex', () => {
     const full = new TextDecoder().decode(encodeKeyGrant(sample));
     const parsed = JSON.parse(full) as Record<string, unknown>;
     const spaced = JSON.stringify(parsed, null, 2);
@@ -77,7 +77,7 @@ describe('the plaintext of a sealed key', () => {
     }
   });
 
-  it('has any byte in its key, and reads exactly the hex digits', () => {
+  it('may have any bytes in its key, and accepts hex digits only', () => {
     for (let byte = 0; byte < 256; byte++) {
       const key = new SecretBytes(new Uint8Array(32).fill(byte));
       expect(decodeKeyGrant(encodeKeyGrant({ ...sample, key })).key.reveal()).toEqual(key.reveal());
@@ -99,14 +99,14 @@ describe('the plaintext of a sealed key', () => {
     }
   });
 
-  it('leaves the plaintext to its owner', () => {
+  it('is not wiped by decoding', () => {
     const plaintext = encodeKeyGrant(sample);
     const before = [...plaintext];
     decodeKeyGrant(plaintext);
     expect([...plaintext]).toEqual(before);
   });
 
-  it('is never parsed with a secret in it', () => {
+  it('is parsed only after its secrets are removed', () => {
     const seen: string[] = [];
     const parse = JSON.parse;
     JSON.parse = (text: string) => {
@@ -125,7 +125,7 @@ describe('the plaintext of a sealed key', () => {
     expect(seen[0]).not.toContain(Buffer.from(sample.key.reveal()).toString('hex'));
   });
 
-  it('leaves the key itself alone', () => {
+  it('does not change the key when it is encoded', () => {
     const before = [...sample.key.reveal()];
     encodeKeyGrant(sample);
     expect([...sample.key.reveal()]).toEqual(before);

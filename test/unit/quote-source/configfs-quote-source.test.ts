@@ -16,14 +16,14 @@ function sourceOver(behaviour: Partial<FakeTsmBehaviour>, timeoutMs = 5_000) {
 }
 
 describe('a quote from configfs-tsm', () => {
-  it('is over the report data, and leaves no entry behind', async () => {
+  it('covers the report data, and leaves no entry behind', async () => {
     const { tsm, source } = sourceOver({});
     expect(toHex(await source.quote(reportData))).toBe(toHex(makeQuote(reportData)));
     expect(tsm.created[0]).toMatch(/^\/sys\/kernel\/config\/tsm\/report\/latchkey-[0-9a-f]{32}$/);
     expect(tsm.entries.size).toBe(0);
   });
 
-  it('uses an entry of its own for each of many requests at once', async () => {
+  it('uses a separate entry for each of many concurrent requests', async () => {
     const { tsm, source } = sourceOver({});
     const all = Array.from({ length: 8 }, (_, index) => ReportData.of(new Uint8Array(64).fill(index)));
     const quotes = await Promise.all(all.map((data) => source.quote(data)));
@@ -35,18 +35,18 @@ describe('a quote from configfs-tsm', () => {
   it.each([
     ['zeros', new Uint8Array(3_065)],
     ['other bytes', new Uint8Array(39).fill(7)],
-  ])('loses the %s that a provider puts behind it', async (_, padding) => {
+  ])('is returned without the %s that a provider appends', async (_, padding) => {
     const { source } = sourceOver({ quote: (data) => padded(makeQuote(data), padding) });
     expect(toHex(await source.quote(reportData))).toBe(toHex(makeQuote(reportData)));
   });
 
-  it('survives that the entry cannot be removed', async () => {
+  it('is returned also when the entry cannot be removed', async () => {
     const { source } = sourceOver({ fail: { step: 'rmdir', code: 'EBUSY' } });
     expect(toHex(await source.quote(reportData))).toBe(toHex(makeQuote(reportData)));
   });
 });
 
-describe('what is missing is said', () => {
+describe('a missing requirement is reported', () => {
   const missing = (...names: readonly string[]) => ({
     fail: { step: 'mkdir', code: 'ENOENT' },
     present: (path: string) => !names.some((name) => path.endsWith(name)),
@@ -81,7 +81,7 @@ describe('what is missing is said', () => {
   });
 });
 
-describe('an answer that cannot be relied on is refused', () => {
+describe('an unreliable answer is refused', () => {
   it.each<[string, Partial<FakeTsmBehaviour>]>([
     [
       'the entry was written twice',

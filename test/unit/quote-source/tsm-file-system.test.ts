@@ -41,13 +41,13 @@ const withKernel: TsmFileSystem = {
 };
 
 describe('configfs-tsm through the real file system', () => {
-  it('gives a quote and leaves nothing behind', async () => {
+  it('gives a quote and leaves no entry behind', async () => {
     const source = new ConfigfsQuoteSource({ directory, fileSystem: withKernel });
     expect(toHex(await source.quote(reportData))).toBe(toHex(pki.quote({ reportData })));
     expect(readdirSync(directory)).toEqual([]);
   });
 
-  it('says what is missing on a machine like this one', async () => {
+  it('reports the missing requirement on a machine without TDX', async () => {
     const source = new ConfigfsQuoteSource({ directory: join(directory, 'tsm', 'report') });
     await expect(source.quote(reportData)).rejects.toMatchObject({ code: 'QUOTE_SOURCE_UNAVAILABLE' });
   });

@@ -18,7 +18,7 @@ const active: ActiveRitual = {
   endTimestamp: 20,
 };
 
-describe('what is cached of rituals', () => {
+describe('the cache of ritual state', () => {
   let store: MemoryStore;
   let datastore: Datastore;
   beforeEach(async () => {
@@ -40,7 +40,7 @@ describe('what is cached of rituals', () => {
     expect(await datastore.phaseTransaction(second)).toEqual(bytes(2));
   });
 
-  it('R9 of many concurrent calls that clear one transaction, one succeeds', async () => {
+  it('R9 one of many concurrent calls that clear one transaction succeeds', async () => {
     await datastore.storePhaseTransaction(first, bytes(1));
     const cleared = await Promise.all(
       Array.from({ length: 20 }, () => datastore.clearPhaseTransaction(first, bytes(1))),
@@ -48,7 +48,7 @@ describe('what is cached of rituals', () => {
     expect(cleared.filter(Boolean)).toHaveLength(1);
   });
 
-  it('R9 validators keep their order, are copies, and none are as absent', async () => {
+  it('R9 validators keep their order and are copies; an empty list is the same as no list', async () => {
     const validators = [
       { address: '0xb', publicKey: bytes(2) },
       { address: '0xa', publicKey: bytes() },
@@ -79,7 +79,7 @@ describe('what is cached of rituals', () => {
     expect(await datastore.activeRitual(1)).toEqual(active);
   });
 
-  it('R9 clear(id) forgets all that is cached for the id and nothing else', async () => {
+  it('R9 clear(id) removes all cached state of the id and nothing else', async () => {
     const writes = store.writes;
     await datastore.clear(1);
     expect(store.writes).toBe(writes);
@@ -145,7 +145,7 @@ describe('R10 guards', () => {
     });
   }
 
-  it('R10 the guard is told operation, id and time, and whether there is a ritual it alone learns', async () => {
+  it('R10 the guard gets operation, id and time; a denied caller does not learn whether the ritual exists', async () => {
     const asked: unknown[] = [];
     let open = true;
     const datastore = await Datastore.initialize(new MemoryStore(), {
@@ -167,7 +167,7 @@ describe('R10 guards', () => {
     ]);
   });
 
-  it('R10 guards combine, the first refusal counts; expired rituals can still be deleted', async () => {
+  it('R10 guards can be combined, and the first refusal counts; expired rituals can still be deleted', async () => {
     let now = 100;
     const paid: Guard = (operation) => (operation === 'list' ? refused('unpaid', 'list costs') : allowed);
     const datastore = await Datastore.initialize(new MemoryStore(), {

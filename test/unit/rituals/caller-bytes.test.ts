@@ -33,9 +33,9 @@ async function guardedDatastore() {
 const untyped = (value: unknown): never => value as never;
 
 describe.each(kindsOfBytes)(
-  'bytes of the caller ($kind) may change while a call is in flight',
+  'bytes of the caller ($kind) may be changed by the caller during a call',
   ({ make }) => {
-    it('fragment', async () => {
+    it('a fragment is stored unchanged', async () => {
       const datastore = await guardedDatastore();
       const given = make(content);
       const storing = datastore.storeFragment(1, 10, given);
@@ -44,7 +44,7 @@ describe.each(kindsOfBytes)(
       expect((await datastore.retrieveFragment(1)).fragment).toEqual(content);
     });
 
-    it('phase transaction, stored and cleared', async () => {
+    it('a phase transaction is stored and cleared unchanged', async () => {
       const datastore = await guardedDatastore();
       const given = make(content);
       const storing = datastore.storePhaseTransaction(phase, given);
@@ -57,7 +57,7 @@ describe.each(kindsOfBytes)(
       expect(await clearing).toBe(true);
     });
 
-    it('validators', async () => {
+    it('validators are stored unchanged', async () => {
       const datastore = await guardedDatastore();
       const given = [{ address: '0xa', publicKey: make(content) }];
       const storing = datastore.storeValidators(1, given);
@@ -67,7 +67,7 @@ describe.each(kindsOfBytes)(
       expect(await datastore.validators(1)).toEqual([{ address: '0xa', publicKey: content }]);
     });
 
-    it('active ritual', async () => {
+    it('an active ritual is stored unchanged', async () => {
       const datastore = await guardedDatastore();
       const given = { ...active, aggregatedTranscript: make(content), publicKey: make(content) };
       const storing = datastore.storeActiveRitual(given);
@@ -78,7 +78,7 @@ describe.each(kindsOfBytes)(
       expect(await datastore.activeRitual(1)).toEqual(active);
     });
 
-    it('field of a typed record', async () => {
+    it('a field of a typed record is stored unchanged', async () => {
       const datastore = await guardedDatastore();
       const type = recordType('Kept', { data: 'bytes' });
       const given = make(content);
@@ -141,7 +141,7 @@ describe('values that only a JavaScript caller can pass are refused, and nothing
     },
   );
 
-  it('conditions that are no booleans or integers, or unknown: a misspelt condition must not allow anything', async () => {
+  it('conditions of a wrong type or with an unknown name: a misspelt condition must not allow an operation', async () => {
     const conditions = await RitualConditions.open(new MemoryStore());
     for (const wrong of [
       { authorized: 'false' },
@@ -158,7 +158,7 @@ describe('values that only a JavaScript caller can pass are refused, and nothing
   });
 
   it.each([[true], [undefined], [{ allowed: 'yes' }], [{ allowed: false, because: 'other', reason: '' }]])(
-    'an answer of the guard that is none: %j',
+    'an invalid answer of the guard: %j',
     async (answer) => {
       const datastore = await Datastore.initialize(new MemoryStore(), { authorize: () => untyped(answer) });
       await expect(datastore.storeFragment(1, 1, content)).rejects.toThrow(TypeError);
@@ -166,7 +166,7 @@ describe('values that only a JavaScript caller can pass are refused, and nothing
     },
   );
 
-  it('a guard that is no function, and a lifetime that is no number: neither may mean "allowed"', async () => {
+  it('a guard that is not a function, and a lifetime that is not a number: neither means "allowed"', async () => {
     await expect(Datastore.initialize(new MemoryStore(), { authorize: untyped(null) })).rejects.toThrow(
       TypeError,
     );
@@ -174,7 +174,7 @@ describe('values that only a JavaScript caller can pass are refused, and nothing
       expect(() => expiryGuard(untyped(lifetime), () => 0)).toThrow(RangeError);
   });
 
-  it('a clock that gives no number: a lifetime is then over', async () => {
+  it('a clock that gives no number: rituals then count as expired', async () => {
     const authorize = expiryGuard(1000, () => Number.NaN);
     const datastore = await Datastore.initialize(new MemoryStore(), { authorize });
     await datastore.storeFragment(1, 1, content);

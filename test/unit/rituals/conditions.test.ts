@@ -70,7 +70,7 @@ describe('R10 conditions that are not stated', () => {
   });
 
   it.each([false, true])(
-    'a clock that gives no number lets nothing be retrieved (requireConditions %s)',
+    'a clock that gives no number allows no retrieval (requireConditions %s)',
     async (strict) => {
       const { conditions, datastore } = await guardedWorld(strict, () => Number.NaN);
       await conditions.set(1, met);

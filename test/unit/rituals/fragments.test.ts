@@ -53,7 +53,7 @@ describe('ritual fragments', () => {
     expect((await datastore.retrieveFragment(1)).fragment).toEqual(bytes(1, 2));
   });
 
-  it('R3 missing, and deleting twice', async () => {
+  it('R3 a missing fragment, and a second delete, are reported', async () => {
     await expect(datastore.retrieveFragment(7)).rejects.toMatchObject({ code: 'RITUAL_NOT_FOUND' });
     await expect(datastore.deleteFragment(7)).rejects.toMatchObject({ code: 'RITUAL_NOT_FOUND' });
     await datastore.storeFragment(7, 1, bytes(7));
@@ -84,7 +84,7 @@ describe('ritual fragments', () => {
     expect((await datastore.retrieveFragment(1)).fragment).toEqual(bytes(1, 2, 3));
   });
 
-  it('R4 many rituals at once, interleaved', async () => {
+  it('R4 many rituals can be stored concurrently', async () => {
     const ids = Array.from({ length: 200 }, (_, id) => id);
     const stored = await Promise.all(
       ids.flatMap((id) => [0, 1, 2].map(() => datastore.storeFragment(id, 1000 - id, bytes(id)))),
@@ -121,7 +121,7 @@ describe('ritual fragments', () => {
       expect((await second.retrieveFragment(id)).fragment).toEqual(bytes(id));
   });
 
-  it('R8 expired ≤ cutoff, in order of time, then id', async () => {
+  it('R8 expired rituals are those up to the cutoff, in order of time, then id', async () => {
     for (const [id, timestamp] of [
       [5, 300],
       [1, 200],
@@ -141,7 +141,7 @@ describe('ritual fragments', () => {
     expect(ids(await datastore.list({ limit: 0 }))).toEqual([]);
   });
 
-  it('R8 the order by time is that of numbers for any times and ids', async () => {
+  it('R8 the order by time is numeric for any times and ids', async () => {
     const integer = fc.nat(Number.MAX_SAFE_INTEGER);
     await fc.assert(
       fc.asyncProperty(

@@ -17,7 +17,7 @@ describe('typed records', () => {
     datastore = await Datastore.initialize(store);
   });
 
-  it('R6 a transaction writes all of it in one step', async () => {
+  it('R6 a transaction writes all of its changes in one step', async () => {
     const writes = store.writes;
     await datastore.transaction(async (transaction) => {
       const record = transaction.record(Policy, 1);
@@ -39,7 +39,7 @@ describe('typed records', () => {
     expect(await datastore.describe(Policy, 'one')).toEqual({ fo: 1 });
   });
 
-  it('R6 an error that escapes writes nothing, and the old values stay', async () => {
+  it('R6 an unhandled error writes nothing, and the old values stay', async () => {
     await datastore.transaction((transaction) => transaction.record(Policy, 1).set('fo', 1));
     const writes = store.writes;
     const cause = new Error('boom');
@@ -54,7 +54,7 @@ describe('typed records', () => {
     await expect(datastore.describe(Policy, 2)).rejects.toMatchObject({ code: 'RECORD_NOT_FOUND' });
   });
 
-  it('R6 a handled error commits', async () => {
+  it('R6 a transaction commits after a handled error', async () => {
     await datastore.transaction(async (transaction) => {
       transaction.record(Policy, 1).set('fo', 1);
       await transaction.queryBy(Policy, { field: 'paid' }).catch(() => undefined);
@@ -63,7 +63,7 @@ describe('typed records', () => {
     expect(await datastore.describe(Policy, 1)).toEqual({ fo: 1, paid: true });
   });
 
-  it('R6 use after the end fails', async () => {
+  it('R6 use of a transaction after its end fails', async () => {
     let record: WritableRecord<typeof fields> | undefined;
     await datastore.transaction((transaction) => {
       record = transaction.record(Policy, 1);
@@ -103,13 +103,13 @@ describe('typed records', () => {
     expect(await datastore.describe(Policy, 1)).toEqual({ fo: 50 });
   });
 
-  it('R6 a transaction inside a transaction is refused instead of waiting for itself', async () => {
+  it('R6 a transaction inside a transaction is refused, because it would wait for itself', async () => {
     const nested = datastore.transaction(() => datastore.transaction(() => undefined));
     await expect(nested).rejects.toMatchObject({ code: 'TRANSACTION_ABORTED', cause: expect.any(TypeError) });
     await datastore.transaction((transaction) => transaction.record(Policy, 1).set('fo', 1));
   });
 
-  it('R7 a value of another type aborts', async () => {
+  it('R7 a value of a wrong type aborts the transaction', async () => {
     const wrong: readonly (readonly [field: 'fo' | 'foo' | 'blob' | 'paid', value: unknown])[] = [
       ['fo', '1'],
       ['fo', 1.5],
@@ -136,13 +136,13 @@ describe('typed records', () => {
     await expect(datastore.describe(Policy, 1)).rejects.toMatchObject({ code: 'RECORD_NOT_FOUND' });
   });
 
-  it('R7 a value stored with another type is a TypeError on reading', async () => {
+  it('R7 reading a value that was stored with another type is a TypeError', async () => {
     await datastore.transaction((transaction) => transaction.record(Policy, 1).set('fo', 1));
     const changed = recordType('Policy', { fo: 'string' });
     await expect(datastore.describe(changed, 1)).rejects.toThrow(TypeError);
   });
 
-  it('R7 an unknown field is a TypeError, also a name that every object has', async () => {
+  it('R7 an unknown field is a TypeError, also a name from Object.prototype', async () => {
     for (const field of ['nope', 'toString', '__proto__']) {
       const aborted = datastore.transaction((transaction) => {
         (transaction.record(Policy, 1).set as (field: string, value: unknown) => void)(field, 1);
@@ -199,7 +199,7 @@ describe('R8 queries', () => {
     expect(await datastore.describe(Policy, '9')).toEqual({ foo: '9' });
   });
 
-  it('R8 by filter; none is RECORD_NOT_FOUND; an unknown field is a TypeError', async () => {
+  it('R8 by filter; no match is RECORD_NOT_FOUND; an unknown field is a TypeError', async () => {
     const long = await datastore.queryBy(Policy, {
       field: 'foo',
       filter: ({ foo }) => (foo?.length ?? 0) > 1,
@@ -214,7 +214,7 @@ describe('R8 queries', () => {
     await expect(datastore.queryBy(Policy, { field: 'nope' as 'fo' })).rejects.toThrow(TypeError);
   });
 
-  it('R8 a query in a transaction sees its writes, and the records that it finds can be written', async () => {
+  it('R8 a query in a transaction sees the writes of the transaction, and its results can be written', async () => {
     await datastore.transaction(async (transaction) => {
       transaction.record(Policy, 8).set('fo', 8);
       transaction.record(Policy, 9).delete();
@@ -225,7 +225,7 @@ describe('R8 queries', () => {
     expect(await datastore.queryBy(Policy, { field: 'fo' })).toEqual([{ id: 8, values: { fo: 16 } }]);
   });
 
-  it('R8 a query sees one state, however long it reads', async () => {
+  it('R8 a query reads one consistent state', async () => {
     let writing: Promise<unknown> = Promise.resolve();
     let started = false;
     const found = await datastore.queryBy(Policy, {

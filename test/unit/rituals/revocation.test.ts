@@ -17,7 +17,7 @@ describe('R12 revoking one ritual', () => {
     datastore = await Datastore.initialize(store);
   });
 
-  it('R12 destroys the box with its key, and a later fragment of the id gets another', async () => {
+  it('R12 destroys the box with its key, and a later fragment of the id gets another box', async () => {
     await datastore.storeFragment(1, 1, bytes(1));
     const before = boxesOf(store);
     expect(before).toHaveLength(1);
@@ -47,13 +47,13 @@ describe('R12 revoking one ritual', () => {
     }
   });
 
-  it('R12 no box takes more keys than it should, however many come at once', async () => {
+  it('R12 no box takes more keys than its limit, also with many concurrent fragments', async () => {
     const count = 4 * KEYS_PER_BOX;
     await Promise.all(Array.from({ length: count }, (_, id) => datastore.storeFragment(id, id, bytes(id))));
     expect(boxesOf(store).map((name) => store.records(name).size)).toEqual(Array(4).fill(KEYS_PER_BOX));
   });
 
-  it('R12 many of one box at once destroy it once', async () => {
+  it('R12 concurrent revocations of one box destroy it once', async () => {
     for (let id = 0; id < KEYS_PER_BOX; id += 1) await datastore.storeFragment(id, id, bytes(id));
     const writes = store.writes;
     await Promise.all(
@@ -64,7 +64,7 @@ describe('R12 revoking one ritual', () => {
     expect(store.writes - writes).toBeLessThanOrEqual(6);
   });
 
-  it('R12 any operations at once end as one after the other would', async () => {
+  it('R12 concurrent operations have the result of sequential ones', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(
@@ -176,7 +176,7 @@ describe('interrupted by a failing store', () => {
     }
   });
 
-  it('R2 a failed store leaves nothing, and the same again succeeds', async () => {
+  it('R2 a failed store operation leaves no fragment, and a retry succeeds', async () => {
     for (let step = 1; step <= 2; step += 1) {
       failAt = 0;
       const datastore = await Datastore.initialize(failingStore());

@@ -29,13 +29,13 @@ describe('mutations', () => {
     expect(mutants(text)).toEqual(expected);
   });
 
-  it('reach operands inside of operands, and name the line', () => {
+  it('reach nested operands, and name the line', () => {
     const text = 'f();\nif (a && (b || c)) d();';
     expect(mutants(text)).toHaveLength(2 + 2 + 2);
     expect(mutationsOf('sample.ts', text).every(({ line }) => line === 2)).toBe(true);
   });
 
-  it('are programs: each parses', () => {
+  it('are valid programs', () => {
     const text =
       'const f = (a: number) => (a > 1 && a < 9 ? equalBytes(a, a) : !a);\nif (f(1)) requireAll();';
     for (const mutant of mutants(text)) {
@@ -52,7 +52,7 @@ describe('the report', () => {
     outcome: index < 2 ? 'survived' : 'noticed',
   }));
 
-  it('counts, and lists survivors; a reason that was written on the page stays', () => {
+  it('counts and lists survivors, and keeps the reasons that were written on the page', () => {
     const first = reportOf('a', 9, tried, new Map());
     expect(first.unexplained).toHaveLength(2);
     expect(first.text).toContain('9 mutations, 5 not tried yet; 2 of 4 tried mutations noticed');

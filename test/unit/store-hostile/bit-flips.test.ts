@@ -3,7 +3,7 @@ import { fingerprint } from '../../simulation/store-model.ts';
 import { openTampered, victim } from './hostile-store.ts';
 
 describe('V7 one flipped bit in every byte', () => {
-  it('of a store closed in good order: refused, or nothing changed', async () => {
+  it('of a cleanly closed store: the store is refused, or nothing is changed', async () => {
     const store = await victim('closed');
     const tally = new Map<string, number>();
     for (const [path, bytes] of store.simulated.disk.files()) {
@@ -25,7 +25,7 @@ describe('V7 one flipped bit in every byte', () => {
     expect(tally.get('opened') ?? 0, JSON.stringify([...tally])).toBeLessThan(refused / 10);
   }, 120_000);
 
-  it('of a store left by a power cut: refused, or the last write is taken for a torn one, and nothing else', async () => {
+  it('of a store after a power cut: the store is refused, or at most the last write counts as torn', async () => {
     const store = await victim('cut');
     const [last, before] = [store.history.at(-1), store.history.at(-2)];
     const allowed = new Set([last, before].map((contents) => fingerprint(contents ?? new Map())));

@@ -14,7 +14,7 @@ async function filled(roomBytes = 512, segmentBytes = 1 << 16): Promise<Simulate
 
 describe('a failing fdatasync', () => {
   it.each([true, false])(
-    'E4 is never acknowledged, and no later write is (pages dropped: %s)',
+    'E4 fails its write and all later writes (pages dropped: %s)',
     async (dropsDirty) => {
       const simulated = await filled();
       const before = fingerprint(await contentsOf(simulated.store));
@@ -35,7 +35,7 @@ describe('a failing fdatasync', () => {
 });
 
 describe('a full disk', () => {
-  it('in the middle of a batch: nothing of it is kept, reads go on, and writes once there is room', async () => {
+  it('in the middle of a batch: the batch is not kept, reads continue, and writes continue when there is room', async () => {
     const simulated = await filled(0);
     const { store, disk } = simulated;
     const before = fingerprint(await contentsOf(store));
@@ -54,7 +54,7 @@ describe('a full disk', () => {
     expect(fingerprint(await contentsOf((await simulated.powerCut('lost')).store))).toBe(after);
   });
 
-  it('writers that share the failed write are all told, and those that come later are not hurt', async () => {
+  it('all writers of the failed write get the error, and later writers are not affected', async () => {
     const simulated = await filled(0);
     const { store, disk } = simulated;
     const names = await store.namespace('kv');
@@ -68,7 +68,7 @@ describe('a full disk', () => {
     expect(names.size).toBe(11);
   });
 
-  it('while a segment is being finished: the store goes on when there is room', async () => {
+  it('while a segment is being finished: the store continues when there is room', async () => {
     const simulated = await SimulatedStore.create({ segmentBytes: 600 });
     const { store, disk } = simulated;
     const names = await store.namespace('kv');
@@ -87,7 +87,7 @@ describe('a full disk', () => {
     expect(fingerprint(await contentsOf((await simulated.powerCut('lost')).store))).toBe(held);
   });
 
-  it('compaction without room fails, says so, and leaves everything as it was', async () => {
+  it('compaction without room fails with an error, and changes nothing', async () => {
     const simulated = await filled(512, 700);
     const { store, disk } = simulated;
     const before = fingerprint(await contentsOf(store));
@@ -101,8 +101,8 @@ describe('a full disk', () => {
   });
 });
 
-describe('other trouble with the disk', () => {
-  it('a read-only file system: reads go on, writes are refused by name', async () => {
+describe('other disk failures', () => {
+  it('a read-only file system: reads continue, writes are refused with their own code', async () => {
     const simulated = await filled(0);
     simulated.disk.inject(({ kind }) =>
       ['write', 'create', 'sync', 'truncate', 'rename', 'unlink'].includes(kind)
@@ -114,7 +114,7 @@ describe('other trouble with the disk', () => {
     expect(await names.get('name-1')).toEqual(one);
   });
 
-  it('a failing read is a typed error, and the next one may succeed', async () => {
+  it('a failing read is a typed error, and the next read may succeed', async () => {
     const simulated = await filled(0);
     const names = await simulated.store.namespace('kv');
     simulated.disk.inject(({ kind }) => (kind === 'read' ? { code: 'EIO' } : undefined));
@@ -123,7 +123,7 @@ describe('other trouble with the disk', () => {
     expect(await names.get('name-1')).toEqual(one);
   });
 
-  it('every single operation failing once, at every place: typed errors, and the store opens as it must', async () => {
+  it('each operation failing once, at every position: typed errors, and the store opens correctly', async () => {
     for (let at = 1; at < 60; at++) {
       const simulated = await filled(512, 900);
       const { store, disk } = simulated;
@@ -154,7 +154,7 @@ describe('other trouble with the disk', () => {
     }
   });
 
-  it('a closed store refuses everything, and leaves no file open', async () => {
+  it('a closed store refuses every call, and leaves no file open', async () => {
     const simulated = await filled(0);
     const { store, disk } = simulated;
     const names = await store.namespace('kv');

@@ -20,7 +20,7 @@ export interface VictimStore {
   readonly history: readonly Contents[];
 }
 
-/** Builds a store as tests attack it; `closed` in good order, or as a power cut leaves it. */
+/** Builds a store for the attacks of the tests: cleanly closed (`closed`), or as a power cut leaves it. */
 export async function victim(
   closed: 'closed' | 'cut',
   options: { readonly segmentBytes?: number } = {},
@@ -46,7 +46,7 @@ export async function victim(
   return { simulated: simulated.leftBy('lost', seed), contents, history };
 }
 
-/** What came of opening a tampered disk. */
+/** The result of opening a tampered disk. */
 export type Outcome =
   | { readonly kind: 'refused'; readonly code: string }
   | { readonly kind: 'opened'; readonly contents: Contents };

@@ -45,7 +45,7 @@ async function contentOn(disk: SimulatedDisk): Promise<Map<string, string>> {
 }
 
 describe('two histories of one store', () => {
-  it('cannot be spliced together at any frame, neither cleanly closed nor cut off', async () => {
+  it('cannot be combined at any frame, neither cleanly closed nor cut off', async () => {
     const { closed, cut, contents } = await twoHistories();
     for (const [first, second] of [closed, cut]) {
       if (first === undefined || second === undefined) throw new Error('there are two');
@@ -66,7 +66,7 @@ describe('two histories of one store', () => {
     expect(contents[0]).not.toEqual(contents[1]);
   });
 
-  it('cannot exchange whole files: a manifest or a segment of the other is refused', async () => {
+  it('cannot exchange complete files: a manifest or a segment of the other history is refused', async () => {
     const { closed } = await twoHistories();
     const [first, second] = closed;
     const [path = ''] = segmentPaths(first);

@@ -28,7 +28,7 @@ describe('V1 create, read, update, delete', () => {
 });
 
 describe('V3 the key', () => {
-  it('V3 wrong key refused, and the right key opens afterwards', async () => {
+  it('V3 a wrong key is refused, and the right key opens afterwards', async () => {
     const store = await victim('closed');
     const { disk } = store.simulated;
     const before = disk.files();
@@ -40,7 +40,7 @@ describe('V3 the key', () => {
     await opened.store.close();
   });
 
-  it('V3 missing check record refused', async () => {
+  it('V3 a missing check record is refused', async () => {
     const store = await victim('closed');
     const bytes = store.simulated.disk.files().get(manifest) ?? new Uint8Array(0);
     for (const altered of [bytes.slice(0, 40), bytes.fill(0, 32, 64)]) {
@@ -62,7 +62,7 @@ describe('V3 the key', () => {
 });
 
 describe('V4 sizes', () => {
-  it('V4 a value of 100,000 bytes, and the largest one, come back; one byte more is refused', async () => {
+  it('V4 a value of 100,000 bytes and the largest value are stored; one byte more is refused', async () => {
     const simulated = await SimulatedStore.create({ segmentBytes: 1 << 20 });
     const names = await simulated.store.namespace('kv');
     const large = systemRandom(100_000);
@@ -99,7 +99,7 @@ describe('V4 sizes', () => {
     expect(names.size).toBe(1);
   });
 
-  it('the longest name and an empty value come back', async () => {
+  it('the longest name and an empty value are stored', async () => {
     const simulated = await SimulatedStore.create();
     const names = await simulated.store.namespace('kv');
     const longest = 'ж'.repeat(MAX_NAME_BYTES / 2);
@@ -117,7 +117,7 @@ describe('V4 sizes', () => {
 });
 
 describe('V5 concurrent callers', () => {
-  it('V5 counters raised by compare-and-set from many callers lose no update', async () => {
+  it('V5 counters that many callers increase by compare-and-set lose no update', async () => {
     const simulated = await SimulatedStore.create({ segmentBytes: 4096 });
     const names = await simulated.store.namespace('kv');
     const raise = async (): Promise<void> => {
@@ -133,7 +133,7 @@ describe('V5 concurrent callers', () => {
     expect(await again.get('counter')).toEqual(Uint8Array.of(50));
   });
 
-  it('V5 concurrent replaces form one order: every value is given back exactly once', async () => {
+  it('V5 concurrent replaces have one order: every value is returned exactly once', async () => {
     const { store } = await SimulatedStore.create();
     const names = await store.namespace('kv');
     const given = await Promise.all(
@@ -144,7 +144,7 @@ describe('V5 concurrent callers', () => {
     expect(seen).toEqual([-1, ...Array.from({ length: 40 }, (_, index) => index)]);
   });
 
-  it('V5 of concurrent deletes one gets the value, of concurrent putIfAbsent one writes', async () => {
+  it('V5 one of several concurrent deletes gets the value, and one of several concurrent putIfAbsent writes', async () => {
     const { store } = await SimulatedStore.create();
     const names = await store.namespace('kv');
     const written = await Promise.all(
@@ -155,7 +155,7 @@ describe('V5 concurrent callers', () => {
     expect(given.filter((value) => value !== undefined).length).toBe(1);
   });
 
-  it('what the caller does to its buffer after put does not reach the store', async () => {
+  it('a change of the caller’s buffer after put does not change the store', async () => {
     const simulated = await SimulatedStore.create();
     const names = await simulated.store.namespace('kv');
     const buffers = Array.from({ length: 30 }, (_, index) => new Uint8Array(100).fill(index + 1));
@@ -171,7 +171,7 @@ describe('V5 concurrent callers', () => {
 });
 
 describe('V7 nothing is readable', () => {
-  it('V7 names, values and keys are in no file, nor in a backup', async () => {
+  it('V7 names, values and keys are not readable in any file or backup', async () => {
     const simulated = await SimulatedStore.create({ segmentBytes: 1024 });
     const { store } = simulated;
     for (const [index, namespace] of secrets.namespaces.entries()) {
@@ -199,7 +199,7 @@ describe('V7 nothing is readable', () => {
 });
 
 describe('V8 rollback', () => {
-  it('V8 a rolled-back folder refused by the head that was deposited; a newer one accepted', async () => {
+  it('V8 a rolled-back folder is refused because of the deposited head; a newer folder is accepted', async () => {
     const simulated = await SimulatedStore.create({ segmentBytes: 1024 });
     const names = await simulated.store.namespace('kv');
     for (let index = 0; index < 10; index++) await names.put(`name-${index}`, one);

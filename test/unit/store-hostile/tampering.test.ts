@@ -36,7 +36,7 @@ async function refusedBecause(store: VictimStore, attack: (disk: SimulatedDisk) 
 }
 
 describe('V7 swapped, repeated, reordered and truncated', () => {
-  it('V7 swapped segments refused', async () => {
+  it('V7 swapped segments are refused', async () => {
     const store = await victim('closed');
     const code = await refusedBecause(store, (disk) => {
       const [first, second] = filesLike(disk, 'segment-');
@@ -47,18 +47,18 @@ describe('V7 swapped, repeated, reordered and truncated', () => {
     expect(code).toBe('STORE_SEGMENT_SWAPPED');
   });
 
-  it('V7 a segment in the place of another refused', async () => {
+  it('V7 a segment in the place of another is refused', async () => {
     const store = await victim('closed');
     for (const target of filesLike(store.simulated.disk, 'segment-').slice(1)) {
       const code = await refusedBecause(store, (disk) =>
         disk.tamper(target, bytesOf(disk, filesLike(disk, 'segment-')[0])),
       );
-      // A shorter one is told by its length first.
+      // A shorter one is detected by its length first.
       expect(code).toMatch(/^STORE_SEGMENT_(SWAPPED|TRUNCATED)$/);
     }
   });
 
-  it('V7 missing segments refused', async () => {
+  it('V7 missing segments are refused', async () => {
     const store = await victim('closed');
     for (const path of filesLike(store.simulated.disk, 'segment-')) {
       expect(await refusedBecause(store, (disk) => disk.tamper(path, undefined))).toBe(
@@ -67,7 +67,7 @@ describe('V7 swapped, repeated, reordered and truncated', () => {
     }
   });
 
-  it('V3 missing manifest refused', async () => {
+  it('V3 a missing manifest is refused', async () => {
     const store = await victim('closed');
     const code = await refusedBecause(store, (disk) =>
       disk.tamper(filesLike(disk, 'MANIFEST')[0] ?? '', undefined),
@@ -76,7 +76,7 @@ describe('V7 swapped, repeated, reordered and truncated', () => {
   });
 
   it.each(['closed', 'cut'] as const)(
-    'V7 records swapped, repeated or left out refused (%s)',
+    'V7 swapped, repeated or missing records are refused (%s)',
     async (end) => {
       const store = await victim(end, { segmentBytes: 1 << 20 });
       const [path = ''] = filesLike(store.simulated.disk, 'segment-');
@@ -102,7 +102,7 @@ describe('V7 swapped, repeated, reordered and truncated', () => {
     },
   );
 
-  it('V7 truncated middle: every length of every segment of a closed store refused', async () => {
+  it('V7 a segment of a closed store is refused at every shorter length', async () => {
     const store = await victim('closed');
     for (const path of filesLike(store.simulated.disk, 'segment-')) {
       const whole = bytesOf(store.simulated.disk, path);
@@ -130,7 +130,7 @@ describe('V7 swapped, repeated, reordered and truncated', () => {
     expect(opened).toBeGreaterThan(0);
   });
 
-  it('E10 junk, zeros and half a frame behind the end are a torn tail: cut off, nothing lost', async () => {
+  it('E10 random bytes, zeros and half a frame after the end are a torn tail: removed without loss', async () => {
     const store = await victim('cut');
     const [path = ''] = filesLike(store.simulated.disk, 'segment-').slice(-1);
     const whole = bytesOf(store.simulated.disk, path);
@@ -151,7 +151,7 @@ describe('V7 swapped, repeated, reordered and truncated', () => {
     }
   });
 
-  it('E11 damage below the watermark is refused with its place, never truncated away', async () => {
+  it('E11 damage below the watermark is refused with its position, and never truncated', async () => {
     const store = await victim('cut', { segmentBytes: 1 << 20 });
     const [path = ''] = filesLike(store.simulated.disk, 'segment-');
     const whole = bytesOf(store.simulated.disk, path);
@@ -167,7 +167,7 @@ describe('V7 swapped, repeated, reordered and truncated', () => {
 });
 
 describe('V7 pasted from another store', () => {
-  it('V7 a segment of another store under the same key refused', async () => {
+  it('V7 a segment of another store with the same key is refused', async () => {
     const store = await victim('closed');
     const other = await victim('closed', {}, 2);
     const [path = ''] = filesLike(store.simulated.disk, 'segment-');
@@ -176,7 +176,7 @@ describe('V7 pasted from another store', () => {
     expect(code).toMatch(/^STORE_SEGMENT_(FOREIGN|SWAPPED|DAMAGED)$/);
   });
 
-  it('V7 records of another store inside a segment refused', async () => {
+  it('V7 records of another store inside a segment are refused', async () => {
     const store = await victim('closed', { segmentBytes: 1 << 20 });
     const other = await victim('closed', { segmentBytes: 1 << 20 }, 2);
     const [path = ''] = filesLike(store.simulated.disk, 'segment-');
@@ -189,7 +189,7 @@ describe('V7 pasted from another store', () => {
     expect(code).toBe('STORE_RECORD_FOREIGN');
   });
 
-  it('V7 the manifest of another store refused', async () => {
+  it('V7 the manifest of another store is refused', async () => {
     const store = await victim('closed');
     const other = await victim('closed', {}, 2);
     const [path = ''] = filesLike(store.simulated.disk, 'MANIFEST');

@@ -35,13 +35,13 @@ function follow(bytes: Uint8Array, piece = bytes.length): { readonly storeId: Ui
 }
 
 describe('the outline of a backup', () => {
-  it('knows a whole one and its store, however it is cut into pieces', () => {
+  it('recognizes a complete backup and its store, in pieces of any size', () => {
     expect(borders.length).toBeGreaterThan(2);
     for (const piece of [7, 79, 80, 81, 85, 4_096, 1 << 20, backup.length])
       expect(follow(backup, piece).storeId).toEqual(storeId);
   });
 
-  it('knows that one ended too early, also between two chunks', () => {
+  it('detects a backup that ended too early, also between two chunks', () => {
     const small = Array.from({ length: 200 }, (_, index) => index);
     const cuts = [...small, ...borders.flatMap((end) => [end - 1, end, end + 1, end + 5])];
     const early = cuts.filter((cut) => cut < backup.length);
@@ -53,7 +53,7 @@ describe('the outline of a backup', () => {
       ).toBe('STORE_BACKUP_TRUNCATED');
   });
 
-  it('refuses what is none, what goes on behind the end, and lengths that no chunk has', () => {
+  it('refuses other data, bytes after the end, and impossible chunk lengths', () => {
     expect(codeOf(() => follow(new Uint8Array(500)))).toBe('STORE_BACKUP_INVALID');
     expect(codeOf(() => follow(new Uint8Array(Buffer.concat([backup, Buffer.of(0)]))))).toBe(
       'STORE_BACKUP_INVALID',

@@ -13,7 +13,7 @@ const plain = (byte: number, length = 32) => new Uint8Array(length).fill(byte);
 describe.each(kindsOfBytes)('bytes of a caller given as $kind', ({ make }) => {
   const bytesOf = (byte: number, length = 32) => make(plain(byte, length));
 
-  it('a store key stays the caller’s, and works for create, open, rotation and restore', async () => {
+  it('a store key is not changed by create, open, rotation and restore', async () => {
     const disk = new SimulatedDisk();
     const given = bytesOf(7);
     const storeKey = new SecretBytes(given);
@@ -42,7 +42,7 @@ describe.each(kindsOfBytes)('bytes of a caller given as $kind', ({ make }) => {
     expect(await (await restored.namespace('n')).get('a')).toEqual(plain(1));
   });
 
-  it('a key that the caller wipes after the call, and an id and unlock field that it changes, are as they were', async () => {
+  it('a key that the caller wipes after the call, and a changed id and unlock field, are used as they were', async () => {
     const disk = new SimulatedDisk();
     const storeKey = new SecretBytes(plain(7));
     const storeId = bytesOf(3, 16);
@@ -71,7 +71,7 @@ describe.each(kindsOfBytes)('bytes of a caller given as $kind', ({ make }) => {
     await (await SealedStore.open(storeOptions(disk, { storeKey: new SecretBytes(plain(8)) }))).close();
   });
 
-  it('a deposited head that changes after the call is judged as it was', async () => {
+  it('a deposited head that changes after the call is used as it was', async () => {
     const disk = new SimulatedDisk();
     const store = await SealedStore.create(storeOptions(disk));
     await (await store.namespace('n')).put('a', plain(1));
@@ -83,7 +83,7 @@ describe.each(kindsOfBytes)('bytes of a caller given as $kind', ({ make }) => {
     await (await opening).close();
   });
 
-  it('values of single writes are those of the moment of the call, at once and when they wait', async () => {
+  it('values of single writes are copied at the call, for immediate and for waiting writes', async () => {
     const store = await SealedStore.create(storeOptions(new SimulatedDisk()));
     const space = await store.namespace('n');
     for (const waits of [false, true]) {
@@ -114,7 +114,7 @@ describe.each(kindsOfBytes)('bytes of a caller given as $kind', ({ make }) => {
     }
   });
 
-  it('values of a batch are those of the moment of the call, at once and when they wait', async () => {
+  it('values of a batch are copied at the call, for immediate and for waiting writes', async () => {
     const store = await SealedStore.create(storeOptions(new SimulatedDisk()));
     const space = await store.namespace('n');
     await space.put('there', plain(6, 20));
@@ -136,7 +136,7 @@ describe.each(kindsOfBytes)('bytes of a caller given as $kind', ({ make }) => {
     }
   });
 
-  it('a part of a backup opens with the key of the moment of the call', async () => {
+  it('a part of a backup opens with the key copied at the call', async () => {
     const store = await SealedStore.create(storeOptions(new SimulatedDisk()));
     await (await store.namespace('n')).put('a', plain(1));
     const key = new SecretBytes(bytesOf(5));
@@ -160,7 +160,7 @@ describe.each(kindsOfBytes)('bytes of a caller given as $kind', ({ make }) => {
     await (await SealedStore.open(storeOptions(disk, { storeKey }))).close();
   });
 
-  it('a password and its header', async () => {
+  it('a password and its header are not changed', async () => {
     const text = bytesOf(0x61, 10);
     const password = passwordFromFile(text);
     text.fill(0);
@@ -179,7 +179,7 @@ describe('misuse by a caller in JavaScript', () => {
   // A caller in JavaScript passes what the types forbid.
   const untyped = <T>(value: unknown): T => value as T;
 
-  it('a detached buffer is a TypeError, and the store goes on', async () => {
+  it('a detached buffer is a TypeError, and the store continues', async () => {
     const { store, space } = await open();
     const good = { kind: 'put', namespace: 'n', name: 'a', value: plain(1) } as const;
     const bad = { kind: 'put', namespace: 'n', name: 'b', value: detachedBytes() } as const;
@@ -209,7 +209,7 @@ describe('misuse by a caller in JavaScript', () => {
     await space.put('after', plain(1));
   });
 
-  it('a batch of too many operations is refused before any is planned', async () => {
+  it('a batch of too many operations is refused before any operation is prepared', async () => {
     const { store, space } = await open();
     const one = { kind: 'delete', namespace: 'n', name: 'a' } as const;
     await expect(store.batch(Array.from({ length: 65_537 }, () => one))).rejects.toMatchObject({
@@ -268,7 +268,7 @@ describe('misuse by a caller in JavaScript', () => {
     await expect(SealedStore.open(untyped({ ...storeOptions(disk), [option]: value }))).rejects.toThrow(kind);
   });
 
-  it('an option erasable that is no boolean is a TypeError', async () => {
+  it('an option erasable that is not a boolean is a TypeError', async () => {
     const { store } = await open();
     await expect(store.namespace('x', untyped({ erasable: 1 }))).rejects.toThrow(TypeError);
   });

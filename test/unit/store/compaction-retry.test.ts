@@ -7,7 +7,7 @@ import { sourceOf } from '../../../src/store/store-options.ts';
 import { SimulatedDisk } from '../../support/simulated-disk.ts';
 import { storeKeyOf, storeOptions } from '../../support/store-on-disk.ts';
 
-/** A store with finished segments full of dead records, and a compactor whose timers the test runs. */
+/** A store with finished segments full of dead records, and a compactor; the test runs the compactor's timers. */
 async function deadWeight() {
   const disk = new SimulatedDisk();
   const told: (string | undefined)[] = [];
@@ -32,8 +32,8 @@ async function deadWeight() {
   return { disk, state, compactor, timers, told };
 }
 
-describe('a compaction in the background that failed', () => {
-  it('is told once, tried again by the clock with growing pauses, and told when it works again', async () => {
+describe('a failed background compaction', () => {
+  it('is reported once, repeated with growing pauses, and its next success is reported', async () => {
     const { disk, state, compactor, timers, told } = await deadWeight();
     const before = state.log.segments.length;
     disk.setCapacity(disk.usedBytes);

@@ -34,7 +34,7 @@ async function expectContent(store: SealedStore): Promise<void> {
 }
 
 describe('compaction', () => {
-  it('keeps what counts, drops the rest, and survives reopening', async () => {
+  it('keeps live records, drops dead records, and survives reopening', async () => {
     const disk = new SimulatedDisk();
     const store = await written(disk);
     const before = store.stat();
@@ -51,7 +51,7 @@ describe('compaction', () => {
     await again.close();
   });
 
-  it('drops a name that was deleted before, also when it is compacted in two steps', async () => {
+  it('drops a deleted name, also when it compacts in two steps', async () => {
     const disk = new SimulatedDisk();
     const store = await written(disk);
     const space = await store.namespace('space');
@@ -69,7 +69,7 @@ describe('compaction', () => {
     await last.close();
   });
 
-  it('goes on while others write, and hides nothing of theirs', async () => {
+  it('runs while other callers write, and hides none of their writes', async () => {
     const disk = new SimulatedDisk();
     const store = await written(disk);
     const space = await store.namespace('space');
@@ -91,7 +91,7 @@ describe('compaction', () => {
     await again.close();
   });
 
-  it('leaves a snapshot its files until it is released', async () => {
+  it('keeps the files of a snapshot until it is released', async () => {
     const disk = new SimulatedDisk();
     const store = await written(disk);
     const snapshot = store.snapshot();
@@ -111,7 +111,7 @@ describe('compaction', () => {
     await store.close();
   });
 
-  it('leaves the store as it was when the disk is full', async () => {
+  it('does not change the store when the disk is full', async () => {
     const disk = new SimulatedDisk();
     const store = await written(disk);
     disk.setCapacity(store.stat().diskBytes + 1500);
@@ -125,7 +125,7 @@ describe('compaction', () => {
 });
 
 describe('compaction and erasing at the same time', () => {
-  it('go well together, whichever step of the compaction the erasing meets', async () => {
+  it('keep the store correct when the erasure runs at any step of the compaction', async () => {
     let isMet = true;
     for (let at = 1; isMet; at += 1) {
       const disk = new SimulatedDisk();

@@ -47,7 +47,7 @@ async function storeOf(segments: number, path: string): Promise<void> {
 }
 
 describe('the open files of a store', () => {
-  it('are one descriptor for each finished segment and two for the one being written', async () => {
+  it('are one descriptor for each finished segment and two for the current segment', async () => {
     const path = join(folder, 'store');
     const options = { path, storeKey: storeKeyOf(7), segmentBytes: 500, roomBytes: 0 } as const;
     const store = await SealedStore.create({ ...options, compaction: 'manual' });
@@ -63,7 +63,7 @@ describe('the open files of a store', () => {
     expect(openSegments(path)).toEqual([]);
   });
 
-  it('are bounded: more segments than descriptors open, read, compact and close', async () => {
+  it('are bounded: a store with more segments than descriptors opens, reads, compacts and closes', async () => {
     const path = join(folder, 'store');
     await storeOf(40, path);
     const fileSystem = createNodeFileSystem(8);
@@ -83,7 +83,7 @@ describe('the open files of a store', () => {
     expect(openSegments(path)).toEqual([]);
   });
 
-  it('do not follow a name that leads to another file meanwhile', async () => {
+  it('detect a name that was changed to another file', async () => {
     const path = join(folder, 'store');
     await storeOf(20, path);
     const fileSystem = createNodeFileSystem(4);
@@ -133,9 +133,9 @@ describe('the open files of a store', () => {
   });
 });
 
-describe('a passing lack of descriptors or memory', () => {
+describe('a temporary lack of descriptors or memory', () => {
   it.each(['EMFILE', 'ENFILE', 'ENOMEM'])(
-    '%s while a segment ends refuses the write and poisons nothing',
+    '%s while a segment ends refuses the write, and later writes work',
     async (code) => {
       for (const short of ['create', 'open'] as const) {
         const disk = new SimulatedDisk();
@@ -161,7 +161,7 @@ describe('a passing lack of descriptors or memory', () => {
     },
   );
 
-  it('while opening is a code of its own that can be tried again', async () => {
+  it('while opening has its own code, and opening can be retried', async () => {
     const disk = new SimulatedDisk();
     const store = await SealedStore.create(storeOptions(disk));
     await store.close();
@@ -173,7 +173,7 @@ describe('a passing lack of descriptors or memory', () => {
     await (await SealedStore.open(storeOptions(disk))).close();
   });
 
-  it('ENOMEM of a write or a sync is no passing one', async () => {
+  it('ENOMEM of a write or a sync does not count as temporary', async () => {
     for (const failing of ['write', 'sync'] as const) {
       const disk = new SimulatedDisk();
       const store = await SealedStore.create(storeOptions(disk));
@@ -186,7 +186,7 @@ describe('a passing lack of descriptors or memory', () => {
 });
 
 describe('a refused write at the end of a segment', () => {
-  it('leaves no file on a full disk, however often it is tried, and its number is used again', async () => {
+  it('leaves no file on a full disk after any number of attempts, and its number is used again', async () => {
     const disk = new SimulatedDisk();
     const store = await SealedStore.create(storeOptions(disk, { segmentBytes: 500 }));
     const space = await store.namespace('n');

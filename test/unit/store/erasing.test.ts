@@ -10,7 +10,7 @@ const options = (disk: SimulatedDisk) => storeOptions(disk, { segmentBytes: 4096
 
 const filledWith = (number: number): Uint8Array => new Uint8Array(600).fill(number);
 
-/** Segments of plain records, then some where both lie together, then plain ones again. */
+/** Segments of plain records, then segments with both kinds, then plain ones again. */
 async function withBoth(disk: SimulatedDisk): Promise<SealedStore> {
   const store = await SealedStore.create(options(disk));
   const plain = await store.namespace('plain');
@@ -71,7 +71,7 @@ describe('erasing a namespace', () => {
     await again.close();
   });
 
-  it('leaves no ciphertext of a namespace that lies in the segment being written', async () => {
+  it('leaves no ciphertext of a namespace in the current segment', async () => {
     const disk = new SimulatedDisk();
     const store = await SealedStore.create(options(disk));
     const ritual = await store.namespace('ritual', { erasable: true });
@@ -87,7 +87,7 @@ describe('erasing a namespace', () => {
     await store.close();
   });
 
-  it('is swept by the next process when this one dies first', async () => {
+  it('is completed by the next process when this one dies first', async () => {
     const disk = new SimulatedDisk();
     const store = await withBoth(disk);
     const before = segmentPaths(disk);
@@ -118,7 +118,7 @@ describe('erasing a namespace', () => {
   }, 60_000);
 });
 
-describe('a disk that is full when the key of an erased namespace is to be overwritten', () => {
+describe('overwriting the key of an erased namespace on a full disk', () => {
   const KEYS = `${STORE_PATH}/keys-0000000001`;
 
   /** Erases while zeros cannot be written, and then gives room again. */
@@ -139,7 +139,7 @@ describe('a disk that is full when the key of an erased namespace is to be overw
 
   const isKeyGone = (disk: SimulatedDisk): boolean => fileOn(disk, KEYS).every((byte) => byte === 0);
 
-  it('is tried again by the next call, which says that it was done', async () => {
+  it('is tried again by the next call, which reports success', async () => {
     const { disk, store } = await halfErased('manual');
     expect(await store.eraseNamespace('ritual')).toBe(true);
     expect(isKeyGone(disk)).toBe(true);
@@ -160,14 +160,14 @@ describe('a disk that is full when the key of an erased namespace is to be overw
     expect(isKeyGone(disk)).toBe(true);
   });
 
-  it('is tried again before the name is taken anew', async () => {
+  it('is tried again before the name is created again', async () => {
     const { disk, store } = await halfErased('manual');
     await store.namespace('ritual');
     expect(isKeyGone(disk)).toBe(true);
     await store.close();
   });
 
-  it('failing otherwise: no more writes, and the next opening destroys it', async () => {
+  it('stops all writes after another error, and the next opening destroys the key', async () => {
     const { disk, store } = await halfErased('manual', 'EIO');
     await expect(store.eraseNamespace('ritual')).rejects.toMatchObject({ code: 'STORE_WRITE_FAILED' });
     await store.close();
@@ -180,7 +180,7 @@ describe('a disk that is full when the key of an erased namespace is to be overw
 });
 
 describe('a namespace erased while it is read', () => {
-  it('ends a snapshot and a backup with a code that says to start again', async () => {
+  it('ends a snapshot and a backup with a code, and the hint says to start again', async () => {
     const disk = new SimulatedDisk();
     const store = await withBoth(disk);
     const erased = { code: 'STORE_NAMESPACE_ERASED', hint: expect.any(String) as string };
@@ -203,7 +203,7 @@ describe('when erased namespaces are swept', () => {
   // The timing asks for nothing else of a state; the sweep itself is tested above.
   const state = { log: { segments: [segment] }, active: segment, namespaces } as unknown as StoreState;
 
-  it('once for all erasures of a second, and never after closing', async () => {
+  it('they are swept once for all erasures of a second, and never after closing', async () => {
     const asked: number[] = [];
     let calledOff = 0;
     const compactor = new Compactor(state, (_task, milliseconds) => {
@@ -217,7 +217,7 @@ describe('when erased namespaces are swept', () => {
     expect([asked.length, calledOff]).toEqual([1, 1]);
   });
 
-  it('not when nothing was erased', () => {
+  it('no sweep runs when nothing was erased', () => {
     const compactor = new Compactor(
       { log: { segments: [{ erasedBytes: 0 }] }, namespaces } as unknown as StoreState,
       () => expect.fail('asked for a sweep'),

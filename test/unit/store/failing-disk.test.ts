@@ -22,7 +22,7 @@ async function opened(): Promise<{ disk: SimulatedDisk; store: SealedStore; spac
 const put = (name: string, value: Uint8Array) => ({ kind: 'put', namespace: 'space', name, value }) as const;
 
 describe('a disk that fails', () => {
-  it('full in the middle of a batch: nothing of it stays, reads go on, and writes when there is room', async () => {
+  it('full in the middle of a batch: the batch is not kept, reads continue, and writes continue when there is room', async () => {
     const { disk, store, space } = await opened();
     const [path = ''] = segmentPaths(disk);
     const durable = fileOn(disk, path).length;
@@ -41,7 +41,7 @@ describe('a disk that fails', () => {
     await again.close();
   });
 
-  it('rejects every write that was sealed behind the one that failed', async () => {
+  it('rejects every write that was sealed after the failed write', async () => {
     const { disk, store, space } = await opened();
     disk.setCapacity([...disk.files().values()].reduce((sum, bytes) => sum + bytes.length, 0) + 500);
     const outcomes = await Promise.allSettled(
@@ -53,7 +53,7 @@ describe('a disk that fails', () => {
     await store.close();
   });
 
-  it('fdatasync failing: no more writes on this handle, reads go on, what was acknowledged is there', async () => {
+  it('fdatasync fails: no more writes on this handle, reads continue, acknowledged records stay', async () => {
     const { disk, store, space } = await opened();
     disk.inject(({ kind }) => (kind === 'sync' ? { code: 'EIO' } : undefined));
     const failed = { code: 'STORE_WRITE_FAILED' };
@@ -69,7 +69,7 @@ describe('a disk that fails', () => {
     await again.close();
   });
 
-  it('read-only: says so', async () => {
+  it('read-only: gives its own error code', async () => {
     const disk = new SimulatedDisk();
     disk.inject(({ kind }) => (kind === 'mkdir' ? { code: 'EROFS' } : undefined));
     const readOnly = { code: 'STORE_DISK_READ_ONLY' };
@@ -96,7 +96,7 @@ describe('a disk that failed once', () => {
   }
 
   it.each(['rotate', 'compact', 'fill'] as const)(
-    'finishes no segment any more, whose tail nobody knows (%s)',
+    'gets no finished segment with an unknown tail (%s)',
     async (task) => {
       const { disk, store, space } = await failingOnce(task === 'fill' ? 90_000 : undefined);
       const jobs: Promise<unknown>[] = [space.put('b', new Uint8Array(20_000))];
@@ -118,13 +118,13 @@ describe('a disk that failed once', () => {
 });
 
 describe('misuse', () => {
-  it('of names, values and batches', async () => {
+  it('of names, values and batches is refused', async () => {
     const { store, space } = await opened();
     const badName = { code: 'STORE_NAME_INVALID' };
     for (const name of ['', 'x'.repeat(4097), 'half \ud800 pair'])
       await expect(space.put(name, Uint8Array.of(1))).rejects.toMatchObject(badName);
     await expect(store.namespace('')).rejects.toMatchObject(badName);
-    // The type forbids it; a caller in JavaScript can do it all the same.
+    // The type forbids it, but a caller in JavaScript can do it.
     await expect(space.put('n', 'text' as unknown as Uint8Array)).rejects.toBeInstanceOf(TypeError);
     const tooLarge = { code: 'STORE_VALUE_TOO_LARGE' };
     await expect(space.put('n', new Uint8Array(16 * 1024 * 1024 + 1))).rejects.toMatchObject(tooLarge);
@@ -136,7 +136,7 @@ describe('misuse', () => {
     await store.close();
   });
 
-  it('counts the padding of a batch, which an erasable namespace has twice', async () => {
+  it('of a batch limit: the size includes the padding, twice for an erasable namespace', async () => {
     const disk = new SimulatedDisk();
     const store = await SealedStore.create(storeOptions(disk, { paddingBytes: 65_536 }));
     await store.namespace('space');
@@ -149,7 +149,7 @@ describe('misuse', () => {
     await store.close();
   });
 
-  it('takes the largest value and the longest name', async () => {
+  it('does not include the largest value and the longest name', async () => {
     const { disk, store, space } = await opened();
     const value = new Uint8Array(16 * 1024 * 1024).fill(3);
     await space.put('n'.repeat(4096), value);
@@ -163,7 +163,7 @@ describe('misuse', () => {
     await again.close();
   });
 
-  it('of a closed store and an erased namespace', async () => {
+  it('of a closed store and an erased namespace is refused', async () => {
     const { store } = await opened();
     const erasable = await store.namespace('erasable', { erasable: true });
     await erasable.put('n', Uint8Array.of(1));
@@ -181,7 +181,7 @@ describe('misuse', () => {
     expect(() => store.head()).toThrow(expect.objectContaining(closed));
   });
 
-  it('of places: a store is there, other files are there, the path is a file', async () => {
+  it('of paths is refused: an existing store, other files, a file', async () => {
     const { disk, store } = await opened();
     await store.close();
     await expect(SealedStore.create(storeOptions(disk))).rejects.toMatchObject({ code: 'STORE_EXISTS' });

@@ -4,7 +4,7 @@ import { SealedStore } from '../../../src/store/sealed-store.ts';
 import { SimulatedDisk } from '../../support/simulated-disk.ts';
 import { storeOptions } from '../../support/store-on-disk.ts';
 
-/** A store whose observer writes down the codes that it is told. */
+/** A store with an observer that records the reported codes. */
 async function observedStore(disk: SimulatedDisk) {
   const told: string[] = [];
   const codeOf = (fault: StoreFault | undefined) => fault?.error.code ?? 'none';
@@ -18,7 +18,7 @@ async function observedStore(disk: SimulatedDisk) {
 }
 
 describe('the health of a store', () => {
-  it('is without faults while everything works, and tells the free bytes of the disk', async () => {
+  it('has no faults while everything works, and includes the free bytes of the disk', async () => {
     const disk = new SimulatedDisk();
     const { store, space, told } = await observedStore(disk);
     await space.put('a', new Uint8Array(40));
@@ -54,7 +54,7 @@ describe('the health of a store', () => {
     });
   });
 
-  it('says that the store takes no more writes after a failed sync', async () => {
+  it('shows that the store takes no more writes after a failed sync', async () => {
     const disk = new SimulatedDisk();
     const { store, space } = await observedStore(disk);
     disk.inject(({ kind }) => (kind === 'sync' ? { code: 'EIO' } : undefined));
@@ -66,7 +66,7 @@ describe('the health of a store', () => {
     });
   });
 
-  it('shows a read that failed, and an observer that throws hurts nothing', async () => {
+  it('shows a failed read, and an observer that throws has no effect', async () => {
     const disk = new SimulatedDisk();
     const observer = {
       readFailed: () => {

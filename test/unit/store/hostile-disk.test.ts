@@ -7,7 +7,7 @@ import { contentOf, fileOn, filledDisk, segmentPaths, storeOptions } from '../..
 const erasable = ['secret-space'];
 
 describe('a hostile disk', () => {
-  it('cannot flip a bit anywhere: refused with a code, or harmless', async () => {
+  it('cannot flip any bit: the store is refused with a code, or unchanged', async () => {
     const disk = new SimulatedDisk();
     const store = await SealedStore.create(storeOptions(disk));
     await (await store.namespace('plain-space')).put('first', Uint8Array.of(1, 2, 3));
@@ -59,7 +59,7 @@ describe('a hostile disk', () => {
     await store.close();
   });
 
-  it('cannot cost memory by files that are far too long, or by the length that a frame claims', async () => {
+  it('cannot use up memory by very long files, or by the length field of a frame', async () => {
     const disk = new SimulatedDisk();
     const content = await filledDisk(disk);
     const read: number[] = [];
@@ -110,7 +110,7 @@ describe('a hostile disk', () => {
     expect(Math.max(...read)).toBeLessThan(2 ** 23);
   });
 
-  it('finds no name, value or key in any file', async () => {
+  it('contains no readable name, value or key in any file', async () => {
     const disk = new SimulatedDisk();
     await filledDisk(disk);
     const store = await SealedStore.open(storeOptions(disk));

@@ -19,7 +19,7 @@ describe('an overfull leaf', () => {
     expect([right.addresses, right.extents]).toEqual([[64], [128]]);
   });
 
-  it('is halved otherwise', () => {
+  it('is split in half when names come in another order', () => {
     const left = overfull();
     const { right, separator } = left.split(false);
     expect([left.size, right.size, separator]).toEqual([32, 33, '032']);

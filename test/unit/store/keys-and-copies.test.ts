@@ -33,7 +33,7 @@ async function filled() {
 }
 
 describe('changing the store key', () => {
-  it('leaves only the new key, keeps everything, and ends with the old keys gone', async () => {
+  it('keeps all records, lets only the new key open, and removes the old keys', async () => {
     const { disk, content, store } = await filled();
     const before = store.head();
     await store.rotateStoreKey(storeKeyOf(8));
@@ -51,7 +51,7 @@ describe('changing the store key', () => {
     expect([...disk.files().keys()].some((path) => path.endsWith('keys-0000000001'))).toBe(false);
   });
 
-  it('ends with the old keys gone, whichever step of a compaction it meets', async () => {
+  it('removes the old keys, also when it runs at any step of a compaction', async () => {
     let isMet = true;
     for (let at = 1; isMet; at += 3) {
       const { disk, content, store } = await filled();
@@ -75,7 +75,7 @@ describe('changing the store key', () => {
     }
   });
 
-  it('twice at once: the second key opens everything, also before the old records are sealed anew', async () => {
+  it('twice concurrently: the second key opens everything, also before the old records are sealed again', async () => {
     const { disk, content, store } = await filled();
     const space = await store.namespace('plain-space');
     await Promise.all([
@@ -95,7 +95,7 @@ describe('changing the store key', () => {
     await store.close();
   });
 
-  it('refuses a key and an unlock field of a wrong length, and goes on', async () => {
+  it('refuses a key and an unlock field of a wrong length, and the store continues', async () => {
     const { disk, store } = await filled();
     const before = disk.files();
     const short = new SecretBytes(new Uint8Array(31));
@@ -107,7 +107,7 @@ describe('changing the store key', () => {
     await store.close();
   });
 
-  it('overwrites the keys file that an interrupted change left, before it removes it', async () => {
+  it('overwrites the keys file of an interrupted change before it is removed', async () => {
     const { disk, store } = await filled();
     await store.close();
     const orphan = `${STORE_PATH}/keys-0000000002`;
@@ -149,7 +149,7 @@ describe('changing the store key', () => {
 });
 
 describe('erasing', () => {
-  it('destroys the key, survives reopening, and after compaction the bytes are gone', async () => {
+  it('destroys the key, survives reopening, and compaction removes the bytes', async () => {
     const { disk, store } = await filled();
     const keysPath = `${STORE_PATH}/keys-0000000001`;
     expect(fileOn(disk, keysPath).some((byte) => byte !== 0)).toBe(true);
@@ -164,7 +164,7 @@ describe('erasing', () => {
     await again.close();
   });
 
-  it('is finished by the next opening when the power fails between its steps', async () => {
+  it('is completed by the next opening after a power cut between its steps', async () => {
     const { disk, store } = await filled();
     await store.close();
     for (let cut = 1; cut <= 6; cut += 1) {
@@ -183,7 +183,7 @@ describe('erasing', () => {
 });
 
 describe('backup and restore', () => {
-  it('give an equal store with the same id, a higher generation and the same place in the log', async () => {
+  it('give an equal store with the same id, a higher generation and the same position in the log', async () => {
     const { content, store } = await filled();
     const backup = await backedUp(store);
     const head = store.head();
@@ -200,7 +200,7 @@ describe('backup and restore', () => {
     await store.close();
   });
 
-  it('shows one moment, whatever is written while it runs', async () => {
+  it('contain the state of one moment, independent of concurrent writes', async () => {
     const { content, store } = await filled();
     const space = await store.namespace('plain-space');
     const parts: Uint8Array[] = [];
@@ -221,7 +221,7 @@ describe('backup and restore', () => {
     await store.close();
   });
 
-  it('refuse a wrong key, any edit, any truncation, a wrong version and a place that is not empty', async () => {
+  it('refuse a wrong key, any edit, any truncation, a wrong version and a non-empty folder', async () => {
     const { disk: origin, store } = await filled();
     const backup = await backedUp(store);
     await store.close();
@@ -250,7 +250,7 @@ describe('backup and restore', () => {
 });
 
 describe('check and lossy repair', () => {
-  it('check reports without changing; repair says what is lost, and keeps the rest', async () => {
+  it('check reports without changes; repair reports the lost records, and keeps the others', async () => {
     const { disk, content, store } = await filled();
     await store.close();
     expect(await SealedStore.check(storeOptions(disk))).toMatchObject({

@@ -31,7 +31,7 @@ async function turnsDuring(work: () => Promise<unknown>): Promise<number> {
 }
 
 describe('many namespaces', () => {
-  it('are sorted once, until one comes or goes', async () => {
+  it('are sorted once, until a namespace is added or removed', async () => {
     const disk = new SimulatedDisk();
     const store = await SealedStore.create(storeOptions(disk));
     for (let index = 20; index > 0; index -= 1) await store.namespace(`n-${index}`, { erasable: true });
@@ -57,7 +57,7 @@ describe('many namespaces', () => {
 });
 
 describe('snapshots', () => {
-  it('each show their own moment, whatever changes and whichever is released first', async () => {
+  it('each show their own moment, independent of changes and of the order of release', async () => {
     const store = await SealedStore.create(storeOptions(new SimulatedDisk(), { segmentBytes: 700 }));
     const a = await store.namespace('a');
     const b = await store.namespace('b');
@@ -136,7 +136,7 @@ describe('a file of an impossible size', () => {
     },
   );
 
-  it('a long tail that may be one is scanned with pauses', async () => {
+  it('a long tail that may be a frame is scanned with pauses', async () => {
     const disk = new SimulatedDisk();
     const content = await filledDisk(disk);
     const last = segmentPaths(disk).at(-1) ?? '';

@@ -6,7 +6,7 @@ import { fileOn, segmentPaths, STORE_PATH, storeOptions } from '../../support/st
 const bytes = (byte: number) => new Uint8Array(40).fill(byte);
 
 describe('opening after a process was killed', () => {
-  it('makes durable what it shows, also the last frame that was never synced', async () => {
+  it('makes all visible records durable, including a last frame that was never synced', async () => {
     const disk = new SimulatedDisk();
     const store = await SealedStore.create(storeOptions(disk));
     const space = await store.namespace('n');
@@ -22,7 +22,7 @@ describe('opening after a process was killed', () => {
     expect(await (await cut.namespace('n')).get('late')).toEqual(bytes(1));
   });
 
-  it('makes a renamed manifest durable before it writes into the segment that only this one lists', async () => {
+  it('makes a renamed manifest durable before it writes into the new segment of this manifest', async () => {
     const disk = new SimulatedDisk();
     const store = await SealedStore.create(storeOptions(disk, { segmentBytes: 300 }));
     const space = await store.namespace('n');
@@ -44,7 +44,7 @@ describe('opening after a process was killed', () => {
     expect(await (await cut.namespace('n')).get('acknowledged')).toEqual(bytes(3));
   });
 
-  it('destroys the key of a namespace that was never made', async () => {
+  it('destroys the key of a namespace that was not completely created', async () => {
     const disk = new SimulatedDisk();
     const store = await SealedStore.create(storeOptions(disk));
     disk.inject(({ kind, path }) =>
@@ -107,7 +107,7 @@ describe('the durable mark of the manifest', () => {
   });
 });
 
-describe('a place in the last segment that is no frame', () => {
+describe('bytes in the last segment that are not a frame', () => {
   /** A log that was never closed: only its first frames are below the durable mark of the manifest. */
   async function unclosed() {
     const disk = new SimulatedDisk();
@@ -119,7 +119,7 @@ describe('a place in the last segment that is no frame', () => {
     return { trial, path, log: Buffer.from(fileOn(trial, path)) };
   }
 
-  it('is torn when the frame behind it does not say that it was durable', async () => {
+  it('are a torn tail when the next frame does not show that they were durable', async () => {
     const { trial, path, log } = await unclosed();
     const firstFrame = log.subarray(128, 128 + 72 + log.readUInt32BE(128 + 12) + 32);
     trial.tamper(path, Buffer.concat([log, Buffer.alloc(50, 0xee), firstFrame]));
@@ -129,7 +129,7 @@ describe('a place in the last segment that is no frame', () => {
     await store.close();
   });
 
-  it('carries the mark of another store where only the mark was altered in durable bytes', async () => {
+  it('are refused as another store’s when only the store mark was altered in durable bytes', async () => {
     const disk = new SimulatedDisk();
     const store = await SealedStore.create(storeOptions(disk));
     await (await store.namespace('n')).put('a', bytes(1));
@@ -142,7 +142,7 @@ describe('a place in the last segment that is no frame', () => {
     });
   });
 
-  it('is damage where the header of a segment was altered and its MAC was not', async () => {
+  it('are damage when the header of a segment was altered without its MAC', async () => {
     const disk = new SimulatedDisk();
     await (await SealedStore.create(storeOptions(disk))).close();
     const [path = ''] = segmentPaths(disk);

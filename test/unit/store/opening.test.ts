@@ -29,7 +29,7 @@ async function expectRefused(disk: SimulatedDisk, code: string): Promise<void> {
 
 const flipped = (bytes: Uint8Array, at: number): Uint8Array => bytes.with(at, (bytes[at] ?? 0) ^ 1);
 
-describe('opening refuses, and leaves the store as it was', () => {
+describe('opening refuses, and does not change the store', () => {
   it('another key', async () => {
     const disk = await prepared();
     const before = disk.files();
@@ -38,7 +38,7 @@ describe('opening refuses, and leaves the store as it was', () => {
     expect(disk.files()).toEqual(before);
   });
 
-  it('a place without a store, a file, a lost manifest', async () => {
+  it('a folder without a store, a file, a lost manifest', async () => {
     const disk = new SimulatedDisk();
     const code = 'STORE_NOT_FOUND';
     await expect(SealedStore.open(storeOptions(disk))).rejects.toMatchObject({ code });
@@ -83,7 +83,7 @@ describe('opening refuses, and leaves the store as it was', () => {
     await expectRefused(disk, 'STORE_SEGMENT_FOREIGN');
   });
 
-  it('a damaged record, a foreign frame, a repeated and a left-out frame', async () => {
+  it('a damaged record, a foreign frame, a repeated and a missing frame', async () => {
     const disk = await prepared();
     const [first = ''] = segmentPaths(disk);
     const bytes = fileOn(disk, first);
@@ -101,7 +101,7 @@ describe('opening refuses, and leaves the store as it was', () => {
     await expectRefused(disk, 'STORE_RECORD_MISPLACED');
   });
 
-  it('the last bytes cut off after a clean close', async () => {
+  it('a shortened file after a clean close', async () => {
     const disk = await prepared();
     const last = segmentPaths(disk).at(-1) ?? '';
     disk.tamper(last, fileOn(disk, last).slice(0, -200));
@@ -118,7 +118,7 @@ describe('opening refuses, and leaves the store as it was', () => {
     await expectRefused(disk, 'STORE_NAMESPACE_KEY_DAMAGED');
   });
 
-  it('a store behind a deposited head, or beside it', async () => {
+  it('a store that is older than a deposited head, or of another history', async () => {
     const disk = await prepared();
     const old = disk.clone();
     const store = await SealedStore.open(storeOptions(disk));
@@ -140,7 +140,7 @@ describe('opening refuses, and leaves the store as it was', () => {
 });
 
 describe('a torn tail', () => {
-  it('is cut off and reported, wherever the last write was torn', async () => {
+  it('is removed and reported, at any position of the last write', async () => {
     const disk = new SimulatedDisk();
     const store = await SealedStore.create(storeOptions(disk));
     const space = await store.namespace('space');
@@ -179,7 +179,7 @@ describe('a torn tail', () => {
 });
 
 describe('the header', () => {
-  it('gives store id and unlock field without the key, and tells which key fits', async () => {
+  it('gives store id and unlock field without the key, and verifies a key', async () => {
     const disk = new SimulatedDisk();
     const unlock = Uint8Array.of(1, 2, 3);
     const store = await SealedStore.create(

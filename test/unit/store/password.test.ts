@@ -14,7 +14,7 @@ const password = (text: string): SecretBytes => passwordFromFile(utf8(text));
 const storeKey = new SecretBytes(systemRandom(32));
 
 describe('V10 password unlock', () => {
-  it('V10 wraps with scrypt and a salt of its own, and unwraps', async () => {
+  it('V10 wraps with scrypt and a new salt, and unwraps', async () => {
     const one = await wrapStoreKey(storeKey, password('correct horse'));
     const two = await wrapStoreKey(storeKey, password('correct horse'));
     expect(one.length).toBe(PASSWORD_HEADER_BYTES);
@@ -23,7 +23,7 @@ describe('V10 password unlock', () => {
     expect((await unwrapStoreKey(one, password('correct horse'))).equals(storeKey)).toBe(true);
   });
 
-  it('V10 wrong password refused', async () => {
+  it('V10 a wrong password is refused', async () => {
     const header = await wrapStoreKey(storeKey, password('correct horse'));
     for (const wrong of ['correct hors', 'correct horse ', 'Correct horse', 'correct horse\n\n'])
       await expect(unwrapStoreKey(header, password(wrong))).rejects.toMatchObject({
@@ -59,7 +59,7 @@ describe('V10 password unlock', () => {
     });
   });
 
-  it('a cost that would exhaust memory, a newer version and a weaker cost are refused before any work', async () => {
+  it('a too high cost, a newer version and a weaker cost are refused before any computation', async () => {
     const header = await wrapStoreKey(storeKey, password('p'));
     for (const [at, value] of [
       [4, 2],
@@ -87,7 +87,7 @@ describe('V10 password unlock', () => {
     expect(() => password(text)).toThrowError(expect.objectContaining({ code: 'STORE_PASSWORD_INVALID' }));
   });
 
-  it('the longest password, also with a newline, and bytes that are no UTF-8 are taken', async () => {
+  it('the longest password, also with a newline, and bytes that are not UTF-8 are accepted', async () => {
     expect(passwordFromFile(utf8(`${'x'.repeat(MAX_PASSWORD_BYTES)}\n`)).length).toBe(MAX_PASSWORD_BYTES);
     const odd = passwordFromFile(Uint8Array.of(0xff, 0xfe, 0x00));
     const header = await wrapStoreKey(storeKey, odd);

@@ -25,8 +25,8 @@ const readOnly = (disk: SimulatedDisk): FileSystem =>
     return disk.open(path, mode);
   });
 
-describe('reading beside the process that has the store open', () => {
-  it('works while that process makes erasable namespaces all the time', async () => {
+describe('reading while another process has the store open', () => {
+  it('works while that process constantly creates erasable namespaces', async () => {
     const disk = new SimulatedDisk();
     const content = await filledDisk(disk);
     const writer = await SealedStore.open(storeOptions(disk));
@@ -46,7 +46,7 @@ describe('reading beside the process that has the store open', () => {
     await writer.close();
   });
 
-  it('works while that process compacts all the time', async () => {
+  it('works while that process constantly compacts', async () => {
     const disk = new SimulatedDisk();
     const content = await filledDisk(disk);
     const writer = await SealedStore.open(storeOptions(disk));
@@ -65,7 +65,7 @@ describe('reading beside the process that has the store open', () => {
 });
 
 describe('a read-only file system', () => {
-  it('can be read and checked; what cannot be repaired there says what it would lose', async () => {
+  it('allows reading and checking, and a repair plan lists the records that a repair would lose', async () => {
     const disk = new SimulatedDisk();
     const content = await filledDisk(disk);
     const fileSystem = readOnly(disk);
@@ -80,7 +80,7 @@ describe('a read-only file system', () => {
     expect(disk.operations.openHandles).toBe(0);
   });
 
-  it('is named when the store is opened for writing', async () => {
+  it('is reported when the store is opened for writing', async () => {
     const disk = new SimulatedDisk();
     await filledDisk(disk);
     const options = { ...storeOptions(disk), fileSystem: readOnly(disk) };

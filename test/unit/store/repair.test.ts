@@ -28,7 +28,7 @@ async function repaired(disk: SimulatedDisk, erasable: readonly string[]) {
 }
 
 describe('a lossy repair', () => {
-  it('keeps the plain records when the file with the keys of erasable namespaces is gone', async () => {
+  it('keeps the plain records when the file with the keys of erasable namespaces is missing', async () => {
     const disk = new SimulatedDisk();
     const content = await filledDisk(disk);
     disk.tamper(KEYS, undefined);
@@ -41,7 +41,7 @@ describe('a lossy repair', () => {
     await (await SealedStore.open(storeOptions(disk))).close();
   });
 
-  it('keeps records, also erasable ones, when what named their namespaces is lost', async () => {
+  it('keeps records, also erasable ones, when the records with the names of their namespaces are lost', async () => {
     const disk = new SimulatedDisk();
     const content = await filledDisk(disk);
     const [first = ''] = segmentPaths(disk);
@@ -63,7 +63,7 @@ describe('a lossy repair', () => {
     for (const [name, value] of content) if (!lost.has(name)) expect(renamed.get(name), name).toBe(value);
   });
 
-  it('keeps the damaged segments, whenever it is cut off and tried again', async () => {
+  it('keeps the damaged segments when it is interrupted at any step and repeated', async () => {
     for (let cut = 1; cut < 100; cut++) {
       const disk = new SimulatedDisk();
       await filledDisk(disk);

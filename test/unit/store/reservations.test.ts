@@ -36,7 +36,7 @@ describe.each(stores)('V2 reservations on the %s store', (_kind, makeStore) => {
     expect(names.exists('a')).toBe(false);
   });
 
-  it('V2 a forged copy of a reservation is no reservation', async () => {
+  it('V2 a forged copy of a reservation is refused', async () => {
     const names = await open();
     const reservation = await names.reserve('a');
     await expect(names.put({ ...reservation }, one)).rejects.toEqual(code('STORE_RESERVATION_INVALID'));
@@ -44,7 +44,7 @@ describe.each(stores)('V2 reservations on the %s store', (_kind, makeStore) => {
     await names.put(reservation, one);
   });
 
-  it('V2 a reservation of another store is none here', async () => {
+  it('V2 a reservation of another store is refused', async () => {
     const [here, there] = [await open(), await open()];
     await here.reserve('a');
     await expect(here.put(await there.reserve('a'), one)).rejects.toEqual(code('STORE_RESERVATION_INVALID'));
@@ -58,7 +58,7 @@ describe.each(stores)('V2 reservations on the %s store', (_kind, makeStore) => {
     expect(await names.get('a')).toEqual(one);
   });
 
-  it('V2 of two puts at once with one reservation one succeeds', async () => {
+  it('V2 one of two concurrent puts with one reservation succeeds', async () => {
     const names = await open();
     const reservation = await names.reserve('a');
     const results = await Promise.allSettled([names.put(reservation, one), names.put(reservation, two)]);
@@ -66,7 +66,7 @@ describe.each(stores)('V2 reservations on the %s store', (_kind, makeStore) => {
     expect(await names.get('a')).toEqual(one);
   });
 
-  it('V2 get of a missing and of a reserved name fail distinctly', async () => {
+  it('V2 get of a missing name and of a reserved name fail with different codes', async () => {
     const names = await open();
     await names.reserve('a');
     await expect(names.get('a')).rejects.toEqual(code('STORE_NAME_RESERVED'));
@@ -84,7 +84,7 @@ describe.each(stores)('V2 reservations on the %s store', (_kind, makeStore) => {
     expect(names.exists('a')).toBe(false);
   });
 
-  it('V2 delete of a missing name is ok, of a reserved one refused, of a value frees the name', async () => {
+  it('V2 delete succeeds for a missing name, is refused for a reserved name, and frees the name of a value', async () => {
     const names = await open();
     expect(await names.delete('a')).toBe(false);
     const reservation = await names.reserve('a');
@@ -107,7 +107,7 @@ describe.each(stores)('V2 reservations on the %s store', (_kind, makeStore) => {
     expect(await names.get('a')).toEqual(one);
   });
 
-  it('an old reservation does not give back or fill a newer one of the same name', async () => {
+  it('an old reservation cannot release or fill a newer reservation of the same name', async () => {
     const names = await open();
     const old = await names.reserve('a');
     await names.unreserve(old);
@@ -144,13 +144,13 @@ describe.each(stores)('V2 reservations on the %s store', (_kind, makeStore) => {
     expect(replaced).toEqual(Array.from({ length: 21 }, (_, i) => i));
   });
 
-  it('V5 of many concurrent reserves of one name one succeeds', async () => {
+  it('V5 one of many concurrent reserves of one name succeeds', async () => {
     const names = await open();
     const results = await Promise.allSettled(Array.from({ length: 20 }, () => names.reserve('a')));
     expect(results.filter(({ status }) => status === 'fulfilled').length).toBe(1);
   });
 
-  it('two views of one opened store honour each other: no leftovers', async () => {
+  it('two views of one opened store respect each other’s reservations: no leftovers', async () => {
     const store = await makeStore();
     const [first, second] = [await ReservedNames.open(store), await ReservedNames.open(store)];
     await first.reserve('a');
@@ -160,7 +160,7 @@ describe.each(stores)('V2 reservations on the %s store', (_kind, makeStore) => {
 });
 
 describe('reservations after a crash', () => {
-  it('what a killed process reserved still exists, can be reserved anew, or be reclaimed', async () => {
+  it('a reservation of a killed process still exists, and can be reserved again or reclaimed', async () => {
     const simulated = await SimulatedStore.create();
     const before = await ReservedNames.open(simulated.store);
     const dead = [await before.reserve('a'), await before.reserve('b'), await before.reserve('c')] as const;
@@ -179,7 +179,7 @@ describe('reservations after a crash', () => {
 });
 
 describe('reservations on a full disk', () => {
-  it('stay with their holder, who puts or gives back when there is room', async () => {
+  it('stay valid, and can be filled or released when there is room', async () => {
     const { store, disk } = await SimulatedStore.create({ roomBytes: 0 });
     const names = await ReservedNames.open(store);
     const [kept, unwanted] = [await names.reserve('a'), await names.reserve('b')];

@@ -38,8 +38,8 @@ const zerosBehind = (bytes: Uint8Array): number =>
 
 const reopen = (disk: SimulatedDisk) => SealedStore.open(storeOptions(disk, { roomBytes: ROOM }));
 
-describe('room behind the log', () => {
-  it('is written with a record that makes the file grow, and taken by those after it', async () => {
+describe('preallocated bytes after the log', () => {
+  it('are written with a record that extends the file, and used by the next records', async () => {
     const { store, space, last } = await opened();
     expect(zerosBehind(last())).toBe(ROOM);
     const { length } = last();
@@ -53,7 +53,7 @@ describe('room behind the log', () => {
     expect(zerosBehind(last())).toBe(0);
   });
 
-  it('is not written behind records that are large themselves, nor beyond the end of a segment', async () => {
+  it('are not written after large records, or beyond the end of a segment', async () => {
     const { store, space, last } = await opened({ segmentBytes: 60_000 });
     await space.put('large', new Uint8Array(20_000).fill(1));
     expect(zerosBehind(last())).toBe(0);
@@ -68,7 +68,7 @@ describe('room behind the log', () => {
     await store.close();
   });
 
-  it('is left out with 0, and refused where it is no number of bytes', async () => {
+  it('are disabled with 0; a size that is not a number of bytes is refused', async () => {
     const { store, last } = await opened({ roomBytes: 0 });
     expect(zerosBehind(last())).toBe(0);
     await store.close();
@@ -76,7 +76,7 @@ describe('room behind the log', () => {
       await expect(opened({ roomBytes })).rejects.toBeInstanceOf(RangeError);
   });
 
-  it('is cut off when a segment is finished before it is full: each is as long as the manifest says', async () => {
+  it('are removed when a segment is finished early: each segment has the length in the manifest', async () => {
     const { disk, store, space, last } = await opened();
     for (let turn = 0; turn < 10; turn++) await space.put(`name-${turn}`, value);
     const [path = ''] = segmentPaths(disk);
@@ -91,7 +91,7 @@ describe('room behind the log', () => {
     await store.close();
   });
 
-  it('left by a kill is a clean end: no torn bytes, and it goes at the next opening', async () => {
+  it('are a clean end after a kill: no torn bytes, and the next opening removes them', async () => {
     const { disk, space, last } = await opened();
     await space.put('a', value);
     const killed = disk.afterKill();
@@ -105,7 +105,7 @@ describe('room behind the log', () => {
     await again.close();
   });
 
-  it('in which a write was torn is cut off with it, and the torn bytes are reported', async () => {
+  it('are removed together with a torn write, and the torn bytes are reported', async () => {
     const { disk, space, last } = await opened();
     await space.put('kept', value);
     const durable = last().length - zerosBehind(last());
@@ -124,7 +124,7 @@ describe('room behind the log', () => {
     }
   });
 
-  it('is no excuse for zeros where records were durable', async () => {
+  it('do not explain zeros in place of durable records: those are damage', async () => {
     const { disk, store, space } = await opened();
     for (const name of ['a', 'b', 'c']) await space.put(name, value);
     const [path = ''] = segmentPaths(disk);
@@ -140,7 +140,7 @@ describe('room behind the log', () => {
     }
   });
 
-  it('in a finished segment is damage', async () => {
+  it('are damage in a finished segment', async () => {
     const { disk, store, space } = await opened({ segmentBytes: 1500 });
     for (let turn = 0; turn < 20; turn++) await space.put(`name-${turn}`, value);
     await store.close();
@@ -149,7 +149,7 @@ describe('room behind the log', () => {
     await expect(reopen(disk)).rejects.toMatchObject({ code: 'STORE_SEGMENT_DAMAGED' });
   });
 
-  it('of more bytes than any store writes is a torn tail, whatever they are', async () => {
+  it('are a torn tail when they are longer than any store writes, with any content', async () => {
     const { disk, space, last } = await opened();
     await space.put('a', value);
     const [path = ''] = segmentPaths(disk);
@@ -163,7 +163,7 @@ describe('room behind the log', () => {
     await again.close();
   });
 
-  it('does without on a disk that is too full for it, and comes back with the next segment', async () => {
+  it('are omitted when the disk has too little space, and used again in the next segment', async () => {
     const { disk, store, space, last } = await opened({ segmentBytes: 6000 });
     while (zerosBehind(last()) > 200) await space.put(`fill-${zerosBehind(last())}`, value);
     disk.setCapacity(disk.usedBytes + 500);
@@ -181,7 +181,7 @@ describe('room behind the log', () => {
     await store.close();
   });
 
-  it('lets records in on a full disk, up to where it ends', async () => {
+  it('accept records on a full disk up to their end', async () => {
     const { disk, store, space, last } = await opened();
     disk.setCapacity(disk.usedBytes);
     await space.put('a', value);
@@ -200,7 +200,7 @@ describe('room behind the log', () => {
     ['sync', 'EIO'],
     ['sync', 'ENOSPC'],
   ] as const)(
-    'that cannot be cut off on a failing disk (%s: %s) stops a change of the store key and loses nothing',
+    'that cannot be removed on a failing disk (%s: %s) stop a change of the store key, and no data are lost',
     async (failing, errno) => {
       const { disk, store, space, last } = await opened();
       await space.put('a', value);
@@ -218,7 +218,7 @@ describe('room behind the log', () => {
     },
   );
 
-  it.each(['write', 'sync'] as const)('is not tried for again when a %s fails otherwise', async (kind) => {
+  it.each(['write', 'sync'] as const)('are not written again after another failure of a %s', async (kind) => {
     const { disk, store, space } = await opened();
     await space.put('fill', new Uint8Array(900).fill(1));
     const [path] = segmentPaths(disk);
@@ -235,7 +235,7 @@ describe('room behind the log', () => {
   });
 
   it.each([0, ROOM])(
-    'ends the writes when the tail of a full disk cannot be cut off (room %i)',
+    'no more writes are accepted when the tail on a full disk cannot be removed (roomBytes %i)',
     async (roomBytes) => {
       const { disk, store, space } = await opened({ roomBytes });
       await space.put('fill', new Uint8Array(900).fill(1));
@@ -255,7 +255,7 @@ describe('room behind the log', () => {
     },
   );
 
-  it('counts in what a store takes on the disk, also for a reader', async () => {
+  it('count in the disk size of a store, also for a reader', async () => {
     const { disk, store, space, last } = await opened();
     await space.put('a', value);
     const reader = await ReadOnlyStore.open(disk, STORE_PATH, storeKeyOf(7));
@@ -264,7 +264,7 @@ describe('room behind the log', () => {
     await store.close();
   });
 
-  it('is no loss to a lossy repair', async () => {
+  it('are not reported as a loss by a lossy repair', async () => {
     const { disk, space, last } = await opened();
     await space.put('a', value);
     await space.put('b', value);
@@ -281,7 +281,7 @@ describe('room behind the log', () => {
     await plan.discard();
   });
 
-  it('may fill while a reader without the lock reads: it sees the store of one moment', async () => {
+  it('may be filled while a reader without the lock reads: the reader sees the state of one moment', async () => {
     const { disk, store, space, last } = await opened({ roomBytes: 100_000, segmentBytes: 1 << 20 });
     await space.put('before', value);
     const [path = ''] = segmentPaths(disk);
@@ -313,8 +313,8 @@ describe('room behind the log', () => {
   });
 });
 
-describe('a last segment that is shorter than it was said to be', () => {
-  it.each(['read', 'check'] as const)('is noticed (%s)', async (how) => {
+describe('a last segment that is shorter than its reported size', () => {
+  it.each(['read', 'check'] as const)('is detected (%s)', async (how) => {
     const { disk, store, space, last } = await opened({ roomBytes: 0 });
     await space.put('a', value);
     const cut = last().length;
@@ -340,7 +340,7 @@ describe('a last segment that is shorter than it was said to be', () => {
 });
 
 describe('a frozen tail', () => {
-  it('reads across its beginning, up to its end, and keeps what was there', () => {
+  it('reads across its start and up to its end, and keeps its bytes', () => {
     const bytes = seededBytes(1, 3 * 1024 * 1024);
     const file = {
       readSync: (into: Uint8Array, position: number): number => {
@@ -366,7 +366,7 @@ describe('a frozen tail', () => {
     expect(frozen.readSync(new Uint8Array(10), bytes.length)).toBe(0);
   });
 
-  it('is shorter where the file became so', () => {
+  it('is shorter when the file became shorter', () => {
     const frozen = new FrozenTail({ readSync: () => 7 }, 100);
     expect(frozen.size).toBe(7);
   });

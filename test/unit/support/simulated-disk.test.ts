@@ -27,7 +27,7 @@ describe('simulated disk: what survives a power cut', () => {
     for (const survival of survivals) expect(text(disk.afterPowerCut(survival), '/d/a')).toBe('durable');
   });
 
-  it('unsynced bytes are lost, kept, or a prefix', async () => {
+  it('unsynced bytes are lost, kept, or kept as a prefix', async () => {
     const { disk, file } = await diskWith('old');
     await file.write([utf8('-new'), utf8('er')], 3);
     expect(text(disk, '/d/a')).toBe('old-newer');
@@ -52,7 +52,7 @@ describe('simulated disk: what survives a power cut', () => {
     expect(junk.some((bytes) => bytes?.some((byte) => byte !== 7 && byte !== 0))).toBe(true);
   });
 
-  it('a sync covers what was written before it began, not what came while it ran', async () => {
+  it('a sync covers writes from before its start, not writes during the sync', async () => {
     const { disk, file } = await diskWith('');
     await file.write([utf8('one')], 0);
     const syncing = file.sync();
@@ -96,7 +96,7 @@ describe('simulated disk: what survives a power cut', () => {
 });
 
 describe('simulated disk: failures', () => {
-  it('counts only what changes something, and cuts the power before the chosen step', async () => {
+  it('counts only operations that change the disk, and cuts the power before the chosen step', async () => {
     const { disk, file } = await diskWith('x');
     const before = disk.steps;
     await disk.list('/d');
@@ -111,7 +111,7 @@ describe('simulated disk: failures', () => {
     expect(text(disk.afterPowerCut('kept'), '/d/a')).toBe('y');
   });
 
-  it('a failing sync may forget what was dirty, and the next one succeeds without it', async () => {
+  it('a failing sync may drop unsynced bytes, and the next sync succeeds without them', async () => {
     const { disk, file } = await diskWith('old');
     await file.write([utf8('new')], 0);
     disk.inject(({ kind }) => (kind === 'sync' ? { code: 'EIO', dropsDirty: true } : undefined));
@@ -122,7 +122,7 @@ describe('simulated disk: failures', () => {
     expect(text(disk.afterPowerCut('kept'), '/d/a')).toBe('old');
   });
 
-  it('a full disk takes what fits and says ENOSPC', async () => {
+  it('a full disk writes the bytes that fit, and gives ENOSPC', async () => {
     const { disk, file } = await diskWith('12345');
     disk.setCapacity(8);
     await expect(file.write([utf8('67890')], 5)).rejects.toMatchObject({ code: 'ENOSPC' });
@@ -134,14 +134,14 @@ describe('simulated disk: failures', () => {
     expect(text(disk, '/d/a')).toBe('overwrit');
   });
 
-  it('a planned short write leaves so many bytes', async () => {
+  it('a planned short write leaves the planned number of bytes', async () => {
     const { disk, file } = await diskWith('');
     disk.inject(({ kind }) => (kind === 'write' ? { code: 'EIO', writtenBytes: 2 } : undefined));
     await expect(file.write([utf8('abc')], 0)).rejects.toMatchObject({ code: 'EIO' });
     expect(text(disk, '/d/a')).toBe('ab');
   });
 
-  it('sees the buffer as it is when the write is done', async () => {
+  it('a write uses the content of the buffer at its end', async () => {
     const { disk, file } = await diskWith('');
     const buffer = utf8('good');
     const writing = file.write([buffer], 0);
@@ -159,12 +159,12 @@ describe('simulated disk: failures', () => {
     ['rmdir of a full folder', (disk: SimulatedDisk) => disk.rmdir('/d'), 'ENOTEMPTY'],
     ['unlink of nothing', (disk: SimulatedDisk) => disk.unlink('/d/none'), 'ENOENT'],
     ['rename of nothing', (disk: SimulatedDisk) => disk.rename('/d/none', '/d/b'), 'ENOENT'],
-  ])('%s is an error of node:fs', async (_name, act, code) => {
+  ])('%s has the form of an error of node:fs', async (_name, act, code) => {
     const { disk } = await diskWith('x');
     await expect(act(disk)).rejects.toMatchObject({ code });
   });
 
-  it('a lock is one process’s until released or the power goes', async () => {
+  it('a lock belongs to one process until it is released or the power is cut', async () => {
     const { disk } = await diskWith('x');
     const lock = await disk.lock('/d');
     expect(await disk.lock('/d')).toMatchObject({ owner: expect.any(String) });
@@ -173,7 +173,7 @@ describe('simulated disk: failures', () => {
     expect(await disk.lock('/d')).toHaveProperty('release');
   });
 
-  it('a closed or read-only handle is EBADF', async () => {
+  it('a closed or read-only handle gives EBADF', async () => {
     const { disk, file } = await diskWith('x');
     await file.close();
     await expect(file.sync()).rejects.toMatchObject({ code: 'EBADF' });

@@ -74,7 +74,7 @@ describe('1b certificates and CRLs', () => {
     );
   });
 
-  it('C5, C6: roles by name, CA flag and key usage', () => {
+  it('C5, C6: roles are checked by name, CA flag and key usage', () => {
     for (const changes of [
       { subject: 'Intel SGX PCK Certificate' },
       { certificateAuthority: false },
@@ -114,7 +114,7 @@ describe('1b certificates and CRLs', () => {
     expect(verdictOf(chainOf(pck.certificate, unlimitedCa, root.certificate))).toBe('none');
   });
 
-  it('C10, C11, C13: CRLs by the right key and name, in DER, in hex', () => {
+  it('C10, C11, C13: CRLs need the right key and name, and are DER in hex', () => {
     expect(
       verdictOf(
         plainQuote(),
@@ -134,7 +134,7 @@ describe('1b certificates and CRLs', () => {
     }
   });
 
-  it('C14: revocation of leaf, CA and TCB signer, also after they were seen', () => {
+  it('C14: revoked leaf, CA and TCB signer are refused, also when they were verified before', () => {
     const verifier = new QuoteVerifier({ trustRoot });
     const at = (collateral = plainCollateral()) =>
       codeOf(() => verifier.verify(plainQuote(), { collateral, nowMs: worldNowMs }));
@@ -191,7 +191,7 @@ describe('1b certificates and CRLs', () => {
     expect(verdictOf(plainQuote({ facts: { ppid: new Uint8Array(15) } }))).toBe('PCK_EXTENSION_INVALID');
   });
 
-  it('C16: the entries of the SGX extension are found by OID, each once, none else', () => {
+  it('C16: the entries of the SGX extension are found by OID; a repeated or unknown entry is refused', () => {
     const spec = pck.spec.sgxExtension ?? new Uint8Array();
     const context = { code: 'PCK_EXTENSION_INVALID', document: 'test' } as const;
     const list = new DerReader(spec, context).enter();
@@ -225,7 +225,7 @@ describe('1b certificates and CRLs', () => {
       expect(verdict(parts)).toBe('PCK_EXTENSION_INVALID');
   });
 
-  it('C2: PEM with either line ending and with empty lines between, never with other text', () => {
+  it('C2: PEM may have either line ending and empty lines between, but no other text', () => {
     const chain = pemChain(pck.certificate, platformCa.certificate, root.certificate);
     const verdict = (certificationPem: string) => verdictOf(quoteWith(() => ({ certificationPem })));
     const gap = '-----END CERTIFICATE-----\n';
@@ -249,7 +249,7 @@ describe('1b certificates and CRLs', () => {
       expect(verdict(bad)).toMatch(/^CERTIFICATE_(MALFORMED|CHAIN_INVALID)$/);
   });
 
-  it('C2: no flipped bit of a line break, of the framing lines or of the last NUL is tolerated', () => {
+  it('C2: a flipped bit in a line break, in a framing line or in the last NUL is refused', () => {
     const quote = plainQuote();
     const verifier = new QuoteVerifier({ trustRoot });
     const options = { collateral: plainCollateral(), nowMs: worldNowMs };
@@ -270,7 +270,7 @@ describe('1b certificates and CRLs', () => {
     expect(tries).toBeGreaterThan(500);
   });
 
-  it('C2: issuer chains may end in a NUL byte too, as C strings do, and nowhere else', () => {
+  it('C2: issuer chains may end in a NUL byte, as C strings do; a NUL elsewhere is refused', () => {
     const good = plainCollateral();
     const [signer = '', ...rest] = good.tcb_info_issuer_chain.split(/(?<=-----END CERTIFICATE-----\n)/);
     const verdict = (tcb_info_issuer_chain: string) =>

@@ -24,7 +24,7 @@ const strangers = createAuthorities(new Seed(new Uint8Array(32).fill(1)));
 const strayKey = SigningKey.derive(new Seed(new Uint8Array(32).fill(2)), 'stray');
 
 describe('1c collateral', () => {
-  it('K1, K8: signatures over the exact bytes, by the right key', () => {
+  it('K1, K8: signatures must cover the exact bytes, by the right key', () => {
     const good = plainCollateral();
     const spaced = { ...good, tcb_info: `${good.tcb_info} ` };
     expect(verdictOf(plainQuote(), spaced)).toBe('TCB_INFO_SIGNATURE_INVALID');
@@ -88,7 +88,7 @@ describe('1c collateral', () => {
     ).toBe('TCB_INFO_INVALID');
   });
 
-  it('K3: every level is complete, once, and of a known status', () => {
+  it('K3: every level must be complete, unique and of a known status', () => {
     const withLevels = (edit: (levels: readonly object[]) => readonly object[]) =>
       tcbInfoWith(({ tcbLevels }) => ({ tcbLevels: edit(tcbLevels) }));
     type Level = { readonly tcb: { readonly sgxtcbcomponents: readonly object[] } };
@@ -143,14 +143,14 @@ describe('1c collateral', () => {
       tcb_info_signature: Buffer.from(tcbSigner.key.sign(Buffer.from(signedBytes))).toString('hex'),
     });
 
-  it('JSON that is signed and none', () => {
+  it('signed text that is not the expected JSON is refused', () => {
     const signed = (content: unknown) =>
       collateralWith(({ tcbInfo }) => ({ tcbInfo: { ...tcbInfo, content: content as never } }));
     expect(verdictOf(plainQuote(), signed('text'))).toBe('TCB_INFO_INVALID');
     expect(verdictOf(plainQuote(), signedText('{'))).toBe('TCB_INFO_INVALID');
   });
 
-  it('any spelling of the JSON is good that the signature covers: spaces, order, more fields, more characters', () => {
+  it('signed JSON may have any formatting: spaces, order, more fields, other characters', () => {
     const content = JSON.parse(plainCollateral().tcb_info) as Record<string, unknown>;
     const { fmspc, ...others } = content;
     for (const text of [
@@ -172,7 +172,7 @@ describe('1c collateral', () => {
     expect(verdictOf(plainQuote(), signedText(` ${compact}`, compact))).toBe('TCB_INFO_SIGNATURE_INVALID');
   });
 
-  it('what is parsed is what was signed, also where a text has no bytes of its own', () => {
+  it('the parsed text equals the signed bytes, also for a text that UTF-8 cannot represent', () => {
     const withAdvisory = (id: string) =>
       plainCollateral().tcb_info.replaceAll('"tcbLevels":[{', `"tcbLevels":[{"advisoryIDs":["${id}"],`);
     const advisories = (set: CollateralDocuments) => verifyInWorld(plainQuote(), set).advisoryIds;
@@ -182,7 +182,7 @@ describe('1c collateral', () => {
     expect(advisories(signedText(withAdvisory('\ud800'), replaced))).toEqual(['\ufffd']);
   });
 
-  it('CRLs may come as PEM or as hex of either case, for Intel’s verifier takes both', () => {
+  it('CRLs may be PEM or hex of either case, as in Intel’s verifier', () => {
     const good = plainCollateral();
     const asPem = (hex: string, ending = '\n') =>
       pem('X509 CRL', Buffer.from(hex, 'hex')).replaceAll('\n', ending);
@@ -202,7 +202,7 @@ describe('1c collateral', () => {
       expect(verdictOf(plainQuote(), { ...good, pck_crl })).toBe('COLLATERAL_MALFORMED');
   });
 
-  it('two documents never share a key, however their texts are cut', () => {
+  it('different documents never share a cache entry, also with the same concatenated text', () => {
     const good = plainCollateral();
     const verifier = new QuoteVerifier({ trustRoot });
     const verdict = (set: object) =>
@@ -220,7 +220,7 @@ describe('1c collateral', () => {
     expect(verdict({})).toBe('none');
   });
 
-  it('module identities of unknown kinds do not disturb the known ones, as in Intel’s verifier', () => {
+  it('module identities of unknown kinds do not affect the known ones, as in Intel’s verifier', () => {
     const future = tcbInfoWith(({ tdxModuleIdentities: [first, ...rest] }) => ({
       tdxModuleIdentities: [{ ...first, id: 'TDX_3X' }, ...rest, first],
     }));
@@ -280,7 +280,7 @@ describe('1c collateral', () => {
     ).toBe('QE_IDENTITY_INVALID');
   });
 
-  it('K6, K7: FMSPC and PCEID are those of the PCK certificate', () => {
+  it('K6, K7: FMSPC and PCEID must equal those of the PCK certificate', () => {
     expect(
       verdictOf(
         plainQuote(),
@@ -295,7 +295,7 @@ describe('1c collateral', () => {
     ).toBe('PCEID_MISMATCH');
   });
 
-  it('K9: evaluation numbers may differ, the lower counts, and each must reach the minimum', () => {
+  it('K9: evaluation numbers may differ, the lower one counts, and each must reach the minimum', () => {
     const olderTcbInfo = tcbInfoWith(() => ({ tcbEvaluationDataNumber: 19 }));
     const olderQeIdentity = qeIdentityWith(() => ({ tcbEvaluationDataNumber: 18 }));
     expect(verifyInWorld(plainQuote(), olderTcbInfo)).toMatchObject({
@@ -324,7 +324,7 @@ describe('1c collateral', () => {
     );
   });
 
-  it('a set alone is checked against what the asker expects', () => {
+  it('a set without a quote is checked against the expected platform', () => {
     const verifier = new QuoteVerifier({ trustRoot });
     const check = (expected: object) =>
       codeOf(() => verifier.checkCollateral(plainCollateral(), { nowMs: worldNowMs, ...expected }));

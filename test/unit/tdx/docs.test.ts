@@ -9,7 +9,7 @@ import { haveVectors } from '../../support/vectors.ts';
 const page = readFileSync(new URL('../../../docs/tdx-verification.md', import.meta.url), 'utf8');
 
 describe('docs/tdx-verification.md', () => {
-  it('lists exactly the codes', () => {
+  it('lists exactly the existing codes', () => {
     const listed = [...page.slice(page.indexOf('## Codes')).matchAll(/^\| `([A-Z_]+)` \|/gm)].map(
       (match) => match[1],
     );
@@ -22,7 +22,7 @@ describe('docs/tdx-verification.md', () => {
     }
   });
 
-  it.skipIf(!haveVectors)('the example’s calls do what it says', () => {
+  it.skipIf(!haveVectors)('has an example with calls that behave as described', () => {
     const example = page.slice(page.indexOf('```ts'), page.indexOf('```\n\nIt throws'));
     for (const name of ['parseCollateralDocuments', 'verifyQuote', "from 'latchkey/tdx'"])
       expect(example).toContain(name);

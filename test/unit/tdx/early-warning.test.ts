@@ -34,7 +34,7 @@ const foresee = (quote: Uint8Array, policy: object = {}, changes: object = {}) =
   });
 
 describe('early warning of a TCB recovery', () => {
-  it('says what will refuse a quote, from when, and which component of which level is short', () => {
+  it('reports the future refusal, its date, and the component and level with a shortfall', () => {
     const warning = foresee(plainQuote());
     expect(warning).toMatchObject({
       code: 'TCB_STATUS_REFUSED',
@@ -55,7 +55,7 @@ describe('early warning of a TCB recovery', () => {
     );
   });
 
-  it('says nothing of a machine that has the fixes, and nothing under a policy that accepts the status', () => {
+  it('is absent for a machine with the fixes, and under a policy that accepts the status', () => {
     expect(foresee(plainQuote({ body: { teeTcbSvn: svns(5, 1, 9) } }))).toBeUndefined();
     expect(foresee(plainQuote(), { acceptedTcbStatuses: ['UpToDate', 'OutOfDate'] })).toBeUndefined();
     expect(foresee(plainQuote(), {}, { early: plainCollateral() })).toBeUndefined();
@@ -78,7 +78,7 @@ describe('early warning of a TCB recovery', () => {
     expect(foresee(plainQuote(), {}, { early: old })?.refusedFromMs).toBeUndefined();
   });
 
-  it('a grace of the policy puts the refusal off, and does not hide it', () => {
+  it('a grace of the policy delays the refusal, and does not hide it', () => {
     const levelMs = Date.UTC(2025, 4, 14);
     const late = foresee(plainQuote(), { tcbGraceDays: 1000 });
     expect(late?.refusedFromMs).toBe(levelMs + 1000 * DAY_MS);
@@ -86,7 +86,7 @@ describe('early warning of a TCB recovery', () => {
     expect(soon?.refusedFromMs).toBe(recoveryMs + STANDARD_DELAY_MS);
   });
 
-  it('a quoting enclave, a module level that goes, an advisory', () => {
+  it('covers a quoting enclave, a removed module level and an advisory', () => {
     const olderQe = qeIdentityWith(({ tcbLevels: [first, ...rest] }) => ({
       tcbLevels: [
         { ...first, tcb: { isvsvn: 8 }, tcbDate: '2026-08-12T00:00:00Z' },
@@ -111,7 +111,7 @@ describe('early warning of a TCB recovery', () => {
     expect(denied).toMatchObject({ code: 'ADVISORY_REFUSED', refusedFromMs: undefined });
   });
 
-  it('judges what is loaded now, too', () => {
+  it('judges the loaded TCB too', () => {
     const quote = plainQuote({
       version: 5,
       body: { teeTcbSvn: svns(5, 1, 9), teeTcbSvn2: svns(5, 1, 8) },
@@ -124,7 +124,7 @@ describe('early warning of a TCB recovery', () => {
     });
   });
 
-  it('bad collateral and a bad quote are errors and not warnings', () => {
+  it('bad collateral and a bad quote give errors and not warnings', () => {
     const expired = collateralWith(({ pckCrl }) => ({
       pckCrl: { ...pckCrl, spec: { ...pckCrl.spec, nextUpdateMs: worldNowMs - 1000 } },
     }));

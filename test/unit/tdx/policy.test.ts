@@ -60,7 +60,7 @@ describe('1f TD attributes and XFAM', () => {
     expect(judge(withBody({ xfam: hex(xfam) }), policy)).toBe(code);
   });
 
-  it('MRSERVICETD is zero unless listed; TD report 1.0 has none', () => {
+  it('MRSERVICETD must be zero or listed; TD report 1.0 has none', () => {
     const mrServiceTd = new Uint8Array(48).fill(9);
     expect(judge(withBody({ mrServiceTd }, 5))).toBe('SERVICE_TD_REFUSED');
     expect(judge(withBody({ mrServiceTd }, 5), { mrServiceTd: ['09'.repeat(48)] })).toBe('none');
@@ -76,14 +76,14 @@ describe('1f TD attributes and XFAM', () => {
       return plainQuote({ version: 5, layout: '1.5-extended', body: { extension: changed } });
     };
 
-    it('is refused by every policy that does not cover its fields', () => {
+    it('is refused by every policy without rules for its fields', () => {
       expect(judge(extended())).toBe('EXTENDED_REPORT_REFUSED');
       expect(judge(extended(), { acceptedTcbStatuses: ['OutOfDate'] })).toBe('EXTENDED_REPORT_REFUSED');
       expect(judge(extended(), { extendedReport: any })).toBe('none');
       expect(judge(withBody({}, 5), { extendedReport: any })).toBe('none');
     });
 
-    it.each(Object.entries(tdReport15ExtendedLayout))('%s is in its list', (field, [, byteLength]) => {
+    it.each(Object.entries(tdReport15ExtendedLayout))('%s must be in its list', (field, [, byteLength]) => {
       const quote = extended({ [field]: new Uint8Array(byteLength).fill(0xab) });
       const withRule = (rule: unknown) => ({ extendedReport: { ...any, [field]: rule } });
       expect(judge(quote, withRule(['ab'.repeat(byteLength)]))).toBe('none');
@@ -98,12 +98,12 @@ describe('1f TD attributes and XFAM', () => {
         expect(codeOf(() => parsePolicy({ extendedReport: wrong }))).toBe('POLICY_INVALID');
     });
 
-    it('has no other fields', () => {
+    it('must have no other fields', () => {
       for (const wrong of [{ ...any, vmId: 'any' }, [], 'any', null])
         expect(codeOf(() => parsePolicy({ extendedReport: wrong }))).toBe('POLICY_INVALID');
     });
 
-    it('still must have no service TD', () => {
+    it('must have no service TD', () => {
       const quote = plainQuote({
         version: 5,
         layout: '1.5-extended',
@@ -113,7 +113,7 @@ describe('1f TD attributes and XFAM', () => {
     });
   });
 
-  it('a migratable TD is refused by name, and no mask of further bits allows it', () => {
+  it('a migratable TD is refused by name, and no mask of allowed bits permits it', () => {
     const migratable = withAttributes('0000003000000000');
     const refusal = thrownBy(() => applyPolicy(verifyInWorld(migratable), defaultPolicy, worldNowMs));
     expect(refusal).toMatchObject({ code: 'TD_ATTRIBUTES_REFUSED' });
@@ -129,7 +129,7 @@ describe('1f TD attributes and XFAM', () => {
     );
   });
 
-  it('names the bits', () => {
+  it('a refusal names the bits', () => {
     expect(describeTdAttributes(hex('0000003800000040'))).toBe('LASS, SEPT_VE_DISABLE, MIGRATABLE, TPA');
     expect(describeTdAttributes(hex('0100009000000080'))).toBe('DEBUG, SEPT_VE_DISABLE, KL, PERFMON');
     expect(describeTdAttributes(hex('0200004000000000'))).toBe('PKS, 0x2');
@@ -148,7 +148,7 @@ describe('measurements', () => {
     'mrOwner',
     'mrOwnerConfig',
     'mrSeam',
-  ] as const)('%s is in its list', (field) => {
+  ] as const)('%s must be in its list', (field) => {
     const quote = withBody({ [field]: new Uint8Array(48).fill(0xab) });
     expect(judge(quote, { [field]: ['ab'.repeat(48)] })).toBe('none');
     expect(judge(quote, { [field]: ['00'.repeat(48), `0x${'AB'.repeat(48)}`] })).toBe('none');
@@ -160,7 +160,7 @@ describe('measurements', () => {
     expect(refused).toMatchObject({ field, expected: '00'.repeat(48), observed: 'ab'.repeat(48) });
   });
 
-  it('report data', () => {
+  it('report data must be equal', () => {
     const quote = plainQuote({ reportData: new Uint8Array(64).fill(7) });
     expect(judge(quote, { reportData: ['07'.repeat(64)] })).toBe('none');
     expect(judge(quote, { reportData: ['08'.repeat(64)] })).toBe('MEASUREMENT_REFUSED');
@@ -172,7 +172,7 @@ describe('TCB status', () => {
   const oldMicrocode = plainQuote({ body: { teeTcbSvn: hex('05010700000000000000000000000000') } });
   const revoked = quoteWith(({ qeReport }) => ({ qeReport: { ...qeReport, isvSvn: 3 } }));
 
-  it('only UpToDate by default; others when listed; Revoked never', () => {
+  it('only UpToDate is accepted by default, other statuses when listed, Revoked never', () => {
     expect(judge(plainQuote())).toBe('none');
     expect(judge(plainQuote(), { acceptedTcbStatuses: ['OutOfDate'] })).toBe('TCB_STATUS_REFUSED');
     expect(judge(outOfDate)).toBe('TCB_STATUS_REFUSED');
@@ -181,7 +181,7 @@ describe('TCB status', () => {
     expect(codeOf(() => parsePolicy({ acceptedTcbStatuses: ['Revoked'] }))).toBe('POLICY_INVALID');
   });
 
-  it('says which component of which level was short and by how much', () => {
+  it('a refusal names the component, the level and the size of the shortfall', () => {
     const error = thrownBy(() => applyPolicy(verifyInWorld(outOfDate), defaultPolicy, worldNowMs));
     expect(error).toMatchObject({ field: 'tcbStatus', expected: 'UpToDate' });
     expect((error as Error).message).toContain(
@@ -205,7 +205,7 @@ describe('TCB status', () => {
     expect(judge(hardening, { tcbGraceDays: 3650 })).toBe('TCB_STATUS_REFUSED');
   });
 
-  it('the TCB that is loaded now is judged too: never revoked, and as good as the policy wants', () => {
+  it('the loaded TCB is judged too: never revoked, and with a status that the policy accepts', () => {
     const loaded = (svn: number) =>
       withBody(
         {
@@ -226,7 +226,7 @@ describe('TCB status', () => {
     const denied = { acceptedTcbStatuses: ['UpToDate', 'OutOfDate'], deniedAdvisoryIds: ['INTEL-SA-01192'] };
     expect(judge(loaded(5), denied)).toBe('none');
     expect(judge(loaded(4), denied)).toBe('ADVISORY_REFUSED');
-    // The relaunch rule has looked at both already.
+    // The relaunch rule has already used both.
     const relaunch = withBody(
       {
         teeTcbSvn: hex('04010800000000000000000000000000'),
@@ -238,14 +238,14 @@ describe('TCB status', () => {
     expect(judge(relaunch)).toBe('TCB_STATUS_REFUSED');
   });
 
-  it('a status without anything short is refused without a list', () => {
+  it('a refused status without a shortfall has an empty list', () => {
     const error = thrownBy(() =>
       applyPolicy(verifyInWorld(), parsePolicy({ acceptedTcbStatuses: [] }), worldNowMs),
     );
     expect(error).toMatchObject({ code: 'TCB_STATUS_REFUSED', observed: 'UpToDate' });
   });
 
-  it('advisories: an allow list, a deny list', () => {
+  it('advisories are judged by an allow list and a deny list', () => {
     const accepted = { acceptedTcbStatuses: ['OutOfDate', 'UpToDate'] };
     const both = ['INTEL-SA-01103', 'INTEL-SA-01111'];
     expect(judge(oldMicrocode, accepted)).toBe('none');
@@ -272,7 +272,7 @@ describe('TCB status', () => {
     expect(refusalOf(both)).toMatchObject({ expected: 'none of INTEL-SA-01103', observed: 'INTEL-SA-01103' });
   });
 
-  it('a revoked TCB names the part that is revoked; an ended grace says when it ended', () => {
+  it('the refusal of a revoked TCB names the revoked part; that of an ended grace names its end', () => {
     const error = thrownBy(() => applyPolicy(verifyInWorld(revoked), defaultPolicy, worldNowMs));
     expect(error).toMatchObject({
       code: 'TCB_REVOKED',

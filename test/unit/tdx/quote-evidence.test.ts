@@ -40,7 +40,7 @@ describe('good evidence', () => {
     [5, '1.5', 'platform'],
     [5, '1.5-extended', 'platform'],
     [4, '1.0', 'processor'],
-  ] as const)('version %i, TD report %s, %s CA', (version, layout, ca) => {
+  ] as const)('version %i, TD report %s, %s CA is accepted', (version, layout, ca) => {
     const quote = plainQuote({ version, layout, ca });
     const collateral = parseCollateralDocuments(pki.collateral({ nowMs: worldNowMs, ca }));
     const verified = verifyInWorld(quote, collateral);
@@ -60,7 +60,7 @@ describe('good evidence', () => {
     expect(platformOf(verified.quote)).toEqual({ fmspc, ppid, pceId, ca });
   });
 
-  it('is judged alike whatever a caller did to the facts about an earlier quote', () => {
+  it('gets the same verdict after a caller has changed the facts of an earlier quote', () => {
     const verifier = new QuoteVerifier({ trustRoot });
     const verify = () => verifier.verify(plainQuote(), { collateral: plainCollateral(), nowMs: worldNowMs });
     const { platform, collateral } = verify();
@@ -70,7 +70,7 @@ describe('good evidence', () => {
     expect(verify().platform).toEqual(verifyInWorld().platform);
   });
 
-  it('P10: QE authentication data of any length', () => {
+  it('P10: QE authentication data may have any length', () => {
     for (const length of [0, 1, 64, 500]) {
       const quote = quoteWith(({ qeReport, attestationKey }) => {
         const authenticationData = new Uint8Array(length).fill(5);
@@ -92,7 +92,7 @@ describe('good evidence', () => {
     }
   });
 
-  it('a parsed quote, a plain set and a frozen set give the same verdict, also twice', () => {
+  it('a parsed quote, a plain set and a frozen set give the same verdict, also the second time', () => {
     const verifier = new QuoteVerifier({ trustRoot });
     const collateral = plainCollateral();
     for (const set of [collateral, { ...collateral }, collateral, { ...collateral }]) {
@@ -102,7 +102,7 @@ describe('good evidence', () => {
     }
   });
 
-  it('a set that is changed in place is judged anew', () => {
+  it('a set that is changed in place is judged again', () => {
     const verifier = new QuoteVerifier({ trustRoot });
     const set = { ...plainCollateral() };
     expect(verifier.verify(plainQuote(), { collateral: set, nowMs: worldNowMs }).tcbStatus).toBe('UpToDate');
@@ -125,7 +125,7 @@ describe('1a parsing', () => {
     ['P7 inner certification type 6', { innerCertificationDataType: 6 }, 'QUOTE_UNSUPPORTED'],
   ] as const)('%s', (_, change, code) => expect(verdictOf(quoteWith(() => change))).toBe(code));
 
-  it('P5: the body descriptor says a known type and that type’s size', () => {
+  it('P5: the body descriptor must have a known type and the size of that type', () => {
     const quote = plainQuote({ version: 5 });
     const patched = (offset: number, value: number): Uint8Array => {
       const copy = new Uint8Array(quote);
@@ -137,7 +137,7 @@ describe('1a parsing', () => {
     expect(codeOf(() => parseQuote(patched(48, 2)))).toBe('QUOTE_MALFORMED');
   });
 
-  it('P8, P9: lengths are used up exactly, and nothing follows', () => {
+  it('P8, P9: lengths must match exactly, and nothing may follow', () => {
     const quote = plainQuote();
     const longer = (offset: number): Uint8Array => {
       const copy = new Uint8Array(quote.length + 1);
@@ -165,7 +165,7 @@ describe('1a parsing', () => {
     expect(() => new Forged(Symbol('parseQuote'), {})).toThrow(TypeError);
   });
 
-  it('P5: each field of an extended TD report is read from its place', () => {
+  it('P5: each field of an extended TD report is read from its offset', () => {
     const sizes = { vmid: 1, tdId: 32, devInfo: 48, initServTdHash: 48, initServTdAttributes: 8 };
     const more = {
       initCpuSvn: 16,
@@ -211,7 +211,7 @@ describe('1a parsing', () => {
       });
     });
 
-    it('the given chain is verified like that of a quote', () => {
+    it('the given chain is verified like the chain in a quote', () => {
       const { pck } = strangers.platform();
       const { root, platformCa } = pki.authorities;
       expect(verdictOf(naming(3), withChain(strangers.platform().certificationPem))).toBe('ROOT_NOT_TRUSTED');
@@ -224,11 +224,11 @@ describe('1a parsing', () => {
       expect(codeOf(() => withChain('x'.repeat(16_385)))).toBe('COLLATERAL_MALFORMED');
     });
 
-    it('a quote that carries its chain is verified with that one', () => {
+    it('a quote with its own chain is verified with its own chain', () => {
       expect(verdictOf(plainQuote(), withChain(strangers.platform().certificationPem))).toBe('none');
     });
 
-    it('without collateral the chain is an option', () => {
+    it('without collateral the chain is given as an option', () => {
       const verifier = new QuoteVerifier({ trustRoot });
       const { platform } = verifier.verifyChainOnly(naming(2), {
         nowMs: worldNowMs,
@@ -242,7 +242,7 @@ describe('1a parsing', () => {
     });
   });
 
-  it('C2: the root may come first, as Intel’s verifier sorts a chain; no other order is taken', () => {
+  it('C2: the root may come first, as Intel’s verifier sorts a chain; any other order is refused', () => {
     const { pck } = pki.platform();
     const { root, platformCa } = pki.authorities;
     const quoteOf = (...certificates: readonly Uint8Array[]) =>
@@ -258,7 +258,7 @@ describe('1a parsing', () => {
     );
   });
 
-  it('what is neither a quote nor bytes is a TypeError that says what was expected', () => {
+  it('a value that is neither a quote nor bytes is a TypeError that names the expected type', () => {
     // What JavaScript callers may do.
     const verify = verifyQuote as (...parts: unknown[]) => unknown;
     const options = { collateral: plainCollateral(), nowMs: worldNowMs };
@@ -291,7 +291,7 @@ describe('1a parsing', () => {
     expect(Object.keys(json.quote)).toEqual(['version', 'bodyType', 'body']);
   });
 
-  it('a copy of a proof is none', () => {
+  it('a copy of a proof is not accepted as a proof', () => {
     const verified = verifyInWorld();
     const chainVerified = new QuoteVerifier({ trustRoot }).verifyChainOnly(plainQuote(), {
       nowMs: worldNowMs,
@@ -310,7 +310,7 @@ describe('1a parsing', () => {
     expect(ChainVerifiedQuote.isProof(null)).toBe(false);
   });
 
-  it('proofs and roots cannot be made elsewhere', () => {
+  it('proofs and roots cannot be constructed by other code', () => {
     for (const Proof of [VerifiedQuote, ChainVerifiedQuote, TrustRoot] as unknown as (new (
       ...parts: unknown[]
     ) => unknown)[]) {
@@ -320,7 +320,7 @@ describe('1a parsing', () => {
 });
 
 describe('1d quoting enclave and signatures', () => {
-  it('Q1: QE report ← PCK', () =>
+  it('Q1: the QE report is signed by the PCK key', () =>
     expect(verdictOf(quoteWith(() => ({ pckKey: strayKey })))).toBe('QE_REPORT_SIGNATURE_INVALID'));
 
   it('Q2, Q3: the QE report vouches for this key and nothing else', () => {
@@ -344,7 +344,7 @@ describe('1d quoting enclave and signatures', () => {
     expect(verdictOf(quote)).toBe('QE_IDENTITY_MISMATCH');
   });
 
-  it('Q6: a debug enclave is refused even by an identity whose mask does not look', () => {
+  it('Q6: a debug enclave is refused even when the mask of the identity ignores the flag', () => {
     const blind = qeIdentityWith(() => ({ attributesMask: '0'.repeat(32), attributes: '0'.repeat(32) }));
     const debug = quoteWith(({ qeReport }) => ({
       qeReport: { ...qeReport, attributes: new Uint8Array(16).fill(2, 0, 1) },
@@ -353,7 +353,7 @@ describe('1d quoting enclave and signatures', () => {
     expect(verdictOf(debug, blind)).toBe('QE_IDENTITY_MISMATCH');
   });
 
-  it('Q8: the attestation key is on the curve, and signed this quote', () => {
+  it('Q8: the attestation key must be on the curve, and must have signed the quote', () => {
     const parts = pki.quoteParts({ reportData: new Uint8Array(64) });
     const signed = signedRegion(parts);
     expect(verdictOf(joinQuote(signed, strayKey.sign(signed), parts))).toBe('QUOTE_SIGNATURE_INVALID');
@@ -371,7 +371,7 @@ describe('1d quoting enclave and signatures', () => {
     expect(verdictOf(offCurve)).toBe('ATTESTATION_KEY_INVALID');
   });
 
-  it('1g: a high-S signature is accepted, as Intel does not normalise', () => {
+  it('1g: a high-S signature is accepted, because Intel does not normalise signatures', () => {
     const statuses = Array.from({ length: 8 }, (_, index) =>
       verdictOf(plainQuote({ reportData: new Uint8Array(64).fill(index) })),
     );
@@ -379,7 +379,7 @@ describe('1d quoting enclave and signatures', () => {
   });
 });
 
-describe('the front door', () => {
+describe('verifyQuote with a policy', () => {
   it('verifies and applies the policy', () => {
     const verifier = new QuoteVerifier({
       trustRoot,
@@ -398,7 +398,7 @@ describe('the front door', () => {
     });
   });
 
-  it('forgets the oldest when a cache is full, and judges alike', () => {
+  it('removes the oldest entry when a cache is full, and gives the same verdicts', () => {
     const verifier = new QuoteVerifier({
       trustRoot,
       limits: { collateralSets: 1, pckChains: 2, attestationKeys: 1 },

@@ -27,7 +27,7 @@ const levelsOf = (tcbStatus: string, advisoryIDs?: readonly string[]) =>
   }));
 
 describe('1e TCB levels', () => {
-  it('4: the first level that is reached, by SGX components, PCE and TDX components', () => {
+  it('4: the first reached level counts, by SGX components, PCE and TDX components', () => {
     const at = (facts: object, teeTcbSvn: Uint8Array) =>
       verifyInWorld(plainQuote({ facts, body: { teeTcbSvn } }));
     expect(at({}, svns(5, 1, 8)).tcbStatus).toBe('UpToDate');
@@ -40,7 +40,7 @@ describe('1e TCB levels', () => {
     expect(at({ componentSvns: lowered(2), pceSvn: 5 }, svns(5, 1, 8)).tcbStatus).toBe('Revoked');
   });
 
-  it('4: TDX components count from 2 when the module has a version, and from 0 when it has none', () => {
+  it('4: TDX components count from index 2 when the module has a version, otherwise from index 0', () => {
     const collateral = tcbInfoWith(({ tdxModuleIdentities }) => ({
       tdxModuleIdentities: tdxModuleIdentities.map((identity) => ({
         ...identity,
@@ -58,7 +58,7 @@ describe('1e TCB levels', () => {
     expect(versionless.levels.tdxModule).toBeUndefined();
   });
 
-  it('4, 5: what no level covers is not supported, and the nearest level is named', () => {
+  it('4, 5: a TCB below every level is not supported, and the error names the nearest level', () => {
     const platform = thrownBy(() => verifyInWorld(plainQuote({ facts: { pceSvn: 4 } })));
     expect(platform).toMatchObject({
       code: 'TCB_NOT_SUPPORTED',
@@ -96,7 +96,7 @@ describe('1e TCB levels', () => {
     });
   });
 
-  it('1, 2: the TDX module is one that the TCB info knows', () => {
+  it('1, 2: the TDX module must be listed in the TCB info', () => {
     const refused: readonly Partial<TdBody>[] = [
       { teeTcbSvn: svns(5, 2, 8) },
       { mrSignerSeam: new Uint8Array(48).fill(1) },
@@ -121,7 +121,7 @@ describe('1e TCB levels', () => {
     expect(verdictOf(plainQuote({ body: { teeTcbSvn: svns(5, 0, 8) } }), none)).toBe('none');
   });
 
-  it('5, 8: the module’s level counts, and its advisories; short by how much', () => {
+  it('5, 8: the level, the advisories and the shortfall of the module count', () => {
     const verified = verifyInWorld(plainQuote({ body: { teeTcbSvn: svns(4, 1, 8) } }));
     expect(verified).toMatchObject({
       tcbStatus: 'OutOfDate',
@@ -140,7 +140,7 @@ describe('1e TCB levels', () => {
     expect(verifyInWorld(plainQuote({ body: { teeTcbSvn: svns(3, 1, 8) } })).tcbStatus).toBe('Revoked');
   });
 
-  it('6, 8: the quoting enclave’s level counts, and its advisories', () => {
+  it('6, 8: the level and the advisories of the quoting enclave count', () => {
     const withQe = (isvSvn: number) => quoteWith(({ qeReport }) => ({ qeReport: { ...qeReport, isvSvn } }));
     expect(verifyInWorld(withQe(5))).toMatchObject({
       tcbStatus: 'OutOfDate',
@@ -155,7 +155,7 @@ describe('1e TCB levels', () => {
     );
   });
 
-  it('8: advisories are the union, sorted, each once', () => {
+  it('8: advisories are a sorted union without repetitions', () => {
     const quote = plainQuote({ body: { teeTcbSvn: svns(4, 1, 8) } });
     const collateral = levelsOf('ConfigurationNeeded', ['INTEL-SA-09', 'INTEL-SA-01192', 'INTEL-SA-00001']);
     expect(verifyInWorld(quote, collateral).advisoryIds).toEqual([
@@ -170,7 +170,7 @@ describe('1e TCB levels', () => {
     expect(shortfalls).toEqual([]);
   });
 
-  it('6: converge, for every status', () => {
+  it('6: statuses converge as specified, for every status', () => {
     const outOfDate = Object.fromEntries(
       tcbStatuses.map((status) => [status, convergeTcbStatus(status, 'OutOfDate')]),
     );
@@ -210,7 +210,7 @@ describe('1e 7 TD relaunch, and the TCB that is loaded now', () => {
     );
   });
 
-  it('also when only microcode was old at launch, and for modules of version 0', () => {
+  it('a relaunch is also advised when only microcode was old at launch, and for modules of version 0', () => {
     expect(verifyInWorld(tdx15({ teeTcbSvn: svns(5, 1, 7), teeTcbSvn2: svns(5, 1, 8) })).tcbStatus).toBe(
       'TDRelaunchAdvised',
     );
@@ -219,7 +219,7 @@ describe('1e 7 TD relaunch, and the TCB that is loaded now', () => {
     );
   });
 
-  it('is not advised otherwise', () => {
+  it('a relaunch is not advised in other cases', () => {
     expect(statusOf(svns(4, 1, 8))).toBe('OutOfDate');
     const microcodeOld = tdx15({ teeTcbSvn: old, teeTcbSvn2: svns(5, 1, 7) });
     expect(verifyInWorld(microcodeOld).tcbStatus).toBe('OutOfDate');
@@ -238,7 +238,7 @@ describe('1e 7 TD relaunch, and the TCB that is loaded now', () => {
     );
   });
 
-  it('is not advised when the newest module level is itself out of date', () => {
+  it('a relaunch is not advised when the newest module level is itself out of date', () => {
     const newestIsOld = tcbInfoWith(({ tdxModuleIdentities }) => ({
       tdxModuleIdentities: tdxModuleIdentities.map((identity) => ({
         ...identity,
@@ -248,7 +248,7 @@ describe('1e 7 TD relaunch, and the TCB that is loaded now', () => {
     expect(statusOf(svns(5, 1, 8), newestIsOld)).toBe('OutOfDate');
   });
 
-  it('a loaded TCB that is not supported is refused, however good the launch was', () => {
+  it('an unsupported loaded TCB is refused, also with an up-to-date launch TCB', () => {
     const refusal = (teeTcbSvn2: Uint8Array) =>
       thrownBy(() => verifyInWorld(tdx15({ teeTcbSvn: svns(5, 1, 8), teeTcbSvn2 })));
     expect(refusal(svns(5, 9, 8))).toMatchObject({
@@ -265,7 +265,7 @@ describe('1e 7 TD relaunch, and the TCB that is loaded now', () => {
     });
   });
 
-  it('the verdict on the loaded TCB is stated in full, also when it is worse than that on the launch', () => {
+  it('the verdict on the loaded TCB is complete, also when it is worse than that of the launch', () => {
     const worse = verifyInWorld(tdx15({ teeTcbSvn: svns(5, 1, 8), teeTcbSvn2: svns(4, 1, 8) }));
     // Intel's rule: the status of the launch.
     expect(worse).toMatchObject({ tcbStatus: 'UpToDate', shortfalls: [], advisoryIds: [] });
@@ -296,7 +296,7 @@ describe('1e 7 TD relaunch, and the TCB that is loaded now', () => {
     expect(below.shortfalls).toMatchObject([{ part: 'TDX module', level: { status: 'Retired' } }]);
   });
 
-  it('states since when a quote is out of date: the oldest newer level that it misses', () => {
+  it('the date since which a quote is out of date is that of the oldest newer level', () => {
     const sinceOf = (teeTcbSvn: Uint8Array) =>
       verifyInWorld(plainQuote({ body: { teeTcbSvn } })).outOfDateSinceMs;
     expect(sinceOf(svns(5, 1, 8))).toBeUndefined();

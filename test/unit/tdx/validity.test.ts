@@ -16,7 +16,7 @@ const at = (nowMs: number, collateralGraceMs = 0): string =>
   verdictOf(plainQuote(), plainCollateral(), { nowMs, collateralGraceMs });
 
 describe('validity', () => {
-  it('C12, K4, K5: both ends belong to the window, to the millisecond', () => {
+  it('C12, K4, K5: both ends of the validity are inclusive, to the millisecond', () => {
     expect(at(validFromMs)).toBe('none');
     expect(at(validFromMs - 1)).toBe('CRL_NOT_YET_VALID');
     expect(at(validUntilMs)).toBe('none');
@@ -29,7 +29,7 @@ describe('validity', () => {
     });
   });
 
-  it('C8, C9: certificates too, from their notBefore on', () => {
+  it('C8, C9: certificates are valid from their notBefore', () => {
     expect(at(Date.UTC(2017, 0, 1))).toBe('CERTIFICATE_NOT_YET_VALID');
     expect(at(Date.UTC(2050, 0, 1))).toBe('CERTIFICATE_EXPIRED');
   });
@@ -37,7 +37,7 @@ describe('validity', () => {
   it.each([
     ['TCB_INFO', 'tcbInfo'],
     ['QE_IDENTITY', 'qeIdentity'],
-  ] as const)('%s by itself', (family, part) => {
+  ] as const)('%s alone', (family, part) => {
     const during = (issueDate: string, nextUpdate: string): string => {
       const set = collateralWith((parts) => {
         const document = parts[part];
@@ -50,7 +50,7 @@ describe('validity', () => {
     expect(during('2026-11-21T12:00:00Z', '2026-11-21T12:00:00Z')).toBe('none');
   });
 
-  it('a grace stretches what is re-issued, by what was allowed, and never a certificate', () => {
+  it('a grace extends the validity of re-issued documents by its length, and never of a certificate', () => {
     const late = verifyInWorld(plainQuote(), plainCollateral(), {
       nowMs: validUntilMs + 5,
       collateralGraceMs: 5,
@@ -61,12 +61,12 @@ describe('validity', () => {
     expect(at(Date.UTC(2055, 0, 1), Number.POSITIVE_INFINITY)).toBe('CERTIFICATE_EXPIRED');
   });
 
-  it('a time that is none is misuse', () => {
+  it('an invalid time is misuse', () => {
     for (const nowMs of [Number.NaN, Number.POSITIVE_INFINITY, 8.65e15])
       expect(() => at(nowMs)).toThrow(RangeError);
   });
 
-  it('half life lies between', () => {
+  it('half of the validity lies between its ends', () => {
     const { halfLifeAtMs } = verifyInWorld().collateral;
     expect(halfLifeAtMs).toBe(
       (pki.collateralParts({ nowMs: worldNowMs }).pckCrl.spec.thisUpdateMs + validUntilMs) / 2,

@@ -13,7 +13,7 @@ const image = (fill: number): Measurement => ({
 });
 
 describe('measurement id', () => {
-  it('of all zero is the one that Entropy uses for mock quotes (seed-systems 4.2)', () => {
+  it('of zero registers equals the id that Entropy uses for mock quotes (seed-systems 4.2)', () => {
     expect(toHex(measurementId(image(0)))).toBe(
       '5bac60d182a0a7ae98b8c11b583b75eb4a27c24593488119e018bd67e0146b74',
     );
@@ -59,7 +59,7 @@ describe('judging a measurement', () => {
     else expect(judge).toThrow(expect.objectContaining({ code: 'MEASUREMENT_REFUSED' }));
   });
 
-  it('a refusal says what was expected and what came', () => {
+  it('a refusal names the expected and the actual measurement', () => {
     expect(() => judgeMeasurement(image(4), policies.chain, facts)).toThrow(
       expect.objectContaining({
         family: 'refusal',

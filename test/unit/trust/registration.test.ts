@@ -31,7 +31,7 @@ describe('registration report data', () => {
     );
   });
 
-  it('a recovery quote is no registration', () => {
+  it('a recovery quote is not accepted as a registration', () => {
     const reportData = registrationReportData(account, x25519, 3, nonce);
     expect(() => judgeRegistration(reportData, account, x25519)).toThrow(
       expect.objectContaining({ code: 'REGISTRATION_MISMATCH' }),

@@ -14,20 +14,20 @@ describe('the JSON of a TD policy', () => {
     ['a migratable TD', { allowMigratable: true }],
     ['an extended TD report', { extendedReport }],
     ['lists and masks', { mrServiceTd: ['00'.repeat(48)], extraTdAttributes: '0x8000000', mrTd: [] }],
-  ])('is read back to the same policy: %s', (_, policy) => {
+  ])('is parsed to the same policy: %s', (_, policy) => {
     const parsed = parsePolicy(policy);
     const json = tdPolicyToJson(parsed);
     expect(tdPolicyToJson(parsePolicy(json))).toEqual(json);
   });
 
-  it('has no field that came after version 1 of the trust section, unless it says something', () => {
+  it('omits fields added after version 1 of the trust section when they have their default', () => {
     const names = Object.keys(tdPolicyToJson(defaultPolicy));
     expect(names).not.toContain('allowMigratable');
     expect(names).not.toContain('extendedReport');
     expect(tdPolicyToJson(parsePolicy({ allowMigratable: true }))).toMatchObject({ allowMigratable: true });
   });
 
-  it('lists of an extended report are sets too', () => {
+  it('treats the lists of an extended report as sets', () => {
     expect(tdPolicyToJson(parsePolicy({ extendedReport }))['extendedReport']).toMatchObject({
       vmid: ['0x00', '0x01'],
       tdId: 'any',

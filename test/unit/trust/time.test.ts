@@ -8,7 +8,7 @@ describe('a time far ahead of every other clock', () => {
     [1_101, [1_000, 0], true],
     [1_101, [0, 1_001], false],
     [0, [1_000, 1_000], false],
-  ])('%i beside %j', (time, known, expected) => {
+  ])('%i compared with %j', (time, known, expected) => {
     expect(isTimeJump(time, known, 100)).toBe(expected);
   });
 });
@@ -28,7 +28,7 @@ describe('agreed time', () => {
     expect(agreedTime(times, threshold, tolerance)).toBe(expected);
   });
 
-  it('is within the tolerance of an honest clock, whatever fewer than t liars say', () => {
+  it('is within the tolerance of an honest clock for any answers of fewer than t lying servers', () => {
     const lies = fc.array(fc.integer({ min: 0, max: 10_000 }), { maxLength: 2 });
     const honest = fc.array(fc.integer({ min: 5000, max: 5020 }), { minLength: 3, maxLength: 5 });
     fc.assert(

@@ -82,7 +82,7 @@ describe('trust section', () => {
     }
   });
 
-  it('threshold 1 passes with the bootstrap flag, and is then part of what is measured', () => {
+  it('threshold 1 is accepted with the bootstrap flag, and the flag is then part of the measured hash', () => {
     const bootstrap = parseTrustSection({ ...minimal, minimumThreshold: 1, bootstrap: true });
     expect(bootstrap.minimumThreshold).toBe(1);
     expect(toHex(trustHash(bootstrap))).not.toBe(hashOf(minimal));
@@ -103,7 +103,7 @@ describe('trust hash', () => {
     expect(toHex(trustHash(section))).toBe(createHash('sha384').update(text).digest('hex'));
   });
 
-  it('does not depend on how the section is written', () => {
+  it('does not depend on the formatting of the section', () => {
     const spelled = {
       acceptedTrustHashes: [],
       freshness: { tcbGraceMs: 30 * 86_400_000 },
@@ -137,7 +137,7 @@ describe('trust hash', () => {
     expect(hashOf(input)).not.toBe(hashOf(minimal));
   });
 
-  it('hashes the TD policy with its own defaults filled in, however it is written', () => {
+  it('includes the TD policy with its defaults, independent of its formatting', () => {
     const written = hashOf({ ...minimal, tcb: { acceptedTcbStatuses: ['UpToDate'], requiredXfam: '0x03' } });
     expect(written).toBe(hashOf(minimal));
     const listed = (...acceptedTcbStatuses: string[]) => hashOf({ ...minimal, tcb: { acceptedTcbStatuses } });
@@ -145,7 +145,7 @@ describe('trust hash', () => {
     expect(listed('UpToDate', 'OutOfDate')).not.toBe(listed('UpToDate'));
   });
 
-  it('reading a parsed section again changes nothing', () => {
+  it('does not change when a parsed section is parsed again', () => {
     const tcb = {
       mrTd: [id('AB', 48), id('01', 48)],
       tcbGraceDays: 7,
@@ -167,7 +167,7 @@ describe('judging a trust hash', () => {
   const listed = new Uint8Array(48).fill(0x11);
   const former = new Uint8Array(48).fill(0x22);
 
-  it('accepts the own, a listed and, for recover, the former hash; nothing else', () => {
+  it('accepts the own hash, a listed hash and, for recover, the former hash; no other', () => {
     judgeTrustHash(trustHash(section), { section });
     judgeTrustHash(listed, { section });
     judgeTrustHash(former, { section, keyMadeUnder: former });
@@ -176,7 +176,7 @@ describe('judging a trust hash', () => {
     expect(() => judgeTrustHash(new Uint8Array(48), { section })).toThrow(refused);
   });
 
-  it('a machine that is measured with another section does not start', () => {
+  it('refuses the start of a machine that is measured with another section', () => {
     judgeOwnTrustHash(section, trustHash(section));
     expect(() => judgeOwnTrustHash(section, new Uint8Array(48))).toThrow(
       expect.objectContaining({ code: 'TRUST_HASH_MISMATCH' }),

@@ -46,7 +46,7 @@ const lying = (chain: GrandpaWorld, lies: Partial<FinalitySource>): FinalitySour
 });
 
 describe('advancing', () => {
-  it('within the set in office takes one proof', async () => {
+  it('within the present authority set needs one proof', async () => {
     const chain = new GrandpaWorld(reigns.slice(0, 1));
     const tracker = trackerOf(chain);
     expect(tracker.newest).toBeUndefined();
@@ -58,13 +58,13 @@ describe('advancing', () => {
     expect(chain.asked).toHaveLength(2);
   });
 
-  it('takes the last header of the proof instead of asking for it', async () => {
+  it('uses the last header of the proof and does not request it', async () => {
     const chain = new GrandpaWorld(reigns.slice(0, 1));
     await trackerOf(chain).advance(chain, chain.block(3));
     expect(chain.asked).toEqual(['prove 3']);
   });
 
-  it('follows handovers one by one', async () => {
+  it('follows changes of the authority set one by one', async () => {
     const chain = world();
     const tracker = trackerOf(chain);
     expect(await tracker.advance(chain, chain.newest)).toMatchObject({ number: 30 });
@@ -74,7 +74,7 @@ describe('advancing', () => {
   });
 
   it.each([1, 5, 7, 12])(
-    'starts at a checkpoint at block %i, with the set in office after it',
+    'starts at a checkpoint at block %i with the authority set after that block',
     async (at) => {
       const chain = world();
       const tracker = trackerOf(chain, at);
@@ -82,21 +82,21 @@ describe('advancing', () => {
     },
   );
 
-  it('proves the end of an earlier set when asked for a block of it', async () => {
+  it('proves the last block of an earlier set when a block of that set is the target', async () => {
     const chain = world();
     const tracker = trackerOf(chain);
     expect(await tracker.advance(chain, chain.block(2))).toMatchObject({ number: 5 });
     expect(tracker.authoritySetId).toBe(1n);
   });
 
-  it('returns what is proven when the newest justification is below the target', async () => {
+  it('returns the proven block when the newest justification is below the target', async () => {
     const chain = new GrandpaWorld(reigns.slice(0, 1));
     const child = makeBlock(chain.newest);
     const lagging = lying(chain, { proveFinality: () => chain.proveFinality(5) });
     expect(await trackerOf(chain).advance(lagging, child)).toMatchObject({ number: 5 });
   });
 
-  it('stops at its bounds and goes on with the next call', async () => {
+  it('stops at its bounds and continues with the next call', async () => {
     const chain = world();
     const few = trackerOf(chain, 0, { ...defaultTrackerLimits, maxHandovers: 2 });
     expect(await few.advance(chain, chain.newest)).toMatchObject({ number: 10 });
@@ -106,7 +106,7 @@ describe('advancing', () => {
     expect((await small.advance(chain, chain.newest).catch(() => undefined))?.number ?? 0).toBeLessThan(30);
   });
 
-  it('with sets of 1, 4 and 100 authorities', async () => {
+  it('works with sets of 1, 4 and 100 authorities', async () => {
     const sizes = [1, 4, 100, 1];
     const chain = new GrandpaWorld(
       sizes.map((size, index) => ({ voters: makeVoters(size, index), blocks: 3 })),
@@ -114,7 +114,7 @@ describe('advancing', () => {
     expect(await trackerOf(chain).advance(chain, chain.newest)).toMatchObject({ number: 12 });
   });
 
-  it('counts the weights that a handover gives', async () => {
+  it('uses the weights from the change of the authority set', async () => {
     const [heavy, ...light] = makeVoters(4, 3);
     if (heavy === undefined) throw new Error('a voter is needed');
     const weighted = [{ ...heavy, weight: 20n }, ...light];
@@ -141,7 +141,7 @@ describe('advancing', () => {
 });
 
 describe('the checkpoint itself', () => {
-  it('is proven by its header when nothing newer is asked for', async () => {
+  it('is proven by its header when it is the target', async () => {
     const chain = world();
     const tracker = trackerOf(chain, 7);
     expect(await tracker.advance(chain, chain.block(7))).toMatchObject({
@@ -160,7 +160,7 @@ describe('the checkpoint itself', () => {
     expect(await codeOf(wrong.advance(chain, chain.block(7)))).toBe('CHAIN_PROOF_INVALID');
   });
 
-  it('with another set or other authorities proves nothing', async () => {
+  it('proves nothing when it has another set or other authorities', async () => {
     const chain = new GrandpaWorld(reigns.slice(0, 1));
     const set = new FinalityTracker({ ...chain.checkpoint(), authoritySetId: 1 });
     expect(await codeOf(set.advance(chain, chain.newest))).toBe('CHAIN_FINALITY_UNPROVEN');
@@ -170,7 +170,7 @@ describe('the checkpoint itself', () => {
     expect(strangers.newest).toBeUndefined();
   });
 
-  it('that is none is misuse or bad evidence', () => {
+  it('is refused as misuse or bad evidence when it is malformed', () => {
     const { authorities, ...rest } = world().checkpoint();
     expect(() => new FinalityTracker({ ...rest, authorities, blockHash: new Uint8Array(31) })).toThrow(
       RangeError,
@@ -180,8 +180,8 @@ describe('the checkpoint itself', () => {
   });
 });
 
-describe('without a handover', () => {
-  it('a call that may make none proves only what the set in office signed', async () => {
+describe('calls that may not change the authority set', () => {
+  it('a call proves only blocks that the present set signed', async () => {
     const chain = world();
     const none = trackerOf(chain, 0, { ...defaultTrackerLimits, maxHandovers: 0 });
     expect(await codeOf(none.advance(chain, chain.newest))).toBe('CHAIN_FINALITY_UNPROVEN');
@@ -201,7 +201,7 @@ describe('lies', () => {
   const only = (chain: GrandpaWorld, bytes: Uint8Array | undefined): FinalitySource =>
     lying(chain, { proveFinality: async () => bytes });
 
-  it('a set that was not reached finalizes nothing', async () => {
+  it('a signature of a later set finalizes nothing before that set is reached', async () => {
     const chain = world();
     const tracker = trackerOf(chain);
     const jump = only(chain, chain.proofOf(30));
@@ -210,7 +210,7 @@ describe('lies', () => {
     expect(tracker.authoritySetId).toBe(0n);
   });
 
-  it('a set that has left office finalizes nothing more', async () => {
+  it('a former set finalizes nothing', async () => {
     const chain = world();
     const tracker = trackerOf(chain);
     await tracker.advance(chain, chain.block(5));
@@ -222,14 +222,14 @@ describe('lies', () => {
     expect(tracker.newest?.number).toBe(5);
   });
 
-  it('no proof at all', async () => {
+  it('a missing proof fails the call', async () => {
     const chain = world();
     expect(await codeOf(trackerOf(chain).advance(only(chain, undefined), chain.newest))).toBe(
       'CHAIN_FINALITY_UNPROVEN',
     );
   });
 
-  it('an old block is not taken for a new one', async () => {
+  it('an old block is not accepted as a new one', async () => {
     const chain = world();
     const tracker = trackerOf(chain);
     const proven = await tracker.advance(chain, chain.block(12));
@@ -241,7 +241,7 @@ describe('lies', () => {
     expect(tracker.newest).toBe(proven);
   });
 
-  it('an old block where the end of the set was asked for ends the call', async () => {
+  it('an old block instead of the last block of a set fails the call', async () => {
     const chain = world();
     const tracker = trackerOf(chain, 5);
     const stuck = lying(chain, {
@@ -251,7 +251,7 @@ describe('lies', () => {
     expect(await codeOf(tracker.advance(stuck, chain.newest))).toBe('CHAIN_FINALITY_UNPROVEN');
   });
 
-  it('a target that no later set bears out, though the set in office goes on, is refused', async () => {
+  it('a target that only a false later set has signed is refused, and the genuine part is kept', async () => {
     const chain = new GrandpaWorld(reigns.slice(0, 1));
     const tracker = trackerOf(chain);
     const forged = makeBlock(chain.newest);
@@ -264,7 +264,7 @@ describe('lies', () => {
     expect(tracker.newest?.number).toBe(5);
   });
 
-  it('another block of a number that was proven is refused', async () => {
+  it('a second block with an already proven number is refused', async () => {
     const chain = world();
     const tracker = trackerOf(chain);
     await tracker.advance(chain, chain.block(5));
@@ -289,7 +289,7 @@ describe('lies', () => {
     expect(await codeOf(trackerOf(chain).acceptJustification(renumbered, chain))).toBe('CHAIN_PROOF_INVALID');
   });
 
-  it('bytes that are no proof are refused, and what the source throws comes through', async () => {
+  it('bytes that are not a proof are refused, and an error of the source is passed on', async () => {
     const chain = world();
     expect(await codeOf(trackerOf(chain).advance(only(chain, new Uint8Array(99)), chain.newest))).toBe(
       'CHAIN_PROOF_INVALID',
@@ -299,14 +299,14 @@ describe('lies', () => {
   });
 });
 
-describe('changes that are not followed', () => {
+describe('authority changes that are not supported', () => {
   const announced = (log: (next: Reign['voters']) => Uint8Array): GrandpaWorld =>
     new GrandpaWorld(reigns.slice(0, 2), log);
 
   it.each([
     ['a delayed one', (next: Reign['voters']) => scheduledChange(next, 1)],
     ['a forced one', (next: Reign['voters']) => forcedChange(next)],
-  ])('%s in a justified block stops the tracker there', async (_name, log) => {
+  ])('%s in a justified block stops the tracker at that block', async (_name, log) => {
     const chain = announced(log);
     const tracker = trackerOf(chain);
     expect(await codeOf(tracker.advance(chain, chain.newest))).toBe('CHAIN_AUTHORITIES_UNKNOWN');
@@ -317,7 +317,7 @@ describe('changes that are not followed', () => {
     );
   });
 
-  /** A chain whose fourth block announces something though its set goes on to the sixth. */
+  /** A chain with a log in its fourth block, which should end the set; the set signs up to the sixth block. */
   const within = (log: Uint8Array): readonly [FinalityTracker, FinalitySource, MadeBlock] => {
     const chain = new GrandpaWorld([{ voters: families[0] ?? [], blocks: 3 }]);
     const b4 = makeBlock(chain.newest, { logs: [log] });
@@ -329,7 +329,7 @@ describe('changes that are not followed', () => {
   const only = (chain: GrandpaWorld, bytes: Uint8Array): FinalitySource =>
     lying(chain, { proveFinality: async () => bytes });
 
-  it('a delayed or forced one before the justified block is seen too', async () => {
+  it('a delayed or forced change before the justified block is detected too', async () => {
     for (const log of [scheduledChange(families[1] ?? [], 2), forcedChange(families[1] ?? [])]) {
       const [tracker, source, target] = within(log);
       expect(await codeOf(tracker.advance(source, target))).toBe('CHAIN_AUTHORITIES_UNKNOWN');
@@ -337,13 +337,13 @@ describe('changes that are not followed', () => {
     }
   });
 
-  it('a set that votes on after it handed over contradicts itself', async () => {
+  it('a set that votes after its last block is an error', async () => {
     const [tracker, source, target] = within(scheduledChange(families[1] ?? []));
     expect(await codeOf(tracker.advance(source, target))).toBe('CHAIN_PROOF_INVALID');
     expect(tracker.newest).toBeUndefined();
   });
 
-  it('a handover to nobody changes nothing', async () => {
+  it('a change to an empty set is refused and changes nothing', async () => {
     const chain = announced(() => scheduledChange([]));
     const tracker = trackerOf(chain);
     expect(await codeOf(tracker.advance(chain, chain.newest))).toBe('CHAIN_PROOF_INVALID');
@@ -352,7 +352,7 @@ describe('changes that are not followed', () => {
 });
 
 describe('bare justifications', () => {
-  it('advance the tracker within the set in office, and hand it over', async () => {
+  it('advance the tracker within the present set and to the next set', async () => {
     const chain = world();
     const tracker = trackerOf(chain);
     const third = unanimous(chain.block(3), families[0] ?? [], 0n);
@@ -361,7 +361,7 @@ describe('bare justifications', () => {
     expect(tracker.authoritySetId).toBe(1n);
   });
 
-  it('that are old change nothing; of a later set, or garbage, they are refused', async () => {
+  it('of old blocks change nothing; those of a later set, and garbage, are refused', async () => {
     const chain = world();
     const tracker = trackerOf(chain);
     expect(await codeOf(tracker.acceptJustification(chain.justify(10), chain))).toBe(
@@ -376,7 +376,7 @@ describe('bare justifications', () => {
 });
 
 describe('failures and concurrency', () => {
-  it('a failure in the middle keeps what was proven before it', async () => {
+  it('a failure keeps the blocks that were proven before it', async () => {
     const chain = world();
     const tracker = trackerOf(chain);
     const breaking = lying(chain, {
@@ -405,7 +405,7 @@ describe('failures and concurrency', () => {
     };
   };
 
-  it('many calls at once end where one would, and never go back', async () => {
+  it('many concurrent calls end at the same block as one call, and never go back', async () => {
     for (let seed = 1; seed <= 20; seed += 1) {
       let state = seed;
       const random = (): number => {
@@ -474,7 +474,7 @@ describe('failures and concurrency', () => {
 });
 
 describe('a proven block', () => {
-  it('is made by a tracker only, cannot be altered, and a copy is not one', async () => {
+  it('is made by a tracker only and cannot be altered, and a copy is not accepted', async () => {
     const chain = new GrandpaWorld(reigns.slice(0, 1));
     const proven = await trackerOf(chain).advance(chain, chain.newest);
     expect(ProvenBlock.isProven(proven)).toBe(true);

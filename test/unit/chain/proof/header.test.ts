@@ -42,7 +42,7 @@ describe('headers', () => {
     expect(headerFromJson(at('0x40')).number).toBe(64);
   });
 
-  it('on memory of their own are equal and share nothing', () => {
+  it('are copies: equal, without shared memory', () => {
     const { encoded } = withLogs(...logs);
     const header = detachedHeader(decodeHeader(encoded));
     const before = structuredClone(header);
@@ -59,7 +59,7 @@ describe('headers', () => {
     expect(codeOf(() => decodeHeader(change(withLogs(...logs).encoded)))).toBe('CHAIN_PROOF_INVALID');
   });
 
-  it('64 digest items are read, and no more: each costs memory however few bytes it has', () => {
+  it('at most 64 digest items are read, because each costs memory', () => {
     const items = (count: number): Uint8Array[] => Array.from({ length: count }, () => Uint8Array.of(8));
     expect(decodeHeader(withLogs(...items(64)).encoded).digest).toHaveLength(64);
     expect(codeOf(() => decodeHeader(withLogs(...items(65)).encoded))).toBe('CHAIN_PROOF_INVALID');
@@ -113,7 +113,7 @@ describe('authority changes', () => {
     });
   });
 
-  it('disabled authorities, pauses and resumptions are none', () => {
+  it('disabled authorities, pauses and resumptions are not changes', () => {
     for (const variant of [3, 4, 5]) {
       expect(changeOf(grandpaLog(Uint8Array.of(variant, 0, 0, 0, 0)))).toBeUndefined();
     }

@@ -64,7 +64,7 @@ describe('thresholds', () => {
     [6, 5],
     [7, 5],
     [100, 67],
-  ])('of %i authorities %i must vote', (size, needed) => {
+  ])('with %i authorities %i must vote', (size, needed) => {
     const members = makeVoters(size);
     expect(setOf(members).threshold).toBe(BigInt(needed));
     expect(setOf(members).size).toBe(size);
@@ -72,7 +72,7 @@ describe('thresholds', () => {
     expect(verdict({ votes: votesOf(members.slice(0, needed - 1)) }, members)).not.toBe('none');
   });
 
-  it('weigh votes, not heads', () => {
+  it('count the weights of votes, not the number of voters', () => {
     const [heavy, ...light] = makeVoters(4);
     if (heavy === undefined) throw new Error('a voter is needed');
     const members = [{ ...heavy, weight: 10n }, ...light];
@@ -87,7 +87,7 @@ describe('thresholds', () => {
     expect(verdict({ votes: votesOf(voters.slice(0, 3)) }, members)).toBe('none');
   });
 
-  it('no set without authorities, of weight zero, or with keys of another length', () => {
+  it('a set without authorities, with weight zero, or with keys of another length is refused', () => {
     const publicKey = new Uint8Array(32);
     expect(codeOf(() => new AuthoritySet(0n, []))).toBe('CHAIN_PROOF_INVALID');
     expect(codeOf(() => new AuthoritySet(0n, [{ publicKey, weight: 0n }]))).toBe('CHAIN_PROOF_INVALID');
@@ -99,14 +99,14 @@ describe('thresholds', () => {
 });
 
 describe('votes', () => {
-  it('of all, and of three of four, prove; of two not', () => {
+  it('of all, and of three of four authorities, prove the block; of two they do not', () => {
     expect(verdict({})).toBe('none');
     expect(verdict({ votes: [first, second, third] })).toBe('none');
     expect(verdict({ votes: [first, second] })).toBe('CHAIN_FINALITY_UNPROVEN');
     expect(verdict({ votes: [] })).toBe('CHAIN_PROOF_INVALID');
   });
 
-  it('by strangers refuse the whole', () => {
+  it('of keys outside the set refuse the whole justification', () => {
     expect(verdict({ votes: votesOf(strangers) })).toBe('CHAIN_FINALITY_UNPROVEN');
     expect(verdict({ votes: [...votesOf(voters), ...votesOf(strangers.slice(0, 1))] })).toBe(
       'CHAIN_FINALITY_UNPROVEN',
@@ -117,7 +117,7 @@ describe('votes', () => {
     ['another set', { setId: SET_ID + 1n }],
     ['another round', { round: 4n }],
     ['nothing', { signature: new Uint8Array(64) }],
-  ])('of which one is signed for %s refuse the whole', (_name, change) => {
+  ])('with one signature for %s refuse the whole justification', (_name, change) => {
     const votes = [first, second, third, { ...fourth, ...change }];
     expect(verdict({ votes })).toBe('CHAIN_FINALITY_UNPROVEN');
   });
@@ -147,7 +147,7 @@ describe('votes', () => {
     expect(verdict({ votes: thrice, ancestries: [above, higher] })).toBe('CHAIN_PROOF_INVALID');
   });
 
-  it('a third different vote of one authority refuses the whole, a repeated vote does not', () => {
+  it('a third different vote of one authority refuses the justification, a repeated vote does not', () => {
     const equivocation = [at(first, genesis), first];
     const again = [...equivocation, first, second, third];
     expect(verdict({ votes: again, ancestries: [target] })).toBe('none');
@@ -171,7 +171,7 @@ describe('an authority that equivocated counts for every block', () => {
     ['one vote below and one above', [at(first, genesis), at(first, above), second, third], [target, above]],
     ['its votes come first', [at(first, genesis), at(first, uncle), second, third], [target, uncle]],
     ['its votes come last', [second, third, at(first, genesis), at(first, uncle)], [target, uncle]],
-  ])('exactly two thirds with it: %s', (_name, votes, ancestries) => {
+  ])('a justification with exactly two thirds including it: %s', (_name, votes, ancestries) => {
     expect(verdict({ votes, ancestries })).toBe('none');
     const without = votes.filter(({ voter }) => voter !== third.voter);
     expect(verdict({ votes: without, ancestries })).toBe('CHAIN_FINALITY_UNPROVEN');
@@ -189,7 +189,7 @@ describe('an authority that equivocated counts for every block', () => {
     expect(verdict({ target: genesis, votes, ancestries: [target] })).toBe('none');
   });
 
-  it('not by one vote that is repeated', () => {
+  it('but not for one vote that is repeated', () => {
     const votes = [at(first, genesis), at(first, genesis), second, third];
     expect(verdict({ votes, ancestries: [target] })).toBe('CHAIN_FINALITY_UNPROVEN');
   });
@@ -198,17 +198,17 @@ describe('an authority that equivocated counts for every block', () => {
     ['its second signature is bad', { signature: new Uint8Array(64) }],
     ['its second vote is of another round', { round: 4n }],
     ['it is not in the set', { voter: strangers[0] ?? first.voter }],
-  ])('not when %s', (_name, change) => {
+  ])('but not when %s', (_name, change) => {
     const votes = [at(first, genesis), { ...first, ...change }, second, third];
     expect(verdict({ votes, ancestries: [target] })).toBe('CHAIN_FINALITY_UNPROVEN');
   });
 
-  it('not when its votes do not stand on one base', () => {
+  it('but not when its votes do not share the base block', () => {
     const votes = [at(first, uncle), first, second, third];
     expect(verdict({ votes, ancestries: [] })).toBe('CHAIN_PROOF_INVALID');
   });
 
-  it('but its weight alone decides nothing between two branches', () => {
+  it('but its weight alone does not choose between two branches', () => {
     const members = [...voters, ...makeVoters(3, 9)];
     const [e1, e2, e3, e4, a1, a2, a3] = members.map((voter) => ({ voter, block: genesis }));
     if (!e1 || !e2 || !e3 || !e4 || !a1 || !a2 || !a3) throw new Error('seven voters are needed');
@@ -243,7 +243,7 @@ describe('ancestry', () => {
     ['the base itself comes along', [first, at(second, above), third], [target, above]],
     ['votes stand on two branches', [at(first, above), at(second, sibling), third], [above]],
     ['no vote stands on the target', [at(first, sibling), at(second, sibling), at(third, sibling)], []],
-  ])('refused when %s', (_name, votes, ancestries) => {
+  ])('a justification is refused when %s', (_name, votes, ancestries) => {
     expect(verdict({ votes, ancestries })).toBe('CHAIN_PROOF_INVALID');
   });
 

@@ -39,7 +39,7 @@ describe('strict SCALE', () => {
     expect(codeOf(() => reader(...bytes).compactU32('n'))).toBe('CHAIN_PROOF_INVALID');
   });
 
-  it('refuses lengths that promise more than there is, before anything is made of them', () => {
+  it('refuses lengths above the remaining bytes before it allocates memory', () => {
     expect(reader(8, 1, 2).count(1, 'n')).toBe(2);
     expect(codeOf(() => reader(3, 0xff, 0xff, 0xff, 0xff).count(132, 'n'))).toBe('CHAIN_PROOF_INVALID');
     expect(codeOf(() => reader(8, 1).byteString('n'))).toBe('CHAIN_PROOF_INVALID');

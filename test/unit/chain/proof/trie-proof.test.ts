@@ -72,14 +72,14 @@ describe.each([0, 1] as const)('storage of state version %i', (version) => {
   const builder = new TrieBuilder(content, version);
   const full = new ProvenState(builder.root, builder.readProof([...content.keys()]));
 
-  it('every value is proven, and so is what is not there', () => {
+  it('every value and every absence is proven', () => {
     for (const [key, value] of content) expect(full.value(bytes(key))).toEqual(value);
     for (const key of ['', 'aa03', 'aa0201', 'ac', 'ff', 'ff0000', 'aa010101']) {
       expect(full.value(bytes(key))).toBeUndefined();
     }
   });
 
-  it('entries below a prefix come in order, with that of the prefix itself', () => {
+  it('entries below a prefix come in order, including the entry of the prefix itself', () => {
     const keys = (prefix: string): string[] => full.entries(bytes(prefix)).map(([key]) => toHex(key));
     expect(keys('')).toEqual(['aa', 'aa01', 'aa02', 'aa0203', 'ab', 'ff00']);
     expect(keys('aa')).toEqual(['aa', 'aa01', 'aa02', 'aa0203']);
@@ -102,7 +102,7 @@ describe.each([0, 1] as const)('storage of state version %i', (version) => {
 });
 
 describe('a storage proof', () => {
-  it('of the empty trie proves that there is nothing', () => {
+  it('of the empty trie proves that there are no entries', () => {
     const empty = new TrieBuilder(new Map(), 1);
     const state = new ProvenState(empty.root, empty.readProof([]));
     expect(toHex(empty.root)).toBe('03170a2e7597b7b7e3d84c05391d139a62b157e78786d8c082f29dcf4c111314');
@@ -125,7 +125,7 @@ describe('a storage proof', () => {
     expect(() => new ProvenState(new Uint8Array(31), proof)).toThrow(RangeError);
   });
 
-  it('is the same when others get their turns between its digests', async () => {
+  it('gives the same result when its hashing is done in parts', async () => {
     const builder = new TrieBuilder(content, 1);
     const proof = [...builder.readProof([...content.keys()]), new Uint8Array(600_000), new Uint8Array(1)];
     let turns = 0;
@@ -138,13 +138,13 @@ describe('a storage proof', () => {
     expect(state.entries(bytes(''))).toEqual(new ProvenState(builder.root, proof).entries(bytes('')));
   });
 
-  it('nodes that nobody asks for change nothing', () => {
+  it('is not affected by unneeded nodes', () => {
     const builder = new TrieBuilder(content, 1);
     const proof = [text('rubbish'), ...builder.readProof([...content.keys()]).toReversed(), text('')];
     expect(new ProvenState(builder.root, proof).entries(bytes(''))).toHaveLength(content.size);
   });
 
-  it('whose tree shares its branches without end costs no more than the bound', () => {
+  it('with endlessly shared branches costs no more than the bound', () => {
     let node = bytes('4004aa');
     const proof = [node];
     for (let level = 0; level < 40; level += 1) {
