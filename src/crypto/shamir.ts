@@ -66,7 +66,8 @@ export function combineShares(shares: readonly Uint8Array[], minimumThreshold: n
       `${shares.length} shares are fewer than the minimum of ${minimumThreshold} (at least 2)`,
     );
   }
-  const coordinates = shares.map(shareCoordinate);
+  // A typed array keeps one layout in memory, which arrays of numbers change with the engine's optimizations.
+  const coordinates = Uint8Array.from(shares, shareCoordinate);
   if (coordinates.includes(0)) throw new RangeError('a share has x = 0');
   if (new Set(coordinates).size !== shares.length) throw new RangeError('two shares have the same x');
   const sum = zeroPlanes();
@@ -131,7 +132,7 @@ function shareAt(coefficients: readonly Planes[], x: number): Uint8Array {
 }
 
 /** Lagrange's basis polynomial of one share at 0: the product of x_j / (x_j − x_i) over the other shares j. */
-function weightAtZero(coordinates: readonly number[], own: number): number {
+function weightAtZero(coordinates: Uint8Array, own: number): number {
   const xi = coordinates[own] ?? 0;
   let numerator = 1;
   let denominator = 1;
