@@ -54,6 +54,9 @@ export interface ConnectChainOptions {
 /** Shortest time between a read that failed and the next, in milliseconds. */
 const MIN_RETRY_MS = 250;
 
+/** From a failed read to the next when an endpoint has something new to read, in milliseconds. */
+const NEWS_RETRY_MS = 1000;
+
 interface Waiter {
   readonly resolve: (snapshot: ChainSnapshot) => void;
   readonly reject: (error: LatchkeyError) => void;
@@ -100,6 +103,10 @@ export class PolkadotChainView implements ChainView {
   #isReadWanted = false;
   /** Runs while no read may begin. */
   #pause: Timer | undefined;
+  /** Runs after a failed read, while only something new is a reason to read again. */
+  #backOff: Timer | undefined;
+  /** The newest finalized block that each endpoint had told of when the last read began or failed. */
+  readonly #triedHeads = new Map<ChainSource, number>();
   #closed = false;
 
   /**
@@ -175,6 +182,7 @@ export class PolkadotChainView implements ChainView {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     this.#pause?.stop();
+    this.#backOff?.stop();
     this.#freshness?.stop();
     this.#listeners.clear();
     for (const { reject, timer } of this.#waiters) {
@@ -220,7 +228,21 @@ export class PolkadotChainView implements ChainView {
 
   #readIfDue(): void {
     const mustWait = this.#closed || this.#isReading || this.#pause !== undefined;
-    if (this.#isReadWanted && !mustWait && this.#canRead()) void this.#read();
+    if (mustWait || !this.#isReadWanted || !this.#canRead()) return;
+    if (this.#backOff === undefined || this.#hasNews()) void this.#read();
+  }
+
+  /** Whether an endpoint can be read that could not be before, or has told of a newer head. */
+  #hasNews(): boolean {
+    return this.#sources.some(
+      (source) =>
+        source.live !== undefined && source.live.finalizedNumber > (this.#triedHeads.get(source) ?? -1),
+    );
+  }
+
+  #noteTriedHeads(): void {
+    for (const source of this.#sources)
+      if (source.live !== undefined) this.#triedHeads.set(source, source.live.finalizedNumber);
   }
 
   /** Whether enough endpoints are connected and have reported a finalized head. */
@@ -239,6 +261,10 @@ export class PolkadotChainView implements ChainView {
   async #read(): Promise<void> {
     this.#isReading = true;
     this.#isReadWanted = false;
+    this.#backOff?.stop();
+    this.#backOff = undefined;
+    this.#triedHeads.clear();
+    this.#noteTriedHeads();
     this.#startPause(this.#minRefreshMs);
     try {
       const snapshot = await readAgreedSnapshot({
@@ -297,7 +323,12 @@ export class PolkadotChainView implements ChainView {
     if (isToldAgain) this.#log({ event: 'chain.read-failed', code, message, count });
     // The next head would try again, but with slow finality that is long to wait for a fault that may have passed.
     this.#isReadWanted = true;
-    this.#startPause(pauseMs);
+    this.#noteTriedHeads();
+    this.#startPause(Math.min(pauseMs, Math.max(this.#minRefreshMs, NEWS_RETRY_MS)));
+    this.#backOff = startTimer(this.#clock, pauseMs, () => {
+      this.#backOff = undefined;
+      this.#readIfDue();
+    });
   }
 }
 

@@ -5,37 +5,30 @@ import type { FileHandle, FileSystem } from '../disk/file-system.ts';
 import { LatchkeyError } from '../errors/latchkey-error.ts';
 import { type CollateralDocuments, parseCollateralDocuments } from '../tdx/collateral.ts';
 import type { PlatformKind } from './collateral-source.ts';
-import type { TcbUpdate } from './service-client.ts';
 
 /** More than the limits of all documents together; this cache never writes a larger file. */
 const MAX_FILE_BYTES = 4_000_000;
 
 /**
- * Collateral sets in files, so that a restart during an outage finds them. The disk belongs to the host: what is read
- * is only a proposal, which the source verifies like an answer from the network.
+ * Standard collateral sets in files, so that a restart during an outage finds them. The disk belongs to the host: a set
+ * that is read is only a proposal, which the source verifies like an answer from the network. Only the name of the file
+ * says that a set is a standard one, so the host can put an early set in its place.
  */
 export class DiskCache {
   readonly #fileSystem: FileSystem;
   readonly #directory: string;
-  readonly #update: TcbUpdate;
   readonly #random: RandomSource;
 
   /** @param directory absolute, there already. */
-  constructor(
-    fileSystem: FileSystem,
-    directory: string,
-    update: TcbUpdate,
-    random: RandomSource = systemRandom,
-  ) {
+  constructor(fileSystem: FileSystem, directory: string, random: RandomSource = systemRandom) {
     this.#fileSystem = fileSystem;
     this.#directory = directory;
-    this.#update = update;
     this.#random = random;
   }
 
-  /** The file of a kind of platform; sets of different kinds of update never mix. */
+  /** The file of a kind of platform. */
   pathOf({ fmspc, ca }: PlatformKind): string {
-    return `${this.#directory}/collateral-${toHex(fmspc)}-${ca}-${this.#update}.json`;
+    return `${this.#directory}/collateral-${toHex(fmspc)}-${ca}-standard.json`;
   }
 
   /** The stored set, unverified; `undefined` when there is none or it cannot be read. Never throws for the disk. */

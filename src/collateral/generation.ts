@@ -3,9 +3,9 @@ import { ProblemError } from '../errors/latchkey-error.ts';
 import type { CollateralFacts } from '../tdx/verify-quote.ts';
 
 /**
- * The newest collateral seen so far, document by document. A set with an older document is genuine and still refused: it
- * could hide what Intel has published since. CRL numbers alone do not
- * show it (Intel leaves them at 1), so the dates count too.
+ * The newest collateral that services gave to this process, document by document. A set with an older document is
+ * genuine and still refused: it could hide what Intel has published since. CRL numbers alone do not show it (Intel leaves
+ * them at 1), so the dates count too.
  */
 export class NewestSeen {
   readonly #marks = new Map<string, bigint>();
@@ -19,7 +19,7 @@ export class NewestSeen {
         field: name,
         expected: `at least ${newest}`,
         observed: `${mark}`,
-        hint: 'the service lags behind or is lying; restart without cache if the kind of update was changed on purpose',
+        hint: 'the service lags behind or is lying; restart if the kind of update was changed on purpose',
       });
     }
   }

@@ -15,7 +15,7 @@ import type {
 } from './collateral-source.ts';
 import { DiskCache } from './disk-cache.ts';
 import { NewestSeen } from './generation.ts';
-import { type HeldSet, PlatformCollateral } from './platform-collateral.ts';
+import { type HeldSet, pastItsTime, PlatformCollateral } from './platform-collateral.ts';
 import { ServiceClient, ServiceFailure, type TcbUpdate } from './service-client.ts';
 import { type SetCheck, SetFetcher } from './set-fetcher.ts';
 
@@ -24,7 +24,7 @@ export interface PccsCollateralSourceOptions {
   /** Base addresses of PCS or PCCS services, tried in this order. */
   readonly endpoints: readonly string[];
   readonly verifier: Pick<QuoteVerifier, 'checkCollateral'>;
-  /** An existing folder that keeps sets over a restart; without one they live in memory only. */
+  /** An existing folder that keeps standard sets over a restart; without one they live in memory only. */
   readonly cache?: { readonly fileSystem: FileSystem; readonly directory: string };
   /** How long sets may be used past their `nextUpdate` when nothing newer can be had; default 0. */
   readonly graceMs?: number;
@@ -72,13 +72,15 @@ export class PccsCollateralSource implements CollateralSource {
   readonly #jitter: () => number;
   readonly #log: Log;
 
-  /** @throws TypeError when there is no endpoint, or an endpoint is not an http(s) address. */
+  /** @throws TypeError for no endpoint, an endpoint that is not an http(s) address, or a cache of other than standard sets. */
   constructor(options: PccsCollateralSourceOptions) {
     if (options.endpoints.length === 0)
       throw new TypeError('a collateral source needs at least one endpoint');
     this.graceMs = options.graceMs ?? 0;
     const update = options.update ?? 'standard';
-    this.#cache = options.cache && new DiskCache(options.cache.fileSystem, options.cache.directory, update);
+    if (options.cache !== undefined && update !== 'standard')
+      throw new TypeError(`the disk cache is for update standard only, got ${update}`);
+    this.#cache = options.cache && new DiskCache(options.cache.fileSystem, options.cache.directory);
     this.#clock = options.clock ?? systemClock;
     this.#jitter = options.jitter ?? Math.random;
     this.#log = options.log ?? silentLog;
@@ -204,8 +206,11 @@ export class PccsCollateralSource implements CollateralSource {
     if (!collateral.mayTry(nowMs)) return;
     try {
       const held = await this.#fetcher.fetch(platform);
+      const isFresh = held.facts.state === 'fresh';
+      if (!isFresh && this.#stateOf(collateral.held, platform) === 'fresh')
+        throw new ServiceFailure(pastItsTime(held.origin));
       this.#newest.remember(held.facts);
-      if (held.facts.state === 'fresh') collateral.succeed(held, this.#clock.nowMs());
+      if (isFresh) collateral.succeed(held, this.#clock.nowMs());
       else collateral.bridge(held, this.#clock.nowMs(), this.#jitter());
       this.#log('info', 'collateral.renewed', {
         ...nameOf(platform),
@@ -224,7 +229,11 @@ export class PccsCollateralSource implements CollateralSource {
     }
   }
 
-  /** A set from the disk is used at once; newer collateral is fetched immediately afterwards. */
+  /**
+   * A set from the disk serves at once; the services are asked right after, and a fresh set of theirs takes its place
+   * even when it is older: the host can put an early set on the disk, next to which each standard set looks old. So a set
+   * from the disk leaves no mark either.
+   */
   async #loadFromDisk(entry: Entry): Promise<boolean> {
     const { platform, collateral } = entry;
     entry.isLoaded = true;
@@ -238,7 +247,6 @@ export class PccsCollateralSource implements CollateralSource {
       if (error instanceof ProblemError) return false;
       throw error;
     }
-    this.#newest.remember(facts);
     collateral.held = { documents, facts, origin: 'disk cache' };
     collateral.refreshAtMs = this.#clock.nowMs();
     this.#maintain(entry);

@@ -8,6 +8,9 @@ export interface HeldSet {
   readonly origin: string;
 }
 
+/** Why an attempt failed that found only a set within its grace. */
+export const pastItsTime = (origin: string): string => `${origin}: only collateral past its nextUpdate`;
+
 const MIN_REFRESH_MS = 60_000;
 const MAX_SLEEP_MS = 86_400_000;
 const FIRST_RETRY_MS = 5_000;
@@ -34,7 +37,7 @@ export class PlatformCollateral {
   /** Only a set within its grace is available: it is used, and the attempt counts as failed. */
   bridge(held: HeldSet, nowMs: number, random: number): void {
     this.held = held;
-    this.fail(`${held.origin}: only collateral past its nextUpdate`, nowMs, random);
+    this.fail(pastItsTime(held.origin), nowMs, random);
   }
 
   /**

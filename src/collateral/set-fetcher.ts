@@ -4,7 +4,7 @@ import type { CollateralDocuments } from '../tdx/collateral.ts';
 import type { CollateralFacts } from '../tdx/verify-quote.ts';
 import type { PlatformKind } from './collateral-source.ts';
 import type { NewestSeen } from './generation.ts';
-import type { HeldSet } from './platform-collateral.ts';
+import { type HeldSet, pastItsTime } from './platform-collateral.ts';
 import { type ServiceClient, ServiceFailure } from './service-client.ts';
 
 /** Verifies a set for a kind of platform as of now. @throws EvidenceError with the code of the first flaw. */
@@ -36,7 +36,7 @@ export class SetFetcher {
         const held = await this.#fetchFrom(client, platform);
         if (held.facts.state === 'fresh') return held;
         second ??= held;
-        reasons.push(`${client.url}: only collateral past its nextUpdate`);
+        reasons.push(pastItsTime(client.url));
       } catch (error) {
         reasons.push(`${client.url}: ${this.#reason(error, client)}`);
       }

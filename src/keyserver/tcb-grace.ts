@@ -48,11 +48,20 @@ const outdatingDocuments = ({ levels }: VerifiedQuote): readonly Document[] => {
   ];
 };
 
-const outOfDate = ['OutOfDate', 'OutOfDateConfigurationNeeded'] as const;
+/**
+ * The TCB at the launch is out of date. Where a relaunch is advised, the TCB that is loaded now is current: a machine that
+ * loads a newer TDX module must not lose the grace that its TDs have.
+ */
+const outOfDate = [
+  'OutOfDate',
+  'OutOfDateConfigurationNeeded',
+  'TDRelaunchAdvised',
+  'TDRelaunchAdvisedConfigurationNeeded',
+] as const;
 
 /**
- * Whether a recovery may pass although the policy refuses it: the only fault is an out-of-date TCB, and
- * the TCB evaluation that says so is recent. A patch day must not lock nodes out of their disks.
+ * Whether a recovery may pass although the policy refuses it: the only fault is a TCB that was out of date at the launch,
+ * and the TCB evaluation that says so is recent. A patch day must not lock nodes out of their disks.
  */
 export function withinGrace(
   refusal: unknown,

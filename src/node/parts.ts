@@ -100,7 +100,8 @@ function collateralOf(
     graceMs: trust.freshness.collateralGraceMs,
     update,
     ...(typeof minimum === 'number' ? { minimumTcbEvaluationDataNumber: minimum } : {}),
-    ...(collateral.cacheFolder === undefined
+    // Early sets only make warnings, so they need not survive a restart.
+    ...(collateral.cacheFolder === undefined || update !== 'standard'
       ? {}
       : { cache: { fileSystem, directory: collateral.cacheFolder } }),
   });

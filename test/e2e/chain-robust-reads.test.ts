@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type DevelopmentChain, startDevelopmentChain } from '../../devnet/chain/development-chain.ts';
 import { RpcError } from '../../devnet/chain/rpc.ts';
@@ -54,7 +56,13 @@ const has = (view: PolkadotChainView, servers: number): Promise<true> =>
     return snapshot?.servers.length === servers ? true : undefined;
   });
 
-/** Methods with a list of keys as the first parameter. */
+function portOf(server: Server): number {
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new TypeError('expected a TCP address');
+  return address.port;
+}
+
+/** Methods whose first parameter is a list of keys. */
 const paged: readonly string[] = ['state_getReadProof', 'state_queryStorageAt'];
 
 /** Makes the endpoint limit its answers. @returns the sizes of all pages that it was asked for. */
@@ -154,6 +162,77 @@ describe('a read that always fails', () => {
       await clock.advance(30_000);
       return events('chain.snapshot').length > 0 ? true : undefined;
     });
+  });
+
+  /** Reads fail until the pause is at its longest; then the clock stands still. */
+  async function paused(options: (chain: DevelopmentChain) => Partial<ConnectChainOptions> = () => ({})) {
+    const { chain, checkpoint } = await chainOf(1);
+    let reads = 0;
+    chain.setTamper((method, _params, result) => {
+      if (method !== 'state_getReadProof') return result;
+      reads += 1;
+      throw new RpcError(-32603, `Internal error (request ${randomUUID()})`);
+    });
+    const clock = new ManualClock(Date.now());
+    const hours = { maxBlockAgeMs: 7_200_000, readDeadlineMs: 7_200_000, requestDeadlineMs: 7_200_000 };
+    const { events } = follow(chain, { checkpoint, clock, minRefreshMs: 1000, ...hours, ...options(chain) });
+    await eventually(async () => {
+      if (events('chain.read-failed').some(({ count }) => count === 8)) return true;
+      await clock.advance(1000);
+      return undefined;
+    });
+    expect(reads).toBe(8);
+    return { chain, clock, events, reads: () => reads };
+  }
+
+  it('is repeated after a second when there is a new finalized head, and not sooner', async () => {
+    const { chain, clock, events, reads } = await paused();
+    chain.newBlocks(20);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(reads()).toBe(8);
+    await clock.advance(1000);
+    await eventually(() => (reads() === 9 ? true : undefined));
+    // Nothing is new.
+    for (let second = 0; second < 20; second += 1) await clock.advance(1000);
+    expect(reads()).toBe(9);
+    chain.setTamper(undefined);
+    chain.newBlocks(1);
+    await eventually(() => (events('chain.snapshot').length > 0 ? true : undefined));
+  });
+
+  it('is repeated as soon as another endpoint is connected', async () => {
+    const relay = createServer();
+    const listen = (port: number) =>
+      new Promise<void>((resolve) => relay.listen(port, '127.0.0.1', () => resolve()));
+    await listen(0);
+    const port = portOf(relay);
+    await new Promise((resolve) => relay.close(resolve));
+    const { chain, clock, events, reads } = await paused(({ url }) => ({
+      endpoints: [url, `ws://127.0.0.1:${port}`],
+    }));
+    for (let second = 0; second < 5; second += 1) await clock.advance(1000);
+    expect(reads()).toBe(8);
+    const sockets: Socket[] = [];
+    relay.on('connection', (socket) => {
+      const onward = connect(Number(new URL(chain.url).port), '127.0.0.1');
+      sockets.push(socket, onward);
+      for (const end of [socket, onward]) end.on('error', () => undefined);
+      socket.pipe(onward).pipe(socket);
+    });
+    await listen(port);
+    open.push({
+      async [Symbol.asyncDispose]() {
+        for (const socket of sockets) socket.destroy();
+        await new Promise((resolve) => relay.close(resolve));
+      },
+    });
+    const connected = events('chain.connected').length;
+    await eventually(async () => {
+      if (events('chain.connected').length > connected) return true;
+      await clock.advance(100);
+      return undefined;
+    });
+    await eventually(() => (reads() > 8 ? true : undefined));
   });
 });
 

@@ -14,6 +14,8 @@ export class BulkWriter {
   readonly #state: StoreState;
   readonly #frame = new FrameBuilder(FRAME_BYTES + 65_536);
   readonly #segments: Segment[] = [];
+  /** The segment that takes records now. */
+  #current: Segment | undefined;
 
   constructor(state: StoreState) {
     this.#state = state;
@@ -52,23 +54,29 @@ export class BulkWriter {
   /** Writes a full frame, and begins another segment when this one is full. @returns where the next record goes. */
   async segmentForNext(): Promise<Segment> {
     if (this.#frame.length >= FRAME_BYTES) await this.#flush();
-    const last = this.#segments.at(-1);
-    if (last !== undefined && last.length + this.#frame.length < this.#state.tuning.segmentBytes) return last;
-    await this.#flush();
+    const current = this.#current;
+    if (current !== undefined && current.length + this.#frame.length < this.#state.tuning.segmentBytes)
+      return current;
+    await this.finish();
     const previous = this.#state.tuning.random(32);
     const start = { kind: 'compacted', firstOrdinal: 0, previous } as const;
     const segment = await this.#state.log.create(start, this.#state.keys.current);
     this.#segments.push(segment);
+    this.#current = segment;
     return segment;
   }
 
-  /** Writes what is left and makes everything durable. */
+  /**
+   * Writes what is left and makes everything durable. A finished segment keeps no descriptor for writing: a run may make
+   * more segments than the process may have open files.
+   */
   async finish(): Promise<void> {
     await this.#flush();
-    for (const { handle } of this.#segments) {
-      await syncFile(handle);
-      await handle.settle?.();
-    }
+    const finished = this.#current;
+    this.#current = undefined;
+    if (finished === undefined) return;
+    await syncFile(finished.handle);
+    await finished.handle.settle?.();
   }
 
   /** Removes everything that was written; for work that was given up. */
@@ -77,7 +85,7 @@ export class BulkWriter {
   }
 
   async #flush(): Promise<void> {
-    const segment = this.#segments.at(-1);
+    const segment = this.#current;
     const { records } = this.#frame;
     if (segment === undefined || records === 0) return;
     const { frame, digest } = this.#frame.finish({

@@ -1,5 +1,7 @@
+import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { FailureStreak } from '../../../src/chain/failure-streak.ts';
+import { answeredError } from '../../../src/chain/rpc-failure.ts';
 import { ProblemError } from '../../../src/errors/latchkey-error.ts';
 
 const failure = (message: string): ProblemError => new ProblemError('CHAIN_UNAVAILABLE', message);
@@ -12,13 +14,47 @@ describe('failures in a row', () => {
     expect(advice.filter(({ isToldAgain }) => isToldAgain).map(({ count }) => count)).toEqual([1, 2, 4, 8]);
   });
 
-  it('are counted from one again after another kind of failure, and after a success', () => {
+  it('count together whatever their texts say, such as the id of a request', () => {
+    const streak = new FailureStreak(1000);
+    const advice = Array.from({ length: 20 }, () =>
+      streak.note(
+        answeredError('state_getReadProof', {
+          code: -32603,
+          message: `Internal error (request ${randomUUID()})`,
+        }),
+      ),
+    );
+    expect(advice.at(-1)?.pauseMs).toBe(30_000);
+    expect(advice.filter(({ isToldAgain }) => isToldAgain).map(({ count }) => count)).toEqual([
+      1, 2, 4, 8, 16,
+    ]);
+  });
+
+  it('count together when two of them take turns', () => {
+    const streak = new FailureStreak(1000);
+    const advice = Array.from({ length: 20 }, (_, at) =>
+      streak.note(
+        at % 2 === 0 ? failure('Internal error') : new ProblemError('CHAIN_DISAGREEMENT', 'two versions'),
+      ),
+    );
+    expect(advice.at(-1)).toMatchObject({ count: 20, pauseMs: 30_000 });
+  });
+
+  it('are told as well at the first time of each code', () => {
+    const streak = new FailureStreak(1000);
+    const codes = ['CHAIN_UNAVAILABLE', 'CHAIN_UNAVAILABLE', 'CHAIN_DISAGREEMENT'] as const;
+    const later = ['CHAIN_DISAGREEMENT', 'CHAIN_UNAVAILABLE', 'CHAIN_SHAPE_UNKNOWN'] as const;
+    const advice = [...codes, ...later, ...later].map((code) => streak.note(new ProblemError(code, 'text')));
+    expect(advice.filter(({ isToldAgain }) => isToldAgain).map(({ count }) => count)).toEqual([
+      1, 2, 3, 4, 6, 8,
+    ]);
+  });
+
+  it('begin at 1 after a success', () => {
     const streak = new FailureStreak(1000);
     streak.note(failure('a'));
-    expect(streak.note(failure('b'))).toEqual({ count: 1, pauseMs: 1000, isToldAgain: true });
-    expect(streak.note(new ProblemError('CHAIN_DISAGREEMENT', 'b')).count).toBe(1);
-    expect(streak.note(new ProblemError('CHAIN_DISAGREEMENT', 'b')).count).toBe(2);
+    streak.note(failure('a'));
     streak.end();
-    expect(streak.note(new ProblemError('CHAIN_DISAGREEMENT', 'b')).count).toBe(1);
+    expect(streak.note(failure('a'))).toEqual({ count: 1, pauseMs: 1000, isToldAgain: true });
   });
 });

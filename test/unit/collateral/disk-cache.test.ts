@@ -86,19 +86,68 @@ describe('the cache on disk', () => {
     await expect(source.collateralFor({ ...platform, ca: 'processor' })).rejects.toMatchObject(unavailable);
   });
 
-  it('with a newer set than the service keeps its set', async () => {
+  it('holding a newer set than the service has gives way to the service', async () => {
     const { world, service, cache } = await filledDisk();
     service.nowMs = START_MS - DAY_MS;
     const source = sourceIn(world, { cache });
     await source.collateralFor(platform);
     await settle();
+    expect(source.status()[0]).toMatchObject({ origin: A, state: 'fresh', lastFailure: undefined });
+  });
+
+  it('holding a fresh set keeps it when the service only has one that has run out', async () => {
+    const { world, service, cache } = await filledDisk();
+    service.nowMs = START_MS - 31 * DAY_MS;
+    const source = sourceIn(world, { cache, graceMs: 60 * DAY_MS });
+    await source.collateralFor(platform);
+    await settle();
     expect(source.status()[0]).toMatchObject({
       origin: 'disk cache',
+      state: 'fresh',
+      lastFailure: expect.stringContaining('past its nextUpdate'),
+    });
+  });
+
+  it('holding early collateral under the name of the standard set does not refuse the services', async () => {
+    const { world, fileSystem, cache, path } = await filledDisk();
+    const { documents } = await sourceIn(world, { update: 'early' }).collateralFor(platform);
+    fileSystem.tamper(path, new TextEncoder().encode(JSON.stringify(documents)));
+    const source = sourceIn(world, { cache });
+    await source.collateralFor(platform);
+    expect(source.status()[0]).toMatchObject({ origin: 'disk cache', tcbEvaluationDataNumber: 21 });
+    await settle();
+    expect(source.status()[0]).toMatchObject({
+      origin: A,
+      tcbEvaluationDataNumber: 20,
+      lastFailure: undefined,
+    });
+    // The file that the host has put there is replaced as well.
+    await source.close();
+    const next = sourceIn(world, { cache });
+    await next.collateralFor(platform);
+    expect(next.status()[0]).toMatchObject({ origin: 'disk cache', tcbEvaluationDataNumber: 20 });
+  });
+
+  it('does not weaken the rule that services never go back', async () => {
+    const { world, service, cache } = await filledDisk();
+    const source = sourceIn(world, { cache });
+    await source.collateralFor(platform);
+    await settle();
+    service.nowMs = START_MS - DAY_MS;
+    await world.clock.advance(20 * DAY_MS);
+    expect(source.status()[0]).toMatchObject({
+      origin: A,
       lastFailure: expect.stringContaining('COLLATERAL_ROLLED_BACK'),
     });
   });
 
-  it('does not disturb the source when it fails at any step', async () => {
+  it('keeps standard collateral only', async () => {
+    const { world, cache } = await filledDisk();
+    for (const update of ['early', 20] as const)
+      expect(() => sourceIn(world, { cache, update })).toThrow(TypeError);
+  });
+
+  it('that fails at any step costs nothing but itself', async () => {
     for (let step = 2; step < 9; step++) {
       const world = collateralWorld();
       world.service(A);

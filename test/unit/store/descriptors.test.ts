@@ -3,8 +3,10 @@ import { once } from 'node:events';
 import { copyFileSync, mkdtempSync, readdirSync, readlinkSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { FileSystem } from '../../../src/disk/file-system.ts';
 import { createNodeFileSystem } from '../../../src/disk/node-file-system.ts';
 import { SealedStore } from '../../../src/store/sealed-store.ts';
 import { SimulatedDisk } from '../../support/simulated-disk.ts';
@@ -83,7 +85,47 @@ describe('the open files of a store', () => {
     expect(openSegments(path)).toEqual([]);
   });
 
-  it('detect a name that was changed to another file', async () => {
+  it('are bounded while a compaction or a restore writes many segments', async () => {
+    const path = join(folder, 'store');
+    const other = join(folder, 'restored');
+    const real = createNodeFileSystem(8);
+    let most = 0;
+    const fileSystem: FileSystem = {
+      ...real,
+      async open(...request) {
+        const handle = await real.open(...request);
+        most = Math.max(most, openSegments(path).length, openSegments(other).length);
+        return handle;
+      },
+    };
+    await storeOf(40, path);
+    const options = { storeKey: storeKeyOf(7), segmentBytes: 500, fileSystem, compaction: 'manual' } as const;
+    const store = await SealedStore.open({ ...options, path });
+    await store.compact();
+    const chunks: Uint8Array[] = [];
+    await store.backup(async (bytes) => void chunks.push(new Uint8Array(bytes)));
+    await store.close();
+    // The pool, and two each for the segment of the log and the one being written.
+    expect(most).toBeGreaterThan(8);
+    expect(most).toBeLessThanOrEqual(8 + 4);
+
+    most = 0;
+    await SealedStore.restore({ ...options, path: other, source: Readable.from(chunks) });
+    expect(most).toBeGreaterThan(8);
+    expect(most).toBeLessThanOrEqual(8 + 4);
+
+    const { segments } = await SealedStore.open({ ...options, path: other }).then(async (restored) => {
+      const stat = restored.stat();
+      for (let index = 0; index < 40; index += 1)
+        expect(await (await restored.namespace('n')).get(`name-${index}`)).toEqual(value(index));
+      await restored.close();
+      return stat;
+    });
+    expect(segments).toBeGreaterThanOrEqual(39);
+    expect(most).toBeLessThanOrEqual(8 + 4);
+  });
+
+  it('do not follow a name that leads to another file meanwhile', async () => {
     const path = join(folder, 'store');
     await storeOf(20, path);
     const fileSystem = createNodeFileSystem(4);
