@@ -86,7 +86,7 @@ export class SealedStore implements Store, AsyncDisposable {
         await beginLog(state, creation.origin);
         return new SealedStore(state, { tornBytes: 0, removedFiles: [], destroyedKeys: 0 }, options);
       } catch (error) {
-        await state?.close();
+        await state?.close().catch(() => undefined);
         await lock?.release();
         throw isMisuse(error) ? error : writeFailure(error, path);
       }
@@ -239,6 +239,7 @@ export class SealedStore implements Store, AsyncDisposable {
   /**
    * Waits for all writes, notes the end of the log in the manifest (so that cutting it off later is noticed), closes
    * the files, wipes the keys and gives back the lock. Closing twice is harmless.
+   * @throws ProblemError STORE_WRITE_FAILED when a file could not be closed; everything else is done before.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -262,8 +263,7 @@ export class SealedStore implements Store, AsyncDisposable {
       }
       await state.log.drops;
     } finally {
-      await state.close();
-      await state.lock?.release();
+      await state.close().finally(() => state.lock?.release());
     }
   }
 

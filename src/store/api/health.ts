@@ -26,7 +26,7 @@ export interface StoreHealth {
   readonly isDiskFull: boolean;
   /** False after STORE_WRITE_FAILED. */
   readonly takesWrites: boolean;
-  /** The last error of the disk while reading or writing, also when writes work again. */
+  /** The last error of the disk while reading, writing or closing, also when writes work again. */
   readonly lastDiskFault: StoreFault | undefined;
   /** Why the last compaction in the background failed; `undefined` as soon as one succeeded. */
   readonly compactionFault: StoreFault | undefined;
@@ -38,6 +38,8 @@ export interface StoreObserver {
   writeFaultChanged?(fault: StoreFault | undefined): void;
   /** A read from the disk failed. */
   readFailed?(fault: StoreFault): void;
+  /** Closing a file reported an error. Nothing is lost: what counts was durable before. */
+  closeFailed?(fault: StoreFault): void;
   /** A compaction failed with another code than the one before, or (`undefined`) compaction works again. */
   compactionFaultChanged?(fault: StoreFault | undefined): void;
 }

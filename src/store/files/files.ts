@@ -18,6 +18,11 @@ export async function withFile<T>(
   }
 }
 
+/** Throws the first error of work that was all done. */
+export function throwFirst(results: readonly PromiseSettledResult<unknown>[]): void {
+  for (const result of results) if (result.status === 'rejected') throw result.reason;
+}
+
 /** Makes what was written to a file durable. @throws SyncFailure. */
 export async function syncFile(handle: FileHandle): Promise<void> {
   await handle.sync().catch((cause: unknown) => {

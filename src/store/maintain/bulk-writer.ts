@@ -65,9 +65,9 @@ export class BulkWriter {
   /** Writes what is left and makes everything durable. */
   async finish(): Promise<void> {
     await this.#flush();
-    for (const { handle } of this.#segments) {
-      await syncFile(handle);
-      await handle.settle?.();
+    for (const segment of this.#segments) {
+      await syncFile(segment.handle);
+      await this.#state.settle(segment);
     }
   }
 

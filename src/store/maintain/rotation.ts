@@ -45,21 +45,18 @@ async function rotate(state: StoreState, storeKey: SecretBytes, unlock: Uint8Arr
     generation: before.generation + 1,
     namespaceKeys,
   };
-  state.keys = after;
   try {
-    await state.roll();
+    // Until the manifest is durable, heads, backups and compaction go on under the keys that the disk has.
+    await state.roll(after);
   } catch (error) {
+    current.wipe();
+    await state.closeQuietly(namespaceKeys);
     // After a failed rename the new key may be the only one that opens the store, and its files must stay.
-    if (!isUnknown(error)) {
-      state.keys = before;
-      current.wipe();
-      await namespaceKeys.close();
-      await shredFile(state.fileSystem, namespaceKeys.path).catch(() => undefined);
-    }
+    if (!isUnknown(error)) await shredFile(state.fileSystem, namespaceKeys.path).catch(() => undefined);
     throw error;
   }
   before.storeKey.wipe();
-  await before.namespaceKeys?.close();
+  await state.closeQuietly(before.namespaceKeys);
   // An orphan is removed by the next opening, should this fail.
   if (before.namespaceKeys !== undefined)
     await shredFile(state.fileSystem, before.namespaceKeys.path).catch(() => undefined);
@@ -86,7 +83,7 @@ async function rewrap(state: StoreState, keys: RecordKeys): Promise<NamespaceKey
     await rewrapped.save();
     return rewrapped;
   } catch (error) {
-    await handle.close();
+    await state.closeQuietly(handle);
     await shredFile(state.fileSystem, path).catch(() => undefined);
     throw error;
   }

@@ -39,7 +39,7 @@ export async function mend(
     const destroyedKeys = await state.namespaceKeys.destroyUnused();
     return { tornBytes, destroyedKeys, removedFiles: await removeOrphans(state) };
   } catch (error) {
-    await state.close();
+    await state.close().catch(() => undefined);
     throw writeFailure(error, 'the end of the log');
   }
 }
