@@ -64,8 +64,9 @@ export class SealedStore implements Store, AsyncDisposable {
     this.opening = opening;
     this.#compactor = new Compactor(state);
     if (compaction === 'manual') return;
-    state.events = { onRoll: () => this.#compactor.wake(), onErased: () => this.#compactor.sweepSoon() };
-    this.#compactor.wake();
+    const wake = () => this.#compactor.wake();
+    state.events = { onRoll: wake, onErased: () => this.#compactor.sweepSoon(), onDrop: wake };
+    wake();
   }
 
   /**
@@ -201,6 +202,8 @@ export class SealedStore implements Store, AsyncDisposable {
 
   /** Resolves when no background work is under way. */
   async settled(): Promise<void> {
+    // The removal of a file may be what the dropping of old keys waits for.
+    await this.#state.log.drops;
     await this.#compactor.settled();
     await this.#state.log.drops;
   }

@@ -63,9 +63,12 @@ export interface StoreEvents {
   onRoll(): void;
   /** A namespace was erased. */
   onErased(): void;
+  /** The file of an obsolete segment was removed: its keys may be needless now. */
+  onDrop(): void;
 }
 
-const noEvents: StoreEvents = { onRoll: () => undefined, onErased: () => undefined };
+const ignore = (): void => undefined;
+const noEvents: StoreEvents = { onRoll: ignore, onErased: ignore, onDrop: ignore };
 
 /** The parts of an open store, shared by those that read, write, compact and rotate. */
 export class StoreState {
@@ -95,6 +98,7 @@ export class StoreState {
     this.sealer = new RecordSealer(storeId, tuning.random, tuning.paddingBytes);
     this.namespaces = new NamespaceTable(parts.nextNamespaceId);
     this.log = new SegmentLog(parts, storeId, parts.nextSegmentId, tuning.random);
+    this.log.onDrop = () => this.events.onDrop();
     this.reader = new RecordReader(this.log.table, this.namespaces, this.sealer, this.faults);
     const { sealer, namespaces, log, reader, faults } = this;
     const { segmentBytes, roomBytes } = tuning;

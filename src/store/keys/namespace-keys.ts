@@ -15,6 +15,12 @@ const KEY_BYTES = 32;
 const WRAPPED_BYTES = KEY_BYTES + SEAL_BYTES;
 const LABEL = Buffer.from('LKNSKEY1');
 
+const EMPTY_PLACE = Buffer.alloc(KEY_PLACE_BYTES);
+const CLEARED_AT_ONCE_BYTES = 1024 * 1024;
+
+/** Most bytes of a keys file that are of use: a place is only taken by a namespace, which has a number of its own. */
+export const mostKeysBytes = (nextNamespaceId: number): number => (nextNamespaceId + 2) * KEY_PLACE_BYTES;
+
 /** Name of the keys file. */
 export const keysFileName = (number: number): string => `keys-${String(number).padStart(10, '0')}`;
 
@@ -103,17 +109,41 @@ export class NamespaceKeys {
     this.#firstFree = Math.min(this.#firstFree, place);
   }
 
-  /** Destroys what a crash left at places that no living namespace has. @returns how many. */
+  /** Destroys what a crash left at places that no living namespace has, with one sync. @returns how many. */
   async destroyUnused(): Promise<number> {
-    let destroyed = 0;
-    for (let place = 0; place * KEY_PLACE_BYTES < this.#bytes.length; place += 1) {
-      const at = place * KEY_PLACE_BYTES;
-      const isEmpty = this.#bytes.subarray(at, at + KEY_PLACE_BYTES).every((byte) => byte === 0);
-      if (this.#used.has(place) || isEmpty) continue;
-      await this.destroy(place);
-      destroyed += 1;
+    const garbage = this.#garbage();
+    // One write for neighbours, as garbage costs the host nothing; no write touches the place of a living key.
+    for (let first = 0; first < garbage.length; ) {
+      let end = first + 1;
+      while (
+        garbage[end] === (garbage[end - 1] ?? 0) + 1 &&
+        (end - first) * KEY_PLACE_BYTES < CLEARED_AT_ONCE_BYTES
+      )
+        end += 1;
+      const at = (garbage[first] ?? 0) * KEY_PLACE_BYTES;
+      await this.#file.write([new Uint8Array((end - first) * KEY_PLACE_BYTES)], at);
+      first = end;
     }
-    return destroyed;
+    if (garbage.length === 0) return 0;
+    await syncFile(this.#file);
+    for (const place of garbage) this.#placeBytes(place).fill(0);
+    this.#firstFree = Math.min(this.#firstFree, garbage[0] ?? 0);
+    return garbage.length;
+  }
+
+  /** Places that are not empty although no living namespace has them, in order. */
+  #garbage(): readonly number[] {
+    const places: number[] = [];
+    for (let place = 0; place * KEY_PLACE_BYTES < this.#bytes.length; place += 1) {
+      const bytes = this.#placeBytes(place);
+      if (!this.#used.has(place) && Buffer.compare(bytes, EMPTY_PLACE.subarray(0, bytes.length)) !== 0)
+        places.push(place);
+    }
+    return places;
+  }
+
+  #placeBytes(place: number): Uint8Array {
+    return this.#bytes.subarray(place * KEY_PLACE_BYTES, (place + 1) * KEY_PLACE_BYTES);
   }
 
   async close(): Promise<void> {

@@ -33,6 +33,8 @@ export class SegmentLog {
   segments: readonly Segment[] = [];
   /** Removals of obsolete files that are under way. */
   drops: Promise<void> = Promise.resolve();
+  /** Called when an obsolete file was removed. */
+  onDrop: () => void = () => undefined;
   readonly #fileSystem: FileSystem;
   readonly #folder: string;
   readonly #lock: FolderLock | undefined;
@@ -173,7 +175,9 @@ export class SegmentLog {
   /** Failing leaves an orphan, which the next opening removes. */
   #dropLater(segment: Segment): void {
     if (this.#isClosed) return;
-    const drop = this.#remove(segment).catch(() => undefined);
+    const drop = this.#remove(segment)
+      .catch(() => undefined)
+      .then(() => this.onDrop());
     this.drops = this.drops.then(() => drop);
   }
 

@@ -1,7 +1,7 @@
 import { copyBytes } from '../../bytes/copy-bytes.ts';
 import { SecretBytes } from '../../bytes/secret-bytes.ts';
 import { inFolder, removeFile, shredFile } from '../files/files.ts';
-import { KEY_PLACE_BYTES, keysFileName, NamespaceKeys } from '../keys/namespace-keys.ts';
+import { KEY_PLACE_BYTES, keysFileName, mostKeysBytes, NamespaceKeys } from '../keys/namespace-keys.ts';
 import { encodeStoreHeader } from '../keys/store-header.ts';
 import { RecordKeys } from '../keys/store-keys.ts';
 import { isUnknown, type StoreKeys, type StoreState } from '../store-state.ts';
@@ -52,15 +52,18 @@ async function rotate(state: StoreState, storeKey: SecretBytes, unlock: Uint8Arr
     current.wipe();
     await state.closeQuietly(namespaceKeys);
     // After a failed rename the new key may be the only one that opens the store, and its files must stay.
-    if (!isUnknown(error)) await shredFile(state.fileSystem, namespaceKeys.path).catch(() => undefined);
+    if (!isUnknown(error)) await shredKeys(state, namespaceKeys.path).catch(() => undefined);
     throw error;
   }
   before.storeKey.wipe();
   await state.closeQuietly(before.namespaceKeys);
   // An orphan is removed by the next opening, should this fail.
   if (before.namespaceKeys !== undefined)
-    await shredFile(state.fileSystem, before.namespaceKeys.path).catch(() => undefined);
+    await shredKeys(state, before.namespaceKeys.path).catch(() => undefined);
 }
+
+const shredKeys = (state: StoreState, path: string): Promise<void> =>
+  shredFile(state.fileSystem, path, mostKeysBytes(state.namespaces.nextId));
 
 /** Wraps the keys of all living erasable namespaces under the new keys, into a new file at the same places. */
 async function rewrap(state: StoreState, keys: RecordKeys): Promise<NamespaceKeys> {
@@ -84,7 +87,7 @@ async function rewrap(state: StoreState, keys: RecordKeys): Promise<NamespaceKey
     return rewrapped;
   } catch (error) {
     await state.closeQuietly(handle);
-    await shredFile(state.fileSystem, path).catch(() => undefined);
+    await shredKeys(state, path).catch(() => undefined);
     throw error;
   }
 }
