@@ -16,7 +16,14 @@ const WRAPPED_BYTES = KEY_BYTES + SEAL_BYTES;
 const LABEL = Buffer.from('LKNSKEY1');
 
 const EMPTY_PLACE = Buffer.alloc(KEY_PLACE_BYTES);
-const CLEARED_AT_ONCE_BYTES = 1024 * 1024;
+const MOST_CLEARED_AT_ONCE = 8192;
+
+/** Places `from` to before `end`, of which so many hold something that is to be destroyed. */
+interface GarbageRun {
+  readonly from: number;
+  end: number;
+  count: number;
+}
 
 /** Most bytes of a keys file that are of use: a place is only taken by a namespace, which has a number of its own. */
 export const mostKeysBytes = (nextNamespaceId: number): number => (nextNamespaceId + 2) * KEY_PLACE_BYTES;
@@ -111,35 +118,37 @@ export class NamespaceKeys {
 
   /** Destroys what a crash left at places that no living namespace has, with one sync. @returns how many. */
   async destroyUnused(): Promise<number> {
-    const garbage = this.#garbage();
-    // One write for neighbours, as garbage costs the host nothing; no write touches the place of a living key.
-    for (let first = 0; first < garbage.length; ) {
-      let end = first + 1;
-      while (
-        garbage[end] === (garbage[end - 1] ?? 0) + 1 &&
-        (end - first) * KEY_PLACE_BYTES < CLEARED_AT_ONCE_BYTES
-      )
-        end += 1;
-      const at = (garbage[first] ?? 0) * KEY_PLACE_BYTES;
-      await this.#file.write([new Uint8Array((end - first) * KEY_PLACE_BYTES)], at);
-      first = end;
-    }
-    if (garbage.length === 0) return 0;
+    const runs = this.#garbage();
+    const [first] = runs;
+    if (first === undefined) return 0;
+    for (const { from, end } of runs)
+      await this.#file.write([new Uint8Array((end - from) * KEY_PLACE_BYTES)], from * KEY_PLACE_BYTES);
     await syncFile(this.#file);
-    for (const place of garbage) this.#placeBytes(place).fill(0);
-    this.#firstFree = Math.min(this.#firstFree, garbage[0] ?? 0);
-    return garbage.length;
+    for (const { from, end } of runs) this.#bytes.fill(0, from * KEY_PLACE_BYTES, end * KEY_PLACE_BYTES);
+    this.#firstFree = Math.min(this.#firstFree, first.from);
+    return runs.reduce((sum, { count }) => sum + count, 0);
   }
 
-  /** Places that are not empty although no living namespace has them, in order. */
-  #garbage(): readonly number[] {
-    const places: number[] = [];
+  /**
+   * Runs of places with something in them although no living namespace has them; free places may lie between. Garbage
+   * costs the host nothing, so the number of runs depends on the living namespaces and not on the garbage.
+   */
+  #garbage(): readonly GarbageRun[] {
+    const runs: GarbageRun[] = [];
+    let run: GarbageRun | undefined;
     for (let place = 0; place * KEY_PLACE_BYTES < this.#bytes.length; place += 1) {
       const bytes = this.#placeBytes(place);
-      if (!this.#used.has(place) && Buffer.compare(bytes, EMPTY_PLACE.subarray(0, bytes.length)) !== 0)
-        places.push(place);
+      if (this.#used.has(place)) run = undefined;
+      else if (Buffer.compare(bytes, EMPTY_PLACE.subarray(0, bytes.length)) !== 0) {
+        if (run === undefined || place - run.from >= MOST_CLEARED_AT_ONCE) {
+          run = { from: place, end: place, count: 0 };
+          runs.push(run);
+        }
+        run.end = place + 1;
+        run.count += 1;
+      }
     }
-    return places;
+    return runs;
   }
 
   #placeBytes(place: number): Uint8Array {

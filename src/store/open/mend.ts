@@ -57,12 +57,16 @@ async function refuseFolders({ fileSystem, folder }: StoreState): Promise<void> 
   for (const name of (await fileSystem.list(folder)).filter((one) => ownFile.test(one))) {
     const path = inFolder(folder, name);
     if ((await fileSystem.stat(path))?.kind !== 'directory') continue;
-    throw new EvidenceError('STORE_FILE_IRREGULAR', `${path} is not a regular file: it is a folder`, {
-      field: path,
-      expected: 'a regular file, or none',
-      observed: 'a folder',
-      hint: 'nothing was changed; find out who made it, and move it away',
-    });
+    throw new EvidenceError(
+      'STORE_FILE_IRREGULAR',
+      `${path} is not a regular file: it is a folder or leads to one`,
+      {
+        field: path,
+        expected: 'a regular file, or none',
+        observed: 'a folder, or a link to one',
+        hint: 'nothing was changed; find out who made it, and move it away',
+      },
+    );
   }
 }
 
