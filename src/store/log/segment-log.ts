@@ -169,6 +169,8 @@ export class SegmentLog {
     this.table.remove(segment);
     // Its content is not needed any more, so a failed close must not keep the file.
     await segment.handle.close().catch(() => undefined);
+    // Another store in the place of the folder has segments of the same names.
+    await requireInPlace(this.#lock, this.#folder);
     await removeFile(this.#fileSystem, segment.path);
   }
 

@@ -1,6 +1,6 @@
 import { copyBytes } from '../../bytes/copy-bytes.ts';
 import { SecretBytes } from '../../bytes/secret-bytes.ts';
-import { inFolder, removeFile, shredFile } from '../files/files.ts';
+import { inFolder, removeFile, requireInPlace, shredFile } from '../files/files.ts';
 import { KEY_PLACE_BYTES, keysFileName, mostKeysBytes, NamespaceKeys } from '../keys/namespace-keys.ts';
 import { encodeStoreHeader } from '../keys/store-header.ts';
 import { RecordKeys } from '../keys/store-keys.ts';
@@ -62,11 +62,15 @@ async function rotate(state: StoreState, storeKey: SecretBytes, unlock: Uint8Arr
     await shredKeys(state, before.namespaceKeys.path).catch(() => undefined);
 }
 
-const shredKeys = (state: StoreState, path: string): Promise<void> =>
-  shredFile(state.fileSystem, path, mostKeysBytes(state.namespaces.nextId));
+/** Only in the folder that is open: another store in its place has keys files of the same names. */
+async function shredKeys({ fileSystem, folder, lock, namespaces }: StoreState, path: string): Promise<void> {
+  await requireInPlace(lock, folder);
+  await shredFile(fileSystem, path, mostKeysBytes(namespaces.nextId));
+}
 
 /** Wraps the keys of all living erasable namespaces under the new keys, into a new file at the same places. */
 async function rewrap(state: StoreState, keys: RecordKeys): Promise<NamespaceKeys> {
+  await requireInPlace(state.lock, state.folder);
   const number = state.namespaceKeys.number + 1;
   const path = inFolder(state.folder, keysFileName(number));
   await removeFile(state.fileSystem, path);
