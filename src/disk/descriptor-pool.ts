@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 export interface PooledFile {
   /** The turn of its last use; the lowest gives its descriptor back first. */
   readonly lastUse: number;
-  /** Closes the descriptor. */
+  /** Closes the descriptor; does not throw. */
   evict(): void;
 }
 

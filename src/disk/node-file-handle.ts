@@ -123,8 +123,14 @@ export class NodeFileHandle implements FileHandle, PooledFile {
   }
 
   evict(): void {
-    if (this.#descriptor !== undefined) closeSync(this.#descriptor);
+    const descriptor = this.#descriptor;
     this.#descriptor = undefined;
+    if (descriptor === undefined) return;
+    try {
+      closeSync(descriptor);
+    } catch {
+      // Linux frees the descriptor also when the close reports an error, and the file is only read from here on.
+    }
   }
 
   async close(): Promise<void> {
@@ -134,8 +140,11 @@ export class NodeFileHandle implements FileHandle, PooledFile {
     const open = [this.#durable, this.#descriptor];
     this.#durable = undefined;
     this.#descriptor = undefined;
-    for (const descriptor of open)
+    const closings = open.map(async (descriptor) => {
       if (descriptor !== undefined) await called((done) => close(descriptor, done));
+    });
+    for (const result of await Promise.allSettled(closings))
+      if (result.status === 'rejected') throw result.reason;
   }
 
   #forReading(): number {

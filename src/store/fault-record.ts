@@ -45,6 +45,13 @@ export class FaultRecord {
     this.#tell(() => this.#observer.readFailed?.(fault));
   }
 
+  /** A file could not be closed without an error; its bytes were durable before. */
+  closeFailed(error: LatchkeyError): void {
+    const fault = { error, sinceMs: this.#now() };
+    this.#lastDisk = fault;
+    this.#tell(() => this.#observer.closeFailed?.(fault));
+  }
+
   /** A compaction succeeded, or (with an error) failed. */
   compactionEnded(error?: LatchkeyError): void {
     const before = this.#compaction;

@@ -64,8 +64,9 @@ export class SealedStore implements Store, AsyncDisposable {
     this.opening = opening;
     this.#compactor = new Compactor(state);
     if (compaction === 'manual') return;
-    state.events = { onRoll: () => this.#compactor.wake(), onErased: () => this.#compactor.sweepSoon() };
-    this.#compactor.wake();
+    const wake = () => this.#compactor.wake();
+    state.events = { onRoll: wake, onErased: () => this.#compactor.sweepSoon(), onDrop: wake };
+    wake();
   }
 
   /**
@@ -86,7 +87,7 @@ export class SealedStore implements Store, AsyncDisposable {
         await beginLog(state, creation.origin);
         return new SealedStore(state, { tornBytes: 0, removedFiles: [], destroyedKeys: 0 }, options);
       } catch (error) {
-        await state?.close();
+        await state?.close().catch(() => undefined);
         await lock?.release();
         throw isMisuse(error) ? error : writeFailure(error, path);
       }
@@ -201,6 +202,8 @@ export class SealedStore implements Store, AsyncDisposable {
 
   /** Resolves when no background work is under way. */
   async settled(): Promise<void> {
+    // The removal of a file may be what the dropping of old keys waits for.
+    await this.#state.log.drops;
     await this.#compactor.settled();
     await this.#state.log.drops;
   }
@@ -239,6 +242,7 @@ export class SealedStore implements Store, AsyncDisposable {
   /**
    * Waits for all writes, notes the end of the log in the manifest (so that cutting it off later is noticed), closes
    * the files, wipes the keys and gives back the lock. Closing twice is harmless.
+   * @throws ProblemError STORE_WRITE_FAILED when a file could not be closed; everything else is done before.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -262,8 +266,7 @@ export class SealedStore implements Store, AsyncDisposable {
       }
       await state.log.drops;
     } finally {
-      await state.close();
-      await state.lock?.release();
+      await state.close().finally(() => state.lock?.release());
     }
   }
 

@@ -7,8 +7,8 @@ import type { StoreObserver } from './api/health.ts';
 import type { LogHead } from './api/log-head.ts';
 import { GroupCommit } from './commit/group-commit.ts';
 import { FaultRecord } from './fault-record.ts';
-import { storeClosed, writeFailure } from './files/disk-failure.ts';
-import { inFolder, prepareFile, putInPlace, requireInPlace } from './files/files.ts';
+import { closeFailure, storeClosed, writeFailure } from './files/disk-failure.ts';
+import { inFolder, prepareFile, putInPlace, requireInPlace, throwFirst } from './files/files.ts';
 import { NamespaceTable } from './index/namespace-table.ts';
 import { RecordReader } from './index/record-reader.ts';
 import type { NamespaceKeys } from './keys/namespace-keys.ts';
@@ -63,9 +63,12 @@ export interface StoreEvents {
   onRoll(): void;
   /** A namespace was erased. */
   onErased(): void;
+  /** The file of an obsolete segment was removed: its keys may be needless now. */
+  onDrop(): void;
 }
 
-const noEvents: StoreEvents = { onRoll: () => undefined, onErased: () => undefined };
+const ignore = (): void => undefined;
+const noEvents: StoreEvents = { onRoll: ignore, onErased: ignore, onDrop: ignore };
 
 /** The parts of an open store, shared by those that read, write, compact and rotate. */
 export class StoreState {
@@ -95,6 +98,7 @@ export class StoreState {
     this.sealer = new RecordSealer(storeId, tuning.random, tuning.paddingBytes);
     this.namespaces = new NamespaceTable(parts.nextNamespaceId);
     this.log = new SegmentLog(parts, storeId, parts.nextSegmentId, tuning.random);
+    this.log.onDrop = () => this.events.onDrop();
     this.reader = new RecordReader(this.log.table, this.namespaces, this.sealer, this.faults);
     const { sealer, namespaces, log, reader, faults } = this;
     const { segmentBytes, roomBytes } = tuning;
@@ -134,14 +138,20 @@ export class StoreState {
     return [current, ...old].find((keys) => keys.version === version);
   }
 
-  /** The manifest as of now. Only while no write is under way. */
-  manifest(segments: readonly Segment[] = this.log.segments): Manifest {
-    const { generation, current, old } = this.keys;
+  /**
+   * The manifest as of now, or with other segments and keys. Only while no write is under way.
+   * @throws TypeError when a segment is sealed under keys that are not in `keys`: a restart could not read the segment.
+   */
+  manifest(segments: readonly Segment[] = this.log.segments, keys: StoreKeys = this.keys): Manifest {
+    const { generation, current, old, namespaceKeys } = keys;
+    if (namespaceKeys === undefined) throw storeClosed();
+    const stray = segments.find((segment) => ![current, ...old].includes(segment.keys));
+    if (stray !== undefined) throw new TypeError(`the manifest would not have the keys of ${stray.path}`);
     return {
       generation,
       nextSegmentId: this.log.nextId,
       nextNamespaceId: this.namespaces.nextId,
-      keysFile: this.namespaceKeys.number,
+      keysFile: namespaceKeys.number,
       keyVersion: current.version,
       oldKeys: old.map(({ version, recordsKey, chainKey }) => ({
         version,
@@ -155,10 +165,11 @@ export class StoreState {
   /**
    * Puts a new manifest in place. When it cannot be written nothing has changed; any failure of a sync or from the
    * rename on leaves unknown which manifest a restart would find.
+   * @param keys they become {@link keys} by this, once the manifest is durable.
    * @throws ProblemError STORE_DISK_FULL, STORE_DISK_READ_ONLY, STORE_RESOURCES_SHORT or STORE_WRITE_FAILED.
    */
-  async saveManifest(manifest: Manifest): Promise<void> {
-    const { header, storeKey } = this.keys;
+  async saveManifest(manifest: Manifest, keys: StoreKeys = this.keys): Promise<void> {
+    const { header, storeKey } = keys;
     const sealed = sealManifest(header, manifest, storeKey, this.tuning.random);
     const path = inFolder(this.folder, MANIFEST_FILE);
     await requireInPlace(this.lock, this.folder);
@@ -168,39 +179,64 @@ export class StoreState {
     } catch (error) {
       throw writeFailure(error, MANIFEST_FILE);
     }
+    this.keys = keys;
   }
 
-  /** Finishes the active segment and begins a new one. Only while no write is under way. */
-  async roll(): Promise<void> {
+  /**
+   * Finishes the active segment and begins a new one. Only while no write is under way.
+   * @param keys the new segment is sealed under these, and they become {@link keys} once the manifest is durable.
+   */
+  async roll(keys: StoreKeys = this.keys): Promise<void> {
     const { active, log } = this;
     // A finished segment is as long as the manifest says.
     if (active.room > 0) await cutTail(active);
     const { nextOrdinal, digest } = active;
     const start = { kind: 'log', firstOrdinal: nextOrdinal, previous: digest } as const;
-    const fresh = await log.create(start, this.keys.current);
+    const fresh = await log.create(start, keys.current);
     const segments = [...log.segments, fresh];
     try {
-      await this.saveManifest(this.manifest(segments));
+      await this.saveManifest(this.manifest(segments, keys), keys);
     } catch (error) {
       // After a failed rename the manifest on the disk may list it, and then it must be there.
       if (!isUnknown(error)) await log.discard(fresh).catch(() => undefined);
       throw error;
     }
     log.segments = segments;
-    await active.handle.settle?.();
+    await this.settle(active);
     this.events.onRoll();
   }
 
-  /** Closes all files and wipes all keys; the lock stays. */
+  /** Gives back what only writing needs of a finished segment. Its bytes are durable: a failed close is only reported. */
+  async settle({ handle }: Segment): Promise<void> {
+    await handle.settle?.().catch((error: unknown) => this.#closeFailed(error));
+  }
+
+  /** Closes a file of which all that counts is durable: a failed close is only reported. */
+  async closeQuietly(file: { close(): Promise<void> } | undefined): Promise<void> {
+    await file?.close().catch((error: unknown) => this.#closeFailed(error));
+  }
+
+  #closeFailed(error: unknown): void {
+    this.faults.closeFailed(closeFailure(error, 'a file of the store'));
+  }
+
+  /**
+   * Closes all files and wipes all keys; the lock stays.
+   * @throws ProblemError STORE_WRITE_FAILED when a file could not be closed, after everything else is done.
+   */
   async close(): Promise<void> {
     this.#isClosed = true;
-    await this.log.close();
     const { current, old, storeKey, namespaceKeys } = this.keys;
+    const closings = await Promise.allSettled([this.log.close(), namespaceKeys?.close()]);
     for (const keys of [current, ...old]) keys.wipe();
     for (const { key } of this.namespaces.all()) key?.wipe();
     storeKey.wipe();
-    await namespaceKeys?.close();
     this.keys = { ...this.keys, namespaceKeys: undefined };
+    try {
+      throwFirst(closings);
+    } catch (error) {
+      throw closeFailure(error, 'the store');
+    }
   }
 }
 

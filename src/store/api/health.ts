@@ -17,16 +17,20 @@ export interface StoreHealth {
   /** Bytes that this user can still write on the file system; `undefined` where the system does not tell. */
   readonly freeBytes: number | undefined;
   /**
-   * Why the last write failed; `undefined` as soon as a write succeeded. STORE_DISK_FULL, STORE_DISK_READ_ONLY and
-   * STORE_RESOURCES_SHORT pass by themselves when the cause is gone; after STORE_WRITE_FAILED the store takes no more
-   * writes until it is opened again.
+   * Why the last write failed; `undefined` as soon as a write succeeded. STORE_DISK_FULL and STORE_RESOURCES_SHORT pass
+   * by themselves when the cause is gone. After STORE_WRITE_FAILED the store takes no more writes until it is opened
+   * again; also after STORE_DISK_READ_ONLY, when it met records: `takesWrites` tells.
    */
   readonly writeFault: StoreFault | undefined;
   /** True while the last write failed because the disk had no room. */
   readonly isDiskFull: boolean;
-  /** False after STORE_WRITE_FAILED. */
+  /**
+   * False after a failure that left the end of the log unknown: until the store is opened again it refuses all writes.
+   * STORE_WRITE_FAILED always is one; STORE_DISK_READ_ONLY only when records were written, as their remains cannot be
+   * cut off then.
+   */
   readonly takesWrites: boolean;
-  /** The last error of the disk while reading or writing, also when writes work again. */
+  /** The last error of the disk while reading, writing or closing, also when writes work again. */
   readonly lastDiskFault: StoreFault | undefined;
   /** Why the last compaction in the background failed; `undefined` as soon as one succeeded. */
   readonly compactionFault: StoreFault | undefined;
@@ -38,6 +42,8 @@ export interface StoreObserver {
   writeFaultChanged?(fault: StoreFault | undefined): void;
   /** A read from the disk failed. */
   readFailed?(fault: StoreFault): void;
+  /** Closing a file reported an error. Nothing is lost: what counts was durable before. */
+  closeFailed?(fault: StoreFault): void;
   /** A compaction failed with another code than the one before, or (`undefined`) compaction works again. */
   compactionFaultChanged?(fault: StoreFault | undefined): void;
 }

@@ -90,7 +90,8 @@ async function restoreOwned(restoration: OwnedRestoration): Promise<BackupReport
     if (isOurs) await giveUpFolder(fileSystem, path).catch(() => undefined);
     throw writeFailure(error, path);
   } finally {
-    await state?.close();
+    // All that counts is durable, so a failed close decides nothing.
+    await state?.close().catch(() => undefined);
     await lock?.release();
     reader.wipe();
   }

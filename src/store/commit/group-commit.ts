@@ -271,6 +271,8 @@ export class GroupCommit {
     if (!isUsable) this.poison(error);
     const next = this.#forming;
     this.#forming = undefined;
+    // A write that is tried again at once must not be placed behind the group that failed.
+    this.#inFlight = undefined;
     next?.fail(error);
     if (next !== undefined) this.#recycle(next);
     return error;

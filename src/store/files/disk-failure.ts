@@ -80,6 +80,16 @@ const resourcesShort = (error: unknown, what: string): ProblemError =>
     cause: error,
   });
 
+/** A file could not be closed without an error. What counts was made durable before, so nothing is lost. */
+export const closeFailure = (error: unknown, what: string): LatchkeyError =>
+  error instanceof LatchkeyError
+    ? error
+    : new ProblemError('STORE_WRITE_FAILED', `the disk reported an error while closing ${what}`, {
+        observed: systemCode(error) ?? 'unknown error',
+        hint: 'what was acknowledged is safe; check the disk',
+        cause: error,
+      });
+
 /** The store is closed. */
 export const storeClosed = (): ProblemError => new ProblemError('STORE_CLOSED', 'the store is closed');
 

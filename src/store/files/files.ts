@@ -18,6 +18,11 @@ export async function withFile<T>(
   }
 }
 
+/** Throws the first error of work that was all done. */
+export function throwFirst(results: readonly PromiseSettledResult<unknown>[]): void {
+  for (const result of results) if (result.status === 'rejected') throw result.reason;
+}
+
 /** Makes what was written to a file durable. @throws SyncFailure. */
 export async function syncFile(handle: FileHandle): Promise<void> {
   await handle.sync().catch((cause: unknown) => {
@@ -92,10 +97,14 @@ export async function putInPlace(fileSystem: FileSystem, path: string): Promise<
 const isOpening = (error: unknown): boolean =>
   error instanceof Error && 'syscall' in error && error.syscall === 'open';
 
-/** Overwrites a file with zeros before it is removed: as far as a file system reaches, its bytes are gone. */
-export async function shredFile(fileSystem: FileSystem, path: string): Promise<void> {
+/**
+ * Overwrites a file with zeros before it is removed: as far as a file system reaches, its bytes are gone.
+ * @param mostBytes the file can have secrets in so many bytes at its beginning. The rest is only removed: a sparse file,
+ *   which costs the host nothing, must not take hours or fill the disk.
+ */
+export async function shredFile(fileSystem: FileSystem, path: string, mostBytes: number): Promise<void> {
   await withFile(fileSystem, path, 'read-write', async (handle) => {
-    const size = await handle.size();
+    const size = Math.min(await handle.size(), mostBytes);
     for (let at = 0; at < size; at += SHRED_BYTES)
       await handle.write([new Uint8Array(Math.min(SHRED_BYTES, size - at))], at);
     await syncFile(handle);

@@ -15,6 +15,19 @@ const KEY_BYTES = 32;
 const WRAPPED_BYTES = KEY_BYTES + SEAL_BYTES;
 const LABEL = Buffer.from('LKNSKEY1');
 
+const EMPTY_PLACE = Buffer.alloc(KEY_PLACE_BYTES);
+const MOST_CLEARED_AT_ONCE = 8192;
+
+/** Places `from` to before `end`, of which so many hold something that is to be destroyed. */
+interface GarbageRun {
+  readonly from: number;
+  end: number;
+  count: number;
+}
+
+/** Most bytes of a keys file that are of use: a place is only taken by a namespace, which has a number of its own. */
+export const mostKeysBytes = (nextNamespaceId: number): number => (nextNamespaceId + 2) * KEY_PLACE_BYTES;
+
 /** Name of the keys file. */
 export const keysFileName = (number: number): string => `keys-${String(number).padStart(10, '0')}`;
 
@@ -103,17 +116,43 @@ export class NamespaceKeys {
     this.#firstFree = Math.min(this.#firstFree, place);
   }
 
-  /** Destroys what a crash left at places that no living namespace has. @returns how many. */
+  /** Destroys what a crash left at places that no living namespace has, with one sync. @returns how many. */
   async destroyUnused(): Promise<number> {
-    let destroyed = 0;
+    const runs = this.#garbage();
+    const [first] = runs;
+    if (first === undefined) return 0;
+    for (const { from, end } of runs)
+      await this.#file.write([new Uint8Array((end - from) * KEY_PLACE_BYTES)], from * KEY_PLACE_BYTES);
+    await syncFile(this.#file);
+    for (const { from, end } of runs) this.#bytes.fill(0, from * KEY_PLACE_BYTES, end * KEY_PLACE_BYTES);
+    this.#firstFree = Math.min(this.#firstFree, first.from);
+    return runs.reduce((sum, { count }) => sum + count, 0);
+  }
+
+  /**
+   * Runs of places with something in them although no living namespace has them; free places may lie between. Garbage
+   * costs the host nothing, so the number of runs depends on the living namespaces and not on the garbage.
+   */
+  #garbage(): readonly GarbageRun[] {
+    const runs: GarbageRun[] = [];
+    let run: GarbageRun | undefined;
     for (let place = 0; place * KEY_PLACE_BYTES < this.#bytes.length; place += 1) {
-      const at = place * KEY_PLACE_BYTES;
-      const isEmpty = this.#bytes.subarray(at, at + KEY_PLACE_BYTES).every((byte) => byte === 0);
-      if (this.#used.has(place) || isEmpty) continue;
-      await this.destroy(place);
-      destroyed += 1;
+      const bytes = this.#placeBytes(place);
+      if (this.#used.has(place)) run = undefined;
+      else if (Buffer.compare(bytes, EMPTY_PLACE.subarray(0, bytes.length)) !== 0) {
+        if (run === undefined || place - run.from >= MOST_CLEARED_AT_ONCE) {
+          run = { from: place, end: place, count: 0 };
+          runs.push(run);
+        }
+        run.end = place + 1;
+        run.count += 1;
+      }
     }
-    return destroyed;
+    return runs;
+  }
+
+  #placeBytes(place: number): Uint8Array {
+    return this.#bytes.subarray(place * KEY_PLACE_BYTES, (place + 1) * KEY_PLACE_BYTES);
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,6 @@
 import type { RandomSource } from '../../crypto/random.ts';
 import type { FileHandle, FileSystem, FolderLock } from '../../disk/file-system.ts';
-import { inFolder, removeFile, requireInPlace, syncFile, syncFolder } from '../files/files.ts';
+import { inFolder, removeFile, requireInPlace, syncFile, syncFolder, throwFirst } from '../files/files.ts';
 import type { RecordKeys } from '../keys/store-keys.ts';
 import type { Location } from '../index/ordered-index.ts';
 import { encodeSegmentHeader, SEGMENT_HEADER_BYTES, type Segment, type SegmentHeader } from './segment.ts';
@@ -33,6 +33,8 @@ export class SegmentLog {
   segments: readonly Segment[] = [];
   /** Removals of obsolete files that are under way. */
   drops: Promise<void> = Promise.resolve();
+  /** Called when an obsolete file was removed. */
+  onDrop: () => void = () => undefined;
   readonly #fileSystem: FileSystem;
   readonly #folder: string;
   readonly #lock: FolderLock | undefined;
@@ -73,7 +75,7 @@ export class SegmentLog {
       await removeFile(this.#fileSystem, path);
       const handle = await this.#fileSystem.open(path, 'create', { durableWrites: true });
       await this.#writeHeader(handle, bytes).catch(async (error: unknown) => {
-        await handle.close();
+        await handle.close().catch(() => undefined);
         throw error;
       });
       return this.add(header, { path, handle, headerMac: bytes.subarray(96), keys });
@@ -149,11 +151,12 @@ export class SegmentLog {
     this.table.segmentAt(location.address).erasedBytes += lengthOf(location.extent);
   }
 
-  /** Closes all files. */
+  /** Closes all files. @throws the first error of closing one, after all were closed. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    for (const segment of [...this.table.all()]) await segment.handle.close();
+    const closings = await Promise.allSettled([...this.table.all()].map(({ handle }) => handle.close()));
     this.segments = [];
+    throwFirst(closings);
   }
 
   async #writeHeader(handle: FileHandle, bytes: Uint8Array): Promise<void> {
@@ -164,14 +167,19 @@ export class SegmentLog {
 
   async #remove(segment: Segment): Promise<void> {
     this.table.remove(segment);
-    await segment.handle.close();
+    // Its content is not needed any more, so a failed close must not keep the file.
+    await segment.handle.close().catch(() => undefined);
+    // Another store in the place of the folder has segments of the same names.
+    await requireInPlace(this.#lock, this.#folder);
     await removeFile(this.#fileSystem, segment.path);
   }
 
   /** Failing leaves an orphan, which the next opening removes. */
   #dropLater(segment: Segment): void {
     if (this.#isClosed) return;
-    const drop = this.#remove(segment).catch(() => undefined);
+    const drop = this.#remove(segment)
+      .catch(() => undefined)
+      .then(() => this.onDrop());
     this.drops = this.drops.then(() => drop);
   }
 

@@ -76,7 +76,7 @@ export class BulkWriter {
     this.#current = undefined;
     if (finished === undefined) return;
     await syncFile(finished.handle);
-    await finished.handle.settle?.();
+    await this.#state.settle(finished);
   }
 
   /** Removes everything that was written; for work that was given up. */

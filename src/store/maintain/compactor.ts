@@ -51,7 +51,7 @@ export class Compactor {
   wake(): void {
     this.sweepSoon();
     if (this.#working !== undefined) this.#again = true;
-    else if (!this.#stopped && this.#choose() !== undefined) this.#begin(this.#work());
+    else if (!this.#stopped && this.#hasWork()) this.#begin(this.#work());
   }
 
   /** Compacts what holds records of erased namespaces, soon, together with what is erased until then. */
@@ -88,6 +88,10 @@ export class Compactor {
       this.#callOffRetry = undefined;
       this.wake();
     }, delay);
+  }
+
+  #hasWork(): boolean {
+    return this.#choose() !== undefined || this.#needlessKeys().length > 0;
   }
 
   #hasErased(): boolean {
@@ -141,7 +145,7 @@ export class Compactor {
       for (const segment of run) wanted.delete(segment);
       await this.#compact(run);
     }
-    await this.#dropOldKeyss();
+    await this.#dropOldKeys();
   }
 
   async #work(): Promise<void> {
@@ -149,7 +153,7 @@ export class Compactor {
       if (this.#sweeping) await this.#finishErased();
       for (let run = this.#choose(); run !== undefined && !this.#stopped; run = this.#choose())
         await this.#compact(run);
-      await this.#dropOldKeyss();
+      await this.#dropOldKeys();
       this.#failures = 0;
       this.#state.faults.compactionEnded();
     } catch (error) {
@@ -171,22 +175,21 @@ export class Compactor {
     await this.#state.log.drops;
   }
 
-  /** When the last segment under old keys is gone, the old keys go as well. */
-  async #dropOldKeyss(): Promise<void> {
+  /** Old keys under which no segment is sealed any more, not even one that a snapshot still reads. */
+  #needlessKeys(): readonly RecordKeys[] {
+    const segments = [...this.#state.log.table.all()];
+    return this.#state.keys.old.filter((old) => !segments.some(({ keys }) => keys.version === old.version));
+  }
+
+  /** When the last segment under old keys is gone, the old keys leave the disk. */
+  async #dropOldKeys(): Promise<void> {
     const state = this.#state;
-    const isNeeded = ({ version }: RecordKeys) =>
-      [...state.log.table.all()].some(({ keys }) => keys.version === version);
-    if (this.#stopped || state.keys.old.every(isNeeded)) return;
+    if (this.#stopped || this.#needlessKeys().length === 0) return;
     await state.commit.exclusively(async () => {
-      const before = state.keys;
-      state.keys = { ...before, old: before.old.filter(isNeeded) };
-      try {
-        await state.saveManifest(state.manifest());
-      } catch (error) {
-        state.keys = before;
-        throw error;
-      }
-      for (const keys of before.old) if (!state.keys.old.includes(keys)) keys.wipe();
+      const needless = this.#needlessKeys();
+      const keys = { ...state.keys, old: state.keys.old.filter((old) => !needless.includes(old)) };
+      await state.saveManifest(state.manifest(state.log.segments, keys), keys);
+      for (const gone of needless) gone.wipe();
     });
   }
 

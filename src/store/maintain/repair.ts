@@ -34,8 +34,7 @@ export async function planRepair(source: RecoverySource, lock: FolderLock | unde
   const { header, manifest } = openManifest(await readManifestFile(fileSystem, path), storeKey);
   const state = stateOf(source, lock, header, manifest);
   const finish = async (): Promise<void> => {
-    await state.close();
-    await lock?.release();
+    await state.close().finally(() => lock?.release());
   };
   try {
     const salvage = new Salvage(state);
@@ -57,7 +56,7 @@ export async function planRepair(source: RecoverySource, lock: FolderLock | unde
       },
     };
   } catch (error) {
-    await state.close();
+    await state.close().catch(() => undefined);
     throw readFailure(error, path);
   }
 }

@@ -1,7 +1,7 @@
 import { copyBytes } from '../../bytes/copy-bytes.ts';
 import { SecretBytes } from '../../bytes/secret-bytes.ts';
-import { inFolder, removeFile, shredFile } from '../files/files.ts';
-import { KEY_PLACE_BYTES, keysFileName, NamespaceKeys } from '../keys/namespace-keys.ts';
+import { inFolder, removeFile, requireInPlace, shredFile } from '../files/files.ts';
+import { KEY_PLACE_BYTES, keysFileName, mostKeysBytes, NamespaceKeys } from '../keys/namespace-keys.ts';
 import { encodeStoreHeader } from '../keys/store-header.ts';
 import { RecordKeys } from '../keys/store-keys.ts';
 import { isUnknown, type StoreKeys, type StoreState } from '../store-state.ts';
@@ -45,28 +45,32 @@ async function rotate(state: StoreState, storeKey: SecretBytes, unlock: Uint8Arr
     generation: before.generation + 1,
     namespaceKeys,
   };
-  state.keys = after;
   try {
-    await state.roll();
+    // Until the manifest is durable, heads, backups and compaction go on under the keys that the disk has.
+    await state.roll(after);
   } catch (error) {
+    current.wipe();
+    await state.closeQuietly(namespaceKeys);
     // After a failed rename the new key may be the only one that opens the store, and its files must stay.
-    if (!isUnknown(error)) {
-      state.keys = before;
-      current.wipe();
-      await namespaceKeys.close();
-      await shredFile(state.fileSystem, namespaceKeys.path).catch(() => undefined);
-    }
+    if (!isUnknown(error)) await shredKeys(state, namespaceKeys.path).catch(() => undefined);
     throw error;
   }
   before.storeKey.wipe();
-  await before.namespaceKeys?.close();
+  await state.closeQuietly(before.namespaceKeys);
   // An orphan is removed by the next opening, should this fail.
   if (before.namespaceKeys !== undefined)
-    await shredFile(state.fileSystem, before.namespaceKeys.path).catch(() => undefined);
+    await shredKeys(state, before.namespaceKeys.path).catch(() => undefined);
+}
+
+/** Only in the folder that is open: another store in its place has keys files of the same names. */
+async function shredKeys({ fileSystem, folder, lock, namespaces }: StoreState, path: string): Promise<void> {
+  await requireInPlace(lock, folder);
+  await shredFile(fileSystem, path, mostKeysBytes(namespaces.nextId));
 }
 
 /** Wraps the keys of all living erasable namespaces under the new keys, into a new file at the same places. */
 async function rewrap(state: StoreState, keys: RecordKeys): Promise<NamespaceKeys> {
+  await requireInPlace(state.lock, state.folder);
   const number = state.namespaceKeys.number + 1;
   const path = inFolder(state.folder, keysFileName(number));
   await removeFile(state.fileSystem, path);
@@ -86,8 +90,8 @@ async function rewrap(state: StoreState, keys: RecordKeys): Promise<NamespaceKey
     await rewrapped.save();
     return rewrapped;
   } catch (error) {
-    await handle.close();
-    await shredFile(state.fileSystem, path).catch(() => undefined);
+    await state.closeQuietly(handle);
+    await shredKeys(state, path).catch(() => undefined);
     throw error;
   }
 }

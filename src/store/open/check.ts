@@ -50,7 +50,7 @@ export async function checkStore(source: RecoverySource): Promise<CheckReport> {
         head: state.head(),
       };
     } finally {
-      await state.close();
+      await state.close().catch(() => undefined);
     }
   } catch (error) {
     if (!(error instanceof LatchkeyError) || error.family === 'problem') throw error;

@@ -80,7 +80,7 @@ export async function layOut(creation: Creation, lock: FolderLock | undefined): 
     await syncFile(handle);
     return state;
   } catch (error) {
-    await state.close();
+    await state.close().catch(() => undefined);
     throw error;
   }
 }

@@ -1,8 +1,9 @@
+import { EvidenceError } from '../../errors/latchkey-error.ts';
 import type { LogHead } from '../api/log-head.ts';
 import { keepDamaged } from '../files/damaged-segments.ts';
 import { writeFailure } from '../files/disk-failure.ts';
 import { inFolder, removeFile, shredFile, syncFile, syncFolder } from '../files/files.ts';
-import { keysFileName } from '../keys/namespace-keys.ts';
+import { keysFileName, mostKeysBytes } from '../keys/namespace-keys.ts';
 import { cutTail } from '../log/durable-append.ts';
 import { segmentFileName } from '../log/segment.ts';
 import type { StoreState } from '../store-state.ts';
@@ -27,6 +28,7 @@ export async function mend(
   overridden: LogHead | undefined,
 ): Promise<OpeningReport> {
   try {
+    await refuseFolders(state);
     // A killed process leaves a renamed manifest and the last frames in the page cache, where they look durable: what
     // is built on and shown from here on must be.
     await syncFolder(state.fileSystem, state.folder);
@@ -39,12 +41,34 @@ export async function mend(
     const destroyedKeys = await state.namespaceKeys.destroyUnused();
     return { tornBytes, destroyedKeys, removedFiles: await removeOrphans(state) };
   } catch (error) {
-    await state.close();
+    await state.close().catch(() => undefined);
     throw writeFailure(error, 'the end of the log');
   }
 }
 
 const ownFile = /^(segment-\d{10}|keys-\d{10}|MANIFEST\.new|(RESTORING|REPAIRING)(\.new)?)$/;
+
+/**
+ * Before anything is changed: a folder under the name of a leftover file cannot be removed as a file, and no work of
+ * this store makes one.
+ * @throws EvidenceError STORE_FILE_IRREGULAR.
+ */
+async function refuseFolders({ fileSystem, folder }: StoreState): Promise<void> {
+  for (const name of (await fileSystem.list(folder)).filter((one) => ownFile.test(one))) {
+    const path = inFolder(folder, name);
+    if ((await fileSystem.stat(path))?.kind !== 'directory') continue;
+    throw new EvidenceError(
+      'STORE_FILE_IRREGULAR',
+      `${path} is not a regular file: it is a folder or leads to one`,
+      {
+        field: path,
+        expected: 'a regular file, or none',
+        observed: 'a folder, or a link to one',
+        hint: 'nothing was changed; find out who made it, and move it away',
+      },
+    );
+  }
+}
 
 /** Removes files of interrupted compactions, rotations and restorations; a crash may have left them, no manifest lists them. */
 async function removeOrphans(state: StoreState): Promise<string[]> {
@@ -57,7 +81,7 @@ async function removeOrphans(state: StoreState): Promise<string[]> {
     const path = inFolder(state.folder, name);
     // A keys file of an interrupted change of the store key holds keys that are still to be destroyed one day.
     const isKeys = name.startsWith('keys-') && (await state.fileSystem.stat(path))?.kind === 'file';
-    if (isKeys) await shredFile(state.fileSystem, path);
+    if (isKeys) await shredFile(state.fileSystem, path, mostKeysBytes(state.namespaces.nextId));
     else await removeFile(state.fileSystem, path);
   }
   if (orphans.length > 0) await syncFolder(state.fileSystem, state.folder);

@@ -2,7 +2,7 @@ import type { FileHandle, FileSystem, OpenMode } from '../../disk/file-system.ts
 import { EvidenceError } from '../../errors/latchkey-error.ts';
 import { damagedAt, isReadOnly, systemCode, writeFailure } from '../files/disk-failure.ts';
 import { inFolder } from '../files/files.ts';
-import { KEY_PLACE_BYTES, keysFileName, NamespaceKeys } from '../keys/namespace-keys.ts';
+import { keysFileName, mostKeysBytes, NamespaceKeys } from '../keys/namespace-keys.ts';
 import { MANIFEST_FILE } from '../keys/store-header.ts';
 import { MAX_FRAME_BYTES } from '../log/frame.ts';
 import { FrozenTail } from '../log/frozen-tail.ts';
@@ -48,7 +48,7 @@ export async function openKeysFile(
     const log = inFolder(state.folder, segmentFileName(segments.at(-1)?.id ?? 0));
     const { size = 0 } = (await state.fileSystem.stat(log)) ?? {};
     // A namespace that the manifest does not count yet has a frame in the log, which is longer than a place.
-    const most = (nextNamespaceId + 2) * KEY_PLACE_BYTES + size;
+    const most = mostKeysBytes(nextNamespaceId) + size;
     const bytes = new Uint8Array(Math.min(await handle.size(), most, MAX_KEYS_BYTES));
     handle.readSync(bytes, 0);
     const keys = {

@@ -57,7 +57,7 @@ export async function readStore(source: RecoverySource, lock: FolderLock | undef
     check.finish(state.head());
     return { state, tornBytes };
   } catch (error) {
-    await state.close();
+    await state.close().catch(() => undefined);
     throw readFailure(error, source.path);
   }
 }

@@ -1,7 +1,19 @@
-import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { DescriptorPool } from '../../../src/disk/descriptor-pool.ts';
+import { openRegular } from '../../../src/disk/descriptors.ts';
+import { NodeFileHandle } from '../../../src/disk/node-file-handle.ts';
 import { nodeFileSystem } from '../../../src/disk/node-file-system.ts';
 import { SealedStore } from '../../../src/store/sealed-store.ts';
 import { storeKeyOf } from '../../support/store-on-disk.ts';
@@ -72,4 +84,18 @@ describe('a file of the operating system', () => {
     await store.close();
     expect(readFileSync(segment)).toEqual(open.subarray(0, used));
   });
+});
+
+it('a descriptor whose close reports an error is given back, and the file is opened again when it is read', async () => {
+  const path = join(folder(), 'file');
+  writeFileSync(path, 'text');
+  const { descriptor, identity } = await openRegular(path, constants.O_RDONLY);
+  const handle = new NodeFileHandle({ path, identity, descriptor }, new DescriptorPool(8));
+  // From now on closing it is an error.
+  closeSync(descriptor);
+  handle.evict();
+  const bytes = new Uint8Array(4);
+  expect(handle.readSync(bytes, 0)).toBe(4);
+  expect(Buffer.from(bytes).toString()).toBe('text');
+  await handle.close();
 });

@@ -112,6 +112,20 @@ describe('other disk failures', () => {
     const names = await simulated.store.namespace('kv');
     await expect(names.put('a', one)).rejects.toMatchObject({ code: 'STORE_DISK_READ_ONLY' });
     expect(await names.get('name-1')).toEqual(one);
+    // What the refused write left could not be cut off, so no later write may follow it.
+    simulated.disk.inject(undefined);
+    expect((await simulated.store.health()).takesWrites).toBe(false);
+    await expect(names.put('b', one)).rejects.toMatchObject({ code: 'STORE_DISK_READ_ONLY' });
+  });
+
+  it('a folder in which no file can be made refuses work that needs one, and writes go on', async () => {
+    const simulated = await filled(0);
+    simulated.disk.inject(({ kind }) => (kind === 'create' ? { code: 'EROFS' } : undefined));
+    await expect(simulated.store.compact()).rejects.toMatchObject({ code: 'STORE_DISK_READ_ONLY' });
+    simulated.disk.inject(undefined);
+    expect((await simulated.store.health()).takesWrites).toBe(true);
+    await simulated.store.compact();
+    await (await simulated.store.namespace('kv')).put('b', one);
   });
 
   it('a failing read is a typed error, and the next read may succeed', async () => {
