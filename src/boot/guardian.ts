@@ -141,6 +141,8 @@ export class Guardian {
     } catch (error) {
       if (!(error instanceof RotationFailed)) throw error;
       healer.release(error.dropped, error.snapshot);
+      if (error.isUndecided) this.#set(healer.haltAfterKeyChange());
+      this.look();
       throw error.cause;
     }
     const generation = this.#node?.book.newest?.generation ?? 0;

@@ -12,7 +12,7 @@ import { Forgetting } from './forgetting.ts';
 import { HoldingAccount } from './holding-account.ts';
 import { KeyLearning } from './key-learning.ts';
 import { Leaving } from './leaving.ts';
-import type { NodeState } from './node-state.ts';
+import type { FencedCause, NodeState } from './node-state.ts';
 import type { OpenNode } from './open-node.ts';
 import { describeFailure } from './peer-failure.ts';
 import { RepeatedClaims } from './repeated-claims.ts';
@@ -33,6 +33,8 @@ import {
 
 /** Cap on the doublings of the patience with a server that says again and again that its memory is gone. */
 const MAX_FORGETFUL_DOUBLINGS = 3;
+
+type FencedState = Extract<NodeState, { name: 'fenced' }>;
 
 /** How patiently a node heals. */
 export interface HealingOptions {
@@ -72,7 +74,7 @@ export class Healer {
   #live = 0;
   /** What became of the last attempt that brought fewer than n slots. */
   #shortBecause: string | undefined;
-  #fencedBy: string | undefined;
+  #fenced: FencedState | undefined;
 
   constructor(parts: HealerParts, node: OpenNode) {
     const { tools, log, options } = parts;
@@ -88,7 +90,7 @@ export class Healer {
 
   /** One look at everything. Returns the state of the node afterwards. */
   async tick(signal: AbortSignal): Promise<NodeState> {
-    if (this.#fencedBy !== undefined) return { name: 'fenced', reason: this.#fencedBy };
+    if (this.#fenced !== undefined) return this.#fenced;
     const { chain, options } = this.#parts;
     const snapshot = await orAborted(chain.snapshot(), signal);
     await this.#learning.learn(snapshot, signal);
@@ -113,6 +115,15 @@ export class Healer {
   /** Something changed for the better: the next tick may try at once. */
   hurry(): void {
     this.#pace.hurry();
+  }
+
+  /**
+   * Ends all healing after a change of the store key whose outcome is not known: the keyslot file holds a generation of
+   * each key, and another change of the file would drop the generation of one of them.
+   */
+  haltAfterKeyChange(): NodeState {
+    this.#parts.log('error', 'store.key-unknown', { own: this.#node.claim.current.number });
+    return this.#stopWriting('key-unknown', 'the disk failed while the store key changed; restart the node');
   }
 
   /** Has the server keys of slots erased that no generation needs. */
@@ -290,10 +301,14 @@ export class Healer {
 
   #fence(number: number): NodeState {
     const reason = `incarnation ${number} of this node has claimed the account`;
-    this.#fencedBy = reason;
-    this.#node.store.fence(reason);
     this.#parts.log('error', 'node.fenced', { incarnation: number, own: this.#node.claim.current.number });
-    return { name: 'fenced', reason };
+    return this.#stopWriting('newer-instance', reason);
+  }
+
+  #stopWriting(cause: FencedCause, reason: string): FencedState {
+    this.#fenced = { name: 'fenced', cause, reason };
+    this.#node.store.fence(reason);
+    return this.#fenced;
   }
 
   #logFailures({ failures }: Enrolment): void {

@@ -2,6 +2,7 @@ import type { AccountId } from '../bytes/fixed-bytes.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
 import { SecretBytes } from '../bytes/secret-bytes.ts';
 import type { ChainSnapshot } from '../chain/chain-view.ts';
+import type { ErrorCode } from '../errors/codes.ts';
 import { LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
 import { eligibleServers } from '../keyslots/choose-servers.ts';
 import { buildGeneration, firstFile, nextGeneration } from '../keyslots/generations.ts';
@@ -32,13 +33,28 @@ export class RotationFailed extends Error {
   override readonly name = 'RotationFailed';
   readonly dropped: readonly DroppedSlot[];
   readonly snapshot: ChainSnapshot;
+  /** Whether either key may be in force: the keyslot file must stay as it is until the next opening. */
+  readonly isUndecided: boolean;
 
-  constructor(cause: unknown, dropped: readonly DroppedSlot[], snapshot: ChainSnapshot) {
+  constructor(cause: unknown, rest: Pick<RotationFailed, 'dropped' | 'snapshot' | 'isUndecided'>) {
     super('the rotation of the store key failed', { cause });
-    this.dropped = dropped;
-    this.snapshot = snapshot;
+    this.dropped = rest.dropped;
+    this.snapshot = rest.snapshot;
+    this.isUndecided = rest.isUndecided;
   }
 }
+
+/** The store did not say whether it changed its key; the cause is its error. */
+class KeyUndecided extends Error {
+  override readonly name = 'KeyUndecided';
+}
+
+/** The store's errors after which its former key is in force for certain. */
+const keepFormerKey: ReadonlySet<ErrorCode> = new Set([
+  'STORE_DISK_FULL',
+  'STORE_DISK_READ_ONLY',
+  'STORE_RESOURCES_SHORT',
+]);
 
 /**
  * Changes the store key of a backed node, in an order that a crash at any step survives:
@@ -51,7 +67,7 @@ export class RotationFailed extends Error {
  *
  * The caller must not check the slots while this runs.
  * @throws ProblemError ROTATION_NOT_BACKED when nothing was tried; RotationFailed, with the reason as its cause, when
- *   the former key is still in force or, after STORE_WRITE_FAILED, when the next opening decides which is.
+ *   the former key is still in force or, with `isUndecided`, when the next opening decides which key is.
  */
 export async function rotateNode(stage: BootStage, node: OpenNode): Promise<RotatedNode> {
   const { parts, stopped } = stage;
@@ -78,16 +94,15 @@ export async function rotateNode(stage: BootStage, node: OpenNode): Promise<Rota
     const rotated = await changeKey(stage, node, change);
     return { node: rotated, dropped: heldSlots(node, account), snapshot };
   } catch (error) {
-    // After a failed write the store may open under the new key, so its slots must stay.
-    if (!isUnknown(error)) await restoreFile(stage, node);
+    // The store may open under the new key, so its slots must stay.
+    const isUndecided = error instanceof KeyUndecided;
+    if (!isUndecided) await restoreFile(stage, node);
     storeKey.wipe();
     marks.wipe();
-    throw new RotationFailed(error, isUnknown(error) ? [] : enrolledSlots(enrolment, account), snapshot);
+    const dropped = isUndecided ? [] : enrolledSlots(enrolment, account);
+    throw new RotationFailed(isUndecided ? error.cause : error, { dropped, snapshot, isUndecided });
   }
 }
-
-const isUnknown = (error: unknown): boolean =>
-  error instanceof LatchkeyError && error.code === 'STORE_WRITE_FAILED';
 
 function requireBacked(
   { parts }: BootStage,
@@ -156,7 +171,10 @@ async function changeKey(stage: BootStage, node: OpenNode, change: KeyChange): P
   }
   await book.note(confirmations(check), []);
 
-  await node.sealed.rotateStoreKey(storeKey);
+  await node.sealed.rotateStoreKey(storeKey).catch((error: unknown) => {
+    if (error instanceof LatchkeyError && keepFormerKey.has(error.code)) throw error;
+    throw new KeyUndecided('the store did not say whether it changed its key', { cause: error });
+  });
 
   const final = bookOf(parts, folder.path, storeKey, book.file, book);
   const file = final.file;
