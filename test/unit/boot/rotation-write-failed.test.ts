@@ -68,7 +68,7 @@ it('a rotation with a failed folder sync keeps both generations until the next s
   expect(lone.node.state.name).toBe('fenced');
   await lone.node.close().catch(() => undefined);
 
-  await using again = await loneNode(net.world, { disk: disk.afterKill(), start: 2 });
+  const again = await loneNode(net.world, { disk: disk.afterKill(), start: 2 });
   await again.node.start();
   await until(() => again.node.state.name === 'backed');
   await again[Symbol.asyncDispose]();
