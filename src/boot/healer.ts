@@ -66,6 +66,7 @@ export class Healer {
   readonly #forgetting: Forgetting;
   readonly #holding: HoldingAccount;
   readonly #pace: AttemptPace;
+  readonly #formerPace: AttemptPace;
   readonly #doubts = new Doubts();
   readonly #silence = new Silence();
   readonly #leaving: Leaving;
@@ -84,6 +85,7 @@ export class Healer {
     this.#forgetting = new Forgetting({ client: tools.client, log });
     this.#holding = new HoldingAccount(node);
     this.#pace = new AttemptPace(tools, options);
+    this.#formerPace = new AttemptPace(tools, options);
     this.#leaving = new Leaving(options.patienceMs);
     this.#forgetful = new RepeatedClaims({ ...options, maxDoublings: MAX_FORGETFUL_DOUBLINGS });
   }
@@ -96,6 +98,7 @@ export class Healer {
     await this.#learning.learn(snapshot, signal);
     let check = await this.#holding.settle(() => this.#check(snapshot, signal));
     if (this.#holding.isOvertaken(check)) return this.#fence(check.newerNumber);
+    await this.#releaseFormer(snapshot, signal);
     const eligible = eligibleServers(snapshot, { account: this.#node.identity.account });
     const quorum = thresholdFor(eligible.length, options);
     if (quorum === undefined || quorum.t < options.minimumThreshold) {
@@ -147,6 +150,14 @@ export class Healer {
     this.#noteSilence(check);
     this.#doubts.clear(check.checked);
     return check;
+  }
+
+  /** Only the instance that holds the account may erase slots of its former key: another may still live on them. */
+  async #releaseFormer(snapshot: ChainSnapshot, signal: AbortSignal): Promise<void> {
+    const { former } = this.#node;
+    if (former === undefined || !former.isPending || !this.#holding.holds || !this.#formerPace.isDue) return;
+    this.#formerPace.backOff();
+    this.#forgetting.run(await former.take(this.#parts.tools, snapshot, signal), snapshot);
   }
 
   #noteSilence({ checked }: SlotCheck): void {
