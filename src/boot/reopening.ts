@@ -44,12 +44,12 @@ export async function reopenNode(stage: BootStage): Promise<OpenNode | undefined
   }
 }
 
-/** The host wrote a generation of its own: its key opens the slots, but not the store. */
-const isWrongKey = (error: unknown): boolean =>
+/** The key of a generation opens its slots, but not the store: the host wrote it, or a rotation was cut off. */
+export const isWrongKey = (error: unknown): boolean =>
   error instanceof LatchkeyError && error.code === 'STORE_WRONG_KEY';
 
 /** The file without one of its two generations; `undefined` when it was the only one. */
-function fileWithout(file: KeyslotFile, number: number): KeyslotFile | undefined {
+export function fileWithout(file: KeyslotFile, number: number): KeyslotFile | undefined {
   const other = file.generations.find(({ generation }) => generation !== number);
   return other === undefined ? undefined : { ...file, generations: [other] };
 }
