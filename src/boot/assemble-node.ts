@@ -3,6 +3,7 @@ import { KeyslotDisk } from '../keyslots/keyslot-disk.ts';
 import { SealedStore } from '../store/sealed-store.ts';
 import type { GuardianParts } from './boot-stage.ts';
 import { FencedStore } from './fenced-store.ts';
+import type { FormerSlots } from './former-slots.ts';
 import { NodeFolder } from './node-folder.ts';
 import type { OpenNode } from './open-node.ts';
 import { OwnMarks } from './own-marks.ts';
@@ -64,16 +65,18 @@ export function bookOf(
 export function assembleNode(
   parts: Pick<OpenNode, 'storeKey' | 'identity' | 'book' | 'marks' | 'claim'> & {
     readonly store: SealedStore;
+    readonly former?: FormerSlots;
     /** The fence around it, where there is one already. */
     readonly fenced?: FencedStore;
   },
 ): OpenNode {
-  const { store, storeKey, identity, book, marks, claim } = parts;
+  const { store, storeKey, identity, book, marks, claim, former } = parts;
   const close = async (): Promise<void> => {
     try {
       await store.close();
     } finally {
       book.wipe();
+      former?.wipe();
       marks.wipe();
       storeKey.wipe();
       identity.accountSeed.wipe();
@@ -89,6 +92,7 @@ export function assembleNode(
     book,
     marks,
     claim,
+    ...(former === undefined ? {} : { former }),
     close,
   };
 }

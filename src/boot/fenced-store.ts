@@ -5,8 +5,8 @@ import type { StoreHealth } from '../store/api/health.ts';
 import type { LogHead } from '../store/api/log-head.ts';
 
 /**
- * The store of a node, which stops taking writes once a newer instance of the node has claimed the account: two
- * writers would tear one history in two. Reading goes on.
+ * The store of a node, which takes no more writes once a newer instance of the node has claimed the account (two
+ * writers would make two histories), or once the store key in force is not known. Reading goes on.
  */
 export class FencedStore implements Store {
   readonly #store: Store;
@@ -65,7 +65,7 @@ export class FencedStore implements Store {
   #requireUnfenced(): void {
     if (this.#fencedBy === undefined) return;
     throw new ProblemError('NODE_FENCED', `this instance no longer writes: ${this.#fencedBy}`, {
-      hint: 'stop this instance, or the newer one; `latchkey status --explain` says more',
+      hint: '`latchkey status --explain` says what to do',
     });
   }
 }

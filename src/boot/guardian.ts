@@ -116,7 +116,7 @@ export class Guardian {
   /**
    * Gives the open node a new store key; the former key opens the store no more. Heals on afterwards.
    * @returns the number of the generation of slots under the new key.
-   * @throws ProblemError NODE_LOCKED, ROTATION_NOT_BACKED, ROTATION_INCOMPLETE, and what store and chain throw.
+   * @throws ProblemError NODE_LOCKED, NODE_FENCED, ROTATION_NOT_BACKED, ROTATION_INCOMPLETE, and what store and chain throw.
    */
   rotateStoreKey(): Promise<number> {
     return this.#inTurn(() => this.#rotate());
@@ -139,8 +139,11 @@ export class Guardian {
       this.#healer = new Healer(this.#parts, rotated.node);
       this.#healer.release(rotated.dropped, rotated.snapshot);
     } catch (error) {
+      // A look at the slots shows what the rotation met, such as a newer instance.
+      this.look();
       if (!(error instanceof RotationFailed)) throw error;
       healer.release(error.dropped, error.snapshot);
+      if (error.isUndecided) this.#set(healer.haltAfterKeyChange());
       throw error.cause;
     }
     const generation = this.#node?.book.newest?.generation ?? 0;

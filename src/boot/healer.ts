@@ -12,7 +12,7 @@ import { Forgetting } from './forgetting.ts';
 import { HoldingAccount } from './holding-account.ts';
 import { KeyLearning } from './key-learning.ts';
 import { Leaving } from './leaving.ts';
-import type { NodeState } from './node-state.ts';
+import type { FencedCause, NodeState } from './node-state.ts';
 import type { OpenNode } from './open-node.ts';
 import { describeFailure } from './peer-failure.ts';
 import { RepeatedClaims } from './repeated-claims.ts';
@@ -33,6 +33,8 @@ import {
 
 /** Cap on the doublings of the patience with a server that says again and again that its memory is gone. */
 const MAX_FORGETFUL_DOUBLINGS = 3;
+
+type FencedState = Extract<NodeState, { name: 'fenced' }>;
 
 /** Options of healing. */
 export interface HealingOptions {
@@ -64,6 +66,7 @@ export class Healer {
   readonly #forgetting: Forgetting;
   readonly #holding: HoldingAccount;
   readonly #pace: AttemptPace;
+  readonly #formerPace: AttemptPace;
   readonly #doubts = new Doubts();
   readonly #silence = new Silence();
   readonly #leaving: Leaving;
@@ -72,7 +75,7 @@ export class Healer {
   #live = 0;
   /** What became of the last attempt that brought fewer than n slots. */
   #shortBecause: string | undefined;
-  #fencedBy: string | undefined;
+  #fenced: FencedState | undefined;
 
   constructor(parts: HealerParts, node: OpenNode) {
     const { tools, log, options } = parts;
@@ -82,18 +85,20 @@ export class Healer {
     this.#forgetting = new Forgetting({ client: tools.client, log });
     this.#holding = new HoldingAccount(node);
     this.#pace = new AttemptPace(tools, options);
+    this.#formerPace = new AttemptPace(tools, options);
     this.#leaving = new Leaving(options.patienceMs);
     this.#forgetful = new RepeatedClaims({ ...options, maxDoublings: MAX_FORGETFUL_DOUBLINGS });
   }
 
   /** One check of all slots and of the chain. Returns the state of the node afterwards. */
   async tick(signal: AbortSignal): Promise<NodeState> {
-    if (this.#fencedBy !== undefined) return { name: 'fenced', reason: this.#fencedBy };
+    if (this.#fenced !== undefined) return this.#fenced;
     const { chain, options } = this.#parts;
     const snapshot = await orAborted(chain.snapshot(), signal);
     await this.#learning.learn(snapshot, signal);
     let check = await this.#holding.settle(() => this.#check(snapshot, signal));
     if (this.#holding.isOvertaken(check)) return this.#fence(check.newerNumber);
+    await this.#releaseFormer(snapshot, signal);
     const eligible = eligibleServers(snapshot, { account: this.#node.identity.account });
     const quorum = thresholdFor(eligible.length, options);
     if (quorum === undefined || quorum.t < options.minimumThreshold) {
@@ -113,6 +118,15 @@ export class Healer {
   /** Something changed for the better: the next tick may try at once. */
   hurry(): void {
     this.#pace.hurry();
+  }
+
+  /**
+   * Ends all healing after a change of the store key whose outcome is not known: the keyslot file holds a generation of
+   * each key, and another change of the file would drop the generation of one of them.
+   */
+  haltAfterKeyChange(): NodeState {
+    this.#parts.log('error', 'store.key-unknown', { own: this.#node.claim.current.number });
+    return this.#stopWriting('key-unknown', 'the disk failed while the store key changed; restart the node');
   }
 
   /** Has the server keys of slots erased that no generation needs. */
@@ -136,6 +150,14 @@ export class Healer {
     this.#noteSilence(check);
     this.#doubts.clear(check.checked);
     return check;
+  }
+
+  /** Only the instance that holds the account may erase slots of its former key: another may still live on them. */
+  async #releaseFormer(snapshot: ChainSnapshot, signal: AbortSignal): Promise<void> {
+    const { former } = this.#node;
+    if (former === undefined || !former.isPending || !this.#holding.holds || !this.#formerPace.isDue) return;
+    this.#formerPace.backOff();
+    this.#forgetting.run(await former.take(this.#parts.tools, snapshot, signal), snapshot);
   }
 
   #noteSilence({ checked }: SlotCheck): void {
@@ -290,10 +312,14 @@ export class Healer {
 
   #fence(number: number): NodeState {
     const reason = `incarnation ${number} of this node has claimed the account`;
-    this.#fencedBy = reason;
-    this.#node.store.fence(reason);
     this.#parts.log('error', 'node.fenced', { incarnation: number, own: this.#node.claim.current.number });
-    return { name: 'fenced', reason };
+    return this.#stopWriting('newer-instance', reason);
+  }
+
+  #stopWriting(cause: FencedCause, reason: string): FencedState {
+    this.#fenced = { name: 'fenced', cause, reason };
+    this.#node.store.fence(reason);
+    return this.#fenced;
   }
 
   #logFailures({ failures }: Enrolment): void {

@@ -8,11 +8,15 @@ const MAX_CLAIM_ROUNDS = 4;
 /** Records whether this boot holds its account, and when a newer instance took the account over. */
 export class HoldingAccount {
   readonly #node: OpenNode;
-  /** Whether t servers have shown this boot's claim. */
   #holds = false;
 
   constructor(node: OpenNode) {
     this.#node = node;
+  }
+
+  /** Whether t servers have shown this boot's claim. */
+  get holds(): boolean {
+    return this.#holds;
   }
 
   /**

@@ -14,6 +14,9 @@ export interface SlotReport {
   readonly standing: 'live' | 'draining' | 'asked' | PeerFailure;
 }
 
+/** Why a node no longer writes: another instance took over, or a change of the store key ended without a known outcome. */
+export type FencedCause = 'newer-instance' | 'key-unknown';
+
 /**
  * Where a node is between power-on and a store that its peers can open again.
  *
@@ -26,7 +29,7 @@ export interface SlotReport {
  * | open | open | opened by its peers; slots not looked at yet |
  * | degraded | open | fewer than n slots live; being healed |
  * | backed | open | n slots confirmed and live |
- * | fenced | open, read-only | a newer instance claimed the account |
+ * | fenced | open, read-only | a newer instance claimed the account, or either of two store keys may be in force |
  * | stopped | closed | |
  */
 export type NodeState =
@@ -56,7 +59,7 @@ export type NodeState =
       readonly generation: number;
       readonly slots: readonly SlotReport[];
     }
-  | { readonly name: 'fenced'; readonly reason: string }
+  | { readonly name: 'fenced'; readonly cause: FencedCause; readonly reason: string }
   | { readonly name: 'stopped' };
 
 /** A slot for JSON and people. */
@@ -117,11 +120,18 @@ export function explain(state: NodeState): string {
       if (drainingServers(state) > 0) return explainDraining(state);
       return `Nothing. Up to ${state.n - state.t} of its ${state.n} key servers may lose their memory at once.`;
     case 'fenced':
-      return 'Another instance of this node has claimed its account later than this one. Stop whichever should not run; if it was not you, someone copied the disk to another genuine machine.';
+      return fencedAdvice[state.cause];
     case 'stopped':
       return 'The node is stopped.';
   }
 }
+
+const fencedAdvice: Readonly<Record<FencedCause, string>> = {
+  'newer-instance':
+    'Another instance of this node has claimed its account later than this one. Stop whichever should not run; if it was not you, someone copied the disk to another genuine machine.',
+  'key-unknown':
+    'The disk failed while the store key changed, so the former key or the new key may be in force. Check the disk, then restart the machine soon: the next start tries both keys. Until then the node writes nothing and replaces no slot, so do not restart its key servers.',
+};
 
 const drainingServers = ({ slots }: { readonly slots: readonly SlotReport[] }): number =>
   slots.filter(({ standing }) => standing === 'draining').length;

@@ -1,6 +1,7 @@
 import type { SecretBytes } from '../bytes/secret-bytes.ts';
 import type { SealedStore } from '../store/sealed-store.ts';
 import type { FencedStore } from './fenced-store.ts';
+import type { FormerSlots } from './former-slots.ts';
 import type { NodeIdentity } from './identity.ts';
 import type { OwnClaim } from './own-claim.ts';
 import type { OwnMarks } from './own-marks.ts';
@@ -20,5 +21,7 @@ export interface OpenNode {
   readonly marks: OwnMarks;
   /** The claim of this boot. */
   readonly claim: OwnClaim;
+  /** Slots of the store key before this one, which are to be erased. */
+  readonly former?: FormerSlots;
   close(): Promise<void>;
 }

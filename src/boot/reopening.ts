@@ -9,6 +9,7 @@ import type { SealedStore } from '../store/sealed-store.ts';
 import { orAborted } from '../time/or-aborted.ts';
 import { assembleNode, bookOf, openStoreOf } from './assemble-node.ts';
 import type { BootStage, GuardianParts } from './boot-stage.ts';
+import { FormerSlots } from './former-slots.ts';
 import { readIdentity } from './identity.ts';
 import { NodeFolder } from './node-folder.ts';
 import type { OpenNode } from './open-node.ts';
@@ -43,12 +44,12 @@ export async function reopenNode(stage: BootStage): Promise<OpenNode | undefined
   }
 }
 
-/** The host wrote a generation of its own: its key opens the slots, but not the store. */
-const isWrongKey = (error: unknown): boolean =>
+/** The key of a generation opens its slots, but not the store: the host wrote it, or a rotation was cut off. */
+export const isWrongKey = (error: unknown): boolean =>
   error instanceof LatchkeyError && error.code === 'STORE_WRONG_KEY';
 
 /** The file without one of its two generations; `undefined` when it was the only one. */
-function fileWithout(file: KeyslotFile, number: number): KeyslotFile | undefined {
+export function fileWithout(file: KeyslotFile, number: number): KeyslotFile | undefined {
   const other = file.generations.find(({ generation }) => generation !== number);
   return other === undefined ? undefined : { ...file, generations: [other] };
 }
@@ -93,18 +94,20 @@ async function takeOver(
   // Only now: until the store opened, the generation may have been the host's.
   if (timeMs !== undefined) parts.clock.raise(timeMs - parts.clockToleranceMs);
   requireAccount(parts, identity.account, file.account);
-  const book = bookOf(parts, folder.path, storeKey, provenPart(file, storeKey));
+  const proven = provenPart(file, storeKey);
+  const book = bookOf(parts, folder.path, storeKey, proven);
   const unneeded = new Map(recovered.serverKeys);
   for (const { slot } of book.slots()) {
     const key = recovered.serverKeys.get(toHex(slot.slotId));
     if (key !== undefined) book.learn(slot.slotId, key);
     unneeded.delete(toHex(slot.slotId));
   }
-  for (const key of unneeded.values()) key.wipe();
+  const former = new FormerSlots(file, proven);
+  for (const [slotId, key] of unneeded) if (!former.learn(slotId, key)) key.wipe();
   const marks = new OwnMarks(storeKey);
   const claim = new OwnClaim(marks, recovered.incarnation + 1, bootRandom(parts.tools.random));
   report({ name: 'open', slots: recovered.slots });
-  return assembleNode({ store, storeKey, identity, book, marks, claim });
+  return assembleNode({ store, storeKey, identity, book, marks, claim, former });
 }
 
 /** Wipes the store key and all server keys. */

@@ -5,13 +5,15 @@ import { EvidenceError, LatchkeyError, ProblemError } from '../errors/latchkey-e
 import { KeyslotDisk } from '../keyslots/keyslot-disk.ts';
 import type { KeyslotFile } from '../keyslots/keyslot-file.ts';
 import type { BackupReport } from '../store/api/backup-api.ts';
+import { BACKUP_HEADER_BYTES } from '../store/backup/backup-format.ts';
 import { SealedStore } from '../store/sealed-store.ts';
 import { openStoreOf } from './assemble-node.ts';
 import type { BootStage } from './boot-stage.ts';
 import { readIdentity } from './identity.ts';
 import { NodeFolder } from './node-folder.ts';
 import type { RecoveredKey } from './recovery.ts';
-import { recoverKey, requireAccount, wipeRecovered } from './reopening.ts';
+import { fileWithout, isWrongKey, recoverKey, requireAccount, wipeRecovered } from './reopening.ts';
+import { RewindableSource } from './rewindable-source.ts';
 
 /** The backup from which a node is restored, and the number of attempts. */
 export interface NodeBackup {
@@ -51,13 +53,34 @@ interface FoundKeyslots {
 export async function restoreNode(stage: BootStage, backup: NodeBackup): Promise<RestoredNode | undefined> {
   await requireNoStore(stage.folder);
   const found = await findKeyslots(stage, backup.keyslots);
-  const recovered = await recoverPatiently(stage, found.file, backup.attempts);
-  if (recovered === undefined) return undefined;
+  const source = new RewindableSource(backup.source, BACKUP_HEADER_BYTES);
+  for (let rest = found.file; ; ) {
+    const recovered = await recoverPatiently(stage, rest, backup.attempts);
+    if (recovered === undefined) return undefined;
+    const { generation } = recovered;
+    try {
+      return await restoreWith(stage, source, found, recovered);
+    } catch (error) {
+      // The header of the backup tells whether the key is the right one, and only the header was read.
+      const other = isWrongKey(error) && source.canRewind ? fileWithout(rest, generation) : undefined;
+      if (other === undefined) throw error;
+      stage.parts.log('warn', 'generation.of-another-store', { generation });
+      rest = other;
+    }
+  }
+}
+
+async function restoreWith(
+  stage: BootStage,
+  source: RewindableSource,
+  found: FoundKeyslots,
+  recovered: RecoveredKey,
+): Promise<RestoredNode> {
   let lock: FolderLock | undefined;
   try {
     if (!stage.parts.holdsFolder) lock = await stage.folder.lock();
     await requireNoStore(stage.folder);
-    const made = await makeStore(stage, backup, found.file, recovered);
+    const made = await makeStore(stage, source, found.file, recovered);
     await putIntoPlace(stage, found);
     const { generation } = recovered;
     return { ...made, generation, keyslots: found.isInPlace ? 'in-place' : 'given' };
@@ -115,7 +138,7 @@ async function recoverPatiently(
 /** Restores into `node.new`, and checks account and store id as a boot does. */
 async function makeStore(
   { parts, folder }: BootStage,
-  { source }: NodeBackup,
+  bytes: RewindableSource,
   file: KeyslotFile,
   recovered: RecoveredKey,
 ): Promise<Pick<RestoredNode, 'account' | 'report' | 'isOlder'>> {
@@ -124,6 +147,7 @@ async function makeStore(
   await folder.begin();
   try {
     const path = NodeFolder.storePath(folder.newPath);
+    const source = bytes.fromStart();
     const report = await SealedStore.restore({ fileSystem, path, storeKey, random: tools.random, source });
     const { store, isOlder } = await openMade({ parts, folder }, recovered);
     try {

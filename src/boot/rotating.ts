@@ -2,6 +2,7 @@ import type { AccountId } from '../bytes/fixed-bytes.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
 import { SecretBytes } from '../bytes/secret-bytes.ts';
 import type { ChainSnapshot } from '../chain/chain-view.ts';
+import type { ErrorCode } from '../errors/codes.ts';
 import { LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
 import { eligibleServers } from '../keyslots/choose-servers.ts';
 import { buildGeneration, firstFile, nextGeneration } from '../keyslots/generations.ts';
@@ -17,7 +18,7 @@ import type { OpenNode } from './open-node.ts';
 import { OwnClaim } from './own-claim.ts';
 import { bootRandom, OwnMarks } from './own-marks.ts';
 import { describeFailure } from './peer-failure.ts';
-import { checkSlots, confirmations, isLive } from './slot-check.ts';
+import { checkSlots, confirmations, isLive, newestOf } from './slot-check.ts';
 import { type DroppedSlot, SlotBook } from './slot-book.ts';
 
 /** A node under its new store key, and the slots of the former key; their server keys are to be erased. */
@@ -32,13 +33,28 @@ export class RotationFailed extends Error {
   override readonly name = 'RotationFailed';
   readonly dropped: readonly DroppedSlot[];
   readonly snapshot: ChainSnapshot;
+  /** Whether either key may be in force: the keyslot file must stay as it is until the next opening. */
+  readonly isUndecided: boolean;
 
-  constructor(cause: unknown, dropped: readonly DroppedSlot[], snapshot: ChainSnapshot) {
+  constructor(cause: unknown, rest: Pick<RotationFailed, 'dropped' | 'snapshot' | 'isUndecided'>) {
     super('the rotation of the store key failed', { cause });
-    this.dropped = dropped;
-    this.snapshot = snapshot;
+    this.dropped = rest.dropped;
+    this.snapshot = rest.snapshot;
+    this.isUndecided = rest.isUndecided;
   }
 }
+
+/** The store did not say whether it changed its key; the cause is its error. */
+class KeyUndecided extends Error {
+  override readonly name = 'KeyUndecided';
+}
+
+/** The store's errors after which its former key is in force for certain. */
+const keepFormerKey: ReadonlySet<ErrorCode> = new Set([
+  'STORE_DISK_FULL',
+  'STORE_DISK_READ_ONLY',
+  'STORE_RESOURCES_SHORT',
+]);
 
 /**
  * Changes the store key of a backed node, in an order that a crash at any step survives:
@@ -46,18 +62,19 @@ export class RotationFailed extends Error {
  * 1. n servers give keys for a generation of the new key; the keyslot file holds it in front of the former one.
  *    From here on each store key opens by its own generation, and a boot tries both.
  * 2. Every new slot is confirmed at its server, so that none expires.
- * 3. The store changes its key.
+ * 3. The store changes its key, if no newer instance has claimed the account.
  * 4. The former generation leaves the file; its server keys are to be erased.
  *
  * The caller must not check the slots while this runs.
- * @throws ProblemError ROTATION_NOT_BACKED when nothing was tried; RotationFailed, with the reason as its cause, when
- *   the former key is still in force or, after STORE_WRITE_FAILED, when the next opening decides which is.
+ * @throws ProblemError ROTATION_NOT_BACKED, ROTATION_INCOMPLETE or NODE_FENCED when nothing was tried; RotationFailed, with the reason as its cause, when
+ *   the former key is still in force or, with `isUndecided`, when the next opening decides which key is.
  */
 export async function rotateNode(stage: BootStage, node: OpenNode): Promise<RotatedNode> {
   const { parts, stopped } = stage;
   const snapshot = await orAborted(parts.chain.snapshot(), stopped);
   const { newest, quorum } = requireBacked(stage, node, snapshot);
   const { account } = node.identity;
+  await requireHolding(stage, node, snapshot);
   const enrolment = await enrol(parts.tools, {
     account,
     snapshot,
@@ -78,16 +95,15 @@ export async function rotateNode(stage: BootStage, node: OpenNode): Promise<Rota
     const rotated = await changeKey(stage, node, change);
     return { node: rotated, dropped: heldSlots(node, account), snapshot };
   } catch (error) {
-    // After a failed write the store may open under the new key, so its slots must stay.
-    if (!isUnknown(error)) await restoreFile(stage, node);
+    // The store may open under the new key, so its slots must stay.
+    const isUndecided = error instanceof KeyUndecided;
+    if (!isUndecided) await restoreFile(stage, node);
     storeKey.wipe();
     marks.wipe();
-    throw new RotationFailed(error, isUnknown(error) ? [] : enrolledSlots(enrolment, account), snapshot);
+    const dropped = isUndecided ? [] : enrolledSlots(enrolment, account);
+    throw new RotationFailed(isUndecided ? error.cause : error, { dropped, snapshot, isUndecided });
   }
 }
-
-const isUnknown = (error: unknown): boolean =>
-  error instanceof LatchkeyError && error.code === 'STORE_WRITE_FAILED';
 
 function requireBacked(
   { parts }: BootStage,
@@ -103,6 +119,30 @@ function requireBacked(
   throw new ProblemError('ROTATION_NOT_BACKED', 'the store key is changed only while the node is backed', {
     hint: 'wait until `latchkey status` says backed; nothing was changed',
   });
+}
+
+/**
+ * A newer instance lives on the former slots, which a rotation has erased. So more than n − t of their servers must show
+ * the claim of this boot, so that no other instance can hold t of them, and no server may show a newer claim.
+ * @throws ProblemError NODE_FENCED, ROTATION_INCOMPLETE.
+ */
+async function requireHolding(
+  { parts, stopped }: BootStage,
+  node: OpenNode,
+  snapshot: ChainSnapshot,
+): Promise<void> {
+  const hint = 'the former store key stays in force; `latchkey status --explain` says how the node is';
+  const { newest } = node.book;
+  const known = { live: newest?.n ?? 0, unknown: new Map() };
+  const check = await checkSlots(parts.tools.client, node, snapshot, known, stopped);
+  if (check.newerNumber > 0) {
+    const reason = `incarnation ${check.newerNumber} of this node has claimed the account`;
+    throw new ProblemError('NODE_FENCED', `the store key was not changed: ${reason}`, { hint });
+  }
+  const own = newestOf(node, check).filter(({ claim }) => claim === 'own').length;
+  if (newest !== undefined && own > newest.n - newest.t) return;
+  const shown = `${own} of ${newest?.n ?? 0} servers show the claim of this instance`;
+  throw new ProblemError('ROTATION_INCOMPLETE', `the store key was not changed: ${shown}`, { hint });
 }
 
 const tooFew = (enrolment: Enrolment, quorum: Quorum): ProblemError =>
@@ -156,7 +196,11 @@ async function changeKey(stage: BootStage, node: OpenNode, change: KeyChange): P
   }
   await book.note(confirmations(check), []);
 
-  await node.sealed.rotateStoreKey(storeKey);
+  await requireHolding(stage, node, snapshot);
+  await node.sealed.rotateStoreKey(storeKey).catch((error: unknown) => {
+    if (error instanceof LatchkeyError && keepFormerKey.has(error.code)) throw error;
+    throw new KeyUndecided('the store did not say whether it changed its key', { cause: error });
+  });
 
   const final = bookOf(parts, folder.path, storeKey, book.file, book);
   const file = final.file;

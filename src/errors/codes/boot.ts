@@ -5,7 +5,8 @@ export const bootCodes = {
   NODE_LOCKED: { status: 503, summary: 'The store of this node is not open yet.' },
   NODE_FENCED: {
     status: 503,
-    summary: 'A newer instance of this node has claimed the account; this one no longer writes.',
+    summary:
+      'This instance no longer writes: a newer one claimed the account, or the disk failed while the store key changed.',
   },
   NODE_NEVER_BACKED: {
     status: 503,
