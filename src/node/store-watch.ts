@@ -25,6 +25,10 @@ export class StoreWatch implements StoreObserver {
     this.#note('store.read-failed', fault);
   }
 
+  closeFailed(fault: StoreFault): void {
+    this.#note('store.close-failed', fault);
+  }
+
   compactionFaultChanged(fault: StoreFault | undefined): void {
     if (fault === undefined) this.#log('info', 'store.compacts-again');
     else this.#note('store.compaction-failed', fault);
