@@ -44,7 +44,7 @@ export class FormerSlots {
     return true;
   }
 
-  /** Whether there is a slot whose key is not known and whose server did not say that it erased it. */
+  /** Whether there are slots that were neither handed over nor reported as erased by their servers. */
   get isPending(): boolean {
     return this.#open.size > 0;
   }

@@ -121,7 +121,7 @@ export class Healer {
   }
 
   /**
-   * Ends all healing after a change of the store key whose outcome is not known: the keyslot file holds a generation of
+   * Ends all healing after a change of the store key with an unknown outcome: the keyslot file holds a generation of
    * each key, and another change of the file would drop the generation of one of them.
    */
   haltAfterKeyChange(): NodeState {

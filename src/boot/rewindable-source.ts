@@ -1,3 +1,5 @@
+import { copyBytes } from '../bytes/copy-bytes.ts';
+
 /** Bytes that can be read once, of which the first ones can be read again: to try another key on a backup's header. */
 export class RewindableSource {
   readonly #rest: AsyncIterator<Uint8Array>;
@@ -35,8 +37,8 @@ export class RewindableSource {
       this.#kept.length = 0;
       return;
     }
-    // The reader of a source may use the memory of a part again.
-    this.#kept.push(part.slice());
+    // The source may write its next part into the same memory.
+    this.#kept.push(copyBytes(part, 'part'));
     this.#keptBytes += part.length;
   }
 }

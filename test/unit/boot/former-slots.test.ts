@@ -39,6 +39,8 @@ it('a rotation that is cut after the key changed: the next start has the keys of
   await clock.until(cut.node.rotateStoreKey()).catch(() => undefined);
   const after = cut.disk.afterPowerCut('kept', 1);
   await cut.node.close().catch(() => undefined);
+  // What the dead process still had to send ends here.
+  await clock.advance(30_000);
   net.world.wire.cut.clear();
   expect(isChanged).toBe(true);
   expect((await new KeyslotDisk(after, KEYSLOTS).read()).generations).toHaveLength(2);
