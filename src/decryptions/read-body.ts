@@ -2,7 +2,7 @@ import { concatBytes } from '../bytes/concat.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 
 /**
- * Reads a request body of at most `maxBytes`; no more than that is ever held in memory.
+ * Reads a request body of at most `maxBytes`, which is also the most that is kept in memory.
  * @throws EvidenceError BODY_TOO_LARGE.
  */
 export async function readBody(request: Request, maxBytes: number): Promise<Uint8Array> {

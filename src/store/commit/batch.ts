@@ -9,7 +9,7 @@ import { type Write, type WriteOutcome, type WriteStep, writeOf } from './write.
 
 /**
  * Checks a whole batch before any of it is written: one batch lies in one frame, and a frame is whole or not there.
- * @throws TypeError for what is no batch; EvidenceError STORE_BATCH_TOO_LARGE, or what names and values fail.
+ * @throws TypeError for a value that is not a batch; EvidenceError STORE_BATCH_TOO_LARGE, and the errors of names and values.
  */
 export function batchWrite(
   operations: readonly BatchOperation[],
