@@ -1,11 +1,11 @@
 import { Hono } from 'hono';
 import { SecretBytes } from '../src/bytes/secret-bytes.ts';
-import type { FileHandle } from '../src/disk/file-system.ts';
-import { nodeFileSystem } from '../src/disk/node-file-system.ts';
 import { DecryptionService } from '../src/decryptions/decryption-service.ts';
 import { decryptionsApp } from '../src/decryptions/decryptions-app.ts';
-import { serveApp } from '../src/decryptions/serve-app.ts';
 import { noMetrics } from '../src/decryptions/metrics.ts';
+import { serveApp } from '../src/decryptions/serve-app.ts';
+import type { FileHandle } from '../src/disk/file-system.ts';
+import { nodeFileSystem } from '../src/disk/node-file-system.ts';
 import { SealedStore } from '../src/store/sealed-store.ts';
 import { ANSWER, type ServerMessage, type ServerQuestion } from './decryptions-messages.ts';
 

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { AccountId, InstanceId, KeyId, SlotId } from '../src/bytes/fixed-bytes.ts';
 import { toBase64 } from '../src/bytes/base64.ts';
+import { AccountId, InstanceId, KeyId, SlotId } from '../src/bytes/fixed-bytes.ts';
 import { toPrefixedHex } from '../src/bytes/hex.ts';
 import { SecretBytes } from '../src/bytes/secret-bytes.ts';
 import { encodeSs58 } from '../src/bytes/ss58.ts';

@@ -1,5 +1,5 @@
-import { reportFailure } from '../src/cli/shared/failure.ts';
 import { readConfig, readTrustRoot } from '../src/cli/shared/config-options.ts';
+import { reportFailure } from '../src/cli/shared/failure.ts';
 import type { SlotKey } from '../src/keyserver/slot-key.ts';
 import { LatchkeyNode } from '../src/node/latchkey-node.ts';
 import { buildParts } from '../src/node/parts.ts';

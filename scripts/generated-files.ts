@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { agentOpenApi } from '../src/agent/agent-openapi.ts';
-import { errorCodes } from '../src/errors/codes.ts';
 import type { CodeEntry } from '../src/errors/codes/code-entry.ts';
+import { errorCodes } from '../src/errors/codes.ts';
 import { openApiDocument } from '../src/http/openapi.ts';
 import { protocolVectors } from './protocol-vectors.ts';
 

@@ -18,8 +18,8 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { sha256Hex } from '../src/crypto/sha2.ts';
-import { testsOfRoom } from './mutate-rooms.ts';
 import { type Outcome, readReasons, reportOf, type Tried } from './mutate-report.ts';
+import { testsOfRoom } from './mutate-rooms.ts';
 import { type Mutation, mutate, mutationsOf } from './mutation-points.ts';
 
 /** A test run that takes longer hangs: the change made a loop that does not end. */

@@ -9,8 +9,8 @@
  * await node.start();
  * ```
  */
-export type { NodeState, SlotReport } from './boot/node-state.ts';
-export type { OpenNode } from './boot/open-node.ts';
+export type { NodeState, SlotReport } from './boot/node/node-state.ts';
+export type { OpenNode } from './boot/node/open-node.ts';
 export { SecretBytes } from './bytes/secret-bytes.ts';
 export { loadConfig } from './config/load-config.ts';
 export type { Config } from './config/schema.ts';
@@ -21,8 +21,8 @@ export { EvidenceError, LatchkeyError, ProblemError, RefusalError } from './erro
 export { LatchkeyNode, type NodeOptions } from './node/latchkey-node.ts';
 export { buildParts, type NodeParts, type PartOverrides } from './node/parts.ts';
 export { Datastore } from './rituals/datastore.ts';
+export type { StoreFault, StoreHealth, StoreObserver } from './store/api/health.ts';
+export type { LogHead } from './store/api/log-head.ts';
+export type { BatchOperation, NameRange, Namespace, Snapshot, Store } from './store/api/store-api.ts';
 export { type Reservation, ReservedNames, type ReservedNamesOptions } from './store/reservations.ts';
 export { SealedStore } from './store/sealed-store.ts';
-export type { StoreFault, StoreHealth, StoreObserver } from './store/api/health.ts';
-export type { BatchOperation, NameRange, Namespace, Snapshot, Store } from './store/api/store-api.ts';
-export type { LogHead } from './store/api/log-head.ts';

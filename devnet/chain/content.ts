@@ -1,6 +1,6 @@
 import { utf8 } from '../../src/bytes/concat.ts';
-import { toPrefixedHex, tryFromHex } from '../../src/bytes/hex.ts';
 import type { AccountId, X25519PublicKey } from '../../src/bytes/fixed-bytes.ts';
+import { toPrefixedHex, tryFromHex } from '../../src/bytes/hex.ts';
 import { mapKey, storageItems } from '../../src/chain/storage-keys.ts';
 import { ENTROPY_TSS, encodeServerInfo, type RuntimeShape } from './runtime.ts';
 import { byteVec, vec } from './scale.ts';

@@ -1,15 +1,15 @@
 import type { AccountId } from '../../src/bytes/fixed-bytes.ts';
 import { toPrefixedHex, tryFromHex } from '../../src/bytes/hex.ts';
 import {
+  type ChainContent,
   type ServerRegistration,
   withActive,
   withoutServer,
   withServer,
-  type ChainContent,
 } from './content.ts';
-import type { JsonRpcServer } from './json-rpc-server.ts';
 import { authorityIds } from './grandpa/authorities.ts';
 import type { Rotation } from './grandpa/rotation.ts';
+import type { JsonRpcServer } from './json-rpc-server.ts';
 import type { Ledger } from './ledger.ts';
 import type { Lie, Lies } from './lies/lies.ts';
 import type { RuntimeShape } from './runtime.ts';

@@ -1,17 +1,17 @@
+import { systemRandom } from '../../src/crypto/random.ts';
 import type { ChainContent } from './content.ts';
 import { type DevelopmentControls, developmentControls } from './controls.ts';
-import { grandpaMethods } from './grandpa-methods.ts';
-import { type Lie, Lies, lyingUrl } from './lies/lies.ts';
-import { lyingMethods } from './lies/lying-methods.ts';
 import { developmentMethods } from './development-methods.ts';
+import { grandpaMethods } from './grandpa-methods.ts';
 import { type JsonRpcServer, startJsonRpcServer, type Tamper } from './json-rpc-server.ts';
 import { Ledger } from './ledger.ts';
+import { type Lie, Lies, lyingUrl } from './lies/lies.ts';
+import { lyingMethods } from './lies/lying-methods.ts';
 import { nodeMethods } from './node-methods.ts';
 import type { RpcMethods } from './rpc.ts';
 import type { RuntimeShape } from './runtime.ts';
 import { subscriptionMethods } from './subscription-methods.ts';
 import type { StateVersion } from './trie/trie-node.ts';
-import { systemRandom } from '../../src/crypto/random.ts';
 
 /** How a development chain runs; everything has a default. */
 export interface DevelopmentChainOptions {

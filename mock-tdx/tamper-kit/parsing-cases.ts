@@ -1,8 +1,8 @@
+import { sha256 } from '@noble/hashes/sha2.js';
 import { concatBytes } from '../../src/bytes/concat.ts';
 import type { CollateralJson } from '../collateral/collateral-parts.ts';
 import type { DevelopmentPki } from '../development-pki.ts';
-import { sha256 } from '@noble/hashes/sha2.js';
-import { type QuoteParts, signedRegion, joinQuote } from '../quote/quote-parts.ts';
+import { joinQuote, type QuoteParts, signedRegion } from '../quote/quote-parts.ts';
 import type { TamperBench } from './tamper-bench.ts';
 import { accepted, refused, type TamperCase } from './tamper-case.ts';
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { toBase64 } from '../bytes/base64.ts';
-import { base64Bytes, base64Text, flagText, integer, integerText, nothing } from './agent-fields.ts';
 import type { ListOptions } from '../rituals/datastore.ts';
+import { base64Bytes, base64Text, flagText, integer, integerText, nothing } from './agent-fields.ts';
 import { type AgentRoute, agentRoute } from './agent-route.ts';
 import type { AgentServices } from './agent-services.ts';
 

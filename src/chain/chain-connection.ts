@@ -8,10 +8,10 @@ import { type BlockReference, checkHeader, findBlock, readFinalizedState } from 
 import { type JsonRpcSocket, openJsonRpcSocket } from './json-rpc-socket.ts';
 import type { EndpointDecoder } from './layout-decoder.ts';
 import type { PageSizes } from './page-size.ts';
-import { hashAnswer, headerNumber, hexAnswer, objectAnswer } from './rpc-values.ts';
 import { type ProvenChain, ProvenReader } from './proven-read.ts';
-import { MAX_METADATA_BYTES } from './runtime-layout.ts';
 import { type RecordDecoders, recordDecoders } from './record-decoders.ts';
+import { hashAnswer, headerNumber, hexAnswer, objectAnswer } from './rpc-values.ts';
+import { MAX_METADATA_BYTES } from './runtime-layout.ts';
 import { startTimer, type Timer } from './timer.ts';
 
 /** How an endpoint is read: trusted, with its metadata decoded, or with proofs for all of its answers. */

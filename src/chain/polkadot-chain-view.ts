@@ -8,7 +8,7 @@ import type { ChainSnapshot, ChainView } from './chain-view.ts';
 import { FailureStreak } from './failure-streak.ts';
 import { LayoutDecoder } from './layout-decoder.ts';
 import { type Checkpoint, FinalityTracker } from './proof/finality-tracker.ts';
-import { isFresh, staleness, type ProvenChain } from './proven-read.ts';
+import { isFresh, type ProvenChain, staleness } from './proven-read.ts';
 import { startTimer, type Timer } from './timer.ts';
 
 /** How to follow a chain; all times in milliseconds. */

@@ -15,7 +15,7 @@ import type {
 } from './collateral-source.ts';
 import { DiskCache } from './disk-cache.ts';
 import { NewestSeen } from './generation.ts';
-import { type HeldSet, pastItsTime, PlatformCollateral } from './platform-collateral.ts';
+import { type HeldSet, PlatformCollateral, pastItsTime } from './platform-collateral.ts';
 import { ServiceClient, ServiceFailure, type TcbUpdate } from './service-client.ts';
 import { type SetCheck, SetFetcher } from './set-fetcher.ts';
 

@@ -3,9 +3,9 @@ import {
   addProduct,
   invertPublic,
   multiplyPublic,
-  packPlanes,
   PLANE_BYTES,
   type Planes,
+  packPlanes,
   unpackPlanes,
   zeroPlanes,
 } from './gf256-planes.ts';

@@ -1,7 +1,7 @@
 import { requireBoolean, requireInteger } from '../bytes/require-value.ts';
 import { EvidenceError, ProblemError, RefusalError } from '../errors/latchkey-error.ts';
-import { KeyedLock } from '../store/keyed-lock.ts';
 import type { Store } from '../store/api/store-api.ts';
+import { KeyedLock } from '../store/keyed-lock.ts';
 import type { ClientSignal } from './client-signal.ts';
 import { copyDecryption, type Decryption, type StoredDecryption } from './decryption.ts';
 import { DecryptionTable, type OracleSignature, sameDecryption } from './decryption-table.ts';

@@ -4,8 +4,8 @@ import { dirname } from 'node:path';
 import { DescriptorPool, descriptorsForFiles } from './descriptor-pool.ts';
 import { called, openDescriptor, openRegular, replaced } from './descriptors.ts';
 import type { FileHandle, FileSystem, OpenMode } from './file-system.ts';
-import { takeSocketLock } from './socket-lock.ts';
 import { isOutOfDescriptors, NodeFileHandle, type OpenedFile } from './node-file-handle.ts';
+import { takeSocketLock } from './socket-lock.ts';
 
 const flagsOf = {
   read: constants.O_RDONLY,

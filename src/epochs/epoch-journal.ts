@@ -3,8 +3,8 @@ import { copyBytes } from '../bytes/copy-bytes.ts';
 import { requireInteger } from '../bytes/require-value.ts';
 import type { SecretBytes } from '../bytes/secret-bytes.ts';
 import { EvidenceError, ProblemError, RefusalError } from '../errors/latchkey-error.ts';
-import { KeyedLock } from '../store/keyed-lock.ts';
 import type { Namespace, Store } from '../store/api/store-api.ts';
+import { KeyedLock } from '../store/keyed-lock.ts';
 import type { ParticipantMessage } from './epoch-messages.ts';
 import { EpochNames, epochText, tryEpochOf } from './epoch-names.ts';
 import {

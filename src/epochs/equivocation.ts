@@ -1,6 +1,6 @@
 import { equalBytes } from '../bytes/concat.ts';
-import { RecordReader, RecordWriter } from './record-codec.ts';
 import type { DkgScheme, Round } from './dkg-scheme.ts';
+import { RecordReader, RecordWriter } from './record-codec.ts';
 
 /** Proof that a dealer equivocated: two public messages of one round, both signed by it. */
 export interface Equivocation {

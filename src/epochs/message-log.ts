@@ -4,14 +4,14 @@ import { SecretBytes } from '../bytes/secret-bytes.ts';
 import { equalConstantTime } from '../crypto/constant-time.ts';
 import { sha256 } from '../crypto/sha2.ts';
 import { RefusalError } from '../errors/latchkey-error.ts';
-import { KeyedLock } from '../store/keyed-lock.ts';
 import type { Namespace, Store } from '../store/api/store-api.ts';
+import { KeyedLock } from '../store/keyed-lock.ts';
 import {
-  type ParticipantMessage,
   type EpochMessages,
   eventName,
   noMessages,
   orderedEntries,
+  type ParticipantMessage,
   replayMessages,
 } from './epoch-messages.ts';
 import { type EpochNames, participantKey, participantName } from './epoch-names.ts';

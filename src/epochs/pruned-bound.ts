@@ -1,8 +1,8 @@
 import { u64BigEndian } from '../bytes/integers.ts';
 import { RefusalError } from '../errors/latchkey-error.ts';
 import type { Namespace, Store } from '../store/api/store-api.ts';
-import { RecordReader } from './record-codec.ts';
 import { epochText } from './epoch-names.ts';
+import { RecordReader } from './record-codec.ts';
 
 const RECORD = 'pruned-below';
 

@@ -1,8 +1,8 @@
 import { SecretBytes } from '../bytes/secret-bytes.ts';
 import { equalConstantTime } from '../crypto/constant-time.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
-import { KeyedLock } from '../store/keyed-lock.ts';
 import type { BatchOperation, Namespace, Store } from '../store/api/store-api.ts';
+import { KeyedLock } from '../store/keyed-lock.ts';
 import { EpochNames, participantName } from './epoch-names.ts';
 import { decodeShare, encodeShare, SEED_BYTES, type Share } from './epoch-record.ts';
 import { InFlight } from './in-flight.ts';

@@ -1,8 +1,8 @@
 import { toHex } from '../bytes/hex.ts';
 import { sha256 } from '../crypto/sha2.ts';
-import { RecordWriter } from './record-codec.ts';
 import type { EpochJournal } from './epoch-journal.ts';
 import { encodeEvent, encodePublicState, eventKinds } from './epoch-record.ts';
+import { RecordWriter } from './record-codec.ts';
 
 /**
  * SHA-256, as hex, over everything public in a journal in a fixed order: two nodes, or two runs, with the

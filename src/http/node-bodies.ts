@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { NEWS_NONCE_BYTES } from '../protocol/not-enrolled.ts';
 import { accountText, hexText } from '../protocol/decode.ts';
+import { NEWS_NONCE_BYTES } from '../protocol/not-enrolled.ts';
 
 /** Body of `POST /server-restarted`. */
 export const serverRestartedBody = z.strictObject({ server: accountText, instanceId: hexText(16) });

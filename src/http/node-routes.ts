@@ -2,11 +2,11 @@ import type { Hono } from 'hono';
 import type { z } from 'zod';
 import { AccountId, InstanceId } from '../bytes/fixed-bytes.ts';
 import { parsePrefixedHex, toPrefixedHex } from '../bytes/hex.ts';
-import { NEWS_NONCE_BYTES, type ServerNews } from '../protocol/not-enrolled.ts';
 import { type newsAnswer, parseWire } from '../protocol/decode.ts';
+import { NEWS_NONCE_BYTES, type ServerNews } from '../protocol/not-enrolled.ts';
+import { jsonBody, type MiddlewareEnv } from './middleware.ts';
 import { serverDrainingBody, serverRestartedBody } from './node-bodies.ts';
 import { openApiDocument } from './openapi.ts';
-import { jsonBody, type MiddlewareEnv } from './middleware.ts';
 
 /** The facts about a node that other machines may read. */
 export interface NodeFace {

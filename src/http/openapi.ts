@@ -1,13 +1,5 @@
 import { z } from 'zod';
 import { type ErrorCode, errorCodes } from '../errors/codes.ts';
-import { PROTOCOL_VERSION } from '../protocol/labels.ts';
-import {
-  claimBody,
-  forgetAnswer,
-  forgetBody,
-  keyStatusBody,
-  slotStateAnswer,
-} from '../protocol/mac-routes.ts';
 import {
   attestationAnswer,
   challengeAnswer,
@@ -16,6 +8,14 @@ import {
   keyRequestBody,
   newsAnswer,
 } from '../protocol/decode.ts';
+import { PROTOCOL_VERSION } from '../protocol/labels.ts';
+import {
+  claimBody,
+  forgetAnswer,
+  forgetBody,
+  keyStatusBody,
+  slotStateAnswer,
+} from '../protocol/mac-routes.ts';
 import {
   infoAnswer,
   okAnswer,

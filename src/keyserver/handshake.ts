@@ -2,8 +2,8 @@ import { equalBytes } from '../bytes/concat.ts';
 import type { AccountId, ReportData, SlotId } from '../bytes/fixed-bytes.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import type { ChallengeIssuer } from '../protocol/challenge.ts';
-import { isPlainSlotId, requestReportData } from '../protocol/report-data.ts';
 import type { KeyRequest } from '../protocol/decode.ts';
+import { isPlainSlotId, requestReportData } from '../protocol/report-data.ts';
 import { parseQuote, type Quote } from '../tdx/quote.ts';
 
 const proofKey = Symbol('bindRequest');

@@ -6,6 +6,13 @@ import { encodeSs58 } from '../bytes/ss58.ts';
 import { LatchkeyError } from '../errors/latchkey-error.ts';
 import type { Log } from '../observe/log.ts';
 import type { ChallengeIssuer } from '../protocol/challenge.ts';
+import {
+  type attestationAnswer,
+  type challengeAnswer,
+  decodeChallengeRequest,
+  decodeKeyRequest,
+  type keyAnswer,
+} from '../protocol/decode.ts';
 import { type Extensions, noExtensions } from '../protocol/extensions.ts';
 import {
   decodeClaim,
@@ -15,13 +22,6 @@ import {
   slotStateToWire,
 } from '../protocol/mac-routes.ts';
 import type { BlockReference, Intent } from '../protocol/report-data.ts';
-import {
-  type attestationAnswer,
-  type challengeAnswer,
-  decodeChallengeRequest,
-  decodeKeyRequest,
-  type keyAnswer,
-} from '../protocol/decode.ts';
 import { type Grant, grantKey } from './grant.ts';
 import { type BoundRequest, bindRequest } from './handshake.ts';
 import type { Judge } from './judge.ts';

@@ -5,9 +5,9 @@ import { serveAgentRoutes } from '../agent/agent-route.ts';
 import { agentRoutes } from '../agent/agent-routes.ts';
 import { servicesOf } from '../agent/agent-services.ts';
 import { type DrainDesk, serveDrainRoutes } from '../agent/drain-routes.ts';
-import { type MiddlewareEnv, type MiddlewareOptions, appWithMiddleware } from '../http/middleware.ts';
-import type { ConditionsGuardOptions } from '../rituals/conditions.ts';
 import { type RotationDesk, serveRotationRoutes } from '../agent/rotation-routes.ts';
+import { appWithMiddleware, type MiddlewareEnv, type MiddlewareOptions } from '../http/middleware.ts';
+import type { ConditionsGuardOptions } from '../rituals/conditions.ts';
 import type { Store } from '../store/api/store-api.ts';
 
 /** Largest body on the local socket: a value of 16 MiB in base64. */

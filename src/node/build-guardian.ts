@@ -1,6 +1,6 @@
-import type { GuardianParts } from '../boot/boot-stage.ts';
-import { Guardian } from '../boot/guardian.ts';
-import { ServerVetter } from '../boot/vet-server.ts';
+import type { GuardianParts } from '../boot/life/boot-stage.ts';
+import { Guardian } from '../boot/life/guardian.ts';
+import { ServerVetter } from '../boot/obtain/vet-server.ts';
 import { AccountId } from '../bytes/fixed-bytes.ts';
 import type { Config } from '../config/schema.ts';
 import { Judge } from '../keyserver/judge.ts';

@@ -1,4 +1,4 @@
-import type { LockedCause } from '../boot/locked-cause.ts';
+import type { LockedCause } from '../boot/node/locked-cause.ts';
 import { StaleChainError } from '../chain/stale-chain.ts';
 
 /** Number and time of one refused block, and the time of this machine when it was refused. */

@@ -1,5 +1,5 @@
-import type { PeerClient } from '../boot/peer-client.ts';
-import { describeFailure, failureOf } from '../boot/peer-failure.ts';
+import type { PeerClient } from '../boot/peer/peer-client.ts';
+import { describeFailure, failureOf } from '../boot/peer/peer-failure.ts';
 import type { AccountId } from '../bytes/fixed-bytes.ts';
 import { toHex } from '../bytes/hex.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';

@@ -1,5 +1,5 @@
-import type { OpenNode } from '../boot/open-node.ts';
-import type { PeerClient, PeerRecord } from '../boot/peer-client.ts';
+import type { OpenNode } from '../boot/node/open-node.ts';
+import type { PeerClient, PeerRecord } from '../boot/peer/peer-client.ts';
 import { ReportData } from '../bytes/fixed-bytes.ts';
 import { toHex } from '../bytes/hex.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';

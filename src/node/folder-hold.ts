@@ -1,7 +1,7 @@
-import type { NodeFolder } from '../boot/node-folder.ts';
+import type { NodeFolder } from '../boot/node/node-folder.ts';
 import type { FolderLock } from '../disk/file-system.ts';
-import { orAborted } from '../time/or-aborted.ts';
 import type { Clock } from '../time/clock.ts';
+import { orAborted } from '../time/or-aborted.ts';
 
 /** Between two attempts to get a folder that another process holds, in milliseconds. */
 const RETRY_MS = 1_000;

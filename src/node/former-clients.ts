@@ -1,5 +1,5 @@
-import type { PeerClient } from '../boot/peer-client.ts';
-import { describeFailure, failureOf } from '../boot/peer-failure.ts';
+import type { PeerClient } from '../boot/peer/peer-client.ts';
+import { describeFailure, failureOf } from '../boot/peer/peer-failure.ts';
 import type { InstanceId } from '../bytes/fixed-bytes.ts';
 import { AccountId } from '../bytes/fixed-bytes.ts';
 import { toHex, tryFromHex } from '../bytes/hex.ts';

@@ -1,4 +1,4 @@
-import type { OpenNode } from '../boot/open-node.ts';
+import type { OpenNode } from '../boot/node/open-node.ts';
 import { equalBytes } from '../bytes/concat.ts';
 import type { AccountId } from '../bytes/fixed-bytes.ts';
 import { toHex } from '../bytes/hex.ts';

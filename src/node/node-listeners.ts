@@ -1,12 +1,12 @@
 import { getConnInfo } from '@hono/node-server/conninfo';
-import { NodeFolder } from '../boot/node-folder.ts';
+import { NodeFolder } from '../boot/node/node-folder.ts';
 import type { Config } from '../config/schema.ts';
 import type { Secrets } from '../config/secrets.ts';
 import { keyRoutes } from '../http/key-routes.ts';
 import { type Listener, listen } from '../http/listener.ts';
 import { metricsApp } from '../http/metrics-app.ts';
-import { type NodeFace, nodeRoutes } from '../http/node-routes.ts';
 import { appWithMiddleware } from '../http/middleware.ts';
+import { type NodeFace, nodeRoutes } from '../http/node-routes.ts';
 import { TokenBuckets } from '../keyserver/token-buckets.ts';
 import type { Store } from '../store/api/store-api.ts';
 import { agentApp, defaultAgentSocket } from './agent.ts';

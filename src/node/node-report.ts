@@ -1,5 +1,5 @@
-import { explain, type NodeState, stateToJson } from '../boot/node-state.ts';
-import type { OpenNode } from '../boot/open-node.ts';
+import { explain, type NodeState, stateToJson } from '../boot/node/node-state.ts';
+import type { OpenNode } from '../boot/node/open-node.ts';
 import { toPrefixedHex } from '../bytes/hex.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';

@@ -1,5 +1,5 @@
-import { PeerClient } from '../boot/peer-client.ts';
-import { fetchTransport, type PeerTransport } from '../boot/peer-transport.ts';
+import { PeerClient } from '../boot/peer/peer-client.ts';
+import { fetchTransport, type PeerTransport } from '../boot/peer/peer-transport.ts';
 import { BlockHash } from '../bytes/fixed-bytes.ts';
 import { parsePrefixedHex } from '../bytes/hex.ts';
 import type { ChainView } from '../chain/chain-view.ts';

@@ -1,4 +1,4 @@
-import type { NodeIdentity } from '../boot/identity.ts';
+import type { NodeIdentity } from '../boot/node/identity.ts';
 import { toBase64 } from '../bytes/base64.ts';
 import { Nonce } from '../bytes/fixed-bytes.ts';
 import { toPrefixedHex } from '../bytes/hex.ts';

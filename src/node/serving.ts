@@ -1,4 +1,4 @@
-import type { OpenNode } from '../boot/open-node.ts';
+import type { OpenNode } from '../boot/node/open-node.ts';
 import { InstanceId } from '../bytes/fixed-bytes.ts';
 import type { Config } from '../config/schema.ts';
 import { accountRegistry } from '../keyserver/account-registry.ts';

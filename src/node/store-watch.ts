@@ -1,4 +1,4 @@
-import { adviceOn, lockedCauseOf } from '../boot/locked-cause.ts';
+import { adviceOn, lockedCauseOf } from '../boot/node/locked-cause.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { StoreFault, StoreHealth, StoreObserver } from '../store/api/health.ts';

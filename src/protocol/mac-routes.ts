@@ -6,6 +6,7 @@ import { u64BigEndian } from '../bytes/integers.ts';
 import type { SecretBytes } from '../bytes/secret-bytes.ts';
 import { equalConstantTime } from '../crypto/constant-time.ts';
 import { deriveKey, hmacSha256 } from '../crypto/hkdf.ts';
+import { accountText, hexText, parseWire } from './decode.ts';
 import {
   decodeExtensions,
   type Extensions,
@@ -14,7 +15,6 @@ import {
   extensionsToWire,
 } from './extensions.ts';
 import { type MacRoute, macLabel } from './labels.ts';
-import { accountText, hexText, parseWire } from './decode.ts';
 
 /** How far a request's timestamp may be from the server's clock. */
 export const MAC_FRESHNESS_MS = 60_000;

@@ -4,11 +4,11 @@ import { concatBytes, utf8 } from '../bytes/concat.ts';
 import { type AccountId, BlockHash, type InstanceId, KeyId, type ReportData } from '../bytes/fixed-bytes.ts';
 import { parsePrefixedHex, toPrefixedHex } from '../bytes/hex.ts';
 import { SecretBytes } from '../bytes/secret-bytes.ts';
+import { parseWire } from './decode.ts';
 import { decodeExtensions, type Extensions, extensionFields, extensionsToWire } from './extensions.ts';
 import { KEY_LABEL } from './labels.ts';
 import { type Head, headFields, headToWire, type Incarnation } from './mac-routes.ts';
 import type { BlockReference } from './report-data.ts';
-import { parseWire } from './decode.ts';
 
 /** The content that a server seals to a client. */
 export interface KeyGrant {

@@ -1,6 +1,6 @@
 import { requireBoolean, requireInteger } from '../bytes/require-value.ts';
 import type { Namespace, Store } from '../store/api/store-api.ts';
-import { allowed, type Guard, type RitualOperation, refused, type GuardAnswer } from './guard.ts';
+import { allowed, type Guard, type GuardAnswer, type RitualOperation, refused } from './guard.ts';
 import { fromRecordJson, toRecordJson } from './record-json.ts';
 import { idText } from './ritual.ts';
 

@@ -1,9 +1,9 @@
 import { copyBytes } from '../bytes/copy-bytes.ts';
 import { requireInteger } from '../bytes/require-value.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
+import type { Namespace, ReadableNamespace, Store } from '../store/api/store-api.ts';
 import { SealedStore } from '../store/sealed-store.ts';
 import type { RestoreOptions } from '../store/store-options.ts';
-import type { Namespace, ReadableNamespace, Store } from '../store/api/store-api.ts';
 import { FragmentTable } from './fragment-table.ts';
 import { askGuard, type Guard, type GuardedRitual, type RitualOperation } from './guard.ts';
 import type { Fields, RecordId, RecordType, RecordValues } from './record-type.ts';

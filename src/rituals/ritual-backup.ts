@@ -6,14 +6,14 @@ import { type RandomSource, systemRandom } from '../crypto/random.ts';
 import type { FileHandle } from '../disk/file-system.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import type { BackupReport, BackupSink } from '../store/api/backup-api.ts';
+import { STORE_KEY_BYTES } from '../store/api/limits.ts';
+import type { Store } from '../store/api/store-api.ts';
 import { writeFailure } from '../store/files/disk-failure.ts';
 import { removeFile, withFile } from '../store/files/files.ts';
-import { STORE_KEY_BYTES } from '../store/api/limits.ts';
 import { unwrapStoreKey, wrapStoreKey } from '../store/keys/password.ts';
+import { readStoreHeader } from '../store/keys/store-header.ts';
 import type { PasswordPlace } from '../store/password-store.ts';
 import { SealedStore } from '../store/sealed-store.ts';
-import type { Store } from '../store/api/store-api.ts';
-import { readStoreHeader } from '../store/keys/store-header.ts';
 
 const MAGIC = Buffer.from('LKRITBAK');
 const LENGTH_BYTES = 2;

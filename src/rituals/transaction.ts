@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { ProblemError } from '../errors/latchkey-error.ts';
-import { KeyedLock } from '../store/keyed-lock.ts';
 import type { BatchOperation, NameRange, Namespace, Store } from '../store/api/store-api.ts';
+import { KeyedLock } from '../store/keyed-lock.ts';
 import {
   decodeField,
   encodeField,

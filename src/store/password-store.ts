@@ -7,9 +7,9 @@ import { EvidenceError } from '../errors/latchkey-error.ts';
 import type { BackupReport, BackupSink } from './api/backup-api.ts';
 import { STORE_KEY_BYTES } from './api/limits.ts';
 import { PASSWORD_HEADER_BYTES, unwrapStoreKey, wrapStoreKey } from './keys/password.ts';
+import { readStoreHeader } from './keys/store-header.ts';
 import { ReadOnlyStore } from './read-only-store.ts';
 import { SealedStore } from './sealed-store.ts';
-import { readStoreHeader } from './keys/store-header.ts';
 
 /** A store that a password opens, for development and migration. */
 export interface PasswordPlace {

@@ -3,13 +3,13 @@ import type { SecretBytes } from '../bytes/secret-bytes.ts';
 import { systemRandom } from '../crypto/random.ts';
 import type { FileSystem } from '../disk/file-system.ts';
 import { LatchkeyError } from '../errors/latchkey-error.ts';
-import { writeBackup } from './backup/backup.ts';
 import type { BackupReport, BackupSink } from './api/backup-api.ts';
+import type { LogHead } from './api/log-head.ts';
+import type { ReadableNamespace } from './api/store-api.ts';
+import { writeBackup } from './backup/backup.ts';
 import { MIN_PADDING_BYTES } from './log/record.ts';
 import { type Recovered, type RecoverySource, readStore } from './open/recovery.ts';
 import { SealedSnapshot } from './snapshot.ts';
-import type { ReadableNamespace } from './api/store-api.ts';
-import type { LogHead } from './api/log-head.ts';
 
 /** Errors that a concurrent writer can cause in a reader; a second read shows whether they are real. */
 const passing: ReadonlySet<string> = new Set([

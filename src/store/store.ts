@@ -11,8 +11,8 @@ export type { BackupCounts, BackupPart, BackupReport, BackupSink } from './api/b
 export type { LogHead } from './api/log-head.ts';
 export type {
   BatchOperation,
-  Namespace,
   NameRange,
+  Namespace,
   ReadableNamespace,
   Snapshot,
   Store,

@@ -1,8 +1,8 @@
 import { RefusalError } from '../errors/latchkey-error.ts';
+import type { VerifiedQuote } from './quote-verifier.ts';
 import { describeShortfalls } from './tcb-shortfall.ts';
 import type { TcbStatus } from './tcb-status.ts';
 import type { PolicyRule, TdPolicy } from './td-policy.ts';
-import type { VerifiedQuote } from './quote-verifier.ts';
 
 const DAY_MS = 86_400_000;
 const relaunch: ReadonlySet<TcbStatus> = new Set([

@@ -1,8 +1,8 @@
 import { refusedAttributeRules } from './policy-attributes.ts';
 import { measurementRules } from './policy-measurements.ts';
 import { tcbRules } from './policy-tcb.ts';
-import type { PolicyRule, TdPolicy } from './td-policy.ts';
 import { VerifiedQuote } from './quote-verifier.ts';
+import type { PolicyRule, TdPolicy } from './td-policy.ts';
 
 /** All rules in the order in which they are applied. */
 export const policyRules: readonly PolicyRule[] = [

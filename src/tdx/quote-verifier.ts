@@ -1,5 +1,5 @@
-import { copyBytes } from '../bytes/copy-bytes.ts';
 import { utf8 } from '../bytes/concat.ts';
+import { copyBytes } from '../bytes/copy-bytes.ts';
 import { Memo, memoKey } from '../bytes/memo.ts';
 import { P256PublicKey } from '../crypto/p256.ts';
 import { sha256Hex } from '../crypto/sha2.ts';
@@ -13,6 +13,7 @@ import {
   peekPckChain,
   RootIssuedCertificates,
 } from './pck-chain.ts';
+import { printable, printableFields } from './printable.ts';
 import { parseQuote, Quote } from './quote.ts';
 import { CERTIFICATION_TYPE_PCK_CHAIN } from './quote-layout.ts';
 import {
@@ -27,7 +28,6 @@ import { evaluateTcb, type TcbVerdict } from './tcb-level.ts';
 import { requireTdxModule } from './tdx-module.ts';
 import { TrustRoot } from './trust-root.ts';
 import { requireCurrent } from './validity.ts';
-import { printable, printableFields } from './printable.ts';
 import { CollateralVerifier, type VerifiedCollateral } from './verified-collateral.ts';
 
 /** Sizes of a verifier's caches of verified evidence; all caches are keyed by content. */

@@ -1,6 +1,6 @@
+import type { VerifiedQuote } from './quote-verifier.ts';
 import type { TcbStatus } from './tcb-status.ts';
 import type { TdReportExtension } from './td-report.ts';
-import type { VerifiedQuote } from './quote-verifier.ts';
 
 /** Measured fields that a policy can pin to allow lists. */
 export const measurementFields = [

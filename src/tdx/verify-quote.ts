@@ -25,11 +25,11 @@ export function verifyQuote(quote: Quote | Uint8Array, options: VerifyQuoteOptio
   return verified;
 }
 
+export type { ErrorCode } from '../errors/codes.ts';
+export { EvidenceError, LatchkeyError, ProblemError, RefusalError } from '../errors/latchkey-error.ts';
 export { type CollateralDocuments, parseCollateralDocuments } from './collateral.ts';
 export type { CollateralFacts, CollateralSummary, EvaluationNumbers } from './collateral-summary.ts';
 export { applyPolicy, defaultPolicy, parsePolicy, type TdPolicy } from './policy.ts';
-export { EvidenceError, LatchkeyError, ProblemError, RefusalError } from '../errors/latchkey-error.ts';
-export type { ErrorCode } from '../errors/codes.ts';
 export { parseQuote, Quote } from './quote.ts';
 export {
   type ChainOptions,
@@ -37,8 +37,8 @@ export {
   type PlatformFacts,
   platformOf,
   QuoteVerifier,
-  VerifiedQuote,
   type VerifiedPlatformFacts,
+  VerifiedQuote,
   type VerifierLimits,
   type VerifyOptions,
 } from './quote-verifier.ts';

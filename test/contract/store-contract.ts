@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Namespace, NameRange, Store } from '../../src/store/api/store-api.ts';
+import type { NameRange, Namespace, Store } from '../../src/store/api/store-api.ts';
 
 const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
 const text = (value: string): Uint8Array => new TextEncoder().encode(value);

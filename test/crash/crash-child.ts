@@ -8,9 +8,9 @@ import {
   batchNames,
   type CrashOrder,
   counterName,
+  expectedValue,
   ROUND_RECORDS,
   singleName,
-  expectedValue,
   WRITERS,
 } from './crash-records.ts';
 

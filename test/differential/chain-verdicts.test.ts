@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { u32 } from '../../devnet/chain/scale.ts';
 import { concatBytes, equalBytes } from '../../src/bytes/concat.ts';
 import { toHex } from '../../src/bytes/hex.ts';
 import { AuthoritySet } from '../../src/chain/proof/authority-set.ts';
@@ -6,7 +7,6 @@ import { decodeJustification, verifyJustification } from '../../src/chain/proof/
 import { ProvenState } from '../../src/chain/proof/trie-proof.ts';
 import { blake2b256 } from '../../src/crypto/blake2.ts';
 import { LatchkeyError } from '../../src/errors/latchkey-error.ts';
-import { u32 } from '../../devnet/chain/scale.ts';
 import {
   committedGrandpaCases,
   committedProofCases,

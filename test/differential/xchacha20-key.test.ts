@@ -2,8 +2,8 @@ import { hchacha, xchacha20poly1305 } from '@noble/ciphers/chacha.js';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { hchacha20 } from '../../src/crypto/hchacha20.ts';
-import { xchacha20Poly1305Open, xchacha20Poly1305Seal } from '../../src/crypto/xchacha20-poly1305.ts';
 import { XChaCha20Key } from '../../src/crypto/xchacha20-key.ts';
+import { xchacha20Poly1305Open, xchacha20Poly1305Seal } from '../../src/crypto/xchacha20-poly1305.ts';
 
 const bytes = (minLength: number, maxLength = minLength) => fc.uint8Array({ minLength, maxLength });
 

@@ -4,7 +4,7 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { FencedStore } from '../../src/boot/fenced-store.ts';
+import { FencedStore } from '../../src/boot/node/fenced-store.ts';
 import { SecretBytes } from '../../src/bytes/secret-bytes.ts';
 import { systemRandom } from '../../src/crypto/random.ts';
 import { listen } from '../../src/http/listener.ts';

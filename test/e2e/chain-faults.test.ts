@@ -1,4 +1,3 @@
-import { type Clock, systemClock } from '../../src/time/clock.ts';
 import { afterEach, describe, expect, it } from 'vitest';
 import {
   type DevelopmentChain,
@@ -15,6 +14,7 @@ import {
   PolkadotChainView,
 } from '../../src/chain/polkadot-chain-view.ts';
 import { mapKey, storageItems } from '../../src/chain/storage-keys.ts';
+import { type Clock, systemClock } from '../../src/time/clock.ts';
 import { accountOf, eventually, quickOptions, register } from '../support/chain-fixtures.ts';
 
 const open: AsyncDisposable[] = [];

@@ -13,10 +13,10 @@ import {
   connectChain,
   type PolkadotChainView,
 } from '../../src/chain/polkadot-chain-view.ts';
-import { storageItems } from '../../src/chain/storage-keys.ts';
 import type { Checkpoint } from '../../src/chain/proof/finality-tracker.ts';
-import { accountOf, eventually, quickOptions, register } from '../support/chain-fixtures.ts';
+import { storageItems } from '../../src/chain/storage-keys.ts';
 import { type Clock, systemClock } from '../../src/time/clock.ts';
+import { accountOf, eventually, quickOptions, register } from '../support/chain-fixtures.ts';
 import { decoderChildren } from '../support/decoder-children.ts';
 
 const open: AsyncDisposable[] = [];

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { adviceOn, type LockedCause } from '../../src/boot/locked-cause.ts';
+import { adviceOn, type LockedCause } from '../../src/boot/node/locked-cause.ts';
 import { takeSocketLock } from '../../src/disk/socket-lock.ts';
 import { agentUntil, askAgent } from '../support/ask-agent.ts';
 import { tempFolder } from '../support/temp-folder.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { tryFromHex } from '../../src/bytes/hex.ts';
 import { pemChain } from '../../mock-tdx/pki/pem.ts';
+import { tryFromHex } from '../../src/bytes/hex.ts';
 import { readPemChain } from '../../src/der/pem.ts';
 import { LatchkeyError } from '../../src/errors/latchkey-error.ts';
 import type { CollateralDocuments } from '../../src/tdx/collateral.ts';

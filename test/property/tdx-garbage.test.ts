@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { QuoteStream } from '../../src/cli/quote/stream.ts';
-import { LatchkeyError } from '../../src/errors/latchkey-error.ts';
 import { parseCertificate } from '../../src/der/certificate.ts';
 import { parseCrl } from '../../src/der/crl.ts';
 import { readPemChain } from '../../src/der/pem.ts';
+import { LatchkeyError } from '../../src/errors/latchkey-error.ts';
 import { parseCollateralDocuments } from '../../src/tdx/collateral.ts';
 import { defaultPolicy, parsePolicy } from '../../src/tdx/policy.ts';
 import { parseQeIdentity } from '../../src/tdx/qe-identity.ts';

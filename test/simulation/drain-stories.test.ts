@@ -3,8 +3,8 @@ import { toHex } from '../../src/bytes/hex.ts';
 import type { Drain } from '../../src/node/drain.ts';
 import { clientsAtRisk } from '../../src/node/serving.ts';
 import { endNetwork, formedNetwork, restart } from '../support/formed-network.ts';
-import type { SimulatedNode } from '../support/simulated-network-node.ts';
 import type { SimulatedNetwork } from '../support/simulated-network.ts';
+import type { SimulatedNode } from '../support/simulated-network-node.ts';
 import { fileOf, keptSlots, machinesOf } from '../support/slot-picture.ts';
 
 const LONG = { timeout: 120_000 };

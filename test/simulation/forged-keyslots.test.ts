@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createDevelopmentPki } from '../../mock-tdx/development-pki.ts';
-import { createIdentity } from '../../src/boot/identity.ts';
+import { createIdentity } from '../../src/boot/node/identity.ts';
 import { toHex } from '../../src/bytes/hex.ts';
 import { SecretBytes } from '../../src/bytes/secret-bytes.ts';
 import { encodeSs58 } from '../../src/bytes/ss58.ts';

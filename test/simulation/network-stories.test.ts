@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { endNetwork, formedNetwork, restart } from '../support/formed-network.ts';
-import type { SimulatedNode } from '../support/simulated-network-node.ts';
 import { folderDigest, KEYSLOTS } from '../support/simulated-network.ts';
+import type { SimulatedNode } from '../support/simulated-network-node.ts';
 
 const LONG = { timeout: 60_000 };
 

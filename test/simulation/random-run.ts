@@ -1,8 +1,8 @@
 import { LatchkeyError } from '../../src/errors/latchkey-error.ts';
 import type { BatchOperation } from '../../src/store/api/store-api.ts';
 import { type Dice, seededDice } from '../support/disk-dice.ts';
-import { survivals } from '../support/disk-survival.ts';
 import { reopenAfterCut, SimulatedStore } from '../support/disk-store.ts';
+import { survivals } from '../support/disk-survival.ts';
 import { type Change, contentsOf, StoreModel } from './store-model.ts';
 import { StoreActor } from './store-scenario.ts';
 

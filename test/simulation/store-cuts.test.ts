@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { utf8 } from '../../src/bytes/concat.ts';
-import { type Survival, survivals } from '../support/disk-survival.ts';
 import { SimulatedStore } from '../support/disk-store.ts';
+import { type Survival, survivals } from '../support/disk-survival.ts';
 import {
   checkAfterCut,
   checkAfterKillAndCut,

@@ -1,5 +1,5 @@
 import type { BatchOperation, Namespace } from '../../src/store/api/store-api.ts';
-import { type SimulatedStore, reopenAfterCut } from '../support/disk-store.ts';
+import { reopenAfterCut, type SimulatedStore } from '../support/disk-store.ts';
 import type { Survival } from '../support/disk-survival.ts';
 import { type Change, contentsOf, StoreModel } from './store-model.ts';
 

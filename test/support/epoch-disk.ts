@@ -1,7 +1,7 @@
 import { SecretBytes } from '../../src/bytes/secret-bytes.ts';
 import type { FileSystem } from '../../src/disk/file-system.ts';
-import { SealedStore } from '../../src/store/sealed-store.ts';
 import type { LogHead } from '../../src/store/api/log-head.ts';
+import { SealedStore } from '../../src/store/sealed-store.ts';
 import { seededDice } from './disk-dice.ts';
 import { SimulatedDisk } from './simulated-disk.ts';
 

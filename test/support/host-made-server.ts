@@ -8,10 +8,10 @@ import { generateX25519KeyPair, type X25519KeyPair } from '../../src/crypto/x255
 import { EvidenceError } from '../../src/errors/latchkey-error.ts';
 import { sealAuth } from '../../src/hpke/hpke.ts';
 import type { EnrolledServer } from '../../src/keyslots/generations.ts';
-import { attestationReportData, requestReportData } from '../../src/protocol/report-data.ts';
-import { encodeKeyGrant, sealedKeyAad, sealedKeyInfo } from '../../src/protocol/sealed-key.ts';
 import { decodeKeyRequest } from '../../src/protocol/decode.ts';
 import { noExtensions } from '../../src/protocol/extensions.ts';
+import { attestationReportData, requestReportData } from '../../src/protocol/report-data.ts';
+import { encodeKeyGrant, sealedKeyAad, sealedKeyInfo } from '../../src/protocol/sealed-key.ts';
 import { registrationReportData } from '../../src/trust/registration.ts';
 import type { SimulatedWorld } from './simulated-network-world.ts';
 

@@ -11,8 +11,8 @@ import type { CollateralSource } from '../../src/collateral/collateral-source.ts
 import type { RandomSource } from '../../src/crypto/random.ts';
 import { x25519KeyPairFromSecret } from '../../src/crypto/x25519.ts';
 import { keyRoutes } from '../../src/http/key-routes.ts';
-import { type NodeFace, nodeRoutes } from '../../src/http/node-routes.ts';
 import { appWithMiddleware } from '../../src/http/middleware.ts';
+import { type NodeFace, nodeRoutes } from '../../src/http/node-routes.ts';
 import { accountRegistry } from '../../src/keyserver/account-registry.ts';
 import { Judge } from '../../src/keyserver/judge.ts';
 import { KeyServer } from '../../src/keyserver/key-server.ts';

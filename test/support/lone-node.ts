@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { PeerClient } from '../../src/boot/peer-client.ts';
+import { PeerClient } from '../../src/boot/peer/peer-client.ts';
 import type { Config } from '../../src/config/schema.ts';
 import { LatchkeyNode, type NodeOptions } from '../../src/node/latchkey-node.ts';
 import type { NodeParts } from '../../src/node/parts.ts';

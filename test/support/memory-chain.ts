@@ -1,7 +1,7 @@
+import { compareBytes } from '../../src/bytes/concat.ts';
 import { BlockHash } from '../../src/bytes/fixed-bytes.ts';
 import { u64BigEndian } from '../../src/bytes/integers.ts';
 import type { ChainSnapshot, ChainView, ServerRecord } from '../../src/chain/chain-view.ts';
-import { compareBytes } from '../../src/bytes/concat.ts';
 import { sha256 } from '../../src/crypto/sha2.ts';
 import { ProblemError } from '../../src/errors/latchkey-error.ts';
 

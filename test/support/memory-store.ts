@@ -1,15 +1,15 @@
 import { equalBytes } from '../../src/bytes/concat.ts';
-import type { StoreHealth } from '../../src/store/api/health.ts';
 import { EvidenceError } from '../../src/errors/latchkey-error.ts';
+import type { StoreHealth } from '../../src/store/api/health.ts';
+import type { LogHead } from '../../src/store/api/log-head.ts';
 import type {
   BatchOperation,
-  Namespace,
   NameRange,
+  Namespace,
   ReadableNamespace,
   Snapshot,
   Store,
 } from '../../src/store/api/store-api.ts';
-import type { LogHead } from '../../src/store/api/log-head.ts';
 import { compareNames, OrderedRecords } from './ordered-records.ts';
 
 interface Space {

@@ -4,8 +4,8 @@ import { EvidenceError } from '../../src/errors/latchkey-error.ts';
 import { serverDrainingBody, serverRestartedBody } from '../../src/http/node-bodies.ts';
 import type { KeyServer } from '../../src/keyserver/key-server.ts';
 import type { NewsHeard } from '../../src/node/hear-news.ts';
-import { NEWS_NONCE_BYTES, type ServerNews } from '../../src/protocol/not-enrolled.ts';
 import { parseWire } from '../../src/protocol/decode.ts';
+import { NEWS_NONCE_BYTES, type ServerNews } from '../../src/protocol/not-enrolled.ts';
 import type { Handler } from './simulated-network-wire.ts';
 
 /** The routes of a node, without the middleware. */

@@ -1,10 +1,10 @@
 import { setMaxListeners } from 'node:events';
-import type { Guardian } from '../../src/boot/guardian.ts';
-import type { NodeState } from '../../src/boot/node-state.ts';
-import type { OpenNode } from '../../src/boot/open-node.ts';
-import { PeerClient } from '../../src/boot/peer-client.ts';
-import { PeerError } from '../../src/boot/peer-failure.ts';
-import type { PeerTransport } from '../../src/boot/peer-transport.ts';
+import type { Guardian } from '../../src/boot/life/guardian.ts';
+import type { NodeState } from '../../src/boot/node/node-state.ts';
+import type { OpenNode } from '../../src/boot/node/open-node.ts';
+import { PeerClient } from '../../src/boot/peer/peer-client.ts';
+import { PeerError } from '../../src/boot/peer/peer-failure.ts';
+import type { PeerTransport } from '../../src/boot/peer/peer-transport.ts';
 import { AccountId, InstanceId, Nonce, X25519PublicKey } from '../../src/bytes/fixed-bytes.ts';
 import { toHex } from '../../src/bytes/hex.ts';
 import { encodeSs58 } from '../../src/bytes/ss58.ts';

@@ -1,11 +1,11 @@
 import { createDevelopmentPki } from '../../mock-tdx/development-pki.ts';
+import { developmentMeasurements } from '../../mock-tdx/measurements.ts';
 import { toBase64 } from '../../src/bytes/base64.ts';
 import { AccountId, Nonce, SlotId, X25519PublicKey } from '../../src/bytes/fixed-bytes.ts';
 import { toPrefixedHex } from '../../src/bytes/hex.ts';
 import { encodeSs58 } from '../../src/bytes/ss58.ts';
 import { generateX25519KeyPair } from '../../src/crypto/x25519.ts';
 import { type Intent, requestReportData } from '../../src/protocol/report-data.ts';
-import { developmentMeasurements } from '../../mock-tdx/measurements.ts';
 import type { SimulatedNetwork } from './simulated-network.ts';
 import type { SimulatedNode } from './simulated-network-node.ts';
 import { ownBody } from './simulated-network-world.ts';

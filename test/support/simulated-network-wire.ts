@@ -1,5 +1,5 @@
-import { PeerError } from '../../src/boot/peer-failure.ts';
-import type { PeerAnswer, PeerTransport } from '../../src/boot/peer-transport.ts';
+import { PeerError } from '../../src/boot/peer/peer-failure.ts';
+import type { PeerAnswer, PeerTransport } from '../../src/boot/peer/peer-transport.ts';
 import { problemOf } from '../../src/errors/problem.ts';
 import type { Clock } from '../../src/time/clock.ts';
 import { orAborted } from '../../src/time/or-aborted.ts';

@@ -1,6 +1,6 @@
 import { createDevelopmentPki, type DevelopmentPki } from '../../mock-tdx/development-pki.ts';
 import { developmentMeasurements } from '../../mock-tdx/measurements.ts';
-import type { OpenNode } from '../../src/boot/open-node.ts';
+import type { OpenNode } from '../../src/boot/node/open-node.ts';
 import { BlockHash } from '../../src/bytes/fixed-bytes.ts';
 import { toHex } from '../../src/bytes/hex.ts';
 import type { CollateralSource } from '../../src/collateral/collateral-source.ts';

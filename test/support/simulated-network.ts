@@ -1,4 +1,3 @@
-import type { Generation, KeyslotFile, Slot } from '../../src/keyslots/keyslot-file.ts';
 import { equalBytes } from '../../src/bytes/concat.ts';
 import type { AccountId } from '../../src/bytes/fixed-bytes.ts';
 import { toHex } from '../../src/bytes/hex.ts';
@@ -6,10 +5,11 @@ import type { ServerRecord } from '../../src/chain/chain-view.ts';
 import { sha256 } from '../../src/crypto/sha2.ts';
 import { eligibleServers } from '../../src/keyslots/choose-servers.ts';
 import { KeyslotDisk } from '../../src/keyslots/keyslot-disk.ts';
+import type { Generation, KeyslotFile, Slot } from '../../src/keyslots/keyslot-file.ts';
 import { thresholdFor } from '../../src/keyslots/threshold.ts';
 import { seededDice } from './disk-dice.ts';
-import { type MachineOwner, SimulatedNode } from './simulated-network-node.ts';
 import { KeptKeys } from './simulated-network-kept.ts';
+import { type MachineOwner, SimulatedNode } from './simulated-network-node.ts';
 import { SimulatedWorld } from './simulated-network-world.ts';
 
 /** Where every machine keeps its keyslot file. */

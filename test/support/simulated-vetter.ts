@@ -1,5 +1,5 @@
-import type { PeerClient } from '../../src/boot/peer-client.ts';
-import { ServerVetter } from '../../src/boot/vet-server.ts';
+import { ServerVetter } from '../../src/boot/obtain/vet-server.ts';
+import type { PeerClient } from '../../src/boot/peer/peer-client.ts';
 import { Judge } from '../../src/keyserver/judge.ts';
 import { TcbGrace } from '../../src/keyserver/tcb-grace.ts';
 import { TokenBuckets } from '../../src/keyserver/token-buckets.ts';

@@ -1,7 +1,7 @@
 import { blake2b } from '@noble/hashes/blake2.js';
+import { byteVec, u16 } from '../../devnet/chain/scale.ts';
 import { concatBytes } from '../../src/bytes/concat.ts';
 import { toHex } from '../../src/bytes/hex.ts';
-import { byteVec, u16 } from '../../devnet/chain/scale.ts';
 
 /** What a trie is built of: `0x`-less hex of keys, and values. */
 export type TrieContent = ReadonlyMap<string, Uint8Array>;

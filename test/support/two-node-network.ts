@@ -1,8 +1,8 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { Child } from '../../devnet/child-process.ts';
 import { type DevelopmentChain, startDevelopmentChain } from '../../devnet/chain/development-chain.ts';
+import { Child } from '../../devnet/child-process.ts';
 import { freePort } from '../../devnet/free-port.ts';
 import { developmentMeasurements } from '../../mock-tdx/measurements.ts';
 import { type MockTdx, startMockTdx } from '../../mock-tdx/server.ts';

@@ -1,5 +1,5 @@
-import type { Header } from '../../src/chain/proof/header.ts';
 import { ProvenBlock } from '../../src/chain/proof/finality-tracker.ts';
+import type { Header } from '../../src/chain/proof/header.ts';
 
 declare const proven: ProvenBlock;
 declare const header: Header;

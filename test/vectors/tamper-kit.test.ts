@@ -2,8 +2,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { createDevelopmentPki } from '../../mock-tdx/development-pki.ts';
 import { type TamperLine, tamperKit, tamperLines } from '../../mock-tdx/tamper-kit.ts';
 import { QuoteStream } from '../../src/cli/quote/stream.ts';
-import { errorCodes } from '../../src/errors/codes.ts';
 import { tdxCodes } from '../../src/errors/codes/tdx.ts';
+import { errorCodes } from '../../src/errors/codes.ts';
 import { defaultPolicy } from '../../src/tdx/policy.ts';
 import { QuoteVerifier } from '../../src/tdx/verify-quote.ts';
 

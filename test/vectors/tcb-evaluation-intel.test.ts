@@ -1,16 +1,16 @@
 import { describe, expect, it } from 'vitest';
+import { assembleCollateral } from '../../mock-tdx/collateral/collateral-parts.ts';
 import type {
   EnclaveLevel,
   ModuleIdentity,
   TcbComponent,
   TcbLevel,
 } from '../../mock-tdx/collateral/tcb-info.ts';
+import { EvidenceError } from '../../src/errors/latchkey-error.ts';
 import type { CollateralDocuments } from '../../src/tdx/collateral.ts';
 import { parseCollateralDocuments } from '../../src/tdx/collateral.ts';
-import { assembleCollateral } from '../../mock-tdx/collateral/collateral-parts.ts';
 import { type TcbStatus, tcbStatuses } from '../../src/tdx/tcb-status.ts';
 import { QuoteVerifier } from '../../src/tdx/verify-quote.ts';
-import { EvidenceError } from '../../src/errors/latchkey-error.ts';
 import { pki, plainQuote, trustRoot, worldNowMs } from '../support/tdx-world.ts';
 import { haveVectors, vectorJson } from '../support/vectors.ts';
 

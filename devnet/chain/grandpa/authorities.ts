@@ -3,7 +3,7 @@ import { concatBytes, utf8 } from '../../../src/bytes/concat.ts';
 import { toPrefixedHex } from '../../../src/bytes/hex.ts';
 import { blake2b256 } from '../../../src/crypto/blake2.ts';
 import { consensusDigest } from '../header.ts';
-import { u32, u64, u8, vec } from '../scale.ts';
+import { u8, u32, u64, vec } from '../scale.ts';
 
 /** GRANDPA's consensus engine id. */
 export const GRANDPA_ENGINE_ID = 'FRNK';

@@ -1,7 +1,7 @@
 import { concatBytes } from '../../../src/bytes/concat.ts';
 import { tryFromHex } from '../../../src/bytes/hex.ts';
 import { encodeHeader, type HeaderJson } from '../header.ts';
-import { u32, u64, u8, vec } from '../scale.ts';
+import { u8, u32, u64, vec } from '../scale.ts';
 import type { Authority } from './authorities.ts';
 
 /** A block that is voted for. */

@@ -3,9 +3,9 @@ import { BlockHash } from '../../bytes/fixed-bytes.ts';
 import { memoKey } from '../../bytes/memo.ts';
 import type { AuthoritySet, Member } from './authority-set.ts';
 import { type Header, LEAST_HEADER_BYTES, readHeader } from './header.ts';
+import { blockWeights, precommitGhost } from './precommit-ghost.ts';
 import { invalidProof, unproven } from './proof-errors.ts';
 import { ProofReader } from './proof-reader.ts';
-import { blockWeights, precommitGhost } from './precommit-ghost.ts';
 import { type PlacedVote, type VoteTree, voteTreeOf } from './vote-ancestry.ts';
 
 /** A vote of the second phase of a round, for a block and all below it. */

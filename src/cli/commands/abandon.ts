@@ -1,13 +1,13 @@
 import { Command } from 'commander';
-import { NodeFolder } from '../../boot/node-folder.ts';
+import { NodeFolder } from '../../boot/node/node-folder.ts';
 import { toHex } from '../../bytes/hex.ts';
 import { nodeFileSystem } from '../../disk/node-file-system.ts';
 import { ProblemError } from '../../errors/latchkey-error.ts';
-import { readStoreHeader } from '../../store/keys/store-header.ts';
 import { FolderHold } from '../../node/folder-hold.ts';
+import { readStoreHeader } from '../../store/keys/store-header.ts';
 import { requireStopped } from '../shared/agent-client.ts';
-import { exitCodes } from '../shared/failure.ts';
 import { addConfigOption, type ConfigOptions, readConfig } from '../shared/config-options.ts';
+import { exitCodes } from '../shared/failure.ts';
 
 interface AbandonOptions extends ConfigOptions {
   readonly yes?: boolean;

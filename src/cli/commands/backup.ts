@@ -1,7 +1,7 @@
 import { unlink } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { Command } from 'commander';
-import { NodeFolder } from '../../boot/node-folder.ts';
+import { NodeFolder } from '../../boot/node/node-folder.ts';
 import { toHex } from '../../bytes/hex.ts';
 import { encodeSs58 } from '../../bytes/ss58.ts';
 import type { Config } from '../../config/schema.ts';
@@ -12,8 +12,8 @@ import { KeyslotDisk } from '../../keyslots/keyslot-disk.ts';
 import { BackupOutline } from '../../store/backup/backup-outline.ts';
 import { systemCode } from '../../store/files/disk-failure.ts';
 import { agentProblem, agentSocketOf, askAgent } from '../shared/agent-client.ts';
-import { requireFree, writeNewFile } from '../shared/file-io.ts';
 import { addConfigOption, type ConfigOptions, readConfig } from '../shared/config-options.ts';
+import { requireFree, writeNewFile } from '../shared/file-io.ts';
 import { printFacts } from '../store/care.ts';
 import { print, processIo, type StoreIo } from '../store/io.ts';
 import { startProgress } from '../store/progress.ts';

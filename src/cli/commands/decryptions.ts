@@ -6,9 +6,9 @@ import { ProblemError } from '../../errors/latchkey-error.ts';
 import { startDecryptionsServer } from '../shared/decryptions-server.ts';
 import { exitCodes, reportFailure } from '../shared/failure.ts';
 import { watchProcess } from '../shared/process-faults.ts';
-import { print, processIo, type StoreIo } from '../store/io.ts';
 import { surviveStraySignals } from '../shared/stray-signals.ts';
 import { terminationSignal } from '../shared/termination-signal.ts';
+import { print, processIo, type StoreIo } from '../store/io.ts';
 
 interface ConfigOptions {
   readonly config?: string;

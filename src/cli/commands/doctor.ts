@@ -4,9 +4,9 @@ import { processInputs } from '../../config/process-inputs.ts';
 import { unmeasuredInputs } from '../../config/unmeasured-environment.ts';
 import { buildParts } from '../../node/parts.ts';
 import { silentLog } from '../../observe/log.ts';
+import { addConfigOption, type ConfigOptions, readConfig } from '../shared/config-options.ts';
 import { type Finding, findingsOf } from '../shared/doctor-findings.ts';
 import { exitCodes } from '../shared/failure.ts';
-import { addConfigOption, type ConfigOptions, readConfig } from '../shared/config-options.ts';
 
 interface DoctorOptions extends ConfigOptions {
   readonly json?: true;

@@ -2,9 +2,9 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { escapeControls } from '../../bytes/escape-controls.ts';
 import { systemClock } from '../../time/clock.ts';
 import { agentSocketOf } from '../shared/agent-client.ts';
+import { addConfigOption, type ConfigOptions, readConfig } from '../shared/config-options.ts';
 import { askDrain, type DrainStanding, drainLines, waitUntilFree } from '../shared/drain-wait.ts';
 import { exitCodes } from '../shared/failure.ts';
-import { addConfigOption, type ConfigOptions, readConfig } from '../shared/config-options.ts';
 import { processIo } from '../store/io.ts';
 import { startProgress } from '../store/progress.ts';
 

@@ -1,7 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
-import { explain, stateToJson, summarize } from '../../boot/node-state.ts';
+import { explain, stateToJson, summarize } from '../../boot/node/node-state.ts';
 import type { Store } from '../../store/api/store-api.ts';
-import { exitCodes } from '../shared/failure.ts';
 import { bindVolume, openVolume } from '../luks/volume.ts';
 import {
   addOpeningOptions,
@@ -10,6 +9,7 @@ import {
   readConfig,
   requireMeasuredEnvironment,
 } from '../shared/config-options.ts';
+import { exitCodes } from '../shared/failure.ts';
 import { oneShotNode } from '../shared/one-shot-node.ts';
 
 interface LuksOptions extends OpeningOptions {

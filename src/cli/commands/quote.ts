@@ -1,7 +1,6 @@
 import { Command, Option } from 'commander';
 import { LatchkeyError, ProblemError } from '../../errors/latchkey-error.ts';
 import { QuoteVerifier } from '../../tdx/verify-quote.ts';
-import { exitCodes } from '../shared/failure.ts';
 import { answerOf, decide, decideChainOnly, type Outcome } from '../quote/answer.ts';
 import { type CollateralFlags, collateralFor } from '../quote/collateral.ts';
 import {
@@ -17,6 +16,7 @@ import {
 import { describeQuote, formatQuote } from '../quote/inspect.ts';
 import { formatChainReport, formatReport, formatVerdict } from '../quote/report.ts';
 import { runQuoteStream } from '../quote/stream.ts';
+import { exitCodes } from '../shared/failure.ts';
 
 /** `latchkey quote`: shows TDX quotes, and verifies them. */
 export function quoteCommand(): Command {

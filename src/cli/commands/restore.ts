@@ -1,11 +1,9 @@
 import { resolve } from 'node:path';
 import { Command } from 'commander';
-import { explain, stateToJson, summarize } from '../../boot/node-state.ts';
-import type { RestoredNode } from '../../boot/restoring.ts';
+import type { RestoredNode } from '../../boot/life/restore-node.ts';
+import { explain, stateToJson, summarize } from '../../boot/node/node-state.ts';
 import { encodeSs58 } from '../../bytes/ss58.ts';
 import { requireStopped } from '../shared/agent-client.ts';
-import { exitCodes } from '../shared/failure.ts';
-import { readFileChunks } from '../shared/file-io.ts';
 import {
   addConfigOption,
   addTrustRootOption,
@@ -15,6 +13,8 @@ import {
   readConfig,
   requireMeasuredEnvironment,
 } from '../shared/config-options.ts';
+import { exitCodes } from '../shared/failure.ts';
+import { readFileChunks } from '../shared/file-io.ts';
 import { oneShotNode } from '../shared/one-shot-node.ts';
 import { printFacts } from '../store/care.ts';
 import { print, processIo, type StoreIo } from '../store/io.ts';

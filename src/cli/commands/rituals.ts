@@ -4,21 +4,21 @@ import { toHex } from '../../bytes/hex.ts';
 import { nodeFileSystem } from '../../disk/node-file-system.ts';
 import { EvidenceError } from '../../errors/latchkey-error.ts';
 import { Datastore } from '../../rituals/datastore.ts';
+import type { RitualReference } from '../../rituals/ritual.ts';
 import {
   defaultBackupLocation,
   formatRitualsConfig,
   RITUALS_CONFIG_VERSION,
 } from '../../rituals/ritual-config.ts';
-import type { RitualReference } from '../../rituals/ritual.ts';
 import { createPasswordStore } from '../../store/password-store.ts';
 import { addRitualBackupCommands } from '../rituals/backup.ts';
+import { addConditionsCommands } from '../rituals/conditions.ts';
 import {
   createRitualsConfigFile,
   readRitualsConfigFile,
   replaceRitualsConfigFile,
   requireNoRitualsConfigFile,
 } from '../rituals/config-file.ts';
-import { addConditionsCommands } from '../rituals/conditions.ts';
 import {
   booleanArgument,
   type ConfigOption,

@@ -3,8 +3,8 @@ import type { Config } from '../../config/schema.ts';
 import { ProblemError } from '../../errors/latchkey-error.ts';
 import { systemClock } from '../../time/clock.ts';
 import { agentProblem, agentSocketOf, askAgent, isErrorCode, readAgentJson } from '../shared/agent-client.ts';
-import { exitCodes } from '../shared/failure.ts';
 import { addConfigOption, type ConfigOptions, readConfig } from '../shared/config-options.ts';
+import { exitCodes } from '../shared/failure.ts';
 
 /** Between two questions, in milliseconds. */
 const POLL_MS = 500;

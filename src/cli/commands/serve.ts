@@ -2,7 +2,6 @@ import { Command } from 'commander';
 import { readSecrets } from '../../config/secrets.ts';
 import { LatchkeyNode } from '../../node/latchkey-node.ts';
 import { buildParts } from '../../node/parts.ts';
-import { exitCodes, textOfBug } from '../shared/failure.ts';
 import {
   addOpeningOptions,
   type OpeningOptions,
@@ -10,6 +9,7 @@ import {
   readTrustRoot,
   requireMeasuredEnvironment,
 } from '../shared/config-options.ts';
+import { exitCodes, textOfBug } from '../shared/failure.ts';
 import { watchProcess } from '../shared/process-faults.ts';
 import { surviveStraySignals } from '../shared/stray-signals.ts';
 import { terminationSignal } from '../shared/termination-signal.ts';

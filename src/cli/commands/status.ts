@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { agentSocketOf, askAgent, readAgentJson } from '../shared/agent-client.ts';
-import { exitCodes } from '../shared/failure.ts';
 import { addConfigOption, type ConfigOptions, readConfig } from '../shared/config-options.ts';
+import { exitCodes } from '../shared/failure.ts';
 
 interface StatusOptions extends ConfigOptions {
   readonly json?: boolean;

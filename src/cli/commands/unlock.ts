@@ -1,9 +1,8 @@
 import { Command } from 'commander';
-import { explain, stateToJson, summarize } from '../../boot/node-state.ts';
+import { explain, stateToJson, summarize } from '../../boot/node/node-state.ts';
 import { toHex } from '../../bytes/hex.ts';
 import { encodeSs58 } from '../../bytes/ss58.ts';
 import { deriveKey } from '../../crypto/hkdf.ts';
-import { exitCodes } from '../shared/failure.ts';
 import {
   addOpeningOptions,
   attemptsOption,
@@ -11,6 +10,7 @@ import {
   readConfig,
   requireMeasuredEnvironment,
 } from '../shared/config-options.ts';
+import { exitCodes } from '../shared/failure.ts';
 import { oneShotNode } from '../shared/one-shot-node.ts';
 
 /** Where keys for other tools are derived from the store key. */

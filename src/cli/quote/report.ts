@@ -1,11 +1,11 @@
 import { styleText } from 'node:util';
+import { escapeControls } from '../../bytes/escape-controls.ts';
 import { toHex } from '../../bytes/hex.ts';
 import { LatchkeyError } from '../../errors/latchkey-error.ts';
 import { policyRules, type TdPolicy } from '../../tdx/policy.ts';
 import type { Quote } from '../../tdx/quote.ts';
 import type { ChainOptions, QuoteVerifier, VerifiedQuote, VerifyOptions } from '../../tdx/verify-quote.ts';
 import { type Outcome, reportVersion } from './answer.ts';
-import { escapeControls } from '../../bytes/escape-controls.ts';
 
 /** One line of a report. */
 interface Fact {

@@ -3,10 +3,10 @@ import type { Command } from 'commander';
 import { Datastore } from '../../rituals/datastore.ts';
 import { backupRituals, restoreRituals } from '../../rituals/ritual-backup.ts';
 import { openPasswordStore } from '../../store/password-store.ts';
-import { readRitualsConfigFile } from './config-file.ts';
-import { configured } from './session.ts';
 import { print, type StoreIo } from '../store/io.ts';
 import { withPlace } from '../store/session.ts';
+import { readRitualsConfigFile } from './config-file.ts';
+import { configured } from './session.ts';
 
 /** Adds `backup` and `restore`. */
 export function addRitualBackupCommands(parent: Command, io: StoreIo): void {

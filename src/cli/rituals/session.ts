@@ -2,8 +2,8 @@ import type { Command } from 'commander';
 import { EvidenceError } from '../../errors/latchkey-error.ts';
 import { RitualConditions } from '../../rituals/conditions.ts';
 import { Datastore } from '../../rituals/datastore.ts';
-import { readRitualsConfigFile } from './config-file.ts';
 import { withStore } from '../store/session.ts';
+import { readRitualsConfigFile } from './config-file.ts';
 
 /** The option that all ritual commands share. */
 export interface ConfigOption {

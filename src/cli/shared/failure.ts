@@ -1,5 +1,5 @@
-import { LatchkeyError } from '../../errors/latchkey-error.ts';
 import { escapeControls } from '../../bytes/escape-controls.ts';
+import { LatchkeyError } from '../../errors/latchkey-error.ts';
 
 /** Exit codes that every command shares. */
 export const exitCodes = {

@@ -1,10 +1,11 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { copyBytes } from '../../bytes/copy-bytes.ts';
 import { toBase64 } from '../../bytes/base64.ts';
+import { copyBytes } from '../../bytes/copy-bytes.ts';
 import { EvidenceError } from '../../errors/latchkey-error.ts';
 import { MAX_VALUE_BYTES } from '../../store/api/limits.ts';
 import { writeNewFile } from '../shared/file-io.ts';
+import { printableName } from '../shared/terminal-text.ts';
 import { print, readAll, type StoreIo } from './io.ts';
 import {
   anyNamespace,
@@ -14,7 +15,6 @@ import {
   withReading,
   withStore,
 } from './session.ts';
-import { printableName } from '../shared/terminal-text.ts';
 
 interface PutOptions extends NamespaceOptions {
   readonly valueFile?: string;

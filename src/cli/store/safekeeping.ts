@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { RefusalError } from '../../errors/latchkey-error.ts';
-import { backupPasswordStore, restorePasswordStore, withPasswordKey } from '../../store/password-store.ts';
 import type { RepairPlan } from '../../store/maintain/repair.ts';
+import { backupPasswordStore, restorePasswordStore, withPasswordKey } from '../../store/password-store.ts';
 import { SealedStore } from '../../store/sealed-store.ts';
 import { readFileChunks, writeNewFile } from '../shared/file-io.ts';
 import { printFacts } from './care.ts';

@@ -4,11 +4,11 @@ import type { Command } from 'commander';
 import type { SecretBytes } from '../../bytes/secret-bytes.ts';
 import { nodeFileSystem } from '../../disk/node-file-system.ts';
 import { ProblemError } from '../../errors/latchkey-error.ts';
+import type { Namespace } from '../../store/api/store-api.ts';
 import { MAX_PASSWORD_BYTES, passwordFromFile } from '../../store/keys/password.ts';
 import { openPasswordStore, type PasswordPlace, readPasswordStore } from '../../store/password-store.ts';
 import type { ReadOnlyStore } from '../../store/read-only-store.ts';
 import type { SealedStore } from '../../store/sealed-store.ts';
-import type { Namespace } from '../../store/api/store-api.ts';
 import { readAll } from './io.ts';
 
 /** Options that every store command takes. */

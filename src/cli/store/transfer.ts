@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { checkName, checkValue, MAX_NAME_BYTES, MAX_VALUE_BYTES } from '../../store/api/limits.ts';
-import type { SealedStore } from '../../store/sealed-store.ts';
 import type { Namespace } from '../../store/api/store-api.ts';
+import type { SealedStore } from '../../store/sealed-store.ts';
 import { importRecords } from './import.ts';
 import { print, type StoreIo } from './io.ts';
 import { formatRecordLine, parseRecordLine, type RecordLine, splitLines } from './lines.ts';

@@ -1,8 +1,8 @@
 import { SecretBytes } from '../../bytes/secret-bytes.ts';
-import { RecordReader, RecordWriter } from '../record-codec.ts';
 import type { VerifiedLog } from '../dkg-scheme.ts';
 import { participantName } from '../epoch-names.ts';
 import { SHARE_SCALAR_BYTES } from '../epoch-record.ts';
+import { RecordReader, RecordWriter } from '../record-codec.ts';
 import type { RoundView } from './round-view.ts';
 
 /** Bytes of an Ed25519 signature: of an ack, a dealing or a log. */

@@ -2,10 +2,10 @@ import { compareBytes, concatBytes, utf8 } from '../../bytes/concat.ts';
 import { toHex } from '../../bytes/hex.ts';
 import { u64BigEndian } from '../../bytes/integers.ts';
 import { sha256 } from '../../crypto/sha2.ts';
-import { RecordReader, RecordWriter } from '../record-codec.ts';
 import type { Participant, Round, VerifiedLog } from '../dkg-scheme.ts';
 import { participantName } from '../epoch-names.ts';
 import { PARTICIPANT_BYTES } from '../epoch-record.ts';
+import { RecordReader, RecordWriter } from '../record-codec.ts';
 import { Commitment } from './commitment.ts';
 
 /** Most members of a round. */

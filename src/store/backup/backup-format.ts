@@ -5,9 +5,9 @@ import type { RandomSource } from '../../crypto/random.ts';
 import { XChaCha20Key } from '../../crypto/xchacha20-key.ts';
 import { XCHACHA_NONCE_BYTES } from '../../crypto/xchacha20-poly1305.ts';
 import { EvidenceError } from '../../errors/latchkey-error.ts';
+import { deriveStoreKey } from '../keys/store-keys.ts';
 import { ByteReader, ByteWriter, writeU64 } from '../log/byte-layout.ts';
 import { SEAL_BYTES } from '../log/record-sealer.ts';
-import { deriveStoreKey } from '../keys/store-keys.ts';
 
 /**
  * A backup file: header, 80 bytes: `LATCHBAK` ‖ version (u16) ‖ zero (6) ‖ store id (16) ‖ backup id (16) ‖ key check

@@ -1,10 +1,10 @@
 import { utf8 } from '../../bytes/concat.ts';
 import type { BackupCounts, BackupPart, BackupReport, BackupSink } from '../api/backup-api.ts';
-import { BackupCipher } from './backup-format.ts';
-import { ByteWriter } from '../log/byte-layout.ts';
 import { STORE_ID_BYTES } from '../api/limits.ts';
+import { ByteWriter } from '../log/byte-layout.ts';
 import type { SealedSnapshot } from '../snapshot.ts';
 import type { StoreState } from '../store-state.ts';
+import { BackupCipher } from './backup-format.ts';
 
 /** Kinds of entries in the plaintext of a chunk; each entry starts with its byte. */
 export const backupEntries = {

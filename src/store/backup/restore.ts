@@ -1,8 +1,21 @@
+import { copyBytes } from '../../bytes/copy-bytes.ts';
 import type { SecretBytes } from '../../bytes/secret-bytes.ts';
 import type { FileSystem } from '../../disk/file-system.ts';
 import { nodeFileSystem } from '../../disk/node-file-system.ts';
-import { backupEntries } from './backup.ts';
 import type { BackupCounts, BackupReport } from '../api/backup-api.ts';
+import { STORE_KEY_BYTES } from '../api/limits.ts';
+import type { LogHead } from '../api/log-head.ts';
+import { writeFailure } from '../files/disk-failure.ts';
+import { clearFolder, giveUpFolder, markFolder, prepareFolder, unmarkFolder } from '../files/place.ts';
+import { type NamespaceState, newNamespaceState } from '../index/namespace-state.ts';
+import { newNamespaceKey } from '../keys/namespace-keys.ts';
+import { withOwnKey } from '../keys/store-keys.ts';
+import { ByteReader } from '../log/byte-layout.ts';
+import { encodeNamespaceKind, operations } from '../log/record.ts';
+import { BulkWriter } from '../maintain/bulk-writer.ts';
+import { beginLog, layOut, takeLock } from '../open/creation.ts';
+import type { StoreState, StoreTuning } from '../store-state.ts';
+import { backupEntries } from './backup.ts';
 import {
   BACKUP_HEADER_BYTES,
   BackupCipher,
@@ -11,19 +24,6 @@ import {
   CHUNK_PREFIX_BYTES,
   MAX_CHUNK_BYTES,
 } from './backup-format.ts';
-import { BulkWriter } from '../maintain/bulk-writer.ts';
-import { ByteReader } from '../log/byte-layout.ts';
-import { beginLog, layOut, takeLock } from '../open/creation.ts';
-import { writeFailure } from '../files/disk-failure.ts';
-import { STORE_KEY_BYTES } from '../api/limits.ts';
-import { withOwnKey } from '../keys/store-keys.ts';
-import { copyBytes } from '../../bytes/copy-bytes.ts';
-import { newNamespaceKey } from '../keys/namespace-keys.ts';
-import { type NamespaceState, newNamespaceState } from '../index/namespace-state.ts';
-import { clearFolder, giveUpFolder, markFolder, prepareFolder, unmarkFolder } from '../files/place.ts';
-import { encodeNamespaceKind, operations } from '../log/record.ts';
-import type { LogHead } from '../api/log-head.ts';
-import type { StoreState, StoreTuning } from '../store-state.ts';
 
 /** The input of a restore. */
 export interface Restoration {

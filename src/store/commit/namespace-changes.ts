@@ -1,8 +1,8 @@
 import { EvidenceError } from '../../errors/latchkey-error.ts';
 import { writeFailure } from '../files/disk-failure.ts';
-import { newNamespaceKey } from '../keys/namespace-keys.ts';
 import { type NamespaceState, newNamespaceState } from '../index/namespace-state.ts';
 import { OrderedIndex } from '../index/ordered-index.ts';
+import { newNamespaceKey } from '../keys/namespace-keys.ts';
 import { encodeNamespaceKind, noValue, operations } from '../log/record.ts';
 import type { StoreState } from '../store-state.ts';
 

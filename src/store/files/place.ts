@@ -2,11 +2,11 @@ import { dirname } from 'node:path';
 import { equalBytes, utf8 } from '../../bytes/concat.ts';
 import type { FileSystem } from '../../disk/file-system.ts';
 import { EvidenceError } from '../../errors/latchkey-error.ts';
+import { keysFileName } from '../keys/namespace-keys.ts';
+import { MANIFEST_FILE, RESTORE_MARKER } from '../keys/store-header.ts';
+import { SEGMENT_HEADER_BYTES, segmentFileName } from '../log/segment.ts';
 import { systemCode, writeFailure } from './disk-failure.ts';
 import { inFolder, prepareFile, putInPlace, readWholeFile, removeFile, syncFolder } from './files.ts';
-import { keysFileName } from '../keys/namespace-keys.ts';
-import { SEGMENT_HEADER_BYTES, segmentFileName } from '../log/segment.ts';
-import { MANIFEST_FILE, RESTORE_MARKER } from '../keys/store-header.ts';
 
 /**
  * What the marker of a restoration holds. While it is there and no manifest is, the segments and keys files

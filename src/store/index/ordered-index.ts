@@ -1,6 +1,6 @@
+import type { NameRange } from '../api/store-api.ts';
 import { Branch, countWhile, type IndexNode, Leaf, NODE_CAPACITY, type Owner } from './index-nodes.ts';
 import { boundsOf, compareNames, isPlainName } from './name-order.ts';
-import type { NameRange } from '../api/store-api.ts';
 
 /** The position of a record as two numbers, which the segment table packs and unpacks. */
 export interface Location {

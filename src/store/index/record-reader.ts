@@ -1,5 +1,5 @@
-import { damagedAt, readFailure } from '../files/disk-failure.ts';
 import type { FaultRecord } from '../fault-record.ts';
+import { damagedAt, readFailure } from '../files/disk-failure.ts';
 import type { RecordSealer } from '../log/record-sealer.ts';
 import { segmentFileName } from '../log/segment.ts';
 import type { SegmentTable } from '../log/segment-table.ts';

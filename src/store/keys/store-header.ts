@@ -1,16 +1,16 @@
 import { join } from 'node:path';
-import { copyBytes } from '../../bytes/copy-bytes.ts';
 import { equalBytes } from '../../bytes/concat.ts';
+import { copyBytes } from '../../bytes/copy-bytes.ts';
 import type { SecretBytes } from '../../bytes/secret-bytes.ts';
 import { equalConstantTime } from '../../crypto/constant-time.ts';
 import { hmacSha256 } from '../../crypto/hkdf.ts';
 import { sha256 } from '../../crypto/sha2.ts';
 import type { FileSystem } from '../../disk/file-system.ts';
 import { EvidenceError } from '../../errors/latchkey-error.ts';
-import { ByteReader, ByteWriter } from '../log/byte-layout.ts';
+import { STORE_ID_BYTES } from '../api/limits.ts';
 import { readFailure } from '../files/disk-failure.ts';
 import { readWholeFile } from '../files/files.ts';
-import { STORE_ID_BYTES } from '../api/limits.ts';
+import { ByteReader, ByteWriter } from '../log/byte-layout.ts';
 import { deriveStoreKey } from './store-keys.ts';
 
 /** Name of the file that starts with the header. */

@@ -3,9 +3,9 @@ import type { RandomSource } from '../../crypto/random.ts';
 import { XChaCha20Key } from '../../crypto/xchacha20-key.ts';
 import { XCHACHA_NONCE_BYTES, XCHACHA_TAG_BYTES } from '../../crypto/xchacha20-poly1305.ts';
 import { EvidenceError } from '../../errors/latchkey-error.ts';
-import { ByteReader, ByteWriter } from './byte-layout.ts';
 import { MANIFEST_FILE, parseStoreHeader, type StoreHeader, storeKeyMatches } from '../keys/store-header.ts';
 import { deriveStoreKey } from '../keys/store-keys.ts';
+import { ByteReader, ByteWriter } from './byte-layout.ts';
 
 /** A segment as the manifest lists it, oldest first; the last one is the one being written. */
 export interface ListedSegment {

@@ -1,10 +1,15 @@
 import type { RandomSource } from '../../crypto/random.ts';
 import type { FileHandle, FileSystem, FolderLock } from '../../disk/file-system.ts';
 import { inFolder, removeFile, requireInPlace, syncFile, syncFolder, throwFirst } from '../files/files.ts';
-import type { RecordKeys } from '../keys/store-keys.ts';
 import type { Location } from '../index/ordered-index.ts';
-import { encodeSegmentHeader, SEGMENT_HEADER_BYTES, type Segment, type SegmentHeader } from './segment.ts';
-import { segmentFileName } from './segment.ts';
+import type { RecordKeys } from '../keys/store-keys.ts';
+import {
+  encodeSegmentHeader,
+  SEGMENT_HEADER_BYTES,
+  type Segment,
+  type SegmentHeader,
+  segmentFileName,
+} from './segment.ts';
 import { lengthOf, SegmentTable } from './segment-table.ts';
 
 /** The facts about a segment before its frames are read. */

@@ -1,7 +1,7 @@
-import { copyBytes } from '../../bytes/copy-bytes.ts';
 import { equalBytes } from '../../bytes/concat.ts';
-import { Breather } from '../breather.ts';
+import { copyBytes } from '../../bytes/copy-bytes.ts';
 import type { FileHandle } from '../../disk/file-system.ts';
+import { Breather } from '../breather.ts';
 import {
   claimedLength,
   FRAME_HEADER_BYTES,

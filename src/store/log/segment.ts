@@ -3,8 +3,8 @@ import { equalConstantTime } from '../../crypto/constant-time.ts';
 import { hmacSha256 } from '../../crypto/hkdf.ts';
 import type { FileHandle } from '../../disk/file-system.ts';
 import { EvidenceError } from '../../errors/latchkey-error.ts';
-import { ByteReader, ByteWriter } from './byte-layout.ts';
 import type { RecordKeys } from '../keys/store-keys.ts';
+import { ByteReader, ByteWriter } from './byte-layout.ts';
 
 /**
  * A segment file starts with a header of 128 bytes: `LATCHSEG` ‖ version (u16) ‖ kind (1) ‖ zero (1) ‖ key version (u32) ‖

@@ -1,10 +1,10 @@
 import type { XChaCha20Key } from '../../crypto/xchacha20-key.ts';
 import { syncFile } from '../files/files.ts';
-import { FrameBuilder } from '../log/frame.ts';
 import type { Location } from '../index/ordered-index.ts';
+import { FrameBuilder } from '../log/frame.ts';
 import type { RecordContent } from '../log/record.ts';
 import type { Segment } from '../log/segment.ts';
-import { packExtent, packAddress } from '../log/segment-table.ts';
+import { packAddress, packExtent } from '../log/segment-table.ts';
 import type { StoreState } from '../store-state.ts';
 
 const FRAME_BYTES = 1024 * 1024;

@@ -1,16 +1,16 @@
 import { copyBytes } from '../../bytes/copy-bytes.ts';
 import { Breather } from '../breather.ts';
-import { BulkWriter } from './bulk-writer.ts';
 import { damagedAt } from '../files/disk-failure.ts';
-import { recordsOf } from '../log/frame.ts';
 import type { NamespaceState } from '../index/namespace-state.ts';
 import type { Location } from '../index/ordered-index.ts';
+import { recordsOf } from '../log/frame.ts';
 import { noValue, operations } from '../log/record.ts';
 import type { OpenedName } from '../log/record-sealer.ts';
 import { SEGMENT_HEADER_BYTES, type Segment, segmentFileName } from '../log/segment.ts';
 import { type ScannedFrame, SegmentScan } from '../log/segment-scan.ts';
-import { lengthOf, packExtent, packAddress } from '../log/segment-table.ts';
+import { lengthOf, packAddress, packExtent } from '../log/segment-table.ts';
 import type { StoreState } from '../store-state.ts';
+import { BulkWriter } from './bulk-writer.ts';
 
 /** A record that the index will find in its new place. */
 interface Move {

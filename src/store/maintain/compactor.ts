@@ -1,9 +1,9 @@
-import { CompactionStopped, RunCompaction } from './compaction.ts';
-import { writeFailure } from '../files/disk-failure.ts';
 import { finishErasures } from '../commit/namespace-changes.ts';
+import { writeFailure } from '../files/disk-failure.ts';
 import type { RecordKeys } from '../keys/store-keys.ts';
 import { SEGMENT_HEADER_BYTES, type Segment } from '../log/segment.ts';
 import type { StoreState } from '../store-state.ts';
+import { CompactionStopped, RunCompaction } from './compaction.ts';
 
 /** A run reads this many bytes at most, which bounds the extra room that compaction needs. */
 const MAX_RUN_BYTES = 1024 * 1024 * 1024;

@@ -1,15 +1,15 @@
 import type { FileSystem, FolderLock } from '../../disk/file-system.ts';
-import { BulkWriter } from './bulk-writer.ts';
 import { keepDamaged, noteDamaged } from '../files/damaged-segments.ts';
 import { readFailure, writeFailure } from '../files/disk-failure.ts';
 import { syncFile, withFile } from '../files/files.ts';
+import { readManifestFile } from '../keys/store-header.ts';
 import { openManifest } from '../log/manifest.ts';
 import { encodeNamespaceKind, operations } from '../log/record.ts';
-import { type RecoverySource, stateOf } from '../open/recovery.ts';
-import { type Loss, Salvage } from './salvage.ts';
 import { type Segment, segmentFileName } from '../log/segment.ts';
-import { readManifestFile } from '../keys/store-header.ts';
+import { type RecoverySource, stateOf } from '../open/recovery.ts';
 import type { StoreState } from '../store-state.ts';
+import { BulkWriter } from './bulk-writer.ts';
+import { type Loss, Salvage } from './salvage.ts';
 
 /** The records that a lossy repair would keep and lose. Nothing changes before {@link RepairPlan.apply}. */
 export interface RepairPlan {

@@ -3,15 +3,15 @@ import { LatchkeyError } from '../../errors/latchkey-error.ts';
 import { Breather } from '../breather.ts';
 import { systemCode } from '../files/disk-failure.ts';
 import { inFolder } from '../files/files.ts';
+import { newNamespaceState } from '../index/namespace-state.ts';
+import { keysFileName, NamespaceKeys } from '../keys/namespace-keys.ts';
 import { recordsOf } from '../log/frame.ts';
 import type { ListedSegment, Manifest } from '../log/manifest.ts';
-import { keysFileName, NamespaceKeys } from '../keys/namespace-keys.ts';
-import { newNamespaceState } from '../index/namespace-state.ts';
 import { operations } from '../log/record.ts';
-import { mostSegmentBytes, openKeysFile } from '../open/open-files.ts';
-import { Replay } from '../open/replay.ts';
 import { SEGMENT_HEADER_BYTES, type Segment, segmentFileName } from '../log/segment.ts';
 import { type ScannedFrame, SegmentScan } from '../log/segment-scan.ts';
+import { mostSegmentBytes, openKeysFile } from '../open/open-files.ts';
+import { Replay } from '../open/replay.ts';
 import type { StoreState } from '../store-state.ts';
 
 /** Operations on the records of a namespace, which was made before. */

@@ -1,8 +1,8 @@
 import { LatchkeyError } from '../../errors/latchkey-error.ts';
-import { Breather } from '../breather.ts';
-import { type RecoverySource, readStore } from './recovery.ts';
 import type { LogHead } from '../api/log-head.ts';
+import { Breather } from '../breather.ts';
 import type { StoreState } from '../store-state.ts';
+import { type RecoverySource, readStore } from './recovery.ts';
 
 /** One problem of a store. */
 export interface StoreProblem {

@@ -1,9 +1,9 @@
 import { equalBytes } from '../../bytes/concat.ts';
+import { Breather } from '../breather.ts';
 import { damagedAt } from '../files/disk-failure.ts';
 import type { ListedSegment } from '../log/manifest.ts';
 import { SEGMENT_HEADER_BYTES, type Segment, segmentFileName } from '../log/segment.ts';
 import { type ScanEnd, SegmentScan } from '../log/segment-scan.ts';
-import { Breather } from '../breather.ts';
 import type { StoreState } from '../store-state.ts';
 import type { HeadCheck } from './head-check.ts';
 import type { OpenedSegment } from './open-files.ts';

@@ -2,15 +2,15 @@ import { XChaCha20Key } from '../../crypto/xchacha20-key.ts';
 import { EvidenceError } from '../../errors/latchkey-error.ts';
 import type { Breather } from '../breather.ts';
 import { damagedAt } from '../files/disk-failure.ts';
-import { recordsOf } from '../log/frame.ts';
-import { keysFileName } from '../keys/namespace-keys.ts';
 import { newNamespaceState } from '../index/namespace-state.ts';
 import type { Location } from '../index/ordered-index.ts';
+import { keysFileName } from '../keys/namespace-keys.ts';
+import { recordsOf } from '../log/frame.ts';
 import { decodeNamespaceKind, operations } from '../log/record.ts';
 import type { OpenedName } from '../log/record-sealer.ts';
 import { type Segment, segmentFileName } from '../log/segment.ts';
 import type { ScannedFrame } from '../log/segment-scan.ts';
-import { packExtent, packAddress } from '../log/segment-table.ts';
+import { packAddress, packExtent } from '../log/segment-table.ts';
 import type { StoreState } from '../store-state.ts';
 
 /** Number of records that are applied before the clock is read again. */

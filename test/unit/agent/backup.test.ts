@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { backupStream } from '../../../src/agent/backup-stream.ts';
-import { FencedStore } from '../../../src/boot/fenced-store.ts';
+import { FencedStore } from '../../../src/boot/node/fenced-store.ts';
 import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
 import { nodeFileSystem } from '../../../src/disk/node-file-system.ts';
 import { Datastore } from '../../../src/rituals/datastore.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { FencedStore } from '../../../src/boot/fenced-store.ts';
+import { FencedStore } from '../../../src/boot/node/fenced-store.ts';
 import { MemoryStore } from '../../support/memory-store.ts';
 import { AgentWorld, base64 } from './agent-fixture.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { AttemptPace } from '../../../src/boot/attempt-pace.ts';
+import { AttemptPace } from '../../../src/boot/heal/attempt-pace.ts';
 
 describe('the pace of attempts', () => {
   it('waits longer after each failure, and does not wait longer when the clock is set back', () => {

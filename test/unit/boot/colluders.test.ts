@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { toHex } from '../../../src/bytes/hex.ts';
 import { encodeSs58 } from '../../../src/bytes/ss58.ts';
-import { splitSecret } from '../../../src/crypto/shamir.ts';
 import { systemRandom } from '../../../src/crypto/random.ts';
+import { splitSecret } from '../../../src/crypto/shamir.ts';
 import { encodeKeyslotFile } from '../../../src/keyslots/keyslot-codec.ts';
 import type { Generation, KeyslotFile } from '../../../src/keyslots/keyslot-file.ts';
 import { sealSlot } from '../../../src/keyslots/slot-seal.ts';

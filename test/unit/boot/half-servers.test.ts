@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { endNetwork, formedNetwork } from '../../support/formed-network.ts';
-import type { SimulatedNode } from '../../support/simulated-network-node.ts';
 import type { SimulatedNetwork } from '../../support/simulated-network.ts';
+import type { SimulatedNode } from '../../support/simulated-network-node.ts';
 import { fileOf, machinesOf } from '../../support/slot-picture.ts';
 
 const LONG = { timeout: 120_000 };

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { toHex } from '../../../src/bytes/hex.ts';
 import { endNetwork, formedNetwork, restart } from '../../support/formed-network.ts';
-import type { SimulatedNode } from '../../support/simulated-network-node.ts';
 import type { SimulatedNetwork } from '../../support/simulated-network.ts';
+import type { SimulatedNode } from '../../support/simulated-network-node.ts';
 import { fileOf, machinesOf } from '../../support/slot-picture.ts';
 
 const LONG = { timeout: 120_000 };

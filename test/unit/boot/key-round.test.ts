@@ -4,8 +4,8 @@ import {
   type RoundResult,
   type RoundTarget,
   runKeyRound,
-} from '../../../src/boot/key-round.ts';
-import { PeerClient } from '../../../src/boot/peer-client.ts';
+} from '../../../src/boot/obtain/key-round.ts';
+import { PeerClient } from '../../../src/boot/peer/peer-client.ts';
 import { AccountId, SlotId } from '../../../src/bytes/fixed-bytes.ts';
 import { encodeSs58 } from '../../../src/bytes/ss58.ts';
 import { ProblemError } from '../../../src/errors/latchkey-error.ts';

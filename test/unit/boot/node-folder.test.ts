@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { NodeFolder } from '../../../src/boot/node-folder.ts';
+import { NodeFolder } from '../../../src/boot/node/node-folder.ts';
 import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
 import { KeyslotDisk } from '../../../src/keyslots/keyslot-disk.ts';
 import { SealedStore } from '../../../src/store/sealed-store.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { explain, type NodeState, slotToJson } from '../../../src/boot/node-state.ts';
-import { PeerClient } from '../../../src/boot/peer-client.ts';
-import { failureOf } from '../../../src/boot/peer-failure.ts';
+import { explain, type NodeState, slotToJson } from '../../../src/boot/node/node-state.ts';
+import { PeerClient } from '../../../src/boot/peer/peer-client.ts';
+import { failureOf } from '../../../src/boot/peer/peer-failure.ts';
 import { AccountId, X25519PublicKey } from '../../../src/bytes/fixed-bytes.ts';
 import { systemRandom } from '../../../src/crypto/random.ts';
 import { systemClock } from '../../../src/time/clock.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { explain } from '../../../src/boot/node-state.ts';
+import { explain } from '../../../src/boot/node/node-state.ts';
 import { AccountId } from '../../../src/bytes/fixed-bytes.ts';
 import { mostSlotsTogether } from '../../../src/keyslots/threshold.ts';
 import { SimulatedNetwork } from '../../support/simulated-network.ts';

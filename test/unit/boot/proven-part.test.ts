@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { provenPart } from '../../../src/boot/proven-part.ts';
+import { provenPart } from '../../../src/boot/obtain/proven-part.ts';
 import { AccountId, InstanceId, KeyId, SlotId } from '../../../src/bytes/fixed-bytes.ts';
 import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
 import { systemRandom } from '../../../src/crypto/random.ts';

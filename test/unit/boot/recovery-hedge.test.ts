@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { PeerClient } from '../../../src/boot/peer-client.ts';
-import { type RecoveryOutcome, recoverStoreKey } from '../../../src/boot/recovery.ts';
+import { type RecoveryOutcome, recoverStoreKey } from '../../../src/boot/obtain/recovery.ts';
+import { PeerClient } from '../../../src/boot/peer/peer-client.ts';
 import { SlotId } from '../../../src/bytes/fixed-bytes.ts';
 import { toHex, toPrefixedHex } from '../../../src/bytes/hex.ts';
 import type { SecretBytes } from '../../../src/bytes/secret-bytes.ts';

@@ -1,6 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { PeerClient } from '../../../src/boot/peer-client.ts';
-import { type RecoveryInput, type RecoveryOutcome, recoverStoreKey } from '../../../src/boot/recovery.ts';
+import {
+  type RecoveryInput,
+  type RecoveryOutcome,
+  recoverStoreKey,
+} from '../../../src/boot/obtain/recovery.ts';
+import { PeerClient } from '../../../src/boot/peer/peer-client.ts';
 import { equalBytes } from '../../../src/bytes/concat.ts';
 import { toHex } from '../../../src/bytes/hex.ts';
 import { addGeneration } from '../../../src/keyslots/generations.ts';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { PeerClient } from '../../../src/boot/peer-client.ts';
-import type { NodeBackup, RestoredNode } from '../../../src/boot/restoring.ts';
-import { createIdentity } from '../../../src/boot/identity.ts';
+import type { NodeBackup, RestoredNode } from '../../../src/boot/life/restore-node.ts';
+import { createIdentity } from '../../../src/boot/node/identity.ts';
+import { PeerClient } from '../../../src/boot/peer/peer-client.ts';
 import type { AccountId } from '../../../src/bytes/fixed-bytes.ts';
 import type { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
 import { encodeSs58 } from '../../../src/bytes/ss58.ts';

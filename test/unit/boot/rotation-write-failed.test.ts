@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
+import { explain } from '../../../src/boot/node/node-state.ts';
 import { toHex } from '../../../src/bytes/hex.ts';
 import { LatchkeyError } from '../../../src/errors/latchkey-error.ts';
 import { KeyslotDisk } from '../../../src/keyslots/keyslot-disk.ts';
-import { explain } from '../../../src/boot/node-state.ts';
 import { loneNode } from '../../support/lone-node.ts';
 import { SimulatedDisk } from '../../support/simulated-disk.ts';
 import { KEYSLOTS, SimulatedNetwork } from '../../support/simulated-network.ts';

@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
-import { PeerClient } from '../../../src/boot/peer-client.ts';
-import { RecentNames } from '../../../src/boot/recent-names.ts';
-import { ServerVetter } from '../../../src/boot/vet-server.ts';
-import { failureOf } from '../../../src/boot/peer-failure.ts';
+import { RecentNames } from '../../../src/boot/obtain/recent-names.ts';
+import { ServerVetter } from '../../../src/boot/obtain/vet-server.ts';
+import { PeerClient } from '../../../src/boot/peer/peer-client.ts';
+import { failureOf } from '../../../src/boot/peer/peer-failure.ts';
 import { toBase64 } from '../../../src/bytes/base64.ts';
 import { AccountId, BlockHash, InstanceId, Nonce, X25519PublicKey } from '../../../src/bytes/fixed-bytes.ts';
 import type { ChainSnapshot, ServerRecord } from '../../../src/chain/chain-view.ts';

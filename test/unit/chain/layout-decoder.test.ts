@@ -1,9 +1,9 @@
 import { describe, expect, it, vi } from 'vitest';
-import { ProblemError } from '../../../src/errors/latchkey-error.ts';
-import { systemClock } from '../../../src/time/clock.ts';
 import type { DecoderProcess } from '../../../src/chain/decoder-process.ts';
 import { LayoutDecoder } from '../../../src/chain/layout-decoder.ts';
 import type { DecoderAnswer } from '../../../src/chain/runtime-layout.ts';
+import { ProblemError } from '../../../src/errors/latchkey-error.ts';
+import { systemClock } from '../../../src/time/clock.ts';
 
 const layout = {
   serverInfo: ['tssAccount', 'x25519PublicKey', 'endpoint', 'tdxQuote'],

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { compact, vec } from '../../../devnet/chain/scale.ts';
 import { concatBytes } from '../../../src/bytes/concat.ts';
 import { headerHash } from '../../../src/chain/header-hash.ts';
-import type { Layout } from '../../../src/chain/runtime-layout.ts';
 import { recordDecoders } from '../../../src/chain/record-decoders.ts';
+import type { Layout } from '../../../src/chain/runtime-layout.ts';
 
 const shapeWith = (...extra: Layout[]) =>
   recordDecoders({

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { drainLines, type DrainStanding, waitUntilFree } from '../../../src/cli/shared/drain-wait.ts';
+import { type DrainStanding, drainLines, waitUntilFree } from '../../../src/cli/shared/drain-wait.ts';
 import { ManualClock, START_MS } from '../../support/collateral-world.ts';
 
 const standing = (remaining: number, moved: number, draining = true, unmovable = 0): DrainStanding => ({

@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
-import { reportFailure } from '../../../src/cli/shared/failure.ts';
 import { decide, decideChainOnly } from '../../../src/cli/quote/answer.ts';
 import { formatChainReport, formatReport, formatVerdict } from '../../../src/cli/quote/report.ts';
+import { reportFailure } from '../../../src/cli/shared/failure.ts';
 import { ProblemError } from '../../../src/errors/latchkey-error.ts';
 import type { CollateralDocuments } from '../../../src/tdx/collateral.ts';
 import { defaultPolicy, parsePolicy, policyRules } from '../../../src/tdx/policy.ts';

@@ -1,7 +1,7 @@
 import { Readable, Writable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { boundedLines } from '../../../src/cli/shared/bounded-lines.ts';
 import { QuoteStream, runQuoteStream, type StreamDefaults } from '../../../src/cli/quote/stream.ts';
+import { boundedLines } from '../../../src/cli/shared/bounded-lines.ts';
 import { defaultPolicy } from '../../../src/tdx/policy.ts';
 import { QuoteVerifier } from '../../../src/tdx/verify-quote.ts';
 import { pki, plainCollateral, plainQuote, trustRoot, worldNowMs } from '../../support/tdx-world.ts';

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { utf8 } from '../../../src/bytes/concat.ts';
+import { printableName } from '../../../src/cli/shared/terminal-text.ts';
 import { importRecords } from '../../../src/cli/store/import.ts';
 import {
   formatRecordLine,
@@ -7,7 +8,6 @@ import {
   type RecordLine,
   splitLines,
 } from '../../../src/cli/store/lines.ts';
-import { printableName } from '../../../src/cli/shared/terminal-text.ts';
 
 async function* chunks(...texts: string[]): AsyncGenerator<Uint8Array> {
   for (const text of texts) yield utf8(text);

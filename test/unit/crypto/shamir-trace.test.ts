@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { equalBytes } from '../../../src/bytes/concat.ts';
-import type { RandomSource } from '../../../src/crypto/random.ts';
 import { multiplyPublic } from '../../../src/crypto/gf256-planes.ts';
+import type { RandomSource } from '../../../src/crypto/random.ts';
 import { shareCoordinate } from '../../../src/crypto/shamir.ts';
 import type { Observer } from '../../support/instrumented.ts';
 import { seededBytes } from '../../support/seeded-bytes.ts';

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
 import { Dealer } from '../../../src/epochs/dealer.ts';
-import { EpochJournal } from '../../../src/epochs/epoch-journal.ts';
 import { copyRound, type Round, sameRound } from '../../../src/epochs/dkg-scheme.ts';
+import { EpochJournal } from '../../../src/epochs/epoch-journal.ts';
 import { Player } from '../../../src/epochs/player.ts';
 import { recordLog } from '../../../src/epochs/round-logs.ts';
 import { SealedSecretStore } from '../../../src/epochs/sealed-secret-store.ts';

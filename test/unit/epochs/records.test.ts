@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
-import { RecordReader, RecordWriter } from '../../../src/epochs/record-codec.ts';
 import {
   decodeEpochState,
   decodeEvent,
@@ -13,6 +12,7 @@ import {
   encodeShare,
   eventKinds,
 } from '../../../src/epochs/epoch-record.ts';
+import { RecordReader, RecordWriter } from '../../../src/epochs/record-codec.ts';
 import { EvidenceError } from '../../../src/errors/latchkey-error.ts';
 import { bytesOf, keyOf, secretOf } from '../../support/dkg-members.ts';
 

@@ -4,8 +4,8 @@ import type { z } from 'zod';
 import { generatedFiles } from '../../../scripts/generated-files.ts';
 import { errorCodes } from '../../../src/errors/codes.ts';
 import { okAnswer, problemAnswer, readyzAnswer } from '../../../src/http/node-bodies.ts';
-import { forgetAnswer, slotStateAnswer } from '../../../src/protocol/mac-routes.ts';
 import { attestationAnswer, challengeAnswer, keyAnswer, newsAnswer } from '../../../src/protocol/decode.ts';
+import { forgetAnswer, slotStateAnswer } from '../../../src/protocol/mac-routes.ts';
 import { keyServerWorld, type Reply } from '../../support/key-server-fixture.ts';
 import { claimContent, keyStatusContent, newSlotId, ProtocolClient } from '../../support/protocol-client.ts';
 

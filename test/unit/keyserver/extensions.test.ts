@@ -1,6 +1,12 @@
 import { expect, it } from 'vitest';
-import { macMatches, responseMac, slotStateBytes } from '../../../src/protocol/mac-routes.ts';
-import { decodeForgotten, decodeSlotState, forgottenBytes } from '../../../src/protocol/mac-routes.ts';
+import {
+  decodeForgotten,
+  decodeSlotState,
+  forgottenBytes,
+  macMatches,
+  responseMac,
+  slotStateBytes,
+} from '../../../src/protocol/mac-routes.ts';
 import { type KeyServerWorldOptions, keyServerWorld } from '../../support/key-server-fixture.ts';
 import { clientAccount, keyStatusContent, newSlotId, ProtocolClient } from '../../support/protocol-client.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { developmentMeasurements } from '../../../mock-tdx/measurements.ts';
 import { toPrefixedHex } from '../../../src/bytes/hex.ts';
 import { measurementId } from '../../../src/trust/measurement.ts';
-import { developmentMeasurements } from '../../../mock-tdx/measurements.ts';
 import { keyServerWorld } from '../../support/key-server-fixture.ts';
 import { newSlotId, ProtocolClient, type Wish } from '../../support/protocol-client.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { toPrefixedHex } from '../../../src/bytes/hex.ts';
 import type { SlotId } from '../../../src/bytes/fixed-bytes.ts';
+import { toPrefixedHex } from '../../../src/bytes/hex.ts';
 import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
 import { bindRequest } from '../../../src/keyserver/handshake.ts';
 import type { ChallengeIssuer } from '../../../src/protocol/challenge.ts';

@@ -1,9 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { AccountId, InstanceId, X25519PublicKey } from '../../../src/bytes/fixed-bytes.ts';
+import { AccountId, BlockHash, InstanceId, X25519PublicKey } from '../../../src/bytes/fixed-bytes.ts';
 import { ProblemError } from '../../../src/errors/latchkey-error.ts';
 import { OwnAttestation } from '../../../src/keyserver/own-attestation.ts';
 import { ReplayCache } from '../../../src/keyserver/replay-cache.ts';
-import { BlockHash } from '../../../src/bytes/fixed-bytes.ts';
 
 describe('the replay cache', () => {
   it('shares an unfinished answer, and removes an answer when its time is over', async () => {

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { PeerClient } from '../../../src/boot/peer-client.ts';
+import { PeerClient } from '../../../src/boot/peer/peer-client.ts';
 import { AccountId } from '../../../src/bytes/fixed-bytes.ts';
 import { parsePrefixedHex, toPrefixedHex } from '../../../src/bytes/hex.ts';
 import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';

@@ -1,5 +1,5 @@
 import { expect, it, vi } from 'vitest';
-import { adviceOn } from '../../../src/boot/locked-cause.ts';
+import { adviceOn } from '../../../src/boot/node/locked-cause.ts';
 import { ProblemError } from '../../../src/errors/latchkey-error.ts';
 import { Drain } from '../../../src/node/drain.ts';
 import { FormerClients } from '../../../src/node/former-clients.ts';

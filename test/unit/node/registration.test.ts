@@ -1,7 +1,7 @@
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { createIdentity } from '../../../src/boot/identity.ts';
+import { createIdentity } from '../../../src/boot/node/identity.ts';
 import { systemRandom } from '../../../src/crypto/random.ts';
 import { registerForDevelopment } from '../../../src/node/registration.ts';
 import { systemClock } from '../../../src/time/clock.ts';

@@ -1,9 +1,9 @@
 import { utf8 } from '../../../src/bytes/concat.ts';
 import { toHex } from '../../../src/bytes/hex.ts';
 import { LatchkeyError } from '../../../src/errors/latchkey-error.ts';
+import { type Contents, contentsOf } from '../../simulation/store-model.ts';
 import { type DormantStore, SimulatedStore } from '../../support/disk-store.ts';
 import type { SimulatedDisk } from '../../support/simulated-disk.ts';
-import { type Contents, contentsOf } from '../../simulation/store-model.ts';
 
 /** Names and values that must be nowhere in the clear. */
 export const secrets = {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { SealedStore } from '../../../src/store/sealed-store.ts';
 import { SimulatedDisk } from '../../support/simulated-disk.ts';
-import { contentOf, fileOn, segmentPaths, STORE_PATH, storeOptions } from '../../support/store-on-disk.ts';
+import { contentOf, fileOn, STORE_PATH, segmentPaths, storeOptions } from '../../support/store-on-disk.ts';
 
 const putAs = (byte: number) => new Uint8Array(40).fill(byte);
 

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
 import type { BatchOperation } from '../../../src/store/api/store-api.ts';
-import { SealedStore } from '../../../src/store/sealed-store.ts';
-import { readStoreHeader } from '../../../src/store/keys/store-header.ts';
 import { passwordFromFile, wrapStoreKey } from '../../../src/store/keys/password.ts';
+import { readStoreHeader } from '../../../src/store/keys/store-header.ts';
+import { SealedStore } from '../../../src/store/sealed-store.ts';
 import { detachedBytes, kindsOfBytes } from '../../support/kinds-of-bytes.ts';
 import { SimulatedDisk } from '../../support/simulated-disk.ts';
 import { STORE_PATH, storeOptions } from '../../support/store-on-disk.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { Compactor } from '../../../src/store/maintain/compactor.ts';
 import { NamespaceTable } from '../../../src/store/index/namespace-table.ts';
+import { Compactor } from '../../../src/store/maintain/compactor.ts';
 import { SealedStore } from '../../../src/store/sealed-store.ts';
 import type { StoreState } from '../../../src/store/store-state.ts';
 import { SimulatedDisk } from '../../support/simulated-disk.ts';

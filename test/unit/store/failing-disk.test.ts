@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { SealedStore } from '../../../src/store/sealed-store.ts';
 import type { Namespace } from '../../../src/store/api/store-api.ts';
+import { SealedStore } from '../../../src/store/sealed-store.ts';
 import { SimulatedDisk } from '../../support/simulated-disk.ts';
 import {
   contentOf,
   fileOn,
-  segmentPaths,
   STORE_PATH,
+  segmentPaths,
   storeKeyOf,
   storeOptions,
 } from '../../support/store-on-disk.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { SealedStore } from '../../../src/store/sealed-store.ts';
 import { KEY_PLACE_BYTES } from '../../../src/store/keys/namespace-keys.ts';
+import { SealedStore } from '../../../src/store/sealed-store.ts';
 import { SimulatedDisk } from '../../support/simulated-disk.ts';
 import { fileOn, STORE_PATH, segmentPaths, storeOptions } from '../../support/store-on-disk.ts';
 

@@ -8,8 +8,8 @@ import { RecordKeys } from '../../../src/store/keys/store-keys.ts';
 import { readStore } from '../../../src/store/open/recovery.ts';
 import { SealedStore } from '../../../src/store/sealed-store.ts';
 import { sourceOf } from '../../../src/store/store-options.ts';
-import { createStore, openStore } from '../../support/disk-store.ts';
 import { systemError } from '../../support/disk-errors.ts';
+import { createStore, openStore } from '../../support/disk-store.ts';
 import { SimulatedDisk } from '../../support/simulated-disk.ts';
 import { storeKeyOf, storeOptions } from '../../support/store-on-disk.ts';
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
+import { readStoreHeader, storeKeyMatches } from '../../../src/store/keys/store-header.ts';
 import { openManifest } from '../../../src/store/log/manifest.ts';
 import { SealedStore } from '../../../src/store/sealed-store.ts';
-import { readStoreHeader, storeKeyMatches } from '../../../src/store/keys/store-header.ts';
 import { SimulatedDisk } from '../../support/simulated-disk.ts';
 import {
   contentOf,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { SealedStore } from '../../../src/store/sealed-store.ts';
 import { encodeStoreHeader, readStoreHeader, storeKeyMatches } from '../../../src/store/keys/store-header.ts';
+import { SealedStore } from '../../../src/store/sealed-store.ts';
 import { SimulatedDisk } from '../../support/simulated-disk.ts';
 import {
   contentOf,

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { utf8 } from '../../../src/bytes/concat.ts';
 import { ReservedNames } from '../../../src/store/reservations.ts';
-import { MemoryStore } from '../../support/memory-store.ts';
 import { SimulatedStore } from '../../support/disk-store.ts';
+import { MemoryStore } from '../../support/memory-store.ts';
 
 const one = utf8('one');
 const two = utf8('two');

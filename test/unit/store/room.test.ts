@@ -1,15 +1,15 @@
 import { describe, expect, it } from 'vitest';
+import type { Namespace } from '../../../src/store/api/store-api.ts';
 import { FrozenTail } from '../../../src/store/log/frozen-tail.ts';
 import { ReadOnlyStore } from '../../../src/store/read-only-store.ts';
 import { SealedStore } from '../../../src/store/sealed-store.ts';
-import type { Namespace } from '../../../src/store/api/store-api.ts';
 import { seededBytes } from '../../support/seeded-bytes.ts';
 import { SimulatedDisk } from '../../support/simulated-disk.ts';
 import {
   contentOf,
   fileOn,
-  segmentPaths,
   STORE_PATH,
+  segmentPaths,
   storeKeyOf,
   storeOptions,
 } from '../../support/store-on-disk.ts';

@@ -1,0 +1,48 @@
+import type { AccountId } from '../../bytes/fixed-bytes.ts';
+import type { FileSystem } from '../../disk/file-system.ts';
+import type { StoreObserver } from '../../store/api/health.ts';
+import type { FlooredClock } from '../../time/clock.ts';
+import type { Healer, HealerParts } from '../heal/healer.ts';
+import type { LockedCause } from '../node/locked-cause.ts';
+import type { NodeFolder } from '../node/node-folder.ts';
+import type { NodeState } from '../node/node-state.ts';
+
+/** The parts that a guardian uses. */
+export interface GuardianParts extends HealerParts {
+  readonly fileSystem: FileSystem;
+  /** Absolute path. */
+  readonly dataFolder: string;
+  readonly clock: FlooredClock;
+  readonly clockToleranceMs: number;
+  /** How far the time of the key servers may be ahead of the chain's and the own. */
+  readonly maxTimeJumpMs: number;
+  /** Between two ticks of healing; moved by jitter. */
+  readonly intervalMs: number;
+  /** When given, this node never becomes a new one. */
+  readonly expectedAccount?: AccountId | undefined;
+  /** The operator allowed it for this start: open the store although it is older than what the servers remember. */
+  readonly acceptRolledBackStore?: boolean;
+  /** Whether a new node may come into being before a server holds a slot of it; not when its key leaves at once. */
+  readonly mayStayUnbacked?: boolean;
+  readonly onState: (state: NodeState) => void;
+  /** Receives faults of the store's disk. */
+  readonly storeObserver?: StoreObserver;
+  /** Whether the caller holds the lock of the data folder already, for as long as the guardian lives. */
+  readonly holdsFolder?: boolean;
+  /** Tells causes apart that an error alone does not show, such as a clock that is ahead. */
+  readonly causeOf?: (error: unknown) => LockedCause | undefined;
+}
+
+/** The parts of the guardian that the stages of a boot (creation, recovery) use. */
+export interface BootStage {
+  readonly parts: GuardianParts;
+  readonly folder: NodeFolder;
+  /** Aborted when the guardian is closed. */
+  readonly stopped: AbortSignal;
+  /** Says how far the boot is. */
+  readonly report: (state: NodeState) => void;
+  /** One check of all slots by a healer; a failure is reported, not thrown. Returns the state after the check. */
+  readonly tick: (healer: Healer) => Promise<NodeState>;
+  /** Sleeps for about this many milliseconds, or until an event wakes it. */
+  readonly pause: (milliseconds: number) => Promise<void>;
+}

@@ -1,0 +1,248 @@
+import { setMaxListeners } from 'node:events';
+import { LatchkeyError, ProblemError } from '../../errors/latchkey-error.ts';
+import { Healer } from '../heal/healer.ts';
+import { lockedCauseOf } from '../node/locked-cause.ts';
+import { NodeFolder } from '../node/node-folder.ts';
+import { type NodeState, summarize } from '../node/node-state.ts';
+import type { OpenNode } from '../node/open-node.ts';
+import type { BootStage, GuardianParts } from './boot-stage.ts';
+import { giveBirth } from './create-node.ts';
+import { reopenNode } from './reopen-node.ts';
+import { type NodeBackup, type RestoredNode, restoreNode } from './restore-node.ts';
+import { RotationFailed, rotateNode } from './rotate-store-key.ts';
+
+/**
+ * Brings a node's store from power-on to backed and keeps it there. It never gives up, and never discards, renames or
+ * replaces a store.
+ */
+export class Guardian {
+  readonly #parts: GuardianParts;
+  readonly #stage: BootStage;
+  readonly #stop = new AbortController();
+  #wake = new AbortController();
+  #state: NodeState = { name: 'starting', reason: 'not begun' };
+  #node: OpenNode | undefined;
+  #healer: Healer | undefined;
+  #opening: Promise<unknown> | undefined;
+  #healing: Promise<void> | undefined;
+  #nudged = false;
+  /** The last slot check or change of the store key: one at a time. */
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(parts: GuardianParts) {
+    // Every request under way listens to it.
+    setMaxListeners(0, this.#stop.signal);
+    this.#parts = parts;
+    this.#stage = {
+      parts,
+      folder: new NodeFolder(parts.fileSystem, parts.dataFolder),
+      stopped: this.#stop.signal,
+      report: (state) => this.#set(state),
+      tick: (healer) => this.#tick(healer),
+      pause: (milliseconds) => this.#sleep(milliseconds),
+    };
+  }
+
+  get state(): NodeState {
+    return this.#state;
+  }
+
+  /** The open node, or `undefined` while the store is closed. */
+  get node(): OpenNode | undefined {
+    return this.#node;
+  }
+
+  /**
+   * Opens the store, trying for as long as it takes, or makes a new one.
+   * @returns `undefined` when it was stopped before, or when `attempts` were used up.
+   */
+  open(attempts = Number.POSITIVE_INFINITY): Promise<OpenNode | undefined> {
+    const opening = this.#open(attempts);
+    this.#opening = opening;
+    return opening;
+  }
+
+  /**
+   * Gives the node the store of a backup, on a human's command and where there is none; instead of {@link open}.
+   * @returns and throws what {@link restoreNode} does.
+   */
+  restore(backup: NodeBackup): Promise<RestoredNode | undefined> {
+    const restoring = restoreNode(this.#stage, backup);
+    this.#opening = restoring;
+    return restoring;
+  }
+
+  async #open(attempts: number): Promise<OpenNode | undefined> {
+    let waitMs = this.#parts.options.retryMinMs;
+    for (let attempt = 1; !this.#stop.signal.aborted; attempt++) {
+      try {
+        this.#node = await this.#attempt();
+      } catch (error) {
+        if (!this.#stop.signal.aborted) await this.#locked(error);
+      }
+      if (this.#stop.signal.aborted) break;
+      if (this.#node !== undefined || attempt >= attempts) return this.#node;
+      await this.#sleep(waitMs);
+      waitMs = Math.min(waitMs * 2, this.#parts.options.retryMaxMs);
+    }
+    // It was stopped while an attempt was under way, and that attempt may still have opened the store.
+    await this.#node?.close();
+    return undefined;
+  }
+
+  /** Heals until it is stopped; to be run once, after {@link open}. */
+  heal(): Promise<void> {
+    this.#healing = this.#heal();
+    return this.#healing;
+  }
+
+  async #heal(): Promise<void> {
+    const node = this.#node;
+    if (node === undefined) throw new TypeError('heal() needs an open node');
+    const first = this.#healer ?? new Healer(this.#parts, node);
+    this.#healer = first;
+    // A rotation of the store key replaces it.
+    const healerNow = (): Healer => this.#healer ?? first;
+    while (!this.#stop.signal.aborted) {
+      this.#nudged = false;
+      await this.#inTurn(() => this.#tick(healerNow()));
+      // A nudge that came during the tick is not lost; a flood of them does not make the node spin.
+      const pauseMs = Math.min(1_000, this.#parts.options.retryMinMs);
+      await this.#parts.clock.sleep(pauseMs, this.#stop.signal);
+      if (!this.#nudged) await this.#sleep(this.#parts.intervalMs);
+    }
+  }
+
+  /**
+   * Gives the open node a new store key; the former key opens the store no more. Heals on afterwards.
+   * @returns the number of the generation of slots under the new key.
+   * @throws ProblemError NODE_LOCKED, NODE_FENCED, ROTATION_NOT_BACKED, ROTATION_INCOMPLETE, and what store and chain throw.
+   */
+  rotateStoreKey(): Promise<number> {
+    return this.#inTurn(() => this.#rotate());
+  }
+
+  async #rotate(): Promise<number> {
+    const node = this.#node;
+    const healer = this.#healer;
+    if (node === undefined || healer === undefined || this.#state.name !== 'backed') {
+      throw new ProblemError('ROTATION_NOT_BACKED', `the node is ${summarize(this.#state)}`, {
+        hint: 'wait until `latchkey status` says backed; nothing was changed',
+      });
+    }
+    try {
+      const rotated = await rotateNode(this.#stage, node);
+      node.storeKey.wipe();
+      node.marks.wipe();
+      healer.wipe();
+      this.#node = rotated.node;
+      this.#healer = new Healer(this.#parts, rotated.node);
+      this.#healer.release(rotated.dropped, rotated.snapshot);
+    } catch (error) {
+      // A look at the slots shows what the rotation met, such as a newer instance.
+      this.look();
+      if (!(error instanceof RotationFailed)) throw error;
+      healer.release(error.dropped, error.snapshot);
+      if (error.isUndecided) this.#set(healer.haltAfterKeyChange());
+      throw error.cause;
+    }
+    const generation = this.#node?.book.newest?.generation ?? 0;
+    this.#parts.log('warn', 'store.key-rotated', { generation });
+    this.look();
+    return generation;
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(work, work);
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  /** Starts a slot check and an attempt now, because a server restarted or the chain changed. */
+  nudge(): void {
+    this.#healer?.hurry();
+    this.look();
+  }
+
+  /** Starts a slot check after an unauthenticated hint; only the result of the check causes further actions. */
+  look(): void {
+    this.#nudged = true;
+    this.#wake.abort();
+  }
+
+  /** Stops all work, closes the store and wipes the keys. */
+  async close(): Promise<void> {
+    this.#stop.abort();
+    this.#wake.abort();
+    // No keyslot file is saved after the store's lock is given back, and no wiped key is used.
+    await this.#opening?.catch(() => undefined);
+    await this.#healing;
+    await this.#turn;
+    this.#healer?.wipe();
+    await this.#node?.close();
+    this.#set({ name: 'stopped' });
+  }
+
+  async #tick(healer: Healer): Promise<NodeState> {
+    try {
+      this.#set(await healer.tick(this.#stop.signal));
+    } catch (error) {
+      if (this.#stop.signal.aborted) return this.#state;
+      this.#parts.log('error', 'healing.failed', { error: messageOf(error) });
+      // A store that could not be checked does not count as backed.
+      if (this.#state.name === 'backed') this.#set({ ...this.#state, name: 'degraded' });
+    }
+    return this.#state;
+  }
+
+  async #attempt(): Promise<OpenNode | undefined> {
+    switch (await this.#stage.folder.look()) {
+      case 'fresh':
+        return await giveBirth(this.#stage);
+      case 'enrolled':
+        return await reopenNode(this.#stage);
+      case 'without-keyslots':
+        throw new ProblemError('NODE_NEVER_BACKED', 'there is a store, but no keyslot file beside it', {
+          hint: 'put the keyslot file back; or, if the node was never backed, `latchkey abandon` sets the store aside',
+        });
+    }
+  }
+
+  async #locked(error: unknown): Promise<void> {
+    const reason = messageOf(error);
+    const cause = this.#parts.causeOf?.(error) ?? lockedCauseOf(error);
+    this.#parts.log('error', 'store.locked', { cause, reason });
+    const newest = await this.#stage.folder.newestGeneration();
+    this.#set({ name: 'locked', cause, have: 0, need: newest?.t ?? 1, n: newest?.n ?? 0, slots: [], reason });
+  }
+
+  #set(state: NodeState): void {
+    if (this.#stop.signal.aborted && state.name !== 'stopped') return;
+    const before = this.#state;
+    this.#state = state;
+    if (summarize(before) !== summarize(state)) {
+      const level = ['unbacked', 'locked', 'fenced', 'degraded'].includes(state.name) ? 'warn' : 'info';
+      this.#parts.log(level, 'node.state', { state: state.name, summary: summarize(state) });
+    }
+    try {
+      this.#parts.onState(state);
+    } catch (error) {
+      // A listener that fails must not stop the healing.
+      this.#parts.log('error', 'node.state-not-shown', { error: messageOf(error) });
+    }
+  }
+
+  /** Sleeps, give or take a quarter so that a fleet does not march in step, or until it is nudged. */
+  async #sleep(milliseconds: number): Promise<void> {
+    const { clock, tools } = this.#parts;
+    this.#wake = new AbortController();
+    if (this.#stop.signal.aborted) return;
+    const jitter = 0.75 + (tools.random(1)[0] ?? 0) / 510;
+    await clock.sleep(milliseconds * jitter, this.#wake.signal);
+  }
+}
+
+function messageOf(error: unknown): string {
+  if (error instanceof LatchkeyError) return `${error.code}: ${error.message}`;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

@@ -1,0 +1,131 @@
+import { equalBytes } from '../../bytes/concat.ts';
+import type { AccountId } from '../../bytes/fixed-bytes.ts';
+import { toHex } from '../../bytes/hex.ts';
+import { encodeSs58 } from '../../bytes/ss58.ts';
+import { LatchkeyError, RefusalError } from '../../errors/latchkey-error.ts';
+import { KeyslotDisk } from '../../keyslots/keyslot-disk.ts';
+import type { KeyslotFile } from '../../keyslots/keyslot-file.ts';
+import type { SealedStore } from '../../store/sealed-store.ts';
+import { orAborted } from '../../time/or-aborted.ts';
+import { FormerSlots } from '../heal/former-slots.ts';
+import { readIdentity } from '../node/identity.ts';
+import { NodeFolder } from '../node/node-folder.ts';
+import type { OpenNode } from '../node/open-node.ts';
+import { OwnClaim } from '../node/own-claim.ts';
+import { bootRandom, OwnMarks } from '../node/own-marks.ts';
+import { provenPart } from '../obtain/proven-part.ts';
+import { type RecoveredKey, recoverStoreKey } from '../obtain/recovery.ts';
+import { assembleNode, bookOf, openStoreOf } from './assemble-node.ts';
+import type { BootStage, GuardianParts } from './boot-stage.ts';
+
+/**
+ * One attempt to open a node that was there before, with what its key servers remember.
+ * @returns `undefined` when too few of them gave their slot; the stage is told.
+ * @throws RefusalError NODE_ACCOUNT_MISMATCH, and whatever the keyslot file, the chain or the store refuse.
+ */
+export async function reopenNode(stage: BootStage): Promise<OpenNode | undefined> {
+  const { parts, folder } = stage;
+  const file = await new KeyslotDisk(parts.fileSystem, NodeFolder.keyslotsPath(folder.path)).read();
+  for (let rest = file; ; ) {
+    const recovered = await recoverKey(stage, rest);
+    if (recovered === undefined) return undefined;
+    let store: SealedStore | undefined;
+    try {
+      store = await openStoreOf(parts, folder.path, recovered.storeKey, recovered);
+      return await takeOver(stage, file, store, recovered);
+    } catch (error) {
+      await store?.close().catch(() => undefined);
+      wipeRecovered(recovered);
+      const other = isWrongKey(error) ? fileWithout(rest, recovered.generation) : undefined;
+      if (other === undefined) throw error;
+      parts.log('warn', 'generation.of-another-store', { generation: recovered.generation });
+      rest = other;
+    }
+  }
+}
+
+/** The key of a generation opens its slots, but not the store: the host wrote it, or a rotation was cut off. */
+export const isWrongKey = (error: unknown): boolean =>
+  error instanceof LatchkeyError && error.code === 'STORE_WRONG_KEY';
+
+/** The file without one of its two generations; `undefined` when it was the only one. */
+export function fileWithout(file: KeyslotFile, number: number): KeyslotFile | undefined {
+  const other = file.generations.find(({ generation }) => generation !== number);
+  return other === undefined ? undefined : { ...file, generations: [other] };
+}
+
+/**
+ * One attempt to get the store key back for a keyslot file.
+ * @returns `undefined` when too few servers gave their slot; the stage is told.
+ * @throws RefusalError NODE_ACCOUNT_MISMATCH, and what the chain throws.
+ */
+export async function recoverKey(
+  { parts, stopped, report }: BootStage,
+  file: KeyslotFile,
+): Promise<RecoveredKey | undefined> {
+  const { chain, tools, log, options, clockToleranceMs, maxTimeJumpMs } = parts;
+  // Before the store is opened, which notes in it that it was: a foreign store is not touched at all.
+  requireAccount(parts, file.account, file.account);
+  const snapshot = await orAborted(chain.snapshot(), stopped);
+  const { minimumThreshold } = options;
+  const outcome = await recoverStoreKey(
+    { ...tools, log },
+    { file, snapshot, minimumThreshold, clockToleranceMs, maxTimeJumpMs, signal: stopped },
+  );
+  if (!outcome.ok) {
+    const { have, need, slots } = outcome;
+    const [{ n }] = file.generations;
+    const forgot = slots.filter(({ standing }) => typeof standing !== 'string' && standing.kind === 'forgot');
+    const cause = slots.length > 0 && slots.length - forgot.length < need ? 'keys-lost' : 'keys-missing';
+    report({ name: 'locked', cause, have, need, n, slots, reason: 'too few key servers gave their slot' });
+    return undefined;
+  }
+  return outcome.recovered;
+}
+
+async function takeOver(
+  { parts, folder, report }: BootStage,
+  file: KeyslotFile,
+  store: SealedStore,
+  recovered: RecoveredKey,
+): Promise<OpenNode> {
+  const { storeKey, timeMs } = recovered;
+  const identity = await readIdentity(store);
+  // Only now: until the store opened, the generation may have been the host's.
+  if (timeMs !== undefined) parts.clock.raise(timeMs - parts.clockToleranceMs);
+  requireAccount(parts, identity.account, file.account);
+  const proven = provenPart(file, storeKey);
+  const book = bookOf(parts, folder.path, storeKey, proven);
+  const unneeded = new Map(recovered.serverKeys);
+  for (const { slot } of book.slots()) {
+    const key = recovered.serverKeys.get(toHex(slot.slotId));
+    if (key !== undefined) book.learn(slot.slotId, key);
+    unneeded.delete(toHex(slot.slotId));
+  }
+  const former = new FormerSlots(file, proven);
+  for (const [slotId, key] of unneeded) if (!former.learn(slotId, key)) key.wipe();
+  const marks = new OwnMarks(storeKey);
+  const claim = new OwnClaim(marks, recovered.incarnation + 1, bootRandom(parts.tools.random));
+  report({ name: 'open', slots: recovered.slots });
+  return assembleNode({ store, storeKey, identity, book, marks, claim, former });
+}
+
+/** Wipes the store key and all server keys. */
+export function wipeRecovered({ storeKey, serverKeys }: RecoveredKey): void {
+  storeKey.wipe();
+  for (const key of serverKeys.values()) key.wipe();
+}
+
+/**
+ * The account of a store, or of a keyslot file, must be that of the other, and the expected one.
+ * @throws RefusalError NODE_ACCOUNT_MISMATCH.
+ */
+export function requireAccount(parts: GuardianParts, account: AccountId, inFile: AccountId): void {
+  const expected = parts.expectedAccount ?? inFile;
+  if (equalBytes(account, expected) && equalBytes(account, inFile)) return;
+  throw new RefusalError('NODE_ACCOUNT_MISMATCH', 'the store is that of another account', {
+    expected: encodeSs58(expected),
+    observed: encodeSs58(account),
+    hint: 'the store is untouched; check which disk is mounted',
+  });
+}

@@ -1,0 +1,93 @@
+import { ProblemError } from '../../errors/latchkey-error.ts';
+import type { BackupPart, BackupReport, BackupSink } from '../../store/api/backup-api.ts';
+import type { StoreHealth } from '../../store/api/health.ts';
+import type { LogHead } from '../../store/api/log-head.ts';
+import type { BatchOperation, Namespace, Snapshot, Store } from '../../store/api/store-api.ts';
+
+/**
+ * The store of a node, which takes no more writes once a newer instance of the node has claimed the account (two
+ * writers would make two histories), or once the store key in force is not known. Reading goes on.
+ */
+export class FencedStore implements Store {
+  readonly #store: Store;
+  #fencedBy: string | undefined;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** Refuses every write from now on. */
+  fence(reason: string): void {
+    this.#fencedBy = reason;
+  }
+
+  async namespace(name: string, options?: { readonly erasable?: boolean }): Promise<Namespace> {
+    if (!this.#store.hasNamespace(name)) this.#requireUnfenced();
+    const namespace = await this.#store.namespace(name, options);
+    return fencedNamespace(namespace, () => this.#requireUnfenced());
+  }
+
+  namespaces(): readonly string[] {
+    return this.#store.namespaces();
+  }
+
+  hasNamespace(name: string): boolean {
+    return this.#store.hasNamespace(name);
+  }
+
+  async eraseNamespace(name: string): Promise<boolean> {
+    this.#requireUnfenced();
+    return await this.#store.eraseNamespace(name);
+  }
+
+  async batch(operations: readonly BatchOperation[]): Promise<void> {
+    this.#requireUnfenced();
+    await this.#store.batch(operations);
+  }
+
+  snapshot(): Snapshot {
+    return this.#store.snapshot();
+  }
+
+  head(): LogHead {
+    return this.#store.head();
+  }
+
+  health(): Promise<StoreHealth> {
+    return this.#store.health();
+  }
+
+  /** Goes on when fenced: it changes nothing. */
+  backup(sink: BackupSink, part?: BackupPart): Promise<BackupReport> {
+    return this.#store.backup(sink, part);
+  }
+
+  #requireUnfenced(): void {
+    if (this.#fencedBy === undefined) return;
+    throw new ProblemError('NODE_FENCED', `this instance no longer writes: ${this.#fencedBy}`, {
+      hint: '`latchkey status --explain` says what to do',
+    });
+  }
+}
+
+function fencedNamespace(inner: Namespace, requireUnfenced: () => void): Namespace {
+  const guarded = async <T>(write: () => Promise<T>): Promise<T> => {
+    requireUnfenced();
+    return await write();
+  };
+  return {
+    name: inner.name,
+    get size() {
+      return inner.size;
+    },
+    get: (name) => inner.get(name),
+    has: (name) => inner.has(name),
+    names: (range) => inner.names(range),
+    entries: (range) => inner.entries(range),
+    put: (name, value) => guarded(() => inner.put(name, value)),
+    replace: (name, value) => guarded(() => inner.replace(name, value)),
+    putIfAbsent: (name, value) => guarded(() => inner.putIfAbsent(name, value)),
+    compareAndSet: (name, expected, value) => guarded(() => inner.compareAndSet(name, expected, value)),
+    delete: (name) => guarded(() => inner.delete(name)),
+  };
+}

@@ -1,0 +1,163 @@
+import type { AccountId } from '../../bytes/fixed-bytes.ts';
+import { encodeSs58 } from '../../bytes/ss58.ts';
+import { describeFailure, type PeerFailure } from '../peer/peer-failure.ts';
+import { adviceOn, type LockedCause } from './locked-cause.ts';
+
+/** The state of one key server of a node. */
+export interface SlotReport {
+  readonly server: AccountId;
+  readonly endpoint: string | undefined;
+  /**
+   * `live`: it holds its slot; `draining`: it does, and asks to be left; `asked`: no answer yet; else why it is of no
+   * help.
+   */
+  readonly standing: 'live' | 'draining' | 'asked' | PeerFailure;
+}
+
+/** Why a node no longer writes: another instance took over, or a change of the store key ended without a known outcome. */
+export type FencedCause = 'newer-instance' | 'key-unknown';
+
+/**
+ * Where a node is between power-on and a store that its peers can open again.
+ *
+ * | state | store | meaning |
+ * |---|---|---|
+ * | starting | closed | reads chain and disk |
+ * | fresh | being made | first boot: asks servers for its first slots |
+ * | locked | closed, untouched | has k of t slots; keeps trying |
+ * | unbacked | open | no server holds a slot: a restart now loses the store |
+ * | open | open | opened by its peers; slots not looked at yet |
+ * | degraded | open | fewer than n slots live; being healed |
+ * | backed | open | n slots confirmed and live |
+ * | fenced | open, read-only | a newer instance claimed the account, or either of two store keys may be in force |
+ * | stopped | closed | |
+ */
+export type NodeState =
+  | { readonly name: 'starting'; readonly reason: string }
+  | { readonly name: 'fresh'; readonly slots: readonly SlotReport[] }
+  | {
+      readonly name: 'locked';
+      readonly cause: LockedCause;
+      /** Slots that gave their key at the last attempt. */
+      readonly have: number;
+      /** Slots that open the store: t of the keyslot file, 1 while there is none to read. */
+      readonly need: number;
+      /** Slots that the store should have: n of the keyslot file, 0 while there is none to read. */
+      readonly n: number;
+      readonly reason: string;
+      readonly slots: readonly SlotReport[];
+    }
+  | { readonly name: 'unbacked'; readonly reason: string; readonly slots: readonly SlotReport[] }
+  | { readonly name: 'open'; readonly slots: readonly SlotReport[] }
+  | {
+      readonly name: 'degraded' | 'backed';
+      /** Why there are fewer than n slots, or why servers that drain were not left, where this is known. */
+      readonly reason?: string;
+      readonly live: number;
+      readonly n: number;
+      readonly t: number;
+      readonly generation: number;
+      readonly slots: readonly SlotReport[];
+    }
+  | { readonly name: 'fenced'; readonly cause: FencedCause; readonly reason: string }
+  | { readonly name: 'stopped' };
+
+/** A slot for JSON and people. */
+export function slotToJson({ server, endpoint, standing }: SlotReport): Record<string, unknown> {
+  const text = typeof standing === 'string' ? standing : describeFailure(standing);
+  return { server: encodeSs58(server), ...(endpoint === undefined ? {} : { endpoint }), standing: text };
+}
+
+/** A state for `/readyz`, `latchkey status` and the log. */
+export function stateToJson(state: NodeState): Record<string, unknown> {
+  const { name, ...rest } = state;
+  const slots = 'slots' in state ? { slots: state.slots.map(slotToJson) } : {};
+  return { state: name, ...rest, ...slots, summary: summarize(state) };
+}
+
+/** One line for a person. */
+export function summarize(state: NodeState): string {
+  switch (state.name) {
+    case 'starting':
+      return `starting: ${state.reason}`;
+    case 'fresh':
+      return 'fresh: asking servers for the first slots';
+    case 'locked':
+      return `locked (${state.have} of ${state.need}): ${state.reason}`;
+    case 'unbacked':
+      return `unbacked: ${state.reason}; a restart now would lose this store`;
+    case 'open':
+      return 'open: slots not checked yet';
+    case 'degraded':
+    case 'backed': {
+      const draining = drainingServers(state);
+      const leaving = draining === 0 ? '' : `; ${draining} at servers that drain`;
+      return `${state.name} (${state.live} of ${state.n} slots live, ${state.t} needed${leaving})`;
+    }
+    case 'fenced':
+      return `fenced: ${state.reason}`;
+    case 'stopped':
+      return 'stopped';
+  }
+}
+
+/** The next steps for the operator, for `latchkey status --explain`. */
+export function explain(state: NodeState): string {
+  switch (state.name) {
+    case 'starting':
+      return `Nothing yet. The node waits: ${state.reason}.`;
+    case 'fresh':
+      return 'Nothing. The node enrols with key servers; it is ready when all its slots are confirmed.';
+    case 'locked':
+      return explainLocked(state);
+    case 'unbacked':
+      return 'Do not restart this node before it is backed. It enrols by itself as soon as the chain shows enough key servers that pass its trust section.';
+    case 'open':
+      return 'Nothing. The node is about to check its slots.';
+    case 'degraded':
+      return explainDegraded(state);
+    case 'backed':
+      if (drainingServers(state) > 0) return explainDraining(state);
+      return `Nothing. Up to ${state.n - state.t} of its ${state.n} key servers may lose their memory at once.`;
+    case 'fenced':
+      return fencedAdvice[state.cause];
+    case 'stopped':
+      return 'The node is stopped.';
+  }
+}
+
+const fencedAdvice: Readonly<Record<FencedCause, string>> = {
+  'newer-instance':
+    'Another instance of this node has claimed its account later than this one. Stop whichever should not run; if it was not you, someone copied the disk to another genuine machine.',
+  'key-unknown':
+    'The disk failed while the store key changed, so the former key or the new key may be in force. Check the disk, then restart the machine soon: the next start tries both keys. Until then the node writes nothing and replaces no slot, so do not restart its key servers.',
+};
+
+const drainingServers = ({ slots }: { readonly slots: readonly SlotReport[] }): number =>
+  slots.filter(({ standing }) => standing === 'draining').length;
+
+function explainDraining(state: Extract<NodeState, { name: 'degraded' | 'backed' }>): string {
+  const { reason } = state;
+  const why = reason === undefined ? '' : ` Last attempt: ${reason}.`;
+  return `${drainingServers(state)} of its ${state.n} key servers are about to be stopped. The node keeps their slots until it has ${state.n} at others; where there are too few others, add a key server or cancel a drain.${why}`;
+}
+
+function explainDegraded({ live, t, reason }: Extract<NodeState, { name: 'degraded' | 'backed' }>): string {
+  const because = reason === undefined ? '' : ` Last attempt: ${reason}.`;
+  return live < t
+    ? `Do not restart this node now: only ${live} of the ${t} slots that it needs are live. It is making a new generation of slots; help it by bringing key servers back.${because}`
+    : `Nothing urgent: enough slots live. The node replaces the missing ones as soon as enough servers are reachable.${because}`;
+}
+
+function explainLocked(state: Extract<NodeState, { name: 'locked' }>): string {
+  const { cause, have, need, reason, slots } = state;
+  if (cause !== 'keys-missing' && cause !== 'keys-lost')
+    return `The store is closed and untouched. ${reason}\n${adviceOn(cause)}`;
+  const lines = slots.map(
+    (slot) =>
+      `  - ${encodeSs58(slot.server)}: ${typeof slot.standing === 'string' ? slot.standing : describeFailure(slot.standing)}`,
+  );
+  return [`It has ${have} of the ${need} slots that it needs. ${reason}`, ...lines, adviceOn(cause)].join(
+    '\n',
+  );
+}

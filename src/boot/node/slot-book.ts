@@ -1,0 +1,159 @@
+import type { AccountId, InstanceId, SlotId } from '../../bytes/fixed-bytes.ts';
+import { toHex } from '../../bytes/hex.ts';
+import type { SecretBytes } from '../../bytes/secret-bytes.ts';
+import {
+  addGeneration,
+  confirmSlot,
+  dropOlder,
+  type EnrolledServer,
+  firstFile,
+  withdrawSlot,
+} from '../../keyslots/generations.ts';
+import {
+  findSlot,
+  type Generation,
+  isComplete,
+  type KeyslotFile,
+  type Slot,
+} from '../../keyslots/keyslot-file.ts';
+import type { HeldSlot } from '../peer/peer-client.ts';
+
+/** Replaces the keyslot file; resolves when the new file is durable. */
+export type SaveKeyslots = (file: KeyslotFile) => Promise<void>;
+
+/** A slot with a key that its server is to erase. */
+export interface DroppedSlot extends HeldSlot {
+  readonly server: AccountId;
+}
+
+/**
+ * The keyslot file of a running node and the server keys that it knows. Memory follows the disk: a change counts only
+ * when it is durable, and changes are made one after another.
+ */
+export class SlotBook {
+  readonly #save: SaveKeyslots;
+  readonly #storeKey: SecretBytes;
+  readonly #keys = new Map<string, SecretBytes>();
+  #file: KeyslotFile | undefined;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(options: {
+    readonly save: SaveKeyslots;
+    readonly storeKey: SecretBytes;
+    readonly file?: KeyslotFile | undefined;
+  }) {
+    this.#save = options.save;
+    this.#storeKey = options.storeKey;
+    this.#file = options.file;
+  }
+
+  get file(): KeyslotFile | undefined {
+    return this.#file;
+  }
+
+  /** The newer generation, or `undefined` while the store is unbacked. */
+  get newest(): Generation | undefined {
+    return this.#file?.generations[0];
+  }
+
+  /** Every slot of every generation, the newer generation first. */
+  slots(): readonly { readonly generation: Generation; readonly slot: Slot }[] {
+    return (this.#file?.generations ?? []).flatMap((generation) =>
+      generation.slots.map((slot) => ({ generation, slot })),
+    );
+  }
+
+  /** Remembers a server key that a recovery or an enrolment brought. */
+  learn(slotId: SlotId, key: SecretBytes): void {
+    this.#keys.set(toHex(slotId), key);
+  }
+
+  keyOf(slotId: SlotId): SecretBytes | undefined {
+    return this.#keys.get(toHex(slotId));
+  }
+
+  /**
+   * Puts a new generation in front, with the keys that its servers gave.
+   * @param standing what is known of a slot; decides which older generation stays.
+   * @returns slots that are in no generation any more.
+   */
+  add(
+    identity: { readonly account: AccountId; readonly storeId: Uint8Array },
+    generation: Generation,
+    enrolled: readonly EnrolledServer[],
+    standing: (slot: Slot) => 'live' | 'silent' | 'lost',
+  ): Promise<readonly DroppedSlot[]> {
+    return this.#oneAfterAnother(async () => {
+      const present = this.#file;
+      const { file, dropped } =
+        present === undefined
+          ? { file: firstFile(identity, generation), dropped: [] }
+          : addGeneration(present, generation, ({ slots }) => ({
+              live: slots.filter((slot) => standing(slot) === 'live').length,
+              possible: slots.filter((slot) => standing(slot) !== 'lost').length,
+            }));
+      await this.#save(file);
+      this.#file = file;
+      for (const server of enrolled) this.learn(server.slotId, server.key);
+      return this.#release(dropped);
+    });
+  }
+
+  /**
+   * Notes the results of a slot check: confirms the slots that proved to live, withdraws the slots that their
+   * servers say are lost, and then gives up the older generation if the newer one is complete. Returns what is dropped.
+   */
+  note(
+    confirmed: readonly { readonly slotId: SlotId; readonly instanceId: InstanceId }[],
+    lost: readonly SlotId[],
+  ): Promise<readonly DroppedSlot[]> {
+    return this.#oneAfterAnother(async () => {
+      const present = this.#file;
+      if (present === undefined) return [];
+      let changed = present;
+      for (const slotId of lost) changed = withdrawSlot(changed, this.#storeKey, slotId);
+      for (const { slotId, instanceId } of confirmed) {
+        changed = confirmSlot(changed, this.#storeKey, slotId, instanceId);
+      }
+      const { file, dropped } = dropOlder(changed);
+      if (file === present) return [];
+      await this.#save(file);
+      this.#file = file;
+      return this.#release(dropped);
+    });
+  }
+
+  /** Whether every slot of the newer generation was confirmed at the process that issued it. */
+  get isComplete(): boolean {
+    return this.newest !== undefined && isComplete(this.newest);
+  }
+
+  /** Whether the book still has a slot. */
+  has(slotId: SlotId): boolean {
+    return this.#file !== undefined && findSlot(this.#file, slotId) !== undefined;
+  }
+
+  /** Wipes all server keys. */
+  wipe(): void {
+    for (const key of this.#keys.values()) key.wipe();
+    this.#keys.clear();
+  }
+
+  #release(dropped: readonly Generation[]): readonly DroppedSlot[] {
+    const account = this.#file?.account;
+    if (account === undefined) return [];
+    return dropped.flatMap(({ slots }) =>
+      slots.flatMap(({ server, slotId }) => {
+        const key = this.#keys.get(toHex(slotId));
+        this.#keys.delete(toHex(slotId));
+        return key === undefined ? [] : [{ server, account, slotId, key }];
+      }),
+    );
+  }
+
+  #oneAfterAnother<T>(change: () => Promise<T>): Promise<T> {
+    const next = this.#last.then(change, change);
+    this.#last = next.catch(() => undefined);
+    return next;
+  }
+}

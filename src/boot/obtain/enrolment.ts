@@ -1,0 +1,156 @@
+import { equalBytes } from '../../bytes/concat.ts';
+import type { AccountId } from '../../bytes/fixed-bytes.ts';
+import { SlotId } from '../../bytes/fixed-bytes.ts';
+import { toHex } from '../../bytes/hex.ts';
+import type { ChainSnapshot, ServerRecord } from '../../chain/chain-view.ts';
+import type { RandomSource } from '../../crypto/random.ts';
+import { chooseServers, eligibleServers, type SkipReason } from '../../keyslots/choose-servers.ts';
+import type { EnrolledServer } from '../../keyslots/generations.ts';
+import type { Quorum } from '../../keyslots/threshold.ts';
+import { failureOf, type PeerFailure } from '../peer/peer-failure.ts';
+import { type RoundTools, runKeyRound } from './key-round.ts';
+import type { ServerVetter } from './vet-server.ts';
+
+/** The input of an enrolment. */
+export interface EnrolmentInput {
+  readonly account: AccountId;
+  readonly snapshot: ChainSnapshot;
+  readonly quorum: Quorum;
+  /** Servers that hold a live slot now: asked first, so that a better-ranked newcomer displaces none of them. */
+  readonly enrolled: readonly AccountId[];
+  /** Servers that are asked only when the others do not suffice. */
+  readonly last?: readonly AccountId[];
+  /** Servers that are not asked at all: they drain. */
+  readonly draining?: readonly AccountId[];
+  /** With fewer servers than this the result would be thrown away, so no key is asked for. */
+  readonly worthwhile: number;
+  readonly signal: AbortSignal;
+}
+
+/** The parts that an enrolment uses. */
+export interface EnrolmentTools extends RoundTools {
+  readonly vetter: ServerVetter;
+  readonly random: RandomSource;
+}
+
+/** The servers that gave a new key, at most n, and the reasons of the servers that did not. */
+export interface Enrolment {
+  readonly servers: readonly EnrolledServer[];
+  /** How many servers were not asked, by reason: too many slots would be on one platform or stash, or they drain. */
+  readonly passedOver: ReadonlyMap<SkipReason | 'draining', number>;
+  readonly failures: ReadonlyMap<string, { readonly record: ServerRecord; readonly failure: PeerFailure }>;
+}
+
+/**
+ * Walks down the ranking until n servers have given a fresh key each, or no server is left to ask. Every server is vetted
+ * before it is asked; every key is under a slot id of its own.
+ */
+export async function enrol(tools: EnrolmentTools, input: EnrolmentInput): Promise<Enrolment> {
+  const { account, snapshot, quorum, signal } = input;
+  const isIn = (servers: readonly AccountId[] | undefined, record: ServerRecord) =>
+    servers?.some((server) => equalBytes(server, record.account)) ?? false;
+  const isLast = (record: ServerRecord) => isIn(input.last, record);
+  const all = eligibleServers(snapshot, { account });
+  const ranked = all.filter((record) => !isIn(input.draining, record));
+  const eligible = [...ranked.filter((record) => !isLast(record)), ...ranked.filter(isLast)];
+  const granted = new Map<string, { readonly record: ServerRecord; readonly enrolled: EnrolledServer }>();
+  const failures = new Map<string, { readonly record: ServerRecord; readonly failure: PeerFailure }>();
+  const fail = (record: ServerRecord, failure: PeerFailure) =>
+    failures.set(toHex(record.account), { record, failure });
+  const choose = () =>
+    chooseServers({
+      eligible,
+      quorum,
+      enrolled: [...[...granted.values()].map(({ record }) => record.account), ...input.enrolled],
+      isUsable: ({ account: server }) => !failures.has(toHex(server)),
+      platformOf: (record) => tools.vetter.platformOf(record),
+    });
+  let asked = choose().chosen.filter(({ account: server }) => !granted.has(toHex(server)));
+  while (asked.length > 0 && !signal.aborted) {
+    const vetted = await vetAll(tools.vetter, asked, snapshot, signal, fail);
+    if (eligible.length - failures.size < input.worthwhile) break;
+    await askForKeys(tools, account, vetted, signal, fail, (record, enrolled) =>
+      granted.set(toHex(record.account), { record, enrolled }),
+    );
+    // A server that neither granted nor failed was cut off by the signal.
+    asked = choose().chosen.filter(({ account: server }) => !granted.has(toHex(server)));
+  }
+  const { chosen, skipped } = choose();
+  const passedOver = new Map<SkipReason | 'draining', number>();
+  if (ranked.length < all.length) passedOver.set('draining', all.length - ranked.length);
+  for (const { reason } of skipped) passedOver.set(reason, (passedOver.get(reason) ?? 0) + 1);
+  return {
+    servers: chosen.flatMap(({ account: server }) => granted.get(toHex(server))?.enrolled ?? []),
+    passedOver,
+    failures,
+  };
+}
+
+async function vetAll(
+  vetter: ServerVetter,
+  records: readonly ServerRecord[],
+  snapshot: ChainSnapshot,
+  signal: AbortSignal,
+  fail: (record: ServerRecord, failure: PeerFailure) => void,
+): Promise<readonly ServerRecord[]> {
+  const verdicts = await Promise.all(
+    records.map(async (record) => {
+      try {
+        await vetter.vet(record, snapshot, signal);
+        return [record];
+      } catch (error) {
+        fail(record, failureOf(error));
+        return [];
+      }
+    }),
+  );
+  return verdicts.flat();
+}
+
+async function askForKeys(
+  tools: EnrolmentTools,
+  account: AccountId,
+  records: readonly ServerRecord[],
+  signal: AbortSignal,
+  fail: (record: ServerRecord, failure: PeerFailure) => void,
+  grant: (record: ServerRecord, enrolled: EnrolledServer) => void,
+): Promise<void> {
+  if (records.length === 0) return;
+  const bySlot = new Map(records.map((record) => [SlotId.of(tools.random(SlotId.byteLength)), record]));
+  await runKeyRound(tools, {
+    account,
+    intent: 'create',
+    targets: [...bySlot].map(([slotId, peer]) => ({ peer, slotId })),
+    quorum: records.length,
+    signal,
+    onResult: ({ slotId }, result) => {
+      const record = bySlot.get(slotId);
+      if (record === undefined) return;
+      if (!result.ok) {
+        fail(record, result.failure);
+        return;
+      }
+      const { grant: key, instanceId } = result.answer;
+      if (key.recoveryToken === undefined || !key.created) {
+        key.key.wipe();
+        fail(record, { kind: 'garbage', detail: 'it gave no fresh key with a recovery token' });
+        return;
+      }
+      grant(record, {
+        server: record.account,
+        slotId,
+        keyId: key.keyId,
+        key: key.key,
+        recoveryToken: key.recoveryToken,
+        instanceId,
+      });
+    },
+  });
+}
+
+/** Why an attempt got fewer than n slots, such as `4 of 5 servers gave a key; passed over: 2 platform-limit`. */
+export function shortfall({ servers, passedOver }: Enrolment, { n }: Quorum): string {
+  const reasons = [...passedOver].map(([reason, count]) => `${count} ${reason}`);
+  const others = reasons.length === 0 ? '' : `; passed over: ${reasons.join(', ')}`;
+  return `${servers.length} of ${n} servers gave a key${others}`;
+}

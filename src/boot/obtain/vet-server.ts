@@ -1,0 +1,166 @@
+import { equalBytes } from '../../bytes/concat.ts';
+import { toHex } from '../../bytes/hex.ts';
+import { Memo, memoKey } from '../../bytes/memo.ts';
+import type { ChainSnapshot, ServerRecord } from '../../chain/chain-view.ts';
+import { sha256 } from '../../crypto/sha2.ts';
+import { LatchkeyError } from '../../errors/latchkey-error.ts';
+import type { Judge } from '../../keyserver/judge.ts';
+import type { Attestation } from '../../keyserver/own-attestation.ts';
+import type { EvidenceVerifier } from '../../keyserver/verify.ts';
+import { attestationReportData } from '../../protocol/report-data.ts';
+import { parseQuote } from '../../tdx/quote.ts';
+import type { QuoteVerifier } from '../../tdx/verify-quote.ts';
+import type { Clock } from '../../time/clock.ts';
+import { orAborted } from '../../time/or-aborted.ts';
+import { provenPlatform } from '../../trust/registered-platform.ts';
+import type { PeerClient } from '../peer/peer-client.ts';
+import { PeerError, type PeerFailure } from '../peer/peer-failure.ts';
+import { RecentNames } from './recent-names.ts';
+
+/** How long a passed attestation is not asked for again. */
+const VETTED_FOR_MS = 30_000;
+/**
+ * How long a registered quote that proves nothing is not verified again. A corrected clock usually jumps by more, so
+ * that the verdict of a wrong clock does not last.
+ */
+const REFUSED_FOR_MS = 600_000;
+/** Verdicts that are remembered, each kind: as many as a chain may have records, so that no walk meets one twice. */
+const MAX_REMEMBERED = 20_000;
+
+/** Limits on the age of the block in an attestation. */
+export interface AttestationBounds {
+  readonly maxAgeMs: number;
+  /** Expected time between blocks, for turning a distance in blocks into an age. */
+  readonly blockTimeMs: number;
+}
+
+/** A server under examination. */
+interface Candidate {
+  readonly record: ServerRecord;
+  /** What its registered quote proves. */
+  readonly platform: string;
+  readonly role: 'new' | 'holder';
+}
+
+/** The failure when the chain does not prove which machine holds a server's key. */
+export const unprovenRegistration: PeerFailure = {
+  kind: 'untrusted',
+  code: 'REGISTRATION_MISMATCH',
+  detail: 'its registered quote does not prove its account, key and platform',
+};
+
+/**
+ * Decides with whom a node shares its store key. The registered quote proves account ↔ X25519 key ↔ platform, for
+ * good; `GET /attestation` proves what the machine runs now.
+ */
+export class ServerVetter {
+  readonly #verifier: QuoteVerifier;
+  readonly #evidenceVerifier: EvidenceVerifier;
+  readonly #judge: Judge;
+  readonly #client: PeerClient;
+  readonly #clock: Clock;
+  readonly #bounds: AttestationBounds;
+  readonly #platforms = new Memo<string>(MAX_REMEMBERED);
+  readonly #refused = new RecentNames({ forMs: REFUSED_FOR_MS, capacity: MAX_REMEMBERED });
+  readonly #vetted = new RecentNames({ forMs: VETTED_FOR_MS, capacity: MAX_REMEMBERED });
+
+  constructor(parts: {
+    readonly verifier: QuoteVerifier;
+    readonly evidenceVerifier: EvidenceVerifier;
+    readonly judge: Judge;
+    readonly client: PeerClient;
+    readonly clock: Clock;
+    readonly bounds: AttestationBounds;
+  }) {
+    this.#verifier = parts.verifier;
+    this.#evidenceVerifier = parts.evidenceVerifier;
+    this.#judge = parts.judge;
+    this.#client = parts.client;
+    this.#clock = parts.clock;
+    this.#bounds = parts.bounds;
+  }
+
+  /** PPID (hex) that the registered quote proves for this account and key; `undefined` when it proves none. */
+  platformOf(record: ServerRecord): string | undefined {
+    const name = memoKey(sha256(record.account, record.x25519PublicKey, record.quote));
+    const known = this.#platforms.find(name);
+    if (known !== undefined) return known;
+    const nowMs = this.#clock.nowMs();
+    if (this.#refused.has(name, nowMs)) return undefined;
+    const platform = this.#registeredPlatform(record, nowMs);
+    if (platform === undefined) {
+      this.#refused.add(name, nowMs);
+      return undefined;
+    }
+    this.#platforms.set(name, platform);
+    return platform;
+  }
+
+  /**
+   * Checks that a server is, now, a machine that the trust section accepts. A passed check is remembered for a short
+   * time.
+   * @param role `new`: it is to get a slot; `holder`: it has one, so that an out-of-date TCB has its grace.
+   * @throws PeerError saying why not.
+   */
+  async vet(
+    record: ServerRecord,
+    snapshot: ChainSnapshot,
+    signal: AbortSignal,
+    role: 'new' | 'holder' = 'new',
+  ): Promise<void> {
+    const name = `${role}/${toHex(record.account)}/${toHex(record.x25519PublicKey)}/${record.endpoint}`;
+    const nowMs = this.#clock.nowMs();
+    if (this.#vetted.has(name, nowMs)) return;
+    const platform = this.platformOf(record);
+    if (platform === undefined) throw new PeerError(unprovenRegistration);
+    const attestation = await this.#client.attestation(record, signal);
+    await orAborted(this.#examine(attestation, { record, platform, role }, snapshot), signal);
+    this.#vetted.add(name, nowMs);
+  }
+
+  async #examine(
+    attestation: Attestation,
+    { record, platform, role }: Candidate,
+    snapshot: ChainSnapshot,
+  ): Promise<void> {
+    try {
+      const quote = parseQuote(attestation.quote);
+      const expected = attestationReportData({ ...attestation, x25519PublicKey: record.x25519PublicKey });
+      if (!equalBytes(quote.body.reportData, expected)) {
+        throw untrusted(
+          'REPORT_DATA_MISMATCH',
+          'its attestation does not bind its account and registered key',
+        );
+      }
+      const verified = await this.#evidenceVerifier.verify(quote);
+      if (role === 'new') this.#judge.judgeMachine(verified);
+      else this.#judge.judgeKeyHolder(verified);
+      if (toHex(verified.platform.ppid) !== platform) {
+        throw untrusted('PLATFORM_REFUSED', 'it runs on another platform than the one that it registered');
+      }
+    } catch (error) {
+      if (error instanceof LatchkeyError) throw untrusted(error.code, error.message);
+      throw error;
+    }
+    this.#requireFresh(attestation, snapshot);
+  }
+
+  #requireFresh({ finalized }: Attestation, { block }: ChainSnapshot): void {
+    const behindMs = (block.number - finalized.number) * this.#bounds.blockTimeMs;
+    // A block far ahead of the chain would keep an attestation fresh for ever.
+    if (Math.abs(behindMs) > this.#bounds.maxAgeMs) {
+      throw untrusted(
+        'ATTESTATION_STALE',
+        `its attestation cites block ${finalized.number}, the chain is at ${block.number}`,
+      );
+    }
+  }
+
+  #registeredPlatform(record: ServerRecord, nowMs: number): string | undefined {
+    const ppid = provenPlatform(record, this.#verifier, nowMs);
+    return ppid === undefined ? undefined : toHex(ppid);
+  }
+}
+
+const untrusted = (code: string, detail: string): PeerError =>
+  new PeerError({ kind: 'untrusted', code, detail });
