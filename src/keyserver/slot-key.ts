@@ -3,7 +3,7 @@ import { type AccountId, KeyId, type SlotId } from '../bytes/fixed-bytes.ts';
 import { SecretBytes } from '../bytes/secret-bytes.ts';
 import type { RandomSource } from '../crypto/random.ts';
 import { RefusalError } from '../errors/latchkey-error.ts';
-import { compareHeads, type Head, type Incarnation, type SlotReport } from '../protocol/mac-routes.ts';
+import { compareHeads, type Head, type Incarnation, type StoreReport } from '../protocol/mac-routes.ts';
 import { RECOVERY_TOKEN_BYTES } from '../protocol/recovery-proof.ts';
 import { isPlainSlotId } from '../protocol/report-data.ts';
 
@@ -56,7 +56,7 @@ export class SlotKey {
   #wasUsed = false;
   #incarnation = NO_INCARNATION;
   #head: Head | undefined;
-  #report: SlotReport | undefined;
+  #report: StoreReport | undefined;
 
   constructor(
     account: AccountId,
@@ -92,7 +92,7 @@ export class SlotKey {
     return this.#head;
   }
 
-  get report(): SlotReport | undefined {
+  get report(): StoreReport | undefined {
     return this.#report;
   }
 
@@ -154,7 +154,7 @@ export class SlotKey {
     if (this.#head === undefined || compareHeads(head, this.#head) > 0) this.#head = head;
   }
 
-  setReport(report: SlotReport, from: Incarnation): void {
+  setReport(report: StoreReport, from: Incarnation): void {
     if (this.isHeldBy(from)) this.#report = report;
   }
 

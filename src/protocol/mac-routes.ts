@@ -106,7 +106,7 @@ export interface Incarnation {
 }
 
 /** The client's view of its own slots. */
-export type SlotReport = z.output<typeof reportFields>;
+export type StoreReport = z.output<typeof reportFields>;
 
 /** The content of `key-status` in addition to the envelope. */
 export interface KeyStatus {
@@ -114,7 +114,7 @@ export interface KeyStatus {
   readonly confirm: boolean;
   readonly incarnation: Incarnation;
   readonly head: Head | undefined;
-  readonly report: SlotReport | undefined;
+  readonly report: StoreReport | undefined;
 }
 
 /** The answer of a server to `key-status` and `claim`. */
@@ -135,7 +135,7 @@ const headBytes = (head: Head | undefined): Uint8Array =>
     : concatBytes(Uint8Array.of(1), u64BigEndian(head.generation), u64BigEndian(head.sequence), head.digest);
 const incarnationBytes = ({ number, bootId }: Incarnation): Uint8Array =>
   concatBytes(u64BigEndian(number), bootId);
-const reportBytes = (report: SlotReport | undefined): Uint8Array =>
+const reportBytes = (report: StoreReport | undefined): Uint8Array =>
   report === undefined ? new Uint8Array(4) : Uint8Array.of(1, report.threshold, report.slots, report.live);
 
 /** Canonical bytes of the content of `key-status`. */

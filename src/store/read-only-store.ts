@@ -8,7 +8,7 @@ import type { LogHead } from './api/log-head.ts';
 import type { ReadableNamespace } from './api/store-api.ts';
 import { writeBackup } from './backup/backup.ts';
 import { MIN_PADDING_BYTES } from './log/record.ts';
-import { type Recovered, type RecoverySource, readStore } from './open/recovery.ts';
+import { type ReadLog, type RecoverySource, readStore } from './open/recovery.ts';
 import { SealedSnapshot } from './snapshot.ts';
 
 /** Errors that a concurrent writer can cause in a reader; a second read shows whether they are real. */
@@ -25,10 +25,10 @@ const ATTEMPTS = 4;
  * long as the files stay open, which half of the process's limit of open files bounds.
  */
 export class ReadOnlyStore {
-  readonly #recovered: Recovered;
+  readonly #recovered: ReadLog;
   readonly #snapshot: SealedSnapshot;
 
-  private constructor(recovered: Recovered) {
+  private constructor(recovered: ReadLog) {
     this.#recovered = recovered;
     this.#snapshot = new SealedSnapshot(recovered.state);
   }

@@ -3,8 +3,8 @@ import { toHex } from '../bytes/hex.ts';
 import { sha256Hex } from '../crypto/sha2.ts';
 import type { ErrorCode } from '../errors/codes.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
-import { ByteReader } from './byte-reader.ts';
 import * as layout from './quote-layout.ts';
+import { QuoteReader } from './quote-reader.ts';
 import { readTdReport, type TdReport } from './td-report.ts';
 
 /** How to treat bytes after the quote's own end. */
@@ -119,7 +119,7 @@ export function parseQuote(bytes: Uint8Array, options: { readonly trailing?: Tra
     refuse('QUOTE_TOO_LARGE', 'quote', expected, `${bytes.length} bytes`);
   }
   const copy = new Uint8Array(bytes);
-  const reader = new ByteReader(copy);
+  const reader = new QuoteReader(copy);
   const header = readHeader(reader);
   const bodyType = header.version === 4 ? layout.BODY_TYPE_TD_REPORT_1_0 : readBodyDescriptor(reader);
   const body = readTdReport(reader, bodyType);
@@ -149,7 +149,7 @@ function refuse(code: ErrorCode, field: string, expected: string, observed: stri
   });
 }
 
-function readHeader(reader: ByteReader): QuoteHeader {
+function readHeader(reader: QuoteReader): QuoteHeader {
   const version = reader.u16('version');
   if (version !== 4 && version !== 5) {
     const hint = version === 3 ? ' (an SGX quote)' : '';
@@ -173,7 +173,7 @@ function readHeader(reader: ByteReader): QuoteHeader {
 }
 
 /** Version 5: the type names the body, and the size field must be that body's size. */
-function readBodyDescriptor(reader: ByteReader): layout.BodyType {
+function readBodyDescriptor(reader: QuoteReader): layout.BodyType {
   const observed = reader.u16('body type');
   const type = layout.bodyTypes.find((known) => known === observed);
   if (type === undefined) {
@@ -186,7 +186,7 @@ function readBodyDescriptor(reader: ByteReader): layout.BodyType {
   return type;
 }
 
-function readSignatureData(data: ByteReader) {
+function readSignatureData(data: QuoteReader) {
   const signature = data.take(layout.SIGNATURE_BYTES, 'quote signature');
   const attestationKey = data.take(layout.ATTESTATION_KEY_BYTES, 'attestation key');
   const outerType = data.u16('outer certification data type');

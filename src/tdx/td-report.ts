@@ -1,4 +1,3 @@
-import type { ByteReader } from './byte-reader.ts';
 import {
   BODY_TYPE_TD_REPORT_1_0,
   BODY_TYPE_TD_REPORT_1_5_EXTENDED,
@@ -9,6 +8,7 @@ import {
   tdReport15Layout,
   tdReportLayout,
 } from './quote-layout.ts';
+import type { QuoteReader } from './quote-reader.ts';
 
 /** The TD report inside a quote, in Intel's terms; every value raw. */
 export interface TdReport {
@@ -71,7 +71,7 @@ export interface TdReportExtension {
  * Reads the body that this type names.
  * @throws EvidenceError QUOTE_TRUNCATED.
  */
-export function readTdReport(reader: ByteReader, bodyType: BodyType): TdReport {
+export function readTdReport(reader: QuoteReader, bodyType: BodyType): TdReport {
   const body = reader.take(bodyBytes[bodyType], 'TD report');
   const isTdReport10 = bodyType === BODY_TYPE_TD_REPORT_1_0;
   return Object.freeze({

@@ -11,7 +11,7 @@ const MAX_DOUBLINGS = 10;
  * Servers that say under the MAC of a slot that they drain. They keep the slots that they have; the next generation is
  * made without them. A server that drains again and again, and gives keys in between, is left more slowly each time.
  */
-export class Leaving {
+export class DrainNotices {
   readonly #claims: RepeatedClaims;
   /** Since when each server reports a drain without interruption, and the process that reports it. */
   readonly #saying = new Map<string, { readonly instance: string; readonly sinceMs: number }>();
@@ -36,7 +36,7 @@ export class Leaving {
   }
 
   /** Whether a slot is to be replaced now because its server drains. */
-  isHeeded({ server }: Pick<Slot, 'server'>, nowMs: number): boolean {
+  shouldReplace({ server }: Pick<Slot, 'server'>, nowMs: number): boolean {
     const saying = this.#saying.get(toHex(server));
     return saying !== undefined && nowMs - saying.sinceMs >= this.#claims.waitMs(server, nowMs);
   }

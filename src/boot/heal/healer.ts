@@ -5,16 +5,16 @@ import { buildGeneration, nextGeneration } from '../../keyslots/generations.ts';
 import { type Quorum, thresholdFor } from '../../keyslots/threshold.ts';
 import type { Log } from '../../observe/log.ts';
 import { orAborted } from '../../time/or-aborted.ts';
-import { HoldingAccount } from '../node/account-hold.ts';
+import { AccountHold } from '../node/account-hold.ts';
 import type { FencedCause, NodeState } from '../node/node-state.ts';
 import type { OpenNode } from '../node/open-node.ts';
 import type { DroppedSlot } from '../node/slot-book.ts';
 import { type Enrolment, type EnrolmentTools, enrol, shortfall } from '../obtain/enrolment.ts';
 import { describeFailure } from '../peer/peer-failure.ts';
 import { AttemptPace } from './attempt-pace.ts';
-import { Leaving } from './drain-notices.ts';
-import { Forgetting } from './key-erasure-queue.ts';
-import { KeyLearning } from './missing-key-fetcher.ts';
+import { DrainNotices } from './drain-notices.ts';
+import { KeyErasureQueue } from './key-erasure-queue.ts';
+import { MissingKeyFetcher } from './missing-key-fetcher.ts';
 import { RepeatedClaims } from './repeated-claims.ts';
 import {
   type CheckedSlot,
@@ -28,8 +28,8 @@ import {
   type SlotCheck,
   standingOf,
 } from './slot-check.ts';
-import { contradicted, Doubts } from './suspected-servers.ts';
-import { Silence } from './unreachable-since.ts';
+import { contradicted, SuspectedServers } from './suspected-servers.ts';
+import { UnreachableSince } from './unreachable-since.ts';
 
 /** Cap on the doublings of the patience with a server that says again and again that its memory is gone. */
 const MAX_FORGETFUL_DOUBLINGS = 3;
@@ -62,14 +62,14 @@ export interface HealerParts {
 export class Healer {
   readonly #parts: HealerParts;
   readonly #node: OpenNode;
-  readonly #learning: KeyLearning;
-  readonly #forgetting: Forgetting;
-  readonly #holding: HoldingAccount;
+  readonly #missingKeys: MissingKeyFetcher;
+  readonly #erasures: KeyErasureQueue;
+  readonly #hold: AccountHold;
   readonly #pace: AttemptPace;
   readonly #formerPace: AttemptPace;
-  readonly #doubts = new Doubts();
-  readonly #silence = new Silence();
-  readonly #leaving: Leaving;
+  readonly #suspected = new SuspectedServers();
+  readonly #unreachable = new UnreachableSince();
+  readonly #drains: DrainNotices;
   /** Servers that said that their memory is gone. */
   readonly #forgetful: RepeatedClaims;
   #live = 0;
@@ -81,12 +81,12 @@ export class Healer {
     const { tools, log, options } = parts;
     this.#parts = parts;
     this.#node = node;
-    this.#learning = new KeyLearning(tools, node, new AttemptPace(tools, options));
-    this.#forgetting = new Forgetting({ client: tools.client, log });
-    this.#holding = new HoldingAccount(node);
+    this.#missingKeys = new MissingKeyFetcher(tools, node, new AttemptPace(tools, options));
+    this.#erasures = new KeyErasureQueue({ client: tools.client, log });
+    this.#hold = new AccountHold(node);
     this.#pace = new AttemptPace(tools, options);
     this.#formerPace = new AttemptPace(tools, options);
-    this.#leaving = new Leaving(options.patienceMs);
+    this.#drains = new DrainNotices(options.patienceMs);
     this.#forgetful = new RepeatedClaims({ ...options, maxDoublings: MAX_FORGETFUL_DOUBLINGS });
   }
 
@@ -95,9 +95,9 @@ export class Healer {
     if (this.#fenced !== undefined) return this.#fenced;
     const { chain, options } = this.#parts;
     const snapshot = await orAborted(chain.snapshot(), signal);
-    await this.#learning.learn(snapshot, signal);
-    let check = await this.#holding.settle(() => this.#check(snapshot, signal));
-    if (this.#holding.isOvertaken(check)) return this.#fence(check.newerNumber);
+    await this.#missingKeys.learn(snapshot, signal);
+    let check = await this.#hold.settle(() => this.#check(snapshot, signal));
+    if (this.#hold.isOvertaken(check)) return this.#fence(check.newerNumber);
     await this.#releaseFormer(snapshot, signal);
     const eligible = eligibleServers(snapshot, { account: this.#node.identity.account });
     const quorum = thresholdFor(eligible.length, options);
@@ -111,7 +111,7 @@ export class Healer {
     }
     const made = await this.#makeGeneration(snapshot, quorum, check, signal);
     if (made) check = await this.#check(snapshot, signal);
-    if (this.#holding.isOvertaken(check)) return this.#fence(check.newerNumber);
+    if (this.#hold.isOvertaken(check)) return this.#fence(check.newerNumber);
     return this.#state(check, 'too few key servers gave a key');
   }
 
@@ -131,44 +131,44 @@ export class Healer {
 
   /** Has the server keys of slots erased that no generation needs. */
   release(dropped: readonly DroppedSlot[], snapshot: ChainSnapshot): void {
-    this.#forgetting.run(dropped, snapshot);
+    this.#erasures.run(dropped, snapshot);
   }
 
   /** Wipes the keys that it still holds; not to be used afterwards. */
   wipe(): void {
-    this.#forgetting.wipe();
+    this.#erasures.wipe();
   }
 
   async #check(snapshot: ChainSnapshot, signal: AbortSignal): Promise<SlotCheck> {
     const { tools } = this.#parts;
-    const known = { live: this.#live, unknown: this.#learning.unknown };
+    const known = { live: this.#live, unknown: this.#missingKeys.unknown };
     const check = await checkSlots(tools.client, this.#node, snapshot, known, signal);
     // The newer instance may depend on the slots that this instance would give up.
-    if (this.#holding.isOvertaken(check)) return check;
-    this.#forgetting.run(await this.#node.book.note(confirmations(check), lostSlots(check)), snapshot);
+    if (this.#hold.isOvertaken(check)) return check;
+    this.#erasures.run(await this.#node.book.note(confirmations(check), lostSlots(check)), snapshot);
     this.#live = newestOf(this.#node, check).filter(isLive).length;
     this.#noteSilence(check);
-    this.#doubts.clear(check.checked);
+    this.#suspected.clear(check.checked);
     return check;
   }
 
   /** Only the instance that holds the account may erase slots of its former key: another may still live on them. */
   async #releaseFormer(snapshot: ChainSnapshot, signal: AbortSignal): Promise<void> {
     const { former } = this.#node;
-    if (former === undefined || !former.isPending || !this.#holding.holds || !this.#formerPace.isDue) return;
+    if (former === undefined || !former.isPending || !this.#hold.holds || !this.#formerPace.isDue) return;
     this.#formerPace.backOff();
-    this.#forgetting.run(await former.take(this.#parts.tools, snapshot, signal), snapshot);
+    this.#erasures.run(await former.take(this.#parts.tools, snapshot, signal), snapshot);
   }
 
   #noteSilence({ checked }: SlotCheck): void {
     const { log, tools } = this.#parts;
     const nowMs = tools.clock.nowMs();
-    for (const { slot, report } of this.#silence.note(checked, nowMs)) {
+    for (const { slot, report } of this.#unreachable.note(checked, nowMs)) {
       const reason =
         typeof report.standing === 'string' ? 'its key is not known yet' : describeFailure(report.standing);
       log('warn', 'slot.lost', { server: encodeSs58(slot.server), reason });
     }
-    for (const server of this.#leaving.note(checked, nowMs)) {
+    for (const server of this.#drains.note(checked, nowMs)) {
       log('info', 'server.draining', { server: encodeSs58(server) });
     }
   }
@@ -184,17 +184,19 @@ export class Healer {
     const canWait = checked.filter(isLive).length > newest.t;
     return checked.some((one) => {
       const { slot, report } = one;
-      if (isLive(one)) return isDraining(one) && this.#leaving.isHeeded(slot, nowMs);
+      if (isLive(one)) return isDraining(one) && this.#drains.shouldReplace(slot, nowMs);
       const { standing } = report;
       const kind = typeof standing === 'string' ? undefined : standing.kind;
-      const isDoubted = this.#doubts.covers(slot);
+      const isDoubted = this.#suspected.covers(slot);
       // A server that left the chain, or gave a wrong key, does not come back with the right one.
       if (kind === 'departed' || kind === 'lied') return true;
       if (kind === 'forgot' && !isDoubted) {
-        return !canWait || this.#silence.lengthMs(slot, nowMs) >= this.#forgetful.waitMs(slot.server, nowMs);
+        return (
+          !canWait || this.#unreachable.lengthMs(slot, nowMs) >= this.#forgetful.waitMs(slot.server, nowMs)
+        );
       }
-      const factor = isDoubted ? this.#doubts.patienceFactor(slot) : 1;
-      return this.#silence.lengthMs(slot, nowMs) >= this.#parts.options.patienceMs * factor;
+      const factor = isDoubted ? this.#suspected.patienceFactor(slot) : 1;
+      return this.#unreachable.lengthMs(slot, nowMs) >= this.#parts.options.patienceMs * factor;
     });
   }
 
@@ -215,10 +217,10 @@ export class Healer {
     const draining = check.checked.filter(isDraining).map(({ slot }) => slot.server);
     // A restarted server keeps its rank the first time; one that gives keys and does not prove them is asked last.
     const unproved = check.checked
-      .filter((one) => !isLive(one) && (!hasForgotten(one) || this.#doubts.covers(one.slot)))
+      .filter((one) => !isLive(one) && (!hasForgotten(one) || this.#suspected.covers(one.slot)))
       .map(({ slot }) => slot.server);
     const left = snapshot.servers.filter(
-      ({ account: server }) => this.#leaving.wasLeft(server, nowMs) || this.#forgetful.isLast(server, nowMs),
+      ({ account: server }) => this.#drains.wasLeft(server, nowMs) || this.#forgetful.isLast(server, nowMs),
     );
     const last = [...unproved, ...left.map((server) => server.account)];
     const enrolment = await enrol(tools, {
@@ -243,14 +245,14 @@ export class Healer {
     }
     await this.#putInFront(enrolment, quorum, check, snapshot);
     const serversOf = (slots: readonly CheckedSlot[]) => slots.map(({ slot }) => slot.server);
-    this.#leaving.left(serversOf(leaves), tools.clock.nowMs());
+    this.#drains.left(serversOf(leaves), tools.clock.nowMs());
     this.#forgetful.replaced(serversOf(forgotten), tools.clock.nowMs());
     return true;
   }
 
   /** Whether a generation of these servers would answer a "forgot" that is not true. */
   #isDoubtful({ checked }: SlotCheck, { servers }: Enrolment, { n }: Quorum): boolean {
-    const fresh = this.#doubts.learn(checked, servers);
+    const fresh = this.#suspected.learn(checked, servers);
     for (const server of fresh) this.#parts.log('warn', 'slot.doubted', { server: encodeSs58(server) });
     return fresh.length > 0 || (servers.length < n && contradicted(checked, servers).length > 0);
   }
@@ -277,8 +279,8 @@ export class Healer {
       this.#backOff(servers.length, quorum);
       throw error;
     });
-    this.#forgetting.run(dropped, snapshot);
-    this.#doubts.taken(servers);
+    this.#erasures.run(dropped, snapshot);
+    this.#suspected.taken(servers);
     log('info', 'slots.generation', {
       generation: number,
       t: quorum.t,
@@ -332,7 +334,7 @@ export class Healer {
   #forgetEnrolment({ servers }: Enrolment, snapshot: ChainSnapshot): void {
     const { account } = this.#node.identity;
     for (const { recoveryToken } of servers) recoveryToken.wipe();
-    this.#forgetting.run(
+    this.#erasures.run(
       servers.map(({ server, slotId, key }) => ({ server, account, slotId, key })),
       snapshot,
     );

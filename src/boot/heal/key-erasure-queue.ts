@@ -14,7 +14,7 @@ const MAX_TO_FORGET = 1024;
  * Server keys that no generation needs any more, until their servers have erased them: a key that lives on would open
  * an older copy of the disk. A server that cannot be reached drops them when it restarts.
  */
-export class Forgetting {
+export class KeyErasureQueue {
   readonly #client: PeerClient;
   readonly #log: Log;
   readonly #open = new Map<string, DroppedSlot>();

@@ -11,7 +11,7 @@ import type { AttemptPace } from './attempt-pace.ts';
  * Fetches the keys that a recovery did not wait for: those of the servers beyond the first t, and of the older
  * generation. With them the slots can be proved, and erased when no generation needs them.
  */
-export class KeyLearning {
+export class MissingKeyFetcher {
   readonly #tools: RoundTools;
   readonly #node: OpenNode;
   readonly #pace: AttemptPace;

@@ -4,7 +4,7 @@ import { toHex } from '../../bytes/hex.ts';
 import type { ChainSnapshot } from '../../chain/chain-view.ts';
 import type { EnrolledServer } from '../../keyslots/generations.ts';
 import type { Slot } from '../../keyslots/keyslot-file.ts';
-import type { SlotState, SlotReport as StoreReport } from '../../protocol/mac-routes.ts';
+import type { SlotState, StoreReport } from '../../protocol/mac-routes.ts';
 import type { SlotReport } from '../node/node-state.ts';
 import type { OpenNode } from '../node/open-node.ts';
 import type { HeldSlot, PeerClient, PeerRecord } from '../peer/peer-client.ts';

@@ -15,7 +15,7 @@ const MAX_DOUBLINGS = 10;
  * a server is treated as a silent one instead. Each time that it gets a slot again, because there is no other server,
  * it must be silent for twice as long.
  */
-export class Doubts {
+export class SuspectedServers {
   readonly #doubted = new Map<string, { readonly instance: string; doublings: number }>();
 
   /** Whether it is doubted that this slot is lost. */

@@ -3,7 +3,7 @@ import type { Slot } from '../../keyslots/keyslot-file.ts';
 import { type CheckedSlot, isLive } from './slot-check.ts';
 
 /** Records for each slot since when its server has not answered. */
-export class Silence {
+export class UnreachableSince {
   /** By slot, in milliseconds since 1970. */
   #sinceMs: ReadonlyMap<string, number> = new Map();
 

@@ -28,7 +28,7 @@ const FORGETTING_MS = 2_000;
  * @returns `undefined` when it was stopped before, or another process was faster.
  * @throws ProblemError NODE_MISSING, NODE_NEVER_BACKED; RefusalError NODE_RUNNING.
  */
-export async function giveBirth(stage: BootStage): Promise<OpenNode | undefined> {
+export async function createNode(stage: BootStage): Promise<OpenNode | undefined> {
   const { expectedAccount } = stage.parts;
   if (expectedAccount !== undefined) {
     throw new ProblemError(

@@ -6,7 +6,7 @@ import { NodeFolder } from '../node/node-folder.ts';
 import { type NodeState, summarize } from '../node/node-state.ts';
 import type { OpenNode } from '../node/open-node.ts';
 import type { BootStage, GuardianParts } from './boot-stage.ts';
-import { giveBirth } from './create-node.ts';
+import { createNode } from './create-node.ts';
 import { reopenNode } from './reopen-node.ts';
 import { type NodeBackup, type RestoredNode, restoreNode } from './restore-node.ts';
 import { RotationFailed, rotateNode } from './rotate-store-key.ts';
@@ -198,7 +198,7 @@ export class Guardian {
   async #attempt(): Promise<OpenNode | undefined> {
     switch (await this.#stage.folder.look()) {
       case 'fresh':
-        return await giveBirth(this.#stage);
+        return await createNode(this.#stage);
       case 'enrolled':
         return await reopenNode(this.#stage);
       case 'without-keyslots':

@@ -6,7 +6,7 @@ import type { OpenNode } from './open-node.ts';
 const MAX_CLAIM_ROUNDS = 4;
 
 /** Records whether this boot holds its account, and when a newer instance took the account over. */
-export class HoldingAccount {
+export class AccountHold {
   readonly #node: OpenNode;
   #holds = false;
 

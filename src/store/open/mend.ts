@@ -7,7 +7,7 @@ import { keysFileName, mostKeysBytes } from '../keys/namespace-keys.ts';
 import { cutTail } from '../log/durable-append.ts';
 import { segmentFileName } from '../log/segment.ts';
 import type { StoreState } from '../store-state.ts';
-import type { Recovered } from './recovery.ts';
+import type { ReadLog } from './recovery.ts';
 
 /** The findings and repairs of an opening. */
 export interface OpeningReport {
@@ -24,7 +24,7 @@ export interface OpeningReport {
  * @param overridden a deposited head that a human decided to give up; the log goes on in a generation above it.
  */
 export async function mend(
-  { state, tornBytes }: Recovered,
+  { state, tornBytes }: ReadLog,
   overridden: LogHead | undefined,
 ): Promise<OpeningReport> {
   try {

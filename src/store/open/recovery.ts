@@ -22,7 +22,7 @@ export interface RecoverySource {
 }
 
 /** The state of a store as read, before anything on the disk was changed. */
-export interface Recovered {
+export interface ReadLog {
   readonly state: StoreState;
   /** Bytes of an unfinished last write. */
   readonly tornBytes: number;
@@ -33,7 +33,7 @@ export interface Recovered {
  * writes, compacts and erases, what is open stays readable, and the keys of all that was in the log by then are there.
  * @throws EvidenceError with the code of whatever is wrong, and its place.
  */
-export async function readStore(source: RecoverySource, lock: FolderLock | undefined): Promise<Recovered> {
+export async function readStore(source: RecoverySource, lock: FolderLock | undefined): Promise<ReadLog> {
   const { header, manifest } = openManifest(
     await readManifestFile(source.fileSystem, source.path),
     source.storeKey,

@@ -2,7 +2,7 @@ import { byteAt } from '../bytes/byte-at.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 
 /** Reads a quote from front to back; no read goes beyond `end`. Values are views. */
-export class ByteReader {
+export class QuoteReader {
   readonly #bytes: Uint8Array;
   readonly #end: number;
   #offset: number;
@@ -35,9 +35,9 @@ export class ByteReader {
   }
 
   /** A reader of the next `byteLength` bytes, past which this one moves. @throws EvidenceError QUOTE_TRUNCATED. */
-  section(byteLength: number, field: string): ByteReader {
+  section(byteLength: number, field: string): QuoteReader {
     const start = this.#advance(byteLength, field);
-    return new ByteReader(this.#bytes, start, start + byteLength);
+    return new QuoteReader(this.#bytes, start, start + byteLength);
   }
 
   /** Requires that a section was read to its end. @throws EvidenceError QUOTE_MALFORMED. */
