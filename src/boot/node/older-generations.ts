@@ -29,10 +29,13 @@ export interface OldGeneration {
 export interface OldLineage {
   /** 32 bytes. */
   readonly secret: SecretBytes;
-  /** Number and random bytes of the last incarnation, which closes it. */
+  /** Number and random bytes of the boot that changed the key. */
   readonly last: Reservation;
-  readonly servers: readonly AccountId[];
+  readonly servers: readonly OldServer[];
 }
+
+/** A server that had a slot of a lineage, and the process that issued it. */
+export type OldServer = Pick<OldSlot, 'server' | 'instanceId'>;
 
 const GENERATION = 'generation/';
 const LINEAGE = 'former/';
@@ -141,7 +144,7 @@ export class OlderGenerations {
       const name = lineageName(secret);
       const old = this.#lineages.get(name);
       if (old === undefined) return;
-      const rest = old.servers.filter((server) => !servers.some((other) => equalBytes(other, server)));
+      const rest = old.servers.filter(({ server }) => !servers.some((other) => equalBytes(other, server)));
       if (rest.length === old.servers.length) return;
       if (rest.length === 0) {
         await this.#namespace.delete(name);
@@ -185,6 +188,7 @@ export class OlderGenerations {
   }
 }
 
+const SERVER_BYTES = AccountId.byteLength + InstanceId.byteLength;
 const SLOT_BYTES = AccountId.byteLength + SlotId.byteLength + InstanceId.byteLength;
 
 /** u8 t ‖ (server ‖ slot id ‖ instance id)… */
@@ -208,16 +212,25 @@ function decodeGeneration(generation: number, bytes: Uint8Array): OldGeneration 
   return { generation, t: bytes[0] ?? 1, slots };
 }
 
-/** Secret ‖ u64 number ‖ boot ‖ server… */
+/** Secret ‖ u64 number ‖ boot ‖ (server ‖ instance id)… */
 const encodeLineage = ({ secret, last, servers }: OldLineage): Uint8Array =>
-  concatBytes(secret.reveal(), u64BigEndian(last.number), last.boot, ...servers);
+  concatBytes(
+    secret.reveal(),
+    u64BigEndian(last.number),
+    last.boot,
+    ...servers.flatMap(({ server, instanceId }) => [server, instanceId]),
+  );
 
 function decodeLineage(bytes: Uint8Array): OldLineage {
   const bootAt = SECRET_BYTES + NUMBER_BYTES;
   const serversAt = bootAt + BOOT_BYTES;
-  const servers: AccountId[] = [];
-  for (let at = serversAt; at + AccountId.byteLength <= bytes.length; at += AccountId.byteLength) {
-    servers.push(AccountId.of(bytes.subarray(at, at + AccountId.byteLength)));
+  const servers: OldServer[] = [];
+  for (let at = serversAt; at + SERVER_BYTES <= bytes.length; at += SERVER_BYTES) {
+    const instanceAt = at + AccountId.byteLength;
+    servers.push({
+      server: AccountId.of(bytes.subarray(at, instanceAt)),
+      instanceId: InstanceId.of(bytes.subarray(instanceAt, at + SERVER_BYTES)),
+    });
   }
   const number = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(SECRET_BYTES));
   return {
