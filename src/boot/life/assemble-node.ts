@@ -1,5 +1,9 @@
+import { equalBytes } from '../../bytes/concat.ts';
 import type { SecretBytes } from '../../bytes/secret-bytes.ts';
+import { EvidenceError } from '../../errors/latchkey-error.ts';
 import { KeyslotDisk } from '../../keyslots/keyslot-disk.ts';
+import type { Head } from '../../protocol/mac-routes.ts';
+import type { FoundLog } from '../../store/api/admission.ts';
 import { SealedStore } from '../../store/sealed-store.ts';
 import type { FormerSlots } from '../heal/former-slots.ts';
 import { FencedStore } from '../node/fenced-store.ts';
@@ -32,13 +36,33 @@ export function openStoreOf(
     storeKey,
     random: tools.random,
     ...(observer === undefined ? {} : { observer }),
-    ...(head === undefined
+    ...(head === undefined || acceptRolledBackStore
       ? {}
-      : {
-          expectedHead: { ...head, digest: OwnMarks.digestPart(head) },
-          acceptOlderHead: acceptRolledBackStore,
-        }),
+      : { admit: { sequences: [head.sequence], judge: (found) => requireHead(found, head) } }),
   });
+}
+
+/** The log must contain the head that the servers remember. @throws EvidenceError STORE_ROLLED_BACK. */
+function requireHead(found: FoundLog, expected: Head): void {
+  const { generation, sequence } = found.head;
+  const isBehind = generation < expected.generation || sequence < expected.sequence;
+  const part = OwnMarks.digestPart(expected);
+  const digest = found.digestAt(expected.sequence);
+  // Where compaction has taken the part that the head lies in, its digest is gone; but a log of this generation that
+  // goes further can only be a continuation.
+  const isContained = digest === undefined || equalBytes(digest.subarray(0, part.length), part);
+  if (!isBehind && isContained) return;
+  throw new EvidenceError(
+    'STORE_ROLLED_BACK',
+    isBehind
+      ? 'the store on this disk is older than the last head that was deposited'
+      : 'the log on this disk does not contain the last head that was deposited',
+    {
+      expected: `generation ${expected.generation}, at least sequence ${expected.sequence}`,
+      observed: `generation ${generation}, sequence ${sequence}`,
+      hint: 'the host may have put back an old disk; restoring a backup on purpose needs an explicit override',
+    },
+  );
 }
 
 /**
