@@ -3,8 +3,10 @@ import type { Admission, FoundLog } from '../api/admission.ts';
 import { storeClosed } from '../files/disk-failure.ts';
 import type { ReadLog } from './recovery.ts';
 
-/** @throws TypeError, RangeError for a judgement that cannot be made. */
+/** The caller's own may change afterwards. @throws TypeError, RangeError for a judgement that cannot be made. */
 export function copyAdmission(admission: Admission): Admission {
+  if (typeof admission !== 'object' || admission === null)
+    throw new TypeError(`admit must be an object, got ${admission === null ? 'null' : typeof admission}`);
   const { sequences, judge } = admission;
   if (!Array.isArray(sequences)) throw new TypeError('admit.sequences must be an array of sequence numbers');
   if (typeof judge !== 'function') throw new TypeError(`admit.judge must be a function, got ${typeof judge}`);

@@ -253,6 +253,7 @@ describe('misuse by a caller in JavaScript', () => {
     [{ sequences: ['3'], judge }, RangeError],
     [{ sequences: [2 ** 53], judge }, RangeError],
     [{ sequences: 3, judge }, TypeError],
+    [{ sequences: new Set([3]), judge }, TypeError],
     [{ judge }, TypeError],
     [{ sequences: [3] }, TypeError],
     [{ sequences: [3], judge: 'yes' }, TypeError],
@@ -260,7 +261,9 @@ describe('misuse by a caller in JavaScript', () => {
   ])('admit of %j is refused when opening', async (admit, kind) => {
     const disk = new SimulatedDisk();
     await (await SealedStore.create(storeOptions(disk))).close();
-    await expect(SealedStore.open(untyped({ ...storeOptions(disk), admit }))).rejects.toThrow(kind);
+    const opening = SealedStore.open(untyped({ ...storeOptions(disk), admit }));
+    await expect(opening).rejects.toThrow(kind);
+    await expect(opening).rejects.toThrow(/admit/);
   });
 
   it('an option erasable that is not a boolean is a TypeError', async () => {
