@@ -30,13 +30,12 @@ export class LineageRoutes {
   update(request: MacRequest<LineageUpdate, LineageId>): ProvedState {
     const { incarnation, forget, close } = request.content;
     const lineage = this.#authenticate('lineage-update', request, lineageUpdateBytes(request.content));
-    if (close && request.content.head === undefined) throw headMissing();
     const { vault, now, onForgotten } = this.#parts;
     const { account } = lineage;
     vault.lineages.noteUse(lineage, now());
     if (mayChange(lineage.facts, incarnation)) {
       this.#takeMarks(lineage, request.content);
-      const leaving = close ? lineage.slots() : lineage.slots(forget);
+      const leaving = close === undefined ? lineage.slots(forget) : lineage.slots();
       for (const { slotId } of leaving) vault.forget(account, slotId, now());
       if (leaving.length > 0 && !vault.holdsKeyOf(account)) onForgotten(account);
     }
@@ -45,8 +44,8 @@ export class LineageRoutes {
 
   #takeMarks(lineage: LineageRecord, { incarnation, head, close }: LineageUpdate): void {
     lineage.show(incarnation);
-    if (head !== undefined && !close) lineage.deposit(incarnation, head);
-    if (head !== undefined && close) lineage.close(incarnation, head);
+    if (head !== undefined) lineage.deposit(incarnation, head);
+    if (close !== undefined) lineage.close(incarnation, close);
   }
 
   #authenticate<Content>(
@@ -74,10 +73,3 @@ export class LineageRoutes {
     return { state, mac: responseMac(lineage.key, route, mac, serverStateBytes(state)) };
   }
 }
-
-const headMissing = (): EvidenceError =>
-  new EvidenceError('FIELD_INVALID', 'a lineage is closed with its last head', {
-    field: 'head',
-    expected: 'a head above all others',
-    observed: 'none',
-  });

@@ -1,8 +1,14 @@
+import { equalBytes } from '../../bytes/concat.ts';
+import type { ChainSnapshot } from '../../chain/chain-view.ts';
 import { LatchkeyError } from '../../errors/latchkey-error.ts';
+import type { LineageState } from '../../protocol/lineage-state.ts';
 import type { ServerState } from '../../protocol/slot-messages.ts';
+import { type Clock, withDeadline } from '../../time/clock.ts';
 import type { AccountHold } from '../node/account-hold.ts';
+import type { OpenNode } from '../node/open-node.ts';
 import type { RollbackCheck } from '../node/rollback-check.ts';
 import type { HeldSlot, PeerClient, PeerRecord } from '../peer/peer-client.ts';
+import { askLineage } from './slot-check.ts';
 
 /** Rounds of one attempt: each goes above what the one before has met. */
 const MAX_ROUNDS = 6;
@@ -71,6 +77,37 @@ export async function takeHold(
 interface Answer {
   readonly target: HoldTarget;
   readonly lineage: ServerState['lineage'];
+}
+
+/** How long the servers of the chain are asked what they know of a lineage. */
+const SWEEP_MS = 5_000;
+
+/**
+ * Asks every server on the chain for the lineage, before anything new is made, or an older store is accepted.
+ * @returns what those know that answered in time.
+ */
+export async function sweepLineage(
+  { client, clock }: { readonly client: PeerClient; readonly clock: Clock },
+  { hold, identity }: Pick<OpenNode, 'hold' | 'identity'>,
+  { servers }: ChainSnapshot,
+  signal: AbortSignal,
+): Promise<readonly LineageState[]> {
+  const found: LineageState[] = [];
+  const others = servers.filter(({ account }) => !equalBytes(account, identity.account));
+  await withDeadline(
+    clock,
+    SWEEP_MS,
+    async (abort) => {
+      await Promise.all(
+        others.map(async (record) => {
+          const state = await askLineage(client, hold, record, identity.account, abort);
+          if (state !== undefined) found.push(state);
+        }),
+      );
+    },
+    signal,
+  );
+  return found;
 }
 
 /** Asks all at once. A server that does not answer is left out; what the node itself refuses is thrown at the end. */

@@ -20,6 +20,11 @@ export class FencedStore implements Store {
     this.#isHeld = isHeld;
   }
 
+  /** Whether it takes writes, unless it is fenced. */
+  get isReleased(): boolean {
+    return this.#isHeld;
+  }
+
   /** Takes writes from now on: this instance holds the account. */
   release(): void {
     this.#isHeld = true;

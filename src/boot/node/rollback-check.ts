@@ -5,7 +5,7 @@ import { type Incarnation, NO_INCARNATION } from '../../lineage/incarnation.ts';
 import { Lineage } from '../../lineage/lineage.ts';
 import { isSame } from '../../lineage/rules.ts';
 import type { LineageState } from '../../protocol/lineage-state.ts';
-import type { FoundLog } from '../../store/store-options.ts';
+import type { FoundLog } from '../../store/api/admission.ts';
 import { lastWriterOf } from './boot-record.ts';
 
 /** How far a store is. */
@@ -22,8 +22,9 @@ const NOWHERE: Position = { incarnation: NO_INCARNATION, sequence: 0 };
  */
 export class RollbackCheck {
   readonly #lineage: Lineage;
-  readonly #newest: Head | undefined;
-  readonly #acceptsOlder: boolean;
+  #newest: Head | undefined;
+  /** Whether a human decided to go on from an older store. */
+  readonly acceptsOlder: boolean;
   #store: Position = NOWHERE;
 
   /**
@@ -32,7 +33,7 @@ export class RollbackCheck {
    */
   constructor(lineage: Lineage, states: readonly LineageState[], acceptsOlder: boolean) {
     this.#lineage = lineage;
-    this.#acceptsOlder = acceptsOlder;
+    this.acceptsOlder = acceptsOlder;
     this.#newest = states
       .flatMap(({ head }) => (head !== undefined && lineage.isOwnHead(head) ? [head] : []))
       .reduce<Head | undefined>(newerOf, undefined);
@@ -51,7 +52,7 @@ export class RollbackCheck {
   /** The newer head that a human's decision overrides; `undefined` when the store is not older. */
   get acceptedOlder(): Head | undefined {
     const head = this.#newest;
-    return head !== undefined && this.#acceptsOlder && compareHeads(head, this.#store) > 0 ? head : undefined;
+    return head !== undefined && this.acceptsOlder && compareHeads(head, this.#store) > 0 ? head : undefined;
   }
 
   /** Judges a store as it was read. @throws EvidenceError STORE_ROLLED_BACK. */
@@ -59,7 +60,7 @@ export class RollbackCheck {
     const incarnation = await lastWriterOf((namespace, name) => found.get(namespace, name));
     this.#store = { incarnation, sequence: found.head.sequence };
     const head = this.#newest;
-    if (head === undefined || this.#acceptsOlder) return;
+    if (head === undefined || this.acceptsOlder) return;
     if (compareHeads(head, this.#store) > 0) throw rolledBack(head, this.#store);
     if (!isSame(head.incarnation, incarnation)) return;
     // Where compaction has taken the record, a log of the same writer that goes further can only be a continuation.
@@ -69,13 +70,19 @@ export class RollbackCheck {
     }
   }
 
+  /** A head that is accepted too, because a human decided to go on from an older store. */
+  accept({ head }: Pick<LineageState, 'head'>): void {
+    if (!this.acceptsOlder || head === undefined || !this.#lineage.isOwnHead(head)) return;
+    if (this.#newest === undefined || compareHeads(head, this.#newest) > 0) this.#newest = head;
+  }
+
   /**
    * Compares a head that a server shows later: since the opening another instance may have written.
    * @throws EvidenceError STORE_ROLLED_BACK.
    */
   compare({ head }: Pick<LineageState, 'head'>): void {
     if (head === undefined || compareHeads(head, this.#store) <= 0) return;
-    if (this.#acceptsOlder && this.#newest !== undefined && compareHeads(head, this.#newest) <= 0) return;
+    if (this.acceptsOlder && this.#newest !== undefined && compareHeads(head, this.#newest) <= 0) return;
     if (this.#lineage.isOwnHead(head)) throw rolledBack(head, this.#store);
   }
 }
