@@ -10,6 +10,7 @@ import type { Quorum } from '../../src/keyslots/threshold.ts';
 import { SealedStore } from '../../src/store/sealed-store.ts';
 import { endNetwork, formedNetwork, restart } from '../support/formed-network.ts';
 import { HostMadeServer, type MakeQuote } from '../support/host-made-server.ts';
+import { aLineageSecret, firstIncarnation } from '../support/lineages.ts';
 import { KEYSLOTS, type SimulatedNetwork } from '../support/simulated-network.ts';
 import type { SimulatedNode } from '../support/simulated-network-node.ts';
 import { ownBody } from '../support/simulated-network-world.ts';
@@ -51,12 +52,12 @@ async function hostMadeDisk(victim: SimulatedNode, servers: readonly HostMadeSer
   const { disk, random } = victim;
   for (const path of ['/data', '/data/node']) await disk.mkdir(path);
   const store = await SealedStore.create({ fileSystem: disk, path: '/data/node/store', storeKey, random });
-  const { account } = await createIdentity(store, random);
+  const { account } = await createIdentity(store, random, firstIncarnation);
   await store.close();
   const identity = { account, storeId: store.storeId };
   const enrolled = servers.map(({ slot }) => slot);
   const generation = await buildGeneration(
-    { ...identity, storeKey, generation: 1, quorum: TWO_OF_TWO, enrolled },
+    { ...identity, storeKey, lineageSecret: aLineageSecret(), generation: 1, quorum: TWO_OF_TWO, enrolled },
     random,
   );
   disk.tamper(KEYSLOTS, encodeKeyslotFile(firstFile(identity, generation)));
@@ -114,6 +115,7 @@ describe('a host that adds its own newer generation to the real keyslot file', (
       {
         ...file,
         storeKey: new SecretBytes(new Uint8Array(32).fill(3)),
+        lineageSecret: aLineageSecret(),
         generation: real.generation + 1,
         quorum: TWO_OF_TWO,
         enrolled: servers.map(({ slot }) => slot),
@@ -163,6 +165,7 @@ describe('the time of a recovery', () => {
       {
         ...file,
         storeKey: new SecretBytes(new Uint8Array(32)),
+        lineageSecret: aLineageSecret(),
         generation: newest.generation - 1,
         quorum: TWO_OF_TWO,
         enrolled: [stranger.slot, filler.slot],

@@ -268,10 +268,11 @@ export class SimulatedNode {
 
   /** From now on the process reports incarnations and log heads that its clients never had. */
   inventMarks(): void {
-    for (const key of this.memory?.keys() ?? []) {
-      const from = { number: key.incarnation.number + 1_000_000, bootId: this.random(16) };
-      key.claim(from);
-      key.deposit({ generation: 1_000, sequence: 1_000_000, digest: this.random(32) }, from);
+    for (const { lineage } of this.memory?.keys() ?? []) {
+      if (lineage === undefined) continue;
+      const from = { number: lineage.facts.shown.number + 1_000_000, bootId: this.random(16) };
+      lineage.show(from);
+      lineage.deposit(from, { sequence: 1_000_000, digest: this.random(32) });
     }
   }
 
