@@ -71,6 +71,8 @@ export class SimulatedNode {
   drains = 0;
   /** Slot ids (hex) for which this process gives wrong keys. */
   readonly lies = new Set<string>();
+  /** Whether this process shows marks that its clients never made. */
+  inventsMarks = false;
   /** Added to the time that this server tells its clients, in milliseconds. */
   timeLieMs = 0;
   #process: Process | undefined;
@@ -268,6 +270,7 @@ export class SimulatedNode {
 
   /** From now on the process reports incarnations and log heads that its clients never had. */
   inventMarks(): void {
+    this.inventsMarks = true;
     for (const { lineage } of this.memory?.keys() ?? []) {
       if (lineage === undefined) continue;
       const from = { number: lineage.facts.shown.number + 1_000_000, bootId: this.random(16) };
@@ -296,6 +299,7 @@ export class SimulatedNode {
     this.#process = undefined;
     this.#placed = undefined;
     this.lies.clear();
+    this.inventsMarks = false;
     process.alive = false;
     process.sends = mayFinish;
     this.#world.wire.place(this.endpoint, undefined);

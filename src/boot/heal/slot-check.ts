@@ -121,6 +121,7 @@ export async function checkSlots(
         const state = await client.keyStatus(record, held, status, undefined, signal);
         hold.observe(state.lineage);
         if (!equalBytes(state.instanceId, slot.instanceId)) return found(otherProcess);
+        if (hold.holds && !hold.isCredible(state.lineage)) return found(strangeMark);
         return found(state.draining ? 'draining' : 'live', state);
       } catch (error) {
         const failure = failureOf(error);
@@ -166,6 +167,12 @@ export async function askLineage(
     key.wipe();
   }
 }
+
+/** Where it shows a mark that this node never made, it takes neither heads nor slots of this node. */
+const strangeMark: PeerFailure = {
+  kind: 'lied',
+  detail: 'it shows a mark that this node did not make',
+};
 
 /** Keys live in the memory of one process: a server that says otherwise could keep its slot unconfirmed for ever. */
 const otherProcess: PeerFailure = {

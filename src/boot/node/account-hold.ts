@@ -100,6 +100,11 @@ export class AccountHold {
     return isNewer(this.#newest, this.#incarnation) || !this.#holds ? this.#newest : this.#incarnation;
   }
 
+  /** Whether a server shows this boot's mark, or another one of this node. */
+  isCredible(state: LineageState | undefined): boolean {
+    return state !== undefined && (this.isShown(state) || this.lineage.isOwnIncarnation(state.shown));
+  }
+
   /** Whether something newer than this boot's number is known, so that it has to go above it. */
   get isBeaten(): boolean {
     return isNewer(this.#newest, this.#incarnation) || this.#reserved >= this.#incarnation.number;
