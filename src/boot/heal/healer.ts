@@ -65,6 +65,8 @@ export interface HealerParts {
   readonly chain: ChainView;
   readonly log: Log;
   readonly options: HealingOptions;
+  /** The operator allowed it for this start: open the store although it is older than what the servers remember. */
+  readonly acceptRolledBackStore?: boolean;
 }
 
 /**
@@ -133,7 +135,8 @@ export class Healer {
   }
 
   get #newerInstance(): Incarnation | undefined {
-    return this.#node.hold.overtakenBy ?? this.#erasure.overtakenBy;
+    const underFormerLineage = this.#parts.acceptRolledBackStore ? undefined : this.#erasure.overtakenBy;
+    return this.#node.hold.overtakenBy ?? underFormerLineage;
   }
 
   /** The quorum of a new generation; `undefined` while the chain shows too few servers. */
