@@ -10,10 +10,16 @@ import { thresholdFor } from '../../src/keyslots/threshold.ts';
 import { seededDice } from './disk-dice.ts';
 import { KeptKeys } from './simulated-network-kept.ts';
 import { type MachineOwner, SimulatedNode } from './simulated-network-node.ts';
-import { SimulatedWorld } from './simulated-network-world.ts';
+import { type SignatureMode, SimulatedWorld } from './simulated-network-world.ts';
 
 /** Where every machine keeps its keyslot file. */
 export const KEYSLOTS = '/data/node/keyslots';
+
+/** Whether a node must be able to open, and to become backed, if things stay as they are. */
+interface Promised {
+  readonly openable: boolean;
+  readonly backable: boolean;
+}
 
 /** A whole network in one process: machines, chain, wire, virtual time. */
 export class SimulatedNetwork {
@@ -35,8 +41,8 @@ export class SimulatedNetwork {
   #bootsBefore = '';
   readonly #lockedFiles = new Map<SimulatedNode, { readonly boots: number; readonly digest: string }>();
 
-  constructor(seed: number) {
-    this.world = new SimulatedWorld(seed);
+  constructor(seed: number, mode?: SignatureMode) {
+    this.world = new SimulatedWorld(seed, mode);
     this.#kept = new KeptKeys(this);
   }
 
@@ -244,38 +250,59 @@ export class SimulatedNetwork {
   /**
    * Invariants of liveness over a stretch of time in which nothing happens. A node that can open at its beginning and at
    * its end is open at its end. A node that could be backed in all of it is backed, without the servers that drained in
-   * all of it. A node that reports `backed` is.
+   * all of it. A node that reports `backed` is. A `brief` stretch ends as soon as all of this has held for a while.
    */
-  async quietStretch(milliseconds: number): Promise<void> {
-    const before = new Map<SimulatedNode, { openable: boolean; backable: boolean }>();
+  async quietStretch(milliseconds: number, { brief = false } = {}): Promise<void> {
+    const before = new Map<SimulatedNode, Promised>();
     for (const node of this.nodes) before.set(node, await this.#promised(node));
     // Who drains again and again is left more slowly each time.
     const draining = this.nodes.filter(({ isDraining, drains }) => isDraining && drains <= 2);
     // A server that restarts again and again is replaced after eight times the patience.
     const restarts = Math.max(...this.nodes.map(({ boots }) => boots - 1));
     const extraMs = restarts > 1 ? 8 * this.world.config.healing.patienceMs : 0;
-    await this.settle(milliseconds + extraMs);
+    const found = () => this.#broken(before, draining);
+    if (brief) await this.#settleUntilKept(milliseconds + extraMs, found);
+    else await this.settle(milliseconds + extraMs);
     this.check();
+    for (const violation of await found()) this.world.fail(violation);
+  }
+
+  /** Lets time pass until nothing is broken, twice in a row; at most so long. */
+  async #settleUntilKept(milliseconds: number, broken: () => Promise<readonly string[]>): Promise<void> {
+    // Longer than the interval of the slot checks, so that every node has looked at its slots in between.
+    const sliceMs = this.world.config.healing.intervalMs + 2_000;
+    let kept = 0;
+    for (let left = milliseconds; left > 0 && kept < 2; left -= sliceMs) {
+      await this.settle(Math.min(left, sliceMs));
+      kept = (await broken()).length === 0 ? kept + 1 : 0;
+    }
+  }
+
+  /** Which of the promises of a quiet stretch do not hold now. */
+  async #broken(
+    before: ReadonlyMap<SimulatedNode, Promised>,
+    draining: readonly SimulatedNode[],
+  ): Promise<readonly string[]> {
+    const broken: string[] = [];
     for (const node of this.nodes) {
       const was = before.get(node);
       const is = await this.#promised(node);
       if (was?.openable && is.openable && node.state.name === 'locked') {
-        this.world.fail(`${node.name} stays locked though t of its servers remember: ${describe(node)}`);
+        broken.push(`${node.name} stays locked though t of its servers remember: ${describe(node)}`);
       }
       if (node.state.name === 'backed' && !this.tampered.has(node) && !this.#isBacked(node)) {
-        this.world.fail(`${node.name} says that it is backed, and is not: ${describe(node)}`);
+        broken.push(`${node.name} says that it is backed, and is not: ${describe(node)}`);
       }
       if (!was?.backable || !is.backable) continue;
       if (node.state.name !== 'backed') {
-        this.world.fail(
-          `${node.name} is ${node.state.name}, though n servers can be reached: ${describe(node)}`,
-        );
+        broken.push(`${node.name} is ${node.state.name}, though n servers can be reached: ${describe(node)}`);
       }
       for (const server of draining.filter(({ isDraining }) => isDraining)) {
         if (!this.#serversOf(node).includes(server)) continue;
-        this.world.fail(`${node.name} stays at ${server.name}, which drains: ${describe(node)}`);
+        broken.push(`${node.name} stays at ${server.name}, which drains: ${describe(node)}`);
       }
     }
+    return broken;
   }
 
   /** Whether servers that serve this node keep all n slots of its newer generation. */
@@ -292,7 +319,7 @@ export class SimulatedNetwork {
     return file === undefined ? [] : this.#keeping(file.account, file.generations[0].slots);
   }
 
-  async #promised(node: SimulatedNode): Promise<{ openable: boolean; backable: boolean }> {
+  async #promised(node: SimulatedNode): Promise<Promised> {
     if (!node.isRunning || this.tampered.has(node)) return { openable: false, backable: false };
     // An account that has left the chain gets nothing until it is back.
     const isKnown = this.records.has(node) || !this.#lastRecords.has(node);
