@@ -147,6 +147,7 @@ export class SimulatedNode {
     if (this.#process !== undefined) throw new Error(`${this.name} runs already`);
     this.boots++;
     this.drains = 0;
+    this.#world.onStart(this);
     const { chain, clock: time, config, verifier, collateral, wire } = this.#world;
     const clock = new FlooredClock(time);
     const log = (_level: string, event: string, fields: Readonly<Record<string, unknown>> = {}): void => {
@@ -259,6 +260,7 @@ export class SimulatedNode {
 
   /** From now on the process gives wrong keys for every slot that it holds. */
   startLying(): void {
+    this.#world.onLie(this);
     for (const { key, slotId } of this.memory?.keys() ?? []) {
       const bytes = key.reveal();
       bytes[0] = (bytes[0] ?? 0) ^ 1;
@@ -268,6 +270,7 @@ export class SimulatedNode {
 
   /** From now on the process reports incarnations and log heads that its clients never had. */
   inventMarks(): void {
+    this.#world.onLie(this);
     for (const key of this.memory?.keys() ?? []) {
       const from = { number: key.incarnation.number + 1_000_000, bootId: this.random(16) };
       key.claim(from);

@@ -110,6 +110,13 @@ export class SimulatedWorld {
     });
   }
 
+  /** Told of every process that starts, before it does anything. */
+  onStart: (machine: SimulatedNode) => void = () => undefined;
+  /** Told of every store that opens. */
+  onOpened: (machine: SimulatedNode) => void = () => undefined;
+  /** Told of every server that begins to lie. */
+  onLie: (machine: SimulatedNode) => void = () => undefined;
+
   /** Notes something that must never happen. */
   fail(violation: string): void {
     this.violations.push(violation);
@@ -125,6 +132,7 @@ export class SimulatedWorld {
     const name = toHex(storeId);
     const born = this.#births.get(name);
     this.note(`${machine.name} opened store ${name.slice(0, 8)}`);
+    this.onOpened(machine);
     if (born === undefined) this.#births.set(name, found);
     else if (born.account !== found.account || born.storeKey !== found.storeKey) {
       this.fail(`${machine.name} opened store ${name} with another key or account`);

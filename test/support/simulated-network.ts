@@ -10,6 +10,7 @@ import { thresholdFor } from '../../src/keyslots/threshold.ts';
 import { seededDice } from './disk-dice.ts';
 import { KeptKeys } from './simulated-network-kept.ts';
 import { type MachineOwner, SimulatedNode } from './simulated-network-node.ts';
+import { Witness } from './simulated-network-witness.ts';
 import { type SignatureMode, SimulatedWorld } from './simulated-network-world.ts';
 
 /** Where every machine keeps its keyslot file. */
@@ -36,6 +37,7 @@ export class SimulatedNetwork {
   /** Whether two machines run with one account; otherwise a fenced node is a violation. */
   hasClones = false;
   readonly #kept: KeptKeys;
+  readonly witness: Witness;
   /** The slots of running nodes, and the running nodes, at the last check. */
   readonly #filesBefore = new Map<SimulatedNode, KeyslotFile>();
   #bootsBefore = '';
@@ -44,6 +46,10 @@ export class SimulatedNetwork {
   constructor(seed: number, mode?: SignatureMode) {
     this.world = new SimulatedWorld(seed, mode);
     this.#kept = new KeptKeys(this);
+    this.witness = new Witness(this);
+    this.world.onStart = (node) => this.witness.started(node);
+    this.world.onOpened = (node) => this.witness.opened(node);
+    this.world.onLie = (node) => this.witness.lies(node);
   }
 
   /** A new machine, powered off. */
