@@ -7,14 +7,6 @@ import { fileOf } from '../support/slot-picture.ts';
 
 const LONG = { timeout: 300_000 };
 
-/** A second machine with a copy of a running machine's disk; it does not run yet. */
-function copyOf(net: SimulatedNetwork, node: SimulatedNode): SimulatedNode {
-  const copy = net.addMachine();
-  copy.disk = node.disk.clone().afterKill();
-  net.hasClones = true;
-  return copy;
-}
-
 /** Lets a machine reach these servers only; nothing reaches the machine. */
 function cutOff(net: SimulatedNetwork, node: SimulatedNode, reachable: readonly SimulatedNode[] = []): void {
   for (const other of net.nodes.filter((candidate) => candidate !== node)) {
@@ -59,7 +51,7 @@ describe('P1: at most one of two instances writes', () => {
     async () => {
       const { net, node, file, first } = await formedNetwork(1501);
       await net.witness.write(node);
-      const copy = copyOf(net, node);
+      const copy = net.addTwin(node);
       cutOff(net, node);
       copy.start();
       await net.settle(30_000);
@@ -81,7 +73,7 @@ describe('P1: at most one of two instances writes', () => {
     async () => {
       const { net, node, servers } = await formedNetwork(1502);
       await net.witness.write(node);
-      const copy = copyOf(net, node);
+      const copy = net.addTwin(node);
       cutOff(net, node);
       copy.start();
       await net.settle(30_000);
@@ -167,7 +159,7 @@ describe('P4: one server that knows of the newer instance is enough', () => {
     const { net, node, servers } = await formedNetwork(1541);
     expect(servers).toHaveLength(5);
     await net.witness.write(node);
-    const copy = copyOf(net, node);
+    const copy = net.addTwin(node);
     cutOff(net, node, servers.slice(0, 3));
     cutOff(net, copy, servers.slice(2, 5));
     copy.start();

@@ -82,11 +82,14 @@ class Schedule {
       network.check();
       if (this.#dice.chance(0.15)) await network.quietStretch(HEALING_MS, { brief: this.#brief });
       else await network.settle(500 + this.#dice.below(12_000));
+      await network.witness.writeAll();
       network.check();
     }
     if (network.world.violations.length > 0) return;
     await this.#makePeace();
+    await network.witness.writeAll();
     await network.quietStretch(HEALING_MS, { brief: this.#brief });
+    await network.witness.writeAll();
     this.#count(
       `ends ${network.nodes.map(({ state }) => state.name).some((name) => name !== 'backed') ? 'with locked stores' : 'all backed'}`,
     );
@@ -122,7 +125,14 @@ class Schedule {
       () => this.#hosts.trick(),
       () => this.#lie(),
       () => this.#steal(),
-      () => this.#write(),
+      async () => this.#hosts.twin(),
+      async () => this.#hosts.twin(),
+      async () => this.#hosts.drop(),
+      async () => this.#hosts.drop(),
+      () => this.#hosts.cutOneByOne(),
+      async () => this.#hosts.forgeChain(),
+      async () => this.#hosts.registerOperator(),
+      () => this.#hosts.plantStore(),
       () => this.#drain(),
       () => this.#drain(),
     ];
@@ -285,21 +295,13 @@ class Schedule {
     await this.#network.world.clock.until(attemptTheft(this.#network, theft, node).catch(() => undefined));
   }
 
-  async #write(): Promise<void> {
-    for (const { open } of this.#network.nodes) {
-      if (open === undefined) continue;
-      const values = await open.store.namespace('application').catch(() => undefined);
-      await values?.put(`${this.#dice.below(20)}`, this.#dice.bytes(40)).catch(() => undefined);
-    }
-    this.#note('everybody writes');
-  }
-
   /** Restores everything that is not lost permanently. */
   async #makePeace(): Promise<void> {
     const { wire } = this.#network.world;
     this.#note('peace');
     wire.misbehaviour.clear();
     wire.cut.clear();
+    this.#hosts.makePeace();
     for (const node of [...this.#network.tampered.keys()]) await this.#hosts.repent(node);
     for (const node of this.#network.nodes) {
       node.serving?.drain.cancel();

@@ -88,6 +88,8 @@ export class SimulatedWorld {
   /** Quotes (base64) that a genuine machine under the trust section made, and which machine. */
   readonly genuineQuotes = new Map<string, string>();
   readonly #births = new Map<string, Birth>();
+  /** Ids (hex) of stores that a host made, and whose keys it knows. */
+  readonly hostMadeStores = new Set<string>();
   readonly violations: string[] = [];
   /** What was done, to explain a failing run. */
   readonly history: string[] = [];
@@ -126,11 +128,12 @@ export class SimulatedWorld {
     this.history.push(`${((this.clock.nowMs() - START_MS) / 1000).toFixed(1)} s: ${what}`);
   }
 
-  /** Invariant: a store opens with the key and account with which it was made, or not at all. */
+  /** Invariant: a store opens with the key and account with which a node made it, or not at all. */
   opened(machine: SimulatedNode, { identity, storeId, storeKey }: OpenNode): void {
     const found = { account: toHex(identity.account), storeKey: toHex(storeKey.reveal()) };
     const name = toHex(storeId);
     const born = this.#births.get(name);
+    if (this.hostMadeStores.has(name)) this.fail(`${machine.name} opened a store that the host made`);
     this.note(`${machine.name} opened store ${name.slice(0, 8)}`);
     this.onOpened(machine);
     if (born === undefined) this.#births.set(name, found);

@@ -34,8 +34,6 @@ export class SimulatedNetwork {
   readonly #lastRecords = new Map<SimulatedNode, ServerRecord>();
   /** What the host did to a disk, by machine; while there is anything, nothing is promised for its store. */
   readonly tampered = new Map<SimulatedNode, string>();
-  /** Whether two machines run with one account; otherwise a fenced node is a violation. */
-  hasClones = false;
   readonly #kept: KeptKeys;
   readonly witness: Witness;
   /** The slots of running nodes, and the running nodes, at the last check. */
@@ -61,6 +59,17 @@ export class SimulatedNetwork {
     return node;
   }
 
+  /** A second machine with a copy of the disk that a machine has now; powered off. */
+  addTwin(node: SimulatedNode): SimulatedNode {
+    this.#kept.forget(node);
+    return this.addMachine({ twinOf: node });
+  }
+
+  /** Whether another machine has a copy of this one's disk, or this one of another's. */
+  isTwin(node: SimulatedNode): boolean {
+    return node.twinOf !== undefined || this.nodes.some(({ twinOf }) => twinOf === node);
+  }
+
   /** Starts `count` machines, registers them, and waits until all are backed. */
   async form(count: number): Promise<void> {
     for (let index = 0; index < count; index++) this.addMachine().start();
@@ -71,6 +80,8 @@ export class SimulatedNetwork {
 
   /** Puts a machine's record on the chain, or brings it up to date. */
   async register(node: SimulatedNode): Promise<void> {
+    // An account has one record: that of the machine that was there first.
+    if (node.twinOf !== undefined) return;
     const known = this.#lastRecords.get(node);
     const mine = node.open?.identity.account;
     const fits = known !== undefined && (mine === undefined || equalBytes(known.account, mine));
@@ -105,11 +116,12 @@ export class SimulatedNetwork {
   /** Whether one machine's server answers another as it should. */
   serves(server: SimulatedNode | undefined, client: SimulatedNode): server is SimulatedNode {
     if (server?.keyServer === undefined) return false;
-    const { misbehaviour, cut } = this.world.wire;
+    const { misbehaviour, cut, dropped } = this.world.wire;
     const behaviour = misbehaviour.get(server.endpoint) ?? 'none';
     return (
       (behaviour === 'none' || behaviour === 'slow') &&
       !cut.has(`${client.name}>${server.endpoint}`) &&
+      ![...dropped].some(({ from, endpoint }) => from === client.name && endpoint === server.endpoint) &&
       this.records.get(server)?.endpoint === server.endpoint
     );
   }
@@ -138,7 +150,8 @@ export class SimulatedNetwork {
   /** Whether n servers, none of which drains, could give a node slots now. */
   canBeBacked(node: SimulatedNode): boolean {
     const account = node.open?.identity.account;
-    if (account === undefined) return false;
+    // The host's servers count as servers, and are none.
+    if (account === undefined || this.strangers.length > 0) return false;
     const eligible = eligibleServers({ servers: [...this.records.values()] }, { account });
     const quorum = thresholdFor(eligible.length, { bootstrap: false });
     if (quorum === undefined) return false;
@@ -150,8 +163,9 @@ export class SimulatedNetwork {
   }
 
   /** To be called when a node has gone down: notes which keys of its keyslot file live. */
-  wentDown(node: SimulatedNode): Promise<void> {
-    return this.#kept.wentDown(node);
+  async wentDown(node: SimulatedNode): Promise<void> {
+    // The other instance may have keys forgotten.
+    if (!this.isTwin(node)) await this.#kept.wentDown(node);
   }
 
   /** Invariant: while a store is locked nothing of its folder changes, and no folder of a node ever goes away. */
@@ -182,7 +196,7 @@ export class SimulatedNetwork {
       const before = this.#filesBefore.get(node);
       const file = node.open?.book.file;
       this.#filesBefore.delete(node);
-      if (file === undefined || this.tampered.has(node) || this.hasClones) continue;
+      if (file === undefined || this.isTwin(node)) continue;
       this.#filesBefore.set(node, file);
       if (before === undefined || !isCalm) continue;
       const [newest, older] = file.generations;
@@ -215,7 +229,6 @@ export class SimulatedNetwork {
 
   /** Invariant: a server that reports the end of its drain holds no key of any keyslot file. */
   checkDrains(): void {
-    if (this.hasClones) return;
     for (const server of this.nodes) {
       if (server.serving?.drain.progress()?.remaining !== 0) continue;
       for (const node of this.#needing(server)) {
@@ -227,8 +240,9 @@ export class SimulatedNetwork {
   /** Machines that have a slot in their keyslot file with a key at this server. */
   #needing(server: SimulatedNode): readonly SimulatedNode[] {
     return this.nodes.filter((node) => {
-      if (this.tampered.has(node)) return false;
+      if (this.isTwin(node)) return false;
       const file = node.open?.book.file;
+      if (node.open === undefined && this.tampered.has(node)) return false;
       if (node.open === undefined) return this.#kept.isHeldBy(server, node);
       const slots = file?.generations.flatMap((generation) => generation.slots) ?? [];
       return file !== undefined && this.#keeping(file.account, slots).includes(server);
@@ -241,10 +255,9 @@ export class SimulatedNetwork {
     this.#kept.check();
     this.checkSlots();
     this.checkDrains();
-    if (this.hasClones) return;
     for (const node of this.nodes) {
-      if (node.state.name === 'fenced')
-        this.world.fail(`${node.name} is fenced, and there is no other instance`);
+      if (node.state.name === 'fenced' && !this.witness.hasNewerInstance(node))
+        this.world.fail(`${node.name} is fenced, and there is no newer instance`);
     }
   }
 
@@ -296,7 +309,7 @@ export class SimulatedNetwork {
       if (was?.openable && is.openable && node.state.name === 'locked') {
         broken.push(`${node.name} stays locked though t of its servers remember: ${describe(node)}`);
       }
-      if (node.state.name === 'backed' && !this.tampered.has(node) && !this.#isBacked(node)) {
+      if (node.state.name === 'backed' && !this.isTwin(node) && !this.#isBacked(node)) {
         broken.push(`${node.name} says that it is backed, and is not: ${describe(node)}`);
       }
       if (!was?.backable || !is.backable) continue;
@@ -326,7 +339,8 @@ export class SimulatedNetwork {
   }
 
   async #promised(node: SimulatedNode): Promise<Promised> {
-    if (!node.isRunning || this.tampered.has(node)) return { openable: false, backable: false };
+    const isFooled = this.tampered.has(node) || this.isTwin(node) || node.chain.forge !== undefined;
+    if (!node.isRunning || isFooled) return { openable: false, backable: false };
     // An account that has left the chain gets nothing until it is back.
     const isKnown = this.records.has(node) || !this.#lastRecords.has(node);
     const openable = isKnown && node.open === undefined && ((await this.spareSlots(node)) ?? -1) >= 0;
