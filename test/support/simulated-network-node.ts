@@ -26,6 +26,7 @@ import { registrationContext, registrationReportData } from '../../src/trust/reg
 import type { Survival } from './disk-survival.ts';
 import { memoryOf, unknownAccounts } from './server-memory.ts';
 import { SimulatedDisk } from './simulated-disk.ts';
+import { SeenChain } from './simulated-network-chain.ts';
 import { handlerOf } from './simulated-network-handler.ts';
 import type { Handler } from './simulated-network-wire.ts';
 import { ownBody, type SimulatedWorld } from './simulated-network-world.ts';
@@ -49,6 +50,8 @@ interface Process {
 export interface MachineOwner {
   readonly platform?: number;
   readonly stash?: AccountId;
+  /** This machine begins with a copy of the disk of that one. */
+  readonly twinOf?: SimulatedNode;
 }
 
 /** One machine of the network: a platform, a disk, and at times a process. */
@@ -69,6 +72,10 @@ export class SimulatedNode {
   boots = 0;
   /** How often this process was drained. */
   drains = 0;
+  /** The chain as this machine sees it. */
+  readonly chain: SeenChain;
+  /** The machine whose disk was copied for this one. */
+  readonly twinOf: SimulatedNode | undefined;
   /** Slot ids (hex) for which this process gives wrong keys. */
   readonly lies = new Set<string>();
   /** Whether this process shows marks that its clients never made. */
@@ -90,6 +97,9 @@ export class SimulatedNode {
     this.random = random;
     const stash = AccountId.of(random(32));
     this.stash = owner.stash ?? stash;
+    this.chain = new SeenChain(world.chain);
+    this.twinOf = owner.twinOf;
+    if (owner.twinOf !== undefined) this.disk = owner.twinOf.disk.clone().afterKill();
     this.endpoint = `10.0.0.${number}:3001`;
   }
 
@@ -149,7 +159,9 @@ export class SimulatedNode {
     if (this.#process !== undefined) throw new Error(`${this.name} runs already`);
     this.boots++;
     this.drains = 0;
-    const { chain, clock: time, config, verifier, collateral, wire } = this.#world;
+    this.#world.onStart(this);
+    const { chain } = this;
+    const { clock: time, config, verifier, collateral, wire } = this.#world;
     const clock = new FlooredClock(time);
     const log = (_level: string, event: string, fields: Readonly<Record<string, unknown>> = {}): void => {
       this.events.push({ event, fields });
@@ -261,6 +273,7 @@ export class SimulatedNode {
 
   /** From now on the process gives wrong keys for every slot that it holds. */
   startLying(): void {
+    this.#world.onLie(this);
     for (const { key, slotId } of this.memory?.keys() ?? []) {
       const bytes = key.reveal();
       bytes[0] = (bytes[0] ?? 0) ^ 1;
@@ -270,6 +283,7 @@ export class SimulatedNode {
 
   /** From now on the process reports incarnations and log heads that its clients never had. */
   inventMarks(): void {
+    this.#world.onLie(this);
     this.inventsMarks = true;
     for (const { lineage } of this.memory?.keys() ?? []) {
       if (lineage === undefined) continue;
