@@ -91,6 +91,8 @@ export class SlotBook {
               live: slots.filter((slot) => standing(slot) === 'live').length,
               possible: slots.filter((slot) => standing(slot) !== 'lost').length,
             }));
+      const problem = await this.#noteLeft(dropped);
+      if (problem !== undefined) throw problem;
       await this.#change(file, dropped);
       for (const server of enrolled) this.learn(server.slotId, server.key);
     });
@@ -99,21 +101,25 @@ export class SlotBook {
   /**
    * Notes the results of a slot check: confirms the slots that proved to live, withdraws the slots that their
    * servers say are lost, and then gives up the older generation if the newer one is complete.
+   * @returns why the older generation stays in the file although it could go, such as a store that takes no writes.
    */
   note(
     confirmed: readonly { readonly slotId: SlotId; readonly instanceId: InstanceId }[],
     lost: readonly SlotId[],
-  ): Promise<void> {
+  ): Promise<unknown> {
     return this.#oneAfterAnother(async () => {
       const present = this.#file;
-      if (present === undefined) return;
+      if (present === undefined) return undefined;
       let changed = present;
       for (const slotId of lost) changed = withdrawSlot(changed, this.#storeKey, slotId);
       for (const { slotId, instanceId } of confirmed) {
         changed = confirmSlot(changed, this.#storeKey, slotId, instanceId);
       }
       const { file, dropped } = dropOlder(changed);
-      if (file !== present) await this.#change(file, dropped);
+      const problem = await this.#noteLeft(dropped);
+      if (problem === undefined) await this.#change(file, dropped);
+      else await this.#change(changed, []);
+      return problem;
     });
   }
 
@@ -133,9 +139,20 @@ export class SlotBook {
     this.#keys.clear();
   }
 
+  /**
+   * Notes what is to be erased before it leaves the file: a crash between the two must not leave keys that open an older
+   * copy of the disk. Returns what went wrong.
+   */
+  async #noteLeft(dropped: readonly Generation[]): Promise<unknown> {
+    if (dropped.length === 0) return undefined;
+    return await this.#leave(dropped).then(
+      () => undefined,
+      (error: unknown) => error ?? new Error('it was not noted'),
+    );
+  }
+
   async #change(file: KeyslotFile, dropped: readonly Generation[]): Promise<void> {
-    // First what is to be erased: a crash between the two must not leave keys that open an older copy of the disk.
-    if (dropped.length > 0) await this.#leave(dropped);
+    if (file === this.#file) return;
     await this.#save(file);
     this.#file = file;
     for (const { slots } of dropped) {
