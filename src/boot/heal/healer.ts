@@ -394,7 +394,8 @@ export class Healer {
     this.#shortBecause = count < quorum.n ? shortfall(enrolment, quorum) : undefined;
     const leaves = newestOf(this.#node, check).filter(isDraining);
     const forgotten = newestOf(this.#node, check).filter(hasForgotten);
-    if (signal.aborted || count < worthwhile || this.#isDoubtful(check, enrolment, quorum)) {
+    const isDoubtful = this.#isDoubtful(check, enrolment, quorum);
+    if (signal.aborted || count < worthwhile || isDoubtful) {
       this.#backOff(count, quorum);
       this.#forgetEnrolment(enrolment, snapshot);
       return false;
