@@ -11,6 +11,7 @@ import { silentLog } from '../../../src/observe/log.ts';
 import { FlooredClock } from '../../../src/time/clock.ts';
 import { keyServerWorld, memoryCollateral } from '../../support/key-server-fixture.ts';
 import { enrol } from '../../support/keyslot-fixtures.ts';
+import { aLineageSecret } from '../../support/lineages.ts';
 import { MemoryStore } from '../../support/memory-store.ts';
 
 /** A backed node that left one generation of three slots behind, of which two open an older disk. */
@@ -18,7 +19,7 @@ async function reported(inFile: readonly SlotId[] = []) {
   const { metrics, verifier, pki, clock } = keyServerWorld();
   const { generation } = await enrol({ t: 2, n: 3 }, { generation: 4 });
   const store = new MemoryStore();
-  const older = await OlderGenerations.open(store);
+  const older = await OlderGenerations.open(store, aLineageSecret());
   await older.leave([generation]);
   const has = (slotId: SlotId) => inFile.some((one) => equalBytes(one, slotId));
   // A report asks a node for nothing else.
