@@ -66,12 +66,6 @@ describe('a hint that a server drains', () => {
     expect(pauses.length).toBeGreaterThan(2);
     // The pace itself, with all of its jitter.
     expect(Math.min(...pauses)).toBeGreaterThanOrEqual(config.healing.retryMaxMs / 2);
-    // A restart of a server may bring help, so that is a reason not to wait.
-    const before = attempts.length;
-    while (attempts.length === before) await clock.advance(500);
-    node.nudge();
-    await clock.advance(2_500);
-    expect(attempts.length).toBe(before + 2);
     wire.forge = () => undefined;
     await net.settle(30_000);
     await endNetwork(net);
@@ -122,7 +116,8 @@ describe('a server that falsely claims to drain', () => {
     const lie = net.world.wire.forge;
     net.world.wire.forge = (request) => {
       const liar = liars.find(({ endpoint }) => endpoint === request.endpoint);
-      if (request.path === '/request-encryption-key')
+      // Only this node's requests: else it would also change between a grant and the request that links the slot.
+      if (request.path === '/request-encryption-key' && request.from === node.name)
         liar?.keyServer?.identity.instanceId.set(liar.random(16));
       return lie(request);
     };
