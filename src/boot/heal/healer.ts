@@ -281,7 +281,8 @@ export class Healer {
   }
 
   #unclaimed(): NodeState {
-    return { ...this.#opened(), reason: 'too few key servers have shown the mark of this instance' };
+    const reason = 'too few key servers have shown the mark of this instance';
+    return { ...this.#opened(), name: 'unclaimed', reason };
   }
 
   #opened(): Extract<NodeState, { name: 'open' }> {
@@ -312,7 +313,8 @@ export class Healer {
     const check = await checkSlots(tools.client, this.#node, snapshot, known, signal);
     // The newer instance may depend on the slots that this instance would give up.
     if (this.#isOvertaken) return check;
-    await this.#node.book.note(confirmations(check), lostSlots(check));
+    const isNoted = await this.#node.book.note(confirmations(check), lostSlots(check));
+    if (!isNoted) this.#parts.log('warn', 'slots.older-kept', {});
     this.#live = newestOf(this.#node, check).filter(isLive).length;
     this.#noteSilence(check);
     this.#suspected.clear(check.checked);

@@ -190,12 +190,12 @@ async function linkAll<Granted extends { readonly record: ServerRecord; readonly
         const { enrolled, record } = one;
         fail(record, failureOf(error));
         enrolled.recoveryToken.wipe();
-        // Perhaps it was linked, and only the answer is lost.
-        const { slotId, key } = enrolled;
-        void tools.client
-          .forget(record, { account, slotId, key }, link.incarnation, signal)
+        const slot = { account, slotId: enrolled.slotId, key: enrolled.key };
+        // What is not reached ages away: nobody confirmed it.
+        tools.client
+          .forget(record, slot, link.incarnation)
           .catch(() => undefined)
-          .finally(() => key.wipe());
+          .finally(() => enrolled.key.wipe());
         return [];
       }
     }),

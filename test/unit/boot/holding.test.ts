@@ -46,7 +46,7 @@ describe('a boot that opened its store', () => {
       refuse(net, node, '/claim');
       node.start();
       await net.settle(10_000);
-      expect(node.state).toMatchObject({ name: 'open', reason: expect.stringContaining('mark') });
+      expect(node.state).toMatchObject({ name: 'unclaimed', reason: expect.stringContaining('mark') });
       expect([node.open, node.serving]).toEqual([undefined, undefined]);
       const log = (path: string) => path.startsWith('/data/node/store/segment');
       for (const [path, bytes] of node.disk.files()) if (log(path)) expect(bytes).toEqual(written.get(path));
@@ -126,7 +126,7 @@ describe('a boot that opened its store', () => {
         request.from === 'lone' && request.path === path ? refused : undefined;
       await using lone = await loneNode(net.world, { disk, start: path.length });
       const outcome = await net.world.clock.until(lone.node.unlockOnce(1));
-      expect('identity' in outcome ? 'unlocked' : outcome.name, path).toBe('open');
+      expect('identity' in outcome ? 'unlocked' : outcome.name, path).toBe('unclaimed');
       const lock = await disk.lock('/data/node/store');
       expect(lock).toHaveProperty('release');
       if ('release' in lock) await lock.release();
@@ -142,7 +142,7 @@ describe('a boot whose slots are lost before it holds', () => {
     refuse(net, node, '/reserve');
     node.start();
     await net.world.clock.advance(3_000);
-    expect(node.state.name).toBe('open');
+    expect(node.state.name).toBe('unclaimed');
     const nowMs = net.world.clock.nowMs();
     for (const { memory } of servers) {
       for (const { slotId } of newest.slots) memory?.forget(file.account, slotId, nowMs);
@@ -162,12 +162,12 @@ describe('a boot whose slots are lost before it holds', () => {
     refuse(net, node, '/reserve');
     node.start();
     await net.world.clock.advance(3_000);
-    expect(node.state.name).toBe('open');
+    expect(node.state.name).toBe('unclaimed');
     net.world.wire.forge = () => undefined;
     // It is cut off from those that hold its slots, and reaches enough others.
     for (const { endpoint } of servers) net.world.wire.misbehaviour.set(endpoint, 'hang');
     await net.settle(300_000);
-    expect(node.state.name).toBe('open');
+    expect(node.state.name).toBe('unclaimed');
     expect((await fileOf(node)).generations.map(({ generation }) => generation)).toEqual([newest.generation]);
     net.world.wire.misbehaviour.clear();
     await net.settle(60_000);
@@ -187,7 +187,7 @@ describe('a boot whose slots are lost before it holds', () => {
         ? { status: 404, body: { code: path.startsWith('/lineage') ? 'LINEAGE_UNKNOWN' : 'KEY_UNKNOWN' } }
         : undefined;
     await net.settle(120_000);
-    expect(node.state.name).toBe('open');
+    expect(node.state.name).toBe('unclaimed');
     expect((await fileOf(node)).generations.map(({ generation }) => generation)).toEqual([newest.generation]);
     net.world.wire.forge = () => undefined;
     await net.settle(60_000);
