@@ -36,7 +36,7 @@ export class LineageRoutes {
     vault.lineages.noteUse(lineage, now());
     if (mayChange(lineage.facts, incarnation)) {
       this.#takeMarks(lineage, request.content);
-      const leaving = close ? lineage.slots() : lineage.slots(forget);
+      const leaving = close ? lineage.slots : lineage.slotsNamed(forget);
       for (const { slotId } of leaving) vault.forget(account, slotId, now());
       if (leaving.length > 0 && !vault.holdsKeyOf(account)) onForgotten(account);
     }
