@@ -223,7 +223,14 @@ const updateOf = (update: LineageUpdate): Said => ({
     ...incarnationToWire(update.incarnation),
     ...(update.head === undefined ? {} : { head: depositToWire(update.head) }),
     forget: update.forget.map(hex),
-    close: update.close,
+    ...(update.close === undefined
+      ? {}
+      : {
+          close: {
+            ...incarnationToWire(update.close.last),
+            head: depositToWire(update.close.head),
+          },
+        }),
   },
 });
 
@@ -293,12 +300,12 @@ function macVectors() {
     ),
     lineageUpdate: macVector(
       'lineage-update',
-      updateOf({ incarnation, head, forget: shown.slots.slice(0, 1), close: false }),
+      updateOf({ incarnation, head, forget: shown.slots.slice(0, 1), close: undefined }),
       { ...state, lineage: { ...shown, slots: shown.slots.slice(1) } },
     ),
     lineageUpdateThatCloses: macVector(
       'lineage-update',
-      updateOf({ incarnation: last, head: lastHead, forget: [], close: true }),
+      updateOf({ incarnation, head, forget: [], close: { last, head: lastHead } }),
       {
         ...state,
         lineage: {

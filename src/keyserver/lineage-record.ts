@@ -6,7 +6,15 @@ import { SecretBytes } from '../bytes/secret-bytes.ts';
 import type { Head } from '../lineage/head.ts';
 import type { Incarnation, Reservation } from '../lineage/incarnation.ts';
 import { LINEAGE_KEY_BYTES, lineageIdOf } from '../lineage/lineage-key.ts';
-import { close, deposit, type LineageFacts, NO_FACTS, reserve, show } from '../lineage/rules.ts';
+import {
+  type Closing,
+  close,
+  deposit,
+  type LineageFacts,
+  NO_FACTS,
+  reserve,
+  show,
+} from '../lineage/rules.ts';
 import { type LineageState, MAX_LINEAGE_SLOTS } from '../protocol/lineage-state.ts';
 import { FACTS_BYTES, packFacts, unpackFacts } from './packed-facts.ts';
 
@@ -114,8 +122,8 @@ export class LineageRecord {
   }
 
   /** Ends the lineage with a last incarnation and head, unless a newer incarnation is shown. */
-  close(from: Incarnation, head: Omit<Head, 'incarnation'>): void {
-    this.#change(close(this.facts, from, head));
+  close(from: Incarnation, closing: Closing): void {
+    this.#change(close(this.facts, from, closing));
   }
 
   /** What grants and answers show of it. */

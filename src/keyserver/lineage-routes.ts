@@ -23,20 +23,19 @@ export class LineageRoutes {
   }
 
   /**
-   * Shows the incarnation, takes the head, and erases slots of the lineage; of a closing lineage all of them. Nothing of
-   * that when the lineage is closed or knows a newer incarnation.
-   * @throws EvidenceError LINEAGE_UNKNOWN, TIMESTAMP_STALE, FIELD_INVALID.
+   * Shows the incarnation, takes the head, and erases slots of the lineage; a closing lineage loses all of them and shows
+   * its last incarnation and head. Nothing of that when the lineage is closed or knows a newer incarnation.
+   * @throws EvidenceError LINEAGE_UNKNOWN, TIMESTAMP_STALE.
    */
   update(request: MacRequest<LineageUpdate, LineageId>): ProvedState {
     const { incarnation, forget, close } = request.content;
     const lineage = this.#authenticate('lineage-update', request, lineageUpdateBytes(request.content));
-    if (close && request.content.head === undefined) throw headMissing();
     const { vault, now, onForgotten } = this.#parts;
     const { account } = lineage;
     vault.lineages.noteUse(lineage, now());
     if (mayChange(lineage.facts, incarnation)) {
       this.#takeMarks(lineage, request.content);
-      const leaving = close ? lineage.slots : lineage.slotsNamed(forget);
+      const leaving = close === undefined ? lineage.slotsNamed(forget) : lineage.slots;
       for (const { slotId } of leaving) vault.forget(account, slotId, now());
       if (leaving.length > 0 && !vault.holdsKeyOf(account)) onForgotten(account);
     }
@@ -45,8 +44,8 @@ export class LineageRoutes {
 
   #takeMarks(lineage: LineageRecord, { incarnation, head, close }: LineageUpdate): void {
     lineage.show(incarnation);
-    if (head !== undefined && !close) lineage.deposit(incarnation, head);
-    if (head !== undefined && close) lineage.close(incarnation, head);
+    if (head !== undefined) lineage.deposit(incarnation, head);
+    if (close !== undefined) lineage.close(incarnation, close);
   }
 
   #authenticate<Content>(
@@ -74,10 +73,3 @@ export class LineageRoutes {
     return { state, mac: responseMac(lineage.key, route, mac, serverStateBytes(state)) };
   }
 }
-
-const headMissing = (): EvidenceError =>
-  new EvidenceError('FIELD_INVALID', 'a lineage is closed with its last head', {
-    field: 'head',
-    expected: 'a head above all others',
-    observed: 'none',
-  });

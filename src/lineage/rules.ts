@@ -69,8 +69,17 @@ export function deposit(
 export const mayChange = ({ shown, closed }: LineageFacts, from: Incarnation): boolean =>
   !closed && !isNewer(shown, from);
 
-/** Ends a lineage with a last incarnation and a last head, unless a newer one is shown. */
-export function close(facts: LineageFacts, from: Incarnation, head: Omit<Head, 'incarnation'>): LineageFacts {
+/** What ends a lineage: an incarnation above all others, and the digest of its head. */
+export interface Closing {
+  readonly last: Incarnation;
+  readonly head: Omit<Head, 'incarnation'>;
+}
+
+/**
+ * Ends a lineage for an instance that is the newest, and shows a last incarnation and head, so that a paused instance
+ * and an old disk find out. The condition is the ordinary incarnation: the last one is newer than all by itself.
+ */
+export function close(facts: LineageFacts, from: Incarnation, { last, head }: Closing): LineageFacts {
   if (!mayChange(facts, from)) return facts;
-  return { ...deposit(show(facts, from), from, head), closed: true };
+  return { ...deposit(show(facts, last), last, head), closed: true };
 }

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { concatBytes } from '../bytes/concat.ts';
 import { LineageId, SlotId } from '../bytes/fixed-bytes.ts';
 import type { Incarnation } from '../lineage/incarnation.ts';
+import type { Closing } from '../lineage/rules.ts';
 import { hexText, parseWire } from './decode.ts';
 import {
   type Deposit,
@@ -28,8 +29,11 @@ export const lineageUpdateBody = z.strictObject({
   head: depositFields.optional(),
   forget: z.array(hexText(SlotId.byteLength)).max(MAX_LINEAGE_SLOTS),
   close: z
-    .boolean()
-    .meta({ description: 'the node has another lineage now: erase all slots, change nothing more' }),
+    .strictObject({ ...incarnationBody, head: depositFields })
+    .optional()
+    .meta({
+      description: 'the node has another lineage now: erase all slots, show this, change nothing more',
+    }),
 });
 
 /** The content of `lineage-update`. */
@@ -39,17 +43,20 @@ export interface LineageUpdate {
   /** Slots of the lineage to be erased. */
   readonly forget: readonly SlotId[];
   /** Ends the lineage at this server and erases all its slots. */
-  readonly close: boolean;
+  readonly close: Closing | undefined;
 }
 
-/** Canonical bytes of the content of `lineage-update`: incarnation ‖ head ‖ u8 count ‖ slot ids ‖ close. */
+const closingBytes = (close: Closing | undefined): Uint8Array =>
+  close === undefined
+    ? new Uint8Array(1)
+    : concatBytes(Uint8Array.of(1), incarnationBytes(close.last), depositBytes(close.head));
+
+/**
+ * Canonical bytes of the content of `lineage-update`: incarnation ‖ head ‖ u8 count ‖ slot ids ‖ (0, or 1 ‖ last
+ * incarnation ‖ its head).
+ */
 export const lineageUpdateBytes = ({ incarnation, head, forget, close }: LineageUpdate): Uint8Array =>
-  concatBytes(
-    incarnationBytes(incarnation),
-    depositBytes(head),
-    slotIdsBytes(forget),
-    Uint8Array.of(close ? 1 : 0),
-  );
+  concatBytes(incarnationBytes(incarnation), depositBytes(head), slotIdsBytes(forget), closingBytes(close));
 
 const lineageIdOf = ({ lineageId }: { readonly lineageId: string }): LineageId =>
   LineageId.parse(lineageId, 'lineageId');
@@ -67,9 +74,12 @@ export function decodeLineageUpdate(body: unknown): MacRequest<LineageUpdate, Li
     ...decodeEnvelope(wire, lineageIdOf(wire)),
     content: {
       incarnation: decodeIncarnation(wire),
-      head: decodeDeposit(wire.head),
+      head: wire.head === undefined ? undefined : decodeDeposit(wire.head),
       forget: wire.forget.map((slotId) => SlotId.parse(slotId, 'forget')),
-      close: wire.close,
+      close:
+        wire.close === undefined
+          ? undefined
+          : { last: decodeIncarnation(wire.close), head: decodeDeposit(wire.close.head) },
     },
   };
 }

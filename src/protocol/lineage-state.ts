@@ -68,8 +68,10 @@ export const depositToWire = ({ sequence, digest }: Deposit): z.output<typeof de
 });
 
 /** Reads a deposited head. @throws EvidenceError FIELD_INVALID. */
-export const decodeDeposit = (wire: z.output<typeof depositFields> | undefined): Deposit | undefined =>
-  wire === undefined ? undefined : { ...wire, digest: parsePrefixedHex(wire.digest, 32, 'head.digest') };
+export const decodeDeposit = (wire: z.output<typeof depositFields>): Deposit => ({
+  ...wire,
+  digest: parsePrefixedHex(wire.digest, 32, 'head.digest'),
+});
 
 /** The JSON field of a lineage; no field for a slot that is not linked. */
 export const lineageToWire = (

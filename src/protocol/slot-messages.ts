@@ -159,7 +159,7 @@ export function decodeKeyStatus(body: unknown): MacRequest<KeyStatus> {
           ? undefined
           : parsePrefixedHex(wire.lineage, SEALED_LINEAGE_KEY_BYTES, 'lineage'),
       incarnation: decodeIncarnation(wire),
-      head: decodeDeposit(wire.head),
+      head: wire.head === undefined ? undefined : decodeDeposit(wire.head),
       report: wire.report,
     },
   };

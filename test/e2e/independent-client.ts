@@ -337,6 +337,6 @@ export function forgetSlots(
 ) {
   const list = join(Uint8Array.of(slotIds.length), ...slotIds);
   const content = join(bootContent(boot), flag(false), list, flag(false));
-  const fields = { ...bootFields(boot), forget: slotIds.map(toHex), close: false };
+  const fields = { ...bootFields(boot), forget: slotIds.map(toHex) };
   return ask(server, heldLineage(account, lineageKey), 'lineage-update', content, fields);
 }

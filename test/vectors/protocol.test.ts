@@ -152,7 +152,7 @@ interface StatusBody extends Mark {
 interface UpdateBody extends Mark {
   readonly head?: Deposit;
   readonly forget: readonly string[];
-  readonly close: boolean;
+  readonly close?: Mark & { readonly head: Deposit };
 }
 interface State {
   readonly instanceId: string;
@@ -180,8 +180,10 @@ const statusBytes = (body: StatusBody): Uint8Array => {
 };
 const reserveBytes = ({ incarnation, boot }: { incarnation: number; boot: string }) =>
   join(u64(incarnation), bytes(boot));
+const endBytes = ({ close }: UpdateBody) =>
+  close === undefined ? absent : present(incarnationBytes(close), headBytes(close));
 const updateBytes = (body: UpdateBody): Uint8Array =>
-  join(incarnationBytes(body), headBytes(body), slotsBytes(body.forget), flag(body.close));
+  join(incarnationBytes(body), headBytes(body), slotsBytes(body.forget), endBytes(body));
 
 const extensionBytes = ({ extensions = {} }: State): Uint8Array => {
   const entries = Object.entries(extensions).sort(([a], [b]) => (a < b ? -1 : 1));
@@ -223,7 +225,7 @@ describe('the MAC routes of docs/protocol.md', () => {
     ['forget', vectors.forgetWithExtensions, incarnationBytes, 24],
     ['lineage-status', vectors.lineageStatus, nothing, 0],
     ['lineage-update', vectors.lineageUpdate, updateBytes, 83],
-    ['lineage-update', vectors.lineageUpdateThatCloses, updateBytes, 67],
+    ['lineage-update', vectors.lineageUpdateThatCloses, updateBytes, 132],
   ] as const;
 
   it.each(cases)('%s', (route, { request, answer }, contentOf, length) => {

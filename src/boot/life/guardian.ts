@@ -76,7 +76,8 @@ export class Guardian {
     let waitMs = this.#parts.options.retryMinMs;
     for (let attempt = 1; !this.#stop.signal.aborted; attempt++) {
       try {
-        this.#node = await this.#attempt();
+        const opened = await this.#attempt();
+        if (opened !== undefined) this.#node = await this.#takeHold(opened, attempts);
       } catch (error) {
         if (!this.#stop.signal.aborted) await this.#locked(error);
       }
@@ -88,6 +89,43 @@ export class Guardian {
     // It was stopped while an attempt was under way, and that attempt may still have opened the store.
     await this.#node?.close();
     return undefined;
+  }
+
+  /**
+   * Waits until an open node holds its account. It stays open meanwhile: its slots may be lost by now, and then the
+   * store key is nowhere else.
+   * @returns `undefined` when it was stopped, or `attempts` were used up; then the store is closed again.
+   * @throws what shows that this instance must not go on, such as STORE_ROLLED_BACK; the store is closed.
+   */
+  async #takeHold(node: OpenNode, attempts: number): Promise<OpenNode | undefined> {
+    const healer = new Healer(this.#parts, node);
+    let isKept = false;
+    try {
+      for (let attempt = 1; !this.#stop.signal.aborted; attempt++) {
+        const state = await this.#holdOnce(healer, node);
+        if (node.store.isReleased) {
+          isKept = true;
+          this.#healer = healer;
+          return node;
+        }
+        if (state.name === 'fenced' || attempt >= attempts) return undefined;
+        await this.#sleep(this.#parts.options.retryMinMs);
+      }
+      return undefined;
+    } finally {
+      if (!isKept) await node.close();
+    }
+  }
+
+  async #holdOnce(healer: Healer, node: OpenNode): Promise<NodeState> {
+    try {
+      this.#set(await healer.tick(this.#stop.signal));
+    } catch (error) {
+      // The store stays open for anything else: its slots may be lost by now, and the key is nowhere else.
+      if (mustClose(error, node)) throw error;
+      this.#parts.log('error', 'healing.failed', { error: messageOf(error) });
+    }
+    return this.#state;
   }
 
   /** Heals until it is stopped; to be run once, after {@link open}. */
@@ -133,16 +171,15 @@ export class Guardian {
     try {
       const rotated = await rotateNode(this.#stage, node);
       node.storeKey.wipe();
-      node.marks.wipe();
-      healer.wipe();
-      this.#node = rotated.node;
-      this.#healer = new Healer(this.#parts, rotated.node);
-      this.#healer.release(rotated.dropped, rotated.snapshot);
+      node.book.wipe();
+      node.older.wipe();
+      node.hold.lineage.wipe();
+      this.#node = rotated;
+      this.#healer = new Healer(this.#parts, rotated);
     } catch (error) {
       // A look at the slots shows what the rotation met, such as a newer instance.
       this.look();
       if (!(error instanceof RotationFailed)) throw error;
-      healer.release(error.dropped, error.snapshot);
       if (error.isUndecided) this.#set(healer.haltAfterKeyChange());
       throw error.cause;
     }
@@ -178,7 +215,6 @@ export class Guardian {
     await this.#opening?.catch(() => undefined);
     await this.#healing;
     await this.#turn;
-    this.#healer?.wipe();
     await this.#node?.close();
     this.#set({ name: 'stopped' });
   }
@@ -241,6 +277,16 @@ export class Guardian {
     await clock.sleep(milliseconds * jitter, this.#wake.signal);
   }
 }
+
+/**
+ * Whether an instance that does not write yet closes its store again: it must not go on with this disk, or it holds and
+ * its first record was not written, so that the store takes nothing more until it is opened anew.
+ */
+const mustClose = (error: unknown, { hold }: OpenNode): boolean =>
+  error instanceof LatchkeyError &&
+  (error.code === 'STORE_ROLLED_BACK' ||
+    error.code === 'LINEAGE_CLOSED' ||
+    (hold.holds && error.code.startsWith('STORE_')));
 
 function messageOf(error: unknown): string {
   if (error instanceof LatchkeyError) return `${error.code}: ${error.message}`;
