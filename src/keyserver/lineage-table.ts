@@ -49,6 +49,11 @@ export class LineageTable {
     return this.#records.size;
   }
 
+  /** How many platforms brought the lineages that are here. */
+  get platforms(): number {
+    return this.#platforms.size;
+  }
+
   find(account: AccountId, id: LineageId, nowMs: number): LineageRecord | undefined {
     const record = this.#records.get(nameOf(account, id));
     if (record === undefined || !this.#hasEnded(record, nowMs)) return record;

@@ -52,6 +52,8 @@ export interface VaultView {
   readonly size: number;
   /** How many accounts have keys here. */
   readonly accounts: number;
+  /** How many platforms have made keys that are here. */
+  readonly platforms: number;
   /** How many lineages are remembered here. */
   readonly lineageCount: number;
   readonly isDraining: boolean;
@@ -99,6 +101,10 @@ export class Vault implements VaultView {
   /** How many accounts have keys here. */
   get accounts(): number {
     return this.#perAccount.size;
+  }
+
+  get platforms(): number {
+    return this.#platforms.size;
   }
 
   get lineageCount(): number {
