@@ -70,17 +70,19 @@ export function releaseWorld(log: Log, metrics: Metrics, platform = 0) {
     now,
     platformRate: new TokenBuckets(unlimited),
   });
+  const vault = new Vault(random, registry, {
+    ...defaultVaultLimits,
+    maxKeys: 1e6,
+    maxKeysPerPlatform: 1e6,
+    maxLineages: 1e6,
+    maxPlainKeysPerPlatform: 1e6,
+  });
   const keyServer = new KeyServer({
     identity: { account, x25519, x25519PublicKey, instanceId },
     challenges,
     evidenceVerifier,
     judge,
-    vault: new Vault(random, registry, {
-      ...defaultVaultLimits,
-      maxKeys: 1e6,
-      maxKeysPerPlatform: 1e6,
-      maxPlainKeysPerPlatform: 1e6,
-    }),
+    vault,
     attestation: new OwnAttestation({
       identity: { server: account, x25519PublicKey, instanceId },
       quotes: { quote: async (reportData) => benchQuote(pki, reportData, platform) },
@@ -95,7 +97,7 @@ export function releaseWorld(log: Log, metrics: Metrics, platform = 0) {
     onServed: () => undefined,
     onForgotten: () => undefined,
   });
-  return { pki, documents, keyServer, challenges, account, verifier, evidenceVerifier, judge };
+  return { pki, documents, keyServer, vault, challenges, account, verifier, evidenceVerifier, judge };
 }
 
 /** One request of an account of its own, quoted by one of the platforms, as JSON text. */

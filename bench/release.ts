@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { type Bench, type Measured, percentile, type Report, summarize } from './harness.ts';
 import { rawPost, sendAll } from './raw-client.ts';
 import type { FloorSeconds, ReleaseServerReady } from './release-server.ts';
+import type { TableMemory } from './release-table.ts';
 
 const PLATFORMS = 64;
 const CONNECTIONS = 16;
@@ -20,6 +21,9 @@ const FLOOR_RUNS = 150;
 /** The comparison server is so slow that fewer requests do. */
 const COMPARED = 30;
 const TOTAL = WARM_UP + ROUNDS * REQUESTS;
+/** Slots of a full key table, two of each lineage. */
+const SLOTS = 400_000;
+const TABLE_MIB = 400;
 const PATH = '/request-encryption-key';
 
 /** Released keys per second on one core, over HTTP on loopback, every request another account, all checks on. */
@@ -42,8 +46,20 @@ export const bench: Bench = {
       await exited;
       rmSync(folder, { recursive: true, force: true });
     }
+    await measureTable(report);
   },
 };
+
+/** Memory of a full key table, in a process of its own. */
+async function measureTable(report: Report): Promise<void> {
+  const script = fileURLToPath(new URL('./release-table.ts', import.meta.url));
+  const child = fork(script, [`${SLOTS}`], { execArgv: ['--expose-gc', '--import', 'tsx'] });
+  // It sends this one message.
+  const { grownMiB, churnedMiB } = (await messageOf(child)) as TableMemory;
+  const what = `MiB of RSS for ${SLOTS} slots of ${SLOTS / 2} lineages`;
+  report.target(what, grownMiB, { atMost: TABLE_MIB });
+  report.target(`${what}, after a third was made anew`, churnedMiB, { atMost: TABLE_MIB });
+}
 
 /** The next message of the child, which says what {@link ReleaseServerReady} and {@link FloorSeconds} describe. */
 async function messageOf(child: ChildProcess): Promise<unknown> {

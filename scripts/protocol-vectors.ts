@@ -1,5 +1,5 @@
 import { toBase64 } from '../src/bytes/base64.ts';
-import { concatBytes } from '../src/bytes/concat.ts';
+import { concatBytes, utf8 } from '../src/bytes/concat.ts';
 import {
   AccountId,
   BlockHash,
@@ -17,24 +17,28 @@ import { deriveKey } from '../src/crypto/hkdf.ts';
 import { sha256 } from '../src/crypto/sha2.ts';
 import { x25519KeyPairFromSecret } from '../src/crypto/x25519.ts';
 import { sealAuth } from '../src/hpke/hpke.ts';
+import { Lineage } from '../src/lineage/lineage.ts';
+import { lineageIdOf, sealLineageKey } from '../src/lineage/lineage-key.ts';
 import { ChallengeIssuer } from '../src/protocol/challenge.ts';
 import { type Extensions, noExtensions } from '../src/protocol/extensions.ts';
 import { type MacRoute, macLabel } from '../src/protocol/labels.ts';
+import { type LineageUpdate, lineageUpdateBytes } from '../src/protocol/lineage-messages.ts';
+import { depositToWire, incarnationToWire, type LineageState } from '../src/protocol/lineage-state.ts';
+import { requestMac, responseMac } from '../src/protocol/mac.ts';
+import { recoveryProof } from '../src/protocol/recovery-proof.ts';
+import { attestationReportData, requestReportData } from '../src/protocol/report-data.ts';
+import { encodeKeyGrant, sealedKeyAad, sealedKeyInfo } from '../src/protocol/sealed-key.ts';
 import {
   claimBytes,
   forgottenBytes,
   forgottenToWire,
-  headToWire,
+  type KeyStatus,
   keyStatusBytes,
-  requestMac,
-  responseMac,
-  type SlotState,
-  slotStateBytes,
-  slotStateToWire,
-} from '../src/protocol/mac-routes.ts';
-import { recoveryProof } from '../src/protocol/recovery-proof.ts';
-import { attestationReportData, requestReportData } from '../src/protocol/report-data.ts';
-import { encodeKeyGrant, sealedKeyAad, sealedKeyInfo } from '../src/protocol/sealed-key.ts';
+  reserveBytes,
+  type ServerState,
+  serverStateBytes,
+  serverStateToWire,
+} from '../src/protocol/slot-messages.ts';
 
 /** Named bytes that are the same at every run: SHA-256 of a name. */
 const fixed = (name: string, length = 32): Uint8Array =>
@@ -53,17 +57,36 @@ const instanceId = InstanceId.of(fixed('instance', 16));
 const slotId = SlotId.of(fixed('slot', 16));
 const serverKey = fixed('server key');
 const token = fixed('recovery token');
-const bootId = fixed('boot', 16);
 const finalized = { number: 1_234_567, hash: BlockHash.of(fixed('block')) };
 const nowMs = Date.UTC(2026, 10, 21, 12);
-const head = { generation: 1, sequence: 42, digest: fixed('head') };
 /** Names that are out of order and one that no version knows; the contents are opaque to this page. */
 const extensions: Extensions = new Map([
-  ['lineage', fixed('lineage extension', 24)],
   ['fleet', fixed('fleet extension', 16)],
+  ['auditHead', fixed('audit head extension', 24)],
   ['notKnownYet', fixed('unknown extension', 5)],
 ]);
 const secret = (bytes: Uint8Array): SecretBytes => new SecretBytes(new Uint8Array(bytes));
+
+const lineageSecret = fixed('lineage secret');
+const lineage = new Lineage(secret(lineageSecret));
+const boot = fixed('boot', 8);
+const incarnation = lineage.incarnation(3, boot);
+const head = lineage.head(incarnation, 42, fixed('log digest', 16));
+const lineageKey = lineage.keyOf(server);
+const linkNonce = fixed('link nonce', 24);
+const linkSeal = sealLineageKey(
+  secret(serverKey),
+  { server, account: client, slotId },
+  lineageKey,
+  () => linkNonce,
+);
+const shown: LineageState = {
+  reserved: { number: 3, boot },
+  shown: incarnation,
+  head,
+  slots: [slotId, SlotId.of(fixed('slot of the next generation', 16))],
+  closed: false,
+};
 
 const issuer = new ChallengeIssuer({ random: () => new Uint8Array(fixed('challenge secret')) });
 const { nonce, expiresAtMs } = issuer.issue(client, ephemeralPublicKey, nowMs);
@@ -84,8 +107,7 @@ function answerVector() {
     recoveryToken: secret(token),
     serverTimeMs: nowMs,
     finalized,
-    incarnation: { number: 3, bootId },
-    head,
+    lineage: shown,
     extensions,
   };
   const plaintext = encodeKeyGrant(grant);
@@ -113,27 +135,60 @@ function answerVector() {
   };
 }
 
-/** @param said extensions of the answer when it has no state. */
+/** Everything of a lineage that its node derives for one server. */
+function lineageVector() {
+  const logDigest = fixed('log digest', 16);
+  return {
+    secret: hex(lineageSecret),
+    key: hex(lineageKey.reveal()),
+    id: hex(lineageIdOf(lineageKey)),
+    linkSeal: {
+      key: hex(deriveKey(serverKey, 'latchkey/v1/lineage/link')),
+      nonce: hex(linkNonce),
+      associatedData: hex(concatBytes(utf8('latchkey/v1/lineage/link'), server, client, slotId)),
+      sealed: hex(linkSeal),
+    },
+    incarnationMark: {
+      key: hex(deriveKey(lineageSecret, 'latchkey/v1/mark/incarnation')),
+      input: hex(concatBytes(u64BigEndian(3), boot)),
+      ...incarnationToWire(incarnation),
+    },
+    headMark: {
+      key: hex(deriveKey(lineageSecret, 'latchkey/v1/mark/head')),
+      logDigest: hex(logDigest),
+      input: hex(concatBytes(u64BigEndian(3), incarnation.bootId, u64BigEndian(head.sequence), logDigest)),
+      ...depositToWire(head),
+    },
+  };
+}
+
+interface Said {
+  readonly content: Uint8Array;
+  readonly wire: object;
+}
+
+/** @param state the answer; with `erased` that of `forget`. */
 function macVector(
   route: MacRoute,
-  content: Uint8Array,
-  wire: object,
-  state: SlotState | undefined,
-  said = noExtensions,
+  { content, wire }: Said,
+  state: ServerState & { readonly erased?: boolean },
 ) {
   const random = fixed(`random ${route}`, 16);
-  const key = secret(serverKey);
-  const envelope = { server, account: client, slotId, timestampMs: nowMs, random };
+  const isOfLineage = route === 'lineage-status' || route === 'lineage-update';
+  const name = isOfLineage ? lineageIdOf(lineageKey) : slotId;
+  const key = isOfLineage ? lineageKey : secret(serverKey);
+  const envelope = { server, account: client, name, timestampMs: nowMs, random };
   const mac = requestMac(key, route, envelope, content);
-  const answerContent = state === undefined ? forgottenBytes(said) : slotStateBytes(state);
+  const { erased } = state;
+  const answerContent = erased === undefined ? serverStateBytes(state) : forgottenBytes({ ...state, erased });
   const answerMac = responseMac(key, route, mac, answerContent);
   return {
     request: {
-      macKey: hex(deriveKey(serverKey, macLabel(route, 'request'))),
-      macInput: hex(concatBytes(server, client, slotId, u64BigEndian(nowMs), random, content)),
+      macKey: hex(deriveKey(key.reveal(), macLabel(route, 'request'))),
+      macInput: hex(concatBytes(server, client, name, u64BigEndian(nowMs), random, content)),
       body: {
         accountId: encodeSs58(client),
-        slotId: hex(slotId),
+        [isOfLineage ? 'lineageId' : 'slotId']: hex(name),
         timestampMs: nowMs,
         random: hex(random),
         ...wire,
@@ -141,59 +196,127 @@ function macVector(
       },
     },
     answer: {
-      macKey: hex(deriveKey(serverKey, macLabel(route, 'response'))),
+      macKey: hex(deriveKey(key.reveal(), macLabel(route, 'response'))),
       macInput: hex(concatBytes(mac, answerContent)),
-      body: state === undefined ? forgottenToWire(said, answerMac) : slotStateToWire(state, answerMac),
+      body:
+        erased === undefined
+          ? serverStateToWire(state, answerMac)
+          : forgottenToWire({ ...state, erased }, answerMac),
     },
   };
 }
 
+const statusOf = (status: KeyStatus): Said => ({
+  content: keyStatusBytes(status),
+  wire: {
+    confirm: status.confirm,
+    ...(status.lineage === undefined ? {} : { lineage: hex(status.lineage) }),
+    ...incarnationToWire(status.incarnation),
+    ...(status.head === undefined ? {} : { head: depositToWire(status.head) }),
+    ...(status.report === undefined ? {} : { report: status.report }),
+  },
+});
+
+const updateOf = (update: LineageUpdate): Said => ({
+  content: lineageUpdateBytes(update),
+  wire: {
+    ...incarnationToWire(update.incarnation),
+    ...(update.head === undefined ? {} : { head: depositToWire(update.head) }),
+    forget: update.forget.map(hex),
+    ...(update.close === undefined
+      ? {}
+      : {
+          close: {
+            ...incarnationToWire(update.close.last),
+            head: depositToWire(update.close.head),
+          },
+        }),
+  },
+});
+
 function macVectors() {
-  const incarnation = { number: 3, bootId };
   const report = { threshold: 3, slots: 5, live: 4 };
-  const state: SlotState = {
+  const state: ServerState = {
     instanceId,
     serverTimeMs: nowMs + 5,
-    incarnation,
-    head,
     draining: false,
+    lineage: shown,
     extensions: noExtensions,
   };
-  const claimed = { number: 4, bootId: fixed('next boot', 16) };
-  const bare = { confirm: false, incarnation: { number: 0, bootId: new Uint8Array(16) } } as const;
+  const nobody = { number: 0, bootId: new Uint8Array(16) };
+  const bare: KeyStatus = {
+    confirm: false,
+    lineage: undefined,
+    incarnation: nobody,
+    head: undefined,
+    report: undefined,
+  };
+  const full = statusOf({ confirm: true, lineage: undefined, incarnation, head, report });
+  const wish = { number: 4, boot: fixed('next boot', 8) };
+  const next = lineage.incarnation(wish.number, wish.boot);
+  const last = lineage.incarnation(Number.MAX_SAFE_INTEGER, fixed('last boot', 8));
+  const lastHead = lineage.head(last, Number.MAX_SAFE_INTEGER, fixed('last log digest', 16));
+  const claim = { content: claimBytes(next), wire: incarnationToWire(next) };
+  const afterClaim: LineageState = { ...shown, reserved: wish, shown: next };
   return {
-    keyStatus: macVector(
+    keyStatus: macVector('key-status', full, state),
+    keyStatusThatLinks: macVector(
       'key-status',
-      keyStatusBytes({ confirm: true, incarnation, head, report }),
-      { confirm: true, incarnation: 3, bootId: hex(bootId), head: headToWire(head), report },
-      state,
+      statusOf({ confirm: true, lineage: linkSeal, incarnation, head, report }),
+      { ...state, lineage: { ...shown, slots: [slotId] } },
     ),
-    keyStatusWithoutOptionalFields: macVector(
-      'key-status',
-      keyStatusBytes({ ...bare, head: undefined, report: undefined }),
-      { confirm: false, incarnation: 0, bootId: hex(bare.incarnation.bootId) },
-      { ...state, incarnation: bare.incarnation, head: undefined },
+    keyStatusWithoutOptionalFields: macVector('key-status', statusOf(bare), { ...state, lineage: undefined }),
+    keyStatusOfDrainingServer: macVector('key-status', full, { ...state, draining: true }),
+    keyStatusWithExtensions: macVector('key-status', full, { ...state, extensions }),
+    reserve: macVector(
+      'reserve',
+      { content: reserveBytes(wish), wire: { incarnation: wish.number, boot: hex(wish.boot) } },
+      { ...state, lineage: { ...shown, reserved: wish } },
     ),
-    keyStatusOfDrainingServer: macVector(
-      'key-status',
-      keyStatusBytes({ confirm: true, incarnation, head, report }),
-      { confirm: true, incarnation: 3, bootId: hex(bootId), head: headToWire(head), report },
-      { ...state, draining: true },
+    claim: macVector('claim', claim, { ...state, lineage: afterClaim }),
+    forget: macVector('forget', claim, {
+      ...state,
+      lineage: { ...afterClaim, slots: shown.slots.slice(1) },
+      erased: true,
+    }),
+    forgetOfOlderIncarnation: macVector(
+      'forget',
+      { content: claimBytes(incarnation), wire: incarnationToWire(incarnation) },
+      { ...state, lineage: afterClaim, erased: false },
     ),
-    keyStatusWithExtensions: macVector(
-      'key-status',
-      keyStatusBytes({ confirm: true, incarnation, head, report }),
-      { confirm: true, incarnation: 3, bootId: hex(bootId), head: headToWire(head), report },
-      { ...state, extensions },
+    forgetWithExtensions: macVector('forget', claim, {
+      ...state,
+      lineage: undefined,
+      extensions,
+      erased: true,
+    }),
+    lineageStatus: macVector(
+      'lineage-status',
+      { content: new Uint8Array(0), wire: {} },
+      {
+        ...state,
+        lineage: { ...shown, head: undefined, slots: [] },
+      },
     ),
-    claim: macVector(
-      'claim',
-      claimBytes(claimed),
-      { incarnation: claimed.number, bootId: hex(claimed.bootId) },
-      { ...state, incarnation: claimed },
+    lineageUpdate: macVector(
+      'lineage-update',
+      updateOf({ incarnation, head, forget: shown.slots.slice(0, 1), close: undefined }),
+      { ...state, lineage: { ...shown, slots: shown.slots.slice(1) } },
     ),
-    forget: macVector('forget', new Uint8Array(0), {}, undefined),
-    forgetWithExtensions: macVector('forget', new Uint8Array(0), {}, undefined, extensions),
+    lineageUpdateThatCloses: macVector(
+      'lineage-update',
+      updateOf({ incarnation, head, forget: [], close: { last, head: lastHead } }),
+      {
+        ...state,
+        lineage: {
+          reserved: { number: last.number, boot: last.bootId.subarray(0, 8) },
+          shown: last,
+          head: lastHead,
+          slots: [],
+          closed: true,
+        },
+      },
+    ),
   };
 }
 
@@ -241,6 +364,7 @@ export function protocolVectors() {
       ),
     },
     answer: answerVector(),
+    lineage: lineageVector(),
     ...macVectors(),
     attestation: {
       finalized: { number: finalized.number, hash: hex(finalized.hash) },

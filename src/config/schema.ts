@@ -91,7 +91,7 @@ export const configSchema = z.strictObject({
     .strictObject({
       perAddress: rate(200, 50),
       perPlatform: rate(60, 10),
-      maxKeys: z.int().min(1).max(10_000_000).default(200_000),
+      maxKeys: z.int().min(1).max(10_000_000).default(400_000),
       maxKeysPerPlatform: z.int().min(1).max(1_000_000).default(4096),
       maxKeysPerPlatformAndAccount: z.int().min(2).max(1_000_000).default(32),
       maxPlainKeysPerPlatform: z.int().min(1).max(1_000_000).default(64),

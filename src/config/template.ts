@@ -61,7 +61,7 @@ trust:
 limits:
   perAddress: { burst: 200, perSecond: 50 }
   perPlatform: { burst: 60, perSecond: 10 }
-  maxKeys: 200000
+  maxKeys: 400000
   maxKeysPerPlatform: 4096
   maxKeysPerPlatformAndAccount: 32
   maxPlainKeysPerPlatform: 64

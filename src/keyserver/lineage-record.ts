@@ -1,9 +1,11 @@
+import { type ByteRow, NUMBER_BYTES } from '../bytes/byte-rows.ts';
 import { equalBytes } from '../bytes/concat.ts';
-import type { AccountId, LineageId, SlotId } from '../bytes/fixed-bytes.ts';
-import type { SecretBytes } from '../bytes/secret-bytes.ts';
+import { AccountId, LineageId, type SlotId } from '../bytes/fixed-bytes.ts';
+import { memoKey } from '../bytes/memo.ts';
+import { SecretBytes } from '../bytes/secret-bytes.ts';
 import type { Head } from '../lineage/head.ts';
 import type { Incarnation, Reservation } from '../lineage/incarnation.ts';
-import { lineageIdOf } from '../lineage/lineage-key.ts';
+import { LINEAGE_KEY_BYTES, lineageIdOf } from '../lineage/lineage-key.ts';
 import {
   type Closing,
   close,
@@ -14,92 +16,127 @@ import {
   show,
 } from '../lineage/rules.ts';
 import { type LineageState, MAX_LINEAGE_SLOTS } from '../protocol/lineage-state.ts';
+import { FACTS_BYTES, packFacts, unpackFacts } from './packed-facts.ts';
 
 /** A living slot, as far as its lineage knows it. */
 export interface LinkedSlot {
   readonly slotId: SlotId;
 }
 
+const ID_AT = AccountId.byteLength;
+const KEY_AT = ID_AT + LineageId.byteLength;
+const FACTS_AT = KEY_AT + LINEAGE_KEY_BYTES;
+const LAST_SEEN_AT = FACTS_AT + FACTS_BYTES;
+/** Bytes of the row of a record: account ‖ lineage id ‖ lineage key ‖ facts ‖ time. */
+export const LINEAGE_ROW_BYTES = LAST_SEEN_AT + NUMBER_BYTES;
+
 /** What a server remembers of one lineage of an account; lives in memory only. */
 export class LineageRecord {
-  readonly account: AccountId;
-  readonly id: LineageId;
-  readonly key: SecretBytes;
   /** PPID of the platform whose slot brought the lineage here, 16 bytes. */
   readonly platform: Uint8Array;
-  readonly #slots = new Set<LinkedSlot>();
-  #facts: LineageFacts = NO_FACTS;
-  #lastSeenMs: number;
+  readonly #row: ByteRow;
+  #slots: readonly LinkedSlot[] = [];
 
-  /** @param key the record owns it. */
-  constructor(account: AccountId, key: SecretBytes, platform: Uint8Array, nowMs: number) {
-    this.account = account;
-    this.id = lineageIdOf(key);
-    this.key = key;
+  /**
+   * @param row zeros of {@link LINEAGE_ROW_BYTES}; the record owns it.
+   * @param key copied into the row.
+   */
+  constructor(row: ByteRow, account: AccountId, key: SecretBytes, platform: Uint8Array, nowMs: number) {
+    row.view().set(account);
+    row.view(ID_AT).set(lineageIdOf(key));
+    row.view(KEY_AT).set(key.reveal());
+    row.setNumber(LAST_SEEN_AT, nowMs);
+    packFacts(NO_FACTS, row.view(FACTS_AT, LAST_SEEN_AT));
+    this.#row = row;
     this.platform = platform;
-    this.#lastSeenMs = nowMs;
+  }
+
+  get account(): AccountId {
+    return AccountId.of(this.#row.view(0, ID_AT));
+  }
+
+  get id(): LineageId {
+    return LineageId.of(this.#row.view(ID_AT, KEY_AT));
+  }
+
+  /** Account and lineage id as one text. */
+  get name(): string {
+    return memoKey(this.#row.view(0, KEY_AT));
+  }
+
+  /** The lineage key itself, until the record is erased; do not keep it. */
+  get key(): SecretBytes {
+    return SecretBytes.adopt(this.#row.view(KEY_AT, FACTS_AT));
   }
 
   /** What the rules decide upon. */
   get facts(): LineageFacts {
-    return this.#facts;
+    return unpackFacts(this.#row.view(FACTS_AT, LAST_SEEN_AT));
   }
 
   /** When a request proved to know the lineage, or its last slot ended. */
   get lastSeenMs(): number {
-    return this.#lastSeenMs;
+    return this.#row.number(LAST_SEEN_AT);
+  }
+
+  /** Living slots, in the order in which they were linked. */
+  get slots(): readonly LinkedSlot[] {
+    return this.#slots;
   }
 
   /** Whether a living slot is linked to it. */
   get isInUse(): boolean {
-    return this.#slots.size > 0;
+    return this.#slots.length > 0;
   }
 
-  /** Living slots, in the order in which they were linked: all, or those that are named. */
-  slots(named?: readonly SlotId[]): readonly LinkedSlot[] {
-    if (named === undefined) return [...this.#slots];
-    return [...this.#slots].filter(({ slotId }) => named.some((name) => equalBytes(name, slotId)));
+  /** Those of the living slots that are named. */
+  slotsNamed(names: readonly SlotId[]): readonly LinkedSlot[] {
+    return this.#slots.filter(({ slotId }) => names.some((name) => equalBytes(name, slotId)));
   }
 
   see(nowMs: number): void {
-    this.#lastSeenMs = nowMs;
+    this.#row.setNumber(LAST_SEEN_AT, nowMs);
   }
 
   add(slot: LinkedSlot): void {
-    this.#slots.add(slot);
+    this.#slots = [...this.#slots, slot];
   }
 
   remove(slot: LinkedSlot): void {
-    this.#slots.delete(slot);
+    this.#slots = this.#slots.filter((other) => other !== slot);
   }
 
   /** Reserves a number unless it is taken. */
   reserve(wish: Reservation): void {
-    this.#facts = reserve(this.#facts, wish);
+    this.#change(reserve(this.facts, wish));
   }
 
   /** Shows an incarnation unless a newer one is shown. */
   show(from: Incarnation): void {
-    this.#facts = show(this.#facts, from);
+    this.#change(show(this.facts, from));
   }
 
   /** Takes a head from the incarnation that is shown, unless it knows a newer one. */
   deposit(from: Incarnation, head: Omit<Head, 'incarnation'>): void {
-    this.#facts = deposit(this.#facts, from, head);
+    this.#change(deposit(this.facts, from, head));
   }
 
   /** Ends the lineage with a last incarnation and head, unless a newer incarnation is shown. */
   close(from: Incarnation, closing: Closing): void {
-    this.#facts = close(this.#facts, from, closing);
+    this.#change(close(this.facts, from, closing));
   }
 
   /** What grants and answers show of it. */
   get state(): LineageState {
-    const shown = [...this.#slots].slice(0, MAX_LINEAGE_SLOTS);
-    return { ...this.#facts, slots: shown.map(({ slotId }) => slotId) };
+    const shown = this.#slots.slice(0, MAX_LINEAGE_SLOTS);
+    return { ...this.facts, slots: shown.map(({ slotId }) => slotId) };
   }
 
   wipe(): void {
-    this.key.wipe();
+    this.#row.erase();
+  }
+
+  #change(facts: LineageFacts): void {
+    packFacts(facts, this.#row.view(FACTS_AT, LAST_SEEN_AT));
   }
 }

@@ -23,9 +23,9 @@ export class LineageRoutes {
   }
 
   /**
-   * Shows the incarnation, takes the head, and erases slots of the lineage; of a closing lineage all of them. Nothing of
-   * that when the lineage is closed or knows a newer incarnation.
-   * @throws EvidenceError LINEAGE_UNKNOWN, TIMESTAMP_STALE, FIELD_INVALID.
+   * Shows the incarnation, takes the head, and erases slots of the lineage; a closing lineage loses all of them and shows
+   * its last incarnation and head. Nothing of that when the lineage is closed or knows a newer incarnation.
+   * @throws EvidenceError LINEAGE_UNKNOWN, TIMESTAMP_STALE.
    */
   update(request: MacRequest<LineageUpdate, LineageId>): ProvedState {
     const { incarnation, forget, close } = request.content;
@@ -35,7 +35,7 @@ export class LineageRoutes {
     vault.lineages.noteUse(lineage, now());
     if (mayChange(lineage.facts, incarnation)) {
       this.#takeMarks(lineage, request.content);
-      const leaving = close === undefined ? lineage.slots(forget) : lineage.slots();
+      const leaving = close === undefined ? lineage.slotsNamed(forget) : lineage.slots;
       for (const { slotId } of leaving) vault.forget(account, slotId, now());
       if (leaving.length > 0 && !vault.holdsKeyOf(account)) onForgotten(account);
     }

@@ -1,3 +1,4 @@
+import { ByteRows } from '../bytes/byte-rows.ts';
 import { concatBytes } from '../bytes/concat.ts';
 import { copyBytes } from '../bytes/copy-bytes.ts';
 import type { AccountId, LineageId } from '../bytes/fixed-bytes.ts';
@@ -5,7 +6,7 @@ import { memoKey } from '../bytes/memo.ts';
 import type { SecretBytes } from '../bytes/secret-bytes.ts';
 import { ProblemError, RefusalError } from '../errors/latchkey-error.ts';
 import { lineageIdOf } from '../lineage/lineage-key.ts';
-import { LineageRecord, type LinkedSlot } from './lineage-record.ts';
+import { LINEAGE_ROW_BYTES, LineageRecord, type LinkedSlot } from './lineage-record.ts';
 
 /** Bounds of the table of lineages. */
 export interface LineageLimits {
@@ -19,6 +20,8 @@ export interface LineageLimits {
 
 /** The lineages of one platform. */
 interface OfPlatform {
+  /** PPID, 16 bytes. */
+  readonly platform: Uint8Array;
   count: number;
   /** Without living slots, by name, the one that was seen longest ago first. */
   readonly idle: Map<string, LineageRecord>;
@@ -31,6 +34,7 @@ const nameOf = (account: AccountId, id: LineageId): string => memoKey(concatByte
  * is forgotten after some time, or earlier when there is no room for a new one.
  */
 export class LineageTable {
+  readonly #rows = new ByteRows(LINEAGE_ROW_BYTES);
   readonly #records = new Map<string, LineageRecord>();
   /** Without living slots, by name, the one that was seen longest ago first. */
   readonly #idle = new Map<string, LineageRecord>();
@@ -45,6 +49,11 @@ export class LineageTable {
     return this.#records.size;
   }
 
+  /** How many platforms brought the lineages that are here. */
+  get platforms(): number {
+    return this.#platforms.size;
+  }
+
   find(account: AccountId, id: LineageId, nowMs: number): LineageRecord | undefined {
     const record = this.#records.get(nameOf(account, id));
     if (record === undefined || !this.#hasEnded(record, nowMs)) return record;
@@ -54,21 +63,20 @@ export class LineageTable {
 
   /**
    * The record of a lineage, made if it is not known; a new one has no slots yet.
-   * @param key the table owns it.
+   * @param key copied; it stays the caller's.
    * @param platform PPID of the platform that brings it, 16 bytes.
    * @throws RefusalError PLATFORM_LIMIT; ProblemError VAULT_FULL. Then nothing was evicted.
    */
   findOrMake(account: AccountId, key: SecretBytes, platform: Uint8Array, nowMs: number): LineageRecord {
     const known = this.find(account, lineageIdOf(key), nowMs);
     if (known !== undefined) {
-      key.wipe();
       this.noteUse(known, nowMs);
       return known;
     }
     this.#makeRoom(platform, nowMs);
-    const record = new LineageRecord(account, key, copyBytes(platform), nowMs);
-    const name = nameOf(account, record.id);
     const ofPlatform = this.#ofPlatform(platform);
+    const record = new LineageRecord(this.#rows.take(), account, key, ofPlatform.platform, nowMs);
+    const { name } = record;
     ofPlatform.count++;
     this.#records.set(name, record);
     this.#idle.set(name, record);
@@ -141,26 +149,28 @@ export class LineageTable {
 
   #ofPlatform(platform: Uint8Array): OfPlatform {
     const name = memoKey(platform);
-    const known = this.#platforms.get(name) ?? { count: 0, idle: new Map() };
-    this.#platforms.set(name, known);
-    return known;
+    const known = this.#platforms.get(name);
+    if (known !== undefined) return known;
+    const made: OfPlatform = { platform: copyBytes(platform), count: 0, idle: new Map() };
+    this.#platforms.set(name, made);
+    return made;
   }
 
   #setIdle(record: LineageRecord): void {
-    const name = nameOf(record.account, record.id);
+    const { name } = record;
     this.#idle.set(name, record);
     this.#ofPlatform(record.platform).idle.set(name, record);
   }
 
   #setInUse(record: LineageRecord): void {
-    const name = nameOf(record.account, record.id);
+    const { name } = record;
     this.#idle.delete(name);
     this.#ofPlatform(record.platform).idle.delete(name);
   }
 
   #remove(record: LineageRecord): void {
     this.#setInUse(record);
-    this.#records.delete(nameOf(record.account, record.id));
+    this.#records.delete(record.name);
     const ofPlatform = this.#ofPlatform(record.platform);
     ofPlatform.count--;
     if (ofPlatform.count === 0) this.#platforms.delete(memoKey(record.platform));

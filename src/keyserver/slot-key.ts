@@ -1,5 +1,6 @@
+import { type ByteRow, NUMBER_BYTES } from '../bytes/byte-rows.ts';
 import { equalBytes } from '../bytes/concat.ts';
-import { type AccountId, KeyId, type SlotId } from '../bytes/fixed-bytes.ts';
+import { AccountId, KeyId, SlotId } from '../bytes/fixed-bytes.ts';
 import { SecretBytes } from '../bytes/secret-bytes.ts';
 import type { RandomSource } from '../crypto/random.ts';
 import { RefusalError } from '../errors/latchkey-error.ts';
@@ -39,44 +40,75 @@ export type SlotFacts = Readonly<
 /** The facts about the lineage of a slot, without its key. */
 type LineageFactsOfSlot = Readonly<Pick<LineageRecord, 'id' | 'facts' | 'lastSeenMs'>>;
 
+const KEY_BYTES = 32;
+const SLOT_ID_AT = AccountId.byteLength;
+const KEY_ID_AT = SLOT_ID_AT + SlotId.byteLength;
+const KEY_AT = KEY_ID_AT + KeyId.byteLength;
+const TOKEN_AT = KEY_AT + KEY_BYTES;
+const REPORT_AT = TOKEN_AT + RECOVERY_TOKEN_BYTES;
+const CREATED_AT = REPORT_AT + 3;
+const EXPIRES_AT = CREATED_AT + NUMBER_BYTES;
+const IDLE_SINCE_AT = EXPIRES_AT + NUMBER_BYTES;
+/** Bytes of the row of a key: account ‖ slot id ‖ key id ‖ key ‖ recovery token ‖ report ‖ three times. */
+export const SLOT_ROW_BYTES = IDLE_SINCE_AT + NUMBER_BYTES;
+
 /** One server key and what its owner told about itself; lives in memory only. */
 export class SlotKey {
-  readonly account: AccountId;
-  readonly slotId: SlotId;
-  readonly keyId: KeyId;
-  readonly key: SecretBytes;
-  /** Only under a slot id: a plain key has none. */
-  readonly recoveryToken: SecretBytes | undefined;
-  readonly createdAtMs: number;
   readonly provenance: Provenance;
   readonly isPlain: boolean;
+  readonly #row: ByteRow;
   #confirmed: boolean;
-  #expiresAtMs: number;
-  #idleSinceMs: number;
   #wasUsed = false;
   #lineage: LineageRecord | undefined;
-  #report: StoreReport | undefined;
 
+  /** @param row zeros of {@link SLOT_ROW_BYTES}; the key owns it. */
   constructor(
+    row: ByteRow,
     account: AccountId,
     slotId: SlotId,
     provenance: Provenance,
     random: RandomSource,
     nowMs: number,
   ) {
-    const plain = isPlainSlotId(slotId);
-    this.account = account;
-    this.slotId = slotId;
+    row.view().set(account);
+    row.view(SLOT_ID_AT).set(slotId);
+    this.#row = row;
     this.provenance = provenance;
-    this.keyId = KeyId.of(random(KeyId.byteLength));
-    this.key = SecretBytes.adopt(random(32));
-    this.recoveryToken = plain ? undefined : SecretBytes.adopt(random(RECOVERY_TOKEN_BYTES));
-    this.createdAtMs = nowMs;
-    this.isPlain = plain;
+    this.isPlain = isPlainSlotId(slotId);
+    this.#draw(KEY_ID_AT, KeyId.byteLength, random);
+    this.#draw(KEY_AT, KEY_BYTES, random);
+    if (!this.isPlain) this.#draw(TOKEN_AT, RECOVERY_TOKEN_BYTES, random);
+    row.setNumber(CREATED_AT, nowMs);
     // A client of the plain request knows no route to confirm its key.
-    this.#confirmed = plain;
-    this.#expiresAtMs = nowMs + UNCONFIRMED_TTL_MS;
-    this.#idleSinceMs = nowMs;
+    this.#confirmed = this.isPlain;
+    row.setNumber(EXPIRES_AT, nowMs + UNCONFIRMED_TTL_MS);
+    row.setNumber(IDLE_SINCE_AT, nowMs);
+  }
+
+  get account(): AccountId {
+    return AccountId.of(this.#row.view(0, SLOT_ID_AT));
+  }
+
+  get slotId(): SlotId {
+    return SlotId.of(this.#row.view(SLOT_ID_AT, KEY_ID_AT));
+  }
+
+  get keyId(): KeyId {
+    return KeyId.of(this.#row.view(KEY_ID_AT, KEY_AT));
+  }
+
+  /** The key itself, until it is erased; do not keep it. */
+  get key(): SecretBytes {
+    return SecretBytes.adopt(this.#row.view(KEY_AT, TOKEN_AT));
+  }
+
+  /** Only under a slot id: a plain key has none. As {@link key}, do not keep it. */
+  get recoveryToken(): SecretBytes | undefined {
+    return this.isPlain ? undefined : SecretBytes.adopt(this.#row.view(TOKEN_AT, REPORT_AT));
+  }
+
+  get createdAtMs(): number {
+    return this.#row.number(CREATED_AT);
   }
 
   get confirmed(): boolean {
@@ -89,17 +121,20 @@ export class SlotKey {
   }
 
   get report(): StoreReport | undefined {
-    return this.#report;
+    const [threshold = 0, slots = 0, live = 0] = this.#row.view(REPORT_AT, CREATED_AT);
+    // A threshold is at least 1, so that zeros are no report.
+    return threshold === 0 ? undefined : { threshold, slots, live };
   }
 
   /** Whether its owner's store, by its own report, would fall below its threshold without this key. */
   get isCritical(): boolean {
-    return this.#report !== undefined && this.#report.live - 1 < this.#report.threshold;
+    const { report } = this;
+    return report !== undefined && report.live - 1 < report.threshold;
   }
 
   /** Since when neither a request used the key nor the chain showed a record of its account. */
   get idleSinceMs(): number {
-    return this.#idleSinceMs;
+    return this.#row.number(IDLE_SINCE_AT);
   }
 
   /** Whether the key was used after the request that made it. */
@@ -110,17 +145,17 @@ export class SlotKey {
   /** A request got the key or proved to hold it. */
   use(nowMs: number): void {
     this.#wasUsed = true;
-    this.#idleSinceMs = nowMs;
+    this.#row.setNumber(IDLE_SINCE_AT, nowMs);
   }
 
   /** The account has a record on the chain, so the key does not age. */
   keep(nowMs: number): void {
-    this.#idleSinceMs = nowMs;
+    this.#row.setNumber(IDLE_SINCE_AT, nowMs);
   }
 
   /** Whether the owner did not confirm the key in time. */
   isExpired(nowMs: number): boolean {
-    return !this.#confirmed && nowMs >= this.#expiresAtMs;
+    return !this.#confirmed && nowMs >= this.#row.number(EXPIRES_AT);
   }
 
   confirm(): void {
@@ -129,15 +164,16 @@ export class SlotKey {
 
   /** A recovered key is in use: its owner gets another hour to confirm it. */
   prolong(nowMs: number): void {
-    this.#expiresAtMs = Math.max(this.#expiresAtMs, nowMs + UNCONFIRMED_TTL_MS);
+    const laterMs = Math.max(this.#row.number(EXPIRES_AT), nowMs + UNCONFIRMED_TTL_MS);
+    this.#row.setNumber(EXPIRES_AT, laterMs);
   }
 
   link(lineage: LineageRecord): void {
     this.#lineage = lineage;
   }
 
-  setReport(report: StoreReport): void {
-    this.#report = report;
+  setReport({ threshold, slots, live }: StoreReport): void {
+    this.#row.view(REPORT_AT, CREATED_AT).set([threshold, slots, live]);
   }
 
   /**
@@ -153,7 +189,12 @@ export class SlotKey {
   }
 
   wipe(): void {
-    this.key.wipe();
-    this.recoveryToken?.wipe();
+    this.#row.erase();
+  }
+
+  #draw(at: number, length: number, random: RandomSource): void {
+    const drawn = random(length);
+    this.#row.view(at).set(drawn);
+    drawn.fill(0);
   }
 }

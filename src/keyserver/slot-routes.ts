@@ -122,23 +122,21 @@ export class SlotRoutes {
         observed: 'other bytes',
       });
     }
-    if (slot.lineage === undefined) {
-      return vault.lineages.findOrMake(account, lineageKey, provenance.platform, now());
+    try {
+      if (slot.lineage === undefined) {
+        return vault.lineages.findOrMake(account, lineageKey, provenance.platform, now());
+      }
+      if (equalBytes(slot.lineage.id, lineageIdOf(lineageKey))) return slot.lineage;
+    } finally {
+      lineageKey.wipe();
     }
-    const isOther = !equalBytes(slot.lineage.id, lineageIdOf(lineageKey));
-    lineageKey.wipe();
-    if (isOther) {
-      throw new EvidenceError('LINEAGE_OTHER', 'this slot is linked to another lineage', {
-        field: 'lineage',
-      });
-    }
-    return slot.lineage;
+    throw new EvidenceError('LINEAGE_OTHER', 'this slot is linked to another lineage', { field: 'lineage' });
   }
 
   #takeStatus(key: SlotKey, { confirm, report }: KeyStatus): void {
     if (report !== undefined) key.setReport(report);
     if (!confirm || key.confirmed) return;
-    key.confirm();
+    this.#parts.vault.confirm(key);
     this.#parts.onServed(key.account);
   }
 

@@ -1,6 +1,8 @@
-import { equalBytes } from '../bytes/concat.ts';
+import { ByteRows } from '../bytes/byte-rows.ts';
+import { concatBytes, equalBytes } from '../bytes/concat.ts';
+import { copyBytes } from '../bytes/copy-bytes.ts';
 import type { AccountId, SlotId } from '../bytes/fixed-bytes.ts';
-import { toHex } from '../bytes/hex.ts';
+import { memoKey } from '../bytes/memo.ts';
 import type { RandomSource } from '../crypto/random.ts';
 import { EvidenceError, ProblemError, RefusalError } from '../errors/latchkey-error.ts';
 import type { LineageState } from '../protocol/lineage-state.ts';
@@ -9,7 +11,7 @@ import type { JudgedRequest } from './judge.ts';
 import type { LineageRecord } from './lineage-record.ts';
 import { type LineageLimits, LineageTable } from './lineage-table.ts';
 import { provesToken } from './ownership.ts';
-import { type Provenance, type SlotFacts, SlotKey, UNCONFIRMED_TTL_MS } from './slot-key.ts';
+import { type Provenance, SLOT_ROW_BYTES, type SlotFacts, SlotKey, UNCONFIRMED_TTL_MS } from './slot-key.ts';
 
 /** Bounds of the key table. */
 export interface VaultLimits extends LineageLimits {
@@ -27,7 +29,7 @@ export interface VaultLimits extends LineageLimits {
 
 /** Defaults of {@link VaultLimits}; a key costs about 1 KiB of memory. */
 export const defaultVaultLimits: VaultLimits = {
-  maxKeys: 200_000,
+  maxKeys: 400_000,
   maxKeysPerPlatform: 4096,
   maxKeysPerPlatformAndAccount: 32,
   maxPlainKeysPerPlatform: 64,
@@ -50,6 +52,8 @@ export interface VaultView {
   readonly size: number;
   /** How many accounts have keys here. */
   readonly accounts: number;
+  /** How many platforms have made keys that are here. */
+  readonly platforms: number;
   /** How many lineages are remembered here. */
   readonly lineageCount: number;
   readonly isDraining: boolean;
@@ -61,7 +65,7 @@ export interface VaultView {
 /** A drain takes minutes, and most drains end with the server. */
 const DRAINING_RETRY_MS = 60_000;
 
-const nameOf = (account: AccountId, slotId: SlotId): string => `${toHex(account)}/${toHex(slotId)}`;
+const nameOf = (account: AccountId, slotId: SlotId): string => memoKey(concatBytes(account, slotId));
 
 /**
  * The key table: in memory only, never written anywhere. Every method is synchronous, so concurrent requests for one
@@ -70,12 +74,11 @@ const nameOf = (account: AccountId, slotId: SlotId): string => `${toHex(account)
 export class Vault implements VaultView {
   /** By name, the key that was idle longest first. */
   readonly #keys = new Map<string, SlotKey>();
-  /** Keys that were not confirmed at the last check, oldest first. */
+  /** Keys that are not confirmed, oldest first. */
   readonly #unconfirmed = new Map<string, SlotKey>();
-  readonly #plainPerPlatform = new Map<string, number>();
+  readonly #rows = new ByteRows(SLOT_ROW_BYTES);
   readonly #perAccount = new Map<string, number>();
-  readonly #perPlatform = new Map<string, number>();
-  readonly #perPlatformAndAccount = new Map<string, number>();
+  readonly #platforms = new Map<string, PlatformShare>();
   readonly #random: RandomSource;
   readonly #registry: AccountRegistry;
   readonly #limits: VaultLimits;
@@ -98,6 +101,10 @@ export class Vault implements VaultView {
   /** How many accounts have keys here. */
   get accounts(): number {
     return this.#perAccount.size;
+  }
+
+  get platforms(): number {
+    return this.#platforms.size;
   }
 
   get lineageCount(): number {
@@ -168,6 +175,12 @@ export class Vault implements VaultView {
     });
   }
 
+  /** The owner keeps the key: it does not expire any more for lack of a confirmation. */
+  confirm(key: SlotKey): void {
+    key.confirm();
+    this.#unconfirmed.delete(nameOf(key.account, key.slotId));
+  }
+
   /** Links a slot that is not linked to a lineage of its account. */
   link(key: SlotKey, lineage: LineageRecord): void {
     key.link(lineage);
@@ -178,13 +191,13 @@ export class Vault implements VaultView {
   stateOf(lineage: LineageRecord | undefined, nowMs: number): LineageState | undefined {
     if (lineage === undefined) return undefined;
     // Slots that have ended must not be shown; finding them removes them.
-    for (const { slotId } of lineage.slots()) this.find(lineage.account, slotId, nowMs);
+    for (const { slotId } of lineage.slots) this.find(lineage.account, slotId, nowMs);
     return lineage.state;
   }
 
   /** Whether any key of an account is here. */
   holdsKeyOf(account: AccountId): boolean {
-    return this.#perAccount.has(toHex(account));
+    return this.#perAccount.has(memoKey(account));
   }
 
   /** Erases one key; false when there is none. */
@@ -202,7 +215,6 @@ export class Vault implements VaultView {
     for (const [name, key] of this.#unconfirmed) {
       // The entries after this one are younger.
       if (nowMs - key.createdAtMs < UNCONFIRMED_TTL_MS) break;
-      if (key.confirmed) this.#unconfirmed.delete(name);
       if (key.isExpired(nowMs)) this.#remove(name, key, nowMs);
     }
     for (const [name, key] of this.#keys) {
@@ -218,8 +230,8 @@ export class Vault implements VaultView {
   wipe(): void {
     for (const key of this.#keys.values()) key.wipe();
     this.lineages.wipe();
-    const tables = [this.#keys, this.#unconfirmed, this.#plainPerPlatform, this.#perAccount];
-    for (const table of [...tables, this.#perPlatform, this.#perPlatformAndAccount]) table.clear();
+    const tables = [this.#keys, this.#unconfirmed, this.#perAccount, this.#platforms];
+    for (const table of tables) table.clear();
   }
 
   #isIdle(key: SlotKey, nowMs: number): boolean {
@@ -249,7 +261,8 @@ export class Vault implements VaultView {
     this.#requireRoomFor(account, slotId, provenance, nowMs);
     // Only now: a request that finds no room must not cost the key that is here.
     if (replaced !== undefined) this.#remove(name, replaced, nowMs);
-    const key = new SlotKey(account, slotId, provenance, this.#random, nowMs);
+    const shared = this.#shareOf(provenance.platform).provenanceOf(provenance.trustHash);
+    const key = new SlotKey(this.#rows.take(), account, slotId, shared, this.#random, nowMs);
     this.#keys.set(name, key);
     if (!key.confirmed) this.#unconfirmed.set(name, key);
     this.#count(key, 1);
@@ -274,13 +287,10 @@ export class Vault implements VaultView {
     if (this.#keys.size >= maxKeys) {
       throw new ProblemError('VAULT_FULL', `the key table holds its ${maxKeys} keys`);
     }
-    const name = toHex(platform);
-    this.#requireRoom(this.#perPlatform.get(name) ?? 0, maxKeysPerPlatform);
-    const ofAccount = this.#perPlatformAndAccount.get(`${name}/${toHex(account)}`) ?? 0;
-    this.#requireRoom(ofAccount, maxOfAccount);
-    if (isPlainSlotId(slotId)) {
-      this.#requireRoom(this.#plainPerPlatform.get(name) ?? 0, maxPlainKeysPerPlatform);
-    }
+    const share = this.#platforms.get(memoKey(platform));
+    this.#requireRoom(share?.keys ?? 0, maxKeysPerPlatform);
+    this.#requireRoom(share?.perAccount.get(memoKey(account)) ?? 0, maxOfAccount);
+    if (isPlainSlotId(slotId)) this.#requireRoom(share?.plainKeys ?? 0, maxPlainKeysPerPlatform);
   }
 
   #requireRoom(held: number, limit: number): void {
@@ -300,12 +310,44 @@ export class Vault implements VaultView {
     key.wipe();
   }
 
-  #count({ account, provenance, isPlain }: SlotKey, change: 1 | -1): void {
-    const platform = toHex(provenance.platform);
-    addTo(this.#perAccount, toHex(account), change);
-    addTo(this.#perPlatform, platform, change);
-    addTo(this.#perPlatformAndAccount, `${platform}/${toHex(account)}`, change);
-    if (isPlain) addTo(this.#plainPerPlatform, platform, change);
+  #count({ account, provenance: { platform }, isPlain }: SlotKey, change: 1 | -1): void {
+    const share = this.#shareOf(platform);
+    // One text for both tables: it is larger than the counts.
+    const name = memoKey(account);
+    addTo(this.#perAccount, name, change);
+    addTo(share.perAccount, name, change);
+    share.keys += change;
+    if (isPlain) share.plainKeys += change;
+    if (share.keys === 0) this.#platforms.delete(memoKey(platform));
+  }
+
+  #shareOf(platform: Uint8Array): PlatformShare {
+    const name = memoKey(platform);
+    const share = this.#platforms.get(name) ?? new PlatformShare(platform);
+    this.#platforms.set(name, share);
+    return share;
+  }
+}
+
+/** The keys of one platform. */
+class PlatformShare {
+  keys = 0;
+  plainKeys = 0;
+  readonly perAccount = new Map<string, number>();
+  readonly #platform: Uint8Array;
+  readonly #provenances: Provenance[] = [];
+
+  constructor(platform: Uint8Array) {
+    this.#platform = copyBytes(platform);
+  }
+
+  /** One object for all keys of a trust section, with bytes of its own: those of a request are a part of its quote. */
+  provenanceOf(trustHash: Uint8Array): Provenance {
+    const known = this.#provenances.find((other) => equalBytes(other.trustHash, trustHash));
+    if (known !== undefined) return known;
+    const made: Provenance = { platform: this.#platform, trustHash: copyBytes(trustHash) };
+    this.#provenances.push(made);
+    return made;
   }
 }
 

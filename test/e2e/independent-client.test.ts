@@ -5,11 +5,16 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { silentLog } from '../../src/observe/log.ts';
 import { type RunningNode, startRunningNode } from '../support/running-node.ts';
 import {
-  claimAccount,
-  confirmKey,
+  confirmSlot,
   forgetKey,
+  forgetSlots,
+  lineageKeyOf,
+  lineageStatus,
+  markedBoot,
   obtainKey,
   type ReachableServer,
+  reserveNumber,
+  showBoot,
 } from './independent-client.ts';
 
 let running: RunningNode;
@@ -36,6 +41,7 @@ afterAll(async () => {
 
 const bytes = (text: string | undefined): Uint8Array =>
   new Uint8Array(Buffer.from((text ?? '').slice(2), 'hex'));
+const hex = (value: Uint8Array): string => Buffer.from(value).toString('hex');
 const random = (length: number): Uint8Array => crypto.getRandomValues(new Uint8Array(length));
 
 function filesBelow(folder: string): string[] {
@@ -63,24 +69,55 @@ describe('a client written from docs/protocol.md', () => {
     expect(second.keyId).toBe(first.keyId);
   });
 
-  it('creates, confirms, claims, recovers and forgets', async () => {
+  it('creates, links, reserves, shows itself, recovers and forgets', async () => {
     const account = random(32);
     const slotId = random(16);
-    const bootId = random(16);
+    const secret = random(32);
+    const lineageKey = lineageKeyOf(secret, server);
+    const first = markedBoot(secret, 1, random(8));
     const made = await obtainKey(server, running.mockTdx.url, { account, intent: 'create', slotId });
     const held = { account, slotId, key: bytes(made.key) };
-    expect(await confirmKey(server, held, 0, new Uint8Array(16))).toMatchObject({ incarnation: 0 });
-    expect(await claimAccount(server, held, 1, bootId)).toMatchObject({ incarnation: 1 });
     const recoveryToken = bytes(made.recoveryToken);
     const wish = { account, intent: 'recover', slotId, recoveryToken } as const;
+    await expect(obtainKey(server, running.mockTdx.url, wish)).rejects.toThrow('SLOT_UNLINKED');
+    await expect(confirmSlot(server, held, first)).rejects.toThrow('SLOT_UNLINKED');
+    const linked = await confirmSlot(server, held, first, lineageKey);
+    expect(linked.lineage).toMatchObject({ incarnation: 1, slots: [`0x${hex(slotId)}`], closed: false });
+
+    const boot = random(8);
+    const next = markedBoot(secret, 2, boot);
+    expect((await reserveNumber(server, held, 2, boot)).lineage).toMatchObject({
+      reserved: 2,
+      incarnation: 1,
+    });
+    expect((await showBoot(server, held, next)).lineage).toMatchObject({ incarnation: 2 });
     const back = await obtainKey(server, running.mockTdx.url, wish);
-    expect(back).toMatchObject({ key: made.key, created: false, incarnation: 1 });
-    expect(bytes(back.bootId)).toEqual(bootId);
+    expect(back).toMatchObject({ key: made.key, created: false, lineage: { incarnation: 2 } });
+    expect(bytes(back.lineage?.bootId)).toEqual(next.bootId);
     const stolen = { ...wish, recoveryToken: random(32) };
     await expect(obtainKey(server, running.mockTdx.url, stolen)).rejects.toThrow('RECOVERY_PROOF_WRONG');
-    await forgetKey(server, held);
+
+    expect(await forgetKey(server, held, first)).toMatchObject({ erased: false });
+    expect(await forgetKey(server, held, next)).toMatchObject({ erased: true, lineage: { slots: [] } });
     await expect(obtainKey(server, running.mockTdx.url, wish)).rejects.toThrow('KEY_UNKNOWN');
-    await expect(confirmKey(server, held, 1, bootId)).rejects.toThrow('KEY_UNKNOWN');
+    await expect(confirmSlot(server, held, next)).rejects.toThrow('KEY_UNKNOWN');
+    const status = await lineageStatus(server, account, lineageKey);
+    expect(status.lineage).toEqual({ ...back.lineage, slots: [] });
+    await expect(lineageStatus(server, account, random(32))).rejects.toThrow('LINEAGE_UNKNOWN');
+  });
+
+  it('erases a slot by its lineage key alone', async () => {
+    const account = random(32);
+    const [kept, left] = [random(16), random(16)];
+    const secret = random(32);
+    const lineageKey = lineageKeyOf(secret, server);
+    const boot = markedBoot(secret, 1, random(8));
+    for (const slotId of [kept, left]) {
+      const made = await obtainKey(server, running.mockTdx.url, { account, intent: 'create', slotId });
+      await confirmSlot(server, { account, slotId, key: bytes(made.key) }, boot, lineageKey);
+    }
+    const { lineage } = await forgetSlots(server, account, lineageKey, boot, [left]);
+    expect(lineage?.slots).toEqual([`0x${hex(kept)}`]);
   });
 
   it('leaves no key and no token in the log, in the metrics or in the folder of the node (K6)', async () => {

@@ -2,6 +2,7 @@ import type { webcrypto } from 'node:crypto';
 import { Chacha20Poly1305 } from '@hpke/chacha20poly1305';
 import { CipherSuite, HkdfSha256 } from '@hpke/core';
 import { DhkemX25519HkdfSha256 } from '@hpke/dhkem-x25519';
+import { xchacha20poly1305 } from '@noble/ciphers/chacha.js';
 import { x25519 } from '@noble/curves/ed25519.js';
 import { hkdf } from '@noble/hashes/hkdf.js';
 import { hmac } from '@noble/hashes/hmac.js';
@@ -33,8 +34,23 @@ export interface SealedKey {
   readonly created: boolean;
   readonly recoveryToken?: string;
   readonly serverTimeMs: number;
+  readonly lineage?: LineageState;
+}
+
+/** What a server shows of a lineage. */
+export interface LineageState {
+  readonly reserved: number;
+  readonly reservedBoot: string;
   readonly incarnation: number;
   readonly bootId: string;
+  readonly head?: {
+    readonly incarnation: number;
+    readonly bootId: string;
+    readonly sequence: number;
+    readonly digest: string;
+  };
+  readonly slots: readonly string[];
+  readonly closed: boolean;
 }
 
 const ascii = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'ascii'));
@@ -137,56 +153,86 @@ export async function obtainKey(
   return openSealedKey({ answer: sealed, reportData, ephemeralSecret, server, clientAccount: account });
 }
 
-/** A key that this client holds. */
+/** A key that this client holds, of a slot or of a lineage, and the field that names it. */
 export interface HeldKey {
   readonly account: Uint8Array;
-  readonly slotId: Uint8Array;
+  readonly name: { readonly slotId: Uint8Array } | { readonly lineageId: Uint8Array };
   readonly key: Uint8Array;
+}
+
+/** An answer of one of the MAC routes, its MAC checked. */
+export interface Answer {
+  readonly instanceId: string;
+  readonly serverTimeMs: number;
+  readonly draining: boolean;
+  readonly lineage?: LineageState;
+  readonly extensions?: Readonly<Record<string, string>>;
+  readonly erased?: boolean;
+  readonly mac: string;
 }
 
 /** Sends one of the requests that the key itself authenticates, and checks the answer's MAC. */
 async function ask(
   server: ReachableServer,
-  { account, slotId, key }: HeldKey,
+  { account, name, key }: HeldKey,
   route: string,
   content: Uint8Array,
   fields: Readonly<Record<string, unknown>>,
-  answerContent: (answer: Readonly<Record<string, unknown>>) => Uint8Array,
-): Promise<Readonly<Record<string, unknown>>> {
+): Promise<Answer> {
   const macKey = (direction: string) =>
     hkdf(sha256, key, new Uint8Array(0), ascii(`latchkey/v1/${route}/${direction}`), 32);
   const timestampMs = Date.now();
   const random = crypto.getRandomValues(new Uint8Array(16));
-  const envelope = join(server.account, account, slotId, u64(timestampMs), random);
+  const [field, bytes] =
+    'slotId' in name ? (['slotId', name.slotId] as const) : (['lineageId', name.lineageId] as const);
+  const envelope = join(server.account, account, bytes, u64(timestampMs), random);
   const mac = hmac(sha256, macKey('request'), join(envelope, content));
-  const answer = await post(`${server.url}/${route}`, {
-    ...{ accountId: toHex(account), slotId: toHex(slotId), timestampMs, random: toHex(random) },
+  // The MAC is checked before anything of it is used; a wrong shape has another MAC.
+  const answer = (await post(`${server.url}/${route}`, {
+    ...{ accountId: toHex(account), [field]: toHex(bytes), timestampMs, random: toHex(random) },
     ...fields,
     mac: toHex(mac),
-  });
+  })) as unknown as Answer;
   const expected = toHex(hmac(sha256, macKey('response'), join(mac, answerContent(answer))));
-  if (answer['mac'] !== expected) throw new Error(`${route}: the answer does not prove the key`);
+  if (answer.mac !== expected) throw new Error(`${route}: the answer does not prove the key`);
   return answer;
 }
 
-function stateContent(answer: Readonly<Record<string, unknown>>): Uint8Array {
-  const head = answer['head'] as { generation: number; sequence: number; digest: string } | undefined;
+const flag = (value: boolean): Uint8Array => Uint8Array.of(value ? 1 : 0);
+
+function answerContent(answer: Answer): Uint8Array {
   return join(
-    fromHex(String(answer['instanceId'])),
-    u64(Number(answer['serverTimeMs'])),
-    u64(Number(answer['incarnation'])),
-    fromHex(String(answer['bootId'])),
-    head === undefined
-      ? new Uint8Array(49)
-      : join(Uint8Array.of(1), u64(head.generation), u64(head.sequence), fromHex(head.digest)),
-    Uint8Array.of(answer['draining'] === true ? 1 : 0),
-    extensionContent(answer),
+    ...(answer.erased === undefined ? [] : [flag(answer.erased)]),
+    fromHex(answer.instanceId),
+    u64(answer.serverTimeMs),
+    flag(answer.draining),
+    lineageContent(answer.lineage),
+    extensionContent(answer.extensions ?? {}),
+  );
+}
+
+function lineageContent(lineage: LineageState | undefined): Uint8Array {
+  if (lineage === undefined) return flag(false);
+  const { head, slots } = lineage;
+  return join(
+    flag(true),
+    u64(lineage.reserved),
+    fromHex(lineage.reservedBoot),
+    u64(lineage.incarnation),
+    fromHex(lineage.bootId),
+    flag(head !== undefined),
+    ...(head === undefined
+      ? []
+      : [u64(head.incarnation), fromHex(head.bootId), u64(head.sequence), fromHex(head.digest)]),
+    Uint8Array.of(slots.length),
+    ...slots.map(fromHex),
+    flag(lineage.closed),
   );
 }
 
 /** All extensions count for the MAC, also those that this client does not know. */
-function extensionContent(answer: Readonly<Record<string, unknown>>): Uint8Array {
-  const entries = Object.entries((answer['extensions'] ?? {}) as Readonly<Record<string, string>>);
+function extensionContent(extensions: Readonly<Record<string, string>>): Uint8Array {
+  const entries = Object.entries(extensions);
   entries.sort(([a], [b]) => (a < b ? -1 : 1));
   const u16 = (value: number): Uint8Array => Uint8Array.of(value >> 8, value & 255);
   const each = entries.flatMap(([name, base64]) => {
@@ -196,27 +242,101 @@ function extensionContent(answer: Readonly<Record<string, unknown>>): Uint8Array
   return join(u16(entries.length), ...each);
 }
 
-/** `POST /key-status`, confirming. */
-export function confirmKey(server: ReachableServer, held: HeldKey, incarnation: number, bootId: Uint8Array) {
-  const content = join(Uint8Array.of(1), u64(incarnation), bootId, new Uint8Array(49 + 4));
-  const fields = { confirm: true, incarnation, bootId: toHex(bootId) };
-  return ask(server, held, 'key-status', content, fields, stateContent);
+/** A slot of this client. */
+export interface Slot {
+  readonly account: Uint8Array;
+  readonly slotId: Uint8Array;
+  readonly key: Uint8Array;
+}
+
+const heldSlot = ({ account, slotId, key }: Slot): HeldKey => ({ account, name: { slotId }, key });
+
+/** The lineage key of a server, from the lineage secret. */
+export const lineageKeyOf = (secret: Uint8Array, server: KnownServer): Uint8Array =>
+  hkdf(sha256, secret, new Uint8Array(0), join(ascii('latchkey/v1/lineage'), server.account), 32);
+
+/** A boot of the client: its number, and 8 random bytes with their mark. */
+export interface Boot {
+  readonly number: number;
+  readonly bootId: Uint8Array;
+}
+
+/** The incarnation of a boot, marked so that no server can invent one. */
+export function markedBoot(secret: Uint8Array, number: number, random: Uint8Array): Boot {
+  const label = ascii('latchkey/v1/mark/incarnation');
+  const key = hkdf(sha256, secret, new Uint8Array(0), label, 32);
+  return { number, bootId: join(random, hmac(sha256, key, join(u64(number), random)).slice(0, 8)) };
+}
+
+const bootContent = ({ number, bootId }: Boot): Uint8Array => join(u64(number), bootId);
+const bootFields = ({ number, bootId }: Boot) => ({ incarnation: number, bootId: toHex(bootId) });
+
+/** `POST /key-status` that links and confirms a slot, or only confirms one that is linked. */
+export function confirmSlot(server: ReachableServer, slot: Slot, boot: Boot, lineageKey?: Uint8Array) {
+  const link = lineageKey === undefined ? undefined : sealForSlot(server, slot, lineageKey);
+  const content = join(
+    flag(true),
+    ...(link === undefined ? [flag(false)] : [flag(true), link]),
+    bootContent(boot),
+    new Uint8Array(1 + 4),
+  );
+  const fields = {
+    confirm: true,
+    ...(link === undefined ? {} : { lineage: toHex(link) }),
+    ...bootFields(boot),
+  };
+  return ask(server, heldSlot(slot), 'key-status', content, fields);
+}
+
+function sealForSlot(
+  server: KnownServer,
+  { account, slotId, key }: Slot,
+  lineageKey: Uint8Array,
+): Uint8Array {
+  const label = ascii('latchkey/v1/lineage/link');
+  const sealKey = hkdf(sha256, key, new Uint8Array(0), label, 32);
+  const nonce = crypto.getRandomValues(new Uint8Array(24));
+  const cipher = xchacha20poly1305(sealKey, nonce, join(label, server.account, account, slotId));
+  return join(nonce, cipher.encrypt(lineageKey));
+}
+
+/** `POST /reserve`. */
+export function reserveNumber(server: ReachableServer, slot: Slot, number: number, random: Uint8Array) {
+  const fields = { incarnation: number, boot: toHex(random) };
+  return ask(server, heldSlot(slot), 'reserve', join(u64(number), random), fields);
 }
 
 /** `POST /claim`. */
-export function claimAccount(
-  server: ReachableServer,
-  held: HeldKey,
-  incarnation: number,
-  bootId: Uint8Array,
-) {
-  const content = join(u64(incarnation), bootId);
-  return ask(server, held, 'claim', content, { incarnation, bootId: toHex(bootId) }, stateContent);
+export function showBoot(server: ReachableServer, slot: Slot, boot: Boot) {
+  return ask(server, heldSlot(slot), 'claim', bootContent(boot), bootFields(boot));
 }
 
 /** `POST /forget`. */
-export function forgetKey(server: ReachableServer, held: HeldKey) {
-  return ask(server, held, 'forget', new Uint8Array(0), {}, (answer) =>
-    join(Uint8Array.of(1), extensionContent(answer)),
-  );
+export function forgetKey(server: ReachableServer, slot: Slot, boot: Boot) {
+  return ask(server, heldSlot(slot), 'forget', bootContent(boot), bootFields(boot));
+}
+
+const heldLineage = (account: Uint8Array, key: Uint8Array): HeldKey => ({
+  account,
+  name: { lineageId: sha256(join(ascii('latchkey/v1/lineage-id'), key)).slice(0, 16) },
+  key,
+});
+
+/** `POST /lineage-status`. */
+export function lineageStatus(server: ReachableServer, account: Uint8Array, lineageKey: Uint8Array) {
+  return ask(server, heldLineage(account, lineageKey), 'lineage-status', new Uint8Array(0), {});
+}
+
+/** `POST /lineage-update` that erases slots. */
+export function forgetSlots(
+  server: ReachableServer,
+  account: Uint8Array,
+  lineageKey: Uint8Array,
+  boot: Boot,
+  slotIds: readonly Uint8Array[],
+) {
+  const list = join(Uint8Array.of(slotIds.length), ...slotIds);
+  const content = join(bootContent(boot), flag(false), list, flag(false));
+  const fields = { ...bootFields(boot), forget: slotIds.map(toHex) };
+  return ask(server, heldLineage(account, lineageKey), 'lineage-update', content, fields);
 }

@@ -323,14 +323,16 @@ export function lineageUpdateContent(update: Partial<LineageUpdate>): MacContent
     incarnation: NO_INCARNATION,
     head: undefined,
     forget: [],
-    close: false,
+    close: undefined,
     ...update,
   };
   const wire = {
     ...incarnationToWire(full.incarnation),
     ...(full.head === undefined ? {} : { head: depositToWire(full.head) }),
     forget: full.forget.map(toPrefixedHex),
-    close: full.close,
+    ...(full.close === undefined
+      ? {}
+      : { close: { ...incarnationToWire(full.close.last), head: depositToWire(full.close.head) } }),
   };
   return { bytes: lineageUpdateBytes(full), wire };
 }

@@ -51,6 +51,31 @@ describe('bounds of the key table', () => {
     expect(client.world.vault.size).toBe(1);
   });
 
+  it('a key keeps nothing in memory of the quote that asked for it', async () => {
+    const client = new ProtocolClient(keyServerWorld());
+    await client.obtain(create(1));
+    const [key] = [...client.world.vault.keys()];
+    expect(key?.provenance.trustHash.buffer.byteLength).toBe(48);
+    expect(key?.provenance.platform.buffer.byteLength).toBe(16);
+  });
+
+  it('a platform whose keys and lineages have ended leaves nothing', async () => {
+    const client = new ProtocolClient(keyServerWorld());
+    const { vault, clock } = client.world;
+    for (const platform of [1, 2]) {
+      const wish = create(platform);
+      const { key } = await client.obtain(wish);
+      await client.link({ slotId: wish.slotId, key }, lineageKeyNumber(platform));
+    }
+    expect([vault.platforms, vault.lineages.platforms]).toEqual([2, 2]);
+    await clock.advance(3_600_000);
+    vault.sweep(clock.nowMs());
+    expect([vault.platforms, vault.accounts, vault.lineages.platforms]).toEqual([0, 0, 2]);
+    await clock.advance(90 * 24 * 3_600_000);
+    vault.sweep(clock.nowMs());
+    expect(vault.lineages.platforms).toBe(0);
+  });
+
   it('a sweep keeps confirmed and recovered keys', async () => {
     const client = new ProtocolClient(keyServerWorld());
     const confirmed = create(1);

@@ -3,6 +3,7 @@ import type { SlotId } from '../../../src/bytes/fixed-bytes.ts';
 import { toPrefixedHex } from '../../../src/bytes/hex.ts';
 import { type Incarnation, NO_INCARNATION } from '../../../src/lineage/incarnation.ts';
 import { lineageIdOf } from '../../../src/lineage/lineage-key.ts';
+import type { Closing } from '../../../src/lineage/rules.ts';
 import type { Deposit } from '../../../src/protocol/lineage-state.ts';
 import { MAX_LINEAGE_SLOTS } from '../../../src/protocol/lineage-state.ts';
 import { keyServerWorld } from '../../support/key-server-fixture.ts';
@@ -34,6 +35,7 @@ const boot = (number: number, byte: number): Incarnation => ({
 const head = (sequence: number): Deposit => ({ sequence, digest: new Uint8Array(32).fill(sequence % 256) });
 const lastHead: Deposit = head(Number.MAX_SAFE_INTEGER);
 const lastBoot = boot(Number.MAX_SAFE_INTEGER, 255);
+const closing: Closing = { last: lastBoot, head: lastHead };
 const living = (): number => client.world.vault.size;
 
 describe('lineage-status', () => {
@@ -93,7 +95,7 @@ describe('lineage-update', () => {
 
   it('of an older instance changes nothing, and shows the newer one', async () => {
     await client.claim(slot, boot(3, 1));
-    for (const close of [false, true]) {
+    for (const close of [undefined, closing]) {
       const { lineage } = await client.lineageUpdate(lineageKey, {
         incarnation: boot(2, 255),
         head: head(9),
@@ -158,7 +160,7 @@ describe('lineage-update', () => {
 
 describe('closing', () => {
   const closeIt = (forget: readonly SlotId[] = []) =>
-    client.lineageUpdate(lineageKey, { incarnation: lastBoot, head: lastHead, forget, close: true });
+    client.lineageUpdate(lineageKey, { incarnation: boot(1, 1), head: head(5), forget, close: closing });
 
   it('erases all slots of the lineage and keeps a last mark and head', async () => {
     for (let number = 0; number < 3; number++) await client.obtainLinked(lineageKey);
@@ -179,11 +181,11 @@ describe('closing', () => {
     expect(client.world.forgotten).toEqual([client.account]);
   });
 
-  it('needs a last head', async () => {
-    const content = lineageUpdateContent({ incarnation: lastBoot, close: true });
-    const refused = await client.sendMac('lineage-update', { lineageKey }, content).reply;
-    expect(refused).toMatchObject({ status: 400, json: { code: 'FIELD_INVALID', field: 'head' } });
-    expect((await client.keyStatus(slot)).lineage).toMatchObject({ closed: false, shown: NO_INCARNATION });
+  it('with a last incarnation that is not above all others shows no older one', async () => {
+    await client.claim(slot, boot(7, 1));
+    const close = { last: boot(6, 1), head: head(9) };
+    const { lineage } = await client.lineageUpdate(lineageKey, { incarnation: boot(8, 1), close });
+    expect(lineage).toMatchObject({ shown: boot(8, 1), head: undefined, closed: true });
   });
 
   it('leaves nothing to change: no link, confirmation, mark, head or reservation', async () => {
@@ -196,7 +198,8 @@ describe('closing', () => {
     const { json } = await client.submit(await client.prepare({ intent: 'recover', slotId, token }));
     expect(json['code']).toBe('SLOT_UNLINKED');
     expect((await client.keyStatus(late)).lineage).toBeUndefined();
-    const update = { incarnation: lastBoot, head: head(3), forget: [slotId], close: true };
+    const close = { last: lastBoot, head: head(3) };
+    const update = { incarnation: lastBoot, head: head(3), forget: [slotId], close };
     expect((await client.lineageUpdate(lineageKey, update)).lineage).toEqual(closed);
     expect((await client.lineageStatus(lineageKey)).lineage).toEqual(closed);
     expect(client.world.served).toEqual([client.account]);
@@ -220,7 +223,12 @@ describe('requests that are refused', () => {
     [
       'lineage-update',
       () =>
-        lineageUpdateContent({ incarnation: boot(1, 1), head: head(1), forget: [newSlotId()], close: true }),
+        lineageUpdateContent({
+          incarnation: boot(1, 1),
+          head: head(1),
+          forget: [newSlotId()],
+          close: closing,
+        }),
     ],
   ] as const;
 
@@ -255,8 +263,8 @@ describe('requests that are refused', () => {
       const { json } = await client.sendMac(route, { lineageKey }, { bytes, wire }, changes).reply;
       expect({ changes, code: json['code'] }).toEqual({ changes, code: 'LINEAGE_UNKNOWN' });
     }
-    const { head: _head, ...without } = wire as Record<string, unknown>;
-    if ('head' in wire) {
+    for (const field of ['head', 'close'].filter((name) => name in wire)) {
+      const without = Object.fromEntries(Object.entries(wire).filter(([name]) => name !== field));
       const { reply } = client.sendMac(route, { lineageKey }, { bytes, wire: without });
       expect((await reply).json['code']).toBe('LINEAGE_UNKNOWN');
     }
@@ -329,8 +337,9 @@ describe('requests that are refused', () => {
     ['head', { sequence: 1, digest: `0x${'00'.repeat(16)}` }],
     ['forget', ['0x00']],
     ['forget', undefined],
-    ['close', undefined],
-    ['close', 'true'],
+    ['close', true],
+    ['close', { incarnation: 1, bootId: `0x${'00'.repeat(16)}` }],
+    ['close', { incarnation: 1, head: { sequence: 1, digest: `0x${'00'.repeat(32)}` } }],
     ['slotId', `0x${'00'.repeat(16)}`],
     ['random', `0x${'00'.repeat(15)}`],
   ])('lineage-update with %s = %j', async (field, value) => {
@@ -348,7 +357,7 @@ describe('requests that are refused', () => {
 
 function anotherValue(value: unknown): unknown {
   if (typeof value === 'boolean') return !value;
-  if (typeof value === 'number') return value + 1;
+  if (typeof value === 'number') return value === Number.MAX_SAFE_INTEGER ? 0 : value + 1;
   if (typeof value === 'string') return `${value.slice(0, -1)}${value.endsWith('0') ? '1' : '0'}`;
   if (Array.isArray(value)) return value.slice(1);
   const record = value as Record<string, unknown>;

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { toHex } from '../../../src/bytes/hex.ts';
 import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
 import { lineageIdOf } from '../../../src/lineage/lineage-key.ts';
 import { type KeyServerWorld, keyServerWorld } from '../../support/key-server-fixture.ts';
@@ -218,19 +219,25 @@ describe('the bounds', () => {
 it('lineage keys are erased when the server is wiped, and when a lineage makes room', async () => {
   const world = keyServerWorld({ limits: { maxLineagesPerPlatform: 2 } });
   const client = new ProtocolClient(world);
-  const keysOf = (numbers: readonly number[]): readonly Uint8Array[] =>
-    numbers.map((number) => {
-      const id = lineageIdOf(lineageKeyNumber(number));
-      const record = world.vault.lineages.find(client.account, id, world.clock.nowMs());
-      return record?.key.reveal() ?? new Uint8Array([1]);
-    });
+  const recordOf = (number: number) =>
+    world.vault.lineages.find(client.account, lineageIdOf(lineageKeyNumber(number)), world.clock.nowMs());
+  const bytesOf = (number: number): Uint8Array => recordOf(number)?.key.reveal() ?? new Uint8Array();
   await leave(client, 1);
-  const [evicted] = keysOf([1]);
+  const evicted = recordOf(1);
+  const bytes = bytesOf(1);
+  expect(toHex(bytes)).toBe(toHex(lineageKeyNumber(1).reveal()));
+  await leave(client, 2);
+  await client.obtainLinked(lineageKeyNumber(3));
+  expect(() => evicted?.key).toThrow(TypeError);
+  expect(toHex(bytes)).not.toBe(toHex(lineageKeyNumber(1).reveal()));
+  const expired = bytesOf(2);
+  expect(expired).toHaveLength(32);
+  await world.clock.advance(90 * DAY_MS);
+  sweep(world);
+  expect(expired.some((byte) => byte !== 0)).toBe(false);
   await client.obtainLinked(lineageKeyNumber(2));
   await client.obtainLinked(lineageKeyNumber(3));
-  expect(evicted).toHaveLength(32);
-  expect(evicted?.some((byte) => byte !== 0)).toBe(false);
-  const living = keysOf([2, 3]);
+  const living = [2, 3].map(bytesOf);
   expect(living.every((key) => new SecretBytes(key).equals(new SecretBytes(new Uint8Array(32))))).toBe(false);
   world.keyServer.wipe();
   expect(living.flatMap((key) => [...key]).some((byte) => byte !== 0)).toBe(false);

@@ -1,8 +1,8 @@
 import { inspect } from 'node:util';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { toBase64 } from '../../../src/bytes/base64.ts';
 import { toHex } from '../../../src/bytes/hex.ts';
-import type { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
+import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
 import { NO_INCARNATION } from '../../../src/lineage/incarnation.ts';
 import { keyServerWorld } from '../../support/key-server-fixture.ts';
 import {
@@ -81,6 +81,28 @@ describe('secrets leave a key server only sealed (K6)', () => {
     const impostor = new ProtocolClient(keyServerWorld({ seed: 2 }), client.account);
     expect(() => impostor.open(attempt, reply)).toThrow('does not open');
     expect(client.open(attempt, reply).created).toBe(true);
+  });
+
+  it('copies of keys that a request needs are wiped with its end', async () => {
+    const client = new ProtocolClient(keyServerWorld());
+    const slotId = newSlotId();
+    const { key } = await client.obtain({ intent: 'create', slotId });
+    const slot = { slotId, key };
+    const wiped = vi.spyOn(SecretBytes.prototype, 'wipe');
+    const copiesOf = async (request: Promise<unknown>): Promise<number> => {
+      wiped.mockClear();
+      await request.catch(() => undefined);
+      for (const copy of wiped.mock.contexts) expect(() => (copy as SecretBytes).reveal()).toThrow(TypeError);
+      return wiped.mock.contexts.length;
+    };
+    try {
+      expect(await copiesOf(client.link(slot, lineageKeyNumber(1)))).toBe(1);
+      expect(await copiesOf(client.link(slot, lineageKeyNumber(1)))).toBe(1);
+      expect(await copiesOf(client.link(slot, lineageKeyNumber(2)))).toBe(1);
+      expect(await copiesOf(client.forget(slot))).toBe(1);
+    } finally {
+      wiped.mockRestore();
+    }
   });
 
   it('keys, tokens and answers are erased when the server is wiped', async () => {

@@ -58,7 +58,7 @@ const update: fc.Arbitrary<LineageUpdate> = fc.record({
   incarnation,
   head: optional(deposit),
   forget: slots,
-  close: fc.boolean(),
+  close: optional(fc.record({ last: incarnation, head: deposit })),
 });
 const lineage: fc.Arbitrary<LineageState> = fc.record({
   reserved: fc.record({ number: integer, boot: bytes(BOOT_BYTES) }),
@@ -107,7 +107,9 @@ const updateToWire = ({ incarnation: from, head, forget, close }: LineageUpdate)
   ...incarnationToWire(from),
   ...headToWire(head),
   forget: forget.map(toPrefixedHex),
-  close,
+  ...(close === undefined
+    ? {}
+    : { close: { ...incarnationToWire(close.last), head: depositToWire(close.head) } }),
 });
 
 describe('canonical bytes', () => {
@@ -215,7 +217,7 @@ describe('messages of another shape are refused', () => {
     head: undefined,
     report: undefined,
   });
-  const updateWire = updateToWire({ incarnation: none, head: undefined, forget: [], close: false });
+  const updateWire = updateToWire({ incarnation: none, head: undefined, forget: [], close: undefined });
 
   it.each([
     [
@@ -223,6 +225,8 @@ describe('messages of another shape are refused', () => {
       { forget: Array.from({ length: MAX_LINEAGE_SLOTS + 1 }, () => ofSlot.slotId) },
     ],
     ['no list of slots', { forget: undefined }],
+    ['an end without a last head', { close: incarnationToWire(none) }],
+    ['an end that is no more than a wish', { close: true }],
     [
       'a head with a writer of its own',
       { head: { ...incarnationToWire(none), ...depositToWire({ sequence: 1, digest: new Uint8Array(32) }) } },
