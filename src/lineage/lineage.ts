@@ -4,7 +4,7 @@ import { u64BigEndian } from '../bytes/integers.ts';
 import { SecretBytes } from '../bytes/secret-bytes.ts';
 import { deriveKey, hmacSha256 } from '../crypto/hkdf.ts';
 import type { Head } from './head.ts';
-import { BOOT_BYTES, BOOT_ID_BYTES, type Incarnation } from './incarnation.ts';
+import { BOOT_BYTES, BOOT_ID_BYTES, type Incarnation, type Reservation } from './incarnation.ts';
 import { lineageKeyOf } from './lineage-key.ts';
 
 const DIGEST_PART = 16;
@@ -20,11 +20,13 @@ export class Lineage {
   readonly secret: SecretBytes;
   readonly #headKey: SecretBytes;
   readonly #incarnationKey: SecretBytes;
+  readonly #reservationKey: SecretBytes;
 
   /** @param secret 32 bytes; the lineage owns it and wipes it. */
   constructor(secret: SecretBytes) {
     this.secret = secret;
     this.#headKey = SecretBytes.adopt(deriveKey(secret.reveal(), 'latchkey/v1/mark/head'));
+    this.#reservationKey = SecretBytes.adopt(deriveKey(secret.reveal(), 'latchkey/v1/mark/reservation'));
     this.#incarnationKey = SecretBytes.adopt(deriveKey(secret.reveal(), 'latchkey/v1/mark/incarnation'));
   }
 
@@ -35,13 +37,26 @@ export class Lineage {
 
   /** The incarnation of a boot: its id is the boot's 8 random bytes ‖ the first 8 bytes of the MAC over number and these. */
   incarnation(number: number, boot: Uint8Array): Incarnation {
-    return { number, bootId: concatBytes(boot, this.#incarnationMac(number, boot)) };
+    return { number, bootId: concatBytes(boot, markOf(this.#incarnationKey, number, boot)) };
   }
 
   /** Whether an incarnation carries this lineage's mark. */
   isOwnIncarnation({ number, bootId }: Incarnation): boolean {
     const boot = bootId.subarray(0, BOOT_BYTES);
-    return equalBytes(bootId.subarray(BOOT_BYTES), this.#incarnationMac(number, boot));
+    return equalBytes(bootId.subarray(BOOT_BYTES), markOf(this.#incarnationKey, number, boot));
+  }
+
+  /** The reservation of a boot: its 8 random bytes ‖ the first 8 bytes of a MAC that proves no more than this. */
+  reservation(number: number, boot: Uint8Array): Reservation {
+    return { number, boot: concatBytes(boot, markOf(this.#reservationKey, number, boot)) };
+  }
+
+  /** Whether a reservation carries this lineage's mark, its own or that of an incarnation that was shown. */
+  isOwnReservation({ number, boot }: Reservation): boolean {
+    const mark = boot.subarray(BOOT_BYTES);
+    const random = boot.subarray(0, BOOT_BYTES);
+    const isReserved = equalBytes(mark, markOf(this.#reservationKey, number, random));
+    return isReserved || this.isOwnIncarnation({ number, bootId: boot });
   }
 
   /** A head for deposit: of the log's digest the first 16 bytes ‖ the first 16 bytes of the MAC. */
@@ -64,6 +79,7 @@ export class Lineage {
     this.secret.wipe();
     this.#headKey.wipe();
     this.#incarnationKey.wipe();
+    this.#reservationKey.wipe();
   }
 
   #headMac({ number, bootId }: Incarnation, sequence: number, part: Uint8Array): Uint8Array {
@@ -71,9 +87,8 @@ export class Lineage {
     const mac = hmacSha256(key, u64BigEndian(number), bootId, u64BigEndian(sequence), part);
     return mac.subarray(0, DIGEST_PART);
   }
-
-  #incarnationMac(number: number, boot: Uint8Array): Uint8Array {
-    const mac = hmacSha256(this.#incarnationKey.reveal(), u64BigEndian(number), boot);
-    return mac.subarray(0, BOOT_ID_BYTES - BOOT_BYTES);
-  }
 }
+
+/** The mark of a number and a boot: the first 8 bytes of the MAC. */
+const markOf = (key: SecretBytes, number: number, boot: Uint8Array): Uint8Array =>
+  hmacSha256(key.reveal(), u64BigEndian(number), boot).subarray(0, BOOT_ID_BYTES - BOOT_BYTES);

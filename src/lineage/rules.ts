@@ -1,8 +1,8 @@
-import { equalBytes } from '../bytes/concat.ts';
 import { compareHeads, type Head } from './head.ts';
 import {
   compareIncarnations,
   type Incarnation,
+  isSameBoot,
   NO_INCARNATION,
   NO_RESERVATION,
   type Reservation,
@@ -39,7 +39,7 @@ export const isSame = (one: Incarnation, other: Incarnation): boolean =>
 /** Whether a number is not to be had: it, or a larger one, was reserved by another boot, or a larger one by this. */
 export function isTaken({ reserved }: Pick<LineageFacts, 'reserved'>, wish: Reservation): boolean {
   if (reserved.number !== wish.number) return reserved.number > wish.number;
-  return !equalBytes(reserved.boot, wish.boot);
+  return !isSameBoot(reserved.boot, wish.boot);
 }
 
 /** Reserves a number unless it is taken. */

@@ -4,7 +4,7 @@ import { SlotId } from '../bytes/fixed-bytes.ts';
 import { parsePrefixedHex, toPrefixedHex } from '../bytes/hex.ts';
 import { u64BigEndian } from '../bytes/integers.ts';
 import type { Head } from '../lineage/head.ts';
-import { BOOT_BYTES, BOOT_ID_BYTES, type Incarnation, type Reservation } from '../lineage/incarnation.ts';
+import { BOOT_ID_BYTES, type Incarnation, type Reservation } from '../lineage/incarnation.ts';
 import { hexText } from './decode.ts';
 import { count } from './mac.ts';
 
@@ -36,7 +36,7 @@ const headFields = z.strictObject({ ...incarnationFields, sequence: count, diges
 /** The state of a lineage in JSON. */
 export const lineageFields = z.strictObject({
   reserved: count,
-  reservedBoot: hexText(BOOT_BYTES),
+  reservedBoot: hexText(BOOT_ID_BYTES),
   ...incarnationFields,
   head: headFields.optional(),
   slots: z.array(hexText(SlotId.byteLength)).max(MAX_LINEAGE_SLOTS),
@@ -99,7 +99,7 @@ export function decodeLineage(wire: z.output<typeof lineageFields> | undefined):
   return {
     reserved: {
       number: wire.reserved,
-      boot: parsePrefixedHex(wire.reservedBoot, BOOT_BYTES, 'lineage.reservedBoot'),
+      boot: parsePrefixedHex(wire.reservedBoot, BOOT_ID_BYTES, 'lineage.reservedBoot'),
     },
     shown: decodeIncarnation(wire),
     head:

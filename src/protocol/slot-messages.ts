@@ -3,7 +3,7 @@ import { concatBytes } from '../bytes/concat.ts';
 import { InstanceId, Mac, SlotId } from '../bytes/fixed-bytes.ts';
 import { parsePrefixedHex, toPrefixedHex } from '../bytes/hex.ts';
 import { u64BigEndian } from '../bytes/integers.ts';
-import { BOOT_BYTES, type Incarnation, type Reservation } from '../lineage/incarnation.ts';
+import { BOOT_ID_BYTES, type Incarnation, type Reservation } from '../lineage/incarnation.ts';
 import { SEALED_LINEAGE_KEY_BYTES } from '../lineage/lineage-key.ts';
 import { hexText, parseWire } from './decode.ts';
 import {
@@ -51,7 +51,11 @@ export const keyStatusBody = z.strictObject({
 });
 
 /** Body of `POST /reserve`. */
-export const reserveBody = z.strictObject({ ...slotEnvelope, incarnation: count, boot: hexText(BOOT_BYTES) });
+export const reserveBody = z.strictObject({
+  ...slotEnvelope,
+  incarnation: count,
+  boot: hexText(BOOT_ID_BYTES),
+});
 
 /** Body of `POST /claim`. */
 export const claimBody = z.strictObject({ ...slotEnvelope, ...incarnationBody });
@@ -168,7 +172,7 @@ export function decodeKeyStatus(body: unknown): MacRequest<KeyStatus> {
 /** Decodes `POST /reserve`. @throws EvidenceError FIELD_INVALID. */
 export function decodeReserve(body: unknown): MacRequest<Reservation> {
   const wire = parseWire(reserveBody, body);
-  const boot = parsePrefixedHex(wire.boot, BOOT_BYTES, 'boot');
+  const boot = parsePrefixedHex(wire.boot, BOOT_ID_BYTES, 'boot');
   return { ...decodeEnvelope(wire, slotIdOf(wire)), content: { number: wire.incarnation, boot } };
 }
 

@@ -9,7 +9,6 @@ import type { Slot } from '../../keyslots/keyslot-file.ts';
 import { type Quorum, thresholdFor } from '../../keyslots/threshold.ts';
 import type { Incarnation } from '../../lineage/incarnation.ts';
 import type { Log } from '../../observe/log.ts';
-import type { LineageState } from '../../protocol/lineage-state.ts';
 import { orAborted } from '../../time/or-aborted.ts';
 import { overtakenReason } from '../node/account-hold.ts';
 import { bootRecord } from '../node/boot-record.ts';
@@ -186,15 +185,14 @@ export class Healer {
     const { client } = this.#parts.tools;
     if (rollback?.acceptsOlder && !this.#hasAskedAll) {
       // Else the one server that has the newest head would refuse the store again and again.
-      const states = await sweepLineage(this.#parts.tools, this.#node, snapshot, signal);
-      for (const state of states) rollback.accept(state);
+      await sweepLineage(this.#parts.tools, this.#node, snapshot, signal);
       this.#hasAskedAll = true;
     }
     if (!hold.holds) {
       const generations = book.file?.generations ?? [];
       const thresholds = new Map(generations.map(({ generation, t }) => [generation, t]));
       const targets = this.#holdTargets(snapshot);
-      await takeHold(client, hold, rollback, { targets, thresholds }, signal);
+      await takeHold(client, hold, { targets, thresholds }, signal);
     }
     if (hold.holds) await this.#begin();
     return hold.holds;
@@ -223,7 +221,7 @@ export class Healer {
    * silent may serve another instance.
    */
   async #holdByNewSlots(snapshot: ChainSnapshot, signal: AbortSignal): Promise<boolean> {
-    const { book, hold, rollback, identity } = this.#node;
+    const { book, hold, identity } = this.#node;
     const { tools } = this.#parts;
     const quorum = this.#quorumOf(snapshot);
     if (quorum === undefined || !this.#pace.isDue) return false;
@@ -233,7 +231,8 @@ export class Healer {
     );
     if (mayAnswer) return false;
     this.#parts.log('warn', 'node.slots-lost', { lost: lost.size });
-    for (const state of await sweepLineage(tools, this.#node, snapshot, signal)) rollback?.compare(state);
+    await sweepLineage(tools, this.#node, snapshot, signal);
+    hold.requireCurrent();
     const { servers } = snapshot;
     const enrolment = await this.#enrol(snapshot, quorum, { enrolled: [], last: [], draining: [] }, signal);
     const slots = enrolment.servers.flatMap(({ server, slotId, key }) => {
@@ -245,7 +244,7 @@ export class Healer {
     const thresholds = new Map([[0, quorum.t]]);
     const isHeld =
       slots.length >= quorum.t &&
-      (await takeHold(tools.client, hold, rollback, { targets: slots, thresholds }, signal));
+      (await takeHold(tools.client, hold, { targets: slots, thresholds }, signal));
     if (!isHeld) {
       this.#backOff(enrolment.servers.length, quorum);
       this.#forgetEnrolment(enrolment, snapshot);
@@ -423,8 +422,7 @@ export class Healer {
     rest: Pick<EnrolmentInput, 'enrolled' | 'last' | 'draining'> & { readonly worthwhile?: number },
     signal: AbortSignal,
   ): Promise<Enrolment> {
-    const { hold, rollback, store, identity } = this.#node;
-    const shown: LineageState[] = [];
+    const { hold, store, identity } = this.#node;
     const enrolment = await enrol(this.#parts.tools, {
       worthwhile: quorum.t,
       ...rest,
@@ -435,16 +433,13 @@ export class Healer {
         lineage: hold.lineage,
         incarnation: hold.holds ? hold.incarnation : hold.newest,
         head: () => (hold.holds ? hold.headOf(store.head()) : undefined),
-        onState: ({ lineage }) => {
-          hold.observe(lineage);
-          if (lineage !== undefined) shown.push(lineage);
-        },
+        onState: ({ lineage }) => hold.observe(lineage),
       },
       signal,
     });
     this.#logFailures(enrolment);
     try {
-      if (!hold.holds) for (const state of shown) rollback?.compare(state);
+      if (!hold.holds) hold.requireCurrent();
     } catch (error) {
       this.#forgetEnrolment(enrolment, snapshot);
       throw error;

@@ -16,8 +16,6 @@ export interface CheckedSlot {
   readonly report: SlotReport;
   /** The server process that proved to hold the key. */
   readonly instanceId: InstanceId | undefined;
-  /** Whether the server proved, under the lineage key, that it does not have the slot. */
-  readonly isProvedGone?: boolean;
   /** Slots of the lineage that the server showed. */
   readonly shown: readonly SlotId[];
 }
@@ -125,27 +123,13 @@ export async function checkSlots(
         return found(state.draining ? 'draining' : 'live', state);
       } catch (error) {
         const failure = failureOf(error);
-        if (failure.kind !== 'forgot') return found(failure);
-        return { ...found(failure), isProvedGone: await isGone(client, node, record, slot, signal) };
+        // That proves nothing, but a newer instance may have shown itself there.
+        if (failure.kind === 'forgot') await askLineage(client, hold, record, node.identity.account, signal);
+        return found(failure);
       }
     }),
   );
   return { checked };
-}
-
-/**
- * After a "no such key", which proves nothing: asks the server for the lineage. A newer instance may have shown itself
- * there, and an authenticated answer without the slot proves that it is gone.
- */
-async function isGone(
-  client: PeerClient,
-  { hold, identity }: OpenNode,
-  record: PeerRecord,
-  slot: Slot,
-  signal: AbortSignal,
-): Promise<boolean> {
-  const lineage = await askLineage(client, hold, record, identity.account, signal);
-  return lineage !== undefined && !lineage.slots.some((slotId) => equalBytes(slotId, slot.slotId));
 }
 
 /** What a server knows of the lineage, shown to the hold; `undefined` when it knows nothing, or does not answer. */

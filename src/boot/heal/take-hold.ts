@@ -1,12 +1,12 @@
+import { setMaxListeners } from 'node:events';
 import { equalBytes } from '../../bytes/concat.ts';
-import type { ChainSnapshot } from '../../chain/chain-view.ts';
-import { LatchkeyError } from '../../errors/latchkey-error.ts';
+import type { ChainSnapshot, ServerRecord } from '../../chain/chain-view.ts';
 import type { LineageState } from '../../protocol/lineage-state.ts';
 import type { ServerState } from '../../protocol/slot-messages.ts';
 import { type Clock, withDeadline } from '../../time/clock.ts';
 import type { AccountHold } from '../node/account-hold.ts';
 import type { OpenNode } from '../node/open-node.ts';
-import type { RollbackCheck } from '../node/rollback-check.ts';
+import type { ServerVetter } from '../obtain/vet-server.ts';
 import type { HeldSlot, PeerClient, PeerRecord } from '../peer/peer-client.ts';
 import { askLineage } from './slot-check.ts';
 
@@ -30,45 +30,32 @@ export interface HoldQuorum {
 
 /**
  * Takes hold of the account: reserves a number at t servers of a generation, then shows the mark of this boot there.
- * Nothing is shown before the number is reserved, and nothing counts from a server that remembers a newer store.
- * @param rollback compares the heads that the servers show.
+ * Nothing is shown before the number is reserved, and nothing after an answer that remembers a newer store.
  * @returns whether the boot holds now; false when too few servers answered.
- * @throws EvidenceError STORE_ROLLED_BACK.
+ * @throws EvidenceError STORE_ROLLED_BACK, LINEAGE_CLOSED.
  */
 export async function takeHold(
   client: PeerClient,
   hold: AccountHold,
-  rollback: RollbackCheck | undefined,
   quorum: HoldQuorum,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const ask = (
-    request: (target: HoldTarget) => Promise<ServerState>,
-    counts: (lineage: LineageState) => boolean,
-  ): Promise<boolean> =>
-    askUntil(quorum, counts, async (target) => {
-      const { lineage } = await request(target);
-      hold.observe(lineage);
-      if (lineage !== undefined) rollback?.compare(lineage);
-      return lineage;
-    });
   for (let round = 0; round < MAX_ROUNDS && !signal.aborted; round++) {
+    hold.requireCurrent();
     if (hold.isBeaten) hold.rise();
-    const isReserved = await ask(
-      async ({ peer, held }) => {
-        const state = await client.reserve(peer, held, hold.wish, signal);
-        // An operator who accepts an older store accepts what a server shows late, too.
-        if (round === 0 && state.lineage !== undefined) rollback?.accept(state.lineage);
-        return state;
-      },
-      (lineage) => hold.isReserved(lineage),
-    );
+    const isReserved = await askUntil(quorum, hold, {
+      ask: ({ peer, held }) => client.reserve(peer, held, hold.wish, signal),
+      counts: (lineage) => hold.isReserved(lineage),
+    });
+    hold.requireCurrent();
+    hold.endAcceptance();
     const isShown =
       isReserved &&
-      (await ask(
-        ({ peer, held }) => client.claim(peer, held, hold.incarnation, signal),
-        (lineage) => hold.isShown(lineage),
-      ));
+      (await askUntil(quorum, hold, {
+        ask: ({ peer, held }) => client.claim(peer, held, hold.incarnation, signal),
+        counts: (lineage) => hold.isShown(lineage),
+      }));
+    hold.requireCurrent();
     // Another instance may have shown itself since: then this one goes above it, and writes nothing before.
     if (isShown && !hold.isOutrun) {
       hold.take();
@@ -82,53 +69,60 @@ export async function takeHold(
 /** How long the servers of the chain are asked what they know of a lineage. */
 const SWEEP_MS = 5_000;
 
+/** Most servers that are asked what they know of a lineage. */
+const MAX_SWEPT = 256;
+
 /**
- * Asks every server on the chain for the lineage, before anything new is made, or an older store is accepted.
- * @returns what those know that answered in time.
+ * Asks the servers on the chain for the lineage, those of the keyslot file first, before anything new is made or an older
+ * store is accepted. The hold of the account sees what they show. Only servers whose registration proves a machine are
+ * asked: anybody can register an address.
  */
 export async function sweepLineage(
-  { client, clock }: { readonly client: PeerClient; readonly clock: Clock },
-  { hold, identity }: Pick<OpenNode, 'hold' | 'identity'>,
+  tools: { readonly client: PeerClient; readonly clock: Clock; readonly vetter: ServerVetter },
+  { hold, identity, book }: Pick<OpenNode, 'hold' | 'identity' | 'book'>,
   { servers }: ChainSnapshot,
   signal: AbortSignal,
-): Promise<readonly LineageState[]> {
-  const found: LineageState[] = [];
+): Promise<void> {
+  const { client, clock, vetter } = tools;
+  const hasSlot = ({ account }: ServerRecord): boolean =>
+    book.slots().some(({ slot }) => equalBytes(slot.server, account));
   const others = servers.filter(({ account }) => !equalBytes(account, identity.account));
+  const asked = [...others.filter(hasSlot), ...others.filter((record) => !hasSlot(record))]
+    .filter((record) => vetter.platformOf(record) !== undefined)
+    .filter((_record, index) => index < MAX_SWEPT);
   await withDeadline(
     clock,
     SWEEP_MS,
     async (abort) => {
-      await Promise.all(
-        others.map(async (record) => {
-          const state = await askLineage(client, hold, record, identity.account, abort);
-          if (state !== undefined) found.push(state);
-        }),
-      );
+      setMaxListeners(0, abort);
+      await Promise.all(asked.map((record) => askLineage(client, hold, record, identity.account, abort)));
     },
     signal,
   );
-  return found;
+}
+
+/** A request to every slot, and which answers count. */
+interface Question {
+  readonly ask: (target: HoldTarget) => Promise<ServerState>;
+  readonly counts: (lineage: LineageState) => boolean;
 }
 
 /**
- * Asks all at once. Ends as soon as t servers of one generation count, so that a server that hangs holds up nothing;
- * what the others answer is still looked at. A server that does not answer does not count.
- * @throws EvidenceError STORE_ROLLED_BACK when one of the answers shows that this store is too old.
+ * Asks all at once. Ends as soon as t servers of one generation count, so that a server that hangs holds up nothing; the
+ * hold of the account sees every answer, also those that come later. A server that does not answer does not count.
  */
 async function askUntil(
   { targets, thresholds }: HoldQuorum,
-  counts: (lineage: LineageState) => boolean,
-  ask: (target: HoldTarget) => Promise<LineageState | undefined>,
+  hold: AccountHold,
+  { ask, counts }: Question,
 ): Promise<boolean> {
   const counted = new Map<number, number>();
   let isEnough = false;
-  await new Promise<void>((resolve, reject) => {
+  await new Promise<void>((resolve) => {
     const one = async (target: HoldTarget): Promise<void> => {
-      const lineage = await ask(target).catch((error: unknown) => {
-        if (isRolledBack(error)) reject(error);
-        return undefined;
-      });
-      if (lineage === undefined || !counts(lineage)) return;
+      const state = await ask(target).catch(() => undefined);
+      hold.observe(state?.lineage);
+      if (state?.lineage === undefined || !counts(state.lineage)) return;
       const count = (counted.get(target.generation) ?? 0) + 1;
       counted.set(target.generation, count);
       if (count < (thresholds.get(target.generation) ?? Number.POSITIVE_INFINITY)) return;
@@ -139,6 +133,3 @@ async function askUntil(
   });
   return isEnough;
 }
-
-const isRolledBack = (error: unknown): boolean =>
-  error instanceof LatchkeyError && error.code === 'STORE_ROLLED_BACK';

@@ -110,7 +110,7 @@ async function takeOver(
       expectedSequence: sequence,
     });
   }
-  const hold = new AccountHold(lineage, bootRandom(parts.tools.random), rollback.lastWriter);
+  const hold = new AccountHold(lineage, bootRandom(parts.tools.random), rollback.lastWriter, rollback);
   for (const state of states) hold.observe(state);
   const proven = provenPart(file, storeKey);
   const node = await assembleNode({ store, storeKey, identity, hold, rollback }, (leave) =>

@@ -1,15 +1,19 @@
 import { equalBytes } from '../../bytes/concat.ts';
 import type { RandomSource } from '../../crypto/random.ts';
-import { EvidenceError } from '../../errors/latchkey-error.ts';
+import { EvidenceError, ProblemError } from '../../errors/latchkey-error.ts';
 import type { Head } from '../../lineage/head.ts';
-import { BOOT_BYTES, type Incarnation, NO_INCARNATION, type Reservation } from '../../lineage/incarnation.ts';
+import {
+  BOOT_BYTES,
+  type Incarnation,
+  isSameBoot,
+  NO_INCARNATION,
+  type Reservation,
+} from '../../lineage/incarnation.ts';
 import type { Lineage } from '../../lineage/lineage.ts';
 import { isNewer } from '../../lineage/rules.ts';
 import type { LineageState } from '../../protocol/lineage-state.ts';
 import type { LogHead } from '../../store/api/log-head.ts';
-
-/** By how much one answer may raise the number of a boot without the node's own mark. */
-export const MAX_NUMBER_JUMP = 2 ** 20;
+import type { RollbackCheck } from './rollback-check.ts';
 
 /** The number of the incarnation that closes a lineage: no boot has a larger one. */
 export const LAST_NUMBER = Number.MAX_SAFE_INTEGER;
@@ -27,17 +31,28 @@ export class AccountHold {
   readonly #boot: Uint8Array;
   #incarnation: Incarnation;
   #holds = false;
+  #hasBegun = false;
   /** The newest incarnation of this node that it knows of, its own or that of its store's last writer. */
   #newest: Incarnation;
-  /** The highest number that a server showed as reserved, within the bound. */
+  /** The highest number that another boot of this node has reserved. */
   #reserved = 0;
+  readonly #rollback: RollbackCheck | undefined;
+  /** Why this boot must not go on with its disk. */
+  #refusal: unknown;
   #onOvertaken: (by: Incarnation) => void = () => undefined;
 
   /**
    * @param boot 8 random bytes, drawn once per start.
    * @param lastWriter the incarnation that wrote the store last.
+   * @param rollback compares the heads of all answers until this boot writes.
    */
-  constructor(lineage: Lineage, boot: Uint8Array, lastWriter: Incarnation = NO_INCARNATION) {
+  constructor(
+    lineage: Lineage,
+    boot: Uint8Array,
+    lastWriter: Incarnation = NO_INCARNATION,
+    rollback?: RollbackCheck,
+  ) {
+    this.#rollback = rollback;
     this.lineage = lineage;
     this.#boot = boot;
     this.#newest = lastWriter;
@@ -48,6 +63,7 @@ export class AccountHold {
   static ofNewLineage(lineage: Lineage, boot: Uint8Array, number = 1): AccountHold {
     const hold = new AccountHold(lineage, boot, { ...NO_INCARNATION, number: number - 1 });
     hold.#holds = true;
+    hold.#hasBegun = true;
     return hold;
   }
 
@@ -58,7 +74,7 @@ export class AccountHold {
 
   /** What this boot reserves before it shows itself. */
   get wish(): Reservation {
-    return { number: this.#incarnation.number, boot: this.#boot };
+    return this.lineage.reservation(this.#incarnation.number, this.#boot);
   }
 
   get holds(): boolean {
@@ -86,16 +102,40 @@ export class AccountHold {
     }
     const newer = this.overtakenBy;
     if (newer !== undefined) this.#onOvertaken(newer);
-    if (this.#holds || this.#isOwn(reserved)) return;
-    // A reservation has no mark, so a server may invent it.
-    const own = Math.max(this.#newest.number, this.#incarnation.number);
-    const believed = Math.min(reserved.number, own + MAX_NUMBER_JUMP);
-    this.#reserved = Math.max(this.#reserved, believed);
+    if (this.#hasBegun) return;
+    try {
+      this.#rollback?.compare(state);
+    } catch (error) {
+      this.#refusal ??= error;
+    }
+    if (this.#isOwn(reserved) || reserved.number <= this.#reserved) return;
+    if (this.lineage.isOwnReservation(reserved)) this.#reserved = reserved.number;
+  }
+
+  /**
+   * To be asked before anything that lasts: whether no answer so far forbids this boot to go on.
+   * @throws EvidenceError STORE_ROLLED_BACK; ProblemError NODE_FENCED.
+   */
+  requireCurrent(): void {
+    if (this.#refusal !== undefined) throw this.#refusal;
+    if (this.overtakenBy !== undefined) {
+      throw new ProblemError('NODE_FENCED', overtakenReason(this.overtakenBy));
+    }
+  }
+
+  /** The operator's acceptance of an older store ends: a head that is shown from here on counts. */
+  endAcceptance(): void {
+    this.#rollback?.endAcceptance();
+  }
+
+  /** The first record of this boot is written: from here on only a newer incarnation counts. */
+  begin(): void {
+    this.#hasBegun = true;
   }
 
   /** Whether a server has accepted the reservation of this boot. */
   isReserved({ reserved, closed }: LineageState): boolean {
-    return !closed && reserved.number === this.#incarnation.number && equalBytes(reserved.boot, this.#boot);
+    return !closed && reserved.number === this.#incarnation.number && isSameBoot(reserved.boot, this.#boot);
   }
 
   /** Whether a server shows this boot's mark. */
@@ -149,7 +189,7 @@ export class AccountHold {
   }
 
   #isOwn({ number, boot }: Reservation): boolean {
-    return number === this.#incarnation.number && equalBytes(boot, this.#boot);
+    return number === this.#incarnation.number && isSameBoot(boot, this.#boot);
   }
 }
 

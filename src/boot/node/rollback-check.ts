@@ -26,6 +26,8 @@ export class RollbackCheck {
   /** Whether a human decided to go on from an older store. */
   readonly acceptsOlder: boolean;
   #store: Position = NOWHERE;
+  /** Whether a head that is shown now is accepted too. */
+  #isAccepting: boolean;
 
   /**
    * @param states what the servers showed when they gave their keys.
@@ -34,6 +36,7 @@ export class RollbackCheck {
   constructor(lineage: Lineage, states: readonly LineageState[], acceptsOlder: boolean) {
     this.#lineage = lineage;
     this.acceptsOlder = acceptsOlder;
+    this.#isAccepting = acceptsOlder;
     this.#newest = states
       .flatMap(({ head }) => (head !== undefined && lineage.isOwnHead(head) ? [head] : []))
       .reduce<Head | undefined>(newerOf, undefined);
@@ -70,10 +73,9 @@ export class RollbackCheck {
     }
   }
 
-  /** A head that is accepted too, because a human decided to go on from an older store. */
-  accept({ head }: Pick<LineageState, 'head'>): void {
-    if (!this.acceptsOlder || head === undefined || !this.#lineage.isOwnHead(head)) return;
-    if (this.#newest === undefined || compareHeads(head, this.#newest) > 0) this.#newest = head;
+  /** A head that is shown from here on counts, also where an operator accepted an older store. */
+  endAcceptance(): void {
+    this.#isAccepting = false;
   }
 
   /**
@@ -83,7 +85,9 @@ export class RollbackCheck {
   compare({ head }: Pick<LineageState, 'head'>): void {
     if (head === undefined || compareHeads(head, this.#store) <= 0) return;
     if (this.acceptsOlder && this.#newest !== undefined && compareHeads(head, this.#newest) <= 0) return;
-    if (this.#lineage.isOwnHead(head)) throw rolledBack(head, this.#store);
+    if (!this.#lineage.isOwnHead(head)) return;
+    if (!this.#isAccepting) throw rolledBack(head, this.#store);
+    this.#newest = head;
   }
 }
 
