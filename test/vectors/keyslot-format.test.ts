@@ -6,9 +6,11 @@ import { parsePrefixedHex, toHex, toPrefixedHex } from '../../src/bytes/hex.ts';
 import { SecretBytes } from '../../src/bytes/secret-bytes.ts';
 import { decodeKeyslotFile } from '../../src/keyslots/keyslot-codec.ts';
 import { openStoreKey } from '../../src/keyslots/recovery-attempt.ts';
+import { openLineageSecret } from '../../src/keyslots/slot-seal.ts';
 
 interface Example {
   readonly storeKey: string;
+  readonly lineageSecret: string;
   readonly serverKeys: readonly string[];
   readonly file: object;
 }
@@ -43,6 +45,15 @@ describe('docs/keyslot-format.md', () => {
     expect(verdicts).toEqual(['opened', 'opened']);
     expect(toPrefixedHex(recovered?.storeKey.reveal() ?? new Uint8Array(0))).toBe(example.storeKey);
     expect(recovered?.outsiders).toEqual([]);
+  });
+
+  it('the store key of the worked example opens its lineage secret, and another key does not', () => {
+    const [generation] = file.generations;
+    const open = (key: SecretBytes) =>
+      openLineageSecret(key, { ...file, generation: generation.generation }, generation.lineage);
+    const storeKey = new SecretBytes(parsePrefixedHex(example.storeKey, 32, 'storeKey'));
+    expect(toPrefixedHex(open(storeKey)?.reveal() ?? new Uint8Array(0))).toBe(example.lineageSecret);
+    expect(open(new SecretBytes(new Uint8Array(32)))).toBeUndefined();
   });
 
   it('one server of the worked example does not give the store key', async () => {

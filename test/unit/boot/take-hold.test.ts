@@ -138,6 +138,27 @@ describe('taking hold of the account', () => {
     expect(shownAt(servers)).toEqual([6, 6, 6]);
   });
 
+  it('does not hold when a newer mark was shown meanwhile, although t servers show its own: it goes above', async () => {
+    const servers = serversOf(3);
+    const [one, two, last] = servers;
+    if (one === undefined || two === undefined || last === undefined) throw new Error('no server');
+    let isFirst = true;
+    last.before = async (path) => {
+      if (path !== 'claim' || !isFirst) return;
+      isFirst = false;
+      last.facts = show(last.facts, lineage.incarnation(5, bootOf(9)));
+    };
+    // The other two answer later.
+    for (const server of [one, two]) {
+      server.before = async () => {
+        for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+      };
+    }
+    const hold = boot(5);
+    expect(await take(servers, 2, hold)).toBe(true);
+    expect([hold.incarnation.number, hold.overtakenBy]).toEqual([6, undefined]);
+  });
+
   it('is stopped by a newer head in an answer to a reservation, before its mark is shown anywhere', async () => {
     const servers = serversOf(3);
     const [, , last] = servers;
