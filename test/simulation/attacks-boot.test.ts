@@ -1,0 +1,351 @@
+import { describe, expect, it } from 'vitest';
+import { equalBytes } from '../../src/bytes/concat.ts';
+import { EvidenceError, ProblemError } from '../../src/errors/latchkey-error.ts';
+import { responseMac } from '../../src/protocol/mac.ts';
+import {
+  decodeKeyStatus,
+  decodeServerState,
+  serverStateBytes,
+  serverStateToWire,
+} from '../../src/protocol/slot-messages.ts';
+import { formedNetwork, restart } from '../support/formed-network.ts';
+import type { SimulatedNetwork } from '../support/simulated-network.ts';
+import type { SimulatedNode } from '../support/simulated-network-node.ts';
+import type { Exchange, WireObserver } from '../support/simulated-network-wire.ts';
+import { fileOf } from '../support/slot-picture.ts';
+
+const LONG = { timeout: 300_000 };
+
+/** Nothing passes between this machine and the others, in either direction. */
+function cutOff(net: SimulatedNetwork, node: SimulatedNode): void {
+  for (const other of net.nodes.filter((candidate) => candidate !== node)) {
+    net.world.wire.cut.add(`${node.name}>${other.endpoint}`);
+    net.world.wire.cut.add(`${other.name}>${node.endpoint}`);
+  }
+}
+
+/** Requests of a machine for these paths never reach these servers. */
+function drop(
+  net: SimulatedNetwork,
+  node: SimulatedNode,
+  paths: readonly string[],
+  servers: readonly SimulatedNode[] = net.nodes,
+  what: 'requests' | 'answers' = 'requests',
+): void {
+  for (const { endpoint } of servers)
+    for (const path of paths) net.world.wire.dropped.add({ from: node.name, endpoint, path, what });
+}
+
+/** Calls back with every answer that reaches a machine. */
+function onDelivered(net: SimulatedNetwork, node: SimulatedNode, tell: (exchange: Exchange) => void): void {
+  const observer: WireObserver = {
+    served: () => undefined,
+    delivered: (exchange) => {
+      if (exchange.from === node.name) tell(exchange);
+    },
+  };
+  net.world.wire.observers.add(observer);
+}
+
+/** The number of the mark that an answer shows. */
+function shownBy({ answer: { body } }: Exchange): number | undefined {
+  if (typeof body !== 'object' || body === null || !('lineage' in body)) return undefined;
+  const { lineage } = body;
+  if (typeof lineage !== 'object' || lineage === null || !('incarnation' in lineage)) return undefined;
+  return Number(lineage.incarnation);
+}
+
+/** The chain of a machine can be read no more; `how` makes the error. */
+function breakChain(node: SimulatedNode, how: () => Error): () => void {
+  const snapshot = node.chain.snapshot.bind(node.chain);
+  node.chain.snapshot = async () => {
+    throw how();
+  };
+  return () => {
+    node.chain.snapshot = snapshot;
+  };
+}
+
+describe('a boot that does not hold yet, whose servers have lost their memory', () => {
+  it.each([
+    { title: 'control: the chain is away', error: () => new ProblemError('CHAIN_UNAVAILABLE', 'away') },
+    {
+      title: 'the chain endpoint gives one bad proof',
+      error: () => new EvidenceError('CHAIN_PROOF_INVALID', 'a bad proof'),
+    },
+  ])('keeps the only copy of the store key: $title', LONG, async ({ error }) => {
+    const { net, node, servers } = await formedNetwork(2101);
+    await net.witness.write(node);
+    await net.settle(10_000);
+    await net.world.clock.until(node.kill());
+    drop(net, node, ['/reserve']);
+    node.start();
+    await net.settle(8_000);
+    expect(node.state.name).toBe('open');
+    for (const server of servers) {
+      await restart(net, server);
+      await net.settle(30_000);
+    }
+    const repair = breakChain(node, error);
+    await net.settle(20_000);
+    repair();
+    net.world.wire.dropped.clear();
+    await net.settle(120_000);
+    expect(node.state.name).toBe('backed');
+    await net.close();
+  });
+});
+
+describe('an older instance that was shown a newer mark', () => {
+  async function twins(seed: number) {
+    const formed = await formedNetwork(seed);
+    const { net, node, first } = formed;
+    await net.witness.write(node);
+    const copy = net.addTwin(node);
+    cutOff(net, node);
+    copy.start();
+    await net.settle(30_000);
+    await restart(net, first);
+    await net.settle(60_000);
+    expect(copy.state.name).toBe('backed');
+    expect(await net.witness.write(copy)).toBe(true);
+    return { ...formed, copy };
+  }
+
+  it('by the answer to its visit: it stops then, and not at its next look', LONG, async () => {
+    const { net, node } = await twins(2111);
+    const own = node.open?.hold.incarnation.number ?? 0;
+    let told = 0;
+    onDelivered(net, node, (exchange) => {
+      if ((shownBy(exchange) ?? 0) > own) told++;
+    });
+    drop(net, node, ['/key-status']);
+    net.world.wire.cut.clear();
+    for (let waited = 0; told === 0 && waited < 120_000; waited += 250) await net.world.clock.advance(250);
+    expect(told).toBeGreaterThan(0);
+    await net.world.clock.advance(250);
+    expect(await net.witness.write(node)).toBe(false);
+    await net.close();
+  });
+
+  it('stops writing although its host withholds the chain from then on', LONG, async () => {
+    const { net, node } = await twins(2112);
+    const own = node.open?.hold.incarnation.number ?? 0;
+    let told = 0;
+    onDelivered(net, node, (exchange) => {
+      if ((shownBy(exchange) ?? 0) <= own) return;
+      told++;
+      if (told === 1) breakChain(node, () => new ProblemError('CHAIN_UNAVAILABLE', 'withheld'));
+    });
+    drop(net, node, ['/key-status']);
+    net.world.wire.cut.clear();
+    await net.settle(600_000);
+    expect(told).toBeGreaterThan(0);
+    expect(await net.witness.write(node)).toBe(false);
+    await net.close();
+  });
+
+  it('by a grant alone, when all other answers are dropped', LONG, async () => {
+    const { net, node, servers } = await formedNetwork(2113);
+    await net.witness.write(node);
+    await net.settle(10_000);
+    // It opens again without two of its servers, whose keys it does not know therefore.
+    const late = servers.slice(3);
+    for (const { endpoint } of late) net.world.wire.cut.add(`${node.name}>${endpoint}`);
+    await restart(net, node);
+    await net.settle(20_000);
+    expect(await net.witness.write(node)).toBe(true);
+    const copy = net.addTwin(node);
+    cutOff(net, node);
+    copy.start();
+    await net.settle(30_000);
+    expect(await net.witness.write(copy)).toBe(true);
+    let grants = 0;
+    onDelivered(net, node, ({ path, answer }) => {
+      if (path === '/request-encryption-key' && answer.status === 200) grants++;
+    });
+    drop(net, node, ['/key-status', '/lineage-status', '/lineage-update']);
+    for (const { endpoint } of late) net.world.wire.cut.delete(`${node.name}>${endpoint}`);
+    await net.settle(60_000);
+    expect(grants).toBeGreaterThan(0);
+    expect(await net.witness.write(node)).toBe(false);
+    await net.close();
+  });
+});
+
+describe('a boot without its slots', () => {
+  it('that is shown a newer head while it enrols does not go on elsewhere', LONG, async () => {
+    const { net, node, servers } = await formedNetwork(2121, 8);
+    await net.witness.write(node);
+    await net.settle(10_000);
+    const copy = net.addTwin(node);
+    drop(net, copy, ['/reserve']);
+    copy.start();
+    await net.settle(8_000);
+    expect(copy.state.name).toBe('open');
+    const number = node.open?.hold.incarnation.number ?? 0;
+    // The copy has the older disk from here on.
+    for (let count = 0; count < 5; count++) await net.witness.write(node);
+    await net.settle(20_000);
+    const sequence = node.open?.store.head().sequence ?? 0;
+    await net.world.clock.until(node.kill());
+    const [one, two, ...lost] = servers;
+    if (one === undefined || two === undefined) throw new Error('five servers');
+    for (const server of lost) {
+      await restart(net, server);
+      await net.settle(10_000);
+    }
+    let toldHead = 0;
+    onDelivered(net, copy, ({ answer: { body } }) => {
+      const text = JSON.stringify(body);
+      const head = /"head":\{"incarnation":(\d+),.*?"sequence":(\d+)/.exec(text);
+      if (head !== null && Number(head[1]) === number && Number(head[2]) === sequence) toldHead++;
+    });
+    net.world.wire.dropped.clear();
+    drop(net, copy, ['/lineage-status', '/reserve'], [one, two]);
+    await net.settle(120_000);
+    expect(toldHead).toBeGreaterThan(0);
+    expect(await net.witness.write(copy)).toBe(false);
+    await net.close();
+  });
+
+  it('an instance that holds asks all servers before it makes anything new', LONG, async () => {
+    const { net, node, servers, newest } = await formedNetwork(2122, 12);
+    await net.witness.write(node);
+    const copy = net.addTwin(node);
+    cutOff(net, node);
+    copy.start();
+    await net.settle(30_000);
+    for (const server of servers) server.drain();
+    await net.settle(120_000);
+    const moved = (await fileOf(copy)).generations[0].slots;
+    expect(copy.state.name).toBe('backed');
+    const isLeft = (server: SimulatedNode) =>
+      !moved.some(
+        (slot) => server.open !== undefined && equalBytes(slot.server, server.open.identity.account),
+      );
+    expect(servers.every(isLeft)).toBe(true);
+    for (const server of servers) {
+      await restart(net, server);
+      await net.settle(20_000);
+    }
+    expect(await net.witness.write(copy)).toBe(true);
+    net.world.wire.cut.clear();
+    let generations = 0;
+    for (let waited = 0; waited < 120_000 && node.state.name !== 'fenced'; waited += 500) {
+      await net.settle(500);
+      generations = (node.open?.book.newest?.generation ?? 0) - newest.generation;
+    }
+    expect(node.state.name).toBe('fenced');
+    expect(generations).toBe(0);
+    await net.close();
+  });
+});
+
+describe('a disk that fails', () => {
+  it('once, at the boot record: the boot holds later all the same', LONG, async () => {
+    const { net, node } = await formedNetwork(2131);
+    await net.settle(10_000);
+    await net.world.clock.until(node.kill());
+    node.start();
+    let isClaimed = false;
+    let failed = 0;
+    onDelivered(net, node, ({ path }) => {
+      if (path === '/claim') isClaimed = true;
+    });
+    node.disk.inject(({ kind, path }) => {
+      if (!isClaimed || failed > 0 || kind !== 'sync' || !path.includes('/store/')) return undefined;
+      failed++;
+      return { code: 'EIO' };
+    });
+    await net.settle(180_000);
+    expect(failed).toBe(1);
+    expect(node.state.name).toBe('backed');
+    expect(await net.witness.write(node)).toBe(true);
+    await net.close();
+  });
+
+  it('for the store alone: slots are still replaced, and the store key is not lost', LONG, async () => {
+    const { net, node, servers } = await formedNetwork(2132);
+    await net.settle(10_000);
+    node.disk.inject(({ kind, path }) =>
+      kind === 'sync' && path.includes('/store/') ? { code: 'EIO' } : undefined,
+    );
+    expect(await net.witness.write(node)).toBe(false);
+    for (const server of servers) {
+      await restart(net, server);
+      await net.settle(60_000);
+    }
+    node.disk.inject(undefined);
+    await restart(net, node);
+    await net.settle(60_000);
+    expect(node.state.name).toBe('backed');
+    await net.close();
+  });
+
+  it('is full: slots are still replaced, and the store key is not lost', LONG, async () => {
+    const { net, node, servers } = await formedNetwork(2133);
+    await net.settle(10_000);
+    node.disk.inject(({ kind, path }) =>
+      kind === 'write' && path.includes('/store/') ? { code: 'ENOSPC' } : undefined,
+    );
+    expect(await net.witness.write(node)).toBe(false);
+    for (const server of servers) {
+      await restart(net, server);
+      await net.settle(60_000);
+    }
+    node.disk.inject(undefined);
+    await restart(net, node);
+    await net.settle(60_000);
+    expect(node.state.name).toBe('backed');
+    await net.close();
+  });
+});
+
+describe('a host that drops the answers to the links of new slots', () => {
+  it('leaves no server behind that can never give a slot again', LONG, async () => {
+    const { net, node, first } = await formedNetwork(2141, 6);
+    drop(net, node, ['/key-status'], [first], 'answers');
+    await restart(net, first);
+    const account = node.open?.identity.account ?? new Uint8Array();
+    const keys = () =>
+      [...(first.keyServer?.vault.keys() ?? [])].filter((key) => equalBytes(key.account, account)).length;
+    await net.settle(1_200_000);
+    const left = keys();
+    net.world.wire.dropped.clear();
+    await net.settle(300_000);
+    expect({ left: left > 32, state: node.state.name, after: keys() }).toMatchObject({
+      state: 'backed',
+      after: 1,
+    });
+    await net.close();
+  });
+});
+
+describe('a server that shows a mark that its client never made', () => {
+  it('costs, as the only other server, a generation only after growing pauses', LONG, async () => {
+    const { net, node, newest, first } = await formedNetwork(2151, 6);
+    net.world.wire.forge = ({ from, endpoint, path, body }) => {
+      if (from !== node.name || endpoint !== first.endpoint || path !== '/key-status') return undefined;
+      const request = decodeKeyStatus(body);
+      const server = first.keyServer;
+      const key = first.memory?.find(
+        request.envelope.account,
+        request.envelope.name,
+        net.world.clock.nowMs(),
+      );
+      if (server === undefined || key === undefined || request.content.lineage !== undefined)
+        return undefined;
+      const { state } = decodeServerState(JSON.parse(JSON.stringify(server.keyStatus(body))));
+      if (state.lineage === undefined) return undefined;
+      const shown = { number: state.lineage.shown.number + 1, bootId: first.random(16) };
+      const lie = { ...state, lineage: { ...state.lineage, shown } };
+      const mac = responseMac(key.key, 'key-status', request.mac, serverStateBytes(lie));
+      return { status: 200, body: JSON.parse(JSON.stringify(serverStateToWire(lie, mac))) };
+    };
+    await net.settle(1_200_000);
+    const file = await fileOf(node);
+    expect(file.generations[0].generation - newest.generation).toBeLessThanOrEqual(14);
+    await net.close();
+  });
+});
