@@ -100,13 +100,21 @@ describe('an older instance that was shown a newer mark', () => {
   async function twins(seed: number) {
     const formed = await formedNetwork(seed);
     const { net, node, first } = formed;
+    // The older instance waits an hour before it replaces a silent server, so that it does nothing but look.
+    const { config } = net.world;
+    const patient = { ...config, healing: { ...config.healing, patienceMs: 3_600_000 } };
+    Object.assign(net.world, { config: patient });
+    await restart(net, node);
+    await net.settle(20_000);
+    Object.assign(net.world, { config });
     await net.witness.write(node);
     const copy = net.addTwin(node);
     cutOff(net, node);
     copy.start();
     await net.settle(30_000);
-    await restart(net, first);
-    await net.settle(60_000);
+    // The copy moves to the sixth server, which the older instance visits.
+    await net.world.clock.until(first.kill());
+    await net.settle(90_000);
     expect(copy.state.name).toBe('backed');
     expect(await net.witness.write(copy)).toBe(true);
     return { ...formed, copy };
@@ -179,7 +187,7 @@ describe('a boot without its slots', () => {
     await net.witness.write(node);
     await net.settle(10_000);
     const copy = net.addTwin(node);
-    drop(net, copy, ['/reserve']);
+    drop(net, copy, ['/reserve', '/lineage-status']);
     copy.start();
     await net.settle(8_000);
     expect(copy.state.name).toBe('open');
@@ -229,7 +237,12 @@ describe('a boot without its slots', () => {
       await restart(net, server);
       await net.settle(20_000);
     }
+    await net.settle(120_000);
+    expect(servers.map(({ state }) => state.name)).toEqual(Array(5).fill('backed'));
+    expect(servers.every(isLeft)).toBe(true);
     expect(await net.witness.write(copy)).toBe(true);
+    // Nor does its visit of one server at a time tell it.
+    drop(net, node, ['/lineage-update']);
     net.world.wire.cut.clear();
     let generations = 0;
     for (let waited = 0; waited < 120_000 && node.state.name !== 'fenced'; waited += 500) {
