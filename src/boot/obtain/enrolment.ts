@@ -185,8 +185,13 @@ async function linkAll<Granted extends { readonly record: ServerRecord; readonly
       } catch (error) {
         const { enrolled, record } = one;
         fail(record, failureOf(error));
-        enrolled.key.wipe();
         enrolled.recoveryToken.wipe();
+        // Perhaps it was linked, and only the answer is lost.
+        const { slotId, key } = enrolled;
+        void tools.client
+          .forget(record, { account, slotId, key }, link.incarnation, signal)
+          .catch(() => undefined)
+          .finally(() => key.wipe());
         return [];
       }
     }),
