@@ -189,7 +189,7 @@ describe('a boot without its slots', () => {
     const copy = net.addTwin(node);
     drop(net, copy, ['/reserve', '/lineage-status']);
     copy.start();
-    await net.settle(8_000);
+    await net.settle(40_000);
     expect(copy.state.name).toBe('open');
     const number = node.open?.hold.incarnation.number ?? 0;
     // The copy has the older disk from here on.
@@ -315,10 +315,63 @@ describe('a disk that fails', () => {
   });
 });
 
+describe('a full disk of a boot that holds and has not written its first record', () => {
+  it('does not cost the only copy of the store key', LONG, async () => {
+    const { net, node, servers } = await formedNetwork(2161);
+    await net.settle(10_000);
+    await net.world.clock.until(node.kill());
+    drop(net, node, ['/reserve']);
+    node.start();
+    await net.settle(8_000);
+    expect(node.state.name).toBe('open');
+    for (const server of servers) {
+      await restart(net, server);
+      await net.settle(30_000);
+    }
+    node.disk.inject(({ kind, path }) =>
+      kind === 'write' && path.startsWith('/data/node/') ? { code: 'ENOSPC' } : undefined,
+    );
+    net.world.wire.dropped.clear();
+    await net.settle(60_000);
+    node.disk.inject(undefined);
+    await net.settle(120_000);
+    expect(node.state.name).toBe('backed');
+    await net.close();
+  });
+
+  it('since its first claim: slots are still replaced while servers restart', LONG, async () => {
+    const { net, node, servers } = await formedNetwork(2162);
+    await net.settle(10_000);
+    await net.world.clock.until(node.kill());
+    let isFull = false;
+    node.disk.inject(({ kind, path }) =>
+      isFull && kind === 'write' && path.includes('/store/') ? { code: 'ENOSPC' } : undefined,
+    );
+    onDelivered(net, node, ({ path }) => {
+      if (path === '/claim') isFull = true;
+    });
+    node.start();
+    await net.settle(20_000);
+    for (const server of servers) {
+      await restart(net, server);
+      await net.settle(60_000);
+    }
+    node.disk.inject(undefined);
+    await net.settle(120_000);
+    expect(node.state.name).toBe('backed');
+    await net.close();
+  });
+});
+
 describe('a host that drops the answers to the links of new slots', () => {
-  it('leaves no server behind that can never give a slot again', LONG, async () => {
+  it.each([
+    { title: 'and nothing else', others: [] },
+    { title: 'and requests to forget', others: ['/forget'] },
+    { title: 'and requests to forget and visits', others: ['/forget', '/lineage-update'] },
+  ])('leaves no server behind that can never give a slot again: $title', LONG, async ({ others }) => {
     const { net, node, first } = await formedNetwork(2141, 6);
     drop(net, node, ['/key-status'], [first], 'answers');
+    drop(net, node, others, [first]);
     await restart(net, first);
     const account = node.open?.identity.account ?? new Uint8Array();
     const keys = () =>
