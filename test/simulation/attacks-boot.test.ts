@@ -1,6 +1,14 @@
 import { describe, expect, it } from 'vitest';
+import { type HoldTarget, takeHold } from '../../src/boot/heal/take-hold.ts';
+import { AccountHold } from '../../src/boot/node/account-hold.ts';
+import type { HeldSlot, PeerClient, PeerRecord } from '../../src/boot/peer/peer-client.ts';
 import { equalBytes } from '../../src/bytes/concat.ts';
+import { AccountId, SlotId, X25519PublicKey } from '../../src/bytes/fixed-bytes.ts';
+import { SecretBytes } from '../../src/bytes/secret-bytes.ts';
 import { EvidenceError, ProblemError } from '../../src/errors/latchkey-error.ts';
+import type { Incarnation, Reservation } from '../../src/lineage/incarnation.ts';
+import { Lineage } from '../../src/lineage/lineage.ts';
+import { type LineageFacts, NO_FACTS, reserve, show } from '../../src/lineage/rules.ts';
 import { responseMac } from '../../src/protocol/mac.ts';
 import {
   decodeKeyStatus,
@@ -197,18 +205,18 @@ describe('a boot without its slots', () => {
     await net.settle(20_000);
     const sequence = node.open?.store.head().sequence ?? 0;
     await net.world.clock.until(node.kill());
-    const [one, two, ...lost] = servers;
-    if (one === undefined || two === undefined) throw new Error('five servers');
-    for (const server of lost) {
-      await restart(net, server);
-      await net.settle(10_000);
-    }
     let toldHead = 0;
     onDelivered(net, copy, ({ answer: { body } }) => {
       const text = JSON.stringify(body);
       const head = /"head":\{"incarnation":(\d+),.*?"sequence":(\d+)/.exec(text);
       if (head !== null && Number(head[1]) === number && Number(head[2]) === sequence) toldHead++;
     });
+    const [one, two, ...lost] = servers;
+    if (one === undefined || two === undefined) throw new Error('five servers');
+    for (const server of lost) {
+      await restart(net, server);
+      await net.settle(10_000);
+    }
     net.world.wire.dropped.clear();
     drop(net, copy, ['/lineage-status', '/reserve'], [one, two]);
     await net.settle(120_000);
@@ -385,6 +393,68 @@ describe('a host that drops the answers to the links of new slots', () => {
       after: 1,
     });
     await net.close();
+  });
+});
+
+describe('a server that invents reservations', () => {
+  const t = 3;
+  const lineageOf = () => new Lineage(new SecretBytes(new Uint8Array(32).fill(5)));
+  const account = AccountId.of(new Uint8Array(32));
+  const targets: HoldTarget[] = [0, 1, 2, 3, 4].map((index) => ({
+    peer: {
+      account: AccountId.of(new Uint8Array(32).fill(index + 1)),
+      x25519PublicKey: X25519PublicKey.of(new Uint8Array(32)),
+      endpoint: `${index}`,
+    },
+    held: {
+      account,
+      slotId: SlotId.of(new Uint8Array(16).fill(index)),
+      key: new SecretBytes(new Uint8Array(32)),
+    },
+    generation: 1,
+  }));
+
+  /** Servers as the rules have them, of which some are down and some invent the highest number. */
+  class Servers {
+    readonly facts = new Map(targets.map(({ peer }) => [peer.endpoint, NO_FACTS]));
+    down: readonly string[] = [];
+    liars: readonly string[] = [];
+    requests = 0;
+
+    readonly client = {
+      reserve: (peer: PeerRecord, _held: HeldSlot, wish: Reservation) =>
+        this.#answer(peer, (facts) => reserve(facts, wish)),
+      claim: (peer: PeerRecord, _held: HeldSlot, from: Incarnation) =>
+        this.#answer(peer, (facts) => show(facts, from)),
+    } as unknown as PeerClient;
+
+    async #answer({ endpoint }: PeerRecord, change: (facts: LineageFacts) => LineageFacts) {
+      this.requests++;
+      if (this.down.includes(endpoint)) throw new Error('down');
+      const facts = change(this.facts.get(endpoint) ?? NO_FACTS);
+      this.facts.set(endpoint, facts);
+      const lie = { number: Number.MAX_SAFE_INTEGER, boot: new Uint8Array(8).fill(9) };
+      const reserved = this.liars.includes(endpoint) ? lie : facts.reserved;
+      return { lineage: { ...facts, reserved, slots: [] } };
+    }
+  }
+
+  it('while too few others answer does not keep later boots climbing for as long', LONG, async () => {
+    const servers = new Servers();
+    const quorum = { targets, thresholds: new Map([[1, t]]) };
+    const never = new AbortController().signal;
+    servers.liars = ['0'];
+    servers.down = ['1', '2'];
+    const first = new AccountHold(lineageOf(), new Uint8Array(8).fill(1));
+    // Some half an hour at the pace of a guardian.
+    for (let attempt = 0; attempt < 1_000; attempt++)
+      expect(await takeHold(servers.client, first, undefined, quorum, never)).toBe(false);
+    servers.liars = [];
+    servers.down = [];
+    const next = new AccountHold(lineageOf(), new Uint8Array(8).fill(2));
+    let attempts = 1;
+    while (attempts < 2_000 && !(await takeHold(servers.client, next, undefined, quorum, never))) attempts++;
+    expect(attempts).toBeLessThanOrEqual(10);
   });
 });
 
