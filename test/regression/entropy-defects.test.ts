@@ -17,7 +17,13 @@ import { QuoteVerifier } from '../../src/tdx/verify-quote.ts';
 import { START_MS } from '../support/collateral-world.ts';
 import { endNetwork, formedNetwork, restart } from '../support/formed-network.ts';
 import { keyServerWorld } from '../support/key-server-fixture.ts';
-import { clientAccount, keyStatusContent, lineageKeyNumber, newSlotId, ProtocolClient } from '../support/protocol-client.ts';
+import {
+  clientAccount,
+  keyStatusContent,
+  lineageKeyNumber,
+  newSlotId,
+  ProtocolClient,
+} from '../support/protocol-client.ts';
 import { SimulatedDisk } from '../support/simulated-disk.ts';
 import { folderDigest, KEYSLOTS, type SimulatedNetwork } from '../support/simulated-network.ts';
 import type { SimulatedNode } from '../support/simulated-network-node.ts';

@@ -105,17 +105,22 @@ export class Healer {
     this.#forgetful = new RepeatedClaims({ ...options, maxDoublings: MAX_FORGETFUL_DOUBLINGS });
   }
 
-  /** One check of all slots and of the chain. Returns the state of the node afterwards. */
+  /**
+   * One check of all slots and of the chain; before this instance holds its account, one attempt to take hold of it.
+   * Returns the state of the node afterwards.
+   */
   async tick(signal: AbortSignal): Promise<NodeState> {
     if (this.#fenced !== undefined) return this.#fenced;
     // Before the chain is read: a host that withholds it must not keep an older instance writing.
     if (this.#isOvertaken) return this.#fence();
     const { chain } = this.#parts;
     const snapshot = await orAborted(chain.snapshot(), signal);
-    // First by the slots that opened the store: a server that hangs must not hold up a boot.
-    const isHeld = this.#mayWrite || (await this.#holdBySlots(snapshot, signal));
+    // First by the slots that opened the store alone: a server that hangs must not hold up a boot.
+    if (!this.#mayWrite && (await this.#holdBySlots(snapshot, signal))) return this.#opened();
     await this.#missingKeys.learn(snapshot, signal);
-    if (!isHeld && !(await this.#takeHold(snapshot, signal))) return this.#unclaimed();
+    if (!this.#mayWrite) {
+      return (await this.#takeHold(snapshot, signal)) ? this.#opened() : this.#unclaimed();
+    }
     let check = await this.#check(snapshot, signal);
     if (this.#isOvertaken) return this.#fence();
     this.#erasure.run(snapshot, this.#shownBy(check), signal);
@@ -276,11 +281,15 @@ export class Healer {
   }
 
   #unclaimed(): NodeState {
+    return { ...this.#opened(), reason: 'too few key servers have shown the mark of this instance' };
+  }
+
+  #opened(): Extract<NodeState, { name: 'open' }> {
     const slots = this.#node.book.slots().map(({ slot: { server, slotId } }): SlotReport => {
       const standing = this.#missingKeys.unknown.get(toHex(slotId)) ?? 'asked';
       return { server, endpoint: undefined, standing };
     });
-    return { name: 'open', reason: 'too few key servers have shown the mark of this instance', slots };
+    return { name: 'open', slots };
   }
 
   /** Something changed for the better: the next tick may try at once. */
@@ -303,7 +312,8 @@ export class Healer {
     const check = await checkSlots(tools.client, this.#node, snapshot, known, signal);
     // The newer instance may depend on the slots that this instance would give up.
     if (this.#isOvertaken) return check;
-    await this.#node.book.note(confirmations(check), lostSlots(check));
+    const isNoted = await this.#node.book.note(confirmations(check), lostSlots(check));
+    if (!isNoted) this.#parts.log('warn', 'slots.older-kept', {});
     this.#live = newestOf(this.#node, check).filter(isLive).length;
     this.#noteSilence(check);
     this.#suspected.clear(check.checked);
@@ -392,7 +402,8 @@ export class Healer {
     this.#shortBecause = count < quorum.n ? shortfall(enrolment, quorum) : undefined;
     const leaves = newestOf(this.#node, check).filter(isDraining);
     const forgotten = newestOf(this.#node, check).filter(hasForgotten);
-    if (signal.aborted || count < worthwhile || this.#isDoubtful(check, enrolment, quorum)) {
+    const isDoubtful = this.#isDoubtful(check, enrolment, quorum);
+    if (signal.aborted || count < worthwhile || isDoubtful) {
       this.#backOff(count, quorum);
       this.#forgetEnrolment(enrolment, snapshot);
       return false;
@@ -441,10 +452,11 @@ export class Healer {
   }
 
   /** Whether a generation of these servers would answer a "forgot" that is not true. */
-  #isDoubtful({ checked }: SlotCheck, { servers }: Enrolment, { n }: Quorum): boolean {
-    const fresh = this.#suspected.learn(checked, servers);
+  #isDoubtful({ checked }: SlotCheck, { servers, unlinked }: Enrolment, { n }: Quorum): boolean {
+    const granted = [...servers, ...unlinked];
+    const fresh = this.#suspected.learn(checked, granted);
     for (const server of fresh) this.#parts.log('warn', 'slot.doubted', { server: encodeSs58(server) });
-    return fresh.length > 0 || (servers.length < n && contradicted(checked, servers).length > 0);
+    return fresh.length > 0 || (servers.length < n && contradicted(checked, granted).length > 0);
   }
 
   async #putInFront({ servers }: Enrolment, quorum: Quorum, check: SlotCheck): Promise<void> {

@@ -104,23 +104,25 @@ export class SlotBook {
   /**
    * Notes the results of a slot check: confirms the slots that proved to live, withdraws the slots that their
    * servers say are lost, and then gives up the older generation if the newer one is complete.
+   * @returns false when the older generation stays in the file although it could go: the store takes no writes now.
    */
   note(
     confirmed: readonly { readonly slotId: SlotId; readonly instanceId: InstanceId }[],
     lost: readonly SlotId[],
-  ): Promise<void> {
+  ): Promise<boolean> {
     return this.#oneAfterAnother(async () => {
       const present = this.#file;
-      if (present === undefined) return;
+      if (present === undefined) return true;
       let changed = present;
       for (const slotId of lost) changed = withdrawSlot(changed, this.#storeKey, slotId);
       for (const { slotId, instanceId } of confirmed) {
         changed = confirmSlot(changed, this.#storeKey, slotId, instanceId);
       }
       const { file, dropped } = dropOlder(changed);
-      if (dropped.length === 0 || (await this.#leave(dropped))) await this.#change(file, dropped);
-      // The store cannot be written now: the older generation stays until it is noted that it has gone.
+      const isNoted = dropped.length === 0 || (await this.#leave(dropped));
+      if (isNoted) await this.#change(file, dropped);
       else await this.#change(changed, []);
+      return isNoted;
     });
   }
 
