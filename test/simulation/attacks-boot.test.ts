@@ -225,6 +225,57 @@ describe('a boot without its slots', () => {
     await net.close();
   });
 
+  it('that learns of a newer head with the proof that its slots are gone does not go on', LONG, async () => {
+    const { net, node, servers, first } = await formedNetwork(2123, 12);
+    await net.witness.write(node);
+    await net.settle(10_000);
+    const copy = net.addTwin(node);
+    drop(net, copy, ['/reserve', '/lineage-status', '/key-status']);
+    copy.start();
+    await net.settle(40_000);
+    expect(copy.state.name).toBe('open');
+    // The instance that holds moves on: new slots, the old ones forgotten, and records that the copy does not have.
+    await net.world.clock.until(first.kill());
+    await net.settle(90_000);
+    expect(node.state.name).toBe('backed');
+    for (let count = 0; count < 5; count++) await net.witness.write(node);
+    await net.settle(30_000);
+    const present = (await fileOf(node)).generations[0].slots;
+    const knowing = net.nodes.filter(
+      ({ open }) =>
+        open !== undefined && present.some(({ server }) => equalBytes(server, open.identity.account)),
+    );
+    await net.world.clock.until(node.kill());
+    // Each server gives one answer to `/lineage-status`; those that know more are not reached otherwise.
+    net.world.wire.dropped.clear();
+    drop(
+      net,
+      copy,
+      ['/key-status', '/reserve', '/claim', '/lineage-update', '/challenge'],
+      [...knowing, ...servers],
+    );
+    drop(
+      net,
+      copy,
+      ['/lineage-status'],
+      knowing.filter((server) => !servers.includes(server)),
+    );
+    const asked = new Map<string, number>();
+    net.world.wire.forge = ({ from, endpoint, path }) => {
+      if (from !== copy.name || path !== '/lineage-status') return undefined;
+      asked.set(endpoint, (asked.get(endpoint) ?? 0) + 1);
+      return (asked.get(endpoint) ?? 0) > 1 ? 'hang' : undefined;
+    };
+    let told = 0;
+    onDelivered(net, copy, ({ path, answer }) => {
+      if (path === '/lineage-status' && answer.status === 200) told++;
+    });
+    await net.settle(120_000);
+    expect(told).toBeGreaterThan(0);
+    expect(await net.witness.write(copy)).toBe(false);
+    await net.close();
+  });
+
   it('an instance that holds asks all servers before it makes anything new', LONG, async () => {
     const { net, node, servers, newest } = await formedNetwork(2122, 12);
     await net.witness.write(node);
