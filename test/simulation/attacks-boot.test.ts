@@ -1,13 +1,18 @@
 import { describe, expect, it } from 'vitest';
+import { KeyErasure } from '../../src/boot/heal/key-erasure.ts';
 import { type HoldTarget, takeHold } from '../../src/boot/heal/take-hold.ts';
 import { AccountHold } from '../../src/boot/node/account-hold.ts';
-import type { HeldSlot, PeerClient, PeerRecord } from '../../src/boot/peer/peer-client.ts';
+import type { OpenNode } from '../../src/boot/node/open-node.ts';
+import type { HeldLineage, HeldSlot, PeerClient, PeerRecord } from '../../src/boot/peer/peer-client.ts';
 import { equalBytes } from '../../src/bytes/concat.ts';
-import { AccountId, SlotId, X25519PublicKey } from '../../src/bytes/fixed-bytes.ts';
+import { AccountId, InstanceId, SlotId, X25519PublicKey } from '../../src/bytes/fixed-bytes.ts';
+import { toHex } from '../../src/bytes/hex.ts';
 import { SecretBytes } from '../../src/bytes/secret-bytes.ts';
+import type { ChainSnapshot } from '../../src/chain/chain-view.ts';
 import { EvidenceError, ProblemError } from '../../src/errors/latchkey-error.ts';
 import type { Incarnation, Reservation } from '../../src/lineage/incarnation.ts';
 import { Lineage } from '../../src/lineage/lineage.ts';
+import { lineageIdOf } from '../../src/lineage/lineage-key.ts';
 import { type LineageFacts, NO_FACTS, reserve, show } from '../../src/lineage/rules.ts';
 import { responseMac } from '../../src/protocol/mac.ts';
 import {
@@ -506,6 +511,63 @@ describe('a server that invents reservations', () => {
     let attempts = 1;
     while (attempts < 2_000 && !(await takeHold(servers.client, next, undefined, quorum, never))) attempts++;
     expect(attempts).toBeLessThanOrEqual(10);
+  });
+});
+
+describe('former lineages of one server', () => {
+  it('are closed each by itself, also when one of them cannot be', async () => {
+    const secretOf = (byte: number) => new SecretBytes(new Uint8Array(32).fill(byte));
+    const server = AccountId.of(new Uint8Array(32).fill(1));
+    const account = AccountId.of(new Uint8Array(32).fill(2));
+    const instanceId = InstanceId.of(new Uint8Array(16).fill(3));
+    const record = {
+      account: server,
+      x25519PublicKey: X25519PublicKey.of(new Uint8Array(32)),
+      endpoint: 'a:1',
+    };
+    const former = (byte: number) => ({
+      secret: secretOf(byte),
+      last: { number: 5, boot: new Uint8Array(8).fill(byte) },
+      servers: [{ server, instanceId }],
+    });
+    const asked = new Set<string>();
+    const newer = new Lineage(secretOf(11)).incarnation(9, new Uint8Array(8).fill(9));
+    const parts = {
+      client: {
+        lineageUpdate: async (_peer: unknown, { key }: HeldLineage) => {
+          asked.add(toHex(lineageIdOf(key)));
+          // It knows of a newer instance under the first one, and so closes nothing.
+          return { lineage: { ...NO_FACTS, shown: newer, slots: [] } };
+        },
+      },
+      vetter: {},
+      log: () => undefined,
+      onOvertaken: () => undefined,
+    };
+    const node = {
+      identity: { account },
+      hold: AccountHold.ofNewLineage(new Lineage(secretOf(13)), new Uint8Array(8)),
+      store: { head: () => ({ sequence: 1, digest: new Uint8Array(32) }) },
+      book: { has: () => false, slots: () => [] },
+      older: {
+        generations: [],
+        lineages: [former(11), former(12)],
+        saveMissing: async () => true,
+        erased: async () => true,
+        closed: async () => true,
+      },
+    };
+    const erasure = new KeyErasure(
+      parts as unknown as ConstructorParameters<typeof KeyErasure>[0],
+      node as unknown as OpenNode,
+    );
+    const snapshot = { servers: [record] } as unknown as ChainSnapshot;
+    for (let tick = 0; tick < 5; tick++) {
+      erasure.run(snapshot, new Map(), new AbortController().signal);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    const names = [11, 12].map((byte) => toHex(lineageIdOf(new Lineage(secretOf(byte)).keyOf(server))));
+    expect(names.filter((name) => asked.has(name))).toEqual(names);
   });
 });
 
