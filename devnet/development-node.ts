@@ -16,6 +16,8 @@ export interface NodeStatus {
   readonly state: string;
   readonly ready: boolean;
   readonly summary: string;
+  /** Why the store is closed. */
+  readonly cause?: string;
   readonly accountId?: string;
   readonly x25519PublicKey?: string;
   readonly have?: number;

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { showClone, showOldDisk } from './copied-disk.ts';
 import { type DevelopmentNode, isFullyBacked, isOpen, type NodeStatus } from './development-node.ts';
 import { showForgedKeyslots } from './forged-keyslots.ts';
 import type { DevelopmentNetwork } from './network.ts';
@@ -102,6 +103,13 @@ export async function tellStory(network: DevelopmentNetwork, timeline: Timeline)
   timeline.chapter('Its host forges the keyslot file');
   await showForgedKeyslots(alice, chain.url, timeline);
   await startAndRead(alice, timeline, `${alice.name} opens with its own keyslot file`);
+  await timeline.step('all stores are backed', () => allBacked(nodes));
+
+  timeline.chapter('Its host puts an old disk back');
+  await showOldDisk(alice, timeline);
+
+  timeline.chapter('Its host runs a copy');
+  await showClone(alice, network.rootFile, timeline);
   await timeline.step('all stores are backed', () => allBacked(nodes));
 
   timeline.chapter('What is refused');

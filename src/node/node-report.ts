@@ -70,6 +70,7 @@ function slotNumbers(state: NodeState): {
       return { live: state.live, wanted: state.n, threshold: state.t };
     case 'locked':
       return { live: state.have, wanted: state.n, threshold: state.need };
+    case 'unclaimed':
     case 'open':
       return { live: state.slots.filter(({ standing }) => standing === 'live').length };
     case 'unbacked':

@@ -281,7 +281,8 @@ export class Healer {
   }
 
   #unclaimed(): NodeState {
-    return { ...this.#opened(), reason: 'too few key servers have shown the mark of this instance' };
+    const reason = 'too few key servers have shown the mark of this instance';
+    return { ...this.#opened(), name: 'unclaimed', reason };
   }
 
   #opened(): Extract<NodeState, { name: 'open' }> {

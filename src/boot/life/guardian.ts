@@ -257,7 +257,9 @@ export class Guardian {
     const before = this.#state;
     this.#state = state;
     if (summarize(before) !== summarize(state)) {
-      const level = ['unbacked', 'locked', 'fenced', 'degraded'].includes(state.name) ? 'warn' : 'info';
+      const level = ['unbacked', 'locked', 'unclaimed', 'fenced', 'degraded'].includes(state.name)
+        ? 'warn'
+        : 'info';
       this.#parts.log(level, 'node.state', { state: state.name, summary: summarize(state) });
     }
     try {

@@ -121,7 +121,7 @@ async function takeOver(
     if (slot === undefined) key.wipe();
     else node.book.learn(slot.slotId, key);
   }
-  report({ name: 'open', slots: recovered.slots });
+  report({ name: 'unclaimed', reason: 'takes hold of its account', slots: recovered.slots });
   return node;
 }
 

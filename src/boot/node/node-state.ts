@@ -26,7 +26,8 @@ export type FencedCause = 'newer-instance' | 'key-unknown';
  * | fresh | being made | first boot: asks servers for its first slots |
  * | locked | closed, untouched | has k of t slots; keeps trying |
  * | unbacked | open | no server holds a slot: a restart now loses the store |
- * | open | open, read-only | opened by its peers; this instance does not hold the account yet |
+ * | unclaimed | open, not served | opened by its peers; this instance does not hold its account yet |
+ * | open | open | holds its account; slots not looked at yet |
  * | degraded | open | fewer than n slots live; being healed |
  * | backed | open | n slots confirmed and live |
  * | fenced | open, read-only | a newer instance claimed the account, or either of two store keys may be in force |
@@ -48,7 +49,8 @@ export type NodeState =
       readonly slots: readonly SlotReport[];
     }
   | { readonly name: 'unbacked'; readonly reason: string; readonly slots: readonly SlotReport[] }
-  | { readonly name: 'open'; readonly reason?: string; readonly slots: readonly SlotReport[] }
+  | { readonly name: 'unclaimed'; readonly reason: string; readonly slots: readonly SlotReport[] }
+  | { readonly name: 'open'; readonly slots: readonly SlotReport[] }
   | {
       readonly name: 'degraded' | 'backed';
       /** Why there are fewer than n slots, or why servers that drain were not left, where this is known. */
@@ -86,8 +88,10 @@ export function summarize(state: NodeState): string {
       return `locked (${state.have} of ${state.need}): ${state.reason}`;
     case 'unbacked':
       return `unbacked: ${state.reason}; a restart now would lose this store`;
+    case 'unclaimed':
+      return `unclaimed: ${state.reason}`;
     case 'open':
-      return `open, takes no writes yet: ${state.reason ?? 'takes hold of its account'}`;
+      return 'open: slots not checked yet';
     case 'degraded':
     case 'backed': {
       const draining = drainingServers(state);
@@ -112,8 +116,10 @@ export function explain(state: NodeState): string {
       return explainLocked(state);
     case 'unbacked':
       return 'Do not restart this node before it is backed. It enrols by itself as soon as the chain shows enough key servers that pass its trust section.';
+    case 'unclaimed':
+      return 'The store is open and not served yet. The node goes on by itself once t of its key servers have shown the mark of this instance; help it by bringing key servers back. Do not restart it meanwhile: if too many of them have lost their memory, only this process has the store key, and makes new slots for it.';
     case 'open':
-      return 'The store is open for reading. The node writes once t of its key servers have shown the mark of this instance; help it by bringing key servers back.';
+      return 'Nothing. The node is about to check its slots.';
     case 'degraded':
       return explainDegraded(state);
     case 'backed':
