@@ -94,7 +94,7 @@ describe('a boot that does not hold yet, whose servers have lost their memory', 
     drop(net, node, ['/reserve']);
     node.start();
     await net.settle(8_000);
-    expect(node.state.name).toBe('open');
+    expect(node.state.name).toBe('unclaimed');
     for (const server of servers) {
       await restart(net, server);
       await net.settle(30_000);
@@ -203,7 +203,7 @@ describe('a boot without its slots', () => {
     drop(net, copy, ['/reserve', '/lineage-status']);
     copy.start();
     await net.settle(40_000);
-    expect(copy.state.name).toBe('open');
+    expect(copy.state.name).toBe('unclaimed');
     const number = node.open?.hold.incarnation.number ?? 0;
     // The copy has the older disk from here on.
     for (let count = 0; count < 5; count++) await net.witness.write(node);
@@ -238,7 +238,7 @@ describe('a boot without its slots', () => {
     drop(net, copy, ['/reserve', '/lineage-status', '/key-status']);
     copy.start();
     await net.settle(40_000);
-    expect(copy.state.name).toBe('open');
+    expect(copy.state.name).toBe('unclaimed');
     // The instance that holds moves on: new slots, the old ones forgotten, and records that the copy does not have.
     await net.world.clock.until(first.kill());
     await net.settle(90_000);
@@ -387,7 +387,7 @@ describe('a full disk of a boot that holds and has not written its first record'
     drop(net, node, ['/reserve']);
     node.start();
     await net.settle(8_000);
-    expect(node.state.name).toBe('open');
+    expect(node.state.name).toBe('unclaimed');
     for (const server of servers) {
       await restart(net, server);
       await net.settle(30_000);
