@@ -128,7 +128,8 @@ export class LineageRecord {
 
   /** What grants and answers show of it. */
   get state(): LineageState {
-    const shown = this.#slots.slice(0, MAX_LINEAGE_SLOTS);
+    // The newest first: what a request has just linked is among them, however many there are.
+    const shown = this.#slots.slice(-MAX_LINEAGE_SLOTS).reverse();
     return { ...this.facts, slots: shown.map(({ slotId }) => slotId) };
   }
 

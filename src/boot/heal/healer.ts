@@ -3,6 +3,7 @@ import type { SlotId } from '../../bytes/fixed-bytes.ts';
 import { toHex } from '../../bytes/hex.ts';
 import { encodeSs58 } from '../../bytes/ss58.ts';
 import type { ChainSnapshot, ChainView } from '../../chain/chain-view.ts';
+import { LatchkeyError } from '../../errors/latchkey-error.ts';
 import { eligibleServers } from '../../keyslots/choose-servers.ts';
 import { buildGeneration, nextGeneration } from '../../keyslots/generations.ts';
 import type { Slot } from '../../keyslots/keyslot-file.ts';
@@ -46,6 +47,12 @@ import { UnreachableSince } from './unreachable-since.ts';
 
 /** Cap on the doublings of the patience with a server that says again and again that its memory is gone. */
 const MAX_FORGETFUL_DOUBLINGS = 3;
+
+const NOT_SHOWN = 'too few key servers have shown the mark of this instance';
+
+/** Whether a store that failed so takes nothing more until it is opened anew. */
+const isPoisoned = (error: unknown): boolean =>
+  error instanceof LatchkeyError && error.code === 'STORE_WRITE_FAILED';
 
 type FencedState = Extract<NodeState, { name: 'fenced' }>;
 
@@ -115,11 +122,14 @@ export class Healer {
     const { chain } = this.#parts;
     const snapshot = await orAborted(chain.snapshot(), signal);
     // First by the slots that opened the store alone: a server that hangs must not hold up a boot.
-    if (!this.#mayWrite && (await this.#holdBySlots(snapshot, signal))) return this.#opened();
+    const { hold } = this.#node;
+    if (!hold.holds && (await this.#holdBySlots(snapshot, signal))) return await this.#begin();
     await this.#missingKeys.learn(snapshot, signal);
-    if (!this.#mayWrite) {
-      return (await this.#takeHold(snapshot, signal)) ? this.#opened() : this.#unclaimed();
+    if (!hold.holds) {
+      return (await this.#takeHold(snapshot, signal)) ? await this.#begin() : this.#unclaimed(NOT_SHOWN);
     }
+    const begun = this.#mayWrite ? undefined : await this.#begin();
+    if (begun !== undefined && this.#mayWrite) return begun;
     let check = await this.#check(snapshot, signal);
     if (this.#isOvertaken) return this.#fence();
     this.#erasure.run(snapshot, this.#shownBy(check), signal);
@@ -194,7 +204,6 @@ export class Healer {
       const targets = this.#holdTargets(snapshot);
       await takeHold(client, hold, { targets, thresholds }, signal);
     }
-    if (hold.holds) await this.#begin();
     return hold.holds;
   }
 
@@ -208,12 +217,25 @@ export class Healer {
     });
   }
 
-  /** The first record of this boot: what it writes from here on belongs to it. */
-  async #begin(): Promise<void> {
-    const { hold, sealed, store } = this.#node;
-    await sealed.batch([bootRecord(hold.incarnation)]);
+  /**
+   * Writes the first record of this boot: what it writes from here on belongs to it. Where the disk does not take it,
+   * healing goes on without: the slots of the store must not depend on it.
+   * @throws EvidenceError STORE_ROLLED_BACK, ProblemError NODE_FENCED; and the store's error once enough slots live to
+   *   open the store anew.
+   */
+  async #begin(): Promise<NodeState> {
+    const { hold, sealed, store, book } = this.#node;
+    hold.requireCurrent();
+    try {
+      await sealed.batch([bootRecord(hold.incarnation)]);
+    } catch (error) {
+      if (this.#live >= (book.newest?.t ?? 1) && isPoisoned(error)) throw error;
+      return this.#unclaimed(`the first record was not written: ${String(error)}`);
+    }
+    hold.begin();
     store.release();
     this.#parts.log('info', 'node.holds', { incarnation: hold.incarnation.number });
+    return this.#opened();
   }
 
   /**
@@ -252,7 +274,6 @@ export class Healer {
     }
     // First the keyslot file: no other slots open the store any more.
     await this.#putInFront(enrolment, quorum, { checked: [] });
-    await this.#begin();
     return true;
   }
 
@@ -279,8 +300,7 @@ export class Healer {
     return lost;
   }
 
-  #unclaimed(): NodeState {
-    const reason = 'too few key servers have shown the mark of this instance';
+  #unclaimed(reason: string): NodeState {
     return { ...this.#opened(), name: 'unclaimed', reason };
   }
 
@@ -438,6 +458,7 @@ export class Healer {
       signal,
     });
     this.#logFailures(enrolment);
+    for (const { server, slotId } of enrolment.unlinked) this.#erasure.abandon(server, slotId);
     try {
       if (!hold.holds) hold.requireCurrent();
     } catch (error) {
@@ -506,6 +527,7 @@ export class Healer {
   #state(check: SlotCheck, reason: string): NodeState {
     const newest = this.#node.book.newest;
     const slots = newestOf(this.#node, check).map(({ report }) => report);
+    if (!this.#mayWrite) return { name: 'unclaimed', reason: 'the first record was not written', slots };
     if (newest === undefined) return { name: 'unbacked', reason, slots };
     const { t, n, generation } = newest;
     if (this.#isBacked && !slots.some((report) => isDraining({ report }))) this.#shortBecause = undefined;
@@ -543,6 +565,7 @@ export class Healer {
     const { client } = this.#parts.tools;
     for (const { server, slotId, key, recoveryToken } of servers) {
       recoveryToken.wipe();
+      this.#erasure.abandon(server, slotId);
       const record = snapshot.servers.find(({ account }) => equalBytes(account, server));
       if (record === undefined) continue;
       const incarnation = hold.holds ? hold.incarnation : hold.newest;

@@ -17,6 +17,9 @@ import type { ServerVetter } from '../obtain/vet-server.ts';
 import type { PeerClient } from '../peer/peer-client.ts';
 import { describeFailure, failureOf } from '../peer/peer-failure.ts';
 
+/** Slots of failed enrolments that are remembered, each server. */
+const MAX_ABANDONED = 128;
+
 /**
  * Has servers erase the keys that no generation needs any more, and close lineages of former store keys: while such a
  * key lives, an older copy of the disk opens. Servers are asked again until they answer, and they get the newest head
@@ -31,6 +34,8 @@ export class KeyErasure {
   readonly #telling = new Set<string>();
   /** Slots of the lineage at servers without a slot of this node, as they showed them at the last visit, by server. */
   readonly #found = new Map<string, readonly SlotId[]>();
+  /** Slots of enrolments that failed, by server: they are in no generation, whatever the node knows of them. */
+  readonly #abandoned = new Map<string, SlotId[]>();
   /** Where the visit of servers without a slot of this node goes on. */
   #next = 0;
   readonly #onOvertaken: (by: Incarnation) => void;
@@ -50,6 +55,16 @@ export class KeyErasure {
     this.#log = parts.log;
     this.#onOvertaken = parts.onOvertaken;
     this.#node = node;
+  }
+
+  /** Notes a slot of an enrolment that failed: it may be linked, though no answer said so. */
+  abandon(server: AccountId, slotId: SlotId): void {
+    const name = toHex(server);
+    const known = this.#abandoned.get(name) ?? [];
+    this.#abandoned.set(
+      name,
+      [...known, slotId].filter((_id, at, all) => at >= all.length - MAX_ABANDONED),
+    );
   }
 
   /**
@@ -73,7 +88,7 @@ export class KeyErasure {
       const name = toHex(record.account);
       const slots = old.get(name) ?? [];
       const seen = shown.size === 0 ? [] : [...(shown.get(name) ?? []), ...(this.#found.get(name) ?? [])];
-      const strays = seen.filter((slotId) => !book.has(slotId));
+      const strays = [...(this.#abandoned.get(name) ?? []), ...seen].filter((slotId) => !book.has(slotId));
       const ids = [...slots.map(({ slotId }) => slotId), ...strays];
       if (ids.length > 0 || record === visited) {
         this.#once(name, record, () => this.#update(record, slots, ids, snapshot, signal));
@@ -86,8 +101,10 @@ export class KeyErasure {
       for (const old of lineage.servers) {
         const record = snapshot.servers.find(({ account }) => equalBytes(account, old.server));
         if (record === undefined) continue;
-        this.#once(`${toHex(old.server)}/${toHex(old.instanceId)}/former`, record, () =>
-          this.#close(record, old, lineage, snapshot, signal),
+        this.#once(
+          `${toHex(old.server)}/${toHex(old.instanceId)}/former/${toHex(lineage.last.boot)}`,
+          record,
+          () => this.#close(record, old, lineage, snapshot, signal),
         );
       }
     }
@@ -100,9 +117,10 @@ export class KeyErasure {
   #visited({ servers }: ChainSnapshot): ServerRecord | undefined {
     const { book, identity } = this.#node;
     const others = servers.filter(
-      ({ account }) =>
-        !equalBytes(account, identity.account) &&
-        !book.slots().some(({ slot }) => equalBytes(slot.server, account)),
+      (record) =>
+        !equalBytes(record.account, identity.account) &&
+        !book.slots().some(({ slot }) => equalBytes(slot.server, record.account)) &&
+        this.#vetter.platformOf(record) !== undefined,
     );
     return others.length === 0 ? undefined : others[this.#next++ % others.length];
   }
@@ -112,7 +130,8 @@ export class KeyErasure {
     this.#telling.add(name);
     const done = (error?: unknown): void => {
       this.#telling.delete(name);
-      if (error === undefined) return;
+      // Most servers know nothing of this lineage.
+      if (error === undefined || failureOf(error).kind === 'forgot') return;
       const reason = describeFailure(failureOf(error));
       this.#log('debug', 'slot.not-forgotten', { server: encodeSs58(record.account), reason });
     };
@@ -128,7 +147,11 @@ export class KeyErasure {
   ): Promise<void> {
     const { hold, identity, store, older } = this.#node;
     const key = hold.lineage.keyOf(record.account);
-    const forget = ids.filter((_id, index) => index < MAX_LINEAGE_SLOTS);
+    // A server that shows erased slots for ever must not block the others of a long list.
+    const from = ids.length > MAX_LINEAGE_SLOTS ? this.#next * MAX_LINEAGE_SLOTS : 0;
+    const forget = [...new Map(ids.map((id) => [toHex(id), id])).values()].filter(
+      (_id, index, all) => (index + all.length - (from % all.length)) % all.length < MAX_LINEAGE_SLOTS,
+    );
     const update = {
       incarnation: hold.incarnation,
       head: hold.headOf(store.head()),
@@ -145,7 +168,12 @@ export class KeyErasure {
       hold.observe(lineage);
       if (lineage === undefined) return;
       this.#found.set(toHex(record.account), lineage.slots);
-      await older.erased(forget.filter((id) => !lineage.slots.some((slotId) => equalBytes(slotId, id))));
+      const gone = forget.filter((id) => !lineage.slots.some((slotId) => equalBytes(slotId, id)));
+      const name = toHex(record.account);
+      const left = (this.#abandoned.get(name) ?? []).filter((id) => !gone.some((one) => equalBytes(one, id)));
+      if (left.length > 0) this.#abandoned.set(name, left);
+      else this.#abandoned.delete(name);
+      await older.erased(gone);
     } catch (error) {
       if (slots.length === 0 || failureOf(error).kind !== 'forgot') throw error;
       // "No such lineage" proves nothing; another process of the server does.

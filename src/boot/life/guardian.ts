@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import type { ErrorCode } from '../../errors/codes.ts';
 import { LatchkeyError, ProblemError } from '../../errors/latchkey-error.ts';
 import { Healer } from '../heal/healer.ts';
 import { lockedCauseOf } from '../node/locked-cause.ts';
@@ -102,7 +103,7 @@ export class Guardian {
     let isKept = false;
     try {
       for (let attempt = 1; !this.#stop.signal.aborted; attempt++) {
-        const state = await this.#holdOnce(healer, node);
+        const state = await this.#holdOnce(healer);
         if (node.store.isReleased) {
           isKept = true;
           this.#healer = healer;
@@ -117,12 +118,11 @@ export class Guardian {
     }
   }
 
-  async #holdOnce(healer: Healer, node: OpenNode): Promise<NodeState> {
+  async #holdOnce(healer: Healer): Promise<NodeState> {
     try {
       this.#set(await healer.tick(this.#stop.signal));
     } catch (error) {
-      // The store stays open for anything else: its slots may be lost by now, and the key is nowhere else.
-      if (mustClose(error, node)) throw error;
+      if (mustClose(error)) throw error;
       this.#parts.log('error', 'healing.failed', { error: messageOf(error) });
     }
     return this.#state;
@@ -281,14 +281,17 @@ export class Guardian {
 }
 
 /**
- * Whether an instance that does not write yet closes its store again: it must not go on with this disk, or it holds and
- * its first record was not written, so that the store takes nothing more until it is opened anew.
+ * Errors for which an instance that does not write yet closes its store again: it must not go on with this disk, or the
+ * store failed so that it takes nothing more until it is opened anew (the healer throws that only while enough slots
+ * live). For anything else it stays open: its slots may be lost by now, and then the key is nowhere else.
  */
-const mustClose = (error: unknown, { hold }: OpenNode): boolean =>
-  error instanceof LatchkeyError &&
-  (error.code === 'STORE_ROLLED_BACK' ||
-    error.code === 'LINEAGE_CLOSED' ||
-    (hold.holds && error.code.startsWith('STORE_')));
+const closing: ReadonlySet<ErrorCode> = new Set([
+  'STORE_ROLLED_BACK',
+  'LINEAGE_CLOSED',
+  'STORE_WRITE_FAILED',
+]);
+
+const mustClose = (error: unknown): boolean => error instanceof LatchkeyError && closing.has(error.code);
 
 function messageOf(error: unknown): string {
   if (error instanceof LatchkeyError) return `${error.code}: ${error.message}`;

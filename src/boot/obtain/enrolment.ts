@@ -55,7 +55,7 @@ export interface EnrolmentTools extends RoundTools {
 export interface Enrolment {
   readonly servers: readonly EnrolledServer[];
   /** Servers that gave a key and did not link it; the seal of the grant proves which process that was. */
-  readonly unlinked: readonly Pick<EnrolledServer, 'server' | 'instanceId'>[];
+  readonly unlinked: readonly Pick<EnrolledServer, 'server' | 'instanceId' | 'slotId'>[];
   /** How many servers were not asked, by reason: too many slots would be on one platform or stash, or they drain. */
   readonly passedOver: ReadonlyMap<SkipReason | 'draining', number>;
   readonly failures: ReadonlyMap<string, { readonly record: ServerRecord; readonly failure: PeerFailure }>;
