@@ -8,6 +8,7 @@ import { encodeKeyslotFile } from '../../src/keyslots/keyslot-codec.ts';
 import { endNetwork, formedNetwork, restart } from '../support/formed-network.ts';
 import { hostMadeDisk, TWO_OF_TWO } from '../support/host-made-disk.ts';
 import { HostMadeServer, type MakeQuote } from '../support/host-made-server.ts';
+import { aLineageSecret } from '../support/lineages.ts';
 import { KEYSLOTS, type SimulatedNetwork } from '../support/simulated-network.ts';
 import type { SimulatedNode } from '../support/simulated-network-node.ts';
 import { ownBody } from '../support/simulated-network-world.ts';
@@ -94,6 +95,7 @@ describe('a host that adds its own newer generation to the real keyslot file', (
       {
         ...file,
         storeKey: new SecretBytes(new Uint8Array(32).fill(3)),
+        lineageSecret: aLineageSecret(),
         generation: real.generation + 1,
         quorum: TWO_OF_TWO,
         enrolled: servers.map(({ slot }) => slot),
@@ -143,6 +145,7 @@ describe('the time of a recovery', () => {
       {
         ...file,
         storeKey: new SecretBytes(new Uint8Array(32)),
+        lineageSecret: aLineageSecret(),
         generation: newest.generation - 1,
         quorum: TWO_OF_TWO,
         enrolled: [stranger.slot, filler.slot],

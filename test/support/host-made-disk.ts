@@ -5,6 +5,7 @@ import { encodeKeyslotFile } from '../../src/keyslots/keyslot-codec.ts';
 import type { Quorum } from '../../src/keyslots/threshold.ts';
 import { SealedStore } from '../../src/store/sealed-store.ts';
 import type { HostMadeServer } from './host-made-server.ts';
+import { aLineageSecret, firstIncarnation } from './lineages.ts';
 import { KEYSLOTS } from './simulated-network.ts';
 import type { SimulatedNode } from './simulated-network-node.ts';
 
@@ -22,12 +23,12 @@ export async function hostMadeDisk(
   const { disk, random } = victim;
   for (const path of ['/data', '/data/node']) await disk.mkdir(path);
   const store = await SealedStore.create({ fileSystem: disk, path: '/data/node/store', storeKey, random });
-  const { account } = await createIdentity(store, random);
+  const { account } = await createIdentity(store, random, firstIncarnation);
   await store.close();
   const identity = { account, storeId: store.storeId };
   const enrolled = servers.map(({ slot }) => slot);
   const generation = await buildGeneration(
-    { ...identity, storeKey, generation: 1, quorum: TWO_OF_TWO, enrolled },
+    { ...identity, storeKey, lineageSecret: aLineageSecret(), generation: 1, quorum: TWO_OF_TWO, enrolled },
     random,
   );
   disk.tamper(KEYSLOTS, encodeKeyslotFile(firstFile(identity, generation)));

@@ -78,6 +78,8 @@ export class SimulatedNode {
   readonly twinOf: SimulatedNode | undefined;
   /** Slot ids (hex) for which this process gives wrong keys. */
   readonly lies = new Set<string>();
+  /** Whether this process shows marks that its clients never made. */
+  inventsMarks = false;
   /** Added to the time that this server tells its clients, in milliseconds. */
   timeLieMs = 0;
   #process: Process | undefined;
@@ -282,10 +284,12 @@ export class SimulatedNode {
   /** From now on the process reports incarnations and log heads that its clients never had. */
   inventMarks(): void {
     this.#world.onLie(this);
-    for (const key of this.memory?.keys() ?? []) {
-      const from = { number: key.incarnation.number + 1_000_000, bootId: this.random(16) };
-      key.claim(from);
-      key.deposit({ generation: 1_000, sequence: 1_000_000, digest: this.random(32) }, from);
+    this.inventsMarks = true;
+    for (const { lineage } of this.memory?.keys() ?? []) {
+      if (lineage === undefined) continue;
+      const from = { number: lineage.facts.shown.number + 1_000_000, bootId: this.random(16) };
+      lineage.show(from);
+      lineage.deposit(from, { sequence: 1_000_000, digest: this.random(32) });
     }
   }
 
@@ -309,6 +313,7 @@ export class SimulatedNode {
     this.#process = undefined;
     this.#placed = undefined;
     this.lies.clear();
+    this.inventsMarks = false;
     process.alive = false;
     process.sends = mayFinish;
     this.#world.wire.place(this.endpoint, undefined);

@@ -162,7 +162,7 @@ export class SimulatedNetwork {
     if (quorum === undefined) return false;
     const usable = eligible.filter((record) => {
       const server = this.#machineOf(record.account);
-      return this.serves(server, node) && !server.isDraining;
+      return this.serves(server, node) && !server.isDraining && !server.inventsMarks;
     });
     return usable.length >= quorum.n;
   }
