@@ -212,11 +212,12 @@ export class Witness {
     const client = this.#instanceNamed(from);
     if (client === undefined) return;
     if (path === '/claim' || path === '/reserve') client.claimedMs ??= this.#now();
+    if (showingPaths.has(path)) this.#noteMark(client, body);
     const server = this.#honestAt(endpoint);
     if (server === undefined || answer.status !== 200 || !exchange.served) return;
     const account = textIn(body, 'accountId');
     if (account === undefined) return;
-    if (showingPaths.has(path)) this.#learn(server, client, account, body, answer.body);
+    if (showingPaths.has(path) && showsState(answer.body)) this.#learn(server, client, account);
     const known = server.told.marks.get(account);
     const isNewer =
       known !== undefined && client.mark !== undefined && compareMarks(known.mark, client.mark) > 0;
@@ -225,16 +226,22 @@ export class Witness {
       this.#news.set(exchange, `${server.name} has answered it and knows of ${known.of.name}, which writes`);
   }
 
-  #learn(server: Instance, client: Instance, account: string, body: unknown, answer: unknown): void {
-    const mark = markIn(body);
-    if (mark === undefined || !showsState(answer)) return;
+  /** Also a server that lies may pass a mark on. */
+  #noteMark(client: Instance, body: unknown): void {
+    const [mark, account] = [markIn(body), textIn(body, 'accountId')];
+    if (mark === undefined || account === undefined) return;
     client.mark = mark;
-    const known = server.told.marks.get(account);
-    if (known === undefined || compareMarks(mark, known.mark) > 0)
-      server.told.marks.set(account, { mark, of: client });
     const newest = this.#newest.get(account);
     if (newest === undefined || compareMarks(mark, newest.mark) > 0)
       this.#newest.set(account, { mark, by: client });
+  }
+
+  #learn(server: Instance, client: Instance, account: string): void {
+    const { mark } = client;
+    if (mark === undefined) return;
+    const known = server.told.marks.get(account);
+    if (known === undefined || compareMarks(mark, known.mark) > 0)
+      server.told.marks.set(account, { mark, of: client });
   }
 
   #take(server: Instance, client: Instance, account: string, body: unknown): void {
