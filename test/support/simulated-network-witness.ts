@@ -57,10 +57,18 @@ interface Instance {
   claimedMs: number | undefined;
   openedMs: number | undefined;
   firstWriteMs: number | undefined;
-  /** Since when it knows, or could know, that it must not write; and why. */
-  mustStop: { readonly sinceMs: number; readonly why: string } | undefined;
+  /** Newer marks of others that an honest server could show to it. */
+  readonly seen: NewerMark[];
   /** The server once invented marks or gave wrong keys. */
   lied: boolean;
+}
+
+/** A newer mark, as one process was shown it. */
+interface NewerMark {
+  readonly mark: Mark;
+  readonly of: Instance;
+  readonly server: string;
+  readonly sinceMs: number;
 }
 
 /** A write that a store acknowledged. */
@@ -84,7 +92,7 @@ export class Witness {
   /** The newest mark ever shown to any server, by account. */
   readonly #newest = new Map<string, { readonly mark: Mark; readonly by: Instance }>();
   /** What a served answer tells its client, until it arrives. */
-  readonly #news = new WeakMap<Exchange, string>();
+  readonly #news = new WeakMap<Exchange, Omit<NewerMark, 'sinceMs'>>();
 
   constructor(network: SimulatedNetwork) {
     this.#network = network;
@@ -107,7 +115,7 @@ export class Witness {
       claimedMs: undefined,
       openedMs: undefined,
       firstWriteMs: undefined,
-      mustStop: undefined,
+      seen: [],
       lied: false,
     });
   }
@@ -131,6 +139,20 @@ export class Witness {
     if (own === undefined || account === undefined) return false;
     const newest = this.#newest.get(account);
     return newest !== undefined && newest.by.node !== node && compareMarks(newest.mark, own) > 0;
+  }
+
+  /** Why a machine's process must not write any more, as far as the wire shows. */
+  mustStop(node: SimulatedNode): string | undefined {
+    const instance = this.#instances.get(node);
+    return instance === undefined ? undefined : this.#whyStop(instance, this.#now());
+  }
+
+  /** How many servers that run were told of a head that covers the last write of a machine's process. */
+  serversTold(node: SimulatedNode): number {
+    const last = this.#stamps.findLast(({ by }) => by.node === node);
+    if (last === undefined) return 0;
+    return this.#network.nodes.filter((server) => this.#wasTold(server, last, Number.POSITIVE_INFINITY))
+      .length;
   }
 
   /** Writes one record into a machine's store; false when the store takes no writes. */
@@ -161,10 +183,21 @@ export class Witness {
     for (const node of this.#network.nodes) await this.write(node);
   }
 
-  #requireRightToWrite({ name, mustStop }: Instance, startedMs: number): void {
-    if (mustStop === undefined || startedMs <= mustStop.sinceMs + REACTION_MS) return;
-    const violation = `${name} writes, though ${mustStop.why}`;
+  #requireRightToWrite(instance: Instance, startedMs: number): void {
+    const why = this.#whyStop(instance, startedMs - REACTION_MS);
+    if (why === undefined) return;
+    const violation = `${instance.name} writes, though ${why}`;
     if (!this.#network.world.violations.includes(violation)) this.#network.world.fail(violation);
+  }
+
+  /** A boot that finds a newer mark before it holds the account may begin anew, above that mark. */
+  #whyStop({ seen, mark }: Instance, atMs: number): string | undefined {
+    const newer = seen.find(
+      (other) =>
+        (mark === undefined || compareMarks(other.mark, mark) > 0) &&
+        Math.max(other.sinceMs, other.of.firstWriteMs ?? Number.POSITIVE_INFINITY) < atMs,
+    );
+    return newer && `${newer.server} has answered it and knows of ${newer.of.name}, which writes`;
   }
 
   #requireWholeStore(instance: Instance, account: string, has: (name: string) => boolean): void {
@@ -212,29 +245,35 @@ export class Witness {
     const client = this.#instanceNamed(from);
     if (client === undefined) return;
     if (path === '/claim' || path === '/reserve') client.claimedMs ??= this.#now();
+    if (showingPaths.has(path)) this.#noteMark(client, body);
     const server = this.#honestAt(endpoint);
     if (server === undefined || answer.status !== 200 || !exchange.served) return;
     const account = textIn(body, 'accountId');
     if (account === undefined) return;
-    if (showingPaths.has(path)) this.#learn(server, client, account, body, answer.body);
+    if (showingPaths.has(path) && showsState(answer.body)) this.#learn(server, client, account);
     const known = server.told.marks.get(account);
     const isNewer =
       known !== undefined && client.mark !== undefined && compareMarks(known.mark, client.mark) > 0;
     if (!isNewer) this.#take(server, client, account, body);
-    else if (lookingPaths.has(path) && known.of.firstWriteMs !== undefined)
-      this.#news.set(exchange, `${server.name} has answered it and knows of ${known.of.name}, which writes`);
+    else if (lookingPaths.has(path)) this.#news.set(exchange, { ...known, server: server.name });
   }
 
-  #learn(server: Instance, client: Instance, account: string, body: unknown, answer: unknown): void {
-    const mark = markIn(body);
-    if (mark === undefined || !showsState(answer)) return;
+  /** Also a server that lies may pass a mark on. */
+  #noteMark(client: Instance, body: unknown): void {
+    const [mark, account] = [markIn(body), textIn(body, 'accountId')];
+    if (mark === undefined || account === undefined) return;
     client.mark = mark;
-    const known = server.told.marks.get(account);
-    if (known === undefined || compareMarks(mark, known.mark) > 0)
-      server.told.marks.set(account, { mark, of: client });
     const newest = this.#newest.get(account);
     if (newest === undefined || compareMarks(mark, newest.mark) > 0)
       this.#newest.set(account, { mark, by: client });
+  }
+
+  #learn(server: Instance, client: Instance, account: string): void {
+    const { mark } = client;
+    if (mark === undefined) return;
+    const known = server.told.marks.get(account);
+    if (known === undefined || compareMarks(mark, known.mark) > 0)
+      server.told.marks.set(account, { mark, of: client });
   }
 
   #take(server: Instance, client: Instance, account: string, body: unknown): void {
@@ -252,8 +291,8 @@ export class Witness {
     if (client === undefined || server === undefined || answer.status !== 200) return;
     const isRecovery = path === '/request-encryption-key' && textIn(body, 'intent') === 'recover';
     if (isRecovery) client.granted.add(server.node);
-    const why = this.#news.get(exchange);
-    if (why !== undefined) client.mustStop ??= { sinceMs: this.#now(), why };
+    const news = this.#news.get(exchange);
+    if (news !== undefined) client.seen.push({ ...news, sinceMs: this.#now() });
   }
 
   #instanceNamed(name: string): Instance | undefined {

@@ -113,15 +113,20 @@ export class SimulatedNetwork {
     }
   }
 
-  /** Whether one machine's server answers another as it should. */
-  serves(server: SimulatedNode | undefined, client: SimulatedNode): server is SimulatedNode {
+  /** Whether one machine's server answers another as it should; on a path, or on all. */
+  serves(server: SimulatedNode | undefined, client: SimulatedNode, path?: string): server is SimulatedNode {
     if (server?.keyServer === undefined) return false;
     const { misbehaviour, cut, dropped } = this.world.wire;
     const behaviour = misbehaviour.get(server.endpoint) ?? 'none';
     return (
       (behaviour === 'none' || behaviour === 'slow') &&
       !cut.has(`${client.name}>${server.endpoint}`) &&
-      ![...dropped].some(({ from, endpoint }) => from === client.name && endpoint === server.endpoint) &&
+      ![...dropped].some(
+        (route) =>
+          route.from === client.name &&
+          route.endpoint === server.endpoint &&
+          (path === undefined || (route.path ?? path) === path),
+      ) &&
       this.records.get(server)?.endpoint === server.endpoint
     );
   }
@@ -329,7 +334,10 @@ export class SimulatedNetwork {
     const file = node.open?.book.file;
     if (file === undefined) return false;
     const [{ slots, n }] = file.generations;
-    return this.#keeping(file.account, slots).filter((server) => this.serves(server, node)).length === n;
+    return (
+      this.#keeping(file.account, slots).filter((server) => this.serves(server, node, '/key-status'))
+        .length === n
+    );
   }
 
   /** The machines that hold a slot of a running node's newer generation. */
