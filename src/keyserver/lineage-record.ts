@@ -74,7 +74,7 @@ export class LineageRecord {
     return unpackFacts(this.#row.view(FACTS_AT, LAST_SEEN_AT));
   }
 
-  /** When a request proved to know the lineage, or its last slot ended. */
+  /** Without living slots: when a request proved to know the lineage, or its last slot ended. */
   get lastSeenMs(): number {
     return this.#row.number(LAST_SEEN_AT);
   }

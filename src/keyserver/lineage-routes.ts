@@ -57,7 +57,7 @@ export class LineageRoutes {
     const { account, name, timestampMs } = request.envelope;
     const nowMs = now();
     const lineage = vault.lineages.find(account, name, nowMs);
-    if (!provesKey(lineage?.key, route, request, content, identity) || lineage === undefined) {
+    if (!provesKey(lineage, route, request, content, identity)) {
       throw new EvidenceError('LINEAGE_UNKNOWN', 'this server knows no such lineage, or the MAC is wrong');
     }
     requireFresh(timestampMs, nowMs);

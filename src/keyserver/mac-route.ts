@@ -29,16 +29,16 @@ export interface ProvedState {
 /** Stands in for an unknown key, so that its answer takes as long as that to a wrong MAC. */
 const NO_KEY = new SecretBytes(new Uint8Array(32));
 
-/** Whether the MAC of a request is right under a key; without a key it never is, after the same work. */
-export function provesKey(
-  key: SecretBytes | undefined,
+/** Whether the MAC of a request is right under the key of a holder; without one it never is, after the same work. */
+export function provesKey<Holder extends { readonly key: SecretBytes }>(
+  holder: Holder | undefined,
   route: MacRoute,
   { envelope, mac }: MacRequest<unknown, SlotId | LineageId>,
   content: Uint8Array,
   { account: server }: ServerIdentity,
-): boolean {
-  const matches = macMatches(mac, requestMac(key ?? NO_KEY, route, { ...envelope, server }, content));
-  return matches && key !== undefined;
+): holder is Holder {
+  const matches = macMatches(mac, requestMac(holder?.key ?? NO_KEY, route, { ...envelope, server }, content));
+  return matches && holder !== undefined;
 }
 
 /** Checks the time of an authenticated request. @throws EvidenceError TIMESTAMP_STALE. */

@@ -38,7 +38,7 @@ export type SlotFacts = Readonly<
 > & { readonly lineage: LineageFactsOfSlot | undefined };
 
 /** The facts about the lineage of a slot, without its key. */
-type LineageFactsOfSlot = Readonly<Pick<LineageRecord, 'id' | 'facts' | 'lastSeenMs'>>;
+type LineageFactsOfSlot = Readonly<Pick<LineageRecord, 'id' | 'facts'>>;
 
 const KEY_BYTES = 32;
 const SLOT_ID_AT = AccountId.byteLength;

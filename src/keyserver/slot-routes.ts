@@ -96,7 +96,7 @@ export class SlotRoutes {
     const { account, name, timestampMs } = request.envelope;
     const nowMs = now();
     const key = vault.find(account, name, nowMs);
-    if (!provesKey(key?.key, route, request, content, identity) || key === undefined) {
+    if (!provesKey(key, route, request, content, identity)) {
       throw new EvidenceError('KEY_UNKNOWN', 'this server holds no such key, or the MAC is wrong');
     }
     requireFresh(timestampMs, nowMs);

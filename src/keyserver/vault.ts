@@ -127,7 +127,6 @@ export class Vault implements VaultView {
   /** A request got this key or proved to hold it. */
   noteUse(key: SlotKey, nowMs: number): void {
     key.use(nowMs);
-    if (key.lineage !== undefined) this.lineages.noteUse(key.lineage, nowMs);
     this.#moveToEnd(nameOf(key.account, key.slotId), key);
   }
 

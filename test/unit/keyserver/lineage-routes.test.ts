@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { SlotId } from '../../../src/bytes/fixed-bytes.ts';
 import { toPrefixedHex } from '../../../src/bytes/hex.ts';
+import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
 import { type Incarnation, NO_INCARNATION } from '../../../src/lineage/incarnation.ts';
 import { lineageIdOf } from '../../../src/lineage/lineage-key.ts';
 import type { Closing } from '../../../src/lineage/rules.ts';
@@ -236,11 +237,14 @@ describe('requests that are refused', () => {
     const stranger = new ProtocolClient(client.world, clientAccount(2));
     const lineageId = toPrefixedHex(lineageIdOf(lineageKey));
     const holder = { lineageKey: otherLineageKey };
+    const zeros = new SecretBytes(new Uint8Array(32));
     const replies = [
       await client.sendMac(route, holder, content()).reply,
       // The key of another lineage, under the name of this one.
       await client.sendMac(route, holder, content(), { lineageId }).reply,
       await stranger.sendMac(route, { lineageKey }, content()).reply,
+      // What an unknown lineage is compared with has zeros for a key.
+      await client.sendMac(route, { lineageKey: zeros }, content()).reply,
       await client.sendMac(route, holder, content(), {}, 1).reply,
       await client.sendMac(route, holder, content(), { lineageId }, 1).reply,
     ];

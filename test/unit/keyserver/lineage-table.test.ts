@@ -54,17 +54,22 @@ describe('the life of a lineage', () => {
     expect(world.vault.lineageCount).toBe(0);
   });
 
-  it('an expired slot is not shown, also before a sweep, in grants and answers', async () => {
-    const client = new ProtocolClient(keyServerWorld());
-    const slotId = newSlotId();
-    const { key } = await client.obtain({ intent: 'create', slotId });
-    await client.link({ slotId, key }, lineageKeyNumber(1));
-    const kept = await client.obtainLinked(lineageKeyNumber(1));
-    await client.world.clock.advance(HOUR_MS);
-    const grant = await client.obtain({ intent: 'recover', slotId: kept.slotId, token: kept.token });
-    expect(grant.lineage?.slots).toEqual([kept.slotId]);
-    expect((await client.lineageStatus(lineageKeyNumber(1))).lineage?.slots).toEqual([kept.slotId]);
-  });
+  it.each(['a grant', 'an answer'])(
+    'an expired slot is not shown, also before a sweep: %s',
+    async (where) => {
+      const client = new ProtocolClient(keyServerWorld());
+      const slotId = newSlotId();
+      const { key } = await client.obtain({ intent: 'create', slotId });
+      await client.link({ slotId, key }, lineageKeyNumber(1));
+      const kept = await client.obtainLinked(lineageKeyNumber(1));
+      await client.world.clock.advance(HOUR_MS);
+      const { lineage } =
+        where === 'a grant'
+          ? await client.obtain({ intent: 'recover', slotId: kept.slotId, token: kept.token })
+          : await client.lineageStatus(lineageKeyNumber(1));
+      expect(lineage?.slots).toEqual([kept.slotId]);
+    },
+  );
 
   it('a lineage with a living slot stays, however long nothing came', async () => {
     const client = new ProtocolClient(keyServerWorld({ limits: { unregisteredKeyTtlMs: 1000 * DAY_MS } }));

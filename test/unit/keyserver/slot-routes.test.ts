@@ -450,6 +450,8 @@ describe('requests that are refused', () => {
       const replies = [
         await client.sendMac(route, { ...slot, slotId: newSlotId() }, content()).reply,
         await client.sendMac(route, wrongKey, content()).reply,
+        // What an unknown key is compared with has zeros for a key.
+        await client.sendMac(route, { ...wrongKey, slotId: newSlotId() }, content()).reply,
         await stranger.sendMac(route, slot, content()).reply,
         await client.sendMac(route, { ...slot, slotId: newSlotId() }, content(), {}, 1).reply,
         await client.sendMac(route, wrongKey, content(), {}, 1).reply,
