@@ -1,5 +1,5 @@
 import { copyBytes } from '../bytes/copy-bytes.ts';
-import { BOOT_BYTES, BOOT_ID_BYTES } from '../lineage/incarnation.ts';
+import { BOOT_ID_BYTES } from '../lineage/incarnation.ts';
 import type { LineageFacts } from '../lineage/rules.ts';
 
 const DIGEST_BYTES = 32;
@@ -8,8 +8,7 @@ const HAS_HEAD = 1;
 const CLOSED = 2;
 
 /** Bytes of the packed facts of a lineage. */
-export const FACTS_BYTES =
-  1 + (NUMBER_BYTES + BOOT_BYTES) + 2 * (NUMBER_BYTES + BOOT_ID_BYTES) + NUMBER_BYTES + DIGEST_BYTES;
+export const FACTS_BYTES = 1 + 3 * (NUMBER_BYTES + BOOT_ID_BYTES) + NUMBER_BYTES + DIGEST_BYTES;
 
 /** Numbers and byte strings, one after another, in memory of fixed length. Numbers up to 2^53 are exact as f64. */
 class Cursor {
@@ -75,7 +74,7 @@ export function unpackFacts(packed: Uint8Array): LineageFacts {
   const flags = from.byte();
   return {
     closed: (flags & CLOSED) !== 0,
-    reserved: { number: from.number(), boot: from.bytes(BOOT_BYTES) },
+    reserved: { number: from.number(), boot: from.bytes(BOOT_ID_BYTES) },
     shown: { number: from.number(), bootId: from.bytes(BOOT_ID_BYTES) },
     head:
       (flags & HAS_HEAD) === 0

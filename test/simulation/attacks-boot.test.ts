@@ -489,7 +489,7 @@ describe('a server that invents reservations', () => {
       if (this.down.includes(endpoint)) throw new Error('down');
       const facts = change(this.facts.get(endpoint) ?? NO_FACTS);
       this.facts.set(endpoint, facts);
-      const lie = { number: Number.MAX_SAFE_INTEGER, boot: new Uint8Array(8).fill(9) };
+      const lie = { number: Number.MAX_SAFE_INTEGER, boot: new Uint8Array(16).fill(9) };
       const reserved = this.liars.includes(endpoint) ? lie : facts.reserved;
       return { lineage: { ...facts, reserved, slots: [] } };
     }
@@ -504,12 +504,12 @@ describe('a server that invents reservations', () => {
     const first = new AccountHold(lineageOf(), new Uint8Array(8).fill(1));
     // Some half an hour at the pace of a guardian.
     for (let attempt = 0; attempt < 1_000; attempt++)
-      expect(await takeHold(servers.client, first, undefined, quorum, never)).toBe(false);
+      expect(await takeHold(servers.client, first, quorum, never)).toBe(false);
     servers.liars = [];
     servers.down = [];
     const next = new AccountHold(lineageOf(), new Uint8Array(8).fill(2));
     let attempts = 1;
-    while (attempts < 2_000 && !(await takeHold(servers.client, next, undefined, quorum, never))) attempts++;
+    while (attempts < 2_000 && !(await takeHold(servers.client, next, quorum, never))) attempts++;
     expect(attempts).toBeLessThanOrEqual(10);
   });
 });

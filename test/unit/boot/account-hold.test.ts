@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { AccountHold, MAX_NUMBER_JUMP } from '../../../src/boot/node/account-hold.ts';
-import { BOOT_ID_BYTES } from '../../../src/lineage/incarnation.ts';
+import { AccountHold } from '../../../src/boot/node/account-hold.ts';
+import { BOOT_ID_BYTES, reservationOf } from '../../../src/lineage/incarnation.ts';
 import { bootOf, lineageOf, stateOf } from '../../support/lineages.ts';
 
 const lineage = lineageOf(1);
@@ -25,7 +25,7 @@ function numberAfter(hold: AccountHold): number {
 describe('the number of a boot that does not hold', () => {
   it('is above the last writer of its store', () => {
     expect(newHold(3).incarnation).toEqual(lineage.incarnation(4, own));
-    expect(newHold(3).wish).toEqual({ number: 4, boot: own });
+    expect(newHold(3).wish).toEqual(lineage.reservation(4, own));
   });
 
   it('rises above a mark of its node', () => {
@@ -42,21 +42,31 @@ describe('the number of a boot that does not hold', () => {
 
   it('rises above a reservation of another boot, also one of its own number, and not above its own', () => {
     const hold = newHold();
-    hold.observe(stateOf({ reserved: { number: 4, boot: own } }));
+    hold.observe(stateOf({ reserved: lineage.reservation(4, own) }));
     expect(numberAfter(hold)).toBe(4);
-    hold.observe(stateOf({ reserved: { number: 4, boot: bootOf(9) } }));
+    hold.observe(stateOf({ reserved: lineage.reservation(4, bootOf(9)) }));
     expect(numberAfter(hold)).toBe(5);
-    hold.observe(stateOf({ reserved: { number: 70, boot: bootOf(9) } }));
+    hold.observe(stateOf({ reserved: lineage.reservation(70, bootOf(9)) }));
     expect(numberAfter(hold)).toBe(71);
   });
 
-  it('is raised by one answer by at most 2^20, whatever a server invents as reserved', () => {
+  it('does not move for a reservation that a server invents', () => {
     const hold = newHold();
-    for (const number of [Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER - 1]) {
-      hold.observe(stateOf({ reserved: { number, boot: bootOf(9) } }));
+    const invented = new Uint8Array(BOOT_ID_BYTES).fill(9);
+    for (const number of [5, Number.MAX_SAFE_INTEGER]) {
+      hold.observe(stateOf({ reserved: { number, boot: invented } }));
+      hold.observe(stateOf({ reserved: stranger.reservation(number, bootOf(9)) }));
+      // The mark of a reservation is not that of another number, and does not show an incarnation.
+      hold.observe(stateOf({ reserved: { ...lineage.reservation(4, bootOf(9)), number } }));
+      hold.observe(stateOf({ shown: { number, bootId: lineage.reservation(number, bootOf(9)).boot } }));
     }
-    expect(MAX_NUMBER_JUMP).toBe(2 ** 20);
-    expect(numberAfter(hold)).toBe(4 + 2 ** 20 + 1);
+    expect(numberAfter(hold)).toBe(4);
+  });
+
+  it('believes the reservation that a shown incarnation left', () => {
+    const hold = newHold();
+    hold.observe(stateOf({ reserved: reservationOf(lineage.incarnation(9, bootOf(9))) }));
+    expect(numberAfter(hold)).toBe(10);
   });
 
   it('does not move for marks and heads of a foreign lineage', () => {
@@ -114,7 +124,7 @@ describe('a boot that holds', () => {
     const foreign = stranger.incarnation(1_000, bootOf(9));
     hold.observe(stateOf({ shown: lineage.incarnation(3, bootOf(9)) }));
     hold.observe(stateOf({ shown: foreign, head: stranger.head(foreign, 5, digest) }));
-    hold.observe(stateOf({ reserved: { number: 1_000, boot: bootOf(9) } }));
+    hold.observe(stateOf({ reserved: lineage.reservation(1_000, bootOf(9)) }));
     hold.observe(stateOf({ closed: true }));
     expect(hold.overtakenBy).toBeUndefined();
     expect(hold.incarnation.number).toBe(4);

@@ -47,6 +47,7 @@ async function nodeWith(store = new MemoryStore(), inFile: readonly SlotId[] = [
     },
   };
   const vetter = {
+    platformOf: () => 'a platform',
     instanceOf: async ({ account }: PeerRecord) => {
       const instance = instances.get(account[0] ?? 0);
       if (instance === undefined) throw new PeerError({ kind: 'unreachable', detail: 'down' });

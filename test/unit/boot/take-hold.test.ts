@@ -58,14 +58,10 @@ const quorumOf = (servers: readonly Server[], t: number, generation = 1): HoldQu
   })) as unknown as HoldQuorum['targets'],
   thresholds: new Map([[generation, t]]),
 });
-const boot = (byte: number, lastNumber = 1) =>
-  new AccountHold(lineage, bootOf(byte), lineage.incarnation(lastNumber, bootOf(1)));
-const take = (
-  servers: readonly Server[],
-  t: number,
-  hold: AccountHold,
-  rollback?: RollbackCheck,
-): Promise<boolean> => takeHold(clientOf(servers), hold, rollback, quorumOf(servers, t), signal);
+const boot = (byte: number, rollback?: RollbackCheck) =>
+  new AccountHold(lineage, bootOf(byte), lineage.incarnation(1, bootOf(1)), rollback);
+const take = (servers: readonly Server[], t: number, hold: AccountHold): Promise<boolean> =>
+  takeHold(clientOf(servers), hold, quorumOf(servers, t), signal);
 const shownAt = (servers: readonly Server[]) => servers.map(({ facts }) => facts.shown.number);
 
 /** A check of a store that the first boot wrote up to sequence 10. */
@@ -112,12 +108,12 @@ describe('taking hold of the account', () => {
       [2, 2],
     ]);
     const mixed = { targets: [one, { ...other, generation: 2 }], thresholds };
-    expect(await takeHold(clientOf(servers), boot(5), undefined, mixed, signal)).toBe(false);
+    expect(await takeHold(clientOf(servers), boot(5), mixed, signal)).toBe(false);
     expect(shownAt(servers)).toEqual([0, 0]);
   });
 
   it('goes above a number that is taken below t, and keeps one that t servers accept', async () => {
-    const taken = { ...NO_FACTS, reserved: { number: 7, boot: bootOf(9) } };
+    const taken = { ...NO_FACTS, reserved: lineage.reservation(7, bootOf(9)) };
     const servers = serversOf(3);
     for (const server of servers.slice(1)) server.facts = taken;
     const above = boot(5);
@@ -164,9 +160,9 @@ describe('taking hold of the account', () => {
     const [, , last] = servers;
     if (last === undefined) throw new Error('no server');
     last.facts = deposit(show(NO_FACTS, newer.incarnation), newer.incarnation, newer);
-    const hold = boot(5);
+    const hold = boot(5, await checkOf());
     // One server that remembers it is enough, although the other two would do.
-    await expect(take(servers, 3, hold, await checkOf())).rejects.toMatchObject({
+    await expect(take(servers, 3, hold)).rejects.toMatchObject({
       code: 'STORE_ROLLED_BACK',
     });
     expect(hold.holds).toBe(false);
@@ -181,8 +177,8 @@ describe('taking hold of the account', () => {
         server.facts = deposit(show(server.facts, newer.incarnation), newer.incarnation, newer);
       };
     }
-    const hold = boot(5);
-    await expect(take(servers, 3, hold, await checkOf())).rejects.toMatchObject({
+    const hold = boot(5, await checkOf());
+    await expect(take(servers, 3, hold)).rejects.toMatchObject({
       code: 'STORE_ROLLED_BACK',
     });
     expect(hold.holds).toBe(false);
