@@ -73,7 +73,7 @@ export class LineageTable {
       this.noteUse(known, nowMs);
       return known;
     }
-    this.#makeRoom(platform, nowMs);
+    this.#makeRoom(platform);
     const ofPlatform = this.#ofPlatform(platform);
     const record = new LineageRecord(this.#rows.take(), account, key, ofPlatform.platform, nowMs);
     const { name } = record;
@@ -126,9 +126,7 @@ export class LineageTable {
   }
 
   /** Finds what must go before anything goes: a refused lineage costs nobody a record. */
-  #makeRoom(platform: Uint8Array, nowMs: number): void {
-    // Lineages that have ended must not count.
-    this.sweep(nowMs);
+  #makeRoom(platform: Uint8Array): void {
     const { maxLineages, maxLineagesPerPlatform } = this.#limits;
     const ofPlatform = this.#platforms.get(memoKey(platform));
     const isPlatformFull = ofPlatform !== undefined && ofPlatform.count >= maxLineagesPerPlatform;

@@ -127,6 +127,18 @@ describe('the bounds', () => {
     expect((await client.keyStatus(kept)).lineage?.slots).toEqual([kept.slotId]);
   });
 
+  it('of a platform: a lineage that lost one of two slots is in use', async () => {
+    const world = keyServerWorld({ limits: { maxLineagesPerPlatform: 1 } });
+    const client = new ProtocolClient(world);
+    const [lost, kept] = [
+      await client.obtainLinked(lineageKeyNumber(1)),
+      await client.obtainLinked(lineageKeyNumber(1)),
+    ];
+    await client.forget(lost);
+    await expect(client.obtainLinked(lineageKeyNumber(2))).rejects.toThrow('PLATFORM_LIMIT');
+    expect((await client.keyStatus(kept)).lineage?.slots).toEqual([kept.slotId]);
+  });
+
   it('of a platform: lineages of other platforms stay', async () => {
     const world = keyServerWorld({ limits: { maxLineagesPerPlatform: 1 } });
     const client = new ProtocolClient(world);
