@@ -1,0 +1,33 @@
+import { compareBytes } from '../bytes/concat.ts';
+
+/** Bytes of the random part of a boot's id. */
+export const BOOT_BYTES = 8;
+/** Bytes of a boot's id: random part ‖ mark. */
+export const BOOT_ID_BYTES = 16;
+
+/** One boot of a node that shows itself: its number, and its id (16 bytes: 8 random ones ‖ the node's mark). */
+export interface Incarnation {
+  readonly number: number;
+  readonly bootId: Uint8Array;
+}
+
+/** A number that a boot reserved (its 8 random bytes, without the mark) before it shows itself. */
+export interface Reservation {
+  readonly number: number;
+  readonly boot: Uint8Array;
+}
+
+/** No boot: below every incarnation. */
+export const NO_INCARNATION: Incarnation = { number: 0, bootId: new Uint8Array(BOOT_ID_BYTES) };
+/** No reservation: below every one. */
+export const NO_RESERVATION: Reservation = { number: 0, boot: new Uint8Array(BOOT_BYTES) };
+
+/** Positive when `a` is newer than `b`: the larger number, of equal ones the larger id. */
+export const compareIncarnations = (a: Incarnation, b: Incarnation): number =>
+  a.number - b.number || compareBytes(a.bootId, b.bootId);
+
+/** The reservation that belongs to an incarnation. */
+export const reservationOf = ({ number, bootId }: Incarnation): Reservation => ({
+  number,
+  boot: bootId.subarray(0, BOOT_BYTES),
+});
