@@ -23,6 +23,7 @@ import type { QuoteSource } from '../src/quote-source/quote-source.ts';
 import { SealedStore } from '../src/store/sealed-store.ts';
 import { systemClock } from '../src/time/clock.ts';
 import { registrationReportData } from '../src/trust/registration.ts';
+import { aLineageSecret, firstIncarnation } from '../test/support/lineages.ts';
 import type { BootServersReady } from './boot-servers.ts';
 import { type Bench, type Measured, percentile, type Report, summarize } from './harness.ts';
 import { benchMetrics } from './release-app.ts';
@@ -87,7 +88,7 @@ interface BenchNode {
 async function enrolledNode(ready: BootServersReady, path: string, hangingPort: number): Promise<BenchNode> {
   const storeKey = new SecretBytes(systemRandom(32));
   const store = await SealedStore.create({ path, storeKey });
-  const { account } = await createIdentity(store, systemRandom);
+  const { account } = await createIdentity(store, systemRandom, firstIncarnation);
   const namespace = await store.namespace('bench');
   for (let index = 0; index < RECORDS; index++) await namespace.put(`record ${index}`, systemRandom(100));
   const records = ready.servers.map((server, index) => recordOf(server, index));
@@ -117,7 +118,7 @@ async function enrolledNode(ready: BootServersReady, path: string, hangingPort: 
   });
   const identity = { account, storeId: store.storeId };
   const generation = await buildGeneration(
-    { ...identity, storeKey, generation: 1, quorum: QUORUM, enrolled },
+    { ...identity, storeKey, lineageSecret: aLineageSecret(), generation: 1, quorum: QUORUM, enrolled },
     systemRandom,
   );
   await store.close();

@@ -41,7 +41,14 @@ export async function showForgedKeyslots(
     async () => {
       const storeKey = new SecretBytes(systemRandom(32));
       const forged = await buildGeneration(
-        { ...file, storeKey, generation: 1, quorum: TWO_OF_TWO, enrolled: servers },
+        {
+          ...file,
+          storeKey,
+          lineageSecret: new SecretBytes(systemRandom(32)),
+          generation: 1,
+          quorum: TWO_OF_TWO,
+          enrolled: servers,
+        },
         systemRandom,
       );
       writeFileSync(path, encodeKeyslotFile(firstFile(file, forged)));

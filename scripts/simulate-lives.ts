@@ -1,11 +1,14 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { on } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { type RunReport, runSchedule } from '../test/support/simulated-network-schedule.ts';
+import { type LifeOptions, type RunReport, runSchedule } from '../test/support/simulated-network-schedule.ts';
 
 /** The lives of these seeds, one after another, here. */
-export async function* livesInThisProcess(seeds: readonly number[]): AsyncGenerator<RunReport> {
-  for (const seed of seeds) yield await runSchedule(seed);
+export async function* livesInThisProcess(
+  seeds: readonly number[],
+  options: LifeOptions,
+): AsyncGenerator<RunReport> {
+  for (const seed of seeds) yield await runSchedule(seed, options);
 }
 
 /**
@@ -16,6 +19,7 @@ export async function* livesInThisProcess(seeds: readonly number[]): AsyncGenera
 export async function* livesInProcesses(
   seeds: readonly number[],
   workers: number,
+  options: LifeOptions,
 ): AsyncGenerator<RunReport> {
   const waiting = [...seeds];
   const children = new Set<ChildProcess>();
@@ -30,7 +34,7 @@ export async function* livesInProcesses(
     child.on('message', (report) => {
       current = waiting.shift();
       if (current === undefined) child.disconnect();
-      else child.send(current);
+      else child.send({ seed: current, options });
       // The worker sends nothing but reports.
       tell(report as RunReport);
     });
@@ -41,7 +45,7 @@ export async function* livesInProcesses(
       tell({ seed: current, violations, history: [], counts: {} });
       start();
     });
-    child.send(seed);
+    child.send({ seed, options });
   };
   const arriving = on(reports, 'life');
   try {

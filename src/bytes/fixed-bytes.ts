@@ -63,6 +63,10 @@ export const Nonce = fixedBytes('Nonce', 32);
 export type SlotId = FixedBytes<'SlotId'>;
 export const SlotId = fixedBytes('SlotId', 16);
 
+/** 16 bytes that name a lineage at one server. */
+export type LineageId = FixedBytes<'LineageId'>;
+export const LineageId = fixedBytes('LineageId', 16);
+
 /** 16 random bytes that a server draws at every start. */
 export type InstanceId = FixedBytes<'InstanceId'>;
 export const InstanceId = fixedBytes('InstanceId', 16);

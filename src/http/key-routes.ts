@@ -12,7 +12,10 @@ export function keyRoutes(app: Hono<MiddlewareEnv>, keyServer: () => KeyServer):
     c.json(await keyServer().requestKey(await jsonBody(c), c.get('requestId'))),
   );
   app.post('/key-status', async (c) => c.json(keyServer().keyStatus(await jsonBody(c))));
+  app.post('/reserve', async (c) => c.json(keyServer().reserve(await jsonBody(c))));
   app.post('/claim', async (c) => c.json(keyServer().claim(await jsonBody(c))));
   app.post('/forget', async (c) => c.json(keyServer().forget(await jsonBody(c))));
+  app.post('/lineage-status', async (c) => c.json(keyServer().lineageStatus(await jsonBody(c))));
+  app.post('/lineage-update', async (c) => c.json(keyServer().lineageUpdate(await jsonBody(c))));
   app.get('/attestation', async (c) => c.json(await keyServer().attestation()));
 }

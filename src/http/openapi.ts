@@ -9,13 +9,15 @@ import {
   newsAnswer,
 } from '../protocol/decode.ts';
 import { PROTOCOL_VERSION } from '../protocol/labels.ts';
+import { lineageStatusBody, lineageUpdateBody } from '../protocol/lineage-messages.ts';
 import {
   claimBody,
   forgetAnswer,
   forgetBody,
   keyStatusBody,
-  slotStateAnswer,
-} from '../protocol/mac-routes.ts';
+  reserveBody,
+  serverStateAnswer,
+} from '../protocol/slot-messages.ts';
 import {
   infoAnswer,
   okAnswer,
@@ -45,13 +47,15 @@ const withBody: readonly ErrorCode[] = [
   'UNSUPPORTED_MEDIA_TYPE',
 ];
 const slotCodes: readonly ErrorCode[] = ['KEY_UNKNOWN', 'TIMESTAMP_STALE', 'NODE_LOCKED'];
+const lineageCodes: readonly ErrorCode[] = ['LINEAGE_UNKNOWN', 'TIMESTAMP_STALE', 'NODE_LOCKED'];
+const linkCodes = ['LINEAGE_OTHER', 'SLOT_UNLINKED', 'PLATFORM_LIMIT', 'VAULT_FULL'] as const;
 const keyRequestCodes: readonly ErrorCode[] = [
   ...(['HPKE_PUBLIC_KEY_INVALID', 'SERVER_NOT_ADDRESSED', 'CHALLENGE_INVALID', 'CHALLENGE_EXPIRED'] as const),
   ...(['REPORT_DATA_MISMATCH', 'RECOVERY_PROOF_REQUIRED', 'RECOVERY_PROOF_WRONG'] as const),
   ...(['TD_DEBUG', 'TD_ATTRIBUTES_REFUSED', 'XFAM_REFUSED', 'SERVICE_TD_REFUSED'] as const),
   ...(['TCB_REVOKED', 'TCB_STATUS_REFUSED', 'ADVISORY_REFUSED', 'MEASUREMENT_REFUSED'] as const),
   ...(['TRUST_SECTION_REFUSED', 'ACCOUNT_DEREGISTERED', 'PLATFORM_REFUSED', 'PLATFORM_LIMIT'] as const),
-  ...(['KEY_UNKNOWN', 'KEY_EXISTS', 'VAULT_FULL'] as const),
+  ...(['KEY_UNKNOWN', 'KEY_EXISTS', 'SLOT_UNLINKED', 'VAULT_FULL'] as const),
   ...(['NODE_LOCKED', 'SERVER_DRAINING', 'COLLATERAL_UNAVAILABLE', 'CHAIN_UNAVAILABLE'] as const),
   // Bad quotes: every code of the verifier with status 422.
   ...Object.keys(errorCodes).filter(isBadEvidence),
@@ -82,26 +86,51 @@ const routes: readonly RouteDescription[] = [
   {
     method: 'post',
     path: '/key-status',
-    summary: 'Both sides prove that they hold a server key; confirms it, deposits a log head',
+    summary: 'Both sides prove that they hold a server key; links and confirms it, deposits a log head',
     body: keyStatusBody,
-    answer: slotStateAnswer,
+    answer: serverStateAnswer,
+    codes: [...slotCodes, ...linkCodes],
+  },
+  {
+    method: 'post',
+    path: '/reserve',
+    summary: 'Reserves a number for a boot of a node, before the boot shows itself',
+    body: reserveBody,
+    answer: serverStateAnswer,
     codes: slotCodes,
   },
   {
     method: 'post',
     path: '/claim',
-    summary: 'Says which boot of a node holds its account',
+    summary: 'Shows which boot of a node holds its store',
     body: claimBody,
-    answer: slotStateAnswer,
+    answer: serverStateAnswer,
     codes: slotCodes,
   },
   {
     method: 'post',
     path: '/forget',
-    summary: 'Erases a server key',
+    summary: 'Erases a server key, unless a newer boot of the node needs it',
     body: forgetBody,
     answer: forgetAnswer,
     codes: slotCodes,
+  },
+  {
+    method: 'post',
+    path: '/lineage-status',
+    summary: 'Shows what the server knows of a store, also when no key of it is here; changes nothing',
+    body: lineageStatusBody,
+    answer: serverStateAnswer,
+    codes: lineageCodes,
+  },
+  {
+    method: 'post',
+    path: '/lineage-update',
+    summary:
+      'Shows a boot, deposits a log head and erases keys of a store; closes it when its key has changed',
+    body: lineageUpdateBody,
+    answer: serverStateAnswer,
+    codes: lineageCodes,
   },
   {
     method: 'get',

@@ -31,8 +31,8 @@ export class Grant {
 
 /**
  * Gets or makes the key of a judged request, by its intent.
- * @throws EvidenceError KEY_UNKNOWN, KEY_EXISTS, RECOVERY_PROOF_REQUIRED, RECOVERY_PROOF_WRONG; RefusalError
- *   PLATFORM_REFUSED, PLATFORM_LIMIT; ProblemError VAULT_FULL, SERVER_DRAINING.
+ * @throws EvidenceError KEY_UNKNOWN, KEY_EXISTS, RECOVERY_PROOF_REQUIRED, RECOVERY_PROOF_WRONG, SLOT_UNLINKED;
+ *   RefusalError PLATFORM_REFUSED, PLATFORM_LIMIT; ProblemError VAULT_FULL, SERVER_DRAINING.
  */
 export function grantKey(judged: JudgedRequest, vault: Vault, nowMs: number): Grant {
   switch (judged.bound.request.intent) {
@@ -57,6 +57,13 @@ function recover({ bound, provenance }: JudgedRequest, vault: Vault, nowMs: numb
     });
   }
   requireOwnership(bound, key, provenance.platform);
+  // Only now: whether a slot is linked concerns its owner alone.
+  if (!key.isPlain && key.lineage === undefined) {
+    throw new EvidenceError('SLOT_UNLINKED', 'this slot is not linked to a lineage', {
+      field: 'servers.slotId',
+      hint: 'ask with slots that were confirmed, or make a new one',
+    });
+  }
   key.prolong(nowMs);
   vault.noteUse(key, nowMs);
   return key;

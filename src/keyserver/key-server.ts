@@ -1,6 +1,5 @@
 import type { z } from 'zod';
 import { toBase64 } from '../bytes/base64.ts';
-import type { AccountId } from '../bytes/fixed-bytes.ts';
 import { toHex, toPrefixedHex } from '../bytes/hex.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
 import { LatchkeyError } from '../errors/latchkey-error.ts';
@@ -13,46 +12,45 @@ import {
   decodeKeyRequest,
   type keyAnswer,
 } from '../protocol/decode.ts';
-import { type Extensions, noExtensions } from '../protocol/extensions.ts';
+import { noExtensions } from '../protocol/extensions.ts';
+import { decodeLineageStatus, decodeLineageUpdate } from '../protocol/lineage-messages.ts';
+import type { BlockReference, Intent } from '../protocol/report-data.ts';
 import {
   decodeClaim,
   decodeForget,
   decodeKeyStatus,
+  decodeReserve,
   forgottenToWire,
-  slotStateToWire,
-} from '../protocol/mac-routes.ts';
-import type { BlockReference, Intent } from '../protocol/report-data.ts';
+  serverStateToWire,
+} from '../protocol/slot-messages.ts';
 import { type Grant, grantKey } from './grant.ts';
 import { type BoundRequest, bindRequest } from './handshake.ts';
 import type { Judge } from './judge.ts';
+import { LineageRoutes } from './lineage-routes.ts';
+import type { MacRouteParts, ProvedState } from './mac-route.ts';
 import type { OwnAttestation } from './own-attestation.ts';
 import { ReplayCache } from './replay-cache.ts';
 import { type SealedKey, sealGrant } from './seal.ts';
 import type { ServerIdentity } from './server-identity.ts';
 import { SlotRoutes } from './slot-routes.ts';
-import type { Vault, VaultView } from './vault.ts';
+import type { VaultView } from './vault.ts';
 import type { EvidenceVerifier } from './verify.ts';
 
 /** The parts of a key server. */
-export interface KeyServerParts {
-  readonly identity: ServerIdentity;
+export interface KeyServerParts extends MacRouteParts {
   readonly challenges: ChallengeIssuer;
   readonly evidenceVerifier: EvidenceVerifier;
   readonly judge: Judge;
-  readonly vault: Vault;
   readonly attestation: OwnAttestation;
   readonly finalized: () => BlockReference;
-  /** What grants and MACed answers to an account carry after their fixed fields; none by default. */
-  readonly extensionsFor?: (account: AccountId) => Extensions;
-  readonly now: () => number;
   readonly log: Log;
   /** Called for every release and refusal, for metrics. */
   readonly onRelease: (intent: Intent) => void;
   readonly onRefusal: (code: string) => void;
-  /** Called when an account confirms a key here, and when its last key is erased at its own request. */
-  readonly onServed: (account: AccountId) => void;
-  readonly onForgotten: (account: AccountId) => void;
 }
+
+type StateAnswer = ReturnType<typeof serverStateToWire>;
+const toWire = ({ state, mac }: ProvedState): StateAnswer => serverStateToWire(state, mac);
 
 /** How long answers are remembered, and how many (about 1 KiB each). */
 const REPLAY_TTL_MS = 60_000;
@@ -62,6 +60,7 @@ const MAX_REPLAYS = 10_000;
 export class KeyServer {
   readonly #parts: KeyServerParts;
   readonly #slots: SlotRoutes;
+  readonly #lineages: LineageRoutes;
   readonly #replays = new ReplayCache<SealedKey>({
     ttlMs: REPLAY_TTL_MS,
     maxAnswers: MAX_REPLAYS,
@@ -70,6 +69,7 @@ export class KeyServer {
   constructor(parts: KeyServerParts) {
     this.#parts = parts;
     this.#slots = new SlotRoutes(parts);
+    this.#lineages = new LineageRoutes(parts);
   }
 
   get identity(): ServerIdentity {
@@ -121,21 +121,34 @@ export class KeyServer {
   }
 
   /** `POST /key-status`. */
-  keyStatus(body: unknown): ReturnType<typeof slotStateToWire> {
-    const { state, mac } = this.#slots.keyStatus(decodeKeyStatus(body));
-    return slotStateToWire(state, mac);
+  keyStatus(body: unknown): StateAnswer {
+    return toWire(this.#slots.keyStatus(decodeKeyStatus(body)));
+  }
+
+  /** `POST /reserve`. */
+  reserve(body: unknown): StateAnswer {
+    return toWire(this.#slots.reserve(decodeReserve(body)));
   }
 
   /** `POST /claim`. */
-  claim(body: unknown): ReturnType<typeof slotStateToWire> {
-    const { state, mac } = this.#slots.claim(decodeClaim(body));
-    return slotStateToWire(state, mac);
+  claim(body: unknown): StateAnswer {
+    return toWire(this.#slots.claim(decodeClaim(body)));
   }
 
   /** `POST /forget`. */
   forget(body: unknown): ReturnType<typeof forgottenToWire> {
-    const { extensions, mac } = this.#slots.forget(decodeForget(body));
-    return forgottenToWire(extensions, mac);
+    const { forgotten, mac } = this.#slots.forget(decodeForget(body));
+    return forgottenToWire(forgotten, mac);
+  }
+
+  /** `POST /lineage-status`. */
+  lineageStatus(body: unknown): StateAnswer {
+    return toWire(this.#lineages.status(decodeLineageStatus(body)));
+  }
+
+  /** `POST /lineage-update`. */
+  lineageUpdate(body: unknown): StateAnswer {
+    return toWire(this.#lineages.update(decodeLineageUpdate(body)));
   }
 
   /** `GET /attestation`. */

@@ -65,8 +65,7 @@ export function sealGrant(
     recoveryToken: givesToken ? key.recoveryToken : undefined,
     serverTimeMs: nowMs,
     finalized,
-    incarnation: key.incarnation,
-    head: key.head,
+    lineage: key.lineage?.state,
     extensions,
   });
   try {

@@ -3,9 +3,10 @@ import { type AccountId, KeyId, type SlotId } from '../bytes/fixed-bytes.ts';
 import { SecretBytes } from '../bytes/secret-bytes.ts';
 import type { RandomSource } from '../crypto/random.ts';
 import { RefusalError } from '../errors/latchkey-error.ts';
-import { compareHeads, type Head, type Incarnation, type StoreReport } from '../protocol/mac-routes.ts';
 import { RECOVERY_TOKEN_BYTES } from '../protocol/recovery-proof.ts';
 import { isPlainSlotId } from '../protocol/report-data.ts';
+import type { StoreReport } from '../protocol/slot-messages.ts';
+import type { LineageRecord } from './lineage-record.ts';
 
 /** How long a key under a slot id lives before its owner confirms it. */
 export const UNCONFIRMED_TTL_MS = 3_600_000;
@@ -18,8 +19,6 @@ export interface Provenance {
   readonly trustHash: Uint8Array;
 }
 
-const NO_INCARNATION: Incarnation = { number: 0, bootId: new Uint8Array(16) };
-
 /** The facts about a key, without the key itself. */
 export type SlotFacts = Readonly<
   Pick<
@@ -31,13 +30,14 @@ export type SlotFacts = Readonly<
     | 'provenance'
     | 'isPlain'
     | 'confirmed'
-    | 'incarnation'
-    | 'head'
     | 'report'
     | 'isCritical'
     | 'isExpired'
   >
->;
+> & { readonly lineage: LineageFactsOfSlot | undefined };
+
+/** The facts about the lineage of a slot, without its key. */
+type LineageFactsOfSlot = Readonly<Pick<LineageRecord, 'id' | 'facts' | 'lastSeenMs'>>;
 
 /** One server key and what its owner told about itself; lives in memory only. */
 export class SlotKey {
@@ -54,8 +54,7 @@ export class SlotKey {
   #expiresAtMs: number;
   #idleSinceMs: number;
   #wasUsed = false;
-  #incarnation = NO_INCARNATION;
-  #head: Head | undefined;
+  #lineage: LineageRecord | undefined;
   #report: StoreReport | undefined;
 
   constructor(
@@ -84,12 +83,9 @@ export class SlotKey {
     return this.#confirmed;
   }
 
-  get incarnation(): Incarnation {
-    return this.#incarnation;
-  }
-
-  get head(): Head | undefined {
-    return this.#head;
+  /** The lineage that the slot is linked to. */
+  get lineage(): LineageRecord | undefined {
+    return this.#lineage;
   }
 
   get report(): StoreReport | undefined {
@@ -136,30 +132,12 @@ export class SlotKey {
     this.#expiresAtMs = Math.max(this.#expiresAtMs, nowMs + UNCONFIRMED_TTL_MS);
   }
 
-  /** Takes a claim if it is newer: larger number, or the same number and a larger boot id. */
-  claim(incarnation: Incarnation): void {
-    const { number, bootId } = this.#incarnation;
-    const newer =
-      incarnation.number > number ||
-      (incarnation.number === number && Buffer.compare(incarnation.bootId, bootId) > 0);
-    if (newer) this.#incarnation = incarnation;
+  link(lineage: LineageRecord): void {
+    this.#lineage = lineage;
   }
 
-  /**
-   * Takes a head if it is newer and comes from the incarnation that holds the account: an older instance must not
-   * deposit a head that locks out the instance that replaced it.
-   */
-  deposit(head: Head, from: Incarnation): void {
-    if (!this.isHeldBy(from)) return;
-    if (this.#head === undefined || compareHeads(head, this.#head) > 0) this.#head = head;
-  }
-
-  setReport(report: StoreReport, from: Incarnation): void {
-    if (this.isHeldBy(from)) this.#report = report;
-  }
-
-  isHeldBy({ number, bootId }: Incarnation): boolean {
-    return number === this.#incarnation.number && equalBytes(bootId, this.#incarnation.bootId);
+  setReport(report: StoreReport): void {
+    this.#report = report;
   }
 
   /**

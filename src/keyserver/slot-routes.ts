@@ -1,132 +1,154 @@
-import type { AccountId, Mac } from '../bytes/fixed-bytes.ts';
+import { equalBytes } from '../bytes/concat.ts';
+import type { Mac } from '../bytes/fixed-bytes.ts';
 import { SecretBytes } from '../bytes/secret-bytes.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
-import { type Extensions, noExtensions } from '../protocol/extensions.ts';
-import type { MacRoute } from '../protocol/labels.ts';
+import type { Incarnation, Reservation } from '../lineage/incarnation.ts';
+import { lineageIdOf, openLineageKey } from '../lineage/lineage-key.ts';
+import { mayChange } from '../lineage/rules.ts';
+import type { SlotRoute } from '../protocol/labels.ts';
+import { type MacRequest, responseMac } from '../protocol/mac.ts';
 import {
   claimBytes,
+  type Forgotten,
   forgottenBytes,
-  type Incarnation,
   type KeyStatus,
   keyStatusBytes,
-  MAC_FRESHNESS_MS,
-  type MacRequest,
-  macMatches,
-  requestMac,
-  responseMac,
-  type SlotState,
-  slotStateBytes,
-} from '../protocol/mac-routes.ts';
-import type { ServerIdentity } from './server-identity.ts';
+  reserveBytes,
+  serverStateBytes,
+} from '../protocol/slot-messages.ts';
+import type { LineageRecord } from './lineage-record.ts';
+import { type MacRouteParts, type ProvedState, provesKey, requireFresh, serverState } from './mac-route.ts';
 import type { SlotKey } from './slot-key.ts';
-import type { Vault } from './vault.ts';
 
-/** The answer of `forget`. */
+/** The answer of `forget` and its MAC. */
 export interface ProvedForgotten {
-  readonly extensions: Extensions;
+  readonly forgotten: Forgotten;
   readonly mac: Mac;
 }
 
-/** A slot state and its MAC. */
-export interface ProvedState {
-  readonly state: SlotState;
-  readonly mac: Mac;
-}
-
-/** Stands in for an unknown key, so that its answer takes as long as that to a wrong MAC. */
-const NO_KEY = new SecretBytes(new Uint8Array(32));
-
-/** The routes that a server key authenticates: `key-status`, `claim`, `forget`. */
+/** The routes that a server key authenticates: `key-status`, `reserve`, `claim`, `forget`. */
 export class SlotRoutes {
-  readonly #identity: ServerIdentity;
-  readonly #vault: Vault;
-  readonly #now: () => number;
-  readonly #extensionsFor: (account: AccountId) => Extensions;
-  readonly #onServed: (account: AccountId) => void;
-  readonly #onForgotten: (account: AccountId) => void;
+  readonly #parts: MacRouteParts;
 
-  constructor(parts: {
-    readonly identity: ServerIdentity;
-    readonly vault: Vault;
-    readonly now: () => number;
-    readonly extensionsFor?: (account: AccountId) => Extensions;
-    readonly onServed: (account: AccountId) => void;
-    readonly onForgotten: (account: AccountId) => void;
-  }) {
-    this.#identity = parts.identity;
-    this.#vault = parts.vault;
-    this.#now = parts.now;
-    this.#extensionsFor = parts.extensionsFor ?? (() => noExtensions);
-    this.#onServed = parts.onServed;
-    this.#onForgotten = parts.onForgotten;
+  constructor(parts: MacRouteParts) {
+    this.#parts = parts;
   }
 
-  /** Confirms the slot, takes head and report, and answers with the state of the slot. */
+  /**
+   * Links and confirms the slot, shows the incarnation, takes head and report, and answers with the state. Nothing of
+   * that on a lineage that is closed or knows a newer incarnation.
+   * @throws EvidenceError KEY_UNKNOWN, TIMESTAMP_STALE, FIELD_INVALID, LINEAGE_OTHER, SLOT_UNLINKED; RefusalError
+   *   PLATFORM_LIMIT; ProblemError VAULT_FULL. Then nothing has changed.
+   */
   keyStatus(request: MacRequest<KeyStatus>): ProvedState {
-    const { content, mac } = request;
+    const { content } = request;
     const key = this.#authenticate('key-status', request, keyStatusBytes(content));
-    if (content.confirm && !key.confirmed) {
-      key.confirm();
-      this.#onServed(key.account);
-    }
-    if (content.head !== undefined) key.deposit(content.head, content.incarnation);
-    if (content.report !== undefined) key.setReport(content.report, content.incarnation);
-    return this.#prove('key-status', key, mac);
-  }
-
-  /** Takes the claim if it is newer than that of the slot; answers with the claim that holds now. */
-  claim(request: MacRequest<Incarnation>): ProvedState {
-    const key = this.#authenticate('claim', request, claimBytes(request.content));
-    key.claim(request.content);
-    return this.#prove('claim', key, request.mac);
-  }
-
-  /** Erases the key. */
-  forget(request: MacRequest<undefined>): ProvedForgotten {
-    const key = this.#authenticate('forget', request, new Uint8Array(0));
-    const extensions = this.#extensionsFor(key.account);
-    const mac = responseMac(key.key, 'forget', request.mac, forgottenBytes(extensions));
-    this.#vault.forget(key.account, key.slotId);
-    // An account with another key here must still be told when this server restarts.
-    if (!this.#vault.holdsKeyOf(key.account)) this.#onForgotten(key.account);
-    return { extensions, mac };
-  }
-
-  #authenticate<Content>(route: MacRoute, request: MacRequest<Content>, content: Uint8Array): SlotKey {
-    const { envelope, mac } = request;
-    const nowMs = this.#now();
-    const key = this.#vault.find(envelope.account, envelope.slotId, nowMs);
-    const expected = requestMac(
-      key?.key ?? NO_KEY,
-      route,
-      { ...envelope, server: this.#identity.account },
-      content,
-    );
-    const matches = macMatches(mac, expected);
-    if (key === undefined || !matches) {
-      throw new EvidenceError('KEY_UNKNOWN', 'this server holds no such key, or the MAC is wrong');
-    }
-    const offMs = envelope.timestampMs - nowMs;
-    if (Math.abs(offMs) > MAC_FRESHNESS_MS) {
-      throw new EvidenceError('TIMESTAMP_STALE', `the timestamp is ${Math.round(offMs / 1000)} s off`, {
-        field: 'timestampMs',
-        expected: `within ${MAC_FRESHNESS_MS / 1000} s of this server's clock (${nowMs})`,
-        observed: `${envelope.timestampMs}`,
+    const lineage = this.#lineageOf(key, content.lineage);
+    if (content.confirm && !key.isPlain && lineage === undefined) {
+      throw new EvidenceError('SLOT_UNLINKED', 'this slot is not linked to a lineage', {
+        field: 'lineage',
+        hint: 'confirm the slot together with the lineage key',
       });
     }
-    this.#vault.noteUse(key, nowMs);
+    if (key.isPlain) this.#takeStatus(key, content);
+    if (lineage !== undefined && mayChange(lineage.facts, content.incarnation)) {
+      if (key.lineage === undefined) this.#parts.vault.link(key, lineage);
+      lineage.show(content.incarnation);
+      if (content.head !== undefined) lineage.deposit(content.incarnation, content.head);
+      this.#takeStatus(key, content);
+    }
+    return this.#prove('key-status', key, request, lineage);
+  }
+
+  /** Reserves a number for a boot unless it is taken. */
+  reserve(request: MacRequest<Reservation>): ProvedState {
+    const key = this.#authenticate('reserve', request, reserveBytes(request.content));
+    key.lineage?.reserve(request.content);
+    return this.#prove('reserve', key, request);
+  }
+
+  /** Shows an incarnation unless a newer one is shown. */
+  claim(request: MacRequest<Incarnation>): ProvedState {
+    const key = this.#authenticate('claim', request, claimBytes(request.content));
+    key.lineage?.show(request.content);
+    return this.#prove('claim', key, request);
+  }
+
+  /** Erases the key, unless its lineage shows a newer incarnation, which needs it. */
+  forget(request: MacRequest<Incarnation>): ProvedForgotten {
+    const { vault, now, onForgotten } = this.#parts;
+    const key = this.#authenticate('forget', request, claimBytes(request.content));
+    const { account, lineage } = key;
+    const erased = lineage === undefined || mayChange(lineage.facts, request.content);
+    // The answer is proved by the key, and shows the lineage as it is without it.
+    const macKey = new SecretBytes(key.key.reveal());
+    if (erased) vault.forget(account, key.slotId, now());
+    // An account with another key here must still be told when this server restarts.
+    if (!vault.holdsKeyOf(account)) onForgotten(account);
+    const forgotten = { ...serverState(this.#parts, account, lineage), erased };
+    const mac = responseMac(macKey, 'forget', request.mac, forgottenBytes(forgotten));
+    macKey.wipe();
+    return { forgotten, mac };
+  }
+
+  #authenticate<Content>(route: SlotRoute, request: MacRequest<Content>, content: Uint8Array): SlotKey {
+    const { identity, vault, now } = this.#parts;
+    const { account, name, timestampMs } = request.envelope;
+    const nowMs = now();
+    const key = vault.find(account, name, nowMs);
+    if (!provesKey(key?.key, route, request, content, identity) || key === undefined) {
+      throw new EvidenceError('KEY_UNKNOWN', 'this server holds no such key, or the MAC is wrong');
+    }
+    requireFresh(timestampMs, nowMs);
+    vault.noteUse(key, nowMs);
     return key;
   }
 
-  #prove(route: MacRoute, key: SlotKey, request: Mac): ProvedState {
-    const state: SlotState = {
-      instanceId: this.#identity.instanceId,
-      serverTimeMs: this.#now(),
-      incarnation: key.incarnation,
-      head: key.head,
-      draining: this.#vault.isDraining,
-      extensions: this.#extensionsFor(key.account),
-    };
-    return { state, mac: responseMac(key.key, route, request, slotStateBytes(state)) };
+  /**
+   * The lineage of a slot, or the one that a request wants to link it to; made if this server does not know it.
+   * @throws EvidenceError FIELD_INVALID, LINEAGE_OTHER; RefusalError PLATFORM_LIMIT; ProblemError VAULT_FULL.
+   */
+  #lineageOf(slot: SlotKey, sealed: Uint8Array | undefined): LineageRecord | undefined {
+    if (sealed === undefined) return slot.lineage;
+    const { identity, vault, now } = this.#parts;
+    const { account, slotId, provenance } = slot;
+    const lineageKey = slot.isPlain
+      ? undefined
+      : openLineageKey(slot.key, { server: identity.account, account, slotId }, sealed);
+    if (lineageKey === undefined) {
+      throw new EvidenceError('FIELD_INVALID', 'lineage does not open under the key of this slot', {
+        field: 'lineage',
+        expected: 'a lineage key, sealed under the server key of the slot; none for a plain key',
+        observed: 'other bytes',
+      });
+    }
+    if (slot.lineage === undefined) {
+      return vault.lineages.findOrMake(account, lineageKey, provenance.platform, now());
+    }
+    const isOther = !equalBytes(slot.lineage.id, lineageIdOf(lineageKey));
+    lineageKey.wipe();
+    if (isOther) {
+      throw new EvidenceError('LINEAGE_OTHER', 'this slot is linked to another lineage', {
+        field: 'lineage',
+      });
+    }
+    return slot.lineage;
+  }
+
+  #takeStatus(key: SlotKey, { confirm, report }: KeyStatus): void {
+    if (report !== undefined) key.setReport(report);
+    if (!confirm || key.confirmed) return;
+    key.confirm();
+    this.#parts.onServed(key.account);
+  }
+
+  #prove(
+    route: SlotRoute,
+    key: SlotKey,
+    { mac }: Pick<MacRequest<unknown>, 'mac'>,
+    lineage = key.lineage,
+  ): ProvedState {
+    const state = serverState(this.#parts, key.account, lineage);
+    return { state, mac: responseMac(key.key, route, mac, serverStateBytes(state)) };
   }
 }

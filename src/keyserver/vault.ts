@@ -5,11 +5,13 @@ import type { RandomSource } from '../crypto/random.ts';
 import { EvidenceError, ProblemError, RefusalError } from '../errors/latchkey-error.ts';
 import { isPlainSlotId, PLAIN_SLOT_ID } from '../protocol/report-data.ts';
 import type { JudgedRequest } from './judge.ts';
+import type { LineageRecord } from './lineage-record.ts';
+import { type LineageLimits, LineageTable } from './lineage-table.ts';
 import { provesToken } from './ownership.ts';
 import { type Provenance, type SlotFacts, SlotKey, UNCONFIRMED_TTL_MS } from './slot-key.ts';
 
 /** Bounds of the key table. */
-export interface VaultLimits {
+export interface VaultLimits extends LineageLimits {
   /** Keys altogether. */
   readonly maxKeys: number;
   /** Living keys that one platform has made. */
@@ -29,6 +31,9 @@ export const defaultVaultLimits: VaultLimits = {
   maxKeysPerPlatformAndAccount: 32,
   maxPlainKeysPerPlatform: 64,
   unregisteredKeyTtlMs: 30 * 24 * 3_600_000,
+  maxLineages: 200_000,
+  maxLineagesPerPlatform: 4096,
+  lineageTtlMs: 90 * 24 * 3_600_000,
 };
 
 /** The facts about an account that the vault uses. */
@@ -44,6 +49,8 @@ export interface VaultView {
   readonly size: number;
   /** How many accounts have keys here. */
   readonly accounts: number;
+  /** How many lineages are remembered here. */
+  readonly lineageCount: number;
   readonly isDraining: boolean;
   keys(): Iterable<SlotFacts>;
   find(account: AccountId, slotId: SlotId, nowMs: number): SlotFacts | undefined;
@@ -71,6 +78,8 @@ export class Vault implements VaultView {
   readonly #random: RandomSource;
   readonly #registry: AccountRegistry;
   readonly #limits: VaultLimits;
+  /** What is known of the stores that the keys belong to. */
+  readonly lineages: LineageTable;
   /** While true no key is made; those that are there stay. */
   isDraining = false;
 
@@ -78,6 +87,7 @@ export class Vault implements VaultView {
     this.#random = random;
     this.#registry = registry;
     this.#limits = limits;
+    this.lineages = new LineageTable(limits);
   }
 
   get size(): number {
@@ -89,6 +99,10 @@ export class Vault implements VaultView {
     return this.#perAccount.size;
   }
 
+  get lineageCount(): number {
+    return this.lineages.size;
+  }
+
   /** All living keys, for counting and reporting. */
   keys(): Iterable<SlotKey> {
     return this.#keys.values();
@@ -98,13 +112,14 @@ export class Vault implements VaultView {
     const name = nameOf(account, slotId);
     const key = this.#keys.get(name);
     if (key === undefined || !this.#hasEnded(name, key, nowMs)) return key;
-    this.#remove(name, key);
+    this.#remove(name, key, nowMs);
     return undefined;
   }
 
   /** A request got this key or proved to hold it. */
   noteUse(key: SlotKey, nowMs: number): void {
     key.use(nowMs);
+    if (key.lineage !== undefined) this.lineages.noteUse(key.lineage, nowMs);
     this.#moveToEnd(nameOf(key.account, key.slotId), key);
   }
 
@@ -152,17 +167,23 @@ export class Vault implements VaultView {
     });
   }
 
+  /** Links a slot that is not linked to a lineage of its account. */
+  link(key: SlotKey, lineage: LineageRecord): void {
+    key.link(lineage);
+    this.lineages.link(lineage, key);
+  }
+
   /** Whether any key of an account is here. */
   holdsKeyOf(account: AccountId): boolean {
     return this.#perAccount.has(toHex(account));
   }
 
   /** Erases one key; false when there is none. */
-  forget(account: AccountId, slotId: SlotId): boolean {
+  forget(account: AccountId, slotId: SlotId, nowMs: number): boolean {
     const name = nameOf(account, slotId);
     const key = this.#keys.get(name);
     if (key === undefined) return false;
-    this.#remove(name, key);
+    this.#remove(name, key, nowMs);
     return true;
   }
 
@@ -173,19 +194,23 @@ export class Vault implements VaultView {
       // The entries after this one are younger.
       if (nowMs - key.createdAtMs < UNCONFIRMED_TTL_MS) break;
       if (key.confirmed) this.#unconfirmed.delete(name);
-      if (key.isExpired(nowMs)) this.#remove(name, key);
+      if (key.isExpired(nowMs)) this.#remove(name, key, nowMs);
     }
     for (const [name, key] of this.#keys) {
       // The entries after this one were used later.
       if (!this.#isIdle(key, nowMs)) break;
-      if (this.#hasEnded(name, key, nowMs)) this.#remove(name, key);
+      if (this.#hasEnded(name, key, nowMs)) this.#remove(name, key, nowMs);
     }
+    this.lineages.sweep(nowMs);
     return before - this.#keys.size;
   }
 
   /** Erases everything, at shutdown. */
   wipe(): void {
-    for (const [name, key] of this.#keys) this.#remove(name, key);
+    for (const key of this.#keys.values()) key.wipe();
+    this.lineages.wipe();
+    const tables = [this.#keys, this.#unconfirmed, this.#plainPerPlatform, this.#perAccount];
+    for (const table of [...tables, this.#perPlatform, this.#perPlatformAndAccount]) table.clear();
   }
 
   #isIdle(key: SlotKey, nowMs: number): boolean {
@@ -214,7 +239,7 @@ export class Vault implements VaultView {
     const name = nameOf(account, slotId);
     this.#requireRoomFor(account, slotId, provenance, nowMs);
     // Only now: a request that finds no room must not cost the key that is here.
-    if (replaced !== undefined) this.#remove(name, replaced);
+    if (replaced !== undefined) this.#remove(name, replaced, nowMs);
     const key = new SlotKey(account, slotId, provenance, this.#random, nowMs);
     this.#keys.set(name, key);
     if (!key.confirmed) this.#unconfirmed.set(name, key);
@@ -258,10 +283,11 @@ export class Vault implements VaultView {
     });
   }
 
-  #remove(name: string, key: SlotKey): void {
+  #remove(name: string, key: SlotKey, nowMs: number): void {
     this.#keys.delete(name);
     this.#unconfirmed.delete(name);
     this.#count(key, -1);
+    if (key.lineage !== undefined) this.lineages.unlink(key.lineage, key, nowMs);
     key.wipe();
   }
 

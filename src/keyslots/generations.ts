@@ -16,13 +16,13 @@ import {
   type Slot,
   type StoreIdentity,
 } from './keyslot-file.ts';
-import { sealSlot } from './slot-seal.ts';
+import { sealLineageSecret, sealSlot } from './slot-seal.ts';
 import { MAX_SLOTS, type Quorum } from './threshold.ts';
 
 /** HKDF label of the MAC key, from the store key; the only one without a prefix, and part of format 1. */
 export const KEYSLOTS_LABEL = 'keyslots';
 
-/** A server that gave a fresh key for a new slot. */
+/** A server that gave a fresh key for a new slot, and linked it to the lineage. */
 export interface EnrolledServer {
   readonly server: AccountId;
   readonly slotId: SlotId;
@@ -38,6 +38,8 @@ export interface EnrolledServer {
 /** The input of a new generation. */
 export interface GenerationInput extends StoreIdentity {
   readonly storeKey: SecretBytes;
+  /** 32 bytes. */
+  readonly lineageSecret: SecretBytes;
   /** From {@link nextGeneration}. */
   readonly generation: number;
   readonly quorum: Quorum;
@@ -50,8 +52,8 @@ export const nextGeneration = (file: KeyslotFile | undefined): number =>
   (file?.generations[0].generation ?? 0) + 1;
 
 /**
- * Makes a generation: a fresh polynomial, one slot per server, none of them confirmed yet, and the MAC. With fewer
- * than n servers the remaining shares are thrown away: such a generation opens the store but never makes it backed.
+ * Makes a generation: a fresh polynomial, one slot per server, each confirmed when it was linked, and the MAC. With
+ * fewer than n servers the remaining shares are thrown away: such a generation opens the store but never makes it backed.
  * @throws RangeError when t, n or the number of servers do not fit, or a server or slot id comes twice.
  */
 export async function buildGeneration(input: GenerationInput, random: RandomSource): Promise<Generation> {
@@ -78,12 +80,18 @@ export async function buildGeneration(input: GenerationInput, random: RandomSour
       keyId: server.keyId,
       recoveryToken: server.recoveryToken,
       instanceId: server.instanceId,
-      confirmed: false,
+      confirmed: true,
       sealed: sealSlot(server.key, binding, content, random),
     };
   });
   for (const content of contents) content.fill(0);
-  return sign(input, { generation, t, n, slots }, storeKey);
+  const lineage = sealLineageSecret(
+    storeKey,
+    { ...identityOf(input), generation },
+    input.lineageSecret,
+    random,
+  );
+  return sign(input, { generation, t, n, slots, lineage }, storeKey);
 }
 
 const identityOf = ({ account, storeId }: StoreIdentity): StoreIdentity => ({ account, storeId });
@@ -118,10 +126,10 @@ function macOf(covered: Uint8Array, storeKey: Uint8Array): Uint8Array {
 
 function sign(
   identity: StoreIdentity,
-  { generation, t, n, slots }: Omit<Generation, 'mac'>,
+  { generation, t, n, slots, lineage }: Omit<Generation, 'mac'>,
   storeKey: SecretBytes,
 ): Generation {
-  const content = { generation, t, n, slots };
+  const content = { generation, t, n, slots, lineage };
   return { ...content, mac: macOf(macInput(identity, content), storeKey.reveal()) };
 }
 

@@ -13,7 +13,7 @@ import {
   STORE_ID_BYTES,
   type StoreIdentity,
 } from './keyslot-file.ts';
-import { sealedSlotBytes } from './slot-seal.ts';
+import { SEALED_LINEAGE_BYTES, sealedSlotBytes } from './slot-seal.ts';
 import { MAX_SLOTS } from './threshold.ts';
 
 /** Version of the file's layout. */
@@ -35,6 +35,7 @@ const slotSchema = z.strictObject({
 });
 const generationSchema = z.strictObject({
   generation: z.int().min(1),
+  lineage: text,
   mac: text,
   n: z.int().min(1).max(MAX_SLOTS),
   slots: z.array(slotSchema).min(1).max(MAX_SLOTS),
@@ -59,8 +60,9 @@ const slotToJson = (slot: Slot) => ({
   slotId: toPrefixedHex(slot.slotId),
 });
 
-const generationToJson = ({ generation, t, n, slots }: Omit<Generation, 'mac'>) => ({
+const generationToJson = ({ generation, t, n, slots, lineage }: Omit<Generation, 'mac'>) => ({
   generation,
+  lineage: toPrefixedHex(lineage),
   n,
   slots: slots.map(slotToJson),
   t,
@@ -174,7 +176,8 @@ function readGeneration(json: z.output<typeof generationSchema>, position: numbe
     slots.map(({ server }) => toPrefixedHex(server)),
     `${place}.slots.server`,
   );
-  return { generation, t, n, slots, mac: Mac.parse(json.mac, `${place}.mac`) };
+  const lineage = parsePrefixedHex(json.lineage, SEALED_LINEAGE_BYTES, `${place}.lineage`);
+  return { generation, t, n, slots, lineage, mac: Mac.parse(json.mac, `${place}.mac`) };
 }
 
 function readSlot(json: z.output<typeof slotSchema>, t: number, place: string): Slot {

@@ -37,6 +37,8 @@ export interface Generation extends Quorum {
   readonly generation: number;
   /** t to n slots, ascending by index, no server twice. Fewer than n only while the node cannot find n servers. */
   readonly slots: readonly Slot[];
+  /** The lineage secret, sealed under the store key: nonce ‖ XChaCha20-Poly1305. */
+  readonly lineage: Uint8Array;
   /** 32 bytes; under a key derived from the store key, over all of the above and the store's identity. */
   readonly mac: Uint8Array;
 }

@@ -1,7 +1,7 @@
 import { concatBytes } from '../bytes/concat.ts';
 import type { AccountId, KeyId } from '../bytes/fixed-bytes.ts';
 import { u64BigEndian } from '../bytes/integers.ts';
-import type { SecretBytes } from '../bytes/secret-bytes.ts';
+import { SecretBytes } from '../bytes/secret-bytes.ts';
 import { deriveKey } from '../crypto/hkdf.ts';
 import type { RandomSource } from '../crypto/random.ts';
 import { SHARE_BYTES } from '../crypto/shamir.ts';
@@ -16,7 +16,12 @@ import type { Quorum } from './threshold.ts';
 
 /** HKDF label of the key that seals a slot, from the server key. */
 export const SLOT_LABEL = 'latchkey/v1/slot';
+/** HKDF label of the key that seals the lineage secret, from the store key. */
+export const LINEAGE_LABEL = 'latchkey/v1/keyslots/lineage';
 const STORE_KEY_BYTES = 32;
+const LINEAGE_SECRET_BYTES = 32;
+/** Length of a sealed lineage secret. */
+export const SEALED_LINEAGE_BYTES = XCHACHA_NONCE_BYTES + LINEAGE_SECRET_BYTES + XCHACHA_TAG_BYTES;
 
 /** Everything that a slot is bound to. */
 export interface SlotBinding extends StoreIdentity, Quorum {
@@ -77,4 +82,46 @@ export function openSlot(
   const content = xchacha20Poly1305Open(key, nonce, associatedData(binding), body);
   key.fill(0);
   return content;
+}
+
+/** What a sealed lineage secret is bound to. */
+export interface LineageBinding extends StoreIdentity {
+  readonly generation: number;
+}
+
+/** Store id ‖ account ‖ generation (u64). */
+const lineageData = ({ storeId, account, generation }: LineageBinding): Uint8Array =>
+  concatBytes(storeId, account, u64BigEndian(generation));
+
+/** Seals the lineage secret (32 bytes) under the store key; nonce ‖ ciphertext ‖ tag. */
+export function sealLineageSecret(
+  storeKey: SecretBytes,
+  binding: LineageBinding,
+  secret: SecretBytes,
+  random: RandomSource,
+): Uint8Array {
+  const key = deriveKey(storeKey.reveal(), LINEAGE_LABEL);
+  const nonce = random(XCHACHA_NONCE_BYTES);
+  const sealed = xchacha20Poly1305Seal(key, nonce, lineageData(binding), secret.reveal());
+  key.fill(0);
+  return concatBytes(nonce, sealed);
+}
+
+/** Opens a sealed lineage secret; `undefined` when it was sealed under another store key or for another generation. */
+export function openLineageSecret(
+  storeKey: SecretBytes,
+  binding: LineageBinding,
+  sealed: Uint8Array,
+): SecretBytes | undefined {
+  if (sealed.length !== SEALED_LINEAGE_BYTES) return undefined;
+  const key = deriveKey(storeKey.reveal(), LINEAGE_LABEL);
+  const nonce = sealed.subarray(0, XCHACHA_NONCE_BYTES);
+  const opened = xchacha20Poly1305Open(
+    key,
+    nonce,
+    lineageData(binding),
+    sealed.subarray(XCHACHA_NONCE_BYTES),
+  );
+  key.fill(0);
+  return opened === undefined ? undefined : SecretBytes.adopt(opened);
 }

@@ -15,8 +15,11 @@ export const NOT_ENROLLED_LABEL = utf8('latchkey/v1/not-enrolled');
 /** Start of the same statement for a draining server. */
 export const NOT_ENROLLED_DRAINING_LABEL = utf8('latchkey/v1/not-enrolled/draining');
 
-/** Routes that are authenticated by the server key instead of a quote. */
-export type MacRoute = 'key-status' | 'claim' | 'forget';
+/** Routes that the server key of a slot authenticates instead of a quote. */
+export type SlotRoute = 'key-status' | 'reserve' | 'claim' | 'forget';
+/** Routes that the lineage key authenticates. */
+export type LineageRoute = 'lineage-status' | 'lineage-update';
+export type MacRoute = SlotRoute | LineageRoute;
 
 /** HKDF label of a MAC key, per route and direction. */
 export const macLabel = (route: MacRoute, direction: 'request' | 'response'): string =>

@@ -7,7 +7,7 @@ import { SecretBytes } from '../bytes/secret-bytes.ts';
 import { parseWire } from './decode.ts';
 import { decodeExtensions, type Extensions, extensionFields, extensionsToWire } from './extensions.ts';
 import { KEY_LABEL } from './labels.ts';
-import { type Head, headFields, headToWire, type Incarnation } from './mac-routes.ts';
+import { decodeLineage, type LineageState, lineageFields, lineageToWire } from './lineage-state.ts';
 import type { BlockReference } from './report-data.ts';
 
 /** The content that a server seals to a client. */
@@ -23,10 +23,8 @@ export interface KeyGrant {
   readonly serverTimeMs: number;
   /** The newest finalized block that the server knows. */
   readonly finalized: BlockReference;
-  /** The newest incarnation that was claimed for this slot; number 0 before the first. */
-  readonly incarnation: Incarnation;
-  /** The newest log head that was deposited for this slot. */
-  readonly head: Head | undefined;
+  /** What the server knows of the lineage that the slot is linked to; `undefined` for a new slot and a plain key. */
+  readonly lineage: LineageState | undefined;
   readonly extensions: Extensions;
 }
 
@@ -60,9 +58,7 @@ export function encodeKeyGrant(grant: KeyGrant): Uint8Array {
     createdAtMs: grant.createdAtMs,
     serverTimeMs: grant.serverTimeMs,
     finalized: { number: grant.finalized.number, hash: toPrefixedHex(grant.finalized.hash) },
-    incarnation: grant.incarnation.number,
-    bootId: toPrefixedHex(grant.incarnation.bootId),
-    ...(grant.head === undefined ? {} : { head: headToWire(grant.head) }),
+    ...lineageToWire(grant.lineage),
     ...extensionsToWire(grant.extensions),
   });
   const key = hexAscii(grant.key.reveal());
@@ -86,9 +82,7 @@ const grantSchema = z.strictObject({
   recoveryToken: z.string().optional(),
   serverTimeMs: z.int().nonnegative(),
   finalized: z.strictObject({ number: z.int().nonnegative(), hash: z.string() }),
-  incarnation: z.int().nonnegative(),
-  bootId: z.string(),
-  head: headFields.optional(),
+  lineage: lineageFields.optional(),
   extensions: extensionFields.optional(),
 });
 
@@ -158,11 +152,7 @@ export function decodeKeyGrant(plaintext: Uint8Array): KeyGrant {
       number: wire.finalized.number,
       hash: BlockHash.parse(wire.finalized.hash, 'finalized.hash'),
     },
-    incarnation: { number: wire.incarnation, bootId: parsePrefixedHex(wire.bootId, 16, 'bootId') },
-    head:
-      wire.head === undefined
-        ? undefined
-        : { ...wire.head, digest: parsePrefixedHex(wire.head.digest, 32, 'head.digest') },
+    lineage: decodeLineage(wire.lineage),
     extensions: decodeExtensions(wire.extensions),
   };
 }

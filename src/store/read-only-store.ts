@@ -42,7 +42,7 @@ export class ReadOnlyStore {
       roomBytes: 0,
     };
     const access = 'read';
-    const source: RecoverySource = { fileSystem, path, storeKey, expectedHead: undefined, tuning, access };
+    const source: RecoverySource = { fileSystem, path, storeKey, admit: undefined, tuning, access };
     for (let attempt = 1; ; attempt++) {
       try {
         return new ReadOnlyStore(await readStore(source, undefined));

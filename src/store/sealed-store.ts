@@ -19,6 +19,7 @@ import { CompactionStopped } from './maintain/compaction.ts';
 import { Compactor } from './maintain/compactor.ts';
 import { planRepair, type RepairPlan } from './maintain/repair.ts';
 import { rotateStoreKey } from './maintain/rotation.ts';
+import { admit } from './open/admit.ts';
 import { type CheckReport, checkStore } from './open/check.ts';
 import { beginLog, layOut, takeLock } from './open/creation.ts';
 import { mend, type OpeningReport } from './open/mend.ts';
@@ -95,19 +96,21 @@ export class SealedStore implements Store, AsyncDisposable {
   }
 
   /**
-   * Opens a store: verifies everything, and only then repairs a torn tail. When it refuses, nothing was changed.
-   * @throws EvidenceError with the code and place of what is wrong; ProblemError STORE_LOCKED and those of the disk.
+   * Opens a store: verifies everything, lets the caller judge it, and only then repairs a torn tail. When it refuses,
+   * nothing was changed.
+   * @throws EvidenceError with the code and place of what is wrong; ProblemError STORE_LOCKED and those of the disk;
+   *   the error of `admit.judge`, as it is; RangeError, TypeError for impossible options.
    */
   static async open(options: OpenOptions): Promise<SealedStore> {
-    const overridden = options.acceptOlderHead ? options.expectedHead : undefined;
     return withLocked(options, 'read-write', async (source, lock) => {
       const recovered = await readStore(source, lock);
-      return new SealedStore(recovered.state, await mend(recovered, overridden), options);
+      if (source.admit !== undefined) await admit(recovered, source.admit);
+      return new SealedStore(recovered.state, await mend(recovered), options);
     });
   }
 
   /** Verifies a store that no process has open, and opens every record, without changing anything. */
-  static async check(options: OpenOptions): Promise<CheckReport> {
+  static async check(options: StoreOptions): Promise<CheckReport> {
     return withLocked(options, 'read', async (source, lock) => {
       const report = await checkStore(source);
       await lock?.release();
@@ -116,7 +119,7 @@ export class SealedStore implements Store, AsyncDisposable {
   }
 
   /** Looks at what a lossy repair would keep and lose; changes nothing until the plan is applied. */
-  static async planRepair(options: OpenOptions): Promise<RepairPlan> {
+  static async planRepair(options: StoreOptions): Promise<RepairPlan> {
     return withLocked(options, 'read', planRepair);
   }
 
@@ -294,7 +297,8 @@ async function withLocked<T>(
     try {
       return await use({ ...source, storeKey }, lock);
     } catch (error) {
-      await lock?.release();
+      // The first error is the one that counts: a judge's must come out as it is.
+      await lock?.release().catch(() => undefined);
       throw error;
     }
   });

@@ -3,14 +3,13 @@ import type { SecretBytes } from '../bytes/secret-bytes.ts';
 import { type RandomSource, systemRandom } from '../crypto/random.ts';
 import type { FileSystem } from '../disk/file-system.ts';
 import { nodeFileSystem } from '../disk/node-file-system.ts';
+import type { Admission } from './api/admission.ts';
 import type { StoreObserver } from './api/health.ts';
-import { requireBoolean } from './api/limits.ts';
-import type { LogHead } from './api/log-head.ts';
 import type { Restoration } from './backup/restore.ts';
 import { MIN_PADDING_BYTES } from './log/record.ts';
 import { LARGEST_SEGMENT_TARGET, MAX_ROOM_BYTES, SEGMENT_HEADER_BYTES } from './log/segment.ts';
+import { copyAdmission } from './open/admit.ts';
 import { type Creation, freshOrigin } from './open/creation.ts';
-import { checkHead } from './open/head-check.ts';
 import type { Access } from './open/open-files.ts';
 import type { RecoverySource } from './open/recovery.ts';
 import type { StoreTuning } from './store-state.ts';
@@ -49,13 +48,8 @@ export interface CreateOptions extends StoreOptions {
 
 /** Options of opening. */
 export interface OpenOptions extends StoreOptions {
-  /** A head that was deposited elsewhere; the store must contain it. */
-  readonly expectedHead?: LogHead;
-  /**
-   * Opens although {@link expectedHead} is not in the log: after a human decided to go on from a restored backup.
-   * The generation grows beyond it. The caller that sets this writes an audit record.
-   */
-  readonly acceptOlderHead?: boolean;
+  /** Judges what was read, before anything on the disk is changed; throws to refuse the store. */
+  readonly admit?: Admission;
 }
 
 /** Options of restoring a backup; `storeKey` is the store key at the time of the backup. */
@@ -77,16 +71,11 @@ export function creationOf(options: CreateOptions): Omit<Creation, 'storeKey'> {
   };
 }
 
-/** The input of an opening without the key; bytes are copied. @throws RangeError, TypeError for impossible options. */
+/** The input of an opening without the key, copied. @throws RangeError, TypeError for impossible options. */
 export function sourceOf(options: OpenOptions, access: Access): Omit<RecoverySource, 'storeKey'> {
-  const { fileSystem = nodeFileSystem, path, expectedHead, acceptOlderHead = false } = options;
-  requireBoolean(acceptOlderHead, 'acceptOlderHead');
-  if (expectedHead !== undefined) checkHead(expectedHead);
-  const head =
-    acceptOlderHead || expectedHead === undefined
-      ? undefined
-      : { ...expectedHead, digest: copyBytes(expectedHead.digest, 'digest') };
-  return { fileSystem, path, expectedHead: head, tuning: tuningOf(options), access };
+  const { fileSystem = nodeFileSystem, path, admit } = options;
+  const own = admit === undefined ? undefined : copyAdmission(admit);
+  return { fileSystem, path, admit: own, tuning: tuningOf(options), access };
 }
 
 /** The tuning of a store. @throws RangeError, TypeError for impossible values. */

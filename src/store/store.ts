@@ -7,6 +7,7 @@ export type { FileHandle, FileSystem, FolderLock } from '../disk/file-system.ts'
 export { nodeFileSystem } from '../disk/node-file-system.ts';
 export { type ErrorCode, errorCodes } from '../errors/codes.ts';
 export { EvidenceError, LatchkeyError, ProblemError, RefusalError } from '../errors/latchkey-error.ts';
+export type { Admission, FoundLog } from './api/admission.ts';
 export type { BackupCounts, BackupPart, BackupReport, BackupSink } from './api/backup-api.ts';
 export type { LogHead } from './api/log-head.ts';
 export type {

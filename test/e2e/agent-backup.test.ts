@@ -29,7 +29,7 @@ beforeEach(async () => {
   const records = await store.namespace('app/big');
   for (let index = 0; index < RECORDS; index += 1)
     await records.put(`record ${index}`, systemRandom(RECORD_BYTES));
-  const fenced = new FencedStore(store);
+  const fenced = new FencedStore(store, true);
   const app = agentApp(
     {
       log: () => undefined,

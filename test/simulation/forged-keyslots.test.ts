@@ -1,22 +1,20 @@
 import { describe, expect, it } from 'vitest';
 import { createDevelopmentPki } from '../../mock-tdx/development-pki.ts';
-import { createIdentity } from '../../src/boot/node/identity.ts';
 import { toHex } from '../../src/bytes/hex.ts';
 import { SecretBytes } from '../../src/bytes/secret-bytes.ts';
 import { encodeSs58 } from '../../src/bytes/ss58.ts';
-import { buildGeneration, firstFile } from '../../src/keyslots/generations.ts';
+import { buildGeneration } from '../../src/keyslots/generations.ts';
 import { encodeKeyslotFile } from '../../src/keyslots/keyslot-codec.ts';
-import type { Quorum } from '../../src/keyslots/threshold.ts';
-import { SealedStore } from '../../src/store/sealed-store.ts';
 import { endNetwork, formedNetwork, restart } from '../support/formed-network.ts';
+import { hostMadeDisk, TWO_OF_TWO } from '../support/host-made-disk.ts';
 import { HostMadeServer, type MakeQuote } from '../support/host-made-server.ts';
+import { aLineageSecret } from '../support/lineages.ts';
 import { KEYSLOTS, type SimulatedNetwork } from '../support/simulated-network.ts';
 import type { SimulatedNode } from '../support/simulated-network-node.ts';
 import { ownBody } from '../support/simulated-network-world.ts';
 
 const LONG = { timeout: 60_000 };
 const YEAR_MS = 365 * 86_400_000;
-const TWO_OF_TWO: Quorum = { t: 2, n: 2 };
 const foreignPki = createDevelopmentPki({ seed: new Uint8Array(32).fill(99) });
 const otherImage = { ...ownBody, rtMr2: new Uint8Array(48).fill(9) };
 
@@ -44,23 +42,6 @@ const hosts: readonly {
     reason: 'platform-limit',
   },
 ];
-
-/** Gives a machine a disk with a store that the host made: the host knows its key and its identity. */
-async function hostMadeDisk(victim: SimulatedNode, servers: readonly HostMadeServer[]): Promise<void> {
-  const storeKey = new SecretBytes(victim.random(32));
-  const { disk, random } = victim;
-  for (const path of ['/data', '/data/node']) await disk.mkdir(path);
-  const store = await SealedStore.create({ fileSystem: disk, path: '/data/node/store', storeKey, random });
-  const { account } = await createIdentity(store, random);
-  await store.close();
-  const identity = { account, storeId: store.storeId };
-  const enrolled = servers.map(({ slot }) => slot);
-  const generation = await buildGeneration(
-    { ...identity, storeKey, generation: 1, quorum: TWO_OF_TWO, enrolled },
-    random,
-  );
-  disk.tamper(KEYSLOTS, encodeKeyslotFile(firstFile(identity, generation)));
-}
 
 const failuresOf = ({ events }: SimulatedNode, server: HostMadeServer): string =>
   events
@@ -114,6 +95,7 @@ describe('a host that adds its own newer generation to the real keyslot file', (
       {
         ...file,
         storeKey: new SecretBytes(new Uint8Array(32).fill(3)),
+        lineageSecret: aLineageSecret(),
         generation: real.generation + 1,
         quorum: TWO_OF_TWO,
         enrolled: servers.map(({ slot }) => slot),
@@ -163,6 +145,7 @@ describe('the time of a recovery', () => {
       {
         ...file,
         storeKey: new SecretBytes(new Uint8Array(32)),
+        lineageSecret: aLineageSecret(),
         generation: newest.generation - 1,
         quorum: TWO_OF_TWO,
         enrolled: [stranger.slot, filler.slot],

@@ -82,9 +82,7 @@ describe('stories of one network', () => {
 
   it('of two instances of one account the older one stops writing permanently', LONG, async () => {
     const { net, node } = await formedNetwork(6);
-    net.hasClones = true;
-    const copy = net.addMachine();
-    copy.disk = node.disk.clone().afterKill();
+    const copy = net.addTwin(node);
     copy.start();
     await net.settle(30_000);
     expect(copy.open).toBeDefined();
@@ -103,9 +101,7 @@ describe('stories of one network', () => {
 
   it('a fenced older instance removes no key of the newer instance', LONG, async () => {
     const { net, node, servers } = await formedNetwork(7);
-    net.hasClones = true;
-    const copy = net.addMachine();
-    copy.disk = node.disk.clone().afterKill();
+    const copy = net.addTwin(node);
     copy.start();
     await net.settle(10_000);
     await net.world.clock.until(copy.kill());

@@ -23,7 +23,11 @@ export function seededDice(seed: number): Dice {
     next,
     below,
     chance: (probability) => next() < probability,
-    bytes: (length) => Uint8Array.from({ length }, () => below(256)),
+    bytes: (length) => {
+      const bytes = new Uint8Array(length);
+      for (let index = 0; index < length; index++) bytes[index] = below(256);
+      return bytes;
+    },
     pick: (choices) => choices[below(choices.length)] ?? choices[0],
   };
 }

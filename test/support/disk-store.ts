@@ -2,8 +2,8 @@ import { SecretBytes } from '../../src/bytes/secret-bytes.ts';
 import type { RandomSource } from '../../src/crypto/random.ts';
 import type { FileSystem } from '../../src/disk/file-system.ts';
 import { LatchkeyError } from '../../src/errors/latchkey-error.ts';
+import type { Admission } from '../../src/store/api/admission.ts';
 import type { BackupReport } from '../../src/store/api/backup-api.ts';
-import type { LogHead } from '../../src/store/api/log-head.ts';
 import { SealedStore } from '../../src/store/sealed-store.ts';
 import { seededDice } from './disk-dice.ts';
 import type { Survival } from './disk-survival.ts';
@@ -16,7 +16,7 @@ export interface StoreOptions {
   readonly roomBytes?: number;
   readonly compaction?: 'automatic' | 'manual';
   readonly random?: RandomSource;
-  readonly expectedHead?: LogHead;
+  readonly admit?: Admission;
 }
 
 export const createStore = (

@@ -1,6 +1,6 @@
 import { SecretBytes } from '../../src/bytes/secret-bytes.ts';
 import type { FileSystem } from '../../src/disk/file-system.ts';
-import type { LogHead } from '../../src/store/api/log-head.ts';
+import type { Admission } from '../../src/store/api/admission.ts';
 import { SealedStore } from '../../src/store/sealed-store.ts';
 import { seededDice } from './disk-dice.ts';
 import { SimulatedDisk } from './simulated-disk.ts';
@@ -36,9 +36,9 @@ export const openEpochStore = (
   disk: FileSystem,
   seed = 2,
   segmentBytes = 1024 * 1024,
-  expectedHead?: LogHead,
+  admit?: Admission,
 ): Promise<SealedStore> =>
   SealedStore.open({
     ...optionsOn(disk, seed, segmentBytes),
-    ...(expectedHead === undefined ? {} : { expectedHead }),
+    ...(admit === undefined ? {} : { admit }),
   });

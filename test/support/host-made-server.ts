@@ -106,8 +106,7 @@ export class HostMadeServer {
         recoveryToken: undefined,
         serverTimeMs: clock.nowMs() + this.timeLieMs,
         finalized: { number: blockNumber, hash: blockHash },
-        incarnation: { number: 0, bootId: new Uint8Array(16) },
-        head: undefined,
+        lineage: undefined,
         extensions: noExtensions,
       }),
     });

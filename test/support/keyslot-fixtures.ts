@@ -46,7 +46,15 @@ export async function enrol(
   const storeKey = options.storeKey ?? new SecretBytes(random(32));
   const servers =
     options.servers ?? Array.from({ length: quorum.n }, (_, index) => enrolledServer(index + 1, random));
-  const input = { ...identity, storeKey, generation: options.generation ?? 1, quorum, enrolled: servers };
+  const lineageSecret = new SecretBytes(random(32));
+  const input = {
+    ...identity,
+    storeKey,
+    lineageSecret,
+    generation: options.generation ?? 1,
+    quorum,
+    enrolled: servers,
+  };
   return { storeKey, servers, generation: await buildGeneration(input, random) };
 }
 

@@ -18,10 +18,16 @@ export function handlerOf(keyServer: KeyServer, hear: (news: ServerNews) => News
         return keyServer.requestKey(body, 'simulated');
       case '/key-status':
         return keyServer.keyStatus(body);
+      case '/reserve':
+        return keyServer.reserve(body);
       case '/claim':
         return keyServer.claim(body);
       case '/forget':
         return keyServer.forget(body);
+      case '/lineage-status':
+        return keyServer.lineageStatus(body);
+      case '/lineage-update':
+        return keyServer.lineageUpdate(body);
       case '/attestation':
         return keyServer.attestation();
       case '/server-restarted':

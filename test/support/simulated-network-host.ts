@@ -1,9 +1,33 @@
+import { createDevelopmentPki } from '../../mock-tdx/development-pki.ts';
+import { toHex } from '../../src/bytes/hex.ts';
+import type { ServerRecord } from '../../src/chain/chain-view.ts';
 import type { Dice } from './disk-dice.ts';
+import { hostMadeDisk } from './host-made-disk.ts';
+import { HostMadeServer } from './host-made-server.ts';
 import type { SimulatedDisk } from './simulated-disk.ts';
 import { KEYSLOTS, type SimulatedNetwork } from './simulated-network.ts';
+import type { ForgeRecords } from './simulated-network-chain.ts';
 import type { SimulatedNode } from './simulated-network-node.ts';
+import { ownBody } from './simulated-network-world.ts';
 
-/** What hosts do to the disks of their machines, in one life of a network. */
+/** The one platform whose attestation key a server operator holds. */
+const EXTRACTED_PLATFORM = 60;
+const MAX_TWINS = 2;
+const foreignPki = createDevelopmentPki({ seed: new Uint8Array(32).fill(99) });
+
+/** Routes that a host drops alone. */
+const routes = [
+  '/forget',
+  '/lineage-update',
+  '/key-status',
+  '/claim',
+  '/reserve',
+  '/lineage-status',
+  '/request-encryption-key',
+  '/attestation',
+] as const;
+
+/** What hosts and server operators do in one life of a network, against nodes and their disks. */
 export class Hosts {
   readonly #network: SimulatedNetwork;
   readonly #dice: Dice;
@@ -16,6 +40,7 @@ export class Hosts {
   readonly #copies = new Map<SimulatedNode, SimulatedDisk>();
   /** The disk as it was before the host touched it. */
   readonly #trueDisks = new Map<SimulatedNode, SimulatedDisk>();
+  #servers = 0;
 
   constructor(
     network: SimulatedNetwork,
@@ -52,7 +77,7 @@ export class Hosts {
     const copy = this.#copies.get(node)?.files() ?? new Map<string, Uint8Array>();
     const files = [...node.disk.files().keys()].filter((path) => path.startsWith('/data/node/'));
     const path = files[this.#dice.below(files.length)];
-    switch (this.#dice.below(6)) {
+    switch (this.#dice.below(7)) {
       case 0:
         if (files.includes(KEYSLOTS)) node.disk.tamper(KEYSLOTS, undefined);
         return 'deletes the keyslot file';
@@ -77,10 +102,131 @@ export class Hosts {
       case 4:
         if (path !== undefined) node.disk.tamper(path, undefined);
         return 'deletes a file';
+      case 5: {
+        // The store alone: the keyslot file stays the current one.
+        const current = node.disk.files().get(KEYSLOTS);
+        node.disk = this.#copies.get(node)?.clone() ?? node.disk;
+        if (current !== undefined && copy.has(KEYSLOTS)) node.disk.tamper(KEYSLOTS, current);
+        return 'rolls the store back, without its keyslot file';
+      }
       default:
         node.disk = this.#copies.get(node)?.clone() ?? node.disk;
         return 'rolls the disk back';
     }
+  }
+
+  /** A second machine runs beside the first, with a copy of its disk of now or of before. */
+  twin(): void {
+    const node = this.#any(({ twinOf }) => twinOf === undefined);
+    const twins = this.#network.nodes.filter(({ twinOf }) => twinOf !== undefined).length;
+    if (node === undefined || twins >= MAX_TWINS) return;
+    const twin = this.#network.addTwin(node);
+    const copy = this.#dice.chance(0.3) ? this.#copies.get(node) : undefined;
+    if (copy !== undefined) twin.disk = copy.clone().afterKill();
+    this.#life.note(copy === undefined ? 'gets a twin' : 'gets a twin with an older disk', node);
+    this.#life.up(twin);
+  }
+
+  /** One route from one node to some servers fails, in one direction; or all fail no more. */
+  drop(): void {
+    const { dropped } = this.#network.world.wire;
+    if (dropped.size > 0 && this.#dice.chance(0.3)) {
+      dropped.clear();
+      this.#network.world.note('routes pass again');
+      return;
+    }
+    const node = this.#any();
+    if (node === undefined) return;
+    const path = this.#dice.pick(routes);
+    const what = this.#dice.chance(0.5) ? 'requests' : 'answers';
+    const share = this.#dice.pick([0.2, 0.6, 1]);
+    for (const { endpoint } of this.#network.nodes)
+      if (this.#dice.chance(share)) dropped.add({ from: node.name, endpoint, path, what });
+    this.#life.note(`host drops ${what}`, node);
+    this.#network.world.note(`of ${path}, ${dropped.size} routes in all`);
+  }
+
+  /** A node loses its servers one after the other. */
+  async cutOneByOne(): Promise<void> {
+    const { wire, clock } = this.#network.world;
+    const node = this.#any();
+    if (node === undefined) return;
+    this.#life.note('loses its servers one by one', node);
+    for (const { endpoint } of this.#network.nodes) {
+      wire.cut.add(`${node.name}>${endpoint}`);
+      await clock.advance(this.#dice.below(6_000));
+      await this.#network.witness.writeAll();
+    }
+  }
+
+  /** A host without a checkpoint in its way shows its machine another chain. */
+  forgeChain(): void {
+    const node = this.#any();
+    if (node === undefined) return;
+    if (node.chain.forge !== undefined) {
+      node.chain.forge = undefined;
+      this.#life.note('sees the true chain again', node);
+      return;
+    }
+    const own = this.#hostServer((reportData) => foreignPki.quote({ reportData, body: ownBody })).record();
+    const hidden = new Set(this.#network.nodes.filter(() => this.#dice.chance(0.5)));
+    const isHidden = ({ endpoint }: ServerRecord) =>
+      [...hidden].some((machine) => machine.endpoint === endpoint);
+    const forgeries: readonly [ForgeRecords, ...ForgeRecords[]] = [
+      (records) => records.filter((record) => !isHidden(record)),
+      (records) => [...records.filter((record) => !isHidden(record)), own],
+      // The host's address and key under the accounts of true servers.
+      (records) =>
+        records.map((record) =>
+          isHidden(record)
+            ? { ...record, endpoint: own.endpoint, x25519PublicKey: own.x25519PublicKey }
+            : record,
+        ),
+    ];
+    node.chain.forge = this.#dice.pick(forgeries);
+    this.#life.note('sees a forged chain', node);
+    this.#network.publish();
+  }
+
+  /** An operator who holds the attestation key of one platform registers two servers that run in no TD. */
+  registerOperator(): void {
+    if (this.#network.strangers.length > 0) return;
+    for (const server of [1, 2].map(() => this.#extractedServer()))
+      this.#network.strangers.push(server.record());
+    this.#network.world.note('an operator registers two servers on one platform');
+    this.#network.publish();
+  }
+
+  /** The same operator gives a new machine a store of the operator's making. */
+  async plantStore(): Promise<void> {
+    const victim = this.#network.addMachine();
+    const servers = [1, 2].map(() => this.#extractedServer());
+    this.#network.strangers.push(...servers.map((server) => server.record()));
+    const storeId = await this.#network.world.clock.until(hostMadeDisk(victim, servers));
+    this.#network.world.hostMadeStores.add(toHex(storeId));
+    this.#network.tampered.set(victim, 'has a store that the host made');
+    this.#network.publish();
+    this.#life.note('has a store that the host made', victim);
+    this.#life.up(victim);
+  }
+
+  #extractedServer(): HostMadeServer {
+    const { pki } = this.#network.world;
+    return this.#hostServer((reportData) =>
+      pki.quote({ reportData, platform: EXTRACTED_PLATFORM, body: ownBody }),
+    );
+  }
+
+  #hostServer(quote: (reportData: Uint8Array) => Uint8Array): HostMadeServer {
+    return new HostMadeServer(this.#network.world, ++this.#servers, quote);
+  }
+
+  /** Everything but disks is as it should be again. */
+  makePeace(): void {
+    this.#network.world.wire.dropped.clear();
+    this.#network.strangers.length = 0;
+    for (const { chain } of this.#network.nodes) chain.forge = undefined;
+    this.#network.publish();
   }
 
   /** The host gives back what it took, unless the store was opened and has gone on since. */

@@ -38,6 +38,11 @@ export class KeptKeys {
     this.#kept.set(node, held);
   }
 
+  /** Promises nothing more about a node's keys. */
+  forget(node: SimulatedNode): void {
+    this.#kept.delete(node);
+  }
+
   /** Whether a server holds a key that a node had there when it went down. */
   isHeldBy(server: SimulatedNode, node: SimulatedNode): boolean {
     return (this.#kept.get(node) ?? []).some((held) => held.server === server && held.holds());

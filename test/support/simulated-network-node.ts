@@ -26,6 +26,7 @@ import { registrationContext, registrationReportData } from '../../src/trust/reg
 import type { Survival } from './disk-survival.ts';
 import { memoryOf, unknownAccounts } from './server-memory.ts';
 import { SimulatedDisk } from './simulated-disk.ts';
+import { SeenChain } from './simulated-network-chain.ts';
 import { handlerOf } from './simulated-network-handler.ts';
 import type { Handler } from './simulated-network-wire.ts';
 import { ownBody, type SimulatedWorld } from './simulated-network-world.ts';
@@ -49,6 +50,8 @@ interface Process {
 export interface MachineOwner {
   readonly platform?: number;
   readonly stash?: AccountId;
+  /** This machine begins with a copy of the disk of that one. */
+  readonly twinOf?: SimulatedNode;
 }
 
 /** One machine of the network: a platform, a disk, and at times a process. */
@@ -69,8 +72,14 @@ export class SimulatedNode {
   boots = 0;
   /** How often this process was drained. */
   drains = 0;
+  /** The chain as this machine sees it. */
+  readonly chain: SeenChain;
+  /** The machine whose disk was copied for this one. */
+  readonly twinOf: SimulatedNode | undefined;
   /** Slot ids (hex) for which this process gives wrong keys. */
   readonly lies = new Set<string>();
+  /** Whether this process shows marks that its clients never made. */
+  inventsMarks = false;
   /** Added to the time that this server tells its clients, in milliseconds. */
   timeLieMs = 0;
   #process: Process | undefined;
@@ -88,6 +97,9 @@ export class SimulatedNode {
     this.random = random;
     const stash = AccountId.of(random(32));
     this.stash = owner.stash ?? stash;
+    this.chain = new SeenChain(world.chain);
+    this.twinOf = owner.twinOf;
+    if (owner.twinOf !== undefined) this.disk = owner.twinOf.disk.clone().afterKill();
     this.endpoint = `10.0.0.${number}:3001`;
   }
 
@@ -147,7 +159,9 @@ export class SimulatedNode {
     if (this.#process !== undefined) throw new Error(`${this.name} runs already`);
     this.boots++;
     this.drains = 0;
-    const { chain, clock: time, config, verifier, collateral, wire } = this.#world;
+    this.#world.onStart(this);
+    const { chain } = this;
+    const { clock: time, config, verifier, collateral, wire } = this.#world;
     const clock = new FlooredClock(time);
     const log = (_level: string, event: string, fields: Readonly<Record<string, unknown>> = {}): void => {
       this.events.push({ event, fields });
@@ -259,6 +273,7 @@ export class SimulatedNode {
 
   /** From now on the process gives wrong keys for every slot that it holds. */
   startLying(): void {
+    this.#world.onLie(this);
     for (const { key, slotId } of this.memory?.keys() ?? []) {
       const bytes = key.reveal();
       bytes[0] = (bytes[0] ?? 0) ^ 1;
@@ -268,10 +283,13 @@ export class SimulatedNode {
 
   /** From now on the process reports incarnations and log heads that its clients never had. */
   inventMarks(): void {
-    for (const key of this.memory?.keys() ?? []) {
-      const from = { number: key.incarnation.number + 1_000_000, bootId: this.random(16) };
-      key.claim(from);
-      key.deposit({ generation: 1_000, sequence: 1_000_000, digest: this.random(32) }, from);
+    this.#world.onLie(this);
+    this.inventsMarks = true;
+    for (const { lineage } of this.memory?.keys() ?? []) {
+      if (lineage === undefined) continue;
+      const from = { number: lineage.facts.shown.number + 1_000_000, bootId: this.random(16) };
+      lineage.show(from);
+      lineage.deposit(from, { sequence: 1_000_000, digest: this.random(32) });
     }
   }
 
@@ -295,6 +313,7 @@ export class SimulatedNode {
     this.#process = undefined;
     this.#placed = undefined;
     this.lies.clear();
+    this.inventsMarks = false;
     process.alive = false;
     process.sends = mayFinish;
     this.#world.wire.place(this.endpoint, undefined);

@@ -29,10 +29,23 @@ export interface RunReport {
   readonly counts: Readonly<Record<string, number>>;
 }
 
+/** Every so many seeds a life is thorough. */
+const THOROUGH_EVERY = 8;
+
+/** How a life is run, where the seed shall not decide it. */
+export interface LifeOptions {
+  /**
+   * A thorough life signs quotes by the development PKI, verifies each of them every time that it is shown, and waits
+   * for the whole of every quiet stretch. By default one seed in eight.
+   */
+  readonly thorough?: boolean;
+}
+
 /** One random life of a network, which the seed alone decides. */
-export async function runSchedule(seed: number): Promise<RunReport> {
-  const network = new SimulatedNetwork(seed);
-  const run = new Schedule(network);
+export async function runSchedule(seed: number, options: LifeOptions = {}): Promise<RunReport> {
+  const thorough = options.thorough ?? seed % THOROUGH_EVERY === 0;
+  const network = new SimulatedNetwork(seed, thorough ? 'every-time' : 'once');
+  const run = new Schedule(network, thorough);
   try {
     await run.all();
   } catch (error) {
@@ -47,10 +60,12 @@ class Schedule {
   readonly #dice: Dice;
   readonly counts: Record<string, number> = {};
   readonly #hosts: Hosts;
+  readonly #brief: boolean;
   #moves = 0;
 
-  constructor(network: SimulatedNetwork) {
+  constructor(network: SimulatedNetwork, thorough: boolean) {
     this.#network = network;
+    this.#brief = !thorough;
     this.#dice = network.world.dice;
     this.#hosts = new Hosts(network, {
       note: (what, node) => this.#note(what, node),
@@ -65,13 +80,16 @@ class Schedule {
     for (let step = 0; step < STEPS && network.world.violations.length === 0; step++) {
       await this.#step();
       network.check();
-      if (this.#dice.chance(0.15)) await network.quietStretch(HEALING_MS);
+      if (this.#dice.chance(0.15)) await network.quietStretch(HEALING_MS, { brief: this.#brief });
       else await network.settle(500 + this.#dice.below(12_000));
+      await network.witness.writeAll();
       network.check();
     }
     if (network.world.violations.length > 0) return;
     await this.#makePeace();
-    await network.quietStretch(HEALING_MS);
+    await network.witness.writeAll();
+    await network.quietStretch(HEALING_MS, { brief: this.#brief });
+    await network.witness.writeAll();
     this.#count(
       `ends ${network.nodes.map(({ state }) => state.name).some((name) => name !== 'backed') ? 'with locked stores' : 'all backed'}`,
     );
@@ -107,7 +125,14 @@ class Schedule {
       () => this.#hosts.trick(),
       () => this.#lie(),
       () => this.#steal(),
-      () => this.#write(),
+      async () => this.#hosts.twin(),
+      async () => this.#hosts.twin(),
+      async () => this.#hosts.drop(),
+      async () => this.#hosts.drop(),
+      () => this.#hosts.cutOneByOne(),
+      async () => this.#hosts.forgeChain(),
+      async () => this.#hosts.registerOperator(),
+      () => this.#hosts.plantStore(),
       () => this.#drain(),
       () => this.#drain(),
     ];
@@ -270,21 +295,13 @@ class Schedule {
     await this.#network.world.clock.until(attemptTheft(this.#network, theft, node).catch(() => undefined));
   }
 
-  async #write(): Promise<void> {
-    for (const { open } of this.#network.nodes) {
-      if (open === undefined) continue;
-      const values = await open.store.namespace('application').catch(() => undefined);
-      await values?.put(`${this.#dice.below(20)}`, this.#dice.bytes(40)).catch(() => undefined);
-    }
-    this.#note('everybody writes');
-  }
-
   /** Restores everything that is not lost permanently. */
   async #makePeace(): Promise<void> {
     const { wire } = this.#network.world;
     this.#note('peace');
     wire.misbehaviour.clear();
     wire.cut.clear();
+    this.#hosts.makePeace();
     for (const node of [...this.#network.tampered.keys()]) await this.#hosts.repent(node);
     for (const node of this.#network.nodes) {
       node.serving?.drain.cancel();

@@ -21,6 +21,7 @@ export const thefts = [
   'quote of a debug TD',
   'quote of another request',
   'genuine machine without the recovery token',
+  'attestation key of one platform',
 ] as const;
 
 /** One of {@link thefts}. */
@@ -51,7 +52,10 @@ export async function attemptTheft(
   });
   const { body } = challenged;
   if (challenged.status !== 200 || typeof body !== 'object' || body === null || !('nonce' in body)) return;
-  const intent: Intent = theft === 'genuine machine without the recovery token' ? 'recover' : 'create';
+  // A genuine quote gets a key of its own, and must get none that another machine made.
+  const isGenuine =
+    theft === 'genuine machine without the recovery token' || theft === 'attestation key of one platform';
+  const intent: Intent = isGenuine ? 'recover' : 'create';
   const addressed = {
     server: AccountId.of(server.identity.account),
     nonce: Nonce.parse(String(body.nonce), 'nonce'),
@@ -94,6 +98,8 @@ function quoteFor({ world }: SimulatedNetwork, theft: Theft, reportData: Uint8Ar
       return toBase64(pki.quote({ ...request, body: { ...ownBody, tdAttributes: debugAttributes } }));
     case 'quote of another request':
       return [...world.genuineQuotes.keys()][0] ?? '';
+    case 'attestation key of one platform':
+      return toBase64(pki.quote({ reportData, platform: 60, body: ownBody }));
     case 'genuine machine without the recovery token': {
       const quote = toBase64(pki.quote({ ...request, body: ownBody }));
       world.genuineQuotes.set(quote, 'thief');

@@ -34,6 +34,25 @@ export interface Exchange {
   readonly served: boolean;
 }
 
+/** Learns of what goes over the wire, beside the host. */
+export interface WireObserver {
+  /** A request was answered; the answer may still get lost. */
+  served(exchange: Exchange): void;
+  /** The answer is with the client. */
+  delivered(exchange: Exchange): void;
+}
+
+/** One route in one direction on which nothing passes. */
+export interface DroppedRoute {
+  /** Name of the client. */
+  readonly from: string;
+  /** Address of the server. */
+  readonly endpoint: string;
+  /** Every path, when it is absent. */
+  readonly path?: string;
+  readonly what: 'requests' | 'answers';
+}
+
 /** Serves one address. */
 export type Handler = (path: string, body: unknown) => Promise<unknown>;
 
@@ -56,7 +75,9 @@ export class Wire {
   readonly delayMs = new Map<string, number>();
   /** Pairs `from>endpoint` between which nothing passes. */
   readonly cut = new Set<string>();
+  readonly dropped = new Set<DroppedRoute>();
   readonly recorded: Exchange[] = [];
+  readonly observers = new Set<WireObserver>();
   /** The answer of the network instead of a server, for each request; `undefined` lets the request pass. */
   forge: (request: Pick<Exchange, 'from' | 'endpoint' | 'path' | 'body'>) => PeerAnswer | 'hang' | undefined =
     () => undefined;
@@ -91,6 +112,7 @@ export class Wire {
     await this.#clock.sleep(LATENCY_MS + this.#dice.below(10), signal);
     const misbehaviour = this.misbehaviour.get(endpoint) ?? 'none';
     if (this.cut.has(`${from}>${endpoint}`) || misbehaviour === 'hang') return await hang(signal);
+    if (this.#isDropped('requests', from, endpoint, path)) return await hang(signal);
     const address = this.#addresses.get(endpoint);
     if (address === undefined) throw new PeerError({ kind: 'unreachable', detail: 'ECONNREFUSED' });
     await this.#clock.sleep(this.delayMs.get(endpoint) ?? 0, signal);
@@ -105,8 +127,21 @@ export class Wire {
     this.recorded.push(exchange);
     if (this.recorded.length > MAX_RECORDED) this.recorded.shift();
     this.onExchange(exchange);
+    for (const observer of this.observers) observer.served(exchange);
+    if (this.#isDropped('answers', from, endpoint, path)) return await hang(signal);
     await this.#clock.sleep(LATENCY_MS, signal);
+    if (!signal.aborted) for (const observer of this.observers) observer.delivered(exchange);
     return answer;
+  }
+
+  #isDropped(what: DroppedRoute['what'], from: string, endpoint: string, path: string): boolean {
+    return [...this.dropped].some(
+      (route) =>
+        route.what === what &&
+        route.from === from &&
+        route.endpoint === endpoint &&
+        (route.path ?? path) === path,
+    );
   }
 
   #handlerOf(endpoint: string, address: Address, misbehaviour: Misbehaviour): Handler {
@@ -143,11 +178,30 @@ function hang(signal: AbortSignal): Promise<never> {
 /** Both ways through JSON, as over HTTP; errors as the middleware answers them. */
 async function serve(handler: Handler, path: string, body: unknown): Promise<PeerAnswer> {
   try {
-    const parsed: unknown = body === undefined ? undefined : JSON.parse(JSON.stringify(body));
-    const answer: unknown = JSON.parse(JSON.stringify(await handler(path, parsed)));
+    const parsed: unknown = body === undefined ? undefined : jsonCopy(body);
+    const answer: unknown = jsonCopy(await handler(path, parsed));
     return { status: 200, body: answer };
   } catch (error) {
     const problem = problemOf(error, 'simulated');
     return { status: problem.status, body: JSON.parse(JSON.stringify(problem)) };
   }
+}
+
+/** What `JSON.parse(JSON.stringify(value))` gives, without making text of it: that was an eighth of a life. */
+export function jsonCopy(value: unknown): unknown {
+  if (typeof value === 'string' || typeof value === 'boolean' || value === null) return value;
+  if (typeof value === 'number') return Number.isFinite(value) ? value + 0 : null;
+  if (Array.isArray(value)) return value.map((item: unknown) => jsonCopy(item) ?? null);
+  if (typeof value !== 'object' || Object.getPrototypeOf(value) !== Object.prototype) {
+    // Values of classes, and the rest that JSON treats in ways of its own.
+    const text = JSON.stringify(value);
+    return text === undefined ? undefined : JSON.parse(text);
+  }
+  if ('toJSON' in value) return JSON.parse(JSON.stringify(value));
+  const copy: Record<string, unknown> = {};
+  for (const [name, part] of Object.entries(value)) {
+    const copied = jsonCopy(part);
+    if (copied !== undefined) copy[name] = copied;
+  }
+  return copy;
 }

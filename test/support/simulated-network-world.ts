@@ -11,6 +11,7 @@ import { parseTrustSection } from '../../src/trust/trust-section.ts';
 import { START_MS } from './collateral-world.ts';
 import { type Dice, seededDice } from './disk-dice.ts';
 import { type MemoryChain, memoryChain } from './memory-chain.ts';
+import { RememberingVerifier, SwiftPki } from './remembered-quotes.ts';
 import { VirtualClock } from './simulated-network-clock.ts';
 import type { SimulatedNode } from './simulated-network-node.ts';
 import { Wire } from './simulated-network-wire.ts';
@@ -20,9 +21,23 @@ const trust = parseTrustSection({ chain: { genesisHash: `0x${'00'.repeat(32)}` }
 /** What every genuine machine of the network measures: the image, and the hash of the trust section. */
 export const ownBody = { ...developmentMeasurements, mrConfigId: trustHash(trust) };
 
-/** One PKI and one verifier for all runs: certificates are parsed once, every quote is verified every time. */
-const pki = createDevelopmentPki({ seed: new Uint8Array(32).fill(7) });
-const verifier = new QuoteVerifier({ trustRoot: insecureTrustRoot(pki.rootPem) });
+/** Which signatures the quotes of a network get, and how often they are verified. */
+export type SignatureMode =
+  /** By OpenSSL, each quote verified once. */
+  | 'once'
+  /** By the development PKI, each quote verified every time that it is shown. */
+  | 'every-time';
+
+/** One PKI and one verifier of each kind for all runs: certificates are parsed once. */
+const seed = new Uint8Array(32).fill(7);
+const pki = createDevelopmentPki({ seed });
+const trustRoot = insecureTrustRoot(pki.rootPem);
+const signatures: Readonly<
+  Record<SignatureMode, { readonly pki: DevelopmentPki; readonly verifier: QuoteVerifier }>
+> = {
+  once: { pki: new SwiftPki(seed), verifier: new RememberingVerifier({ trustRoot }) },
+  'every-time': { pki, verifier: new QuoteVerifier({ trustRoot }) },
+};
 const documents = pki.collateral({ nowMs: START_MS });
 
 const collateral: CollateralSource = {
@@ -66,21 +81,25 @@ export class SimulatedWorld {
   readonly clock = new VirtualClock(START_MS);
   readonly chain: MemoryChain = memoryChain({ timestampMs: START_MS });
   readonly wire: Wire;
-  readonly pki: DevelopmentPki = pki;
-  readonly verifier = verifier;
+  readonly pki: DevelopmentPki;
+  readonly verifier: QuoteVerifier;
   readonly collateral = collateral;
   readonly config = config;
   /** Quotes (base64) that a genuine machine under the trust section made, and which machine. */
   readonly genuineQuotes = new Map<string, string>();
   readonly #births = new Map<string, Birth>();
+  /** Ids (hex) of stores that a host made, and whose keys it knows. */
+  readonly hostMadeStores = new Set<string>();
   readonly violations: string[] = [];
   /** What was done, to explain a failing run. */
   readonly history: string[] = [];
   blockNumber = 1;
   blockHash = BlockHash.of(new Uint8Array(32));
 
-  constructor(seed: number) {
+  constructor(seed: number, mode: SignatureMode = 'once') {
     this.seed = seed;
+    this.pki = signatures[mode].pki;
+    this.verifier = signatures[mode].verifier;
     this.dice = seededDice(seed);
     this.wire = new Wire(this.clock, seededDice(seed + 1));
     this.wire.onExchange = ({ from, path, body, answer, served }) => {
@@ -93,6 +112,13 @@ export class SimulatedWorld {
     });
   }
 
+  /** Told of every process that starts, before it does anything. */
+  onStart: (machine: SimulatedNode) => void = () => undefined;
+  /** Told of every store that opens. */
+  onOpened: (machine: SimulatedNode) => void = () => undefined;
+  /** Told of every server that begins to lie. */
+  onLie: (machine: SimulatedNode) => void = () => undefined;
+
   /** Notes something that must never happen. */
   fail(violation: string): void {
     this.violations.push(violation);
@@ -102,12 +128,14 @@ export class SimulatedWorld {
     this.history.push(`${((this.clock.nowMs() - START_MS) / 1000).toFixed(1)} s: ${what}`);
   }
 
-  /** Invariant: a store opens with the key and account with which it was made, or not at all. */
+  /** Invariant: a store opens with the key and account with which a node made it, or not at all. */
   opened(machine: SimulatedNode, { identity, storeId, storeKey }: OpenNode): void {
     const found = { account: toHex(identity.account), storeKey: toHex(storeKey.reveal()) };
     const name = toHex(storeId);
     const born = this.#births.get(name);
+    if (this.hostMadeStores.has(name)) this.fail(`${machine.name} opened a store that the host made`);
     this.note(`${machine.name} opened store ${name.slice(0, 8)}`);
+    this.onOpened(machine);
     if (born === undefined) this.#births.set(name, found);
     else if (born.account !== found.account || born.storeKey !== found.storeKey) {
       this.fail(`${machine.name} opened store ${name} with another key or account`);

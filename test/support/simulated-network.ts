@@ -10,10 +10,17 @@ import { thresholdFor } from '../../src/keyslots/threshold.ts';
 import { seededDice } from './disk-dice.ts';
 import { KeptKeys } from './simulated-network-kept.ts';
 import { type MachineOwner, SimulatedNode } from './simulated-network-node.ts';
-import { SimulatedWorld } from './simulated-network-world.ts';
+import { Witness } from './simulated-network-witness.ts';
+import { type SignatureMode, SimulatedWorld } from './simulated-network-world.ts';
 
 /** Where every machine keeps its keyslot file. */
 export const KEYSLOTS = '/data/node/keyslots';
+
+/** Whether a node must be able to open, and to become backed, if things stay as they are. */
+interface Promised {
+  readonly openable: boolean;
+  readonly backable: boolean;
+}
 
 /** A whole network in one process: machines, chain, wire, virtual time. */
 export class SimulatedNetwork {
@@ -27,17 +34,20 @@ export class SimulatedNetwork {
   readonly #lastRecords = new Map<SimulatedNode, ServerRecord>();
   /** What the host did to a disk, by machine; while there is anything, nothing is promised for its store. */
   readonly tampered = new Map<SimulatedNode, string>();
-  /** Whether two machines run with one account; otherwise a fenced node is a violation. */
-  hasClones = false;
   readonly #kept: KeptKeys;
+  readonly witness: Witness;
   /** The slots of running nodes, and the running nodes, at the last check. */
   readonly #filesBefore = new Map<SimulatedNode, KeyslotFile>();
   #bootsBefore = '';
   readonly #lockedFiles = new Map<SimulatedNode, { readonly boots: number; readonly digest: string }>();
 
-  constructor(seed: number) {
-    this.world = new SimulatedWorld(seed);
+  constructor(seed: number, mode?: SignatureMode) {
+    this.world = new SimulatedWorld(seed, mode);
     this.#kept = new KeptKeys(this);
+    this.witness = new Witness(this);
+    this.world.onStart = (node) => this.witness.started(node);
+    this.world.onOpened = (node) => this.witness.opened(node);
+    this.world.onLie = (node) => this.witness.lies(node);
   }
 
   /** A new machine, powered off. */
@@ -47,6 +57,17 @@ export class SimulatedNetwork {
     const node = new SimulatedNode(this.world, number, (length) => dice.bytes(length), owner);
     this.nodes.push(node);
     return node;
+  }
+
+  /** A second machine with a copy of the disk that a machine has now; powered off. */
+  addTwin(node: SimulatedNode): SimulatedNode {
+    this.#kept.forget(node);
+    return this.addMachine({ twinOf: node });
+  }
+
+  /** Whether another machine has a copy of this one's disk, or this one of another's. */
+  isTwin(node: SimulatedNode): boolean {
+    return node.twinOf !== undefined || this.nodes.some(({ twinOf }) => twinOf === node);
   }
 
   /** Starts `count` machines, registers them, and waits until all are backed. */
@@ -59,6 +80,8 @@ export class SimulatedNetwork {
 
   /** Puts a machine's record on the chain, or brings it up to date. */
   async register(node: SimulatedNode): Promise<void> {
+    // An account has one record: that of the machine that was there first.
+    if (node.twinOf !== undefined) return;
     const known = this.#lastRecords.get(node);
     const mine = node.open?.identity.account;
     const fits = known !== undefined && (mine === undefined || equalBytes(known.account, mine));
@@ -93,11 +116,12 @@ export class SimulatedNetwork {
   /** Whether one machine's server answers another as it should. */
   serves(server: SimulatedNode | undefined, client: SimulatedNode): server is SimulatedNode {
     if (server?.keyServer === undefined) return false;
-    const { misbehaviour, cut } = this.world.wire;
+    const { misbehaviour, cut, dropped } = this.world.wire;
     const behaviour = misbehaviour.get(server.endpoint) ?? 'none';
     return (
       (behaviour === 'none' || behaviour === 'slow') &&
       !cut.has(`${client.name}>${server.endpoint}`) &&
+      ![...dropped].some(({ from, endpoint }) => from === client.name && endpoint === server.endpoint) &&
       this.records.get(server)?.endpoint === server.endpoint
     );
   }
@@ -126,20 +150,22 @@ export class SimulatedNetwork {
   /** Whether n servers, none of which drains, could give a node slots now. */
   canBeBacked(node: SimulatedNode): boolean {
     const account = node.open?.identity.account;
-    if (account === undefined) return false;
+    // The host's servers count as servers, and are none.
+    if (account === undefined || this.strangers.length > 0) return false;
     const eligible = eligibleServers({ servers: [...this.records.values()] }, { account });
     const quorum = thresholdFor(eligible.length, { bootstrap: false });
     if (quorum === undefined) return false;
     const usable = eligible.filter((record) => {
       const server = this.#machineOf(record.account);
-      return this.serves(server, node) && !server.isDraining;
+      return this.serves(server, node) && !server.isDraining && !server.inventsMarks;
     });
     return usable.length >= quorum.n;
   }
 
   /** To be called when a node has gone down: notes which keys of its keyslot file live. */
-  wentDown(node: SimulatedNode): Promise<void> {
-    return this.#kept.wentDown(node);
+  async wentDown(node: SimulatedNode): Promise<void> {
+    // The other instance may have keys forgotten.
+    if (!this.isTwin(node)) await this.#kept.wentDown(node);
   }
 
   /** Invariant: while a store is locked nothing of its folder changes, and no folder of a node ever goes away. */
@@ -170,7 +196,7 @@ export class SimulatedNetwork {
       const before = this.#filesBefore.get(node);
       const file = node.open?.book.file;
       this.#filesBefore.delete(node);
-      if (file === undefined || this.tampered.has(node) || this.hasClones) continue;
+      if (file === undefined || this.isTwin(node)) continue;
       this.#filesBefore.set(node, file);
       if (before === undefined || !isCalm) continue;
       const [newest, older] = file.generations;
@@ -203,7 +229,6 @@ export class SimulatedNetwork {
 
   /** Invariant: a server that reports the end of its drain holds no key of any keyslot file. */
   checkDrains(): void {
-    if (this.hasClones) return;
     for (const server of this.nodes) {
       if (server.serving?.drain.progress()?.remaining !== 0) continue;
       for (const node of this.#needing(server)) {
@@ -215,8 +240,9 @@ export class SimulatedNetwork {
   /** Machines that have a slot in their keyslot file with a key at this server. */
   #needing(server: SimulatedNode): readonly SimulatedNode[] {
     return this.nodes.filter((node) => {
-      if (this.tampered.has(node)) return false;
+      if (this.isTwin(node)) return false;
       const file = node.open?.book.file;
+      if (node.open === undefined && this.tampered.has(node)) return false;
       if (node.open === undefined) return this.#kept.isHeldBy(server, node);
       const slots = file?.generations.flatMap((generation) => generation.slots) ?? [];
       return file !== undefined && this.#keeping(file.account, slots).includes(server);
@@ -229,10 +255,9 @@ export class SimulatedNetwork {
     this.#kept.check();
     this.checkSlots();
     this.checkDrains();
-    if (this.hasClones) return;
     for (const node of this.nodes) {
-      if (node.state.name === 'fenced')
-        this.world.fail(`${node.name} is fenced, and there is no other instance`);
+      if (node.state.name === 'fenced' && !this.witness.hasNewerInstance(node))
+        this.world.fail(`${node.name} is fenced, and there is no newer instance`);
     }
   }
 
@@ -244,38 +269,59 @@ export class SimulatedNetwork {
   /**
    * Invariants of liveness over a stretch of time in which nothing happens. A node that can open at its beginning and at
    * its end is open at its end. A node that could be backed in all of it is backed, without the servers that drained in
-   * all of it. A node that reports `backed` is.
+   * all of it. A node that reports `backed` is. A `brief` stretch ends as soon as all of this has held for a while.
    */
-  async quietStretch(milliseconds: number): Promise<void> {
-    const before = new Map<SimulatedNode, { openable: boolean; backable: boolean }>();
+  async quietStretch(milliseconds: number, { brief = false } = {}): Promise<void> {
+    const before = new Map<SimulatedNode, Promised>();
     for (const node of this.nodes) before.set(node, await this.#promised(node));
     // Who drains again and again is left more slowly each time.
     const draining = this.nodes.filter(({ isDraining, drains }) => isDraining && drains <= 2);
     // A server that restarts again and again is replaced after eight times the patience.
     const restarts = Math.max(...this.nodes.map(({ boots }) => boots - 1));
     const extraMs = restarts > 1 ? 8 * this.world.config.healing.patienceMs : 0;
-    await this.settle(milliseconds + extraMs);
+    const found = () => this.#broken(before, draining);
+    if (brief) await this.#settleUntilKept(milliseconds + extraMs, found);
+    else await this.settle(milliseconds + extraMs);
     this.check();
+    for (const violation of await found()) this.world.fail(violation);
+  }
+
+  /** Lets time pass until nothing is broken, twice in a row; at most so long. */
+  async #settleUntilKept(milliseconds: number, broken: () => Promise<readonly string[]>): Promise<void> {
+    // Longer than the interval of the slot checks, so that every node has looked at its slots in between.
+    const sliceMs = this.world.config.healing.intervalMs + 2_000;
+    let kept = 0;
+    for (let left = milliseconds; left > 0 && kept < 2; left -= sliceMs) {
+      await this.settle(Math.min(left, sliceMs));
+      kept = (await broken()).length === 0 ? kept + 1 : 0;
+    }
+  }
+
+  /** Which of the promises of a quiet stretch do not hold now. */
+  async #broken(
+    before: ReadonlyMap<SimulatedNode, Promised>,
+    draining: readonly SimulatedNode[],
+  ): Promise<readonly string[]> {
+    const broken: string[] = [];
     for (const node of this.nodes) {
       const was = before.get(node);
       const is = await this.#promised(node);
       if (was?.openable && is.openable && node.state.name === 'locked') {
-        this.world.fail(`${node.name} stays locked though t of its servers remember: ${describe(node)}`);
+        broken.push(`${node.name} stays locked though t of its servers remember: ${describe(node)}`);
       }
-      if (node.state.name === 'backed' && !this.tampered.has(node) && !this.#isBacked(node)) {
-        this.world.fail(`${node.name} says that it is backed, and is not: ${describe(node)}`);
+      if (node.state.name === 'backed' && !this.isTwin(node) && !this.#isBacked(node)) {
+        broken.push(`${node.name} says that it is backed, and is not: ${describe(node)}`);
       }
       if (!was?.backable || !is.backable) continue;
       if (node.state.name !== 'backed') {
-        this.world.fail(
-          `${node.name} is ${node.state.name}, though n servers can be reached: ${describe(node)}`,
-        );
+        broken.push(`${node.name} is ${node.state.name}, though n servers can be reached: ${describe(node)}`);
       }
       for (const server of draining.filter(({ isDraining }) => isDraining)) {
         if (!this.#serversOf(node).includes(server)) continue;
-        this.world.fail(`${node.name} stays at ${server.name}, which drains: ${describe(node)}`);
+        broken.push(`${node.name} stays at ${server.name}, which drains: ${describe(node)}`);
       }
     }
+    return broken;
   }
 
   /** Whether servers that serve this node keep all n slots of its newer generation. */
@@ -292,8 +338,9 @@ export class SimulatedNetwork {
     return file === undefined ? [] : this.#keeping(file.account, file.generations[0].slots);
   }
 
-  async #promised(node: SimulatedNode): Promise<{ openable: boolean; backable: boolean }> {
-    if (!node.isRunning || this.tampered.has(node)) return { openable: false, backable: false };
+  async #promised(node: SimulatedNode): Promise<Promised> {
+    const isFooled = this.tampered.has(node) || this.isTwin(node) || node.chain.forge !== undefined;
+    if (!node.isRunning || isFooled) return { openable: false, backable: false };
     // An account that has left the chain gets nothing until it is back.
     const isKnown = this.records.has(node) || !this.#lastRecords.has(node);
     const openable = isKnown && node.open === undefined && ((await this.spareSlots(node)) ?? -1) >= 0;

@@ -1,22 +1,33 @@
+import { equalBytes } from '../../bytes/concat.ts';
+import type { SlotId } from '../../bytes/fixed-bytes.ts';
+import { toHex } from '../../bytes/hex.ts';
 import { encodeSs58 } from '../../bytes/ss58.ts';
 import type { ChainSnapshot, ChainView } from '../../chain/chain-view.ts';
 import { eligibleServers } from '../../keyslots/choose-servers.ts';
 import { buildGeneration, nextGeneration } from '../../keyslots/generations.ts';
+import type { Slot } from '../../keyslots/keyslot-file.ts';
 import { type Quorum, thresholdFor } from '../../keyslots/threshold.ts';
+import type { Incarnation } from '../../lineage/incarnation.ts';
 import type { Log } from '../../observe/log.ts';
 import { orAborted } from '../../time/or-aborted.ts';
-import { AccountHold } from '../node/account-hold.ts';
-import type { FencedCause, NodeState } from '../node/node-state.ts';
+import { bootRecord } from '../node/boot-record.ts';
+import type { FencedCause, NodeState, SlotReport } from '../node/node-state.ts';
 import type { OpenNode } from '../node/open-node.ts';
-import type { DroppedSlot } from '../node/slot-book.ts';
-import { type Enrolment, type EnrolmentTools, enrol, shortfall } from '../obtain/enrolment.ts';
-import { describeFailure } from '../peer/peer-failure.ts';
+import {
+  type Enrolment,
+  type EnrolmentInput,
+  type EnrolmentTools,
+  enrol,
+  shortfall,
+} from '../obtain/enrolment.ts';
+import { describeFailure, failureOf } from '../peer/peer-failure.ts';
 import { AttemptPace } from './attempt-pace.ts';
 import { DrainNotices } from './drain-notices.ts';
-import { KeyErasureQueue } from './key-erasure-queue.ts';
+import { KeyErasure, LAST_NUMBER } from './key-erasure.ts';
 import { MissingKeyFetcher } from './missing-key-fetcher.ts';
 import { RepeatedClaims } from './repeated-claims.ts';
 import {
+  askLineage,
   type CheckedSlot,
   checkSlots,
   confirmations,
@@ -29,6 +40,7 @@ import {
   standingOf,
 } from './slot-check.ts';
 import { contradicted, SuspectedServers } from './suspected-servers.ts';
+import { type HoldTarget, sweepLineage, takeHold } from './take-hold.ts';
 import { UnreachableSince } from './unreachable-since.ts';
 
 /** Cap on the doublings of the patience with a server that says again and again that its memory is gone. */
@@ -53,6 +65,8 @@ export interface HealerParts {
   readonly chain: ChainView;
   readonly log: Log;
   readonly options: HealingOptions;
+  /** The operator allowed it for this start: open the store although it is older than what the servers remember. */
+  readonly acceptRolledBackStore?: boolean;
 }
 
 /**
@@ -63,16 +77,16 @@ export class Healer {
   readonly #parts: HealerParts;
   readonly #node: OpenNode;
   readonly #missingKeys: MissingKeyFetcher;
-  readonly #erasures: KeyErasureQueue;
-  readonly #hold: AccountHold;
+  readonly #erasure: KeyErasure;
   readonly #pace: AttemptPace;
-  readonly #formerPace: AttemptPace;
   readonly #suspected = new SuspectedServers();
   readonly #unreachable = new UnreachableSince();
   readonly #drains: DrainNotices;
   /** Servers that said that their memory is gone. */
   readonly #forgetful: RepeatedClaims;
   #live = 0;
+  /** Whether all servers were asked for the newest head that an operator has accepted to lose. */
+  #hasAskedAll = false;
   /** What became of the last attempt that brought fewer than n slots. */
   #shortBecause: string | undefined;
   #fenced: FencedState | undefined;
@@ -82,10 +96,8 @@ export class Healer {
     this.#parts = parts;
     this.#node = node;
     this.#missingKeys = new MissingKeyFetcher(tools, node, new AttemptPace(tools, options));
-    this.#erasures = new KeyErasureQueue({ client: tools.client, log });
-    this.#hold = new AccountHold(node);
+    this.#erasure = new KeyErasure({ ...tools, log }, node);
     this.#pace = new AttemptPace(tools, options);
-    this.#formerPace = new AttemptPace(tools, options);
     this.#drains = new DrainNotices(options.patienceMs);
     this.#forgetful = new RepeatedClaims({ ...options, maxDoublings: MAX_FORGETFUL_DOUBLINGS });
   }
@@ -93,17 +105,15 @@ export class Healer {
   /** One check of all slots and of the chain. Returns the state of the node afterwards. */
   async tick(signal: AbortSignal): Promise<NodeState> {
     if (this.#fenced !== undefined) return this.#fenced;
-    const { chain, options } = this.#parts;
+    const { chain } = this.#parts;
     const snapshot = await orAborted(chain.snapshot(), signal);
     await this.#missingKeys.learn(snapshot, signal);
-    let check = await this.#hold.settle(() => this.#check(snapshot, signal));
-    if (this.#hold.isOvertaken(check)) return this.#fence(check.newerNumber);
-    await this.#releaseFormer(snapshot, signal);
-    const eligible = eligibleServers(snapshot, { account: this.#node.identity.account });
-    const quorum = thresholdFor(eligible.length, options);
-    if (quorum === undefined || quorum.t < options.minimumThreshold) {
-      return this.#state(check, `the chain shows ${eligible.length} key servers`);
-    }
+    if (!this.#mayWrite && !(await this.#takeHold(snapshot, signal))) return this.#unclaimed();
+    let check = await this.#check(snapshot, signal);
+    if (this.#isOvertaken) return this.#fence();
+    this.#erasure.run(snapshot, this.#straysOf(check), signal);
+    const quorum = this.#quorumOf(snapshot);
+    if (quorum === undefined) return this.#state(check, this.#tooFewServers(snapshot));
     const isWanted = this.#needsGeneration(check, quorum);
     if (!isWanted && this.#isBacked) this.#pace.relax();
     if (!isWanted || !this.#pace.isDue) {
@@ -111,8 +121,148 @@ export class Healer {
     }
     const made = await this.#makeGeneration(snapshot, quorum, check, signal);
     if (made) check = await this.#check(snapshot, signal);
-    if (this.#hold.isOvertaken(check)) return this.#fence(check.newerNumber);
+    if (this.#isOvertaken) return this.#fence();
     return this.#state(check, 'too few key servers gave a key');
+  }
+
+  /** Whether this instance has written that it holds the account, so that it may write anything else. */
+  get #mayWrite(): boolean {
+    return this.#node.hold.holds && this.#node.store.isReleased;
+  }
+
+  get #isOvertaken(): boolean {
+    return this.#newerInstance !== undefined;
+  }
+
+  get #newerInstance(): Incarnation | undefined {
+    const underFormerLineage = this.#parts.acceptRolledBackStore ? undefined : this.#erasure.overtakenBy;
+    return this.#node.hold.overtakenBy ?? underFormerLineage;
+  }
+
+  /** The quorum of a new generation; `undefined` while the chain shows too few servers. */
+  #quorumOf(snapshot: ChainSnapshot): Quorum | undefined {
+    const { options } = this.#parts;
+    const quorum = thresholdFor(this.#eligible(snapshot), options);
+    return quorum === undefined || quorum.t < options.minimumThreshold ? undefined : quorum;
+  }
+
+  #eligible(snapshot: ChainSnapshot): number {
+    return eligibleServers(snapshot, { account: this.#node.identity.account }).length;
+  }
+
+  #tooFewServers(snapshot: ChainSnapshot): string {
+    return `the chain shows ${this.#eligible(snapshot)} key servers`;
+  }
+
+  /**
+   * Takes hold of the account by the slots of the keyslot file or, when fewer than t of every generation are left, by
+   * those of a new one.
+   */
+  async #takeHold(snapshot: ChainSnapshot, signal: AbortSignal): Promise<boolean> {
+    const { hold, rollback, book } = this.#node;
+    const { client } = this.#parts.tools;
+    if (rollback?.acceptsOlder && !this.#hasAskedAll) {
+      // Else the one server that has the newest head would refuse the store again and again.
+      const states = await sweepLineage(this.#parts.tools, this.#node, snapshot, signal);
+      for (const state of states) rollback.accept(state);
+      this.#hasAskedAll = true;
+    }
+    if (!hold.holds) {
+      const generations = book.file?.generations ?? [];
+      const thresholds = new Map(generations.map(({ generation, t }) => [generation, t]));
+      const targets = this.#holdTargets(snapshot);
+      await takeHold(client, hold, rollback, { targets, thresholds }, signal);
+    }
+    if (!hold.holds) return this.#holdByNewSlots(snapshot, signal);
+    await this.#begin();
+    return true;
+  }
+
+  #holdTargets({ servers }: ChainSnapshot): readonly HoldTarget[] {
+    const { book, identity } = this.#node;
+    return book.slots().flatMap(({ generation, slot: { server, slotId } }) => {
+      const peer = servers.find(({ account }) => equalBytes(account, server));
+      const key = book.keyOf(slotId);
+      if (peer === undefined || key === undefined) return [];
+      return [{ peer, held: { account: identity.account, slotId, key }, generation: generation.generation }];
+    });
+  }
+
+  /** The first record of this boot: what it writes from here on belongs to it. */
+  async #begin(): Promise<void> {
+    const { hold, sealed, store } = this.#node;
+    await sealed.batch([bootRecord(hold.incarnation)]);
+    store.release();
+    this.#parts.log('info', 'node.holds', { incarnation: hold.incarnation.number });
+  }
+
+  /**
+   * The slots that opened the store may be lost before this boot holds. Only what is proved counts: a server that is
+   * silent may serve another instance.
+   */
+  async #holdByNewSlots(snapshot: ChainSnapshot, signal: AbortSignal): Promise<boolean> {
+    const { book, hold, rollback, identity } = this.#node;
+    const { tools } = this.#parts;
+    const quorum = this.#quorumOf(snapshot);
+    if (quorum === undefined || !this.#pace.isDue) return false;
+    const lost = await this.#lostSlots(snapshot, signal);
+    const mayAnswer = (book.file?.generations ?? []).some(
+      ({ slots, t }) => slots.filter(({ slotId }) => !lost.has(toHex(slotId))).length >= t,
+    );
+    if (mayAnswer) return false;
+    this.#parts.log('warn', 'node.slots-lost', { lost: lost.size });
+    for (const state of await sweepLineage(tools, this.#node, snapshot, signal)) rollback?.compare(state);
+    const { servers } = snapshot;
+    const enrolment = await this.#enrol(snapshot, quorum, { enrolled: [], last: [], draining: [] }, signal);
+    const slots = enrolment.servers.flatMap(({ server, slotId, key }) => {
+      const peer = servers.find(({ account }) => equalBytes(account, server));
+      return peer === undefined
+        ? []
+        : [{ peer, held: { account: identity.account, slotId, key }, generation: 0 }];
+    });
+    const thresholds = new Map([[0, quorum.t]]);
+    const isHeld =
+      slots.length >= quorum.t &&
+      (await takeHold(tools.client, hold, rollback, { targets: slots, thresholds }, signal));
+    if (!isHeld) {
+      this.#backOff(enrolment.servers.length, quorum);
+      this.#forgetEnrolment(enrolment, snapshot);
+      return false;
+    }
+    await this.#begin();
+    await this.#putInFront(enrolment, quorum, { checked: [] });
+    return true;
+  }
+
+  /** Slots that are proved to be lost: by another process of their server, an answer under the lineage key, or the chain. */
+  async #lostSlots(snapshot: ChainSnapshot, signal: AbortSignal): Promise<ReadonlySet<string>> {
+    const { book, hold, identity } = this.#node;
+    const { client, vetter } = this.#parts.tools;
+    const lost = new Set<string>();
+    const look = async ({ server, slotId, instanceId }: Slot): Promise<void> => {
+      const record = snapshot.servers.find(({ account }) => equalBytes(account, server));
+      const lineage =
+        record === undefined ? undefined : await askLineage(client, hold, record, identity.account, signal);
+      const isGone =
+        record === undefined ||
+        (lineage === undefined
+          ? await vetter.instanceOf(record, snapshot, signal).then(
+              (present) => !equalBytes(present, instanceId),
+              () => false,
+            )
+          : !lineage.slots.some((one) => equalBytes(one, slotId)));
+      if (isGone) lost.add(toHex(slotId));
+    };
+    await Promise.all(book.slots().map(({ slot }) => look(slot)));
+    return lost;
+  }
+
+  #unclaimed(): NodeState {
+    const slots = this.#node.book.slots().map(({ slot: { server, slotId } }): SlotReport => {
+      const standing = this.#missingKeys.unknown.get(toHex(slotId)) ?? 'asked';
+      return { server, endpoint: undefined, standing };
+    });
+    return { name: 'open', reason: 'too few key servers have shown the mark of this instance', slots };
   }
 
   /** Something changed for the better: the next tick may try at once. */
@@ -125,18 +275,8 @@ export class Healer {
    * each key, and another change of the file would drop the generation of one of them.
    */
   haltAfterKeyChange(): NodeState {
-    this.#parts.log('error', 'store.key-unknown', { own: this.#node.claim.current.number });
+    this.#parts.log('error', 'store.key-unknown', { own: this.#node.hold.incarnation.number });
     return this.#stopWriting('key-unknown', 'the disk failed while the store key changed; restart the node');
-  }
-
-  /** Has the server keys of slots erased that no generation needs. */
-  release(dropped: readonly DroppedSlot[], snapshot: ChainSnapshot): void {
-    this.#erasures.run(dropped, snapshot);
-  }
-
-  /** Wipes the keys that it still holds; not to be used afterwards. */
-  wipe(): void {
-    this.#erasures.wipe();
   }
 
   async #check(snapshot: ChainSnapshot, signal: AbortSignal): Promise<SlotCheck> {
@@ -144,20 +284,27 @@ export class Healer {
     const known = { live: this.#live, unknown: this.#missingKeys.unknown };
     const check = await checkSlots(tools.client, this.#node, snapshot, known, signal);
     // The newer instance may depend on the slots that this instance would give up.
-    if (this.#hold.isOvertaken(check)) return check;
-    this.#erasures.run(await this.#node.book.note(confirmations(check), lostSlots(check)), snapshot);
+    if (this.#isOvertaken) return check;
+    await this.#node.book.note(confirmations(check), lostSlots(check));
     this.#live = newestOf(this.#node, check).filter(isLive).length;
     this.#noteSilence(check);
     this.#suspected.clear(check.checked);
     return check;
   }
 
-  /** Only the instance that holds the account may erase slots of its former key: another may still live on them. */
-  async #releaseFormer(snapshot: ChainSnapshot, signal: AbortSignal): Promise<void> {
-    const { former } = this.#node;
-    if (former === undefined || !former.isPending || !this.#hold.holds || !this.#formerPace.isDue) return;
-    this.#formerPace.backOff();
-    this.#erasures.run(await former.take(this.#parts.tools, snapshot, signal), snapshot);
+  /**
+   * Slots of the lineage that servers show and that are in no generation: of an attempt that was cut off, or of the time
+   * after a backup was made. Not before the own n slots are confirmed.
+   */
+  #straysOf({ checked }: SlotCheck): ReadonlyMap<string, readonly SlotId[]> {
+    const { book } = this.#node;
+    if (!this.#isBacked) return new Map();
+    return new Map(
+      checked.flatMap(({ slot, shown }) => {
+        const strays = shown.filter((slotId) => !book.has(slotId));
+        return strays.length === 0 ? [] : [[toHex(slot.server), strays] as const];
+      }),
+    );
   }
 
   #noteSilence({ checked }: SlotCheck): void {
@@ -213,7 +360,6 @@ export class Healer {
     const enrolled = staying.map(({ slot }) => slot.server);
     // Fewer servers than this would not be better than what there is; a slot less for each server that drains is not.
     const worthwhile = Math.min(quorum.n, Math.max(quorum.t, this.#live, staying.length + 1));
-    const { account } = this.#node.identity;
     const draining = check.checked.filter(isDraining).map(({ slot }) => slot.server);
     // A restarted server keeps its rank the first time; one that gives keys and does not prove them is asked last.
     const unproved = check.checked
@@ -223,17 +369,11 @@ export class Healer {
       ({ account: server }) => this.#drains.wasLeft(server, nowMs) || this.#forgetful.isLast(server, nowMs),
     );
     const last = [...unproved, ...left.map((server) => server.account)];
-    const enrolment = await enrol(tools, {
-      account,
-      snapshot,
-      quorum,
-      enrolled,
-      last,
-      draining,
-      worthwhile,
-      signal,
-    });
-    this.#logFailures(enrolment);
+    const enrolment = await this.#enrol(snapshot, quorum, { enrolled, last, draining, worthwhile }, signal);
+    if (this.#isOvertaken) {
+      this.#forgetEnrolment(enrolment, snapshot);
+      return false;
+    }
     const count = enrolment.servers.length;
     this.#shortBecause = count < quorum.n ? shortfall(enrolment, quorum) : undefined;
     const leaves = newestOf(this.#node, check).filter(isDraining);
@@ -243,11 +383,40 @@ export class Healer {
       this.#forgetEnrolment(enrolment, snapshot);
       return false;
     }
-    await this.#putInFront(enrolment, quorum, check, snapshot);
+    await this.#putInFront(enrolment, quorum, check);
     const serversOf = (slots: readonly CheckedSlot[]) => slots.map(({ slot }) => slot.server);
     this.#drains.left(serversOf(leaves), tools.clock.nowMs());
     this.#forgetful.replaced(serversOf(forgotten), tools.clock.nowMs());
     return true;
+  }
+
+  /** Asks for new slots and links them: with the mark of this boot if it holds, else with the newest one that there is. */
+  async #enrol(
+    snapshot: ChainSnapshot,
+    quorum: Quorum,
+    rest: Pick<EnrolmentInput, 'enrolled' | 'last' | 'draining'> & { readonly worthwhile?: number },
+    signal: AbortSignal,
+  ): Promise<Enrolment> {
+    const { hold, rollback, store, identity } = this.#node;
+    const enrolment = await enrol(this.#parts.tools, {
+      worthwhile: quorum.t,
+      ...rest,
+      account: identity.account,
+      snapshot,
+      quorum,
+      link: {
+        lineage: hold.lineage,
+        incarnation: hold.holds ? hold.incarnation : hold.newest,
+        head: () => (hold.holds ? hold.headOf(store.head()) : undefined),
+        onState: ({ lineage }) => {
+          hold.observe(lineage);
+          if (!hold.holds && lineage !== undefined) rollback?.compare(lineage);
+        },
+      },
+      signal,
+    });
+    this.#logFailures(enrolment);
+    return enrolment;
   }
 
   /** Whether a generation of these servers would answer a "forgot" that is not true. */
@@ -257,29 +426,33 @@ export class Healer {
     return fresh.length > 0 || (servers.length < n && contradicted(checked, servers).length > 0);
   }
 
-  async #putInFront(
-    { servers }: Enrolment,
-    quorum: Quorum,
-    check: SlotCheck,
-    snapshot: ChainSnapshot,
-  ): Promise<void> {
+  async #putInFront({ servers }: Enrolment, quorum: Quorum, check: SlotCheck): Promise<void> {
     const { tools, log } = this.#parts;
-    const { identity, book, storeId, storeKey } = this.#node;
+    const { identity, book, storeId, storeKey, hold, older } = this.#node;
     const { account } = identity;
-    const number = nextGeneration(book.file);
+    // The host may have put back an older keyslot file; a number is never used twice.
+    const left = older.generations.map(({ generation }) => generation + 1);
+    const number = Math.max(nextGeneration(book.file), ...left);
     const generation = await buildGeneration(
-      { account, storeId, storeKey, generation: number, quorum, enrolled: servers },
+      {
+        account,
+        storeId,
+        storeKey,
+        lineageSecret: hold.lineage.secret,
+        generation: number,
+        quorum,
+        enrolled: servers,
+      },
       tools.random,
     );
     const add = book.add({ account, storeId }, generation, servers, (slot) =>
       standingOf(slot, check, servers),
     );
-    const dropped = await add.catch((error: unknown) => {
+    await add.catch((error: unknown) => {
       // The keys are not forgotten: a failed fsync may still have put the new file into force.
       this.#backOff(servers.length, quorum);
       throw error;
     });
-    this.#erasures.run(dropped, snapshot);
     this.#suspected.taken(servers);
     log('info', 'slots.generation', {
       generation: number,
@@ -312,9 +485,14 @@ export class Healer {
     return { name, live: this.#live, t, n, generation, slots, ...because };
   }
 
-  #fence(number: number): NodeState {
-    const reason = `incarnation ${number} of this node has claimed the account`;
-    this.#parts.log('error', 'node.fenced', { incarnation: number, own: this.#node.claim.current.number });
+  #fence(): NodeState {
+    const number = this.#newerInstance?.number ?? 0;
+    const own = this.#node.hold.incarnation.number;
+    const reason =
+      number === LAST_NUMBER
+        ? 'the store key of this node was changed by another instance'
+        : `incarnation ${number} of this node has claimed the account`;
+    this.#parts.log('error', 'node.fenced', { incarnation: number, own });
     return this.#stopWriting('newer-instance', reason);
   }
 
@@ -331,12 +509,22 @@ export class Healer {
     }
   }
 
+  /** Has the keys of slots erased that no generation will have; what is not reached is no one's, and ages away. */
   #forgetEnrolment({ servers }: Enrolment, snapshot: ChainSnapshot): void {
-    const { account } = this.#node.identity;
-    for (const { recoveryToken } of servers) recoveryToken.wipe();
-    this.#erasures.run(
-      servers.map(({ server, slotId, key }) => ({ server, account, slotId, key })),
-      snapshot,
-    );
+    const { hold, identity } = this.#node;
+    const { client } = this.#parts.tools;
+    for (const { server, slotId, key, recoveryToken } of servers) {
+      recoveryToken.wipe();
+      const record = snapshot.servers.find(({ account }) => equalBytes(account, server));
+      if (record === undefined) continue;
+      const incarnation = hold.holds ? hold.incarnation : hold.newest;
+      client
+        .forget(record, { account: identity.account, slotId, key }, incarnation)
+        .catch((error: unknown) => {
+          const reason = describeFailure(failureOf(error));
+          this.#parts.log('debug', 'slot.not-forgotten', { server: encodeSs58(server), reason });
+        })
+        .finally(() => key.wipe());
+    }
   }
 }

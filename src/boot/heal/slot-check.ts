@@ -1,13 +1,13 @@
 import { equalBytes } from '../../bytes/concat.ts';
-import type { InstanceId, SlotId } from '../../bytes/fixed-bytes.ts';
+import type { AccountId, InstanceId, SlotId } from '../../bytes/fixed-bytes.ts';
 import { toHex } from '../../bytes/hex.ts';
 import type { ChainSnapshot } from '../../chain/chain-view.ts';
 import type { EnrolledServer } from '../../keyslots/generations.ts';
-import type { Slot } from '../../keyslots/keyslot-file.ts';
-import type { SlotState, StoreReport } from '../../protocol/mac-routes.ts';
+import type { Generation, Slot } from '../../keyslots/keyslot-file.ts';
+import type { ServerState, StoreReport } from '../../protocol/slot-messages.ts';
 import type { SlotReport } from '../node/node-state.ts';
 import type { OpenNode } from '../node/open-node.ts';
-import type { HeldSlot, PeerClient, PeerRecord } from '../peer/peer-client.ts';
+import type { PeerClient, PeerRecord } from '../peer/peer-client.ts';
 import { failureOf, type PeerFailure } from '../peer/peer-failure.ts';
 
 /** The result of the check of one slot. */
@@ -16,15 +16,15 @@ export interface CheckedSlot {
   readonly report: SlotReport;
   /** The server process that proved to hold the key. */
   readonly instanceId: InstanceId | undefined;
-  /** The claim that the server shows: that of this boot, a newer one, or neither. */
-  readonly claim: 'own' | 'newer' | 'unknown';
+  /** Whether the server proved, under the lineage key, that it does not have the slot. */
+  readonly isProvedGone?: boolean;
+  /** Slots of the lineage that the server showed. */
+  readonly shown: readonly SlotId[];
 }
 
 /** The results of the check of all slots. */
 export interface SlotCheck {
   readonly checked: readonly CheckedSlot[];
-  /** Largest number of a claim of this node that beats this boot's; 0 when there is none. */
-  readonly newerNumber: number;
 }
 
 /** Slots that their servers say are lost, and slots of servers that left the chain, for `SlotBook.note`. */
@@ -80,9 +80,14 @@ export function newestOf(
   return checked.filter(({ slot }) => slots.some(({ slotId }) => equalBytes(slotId, slot.slotId)));
 }
 
+/** The results of the slots of a generation. */
+export const checkedOf = ({ slots }: Generation, { checked }: SlotCheck): readonly CheckedSlot[] =>
+  checked.filter(({ slot }) => slots.some(({ slotId }) => equalBytes(slotId, slot.slotId)));
+
 /**
- * Asks the server of every slot, in parallel, to prove that it still holds its key; claims, confirms and deposits the
- * log head on the way. Level-triggered: running it again repairs what an earlier run could not do.
+ * Asks the server of every slot, in parallel, to prove that it still holds its key; shows the mark, confirms, and
+ * deposits the log head on the way. Every answer is shown to the hold of the account. Level-triggered: running it again
+ * repairs what an earlier run could not do.
  */
 export async function checkSlots(
   client: PeerClient,
@@ -91,65 +96,83 @@ export async function checkSlots(
   known: { readonly live: number; readonly unknown: ReadonlyMap<string, PeerFailure> },
   signal: AbortSignal,
 ): Promise<SlotCheck> {
+  const { hold } = node;
   const newest = node.book.newest;
   const report: StoreReport | undefined =
     newest === undefined
       ? undefined
       : { threshold: newest.t, slots: newest.n, live: Math.min(known.live, newest.n) };
-  let newerNumber = 0;
   const checked = await Promise.all(
     node.book.slots().map(async ({ slot }): Promise<CheckedSlot> => {
       const record = snapshot.servers.find(({ account }) => equalBytes(account, slot.server));
       const key = node.book.keyOf(slot.slotId);
-      const found = (standing: SlotReport['standing'], state?: SlotState): CheckedSlot => ({
+      const found = (standing: SlotReport['standing'], state?: ServerState): CheckedSlot => ({
         slot,
         report: { server: slot.server, endpoint: record?.endpoint, standing },
         instanceId: state?.instanceId,
-        claim: state === undefined ? 'unknown' : claimOf(node, state),
+        shown: state?.lineage?.slots ?? [],
       });
       if (record === undefined) return found({ kind: 'departed', detail: 'it has no record on the chain' });
       if (key === undefined) return found(known.unknown.get(toHex(slot.slotId)) ?? 'asked');
       const held = { account: node.identity.account, slotId: slot.slotId, key };
+      const head = hold.holds ? hold.headOf(node.store.head()) : undefined;
       try {
-        const state = await proveSlot(client, node, record, held, report, signal);
+        const status = { confirm: true, incarnation: hold.incarnation, head, report };
+        const state = await client.keyStatus(record, held, status, undefined, signal);
+        hold.observe(state.lineage);
         if (!equalBytes(state.instanceId, slot.instanceId)) return found(otherProcess);
-        if (node.claim.isBeatenBy(state.incarnation)) {
-          newerNumber = Math.max(newerNumber, state.incarnation.number);
-        }
+        if (hold.holds && !hold.isCredible(state.lineage)) return found(strangeMark);
         return found(state.draining ? 'draining' : 'live', state);
       } catch (error) {
-        return found(failureOf(error));
+        const failure = failureOf(error);
+        if (failure.kind !== 'forgot') return found(failure);
+        return { ...found(failure), isProvedGone: await isGone(client, node, record, slot, signal) };
       }
     }),
   );
-  return { checked, newerNumber };
+  return { checked };
 }
 
-async function proveSlot(
+/**
+ * After a "no such key", which proves nothing: asks the server for the lineage. A newer instance may have shown itself
+ * there, and an authenticated answer without the slot proves that it is gone.
+ */
+async function isGone(
   client: PeerClient,
-  node: OpenNode,
+  { hold, identity }: OpenNode,
   record: PeerRecord,
-  held: HeldSlot,
-  report: StoreReport | undefined,
+  slot: Slot,
   signal: AbortSignal,
-): Promise<SlotState> {
-  const { claim } = node;
-  const incarnation = claim.current;
-  const ask = () => {
-    const head = node.marks.markHead(node.store.head());
-    return client.keyStatus(record, held, { confirm: true, incarnation, head, report }, signal);
-  };
-  const state = await ask();
-  if (claim.isShownBy(state.incarnation) || claim.isBeatenBy(state.incarnation)) return state;
-  // A slot that does not know this boot yet takes no head from it.
-  const claimed = await client.claim(record, held, incarnation, signal);
-  return claim.isShownBy(claimed.incarnation) ? await ask() : claimed;
+): Promise<boolean> {
+  const lineage = await askLineage(client, hold, record, identity.account, signal);
+  return lineage !== undefined && !lineage.slots.some((slotId) => equalBytes(slotId, slot.slotId));
 }
 
-function claimOf({ claim }: OpenNode, { incarnation }: SlotState): CheckedSlot['claim'] {
-  if (claim.isShownBy(incarnation)) return 'own';
-  return claim.isBeatenBy(incarnation) ? 'newer' : 'unknown';
+/** What a server knows of the lineage, shown to the hold; `undefined` when it knows nothing, or does not answer. */
+export async function askLineage(
+  client: PeerClient,
+  hold: OpenNode['hold'],
+  record: PeerRecord,
+  account: AccountId,
+  signal: AbortSignal,
+): Promise<ServerState['lineage']> {
+  const key = hold.lineage.keyOf(record.account);
+  try {
+    const { lineage } = await client.lineageStatus(record, { account, key }, signal);
+    hold.observe(lineage);
+    return lineage;
+  } catch {
+    return undefined;
+  } finally {
+    key.wipe();
+  }
 }
+
+/** Where it shows a mark that this node never made, it takes neither heads nor slots of this node. */
+const strangeMark: PeerFailure = {
+  kind: 'lied',
+  detail: 'it shows a mark that this node did not make',
+};
 
 /** Keys live in the memory of one process: a server that says otherwise could keep its slot unconfirmed for ever. */
 const otherProcess: PeerFailure = {

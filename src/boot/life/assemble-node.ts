@@ -1,43 +1,34 @@
 import type { SecretBytes } from '../../bytes/secret-bytes.ts';
 import { KeyslotDisk } from '../../keyslots/keyslot-disk.ts';
 import { SealedStore } from '../../store/sealed-store.ts';
-import type { FormerSlots } from '../heal/former-slots.ts';
 import { FencedStore } from '../node/fenced-store.ts';
 import { NodeFolder } from '../node/node-folder.ts';
+import { OlderGenerations } from '../node/older-generations.ts';
 import type { OpenNode } from '../node/open-node.ts';
-import { OwnMarks } from '../node/own-marks.ts';
-import { SlotBook } from '../node/slot-book.ts';
-import type { RecoveredKey } from '../obtain/recovery.ts';
+import type { RollbackCheck } from '../node/rollback-check.ts';
+import { type LeaveGenerations, SlotBook } from '../node/slot-book.ts';
 import type { GuardianParts } from './boot-stage.ts';
 
 /**
  * Opens the store of a node.
- * @param recovered what the servers said of it: the store must not be older than the head that they remember.
+ * @param rollback judges it before anything is changed.
  */
 export function openStoreOf(
   parts: GuardianParts,
   nodePath: string,
   storeKey: SecretBytes,
-  recovered?: RecoveredKey,
+  rollback?: RollbackCheck,
 ): Promise<SealedStore> {
-  const { fileSystem, tools, acceptRolledBackStore = false, log, storeObserver: observer } = parts;
-  const head = recovered?.head;
-  if (acceptRolledBackStore && head !== undefined) {
-    const { generation, sequence } = head;
-    log('warn', 'store.rollback-accepted', { expectedGeneration: generation, expectedSequence: sequence });
-  }
+  const { fileSystem, tools, storeObserver: observer } = parts;
   return SealedStore.open({
     fileSystem,
     path: NodeFolder.storePath(nodePath),
     storeKey,
     random: tools.random,
     ...(observer === undefined ? {} : { observer }),
-    ...(head === undefined
+    ...(rollback === undefined
       ? {}
-      : {
-          expectedHead: { ...head, digest: OwnMarks.digestPart(head) },
-          acceptOlderHead: acceptRolledBackStore,
-        }),
+      : { admit: { sequences: rollback.sequences, judge: (found) => rollback.judge(found) } }),
   });
 }
 
@@ -48,12 +39,12 @@ export function openStoreOf(
 export function bookOf(
   { fileSystem }: GuardianParts,
   nodePath: string,
-  storeKey: SecretBytes,
+  { storeKey, leave }: { readonly storeKey: SecretBytes; readonly leave: LeaveGenerations },
   file: SlotBook['file'],
   known?: SlotBook,
 ): SlotBook {
   const disk = new KeyslotDisk(fileSystem, NodeFolder.keyslotsPath(nodePath));
-  const book = new SlotBook({ save: (changed) => disk.replace(changed), storeKey, file });
+  const book = new SlotBook({ save: (changed) => disk.replace(changed), leave, storeKey, file });
   for (const { slot } of known?.slots() ?? []) {
     const key = known?.keyOf(slot.slotId);
     if (key !== undefined) book.learn(slot.slotId, key);
@@ -61,28 +52,36 @@ export function bookOf(
   return book;
 }
 
-/** Puts an open node together; closing it wipes all of its keys. */
-export function assembleNode(
-  parts: Pick<OpenNode, 'storeKey' | 'identity' | 'book' | 'marks' | 'claim'> & {
-    readonly store: SealedStore;
-    readonly former?: FormerSlots;
-    /** The fence around it, where there is one already. */
-    readonly fenced?: FencedStore;
-  },
-): OpenNode {
-  const { store, storeKey, identity, book, marks, claim, former } = parts;
+/** The parts of an open node that are made one after another. */
+export type NodeParts = Pick<OpenNode, 'storeKey' | 'identity' | 'hold' | 'rollback'> & {
+  readonly store: SealedStore;
+  /** The fence around it, where there is one already. */
+  readonly fenced?: FencedStore;
+};
+
+/**
+ * Puts an open node together; closing it wipes all of its keys.
+ * @param makeBook makes the slot book, which tells what is left behind to the node's list of it.
+ */
+export async function assembleNode(
+  parts: NodeParts,
+  makeBook: (leave: LeaveGenerations) => SlotBook,
+): Promise<OpenNode> {
+  const { store, storeKey, identity, hold, rollback } = parts;
+  const { fenced = new FencedStore(store, hold.holds) } = parts;
+  const older = await OlderGenerations.open(fenced);
+  const book = makeBook((generations) => older.leave(generations));
   const close = async (): Promise<void> => {
     try {
       await store.close();
     } finally {
       book.wipe();
-      former?.wipe();
-      marks.wipe();
+      older.wipe();
+      hold.lineage.wipe();
       storeKey.wipe();
       identity.accountSeed.wipe();
     }
   };
-  const { fenced = new FencedStore(store) } = parts;
   return {
     identity,
     store: fenced,
@@ -90,9 +89,9 @@ export function assembleNode(
     storeId: store.storeId,
     storeKey,
     book,
-    marks,
-    claim,
-    ...(former === undefined ? {} : { former }),
+    hold,
+    ...(rollback === undefined ? {} : { rollback }),
+    older,
     close,
   };
 }

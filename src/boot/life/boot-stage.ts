@@ -20,8 +20,6 @@ export interface GuardianParts extends HealerParts {
   readonly intervalMs: number;
   /** When given, this node never becomes a new one. */
   readonly expectedAccount?: AccountId | undefined;
-  /** The operator allowed it for this start: open the store although it is older than what the servers remember. */
-  readonly acceptRolledBackStore?: boolean;
   /** Whether a new node may come into being before a server holds a slot of it; not when its key leaves at once. */
   readonly mayStayUnbacked?: boolean;
   readonly onState: (state: NodeState) => void;

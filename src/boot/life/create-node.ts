@@ -2,17 +2,15 @@ import { equalBytes } from '../../bytes/concat.ts';
 import { SecretBytes } from '../../bytes/secret-bytes.ts';
 import { encodeSs58 } from '../../bytes/ss58.ts';
 import { ProblemError } from '../../errors/latchkey-error.ts';
+import { Lineage } from '../../lineage/lineage.ts';
 import { SealedStore } from '../../store/sealed-store.ts';
 import { withDeadline } from '../../time/clock.ts';
 import { orAborted } from '../../time/or-aborted.ts';
 import { Healer } from '../heal/healer.ts';
-import { FencedStore } from '../node/fenced-store.ts';
+import { AccountHold, bootRandom } from '../node/account-hold.ts';
 import { createIdentity, type NodeIdentity } from '../node/identity.ts';
 import { NodeFolder } from '../node/node-folder.ts';
 import type { OpenNode } from '../node/open-node.ts';
-import { OwnClaim } from '../node/own-claim.ts';
-import { bootRandom, OwnMarks } from '../node/own-marks.ts';
-import type { SlotBook } from '../node/slot-book.ts';
 import { describeFailure, failureOf } from '../peer/peer-failure.ts';
 import { assembleNode, bookOf, openStoreOf } from './assemble-node.ts';
 import type { BootStage, GuardianParts } from './boot-stage.ts';
@@ -84,15 +82,21 @@ async function enrolAndFinish(
 ): Promise<OpenNode | undefined> {
   const { parts, folder, stopped } = stage;
   const { mayStayUnbacked = true } = parts;
-  const identity = await createIdentity(making, parts.tools.random);
-  const book = bookOf(parts, folder.newPath, storeKey, undefined);
-  const marks = new OwnMarks(storeKey);
-  secrets.push(identity.accountSeed, book, marks);
-  const claim = new OwnClaim(marks, 1, bootRandom(parts.tools.random));
+  const { random } = parts.tools;
+  const lineage = new Lineage(SecretBytes.adopt(random(32)));
+  secrets.push(lineage);
+  const hold = AccountHold.ofNewLineage(lineage, bootRandom(random));
+  const identity = await createIdentity(making, random, hold.incarnation);
+  secrets.push(identity.accountSeed);
+  const begun = await assembleNode({ store: making, storeKey, identity, hold }, (leave) =>
+    bookOf(parts, folder.newPath, { storeKey, leave }, undefined),
+  );
+  const { book } = begun;
+  secrets.push(book);
   let isInPlace = false;
   let state: string;
   try {
-    state = await firstSlots(stage, making, { storeKey, identity, book, marks, claim });
+    state = await firstSlots(stage, begun);
     if (!book.isComplete && stopped.aborted) return undefined;
     if (!book.isComplete && !mayStayUnbacked) {
       throw new ProblemError('NODE_NEVER_BACKED', 'too few key servers took a slot of a new node', {
@@ -104,19 +108,19 @@ async function enrolAndFinish(
     isInPlace = true;
   } finally {
     // A failed rename may still have put the node into place; then its servers must keep their keys.
-    if (!isInPlace && (await folder.look()) === 'fresh') await forgetSlots(parts, identity, book);
+    if (!isInPlace && (await folder.look()) === 'fresh') await forgetSlots(parts, begun);
   }
   parts.log('info', 'node.created', { account: encodeSs58(identity.account), state });
-  const opened = await openStoreOf(parts, folder.path, storeKey);
-  const moved = bookOf(parts, folder.path, storeKey, book.file, book);
-  return assembleNode({ store: opened, storeKey, identity, book: moved, marks, claim });
+  const store = await openStoreOf(parts, folder.path, storeKey);
+  return assembleNode({ store, storeKey, identity, hold }, (leave) =>
+    bookOf(parts, folder.path, { storeKey, leave }, book.file, book),
+  );
 }
 
 /** Erases the keys of a node that was not made at their servers, where nothing else would ever erase them. */
 async function forgetSlots(
   { tools, chain, clock, log }: GuardianParts,
-  { account }: NodeIdentity,
-  book: SlotBook,
+  { identity: { account }, book, hold }: OpenNode,
 ): Promise<void> {
   if (book.slots().length === 0) return;
   const forgetAll = async (signal: AbortSignal): Promise<void> => {
@@ -125,10 +129,12 @@ async function forgetSlots(
       const record = servers.find((candidate) => equalBytes(candidate.account, server));
       const key = book.keyOf(slotId);
       if (record === undefined || key === undefined) return;
-      await tools.client.forget(record, { account, slotId, key }, signal).catch((error: unknown) => {
-        const reason = describeFailure(failureOf(error));
-        log('debug', 'slot.not-forgotten', { server: encodeSs58(server), reason });
-      });
+      await tools.client
+        .forget(record, { account, slotId, key }, hold.incarnation, signal)
+        .catch((error: unknown) => {
+          const reason = describeFailure(failureOf(error));
+          log('debug', 'slot.not-forgotten', { server: encodeSs58(server), reason });
+        });
     });
     await Promise.all(tellings);
   };
@@ -136,29 +142,14 @@ async function forgetSlots(
 }
 
 /** Asks servers for the first slots of a node in the making; returns the name of the state that this came to. */
-async function firstSlots(
-  stage: BootStage,
-  making: SealedStore,
-  parts: Pick<OpenNode, 'storeKey' | 'identity' | 'book' | 'marks' | 'claim'>,
-): Promise<string> {
-  const { storeId } = making;
-  const healer = new Healer(stage.parts, {
-    ...parts,
-    storeId,
-    store: new FencedStore(making),
-    sealed: making,
-    close: () => making.close(),
-  });
+async function firstSlots(stage: BootStage, begun: OpenNode): Promise<string> {
+  const healer = new Healer(stage.parts, begun);
   stage.report({ name: 'fresh', slots: [] });
   let state = 'fresh';
-  try {
-    for (let tick = 0; tick < FRESH_TICKS && !stage.stopped.aborted; tick++) {
-      state = (await stage.tick(healer)).name;
-      if (state === 'backed' || !(await mayEnrol(stage, parts.identity))) break;
-      await stage.pause(stage.parts.options.retryMinMs);
-    }
-  } finally {
-    healer.wipe();
+  for (let tick = 0; tick < FRESH_TICKS && !stage.stopped.aborted; tick++) {
+    state = (await stage.tick(healer)).name;
+    if (state === 'backed' || !(await mayEnrol(stage, begun.identity))) break;
+    await stage.pause(stage.parts.options.retryMinMs);
   }
   return state;
 }

@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import { LatchkeyError, ProblemError } from '../../errors/latchkey-error.ts';
+import { EvidenceError, LatchkeyError, ProblemError } from '../../errors/latchkey-error.ts';
 import { Healer } from '../heal/healer.ts';
 import { lockedCauseOf } from '../node/locked-cause.ts';
 import { NodeFolder } from '../node/node-folder.ts';
@@ -76,7 +76,8 @@ export class Guardian {
     let waitMs = this.#parts.options.retryMinMs;
     for (let attempt = 1; !this.#stop.signal.aborted; attempt++) {
       try {
-        this.#node = await this.#attempt();
+        const opened = await this.#attempt();
+        if (opened !== undefined) this.#node = await this.#takeHold(opened, attempts);
       } catch (error) {
         if (!this.#stop.signal.aborted) await this.#locked(error);
       }
@@ -88,6 +89,42 @@ export class Guardian {
     // It was stopped while an attempt was under way, and that attempt may still have opened the store.
     await this.#node?.close();
     return undefined;
+  }
+
+  /**
+   * Waits until an open node holds its account. It stays open meanwhile: its slots may be lost by now, and then the
+   * store key is nowhere else.
+   * @returns `undefined` when it was stopped, or `attempts` were used up; then the store is closed again.
+   * @throws what shows that this instance must not go on, such as STORE_ROLLED_BACK; the store is closed.
+   */
+  async #takeHold(node: OpenNode, attempts: number): Promise<OpenNode | undefined> {
+    const healer = new Healer(this.#parts, node);
+    let isKept = false;
+    try {
+      for (let attempt = 1; !this.#stop.signal.aborted; attempt++) {
+        const state = await this.#holdOnce(healer);
+        if (node.store.isReleased) {
+          isKept = true;
+          this.#healer = healer;
+          return node;
+        }
+        if (state.name === 'fenced' || attempt >= attempts) return undefined;
+        await this.#sleep(this.#parts.options.retryMinMs);
+      }
+      return undefined;
+    } finally {
+      if (!isKept) await node.close();
+    }
+  }
+
+  async #holdOnce(healer: Healer): Promise<NodeState> {
+    try {
+      this.#set(await healer.tick(this.#stop.signal));
+    } catch (error) {
+      if (error instanceof EvidenceError) throw error;
+      this.#parts.log('error', 'healing.failed', { error: messageOf(error) });
+    }
+    return this.#state;
   }
 
   /** Heals until it is stopped; to be run once, after {@link open}. */
@@ -133,16 +170,15 @@ export class Guardian {
     try {
       const rotated = await rotateNode(this.#stage, node);
       node.storeKey.wipe();
-      node.marks.wipe();
-      healer.wipe();
-      this.#node = rotated.node;
-      this.#healer = new Healer(this.#parts, rotated.node);
-      this.#healer.release(rotated.dropped, rotated.snapshot);
+      node.book.wipe();
+      node.older.wipe();
+      node.hold.lineage.wipe();
+      this.#node = rotated;
+      this.#healer = new Healer(this.#parts, rotated);
     } catch (error) {
       // A look at the slots shows what the rotation met, such as a newer instance.
       this.look();
       if (!(error instanceof RotationFailed)) throw error;
-      healer.release(error.dropped, error.snapshot);
       if (error.isUndecided) this.#set(healer.haltAfterKeyChange());
       throw error.cause;
     }
@@ -178,7 +214,6 @@ export class Guardian {
     await this.#opening?.catch(() => undefined);
     await this.#healing;
     await this.#turn;
-    this.#healer?.wipe();
     await this.#node?.close();
     this.#set({ name: 'stopped' });
   }

@@ -7,12 +7,11 @@ import { KeyslotDisk } from '../../keyslots/keyslot-disk.ts';
 import type { KeyslotFile } from '../../keyslots/keyslot-file.ts';
 import type { SealedStore } from '../../store/sealed-store.ts';
 import { orAborted } from '../../time/or-aborted.ts';
-import { FormerSlots } from '../heal/former-slots.ts';
+import { AccountHold, bootRandom } from '../node/account-hold.ts';
 import { readIdentity } from '../node/identity.ts';
 import { NodeFolder } from '../node/node-folder.ts';
 import type { OpenNode } from '../node/open-node.ts';
-import { OwnClaim } from '../node/own-claim.ts';
-import { bootRandom, OwnMarks } from '../node/own-marks.ts';
+import { RollbackCheck } from '../node/rollback-check.ts';
 import { provenPart } from '../obtain/proven-part.ts';
 import { type RecoveredKey, recoverStoreKey } from '../obtain/recovery.ts';
 import { assembleNode, bookOf, openStoreOf } from './assemble-node.ts';
@@ -31,8 +30,9 @@ export async function reopenNode(stage: BootStage): Promise<OpenNode | undefined
     if (recovered === undefined) return undefined;
     let store: SealedStore | undefined;
     try {
-      store = await openStoreOf(parts, folder.path, recovered.storeKey, recovered);
-      return await takeOver(stage, file, store, recovered);
+      const rollback = rollbackCheckOf(parts, recovered);
+      store = await openStoreOf(parts, folder.path, recovered.storeKey, rollback);
+      return await takeOver(stage, file, store, recovered, rollback);
     } catch (error) {
       await store?.close().catch(() => undefined);
       wipeRecovered(recovered);
@@ -83,36 +83,52 @@ export async function recoverKey(
   return outcome.recovered;
 }
 
+/** Compares the store with what the servers showed; the operator may have allowed an older one. */
+export function rollbackCheckOf(
+  { acceptRolledBackStore = false }: Pick<GuardianParts, 'acceptRolledBackStore'>,
+  { lineage, states }: RecoveredKey,
+): RollbackCheck {
+  return new RollbackCheck(lineage, states, acceptRolledBackStore);
+}
+
 async function takeOver(
   { parts, folder, report }: BootStage,
   file: KeyslotFile,
   store: SealedStore,
   recovered: RecoveredKey,
+  rollback: RollbackCheck,
 ): Promise<OpenNode> {
-  const { storeKey, timeMs } = recovered;
+  const { storeKey, timeMs, lineage, states } = recovered;
   const identity = await readIdentity(store);
   // Only now: until the store opened, the generation may have been the host's.
   if (timeMs !== undefined) parts.clock.raise(timeMs - parts.clockToleranceMs);
   requireAccount(parts, identity.account, file.account);
-  const proven = provenPart(file, storeKey);
-  const book = bookOf(parts, folder.path, storeKey, proven);
-  const unneeded = new Map(recovered.serverKeys);
-  for (const { slot } of book.slots()) {
-    const key = recovered.serverKeys.get(toHex(slot.slotId));
-    if (key !== undefined) book.learn(slot.slotId, key);
-    unneeded.delete(toHex(slot.slotId));
+  if (rollback.acceptedOlder !== undefined) {
+    const { incarnation, sequence } = rollback.acceptedOlder;
+    parts.log('warn', 'store.rollback-accepted', {
+      expectedIncarnation: incarnation.number,
+      expectedSequence: sequence,
+    });
   }
-  const former = new FormerSlots(file, proven);
-  for (const [slotId, key] of unneeded) if (!former.learn(slotId, key)) key.wipe();
-  const marks = new OwnMarks(storeKey);
-  const claim = new OwnClaim(marks, recovered.incarnation + 1, bootRandom(parts.tools.random));
+  const hold = new AccountHold(lineage, bootRandom(parts.tools.random), rollback.lastWriter);
+  for (const state of states) hold.observe(state);
+  const proven = provenPart(file, storeKey);
+  const node = await assembleNode({ store, storeKey, identity, hold, rollback }, (leave) =>
+    bookOf(parts, folder.path, { storeKey, leave }, proven),
+  );
+  for (const [slotId, key] of recovered.serverKeys) {
+    const slot = node.book.slots().find((one) => toHex(one.slot.slotId) === slotId)?.slot;
+    if (slot === undefined) key.wipe();
+    else node.book.learn(slot.slotId, key);
+  }
   report({ name: 'open', slots: recovered.slots });
-  return assembleNode({ store, storeKey, identity, book, marks, claim, former });
+  return node;
 }
 
 /** Wipes the store key and all server keys. */
-export function wipeRecovered({ storeKey, serverKeys }: RecoveredKey): void {
+export function wipeRecovered({ storeKey, serverKeys, lineage }: RecoveredKey): void {
   storeKey.wipe();
+  lineage.wipe();
   for (const key of serverKeys.values()) key.wipe();
 }
 

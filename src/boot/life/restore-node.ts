@@ -12,7 +12,14 @@ import { NodeFolder } from '../node/node-folder.ts';
 import type { RecoveredKey } from '../obtain/recovery.ts';
 import { openStoreOf } from './assemble-node.ts';
 import type { BootStage } from './boot-stage.ts';
-import { fileWithout, isWrongKey, recoverKey, requireAccount, wipeRecovered } from './reopen-node.ts';
+import {
+  fileWithout,
+  isWrongKey,
+  recoverKey,
+  requireAccount,
+  rollbackCheckOf,
+  wipeRecovered,
+} from './reopen-node.ts';
 import { RewindableSource } from './rewindable-source.ts';
 
 /** The backup from which a node is restored, and the number of attempts. */
@@ -170,7 +177,8 @@ async function openMade(
   recovered: RecoveredKey,
 ): Promise<{ readonly store: SealedStore; readonly isOlder: boolean }> {
   try {
-    const store = await openStoreOf(parts, folder.newPath, recovered.storeKey, recovered);
+    const check = rollbackCheckOf({ acceptRolledBackStore: false }, recovered);
+    const store = await openStoreOf(parts, folder.newPath, recovered.storeKey, check);
     return { store, isOlder: false };
   } catch (error) {
     if (!(error instanceof LatchkeyError) || error.code !== 'STORE_ROLLED_BACK') throw error;

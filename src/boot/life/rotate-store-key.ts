@@ -1,46 +1,45 @@
+import { equalBytes } from '../../bytes/concat.ts';
+import { copyBytes } from '../../bytes/copy-bytes.ts';
 import type { AccountId } from '../../bytes/fixed-bytes.ts';
+import { toHex } from '../../bytes/hex.ts';
 import { SecretBytes } from '../../bytes/secret-bytes.ts';
 import { encodeSs58 } from '../../bytes/ss58.ts';
 import type { ChainSnapshot } from '../../chain/chain-view.ts';
 import type { ErrorCode } from '../../errors/codes.ts';
 import { LatchkeyError, ProblemError } from '../../errors/latchkey-error.ts';
 import { eligibleServers } from '../../keyslots/choose-servers.ts';
-import { buildGeneration, firstFile, nextGeneration } from '../../keyslots/generations.ts';
+import {
+  buildGeneration,
+  type EnrolledServer,
+  firstFile,
+  nextGeneration,
+} from '../../keyslots/generations.ts';
 import { KeyslotDisk } from '../../keyslots/keyslot-disk.ts';
-import type { Generation, KeyslotFile } from '../../keyslots/keyslot-file.ts';
+import type { Generation } from '../../keyslots/keyslot-file.ts';
 import { type Quorum, thresholdFor } from '../../keyslots/threshold.ts';
+import { BOOT_BYTES } from '../../lineage/incarnation.ts';
+import { Lineage } from '../../lineage/lineage.ts';
 import { orAborted } from '../../time/or-aborted.ts';
-import { checkSlots, confirmations, isLive, newestOf } from '../heal/slot-check.ts';
+import { checkSlots, isLive, newestOf } from '../heal/slot-check.ts';
+import { AccountHold, bootRandom } from '../node/account-hold.ts';
+import { bootRecord } from '../node/boot-record.ts';
 import { NodeFolder } from '../node/node-folder.ts';
+import type { OldLineage, OldServer } from '../node/older-generations.ts';
 import type { OpenNode } from '../node/open-node.ts';
-import { OwnClaim } from '../node/own-claim.ts';
-import { bootRandom, OwnMarks } from '../node/own-marks.ts';
-import { type DroppedSlot, SlotBook } from '../node/slot-book.ts';
 import { type Enrolment, enrol, shortfall } from '../obtain/enrolment.ts';
-import { describeFailure } from '../peer/peer-failure.ts';
+import { describeFailure, failureOf } from '../peer/peer-failure.ts';
 import { assembleNode, bookOf } from './assemble-node.ts';
 import type { BootStage } from './boot-stage.ts';
 
-/** A node under its new store key, and the slots of the former key; their server keys are to be erased. */
-export interface RotatedNode {
-  readonly node: OpenNode;
-  readonly dropped: readonly DroppedSlot[];
-  readonly snapshot: ChainSnapshot;
-}
-
-/** A rotation that failed; `dropped` are the slots that it had made; their server keys are to be erased. */
+/** A rotation that failed after something was made. */
 export class RotationFailed extends Error {
   override readonly name = 'RotationFailed';
-  readonly dropped: readonly DroppedSlot[];
-  readonly snapshot: ChainSnapshot;
   /** Whether either key may be in force: the keyslot file must stay as it is until the next opening. */
   readonly isUndecided: boolean;
 
-  constructor(cause: unknown, rest: Pick<RotationFailed, 'dropped' | 'snapshot' | 'isUndecided'>) {
+  constructor(cause: unknown, isUndecided: boolean) {
     super('the rotation of the store key failed', { cause });
-    this.dropped = rest.dropped;
-    this.snapshot = rest.snapshot;
-    this.isUndecided = rest.isUndecided;
+    this.isUndecided = isUndecided;
   }
 }
 
@@ -57,29 +56,38 @@ const keepFormerKey: ReadonlySet<ErrorCode> = new Set([
 ]);
 
 /**
- * Changes the store key of a backed node, in an order that a crash at any step survives:
+ * Changes the store key of a backed node, in an order that a crash at any step survives. The new key has a lineage of
+ * its own: whoever had the former key could make marks of the former lineage for ever.
  *
- * 1. n servers give keys for a generation of the new key; the keyslot file holds it in front of the former one.
- *    From here on each store key opens by its own generation, and a boot tries both.
- * 2. Every new slot is confirmed at its server, so that none expires.
- * 3. The store changes its key, if no newer instance has claimed the account.
- * 4. The former generation leaves the file; its server keys are to be erased.
+ * 1. n servers give keys for a generation of the new key and link them to the new lineage. The store notes the former
+ *    lineage, which is to be closed; the keyslot file holds the new generation in front of the former one. From here on
+ *    each store key opens by its own generation, and a boot tries both.
+ * 2. The store changes its key, if no newer instance has shown itself.
+ * 3. The first record under the new key is the boot record of the new lineage; the former generation leaves the file.
+ * 4. Until they answer, all servers of the former lineage are asked to close it, which erases its slots.
  *
  * The caller must not check the slots while this runs.
- * @throws ProblemError ROTATION_NOT_BACKED, ROTATION_INCOMPLETE or NODE_FENCED when nothing was tried; RotationFailed, with the reason as its cause, when
- *   the former key is still in force or, with `isUndecided`, when the next opening decides which key is.
+ * @throws ProblemError ROTATION_NOT_BACKED, ROTATION_INCOMPLETE or NODE_FENCED when nothing was tried; RotationFailed,
+ *   with the reason as its cause, when the former key is still in force or, with `isUndecided`, when the next opening
+ *   decides which key is.
  */
-export async function rotateNode(stage: BootStage, node: OpenNode): Promise<RotatedNode> {
+export async function rotateNode(stage: BootStage, node: OpenNode): Promise<OpenNode> {
   const { parts, stopped } = stage;
+  const { random } = parts.tools;
   const snapshot = await orAborted(parts.chain.snapshot(), stopped);
   const { newest, quorum } = requireBacked(stage, node, snapshot);
   const { account } = node.identity;
   await requireHolding(stage, node, snapshot);
+  const storeKey = SecretBytes.adopt(random(32));
+  const lineage = new Lineage(SecretBytes.adopt(random(32)));
+  const hold = AccountHold.ofNewLineage(lineage, bootRandom(random), node.hold.incarnation.number + 1);
   const enrolment = await enrol(parts.tools, {
     account,
     snapshot,
     quorum,
     enrolled: newest.slots.map(({ server }) => server),
+    // Without a head: the log goes on under the former lineage until the key changes.
+    link: { lineage, incarnation: hold.incarnation, head: () => undefined, onState: () => undefined },
     worthwhile: quorum.n,
     signal: stopped,
   });
@@ -87,21 +95,20 @@ export async function rotateNode(stage: BootStage, node: OpenNode): Promise<Rota
     const reason = describeFailure(failure);
     parts.log('warn', 'enrolment.refused', { server: encodeSs58(record.account), reason });
   }
-  const storeKey = new SecretBytes(parts.tools.random(32));
-  const marks = new OwnMarks(storeKey);
   try {
     if (enrolment.servers.length < quorum.n) throw tooFew(enrolment, quorum);
-    const change = { storeKey, marks, enrolment, newest, quorum, snapshot };
-    const rotated = await changeKey(stage, node, change);
-    return { node: rotated, dropped: heldSlots(node, account), snapshot };
+    return await changeKey(stage, node, { storeKey, hold, enrolment, newest, quorum, snapshot });
   } catch (error) {
     // The store may open under the new key, so its slots must stay.
     const isUndecided = error instanceof KeyUndecided;
-    if (!isUndecided) await restoreFile(stage, node);
+    if (!isUndecided) {
+      await restoreFile(stage, node);
+      await node.older.keepLineage(node.hold.lineage.secret).catch(() => undefined);
+      await forgetEnrolled(stage, account, hold, enrolment, snapshot);
+    }
     storeKey.wipe();
-    marks.wipe();
-    const dropped = isUndecided ? [] : enrolledSlots(enrolment, account);
-    throw new RotationFailed(isUndecided ? error.cause : error, { dropped, snapshot, isUndecided });
+    lineage.wipe();
+    throw new RotationFailed(isUndecided ? error.cause : error, isUndecided);
   }
 }
 
@@ -122,8 +129,8 @@ function requireBacked(
 }
 
 /**
- * A newer instance lives on the former slots, which a rotation has erased. So more than n − t of their servers must show
- * the claim of this boot, so that no other instance can hold t of them, and no server may show a newer claim.
+ * A newer instance lives on the former slots, which a rotation erases. So more than n − t of their servers must have
+ * taken the mark of this boot, so that no other instance can hold t of them, and no server may show a newer one.
  * @throws ProblemError NODE_FENCED, ROTATION_INCOMPLETE.
  */
 async function requireHolding(
@@ -135,11 +142,13 @@ async function requireHolding(
   const { newest } = node.book;
   const known = { live: newest?.n ?? 0, unknown: new Map() };
   const check = await checkSlots(parts.tools.client, node, snapshot, known, stopped);
-  if (check.newerNumber > 0) {
-    const reason = `incarnation ${check.newerNumber} of this node has claimed the account`;
+  const newer = node.hold.overtakenBy;
+  if (newer !== undefined) {
+    const reason = `incarnation ${newer.number} of this node has claimed the account`;
     throw new ProblemError('NODE_FENCED', `the store key was not changed: ${reason}`, { hint });
   }
-  const own = newestOf(node, check).filter(({ claim }) => claim === 'own').length;
+  // Each of them was shown the mark of this boot, and none of them answered with a newer one.
+  const own = newestOf(node, check).filter(isLive).length;
   if (newest !== undefined && own > newest.n - newest.t) return;
   const shown = `${own} of ${newest?.n ?? 0} servers show the claim of this instance`;
   throw new ProblemError('ROTATION_INCOMPLETE', `the store key was not changed: ${shown}`, { hint });
@@ -153,7 +162,7 @@ const tooFew = (enrolment: Enrolment, quorum: Quorum): ProblemError =>
 /** What a rotation made before it changes anything that lasts. */
 interface KeyChange {
   readonly storeKey: SecretBytes;
-  readonly marks: OwnMarks;
+  readonly hold: AccountHold;
   readonly enrolment: Enrolment;
   readonly newest: Generation;
   readonly quorum: Quorum;
@@ -161,56 +170,61 @@ interface KeyChange {
 }
 
 async function changeKey(stage: BootStage, node: OpenNode, change: KeyChange): Promise<OpenNode> {
-  const { parts, folder, stopped } = stage;
-  const { storeKey, marks, enrolment, newest, quorum, snapshot } = change;
-  const { identity, storeId } = node;
-  const { random, client } = parts.tools;
+  const { parts, folder } = stage;
+  const { storeKey, hold, enrolment, newest, quorum, snapshot } = change;
+  const { identity, storeId, older } = node;
+  const { random } = parts.tools;
   const store = { account: identity.account, storeId };
+  const numbers = older.generations.map(({ generation }) => generation + 1);
   const made = await buildGeneration(
-    { ...store, storeKey, generation: nextGeneration(node.book.file), quorum, enrolled: enrolment.servers },
+    {
+      ...store,
+      storeKey,
+      lineageSecret: hold.lineage.secret,
+      generation: Math.max(nextGeneration(node.book.file), ...numbers),
+      quorum,
+      enrolled: enrolment.servers,
+    },
     random,
   );
+  await older.leaveLineage(formerLineage(node));
   const disk = new KeyslotDisk(parts.fileSystem, NodeFolder.keyslotsPath(folder.path));
-  const withFormer = (file: KeyslotFile): KeyslotFile => ({
-    ...file,
-    generations: [file.generations[0], newest],
-  });
   const first = firstFile(store, made);
-  const book = new SlotBook({ save: (file) => disk.replace(withFormer(file)), storeKey, file: first });
-  for (const { slotId, key } of enrolment.servers) book.learn(slotId, key);
-  await disk.replace(withFormer(first));
-
-  const claim = new OwnClaim(marks, node.claim.current.number + 1, bootRandom(random));
-  const candidate = { ...node, storeKey, book, marks, claim };
-  const known = { live: quorum.n, unknown: new Map() };
-  const check = await checkSlots(client, candidate, snapshot, known, stopped);
-  if (!check.checked.every(isLive)) {
-    const silent = check.checked.filter((slot) => !isLive(slot)).length;
-    throw new ProblemError(
-      'ROTATION_INCOMPLETE',
-      `${silent} of ${quorum.n} servers did not confirm their slot`,
-      {
-        hint: 'the former store key stays in force; try again when all servers answer',
-      },
-    );
-  }
-  await book.note(confirmations(check), []);
+  await disk.replace({ ...first, generations: [made, newest] });
 
   await requireHolding(stage, node, snapshot);
   await node.sealed.rotateStoreKey(storeKey).catch((error: unknown) => {
     if (error instanceof LatchkeyError && keepFormerKey.has(error.code)) throw error;
     throw new KeyUndecided('the store did not say whether it changed its key', { cause: error });
   });
+  await node.sealed.batch([bootRecord(hold.incarnation)]).catch((error: unknown) => {
+    throw new KeyUndecided('the first record under the new key was not written', { cause: error });
+  });
+  await disk.replace(first).catch((error: unknown) => {
+    // The former generation no longer opens the store; the next change of the file removes it.
+    parts.log('warn', 'slots.former-not-removed', { error: String(error) });
+  });
+  const rotated = await assembleNode(
+    { store: node.sealed, storeKey, identity, hold, fenced: node.store },
+    (leave) => bookOf(parts, folder.path, { storeKey, leave }, first),
+  );
+  for (const { slotId, key } of enrolment.servers) rotated.book.learn(slotId, key);
+  return rotated;
+}
 
-  const final = bookOf(parts, folder.path, storeKey, book.file, book);
-  const file = final.file;
-  if (file !== undefined) {
-    await disk.replace(file).catch((error: unknown) => {
-      // The former generation no longer opens the store; the next change of the file removes it.
-      parts.log('warn', 'slots.former-not-removed', { error: String(error) });
-    });
+/** The present lineage, as the store notes it for the time after the change, with all servers that may know of it. */
+function formerLineage({ hold, book, older }: OpenNode): OldLineage {
+  const { number, bootId } = hold.incarnation;
+  const servers = new Map<string, OldServer>();
+  const slots = [...book.slots().map(({ slot }) => slot), ...older.generations.flatMap((old) => old.slots)];
+  for (const { server, instanceId } of slots) {
+    servers.set(`${toHex(server)}/${toHex(instanceId)}`, { server, instanceId });
   }
-  return assembleNode({ ...candidate, book: final, store: node.sealed, fenced: node.store });
+  return {
+    secret: new SecretBytes(hold.lineage.secret.reveal()),
+    last: { number, boot: copyBytes(bootId.subarray(0, BOOT_BYTES)) },
+    servers: [...servers.values()],
+  };
 }
 
 /** Puts the former keyslot file back; where that fails, a boot tries both generations. */
@@ -222,13 +236,26 @@ async function restoreFile({ parts, folder }: BootStage, { book }: OpenNode): Pr
   });
 }
 
-/** The slots for which the node knows the server key. */
-function heldSlots({ book }: OpenNode, account: AccountId): readonly DroppedSlot[] {
-  return book.slots().flatMap(({ slot: { server, slotId } }) => {
-    const key = book.keyOf(slotId);
-    return key === undefined ? [] : [{ server, account, slotId, key }];
-  });
+/** Has the new slots of a rotation that failed erased; what is not reached ages away. */
+async function forgetEnrolled(
+  { parts }: BootStage,
+  account: AccountId,
+  { incarnation }: AccountHold,
+  { servers }: Enrolment,
+  snapshot: ChainSnapshot,
+): Promise<void> {
+  const forget = async ({ server, slotId, key, recoveryToken }: EnrolledServer): Promise<void> => {
+    recoveryToken.wipe();
+    const record = snapshot.servers.find((candidate) => equalBytes(candidate.account, server));
+    if (record !== undefined) {
+      await parts.tools.client.forget(record, { account, slotId, key }, incarnation).catch((error: unknown) =>
+        parts.log('debug', 'slot.not-forgotten', {
+          server: encodeSs58(server),
+          reason: describeFailure(failureOf(error)),
+        }),
+      );
+    }
+    key.wipe();
+  };
+  await Promise.all(servers.map(forget));
 }
-
-const enrolledSlots = ({ servers }: Enrolment, account: AccountId): readonly DroppedSlot[] =>
-  servers.map(({ server, slotId, key }) => ({ server, account, slotId, key }));

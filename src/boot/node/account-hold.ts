@@ -1,51 +1,133 @@
-import { toHex } from '../../bytes/hex.ts';
-import { newestOf, type SlotCheck } from '../heal/slot-check.ts';
-import type { OpenNode } from './open-node.ts';
+import { equalBytes } from '../../bytes/concat.ts';
+import type { RandomSource } from '../../crypto/random.ts';
+import type { Head } from '../../lineage/head.ts';
+import { BOOT_BYTES, type Incarnation, NO_INCARNATION, type Reservation } from '../../lineage/incarnation.ts';
+import type { Lineage } from '../../lineage/lineage.ts';
+import { isNewer } from '../../lineage/rules.ts';
+import type { LineageState } from '../../protocol/lineage-state.ts';
+import type { LogHead } from '../../store/api/log-head.ts';
 
-/** Rounds in which a boot raises its claim in one tick. */
-const MAX_CLAIM_ROUNDS = 4;
+/** By how much one answer may raise the number of a boot without the node's own mark. */
+export const MAX_NUMBER_JUMP = 2 ** 20;
 
-/** Records whether this boot holds its account, and when a newer instance took the account over. */
+/** The random part of a boot's id; drawn once per start. */
+export const bootRandom = (random: RandomSource): Uint8Array => random(BOOT_BYTES);
+
+/**
+ * Which boot of its node this is, and whether it holds its account: t servers of a generation have shown its mark.
+ * Only then it writes. Once it holds, one newer incarnation with the node's own mark, from any server, ends that for
+ * good.
+ */
 export class AccountHold {
-  readonly #node: OpenNode;
+  readonly lineage: Lineage;
+  readonly #boot: Uint8Array;
+  #incarnation: Incarnation;
   #holds = false;
+  /** The newest incarnation of this node that it knows of, its own or that of its store's last writer. */
+  #newest: Incarnation;
+  /** The highest number that a server showed as reserved, within the bound. */
+  #reserved = 0;
 
-  constructor(node: OpenNode) {
-    this.#node = node;
+  /**
+   * @param boot 8 random bytes, drawn once per start.
+   * @param lastWriter the incarnation that wrote the store last.
+   */
+  constructor(lineage: Lineage, boot: Uint8Array, lastWriter: Incarnation = NO_INCARNATION) {
+    this.lineage = lineage;
+    this.#boot = boot;
+    this.#newest = lastWriter;
+    this.#incarnation = lineage.incarnation(lastWriter.number + 1, boot);
   }
 
-  /** Whether t servers have shown this boot's claim. */
+  /** The boot that makes a lineage: no other one knows of it, so it holds from the start. */
+  static ofNewLineage(lineage: Lineage, boot: Uint8Array, number = 1): AccountHold {
+    const hold = new AccountHold(lineage, boot, { ...NO_INCARNATION, number: number - 1 });
+    hold.#holds = true;
+    return hold;
+  }
+
+  /** The incarnation of this boot; its number rises until the boot holds. */
+  get incarnation(): Incarnation {
+    return this.#incarnation;
+  }
+
+  /** What this boot reserves before it shows itself. */
+  get wish(): Reservation {
+    return { number: this.#incarnation.number, boot: this.#boot };
+  }
+
   get holds(): boolean {
     return this.#holds;
   }
 
-  /**
-   * Until this boot holds its account at t servers it is the newest boot that it knows of: what an earlier one left
-   * behind at fewer servers must not stop it, so it claims above that.
-   */
-  async settle(look: () => Promise<SlotCheck>): Promise<SlotCheck> {
-    let check = await look();
-    for (let round = 0; !this.#holds && check.newerNumber > 0 && round < MAX_CLAIM_ROUNDS; round++) {
-      this.#node.claim.raiseAbove(check.newerNumber);
-      check = await look();
-    }
-    const held = newestOf(this.#node, check).filter(({ claim }) => claim === 'own').length;
-    const threshold = this.#node.book.newest?.t ?? 1;
-    this.#holds ||= held >= threshold;
-    return check;
+  /** The newer incarnation that this boot, which holds, has seen; `undefined` while there is none. */
+  get overtakenBy(): Incarnation | undefined {
+    return this.#holds && isNewer(this.#newest, this.#incarnation) ? this.#newest : undefined;
   }
 
-  /**
-   * Whether more than n − t servers of one generation show a newer claim, so that this boot cannot hold t of them. The
-   * older generation counts too: it may be the only one that the newer instance has.
-   */
-  isOvertaken({ checked }: SlotCheck): boolean {
-    if (!this.#holds) return false;
-    const newer = new Set(
-      checked.filter(({ claim }) => claim === 'newer').map(({ slot }) => toHex(slot.slotId)),
+  /** Notes what a server shows. Marks that are not this node's own count for nothing. */
+  observe(state: LineageState | undefined): void {
+    if (state === undefined) return;
+    const { shown, reserved, head } = state;
+    if (isNewer(shown, this.#newest) && this.lineage.isOwnIncarnation(shown)) this.#newest = shown;
+    // A head tells of its writer as surely as a mark.
+    if (head !== undefined && isNewer(head.incarnation, this.#newest) && this.lineage.isOwnHead(head)) {
+      this.#newest = head.incarnation;
+    }
+    if (this.#holds || this.#isOwn(reserved)) return;
+    // A reservation has no mark, so a server may invent it.
+    const own = Math.max(this.#newest.number, this.#incarnation.number);
+    const believed = Math.min(reserved.number, own + MAX_NUMBER_JUMP);
+    this.#reserved = Math.max(this.#reserved, believed);
+  }
+
+  /** Whether a server has accepted the reservation of this boot. */
+  isReserved({ reserved, closed }: LineageState): boolean {
+    return !closed && reserved.number === this.#incarnation.number && equalBytes(reserved.boot, this.#boot);
+  }
+
+  /** Whether a server shows this boot's mark. */
+  isShown({ shown, closed }: LineageState): boolean {
+    return (
+      !closed &&
+      shown.number === this.#incarnation.number &&
+      equalBytes(shown.bootId, this.#incarnation.bootId)
     );
-    return (this.#node.book.file?.generations ?? []).some(
-      ({ slots, n, t }) => slots.filter(({ slotId }) => newer.has(toHex(slotId))).length > n - t,
-    );
+  }
+
+  /** The newest incarnation of this node that it knows of. */
+  get newest(): Incarnation {
+    return isNewer(this.#newest, this.#incarnation) || !this.#holds ? this.#newest : this.#incarnation;
+  }
+
+  /** Whether a server shows this boot's mark, or another one of this node. */
+  isCredible(state: LineageState | undefined): boolean {
+    return state !== undefined && (this.isShown(state) || this.lineage.isOwnIncarnation(state.shown));
+  }
+
+  /** Whether something newer than this boot's number is known, so that it has to go above it. */
+  get isBeaten(): boolean {
+    return isNewer(this.#newest, this.#incarnation) || this.#reserved >= this.#incarnation.number;
+  }
+
+  /** Goes above everything that is known; only before it holds. */
+  rise(): void {
+    if (this.#holds) throw new TypeError('a boot that holds keeps its number');
+    const number = Math.max(this.#newest.number, this.#reserved) + 1;
+    this.#incarnation = this.lineage.incarnation(number, this.#boot);
+  }
+
+  /** t servers of a generation show the mark of this boot. */
+  take(): void {
+    this.#holds = true;
+  }
+
+  /** A head of the store for deposit. */
+  headOf({ sequence, digest }: LogHead): Head {
+    return this.lineage.head(this.#incarnation, sequence, digest);
+  }
+
+  #isOwn({ number, boot }: Reservation): boolean {
+    return number === this.#incarnation.number && equalBytes(boot, this.#boot);
   }
 }

@@ -5,15 +5,29 @@ import type { LogHead } from '../../store/api/log-head.ts';
 import type { BatchOperation, Namespace, Snapshot, Store } from '../../store/api/store-api.ts';
 
 /**
- * The store of a node, which takes no more writes once a newer instance of the node has claimed the account (two
- * writers would make two histories), or once the store key in force is not known. Reading goes on.
+ * The store of a node, which takes writes only while this instance holds the account: not before, and no more once a
+ * newer instance has shown itself (two writers would make two histories), or once the store key in force is not known.
+ * Reading goes on.
  */
 export class FencedStore implements Store {
   readonly #store: Store;
+  #isHeld: boolean;
   #fencedBy: string | undefined;
 
-  constructor(store: Store) {
+  /** @param isHeld whether this instance holds the account already. */
+  constructor(store: Store, isHeld: boolean) {
     this.#store = store;
+    this.#isHeld = isHeld;
+  }
+
+  /** Whether it takes writes, unless it is fenced. */
+  get isReleased(): boolean {
+    return this.#isHeld;
+  }
+
+  /** Takes writes from now on: this instance holds the account. */
+  release(): void {
+    this.#isHeld = true;
   }
 
   /** Refuses every write from now on. */
@@ -63,6 +77,15 @@ export class FencedStore implements Store {
   }
 
   #requireUnfenced(): void {
+    if (this.#fencedBy === undefined && !this.#isHeld) {
+      throw new ProblemError(
+        'NODE_UNCLAIMED',
+        'this instance does not hold its account yet, so it does not write',
+        {
+          hint: 'it takes hold by itself as soon as t of its key servers answer',
+        },
+      );
+    }
     if (this.#fencedBy === undefined) return;
     throw new ProblemError('NODE_FENCED', `this instance no longer writes: ${this.#fencedBy}`, {
       hint: '`latchkey status --explain` says what to do',

@@ -4,7 +4,9 @@ import type { RandomSource } from '../../crypto/random.ts';
 import { sr25519PublicKey } from '../../crypto/sr25519.ts';
 import { type X25519KeyPair, x25519KeyPairFromSecret } from '../../crypto/x25519.ts';
 import { ProblemError } from '../../errors/latchkey-error.ts';
+import type { Incarnation } from '../../lineage/incarnation.ts';
 import type { Store } from '../../store/api/store-api.ts';
+import { bootRecord, LINEAGE_NAMESPACE } from './boot-record.ts';
 
 const NAMESPACE = 'latchkey/identity';
 const ACCOUNT_SEED = 'sr25519-seed';
@@ -31,15 +33,23 @@ function identityOf(seed: Uint8Array, x25519Secret: Uint8Array): NodeIdentity {
   };
 }
 
-/** Makes a new identity and puts it into the store, both secrets in one batch. */
-export async function createIdentity(store: Store, random: RandomSource): Promise<NodeIdentity> {
+/**
+ * Makes a new identity and puts it into the store, both secrets in one batch with the record of the boot that makes it.
+ */
+export async function createIdentity(
+  store: Store,
+  random: RandomSource,
+  incarnation: Incarnation,
+): Promise<NodeIdentity> {
   const seed = random(32);
   const x25519Secret = random(32);
   await store.namespace(NAMESPACE);
+  await store.namespace(LINEAGE_NAMESPACE);
   await store.batch([
     { kind: 'expect', namespace: NAMESPACE, name: ACCOUNT_SEED, value: undefined },
     { kind: 'put', namespace: NAMESPACE, name: ACCOUNT_SEED, value: seed },
     { kind: 'put', namespace: NAMESPACE, name: X25519_SECRET, value: x25519Secret },
+    bootRecord(incarnation),
   ]);
   return identityOf(seed, x25519Secret);
 }

@@ -26,7 +26,7 @@ export type FencedCause = 'newer-instance' | 'key-unknown';
  * | fresh | being made | first boot: asks servers for its first slots |
  * | locked | closed, untouched | has k of t slots; keeps trying |
  * | unbacked | open | no server holds a slot: a restart now loses the store |
- * | open | open | opened by its peers; slots not looked at yet |
+ * | open | open, read-only | opened by its peers; this instance does not hold the account yet |
  * | degraded | open | fewer than n slots live; being healed |
  * | backed | open | n slots confirmed and live |
  * | fenced | open, read-only | a newer instance claimed the account, or either of two store keys may be in force |
@@ -48,7 +48,7 @@ export type NodeState =
       readonly slots: readonly SlotReport[];
     }
   | { readonly name: 'unbacked'; readonly reason: string; readonly slots: readonly SlotReport[] }
-  | { readonly name: 'open'; readonly slots: readonly SlotReport[] }
+  | { readonly name: 'open'; readonly reason?: string; readonly slots: readonly SlotReport[] }
   | {
       readonly name: 'degraded' | 'backed';
       /** Why there are fewer than n slots, or why servers that drain were not left, where this is known. */
@@ -87,7 +87,7 @@ export function summarize(state: NodeState): string {
     case 'unbacked':
       return `unbacked: ${state.reason}; a restart now would lose this store`;
     case 'open':
-      return 'open: slots not checked yet';
+      return `open, takes no writes yet: ${state.reason ?? 'takes hold of its account'}`;
     case 'degraded':
     case 'backed': {
       const draining = drainingServers(state);
@@ -113,7 +113,7 @@ export function explain(state: NodeState): string {
     case 'unbacked':
       return 'Do not restart this node before it is backed. It enrols by itself as soon as the chain shows enough key servers that pass its trust section.';
     case 'open':
-      return 'Nothing. The node is about to check its slots.';
+      return 'The store is open for reading. The node writes once t of its key servers have shown the mark of this instance; help it by bringing key servers back.';
     case 'degraded':
       return explainDegraded(state);
     case 'backed':

@@ -1,10 +1,10 @@
 import type { SecretBytes } from '../../bytes/secret-bytes.ts';
 import type { SealedStore } from '../../store/sealed-store.ts';
-import type { FormerSlots } from '../heal/former-slots.ts';
+import type { AccountHold } from './account-hold.ts';
 import type { FencedStore } from './fenced-store.ts';
 import type { NodeIdentity } from './identity.ts';
-import type { OwnClaim } from './own-claim.ts';
-import type { OwnMarks } from './own-marks.ts';
+import type { OlderGenerations } from './older-generations.ts';
+import type { RollbackCheck } from './rollback-check.ts';
 import type { SlotBook } from './slot-book.ts';
 
 /** A node with an open store. */
@@ -18,10 +18,11 @@ export interface OpenNode {
   /** 32 bytes, in memory only. */
   readonly storeKey: SecretBytes;
   readonly book: SlotBook;
-  readonly marks: OwnMarks;
-  /** The claim of this boot. */
-  readonly claim: OwnClaim;
-  /** Slots of the store key before this one, which are to be erased. */
-  readonly former?: FormerSlots;
+  /** Which boot this is, and whether it holds the account. */
+  readonly hold: AccountHold;
+  /** Compares heads that servers show until this boot holds; a node that was just made has none. */
+  readonly rollback?: RollbackCheck;
+  /** Generations, and lineages, that were left behind and whose servers have not erased their keys yet. */
+  readonly older: OlderGenerations;
   close(): Promise<void>;
 }

@@ -16,15 +16,12 @@ import {
   type KeyslotFile,
   type Slot,
 } from '../../keyslots/keyslot-file.ts';
-import type { HeldSlot } from '../peer/peer-client.ts';
 
 /** Replaces the keyslot file; resolves when the new file is durable. */
 export type SaveKeyslots = (file: KeyslotFile) => Promise<void>;
 
-/** A slot with a key that its server is to erase. */
-export interface DroppedSlot extends HeldSlot {
-  readonly server: AccountId;
-}
+/** Notes generations that are about to leave the file, so that their servers erase their keys; resolves when durable. */
+export type LeaveGenerations = (generations: readonly Generation[]) => Promise<void>;
 
 /**
  * The keyslot file of a running node and the server keys that it knows. Memory follows the disk: a change counts only
@@ -32,6 +29,7 @@ export interface DroppedSlot extends HeldSlot {
  */
 export class SlotBook {
   readonly #save: SaveKeyslots;
+  readonly #leave: LeaveGenerations;
   readonly #storeKey: SecretBytes;
   readonly #keys = new Map<string, SecretBytes>();
   #file: KeyslotFile | undefined;
@@ -39,10 +37,12 @@ export class SlotBook {
 
   constructor(options: {
     readonly save: SaveKeyslots;
+    readonly leave: LeaveGenerations;
     readonly storeKey: SecretBytes;
     readonly file?: KeyslotFile | undefined;
   }) {
     this.#save = options.save;
+    this.#leave = options.leave;
     this.#storeKey = options.storeKey;
     this.#file = options.file;
   }
@@ -75,14 +75,13 @@ export class SlotBook {
   /**
    * Puts a new generation in front, with the keys that its servers gave.
    * @param standing what is known of a slot; decides which older generation stays.
-   * @returns slots that are in no generation any more.
    */
   add(
     identity: { readonly account: AccountId; readonly storeId: Uint8Array },
     generation: Generation,
     enrolled: readonly EnrolledServer[],
     standing: (slot: Slot) => 'live' | 'silent' | 'lost',
-  ): Promise<readonly DroppedSlot[]> {
+  ): Promise<void> {
     return this.#oneAfterAnother(async () => {
       const present = this.#file;
       const { file, dropped } =
@@ -92,34 +91,29 @@ export class SlotBook {
               live: slots.filter((slot) => standing(slot) === 'live').length,
               possible: slots.filter((slot) => standing(slot) !== 'lost').length,
             }));
-      await this.#save(file);
-      this.#file = file;
+      await this.#change(file, dropped);
       for (const server of enrolled) this.learn(server.slotId, server.key);
-      return this.#release(dropped);
     });
   }
 
   /**
    * Notes the results of a slot check: confirms the slots that proved to live, withdraws the slots that their
-   * servers say are lost, and then gives up the older generation if the newer one is complete. Returns what is dropped.
+   * servers say are lost, and then gives up the older generation if the newer one is complete.
    */
   note(
     confirmed: readonly { readonly slotId: SlotId; readonly instanceId: InstanceId }[],
     lost: readonly SlotId[],
-  ): Promise<readonly DroppedSlot[]> {
+  ): Promise<void> {
     return this.#oneAfterAnother(async () => {
       const present = this.#file;
-      if (present === undefined) return [];
+      if (present === undefined) return;
       let changed = present;
       for (const slotId of lost) changed = withdrawSlot(changed, this.#storeKey, slotId);
       for (const { slotId, instanceId } of confirmed) {
         changed = confirmSlot(changed, this.#storeKey, slotId, instanceId);
       }
       const { file, dropped } = dropOlder(changed);
-      if (file === present) return [];
-      await this.#save(file);
-      this.#file = file;
-      return this.#release(dropped);
+      if (file !== present) await this.#change(file, dropped);
     });
   }
 
@@ -139,16 +133,17 @@ export class SlotBook {
     this.#keys.clear();
   }
 
-  #release(dropped: readonly Generation[]): readonly DroppedSlot[] {
-    const account = this.#file?.account;
-    if (account === undefined) return [];
-    return dropped.flatMap(({ slots }) =>
-      slots.flatMap(({ server, slotId }) => {
-        const key = this.#keys.get(toHex(slotId));
+  async #change(file: KeyslotFile, dropped: readonly Generation[]): Promise<void> {
+    // First what is to be erased: a crash between the two must not leave keys that open an older copy of the disk.
+    if (dropped.length > 0) await this.#leave(dropped);
+    await this.#save(file);
+    this.#file = file;
+    for (const { slots } of dropped) {
+      for (const { slotId } of slots) {
+        this.#keys.get(toHex(slotId))?.wipe();
         this.#keys.delete(toHex(slotId));
-        return key === undefined ? [] : [{ server, account, slotId, key }];
-      }),
-    );
+      }
+    }
   }
 
   #oneAfterAnother<T>(change: () => Promise<T>): Promise<T> {

@@ -7,7 +7,12 @@ import type { RandomSource } from '../../crypto/random.ts';
 import { chooseServers, eligibleServers, type SkipReason } from '../../keyslots/choose-servers.ts';
 import type { EnrolledServer } from '../../keyslots/generations.ts';
 import type { Quorum } from '../../keyslots/threshold.ts';
-import { failureOf, type PeerFailure } from '../peer/peer-failure.ts';
+import type { Head } from '../../lineage/head.ts';
+import type { Incarnation } from '../../lineage/incarnation.ts';
+import type { Lineage } from '../../lineage/lineage.ts';
+import type { ServerState } from '../../protocol/slot-messages.ts';
+import type { PeerClient } from '../peer/peer-client.ts';
+import { failureOf, PeerError, type PeerFailure } from '../peer/peer-failure.ts';
 import { type RoundTools, runKeyRound } from './key-round.ts';
 import type { ServerVetter } from './vet-server.ts';
 
@@ -22,9 +27,22 @@ export interface EnrolmentInput {
   readonly last?: readonly AccountId[];
   /** Servers that are not asked at all: they drain. */
   readonly draining?: readonly AccountId[];
+  /** Links every new slot to the lineage; a slot that was not linked does not count. */
+  readonly link: SlotLink;
   /** With fewer servers than this the result would be thrown away, so no key is asked for. */
   readonly worthwhile: number;
   readonly signal: AbortSignal;
+}
+
+/** How new slots are linked to the lineage of a store. */
+export interface SlotLink {
+  readonly lineage: Lineage;
+  /** The incarnation that the link shows. */
+  readonly incarnation: Incarnation;
+  /** Deposited with the link; none before the boot holds. */
+  readonly head: () => Head | undefined;
+  /** Sees every answer. @throws when the enrolment must not go on. */
+  readonly onState: (state: ServerState) => void;
 }
 
 /** The parts that an enrolment uses. */
@@ -69,9 +87,13 @@ export async function enrol(tools: EnrolmentTools, input: EnrolmentInput): Promi
   while (asked.length > 0 && !signal.aborted) {
     const vetted = await vetAll(tools.vetter, asked, snapshot, signal, fail);
     if (eligible.length - failures.size < input.worthwhile) break;
+    const fresh: { readonly record: ServerRecord; readonly enrolled: EnrolledServer }[] = [];
     await askForKeys(tools, account, vetted, signal, fail, (record, enrolled) =>
-      granted.set(toHex(record.account), { record, enrolled }),
+      fresh.push({ record, enrolled }),
     );
+    for (const one of await linkAll(tools, input, fresh, fail)) {
+      granted.set(toHex(one.record.account), one);
+    }
     // A server that neither granted nor failed was cut off by the signal.
     asked = choose().chosen.filter(({ account: server }) => !granted.has(toHex(server)));
   }
@@ -146,6 +168,54 @@ async function askForKeys(
       });
     },
   });
+}
+
+/** Links new slots; those that were not are forgotten. */
+async function linkAll<Granted extends { readonly record: ServerRecord; readonly enrolled: EnrolledServer }>(
+  tools: EnrolmentTools,
+  { account, link, signal }: EnrolmentInput,
+  granted: readonly Granted[],
+  fail: (record: ServerRecord, failure: PeerFailure) => void,
+): Promise<readonly Granted[]> {
+  const linked = await Promise.all(
+    granted.map(async (one) => {
+      try {
+        await linkSlot(tools.client, account, link, one.record, one.enrolled, signal);
+        return [one];
+      } catch (error) {
+        const { enrolled, record } = one;
+        fail(record, failureOf(error));
+        enrolled.key.wipe();
+        enrolled.recoveryToken.wipe();
+        return [];
+      }
+    }),
+  );
+  return linked.flat();
+}
+
+async function linkSlot(
+  client: PeerClient,
+  account: AccountId,
+  { lineage, incarnation, head, onState }: SlotLink,
+  record: ServerRecord,
+  { slotId, key, instanceId }: EnrolledServer,
+  signal: AbortSignal,
+): Promise<void> {
+  const lineageKey = lineage.keyOf(record.account);
+  try {
+    const status = { confirm: true, incarnation, head: head(), report: undefined };
+    const state = await client.keyStatus(record, { account, slotId, key }, status, lineageKey, signal);
+    onState(state);
+    if (!state.lineage?.slots.some((one) => equalBytes(one, slotId))) {
+      throw new PeerError({ kind: 'refused', code: 'SLOT_UNLINKED', detail: 'it did not link the slot' });
+    }
+    if (!equalBytes(state.instanceId, instanceId)) {
+      throw new PeerError({ kind: 'garbage', detail: 'it proves the key as another process' });
+    }
+  } finally {
+    lineageKey.wipe();
+  }
 }
 
 /** Why an attempt got fewer than n slots, such as `4 of 5 servers gave a key; passed over: 2 platform-limit`. */

@@ -4,14 +4,16 @@ import { toHex } from '../../bytes/hex.ts';
 import type { SecretBytes } from '../../bytes/secret-bytes.ts';
 import { encodeSs58 } from '../../bytes/ss58.ts';
 import type { ChainSnapshot } from '../../chain/chain-view.ts';
+import { EvidenceError } from '../../errors/latchkey-error.ts';
 import type { Generation, KeyslotFile, Slot } from '../../keyslots/keyslot-file.ts';
 import { RecoveryAttempt, type SlotVerdict } from '../../keyslots/recovery-attempt.ts';
+import { openLineageSecret } from '../../keyslots/slot-seal.ts';
+import { Lineage } from '../../lineage/lineage.ts';
 import type { Log } from '../../observe/log.ts';
-import { compareHeads, type Head } from '../../protocol/mac-routes.ts';
+import type { LineageState } from '../../protocol/lineage-state.ts';
 import type { KeyGrant } from '../../protocol/sealed-key.ts';
 import { agreedTime, isTimeJump } from '../../trust/time.ts';
 import type { SlotReport } from '../node/node-state.ts';
-import { OwnMarks } from '../node/own-marks.ts';
 import { describeFailure, type PeerFailure } from '../peer/peer-failure.ts';
 import { type KeyHolder, KeyHolders } from './key-holders.ts';
 import { type RoundResult, type RoundTarget, type RoundTools, runKeyRound } from './key-round.ts';
@@ -44,10 +46,9 @@ export interface RecoveredKey {
   readonly generation: number;
   /** Server keys by slot id (hex), of every slot that opened. */
   readonly serverKeys: ReadonlyMap<string, SecretBytes>;
-  /** Largest incarnation number that a server proved to have been claimed by this node; 0 before the first. */
-  readonly incarnation: number;
-  /** Newest log head that this node deposited, or none. */
-  readonly head: Head | undefined;
+  readonly lineage: Lineage;
+  /** What the servers of the slots that opened know of the lineage. Not all of it carries the node's mark. */
+  readonly states: readonly LineageState[];
   /**
    * Time on which t servers of this generation agree, in milliseconds; `undefined` when they do not, or when it is so
    * far ahead that a human has to look.
@@ -307,16 +308,12 @@ class Harvest {
       this.#grants.delete(toHex(slot.slotId));
     }
     const grants = [...this.#grants.values()];
-    const marks = new OwnMarks(opened.storeKey);
-    const heads = grants.flatMap(({ head }) => (head !== undefined && marks.isOwnHead(head) ? [head] : []));
-    const incarnations = grants.filter(({ incarnation }) => marks.isOwnIncarnation(incarnation));
-    marks.wipe();
     return {
       storeKey: opened.storeKey,
       generation: opened.generation,
       serverKeys: new Map([...this.#grants].map(([slotId, { key }]) => [slotId, key])),
-      incarnation: Math.max(0, ...incarnations.map(({ incarnation }) => incarnation.number)),
-      head: heads.reduce<Head | undefined>(newerHead, undefined),
+      lineage: lineageOf(input.file, generation, opened.storeKey),
+      states: grants.flatMap(({ lineage }) => lineage ?? []),
       timeMs: generation === undefined ? undefined : this.#agreedTime(input, generation),
       slots: this.reports(input),
     };
@@ -353,8 +350,17 @@ function wipeGrant({ key, recoveryToken }: KeyGrant): void {
   recoveryToken?.wipe();
 }
 
-const newerHead = (newest: Head | undefined, head: Head): Head =>
-  newest === undefined || compareHeads(head, newest) > 0 ? head : newest;
+/** The lineage of the generation that opened; its MAC, which the store key proved, covers the sealed secret. */
+function lineageOf(file: KeyslotFile, generation: Generation | undefined, storeKey: SecretBytes): Lineage {
+  const secret =
+    generation === undefined
+      ? undefined
+      : openLineageSecret(storeKey, { ...file, generation: generation.generation }, generation.lineage);
+  if (secret !== undefined) return new Lineage(secret);
+  throw new EvidenceError('KEYSLOT_FILE_MALFORMED', 'the lineage of the generation does not open', {
+    field: 'generations.lineage',
+  });
+}
 
 const verdictText: Readonly<Record<Exclude<SlotVerdict, 'opened' | 'known' | 'crowded'>, string>> = {
   'other-key': 'it gave another key than the one of this slot',

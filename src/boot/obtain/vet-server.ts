@@ -1,4 +1,5 @@
 import { equalBytes } from '../../bytes/concat.ts';
+import type { InstanceId } from '../../bytes/fixed-bytes.ts';
 import { toHex } from '../../bytes/hex.ts';
 import { Memo, memoKey } from '../../bytes/memo.ts';
 import type { ChainSnapshot, ServerRecord } from '../../chain/chain-view.ts';
@@ -113,9 +114,25 @@ export class ServerVetter {
     if (this.#vetted.has(name, nowMs)) return;
     const platform = this.platformOf(record);
     if (platform === undefined) throw new PeerError(unprovenRegistration);
-    const attestation = await this.#client.attestation(record, signal);
-    await orAborted(this.#examine(attestation, { record, platform, role }, snapshot), signal);
+    await this.#attested({ record, platform, role }, snapshot, signal);
     this.#vetted.add(name, nowMs);
+  }
+
+  /**
+   * The process that a server attests now. Another one than before has lost the memory of the one before.
+   * @throws PeerError when the attestation does not satisfy the trust section.
+   */
+  async instanceOf(record: ServerRecord, snapshot: ChainSnapshot, signal: AbortSignal): Promise<InstanceId> {
+    const platform = this.platformOf(record);
+    if (platform === undefined) throw new PeerError(unprovenRegistration);
+    const { instanceId } = await this.#attested({ record, platform, role: 'holder' }, snapshot, signal);
+    return instanceId;
+  }
+
+  async #attested(candidate: Candidate, snapshot: ChainSnapshot, signal: AbortSignal): Promise<Attestation> {
+    const attestation = await this.#client.attestation(candidate.record, signal);
+    await orAborted(this.#examine(attestation, candidate, snapshot), signal);
+    return attestation;
   }
 
   async #examine(

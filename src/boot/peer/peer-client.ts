@@ -4,8 +4,10 @@ import {
   AccountId,
   BlockHash,
   InstanceId,
+  type LineageId,
   type Mac,
   Nonce,
+  type SlotId,
   X25519PublicKey,
 } from '../../bytes/fixed-bytes.ts';
 import { parsePrefixedHex, toPrefixedHex } from '../../bytes/hex.ts';
@@ -16,6 +18,8 @@ import type { RandomSource } from '../../crypto/random.ts';
 import type { X25519KeyPair } from '../../crypto/x25519.ts';
 import { openAuth } from '../../hpke/hpke.ts';
 import type { Attestation } from '../../keyserver/own-attestation.ts';
+import type { Incarnation, Reservation } from '../../lineage/incarnation.ts';
+import { lineageIdOf, sealLineageKey } from '../../lineage/lineage-key.ts';
 import {
   attestationAnswer,
   challengeAnswer,
@@ -23,23 +27,10 @@ import {
   newsAnswer,
   parseWire,
 } from '../../protocol/decode.ts';
-import type { MacRoute } from '../../protocol/labels.ts';
-import {
-  claimBytes,
-  decodeForgotten,
-  decodeSlotState,
-  forgottenBytes,
-  headToWire,
-  type Incarnation,
-  type KeyStatus,
-  keyStatusBytes,
-  type MacEnvelope,
-  macMatches,
-  requestMac,
-  responseMac,
-  type SlotState,
-  slotStateBytes,
-} from '../../protocol/mac-routes.ts';
+import type { MacRoute, SlotRoute } from '../../protocol/labels.ts';
+import { type LineageUpdate, lineageUpdateBytes } from '../../protocol/lineage-messages.ts';
+import { depositToWire, incarnationToWire } from '../../protocol/lineage-state.ts';
+import { type MacEnvelope, macMatches, requestMac, responseMac } from '../../protocol/mac.ts';
 import {
   NEWS_NONCE_BYTES,
   NOT_ENROLLED_SIGNATURE_BYTES,
@@ -48,6 +39,18 @@ import {
 } from '../../protocol/not-enrolled.ts';
 import type { BoundParameters } from '../../protocol/report-data.ts';
 import { decodeKeyGrant, type KeyGrant, sealedKeyAad, sealedKeyInfo } from '../../protocol/sealed-key.ts';
+import {
+  claimBytes,
+  decodeForgotten,
+  decodeServerState,
+  type Forgotten,
+  forgottenBytes,
+  type KeyStatus,
+  keyStatusBytes,
+  reserveBytes,
+  type ServerState,
+  serverStateBytes,
+} from '../../protocol/slot-messages.ts';
 import type { Clock } from '../../time/clock.ts';
 import { PeerExchange } from './peer-exchange.ts';
 import { PeerError } from './peer-failure.ts';
@@ -59,7 +62,14 @@ export type PeerRecord = Pick<ServerRecord, 'account' | 'x25519PublicKey' | 'end
 /** A slot at a server, with the key that proves it. */
 export interface HeldSlot {
   readonly account: AccountId;
-  readonly slotId: MacEnvelope['slotId'];
+  readonly slotId: SlotId;
+  readonly key: SecretBytes;
+}
+
+/** A lineage at a server, with the key that proves it. */
+export interface HeldLineage {
+  readonly account: AccountId;
+  /** The lineage key of that server, 32 bytes. */
   readonly key: SecretBytes;
 }
 
@@ -181,35 +191,97 @@ export class PeerClient {
     };
   }
 
-  /** `POST /key-status`: both sides prove that they hold the key. */
-  keyStatus(peer: PeerRecord, slot: HeldSlot, status: KeyStatus, signal?: AbortSignal): Promise<SlotState> {
+  /**
+   * `POST /key-status`: both sides prove that they hold the key.
+   * @param lineageKey links the slot to the lineage that has this key at the server.
+   */
+  keyStatus(
+    peer: PeerRecord,
+    slot: HeldSlot,
+    status: Omit<KeyStatus, 'lineage'>,
+    lineageKey?: SecretBytes,
+    signal?: AbortSignal,
+  ): Promise<ServerState> {
+    const { account, slotId, key } = slot;
+    const linked = { server: peer.account, account, slotId };
+    const lineage =
+      lineageKey === undefined ? undefined : sealLineageKey(key, linked, lineageKey, this.#random);
     const wire = {
       confirm: status.confirm,
-      incarnation: status.incarnation.number,
-      bootId: toPrefixedHex(status.incarnation.bootId),
-      ...(status.head === undefined ? {} : { head: headToWire(status.head) }),
+      ...(lineage === undefined ? {} : { lineage: toPrefixedHex(lineage) }),
+      ...incarnationToWire(status.incarnation),
+      ...(status.head === undefined ? {} : { head: depositToWire(status.head) }),
       ...(status.report === undefined ? {} : { report: status.report }),
     };
-    return this.#slotState(peer, slot, 'key-status', keyStatusBytes(status), wire, signal);
+    return this.#slotState(peer, slot, 'key-status', keyStatusBytes({ ...status, lineage }), wire, signal);
   }
 
-  /** `POST /claim`: says that this boot holds the account now. */
+  /** `POST /reserve`: asks for a number for this boot, which shows no mark yet. */
+  reserve(peer: PeerRecord, slot: HeldSlot, wish: Reservation, signal?: AbortSignal): Promise<ServerState> {
+    const wire = { incarnation: wish.number, boot: toPrefixedHex(wish.boot) };
+    return this.#slotState(peer, slot, 'reserve', reserveBytes(wish), wire, signal);
+  }
+
+  /** `POST /claim`: shows the mark of this boot. */
   claim(
     peer: PeerRecord,
     slot: HeldSlot,
     incarnation: Incarnation,
     signal?: AbortSignal,
-  ): Promise<SlotState> {
-    const wire = { incarnation: incarnation.number, bootId: toPrefixedHex(incarnation.bootId) };
+  ): Promise<ServerState> {
+    const wire = incarnationToWire(incarnation);
     return this.#slotState(peer, slot, 'claim', claimBytes(incarnation), wire, signal);
   }
 
-  /** `POST /forget`: erases a key that a newer generation has replaced. */
-  async forget(peer: PeerRecord, slot: HeldSlot, signal?: AbortSignal): Promise<void> {
-    const { body, mac } = this.#authenticate(peer, slot, 'forget', new Uint8Array(0), {});
+  /** `POST /forget`: erases a key, unless a newer instance of the node has shown itself. */
+  async forget(
+    peer: PeerRecord,
+    slot: HeldSlot,
+    incarnation: Incarnation,
+    signal?: AbortSignal,
+  ): Promise<Forgotten> {
+    const content = claimBytes(incarnation);
+    const named = { account: slot.account, name: slot.slotId, key: slot.key };
+    const { envelope, mac } = this.#authenticate(peer, named, 'forget', content);
+    const body = { ...envelope, slotId: toPrefixedHex(slot.slotId), ...incarnationToWire(incarnation) };
     const answer = decodeForgotten(await this.#exchange.send(peer, '/forget', body, signal));
-    const expected = responseMac(slot.key, 'forget', mac, forgottenBytes(answer.extensions));
+    const expected = responseMac(slot.key, 'forget', mac, forgottenBytes(answer.forgotten));
     if (!macMatches(answer.mac, expected)) throw impostor();
+    return answer.forgotten;
+  }
+
+  /** `POST /lineage-status`: what the server knows of the lineage; changes nothing there. */
+  lineageStatus(peer: PeerRecord, lineage: HeldLineage, signal?: AbortSignal): Promise<ServerState> {
+    const name = lineageIdOf(lineage.key);
+    const wire = { lineageId: toPrefixedHex(name) };
+    return this.#state(peer, { ...lineage, name }, 'lineage-status', new Uint8Array(0), wire, signal);
+  }
+
+  /** `POST /lineage-update`: shows the mark, deposits a head, erases slots, or ends the lineage there. */
+  lineageUpdate(
+    peer: PeerRecord,
+    lineage: HeldLineage,
+    update: LineageUpdate,
+    signal?: AbortSignal,
+  ): Promise<ServerState> {
+    const name = lineageIdOf(lineage.key);
+    const wire = {
+      lineageId: toPrefixedHex(name),
+      ...incarnationToWire(update.incarnation),
+      ...(update.head === undefined ? {} : { head: depositToWire(update.head) }),
+      forget: update.forget.map(toPrefixedHex),
+      ...(update.close === undefined
+        ? {}
+        : { close: { ...incarnationToWire(update.close.last), head: depositToWire(update.close.head) } }),
+    };
+    return this.#state(
+      peer,
+      { ...lineage, name },
+      'lineage-update',
+      lineageUpdateBytes(update),
+      wire,
+      signal,
+    );
   }
 
   /**
@@ -246,51 +318,63 @@ export class PeerClient {
     return provesNotEnrolled(signature, { ...news, client: client.account }) ? 'moved' : 'told';
   }
 
-  async #slotState(
+  #slotState(
     peer: PeerRecord,
-    slot: HeldSlot,
+    { account, slotId, key }: HeldSlot,
+    route: SlotRoute,
+    content: Uint8Array,
+    wire: Readonly<Record<string, unknown>>,
+    signal: AbortSignal | undefined,
+  ): Promise<ServerState> {
+    const named = { account, name: slotId, key };
+    return this.#state(peer, named, route, content, { slotId: toPrefixedHex(slotId), ...wire }, signal);
+  }
+
+  async #state(
+    peer: PeerRecord,
+    named: NamedKey,
     route: MacRoute,
     content: Uint8Array,
-    wire: Record<string, unknown>,
+    wire: Readonly<Record<string, unknown>>,
     signal: AbortSignal | undefined,
-  ): Promise<SlotState> {
-    const { body, mac } = this.#authenticate(peer, slot, route, content, wire);
-    const answer = decodeSlotState(await this.#exchange.send(peer, `/${route}`, body, signal));
-    const expected = responseMac(slot.key, route, mac, slotStateBytes(answer.state));
+  ): Promise<ServerState> {
+    const { envelope, mac } = this.#authenticate(peer, named, route, content);
+    const body = { ...envelope, ...wire };
+    const answer = decodeServerState(await this.#exchange.send(peer, `/${route}`, body, signal));
+    const expected = responseMac(named.key, route, mac, serverStateBytes(answer.state));
     if (!macMatches(answer.mac, expected)) throw impostor();
     return answer.state;
   }
 
-  #authenticate(
-    peer: PeerRecord,
-    slot: HeldSlot,
-    route: MacRoute,
-    content: Uint8Array,
-    wire: Record<string, unknown>,
-  ) {
+  #authenticate(peer: PeerRecord, { account, name, key }: NamedKey, route: MacRoute, content: Uint8Array) {
     const envelope: MacEnvelope = {
       server: peer.account,
-      account: slot.account,
-      slotId: slot.slotId,
+      account,
+      name,
       timestampMs: this.#clock.nowMs(),
       random: this.#random(16),
     };
-    const mac = requestMac(slot.key, route, envelope, content);
-    const body = {
-      accountId: encodeSs58(slot.account),
-      slotId: toPrefixedHex(slot.slotId),
+    const mac = requestMac(key, route, envelope, content);
+    const wire = {
+      accountId: encodeSs58(account),
       timestampMs: envelope.timestampMs,
       random: toPrefixedHex(envelope.random),
-      ...wire,
       mac: toPrefixedHex(mac),
     };
-    return { body, mac };
+    return { envelope: wire, mac };
   }
 
   #requireServer(peer: PeerRecord, server: string): void {
     if (equalBytes(AccountId.parse(server, 'server'), peer.account)) return;
     throw new PeerError({ kind: 'impostor', detail: `answers as ${server.slice(0, 60)}` });
   }
+}
+
+/** A key, and the slot or lineage that it proves. */
+interface NamedKey {
+  readonly account: AccountId;
+  readonly name: SlotId | LineageId;
+  readonly key: SecretBytes;
 }
 
 const impostor = (): PeerError =>

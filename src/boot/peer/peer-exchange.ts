@@ -51,6 +51,7 @@ function refusalOf(status: number, body: unknown): PeerFailure {
     'code' in problem && typeof problem.code === 'string' ? problem.code.slice(0, 64) : `HTTP_${status}`;
   const detail =
     'detail' in problem && typeof problem.detail === 'string' ? problem.detail.slice(0, 300) : '';
-  if (code === 'KEY_UNKNOWN') return { kind: 'forgot', detail: 'it holds no key for this slot' };
+  if (code === 'KEY_UNKNOWN' || code === 'LINEAGE_UNKNOWN')
+    return { kind: 'forgot', detail: 'it knows no such key' };
   return { kind: 'refused', code, detail };
 }

@@ -8,6 +8,10 @@ export const bootCodes = {
     summary:
       'This instance no longer writes: a newer one claimed the account, or the disk failed while the store key changed.',
   },
+  NODE_UNCLAIMED: {
+    status: 503,
+    summary: 'This instance does not hold its account yet: too few key servers have shown its mark.',
+  },
   NODE_NEVER_BACKED: {
     status: 503,
     summary:

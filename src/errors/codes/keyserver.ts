@@ -33,6 +33,16 @@ export const keyserverCodes = {
     summary:
       'This platform has sent too many requests or holds too many keys; Retry-After says when to try again.',
   },
+  SLOT_UNLINKED: {
+    status: 409,
+    summary: 'The slot is not linked to a lineage, so its key cannot be confirmed or recovered.',
+  },
+  LINEAGE_OTHER: { status: 409, summary: 'The slot is linked to another lineage already.' },
+  LINEAGE_UNKNOWN: {
+    status: 404,
+    summary:
+      'This server knows no such lineage, or the proof of knowing it is wrong; the two are not told apart.',
+  },
   KEY_UNKNOWN: {
     status: 404,
     summary:

@@ -1,8 +1,7 @@
 import { EvidenceError } from '../../errors/latchkey-error.ts';
-import type { LogHead } from '../api/log-head.ts';
 import { keepDamaged } from '../files/damaged-segments.ts';
 import { writeFailure } from '../files/disk-failure.ts';
-import { inFolder, removeFile, shredFile, syncFile, syncFolder } from '../files/files.ts';
+import { inFolder, removeFile, requireInPlace, shredFile, syncFile, syncFolder } from '../files/files.ts';
 import { keysFileName, mostKeysBytes } from '../keys/namespace-keys.ts';
 import { cutTail } from '../log/durable-append.ts';
 import { segmentFileName } from '../log/segment.ts';
@@ -19,25 +18,17 @@ export interface OpeningReport {
   readonly destroyedKeys: number;
 }
 
-/**
- * Finishes what a crash interrupted: only now, when all is verified, anything is changed.
- * @param overridden a deposited head that a human decided to give up; the log goes on in a generation above it.
- */
-export async function mend(
-  { state, tornBytes }: ReadLog,
-  overridden: LogHead | undefined,
-): Promise<OpeningReport> {
+/** Finishes what a crash interrupted: only now, when all is verified and admitted, anything is changed. */
+export async function mend({ state, tornBytes }: ReadLog): Promise<OpeningReport> {
   try {
+    // The caller's judge may have taken long: another store's files must not be taken for leftovers of this one.
+    await requireInPlace(state.lock, state.folder);
     await refuseFolders(state);
     // A killed process leaves a renamed manifest and the last frames in the page cache, where they look durable: what
     // is built on and shown from here on must be.
     await syncFolder(state.fileSystem, state.folder);
     if (tornBytes > 0 || state.active.room > 0) await cutTail(state.active);
     else await syncFile(state.active.handle);
-    if (overridden !== undefined && state.keys.generation <= overridden.generation) {
-      state.keys = { ...state.keys, generation: overridden.generation + 1 };
-      await state.saveManifest(state.manifest());
-    }
     const destroyedKeys = await state.namespaceKeys.destroyUnused();
     return { tornBytes, destroyedKeys, removedFiles: await removeOrphans(state) };
   } catch (error) {

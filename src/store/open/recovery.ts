@@ -1,12 +1,12 @@
 import { SecretBytes } from '../../bytes/secret-bytes.ts';
 import type { FileSystem, FolderLock } from '../../disk/file-system.ts';
-import type { LogHead } from '../api/log-head.ts';
+import type { Admission } from '../api/admission.ts';
 import { readFailure } from '../files/disk-failure.ts';
 import { readManifestFile, type StoreHeader } from '../keys/store-header.ts';
 import { RecordKeys } from '../keys/store-keys.ts';
 import { type Manifest, openManifest } from '../log/manifest.ts';
 import { StoreState, type StoreTuning } from '../store-state.ts';
-import { HeadCheck } from './head-check.ts';
+import { AskedDigests } from './asked-digests.ts';
 import { type Access, type OpenedSegment, openKeysFile, openSegment } from './open-files.ts';
 import { Replay } from './replay.ts';
 import { replaySegment } from './replay-segment.ts';
@@ -16,7 +16,8 @@ export interface RecoverySource {
   readonly fileSystem: FileSystem;
   readonly path: string;
   readonly storeKey: SecretBytes;
-  readonly expectedHead: LogHead | undefined;
+  /** The caller's judgement, where it wants to make one. */
+  readonly admit: Admission | undefined;
   readonly tuning: StoreTuning;
   readonly access: Access;
 }
@@ -26,6 +27,8 @@ export interface ReadLog {
   readonly state: StoreState;
   /** Bytes of an unfinished last write. */
   readonly tornBytes: number;
+  /** The digests that the caller's judge wants to see. */
+  readonly digests: AskedDigests;
 }
 
 /**
@@ -39,7 +42,7 @@ export async function readStore(source: RecoverySource, lock: FolderLock | undef
     source.storeKey,
   );
   const state = stateOf(source, lock, header, manifest);
-  const check = new HeadCheck(source.expectedHead);
+  const digests = new AskedDigests(source.admit?.sequences ?? []);
   try {
     const opened: OpenedSegment[] = [];
     for (const listed of manifest.segments) {
@@ -50,12 +53,11 @@ export async function readStore(source: RecoverySource, lock: FolderLock | undef
     const replay = new Replay(state);
     let tornBytes = 0;
     for (const segment of opened) {
-      const role = { isLast: segment === opened.at(-1), replay, check };
+      const role = { isLast: segment === opened.at(-1), replay, digests };
       tornBytes = await replaySegment(state, segment, role);
     }
     replay.finish();
-    check.finish(state.head());
-    return { state, tornBytes };
+    return { state, tornBytes, digests };
   } catch (error) {
     await state.close().catch(() => undefined);
     throw readFailure(error, source.path);

@@ -5,7 +5,7 @@ import type { ListedSegment } from '../log/manifest.ts';
 import { SEGMENT_HEADER_BYTES, type Segment, segmentFileName } from '../log/segment.ts';
 import { type ScanEnd, SegmentScan } from '../log/segment-scan.ts';
 import type { StoreState } from '../store-state.ts';
-import type { HeadCheck } from './head-check.ts';
+import type { AskedDigests } from './asked-digests.ts';
 import type { OpenedSegment } from './open-files.ts';
 import type { Replay } from './replay.ts';
 
@@ -14,7 +14,7 @@ export interface SegmentRole {
   /** Only the segment being written may have a torn tail. */
   readonly isLast: boolean;
   readonly replay: Replay;
-  readonly check: HeadCheck;
+  readonly digests: AskedDigests;
 }
 
 /** Verifies and replays one segment. @returns length of the torn tail. */
@@ -25,7 +25,7 @@ export async function replaySegment(
 ): Promise<number> {
   const { segment, listed, header, size } = opened;
   const isLog = header.kind === 'log';
-  if (isLog) role.check.position(header.firstOrdinal - 1, header.previous);
+  if (isLog) role.digests.beginAfter(header.firstOrdinal - 1, header.previous);
   const scan = new SegmentScan(
     { handle: opened.readable, size, from: SEGMENT_HEADER_BYTES },
     { storeId: state.storeId, chainKey: segment.keys.chainKey.reveal() },
@@ -40,7 +40,7 @@ export async function replaySegment(
     segment.length = found.at + found.bytes.length;
     segment.nextOrdinal = scan.position.ordinal;
     segment.digest = scan.position.digest;
-    if (isLog) role.check.position(segment.nextOrdinal - 1, segment.digest);
+    if (isLog) role.digests.advanceTo(segment.nextOrdinal - 1, segment.digest);
     if (breather.isDue) await breather.pause();
     found = scan.next();
   }

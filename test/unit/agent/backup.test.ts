@@ -20,7 +20,7 @@ let world: AgentWorld;
 beforeEach(async () => {
   folder = await tempFolder();
   store = await SealedStore.create({ path: join(folder.path, 'store'), storeKey: storeKey() });
-  fenced = new FencedStore(store);
+  fenced = new FencedStore(store, true);
   world = new AgentWorld(fenced);
 });
 afterEach(async () => {

@@ -16,7 +16,7 @@ class CountingStore extends MemoryStore {
 describe('the agent on a store with many namespaces', () => {
   it('does not list the namespaces for a request about one record', async () => {
     const store = new CountingStore();
-    const world = new AgentWorld(new FencedStore(store));
+    const world = new AgentWorld(new FencedStore(store, true));
     const share = { index: 1, scalar: Buffer.alloc(32).toString('base64') };
     const requests = async (): Promise<void> => {
       await world.send('PUT', '/kv/space/name', { value: base64('v') });

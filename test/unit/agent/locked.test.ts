@@ -49,7 +49,7 @@ describe('a closed store', () => {
 
 describe('a fenced store', () => {
   it('answers reads and refuses writes', async () => {
-    const fenced = new FencedStore(new MemoryStore());
+    const fenced = new FencedStore(new MemoryStore(), true);
     const world = new AgentWorld(fenced);
     await world.send('PUT', '/kv/demo/a', { value: base64('x') });
     fenced.fence('boot 2 came later');

@@ -16,6 +16,7 @@ const layers = [
   ['collateral', 'quote-source', 'chain'],
   ['hpke'],
   ['trust'],
+  ['lineage'],
   ['protocol'],
   ['keyserver', 'store'],
   ['keyslots', 'rituals', 'decryptions', 'epochs'],

@@ -5,6 +5,7 @@ import { toHex } from '../../../src/bytes/hex.ts';
 import { encodeSs58 } from '../../../src/bytes/ss58.ts';
 import { systemRandom } from '../../../src/crypto/random.ts';
 import { sr25519PublicKey } from '../../../src/crypto/sr25519.ts';
+import { firstIncarnation } from '../../support/lineages.ts';
 import { MemoryStore } from '../../support/memory-store.ts';
 import { SimulatedNetwork } from '../../support/simulated-network.ts';
 import type { SimulatedNode } from '../../support/simulated-network-node.ts';
@@ -137,7 +138,7 @@ describe('the creation of a node that is stopped', () => {
 describe('the identity of a node that is opened', () => {
   it('leaves no copy of its X25519 secret behind', async () => {
     const store = new MemoryStore();
-    const made = await createIdentity(store, systemRandom);
+    const made = await createIdentity(store, systemRandom, firstIncarnation);
     const namespace = await store.namespace('latchkey/identity');
     const given: Uint8Array[] = [];
     const get = async (name: string) => {

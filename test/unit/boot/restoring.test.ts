@@ -13,6 +13,7 @@ import { SealedStore } from '../../../src/store/sealed-store.ts';
 import { FlooredClock } from '../../../src/time/clock.ts';
 import { measurementId } from '../../../src/trust/measurement.ts';
 import { survivals } from '../../support/disk-survival.ts';
+import { firstIncarnation } from '../../support/lineages.ts';
 import { SimulatedDisk } from '../../support/simulated-disk.ts';
 import { KEYSLOTS, SimulatedNetwork } from '../../support/simulated-network.ts';
 import type { SimulatedNode } from '../../support/simulated-network-node.ts';
@@ -71,7 +72,7 @@ beforeAll(async () => {
   backup = await backupOf(node);
   ofOther = await backupOf(second);
   const { storeKey, storeId } = first.open;
-  const newcomer = (store: SealedStore) => createIdentity(store, node.random);
+  const newcomer = (store: SealedStore) => createIdentity(store, node.random, firstIncarnation);
   misfits.KEYSLOT_FILE_FOREIGN = await backupOfMade({ storeKey }, newcomer);
   misfits.NODE_ACCOUNT_MISMATCH = await backupOfMade({ storeKey, storeId }, newcomer);
   misfits.IDENTITY_MISSING = await backupOfMade({ storeKey, storeId }, async () => undefined);

@@ -5,6 +5,7 @@ import { createIdentity } from '../../../src/boot/node/identity.ts';
 import { systemRandom } from '../../../src/crypto/random.ts';
 import { registerForDevelopment } from '../../../src/node/registration.ts';
 import { systemClock } from '../../../src/time/clock.ts';
+import { firstIncarnation } from '../../support/lineages.ts';
 import { MemoryStore } from '../../support/memory-store.ts';
 
 let server: WebSocketServer | undefined;
@@ -34,7 +35,7 @@ describe('registration on a development chain', () => {
     const events: string[] = [];
     await registerForDevelopment(
       {
-        identity: await createIdentity(new MemoryStore(), systemRandom),
+        identity: await createIdentity(new MemoryStore(), systemRandom, firstIncarnation),
         quotes: { quote: async () => new Uint8Array(8) },
         random: systemRandom,
         log: (_level, event) => void events.push(event),

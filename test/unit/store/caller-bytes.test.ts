@@ -71,18 +71,6 @@ describe.each(kindsOfBytes)('bytes of a caller given as $kind', ({ make }) => {
     await (await SealedStore.open(storeOptions(disk, { storeKey: new SecretBytes(plain(8)) }))).close();
   });
 
-  it('a deposited head that changes after the call is used as it was', async () => {
-    const disk = new SimulatedDisk();
-    const store = await SealedStore.create(storeOptions(disk));
-    await (await store.namespace('n')).put('a', plain(1));
-    const head = store.head();
-    await store.close();
-    const digest = make(head.digest);
-    const opening = SealedStore.open({ ...storeOptions(disk), expectedHead: { ...head, digest } });
-    digest.fill(0);
-    await (await opening).close();
-  });
-
   it('values of single writes are copied at the call, for immediate and for waiting writes', async () => {
     const store = await SealedStore.create(storeOptions(new SimulatedDisk()));
     const space = await store.namespace('n');
@@ -257,15 +245,25 @@ describe('misuse by a caller in JavaScript', () => {
     await (await SealedStore.create(storeOptions(disk))).close();
   });
 
+  const judge = () => undefined;
   it.each([
-    ['acceptOlderHead', 'false', TypeError],
-    ['expectedHead', { generation: 1, sequence: 0, digest: new Uint8Array(0) }, RangeError],
-    ['expectedHead', { generation: Number.NaN, sequence: 0, digest: plain(0) }, RangeError],
-    ['expectedHead', { generation: 1, sequence: -1, digest: plain(0) }, RangeError],
-  ])('%s of %j is refused when opening', async (option, value, kind) => {
+    [{ sequences: [1.5], judge }, RangeError],
+    [{ sequences: [0, -1], judge }, RangeError],
+    [{ sequences: [Number.NaN], judge }, RangeError],
+    [{ sequences: ['3'], judge }, RangeError],
+    [{ sequences: [2 ** 53], judge }, RangeError],
+    [{ sequences: 3, judge }, TypeError],
+    [{ sequences: new Set([3]), judge }, TypeError],
+    [{ judge }, TypeError],
+    [{ sequences: [3] }, TypeError],
+    [{ sequences: [3], judge: 'yes' }, TypeError],
+    [null, TypeError],
+  ])('admit of %j is refused when opening', async (admit, kind) => {
     const disk = new SimulatedDisk();
     await (await SealedStore.create(storeOptions(disk))).close();
-    await expect(SealedStore.open(untyped({ ...storeOptions(disk), [option]: value }))).rejects.toThrow(kind);
+    const opening = SealedStore.open(untyped({ ...storeOptions(disk), admit }));
+    await expect(opening).rejects.toThrow(kind);
+    await expect(opening).rejects.toThrow(/admit/);
   });
 
   it('an option erasable that is not a boolean is a TypeError', async () => {

@@ -3,6 +3,7 @@ import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
 import { readStoreHeader, storeKeyMatches } from '../../../src/store/keys/store-header.ts';
 import { openManifest } from '../../../src/store/log/manifest.ts';
 import { SealedStore } from '../../../src/store/sealed-store.ts';
+import { containing } from '../../support/head-judge.ts';
 import { SimulatedDisk } from '../../support/simulated-disk.ts';
 import {
   contentOf,
@@ -45,7 +46,7 @@ describe('changing the store key', () => {
     await expect(SealedStore.open(storeOptions(disk))).rejects.toMatchObject({ code: 'STORE_WRONG_KEY' });
     expect(storeKeyMatches(await readStoreHeader(disk, STORE_PATH), storeKeyOf(8))).toBe(true);
     const options = storeOptions(disk, { storeKey: storeKeyOf(8) });
-    const again = await SealedStore.open({ ...options, expectedHead: before });
+    const again = await SealedStore.open({ ...options, admit: containing(before) });
     expect(await contentOf(again, erasable)).toEqual(new Map(content).set('plain-space/during', '01'));
     await again.close();
     expect([...disk.files().keys()].some((path) => path.endsWith('keys-0000000001'))).toBe(false);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { SealedStore } from '../../../src/store/sealed-store.ts';
+import { containing } from '../../support/head-judge.ts';
 import { SimulatedDisk } from '../../support/simulated-disk.ts';
 import { fileOn, STORE_PATH, segmentPaths, storeOptions } from '../../support/store-on-disk.ts';
 
@@ -74,7 +75,7 @@ describe('a deposited head', () => {
     await store.compact();
     await space.put('after', bytes(1));
     await store.close();
-    const open = (expectedHead: typeof early) => SealedStore.open({ ...storeOptions(disk), expectedHead });
+    const open = (head: typeof early) => SealedStore.open({ ...storeOptions(disk), admit: containing(head) });
     await (await open(early)).close();
     await expect(open({ ...early, generation: early.generation + 1 })).rejects.toMatchObject({
       code: 'STORE_ROLLED_BACK',

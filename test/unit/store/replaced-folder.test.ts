@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
 import { createNodeFileSystem } from '../../../src/disk/node-file-system.ts';
 import type { SealedStore } from '../../../src/store/sealed-store.ts';
-import { createStore } from '../../support/disk-store.ts';
+import { createStore, openStore } from '../../support/disk-store.ts';
 
 const key = (byte: number) => new SecretBytes(new Uint8Array(32).fill(byte));
 const disk = createNodeFileSystem(64);
@@ -42,6 +42,26 @@ describe('another store that is put in the place of an open one loses no file', 
     const before = files();
     await expect(store.rotateStoreKey(key(4))).rejects.toMatchObject({ code: 'STORE_WRITE_FAILED' });
     await store.close();
+    expect(files()).toEqual(before);
+  });
+
+  it('to an opening whose judge took so long that the folder was replaced meanwhile', async () => {
+    const { root, store } = await twoStores();
+    await store.compact();
+    await store.close();
+    let files = () => new Map<string, string>();
+    const admit = {
+      sequences: [],
+      judge: () => {
+        files = swap(root);
+        before = files();
+      },
+    };
+    let before = files();
+    await expect(openStore(disk, `${root}/db`, key(3), { ...tuning, admit })).rejects.toMatchObject({
+      code: 'STORE_WRITE_FAILED',
+    });
+    expect(before.size).toBeGreaterThan(3);
     expect(files()).toEqual(before);
   });
 

@@ -1,0 +1,98 @@
+import { equalBytes } from '../../bytes/concat.ts';
+import { EvidenceError } from '../../errors/latchkey-error.ts';
+import { compareHeads, type Head } from '../../lineage/head.ts';
+import { type Incarnation, NO_INCARNATION } from '../../lineage/incarnation.ts';
+import { Lineage } from '../../lineage/lineage.ts';
+import { isSame } from '../../lineage/rules.ts';
+import type { LineageState } from '../../protocol/lineage-state.ts';
+import type { FoundLog } from '../../store/api/admission.ts';
+import { lastWriterOf } from './boot-record.ts';
+
+/** How far a store is. */
+interface Position {
+  readonly incarnation: Incarnation;
+  readonly sequence: number;
+}
+
+const NOWHERE: Position = { incarnation: NO_INCARNATION, sequence: 0 };
+
+/**
+ * Whether the store on this disk is older than what the servers remember of it: judged when it is opened, before
+ * anything is changed, and again in every answer until this boot holds.
+ */
+export class RollbackCheck {
+  readonly #lineage: Lineage;
+  #newest: Head | undefined;
+  /** Whether a human decided to go on from an older store. */
+  readonly acceptsOlder: boolean;
+  #store: Position = NOWHERE;
+
+  /**
+   * @param states what the servers showed when they gave their keys.
+   * @param acceptsOlder a human decided to go on from an older store: the newest head that was shown does not count.
+   */
+  constructor(lineage: Lineage, states: readonly LineageState[], acceptsOlder: boolean) {
+    this.#lineage = lineage;
+    this.acceptsOlder = acceptsOlder;
+    this.#newest = states
+      .flatMap(({ head }) => (head !== undefined && lineage.isOwnHead(head) ? [head] : []))
+      .reduce<Head | undefined>(newerOf, undefined);
+  }
+
+  /** Positions of the log whose digests {@link judge} compares. */
+  get sequences(): readonly number[] {
+    return this.#newest === undefined ? [] : [this.#newest.sequence];
+  }
+
+  /** The incarnation that wrote the store last; known once it was judged. */
+  get lastWriter(): Incarnation {
+    return this.#store.incarnation;
+  }
+
+  /** The newer head that a human's decision overrides; `undefined` when the store is not older. */
+  get acceptedOlder(): Head | undefined {
+    const head = this.#newest;
+    return head !== undefined && this.acceptsOlder && compareHeads(head, this.#store) > 0 ? head : undefined;
+  }
+
+  /** Judges a store as it was read. @throws EvidenceError STORE_ROLLED_BACK. */
+  async judge(found: FoundLog): Promise<void> {
+    const incarnation = await lastWriterOf((namespace, name) => found.get(namespace, name));
+    this.#store = { incarnation, sequence: found.head.sequence };
+    const head = this.#newest;
+    if (head === undefined || this.acceptsOlder) return;
+    if (compareHeads(head, this.#store) > 0) throw rolledBack(head, this.#store);
+    if (!isSame(head.incarnation, incarnation)) return;
+    // Where compaction has taken the record, a log of the same writer that goes further can only be a continuation.
+    const digest = found.digestAt(head.sequence);
+    if (digest !== undefined && !equalBytes(digest.subarray(0, 16), Lineage.logDigest(head))) {
+      throw rolledBack(head, this.#store);
+    }
+  }
+
+  /** A head that is accepted too, because a human decided to go on from an older store. */
+  accept({ head }: Pick<LineageState, 'head'>): void {
+    if (!this.acceptsOlder || head === undefined || !this.#lineage.isOwnHead(head)) return;
+    if (this.#newest === undefined || compareHeads(head, this.#newest) > 0) this.#newest = head;
+  }
+
+  /**
+   * Compares a head that a server shows later: since the opening another instance may have written.
+   * @throws EvidenceError STORE_ROLLED_BACK.
+   */
+  compare({ head }: Pick<LineageState, 'head'>): void {
+    if (head === undefined || compareHeads(head, this.#store) <= 0) return;
+    if (this.acceptsOlder && this.#newest !== undefined && compareHeads(head, this.#newest) <= 0) return;
+    if (this.#lineage.isOwnHead(head)) throw rolledBack(head, this.#store);
+  }
+}
+
+const newerOf = (newest: Head | undefined, head: Head): Head =>
+  newest === undefined || compareHeads(head, newest) > 0 ? head : newest;
+
+const rolledBack = (head: Head, store: Position): EvidenceError =>
+  new EvidenceError('STORE_ROLLED_BACK', 'the store on this disk is older than what a key server remembers', {
+    expected: `incarnation ${head.incarnation.number}, at least sequence ${head.sequence}`,
+    observed: `incarnation ${store.incarnation.number}, sequence ${store.sequence}`,
+    hint: 'the host may have put back an old disk; restoring a backup on purpose needs an explicit override',
+  });

@@ -1,0 +1,172 @@
+import { concatBytes } from '../bytes/concat.ts';
+import { copyBytes } from '../bytes/copy-bytes.ts';
+import type { AccountId, LineageId } from '../bytes/fixed-bytes.ts';
+import { memoKey } from '../bytes/memo.ts';
+import type { SecretBytes } from '../bytes/secret-bytes.ts';
+import { ProblemError, RefusalError } from '../errors/latchkey-error.ts';
+import { lineageIdOf } from '../lineage/lineage-key.ts';
+import { LineageRecord, type LinkedSlot } from './lineage-record.ts';
+
+/** Bounds of the table of lineages. */
+export interface LineageLimits {
+  /** Lineages altogether. */
+  readonly maxLineages: number;
+  /** Lineages that slots of one platform brought here. */
+  readonly maxLineagesPerPlatform: number;
+  /** How long a lineage is remembered after its last slot ended and its last request came. */
+  readonly lineageTtlMs: number;
+}
+
+/** The lineages of one platform. */
+interface OfPlatform {
+  count: number;
+  /** Without living slots, by name, the one that was seen longest ago first. */
+  readonly idle: Map<string, LineageRecord>;
+}
+
+const nameOf = (account: AccountId, id: LineageId): string => memoKey(concatBytes(account, id));
+
+/**
+ * The lineages that this server knows: in memory only, like the keys. A lineage with a living slot stays; another one
+ * is forgotten after some time, or earlier when there is no room for a new one.
+ */
+export class LineageTable {
+  readonly #records = new Map<string, LineageRecord>();
+  /** Without living slots, by name, the one that was seen longest ago first. */
+  readonly #idle = new Map<string, LineageRecord>();
+  readonly #platforms = new Map<string, OfPlatform>();
+  readonly #limits: LineageLimits;
+
+  constructor(limits: LineageLimits) {
+    this.#limits = limits;
+  }
+
+  get size(): number {
+    return this.#records.size;
+  }
+
+  find(account: AccountId, id: LineageId, nowMs: number): LineageRecord | undefined {
+    const record = this.#records.get(nameOf(account, id));
+    if (record === undefined || !this.#hasEnded(record, nowMs)) return record;
+    this.#remove(record);
+    return undefined;
+  }
+
+  /**
+   * The record of a lineage, made if it is not known; a new one has no slots yet.
+   * @param key the table owns it.
+   * @param platform PPID of the platform that brings it, 16 bytes.
+   * @throws RefusalError PLATFORM_LIMIT; ProblemError VAULT_FULL. Then nothing was evicted.
+   */
+  findOrMake(account: AccountId, key: SecretBytes, platform: Uint8Array, nowMs: number): LineageRecord {
+    const known = this.find(account, lineageIdOf(key), nowMs);
+    if (known !== undefined) {
+      key.wipe();
+      this.noteUse(known, nowMs);
+      return known;
+    }
+    this.#makeRoom(platform, nowMs);
+    const record = new LineageRecord(account, key, copyBytes(platform), nowMs);
+    const name = nameOf(account, record.id);
+    const ofPlatform = this.#ofPlatform(platform);
+    ofPlatform.count++;
+    this.#records.set(name, record);
+    this.#idle.set(name, record);
+    ofPlatform.idle.set(name, record);
+    return record;
+  }
+
+  /** A request proved to know the lineage. */
+  noteUse(record: LineageRecord, nowMs: number): void {
+    record.see(nowMs);
+    if (record.isInUse) return;
+    this.#setInUse(record);
+    this.#setIdle(record);
+  }
+
+  /** Links a living slot. */
+  link(record: LineageRecord, slot: LinkedSlot): void {
+    record.add(slot);
+    this.#setInUse(record);
+  }
+
+  /** A linked slot has ended. */
+  unlink(record: LineageRecord, slot: LinkedSlot, nowMs: number): void {
+    record.remove(slot);
+    if (record.isInUse) return;
+    record.see(nowMs);
+    this.#setIdle(record);
+  }
+
+  /** Forgets the lineages whose time has passed. */
+  sweep(nowMs: number): void {
+    for (const record of this.#idle.values()) {
+      // The entries after this one were seen later.
+      if (!this.#hasEnded(record, nowMs)) break;
+      this.#remove(record);
+    }
+  }
+
+  /** Erases everything, at shutdown. */
+  wipe(): void {
+    for (const record of this.#records.values()) record.wipe();
+    for (const names of [this.#records, this.#idle, this.#platforms]) names.clear();
+  }
+
+  #hasEnded(record: LineageRecord, nowMs: number): boolean {
+    return !record.isInUse && nowMs - record.lastSeenMs >= this.#limits.lineageTtlMs;
+  }
+
+  /** Finds what must go before anything goes: a refused lineage costs nobody a record. */
+  #makeRoom(platform: Uint8Array, nowMs: number): void {
+    // Lineages that have ended must not count.
+    this.sweep(nowMs);
+    const { maxLineages, maxLineagesPerPlatform } = this.#limits;
+    const ofPlatform = this.#platforms.get(memoKey(platform));
+    const isPlatformFull = ofPlatform !== undefined && ofPlatform.count >= maxLineagesPerPlatform;
+    const oldest = firstOf(isPlatformFull ? ofPlatform.idle : this.#idle);
+    if (isPlatformFull && oldest === undefined) {
+      throw new RefusalError('PLATFORM_LIMIT', `this platform has ${ofPlatform.count} stores here already`, {
+        expected: `at most ${maxLineagesPerPlatform}`,
+        observed: `${ofPlatform.count}`,
+        hint: 'forget keys that are not needed',
+      });
+    }
+    if (!isPlatformFull && this.#records.size < maxLineages) return;
+    if (oldest === undefined) {
+      throw new ProblemError('VAULT_FULL', `the table of lineages holds its ${maxLineages} lineages`);
+    }
+    this.#remove(oldest);
+  }
+
+  #ofPlatform(platform: Uint8Array): OfPlatform {
+    const name = memoKey(platform);
+    const known = this.#platforms.get(name) ?? { count: 0, idle: new Map() };
+    this.#platforms.set(name, known);
+    return known;
+  }
+
+  #setIdle(record: LineageRecord): void {
+    const name = nameOf(record.account, record.id);
+    this.#idle.set(name, record);
+    this.#ofPlatform(record.platform).idle.set(name, record);
+  }
+
+  #setInUse(record: LineageRecord): void {
+    const name = nameOf(record.account, record.id);
+    this.#idle.delete(name);
+    this.#ofPlatform(record.platform).idle.delete(name);
+  }
+
+  #remove(record: LineageRecord): void {
+    this.#setInUse(record);
+    this.#records.delete(nameOf(record.account, record.id));
+    const ofPlatform = this.#ofPlatform(record.platform);
+    ofPlatform.count--;
+    if (ofPlatform.count === 0) this.#platforms.delete(memoKey(record.platform));
+    record.wipe();
+  }
+}
+
+const firstOf = (records: ReadonlyMap<string, LineageRecord>): LineageRecord | undefined =>
+  records.values().next().value;
