@@ -1,5 +1,5 @@
 import { Mark } from './marks.ts';
-import { type Bounds, type Disk, isLinked, type Process, type World } from './world.ts';
+import { type Bounds, type Disk, isLinked, living, type Process, type World } from './world.ts';
 
 /** What a write of a process breaks; `isFirst` for the first record after it holds. */
 export function writeViolation(
@@ -9,7 +9,7 @@ export function writeViolation(
   isFirst: boolean,
   { threshold, lies }: Bounds,
 ): string | undefined {
-  if (process.hasMetNewer) return 'TWO WRITERS: it writes after a server showed that a newer boot held';
+  if (process.hasMetNewer) return 'TWO WRITERS: it writes after a server showed a newer mark';
   if (!isFirst || process.accepts) return undefined;
   const { history } = store;
   // A newer boot held meanwhile: this one is stopped when it looks, and has written what nobody was told.
@@ -28,4 +28,13 @@ export function writeViolation(
   return store.lineage !== ghosts.acknowledgedIn || history.contains(ghosts.acknowledged)
     ? undefined
     : 'ROLLED BACK later: a head that t servers had acknowledged at one time is lost';
+}
+
+/** Whether the disk of the newest holder opened before a request that erases, and does not open after it. */
+export function erasure(before: World, after: World, { threshold }: Bounds): string | undefined {
+  const opens = (world: World): boolean =>
+    before.ghosts.newest.disk.file.some((generation) => living(world, generation) >= threshold);
+  return opens(before) && !opens(after)
+    ? 'ERASED: a forget erased the slots of the newest holder'
+    : undefined;
 }

@@ -87,7 +87,7 @@ export interface Process {
   readonly accepts: boolean;
   /** Newest head that it was shown while it opened the store, when it accepts that. */
   readonly accepted: History;
-  /** For the invariants: it talked to a server that knew of a newer boot that held. */
+  /** For the invariants: it talked to a server that showed a newer mark. */
   readonly hasMetNewer: boolean;
   /** For the invariants: boots that had ended before it took its number. */
   readonly deadBefore: readonly number[];
@@ -177,7 +177,6 @@ export interface World {
 export interface Ghosts {
   /** The holder with the newest mark. */
   readonly newest: Holder;
-  readonly held: readonly number[];
   readonly ended: readonly number[];
   /** The newest head that t servers of a generation had acknowledged at one time. */
   readonly acknowledged: History;
@@ -292,12 +291,11 @@ const processText = (process: Process): string => {
 
 const ghostText = ({
   newest: { mark, disk, hasWritten },
-  held,
   ended,
   acknowledged,
   acknowledgedIn,
 }: Ghosts): string =>
-  `g${mark.id},${diskText(disk)},${hasWritten},${held}|${ended}|${acknowledged.id},${acknowledgedIn}`;
+  `g${mark.id},${diskText(disk)},${hasWritten},${ended}|${acknowledged.id},${acknowledgedIn}`;
 
 const usedText = (counted: Used): string => `u${Object.values(counted)}`;
 
