@@ -1,11 +1,4 @@
-import {
-  bounded,
-  exploreRules,
-  findViolation,
-  formerFaults,
-  singleRules,
-  withoutHolding,
-} from '../test/model/scenarios.ts';
+import { bounded, exploreRules, findViolation, formerFaults, singleRules } from '../test/model/scenarios.ts';
 
 /**
  * Explores the model of lineages, marks, heads and generations: `npm run model [-- maximum number of states]`. First
@@ -30,14 +23,7 @@ for (const setting of [...bounded.small, ...bounded.full]) {
   if (trace !== undefined) failures++;
   const verdict = trace === undefined ? 'nothing' : 'VIOLATED';
   const reach = isExhausted ? 'all' : `the first, to depth ${depth}`;
-  console.log(`all rules, ${JSON.stringify(setting)}: ${verdict} in ${reach} ${states} states, ${time}`);
+  console.log(`all rules, ${setting.name}: ${verdict} in ${reach} ${states} states, ${time}`);
   for (const step of trace ?? []) console.log(`    ${step}`);
 }
-const [{ trace, states, isExhausted }, time] = timed(() =>
-  exploreRules(withoutHolding, maxStates, withoutHolding.rules),
-);
-const found = trace === undefined ? 'nothing' : (trace.at(-1) ?? '');
-console.log(
-  `M7, generations made before holding: ${found} in ${states} states, all: ${isExhausted}, ${time}`,
-);
 process.exitCode = failures === 0 ? 0 : 1;

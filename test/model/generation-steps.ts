@@ -92,10 +92,10 @@ export function commit(net: Net, world: World, actor: Actor): Step<World>[] {
           open: [...disk.store.open, ...dropped].sort(),
         }
       : disk.store;
-  const hasWritten = process.stage === 'holding';
+  const isHolding = process.stage === 'holding';
   const place = (to: Disk): World => {
     const kept = withMachine(withProcess(clearViews(world, at), actor, { making: 0 }), at, { disk: to });
-    return noteNewest(kept, mark, to, hasWritten);
+    return isHolding ? noteNewest(kept, mark, to, true) : kept;
   };
   const committed = place({ store, file });
   const next = {

@@ -1,5 +1,5 @@
 import { Mark } from './marks.ts';
-import { type Bounds, type Disk, isLinked, living, type Process, type World } from './world.ts';
+import { type Bounds, type Disk, isLinked, type Process, type SlotState, type World } from './world.ts';
 
 /** What a write of a process breaks; `isFirst` for the first record after it holds. */
 export function writeViolation(
@@ -30,11 +30,24 @@ export function writeViolation(
     : 'ROLLED BACK later: a head that t servers had acknowledged at one time is lost';
 }
 
-/** Whether the disk of the newest holder opened before a request that erases, and does not open after it. */
-export function erasure(before: World, after: World, { threshold }: Bounds): string | undefined {
-  const opens = (world: World): boolean =>
-    before.ghosts.newest.disk.file.some((generation) => living(world, generation) >= threshold);
-  return opens(before) && !opens(after)
+/**
+ * Whether requests that erase, alone, took every disk that has the records of the newest holder its last way to open. A
+ * slot that a restart took counts as if it lived: with restarts a late request can cost the slot that was missing (see
+ * the threat model).
+ */
+export function erasure(before: World, after: World, bounds: Bounds): string | undefined {
+  return opensNewest(before, bounds) && !opensNewest(after, bounds)
     ? 'ERASED: a forget erased the slots of the newest holder'
     : undefined;
 }
+
+function opensNewest({ ghosts, machines, servers }: World, { threshold }: Bounds): boolean {
+  const { disk: newest } = ghosts.newest;
+  const disks = machines.flatMap(({ disk }) => (disk === undefined ? [] : [disk]));
+  const complete = disks.filter(({ store }) => store.history.contains(newest.store.history));
+  return [newest, ...complete].some(({ file }) =>
+    file.some((generation) => servers.filter(({ slots }) => isKept(slots[generation])).length >= threshold),
+  );
+}
+
+const isKept = (state: SlotState | undefined): boolean => state !== undefined && state !== 'none';

@@ -27,7 +27,7 @@ describe('the rules in force with one of them switched off', () => {
 });
 
 describe('all rules in force', () => {
-  it.each(bounded.small)('break no invariant: %j', LONG, (setting) => {
+  it.each(bounded.small)('break no invariant: $name', LONG, (setting) => {
     const { trace, isExhausted } = exploreRules(setting, MAX_STATES);
     expect(trace).toBeUndefined();
     expect(isExhausted).toBe(true);

@@ -9,6 +9,7 @@ import {
   clearViews,
   type Disk,
   isLinked,
+  living,
   type MachineIndex,
   markOf,
   type Process,
@@ -93,7 +94,9 @@ export function exchange(
   const before = world.servers[index];
   if (before === undefined) return [];
   const isLying = isLiar(net, index);
-  const heard = isLying && request.mark?.beats(before.heard) ? { ...before, heard: request.mark } : before;
+  // A reservation carries no mark that could be shown to others.
+  const mark = request.kind === 'reserve' ? undefined : request.mark;
+  const heard = isLying && mark?.beats(before.heard) ? { ...before, heard: mark } : before;
   const after = served(net, world, heard, request);
   const acted = after === before ? world : withServer(world, index, after);
   const exchanges: Exchange[] = [{ name, world: acted, shown: read(after) }];
@@ -158,7 +161,7 @@ export function fence(world: World, actor: Actor, by: Mark, name: string): Step<
 export function acknowledge(
   net: Net,
   world: World,
-  { disk }: Actor,
+  { disk, process }: Actor,
   index: number,
 ): { readonly next: World } {
   const server = world.servers[index];
@@ -168,7 +171,11 @@ export function acknowledge(
   const isTold = server.told === history && server.toldIn === toldIn;
   const told = isTold ? world : withServer(world, index, { ...server, told: history, toldIn });
   const { acknowledged } = told.ghosts;
-  const isKept = disk.file.some((generation) => {
+  // What an overtaken instance is told protects nothing: after a restart of a server t others may still answer it.
+  if (told.ghosts.newest.mark.beats(markOf(process))) return { next: told };
+  // Every generation that can open the store must know the head at t servers.
+  const isKept = told.lineageOf.every((lineage, generation) => {
+    if (lineage !== toldIn || living(told, generation) < net.bounds.threshold) return true;
     const knowing = told.servers.filter(
       (each, place) => !isLiar(net, place) && isLinked(each, generation) && each.told.contains(history),
     );

@@ -161,8 +161,8 @@ function alone(net: Net, world: World, actor: Actor): Step<World>[] {
         const next = withProcess(clearViews(world, at), actor, { stage: 'sweeping' });
         steps.push({ name: 'has lost its slots', next });
       }
-      if (writesHeld || process.stage === 'reserving') break;
-      steps.push(...write(net, world, actor), ...commit(net, world, actor));
+      if (process.stage === 'showing' && !writesHeld) steps.push(...write(net, world, actor));
+      if (process.stage === 'showing' && !net.rules.holdsFirst) steps.push(...commit(net, world, actor));
       break;
     case 'sweeping':
       if (net.rules.countsSilence || countSeen(world, at, 'swept') === net.bounds.servers) {
@@ -210,7 +210,7 @@ function serverSteps(net: Net, world: World, index: number): Step<World>[] {
   if (world.used.restarts < net.bounds.restarts) {
     const empty: Server = {
       ...server,
-      slots: server.slots.map(() => 'none'),
+      slots: server.slots.map((state) => (state === 'none' ? 'none' : 'lost')),
       records: server.records.map(() => emptyRecord),
       told: START,
       toldIn: 0,

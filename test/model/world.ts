@@ -98,8 +98,8 @@ export interface Machine {
   readonly process: Process | undefined;
 }
 
-/** `none`: never made, erased, or lost in a restart. */
-export type SlotState = 'none' | 'unlinked' | 'linked';
+/** `none`: never made, or erased; `lost`: in a restart of the server. */
+export type SlotState = 'none' | 'lost' | 'unlinked' | 'linked';
 
 /** What a node sends to a server, apart from `recover` and `lineage-status`, which change nothing. */
 export type Request =
@@ -178,7 +178,7 @@ export interface Ghosts {
   /** The holder with the newest mark. */
   readonly newest: Holder;
   readonly ended: readonly number[];
-  /** The newest head that t servers of a generation had acknowledged at one time. */
+  /** The newest head that, at one time, t servers of every generation that can open the store had acknowledged. */
   readonly acknowledged: History;
   /** The lineage under which it was acknowledged. */
   readonly acknowledgedIn: number;
