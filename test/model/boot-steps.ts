@@ -33,6 +33,7 @@ import {
   withSeen,
 } from './world.ts';
 
+/** A node starts on a disk, by one of the generations of its keyslot file. */
 export function boot(net: Net, world: World, at: MachineIndex, disk: Disk, label: string): Step<World>[] {
   const { boots, accepts } = world.used;
   if (boots >= net.bounds.boots) return [];
@@ -64,6 +65,7 @@ export function boot(net: Net, world: World, at: MachineIndex, disk: Disk, label
   );
 }
 
+/** The grant of one server, with what it knows of the lineage. */
 export function recover(net: Net, world: World, actor: Actor, index: number, server: Server): Step<World>[] {
   const { at, process } = actor;
   if (net.rules.linkFirst && !isLinked(server, process.opensBy)) return [];
@@ -98,6 +100,7 @@ export function choose(net: Net, world: World, at: MachineIndex, seen: number): 
   return withMachine(clearViews(world, at, SEEN.enrolled), at, { process: change });
 }
 
+/** Reserves the number of this boot at one server. */
 export function reserve(net: Net, world: World, actor: Actor, index: number, server: Server): Step<World>[] {
   const { at, process } = actor;
   const generation = process.opensBy;
@@ -132,6 +135,7 @@ export function reserve(net: Net, world: World, actor: Actor, index: number, ser
   });
 }
 
+/** Shows the mark of this boot at one server. */
 export function claim(net: Net, world: World, actor: Actor, index: number, server: Server): Step<World>[] {
   const { at, process } = actor;
   const generation = process.opensBy;
@@ -163,6 +167,7 @@ export function again(net: Net, world: World, actor: Actor, { mark }: ServerReco
   return withProcess(clearViews(world, actor.at), actor, { seen, number: 0, stage: 'recovering' });
 }
 
+/** t servers show the mark of this boot. */
 export function hold(net: Net, world: World, actor: Actor): World {
   const { at, process, disk } = actor;
   const stage: Stage = net.rules.writesHeld ? 'recording' : 'holding';

@@ -35,6 +35,7 @@ import {
   withServer,
 } from './world.ts';
 
+/** A new slot at one server for the generation under way. */
 export function enrol(net: Net, world: World, actor: Actor, index: number, server: Server): Step<World>[] {
   const { at, process, disk } = actor;
   const { lineage, linkFirst } = net.rules;
@@ -74,6 +75,7 @@ export function enrol(net: Net, world: World, actor: Actor, index: number, serve
   );
 }
 
+/** The generation under way gets into the keyslot file; what leaves the file is listed in the store first. */
 export function commit(net: Net, world: World, actor: Actor): Step<World>[] {
   const { at, process, disk } = actor;
   const enrolled = countSeen(world, at, 'enrolled');

@@ -97,6 +97,7 @@ export function askWithoutSlot(
   );
 }
 
+/** A record of the node, whatever it is about. */
 export function write(net: Net, world: World, actor: Actor): Step<World>[] {
   if (world.used.writes >= net.bounds.writes) return [];
   const violation = writeViolation(world, actor.process, actor.disk, !net.rules.writesHeld, net.bounds);

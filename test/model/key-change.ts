@@ -30,6 +30,7 @@ import {
   withSeen,
 } from './world.ts';
 
+/** The next step of a change of the store key that needs no server. */
 export function rekey(net: Net, world: World, actor: Actor): Step<World>[] {
   const { at, process, disk } = actor;
   const { making, rotation } = process;
@@ -97,6 +98,7 @@ export function formerOf({ store }: Disk): Store['former'] {
   return store.former.filter(({ lineage }) => lineage !== store.lineage);
 }
 
+/** Whether too few servers were asked for the lineages that the store left. */
 export function mustAskFormer(net: Net, world: World, { at, disk }: Actor): boolean {
   if (!net.rules.asksFormer || formerOf(disk).length === 0) return false;
   const { slots, threshold } = net.bounds;

@@ -22,6 +22,7 @@ export function isLost(net: Net, world: World, { file }: Disk): boolean {
   return file.every((generation) => living(world, generation) < net.bounds.threshold);
 }
 
+/** Asks one server for the lineage before new slots are made. */
 export function sweep(net: Net, world: World, actor: Actor, index: number, server: Server): Step<World>[] {
   const record = server.records[actor.disk.store.lineage] ?? emptyRecord;
   const name = `asks s${index} for the lineage`;
@@ -33,7 +34,8 @@ export function sweep(net: Net, world: World, actor: Actor, index: number, serve
   return [{ name, next: withSeen(withProcess(world, actor, { seen }), actor.at, index, 'swept') }];
 }
 
-export function beginRelinking(_net: Net, world: World, actor: Actor): World {
+/** Every server was asked: a generation is begun. */
+export function beginRelinking(world: World, actor: Actor): World {
   const { at } = actor;
   const began = used(clearViews(world, at), 'generations');
   const making = began.used.generations;
@@ -41,6 +43,7 @@ export function beginRelinking(_net: Net, world: World, actor: Actor): World {
   return withProcess({ ...began, lineageOf }, actor, { stage: 'relinking', making });
 }
 
+/** A new slot at one server for a boot that does not hold. */
 export function relink(net: Net, world: World, actor: Actor, index: number): Step<World>[] {
   const { at, process } = actor;
   if (countSeen(world, at, 'enrolled') >= net.bounds.slots) return [];

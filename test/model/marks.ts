@@ -93,6 +93,7 @@ export class History {
   }
 }
 
+/** The mark of no boot. */
 export const NOBODY = Mark.of(0, 0);
 export const START = new History(NOBODY);
 export const highest = (one: Mark, other: Mark): Mark => (other.beats(one) ? other : one);

@@ -49,18 +49,22 @@ export interface Actor {
   readonly disk: Disk;
 }
 
+/** Whether a server lies: the last one, if any. */
 export function isLiar(net: Net, index: number): boolean {
   return net.bounds.lies && index === net.bounds.servers - 1;
 }
 
+/** Where servers keep the record of a generation: one for its lineage, or one for each generation. */
 export function indexOf(net: Net, world: World): (generation: number) => number {
   return net.rules.lineage ? (generation) => world.lineageOf[generation] ?? 0 : (generation) => generation;
 }
 
+/** A server after a request. */
 export function served(net: Net, world: World, server: Server, request: Request): Server {
   return serve(server, request, indexOf(net, world), net.rules);
 }
 
+/** What a server shows of a slot; `undefined` when it has none. */
 export function shownAt(
   net: Net,
   world: World,
@@ -70,11 +74,13 @@ export function shownAt(
   return shownBy(server, generation, indexOf(net, world), net.rules);
 }
 
+/** The world with a change of the process that an actor runs. */
 export function withProcess(world: World, { at }: Actor, change: Partial<Process>): World {
   const { process } = world.machines[at];
   return process === undefined ? world : withMachine(world, at, { process: { ...process, ...change } });
 }
 
+/** The process of a machine ends. */
 export function endOf(world: World, at: MachineIndex): World {
   const { process } = world.machines[at];
   const { ended } = world.ghosts;
@@ -134,12 +140,14 @@ export function lies(
   ];
 }
 
+/** Whether a head refuses the store of an actor, what it accepted apart. */
 export function isRefusedBy(net: Net, { disk, process }: Actor, head: History): boolean {
   const { history } = disk.store;
   if (!isBehind(history, head, net.rules)) return false;
   return !process.accepts || isBehind(process.accepted, head, net.rules);
 }
 
+/** A boot stops because its store is too old. */
 export function refuse(world: World, actor: Actor, name: string): Step<World> {
   const { newest } = world.ghosts;
   const [own, other] = [actor.disk.store, newest.disk.store];
@@ -148,6 +156,7 @@ export function refuse(world: World, actor: Actor, name: string): Step<World> {
   return { name: `${name}: refused as too old`, next: endOf(world, actor.at), violation };
 }
 
+/** An instance stops because of a newer mark. */
 export function fence(world: World, actor: Actor, by: Mark, name: string): Step<World> {
   const isFalse = actor.process.deadBefore.includes(by.boot) && by.number !== LAST_NUMBER;
   return {
@@ -204,6 +213,7 @@ export function meet(
   return knows ? withProcess(world, actor, { hasMetNewer: true }) : world;
 }
 
+/** A record gets onto an actor's disk. */
 export function appendRecord(world: World, actor: Actor, change: Partial<Process>): World {
   const { at, process, disk } = actor;
   const mark = markOf(process);
@@ -218,4 +228,5 @@ export function noteNewest(world: World, mark: Mark, disk: Disk, hasWritten: boo
   return newest.mark.beats(mark) ? world : withGhosts(world, { newest: { mark, disk, hasWritten } });
 }
 
+/** Whether a record shows the mark that closes its lineage. */
 export const isClosed = ({ mark }: ServerRecord): boolean => mark.number === LAST_NUMBER;

@@ -167,7 +167,7 @@ function alone(net: Net, world: World, actor: Actor): Step<World>[] {
     case 'sweeping':
       if (net.rules.countsSilence || countSeen(world, at, 'swept') === net.bounds.servers) {
         if (process.making !== 0 || world.used.generations < net.bounds.generations) {
-          steps.push({ name: 'begins a generation', next: beginRelinking(net, world, actor) });
+          steps.push({ name: 'begins a generation', next: beginRelinking(world, actor) });
         }
       }
       break;

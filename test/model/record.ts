@@ -44,4 +44,5 @@ export class ServerRecord {
   }
 }
 
+/** What a server knows of a lineage at first sight. */
 export const emptyRecord = ServerRecord.of(NOBODY, NOBODY, START);

@@ -24,6 +24,7 @@ const withRecord = (server: Server, index: number, record: ServerRecord): Server
     ? server
     : { ...server, records: replaceAt(server.records, index, record) };
 
+/** A server with another state of one slot. */
 export const withSlot = (server: Server, generation: number, state: SlotState): Server =>
   server.slots[generation] === state
     ? server

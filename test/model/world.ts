@@ -72,6 +72,7 @@ export type Stage =
   | 'recording'
   | 'holding';
 
+/** A boot of a node that runs. */
 export interface Process {
   readonly boot: number;
   readonly stage: Stage;
@@ -93,6 +94,7 @@ export interface Process {
   readonly deadBefore: readonly number[];
 }
 
+/** A machine with its disk, and the process on it. */
 export interface Machine {
   readonly disk: Disk | undefined;
   readonly process: Process | undefined;
@@ -144,6 +146,7 @@ export interface Server {
   readonly views: readonly [number, number];
 }
 
+/** What a process may have learnt of a server, as bits. */
 export const SEEN = {
   granted: 1,
   reserved: 2,
@@ -154,6 +157,7 @@ export const SEEN = {
   swept: 64,
 } as const;
 
+/** A boot that holds or held, and the disk that it had then. */
 export interface Holder {
   readonly mark: Mark;
   readonly disk: Disk;
@@ -174,6 +178,7 @@ export interface World {
   readonly used: Used;
 }
 
+/** What only the invariants look at. */
 export interface Ghosts {
   /** The holder with the newest mark. */
   readonly newest: Holder;
@@ -190,16 +195,20 @@ export type Used = Pick<
   'boots' | 'writes' | 'generations' | 'restarts' | 'restores' | 'delays' | 'accepts' | 'rotations'
 >;
 
+/** The machine that the store was made on, and the one on which the host runs a copy. */
 export const MACHINES = [0, 1] as const;
 export type MachineIndex = (typeof MACHINES)[number];
 
+/** The mark of a process. */
 export const markOf = ({ number, boot }: Pick<Process, 'number' | 'boot'>): Mark => Mark.of(number, boot);
 
 // ---- changes
 
+/** A list with another item in one place. */
 export const replaceAt = <Item>(items: readonly Item[], at: number, item: Item): Item[] =>
   items.map((old, index) => (index === at ? item : old));
 
+/** A world with a change of one machine. */
 export function withMachine(world: World, at: MachineIndex, change: Partial<Machine>): World {
   const [a, b] = world.machines;
   return at === 0
@@ -207,16 +216,19 @@ export function withMachine(world: World, at: MachineIndex, change: Partial<Mach
     : { ...world, machines: [a, { ...b, ...change }] };
 }
 
+/** A world with another state of one server. */
 export const withServer = (world: World, index: number, server: Server): World => ({
   ...world,
   servers: replaceAt(world.servers, index, server),
 });
 
+/** A world with a change of what the invariants look at. */
 export const withGhosts = (world: World, change: Partial<Ghosts>): World => ({
   ...world,
   ghosts: { ...world.ghosts, ...change },
 });
 
+/** A world that has used up one more of a bound. */
 export const used = (world: World, what: keyof Used): World => ({
   ...world,
   used: { ...world.used, [what]: world.used[what] + 1 },
@@ -241,12 +253,15 @@ export const clearViews = (world: World, at: MachineIndex, keep = 0): World => (
   servers: world.servers.map((server) => withViewOf(server, at, server.views[at] & keep)),
 });
 
+/** Whether a machine's process has learnt something of a server. */
 export const hasSeen = ({ views }: Server, at: MachineIndex, what: keyof typeof SEEN): boolean =>
   (views[at] & SEEN[what]) !== 0;
 
+/** Of how many servers a machine's process has learnt something. */
 export const countSeen = ({ servers }: World, at: MachineIndex, what: keyof typeof SEEN): number =>
   servers.filter((server) => hasSeen(server, at, what)).length;
 
+/** Whether a slot lives and is linked to its lineage. */
 export const isLinked = ({ slots }: Server, generation: number): boolean => slots[generation] === 'linked';
 export const isAlive = ({ slots }: Server, generation: number): boolean =>
   slots[generation] === 'linked' || slots[generation] === 'unlinked';
