@@ -182,14 +182,16 @@ export function acknowledge(
   const { acknowledged } = told.ghosts;
   // What an overtaken instance is told protects nothing: after a restart of a server t others may still answer it.
   if (told.ghosts.newest.mark.beats(markOf(process))) return { next: told };
-  // Every generation that can open the store must know the head at t servers.
-  const isKept = told.lineageOf.every((lineage, generation) => {
-    if (lineage !== toldIn || living(told, generation) < net.bounds.threshold) return true;
-    const knowing = told.servers.filter(
+  // Every generation that can open the store must know the head at t servers, and there must be one.
+  const { threshold } = net.bounds;
+  const open = [...told.lineageOf.keys()].filter(
+    (generation) => told.lineageOf[generation] === toldIn && living(told, generation) >= threshold,
+  );
+  const isKnown = (generation: number): boolean =>
+    told.servers.filter(
       (each, place) => !isLiar(net, place) && isLinked(each, generation) && each.told.contains(history),
-    );
-    return knowing.length >= net.bounds.threshold;
-  });
+    ).length >= threshold;
+  const isKept = open.length > 0 && open.every(isKnown);
   if (!isKept || acknowledged === history) return { next: told };
   if (history.last !== acknowledged.last && !history.last.beats(acknowledged.last)) return { next: told };
   return { next: withGhosts(told, { acknowledged: history, acknowledgedIn: disk.store.lineage }) };
