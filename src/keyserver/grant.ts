@@ -1,4 +1,5 @@
 import { EvidenceError } from '../errors/latchkey-error.ts';
+import type { LineageState } from '../protocol/lineage-state.ts';
 import type { BoundRequest } from './handshake.ts';
 import type { JudgedRequest } from './judge.ts';
 import { requireOwnership } from './ownership.ts';
@@ -7,20 +8,29 @@ import type { Vault } from './vault.ts';
 
 const proofKey = Symbol('grantKey');
 
+interface Granted {
+  readonly key: SlotKey;
+  readonly created: boolean;
+  readonly lineage: LineageState | undefined;
+}
+
 /** Proof that a key may be sealed to the sender of a request. Made by {@link grantKey} only. */
 export class Grant {
   readonly bound: BoundRequest;
   readonly created: boolean;
   /** Whether the recovery token goes with the key: at creation, and again when the request proves the token. */
   readonly givesToken: boolean;
+  /** What this server knows of the lineage of the key; `undefined` for a key that is not linked. */
+  readonly lineage: LineageState | undefined;
   readonly #key: SlotKey;
 
-  constructor(key: typeof proofKey, bound: BoundRequest, slotKey: SlotKey, created: boolean) {
+  constructor(key: typeof proofKey, bound: BoundRequest, granted: Granted) {
     if (key !== proofKey) throw new TypeError('a Grant is made by grantKey only');
     this.bound = bound;
-    this.created = created;
+    this.created = granted.created;
     this.givesToken = bound.request.intent === 'create';
-    this.#key = slotKey;
+    this.lineage = granted.lineage;
+    this.#key = granted.key;
     Object.freeze(this);
   }
 
@@ -35,17 +45,19 @@ export class Grant {
  *   RefusalError PLATFORM_REFUSED, PLATFORM_LIMIT; ProblemError VAULT_FULL, SERVER_DRAINING.
  */
 export function grantKey(judged: JudgedRequest, vault: Vault, nowMs: number): Grant {
+  const { key, created } = keyFor(judged, vault, nowMs);
+  const lineage = vault.stateOf(key.lineage, nowMs);
+  return new Grant(proofKey, judged.bound, { key, created, lineage });
+}
+
+function keyFor(judged: JudgedRequest, vault: Vault, nowMs: number): Pick<Granted, 'key' | 'created'> {
   switch (judged.bound.request.intent) {
-    case 'get-or-create': {
-      const { key, created } = vault.getOrCreatePlain(judged, nowMs);
-      return new Grant(proofKey, judged.bound, key, created);
-    }
-    case 'create': {
-      const { key, created } = vault.create(judged, nowMs);
-      return new Grant(proofKey, judged.bound, key, created);
-    }
+    case 'get-or-create':
+      return vault.getOrCreatePlain(judged, nowMs);
+    case 'create':
+      return vault.create(judged, nowMs);
     case 'recover':
-      return new Grant(proofKey, judged.bound, recover(judged, vault, nowMs), false);
+      return { key: recover(judged, vault, nowMs), created: false };
   }
 }
 

@@ -57,10 +57,13 @@ export const serverState = (
   { identity, vault, now, extensionsFor }: MacRouteParts,
   account: AccountId,
   lineage: LineageRecord | undefined,
-): ServerState => ({
-  instanceId: identity.instanceId,
-  serverTimeMs: now(),
-  draining: vault.isDraining,
-  lineage: lineage?.state,
-  extensions: extensionsFor?.(account) ?? noExtensions,
-});
+): ServerState => {
+  const nowMs = now();
+  return {
+    instanceId: identity.instanceId,
+    serverTimeMs: nowMs,
+    draining: vault.isDraining,
+    lineage: vault.stateOf(lineage, nowMs),
+    extensions: extensionsFor?.(account) ?? noExtensions,
+  };
+};

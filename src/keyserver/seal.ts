@@ -53,7 +53,7 @@ export interface ServerView {
 
 /** Seals a key by HPKE auth mode, from the server's registered key to the ephemeral key that the quote binds. */
 export function sealGrant(
-  { bound, key, created, givesToken }: Grant,
+  { bound, key, created, givesToken, lineage }: Grant,
   identity: ServerIdentity,
   { nowMs, finalized, extensions }: ServerView,
 ): SealedKey {
@@ -65,7 +65,7 @@ export function sealGrant(
     recoveryToken: givesToken ? key.recoveryToken : undefined,
     serverTimeMs: nowMs,
     finalized,
-    lineage: key.lineage?.state,
+    lineage,
     extensions,
   });
   try {

@@ -3,6 +3,7 @@ import type { AccountId, SlotId } from '../bytes/fixed-bytes.ts';
 import { toHex } from '../bytes/hex.ts';
 import type { RandomSource } from '../crypto/random.ts';
 import { EvidenceError, ProblemError, RefusalError } from '../errors/latchkey-error.ts';
+import type { LineageState } from '../protocol/lineage-state.ts';
 import { isPlainSlotId, PLAIN_SLOT_ID } from '../protocol/report-data.ts';
 import type { JudgedRequest } from './judge.ts';
 import type { LineageRecord } from './lineage-record.ts';
@@ -171,6 +172,14 @@ export class Vault implements VaultView {
   link(key: SlotKey, lineage: LineageRecord): void {
     key.link(lineage);
     this.lineages.link(lineage, key);
+  }
+
+  /** What grants and answers show of a lineage. */
+  stateOf(lineage: LineageRecord | undefined, nowMs: number): LineageState | undefined {
+    if (lineage === undefined) return undefined;
+    // Slots that have ended must not be shown; finding them removes them.
+    for (const { slotId } of lineage.slots()) this.find(lineage.account, slotId, nowMs);
+    return lineage.state;
   }
 
   /** Whether any key of an account is here. */

@@ -40,6 +40,10 @@ export class Metrics {
     'latchkey_slots_threshold',
     'Slots that are needed to open the store',
   );
+  readonly olderGenerationsOpen = this.#gauge(
+    'latchkey_older_generations_open',
+    'Older generations of slots of this store that can still open an older copy of its disk',
+  );
   readonly storeBytes = this.#gauge('latchkey_store_bytes', 'Bytes of all files of the log of the store');
   readonly storeLiveBytes = this.#gauge('latchkey_store_live_bytes', 'Bytes of records that are in force');
   readonly storeFreeBytes = this.#gauge(

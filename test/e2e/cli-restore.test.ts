@@ -68,7 +68,10 @@ describe.sequential('backup and restore of a node', { timeout: 180_000 }, () => 
       ...more,
     );
   const headAtPeer = (): number =>
-    Math.max(0, ...[...(peer.keyServer?.vault.keys() ?? [])].map(({ head }) => head?.sequence ?? 0));
+    Math.max(
+      0,
+      ...[...(peer.keyServer?.vault.keys() ?? [])].map(({ lineage }) => lineage?.facts.head?.sequence ?? 0),
+    );
 
   async function startPeer(): Promise<void> {
     const config = loadConfig(readFileSync(other.configFile, 'utf8'), {});

@@ -10,12 +10,14 @@ import {
   type EnrolledServer,
   firstFile,
   nextGeneration,
+  withdrawSlot,
 } from '../../src/keyslots/generations.ts';
 import { KeyslotDisk } from '../../src/keyslots/keyslot-disk.ts';
 import type { KeyslotFile } from '../../src/keyslots/keyslot-file.ts';
 import { openStoreKey } from '../../src/keyslots/recovery-attempt.ts';
 import { survivals } from '../support/disk-survival.ts';
 import { answerOf, enrolledServer, identity } from '../support/keyslot-fixtures.ts';
+import { aLineageSecret } from '../support/lineages.ts';
 import { SimulatedDisk } from '../support/simulated-disk.ts';
 
 const path = '/node/keyslots.json';
@@ -38,13 +40,16 @@ class World {
     return issued;
   }
 
-  /** One whole re-enrolment, as healing does it: write, confirm one by one, drop, only then forget. */
+  /**
+   * One whole re-enrolment, as healing does it: write, withdraw a slot and confirm it again, drop, only then forget.
+   */
   async reEnrol(file: KeyslotFile | undefined): Promise<KeyslotFile> {
     const slots = new KeyslotDisk(this.disk, path);
     const enrolled = this.issue();
     const input = {
       ...identity,
       storeKey: this.storeKey,
+      lineageSecret: aLineageSecret(),
       generation: nextGeneration(file),
       quorum,
       enrolled,
@@ -53,6 +58,8 @@ class World {
     let next = file === undefined ? firstFile(identity, generation) : addGeneration(file, generation).file;
     await slots.replace(next);
     for (const { slotId, instanceId } of enrolled) {
+      next = withdrawSlot(next, this.storeKey, slotId);
+      await slots.replace(next);
       next = confirmSlot(next, this.storeKey, slotId, instanceId);
       await slots.replace(next);
     }

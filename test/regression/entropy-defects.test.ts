@@ -17,7 +17,13 @@ import { QuoteVerifier } from '../../src/tdx/verify-quote.ts';
 import { START_MS } from '../support/collateral-world.ts';
 import { endNetwork, formedNetwork, restart } from '../support/formed-network.ts';
 import { keyServerWorld } from '../support/key-server-fixture.ts';
-import { clientAccount, keyStatusContent, newSlotId, ProtocolClient } from '../support/protocol-client.ts';
+import {
+  clientAccount,
+  keyStatusContent,
+  lineageKeyNumber,
+  newSlotId,
+  ProtocolClient,
+} from '../support/protocol-client.ts';
 import { SimulatedDisk } from '../support/simulated-disk.ts';
 import { folderDigest, KEYSLOTS, type SimulatedNetwork } from '../support/simulated-network.ts';
 import type { SimulatedNode } from '../support/simulated-network-node.ts';
@@ -66,6 +72,7 @@ describe('defects of the predecessor', () => {
     // A genuine machine that knows account and slot id.
     const thief = await victim.submit(await victim.prepare({ intent: 'create', slotId, platform: 2 }));
     expect(thief).toMatchObject({ status: 409, json: { code: 'KEY_EXISTS' } });
+    await victim.link({ slotId, key: made.key }, lineageKeyNumber(1));
     const back = await victim.obtain({ intent: 'recover', slotId, token: made.recoveryToken });
     expect(toHex(back.key.reveal())).toBe(toHex(made.key.reveal()));
   });
@@ -253,7 +260,9 @@ describe('defects of the predecessor', () => {
   it('3.18 no request body stops a server or changes its state', async () => {
     const world = keyServerWorld();
     const bodies = ['', '{', 'null', '[]', '"x"', '{"a":1}', '\u0000', '{"accountId":{}}', '[[[[[[[[[['];
-    for (const route of ['/challenge', '/request-encryption-key', '/key-status', '/claim', '/forget']) {
+    const ofSlots = ['/key-status', '/reserve', '/claim', '/forget'];
+    const ofLineages = ['/lineage-status', '/lineage-update'];
+    for (const route of ['/challenge', '/request-encryption-key', ...ofSlots, ...ofLineages]) {
       for (const body of bodies) {
         const { status } = await world.send('POST', route, body);
         expect(status, `${route} ${body}`).toBeGreaterThanOrEqual(400);

@@ -11,26 +11,31 @@ import {
   X25519PublicKey,
 } from '../../src/bytes/fixed-bytes.ts';
 import { parsePrefixedHex, toPrefixedHex } from '../../src/bytes/hex.ts';
-import type { SecretBytes } from '../../src/bytes/secret-bytes.ts';
+import { SecretBytes } from '../../src/bytes/secret-bytes.ts';
 import { encodeSs58 } from '../../src/bytes/ss58.ts';
 import { type X25519KeyPair, x25519KeyPairFromSecret } from '../../src/crypto/x25519.ts';
 import { openAuth } from '../../src/hpke/hpke.ts';
-import type { MacRoute } from '../../src/protocol/labels.ts';
-import {
-  claimBytes,
-  decodeSlotState,
-  headToWire,
-  type Incarnation,
-  type KeyStatus,
-  keyStatusBytes,
-  requestMac,
-  responseMac,
-  type SlotState,
-  slotStateBytes,
-} from '../../src/protocol/mac-routes.ts';
+import { type Incarnation, NO_INCARNATION, type Reservation } from '../../src/lineage/incarnation.ts';
+import { lineageIdOf, sealLineageKey } from '../../src/lineage/lineage-key.ts';
+import type { LineageRoute, MacRoute, SlotRoute } from '../../src/protocol/labels.ts';
+import { type LineageUpdate, lineageUpdateBytes } from '../../src/protocol/lineage-messages.ts';
+import { depositToWire, incarnationToWire } from '../../src/protocol/lineage-state.ts';
+import { requestMac, responseMac } from '../../src/protocol/mac.ts';
 import { recoveryProof } from '../../src/protocol/recovery-proof.ts';
 import { type Intent, PLAIN_SLOT_ID, requestReportData } from '../../src/protocol/report-data.ts';
 import { decodeKeyGrant, type KeyGrant, sealedKeyAad, sealedKeyInfo } from '../../src/protocol/sealed-key.ts';
+import {
+  claimBytes,
+  decodeForgotten,
+  decodeServerState,
+  type Forgotten,
+  forgottenBytes,
+  type KeyStatus,
+  keyStatusBytes,
+  reserveBytes,
+  type ServerState,
+  serverStateBytes,
+} from '../../src/protocol/slot-messages.ts';
 import { countingRandom, type KeyServerWorld, type Reply } from './key-server-fixture.ts';
 import { seededBytes } from './seeded-bytes.ts';
 
@@ -140,77 +145,198 @@ export class ProtocolClient {
   /** Sends a request of one of the MAC routes; `changes` spoils the body after the MAC was made. */
   sendMac(
     route: MacRoute,
-    slot: { readonly slotId: SlotId; readonly key: SecretBytes },
-    content: { readonly bytes: Uint8Array; readonly wire: Readonly<Record<string, unknown>> },
+    holder: SlotHolder | LineageHolder,
+    content: MacContent,
     changes: Readonly<Record<string, unknown>> = {},
     timestampMs = this.world.clock.nowMs(),
-  ): { readonly mac: Mac; readonly reply: Promise<Reply> } {
+  ): MacMessage & { readonly reply: Promise<Reply> } {
+    const { mac, body } = this.prepareMac(route, holder, content, timestampMs);
+    return { mac, body, reply: this.world.send('POST', `/${route}`, { ...body, ...changes }) };
+  }
+
+  /** Makes a request of one of the MAC routes. */
+  prepareMac(
+    route: MacRoute,
+    holder: SlotHolder | LineageHolder,
+    content: MacContent,
+    timestampMs = this.world.clock.nowMs(),
+  ): MacMessage {
     const { account } = this;
     const random = draw(16);
-    const envelope = { server: this.world.account, account, slotId: slot.slotId, timestampMs, random };
-    const mac = requestMac(slot.key, route, envelope, content.bytes);
+    const isSlot = 'slotId' in holder;
+    const name = isSlot ? holder.slotId : lineageIdOf(holder.lineageKey);
+    const key = isSlot ? holder.key : holder.lineageKey;
+    const envelope = { server: this.world.account, account, name, timestampMs, random };
+    const mac = requestMac(key, route, envelope, content.bytes);
     const body = {
       accountId: encodeSs58(account),
-      slotId: toPrefixedHex(slot.slotId),
+      [isSlot ? 'slotId' : 'lineageId']: toPrefixedHex(name),
       timestampMs,
       random: toPrefixedHex(random),
       ...content.wire,
       mac: toPrefixedHex(mac),
-      ...changes,
     };
-    return { mac, reply: this.world.send('POST', `/${route}`, body) };
+    return { mac, body };
   }
 
   /** `POST /key-status`, its answer's MAC checked. */
-  async keyStatus(
-    slot: { slotId: SlotId; key: SecretBytes },
+  async keyStatus(slot: SlotHolder, status: Partial<KeyStatus> = {}): Promise<ServerState> {
+    return this.#stateOf('key-status', slot, keyStatusContent(status));
+  }
+
+  /** `POST /key-status` with a lineage key, sealed for the slot. */
+  async link(
+    slot: SlotHolder,
+    lineageKey: SecretBytes,
     status: Partial<KeyStatus> = {},
-  ): Promise<SlotState> {
-    const { mac, reply } = this.sendMac('key-status', slot, keyStatusContent(status));
-    return provedState(slot.key, 'key-status', mac, await reply);
+  ): Promise<ServerState> {
+    return this.keyStatus(slot, { lineage: this.sealed(slot, lineageKey), ...status });
+  }
+
+  /** A new slot of a lineage: created, linked and confirmed. */
+  async obtainLinked(lineageKey: SecretBytes = lineageKeyNumber(1), wish: Wish = {}): Promise<LinkedHolder> {
+    const { slotId = newSlotId() } = wish;
+    const { key, recoveryToken: token } = await this.obtain({ ...wish, intent: 'create', slotId });
+    await this.link({ slotId, key }, lineageKey, { confirm: true });
+    return { slotId, key, token };
+  }
+
+  /** A lineage key, sealed under the server key of a slot. */
+  sealed({ slotId, key }: SlotHolder, lineageKey: SecretBytes): Uint8Array {
+    const { world, account } = this;
+    return sealLineageKey(key, { server: world.account, account, slotId }, lineageKey, draw);
+  }
+
+  /** `POST /reserve`, its answer's MAC checked. */
+  async reserve(slot: SlotHolder, wish: Reservation): Promise<ServerState> {
+    return this.#stateOf('reserve', slot, reserveContent(wish));
   }
 
   /** `POST /claim`, its answer's MAC checked. */
-  async claim(slot: { slotId: SlotId; key: SecretBytes }, incarnation: Incarnation): Promise<SlotState> {
-    const { mac, reply } = this.sendMac('claim', slot, claimContent(incarnation));
-    return provedState(slot.key, 'claim', mac, await reply);
+  async claim(slot: SlotHolder, incarnation: Incarnation): Promise<ServerState> {
+    return this.#stateOf('claim', slot, claimContent(incarnation));
+  }
+
+  /** `POST /forget`, its answer's MAC checked. */
+  async forget(slot: SlotHolder, incarnation: Incarnation = NO_INCARNATION): Promise<Forgotten> {
+    const { mac, reply } = this.sendMac('forget', slot, claimContent(incarnation));
+    const { status, json, text } = await reply;
+    if (status !== 200) throw new Error(`${status} ${text}`);
+    const answer = decodeForgotten(json);
+    requireMac(answer.mac, responseMac(slot.key, 'forget', mac, forgottenBytes(answer.forgotten)));
+    return answer.forgotten;
+  }
+
+  /** `POST /lineage-status`, its answer's MAC checked. */
+  async lineageStatus(lineageKey: SecretBytes): Promise<ServerState> {
+    return this.#stateOf('lineage-status', { lineageKey }, NO_CONTENT);
+  }
+
+  /** `POST /lineage-update`, its answer's MAC checked. */
+  async lineageUpdate(lineageKey: SecretBytes, update: Partial<LineageUpdate>): Promise<ServerState> {
+    return this.#stateOf('lineage-update', { lineageKey }, lineageUpdateContent(update));
+  }
+
+  async #stateOf(route: SlotRoute, slot: SlotHolder, content: MacContent): Promise<ServerState>;
+  async #stateOf(route: LineageRoute, lineage: LineageHolder, content: MacContent): Promise<ServerState>;
+  async #stateOf(route: MacRoute, holder: SlotHolder | LineageHolder, content: MacContent) {
+    const { mac, reply } = this.sendMac(route, holder, content);
+    const { status, json, text } = await reply;
+    if (status !== 200) throw new Error(`${status} ${text}`);
+    const answer = decodeServerState(json);
+    const key = 'slotId' in holder ? holder.key : holder.lineageKey;
+    requireMac(answer.mac, responseMac(key, route, mac, serverStateBytes(answer.state)));
+    return answer.state;
   }
 }
 
+/** A request with its MAC. */
+export interface MacMessage {
+  readonly mac: Mac;
+  readonly body: Readonly<Record<string, unknown>>;
+}
+
+/** Who holds the server key of a slot. */
+export interface SlotHolder {
+  readonly slotId: SlotId;
+  readonly key: SecretBytes;
+}
+
+/** Who holds everything of a slot. */
+export interface LinkedHolder extends SlotHolder {
+  readonly token: SecretBytes | undefined;
+}
+
+/** Who knows the lineage key of a server. */
+export interface LineageHolder {
+  readonly lineageKey: SecretBytes;
+}
+
+/** Canonical bytes and JSON of the content of a request. */
+export interface MacContent {
+  readonly bytes: Uint8Array;
+  readonly wire: Readonly<Record<string, unknown>>;
+}
+
+/** The content of `lineage-status`. */
+export const NO_CONTENT: MacContent = { bytes: new Uint8Array(0), wire: {} };
+
+/** A lineage key that repeats with its number. */
+export const lineageKeyNumber = (number: number): SecretBytes =>
+  SecretBytes.adopt(seededBytes(number + 9000, 32));
+
 /** Bytes and JSON of a key status; by default with an unused boot id and without a head. */
-export function keyStatusContent(status: Partial<KeyStatus>) {
+export function keyStatusContent(status: Partial<KeyStatus>): MacContent {
   const full: KeyStatus = {
     confirm: false,
-    incarnation: NOBODY,
+    lineage: undefined,
+    incarnation: NO_INCARNATION,
     head: undefined,
     report: undefined,
     ...status,
   };
   const wire = {
     confirm: full.confirm,
-    incarnation: full.incarnation.number,
-    bootId: toPrefixedHex(full.incarnation.bootId),
-    ...(full.head === undefined ? {} : { head: headToWire(full.head) }),
+    ...(full.lineage === undefined ? {} : { lineage: toPrefixedHex(full.lineage) }),
+    ...incarnationToWire(full.incarnation),
+    ...(full.head === undefined ? {} : { head: depositToWire(full.head) }),
     ...(full.report === undefined ? {} : { report: full.report }),
   };
   return { bytes: keyStatusBytes(full), wire };
 }
 
-/** Bytes and JSON of a claim. */
-export const claimContent = (incarnation: Incarnation) => ({
-  bytes: claimBytes(incarnation),
-  wire: { incarnation: incarnation.number, bootId: toPrefixedHex(incarnation.bootId) },
+/** Bytes and JSON of a reservation. */
+export const reserveContent = (wish: Reservation): MacContent => ({
+  bytes: reserveBytes(wish),
+  wire: { incarnation: wish.number, boot: toPrefixedHex(wish.boot) },
 });
 
-/** The incarnation before the first claim. */
-export const NOBODY: Incarnation = { number: 0, bootId: new Uint8Array(16) };
+/** Bytes and JSON of a claim, and of a `forget`. */
+export const claimContent = (incarnation: Incarnation): MacContent => ({
+  bytes: claimBytes(incarnation),
+  wire: incarnationToWire(incarnation),
+});
 
-function provedState(key: SecretBytes, route: MacRoute, request: Mac, reply: Reply): SlotState {
-  if (reply.status !== 200) throw new Error(`${reply.status} ${reply.text}`);
-  const { state, mac } = decodeSlotState(reply.json);
-  const expected = responseMac(key, route, request, slotStateBytes(state));
-  if (toPrefixedHex(mac) !== toPrefixedHex(expected)) throw new Error('the MAC of the answer is wrong');
-  return state;
+/** Bytes and JSON of an update of a lineage. */
+export function lineageUpdateContent(update: Partial<LineageUpdate>): MacContent {
+  const full: LineageUpdate = {
+    incarnation: NO_INCARNATION,
+    head: undefined,
+    forget: [],
+    close: false,
+    ...update,
+  };
+  const wire = {
+    ...incarnationToWire(full.incarnation),
+    ...(full.head === undefined ? {} : { head: depositToWire(full.head) }),
+    forget: full.forget.map(toPrefixedHex),
+    close: full.close,
+  };
+  return { bytes: lineageUpdateBytes(full), wire };
+}
+
+function requireMac(observed: Uint8Array, expected: Mac): void {
+  if (toPrefixedHex(observed) !== toPrefixedHex(expected)) throw new Error('the MAC of the answer is wrong');
 }
 
 function quotePart({ platform, version, body, facts }: Wish) {

@@ -9,7 +9,9 @@ import type { Slot } from '../../keyslots/keyslot-file.ts';
 import { type Quorum, thresholdFor } from '../../keyslots/threshold.ts';
 import type { Incarnation } from '../../lineage/incarnation.ts';
 import type { Log } from '../../observe/log.ts';
+import type { LineageState } from '../../protocol/lineage-state.ts';
 import { orAborted } from '../../time/or-aborted.ts';
+import { overtakenReason } from '../node/account-hold.ts';
 import { bootRecord } from '../node/boot-record.ts';
 import type { FencedCause, NodeState, SlotReport } from '../node/node-state.ts';
 import type { OpenNode } from '../node/open-node.ts';
@@ -23,7 +25,7 @@ import {
 import { describeFailure, failureOf } from '../peer/peer-failure.ts';
 import { AttemptPace } from './attempt-pace.ts';
 import { DrainNotices } from './drain-notices.ts';
-import { KeyErasure, LAST_NUMBER } from './key-erasure.ts';
+import { KeyErasure } from './key-erasure.ts';
 import { MissingKeyFetcher } from './missing-key-fetcher.ts';
 import { RepeatedClaims } from './repeated-claims.ts';
 import {
@@ -90,28 +92,38 @@ export class Healer {
   /** What became of the last attempt that brought fewer than n slots. */
   #shortBecause: string | undefined;
   #fenced: FencedState | undefined;
+  #overtakenBefore: Incarnation | undefined;
 
   constructor(parts: HealerParts, node: OpenNode) {
     const { tools, log, options } = parts;
     this.#parts = parts;
     this.#node = node;
     this.#missingKeys = new MissingKeyFetcher(tools, node, new AttemptPace(tools, options));
-    this.#erasure = new KeyErasure({ ...tools, log }, node);
+    this.#erasure = new KeyErasure({ ...tools, log, onOvertaken: (by) => this.#noteFormer(by) }, node);
     this.#pace = new AttemptPace(tools, options);
     this.#drains = new DrainNotices(options.patienceMs);
     this.#forgetful = new RepeatedClaims({ ...options, maxDoublings: MAX_FORGETFUL_DOUBLINGS });
   }
 
-  /** One check of all slots and of the chain. Returns the state of the node afterwards. */
+  /**
+   * One check of all slots and of the chain; before this instance holds its account, one attempt to take hold of it.
+   * Returns the state of the node afterwards.
+   */
   async tick(signal: AbortSignal): Promise<NodeState> {
     if (this.#fenced !== undefined) return this.#fenced;
+    // Before the chain is read: a host that withholds it must not keep an older instance writing.
+    if (this.#isOvertaken) return this.#fence();
     const { chain } = this.#parts;
     const snapshot = await orAborted(chain.snapshot(), signal);
+    // First by the slots that opened the store alone: a server that hangs must not hold up a boot.
+    if (!this.#mayWrite && (await this.#holdBySlots(snapshot, signal))) return this.#opened();
     await this.#missingKeys.learn(snapshot, signal);
-    if (!this.#mayWrite && !(await this.#takeHold(snapshot, signal))) return this.#unclaimed();
+    if (!this.#mayWrite) {
+      return (await this.#takeHold(snapshot, signal)) ? this.#opened() : this.#unclaimed();
+    }
     let check = await this.#check(snapshot, signal);
     if (this.#isOvertaken) return this.#fence();
-    this.#erasure.run(snapshot, this.#straysOf(check), signal);
+    this.#erasure.run(snapshot, this.#shownBy(check), signal);
     const quorum = this.#quorumOf(snapshot);
     if (quorum === undefined) return this.#state(check, this.#tooFewServers(snapshot));
     const isWanted = this.#needsGeneration(check, quorum);
@@ -135,8 +147,14 @@ export class Healer {
   }
 
   get #newerInstance(): Incarnation | undefined {
-    const underFormerLineage = this.#parts.acceptRolledBackStore ? undefined : this.#erasure.overtakenBy;
-    return this.#node.hold.overtakenBy ?? underFormerLineage;
+    return this.#node.hold.overtakenBy ?? this.#overtakenBefore;
+  }
+
+  /** A newer instance under the lineage of a former store key, which this node did not know when it changed the key. */
+  #noteFormer(by: Incarnation): void {
+    if (this.#parts.acceptRolledBackStore) return;
+    this.#overtakenBefore = by;
+    this.#node.store.fence(overtakenReason(by));
   }
 
   /** The quorum of a new generation; `undefined` while the chain shows too few servers. */
@@ -159,6 +177,11 @@ export class Healer {
    * those of a new one.
    */
   async #takeHold(snapshot: ChainSnapshot, signal: AbortSignal): Promise<boolean> {
+    return (await this.#holdBySlots(snapshot, signal)) || (await this.#holdByNewSlots(snapshot, signal));
+  }
+
+  /** Takes hold by the slots of the keyslot file whose keys are known. */
+  async #holdBySlots(snapshot: ChainSnapshot, signal: AbortSignal): Promise<boolean> {
     const { hold, rollback, book } = this.#node;
     const { client } = this.#parts.tools;
     if (rollback?.acceptsOlder && !this.#hasAskedAll) {
@@ -173,9 +196,8 @@ export class Healer {
       const targets = this.#holdTargets(snapshot);
       await takeHold(client, hold, rollback, { targets, thresholds }, signal);
     }
-    if (!hold.holds) return this.#holdByNewSlots(snapshot, signal);
-    await this.#begin();
-    return true;
+    if (hold.holds) await this.#begin();
+    return hold.holds;
   }
 
   #holdTargets({ servers }: ChainSnapshot): readonly HoldTarget[] {
@@ -229,8 +251,9 @@ export class Healer {
       this.#forgetEnrolment(enrolment, snapshot);
       return false;
     }
-    await this.#begin();
+    // First the keyslot file: no other slots open the store any more.
     await this.#putInFront(enrolment, quorum, { checked: [] });
+    await this.#begin();
     return true;
   }
 
@@ -258,11 +281,15 @@ export class Healer {
   }
 
   #unclaimed(): NodeState {
+    return { ...this.#opened(), reason: 'too few key servers have shown the mark of this instance' };
+  }
+
+  #opened(): Extract<NodeState, { name: 'open' }> {
     const slots = this.#node.book.slots().map(({ slot: { server, slotId } }): SlotReport => {
       const standing = this.#missingKeys.unknown.get(toHex(slotId)) ?? 'asked';
       return { server, endpoint: undefined, standing };
     });
-    return { name: 'open', reason: 'too few key servers have shown the mark of this instance', slots };
+    return { name: 'open', slots };
   }
 
   /** Something changed for the better: the next tick may try at once. */
@@ -285,26 +312,18 @@ export class Healer {
     const check = await checkSlots(tools.client, this.#node, snapshot, known, signal);
     // The newer instance may depend on the slots that this instance would give up.
     if (this.#isOvertaken) return check;
-    await this.#node.book.note(confirmations(check), lostSlots(check));
+    const isNoted = await this.#node.book.note(confirmations(check), lostSlots(check));
+    if (!isNoted) this.#parts.log('warn', 'slots.older-kept', {});
     this.#live = newestOf(this.#node, check).filter(isLive).length;
     this.#noteSilence(check);
     this.#suspected.clear(check.checked);
     return check;
   }
 
-  /**
-   * Slots of the lineage that servers show and that are in no generation: of an attempt that was cut off, or of the time
-   * after a backup was made. Not before the own n slots are confirmed.
-   */
-  #straysOf({ checked }: SlotCheck): ReadonlyMap<string, readonly SlotId[]> {
-    const { book } = this.#node;
+  /** Slots of the lineage that the servers of the keyslot file show; none before the own n slots live. */
+  #shownBy({ checked }: SlotCheck): ReadonlyMap<string, readonly SlotId[]> {
     if (!this.#isBacked) return new Map();
-    return new Map(
-      checked.flatMap(({ slot, shown }) => {
-        const strays = shown.filter((slotId) => !book.has(slotId));
-        return strays.length === 0 ? [] : [[toHex(slot.server), strays] as const];
-      }),
-    );
+    return new Map(checked.map(({ slot, shown }) => [toHex(slot.server), shown] as const));
   }
 
   #noteSilence({ checked }: SlotCheck): void {
@@ -358,6 +377,11 @@ export class Healer {
     const nowMs = tools.clock.nowMs();
     const staying = newestOf(this.#node, check).filter((one) => isLive(one) && !isDraining(one));
     const enrolled = staying.map(({ slot }) => slot.server);
+    // Another instance may live at servers that this one does not know.
+    if (this.#live < (this.#node.book.newest?.t ?? 1)) {
+      await sweepLineage(tools, this.#node, snapshot, signal);
+      if (this.#isOvertaken) return false;
+    }
     // Fewer servers than this would not be better than what there is; a slot less for each server that drains is not.
     const worthwhile = Math.min(quorum.n, Math.max(quorum.t, this.#live, staying.length + 1));
     const draining = check.checked.filter(isDraining).map(({ slot }) => slot.server);
@@ -378,7 +402,8 @@ export class Healer {
     this.#shortBecause = count < quorum.n ? shortfall(enrolment, quorum) : undefined;
     const leaves = newestOf(this.#node, check).filter(isDraining);
     const forgotten = newestOf(this.#node, check).filter(hasForgotten);
-    if (signal.aborted || count < worthwhile || this.#isDoubtful(check, enrolment, quorum)) {
+    const isDoubtful = this.#isDoubtful(check, enrolment, quorum);
+    if (signal.aborted || count < worthwhile || isDoubtful) {
       this.#backOff(count, quorum);
       this.#forgetEnrolment(enrolment, snapshot);
       return false;
@@ -398,6 +423,7 @@ export class Healer {
     signal: AbortSignal,
   ): Promise<Enrolment> {
     const { hold, rollback, store, identity } = this.#node;
+    const shown: LineageState[] = [];
     const enrolment = await enrol(this.#parts.tools, {
       worthwhile: quorum.t,
       ...rest,
@@ -410,20 +436,27 @@ export class Healer {
         head: () => (hold.holds ? hold.headOf(store.head()) : undefined),
         onState: ({ lineage }) => {
           hold.observe(lineage);
-          if (!hold.holds && lineage !== undefined) rollback?.compare(lineage);
+          if (lineage !== undefined) shown.push(lineage);
         },
       },
       signal,
     });
     this.#logFailures(enrolment);
+    try {
+      if (!hold.holds) for (const state of shown) rollback?.compare(state);
+    } catch (error) {
+      this.#forgetEnrolment(enrolment, snapshot);
+      throw error;
+    }
     return enrolment;
   }
 
   /** Whether a generation of these servers would answer a "forgot" that is not true. */
-  #isDoubtful({ checked }: SlotCheck, { servers }: Enrolment, { n }: Quorum): boolean {
-    const fresh = this.#suspected.learn(checked, servers);
+  #isDoubtful({ checked }: SlotCheck, { servers, unlinked }: Enrolment, { n }: Quorum): boolean {
+    const granted = [...servers, ...unlinked];
+    const fresh = this.#suspected.learn(checked, granted);
     for (const server of fresh) this.#parts.log('warn', 'slot.doubted', { server: encodeSs58(server) });
-    return fresh.length > 0 || (servers.length < n && contradicted(checked, servers).length > 0);
+    return fresh.length > 0 || (servers.length < n && contradicted(checked, granted).length > 0);
   }
 
   async #putInFront({ servers }: Enrolment, quorum: Quorum, check: SlotCheck): Promise<void> {
@@ -488,12 +521,11 @@ export class Healer {
   #fence(): NodeState {
     const number = this.#newerInstance?.number ?? 0;
     const own = this.#node.hold.incarnation.number;
-    const reason =
-      number === LAST_NUMBER
-        ? 'the store key of this node was changed by another instance'
-        : `incarnation ${number} of this node has claimed the account`;
     this.#parts.log('error', 'node.fenced', { incarnation: number, own });
-    return this.#stopWriting('newer-instance', reason);
+    return this.#stopWriting(
+      'newer-instance',
+      overtakenReason(this.#newerInstance ?? this.#node.hold.incarnation),
+    );
   }
 
   #stopWriting(cause: FencedCause, reason: string): FencedState {

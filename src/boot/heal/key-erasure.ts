@@ -10,14 +10,12 @@ import { Lineage } from '../../lineage/lineage.ts';
 import { isNewer } from '../../lineage/rules.ts';
 import type { Log } from '../../observe/log.ts';
 import { MAX_LINEAGE_SLOTS } from '../../protocol/lineage-state.ts';
+import { LAST_NUMBER } from '../node/account-hold.ts';
 import type { OldLineage, OldServer, OldSlot } from '../node/older-generations.ts';
 import type { OpenNode } from '../node/open-node.ts';
 import type { ServerVetter } from '../obtain/vet-server.ts';
 import type { PeerClient } from '../peer/peer-client.ts';
 import { describeFailure, failureOf } from '../peer/peer-failure.ts';
-
-/** The number of the incarnation that closes a lineage: no boot has a larger one. */
-export const LAST_NUMBER = Number.MAX_SAFE_INTEGER;
 
 /**
  * Has servers erase the keys that no generation needs any more, and close lineages of former store keys: while such a
@@ -31,31 +29,38 @@ export class KeyErasure {
   readonly #node: OpenNode;
   /** Servers with a running request. */
   readonly #telling = new Set<string>();
+  /** Slots of the lineage at servers without a slot of this node, as they showed them at the last visit, by server. */
+  readonly #found = new Map<string, readonly SlotId[]>();
   /** Where the visit of servers without a slot of this node goes on. */
   #next = 0;
-  #overtakenBy: Incarnation | undefined;
+  readonly #onOvertaken: (by: Incarnation) => void;
 
+  /** @param parts.onOvertaken is called at the answer that shows a newer instance under a former lineage. */
   constructor(
-    parts: { readonly client: PeerClient; readonly vetter: ServerVetter; readonly log: Log },
+    parts: {
+      readonly client: PeerClient;
+      readonly vetter: ServerVetter;
+      readonly log: Log;
+      readonly onOvertaken: (by: Incarnation) => void;
+    },
     node: OpenNode,
   ) {
     this.#client = parts.client;
     this.#vetter = parts.vetter;
     this.#log = parts.log;
+    this.#onOvertaken = parts.onOvertaken;
     this.#node = node;
-  }
-
-  /** A newer instance under the lineage of a former store key, which this node did not know when it changed the key. */
-  get overtakenBy(): Incarnation | undefined {
-    return this.#overtakenBy;
   }
 
   /**
    * Starts what is due and returns at once; only for an instance that holds the account.
-   * @param strays slots of the lineage that servers showed and that are in no generation, by server (hex).
+   * @param shown slots of the lineage that servers showed, by server (hex); empty unless all slots of this node live.
+   *   Those that are in no generation are erased: of an attempt that was cut off, or of the time after a backup was made.
+   *   The caller has no generation under way.
    */
-  run(snapshot: ChainSnapshot, strays: ReadonlyMap<string, readonly SlotId[]>, signal: AbortSignal): void {
+  run(snapshot: ChainSnapshot, shown: ReadonlyMap<string, readonly SlotId[]>, signal: AbortSignal): void {
     const { book, older, hold } = this.#node;
+    void older.saveMissing();
     const old = new Map<string, OldSlot[]>();
     for (const slot of older.generations.flatMap(({ slots }) => slots)) {
       // A slot of the keyslot file is never erased, whatever the list says: the host may have put back an older file.
@@ -67,7 +72,9 @@ export class KeyErasure {
     for (const record of snapshot.servers) {
       const name = toHex(record.account);
       const slots = old.get(name) ?? [];
-      const ids = [...slots.map(({ slotId }) => slotId), ...(strays.get(name) ?? [])];
+      const seen = shown.size === 0 ? [] : [...(shown.get(name) ?? []), ...(this.#found.get(name) ?? [])];
+      const strays = seen.filter((slotId) => !book.has(slotId));
+      const ids = [...slots.map(({ slotId }) => slotId), ...strays];
       if (ids.length > 0 || record === visited) {
         this.#once(name, record, () => this.#update(record, slots, ids, snapshot, signal));
       }
@@ -79,7 +86,7 @@ export class KeyErasure {
       for (const old of lineage.servers) {
         const record = snapshot.servers.find(({ account }) => equalBytes(account, old.server));
         if (record === undefined) continue;
-        this.#once(`${toHex(old.server)}/${toHex(lineage.last.boot)}`, record, () =>
+        this.#once(`${toHex(old.server)}/${toHex(old.instanceId)}/former`, record, () =>
           this.#close(record, old, lineage, snapshot, signal),
         );
       }
@@ -137,6 +144,7 @@ export class KeyErasure {
       );
       hold.observe(lineage);
       if (lineage === undefined) return;
+      this.#found.set(toHex(record.account), lineage.slots);
       await older.erased(forget.filter((id) => !lineage.slots.some((slotId) => equalBytes(slotId, id))));
     } catch (error) {
       if (slots.length === 0 || failureOf(error).kind !== 'forgot') throw error;
@@ -169,14 +177,19 @@ export class KeyErasure {
       const shown = answer.lineage?.shown;
       if (shown === undefined) return;
       if (shown.number === LAST_NUMBER && lineage.isOwnIncarnation(shown)) {
-        await older.closed(old.secret, [record.account]);
+        await older.closed(
+          old.secret,
+          old.servers.filter(({ server }) => equalBytes(server, record.account)),
+        );
       } else if (isNewer(shown, from) && lineage.isOwnIncarnation(shown)) {
-        this.#overtakenBy = shown;
+        this.#onOvertaken(shown);
       }
     } catch (error) {
       if (failureOf(error).kind !== 'forgot') throw error;
       const present = await this.#vetter.instanceOf(record, snapshot, signal);
-      if (!equalBytes(present, instanceId)) await older.closed(old.secret, [record.account]);
+      if (!equalBytes(present, instanceId)) {
+        await older.closed(old.secret, [{ server: record.account, instanceId }]);
+      }
     } finally {
       key.wipe();
       lineage.wipe();
@@ -190,7 +203,7 @@ export class KeyErasure {
     const gone = older.generations.flatMap(({ slots }) => slots).filter(({ server }) => !isKnown(server));
     if (gone.length > 0) await older.erased(gone.map(({ slotId }) => slotId));
     for (const { secret, servers: closers } of older.lineages) {
-      const left = closers.map(({ server }) => server).filter((server) => !isKnown(server));
+      const left = closers.filter(({ server }) => !isKnown(server));
       if (left.length > 0) await older.closed(secret, left);
     }
   }

@@ -1,6 +1,7 @@
 import { toHex } from '../../bytes/hex.ts';
 import type { ChainSnapshot } from '../../chain/chain-view.ts';
 import type { Generation } from '../../keyslots/keyslot-file.ts';
+import type { LineageState } from '../../protocol/lineage-state.ts';
 import type { OpenNode } from '../node/open-node.ts';
 import { fetchSlotKeys } from '../obtain/fetch-slot-keys.ts';
 import type { RoundTools } from '../obtain/key-round.ts';
@@ -24,7 +25,7 @@ export class MissingKeyFetcher {
     this.#pace = pace;
   }
 
-  /** Asks for the missing keys, with exponential back-off. */
+  /** Asks for the missing keys, with exponential back-off. @throws EvidenceError STORE_ROLLED_BACK. */
   async learn(snapshot: ChainSnapshot, signal: AbortSignal): Promise<void> {
     const { book } = this.#node;
     if (!this.#pace.isDue) return;
@@ -37,13 +38,20 @@ export class MissingKeyFetcher {
   }
 
   async #learnKeysOf(generation: Generation, snapshot: ChainSnapshot, signal: AbortSignal): Promise<void> {
-    const { book } = this.#node;
+    const { book, hold, rollback } = this.#node;
     const { file } = book;
     if (file === undefined) return;
+    const shown: LineageState[] = [];
     const slots = generation.slots.filter(({ slotId }) => book.keyOf(slotId) === undefined);
     await fetchSlotKeys(this.#tools, { file, slots, snapshot, signal }, (slotId, answer) => {
-      if (answer.ok) book.learn(slotId, answer.key);
-      else this.unknown.set(toHex(slotId), answer.failure);
+      if (!answer.ok) {
+        this.unknown.set(toHex(slotId), answer.failure);
+        return;
+      }
+      book.learn(slotId, answer.key);
+      hold.observe(answer.lineage);
+      if (answer.lineage !== undefined) shown.push(answer.lineage);
     });
+    if (!hold.holds) for (const state of shown) rollback?.compare(state);
   }
 }

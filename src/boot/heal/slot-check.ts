@@ -170,7 +170,7 @@ export async function askLineage(
 
 /** Where it shows a mark that this node never made, it takes neither heads nor slots of this node. */
 const strangeMark: PeerFailure = {
-  kind: 'lied',
+  kind: 'garbage',
   detail: 'it shows a mark that this node did not make',
 };
 

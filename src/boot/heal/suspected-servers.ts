@@ -5,6 +5,9 @@ import type { EnrolledServer } from '../../keyslots/generations.ts';
 import type { Slot } from '../../keyslots/keyslot-file.ts';
 import { type CheckedSlot, isLive } from './slot-check.ts';
 
+/** A server that has just given a key, and the process that did. */
+type Granting = Pick<EnrolledServer, 'server' | 'instanceId'>;
+
 /** Cap on the back-off exponent. */
 const MAX_DOUBLINGS = 10;
 
@@ -28,9 +31,9 @@ export class SuspectedServers {
     return 2 ** (this.#doubted.get(toHex(server))?.doublings ?? 0);
   }
 
-  /** Takes what an enrolment proved; returns the servers that are doubted for the first time. */
-  learn(checked: readonly CheckedSlot[], enrolled: readonly EnrolledServer[]): readonly AccountId[] {
-    const fresh = contradicted(checked, enrolled).filter((slot) => !this.covers(slot));
+  /** Takes what the grants of an enrolment proved; returns the servers that are doubted for the first time. */
+  learn(checked: readonly CheckedSlot[], granted: readonly Granting[]): readonly AccountId[] {
+    const fresh = contradicted(checked, granted).filter((slot) => !this.covers(slot));
     for (const { server, instanceId } of fresh) {
       this.#doubted.set(toHex(server), { instance: toHex(instanceId), doublings: 0 });
     }
@@ -55,15 +58,12 @@ export class SuspectedServers {
 }
 
 /** Slots that were not proved, although the process that issued them has just given another key. */
-export function contradicted(
-  checked: readonly CheckedSlot[],
-  enrolled: readonly EnrolledServer[],
-): readonly Slot[] {
+export function contradicted(checked: readonly CheckedSlot[], granted: readonly Granting[]): readonly Slot[] {
   return checked
     .filter((one) => !isLive(one) && !isProvedFalse(one))
     .map(({ slot }) => slot)
     .filter((slot) =>
-      enrolled.some(
+      granted.some(
         ({ server, instanceId }) =>
           equalBytes(server, slot.server) && equalBytes(instanceId, slot.instanceId),
       ),

@@ -42,8 +42,11 @@ export async function takeHold(
   quorum: HoldQuorum,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const ask = (request: (target: HoldTarget) => Promise<ServerState>) =>
-    askAll(quorum.targets, async (target) => {
+  const ask = (
+    request: (target: HoldTarget) => Promise<ServerState>,
+    counts: (lineage: LineageState) => boolean,
+  ): Promise<boolean> =>
+    askUntil(quorum, counts, async (target) => {
       const { lineage } = await request(target);
       hold.observe(lineage);
       if (lineage !== undefined) rollback?.compare(lineage);
@@ -51,32 +54,29 @@ export async function takeHold(
     });
   for (let round = 0; round < MAX_ROUNDS && !signal.aborted; round++) {
     if (hold.isBeaten) hold.rise();
-    const reserved = await ask(({ peer, held }) => client.reserve(peer, held, hold.wish, signal));
-    if (
-      isEnough(
-        quorum,
-        reserved.filter(({ lineage }) => lineage && hold.isReserved(lineage)),
-      )
-    ) {
-      const shown = await ask(({ peer, held }) => client.claim(peer, held, hold.incarnation, signal));
-      if (
-        isEnough(
-          quorum,
-          shown.filter(({ lineage }) => lineage && hold.isShown(lineage)),
-        )
-      ) {
-        hold.take();
-        return true;
-      }
+    const isReserved = await ask(
+      async ({ peer, held }) => {
+        const state = await client.reserve(peer, held, hold.wish, signal);
+        // An operator who accepts an older store accepts what a server shows late, too.
+        if (round === 0 && state.lineage !== undefined) rollback?.accept(state.lineage);
+        return state;
+      },
+      (lineage) => hold.isReserved(lineage),
+    );
+    const isShown =
+      isReserved &&
+      (await ask(
+        ({ peer, held }) => client.claim(peer, held, hold.incarnation, signal),
+        (lineage) => hold.isShown(lineage),
+      ));
+    // Another instance may have shown itself since: then this one goes above it, and writes nothing before.
+    if (isShown && !hold.isOutrun) {
+      hold.take();
+      return true;
     }
     if (!hold.isBeaten) return false;
   }
   return false;
-}
-
-interface Answer {
-  readonly target: HoldTarget;
-  readonly lineage: ServerState['lineage'];
 }
 
 /** How long the servers of the chain are asked what they know of a lineage. */
@@ -110,24 +110,35 @@ export async function sweepLineage(
   return found;
 }
 
-/** Asks all at once. A server that does not answer is left out; what the node itself refuses is thrown at the end. */
-async function askAll(
-  targets: readonly HoldTarget[],
-  ask: (target: HoldTarget) => Promise<ServerState['lineage']>,
-): Promise<readonly Answer[]> {
-  const results = await Promise.allSettled(
-    targets.map(async (target) => ({ target, lineage: await ask(target) })),
-  );
-  const refusal = results.find((result) => result.status === 'rejected' && isRolledBack(result.reason));
-  if (refusal?.status === 'rejected') throw refusal.reason;
-  return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+/**
+ * Asks all at once. Ends as soon as t servers of one generation count, so that a server that hangs holds up nothing;
+ * what the others answer is still looked at. A server that does not answer does not count.
+ * @throws EvidenceError STORE_ROLLED_BACK when one of the answers shows that this store is too old.
+ */
+async function askUntil(
+  { targets, thresholds }: HoldQuorum,
+  counts: (lineage: LineageState) => boolean,
+  ask: (target: HoldTarget) => Promise<LineageState | undefined>,
+): Promise<boolean> {
+  const counted = new Map<number, number>();
+  let isEnough = false;
+  await new Promise<void>((resolve, reject) => {
+    const one = async (target: HoldTarget): Promise<void> => {
+      const lineage = await ask(target).catch((error: unknown) => {
+        if (isRolledBack(error)) reject(error);
+        return undefined;
+      });
+      if (lineage === undefined || !counts(lineage)) return;
+      const count = (counted.get(target.generation) ?? 0) + 1;
+      counted.set(target.generation, count);
+      if (count < (thresholds.get(target.generation) ?? Number.POSITIVE_INFINITY)) return;
+      isEnough = true;
+      resolve();
+    };
+    void Promise.all(targets.map(one)).then(() => resolve());
+  });
+  return isEnough;
 }
 
 const isRolledBack = (error: unknown): boolean =>
   error instanceof LatchkeyError && error.code === 'STORE_ROLLED_BACK';
-
-/** Whether the answers come from t servers of one generation. */
-const isEnough = ({ thresholds }: HoldQuorum, answers: readonly Answer[]): boolean =>
-  [...thresholds].some(
-    ([generation, t]) => answers.filter(({ target }) => target.generation === generation).length >= t,
-  );

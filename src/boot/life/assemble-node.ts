@@ -1,6 +1,7 @@
 import type { SecretBytes } from '../../bytes/secret-bytes.ts';
 import { KeyslotDisk } from '../../keyslots/keyslot-disk.ts';
 import { SealedStore } from '../../store/sealed-store.ts';
+import { overtakenReason } from '../node/account-hold.ts';
 import { FencedStore } from '../node/fenced-store.ts';
 import { NodeFolder } from '../node/node-folder.ts';
 import { OlderGenerations } from '../node/older-generations.ts';
@@ -69,7 +70,8 @@ export async function assembleNode(
 ): Promise<OpenNode> {
   const { store, storeKey, identity, hold, rollback } = parts;
   const { fenced = new FencedStore(store, hold.holds) } = parts;
-  const older = await OlderGenerations.open(fenced);
+  hold.whenOvertaken((by) => fenced.fence(overtakenReason(by)));
+  const older = await OlderGenerations.open(fenced, hold.lineage.secret);
   const book = makeBook((generations) => older.leave(generations));
   const close = async (): Promise<void> => {
     try {

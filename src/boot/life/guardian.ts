@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import { EvidenceError, LatchkeyError, ProblemError } from '../../errors/latchkey-error.ts';
+import { LatchkeyError, ProblemError } from '../../errors/latchkey-error.ts';
 import { Healer } from '../heal/healer.ts';
 import { lockedCauseOf } from '../node/locked-cause.ts';
 import { NodeFolder } from '../node/node-folder.ts';
@@ -102,7 +102,7 @@ export class Guardian {
     let isKept = false;
     try {
       for (let attempt = 1; !this.#stop.signal.aborted; attempt++) {
-        const state = await this.#holdOnce(healer);
+        const state = await this.#holdOnce(healer, node);
         if (node.store.isReleased) {
           isKept = true;
           this.#healer = healer;
@@ -117,11 +117,12 @@ export class Guardian {
     }
   }
 
-  async #holdOnce(healer: Healer): Promise<NodeState> {
+  async #holdOnce(healer: Healer, node: OpenNode): Promise<NodeState> {
     try {
       this.#set(await healer.tick(this.#stop.signal));
     } catch (error) {
-      if (error instanceof EvidenceError) throw error;
+      // The store stays open for anything else: its slots may be lost by now, and the key is nowhere else.
+      if (mustClose(error, node)) throw error;
       this.#parts.log('error', 'healing.failed', { error: messageOf(error) });
     }
     return this.#state;
@@ -276,6 +277,16 @@ export class Guardian {
     await clock.sleep(milliseconds * jitter, this.#wake.signal);
   }
 }
+
+/**
+ * Whether an instance that does not write yet closes its store again: it must not go on with this disk, or it holds and
+ * its first record was not written, so that the store takes nothing more until it is opened anew.
+ */
+const mustClose = (error: unknown, { hold }: OpenNode): boolean =>
+  error instanceof LatchkeyError &&
+  (error.code === 'STORE_ROLLED_BACK' ||
+    error.code === 'LINEAGE_CLOSED' ||
+    (hold.holds && error.code.startsWith('STORE_')));
 
 function messageOf(error: unknown): string {
   if (error instanceof LatchkeyError) return `${error.code}: ${error.message}`;

@@ -43,7 +43,7 @@ export class RotationFailed extends Error {
   }
 }
 
-/** The store did not say whether it changed its key; the cause is its error. */
+/** The new key is in force, or may be: its slots must stay. The cause is the error that ended the rotation. */
 class KeyUndecided extends Error {
   override readonly name = 'KeyUndecided';
 }
@@ -197,19 +197,21 @@ async function changeKey(stage: BootStage, node: OpenNode, change: KeyChange): P
     if (error instanceof LatchkeyError && keepFormerKey.has(error.code)) throw error;
     throw new KeyUndecided('the store did not say whether it changed its key', { cause: error });
   });
-  await node.sealed.batch([bootRecord(hold.incarnation)]).catch((error: unknown) => {
-    throw new KeyUndecided('the first record under the new key was not written', { cause: error });
-  });
-  await disk.replace(first).catch((error: unknown) => {
-    // The former generation no longer opens the store; the next change of the file removes it.
-    parts.log('warn', 'slots.former-not-removed', { error: String(error) });
-  });
-  const rotated = await assembleNode(
-    { store: node.sealed, storeKey, identity, hold, fenced: node.store },
-    (leave) => bookOf(parts, folder.path, { storeKey, leave }, first),
-  );
-  for (const { slotId, key } of enrolment.servers) rotated.book.learn(slotId, key);
-  return rotated;
+  try {
+    await node.sealed.batch([bootRecord(hold.incarnation)]);
+    await disk.replace(first).catch((error: unknown) => {
+      // The former generation no longer opens the store; the next change of the file removes it.
+      parts.log('warn', 'slots.former-not-removed', { error: String(error) });
+    });
+    const rotated = await assembleNode(
+      { store: node.sealed, storeKey, identity, hold, fenced: node.store },
+      (leave) => bookOf(parts, folder.path, { storeKey, leave }, first),
+    );
+    for (const { slotId, key } of enrolment.servers) rotated.book.learn(slotId, key);
+    return rotated;
+  } catch (error) {
+    throw new KeyUndecided('the store has the new key, and the node does not go on', { cause: error });
+  }
 }
 
 /** The present lineage, as the store notes it for the time after the change, with all servers that may know of it. */

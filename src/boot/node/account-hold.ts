@@ -1,5 +1,6 @@
 import { equalBytes } from '../../bytes/concat.ts';
 import type { RandomSource } from '../../crypto/random.ts';
+import { EvidenceError } from '../../errors/latchkey-error.ts';
 import type { Head } from '../../lineage/head.ts';
 import { BOOT_BYTES, type Incarnation, NO_INCARNATION, type Reservation } from '../../lineage/incarnation.ts';
 import type { Lineage } from '../../lineage/lineage.ts';
@@ -9,6 +10,9 @@ import type { LogHead } from '../../store/api/log-head.ts';
 
 /** By how much one answer may raise the number of a boot without the node's own mark. */
 export const MAX_NUMBER_JUMP = 2 ** 20;
+
+/** The number of the incarnation that closes a lineage: no boot has a larger one. */
+export const LAST_NUMBER = Number.MAX_SAFE_INTEGER;
 
 /** The random part of a boot's id; drawn once per start. */
 export const bootRandom = (random: RandomSource): Uint8Array => random(BOOT_BYTES);
@@ -27,6 +31,7 @@ export class AccountHold {
   #newest: Incarnation;
   /** The highest number that a server showed as reserved, within the bound. */
   #reserved = 0;
+  #onOvertaken: (by: Incarnation) => void = () => undefined;
 
   /**
    * @param boot 8 random bytes, drawn once per start.
@@ -65,6 +70,11 @@ export class AccountHold {
     return this.#holds && isNewer(this.#newest, this.#incarnation) ? this.#newest : undefined;
   }
 
+  /** Is called at the answer that shows a newer incarnation to this boot, which holds. */
+  whenOvertaken(act: (by: Incarnation) => void): void {
+    this.#onOvertaken = act;
+  }
+
   /** Notes what a server shows. Marks that are not this node's own count for nothing. */
   observe(state: LineageState | undefined): void {
     if (state === undefined) return;
@@ -74,6 +84,8 @@ export class AccountHold {
     if (head !== undefined && isNewer(head.incarnation, this.#newest) && this.lineage.isOwnHead(head)) {
       this.#newest = head.incarnation;
     }
+    const newer = this.overtakenBy;
+    if (newer !== undefined) this.#onOvertaken(newer);
     if (this.#holds || this.#isOwn(reserved)) return;
     // A reservation has no mark, so a server may invent it.
     const own = Math.max(this.#newest.number, this.#incarnation.number);
@@ -110,10 +122,19 @@ export class AccountHold {
     return isNewer(this.#newest, this.#incarnation) || this.#reserved >= this.#incarnation.number;
   }
 
-  /** Goes above everything that is known; only before it holds. */
+  /** Whether a newer incarnation of this node than this boot has shown itself. */
+  get isOutrun(): boolean {
+    return isNewer(this.#newest, this.#incarnation);
+  }
+
+  /**
+   * Goes above everything that is known; only before it holds.
+   * @throws EvidenceError LINEAGE_CLOSED when the node has another store key, and so another lineage.
+   */
   rise(): void {
     if (this.#holds) throw new TypeError('a boot that holds keeps its number');
     const number = Math.max(this.#newest.number, this.#reserved) + 1;
+    if (number >= LAST_NUMBER) throw lineageClosed();
     this.#incarnation = this.lineage.incarnation(number, this.#boot);
   }
 
@@ -131,3 +152,14 @@ export class AccountHold {
     return number === this.#incarnation.number && equalBytes(boot, this.#boot);
   }
 }
+
+/** Why an instance writes no more. */
+export const overtakenReason = ({ number }: Incarnation): string =>
+  number === LAST_NUMBER
+    ? 'the store key of this node was changed by another instance'
+    : `incarnation ${number} of this node has claimed the account`;
+
+const lineageClosed = (): EvidenceError =>
+  new EvidenceError('LINEAGE_CLOSED', 'another instance of this node has changed the store key', {
+    hint: 'this disk is from before that change; put the newest disk back',
+  });

@@ -42,6 +42,7 @@ const causes: Readonly<Partial<Record<ErrorCode, LockedCause>>> = {
   CHAIN_FINALITY_UNPROVEN: 'chain-refused',
   CHAIN_AUTHORITIES_UNKNOWN: 'chain-refused',
   STORE_ROLLED_BACK: 'rolled-back',
+  LINEAGE_CLOSED: 'rolled-back',
   KEYSLOT_FILE_MISSING: 'keyslots',
   KEYSLOT_FILE_MALFORMED: 'keyslots',
   KEYSLOT_FILE_FOREIGN: 'keyslots',

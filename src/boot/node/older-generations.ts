@@ -40,28 +40,38 @@ export type OldServer = Pick<OldSlot, 'server' | 'instanceId'>;
 const GENERATION = 'generation/';
 const LINEAGE = 'former/';
 const SECRET_BYTES = 32;
+const TAG_BYTES = 16;
 const NUMBER_BYTES = 8;
 const generationName = (generation: number): string => `${GENERATION}${String(generation).padStart(16, '0')}`;
-const lineageName = (secret: SecretBytes): string =>
-  `${LINEAGE}${toHex(sha256(secret.reveal()).subarray(0, 16))}`;
+/** Names a lineage in the store without telling its secret: the first 16 bytes of the secret's SHA-256. */
+const tagOf = (secret: SecretBytes): Uint8Array => sha256(secret.reveal()).subarray(0, TAG_BYTES);
+const lineageName = (secret: SecretBytes): string => `${LINEAGE}${toHex(tagOf(secret))}`;
 
 /**
  * What a node left behind and servers may still hold: while t slots of an older generation live, an older copy of the
- * disk opens. Kept in the store, so that the servers are asked until they answer, across restarts.
+ * disk opens. Kept in the store, so that the servers are asked until they answer, across restarts. A store that cannot
+ * be written keeps no one from healing: what is not durable yet is kept in memory and tried again.
  */
 export class OlderGenerations {
   readonly #namespace: Namespace;
+  readonly #tag: Uint8Array;
   readonly #generations = new Map<number, OldGeneration>();
   readonly #lineages = new Map<string, OldLineage>();
+  /** Names of records that are not as durable as they are here. */
+  readonly #unsaved = new Set<string>();
   #last: Promise<unknown> = Promise.resolve();
 
-  private constructor(namespace: Namespace) {
+  private constructor(namespace: Namespace, tag: Uint8Array) {
     this.#namespace = namespace;
+    this.#tag = tag;
   }
 
-  /** Reads what a store has. */
-  static async open(store: Store): Promise<OlderGenerations> {
-    const older = new OlderGenerations(await store.namespace(LINEAGE_NAMESPACE));
+  /**
+   * Reads what a store has.
+   * @param secret of the present lineage; generations of a former one end when that is closed.
+   */
+  static async open(store: Store, secret: SecretBytes): Promise<OlderGenerations> {
+    const older = new OlderGenerations(await store.namespace(LINEAGE_NAMESPACE), tagOf(secret));
     for (const name of [...older.#namespace.names()]) await older.#read(name);
     return older;
   }
@@ -79,36 +89,32 @@ export class OlderGenerations {
     return this.generations.filter(({ slots, t }) => slots.length >= t);
   }
 
-  /** Notes generations that leave the keyslot file; resolves when it is durable. */
-  leave(generations: readonly Generation[]): Promise<void> {
+  /** Notes generations that leave the keyslot file. @returns whether that is durable now. */
+  leave(generations: readonly Generation[]): Promise<boolean> {
     return this.#oneAfterAnother(async () => {
       for (const { generation, t, slots } of generations) {
-        const old = {
+        this.#generations.set(generation, {
           generation,
           t,
           slots: slots.map(({ server, slotId, instanceId }) => ({ server, slotId, instanceId })),
-        };
-        await this.#namespace.put(generationName(generation), encodeGeneration(old));
-        this.#generations.set(generation, old);
+        });
+        this.#unsaved.add(generationName(generation));
       }
+      return await this.#save();
     });
   }
 
   /** Notes that slots are erased, or lost for good. */
-  erased(slotIds: readonly SlotId[]): Promise<void> {
+  erased(slotIds: readonly SlotId[]): Promise<boolean> {
     return this.#oneAfterAnother(async () => {
       for (const old of this.generations) {
         const slots = old.slots.filter(({ slotId }) => !slotIds.some((id) => equalBytes(id, slotId)));
         if (slots.length === old.slots.length) continue;
-        const changed = { ...old, slots };
-        if (slots.length === 0) {
-          await this.#namespace.delete(generationName(old.generation));
-          this.#generations.delete(old.generation);
-        } else {
-          await this.#namespace.put(generationName(old.generation), encodeGeneration(changed));
-          this.#generations.set(old.generation, changed);
-        }
+        if (slots.length === 0) this.#generations.delete(old.generation);
+        else this.#generations.set(old.generation, { ...old, slots });
+        this.#unsaved.add(generationName(old.generation));
       }
+      return await this.#save();
     });
   }
 
@@ -116,12 +122,7 @@ export class OlderGenerations {
   leaveLineage(old: OldLineage): Promise<void> {
     return this.#oneAfterAnother(async () => {
       const name = lineageName(old.secret);
-      const bytes = encodeLineage(old);
-      try {
-        await this.#namespace.put(name, bytes);
-      } finally {
-        bytes.fill(0);
-      }
+      await this.#putLineage(name, old);
       this.#lineages.get(name)?.secret.wipe();
       this.#lineages.set(name, old);
     });
@@ -138,29 +139,27 @@ export class OlderGenerations {
     });
   }
 
-  /** Notes that servers have closed a lineage, or lost it for good. */
-  closed(secret: SecretBytes, servers: readonly AccountId[]): Promise<void> {
+  /** Notes that processes of servers have closed a lineage, or lost it for good. */
+  closed(secret: SecretBytes, servers: readonly OldServer[]): Promise<boolean> {
     return this.#oneAfterAnother(async () => {
       const name = lineageName(secret);
       const old = this.#lineages.get(name);
-      if (old === undefined) return;
-      const rest = old.servers.filter(({ server }) => !servers.some((other) => equalBytes(other, server)));
-      if (rest.length === old.servers.length) return;
+      if (old === undefined) return true;
+      const rest = old.servers.filter((one) => !servers.some((other) => isSameProcess(one, other)));
       if (rest.length === 0) {
-        await this.#namespace.delete(name);
         old.secret.wipe();
         this.#lineages.delete(name);
-        return;
+      } else {
+        this.#lineages.set(name, { ...old, servers: rest });
       }
-      const changed = { ...old, servers: rest };
-      const bytes = encodeLineage(changed);
-      try {
-        await this.#namespace.put(name, bytes);
-      } finally {
-        bytes.fill(0);
-      }
-      this.#lineages.set(name, changed);
+      this.#unsaved.add(name);
+      return await this.#save();
     });
+  }
+
+  /** Tries again to make durable what was not. */
+  saveMissing(): Promise<boolean> {
+    return this.#oneAfterAnother(() => this.#save());
   }
 
   /** Wipes the secrets of former lineages. */
@@ -168,16 +167,49 @@ export class OlderGenerations {
     for (const { secret } of this.#lineages.values()) secret.wipe();
   }
 
+  async #save(): Promise<boolean> {
+    try {
+      for (const name of [...this.#unsaved]) {
+        await this.#put(name);
+        this.#unsaved.delete(name);
+      }
+    } catch {
+      // Tried again at every look at the slots; the store reports its own faults.
+      return false;
+    }
+    return true;
+  }
+
+  async #put(name: string): Promise<void> {
+    const lineage = this.#lineages.get(name);
+    const old = this.generations.find(({ generation }) => generationName(generation) === name);
+    if (lineage !== undefined) await this.#putLineage(name, lineage);
+    else if (old !== undefined) await this.#namespace.put(name, encodeGeneration(this.#tag, old));
+    else await this.#namespace.delete(name);
+  }
+
+  async #putLineage(name: string, old: OldLineage): Promise<void> {
+    const bytes = encodeLineage(old);
+    try {
+      await this.#namespace.put(name, bytes);
+    } finally {
+      bytes.fill(0);
+    }
+  }
+
   async #read(name: string): Promise<void> {
     if (!name.startsWith(GENERATION) && !name.startsWith(LINEAGE)) return;
     const bytes = await this.#namespace.get(name);
     if (bytes === undefined) return;
-    if (name.startsWith(GENERATION)) {
-      const old = decodeGeneration(Number(name.slice(GENERATION.length)), bytes);
-      this.#generations.set(old.generation, old);
-    } else {
+    if (name.startsWith(LINEAGE)) {
       this.#lineages.set(name, decodeLineage(bytes));
       bytes.fill(0);
+    } else if (equalBytes(bytes.subarray(0, TAG_BYTES), this.#tag)) {
+      const old = decodeGeneration(Number(name.slice(GENERATION.length)), bytes.subarray(TAG_BYTES));
+      this.#generations.set(old.generation, old);
+    } else {
+      // Its slots are erased when the lineage that it belongs to is closed.
+      this.#unsaved.add(name);
     }
   }
 
@@ -188,12 +220,16 @@ export class OlderGenerations {
   }
 }
 
+const isSameProcess = (one: OldServer, other: OldServer): boolean =>
+  equalBytes(one.server, other.server) && equalBytes(one.instanceId, other.instanceId);
+
 const SERVER_BYTES = AccountId.byteLength + InstanceId.byteLength;
 const SLOT_BYTES = AccountId.byteLength + SlotId.byteLength + InstanceId.byteLength;
 
-/** u8 t ‖ (server ‖ slot id ‖ instance id)… */
-const encodeGeneration = ({ t, slots }: OldGeneration): Uint8Array =>
+/** Tag of the lineage ‖ u8 t ‖ (server ‖ slot id ‖ instance id)… */
+const encodeGeneration = (tag: Uint8Array, { t, slots }: OldGeneration): Uint8Array =>
   concatBytes(
+    tag,
     Uint8Array.of(t),
     ...slots.flatMap(({ server, slotId, instanceId }) => [server, slotId, instanceId]),
   );

@@ -20,8 +20,11 @@ import {
 /** Replaces the keyslot file; resolves when the new file is durable. */
 export type SaveKeyslots = (file: KeyslotFile) => Promise<void>;
 
-/** Notes generations that are about to leave the file, so that their servers erase their keys; resolves when durable. */
-export type LeaveGenerations = (generations: readonly Generation[]) => Promise<void>;
+/**
+ * Notes generations that are about to leave the file, so that their servers erase their keys; resolves to whether that
+ * is durable.
+ */
+export type LeaveGenerations = (generations: readonly Generation[]) => Promise<boolean>;
 
 /**
  * The keyslot file of a running node and the server keys that it knows. Memory follows the disk: a change counts only
@@ -91,6 +94,8 @@ export class SlotBook {
               live: slots.filter((slot) => standing(slot) === 'live').length,
               possible: slots.filter((slot) => standing(slot) !== 'lost').length,
             }));
+      // What is not durable is tried again: a store that cannot be written must not keep the node from healing.
+      if (dropped.length > 0) await this.#leave(dropped);
       await this.#change(file, dropped);
       for (const server of enrolled) this.learn(server.slotId, server.key);
     });
@@ -99,21 +104,25 @@ export class SlotBook {
   /**
    * Notes the results of a slot check: confirms the slots that proved to live, withdraws the slots that their
    * servers say are lost, and then gives up the older generation if the newer one is complete.
+   * @returns false when the older generation stays in the file although it could go: the store takes no writes now.
    */
   note(
     confirmed: readonly { readonly slotId: SlotId; readonly instanceId: InstanceId }[],
     lost: readonly SlotId[],
-  ): Promise<void> {
+  ): Promise<boolean> {
     return this.#oneAfterAnother(async () => {
       const present = this.#file;
-      if (present === undefined) return;
+      if (present === undefined) return true;
       let changed = present;
       for (const slotId of lost) changed = withdrawSlot(changed, this.#storeKey, slotId);
       for (const { slotId, instanceId } of confirmed) {
         changed = confirmSlot(changed, this.#storeKey, slotId, instanceId);
       }
       const { file, dropped } = dropOlder(changed);
-      if (file !== present) await this.#change(file, dropped);
+      const isNoted = dropped.length === 0 || (await this.#leave(dropped));
+      if (isNoted) await this.#change(file, dropped);
+      else await this.#change(changed, []);
+      return isNoted;
     });
   }
 
@@ -134,8 +143,8 @@ export class SlotBook {
   }
 
   async #change(file: KeyslotFile, dropped: readonly Generation[]): Promise<void> {
-    // First what is to be erased: a crash between the two must not leave keys that open an older copy of the disk.
-    if (dropped.length > 0) await this.#leave(dropped);
+    // What is to be erased was noted before: a crash between the two must not leave keys that nobody remembers.
+    if (file === this.#file) return;
     await this.#save(file);
     this.#file = file;
     for (const { slots } of dropped) {

@@ -54,6 +54,8 @@ export interface EnrolmentTools extends RoundTools {
 /** The servers that gave a new key, at most n, and the reasons of the servers that did not. */
 export interface Enrolment {
   readonly servers: readonly EnrolledServer[];
+  /** Servers that gave a key and did not link it; the seal of the grant proves which process that was. */
+  readonly unlinked: readonly Pick<EnrolledServer, 'server' | 'instanceId'>[];
   /** How many servers were not asked, by reason: too many slots would be on one platform or stash, or they drain. */
   readonly passedOver: ReadonlyMap<SkipReason | 'draining', number>;
   readonly failures: ReadonlyMap<string, { readonly record: ServerRecord; readonly failure: PeerFailure }>;
@@ -65,6 +67,7 @@ export interface Enrolment {
  */
 export async function enrol(tools: EnrolmentTools, input: EnrolmentInput): Promise<Enrolment> {
   const { account, snapshot, quorum, signal } = input;
+  const unlinked: Enrolment['unlinked'][number][] = [];
   const isIn = (servers: readonly AccountId[] | undefined, record: ServerRecord) =>
     servers?.some((server) => equalBytes(server, record.account)) ?? false;
   const isLast = (record: ServerRecord) => isIn(input.last, record);
@@ -91,9 +94,9 @@ export async function enrol(tools: EnrolmentTools, input: EnrolmentInput): Promi
     await askForKeys(tools, account, vetted, signal, fail, (record, enrolled) =>
       fresh.push({ record, enrolled }),
     );
-    for (const one of await linkAll(tools, input, fresh, fail)) {
-      granted.set(toHex(one.record.account), one);
-    }
+    const linked = await linkAll(tools, input, fresh, fail);
+    for (const one of linked) granted.set(toHex(one.record.account), one);
+    unlinked.push(...fresh.filter((one) => !linked.includes(one)).map(({ enrolled }) => enrolled));
     // A server that neither granted nor failed was cut off by the signal.
     asked = choose().chosen.filter(({ account: server }) => !granted.has(toHex(server)));
   }
@@ -103,6 +106,7 @@ export async function enrol(tools: EnrolmentTools, input: EnrolmentInput): Promi
   for (const { reason } of skipped) passedOver.set(reason, (passedOver.get(reason) ?? 0) + 1);
   return {
     servers: chosen.flatMap(({ account: server }) => granted.get(toHex(server))?.enrolled ?? []),
+    unlinked,
     passedOver,
     failures,
   };
@@ -170,7 +174,7 @@ async function askForKeys(
   });
 }
 
-/** Links new slots; those that were not are forgotten. */
+/** Links new slots. The keys of those that were not are erased, here and at their servers. */
 async function linkAll<Granted extends { readonly record: ServerRecord; readonly enrolled: EnrolledServer }>(
   tools: EnrolmentTools,
   { account, link, signal }: EnrolmentInput,
@@ -185,8 +189,13 @@ async function linkAll<Granted extends { readonly record: ServerRecord; readonly
       } catch (error) {
         const { enrolled, record } = one;
         fail(record, failureOf(error));
-        enrolled.key.wipe();
         enrolled.recoveryToken.wipe();
+        const slot = { account, slotId: enrolled.slotId, key: enrolled.key };
+        // What is not reached ages away: nobody confirmed it.
+        tools.client
+          .forget(record, slot, link.incarnation)
+          .catch(() => undefined)
+          .finally(() => enrolled.key.wipe());
         return [];
       }
     }),

@@ -4,6 +4,7 @@ import type { SecretBytes } from '../../bytes/secret-bytes.ts';
 import type { ChainSnapshot } from '../../chain/chain-view.ts';
 import type { KeyslotFile, Slot } from '../../keyslots/keyslot-file.ts';
 import { RecoveryAttempt } from '../../keyslots/recovery-attempt.ts';
+import type { LineageState } from '../../protocol/lineage-state.ts';
 import type { PeerFailure } from '../peer/peer-failure.ts';
 import { type RoundTools, runKeyRound } from './key-round.ts';
 
@@ -11,7 +12,7 @@ const wrongKey: PeerFailure = { kind: 'lied', detail: 'its key does not open the
 
 /** What came of one slot. */
 export type SlotKeyAnswer =
-  | { readonly ok: true; readonly key: SecretBytes }
+  | { readonly ok: true; readonly key: SecretBytes; readonly lineage: LineageState | undefined }
   | { readonly ok: false; readonly failure: PeerFailure };
 
 /**
@@ -48,12 +49,12 @@ export async function fetchSlotKeys(
         onAnswer(slotId, { ok: false, failure: result.failure });
         return;
       }
-      const { keyId, key } = result.answer.grant;
+      const { keyId, key, lineage } = result.answer.grant;
       const attempt = new RecoveryAttempt(file, 1);
       const verdict = attempt.offer({ server: peer.account, platform: 'any', slotId, keyId, key });
       attempt.wipe();
       if (verdict === 'opened') {
-        onAnswer(slotId, { ok: true, key });
+        onAnswer(slotId, { ok: true, key, lineage });
       } else {
         key.wipe();
         onAnswer(slotId, { ok: false, failure: wrongKey });

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { z } from 'zod';
 import { agentSocketOf, askAgent, readAgentJson } from '../shared/agent-client.ts';
 import { addConfigOption, type ConfigOptions, readConfig } from '../shared/config-options.ts';
 import { exitCodes } from '../shared/failure.ts';
@@ -28,6 +29,7 @@ async function status(options: StatusOptions): Promise<void> {
   console.log(`${report['accountId'] ?? 'no account yet'}  ${report['summary']}`);
   const slots = Array.isArray(report['slots']) ? report['slots'] : [];
   for (const slot of slots) console.log(`  ${slot.server}  ${slot.endpoint ?? '-'}  ${slot.standing}`);
+  for (const line of olderGenerationLines(report['olderGenerationOpen'])) console.log(line);
   if (Number(report['waitingForFormerClients'] ?? 0) > 0) {
     console.log(`  waiting for ${report['waitingForFormerClients']} former clients to enrol again`);
   }
@@ -41,4 +43,17 @@ async function status(options: StatusOptions): Promise<void> {
     console.log(`  draining: needed by ${draining.remaining}, ${draining.moved} moved`);
   }
   if (options.explain === true) console.log(`\n${report['explanation']}`);
+}
+
+const openGenerations = z.array(
+  z.object({ generation: z.number(), needed: z.number(), unanswered: z.array(z.string()) }),
+);
+
+/** One line for each older generation that is open; none when the report has none. */
+export function olderGenerationLines(reported: unknown): readonly string[] {
+  const found = openGenerations.safeParse(reported);
+  return (found.data ?? []).map(
+    ({ generation, needed, unanswered }) =>
+      `  generation ${generation} is open (${needed} of its slots open an older disk); no answer from ${unanswered.join(', ')}`,
+  );
 }

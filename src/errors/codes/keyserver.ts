@@ -38,6 +38,10 @@ export const keyserverCodes = {
     summary: 'The slot is not linked to a lineage, so its key cannot be confirmed or recovered.',
   },
   LINEAGE_OTHER: { status: 409, summary: 'The slot is linked to another lineage already.' },
+  LINEAGE_CLOSED: {
+    status: 409,
+    summary: 'Another instance of this node has changed the store key; this disk is from before that.',
+  },
   LINEAGE_UNKNOWN: {
     status: 404,
     summary:

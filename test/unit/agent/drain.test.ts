@@ -3,17 +3,16 @@ import { drainAnswer } from '../../../src/agent/drain-routes.ts';
 import { encodeSs58 } from '../../../src/bytes/ss58.ts';
 import { keyServerWorld } from '../../support/key-server-fixture.ts';
 import { MemoryStore } from '../../support/memory-store.ts';
-import { clientAccount, newSlotId, ProtocolClient } from '../../support/protocol-client.ts';
+import { clientAccount, ProtocolClient } from '../../support/protocol-client.ts';
 import { AgentWorld } from './agent-fixture.ts';
 
 async function worldWithClients(count: number): Promise<AgentWorld> {
   const server = keyServerWorld();
   for (let number = 0; number < count; number++) {
     const client = new ProtocolClient(server, clientAccount(number));
-    const slotId = newSlotId();
-    const { key } = await client.obtain({ intent: 'create', slotId });
+    const slot = await client.obtainLinked();
     const report = number === count - 1 ? { threshold: 3, slots: 5, live: 3 } : undefined;
-    await client.keyStatus({ slotId, key }, { confirm: true, report });
+    await client.keyStatus(slot, { confirm: true, report });
   }
   return new AgentWorld(new MemoryStore(), {}, server.vault);
 }

@@ -58,13 +58,13 @@ describe('closing a guardian', () => {
   it('wipes every key of the node', LONG, async () => {
     const { open } = node;
     if (open === undefined) throw new Error('not open');
-    const { storeKey, identity, book, marks, store } = open;
+    const { storeKey, identity, book, hold, store } = open;
     const [head, keys] = [store.head(), book.slots().map(({ slot }) => book.keyOf(slot.slotId))];
     await closes(node);
-    for (const secret of [storeKey, identity.accountSeed, ...keys]) {
+    for (const secret of [storeKey, identity.accountSeed, hold.lineage.secret, ...keys]) {
       expect(() => secret?.reveal()).toThrow('wiped');
     }
-    expect(() => marks.markHead(head)).toThrow('wiped');
+    expect(() => hold.headOf(head)).toThrow('wiped');
     node.start();
     await net.settle(20_000);
     expect(node.state.name).toBe('backed');

@@ -78,8 +78,11 @@ describe('the creation of a node that does not succeed', () => {
       await net.world.clock.until(late.stop());
     },
     'is stopped before all slots are confirmed': async (net, late) => {
-      net.world.wire.forge = ({ from, path }) =>
-        from === late.name && path === '/key-status' ? { status: 503, body: {} } : undefined;
+      // One server never links its slot, so the node is never whole.
+      net.world.wire.forge = ({ from, endpoint, path }) =>
+        from === late.name && path === '/key-status' && endpoint === net.nodes[0]?.endpoint
+          ? { status: 503, body: {} }
+          : undefined;
       late.start();
       await net.world.clock.advance(1_500);
       expect([late.state.name, late.open]).toEqual(['degraded', undefined]);
@@ -115,7 +118,7 @@ describe('the creation of a node that is stopped', () => {
     const net = new SimulatedNetwork(823);
     await net.form(5);
     const late = net.addMachine();
-    // One server never proves its slot, so the node is never whole.
+    // One server never links its slot, so the node is never whole. It erases the key all the same.
     net.world.wire.forge = ({ from, endpoint, path }) =>
       from === late.name && path === '/key-status' && endpoint === net.nodes[0]?.endpoint
         ? { status: 503, body: {} }

@@ -19,7 +19,7 @@ function seen(standing: 'live' | 'draining', process = 1): CheckedSlot {
     confirmed: true,
     sealed: new Uint8Array(0),
   };
-  return { slot, report: { server, endpoint: undefined, standing }, instanceId, claim: 'own' };
+  return { slot, report: { server, endpoint: undefined, standing }, instanceId, shown: [] };
 }
 
 describe('a server that reports that it drains', () => {

@@ -96,7 +96,7 @@ describe('keys that are no longer needed', () => {
     const [deaf, forgetful] = servers;
     let asked = 0;
     net.world.wire.forge = ({ from, endpoint, path }) => {
-      if (path !== '/forget' || endpoint !== deaf?.endpoint || from !== node.name) return undefined;
+      if (path !== '/lineage-update' || endpoint !== deaf?.endpoint || from !== node.name) return undefined;
       asked++;
       return 'hang';
     };
@@ -115,7 +115,7 @@ describe('keys that are no longer needed', () => {
     const { net, node, file, servers } = await formedNetwork(814, 6);
     const [deaf, forgetful] = servers;
     net.world.wire.forge = ({ endpoint, path }) =>
-      path === '/forget' && endpoint === deaf?.endpoint ? { status: 503, body: {} } : undefined;
+      path === '/lineage-update' && endpoint === deaf?.endpoint ? { status: 503, body: {} } : undefined;
     await restart(net, forgetful);
     await net.settle(30_000);
     expect(node.state.name).toBe('backed');

@@ -4,6 +4,7 @@ import { AccountId, InstanceId, KeyId, SlotId } from '../../../src/bytes/fixed-b
 import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
 import { systemRandom } from '../../../src/crypto/random.ts';
 import { buildGeneration, dropOlder, firstFile } from '../../../src/keyslots/generations.ts';
+import { aLineageSecret } from '../../support/lineages.ts';
 
 const identity = { account: AccountId.of(systemRandom(32)), storeId: systemRandom(16) };
 
@@ -16,7 +17,9 @@ async function generationOf(number: number, storeKey: SecretBytes) {
     recoveryToken: new SecretBytes(systemRandom(32)),
     instanceId: InstanceId.of(systemRandom(16)),
   }));
-  const input = { ...identity, storeKey, generation: number, quorum: { t: 2, n: 3 }, enrolled };
+  const quorum = { t: 2, n: 3 };
+  const lineageSecret = aLineageSecret();
+  const input = { ...identity, storeKey, lineageSecret, generation: number, quorum, enrolled };
   return buildGeneration(input, systemRandom);
 }
 

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { RollbackCheck } from '../../../src/boot/node/rollback-check.ts';
 import {
   type RecoveryInput,
   type RecoveryOutcome,
@@ -98,12 +99,21 @@ describe('recovery of the store key', () => {
     ]);
   });
 
-  it('returns the newest incarnation, the head, and the time on which t servers agree', async () => {
+  it('returns the lineage, what the servers know of it, and the time on which t servers agree', async () => {
     const outcome = await recover();
     if (!outcome.ok) throw new Error('locked');
     const { recovered } = outcome;
-    expect(recovered.incarnation).toBe(node.open?.claim.current.number);
-    expect(recovered.head?.sequence).toBe(node.open?.store.head().sequence);
+    expect(toHex(recovered.lineage.secret.reveal())).toBe(
+      toHex(node.open?.hold.lineage.secret.reveal() ?? new Uint8Array(0)),
+    );
+    const own = node.open?.hold.incarnation;
+    expect(recovered.states.length).toBeGreaterThanOrEqual(3);
+    for (const { shown, head, slots } of recovered.states) {
+      expect(shown).toEqual(own);
+      expect(head?.sequence).toBe(node.open?.store.head().sequence);
+      expect(head && recovered.lineage.isOwnHead(head)).toBe(true);
+      expect(slots).toHaveLength(1);
+    }
     expect(Math.abs((recovered.timeMs ?? 0) - net.world.clock.nowMs())).toBeLessThan(1_000);
     expect(recovered.serverKeys.size).toBeGreaterThanOrEqual(3);
   });
@@ -137,12 +147,19 @@ describe('recovery of the store key', () => {
     expect(outcome.ok).toBe(false);
   });
 
-  it('ignores incarnations and heads that were not made with this store key', async () => {
+  it('knows incarnations and heads that were not made under its lineage for what they are', async () => {
     for (const server of servers) server.inventMarks();
     const outcome = await recover();
     if (!outcome.ok) throw new Error('locked');
-    expect(outcome.recovered.incarnation).toBeLessThan(1_000);
-    expect(outcome.recovered.head?.sequence ?? 0).toBeLessThan(1_000_000);
+    const { lineage, states } = outcome.recovered;
+    expect(states.length).toBeGreaterThanOrEqual(3);
+    for (const { shown, head } of states) {
+      expect(shown.number).toBeGreaterThan(1_000_000);
+      expect(lineage.isOwnIncarnation(shown)).toBe(false);
+      expect(head && lineage.isOwnHead(head)).toBe(false);
+    }
+    const believed = new RollbackCheck(lineage, states, false);
+    expect(believed.sequences).toEqual([]);
     for (const server of servers) server.memory?.wipe();
     await net.settle(60_000);
   });

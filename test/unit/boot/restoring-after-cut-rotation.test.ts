@@ -42,10 +42,11 @@ it.each(Object.entries(partSizes))(
       }
     }
     const outcome = await clock.until(restored.node.restoreOnce({ source: source(), attempts: 3 }));
-    expect(outcome).toMatchObject({ keyslots: 'in-place' });
+    // The attempt wrote that the lineage is to be closed, and the servers were told of that record.
+    expect(outcome).toMatchObject({ keyslots: 'in-place', isOlder: true });
     await restored[Symbol.asyncDispose]();
 
-    const again = await loneNode(net.world, { disk, start: 3 });
+    const again = await loneNode(net.world, { disk, start: 3, acceptRolledBackStore: true });
     await again.node.start();
     for (let i = 0; i < 1_200 && again.node.state.name !== 'backed'; i++) await clock.advance(250);
     expect(again.node.state.name).toBe('backed');

@@ -5,9 +5,18 @@ import { generatedFiles } from '../../../scripts/generated-files.ts';
 import { errorCodes } from '../../../src/errors/codes.ts';
 import { okAnswer, problemAnswer, readyzAnswer } from '../../../src/http/node-bodies.ts';
 import { attestationAnswer, challengeAnswer, keyAnswer, newsAnswer } from '../../../src/protocol/decode.ts';
-import { forgetAnswer, slotStateAnswer } from '../../../src/protocol/mac-routes.ts';
+import { forgetAnswer, serverStateAnswer } from '../../../src/protocol/slot-messages.ts';
 import { keyServerWorld, type Reply } from '../../support/key-server-fixture.ts';
-import { claimContent, keyStatusContent, newSlotId, ProtocolClient } from '../../support/protocol-client.ts';
+import {
+  claimContent,
+  keyStatusContent,
+  lineageKeyNumber,
+  lineageUpdateContent,
+  NO_CONTENT,
+  newSlotId,
+  ProtocolClient,
+  reserveContent,
+} from '../../support/protocol-client.ts';
 
 const committed = (path: string): string =>
   readFileSync(new URL(`../../../${path}`, import.meta.url), 'utf8');
@@ -46,7 +55,10 @@ describe('GET /openapi.json', () => {
       'post /claim',
       'post /forget',
       'post /key-status',
+      'post /lineage-status',
+      'post /lineage-update',
       'post /request-encryption-key',
+      'post /reserve',
       'post /server-draining',
       'post /server-restarted',
     ]);
@@ -63,12 +75,21 @@ describe('GET /openapi.json', () => {
     const restarted = { server: attempt.body['accountId'], instanceId: `0x${'09'.repeat(16)}` };
     const draining = { server: restarted.server, nonce: restarted.instanceId };
     const boot = { number: 1, bootId: new Uint8Array(16) };
+    const reserved = { number: 1, boot: new Uint8Array(8) };
+    const lineageKey = lineageKeyNumber(1);
+    const lineage = client.sealed(slot, lineageKey);
+    const head = { sequence: 1, digest: new Uint8Array(32) };
+    const update = lineageUpdateContent({ incarnation: boot, head });
     const answers: readonly (readonly [z.ZodType, Reply])[] = [
       [challengeAnswer, await world.send('POST', '/challenge', challenge)],
       [keyAnswer, reply],
-      [slotStateAnswer, await client.sendMac('key-status', slot, keyStatusContent({})).reply],
-      [slotStateAnswer, await client.sendMac('claim', slot, claimContent(boot)).reply],
-      [forgetAnswer, await client.sendMac('forget', slot, { bytes: new Uint8Array(0), wire: {} }).reply],
+      [serverStateAnswer, await client.sendMac('key-status', slot, keyStatusContent({})).reply],
+      [serverStateAnswer, await client.sendMac('key-status', slot, keyStatusContent({ lineage })).reply],
+      [serverStateAnswer, await client.sendMac('reserve', slot, reserveContent(reserved)).reply],
+      [serverStateAnswer, await client.sendMac('claim', slot, claimContent(boot)).reply],
+      [serverStateAnswer, await client.sendMac('lineage-update', { lineageKey }, update).reply],
+      [serverStateAnswer, await client.sendMac('lineage-status', { lineageKey }, NO_CONTENT).reply],
+      [forgetAnswer, await client.sendMac('forget', slot, claimContent(boot)).reply],
       [attestationAnswer, await world.send('GET', '/attestation')],
       [newsAnswer, await world.send('POST', '/server-restarted', restarted)],
       [newsAnswer, await world.send('POST', '/server-draining', draining)],

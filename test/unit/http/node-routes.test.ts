@@ -51,15 +51,21 @@ const post = (path: string, body: unknown) =>
   });
 
 describe('a node with a closed store', () => {
-  it.each(['/challenge', '/request-encryption-key', '/key-status', '/claim', '/forget'])(
-    '%s reports that the node is locked, and when to retry',
-    async (path) => {
-      const reply = await post(path, {});
-      expect(reply.status).toBe(503);
-      expect(reply.headers.get('retry-after')).toBe('5');
-      expect(await reply.json()).toMatchObject({ code: 'NODE_LOCKED', retryAfterMs: 5000 });
-    },
-  );
+  it.each([
+    '/challenge',
+    '/request-encryption-key',
+    '/key-status',
+    '/reserve',
+    '/claim',
+    '/forget',
+    '/lineage-status',
+    '/lineage-update',
+  ])('%s reports that the node is locked, and when to retry', async (path) => {
+    const reply = await post(path, {});
+    expect(reply.status).toBe(503);
+    expect(reply.headers.get('retry-after')).toBe('5');
+    expect(await reply.json()).toMatchObject({ code: 'NODE_LOCKED', retryAfterMs: 5000 });
+  });
 
   it('is alive, and ready only when it reports readiness', async () => {
     expect((await app.request('/healthz')).status).toBe(200);

@@ -5,6 +5,7 @@ import {
   claimContent,
   clientAccount,
   keyStatusContent,
+  lineageKeyNumber,
   newSlotId,
   ProtocolClient,
 } from '../../support/protocol-client.ts';
@@ -30,8 +31,7 @@ describe('a key server that drains', () => {
   });
 
   it('gives every existing key, by every intent', async () => {
-    const slotId = newSlotId();
-    const { key, recoveryToken: token } = await client.obtain({ intent: 'create', slotId });
+    const { slotId, key, token } = await client.obtainLinked();
     const plain = new ProtocolClient(client.world, clientAccount(2));
     const { key: plainKey } = await plain.obtain();
     client.world.vault.isDraining = true;
@@ -54,12 +54,12 @@ describe('a key server that drains', () => {
     const slot = { slotId, key };
     expect(await client.keyStatus(slot)).toMatchObject({ draining: false });
     client.world.vault.isDraining = true;
-    expect(await client.keyStatus(slot, { confirm: true })).toMatchObject({ draining: true });
+    expect(await client.link(slot, lineageKeyNumber(1), { confirm: true })).toMatchObject({ draining: true });
     expect(await client.claim(slot, { number: 1, bootId: new Uint8Array(16) })).toMatchObject({
       draining: true,
     });
-    const { reply } = client.sendMac('forget', slot, { bytes: new Uint8Array(0), wire: {} });
-    expect((await reply).status).toBe(200);
+    const boot = { number: 1, bootId: new Uint8Array(16) };
+    expect(await client.forget(slot, boot)).toMatchObject({ erased: true, draining: true });
     expect(client.world.vault.size).toBe(0);
     // A client without a key learns nothing about the drain.
     const stranger = await client.sendMac('key-status', slot, keyStatusContent({})).reply;

@@ -1,17 +1,23 @@
 import { expect, it } from 'vitest';
+import { macMatches, responseMac } from '../../../src/protocol/mac.ts';
 import {
   decodeForgotten,
-  decodeSlotState,
+  decodeServerState,
   forgottenBytes,
-  macMatches,
-  responseMac,
-  slotStateBytes,
-} from '../../../src/protocol/mac-routes.ts';
+  serverStateBytes,
+} from '../../../src/protocol/slot-messages.ts';
 import { type KeyServerWorldOptions, keyServerWorld } from '../../support/key-server-fixture.ts';
-import { clientAccount, keyStatusContent, newSlotId, ProtocolClient } from '../../support/protocol-client.ts';
+import {
+  claimContent,
+  clientAccount,
+  keyStatusContent,
+  lineageKeyNumber,
+  newSlotId,
+  ProtocolClient,
+} from '../../support/protocol-client.ts';
 
 const said = new Map([
-  ['lineage', Uint8Array.of(1, 2, 3)],
+  ['fleet', Uint8Array.of(1, 2, 3)],
   ['ofTheFuture', Uint8Array.of(4)],
 ]);
 /** A server that says something to the first account only. */
@@ -27,11 +33,17 @@ it('a grant and every MACed answer to the account carry its extensions', async (
   const slot = { slotId, key };
   expect((await client.keyStatus(slot)).extensions).toEqual(said);
   expect((await client.claim(slot, { number: 1, bootId: new Uint8Array(16) })).extensions).toEqual(said);
-  const { mac, reply } = client.sendMac('forget', slot, { bytes: new Uint8Array(0), wire: {} });
-  const forgotten = decodeForgotten((await reply).json);
+  const boot = { number: 1, bootId: new Uint8Array(16) };
+  const lineageKey = lineageKeyNumber(1);
+  expect((await client.link(slot, lineageKey)).extensions).toEqual(said);
+  expect((await client.lineageStatus(lineageKey)).extensions).toEqual(said);
+  expect((await client.lineageUpdate(lineageKey, { incarnation: boot })).extensions).toEqual(said);
+  const { mac, reply } = client.sendMac('forget', slot, claimContent(boot));
+  const { forgotten, mac: answered } = decodeForgotten((await reply).json);
   expect(forgotten.extensions).toEqual(said);
-  expect(macMatches(forgotten.mac, responseMac(key, 'forget', mac, forgottenBytes(said)))).toBe(true);
-  expect(macMatches(forgotten.mac, responseMac(key, 'forget', mac, forgottenBytes(new Map())))).toBe(false);
+  const proves = (extensions: typeof said): boolean =>
+    macMatches(answered, responseMac(key, 'forget', mac, forgottenBytes({ ...forgotten, extensions })));
+  expect([proves(said), proves(new Map())]).toEqual([true, false]);
 });
 
 it('another account does not get them', async () => {
@@ -47,14 +59,14 @@ it('the MAC covers extensions with unknown names: none can be changed, added or 
   const { json } = await reply;
   const proves = (extensions: unknown): boolean => {
     const { extensions: _said, ...rest } = json;
-    const answer = decodeSlotState(extensions === undefined ? rest : { ...rest, extensions });
-    return macMatches(answer.mac, responseMac(key, 'key-status', mac, slotStateBytes(answer.state)));
+    const answer = decodeServerState(extensions === undefined ? rest : { ...rest, extensions });
+    return macMatches(answer.mac, responseMac(key, 'key-status', mac, serverStateBytes(answer.state)));
   };
-  expect(proves({ lineage: 'AQID', ofTheFuture: 'BA==' })).toBe(true);
-  expect(proves({ ofTheFuture: 'BA==', lineage: 'AQID' })).toBe(true);
-  expect(proves({ lineage: 'AQID', ofTheFuture: 'BQ==' })).toBe(false);
-  expect(proves({ lineage: 'AQID' })).toBe(false);
-  expect(proves({ lineage: 'AQID', ofTheFuture: 'BA==', more: 'BA==' })).toBe(false);
-  expect(proves({ lineage: 'AQID', ofThefuture: 'BA==' })).toBe(false);
+  expect(proves({ fleet: 'AQID', ofTheFuture: 'BA==' })).toBe(true);
+  expect(proves({ ofTheFuture: 'BA==', fleet: 'AQID' })).toBe(true);
+  expect(proves({ fleet: 'AQID', ofTheFuture: 'BQ==' })).toBe(false);
+  expect(proves({ fleet: 'AQID' })).toBe(false);
+  expect(proves({ fleet: 'AQID', ofTheFuture: 'BA==', more: 'BA==' })).toBe(false);
+  expect(proves({ fleet: 'AQID', ofThefuture: 'BA==' })).toBe(false);
   expect(proves(undefined)).toBe(false);
 });

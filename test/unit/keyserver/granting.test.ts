@@ -3,7 +3,7 @@ import { toPrefixedHex } from '../../../src/bytes/hex.ts';
 import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
 import { encodeSs58 } from '../../../src/bytes/ss58.ts';
 import { keyServerWorld } from '../../support/key-server-fixture.ts';
-import { clientAccount, newSlotId, ProtocolClient } from '../../support/protocol-client.ts';
+import { clientAccount, lineageKeyNumber, newSlotId, ProtocolClient } from '../../support/protocol-client.ts';
 
 const hexOf = (secret: SecretBytes | undefined): string =>
   secret === undefined ? 'none' : toPrefixedHex(secret.reveal());
@@ -13,7 +13,7 @@ describe('the plain request', () => {
     const client = new ProtocolClient(keyServerWorld());
     const first = await client.obtain();
     const second = await client.obtain({ version: 5 });
-    expect(first).toMatchObject({ created: true, recoveryToken: undefined, incarnation: { number: 0 } });
+    expect(first).toMatchObject({ created: true, recoveryToken: undefined, lineage: undefined });
     expect(second.created).toBe(false);
     expect(hexOf(second.key)).toBe(hexOf(first.key));
     expect(second.keyId).toEqual(first.keyId);
@@ -70,6 +70,7 @@ describe('create and recover', () => {
     const made = await client.obtain({ intent: 'create', slotId, platform: 1 });
     expect(made.created).toBe(true);
     expect(made.recoveryToken?.length).toBe(32);
+    await client.link({ slotId, key: made.key }, lineageKeyNumber(1));
     const back = await client.obtain({ intent: 'recover', slotId, token: made.recoveryToken, platform: 2 });
     expect(back).toMatchObject({ created: false, recoveryToken: undefined });
     expect(hexOf(back.key)).toBe(hexOf(made.key));
@@ -130,8 +131,7 @@ describe('create and recover', () => {
   it('an account without its former record on the chain cannot recover; an account that never had a record can', async () => {
     const client = new ProtocolClient(keyServerWorld());
     const { chain } = client.world;
-    const slotId = newSlotId();
-    const { recoveryToken: token } = await client.obtain({ intent: 'create', slotId });
+    const { slotId, token } = await client.obtainLinked();
     await client.obtain({ intent: 'recover', slotId, token });
     const record = { account: client.account, stash: client.account, active: true, signer: false };
     const rest = { x25519PublicKey: client.world.keyServer.identity.x25519PublicKey, endpoint: 'a:1' };

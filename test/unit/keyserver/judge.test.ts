@@ -19,9 +19,7 @@ async function codeOf(client: ProtocolClient, wish: Wish): Promise<unknown> {
 /** A client with a confirmed key under a slot id, and the wish to recover it. */
 async function withKey(trust: Readonly<Record<string, unknown>> = {}, body: Wish['body'] = {}) {
   const client = new ProtocolClient(keyServerWorld({ trust }));
-  const slotId = newSlotId();
-  const { key, recoveryToken: token } = await client.obtain({ intent: 'create', slotId, body });
-  await client.keyStatus({ slotId, key }, { confirm: true });
+  const { slotId, token } = await client.obtainLinked(undefined, { body });
   const recover: Wish = { intent: 'recover', slotId, token };
   return { client, recover };
 }

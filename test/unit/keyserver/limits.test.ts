@@ -1,7 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { TokenBuckets } from '../../../src/keyserver/token-buckets.ts';
 import { keyServerWorld } from '../../support/key-server-fixture.ts';
-import { clientAccount, keyStatusContent, newSlotId, ProtocolClient } from '../../support/protocol-client.ts';
+import {
+  clientAccount,
+  keyStatusContent,
+  lineageKeyNumber,
+  newSlotId,
+  ProtocolClient,
+} from '../../support/protocol-client.ts';
 
 const create = (platform: number) => ({ intent: 'create', slotId: newSlotId(), platform }) as const;
 
@@ -49,9 +55,10 @@ describe('bounds of the key table', () => {
     const client = new ProtocolClient(keyServerWorld());
     const confirmed = create(1);
     const { key } = await client.obtain(confirmed);
-    await client.keyStatus({ slotId: confirmed.slotId, key }, { confirm: true });
+    await client.link({ slotId: confirmed.slotId, key }, lineageKeyNumber(1), { confirm: true });
     const recovered = create(1);
     const { recoveryToken: token, key: second } = await client.obtain(recovered);
+    await client.link({ slotId: recovered.slotId, key: second }, lineageKeyNumber(1));
     await client.world.clock.advance(1_800_000);
     await client.obtain({ intent: 'recover', slotId: recovered.slotId, token });
     await client.obtain(create(1));

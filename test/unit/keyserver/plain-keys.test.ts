@@ -8,6 +8,7 @@ import { type KeyServerWorld, keyServerWorld } from '../../support/key-server-fi
 import {
   claimContent,
   clientAccount,
+  lineageKeyNumber,
   newSlotId,
   ProtocolClient,
   type Wish,
@@ -45,7 +46,7 @@ describe('keys of accounts without a record on the chain', () => {
     const slotId = 'slotId' in wish ? wish.slotId : undefined;
     const use = async () => {
       if (slotId === undefined) return expect((await client.obtain({})).created).toBe(false);
-      await client.keyStatus({ slotId, key }, { confirm: true });
+      await client.link({ slotId, key }, lineageKeyNumber(1), { confirm: true });
     };
     await use();
     for (let times = 0; times < 3; times++) {
@@ -60,9 +61,7 @@ describe('keys of accounts without a record on the chain', () => {
   it.each(['key-status', 'claim', 'recover', 'create'] as const)('%s counts as a use', async (how) => {
     const world = keyServerWorld();
     const client = new ProtocolClient(world);
-    const slotId = newSlotId();
-    const { key, recoveryToken: token } = await client.obtain({ intent: 'create', slotId });
-    await client.keyStatus({ slotId, key }, { confirm: true });
+    const { slotId, key, token } = await client.obtainLinked();
     const uses = {
       'key-status': () => client.keyStatus({ slotId, key }),
       claim: () => client.claim({ slotId, key }, { number: 1, bootId: new Uint8Array(16) }),
@@ -94,9 +93,7 @@ describe('keys of accounts without a record on the chain', () => {
   it('a refused request does not count as a use', async () => {
     const world = keyServerWorld();
     const client = new ProtocolClient(world);
-    const slotId = newSlotId();
-    const { key } = await client.obtain({ intent: 'create', slotId });
-    await client.keyStatus({ slotId, key }, { confirm: true });
+    const { slotId } = await client.obtainLinked();
     await pass(world, 29);
     const wrong = new SecretBytes(new Uint8Array(32).fill(7));
     expect(await outcome(client, { intent: 'recover', slotId, token: wrong })).toBe('RECOVERY_PROOF_WRONG');

@@ -19,8 +19,8 @@ async function pair(slotId: SlotId) {
   const world = keyServerWorld({ trust: { acceptedTrustHashes: [toPrefixedHex(former.mrConfigId)] } });
   const holder = new ProtocolClient(world, clientAccount(1));
   const plain = slotId === PLAIN_SLOT_ID;
-  const { key } = await holder.obtain({ ...(plain ? {} : { intent: 'create', slotId }), platform: 1 });
-  if (!plain) await holder.keyStatus({ slotId, key }, { confirm: true });
+  if (plain) await holder.obtain({ platform: 1 });
+  else await holder.obtainLinked(undefined, { slotId, platform: 1 });
   return { holder, stranger: new ProtocolClient(world, clientAccount(2)) };
 }
 

@@ -3,8 +3,16 @@ import { describe, expect, it } from 'vitest';
 import { toBase64 } from '../../../src/bytes/base64.ts';
 import { toHex } from '../../../src/bytes/hex.ts';
 import type { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
+import { NO_INCARNATION } from '../../../src/lineage/incarnation.ts';
 import { keyServerWorld } from '../../support/key-server-fixture.ts';
-import { keyStatusContent, newSlotId, ProtocolClient } from '../../support/protocol-client.ts';
+import {
+  claimContent,
+  keyStatusContent,
+  lineageKeyNumber,
+  NO_CONTENT,
+  newSlotId,
+  ProtocolClient,
+} from '../../support/protocol-client.ts';
 
 /** Every encoding in which a secret could appear in text. */
 const spellings = (secret: SecretBytes | undefined): string[] => {
@@ -30,15 +38,19 @@ describe('secrets leave a key server only sealed (K6)', () => {
     const created = await client.submit(attempt);
     const grant = client.open(attempt, created);
     const slot = { slotId, key: grant.key };
+    const lineageKey = lineageKeyNumber(1);
+    const linked = keyStatusContent({ confirm: true, lineage: client.sealed(slot, lineageKey) });
     const texts = [
       created.text,
       (await client.submit(attempt)).text,
       (await client.submit(await client.prepare({ intent: 'create', slotId }))).text,
       (await client.submit(await client.prepare({ intent: 'recover', slotId }))).text,
-      (await client.sendMac('key-status', slot, keyStatusContent({ confirm: true })).reply).text,
+      (await client.sendMac('key-status', slot, linked).reply).text,
+      (await client.sendMac('lineage-status', { lineageKey }, NO_CONTENT).reply).text,
+      (await client.sendMac('lineage-status', { lineageKey }, NO_CONTENT, {}, 1).reply).text,
       (await client.sendMac('key-status', slot, keyStatusContent({}), { mac: `0x${'00'.repeat(32)}` }).reply)
         .text,
-      (await client.sendMac('forget', slot, { bytes: new Uint8Array(0), wire: {} }, {}, 1).reply).text,
+      (await client.sendMac('forget', slot, claimContent(NO_INCARNATION), {}, 1).reply).text,
       await world.metrics.text(),
       inspect(world.keyServer, { depth: 20, showHidden: true }),
       inspect(world.vault, { depth: 20, showHidden: true }),
@@ -48,7 +60,7 @@ describe('secrets leave a key server only sealed (K6)', () => {
     ];
     expect(world.logText()).toContain('key.released');
     expect(world.logText()).toContain('key.refused');
-    for (const spelling of [grant.key, grant.recoveryToken, plain.key].flatMap(spellings)) {
+    for (const spelling of [grant.key, grant.recoveryToken, plain.key, lineageKey].flatMap(spellings)) {
       expect(spelling.length).toBeGreaterThan(15);
       for (const text of texts) expect(text).not.toContain(spelling);
     }
@@ -73,13 +85,15 @@ describe('secrets leave a key server only sealed (K6)', () => {
 
   it('keys, tokens and answers are erased when the server is wiped', async () => {
     const client = new ProtocolClient(keyServerWorld());
-    await client.obtain({ intent: 'create', slotId: newSlotId() });
+    await client.obtainLinked();
     const [held] = [...client.world.vault.keys()];
     const bytes = held?.key.reveal() ?? new Uint8Array();
     const token = held?.recoveryToken?.reveal() ?? new Uint8Array();
+    const lineage = held?.lineage?.key.reveal() ?? new Uint8Array();
     client.world.keyServer.wipe();
-    expect([...bytes, ...token].some((byte) => byte !== 0)).toBe(false);
-    expect(bytes.length + token.length).toBe(64);
+    expect([...bytes, ...token, ...lineage].some((byte) => byte !== 0)).toBe(false);
+    expect(bytes.length + token.length + lineage.length).toBe(96);
+    expect(client.world.vault.lineageCount).toBe(0);
     expect(client.world.vault.size).toBe(0);
   });
 });

@@ -17,6 +17,12 @@ const first = await enrol({ t: 2, n: 3 });
 const second = await enrol({ t: 2, n: 3 }, { storeKey: first.storeKey, generation: 2 });
 const { storeKey } = first;
 
+/** Withdraws all slots of a generation: their servers have said that they are lost. */
+const withdrawn = (file: KeyslotFile, { servers }: Enrolment): KeyslotFile =>
+  servers.reduce((kept, { slotId }) => withdrawSlot(kept, storeKey, slotId), file);
+/** A file of the first generation with no slot confirmed, and one with the second in front, unconfirmed too. */
+const firstWithdrawn = withdrawn(fileOf(first), first);
+const bothWithdrawn = withdrawn(addGeneration(firstWithdrawn, second.generation).file, second);
 /** Confirms the slots of some servers at the instances that issued them. */
 const confirm = (file: KeyslotFile, { servers }: Enrolment, count = servers.length): KeyslotFile =>
   servers
@@ -25,11 +31,11 @@ const confirm = (file: KeyslotFile, { servers }: Enrolment, count = servers.leng
 const numbers = ({ generations }: KeyslotFile): number[] => generations.map(({ generation }) => generation);
 
 describe('building a generation', () => {
-  it('makes unconfirmed slots with a MAC that only the store key verifies', () => {
+  it('makes slots that are confirmed, because each was linked, with a MAC that only the store key verifies', () => {
     expect(first.generation.slots.map(({ index, confirmed }) => [index, confirmed])).toEqual([
-      [0, false],
-      [1, false],
-      [2, false],
+      [0, true],
+      [1, true],
+      [2, true],
     ]);
     expect(generationVerifier(identity, first.generation)(storeKey.reveal())).toBe(true);
     expect(generationVerifier(identity, first.generation)(new Uint8Array(32))).toBe(false);
@@ -66,7 +72,7 @@ describe('building a generation', () => {
 
 describe('confirming', () => {
   it('is valid only at the process that issued the key', () => {
-    const file = fileOf(first);
+    const file = firstWithdrawn;
     const [server] = first.servers;
     if (server === undefined) throw new TypeError('no server');
     const restarted = InstanceId.of(new Uint8Array(16));
@@ -79,12 +85,13 @@ describe('confirming', () => {
   });
 
   it('completes a generation at n confirmed slots, until a confirmation is withdrawn', () => {
-    const file = confirm(fileOf(first), first);
+    expect(isComplete(firstWithdrawn.generations[0])).toBe(false);
+    const file = confirm(firstWithdrawn, first);
     expect(isComplete(file.generations[0])).toBe(true);
     const slotId = first.servers[1]?.slotId ?? SlotId.of(new Uint8Array(16));
-    const withdrawn = withdrawSlot(file, storeKey, slotId);
-    expect(isComplete(withdrawn.generations[0])).toBe(false);
-    expect(generationVerifier(identity, withdrawn.generations[0])(storeKey.reveal())).toBe(true);
+    const less = withdrawSlot(file, storeKey, slotId);
+    expect(isComplete(less.generations[0])).toBe(false);
+    expect(generationVerifier(identity, less.generations[0])(storeKey.reveal())).toBe(true);
   });
 
   it('does not complete a generation with fewer than n servers', async () => {
@@ -96,26 +103,25 @@ describe('confirming', () => {
   it('cannot be forged on the disk: a flipped flag breaks the MAC', () => {
     const [slot, ...rest] = first.generation.slots;
     if (slot === undefined) throw new TypeError('no slot');
-    const forged = { ...first.generation, slots: [{ ...slot, confirmed: true }, ...rest] };
+    const forged = { ...first.generation, slots: [{ ...slot, confirmed: !slot.confirmed }, ...rest] };
     expect(generationVerifier(identity, forged)(storeKey.reveal())).toBe(false);
   });
 });
 
 describe('two generations', () => {
   it('the newer comes first; the older is removed only when the newer has n confirmed slots', () => {
-    const both = addGeneration(fileOf(first), second.generation).file;
+    const both = bothWithdrawn;
     expect(numbers(both)).toEqual([2, 1]);
     expect(dropOlder(both)).toEqual({ file: both, dropped: [] });
     const almost = confirm(both, second, 2);
     expect(dropOlder(almost).dropped).toEqual([]);
     const { file, dropped } = dropOlder(confirm(almost, second));
     expect(numbers(file)).toEqual([2]);
-    expect(dropped).toEqual([first.generation]);
+    expect(dropped).toEqual([firstWithdrawn.generations[0]]);
   });
 
   it('confirmations of older slots do not complete the newer generation', () => {
-    const both = addGeneration(fileOf(first), second.generation).file;
-    expect(dropOlder(confirm(both, first)).dropped).toEqual([]);
+    expect(dropOlder(confirm(bothWithdrawn, first)).dropped).toEqual([]);
   });
 
   it('a file with one generation keeps it', () => {
@@ -133,8 +139,7 @@ describe('two generations', () => {
 
   it('a third generation replaces the unfinished second, not the complete first', async () => {
     const third = await enrol({ t: 2, n: 3 }, { storeKey, generation: 3 });
-    const both = addGeneration(confirm(fileOf(first), first), second.generation).file;
-    const { file, dropped } = addGeneration(both, third.generation);
+    const { file, dropped } = addGeneration(confirm(bothWithdrawn, first), third.generation);
     expect(numbers(file)).toEqual([3, 1]);
     expect(dropped.map(({ generation }) => generation)).toEqual([2]);
   });

@@ -179,7 +179,8 @@ describe('recovering', () => {
     const slot = nth(made.generation.slots, 0);
     const changes: Generation[] = [
       { ...made.generation, mac: made.generation.mac.map((byte) => byte ^ 1) },
-      withSlot(made.generation, { ...slot, confirmed: true }),
+      withSlot(made.generation, { ...slot, confirmed: !slot.confirmed }),
+      { ...made.generation, lineage: made.generation.lineage.map((byte) => byte ^ 1) },
       withSlot(made.generation, { ...slot, recoveryToken: new SecretBytes(new Uint8Array(32)) }),
       { ...made.generation, slots: made.generation.slots.slice(1) },
     ];

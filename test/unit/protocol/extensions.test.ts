@@ -11,7 +11,7 @@ import {
   noExtensions,
   reservedExtensions,
 } from '../../../src/protocol/extensions.ts';
-import { decodeForgotten, decodeSlotState } from '../../../src/protocol/mac-routes.ts';
+import { decodeForgotten, decodeServerState } from '../../../src/protocol/slot-messages.ts';
 import { codeOf } from '../../support/thrown.ts';
 
 const name = fc.stringMatching(/^[a-z][A-Za-z0-9]{0,31}$/);
@@ -96,21 +96,19 @@ describe('an answer', () => {
   const state = {
     instanceId: `0x${'11'.repeat(16)}`,
     serverTimeMs: 1,
-    incarnation: 0,
-    bootId: `0x${'00'.repeat(16)}`,
     draining: false,
     mac: `0x${'22'.repeat(32)}`,
   };
 
   it('may contain extensions with unknown names', () => {
     const said = { ...state, extensions: { ofTheFuture: 'AAEC' } };
-    expect([...decodeSlotState(said).state.extensions.keys()]).toEqual(['ofTheFuture']);
-    const forgotten = { mac: state.mac, extensions: { ofTheFuture: 'AAEC' } };
-    expect([...decodeForgotten(forgotten).extensions.keys()]).toEqual(['ofTheFuture']);
+    expect([...decodeServerState(said).state.extensions.keys()]).toEqual(['ofTheFuture']);
+    const forgotten = { ...said, erased: true };
+    expect([...decodeForgotten(forgotten).forgotten.extensions.keys()]).toEqual(['ofTheFuture']);
   });
 
   it('must not contain other unknown fields, because no MAC would cover them', () => {
-    expect(codeOf(() => decodeSlotState({ ...state, lineage: 'AAEC' }))).toBe('FIELD_INVALID');
-    expect(codeOf(() => decodeForgotten({ mac: state.mac, fleet: 'AAEC' }))).toBe('FIELD_INVALID');
+    expect(codeOf(() => decodeServerState({ ...state, fleet: 'AAEC' }))).toBe('FIELD_INVALID');
+    expect(codeOf(() => decodeForgotten({ ...state, erased: true, fleet: 'AAEC' }))).toBe('FIELD_INVALID');
   });
 });

@@ -2,7 +2,7 @@ import { expect, it, vi } from 'vitest';
 import { AccountId, Mac, SlotId } from '../../../src/bytes/fixed-bytes.ts';
 import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
 import type * as Hkdf from '../../../src/crypto/hkdf.ts';
-import { requestMac, responseMac } from '../../../src/protocol/mac-routes.ts';
+import { requestMac, responseMac } from '../../../src/protocol/mac.ts';
 
 /** Every key that was derived, and what it was then. */
 const derived = vi.hoisted((): { readonly key: Uint8Array; readonly was: Uint8Array }[] => []);
@@ -23,7 +23,7 @@ it('the keys of a MAC are wiped after it is made', () => {
   const key = new SecretBytes(new Uint8Array(32).fill(5));
   const account = AccountId.of(new Uint8Array(32).fill(1));
   const slotId = SlotId.of(new Uint8Array(16).fill(2));
-  const envelope = { server: account, account, slotId, timestampMs: 1, random: new Uint8Array(16) };
+  const envelope = { server: account, account, name: slotId, timestampMs: 1, random: new Uint8Array(16) };
   const content = Uint8Array.of(1);
   const request = requestMac(key, 'forget', envelope, content);
   const response = responseMac(key, 'forget', request, content);

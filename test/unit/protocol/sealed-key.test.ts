@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { BlockHash, KeyId } from '../../../src/bytes/fixed-bytes.ts';
+import { BlockHash, KeyId, SlotId } from '../../../src/bytes/fixed-bytes.ts';
 import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
 import { decodeKeyGrant, encodeKeyGrant, type KeyGrant } from '../../../src/protocol/sealed-key.ts';
 import { codeOf } from '../../support/thrown.ts';
@@ -16,10 +16,26 @@ const grants: fc.Arbitrary<KeyGrant> = fc.record({
   recoveryToken: fc.option(secret, { nil: undefined }),
   serverTimeMs: integer,
   finalized: fc.record({ number: integer, hash: bytes(32).map((value) => BlockHash.of(value)) }),
-  incarnation: fc.record({ number: integer, bootId: bytes(16) }),
-  head: fc.option(fc.record({ generation: integer, sequence: integer, digest: bytes(32) }), {
-    nil: undefined,
-  }),
+  lineage: fc.option(
+    fc.record({
+      reserved: fc.record({ number: integer, boot: bytes(8) }),
+      shown: fc.record({ number: integer, bootId: bytes(16) }),
+      head: fc.option(
+        fc.record({
+          incarnation: fc.record({ number: integer, bootId: bytes(16) }),
+          sequence: integer,
+          digest: bytes(32),
+        }),
+        { nil: undefined },
+      ),
+      slots: fc.array(
+        bytes(16).map((value) => SlotId.of(value)),
+        { maxLength: 32 },
+      ),
+      closed: fc.boolean(),
+    }),
+    { nil: undefined },
+  ),
   extensions: fc
     .dictionary(
       fc.stringMatching(/^[a-z][A-Za-z0-9]{0,31}$/),
@@ -43,7 +59,7 @@ function failed(): never {
   throw new TypeError('no sample');
 }
 const text = new TextDecoder().decode(
-  encodeKeyGrant({ ...sample, head: undefined, recoveryToken: undefined }),
+  encodeKeyGrant({ ...sample, lineage: undefined, recoveryToken: undefined }),
 );
 const codeOfText = (changed: string): string =>
   codeOf(() => decodeKeyGrant(new TextEncoder().encode(changed)));

@@ -1,0 +1,137 @@
+import { describe, expect, it } from 'vitest';
+import { AccountHold, MAX_NUMBER_JUMP } from '../../../src/boot/node/account-hold.ts';
+import { BOOT_ID_BYTES } from '../../../src/lineage/incarnation.ts';
+import { bootOf, lineageOf, stateOf } from '../../support/lineages.ts';
+
+const lineage = lineageOf(1);
+const stranger = lineageOf(2);
+const digest = new Uint8Array(32).fill(7);
+const own = bootOf(5);
+const newHold = (lastNumber = 3) => new AccountHold(lineage, own, lineage.incarnation(lastNumber, bootOf(4)));
+
+/** A boot that holds as the given number. */
+function holding(number = 4): AccountHold {
+  const hold = newHold(number - 1);
+  hold.take();
+  return hold;
+}
+
+/** The number of a boot after it saw this and went above it. */
+function numberAfter(hold: AccountHold): number {
+  if (hold.isBeaten) hold.rise();
+  return hold.incarnation.number;
+}
+
+describe('the number of a boot that does not hold', () => {
+  it('is above the last writer of its store', () => {
+    expect(newHold(3).incarnation).toEqual(lineage.incarnation(4, own));
+    expect(newHold(3).wish).toEqual({ number: 4, boot: own });
+  });
+
+  it('rises above a mark of its node', () => {
+    const hold = newHold();
+    hold.observe(stateOf({ shown: lineage.incarnation(9, bootOf(8)) }));
+    expect(numberAfter(hold)).toBe(10);
+  });
+
+  it('rises above the writer of a head of its node, without any mark', () => {
+    const hold = newHold();
+    hold.observe(stateOf({ head: lineage.head(lineage.incarnation(12, bootOf(8)), 5, digest) }));
+    expect(numberAfter(hold)).toBe(13);
+  });
+
+  it('rises above a reservation of another boot, also one of its own number, and not above its own', () => {
+    const hold = newHold();
+    hold.observe(stateOf({ reserved: { number: 4, boot: own } }));
+    expect(numberAfter(hold)).toBe(4);
+    hold.observe(stateOf({ reserved: { number: 4, boot: bootOf(9) } }));
+    expect(numberAfter(hold)).toBe(5);
+    hold.observe(stateOf({ reserved: { number: 70, boot: bootOf(9) } }));
+    expect(numberAfter(hold)).toBe(71);
+  });
+
+  it('is raised by one answer by at most 2^20, whatever a server invents as reserved', () => {
+    const hold = newHold();
+    for (const number of [Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER - 1]) {
+      hold.observe(stateOf({ reserved: { number, boot: bootOf(9) } }));
+    }
+    expect(MAX_NUMBER_JUMP).toBe(2 ** 20);
+    expect(numberAfter(hold)).toBe(4 + 2 ** 20 + 1);
+  });
+
+  it('does not move for marks and heads of a foreign lineage', () => {
+    const hold = newHold();
+    const foreign = stranger.incarnation(1_000, bootOf(9));
+    hold.observe(stateOf({ shown: foreign, head: stranger.head(foreign, 5, digest) }));
+    hold.observe(stateOf({ shown: { number: 1_000, bootId: new Uint8Array(BOOT_ID_BYTES) } }));
+    hold.observe(undefined);
+    expect(numberAfter(hold)).toBe(4);
+  });
+
+  it('is not counted as reserved or shown where the lineage is closed, or for another boot', () => {
+    const hold = newHold();
+    const reserved = hold.wish;
+    const shown = hold.incarnation;
+    expect(hold.isReserved(stateOf({ reserved }))).toBe(true);
+    expect(hold.isReserved(stateOf({ reserved, closed: true }))).toBe(false);
+    expect(hold.isReserved(stateOf({ reserved: { ...reserved, boot: bootOf(9) } }))).toBe(false);
+    expect(hold.isReserved(stateOf({ reserved: { ...reserved, number: 5 } }))).toBe(false);
+    expect(hold.isShown(stateOf({ shown }))).toBe(true);
+    expect(hold.isShown(stateOf({ shown, closed: true }))).toBe(false);
+    expect(hold.isShown(stateOf({ shown: lineage.incarnation(4, bootOf(9)) }))).toBe(false);
+  });
+});
+
+describe('a boot that holds', () => {
+  it('is ended for good by one newer mark of its node', () => {
+    const hold = holding();
+    const newer = lineage.incarnation(5, bootOf(9));
+    hold.observe(stateOf({ shown: newer }));
+    expect(hold.overtakenBy).toEqual(newer);
+    // Nothing that a server shows later takes it back.
+    hold.observe(stateOf({ shown: hold.incarnation }));
+    expect(hold.overtakenBy).toEqual(newer);
+  });
+
+  it('is ended by another boot of the same number when that one has the larger id', () => {
+    const [smaller, larger] = [lineage.incarnation(4, bootOf(1)), lineage.incarnation(4, bootOf(9))];
+    const hold = holding();
+    hold.observe(stateOf({ shown: smaller }));
+    expect(hold.overtakenBy).toBeUndefined();
+    hold.observe(stateOf({ shown: larger }));
+    expect(hold.overtakenBy).toEqual(larger);
+  });
+
+  it('is ended by a head of a newer writer, without its mark', () => {
+    const hold = holding();
+    const writer = lineage.incarnation(5, bootOf(9));
+    hold.observe(stateOf({ head: lineage.head(writer, 1, digest) }));
+    expect(hold.overtakenBy).toEqual(writer);
+  });
+
+  it('is not ended by older marks, foreign ones, reservations, or a lineage that is only said to be closed', () => {
+    const hold = holding();
+    const foreign = stranger.incarnation(1_000, bootOf(9));
+    hold.observe(stateOf({ shown: lineage.incarnation(3, bootOf(9)) }));
+    hold.observe(stateOf({ shown: foreign, head: stranger.head(foreign, 5, digest) }));
+    hold.observe(stateOf({ reserved: { number: 1_000, boot: bootOf(9) } }));
+    hold.observe(stateOf({ closed: true }));
+    expect(hold.overtakenBy).toBeUndefined();
+    expect(hold.incarnation.number).toBe(4);
+  });
+
+  it('keeps its number', () => {
+    expect(() => holding().rise()).toThrow(TypeError);
+  });
+
+  it('is not overtaken before it holds: then it goes above', () => {
+    const hold = newHold();
+    hold.observe(stateOf({ shown: lineage.incarnation(9, bootOf(9)) }));
+    expect([hold.overtakenBy, hold.holds]).toEqual([undefined, false]);
+  });
+
+  it('holds a new lineage from the start', () => {
+    const born = AccountHold.ofNewLineage(lineage, own);
+    expect([born.holds, born.incarnation]).toEqual([true, lineage.incarnation(1, own)]);
+  });
+});
