@@ -14,6 +14,22 @@ export interface Model<State> {
   encode(state: State): string;
 }
 
+/**
+ * The model after some steps, from where an exploration reaches further.
+ * @throws RangeError for a step that cannot be taken there.
+ */
+export function startAfter<State>(model: Model<State>, names: readonly string[]): Model<State> {
+  const initial = names.reduce((state, name) => {
+    const steps = model.steps(state);
+    const step = steps.find((candidate) => candidate.name === name);
+    if (step === undefined) {
+      throw new RangeError(`no step "${name}", only: ${steps.map((each) => each.name).join('; ')}`);
+    }
+    return step.next;
+  }, model.initial);
+  return { initial, steps: (state) => model.steps(state), encode: (state) => model.encode(state) };
+}
+
 /** What an exploration found. */
 export interface Exploration {
   readonly states: number;

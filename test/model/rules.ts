@@ -8,21 +8,45 @@ export interface Rules {
   readonly asksOnUnknown: boolean;
   /** A slot enters the keyslot file, and recovers, only once it is linked to the lineage. */
   readonly linkFirst: boolean;
-  /** The head is compared again in the answers that show the mark. */
+  /** The head is compared again in the answers to `reserve` and `claim`. */
   readonly comparesTwice: boolean;
   /** Heads are ordered by the writer's incarnation first; without it by sequence alone. */
   readonly headsByIncarnation: boolean;
   /** A boot makes generations only while it holds. */
   readonly holdsFirst: boolean;
-  /** A boot writes only while it holds. */
+  /** A boot writes only while it holds, and its first record names it. */
   readonly writesHeld: boolean;
   /** A number is reserved at t servers before a mark is shown. */
   readonly reserves: boolean;
   /** `forget` is refused where a newer mark is known. */
   readonly conditionalForget: boolean;
+  /** Older generations are listed in the store; no generation of the keyslot file is forgotten. */
+  readonly keepsOwnSlots: boolean;
+  /** A mark that is beaten before the boot holds starts the recovery anew; without it only the reservation. */
+  readonly recoversAgain: boolean;
+  /** A boot whose slots were lost before it holds asks every server before it makes a generation. */
+  readonly sweeps: boolean;
+  /** Such a boot links its new slots without a mark, then reserves and claims there. */
+  readonly linksUnmarked: boolean;
+  /** A `forget` of an older generation carries the head. */
+  readonly forgetCarriesHead: boolean;
+  /** With a lost answer or an unreachable server the sweep is not over. */
+  readonly countsSilence: boolean;
+  /** A holder goes on looking at the servers of older generations until these are closed. */
+  readonly looksAtOlder: boolean;
+  /** A holder sends its mark and head to every server that shows an older mark of the lineage, slot or not. */
+  readonly marksEverywhere: boolean;
+  /** A head is compared by content only with a store of the same incarnation. */
+  readonly comparesOwnOnly: boolean;
+  /** The store lists the lineage that is to be closed before it changes its key; without it afterwards. */
+  readonly listsFormerFirst: boolean;
+  /** A lineage is closed only where no newer mark is shown than the last one of the boot that leaves it. */
+  readonly conditionalClose: boolean;
+  /** A boot asks the servers of a former lineage before its first record. */
+  readonly asksFormer: boolean;
 }
 
-/** The rules that are proposed. */
+/** The rules in force. */
 export const newRules: Rules = {
   lineage: true,
   singleMarkFences: true,
@@ -34,10 +58,22 @@ export const newRules: Rules = {
   writesHeld: true,
   reserves: true,
   conditionalForget: true,
+  keepsOwnSlots: true,
+  recoversAgain: false,
+  sweeps: true,
+  linksUnmarked: true,
+  forgetCarriesHead: true,
+  countsSilence: false,
+  looksAtOlder: true,
+  marksEverywhere: true,
+  comparesOwnOnly: true,
+  listsFormerFirst: true,
+  conditionalClose: true,
+  asksFormer: true,
 };
 
-/** The present rules: claims and heads per slot key. */
-export const presentRules: Rules = {
+/** The rules before lineages: claims and heads per slot key. */
+export const formerRules: Rules = {
   lineage: false,
   singleMarkFences: false,
   asksOnUnknown: false,
@@ -48,80 +84,16 @@ export const presentRules: Rules = {
   writesHeld: false,
   reserves: false,
   conditionalForget: false,
+  keepsOwnSlots: true,
+  recoversAgain: false,
+  sweeps: false,
+  linksUnmarked: false,
+  forgetCarriesHead: false,
+  countsSilence: false,
+  looksAtOlder: false,
+  marksEverywhere: false,
+  comparesOwnOnly: false,
+  listsFormerFirst: false,
+  conditionalClose: false,
+  asksFormer: false,
 };
-
-/** Slots of a generation, and how many of them open the store. */
-export const SERVERS = 3;
-export const THRESHOLD = 2;
-
-/** A boot of a machine and its number; number 0 means no boot. */
-export interface Mark {
-  readonly number: number;
-  readonly boot: number;
-}
-
-/** A state of the store: the marks of the writers of all its records, oldest first. */
-export type History = readonly Mark[];
-
-/** What a server remembers of a lineage, or of one slot under the present rules. */
-export interface ServerRecord {
-  readonly reserved: Mark;
-  readonly mark: Mark;
-  readonly head: History;
-}
-
-export const NOBODY: Mark = { number: 0, boot: 0 };
-export const emptyRecord: ServerRecord = { reserved: NOBODY, mark: NOBODY, head: [] };
-
-/**
- * Whether the first mark beats the second. Equal numbers are decided by the boot's id, which is random: here the earlier
- * boot wins, because that is the worse case.
- */
-export const beats = (one: Mark, other: Mark): boolean =>
-  one.number === other.number ? one.boot < other.boot : one.number > other.number;
-
-export const isSame = (one: Mark, other: Mark): boolean =>
-  one.number === other.number && one.boot === other.boot;
-
-/** Whether the first head is older than the second. */
-function isOlder(one: History, other: History, { headsByIncarnation }: Rules): boolean {
-  const [first, second] = [one.at(-1) ?? NOBODY, other.at(-1) ?? NOBODY];
-  if (headsByIncarnation && !isSame(first, second)) return beats(second, first);
-  return one.length < other.length;
-}
-
-/** Node: whether its store is refused because of a head: it is older, or has another record in the same place. */
-export function isBehind(store: History, head: History, rules: Rules): boolean {
-  if (isOlder(store, head, rules)) return true;
-  return !rules.headsByIncarnation && store.length === head.length && !isPrefix(head, store);
-}
-
-/** Whether every record of the first state is in the second: nothing of it is lost there. */
-export const isPrefix = (first: History, second: History): boolean =>
-  first.every((mark, at) => isSame(mark, second[at] ?? NOBODY));
-
-/** Server: a number for a boot is taken when it, or a larger one, is another boot's. */
-export const isTaken = ({ reserved }: ServerRecord, wish: Mark): boolean =>
-  reserved.number > wish.number || (reserved.number === wish.number && reserved.boot !== wish.boot);
-
-/** Server: reserves a number. */
-export const reserve = (record: ServerRecord, wish: Mark): ServerRecord =>
-  isTaken(record, wish) ? record : { ...record, reserved: wish };
-
-/** Server: takes a mark unless it knows of a newer one. */
-export const show = (record: ServerRecord, mark: Mark): ServerRecord =>
-  beats(record.mark, mark) ? record : { ...record, mark, reserved: highest(record.reserved, mark) };
-
-/** Server: takes a head from the boot that its mark names, never an older one. */
-export const deposit = (record: ServerRecord, mark: Mark, head: History, rules: Rules): ServerRecord =>
-  isSame(record.mark, mark) && isOlder(record.head, head, rules) ? { ...record, head } : record;
-
-/** Server: whether it erases a key for this boot. */
-export const mayForget = (record: ServerRecord, mark: Mark, { conditionalForget }: Rules): boolean =>
-  !conditionalForget || !beats(record.mark, mark);
-
-export const highest = (one: Mark, other: Mark): Mark => (beats(other, one) ? other : one);
-
-/** Node: whether a boot that holds stops when this number of servers of one generation show newer marks. */
-export const isFencedBy = (newer: number, { singleMarkFences }: Rules): boolean =>
-  singleMarkFences ? newer > 0 : newer > SERVERS - THRESHOLD;
