@@ -7,7 +7,7 @@ import {
 import { allLies, type Lie } from '../../devnet/chain/lies/lies.ts';
 import { AccountId } from '../../src/bytes/fixed-bytes.ts';
 import { parsePrefixedHex } from '../../src/bytes/hex.ts';
-import type { ChainLogEvent } from '../../src/chain/chain-source.ts';
+import type { ChainLogEvent } from '../../src/chain/chain-log-event.ts';
 import {
   type ConnectChainOptions,
   connectChain,
