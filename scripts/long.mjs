@@ -12,6 +12,11 @@ const steps = [
   ['epochs', 'npm run --silent soak:epochs -- --seeds 100', 'crash plans of the epoch journal'],
   ['rituals', 'npm run --silent soak:rituals', '100,000 rituals (minutes)'],
   ['model', 'npm run --silent model', 'the model of lineages, with more states than in the suite'],
+  [
+    'mutations',
+    'for room in trust tdx keyserver; do npm run --silent mutate -- $room || exit 1; done',
+    'every condition of these rooms is tested (goes on where it was stopped)',
+  ],
   ['chopsticks', 'npm run --silent long:chopsticks', 'a genuine Substrate runtime (minutes)'],
   ['node-24', 'node scripts/platforms/run.mjs 24 --all', 'the whole suite on Node.js 24 (half an hour)'],
   ['node-22', 'node scripts/platforms/run.mjs 22 --all', 'the whole suite on Node.js 22 (half an hour)'],

@@ -3,29 +3,19 @@
 // Outcomes are kept in .mutations/ROOM.jsonl, so that a run that was stopped goes on where it ended; a mutation is tried
 // again when its file changes. Survivors are listed in docs/mutations/ROOM.md, where each gets a reason by hand.
 // --again tries survivors once more, for tests that came since. --report tries nothing more and writes the page from what is known.
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  appendFileSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { sha256Hex } from '../src/crypto/sha2.ts';
 import { type Outcome, readReasons, reportOf, type Tried } from './mutate-report.ts';
 import { testsOfRoom } from './mutate-rooms.ts';
 import { type Mutation, mutate, mutationsOf } from './mutation-points.ts';
+import type { Change, Verdict } from './mutation-runner.ts';
 
-/** A test run that takes longer hangs: the change made a loop that does not end. */
-const HANGS_AFTER_MS = 600_000;
-/** Likely test files that run before the others. */
-const MAX_LIKELY = 2;
+/** The tests of a room without a change, on a busy machine. */
+const LONGEST_BASELINE_MS = 1_200_000;
 
 interface Candidate {
   /** Relative to the project. */
@@ -68,58 +58,76 @@ function sampleOf<T>(all: readonly T[], count: number, seed: number): readonly T
     .map(({ value }) => value);
 }
 
-/** Runs tests until the first fails; the failing file, `hangs` when they did not end, `undefined` when all pass. */
-async function failureOf(
-  tests: readonly string[],
-  environment: Readonly<Record<string, string>>,
-): Promise<string | undefined> {
-  const output = join(tmpdir(), `mutation-${process.pid}.json`);
-  rmSync(output, { force: true });
-  const reporter = ['--reporter', 'json', '--outputFile', output];
-  const config = ['--config', 'scripts/mutate-vitest.config.ts', ...reporter];
-  const child = spawn(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', ...tests, ...config], {
-    env: { ...process.env, ...environment },
-    stdio: 'ignore',
+/** The process that runs the tests; a new one is started when a change makes it hang. */
+class Tests {
+  readonly #filters: readonly string[];
+  #child: ChildProcess | undefined;
+  #hangsAfterMs = LONGEST_BASELINE_MS;
+
+  constructor(filters: readonly string[]) {
+    this.#filters = filters;
+  }
+
+  /** Runs all tests without a change. @throws Error when they fail: then they show nothing. */
+  async start(): Promise<void> {
+    const startMs = Date.now();
+    const verdict = await this.#ask('baseline');
+    if (verdict === 'hangs' || verdict.fault !== undefined || verdict.failed !== undefined)
+      throw new Error(
+        `the tests fail without any mutation, so they show nothing: ${JSON.stringify(verdict)}`,
+      );
+    this.#hangsAfterMs = 60_000 + 10 * (Date.now() - startMs);
+  }
+
+  async try({ file, mutation, text }: Candidate): Promise<Outcome> {
+    if (this.#child === undefined) await this.#ask('baseline');
+    const verdict = await this.#ask({ file: join(process.cwd(), file), text: mutate(text, mutation) });
+    if (verdict === 'hangs') return 'noticed';
+    if (verdict.fault !== undefined) throw new Error(`${file}:${mutation.line}: ${verdict.fault}`);
+    return verdict.failed === undefined ? 'survived' : 'noticed';
+  }
+
+  async #ask(message: Change | 'baseline'): Promise<Verdict | 'hangs'> {
+    this.#child ??= await startRunner(this.#filters);
+    const child = this.#child;
+    child.send(message);
+    const ended = new AbortController();
+    const timer = setTimeout(() => ended.abort(), this.#hangsAfterMs);
+    const onExit = (): void => ended.abort();
+    child.once('exit', onExit);
+    try {
+      // The runner sends nothing else.
+      const [verdict] = (await once(child, 'message', { signal: ended.signal })) as [Verdict];
+      return verdict;
+    } catch {
+      this.stop();
+      return 'hangs';
+    } finally {
+      clearTimeout(timer);
+      child.off('exit', onExit);
+    }
+  }
+
+  /** Ends the process and the tests that it runs. */
+  stop(): void {
+    const pid = this.#child?.pid;
+    this.#child = undefined;
+    try {
+      if (pid !== undefined) process.kill(-pid, 'SIGKILL');
+    } catch {
+      // It has ended already.
+    }
+  }
+}
+
+async function startRunner(filters: readonly string[]): Promise<ChildProcess> {
+  const child = spawn(process.execPath, ['--import', 'tsx', 'scripts/mutation-runner.ts', ...filters], {
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     // A group of its own, so that a worker that hangs ends too.
     detached: true,
   });
-  const end = (): void => {
-    if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
-  };
-  const timer = setTimeout(end, HANGS_AFTER_MS);
-  process.once('exit', end);
-  const [code] = await once(child, 'close');
-  clearTimeout(timer);
-  process.off('exit', end);
-  if (code === 0) return undefined;
-  if (!existsSync(output)) return 'hangs';
-  // Vitest writes Jest's format.
-  const { testResults } = JSON.parse(readFileSync(output, 'utf8')) as {
-    readonly testResults: readonly { readonly name: string; readonly status: string }[];
-  };
-  const failed = testResults.find(({ status }) => status === 'failed')?.name;
-  return failed === undefined ? 'hangs' : relative(process.cwd(), failed);
-}
-
-/** Test files that noticed a mutation of a source file, the newest first: they probably notice the next one. */
-const noticedBy = new Map<string, readonly string[]>();
-
-/** A few likely test files first, then all of the room. */
-async function outcomeOf({ file, text, mutation }: Candidate, tests: readonly string[]): Promise<Outcome> {
-  const changed = join(tmpdir(), `mutation-${process.pid}.ts`);
-  writeFileSync(changed, mutate(text, mutation));
-  const environment = { MUTATED_FILE: join(process.cwd(), file), MUTATED_TEXT: changed };
-  const likely = noticedBy.get(file) ?? [];
-  for (const round of likely.length > 0 ? [likely, tests] : [tests]) {
-    const failed = await failureOf(round, environment);
-    if (failed === undefined) continue;
-    if (failed !== 'hangs') {
-      const others = likely.filter((known) => known !== failed);
-      noticedBy.set(file, [failed, ...others].slice(0, MAX_LIKELY));
-    }
-    return 'noticed';
-  }
-  return 'survived';
+  await once(child, 'message');
+  return child;
 }
 
 function readResults(path: string): Map<string, Outcome> {
@@ -155,16 +163,20 @@ async function main(): Promise<void> {
     !results.has(id) || (values.again && results.get(id) === 'survived');
   const open = values.report ? [] : chosen.filter(isOpen);
   console.log(`${room}: ${all.length} mutations, ${chosen.length} chosen, ${open.length} to try`);
-  if (open.length > 0 && (await failureOf(tests, {})) !== undefined) {
-    throw new Error('the tests fail without any mutation, so they show nothing');
-  }
+  const running = new Tests(tests);
+  process.once('exit', () => running.stop());
+  if (open.length > 0) await running.start();
   for (const [index, candidate] of open.entries()) {
-    const outcome = await outcomeOf(candidate, tests);
+    const startMs = Date.now();
+    const outcome = await running.try(candidate);
     results.set(candidate.id, outcome);
     appendFileSync(resultsPath, `${JSON.stringify({ id: candidate.id, outcome })}\n`);
     const { file, mutation } = candidate;
-    console.log(`${index + 1}/${open.length} ${outcome} ${file}:${mutation.line} ${mutation.replacement}`);
+    const seconds = ((Date.now() - startMs) / 1000).toFixed(1);
+    const place = `${file}:${mutation.line}`;
+    console.log(`${index + 1}/${open.length} ${outcome} ${place} ${mutation.replacement} (${seconds} s)`);
   }
+  running.stop();
   const tried: Tried[] = chosen.flatMap(({ file, mutation, id }) => {
     const outcome = results.get(id);
     return outcome === undefined ? [] : [{ file, mutation, outcome }];

@@ -39,7 +39,7 @@ export interface CertificateSpec {
   readonly crlUrl: string;
   /** `false` writes the empty SEQUENCE of a leaf; `absent` leaves the extension out. */
   readonly certificateAuthority: { readonly pathLength: number } | false | 'absent';
-  readonly keyUsage: 'ca' | 'signer';
+  readonly keyUsage: keyof typeof keyUsages;
   /** The SGX extension of a PCK certificate. */
   readonly sgxExtension?: Uint8Array;
   /** 2 is X.509 v3. */
@@ -91,16 +91,24 @@ function subjectPublicKeyInfo(publicKey: Uint8Array): Uint8Array {
   );
 }
 
+/** Bits of RFC 5280 section 4.2.1.3. */
+const keyUsages = {
+  /** keyCertSign and cRLSign. */
+  ca: bitString(Uint8Array.of(0x06), 1),
+  /** digitalSignature and nonRepudiation. */
+  signer: bitString(Uint8Array.of(0xc0), 6),
+  /** For tests: a half of what a CA needs. */
+  certificatesOnly: bitString(Uint8Array.of(0x04), 2),
+  crlsOnly: bitString(Uint8Array.of(0x02), 1),
+};
+
 /** In the order in which Intel writes them. */
 function extensions(spec: CertificateSpec): Uint8Array[] {
-  // keyCertSign and cRLSign, or digitalSignature and nonRepudiation (RFC 5280 section 4.2.1.3).
-  const keyUsage =
-    spec.keyUsage === 'ca' ? bitString(Uint8Array.of(0x06), 1) : bitString(Uint8Array.of(0xc0), 6);
   return [
     authorityKeyIdentifier(spec.authorityKeyIdentifier),
     extension(oids.crlDistributionPoints, false, distributionPoint(spec.crlUrl)),
     extension(oids.subjectKeyIdentifier, false, octetString(spec.subjectKeyIdentifier)),
-    extension(oids.keyUsage, true, keyUsage),
+    extension(oids.keyUsage, true, keyUsages[spec.keyUsage]),
     ...basicConstraints(spec.certificateAuthority),
     ...(spec.sgxExtension === undefined ? [] : [extension(oids.sgxExtension, false, spec.sgxExtension)]),
   ];

@@ -1,4 +1,4 @@
-import { utf8 } from '../bytes/concat.ts';
+import { equalBytes, utf8 } from '../bytes/concat.ts';
 import { toHex } from '../bytes/hex.ts';
 import { sha256 } from '../crypto/sha2.ts';
 import type { ChainSnapshot } from './chain-view.ts';
@@ -22,6 +22,13 @@ const digest = (parts: unknown): string => toHex(sha256(utf8(JSON.stringify(part
 
 /** Equal for two snapshots exactly when their servers and measurements are equal; the block may differ. */
 export const contentFingerprint = (snapshot: ChainSnapshot): string => digest(contentParts(snapshot));
+
+/** Whether two snapshots have the same lists, and so equal fingerprints of their contents; others may have those too. */
+export const sharesContent = (a: ChainSnapshot, b: ChainSnapshot): boolean =>
+  a.servers === b.servers &&
+  a.acceptedMeasurements === b.acceptedMeasurements &&
+  a.undecodableRecords === b.undecodableRecords &&
+  equalBytes(a.genesisHash, b.genesisHash);
 
 /** Equal for two snapshots exactly when their contents and their block are equal. */
 export const snapshotFingerprint = (snapshot: ChainSnapshot): string =>

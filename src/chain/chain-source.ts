@@ -4,6 +4,8 @@ import { toPrefixedHex } from '../bytes/hex.ts';
 import { LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
 import type { Clock } from '../time/clock.ts';
 import { type ChainConnection, type EndpointReading, openChainConnection } from './chain-connection.ts';
+import type { ChainLogEvent } from './chain-log-event.ts';
+import { ConnectionLog } from './connection-log.ts';
 import { endpointName } from './json-rpc-socket.ts';
 import type { LayoutDecoder } from './layout-decoder.ts';
 import { PageSizes } from './page-size.ts';
@@ -11,26 +13,6 @@ import type { ProvenChain } from './proven-read.ts';
 
 /** How all endpoints of a view are read: their metadata decoded, each at a pace of its own, or all by proof. */
 export type ChainReading = { readonly decoder: LayoutDecoder } | { readonly proven: ProvenChain };
-
-/** Something that operators may want to see; `endpoint` holds no path or query. */
-export interface ChainLogEvent {
-  readonly event:
-    | 'chain.connected'
-    | 'chain.disconnected'
-    | 'chain.connect-failed'
-    /** Finality stands still: the endpoint answers, and has no newer head. */
-    | 'chain.stalled'
-    | 'chain.decoder-failed'
-    | 'chain.snapshot'
-    | 'chain.read-failed'
-    | 'chain.listener-failed';
-  readonly endpoint?: string;
-  readonly code?: string;
-  readonly message?: string;
-  readonly blockNumber?: number;
-  /** How often the same has happened in a row. */
-  readonly count?: number;
-}
 
 /** What one endpoint's source needs; all times in milliseconds. */
 export interface ChainSourceOptions {
@@ -70,12 +52,14 @@ export class ChainSource {
   /** The last read from it failed or showed less than it claims: others are asked before. */
   isDoubted = false;
   #failure: LatchkeyError | undefined;
+  readonly #connections: ConnectionLog;
   readonly #stopping = new AbortController();
   #running: Promise<void> | undefined;
 
   constructor(options: ChainSourceOptions) {
     this.#options = options;
     this.name = endpointName(options.endpoint);
+    this.#connections = new ConnectionLog(options.log, options.clock);
     const noteFailure = ({ code, message }: LatchkeyError): void =>
       options.log({ event: 'chain.decoder-failed', endpoint: this.name, code, message });
     const { reading } = options;
@@ -109,6 +93,7 @@ export class ChainSource {
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#running;
+    this.#connections.stop();
   }
 
   /** Starts over, because the endpoint gave answers that cannot be. */
@@ -129,23 +114,23 @@ export class ChainSource {
 
   /** Runs one connection until it ends. @returns whether it reported a finalized head. */
   async #runOnce(): Promise<boolean> {
-    const { log, onChange } = this.#options;
+    const { onChange } = this.#options;
     try {
       const connection = await this.#connect();
       this.#connection = connection;
       this.#failure = undefined;
-      log({ event: 'chain.connected', endpoint: this.name });
+      this.#connections.connected({ event: 'chain.connected', endpoint: this.name });
       onChange();
       const message = await connection.ended;
       this.#failure = new ProblemError('CHAIN_UNAVAILABLE', `${this.name}: ${message}`);
-      log({ event: 'chain.disconnected', endpoint: this.name, message });
+      this.#connections.failed({ event: 'chain.disconnected', endpoint: this.name, message });
     } catch (error) {
       this.#failure =
         error instanceof LatchkeyError
           ? error
           : new ProblemError('CHAIN_UNAVAILABLE', `${this.name}: ${String(error)}`, { cause: error });
       const { code, message } = this.#failure;
-      log({ event: 'chain.connect-failed', endpoint: this.name, code, message });
+      this.#connections.failed({ event: 'chain.connect-failed', endpoint: this.name, code, message });
     }
     const sawHead = this.#finalizedNumber !== undefined && this.#connection !== undefined;
     this.#connection = undefined;

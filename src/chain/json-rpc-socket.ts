@@ -10,6 +10,11 @@ const MAX_MESSAGE_BYTES = 32 * 1024 * 1024;
  * this bound 32 MB of `[[[[` or `{},{},` become a gigabyte of objects, and seconds in which nothing else runs.
  */
 const MAX_MESSAGE_PARTS = 100_000;
+/**
+ * Of one property name; honest ones have some ten. V8 gives texts above 16,383 characters of one length one hash, so
+ * 32 MB of such names take it seconds: it compares each with all others.
+ */
+const MAX_NAME_BYTES = 1024;
 /** Of notifications that arrive before the id of their subscription; the header of a block has some kilobytes. */
 const MAX_EARLY_BYTES = 1024 * 1024;
 
@@ -146,8 +151,37 @@ function hasTooManyParts(text: Buffer): boolean {
   return false;
 }
 
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const SPACES: readonly number[] = [...Buffer.from(' \t\r\n')];
+
+/** Whether a property name is longer than any honest one. One pass, whatever the text is. */
+function hasLongName(text: Buffer): boolean {
+  for (let start = text.indexOf(QUOTE); start !== -1; ) {
+    let end = text.indexOf(QUOTE, start + 1);
+    while (end !== -1 && isEscaped(text, end)) end = text.indexOf(QUOTE, end + 1);
+    if (end === -1) return false;
+    if (end - start > MAX_NAME_BYTES && isBeforeColon(text, end + 1)) return true;
+    start = text.indexOf(QUOTE, end + 1);
+  }
+  return false;
+}
+
+/** Whether an odd number of backslashes stands before a place. */
+function isEscaped(text: Buffer, at: number): boolean {
+  let before = at;
+  while (text[before - 1] === BACKSLASH) before -= 1;
+  return (at - before) % 2 === 1;
+}
+
+function isBeforeColon(text: Buffer, from: number): boolean {
+  let at = from;
+  while (SPACES.includes(text[at] ?? 0)) at += 1;
+  return text[at] === ':'.charCodeAt(0);
+}
+
 function parseMessage(text: Buffer): Message | undefined {
-  if (hasTooManyParts(text)) return undefined;
+  if (hasTooManyParts(text) || hasLongName(text)) return undefined;
   try {
     const value: unknown = JSON.parse(text.toString());
     // Every field of Message is optional and unknown inside, so any object is one.

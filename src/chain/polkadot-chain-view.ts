@@ -2,13 +2,14 @@ import type { BlockHash } from '../bytes/fixed-bytes.ts';
 import { LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
 import { type Clock, systemClock } from '../time/clock.ts';
 import { readAgreedSnapshot, tooFewEndpoints } from './agreed-read.ts';
-import { contentFingerprint } from './agreement.ts';
-import { type ChainLogEvent, type ChainReading, ChainSource } from './chain-source.ts';
+import { contentFingerprint, sharesContent } from './agreement.ts';
+import type { ChainLogEvent } from './chain-log-event.ts';
+import { type ChainReading, ChainSource } from './chain-source.ts';
 import type { ChainSnapshot, ChainView } from './chain-view.ts';
 import { FailureStreak } from './failure-streak.ts';
 import { LayoutDecoder } from './layout-decoder.ts';
 import { type Checkpoint, FinalityTracker } from './proof/finality-tracker.ts';
-import { isFresh, type ProvenChain, staleness } from './proven-read.ts';
+import { isFresh, ProvenChain, staleness } from './proven-read.ts';
 import { startTimer, type Timer } from './timer.ts';
 
 /** How to follow a chain; all times in milliseconds. */
@@ -153,7 +154,7 @@ export class PolkadotChainView implements ChainView {
     if (checkpoint === undefined)
       return { decoder: new LayoutDecoder({ deadlineMs: decodeDeadlineMs ?? 60_000, clock }) };
     const finality = new FinalityTracker(checkpoint);
-    return { proven: { finality, maxBlockAgeMs: maxBlockAgeMs ?? 600_000, clock } };
+    return { proven: new ProvenChain({ finality, maxBlockAgeMs: maxBlockAgeMs ?? 600_000, clock }) };
   }
 
   async snapshot(): Promise<ChainSnapshot> {
@@ -284,8 +285,12 @@ export class PolkadotChainView implements ChainView {
   }
 
   #accept(snapshot: ChainSnapshot): void {
-    const fingerprint = contentFingerprint(snapshot);
-    const isChanged = fingerprint !== this.#current?.fingerprint;
+    const current = this.#current;
+    const fingerprint =
+      current !== undefined && sharesContent(snapshot, current.snapshot)
+        ? current.fingerprint
+        : contentFingerprint(snapshot);
+    const isChanged = fingerprint !== current?.fingerprint;
     this.#current = { snapshot, fingerprint };
     this.#genesisHash ??= snapshot.genesisHash;
     this.#freshness?.stop();

@@ -1,33 +1,40 @@
 import type { BlockHash } from '../bytes/fixed-bytes.ts';
 import { toPrefixedHex, tryFromHex } from '../bytes/hex.ts';
-import { LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
+import { EvidenceError, LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
 import type { Clock } from '../time/clock.ts';
 import type { ChainSnapshot } from './chain-view.ts';
-import { decodeSnapshot } from './decode-snapshot.ts';
-import { type RawFinalizedState, readMapKeys } from './finalized-state.ts';
+import { readMapKeys } from './finalized-state.ts';
 import type { JsonRpcSocket } from './json-rpc-socket.ts';
 import type { PageSizes } from './page-size.ts';
 import { MAX_FINALITY_PROOF_BYTES } from './proof/finality-proof.ts';
 import { type FinalitySource, type FinalityTracker, ProvenBlock } from './proof/finality-tracker.ts';
 import { MAX_JUSTIFICATION_BYTES } from './proof/justification.ts';
+import { ProofMemory } from './proof/proof-memory.ts';
 import { ProvenState } from './proof/trie-proof.ts';
-import { type RecordDecoders, recordDecoders } from './record-decoders.ts';
 import { hashAnswer, hexAnswer, listAnswer, objectAnswer } from './rpc-values.ts';
-import { ENTROPY_TSS_INDEX, provenLayout } from './runtime-releases.ts';
+import { ENTROPY_TSS_INDEX } from './runtime-releases.ts';
+import { type ProvenValues, SnapshotDecoder } from './snapshot-decoder.ts';
 import { StaleChainError } from './stale-chain.ts';
 import { mapKey, storageItems } from './storage-keys.ts';
 
 /** Of all nodes of one read; a thousand servers with quotes have 5 to 16 MB. */
 const MAX_PROOF_BYTES = 32 * 1024 * 1024;
-const entropyTssKey = Uint8Array.of(ENTROPY_TSS_INDEX);
 
-/** What is shared by all endpoints of a chain that is read by proof. */
-export interface ProvenChain {
-  /** Begins at the measured checkpoint; what one endpoint proved holds for all. */
+/** What is shared by all endpoints of a chain that is read by proof: what one endpoint proved holds for all. */
+export class ProvenChain {
+  /** Begins at the measured checkpoint. */
   readonly finality: FinalityTracker;
   /** Oldest time of a proven block, by its Timestamp.Now, in milliseconds: an endpoint can withhold newer ones. */
   readonly maxBlockAgeMs: number;
   readonly clock: Clock;
+  readonly memory = new ProofMemory();
+  readonly decoder = new SnapshotDecoder();
+
+  constructor(options: Pick<ProvenChain, 'finality' | 'maxBlockAgeMs' | 'clock'>) {
+    this.finality = options.finality;
+    this.maxBlockAgeMs = options.maxBlockAgeMs;
+    this.clock = options.clock;
+  }
 }
 
 const storageKey = (hex: string): Uint8Array => {
@@ -35,6 +42,20 @@ const storageKey = (hex: string): Uint8Array => {
   if (bytes === undefined) throw new TypeError('a storage key is 0x hex');
   return bytes;
 };
+
+const serversPrefix = storageKey(storageItems.thresholdServers.prefix);
+const measurementsKey = mapKey(storageItems.acceptedMeasurementValues, Uint8Array.of(ENTROPY_TSS_INDEX));
+
+/** All keys that are read, and the prefix of the servers' records in place of their keys. */
+const plainKeys: readonly string[] = [
+  storageItems.validators.prefix,
+  storageItems.signers.prefix,
+  storageItems.now.prefix,
+  storageItems.lastRuntimeUpgrade.prefix,
+  storageItems.acceptedMeasurementValues.prefix,
+  storageItems.thresholdServers.prefix,
+  measurementsKey,
+];
 
 function sourceOf(socket: JsonRpcSocket): FinalitySource {
   return {
@@ -84,8 +105,7 @@ export class ProvenReader {
    */
   async read(genesisHash: BlockHash, number: number): Promise<ChainSnapshot> {
     const block = await this.#prove(number);
-    const { decoders, state } = await this.#state(block);
-    const snapshot = decodeSnapshot(genesisHash, block, decoders, state, 'all');
+    const snapshot = this.#chain.decoder.decode(genesisHash, block, await this.#values(block));
     const stale = staleness(snapshot, this.#chain);
     if (stale !== undefined) throw stale;
     return snapshot;
@@ -129,52 +149,70 @@ export class ProvenReader {
     }
   }
 
-  /** Proves the values at a block, and which form they have. */
-  async #state(
-    block: ProvenBlock,
-  ): Promise<{ readonly decoders: RecordDecoders; readonly state: RawFinalizedState }> {
+  /** Proves the values at a block. */
+  async #values(block: ProvenBlock): Promise<ProvenValues> {
     if (!ProvenBlock.isProven(block)) throw new TypeError('only a proven block can be read by proof');
-    const { hash, stateRoot } = block;
-    const { validators, signers, now, lastRuntimeUpgrade, thresholdServers, acceptedMeasurementValues } =
-      storageItems;
-    const measurements = mapKey(acceptedMeasurementValues, entropyTssKey);
-    const items = [validators, signers, now, lastRuntimeUpgrade, acceptedMeasurementValues, thresholdServers];
-    const plain = [...items.map(({ prefix }) => prefix), measurements];
-    // What the endpoint says of its keys is only a help: a key that it leaves out is missing in the proof.
-    const keys = [...plain, ...(await readMapKeys(this.#socket, hash, thresholdServers.prefix, this.#pages))];
-    const state = await ProvenState.hashing(stateRoot, await this.#proofOf(keys, hash));
+    const state = (await this.#stateIfUnchanged(block)) ?? (await this.#wholeState(block));
+    const { validators, signers, now, lastRuntimeUpgrade, acceptedMeasurementValues } = storageItems;
     const value = (key: string): Uint8Array | undefined => state.value(storageKey(key));
-    const layout = provenLayout({
+    const values = {
       lastRuntimeUpgrade: value(lastRuntimeUpgrade.prefix),
-      hasPlainMeasurements: value(acceptedMeasurementValues.prefix) !== undefined,
-    });
-    const raw = {
+      plainMeasurements: value(acceptedMeasurementValues.prefix),
       validators: value(validators.prefix),
       signers: value(signers.prefix),
       now: value(now.prefix),
-      acceptedMeasurements: value(measurements),
-      thresholdServers: state
-        .entries(storageKey(thresholdServers.prefix))
-        .map(([key, bytes]) => [toPrefixedHex(key), bytes] as const),
+      acceptedMeasurements: value(measurementsKey),
+      thresholdServers: state.entries(serversPrefix),
     };
-    return { decoders: recordDecoders(layout), state: raw };
+    state.remember();
+    return values;
+  }
+
+  /** The state without the nodes of the records; `undefined` when the records differ from those proven last. */
+  async #stateIfUnchanged(block: ProvenBlock): Promise<ProvenState | undefined> {
+    if (!this.#chain.memory.hasEntries) return undefined;
+    const state = await this.#stateOf(block, plainKeys);
+    try {
+      return state.knowsEntries(serversPrefix) ? state : undefined;
+    } catch (error) {
+      // The proof of all keys may show what this one does not.
+      if (error instanceof EvidenceError) return undefined;
+      throw error;
+    }
+  }
+
+  async #wholeState(block: ProvenBlock): Promise<ProvenState> {
+    const { prefix } = storageItems.thresholdServers;
+    // What the endpoint says of its keys is only a help: a key that it leaves out is missing in the proof.
+    const serverKeys = await readMapKeys(this.#socket, block.hash, prefix, this.#pages);
+    return await this.#stateOf(block, [...plainKeys, ...serverKeys]);
+  }
+
+  async #stateOf({ hash, stateRoot }: ProvenBlock, keys: readonly string[]): Promise<ProvenState> {
+    return await ProvenState.hashing(stateRoot, await this.#proofOf(keys, hash), this.#chain.memory);
   }
 
   async #proofOf(keys: readonly string[], at: BlockHash): Promise<readonly Uint8Array[]> {
-    const nodes = new Set<string>();
+    const nodes: Uint8Array[] = [];
+    // Pages share nodes. Whole texts are no keys: V8 gives long texts of one length one hash, so a set of such texts
+    // compares each with all others, which an endpoint could make last half a minute.
+    const seen = new Map<string, string>();
     let left = 2 * MAX_PROOF_BYTES;
     const ask = (page: readonly string[]): Promise<unknown> =>
       this.#socket.request('state_getReadProof', [page, toPrefixedHex(at)]);
     for await (const [, answer] of this.#pages.provenKeys.pagesOf(keys, ask)) {
       for (const node of listAnswer(objectAnswer(answer, 'read proof')['proof'], 'read proof')) {
-        if (typeof node !== 'string' || nodes.has(node)) continue;
+        if (typeof node !== 'string') continue;
+        const sample = `${node.length} ${node.slice(0, 128)} ${node.slice(-128)}`;
+        if (seen.get(sample) === node) continue;
         left -= node.length;
         if (left < 0)
           throw new ProblemError('CHAIN_UNAVAILABLE', `a read proof above ${MAX_PROOF_BYTES} bytes`);
-        nodes.add(node);
+        seen.set(sample, node);
+        nodes.push(hexAnswer(node, 'read proof'));
       }
     }
-    return [...nodes].map((node) => hexAnswer(node, 'read proof'));
+    return nodes;
   }
 }
 

@@ -11,6 +11,7 @@ export interface Timer {
 
 /** Calls once, after a number of milliseconds by the clock. */
 export function startTimer(clock: Clock, milliseconds: number, onTime: () => void): Timer {
+  if (clock.schedule !== undefined) return { stop: clock.schedule(milliseconds, onTime) };
   const abort = new AbortController();
   void clock.sleep(milliseconds, abort.signal).then(() => {
     if (!abort.signal.aborted) onTime();

@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { utf8 } from '../bytes/concat.ts';
 import { toHex } from '../bytes/hex.ts';
 import { type RandomSource, systemRandom } from '../crypto/random.ts';
@@ -19,7 +20,7 @@ export class DiskCache {
   readonly #directory: string;
   readonly #random: RandomSource;
 
-  /** @param directory absolute, there already. */
+  /** @param directory absolute; it is made when something is saved, in a folder that is there. */
   constructor(fileSystem: FileSystem, directory: string, random: RandomSource = systemRandom) {
     this.#fileSystem = fileSystem;
     this.#directory = directory;
@@ -51,6 +52,7 @@ export class DiskCache {
     const path = this.pathOf(platform);
     const temporary = `${path}.${toHex(this.#random(8))}.tmp`;
     try {
+      await this.#makeDirectory();
       const file = await this.#fileSystem.open(temporary, 'create');
       await withHandle(file, async () => {
         await file.write([utf8(JSON.stringify(documents))], 0);
@@ -64,6 +66,12 @@ export class DiskCache {
       if (isOfTheDisk(error)) return error instanceof Error ? error.message : String(error);
       throw error;
     }
+  }
+
+  async #makeDirectory(): Promise<void> {
+    if ((await this.#fileSystem.stat(this.#directory)) !== undefined) return;
+    await this.#fileSystem.mkdir(this.#directory);
+    await this.#fileSystem.syncDirectory(dirname(this.#directory));
   }
 }
 

@@ -29,7 +29,7 @@ quote:
 
 collateral:
   endpoints: [https://api.trustedservices.intel.com]   # Intel's PCS, or PCCS caches of it; tried in order
-  # cacheFolder: ./collateral         # an existing folder; everything in it is verified again when it is read
+  # cacheFolder: ./data/collateral    # none keeps nothing; everything in it is verified again when it is read
 
 # Security depends on this section and on nothing else in this file. Its hash (latchkey trust hash) must be MRCONFIGID
 # of the machine; a change needs a new hash, and peers accept both through acceptedTrustHashes.

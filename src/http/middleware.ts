@@ -31,7 +31,11 @@ export interface MiddlewareOptions {
 
 /** Context variables that the middleware sets. */
 export interface MiddlewareEnv {
-  Variables: { requestId: string };
+  Variables: {
+    requestId: string;
+    /** `undefined` on a Unix socket. */
+    peerAddress: string | undefined;
+  };
 }
 
 /**
@@ -122,7 +126,9 @@ function requestIds(random: RandomSource): () => string {
 
 function limitRate({ rate, peerAddress, now }: MiddlewareOptions): MiddlewareHandler<MiddlewareEnv> {
   return async function rateLimited(context, next) {
-    const waitMs = rate?.take(networkOf(peerAddress(context) ?? 'local'), now()) ?? 0;
+    const address = peerAddress(context);
+    context.set('peerAddress', address);
+    const waitMs = rate?.take(networkOf(address ?? 'local'), now()) ?? 0;
     if (waitMs > 0) {
       throw new RefusalError('RATE_LIMITED', 'too many requests from this address', { retryAfterMs: waitMs });
     }

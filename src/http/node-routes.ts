@@ -18,9 +18,11 @@ export interface NodeFace {
    * A server says that it restarted, or (with a nonce) that it drains: a hint to check its slot. Returns whether the
    * server holds a slot of this node, and if not, a signature that proves the answer to the server: without it the
    * network could make the server stop waiting for this node.
+   * @param address of the peer; `undefined` on a Unix socket.
    */
   hear(
     news: ServerNews,
+    address: string | undefined,
   ): { readonly enrolled: true } | { readonly enrolled: false; readonly signature: Uint8Array };
 }
 
@@ -39,7 +41,7 @@ export function nodeRoutes(app: Hono<MiddlewareEnv>, face: NodeFace): void {
       server: AccountId.parse(server, 'server'),
       instanceId: InstanceId.parse(instanceId, 'instanceId'),
     };
-    return context.json(answerTo(face, news));
+    return context.json(answerTo(face, news, context.get('peerAddress')));
   });
   app.post('/server-draining', async (context) => {
     const { server, nonce } = parseWire(serverDrainingBody, await jsonBody(context));
@@ -47,11 +49,15 @@ export function nodeRoutes(app: Hono<MiddlewareEnv>, face: NodeFace): void {
       server: AccountId.parse(server, 'server'),
       nonce: parsePrefixedHex(nonce, NEWS_NONCE_BYTES, 'nonce'),
     };
-    return context.json(answerTo(face, news));
+    return context.json(answerTo(face, news, context.get('peerAddress')));
   });
 }
 
-function answerTo(face: NodeFace, news: ServerNews): z.output<typeof newsAnswer> {
-  const heard = face.hear(news);
+function answerTo(
+  face: NodeFace,
+  news: ServerNews,
+  address: string | undefined,
+): z.output<typeof newsAnswer> {
+  const heard = face.hear(news, address);
   return heard.enrolled ? heard : { enrolled: false, signature: toPrefixedHex(heard.signature) };
 }

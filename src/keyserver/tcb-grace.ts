@@ -1,6 +1,7 @@
 import { LatchkeyError } from '../errors/latchkey-error.ts';
 import type { TdPolicy } from '../tdx/policy.ts';
 import { applyPolicy } from '../tdx/policy.ts';
+import { outOfDateStatuses } from '../tdx/tcb-status.ts';
 import type { EvaluationNumbers, VerifiedQuote } from '../tdx/verify-quote.ts';
 
 type Document = keyof EvaluationNumbers;
@@ -49,17 +50,6 @@ const outdatingDocuments = ({ levels }: VerifiedQuote): readonly Document[] => {
 };
 
 /**
- * The TCB at the launch is out of date. Where a relaunch is advised, the TCB that is loaded now is current: a machine that
- * loads a newer TDX module must not lose the grace that its TDs have.
- */
-const outOfDate = [
-  'OutOfDate',
-  'OutOfDateConfigurationNeeded',
-  'TDRelaunchAdvised',
-  'TDRelaunchAdvisedConfigurationNeeded',
-] as const;
-
-/**
  * Whether a recovery may pass although the policy refuses it: the only fault is a TCB that was out of date at the launch,
  * and the TCB evaluation that says so is recent. A patch day must not lock nodes out of their disks.
  */
@@ -71,7 +61,7 @@ export function withinGrace(
   nowMs: number,
 ): boolean {
   if (!(refusal instanceof LatchkeyError) || refusal.code !== 'TCB_STATUS_REFUSED') return false;
-  const status = outOfDate.find((candidate) => candidate === verified.tcbStatus);
+  const status = outOfDateStatuses.find((candidate) => candidate === verified.tcbStatus);
   if (status === undefined) return false;
   const { evaluationNumbers } = verified.collateral;
   for (const document of outdatingDocuments(verified)) {

@@ -59,7 +59,9 @@ export class ChainWatch implements ChainFacts, ChainRecords, FormerRecords {
 
   /** Takes a snapshot that was read elsewhere. */
   take(snapshot: ChainSnapshot): void {
+    const isSameList = snapshot.servers === this.#newest?.snapshot.servers;
     this.#newest = { snapshot, atMs: this.#clock.nowMs() };
+    if (isSameList) return;
     this.#registered = new Map(snapshot.servers.map((record) => [toHex(record.account), record]));
     // An attacker who can fill this memory can as well show a departed account as registered.
     for (const account of this.#registered.keys()) this.#everRegistered.set(account, true);

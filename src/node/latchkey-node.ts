@@ -333,10 +333,11 @@ export class LatchkeyNode implements AsyncDisposable {
   /**
    * A server says that its memory is gone, or that it drains: if it held a slot of ours, look at once; if not, tell it
    * so with the account's signature. Nothing authenticates it; what the look proves decides.
+   * @param address of the peer; `undefined` on a Unix socket.
    * @throws ProblemError NODE_LOCKED while this node cannot tell; the server asks again. And what `NewsAnswers` throws.
    */
-  hear(news: ServerNews): NewsHeard {
-    const heard = this.#news.hear(this.#openNode(), news);
+  hear(news: ServerNews, address: string | undefined): NewsHeard {
+    const heard = this.#news.hear(this.#openNode(), news, address);
     if (!heard.enrolled) return heard;
     const server = encodeSs58(news.server);
     if ('nonce' in news) {

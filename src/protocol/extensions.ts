@@ -26,9 +26,17 @@ const NAME_FORM = 'names of a lower-case letter and up to 31 letters and digits'
 export const noExtensions: Extensions = new Map();
 
 /** Extensions in JSON: names, and the exact bytes of each in base64. */
-export const extensionFields = z.record(z.string(), z.string()).meta({
-  description: `at most ${MAX_EXTENSIONS} names, each with 1 to ${MAX_EXTENSION_BYTES} bytes, base64`,
-});
+export const extensionFields = z.preprocess(
+  (value, { addIssue }) => {
+    // The schema of a record leaves this name out without a word, and then no MAC would cover it.
+    if (typeof value === 'object' && value !== null && Object.hasOwn(value, '__proto__'))
+      addIssue({ code: 'custom', message: `expected ${NAME_FORM}, got another name`, input: value });
+    return value;
+  },
+  z.record(z.string(), z.string()).meta({
+    description: `at most ${MAX_EXTENSIONS} names, each with 1 to ${MAX_EXTENSION_BYTES} bytes, base64`,
+  }),
+);
 
 /**
  * The JSON field of extensions; no field when there are none.

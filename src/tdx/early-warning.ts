@@ -6,7 +6,7 @@ import { applyPolicy } from './policy.ts';
 import type { Quote } from './quote.ts';
 import type { QuoteVerifier, VerifiedQuote } from './quote-verifier.ts';
 import type { TcbShortfall } from './tcb-shortfall.ts';
-import type { TcbStatus } from './tcb-status.ts';
+import { outOfDateStatuses, type TcbStatus } from './tcb-status.ts';
 import type { TdPolicy } from './td-policy.ts';
 
 const DAY_MS = 86_400_000;
@@ -110,7 +110,7 @@ function refusalBy(
   }
 }
 
-const graceful: ReadonlySet<TcbStatus> = new Set(['OutOfDate', 'OutOfDateConfigurationNeeded']);
+const graceful: ReadonlySet<TcbStatus> = new Set(outOfDateStatuses);
 
 /** The time at which the standard collateral has the early levels and the policy's grace is over. */
 function refusedFromMs(

@@ -1,7 +1,7 @@
 import { RefusalError } from '../errors/latchkey-error.ts';
 import type { VerifiedQuote } from './quote-verifier.ts';
 import { describeShortfalls } from './tcb-shortfall.ts';
-import type { TcbStatus } from './tcb-status.ts';
+import { outOfDateStatuses, type TcbStatus } from './tcb-status.ts';
 import type { PolicyRule, TdPolicy } from './td-policy.ts';
 
 const DAY_MS = 86_400_000;
@@ -9,7 +9,7 @@ const relaunch: ReadonlySet<TcbStatus> = new Set([
   'TDRelaunchAdvised',
   'TDRelaunchAdvisedConfigurationNeeded',
 ]);
-const graceful: ReadonlySet<TcbStatus> = new Set(['OutOfDate', 'OutOfDateConfigurationNeeded']);
+const graceful: ReadonlySet<TcbStatus> = new Set(outOfDateStatuses);
 
 /** Rules on the TCB verdict. */
 export const tcbRules: readonly PolicyRule[] = [

@@ -33,6 +33,17 @@ export const tcbStatuses = [
   'TDRelaunchAdvisedConfigurationNeeded',
 ] as const satisfies readonly TcbStatus[];
 
+/**
+ * Statuses of a TCB that was out of date at the launch: what a grace is for. Where a relaunch is advised, the TCB that is
+ * loaded now is current: a machine that loads a newer TDX module must not lose the grace that its TDs have.
+ */
+export const outOfDateStatuses = [
+  'OutOfDate',
+  'OutOfDateConfigurationNeeded',
+  'TDRelaunchAdvised',
+  'TDRelaunchAdvisedConfigurationNeeded',
+] as const satisfies readonly TcbStatus[];
+
 /** Lets the status of a TDX module or quoting enclave count for the whole, by Intel's rule (QVL, `converge…`). */
 export function convergeTcbStatus<Status extends TcbStatus>(
   status: Status,

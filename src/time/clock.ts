@@ -4,6 +4,11 @@ export interface Clock {
   nowMs(): number;
   /** Resolves after this many milliseconds, or at once when the signal aborts; never rejects. */
   sleep(milliseconds: number, signal?: AbortSignal): Promise<void>;
+  /**
+   * Calls once after this many milliseconds; returns what cancels the call. For calls that are usually cancelled: an
+   * abort signal costs more than the timer. Without it, sleep.
+   */
+  readonly schedule?: (milliseconds: number, onTime: () => void) => () => void;
 }
 
 /** The system's clock. */
@@ -23,6 +28,10 @@ export const systemClock: Clock = {
       const timer = setTimeout(finish, milliseconds);
       signal?.addEventListener('abort', finish, { once: true });
     }),
+  schedule: (milliseconds, onTime) => {
+    const timer = setTimeout(onTime, milliseconds);
+    return () => clearTimeout(timer);
+  },
 };
 
 /**
@@ -32,9 +41,11 @@ export const systemClock: Clock = {
 export class FlooredClock implements Clock {
   readonly #clock: Clock;
   #floorMs = 0;
+  readonly schedule?: NonNullable<Clock['schedule']>;
 
   constructor(clock: Clock) {
     this.#clock = clock;
+    if (clock.schedule !== undefined) this.schedule = clock.schedule.bind(clock);
   }
 
   nowMs(): number {

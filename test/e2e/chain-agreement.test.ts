@@ -4,7 +4,7 @@ import {
   type DevelopmentChainOptions,
   startDevelopmentChain,
 } from '../../devnet/chain/development-chain.ts';
-import type { ChainLogEvent } from '../../src/chain/chain-source.ts';
+import type { ChainLogEvent } from '../../src/chain/chain-log-event.ts';
 import {
   type ConnectChainOptions,
   connectChain,

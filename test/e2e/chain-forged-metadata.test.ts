@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type DevelopmentChain, startDevelopmentChain } from '../../devnet/chain/development-chain.ts';
 import { toPrefixedHex } from '../../src/bytes/hex.ts';
-import type { ChainLogEvent } from '../../src/chain/chain-source.ts';
+import type { ChainLogEvent } from '../../src/chain/chain-log-event.ts';
 import { PolkadotChainView } from '../../src/chain/polkadot-chain-view.ts';
 import { eventually, quickOptions, register } from '../support/chain-fixtures.ts';
 import { decoderChildren } from '../support/decoder-children.ts';

@@ -7,7 +7,7 @@ import {
 import { allLies, type Lie } from '../../devnet/chain/lies/lies.ts';
 import { AccountId } from '../../src/bytes/fixed-bytes.ts';
 import { parsePrefixedHex } from '../../src/bytes/hex.ts';
-import type { ChainLogEvent } from '../../src/chain/chain-source.ts';
+import type { ChainLogEvent } from '../../src/chain/chain-log-event.ts';
 import {
   type ConnectChainOptions,
   connectChain,
@@ -149,6 +149,70 @@ describe('a chain read by proof', () => {
     chain.newBlocks(2);
     const { view } = await follow([chain.url], checkpoint);
     expect((await view.snapshot()).servers).toHaveLength(240);
+  });
+});
+
+describe('a block after the one that was read', () => {
+  /** Follows a chain, and notes what is asked for; `change` sees and may replace the nodes of each read proof. */
+  async function watched(change: (nodes: readonly string[]) => readonly string[] = (nodes) => nodes) {
+    const { chain, checkpoint } = await grown();
+    const followed = await follow([chain.url], checkpoint);
+    const before = await followed.view.snapshot();
+    const asked: string[] = [];
+    chain.setTamper((method, params, result) => {
+      const [keys] = params;
+      asked.push(method === 'state_getReadProof' && Array.isArray(keys) ? `proof of ${keys.length}` : method);
+      // The answer of the development chain.
+      const { proof } = (result ?? {}) as { readonly proof?: readonly string[] };
+      return proof === undefined ? result : { ...(result as object), proof: change(proof) };
+    });
+    /** Makes blocks, and waits until the last final one was read. */
+    const next = async () => {
+      asked.length = 0;
+      const { number } = (await followed.view.snapshot()).block;
+      chain.newBlocks(1);
+      return await eventually(async () => {
+        const snapshot = await followed.view.snapshot();
+        return snapshot.block.number > number ? snapshot : undefined;
+      });
+    };
+    return { chain, asked, before, next, ...followed };
+  }
+
+  it('is read without the records while none of them changes, and with all of them when one does', async () => {
+    const { asked, before, chain, next } = await watched();
+    const quiet = await next();
+    expect(asked).toContain('proof of 7');
+    expect(asked).not.toContain('state_getKeysPaged');
+    expect(quiet.servers).toBe(before.servers);
+    register(chain, 3);
+    await next();
+    const changed = await next();
+    expect(changed.servers.map(({ account }) => account[0])).toEqual([1, 2, 3]);
+    expect((await next()).servers).toBe(changed.servers);
+    expect(asked).not.toContain('state_getKeysPaged');
+  });
+
+  it('is refused when one bit of a node that did not change is another one', async () => {
+    let changed = -1;
+    let known: ReadonlySet<string> = new Set();
+    const flipped = (node: string): string =>
+      `${node.slice(0, -1)}${((Number.parseInt(node.slice(-1), 16) ^ 1) & 15).toString(16)}`;
+    const { chain, log, next, view } = await watched((nodes) => {
+      const unchanged = nodes.filter((node) => known.has(node));
+      if (changed < 0) known = new Set(nodes);
+      else expect(unchanged.length).toBeGreaterThan(3);
+      const target = unchanged[changed % Math.max(1, unchanged.length)];
+      return changed < 0 ? nodes : nodes.map((node) => (node === target ? flipped(node) : node));
+    });
+    const { number } = (await next()).block;
+    for (changed = 0; changed < 4; changed += 1) {
+      const failures = log.length;
+      chain.newBlocks(1);
+      await eventually(async () => (log.length > failures ? true : undefined));
+    }
+    expect((await view.snapshot()).block.number).toBe(number);
+    expect(log.map(({ code }) => code)).toContain('CHAIN_PROOF_INVALID');
   });
 });
 

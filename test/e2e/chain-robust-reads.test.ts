@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { type DevelopmentChain, startDevelopmentChain } from '../../devnet/chain/development-chain.ts';
 import { RpcError } from '../../devnet/chain/rpc.ts';
 import { parsePrefixedHex } from '../../src/bytes/hex.ts';
-import type { ChainLogEvent } from '../../src/chain/chain-source.ts';
+import type { ChainLogEvent } from '../../src/chain/chain-log-event.ts';
 import { type ConnectChainOptions, PolkadotChainView } from '../../src/chain/polkadot-chain-view.ts';
 import type { Checkpoint } from '../../src/chain/proof/finality-tracker.ts';
 import { eventually, quickOptions, register } from '../support/chain-fixtures.ts';
@@ -259,7 +259,7 @@ describe('a connection without finalized heads', () => {
     const { chain } = await chainOf(1);
     withoutHeads(chain);
     const { events } = follow(chain, { watchdogMs: 300 });
-    await eventually(() => (events('chain.disconnected').length > 1 ? true : undefined));
+    await eventually(() => (events('chain.disconnected').length > 0 ? true : undefined));
   });
 
   it('is kept as long as finality stands still', async () => {

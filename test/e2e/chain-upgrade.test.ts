@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { type DevelopmentChain, startDevelopmentChain } from '../../devnet/chain/development-chain.ts';
 import type { RuntimeShape } from '../../devnet/chain/runtime.ts';
-import type { ChainLogEvent } from '../../src/chain/chain-source.ts';
+import type { ChainLogEvent } from '../../src/chain/chain-log-event.ts';
 import type { ChainSnapshot } from '../../src/chain/chain-view.ts';
 import { connectChain, PolkadotChainView } from '../../src/chain/polkadot-chain-view.ts';
 import { eventually, quickOptions, register, serverRecord } from '../support/chain-fixtures.ts';

@@ -226,7 +226,8 @@ export class SimulatedNode {
       this.#world.opened(this, node);
       this.#placed = {
         serve: handlerOf(serving.keyServer, (news) => {
-          const heard = answers.hear(node, news);
+          // Each server has an address of its own.
+          const heard = answers.hear(node, news, toHex(news.server));
           if (heard.enrolled && 'nonce' in news) guardian.look();
           else if (heard.enrolled) guardian.nudge();
           return heard;

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { loadConfig } from '../../config/load-config.ts';
 import type { Config } from '../../config/schema.ts';
@@ -55,20 +55,20 @@ export async function readTrustRoot(options: RootOptions): Promise<TrustRoot | u
   return insecureTrustRoot(await readText(options.insecureTrustRoot));
 }
 
+/** Written in place of a path where nothing is to be kept on the disk. */
+const NO_FOLDER = 'none';
+
 /** Reads a configuration file; paths in it are relative to its folder. @throws ProblemError CONFIG_INVALID. */
 export async function readConfig(path: string): Promise<Config> {
   const config = loadConfig(await readText(path), process.env);
   const from = (relative: string): string => resolve(dirname(path), relative);
-  const { cacheFolder } = config.collateral;
+  const { cacheFolder = join(config.node.dataFolder, 'collateral'), ...collateral } = config.collateral;
   const { socketPath } = config.agent;
   const { decryptions } = config;
   const read = {
     ...config,
     node: { ...config.node, dataFolder: from(config.node.dataFolder) },
-    collateral: {
-      ...config.collateral,
-      ...(cacheFolder === undefined ? {} : { cacheFolder: from(cacheFolder) }),
-    },
+    collateral: cacheFolder === NO_FOLDER ? collateral : { ...collateral, cacheFolder: from(cacheFolder) },
     agent: socketPath === undefined ? {} : { socketPath: from(socketPath) },
     ...(decryptions === undefined ? {} : { decryptions: withTokenFileFrom(decryptions, from) }),
   };

@@ -184,12 +184,24 @@ describe('JSON-RPC socket', () => {
     ['null', 'null'],
     ['a million empty objects', `{"id":1,"result":[${'{},'.repeat(1_000_000)}{}]}`],
     ['a million lists in each other', `{"id":1,"result":${'['.repeat(1_000_000)}${']'.repeat(1_000_000)}}`],
+    ['a property name that is too long', `{"id":1,"result":{"${'x'.repeat(1024)}":0}}`],
+    ['such a name with quotes in it', `{"id":1,"result":{"${'x\\\\\\"'.repeat(400)}" \t\n:0}}`],
+    ['such a name behind a text with a backslash at its end', `{"a":"\\\\","${'x'.repeat(1024)}":0}`],
   ])('%s closes the connection and fails all waiting requests', async (_name, junk) => {
     const url = await webSocketServer((socket) => socket.send(junk));
     const socket = await open(url);
     await expect(socket.request('anything', [])).rejects.toMatchObject(unavailable);
     expect(await socket.ended).toContain('JSON-RPC');
     await expect(socket.request('later', [])).rejects.toMatchObject(unavailable);
+  });
+
+  it.each([
+    ['long texts that are no names', { x: 'y'.repeat(5000), z: ['y'.repeat(5000), '"'.repeat(5000), ':'] }],
+    ['texts that look like names', { x: `${'y'.repeat(5000)}":0,"`, '\\"': `\\":${'y'.repeat(2000)}` }],
+    ['a name of the longest length', { ['x'.repeat(1023)]: 0 }],
+  ])('an answer with %s is taken', async (_name, result) => {
+    const url = await webSocketServer((socket, text) => answer(socket, text, { result }));
+    expect(await (await open(url)).request('anything', [])).toEqual(result);
   });
 
   it('a message above the size limit ends the connection', async () => {

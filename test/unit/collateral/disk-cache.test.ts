@@ -10,8 +10,8 @@ describe('the cache on disk', () => {
   async function filledDisk() {
     const world = collateralWorld();
     const service = world.service(A);
+    // The folder is made when something is saved.
     const fileSystem = new SimulatedDisk();
-    await fileSystem.mkdir(directory);
     const cache = { fileSystem, directory };
     const first = sourceIn(world, { cache });
     await first.collateralFor(platform);

@@ -16,10 +16,12 @@ import { clientAccount } from '../../support/protocol-client.ts';
 
 let app: Hono<MiddlewareEnv>;
 let heard: ServerNews[];
+let addresses: (string | undefined)[];
 let ready: boolean;
 
 beforeEach(() => {
   heard = [];
+  addresses = [];
   ready = false;
   app = appWithMiddleware({
     log: silentLog,
@@ -28,25 +30,27 @@ beforeEach(() => {
     now: () => 0,
     maxBodyBytes: 1024,
     deadlineMs: 10_000,
-    peerAddress: () => undefined,
+    peerAddress: ({ req }) => req.header('x-test-peer'),
   });
   nodeRoutes(app, {
     info: () => ({ name: 'latchkey', state: 'locked' }),
     readiness: () => ({ ready, report: { state: 'locked', have: 2 } }),
-    hear: (news) =>
-      heard.push(news) === 1
+    hear: (news, address) => {
+      addresses.push(address);
+      return heard.push(news) === 1
         ? { enrolled: true }
-        : { enrolled: false, signature: new Uint8Array(64).fill(7) },
+        : { enrolled: false, signature: new Uint8Array(64).fill(7) };
+    },
   });
   keyRoutes(app, () => {
     throw new ProblemError('NODE_LOCKED', 'the node is locked (2 of 3)', { retryAfterMs: 5_000 });
   });
 });
 
-const post = (path: string, body: unknown) =>
+const post = (path: string, body: unknown, headers: Readonly<Record<string, string>> = {}) =>
   app.request(path, {
     method: 'POST',
-    headers: { 'content-type': 'application/json' },
+    headers: { 'content-type': 'application/json', ...headers },
     body: JSON.stringify(body),
   });
 
@@ -94,6 +98,13 @@ describe.each([
       { server, [field]: about },
       { server, [field]: about },
     ]);
+  });
+
+  it('says from which address the hint came', async () => {
+    const body = { server: encodeSs58(server), [field]: text };
+    await post(path, body, { 'x-test-peer': '192.0.2.9', 'x-forwarded-for': '198.51.100.1' });
+    await post(path, body);
+    expect(addresses).toEqual(['192.0.2.9', undefined]);
   });
 
   it.each([

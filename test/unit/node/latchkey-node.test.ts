@@ -120,14 +120,14 @@ describe('a node that is open', () => {
     const [first, second] = [1, 2].map((byte) => InstanceId.of(new Uint8Array(16).fill(byte)));
     if (first === undefined || second === undefined) throw new Error('no ids');
     const answers = new NewsAnswers({ records: { hasBeenRegistered: () => true }, now: () => 0 });
-    const heard = answers.hear(open, { server, instanceId: first });
+    const heard = answers.hear(open, { server, instanceId: first }, '192.0.2.1');
     const signature = heard.enrolled ? new Uint8Array(64) : heard.signature;
     expect(provesNotEnrolled(signature, { client, server, instanceId: first })).toBe(true);
     expect(provesNotEnrolled(signature, { client, server, instanceId: second })).toBe(false);
     expect(provesNotEnrolled(signature, { client: server, server, instanceId: first })).toBe(false);
     // A statement about a restart is none about a drain, nor the other way round.
     expect(provesNotEnrolled(signature, { client, server, nonce: first })).toBe(false);
-    const toDrain = answers.hear(open, { server, nonce: first });
+    const toDrain = answers.hear(open, { server, nonce: first }, '192.0.2.1');
     const other = toDrain.enrolled ? new Uint8Array(64) : toDrain.signature;
     expect(provesNotEnrolled(other, { client, server, nonce: first })).toBe(true);
     expect(provesNotEnrolled(other, { client, server, nonce: second })).toBe(false);

@@ -107,6 +107,19 @@ describe('an answer', () => {
     expect([...decodeForgotten(forgotten).forgotten.extensions.keys()]).toEqual(['ofTheFuture']);
   });
 
+  it.each([
+    ['alone', '{"__proto__":"AAEC"}'],
+    ['beside another name', '{"ofTheFuture":"AAEC","__proto__":"AAEC"}'],
+    ['with a value that is no text', '{"ofTheFuture":"AAEC","__proto__":{"fleet":"AAEC"}}'],
+  ])('must not contain the name __proto__, %s: no MAC would cover it', (_where, said) => {
+    // Only JSON text makes a property of this name; in an object literal it would set the prototype.
+    const answerOf = (fields: unknown): unknown =>
+      JSON.parse(JSON.stringify(fields).replace('"extensions":0', `"extensions":${said}`));
+    expect(codeOf(() => decodeSlotState(answerOf({ ...state, extensions: 0 })))).toBe('FIELD_INVALID');
+    const forgotten = answerOf({ mac: state.mac, extensions: 0 });
+    expect(codeOf(() => decodeForgotten(forgotten))).toBe('FIELD_INVALID');
+  });
+
   it('must not contain other unknown fields, because no MAC would cover them', () => {
     expect(codeOf(() => decodeServerState({ ...state, fleet: 'AAEC' }))).toBe('FIELD_INVALID');
     expect(codeOf(() => decodeForgotten({ ...state, erased: true, fleet: 'AAEC' }))).toBe('FIELD_INVALID');

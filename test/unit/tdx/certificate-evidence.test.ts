@@ -79,6 +79,8 @@ describe('1b certificates and CRLs', () => {
       { subject: 'Intel SGX PCK Certificate' },
       { certificateAuthority: false },
       { keyUsage: 'signer' },
+      { keyUsage: 'certificatesOnly' },
+      { keyUsage: 'crlsOnly' },
     ] as const) {
       const ca = reissued(platformCa.spec, changes);
       expect(verdictOf(chainOf(pck.certificate, ca, root.certificate))).toBe('CERTIFICATE_CHAIN_INVALID');

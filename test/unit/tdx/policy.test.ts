@@ -205,6 +205,28 @@ describe('TCB status', () => {
     expect(judge(hardening, { tcbGraceDays: 3650 })).toBe('TCB_STATUS_REFUSED');
   });
 
+  it('a machine that loads a newer TDX module does not lose the grace of its TDs', () => {
+    const loaded = (now: string) =>
+      withBody(
+        {
+          teeTcbSvn: hex('04010800000000000000000000000000'),
+          teeTcbSvn2: hex(`${now}010800000000000000000000000000`),
+        },
+        5,
+      );
+    const { tcbDateMs } = verifyInWorld(loaded('04'));
+    const endMs = tcbDateMs + 30 * DAY_MS;
+    for (const [now, status] of [
+      ['04', 'OutOfDate'],
+      ['05', 'TDRelaunchAdvised'],
+    ] as const) {
+      expect(verifyInWorld(loaded(now))).toMatchObject({ tcbStatus: status, tcbDateMs });
+      expect(judge(loaded(now), { tcbGraceDays: 30 }, endMs)).toBe('none');
+      expect(judge(loaded(now), { tcbGraceDays: 30 }, endMs + 1)).toBe('TCB_STATUS_REFUSED');
+      expect(judge(loaded(now), { tcbGraceDays: 0 }, tcbDateMs)).toBe('TCB_STATUS_REFUSED');
+    }
+  });
+
   it('the loaded TCB is judged too: never revoked, and with a status that the policy accepts', () => {
     const loaded = (svn: number) =>
       withBody(
