@@ -153,6 +153,11 @@ function lineageVector() {
       input: hex(concatBytes(u64BigEndian(3), boot)),
       ...incarnationToWire(incarnation),
     },
+    reservationMark: {
+      key: hex(deriveKey(lineageSecret, 'latchkey/v1/mark/reservation')),
+      input: hex(concatBytes(u64BigEndian(3), boot)),
+      boot: hex(lineage.reservation(3, boot).boot),
+    },
     headMark: {
       key: hex(deriveKey(lineageSecret, 'latchkey/v1/mark/head')),
       logDigest: hex(logDigest),
@@ -252,8 +257,8 @@ function macVectors() {
     report: undefined,
   };
   const full = statusOf({ confirm: true, lineage: undefined, incarnation, head, report });
-  const wish = { number: 4, boot: fixed('next boot', 8) };
-  const next = lineage.incarnation(wish.number, wish.boot);
+  const wish = lineage.reservation(4, fixed('next boot', 8));
+  const next = lineage.incarnation(wish.number, fixed('next boot', 8));
   const last = lineage.incarnation(Number.MAX_SAFE_INTEGER, fixed('last boot', 8));
   const lastHead = lineage.head(last, Number.MAX_SAFE_INTEGER, fixed('last log digest', 16));
   const claim = { content: claimBytes(next), wire: incarnationToWire(next) };
@@ -309,7 +314,7 @@ function macVectors() {
       {
         ...state,
         lineage: {
-          reserved: { number: last.number, boot: last.bootId.subarray(0, 8) },
+          reserved: { number: last.number, boot: last.bootId },
           shown: last,
           head: lastHead,
           slots: [],

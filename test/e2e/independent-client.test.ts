@@ -86,7 +86,7 @@ describe('a client written from docs/protocol.md', () => {
 
     const boot = random(8);
     const next = markedBoot(secret, 2, boot);
-    expect((await reserveNumber(server, held, 2, boot)).lineage).toMatchObject({
+    expect((await reserveNumber(server, held, secret, 2, boot)).lineage).toMatchObject({
       reserved: 2,
       incarnation: 1,
     });

@@ -300,10 +300,18 @@ function sealForSlot(
   return join(nonce, cipher.encrypt(lineageKey));
 }
 
-/** `POST /reserve`. */
-export function reserveNumber(server: ReachableServer, slot: Slot, number: number, random: Uint8Array) {
-  const fields = { incarnation: number, boot: toHex(random) };
-  return ask(server, heldSlot(slot), 'reserve', join(u64(number), random), fields);
+/** `POST /reserve`: the mark of a reservation proves nothing else, so that the server cannot show the boot to others. */
+export function reserveNumber(
+  server: ReachableServer,
+  slot: Slot,
+  secret: Uint8Array,
+  number: number,
+  random: Uint8Array,
+) {
+  const key = hkdf(sha256, secret, new Uint8Array(0), ascii('latchkey/v1/mark/reservation'), 32);
+  const boot = join(random, hmac(sha256, key, join(u64(number), random)).slice(0, 8));
+  const fields = { incarnation: number, boot: toHex(boot) };
+  return ask(server, heldSlot(slot), 'reserve', join(u64(number), boot), fields);
 }
 
 /** `POST /claim`. */

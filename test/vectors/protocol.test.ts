@@ -113,13 +113,17 @@ describe('the lineage of docs/protocol.md', () => {
     expect(sealed).toBe(hex(bytes(nonce), cipher.encrypt(bytes(lineage.key))));
   });
 
-  it('the marks of an incarnation and of a head', () => {
-    const { incarnationMark, headMark } = lineage;
+  it('the marks of an incarnation, of a reservation and of a head', () => {
+    const { incarnationMark, reservationMark, headMark } = lineage;
     const boot = bytes(incarnationMark.bootId).slice(0, 8);
     expect(incarnationMark.key).toBe(hex(derive(lineage.secret, 'latchkey/v1/mark/incarnation')));
     expect(incarnationMark.input).toBe(hex(u64(incarnationMark.incarnation), boot));
     const bootMac = hmac(sha256, bytes(incarnationMark.key), bytes(incarnationMark.input));
     expect(incarnationMark.bootId).toBe(hex(boot, bootMac.slice(0, 8)));
+    expect(reservationMark.key).toBe(hex(derive(lineage.secret, 'latchkey/v1/mark/reservation')));
+    expect(reservationMark.input).toBe(incarnationMark.input);
+    const reservedMac = hmac(sha256, bytes(reservationMark.key), bytes(reservationMark.input));
+    expect(reservationMark.boot).toBe(hex(boot, reservedMac.slice(0, 8)));
     expect(headMark.key).toBe(hex(derive(lineage.secret, 'latchkey/v1/mark/head')));
     const writer = [u64(incarnationMark.incarnation), bytes(incarnationMark.bootId)];
     expect(headMark.input).toBe(hex(...writer, u64(headMark.sequence), bytes(headMark.logDigest)));

@@ -138,9 +138,14 @@ export class AccountHold {
     return !closed && reserved.number === this.#incarnation.number && isSameBoot(reserved.boot, this.#boot);
   }
 
-  /** Whether a server shows this boot's mark. */
-  isShown({ shown, closed }: LineageState): boolean {
+  /**
+   * Whether a server shows this boot's mark, and no other boot has reserved its number there: a dead one that did, and
+   * showed itself elsewhere, would end this one later.
+   */
+  isShown({ shown, reserved, closed }: LineageState): boolean {
+    const isFree = reserved.number < this.#incarnation.number || this.#isOwn(reserved);
     return (
+      isFree &&
       !closed &&
       shown.number === this.#incarnation.number &&
       equalBytes(shown.bootId, this.#incarnation.bootId)

@@ -7,7 +7,7 @@ const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: 
 const number = fc.nat({ max: Number.MAX_SAFE_INTEGER });
 const incarnation = fc.record({ number, bootId: bytes(16) });
 const facts: fc.Arbitrary<LineageFacts> = fc.record({
-  reserved: fc.record({ number, boot: bytes(8) }),
+  reserved: fc.record({ number, boot: bytes(16) }),
   shown: incarnation,
   head: fc.option(fc.record({ incarnation, sequence: number, digest: bytes(32) }), { nil: undefined }),
   closed: fc.boolean(),

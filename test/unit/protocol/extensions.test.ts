@@ -115,8 +115,8 @@ describe('an answer', () => {
     // Only JSON text makes a property of this name; in an object literal it would set the prototype.
     const answerOf = (fields: unknown): unknown =>
       JSON.parse(JSON.stringify(fields).replace('"extensions":0', `"extensions":${said}`));
-    expect(codeOf(() => decodeSlotState(answerOf({ ...state, extensions: 0 })))).toBe('FIELD_INVALID');
-    const forgotten = answerOf({ mac: state.mac, extensions: 0 });
+    expect(codeOf(() => decodeServerState(answerOf({ ...state, extensions: 0 })))).toBe('FIELD_INVALID');
+    const forgotten = answerOf({ ...state, erased: true, extensions: 0 });
     expect(codeOf(() => decodeForgotten(forgotten))).toBe('FIELD_INVALID');
   });
 

@@ -61,7 +61,7 @@ const update: fc.Arbitrary<LineageUpdate> = fc.record({
   close: optional(fc.record({ last: incarnation, head: deposit })),
 });
 const lineage: fc.Arbitrary<LineageState> = fc.record({
-  reserved: fc.record({ number: integer, boot: bytes(BOOT_BYTES) }),
+  reserved: fc.record({ number: integer, boot: bytes(BOOT_ID_BYTES) }),
   shown: incarnation,
   head: optional(fc.record({ incarnation, sequence: integer, digest: bytes(32) })),
   slots,
@@ -126,7 +126,7 @@ describe('canonical bytes', () => {
   });
 
   it.each([
-    ['reserved', { number: 1, boot: new Uint8Array(BOOT_BYTES) }],
+    ['reserved', { number: 1, boot: new Uint8Array(BOOT_ID_BYTES) }],
     ['shown', { number: 1, bootId: new Uint8Array(BOOT_ID_BYTES) }],
     [
       'head',
@@ -136,7 +136,7 @@ describe('canonical bytes', () => {
     ['closed', true],
   ])('of a lineage include %s', (field, value) => {
     const before: LineageState = {
-      reserved: { number: 0, boot: new Uint8Array(BOOT_BYTES) },
+      reserved: { number: 0, boot: new Uint8Array(BOOT_ID_BYTES) },
       shown: { number: 0, bootId: new Uint8Array(BOOT_ID_BYTES) },
       head: undefined,
       slots: [],
@@ -186,7 +186,7 @@ describe('messages keep every byte on their way', () => {
 
   it('reserve', () => {
     fc.assert(
-      fc.property(integer, bytes(BOOT_BYTES), (number, boot) => {
+      fc.property(integer, bytes(BOOT_ID_BYTES), (number, boot) => {
         const wire = { ...ofSlot, incarnation: number, boot: toPrefixedHex(boot) };
         expect(toHex(reserveBytes(decodeReserve(sent(wire)).content))).toBe(
           toHex(reserveBytes({ number, boot })),
@@ -251,10 +251,10 @@ describe('messages of another shape are refused', () => {
     expect(codeOf(() => decodeKeyStatus(sent({ ...statusWire, ...changes })))).toBe('FIELD_INVALID');
   });
 
-  it('reserve with a whole boot id, and lineage-status with a field that no MAC covers', () => {
-    const reserve = { ...ofSlot, incarnation: 1, boot: `0x${'00'.repeat(BOOT_BYTES)}` };
+  it('reserve with a boot without its mark, and lineage-status with a field that no MAC covers', () => {
+    const reserve = { ...ofSlot, incarnation: 1, boot: `0x${'00'.repeat(BOOT_ID_BYTES)}` };
     expect(codeOf(() => decodeReserve(reserve))).toBe('none');
-    expect(codeOf(() => decodeReserve({ ...reserve, boot: `0x${'00'.repeat(BOOT_ID_BYTES)}` }))).toBe(
+    expect(codeOf(() => decodeReserve({ ...reserve, boot: `0x${'00'.repeat(BOOT_BYTES)}` }))).toBe(
       'FIELD_INVALID',
     );
     expect(codeOf(() => decodeLineageStatus(ofLineage))).toBe('none');
@@ -267,7 +267,7 @@ describe('messages of another shape are refused', () => {
       serverTimeMs: 0,
       draining: false,
       lineage: {
-        reserved: { number: 0, boot: new Uint8Array(BOOT_BYTES) },
+        reserved: { number: 0, boot: new Uint8Array(BOOT_ID_BYTES) },
         shown: none,
         head: undefined,
         slots: Array.from({ length: count }, () => SlotId.of(new Uint8Array(16))),

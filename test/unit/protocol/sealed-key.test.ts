@@ -18,7 +18,7 @@ const grants: fc.Arbitrary<KeyGrant> = fc.record({
   finalized: fc.record({ number: integer, hash: bytes(32).map((value) => BlockHash.of(value)) }),
   lineage: fc.option(
     fc.record({
-      reserved: fc.record({ number: integer, boot: bytes(8) }),
+      reserved: fc.record({ number: integer, boot: bytes(16) }),
       shown: fc.record({ number: integer, bootId: bytes(16) }),
       head: fc.option(
         fc.record({
