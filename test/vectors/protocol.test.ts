@@ -222,7 +222,7 @@ describe('the MAC routes of docs/protocol.md', () => {
     ['key-status', vectors.keyStatusWithoutOptionalFields, statusBytes, 31],
     ['key-status', vectors.keyStatusOfDrainingServer, statusBytes, 71],
     ['key-status', vectors.keyStatusWithExtensions, statusBytes, 71],
-    ['reserve', vectors.reserve, reserveBytes, 16],
+    ['reserve', vectors.reserve, reserveBytes, 24],
     ['claim', vectors.claim, incarnationBytes, 24],
     ['forget', vectors.forget, incarnationBytes, 24],
     ['forget', vectors.forgetOfOlderIncarnation, incarnationBytes, 24],

@@ -138,13 +138,14 @@ describe('lineage-update', () => {
     expect(refused).toMatchObject({ status: 400, json: { code: 'FIELD_INVALID' } });
   });
 
-  it('of a lineage with more slots than an answer names, the oldest are shown and can be erased', async () => {
+  it('of a lineage with more slots than an answer names, the newest are shown and can be erased', async () => {
+    let newest = slot;
     for (let number = 0; number < MAX_LINEAGE_SLOTS; number++) {
-      await client.obtainLinked(lineageKey, { platform: number % 4 });
+      newest = await client.obtainLinked(lineageKey, { platform: number % 4 });
     }
     const { lineage } = await client.lineageStatus(lineageKey);
     expect(lineage?.slots).toHaveLength(MAX_LINEAGE_SLOTS);
-    expect(lineage?.slots[0]).toEqual(slot.slotId);
+    expect(lineage?.slots[0]).toEqual(newest.slotId);
     const after = await client.lineageUpdate(lineageKey, { forget: lineage?.slots ?? [] });
     expect(after.lineage?.slots).toHaveLength(1);
     expect(living()).toBe(1);

@@ -204,10 +204,10 @@ describe('linking', () => {
     expect(client.world.vault.lineageCount).toBe(0);
   });
 
-  it('two slots at once come to one record, in the order in which they were linked', async () => {
+  it('two slots at once come to one record, which shows the newest first', async () => {
     const other = await createUnlinked();
     await Promise.all([client.link(slot, lineageKey), client.link(other, lineageKey)]);
-    expect((await client.keyStatus(slot)).lineage).toEqual(fresh(slot.slotId, other.slotId));
+    expect((await client.keyStatus(slot)).lineage).toEqual(fresh(other.slotId, slot.slotId));
     await client.claim(other, boot(3, 1));
     expect((await client.keyStatus(slot)).lineage?.shown).toEqual(boot(3, 1));
     expect(client.world.vault.lineageCount).toBe(1);
