@@ -540,7 +540,7 @@ describe('former lineages of one server', () => {
           return { lineage: { ...NO_FACTS, shown: newer, slots: [] } };
         },
       },
-      vetter: {},
+      vetter: { platformOf: () => 'a platform' },
       log: () => undefined,
       onOvertaken: () => undefined,
     };

@@ -452,7 +452,7 @@ export class Healer {
       link: {
         lineage: hold.lineage,
         incarnation: hold.holds ? hold.incarnation : hold.newest,
-        head: () => (hold.holds ? hold.headOf(store.head()) : undefined),
+        head: () => hold.headOf(store.head()),
         onState: ({ lineage }) => hold.observe(lineage),
       },
       signal,

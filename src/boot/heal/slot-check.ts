@@ -113,7 +113,7 @@ export async function checkSlots(
       if (record === undefined) return found({ kind: 'departed', detail: 'it has no record on the chain' });
       if (key === undefined) return found(known.unknown.get(toHex(slot.slotId)) ?? 'asked');
       const held = { account: node.identity.account, slotId: slot.slotId, key };
-      const head = hold.holds ? hold.headOf(node.store.head()) : undefined;
+      const head = hold.headOf(node.store.head());
       try {
         const status = { confirm: true, incarnation: hold.incarnation, head, report };
         const state = await client.keyStatus(record, held, status, undefined, signal);

@@ -99,6 +99,8 @@ export class Guardian {
    * @throws what shows that this instance must not go on, such as STORE_ROLLED_BACK; the store is closed.
    */
   async #takeHold(node: OpenNode, attempts: number): Promise<OpenNode | undefined> {
+    // A node that was just made holds its account from its birth.
+    if (node.store.isReleased) return node;
     const healer = new Healer(this.#parts, node);
     let isKept = false;
     try {

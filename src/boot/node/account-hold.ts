@@ -188,8 +188,12 @@ export class AccountHold {
     this.#holds = true;
   }
 
-  /** A head of the store for deposit. */
-  headOf({ sequence, digest }: LogHead): Head {
+  /**
+   * A head of the store for deposit. None before the first record of this boot is in the store: a head of this boot would
+   * refuse that store later.
+   */
+  headOf({ sequence, digest }: LogHead): Head | undefined {
+    if (!this.#hasBegun) return undefined;
     return this.lineage.head(this.#incarnation, sequence, digest);
   }
 

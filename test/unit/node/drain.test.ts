@@ -9,7 +9,7 @@ import { ProblemError } from '../../../src/errors/latchkey-error.ts';
 import { Drain } from '../../../src/node/drain.ts';
 import { signNotEnrolled } from '../../../src/protocol/not-enrolled.ts';
 import { countingRandom, type KeyServerWorld, keyServerWorld } from '../../support/key-server-fixture.ts';
-import { newSlotId, ProtocolClient } from '../../support/protocol-client.ts';
+import { lineageKeyNumber, newSlotId, ProtocolClient } from '../../support/protocol-client.ts';
 import { seededBytes } from '../../support/seeded-bytes.ts';
 
 const accountSeed = new SecretBytes(seededBytes(41, 32));
@@ -54,10 +54,10 @@ async function enrol(): Promise<{ readonly forget: () => Promise<void> }> {
   const client = new ProtocolClient(world, account);
   const slotId = newSlotId();
   const { key } = await client.obtain({ intent: 'create', slotId });
-  await client.keyStatus({ slotId, key }, { confirm: true });
+  await client.link({ slotId, key }, lineageKeyNumber(1), { confirm: true });
   drain.served(account);
   const forget = async () => {
-    await client.sendMac('forget', { slotId, key }, { bytes: new Uint8Array(0), wire: {} }).reply;
+    await client.forget({ slotId, key });
     if (!world.vault.holdsKeyOf(account)) drain.forgotten(account);
   };
   return { forget };

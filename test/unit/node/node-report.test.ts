@@ -9,7 +9,7 @@ import { silentLog } from '../../../src/observe/log.ts';
 import { FlooredClock } from '../../../src/time/clock.ts';
 import { keyServerWorld, memoryCollateral } from '../../support/key-server-fixture.ts';
 import { MemoryStore } from '../../support/memory-store.ts';
-import { newSlotId, ProtocolClient } from '../../support/protocol-client.ts';
+import { lineageKeyNumber, newSlotId, ProtocolClient } from '../../support/protocol-client.ts';
 
 it('readiness requests make the node count its keys at most once a second', async () => {
   const world = keyServerWorld();
@@ -36,7 +36,8 @@ it('readiness requests make the node count its keys at most once a second', asyn
   const client = new ProtocolClient(world);
   const slotId = newSlotId();
   const { key } = await client.obtain({ intent: 'create', slotId });
-  await client.keyStatus({ slotId, key }, { report: { threshold: 3, slots: 5, live: 3 } });
+  const reportOfStore = { threshold: 3, slots: 5, live: 3 };
+  await client.link({ slotId, key }, lineageKeyNumber(1), { report: reportOfStore });
   expect(atRisk()).toBe(0);
   await world.clock.advance(1_000);
   expect(atRisk()).toBe(1);
