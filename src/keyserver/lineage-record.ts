@@ -32,7 +32,7 @@ export const LINEAGE_ROW_BYTES = LAST_SEEN_AT + NUMBER_BYTES;
 
 /** What a server remembers of one lineage of an account; lives in memory only. */
 export class LineageRecord {
-  /** PPID of the platform whose slot brought the lineage here, 16 bytes. */
+  /** PPID of the platform that brought the lineage here, 16 bytes. */
   readonly platform: Uint8Array;
   readonly #row: ByteRow;
   #slots: readonly LinkedSlot[] = [];

@@ -106,7 +106,7 @@ export class LineageTable {
     this.#setIdle(record);
   }
 
-  /** Forgets the lineages whose time has passed. */
+  /** Forgets the lineages that have ended. */
   sweep(nowMs: number): void {
     for (const record of this.#idle.values()) {
       // The entries after this one were seen later.
@@ -125,7 +125,7 @@ export class LineageTable {
     return !record.isInUse && nowMs - record.lastSeenMs >= this.#limits.lineageTtlMs;
   }
 
-  /** Finds what must go before anything goes: a refused lineage costs nobody a record. */
+  /** Finds what must go before anything goes: a refused lineage costs no other one its record. */
   #makeRoom(platform: Uint8Array): void {
     const { maxLineages, maxLineagesPerPlatform } = this.#limits;
     const ofPlatform = this.#platforms.get(memoKey(platform));

@@ -13,7 +13,7 @@ export interface Incarnation {
 
 /**
  * A number that a boot reserved before it shows itself. Its 16 bytes are the boot's 8 random ones ‖ a mark that proves
- * the reservation alone: whoever sees it cannot show the incarnation.
+ * the reservation alone: a server that sees it cannot show the incarnation.
  */
 export interface Reservation {
   readonly number: number;

@@ -14,7 +14,7 @@ export const MAC_FRESHNESS_MS = 60_000;
 /** A whole number from 0 that JSON carries exactly. */
 export const count = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
 
-/** The fields that every authenticated request carries beside its content and the name of its key. */
+/** The fields that every authenticated request carries in addition to its content and the name of its key. */
 export const envelopeFields = {
   accountId: accountText,
   timestampMs: count,

@@ -50,7 +50,7 @@ const MAX_FORGETFUL_DOUBLINGS = 3;
 
 const NOT_SHOWN = 'too few key servers have shown the mark of this instance';
 
-/** Whether a store that failed so takes nothing more until it is opened anew. */
+/** Whether a store that failed in this way takes nothing more until it is opened again. */
 const isPoisoned = (error: unknown): boolean =>
   error instanceof LatchkeyError && error.code === 'STORE_WRITE_FAILED';
 
@@ -189,7 +189,7 @@ export class Healer {
     return (await this.#holdBySlots(snapshot, signal)) || (await this.#holdByNewSlots(snapshot, signal));
   }
 
-  /** Takes hold by the slots of the keyslot file whose keys are known. */
+  /** Takes hold by the slots of the keyslot file with known keys. */
   async #holdBySlots(snapshot: ChainSnapshot, signal: AbortSignal): Promise<boolean> {
     const { hold, rollback, book } = this.#node;
     const { client } = this.#parts.tools;
@@ -221,7 +221,7 @@ export class Healer {
    * Writes the first record of this boot: what it writes from here on belongs to it. Where the disk does not take it,
    * healing goes on without: the slots of the store must not depend on it.
    * @throws EvidenceError STORE_ROLLED_BACK, ProblemError NODE_FENCED; and the store's error once enough slots live to
-   *   open the store anew.
+   *   open the store again.
    */
   async #begin(): Promise<NodeState> {
     const { hold, sealed, store, book } = this.#node;

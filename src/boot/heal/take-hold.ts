@@ -13,7 +13,7 @@ import { askLineage } from './slot-check.ts';
 /** Rounds of one attempt: each goes above what the one before has met. */
 const MAX_ROUNDS = 6;
 
-/** A living slot at whose server a boot reserves its number and shows its mark. */
+/** A living slot: a boot reserves its number, and shows its mark, at the server of it. */
 export interface HoldTarget {
   readonly peer: PeerRecord;
   readonly held: HeldSlot;
@@ -74,7 +74,7 @@ const MAX_SWEPT = 256;
 
 /**
  * Asks the servers on the chain for the lineage, those of the keyslot file first, before anything new is made or an older
- * store is accepted. The hold of the account sees what they show. Only servers whose registration proves a machine are
+ * store is accepted. The hold of the account sees what they show. Only servers with a registration that proves a machine are
  * asked: anybody can register an address.
  */
 export async function sweepLineage(

@@ -93,7 +93,7 @@ export class Guardian {
   }
 
   /**
-   * Waits until an open node holds its account. It stays open meanwhile: its slots may be lost by now, and then the
+   * Waits until an open node holds its account. It stays open: its slots may be lost by now, and then the
    * store key is nowhere else.
    * @returns `undefined` when it was stopped, or `attempts` were used up; then the store is closed again.
    * @throws what shows that this instance must not go on, such as STORE_ROLLED_BACK; the store is closed.
@@ -284,7 +284,7 @@ export class Guardian {
 
 /**
  * Errors for which an instance that does not write yet closes its store again: it must not go on with this disk, or the
- * store failed so that it takes nothing more until it is opened anew (the healer throws that only while enough slots
+ * store failed so that it takes nothing more until it is opened again (the healer throws that only while enough slots
  * live). For anything else it stays open: its slots may be lost by now, and then the key is nowhere else.
  */
 const closing: ReadonlySet<ErrorCode> = new Set([

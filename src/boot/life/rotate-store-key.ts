@@ -57,7 +57,7 @@ const keepFormerKey: ReadonlySet<ErrorCode> = new Set([
 
 /**
  * Changes the store key of a backed node, in an order that a crash at any step survives. The new key has a lineage of
- * its own: whoever had the former key could make marks of the former lineage for ever.
+ * its own: a thief of the former key could make marks of the former lineage for ever.
  *
  * 1. n servers give keys for a generation of the new key and link them to the new lineage. The store notes the former
  *    lineage, which is to be closed; the keyslot file holds the new generation in front of the former one. From here on

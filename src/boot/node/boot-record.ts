@@ -10,7 +10,7 @@ export const LINEAGE_NAMESPACE = 'latchkey/lineage';
 const BOOT = 'boot';
 const NUMBER_BYTES = 8;
 
-/** The boot record: the incarnation whose records follow it. Its bytes are u64 number ‖ boot id (16 bytes). */
+/** The boot record: the incarnation that writes the records after it. Its bytes are u64 number ‖ boot id (16 bytes). */
 export const bootRecord = ({ number, bootId }: Incarnation): BatchOperation => ({
   kind: 'put',
   namespace: LINEAGE_NAMESPACE,

@@ -22,7 +22,7 @@ export interface OpenNode {
   readonly hold: AccountHold;
   /** Compares heads that servers show until this boot holds; a node that was just made has none. */
   readonly rollback?: RollbackCheck;
-  /** Generations, and lineages, that were left behind and whose servers have not erased their keys yet. */
+  /** Generations, and lineages, that were left behind, as long as servers have not erased their keys. */
   readonly older: OlderGenerations;
   close(): Promise<void>;
 }

@@ -42,7 +42,7 @@ export class RollbackCheck {
       .reduce<Head | undefined>(newerOf, undefined);
   }
 
-  /** Positions of the log whose digests {@link judge} compares. */
+  /** Positions of the log: {@link judge} compares the digests there. */
   get sequences(): readonly number[] {
     return this.#newest === undefined ? [] : [this.#newest.sequence];
   }

@@ -143,7 +143,7 @@ export class SlotBook {
   }
 
   async #change(file: KeyslotFile, dropped: readonly Generation[]): Promise<void> {
-    // What is to be erased was noted before: a crash between the two must not leave keys that nobody remembers.
+    // What is to be erased was noted before: a crash between the two must not leave keys that are forgotten.
     if (file === this.#file) return;
     await this.#save(file);
     this.#file = file;

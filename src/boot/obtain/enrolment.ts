@@ -191,7 +191,7 @@ async function linkAll<Granted extends { readonly record: ServerRecord; readonly
         fail(record, failureOf(error));
         enrolled.recoveryToken.wipe();
         const slot = { account, slotId: enrolled.slotId, key: enrolled.key };
-        // What is not reached ages away: nobody confirmed it.
+        // What is not reached ages away: it was not confirmed.
         tools.client
           .forget(record, slot, link.incarnation)
           .catch(() => undefined)

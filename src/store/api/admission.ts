@@ -2,7 +2,7 @@ import type { LogHead } from './log-head.ts';
 
 /** A caller's judgement of a store, made when all was read and before anything on the disk is changed. */
 export interface Admission {
-  /** Positions of the log whose digests the judge wants to see: sequence numbers, whole numbers from 0. */
+  /** Positions of the log; the judge wants to see the digests there: sequence numbers, whole numbers from 0. */
   readonly sequences: readonly number[];
   /** Throws to refuse the store: its error comes out of the opening unchanged. The store waits for it. */
   readonly judge: (found: FoundLog) => Promise<void> | void;

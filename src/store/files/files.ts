@@ -99,7 +99,7 @@ const isOpening = (error: unknown): boolean =>
 
 /**
  * Overwrites a file with zeros before it is removed: as far as a file system reaches, its bytes are gone.
- * @param mostBytes the file can have secrets in so many bytes at its beginning. The rest is only removed: a sparse file,
+ * @param mostBytes the file can have secrets in this number of bytes at its beginning. The rest is only removed: a sparse file,
  *   which costs the host nothing, must not take hours or fill the disk.
  */
 export async function shredFile(fileSystem: FileSystem, path: string, mostBytes: number): Promise<void> {

@@ -18,7 +18,7 @@ const LABEL = Buffer.from('LKNSKEY1');
 const EMPTY_PLACE = Buffer.alloc(KEY_PLACE_BYTES);
 const MOST_CLEARED_AT_ONCE = 8192;
 
-/** Places `from` to before `end`, of which so many hold something that is to be destroyed. */
+/** Places `from` to before `end`, and how many of them hold something that is to be destroyed. */
 interface GarbageRun {
   readonly from: number;
   end: number;

@@ -18,7 +18,7 @@ export class AskedDigests {
     this.#reach(sequence, digest);
   }
 
-  /** The chain stood at this digest after a frame whose last record has this sequence. */
+  /** The chain stood at this digest after a frame; its last record has this sequence. */
   advanceTo(sequence: number, digest: Uint8Array): void {
     this.#reach(sequence, digest);
   }
