@@ -39,7 +39,8 @@ export class Hosts {
   /** What the host has put aside, by machine. */
   readonly #copies = new Map<SimulatedNode, SimulatedDisk>();
   /** The disk as it was before the host touched it. */
-  readonly #trueDisks = new Map<SimulatedNode, SimulatedDisk>();
+  /** The disk before the host touched it, and how often the node had opened its store by then. */
+  readonly #trueDisks = new Map<SimulatedNode, { readonly disk: SimulatedDisk; readonly openings: number }>();
   #servers = 0;
 
   constructor(
@@ -66,7 +67,7 @@ export class Hosts {
     }
     if (node.isRunning) await this.#life.down(node);
     this.#network.hostTouches(node);
-    this.#trueDisks.set(node, node.disk.clone());
+    this.#trueDisks.set(node, { disk: node.disk.clone(), openings: node.openings });
     const what = this.#tamper(node);
     this.#network.tampered.set(node, what);
     this.#life.note(`host: ${what}`, node);
@@ -201,7 +202,7 @@ export class Hosts {
     if (copy === undefined) return;
     if (node.isRunning) await this.#life.down(node);
     this.#network.hostTouches(node);
-    this.#trueDisks.set(node, node.disk.clone());
+    this.#trueDisks.set(node, { disk: node.disk.clone(), openings: node.openings });
     const keyslots = node.disk.files().get(KEYSLOTS);
     node.disk = copy.clone().afterKill();
     const isWhole = this.#dice.chance(0.6);
@@ -297,13 +298,14 @@ export class Hosts {
 
   /** The host gives back what it took, unless the store was opened and has gone on since. */
   async repent(node: SimulatedNode): Promise<void> {
-    const disk = this.#trueDisks.get(node);
+    const saved = this.#trueDisks.get(node);
     this.#trueDisks.delete(node);
     this.#network.tampered.delete(node);
-    if (disk === undefined || node.open !== undefined) return;
+    // A store that was opened since has gone on, and what the host took is an old disk now.
+    if (saved === undefined || node.openings > saved.openings) return;
     this.#network.hostTouches(node);
     if (node.isRunning) await this.#network.world.clock.until(node.stop());
-    node.disk = disk;
+    node.disk = saved.disk;
     this.#life.note('host gives the disk back', node);
   }
 

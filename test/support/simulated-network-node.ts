@@ -70,6 +70,8 @@ export class SimulatedNode {
   beforeQuote: () => Promise<void> = async () => undefined;
   /** How many processes ran so far. */
   boots = 0;
+  /** How often a process of this machine opened its store. */
+  openings = 0;
   /** How often this process was drained. */
   drains = 0;
   /** The chain as this machine sees it. */
@@ -223,6 +225,7 @@ export class SimulatedNode {
       });
       self.serving = serving;
       const answers = new NewsAnswers({ records: watch, now });
+      this.openings++;
       this.#world.opened(this, node);
       this.#placed = {
         serve: handlerOf(serving.keyServer, (news) => {
