@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, lstatSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { DevelopmentNode, isFullyBacked, isOpen } from './development-node.ts';
@@ -6,6 +6,10 @@ import { freePort } from './free-port.ts';
 import type { Timeline } from './timeline.ts';
 
 const dataOf = ({ home }: Pick<DevelopmentNode, 'home'>): string => join(home, 'data');
+/** Copies a disk as it lies there; sockets of a process that was killed are no part of it. */
+const copyDisk = (from: string, to: string): void =>
+  cpSync(from, to, { recursive: true, filter: (path) => !lstatSync(path).isSocket() });
+
 const copyOf = (node: DevelopmentNode, what: string): string => join(node.home, `data.${what}`);
 
 async function write(node: DevelopmentNode, value: string): Promise<number> {
@@ -20,7 +24,7 @@ export async function showOldDisk(node: DevelopmentNode, timeline: Timeline): Pr
   const [old, newest] = [copyOf(node, 'old'), copyOf(node, 'newest')];
   await timeline.step(`kill ${node.name}, and copy its disk`, async () => {
     await node.end('SIGKILL');
-    cpSync(dataOf(node), old, { recursive: true });
+    copyDisk(dataOf(node), old);
   });
   await timeline.step(`${node.name} starts and writes`, async () => {
     node.start();
@@ -31,7 +35,7 @@ export async function showOldDisk(node: DevelopmentNode, timeline: Timeline): Pr
   await timeline.step('kill it, and put the old disk in its place', async () => {
     await node.end('SIGKILL');
     renameSync(dataOf(node), newest);
-    cpSync(old, dataOf(node), { recursive: true });
+    copyDisk(old, dataOf(node));
   });
   await timeline.step(
     `${node.name} refuses the old disk`,
@@ -64,7 +68,7 @@ export async function showClone(node: DevelopmentNode, rootFile: string, timelin
     `kill ${node.name}, copy its disk to a second machine, start ${node.name} again`,
     async () => {
       await node.end('SIGKILL');
-      cpSync(dataOf(node), dataOf(clone), { recursive: true });
+      copyDisk(dataOf(node), dataOf(clone));
       node.start();
       await node.until('backed by five servers', isFullyBacked);
     },

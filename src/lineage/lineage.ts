@@ -21,6 +21,7 @@ export class Lineage {
   readonly #headKey: SecretBytes;
   readonly #incarnationKey: SecretBytes;
   readonly #reservationKey: SecretBytes;
+  #isWiped = false;
 
   /** @param secret 32 bytes; the lineage owns it and wipes it. */
   constructor(secret: SecretBytes) {
@@ -74,8 +75,14 @@ export class Lineage {
   /** Bytes of a head that are the log's own digest. */
   static logDigest = ({ digest }: Pick<Head, 'digest'>): Uint8Array => digest.subarray(0, DIGEST_PART);
 
+  /** Whether the keys are wiped: no mark is made or known any more. */
+  get isWiped(): boolean {
+    return this.#isWiped;
+  }
+
   /** Wipes all keys; no mark is made or known afterwards. */
   wipe(): void {
+    this.#isWiped = true;
     this.secret.wipe();
     this.#headKey.wipe();
     this.#incarnationKey.wipe();

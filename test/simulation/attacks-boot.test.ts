@@ -598,3 +598,27 @@ describe('a server that shows a mark that its client never made', () => {
     await net.close();
   });
 });
+
+describe('answers that come after a boot has ended', () => {
+  it('are ignored: its keys are wiped by then', async () => {
+    const ended = new Lineage(new SecretBytes(new Uint8Array(32).fill(3)));
+    const hold = new AccountHold(ended, new Uint8Array(8).fill(1));
+    let answer: () => void = () => undefined;
+    const late = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    const facts: LineageFacts = show(NO_FACTS, ended.incarnation(9, new Uint8Array(8).fill(2)));
+    const client = {
+      reserve: async () => {
+        await late;
+        return { lineage: { ...facts, slots: [] } };
+      },
+    } as unknown as PeerClient;
+    const target = { peer: undefined, held: undefined, generation: 1 } as unknown as HoldTarget;
+    const quorum = { targets: [target], thresholds: new Map([[1, 1]]) };
+    const taking = takeHold(client, hold, quorum, new AbortController().signal);
+    ended.wipe();
+    answer();
+    expect(await taking).toBe(false);
+  });
+});

@@ -120,9 +120,14 @@ async function askUntil(
   let isEnough = false;
   await new Promise<void>((resolve) => {
     const one = async (target: HoldTarget): Promise<void> => {
-      const state = await ask(target).catch(() => undefined);
-      hold.observe(state?.lineage);
-      if (state?.lineage === undefined || !counts(state.lineage)) return;
+      const lineage = await ask(target).then(
+        ({ lineage: shown }) => shown,
+        () => undefined,
+      );
+      // A late answer may come when this boot has ended, and its keys are wiped.
+      if (hold.lineage.isWiped) return;
+      hold.observe(lineage);
+      if (lineage === undefined || !counts(lineage)) return;
       const count = (counted.get(target.generation) ?? 0) + 1;
       counted.set(target.generation, count);
       if (count < (thresholds.get(target.generation) ?? Number.POSITIVE_INFINITY)) return;
