@@ -59,28 +59,24 @@ export async function showOldDisk(node: DevelopmentNode, timeline: Timeline): Pr
 }
 
 /**
- * The host runs a copy of a node on a second machine. The copy starts later, so it holds the account, and the first one
- * is fenced. At the end the disk of the copy, which is the newest, is the node's, and the node runs.
+ * The host pauses a node and runs a copy of it on a second machine. The copy holds the account, and the first one is
+ * fenced when it goes on. At the end the disk of the copy, which is the newest, is the node's, and the node runs.
  */
 export async function showClone(node: DevelopmentNode, rootFile: string, timeline: Timeline): Promise<void> {
   const clone = await furnishClone(node, rootFile);
-  await timeline.step(
-    `kill ${node.name}, copy its disk to a second machine, start ${node.name} again`,
-    async () => {
-      await node.end('SIGKILL');
-      copyDisk(dataOf(node), dataOf(clone));
-      node.start();
-      await node.until('backed by five servers', isFullyBacked);
-    },
-  );
+  await timeline.step(`pause ${node.name} (SIGSTOP), and copy its disk to a second machine`, async () => {
+    node.signal('SIGSTOP');
+    copyDisk(dataOf(node), dataOf(clone));
+  });
   try {
     await timeline.step('the copy starts, and holds the account', async () => {
       clone.start();
-      await clone.until('backed by five servers', isFullyBacked);
+      await clone.until('backed', ({ state }) => state === 'backed');
       if ((await write(clone, 'by the copy')) !== 200) throw new Error('the copy does not write');
     });
+    node.signal('SIGCONT');
     await timeline.step(
-      `${node.name} is fenced, and writes nothing more`,
+      `${node.name} goes on, is fenced, and writes nothing more`,
       async () => {
         const fenced = await node.until('fenced', ({ state }) => state === 'fenced');
         const status = await write(node, 'by the first');
