@@ -3,7 +3,7 @@ import type { AccountId, InstanceId, SlotId } from '../../bytes/fixed-bytes.ts';
 import { toHex } from '../../bytes/hex.ts';
 import type { ChainSnapshot } from '../../chain/chain-view.ts';
 import type { EnrolledServer } from '../../keyslots/generations.ts';
-import type { Generation, Slot } from '../../keyslots/keyslot-file.ts';
+import type { Slot } from '../../keyslots/keyslot-file.ts';
 import type { ServerState, StoreReport } from '../../protocol/slot-messages.ts';
 import type { SlotReport } from '../node/node-state.ts';
 import type { OpenNode } from '../node/open-node.ts';
@@ -77,10 +77,6 @@ export function newestOf(
   const slots = book.newest?.slots ?? [];
   return checked.filter(({ slot }) => slots.some(({ slotId }) => equalBytes(slotId, slot.slotId)));
 }
-
-/** The results of the slots of a generation. */
-export const checkedOf = ({ slots }: Generation, { checked }: SlotCheck): readonly CheckedSlot[] =>
-  checked.filter(({ slot }) => slots.some(({ slotId }) => equalBytes(slotId, slot.slotId)));
 
 /**
  * Asks the server of every slot, in parallel, to prove that it still holds its key; shows the mark, confirms, and

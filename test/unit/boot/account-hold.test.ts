@@ -92,6 +92,18 @@ describe('the number of a boot that does not hold', () => {
   });
 });
 
+describe('a mark that a server shows', () => {
+  it('does not count where another boot has reserved its number, or a larger one', () => {
+    const hold = newHold();
+    const shown = hold.incarnation;
+    const isShownBeside = (number: number, boot: Uint8Array): boolean =>
+      hold.isShown(stateOf({ shown, reserved: lineage.reservation(number, boot) }));
+    expect([isShownBeside(4, own), isShownBeside(3, bootOf(9))]).toEqual([true, true]);
+    // A dead boot that reserved it here may have shown itself elsewhere.
+    expect([isShownBeside(4, bootOf(9)), isShownBeside(5, bootOf(9))]).toEqual([false, false]);
+  });
+});
+
 describe('a boot that holds', () => {
   it('is ended for good by one newer mark of its node', () => {
     const hold = holding();
