@@ -261,6 +261,12 @@ describe('messages of another shape are refused', () => {
     expect(codeOf(() => decodeLineageStatus({ ...ofLineage, close: true }))).toBe('FIELD_INVALID');
   });
 
+  it('a message that is no object, naming it as a whole', () => {
+    expect(() => decodeKeyStatus(5)).toThrow(expect.objectContaining({ field: 'body' }));
+    expect(() => decodeServerState('text')).toThrow(expect.objectContaining({ field: 'answer' }));
+    expect(() => decodeServerState({ mac: 1 })).toThrow(expect.objectContaining({ field: 'instanceId' }));
+  });
+
   it('an answer that names too many slots', () => {
     const shown = (count: number): ServerState => ({
       instanceId: InstanceId.of(new Uint8Array(16)),
