@@ -267,6 +267,12 @@ describe('messages of another shape are refused', () => {
     expect(() => decodeServerState({ mac: 1 })).toThrow(expect.objectContaining({ field: 'instanceId' }));
   });
 
+  it('a field that nobody knows, naming it', () => {
+    expect(() => decodeLineageStatus({ ...ofLineage, close: true })).toThrow(
+      expect.objectContaining({ field: 'body', observed: 'unknown field close' }),
+    );
+  });
+
   it('an answer that names too many slots', () => {
     const shown = (count: number): ServerState => ({
       instanceId: InstanceId.of(new Uint8Array(16)),
