@@ -105,7 +105,10 @@ export class Healer {
     this.#parts = parts;
     this.#node = node;
     this.#missingKeys = new MissingKeyFetcher(tools, node, new AttemptPace(tools, options));
-    this.#erasure = new KeyErasure({ ...tools, log, onOvertaken: (by) => this.#noteFormer(by) }, node);
+    this.#erasure = new KeyErasure(
+      { ...tools, log, options, onOvertaken: (by) => this.#noteFormer(by) },
+      node,
+    );
     this.#pace = new AttemptPace(tools, options);
     this.#drains = new DrainNotices(options.patienceMs);
     this.#forgetful = new RepeatedClaims({ ...options, maxDoublings: MAX_FORGETFUL_DOUBLINGS });
@@ -159,11 +162,15 @@ export class Healer {
     return this.#node.hold.overtakenBy ?? this.#overtakenBefore;
   }
 
-  /** A newer instance under the lineage of a former store key, which this node did not know when it changed the key. */
-  #noteFormer(by: Incarnation): void {
-    if (this.#parts.acceptRolledBackStore) return;
+  /**
+   * A newer instance under the lineage of a former store key, which this node did not know when it changed the key.
+   * Returns whether the operator accepted that what it wrote is lost.
+   */
+  #noteFormer(by: Incarnation): boolean {
+    if (this.#parts.acceptRolledBackStore) return true;
     this.#overtakenBefore = by;
     this.#node.store.fence(overtakenReason(by));
+    return false;
   }
 
   /** The quorum of a new generation; `undefined` while the chain shows too few servers. */
@@ -213,7 +220,8 @@ export class Healer {
       const peer = servers.find(({ account }) => equalBytes(account, server));
       const key = book.keyOf(slotId);
       if (peer === undefined || key === undefined) return [];
-      return [{ peer, held: { account: identity.account, slotId, key }, generation: generation.generation }];
+      const held = { account: identity.account, slotId, key, observer: this.#node.hold };
+      return [{ peer, held, generation: generation.generation }];
     });
   }
 
@@ -261,7 +269,7 @@ export class Healer {
       const peer = servers.find(({ account }) => equalBytes(account, server));
       return peer === undefined
         ? []
-        : [{ peer, held: { account: identity.account, slotId, key }, generation: 0 }];
+        : [{ peer, held: { account: identity.account, slotId, key, observer: hold }, generation: 0 }];
     });
     const thresholds = new Map([[0, quorum.t]]);
     const isHeld =
@@ -453,7 +461,7 @@ export class Healer {
         lineage: hold.lineage,
         incarnation: hold.holds ? hold.incarnation : hold.newest,
         head: () => hold.headOf(store.head()),
-        onState: ({ lineage }) => hold.observe(lineage),
+        observer: hold,
       },
       signal,
     });
@@ -570,7 +578,7 @@ export class Healer {
       if (record === undefined) continue;
       const incarnation = hold.holds ? hold.incarnation : hold.newest;
       client
-        .forget(record, { account: identity.account, slotId, key }, incarnation)
+        .forget(record, { account: identity.account, slotId, key, observer: hold }, incarnation)
         .catch((error: unknown) => {
           const reason = describeFailure(failureOf(error));
           this.#parts.log('debug', 'slot.not-forgotten', { server: encodeSs58(server), reason });

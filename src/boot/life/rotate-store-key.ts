@@ -24,7 +24,7 @@ import { checkSlots, isLive, newestOf } from '../heal/slot-check.ts';
 import { AccountHold, bootRandom } from '../node/account-hold.ts';
 import { bootRecord } from '../node/boot-record.ts';
 import { NodeFolder } from '../node/node-folder.ts';
-import type { OldLineage, OldServer } from '../node/older-generations.ts';
+import type { OldLineage, OldServer } from '../node/older-records.ts';
 import type { OpenNode } from '../node/open-node.ts';
 import { type Enrolment, enrol, shortfall } from '../obtain/enrolment.ts';
 import { describeFailure, failureOf } from '../peer/peer-failure.ts';
@@ -87,7 +87,7 @@ export async function rotateNode(stage: BootStage, node: OpenNode): Promise<Open
     quorum,
     enrolled: newest.slots.map(({ server }) => server),
     // Without a head: the log goes on under the former lineage until the key changes.
-    link: { lineage, incarnation: hold.incarnation, head: () => undefined, onState: () => undefined },
+    link: { lineage, incarnation: hold.incarnation, head: () => undefined, observer: hold },
     worthwhile: quorum.n,
     signal: stopped,
   });
@@ -242,7 +242,7 @@ async function restoreFile({ parts, folder }: BootStage, { book }: OpenNode): Pr
 async function forgetEnrolled(
   { parts }: BootStage,
   account: AccountId,
-  { incarnation }: AccountHold,
+  hold: AccountHold,
   { servers }: Enrolment,
   snapshot: ChainSnapshot,
 ): Promise<void> {
@@ -250,12 +250,14 @@ async function forgetEnrolled(
     recoveryToken.wipe();
     const record = snapshot.servers.find((candidate) => equalBytes(candidate.account, server));
     if (record !== undefined) {
-      await parts.tools.client.forget(record, { account, slotId, key }, incarnation).catch((error: unknown) =>
-        parts.log('debug', 'slot.not-forgotten', {
-          server: encodeSs58(server),
-          reason: describeFailure(failureOf(error)),
-        }),
-      );
+      await parts.tools.client
+        .forget(record, { account, slotId, key, observer: hold }, hold.incarnation)
+        .catch((error: unknown) =>
+          parts.log('debug', 'slot.not-forgotten', {
+            server: encodeSs58(server),
+            reason: describeFailure(failureOf(error)),
+          }),
+        );
     }
     key.wipe();
   };
