@@ -459,6 +459,7 @@ export class Healer {
       quorum,
       link: {
         lineage: hold.lineage,
+        confirm: true,
         incarnation: hold.holds ? hold.incarnation : hold.newest,
         head: () => hold.headOf(store.head()),
         observer: hold,

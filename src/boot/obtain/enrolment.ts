@@ -36,6 +36,8 @@ export interface EnrolmentInput {
 /** How new slots are linked to the lineage of a store. */
 export interface SlotLink {
   readonly lineage: Lineage;
+  /** Whether the servers keep the slots beyond their first hour; else the caller confirms them later. */
+  readonly confirm: boolean;
   /** The incarnation that the link shows. */
   readonly incarnation: Incarnation;
   /** Deposited with the link; none before the boot holds. */
@@ -204,14 +206,14 @@ async function linkAll<Granted extends { readonly record: ServerRecord; readonly
 async function linkSlot(
   client: PeerClient,
   account: AccountId,
-  { lineage, incarnation, head, observer }: SlotLink,
+  { lineage, confirm, incarnation, head, observer }: SlotLink,
   record: ServerRecord,
   { slotId, key, instanceId }: EnrolledServer,
   signal: AbortSignal,
 ): Promise<void> {
   const lineageKey = lineage.keyOf(record.account);
   try {
-    const status = { confirm: true, incarnation, head: head(), report: undefined };
+    const status = { confirm, incarnation, head: head(), report: undefined };
     const held = { account, slotId, key, observer };
     const state = await client.keyStatus(record, held, status, lineageKey, signal);
     if (!state.lineage?.slots.some((one) => equalBytes(one, slotId))) {
