@@ -19,11 +19,7 @@ export interface FormedNetwork {
 }
 
 /** Makes a network of `count` machines and waits until all are backed. */
-export async function formedNetwork(
-  seed: number,
-  count = 7,
-  trust?: TrustSection,
-): Promise<FormedNetwork> {
+export async function formedNetwork(seed: number, count = 7, trust?: TrustSection): Promise<FormedNetwork> {
   const net = new SimulatedNetwork(seed, undefined, trust);
   await net.form(count);
   expect(net.nodes.map(({ state }) => state.name)).toEqual(Array(count).fill('backed'));

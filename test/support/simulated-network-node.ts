@@ -204,7 +204,11 @@ export class SimulatedNode {
         ? config
         : { ...config, node: { ...config.node, expectedAccount: encodeSs58(expectedAccount) } },
       parts,
-      { machine: { measurement: measurementId(this.#world.body), description: {} }, watch },
+      {
+        machine: { measurement: measurementId(this.#world.body), description: {} },
+        watch,
+        platformLists: () => this.#world.platformLists,
+      },
       {
         mayStayUnbacked: true,
         acceptRolledBackStore: false,

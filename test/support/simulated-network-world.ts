@@ -6,6 +6,7 @@ import { toHex } from '../../src/bytes/hex.ts';
 import type { CollateralSource } from '../../src/collateral/collateral-source.ts';
 import { type Config, configSchema } from '../../src/config/schema.ts';
 import { insecureTrustRoot, QuoteVerifier } from '../../src/tdx/verify-quote.ts';
+import { noPlatformLists } from '../../src/trust/platform-lists.ts';
 import { trustHash } from '../../src/trust/trust-hash.ts';
 import { parseTrustSection, type TrustSection } from '../../src/trust/trust-section.ts';
 import { START_MS } from './collateral-world.ts';
@@ -86,6 +87,8 @@ export class SimulatedWorld {
   readonly wire: Wire;
   readonly pki: DevelopmentPki;
   readonly verifier: QuoteVerifier;
+  /** What the fleet says about platforms now. */
+  platformLists = noPlatformLists;
   readonly collateral = collateral;
   readonly config: Config;
   /** What every genuine machine measures. */

@@ -40,6 +40,7 @@ import {
   newestOf,
   type SlotCheck,
   standingOf,
+  withoutRefusedPlatforms,
 } from './slot-check.ts';
 import { contradicted, SuspectedServers } from './suspected-servers.ts';
 import { type HoldTarget, sweepLineage, takeHold } from './take-hold.ts';
@@ -329,7 +330,8 @@ export class Healer {
   async #check(snapshot: ChainSnapshot, signal: AbortSignal): Promise<SlotCheck> {
     const { tools } = this.#parts;
     const known = { live: this.#live, unknown: this.#missingKeys.unknown };
-    const check = await checkSlots(tools.client, this.#node, snapshot, known, signal);
+    const all = await checkSlots(tools.client, this.#node, snapshot, known, signal);
+    const check = withoutRefusedPlatforms(all, snapshot, (record) => tools.vetter.platformRefusal(record));
     // The newer instance may depend on the slots that this instance would give up.
     if (this.#isOvertaken) return check;
     const isNoted = await this.#node.book.note(confirmations(check), lostSlots(check));
@@ -374,8 +376,9 @@ export class Healer {
       const { standing } = report;
       const kind = typeof standing === 'string' ? undefined : standing.kind;
       const isDoubted = this.#suspected.covers(slot);
-      // A server that left the chain, or gave a wrong key, does not come back with the right one.
-      if (kind === 'departed' || kind === 'lied') return true;
+      // A server that left the chain, or gave a wrong key, does not come back with the right one; nor does one whose
+      // platform is revoked, or endorsed no more.
+      if (kind === 'departed' || kind === 'lied' || kind === 'untrusted') return true;
       if (kind === 'forgot' && !isDoubted) {
         return (
           !canWait || this.#unreachable.lengthMs(slot, nowMs) >= this.#forgetful.waitMs(slot.server, nowMs)

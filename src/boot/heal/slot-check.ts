@@ -1,7 +1,7 @@
 import { equalBytes } from '../../bytes/concat.ts';
 import type { AccountId, InstanceId, SlotId } from '../../bytes/fixed-bytes.ts';
 import { toHex } from '../../bytes/hex.ts';
-import type { ChainSnapshot } from '../../chain/chain-view.ts';
+import type { ChainSnapshot, ServerRecord } from '../../chain/chain-view.ts';
 import type { EnrolledServer } from '../../keyslots/generations.ts';
 import type { Slot } from '../../keyslots/keyslot-file.ts';
 import type { ServerState, StoreReport } from '../../protocol/slot-messages.ts';
@@ -67,6 +67,25 @@ export function standingOf(
     ({ server, instanceId }) => equalBytes(server, slot.server) && !equalBytes(instanceId, slot.instanceId),
   );
   return isReborn ? 'lost' : 'silent';
+}
+
+/**
+ * Slots at servers whose platform would get no new slot: they are not live, because a recovery counts them in part or
+ * not at all. @param refusalOf says why, by the server's record.
+ */
+export function withoutRefusedPlatforms(
+  { checked }: SlotCheck,
+  { servers }: Pick<ChainSnapshot, 'servers'>,
+  refusalOf: (record: ServerRecord) => PeerFailure | undefined,
+): SlotCheck {
+  return {
+    checked: checked.map((one) => {
+      const record = servers.find(({ account }) => equalBytes(account, one.slot.server));
+      const standing = record === undefined ? undefined : refusalOf(record);
+      if (standing === undefined) return one;
+      return { ...one, instanceId: undefined, report: { ...one.report, standing } };
+    }),
+  };
 }
 
 /** The slots of the newer generation. */
