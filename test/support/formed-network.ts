@@ -19,8 +19,14 @@ export interface FormedNetwork {
 }
 
 /** Makes a network of `count` machines and waits until all are backed. */
-export async function formedNetwork(seed: number, count = 7, trust?: TrustSection): Promise<FormedNetwork> {
+export async function formedNetwork(
+  seed: number,
+  count = 7,
+  trust?: TrustSection,
+  prepare: (net: SimulatedNetwork) => void = () => undefined,
+): Promise<FormedNetwork> {
   const net = new SimulatedNetwork(seed, undefined, trust);
+  prepare(net);
   await net.form(count);
   expect(net.nodes.map(({ state }) => state.name)).toEqual(Array(count).fill('backed'));
   const [node] = net.nodes;
