@@ -7,7 +7,7 @@ import { Judge } from '../keyserver/judge.ts';
 import { TcbGrace } from '../keyserver/tcb-grace.ts';
 import { TokenBuckets } from '../keyserver/token-buckets.ts';
 import { EvidenceVerifier } from '../keyserver/verify.ts';
-import { noPlatformLists, type PlatformLists } from '../trust/platform-lists.ts';
+import { noPlatformLists, type PlatformLists, platformHash } from '../trust/platform-lists.ts';
 import { PlatformRules } from '../trust/platform-rules.ts';
 import { tdPolicyOf } from '../trust/trust-section.ts';
 import type { ChainWatch } from './chain-watch.ts';
@@ -73,6 +73,7 @@ export function buildGuardian(
       retryMinMs: healing.retryMinMs,
       retryMaxMs: healing.retryMaxMs,
     },
+    ownPlatform: platformHash(surroundings.machine.ppid),
     ...options,
   });
   return { guardian, evidenceVerifier, judge };

@@ -85,6 +85,26 @@ export class PlatformRules {
     if (this.policy.servers === 'endorsed') this.#requireEndorsed(platform, 'the platform of this server');
   }
 
+  /** What a server says of a slot: the one platform that gets its key back; `undefined` when there is not one alone. */
+  bindingOf(boundTo: Uint8Array): PlatformHash | undefined {
+    return this.policy.recover === 'bound' ? platformHash(boundTo) : undefined;
+  }
+
+  /**
+   * Why a machine would get none of its keys back if it restarted now, whatever they are bound to; `undefined` when it
+   * would. @param ppid of the machine, 16 bytes.
+   */
+  restartRefusal(ppid: Uint8Array): string | undefined {
+    try {
+      this.judgeRequest(ppid);
+      if (this.policy.recover === 'endorsed') this.#requireEndorsed(platformHash(ppid), 'this platform');
+      return undefined;
+    } catch (refusal) {
+      if (!(refusal instanceof RefusalError)) throw refusal;
+      return `${refusal.code}: ${refusal.message}`;
+    }
+  }
+
   /** Whether the fleet has revoked a platform. @param ppid 16 bytes. */
   isRevoked(ppid: Uint8Array): boolean {
     return this.#lists().isRevoked(platformHash(ppid));

@@ -58,7 +58,11 @@ const freshnessSchema = z.strictObject({
 
 const platformsSchema = z.strictObject({
   /** Whom a server gives an existing key back to. */
-  recover: z.enum(['bound', 'endorsed', 'any']).default('bound'),
+  recover: z
+    .enum(['bound', 'endorsed', 'any'], {
+      error: 'must be bound, endorsed or any; `latchkey config init` explains what fits which machines',
+    })
+    .default('bound'),
   /** Which servers a node gives slots to and recovers from; {@link parseTrustSection} fills in the default. */
   servers: z.enum(['registered', 'endorsed']).optional(),
   /** Whom a server makes new keys for. */

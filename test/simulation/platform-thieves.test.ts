@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { explain, stateToJson, summarize } from '../../src/boot/node/node-state.ts';
 import type { PlatformPolicy, TrustSection } from '../../src/trust/trust-section.ts';
 import { endNetwork, formedNetwork, restart } from '../support/formed-network.ts';
 import { HostMadeServer } from '../support/host-made-server.ts';
@@ -147,6 +148,24 @@ describe('a node that is bound to its platform', () => {
       await endNetwork(net);
     },
   );
+});
+
+describe('a node whose slots are bound to another platform than its own', () => {
+  it('says so while it is running', LONG, async () => {
+    const { net, node, newest, servers } = await formedNetwork(3135, 7, underRules({}));
+    const { ppid } = net.world.pki.platform(EXTRACTED).facts;
+    const nowMs = net.world.clock.nowMs();
+    const account = node.open?.identity.account;
+    for (const server of servers.slice(0, 2))
+      for (const { slotId } of newest.slots)
+        if (account) server.memory?.find(account, slotId, nowMs)?.bindTo(ppid);
+    await net.settle(20_000);
+    expect(summarize(node.state)).toContain('5 of 5 slots live, 3 needed; 2 bound to another platform');
+    expect(explain(node.state)).toContain('latchkey fleet draft');
+    const slots = stateToJson(node.state)['slots'];
+    expect(Array.isArray(slots) && slots.filter((slot) => slot.isBoundElsewhere).length).toBe(2);
+    await endNetwork(net);
+  });
 });
 
 describe('servers on revoked platforms', () => {

@@ -163,7 +163,7 @@ export class SimulatedNode {
     this.drains = 0;
     this.#world.onStart(this);
     const { chain } = this;
-    const { clock: time, config, verifier, collateral, wire } = this.#world;
+    const { clock: time, config, verifier, collateral, wire, pki } = this.#world;
     const clock = new FlooredClock(time);
     const log = (_level: string, event: string, fields: Readonly<Record<string, unknown>> = {}): void => {
       this.events.push({ event, fields });
@@ -205,7 +205,11 @@ export class SimulatedNode {
         : { ...config, node: { ...config.node, expectedAccount: encodeSs58(expectedAccount) } },
       parts,
       {
-        machine: { measurement: measurementId(this.#world.body), description: {} },
+        machine: {
+          measurement: measurementId(this.#world.body),
+          ppid: pki.platform(this.platform).facts.ppid,
+          description: {},
+        },
         watch,
         platformLists: () => this.#world.platformLists,
       },

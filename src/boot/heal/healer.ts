@@ -1,5 +1,5 @@
 import { equalBytes } from '../../bytes/concat.ts';
-import type { SlotId } from '../../bytes/fixed-bytes.ts';
+import type { PlatformHash, SlotId } from '../../bytes/fixed-bytes.ts';
 import { toHex } from '../../bytes/hex.ts';
 import { encodeSs58 } from '../../bytes/ss58.ts';
 import type { ChainSnapshot, ChainView } from '../../chain/chain-view.ts';
@@ -76,6 +76,8 @@ export interface HealerParts {
   readonly options: HealingOptions;
   /** The operator allowed it for this start: open the store although it is older than what the servers remember. */
   readonly acceptRolledBackStore?: boolean;
+  /** The platform of this machine, to notice slots that are bound to another one. */
+  readonly ownPlatform?: PlatformHash | undefined;
 }
 
 /**
@@ -329,7 +331,8 @@ export class Healer {
 
   async #check(snapshot: ChainSnapshot, signal: AbortSignal): Promise<SlotCheck> {
     const { tools } = this.#parts;
-    const known = { live: this.#live, unknown: this.#missingKeys.unknown };
+    const { ownPlatform } = this.#parts;
+    const known = { live: this.#live, unknown: this.#missingKeys.unknown, ownPlatform };
     const all = await checkSlots(tools.client, this.#node, snapshot, known, signal);
     const check = withoutRefusedPlatforms(all, snapshot, (record) => tools.vetter.platformRefusal(record));
     // The newer instance may depend on the slots that this instance would give up.
@@ -376,9 +379,8 @@ export class Healer {
       const { standing } = report;
       const kind = typeof standing === 'string' ? undefined : standing.kind;
       const isDoubted = this.#suspected.covers(slot);
-      // A server that left the chain, or gave a wrong key, does not come back with the right one; nor does one whose
-      // platform is revoked, or endorsed no more.
-      if (kind === 'departed' || kind === 'lied' || kind === 'untrusted') return true;
+      // A server that left the chain, or gave a wrong key, does not come back with the right one.
+      if (kind === 'departed' || kind === 'lied') return true;
       if (kind === 'forgot' && !isDoubted) {
         return (
           !canWait || this.#unreachable.lengthMs(slot, nowMs) >= this.#forgetful.waitMs(slot.server, nowMs)

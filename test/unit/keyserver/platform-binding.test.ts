@@ -3,7 +3,7 @@ import type { Incarnation } from '../../../src/lineage/incarnation.ts';
 import { noPlatformLists, type PlatformLists } from '../../../src/trust/platform-lists.ts';
 import type { PlatformPolicy } from '../../../src/trust/trust-section.ts';
 import { keyServerWorld } from '../../support/key-server-fixture.ts';
-import { listsOf } from '../../support/platform-worlds.ts';
+import { hashOf, listsOf } from '../../support/platform-worlds.ts';
 import {
   type LinkedHolder,
   lineageKeyNumber,
@@ -66,6 +66,12 @@ describe('a key that is bound to its platform', () => {
   it('is not given to another one by intent create either', async () => {
     expect(await ask(HOME, 'create')).toBe('key');
     expect(await ask(AWAY, 'create')).toBe('PLATFORM_REFUSED');
+  });
+
+  it('has its platform named in answers to its owner', async () => {
+    const { extensions } = await client.keyStatus(slot, { incarnation: boot(1) });
+    expect(extensions.get('platform')).toEqual(hashOf(client.world.pki, HOME));
+    expect((await client.claim(slot, boot(1))).extensions.get('platform')).toBeDefined();
   });
 
   it('is not shown to a request without the token: it learns nothing of the platform', async () => {

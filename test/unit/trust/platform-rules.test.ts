@@ -65,6 +65,12 @@ describe('who gets an existing key', () => {
       'PLATFORM_REFUSED',
     ],
     [
+      'bound: a move from a third platform',
+      bound({ moves: [{ ...move, from: platformHash(third) }] }),
+      away,
+      'PLATFORM_REFUSED',
+    ],
+    [
       'bound: a move of another account',
       bound({ moves: [{ ...move, account: other }] }),
       away,
@@ -135,6 +141,23 @@ describe('who gets an existing key', () => {
     const judge = () => rulesOf({}, {}, {}).judgeRecovery({ account, boundTo: home, ppid: away });
     expect(judge).toThrow(/expected platform 0x.* a move of .* trust\.authority .*latchkey fleet sign/);
     expect(judge).toThrow(expect.objectContaining({ message: expect.stringMatching(/^.{1,500}$/) }));
+  });
+});
+
+describe('whether a machine would get its keys back after a restart', () => {
+  it.each([
+    ['bound: any machine may be the right one', rulesOf({}), undefined],
+    ['bound: but no revoked one', rulesOf({}, { revoked: [platformHash(away)] }), 'PLATFORM_REVOKED'],
+    ['endorsed: on the list', rulesOf({ recover: 'endorsed' }, { endorsed: [endorsement(away)] }), undefined],
+    ['endorsed: not on the list', rulesOf({ recover: 'endorsed' }), 'PLATFORM_NOT_ENDORSED'],
+  ])('%s', (_title, rules, expected) => {
+    expect(rules.restartRefusal(away)?.split(':')[0]).toBe(expected);
+  });
+
+  it('a server names the platform of a slot only where no other one gets the key', () => {
+    expect(rulesOf({}).bindingOf(home)).toEqual(platformHash(home));
+    expect(rulesOf({ recover: 'endorsed' }).bindingOf(home)).toBeUndefined();
+    expect(rulesOf({ recover: 'any' }).bindingOf(home)).toBeUndefined();
   });
 });
 
