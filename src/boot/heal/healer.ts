@@ -1,4 +1,4 @@
-import type { SlotId } from '../../bytes/fixed-bytes.ts';
+import type { PlatformHash, SlotId } from '../../bytes/fixed-bytes.ts';
 import { toHex } from '../../bytes/hex.ts';
 import { encodeSs58 } from '../../bytes/ss58.ts';
 import type { ChainSnapshot, ChainView } from '../../chain/chain-view.ts';
@@ -28,6 +28,7 @@ import {
   lostSlots,
   newestOf,
   type SlotCheck,
+  withoutRefusedPlatforms,
 } from './slot-check.ts';
 import { contradicted, SuspectedServers } from './suspected-servers.ts';
 import { sweepLineage } from './take-hold.ts';
@@ -59,6 +60,8 @@ export interface HealerParts {
   readonly options: HealingOptions;
   /** The operator allowed it for this start: open the store although it is older than what the servers remember. */
   readonly acceptRolledBackStore?: boolean;
+  /** The platform of this machine, to notice slots that are bound to another one. */
+  readonly ownPlatform?: PlatformHash | undefined;
 }
 
 /**
@@ -202,8 +205,10 @@ export class Healer {
 
   async #check(snapshot: ChainSnapshot, signal: AbortSignal): Promise<SlotCheck> {
     const { tools } = this.#parts;
-    const known = { live: this.#live, unknown: this.#missingKeys.unknown };
-    const check = await checkSlots(tools.client, this.#node, snapshot, known, signal);
+    const { ownPlatform } = this.#parts;
+    const known = { live: this.#live, unknown: this.#missingKeys.unknown, ownPlatform };
+    const all = await checkSlots(tools.client, this.#node, snapshot, known, signal);
+    const check = withoutRefusedPlatforms(all, snapshot, (record) => tools.vetter.platformRefusal(record));
     // The newer instance may depend on the slots that this instance would give up.
     if (this.#isOvertaken) return check;
     const isNoted = await this.#node.book.note(confirmations(check), lostSlots(check));
