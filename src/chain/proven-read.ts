@@ -95,7 +95,7 @@ export class ProvenReader {
   readonly #chain: ProvenChain;
   readonly #pages: PageSizes;
   readonly #lastHead: () => unknown;
-  /** The last finalized head when the read began; two requests a block less. */
+  /** The last finalized head when the read began; it saves a request. */
   #head: ToldHead | undefined;
   /** The newest justification that the endpoint sent unasked, `0x` hex; decoded only when it is wanted. */
   #justification: string | undefined;

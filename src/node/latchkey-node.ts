@@ -27,7 +27,7 @@ import { Rotation } from './rotation.ts';
 import { examineOwnMachine, examineUntilGood, type OwnMachine } from './self-check.ts';
 import { buildServing, type Serving } from './serving.ts';
 import { StoreWatch } from './store-watch.ts';
-import { besideHealing, tellClients } from './tell-clients.ts';
+import { tellClients, whileHealing } from './tell-clients.ts';
 
 /** Longest time between two checks of the newest block. */
 const CHAIN_FOLLOW_MS = 15_000;
@@ -235,7 +235,7 @@ export class LatchkeyNode implements AsyncDisposable {
   async #live({ guardian }: GuardianRooms, node: OpenNode, serving: Serving): Promise<void> {
     const healing = guardian.heal();
     const aside = (event: string, work: Promise<unknown> | undefined) =>
-      besideHealing(this.#parts.log, event, work);
+      whileHealing(this.#parts.log, event, work);
     await aside('served.not-read', serving.formerClients.begin(this.#config.healing.formerClientsDeadlineMs));
     await aside('decryptions.not-open', this.#listeners?.openDecryptions(node.store));
     await Promise.all([

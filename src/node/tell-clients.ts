@@ -4,10 +4,10 @@ import type { NodeParts } from './parts.ts';
 import type { Serving } from './serving.ts';
 
 /**
- * Waits for work that runs beside healing. A failure, as of a store that takes no more writes, is logged and ends
+ * Waits for work that runs while the node heals. A failure, as of a store that takes no more writes, is logged and ends
  * nothing else: without healing the next restart could not open the store.
  */
-export async function besideHealing(
+export async function whileHealing(
   log: Log,
   event: string,
   work: Promise<unknown> | undefined,

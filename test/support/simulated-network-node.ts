@@ -17,7 +17,7 @@ import { buildGuardian } from '../../src/node/build-guardian.ts';
 import { ChainWatch } from '../../src/node/chain-watch.ts';
 import { NewsAnswers } from '../../src/node/hear-news.ts';
 import { buildServing, type Serving } from '../../src/node/serving.ts';
-import { besideHealing, tellClients } from '../../src/node/tell-clients.ts';
+import { tellClients, whileHealing } from '../../src/node/tell-clients.ts';
 import { Metrics } from '../../src/observe/metrics.ts';
 import { ChallengeIssuer } from '../../src/protocol/challenge.ts';
 import type { QuoteSource } from '../../src/quote-source/quote-source.ts';
@@ -253,9 +253,9 @@ export class SimulatedNode {
       wire.place(this.endpoint, this.#placed);
       const healing = guardian.heal();
       const reading = serving.formerClients.begin(config.healing.formerClientsDeadlineMs);
-      await besideHealing(log, 'served.not-read', reading);
+      await whileHealing(log, 'served.not-read', reading);
       const telling = tellClients(parts, node, serving, stop.signal);
-      await Promise.all([healing, besideHealing(log, 'clients.not-told', telling)]);
+      await Promise.all([healing, whileHealing(log, 'clients.not-told', telling)]);
     };
     self = {
       guardian,
