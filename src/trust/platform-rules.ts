@@ -24,7 +24,7 @@ export class PlatformRules {
   readonly #lists: () => PlatformLists;
   readonly #signer: string;
 
-  /** @param lists what the fleet says now; asked anew for each decision. */
+  /** @param lists what the fleet says now; asked for each decision. */
   constructor(trust: TrustSection, lists: () => PlatformLists) {
     this.policy = platformPolicyOf(trust);
     this.#lists = lists;
