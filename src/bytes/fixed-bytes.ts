@@ -90,3 +90,7 @@ export const BlockHash = fixedBytes('BlockHash', 32);
 /** 32 bytes of a MAC (HMAC-SHA-256). */
 export type Mac = FixedBytes<'Mac'>;
 export const Mac = fixedBytes('Mac', 32);
+
+/** 32 bytes that name a record of the ring. */
+export type RecordId = FixedBytes<'RecordId'>;
+export const RecordId = fixedBytes('RecordId', 32);

@@ -92,7 +92,10 @@ export class Healer {
     this.#parts = parts;
     this.#node = node;
     this.#missingKeys = new MissingKeyFetcher(tools, node, new AttemptPace(tools, options));
-    this.#erasure = new KeyErasure({ ...tools, log, onOvertaken: (by) => this.#noteFormer(by) }, node);
+    this.#erasure = new KeyErasure(
+      { ...tools, log, options, onOvertaken: (by) => this.#noteFormer(by) },
+      node,
+    );
     this.#pace = new AttemptPace(tools, options);
     const pace = this.#pace;
     const making = { tools, log, options, pace, erasure: this.#erasure, suspected: this.#suspected };
@@ -151,11 +154,15 @@ export class Healer {
     return this.#node.hold.overtakenBy ?? this.#overtakenBefore;
   }
 
-  /** A newer instance under the lineage of a former store key, which this node did not know when it changed the key. */
-  #noteFormer(by: Incarnation): void {
-    if (this.#parts.acceptRolledBackStore) return;
+  /**
+   * A newer instance under the lineage of a former store key, which this node did not know when it changed the key.
+   * Returns whether the operator accepted that what it wrote is lost.
+   */
+  #noteFormer(by: Incarnation): boolean {
+    if (this.#parts.acceptRolledBackStore) return true;
     this.#overtakenBefore = by;
     this.#node.store.fence(overtakenReason(by));
+    return false;
   }
 
   /** By the slots of the keyslot file or, when fewer than t of every generation are left, by new ones. */

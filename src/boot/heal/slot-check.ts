@@ -147,12 +147,11 @@ export async function checkSlots(
       });
       if (record === undefined) return found({ kind: 'departed', detail: 'it has no record on the chain' });
       if (key === undefined) return found(known.unknown.get(toHex(slot.slotId)) ?? 'asked');
-      const held = { account: node.identity.account, slotId: slot.slotId, key };
+      const held = { account: node.identity.account, slotId: slot.slotId, key, observer: hold };
       const head = hold.headOf(node.store.head());
       try {
         const status = { confirm: true, incarnation: hold.incarnation, head, report };
         const state = await client.keyStatus(record, held, status, undefined, signal);
-        hold.observe(state.lineage);
         if (!equalBytes(state.instanceId, slot.instanceId)) return found(otherProcess);
         if (hold.holds && !hold.isCredible(state.lineage)) return found(strangeMark);
         return found(state.draining ? 'draining' : 'live', state);
@@ -177,8 +176,7 @@ export async function askLineage(
 ): Promise<ServerState['lineage']> {
   const key = hold.lineage.keyOf(record.account);
   try {
-    const { lineage } = await client.lineageStatus(record, { account, key }, signal);
-    hold.observe(lineage);
+    const { lineage } = await client.lineageStatus(record, { account, key, observer: hold }, signal);
     return lineage;
   } catch {
     return undefined;
