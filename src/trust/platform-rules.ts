@@ -24,7 +24,7 @@ export class PlatformRules {
   readonly #lists: () => PlatformLists;
   readonly #signer: string;
 
-  /** @param lists what the fleet says now; asked anew for each decision. */
+  /** @param lists what the fleet says now; asked for each decision. */
   constructor(trust: TrustSection, lists: () => PlatformLists) {
     this.policy = platformPolicyOf(trust);
     this.#lists = lists;
@@ -129,7 +129,7 @@ export class PlatformRules {
   }
 
   #requireMove(account: AccountId, from: PlatformHash, to: PlatformHash): void {
-    if (this.#lists().allowsMove({ account, from, to })) return;
+    if (this.#lists().allowsMove(account, from, to)) return;
     throw this.#refusal('PLATFORM_REFUSED', {
       observed: `this platform is ${toPrefixedHex(to)}`,
       expected: `platform ${toPrefixedHex(from)}, which the key is bound to`,
