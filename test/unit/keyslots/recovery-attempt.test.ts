@@ -63,10 +63,12 @@ describe('recovering', () => {
     for (const [index, answer] of answers.slice(0, 3).entries()) {
       expect(await attempt.tryOpen()).toBeUndefined();
       expect(attempt.progress).toMatchObject([
-        { generation: 1, t: 3, n: 5, slots: 5, opened: index, allowed: true },
+        { generation: 1, t: 3, n: 5, slots: 5, opened: index, allowed: true, inconsistent: false },
       ]);
       expect(attempt.offer(answer)).toBe('opened');
     }
+    // Not inconsistent before it was tried.
+    expect(attempt.progress[0]).toMatchObject({ opened: 3, inconsistent: false });
     const recovered = await attempt.tryOpen();
     expect(hexOf(recovered?.storeKey)).toBe(hexOf(made.storeKey));
     expect(recovered).toMatchObject({ generation: 1, outsiders: [] });
