@@ -3,11 +3,12 @@ import { findOpening, type OpenedSlot, type Search } from '../../../src/keyslots
 import { enrol } from '../../support/keyslot-fixtures.ts';
 import { seededBytes } from '../../support/seeded-bytes.ts';
 
-const T = 4;
-const { generation } = await enrol({ t: T, n: 12 });
+const quorum = { t: 4, n: 12 };
+const { generation } = await enrol(quorum);
 const opened: readonly OpenedSlot[] = generation.slots.map((slot) => ({
   slot,
   platform: `platform ${slot.index}`,
+  isRevoked: false,
   content: seededBytes(slot.index, 33).fill(slot.index + 1, 32),
 }));
 
@@ -26,7 +27,7 @@ async function turnsDuring(search: Search): Promise<number> {
 }
 
 it('each subset is tried once, and other work gets a turn after every 64', async () => {
-  const search: Search = { t: T, isStoreKey: () => false, tried: 0 };
+  const search: Search = { ...quorum, isStoreKey: () => false, tried: 0 };
   const turns = await turnsDuring(search);
   // 12 over 4.
   expect(search.tried).toBe(495);
