@@ -2,6 +2,7 @@ import type { BlockHash } from '../bytes/fixed-bytes.ts';
 import { toPrefixedHex } from '../bytes/hex.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 import type { Clock } from '../time/clock.ts';
+import { startTimer, type Timer } from '../time/timer.ts';
 import type { ChainSnapshot } from './chain-view.ts';
 import { decodeSnapshot } from './decode-snapshot.ts';
 import { type BlockReference, checkHeader, findBlock, readFinalizedState } from './finalized-state.ts';
@@ -12,7 +13,6 @@ import { type ProvenChain, ProvenReader } from './proven-read.ts';
 import { type RecordDecoders, recordDecoders } from './record-decoders.ts';
 import { hashAnswer, headerNumber, hexAnswer, objectAnswer } from './rpc-values.ts';
 import { MAX_METADATA_BYTES } from './runtime-layout.ts';
-import { startTimer, type Timer } from './timer.ts';
 
 /** How an endpoint is read: trusted, with its metadata decoded, or with proofs for all of its answers. */
 export type EndpointReading = { readonly decoder: EndpointDecoder } | { readonly proven: ProvenChain };
