@@ -15,8 +15,8 @@ export {
   type ReplicaSet,
   sameConfiguration,
 } from './placement/configuration.ts';
-export { type MemberState, placeMember, type RegisteredMember, type RingMember } from './placement/member.ts';
-export { DEFAULT_REPLICAS, includesMember, Placement } from './placement/placement.ts';
+export { placeMember, type RegisteredMember, type RingMember } from './placement/member.ts';
+export { DEFAULT_REPLICAS, Placement } from './placement/placement.ts';
 export { compareDistance, distanceOf, POSITION_BYTES, ringPosition } from './placement/position.ts';
 export { readQuorum, writeQuorum } from './placement/quorum.ts';
 export { type RingView, RingViews } from './placement/views.ts';
@@ -38,3 +38,4 @@ export type {
   RingTransport,
 } from './replication/messages.ts';
 export { RingNode, type RingNodeParts } from './replication/ring-node.ts';
+export { decodeReply, decodeRequest, encodeMessage, MAX_MESSAGE_BYTES } from './replication/wire.ts';

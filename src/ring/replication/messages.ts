@@ -4,7 +4,7 @@ import type { RingMember } from '../placement/member.ts';
 
 /** What every message says of its sender. */
 export interface NodeStatus {
-  /** Block of the newest view whose change it takes part in, or by which it serves. */
+  /** Block of the newest view that it serves by or changes to. */
   readonly adopted: number;
   /** Block of the newest view for which it has all records of its ranges; -1 when there is none. */
   readonly complete: number;
@@ -26,7 +26,7 @@ export type RingRequest =
       readonly kind: 'compare';
       readonly prefix: string;
       readonly digest: string;
-      /** Members whose places others take while they are silent or drain. */
+      /** Members that are silent or drain, so that others take their places. */
       readonly without: readonly string[];
     }
   | { readonly kind: 'fetch'; readonly ids: readonly string[] }

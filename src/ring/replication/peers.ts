@@ -68,7 +68,7 @@ export class Peers {
     }
   }
 
-  /** Members whose places others take for the time being: those that are silent or drain. */
+  /** Members that are silent or drain: others take their places for the time being. */
   absent(): ReadonlySet<string> {
     const silent = [...this.#failures].filter(([, count]) => count >= SILENT_AFTER);
     const own = this.#status().draining ? [this.#account] : [];

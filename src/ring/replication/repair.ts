@@ -70,7 +70,7 @@ export class Repair {
     return this.#complete;
   }
 
-  /** Whether it has asked enough neighbours since its start to know whose copies do not count. */
+  /** Whether it has asked enough neighbours since its start to know which copies do not count. */
   get isFresh(): boolean {
     return this.#fresh;
   }

@@ -30,7 +30,7 @@ export class Replica {
     readonly views: RingViews;
     readonly holdings: Holdings;
     readonly status: () => NodeStatus;
-    /** Whether it has asked enough neighbours since its start to know whose copies do not count. */
+    /** Whether it has asked enough neighbours since its start to know which copies do not count. */
     readonly isFresh: () => boolean;
   }) {
     this.#account = parts.account;
