@@ -75,6 +75,10 @@ export const InstanceId = fixedBytes('InstanceId', 16);
 export type KeyId = FixedBytes<'KeyId'>;
 export const KeyId = fixedBytes('KeyId', 16);
 
+/** SHA-256 of the PPID of a platform, 32 bytes: how lists and refusals name a machine. */
+export type PlatformHash = FixedBytes<'PlatformHash'>;
+export const PlatformHash = fixedBytes('PlatformHash', 32);
+
 /** 64 bytes of user data inside a quote. */
 export type ReportData = FixedBytes<'ReportData'>;
 export const ReportData = fixedBytes('ReportData', 64);
