@@ -57,6 +57,8 @@ trust:
     collateralGraceMs: 0              # how long collateral that has run out may still be used
     maxTimeJumpMs: 86400000           # how far the time of the key servers may be ahead of chain and own clock
   acceptedTrustHashes: []
+  # Who may sign a fleet manifest (docs/fleet.md); latchkey fleet keygen makes the keys and prints this.
+  # authority: { id: "0x…", threshold: 2, keys: ["0x…"], minimumSerial: 1, delayMs: 86400000 }
 
 limits:
   perAddress: { burst: 200, perSecond: 50 }

@@ -3,6 +3,7 @@ import { chainCodes } from './codes/chain.ts';
 import { collateralCodes } from './codes/collateral.ts';
 import { configCodes } from './codes/config.ts';
 import { dataServiceCodes } from './codes/data-services.ts';
+import { fleetCodes } from './codes/fleet.ts';
 import { httpCodes } from './codes/http.ts';
 import { keyserverCodes } from './codes/keyserver.ts';
 import { storeCodes } from './codes/store.ts';
@@ -18,6 +19,7 @@ export const errorCodes = {
   ...collateralCodes,
   ...chainCodes,
   ...keyserverCodes,
+  ...fleetCodes,
   ...storeCodes,
   ...bootCodes,
   ...configCodes,
