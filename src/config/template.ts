@@ -60,6 +60,11 @@ trust:
   # Who may sign a fleet manifest (docs/fleet.md); latchkey fleet keygen makes the keys and prints this.
   # authority: { id: "0x…", threshold: 2, keys: ["0x…"], minimumSerial: 1, delayMs: 86400000 }
 
+# With trust.authority, manifests come from the registered servers and from these URLs; signatures decide, not sources.
+fleet:
+  sources: []
+  intervalMs: 60000                   # how often they are asked
+
 limits:
   perAddress: { burst: 200, perSecond: 50 }
   perPlatform: { burst: 60, perSecond: 10 }

@@ -23,27 +23,41 @@ const schema = z.strictObject({
 });
 
 /** A manifest as text: JSON, with the exact bytes of each part in base64. Signatures cover the parts, not the text. */
-export function writeManifestFile({ signed, body, endorsed, revoked }: ManifestFile): string {
-  const file = {
-    format: 'latchkey-fleet-manifest',
-    version: 1,
-    header: toBase64(signed),
-    body: toBase64(body),
-    ...(endorsed === undefined ? {} : { endorsed: toBase64(endorsed) }),
-    ...(revoked === undefined ? {} : { revoked: toBase64(revoked) }),
-  } satisfies z.input<typeof schema>;
-  return `${JSON.stringify(file, null, 2)}\n`;
-}
+export const writeManifestFile = (file: ManifestFile): string =>
+  `${JSON.stringify(fileToJson(file), null, 2)}\n`;
 
 /** Reads the text of a manifest file. @throws EvidenceError FLEET_FILE_MALFORMED. */
-export function readManifestFile(text: string): ManifestFile {
-  const { header, body, endorsed, revoked } = parseFile(schema, text, 'manifest file');
-  return {
-    signed: bytesOf(header, 'header'),
-    body: bytesOf(body, 'body'),
-    ...(endorsed === undefined ? {} : { endorsed: bytesOf(endorsed, 'endorsed') }),
-    ...(revoked === undefined ? {} : { revoked: bytesOf(revoked, 'revoked') }),
-  };
+export const readManifestFile = (text: string): ManifestFile =>
+  fileFromJson(parseFile(schema, text, 'manifest file'));
+
+const fileToJson = ({ signed, body, endorsed, revoked }: ManifestFile): z.input<typeof schema> => ({
+  format: 'latchkey-fleet-manifest',
+  version: 1,
+  header: toBase64(signed),
+  body: toBase64(body),
+  ...(endorsed === undefined ? {} : { endorsed: toBase64(endorsed) }),
+  ...(revoked === undefined ? {} : { revoked: toBase64(revoked) }),
+});
+
+const fileFromJson = ({ header, body, endorsed, revoked }: z.output<typeof schema>): ManifestFile => ({
+  signed: bytesOf(header, 'header'),
+  body: bytesOf(body, 'body'),
+  ...(endorsed === undefined ? {} : { endorsed: bytesOf(endorsed, 'endorsed') }),
+  ...(revoked === undefined ? {} : { revoked: bytesOf(revoked, 'revoked') }),
+});
+
+/** What a server answers to the question for its manifests: handovers, then the newest one. */
+export const manifestList = z.strictObject({ manifests: z.array(schema).max(64) });
+
+/** Several manifests as JSON, in the order in which a reader takes them. */
+export const writeManifestList = (files: readonly ManifestFile[]): z.input<typeof manifestList> => ({
+  manifests: files.map(fileToJson),
+});
+
+/** Reads what {@link writeManifestList} gave, or one manifest file. @throws EvidenceError FLEET_FILE_MALFORMED. */
+export function readManifestList(text: string): readonly ManifestFile[] {
+  const read = parseFile(z.union([manifestList, schema]), text, 'manifests');
+  return ('manifests' in read ? read.manifests : [read]).map(fileFromJson);
 }
 
 /** JSON text of a schema. @throws EvidenceError FLEET_FILE_MALFORMED. */

@@ -15,12 +15,15 @@ export class VerifiedHeader {
   readonly signed: Uint8Array;
   /** Name of the manifest, 32 bytes. */
   readonly hash: Uint8Array;
+  /** The authority whose threshold signed it. */
+  readonly signers: FleetSigners;
   readonly #proof = true;
 
-  constructor(key: typeof proofKey, header: FleetHeader, signed: Uint8Array) {
+  constructor(key: typeof proofKey, header: FleetHeader, signed: Uint8Array, signers: FleetSigners) {
     if (key !== proofKey) throw new TypeError('a VerifiedHeader is made by verifyHeader only');
     this.header = header;
     this.signed = signed;
+    this.signers = signers;
     this.hash = headerHash(header);
     Object.freeze(this);
   }
@@ -51,7 +54,8 @@ export function verifyHeader(signed: Uint8Array, rules: HeaderRules): VerifiedHe
   requireAuthority(header, rules.signers);
   requireSignatures(header, signatures, rules.signers);
   if (header.serial < rules.minimumSerial) throw tooLow(header.serial, rules.minimumSerial);
-  return new VerifiedHeader(proofKey, header, new Uint8Array(signed));
+  const { id, threshold, keys } = rules.signers;
+  return new VerifiedHeader(proofKey, header, new Uint8Array(signed), { id, threshold, keys });
 }
 
 function requireNetwork({ network }: FleetHeader, expected: Uint8Array): void {

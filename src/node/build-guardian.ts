@@ -9,6 +9,7 @@ import { TokenBuckets } from '../keyserver/token-buckets.ts';
 import { EvidenceVerifier } from '../keyserver/verify.ts';
 import { tdPolicyOf } from '../trust/trust-section.ts';
 import type { ChainWatch } from './chain-watch.ts';
+import type { FleetWatch } from './fleet-watch.ts';
 import type { NodeParts } from './parts.ts';
 import type { OwnMachine } from './self-check.ts';
 
@@ -25,7 +26,11 @@ export interface GuardianRooms {
 export function buildGuardian(
   config: Config,
   parts: NodeParts,
-  surroundings: { readonly machine: OwnMachine; readonly watch: ChainWatch },
+  surroundings: {
+    readonly machine: OwnMachine;
+    readonly watch: ChainWatch;
+    readonly fleet?: FleetWatch | undefined;
+  },
   options: Required<Pick<GuardianParts, 'mayStayUnbacked' | 'acceptRolledBackStore' | 'onState'>> &
     Pick<GuardianParts, 'holdsFolder' | 'causeOf' | 'storeObserver'>,
 ): GuardianRooms {
@@ -41,6 +46,7 @@ export function buildGuardian(
     grace: new TcbGrace({ graceMs: trust.freshness.tcbGraceMs }),
     now,
     platformRate: new TokenBuckets(limits.perPlatform),
+    ...(surroundings.fleet === undefined ? {} : { fleet: surroundings.fleet }),
   });
   const bounds = { maxAgeMs: trust.freshness.attestationMaxAgeMs, blockTimeMs: BLOCK_TIME_MS };
   const vetter = new ServerVetter({ verifier, evidenceVerifier, judge, client, clock, bounds });

@@ -24,10 +24,6 @@ export const fleetCodes = {
     status: 409,
     summary: 'A newer fleet manifest is known already, so this one is refused.',
   },
-  FLEET_SERIAL_CONFLICT: {
-    status: 409,
-    summary: 'The authority signed two fleet manifests of one serial; only a higher serial ends this.',
-  },
   FLEET_PREDECESSOR_OTHER: {
     status: 403,
     summary: 'The first manifest of a new authority does not name the handover that made it one.',

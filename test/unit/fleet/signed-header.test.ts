@@ -117,7 +117,9 @@ describe('verified header', () => {
 
   it('is made by the verifier only', () => {
     // @ts-expect-error the key of the maker is not exported
-    expect(() => new VerifiedHeader(Symbol('verifyHeader'), world.header(), good)).toThrow(TypeError);
+    expect(() => new VerifiedHeader(Symbol('verifyHeader'), world.header(), good, world.authority)).toThrow(
+      TypeError,
+    );
   });
 
   it('is the same manifest with other signatures', () => {
