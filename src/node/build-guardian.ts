@@ -7,6 +7,8 @@ import { Judge } from '../keyserver/judge.ts';
 import { TcbGrace } from '../keyserver/tcb-grace.ts';
 import { TokenBuckets } from '../keyserver/token-buckets.ts';
 import { EvidenceVerifier } from '../keyserver/verify.ts';
+import { noPlatformLists, type PlatformLists, platformHash } from '../trust/platform-lists.ts';
+import { PlatformRules } from '../trust/platform-rules.ts';
 import { tdPolicyOf } from '../trust/trust-section.ts';
 import type { ChainWatch } from './chain-watch.ts';
 import type { FleetWatch } from './fleet-watch.ts';
@@ -30,12 +32,15 @@ export function buildGuardian(
     readonly machine: OwnMachine;
     readonly watch: ChainWatch;
     readonly fleet?: FleetWatch | undefined;
+    /** Replaces what the fleet manifest says about platforms. */
+    readonly platformLists?: () => PlatformLists;
   },
   options: Required<Pick<GuardianParts, 'mayStayUnbacked' | 'acceptRolledBackStore' | 'onState'>> &
     Pick<GuardianParts, 'holdsFolder' | 'causeOf' | 'storeObserver'>,
 ): GuardianRooms {
   const { log, clock, random, fileSystem, verifier, collateral, chain, quotes, client } = parts;
   const { trust, healing, limits, node } = config;
+  const { fleet, platformLists } = surroundings;
   const now = () => clock.nowMs();
   const evidenceVerifier = new EvidenceVerifier({ verifier, collateral, now });
   const judge = new Judge({
@@ -46,7 +51,12 @@ export function buildGuardian(
     grace: new TcbGrace({ graceMs: trust.freshness.tcbGraceMs }),
     now,
     platformRate: new TokenBuckets(limits.perPlatform),
-    ...(surroundings.fleet === undefined ? {} : { fleet: surroundings.fleet }),
+    ...(fleet === undefined ? {} : { fleet }),
+    platforms: new PlatformRules(
+      trust,
+      platformLists ?? (() => fleet?.platforms('granting') ?? noPlatformLists),
+      platformLists ?? (() => fleet?.platforms('asking') ?? noPlatformLists),
+    ),
   });
   const bounds = { maxAgeMs: trust.freshness.attestationMaxAgeMs, blockTimeMs: BLOCK_TIME_MS };
   const vetter = new ServerVetter({ verifier, evidenceVerifier, judge, client, clock, bounds });
@@ -71,6 +81,7 @@ export function buildGuardian(
       retryMinMs: healing.retryMinMs,
       retryMaxMs: healing.retryMaxMs,
     },
+    ownPlatform: platformHash(surroundings.machine.ppid),
     ...options,
   });
   return { guardian, evidenceVerifier, judge };

@@ -1,3 +1,4 @@
+import { AccountId, PlatformHash } from '../bytes/fixed-bytes.ts';
 import { parsePrefixedHex, toPrefixedHex } from '../bytes/hex.ts';
 import type { ChainView } from '../chain/chain-view.ts';
 import type { Config } from '../config/schema.ts';
@@ -18,6 +19,7 @@ import { type Extensions, noExtensions } from '../protocol/extensions.ts';
 import type { Namespace, Store } from '../store/api/store-api.ts';
 import type { Clock } from '../time/clock.ts';
 import type { FleetAuthority } from '../trust/fleet-authority.ts';
+import { PlatformLists } from '../trust/platform-lists.ts';
 import type { ChainWatch } from './chain-watch.ts';
 import type { NodeParts } from './parts.ts';
 
@@ -50,6 +52,7 @@ export class FleetWatch implements FleetFacts {
   readonly #parts: FleetWatchParts;
   readonly #keeper: FleetKeeper;
   readonly #views = new Map<string, { readonly value: FleetInForce; readonly atMs: number }>();
+  readonly #lists = new WeakMap<FleetInForce, PlatformLists>();
   #namespace: Namespace | undefined;
 
   constructor(parts: FleetWatchParts) {
@@ -63,6 +66,14 @@ export class FleetWatch implements FleetFacts {
 
   asking(): FleetInForce {
     return this.#view('asking');
+  }
+
+  /** What it says about platforms, for machines that ask or for servers that are asked. */
+  platforms(purpose: 'granting' | 'asking'): PlatformLists {
+    const now = this.#view(purpose);
+    const lists = this.#lists.get(now) ?? platformListsOf(now);
+    this.#lists.set(now, lists);
+    return lists;
   }
 
   /** The signed header of the newest manifest, for grants and answers. */
@@ -234,5 +245,22 @@ export function fleetWatchOf(
     random,
     log,
     onChange,
+  });
+}
+
+function platformListsOf({ endorsed, revoked, moves }: FleetInForce): PlatformLists {
+  return new PlatformLists({
+    endorsed: endorsed.map(({ platform, owner, place, until }) => ({
+      platform: PlatformHash.parse(platform, 'platform'),
+      owner,
+      place,
+      ...(until === undefined ? {} : { untilMs: until }),
+    })),
+    revoked: revoked.map((platform) => PlatformHash.parse(platform, 'platform')),
+    moves: moves.map(({ account, from, to }) => ({
+      account: AccountId.parse(account, 'account'),
+      from: PlatformHash.parse(from, 'from'),
+      to: PlatformHash.parse(to, 'to'),
+    })),
   });
 }
