@@ -11,6 +11,7 @@ export async function configWarnings(config: Config, knownServers?: number): Pro
   return [
     ...thresholdWarnings(config, knownServers),
     ...endpointWarnings(config),
+    ...authorityWarnings(config),
     ...platformWarnings(config),
     ...(await secretFileWarnings(config)),
   ];
@@ -25,6 +26,21 @@ function endpointWarnings({ trust, chain }: Config): readonly string[] {
   if (trust.chain.checkpoint !== undefined || chain.agreement > 1) return [];
   return [
     'trust.chain.checkpoint: without it one endpoint of chain.endpoints is believed in everything; `latchkey trust checkpoint` prints one',
+  ];
+}
+
+function authorityWarnings({ trust: { authority } }: Config): readonly string[] {
+  if (authority === undefined) return [];
+  return [
+    ...(authority.threshold === 1
+      ? ['trust.authority.threshold: with 1, a single stolen key is worth every store of the fleet']
+      : []),
+    ...(authority.threshold > authority.keys.length - 1
+      ? ['trust.authority.threshold: the loss of one key ends all changes; keep the handover of keygen']
+      : []),
+    ...(authority.delayMs === 0
+      ? ['trust.authority.delayMs: with 0 nobody has time to notice and to revoke a stolen manifest']
+      : []),
   ];
 }
 

@@ -3,6 +3,7 @@ import { AccountId } from '../../../src/bytes/fixed-bytes.ts';
 import { toPrefixedHex } from '../../../src/bytes/hex.ts';
 import { encodeSs58 } from '../../../src/bytes/ss58.ts';
 import { RefusalError } from '../../../src/errors/latchkey-error.ts';
+import type { FleetAuthority } from '../../../src/trust/fleet-authority.ts';
 import { PlatformLists, type PlatformListsContent, platformHash } from '../../../src/trust/platform-lists.ts';
 import { PlatformRules } from '../../../src/trust/platform-rules.ts';
 import { type PlatformPolicy, parseTrustSection } from '../../../src/trust/trust-section.ts';
@@ -17,10 +18,18 @@ const [home, away, third] = [1, 2, 3].map((byte) => new Uint8Array(16).fill(byte
 const nameOf = (ppid: Uint8Array): string => toPrefixedHex(platformHash(ppid));
 const endorsement = (ppid: Uint8Array) => ({ platform: nameOf(ppid), owner: 'o', place: 'p' });
 
+const authority: FleetAuthority = {
+  id: `0x${'0a'.repeat(16)}`,
+  threshold: 1,
+  keys: [`0x${'0b'.repeat(32)}`],
+  minimumSerial: 1,
+  delayMs: 0,
+};
+
 function rulesOf(
   policy: Partial<PlatformPolicy>,
   lists: Partial<PlatformListsContent> = {},
-  authority?: object,
+  authority?: FleetAuthority,
 ): PlatformRules {
   const section = parseTrustSection({ chain: { genesisHash: `0x${'ab'.repeat(32)}` } });
   const platforms = { recover: 'bound', servers: 'registered', clients: 'any', ...policy } as const;
@@ -120,7 +129,7 @@ describe('who gets an existing key', () => {
   });
 
   it('names the platform, what would allow it, who has to sign, and the command', () => {
-    const refusal = (authority?: object) => {
+    const refusal = (authority?: FleetAuthority) => {
       try {
         rulesOf({}, {}, authority).judgeRecovery({ account, boundTo: home, ppid: away });
         return undefined;
@@ -128,7 +137,7 @@ describe('who gets an existing key', () => {
         return error;
       }
     };
-    expect(refusal({})).toMatchObject({
+    expect(refusal(authority)).toMatchObject({
       observed: expect.stringContaining(toPrefixedHex(platformHash(away))),
       expected: expect.stringContaining(toPrefixedHex(platformHash(home))),
       hint: expect.stringMatching(
@@ -139,7 +148,7 @@ describe('who gets an existing key', () => {
   });
 
   it('says all of it in the message, within what a node keeps of a refusal', () => {
-    const judge = () => rulesOf({}, {}, {}).judgeRecovery({ account, boundTo: home, ppid: away });
+    const judge = () => rulesOf({}, {}, authority).judgeRecovery({ account, boundTo: home, ppid: away });
     expect(judge).toThrow(/expected platform 0x.* a move of .* trust\.authority .*latchkey fleet sign/);
     expect(judge).toThrow(expect.objectContaining({ message: expect.stringMatching(/^.{1,500}$/) }));
   });
