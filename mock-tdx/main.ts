@@ -4,10 +4,10 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { utf8 } from '../src/bytes/concat.ts';
 import { tryFromHex } from '../src/bytes/hex.ts';
-import { createDevelopmentPki, type DevelopmentPki } from './development-pki.ts';
+import { createDevelopmentPki } from './development-pki.ts';
 import { measurementLengths, measurementNames, type TdMeasurements } from './measurements.ts';
 import { type MockTdx, startMockTdx } from './server.ts';
-import { tamperLines } from './tamper-kit.ts';
+import { fleetLines, tamperLines } from './tamper-kit.ts';
 
 interface Flags extends Partial<Record<keyof TdMeasurements, Uint8Array>> {
   readonly port: number;
@@ -16,6 +16,7 @@ interface Flags extends Partial<Record<keyof TdMeasurements, Uint8Array>> {
   readonly style: 'pcs' | 'pccs';
   readonly json?: true;
   readonly tamperKit?: true;
+  readonly fleetKit?: true;
 }
 
 const flagName = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
@@ -31,6 +32,7 @@ function command(): Command {
     .addOption(new Option('--style <api>', 'API habits to imitate').choices(['pcs', 'pccs']).default('pccs'))
     .option('--json', 'print one line of JSON when ready')
     .option('--tamper-kit', 'start nothing; print evidence with single defects, JSON lines')
+    .option('--fleet-kit', 'start nothing; print fleet manifests with single defects, JSON lines')
     .showHelpAfterError();
   for (const name of measurementNames) {
     const byteLength = measurementLengths[name];
@@ -78,8 +80,8 @@ function announce(server: MockTdx, json: boolean): void {
   );
 }
 
-async function printTamperKit(pki: DevelopmentPki): Promise<void> {
-  for (const line of tamperLines(pki, Date.now())) {
+async function printLines(lines: Iterable<object>): Promise<void> {
+  for (const line of lines) {
     if (!process.stdout.write(`${JSON.stringify(line)}\n`)) await once(process.stdout, 'drain');
   }
 }
@@ -89,7 +91,8 @@ async function main(): Promise<void> {
   program.parse();
   const flags = program.opts<Flags>();
   const seed = flags.seed === undefined ? {} : { seed: sha256(utf8(flags.seed)) };
-  if (flags.tamperKit === true) return printTamperKit(createDevelopmentPki(seed));
+  if (flags.tamperKit === true) return printLines(tamperLines(createDevelopmentPki(seed), Date.now()));
+  if (flags.fleetKit === true) return printLines(fleetLines());
   const server = await startMockTdx({
     port: flags.port,
     host: flags.host,

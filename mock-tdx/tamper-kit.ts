@@ -1,7 +1,10 @@
 import { toBase64 } from '../src/bytes/base64.ts';
+import { toPrefixedHex } from '../src/bytes/hex.ts';
 import type { DevelopmentPki } from './development-pki.ts';
 import { certificateCases } from './tamper-kit/certificate-cases.ts';
 import { documentCases } from './tamper-kit/document-cases.ts';
+import { FleetBench } from './tamper-kit/fleet-bench.ts';
+import { fleetCases } from './tamper-kit/fleet-cases.ts';
 import { parsingCases } from './tamper-kit/parsing-cases.ts';
 import { policyCases } from './tamper-kit/policy-cases.ts';
 import { relaunchCases } from './tamper-kit/relaunch-cases.ts';
@@ -66,6 +69,34 @@ export function* tamperLines(pki: DevelopmentPki, nowMs: number): Generator<Tamp
       root: evidence.root,
       ...(policy === undefined ? {} : { policy }),
       expected,
+    };
+  }
+}
+
+/** One line of the exported kit of fleet manifests: files that a node takes one after the other. */
+export interface FleetLine {
+  readonly id: string;
+  readonly about: string;
+  /** Hash of block 0, `0x` hex. */
+  readonly genesisHash: string;
+  /** `trust.authority` of the node. */
+  readonly authority: FleetBench['section'];
+  readonly manifests: readonly string[];
+  /** Code by which the last one is refused; absent when it is taken. */
+  readonly code?: string;
+}
+
+/** Makes the fleet manifests of all cases. */
+export function* fleetLines(): Generator<FleetLine> {
+  const bench = new FleetBench();
+  for (const { name, about, make, code } of fleetCases) {
+    yield {
+      id: name,
+      about,
+      genesisHash: toPrefixedHex(bench.network),
+      authority: bench.section,
+      manifests: make(bench),
+      ...(code === undefined ? {} : { code }),
     };
   }
 }

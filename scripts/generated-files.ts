@@ -3,6 +3,7 @@ import { agentOpenApi } from '../src/agent/agent-openapi.ts';
 import type { CodeEntry } from '../src/errors/codes/code-entry.ts';
 import { errorCodes } from '../src/errors/codes.ts';
 import { openApiDocument } from '../src/http/openapi.ts';
+import { fleetVectors } from './fleet-vectors.ts';
 import { protocolVectors } from './protocol-vectors.ts';
 
 const root = new URL('..', import.meta.url);
@@ -10,14 +11,16 @@ const read = (path: string): string => readFileSync(new URL(path, root), 'utf8')
 
 /** Every committed file that is generated, wholly or between markers, with the text that it should have. */
 export function generatedFiles(): ReadonlyMap<string, string> {
-  const vectors = `\`\`\`json\n${JSON.stringify(protocolVectors(), null, 2)}\n\`\`\``;
   return new Map([
     ['openapi.json', `${JSON.stringify(openApiDocument(), null, 2)}\n`],
     ['openapi-agent.json', `${JSON.stringify(agentOpenApi(), null, 2)}\n`],
     ['docs/errors.md', between(read('docs/errors.md'), 'codes', errorTable())],
-    ['docs/protocol.md', between(read('docs/protocol.md'), 'vectors', vectors)],
+    ['docs/protocol.md', between(read('docs/protocol.md'), 'vectors', jsonBlock(protocolVectors()))],
+    ['docs/fleet.md', between(read('docs/fleet.md'), 'vectors', jsonBlock(fleetVectors()))],
   ]);
 }
+
+const jsonBlock = (value: unknown): string => `\`\`\`json\n${JSON.stringify(value, null, 2)}\n\`\`\``;
 
 /** All codes by family of status, in the order in which the rooms list them. */
 function errorTable(): string {

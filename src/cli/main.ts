@@ -12,6 +12,7 @@ const groups: Readonly<Record<string, () => Promise<Command>>> = {
   doctor: async () => (await import('./commands/doctor.ts')).doctorCommand(),
   drain: async () => (await import('./commands/drain.ts')).drainCommand(),
   epochs: async () => (await import('./commands/epochs.ts')).epochsCommand(),
+  fleet: async () => (await import('./commands/fleet.ts')).fleetCommand(),
   luks: async () => (await import('./commands/luks.ts')).luksCommand(),
   quote: async () => (await import('./commands/quote.ts')).quoteCommand(),
   rituals: async () => (await import('./commands/rituals.ts')).ritualsCommand(),

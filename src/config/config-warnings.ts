@@ -11,6 +11,7 @@ export async function configWarnings(config: Config, knownServers?: number): Pro
   return [
     ...thresholdWarnings(config, knownServers),
     ...endpointWarnings(config),
+    ...authorityWarnings(config),
     ...platformWarnings(config),
     ...(await secretFileWarnings(config)),
   ];
@@ -28,11 +29,26 @@ function endpointWarnings({ trust, chain }: Config): readonly string[] {
   ];
 }
 
+function authorityWarnings({ trust: { authority } }: Config): readonly string[] {
+  if (authority === undefined) return [];
+  return [
+    ...(authority.threshold === 1
+      ? ['trust.authority.threshold: with 1, a single stolen key is worth every store of the fleet']
+      : []),
+    ...(authority.threshold > authority.keys.length - 1
+      ? ['trust.authority.threshold: the loss of one key ends all changes; keep the handover of keygen']
+      : []),
+    ...(authority.delayMs === 0
+      ? ['trust.authority.delayMs: with 0 nobody has time to notice and to revoke a stolen manifest']
+      : []),
+  ];
+}
+
 /** Said in the log at every start too. */
 export const ANY_PLATFORM_RECOVERS =
   'ANY MACHINE RECOVERS: trust.platforms.recover is "any" (also without trust.platforms): the attestation key of any one TDX machine in the world and a copy of the disk give all server keys of a node';
 
-/** With "bound" and nobody who can sign a move, a store ends with its machine. */
+/** With "bound" and no authority for moves, a store ends with its machine. */
 const NO_MOVE =
   'trust.platforms.recover is "bound" and there is no trust.authority: nobody can sign a move, so a store that is closed opens on its present platform only, and is lost with it';
 

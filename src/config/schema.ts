@@ -87,6 +87,16 @@ export const configSchema = z.strictObject({
     cacheFolder: z.string().optional(),
   }),
   trust: trustSectionSchema,
+  /** Where fleet manifests come from, in addition to the registered servers; signatures decide, not sources. */
+  fleet: z
+    .strictObject({
+      sources: z
+        .array(z.url({ protocol: /^https?$/ }))
+        .max(16)
+        .default([]),
+      intervalMs: milliseconds(1_000, 24 * HOUR_MS).default(60_000),
+    })
+    .prefault({}),
   limits: z
     .strictObject({
       perAddress: rate(200, 50),

@@ -73,6 +73,8 @@ trust:
     collateralGraceMs: 0              # how long collateral that has run out may still be used
     maxTimeJumpMs: 86400000           # how far the time of the key servers may be ahead of chain and own clock
   acceptedTrustHashes: []
+  # Who may sign a fleet manifest (docs/fleet.md); latchkey fleet keygen makes the keys and prints this.
+  # authority: { id: "0x…", threshold: 2, keys: ["0x…"], minimumSerial: 1, delayMs: 86400000 }
   platforms:
     # To whom the servers give the keys of a locked store back, choose one:
     # bound    ${RECOVER_CHOICES.bound}
@@ -83,6 +85,11 @@ trust:
     ${CHOOSE}
     servers: registered               # who may hold a slot: registered | endorsed (default where there is an authority)
     clients: any                      # for whom this server makes new keys: any | endorsed
+
+# With trust.authority, manifests come from the registered servers and from these URLs; signatures decide, not sources.
+fleet:
+  sources: []
+  intervalMs: 60000                   # how often they are asked
 
 limits:
   perAddress: { burst: 200, perSecond: 50 }

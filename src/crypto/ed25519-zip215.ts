@@ -45,3 +45,15 @@ export class Ed25519ChainKey {
     return ed25519.verify(signature, message, this.#raw, { zip215: true });
   }
 }
+
+/**
+ * Whether a public key has a signature that anybody can make: its point has small order, or it is no point. OpenSSL
+ * accepts such keys, and the 32 zeros of a placeholder are one.
+ */
+export function isWeakEd25519Key(publicKey: Uint8Array): boolean {
+  try {
+    return ed25519.Point.fromBytes(publicKey, true).isSmallOrder();
+  } catch {
+    return true;
+  }
+}

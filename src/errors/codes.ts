@@ -4,6 +4,7 @@ import { channelCodes } from './codes/channel.ts';
 import { collateralCodes } from './codes/collateral.ts';
 import { configCodes } from './codes/config.ts';
 import { dataServiceCodes } from './codes/data-services.ts';
+import { fleetCodes } from './codes/fleet.ts';
 import { httpCodes } from './codes/http.ts';
 import { keyserverCodes } from './codes/keyserver.ts';
 import { ringCodes } from './codes/ring.ts';
@@ -21,6 +22,7 @@ export const errorCodes = {
   ...collateralCodes,
   ...chainCodes,
   ...keyserverCodes,
+  ...fleetCodes,
   ...storeCodes,
   ...bootCodes,
   ...configCodes,

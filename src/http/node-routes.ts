@@ -12,6 +12,8 @@ import { openApiDocument } from './openapi.ts';
 export interface NodeFace {
   /** Answer of `GET /info`. */
   info(): Readonly<Record<string, unknown>>;
+  /** The fleet manifests that this node knows; none for an asker that knows the newest one already. */
+  fleet(known: string | undefined): object;
   /** Whether the node is ready, and the answer of `GET /readyz`. */
   readiness(): { readonly ready: boolean; readonly report: Readonly<Record<string, unknown>> };
   /**
@@ -29,6 +31,7 @@ export interface NodeFace {
 /** Routes about the state of a node. */
 export function nodeRoutes(app: Hono<MiddlewareEnv>, face: NodeFace): void {
   app.get('/info', ({ json }) => json(face.info()));
+  app.get('/fleet', ({ json, req }) => json(face.fleet(req.query('known'))));
   app.get('/openapi.json', ({ json }) => json(openApiDocument()));
   app.get('/healthz', ({ json }) => json({ ok: true }));
   app.get('/readyz', ({ json }) => {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { type ErrorCode, errorCodes } from '../errors/codes.ts';
+import { manifestList } from '../fleet/manifest-file.ts';
 import {
   attestationAnswer,
   challengeAnswer,
@@ -152,6 +153,12 @@ const routes: readonly RouteDescription[] = [
     summary: 'A hint to a client that a server is to be stopped for good',
     body: serverDrainingBody,
     answer: newsAnswer,
+  },
+  {
+    method: 'get',
+    path: '/fleet',
+    summary: 'The signed fleet manifests of this node; none when `known` is the hash of the newest one',
+    answer: manifestList,
   },
   { method: 'get', path: '/info', summary: 'Who the node is', answer: infoAnswer },
   { method: 'get', path: '/healthz', summary: 'The process runs', answer: okAnswer },

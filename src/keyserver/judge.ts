@@ -1,6 +1,7 @@
 import type { AccountId, SlotId } from '../bytes/fixed-bytes.ts';
 import { toHex } from '../bytes/hex.ts';
 import { RefusalError } from '../errors/latchkey-error.ts';
+import type { FleetInForce } from '../fleet/in-force.ts';
 import { applyPolicy, type TdPolicy } from '../tdx/policy.ts';
 import type { VerifiedQuote } from '../tdx/verify-quote.ts';
 import { judgeMeasurement } from '../trust/measurement.ts';
@@ -61,6 +62,14 @@ export interface JudgeParts {
   /** Requests by platform; only accepted machines count, so that no other machine can use up the limit. */
   readonly platformRate: TokenBuckets;
   readonly platforms: PlatformRules;
+  /** What the fleet manifest accepts now; absent without `trust.authority`. */
+  readonly fleet?: FleetFacts;
+}
+
+/** What a fleet manifest accepts, for machines that ask and for machines that are asked. */
+export interface FleetFacts {
+  granting(): FleetInForce;
+  asking(): FleetInForce;
 }
 
 /** Decides whether this server gives keys of an account to a genuine machine. */
@@ -88,8 +97,9 @@ export class Judge {
     const { account, intent } = bound.request;
     const { ppid } = verified.platform;
     const recovers = intent === 'recover';
-    this.#judgeTd(verified, recovers);
-    this.#judgeImage(verified, recovers ? this.#formerTrustHash(bound, ppid, keys) : undefined);
+    const fleet = this.#parts.fleet?.granting();
+    this.#judgeTd(verified, recovers, fleet);
+    this.#judgeImage(verified, fleet, recovers ? this.#formerTrustHash(bound, ppid, keys) : undefined);
     const { platforms } = this.#parts;
     if (recovers) platforms.judgeRequest(ppid);
     else platforms.judgeNewKey(ppid);
@@ -109,13 +119,13 @@ export class Judge {
   }
 
   /**
-   * Judges a machine that is to hold a key: TD attributes and TCB, measurement, trust section, platform.
+   * Judges a machine that is to hold a key: TD attributes and TCB, measurement, trust section.
    * @throws RefusalError naming the rule.
    */
   judgeMachine(verified: VerifiedQuote): void {
-    this.#judgeTd(verified, false);
-    this.#judgeImage(verified, undefined);
-    this.#parts.platforms.judgeServer(verified.platform.ppid, 'new');
+    const fleet = this.#parts.fleet?.asking();
+    this.#judgeTd(verified, false, fleet);
+    this.#judgeImage(verified, fleet);
   }
 
   /**
@@ -137,19 +147,19 @@ export class Judge {
   }
 
   /**
-   * Judges the server of a slot that exists: like any machine, but an out-of-date TCB has its grace, and a revoked
-   * platform passes.
+   * Judges the server of a slot that exists: like any machine, but an out-of-date TCB has its grace.
    * @throws RefusalError naming the rule.
    */
   judgeKeyHolder(verified: VerifiedQuote): void {
-    this.#judgeTd(verified, true);
-    this.#judgeImage(verified, undefined);
-    this.#parts.platforms.judgeServer(verified.platform.ppid, 'holder');
+    const fleet = this.#parts.fleet?.asking();
+    this.#judgeTd(verified, true, fleet);
+    this.#judgeImage(verified, fleet);
   }
 
   /** An out-of-date TCB has its grace for a key that exists already, or a patch day would lock every store. */
-  #judgeTd(verified: VerifiedQuote, hasGrace: boolean): void {
-    const { tdPolicy, grace, now } = this.#parts;
+  #judgeTd(verified: VerifiedQuote, hasGrace: boolean, fleet: FleetInForce | undefined): void {
+    const { grace, now } = this.#parts;
+    const tdPolicy = stricter(this.#parts.tdPolicy, fleet);
     grace.observe(verified.collateral.evaluationNumbers, now());
     try {
       applyPolicy(verified, tdPolicy, now());
@@ -158,16 +168,25 @@ export class Judge {
     }
   }
 
-  #judgeImage(verified: VerifiedQuote, keyMadeUnder: Uint8Array | undefined): void {
+  #judgeImage(verified: VerifiedQuote, fleet: FleetInForce | undefined, keyMadeUnder?: Uint8Array): void {
     const { trust, ownMeasurement, chain } = this.#parts;
     const { body } = verified.quote;
     judgeMeasurement(body, this.#measurementPolicy, {
       own: ownMeasurement,
       chainAccepted: chain().acceptedMeasurements,
+      ...(fleet === undefined ? {} : { fleetAccepted: fleet.measurements }),
     });
     judgeTrustHash(body.mrConfigId, {
       section: trust,
+      ...(fleet === undefined ? {} : { fleetAccepted: fleet.trustHashes }),
       ...(keyMadeUnder === undefined ? {} : { keyMadeUnder }),
     });
   }
+}
+
+/** A manifest may ask for newer TCB info than the trust section, never for older. */
+function stricter(policy: TdPolicy, fleet: FleetInForce | undefined): TdPolicy {
+  const number = fleet?.minimumTcbEvaluationDataNumber ?? 0;
+  if (number <= policy.minimumTcbEvaluationDataNumber) return policy;
+  return { ...policy, minimumTcbEvaluationDataNumber: number };
 }

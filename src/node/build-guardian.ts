@@ -11,6 +11,7 @@ import { noPlatformLists, type PlatformLists, platformHash } from '../trust/plat
 import { PlatformRules } from '../trust/platform-rules.ts';
 import { tdPolicyOf } from '../trust/trust-section.ts';
 import type { ChainWatch } from './chain-watch.ts';
+import type { FleetWatch } from './fleet-watch.ts';
 import type { NodeParts } from './parts.ts';
 import type { OwnMachine } from './self-check.ts';
 
@@ -30,7 +31,8 @@ export function buildGuardian(
   surroundings: {
     readonly machine: OwnMachine;
     readonly watch: ChainWatch;
-    /** What the fleet manifest says about platforms now; none: it says nothing. */
+    readonly fleet?: FleetWatch | undefined;
+    /** Replaces what the fleet manifest says about platforms. */
     readonly platformLists?: () => PlatformLists;
   },
   options: Required<Pick<GuardianParts, 'mayStayUnbacked' | 'acceptRolledBackStore' | 'onState'>> &
@@ -38,6 +40,7 @@ export function buildGuardian(
 ): GuardianRooms {
   const { log, clock, random, fileSystem, verifier, collateral, chain, quotes, client } = parts;
   const { trust, healing, limits, node } = config;
+  const { fleet, platformLists } = surroundings;
   const now = () => clock.nowMs();
   const evidenceVerifier = new EvidenceVerifier({ verifier, collateral, now });
   const judge = new Judge({
@@ -48,7 +51,12 @@ export function buildGuardian(
     grace: new TcbGrace({ graceMs: trust.freshness.tcbGraceMs }),
     now,
     platformRate: new TokenBuckets(limits.perPlatform),
-    platforms: new PlatformRules(trust, surroundings.platformLists ?? (() => noPlatformLists)),
+    ...(fleet === undefined ? {} : { fleet }),
+    platforms: new PlatformRules(
+      trust,
+      platformLists ?? (() => fleet?.platforms('granting') ?? noPlatformLists),
+      platformLists ?? (() => fleet?.platforms('asking') ?? noPlatformLists),
+    ),
   });
   const bounds = { maxAgeMs: trust.freshness.attestationMaxAgeMs, blockTimeMs: BLOCK_TIME_MS };
   const vetter = new ServerVetter({ verifier, evidenceVerifier, judge, client, clock, bounds });

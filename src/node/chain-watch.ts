@@ -107,6 +107,17 @@ export class ChainWatch implements ChainFacts, ChainRecords, FormerRecords {
     return this.#newest?.snapshot.block ?? { number: 0, hash: BlockHash.of(new Uint8Array(32)) };
   }
 
+  /** Time of the newest finalized block (0 before there is any), and whether it is young enough to end anything. */
+  time(): { readonly chainMs: number; readonly chainIsFresh: boolean } {
+    const chainMs = this.#newest?.snapshot.block.timestampMs ?? 0;
+    return { chainMs, chainIsFresh: this.#clock.nowMs() - chainMs <= this.#maxAgeMs };
+  }
+
+  /** Addresses of the registered servers. */
+  endpoints(): readonly string[] {
+    return [...this.#registered.values()].map(({ endpoint }) => endpoint);
+  }
+
   close(): void {
     this.#unsubscribe();
   }

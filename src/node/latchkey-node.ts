@@ -17,6 +17,7 @@ import { buildGuardian, type GuardianRooms } from './build-guardian.ts';
 import { ChainWatch } from './chain-watch.ts';
 import { ClockDoubt } from './clock-doubt.ts';
 import { EarlyWarnings, serversOfStore } from './early-warnings.ts';
+import { type FleetWatch, fleetWatchOf } from './fleet-watch.ts';
 import { FolderHold } from './folder-hold.ts';
 import { NewsAnswers, type NewsHeard } from './hear-news.ts';
 import { type NodeAddresses, NodeListeners } from './node-listeners.ts';
@@ -27,6 +28,7 @@ import { Rotation } from './rotation.ts';
 import { examineOwnMachine, examineUntilGood, type OwnMachine } from './self-check.ts';
 import { buildServing, type Serving } from './serving.ts';
 import { StoreWatch } from './store-watch.ts';
+import { besideHealing, tellClients } from './tell-clients.ts';
 
 /** Longest time between two checks of the newest block. */
 const CHAIN_FOLLOW_MS = 15_000;
@@ -53,6 +55,7 @@ export class LatchkeyNode implements AsyncDisposable {
   readonly #storeWatch: StoreWatch;
   readonly #clockDoubt: ClockDoubt;
   readonly #warnings: EarlyWarnings | undefined;
+  readonly #fleet: FleetWatch | undefined;
   #guardian: GuardianRooms['guardian'] | undefined;
   #restartRefusal: () => string | undefined = () => undefined;
   #serving: Serving | undefined;
@@ -92,6 +95,7 @@ export class LatchkeyNode implements AsyncDisposable {
         this.#guardian?.nudge();
       },
     });
+    this.#fleet = fleetWatchOf(config, parts, this.#watch, () => this.#guardian?.nudge());
     this.#news = new NewsAnswers({ records: this.#watch, now: () => clock.nowMs() });
   }
 
@@ -176,6 +180,7 @@ export class LatchkeyNode implements AsyncDisposable {
   async #guardianForOnce(): Promise<GuardianRooms['guardian']> {
     await this.#hold.take();
     const machine = await orAborted(examineOwnMachine(this.#parts, this.#config.trust), this.#stop.signal);
+    await this.#fleet?.refreshByChain(this.#parts.chain, this.#stop.signal);
     this.#guardian = this.#buildGuardian(machine, { mayStayUnbacked: false }).guardian;
     return this.#guardian;
   }
@@ -224,24 +229,29 @@ export class LatchkeyNode implements AsyncDisposable {
     if (!isHeld) return;
     const rooms = this.#buildGuardian(machine, { mayStayUnbacked: true });
     this.#guardian = rooms.guardian;
+    const refreshing = this.#fleet?.follow(this.#config.fleet.intervalMs, this.#stop.signal);
+    refreshing?.catch((error: unknown) => this.#parts.log('error', 'fleet.failed', { error: String(error) }));
     const node = await rooms.guardian.open();
     if (node === undefined) return;
-    this.#serving = buildServing(this.#config, this.#parts, node, { ...rooms, watch: this.#watch });
+    await this.#fleet
+      ?.open(node.store)
+      .catch((error: unknown) => this.#parts.log('error', 'fleet.failed', { error: String(error) }));
+    const { evidenceVerifier, judge } = rooms;
+    const used = { evidenceVerifier, judge, watch: this.#watch, fleet: this.#fleet };
+    this.#serving = buildServing(this.#config, this.#parts, node, used);
     await this.#live(rooms, node, this.#serving);
   }
 
   /** Runs all work of a node with an open store. */
   async #live({ guardian }: GuardianRooms, node: OpenNode, serving: Serving): Promise<void> {
-    const { log } = this.#parts;
     const healing = guardian.heal();
-    // Healing continues when other parts fail: without it the next restart could not open the store.
-    const aside = (event: string, work: Promise<unknown> | undefined): Promise<unknown> =>
-      Promise.resolve(work).catch((error: unknown) => log('error', event, { error: String(error) }));
+    const aside = (event: string, work: Promise<unknown> | undefined) =>
+      besideHealing(this.#parts.log, event, work);
     await aside('served.not-read', serving.formerClients.begin(this.#config.healing.formerClientsDeadlineMs));
     await aside('decryptions.not-open', this.#listeners?.openDecryptions(node.store));
     await Promise.all([
       healing,
-      aside('clients.not-told', this.#tellClients(node, serving)),
+      aside('clients.not-told', tellClients(this.#parts, node, serving, this.#stop.signal)),
       this.#register(node),
       aside(
         'tcb.not-judged',
@@ -259,7 +269,7 @@ export class LatchkeyNode implements AsyncDisposable {
     const rooms = buildGuardian(
       this.#config,
       this.#parts,
-      { machine, watch: this.#watch },
+      { machine, watch: this.#watch, fleet: this.#fleet },
       {
         ...options,
         acceptRolledBackStore: this.#options.acceptRolledBackStore ?? false,
@@ -271,17 +281,6 @@ export class LatchkeyNode implements AsyncDisposable {
     );
     this.#restartRefusal = () => rooms.judge.platforms.restartRefusal(machine.ppid);
     return rooms;
-  }
-
-  async #tellClients({ identity }: OpenNode, { formerClients, drain, keyServer }: Serving): Promise<void> {
-    const { client, chain } = this.#parts;
-    const { account } = identity;
-    const { instanceId } = keyServer.identity;
-    const snapshot = () => chain.snapshot();
-    await Promise.all([
-      formerClients.tell(client, account, instanceId, snapshot, this.#stop.signal),
-      drain.run(client, account, snapshot, this.#stop.signal),
-    ]);
   }
 
   async #register({ identity }: OpenNode): Promise<void> {
@@ -325,6 +324,11 @@ export class LatchkeyNode implements AsyncDisposable {
   #openServing(): Serving {
     if (this.#serving === undefined) throw this.#report.lockedProblem();
     return this.#serving;
+  }
+
+  /** Answer of `GET /fleet`: the manifests that this node knows. */
+  fleet(known: string | undefined): ReturnType<FleetWatch['answer']> {
+    return this.#fleet?.answer(known) ?? { manifests: [] };
   }
 
   /** Answer of `GET /info`. */

@@ -8,8 +8,10 @@ import { OwnAttestation } from '../keyserver/own-attestation.ts';
 import { Vault } from '../keyserver/vault.ts';
 import type { EvidenceVerifier } from '../keyserver/verify.ts';
 import { ChallengeIssuer } from '../protocol/challenge.ts';
+import { noExtensions } from '../protocol/extensions.ts';
 import type { ChainWatch } from './chain-watch.ts';
 import { Drain } from './drain.ts';
+import type { FleetWatch } from './fleet-watch.ts';
 import { FormerClients } from './former-clients.ts';
 import type { NodeParts } from './parts.ts';
 
@@ -25,7 +27,12 @@ export function buildServing(
   config: Config,
   parts: NodeParts,
   node: OpenNode,
-  rooms: { readonly evidenceVerifier: EvidenceVerifier; readonly judge: Judge; readonly watch: ChainWatch },
+  rooms: {
+    readonly evidenceVerifier: EvidenceVerifier;
+    readonly judge: Judge;
+    readonly watch: ChainWatch;
+    readonly fleet?: FleetWatch | undefined;
+  },
 ): Serving {
   const { clock, random, log, metrics, quotes } = parts;
   const { identity, store } = node;
@@ -52,6 +59,7 @@ export function buildServing(
       intervalMs: config.healing.attestationIntervalMs,
     }),
     finalized: () => rooms.watch.finalized(),
+    extensionsFor: () => rooms.fleet?.extensions() ?? noExtensions,
     now,
     log,
     onRelease: (intent) => metrics.keysReleased.inc({ intent }),

@@ -40,6 +40,8 @@ export interface MeasurementFacts {
   readonly own: Uint8Array;
   /** The chain's accepted list at a finalized block, 32 bytes each. */
   readonly chainAccepted: readonly Uint8Array[];
+  /** Measurement ids that the fleet manifest in force accepts, `0x` hex. */
+  readonly fleetAccepted?: readonly string[];
 }
 
 /** The measurement ids that a policy accepts now. The own one is always among them: a fleet must know itself. */
@@ -67,13 +69,14 @@ export function judgeMeasurement(
   facts: MeasurementFacts,
 ): void {
   const id = measurementId(measurement);
+  if (facts.fleetAccepted?.includes(toPrefixedHex(id)) === true) return;
   const accepted = acceptedMeasurementIds(policy, facts);
   if (accepted.some((candidate) => equalBytes(candidate, id))) return;
   throw new RefusalError('MEASUREMENT_REFUSED', `measurement ${toPrefixedHex(id)} is not accepted`, {
     field: 'quote measurement',
     expected: expectation(policy, facts),
     observed: toPrefixedHex(id),
-    hint: 'an upgrade is accepted once its measurement is on the chain or in the pinned list of the trust section',
+    hint: 'an upgrade is accepted once its measurement is on the chain, in the pinned list of the trust section, or in the fleet manifest',
   });
 }
 

@@ -22,12 +22,17 @@ export interface RecoveryRequest {
 export class PlatformRules {
   readonly policy: PlatformPolicy;
   readonly #lists: () => PlatformLists;
+  readonly #serverLists: () => PlatformLists;
   readonly #signer: string;
 
-  /** @param lists what the fleet says now; asked anew for each decision. */
-  constructor(trust: TrustSection, lists: () => PlatformLists) {
+  /**
+   * @param lists what the fleet says now; asked anew for each decision.
+   * @param serverLists the same for servers that this node asks, where it relied on a permission to open its store.
+   */
+  constructor(trust: TrustSection, lists: () => PlatformLists, serverLists = lists) {
     this.policy = platformPolicyOf(trust);
     this.#lists = lists;
+    this.#serverLists = serverLists;
     this.#signer = hasAuthority(trust)
       ? 'the keys of trust.authority have to sign it (`latchkey fleet draft`, `latchkey fleet sign`)'
       : 'nobody can sign it, because the trust section has no trust.authority';
@@ -80,9 +85,10 @@ export class PlatformRules {
    */
   judgeServer(ppid: Uint8Array, role: 'new' | 'holder'): void {
     const platform = platformHash(ppid);
-    if (role === 'holder' && this.#lists().isRevoked(platform)) return;
-    this.#requireNotRevoked(platform, 'the platform of this server');
-    if (this.policy.servers === 'endorsed') this.#requireEndorsed(platform, 'the platform of this server');
+    if (role === 'holder' && this.#serverLists().isRevoked(platform)) return;
+    this.#requireNotRevoked(platform, 'the platform of this server', this.#serverLists());
+    if (this.policy.servers === 'endorsed')
+      this.#requireEndorsed(platform, 'the platform of this server', this.#serverLists());
   }
 
   /** What a server says of a slot: the one platform that gets its key back; `undefined` when there is not one alone. */
@@ -107,11 +113,11 @@ export class PlatformRules {
 
   /** Whether the fleet has revoked a platform. @param ppid 16 bytes. */
   isRevoked(ppid: Uint8Array): boolean {
-    return this.#lists().isRevoked(platformHash(ppid));
+    return this.#serverLists().isRevoked(platformHash(ppid));
   }
 
-  #requireNotRevoked(platform: PlatformHash, whose: string): void {
-    if (!this.#lists().isRevoked(platform)) return;
+  #requireNotRevoked(platform: PlatformHash, whose: string, lists = this.#lists()): void {
+    if (!lists.isRevoked(platform)) return;
     throw this.#refusal('PLATFORM_REVOKED', {
       observed: `${whose} is ${toPrefixedHex(platform)}, which is revoked`,
       expected: 'a platform that the fleet manifest does not revoke',
@@ -119,8 +125,8 @@ export class PlatformRules {
     });
   }
 
-  #requireEndorsed(platform: PlatformHash, whose: string): void {
-    if (this.#lists().endorsementOf(platform) !== undefined) return;
+  #requireEndorsed(platform: PlatformHash, whose: string, lists = this.#lists()): void {
+    if (lists.endorsementOf(platform) !== undefined) return;
     throw this.#refusal('PLATFORM_NOT_ENDORSED', {
       observed: `${whose} is ${toPrefixedHex(platform)}, which is not endorsed`,
       expected: 'a platform that the fleet manifest endorses',
@@ -129,7 +135,7 @@ export class PlatformRules {
   }
 
   #requireMove(account: AccountId, from: PlatformHash, to: PlatformHash): void {
-    if (this.#lists().allowsMove({ account, from, to })) return;
+    if (this.#lists().allowsMove(account, from, to)) return;
     throw this.#refusal('PLATFORM_REFUSED', {
       observed: `this platform is ${toPrefixedHex(to)}`,
       expected: `platform ${toPrefixedHex(from)}, which the key is bound to`,

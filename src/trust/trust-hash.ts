@@ -49,13 +49,18 @@ export interface TrustHashFacts {
   readonly section: TrustSection;
   /** For `recover`: the MRCONFIGID under which the key was made, 48 bytes. */
   readonly keyMadeUnder?: Uint8Array;
+  /** Trust hashes that the fleet manifest in force accepts, `0x` hex. */
+  readonly fleetAccepted?: readonly string[];
 }
 
 /**
- * Judges a peer's MRCONFIGID: the own trust hash, a listed hash, or the hash under which its key was made.
+ * Judges a peer's MRCONFIGID: the own trust hash, a listed hash, one of the fleet manifest, or the hash under
+ * which its key was made.
  * @throws RefusalError TRUST_SECTION_REFUSED.
  */
-export function judgeTrustHash(mrConfigId: Uint8Array, { section, keyMadeUnder }: TrustHashFacts): void {
+export function judgeTrustHash(mrConfigId: Uint8Array, facts: TrustHashFacts): void {
+  const { section, keyMadeUnder, fleetAccepted = [] } = facts;
+  if (fleetAccepted.includes(toPrefixedHex(mrConfigId))) return;
   const own = trustHash(section);
   const accepted = [
     own,
@@ -65,8 +70,8 @@ export function judgeTrustHash(mrConfigId: Uint8Array, { section, keyMadeUnder }
   if (accepted.some((candidate) => equalBytes(candidate, mrConfigId))) return;
   throw new RefusalError('TRUST_SECTION_REFUSED', 'the peer runs under another trust section', {
     field: 'MRCONFIGID',
-    expected: `${toPrefixedHex(own)} or one of ${section.acceptedTrustHashes.length} listed`,
+    expected: `${toPrefixedHex(own)} or one of ${section.acceptedTrustHashes.length} listed, or one of ${fleetAccepted.length} of the fleet manifest`,
     observed: toPrefixedHex(mrConfigId),
-    hint: 'compare `latchkey trust hash` on both sides',
+    hint: 'compare `latchkey trust hash` on both sides; `latchkey fleet draft` adds a section to the fleet manifest',
   });
 }

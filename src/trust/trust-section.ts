@@ -2,32 +2,12 @@ import { z } from 'zod';
 import { tryFromHex } from '../bytes/hex.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 import { parsePolicy, type TdPolicy } from '../tdx/policy.ts';
+import { authoritySchema } from './fleet-authority.ts';
+import { DAY_MS, hexBytes, hexSet, MINUTE_MS, milliseconds, SECOND_MS } from './section-values.ts';
 import { tdPolicyToJson } from './tcb-policy.ts';
 
 /** Layout of the section; a change of fields or defaults is a new version, because it changes every hash. */
 export const TRUST_SECTION_VERSION = 1;
-
-const hexBytes = (byteLength: number) =>
-  z
-    .string()
-    .regex(
-      new RegExp(`^0x[0-9a-fA-F]{${byteLength * 2}}$`),
-      `must be 0x and ${byteLength * 2} hex digits (${byteLength} bytes)`,
-    )
-    // One value has one text, or two spellings of the same section would hash apart.
-    .transform((text) => text.toLowerCase());
-
-/** Lists mean sets: order and repetition carry no meaning, so they must not change the hash. */
-const hexSet = (byteLength: number, most: number) =>
-  z
-    .array(hexBytes(byteLength))
-    .max(most)
-    .transform((list) => [...new Set(list)].sort());
-
-const SECOND_MS = 1000;
-const MINUTE_MS = 60 * SECOND_MS;
-const DAY_MS = 24 * 60 * MINUTE_MS;
-const milliseconds = (least: number, most: number) => z.int().min(least).max(most);
 
 const checkpointSchema = z.strictObject({
   blockNumber: z.int().nonnegative(),
@@ -81,6 +61,8 @@ export const trustSectionSchema = z
     bootstrap: z.boolean().default(false),
     freshness: freshnessSchema.prefault({}),
     acceptedTrustHashes: hexSet(48, 64).default([]),
+    /** Absent: no fleet manifest is accepted, and the section has the hash that it had before there were any. */
+    authority: authoritySchema.optional(),
     // Without this section any platform recovers, as in all releases before it, and the hash stays what it was.
     platforms: platformsSchema.optional(),
   })
@@ -136,10 +118,10 @@ export function platformPolicyOf(section: TrustSection): PlatformPolicy {
 }
 
 /** Whether a section says who signs lists of platforms. */
-export const hasAuthority = (section: object): boolean =>
-  'authority' in section && section.authority !== undefined;
+export const hasAuthority = ({ authority }: Pick<TrustSection, 'authority'>): boolean =>
+  authority !== undefined;
 
-/** Without an authority nobody can endorse a platform, so that nobody would get a key. */
+/** Without an authority no platform can be endorsed, and no machine would get a key. */
 function requireAuthority(platforms: PlatformPolicy, isThere: boolean): void {
   if (isThere) return;
   const [field] = (['recover', 'servers', 'clients'] as const).filter(

@@ -14,7 +14,7 @@ import { keyRoutes } from '../../src/http/key-routes.ts';
 import { appWithMiddleware } from '../../src/http/middleware.ts';
 import { type NodeFace, nodeRoutes } from '../../src/http/node-routes.ts';
 import { accountRegistry } from '../../src/keyserver/account-registry.ts';
-import { Judge } from '../../src/keyserver/judge.ts';
+import { type FleetFacts, Judge } from '../../src/keyserver/judge.ts';
 import { KeyServer } from '../../src/keyserver/key-server.ts';
 import { OwnAttestation } from '../../src/keyserver/own-attestation.ts';
 import { TcbGrace } from '../../src/keyserver/tcb-grace.ts';
@@ -55,6 +55,8 @@ export interface KeyServerWorldOptions {
   readonly deadlineMs?: number;
   /** The extensions that grants and MACed answers carry after their fixed fields. */
   readonly extensionsFor?: (account: AccountId) => Extensions;
+  /** What the fleet manifest accepts. */
+  readonly fleet?: FleetFacts;
   /** Replaces collateral, for outages and delays. */
   readonly collateral?: CollateralSource;
 }
@@ -128,6 +130,7 @@ export function memoryCollateral(pki: DevelopmentPki, clock: ManualClock): Colla
 
 const quietFace: NodeFace = {
   info: () => ({ name: 'latchkey' }),
+  fleet: () => ({ manifests: [] }),
   readiness: () => ({ ready: true, report: {} }),
   hear: () => ({ enrolled: true }),
 };
@@ -175,6 +178,7 @@ export function keyServerWorld(options: KeyServerWorldOptions = {}): KeyServerWo
     grace: new TcbGrace({ graceMs: trust.freshness.tcbGraceMs }),
     now,
     platformRate: new TokenBuckets(options.platformRate ?? unlimited),
+    ...(options.fleet === undefined ? {} : { fleet: options.fleet }),
     platforms: new PlatformRules(trust, options.platformLists ?? (() => noPlatformLists)),
   });
   const keyServer = new KeyServer({

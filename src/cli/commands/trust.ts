@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { stringify } from 'yaml';
 import { toPrefixedHex } from '../../bytes/hex.ts';
 import { readCheckpoint } from '../../chain/read-checkpoint.ts';
+import { diffSections } from '../../trust/section-diff.ts';
 import { canonicalTrustSection, trustHash } from '../../trust/trust-hash.ts';
 import { addConfigOption, readConfig } from '../shared/config-options.ts';
 
@@ -44,6 +45,15 @@ export function trustCommand(): Command {
       const deadlines = { connectDeadlineMs: 10_000, requestDeadlineMs: 10_000 };
       const checkpoint = await readCheckpoint({ endpoint, ...deadlines }, block);
       console.log(json === true ? JSON.stringify(checkpoint) : stringify({ checkpoint }).trimEnd());
+    });
+  command
+    .command('diff <former> <new>')
+    .description('say in words how the trust sections of two configuration files differ')
+    .action(async (former: string, next: string) => {
+      const [{ trust: before }, { trust: after }] = [await readConfig(former), await readConfig(next)];
+      const { changes, acceptance } = diffSections(before, after);
+      for (const line of changes.length === 0 ? ['no difference'] : changes) console.log(line);
+      for (const line of acceptance) console.log(line);
     });
   return command;
 }

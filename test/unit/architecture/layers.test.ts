@@ -16,6 +16,7 @@ const layers = [
   ['collateral', 'quote-source', 'chain'],
   ['hpke'],
   ['trust'],
+  ['fleet'],
   ['lineage'],
   ['protocol'],
   ['keyserver', 'store', 'channel'],

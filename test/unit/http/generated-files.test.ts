@@ -48,6 +48,7 @@ describe('GET /openapi.json', () => {
     const listed = paths.map(([path, methods]) => `${Object.keys(methods).join()} ${path}`);
     expect(listed.sort()).toEqual([
       'get /attestation',
+      'get /fleet',
       'get /healthz',
       'get /info',
       'get /readyz',

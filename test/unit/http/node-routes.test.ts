@@ -33,6 +33,7 @@ beforeEach(() => {
     peerAddress: ({ req }) => req.header('x-test-peer'),
   });
   nodeRoutes(app, {
+    fleet: (known: string | undefined) => ({ manifests: [], known }),
     info: () => ({ name: 'latchkey', state: 'locked' }),
     readiness: () => ({ ready, report: { state: 'locked', have: 2 } }),
     hear: (news, address) => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { developmentMeasurements } from '../../../mock-tdx/measurements.ts';
 import { toPrefixedHex } from '../../../src/bytes/hex.ts';
+import type { FleetInForce } from '../../../src/fleet/in-force.ts';
 import { parseQuote } from '../../../src/tdx/quote.ts';
 import { measurementId } from '../../../src/trust/measurement.ts';
 import { keyServerWorld } from '../../support/key-server-fixture.ts';
@@ -95,6 +96,16 @@ describe('measurement', () => {
   });
 });
 
+const noFleet: FleetInForce = {
+  trustHashes: [],
+  measurements: [],
+  minimumTcbEvaluationDataNumber: 0,
+  endorsed: [],
+  revoked: [],
+  moves: [],
+  rekey: undefined,
+};
+
 describe('trust section', () => {
   const listed = { acceptedTrustHashes: [toPrefixedHex(otherSection.mrConfigId)] };
 
@@ -104,6 +115,22 @@ describe('trust section', () => {
     expect(await codeOf(client, { body: { mrConfigId: new Uint8Array(48).fill(8) } })).toBe(
       'TRUST_SECTION_REFUSED',
     );
+  });
+
+  it('a section and an image of the fleet manifest are accepted for what this server grants', async () => {
+    const trustHashes = [toPrefixedHex(otherSection.mrConfigId)];
+    const measurements = [toPrefixedHex(measurementId({ ...developmentMeasurements, ...otherImage }))];
+    const withFleet = (granting: Partial<FleetInForce>, asking: Partial<FleetInForce> = {}) =>
+      new ProtocolClient(
+        keyServerWorld({
+          fleet: { granting: () => ({ ...noFleet, ...granting }), asking: () => ({ ...noFleet, ...asking }) },
+        }),
+      );
+    const body = { ...otherSection, ...otherImage };
+    expect(await codeOf(withFleet({ trustHashes, measurements }), { body })).toBe('granted');
+    expect(await codeOf(withFleet({ trustHashes }), { body })).toBe('MEASUREMENT_REFUSED');
+    expect(await codeOf(withFleet({ measurements }), { body })).toBe('TRUST_SECTION_REFUSED');
+    expect(await codeOf(withFleet({}, { trustHashes, measurements }), { body })).toBe('MEASUREMENT_REFUSED');
   });
 
   it('recover also accepts the section under which the key was made, and no other section', async () => {

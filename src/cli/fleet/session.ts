@@ -1,0 +1,78 @@
+import { parse } from 'yaml';
+import type { z } from 'zod';
+import { tryFromHex } from '../../bytes/hex.ts';
+import type { SecretBytes } from '../../bytes/secret-bytes.ts';
+import { ProblemError } from '../../errors/latchkey-error.ts';
+import {
+  MAX_MANIFEST_FILE_BYTES,
+  type ManifestFile,
+  malformedFile,
+  readManifestFile,
+} from '../../fleet/manifest-file.ts';
+import { MAX_PASSWORD_BYTES, passwordFromFile } from '../../store/keys/password.ts';
+import type { FleetAuthority } from '../../trust/fleet-authority.ts';
+import { readConfig } from '../shared/config-options.ts';
+import { readUserFile } from '../store/session.ts';
+
+/** The network and the authority of a configuration. */
+export interface FleetPlace {
+  /** Hash of block 0, 32 bytes. */
+  readonly network: Uint8Array;
+  readonly authority: FleetAuthority;
+}
+
+/** Reads them. @throws ProblemError CONFIG_INVALID, also when the trust section names no authority. */
+export async function readFleetPlace(configPath: string): Promise<FleetPlace> {
+  const { trust } = await readConfig(configPath);
+  const network = tryFromHex(trust.chain.genesisHash);
+  if (trust.authority !== undefined && network !== undefined) return { network, authority: trust.authority };
+  throw new ProblemError('CONFIG_INVALID', `${configPath} has no trust.authority`, {
+    field: 'trust.authority',
+    hint: '`latchkey fleet keygen` makes the keys of one and prints the section',
+  });
+}
+
+/** Reads a text file that the person named. @throws ProblemError STORE_FILE_UNREADABLE. */
+export const readTextFile = async (path: string, option: string): Promise<string> =>
+  new TextDecoder().decode(await readUserFile(path, option, MAX_MANIFEST_FILE_BYTES));
+
+/** Reads a manifest file. @throws ProblemError STORE_FILE_UNREADABLE, EvidenceError FLEET_FILE_MALFORMED. */
+export const readManifestAt = async (path: string): Promise<ManifestFile> =>
+  readManifestFile(await readTextFile(path, 'manifest'));
+
+/** Reads YAML or JSON of a schema. @throws ProblemError STORE_FILE_UNREADABLE, EvidenceError FLEET_FILE_MALFORMED. */
+export async function readYaml<Value>(
+  path: string,
+  option: string,
+  schema: z.ZodType<Value>,
+): Promise<Value> {
+  const text = await readTextFile(path, option);
+  const parsed = schema.safeParse(parseYaml(text, path));
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw malformedFile([path, ...(issue?.path ?? [])].join(' '), 'as documented', issue?.message ?? 'not');
+}
+
+function parseYaml(text: string, path: string): unknown {
+  try {
+    return parse(text, { maxAliasCount: 0, uniqueKeys: true });
+  } catch {
+    throw malformedFile(path, 'YAML without aliases', 'other text');
+  }
+}
+
+/** Runs a task with the password of a file, and wipes it. @throws ProblemError STORE_FILE_UNREADABLE. */
+export async function withPassword<Result>(
+  path: string,
+  task: (password: SecretBytes) => Promise<Result>,
+): Promise<Result> {
+  const bytes = await readUserFile(path, 'password-file', MAX_PASSWORD_BYTES + 2);
+  let password: SecretBytes | undefined;
+  try {
+    password = passwordFromFile(bytes);
+    return await task(password);
+  } finally {
+    bytes.fill(0);
+    password?.wipe();
+  }
+}

@@ -1,0 +1,110 @@
+import {
+  type DelayedEntry,
+  delayedEntries,
+  endorsementName,
+  measurementName,
+  moveName,
+  trustHashName,
+} from './delayed-entries.ts';
+import type { FleetRules } from './fleet-body.ts';
+import type { FleetState } from './fleet-state.ts';
+import type { ListedPlatform } from './platform-list.ts';
+
+/** What the time is. */
+export interface FleetTime {
+  /** This machine's clock. */
+  readonly nowMs: number;
+  /** Time of the newest finalized block that is known. */
+  readonly chainMs: number;
+  /** Whether that block is young enough to be believed; only then has an `until` passed. */
+  readonly chainIsFresh: boolean;
+}
+
+/**
+ * From when the delay counts. `own-sight`: from the time at which this node first saw an entry. `issue`: from the time
+ * that the authority wrote, against the time of the chain; for a node without memory of its own, and only for whom it
+ * asks.
+ */
+export type DelayFrom = 'own-sight' | 'issue';
+
+/** What the fleet's manifest permits and forbids at this moment, in addition to the trust section. */
+export interface FleetInForce {
+  /** `0x` hex of 48 bytes. */
+  readonly trustHashes: readonly string[];
+  /** `0x` hex of 32 bytes. */
+  readonly measurements: readonly string[];
+  /** 0: none. */
+  readonly minimumTcbEvaluationDataNumber: number;
+  /** Without those that are revoked. */
+  readonly endorsed: readonly ListedPlatform[];
+  /** `0x` hex of SHA-256(PPID). */
+  readonly revoked: readonly string[];
+  readonly moves: FleetRules['moves'];
+  readonly rekey: FleetRules['rekey'];
+}
+
+const nothing: FleetInForce = {
+  trustHashes: [],
+  measurements: [],
+  minimumTcbEvaluationDataNumber: 0,
+  endorsed: [],
+  revoked: [],
+  moves: [],
+  rekey: undefined,
+};
+
+/** What is in force. Permissions wait for the delay, restrictions and revocations do not. */
+export function inForce(state: FleetState, time: FleetTime, from: DelayFrom): FleetInForce {
+  const { newest } = state;
+  if (newest?.body.kind !== 'rules') return nothing;
+  const { body } = newest;
+  const active = new Set(
+    delayedEntries(newest)
+      .filter((entry) => isActive(entry, state, time, from))
+      .map(({ name }) => name),
+  );
+  const revoked = newest.revoked.platforms.filter(({ until }) => !hasPassed(until, time));
+  const revokedNames = new Set(revoked.map(({ platform }) => platform));
+  return {
+    trustHashes: body.trustHashes.map(({ hash }) => hash).filter((hash) => active.has(trustHashName(hash))),
+    measurements: body.measurements.map(({ id }) => id).filter((id) => active.has(measurementName(id))),
+    minimumTcbEvaluationDataNumber: body.minimumTcbEvaluationDataNumber ?? 0,
+    endorsed: newest.endorsed.platforms.filter(
+      ({ platform }) => active.has(endorsementName(platform)) && !revokedNames.has(platform),
+    ),
+    revoked: [...revokedNames],
+    moves: body.moves.filter((move) => active.has(moveName(move))),
+    rekey: body.rekey,
+  };
+}
+
+function isActive(entry: DelayedEntry, state: FleetState, time: FleetTime, from: DelayFrom): boolean {
+  if (hasPassed(entry.untilMs, time)) return false;
+  const startMs = activeFromMs(entry, state, from);
+  if (startMs > (from === 'issue' ? time.chainMs : time.nowMs)) return false;
+  return startMs <= newTrustUntilMs(state, from);
+}
+
+/** When an entry takes effect. An entry that this node has not seen never does, by its own sight. */
+function activeFromMs(
+  { name, sinceMs }: DelayedEntry,
+  { firstSeen, authority }: FleetState,
+  from: DelayFrom,
+): number {
+  const start = from === 'issue' ? sinceMs : (firstSeen.get(name) ?? Number.POSITIVE_INFINITY);
+  return start + authority.delayMs;
+}
+
+/** What takes effect later than this does not take effect before a newer manifest is here. */
+function newTrustUntilMs({ pending }: FleetState, from: DelayFrom): number {
+  if (pending === undefined) return Number.POSITIVE_INFINITY;
+  if (from === 'own-sight') return pending.sinceMs;
+  const { awaited, conflicting } = pending;
+  return Math.min(
+    ...[awaited, conflicting].flatMap((shown) => (shown === undefined ? [] : shown.header.issuedAtMs)),
+  );
+}
+
+/** A block that is too old says nothing: what was in force stays, or a silent chain would lock the fleet out. */
+const hasPassed = (untilMs: number | undefined, { chainMs, chainIsFresh }: FleetTime): boolean =>
+  untilMs !== undefined && chainIsFresh && chainMs >= untilMs;

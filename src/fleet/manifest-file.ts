@@ -1,0 +1,89 @@
+import { z } from 'zod';
+import { toBase64, tryFromBase64 } from '../bytes/base64.ts';
+import { EvidenceError } from '../errors/latchkey-error.ts';
+import type { ManifestParts } from './manifest.ts';
+
+/** Longest manifest file: the longest body and two documents, in base64. */
+export const MAX_MANIFEST_FILE_BYTES = 13 * 1024 * 1024;
+
+/** What a manifest file holds, not verified. */
+export interface ManifestFile extends ManifestParts {
+  /** The exact bytes of header and signatures. */
+  readonly signed: Uint8Array;
+}
+
+const base64 = z.string();
+const schema = z.strictObject({
+  format: z.literal('latchkey-fleet-manifest'),
+  version: z.literal(1),
+  header: base64,
+  body: base64,
+  endorsed: base64.optional(),
+  revoked: base64.optional(),
+});
+
+/** A manifest as text: JSON, with the exact bytes of each part in base64. Signatures cover the parts, not the text. */
+export const writeManifestFile = (file: ManifestFile): string =>
+  `${JSON.stringify(fileToJson(file), null, 2)}\n`;
+
+/** Reads the text of a manifest file. @throws EvidenceError FLEET_FILE_MALFORMED. */
+export const readManifestFile = (text: string): ManifestFile =>
+  fileFromJson(parseFile(schema, text, 'manifest file'));
+
+const fileToJson = ({ signed, body, endorsed, revoked }: ManifestFile): z.input<typeof schema> => ({
+  format: 'latchkey-fleet-manifest',
+  version: 1,
+  header: toBase64(signed),
+  body: toBase64(body),
+  ...(endorsed === undefined ? {} : { endorsed: toBase64(endorsed) }),
+  ...(revoked === undefined ? {} : { revoked: toBase64(revoked) }),
+});
+
+const fileFromJson = ({ header, body, endorsed, revoked }: z.output<typeof schema>): ManifestFile => ({
+  signed: bytesOf(header, 'header'),
+  body: bytesOf(body, 'body'),
+  ...(endorsed === undefined ? {} : { endorsed: bytesOf(endorsed, 'endorsed') }),
+  ...(revoked === undefined ? {} : { revoked: bytesOf(revoked, 'revoked') }),
+});
+
+/** What a server answers to the question for its manifests: handovers, then the newest one. */
+export const manifestList = z.strictObject({ manifests: z.array(schema).max(64) });
+
+/** Several manifests as JSON, in the order in which a reader takes them. */
+export const writeManifestList = (files: readonly ManifestFile[]): z.input<typeof manifestList> => ({
+  manifests: files.map(fileToJson),
+});
+
+/** Reads what {@link writeManifestList} gave, or one manifest file. @throws EvidenceError FLEET_FILE_MALFORMED. */
+export function readManifestList(text: string): readonly ManifestFile[] {
+  const read = parseFile(z.union([manifestList, schema]), text, 'manifests');
+  return ('manifests' in read ? read.manifests : [read]).map(fileFromJson);
+}
+
+/** JSON text of a schema. @throws EvidenceError FLEET_FILE_MALFORMED. */
+export function parseFile<Value>(fileSchema: z.ZodType<Value>, text: string, name: string): Value {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    throw malformedFile(name, 'JSON', 'other text');
+  }
+  const parsed = fileSchema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw malformedFile([name, ...(issue?.path ?? [])].join(' '), 'as documented', issue?.message ?? 'not');
+}
+
+function bytesOf(text: string, field: string): Uint8Array {
+  const bytes = tryFromBase64(text);
+  if (bytes !== undefined) return bytes;
+  throw malformedFile(`manifest file ${field}`, 'base64', `${text.length} characters that are not`);
+}
+
+/** A fault in a file of the fleet. */
+export const malformedFile = (field: string, expected: string, observed: string): EvidenceError =>
+  new EvidenceError('FLEET_FILE_MALFORMED', `${field} must be ${expected}, got ${observed}`, {
+    field,
+    expected,
+    observed,
+  });

@@ -1,0 +1,210 @@
+import { describe, expect, it } from 'vitest';
+import { toPrefixedHex } from '../../../src/bytes/hex.ts';
+import type { Manifest } from '../../../src/fleet/manifest.ts';
+import { writeManifestFile } from '../../../src/fleet/manifest-file.ts';
+import { FleetWatch, type FleetWatchParts } from '../../../src/node/fleet-watch.ts';
+import { judgeTrustHash, trustHash } from '../../../src/trust/trust-hash.ts';
+import { parseTrustSection, type TrustSection } from '../../../src/trust/trust-section.ts';
+import { ManualClock } from '../../support/collateral-world.ts';
+import { AuthorityWorld, DELAY_MS, fixed, hashOf, network, START_MS } from '../../support/fleet-world.ts';
+import { MemoryStore } from '../../support/memory-store.ts';
+import { codeOf } from '../../support/thrown.ts';
+
+const world = new AuthorityWorld();
+const since = START_MS;
+const first = world.issue({ trustHashes: [{ hash: hashOf('one'), since }] });
+const second = world.issue({}, { serial: 2 });
+const stopped = new AbortController().signal;
+
+/** A network of texts by URL; what is not there is 404. */
+class Texts {
+  readonly pages = new Map<string, () => string>();
+  readonly asked: string[] = [];
+  readonly fetch = async (url: string): Promise<Response> => {
+    this.asked.push(url);
+    const page = this.pages.get(url.split('?')[0] ?? '');
+    return page === undefined ? new Response('', { status: 404 }) : new Response(page());
+  };
+}
+
+const textOf = ({ header, parts }: Manifest): string =>
+  writeManifestFile({ signed: header.signed, ...parts });
+
+function watchOf(texts: Texts, clock: ManualClock, changes: Partial<FleetWatchParts> = {}) {
+  const events: string[] = [];
+  const endpoints: string[] = [];
+  const watch = new FleetWatch({
+    authority: world.authority,
+    network,
+    sources: ['http://source/manifest.json'],
+    chain: {
+      time: () => ({ chainMs: clock.nowMs(), chainIsFresh: true }),
+      endpoints: () => endpoints,
+      take: () => undefined,
+    },
+    clock,
+    random: (length) => fixed('dice').subarray(0, length),
+    log: (_level, event, fields) => void events.push(`${event} ${fields?.['code'] ?? ''}`.trim()),
+    fetch: texts.fetch,
+    ...changes,
+  });
+  return { watch, events, endpoints };
+}
+
+describe('fleet watch', () => {
+  it('takes a manifest from a source, keeps it in the store, and hands it on', async () => {
+    const [texts, clock, store] = [new Texts(), new ManualClock(START_MS), new MemoryStore()];
+    texts.pages.set('http://source/manifest.json', () => textOf(first));
+    const { watch } = watchOf(texts, clock);
+    expect(watch.extensions().size).toBe(0);
+    await watch.open(store);
+    await watch.refresh(stopped);
+    expect(watch.extensions().get('fleet')).toEqual(first.header.signed);
+    expect(watch.answer(undefined).manifests).toHaveLength(1);
+    expect(watch.answer(toPrefixedHex(first.header.hash)).manifests).toEqual([]);
+
+    await clock.advance(DELAY_MS);
+    const restarted = watchOf(new Texts(), clock).watch;
+    await restarted.open(store);
+    expect(restarted.granting().trustHashes).toEqual([hashOf('one')]);
+  });
+
+  it('asks registered servers, and takes nothing that the authority did not sign', async () => {
+    const [texts, clock] = [new Texts(), new ManualClock(START_MS)];
+    const { watch, events, endpoints } = watchOf(texts, clock);
+    endpoints.push('liar:1', 'honest:2');
+    const thief = new AuthorityWorld('thief').issue({}, { serial: 9 });
+    const unsigned = textOf(second).replace(/"header": "[^"]*"/, () => {
+      const bytes = world.sign(second.header.header, 1);
+      return `"header": "${Buffer.from(bytes).toString('base64')}"`;
+    });
+    texts.pages.set('http://source/manifest.json', () => 'not JSON');
+    texts.pages.set('http://liar:1/fleet', () => unsigned);
+    texts.pages.set('http://honest:2/fleet', () => `{"manifests":[${textOf(thief)},${textOf(first)}]}`);
+    await watch.refresh(stopped);
+    expect(watch.answer(undefined).manifests).toHaveLength(1);
+    expect(events.sort()).toEqual([
+      'fleet.manifest',
+      'fleet.refused FLEET_AUTHORITY_OTHER',
+      'fleet.refused FLEET_FILE_MALFORMED',
+      'fleet.refused FLEET_SIGNATURES_TOO_FEW',
+    ]);
+    await watch.refresh(stopped);
+    expect(texts.asked.at(-1)).toContain(`?known=${toPrefixedHex(first.header.hash)}`);
+  });
+
+  it('says when the store remembers a newer manifest than the sources showed', async () => {
+    const [texts, clock, store] = [new Texts(), new ManualClock(START_MS), new MemoryStore()];
+    texts.pages.set('http://source/manifest.json', () => textOf(second));
+    const before = watchOf(texts, clock).watch;
+    await before.open(store);
+    await before.refresh(stopped);
+    texts.pages.set('http://source/manifest.json', () => textOf(first));
+    const { watch, events } = watchOf(texts, clock);
+    await watch.refresh(stopped);
+    await watch.open(store);
+    expect(events).toContain('fleet.was-behind');
+  });
+});
+
+describe('a store', () => {
+  it('whose record cannot be read locks no node: the manifests come again', async () => {
+    const [texts, clock, store] = [new Texts(), new ManualClock(START_MS), new MemoryStore()];
+    const namespace = await store.namespace('latchkey/fleet');
+    await namespace.put('state', new Uint8Array([1, 2, 3]));
+    texts.pages.set('http://source/manifest.json', () => textOf(first));
+    const { watch, events } = watchOf(texts, clock);
+    await watch.open(store);
+    expect(events).toEqual(['fleet.not-read FLEET_FILE_MALFORMED']);
+    await watch.refresh(stopped);
+    expect(watch.answer(undefined).manifests).toHaveLength(1);
+  });
+
+  it('that takes no writes is reported', async () => {
+    const [texts, clock] = [new Texts(), new ManualClock(START_MS)];
+    let fails = false;
+    const store = new MemoryStore({
+      beforeWrite: () => {
+        if (fails) throw new Error('fenced');
+      },
+    });
+    texts.pages.set('http://source/manifest.json', () => textOf(first));
+    const { watch, events } = watchOf(texts, clock);
+    await watch.open(store);
+    fails = true;
+    await watch.refresh(stopped);
+    expect(events).toContain('fleet.not-recorded');
+    expect(watch.extensions().size).toBe(1);
+  });
+});
+
+/** A node of the story: it runs under a section, and has a store and a view of the manifests. */
+async function nodeUnder(section: TrustSection, texts: Texts, clock: ManualClock, store = new MemoryStore()) {
+  if (section.authority === undefined) throw new TypeError('the sections of the story have an authority');
+  const { watch } = watchOf(texts, clock, { authority: section.authority });
+  await watch.refresh(stopped);
+  const asking = (other: TrustSection): string =>
+    codeOf(() => judgeTrustHash(trustHash(other), { section, fleetAccepted: watch.asking().trustHashes }));
+  const granting = (other: TrustSection): string =>
+    codeOf(() => judgeTrustHash(trustHash(other), { section, fleetAccepted: watch.granting().trustHashes }));
+  return { watch, store, asking, granting, open: () => watch.open(store) };
+}
+
+describe('three moves of a fleet in a row', () => {
+  const genesisHash = toPrefixedHex(network);
+  const sections = [0, 1, 2, 3].map((move) =>
+    parseTrustSection({
+      chain: { genesisHash },
+      authority: { ...world.authority, minimumSerial: 1 },
+      freshness: { tcbGraceMs: move },
+    }),
+  ) as [TrustSection, TrustSection, TrustSection, TrustSection];
+  const hashesOf = (...moves: readonly TrustSection[]) =>
+    moves
+      .map((section) => ({ hash: toPrefixedHex(trustHash(section)), since }))
+      .sort((a, b) => (a.hash < b.hash ? -1 : 1));
+
+  it('no node is refused on the way, and at the end the first section is', async () => {
+    const [texts, clock] = [new Texts(), new ManualClock(START_MS)];
+    let serial = 0;
+    const publish = (...accepted: readonly TrustSection[]): void => {
+      const manifest = world.issue({ trustHashes: hashesOf(...accepted) }, { serial: ++serial });
+      texts.pages.set('http://source/manifest.json', () => textOf(manifest));
+    };
+    const stores = [new MemoryStore(), new MemoryStore(), new MemoryStore()];
+    let running = await Promise.all(stores.map((store) => nodeUnder(sections[0], texts, clock, store)));
+    for (const node of running) await node.open();
+
+    for (const [from, to] of [
+      [sections[0], sections[1]],
+      [sections[1], sections[2]],
+      [sections[2], sections[3]],
+    ] as const) {
+      // Both sections are accepted for as long as the move takes.
+      publish(from, to);
+      for (const { watch } of running) await watch.refresh(stopped);
+      expect(running.map(({ granting }) => granting(to))).toEqual(Array(3).fill('TRUST_SECTION_REFUSED'));
+      await clock.advance(DELAY_MS);
+      for (const index of [0, 1, 2]) {
+        const moved = await nodeUnder(to, texts, clock, stores[index]);
+        const others = running.filter((_node, other) => other !== index);
+        // Locked, it believes the others; they grant it its keys.
+        const sectionOf = (other: number): TrustSection => (other < index ? to : from);
+        expect(
+          [0, 1, 2].filter((other) => other !== index).map((other) => moved.asking(sectionOf(other))),
+        ).toEqual(['none', 'none']);
+        expect(others.map(({ granting }) => granting(to))).toEqual(['none', 'none']);
+        await moved.open();
+        expect([from, to].map((section) => moved.granting(section))).toEqual(['none', 'none']);
+        running = running.map((node, other) => (other === index ? moved : node));
+      }
+    }
+
+    publish(sections[3]);
+    for (const { watch } of running) await watch.refresh(stopped);
+    const codes = (section: TrustSection) => running.map(({ granting }) => granting(section));
+    expect(codes(sections[3])).toEqual(['none', 'none', 'none']);
+    for (const section of sections.slice(0, 3))
+      expect(codes(section)).toEqual(Array(3).fill('TRUST_SECTION_REFUSED'));
+  });
+});
