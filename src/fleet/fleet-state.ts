@@ -99,7 +99,7 @@ function compare(header: VerifiedHeader, newest: VerifiedHeader | undefined): He
     field: 'serial',
     expected: `at least ${newest.header.serial}`,
     observed: `${header.header.serial}`,
-    hint: 'the server that showed it is behind; `latchkey fleet show` tells which manifest is the newest here',
+    hint: 'its source is behind; `GET /fleet` of this node gives the newest manifest that it knows',
   });
 }
 

@@ -1,12 +1,22 @@
 import { describe, expect, it } from 'vitest';
+import { AccountId, PlatformHash } from '../../../src/bytes/fixed-bytes.ts';
 import { toPrefixedHex } from '../../../src/bytes/hex.ts';
+import { encodeSs58 } from '../../../src/bytes/ss58.ts';
 import type { Manifest } from '../../../src/fleet/manifest.ts';
 import { writeManifestFile } from '../../../src/fleet/manifest-file.ts';
 import { FleetWatch, type FleetWatchParts } from '../../../src/node/fleet-watch.ts';
 import { judgeTrustHash, trustHash } from '../../../src/trust/trust-hash.ts';
 import { parseTrustSection, type TrustSection } from '../../../src/trust/trust-section.ts';
 import { ManualClock } from '../../support/collateral-world.ts';
-import { AuthorityWorld, DELAY_MS, fixed, hashOf, network, START_MS } from '../../support/fleet-world.ts';
+import {
+  AuthorityWorld,
+  DELAY_MS,
+  fixed,
+  hashOf,
+  network,
+  platformList,
+  START_MS,
+} from '../../support/fleet-world.ts';
 import { MemoryStore } from '../../support/memory-store.ts';
 import { codeOf } from '../../support/thrown.ts';
 
@@ -91,6 +101,34 @@ describe('fleet watch', () => {
     ]);
     await watch.refresh(stopped);
     expect(texts.asked.at(-1)).toContain(`?known=${toPrefixedHex(first.header.hash)}`);
+  });
+
+  it('gives lists of platforms and moves to the rules about platforms', async () => {
+    const [texts, clock] = [new Texts(), new ManualClock(START_MS)];
+    const account = AccountId.of(fixed('account'));
+    const [good, bad, other] = ['good', 'bad', 'other'].map((name) => PlatformHash.of(fixed(name))) as [
+      PlatformHash,
+      PlatformHash,
+      PlatformHash,
+    ];
+    const manifest = world.issue(
+      { moves: [{ account: encodeSs58(account), from: toPrefixedHex(good), to: toPrefixedHex(other) }] },
+      {},
+      { endorsed: platformList('good', 'bad'), revoked: platformList('bad') },
+    );
+    texts.pages.set('http://source/manifest.json', () => textOf(manifest));
+    const { watch } = watchOf(texts, clock);
+    await watch.open(new MemoryStore());
+    await watch.refresh(stopped);
+    const early = watch.platforms('granting');
+    expect([early.isRevoked(bad), early.endorsementOf(good)]).toEqual([true, undefined]);
+    expect(early.allowsMove({ account, from: good, to: other })).toBe(false);
+    await clock.advance(DELAY_MS);
+    const lists = watch.platforms('granting');
+    expect(lists.endorsementOf(good)).toMatchObject({ owner: 'Example', place: 'rack 1' });
+    expect(lists.endorsementOf(bad)).toBeUndefined();
+    expect(lists.allowsMove({ account, from: good, to: other })).toBe(true);
+    expect(watch.platforms('granting')).toBe(lists);
   });
 
   it('says when the store remembers a newer manifest than the sources showed', async () => {
