@@ -109,7 +109,7 @@ export class Wire {
     signal: AbortSignal,
   ): Promise<PeerAnswer> {
     this.requests++;
-    await this.#clock.sleep(LATENCY_MS + this.#dice.below(10));
+    await this.#clock.sleep(LATENCY_MS + this.#dice.below(10), signal);
     const misbehaviour = this.misbehaviour.get(endpoint) ?? 'none';
     if (this.cut.has(`${from}>${endpoint}`) || misbehaviour === 'hang') return await hang(signal);
     if (this.#isDropped('requests', from, endpoint, path)) return await hang(signal);
@@ -130,7 +130,7 @@ export class Wire {
     this.onExchange(exchange);
     for (const observer of this.observers) observer.served(exchange);
     if (this.#isDropped('answers', from, endpoint, path)) return await hang(signal);
-    await this.#clock.sleep(LATENCY_MS);
+    await this.#clock.sleep(LATENCY_MS, signal);
     if (!signal.aborted) for (const observer of this.observers) observer.delivered(exchange);
     return answer;
   }
