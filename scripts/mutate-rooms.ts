@@ -29,6 +29,9 @@ export const testsOfRoom: Readonly<Record<string, readonly string[]>> = {
     'test/unit/http/bad-input',
     'test/unit/boot/peer-client',
   ],
+  channel: ['test/unit/channel', 'test/vectors/ring'],
+  ring: ['test/unit/ring', 'test/model/ring-change', 'test/simulation/ring-stories'],
+  secrets: ['test/unit/secrets', 'test/vectors/ring'],
   tdx: ['test/unit/tdx', 'test/vectors', 'test/property/tdx'],
   trust: ['test/unit/trust', 'test/unit/keyserver/judge'],
 };

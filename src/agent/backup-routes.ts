@@ -6,7 +6,7 @@ import { MAX_PASSWORD_BYTES } from '../store/keys/password.ts';
 import { type AgentRoute, agentStream } from './agent-route.ts';
 import { backupStream } from './backup-stream.ts';
 
-const codes = ['STORE_BACKUP_RUNNING'] as const;
+const codes = ['STORE_BACKUP_RUNNING', 'STORE_BACKUP_KEY_CHANGED'] as const;
 
 /** Secret text in a body: the string itself cannot be wiped, its bytes are. */
 const password = z

@@ -3,11 +3,11 @@ import type { BlockHash } from '../bytes/fixed-bytes.ts';
 import { toPrefixedHex } from '../bytes/hex.ts';
 import { LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
 import type { Clock } from '../time/clock.ts';
+import { startTimer } from '../time/timer.ts';
 import { agree } from './agreement.ts';
 import type { ChainConnection } from './chain-connection.ts';
 import type { ChainSource } from './chain-source.ts';
 import type { ChainSnapshot } from './chain-view.ts';
-import { startTimer } from './timer.ts';
 
 /** The input of a read. */
 export interface AgreedReadOptions {

@@ -2,6 +2,7 @@ import type { BlockHash } from '../bytes/fixed-bytes.ts';
 import { toPrefixedHex } from '../bytes/hex.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 import type { Clock } from '../time/clock.ts';
+import { startTimer, type Timer } from '../time/timer.ts';
 import type { ChainSnapshot } from './chain-view.ts';
 import { decodeSnapshot } from './decode-snapshot.ts';
 import { type BlockReference, checkHeader, findBlock, readFinalizedState } from './finalized-state.ts';
@@ -12,7 +13,6 @@ import { type ProvenChain, ProvenReader } from './proven-read.ts';
 import { type RecordDecoders, recordDecoders } from './record-decoders.ts';
 import { hashAnswer, headerNumber, hexAnswer, objectAnswer } from './rpc-values.ts';
 import { MAX_METADATA_BYTES } from './runtime-layout.ts';
-import { startTimer, type Timer } from './timer.ts';
 
 /** How an endpoint is read: trusted, with its metadata decoded, or with proofs for all of its answers. */
 export type EndpointReading = { readonly decoder: EndpointDecoder } | { readonly proven: ProvenChain };
@@ -86,9 +86,10 @@ async function readerOf(
   socket: JsonRpcSocket,
   genesisHash: BlockHash,
   { pages, reading }: ChainConnectionOptions,
+  lastHead: () => unknown,
 ): Promise<ChainConnection['readAt']> {
   if ('proven' in reading) {
-    const reader = new ProvenReader(socket, reading.proven, pages);
+    const reader = new ProvenReader(socket, reading.proven, pages, lastHead);
     await reader.listen();
     return (number) => reader.read(genesisHash, number);
   }
@@ -159,18 +160,20 @@ export async function openChainConnection(options: ChainConnectionOptions): Prom
   const watchdog = new Watchdog(socket, options);
   const blockHash = async (number: number): Promise<BlockHash> =>
     hashAnswer(await socket.request('chain_getBlockHash', [number]), `hash of block ${number}`);
+  let lastHead: unknown;
   try {
     const genesisHash = await blockHash(0);
     await socket.subscribe('chain_subscribeFinalizedHeads', (header) => {
       try {
         const number = headerNumber(header);
+        lastHead = header;
         watchdog.heard(number);
         options.onFinalized(number);
       } catch {
         socket.close('the endpoint sent a finalized head that is no header');
       }
     });
-    const readAt = await readerOf(socket, genesisHash, options);
+    const readAt = await readerOf(socket, genesisHash, options, () => lastHead);
     return {
       genesisHash,
       blockHash,

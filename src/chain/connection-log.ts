@@ -1,6 +1,6 @@
 import type { Clock } from '../time/clock.ts';
+import { startTimer, type Timer } from '../time/timer.ts';
 import type { ChainLogEvent } from './chain-log-event.ts';
-import { startTimer, type Timer } from './timer.ts';
 
 /** A connection that lasts this long ends a series of failures; within a series there is one line in this time. */
 const CALM_AFTER_MS = 60_000;

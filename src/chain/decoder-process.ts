@@ -4,9 +4,9 @@ import { fileURLToPath } from 'node:url';
 import { concatBytes } from '../bytes/concat.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 import { type Clock, systemClock } from '../time/clock.ts';
+import { startTimer } from '../time/timer.ts';
 import { parseDecoderAnswer } from './decoder-answer.ts';
 import { type DecoderAnswer, MAX_ANSWER_BYTES, MAX_METADATA_BYTES } from './runtime-layout.ts';
-import { startTimer } from './timer.ts';
 
 /** V8's own bound; honest metadata of half a megabyte needs 50 MiB. Where it is reached, V8 aborts the process. */
 const MAX_HEAP_MIB = 192;

@@ -1,7 +1,7 @@
 import { WebSocket } from 'ws';
 import { type Clock, systemClock } from '../time/clock.ts';
+import { startTimer, type Timer } from '../time/timer.ts';
 import { answeredError, handshakeFailure, RpcFailure } from './rpc-failure.ts';
-import { startTimer, type Timer } from './timer.ts';
 
 /** Largest message that is read; a state query is split so that honest answers stay far below. */
 const MAX_MESSAGE_BYTES = 32 * 1024 * 1024;

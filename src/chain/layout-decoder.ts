@@ -3,10 +3,10 @@ import { Memo } from '../bytes/memo.ts';
 import { sha256 } from '../crypto/sha2.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 import type { Clock } from '../time/clock.ts';
+import { startTimer, type Timer } from '../time/timer.ts';
 import { DecodePace } from './decode-pace.ts';
 import { type DecoderProcess, startDecoderProcess } from './decoder-process.ts';
 import type { DecoderAnswer, RuntimeLayout } from './runtime-layout.ts';
-import { startTimer, type Timer } from './timer.ts';
 
 /** Processes at once; the endpoints beyond wait for their turn, which comes because each process has a deadline. */
 const MAX_RUNNING = 3;

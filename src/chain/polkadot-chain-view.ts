@@ -1,6 +1,7 @@
 import type { BlockHash } from '../bytes/fixed-bytes.ts';
 import { LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
 import { type Clock, systemClock } from '../time/clock.ts';
+import { startTimer, type Timer } from '../time/timer.ts';
 import { readAgreedSnapshot, tooFewEndpoints } from './agreed-read.ts';
 import { contentFingerprint, sharesContent } from './agreement.ts';
 import type { ChainLogEvent } from './chain-log-event.ts';
@@ -10,7 +11,6 @@ import { FailureStreak } from './failure-streak.ts';
 import { LayoutDecoder } from './layout-decoder.ts';
 import { type Checkpoint, FinalityTracker } from './proof/finality-tracker.ts';
 import { isFresh, ProvenChain, staleness } from './proven-read.ts';
-import { startTimer, type Timer } from './timer.ts';
 
 /** How to follow a chain; all times in milliseconds. */
 export interface ConnectChainOptions {

@@ -1,3 +1,4 @@
+import { equalBytes } from '../bytes/concat.ts';
 import type { BlockHash } from '../bytes/fixed-bytes.ts';
 import { toPrefixedHex, tryFromHex } from '../bytes/hex.ts';
 import { EvidenceError, LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
@@ -8,6 +9,7 @@ import type { JsonRpcSocket } from './json-rpc-socket.ts';
 import type { PageSizes } from './page-size.ts';
 import { MAX_FINALITY_PROOF_BYTES } from './proof/finality-proof.ts';
 import { type FinalitySource, type FinalityTracker, ProvenBlock } from './proof/finality-tracker.ts';
+import { type Header, headerFromJson } from './proof/header.ts';
 import { MAX_JUSTIFICATION_BYTES } from './proof/justification.ts';
 import { ProofMemory } from './proof/proof-memory.ts';
 import { ProvenState } from './proof/trie-proof.ts';
@@ -57,7 +59,8 @@ const plainKeys: readonly string[] = [
   measurementsKey,
 ];
 
-function sourceOf(socket: JsonRpcSocket): FinalitySource {
+/** @param told the last finalized head, in its JSON form, when it has this hash. */
+function sourceOf(socket: JsonRpcSocket, told: (hash: BlockHash) => unknown): FinalitySource {
   return {
     async proveFinality(number) {
       const answer = await socket.request('grandpa_proveFinality', [number]);
@@ -66,8 +69,23 @@ function sourceOf(socket: JsonRpcSocket): FinalitySource {
       if (isTooLong) throw new ProblemError('CHAIN_UNAVAILABLE', 'the endpoint’s finality proof is too long');
       return hexAnswer(answer, 'finality proof');
     },
-    header: (hash) => socket.request('chain_getHeader', [toPrefixedHex(hash)]),
+    header: async (hash) => told(hash) ?? (await socket.request('chain_getHeader', [toPrefixedHex(hash)])),
   };
+}
+
+/** A finalized head as an endpoint sent it, with the hash and number of its content. */
+interface ToldHead {
+  readonly json: unknown;
+  readonly header: Header;
+}
+
+function toldHead(json: unknown): ToldHead | undefined {
+  try {
+    return { json, header: headerFromJson(json) };
+  } catch {
+    // The header of the block is asked for, and that answer is judged.
+    return undefined;
+  }
 }
 
 /** One endpoint of a chain that is read by proof: none of its answers is trusted without a proof. */
@@ -76,13 +94,20 @@ export class ProvenReader {
   readonly #source: FinalitySource;
   readonly #chain: ProvenChain;
   readonly #pages: PageSizes;
+  readonly #lastHead: () => unknown;
+  /** The last finalized head when the read began; two requests a block less. */
+  #head: ToldHead | undefined;
   /** The newest justification that the endpoint sent unasked, `0x` hex; decoded only when it is wanted. */
   #justification: string | undefined;
 
-  constructor(socket: JsonRpcSocket, chain: ProvenChain, pages: PageSizes) {
+  /** @param lastHead the last finalized head that the endpoint sent, in its JSON form. */
+  constructor(socket: JsonRpcSocket, chain: ProvenChain, pages: PageSizes, lastHead: () => unknown) {
     this.#pages = pages;
     this.#socket = socket;
-    this.#source = sourceOf(socket);
+    this.#lastHead = lastHead;
+    this.#source = sourceOf(socket, (hash) =>
+      this.#head !== undefined && equalBytes(this.#head.header.hash, hash) ? this.#head.json : undefined,
+    );
     this.#chain = chain;
   }
 
@@ -113,6 +138,7 @@ export class ProvenReader {
 
   async #prove(number: number): Promise<ProvenBlock> {
     const { finality } = this.#chain;
+    this.#head = toldHead(this.#lastHead());
     const justification = this.#justification;
     this.#justification = undefined;
     if (justification !== undefined) {
@@ -137,16 +163,19 @@ export class ProvenReader {
   }
 
   async #advance(number: number): Promise<ProvenBlock> {
-    const hash = hashAnswer(
-      await this.#socket.request('chain_getBlockHash', [number]),
-      `hash of block ${number}`,
-    );
+    const hash = await this.#hashOf(number);
     // After many changes of the set one call is not enough; each call continues where the last one stopped.
     for (let known = -1; ; ) {
       const block = await this.#chain.finality.advance(this.#source, { number, hash });
       if (block.number >= number || block.number <= known) return block;
       known = block.number;
     }
+  }
+
+  async #hashOf(number: number): Promise<BlockHash> {
+    const header = this.#head?.header;
+    if (header?.number === number) return header.hash;
+    return hashAnswer(await this.#socket.request('chain_getBlockHash', [number]), `hash of block ${number}`);
   }
 
   /** Proves the values at a block. */

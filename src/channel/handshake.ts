@@ -66,7 +66,7 @@ export function openChannel(own: OwnEnd, responder: AttestedPeer): OpeningChanne
 
 /**
  * Accepts a channel: answers with 32 random bytes of its own. A repeated request makes another session, in which
- * nobody but the real peer can say anything.
+ * only the real peer can say anything.
  * @throws EvidenceError CHANNEL_HANDSHAKE_INVALID, HPKE_PUBLIC_KEY_INVALID.
  */
 export function acceptChannel(

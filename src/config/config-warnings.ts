@@ -48,7 +48,7 @@ function authorityWarnings({ trust: { authority } }: Config): readonly string[] 
 export const ANY_PLATFORM_RECOVERS =
   'ANY MACHINE RECOVERS: trust.platforms.recover is "any" (also without trust.platforms): the attestation key of any one TDX machine in the world and a copy of the disk give all server keys of a node';
 
-/** With "bound" and nobody who can sign a move, a store ends with its machine. */
+/** With "bound" and no authority for moves, a store ends with its machine. */
 const NO_MOVE =
   'trust.platforms.recover is "bound" and there is no trust.authority: nobody can sign a move, so a store that is closed opens on its present platform only, and is lost with it';
 

@@ -119,14 +119,13 @@ export class Judge {
   }
 
   /**
-   * Judges a machine that is to hold a key: TD attributes and TCB, measurement, trust section, platform.
+   * Judges a machine that is to hold a key: TD attributes and TCB, measurement, trust section.
    * @throws RefusalError naming the rule.
    */
   judgeMachine(verified: VerifiedQuote): void {
     const fleet = this.#parts.fleet?.asking();
     this.#judgeTd(verified, false, fleet);
     this.#judgeImage(verified, fleet);
-    this.#parts.platforms.judgeServer(verified.platform.ppid, 'new');
   }
 
   /**
@@ -148,15 +147,13 @@ export class Judge {
   }
 
   /**
-   * Judges the server of a slot that exists: like any machine, but an out-of-date TCB has its grace, and a revoked
-   * platform passes.
+   * Judges the server of a slot that exists: like any machine, but an out-of-date TCB has its grace.
    * @throws RefusalError naming the rule.
    */
   judgeKeyHolder(verified: VerifiedQuote): void {
     const fleet = this.#parts.fleet?.asking();
     this.#judgeTd(verified, true, fleet);
     this.#judgeImage(verified, fleet);
-    this.#parts.platforms.judgeServer(verified.platform.ppid, 'holder');
   }
 
   /** An out-of-date TCB has its grace for a key that exists already, or a patch day would lock every store. */

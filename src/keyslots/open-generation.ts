@@ -22,9 +22,7 @@ export interface Opening {
   readonly by: readonly OpenedSlot[];
 }
 
-/** Enough for every t-subset of 16 slots (at most 12,870). */
-const MAX_SUBSETS = 13_000;
-/** Number of subsets that are tried before other work gets a turn; more than 5 slots have. */
+/** Number of subsets that are tried before other work gets a turn; 16 slots have up to 12,870, 5 slots have 10. */
 const SUBSETS_PER_TURN = 64;
 
 /** Input of the search for an opening. */
@@ -44,9 +42,8 @@ export async function findOpening(
   opened: readonly OpenedSlot[],
 ): Promise<Opening | undefined> {
   const newest = opened.at(-1);
-  if (newest === undefined || opened.length < search.t) return undefined;
+  if (newest === undefined) return undefined;
   for (const others of subsets(opened.slice(0, -1), search.t - 1)) {
-    if (search.tried >= MAX_SUBSETS) return undefined;
     search.tried += 1;
     if (search.tried % SUBSETS_PER_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
     const by = [...others, newest];

@@ -155,7 +155,7 @@ export class RecoveryAttempt {
   }
 
   async #tryOpen(): Promise<Recovered | undefined> {
-    if (this.#opening === undefined) await this.#findOpening();
+    await this.#findOpening();
     if (this.#opening === undefined) return undefined;
     const { state, opening } = this.#opening;
     const outsiders: AccountId[] = [];
@@ -169,6 +169,7 @@ export class RecoveryAttempt {
     };
   }
 
+  /** Does nothing once there is an opening. */
   async #findOpening(): Promise<void> {
     for (const state of this.#states) {
       while (state.tried < state.opened.length && this.#opening === undefined) {

@@ -1,4 +1,3 @@
-import { AccountId, PlatformHash } from '../bytes/fixed-bytes.ts';
 import { parsePrefixedHex, toPrefixedHex } from '../bytes/hex.ts';
 import type { ChainView } from '../chain/chain-view.ts';
 import type { Config } from '../config/schema.ts';
@@ -71,7 +70,7 @@ export class FleetWatch implements FleetFacts {
   /** What it says about platforms, for machines that ask or for servers that are asked. */
   platforms(purpose: 'granting' | 'asking'): PlatformLists {
     const now = this.#view(purpose);
-    const lists = this.#lists.get(now) ?? platformListsOf(now);
+    const lists = this.#lists.get(now) ?? new PlatformLists(now);
     this.#lists.set(now, lists);
     return lists;
   }
@@ -245,22 +244,5 @@ export function fleetWatchOf(
     random,
     log,
     onChange,
-  });
-}
-
-function platformListsOf({ endorsed, revoked, moves }: FleetInForce): PlatformLists {
-  return new PlatformLists({
-    endorsed: endorsed.map(({ platform, owner, place, until }) => ({
-      platform: PlatformHash.parse(platform, 'platform'),
-      owner,
-      place,
-      ...(until === undefined ? {} : { untilMs: until }),
-    })),
-    revoked: revoked.map((platform) => PlatformHash.parse(platform, 'platform')),
-    moves: moves.map(({ account, from, to }) => ({
-      account: AccountId.parse(account, 'account'),
-      from: PlatformHash.parse(from, 'from'),
-      to: PlatformHash.parse(to, 'to'),
-    })),
   });
 }

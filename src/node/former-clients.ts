@@ -11,7 +11,9 @@ import type { Clock } from '../time/clock.ts';
 import { orAborted } from '../time/or-aborted.ts';
 
 const NAMESPACE = 'latchkey/served';
-const RETRY_MS = 1_000;
+/** Wait before clients that have not come back are told again; doubles, since each of them checks all its slots. */
+const RETRY_MIN_MS = 1_000;
+const RETRY_MAX_MS = 8_000;
 
 /**
  * Remembers in the node's own store which accounts it served (no keys). After a restart it tells them that its memory
@@ -72,6 +74,7 @@ export class FormerClients {
     snapshot: () => Promise<ChainSnapshot>,
     signal: AbortSignal,
   ): Promise<void> {
+    let waitMs = RETRY_MIN_MS;
     while (this.pending > 0 && !signal.aborted) {
       const servers = (await orAborted(snapshot(), signal).catch(() => undefined))?.servers ?? [];
       const records = new Map(servers.map((record) => [toHex(record.account), record]));
@@ -88,7 +91,8 @@ export class FormerClients {
           }
         }),
       );
-      await this.#clock.sleep(Math.min(RETRY_MS, this.#deadlineMs - this.#clock.nowMs()), signal);
+      await this.#clock.sleep(Math.min(waitMs, this.#deadlineMs - this.#clock.nowMs()), signal);
+      waitMs = Math.min(waitMs * 2, RETRY_MAX_MS);
     }
     for (const name of this.#waitingFor) {
       const account = tryFromHex(name);

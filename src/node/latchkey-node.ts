@@ -28,6 +28,7 @@ import { Rotation } from './rotation.ts';
 import { examineOwnMachine, examineUntilGood, type OwnMachine } from './self-check.ts';
 import { buildServing, type Serving } from './serving.ts';
 import { StoreWatch } from './store-watch.ts';
+import { besideHealing, tellClients } from './tell-clients.ts';
 
 /** Longest time between two checks of the newest block. */
 const CHAIN_FOLLOW_MS = 15_000;
@@ -243,16 +244,14 @@ export class LatchkeyNode implements AsyncDisposable {
 
   /** Runs all work of a node with an open store. */
   async #live({ guardian }: GuardianRooms, node: OpenNode, serving: Serving): Promise<void> {
-    const { log } = this.#parts;
     const healing = guardian.heal();
-    // Healing continues when other parts fail: without it the next restart could not open the store.
-    const aside = (event: string, work: Promise<unknown> | undefined): Promise<unknown> =>
-      Promise.resolve(work).catch((error: unknown) => log('error', event, { error: String(error) }));
+    const aside = (event: string, work: Promise<unknown> | undefined) =>
+      besideHealing(this.#parts.log, event, work);
     await aside('served.not-read', serving.formerClients.begin(this.#config.healing.formerClientsDeadlineMs));
     await aside('decryptions.not-open', this.#listeners?.openDecryptions(node.store));
     await Promise.all([
       healing,
-      aside('clients.not-told', this.#tellClients(node, serving)),
+      aside('clients.not-told', tellClients(this.#parts, node, serving, this.#stop.signal)),
       this.#register(node),
       aside(
         'tcb.not-judged',
@@ -282,17 +281,6 @@ export class LatchkeyNode implements AsyncDisposable {
     );
     this.#restartRefusal = () => rooms.judge.platforms.restartRefusal(machine.ppid);
     return rooms;
-  }
-
-  async #tellClients({ identity }: OpenNode, { formerClients, drain, keyServer }: Serving): Promise<void> {
-    const { client, chain } = this.#parts;
-    const { account } = identity;
-    const { instanceId } = keyServer.identity;
-    const snapshot = () => chain.snapshot();
-    await Promise.all([
-      formerClients.tell(client, account, instanceId, snapshot, this.#stop.signal),
-      drain.run(client, account, snapshot, this.#stop.signal),
-    ]);
   }
 
   async #register({ identity }: OpenNode): Promise<void> {

@@ -6,15 +6,13 @@ import { ProblemError } from '../errors/latchkey-error.ts';
 import { Metrics } from '../observe/metrics.ts';
 import { PROTOCOL_VERSION } from '../protocol/labels.ts';
 import type { DrainProgress } from './drain.ts';
+import { adviceOnOlder, type OlderReport, olderReport } from './older-report.ts';
 import type { NodeParts } from './parts.ts';
 import { clientsAtRisk, type Serving } from './serving.ts';
 import type { StoreWatch } from './store-watch.ts';
 
 /** Strangers ask, and counting takes a walk over every key: how long a count does. */
 const COUNTED_FOR_MS = 1_000;
-
-const ADVICE_ON_OLDER =
-  'An older generation of slots is open: whoever has an older copy of the disk can still open that copy. The node asks the servers that are named until they answer; bring them back, or take those that are gone for good off the chain.';
 
 /** The counts of a node that does not serve yet. */
 const NOTHING: Counts = { atRisk: 0, drain: undefined };
@@ -32,26 +30,6 @@ interface ReportedNode {
   readonly tcbWarnings?: () => Readonly<Record<string, unknown>> | undefined;
   /** Why this machine would get no key back if it restarted now; `undefined` when it would. */
   readonly restartRefusal?: () => string | undefined;
-}
-
-/** An older generation that can still open an older copy of the disk, for `/readyz` and `latchkey status`. */
-interface OpenGeneration {
-  readonly generation: number;
-  /** How many of its slots open the store. */
-  readonly needed: number;
-  /** Servers that have not shown that they erased their key, by account. */
-  readonly unanswered: readonly string[];
-}
-
-/** The older generations that are not closed. One that the host put back into the keyslot file is no older one. */
-function openGenerations({ older, book }: Pick<OpenNode, 'older' | 'book'>): readonly OpenGeneration[] {
-  return older.open
-    .filter(({ slots }) => !slots.some(({ slotId }) => book.has(slotId)))
-    .map(({ generation, t, slots }) => ({
-      generation,
-      needed: t,
-      unanswered: slots.map(({ server }) => encodeSs58(server)),
-    }));
 }
 
 /** What a walk over all keys counts. */
@@ -139,7 +117,6 @@ export class NodeReport {
     const serving = this.#node.serving();
     const pending = serving?.formerClients.pending ?? 0;
     const { atRisk, drain } = serving === undefined ? NOTHING : this.#count(serving);
-    const older = this.#olderGenerations();
     const restartRefusal = this.#node.restartRefusal?.();
     return {
       ready: this.#state.name === 'backed' && pending === 0 && drain === undefined,
@@ -148,7 +125,7 @@ export class NodeReport {
         ...this.#parts.storeWatch.report,
         ...(pending === 0 ? {} : { waitingForFormerClients: pending }),
         ...(drain === undefined ? {} : { draining: drain }),
-        ...(older.length === 0 ? {} : { olderGenerationOpen: older }),
+        ...this.#older(),
         ...(restartRefusal === undefined ? {} : { restartRefusal }),
         clientsAtRisk: atRisk,
       },
@@ -168,15 +145,15 @@ export class NodeReport {
     };
   }
 
-  #olderGenerations(): readonly OpenGeneration[] {
+  #older(): OlderReport {
     const open = this.#node.open();
-    return open === undefined ? [] : openGenerations(open);
+    return open === undefined ? {} : olderReport(open);
   }
 
   #explain(): string {
     const isDraining = this.#node.serving()?.drain.isDraining ?? false;
     const draining = isDraining ? ['This server drains: stop it when no client needs it any more.'] : [];
-    const older = this.#olderGenerations().length === 0 ? [] : [ADVICE_ON_OLDER];
+    const older = adviceOnOlder(this.#older());
     const { advice } = this.#parts.storeWatch;
     const refusal = this.#node.restartRefusal?.();
     const platform =
@@ -199,10 +176,14 @@ export class NodeReport {
     const store = this.#node.open()?.store;
     // A store that is being closed has no health to tell.
     if (store !== undefined) await storeWatch.refresh(store).catch(() => undefined);
-    metrics.olderGenerationsOpen.set(this.#olderGenerations().length);
+    const { olderGenerationOpen = [], formerLineageOpen = [], olderDropped = 0 } = this.#older();
+    metrics.olderGenerationsOpen.set(olderGenerationOpen.length);
+    metrics.formerLineagesOpen.set(formerLineageOpen.length);
+    metrics.olderDropped.set(olderDropped);
     const serving = this.#node.serving();
     if (serving !== undefined) {
       metrics.vaultKeys.set(serving.keyServer.vault.size);
+      metrics.vaultLineages.set(serving.keyServer.vault.lineageCount);
       const { atRisk, drain } = this.#count(serving);
       metrics.clientsAtRisk.set(atRisk);
       metrics.draining.set(drain === undefined ? 0 : 1);

@@ -15,8 +15,27 @@ export {
   type ReplicaSet,
   sameConfiguration,
 } from './placement/configuration.ts';
-export { type MemberState, placeMember, type RegisteredMember, type RingMember } from './placement/member.ts';
-export { DEFAULT_REPLICAS, includesMember, Placement } from './placement/placement.ts';
+export { placeMember, type RegisteredMember, type RingMember } from './placement/member.ts';
+export { DEFAULT_REPLICAS, Placement } from './placement/placement.ts';
 export { compareDistance, distanceOf, POSITION_BYTES, ringPosition } from './placement/position.ts';
 export { readQuorum, writeQuorum } from './placement/quorum.ts';
 export { type RingView, RingViews } from './placement/views.ts';
+export type { Written } from './replication/coordinator.ts';
+export {
+  emptyLedger,
+  type Ledger,
+  type RecordFormat,
+  type ReplicaStore,
+  type RingEntry,
+} from './replication/entry.ts';
+export { TOO_OLD_MS } from './replication/holdings.ts';
+export type {
+  FromNode,
+  Listed,
+  NodeStatus,
+  RingReply,
+  RingRequest,
+  RingTransport,
+} from './replication/messages.ts';
+export { RingNode, type RingNodeParts } from './replication/ring-node.ts';
+export { decodeReply, decodeRequest, encodeMessage, MAX_MESSAGE_BYTES } from './replication/wire.ts';

@@ -12,8 +12,8 @@ export const defaultQuota: Holdings = { records: 64, bytes: 1024 * 1024 };
 
 /**
  * Decides whether a record replaces the present one.
- * @throws EvidenceError SECRET_VERSION_OLD, also for another record of the present version: whoever wrote it has to see
- *   first what it would replace. RefusalError SECRET_EXPIRED for a record that has expired already.
+ * @throws EvidenceError SECRET_VERSION_OLD, also for another record of the present version: its user has to see first
+ *   what it would replace. RefusalError SECRET_EXPIRED for a record that has expired already.
  */
 export function judgeReplacement(
   record: SecretRecord,
@@ -23,7 +23,7 @@ export function judgeReplacement(
   if (record.content.expiresAtMs <= nowMs)
     throw new RefusalError('SECRET_EXPIRED', 'the record has expired', { field: 'expiresAtMs' });
   if (present === undefined || record.content.version > present.content.version) return;
-  // The same record once more is a retry whose answer was lost.
+  // The same record once more is a retry after a lost answer.
   if (compareRecords(record, present) === 0) return;
   throw new EvidenceError('SECRET_VERSION_OLD', 'a record of this version or a newer one is stored', {
     field: 'version',

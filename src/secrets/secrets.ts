@@ -26,6 +26,7 @@ export {
   secretId,
   type Target,
 } from './scope.ts';
+export { secretFormat } from './secret-format.ts';
 export {
   judgeRequest,
   REQUEST_RANDOM_BYTES,

@@ -66,33 +66,3 @@ export class FlooredClock implements Clock {
     return this.#floorMs;
   }
 }
-
-/** Why an operation's signal aborts; without a reason, every abort would make a DOMException with its own stack. */
-const OVER = new Error('the operation is over');
-
-/**
- * Runs an operation with a deadline.
- * @returns its result, or `undefined` when the deadline passed first; the operation's signal is aborted then.
- */
-export async function withDeadline<T>(
-  clock: Clock,
-  milliseconds: number,
-  operation: (signal: AbortSignal) => Promise<T>,
-  outer?: AbortSignal,
-): Promise<T | undefined> {
-  const operationAbort = new AbortController();
-  const timerAbort = new AbortController();
-  const forward = () => operationAbort.abort(OVER);
-  outer?.addEventListener('abort', forward, { once: true });
-  if (outer?.aborted) forward();
-  const running = operation(operationAbort.signal);
-  // After the deadline the result of the operation is not used.
-  running.catch(() => undefined);
-  try {
-    return await Promise.race([running, clock.sleep(milliseconds, timerAbort.signal).then(() => undefined)]);
-  } finally {
-    operationAbort.abort(OVER);
-    timerAbort.abort(OVER);
-    outer?.removeEventListener('abort', forward);
-  }
-}

@@ -135,7 +135,7 @@ export class PlatformRules {
   }
 
   #requireMove(account: AccountId, from: PlatformHash, to: PlatformHash): void {
-    if (this.#lists().allowsMove({ account, from, to })) return;
+    if (this.#lists().allowsMove(account, from, to)) return;
     throw this.#refusal('PLATFORM_REFUSED', {
       observed: `this platform is ${toPrefixedHex(to)}`,
       expected: `platform ${toPrefixedHex(from)}, which the key is bound to`,

@@ -121,7 +121,7 @@ export function platformPolicyOf(section: TrustSection): PlatformPolicy {
 export const hasAuthority = ({ authority }: Pick<TrustSection, 'authority'>): boolean =>
   authority !== undefined;
 
-/** Without an authority nobody can endorse a platform, so that nobody would get a key. */
+/** Without an authority no platform can be endorsed, and no machine would get a key. */
 function requireAuthority(platforms: PlatformPolicy, isThere: boolean): void {
   if (isThere) return;
   const [field] = (['recover', 'servers', 'clients'] as const).filter(

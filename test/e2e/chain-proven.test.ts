@@ -183,6 +183,9 @@ describe('a block after the one that was read', () => {
     const { asked, before, chain, next } = await watched();
     const quiet = await next();
     expect(asked).toContain('proof of 7');
+    // Header and hash come with the news of the head; the hash of the block before is asked for.
+    expect(asked).not.toContain('chain_getHeader');
+    expect(asked.filter((method) => method === 'chain_getBlockHash').length).toBeLessThan(2);
     expect(asked).not.toContain('state_getKeysPaged');
     expect(quiet.servers).toBe(before.servers);
     register(chain, 3);

@@ -55,6 +55,7 @@ export async function nodeWith(
       return unproven.has(account[0] ?? 0) ? undefined : 'a platform';
     },
     instanceOf: async ({ account }: PeerRecord) => {
+      attested.push(account[0] ?? 0);
       const instance = instances.get(account[0] ?? 0);
       if (instance === undefined) throw new PeerError({ kind: 'unreachable', detail: 'down' });
       return instance;
@@ -63,6 +64,7 @@ export async function nodeWith(
   const overtaken: Incarnation[] = [];
   const events: string[] = [];
   const examined: number[] = [];
+  const attested: number[] = [];
   const unproven = new Set<number>();
   let nowMs = 1_000;
   const book = { has: (id: SlotId) => inFile.some((one) => equalBytes(one, id)), slots: () => [] };
@@ -102,7 +104,20 @@ export async function nodeWith(
     for (let turn = 0; turn < 60; turn++) await Promise.resolve();
     return asked.slice(from);
   };
-  return { older, hold, store, asked, answers, instances, overtaken, events, examined, unproven, run };
+  return {
+    older,
+    hold,
+    store,
+    asked,
+    answers,
+    instances,
+    overtaken,
+    events,
+    examined,
+    attested,
+    unproven,
+    run,
+  };
 }
 
 /** A server that erases what it is told to erase. */

@@ -17,6 +17,8 @@ export interface MemoryChainContent {
 export interface MemoryChain extends ChainView {
   /** Replaces what is given, keeps the rest, and finalizes one more block; tells subscribers before it returns. */
   set(content: MemoryChainContent): ChainSnapshot;
+  /** Finalizes one more block that changes nothing else; subscribers hear only of changed content. */
+  extend(timestampMs: number): ChainSnapshot;
   /** Makes `snapshot()` fail with CHAIN_UNAVAILABLE until called with `true`. */
   setAvailable(available: boolean): void;
 }
@@ -31,13 +33,14 @@ export function memoryChain(initial: MemoryChainContent = {}): MemoryChain {
   let available = true;
   let closed = false;
 
+  const block = (): ChainSnapshot['block'] => ({
+    number,
+    hash: BlockHash.of(sha256(genesisHash, u64BigEndian(number))),
+    timestampMs: content.timestampMs,
+  });
   const build = (): ChainSnapshot => ({
     genesisHash,
-    block: {
-      number,
-      hash: BlockHash.of(sha256(genesisHash, u64BigEndian(number))),
-      timestampMs: content.timestampMs,
-    },
+    block: block(),
     servers: [...(content.servers ?? [])].sort((a, b) => compareBytes(a.account, b.account)),
     undecodableRecords: content.undecodableRecords ?? 0,
     acceptedMeasurements: content.acceptedMeasurements ?? [],
@@ -61,6 +64,12 @@ export function memoryChain(initial: MemoryChainContent = {}): MemoryChain {
       number += 1;
       current = build();
       if (!closed) for (const listener of [...listeners]) listener(current);
+      return current;
+    },
+    extend(timestampMs) {
+      content = { ...content, timestampMs };
+      number += 1;
+      current = { ...current, block: block() };
       return current;
     },
     setAvailable(value) {

@@ -36,6 +36,16 @@ export class VirtualClock implements Clock {
     });
   }
 
+  schedule(milliseconds: number, onTime: () => void): () => void {
+    const wake = (): void => {
+      this.#sleepers.delete(sleeper);
+      onTime();
+    };
+    const sleeper = { untilMs: this.#nowMs + Math.max(0, Math.ceil(milliseconds)), wake };
+    this.#sleepers.add(sleeper);
+    return () => this.#sleepers.delete(sleeper);
+  }
+
   /** Advances the time. Sleepers wake in the order of their times, then in the order in which they went to sleep. */
   async advance(milliseconds: number): Promise<void> {
     const endMs = this.#nowMs + milliseconds;

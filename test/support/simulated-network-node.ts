@@ -8,7 +8,7 @@ import type { PeerTransport } from '../../src/boot/peer/peer-transport.ts';
 import { AccountId, InstanceId, Nonce, X25519PublicKey } from '../../src/bytes/fixed-bytes.ts';
 import { toHex } from '../../src/bytes/hex.ts';
 import { encodeSs58 } from '../../src/bytes/ss58.ts';
-import type { ServerRecord } from '../../src/chain/chain-view.ts';
+import type { ChainSnapshot, ServerRecord } from '../../src/chain/chain-view.ts';
 import { generateX25519KeyPair } from '../../src/crypto/x25519.ts';
 import { KeyServer, type KeyServerParts } from '../../src/keyserver/key-server.ts';
 import { OwnAttestation } from '../../src/keyserver/own-attestation.ts';
@@ -17,6 +17,7 @@ import { buildGuardian } from '../../src/node/build-guardian.ts';
 import { ChainWatch } from '../../src/node/chain-watch.ts';
 import { NewsAnswers } from '../../src/node/hear-news.ts';
 import { buildServing, type Serving } from '../../src/node/serving.ts';
+import { besideHealing, tellClients } from '../../src/node/tell-clients.ts';
 import { Metrics } from '../../src/observe/metrics.ts';
 import { ChallengeIssuer } from '../../src/protocol/challenge.ts';
 import type { QuoteSource } from '../../src/quote-source/quote-source.ts';
@@ -177,12 +178,15 @@ export class SimulatedNode {
       deadlineMs: config.healing.peerDeadlineMs,
     });
     let self: Process | undefined;
+    const noteBlock = ({ block }: ChainSnapshot): void => {
+      if (block.timestampMs !== undefined) clock.raise(block.timestampMs);
+    };
     const watch = new ChainWatch({
       chain,
       clock,
       maxAgeMs: config.trust.freshness.chainHeadMaxAgeMs,
-      onSnapshot: ({ block }) => {
-        if (block.timestampMs !== undefined) clock.raise(block.timestampMs);
+      onSnapshot: (snapshot) => {
+        noteBlock(snapshot);
         self?.guardian.nudge();
       },
     });
@@ -223,6 +227,7 @@ export class SimulatedNode {
     );
     const stop = new AbortController();
     setMaxListeners(0, stop.signal);
+    void watch.follow(config.healing.intervalMs, stop.signal, noteBlock);
     const run = async (): Promise<void> => {
       const node = await guardian.open();
       if (node === undefined || self === undefined || !self.alive) return;
@@ -247,15 +252,10 @@ export class SimulatedNode {
       };
       wire.place(this.endpoint, this.#placed);
       const healing = guardian.heal();
-      // As in a real node: healing continues without the list of former clients.
-      await serving.formerClients.begin(config.healing.formerClientsDeadlineMs).catch(() => undefined);
-      const { instanceId } = serving.keyServer.identity;
-      const snapshot = () => chain.snapshot();
-      await Promise.all([
-        healing,
-        serving.formerClients.tell(client, node.identity.account, instanceId, snapshot, stop.signal),
-        serving.drain.run(client, node.identity.account, snapshot, stop.signal),
-      ]);
+      const reading = serving.formerClients.begin(config.healing.formerClientsDeadlineMs);
+      await besideHealing(log, 'served.not-read', reading);
+      const telling = tellClients(parts, node, serving, stop.signal);
+      await Promise.all([healing, besideHealing(log, 'clients.not-told', telling)]);
     };
     self = {
       guardian,

@@ -76,7 +76,7 @@ class Schedule {
 
   async all(): Promise<void> {
     const network = this.#network;
-    await network.form(4 + this.#dice.below(5));
+    await network.form(4 + this.#dice.below(5), { brief: this.#brief });
     for (let step = 0; step < STEPS && network.world.violations.length === 0; step++) {
       await this.#step();
       network.check();

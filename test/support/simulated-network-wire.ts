@@ -109,13 +109,14 @@ export class Wire {
     signal: AbortSignal,
   ): Promise<PeerAnswer> {
     this.requests++;
-    await this.#clock.sleep(LATENCY_MS + this.#dice.below(10), signal);
+    await this.#clock.sleep(LATENCY_MS + this.#dice.below(10));
     const misbehaviour = this.misbehaviour.get(endpoint) ?? 'none';
     if (this.cut.has(`${from}>${endpoint}`) || misbehaviour === 'hang') return await hang(signal);
     if (this.#isDropped('requests', from, endpoint, path)) return await hang(signal);
     const address = this.#addresses.get(endpoint);
     if (address === undefined) throw new PeerError({ kind: 'unreachable', detail: 'ECONNREFUSED' });
-    await this.#clock.sleep(this.delayMs.get(endpoint) ?? 0, signal);
+    const delayMs = this.delayMs.get(endpoint) ?? 0;
+    if (delayMs > 0) await this.#clock.sleep(delayMs, signal);
     if (misbehaviour === 'slow') await this.#clock.sleep(300 + this.#dice.below(1_200), signal);
     if (signal.aborted) throw new PeerError({ kind: 'unreachable', detail: 'aborted' });
     const handler = this.#handlerOf(endpoint, address, misbehaviour);
@@ -129,12 +130,13 @@ export class Wire {
     this.onExchange(exchange);
     for (const observer of this.observers) observer.served(exchange);
     if (this.#isDropped('answers', from, endpoint, path)) return await hang(signal);
-    await this.#clock.sleep(LATENCY_MS, signal);
+    await this.#clock.sleep(LATENCY_MS);
     if (!signal.aborted) for (const observer of this.observers) observer.delivered(exchange);
     return answer;
   }
 
   #isDropped(what: DroppedRoute['what'], from: string, endpoint: string, path: string): boolean {
+    if (this.dropped.size === 0) return false;
     return [...this.dropped].some(
       (route) =>
         route.what === what &&

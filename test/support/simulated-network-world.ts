@@ -129,6 +129,13 @@ export class SimulatedWorld {
   /** Told of every server that begins to lie. */
   onLie: (machine: SimulatedNode) => void = () => undefined;
 
+  /** One more block, which changes no record. */
+  nextBlock(): void {
+    const { block } = this.chain.extend(this.clock.nowMs());
+    this.blockNumber = block.number;
+    this.blockHash = block.hash;
+  }
+
   /** Notes something that must never happen. */
   fail(violation: string): void {
     this.violations.push(violation);

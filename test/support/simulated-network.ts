@@ -17,6 +17,9 @@ import { type SignatureMode, SimulatedWorld } from './simulated-network-world.ts
 /** Where every machine keeps its keyslot file. */
 export const KEYSLOTS = '/data/node/keyslots';
 
+/** How often a network that forms is looked at. */
+const FORMING_MS = 1_000;
+
 /** Whether a node must be able to open, and to become backed, if things stay as they are. */
 interface Promised {
   readonly openable: boolean;
@@ -71,12 +74,13 @@ export class SimulatedNetwork {
     return node.twinOf !== undefined || this.nodes.some(({ twinOf }) => twinOf === node);
   }
 
-  /** Starts `count` machines, registers them, and waits until all are backed. */
-  async form(count: number): Promise<void> {
+  /** Starts `count` machines, registers them, and waits: 20 s or, when it is `brief`, until all are backed. */
+  async form(count: number, { brief = false } = {}): Promise<void> {
     for (let index = 0; index < count; index++) this.addMachine().start();
     await this.world.clock.advance(1_000);
     for (const node of this.nodes) await this.register(node);
-    await this.settle(20_000);
+    const isFormed = () => brief && this.nodes.every(({ state }) => state.name === 'backed');
+    for (let left = 20_000; left > 0 && !isFormed(); left -= FORMING_MS) await this.settle(FORMING_MS);
   }
 
   /** Puts a machine's record on the chain, or brings it up to date. */
@@ -110,7 +114,7 @@ export class SimulatedNetwork {
   async settle(milliseconds: number): Promise<void> {
     for (let left = milliseconds; left > 0; left -= 30_000) {
       await this.world.clock.advance(Math.min(left, 30_000));
-      this.publish();
+      this.world.nextBlock();
     }
   }
 

@@ -74,8 +74,8 @@ export function standingOf(
 }
 
 /**
- * Slots at servers whose platform would get no new slot: they are not live, because a recovery counts them in part or
- * not at all. @param refusalOf says why, by the server's record.
+ * Live slots at servers that would get no new slot on their platform do not count as live: a recovery counts them in part
+ * or not at all. @param refusalOf gives the reason, by the server's record.
  */
 export function withoutRefusedPlatforms(
   { checked }: SlotCheck,
@@ -85,7 +85,7 @@ export function withoutRefusedPlatforms(
   return {
     checked: checked.map((one) => {
       const record = servers.find(({ account }) => equalBytes(account, one.slot.server));
-      const standing = record === undefined ? undefined : refusalOf(record);
+      const standing = record === undefined || !isLive(one) ? undefined : refusalOf(record);
       if (standing === undefined) return one;
       return { ...one, instanceId: undefined, report: { ...one.report, standing } };
     }),

@@ -4,7 +4,7 @@ import { encodeSs58 } from '../../bytes/ss58.ts';
 import { ProblemError } from '../../errors/latchkey-error.ts';
 import { Lineage } from '../../lineage/lineage.ts';
 import { SealedStore } from '../../store/sealed-store.ts';
-import { withDeadline } from '../../time/clock.ts';
+import { withDeadline } from '../../time/deadline.ts';
 import { orAborted } from '../../time/or-aborted.ts';
 import { Healer } from '../heal/healer.ts';
 import { AccountHold, bootRandom } from '../node/account-hold.ts';

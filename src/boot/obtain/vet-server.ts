@@ -104,12 +104,15 @@ export class ServerVetter {
     return platform !== undefined && this.#judge.platforms.isRevoked(ppidOf(platform));
   }
 
-  /** Why a server that holds a slot would get no new one, by its platform alone; `undefined` when it would. */
+  /** Why a server would get no new slot, by its platform alone; `undefined` when it would. */
   platformRefusal(record: ServerRecord): PeerFailure | undefined {
     const platform = this.platformOf(record);
-    if (platform === undefined) return undefined;
+    return platform === undefined ? undefined : this.#refusalOf(platform, 'new');
+  }
+
+  #refusalOf(platform: string, role: Candidate['role']): PeerFailure | undefined {
     try {
-      this.#judge.platforms.judgeServer(ppidOf(platform), 'new');
+      this.#judge.platforms.judgeServer(ppidOf(platform), role);
       return undefined;
     } catch (error) {
       if (!(error instanceof RefusalError)) throw error;
@@ -131,15 +134,19 @@ export class ServerVetter {
   ): Promise<void> {
     const name = `${role}/${toHex(record.account)}/${toHex(record.x25519PublicKey)}/${record.endpoint}`;
     const nowMs = this.#clock.nowMs();
-    if (this.#vetted.has(name, nowMs)) return;
     const platform = this.platformOf(record);
     if (platform === undefined) throw new PeerError(unprovenRegistration);
+    // Before what is remembered: a revocation takes effect at once.
+    const refusal = this.#refusalOf(platform, role);
+    if (refusal !== undefined) throw new PeerError(refusal);
+    if (this.#vetted.has(name, nowMs)) return;
     await this.#attested({ record, platform, role }, snapshot, signal);
     this.#vetted.add(name, nowMs);
   }
 
   /**
-   * The process that a server attests now. Another one than before has lost the memory of the one before.
+   * The process that a server attests now. Another one than before has lost the memory of the one before. The rules about
+   * platforms are not asked: that loss is a fact wherever the server runs.
    * @throws PeerError when the attestation does not satisfy the trust section.
    */
   async instanceOf(record: ServerRecord, snapshot: ChainSnapshot, signal: AbortSignal): Promise<InstanceId> {

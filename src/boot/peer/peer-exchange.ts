@@ -1,5 +1,5 @@
 import type { Clock } from '../../time/clock.ts';
-import { withDeadline } from '../../time/clock.ts';
+import { withDeadline } from '../../time/deadline.ts';
 import { failureOf, PeerError, type PeerFailure } from './peer-failure.ts';
 import type { PeerTransport } from './peer-transport.ts';
 

@@ -101,7 +101,7 @@ async function* unlessCut(answer: AsyncIterable<Uint8Array>): AsyncGenerator<Uin
       'STORE_BACKUP_TRUNCATED',
       `the node broke off: ${systemCode(cause) ?? String(cause)}`,
       {
-        hint: 'nothing was kept of it; `latchkey status` says whether the node still runs',
+        hint: 'nothing was kept of it; make it again after a change of the store key, else look at `latchkey status`',
         cause,
       },
     );

@@ -29,7 +29,7 @@ async function status(options: StatusOptions): Promise<void> {
   console.log(`${report['accountId'] ?? 'no account yet'}  ${report['summary']}`);
   const slots = Array.isArray(report['slots']) ? report['slots'] : [];
   for (const slot of slots) console.log(`  ${slot.server}  ${slot.endpoint ?? '-'}  ${slot.standing}`);
-  for (const line of olderGenerationLines(report['olderGenerationOpen'])) console.log(line);
+  for (const line of olderLines(report)) console.log(line);
   if (Number(report['waitingForFormerClients'] ?? 0) > 0) {
     console.log(`  waiting for ${report['waitingForFormerClients']} former clients to enrol again`);
   }
@@ -45,15 +45,31 @@ async function status(options: StatusOptions): Promise<void> {
   if (options.explain === true) console.log(`\n${report['explanation']}`);
 }
 
-const openGenerations = z.array(
-  z.object({ generation: z.number(), needed: z.number(), unanswered: z.array(z.string()) }),
-);
+const olderFields = z.object({
+  olderGenerationOpen: z
+    .array(z.object({ generation: z.number(), needed: z.number(), unanswered: z.array(z.string()) }))
+    .default([]),
+  formerLineageOpen: z
+    .array(z.object({ incarnation: z.number(), unanswered: z.array(z.string()) }))
+    .default([]),
+  olderDropped: z.number().default(0),
+});
 
-/** One line for each older generation that is open; none when the report has none. */
-export function olderGenerationLines(reported: unknown): readonly string[] {
-  const found = openGenerations.safeParse(reported);
-  return (found.data ?? []).map(
+/** One line for each older generation that is open and each former store key that is not closed everywhere. */
+export function olderLines(report: unknown): readonly string[] {
+  const { data } = olderFields.safeParse(report);
+  if (data === undefined) return [];
+  const generations = data.olderGenerationOpen.map(
     ({ generation, needed, unanswered }) =>
       `  generation ${generation} is open (${needed} of its slots open an older disk); no answer from ${unanswered.join(', ')}`,
   );
+  const lineages = data.formerLineageOpen.map(
+    ({ incarnation, unanswered }) =>
+      `  the store key before the change by boot ${incarnation} is not closed; no answer from ${unanswered.join(', ')}`,
+  );
+  const dropped =
+    data.olderDropped === 0
+      ? []
+      : [`  ${data.olderDropped} older generations or store keys were given up: the list was full`];
+  return [...generations, ...lineages, ...dropped];
 }

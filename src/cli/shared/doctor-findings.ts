@@ -6,7 +6,7 @@ import type { UnmeasuredInput } from '../../config/unmeasured-environment.ts';
 import { LatchkeyError } from '../../errors/latchkey-error.ts';
 import type { NodeParts } from '../../node/parts.ts';
 import { examineOwnMachine, type SelfCheckParts } from '../../node/self-check.ts';
-import { withDeadline } from '../../time/clock.ts';
+import { withDeadline } from '../../time/deadline.ts';
 import { platformHash } from '../../trust/platform-lists.ts';
 import { platformPolicyOf } from '../../trust/trust-section.ts';
 import { agentSocketOf } from './agent-client.ts';

@@ -81,6 +81,10 @@ export const storeCodes = {
   STORE_SNAPSHOT_RELEASED: { status: 410, summary: 'The snapshot was released.' },
   STORE_BACKUP_INVALID: { status: 422, summary: 'This is not a backup of a store.' },
   STORE_BACKUP_RUNNING: { status: 503, summary: 'Another backup of this store is under way.' },
+  STORE_BACKUP_KEY_CHANGED: {
+    status: 503,
+    summary: 'The store key changed during the backup, which would open with the former key only.',
+  },
   STORE_BACKUP_DAMAGED: { status: 422, summary: 'The backup was altered or damaged.' },
   STORE_BACKUP_TRUNCATED: { status: 422, summary: 'The backup ends too early.' },
   STORE_ALREADY_RESERVED: { status: 409, summary: 'The name is reserved already and has no value yet.' },

@@ -22,9 +22,3 @@ export interface RegisteredMember extends Omit<RingMember, 'position'> {
 export function placeMember({ anchor, ...member }: RegisteredMember): RingMember {
   return { ...member, position: ringPosition(member.account, anchor) };
 }
-
-/**
- * What a member says of itself, over the attested channel only. `joining`: it is in no set that serves yet, or fetches
- * its ranges. `draining`: it hands its records over before it leaves the chain.
- */
-export type MemberState = 'joining' | 'serving' | 'draining';

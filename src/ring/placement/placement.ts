@@ -1,4 +1,4 @@
-import { compareBytes, equalBytes } from '../../bytes/concat.ts';
+import { compareBytes } from '../../bytes/concat.ts';
 import { toHex } from '../../bytes/hex.ts';
 import type { RingMember } from './member.ts';
 import { bitAt, POSITION_BYTES } from './position.ts';
@@ -20,7 +20,7 @@ export class Placement {
   /** k, the replicas of a record. */
   readonly replicas: number;
   readonly #byAccount: ReadonlyMap<string, RingMember>;
-  /** Most members whose place one chosen member can take, itself included: those of its platform or stash. */
+  /** Most members that one chosen member keeps out, itself included: those of its platform or stash. */
   readonly #mostExcluded: number;
 
   /** @throws RangeError unless `replicas` is a positive integer and no two members have one account or one position. */
@@ -50,9 +50,9 @@ export class Placement {
   }
 
   /**
-   * R(id): the k members nearest to the id, nearest first, at most one of each platform and stash. Fewer when there are
-   * not so many.
-   * @param isCounted leaves members out, whose places the next nearest ones take.
+   * R(id): the k members nearest to the id, nearest first, at most one of each platform and stash. Fewer when the ring
+   * has fewer.
+   * @param isCounted leaves members out; the next nearest ones take their places.
    */
   replicasOf(id: Uint8Array, isCounted: (member: RingMember) => boolean = () => true): readonly RingMember[] {
     const chosen: RingMember[] = [];
@@ -127,9 +127,3 @@ function mostAlike(names: readonly string[]): number {
   for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
   return [...counts.values()].reduce((most, count) => Math.max(most, count), 1);
 }
-
-/** Whether a member is among these. */
-export const includesMember = (
-  members: readonly RingMember[],
-  { account }: Pick<RingMember, 'account'>,
-): boolean => members.some((member) => equalBytes(member.account, account));

@@ -20,7 +20,7 @@ export interface RingView {
 export class RingViews {
   #current: RingView;
   #waiting: readonly RingView[] = [];
-  /** Newest block whose view a member is complete for, by account in hex. */
+  /** Block of the newest view for which a member is complete, by account in hex. */
   readonly #complete = new Map<string, number>();
   readonly #own: RingMember;
 

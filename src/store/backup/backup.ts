@@ -1,4 +1,6 @@
 import { utf8 } from '../../bytes/concat.ts';
+import type { SecretBytes } from '../../bytes/secret-bytes.ts';
+import { ProblemError } from '../../errors/latchkey-error.ts';
 import type { BackupCounts, BackupPart, BackupReport, BackupSink } from '../api/backup-api.ts';
 import { STORE_ID_BYTES } from '../api/limits.ts';
 import { ByteWriter } from '../log/byte-layout.ts';
@@ -20,7 +22,11 @@ export const backupEntries = {
 
 const CHUNK_BYTES = 1024 * 1024;
 
-/** Writes a snapshot as one sealed file; the store stays in use. */
+/**
+ * Writes a snapshot as one sealed file; the store stays in use.
+ * @throws ProblemError STORE_BACKUP_KEY_CHANGED when the key that would open the file is no longer the store key; then
+ *   the file has no end.
+ */
 export async function writeBackup(
   state: StoreState,
   snapshot: SealedSnapshot,
@@ -28,11 +34,15 @@ export async function writeBackup(
   part?: BackupPart,
 ): Promise<BackupReport> {
   const { random } = state.tuning;
+  const { storeKey } = state.keys;
   const cipher =
     part === undefined
-      ? BackupCipher.create(state.storeId, state.keys.storeKey, random)
+      ? BackupCipher.create(state.storeId, storeKey, random)
       : BackupCipher.create(random(STORE_ID_BYTES), part.key, random);
-  const chunk = new ChunkCollector((plaintext, isLast) => sink(cipher.seal(plaintext, isLast, random)));
+  const chunk = new ChunkCollector((plaintext, isLast) => {
+    if (part === undefined) requireInForce(state, storeKey);
+    return sink(cipher.seal(plaintext, isLast, random));
+  });
   try {
     await sink(cipher.header.bytes);
     const { head } = snapshot;
@@ -47,6 +57,13 @@ export async function writeBackup(
   } finally {
     cipher.wipe();
   }
+}
+
+function requireInForce({ keys }: StoreState, storeKey: SecretBytes): void {
+  if (keys.storeKey === storeKey) return;
+  throw new ProblemError('STORE_BACKUP_KEY_CHANGED', 'the store key changed during the backup', {
+    hint: 'make the backup again; what was written of this one is of no use',
+  });
 }
 
 async function writeNamespaces(

@@ -156,4 +156,13 @@ describe('a boot that holds', () => {
     const born = AccountHold.ofNewLineage(lineage, own);
     expect([born.holds, born.incarnation]).toEqual([true, lineage.incarnation(1, own)]);
   });
+
+  it('ignores answers that come after it has ended: its keys are wiped by then', () => {
+    const ended = lineageOf(3);
+    const hold = AccountHold.ofNewLineage(ended, own);
+    const late = stateOf({ shown: ended.incarnation(9, bootOf(9)) });
+    ended.wipe();
+    hold.observe(late);
+    expect(hold.overtakenBy).toBeUndefined();
+  });
 });

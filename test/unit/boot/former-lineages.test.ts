@@ -66,6 +66,29 @@ describe('the lineage of a former store key', () => {
     expect(node.older.lineages).toHaveLength(1);
   });
 
+  const fruitless = ['it closes nothing', 'it knows nothing, as the same process'] as const;
+  it.each(fruitless)('is to be closed with growing pauses while that brings nothing: %s', async (why) => {
+    const node = await changed();
+    node.instances.set(1, instanceId);
+    node.answer(() => {
+      if (why === 'it closes nothing') return stateOf({ shown: from });
+      throw unknown();
+    });
+    let requests = 0;
+    for (let look = 0; look < 1_000; look++) {
+      const asked = await node.run([1], {}, 1);
+      requests += asked.filter(({ update }) => update.close !== undefined).length;
+    }
+    expect(requests).toBeGreaterThan(7);
+    expect(requests).toBeLessThan(14);
+  });
+
+  it('is closed by its own servers: no other one is asked', async () => {
+    const node = await changed();
+    const asked = await node.run([1, 2]);
+    expect(asked.filter(({ update }) => update.close !== undefined).map(({ server }) => server)).toEqual([1]);
+  });
+
   it('is left alone while the store opens under it: the key was not changed', async () => {
     const node = await changed({ ownSecret: new SecretBytes(lineage.secret.reveal()) });
     expect(await node.closings()).toEqual([]);

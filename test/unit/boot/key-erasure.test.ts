@@ -113,20 +113,28 @@ describe('slots of a generation that was left behind', () => {
     expect(left(node.older)).toEqual([1, 3]);
   });
 
-  it('are asked for with growing pauses while their server does not answer, or does not erase them', async () => {
-    for (const answer of [undefined, 'nothing is erased'] as const) {
-      const node = await nodeWith();
-      const old = await leftBehind();
-      await node.older.leave([old]);
-      const slots = [slotAt(old, 1).slotId];
-      if (answer !== undefined)
-        node.answers.set(1, ({ incarnation }) => stateOf({ shown: incarnation, slots }));
-      let requests = 0;
-      // The pauses are half of 10, 20, 40, … 400 milliseconds: the random bytes are zeros.
-      for (let look = 0; look < 1_000; look++) requests += (await node.run([1], {}, 1)).length;
-      expect(requests).toBeGreaterThan(7);
-      expect(requests).toBeLessThan(14);
+  const fruitless = [
+    'it does not answer',
+    'it erases nothing',
+    'it knows nothing, as the same process',
+  ] as const;
+  it.each(fruitless)('are asked for with growing pauses while that brings nothing: %s', async (why) => {
+    const node = await nodeWith();
+    const old = await leftBehind();
+    await node.older.leave([old]);
+    const { slotId, instanceId } = slotAt(old, 1);
+    node.instances.set(1, instanceId);
+    if (why !== 'it does not answer') {
+      node.answers.set(1, ({ incarnation }) => {
+        if (why === 'it erases nothing') return stateOf({ shown: incarnation, slots: [slotId] });
+        throw unknown();
+      });
     }
+    let requests = 0;
+    // The pauses are half of 10, 20, 40, … 400 milliseconds: the random bytes are zeros.
+    for (let look = 0; look < 1_000; look++) requests += (await node.run([1], {}, 1)).length;
+    expect(requests).toBeGreaterThan(7);
+    expect(requests).toBeLessThan(14);
   });
 
   it('are asked for at the old pace once an answer has come', async () => {
@@ -176,6 +184,27 @@ describe('slots of the lineage that are in no generation', () => {
     node.answers.set(1, obedient(stray));
     for (const _ of [1, 2, 3]) await node.run([1]);
     expect(node.asked.flatMap(({ update }) => update.forget)).toEqual([]);
+  });
+
+  it('are asked for at every look where a server has none: it knows nothing of the lineage, and need not prove that', async () => {
+    const node = await nodeWith();
+    node.answers.set(1, () => {
+      throw unknown();
+    });
+    for (let look = 0; look < 10; look++) expect(await node.run([1], {}, 1)).toHaveLength(1);
+    expect(node.attested).toEqual([]);
+  });
+
+  it('are looked for at each other server of the chain, and never at this node itself', async () => {
+    const node = await nodeWith();
+    for (let look = 0; look < 6; look++) await node.run([0xee, 1, 2]);
+    expect(node.asked.map(({ server }) => server)).toEqual([1, 2, 1, 2, 1, 2]);
+  });
+
+  it('cost no back-off where there are none: a server that knows the lineage learns of each head', async () => {
+    const node = await nodeWith();
+    node.answers.set(1, obedient());
+    for (let look = 0; look < 10; look++) expect(await node.run([1], {}, 1)).toHaveLength(1);
   });
 
   it('are looked for at few servers at one look, also where most registrations prove no machine', async () => {

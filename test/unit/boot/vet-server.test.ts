@@ -8,8 +8,10 @@ import { toBase64 } from '../../../src/bytes/base64.ts';
 import { AccountId, BlockHash, InstanceId, Nonce, X25519PublicKey } from '../../../src/bytes/fixed-bytes.ts';
 import type { ChainSnapshot, ServerRecord } from '../../../src/chain/chain-view.ts';
 import { attestationReportData } from '../../../src/protocol/report-data.ts';
+import { noPlatformLists, type PlatformLists } from '../../../src/trust/platform-lists.ts';
 import { registrationReportData } from '../../../src/trust/registration.ts';
 import { countingRandom, type KeyServerWorld, keyServerWorld } from '../../support/key-server-fixture.ts';
+import { listsOf } from '../../support/platform-worlds.ts';
 import { seededBytes } from '../../support/seeded-bytes.ts';
 
 const NEVER = new AbortController().signal;
@@ -22,9 +24,15 @@ let attestations: number;
 /** Changes the answer of `GET /attestation` on its way. */
 let change: (answer: Readonly<Record<string, unknown>>) => Readonly<Record<string, unknown>>;
 let verifications: () => number;
+/** What the fleet says about platforms; the server runs on platform 0. */
+let lists: PlatformLists;
 
 beforeEach(() => {
-  world = keyServerWorld();
+  world = keyServerWorld({
+    platforms: { recover: 'any', servers: 'endorsed', clients: 'any' },
+    platformLists: () => lists,
+  });
+  lists = listsOf(world.pki, { endorsed: [0] });
   attestations = 0;
   change = (answer) => answer;
   const verify = vi.spyOn(world.verifier, 'verifyChainOnly');
@@ -88,6 +96,42 @@ function quoteFor(
   });
   return toBase64(world.quote({ reportData, ...request }));
 }
+
+describe('the platform of a server', () => {
+  const verdicts = async () => {
+    const record = await registered();
+    const snapshot = await world.chain.snapshot();
+    return [await outcome(record, snapshot), await outcome(record, snapshot, 'holder')];
+  };
+
+  it('is judged before the server is asked, and again after it has passed', async () => {
+    expect(await verdicts()).toEqual(['passed', 'passed']);
+    const asked = attestations;
+    lists = noPlatformLists;
+    expect(await verdicts()).toEqual(['PLATFORM_NOT_ENDORSED', 'PLATFORM_NOT_ENDORSED']);
+    expect(attestations).toBe(asked);
+  });
+
+  it('may be revoked for the holder of a slot, whose slots count in part', async () => {
+    lists = listsOf(world.pki, { endorsed: [0], revoked: [0] });
+    expect(await verdicts()).toEqual(['PLATFORM_REVOKED', 'passed']);
+    const record = await registered();
+    expect(vetter.isRevoked(record)).toBe(true);
+    expect(vetter.platformRefusal(record)).toMatchObject({ code: 'PLATFORM_REVOKED' });
+  });
+
+  it('does not matter for the proof that a process is another one: that loss is a fact', async () => {
+    lists = noPlatformLists;
+    const record = await registered();
+    const instance = await vetter.instanceOf(record, await world.chain.snapshot(), NEVER);
+    expect(instance).toEqual(world.keyServer.identity.instanceId);
+  });
+
+  it('is not refused where the record proves none: that has its own refusal', async () => {
+    const record = { ...(await registered()), quote: new Uint8Array(10) };
+    expect([vetter.isRevoked(record), vetter.platformRefusal(record)]).toEqual([false, undefined]);
+  });
+});
 
 describe('an attestation is refused', () => {
   it('when its report data bind other values', async () => {

@@ -115,7 +115,7 @@ describe('a channel', () => {
   });
 });
 
-describe('a message of a channel', () => {
+describe('a message of a channel (X10)', () => {
   it('is taken once, in any order within the window', () => {
     const [a, b] = connect();
     const messages = ['0', '1', '2'].map((content) => a.sealRequest(utf8(content)).message);

@@ -2,9 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { developmentMeasurements } from '../../../mock-tdx/measurements.ts';
 import { toPrefixedHex } from '../../../src/bytes/hex.ts';
 import type { FleetInForce } from '../../../src/fleet/in-force.ts';
+import { parseQuote } from '../../../src/tdx/quote.ts';
 import { measurementId } from '../../../src/trust/measurement.ts';
 import { keyServerWorld } from '../../support/key-server-fixture.ts';
 import { newSlotId, ProtocolClient, type Wish } from '../../support/protocol-client.ts';
+import { codeOf as thrownCode } from '../../support/thrown.ts';
 
 const DAY_MS = 86_400_000;
 /** A TDX module below the newest TCB level: Intel's verdict is OutOfDate. */
@@ -137,6 +139,23 @@ describe('trust section', () => {
     expect(await codeOf(client, recover)).toBe('granted');
     const third = { mrConfigId: new Uint8Array(48).fill(8) };
     expect(await codeOf(client, { ...recover, body: third })).toBe('TRUST_SECTION_REFUSED');
+  });
+});
+
+describe('a machine that is to hold a key', () => {
+  const world = keyServerWorld();
+  const verifiedOf = (body: NonNullable<Wish['body']>) =>
+    world.evidenceVerifier.verify(parseQuote(world.quote({ reportData: new Uint8Array(64), body })));
+
+  it.each([
+    ['the own image', {}, 'none', 'none'],
+    ['an out-of-date TCB', outOfDate, 'TCB_STATUS_REFUSED', 'none'],
+    ['another image', otherImage, 'MEASUREMENT_REFUSED', 'MEASUREMENT_REFUSED'],
+    ['another trust section', otherSection, 'TRUST_SECTION_REFUSED', 'TRUST_SECTION_REFUSED'],
+  ])('with %s: new, and with a slot', async (_what, body, whenNew, whenHolder) => {
+    const verified = await verifiedOf(body);
+    expect(thrownCode(() => world.judge.judgeMachine(verified))).toBe(whenNew);
+    expect(thrownCode(() => world.judge.judgeKeyHolder(verified))).toBe(whenHolder);
   });
 });
 

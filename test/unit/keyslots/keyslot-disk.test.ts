@@ -118,6 +118,14 @@ describe('keyslot file on a disk', () => {
     expect(textOf(await slots.read())).toBe(textOf(after));
   });
 
+  it('a temporary file that cannot be made is not tried again', async () => {
+    const disk = await diskWith(before);
+    let failures = 1;
+    disk.inject(({ kind }) => (kind === 'create' && failures-- > 0 ? { code: 'EIO' } : undefined));
+    await expect(new KeyslotDisk(disk, path).replace(after)).rejects.toThrow(code('KEYSLOT_WRITE_FAILED'));
+    expect(textOf(await new KeyslotDisk(disk, path).read())).toBe(textOf(before));
+  });
+
   it('a disk that cannot be read is reported', async () => {
     const disk = await diskWith(before);
     const slots = new KeyslotDisk(disk, path);

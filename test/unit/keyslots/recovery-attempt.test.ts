@@ -63,10 +63,12 @@ describe('recovering', () => {
     for (const [index, answer] of answers.slice(0, 3).entries()) {
       expect(await attempt.tryOpen()).toBeUndefined();
       expect(attempt.progress).toMatchObject([
-        { generation: 1, t: 3, n: 5, slots: 5, opened: index, allowed: true },
+        { generation: 1, t: 3, n: 5, slots: 5, opened: index, allowed: true, inconsistent: false },
       ]);
       expect(attempt.offer(answer)).toBe('opened');
     }
+    // Not inconsistent before it was tried.
+    expect(attempt.progress[0]).toMatchObject({ opened: 3, inconsistent: false });
     const recovered = await attempt.tryOpen();
     expect(hexOf(recovered?.storeKey)).toBe(hexOf(made.storeKey));
     expect(recovered).toMatchObject({ generation: 1, outsiders: [] });
@@ -175,6 +177,22 @@ describe('recovering', () => {
     expect(recovered?.outsiders).toEqual([nth(made.servers, 3).server]);
   });
 
+  it('two shares with one x, opened before all others, are never combined, and the other slots open', async () => {
+    const x = shareOf(made, 0)[32] ?? 0;
+    const doubled = withForgedShare(made, 3, (share) => share.map((byte, at) => (at === 32 ? x : byte)));
+    const resigned = resign(onlyGeneration(doubled), made.storeKey);
+    const order = [3, 0, 1, 2].map((index) => nth(answers, index));
+    const { recovered } = await openStoreKey(resigned, 2, order);
+    expect(hexOf(recovered?.storeKey)).toBe(hexOf(made.storeKey));
+  });
+
+  it.each([0, 1, 2])('names a server whose slot holds a copy of share %i', async (copied) => {
+    const forged = withForgedShare(made, 3, () => shareOf(made, copied));
+    const resigned = resign(onlyGeneration(forged), made.storeKey);
+    const { recovered } = await openStoreKey(resigned, 2, answers);
+    expect(recovered?.outsiders).toEqual([nth(made.servers, 3).server]);
+  });
+
   it('does not open when the host changed any field that the MAC covers', async () => {
     const slot = nth(made.generation.slots, 0);
     const changes: Generation[] = [
@@ -209,7 +227,10 @@ describe('recovering', () => {
     expect(answers.map((answer) => attempt.offer(answer))).toEqual(Array(5).fill('refused'));
     expect(await attempt.tryOpen()).toBeUndefined();
     expect(attempt.progress[0]).toMatchObject({ allowed: false, opened: 0 });
-    expect(() => new RecoveryAttempt(file, 0)).toThrow(RangeError);
+  });
+
+  it.each([0, 1.5, Number.NaN])('a measured minimum of %d is misuse', (minimum) => {
+    expect(() => new RecoveryAttempt(file, minimum)).toThrow(RangeError);
   });
 
   it('parallel calls do not disturb each other', async () => {
@@ -242,6 +263,13 @@ describe('recovering with t = 1', () => {
     expect((await openStoreKey(fileOf(alone), 2, [second])).recovered).toBeUndefined();
     const { recovered } = await openStoreKey(fileOf(alone), 1, [second]);
     expect(hexOf(recovered?.storeKey)).toBe(hexOf(alone.storeKey));
+  });
+
+  it('opens a store key that ends with zero: it is no share', async () => {
+    const storeKey = new SecretBytes(systemRandom(32).fill(0, 31));
+    const alone = await enrol({ t: 1, n: 2 }, { storeKey });
+    const { recovered } = await openStoreKey(fileOf(alone), 1, alone.servers.map(answerOf));
+    expect(hexOf(recovered?.storeKey)).toBe(hexOf(storeKey));
   });
 
   it('names a server with a slot that wraps another key', async () => {

@@ -1,9 +1,22 @@
 import { describe, expect, it } from 'vitest';
+import { concatBytes } from '../../../src/bytes/concat.ts';
 import { AccountId, KeyId } from '../../../src/bytes/fixed-bytes.ts';
 import { toHex } from '../../../src/bytes/hex.ts';
+import { u64BigEndian } from '../../../src/bytes/integers.ts';
 import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
+import { deriveKey } from '../../../src/crypto/hkdf.ts';
 import { systemRandom } from '../../../src/crypto/random.ts';
-import { openSlot, type SlotBinding, sealedSlotBytes, sealSlot } from '../../../src/keyslots/slot-seal.ts';
+import { xchacha20Poly1305Seal } from '../../../src/crypto/xchacha20-poly1305.ts';
+import {
+  openLineageSecret,
+  openSlot,
+  SEALED_LINEAGE_BYTES,
+  SLOT_LABEL,
+  type SlotBinding,
+  sealedSlotBytes,
+  sealLineageSecret,
+  sealSlot,
+} from '../../../src/keyslots/slot-seal.ts';
 import { identity } from '../../support/keyslot-fixtures.ts';
 
 const binding: SlotBinding = {
@@ -54,6 +67,24 @@ describe('a sealed slot', () => {
     }
   });
 
+  it('with content of another length does not open, although its server sealed it', () => {
+    const { storeId, account, generation, t, n, index, server, keyId } = binding;
+    const bound = concatBytes(
+      storeId,
+      account,
+      u64BigEndian(generation),
+      Uint8Array.of(t, n, index),
+      server,
+      keyId,
+    );
+    const key = deriveKey(serverKey.reveal(), SLOT_LABEL);
+    const nonce = systemRandom(24);
+    const resealed = (content: Uint8Array) =>
+      concatBytes(nonce, xchacha20Poly1305Seal(key, nonce, bound, content));
+    expect(openSlot(serverKey, binding, resealed(share))).toEqual(share);
+    expect(openSlot(serverKey, binding, resealed(new Uint8Array(34)))).toBeUndefined();
+  });
+
   it('with t = 1 holds the store key itself, and refuses content of another length', () => {
     const alone = { ...binding, t: 1 };
     const wrapped = sealSlot(serverKey, alone, new Uint8Array(32).fill(4), systemRandom);
@@ -61,5 +92,30 @@ describe('a sealed slot', () => {
     expect(openSlot(serverKey, binding, wrapped)).toBeUndefined();
     expect(() => sealSlot(serverKey, alone, share, systemRandom)).toThrow(RangeError);
     expect(() => sealSlot(serverKey, binding, new Uint8Array(32), systemRandom)).toThrow(RangeError);
+  });
+});
+
+describe('a sealed lineage secret', () => {
+  const storeKey = new SecretBytes(new Uint8Array(32).fill(5));
+  const secret = new SecretBytes(new Uint8Array(32).fill(6));
+  const sealedSecret = sealLineageSecret(storeKey, binding, secret, systemRandom);
+
+  it('opens under its store key, and for its store and generation only', () => {
+    expect(sealedSecret).toHaveLength(SEALED_LINEAGE_BYTES);
+    expect(openLineageSecret(storeKey, binding, sealedSecret)?.reveal()).toEqual(secret.reveal());
+    expect(openLineageSecret(secret, binding, sealedSecret)).toBeUndefined();
+    expect(openLineageSecret(storeKey, { ...binding, generation: 8 }, sealedSecret)).toBeUndefined();
+    expect(
+      openLineageSecret(storeKey, { ...binding, storeId: new Uint8Array(16) }, sealedSecret),
+    ).toBeUndefined();
+  });
+
+  it('of another length does not open, also when its tag is right', () => {
+    const long = sealLineageSecret(storeKey, binding, new SecretBytes(new Uint8Array(33)), systemRandom);
+    expect(openLineageSecret(storeKey, binding, long)).toBeUndefined();
+  });
+
+  it.each([0, 10, SEALED_LINEAGE_BYTES - 1])('of %i bytes does not open', (length) => {
+    expect(openLineageSecret(storeKey, binding, sealedSecret.subarray(0, length))).toBeUndefined();
   });
 });

@@ -48,6 +48,13 @@ describe('a sealed lineage key', () => {
     ).toBeUndefined();
   });
 
+  it('of another length does not open, also when its tag is right', () => {
+    const long = sealLineageKey(serverKey, slot, SecretBytes.adopt(seededBytes(11, 33)), (length) =>
+      seededBytes(9, length),
+    );
+    expect(openLineageKey(serverKey, slot, long)).toBeUndefined();
+  });
+
   it.each([0, 10, sealed.length - 1])('of %i bytes does not open', (length) => {
     expect(openLineageKey(serverKey, slot, sealed.subarray(0, length))).toBeUndefined();
   });

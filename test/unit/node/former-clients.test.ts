@@ -27,12 +27,22 @@ describe('former clients', () => {
     const gone = net.nodes[3];
     if (gone === undefined) throw new Error('no node');
     await net.world.clock.until(gone.kill());
+    let told = 0;
+    const serve = async (path: string) => {
+      if (path === '/server-restarted') told++;
+      throw new Error('it does not come back');
+    };
+    net.world.wire.place(gone.endpoint, { serve });
     await net.world.clock.until(server.kill());
     server.start();
     await net.world.clock.advance(10_000);
     expect(server.serving?.formerClients.pending).toBeGreaterThan(0);
     await net.world.clock.advance(25_000);
     expect(server.serving?.formerClients.pending).toBe(0);
+    // With longer and longer waits: each time costs a client a check of all its slots.
+    expect(told).toBeGreaterThan(3);
+    expect(told).toBeLessThan(10);
+    net.world.wire.place(gone.endpoint, undefined);
     // Nor ever again: it has nothing there that the next restart could take from it.
     await net.world.clock.until(server.kill());
     server.start();

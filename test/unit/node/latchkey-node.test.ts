@@ -1,12 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AccountId, InstanceId, X25519PublicKey } from '../../../src/bytes/fixed-bytes.ts';
 import { encodeSs58 } from '../../../src/bytes/ss58.ts';
-import { configSchema } from '../../../src/config/schema.ts';
+import { type Config, configSchema } from '../../../src/config/schema.ts';
 import { NewsAnswers } from '../../../src/node/hear-news.ts';
 import { provesNotEnrolled } from '../../../src/protocol/not-enrolled.ts';
 import { loneNode } from '../../support/lone-node.ts';
 import { SimulatedDisk } from '../../support/simulated-disk.ts';
 import { SimulatedNetwork } from '../../support/simulated-network.ts';
+import { defaultTrust } from '../../support/simulated-network-world.ts';
 
 const LONG = { timeout: 60_000 };
 const instanceId = `0x${'11'.repeat(16)}`;
@@ -65,6 +66,24 @@ describe('closing a node', () => {
     const closings = [lone.node.close(), lone.node.close()];
     await Promise.all([starting, ...closings]);
     await expect(fetch(`${lone.node.addresses.listen}/healthz`)).rejects.toThrow();
+  });
+});
+
+describe('a node that starts', () => {
+  const shouts = async (platforms: Config['trust']['platforms']) => {
+    const trust = { ...defaultTrust, ...(platforms === undefined ? {} : { platforms }) };
+    await using lone = await loneNode(net.world, {
+      beforeQuote: hang,
+      config: { trust },
+    });
+    await lone.node.start();
+    return lone.events.filter(({ event }) => event === 'trust.platforms-any').length;
+  };
+
+  it('shouts in its log where any machine recovers the keys of all', LONG, async () => {
+    expect(await shouts(undefined)).toBe(1);
+    expect(await shouts({ recover: 'any', clients: 'any' })).toBe(1);
+    expect(await shouts({ recover: 'bound', clients: 'any' })).toBe(0);
   });
 });
 

@@ -2,16 +2,17 @@ import { describe, expect, it } from 'vitest';
 import { OlderGenerations } from '../../../src/boot/node/older-generations.ts';
 import type { OpenNode } from '../../../src/boot/node/open-node.ts';
 import { equalBytes } from '../../../src/bytes/concat.ts';
-import type { SlotId } from '../../../src/bytes/fixed-bytes.ts';
+import { AccountId, InstanceId, type SlotId } from '../../../src/bytes/fixed-bytes.ts';
+import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
 import { encodeSs58 } from '../../../src/bytes/ss58.ts';
-import { olderGenerationLines } from '../../../src/cli/commands/status.ts';
+import { olderLines } from '../../../src/cli/commands/status.ts';
 import { NodeReport } from '../../../src/node/node-report.ts';
 import { StoreWatch } from '../../../src/node/store-watch.ts';
 import { silentLog } from '../../../src/observe/log.ts';
 import { FlooredClock } from '../../../src/time/clock.ts';
 import { keyServerWorld, memoryCollateral } from '../../support/key-server-fixture.ts';
 import { enrol } from '../../support/keyslot-fixtures.ts';
-import { aLineageSecret } from '../../support/lineages.ts';
+import { aLineageSecret, bootOf } from '../../support/lineages.ts';
 import { MemoryStore } from '../../support/memory-store.ts';
 
 /** A backed node that left one generation of three slots behind, of which two open an older disk. */
@@ -34,9 +35,9 @@ async function reported(inFile: readonly SlotId[] = []) {
   };
   const report = new NodeReport(parts, { open: () => open, serving: () => undefined });
   report.setState({ name: 'backed', live: 3, n: 3, t: 2, generation: 5, slots: [] });
-  const metric = async () => {
+  const metric = async (name = 'older_generations_open') => {
     await report.refreshMetrics();
-    return /latchkey_older_generations_open (\d+)/.exec(await metrics.text())?.[1];
+    return new RegExp(`latchkey_${name} (\\d+)`).exec(await metrics.text())?.[1];
   };
   return { report, older, generation, metric };
 }
@@ -80,9 +81,66 @@ describe('an older generation that is open', () => {
 
   it('is one line of `latchkey status`', () => {
     const open = [{ generation: 4, needed: 2, unanswered: ['5A', '5B'] }];
-    expect(olderGenerationLines(open)).toEqual([
+    expect(olderLines({ olderGenerationOpen: open })).toEqual([
       '  generation 4 is open (2 of its slots open an older disk); no answer from 5A, 5B',
     ]);
-    for (const none of [undefined, [], 'open']) expect(olderGenerationLines(none)).toEqual([]);
+    for (const none of [undefined, [], 'open', {}, { olderGenerationOpen: 'open' }]) {
+      expect(olderLines(none)).toEqual([]);
+    }
+  });
+});
+
+describe('a former store key that is not closed everywhere', () => {
+  const serverOf = (byte: number) => AccountId.of(new Uint8Array(32).fill(byte));
+  const instanceId = InstanceId.of(new Uint8Array(16).fill(1));
+  const former = () => ({
+    secret: new SecretBytes(new Uint8Array(32).fill(8)),
+    last: { number: 7, boot: bootOf(3) },
+    servers: [1, 2].map((byte) => ({ server: serverOf(byte), instanceId })),
+  });
+
+  it('is in status, readiness and metrics with the servers that have not answered', async () => {
+    const { report, older, metric } = await reported();
+    expect(report.readiness().report).not.toHaveProperty('formerLineageOpen');
+    await older.leaveLineage(former());
+    const unanswered = [1, 2].map((byte) => encodeSs58(serverOf(byte)));
+    const whole = { formerLineageOpen: [{ incarnation: 7, unanswered }] };
+    expect(report.readiness()).toMatchObject({ ready: true, report: whole });
+    expect(report.status()).toMatchObject({
+      ...whole,
+      explanation: expect.stringContaining('A former store key is not closed'),
+    });
+    expect(await metric('former_lineages_open')).toBe('1');
+    // A server that left the chain is asked for no key.
+    await older.noteChain((server) => !equalBytes(server, serverOf(1)), 1);
+    expect(report.readiness().report).toMatchObject({
+      formerLineageOpen: [{ unanswered: [encodeSs58(serverOf(2))] }],
+    });
+    await older.closed(former().secret, former().servers);
+    expect(report.readiness().report).not.toHaveProperty('formerLineageOpen');
+    expect(report.status()['explanation']).not.toContain('A former store key');
+    expect(await metric('former_lineages_open')).toBe('0');
+  });
+
+  it('is one line of `latchkey status`', () => {
+    expect(olderLines({ formerLineageOpen: [{ incarnation: 7, unanswered: ['5A'] }] })).toEqual([
+      '  the store key before the change by boot 7 is not closed; no answer from 5A',
+    ]);
+  });
+});
+
+describe('what made room in a full list', () => {
+  it('is counted in status, readiness and metrics', async () => {
+    const { report, older, metric } = await reported();
+    expect(report.readiness().report).not.toHaveProperty('olderDropped');
+    expect(await metric('older_dropped')).toBe('0');
+    const made = Array.from({ length: 256 }, async (_, at) => enrol({ t: 2, n: 3 }, { generation: at + 10 }));
+    await older.leave((await Promise.all(made)).map(({ generation }) => generation));
+    expect(report.status()).toMatchObject({
+      olderDropped: 1,
+      explanation: expect.stringContaining('its list of what they should erase was full'),
+    });
+    expect(await metric('older_dropped')).toBe('1');
+    expect(olderLines(report.status()).at(-1)).toContain('1 older generations or store keys were given up');
   });
 });

@@ -4,7 +4,7 @@ import { RoomTests } from '../../../scripts/mutation-tests.ts';
 
 const LONG = 600_000;
 const tests = new RoomTests(['test/unit/trust/time', 'test/unit/bytes/fixed-bytes']);
-beforeAll(() => tests.plan(['src/trust/time.ts', 'src/bytes/hex.ts']), LONG);
+beforeAll(() => tests.plan(['src/trust/time.ts', 'src/bytes/fixed-bytes.ts']), LONG);
 afterAll(() => tests.stop());
 
 /** A mutation of a file, by the line of its source and its replacement. */
@@ -26,11 +26,12 @@ it('a mutation is noticed by the test that reaches it, and the next ones are jud
   timeout: LONG,
 }, async () => {
   const ofTime = mutation('trust', 'windows.length === 0', 'false');
-  const ofHex = mutation('bytes', 'bytes?.length === byteLength', 'true');
+  const ofBytes = mutation('bytes', 'copy.length !== byteLength', 'false');
   expect(await tests.try(ofTime)).toEqual({ noticedBy: 'test/unit/trust/time.test.ts' });
   // The tests of the other file only: what failed before does not count.
-  expect(await tests.try(unchanged(ofHex))).toBe('survived');
+  expect(await tests.try(unchanged(ofBytes))).toBe('survived');
   expect(await tests.try(unchanged(ofTime))).toBe('survived');
+  expect(await tests.try(ofBytes)).toEqual({ noticedBy: 'test/unit/bytes/fixed-bytes.test.ts' });
   expect(await tests.tryOnly(ofTime, 'test/unit/trust/time.test.ts')).toEqual({
     noticedBy: 'test/unit/trust/time.test.ts',
   });

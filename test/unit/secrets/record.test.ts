@@ -6,6 +6,7 @@ import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
 import { LatchkeyError } from '../../../src/errors/latchkey-error.ts';
 import { judgeQuota, judgeReplacement } from '../../../src/secrets/judge-write.ts';
 import { compareRecords, decodeRecord, SecretRecord, signRecord } from '../../../src/secrets/record.ts';
+import { secretFormat } from '../../../src/secrets/secret-format.ts';
 import {
   decodeEntry,
   encodeEntry,
@@ -177,6 +178,17 @@ describe('an entry', () => {
     const bytes = encodeEntry(secretEntry(record, salted));
     for (const length of [0, 3, 4, 200, bytes.length - 1])
       expect(codeOf(() => decodeEntry(bytes.subarray(0, length)))).toMatch(/^SECRET_/);
+  });
+});
+
+describe('a secret in the ring', () => {
+  it('is placed by its id, ordered and kept by its record, and verified', () => {
+    const bytes = encodeEntry(secretEntry(record, salted));
+    const { expiresAtMs } = record.content;
+    expect(secretFormat.read(bytes)).toEqual({ id: record.id, order: record.order, expiresAtMs, bytes });
+    const last = bytes.length - 1;
+    const changed = Uint8Array.from(bytes, (byte, index) => (index === last ? byte ^ 1 : byte));
+    expect(codeOf(() => secretFormat.read(changed))).toBe('SECRET_VALUE_MISMATCH');
   });
 });
 

@@ -15,7 +15,8 @@ const [home, away, third] = [1, 2, 3].map((byte) => new Uint8Array(16).fill(byte
   Uint8Array,
   Uint8Array,
 ];
-const endorsement = (ppid: Uint8Array) => ({ platform: platformHash(ppid), owner: 'o', place: 'p' });
+const nameOf = (ppid: Uint8Array): string => toPrefixedHex(platformHash(ppid));
+const endorsement = (ppid: Uint8Array) => ({ platform: nameOf(ppid), owner: 'o', place: 'p' });
 
 const authority: FleetAuthority = {
   id: `0x${'0a'.repeat(16)}`,
@@ -52,7 +53,7 @@ function verdictOf(judge: () => unknown): unknown {
 describe('who gets an existing key', () => {
   const recover = (rules: PlatformRules, ppid: Uint8Array, who = account) =>
     verdictOf(() => rules.judgeRecovery({ account: who, boundTo: home, ppid }));
-  const move = { account, from: platformHash(home), to: platformHash(away) };
+  const move = { account: encodeSs58(account), from: nameOf(home), to: nameOf(away) };
   const bound = (lists: Partial<PlatformListsContent> = {}) => rulesOf({ recover: 'bound' }, lists);
   const endorsed = (lists: Partial<PlatformListsContent>) => rulesOf({ recover: 'endorsed' }, lists);
 
@@ -75,13 +76,13 @@ describe('who gets an existing key', () => {
     ],
     [
       'bound: a move from a third platform',
-      bound({ moves: [{ ...move, from: platformHash(third) }] }),
+      bound({ moves: [{ ...move, from: nameOf(third) }] }),
       away,
       'PLATFORM_REFUSED',
     ],
     [
       'bound: a move of another account',
-      bound({ moves: [{ ...move, account: other }] }),
+      bound({ moves: [{ ...move, account: encodeSs58(other) }] }),
       away,
       'PLATFORM_REFUSED',
     ],
@@ -92,7 +93,7 @@ describe('who gets an existing key', () => {
       'PLATFORM_REVOKED',
     ],
     ['bound: away from a revoked platform', bound({ moves: [move], revoked: [move.from] }), away, 'move'],
-    ['bound: its own platform, revoked', bound({ revoked: [platformHash(home)] }), home, 'PLATFORM_REVOKED'],
+    ['bound: its own platform, revoked', bound({ revoked: [nameOf(home)] }), home, 'PLATFORM_REVOKED'],
     ['endorsed: on the list', endorsed({ endorsed: [endorsement(away)] }), away, 'stays'],
     [
       'endorsed: not on the list',
@@ -103,14 +104,14 @@ describe('who gets an existing key', () => {
     ['endorsed: its own platform, not on the list', endorsed({}), home, 'PLATFORM_NOT_ENDORSED'],
     [
       'endorsed: on both lists',
-      endorsed({ endorsed: [endorsement(away)], revoked: [platformHash(away)] }),
+      endorsed({ endorsed: [endorsement(away)], revoked: [nameOf(away)] }),
       away,
       'PLATFORM_REVOKED',
     ],
     ['any: another platform', rulesOf({ recover: 'any' }), away, 'stays'],
     [
       'any: a revoked platform',
-      rulesOf({ recover: 'any' }, { revoked: [platformHash(away)] }),
+      rulesOf({ recover: 'any' }, { revoked: [nameOf(away)] }),
       away,
       'PLATFORM_REVOKED',
     ],
@@ -156,7 +157,7 @@ describe('who gets an existing key', () => {
 describe('whether a machine would get its keys back after a restart', () => {
   it.each([
     ['bound: any machine may be the right one', rulesOf({}), undefined],
-    ['bound: but no revoked one', rulesOf({}, { revoked: [platformHash(away)] }), 'PLATFORM_REVOKED'],
+    ['bound: but no revoked one', rulesOf({}, { revoked: [nameOf(away)] }), 'PLATFORM_REVOKED'],
     ['endorsed: on the list', rulesOf({ recover: 'endorsed' }, { endorsed: [endorsement(away)] }), undefined],
     ['endorsed: not on the list', rulesOf({ recover: 'endorsed' }), 'PLATFORM_NOT_ENDORSED'],
   ])('%s', (_title, rules, expected) => {
@@ -174,11 +175,7 @@ describe('who gets a new key', () => {
   const ask = (rules: PlatformRules) => verdictOf(() => rules.judgeNewKey(away));
   it.each([
     ['any: every platform', rulesOf({ clients: 'any' }), 'allowed'],
-    [
-      'any: but no revoked one',
-      rulesOf({ clients: 'any' }, { revoked: [platformHash(away)] }),
-      'PLATFORM_REVOKED',
-    ],
+    ['any: but no revoked one', rulesOf({ clients: 'any' }, { revoked: [nameOf(away)] }), 'PLATFORM_REVOKED'],
     ['endorsed: on the list', rulesOf({ clients: 'endorsed' }, { endorsed: [endorsement(away)] }), 'allowed'],
     ['endorsed: not on the list', rulesOf({ clients: 'endorsed' }), 'PLATFORM_NOT_ENDORSED'],
   ])('%s', (_title, rules, expected) => {
@@ -187,16 +184,16 @@ describe('who gets a new key', () => {
 });
 
 describe('who may hold a key', () => {
-  const onBoth = { endorsed: [endorsement(away)], revoked: [platformHash(away)] };
+  const onBoth = { endorsed: [endorsement(away)], revoked: [nameOf(away)] };
   it.each([
     ['registered: a new server', rulesOf({}), 'new', 'allowed'],
     [
       'registered: a new server, revoked',
-      rulesOf({}, { revoked: [platformHash(away)] }),
+      rulesOf({}, { revoked: [nameOf(away)] }),
       'new',
       'PLATFORM_REVOKED',
     ],
-    ['registered: a holder, revoked', rulesOf({}, { revoked: [platformHash(away)] }), 'holder', 'allowed'],
+    ['registered: a holder, revoked', rulesOf({}, { revoked: [nameOf(away)] }), 'holder', 'allowed'],
     [
       'endorsed: a new server on the list',
       rulesOf({ servers: 'endorsed' }, { endorsed: [endorsement(away)] }),

@@ -1,4 +1,4 @@
-import type { Clock } from '../time/clock.ts';
+import type { Clock } from './clock.ts';
 
 /** Why a timer's signal aborts; without a reason, every abort would make a DOMException with its own stack. */
 const STOPPED = new Error('the timer was stopped');

@@ -1,0 +1,168 @@
+import { compareBytes } from '../../bytes/concat.ts';
+import { toHex } from '../../bytes/hex.ts';
+import { emptyLedger, type Ledger, type RecordFormat, type ReplicaStore, type RingEntry } from './entry.ts';
+
+/** What is known of a stored record without reading it. */
+export interface HeldRecord {
+  /** Lower-case hex. */
+  readonly id: string;
+  readonly order: Uint8Array;
+  readonly expiresAtMs: number;
+  /** Time of the chain when it was stored here; `undefined` when that was before the last start. */
+  readonly storedAtMs: number | undefined;
+}
+
+/** How long a node may have been away for its copy to count: records are kept that long after they expire. */
+export const TOO_OLD_MS = 30 * 86_400_000;
+
+/** The records of one node, with an index in memory, and its ledger. */
+export class Holdings {
+  readonly format: RecordFormat;
+  readonly #store: ReplicaStore;
+  readonly #now: () => number;
+  readonly #index = new Map<string, HeldRecord>();
+  /** Writes of one record run one after another. */
+  readonly #writing = new Map<string, Promise<unknown>>();
+  /** By the member that says so. */
+  readonly #outlivedBy = new Map<string, ReadonlySet<string>>();
+  #ledger: Ledger;
+  #firstPurgeMs: number | undefined;
+
+  private constructor(format: RecordFormat, store: ReplicaStore, now: () => number, ledger: Ledger) {
+    this.format = format;
+    this.#store = store;
+    this.#now = now;
+    this.#ledger = ledger;
+  }
+
+  /** @param now time of the newest view of the chain, in milliseconds. */
+  static async open(format: RecordFormat, store: ReplicaStore, now: () => number): Promise<Holdings> {
+    const holdings = new Holdings(format, store, now, await store.readLedger());
+    for await (const bytes of store.entries()) holdings.#enter(format.read(bytes), undefined);
+    return holdings;
+  }
+
+  /** What is held, in no order. */
+  records(): Iterable<HeldRecord> {
+    return this.#index.values();
+  }
+
+  find(id: string): HeldRecord | undefined {
+    return this.#index.get(id);
+  }
+
+  async read(id: string): Promise<RingEntry | undefined> {
+    const bytes = await this.#store.get(id);
+    return bytes === undefined ? undefined : this.format.read(bytes);
+  }
+
+  /** Stores a record, durably, unless the present one is as new; gives what is held then. */
+  async keep(entry: RingEntry): Promise<HeldRecord> {
+    const id = toHex(entry.id);
+    return this.#alone(id, async () => {
+      const present = this.#index.get(id);
+      if (present !== undefined && compareBytes(present.order, entry.order) >= 0) return present;
+      await this.#store.put(id, entry.bytes);
+      return this.#enter(entry, this.#now());
+    });
+  }
+
+  /**
+   * As {@link keep}, for a copy of another member; one that is over and not here any more does not come back, or two
+   * members would give it to each other for ever.
+   */
+  async keepCopy(entry: RingEntry): Promise<void> {
+    const isOver = entry.expiresAtMs + TOO_OLD_MS <= this.#now();
+    if (!isOver || this.#index.has(toHex(entry.id))) await this.keep(entry);
+  }
+
+  /** Throws a record away, unless it was replaced since. */
+  async drop({ id, order }: HeldRecord): Promise<void> {
+    await this.#alone(id, async () => {
+      const present = this.#index.get(id);
+      if (present === undefined || compareBytes(present.order, order) !== 0) return;
+      await this.#store.delete(id);
+      this.#index.delete(id);
+    });
+  }
+
+  /**
+   * Throws away what expired, and was stored, so long ago that a copy which lacks it is too old to count. A tombstone
+   * goes no earlier, and so what it deleted cannot come back.
+   */
+  async purge(): Promise<void> {
+    const now = this.#now();
+    // A node knows the time again when it first hears of the chain, and not when it opens its store.
+    this.#firstPurgeMs ??= now;
+    const startedAtMs = this.#firstPurgeMs;
+    const isOver = ({ expiresAtMs, storedAtMs }: HeldRecord) =>
+      Math.max(expiresAtMs, storedAtMs ?? startedAtMs) + TOO_OLD_MS <= now;
+    const over = [...this.#index.values()].filter(isOver);
+    if (over.length === 0) return;
+    // First: a crash in between must not leave a purge that no ledger knows.
+    await this.#remember({ ...this.#ledger, purgedAtMs: now });
+    for (const record of over) await this.drop(record);
+  }
+
+  /** Notes that a member has completed a repair with this node. @param beganAtMs in the time of the chain here. */
+  async noteRepaired(account: string, beganAtMs: number): Promise<void> {
+    const repairedAtMs = { ...this.#ledger.repairedAtMs, [account]: beganAtMs };
+    await this.#remember({ ...this.#ledger, repairedAtMs });
+  }
+
+  /**
+   * Whether a member may have missed a record that was purged here, by its last repair with this node. Its own clock
+   * has no say.
+   */
+  outlived(account: string): boolean {
+    const { purgedAtMs, repairedAtMs } = this.#ledger;
+    // A repair at the very time when the record was stored may have come before it.
+    return purgedAtMs > 0 && (repairedAtMs[account] ?? 0) <= purgedAtMs - TOO_OLD_MS;
+  }
+
+  /** Notes which members another one has outlived; it may have purged what never was here. */
+  noteOutlived(by: string, accounts: readonly string[]): void {
+    this.#outlivedBy.set(by, new Set(accounts));
+  }
+
+  /** Whether the copy of a member does not count until it has caught up: this node or another one has outlived it. */
+  isTooOld(account: string): boolean {
+    return this.outlived(account) || [...this.#outlivedBy.values()].some((accounts) => accounts.has(account));
+  }
+
+  /** This node was the one that was away: what it purged, and whom it outlived, says nothing. */
+  async resign(): Promise<void> {
+    this.#outlivedBy.clear();
+    await this.#remember(emptyLedger);
+  }
+
+  /** Time of the chain. */
+  now(): number {
+    return this.#now();
+  }
+
+  #enter({ id, order, expiresAtMs }: RingEntry, storedAtMs: number | undefined): HeldRecord {
+    const held = { id: toHex(id), order, expiresAtMs, storedAtMs };
+    this.#index.set(held.id, held);
+    return held;
+  }
+
+  async #remember(ledger: Ledger): Promise<void> {
+    this.#ledger = ledger;
+    await this.#store.writeLedger(ledger);
+  }
+
+  async #alone<Result>(id: string, work: () => Promise<Result>): Promise<Result> {
+    const before = this.#writing.get(id);
+    const running = (async () => {
+      await before?.catch(() => undefined);
+      return work();
+    })();
+    this.#writing.set(id, running);
+    try {
+      return await running;
+    } finally {
+      if (this.#writing.get(id) === running) this.#writing.delete(id);
+    }
+  }
+}

@@ -1,0 +1,258 @@
+import { toHex } from '../../bytes/hex.ts';
+import { isWritten } from '../placement/configuration.ts';
+import type { RingMember } from '../placement/member.ts';
+import type { RingViews } from '../placement/views.ts';
+import type { HeldRecord, Holdings } from './holdings.ts';
+import type { Listed, NodeStatus } from './messages.ts';
+import type { Peers } from './peers.ts';
+import { digestOf, HEX_DIGITS, idBytes, isNewer, keepersOf, sharedRecords } from './sharing.ts';
+
+/** Bytes of records that one round moves at most, both directions together. */
+export const MAX_ROUND_BYTES = 16 * 1024 * 1024;
+/** Ids that one request asks for. */
+const MAX_FETCHED = 64;
+
+/** Where a member and this node differ. */
+interface Difference {
+  readonly member: RingMember;
+  /** The newest view that the member took part in when it began to answer. */
+  readonly adopted: number;
+  /** The newest view for which the member is complete. */
+  readonly complete: number;
+  /** Whether the member has outlived this node. */
+  readonly tooOld: boolean;
+  readonly theirs: readonly Listed[];
+  /** Records that the member lacks, or of which it has older ones. */
+  readonly owed: readonly string[];
+  readonly lacking: readonly string[];
+}
+
+/** What both have where their digests differ, and what the member said of itself first. */
+interface Comparison {
+  readonly theirs: readonly Listed[];
+  readonly ours: readonly string[];
+  readonly status: NodeStatus;
+}
+
+/**
+ * Compares the records of this node with those of its neighbours, and moves what differs, both ways. Every round looks
+ * at the present state, so a round that fails is made up for by the next one.
+ */
+export class Repair {
+  readonly #account: string;
+  readonly #views: RingViews;
+  readonly #holdings: Holdings;
+  readonly #peers: Peers;
+  #complete: number;
+  #budget = 0;
+  #fresh = false;
+  /** Records that may have been purged elsewhere, by the last round. */
+  #forgotten = new Map<string, HeldRecord>();
+
+  constructor(parts: {
+    /** This node, lower-case hex. */
+    readonly account: string;
+    readonly views: RingViews;
+    readonly holdings: Holdings;
+    readonly peers: Peers;
+    /** Block of the view for which the records on the disk are complete; -1 for a node that joins. */
+    readonly complete: number;
+  }) {
+    this.#account = parts.account;
+    this.#views = parts.views;
+    this.#holdings = parts.holdings;
+    this.#peers = parts.peers;
+    this.#complete = parts.complete;
+  }
+
+  /** Block of the newest view for which this node has all records of its ranges. */
+  get complete(): number {
+    return this.#complete;
+  }
+
+  /** Whether it has asked enough neighbours since its start to know which copies do not count. */
+  get isFresh(): boolean {
+    return this.#fresh;
+  }
+
+  /**
+   * One round with all neighbours.
+   * @returns whether every neighbour that answered has the same records now.
+   */
+  async round(): Promise<boolean> {
+    this.#budget = MAX_ROUND_BYTES;
+    const { current } = this.#views;
+    const target = this.#views.next ?? current;
+    const differences = await this.#compareAll();
+    const sources = namesOf(differences.filter(({ adopted }) => adopted >= target.block));
+    // All have to be heard before anything is taken from one: its copy may be too old, as the others know.
+    if (!this.#fresh && !this.#views.isComplete(sources)) return false;
+    this.#fresh = true;
+    await this.#stepDown(differences);
+    const same: Difference[] = [];
+    for (const difference of differences) if (await this.#settle(difference)) same.push(difference);
+    await this.#dropForgotten(differences);
+    await this.#holdings.purge();
+    await this.#dropForeign();
+    const equal = namesOf(same.filter(({ adopted }) => adopted >= target.block));
+    // Another view now: the sources were not asked for the sets that it needs.
+    if (this.#views.current === current) this.#noteComplete(equal, target.block);
+    return same.length === differences.length;
+  }
+
+  /** Whether the members that stay have all that this node holds, so that it may leave. */
+  async handOver(): Promise<boolean> {
+    const isEqual = await this.round();
+    return isEqual && this.#views.next === undefined;
+  }
+
+  async #compareAll(): Promise<readonly Difference[]> {
+    const without = this.#peers.absent();
+    const differences: Difference[] = [];
+    for (const member of this.#views.neighbours(without.size)) {
+      const difference = await this.#compare(member, without);
+      if (difference !== undefined) differences.push(difference);
+    }
+    return differences;
+  }
+
+  async #compare(member: RingMember, without: ReadonlySet<string>): Promise<Difference | undefined> {
+    const found = await this.#listBelow(member, '', [...without]);
+    if (found === undefined) return undefined;
+    const { theirs, ours, status } = found;
+    const names = new Map(theirs);
+    return {
+      member,
+      adopted: status.adopted,
+      complete: status.complete,
+      tooOld: status.tooOld.includes(this.#account),
+      theirs,
+      owed: ours.filter((id) => isOlder(names.get(id), this.#holdings.find(id))),
+      lacking: ours.filter((id) => !names.has(id)),
+    };
+  }
+
+  /** When nearly all neighbours have outlived this node, it is the one that was away. */
+  async #stepDown(differences: readonly Difference[]): Promise<void> {
+    if (this.#views.isComplete(namesOf(differences.filter(({ tooOld }) => tooOld))))
+      await this.#holdings.resign();
+  }
+
+  /** What a member has below a prefix, where it differs from what this node has there. */
+  async #listBelow(
+    member: RingMember,
+    prefix: string,
+    without: readonly string[],
+  ): Promise<Comparison | undefined> {
+    const accounts = [toHex(member.account), this.#account] as const;
+    const records = sharedRecords(this.#holdings, this.#views, { accounts, prefix, without });
+    const digest = digestOf(records);
+    const answer = await this.#peers.askWithStatus(member, { kind: 'compare', prefix, digest, without });
+    if (answer === undefined) return undefined;
+    const { message: reply, status } = answer;
+    if (reply.kind === 'same') return { theirs: [], ours: [], status };
+    if (reply.kind === 'list') return { theirs: reply.listed, ours: records.map(({ id }) => id), status };
+    if (reply.kind !== 'split') return undefined;
+    const [theirs, ours]: [Listed[], string[]] = [[], []];
+    for (const [index, digit] of HEX_DIGITS.entries()) {
+      const below = `${prefix}${digit}`;
+      if (digestOf(records.filter(({ id }) => id.startsWith(below))) === reply.digests[index]) continue;
+      const part = await this.#listBelow(member, below, without);
+      if (part === undefined) return undefined;
+      theirs.push(...part.theirs);
+      ours.push(...part.ours);
+    }
+    return { theirs, ours, status };
+  }
+
+  /** Moves what differs, within the budget of the round. @returns whether nothing differs any more. */
+  async #settle({ member, tooOld, theirs, owed, lacking }: Difference): Promise<boolean> {
+    const isOld = this.#holdings.isTooOld(toHex(member.account));
+    const isWanted = ([id, order]: Listed) => {
+      const held = this.#holdings.find(id);
+      return isNewer(order, held) && !(isOld && held === undefined);
+    };
+    if (
+      !(await this.#fetch(
+        member,
+        theirs.filter(isWanted).map(([id]) => id),
+      ))
+    )
+      return false;
+    // What it lacks because it purged it is dropped here first, or this node would bring it back.
+    if (!(await this.#push(member, tooOld ? owed.filter((id) => !lacking.includes(id)) : owed))) return false;
+    if (tooOld && lacking.length > 0) return false;
+    return (await this.#peers.ask(member, { kind: 'repaired' }))?.kind === 'done';
+  }
+
+  async #fetch(member: RingMember, wanted: readonly string[]): Promise<boolean> {
+    for (let left = [...wanted]; left.length > 0; ) {
+      if (this.#budget <= 0) return false;
+      const reply = await this.#peers.ask(member, { kind: 'fetch', ids: left.slice(0, MAX_FETCHED) });
+      if (reply?.kind !== 'records' || reply.records.length === 0) return false;
+      for (const bytes of reply.records) {
+        const entry = this.#holdings.format.read(bytes);
+        await this.#holdings.keepCopy(entry);
+        this.#budget -= bytes.length;
+        left = left.filter((id) => id !== toHex(entry.id));
+      }
+    }
+    return true;
+  }
+
+  async #push(member: RingMember, owed: readonly string[]): Promise<boolean> {
+    for (const id of owed) {
+      if (this.#budget <= 0) return false;
+      const entry = await this.#holdings.read(id);
+      if (entry === undefined) continue;
+      const reply = await this.#peers.ask(member, { kind: 'push', records: [entry.bytes] });
+      if (reply?.kind !== 'done') return false;
+      this.#budget -= entry.bytes.length;
+    }
+    return true;
+  }
+
+  /**
+   * Drops what was purged while this node was away: some neighbour has outlived it, and a write quorum of complete
+   * holders did not have the record in two rounds. What was acknowledged cannot be missing there; what is being written
+   * is there by the second round.
+   */
+  async #dropForgotten(differences: readonly Difference[]): Promise<void> {
+    const lacked = new Map<string, Set<string>>();
+    if (differences.some(({ tooOld }) => tooOld)) {
+      const complete = differences.filter((difference) => difference.complete >= this.#views.current.block);
+      for (const { member, lacking } of complete)
+        for (const id of lacking) lacked.set(id, (lacked.get(id) ?? new Set()).add(toHex(member.account)));
+    }
+    const before = this.#forgotten;
+    this.#forgotten = new Map();
+    for (const [id, accounts] of lacked) {
+      const held = this.#holdings.find(id);
+      if (held === undefined || !isWritten(this.#views.configurationOf(idBytes(id)), accounts)) continue;
+      if (before.get(id) === held) await this.#holdings.drop(held);
+      else this.#forgotten.set(id, held);
+    }
+  }
+
+  /** Drops copies that others keep, when no change is under way. */
+  async #dropForeign(): Promise<void> {
+    if (this.#views.next !== undefined || this.#complete < this.#views.current.block) return;
+    const without = this.#peers.absent();
+    for (const held of [...this.#holdings.records()])
+      if (!keepersOf(this.#views, idBytes(held.id), without).has(this.#account))
+        await this.#holdings.drop(held);
+  }
+
+  #noteComplete(sources: ReadonlySet<string>, block: number): void {
+    if (block <= this.#complete || !this.#views.isComplete(sources)) return;
+    this.#complete = block;
+    this.#views.noteComplete(this.#account, block);
+  }
+}
+
+const namesOf = (differences: readonly Difference[]): ReadonlySet<string> =>
+  new Set(differences.map(({ member }) => toHex(member.account)));
+
+/** Whether what another member lists, or does not list, is older than what is held. */
+const isOlder = (order: string | undefined, held: HeldRecord | undefined): boolean =>
+  held !== undefined && (order === undefined || toHex(held.order) > order);

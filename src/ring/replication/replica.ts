@@ -1,0 +1,138 @@
+import { compareBytes } from '../../bytes/concat.ts';
+import { toHex } from '../../bytes/hex.ts';
+import { type Configuration, sameConfiguration } from '../placement/configuration.ts';
+import type { RingViews } from '../placement/views.ts';
+import type { Holdings } from './holdings.ts';
+import type { FromNode, NodeStatus, RingReply, RingRequest } from './messages.ts';
+import { digestOf, HEX_DIGITS, idBytes, listed, sharedRecords } from './sharing.ts';
+
+/** Records that one answer lists; more are compared by digests of longer prefixes. */
+export const MAX_LISTED = 64;
+/** Bytes of records that one answer carries; the asker asks again for the rest. */
+export const MAX_ANSWER_BYTES = 1024 * 1024;
+
+const NOT_READY: RingReply = { kind: 'refused', code: 'RING_NOT_READY' };
+const NO_HOLDER: RingReply = { kind: 'refused', code: 'RING_OTHER_CONFIGURATION' };
+
+/** One node as the others see it: answers what they ask. */
+export class Replica {
+  readonly #account: string;
+  readonly #views: RingViews;
+  readonly #holdings: Holdings;
+  readonly #status: () => NodeStatus;
+  readonly #isFresh: () => boolean;
+  /** When members began the repairs that are under way, by account. */
+  readonly #began = new Map<string, number>();
+
+  /** @param parts.account this node, lower-case hex. */
+  constructor(parts: {
+    readonly account: string;
+    readonly views: RingViews;
+    readonly holdings: Holdings;
+    readonly status: () => NodeStatus;
+    /** Whether it has asked enough neighbours since its start to know which copies do not count. */
+    readonly isFresh: () => boolean;
+  }) {
+    this.#account = parts.account;
+    this.#views = parts.views;
+    this.#holdings = parts.holdings;
+    this.#status = parts.status;
+    this.#isFresh = parts.isFresh;
+  }
+
+  /**
+   * Answers a request.
+   * @param from the member that the channel proves, lower-case hex.
+   */
+  async answer(from: string, { status, message }: FromNode<RingRequest>): Promise<FromNode<RingReply>> {
+    const reply = await this.#reply(from, status, message);
+    return { status: this.#status(), message: reply };
+  }
+
+  async #reply(from: string, status: NodeStatus, request: RingRequest): Promise<RingReply> {
+    if (!this.#views.isMember(from)) return { kind: 'refused', code: 'RING_NOT_MEMBER' };
+    this.#views.noteComplete(from, status.complete);
+    // Its own ledger is newer than what it said to itself.
+    if (from !== this.#account) this.#holdings.noteOutlived(from, status.tooOld);
+    switch (request.kind) {
+      case 'store':
+        return this.#store(request.configuration, request.bytes);
+      case 'read':
+        return this.#read(from, request.configuration, request.id);
+      case 'compare':
+        return this.#compare(from, request);
+      case 'fetch':
+        return this.#fetch(request.ids);
+      case 'push':
+        return this.#isFresh() ? this.#push(from, request.records) : NOT_READY;
+      case 'repaired':
+        return this.#repaired(from);
+    }
+  }
+
+  async #store(configuration: Configuration, bytes: Uint8Array): Promise<RingReply> {
+    const entry = this.#holdings.format.read(bytes);
+    if (!this.#isMine(configuration, entry.id)) return NO_HOLDER;
+    const held = await this.#holdings.keep(entry);
+    // The set may have changed during the write, and then others count on this node not to serve the old one.
+    if (!this.#isMine(configuration, entry.id)) return NO_HOLDER;
+    if (compareBytes(held.order, entry.order) === 0) return { kind: 'stored' };
+    const present = await this.#holdings.read(held.id);
+    return present === undefined ? NO_HOLDER : { kind: 'superseded', bytes: present.bytes };
+  }
+
+  async #read(from: string, configuration: Configuration, id: string): Promise<RingReply> {
+    // It would count its own copy, which may have what was deleted and purged while it was away.
+    if (from !== this.#account && this.#holdings.isTooOld(from)) return NOT_READY;
+    const entry = await this.#holdings.read(id);
+    if (!this.#isMine(configuration, idBytes(id))) return NO_HOLDER;
+    return { kind: 'record', bytes: entry?.bytes };
+  }
+
+  #isMine(configuration: Configuration, id: Uint8Array): boolean {
+    const own = this.#views.configurationOf(id);
+    return own.flat().includes(this.#account) && sameConfiguration(own, configuration);
+  }
+
+  #compare(from: string, request: Extract<RingRequest, { kind: 'compare' }>): RingReply {
+    const { prefix, without } = request;
+    if (prefix === '') this.#began.set(from, this.#holdings.now());
+    const shared = { accounts: [from, this.#account] as const, without };
+    const records = sharedRecords(this.#holdings, this.#views, { ...shared, prefix });
+    if (digestOf(records) === request.digest) return { kind: 'same' };
+    if (records.length <= MAX_LISTED) return { kind: 'list', listed: listed(records) };
+    const below = (digit: string) => records.filter(({ id }) => id.startsWith(`${prefix}${digit}`));
+    return { kind: 'split', digests: HEX_DIGITS.map((digit) => digestOf(below(digit))) };
+  }
+
+  async #fetch(ids: readonly string[]): Promise<RingReply> {
+    const records: Uint8Array[] = [];
+    let bytes = 0;
+    for (const id of ids) {
+      if (bytes >= MAX_ANSWER_BYTES) break;
+      const entry = await this.#holdings.read(id);
+      if (entry === undefined) continue;
+      records.push(entry.bytes);
+      bytes += entry.bytes.length;
+    }
+    return { kind: 'records', records };
+  }
+
+  async #push(from: string, records: readonly Uint8Array[]): Promise<RingReply> {
+    for (const bytes of records) {
+      const entry = this.#holdings.format.read(bytes);
+      const id = toHex(entry.id);
+      // A copy that may have missed a purge brings nothing that is not here; what is here it may replace by newer.
+      if (this.#holdings.find(id) === undefined && this.#holdings.isTooOld(from)) continue;
+      await this.#holdings.keepCopy(entry);
+    }
+    return { kind: 'done' };
+  }
+
+  async #repaired(from: string): Promise<RingReply> {
+    const began = this.#began.get(from);
+    if (began !== undefined) await this.#holdings.noteRepaired(from, began);
+    this.#began.delete(from);
+    return { kind: 'done' };
+  }
+}
