@@ -122,12 +122,12 @@ describe('fleet watch', () => {
     await watch.refresh(stopped);
     const early = watch.platforms('granting');
     expect([early.isRevoked(bad), early.endorsementOf(good)]).toEqual([true, undefined]);
-    expect(early.allowsMove({ account, from: good, to: other })).toBe(false);
+    expect(early.allowsMove(account, good, other)).toBe(false);
     await clock.advance(DELAY_MS);
     const lists = watch.platforms('granting');
     expect(lists.endorsementOf(good)).toMatchObject({ owner: 'Example', place: 'rack 1' });
     expect(lists.endorsementOf(bad)).toBeUndefined();
-    expect(lists.allowsMove({ account, from: good, to: other })).toBe(true);
+    expect(lists.allowsMove(account, good, other)).toBe(true);
     expect(watch.platforms('granting')).toBe(lists);
   });
 
