@@ -1,6 +1,6 @@
 // One Vitest that runs the tests of a room again and again, each time with one source file replaced. `mutate.ts` starts it
 // as a process of its own, because a mutation may make a loop that does not end, and talks to it by messages.
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createVitest, type TestSpecification, type Vitest } from 'vitest/node';
@@ -45,11 +45,6 @@ export interface Verdict {
   /** Why the run says nothing. */
   readonly fault?: string;
 }
-
-const folder = mkdtempSync(join(tmpdir(), 'mutate-'));
-const reachLog = join(folder, 'reach.tsv');
-process.env[REACH_LOG] = reachLog;
-process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
 
 /** The replaced files, and how often the tests loaded one of them. */
 const changes = { texts: new Map<string, string>(), loads: 0 };
@@ -127,12 +122,17 @@ class MutationRunner {
   }
 
   async #makePlan(sources: readonly Change[]): Promise<Verdict> {
+    const folder = mkdtempSync(join(tmpdir(), 'mutate-'));
+    const reachLog = join(folder, 'reach.tsv');
+    process.env[REACH_LOG] = reachLog;
     const verdict = await this.#with(sources, () => this.#run(this.#tests));
     await pool.restart();
+    const lines = existsSync(reachLog) ? readFileSync(reachLog, 'utf8').split('\n') : [];
+    rmSync(folder, { recursive: true });
     if (verdict.failed !== undefined || verdict.fault !== undefined) return verdict;
     const durations = Object.fromEntries(this.#durations);
     const reached: Record<string, string[]> = {};
-    for (const line of new Set(readFileSync(reachLog, 'utf8').split('\n'))) {
+    for (const line of new Set(lines)) {
       const [place = '', test = ''] = line.split('\t');
       if (place !== '') reached[place] = [...(reached[place] ?? []), test];
     }
