@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { toHex } from '../../../src/bytes/hex.ts';
+import { toHex, toPrefixedHex } from '../../../src/bytes/hex.ts';
+import { Ed25519Signer } from '../../../src/crypto/ed25519.ts';
 import { trustHash } from '../../../src/trust/trust-hash.ts';
 import { parseTrustSection, platformPolicyOf, type TrustSection } from '../../../src/trust/trust-section.ts';
 
@@ -46,5 +47,15 @@ describe('trust.platforms', () => {
     const servers = (more: object) => platformPolicyOf({ ...parse(), platforms, ...more }).servers;
     expect(servers({ authority: {} })).toBe('endorsed');
     expect(servers({ authority: undefined })).toBe('registered');
+  });
+
+  it('takes endorsed where there is an authority, and fills it in for servers', () => {
+    const keys = [1, 2].map((fill) =>
+      toPrefixedHex(new Ed25519Signer(new Uint8Array(32).fill(fill)).publicKey),
+    );
+    const authority = { id: `0x${'0a'.repeat(16)}`, threshold: 2, keys };
+    const section = parseTrustSection({ chain, authority, platforms: { recover: 'endorsed' } });
+    expect(section.platforms).toEqual({ recover: 'endorsed', servers: 'endorsed', clients: 'any' });
+    expect(hashOf(parseTrustSection(section))).toBe(hashOf(section));
   });
 });
