@@ -36,8 +36,6 @@ import { UnreachableSince } from './unreachable-since.ts';
 /** Cap on the doublings of the patience with a server that says again and again that its memory is gone. */
 const MAX_FORGETFUL_DOUBLINGS = 3;
 
-const NOT_SHOWN = 'too few key servers have shown the mark of this instance';
-
 type FencedState = Extract<NodeState, { name: 'fenced' }>;
 
 /** Options of healing. */
@@ -94,7 +92,7 @@ export class Healer {
     const pace = this.#pace;
     const making = { tools, log, options, pace, erasure: this.#erasure, suspected: this.#suspected };
     this.#maker = new GenerationMaker(making, node);
-    this.#holder = new Holder({ tools, log, maker: this.#maker, pace }, node);
+    this.#holder = new Holder({ tools, log, options, maker: this.#maker, pace }, node);
     this.#drains = new DrainNotices(options.patienceMs);
     this.#forgetful = new RepeatedClaims({ ...options, maxDoublings: MAX_FORGETFUL_DOUBLINGS });
   }
@@ -114,7 +112,9 @@ export class Healer {
     if (!hold.holds && (await this.#holder.bySlots(snapshot, signal))) return await this.#begin();
     await this.#missingKeys.learn(snapshot, signal);
     if (!hold.holds) {
-      return (await this.#takeHold(snapshot, signal)) ? await this.#begin() : this.#unclaimed(NOT_SHOWN);
+      return (await this.#takeHold(snapshot, signal))
+        ? await this.#begin()
+        : this.#unclaimed(this.#holder.failures.reason);
     }
     const begun = this.#mayWrite ? undefined : await this.#begin();
     if (begun !== undefined && this.#mayWrite) return begun;
@@ -173,7 +173,8 @@ export class Healer {
 
   #opened(): Extract<NodeState, { name: 'open' }> {
     const slots = this.#node.book.slots().map(({ slot: { server, slotId } }): SlotReport => {
-      const standing = this.#missingKeys.unknown.get(toHex(slotId)) ?? 'asked';
+      const failure = this.#missingKeys.unknown.get(toHex(slotId)) ?? this.#holder.failures.of(slotId);
+      const standing = failure ?? 'asked';
       return { server, endpoint: undefined, standing };
     });
     return { name: 'open', slots };
@@ -182,6 +183,17 @@ export class Healer {
   /** Something changed for the better: the next tick may try at once. */
   hurry(): void {
     this.#pace.hurry();
+    this.#holder.hurry();
+  }
+
+  /** Whether the store may be closed: by what servers prove now, it can be opened again. Not while the chain is away. */
+  async mayClose(signal: AbortSignal): Promise<boolean> {
+    try {
+      const snapshot = await orAborted(this.#parts.chain.snapshot(), signal);
+      return await this.#holder.mayClose(snapshot, signal);
+    } catch {
+      return signal.aborted;
+    }
   }
 
   /**

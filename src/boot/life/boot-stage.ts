@@ -1,5 +1,6 @@
 import type { AccountId } from '../../bytes/fixed-bytes.ts';
 import type { FileSystem } from '../../disk/file-system.ts';
+import type { Head } from '../../lineage/head.ts';
 import type { StoreObserver } from '../../store/api/health.ts';
 import type { FlooredClock } from '../../time/clock.ts';
 import type { Healer, HealerParts } from '../heal/healer.ts';
@@ -37,6 +38,8 @@ export interface BootStage {
   readonly folder: NodeFolder;
   /** Aborted when the guardian is closed. */
   readonly stopped: AbortSignal;
+  /** The newest head that refused a store of this process after it was opened. */
+  readonly refusedBy: () => Head | undefined;
   /** Says how far the boot is. */
   readonly report: (state: NodeState) => void;
   /** One check of all slots by a healer; a failure is reported, not thrown. Returns the state after the check. */
