@@ -56,6 +56,7 @@ trust:
     tcbGraceMs: 2592000000            # 30 days: recovery with a TCB that has just become out of date
     collateralGraceMs: 0              # how long collateral that has run out may still be used
     maxTimeJumpMs: 86400000           # how far the time of the key servers may be ahead of chain and own clock
+  # fencing: { leaseMs: 60000 }       # stop writing without word from the key servers; a restart takes as much longer
   acceptedTrustHashes: []
 
 limits:

@@ -56,6 +56,11 @@ const freshnessSchema = z.strictObject({
   maxTimeJumpMs: milliseconds(MINUTE_MS, 365 * DAY_MS).default(DAY_MS),
 });
 
+const fencingSchema = z.strictObject({
+  /** How long a node may write without word from its key servers. */
+  leaseMs: milliseconds(10 * SECOND_MS, 60 * MINUTE_MS),
+});
+
 /** The schema of the trust section in the configuration; unknown keys are refused, defaults are filled in. */
 export const trustSectionSchema = z
   .strictObject({
@@ -67,6 +72,8 @@ export const trustSectionSchema = z
     minimumThreshold: z.int().min(1).max(16).default(2),
     bootstrap: z.boolean().default(false),
     freshness: freshnessSchema.prefault({}),
+    // Without a default: a section without it keeps the hash that it had before there were leases.
+    fencing: fencingSchema.optional(),
     acceptedTrustHashes: hexSet(48, 64).default([]),
   })
   .refine((section) => section.minimumThreshold > 1 || section.bootstrap, {

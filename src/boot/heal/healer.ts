@@ -7,6 +7,7 @@ import type { Incarnation } from '../../lineage/incarnation.ts';
 import type { Log } from '../../observe/log.ts';
 import { orAborted } from '../../time/or-aborted.ts';
 import { overtakenReason } from '../node/account-hold.ts';
+import { notRenewed } from '../node/fenced-store.ts';
 import type { FencedCause, NodeState, SlotReport } from '../node/node-state.ts';
 import type { OpenNode } from '../node/open-node.ts';
 import { type Enrolment, type EnrolmentTools, shortfall } from '../obtain/enrolment.ts';
@@ -27,6 +28,7 @@ import {
   isLive,
   lostSlots,
   newestOf,
+  renewAtOlder,
   type SlotCheck,
 } from './slot-check.ts';
 import { contradicted, SuspectedServers } from './suspected-servers.ts';
@@ -81,6 +83,8 @@ export class Healer {
   #shortBecause: string | undefined;
   #fenced: FencedState | undefined;
   #overtakenBefore: Incarnation | undefined;
+  /** Why this boot, which holds, has not written its first record yet. */
+  #notBegun: string | undefined;
 
   constructor(parts: HealerParts, node: OpenNode) {
     const { tools, log, options } = parts;
@@ -116,10 +120,11 @@ export class Healer {
         ? await this.#begin()
         : this.#unclaimed(this.#holder.failures.reason);
     }
-    const begun = this.#mayWrite ? undefined : await this.#begin();
-    if (begun !== undefined && this.#mayWrite) return begun;
     let check = await this.#check(snapshot, signal);
     if (this.#isOvertaken) return this.#fence();
+    this.#notBegun = undefined;
+    const begun = this.#mayWrite ? undefined : await this.#begin();
+    if (begun !== undefined && this.#mayWrite) return begun;
     this.#erasure.run(snapshot, this.#shownBy(check), signal);
     const quorum = this.#maker.quorumOf(snapshot);
     if (quorum === undefined)
@@ -163,8 +168,8 @@ export class Healer {
   }
 
   async #begin(): Promise<NodeState> {
-    const notWritten = await this.#holder.begin(this.#live);
-    return notWritten === undefined ? this.#opened() : this.#unclaimed(notWritten);
+    this.#notBegun = await this.#holder.begin(this.#live);
+    return this.#notBegun === undefined ? this.#opened() : this.#unclaimed(this.#notBegun);
   }
 
   #unclaimed(reason: string): NodeState {
@@ -184,6 +189,11 @@ export class Healer {
   hurry(): void {
     this.#pace.hurry();
     this.#holder.hurry();
+  }
+
+  /** How long this boot waits for the lease of an earlier instance, in milliseconds; 0 when it does not. */
+  get leaseWaitMs(): number {
+    return this.#holder.leaseWaitMs;
   }
 
   /** Whether the store may be closed: by what servers prove now, it can be opened again. Not while the chain is away. */
@@ -208,7 +218,10 @@ export class Healer {
   async #check(snapshot: ChainSnapshot, signal: AbortSignal): Promise<SlotCheck> {
     const { tools } = this.#parts;
     const known = { live: this.#live, unknown: this.#missingKeys.unknown };
-    const check = await checkSlots(tools.client, this.#node, snapshot, known, signal);
+    const [check] = await Promise.all([
+      checkSlots(tools.client, this.#node, snapshot, known, signal),
+      renewAtOlder(tools.client, this.#node, snapshot, signal),
+    ]);
     // The newer instance may depend on the slots that this instance would give up.
     if (this.#isOvertaken) return check;
     const isNoted = await this.#node.book.note(confirmations(check), lostSlots(check));
@@ -335,7 +348,9 @@ export class Healer {
   #state(check: SlotCheck, reason: string): NodeState {
     const newest = this.#node.book.newest;
     const slots = newestOf(this.#node, check).map(({ report }) => report);
-    if (!this.#mayWrite) return { name: 'unclaimed', reason: 'the first record was not written', slots };
+    const { lease } = this.#node.store;
+    if (this.#notBegun !== undefined) return { name: 'unclaimed', reason: this.#notBegun, slots };
+    if (lease?.isValid === false) return { name: 'unclaimed', reason: notRenewed(lease), slots };
     if (newest === undefined) return { name: 'unbacked', reason, slots };
     const { t, n, generation } = newest;
     if (this.#isBacked && !slots.some((report) => isDraining({ report }))) this.#shortBecause = undefined;

@@ -6,6 +6,7 @@ import type { Generation, Slot } from '../../keyslots/keyslot-file.ts';
 import type { Log } from '../../observe/log.ts';
 import { LAST_NUMBER } from '../node/account-hold.ts';
 import { bootRecord } from '../node/boot-record.ts';
+import { notRenewed } from '../node/fenced-store.ts';
 import type { OpenNode } from '../node/open-node.ts';
 import type { EnrolmentTools } from '../obtain/enrolment.ts';
 import { AttemptPace } from './attempt-pace.ts';
@@ -37,6 +38,8 @@ export class Holder {
   readonly #node: OpenNode;
   /** Whether all servers were asked for the newest head that an operator has accepted to lose. */
   #hasAskedAll = false;
+  /** When this boot held first, by the clock of the lease. */
+  #heldAtMs: number | undefined;
   /** When the next look for lost slots may be made. */
   readonly #looks: AttemptPace;
   /** Why servers did not help in the last attempt. */
@@ -122,6 +125,10 @@ export class Holder {
   async begin(live: number): Promise<string | undefined> {
     const { hold, sealed, store, book } = this.#node;
     hold.requireCurrent();
+    const { lease } = store;
+    this.#heldAtMs ??= lease?.nowMs();
+    if (this.leaseWaitMs > 0) return 'an earlier instance may write until its lease has run out';
+    if (lease?.isValid === false) return notRenewed(lease);
     try {
       await sealed.batch([bootRecord(hold.incarnation)]);
     } catch (error) {
@@ -163,6 +170,13 @@ export class Holder {
   get #generations(): readonly Generation[] {
     const { minimumThreshold } = this.#parts.options;
     return (this.#node.book.file?.generations ?? []).filter(({ t }) => t >= minimumThreshold);
+  }
+
+  /** How long this boot, which holds, still waits for the lease of an earlier instance, in milliseconds. */
+  get leaseWaitMs(): number {
+    const { lease } = this.#node.store;
+    if (lease === undefined || this.#heldAtMs === undefined) return 0;
+    return Math.max(0, this.#heldAtMs + lease.leaseMs - lease.nowMs());
   }
 
   #targets({ servers }: ChainSnapshot): readonly HoldTarget[] {

@@ -17,6 +17,8 @@ export interface GuardianParts extends HealerParts {
   readonly clockToleranceMs: number;
   /** How far the time of the key servers may be ahead of the chain's and the own. */
   readonly maxTimeJumpMs: number;
+  /** How long a node may write without word from its key servers; `undefined` without a lease. */
+  readonly leaseMs?: number | undefined;
   /** Between two ticks of healing; moved by jitter. */
   readonly intervalMs: number;
   /** When given, this node never becomes a new one. */

@@ -13,6 +13,9 @@ import { reopenNode } from './reopen-node.ts';
 import { type NodeBackup, type RestoredNode, restoreNode } from './restore-node.ts';
 import { RotationFailed, rotateNode } from './rotate-store-key.ts';
 
+/** A lease is renewed so often while it lasts: one slow look must not end it. */
+const LEASE_PARTS = 4;
+
 /**
  * Brings a node's store from power-on to backed and keeps it there. It never gives up, and never discards, renames or
  * replaces a store.
@@ -115,7 +118,8 @@ export class Guardian {
         const isOver = await this.#holdOnce(healer);
         if (node.store.isReleased) return node;
         if (isOver || attempt >= attempts) return undefined;
-        await this.#restUntilNudged(waitMs - retryMinMs);
+        const leaseMs = healer.leaseWaitMs;
+        await this.#restUntilNudged((leaseMs > 0 ? Math.min(leaseMs, retryMaxMs) : waitMs) - retryMinMs);
         waitMs = Math.min(waitMs * 2, retryMaxMs);
       }
       return undefined;
@@ -161,12 +165,13 @@ export class Guardian {
     if (node === undefined) throw new TypeError('heal() needs an open node');
     const first = this.#healer ?? new Healer(this.#parts, node);
     this.#healer = first;
+    const { intervalMs, leaseMs = Number.POSITIVE_INFINITY } = this.#parts;
     // A rotation of the store key replaces it.
     const healerNow = (): Healer => this.#healer ?? first;
     while (!this.#stop.signal.aborted) {
       this.#nudged = false;
       await this.#inTurn(() => this.#tick(healerNow()));
-      await this.#restUntilNudged(this.#parts.intervalMs);
+      await this.#restUntilNudged(Math.min(intervalMs, leaseMs / LEASE_PARTS));
     }
   }
 

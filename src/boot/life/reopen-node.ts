@@ -15,7 +15,7 @@ import type { OpenNode } from '../node/open-node.ts';
 import { RollbackCheck } from '../node/rollback-check.ts';
 import { provenPart } from '../obtain/proven-part.ts';
 import { type RecoveredKey, recoverStoreKey } from '../obtain/recovery.ts';
-import { assembleNode, bookOf, openStoreOf } from './assemble-node.ts';
+import { assembleNode, bookOf, leaseOf, openStoreOf } from './assemble-node.ts';
 import type { BootStage, GuardianParts } from './boot-stage.ts';
 
 /**
@@ -118,7 +118,8 @@ async function takeOver(
   const hold = new AccountHold(lineage, bootRandom(parts.tools.random), rollback.lastWriter, rollback);
   for (const state of states) hold.observe(state);
   const proven = provenPart(file, storeKey);
-  const node = await assembleNode({ store, storeKey, identity, hold, rollback }, (leave) =>
+  const lease = leaseOf(parts, false);
+  const node = await assembleNode({ store, storeKey, identity, hold, rollback, lease }, (leave) =>
     bookOf(parts, folder.path, { storeKey, leave }, proven),
   );
   for (const [slotId, key] of recovered.serverKeys) {

@@ -26,7 +26,7 @@ export type FencedCause = 'newer-instance' | 'key-unknown';
  * | fresh | being made | first boot: asks servers for its first slots |
  * | locked | closed, untouched | has k of t slots; keeps trying |
  * | unbacked | open | no server holds a slot: a restart now loses the store |
- * | unclaimed | open, not served | opened by its peers; this instance does not hold its account yet |
+ * | unclaimed | open, takes no writes | this instance does not hold its account yet, or its lease is not renewed |
  * | open | open | holds its account; slots not looked at yet |
  * | degraded | open | fewer than n slots live; being healed |
  * | backed | open | n slots confirmed and live |
@@ -161,7 +161,7 @@ function explainUnclaimed({ cause }: Extract<NodeState, { name: 'unclaimed' }>):
     return `The store on this disk is older than what a key server remembers, so it is neither written nor served. It stays open as long as too few key servers prove that they hold its slots. ${key}. Bring key servers back: then the node closes the store, and the newest disk can be put back.`;
   }
   const advice = cause === undefined ? '' : ` ${adviceOn(cause)}`;
-  return `The store is open and not served yet. The node goes on by itself once t of its key servers have shown the mark of this instance; help it by bringing key servers back. ${key}, and makes new slots for it.${advice}`;
+  return `The store is open and takes no writes. The node goes on by itself once enough of its key servers have shown the mark of this instance; help it by bringing key servers back. ${key}, and makes new slots for it.${advice}`;
 }
 
 function explainDegraded({ live, t, reason }: Extract<NodeState, { name: 'degraded' | 'backed' }>): string {

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { Holder, type HolderParts } from '../../../src/boot/heal/holder.ts';
 import { AccountHold, LAST_NUMBER } from '../../../src/boot/node/account-hold.ts';
 import type { OpenNode } from '../../../src/boot/node/open-node.ts';
+import { WriteLease } from '../../../src/boot/node/write-lease.ts';
 import { PeerError, type PeerFailure } from '../../../src/boot/peer/peer-failure.ts';
 import { AccountId, SlotId } from '../../../src/bytes/fixed-bytes.ts';
 import type { ChainSnapshot } from '../../../src/chain/chain-view.ts';
@@ -25,7 +26,10 @@ interface Server {
 const serverOf = (number: number): Server => ({ number, facts: NO_FACTS, hasSlot: true });
 
 /** Generations with these thresholds and servers, and a boot that opened by them. */
-function scene(generations: readonly { readonly t: number; readonly servers: readonly Server[] }[]) {
+function scene(
+  generations: readonly { readonly t: number; readonly servers: readonly Server[] }[],
+  lease?: WriteLease,
+) {
   const hold = new AccountHold(lineage, bootOf(5), lineage.incarnation(1, bootOf(1)));
   const all = generations.flatMap(({ servers }) => servers);
   const at = ({ account }: { readonly account: AccountId }): Server => {
@@ -70,7 +74,7 @@ function scene(generations: readonly { readonly t: number; readonly servers: rea
       keyOf: () => 'known',
     },
     sealed: { batch: async (operations: unknown) => void written.push(operations) },
-    store: { release: () => undefined },
+    store: { release: () => undefined, lease },
   } as unknown as OpenNode;
   const parts = {
     tools: { client, clock: { nowMs: () => 0 }, random: (length: number) => new Uint8Array(length) },
@@ -138,6 +142,33 @@ describe('the first record of a boot', () => {
     const { hold, holder, written } = scene([{ t: 2, servers: [1, 2, 3].map(serverOf) }]);
     hold.take();
     expect(await holder.begin(0)).toBeUndefined();
+    expect(written).toHaveLength(1);
+  });
+});
+
+describe('the first record of a boot under a lease', () => {
+  it('waits until the lease of an earlier instance has run out, and for a renewal of its own', async () => {
+    const clock = {
+      nowMs: () => 0,
+      sleep: async () => undefined,
+      atMs: 5_000,
+      monotonicMs: () => clock.atMs,
+    };
+    const lease = new WriteLease(10_000, clock, false);
+    lease.watch(() => [{ slotIds: [slotIdOf(1)], needed: 1 }]);
+    const { hold, holder, written } = scene([{ t: 2, servers: [1, 2, 3].map(serverOf) }], lease);
+    expect(holder.leaseWaitMs).toBe(0);
+    hold.take();
+    lease.renewed(slotIdOf(1), clock.atMs);
+    expect(await holder.begin(3)).toContain('lease');
+    expect(holder.leaseWaitMs).toBe(10_000);
+    clock.atMs += 9_999;
+    expect(await holder.begin(3)).toContain('lease');
+    clock.atMs += 1;
+    expect(await holder.begin(3)).toContain('10 s');
+    expect(written).toEqual([]);
+    lease.renewed(slotIdOf(1), clock.atMs);
+    expect(await holder.begin(3)).toBeUndefined();
     expect(written).toHaveLength(1);
   });
 });
