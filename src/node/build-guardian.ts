@@ -7,6 +7,8 @@ import { Judge } from '../keyserver/judge.ts';
 import { TcbGrace } from '../keyserver/tcb-grace.ts';
 import { TokenBuckets } from '../keyserver/token-buckets.ts';
 import { EvidenceVerifier } from '../keyserver/verify.ts';
+import { noPlatformLists, type PlatformLists, platformHash } from '../trust/platform-lists.ts';
+import { PlatformRules } from '../trust/platform-rules.ts';
 import { tdPolicyOf } from '../trust/trust-section.ts';
 import type { ChainWatch } from './chain-watch.ts';
 import type { NodeParts } from './parts.ts';
@@ -25,7 +27,12 @@ export interface GuardianRooms {
 export function buildGuardian(
   config: Config,
   parts: NodeParts,
-  surroundings: { readonly machine: OwnMachine; readonly watch: ChainWatch },
+  surroundings: {
+    readonly machine: OwnMachine;
+    readonly watch: ChainWatch;
+    /** What the fleet manifest says about platforms now; none: it says nothing. */
+    readonly platformLists?: () => PlatformLists;
+  },
   options: Required<Pick<GuardianParts, 'mayStayUnbacked' | 'acceptRolledBackStore' | 'onState'>> &
     Pick<GuardianParts, 'holdsFolder' | 'causeOf' | 'storeObserver'>,
 ): GuardianRooms {
@@ -41,6 +48,7 @@ export function buildGuardian(
     grace: new TcbGrace({ graceMs: trust.freshness.tcbGraceMs }),
     now,
     platformRate: new TokenBuckets(limits.perPlatform),
+    platforms: new PlatformRules(trust, surroundings.platformLists ?? (() => noPlatformLists)),
   });
   const bounds = { maxAgeMs: trust.freshness.attestationMaxAgeMs, blockTimeMs: BLOCK_TIME_MS };
   const vetter = new ServerVetter({ verifier, evidenceVerifier, judge, client, clock, bounds });
@@ -66,6 +74,7 @@ export function buildGuardian(
       retryMinMs: healing.retryMinMs,
       retryMaxMs: healing.retryMaxMs,
     },
+    ownPlatform: platformHash(surroundings.machine.ppid),
     ...options,
   });
   return { guardian, evidenceVerifier, judge };

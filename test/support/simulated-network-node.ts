@@ -29,7 +29,7 @@ import { SimulatedDisk } from './simulated-disk.ts';
 import { SeenChain } from './simulated-network-chain.ts';
 import { handlerOf } from './simulated-network-handler.ts';
 import type { Handler } from './simulated-network-wire.ts';
-import { ownBody, type SimulatedWorld } from './simulated-network-world.ts';
+import type { SimulatedWorld } from './simulated-network-world.ts';
 
 /** Making a quote takes this long in virtual time. */
 const QUOTE_MS = 200;
@@ -151,7 +151,7 @@ export class SimulatedNode {
       quote: async (reportData) => {
         await clock.sleep(QUOTE_MS);
         await this.beforeQuote();
-        const quote = pki.quote({ reportData, platform: this.platform, body: ownBody });
+        const quote = pki.quote({ reportData, platform: this.platform, body: this.#world.body });
         genuineQuotes.set(Buffer.from(quote).toString('base64'), this.name);
         return quote;
       },
@@ -165,7 +165,7 @@ export class SimulatedNode {
     this.drains = 0;
     this.#world.onStart(this);
     const { chain } = this;
-    const { clock: time, config, verifier, collateral, wire } = this.#world;
+    const { clock: time, config, verifier, collateral, wire, pki } = this.#world;
     const clock = new FlooredClock({
       nowMs: () => time.nowMs() + this.clockSkewMs,
       monotonicMs: () => time.nowMs(),
@@ -210,7 +210,15 @@ export class SimulatedNode {
         ? config
         : { ...config, node: { ...config.node, expectedAccount: encodeSs58(expectedAccount) } },
       parts,
-      { machine: { measurement: measurementId(ownBody), description: {} }, watch },
+      {
+        machine: {
+          measurement: measurementId(this.#world.body),
+          ppid: pki.platform(this.platform).facts.ppid,
+          description: {},
+        },
+        watch,
+        platformLists: () => this.#world.platformLists,
+      },
       {
         mayStayUnbacked: true,
         acceptRolledBackStore: false,

@@ -68,9 +68,10 @@ export class GenerationMaker {
       quorum,
       link: {
         lineage: hold.lineage,
+        confirm: true,
         incarnation: hold.holds ? hold.incarnation : hold.newest,
         head: () => hold.headOf(store.head()),
-        onState: ({ lineage }) => hold.observe(lineage),
+        observer: hold,
       },
       signal,
     });
@@ -143,7 +144,7 @@ export class GenerationMaker {
       if (record === undefined) continue;
       const incarnation = hold.holds ? hold.incarnation : hold.newest;
       tools.client
-        .forget(record, { account: identity.account, slotId, key }, incarnation)
+        .forget(record, { account: identity.account, slotId, key, observer: hold }, incarnation)
         .catch((error: unknown) => {
           const reason = describeFailure(failureOf(error));
           log('debug', 'slot.not-forgotten', { server: encodeSs58(server), reason });

@@ -1,4 +1,4 @@
-import type { SlotId } from '../../bytes/fixed-bytes.ts';
+import type { PlatformHash, SlotId } from '../../bytes/fixed-bytes.ts';
 import { toHex } from '../../bytes/hex.ts';
 import { encodeSs58 } from '../../bytes/ss58.ts';
 import type { ChainSnapshot, ChainView } from '../../chain/chain-view.ts';
@@ -30,6 +30,7 @@ import {
   newestOf,
   renewAtOlder,
   type SlotCheck,
+  withoutRefusedPlatforms,
 } from './slot-check.ts';
 import { contradicted, SuspectedServers } from './suspected-servers.ts';
 import { sweepLineage } from './take-hold.ts';
@@ -59,6 +60,8 @@ export interface HealerParts {
   readonly options: HealingOptions;
   /** The operator allowed it for this start: open the store although it is older than what the servers remember. */
   readonly acceptRolledBackStore?: boolean;
+  /** The platform of this machine, to notice slots that are bound to another one. */
+  readonly ownPlatform?: PlatformHash | undefined;
 }
 
 /**
@@ -91,7 +94,10 @@ export class Healer {
     this.#parts = parts;
     this.#node = node;
     this.#missingKeys = new MissingKeyFetcher(tools, node, new AttemptPace(tools, options));
-    this.#erasure = new KeyErasure({ ...tools, log, onOvertaken: (by) => this.#noteFormer(by) }, node);
+    this.#erasure = new KeyErasure(
+      { ...tools, log, options, onOvertaken: (by) => this.#noteFormer(by) },
+      node,
+    );
     this.#pace = new AttemptPace(tools, options);
     const pace = this.#pace;
     const making = { tools, log, options, pace, erasure: this.#erasure, suspected: this.#suspected };
@@ -153,11 +159,15 @@ export class Healer {
     return this.#node.hold.overtakenBy ?? this.#overtakenBefore;
   }
 
-  /** A newer instance under the lineage of a former store key, which this node did not know when it changed the key. */
-  #noteFormer(by: Incarnation): void {
-    if (this.#parts.acceptRolledBackStore) return;
+  /**
+   * A newer instance under the lineage of a former store key, which this node did not know when it changed the key.
+   * Returns whether the operator accepted that what it wrote is lost.
+   */
+  #noteFormer(by: Incarnation): boolean {
+    if (this.#parts.acceptRolledBackStore) return true;
     this.#overtakenBefore = by;
     this.#node.store.fence(overtakenReason(by));
+    return false;
   }
 
   /** By the slots of the keyslot file or, when fewer than t of every generation are left, by new ones. */
@@ -217,11 +227,13 @@ export class Healer {
 
   async #check(snapshot: ChainSnapshot, signal: AbortSignal): Promise<SlotCheck> {
     const { tools } = this.#parts;
-    const known = { live: this.#live, unknown: this.#missingKeys.unknown };
-    const [check] = await Promise.all([
+    const { ownPlatform } = this.#parts;
+    const known = { live: this.#live, unknown: this.#missingKeys.unknown, ownPlatform };
+    const [all] = await Promise.all([
       checkSlots(tools.client, this.#node, snapshot, known, signal),
       renewAtOlder(tools.client, this.#node, snapshot, signal),
     ]);
+    const check = withoutRefusedPlatforms(all, snapshot, (record) => tools.vetter.platformRefusal(record));
     // The newer instance may depend on the slots that this instance would give up.
     if (this.#isOvertaken) return check;
     const isNoted = await this.#node.book.note(confirmations(check), lostSlots(check));

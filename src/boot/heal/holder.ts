@@ -99,7 +99,7 @@ export class Holder {
       const peer = servers.find(({ account }) => equalBytes(account, server));
       return peer === undefined
         ? []
-        : [{ peer, held: { account: identity.account, slotId, key }, generation: 0 }];
+        : [{ peer, held: { account: identity.account, slotId, key, observer: hold }, generation: 0 }];
     });
     const thresholds = new Map([[0, quorum.t]]);
     const isHeld =
@@ -180,12 +180,13 @@ export class Holder {
   }
 
   #targets({ servers }: ChainSnapshot): readonly HoldTarget[] {
-    const { book, identity } = this.#node;
+    const { book, hold, identity } = this.#node;
     return book.slots().flatMap(({ generation, slot: { server, slotId } }) => {
       const peer = servers.find(({ account }) => equalBytes(account, server));
       const key = book.keyOf(slotId);
       if (peer === undefined || key === undefined) return [];
-      return [{ peer, held: { account: identity.account, slotId, key }, generation: generation.generation }];
+      const held = { account: identity.account, slotId, key, observer: hold };
+      return [{ peer, held, generation: generation.generation }];
     });
   }
 

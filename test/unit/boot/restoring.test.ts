@@ -126,7 +126,10 @@ async function restore(
       log: () => undefined,
       metrics: new Metrics(),
     },
-    { machine: { measurement: measurementId(ownBody), description: {} }, watch },
+    {
+      machine: { measurement: measurementId(ownBody), ppid: new Uint8Array(16), description: {} },
+      watch,
+    },
     { mayStayUnbacked: false, acceptRolledBackStore: false, onState: () => undefined },
   );
   try {
