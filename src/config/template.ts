@@ -72,6 +72,7 @@ trust:
     tcbGraceMs: 2592000000            # 30 days: recovery with a TCB that has just become out of date
     collateralGraceMs: 0              # how long collateral that has run out may still be used
     maxTimeJumpMs: 86400000           # how far the time of the key servers may be ahead of chain and own clock
+  # fencing: { leaseMs: 60000 }       # stop writing without word from the key servers; a restart takes as much longer
   acceptedTrustHashes: []
   # Who may sign a fleet manifest (docs/fleet.md); latchkey fleet keygen makes the keys and prints this.
   # authority: { id: "0x…", threshold: 2, keys: ["0x…"], minimumSerial: 1, delayMs: 86400000 }

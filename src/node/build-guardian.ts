@@ -69,6 +69,7 @@ export function buildGuardian(
     dataFolder: node.dataFolder,
     clockToleranceMs: trust.freshness.clockToleranceMs,
     maxTimeJumpMs: trust.freshness.maxTimeJumpMs,
+    leaseMs: trust.fencing?.leaseMs,
     intervalMs: healing.intervalMs,
     expectedAccount:
       node.expectedAccount === undefined

@@ -4,6 +4,8 @@ export interface Clock {
   nowMs(): number;
   /** Resolves after this many milliseconds, or at once when the signal aborts; never rejects. */
   sleep(milliseconds: number, signal?: AbortSignal): Promise<void>;
+  /** Milliseconds since some moment. It cannot be set, so it measures how long something takes; without it, nowMs. */
+  readonly monotonicMs?: () => number;
   /**
    * Calls once after this many milliseconds; returns what cancels the call. For calls that are usually cancelled: an
    * abort signal costs more than the timer. Without it, sleep.
@@ -14,6 +16,7 @@ export interface Clock {
 /** The system's clock. */
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
   sleep: (milliseconds, signal) =>
     new Promise((resolve) => {
       if (signal?.aborted) {
@@ -50,6 +53,10 @@ export class FlooredClock implements Clock {
 
   nowMs(): number {
     return Math.max(this.#clock.nowMs(), this.#floorMs);
+  }
+
+  monotonicMs(): number {
+    return this.#clock.monotonicMs?.() ?? this.#clock.nowMs();
   }
 
   sleep(milliseconds: number, signal?: AbortSignal): Promise<void> {

@@ -36,6 +36,11 @@ const freshnessSchema = z.strictObject({
   maxTimeJumpMs: milliseconds(MINUTE_MS, 365 * DAY_MS).default(DAY_MS),
 });
 
+const fencingSchema = z.strictObject({
+  /** How long a node may write without word from its key servers. */
+  leaseMs: milliseconds(10 * SECOND_MS, 60 * MINUTE_MS),
+});
+
 const platformsSchema = z.strictObject({
   /** Whom a server gives an existing key back to. */
   recover: z
@@ -60,6 +65,8 @@ export const trustSectionSchema = z
     minimumThreshold: z.int().min(1).max(16).default(2),
     bootstrap: z.boolean().default(false),
     freshness: freshnessSchema.prefault({}),
+    // Without a default: a section without it keeps the hash that it had before there were leases.
+    fencing: fencingSchema.optional(),
     acceptedTrustHashes: hexSet(48, 64).default([]),
     /** Absent: no fleet manifest is accepted, and the section has the hash that it had before there were any. */
     authority: authoritySchema.optional(),

@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { toPrefixedHex } from '../../src/bytes/hex.ts';
+import { trustHash } from '../../src/trust/trust-hash.ts';
 import { endNetwork, formedNetwork, restart } from '../support/formed-network.ts';
 import type { SimulatedDisk } from '../support/simulated-disk.ts';
 import { KEYSLOTS, type SimulatedNetwork } from '../support/simulated-network.ts';
@@ -156,6 +158,64 @@ describe('P2: no acknowledged head is rolled back unnoticed', () => {
       await endNetwork(net);
     },
   );
+});
+
+/** Nodes that start from now on have a lease, and by themselves look at their slots more seldom than that. */
+function startUnderLease(net: SimulatedNetwork, leaseMs: number): void {
+  const { config } = net.world;
+  const { trust, healing } = config;
+  const acceptedTrustHashes = [toPrefixedHex(trustHash(trust))];
+  const leased = {
+    ...config,
+    trust: { ...trust, acceptedTrustHashes, fencing: { leaseMs } },
+    healing: { ...healing, intervalMs: 2 * leaseMs },
+  };
+  Object.assign(net.world, { config: leased });
+}
+
+describe('under a lease', () => {
+  it('two instances that reach no common server never write at the same time', LONG, async () => {
+    const { net, node } = await formedNetwork(1551);
+    startUnderLease(net, 30_000);
+    await restart(net, node);
+    await net.settle(20_000);
+    // The process before this one may still write, as far as this one can know.
+    expect(node.state).toMatchObject({ name: 'unclaimed', reason: expect.stringContaining('lease') });
+    await net.settle(20_000);
+    expect(await net.witness.write(node)).toBe(true);
+    await net.settle(180_000);
+    expect(await net.witness.write(node)).toBe(true);
+    const copy = net.addTwin(node);
+    cutOff(net, node);
+    copy.start();
+    const wrote = { older: [0], newer: [] as number[] };
+    for (let second = 0; second < 90; second++) {
+      await net.settle(1_000);
+      if (await net.witness.write(node)) wrote.older.push(second);
+      if (await net.witness.write(copy)) wrote.newer.push(second);
+    }
+    expect(Math.max(...wrote.older)).toBeLessThanOrEqual(30);
+    expect(Math.min(...wrote.newer)).toBeGreaterThan(Math.max(...wrote.older));
+    expect(node.state).toMatchObject({ name: 'unclaimed', reason: expect.stringContaining('30 s') });
+    net.world.wire.cut.clear();
+    await writeAWhile(net);
+    await expectOneWriter(net, node, copy);
+  });
+
+  it('an instance whose servers are away writes again by itself once they are back', LONG, async () => {
+    const { net, node } = await formedNetwork(1552);
+    startUnderLease(net, 30_000);
+    await restart(net, node);
+    await net.settle(60_000);
+    cutOff(net, node);
+    await net.settle(60_000);
+    expect(await net.witness.write(node)).toBe(false);
+    net.world.wire.cut.clear();
+    await net.settle(40_000);
+    expect(node.state.name).toBe('backed');
+    expect(await net.witness.write(node)).toBe(true);
+    await endNetwork(net);
+  });
 });
 
 describe('P4: one server that knows of the newer instance is enough', () => {

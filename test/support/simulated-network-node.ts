@@ -85,6 +85,8 @@ export class SimulatedNode {
   inventsMarks = false;
   /** Added to the time that this server tells its clients, in milliseconds. */
   timeLieMs = 0;
+  /** How far the clock of the machine is ahead, in milliseconds; negative when it is behind. */
+  clockSkewMs = 0;
   #process: Process | undefined;
   #placed: Parameters<SimulatedWorld['wire']['place']>[1];
 
@@ -165,7 +167,11 @@ export class SimulatedNode {
     this.#world.onStart(this);
     const { chain } = this;
     const { clock: time, config, verifier, collateral, wire, pki } = this.#world;
-    const clock = new FlooredClock(time);
+    const clock = new FlooredClock({
+      nowMs: () => time.nowMs() + this.clockSkewMs,
+      monotonicMs: () => time.nowMs(),
+      sleep: (milliseconds, signal) => time.sleep(milliseconds, signal),
+    });
     const log = (_level: string, event: string, fields: Readonly<Record<string, unknown>> = {}): void => {
       this.events.push({ event, fields });
       if (this.events.length > 200) this.events.shift();

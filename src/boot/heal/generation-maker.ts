@@ -27,6 +27,8 @@ export interface GenerationMakerParts {
 export class GenerationMaker {
   readonly #parts: GenerationMakerParts;
   readonly #node: OpenNode;
+  /** When the last enrolment began that showed the mark of this boot, by the clock of the lease. */
+  #shownAtMs: number | undefined;
 
   constructor(parts: GenerationMakerParts, node: OpenNode) {
     this.#parts = parts;
@@ -57,6 +59,7 @@ export class GenerationMaker {
   ): Promise<Enrolment> {
     const { hold, store, identity } = this.#node;
     const { tools, erasure } = this.#parts;
+    this.#shownAtMs = hold.holds ? store.lease?.nowMs() : undefined;
     const enrolment = await enrol(tools, {
       worthwhile: quorum.t,
       ...rest,
@@ -86,7 +89,7 @@ export class GenerationMaker {
   /** Puts a generation of these servers in front of the keyslot file. @throws what the disk throws. */
   async putInFront({ servers }: Enrolment, quorum: Quorum, check: Pick<SlotCheck, 'checked'>): Promise<void> {
     const { tools, log, suspected } = this.#parts;
-    const { identity, book, storeId, storeKey, hold, older } = this.#node;
+    const { identity, book, storeId, storeKey, hold, older, store } = this.#node;
     const { account } = identity;
     // The host may have put back an older keyslot file; a number is never used twice.
     const left = older.generations.map(({ generation }) => generation + 1);
@@ -103,6 +106,8 @@ export class GenerationMaker {
       },
       tools.random,
     );
+    if (this.#shownAtMs !== undefined)
+      for (const { slotId } of servers) store.lease?.renewed(slotId, this.#shownAtMs);
     const add = book.add({ account, storeId }, generation, servers, (slot) =>
       standingOf(slot, check, servers),
     );

@@ -7,6 +7,7 @@ import type { Incarnation } from '../../lineage/incarnation.ts';
 import type { Log } from '../../observe/log.ts';
 import { orAborted } from '../../time/or-aborted.ts';
 import { overtakenReason } from '../node/account-hold.ts';
+import { notRenewed } from '../node/fenced-store.ts';
 import type { FencedCause, NodeState, SlotReport } from '../node/node-state.ts';
 import type { OpenNode } from '../node/open-node.ts';
 import { type Enrolment, type EnrolmentTools, shortfall } from '../obtain/enrolment.ts';
@@ -27,6 +28,7 @@ import {
   isLive,
   lostSlots,
   newestOf,
+  renewAtOlder,
   type SlotCheck,
   withoutRefusedPlatforms,
 } from './slot-check.ts';
@@ -36,8 +38,6 @@ import { UnreachableSince } from './unreachable-since.ts';
 
 /** Cap on the doublings of the patience with a server that says again and again that its memory is gone. */
 const MAX_FORGETFUL_DOUBLINGS = 3;
-
-const NOT_SHOWN = 'too few key servers have shown the mark of this instance';
 
 type FencedState = Extract<NodeState, { name: 'fenced' }>;
 
@@ -86,6 +86,8 @@ export class Healer {
   #shortBecause: string | undefined;
   #fenced: FencedState | undefined;
   #overtakenBefore: Incarnation | undefined;
+  /** Why this boot, which holds, has not written its first record yet. */
+  #notBegun: string | undefined;
 
   constructor(parts: HealerParts, node: OpenNode) {
     const { tools, log, options } = parts;
@@ -100,7 +102,7 @@ export class Healer {
     const pace = this.#pace;
     const making = { tools, log, options, pace, erasure: this.#erasure, suspected: this.#suspected };
     this.#maker = new GenerationMaker(making, node);
-    this.#holder = new Holder({ tools, log, maker: this.#maker, pace }, node);
+    this.#holder = new Holder({ tools, log, options, maker: this.#maker, pace }, node);
     this.#drains = new DrainNotices(options.patienceMs);
     this.#forgetful = new RepeatedClaims({ ...options, maxDoublings: MAX_FORGETFUL_DOUBLINGS });
   }
@@ -120,12 +122,15 @@ export class Healer {
     if (!hold.holds && (await this.#holder.bySlots(snapshot, signal))) return await this.#begin();
     await this.#missingKeys.learn(snapshot, signal);
     if (!hold.holds) {
-      return (await this.#takeHold(snapshot, signal)) ? await this.#begin() : this.#unclaimed(NOT_SHOWN);
+      return (await this.#takeHold(snapshot, signal))
+        ? await this.#begin()
+        : this.#unclaimed(this.#holder.failures.reason);
     }
-    const begun = this.#mayWrite ? undefined : await this.#begin();
-    if (begun !== undefined && this.#mayWrite) return begun;
     let check = await this.#check(snapshot, signal);
     if (this.#isOvertaken) return this.#fence();
+    this.#notBegun = undefined;
+    const begun = this.#mayWrite ? undefined : await this.#begin();
+    if (begun !== undefined && this.#mayWrite) return begun;
     this.#erasure.run(snapshot, this.#shownBy(check), signal);
     const quorum = this.#maker.quorumOf(snapshot);
     if (quorum === undefined)
@@ -173,8 +178,8 @@ export class Healer {
   }
 
   async #begin(): Promise<NodeState> {
-    const notWritten = await this.#holder.begin(this.#live);
-    return notWritten === undefined ? this.#opened() : this.#unclaimed(notWritten);
+    this.#notBegun = await this.#holder.begin(this.#live);
+    return this.#notBegun === undefined ? this.#opened() : this.#unclaimed(this.#notBegun);
   }
 
   #unclaimed(reason: string): NodeState {
@@ -183,7 +188,8 @@ export class Healer {
 
   #opened(): Extract<NodeState, { name: 'open' }> {
     const slots = this.#node.book.slots().map(({ slot: { server, slotId } }): SlotReport => {
-      const standing = this.#missingKeys.unknown.get(toHex(slotId)) ?? 'asked';
+      const failure = this.#missingKeys.unknown.get(toHex(slotId)) ?? this.#holder.failures.of(slotId);
+      const standing = failure ?? 'asked';
       return { server, endpoint: undefined, standing };
     });
     return { name: 'open', slots };
@@ -192,6 +198,22 @@ export class Healer {
   /** Something changed for the better: the next tick may try at once. */
   hurry(): void {
     this.#pace.hurry();
+    this.#holder.hurry();
+  }
+
+  /** How long this boot waits for the lease of an earlier instance, in milliseconds; 0 when it does not. */
+  get leaseWaitMs(): number {
+    return this.#holder.leaseWaitMs;
+  }
+
+  /** Whether the store may be closed: by what servers prove now, it can be opened again. Not while the chain is away. */
+  async mayClose(signal: AbortSignal): Promise<boolean> {
+    try {
+      const snapshot = await orAborted(this.#parts.chain.snapshot(), signal);
+      return await this.#holder.mayClose(snapshot, signal);
+    } catch {
+      return signal.aborted;
+    }
   }
 
   /**
@@ -207,7 +229,10 @@ export class Healer {
     const { tools } = this.#parts;
     const { ownPlatform } = this.#parts;
     const known = { live: this.#live, unknown: this.#missingKeys.unknown, ownPlatform };
-    const all = await checkSlots(tools.client, this.#node, snapshot, known, signal);
+    const [all] = await Promise.all([
+      checkSlots(tools.client, this.#node, snapshot, known, signal),
+      renewAtOlder(tools.client, this.#node, snapshot, signal),
+    ]);
     const check = withoutRefusedPlatforms(all, snapshot, (record) => tools.vetter.platformRefusal(record));
     // The newer instance may depend on the slots that this instance would give up.
     if (this.#isOvertaken) return check;
@@ -335,7 +360,9 @@ export class Healer {
   #state(check: SlotCheck, reason: string): NodeState {
     const newest = this.#node.book.newest;
     const slots = newestOf(this.#node, check).map(({ report }) => report);
-    if (!this.#mayWrite) return { name: 'unclaimed', reason: 'the first record was not written', slots };
+    const { lease } = this.#node.store;
+    if (this.#notBegun !== undefined) return { name: 'unclaimed', reason: this.#notBegun, slots };
+    if (lease?.isValid === false) return { name: 'unclaimed', reason: notRenewed(lease), slots };
     if (newest === undefined) return { name: 'unbacked', reason, slots };
     const { t, n, generation } = newest;
     if (this.#isBacked && !slots.some((report) => isDraining({ report }))) this.#shortBecause = undefined;

@@ -2,15 +2,18 @@ import { equalBytes } from '../../bytes/concat.ts';
 import { toHex } from '../../bytes/hex.ts';
 import type { ChainSnapshot } from '../../chain/chain-view.ts';
 import { LatchkeyError } from '../../errors/latchkey-error.ts';
-import type { Slot } from '../../keyslots/keyslot-file.ts';
+import type { Generation, Slot } from '../../keyslots/keyslot-file.ts';
 import type { Log } from '../../observe/log.ts';
+import { LAST_NUMBER } from '../node/account-hold.ts';
 import { bootRecord } from '../node/boot-record.ts';
+import { notRenewed } from '../node/fenced-store.ts';
 import type { OpenNode } from '../node/open-node.ts';
 import type { EnrolmentTools } from '../obtain/enrolment.ts';
-import type { AttemptPace } from './attempt-pace.ts';
+import { AttemptPace } from './attempt-pace.ts';
 import type { GenerationMaker } from './generation-maker.ts';
+import { HoldFailures } from './hold-failures.ts';
 import { askLineage } from './slot-check.ts';
-import { type HoldTarget, sweepLineage, takeHold } from './take-hold.ts';
+import { type HoldQuorum, type HoldTarget, sweepLineage, takeHold } from './take-hold.ts';
 
 /** Whether a store that failed in this way takes nothing more until it is opened again. */
 const isPoisoned = (error: unknown): boolean =>
@@ -20,6 +23,11 @@ const isPoisoned = (error: unknown): boolean =>
 export interface HolderParts {
   readonly tools: EnrolmentTools;
   readonly log: Log;
+  readonly options: {
+    readonly minimumThreshold: number;
+    readonly retryMinMs: number;
+    readonly retryMaxMs: number;
+  };
   readonly maker: GenerationMaker;
   readonly pace: AttemptPace;
 }
@@ -30,8 +38,15 @@ export class Holder {
   readonly #node: OpenNode;
   /** Whether all servers were asked for the newest head that an operator has accepted to lose. */
   #hasAskedAll = false;
+  /** When this boot held first, by the clock of the lease. */
+  #heldAtMs: number | undefined;
+  /** When the next look for lost slots may be made. */
+  readonly #looks: AttemptPace;
+  /** Why servers did not help in the last attempt. */
+  readonly failures = new HoldFailures();
 
   constructor(parts: HolderParts, node: OpenNode) {
+    this.#looks = new AttemptPace(parts.tools, parts.options);
     this.#parts = parts;
     this.#node = node;
   }
@@ -46,10 +61,12 @@ export class Holder {
       this.#hasAskedAll = true;
     }
     if (!hold.holds) {
-      const generations = book.file?.generations ?? [];
-      const thresholds = new Map(generations.map(({ generation, t }) => [generation, t]));
+      const thresholds = new Map(this.#generations.map(({ generation, t }) => [generation, t]));
       const targets = this.#targets(snapshot);
-      await takeHold(client, hold, { targets, thresholds }, signal);
+      this.failures.begin(book.slots().length);
+      const onFailure: HoldQuorum['onFailure'] = ({ held }, failure) =>
+        this.failures.note(held.slotId, failure);
+      await takeHold(client, hold, { targets, thresholds, onFailure }, signal);
     }
     return hold.holds;
   }
@@ -61,15 +78,18 @@ export class Holder {
    * @returns whether the boot holds now.
    */
   async byNewSlots(snapshot: ChainSnapshot, signal: AbortSignal): Promise<boolean> {
-    const { book, hold, identity } = this.#node;
+    const { hold, identity } = this.#node;
     const { tools, maker, pace, log } = this.#parts;
     const quorum = maker.quorumOf(snapshot);
-    if (quorum === undefined || !pace.isDue) return false;
+    if (quorum === undefined || !pace.isDue || !this.#looks.isDue) return false;
     const lost = await this.#lostSlots(snapshot, signal);
-    const mayAnswer = (book.file?.generations ?? []).some(
+    const mayAnswer = this.#generations.some(
       ({ slots, t }) => slots.filter(({ slotId }) => !lost.has(toHex(slotId))).length >= t,
     );
-    if (mayAnswer) return false;
+    if (mayAnswer) {
+      this.#looks.backOff();
+      return false;
+    }
     log('warn', 'node.slots-lost', { lost: lost.size });
     await sweepLineage(tools, this.#node, snapshot, signal);
     hold.requireCurrent();
@@ -105,6 +125,10 @@ export class Holder {
   async begin(live: number): Promise<string | undefined> {
     const { hold, sealed, store, book } = this.#node;
     hold.requireCurrent();
+    const { lease } = store;
+    this.#heldAtMs ??= lease?.nowMs();
+    if (this.leaseWaitMs > 0) return 'an earlier instance may write until its lease has run out';
+    if (lease?.isValid === false) return notRenewed(lease);
     try {
       await sealed.batch([bootRecord(hold.incarnation)]);
     } catch (error) {
@@ -115,6 +139,44 @@ export class Holder {
     store.release();
     this.#parts.log('info', 'node.holds', { incarnation: hold.incarnation.number });
     return undefined;
+  }
+
+  /** Something changed for the better: the next look for lost slots may be made at once. */
+  hurry(): void {
+    this.#looks.hurry();
+  }
+
+  /**
+   * Whether the store may be closed although this process has its key: t slots of one generation are proved to live, or
+   * the key is no longer in force.
+   */
+  async mayClose(snapshot: ChainSnapshot, signal: AbortSignal): Promise<boolean> {
+    const { book, hold, identity } = this.#node;
+    if (hold.newest.number === LAST_NUMBER) return true;
+    const live = new Set<string>();
+    const look = async ({ server, slotId }: Slot): Promise<void> => {
+      const record = snapshot.servers.find(({ account }) => equalBytes(account, server));
+      if (record === undefined) return;
+      const lineage = await askLineage(this.#parts.tools.client, hold, record, identity.account, signal);
+      if (lineage?.slots.some((one) => equalBytes(one, slotId))) live.add(toHex(slotId));
+    };
+    await Promise.all(book.slots().map(({ slot }) => look(slot)));
+    return this.#generations.some(
+      ({ slots, t }) => slots.filter(({ slotId }) => live.has(toHex(slotId))).length >= t,
+    );
+  }
+
+  /** The generations that open the store: a recovery refuses those below the minimum threshold. */
+  get #generations(): readonly Generation[] {
+    const { minimumThreshold } = this.#parts.options;
+    return (this.#node.book.file?.generations ?? []).filter(({ t }) => t >= minimumThreshold);
+  }
+
+  /** How long this boot, which holds, still waits for the lease of an earlier instance, in milliseconds. */
+  get leaseWaitMs(): number {
+    const { lease } = this.#node.store;
+    if (lease === undefined || this.#heldAtMs === undefined) return 0;
+    return Math.max(0, this.#heldAtMs + lease.leaseMs - lease.nowMs());
   }
 
   #targets({ servers }: ChainSnapshot): readonly HoldTarget[] {

@@ -149,9 +149,12 @@ export async function checkSlots(
       if (key === undefined) return found(known.unknown.get(toHex(slot.slotId)) ?? 'asked');
       const held = { account: node.identity.account, slotId: slot.slotId, key, observer: hold };
       const head = hold.headOf(node.store.head());
+      const { lease } = node.store;
+      const sentAtMs = lease?.nowMs() ?? 0;
       try {
         const status = { confirm: true, incarnation: hold.incarnation, head, report };
         const state = await client.keyStatus(record, held, status, undefined, signal);
+        if (state.lineage !== undefined && hold.isShown(state.lineage)) lease?.renewed(slot.slotId, sentAtMs);
         if (!equalBytes(state.instanceId, slot.instanceId)) return found(otherProcess);
         if (hold.holds && !hold.isCredible(state.lineage)) return found(strangeMark);
         return found(state.draining ? 'draining' : 'live', state);
@@ -164,6 +167,28 @@ export async function checkSlots(
     }),
   );
   return { checked };
+}
+
+/**
+ * Asks servers of older generations, which can open an older copy of the disk, whether they show the mark of this
+ * instance; only under a lease.
+ */
+export async function renewAtOlder(
+  client: PeerClient,
+  { hold, store: { lease }, older, identity }: OpenNode,
+  { servers }: ChainSnapshot,
+  signal: AbortSignal,
+): Promise<void> {
+  if (lease === undefined) return;
+  const slots = older.open.flatMap((generation) => generation.slots);
+  const ask = async ({ server, slotId }: (typeof slots)[number]): Promise<void> => {
+    const record = servers.find(({ account }) => equalBytes(account, server));
+    if (record === undefined) return;
+    const sentAtMs = lease.nowMs();
+    const lineage = await askLineage(client, hold, record, identity.account, signal);
+    if (lineage !== undefined && hold.isShown(lineage)) lease.renewed(slotId, sentAtMs);
+  };
+  await Promise.all(slots.map(ask));
 }
 
 /** What a server knows of the lineage, shown to the hold; `undefined` when it knows nothing, or does not answer. */

@@ -9,6 +9,7 @@ import type { AccountHold } from '../node/account-hold.ts';
 import type { OpenNode } from '../node/open-node.ts';
 import type { ServerVetter } from '../obtain/vet-server.ts';
 import type { HeldSlot, PeerClient, PeerRecord } from '../peer/peer-client.ts';
+import { failureOf, type PeerFailure } from '../peer/peer-failure.ts';
 import { askLineage } from './slot-check.ts';
 
 /** Rounds of one attempt: each goes above what the one before has met. */
@@ -27,6 +28,8 @@ export interface HoldQuorum {
   readonly targets: readonly HoldTarget[];
   /** t by generation. */
   readonly thresholds: ReadonlyMap<number, number>;
+  /** Is told why a server did not answer. */
+  readonly onFailure?: (target: HoldTarget, failure: PeerFailure) => void;
 }
 
 /**
@@ -113,7 +116,7 @@ interface Question {
  * hold of the account sees every answer, also those that come later. A server that does not answer does not count.
  */
 async function askUntil(
-  { targets, thresholds }: HoldQuorum,
+  { targets, thresholds, onFailure }: HoldQuorum,
   hold: AccountHold,
   { ask, counts }: Question,
 ): Promise<boolean> {
@@ -123,7 +126,10 @@ async function askUntil(
     const one = async (target: HoldTarget): Promise<void> => {
       const lineage = await ask(target).then(
         ({ lineage: shown }) => shown,
-        () => undefined,
+        (error: unknown) => {
+          onFailure?.(target, failureOf(error));
+          return undefined;
+        },
       );
       // A late answer may come when this boot has ended, and its keys are wiped.
       if (hold.lineage.isWiped) return;

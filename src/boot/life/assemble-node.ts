@@ -8,6 +8,7 @@ import { OlderGenerations } from '../node/older-generations.ts';
 import type { OpenNode } from '../node/open-node.ts';
 import type { RollbackCheck } from '../node/rollback-check.ts';
 import { type LeaveGenerations, SlotBook } from '../node/slot-book.ts';
+import { type LeasedGeneration, WriteLease } from '../node/write-lease.ts';
 import type { GuardianParts } from './boot-stage.ts';
 
 /**
@@ -58,7 +59,30 @@ export type NodeParts = Pick<OpenNode, 'storeKey' | 'identity' | 'hold' | 'rollb
   readonly store: SealedStore;
   /** The fence around it, where there is one already. */
   readonly fenced?: FencedStore;
+  /** The lease of this process, where there is no fence yet. */
+  readonly lease?: WriteLease | undefined;
 };
+
+/**
+ * The lease of a process, where the trust section asks for one.
+ * @param isNew whether this process makes the lineage, so that no other instance can hold.
+ */
+export const leaseOf = ({ leaseMs, clock }: GuardianParts, isNew: boolean): WriteLease | undefined =>
+  leaseMs === undefined ? undefined : new WriteLease(leaseMs, clock, isNew);
+
+/** The generations of which servers must show the mark of this instance while it writes. */
+function leased({ file }: SlotBook, { open }: OlderGenerations): readonly LeasedGeneration[] {
+  const present = (file?.generations ?? []).map(({ slots, t, n }) => ({
+    slotIds: slots.map(({ slotId }) => slotId),
+    // With fewer than t live slots another instance makes new ones, which this one would not hear of.
+    needed: Math.max(t, n - t + 1),
+  }));
+  const older = open.map(({ slots, t }) => ({
+    slotIds: slots.map(({ slotId }) => slotId),
+    needed: slots.length - t + 1,
+  }));
+  return [...present, ...older];
+}
 
 /**
  * Puts an open node together; closing it wipes all of its keys.
@@ -69,10 +93,11 @@ export async function assembleNode(
   makeBook: (leave: LeaveGenerations) => SlotBook,
 ): Promise<OpenNode> {
   const { store, storeKey, identity, hold, rollback } = parts;
-  const { fenced = new FencedStore(store, hold.holds) } = parts;
+  const { fenced = new FencedStore(store, hold.holds, parts.lease) } = parts;
   hold.whenOvertaken((by) => fenced.fence(overtakenReason(by)));
   const older = await OlderGenerations.open(fenced, hold.lineage.secret);
   const book = makeBook((generations) => older.leave(generations));
+  fenced.lease?.watch(() => leased(book, older));
   const close = async (): Promise<void> => {
     try {
       await store.close();

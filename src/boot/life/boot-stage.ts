@@ -1,5 +1,6 @@
 import type { AccountId } from '../../bytes/fixed-bytes.ts';
 import type { FileSystem } from '../../disk/file-system.ts';
+import type { Head } from '../../lineage/head.ts';
 import type { StoreObserver } from '../../store/api/health.ts';
 import type { FlooredClock } from '../../time/clock.ts';
 import type { Healer, HealerParts } from '../heal/healer.ts';
@@ -16,6 +17,8 @@ export interface GuardianParts extends HealerParts {
   readonly clockToleranceMs: number;
   /** How far the time of the key servers may be ahead of the chain's and the own. */
   readonly maxTimeJumpMs: number;
+  /** How long a node may write without word from its key servers; `undefined` without a lease. */
+  readonly leaseMs?: number | undefined;
   /** Between two ticks of healing; moved by jitter. */
   readonly intervalMs: number;
   /** When given, this node never becomes a new one. */
@@ -37,6 +40,8 @@ export interface BootStage {
   readonly folder: NodeFolder;
   /** Aborted when the guardian is closed. */
   readonly stopped: AbortSignal;
+  /** The newest head that refused a store of this process after it was opened. */
+  readonly refusedBy: () => Head | undefined;
   /** Says how far the boot is. */
   readonly report: (state: NodeState) => void;
   /** One check of all slots by a healer; a failure is reported, not thrown. Returns the state after the check. */

@@ -12,7 +12,7 @@ import { createIdentity, type NodeIdentity } from '../node/identity.ts';
 import { NodeFolder } from '../node/node-folder.ts';
 import type { OpenNode } from '../node/open-node.ts';
 import { describeFailure, failureOf } from '../peer/peer-failure.ts';
-import { assembleNode, bookOf, openStoreOf } from './assemble-node.ts';
+import { assembleNode, bookOf, leaseOf, openStoreOf } from './assemble-node.ts';
 import type { BootStage, GuardianParts } from './boot-stage.ts';
 
 /** How long a new node tries to get its first servers before it continues unbacked. */
@@ -88,7 +88,8 @@ async function enrolAndFinish(
   const hold = AccountHold.ofNewLineage(lineage, bootRandom(random));
   const identity = await createIdentity(making, random, hold.incarnation);
   secrets.push(identity.accountSeed);
-  const begun = await assembleNode({ store: making, storeKey, identity, hold }, (leave) =>
+  const lease = leaseOf(parts, true);
+  const begun = await assembleNode({ store: making, storeKey, identity, hold, lease }, (leave) =>
     bookOf(parts, folder.newPath, { storeKey, leave }, undefined),
   );
   const { book } = begun;
@@ -112,7 +113,7 @@ async function enrolAndFinish(
   }
   parts.log('info', 'node.created', { account: encodeSs58(identity.account), state });
   const store = await openStoreOf(parts, folder.path, storeKey);
-  return assembleNode({ store, storeKey, identity, hold }, (leave) =>
+  return assembleNode({ store, storeKey, identity, hold, lease }, (leave) =>
     bookOf(parts, folder.path, { storeKey, leave }, book.file, book),
   );
 }

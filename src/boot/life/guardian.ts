@@ -1,8 +1,9 @@
 import { setMaxListeners } from 'node:events';
 import type { ErrorCode } from '../../errors/codes.ts';
 import { LatchkeyError, ProblemError } from '../../errors/latchkey-error.ts';
+import type { Head } from '../../lineage/head.ts';
 import { Healer } from '../heal/healer.ts';
-import { lockedCauseOf } from '../node/locked-cause.ts';
+import { type LockedCause, lockedCauseOf } from '../node/locked-cause.ts';
 import { NodeFolder } from '../node/node-folder.ts';
 import { type NodeState, summarize } from '../node/node-state.ts';
 import type { OpenNode } from '../node/open-node.ts';
@@ -11,6 +12,9 @@ import { createNode } from './create-node.ts';
 import { reopenNode } from './reopen-node.ts';
 import { type NodeBackup, type RestoredNode, restoreNode } from './restore-node.ts';
 import { RotationFailed, rotateNode } from './rotate-store-key.ts';
+
+/** A lease is renewed so often while it lasts: one slow look must not end it. */
+const LEASE_PARTS = 4;
 
 /**
  * Brings a node's store from power-on to backed and keeps it there. It never gives up, and never discards, renames or
@@ -27,6 +31,7 @@ export class Guardian {
   #opening: Promise<unknown> | undefined;
   #healing: Promise<void> | undefined;
   #nudged = false;
+  #refusedBy: Head | undefined;
   /** The last slot check or change of the store key: one at a time. */
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -38,6 +43,7 @@ export class Guardian {
       parts,
       folder: new NodeFolder(parts.fileSystem, parts.dataFolder),
       stopped: this.#stop.signal,
+      refusedBy: () => this.#refusedBy,
       report: (state) => this.#set(state),
       tick: (healer) => this.#tick(healer),
       pause: (milliseconds) => this.#sleep(milliseconds),
@@ -96,38 +102,56 @@ export class Guardian {
    * Waits until an open node holds its account. It stays open: its slots may be lost by now, and then the
    * store key is nowhere else.
    * @returns `undefined` when it was stopped, or `attempts` were used up; then the store is closed again.
-   * @throws what shows that this instance must not go on, such as STORE_ROLLED_BACK; the store is closed.
+   * @throws what shows that this instance must not go on, such as STORE_ROLLED_BACK, once enough slots are proved to live
+   *   to open the store again; it is closed then.
    */
   async #takeHold(node: OpenNode, attempts: number): Promise<OpenNode | undefined> {
     // A node that was just made holds its account from its birth.
     if (node.store.isReleased) return node;
     const healer = new Healer(this.#parts, node);
-    let isKept = false;
+    this.#healer = healer;
+    const { retryMinMs, retryMaxMs } = this.#parts.options;
     try {
+      let waitMs = retryMinMs;
       for (let attempt = 1; !this.#stop.signal.aborted; attempt++) {
-        const state = await this.#holdOnce(healer);
-        if (node.store.isReleased) {
-          isKept = true;
-          this.#healer = healer;
-          return node;
-        }
-        if (state.name === 'fenced' || attempt >= attempts) return undefined;
-        await this.#sleep(this.#parts.options.retryMinMs);
+        this.#nudged = false;
+        const isOver = await this.#holdOnce(healer);
+        if (node.store.isReleased) return node;
+        if (isOver || attempt >= attempts) return undefined;
+        const leaseMs = healer.leaseWaitMs;
+        await this.#restUntilNudged((leaseMs > 0 ? Math.min(leaseMs, retryMaxMs) : waitMs) - retryMinMs);
+        waitMs = Math.min(waitMs * 2, retryMaxMs);
       }
       return undefined;
     } finally {
-      if (!isKept) await node.close();
+      if (!node.store.isReleased) {
+        this.#healer = undefined;
+        this.#refusedBy = node.rollback?.refusedBy ?? this.#refusedBy;
+        await node.close();
+      }
     }
   }
 
-  async #holdOnce(healer: Healer): Promise<NodeState> {
+  /**
+   * One attempt to take hold. Whether this instance has to end: a newer one has shown itself, and the store can be opened
+   * again.
+   * @throws what shows that this instance must not go on, once its store can be opened again.
+   */
+  async #holdOnce(healer: Healer): Promise<boolean> {
+    const { signal } = this.#stop;
     try {
-      this.#set(await healer.tick(this.#stop.signal));
+      const state = await healer.tick(signal);
+      this.#set(state);
+      return state.name === 'fenced' && (await healer.mayClose(signal));
     } catch (error) {
-      if (mustClose(error)) throw error;
+      if (mustClose(error) && (await healer.mayClose(signal))) throw error;
+      if (signal.aborted) return true;
       this.#parts.log('error', 'healing.failed', { error: messageOf(error) });
+      const cause = this.#causeOf(error);
+      const slots = 'slots' in this.#state ? this.#state.slots : [];
+      this.#set({ name: 'unclaimed', reason: messageOf(error), cause, slots });
+      return false;
     }
-    return this.#state;
   }
 
   /** Heals until it is stopped; to be run once, after {@link open}. */
@@ -141,16 +165,21 @@ export class Guardian {
     if (node === undefined) throw new TypeError('heal() needs an open node');
     const first = this.#healer ?? new Healer(this.#parts, node);
     this.#healer = first;
+    const { intervalMs, leaseMs = Number.POSITIVE_INFINITY } = this.#parts;
     // A rotation of the store key replaces it.
     const healerNow = (): Healer => this.#healer ?? first;
     while (!this.#stop.signal.aborted) {
       this.#nudged = false;
       await this.#inTurn(() => this.#tick(healerNow()));
-      // A nudge that came during the tick is not lost; a flood of them does not make the node spin.
-      const pauseMs = Math.min(1_000, this.#parts.options.retryMinMs);
-      await this.#parts.clock.sleep(pauseMs, this.#stop.signal);
-      if (!this.#nudged) await this.#sleep(this.#parts.intervalMs);
+      await this.#restUntilNudged(Math.min(intervalMs, leaseMs / LEASE_PARTS));
     }
+  }
+
+  /** Sleeps. A nudge that came during the tick before is not lost; a flood of them does not make the node spin. */
+  async #restUntilNudged(milliseconds: number): Promise<void> {
+    const pauseMs = Math.min(1_000, this.#parts.options.retryMinMs);
+    await this.#parts.clock.sleep(pauseMs, this.#stop.signal);
+    if (!this.#nudged) await this.#sleep(milliseconds);
   }
 
   /**
@@ -248,10 +277,14 @@ export class Guardian {
 
   async #locked(error: unknown): Promise<void> {
     const reason = messageOf(error);
-    const cause = this.#parts.causeOf?.(error) ?? lockedCauseOf(error);
+    const cause = this.#causeOf(error);
     this.#parts.log('error', 'store.locked', { cause, reason });
     const newest = await this.#stage.folder.newestGeneration();
     this.#set({ name: 'locked', cause, have: 0, need: newest?.t ?? 1, n: newest?.n ?? 0, slots: [], reason });
+  }
+
+  #causeOf(error: unknown): LockedCause {
+    return this.#parts.causeOf?.(error) ?? lockedCauseOf(error);
   }
 
   #set(state: NodeState): void {
@@ -283,9 +316,9 @@ export class Guardian {
 }
 
 /**
- * Errors for which an instance that does not write yet closes its store again: it must not go on with this disk, or the
- * store failed so that it takes nothing more until it is opened again (the healer throws that only while enough slots
- * live). For anything else it stays open: its slots may be lost by now, and then the key is nowhere else.
+ * Errors for which an instance that does not write yet closes its store again, once enough slots are proved to live: it
+ * must not go on with this disk, or the store failed so that it takes nothing more until it is opened again. Until then,
+ * and for anything else, it stays open: its slots may be lost by now, and then the key is nowhere else.
  */
 const closing: ReadonlySet<ErrorCode> = new Set([
   'STORE_ROLLED_BACK',

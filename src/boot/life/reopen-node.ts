@@ -5,6 +5,7 @@ import { encodeSs58 } from '../../bytes/ss58.ts';
 import { LatchkeyError, RefusalError } from '../../errors/latchkey-error.ts';
 import { KeyslotDisk } from '../../keyslots/keyslot-disk.ts';
 import type { KeyslotFile } from '../../keyslots/keyslot-file.ts';
+import type { Head } from '../../lineage/head.ts';
 import type { SealedStore } from '../../store/sealed-store.ts';
 import { orAborted } from '../../time/or-aborted.ts';
 import { AccountHold, bootRandom } from '../node/account-hold.ts';
@@ -14,7 +15,7 @@ import type { OpenNode } from '../node/open-node.ts';
 import { RollbackCheck } from '../node/rollback-check.ts';
 import { provenPart } from '../obtain/proven-part.ts';
 import { type RecoveredKey, recoverStoreKey } from '../obtain/recovery.ts';
-import { assembleNode, bookOf, openStoreOf } from './assemble-node.ts';
+import { assembleNode, bookOf, leaseOf, openStoreOf } from './assemble-node.ts';
 import type { BootStage, GuardianParts } from './boot-stage.ts';
 
 /**
@@ -30,7 +31,7 @@ export async function reopenNode(stage: BootStage): Promise<OpenNode | undefined
     if (recovered === undefined) return undefined;
     let store: SealedStore | undefined;
     try {
-      const rollback = rollbackCheckOf(parts, recovered);
+      const rollback = rollbackCheckOf(parts, recovered, stage.refusedBy());
       store = await openStoreOf(parts, folder.path, recovered.storeKey, rollback);
       return await takeOver(stage, file, store, recovered, rollback);
     } catch (error) {
@@ -83,12 +84,16 @@ export async function recoverKey(
   return outcome.recovered;
 }
 
-/** Compares the store with what the servers showed; the operator may have allowed an older one. */
+/**
+ * Compares the store with what the servers showed; the operator may have allowed an older one.
+ * @param refusedBy a head that refused the store in this process; of another lineage it does not count.
+ */
 export function rollbackCheckOf(
   { acceptRolledBackStore = false }: Pick<GuardianParts, 'acceptRolledBackStore'>,
   { lineage, states }: RecoveredKey,
+  refusedBy?: Head,
 ): RollbackCheck {
-  return new RollbackCheck(lineage, states, acceptRolledBackStore);
+  return new RollbackCheck(lineage, [...states, { head: refusedBy }], acceptRolledBackStore);
 }
 
 async function takeOver(
@@ -114,7 +119,8 @@ async function takeOver(
     const hold = new AccountHold(lineage, bootRandom(parts.tools.random), rollback.lastWriter, rollback);
     for (const state of states) hold.observe(state);
     const proven = provenPart(file, storeKey);
-    const node = await assembleNode({ store, storeKey, identity, hold, rollback }, (leave) =>
+    const lease = leaseOf(parts, false);
+    const node = await assembleNode({ store, storeKey, identity, hold, rollback, lease }, (leave) =>
       bookOf(parts, folder.path, { storeKey, leave }, proven),
     );
     for (const [slotId, key] of recovered.serverKeys) {

@@ -3,21 +3,26 @@ import type { BackupPart, BackupReport, BackupSink } from '../../store/api/backu
 import type { StoreHealth } from '../../store/api/health.ts';
 import type { LogHead } from '../../store/api/log-head.ts';
 import type { BatchOperation, Namespace, Snapshot, Store } from '../../store/api/store-api.ts';
+import type { WriteLease } from './write-lease.ts';
 
 /**
  * The store of a node, which takes writes only while this instance holds the account: not before, and no more once a
  * newer instance has shown itself (two writers would make two histories), or once the store key in force is not known.
- * Reading goes on.
+ * Under a lease it takes none either while that is not renewed. Reading goes on.
  */
 export class FencedStore implements Store {
   readonly #store: Store;
   #isHeld: boolean;
   #fencedBy: string | undefined;
 
+  /** The lease under which it takes writes, where the trust section asks for one. */
+  readonly lease: WriteLease | undefined;
+
   /** @param isHeld whether this instance holds the account already. */
-  constructor(store: Store, isHeld: boolean) {
+  constructor(store: Store, isHeld: boolean, lease?: WriteLease) {
     this.#store = store;
     this.#isHeld = isHeld;
+    this.lease = lease;
   }
 
   /** Whether it takes writes, unless it is fenced. */
@@ -86,12 +91,21 @@ export class FencedStore implements Store {
         },
       );
     }
-    if (this.#fencedBy === undefined) return;
+    if (this.#fencedBy === undefined) {
+      if (this.lease === undefined || this.lease.isValid) return;
+      throw new ProblemError('NODE_UNCLAIMED', notRenewed(this.lease), {
+        hint: 'it writes again by itself as soon as enough of its key servers answer',
+      });
+    }
     throw new ProblemError('NODE_FENCED', `this instance no longer writes: ${this.#fencedBy}`, {
       hint: '`latchkey status --explain` says what to do',
     });
   }
 }
+
+/** Why an instance that holds its account does not write for now. */
+export const notRenewed = ({ leaseMs }: WriteLease): string =>
+  `too few key servers have shown the mark of this instance within the last ${leaseMs / 1_000} s`;
 
 function fencedNamespace(inner: Namespace, requireUnfenced: () => void): Namespace {
   const guarded = async <T>(write: () => Promise<T>): Promise<T> => {

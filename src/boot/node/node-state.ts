@@ -28,7 +28,7 @@ export type FencedCause = 'newer-instance' | 'key-unknown';
  * | fresh | being made | first boot: asks servers for its first slots |
  * | locked | closed, untouched | has k of t slots; keeps trying |
  * | unbacked | open | no server holds a slot: a restart now loses the store |
- * | unclaimed | open, not served | opened by its peers; this instance does not hold its account yet |
+ * | unclaimed | open, takes no writes | this instance does not hold its account yet, or its lease is not renewed |
  * | open | open | holds its account; slots not looked at yet |
  * | degraded | open | fewer than n slots live; being healed |
  * | backed | open | n slots confirmed and live |
@@ -51,7 +51,13 @@ export type NodeState =
       readonly slots: readonly SlotReport[];
     }
   | { readonly name: 'unbacked'; readonly reason: string; readonly slots: readonly SlotReport[] }
-  | { readonly name: 'unclaimed'; readonly reason: string; readonly slots: readonly SlotReport[] }
+  | {
+      readonly name: 'unclaimed';
+      readonly reason: string;
+      /** The error that ended the last attempt; `undefined` when it was none. */
+      readonly cause?: LockedCause;
+      readonly slots: readonly SlotReport[];
+    }
   | { readonly name: 'open'; readonly slots: readonly SlotReport[] }
   | {
       readonly name: 'degraded' | 'backed';
@@ -127,7 +133,7 @@ export function explain(state: NodeState): string {
     case 'unbacked':
       return 'Do not restart this node before it is backed. It enrols by itself as soon as the chain shows enough key servers that pass its trust section.';
     case 'unclaimed':
-      return 'The store is open and not served yet. The node goes on by itself once t of its key servers have shown the mark of this instance; help it by bringing key servers back. Do not restart it meanwhile: if too many of them have lost their memory, only this process has the store key, and makes new slots for it.';
+      return explainUnclaimed(state);
     case 'open':
       return 'Nothing. The node is about to check its slots.';
     case 'degraded':
@@ -167,6 +173,16 @@ function explainDraining(state: Extract<NodeState, { name: 'degraded' | 'backed'
   const { reason } = state;
   const why = reason === undefined ? '' : ` Last attempt: ${reason}.`;
   return `${drainingServers(state)} of its ${state.n} key servers are about to be stopped. The node keeps their slots until it has ${state.n} at others; where there are too few others, add a key server or cancel a drain.${why}`;
+}
+
+function explainUnclaimed({ cause }: Extract<NodeState, { name: 'unclaimed' }>): string {
+  const key =
+    'Do not restart it meanwhile: if too many of its key servers have lost their memory, only this process has the store key';
+  if (cause === 'rolled-back') {
+    return `The store on this disk is older than what a key server remembers, so it is neither written nor served. It stays open as long as too few key servers prove that they hold its slots. ${key}. Bring key servers back: then the node closes the store, and the newest disk can be put back.`;
+  }
+  const advice = cause === undefined ? '' : ` ${adviceOn(cause)}`;
+  return `The store is open and takes no writes. The node goes on by itself once enough of its key servers have shown the mark of this instance; help it by bringing key servers back. ${key}, and makes new slots for it.${advice}`;
 }
 
 function explainDegraded({ live, t, reason }: Extract<NodeState, { name: 'degraded' | 'backed' }>): string {

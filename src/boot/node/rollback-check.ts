@@ -28,12 +28,13 @@ export class RollbackCheck {
   #store: Position = NOWHERE;
   /** Whether a head that is shown now is accepted too. */
   #isAccepting: boolean;
+  #refusedBy: Head | undefined;
 
   /**
-   * @param states what the servers showed when they gave their keys.
+   * @param states what the servers showed when they gave their keys, and what refused this store before.
    * @param acceptsOlder a human decided to go on from an older store: the newest head that was shown does not count.
    */
-  constructor(lineage: Lineage, states: readonly LineageState[], acceptsOlder: boolean) {
+  constructor(lineage: Lineage, states: readonly Pick<LineageState, 'head'>[], acceptsOlder: boolean) {
     this.#lineage = lineage;
     this.acceptsOlder = acceptsOlder;
     this.#isAccepting = acceptsOlder;
@@ -56,6 +57,11 @@ export class RollbackCheck {
   get acceptedOlder(): Head | undefined {
     const head = this.#newest;
     return head !== undefined && this.acceptsOlder && compareHeads(head, this.#store) > 0 ? head : undefined;
+  }
+
+  /** The newest head that refused the store after it was opened: the next opening must be judged by it. */
+  get refusedBy(): Head | undefined {
+    return this.#refusedBy;
   }
 
   /** Judges a store as it was read. @throws EvidenceError STORE_ROLLED_BACK. */
@@ -86,8 +92,12 @@ export class RollbackCheck {
     if (head === undefined || compareHeads(head, this.#store) <= 0) return;
     if (this.acceptsOlder && this.#newest !== undefined && compareHeads(head, this.#newest) <= 0) return;
     if (!this.#lineage.isOwnHead(head)) return;
-    if (!this.#isAccepting) throw rolledBack(head, this.#store);
-    this.#newest = head;
+    if (this.#isAccepting) {
+      this.#newest = head;
+      return;
+    }
+    this.#refusedBy = newerOf(this.#refusedBy, head);
+    throw rolledBack(head, this.#store);
   }
 }
 

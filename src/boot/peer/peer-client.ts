@@ -53,8 +53,9 @@ import {
 } from '../../protocol/slot-messages.ts';
 import type { Clock } from '../../time/clock.ts';
 import { PeerExchange } from './peer-exchange.ts';
-import { PeerError } from './peer-failure.ts';
+import { failureOf, PeerError } from './peer-failure.ts';
 import type { PeerTransport } from './peer-transport.ts';
+import { ServerClocks } from './server-clocks.ts';
 
 /** The record of a server that a request needs: its account, its registered key, its present address. */
 export type PeerRecord = Pick<ServerRecord, 'account' | 'x25519PublicKey' | 'endpoint'>;
@@ -100,7 +101,7 @@ export const defaultPeerDeadlineMs = 8_000;
 /** Speaks the protocol with one server at a time. Methods throw; `failureOf` turns what they throw into a reason. */
 export class PeerClient {
   readonly #exchange: PeerExchange;
-  readonly #clock: Clock;
+  readonly #clocks: ServerClocks;
   readonly #random: RandomSource;
 
   constructor(options: {
@@ -111,7 +112,7 @@ export class PeerClient {
   }) {
     const { transport, clock, random, deadlineMs = defaultPeerDeadlineMs } = options;
     this.#exchange = new PeerExchange({ transport, clock, deadlineMs });
-    this.#clock = clock;
+    this.#clocks = new ServerClocks(clock);
     this.#random = random;
   }
 
@@ -174,7 +175,9 @@ export class PeerClient {
       });
     }
     try {
-      return { grant: decodeKeyGrant(plaintext), instanceId };
+      const grant = decodeKeyGrant(plaintext);
+      this.#clocks.note(peer.account, grant.serverTimeMs);
+      return { grant, instanceId };
     } finally {
       plaintext.fill(0);
     }
@@ -253,7 +256,7 @@ export class PeerClient {
     const named = { ...slot, name: slot.slotId };
     const { envelope, mac } = this.#authenticate(peer, named, 'forget', content);
     const body = { ...envelope, slotId: toPrefixedHex(slot.slotId), ...incarnationToWire(incarnation) };
-    const answer = decodeForgotten(await this.#exchange.send(peer, '/forget', body, signal));
+    const answer = decodeForgotten(await this.#sendStamped(peer, '/forget', body, signal));
     const expected = responseMac(slot.key, 'forget', mac, forgottenBytes(answer.forgotten));
     if (!macMatches(answer.mac, expected)) throw impostor();
     slot.observer.observe(answer.forgotten.lineage);
@@ -351,11 +354,30 @@ export class PeerClient {
   ): Promise<ServerState> {
     const { envelope, mac } = this.#authenticate(peer, named, route, content);
     const body = { ...envelope, ...wire };
-    const answer = decodeServerState(await this.#exchange.send(peer, `/${route}`, body, signal));
+    const answer = decodeServerState(await this.#sendStamped(peer, `/${route}`, body, signal));
     const expected = responseMac(named.key, route, mac, serverStateBytes(answer.state));
     if (!macMatches(answer.mac, expected)) throw impostor();
+    this.#clocks.note(peer.account, answer.state.serverTimeMs);
     named.observer.observe(answer.state.lineage);
     return answer.state;
+  }
+
+  /** Sends a request that carries a time, and notes when the server refuses that time. */
+  async #sendStamped(
+    peer: PeerRecord,
+    path: string,
+    body: unknown,
+    signal: AbortSignal | undefined,
+  ): Promise<unknown> {
+    try {
+      return await this.#exchange.send(peer, path, body, signal);
+    } catch (error) {
+      const failure = failureOf(error);
+      if (failure.kind === 'refused' && failure.code === 'TIMESTAMP_STALE') {
+        this.#clocks.refused(peer.account);
+      }
+      throw error;
+    }
   }
 
   #authenticate(peer: PeerRecord, { account, name, key }: NamedKey, route: MacRoute, content: Uint8Array) {
@@ -363,7 +385,7 @@ export class PeerClient {
       server: peer.account,
       account,
       name,
-      timestampMs: this.#clock.nowMs(),
+      timestampMs: this.#clocks.nowMs(peer.account),
       random: this.#random(16),
     };
     const mac = requestMac(key, route, envelope, content);

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { explain, stateToJson, summarize } from '../../boot/node/node-state.ts';
+import { explain, type NodeState, stateToJson, summarize } from '../../boot/node/node-state.ts';
 import { toHex } from '../../bytes/hex.ts';
 import { encodeSs58 } from '../../bytes/ss58.ts';
 import { deriveKey } from '../../crypto/hkdf.ts';
@@ -32,6 +32,12 @@ export function unlockCommand(): Command {
     .action(unlock);
 }
 
+/** What to do when the store did not open: unlike a node, this command has ended. */
+const adviceAfter = (state: NodeState): string =>
+  state.name === 'unclaimed'
+    ? 'The key servers gave the store key, and too few of them showed the mark of this command. The store is closed again and took no writes. Bring key servers back, or give more --attempts.'
+    : explain(state);
+
 async function unlock(options: UnlockOptions): Promise<void> {
   requireMeasuredEnvironment(options);
   const config = await readConfig(options.config);
@@ -50,7 +56,7 @@ async function unlock(options: UnlockOptions): Promise<void> {
       return;
     }
     if (options.json === true) console.log(JSON.stringify(stateToJson(outcome)));
-    else process.stderr.write(`${summarize(outcome)}\n${explain(outcome)}\n`);
+    else process.stderr.write(`${summarize(outcome)}\n${adviceAfter(outcome)}\n`);
     process.exitCode = exitCodes.failed;
   } finally {
     await node.close();

@@ -1,8 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import { lastWriterOf } from '../../../src/boot/node/boot-record.ts';
-import type { SlotId } from '../../../src/bytes/fixed-bytes.ts';
+import { InstanceId, type SlotId } from '../../../src/bytes/fixed-bytes.ts';
 import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
 import { Lineage } from '../../../src/lineage/lineage.ts';
+import { responseMac } from '../../../src/protocol/mac.ts';
+import {
+  decodeKeyStatus,
+  decodeServerState,
+  type ServerState,
+  serverStateBytes,
+  serverStateToWire,
+} from '../../../src/protocol/slot-messages.ts';
 import { endNetwork, formedNetwork, restart } from '../../support/formed-network.ts';
 import { bootOf } from '../../support/lineages.ts';
 import { loneNode } from '../../support/lone-node.ts';
@@ -231,6 +239,44 @@ describe('new slots', () => {
       await endNetwork(net);
     },
   );
+
+  it.each([
+    {
+      title: 'says that it did not link it',
+      lie: (state: ServerState): ServerState =>
+        state.lineage === undefined ? state : { ...state, lineage: { ...state.lineage, slots: [] } },
+    },
+    {
+      title: 'proves its key as another process',
+      lie: (state: ServerState): ServerState => ({
+        ...state,
+        instanceId: InstanceId.of(new Uint8Array(16).fill(9)),
+      }),
+    },
+  ])('do not count when their server, under the MAC of the slot, $title', LONG, async ({ lie }) => {
+    const { net, node, newest, first } = await formedNetwork(911, 6);
+    net.world.wire.forge = ({ from, endpoint, path, body }) => {
+      if (from !== node.name || endpoint !== first.endpoint || path !== '/key-status') return undefined;
+      const request = decodeKeyStatus(body);
+      const { account, name } = request.envelope;
+      const key = first.memory?.find(account, name, net.world.clock.nowMs());
+      const server = first.keyServer;
+      if (server === undefined || key === undefined || request.content.lineage === undefined)
+        return undefined;
+      const { state } = decodeServerState(JSON.parse(JSON.stringify(server.keyStatus(body))));
+      const told = lie(state);
+      const mac = responseMac(key.key, 'key-status', request.mac, serverStateBytes(told));
+      return { status: 200, body: JSON.parse(JSON.stringify(serverStateToWire(told, mac))) };
+    };
+    await restart(net, first);
+    await net.settle(60_000);
+    expect(node.state.name).toBe('degraded');
+    expect((await fileOf(node)).generations.map(({ generation }) => generation)).toEqual([newest.generation]);
+    net.world.wire.forge = () => undefined;
+    await net.settle(60_000);
+    expect(node.state.name).toBe('backed');
+    await endNetwork(net);
+  });
 
   it(
     'are given up, and the instance writes no more, when the answer to a link shows a newer mark',

@@ -66,6 +66,15 @@ describe('a hint that a server drains', () => {
     expect(pauses.length).toBeGreaterThan(2);
     // The pace itself, with all of its jitter.
     expect(Math.min(...pauses)).toBeGreaterThanOrEqual(config.healing.retryMaxMs / 2);
+    const before = attempts.length;
+    while (attempts.length === before) await clock.advance(500);
+    // The attempt ends, and the pause after it begins.
+    await clock.advance(1_000);
+    const last = attempts.length;
+    const restarted = { server: body.server, instanceId: `0x${'06'.repeat(16)}` };
+    void transport.send(node.endpoint, '/server-restarted', restarted, new AbortController().signal);
+    await clock.advance(1_500);
+    expect(attempts.length).toBeGreaterThan(last);
     wire.forge = () => undefined;
     await net.settle(30_000);
     await endNetwork(net);

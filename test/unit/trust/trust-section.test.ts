@@ -67,6 +67,8 @@ describe('trust section', () => {
     ],
     ['pinned list under own', { ...minimal, measurement: { policy: 'own', accepted: [id('00')] } }, 'trust'],
     ['seconds for milliseconds', { ...minimal, freshness: { clockToleranceMs: 5 } }, 'trust.freshness'],
+    ['lease without a length', { ...minimal, fencing: {} }, 'trust.fencing.leaseMs'],
+    ['lease that is too short', { ...minimal, fencing: { leaseMs: 9_999 } }, 'trust.fencing.leaseMs'],
     ['trust hash of 32 bytes', { ...minimal, acceptedTrustHashes: [id('00')] }, 'trust.acceptedTrustHashes'],
     ['unknown TCB field', { ...minimal, tcb: { acceptRevoked: true } }, 'trust.tcb.acceptRevoked'],
     ['Revoked', { ...minimal, tcb: { acceptedTcbStatuses: ['Revoked'] } }, 'trust.tcb.acceptedTcbStatuses'],
@@ -137,6 +139,7 @@ describe('trust hash', () => {
     ['bootstrap', { ...minimal, bootstrap: true }],
     ['freshness', { ...minimal, freshness: { attestationMaxAgeMs: 1000 } }],
     ['accepted hashes', { ...minimal, acceptedTrustHashes: [id('01', 48)] }],
+    ['lease', { ...minimal, fencing: { leaseMs: 10_000 } }],
   ])('changes with the %s', (_name, input) => {
     expect(hashOf(input)).not.toBe(hashOf(minimal));
   });

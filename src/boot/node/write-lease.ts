@@ -1,0 +1,66 @@
+import type { SlotId } from '../../bytes/fixed-bytes.ts';
+import { toHex } from '../../bytes/hex.ts';
+import type { Clock } from '../../time/clock.ts';
+
+/** A generation that is not closed: with t of its slots another instance could take hold. */
+export interface LeasedGeneration {
+  readonly slotIds: readonly SlotId[];
+  /** At how many of these servers the mark must be shown, so that another instance cannot have t of them. */
+  readonly needed: number;
+}
+
+/**
+ * For how long this instance may write without word from its key servers (`trust.fencing.leaseMs`). It is renewed where
+ * enough servers of every generation that is not closed show the mark of this instance, and counts from the time at which
+ * they were asked. Measured by the monotonic clock: the host sets the other one.
+ */
+export class WriteLease {
+  /** How long it lasts, and how long an instance that takes hold waits for an earlier one, in milliseconds. */
+  readonly leaseMs: number;
+  readonly #clock: Clock;
+  readonly #shownAtMs = new Map<string, number>();
+  #generations: (() => readonly LeasedGeneration[]) | undefined;
+  /** Slots without a renewal count as renewed then. */
+  #baseMs: number;
+
+  /** @param isNew whether this instance made the lineage just now, so that no other one can hold yet. */
+  constructor(leaseMs: number, clock: Clock, isNew: boolean) {
+    this.leaseMs = leaseMs;
+    this.#clock = clock;
+    this.#baseMs = isNew ? this.nowMs() : Number.NEGATIVE_INFINITY;
+  }
+
+  /** Milliseconds of the monotonic clock. */
+  nowMs(): number {
+    return this.#clock.monotonicMs?.() ?? this.#clock.nowMs();
+  }
+
+  /**
+   * The generations that count from now on. Under a new store key the lease lasts as long as before: the new lineage is
+   * younger than the last renewal.
+   */
+  watch(generations: () => readonly LeasedGeneration[]): void {
+    if (this.#generations !== undefined) this.#baseMs = Math.max(this.#baseMs, this.#renewedAtMs());
+    this.#generations = generations;
+  }
+
+  /** The server of a slot showed the mark of this instance, in the answer to a request that was sent then. */
+  renewed(slotId: SlotId, sentAtMs: number): void {
+    const name = toHex(slotId);
+    this.#shownAtMs.set(name, Math.max(sentAtMs, this.#shownAtMs.get(name) ?? sentAtMs));
+  }
+
+  /** Whether this instance may write now. */
+  get isValid(): boolean {
+    return this.nowMs() - this.#renewedAtMs() < this.leaseMs;
+  }
+
+  /** The time at which the servers of every generation were asked that last showed the mark. */
+  #renewedAtMs(): number {
+    const times = (this.#generations?.() ?? []).map(({ slotIds, needed }) => {
+      const shown = slotIds.map((slotId) => this.#shownAtMs.get(toHex(slotId)) ?? this.#baseMs);
+      return shown.sort((a, b) => b - a)[needed - 1] ?? this.#baseMs;
+    });
+    return times.length === 0 ? this.nowMs() : Math.min(...times);
+  }
+}

@@ -1,0 +1,168 @@
+import { describe, expect, it } from 'vitest';
+import { explain } from '../../../src/boot/node/node-state.ts';
+import { ProblemError } from '../../../src/errors/latchkey-error.ts';
+import { endNetwork, formedNetwork, restart } from '../../support/formed-network.ts';
+import type { SimulatedNetwork } from '../../support/simulated-network.ts';
+import type { SimulatedNode } from '../../support/simulated-network-node.ts';
+
+const LONG = { timeout: 120_000 };
+const refused = { status: 503, body: {} };
+const stale = { status: 401, body: { code: 'TIMESTAMP_STALE', detail: 'the timestamp is 300 s off' } };
+
+/** Refuses a path of a node at every server, and counts its requests by path. */
+function countRefused(net: SimulatedNetwork, node: SimulatedNode, path: string): Map<string, number> {
+  const counts = new Map<string, number>();
+  net.world.wire.forge = (request) => {
+    if (request.from !== node.name) return undefined;
+    counts.set(request.path, (counts.get(request.path) ?? 0) + 1);
+    return request.path === path ? refused : undefined;
+  };
+  return counts;
+}
+
+const storeOf = ({ disk }: SimulatedNode) =>
+  new Map([...disk.files()].filter(([path]) => path.startsWith('/data/node/')));
+
+describe('a boot that is refused after its store was opened', () => {
+  it('keeps the refusing head: its next attempts leave the disk as it is', LONG, async () => {
+    const { net, node, servers } = await formedNetwork(921, 6);
+    const [knowing, ...others] = servers;
+    if (knowing === undefined) throw new Error('no server');
+    await net.witness.write(node);
+    await net.settle(10_000);
+    const old = node.disk.clone();
+    // What is written from here on reaches one server alone.
+    for (const { endpoint } of others) net.world.wire.cut.add(`${node.name}>${endpoint}`);
+    for (let count = 0; count < 5; count++) await net.witness.write(node);
+    await net.settle(20_000);
+    await net.world.clock.until(node.kill());
+    net.world.wire.cut.clear();
+    net.tampered.set(node, 'an older disk');
+    net.hostTouches(node);
+    node.disk = old.afterKill();
+    // That server gives its key late, and the mark of the boot is shown nowhere before.
+    net.world.wire.delayMs.set(knowing.endpoint, 1_500);
+    countRefused(net, node, '/claim');
+    node.start();
+    for (let waited = 0; node.state.name !== 'locked' && waited < 60; waited++) await net.settle(1_000);
+    expect(node.state).toMatchObject({ name: 'locked', cause: 'rolled-back' });
+    const files = storeOf(node);
+    await net.settle(60_000);
+    expect(node.state).toMatchObject({ name: 'locked', cause: 'rolled-back' });
+    expect(node.events.filter(({ event }) => event === 'store.locked').length).toBeGreaterThan(2);
+    expect(storeOf(node)).toEqual(files);
+    await net.close();
+  });
+});
+
+describe('a boot that a head refuses while its slots may be lost', () => {
+  it('keeps its store open, unwritten and not served: the key may be nowhere else', LONG, async () => {
+    const { net, node, servers } = await formedNetwork(924, 6);
+    const [knowing, ...others] = servers;
+    if (knowing === undefined) throw new Error('no server');
+    await net.settle(10_000);
+    const old = node.disk.clone();
+    for (const { endpoint } of others) net.world.wire.cut.add(`${node.name}>${endpoint}`);
+    for (let count = 0; count < 5; count++) await net.witness.write(node);
+    await net.settle(20_000);
+    await net.world.clock.until(node.kill());
+    net.world.wire.cut.clear();
+    net.tampered.set(node, 'an older disk');
+    net.hostTouches(node);
+    node.disk = old.afterKill();
+    net.world.wire.cut.add(`${node.name}>${knowing.endpoint}`);
+    countRefused(net, node, '/reserve');
+    node.start();
+    await net.settle(10_000);
+    expect(node.state.name).toBe('unclaimed');
+    const files = storeOf(node);
+    for (const server of others) await restart(net, server);
+    await net.settle(30_000);
+    net.world.wire.cut.clear();
+    net.world.wire.forge = () => undefined;
+    await net.settle(60_000);
+    expect(node.state).toMatchObject({
+      name: 'unclaimed',
+      cause: 'rolled-back',
+      reason: expect.stringContaining('STORE_ROLLED_BACK'),
+    });
+    expect(explain(node.state)).toContain('Do not restart');
+    expect([node.open, node.serving, await net.witness.write(node)]).toEqual([undefined, undefined, false]);
+    expect(await node.disk.lock('/data/node/store')).not.toHaveProperty('release');
+    expect(storeOf(node)).toEqual(files);
+    await net.close();
+  });
+});
+
+describe('a boot that cannot hold its account', () => {
+  it(
+    'asks ever more seldom, and at once after a nudge; it says why, and what of the chain',
+    LONG,
+    async () => {
+      const { net, node, servers } = await formedNetwork(922, 6);
+      await net.world.clock.until(node.stop());
+      const counts = countRefused(net, node, '/reserve');
+      node.start();
+      await net.settle(60_000);
+      expect(node.state.name).toBe('unclaimed');
+      counts.clear();
+      await net.settle(60_000);
+      // Five servers, asked twice in an attempt, one attempt in about eight seconds, and after each of two blocks.
+      expect(counts.get('/reserve')).toBeLessThan(200);
+      expect(counts.get('/lineage-status')).toBeLessThan(100);
+      await net.world.clock.advance(500);
+      counts.clear();
+      node.nudge();
+      await net.world.clock.advance(200);
+      expect(counts.get('/reserve')).toBeGreaterThan(0);
+
+      const liars = servers.slice(0, 3).map(({ endpoint }) => endpoint);
+      net.world.wire.forge = ({ from, endpoint, path }) =>
+        from === node.name && path === '/reserve' && liars.includes(endpoint) ? stale : undefined;
+      await net.settle(20_000);
+      expect(node.state).toMatchObject({ name: 'unclaimed', slots: { length: 5 } });
+      const { reason } = node.state.name === 'unclaimed' ? node.state : { reason: '' };
+      expect(reason).toMatch(/3 of 5 .*TIMESTAMP_STALE.*300 s.*clock/);
+      expect(
+        node.state.name === 'unclaimed' &&
+          node.state.slots.filter(({ standing }) => typeof standing === 'object'),
+      ).toHaveLength(3);
+
+      const snapshot = node.chain.snapshot.bind(node.chain);
+      node.chain.snapshot = async () => {
+        throw new ProblemError('CHAIN_UNAVAILABLE', 'away');
+      };
+      await net.settle(20_000);
+      expect(node.state).toMatchObject({
+        name: 'unclaimed',
+        cause: 'chain-unreachable',
+        reason: expect.stringContaining('CHAIN_UNAVAILABLE'),
+      });
+      node.chain.snapshot = snapshot;
+      net.world.wire.forge = () => undefined;
+      await net.settle(30_000);
+      expect(node.state.name).toBe('backed');
+      await endNetwork(net);
+    },
+  );
+});
+
+describe('a boot whose clock is off by more than requests may be', () => {
+  it.each([
+    { title: 'ahead', skewMs: 300_000 },
+    { title: 'behind, and no block comes', skewMs: -600_000 },
+  ])('holds its account all the same: $title', LONG, async ({ skewMs }) => {
+    const { net, node } = await formedNetwork(923, 6);
+    await net.world.clock.until(node.stop());
+    await net.world.clock.advance(200_000);
+    node.clockSkewMs = skewMs;
+    node.start();
+    await net.world.clock.advance(30_000);
+    expect(node.state.name).toBe('backed');
+    // The operator sets the clock while the node runs.
+    node.clockSkewMs = 0;
+    await net.settle(60_000);
+    expect(node.state.name).toBe('backed');
+    await endNetwork(net);
+  });
+});
