@@ -2,6 +2,7 @@ import { bootCodes } from './codes/boot.ts';
 import { chainCodes } from './codes/chain.ts';
 import { collateralCodes } from './codes/collateral.ts';
 import { configCodes } from './codes/config.ts';
+import { custodyCodes } from './codes/custody.ts';
 import { dataServiceCodes } from './codes/data-services.ts';
 import { httpCodes } from './codes/http.ts';
 import { keyserverCodes } from './codes/keyserver.ts';
@@ -20,6 +21,7 @@ export const errorCodes = {
   ...keyserverCodes,
   ...storeCodes,
   ...bootCodes,
+  ...custodyCodes,
   ...configCodes,
   ...dataServiceCodes,
 } as const;

@@ -1,6 +1,7 @@
 import type { AccountId, InstanceId, KeyId, SlotId } from '../bytes/fixed-bytes.ts';
 import { toHex } from '../bytes/hex.ts';
 import type { SecretBytes } from '../bytes/secret-bytes.ts';
+import type { GenerationCustody } from './custody-parts.ts';
 import type { Quorum } from './threshold.ts';
 
 /** Bytes of a store's id. */
@@ -39,6 +40,8 @@ export interface Generation extends Quorum {
   readonly slots: readonly Slot[];
   /** The lineage secret, sealed under the store key: nonce ‖ XChaCha20-Poly1305. */
   readonly lineage: Uint8Array;
+  /** The parts of custodians; absent while there never was one. */
+  readonly custody?: GenerationCustody | undefined;
   /** 32 bytes; under a key derived from the store key, over all of the above and the store's identity. */
   readonly mac: Uint8Array;
 }

@@ -7,6 +7,7 @@ import { Judge } from '../keyserver/judge.ts';
 import { TcbGrace } from '../keyserver/tcb-grace.ts';
 import { TokenBuckets } from '../keyserver/token-buckets.ts';
 import { EvidenceVerifier } from '../keyserver/verify.ts';
+import { custodySetOf } from '../trust/custody-set.ts';
 import { tdPolicyOf } from '../trust/trust-section.ts';
 import type { ChainWatch } from './chain-watch.ts';
 import type { NodeParts } from './parts.ts';
@@ -58,6 +59,7 @@ export function buildGuardian(
       node.expectedAccount === undefined
         ? undefined
         : AccountId.parse(node.expectedAccount, 'node.expectedAccount'),
+    custody: { set: custodySetOf(trust), platform: surroundings.machine.platform },
     options: {
       bootstrap: trust.bootstrap,
       minimumThreshold: trust.minimumThreshold,

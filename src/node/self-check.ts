@@ -17,6 +17,8 @@ import type { NodeParts } from './parts.ts';
 export interface OwnMachine {
   /** BLAKE2b-256 of its measurement registers. */
   readonly measurement: Uint8Array;
+  /** PPID, 16 bytes. */
+  readonly platform: Uint8Array;
   /** For logs: the measurement, and what MRCONFIGID is. */
   readonly description: Readonly<Record<string, string>>;
 }
@@ -49,6 +51,7 @@ export async function examineOwnMachine(parts: SelfCheckParts, trust: TrustSecti
   const measurement = measurementId(body);
   return {
     measurement,
+    platform: verified.platform.ppid,
     description: { measurement: toPrefixedHex(measurement), mrConfigId: toPrefixedHex(body.mrConfigId) },
   };
 }

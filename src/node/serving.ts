@@ -65,6 +65,7 @@ export function buildServing(
       record(formerClients.forgotten(account));
     },
   });
+  if (!store.isReleased) record(store.whenReleased.then(() => formerClients.recordServed()));
   return { keyServer, formerClients, drain };
 }
 

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { tryFromHex } from '../bytes/hex.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 import { parsePolicy, type TdPolicy } from '../tdx/policy.ts';
+import { custodySchema } from './custody-set.ts';
 import { tdPolicyToJson } from './tcb-policy.ts';
 
 /** Layout of the section; a change of fields or defaults is a new version, because it changes every hash. */
@@ -68,6 +69,8 @@ export const trustSectionSchema = z
     bootstrap: z.boolean().default(false),
     freshness: freshnessSchema.prefault({}),
     acceptedTrustHashes: hexSet(48, 64).default([]),
+    /** Who can open every store together after a total blackout; absent: nobody, and the hash is as without the key. */
+    custody: custodySchema.optional(),
   })
   .refine((section) => section.minimumThreshold > 1 || section.bootstrap, {
     path: ['minimumThreshold'],

@@ -18,8 +18,8 @@ export interface FormedNetwork {
 }
 
 /** Makes a network of `count` machines and waits until all are backed. */
-export async function formedNetwork(seed: number, count = 7): Promise<FormedNetwork> {
-  const net = new SimulatedNetwork(seed);
+export async function formedNetwork(seed: number, count = 7, custody?: unknown): Promise<FormedNetwork> {
+  const net = new SimulatedNetwork(seed, undefined, custody);
   await net.form(count);
   expect(net.nodes.map(({ state }) => state.name)).toEqual(Array(count).fill('backed'));
   const [node] = net.nodes;

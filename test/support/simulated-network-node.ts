@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import type { CustodyDesk } from '../../src/boot/life/custody-desk.ts';
 import type { Guardian } from '../../src/boot/life/guardian.ts';
 import type { NodeState } from '../../src/boot/node/node-state.ts';
 import type { OpenNode } from '../../src/boot/node/open-node.ts';
@@ -29,7 +30,7 @@ import { SimulatedDisk } from './simulated-disk.ts';
 import { SeenChain } from './simulated-network-chain.ts';
 import { handlerOf } from './simulated-network-handler.ts';
 import type { Handler } from './simulated-network-wire.ts';
-import { ownBody, type SimulatedWorld } from './simulated-network-world.ts';
+import type { SimulatedWorld } from './simulated-network-world.ts';
 
 /** Making a quote takes this long in virtual time. */
 const QUOTE_MS = 200;
@@ -114,6 +115,12 @@ export class SimulatedNode {
     return this.#process?.guardian.node;
   }
 
+  /** Where custodians open the store of this machine while it is locked. */
+  get custody(): CustodyDesk {
+    if (this.#process === undefined) throw new Error(`${this.name} does not run`);
+    return this.#process.guardian.custody;
+  }
+
   /** Starts a slot check now. */
   nudge(): void {
     this.#process?.guardian.nudge();
@@ -149,7 +156,7 @@ export class SimulatedNode {
       quote: async (reportData) => {
         await clock.sleep(QUOTE_MS);
         await this.beforeQuote();
-        const quote = pki.quote({ reportData, platform: this.platform, body: ownBody });
+        const quote = pki.quote({ reportData, platform: this.platform, body: this.#world.body });
         genuineQuotes.set(Buffer.from(quote).toString('base64'), this.name);
         return quote;
       },
@@ -204,7 +211,14 @@ export class SimulatedNode {
         ? config
         : { ...config, node: { ...config.node, expectedAccount: encodeSs58(expectedAccount) } },
       parts,
-      { machine: { measurement: measurementId(ownBody), description: {} }, watch },
+      {
+        machine: {
+          measurement: measurementId(this.#world.body),
+          platform: new Uint8Array(16).fill(this.platform),
+          description: {},
+        },
+        watch,
+      },
       {
         mayStayUnbacked: true,
         acceptRolledBackStore: false,

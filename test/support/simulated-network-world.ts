@@ -16,9 +16,10 @@ import { VirtualClock } from './simulated-network-clock.ts';
 import type { SimulatedNode } from './simulated-network-node.ts';
 import { Wire } from './simulated-network-wire.ts';
 
-const trust = parseTrustSection({ chain: { genesisHash: `0x${'00'.repeat(32)}` } });
+const plainTrust = { chain: { genesisHash: `0x${'00'.repeat(32)}` } };
+const trust = parseTrustSection(plainTrust);
 
-/** What every genuine machine of the network measures: the image, and the hash of the trust section. */
+/** What every genuine machine of a network without custodians measures: the image, and the hash of the trust section. */
 export const ownBody = { ...developmentMeasurements, mrConfigId: trustHash(trust) };
 
 /** Which signatures the quotes of a network get, and how often they are verified. */
@@ -84,7 +85,9 @@ export class SimulatedWorld {
   readonly pki: DevelopmentPki;
   readonly verifier: QuoteVerifier;
   readonly collateral = collateral;
-  readonly config = config;
+  readonly config: Config;
+  /** What every genuine machine measures. */
+  readonly body: typeof ownBody;
   /** Quotes (base64) that a genuine machine under the trust section made, and which machine. */
   readonly genuineQuotes = new Map<string, string>();
   readonly #births = new Map<string, Birth>();
@@ -96,8 +99,12 @@ export class SimulatedWorld {
   blockNumber = 1;
   blockHash = BlockHash.of(new Uint8Array(32));
 
-  constructor(seed: number, mode: SignatureMode = 'once') {
+  /** @param custody the key `trust.custody` of all machines. */
+  constructor(seed: number, mode: SignatureMode = 'once', custody?: unknown) {
     this.seed = seed;
+    const section = custody === undefined ? trust : parseTrustSection({ ...plainTrust, custody });
+    this.config = { ...config, trust: section };
+    this.body = { ...ownBody, mrConfigId: trustHash(section) };
     this.pki = signatures[mode].pki;
     this.verifier = signatures[mode].verifier;
     this.dice = seededDice(seed);

@@ -41,8 +41,9 @@ export class SimulatedNetwork {
   #bootsBefore = '';
   readonly #lockedFiles = new Map<SimulatedNode, { readonly boots: number; readonly digest: string }>();
 
-  constructor(seed: number, mode?: SignatureMode) {
-    this.world = new SimulatedWorld(seed, mode);
+  /** @param custody the key `trust.custody` of all machines. */
+  constructor(seed: number, mode?: SignatureMode, custody?: unknown) {
+    this.world = new SimulatedWorld(seed, mode, custody);
     this.#kept = new KeptKeys(this);
     this.witness = new Witness(this);
     this.world.onStart = (node) => this.witness.started(node);

@@ -5,6 +5,7 @@ import { encodeSs58 } from '../../bytes/ss58.ts';
 import type { ChainSnapshot, ChainView } from '../../chain/chain-view.ts';
 import { LatchkeyError } from '../../errors/latchkey-error.ts';
 import { eligibleServers } from '../../keyslots/choose-servers.ts';
+import { type CustodyPolicy, isSplitAmong } from '../../keyslots/custody-parts.ts';
 import { buildGeneration, nextGeneration } from '../../keyslots/generations.ts';
 import type { Slot } from '../../keyslots/keyslot-file.ts';
 import { type Quorum, thresholdFor } from '../../keyslots/threshold.ts';
@@ -73,6 +74,8 @@ export interface HealerParts {
   readonly chain: ChainView;
   readonly log: Log;
   readonly options: HealingOptions;
+  /** Who gets parts of the store key, beside the key servers. */
+  readonly custody?: CustodyPolicy | undefined;
   /** The operator allowed it for this start: open the store although it is older than what the servers remember. */
   readonly acceptRolledBackStore?: boolean;
 }
@@ -93,6 +96,7 @@ export class Healer {
   /** Servers that said that their memory is gone. */
   readonly #forgetful: RepeatedClaims;
   #live = 0;
+  readonly #begunAtMs: number;
   /** Whether all servers were asked for the newest head that an operator has accepted to lose. */
   #hasAskedAll = false;
   /** What became of the last attempt that brought fewer than n slots. */
@@ -104,6 +108,7 @@ export class Healer {
     const { tools, log, options } = parts;
     this.#parts = parts;
     this.#node = node;
+    this.#begunAtMs = tools.clock.nowMs();
     this.#missingKeys = new MissingKeyFetcher(tools, node, new AttemptPace(tools, options));
     this.#erasure = new KeyErasure({ ...tools, log, onOvertaken: (by) => this.#noteFormer(by) }, node);
     this.#pace = new AttemptPace(tools, options);
@@ -193,8 +198,8 @@ export class Healer {
   async #holdBySlots(snapshot: ChainSnapshot, signal: AbortSignal): Promise<boolean> {
     const { hold, rollback, book } = this.#node;
     const { client } = this.#parts.tools;
-    if (rollback?.acceptsOlder && !this.#hasAskedAll) {
-      // Else the one server that has the newest head would refuse the store again and again.
+    if ((rollback?.acceptsOlder || this.#node.byCustodians) && !this.#hasAskedAll) {
+      // No server gave its key, so none has shown the newest head yet. With an accepted older store: else the one server that has the newest head would refuse the store again and again.
       await sweepLineage(this.#parts.tools, this.#node, snapshot, signal);
       this.#hasAskedAll = true;
     }
@@ -289,15 +294,22 @@ export class Healer {
       const isGone =
         record === undefined ||
         (lineage === undefined
-          ? await vetter.instanceOf(record, snapshot, signal).then(
+          ? this.#mayPassOverSilent ||
+            (await vetter.instanceOf(record, snapshot, signal).then(
               (present) => !equalBytes(present, instanceId),
               () => false,
-            )
+            ))
           : !lineage.slots.some((one) => equalBytes(one, slotId)));
       if (isGone) lost.add(toHex(slotId));
     };
     await Promise.all(book.slots().map(({ slot }) => look(slot)));
     return lost;
+  }
+
+  /** Custodians were asked because the servers are gone: silence beyond patience is enough then. */
+  get #mayPassOverSilent(): boolean {
+    const { tools, options } = this.#parts;
+    return this.#node.byCustodians && tools.clock.nowMs() - this.#begunAtMs >= options.patienceMs;
   }
 
   #unclaimed(reason: string): NodeState {
@@ -363,6 +375,7 @@ export class Healer {
     const newest = this.#node.book.newest;
     if (newest === undefined) return true;
     if (newest.t !== quorum.t || newest.n !== quorum.n || newest.slots.length < newest.n) return true;
+    if (!isSplitAmong(newest.custody, this.#parts.custody?.set)) return true;
     const nowMs = this.#parts.tools.clock.nowMs();
     const checked = newestOf(this.#node, check);
     // A liar may cost generations, but a wait must never leave a store without a slot to spare: rolling restarts of
@@ -492,6 +505,8 @@ export class Healer {
         generation: number,
         quorum,
         enrolled: servers,
+        custody: this.#parts.custody,
+        formerCustody: book.newest?.custody,
       },
       tools.random,
     );
@@ -534,6 +549,11 @@ export class Healer {
     const because = this.#shortBecause === undefined ? {} : { reason: this.#shortBecause };
     const name = this.#isBacked ? 'backed' : 'degraded';
     return { name, live: this.#live, t, n, generation, slots, ...because };
+  }
+
+  /** Ends all writing of an instance that serves already: servers remember a newer store than the one on this disk. */
+  refuseDisk(reason: string): NodeState {
+    return this.#stopWriting('older-disk', reason);
   }
 
   #fence(): NodeState {

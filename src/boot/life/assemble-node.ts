@@ -58,6 +58,8 @@ export type NodeParts = Pick<OpenNode, 'storeKey' | 'identity' | 'hold' | 'rollb
   readonly store: SealedStore;
   /** The fence around it, where there is one already. */
   readonly fenced?: FencedStore;
+  /** Whether custodians gave the store key; by default key servers did. */
+  readonly byCustodians?: boolean;
 };
 
 /**
@@ -92,6 +94,7 @@ export async function assembleNode(
     storeKey,
     book,
     hold,
+    byCustodians: parts.byCustodians ?? false,
     ...(rollback === undefined ? {} : { rollback }),
     older,
     close,

@@ -8,6 +8,7 @@ import { type NodeState, summarize } from '../node/node-state.ts';
 import type { OpenNode } from '../node/open-node.ts';
 import type { BootStage, GuardianParts } from './boot-stage.ts';
 import { createNode } from './create-node.ts';
+import { CustodyDesk } from './custody-desk.ts';
 import { reopenNode } from './reopen-node.ts';
 import { type NodeBackup, type RestoredNode, restoreNode } from './restore-node.ts';
 import { RotationFailed, rotateNode } from './rotate-store-key.ts';
@@ -20,6 +21,8 @@ export class Guardian {
   readonly #parts: GuardianParts;
   readonly #stage: BootStage;
   readonly #stop = new AbortController();
+  /** Opens a locked store with the parts of custodians. */
+  readonly custody: CustodyDesk;
   #wake = new AbortController();
   #state: NodeState = { name: 'starting', reason: 'not begun' };
   #node: OpenNode | undefined;
@@ -34,9 +37,18 @@ export class Guardian {
     // Every request under way listens to it.
     setMaxListeners(0, this.#stop.signal);
     this.#parts = parts;
+    const folder = new NodeFolder(parts.fileSystem, parts.dataFolder);
+    this.custody = new CustodyDesk({
+      parts,
+      folder,
+      stopped: this.#stop.signal,
+      state: () => this.#state,
+      onKey: () => this.look(),
+    });
     this.#stage = {
       parts,
-      folder: new NodeFolder(parts.fileSystem, parts.dataFolder),
+      folder,
+      custody: this.custody,
       stopped: this.#stop.signal,
       report: (state) => this.#set(state),
       tick: (healer) => this.#tick(healer),
@@ -106,7 +118,10 @@ export class Guardian {
     try {
       for (let attempt = 1; !this.#stop.signal.aborted; attempt++) {
         const state = await this.#holdOnce(healer);
-        if (node.store.isReleased) {
+        // After a total blackout every node waits for the others to serve, so it serves before it holds.
+        const mayServe = node.byCustodians && state.name !== 'fenced';
+        if (node.store.isReleased || mayServe) {
+          this.custody.wipe();
           isKept = true;
           this.#healer = healer;
           return node;
@@ -218,6 +233,7 @@ export class Guardian {
     await this.#healing;
     await this.#turn;
     await this.#node?.close();
+    this.custody.wipe();
     this.#set({ name: 'stopped' });
   }
 
@@ -227,6 +243,7 @@ export class Guardian {
     } catch (error) {
       if (this.#stop.signal.aborted) return this.#state;
       this.#parts.log('error', 'healing.failed', { error: messageOf(error) });
+      if (isOlderDisk(error)) this.#set(healer.refuseDisk(messageOf(error)));
       // A store that could not be checked does not count as backed.
       if (this.#state.name === 'backed') this.#set({ ...this.#state, name: 'degraded' });
     }
@@ -292,6 +309,10 @@ const closing: ReadonlySet<ErrorCode> = new Set([
   'LINEAGE_CLOSED',
   'STORE_WRITE_FAILED',
 ]);
+
+/** A node that serves before it holds learns late that its disk is an old one. */
+const isOlderDisk = (error: unknown): boolean =>
+  error instanceof LatchkeyError && (error.code === 'STORE_ROLLED_BACK' || error.code === 'LINEAGE_CLOSED');
 
 const mustClose = (error: unknown): boolean => error instanceof LatchkeyError && closing.has(error.code);
 

@@ -26,7 +26,7 @@ export async function reopenNode(stage: BootStage): Promise<OpenNode | undefined
   const { parts, folder } = stage;
   const file = await new KeyslotDisk(parts.fileSystem, NodeFolder.keyslotsPath(folder.path)).read();
   for (let rest = file; ; ) {
-    const recovered = await recoverKey(stage, rest);
+    const recovered = keyOfCustodians(stage, rest) ?? (await recoverKey(stage, rest));
     if (recovered === undefined) return undefined;
     let store: SealedStore | undefined;
     try {
@@ -42,6 +42,11 @@ export async function reopenNode(stage: BootStage): Promise<OpenNode | undefined
       rest = other;
     }
   }
+}
+
+function keyOfCustodians({ parts, custody }: BootStage, file: KeyslotFile): RecoveredKey | undefined {
+  requireAccount(parts, file.account, file.account);
+  return custody.take(file);
 }
 
 /** The key of a generation opens its slots, but not the store: the host wrote it, or a rotation was cut off. */
@@ -113,7 +118,8 @@ async function takeOver(
   const hold = new AccountHold(lineage, bootRandom(parts.tools.random), rollback.lastWriter, rollback);
   for (const state of states) hold.observe(state);
   const proven = provenPart(file, storeKey);
-  const node = await assembleNode({ store, storeKey, identity, hold, rollback }, (leave) =>
+  const { byCustodians = false } = recovered;
+  const node = await assembleNode({ store, storeKey, identity, hold, rollback, byCustodians }, (leave) =>
     bookOf(parts, folder.path, { storeKey, leave }, proven),
   );
   for (const [slotId, key] of recovered.serverKeys) {

@@ -12,12 +12,19 @@ import type { BatchOperation, Namespace, Snapshot, Store } from '../../store/api
 export class FencedStore implements Store {
   readonly #store: Store;
   #isHeld: boolean;
+  #release: () => void = () => undefined;
+  /** Resolves when this instance holds the account; never, if it does not come to that. */
+  readonly whenReleased: Promise<void>;
   #fencedBy: string | undefined;
 
   /** @param isHeld whether this instance holds the account already. */
   constructor(store: Store, isHeld: boolean) {
     this.#store = store;
     this.#isHeld = isHeld;
+    this.whenReleased = new Promise((resolve) => {
+      this.#release = resolve;
+    });
+    if (isHeld) this.#release();
   }
 
   /** Whether it takes writes, unless it is fenced. */
@@ -28,6 +35,7 @@ export class FencedStore implements Store {
   /** Takes writes from now on: this instance holds the account. */
   release(): void {
     this.#isHeld = true;
+    this.#release();
   }
 
   /** Refuses every write from now on. */

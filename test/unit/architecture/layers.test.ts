@@ -20,6 +20,7 @@ const layers = [
   ['protocol'],
   ['keyserver', 'store'],
   ['keyslots', 'rituals', 'decryptions', 'epochs'],
+  ['custody'],
   ['boot'],
   ['config'],
   ['http'],

@@ -126,7 +126,10 @@ async function restore(
       log: () => undefined,
       metrics: new Metrics(),
     },
-    { machine: { measurement: measurementId(ownBody), description: {} }, watch },
+    {
+      machine: { platform: new Uint8Array(16), measurement: measurementId(ownBody), description: {} },
+      watch,
+    },
     { mayStayUnbacked: false, acceptRolledBackStore: false, onState: () => undefined },
   );
   try {
