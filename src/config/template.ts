@@ -57,6 +57,9 @@ trust:
     collateralGraceMs: 0              # how long collateral that has run out may still be used
     maxTimeJumpMs: 86400000           # how far the time of the key servers may be ahead of chain and own clock
   acceptedTrustHashes: []
+  # custody:                          # who opens a store after a total blackout (docs/custody.md); without: nobody
+  #   threshold: 2
+  #   custodians: []                  # { name: alice, key: "0x…" }, as latchkey custody keygen prints it
 
 limits:
   perAddress: { burst: 200, perSecond: 50 }

@@ -8,13 +8,8 @@ import type { RandomSource } from '../crypto/random.ts';
 import { X_WING_CIPHERTEXT_BYTES } from '../crypto/x-wing.ts';
 import { EvidenceError, LatchkeyError } from '../errors/latchkey-error.ts';
 import { openWithXWing, sealToXWing } from '../hpke/hpke-x-wing.ts';
-import {
-  type CustodyPart,
-  openPart,
-  PART_BYTES,
-  partDigest,
-  SEALED_PART_BYTES,
-} from '../keyslots/custody-parts.ts';
+import { openPart, PART_BYTES, partDigest, SEALED_PART_BYTES } from '../keyslots/custody-parts.ts';
+import type { CustodyPart } from '../keyslots/keyslot-file.ts';
 import { MAX_CUSTODIANS } from '../trust/custody-set.ts';
 import type { JudgedCustodyRequest } from './judge-request.ts';
 import { bindingOf, custodyReportData, type SealedParts } from './request.ts';

@@ -15,7 +15,7 @@ import { type CustodyRequest, custodyReportData } from './request.ts';
 /** What a custodian knows without the node: his own copies, and his own clock. */
 export interface CustodianKnowledge {
   readonly trust: TrustSection;
-  /** Ids of images that the custodian knows to be the fleet's, 32 bytes each, beside those that the section pins. */
+  /** Ids of images that the custodian knows to be the fleet's, 32 bytes each, in addition to those that the section pins. */
   readonly measurements: readonly Uint8Array[];
   readonly verifier: QuoteVerifier;
   readonly collateral: CollateralDocuments;

@@ -54,7 +54,7 @@ export class PendingRequest {
     return this.#question.threshold;
   }
 
-  /** Names of the custodians whose parts are here. */
+  /** Names of the custodians that gave their part. */
   get answered(): readonly string[] {
     return [...this.#parts.keys()].flatMap((index) => this.#question.parts[index]?.custodian ?? []);
   }

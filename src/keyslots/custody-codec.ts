@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { parsePrefixedHex, toPrefixedHex } from '../bytes/hex.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import { MAX_CUSTODIANS } from '../trust/custody-set.ts';
-import { type CustodyPart, type GenerationCustody, SEALED_PART_BYTES } from './custody-parts.ts';
+import { SEALED_PART_BYTES } from './custody-parts.ts';
+import type { CustodyPart, GenerationCustody } from './keyslot-file.ts';
 
 const DIGEST_BYTES = 32;
 const text = z.string().max(2 * SEALED_PART_BYTES + 2);

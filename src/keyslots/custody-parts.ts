@@ -7,7 +7,7 @@ import { SHARE_BYTES, splitSecret } from '../crypto/shamir.ts';
 import { X_WING_CIPHERTEXT_BYTES } from '../crypto/x-wing.ts';
 import { openWithXWing, sealToXWing, X_WING_SEALED_EXTRA_BYTES } from '../hpke/hpke-x-wing.ts';
 import { type CustodySet, custodySetDigest } from '../trust/custody-set.ts';
-import type { StoreIdentity } from './keyslot-file.ts';
+import type { CustodyPart, GenerationCustody, StoreIdentity } from './keyslot-file.ts';
 
 /** HPKE `info` of a sealed part, and start of the digest of a part. */
 export const PART_LABEL = utf8('latchkey/v1/custody/part');
@@ -17,28 +17,6 @@ export const PLATFORM_BYTES = 16;
 export const PART_BYTES = SHARE_BYTES + PLATFORM_BYTES;
 /** Length of a sealed part: encapsulated key, part, tag. */
 export const SEALED_PART_BYTES = PART_BYTES + X_WING_SEALED_EXTRA_BYTES;
-
-/** What one custodian has of a generation. */
-export interface CustodyPart {
-  /** Name of the custodian in the trust section. */
-  readonly custodian: string;
-  /** Encapsulated key ‖ ciphertext ‖ tag, {@link SEALED_PART_BYTES} bytes. */
-  readonly sealed: Uint8Array;
-  /** SHA-256("latchkey/v1/custody/part" ‖ part), 32 bytes; tells a wrong part from the right one. */
-  readonly digest: Uint8Array;
-}
-
-/** How the store key of a generation is split among custodians. */
-export interface GenerationCustody {
-  /** Whether custodians of another set have parts of the same store key, in older keyslot files. */
-  readonly formerSets: boolean;
-  /** How many parts give the store key; 0 when the present trust section names no custodian. */
-  readonly threshold: number;
-  /** {@link custodySetDigest} of the custodians, 32 bytes; zeros when there are none. */
-  readonly set: Uint8Array;
-  /** One for each custodian, ascending by name. */
-  readonly parts: readonly CustodyPart[];
-}
 
 /** The custodians of a node, and the platform that it runs on. */
 export interface CustodyPolicy {

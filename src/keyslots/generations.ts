@@ -6,8 +6,9 @@ import { equalConstantTime } from '../crypto/constant-time.ts';
 import { deriveKey, hmacSha256 } from '../crypto/hkdf.ts';
 import type { RandomSource } from '../crypto/random.ts';
 import { splitSecret } from '../crypto/shamir.ts';
-import { type CustodyPolicy, type GenerationCustody, splitAmongCustodians } from './custody-parts.ts';
+import { type CustodyPolicy, splitAmongCustodians } from './custody-parts.ts';
 import { macInput } from './keyslot-codec.ts';
+import type { GenerationCustody } from './keyslot-file.ts';
 import {
   confirmedSlots,
   findSlot,
@@ -46,7 +47,7 @@ export interface GenerationInput extends StoreIdentity {
   readonly quorum: Quorum;
   /** t to n servers, each once, with slot ids that were never used before. */
   readonly enrolled: readonly EnrolledServer[];
-  /** Whose custodians get parts of the store key; by default there are none. */
+  /** The custodians that get parts of the store key; by default there are none. */
   readonly custody?: CustodyPolicy | undefined;
   /** The custody of the generation before, when its store key is the same one. */
   readonly formerCustody?: GenerationCustody | undefined;

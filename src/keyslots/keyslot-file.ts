@@ -1,7 +1,6 @@
 import type { AccountId, InstanceId, KeyId, SlotId } from '../bytes/fixed-bytes.ts';
 import { toHex } from '../bytes/hex.ts';
 import type { SecretBytes } from '../bytes/secret-bytes.ts';
-import type { GenerationCustody } from './custody-parts.ts';
 import type { Quorum } from './threshold.ts';
 
 /** Bytes of a store's id. */
@@ -30,6 +29,28 @@ export interface Slot {
   readonly confirmed: boolean;
   /** Nonce ‖ XChaCha20-Poly1305 of the share, or of the store key itself when t = 1. */
   readonly sealed: Uint8Array;
+}
+
+/** What one custodian has of a generation. */
+export interface CustodyPart {
+  /** Name of the custodian in the trust section. */
+  readonly custodian: string;
+  /** Encapsulated key ‖ ciphertext ‖ tag, 1185 bytes. */
+  readonly sealed: Uint8Array;
+  /** SHA-256("latchkey/v1/custody/part" ‖ part), 32 bytes; tells a wrong part from the right one. */
+  readonly digest: Uint8Array;
+}
+
+/** How the store key of a generation is split among custodians. */
+export interface GenerationCustody {
+  /** Whether custodians of another set have parts of the same store key, in older keyslot files. */
+  readonly formerSets: boolean;
+  /** How many parts give the store key; 0 when the present trust section names no custodian. */
+  readonly threshold: number;
+  /** Digest of the set of custodians, 32 bytes; zeros when there are none. */
+  readonly set: Uint8Array;
+  /** One for each custodian, ascending by name. */
+  readonly parts: readonly CustodyPart[];
 }
 
 /** All slots that were made from one polynomial. */

@@ -28,7 +28,7 @@ export function buildGuardian(
   parts: NodeParts,
   surroundings: { readonly machine: OwnMachine; readonly watch: ChainWatch },
   options: Required<Pick<GuardianParts, 'mayStayUnbacked' | 'acceptRolledBackStore' | 'onState'>> &
-    Pick<GuardianParts, 'holdsFolder' | 'causeOf' | 'storeObserver'>,
+    Pick<GuardianParts, 'holdsFolder' | 'causeOf' | 'storeObserver' | 'custody'>,
 ): GuardianRooms {
   const { log, clock, random, fileSystem, verifier, collateral, chain, quotes, client } = parts;
   const { trust, healing, limits, node } = config;

@@ -5,6 +5,7 @@ import { encodeSs58 } from '../bytes/ss58.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 import { Metrics } from '../observe/metrics.ts';
 import { PROTOCOL_VERSION } from '../protocol/labels.ts';
+import { adviceOnCustody, custodyStatus } from './custody-status.ts';
 import type { DrainProgress } from './drain.ts';
 import type { NodeParts } from './parts.ts';
 import { clientsAtRisk, type Serving } from './serving.ts';
@@ -155,11 +156,13 @@ export class NodeReport {
   status(): Readonly<Record<string, unknown>> {
     const { ready, report } = this.readiness();
     const tcbWarnings = this.#node.tcbWarnings?.();
+    const custody = custodyStatus(this.#node.open());
     return {
       ...this.info(),
       ready,
       ...report,
       ...(tcbWarnings === undefined ? {} : { tcbWarnings }),
+      ...(custody === undefined ? {} : { custody }),
       explanation: this.#explain(),
     };
   }
@@ -174,7 +177,13 @@ export class NodeReport {
     const draining = isDraining ? ['This server drains: stop it when no client needs it any more.'] : [];
     const older = this.#olderGenerations().length === 0 ? [] : [ADVICE_ON_OLDER];
     const { advice } = this.#parts.storeWatch;
-    return [...draining, ...older, ...(advice === undefined ? [] : [advice]), explain(this.#state)].join(' ');
+    return [
+      ...draining,
+      ...older,
+      ...(advice === undefined ? [] : [advice]),
+      explain(this.#state),
+      ...adviceOnCustody(custodyStatus(this.#node.open())),
+    ].join(' ');
   }
 
   /** NODE_LOCKED, with the state as the reason. */

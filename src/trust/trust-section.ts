@@ -69,7 +69,7 @@ export const trustSectionSchema = z
     bootstrap: z.boolean().default(false),
     freshness: freshnessSchema.prefault({}),
     acceptedTrustHashes: hexSet(48, 64).default([]),
-    /** Who can open every store together after a total blackout; absent: nobody, and the hash is as without the key. */
+    /** Who can open every store together after a total blackout; absent: no custody, and the hash is as without the key. */
     custody: custodySchema.optional(),
   })
   .refine((section) => section.minimumThreshold > 1 || section.bootstrap, {

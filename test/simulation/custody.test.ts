@@ -1,6 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import type { CustodyDesk } from '../../src/boot/life/custody-desk.ts';
 import { LatchkeyError } from '../../src/errors/latchkey-error.ts';
+import { custodyStatus } from '../../src/node/custody-status.ts';
+import { custodySetOf } from '../../src/trust/custody-set.ts';
+import { parseTrustSection } from '../../src/trust/trust-section.ts';
+import { blackOut, seriesOfBlackouts } from '../support/blackouts.ts';
 import { answerTo, custodians, custodyOf, knowledgeIn } from '../support/custodians.ts';
 import { endNetwork, type FormedNetwork, formedNetwork, restart } from '../support/formed-network.ts';
 import type { SimulatedNetwork } from '../support/simulated-network.ts';
@@ -9,13 +13,6 @@ import { fileOf } from '../support/slot-picture.ts';
 
 const LONG = { timeout: 120_000 };
 const [alice, bob, carol] = custodians;
-
-/** All processes end at once, so that no server has any key left; then all machines start again. */
-async function blackOut(net: SimulatedNetwork): Promise<void> {
-  for (const node of net.nodes) await net.world.clock.until(node.kill());
-  for (const node of net.nodes) node.start();
-  await net.settle(20_000);
-}
 
 /** A machine asks custodians for its store key. */
 async function ask(
@@ -118,6 +115,13 @@ describe('a total blackout', () => {
   });
 });
 
+describe('a series of total blackouts', () => {
+  it('loses no store with custody, and all without', { timeout: 300_000 }, async () => {
+    expect(await seriesOfBlackouts(60, 4, true)).toEqual({ blackouts: 4, lost: 0, violations: [] });
+    expect(await seriesOfBlackouts(61, 1, false)).toMatchObject({ lost: 4 });
+  });
+});
+
 describe('custodians and a store that its servers still open', () => {
   it('an open node makes no request', LONG, async () => {
     const { net, node } = await formed(45);
@@ -184,11 +188,40 @@ describe('custodians and a store that its servers still open', () => {
 });
 
 describe('another set of custodians', () => {
+  const change = ({ world }: SimulatedNetwork, threshold: number): void => {
+    const section = parseTrustSection({ ...world.config.trust, custody: custodyOf(threshold) });
+    world.changedCustody = { set: custodySetOf(section) };
+  };
+
   it('the parts are in every generation, and under its MAC', LONG, async () => {
     const { net, node } = await formed(48);
     const [newest] = (await fileOf(node)).generations;
     expect(newest.custody).toMatchObject({ threshold: 2, formerSets: false });
     expect(newest.custody?.parts.map(({ custodian }) => custodian)).toEqual(['alice', 'bob', 'carol']);
     await endNetwork(net);
+  });
+
+  it('new custodians get parts at once, and the file says that former ones had some', LONG, async () => {
+    const { net, node } = await formed(49);
+    change(net, 3);
+    await restart(net, node);
+    await net.settle(60_000);
+    expect(node.state.name).toBe('backed');
+    const [newest] = (await fileOf(node)).generations;
+    expect(newest.custody).toMatchObject({ threshold: 3, formerSets: true });
+    expect(custodyStatus(node.open)).toMatchObject({ threshold: 3, rotationNeeded: true });
+    await net.close();
+  });
+
+  it('a change of the store key leaves the former custodians behind', LONG, async () => {
+    const { net, node } = await formed(50);
+    change(net, 3);
+    await restart(net, node);
+    await net.settle(60_000);
+    await net.world.clock.until(node.rotateStoreKey());
+    await net.settle(30_000);
+    const [newest] = (await fileOf(node)).generations;
+    expect(newest.custody).toMatchObject({ threshold: 3, formerSets: false });
+    await net.close();
   });
 });

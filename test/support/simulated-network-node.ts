@@ -121,6 +121,12 @@ export class SimulatedNode {
     return this.#process.guardian.custody;
   }
 
+  /** Changes the store key, as `latchkey rotate` does. */
+  rotateStoreKey(): Promise<number> {
+    if (this.#process === undefined) throw new Error(`${this.name} does not run`);
+    return this.#process.guardian.rotateStoreKey();
+  }
+
   /** Starts a slot check now. */
   nudge(): void {
     this.#process?.guardian.nudge();
@@ -170,7 +176,8 @@ export class SimulatedNode {
     this.drains = 0;
     this.#world.onStart(this);
     const { chain } = this;
-    const { clock: time, config, verifier, collateral, wire } = this.#world;
+    const { clock: time, config, verifier, collateral, wire, changedCustody } = this.#world;
+    const platform = new Uint8Array(16).fill(this.platform);
     const clock = new FlooredClock(time);
     const log = (_level: string, event: string, fields: Readonly<Record<string, unknown>> = {}): void => {
       this.events.push({ event, fields });
@@ -214,7 +221,7 @@ export class SimulatedNode {
       {
         machine: {
           measurement: measurementId(this.#world.body),
-          platform: new Uint8Array(16).fill(this.platform),
+          platform,
           description: {},
         },
         watch,
@@ -222,6 +229,7 @@ export class SimulatedNode {
       {
         mayStayUnbacked: true,
         acceptRolledBackStore: false,
+        ...(changedCustody === undefined ? {} : { custody: { ...changedCustody, platform } }),
         onState: (state) => {
           if (self === undefined || self === this.#process) this.state = state;
         },

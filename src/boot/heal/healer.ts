@@ -74,7 +74,7 @@ export interface HealerParts {
   readonly chain: ChainView;
   readonly log: Log;
   readonly options: HealingOptions;
-  /** Who gets parts of the store key, beside the key servers. */
+  /** The custodians that get parts of the store key too. */
   readonly custody?: CustodyPolicy | undefined;
   /** The operator allowed it for this start: open the store although it is older than what the servers remember. */
   readonly acceptRolledBackStore?: boolean;

@@ -25,7 +25,7 @@ const MAX_STANDING = 250;
 
 /** What the answers of custodians came to. */
 export interface CustodyProgress {
-  /** Names of the custodians whose parts are here. */
+  /** Names of the custodians that gave their part. */
   readonly answered: readonly string[];
   readonly threshold: number;
   /** What was wrong with each answer that does not count. */

@@ -20,7 +20,7 @@ export interface OpenNode {
   readonly book: SlotBook;
   /** Which boot this is, and whether it holds the account. */
   readonly hold: AccountHold;
-  /** Whether custodians gave the store key: then it serves others before it holds, or nobody would begin to serve. */
+  /** Whether custodians gave the store key: then it serves others before it holds. */
   readonly byCustodians: boolean;
   /** Compares heads that servers show until this boot holds; a node that was just made has none. */
   readonly rollback?: RollbackCheck;

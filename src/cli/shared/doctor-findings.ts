@@ -6,6 +6,7 @@ import { LatchkeyError } from '../../errors/latchkey-error.ts';
 import type { NodeParts } from '../../node/parts.ts';
 import { examineOwnMachine, type SelfCheckParts } from '../../node/self-check.ts';
 import { withDeadline } from '../../time/clock.ts';
+import { custodySetOf } from '../../trust/custody-set.ts';
 import { agentSocketOf } from './agent-client.ts';
 
 /** What one check found. */
@@ -17,6 +18,7 @@ export interface Finding {
     | 'permissions'
     | 'socket'
     | 'trust-hash'
+    | 'custody'
     | 'environment';
   readonly level: 'good' | 'warning' | 'wrong';
   readonly text: string;
@@ -43,6 +45,7 @@ export async function findingsOf(
     ...(await permissionFindings(config)),
     socketFinding(config),
     await trustHashFinding(config, parts),
+    custodyFinding(config),
     ...environmentFindings(unmeasured),
   ];
 }
@@ -127,6 +130,20 @@ async function trustHashFinding({ trust }: Config, parts: SelfCheckParts): Promi
       ...(advice === undefined ? {} : { advice }),
     };
   }
+}
+
+function custodyFinding({ trust }: Config): Finding {
+  const set = custodySetOf(trust);
+  if (set !== undefined) {
+    const names = set.custodians.map(({ name }) => name).join(', ');
+    return { check: 'custody', level: 'good', text: `${set.threshold} of ${names} open the store together` };
+  }
+  return {
+    check: 'custody',
+    level: 'warning',
+    text: 'a total blackout loses this store: no custody',
+    advice: 'name custodians in trust.custody; docs/custody.md says how',
+  };
 }
 
 function environmentFindings(unmeasured: readonly UnmeasuredInput[]): readonly Finding[] {
