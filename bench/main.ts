@@ -8,6 +8,7 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   decryptions: async () => (await import('./decryptions.ts')).bench,
   epochs: async () => (await import('./epochs.ts')).bench,
   release: async () => (await import('./release.ts')).bench,
+  ring: async () => (await import('./ring.ts')).bench,
   store: async () => (await import('./store.ts')).storeBench,
   tdx: async () => (await import('./tdx.ts')).bench,
 };

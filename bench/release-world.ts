@@ -20,6 +20,8 @@ import { ChallengeIssuer } from '../src/protocol/challenge.ts';
 import { PLAIN_SLOT_ID, requestReportData } from '../src/protocol/report-data.ts';
 import { insecureTrustRoot, parseCollateralDocuments, QuoteVerifier } from '../src/tdx/verify-quote.ts';
 import { measurementId } from '../src/trust/measurement.ts';
+import { noPlatformLists } from '../src/trust/platform-lists.ts';
+import { PlatformRules } from '../src/trust/platform-rules.ts';
 import { trustHash } from '../src/trust/trust-hash.ts';
 import { parseTrustSection, tdPolicyOf } from '../src/trust/trust-section.ts';
 
@@ -69,6 +71,7 @@ export function releaseWorld(log: Log, metrics: Metrics, platform = 0) {
     grace: new TcbGrace({ graceMs: 0 }),
     now,
     platformRate: new TokenBuckets(unlimited),
+    platforms: new PlatformRules(trust, () => noPlatformLists),
   });
   const vault = new Vault(random, registry, {
     ...defaultVaultLimits,

@@ -14,8 +14,8 @@ const steps = [
   ['model', 'npm run --silent model', 'the model of lineages, with more states than in the suite'],
   [
     'mutations',
-    'for room in trust tdx keyserver; do npm run --silent mutate -- $room || exit 1; done',
-    'every condition of these rooms is tested (goes on where it was stopped)',
+    'for room in trust protocol keyslots keyserver tdx lineage; do npm run --silent mutate -- $room || exit 1; done',
+    'every condition of these rooms is tested; tries those of changed files',
   ],
   [
     'blackouts',

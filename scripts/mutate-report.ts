@@ -1,13 +1,11 @@
 import type { Mutation } from './mutation-points.ts';
 
-/** What the tests said about a mutation. */
-export type Outcome = 'noticed' | 'survived';
-
 /** A mutation that was tried. */
 export interface Tried {
   readonly file: string;
   readonly mutation: Mutation;
-  readonly outcome: Outcome;
+  /** Whether a test fails with it. */
+  readonly isNoticed: boolean;
 }
 
 const MAX_SHOWN = 120;
@@ -33,7 +31,7 @@ export function reportOf(
   tried: readonly Tried[],
   reasons: ReadonlyMap<string, string>,
 ): { readonly text: string; readonly summary: string; readonly unexplained: readonly string[] } {
-  const survivors = tried.filter(({ outcome }) => outcome === 'survived');
+  const survivors = tried.filter(({ isNoticed }) => !isNoticed);
   const rows = [...new Set(survivors.map(nameOf))].map((name) => ({ name, reason: reasons.get(name) ?? '' }));
   const unexplained = rows.filter(({ reason }) => reason === '').map(({ name }) => name);
   const noticed = tried.length - survivors.length;

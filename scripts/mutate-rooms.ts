@@ -10,6 +10,16 @@ export const testsOfRoom: Readonly<Record<string, readonly string[]>> = {
     'test/unit/http/bad-input',
   ],
   keyslots: ['test/unit/keyslots', 'test/property/keyslots'],
+  lineage: [
+    'test/unit/lineage',
+    'test/unit/protocol',
+    'test/unit/keyserver',
+    'test/unit/boot/account-hold',
+    'test/unit/boot/take-hold',
+    'test/unit/boot/rollback-check',
+    'test/unit/boot/holding',
+    'test/unit/boot/key-erasure',
+  ],
   node: ['test/unit/node'],
   outbound: ['test/unit/outbound', 'test/unit/collateral'],
   protocol: [

@@ -75,6 +75,10 @@ export const InstanceId = fixedBytes('InstanceId', 16);
 export type KeyId = FixedBytes<'KeyId'>;
 export const KeyId = fixedBytes('KeyId', 16);
 
+/** SHA-256 of the PPID of a platform, 32 bytes: how lists and refusals name a machine. */
+export type PlatformHash = FixedBytes<'PlatformHash'>;
+export const PlatformHash = fixedBytes('PlatformHash', 32);
+
 /** 64 bytes of user data inside a quote. */
 export type ReportData = FixedBytes<'ReportData'>;
 export const ReportData = fixedBytes('ReportData', 64);
@@ -86,3 +90,7 @@ export const BlockHash = fixedBytes('BlockHash', 32);
 /** 32 bytes of a MAC (HMAC-SHA-256). */
 export type Mac = FixedBytes<'Mac'>;
 export const Mac = fixedBytes('Mac', 32);
+
+/** 32 bytes that name a record of the ring. */
+export type RecordId = FixedBytes<'RecordId'>;
+export const RecordId = fixedBytes('RecordId', 32);

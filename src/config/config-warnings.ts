@@ -1,4 +1,5 @@
 import { thresholdWarning } from '../keyslots/threshold.ts';
+import { hasAuthority, platformPolicyOf } from '../trust/trust-section.ts';
 import { permissionWarnings } from './file-permissions.ts';
 import type { Config } from './schema.ts';
 
@@ -10,6 +11,7 @@ export async function configWarnings(config: Config, knownServers?: number): Pro
   return [
     ...thresholdWarnings(config, knownServers),
     ...endpointWarnings(config),
+    ...platformWarnings(config),
     ...(await secretFileWarnings(config)),
   ];
 }
@@ -24,6 +26,20 @@ function endpointWarnings({ trust, chain }: Config): readonly string[] {
   return [
     'trust.chain.checkpoint: without it one endpoint of chain.endpoints is believed in everything; `latchkey trust checkpoint` prints one',
   ];
+}
+
+/** Said in the log at every start too. */
+export const ANY_PLATFORM_RECOVERS =
+  'ANY MACHINE RECOVERS: trust.platforms.recover is "any" (also without trust.platforms): the attestation key of any one TDX machine in the world and a copy of the disk give all server keys of a node';
+
+/** With "bound" and nobody who can sign a move, a store ends with its machine. */
+const NO_MOVE =
+  'trust.platforms.recover is "bound" and there is no trust.authority: nobody can sign a move, so a store that is closed opens on its present platform only, and is lost with it';
+
+function platformWarnings({ trust }: Config): readonly string[] {
+  const { recover } = platformPolicyOf(trust);
+  if (recover === 'any') return [ANY_PLATFORM_RECOVERS];
+  return recover === 'bound' && !hasAuthority(trust) ? [NO_MOVE] : [];
 }
 
 async function secretFileWarnings({ decryptions }: Config): Promise<readonly string[]> {

@@ -137,10 +137,10 @@ export const processInputs: readonly ProcessInput[] = [
   },
   {
     kind: 'file',
-    name: 'standard input of `store` and `quote` commands',
+    name: 'standard input of `store`, `quote` and `config init`',
     protection: 'not covered',
     effect: 'inputs of one command',
-    readBy: ['cli/store/io.ts', 'cli/commands/quote.ts'],
+    readBy: ['cli/store/io.ts', 'cli/commands/quote.ts', 'cli/commands/config.ts'],
   },
   {
     kind: 'file',

@@ -1,3 +1,19 @@
+import type { PlatformPolicy } from '../trust/trust-section.ts';
+
+/** What the configuration asks the operator to choose; `latchkey config init` says the same when it asks. */
+export const RECOVER_CHOICES = {
+  bound: 'to the platform that its keys are bound to. For machines that always start on the same hardware.',
+  endorsed: 'to every platform on the signed list of trust.authority. For clouds that place machines anew.',
+  any: 'to any TDX machine: one extracted attestation key and a copy of the disk give all keys of a node.',
+} as const satisfies Record<PlatformPolicy['recover'], string>;
+
+/** The placeholder for the choice; it is refused. */
+const CHOOSE = 'recover: choose';
+
+/** The text that `latchkey config init` prints, with the choice made. */
+export const templateWith = (recover: PlatformPolicy['recover']): string =>
+  configTemplate.replace(CHOOSE, `recover: ${recover}`);
+
 /** The text that `latchkey config init` prints: every key with its default and its meaning. */
 export const configTemplate = `# Latchkey node. Every key is described in docs/configuration.md.
 # Durations are milliseconds. LATCHKEY_… variables override single keys: \`latchkey config environment\`.
@@ -57,6 +73,16 @@ trust:
     collateralGraceMs: 0              # how long collateral that has run out may still be used
     maxTimeJumpMs: 86400000           # how far the time of the key servers may be ahead of chain and own clock
   acceptedTrustHashes: []
+  platforms:
+    # To whom the servers give the keys of a locked store back, choose one:
+    # bound    ${RECOVER_CHOICES.bound}
+    #          After a change of the hardware a move has to be signed; without trust.authority nobody can,
+    #          and the store is lost with the machine.
+    # endorsed ${RECOVER_CHOICES.endorsed}
+    # any      ${RECOVER_CHOICES.any}
+    ${CHOOSE}
+    servers: registered               # who may hold a slot: registered | endorsed (default where there is an authority)
+    clients: any                      # for whom this server makes new keys: any | endorsed
   # custody:                          # who opens a store after a total blackout (docs/custody.md); without: nobody
   #   threshold: 2
   #   custodians: []                  # { name: alice, key: "0x…" }, as latchkey custody keygen prints it

@@ -1,11 +1,14 @@
 import { bootCodes } from './codes/boot.ts';
 import { chainCodes } from './codes/chain.ts';
+import { channelCodes } from './codes/channel.ts';
 import { collateralCodes } from './codes/collateral.ts';
 import { configCodes } from './codes/config.ts';
 import { custodyCodes } from './codes/custody.ts';
 import { dataServiceCodes } from './codes/data-services.ts';
 import { httpCodes } from './codes/http.ts';
 import { keyserverCodes } from './codes/keyserver.ts';
+import { ringCodes } from './codes/ring.ts';
+import { secretsCodes } from './codes/secrets.ts';
 import { storeCodes } from './codes/store.ts';
 import { tdxCodes } from './codes/tdx.ts';
 
@@ -24,6 +27,9 @@ export const errorCodes = {
   ...custodyCodes,
   ...configCodes,
   ...dataServiceCodes,
+  ...ringCodes,
+  ...secretsCodes,
+  ...channelCodes,
 } as const;
 
 /** Union of all codes. */

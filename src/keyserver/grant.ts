@@ -42,10 +42,12 @@ export class Grant {
 /**
  * Gets or makes the key of a judged request, by its intent.
  * @throws EvidenceError KEY_UNKNOWN, KEY_EXISTS, RECOVERY_PROOF_REQUIRED, RECOVERY_PROOF_WRONG, SLOT_UNLINKED;
- *   RefusalError PLATFORM_REFUSED, PLATFORM_LIMIT; ProblemError VAULT_FULL, SERVER_DRAINING.
+ *   RefusalError PLATFORM_REFUSED, PLATFORM_NOT_ENDORSED, PLATFORM_LIMIT; ProblemError VAULT_FULL, SERVER_DRAINING.
  */
 export function grantKey(judged: JudgedRequest, vault: Vault, nowMs: number): Grant {
   const { key, created } = keyFor(judged, vault, nowMs);
+  // Whatever the intent: "create" gives an existing key too, to a request that proves its token.
+  if (!created) requirePlatform(judged, key);
   const lineage = vault.stateOf(key.lineage, nowMs);
   return new Grant(proofKey, judged.bound, { key, created, lineage });
 }
@@ -59,6 +61,14 @@ function keyFor(judged: JudgedRequest, vault: Vault, nowMs: number): Pick<Grante
     case 'recover':
       return { key: recover(judged, vault, nowMs), created: false };
   }
+}
+
+/** Checks the platform of a request that owns the key; by a move, the next mark binds the slots to it. */
+function requirePlatform({ bound, provenance, platforms }: JudgedRequest, key: SlotKey): void {
+  const { platform } = provenance;
+  const { account } = bound.request;
+  const verdict = platforms.judgeRecovery({ account, boundTo: key.boundTo, ppid: platform });
+  if (verdict === 'move') key.lineage?.beginMove(platform);
 }
 
 function recover({ bound, provenance }: JudgedRequest, vault: Vault, nowMs: number): SlotKey {

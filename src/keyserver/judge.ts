@@ -4,6 +4,7 @@ import { RefusalError } from '../errors/latchkey-error.ts';
 import { applyPolicy, type TdPolicy } from '../tdx/policy.ts';
 import type { VerifiedQuote } from '../tdx/verify-quote.ts';
 import { judgeMeasurement } from '../trust/measurement.ts';
+import type { PlatformRules } from '../trust/platform-rules.ts';
 import { judgeTrustHash } from '../trust/trust-hash.ts';
 import { type MeasurementPolicy, measurementPolicyOf, type TrustSection } from '../trust/trust-section.ts';
 import type { BoundRequest } from './handshake.ts';
@@ -18,11 +19,14 @@ const proofKey = Symbol('Judge');
 /** Proof that a genuine request is allowed by policy. Made by {@link Judge} only. */
 export class JudgedRequest {
   readonly bound: BoundRequest;
+  /** Which platforms may have a key that exists: to be asked once the request has proved that the key is its own. */
+  readonly platforms: PlatformRules;
   readonly #provenance: Provenance;
 
-  constructor(key: typeof proofKey, bound: BoundRequest, provenance: Provenance) {
+  constructor(key: typeof proofKey, bound: BoundRequest, provenance: Provenance, platforms: PlatformRules) {
     if (key !== proofKey) throw new TypeError('a JudgedRequest is made by Judge only');
     this.bound = bound;
+    this.platforms = platforms;
     this.#provenance = provenance;
     Object.freeze(this);
   }
@@ -56,6 +60,7 @@ export interface JudgeParts {
   readonly now: () => number;
   /** Requests by platform; only accepted machines count, so that no other machine can use up the limit. */
   readonly platformRate: TokenBuckets;
+  readonly platforms: PlatformRules;
 }
 
 /** Decides whether this server gives keys of an account to a genuine machine. */
@@ -68,11 +73,16 @@ export class Judge {
     this.#measurementPolicy = measurementPolicyOf(parts.trust);
   }
 
+  /** Which platforms get keys, and which may hold them. */
+  get platforms(): PlatformRules {
+    return this.#parts.platforms;
+  }
+
   /**
    * Judges a key request. The verdict does not show whether the account has a key here: the same rules hold with and
    * without one, and the request counts against its platform before its key is looked up.
-   * @throws RefusalError of the TD policy, MEASUREMENT_REFUSED, TRUST_SECTION_REFUSED, PLATFORM_LIMIT,
-   *   ACCOUNT_DEREGISTERED.
+   * @throws RefusalError of the TD policy, MEASUREMENT_REFUSED, TRUST_SECTION_REFUSED, PLATFORM_REVOKED,
+   *   PLATFORM_NOT_ENDORSED, PLATFORM_LIMIT, ACCOUNT_DEREGISTERED.
    */
   judge({ bound, verified }: VerifiedRequest, keys: KeyLookup): JudgedRequest {
     const { account, intent } = bound.request;
@@ -80,6 +90,9 @@ export class Judge {
     const recovers = intent === 'recover';
     this.#judgeTd(verified, recovers);
     this.#judgeImage(verified, recovers ? this.#formerTrustHash(bound, ppid, keys) : undefined);
+    const { platforms } = this.#parts;
+    if (recovers) platforms.judgeRequest(ppid);
+    else platforms.judgeNewKey(ppid);
     this.#countPlatform(ppid);
     if (recovers && this.#parts.chain().hasDeparted(account)) {
       throw new RefusalError(
@@ -91,16 +104,18 @@ export class Judge {
         },
       );
     }
-    return new JudgedRequest(proofKey, bound, { platform: ppid, trustHash: verified.quote.body.mrConfigId });
+    const provenance = { platform: ppid, trustHash: verified.quote.body.mrConfigId };
+    return new JudgedRequest(proofKey, bound, provenance, platforms);
   }
 
   /**
-   * Judges a machine that is to hold a key or to get a new one: TD attributes and TCB, measurement, trust section.
+   * Judges a machine that is to hold a key: TD attributes and TCB, measurement, trust section, platform.
    * @throws RefusalError naming the rule.
    */
   judgeMachine(verified: VerifiedQuote): void {
     this.#judgeTd(verified, false);
     this.#judgeImage(verified, undefined);
+    this.#parts.platforms.judgeServer(verified.platform.ppid, 'new');
   }
 
   /**
@@ -122,12 +137,14 @@ export class Judge {
   }
 
   /**
-   * Judges the server of a slot that exists: like any machine, but an out-of-date TCB has its grace.
+   * Judges the server of a slot that exists: like any machine, but an out-of-date TCB has its grace, and a revoked
+   * platform passes.
    * @throws RefusalError naming the rule.
    */
   judgeKeyHolder(verified: VerifiedQuote): void {
     this.#judgeTd(verified, true);
     this.#judgeImage(verified, undefined);
+    this.#parts.platforms.judgeServer(verified.platform.ppid, 'holder');
   }
 
   /** An out-of-date TCB has its grace for a key that exists already, or a patch day would lock every store. */

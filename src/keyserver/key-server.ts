@@ -68,7 +68,7 @@ export class KeyServer {
 
   constructor(parts: KeyServerParts) {
     this.#parts = parts;
-    this.#slots = new SlotRoutes(parts);
+    this.#slots = new SlotRoutes(parts, parts.judge.platforms);
     this.#lineages = new LineageRoutes(parts);
   }
 

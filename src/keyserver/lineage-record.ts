@@ -1,5 +1,6 @@
 import { type ByteRow, NUMBER_BYTES } from '../bytes/byte-rows.ts';
 import { equalBytes } from '../bytes/concat.ts';
+import { copyBytes } from '../bytes/copy-bytes.ts';
 import { AccountId, LineageId, type SlotId } from '../bytes/fixed-bytes.ts';
 import { memoKey } from '../bytes/memo.ts';
 import { SecretBytes } from '../bytes/secret-bytes.ts';
@@ -10,6 +11,7 @@ import {
   type Closing,
   close,
   deposit,
+  isNewer,
   type LineageFacts,
   NO_FACTS,
   reserve,
@@ -21,6 +23,16 @@ import { FACTS_BYTES, packFacts, unpackFacts } from './packed-facts.ts';
 /** A living slot, as far as its lineage knows it. */
 export interface LinkedSlot {
   readonly slotId: SlotId;
+  /** Binds the key of the slot to another platform. @param platform PPID, 16 bytes. */
+  bindTo(platform: Uint8Array): void;
+}
+
+/** A platform that got a key by a move and has not shown a mark yet. */
+interface Arrival {
+  /** PPID, 16 bytes. */
+  readonly platform: Uint8Array;
+  /** The incarnation that was shown when it got the key. */
+  readonly after: Incarnation;
 }
 
 const ID_AT = AccountId.byteLength;
@@ -36,6 +48,7 @@ export class LineageRecord {
   readonly platform: Uint8Array;
   readonly #row: ByteRow;
   #slots: readonly LinkedSlot[] = [];
+  #arrival: Arrival | undefined;
 
   /**
    * @param row zeros of {@link LINEAGE_ROW_BYTES}; the record owns it.
@@ -111,9 +124,27 @@ export class LineageRecord {
     this.#change(reserve(this.facts, wish));
   }
 
-  /** Shows an incarnation unless a newer one is shown. */
+  /** Shows an incarnation unless a newer one is shown; a newer one completes a move. */
   show(from: Incarnation): void {
     this.#change(show(this.facts, from));
+    this.#completeMove();
+  }
+
+  /**
+   * A platform got a key of this lineage by a move. The next boot that shows a newer mark binds all slots to it; until
+   * then the former platform is served too, because the boot on the new one may fail.
+   * @param platform PPID, 16 bytes; copied.
+   */
+  beginMove(platform: Uint8Array): void {
+    this.#arrival = { platform: copyBytes(platform), after: this.facts.shown };
+  }
+
+  #completeMove(): void {
+    if (this.#arrival === undefined) return;
+    const { platform, after } = this.#arrival;
+    if (!isNewer(this.facts.shown, after)) return;
+    for (const slot of this.#slots) slot.bindTo(platform);
+    this.#arrival = undefined;
   }
 
   /** Takes a head from the incarnation that is shown, unless it knows a newer one. */

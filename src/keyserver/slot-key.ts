@@ -29,6 +29,7 @@ export type SlotFacts = Readonly<
     | 'keyId'
     | 'createdAtMs'
     | 'provenance'
+    | 'boundTo'
     | 'isPlain'
     | 'confirmed'
     | 'report'
@@ -60,6 +61,7 @@ export class SlotKey {
   #confirmed: boolean;
   #wasUsed = false;
   #lineage: LineageRecord | undefined;
+  #boundTo: Uint8Array;
 
   /** @param row zeros of {@link SLOT_ROW_BYTES}; the key owns it. */
   constructor(
@@ -74,6 +76,7 @@ export class SlotKey {
     row.view(SLOT_ID_AT).set(slotId);
     this.#row = row;
     this.provenance = provenance;
+    this.#boundTo = provenance.platform;
     this.isPlain = isPlainSlotId(slotId);
     this.#draw(KEY_ID_AT, KeyId.byteLength, random);
     this.#draw(KEY_AT, KEY_BYTES, random);
@@ -170,6 +173,16 @@ export class SlotKey {
 
   link(lineage: LineageRecord): void {
     this.#lineage = lineage;
+  }
+
+  /** PPID (16 bytes) of the platform that gets this key back: the one that made it, or that took it over by a move. */
+  get boundTo(): Uint8Array {
+    return this.#boundTo;
+  }
+
+  /** Binds the key to another platform. @param platform PPID, 16 bytes; kept. */
+  bindTo(platform: Uint8Array): void {
+    this.#boundTo = platform;
   }
 
   setReport({ threshold, slots, live }: StoreReport): void {

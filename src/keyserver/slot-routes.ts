@@ -16,6 +16,7 @@ import {
   reserveBytes,
   serverStateBytes,
 } from '../protocol/slot-messages.ts';
+import type { PlatformRules } from '../trust/platform-rules.ts';
 import type { LineageRecord } from './lineage-record.ts';
 import { type MacRouteParts, type ProvedState, provesKey, requireFresh, serverState } from './mac-route.ts';
 import type { SlotKey } from './slot-key.ts';
@@ -29,9 +30,11 @@ export interface ProvedForgotten {
 /** The routes that a server key authenticates: `key-status`, `reserve`, `claim`, `forget`. */
 export class SlotRoutes {
   readonly #parts: MacRouteParts;
+  readonly #platforms: PlatformRules;
 
-  constructor(parts: MacRouteParts) {
+  constructor(parts: MacRouteParts, platforms: PlatformRules) {
     this.#parts = parts;
+    this.#platforms = platforms;
   }
 
   /**
@@ -146,7 +149,12 @@ export class SlotRoutes {
     { mac }: Pick<MacRequest<unknown>, 'mac'>,
     lineage = key.lineage,
   ): ProvedState {
-    const state = serverState(this.#parts, key.account, lineage);
+    const told = serverState(this.#parts, key.account, lineage);
+    const platform = this.#platforms.bindingOf(key.boundTo);
+    const state =
+      platform === undefined
+        ? told
+        : { ...told, extensions: new Map([...told.extensions, ['platform', platform] as const]) };
     return { state, mac: responseMac(key.key, route, mac, serverStateBytes(state)) };
   }
 }

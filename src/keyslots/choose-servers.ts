@@ -31,8 +31,8 @@ export function eligibleServers(
     .filter((server) => equalBytes(server.account, chooser.account))
     .map((server) => server.stash);
   if (chooser.stash !== undefined) ownStashes.push(chooser.stash);
+  // The own records too: their stashes are in the list.
   const isForeign = (server: ServerRecord): boolean =>
-    !equalBytes(server.account, chooser.account) &&
     !ownStashes.some((stash) => equalBytes(stash, server.stash));
   const ranked = snapshot.servers
     .filter((server) => server.active && isForeign(server))

@@ -220,8 +220,8 @@ export function addGeneration(
 }
 
 function compareLists(a: readonly number[], b: readonly number[]): number {
-  const at = a.findIndex((value, index) => value !== b[index]);
-  return at === -1 ? 0 : (a[at] ?? 0) - (b[at] ?? 0);
+  const differing = a.findIndex((value, index) => value !== b[index]);
+  return (a[differing] ?? 0) - (b[differing] ?? 0);
 }
 
 /**

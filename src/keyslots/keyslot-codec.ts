@@ -167,9 +167,7 @@ function readGeneration(json: z.output<typeof generationSchema>, position: numbe
   const { generation, t, n } = json;
   if (t > n) malformed(`${place}.t`, `at most n = ${n}`, `${t}`);
   const slots = json.slots.map((slot, index) => readSlot(slot, t, `${place}.slots.${index}`));
-  if (slots.length < t || slots.length > n) {
-    malformed(`${place}.slots`, `${t} to ${n} slots`, `${slots.length}`);
-  }
+  if (slots.length < t) malformed(`${place}.slots`, `${t} to ${n} slots`, `${slots.length}`);
   slots.reduce((previous, { index }) => {
     if (index <= previous || index >= n)
       malformed(`${place}.slots`, `indexes ascending below n = ${n}`, `${index}`);

@@ -1,13 +1,15 @@
 import { equalConstantTime } from '../crypto/constant-time.ts';
 import { combineShares, shareCoordinate } from '../crypto/shamir.ts';
 import type { Slot } from './keyslot-file.ts';
-import { mostSlotsOpening } from './threshold.ts';
+import { mostSlotsOpening, mostSlotsTogether, type Quorum } from './threshold.ts';
 
 /** A slot that a server key opened, with its content. */
 export interface OpenedSlot {
   readonly slot: Slot;
   /** Name of the platform on which the slot's server runs. */
   readonly platform: string;
+  /** Whether the fleet has revoked that platform. */
+  readonly isRevoked: boolean;
   /** A share, or with t = 1 the store key. */
   readonly content: Uint8Array;
 }
@@ -26,8 +28,7 @@ const MAX_SUBSETS = 13_000;
 const SUBSETS_PER_TURN = 64;
 
 /** Input of the search for an opening. */
-export interface Search {
-  readonly t: number;
+export interface Search extends Quorum {
   /** Whether a candidate is the store key that made the generation. */
   readonly isStoreKey: (candidate: Uint8Array) => boolean;
   /** How many subsets were tried so far; counted up. */
@@ -49,7 +50,7 @@ export async function findOpening(
     search.tried += 1;
     if (search.tried % SUBSETS_PER_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
     const by = [...others, newest];
-    if (countedSlots(by, search.t) < search.t) continue;
+    if (countedSlots(by, search) < search.t) continue;
     const storeKey = await keyOf(by);
     if (storeKey === undefined) continue;
     if (search.isStoreKey(storeKey)) return { storeKey, by };
@@ -58,11 +59,32 @@ export async function findOpening(
   return undefined;
 }
 
-/** How many opened slots count towards t: of those on one platform at most {@link mostSlotsOpening}. */
-export function countedSlots(opened: readonly Pick<OpenedSlot, 'platform'>[], t: number): number {
+/**
+ * How many opened slots count towards t: of those on one platform at most {@link mostSlotsOpening}, and of those on all
+ * revoked platforms together at most {@link mostSlotsTogether}. None at all would turn a revocation into the loss of
+ * stores; fewer than t never open one alone.
+ */
+export function countedSlots(
+  opened: readonly Pick<OpenedSlot, 'platform' | 'isRevoked'>[],
+  quorum: Quorum,
+): number {
+  const most = mostSlotsOpening(quorum.t);
+  const revoked = countByPlatform(
+    opened.filter(({ isRevoked }) => isRevoked),
+    most,
+  );
+  const others = countByPlatform(
+    opened.filter(({ isRevoked }) => !isRevoked),
+    most,
+  );
+  return others + Math.min(revoked, mostSlotsTogether(quorum));
+}
+
+/** The number of slots, with at most `most` of each platform. */
+function countByPlatform(opened: readonly Pick<OpenedSlot, 'platform'>[], most: number): number {
   const onPlatform = new Map<string, number>();
   for (const { platform } of opened) onPlatform.set(platform, (onPlatform.get(platform) ?? 0) + 1);
-  return [...onPlatform.values()].reduce((sum, count) => sum + Math.min(count, mostSlotsOpening(t)), 0);
+  return [...onPlatform.values()].reduce((sum, count) => sum + Math.min(count, most), 0);
 }
 
 /**

@@ -20,6 +20,8 @@ export interface SlotAnswer {
   readonly server: AccountId;
   /** Name of the platform that the server's registered quote proves. */
   readonly platform: string;
+  /** Whether the fleet has revoked that platform; absent: it has not. */
+  readonly isRevoked?: boolean;
   /** The slot that was asked for; slot ids differ over the whole file. */
   readonly slotId: SlotId;
   /** The id of the key that came. */
@@ -31,7 +33,7 @@ export interface SlotAnswer {
 /**
  * The verdict on an answer.
  * - `opened`: the slot opened; its share counts.
- * - `crowded`: the slot opened, but as many slots of its platform count already as one platform may have.
+ * - `crowded`: the slot opened, but as many slots of its platform, or of all revoked platforms, count already as may.
  * - `known`: the slot was open already.
  * - `other-key`: the server gave a key with another id: it forgot the one of this slot and made a new one.
  * - `wrong-key`: the key does not open the slot: the server lied about it, or the slot was tampered with.
@@ -65,7 +67,7 @@ export interface GenerationProgress {
   readonly n: number;
   /** Slots in the file. */
   readonly slots: number;
-  /** Slots that opened and count: k of t. Of those on one platform at most max(1, t − 1) count. */
+  /** Slots that opened and count: k of t ({@link countedSlots}). */
   readonly opened: number;
   /** False when the threshold is below the measured minimum: it never opens the store. */
   readonly allowed: boolean;
@@ -104,7 +106,12 @@ export class RecoveryAttempt {
       allowed: generation.t >= minimumThreshold,
       opened: [],
       tried: 0,
-      search: { t: generation.t, isStoreKey: generationVerifier(file, generation), tried: 0 },
+      search: {
+        t: generation.t,
+        n: generation.n,
+        isStoreKey: generationVerifier(file, generation),
+        tried: 0,
+      },
     }));
   }
 
@@ -124,9 +131,10 @@ export class RecoveryAttempt {
       content.fill(0);
       return 'bad-share';
     }
-    const counted = countedSlots(state.opened, state.generation.t);
-    state.opened.push({ slot, platform: answer.platform, content });
-    return countedSlots(state.opened, state.generation.t) > counted ? 'opened' : 'crowded';
+    const counted = countedSlots(state.opened, state.generation);
+    const { platform, isRevoked = false } = answer;
+    state.opened.push({ slot, platform, isRevoked, content });
+    return countedSlots(state.opened, state.generation) > counted ? 'opened' : 'crowded';
   }
 
   #open({ generation, t, n }: Generation, slot: Slot, key: SecretBytes): Uint8Array | undefined {
@@ -182,9 +190,10 @@ export class RecoveryAttempt {
         t,
         n,
         slots: slots.length,
-        opened: countedSlots(state.opened, t),
+        opened: countedSlots(state.opened, { t, n }),
         allowed: state.allowed,
-        inconsistent: !isOpening && countedSlots(state.opened, t) >= t && state.tried === state.opened.length,
+        inconsistent:
+          !isOpening && countedSlots(state.opened, { t, n }) >= t && state.tried === state.opened.length,
       };
     });
   }

@@ -8,6 +8,8 @@ import { TcbGrace } from '../keyserver/tcb-grace.ts';
 import { TokenBuckets } from '../keyserver/token-buckets.ts';
 import { EvidenceVerifier } from '../keyserver/verify.ts';
 import { custodySetOf } from '../trust/custody-set.ts';
+import { noPlatformLists, type PlatformLists, platformHash } from '../trust/platform-lists.ts';
+import { PlatformRules } from '../trust/platform-rules.ts';
 import { tdPolicyOf } from '../trust/trust-section.ts';
 import type { ChainWatch } from './chain-watch.ts';
 import type { NodeParts } from './parts.ts';
@@ -26,7 +28,12 @@ export interface GuardianRooms {
 export function buildGuardian(
   config: Config,
   parts: NodeParts,
-  surroundings: { readonly machine: OwnMachine; readonly watch: ChainWatch },
+  surroundings: {
+    readonly machine: OwnMachine;
+    readonly watch: ChainWatch;
+    /** What the fleet manifest says about platforms now; none: it says nothing. */
+    readonly platformLists?: () => PlatformLists;
+  },
   options: Required<Pick<GuardianParts, 'mayStayUnbacked' | 'acceptRolledBackStore' | 'onState'>> &
     Pick<GuardianParts, 'holdsFolder' | 'causeOf' | 'storeObserver' | 'custody'>,
 ): GuardianRooms {
@@ -42,6 +49,7 @@ export function buildGuardian(
     grace: new TcbGrace({ graceMs: trust.freshness.tcbGraceMs }),
     now,
     platformRate: new TokenBuckets(limits.perPlatform),
+    platforms: new PlatformRules(trust, surroundings.platformLists ?? (() => noPlatformLists)),
   });
   const bounds = { maxAgeMs: trust.freshness.attestationMaxAgeMs, blockTimeMs: BLOCK_TIME_MS };
   const vetter = new ServerVetter({ verifier, evidenceVerifier, judge, client, clock, bounds });
@@ -59,7 +67,7 @@ export function buildGuardian(
       node.expectedAccount === undefined
         ? undefined
         : AccountId.parse(node.expectedAccount, 'node.expectedAccount'),
-    custody: { set: custodySetOf(trust), platform: surroundings.machine.platform },
+    custody: { set: custodySetOf(trust), platform: surroundings.machine.ppid },
     options: {
       bootstrap: trust.bootstrap,
       minimumThreshold: trust.minimumThreshold,
@@ -67,6 +75,7 @@ export function buildGuardian(
       retryMinMs: healing.retryMinMs,
       retryMaxMs: healing.retryMaxMs,
     },
+    ownPlatform: platformHash(surroundings.machine.ppid),
     ...options,
   });
   return { guardian, evidenceVerifier, judge };

@@ -7,12 +7,13 @@ import type { NodeState } from '../boot/node/node-state.ts';
 import type { OpenNode } from '../boot/node/open-node.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
 import type { ChainSnapshot } from '../chain/chain-view.ts';
+import { ANY_PLATFORM_RECOVERS } from '../config/config-warnings.ts';
 import type { Config } from '../config/schema.ts';
 import type { Secrets } from '../config/secrets.ts';
 import { LatchkeyError } from '../errors/latchkey-error.ts';
 import type { ServerNews } from '../protocol/not-enrolled.ts';
 import { orAborted } from '../time/or-aborted.ts';
-import { tdPolicyOf } from '../trust/trust-section.ts';
+import { platformPolicyOf, tdPolicyOf } from '../trust/trust-section.ts';
 import { buildGuardian, type GuardianRooms } from './build-guardian.ts';
 import { ChainWatch } from './chain-watch.ts';
 import { ClockDoubt } from './clock-doubt.ts';
@@ -54,6 +55,7 @@ export class LatchkeyNode implements AsyncDisposable {
   readonly #clockDoubt: ClockDoubt;
   readonly #warnings: EarlyWarnings | undefined;
   #guardian: GuardianRooms['guardian'] | undefined;
+  #restartRefusal: () => string | undefined = () => undefined;
   #serving: Serving | undefined;
   #listeners: NodeListeners | undefined;
   #starting: Promise<void> | undefined;
@@ -79,6 +81,7 @@ export class LatchkeyNode implements AsyncDisposable {
         open: () => this.open,
         serving: () => this.#serving,
         tcbWarnings: () => this.#warnings?.status(),
+        restartRefusal: () => this.#restartRefusal(),
       },
     );
     this.#watch = new ChainWatch({
@@ -125,6 +128,8 @@ export class LatchkeyNode implements AsyncDisposable {
         message: 'INSECURE: quotes are verified up to an injected root, not Intel’s. For development only.',
       });
     }
+    if (platformPolicyOf(this.#config.trust).recover === 'any')
+      log('warn', 'trust.platforms-any', { message: ANY_PLATFORM_RECOVERS });
     try {
       this.#starting = this.#takeFolder().then(() => this.#listen());
       await this.#starting;
@@ -255,7 +260,7 @@ export class LatchkeyNode implements AsyncDisposable {
   }
 
   #buildGuardian(machine: OwnMachine, options: { readonly mayStayUnbacked: boolean }): GuardianRooms {
-    return buildGuardian(
+    const rooms = buildGuardian(
       this.#config,
       this.#parts,
       { machine, watch: this.#watch },
@@ -268,6 +273,8 @@ export class LatchkeyNode implements AsyncDisposable {
         causeOf: (error) => this.#clockDoubt.causeOf(error),
       },
     );
+    this.#restartRefusal = () => rooms.judge.platforms.restartRefusal(machine.ppid);
+    return rooms;
   }
 
   async #tellClients({ identity }: OpenNode, { formerClients, drain, keyServer }: Serving): Promise<void> {

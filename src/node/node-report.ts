@@ -31,6 +31,8 @@ interface ReportedNode {
   readonly serving: () => Serving | undefined;
   /** Early warnings of TCB recoveries, as JSON; `undefined` while there is nothing to say. */
   readonly tcbWarnings?: () => Readonly<Record<string, unknown>> | undefined;
+  /** Why this machine would get no key back if it restarted now; `undefined` when it would. */
+  readonly restartRefusal?: () => string | undefined;
 }
 
 /** An older generation that can still open an older copy of the disk, for `/readyz` and `latchkey status`. */
@@ -139,6 +141,7 @@ export class NodeReport {
     const pending = serving?.formerClients.pending ?? 0;
     const { atRisk, drain } = serving === undefined ? NOTHING : this.#count(serving);
     const older = this.#olderGenerations();
+    const restartRefusal = this.#node.restartRefusal?.();
     return {
       ready: this.#state.name === 'backed' && pending === 0 && drain === undefined,
       report: {
@@ -147,6 +150,7 @@ export class NodeReport {
         ...(pending === 0 ? {} : { waitingForFormerClients: pending }),
         ...(drain === undefined ? {} : { draining: drain }),
         ...(older.length === 0 ? {} : { olderGenerationOpen: older }),
+        ...(restartRefusal === undefined ? {} : { restartRefusal }),
         clientsAtRisk: atRisk,
       },
     };
@@ -177,13 +181,12 @@ export class NodeReport {
     const draining = isDraining ? ['This server drains: stop it when no client needs it any more.'] : [];
     const older = this.#olderGenerations().length === 0 ? [] : [ADVICE_ON_OLDER];
     const { advice } = this.#parts.storeWatch;
-    return [
-      ...draining,
-      ...older,
-      ...(advice === undefined ? [] : [advice]),
-      explain(this.#state),
-      ...adviceOnCustody(custodyStatus(this.#node.open())),
-    ].join(' ');
+    const refusal = this.#node.restartRefusal?.();
+    const platform =
+      refusal === undefined ? [] : [`Do not restart this machine: its servers would refuse it. ${refusal}.`];
+    const more = advice === undefined ? [] : [advice];
+    const custody = adviceOnCustody(custodyStatus(this.#node.open()));
+    return [...draining, ...older, ...platform, ...more, explain(this.#state), ...custody].join(' ');
   }
 
   /** NODE_LOCKED, with the state as the reason. */

@@ -9,6 +9,7 @@ import { parseQuote } from '../tdx/quote.ts';
 import type { VerifiedQuote } from '../tdx/verify-quote.ts';
 import { orAborted } from '../time/or-aborted.ts';
 import { measurementId } from '../trust/measurement.ts';
+import { platformHash } from '../trust/platform-lists.ts';
 import { judgeOwnTrustHash } from '../trust/trust-hash.ts';
 import { type TrustSection, tdPolicyOf } from '../trust/trust-section.ts';
 import type { NodeParts } from './parts.ts';
@@ -17,9 +18,9 @@ import type { NodeParts } from './parts.ts';
 export interface OwnMachine {
   /** BLAKE2b-256 of its measurement registers. */
   readonly measurement: Uint8Array;
-  /** PPID, 16 bytes. */
-  readonly platform: Uint8Array;
-  /** For logs: the measurement, and what MRCONFIGID is. */
+  /** PPID of its platform, 16 bytes. */
+  readonly ppid: Uint8Array;
+  /** For logs: the measurement, what MRCONFIGID is, and SHA-256 of the PPID. */
   readonly description: Readonly<Record<string, string>>;
 }
 
@@ -49,10 +50,15 @@ export async function examineOwnMachine(parts: SelfCheckParts, trust: TrustSecti
   });
   requireOwnTcb(verified, trust, clock.nowMs());
   const measurement = measurementId(body);
+  const { ppid } = verified.platform;
   return {
     measurement,
-    platform: verified.platform.ppid,
-    description: { measurement: toPrefixedHex(measurement), mrConfigId: toPrefixedHex(body.mrConfigId) },
+    ppid,
+    description: {
+      measurement: toPrefixedHex(measurement),
+      mrConfigId: toPrefixedHex(body.mrConfigId),
+      platform: toPrefixedHex(platformHash(ppid)),
+    },
   };
 }
 

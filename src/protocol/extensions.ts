@@ -12,7 +12,7 @@ import { EvidenceError } from '../errors/latchkey-error.ts';
 export type Extensions = ReadonlyMap<string, Uint8Array>;
 
 /** Names that this version of the protocol reserves. */
-export const reservedExtensions = ['fleet', 'auditHead'] as const;
+export const reservedExtensions = ['fleet', 'auditHead', 'platform'] as const;
 
 /** Most extensions of one grant or answer. */
 export const MAX_EXTENSIONS = 8;

@@ -57,6 +57,19 @@ const freshnessSchema = z.strictObject({
   maxTimeJumpMs: milliseconds(MINUTE_MS, 365 * DAY_MS).default(DAY_MS),
 });
 
+const platformsSchema = z.strictObject({
+  /** Whom a server gives an existing key back to. */
+  recover: z
+    .enum(['bound', 'endorsed', 'any'], {
+      error: 'must be bound, endorsed or any; `latchkey config init` explains what fits which machines',
+    })
+    .default('bound'),
+  /** Which servers a node gives slots to and recovers from; {@link parseTrustSection} fills in the default. */
+  servers: z.enum(['registered', 'endorsed']).optional(),
+  /** Whom a server makes new keys for. */
+  clients: z.enum(['any', 'endorsed']).default('any'),
+});
+
 /** The schema of the trust section in the configuration; unknown keys are refused, defaults are filled in. */
 export const trustSectionSchema = z
   .strictObject({
@@ -71,6 +84,8 @@ export const trustSectionSchema = z
     acceptedTrustHashes: hexSet(48, 64).default([]),
     /** Who can open every store together after a total blackout; absent: no custody, and the hash is as without the key. */
     custody: custodySchema.optional(),
+    // Without this section any platform recovers, as in all releases before it, and the hash stays what it was.
+    platforms: platformsSchema.optional(),
   })
   .refine((section) => section.minimumThreshold > 1 || section.bootstrap, {
     path: ['minimumThreshold'],
@@ -102,7 +117,43 @@ export function parseTrustSection(input: unknown): TrustSection {
     const issue = parsed.error.issues[0];
     throw invalidAt(issue?.path.map(String) ?? [], issue?.message ?? 'invalid', parsed.error);
   }
-  return { ...parsed.data, tcb: { ...tdPolicyToJson(readTdPolicy(parsed.data.tcb)) } };
+  const section = { ...parsed.data, tcb: { ...tdPolicyToJson(readTdPolicy(parsed.data.tcb)) } };
+  if (section.platforms === undefined) return section;
+  const platforms = platformPolicyOf(section);
+  requireAuthority(platforms, hasAuthority(section));
+  return { ...section, platforms };
+}
+
+/** The rules about platforms of a section, with the defaults filled in. */
+export interface PlatformPolicy {
+  readonly recover: 'bound' | 'endorsed' | 'any';
+  readonly servers: 'registered' | 'endorsed';
+  readonly clients: 'any' | 'endorsed';
+}
+
+/** The rules about platforms of a section; without `platforms` those of the releases before there were any. */
+export function platformPolicyOf(section: TrustSection): PlatformPolicy {
+  if (section.platforms === undefined) return { recover: 'any', servers: 'registered', clients: 'any' };
+  const { recover, servers, clients } = section.platforms;
+  return { recover, servers: servers ?? (hasAuthority(section) ? 'endorsed' : 'registered'), clients };
+}
+
+/** Whether a section says who signs lists of platforms. */
+export const hasAuthority = (section: object): boolean =>
+  'authority' in section && section.authority !== undefined;
+
+/** Without an authority nobody can endorse a platform, so that nobody would get a key. */
+function requireAuthority(platforms: PlatformPolicy, isThere: boolean): void {
+  if (isThere) return;
+  const [field] = (['recover', 'servers', 'clients'] as const).filter(
+    (name) => platforms[name] === 'endorsed',
+  );
+  if (field === undefined) return;
+  throw invalidAt(
+    ['platforms', field],
+    '"endorsed" needs trust.authority: without it nobody can sign a list of platforms',
+    undefined,
+  );
 }
 
 /** The TD policy of a parsed section. */

@@ -3,14 +3,14 @@ import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { configTemplate } from '../../src/config/template.ts';
+import { configTemplate, templateWith } from '../../src/config/template.ts';
 import { builtCli } from '../support/built-cli.ts';
 import { runLatchkey } from '../support/run-latchkey.ts';
 import { tempFolder } from '../support/temp-folder.ts';
 
 const run = promisify(execFile);
 const genesisHash = `0x${'ab'.repeat(32)}`;
-const filled = configTemplate.replace(`0x${'00'.repeat(32)}`, genesisHash);
+const filled = templateWith('bound').replace(`0x${'00'.repeat(32)}`, genesisHash);
 
 describe('latchkey config, --version and doctor', { timeout: 120_000 }, () => {
   let folder: Awaited<ReturnType<typeof tempFolder>>;
@@ -40,10 +40,28 @@ describe('latchkey config, --version and doctor', { timeout: 120_000 }, () => {
       write('template.yaml', configTemplate),
     ]);
     expect(refused.code).toBe(2);
-    expect(refused.stderr).toContain('trust.chain.genesisHash');
+    expect(refused.stderr).toContain('trust.platforms.recover');
+    expect(refused.stderr).toContain('bound, endorsed or any');
+    const without = await runLatchkey(['config', 'check', '--config', write('t.yaml', templateWith('any'))]);
+    expect(without.stderr).toContain('trust.chain.genesisHash');
     const good = await runLatchkey(['config', 'check', '--config', write('good.yaml', filled)]);
     expect(good.stdout).toContain('good; trust hash');
     expect(good.stderr).toContain('warning: trust.chain.checkpoint');
+    expect(good.stderr).toContain(
+      'warning: trust.platforms.recover is "bound" and there is no trust.authority',
+    );
+  });
+
+  it('config init takes the rule for recovery; any is shouted, endorsed needs an authority', async () => {
+    const printed = async (rule: string) => (await runLatchkey(['config', 'init', '--recover', rule])).stdout;
+    expect(await printed('bound')).toBe(templateWith('bound'));
+    expect((await runLatchkey(['config', 'init', '--recover', 'choose'])).code).not.toBe(0);
+    const checked = async (rule: string) => {
+      const text = (await printed(rule)).replace(`0x${'00'.repeat(32)}`, genesisHash);
+      return runLatchkey(['config', 'check', '--config', write(`${rule}.yaml`, text)]);
+    };
+    expect((await checked('any')).stderr).toContain('warning: ANY MACHINE RECOVERS');
+    expect((await checked('endorsed')).stderr).toContain('trust.authority');
   });
 
   it('a socket path that is too long is refused by name; 107 bytes are accepted', async () => {

@@ -76,6 +76,18 @@ describe('choosing servers', () => {
     );
   });
 
+  it('takes the smaller stash of an account with two records', () => {
+    const one = record(1);
+    const other = record(1, { stash: account('other stash'), endpoint: 'other:1' });
+    const [smaller] = toHex(one.stash) < toHex(other.stash) ? [one, other] : [other, one];
+    for (const servers of [
+      [one, other],
+      [other, one],
+    ]) {
+      expect(eligibleServers({ servers }, { account: client })).toEqual([smaller]);
+    }
+  });
+
   it('excludes the stash of a node that has no record yet', () => {
     const servers = network(6);
     const stash = servers[2]?.stash ?? client;

@@ -466,6 +466,7 @@ describe('a server that invents reservations', () => {
       account,
       slotId: SlotId.of(new Uint8Array(16).fill(index)),
       key: new SecretBytes(new Uint8Array(32)),
+      observer: { observe: () => undefined },
     },
     generation: 1,
   }));
@@ -534,15 +535,20 @@ describe('former lineages of one server', () => {
     const newer = new Lineage(secretOf(11)).incarnation(9, new Uint8Array(8).fill(9));
     const parts = {
       client: {
-        lineageUpdate: async (_peer: unknown, { key }: HeldLineage) => {
+        lineageUpdate: async (_peer: unknown, { key, observer }: HeldLineage) => {
           asked.add(toHex(lineageIdOf(key)));
           // It knows of a newer instance under the first one, and so closes nothing.
-          return { lineage: { ...NO_FACTS, shown: newer, slots: [] } };
+          const lineage = { ...NO_FACTS, shown: newer, slots: [] };
+          observer.observe(lineage);
+          return { lineage };
         },
       },
       vetter: { platformOf: () => 'a platform' },
+      clock: { nowMs: () => 0 },
+      random: (length: number) => new Uint8Array(length),
       log: () => undefined,
-      onOvertaken: () => undefined,
+      options: { retryMinMs: 0, retryMaxMs: 0 },
+      onOvertaken: () => false,
     };
     const node = {
       identity: { account },
@@ -552,7 +558,9 @@ describe('former lineages of one server', () => {
       older: {
         generations: [],
         lineages: [former(11), former(12)],
-        saveMissing: async () => true,
+        dropped: 0,
+        noteChain: async () => true,
+        accept: async () => true,
         erased: async () => true,
         closed: async () => true,
       },

@@ -3,9 +3,8 @@ import type { CustodyDesk } from '../../src/boot/life/custody-desk.ts';
 import { LatchkeyError } from '../../src/errors/latchkey-error.ts';
 import { custodyStatus } from '../../src/node/custody-status.ts';
 import { custodySetOf } from '../../src/trust/custody-set.ts';
-import { parseTrustSection } from '../../src/trust/trust-section.ts';
 import { blackOut, seriesOfBlackouts } from '../support/blackouts.ts';
-import { answerTo, custodians, custodyOf, knowledgeIn } from '../support/custodians.ts';
+import { answerTo, custodians, knowledgeIn, trustWith } from '../support/custodians.ts';
 import { endNetwork, type FormedNetwork, formedNetwork, restart } from '../support/formed-network.ts';
 import type { SimulatedNetwork } from '../support/simulated-network.ts';
 import type { SimulatedNode } from '../support/simulated-network-node.ts';
@@ -37,7 +36,7 @@ async function codeOf(work: Promise<unknown>): Promise<string> {
   return error instanceof LatchkeyError ? error.code : String(error);
 }
 
-const formed = (seed: number): Promise<FormedNetwork> => formedNetwork(seed, 4, custodyOf(2));
+const formed = (seed: number): Promise<FormedNetwork> => formedNetwork(seed, 4, trustWith(2));
 
 describe('a total blackout', () => {
   it('without custodians every store stays locked, unchanged', LONG, async () => {
@@ -189,8 +188,7 @@ describe('custodians and a store that its servers still open', () => {
 
 describe('another set of custodians', () => {
   const change = ({ world }: SimulatedNetwork, threshold: number): void => {
-    const section = parseTrustSection({ ...world.config.trust, custody: custodyOf(threshold) });
-    world.changedCustody = { set: custodySetOf(section) };
+    world.changedCustody = { set: custodySetOf(trustWith(threshold)) };
   };
 
   it('the parts are in every generation, and under its MAC', LONG, async () => {

@@ -1,4 +1,4 @@
-import { answerTo, custodians, custodyOf, knowledgeIn } from './custodians.ts';
+import { answerTo, custodians, knowledgeIn, trustWith } from './custodians.ts';
 import { seededDice } from './disk-dice.ts';
 import { formedNetwork } from './formed-network.ts';
 import type { SimulatedNetwork } from './simulated-network.ts';
@@ -30,7 +30,7 @@ export async function seriesOfBlackouts(
   hasCustody: boolean,
 ): Promise<BlackoutResult> {
   const dice = seededDice(seed);
-  const { net } = await formedNetwork(seed, 4, hasCustody ? custodyOf(2) : undefined);
+  const { net } = await formedNetwork(seed, 4, hasCustody ? trustWith(2) : undefined);
   let lost = 0;
   let blackouts = 0;
   while (blackouts < count && lost === 0) {

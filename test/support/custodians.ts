@@ -5,9 +5,11 @@ import { type CustodianKey, makeCustodianKey } from '../../src/custody/custodian
 import { type CustodianKnowledge, judgeRequest } from '../../src/custody/judge-request.ts';
 import { decodeRequest } from '../../src/custody/request.ts';
 import { measurementId } from '../../src/trust/measurement.ts';
+import { parseTrustSection, type TrustSection } from '../../src/trust/trust-section.ts';
 import { START_MS } from './collateral-world.ts';
 import { seededBytes } from './seeded-bytes.ts';
 import type { SimulatedNetwork } from './simulated-network.ts';
+import { defaultTrust } from './simulated-network-world.ts';
 
 /** A custodian with name and key. */
 export interface TestCustodian extends CustodianKey {
@@ -31,6 +33,10 @@ export const custodyOf = (threshold: number, members: readonly TestCustodian[] =
   threshold,
   custodians: members.map(({ name, publicKey }) => ({ name, key: toPrefixedHex(publicKey) })),
 });
+
+/** The trust section of a simulated network with these custodians. */
+export const trustWith = (threshold: number): TrustSection =>
+  parseTrustSection({ ...defaultTrust, custody: custodyOf(threshold) });
 
 /** What every custodian of a simulated network knows. */
 export const knowledgeIn = ({ world }: SimulatedNetwork): CustodianKnowledge => ({

@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
 import type { Generation, KeyslotFile } from '../../src/keyslots/keyslot-file.ts';
+import type { TrustSection } from '../../src/trust/trust-section.ts';
 import { SimulatedNetwork } from './simulated-network.ts';
 import type { SimulatedNode } from './simulated-network-node.ts';
 import { fileOf, machinesOf } from './slot-picture.ts';
@@ -18,8 +19,14 @@ export interface FormedNetwork {
 }
 
 /** Makes a network of `count` machines and waits until all are backed. */
-export async function formedNetwork(seed: number, count = 7, custody?: unknown): Promise<FormedNetwork> {
-  const net = new SimulatedNetwork(seed, undefined, custody);
+export async function formedNetwork(
+  seed: number,
+  count = 7,
+  trust?: TrustSection,
+  prepare: (net: SimulatedNetwork) => void = () => undefined,
+): Promise<FormedNetwork> {
+  const net = new SimulatedNetwork(seed, undefined, trust);
+  prepare(net);
   await net.form(count);
   expect(net.nodes.map(({ state }) => state.name)).toEqual(Array(count).fill('backed'));
   const [node] = net.nodes;

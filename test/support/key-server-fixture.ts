@@ -28,8 +28,10 @@ import { ChallengeIssuer } from '../../src/protocol/challenge.ts';
 import type { Extensions } from '../../src/protocol/extensions.ts';
 import { insecureTrustRoot, QuoteVerifier } from '../../src/tdx/verify-quote.ts';
 import { measurementId } from '../../src/trust/measurement.ts';
+import { noPlatformLists, type PlatformLists } from '../../src/trust/platform-lists.ts';
+import { PlatformRules } from '../../src/trust/platform-rules.ts';
 import { trustHash } from '../../src/trust/trust-hash.ts';
-import { parseTrustSection, tdPolicyOf } from '../../src/trust/trust-section.ts';
+import { type PlatformPolicy, parseTrustSection, tdPolicyOf } from '../../src/trust/trust-section.ts';
 import { ManualClock, START_MS } from './collateral-world.ts';
 import { type MemoryChain, memoryChain } from './memory-chain.ts';
 import { seededBytes } from './seeded-bytes.ts';
@@ -43,6 +45,10 @@ export interface KeyServerWorldOptions {
   readonly clock?: ManualClock;
   /** Changes to the trust section; its genesis hash is zero. */
   readonly trust?: Readonly<Record<string, unknown>>;
+  /** The rules about platforms; those that need an authority too. */
+  readonly platforms?: PlatformPolicy;
+  /** What the fleet says about platforms; nothing by default. */
+  readonly platformLists?: () => PlatformLists;
   readonly limits?: Partial<VaultLimits>;
   readonly platformRate?: Rate;
   readonly addressRate?: Rate;
@@ -130,7 +136,9 @@ const quietFace: NodeFace = {
 export function keyServerWorld(options: KeyServerWorldOptions = {}): KeyServerWorld {
   const { seed = 1, pki = sharedPki, clock = new ManualClock(START_MS) } = options;
   const random = countingRandom(seed);
-  const trust = parseTrustSection({ chain: { genesisHash: `0x${'00'.repeat(32)}` }, ...options.trust });
+  const parsed = parseTrustSection({ chain: { genesisHash: `0x${'00'.repeat(32)}` }, ...options.trust });
+  // After parsing: rules that need an authority are judged by lists that a test makes itself.
+  const trust = options.platforms === undefined ? parsed : { ...parsed, platforms: options.platforms };
   const chain = options.chain ?? memoryChain();
   const watch = new ChainWatch({ chain, clock, maxAgeMs: 600_000, onSnapshot: () => undefined });
   const now = () => clock.nowMs();
@@ -167,6 +175,7 @@ export function keyServerWorld(options: KeyServerWorldOptions = {}): KeyServerWo
     grace: new TcbGrace({ graceMs: trust.freshness.tcbGraceMs }),
     now,
     platformRate: new TokenBuckets(options.platformRate ?? unlimited),
+    platforms: new PlatformRules(trust, options.platformLists ?? (() => noPlatformLists)),
   });
   const keyServer = new KeyServer({
     identity: { account, x25519, x25519PublicKey, instanceId },

@@ -176,8 +176,8 @@ export class SimulatedNode {
     this.drains = 0;
     this.#world.onStart(this);
     const { chain } = this;
-    const { clock: time, config, verifier, collateral, wire, changedCustody } = this.#world;
-    const platform = new Uint8Array(16).fill(this.platform);
+    const { clock: time, config, verifier, collateral, wire, pki, changedCustody } = this.#world;
+    const { ppid } = pki.platform(this.platform).facts;
     const clock = new FlooredClock(time);
     const log = (_level: string, event: string, fields: Readonly<Record<string, unknown>> = {}): void => {
       this.events.push({ event, fields });
@@ -221,15 +221,16 @@ export class SimulatedNode {
       {
         machine: {
           measurement: measurementId(this.#world.body),
-          platform,
+          ppid,
           description: {},
         },
         watch,
+        platformLists: () => this.#world.platformLists,
       },
       {
         mayStayUnbacked: true,
         acceptRolledBackStore: false,
-        ...(changedCustody === undefined ? {} : { custody: { ...changedCustody, platform } }),
+        ...(changedCustody === undefined ? {} : { custody: { ...changedCustody, platform: ppid } }),
         onState: (state) => {
           if (self === undefined || self === this.#process) this.state = state;
         },

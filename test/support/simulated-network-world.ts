@@ -7,8 +7,9 @@ import type { CollateralSource } from '../../src/collateral/collateral-source.ts
 import { type Config, configSchema } from '../../src/config/schema.ts';
 import { insecureTrustRoot, QuoteVerifier } from '../../src/tdx/verify-quote.ts';
 import type { CustodySet } from '../../src/trust/custody-set.ts';
+import { noPlatformLists } from '../../src/trust/platform-lists.ts';
 import { trustHash } from '../../src/trust/trust-hash.ts';
-import { parseTrustSection } from '../../src/trust/trust-section.ts';
+import { parseTrustSection, type TrustSection } from '../../src/trust/trust-section.ts';
 import { START_MS } from './collateral-world.ts';
 import { type Dice, seededDice } from './disk-dice.ts';
 import { type MemoryChain, memoryChain } from './memory-chain.ts';
@@ -17,11 +18,13 @@ import { VirtualClock } from './simulated-network-clock.ts';
 import type { SimulatedNode } from './simulated-network-node.ts';
 import { Wire } from './simulated-network-wire.ts';
 
-const plainTrust = { chain: { genesisHash: `0x${'00'.repeat(32)}` } };
-const trust = parseTrustSection(plainTrust);
+/** The trust section of a network that asks for no other. */
+export const defaultTrust = parseTrustSection({ chain: { genesisHash: `0x${'00'.repeat(32)}` } });
 
-/** What every genuine machine of a network without custodians measures: the image, and the hash of the trust section. */
-export const ownBody = { ...developmentMeasurements, mrConfigId: trustHash(trust) };
+const bodyUnder = (trust: TrustSection) => ({ ...developmentMeasurements, mrConfigId: trustHash(trust) });
+
+/** What every genuine machine of a network under {@link defaultTrust} measures: the image, and the trust hash. */
+export const ownBody = bodyUnder(defaultTrust);
 
 /** Which signatures the quotes of a network get, and how often they are verified. */
 export type SignatureMode =
@@ -52,12 +55,12 @@ const collateral: CollateralSource = {
 
 const unlimited = { burst: 1_000_000, perSecond: 1_000_000 };
 
-const config: Config = configSchema.parse({
+const defaultConfig: Config = configSchema.parse({
   node: { dataFolder: '/data' },
   chain: { endpoints: ['ws://chain.invalid'] },
   quote: { source: 'configfs' },
   collateral: { endpoints: ['http://collateral.invalid'] },
-  trust,
+  trust: defaultTrust,
   limits: { perAddress: unlimited, perPlatform: unlimited, maxKeysPerPlatformAndAccount: 10_000 },
   healing: {
     intervalMs: 8_000,
@@ -85,6 +88,8 @@ export class SimulatedWorld {
   readonly wire: Wire;
   readonly pki: DevelopmentPki;
   readonly verifier: QuoteVerifier;
+  /** What the fleet says about platforms now. */
+  platformLists = noPlatformLists;
   readonly collateral = collateral;
   readonly config: Config;
   /** What every genuine machine measures. */
@@ -102,12 +107,10 @@ export class SimulatedWorld {
   blockNumber = 1;
   blockHash = BlockHash.of(new Uint8Array(32));
 
-  /** @param custody the key `trust.custody` of all machines. */
-  constructor(seed: number, mode: SignatureMode = 'once', custody?: unknown) {
+  constructor(seed: number, mode: SignatureMode = 'once', trust: TrustSection = defaultTrust) {
     this.seed = seed;
-    const section = custody === undefined ? trust : parseTrustSection({ ...plainTrust, custody });
-    this.config = { ...config, trust: section };
-    this.body = { ...ownBody, mrConfigId: trustHash(section) };
+    this.config = { ...defaultConfig, trust };
+    this.body = bodyUnder(trust);
     this.pki = signatures[mode].pki;
     this.verifier = signatures[mode].verifier;
     this.dice = seededDice(seed);

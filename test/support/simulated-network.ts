@@ -7,6 +7,7 @@ import { eligibleServers } from '../../src/keyslots/choose-servers.ts';
 import { KeyslotDisk } from '../../src/keyslots/keyslot-disk.ts';
 import type { Generation, KeyslotFile, Slot } from '../../src/keyslots/keyslot-file.ts';
 import { thresholdFor } from '../../src/keyslots/threshold.ts';
+import type { TrustSection } from '../../src/trust/trust-section.ts';
 import { seededDice } from './disk-dice.ts';
 import { KeptKeys } from './simulated-network-kept.ts';
 import { type MachineOwner, SimulatedNode } from './simulated-network-node.ts';
@@ -41,9 +42,8 @@ export class SimulatedNetwork {
   #bootsBefore = '';
   readonly #lockedFiles = new Map<SimulatedNode, { readonly boots: number; readonly digest: string }>();
 
-  /** @param custody the key `trust.custody` of all machines. */
-  constructor(seed: number, mode?: SignatureMode, custody?: unknown) {
-    this.world = new SimulatedWorld(seed, mode, custody);
+  constructor(seed: number, mode?: SignatureMode, trust?: TrustSection) {
+    this.world = new SimulatedWorld(seed, mode, trust);
     this.#kept = new KeptKeys(this);
     this.witness = new Witness(this);
     this.world.onStart = (node) => this.witness.started(node);

@@ -5,6 +5,7 @@ import { TcbGrace } from '../../src/keyserver/tcb-grace.ts';
 import { TokenBuckets } from '../../src/keyserver/token-buckets.ts';
 import { EvidenceVerifier } from '../../src/keyserver/verify.ts';
 import { measurementId } from '../../src/trust/measurement.ts';
+import { PlatformRules } from '../../src/trust/platform-rules.ts';
 import { tdPolicyOf } from '../../src/trust/trust-section.ts';
 import { ownBody, type SimulatedWorld } from './simulated-network-world.ts';
 
@@ -22,6 +23,7 @@ export function simulatedVetter(world: SimulatedWorld, client: PeerClient): Serv
     grace: new TcbGrace({ graceMs: trust.freshness.tcbGraceMs }),
     now,
     platformRate: new TokenBuckets(limits.perPlatform),
+    platforms: new PlatformRules(trust, () => world.platformLists),
   });
   const bounds = { maxAgeMs: trust.freshness.attestationMaxAgeMs, blockTimeMs: 6_000 };
   return new ServerVetter({ verifier, evidenceVerifier, judge, client, clock, bounds });

@@ -39,7 +39,7 @@ export function spreads(): void {
 /** An object with the fields of a proof is no proof. */
 export function literals(): void {
   // @ts-expect-error
-  grantKey({ bound, provenance: judged.provenance }, vault, 0);
+  grantKey({ bound, provenance: judged.provenance, platforms: judged.platforms }, vault, 0);
   // @ts-expect-error
   judge.judge({ bound, verified: verified.verified }, vault);
 }
@@ -49,7 +49,7 @@ export function constructors(): void {
   // @ts-expect-error
   new BoundRequest(Symbol('bindRequest'), bound);
   // @ts-expect-error
-  new JudgedRequest(Symbol('Judge'), bound, judged.provenance);
+  new JudgedRequest(Symbol('Judge'), bound, judged.provenance, judged.platforms);
 }
 
 /** No way to a key leads past the judge. */

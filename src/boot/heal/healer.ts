@@ -1,36 +1,25 @@
-import { equalBytes } from '../../bytes/concat.ts';
-import type { SlotId } from '../../bytes/fixed-bytes.ts';
+import type { PlatformHash, SlotId } from '../../bytes/fixed-bytes.ts';
 import { toHex } from '../../bytes/hex.ts';
 import { encodeSs58 } from '../../bytes/ss58.ts';
 import type { ChainSnapshot, ChainView } from '../../chain/chain-view.ts';
-import { LatchkeyError } from '../../errors/latchkey-error.ts';
-import { eligibleServers } from '../../keyslots/choose-servers.ts';
 import { type CustodyPolicy, isSplitAmong } from '../../keyslots/custody-parts.ts';
-import { buildGeneration, nextGeneration } from '../../keyslots/generations.ts';
-import type { Slot } from '../../keyslots/keyslot-file.ts';
-import { type Quorum, thresholdFor } from '../../keyslots/threshold.ts';
+import type { Quorum } from '../../keyslots/threshold.ts';
 import type { Incarnation } from '../../lineage/incarnation.ts';
 import type { Log } from '../../observe/log.ts';
 import { orAborted } from '../../time/or-aborted.ts';
 import { overtakenReason } from '../node/account-hold.ts';
-import { bootRecord } from '../node/boot-record.ts';
 import type { FencedCause, NodeState, SlotReport } from '../node/node-state.ts';
 import type { OpenNode } from '../node/open-node.ts';
-import {
-  type Enrolment,
-  type EnrolmentInput,
-  type EnrolmentTools,
-  enrol,
-  shortfall,
-} from '../obtain/enrolment.ts';
-import { describeFailure, failureOf } from '../peer/peer-failure.ts';
+import { type Enrolment, type EnrolmentTools, shortfall } from '../obtain/enrolment.ts';
+import { describeFailure } from '../peer/peer-failure.ts';
 import { AttemptPace } from './attempt-pace.ts';
 import { DrainNotices } from './drain-notices.ts';
+import { GenerationMaker } from './generation-maker.ts';
+import { Holder } from './holder.ts';
 import { KeyErasure } from './key-erasure.ts';
 import { MissingKeyFetcher } from './missing-key-fetcher.ts';
 import { RepeatedClaims } from './repeated-claims.ts';
 import {
-  askLineage,
   type CheckedSlot,
   checkSlots,
   confirmations,
@@ -40,20 +29,16 @@ import {
   lostSlots,
   newestOf,
   type SlotCheck,
-  standingOf,
+  withoutRefusedPlatforms,
 } from './slot-check.ts';
 import { contradicted, SuspectedServers } from './suspected-servers.ts';
-import { type HoldTarget, sweepLineage, takeHold } from './take-hold.ts';
+import { sweepLineage } from './take-hold.ts';
 import { UnreachableSince } from './unreachable-since.ts';
 
 /** Cap on the doublings of the patience with a server that says again and again that its memory is gone. */
 const MAX_FORGETFUL_DOUBLINGS = 3;
 
 const NOT_SHOWN = 'too few key servers have shown the mark of this instance';
-
-/** Whether a store that failed in this way takes nothing more until it is opened again. */
-const isPoisoned = (error: unknown): boolean =>
-  error instanceof LatchkeyError && error.code === 'STORE_WRITE_FAILED';
 
 type FencedState = Extract<NodeState, { name: 'fenced' }>;
 
@@ -78,6 +63,8 @@ export interface HealerParts {
   readonly custody?: CustodyPolicy | undefined;
   /** The operator allowed it for this start: open the store although it is older than what the servers remember. */
   readonly acceptRolledBackStore?: boolean;
+  /** The platform of this machine, to notice slots that are bound to another one. */
+  readonly ownPlatform?: PlatformHash | undefined;
 }
 
 /**
@@ -90,28 +77,34 @@ export class Healer {
   readonly #missingKeys: MissingKeyFetcher;
   readonly #erasure: KeyErasure;
   readonly #pace: AttemptPace;
+  readonly #maker: GenerationMaker;
+  readonly #holder: Holder;
   readonly #suspected = new SuspectedServers();
   readonly #unreachable = new UnreachableSince();
   readonly #drains: DrainNotices;
   /** Servers that said that their memory is gone. */
   readonly #forgetful: RepeatedClaims;
   #live = 0;
-  readonly #begunAtMs: number;
-  /** Whether all servers were asked for the newest head that an operator has accepted to lose. */
-  #hasAskedAll = false;
   /** What became of the last attempt that brought fewer than n slots. */
   #shortBecause: string | undefined;
   #fenced: FencedState | undefined;
   #overtakenBefore: Incarnation | undefined;
 
   constructor(parts: HealerParts, node: OpenNode) {
-    const { tools, log, options } = parts;
+    const { tools, log, options, custody } = parts;
     this.#parts = parts;
     this.#node = node;
-    this.#begunAtMs = tools.clock.nowMs();
     this.#missingKeys = new MissingKeyFetcher(tools, node, new AttemptPace(tools, options));
-    this.#erasure = new KeyErasure({ ...tools, log, onOvertaken: (by) => this.#noteFormer(by) }, node);
+    this.#erasure = new KeyErasure(
+      { ...tools, log, options, onOvertaken: (by) => this.#noteFormer(by) },
+      node,
+    );
     this.#pace = new AttemptPace(tools, options);
+    const pace = this.#pace;
+    const suspected = this.#suspected;
+    const making = { tools, log, options, custody, pace, erasure: this.#erasure, suspected };
+    this.#maker = new GenerationMaker(making, node);
+    this.#holder = new Holder({ tools, log, options, maker: this.#maker, pace }, node);
     this.#drains = new DrainNotices(options.patienceMs);
     this.#forgetful = new RepeatedClaims({ ...options, maxDoublings: MAX_FORGETFUL_DOUBLINGS });
   }
@@ -128,7 +121,7 @@ export class Healer {
     const snapshot = await orAborted(chain.snapshot(), signal);
     // First by the slots that opened the store alone: a server that hangs must not hold up a boot.
     const { hold } = this.#node;
-    if (!hold.holds && (await this.#holdBySlots(snapshot, signal))) return await this.#begin();
+    if (!hold.holds && (await this.#holder.bySlots(snapshot, signal))) return await this.#begin();
     await this.#missingKeys.learn(snapshot, signal);
     if (!hold.holds) {
       return (await this.#takeHold(snapshot, signal)) ? await this.#begin() : this.#unclaimed(NOT_SHOWN);
@@ -138,8 +131,9 @@ export class Healer {
     let check = await this.#check(snapshot, signal);
     if (this.#isOvertaken) return this.#fence();
     this.#erasure.run(snapshot, this.#shownBy(check), signal);
-    const quorum = this.#quorumOf(snapshot);
-    if (quorum === undefined) return this.#state(check, this.#tooFewServers(snapshot));
+    const quorum = this.#maker.quorumOf(snapshot);
+    if (quorum === undefined)
+      return this.#state(check, `the chain shows ${this.#maker.eligible(snapshot)} key servers`);
     const isWanted = this.#needsGeneration(check, quorum);
     if (!isWanted && this.#isBacked) this.#pace.relax();
     if (!isWanted || !this.#pace.isDue) {
@@ -164,152 +158,27 @@ export class Healer {
     return this.#node.hold.overtakenBy ?? this.#overtakenBefore;
   }
 
-  /** A newer instance under the lineage of a former store key, which this node did not know when it changed the key. */
-  #noteFormer(by: Incarnation): void {
-    if (this.#parts.acceptRolledBackStore) return;
+  /**
+   * A newer instance under the lineage of a former store key, which this node did not know when it changed the key.
+   * Returns whether the operator accepted that what it wrote is lost.
+   */
+  #noteFormer(by: Incarnation): boolean {
+    if (this.#parts.acceptRolledBackStore) return true;
     this.#overtakenBefore = by;
     this.#node.store.fence(overtakenReason(by));
+    return false;
   }
 
-  /** The quorum of a new generation; `undefined` while the chain shows too few servers. */
-  #quorumOf(snapshot: ChainSnapshot): Quorum | undefined {
-    const { options } = this.#parts;
-    const quorum = thresholdFor(this.#eligible(snapshot), options);
-    return quorum === undefined || quorum.t < options.minimumThreshold ? undefined : quorum;
-  }
-
-  #eligible(snapshot: ChainSnapshot): number {
-    return eligibleServers(snapshot, { account: this.#node.identity.account }).length;
-  }
-
-  #tooFewServers(snapshot: ChainSnapshot): string {
-    return `the chain shows ${this.#eligible(snapshot)} key servers`;
-  }
-
-  /**
-   * Takes hold of the account by the slots of the keyslot file or, when fewer than t of every generation are left, by
-   * those of a new one.
-   */
+  /** By the slots of the keyslot file or, when fewer than t of every generation are left, by new ones. */
   async #takeHold(snapshot: ChainSnapshot, signal: AbortSignal): Promise<boolean> {
-    return (await this.#holdBySlots(snapshot, signal)) || (await this.#holdByNewSlots(snapshot, signal));
-  }
-
-  /** Takes hold by the slots of the keyslot file with known keys. */
-  async #holdBySlots(snapshot: ChainSnapshot, signal: AbortSignal): Promise<boolean> {
-    const { hold, rollback, book } = this.#node;
-    const { client } = this.#parts.tools;
-    if ((rollback?.acceptsOlder || this.#node.byCustodians) && !this.#hasAskedAll) {
-      // No server gave its key, so none has shown the newest head yet. With an accepted older store: else the one server that has the newest head would refuse the store again and again.
-      await sweepLineage(this.#parts.tools, this.#node, snapshot, signal);
-      this.#hasAskedAll = true;
-    }
-    if (!hold.holds) {
-      const generations = book.file?.generations ?? [];
-      const thresholds = new Map(generations.map(({ generation, t }) => [generation, t]));
-      const targets = this.#holdTargets(snapshot);
-      await takeHold(client, hold, { targets, thresholds }, signal);
-    }
-    return hold.holds;
-  }
-
-  #holdTargets({ servers }: ChainSnapshot): readonly HoldTarget[] {
-    const { book, identity } = this.#node;
-    return book.slots().flatMap(({ generation, slot: { server, slotId } }) => {
-      const peer = servers.find(({ account }) => equalBytes(account, server));
-      const key = book.keyOf(slotId);
-      if (peer === undefined || key === undefined) return [];
-      return [{ peer, held: { account: identity.account, slotId, key }, generation: generation.generation }];
-    });
-  }
-
-  /**
-   * Writes the first record of this boot: what it writes from here on belongs to it. Where the disk does not take it,
-   * healing goes on without: the slots of the store must not depend on it.
-   * @throws EvidenceError STORE_ROLLED_BACK, ProblemError NODE_FENCED; and the store's error once enough slots live to
-   *   open the store again.
-   */
-  async #begin(): Promise<NodeState> {
-    const { hold, sealed, store, book } = this.#node;
-    hold.requireCurrent();
-    try {
-      await sealed.batch([bootRecord(hold.incarnation)]);
-    } catch (error) {
-      if (this.#live >= (book.newest?.t ?? 1) && isPoisoned(error)) throw error;
-      return this.#unclaimed(`the first record was not written: ${String(error)}`);
-    }
-    hold.begin();
-    store.release();
-    this.#parts.log('info', 'node.holds', { incarnation: hold.incarnation.number });
-    return this.#opened();
-  }
-
-  /**
-   * The slots that opened the store may be lost before this boot holds. Only what is proved counts: a server that is
-   * silent may serve another instance.
-   */
-  async #holdByNewSlots(snapshot: ChainSnapshot, signal: AbortSignal): Promise<boolean> {
-    const { book, hold, identity } = this.#node;
-    const { tools } = this.#parts;
-    const quorum = this.#quorumOf(snapshot);
-    if (quorum === undefined || !this.#pace.isDue) return false;
-    const lost = await this.#lostSlots(snapshot, signal);
-    const mayAnswer = (book.file?.generations ?? []).some(
-      ({ slots, t }) => slots.filter(({ slotId }) => !lost.has(toHex(slotId))).length >= t,
+    return (
+      (await this.#holder.bySlots(snapshot, signal)) || (await this.#holder.byNewSlots(snapshot, signal))
     );
-    if (mayAnswer) return false;
-    this.#parts.log('warn', 'node.slots-lost', { lost: lost.size });
-    await sweepLineage(tools, this.#node, snapshot, signal);
-    hold.requireCurrent();
-    const { servers } = snapshot;
-    const enrolment = await this.#enrol(snapshot, quorum, { enrolled: [], last: [], draining: [] }, signal);
-    const slots = enrolment.servers.flatMap(({ server, slotId, key }) => {
-      const peer = servers.find(({ account }) => equalBytes(account, server));
-      return peer === undefined
-        ? []
-        : [{ peer, held: { account: identity.account, slotId, key }, generation: 0 }];
-    });
-    const thresholds = new Map([[0, quorum.t]]);
-    const isHeld =
-      slots.length >= quorum.t &&
-      (await takeHold(tools.client, hold, { targets: slots, thresholds }, signal));
-    if (!isHeld) {
-      this.#backOff(enrolment.servers.length, quorum);
-      this.#forgetEnrolment(enrolment, snapshot);
-      return false;
-    }
-    // First the keyslot file: no other slots open the store any more.
-    await this.#putInFront(enrolment, quorum, { checked: [] });
-    return true;
   }
 
-  /** Slots that are proved to be lost: by another process of their server, an answer under the lineage key, or the chain. */
-  async #lostSlots(snapshot: ChainSnapshot, signal: AbortSignal): Promise<ReadonlySet<string>> {
-    const { book, hold, identity } = this.#node;
-    const { client, vetter } = this.#parts.tools;
-    const lost = new Set<string>();
-    const look = async ({ server, slotId, instanceId }: Slot): Promise<void> => {
-      const record = snapshot.servers.find(({ account }) => equalBytes(account, server));
-      const lineage =
-        record === undefined ? undefined : await askLineage(client, hold, record, identity.account, signal);
-      const isGone =
-        record === undefined ||
-        (lineage === undefined
-          ? this.#mayPassOverSilent ||
-            (await vetter.instanceOf(record, snapshot, signal).then(
-              (present) => !equalBytes(present, instanceId),
-              () => false,
-            ))
-          : !lineage.slots.some((one) => equalBytes(one, slotId)));
-      if (isGone) lost.add(toHex(slotId));
-    };
-    await Promise.all(book.slots().map(({ slot }) => look(slot)));
-    return lost;
-  }
-
-  /** Custodians were asked because the servers are gone: silence beyond patience is enough then. */
-  get #mayPassOverSilent(): boolean {
-    const { tools, options } = this.#parts;
-    return this.#node.byCustodians && tools.clock.nowMs() - this.#begunAtMs >= options.patienceMs;
+  async #begin(): Promise<NodeState> {
+    const notWritten = await this.#holder.begin(this.#live);
+    return notWritten === undefined ? this.#opened() : this.#unclaimed(notWritten);
   }
 
   #unclaimed(reason: string): NodeState {
@@ -340,8 +209,10 @@ export class Healer {
 
   async #check(snapshot: ChainSnapshot, signal: AbortSignal): Promise<SlotCheck> {
     const { tools } = this.#parts;
-    const known = { live: this.#live, unknown: this.#missingKeys.unknown };
-    const check = await checkSlots(tools.client, this.#node, snapshot, known, signal);
+    const { ownPlatform } = this.#parts;
+    const known = { live: this.#live, unknown: this.#missingKeys.unknown, ownPlatform };
+    const all = await checkSlots(tools.client, this.#node, snapshot, known, signal);
+    const check = withoutRefusedPlatforms(all, snapshot, (record) => tools.vetter.platformRefusal(record));
     // The newer instance may depend on the slots that this instance would give up.
     if (this.#isOvertaken) return check;
     const isNoted = await this.#node.book.note(confirmations(check), lostSlots(check));
@@ -426,9 +297,14 @@ export class Healer {
       ({ account: server }) => this.#drains.wasLeft(server, nowMs) || this.#forgetful.isLast(server, nowMs),
     );
     const last = [...unproved, ...left.map((server) => server.account)];
-    const enrolment = await this.#enrol(snapshot, quorum, { enrolled, last, draining, worthwhile }, signal);
+    const enrolment = await this.#maker.enrol(
+      snapshot,
+      quorum,
+      { enrolled, last, draining, worthwhile },
+      signal,
+    );
     if (this.#isOvertaken) {
-      this.#forgetEnrolment(enrolment, snapshot);
+      this.#maker.forget(enrolment, snapshot);
       return false;
     }
     const count = enrolment.servers.length;
@@ -437,48 +313,15 @@ export class Healer {
     const forgotten = newestOf(this.#node, check).filter(hasForgotten);
     const isDoubtful = this.#isDoubtful(check, enrolment, quorum);
     if (signal.aborted || count < worthwhile || isDoubtful) {
-      this.#backOff(count, quorum);
-      this.#forgetEnrolment(enrolment, snapshot);
+      this.#maker.backOff(count, quorum);
+      this.#maker.forget(enrolment, snapshot);
       return false;
     }
-    await this.#putInFront(enrolment, quorum, check);
+    await this.#maker.putInFront(enrolment, quorum, check);
     const serversOf = (slots: readonly CheckedSlot[]) => slots.map(({ slot }) => slot.server);
     this.#drains.left(serversOf(leaves), tools.clock.nowMs());
     this.#forgetful.replaced(serversOf(forgotten), tools.clock.nowMs());
     return true;
-  }
-
-  /** Asks for new slots and links them: with the mark of this boot if it holds, else with the newest one that there is. */
-  async #enrol(
-    snapshot: ChainSnapshot,
-    quorum: Quorum,
-    rest: Pick<EnrolmentInput, 'enrolled' | 'last' | 'draining'> & { readonly worthwhile?: number },
-    signal: AbortSignal,
-  ): Promise<Enrolment> {
-    const { hold, store, identity } = this.#node;
-    const enrolment = await enrol(this.#parts.tools, {
-      worthwhile: quorum.t,
-      ...rest,
-      account: identity.account,
-      snapshot,
-      quorum,
-      link: {
-        lineage: hold.lineage,
-        incarnation: hold.holds ? hold.incarnation : hold.newest,
-        head: () => hold.headOf(store.head()),
-        onState: ({ lineage }) => hold.observe(lineage),
-      },
-      signal,
-    });
-    this.#logFailures(enrolment);
-    for (const { server, slotId } of enrolment.unlinked) this.#erasure.abandon(server, slotId);
-    try {
-      if (!hold.holds) hold.requireCurrent();
-    } catch (error) {
-      this.#forgetEnrolment(enrolment, snapshot);
-      throw error;
-    }
-    return enrolment;
   }
 
   /** Whether a generation of these servers would answer a "forgot" that is not true. */
@@ -487,51 +330,6 @@ export class Healer {
     const fresh = this.#suspected.learn(checked, granted);
     for (const server of fresh) this.#parts.log('warn', 'slot.doubted', { server: encodeSs58(server) });
     return fresh.length > 0 || (servers.length < n && contradicted(checked, granted).length > 0);
-  }
-
-  async #putInFront({ servers }: Enrolment, quorum: Quorum, check: SlotCheck): Promise<void> {
-    const { tools, log } = this.#parts;
-    const { identity, book, storeId, storeKey, hold, older } = this.#node;
-    const { account } = identity;
-    // The host may have put back an older keyslot file; a number is never used twice.
-    const left = older.generations.map(({ generation }) => generation + 1);
-    const number = Math.max(nextGeneration(book.file), ...left);
-    const generation = await buildGeneration(
-      {
-        account,
-        storeId,
-        storeKey,
-        lineageSecret: hold.lineage.secret,
-        generation: number,
-        quorum,
-        enrolled: servers,
-        custody: this.#parts.custody,
-        formerCustody: book.newest?.custody,
-      },
-      tools.random,
-    );
-    const add = book.add({ account, storeId }, generation, servers, (slot) =>
-      standingOf(slot, check, servers),
-    );
-    await add.catch((error: unknown) => {
-      // The keys are not forgotten: a failed fsync may still have put the new file into force.
-      this.#backOff(servers.length, quorum);
-      throw error;
-    });
-    this.#suspected.taken(servers);
-    log('info', 'slots.generation', {
-      generation: number,
-      t: quorum.t,
-      n: quorum.n,
-      slots: servers.length,
-    });
-    // Also with n slots: the next check shows whether they are still live.
-    this.#backOff(servers.length, quorum);
-  }
-
-  #backOff(count: number, { t, n }: Quorum): void {
-    this.#pace.backOff();
-    if (count < n) this.#parts.log('warn', 'slots.short', { granted: count, t, n });
   }
 
   get #isBacked(): boolean {
@@ -570,32 +368,5 @@ export class Healer {
     this.#fenced = { name: 'fenced', cause, reason };
     this.#node.store.fence(reason);
     return this.#fenced;
-  }
-
-  #logFailures({ failures }: Enrolment): void {
-    for (const { record, failure } of failures.values()) {
-      const reason = describeFailure(failure);
-      this.#parts.log('warn', 'enrolment.refused', { server: encodeSs58(record.account), reason });
-    }
-  }
-
-  /** Has the keys of slots erased that no generation will have; what is not reached is no one's, and ages away. */
-  #forgetEnrolment({ servers }: Enrolment, snapshot: ChainSnapshot): void {
-    const { hold, identity } = this.#node;
-    const { client } = this.#parts.tools;
-    for (const { server, slotId, key, recoveryToken } of servers) {
-      recoveryToken.wipe();
-      this.#erasure.abandon(server, slotId);
-      const record = snapshot.servers.find(({ account }) => equalBytes(account, server));
-      if (record === undefined) continue;
-      const incarnation = hold.holds ? hold.incarnation : hold.newest;
-      client
-        .forget(record, { account: identity.account, slotId, key }, incarnation)
-        .catch((error: unknown) => {
-          const reason = describeFailure(failureOf(error));
-          this.#parts.log('debug', 'slot.not-forgotten', { server: encodeSs58(server), reason });
-        })
-        .finally(() => key.wipe());
-    }
   }
 }

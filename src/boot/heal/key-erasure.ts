@@ -1,24 +1,42 @@
 import { equalBytes } from '../../bytes/concat.ts';
-import { copyBytes } from '../../bytes/copy-bytes.ts';
 import type { AccountId, SlotId } from '../../bytes/fixed-bytes.ts';
 import { toHex } from '../../bytes/hex.ts';
-import { SecretBytes } from '../../bytes/secret-bytes.ts';
 import { encodeSs58 } from '../../bytes/ss58.ts';
 import type { ChainSnapshot, ServerRecord } from '../../chain/chain-view.ts';
+import type { RandomSource } from '../../crypto/random.ts';
 import type { Incarnation } from '../../lineage/incarnation.ts';
-import { Lineage } from '../../lineage/lineage.ts';
-import { isNewer } from '../../lineage/rules.ts';
 import type { Log } from '../../observe/log.ts';
 import { MAX_LINEAGE_SLOTS } from '../../protocol/lineage-state.ts';
-import { LAST_NUMBER } from '../node/account-hold.ts';
-import type { OldLineage, OldServer, OldSlot } from '../node/older-generations.ts';
+import type { Clock } from '../../time/clock.ts';
+import type { OldSlot } from '../node/older-records.ts';
 import type { OpenNode } from '../node/open-node.ts';
 import type { ServerVetter } from '../obtain/vet-server.ts';
 import type { PeerClient } from '../peer/peer-client.ts';
-import { describeFailure, failureOf } from '../peer/peer-failure.ts';
+import { describeFailure, failureOf, PeerError, type PeerFailure } from '../peer/peer-failure.ts';
+import { FormerLineages } from './former-lineages.ts';
+import { PacedRequests } from './paced-requests.ts';
 
 /** Slots of failed enrolments that are remembered, each server. */
 const MAX_ABANDONED = 128;
+/** Most registered quotes that are verified at one look, to find a server that may be visited. */
+const MAX_EXAMINED = 8;
+/** The longest wait before a server is asked again, in longest waits of other attempts. */
+const SLOWER = 4;
+
+/** What a {@link KeyErasure} uses. */
+export interface KeyErasureParts {
+  readonly client: PeerClient;
+  readonly vetter: ServerVetter;
+  readonly clock: Clock;
+  readonly random: RandomSource;
+  readonly log: Log;
+  readonly options: { readonly retryMinMs: number; readonly retryMaxMs: number };
+  /**
+   * Called at the answer that shows a newer instance under a former lineage.
+   * @returns whether the operator accepted, for this start, that what that instance wrote is lost.
+   */
+  readonly onOvertaken: (by: Incarnation) => boolean;
+}
 
 /**
  * Has servers erase the keys that no generation needs any more, and close lineages of former store keys: while such a
@@ -28,32 +46,29 @@ const MAX_ABANDONED = 128;
 export class KeyErasure {
   readonly #client: PeerClient;
   readonly #vetter: ServerVetter;
+  readonly #clock: Clock;
   readonly #log: Log;
   readonly #node: OpenNode;
-  /** Servers with a running request. */
-  readonly #telling = new Set<string>();
+  readonly #requests: PacedRequests;
+  readonly #former: FormerLineages;
   /** Slots of the lineage at servers without a slot of this node, as they showed them at the last visit, by server. */
   readonly #found = new Map<string, readonly SlotId[]>();
   /** Slots of enrolments that failed, by server: they are in no generation, whatever the node knows of them. */
   readonly #abandoned = new Map<string, SlotId[]>();
   /** Where the visit of servers without a slot of this node goes on. */
   #next = 0;
-  readonly #onOvertaken: (by: Incarnation) => void;
+  /** How many entries that made room were reported. */
+  #reported = 0;
 
-  /** @param parts.onOvertaken is called at the answer that shows a newer instance under a former lineage. */
-  constructor(
-    parts: {
-      readonly client: PeerClient;
-      readonly vetter: ServerVetter;
-      readonly log: Log;
-      readonly onOvertaken: (by: Incarnation) => void;
-    },
-    node: OpenNode,
-  ) {
-    this.#client = parts.client;
-    this.#vetter = parts.vetter;
-    this.#log = parts.log;
-    this.#onOvertaken = parts.onOvertaken;
+  constructor(parts: KeyErasureParts, node: OpenNode) {
+    const { client, vetter, clock, log, options } = parts;
+    this.#client = client;
+    this.#vetter = vetter;
+    this.#clock = clock;
+    this.#log = log;
+    const { retryMinMs, retryMaxMs } = options;
+    this.#requests = new PacedRequests(parts, { retryMinMs, retryMaxMs: SLOWER * retryMaxMs });
+    this.#former = new FormerLineages({ ...parts, requests: this.#requests }, node);
     this.#node = node;
   }
 
@@ -74,8 +89,9 @@ export class KeyErasure {
    *   The caller has no generation under way.
    */
   run(snapshot: ChainSnapshot, shown: ReadonlyMap<string, readonly SlotId[]>, signal: AbortSignal): void {
-    const { book, older, hold } = this.#node;
-    void older.saveMissing();
+    const { book, older } = this.#node;
+    this.#noteChain(snapshot);
+    this.#reportDropped();
     const old = new Map<string, OldSlot[]>();
     for (const slot of older.generations.flatMap(({ slots }) => slots)) {
       // A slot of the keyslot file is never erased, whatever the list says: the host may have put back an older file.
@@ -91,51 +107,50 @@ export class KeyErasure {
       const strays = [...(this.#abandoned.get(name) ?? []), ...seen].filter((slotId) => !book.has(slotId));
       const ids = [...slots.map(({ slotId }) => slotId), ...strays];
       if (ids.length > 0 || record === visited) {
-        this.#once(name, record, () => this.#update(record, slots, ids, snapshot, signal));
-      }
-    }
-    void this.#noteDeparted(snapshot).catch(() => undefined);
-    for (const lineage of older.lineages) {
-      // The store key was not changed after all.
-      if (equalBytes(lineage.secret.reveal(), hold.lineage.secret.reveal())) continue;
-      for (const old of lineage.servers) {
-        const record = snapshot.servers.find(({ account }) => equalBytes(account, old.server));
-        if (record === undefined) continue;
-        this.#once(
-          `${toHex(old.server)}/${toHex(old.instanceId)}/former/${toHex(lineage.last.boot)}`,
-          record,
-          () => this.#close(record, old, lineage, snapshot, signal),
+        this.#requests.start(
+          name,
+          () => this.#update(record, slots, ids, snapshot, signal),
+          (error) => this.#logFailure(record, error),
         );
       }
     }
+    this.#former.run(snapshot, signal, (record, error) => this.#logFailure(record, error));
+  }
+
+  #noteChain({ servers }: ChainSnapshot): void {
+    const { older } = this.#node;
+    const known = new Set(servers.map(({ account }) => toHex(account)));
+    void older.noteChain((server) => known.has(toHex(server)), this.#clock.nowMs());
+  }
+
+  /** An older copy of the disk may still open by what made room. */
+  #reportDropped(): void {
+    const { dropped } = this.#node.older;
+    if (dropped > this.#reported) this.#log('warn', 'older.dropped', { dropped });
+    this.#reported = dropped;
   }
 
   /**
    * One server in turn that has no slot of this node: it may know of a newer instance, and learns of this one. A server
-   * that knows nothing of the lineage remembers nothing.
+   * that knows nothing of the lineage remembers nothing. Only a server with a registration that proves a machine is
+   * visited; few are examined at one look, because a verification takes milliseconds.
    */
   #visited({ servers }: ChainSnapshot): ServerRecord | undefined {
     const { book, identity } = this.#node;
-    const others = servers.filter(
-      (record) =>
-        !equalBytes(record.account, identity.account) &&
-        !book.slots().some(({ slot }) => equalBytes(slot.server, record.account)) &&
-        this.#vetter.platformOf(record) !== undefined,
-    );
-    return others.length === 0 ? undefined : others[this.#next++ % others.length];
+    const own = new Set([identity.account, ...book.slots().map(({ slot }) => slot.server)].map(toHex));
+    let examined = 0;
+    for (let passed = 0; passed < servers.length && examined < MAX_EXAMINED; passed++) {
+      const record = servers[this.#next++ % servers.length];
+      if (record === undefined || own.has(toHex(record.account))) continue;
+      examined++;
+      if (this.#vetter.platformOf(record) !== undefined) return record;
+    }
+    return undefined;
   }
 
-  #once(name: string, record: ServerRecord, work: () => Promise<void>): void {
-    if (this.#telling.has(name)) return;
-    this.#telling.add(name);
-    const done = (error?: unknown): void => {
-      this.#telling.delete(name);
-      // Most servers know nothing of this lineage.
-      if (error === undefined || failureOf(error).kind === 'forgot') return;
-      const reason = describeFailure(failureOf(error));
-      this.#log('debug', 'slot.not-forgotten', { server: encodeSs58(record.account), reason });
-    };
-    work().then(() => done(), done);
+  #logFailure(record: ServerRecord, error: unknown): void {
+    const reason = describeFailure(failureOf(error));
+    this.#log('debug', 'slot.not-forgotten', { server: encodeSs58(record.account), reason });
   }
 
   async #update(
@@ -161,11 +176,10 @@ export class KeyErasure {
     try {
       const { lineage } = await this.#client.lineageUpdate(
         record,
-        { account: identity.account, key },
+        { account: identity.account, key, observer: hold },
         update,
         signal,
       );
-      hold.observe(lineage);
       if (lineage === undefined) return;
       this.#found.set(toHex(record.account), lineage.slots);
       const gone = forget.filter((id) => !lineage.slots.some((slotId) => equalBytes(slotId, id)));
@@ -174,65 +188,20 @@ export class KeyErasure {
       if (left.length > 0) this.#abandoned.set(name, left);
       else this.#abandoned.delete(name);
       await older.erased(gone);
+      if (forget.length > 0 && gone.length === 0) throw new PeerError(notErased);
     } catch (error) {
-      if (slots.length === 0 || failureOf(error).kind !== 'forgot') throw error;
+      if (failureOf(error).kind !== 'forgot') throw error;
+      // Most servers know nothing of this lineage.
+      if (slots.length === 0) return;
       // "No such lineage" proves nothing; another process of the server does.
       const instanceId = await this.#vetter.instanceOf(record, snapshot, signal);
       const lost = slots.filter((slot) => !equalBytes(slot.instanceId, instanceId));
       await older.erased(lost.map(({ slotId }) => slotId));
+      if (lost.length < slots.length) throw error;
     } finally {
       key.wipe();
-    }
-  }
-
-  async #close(
-    record: ServerRecord,
-    { instanceId }: OldServer,
-    old: OldLineage,
-    snapshot: ChainSnapshot,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const { identity, older } = this.#node;
-    const lineage = new Lineage(SecretBytes.adopt(copyBytes(old.secret.reveal())));
-    const key = lineage.keyOf(record.account);
-    const last = lineage.incarnation(LAST_NUMBER, old.last.boot);
-    const from = lineage.incarnation(old.last.number, old.last.boot);
-    const head = lineage.head(last, 0, new Uint8Array(32));
-    try {
-      const held = { account: identity.account, key };
-      const update = { incarnation: from, head: undefined, forget: [], close: { last, head } };
-      const answer = await this.#client.lineageUpdate(record, held, update, signal);
-      const shown = answer.lineage?.shown;
-      if (shown === undefined) return;
-      if (shown.number === LAST_NUMBER && lineage.isOwnIncarnation(shown)) {
-        await older.closed(
-          old.secret,
-          old.servers.filter(({ server }) => equalBytes(server, record.account)),
-        );
-      } else if (isNewer(shown, from) && lineage.isOwnIncarnation(shown)) {
-        this.#onOvertaken(shown);
-      }
-    } catch (error) {
-      if (failureOf(error).kind !== 'forgot') throw error;
-      const present = await this.#vetter.instanceOf(record, snapshot, signal);
-      if (!equalBytes(present, instanceId)) {
-        await older.closed(old.secret, [{ server: record.account, instanceId }]);
-      }
-    } finally {
-      key.wipe();
-      lineage.wipe();
-    }
-  }
-
-  /** Servers that left the chain can give no keys. */
-  async #noteDeparted({ servers }: ChainSnapshot): Promise<void> {
-    const { older } = this.#node;
-    const isKnown = (server: AccountId) => servers.some(({ account }) => equalBytes(account, server));
-    const gone = older.generations.flatMap(({ slots }) => slots).filter(({ server }) => !isKnown(server));
-    if (gone.length > 0) await older.erased(gone.map(({ slotId }) => slotId));
-    for (const { secret, servers: closers } of older.lineages) {
-      const left = closers.filter(({ server }) => !isKnown(server));
-      if (left.length > 0) await older.closed(secret, left);
     }
   }
 }
+
+const notErased: PeerFailure = { kind: 'garbage', detail: 'it did not erase the slots' };

@@ -4,6 +4,7 @@ import type { Generation } from '../../keyslots/keyslot-file.ts';
 import type { OpenNode } from '../node/open-node.ts';
 import { fetchSlotKeys } from '../obtain/fetch-slot-keys.ts';
 import type { RoundTools } from '../obtain/key-round.ts';
+import type { ServerVetter } from '../obtain/vet-server.ts';
 import type { PeerFailure } from '../peer/peer-failure.ts';
 import type { AttemptPace } from './attempt-pace.ts';
 
@@ -12,13 +13,13 @@ import type { AttemptPace } from './attempt-pace.ts';
  * generation. With them the slots can be proved, and erased when no generation needs them.
  */
 export class MissingKeyFetcher {
-  readonly #tools: RoundTools;
+  readonly #tools: RoundTools & { readonly vetter: ServerVetter };
   readonly #node: OpenNode;
   readonly #pace: AttemptPace;
   /** Why the key of a slot is not known, by slot. */
   readonly unknown = new Map<string, PeerFailure>();
 
-  constructor(tools: RoundTools, node: OpenNode, pace: AttemptPace) {
+  constructor(tools: RoundTools & { readonly vetter: ServerVetter }, node: OpenNode, pace: AttemptPace) {
     this.#tools = tools;
     this.#node = node;
     this.#pace = pace;
@@ -41,13 +42,10 @@ export class MissingKeyFetcher {
     const { file } = book;
     if (file === undefined) return;
     const slots = generation.slots.filter(({ slotId }) => book.keyOf(slotId) === undefined);
-    await fetchSlotKeys(this.#tools, { file, slots, snapshot, signal }, (slotId, answer) => {
-      if (!answer.ok) {
-        this.unknown.set(toHex(slotId), answer.failure);
-        return;
-      }
-      book.learn(slotId, answer.key);
-      hold.observe(answer.lineage);
+    const asked = { file, slots, snapshot, observer: hold, signal };
+    await fetchSlotKeys(this.#tools, asked, (slotId, answer) => {
+      if (answer.ok) book.learn(slotId, answer.key);
+      else this.unknown.set(toHex(slotId), answer.failure);
     });
   }
 }

@@ -1,7 +1,7 @@
 import { equalBytes } from '../../bytes/concat.ts';
-import type { AccountId, InstanceId, SlotId } from '../../bytes/fixed-bytes.ts';
+import type { AccountId, InstanceId, PlatformHash, SlotId } from '../../bytes/fixed-bytes.ts';
 import { toHex } from '../../bytes/hex.ts';
-import type { ChainSnapshot } from '../../chain/chain-view.ts';
+import type { ChainSnapshot, ServerRecord } from '../../chain/chain-view.ts';
 import type { EnrolledServer } from '../../keyslots/generations.ts';
 import type { Slot } from '../../keyslots/keyslot-file.ts';
 import type { ServerState, StoreReport } from '../../protocol/slot-messages.ts';
@@ -19,6 +19,10 @@ export interface CheckedSlot {
   /** Slots of the lineage that the server showed. */
   readonly shown: readonly SlotId[];
 }
+
+/** The one platform that a server gives the key of a slot back to; `undefined` when it names none. */
+const bindingIn = (state: ServerState | undefined): Uint8Array | undefined =>
+  state?.extensions.get('platform');
 
 /** The results of the check of all slots. */
 export interface SlotCheck {
@@ -69,6 +73,25 @@ export function standingOf(
   return isReborn ? 'lost' : 'silent';
 }
 
+/**
+ * Slots at servers whose platform would get no new slot: they are not live, because a recovery counts them in part or
+ * not at all. @param refusalOf says why, by the server's record.
+ */
+export function withoutRefusedPlatforms(
+  { checked }: SlotCheck,
+  { servers }: Pick<ChainSnapshot, 'servers'>,
+  refusalOf: (record: ServerRecord) => PeerFailure | undefined,
+): SlotCheck {
+  return {
+    checked: checked.map((one) => {
+      const record = servers.find(({ account }) => equalBytes(account, one.slot.server));
+      const standing = record === undefined ? undefined : refusalOf(record);
+      if (standing === undefined) return one;
+      return { ...one, instanceId: undefined, report: { ...one.report, standing } };
+    }),
+  };
+}
+
 /** The slots of the newer generation. */
 export function newestOf(
   { book }: Pick<OpenNode, 'book'>,
@@ -87,7 +110,12 @@ export async function checkSlots(
   client: PeerClient,
   node: OpenNode,
   snapshot: ChainSnapshot,
-  known: { readonly live: number; readonly unknown: ReadonlyMap<string, PeerFailure> },
+  known: {
+    readonly live: number;
+    readonly unknown: ReadonlyMap<string, PeerFailure>;
+    /** The platform of this machine, where it is known. */
+    readonly ownPlatform?: PlatformHash | undefined;
+  },
   signal: AbortSignal,
 ): Promise<SlotCheck> {
   const { hold } = node;
@@ -96,24 +124,34 @@ export async function checkSlots(
     newest === undefined
       ? undefined
       : { threshold: newest.t, slots: newest.n, live: Math.min(known.live, newest.n) };
+  const isElsewhere = (state: ServerState | undefined): boolean => {
+    const binding = bindingIn(state);
+    return (
+      binding !== undefined && known.ownPlatform !== undefined && !equalBytes(binding, known.ownPlatform)
+    );
+  };
   const checked = await Promise.all(
     node.book.slots().map(async ({ slot }): Promise<CheckedSlot> => {
       const record = snapshot.servers.find(({ account }) => equalBytes(account, slot.server));
       const key = node.book.keyOf(slot.slotId);
       const found = (standing: SlotReport['standing'], state?: ServerState): CheckedSlot => ({
         slot,
-        report: { server: slot.server, endpoint: record?.endpoint, standing },
+        report: {
+          server: slot.server,
+          endpoint: record?.endpoint,
+          standing,
+          ...(isElsewhere(state) ? { isBoundElsewhere: true } : {}),
+        },
         instanceId: state?.instanceId,
         shown: state?.lineage?.slots ?? [],
       });
       if (record === undefined) return found({ kind: 'departed', detail: 'it has no record on the chain' });
       if (key === undefined) return found(known.unknown.get(toHex(slot.slotId)) ?? 'asked');
-      const held = { account: node.identity.account, slotId: slot.slotId, key };
+      const held = { account: node.identity.account, slotId: slot.slotId, key, observer: hold };
       const head = hold.headOf(node.store.head());
       try {
         const status = { confirm: true, incarnation: hold.incarnation, head, report };
         const state = await client.keyStatus(record, held, status, undefined, signal);
-        hold.observe(state.lineage);
         if (!equalBytes(state.instanceId, slot.instanceId)) return found(otherProcess);
         if (hold.holds && !hold.isCredible(state.lineage)) return found(strangeMark);
         return found(state.draining ? 'draining' : 'live', state);
@@ -138,8 +176,7 @@ export async function askLineage(
 ): Promise<ServerState['lineage']> {
   const key = hold.lineage.keyOf(record.account);
   try {
-    const { lineage } = await client.lineageStatus(record, { account, key }, signal);
-    hold.observe(lineage);
+    const { lineage } = await client.lineageStatus(record, { account, key, observer: hold }, signal);
     return lineage;
   } catch {
     return undefined;

@@ -130,7 +130,7 @@ async function forgetSlots(
       const key = book.keyOf(slotId);
       if (record === undefined || key === undefined) return;
       await tools.client
-        .forget(record, { account, slotId, key }, hold.incarnation, signal)
+        .forget(record, { account, slotId, key, observer: hold }, hold.incarnation, signal)
         .catch((error: unknown) => {
           const reason = describeFailure(failureOf(error));
           log('debug', 'slot.not-forgotten', { server: encodeSs58(server), reason });

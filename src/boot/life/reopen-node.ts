@@ -105,30 +105,35 @@ async function takeOver(
 ): Promise<OpenNode> {
   const { storeKey, timeMs, lineage, states } = recovered;
   const identity = await readIdentity(store);
-  // Only now: until the store opened, the generation may have been the host's.
-  if (timeMs !== undefined) parts.clock.raise(timeMs - parts.clockToleranceMs);
-  requireAccount(parts, identity.account, file.account);
-  if (rollback.acceptedOlder !== undefined) {
-    const { incarnation, sequence } = rollback.acceptedOlder;
-    parts.log('warn', 'store.rollback-accepted', {
-      expectedIncarnation: incarnation.number,
-      expectedSequence: sequence,
-    });
+  try {
+    // Only now: until the store opened, the generation may have been the host's.
+    if (timeMs !== undefined) parts.clock.raise(timeMs - parts.clockToleranceMs);
+    requireAccount(parts, identity.account, file.account);
+    if (rollback.acceptedOlder !== undefined) {
+      const { incarnation, sequence } = rollback.acceptedOlder;
+      parts.log('warn', 'store.rollback-accepted', {
+        expectedIncarnation: incarnation.number,
+        expectedSequence: sequence,
+      });
+    }
+    const hold = new AccountHold(lineage, bootRandom(parts.tools.random), rollback.lastWriter, rollback);
+    for (const state of states) hold.observe(state);
+    const proven = provenPart(file, storeKey);
+    const { byCustodians = false } = recovered;
+    const node = await assembleNode({ store, storeKey, identity, hold, rollback, byCustodians }, (leave) =>
+      bookOf(parts, folder.path, { storeKey, leave }, proven),
+    );
+    for (const [slotId, key] of recovered.serverKeys) {
+      const slot = node.book.slots().find((one) => toHex(one.slot.slotId) === slotId)?.slot;
+      if (slot === undefined) key.wipe();
+      else node.book.learn(slot.slotId, key);
+    }
+    report({ name: 'unclaimed', reason: 'takes hold of its account', slots: recovered.slots });
+    return node;
+  } catch (error) {
+    identity.accountSeed.wipe();
+    throw error;
   }
-  const hold = new AccountHold(lineage, bootRandom(parts.tools.random), rollback.lastWriter, rollback);
-  for (const state of states) hold.observe(state);
-  const proven = provenPart(file, storeKey);
-  const { byCustodians = false } = recovered;
-  const node = await assembleNode({ store, storeKey, identity, hold, rollback, byCustodians }, (leave) =>
-    bookOf(parts, folder.path, { storeKey, leave }, proven),
-  );
-  for (const [slotId, key] of recovered.serverKeys) {
-    const slot = node.book.slots().find((one) => toHex(one.slot.slotId) === slotId)?.slot;
-    if (slot === undefined) key.wipe();
-    else node.book.learn(slot.slotId, key);
-  }
-  report({ name: 'unclaimed', reason: 'takes hold of its account', slots: recovered.slots });
-  return node;
 }
 
 /** Wipes the store key and all server keys. */

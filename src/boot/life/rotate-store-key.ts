@@ -24,7 +24,7 @@ import { checkSlots, isLive, newestOf } from '../heal/slot-check.ts';
 import { AccountHold, bootRandom } from '../node/account-hold.ts';
 import { bootRecord } from '../node/boot-record.ts';
 import { NodeFolder } from '../node/node-folder.ts';
-import type { OldLineage, OldServer } from '../node/older-generations.ts';
+import type { OldLineage, OldServer } from '../node/older-records.ts';
 import type { OpenNode } from '../node/open-node.ts';
 import { type Enrolment, enrol, shortfall } from '../obtain/enrolment.ts';
 import { describeFailure, failureOf } from '../peer/peer-failure.ts';
@@ -59,10 +59,11 @@ const keepFormerKey: ReadonlySet<ErrorCode> = new Set([
  * Changes the store key of a backed node, in an order that a crash at any step survives. The new key has a lineage of
  * its own: a thief of the former key could make marks of the former lineage for ever.
  *
- * 1. n servers give keys for a generation of the new key and link them to the new lineage. The store notes the former
- *    lineage, which is to be closed; the keyslot file holds the new generation in front of the former one. From here on
- *    each store key opens by its own generation, and a boot tries both.
- * 2. The store changes its key, if no newer instance has shown itself.
+ * 1. n servers give keys for a generation of the new key and link them to the new lineage, for an hour. The store notes
+ *    the former lineage, which is to be closed; the keyslot file holds the new generation in front of the former one.
+ *    From here on each store key opens by its own generation, and a boot tries both.
+ * 2. The servers are told to keep the new slots. The store changes its key, if all of them do so, and if no newer
+ *    instance has shown itself.
  * 3. The first record under the new key is the boot record of the new lineage; the former generation leaves the file.
  * 4. Until they answer, all servers of the former lineage are asked to close it, which erases its slots.
  *
@@ -86,8 +87,15 @@ export async function rotateNode(stage: BootStage, node: OpenNode): Promise<Open
     snapshot,
     quorum,
     enrolled: newest.slots.map(({ server }) => server),
-    // Without a head: the log goes on under the former lineage until the key changes.
-    link: { lineage, incarnation: hold.incarnation, head: () => undefined, onState: () => undefined },
+    link: {
+      lineage,
+      // Nobody has this lineage if the node dies now: then its slots must age away.
+      confirm: false,
+      incarnation: hold.incarnation,
+      // The log goes on under the former lineage until the key changes.
+      head: () => undefined,
+      observer: hold,
+    },
     worthwhile: quorum.n,
     signal: stopped,
   });
@@ -193,6 +201,7 @@ async function changeKey(stage: BootStage, node: OpenNode, change: KeyChange): P
   const first = firstFile(store, made);
   await disk.replace({ ...first, generations: [made, newest] });
 
+  await keepSlots(stage, identity.account, change);
   await requireHolding(stage, node, snapshot);
   await node.sealed.rotateStoreKey(storeKey).catch((error: unknown) => {
     if (error instanceof LatchkeyError && keepFormerKey.has(error.code)) throw error;
@@ -213,6 +222,35 @@ async function changeKey(stage: BootStage, node: OpenNode, change: KeyChange): P
   } catch (error) {
     throw new KeyUndecided('the store has the new key, and the node does not go on', { cause: error });
   }
+}
+
+/**
+ * Has all new slots confirmed: the store key that they open is about to be in force.
+ * @throws ProblemError ROTATION_INCOMPLETE.
+ */
+async function keepSlots(
+  { parts, stopped }: BootStage,
+  account: AccountId,
+  { hold, enrolment, snapshot }: KeyChange,
+): Promise<void> {
+  const status = { confirm: true, incarnation: hold.incarnation, head: undefined, report: undefined };
+  const keep = async ({ server, slotId, key, instanceId }: EnrolledServer): Promise<number> => {
+    const record = snapshot.servers.find((candidate) => equalBytes(candidate.account, server));
+    if (record === undefined) return 0;
+    const held = { account, slotId, key, observer: hold };
+    const kept = parts.tools.client.keyStatus(record, held, status, undefined, stopped);
+    const present = await kept.then(
+      (state) => state.instanceId,
+      () => undefined,
+    );
+    return present !== undefined && equalBytes(present, instanceId) ? 1 : 0;
+  };
+  const kept = (await Promise.all(enrolment.servers.map(keep))).reduce((sum, one) => sum + one, 0);
+  if (kept === enrolment.servers.length) return;
+  const shown = `${kept} of ${enrolment.servers.length} servers keep their new slot`;
+  throw new ProblemError('ROTATION_INCOMPLETE', `the store key was not changed: ${shown}`, {
+    hint: 'the former store key stays in force; try again when all servers answer',
+  });
 }
 
 /** The present lineage, as the store notes it for the time after the change, with all servers that may know of it. */
@@ -243,7 +281,7 @@ async function restoreFile({ parts, folder }: BootStage, { book }: OpenNode): Pr
 async function forgetEnrolled(
   { parts }: BootStage,
   account: AccountId,
-  { incarnation }: AccountHold,
+  hold: AccountHold,
   { servers }: Enrolment,
   snapshot: ChainSnapshot,
 ): Promise<void> {
@@ -251,12 +289,14 @@ async function forgetEnrolled(
     recoveryToken.wipe();
     const record = snapshot.servers.find((candidate) => equalBytes(candidate.account, server));
     if (record !== undefined) {
-      await parts.tools.client.forget(record, { account, slotId, key }, incarnation).catch((error: unknown) =>
-        parts.log('debug', 'slot.not-forgotten', {
-          server: encodeSs58(server),
-          reason: describeFailure(failureOf(error)),
-        }),
-      );
+      await parts.tools.client
+        .forget(record, { account, slotId, key, observer: hold }, hold.incarnation)
+        .catch((error: unknown) =>
+          parts.log('debug', 'slot.not-forgotten', {
+            server: encodeSs58(server),
+            reason: describeFailure(failureOf(error)),
+          }),
+        );
     }
     key.wipe();
   };

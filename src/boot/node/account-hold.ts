@@ -93,7 +93,8 @@ export class AccountHold {
 
   /** Notes what a server shows. Marks that are not this node's own count for nothing. */
   observe(state: LineageState | undefined): void {
-    if (state === undefined) return;
+    // An answer may come after this boot has ended, and its keys are wiped.
+    if (state === undefined || this.lineage.isWiped) return;
     const { shown, reserved, head } = state;
     if (isNewer(shown, this.#newest) && this.lineage.isOwnIncarnation(shown)) this.#newest = shown;
     // A head tells of its writer as surely as a mark.

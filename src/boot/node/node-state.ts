@@ -12,6 +12,8 @@ export interface SlotReport {
    * help.
    */
   readonly standing: 'live' | 'draining' | 'asked' | PeerFailure;
+  /** True when the server gives the key back to another platform than that of this machine. */
+  readonly isBoundElsewhere?: boolean;
 }
 
 /**
@@ -68,9 +70,15 @@ export type NodeState =
   | { readonly name: 'stopped' };
 
 /** A slot for JSON and people. */
-export function slotToJson({ server, endpoint, standing }: SlotReport): Record<string, unknown> {
+export function slotToJson(slot: SlotReport): Record<string, unknown> {
+  const { server, endpoint, standing, isBoundElsewhere } = slot;
   const text = typeof standing === 'string' ? standing : describeFailure(standing);
-  return { server: encodeSs58(server), ...(endpoint === undefined ? {} : { endpoint }), standing: text };
+  return {
+    server: encodeSs58(server),
+    ...(endpoint === undefined ? {} : { endpoint }),
+    standing: text,
+    ...(isBoundElsewhere ? { isBoundElsewhere } : {}),
+  };
 }
 
 /** A state for `/readyz`, `latchkey status` and the log. */
@@ -99,7 +107,9 @@ export function summarize(state: NodeState): string {
     case 'backed': {
       const draining = drainingServers(state);
       const leaving = draining === 0 ? '' : `; ${draining} at servers that drain`;
-      return `${state.name} (${state.live} of ${state.n} slots live, ${state.t} needed${leaving})`;
+      const elsewhere = slotsElsewhere(state);
+      const bound = elsewhere === 0 ? '' : `; ${elsewhere} bound to another platform`;
+      return `${state.name} (${state.live} of ${state.n} slots live, ${state.t} needed${leaving}${bound})`;
     }
     case 'fenced':
       return `fenced: ${state.reason}`;
@@ -124,8 +134,9 @@ export function explain(state: NodeState): string {
     case 'open':
       return 'Nothing. The node is about to check its slots.';
     case 'degraded':
-      return explainDegraded(state);
+      return explainElsewhere(state) + explainDegraded(state);
     case 'backed':
+      if (slotsElsewhere(state) > 0) return explainElsewhere(state).trimEnd();
       if (drainingServers(state) > 0) return explainDraining(state);
       return `Nothing. Up to ${state.n - state.t} of its ${state.n} key servers may lose their memory at once.`;
     case 'fenced':
@@ -146,6 +157,16 @@ const fencedAdvice: Readonly<Record<FencedCause, string>> = {
 
 const drainingServers = ({ slots }: { readonly slots: readonly SlotReport[] }): number =>
   slots.filter(({ standing }) => standing === 'draining').length;
+
+const slotsElsewhere = ({ slots }: { readonly slots: readonly SlotReport[] }): number =>
+  slots.filter(({ isBoundElsewhere }) => isBoundElsewhere).length;
+
+/** What to do before a restart, while the store is open; empty when this machine would get all keys back. */
+function explainElsewhere(state: Extract<NodeState, { name: 'degraded' | 'backed' }>): string {
+  const count = slotsElsewhere(state);
+  if (count === 0) return '';
+  return `${count} of its ${state.n} slots are bound to another platform than this machine: after a restart here their servers refuse the keys. Before a restart let the fleet authority sign a move of this account to this platform (\`latchkey fleet draft\`), or start on the former machine. `;
+}
 
 function explainDraining(state: Extract<NodeState, { name: 'degraded' | 'backed' }>): string {
   const { reason } = state;

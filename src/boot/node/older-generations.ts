@@ -1,51 +1,41 @@
 import { concatBytes, equalBytes } from '../../bytes/concat.ts';
 import { copyBytes } from '../../bytes/copy-bytes.ts';
-import { AccountId, InstanceId, SlotId } from '../../bytes/fixed-bytes.ts';
+import type { AccountId, SlotId } from '../../bytes/fixed-bytes.ts';
 import { toHex } from '../../bytes/hex.ts';
 import { u64BigEndian } from '../../bytes/integers.ts';
-import { SecretBytes } from '../../bytes/secret-bytes.ts';
+import type { SecretBytes } from '../../bytes/secret-bytes.ts';
 import { sha256 } from '../../crypto/sha2.ts';
 import type { Generation } from '../../keyslots/keyslot-file.ts';
-import { BOOT_BYTES, type Reservation } from '../../lineage/incarnation.ts';
+import { BOOT_BYTES, type Incarnation } from '../../lineage/incarnation.ts';
 import type { Namespace, Store } from '../../store/api/store-api.ts';
 import { LINEAGE_NAMESPACE } from './boot-record.ts';
+import {
+  decodeGeneration,
+  decodeLineage,
+  encodeGeneration,
+  encodeLineage,
+  isOpen,
+  isSameProcess,
+  type OldGeneration,
+  type OldLineage,
+  type OldServer,
+  withMissing,
+} from './older-records.ts';
 
-/** A slot that left the keyslot file; its server may still hold its key. */
-export interface OldSlot {
-  readonly server: AccountId;
-  readonly slotId: SlotId;
-  /** The process that issued the key. */
-  readonly instanceId: InstanceId;
-}
-
-/** A generation that left the keyslot file, with the slots of which the servers have not shown that they are erased. */
-export interface OldGeneration {
-  readonly generation: number;
-  readonly t: number;
-  readonly slots: readonly OldSlot[];
-}
-
-/** The lineage of a former store key, and the servers that have not closed it. */
-export interface OldLineage {
-  /** 32 bytes. */
-  readonly secret: SecretBytes;
-  /** Number and random bytes of the boot that changed the key. */
-  readonly last: Reservation;
-  readonly servers: readonly OldServer[];
-}
-
-/** A server that had a slot of a lineage, and the process that issued it. */
-export type OldServer = Pick<OldSlot, 'server' | 'instanceId'>;
+/** Generations that are remembered; a server that never answers leaves one slot in each. */
+const MAX_GENERATIONS = 256;
+/** Former lineages that are remembered; each is a change of the store key. */
+const MAX_LINEAGES = 64;
 
 const GENERATION = 'generation/';
 const LINEAGE = 'former/';
-const SECRET_BYTES = 32;
+/** How many entries made room while they could still open an older copy of the disk; u64. */
+const DROPPED = 'dropped';
 const TAG_BYTES = 16;
-const NUMBER_BYTES = 8;
 const generationName = (generation: number): string => `${GENERATION}${String(generation).padStart(16, '0')}`;
 /** Names a lineage in the store without telling its secret: the first 16 bytes of the secret's SHA-256. */
 const tagOf = (secret: SecretBytes): Uint8Array => sha256(secret.reveal()).subarray(0, TAG_BYTES);
-const lineageName = (secret: SecretBytes): string => `${LINEAGE}${toHex(tagOf(secret))}`;
+const lineageName = (tag: Uint8Array): string => `${LINEAGE}${toHex(tag)}`;
 
 /**
  * What a node left behind and servers may still hold: while t slots of an older generation live, an older copy of the
@@ -57,6 +47,7 @@ export class OlderGenerations {
   readonly #tag: Uint8Array;
   readonly #generations = new Map<number, OldGeneration>();
   readonly #lineages = new Map<string, OldLineage>();
+  #dropped = 0;
   /** Names of records that are not as durable as they are here. */
   readonly #unsaved = new Set<string>();
   #last: Promise<unknown> = Promise.resolve();
@@ -80,26 +71,31 @@ export class OlderGenerations {
     return [...this.#generations.values()];
   }
 
+  /** The lineages of former store keys that are not closed everywhere. */
   get lineages(): readonly OldLineage[] {
-    return [...this.#lineages.values()];
+    // The present one is noted before the store key changes, and stays in force if the change fails.
+    const present = lineageName(this.#tag);
+    return [...this.#lineages].flatMap(([name, old]) => (name === present ? [] : [old]));
   }
 
-  /** The generations that can still open an older copy of the disk: t of their slots may give their keys. */
+  /** The generations that can still open an older copy of the disk. */
   get open(): readonly OldGeneration[] {
-    return this.generations.filter(({ slots, t }) => slots.length >= t);
+    return this.generations.filter(isOpen);
+  }
+
+  /** How many generations and lineages made room for newer ones while an older copy of the disk could open by them. */
+  get dropped(): number {
+    return this.#dropped;
   }
 
   /** Notes generations that leave the keyslot file. @returns whether that is durable now. */
   leave(generations: readonly Generation[]): Promise<boolean> {
     return this.#oneAfterAnother(async () => {
       for (const { generation, t, slots } of generations) {
-        this.#generations.set(generation, {
-          generation,
-          t,
-          slots: slots.map(({ server, slotId, instanceId }) => ({ server, slotId, instanceId })),
-        });
-        this.#unsaved.add(generationName(generation));
+        const left = slots.map(({ server, slotId, instanceId }) => ({ server, slotId, instanceId }));
+        this.#setGeneration({ generation, t, slots: left });
       }
+      while (this.#generations.size > MAX_GENERATIONS) this.#dropGeneration();
       return await this.#save();
     });
   }
@@ -109,10 +105,7 @@ export class OlderGenerations {
     return this.#oneAfterAnother(async () => {
       for (const old of this.generations) {
         const slots = old.slots.filter(({ slotId }) => !slotIds.some((id) => equalBytes(id, slotId)));
-        if (slots.length === old.slots.length) continue;
-        if (slots.length === 0) this.#generations.delete(old.generation);
-        else this.#generations.set(old.generation, { ...old, slots });
-        this.#unsaved.add(generationName(old.generation));
+        if (slots.length < old.slots.length) this.#setGeneration({ ...old, slots });
       }
       return await this.#save();
     });
@@ -121,50 +114,113 @@ export class OlderGenerations {
   /** Notes a lineage that is to be closed, before the store key changes; resolves when it is durable. */
   leaveLineage(old: OldLineage): Promise<void> {
     return this.#oneAfterAnother(async () => {
-      const name = lineageName(old.secret);
+      const name = lineageName(tagOf(old.secret));
       await this.#putLineage(name, old);
       this.#lineages.get(name)?.secret.wipe();
       this.#lineages.set(name, old);
+      while (this.#lineages.size > MAX_LINEAGES) this.#dropLineage(name);
+      await this.#save();
     });
   }
 
   /** Notes that a lineage stays in force after all: the store key was not changed. */
   keepLineage(secret: SecretBytes): Promise<void> {
     return this.#oneAfterAnother(async () => {
-      const name = lineageName(secret);
-      if (!this.#lineages.has(name)) return;
+      const name = lineageName(tagOf(secret));
+      const old = this.#lineages.get(name);
+      if (old === undefined) return;
       await this.#namespace.delete(name);
-      this.#lineages.get(name)?.secret.wipe();
+      old.secret.wipe();
       this.#lineages.delete(name);
     });
   }
 
   /** Notes that processes of servers have closed a lineage, or lost it for good. */
   closed(secret: SecretBytes, servers: readonly OldServer[]): Promise<boolean> {
-    return this.#oneAfterAnother(async () => {
-      const name = lineageName(secret);
-      const old = this.#lineages.get(name);
-      if (old === undefined) return true;
-      const rest = old.servers.filter((one) => !servers.some((other) => isSameProcess(one, other)));
-      if (rest.length === 0) {
-        old.secret.wipe();
-        this.#lineages.delete(name);
-      } else {
-        this.#lineages.set(name, { ...old, servers: rest });
-      }
-      this.#unsaved.add(name);
-      return await this.#save();
-    });
+    const isClosed = (one: OldServer) => servers.some((other) => isSameProcess(one, other));
+    return this.#changeLineage(secret, (old) => ({
+      ...old,
+      servers: old.servers.filter((one) => !isClosed(one)),
+    }));
   }
 
-  /** Tries again to make durable what was not. */
-  saveMissing(): Promise<boolean> {
-    return this.#oneAfterAnother(() => this.#save());
+  /** Notes that an operator accepted the loss of what a later instance under a former lineage wrote. */
+  accept(secret: SecretBytes, { number, bootId }: Incarnation): Promise<boolean> {
+    const accepted = { number, boot: copyBytes(bootId.subarray(0, BOOT_BYTES)) };
+    return this.#changeLineage(secret, (old) => ({ ...old, accepted }));
+  }
+
+  /**
+   * Notes which servers have no record on the chain. They give no keys now, and may come back: their entries go when they
+   * were missing for 90 days. Tries again to make durable what was not.
+   */
+  noteChain(hasRecord: (server: AccountId) => boolean, nowMs: number): Promise<boolean> {
+    return this.#oneAfterAnother(async () => {
+      for (const old of this.generations) {
+        const slots = withMissing(old.slots, hasRecord, nowMs);
+        if (slots !== undefined) this.#setGeneration({ ...old, slots });
+      }
+      for (const [name, old] of [...this.#lineages]) {
+        const servers = withMissing(old.servers, hasRecord, nowMs);
+        if (servers !== undefined) this.#setLineage(name, { ...old, servers });
+      }
+      return await this.#save();
+    });
   }
 
   /** Wipes the secrets of former lineages. */
   wipe(): void {
     for (const { secret } of this.#lineages.values()) secret.wipe();
+  }
+
+  #changeLineage(secret: SecretBytes, change: (old: OldLineage) => OldLineage): Promise<boolean> {
+    // The secret may be wiped when the turn of this change comes.
+    const name = lineageName(tagOf(secret));
+    return this.#oneAfterAnother(async () => {
+      const old = this.#lineages.get(name);
+      if (old === undefined) return true;
+      this.#setLineage(name, change(old));
+      return await this.#save();
+    });
+  }
+
+  #setGeneration(old: OldGeneration): void {
+    if (old.slots.length === 0) this.#generations.delete(old.generation);
+    else this.#generations.set(old.generation, old);
+    this.#unsaved.add(generationName(old.generation));
+  }
+
+  #setLineage(name: string, old: OldLineage): void {
+    if (old.servers.length === 0) {
+      old.secret.wipe();
+      this.#lineages.delete(name);
+    } else {
+      this.#lineages.set(name, old);
+    }
+    this.#unsaved.add(name);
+  }
+
+  /** Closed generations go first, then the oldest. */
+  #dropGeneration(): void {
+    const oldestFirst = [...this.generations].sort((a, b) => a.generation - b.generation);
+    const old = oldestFirst.find((one) => !isOpen(one)) ?? oldestFirst[0];
+    if (old === undefined) return;
+    if (isOpen(old)) this.#countDropped();
+    this.#setGeneration({ ...old, slots: [] });
+  }
+
+  /** The oldest lineage goes, but not the one that was noted last. */
+  #dropLineage(last: string): void {
+    const others = [...this.#lineages].filter(([name]) => name !== last);
+    const [oldest] = others.sort(([, a], [, b]) => a.last.number - b.last.number);
+    if (oldest === undefined) return;
+    this.#countDropped();
+    this.#setLineage(oldest[0], { ...oldest[1], servers: [] });
+  }
+
+  #countDropped(): void {
+    this.#dropped++;
+    this.#unsaved.add(DROPPED);
   }
 
   async #save(): Promise<boolean> {
@@ -181,10 +237,12 @@ export class OlderGenerations {
   }
 
   async #put(name: string): Promise<void> {
+    if (name === DROPPED) return await this.#namespace.put(name, u64BigEndian(this.#dropped));
     const lineage = this.#lineages.get(name);
     const old = this.generations.find(({ generation }) => generationName(generation) === name);
     if (lineage !== undefined) await this.#putLineage(name, lineage);
-    else if (old !== undefined) await this.#namespace.put(name, encodeGeneration(this.#tag, old));
+    else if (old !== undefined)
+      await this.#namespace.put(name, concatBytes(this.#tag, encodeGeneration(old)));
     else await this.#namespace.delete(name);
   }
 
@@ -198,10 +256,12 @@ export class OlderGenerations {
   }
 
   async #read(name: string): Promise<void> {
-    if (!name.startsWith(GENERATION) && !name.startsWith(LINEAGE)) return;
+    if (name !== DROPPED && !name.startsWith(GENERATION) && !name.startsWith(LINEAGE)) return;
     const bytes = await this.#namespace.get(name);
     if (bytes === undefined) return;
-    if (name.startsWith(LINEAGE)) {
+    if (name === DROPPED) {
+      this.#dropped = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0));
+    } else if (name.startsWith(LINEAGE)) {
       this.#lineages.set(name, decodeLineage(bytes));
       bytes.fill(0);
     } else if (equalBytes(bytes.subarray(0, TAG_BYTES), this.#tag)) {
@@ -218,60 +278,4 @@ export class OlderGenerations {
     this.#last = next.catch(() => undefined);
     return next;
   }
-}
-
-const isSameProcess = (one: OldServer, other: OldServer): boolean =>
-  equalBytes(one.server, other.server) && equalBytes(one.instanceId, other.instanceId);
-
-const SERVER_BYTES = AccountId.byteLength + InstanceId.byteLength;
-const SLOT_BYTES = AccountId.byteLength + SlotId.byteLength + InstanceId.byteLength;
-
-/** Tag of the lineage ‖ u8 t ‖ (server ‖ slot id ‖ instance id)… */
-const encodeGeneration = (tag: Uint8Array, { t, slots }: OldGeneration): Uint8Array =>
-  concatBytes(
-    tag,
-    Uint8Array.of(t),
-    ...slots.flatMap(({ server, slotId, instanceId }) => [server, slotId, instanceId]),
-  );
-
-function decodeGeneration(generation: number, bytes: Uint8Array): OldGeneration {
-  const slots: OldSlot[] = [];
-  for (let at = 1; at + SLOT_BYTES <= bytes.length; at += SLOT_BYTES) {
-    const slotAt = at + AccountId.byteLength;
-    const instanceAt = slotAt + SlotId.byteLength;
-    slots.push({
-      server: AccountId.of(bytes.subarray(at, slotAt)),
-      slotId: SlotId.of(bytes.subarray(slotAt, instanceAt)),
-      instanceId: InstanceId.of(bytes.subarray(instanceAt, at + SLOT_BYTES)),
-    });
-  }
-  return { generation, t: bytes[0] ?? 1, slots };
-}
-
-/** Secret ‖ u64 number ‖ boot ‖ (server ‖ instance id)… */
-const encodeLineage = ({ secret, last, servers }: OldLineage): Uint8Array =>
-  concatBytes(
-    secret.reveal(),
-    u64BigEndian(last.number),
-    last.boot,
-    ...servers.flatMap(({ server, instanceId }) => [server, instanceId]),
-  );
-
-function decodeLineage(bytes: Uint8Array): OldLineage {
-  const bootAt = SECRET_BYTES + NUMBER_BYTES;
-  const serversAt = bootAt + BOOT_BYTES;
-  const servers: OldServer[] = [];
-  for (let at = serversAt; at + SERVER_BYTES <= bytes.length; at += SERVER_BYTES) {
-    const instanceAt = at + AccountId.byteLength;
-    servers.push({
-      server: AccountId.of(bytes.subarray(at, instanceAt)),
-      instanceId: InstanceId.of(bytes.subarray(instanceAt, at + SERVER_BYTES)),
-    });
-  }
-  const number = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(SECRET_BYTES));
-  return {
-    secret: SecretBytes.adopt(copyBytes(bytes.subarray(0, SECRET_BYTES))),
-    last: { number, boot: copyBytes(bytes.subarray(bootAt, serversAt)) },
-    servers,
-  };
 }

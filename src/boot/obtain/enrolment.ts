@@ -10,8 +10,7 @@ import type { Quorum } from '../../keyslots/threshold.ts';
 import type { Head } from '../../lineage/head.ts';
 import type { Incarnation } from '../../lineage/incarnation.ts';
 import type { Lineage } from '../../lineage/lineage.ts';
-import type { ServerState } from '../../protocol/slot-messages.ts';
-import type { PeerClient } from '../peer/peer-client.ts';
+import type { LineageObserver, PeerClient } from '../peer/peer-client.ts';
 import { failureOf, PeerError, type PeerFailure } from '../peer/peer-failure.ts';
 import { type RoundTools, runKeyRound } from './key-round.ts';
 import type { ServerVetter } from './vet-server.ts';
@@ -37,12 +36,13 @@ export interface EnrolmentInput {
 /** How new slots are linked to the lineage of a store. */
 export interface SlotLink {
   readonly lineage: Lineage;
+  /** Whether the servers keep the slots beyond their first hour; else the caller confirms them later. */
+  readonly confirm: boolean;
   /** The incarnation that the link shows. */
   readonly incarnation: Incarnation;
   /** Deposited with the link; none before the boot holds. */
   readonly head: () => Head | undefined;
-  /** Sees every answer. @throws when the enrolment must not go on. */
-  readonly onState: (state: ServerState) => void;
+  readonly observer: LineageObserver;
 }
 
 /** The parts that an enrolment uses. */
@@ -190,7 +190,7 @@ async function linkAll<Granted extends { readonly record: ServerRecord; readonly
         const { enrolled, record } = one;
         fail(record, failureOf(error));
         enrolled.recoveryToken.wipe();
-        const slot = { account, slotId: enrolled.slotId, key: enrolled.key };
+        const slot = { account, slotId: enrolled.slotId, key: enrolled.key, observer: link.observer };
         // What is not reached ages away: it was not confirmed.
         tools.client
           .forget(record, slot, link.incarnation)
@@ -206,16 +206,16 @@ async function linkAll<Granted extends { readonly record: ServerRecord; readonly
 async function linkSlot(
   client: PeerClient,
   account: AccountId,
-  { lineage, incarnation, head, onState }: SlotLink,
+  { lineage, confirm, incarnation, head, observer }: SlotLink,
   record: ServerRecord,
   { slotId, key, instanceId }: EnrolledServer,
   signal: AbortSignal,
 ): Promise<void> {
   const lineageKey = lineage.keyOf(record.account);
   try {
-    const status = { confirm: true, incarnation, head: head(), report: undefined };
-    const state = await client.keyStatus(record, { account, slotId, key }, status, lineageKey, signal);
-    onState(state);
+    const status = { confirm, incarnation, head: head(), report: undefined };
+    const held = { account, slotId, key, observer };
+    const state = await client.keyStatus(record, held, status, lineageKey, signal);
     if (!state.lineage?.slots.some((one) => equalBytes(one, slotId))) {
       throw new PeerError({ kind: 'refused', code: 'SLOT_UNLINKED', detail: 'it did not link the slot' });
     }

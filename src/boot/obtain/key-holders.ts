@@ -10,6 +10,8 @@ export interface KeyHolder {
   readonly record: ServerRecord;
   /** Name of the platform that its registered quote proves. */
   readonly platform: string;
+  /** Whether the fleet has revoked that platform. */
+  readonly isRevoked: boolean;
 }
 
 /**
@@ -35,7 +37,8 @@ export class KeyHolders {
       return { failure: { kind: 'departed', detail: 'it has no record on the chain' } };
     }
     const platform = this.#vetter.platformOf(record);
-    return platform === undefined ? { failure: unprovenRegistration } : { holder: { record, platform } };
+    if (platform === undefined) return { failure: unprovenRegistration };
+    return { holder: { record, platform, isRevoked: this.#vetter.isRevoked(record) } };
   }
 
   /** Vets a server, once however many of its slots are asked for. Never rejects; resolves to why it failed. */

@@ -200,7 +200,7 @@ class Search {
     }
     if (refusal !== undefined && result.ok) wipeGrant(result.answer.grant);
     const judged: RoundResult = refusal === undefined ? result : { ok: false, failure: refusal };
-    if (!this.#harvest.take(slot, holder.platform, judged)) return false;
+    if (!this.#harvest.take(slot, holder, judged)) return false;
     this.#openings.push(this.#tryOpen());
     return true;
   }
@@ -244,6 +244,12 @@ const crowdedPlatform: PeerFailure = {
   detail: 'platform-limit: at most max(1, t − 1) slots of one platform count',
 };
 
+const revokedPlatforms: PeerFailure = {
+  kind: 'untrusted',
+  code: 'PLATFORM_REVOKED',
+  detail: 'at most max(1, min(n − t, t − 1)) slots of all revoked platforms together count',
+};
+
 function bestProgress(attempt: RecoveryAttempt): { readonly have: number; readonly need: number } {
   const [best] = [...attempt.progress].sort((a, b) => a.t - a.opened - (b.t - b.opened));
   return { have: best?.opened ?? 0, need: best?.t ?? 1 };
@@ -262,21 +268,26 @@ class Harvest {
   }
 
   /** Notes the result of one server; true when its slot opened. */
-  take(slot: Slot, platform: string, result: RoundResult): boolean {
+  take(
+    slot: Slot,
+    { platform, isRevoked }: Pick<KeyHolder, 'platform' | 'isRevoked'>,
+    result: RoundResult,
+  ): boolean {
     if (!result.ok) {
       this.note(slot, result.failure);
       return false;
     }
     const { server, slotId } = slot;
     const { grant } = result.answer;
-    const verdict = this.#attempt.offer({ server, platform, slotId, keyId: grant.keyId, key: grant.key });
+    const { keyId, key } = grant;
+    const verdict = this.#attempt.offer({ server, platform, isRevoked, slotId, keyId, key });
     switch (verdict) {
       case 'opened':
       case 'known':
       case 'crowded':
         this.#grants.set(toHex(slotId), grant);
         this.#standings.set(toHex(slotId), 'live');
-        if (verdict === 'crowded') this.note(slot, crowdedPlatform);
+        if (verdict === 'crowded') this.note(slot, isRevoked ? revokedPlatforms : crowdedPlatform);
         return true;
       default:
         wipeGrant(grant);

@@ -1,10 +1,10 @@
 import { equalBytes } from '../../bytes/concat.ts';
 import type { InstanceId } from '../../bytes/fixed-bytes.ts';
-import { toHex } from '../../bytes/hex.ts';
+import { parsePrefixedHex, toHex } from '../../bytes/hex.ts';
 import { Memo, memoKey } from '../../bytes/memo.ts';
 import type { ChainSnapshot, ServerRecord } from '../../chain/chain-view.ts';
 import { sha256 } from '../../crypto/sha2.ts';
-import { LatchkeyError } from '../../errors/latchkey-error.ts';
+import { LatchkeyError, RefusalError } from '../../errors/latchkey-error.ts';
 import type { Judge } from '../../keyserver/judge.ts';
 import type { Attestation } from '../../keyserver/own-attestation.ts';
 import type { EvidenceVerifier } from '../../keyserver/verify.ts';
@@ -18,6 +18,7 @@ import type { PeerClient } from '../peer/peer-client.ts';
 import { PeerError, type PeerFailure } from '../peer/peer-failure.ts';
 import { RecentNames } from './recent-names.ts';
 
+const PPID_BYTES = 16;
 /** How long a passed attestation is not asked for again. */
 const VETTED_FOR_MS = 30_000;
 /**
@@ -95,6 +96,25 @@ export class ServerVetter {
     }
     this.#platforms.set(name, platform);
     return platform;
+  }
+
+  /** Whether the fleet has revoked the platform of a server. */
+  isRevoked(record: ServerRecord): boolean {
+    const platform = this.platformOf(record);
+    return platform !== undefined && this.#judge.platforms.isRevoked(ppidOf(platform));
+  }
+
+  /** Why a server that holds a slot would get no new one, by its platform alone; `undefined` when it would. */
+  platformRefusal(record: ServerRecord): PeerFailure | undefined {
+    const platform = this.platformOf(record);
+    if (platform === undefined) return undefined;
+    try {
+      this.#judge.platforms.judgeServer(ppidOf(platform), 'new');
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof RefusalError)) throw error;
+      return { kind: 'untrusted', code: error.code, detail: error.message };
+    }
   }
 
   /**
@@ -178,6 +198,9 @@ export class ServerVetter {
     return ppid === undefined ? undefined : toHex(ppid);
   }
 }
+
+/** Platforms are named by the hex of their PPID here. */
+const ppidOf = (platform: string): Uint8Array => parsePrefixedHex(`0x${platform}`, PPID_BYTES, 'PPID');
 
 const untrusted = (code: string, detail: string): PeerError =>
   new PeerError({ kind: 'untrusted', code, detail });

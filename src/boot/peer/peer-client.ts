@@ -29,7 +29,7 @@ import {
 } from '../../protocol/decode.ts';
 import type { MacRoute, SlotRoute } from '../../protocol/labels.ts';
 import { type LineageUpdate, lineageUpdateBytes } from '../../protocol/lineage-messages.ts';
-import { depositToWire, incarnationToWire } from '../../protocol/lineage-state.ts';
+import { depositToWire, incarnationToWire, type LineageState } from '../../protocol/lineage-state.ts';
 import { type MacEnvelope, macMatches, requestMac, responseMac } from '../../protocol/mac.ts';
 import {
   NEWS_NONCE_BYTES,
@@ -59,11 +59,18 @@ import type { PeerTransport } from './peer-transport.ts';
 /** The record of a server that a request needs: its account, its registered key, its present address. */
 export type PeerRecord = Pick<ServerRecord, 'account' | 'x25519PublicKey' | 'endpoint'>;
 
+/** Sees what every proved answer shows of a lineage; an `AccountHold` is one. */
+export interface LineageObserver {
+  observe(state: LineageState | undefined): void;
+}
+
 /** A slot at a server, with the key that proves it. */
 export interface HeldSlot {
   readonly account: AccountId;
   readonly slotId: SlotId;
   readonly key: SecretBytes;
+  /** Sees every answer, also one that comes when its caller waits no more. */
+  readonly observer: LineageObserver;
 }
 
 /** A lineage at a server, with the key that proves it. */
@@ -71,6 +78,8 @@ export interface HeldLineage {
   readonly account: AccountId;
   /** The lineage key of that server, 32 bytes. */
   readonly key: SecretBytes;
+  /** Sees every answer, also one that comes when its caller waits no more. */
+  readonly observer: LineageObserver;
 }
 
 /** A key request that was quoted. */
@@ -241,12 +250,13 @@ export class PeerClient {
     signal?: AbortSignal,
   ): Promise<Forgotten> {
     const content = claimBytes(incarnation);
-    const named = { account: slot.account, name: slot.slotId, key: slot.key };
+    const named = { ...slot, name: slot.slotId };
     const { envelope, mac } = this.#authenticate(peer, named, 'forget', content);
     const body = { ...envelope, slotId: toPrefixedHex(slot.slotId), ...incarnationToWire(incarnation) };
     const answer = decodeForgotten(await this.#exchange.send(peer, '/forget', body, signal));
     const expected = responseMac(slot.key, 'forget', mac, forgottenBytes(answer.forgotten));
     if (!macMatches(answer.mac, expected)) throw impostor();
+    slot.observer.observe(answer.forgotten.lineage);
     return answer.forgotten;
   }
 
@@ -320,13 +330,14 @@ export class PeerClient {
 
   #slotState(
     peer: PeerRecord,
-    { account, slotId, key }: HeldSlot,
+    slot: HeldSlot,
     route: SlotRoute,
     content: Uint8Array,
     wire: Readonly<Record<string, unknown>>,
     signal: AbortSignal | undefined,
   ): Promise<ServerState> {
-    const named = { account, name: slotId, key };
+    const { slotId } = slot;
+    const named = { ...slot, name: slotId };
     return this.#state(peer, named, route, content, { slotId: toPrefixedHex(slotId), ...wire }, signal);
   }
 
@@ -343,6 +354,7 @@ export class PeerClient {
     const answer = decodeServerState(await this.#exchange.send(peer, `/${route}`, body, signal));
     const expected = responseMac(named.key, route, mac, serverStateBytes(answer.state));
     if (!macMatches(answer.mac, expected)) throw impostor();
+    named.observer.observe(answer.state.lineage);
     return answer.state;
   }
 
@@ -371,10 +383,8 @@ export class PeerClient {
 }
 
 /** A key, and the slot or lineage that it proves. */
-interface NamedKey {
-  readonly account: AccountId;
+interface NamedKey extends HeldLineage {
   readonly name: SlotId | LineageId;
-  readonly key: SecretBytes;
 }
 
 const impostor = (): PeerError =>

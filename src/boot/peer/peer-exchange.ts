@@ -50,7 +50,7 @@ function refusalOf(status: number, body: unknown): PeerFailure {
   const code =
     'code' in problem && typeof problem.code === 'string' ? problem.code.slice(0, 64) : `HTTP_${status}`;
   const detail =
-    'detail' in problem && typeof problem.detail === 'string' ? problem.detail.slice(0, 300) : '';
+    'detail' in problem && typeof problem.detail === 'string' ? problem.detail.slice(0, 500) : '';
   if (code === 'KEY_UNKNOWN' || code === 'LINEAGE_UNKNOWN')
     return { kind: 'forgot', detail: 'it knows no such key' };
   return { kind: 'refused', code, detail };

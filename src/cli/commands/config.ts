@@ -1,10 +1,11 @@
-import { Command } from 'commander';
+import { createInterface } from 'node:readline/promises';
+import { Command, Option } from 'commander';
 import { toPrefixedHex } from '../../bytes/hex.ts';
 import { configWarnings } from '../../config/config-warnings.ts';
 import { environmentVariables } from '../../config/environment.ts';
 import type { Config } from '../../config/schema.ts';
 import { readSecrets, wipeSecrets } from '../../config/secrets.ts';
-import { configTemplate } from '../../config/template.ts';
+import { configTemplate, RECOVER_CHOICES, templateWith } from '../../config/template.ts';
 import { buildParts } from '../../node/parts.ts';
 import { silentLog } from '../../observe/log.ts';
 import { trustHash } from '../../trust/trust-hash.ts';
@@ -21,9 +22,12 @@ export function configCommand(): Command {
   command
     .command('init')
     .description('print a commented configuration to standard output')
-    .action(() => {
-      process.stdout.write(configTemplate);
-    });
+    .addOption(
+      new Option('--recover <rule>', 'trust.platforms.recover; at a terminal it is asked for').choices(
+        Object.keys(RECOVER_CHOICES),
+      ),
+    )
+    .action(init);
   addConfigOption(command.command('check'))
     .description('read a configuration as `serve` would, without starting; exit 0 when it is good')
     .option('--ask-chain', 'count the servers that the chain shows, and warn about the threshold')
@@ -36,6 +40,28 @@ export function configCommand(): Command {
       for (const [variable, key] of environmentVariables) console.log(`${variable.padEnd(36)} ${key}`);
     });
   return command;
+}
+
+/** Prints the configuration. Without an answer the choice stays a placeholder, which `serve` refuses. */
+async function init({ recover }: { readonly recover?: string }): Promise<void> {
+  const chosen = recover ?? (process.stdin.isTTY && process.stderr.isTTY ? await askForRecover() : undefined);
+  process.stdout.write(isChoice(chosen) ? templateWith(chosen) : configTemplate);
+}
+
+const isChoice = (text: string | undefined): text is keyof typeof RECOVER_CHOICES =>
+  text !== undefined && Object.hasOwn(RECOVER_CHOICES, text);
+
+/** Asks on standard error: standard output is the file. */
+async function askForRecover(): Promise<string> {
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  process.stderr.write('To whom do the key servers give the keys of a locked store back?\n');
+  for (const [choice, meaning] of Object.entries(RECOVER_CHOICES))
+    process.stderr.write(`  ${choice.padEnd(8)} ${meaning}\n`);
+  try {
+    return (await terminal.question('bound, endorsed or any (empty: decide later): ')).trim();
+  } finally {
+    terminal.close();
+  }
 }
 
 async function check({ config: path, askChain, json }: CheckOptions): Promise<void> {

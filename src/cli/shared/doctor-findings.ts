@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises';
+import { toPrefixedHex } from '../../bytes/hex.ts';
 import { configWarnings } from '../../config/config-warnings.ts';
 import type { Config } from '../../config/schema.ts';
 import type { UnmeasuredInput } from '../../config/unmeasured-environment.ts';
@@ -7,6 +8,8 @@ import type { NodeParts } from '../../node/parts.ts';
 import { examineOwnMachine, type SelfCheckParts } from '../../node/self-check.ts';
 import { withDeadline } from '../../time/clock.ts';
 import { custodySetOf } from '../../trust/custody-set.ts';
+import { platformHash } from '../../trust/platform-lists.ts';
+import { platformPolicyOf } from '../../trust/trust-section.ts';
 import { agentSocketOf } from './agent-client.ts';
 
 /** What one check found. */
@@ -19,6 +22,7 @@ export interface Finding {
     | 'socket'
     | 'trust-hash'
     | 'custody'
+    | 'platform'
     | 'environment';
   readonly level: 'good' | 'warning' | 'wrong';
   readonly text: string;
@@ -44,8 +48,8 @@ export async function findingsOf(
     ...(await configurationFindings(config, chain.servers)),
     ...(await permissionFindings(config)),
     socketFinding(config),
-    await trustHashFinding(config, parts),
     custodyFinding(config),
+    ...(await machineFindings(config, parts)),
     ...environmentFindings(unmeasured),
   ];
 }
@@ -111,24 +115,30 @@ const socketFinding = (config: Config): Finding => ({
   text: `${agentSocketOf(config)} fits into a socket's address`,
 });
 
-async function trustHashFinding({ trust }: Config, parts: SelfCheckParts): Promise<Finding> {
+/** What the own quote shows: whether MRCONFIGID is the trust hash, and which platform this is. */
+async function machineFindings({ trust }: Config, parts: SelfCheckParts): Promise<readonly Finding[]> {
   try {
     const examined = await withDeadline(parts.clock, QUOTE_DEADLINE_MS, () =>
       examineOwnMachine(parts, trust),
     );
-    if (examined !== undefined)
-      return { check: 'trust-hash', level: 'good', text: 'MRCONFIGID of this machine is the trust hash' };
-    return { check: 'trust-hash', level: 'wrong', text: 'the quote source gave no quote in time' };
+    if (examined === undefined)
+      return [{ check: 'trust-hash', level: 'wrong', text: 'the quote source gave no quote in time' }];
+    return [
+      { check: 'trust-hash', level: 'good', text: 'MRCONFIGID of this machine is the trust hash' },
+      platformFinding(trust, examined.ppid),
+    ];
   } catch (error) {
     const isMismatch = error instanceof LatchkeyError && error.code === 'TRUST_HASH_MISMATCH';
     const hashes = isMismatch ? `; trust hash ${error.expected}, MRCONFIGID ${error.observed}` : '';
     const advice = error instanceof LatchkeyError ? error.hint : undefined;
-    return {
-      check: 'trust-hash',
-      level: 'wrong',
-      text: textOf(error) + hashes,
-      ...(advice === undefined ? {} : { advice }),
-    };
+    return [
+      {
+        check: 'trust-hash',
+        level: 'wrong',
+        text: textOf(error) + hashes,
+        ...(advice === undefined ? {} : { advice }),
+      },
+    ];
   }
 }
 
@@ -145,6 +155,13 @@ function custodyFinding({ trust }: Config): Finding {
     advice: 'name custodians in trust.custody; docs/custody.md says how',
   };
 }
+
+/** Whether the fleet endorses or revokes it is known to a running node: `latchkey status` says so. */
+const platformFinding = (trust: Config['trust'], ppid: Uint8Array): Finding => ({
+  check: 'platform',
+  level: 'good',
+  text: `${toPrefixedHex(platformHash(ppid))} is SHA-256 of the PPID of this machine; keys are given back by the rule "${platformPolicyOf(trust).recover}" (trust.platforms.recover)`,
+});
 
 function environmentFindings(unmeasured: readonly UnmeasuredInput[]): readonly Finding[] {
   if (unmeasured.length === 0) {

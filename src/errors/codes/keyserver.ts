@@ -26,8 +26,13 @@ export const keyserverCodes = {
   ACCOUNT_DEREGISTERED: { status: 403, summary: 'The account was registered on the chain and no longer is.' },
   PLATFORM_REFUSED: {
     status: 403,
-    summary: 'The key is bound to the platform that created it, and this is another.',
+    summary: 'The key is bound to another platform, and no move of the fleet manifest allows this one.',
   },
+  PLATFORM_NOT_ENDORSED: {
+    status: 403,
+    summary: 'trust.platforms asks for endorsed platforms, and the fleet manifest does not endorse this one.',
+  },
+  PLATFORM_REVOKED: { status: 403, summary: 'The fleet manifest revokes this platform.' },
   PLATFORM_LIMIT: {
     status: 429,
     summary:

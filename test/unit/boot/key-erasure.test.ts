@@ -1,107 +1,20 @@
 import { describe, expect, it } from 'vitest';
-import { KeyErasure } from '../../../src/boot/heal/key-erasure.ts';
-import { AccountHold, LAST_NUMBER } from '../../../src/boot/node/account-hold.ts';
-import { OlderGenerations } from '../../../src/boot/node/older-generations.ts';
-import type { OpenNode } from '../../../src/boot/node/open-node.ts';
-import type { ServerVetter } from '../../../src/boot/obtain/vet-server.ts';
-import type { HeldLineage, PeerClient, PeerRecord } from '../../../src/boot/peer/peer-client.ts';
-import { PeerError } from '../../../src/boot/peer/peer-failure.ts';
-import { equalBytes } from '../../../src/bytes/concat.ts';
-import { AccountId, InstanceId, type SlotId } from '../../../src/bytes/fixed-bytes.ts';
 import { toHex } from '../../../src/bytes/hex.ts';
-import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
-import type { ChainSnapshot } from '../../../src/chain/chain-view.ts';
-import type { Generation } from '../../../src/keyslots/keyslot-file.ts';
-import type { Incarnation } from '../../../src/lineage/incarnation.ts';
-import { Lineage } from '../../../src/lineage/lineage.ts';
-import { silentLog } from '../../../src/observe/log.ts';
-import type { LineageUpdate } from '../../../src/protocol/lineage-messages.ts';
-import type { LineageState } from '../../../src/protocol/lineage-state.ts';
+import {
+  HOUR_MS,
+  left,
+  leftBehind,
+  lineage,
+  nodeWith,
+  obedient,
+  otherProcess,
+  serverOf,
+  slotAt,
+  unknown,
+} from '../../support/erasing-node.ts';
 import { enrol, enrolledServer } from '../../support/keyslot-fixtures.ts';
-import { bootOf, lineageOf, stateOf } from '../../support/lineages.ts';
+import { stateOf } from '../../support/lineages.ts';
 import { MemoryStore } from '../../support/memory-store.ts';
-
-const FORMER = 6;
-const lineage = lineageOf(1);
-const own = AccountId.of(new Uint8Array(32).fill(0xee));
-const serverOf = (byte: number) => AccountId.of(new Uint8Array(32).fill(byte));
-const otherProcess = InstanceId.of(new Uint8Array(16).fill(0xdd));
-const unknown = () => new PeerError({ kind: 'forgot', detail: 'it knows no such lineage' });
-
-type Answer = (update: LineageUpdate, held: HeldLineage) => LineageState;
-
-/** A node that holds its account and left generation 1 (servers 1 to 3, t = 2) behind. */
-async function nodeWith(store = new MemoryStore(), inFile: readonly SlotId[] = []) {
-  const older = await OlderGenerations.open(store, lineage.secret);
-  const hold = AccountHold.ofNewLineage(lineage, bootOf(5), 4);
-  const asked: { readonly server: number; readonly update: LineageUpdate; readonly key: string }[] = [];
-  const answers = new Map<number, Answer>();
-  const instances = new Map<number, InstanceId>();
-  const client = {
-    lineageUpdate: async (peer: PeerRecord, held: HeldLineage, update: LineageUpdate) => {
-      const server = peer.account[0] ?? 0;
-      asked.push({ server, update, key: toHex(held.key.reveal()) });
-      const answer = answers.get(server);
-      if (answer === undefined) throw new PeerError({ kind: 'unreachable', detail: 'down' });
-      return { lineage: answer(update, held) };
-    },
-  };
-  const vetter = {
-    platformOf: () => 'a platform',
-    instanceOf: async ({ account }: PeerRecord) => {
-      const instance = instances.get(account[0] ?? 0);
-      if (instance === undefined) throw new PeerError({ kind: 'unreachable', detail: 'down' });
-      return instance;
-    },
-  };
-  const overtaken: Incarnation[] = [];
-  const book = { has: (id: SlotId) => inFile.some((one) => equalBytes(one, id)), slots: () => [] };
-  // An erasure asks a node, a client and a vetter for nothing else.
-  const node = { older, hold, book, store, identity: { account: own } } as unknown as OpenNode;
-  const erasure = new KeyErasure(
-    {
-      client: client as unknown as PeerClient,
-      vetter: vetter as unknown as ServerVetter,
-      log: silentLog,
-      onOvertaken: (by) => overtaken.push(by),
-    },
-    node,
-  );
-  /** One look, until all answers are taken. */
-  const run = async (
-    servers: readonly number[] = [1, 2, 3],
-    shown: Readonly<Record<number, readonly SlotId[]>> = {},
-  ) => {
-    const snapshot = {
-      servers: servers.map((byte) => ({ account: serverOf(byte) })),
-    } as unknown as ChainSnapshot;
-    const byServer = Object.entries(shown).map(
-      ([byte, ids]) => [toHex(serverOf(Number(byte))), ids] as const,
-    );
-    const from = asked.length;
-    erasure.run(snapshot, new Map(byServer), new AbortController().signal);
-    for (let turn = 0; turn < 60; turn++) await Promise.resolve();
-    return asked.slice(from);
-  };
-  return { older, hold, store, asked, answers, instances, overtaken, run };
-}
-
-/** A server that erases what it is told to erase. */
-const obedient =
-  (...slots: readonly SlotId[]): Answer =>
-  ({ forget, incarnation }) =>
-    stateOf({
-      shown: incarnation,
-      slots: slots.filter((id) => !forget.some((gone) => equalBytes(gone, id))),
-    });
-const leftBehind = async (): Promise<Generation> => (await enrol({ t: 2, n: 3 })).generation;
-const slotAt = ({ slots }: Generation, server: number) => {
-  const slot = slots.find((one) => one.server[0] === server);
-  if (slot === undefined) throw new Error('no slot');
-  return slot;
-};
-const left = ({ generations }: OlderGenerations) =>
-  generations.flatMap(({ slots }) => slots.map(({ server }) => server[0]));
 
 describe('slots of a generation that was left behind', () => {
   it('are asked for at every look until their server answers, with the mark and the newest head', async () => {
@@ -179,11 +92,62 @@ describe('slots of a generation that was left behind', () => {
     expect(left(node.older)).toEqual([1, 3]);
   });
 
-  it('are lost when their server left the chain', async () => {
+  it('are asked for again when their server comes back to the chain', async () => {
+    const node = await nodeWith();
+    const old = await leftBehind();
+    await node.older.leave([old]);
+    node.answers.set(2, obedient(slotAt(old, 2).slotId));
+    await node.run([1, 3]);
+    expect(left(node.older)).toEqual([1, 2, 3]);
+    await node.run([1, 2, 3]);
+    expect(left(node.older)).toEqual([1, 3]);
+  });
+
+  it('are given up when their server was missing from the chain for 90 days', async () => {
     const node = await nodeWith();
     await node.older.leave([await leftBehind()]);
     await node.run([1, 3]);
+    await node.run([1, 3], {}, 90 * 24 * HOUR_MS - 1);
+    expect(left(node.older)).toEqual([1, 2, 3]);
+    await node.run([1, 3], {}, 1);
     expect(left(node.older)).toEqual([1, 3]);
+  });
+
+  it('are asked for with growing pauses while their server does not answer, or does not erase them', async () => {
+    for (const answer of [undefined, 'nothing is erased'] as const) {
+      const node = await nodeWith();
+      const old = await leftBehind();
+      await node.older.leave([old]);
+      const slots = [slotAt(old, 1).slotId];
+      if (answer !== undefined)
+        node.answers.set(1, ({ incarnation }) => stateOf({ shown: incarnation, slots }));
+      let requests = 0;
+      // The pauses are half of 10, 20, 40, … 400 milliseconds: the random bytes are zeros.
+      for (let look = 0; look < 1_000; look++) requests += (await node.run([1], {}, 1)).length;
+      expect(requests).toBeGreaterThan(7);
+      expect(requests).toBeLessThan(14);
+    }
+  });
+
+  it('are asked for at the old pace once an answer has come', async () => {
+    const node = await nodeWith();
+    const [one, two] = [await leftBehind(), (await enrol({ t: 2, n: 3 }, { generation: 2 })).generation];
+    await node.older.leave([one]);
+    for (let look = 0; look < 200; look++) await node.run([1], {}, 5);
+    node.answers.set(1, obedient(slotAt(one, 1).slotId));
+    await node.run([1]);
+    await node.older.leave([two]);
+    node.answers.delete(1);
+    expect(await node.run([1], {}, 1)).toHaveLength(1);
+    expect(await node.run([1], {}, 5)).toHaveLength(1);
+  });
+
+  it('that made room in a long list are reported', async () => {
+    const node = await nodeWith();
+    const made = Array.from({ length: 257 }, async (_, at) => enrol({ t: 2, n: 3 }, { generation: at + 1 }));
+    await node.older.leave((await Promise.all(made)).map(({ generation }) => generation));
+    for (const _ of [1, 2]) await node.run();
+    expect(node.events.filter((event) => event === 'older.dropped')).toHaveLength(1);
   });
 
   it('one server that hangs holds up no other, and has one request at a time', async () => {
@@ -191,8 +155,7 @@ describe('slots of a generation that was left behind', () => {
     const old = await leftBehind();
     await node.older.leave([old]);
     const hang = new Promise<never>(() => undefined);
-    // A promise in place of the answer: the request never ends.
-    node.answers.set(1, () => hang as unknown as LineageState);
+    node.answers.set(1, () => hang);
     node.answers.set(2, obedient(slotAt(old, 2).slotId));
     await node.run();
     expect(left(node.older)).toEqual([1, 3]);
@@ -215,6 +178,20 @@ describe('slots of the lineage that are in no generation', () => {
     expect(node.asked.flatMap(({ update }) => update.forget)).toEqual([]);
   });
 
+  it('are looked for at few servers at one look, also where most registrations prove no machine', async () => {
+    const node = await nodeWith();
+    const chain = Array.from({ length: 200 }, (_, index) => index + 1);
+    for (const server of chain) if (server !== 100) node.unproven.add(server);
+    node.answers.set(100, obedient());
+    for (let look = 1; look <= 25; look++) {
+      await node.run(chain);
+      expect(node.examined.length).toBeLessThanOrEqual(8 * look);
+    }
+    expect(node.asked.map(({ server }) => server)).toEqual([100]);
+    // Each look goes on where the one before has ended.
+    expect(new Set(node.examined).size).toBeGreaterThan(190);
+  });
+
   it('are found at servers that have no slot of this node: each is visited in turn', async () => {
     const [kept, stray] = [enrolledServer(9).slotId, enrolledServer(2).slotId];
     const node = await nodeWith(new MemoryStore(), [kept]);
@@ -224,82 +201,5 @@ describe('slots of the lineage that are in no generation', () => {
     expect(asked[0]?.update).toMatchObject({ forget: [], head: { incarnation: node.hold.incarnation } });
     expect(asked.flatMap(({ update }) => update.forget)).toContainEqual(stray);
     expect(node.asked.some(({ server }) => server === 1)).toBe(true);
-  });
-});
-
-describe('the lineage of a former store key', () => {
-  const former = lineageOf(FORMER);
-  const [last, from] = [LAST_NUMBER, 3].map((number) => former.incarnation(number, bootOf(4)));
-  const instanceId = InstanceId.of(new Uint8Array(16).fill(0x11));
-  const secret = () => new SecretBytes(new Uint8Array(32).fill(FORMER));
-  if (last === undefined || from === undefined) throw new Error('no boots');
-
-  /** A node that changed its key as boot 3 of the former lineage, which server 1 knows. */
-  async function changed(ownSecret = secret()) {
-    const node = await nodeWith();
-    const servers = [{ server: serverOf(1), instanceId }];
-    await node.older.leaveLineage({ secret: ownSecret, last: { number: 3, boot: bootOf(4) }, servers });
-    const closings = async () => (await node.run([1])).filter(({ update }) => update.close !== undefined);
-    /** What server 1 answers to a request to close; nothing of the present lineage. */
-    const answer = (state: () => LineageState) =>
-      node.answers.set(1, ({ close }) => {
-        if (close === undefined) throw unknown();
-        return state();
-      });
-    return { ...node, closings, answer };
-  }
-
-  it('is to be closed by a last mark above all others, on the condition of the ordinary mark', async () => {
-    const node = await changed();
-    for (const _ of [1, 2]) {
-      const [one] = await node.closings();
-      expect(one?.key).toBe(toHex(new Lineage(secret()).keyOf(serverOf(1)).reveal()));
-      expect(one?.update).toMatchObject({ incarnation: from, head: undefined, forget: [], close: { last } });
-      const head = one?.update.close?.head;
-      expect(head && former.isOwnHead({ ...head, incarnation: last })).toBe(true);
-    }
-    node.answer(() => stateOf({ shown: last, closed: true }));
-    await node.closings();
-    expect(node.older.lineages).toEqual([]);
-  });
-
-  it('is not closed because a server says so: only the last mark proves it', async () => {
-    const node = await changed();
-    for (const shown of [from, { ...last, bootId: last.bootId.map((byte) => byte ^ 1) }]) {
-      node.answer(() => stateOf({ shown, closed: true }));
-      await node.closings();
-      expect(node.older.lineages).toHaveLength(1);
-    }
-    expect(node.overtaken).toEqual([]);
-  });
-
-  it('with a newer instance in it ends this one, which did not know of it', async () => {
-    const node = await changed();
-    const newer = former.incarnation(4, bootOf(9));
-    node.answer(() => stateOf({ shown: newer }));
-    await node.closings();
-    expect(node.overtaken).toEqual([newer]);
-    expect(node.older.lineages).toHaveLength(1);
-  });
-
-  it('is left alone while the store opens under it: the key was not changed', async () => {
-    const node = await changed(new SecretBytes(lineage.secret.reveal()));
-    expect(await node.closings()).toEqual([]);
-  });
-
-  it('is lost, and so closed, at a server of which another process is attested, or that left the chain', async () => {
-    const node = await changed();
-    node.answer(() => {
-      throw unknown();
-    });
-    node.instances.set(1, instanceId);
-    await node.closings();
-    expect(node.older.lineages).toHaveLength(1);
-    node.instances.set(1, otherProcess);
-    await node.closings();
-    expect(node.older.lineages).toEqual([]);
-    const gone = await changed();
-    await gone.run([2]);
-    expect(gone.older.lineages).toEqual([]);
   });
 });

@@ -1,12 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import { OlderGenerations, type OldLineage } from '../../../src/boot/node/older-generations.ts';
+import { OlderGenerations } from '../../../src/boot/node/older-generations.ts';
+import type { OldLineage } from '../../../src/boot/node/older-records.ts';
+import { equalBytes } from '../../../src/bytes/concat.ts';
 import { AccountId, InstanceId } from '../../../src/bytes/fixed-bytes.ts';
 import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
 import type { Generation } from '../../../src/keyslots/keyslot-file.ts';
 import { enrol } from '../../support/keyslot-fixtures.ts';
-import { aLineageSecret, bootOf } from '../../support/lineages.ts';
+import { aLineageSecret, bootOf, lineageOf } from '../../support/lineages.ts';
 import { MemoryStore } from '../../support/memory-store.ts';
 
+const DAY_MS = 24 * 3_600_000;
 const accountOf = (byte: number) => AccountId.of(new Uint8Array(32).fill(byte));
 const instanceOf = (byte: number) => InstanceId.of(new Uint8Array(16).fill(byte));
 const made = async (generation: number): Promise<Generation> =>
@@ -75,7 +78,7 @@ describe('generations that left the keyslot file', () => {
     isBroken = true;
     // The caller learns that it is not durable yet, so that it keeps the generation in the keyslot file.
     expect(await older.leave([one])).toBe(false);
-    expect(await older.saveMissing()).toBe(false);
+    expect(await older.noteChain(() => true, 1)).toBe(false);
     expect(picture(older)).toEqual([[1, 2, 3]]);
     expect(picture(await openOlder(store))).toEqual([]);
     isBroken = false;
@@ -87,8 +90,46 @@ describe('generations that left the keyslot file', () => {
     isBroken = true;
     expect(await older.erased(idsOf(one, 0, 1, 2))).toBe(false);
     isBroken = false;
-    expect(await older.saveMissing()).toBe(true);
+    expect(await older.noteChain(() => true, 1)).toBe(true);
     expect(picture(await openOlder(store))).toEqual([[2, 2, 3]]);
+  });
+
+  it('of servers that are missing from the chain open nothing now, and count again when those come back', async () => {
+    const store = new MemoryStore();
+    const older = await openOlder(store);
+    const one = await made(1);
+    await older.leave([one]);
+    const missing = one.slots.slice(0, 2).map(({ server }) => server);
+    await older.noteChain((server) => !missing.some((gone) => equalBytes(gone, server)), 5_000);
+    const again = await openOlder(store);
+    for (const book of [older, again]) expect([book.open, picture(book)]).toEqual([[], [[1, 2, 3]]]);
+    const { writes } = store;
+    await again.noteChain((server) => !missing.some((gone) => equalBytes(gone, server)), 6_000);
+    expect(store.writes).toBe(writes);
+    await again.noteChain(() => true, 7_000);
+    expect(again.open).toHaveLength(1);
+    // Counted from the time when it was missing first.
+    await older.noteChain(() => false, 5_000 + 90 * DAY_MS - 1);
+    expect(picture(older)).toEqual([[1, 2, 3]]);
+    await older.noteChain(() => false, 5_000 + 90 * DAY_MS);
+    expect(picture(older)).toEqual([[1, 2, 1]]);
+  });
+
+  it('are 256 at most: closed ones make room first, then the oldest, and it is counted which could still open', async () => {
+    const store = new MemoryStore();
+    const older = await openOlder(store);
+    const all = await Promise.all(Array.from({ length: 256 }, (_, index) => made(index + 1)));
+    await older.leave(all);
+    const [, , closed] = all;
+    if (closed === undefined) throw new Error('no generation');
+    await older.erased(idsOf(closed, 0, 1));
+    const numbers = () => older.generations.map(({ generation }) => generation);
+    await older.leave([await made(300)]);
+    expect([numbers().length, numbers().includes(3), older.dropped]).toEqual([256, false, 0]);
+    await older.leave([await made(301)]);
+    expect([numbers().length, numbers().includes(1), older.dropped]).toEqual([256, false, 1]);
+    const again = await openOlder(store);
+    expect([again.generations.length, again.dropped]).toEqual([256, 1]);
   });
 
   it('of a former lineage are none of this one: they end when that is closed', async () => {
@@ -138,6 +179,41 @@ describe('lineages of former store keys', () => {
     expect((await openOlder(store)).lineages).toEqual([]);
     // No copy of their secrets is left in the store.
     expect([...(await store.namespace('latchkey/lineage')).names()]).toEqual([]);
+  });
+
+  it('are 64 at most: the oldest makes room, and that is counted', async () => {
+    const store = new MemoryStore();
+    const present = new SecretBytes(new Uint8Array(32).fill(0xff));
+    const older = await openOlder(store, present);
+    const numbered = (byte: number) => ({ ...formerOf(byte), last: { number: byte, boot: bootOf(3) } });
+    // Not in the order of their numbers.
+    const first = numbered(2);
+    for (const old of [first, numbered(70)]) await older.leaveLineage(old);
+    for (let byte = 3; byte < 65; byte++) await older.leaveLineage(numbered(byte));
+    expect([older.lineages.length, older.dropped]).toEqual([64, 0]);
+    // The one that is noted stays, however old it is.
+    await older.leaveLineage(numbered(1));
+    expect([older.lineages.length, older.dropped]).toEqual([64, 1]);
+    expect(older.lineages.map(({ last }) => last.number)).not.toContain(2);
+    expect(() => first.secret.reveal()).toThrow('wiped');
+    const again = await openOlder(store, present);
+    expect([again.lineages.length, again.dropped]).toEqual([64, 1]);
+  });
+
+  it('remember across restarts which later boot an operator accepted to lose', async () => {
+    const store = new MemoryStore();
+    const older = await openOlder(store);
+    await older.leaveLineage(formerOf(1));
+    const later = lineageOf(1).incarnation(8, bootOf(9));
+    await older.accept(formerOf(1).secret, later);
+    const [old] = (await openOlder(store)).lineages;
+    expect(old).toMatchObject({ last: formerOf(1).last, accepted: { number: 8, boot: bootOf(9) } });
+  });
+
+  it('are none of them while the store opens under it: the store key was not changed', async () => {
+    const store = new MemoryStore();
+    await (await openOlder(store)).leaveLineage(formerOf(1));
+    expect((await openOlder(store, formerOf(1).secret)).lineages).toEqual([]);
   });
 
   it('are wiped when the node is closed, and when they go', async () => {

@@ -127,7 +127,7 @@ async function restore(
       metrics: new Metrics(),
     },
     {
-      machine: { platform: new Uint8Array(16), measurement: measurementId(ownBody), description: {} },
+      machine: { measurement: measurementId(ownBody), ppid: new Uint8Array(16), description: {} },
       watch,
     },
     { mayStayUnbacked: false, acceptRolledBackStore: false, onState: () => undefined },

@@ -1,20 +1,23 @@
 import { describe, expect, it } from 'vitest';
 import { environmentVariables } from '../../../src/config/environment.ts';
 import { loadConfig } from '../../../src/config/load-config.ts';
-import { configTemplate } from '../../../src/config/template.ts';
+import { configTemplate, templateWith } from '../../../src/config/template.ts';
 import { LatchkeyError } from '../../../src/errors/latchkey-error.ts';
 import { genesisHash, refusalOf, yamlWith } from './config-fixture.ts';
 
 const zeroHash = `0x${'00'.repeat(32)}`;
 
 describe('the template', () => {
-  it('contains exactly the default values', () => {
-    const filled = configTemplate.replace(zeroHash, genesisHash);
-    expect(loadConfig(filled, {})).toEqual(loadConfig(yamlWith(), {}));
+  it('contains exactly the default values, but for the rules about platforms, which an operator has to choose', () => {
+    const { trust, ...rest } = loadConfig(templateWith('bound').replace(zeroHash, genesisHash), {});
+    const { platforms, ...others } = trust;
+    const defaults = loadConfig(yamlWith(), {});
+    expect({ ...rest, trust: others }).toEqual(defaults);
+    expect(platforms).toEqual({ recover: 'bound', servers: 'registered', clients: 'any' });
   });
 
   it('is still valid when every commented section is enabled', () => {
-    const section = configTemplate
+    const section = templateWith('any')
       .split('\n')
       .map((line) => (/^# (decryptions|agent| {2}[a-z]\w+):/.test(line) ? line.slice(2) : line))
       .join('\n');
@@ -161,8 +164,9 @@ describe('the environment', () => {
     expect(hintOf('LATCHKEY_TRUST_BOOTSTRAP')).toContain('trust section');
   });
 
-  it('refuses the placeholder of the template', () => {
-    expect(refusalOf(configTemplate)).toBe('CONFIG_INVALID trust.chain.genesisHash');
+  it('refuses the placeholders of the template', () => {
+    expect(refusalOf(configTemplate)).toBe('CONFIG_INVALID trust.platforms.recover');
+    expect(refusalOf(templateWith('any'))).toBe('CONFIG_INVALID trust.chain.genesisHash');
   });
 
   it('has no variable for the trust section', () => {

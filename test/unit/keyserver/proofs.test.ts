@@ -9,7 +9,7 @@ import { VerifiedRequest } from '../../../src/keyserver/verify.ts';
 const makers = {
   BoundRequest: (key: never) => new BoundRequest(key, {} as never),
   VerifiedRequest: (key: never) => new VerifiedRequest(key, {} as never, {} as never),
-  JudgedRequest: (key: never) => new JudgedRequest(key, {} as never, {} as never),
+  JudgedRequest: (key: never) => new JudgedRequest(key, {} as never, {} as never, {} as never),
   Grant: (key: never) => new Grant(key, { request: {} } as never, {} as never),
   SealedKey: (key: never) => new SealedKey(key, {} as never, {} as never),
 };

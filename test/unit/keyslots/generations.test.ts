@@ -55,7 +55,7 @@ describe('building a generation', () => {
     await expect(enrol({ t: 1, n: 2 }, { servers })).rejects.toThrow(RangeError);
   });
 
-  it('refuses a repeated server, a repeated slot id, and an impossible quorum', async () => {
+  it('refuses a repeated server and a repeated slot id', async () => {
     const [a, b] = [enrolledServer(1), enrolledServer(2)];
     await expect(enrol({ t: 2, n: 2 }, { servers: [a, { ...b, server: a.server }] })).rejects.toThrow(
       RangeError,
@@ -63,10 +63,31 @@ describe('building a generation', () => {
     await expect(enrol({ t: 2, n: 2 }, { servers: [a, { ...b, slotId: a.slotId }] })).rejects.toThrow(
       RangeError,
     );
-    await expect(enrol({ t: 3, n: 2 })).rejects.toThrow(RangeError);
-    await expect(enrol({ t: 0, n: 2 })).rejects.toThrow(RangeError);
-    await expect(enrol({ t: 2, n: 17 })).rejects.toThrow(RangeError);
-    await expect(enrol({ t: 2, n: 2 }, { generation: 0 })).rejects.toThrow(RangeError);
+  });
+
+  it.each([
+    { t: 3, n: 2 },
+    { t: 0, n: 2 },
+    { t: 1.5, n: 2 },
+    { t: 1, n: 2.5 },
+    { t: 2, n: 17 },
+  ])('refuses the impossible quorum %j', async (quorum) => {
+    const rule = expect.objectContaining({
+      name: 'RangeError',
+      message: expect.stringContaining('1 ≤ t ≤ n'),
+    });
+    await expect(enrol(quorum)).rejects.toEqual(rule);
+  });
+
+  it('refuses more servers than there are slots', async () => {
+    const rule = expect.objectContaining({ message: expect.stringContaining('needs 1 to 2 servers') });
+    await expect(
+      enrol({ t: 1, n: 2 }, { servers: [1, 2, 3].map((name) => enrolledServer(name)) }),
+    ).rejects.toEqual(rule);
+  });
+
+  it.each([0, 1.5, Number.NaN, 2 ** 53])('refuses the number %d', async (generation) => {
+    await expect(enrol({ t: 2, n: 2 }, { generation })).rejects.toThrow(`${generation} is no generation`);
   });
 });
 
@@ -82,6 +103,7 @@ describe('confirming', () => {
     expect(confirmed.generations[0].slots.map((slot) => slot.confirmed)).toEqual([true, false, false]);
     expect(generationVerifier(identity, confirmed.generations[0])(storeKey.reveal())).toBe(true);
     expect(confirmSlot(confirmed, storeKey, server.slotId, server.instanceId)).toBe(confirmed);
+    expect(withdrawSlot(file, storeKey, SlotId.of(new Uint8Array(16)))).toBe(file);
   });
 
   it('completes a generation at n confirmed slots, until a confirmation is withdrawn', () => {
@@ -152,6 +174,16 @@ describe('two generations', () => {
     const { file, dropped } = addGeneration(both, third.generation, live);
     expect(numbers(file)).toEqual([3, 2]);
     expect(dropped.map(({ generation }) => generation)).toEqual([1]);
+  });
+
+  it('a generation that opens the store now is kept before a complete one that does not', async () => {
+    const third = await enrol({ t: 2, n: 3 }, { storeKey, generation: 3 });
+    const both = addGeneration(confirm(firstWithdrawn, first, 2), second.generation).file;
+    const { file } = addGeneration(both, third.generation, ({ generation }) => ({
+      live: generation === 1 ? 2 : 1,
+      possible: 3,
+    }));
+    expect(numbers(file)).toEqual([3, 1]);
   });
 
   it('a generation that may still open the store is kept before one that no longer can', async () => {

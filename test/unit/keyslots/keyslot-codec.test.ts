@@ -7,6 +7,7 @@ import {
   MAX_KEYSLOT_FILE_BYTES,
 } from '../../../src/keyslots/keyslot-codec.ts';
 import { enrol, fileOf } from '../../support/keyslot-fixtures.ts';
+import { thrownBy } from '../../support/thrown.ts';
 
 const first = await enrol({ t: 2, n: 3 });
 const second = await enrol({ t: 3, n: 5 }, { storeKey: first.storeKey, generation: 2 });
@@ -89,6 +90,38 @@ describe('keyslot file', () => {
     ['slots as an object', 'generations.0.slots', {}],
   ])('refuses %s', (_name, path, value) => {
     expect(() => decodeKeyslotFile(damaged(set(path, value)))).toThrow(malformed);
+  });
+
+  it.each([
+    ['version', 2],
+    ['generations.1.t', 4],
+    ['generations.1.mac', '0x00'],
+  ])('names the place %s', (field, value) => {
+    expect(() => decodeKeyslotFile(damaged(set(field, value)))).toThrow(expect.objectContaining({ field }));
+  });
+
+  it('names the file when it is no object, and its length when it is too long', () => {
+    const spaces = (length: number) => new Uint8Array(length).fill(0x20);
+    const named = (field: string) => expect.objectContaining({ field });
+    expect(() => decodeKeyslotFile(utf8('1'))).toThrow(named('file'));
+    expect(() => decodeKeyslotFile(spaces(MAX_KEYSLOT_FILE_BYTES))).toThrow(named('file'));
+    expect(() => decodeKeyslotFile(spaces(MAX_KEYSLOT_FILE_BYTES + 1))).toThrow(named('length'));
+  });
+
+  it('refuses fewer slots than the threshold', () => {
+    const cut = damaged((json) => {
+      const [newer] = json['generations'] ?? [];
+      newer?.['slots']?.splice(2);
+    });
+    expect(() => decodeKeyslotFile(cut)).toThrow(
+      expect.objectContaining({ field: 'generations.0.slots', observed: '2' }),
+    );
+  });
+
+  it('reports the order of the generations as it was found', () => {
+    const found = thrownBy(() => decodeKeyslotFile(damaged(set('generations.1.generation', 3))));
+    expect(found).toMatchObject({ field: 'generations', observed: '2, 3' });
+    expect(found).not.toHaveProperty('cause');
   });
 
   it('refuses the same server, or the same slot id, twice', () => {

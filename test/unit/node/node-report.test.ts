@@ -113,3 +113,27 @@ it('a full disk is reported in events, metrics, readiness and advice until a wri
   expect(await metrics.text()).toContain('latchkey_store_write_fault 0');
   expect(events).toEqual(['store.write-failed', 'store.writes-again']);
 });
+
+it('says what a restart would meet, as a field and in the explanation', () => {
+  const world = keyServerWorld();
+  const { metrics, verifier, pki } = world;
+  let refusal: string | undefined;
+  const report = new NodeReport(
+    {
+      metrics,
+      verifier,
+      clock: new FlooredClock(world.clock),
+      collateral: memoryCollateral(pki, world.clock),
+      storeWatch: new StoreWatch({ log: silentLog, metrics }),
+    },
+    { open: () => undefined, serving: () => undefined, restartRefusal: () => refusal },
+  );
+  expect(report.status()).not.toHaveProperty('restartRefusal');
+  refusal = 'PLATFORM_REVOKED: this platform is revoked';
+  expect(report.status()).toMatchObject({
+    restartRefusal: refusal,
+    explanation: expect.stringContaining(
+      `Do not restart this machine: its servers would refuse it. ${refusal}`,
+    ),
+  });
+});

@@ -107,6 +107,10 @@ describe('an answer', () => {
     expect([...decodeForgotten(forgotten).forgotten.extensions.keys()]).toEqual(['ofTheFuture']);
   });
 
+  it.each([null, 5, 'AAEC', ['AAEC']])('must not contain %j in place of extensions', (said) => {
+    expect(codeOf(() => decodeServerState({ ...state, extensions: said }))).toBe('FIELD_INVALID');
+  });
+
   it.each([
     ['alone', '{"__proto__":"AAEC"}'],
     ['beside another name', '{"ofTheFuture":"AAEC","__proto__":"AAEC"}'],

@@ -261,6 +261,18 @@ describe('messages of another shape are refused', () => {
     expect(codeOf(() => decodeLineageStatus({ ...ofLineage, close: true }))).toBe('FIELD_INVALID');
   });
 
+  it('a message that is no object, naming it as a whole', () => {
+    expect(() => decodeKeyStatus(5)).toThrow(expect.objectContaining({ field: 'body' }));
+    expect(() => decodeServerState('text')).toThrow(expect.objectContaining({ field: 'answer' }));
+    expect(() => decodeServerState({ mac: 1 })).toThrow(expect.objectContaining({ field: 'instanceId' }));
+  });
+
+  it('a field that nobody knows, naming it', () => {
+    expect(() => decodeLineageStatus({ ...ofLineage, close: true })).toThrow(
+      expect.objectContaining({ field: 'body', observed: 'unknown field close' }),
+    );
+  });
+
   it('an answer that names too many slots', () => {
     const shown = (count: number): ServerState => ({
       instanceId: InstanceId.of(new Uint8Array(16)),

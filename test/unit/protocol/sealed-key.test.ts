@@ -153,6 +153,9 @@ describe('the plaintext of a sealed key', () => {
     expect(codeOfText(text.replace(/"keyId":"[^"]*",/, ''))).toBe('FIELD_INVALID');
     expect(codeOfText(text.replace('{"key":"0x..', '{"key":"0x'))).toBe('none');
     expect(codeOfText(text.replace(/\{"key":"0x../, '{"key":"0x'))).toBe('FIELD_INVALID');
+    expect(codeOfText(text.replace('{"key":"0x', '{"key":"0xab'))).toBe('FIELD_INVALID');
+    // Sixty-four digits, at the place that a prefix which is not found would point to.
+    expect(codeOfText(text.replace('{"key":"0x', '{"key": "'))).toBe('FIELD_INVALID');
     expect(codeOfText(text.slice(0, -1))).toBe('FIELD_INVALID');
     expect(codeOf(() => decodeKeyGrant(Uint8Array.of(0xff, 0xfe)))).toBe('FIELD_INVALID');
   });

@@ -49,7 +49,7 @@ describe('the report', () => {
   const tried: readonly Tried[] = mutationsOf('src/a.ts', 'if (a || b) c();').map((mutation, index) => ({
     file: 'src/a.ts',
     mutation,
-    outcome: index < 2 ? 'survived' : 'noticed',
+    isNoticed: index >= 2,
   }));
 
   it('counts and lists survivors, and keeps the reasons that were written on the page', () => {

@@ -24,6 +24,11 @@ describe('agreed time', () => {
     ['nothing', [], 1, 5, undefined],
     ['not a number is no vote', [Number.NaN, 100, 101], 3, 5, undefined],
     ['the tolerance is inclusive', [100, 105], 2, 5, 100],
+    ['the largest of three groups that overlap', [0, 3, 6, 7, 8], 2, 5, 6],
+    ['the first of two groups of one size', [0, 3, 6], 2, 5, 0],
+    ['a later group that shares the last member', [0, 1, 3, 8], 2, 5, 1],
+    ['an earlier, smaller camp', [0, 1, 100, 101, 102], 2, 5, undefined],
+    ['a later, smaller camp', [0, 1, 2, 100, 101], 2, 5, undefined],
   ])('%s', (_name, times, threshold, tolerance, expected) => {
     expect(agreedTime(times, threshold, tolerance)).toBe(expected);
   });
@@ -39,7 +44,7 @@ describe('agreed time', () => {
     );
   });
 
-  it('a threshold below one is misuse', () => {
-    expect(() => agreedTime([1], 0, 5)).toThrow(RangeError);
+  it.each([0, 1.5, Number.NaN])('a threshold of %d is misuse', (threshold) => {
+    expect(() => agreedTime([1], threshold, 5)).toThrow(RangeError);
   });
 });

@@ -8,7 +8,7 @@ import {
   judgeTrustHash,
   trustHash,
 } from '../../../src/trust/trust-hash.ts';
-import { parseTrustSection, tdPolicyOf } from '../../../src/trust/trust-section.ts';
+import { checkedHex, parseTrustSection, tdPolicyOf } from '../../../src/trust/trust-section.ts';
 
 const genesisHash = `0x${'ab'.repeat(32)}`;
 const minimal = { chain: { genesisHash } };
@@ -87,6 +87,10 @@ describe('trust section', () => {
     expect(bootstrap.minimumThreshold).toBe(1);
     expect(toHex(trustHash(bootstrap))).not.toBe(hashOf(minimal));
   });
+});
+
+it('hex that no section was checked for is misuse', () => {
+  expect(() => checkedHex('0xzz')).toThrow(TypeError);
 });
 
 describe('trust hash', () => {

@@ -1,0 +1,51 @@
+import { Placement } from '../src/ring/placement/placement.ts';
+import { Dice } from '../test/support/dice.ts';
+import { randomMember, randomMembers } from '../test/support/ring-members.ts';
+import type { Bench, Report } from './harness.ts';
+import { measure } from './harness.ts';
+
+const JOINS = 1000;
+const SIZES = [10, 100, 1000, 10_000];
+
+/** Copies that one join moves, as a share of the copies that the joiner holds when all hold equally many. */
+function movementPerJoin(dice: Dice, size: number): number {
+  const members = randomMembers(dice, size);
+  const before = new Placement(members);
+  const records = Math.max(200, size / 5);
+  const known = Array.from({ length: records }, () => {
+    const id = dice.bytes(32);
+    return { id, replicas: new Set(before.replicasOf(id)) };
+  });
+  let moved = 0;
+  for (let join = 0; join < JOINS; join++) {
+    const after = new Placement([...members, randomMember(dice)]);
+    for (const { id, replicas } of known) {
+      moved += after.replicasOf(id).filter((member) => !replicas.has(member)).length;
+    }
+  }
+  const ideal = (records * before.replicas) / (size + 1);
+  return moved / JOINS / ideal;
+}
+
+/** Movement of copies at a join against the ideal share, and how fast R(id) is found. */
+export const bench: Bench = {
+  name: 'ring',
+  async run(report: Report) {
+    const dice = new Dice(1);
+    for (const size of SIZES) {
+      const placement = new Placement(randomMembers(dice, size));
+      const ids = Array.from({ length: 256 }, () => dice.bytes(32));
+      report.result(
+        `R(id) among ${size} members`,
+        await measure((turn) => placement.replicasOf(ids[turn % 256] ?? new Uint8Array(32)), 500),
+      );
+      report.target(
+        `copies moved per join of ${size}, ${JOINS} joins, to the ideal share`,
+        movementPerJoin(dice, size),
+        {
+          atMost: 1.1,
+        },
+      );
+    }
+  },
+};

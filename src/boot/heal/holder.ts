@@ -1,0 +1,163 @@
+import { equalBytes } from '../../bytes/concat.ts';
+import { toHex } from '../../bytes/hex.ts';
+import type { ChainSnapshot } from '../../chain/chain-view.ts';
+import { LatchkeyError } from '../../errors/latchkey-error.ts';
+import type { Slot } from '../../keyslots/keyslot-file.ts';
+import type { Log } from '../../observe/log.ts';
+import { bootRecord } from '../node/boot-record.ts';
+import type { OpenNode } from '../node/open-node.ts';
+import type { EnrolmentTools } from '../obtain/enrolment.ts';
+import type { AttemptPace } from './attempt-pace.ts';
+import type { GenerationMaker } from './generation-maker.ts';
+import { askLineage } from './slot-check.ts';
+import { type HoldTarget, sweepLineage, takeHold } from './take-hold.ts';
+
+/** Whether a store that failed in this way takes nothing more until it is opened again. */
+const isPoisoned = (error: unknown): boolean =>
+  error instanceof LatchkeyError && error.code === 'STORE_WRITE_FAILED';
+
+/** The parts that taking hold uses. */
+export interface HolderParts {
+  readonly tools: EnrolmentTools;
+  readonly log: Log;
+  readonly options: { readonly patienceMs: number };
+  readonly maker: GenerationMaker;
+  readonly pace: AttemptPace;
+}
+
+/** Takes hold of the account for a boot that opened its store, and writes the first record of that boot. */
+export class Holder {
+  readonly #parts: HolderParts;
+  readonly #node: OpenNode;
+  /** Whether all servers were asked for the newest head that an operator has accepted to lose. */
+  #hasAskedAll = false;
+  readonly #begunAtMs: number;
+
+  constructor(parts: HolderParts, node: OpenNode) {
+    this.#parts = parts;
+    this.#node = node;
+    this.#begunAtMs = parts.tools.clock.nowMs();
+  }
+
+  /** Takes hold by the slots of the keyslot file with known keys; whether the boot holds now. */
+  async bySlots(snapshot: ChainSnapshot, signal: AbortSignal): Promise<boolean> {
+    const { hold, rollback, book, byCustodians } = this.#node;
+    const { client } = this.#parts.tools;
+    if ((rollback?.acceptsOlder || byCustodians) && !this.#hasAskedAll) {
+      // With a key from custodians no server has shown the newest head yet. With an accepted older store: else the one server that has the newest head would refuse the store again and again.
+      await sweepLineage(this.#parts.tools, this.#node, snapshot, signal);
+      this.#hasAskedAll = true;
+    }
+    if (!hold.holds) {
+      const generations = book.file?.generations ?? [];
+      const thresholds = new Map(generations.map(({ generation, t }) => [generation, t]));
+      const targets = this.#targets(snapshot);
+      await takeHold(client, hold, { targets, thresholds }, signal);
+    }
+    return hold.holds;
+  }
+
+  /**
+   * Takes hold by new slots when fewer than t of every generation of the keyslot file are left: those that opened the
+   * store may be lost before this boot holds. Only what is proved counts: a server that is silent may serve another
+   * instance.
+   * @returns whether the boot holds now.
+   */
+  async byNewSlots(snapshot: ChainSnapshot, signal: AbortSignal): Promise<boolean> {
+    const { book, hold, identity } = this.#node;
+    const { tools, maker, pace, log } = this.#parts;
+    const quorum = maker.quorumOf(snapshot);
+    if (quorum === undefined || !pace.isDue) return false;
+    const lost = await this.#lostSlots(snapshot, signal);
+    const mayAnswer = (book.file?.generations ?? []).some(
+      ({ slots, t }) => slots.filter(({ slotId }) => !lost.has(toHex(slotId))).length >= t,
+    );
+    if (mayAnswer) return false;
+    log('warn', 'node.slots-lost', { lost: lost.size });
+    await sweepLineage(tools, this.#node, snapshot, signal);
+    hold.requireCurrent();
+    const { servers } = snapshot;
+    const enrolment = await maker.enrol(snapshot, quorum, { enrolled: [], last: [], draining: [] }, signal);
+    const targets = enrolment.servers.flatMap(({ server, slotId, key }) => {
+      const peer = servers.find(({ account }) => equalBytes(account, server));
+      return peer === undefined
+        ? []
+        : [{ peer, held: { account: identity.account, slotId, key, observer: hold }, generation: 0 }];
+    });
+    const thresholds = new Map([[0, quorum.t]]);
+    const isHeld =
+      targets.length >= quorum.t && (await takeHold(tools.client, hold, { targets, thresholds }, signal));
+    if (!isHeld) {
+      maker.backOff(enrolment.servers.length, quorum);
+      maker.forget(enrolment, snapshot);
+      return false;
+    }
+    // First the keyslot file: no other slots open the store any more.
+    await maker.putInFront(enrolment, quorum, { checked: [] });
+    return true;
+  }
+
+  /**
+   * Writes the first record of this boot: what it writes from here on belongs to it. Where the disk does not take it,
+   * healing goes on without: the slots of the store must not depend on it.
+   * @param live slots of the newer generation that lived at the last look.
+   * @returns why it was not written; `undefined` when it was.
+   * @throws EvidenceError STORE_ROLLED_BACK, ProblemError NODE_FENCED; and the store's error once enough slots live to
+   *   open the store again.
+   */
+  async begin(live: number): Promise<string | undefined> {
+    const { hold, sealed, store, book } = this.#node;
+    hold.requireCurrent();
+    try {
+      await sealed.batch([bootRecord(hold.incarnation)]);
+    } catch (error) {
+      if (live >= (book.newest?.t ?? 1) && isPoisoned(error)) throw error;
+      return `the first record was not written: ${String(error)}`;
+    }
+    hold.begin();
+    store.release();
+    this.#parts.log('info', 'node.holds', { incarnation: hold.incarnation.number });
+    return undefined;
+  }
+
+  #targets({ servers }: ChainSnapshot): readonly HoldTarget[] {
+    const { book, hold, identity } = this.#node;
+    return book.slots().flatMap(({ generation, slot: { server, slotId } }) => {
+      const peer = servers.find(({ account }) => equalBytes(account, server));
+      const key = book.keyOf(slotId);
+      if (peer === undefined || key === undefined) return [];
+      const held = { account: identity.account, slotId, key, observer: hold };
+      return [{ peer, held, generation: generation.generation }];
+    });
+  }
+
+  /** Custodians were asked because the servers are gone: silence beyond patience is enough then. */
+  get #mayPassOverSilent(): boolean {
+    const { tools, options } = this.#parts;
+    return this.#node.byCustodians && tools.clock.nowMs() - this.#begunAtMs >= options.patienceMs;
+  }
+
+  /** Slots that are proved to be lost: by another process of their server, an answer under the lineage key, or the chain. */
+  async #lostSlots(snapshot: ChainSnapshot, signal: AbortSignal): Promise<ReadonlySet<string>> {
+    const { book, hold, identity } = this.#node;
+    const { client, vetter } = this.#parts.tools;
+    const lost = new Set<string>();
+    const look = async ({ server, slotId, instanceId }: Slot): Promise<void> => {
+      const record = snapshot.servers.find(({ account }) => equalBytes(account, server));
+      const lineage =
+        record === undefined ? undefined : await askLineage(client, hold, record, identity.account, signal);
+      const isGone =
+        record === undefined ||
+        (lineage === undefined
+          ? this.#mayPassOverSilent ||
+            (await vetter.instanceOf(record, snapshot, signal).then(
+              (present) => !equalBytes(present, instanceId),
+              () => false,
+            ))
+          : !lineage.slots.some((one) => equalBytes(one, slotId)));
+      if (isGone) lost.add(toHex(slotId));
+    };
+    await Promise.all(book.slots().map(({ slot }) => look(slot)));
+    return lost;
+  }
+}

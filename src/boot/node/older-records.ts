@@ -1,0 +1,141 @@
+import { concatBytes, equalBytes } from '../../bytes/concat.ts';
+import { copyBytes } from '../../bytes/copy-bytes.ts';
+import { AccountId, InstanceId, SlotId } from '../../bytes/fixed-bytes.ts';
+import { u64BigEndian } from '../../bytes/integers.ts';
+import { SecretBytes } from '../../bytes/secret-bytes.ts';
+import { BOOT_BYTES, type Reservation } from '../../lineage/incarnation.ts';
+
+/** A server that had a slot of a lineage, and the process that issued it. */
+export interface OldServer {
+  readonly server: AccountId;
+  /** The process that issued the key. */
+  readonly instanceId: InstanceId;
+  /** Since when the server has no record on the chain; absent while it has one. */
+  readonly missingSinceMs?: number;
+}
+
+/** A slot that left the keyslot file; its server may still hold its key. */
+export interface OldSlot extends OldServer {
+  readonly slotId: SlotId;
+}
+
+/** A generation that left the keyslot file, with the slots of which the servers have not shown that they are erased. */
+export interface OldGeneration {
+  readonly generation: number;
+  readonly t: number;
+  readonly slots: readonly OldSlot[];
+}
+
+/** The lineage of a former store key, and the servers that have not closed it. */
+export interface OldLineage {
+  /** 32 bytes. */
+  readonly secret: SecretBytes;
+  /** Number and random bytes of the boot that changed the key. */
+  readonly last: Reservation;
+  /** A later boot under this lineage: an operator accepted the loss of what it wrote. */
+  readonly accepted?: Reservation;
+  readonly servers: readonly OldServer[];
+}
+
+/** How long a server may be missing from the chain before its entries go: as long as servers remember a lineage. */
+const MISSING_FOR_MS = 90 * 24 * 3_600_000;
+
+const SECRET_BYTES = 32;
+const NUMBER_BYTES = 8;
+const LAST_BYTES = NUMBER_BYTES + BOOT_BYTES;
+const NO_BOOT: Reservation = { number: 0, boot: new Uint8Array(BOOT_BYTES) };
+const SERVER_BYTES = AccountId.byteLength + InstanceId.byteLength + NUMBER_BYTES;
+const SLOT_BYTES = SlotId.byteLength + SERVER_BYTES;
+
+const numberAt = (bytes: Uint8Array, at: number): number =>
+  Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(at));
+
+/** Server ‖ instance id ‖ u64 time since when it is missing, 0 while it is not. */
+const encodeServer = ({ server, instanceId, missingSinceMs }: OldServer): Uint8Array =>
+  concatBytes(server, instanceId, u64BigEndian(missingSinceMs ?? 0));
+
+function decodeServer(bytes: Uint8Array): OldServer {
+  const instanceAt = AccountId.byteLength;
+  const sinceAt = instanceAt + InstanceId.byteLength;
+  const missingSinceMs = numberAt(bytes, sinceAt);
+  return {
+    server: AccountId.of(bytes.subarray(0, instanceAt)),
+    instanceId: InstanceId.of(bytes.subarray(instanceAt, sinceAt)),
+    ...(missingSinceMs === 0 ? {} : { missingSinceMs }),
+  };
+}
+
+/** U8 t ‖ (slot id ‖ server)… */
+export const encodeGeneration = ({ t, slots }: OldGeneration): Uint8Array =>
+  concatBytes(Uint8Array.of(t), ...slots.flatMap((slot) => [slot.slotId, encodeServer(slot)]));
+
+/** What {@link encodeGeneration} made. */
+export function decodeGeneration(generation: number, bytes: Uint8Array): OldGeneration {
+  const slots: OldSlot[] = [];
+  for (let at = 1; at + SLOT_BYTES <= bytes.length; at += SLOT_BYTES) {
+    const serverAt = at + SlotId.byteLength;
+    slots.push({
+      ...decodeServer(bytes.subarray(serverAt, at + SLOT_BYTES)),
+      slotId: SlotId.of(bytes.subarray(at, serverAt)),
+    });
+  }
+  return { generation, t: bytes[0] ?? 1, slots };
+}
+
+const encodeBoot = ({ number, boot }: Reservation): Uint8Array => concatBytes(u64BigEndian(number), boot);
+
+const decodeBoot = (bytes: Uint8Array): Reservation => ({
+  number: numberAt(bytes, 0),
+  boot: copyBytes(bytes.subarray(NUMBER_BYTES)),
+});
+
+/** Secret ‖ last boot ‖ accepted boot, zeros when there is none ‖ server…; a boot is u64 number ‖ 8 bytes. The caller wipes it. */
+export const encodeLineage = ({ secret, last, accepted = NO_BOOT, servers }: OldLineage): Uint8Array =>
+  concatBytes(secret.reveal(), encodeBoot(last), encodeBoot(accepted), ...servers.map(encodeServer));
+
+/** What {@link encodeLineage} made. */
+export function decodeLineage(bytes: Uint8Array): OldLineage {
+  const acceptedAt = SECRET_BYTES + LAST_BYTES;
+  const serversAt = acceptedAt + LAST_BYTES;
+  const accepted = decodeBoot(bytes.subarray(acceptedAt, serversAt));
+  const servers: OldServer[] = [];
+  for (let at = serversAt; at + SERVER_BYTES <= bytes.length; at += SERVER_BYTES) {
+    servers.push(decodeServer(bytes.subarray(at, at + SERVER_BYTES)));
+  }
+  return {
+    secret: SecretBytes.adopt(copyBytes(bytes.subarray(0, SECRET_BYTES))),
+    last: decodeBoot(bytes.subarray(SECRET_BYTES, acceptedAt)),
+    ...(accepted.number === 0 ? {} : { accepted }),
+    servers,
+  };
+}
+
+/** Whether a server has no record on the chain now. */
+export const isMissing = ({ missingSinceMs }: OldServer): boolean => missingSinceMs !== undefined;
+
+/** Whether an older copy of the disk may open: t slots may give their keys, and a missing server is not asked for any. */
+export const isOpen = ({ slots, t }: OldGeneration): boolean =>
+  slots.filter((slot) => !isMissing(slot)).length >= t;
+
+/** Whether two entries are of one process of one server. */
+export const isSameProcess = (one: OldServer, other: OldServer): boolean =>
+  equalBytes(one.server, other.server) && equalBytes(one.instanceId, other.instanceId);
+
+/**
+ * Entries with the time since when their servers are missing from the chain, and without those that were for too long;
+ * `undefined` when nothing changes.
+ */
+export function withMissing<Entry extends OldServer>(
+  entries: readonly Entry[],
+  hasRecord: (server: AccountId) => boolean,
+  nowMs: number,
+): readonly Entry[] | undefined {
+  const changed = entries.flatMap((entry): readonly Entry[] => {
+    const { missingSinceMs, ...rest } = entry;
+    if (hasRecord(entry.server)) return missingSinceMs === undefined ? [entry] : [rest as Entry];
+    if (missingSinceMs === undefined) return [{ ...entry, missingSinceMs: nowMs }];
+    return nowMs - missingSinceMs < MISSING_FOR_MS ? [entry] : [];
+  });
+  const isSame = changed.length === entries.length && changed.every((entry, at) => entry === entries[at]);
+  return isSame ? undefined : changed;
+}

@@ -1,0 +1,16 @@
+import type { CodeEntry } from './code-entry.ts';
+
+/** Codes of the ring: a node refuses another one, or an operation does not get its quorum. */
+export const ringCodes = {
+  RING_NOT_MEMBER: { status: 403, summary: 'The sender is no member of the ring in the view of this node.' },
+  RING_NOT_READY: { status: 503, summary: 'This node does not have all records of its ranges yet.' },
+  RING_OTHER_CONFIGURATION: {
+    status: 409,
+    summary:
+      'The request was computed for other holders than those that this node knows; one of the two is behind.',
+  },
+  RING_QUORUM_MISSING: {
+    status: 503,
+    summary: 'Too few holders answered; a write may have reached some of them and can be repeated.',
+  },
+} as const satisfies Record<string, CodeEntry>;

@@ -1,0 +1,223 @@
+import { describe, expect, it } from 'vitest';
+import { AccountId } from '../../../src/bytes/fixed-bytes.ts';
+import { toPrefixedHex } from '../../../src/bytes/hex.ts';
+import { encodeSs58 } from '../../../src/bytes/ss58.ts';
+import { RefusalError } from '../../../src/errors/latchkey-error.ts';
+import { PlatformLists, type PlatformListsContent, platformHash } from '../../../src/trust/platform-lists.ts';
+import { PlatformRules } from '../../../src/trust/platform-rules.ts';
+import { type PlatformPolicy, parseTrustSection } from '../../../src/trust/trust-section.ts';
+
+const account = AccountId.of(new Uint8Array(32).fill(7));
+const other = AccountId.of(new Uint8Array(32).fill(8));
+const [home, away, third] = [1, 2, 3].map((byte) => new Uint8Array(16).fill(byte)) as [
+  Uint8Array,
+  Uint8Array,
+  Uint8Array,
+];
+const endorsement = (ppid: Uint8Array) => ({ platform: platformHash(ppid), owner: 'o', place: 'p' });
+
+function rulesOf(
+  policy: Partial<PlatformPolicy>,
+  lists: Partial<PlatformListsContent> = {},
+  authority?: object,
+): PlatformRules {
+  const section = parseTrustSection({ chain: { genesisHash: `0x${'ab'.repeat(32)}` } });
+  const platforms = { recover: 'bound', servers: 'registered', clients: 'any', ...policy } as const;
+  const made = new PlatformLists({ endorsed: [], revoked: [], moves: [], ...lists });
+  return new PlatformRules(
+    { ...section, platforms, ...(authority === undefined ? {} : { authority }) },
+    () => made,
+  );
+}
+
+/** What came of a judgement: its verdict, or the code of its refusal. */
+function verdictOf(judge: () => unknown): unknown {
+  try {
+    return judge() ?? 'allowed';
+  } catch (error) {
+    if (error instanceof RefusalError) return error.code;
+    throw error;
+  }
+}
+
+describe('who gets an existing key', () => {
+  const recover = (rules: PlatformRules, ppid: Uint8Array, who = account) =>
+    verdictOf(() => rules.judgeRecovery({ account: who, boundTo: home, ppid }));
+  const move = { account, from: platformHash(home), to: platformHash(away) };
+  const bound = (lists: Partial<PlatformListsContent> = {}) => rulesOf({ recover: 'bound' }, lists);
+  const endorsed = (lists: Partial<PlatformListsContent>) => rulesOf({ recover: 'endorsed' }, lists);
+
+  it.each([
+    ['bound: its own platform', bound(), home, 'stays'],
+    ['bound: another platform', bound(), away, 'PLATFORM_REFUSED'],
+    [
+      'bound: an endorsed platform is still another one',
+      bound({ endorsed: [endorsement(away)] }),
+      away,
+      'PLATFORM_REFUSED',
+    ],
+    ['bound: the target of a move', bound({ moves: [move] }), away, 'move'],
+    ['bound: a third platform', bound({ moves: [move] }), third, 'PLATFORM_REFUSED'],
+    [
+      'bound: against the direction of a move',
+      bound({ moves: [{ ...move, from: move.to, to: move.from }] }),
+      away,
+      'PLATFORM_REFUSED',
+    ],
+    [
+      'bound: a move from a third platform',
+      bound({ moves: [{ ...move, from: platformHash(third) }] }),
+      away,
+      'PLATFORM_REFUSED',
+    ],
+    [
+      'bound: a move of another account',
+      bound({ moves: [{ ...move, account: other }] }),
+      away,
+      'PLATFORM_REFUSED',
+    ],
+    [
+      'bound: a revoked target of a move',
+      bound({ moves: [move], revoked: [move.to] }),
+      away,
+      'PLATFORM_REVOKED',
+    ],
+    ['bound: away from a revoked platform', bound({ moves: [move], revoked: [move.from] }), away, 'move'],
+    ['bound: its own platform, revoked', bound({ revoked: [platformHash(home)] }), home, 'PLATFORM_REVOKED'],
+    ['endorsed: on the list', endorsed({ endorsed: [endorsement(away)] }), away, 'stays'],
+    [
+      'endorsed: not on the list',
+      endorsed({ endorsed: [endorsement(third)] }),
+      away,
+      'PLATFORM_NOT_ENDORSED',
+    ],
+    ['endorsed: its own platform, not on the list', endorsed({}), home, 'PLATFORM_NOT_ENDORSED'],
+    [
+      'endorsed: on both lists',
+      endorsed({ endorsed: [endorsement(away)], revoked: [platformHash(away)] }),
+      away,
+      'PLATFORM_REVOKED',
+    ],
+    ['any: another platform', rulesOf({ recover: 'any' }), away, 'stays'],
+    [
+      'any: a revoked platform',
+      rulesOf({ recover: 'any' }, { revoked: [platformHash(away)] }),
+      away,
+      'PLATFORM_REVOKED',
+    ],
+  ] as const)('%s', (_title, rules, ppid, expected) => {
+    expect(recover(rules, ppid)).toBe(expected);
+  });
+
+  it('asks the lists anew each time', () => {
+    let lists = new PlatformLists({ endorsed: [], revoked: [], moves: [] });
+    const section = parseTrustSection({ chain: { genesisHash: `0x${'ab'.repeat(32)}` }, platforms: {} });
+    const rules = new PlatformRules(section, () => lists);
+    expect(recover(rules, away)).toBe('PLATFORM_REFUSED');
+    lists = new PlatformLists({ endorsed: [], revoked: [], moves: [move] });
+    expect(recover(rules, away)).toBe('move');
+  });
+
+  it('names the platform, what would allow it, who has to sign, and the command', () => {
+    const refusal = (authority?: object) => {
+      try {
+        rulesOf({}, {}, authority).judgeRecovery({ account, boundTo: home, ppid: away });
+        return undefined;
+      } catch (error) {
+        return error;
+      }
+    };
+    expect(refusal({})).toMatchObject({
+      observed: expect.stringContaining(toPrefixedHex(platformHash(away))),
+      expected: expect.stringContaining(toPrefixedHex(platformHash(home))),
+      hint: expect.stringMatching(
+        new RegExp(`a move of ${encodeSs58(account)}.*trust.authority.*latchkey fleet draft`),
+      ),
+    });
+    expect(refusal()).toMatchObject({ hint: expect.stringContaining('nobody can sign it') });
+  });
+
+  it('says all of it in the message, within what a node keeps of a refusal', () => {
+    const judge = () => rulesOf({}, {}, {}).judgeRecovery({ account, boundTo: home, ppid: away });
+    expect(judge).toThrow(/expected platform 0x.* a move of .* trust\.authority .*latchkey fleet sign/);
+    expect(judge).toThrow(expect.objectContaining({ message: expect.stringMatching(/^.{1,500}$/) }));
+  });
+});
+
+describe('whether a machine would get its keys back after a restart', () => {
+  it.each([
+    ['bound: any machine may be the right one', rulesOf({}), undefined],
+    ['bound: but no revoked one', rulesOf({}, { revoked: [platformHash(away)] }), 'PLATFORM_REVOKED'],
+    ['endorsed: on the list', rulesOf({ recover: 'endorsed' }, { endorsed: [endorsement(away)] }), undefined],
+    ['endorsed: not on the list', rulesOf({ recover: 'endorsed' }), 'PLATFORM_NOT_ENDORSED'],
+  ])('%s', (_title, rules, expected) => {
+    expect(rules.restartRefusal(away)?.split(':')[0]).toBe(expected);
+  });
+
+  it('a server names the platform of a slot only where no other one gets the key', () => {
+    expect(rulesOf({}).bindingOf(home)).toEqual(platformHash(home));
+    expect(rulesOf({ recover: 'endorsed' }).bindingOf(home)).toBeUndefined();
+    expect(rulesOf({ recover: 'any' }).bindingOf(home)).toBeUndefined();
+  });
+});
+
+describe('who gets a new key', () => {
+  const ask = (rules: PlatformRules) => verdictOf(() => rules.judgeNewKey(away));
+  it.each([
+    ['any: every platform', rulesOf({ clients: 'any' }), 'allowed'],
+    [
+      'any: but no revoked one',
+      rulesOf({ clients: 'any' }, { revoked: [platformHash(away)] }),
+      'PLATFORM_REVOKED',
+    ],
+    ['endorsed: on the list', rulesOf({ clients: 'endorsed' }, { endorsed: [endorsement(away)] }), 'allowed'],
+    ['endorsed: not on the list', rulesOf({ clients: 'endorsed' }), 'PLATFORM_NOT_ENDORSED'],
+  ])('%s', (_title, rules, expected) => {
+    expect(ask(rules)).toBe(expected);
+  });
+});
+
+describe('who may hold a key', () => {
+  const onBoth = { endorsed: [endorsement(away)], revoked: [platformHash(away)] };
+  it.each([
+    ['registered: a new server', rulesOf({}), 'new', 'allowed'],
+    [
+      'registered: a new server, revoked',
+      rulesOf({}, { revoked: [platformHash(away)] }),
+      'new',
+      'PLATFORM_REVOKED',
+    ],
+    ['registered: a holder, revoked', rulesOf({}, { revoked: [platformHash(away)] }), 'holder', 'allowed'],
+    [
+      'endorsed: a new server on the list',
+      rulesOf({ servers: 'endorsed' }, { endorsed: [endorsement(away)] }),
+      'new',
+      'allowed',
+    ],
+    [
+      'endorsed: a new server not on the list',
+      rulesOf({ servers: 'endorsed' }),
+      'new',
+      'PLATFORM_NOT_ENDORSED',
+    ],
+    [
+      'endorsed: a holder not on the list',
+      rulesOf({ servers: 'endorsed' }),
+      'holder',
+      'PLATFORM_NOT_ENDORSED',
+    ],
+    ['endorsed: a holder on both lists', rulesOf({ servers: 'endorsed' }, onBoth), 'holder', 'allowed'],
+    [
+      'endorsed: a new server on both lists',
+      rulesOf({ servers: 'endorsed' }, onBoth),
+      'new',
+      'PLATFORM_REVOKED',
+    ],
+  ] as const)('%s', (_title, rules, role, expected) => {
+    expect(verdictOf(() => rules.judgeServer(away, role))).toBe(expected);
+  });
+
+  it('revoked beats endorsed in the lists themselves', () => {
+    expect(new PlatformLists({ ...onBoth, moves: [] }).endorsementOf(platformHash(away))).toBeUndefined();
+  });
+});
