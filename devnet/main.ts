@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { makeCustodians, showBlackout } from './blackout.ts';
 import { type DevelopmentNetwork, startNetwork } from './network.ts';
 import { measureSlowness } from './slowness.ts';
 import { formNetwork, tellStory } from './story.ts';
@@ -13,6 +14,7 @@ const usage = `npm start [-- --once] [--json] [--keep]
 
 Runs a development network on this machine: a chain, mock-tdx and ${NODES} nodes, and shows what they do when some die.
   --once               end after the demonstration: exit 0 when every step held, 1 otherwise
+  --blackout           kill all nodes at once instead, and get every store back through custodians
   --network            only the network, without the demonstration
   --json               print JSON lines; one with \`ready\` says where everything is
   --keep               keep the folder with configurations, stores and logs; it stays after a failure anyway
@@ -22,6 +24,7 @@ Runs a development network on this machine: a chain, mock-tdx and ${NODES} nodes
 const options = {
   help: { type: 'boolean', default: false },
   once: { type: 'boolean', default: false },
+  blackout: { type: 'boolean', default: false },
   network: { type: 'boolean', default: false },
   json: { type: 'boolean', default: false },
   keep: { type: 'boolean', default: false },
@@ -50,18 +53,23 @@ async function main(args: readonly string[]): Promise<void> {
   try {
     const story = async (): Promise<void> => {
       const slowness = await measureSlowness();
+      const custodians = values.blackout ? await makeCustodians(folder) : undefined;
       const started = await timeline.step(`start a chain, mock-tdx and ${NODES} nodes (${folder})`, () =>
         startNetwork(folder, {
           nodes: NODES,
           blockTimeMs,
           slowness,
           hasDefaultTimes: values['default-times'],
+          ...(custodians === undefined
+            ? {}
+            : { custodians: custodians.map(({ name, key }) => ({ name, key })) }),
         }),
       );
       network = started;
       await formNetwork(started, timeline);
       emitReady(started, timeline);
-      if (!values.network) await tellStory(started, timeline);
+      if (custodians !== undefined) await showBlackout(started, custodians, timeline);
+      else if (!values.network) await tellStory(started, timeline);
       if (!values.once) sayWhereItIs(started, timeline);
     };
     const ended = await Promise.race([story(), interrupted]);

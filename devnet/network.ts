@@ -34,16 +34,23 @@ export async function startNetwork(
     readonly slowness: number;
     /** Healing as in production. */
     readonly hasDefaultTimes?: boolean;
+    /** Two of them open every store. */
+    readonly custodians?: readonly { readonly name: string; readonly key: string }[];
   },
 ): Promise<DevelopmentNetwork> {
-  const { nodes: count, blockTimeMs, slowness, hasDefaultTimes = false } = options;
+  const { nodes: count, blockTimeMs, slowness, hasDefaultTimes = false, custodians } = options;
   const chain = await startDevelopmentChain({
     blockTimeMs,
     finalityLag: 1,
     acceptedMeasurements: [measurementId(developmentMeasurements)],
   });
   // Read by proof: the nodes believe their endpoint in nothing.
-  const trust = { chain: { genesisHash: chain.genesisHash, checkpoint: chain.checkpoint() }, tcb: {} };
+  const custody = custodians === undefined ? {} : { custody: { threshold: 2, custodians } };
+  const trust = {
+    chain: { genesisHash: chain.genesisHash, checkpoint: chain.checkpoint() },
+    tcb: {},
+    ...custody,
+  };
   const sectionHash = trustHash(parseTrustSection(trust));
   const hash = toPrefixedHex(sectionHash);
   const mockTdx = await startMockTdx({

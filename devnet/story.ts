@@ -124,7 +124,7 @@ function nodeAt(nodes: readonly DevelopmentNode[], index: number): DevelopmentNo
 }
 
 /** Waits until every node has five live slots: with fewer, the story could not count on three that are needed. */
-async function allBacked(nodes: readonly DevelopmentNode[]): Promise<void> {
+export async function allBacked(nodes: readonly DevelopmentNode[]): Promise<void> {
   await Promise.all(nodes.map((node) => node.until('backed by five servers', isFullyBacked)));
 }
 
@@ -135,7 +135,8 @@ export async function formNetwork({ nodes }: DevelopmentNetwork, timeline: Timel
   );
 }
 
-async function writeRecords(node: DevelopmentNode): Promise<void> {
+/** Writes some records through the agent. */
+export async function writeRecords(node: DevelopmentNode): Promise<void> {
   for (let index = 0; index < RECORDS; index++) {
     const value = Buffer.from(`record ${index}`).toString('base64');
     const { status } = await node.ask('PUT', `/kv/demo/record-${index}`, { value });
@@ -143,7 +144,8 @@ async function writeRecords(node: DevelopmentNode): Promise<void> {
   }
 }
 
-async function readRecords(node: DevelopmentNode): Promise<void> {
+/** Checks the records of {@link writeRecords}. */
+export async function readRecords(node: DevelopmentNode): Promise<void> {
   for (let index = 0; index < RECORDS; index++) {
     const { json } = await node.ask('GET', `/kv/demo/record-${index}`);
     const value = typeof json === 'object' && json !== null && 'value' in json ? String(json.value) : '';

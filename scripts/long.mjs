@@ -17,6 +17,11 @@ const steps = [
     'for room in trust protocol keyslots keyserver tdx lineage; do npm run --silent mutate -- $room || exit 1; done',
     'every condition of these rooms is tested; tries those of changed files',
   ],
+  [
+    'blackouts',
+    'npx tsx scripts/blackouts.ts',
+    '1,000 total blackouts with custody lose no store (two hours)',
+  ],
   ['chopsticks', 'npm run --silent long:chopsticks', 'a genuine Substrate runtime (minutes)'],
   ['node-24', 'node scripts/platforms/run.mjs 24 --all', 'the whole suite on Node.js 24 (half an hour)'],
   ['node-22', 'node scripts/platforms/run.mjs 22 --all', 'the whole suite on Node.js 22 (half an hour)'],

@@ -3,6 +3,13 @@ import { type ErrorCode, errorCodes } from '../errors/codes.ts';
 import { problemAnswer } from '../http/node-bodies.ts';
 import type { AgentRoute } from './agent-route.ts';
 import { agentRoutes } from './agent-routes.ts';
+import {
+  custodyAnswersAnswer,
+  custodyAnswersBody,
+  custodyRequestAnswer,
+  custodyRequestBody,
+  custodySummaries,
+} from './custody-routes.ts';
 import { drainAnswer, drainSummaries } from './drain-routes.ts';
 import { rotationAnswer, rotationSummaries } from './rotation-routes.ts';
 
@@ -106,6 +113,29 @@ function nodeOperations(
   );
 }
 
+/** An operation of a locked node. */
+const custodyOperation = (summary: string, body: z.ZodType, answer: z.ZodType): Record<string, unknown> => ({
+  put: {
+    tags: ['custody'],
+    summary,
+    requestBody: { required: true, content: json(schemaOf(body, 'input')) },
+    responses: {
+      200: { description: 'OK', content: json(schemaOf(answer, 'output')) },
+      ...errorsOf([
+        ...withBody,
+        'CUSTODY_ABSENT',
+        'CUSTODY_NOT_NEEDED',
+        'CUSTODY_REQUEST_UNKNOWN',
+        'KEYSLOT_FILE_MALFORMED',
+        'QUOTE_SOURCE_UNAVAILABLE',
+        'NODE_LOCKED',
+        'REQUEST_TIMEOUT',
+        'INTERNAL',
+      ]),
+    },
+  },
+});
+
 const plain = (summary: string): Record<string, unknown> => ({
   get: { summary, responses: { 200: { description: 'OK', content: json({ type: 'object' }) } } },
 });
@@ -116,6 +146,8 @@ function paths(): Record<string, Record<string, unknown>> {
     '/openapi.json': plain('This document'),
     '/drain': nodeOperations('drain', drainSummaries, drainAnswer),
     '/rotation': nodeOperations('rotation', rotationSummaries, rotationAnswer),
+    '/custody/request': custodyOperation(custodySummaries.request, custodyRequestBody, custodyRequestAnswer),
+    '/custody/answers': custodyOperation(custodySummaries.answers, custodyAnswersBody, custodyAnswersAnswer),
   };
   for (const route of agentRoutes)
     found[route.path] = { ...found[route.path], [route.method]: operation(route) };

@@ -4,7 +4,8 @@ import type { RandomSource } from '../crypto/random.ts';
 import { sha256 } from '../crypto/sha2.ts';
 import type { X25519KeyPair } from '../crypto/x25519.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
-import { type HpkeMessage, openAuth, sealAuth } from '../hpke/hpke.ts';
+import { openAuth, sealAuth } from '../hpke/hpke.ts';
+import type { HpkeMessage } from '../hpke/key-schedule.ts';
 import type { AttestedPeer } from './attested-peer.ts';
 import { Session } from './session.ts';
 

@@ -124,6 +124,7 @@ export const processInputs: readonly ProcessInput[] = [
       'cli/shared/file-io.ts',
       'cli/shared/config-options.ts',
       'cli/commands/backup.ts',
+      'cli/custody/answer.ts',
     ],
   },
   {

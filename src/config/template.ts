@@ -86,6 +86,9 @@ trust:
     ${CHOOSE}
     servers: registered               # who may hold a slot: registered | endorsed (default where there is an authority)
     clients: any                      # for whom this server makes new keys: any | endorsed
+  # custody:                          # who opens a store after a total blackout (docs/custody.md); without: nobody
+  #   threshold: 2
+  #   custodians: []                  # { name: alice, key: "0x…" }, as latchkey custody keygen prints it
 
 # With trust.authority, manifests come from the registered servers and from these URLs; signatures decide, not sources.
 fleet:

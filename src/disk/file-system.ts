@@ -28,10 +28,18 @@ export interface FileSystem {
   rmdir(path: string): Promise<void>;
   /** Names in a folder, in no particular order. */
   list(path: string): Promise<readonly string[]>;
-  /** What is at the path, or `undefined` when nothing is. A link to a file is `other`. */
-  stat(
-    path: string,
-  ): Promise<{ readonly kind: 'file' | 'directory' | 'other'; readonly size: number } | undefined>;
+  /**
+   * What is at the path, or `undefined` when nothing is. A link to a file is `other`. `changedAtMs` is absent where the
+   * system keeps no times.
+   */
+  stat(path: string): Promise<
+    | {
+        readonly kind: 'file' | 'directory' | 'other';
+        readonly size: number;
+        readonly changedAtMs?: number;
+      }
+    | undefined
+  >;
   /** fsync of a folder: makes creations, renames and removals in it durable. */
   syncDirectory(path: string): Promise<void>;
   /** Bytes that this user can still write on the file system of a folder. Absent where the system does not tell. */

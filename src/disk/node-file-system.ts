@@ -70,7 +70,9 @@ export function createNodeFileSystem(openFiles: number): FileSystem {
     async stat(path) {
       try {
         const found = await lstat(path);
-        if (found.isFile()) return { kind: 'file', size: found.size };
+        if (found.isFile()) {
+          return { kind: 'file', size: found.size, changedAtMs: Math.floor(found.mtimeMs) };
+        }
         // An operator may have put the data folder elsewhere by a link; a file behind a link is never followed.
         const isFolder = found.isSymbolicLink() ? (await stat(path)).isDirectory() : found.isDirectory();
         return { kind: isFolder ? 'directory' : 'other', size: found.size };

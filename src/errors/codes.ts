@@ -3,6 +3,7 @@ import { chainCodes } from './codes/chain.ts';
 import { channelCodes } from './codes/channel.ts';
 import { collateralCodes } from './codes/collateral.ts';
 import { configCodes } from './codes/config.ts';
+import { custodyCodes } from './codes/custody.ts';
 import { dataServiceCodes } from './codes/data-services.ts';
 import { fleetCodes } from './codes/fleet.ts';
 import { httpCodes } from './codes/http.ts';
@@ -25,6 +26,7 @@ export const errorCodes = {
   ...fleetCodes,
   ...storeCodes,
   ...bootCodes,
+  ...custodyCodes,
   ...configCodes,
   ...dataServiceCodes,
   ...ringCodes,

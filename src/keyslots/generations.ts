@@ -6,7 +6,9 @@ import { equalConstantTime } from '../crypto/constant-time.ts';
 import { deriveKey, hmacSha256 } from '../crypto/hkdf.ts';
 import type { RandomSource } from '../crypto/random.ts';
 import { splitSecret } from '../crypto/shamir.ts';
+import { type CustodyPolicy, splitAmongCustodians } from './custody-parts.ts';
 import { macInput } from './keyslot-codec.ts';
+import type { GenerationCustody } from './keyslot-file.ts';
 import {
   confirmedSlots,
   findSlot,
@@ -45,6 +47,10 @@ export interface GenerationInput extends StoreIdentity {
   readonly quorum: Quorum;
   /** t to n servers, each once, with slot ids that were never used before. */
   readonly enrolled: readonly EnrolledServer[];
+  /** The custodians that get parts of the store key; by default there are none. */
+  readonly custody?: CustodyPolicy | undefined;
+  /** The custody of the generation before, when its store key is the same one. */
+  readonly formerCustody?: GenerationCustody | undefined;
 }
 
 /** The number of the next generation. */
@@ -91,7 +97,17 @@ export async function buildGeneration(input: GenerationInput, random: RandomSour
     input.lineageSecret,
     random,
   );
-  return sign(input, { generation, t, n, slots, lineage }, storeKey);
+  const custody =
+    input.custody === undefined
+      ? undefined
+      : splitAmongCustodians(
+          storeKey,
+          { ...identityOf(input), generation },
+          input.custody,
+          input.formerCustody,
+          random,
+        );
+  return sign(input, { generation, t, n, slots, lineage, custody }, storeKey);
 }
 
 const identityOf = ({ account, storeId }: StoreIdentity): StoreIdentity => ({ account, storeId });
@@ -126,10 +142,10 @@ function macOf(covered: Uint8Array, storeKey: Uint8Array): Uint8Array {
 
 function sign(
   identity: StoreIdentity,
-  { generation, t, n, slots, lineage }: Omit<Generation, 'mac'>,
+  { generation, t, n, slots, lineage, custody }: Omit<Generation, 'mac'>,
   storeKey: SecretBytes,
 ): Generation {
-  const content = { generation, t, n, slots, lineage };
+  const content = { generation, t, n, slots, lineage, ...(custody === undefined ? {} : { custody }) };
   return { ...content, mac: macOf(macInput(identity, content), storeKey.reveal()) };
 }
 

@@ -6,6 +6,7 @@ import { parsePrefixedHex, toPrefixedHex } from '../bytes/hex.ts';
 import { SecretBytes } from '../bytes/secret-bytes.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
 import { EvidenceError, LatchkeyError } from '../errors/latchkey-error.ts';
+import { custodyToJson, generationCustodySchema, readCustody } from './custody-codec.ts';
 import {
   type Generation,
   type KeyslotFile,
@@ -18,8 +19,8 @@ import { MAX_SLOTS } from './threshold.ts';
 
 /** Version of the file's layout. */
 export const KEYSLOT_FILE_VERSION = 1;
-/** Two generations of 16 slots have less than 20 kB. */
-export const MAX_KEYSLOT_FILE_BYTES = 64 * 1024;
+/** Two generations of 16 slots and 16 custodians have less than 105 kB. */
+export const MAX_KEYSLOT_FILE_BYTES = 128 * 1024;
 const TOKEN_BYTES = 32;
 
 const text = z.string().max(512);
@@ -34,6 +35,7 @@ const slotSchema = z.strictObject({
   slotId: text,
 });
 const generationSchema = z.strictObject({
+  custody: generationCustodySchema.optional(),
   generation: z.int().min(1),
   lineage: text,
   mac: text,
@@ -60,7 +62,8 @@ const slotToJson = (slot: Slot) => ({
   slotId: toPrefixedHex(slot.slotId),
 });
 
-const generationToJson = ({ generation, t, n, slots, lineage }: Omit<Generation, 'mac'>) => ({
+const generationToJson = ({ generation, t, n, slots, lineage, custody }: Omit<Generation, 'mac'>) => ({
+  ...(custody === undefined ? {} : { custody: custodyToJson(custody) }),
   generation,
   lineage: toPrefixedHex(lineage),
   n,
@@ -175,7 +178,9 @@ function readGeneration(json: z.output<typeof generationSchema>, position: numbe
     `${place}.slots.server`,
   );
   const lineage = parsePrefixedHex(json.lineage, SEALED_LINEAGE_BYTES, `${place}.lineage`);
-  return { generation, t, n, slots, lineage, mac: Mac.parse(json.mac, `${place}.mac`) };
+  const custody =
+    json.custody === undefined ? {} : { custody: readCustody(json.custody, `${place}.custody`) };
+  return { generation, t, n, slots, lineage, ...custody, mac: Mac.parse(json.mac, `${place}.mac`) };
 }
 
 function readSlot(json: z.output<typeof slotSchema>, t: number, place: string): Slot {

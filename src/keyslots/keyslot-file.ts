@@ -31,6 +31,28 @@ export interface Slot {
   readonly sealed: Uint8Array;
 }
 
+/** What one custodian has of a generation. */
+export interface CustodyPart {
+  /** Name of the custodian in the trust section. */
+  readonly custodian: string;
+  /** Encapsulated key ‖ ciphertext ‖ tag, 1185 bytes. */
+  readonly sealed: Uint8Array;
+  /** SHA-256("latchkey/v1/custody/part" ‖ part), 32 bytes; tells a wrong part from the right one. */
+  readonly digest: Uint8Array;
+}
+
+/** How the store key of a generation is split among custodians. */
+export interface GenerationCustody {
+  /** Whether custodians of another set have parts of the same store key, in older keyslot files. */
+  readonly formerSets: boolean;
+  /** How many parts give the store key; 0 when the present trust section names no custodian. */
+  readonly threshold: number;
+  /** Digest of the set of custodians, 32 bytes; zeros when there are none. */
+  readonly set: Uint8Array;
+  /** One for each custodian, ascending by name. */
+  readonly parts: readonly CustodyPart[];
+}
+
 /** All slots that were made from one polynomial. */
 export interface Generation extends Quorum {
   /** Counts up from 1; never used twice. */
@@ -39,6 +61,8 @@ export interface Generation extends Quorum {
   readonly slots: readonly Slot[];
   /** The lineage secret, sealed under the store key: nonce ‖ XChaCha20-Poly1305. */
   readonly lineage: Uint8Array;
+  /** The parts of custodians; absent while there never was one. */
+  readonly custody?: GenerationCustody | undefined;
   /** 32 bytes; under a key derived from the store key, over all of the above and the store's identity. */
   readonly mac: Uint8Array;
 }

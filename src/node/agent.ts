@@ -4,6 +4,7 @@ import { agentOpenApi } from '../agent/agent-openapi.ts';
 import { serveAgentRoutes } from '../agent/agent-route.ts';
 import { agentRoutes } from '../agent/agent-routes.ts';
 import { servicesOf } from '../agent/agent-services.ts';
+import { type CustodyRoutesDesk, serveCustodyRoutes } from '../agent/custody-routes.ts';
 import { type DrainDesk, serveDrainRoutes } from '../agent/drain-routes.ts';
 import { type RotationDesk, serveRotationRoutes } from '../agent/rotation-routes.ts';
 import { appWithMiddleware, type MiddlewareEnv, type MiddlewareOptions } from '../http/middleware.ts';
@@ -28,6 +29,7 @@ export function agentApp(
     readonly store: () => Store;
     readonly drain: () => DrainDesk;
     readonly rotation: () => RotationDesk;
+    readonly custody: () => CustodyRoutesDesk;
     readonly status: () => Readonly<Record<string, unknown>>;
     readonly rituals?: ConditionsGuardOptions;
   },
@@ -37,6 +39,7 @@ export function agentApp(
   app.get('/openapi.json', ({ json }) => json(agentOpenApi()));
   serveDrainRoutes(app, node.drain);
   serveRotationRoutes(app, node.rotation);
+  serveCustodyRoutes(app, node.custody);
   serveAgentRoutes(app, agentRoutes, servicesOf(node.store, common.now, node.rituals));
   return app;
 }

@@ -7,6 +7,7 @@ import { Judge } from '../keyserver/judge.ts';
 import { TcbGrace } from '../keyserver/tcb-grace.ts';
 import { TokenBuckets } from '../keyserver/token-buckets.ts';
 import { EvidenceVerifier } from '../keyserver/verify.ts';
+import { custodySetOf } from '../trust/custody-set.ts';
 import { noPlatformLists, type PlatformLists, platformHash } from '../trust/platform-lists.ts';
 import { PlatformRules } from '../trust/platform-rules.ts';
 import { tdPolicyOf } from '../trust/trust-section.ts';
@@ -36,7 +37,7 @@ export function buildGuardian(
     readonly platformLists?: () => PlatformLists;
   },
   options: Required<Pick<GuardianParts, 'mayStayUnbacked' | 'acceptRolledBackStore' | 'onState'>> &
-    Pick<GuardianParts, 'holdsFolder' | 'causeOf' | 'storeObserver'>,
+    Pick<GuardianParts, 'holdsFolder' | 'causeOf' | 'storeObserver' | 'custody'>,
 ): GuardianRooms {
   const { log, clock, random, fileSystem, verifier, collateral, chain, quotes, client } = parts;
   const { trust, healing, limits, node } = config;
@@ -75,6 +76,7 @@ export function buildGuardian(
       node.expectedAccount === undefined
         ? undefined
         : AccountId.parse(node.expectedAccount, 'node.expectedAccount'),
+    custody: { set: custodySetOf(trust), platform: surroundings.machine.ppid },
     options: {
       bootstrap: trust.bootstrap,
       minimumThreshold: trust.minimumThreshold,

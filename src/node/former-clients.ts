@@ -55,6 +55,12 @@ export class FormerClients {
     await served.putIfAbsent(toHex(account), new Uint8Array(0));
   }
 
+  /** Records every account that got a key since this start: a store that custodians opened takes no writes at first. */
+  async recordServed(): Promise<void> {
+    const served = await this.#store.namespace(NAMESPACE);
+    for (const name of this.#servedNow) await served.putIfAbsent(name, new Uint8Array(0));
+  }
+
   /** Notes that the account no longer has a key here. */
   async forgotten(account: AccountId): Promise<void> {
     this.#waitingFor.delete(toHex(account));

@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import type { CustodyDesk } from '../boot/life/custody-desk.ts';
 import type { NodeBackup, RestoredNode } from '../boot/life/restore-node.ts';
 import { lockedCauseOf } from '../boot/node/locked-cause.ts';
 import { NodeFolder } from '../boot/node/node-folder.ts';
@@ -248,9 +249,12 @@ export class LatchkeyNode implements AsyncDisposable {
     const aside = (event: string, work: Promise<unknown> | undefined) =>
       whileHealing(this.#parts.log, event, work);
     await aside('served.not-read', serving.formerClients.begin(this.#config.healing.formerClientsDeadlineMs));
-    await aside('decryptions.not-open', this.#listeners?.openDecryptions(node.store));
+    const isReleased = orAborted(node.store.whenReleased, this.#stop.signal);
+    const openDecryptions = isReleased.then(() => this.#listeners?.openDecryptions(node.store));
+    if (node.store.isReleased) await aside('decryptions.not-open', openDecryptions);
     await Promise.all([
       healing,
+      aside('decryptions.not-open', openDecryptions),
       aside('clients.not-told', tellClients(this.#parts, node, serving, this.#stop.signal)),
       this.#register(node),
       aside(
@@ -310,7 +314,8 @@ export class LatchkeyNode implements AsyncDisposable {
         this.#openServing();
         return this.#rotation;
       },
-      store: () => this.#openNode().store,
+      custody: () => this.#custodyDesk(),
+      store: () => this.#heldNode().store,
       secrets: this.#options.secrets ?? {},
     });
   }
@@ -319,6 +324,18 @@ export class LatchkeyNode implements AsyncDisposable {
     const node = this.open;
     if (node === undefined) throw this.#report.lockedProblem();
     return node;
+  }
+
+  /** A store that custodians opened is open to others before this instance holds its account. */
+  #heldNode(): OpenNode {
+    const node = this.#openNode();
+    if (!node.store.isReleased) throw this.#report.lockedProblem();
+    return node;
+  }
+
+  #custodyDesk(): CustodyDesk {
+    if (this.#guardian === undefined) throw this.#report.lockedProblem();
+    return this.#guardian.custody;
   }
 
   #openServing(): Serving {

@@ -1,4 +1,5 @@
 import { getConnInfo } from '@hono/node-server/conninfo';
+import type { CustodyDesk } from '../boot/life/custody-desk.ts';
 import { NodeFolder } from '../boot/node/node-folder.ts';
 import type { Config } from '../config/schema.ts';
 import type { Secrets } from '../config/secrets.ts';
@@ -35,6 +36,8 @@ export interface Listened {
   /** @throws ProblemError NODE_LOCKED while the store is closed. */
   readonly rotation: () => Rotation;
   /** @throws ProblemError NODE_LOCKED while the store is closed. */
+  readonly custody: () => CustodyDesk;
+  /** @throws ProblemError NODE_LOCKED while the store is closed, or this instance does not hold its account. */
   readonly store: () => Store;
   readonly secrets: Secrets;
 }
@@ -83,9 +86,16 @@ export class NodeListeners {
     // The agent's socket lies in it by default, before there is a node.
     await new NodeFolder(fileSystem, node.dataFolder).makeDataFolder();
     const socketPath = config.agent.socketPath ?? defaultAgentSocket(node.dataFolder);
-    const { store, drain, rotation } = shown;
+    const { store, drain, rotation, custody } = shown;
     const { rituals } = config;
-    const local = agentApp(common, { store, drain, rotation, status: () => report.status(), rituals });
+    const local = agentApp(common, {
+      store,
+      drain,
+      rotation,
+      custody,
+      status: () => report.status(),
+      rituals,
+    });
     this.#listeners.push(await listen(local.fetch, { socketPath }));
     if (decryptions === undefined) return;
     const locked = () => report.lockedProblem();

@@ -5,6 +5,7 @@ import { encodeSs58 } from '../bytes/ss58.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 import { Metrics } from '../observe/metrics.ts';
 import { PROTOCOL_VERSION } from '../protocol/labels.ts';
+import { adviceOnCustody, custodyStatus } from './custody-status.ts';
 import type { DrainProgress } from './drain.ts';
 import { adviceOnOlder, type OlderReport, olderReport } from './older-report.ts';
 import type { NodeParts } from './parts.ts';
@@ -136,11 +137,13 @@ export class NodeReport {
   status(): Readonly<Record<string, unknown>> {
     const { ready, report } = this.readiness();
     const tcbWarnings = this.#node.tcbWarnings?.();
+    const custody = custodyStatus(this.#node.open());
     return {
       ...this.info(),
       ready,
       ...report,
       ...(tcbWarnings === undefined ? {} : { tcbWarnings }),
+      ...(custody === undefined ? {} : { custody }),
       explanation: this.#explain(),
     };
   }
@@ -159,7 +162,8 @@ export class NodeReport {
     const platform =
       refusal === undefined ? [] : [`Do not restart this machine: its servers would refuse it. ${refusal}.`];
     const more = advice === undefined ? [] : [advice];
-    return [...draining, ...older, ...platform, ...more, explain(this.#state)].join(' ');
+    const custody = adviceOnCustody(custodyStatus(this.#node.open()));
+    return [...draining, ...older, ...platform, ...more, explain(this.#state), ...custody].join(' ');
   }
 
   /** NODE_LOCKED, with the state as the reason. */

@@ -73,6 +73,7 @@ export function buildServing(
       record(formerClients.forgotten(account));
     },
   });
+  if (!store.isReleased) record(store.whenReleased.then(() => formerClients.recordServed()));
   return { keyServer, formerClients, drain };
 }
 

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { tryFromHex } from '../bytes/hex.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 import { parsePolicy, type TdPolicy } from '../tdx/policy.ts';
+import { custodySchema } from './custody-set.ts';
 import { authoritySchema } from './fleet-authority.ts';
 import { DAY_MS, hexBytes, hexSet, MINUTE_MS, milliseconds, SECOND_MS } from './section-values.ts';
 import { tdPolicyToJson } from './tcb-policy.ts';
@@ -70,6 +71,8 @@ export const trustSectionSchema = z
     acceptedTrustHashes: hexSet(48, 64).default([]),
     /** Absent: no fleet manifest is accepted, and the section has the hash that it had before there were any. */
     authority: authoritySchema.optional(),
+    /** Who can open every store together after a total blackout; absent: no custody, and the hash is as without the key. */
+    custody: custodySchema.optional(),
     // Without this section any platform recovers, as in all releases before it, and the hash stays what it was.
     platforms: platformsSchema.optional(),
   })

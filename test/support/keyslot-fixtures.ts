@@ -2,8 +2,14 @@ import { AccountId, InstanceId, KeyId, SlotId } from '../../src/bytes/fixed-byte
 import { toHex } from '../../src/bytes/hex.ts';
 import { SecretBytes } from '../../src/bytes/secret-bytes.ts';
 import { type RandomSource, systemRandom } from '../../src/crypto/random.ts';
+import type { CustodyPolicy } from '../../src/keyslots/custody-parts.ts';
 import { buildGeneration, type EnrolledServer, firstFile } from '../../src/keyslots/generations.ts';
-import type { Generation, KeyslotFile, StoreIdentity } from '../../src/keyslots/keyslot-file.ts';
+import type {
+  Generation,
+  GenerationCustody,
+  KeyslotFile,
+  StoreIdentity,
+} from '../../src/keyslots/keyslot-file.ts';
 import type { SlotAnswer } from '../../src/keyslots/recovery-attempt.ts';
 import type { Quorum } from '../../src/keyslots/threshold.ts';
 
@@ -40,6 +46,8 @@ export async function enrol(
     readonly generation?: number;
     readonly servers?: readonly EnrolledServer[];
     readonly random?: RandomSource;
+    readonly custody?: CustodyPolicy;
+    readonly formerCustody?: GenerationCustody | undefined;
   } = {},
 ): Promise<Enrolment> {
   const random = options.random ?? systemRandom;
@@ -54,6 +62,8 @@ export async function enrol(
     generation: options.generation ?? 1,
     quorum,
     enrolled: servers,
+    custody: options.custody,
+    formerCustody: options.formerCustody,
   };
   return { storeKey, servers, generation: await buildGeneration(input, random) };
 }

@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import type { CustodyDesk } from '../../src/boot/life/custody-desk.ts';
 import type { Guardian } from '../../src/boot/life/guardian.ts';
 import type { NodeState } from '../../src/boot/node/node-state.ts';
 import type { OpenNode } from '../../src/boot/node/open-node.ts';
@@ -117,6 +118,18 @@ export class SimulatedNode {
     return this.#process?.guardian.node;
   }
 
+  /** Where custodians open the store of this machine while it is locked. */
+  get custody(): CustodyDesk {
+    if (this.#process === undefined) throw new Error(`${this.name} does not run`);
+    return this.#process.guardian.custody;
+  }
+
+  /** Changes the store key, as `latchkey rotate` does. */
+  rotateStoreKey(): Promise<number> {
+    if (this.#process === undefined) throw new Error(`${this.name} does not run`);
+    return this.#process.guardian.rotateStoreKey();
+  }
+
   /** Starts a slot check now. */
   nudge(): void {
     this.#process?.guardian.nudge();
@@ -166,7 +179,8 @@ export class SimulatedNode {
     this.drains = 0;
     this.#world.onStart(this);
     const { chain } = this;
-    const { clock: time, config, verifier, collateral, wire, pki } = this.#world;
+    const { clock: time, config, verifier, collateral, wire, pki, changedCustody } = this.#world;
+    const { ppid } = pki.platform(this.platform).facts;
     const clock = new FlooredClock({
       nowMs: () => time.nowMs() + this.clockSkewMs,
       monotonicMs: () => time.nowMs(),
@@ -217,7 +231,7 @@ export class SimulatedNode {
       {
         machine: {
           measurement: measurementId(this.#world.body),
-          ppid: pki.platform(this.platform).facts.ppid,
+          ppid,
           description: {},
         },
         watch,
@@ -226,6 +240,7 @@ export class SimulatedNode {
       {
         mayStayUnbacked: true,
         acceptRolledBackStore: false,
+        ...(changedCustody === undefined ? {} : { custody: { ...changedCustody, platform: ppid } }),
         onState: (state) => {
           if (self === undefined || self === this.#process) this.state = state;
         },

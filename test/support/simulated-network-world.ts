@@ -6,6 +6,7 @@ import { toHex } from '../../src/bytes/hex.ts';
 import type { CollateralSource } from '../../src/collateral/collateral-source.ts';
 import { type Config, configSchema } from '../../src/config/schema.ts';
 import { insecureTrustRoot, QuoteVerifier } from '../../src/tdx/verify-quote.ts';
+import type { CustodySet } from '../../src/trust/custody-set.ts';
 import { noPlatformLists } from '../../src/trust/platform-lists.ts';
 import { trustHash } from '../../src/trust/trust-hash.ts';
 import { parseTrustSection, type TrustSection } from '../../src/trust/trust-section.ts';
@@ -93,6 +94,8 @@ export class SimulatedWorld {
   readonly config: Config;
   /** What every genuine machine measures. */
   readonly body: typeof ownBody;
+  /** The custodians of processes that start from now on, as if the trust section had changed on all machines at once. */
+  changedCustody: { readonly set: CustodySet | undefined } | undefined;
   /** Quotes (base64) that a genuine machine under the trust section made, and which machine. */
   readonly genuineQuotes = new Map<string, string>();
   readonly #births = new Map<string, Birth>();

@@ -2,6 +2,7 @@ import { equalBytes } from '../../bytes/concat.ts';
 import { encodeSs58 } from '../../bytes/ss58.ts';
 import type { ChainSnapshot } from '../../chain/chain-view.ts';
 import { eligibleServers } from '../../keyslots/choose-servers.ts';
+import type { CustodyPolicy } from '../../keyslots/custody-parts.ts';
 import { buildGeneration, nextGeneration } from '../../keyslots/generations.ts';
 import { type Quorum, thresholdFor } from '../../keyslots/threshold.ts';
 import type { Log } from '../../observe/log.ts';
@@ -18,6 +19,7 @@ export interface GenerationMakerParts {
   readonly tools: EnrolmentTools;
   readonly log: Log;
   readonly options: { readonly bootstrap: boolean; readonly minimumThreshold: number };
+  readonly custody?: CustodyPolicy | undefined;
   readonly pace: AttemptPace;
   readonly erasure: KeyErasure;
   readonly suspected: SuspectedServers;
@@ -88,7 +90,7 @@ export class GenerationMaker {
 
   /** Puts a generation of these servers in front of the keyslot file. @throws what the disk throws. */
   async putInFront({ servers }: Enrolment, quorum: Quorum, check: Pick<SlotCheck, 'checked'>): Promise<void> {
-    const { tools, log, suspected } = this.#parts;
+    const { tools, log, suspected, custody } = this.#parts;
     const { identity, book, storeId, storeKey, hold, older, store } = this.#node;
     const { account } = identity;
     // The host may have put back an older keyslot file; a number is never used twice.
@@ -103,6 +105,8 @@ export class GenerationMaker {
         generation: number,
         quorum,
         enrolled: servers,
+        custody,
+        formerCustody: book.newest?.custody,
       },
       tools.random,
     );

@@ -2,6 +2,7 @@ import type { PlatformHash, SlotId } from '../../bytes/fixed-bytes.ts';
 import { toHex } from '../../bytes/hex.ts';
 import { encodeSs58 } from '../../bytes/ss58.ts';
 import type { ChainSnapshot, ChainView } from '../../chain/chain-view.ts';
+import { type CustodyPolicy, isSplitAmong } from '../../keyslots/custody-parts.ts';
 import type { Quorum } from '../../keyslots/threshold.ts';
 import type { Incarnation } from '../../lineage/incarnation.ts';
 import type { Log } from '../../observe/log.ts';
@@ -58,6 +59,8 @@ export interface HealerParts {
   readonly chain: ChainView;
   readonly log: Log;
   readonly options: HealingOptions;
+  /** The custodians that get parts of the store key too. */
+  readonly custody?: CustodyPolicy | undefined;
   /** The operator allowed it for this start: open the store although it is older than what the servers remember. */
   readonly acceptRolledBackStore?: boolean;
   /** The platform of this machine, to notice slots that are bound to another one. */
@@ -90,7 +93,7 @@ export class Healer {
   #notBegun: string | undefined;
 
   constructor(parts: HealerParts, node: OpenNode) {
-    const { tools, log, options } = parts;
+    const { tools, log, options, custody } = parts;
     this.#parts = parts;
     this.#node = node;
     this.#missingKeys = new MissingKeyFetcher(tools, node, new AttemptPace(tools, options));
@@ -100,7 +103,8 @@ export class Healer {
     );
     this.#pace = new AttemptPace(tools, options);
     const pace = this.#pace;
-    const making = { tools, log, options, pace, erasure: this.#erasure, suspected: this.#suspected };
+    const suspected = this.#suspected;
+    const making = { tools, log, options, custody, pace, erasure: this.#erasure, suspected };
     this.#maker = new GenerationMaker(making, node);
     this.#holder = new Holder({ tools, log, options, maker: this.#maker, pace }, node);
     this.#drains = new DrainNotices(options.patienceMs);
@@ -267,6 +271,7 @@ export class Healer {
     const newest = this.#node.book.newest;
     if (newest === undefined) return true;
     if (newest.t !== quorum.t || newest.n !== quorum.n || newest.slots.length < newest.n) return true;
+    if (!isSplitAmong(newest.custody, this.#parts.custody?.set)) return true;
     const nowMs = this.#parts.tools.clock.nowMs();
     const checked = newestOf(this.#node, check);
     // A liar may cost generations, but a wait must never leave a store without a slot to spare: rolling restarts of
@@ -369,6 +374,11 @@ export class Healer {
     const because = this.#shortBecause === undefined ? {} : { reason: this.#shortBecause };
     const name = this.#isBacked ? 'backed' : 'degraded';
     return { name, live: this.#live, t, n, generation, slots, ...because };
+  }
+
+  /** Ends all writing of an instance that serves already: servers remember a newer store than the one on this disk. */
+  refuseDisk(reason: string): NodeState {
+    return this.#stopWriting('older-disk', reason);
   }
 
   #fence(): NodeState {

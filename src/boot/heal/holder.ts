@@ -25,6 +25,7 @@ export interface HolderParts {
   readonly log: Log;
   readonly options: {
     readonly minimumThreshold: number;
+    readonly patienceMs: number;
     readonly retryMinMs: number;
     readonly retryMaxMs: number;
   };
@@ -44,19 +45,22 @@ export class Holder {
   readonly #looks: AttemptPace;
   /** Why servers did not help in the last attempt. */
   readonly failures = new HoldFailures();
+  readonly #begunAtMs: number;
 
   constructor(parts: HolderParts, node: OpenNode) {
     this.#looks = new AttemptPace(parts.tools, parts.options);
     this.#parts = parts;
     this.#node = node;
+    this.#begunAtMs = parts.tools.clock.nowMs();
   }
 
   /** Takes hold by the slots of the keyslot file with known keys; whether the boot holds now. */
   async bySlots(snapshot: ChainSnapshot, signal: AbortSignal): Promise<boolean> {
-    const { hold, rollback, book } = this.#node;
+    const { hold, rollback, book, byCustodians } = this.#node;
     const { client } = this.#parts.tools;
-    if (rollback?.acceptsOlder && !this.#hasAskedAll) {
-      // Else the one server that has the newest head would refuse the store again and again.
+    if ((rollback?.acceptsOlder || byCustodians) && !this.#hasAskedAll) {
+      // With a key from custodians no server has shown the newest head yet. With an accepted older store, the one server
+      // that has the newest head would else refuse the store again and again.
       await sweepLineage(this.#parts.tools, this.#node, snapshot, signal);
       this.#hasAskedAll = true;
     }
@@ -148,11 +152,11 @@ export class Holder {
 
   /**
    * Whether the store may be closed although this process has its key: t slots of one generation are proved to live, or
-   * the key is no longer in force.
+   * the key is no longer in force, or custodians gave it and can give it again.
    */
   async mayClose(snapshot: ChainSnapshot, signal: AbortSignal): Promise<boolean> {
-    const { book, hold, identity } = this.#node;
-    if (hold.newest.number === LAST_NUMBER) return true;
+    const { book, hold, identity, byCustodians } = this.#node;
+    if (byCustodians || hold.newest.number === LAST_NUMBER) return true;
     const live = new Set<string>();
     const look = async ({ server, slotId }: Slot): Promise<void> => {
       const record = snapshot.servers.find(({ account }) => equalBytes(account, server));
@@ -190,6 +194,12 @@ export class Holder {
     });
   }
 
+  /** Custodians were asked because the servers are gone: silence beyond patience is enough then. */
+  get #mayPassOverSilent(): boolean {
+    const { tools, options } = this.#parts;
+    return this.#node.byCustodians && tools.clock.nowMs() - this.#begunAtMs >= options.patienceMs;
+  }
+
   /** Slots that are proved to be lost: by another process of their server, an answer under the lineage key, or the chain. */
   async #lostSlots(snapshot: ChainSnapshot, signal: AbortSignal): Promise<ReadonlySet<string>> {
     const { book, hold, identity } = this.#node;
@@ -202,10 +212,11 @@ export class Holder {
       const isGone =
         record === undefined ||
         (lineage === undefined
-          ? await vetter.instanceOf(record, snapshot, signal).then(
+          ? this.#mayPassOverSilent ||
+            (await vetter.instanceOf(record, snapshot, signal).then(
               (present) => !equalBytes(present, instanceId),
               () => false,
-            )
+            ))
           : !lineage.slots.some((one) => equalBytes(one, slotId)));
       if (isGone) lost.add(toHex(slotId));
     };

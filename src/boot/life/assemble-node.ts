@@ -61,6 +61,8 @@ export type NodeParts = Pick<OpenNode, 'storeKey' | 'identity' | 'hold' | 'rollb
   readonly fenced?: FencedStore;
   /** The lease of this process, where there is no fence yet. */
   readonly lease?: WriteLease | undefined;
+  /** Whether custodians gave the store key; by default key servers did. */
+  readonly byCustodians?: boolean;
 };
 
 /**
@@ -117,6 +119,7 @@ export async function assembleNode(
     storeKey,
     book,
     hold,
+    byCustodians: parts.byCustodians ?? false,
     ...(rollback === undefined ? {} : { rollback }),
     older,
     close,

@@ -1,5 +1,6 @@
 import type { AccountId } from '../../bytes/fixed-bytes.ts';
 import type { FileSystem } from '../../disk/file-system.ts';
+import type { KeyslotFile } from '../../keyslots/keyslot-file.ts';
 import type { Head } from '../../lineage/head.ts';
 import type { StoreObserver } from '../../store/api/health.ts';
 import type { FlooredClock } from '../../time/clock.ts';
@@ -7,6 +8,7 @@ import type { Healer, HealerParts } from '../heal/healer.ts';
 import type { LockedCause } from '../node/locked-cause.ts';
 import type { NodeFolder } from '../node/node-folder.ts';
 import type { NodeState } from '../node/node-state.ts';
+import type { RecoveredKey } from '../obtain/recovery.ts';
 
 /** The parts that a guardian uses. */
 export interface GuardianParts extends HealerParts {
@@ -34,10 +36,17 @@ export interface GuardianParts extends HealerParts {
   readonly causeOf?: (error: unknown) => LockedCause | undefined;
 }
 
+/** Where a store key that custodians gave waits for the next attempt to open the store. */
+export interface CustodyKey {
+  /** The key for this keyslot file, if there is one; every call makes copies, which the caller wipes. */
+  take(file: KeyslotFile): RecoveredKey | undefined;
+}
+
 /** The parts of the guardian that the stages of a boot (creation, recovery) use. */
 export interface BootStage {
   readonly parts: GuardianParts;
   readonly folder: NodeFolder;
+  readonly custody: CustodyKey;
   /** Aborted when the guardian is closed. */
   readonly stopped: AbortSignal;
   /** The newest head that refused a store of this process after it was opened. */

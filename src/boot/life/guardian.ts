@@ -9,6 +9,7 @@ import { type NodeState, summarize } from '../node/node-state.ts';
 import type { OpenNode } from '../node/open-node.ts';
 import type { BootStage, GuardianParts } from './boot-stage.ts';
 import { createNode } from './create-node.ts';
+import { CustodyDesk } from './custody-desk.ts';
 import { reopenNode } from './reopen-node.ts';
 import { type NodeBackup, type RestoredNode, restoreNode } from './restore-node.ts';
 import { RotationFailed, rotateNode } from './rotate-store-key.ts';
@@ -24,6 +25,8 @@ export class Guardian {
   readonly #parts: GuardianParts;
   readonly #stage: BootStage;
   readonly #stop = new AbortController();
+  /** Opens a locked store with the parts of custodians. */
+  readonly custody: CustodyDesk;
   #wake = new AbortController();
   #state: NodeState = { name: 'starting', reason: 'not begun' };
   #node: OpenNode | undefined;
@@ -39,9 +42,18 @@ export class Guardian {
     // Every request under way listens to it.
     setMaxListeners(0, this.#stop.signal);
     this.#parts = parts;
+    const folder = new NodeFolder(parts.fileSystem, parts.dataFolder);
+    this.custody = new CustodyDesk({
+      parts,
+      folder,
+      stopped: this.#stop.signal,
+      state: () => this.#state,
+      onKey: () => this.look(),
+    });
     this.#stage = {
       parts,
-      folder: new NodeFolder(parts.fileSystem, parts.dataFolder),
+      folder,
+      custody: this.custody,
       stopped: this.#stop.signal,
       refusedBy: () => this.#refusedBy,
       report: (state) => this.#set(state),
@@ -111,20 +123,26 @@ export class Guardian {
     const healer = new Healer(this.#parts, node);
     this.#healer = healer;
     const { retryMinMs, retryMaxMs } = this.#parts.options;
+    let isKept = false;
     try {
       let waitMs = retryMinMs;
       for (let attempt = 1; !this.#stop.signal.aborted; attempt++) {
         this.#nudged = false;
-        const isOver = await this.#holdOnce(healer);
-        if (node.store.isReleased) return node;
-        if (isOver || attempt >= attempts) return undefined;
+        const attempted = await this.#holdOnce(healer);
+        // After a total blackout every node waits for the others to serve, so it serves before it holds.
+        isKept = node.store.isReleased || (node.byCustodians && attempted === 'made');
+        if (isKept) {
+          this.custody.wipe();
+          return node;
+        }
+        if (attempted === 'over' || attempt >= attempts) return undefined;
         const leaseMs = healer.leaseWaitMs;
         await this.#restUntilNudged((leaseMs > 0 ? Math.min(leaseMs, retryMaxMs) : waitMs) - retryMinMs);
         waitMs = Math.min(waitMs * 2, retryMaxMs);
       }
       return undefined;
     } finally {
-      if (!node.store.isReleased) {
+      if (!isKept) {
         this.#healer = undefined;
         this.#refusedBy = node.rollback?.refusedBy ?? this.#refusedBy;
         await node.close();
@@ -133,24 +151,26 @@ export class Guardian {
   }
 
   /**
-   * One attempt to take hold. Whether this instance has to end: a newer one has shown itself, and the store can be opened
-   * again.
+   * One attempt to take hold.
+   * @returns `over` when this instance has to end, because a newer one has shown itself, and the store can be opened again;
+   *   `failed` when the attempt did not come to its end.
    * @throws what shows that this instance must not go on, once its store can be opened again.
    */
-  async #holdOnce(healer: Healer): Promise<boolean> {
+  async #holdOnce(healer: Healer): Promise<'made' | 'failed' | 'over'> {
     const { signal } = this.#stop;
     try {
       const state = await healer.tick(signal);
       this.#set(state);
-      return state.name === 'fenced' && (await healer.mayClose(signal));
+      if (state.name !== 'fenced') return 'made';
+      return (await healer.mayClose(signal)) ? 'over' : 'failed';
     } catch (error) {
       if (mustClose(error) && (await healer.mayClose(signal))) throw error;
-      if (signal.aborted) return true;
+      if (signal.aborted) return 'over';
       this.#parts.log('error', 'healing.failed', { error: messageOf(error) });
       const cause = this.#causeOf(error);
       const slots = 'slots' in this.#state ? this.#state.slots : [];
       this.#set({ name: 'unclaimed', reason: messageOf(error), cause, slots });
-      return false;
+      return 'failed';
     }
   }
 
@@ -247,6 +267,7 @@ export class Guardian {
     await this.#healing;
     await this.#turn;
     await this.#node?.close();
+    this.custody.wipe();
     this.#set({ name: 'stopped' });
   }
 
@@ -256,6 +277,7 @@ export class Guardian {
     } catch (error) {
       if (this.#stop.signal.aborted) return this.#state;
       this.#parts.log('error', 'healing.failed', { error: messageOf(error) });
+      if (isOlderDisk(error)) this.#set(healer.refuseDisk(messageOf(error)));
       // A store that could not be checked does not count as backed.
       if (this.#state.name === 'backed') this.#set({ ...this.#state, name: 'degraded' });
     }
@@ -325,6 +347,10 @@ const closing: ReadonlySet<ErrorCode> = new Set([
   'LINEAGE_CLOSED',
   'STORE_WRITE_FAILED',
 ]);
+
+/** A node that serves before it holds learns late that its disk is an old one. */
+const isOlderDisk = (error: unknown): boolean =>
+  error instanceof LatchkeyError && (error.code === 'STORE_ROLLED_BACK' || error.code === 'LINEAGE_CLOSED');
 
 const mustClose = (error: unknown): boolean => error instanceof LatchkeyError && closing.has(error.code);
 

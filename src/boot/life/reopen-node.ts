@@ -27,7 +27,7 @@ export async function reopenNode(stage: BootStage): Promise<OpenNode | undefined
   const { parts, folder } = stage;
   const file = await new KeyslotDisk(parts.fileSystem, NodeFolder.keyslotsPath(folder.path)).read();
   for (let rest = file; ; ) {
-    const recovered = await recoverKey(stage, rest);
+    const recovered = keyOfCustodians(stage, rest) ?? (await recoverKey(stage, rest));
     if (recovered === undefined) return undefined;
     let store: SealedStore | undefined;
     try {
@@ -43,6 +43,11 @@ export async function reopenNode(stage: BootStage): Promise<OpenNode | undefined
       rest = other;
     }
   }
+}
+
+function keyOfCustodians({ parts, custody }: BootStage, file: KeyslotFile): RecoveredKey | undefined {
+  requireAccount(parts, file.account, file.account);
+  return custody.take(file);
 }
 
 /** The key of a generation opens its slots, but not the store: the host wrote it, or a rotation was cut off. */
@@ -120,7 +125,9 @@ async function takeOver(
     for (const state of states) hold.observe(state);
     const proven = provenPart(file, storeKey);
     const lease = leaseOf(parts, false);
-    const node = await assembleNode({ store, storeKey, identity, hold, rollback, lease }, (leave) =>
+    const { byCustodians = false } = recovered;
+    const parted = { store, storeKey, identity, hold, rollback, lease, byCustodians };
+    const node = await assembleNode(parted, (leave) =>
       bookOf(parts, folder.path, { storeKey, leave }, proven),
     );
     for (const [slotId, key] of recovered.serverKeys) {

@@ -192,6 +192,7 @@ async function changeKey(stage: BootStage, node: OpenNode, change: KeyChange): P
       generation: Math.max(nextGeneration(node.book.file), ...numbers),
       quorum,
       enrolled: enrolment.servers,
+      custody: parts.custody,
     },
     random,
   );

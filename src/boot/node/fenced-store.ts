@@ -13,6 +13,9 @@ import type { WriteLease } from './write-lease.ts';
 export class FencedStore implements Store {
   readonly #store: Store;
   #isHeld: boolean;
+  #release: () => void = () => undefined;
+  /** Resolves when this instance holds the account; never, if it does not come to that. */
+  readonly whenReleased: Promise<void>;
   #fencedBy: string | undefined;
 
   /** The lease under which it takes writes, where the trust section asks for one. */
@@ -23,6 +26,10 @@ export class FencedStore implements Store {
     this.#store = store;
     this.#isHeld = isHeld;
     this.lease = lease;
+    this.whenReleased = new Promise((resolve) => {
+      this.#release = resolve;
+    });
+    if (isHeld) this.#release();
   }
 
   /** Whether it takes writes, unless it is fenced. */
@@ -33,6 +40,7 @@ export class FencedStore implements Store {
   /** Takes writes from now on: this instance holds the account. */
   release(): void {
     this.#isHeld = true;
+    this.#release();
   }
 
   /** Refuses every write from now on. */

@@ -16,8 +16,11 @@ export interface SlotReport {
   readonly isBoundElsewhere?: boolean;
 }
 
-/** Why a node no longer writes: another instance took over, or a change of the store key ended without a known outcome. */
-export type FencedCause = 'newer-instance' | 'key-unknown';
+/**
+ * Why a node no longer writes: another instance took over, a change of the store key ended without a known outcome, or a
+ * store that custodians opened turned out to be older than what servers remember.
+ */
+export type FencedCause = 'newer-instance' | 'key-unknown' | 'older-disk';
 
 /**
  * Where a node is between power-on and a store that its peers can open again.
@@ -154,6 +157,8 @@ const fencedAdvice: Readonly<Record<FencedCause, string>> = {
     'Another instance of this node has claimed its account later than this one. Stop whichever should not run; if it was not you, someone copied the disk to another genuine machine.',
   'key-unknown':
     'The disk failed while the store key changed, so the former key or the new key may be in force. Check the disk, then restart the machine soon: the next start tries both keys. Until then the node writes nothing and replaces no slot, so do not restart its key servers.',
+  'older-disk':
+    'Custodians opened a store that is older than what a key server remembers. Stop the node and put the newest disk back. Only after a restore of your own: start once with --accept-rolled-back-store, and ask the custodians again.',
 };
 
 const drainingServers = ({ slots }: { readonly slots: readonly SlotReport[] }): number =>

@@ -20,6 +20,8 @@ export interface OpenNode {
   readonly book: SlotBook;
   /** Which boot this is, and whether it holds the account. */
   readonly hold: AccountHold;
+  /** Whether custodians gave the store key: then it serves others before it holds. */
+  readonly byCustodians: boolean;
   /** Compares heads that servers show until this boot holds; a node that was just made has none. */
   readonly rollback?: RollbackCheck;
   /** Generations, and lineages, that were left behind, as long as servers have not erased their keys. */

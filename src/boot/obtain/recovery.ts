@@ -55,6 +55,8 @@ export interface RecoveredKey {
    */
   readonly timeMs: number | undefined;
   readonly slots: readonly SlotReport[];
+  /** Whether custodians gave it, and not key servers. */
+  readonly byCustodians?: true;
 }
 
 /** The result of a recovery. */

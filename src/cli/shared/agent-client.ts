@@ -20,11 +20,14 @@ export function askAgent(
     /** How long nothing may come before the answer is given up, in milliseconds. */
     readonly quietMs: number;
     readonly method?: 'GET' | 'PUT' | 'DELETE';
+    /** Sent as JSON. */
+    readonly body?: object;
   },
 ): Promise<IncomingMessage> {
-  const { quietMs, method = 'GET' } = options;
+  const { quietMs, method = 'GET', body } = options;
+  const headers = body === undefined ? {} : { 'content-type': 'application/json' };
   return new Promise((resolve, reject) => {
-    const asking = request({ socketPath, path, method, timeout: quietMs }, resolve);
+    const asking = request({ socketPath, path, method, headers, timeout: quietMs }, resolve);
     asking.on('error', (cause) => {
       reject(
         new ProblemError('NODE_UNREACHABLE', `no node answers on ${socketPath}: ${cause.message}`, {
@@ -34,7 +37,7 @@ export function askAgent(
       );
     });
     asking.on('timeout', () => asking.destroy(new Error(`nothing came for ${quietMs / 1000} s`)));
-    asking.end();
+    asking.end(body === undefined ? undefined : JSON.stringify(body));
   });
 }
 

@@ -7,6 +7,7 @@ import { LatchkeyError } from '../../errors/latchkey-error.ts';
 import type { NodeParts } from '../../node/parts.ts';
 import { examineOwnMachine, type SelfCheckParts } from '../../node/self-check.ts';
 import { withDeadline } from '../../time/deadline.ts';
+import { custodySetOf } from '../../trust/custody-set.ts';
 import { platformHash } from '../../trust/platform-lists.ts';
 import { platformPolicyOf } from '../../trust/trust-section.ts';
 import { agentSocketOf } from './agent-client.ts';
@@ -20,6 +21,7 @@ export interface Finding {
     | 'permissions'
     | 'socket'
     | 'trust-hash'
+    | 'custody'
     | 'platform'
     | 'environment';
   readonly level: 'good' | 'warning' | 'wrong';
@@ -46,6 +48,7 @@ export async function findingsOf(
     ...(await configurationFindings(config, chain.servers)),
     ...(await permissionFindings(config)),
     socketFinding(config),
+    custodyFinding(config),
     ...(await machineFindings(config, parts)),
     ...environmentFindings(unmeasured),
   ];
@@ -137,6 +140,20 @@ async function machineFindings({ trust }: Config, parts: SelfCheckParts): Promis
       },
     ];
   }
+}
+
+function custodyFinding({ trust }: Config): Finding {
+  const set = custodySetOf(trust);
+  if (set !== undefined) {
+    const names = set.custodians.map(({ name }) => name).join(', ');
+    return { check: 'custody', level: 'good', text: `${set.threshold} of ${names} open the store together` };
+  }
+  return {
+    check: 'custody',
+    level: 'warning',
+    text: 'a total blackout loses this store: no custody',
+    advice: 'name custodians in trust.custody; docs/custody.md says how',
+  };
 }
 
 /** Whether the fleet endorses or revokes it is known to a running node: `latchkey status` says so. */

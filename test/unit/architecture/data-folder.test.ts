@@ -14,6 +14,7 @@ const elsewhere: Readonly<Record<string, string>> = {
   'cli/commands/backup.ts': 'the backup file that the operator names',
   'cli/commands/collateral.ts': 'the collateral file that the operator names',
   'cli/commands/decryptions.ts': 'the configuration of the decryption service',
+  'cli/custody/answer.ts': 'the journal of a custodian',
   'cli/luks/volume.ts': 'a LUKS header in a folder in memory',
   'cli/quote/inputs.ts': 'quotes that the operator names',
   'cli/rituals/config-file.ts': 'the configuration of the rituals',

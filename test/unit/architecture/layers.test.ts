@@ -22,6 +22,7 @@ const layers = [
   ['keyserver', 'store', 'channel'],
   ['keyslots', 'rituals', 'decryptions', 'epochs', 'ring'],
   ['secrets'],
+  ['custody'],
   ['boot'],
   ['config'],
   ['http'],

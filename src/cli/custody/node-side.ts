@@ -1,0 +1,65 @@
+import type { IncomingMessage } from 'node:http';
+import { utf8 } from '../../bytes/concat.ts';
+import { ProblemError } from '../../errors/latchkey-error.ts';
+import { agentProblem, agentSocketOf, askAgent, readAgentJson } from '../shared/agent-client.ts';
+import { type ConfigOptions, readConfig } from '../shared/config-options.ts';
+import { exitCodes } from '../shared/failure.ts';
+import { writeNewFile } from '../shared/file-io.ts';
+import { print, processIo } from '../store/io.ts';
+import { readUserFile } from '../store/session.ts';
+
+/** The node asks its key servers once more before it opens, and a quote takes up to a second. */
+const QUIET_MS = 60_000;
+/** Longest text of an answer that is read. */
+const MAX_ANSWER_BYTES = 64 * 1024;
+
+async function ask(
+  { config: path }: ConfigOptions,
+  route: string,
+  body: object,
+): Promise<Record<string, unknown>> {
+  const config = await readConfig(path);
+  const answer: IncomingMessage = await askAgent(agentSocketOf(config), route, {
+    quietMs: QUIET_MS,
+    method: 'PUT',
+    body,
+  });
+  if (answer.statusCode !== 200) throw await agentProblem(answer);
+  return await readAgentJson(answer);
+}
+
+/** `latchkey custody request`: asks the locked node for a request. */
+export async function requestOfNode(
+  options: ConfigOptions & { readonly out?: string; readonly generation?: number },
+): Promise<void> {
+  const { generation } = options;
+  const body = generation === undefined ? {} : { generation };
+  const { request } = await ask(options, '/custody/request', body);
+  if (typeof request !== 'string') throw new ProblemError('INTERNAL', 'the node gave no request');
+  if (options.out === undefined) await print(processIo().stdout, request);
+  else await writeNewFile(options.out, 'out', (write) => write(utf8(request)));
+}
+
+/** `latchkey custody open`: gives answers to the node; exit 0 when it has the store key, 2 while parts are missing. */
+export async function openByAnswers(
+  files: readonly string[],
+  options: ConfigOptions & { readonly force?: true },
+): Promise<void> {
+  const answers = await Promise.all(
+    files.map(async (file) =>
+      Buffer.from(await readUserFile(file, 'answers', MAX_ANSWER_BYTES)).toString('utf8'),
+    ),
+  );
+  const progress = await ask(options, '/custody/answers', { answers, force: options.force === true });
+  const { answered, threshold, refused, opens } = progress;
+  for (const one of Array.isArray(refused) ? refused : []) {
+    process.stderr.write(`refused: ${String(one.code)}: ${String(one.detail)}\n`);
+  }
+  const names = Array.isArray(answered) ? answered.join(', ') : '';
+  process.stdout.write(
+    opens === true
+      ? `the parts of ${names} give the store key; \`latchkey status --explain\` says how the node goes on\n`
+      : `the node has the parts of ${names === '' ? 'nobody' : names}; ${String(threshold)} custodians are needed\n`,
+  );
+  if (opens !== true) process.exitCode = exitCodes.failed;
+}

@@ -1,0 +1,67 @@
+import { describe, expect, it } from 'vitest';
+import { toHex } from '../../../src/bytes/hex.ts';
+import { custodySetDigest, custodySetOf } from '../../../src/trust/custody-set.ts';
+import { canonicalTrustSection, trustHash } from '../../../src/trust/trust-hash.ts';
+import { parseTrustSection } from '../../../src/trust/trust-section.ts';
+import { custodians, custodyOf } from '../../support/custodians.ts';
+import { codeOf } from '../../support/thrown.ts';
+
+const minimal = { chain: { genesisHash: `0x${'ab'.repeat(32)}` } };
+const sectionWith = (custody: unknown) => parseTrustSection({ ...minimal, custody });
+const hashOf = (custody: unknown): string => toHex(trustHash(sectionWith(custody)));
+const whole = custodyOf(2);
+const [first = expect.fail(), second = expect.fail()] = whole.custodians;
+
+describe('trust.custody', () => {
+  it('changes the trust hash only when it is there', () => {
+    expect(canonicalTrustSection(parseTrustSection(minimal))).not.toContain('custody');
+    expect(hashOf(undefined)).toBe(toHex(trustHash(parseTrustSection(minimal))));
+    expect(hashOf(whole)).not.toBe(hashOf(undefined));
+    expect(hashOf({ ...whole, threshold: 3 })).not.toBe(hashOf(whole));
+  });
+
+  it('means a set: neither the order of custodians nor the case of hex changes the hash', () => {
+    const upper = { ...first, key: `0x${first.key.slice(2).toUpperCase()}` };
+    const others = whole.custodians.slice(1).toReversed();
+    expect(hashOf({ ...whole, custodians: [...others, upper] })).toBe(hashOf(whole));
+  });
+
+  it('gives the same again when its result is read', () => {
+    const section = sectionWith(whole);
+    expect(parseTrustSection(section)).toEqual(section);
+  });
+
+  it.each([
+    ['a threshold of 1', { ...whole, threshold: 1 }],
+    ['a threshold above the number of custodians', { ...whole, threshold: 4 }],
+    ['one custodian', { ...whole, custodians: [first] }],
+    ['more than 16', { ...whole, custodians: Array.from({ length: 17 }, () => first) }],
+    ['a name twice', { ...whole, custodians: [first, { ...second, name: first.name }] }],
+    ['a key twice', { ...whole, custodians: [first, { ...second, key: first.key }] }],
+    ['a short key', { ...whole, custodians: [first, { ...second, key: '0x00' }] }],
+    ['an empty name', { ...whole, custodians: [first, { ...second, name: '' }] }],
+    ['a name with a space', { ...whole, custodians: [first, { ...second, name: 'b c' }] }],
+    ['an unknown field', { ...whole, extra: 1 }],
+  ])('is refused with %s', (_what, custody) => {
+    expect(codeOf(() => sectionWith(custody))).toBe('TRUST_SECTION_INVALID');
+  });
+
+  it('names the custodians in the order of their names, with their keys as bytes', () => {
+    const set = custodySetOf(sectionWith({ ...whole, custodians: whole.custodians.toReversed() }));
+    expect(set?.custodians.map(({ name }) => name)).toEqual(['alice', 'bob', 'carol']);
+    expect(set?.custodians[0]?.key).toEqual(custodians[0]?.publicKey);
+  });
+
+  it('has a digest that every field changes', () => {
+    const digest = (custody: unknown): string => {
+      const set = custodySetOf(sectionWith(custody));
+      return set === undefined ? 'none' : toHex(custodySetDigest(set));
+    };
+    const renamed = [{ ...first, name: 'zoe' }, ...whole.custodians.slice(1)];
+    const keys = [{ ...first, key: second.key }, { ...second, key: first.key }, whole.custodians[2]];
+    const all = [whole, { ...whole, threshold: 3 }, custodyOf(2, custodians.slice(1))]
+      .concat({ ...whole, custodians: renamed })
+      .map(digest);
+    expect(new Set([...all, digest({ ...whole, custodians: keys })]).size).toBe(5);
+  });
+});
