@@ -15,7 +15,7 @@ export class VerifiedHeader {
   readonly signed: Uint8Array;
   /** Name of the manifest, 32 bytes. */
   readonly hash: Uint8Array;
-  /** The authority whose threshold signed it. */
+  /** The authority; a threshold of its keys signed it. */
   readonly signers: FleetSigners;
   readonly #proof = true;
 

@@ -64,7 +64,7 @@ export class KeyslotDisk {
   async #readOpened(): Promise<Uint8Array> {
     const handle = await this.#files.open(this.#path, 'read');
     try {
-      // One byte above the limit, so that a longer file is refused, independent of `stat`: the host may change it meanwhile.
+      // One byte above the limit, so that a longer file is refused, independent of `stat`: the host may change it now.
       const room = new Uint8Array(MAX_KEYSLOT_FILE_BYTES + 1);
       let length = 0;
       while (length < room.length) {

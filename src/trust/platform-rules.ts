@@ -26,7 +26,7 @@ export class PlatformRules {
   readonly #signer: string;
 
   /**
-   * @param lists what the fleet says now; asked anew for each decision.
+   * @param lists what the fleet says now; asked for each decision.
    * @param serverLists the same for servers that this node asks, where it relied on a permission to open its store.
    */
   constructor(trust: TrustSection, lists: () => PlatformLists, serverLists = lists) {

@@ -147,6 +147,8 @@ export class Healer {
     const made = await this.#makeGeneration(snapshot, quorum, check, signal);
     if (made) check = await this.#check(snapshot, signal);
     if (this.#isOvertaken) return this.#fence();
+    // At once: until the former slots are erased, an older copy of the disk opens by them.
+    if (made) this.#erasure.run(snapshot, this.#shownBy(check), signal);
     return this.#state(check, 'too few key servers gave a key');
   }
 

@@ -89,7 +89,7 @@ export async function rotateNode(stage: BootStage, node: OpenNode): Promise<Open
     enrolled: newest.slots.map(({ server }) => server),
     link: {
       lineage,
-      // Nobody has this lineage if the node dies now: then its slots must age away.
+      // If the node dies now, this lineage is lost: then its slots must age away.
       confirm: false,
       incarnation: hold.incarnation,
       // The log goes on under the former lineage until the key changes.

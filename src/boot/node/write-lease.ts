@@ -1,6 +1,10 @@
 import type { SlotId } from '../../bytes/fixed-bytes.ts';
 import { toHex } from '../../bytes/hex.ts';
+import { Memo } from '../../bytes/memo.ts';
 import type { Clock } from '../../time/clock.ts';
+
+/** Slots of which the last renewal is remembered: those of all generations that are not closed, and more. */
+const MAX_SLOTS = 16_384;
 
 /** A generation that is not closed: with t of its slots another instance could take hold. */
 export interface LeasedGeneration {
@@ -18,7 +22,7 @@ export class WriteLease {
   /** How long it lasts, and how long an instance that takes hold waits for an earlier one, in milliseconds. */
   readonly leaseMs: number;
   readonly #clock: Clock;
-  readonly #shownAtMs = new Map<string, number>();
+  readonly #shownAtMs = new Memo<number>(MAX_SLOTS);
   #generations: (() => readonly LeasedGeneration[]) | undefined;
   /** Slots without a renewal count as renewed then. */
   #baseMs: number;
@@ -47,7 +51,7 @@ export class WriteLease {
   /** The server of a slot showed the mark of this instance, in the answer to a request that was sent then. */
   renewed(slotId: SlotId, sentAtMs: number): void {
     const name = toHex(slotId);
-    this.#shownAtMs.set(name, Math.max(sentAtMs, this.#shownAtMs.get(name) ?? sentAtMs));
+    this.#shownAtMs.set(name, Math.max(sentAtMs, this.#shownAtMs.find(name) ?? sentAtMs));
   }
 
   /** Whether this instance may write now. */
@@ -58,7 +62,7 @@ export class WriteLease {
   /** The time at which the servers of every generation were asked that last showed the mark. */
   #renewedAtMs(): number {
     const times = (this.#generations?.() ?? []).map(({ slotIds, needed }) => {
-      const shown = slotIds.map((slotId) => this.#shownAtMs.get(toHex(slotId)) ?? this.#baseMs);
+      const shown = slotIds.map((slotId) => this.#shownAtMs.find(toHex(slotId)) ?? this.#baseMs);
       return shown.sort((a, b) => b - a)[needed - 1] ?? this.#baseMs;
     });
     return times.length === 0 ? this.nowMs() : Math.min(...times);

@@ -105,7 +105,7 @@ export class Placement {
     yield* this.#nearestIn(id, halves[near === 0 ? 1 : 0]);
   }
 
-  /** The members whose next bit is 0, and those whose next bit is 1. */
+  /** The members with 0 as their next bit, and those with 1. */
   #halves({ from, before, depth }: Subtree): readonly [Subtree, Subtree] {
     let [low, high] = [from, before];
     while (low < high) {
