@@ -8,7 +8,7 @@ const DIGEST_LABEL = utf8('latchkey/v1/custody/custodians');
 /** Most custodians of a fleet. */
 export const MAX_CUSTODIANS = 16;
 
-/** The schema of a custodian's name, also in files that nobody has authenticated yet: tools show it to people. */
+/** The schema of a custodian's name. It holds before any MAC is checked, because tools show the name to people. */
 export const custodianNameSchema = z
   .string()
   .regex(/^[a-z0-9][a-z0-9._-]{0,31}$/, 'must be 1 to 32 of a-z, 0-9, dot, dash, underscore');

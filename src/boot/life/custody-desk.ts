@@ -116,7 +116,7 @@ export class CustodyDesk implements CustodyKey {
     if (answered.length < threshold) return { answered, threshold, refused, opens: false };
     const file = await this.#readFile();
     const states = await this.#requireLost(file, isForced);
-    // It may have opened by itself meanwhile, or ended: then nobody would wipe the key.
+    // The node may be open by itself now, or at its end: then the key would stay in memory.
     this.#requireLocked();
     const storeKey = pending.combine();
     const generation = file.generations.find((one) => one.generation === pending.generation);
