@@ -150,9 +150,13 @@ describe('a request that a custodian judges', () => {
 
   describe('of a platform that is out of date', () => {
     const DAY_MS = 86_400_000;
-    const collateralSince = (sinceMs: number) => {
+    const collateralSince = (sinceMs: number, advisoryIDs: readonly string[] = []) => {
       const parts = pki.collateralParts({ nowMs: START_MS });
-      const content = recoveryOf(parts.tcbInfo.content, sinceMs);
+      const recovery = recoveryOf(parts.tcbInfo.content, sinceMs);
+      const tcbLevels = recovery.tcbLevels.map((level) =>
+        level.tcbStatus === 'OutOfDate' ? { ...level, advisoryIDs } : level,
+      );
+      const content = { ...recovery, tcbLevels };
       return assembleCollateral({ ...parts, tcbInfo: { ...parts.tcbInfo, content } });
     };
 
@@ -165,6 +169,19 @@ describe('a request that a custodian judges', () => {
     it('is refused after it', () => {
       const late = { collateral: collateralSince(START_MS - trust.freshness.tcbGraceMs - DAY_MS) };
       expect(codeOf(() => judge(genuine, late))).toBe('TCB_STATUS_REFUSED');
+    });
+
+    it('is refused under an advisory that the trust section denies', () => {
+      const section = parseTrustSection({
+        chain: { genesisHash, checkpoint },
+        custody: custodyOf(2),
+        tcb: { deniedAdvisoryIds: ['INTEL-SA-00001'] },
+      });
+      const request = requestOf(question(key), { section });
+      const under = (id: string) =>
+        judge(request, { trust: section, collateral: collateralSince(START_MS - DAY_MS, [id]) });
+      expect(under('INTEL-SA-00002').warnings).toHaveLength(1);
+      expect(codeOf(() => under('INTEL-SA-00001'))).toBe('ADVISORY_REFUSED');
     });
 
     it('is refused in debug mode all the same', () => {
@@ -277,6 +294,18 @@ describe('answers at the node that asked', () => {
     const other = new OneTimeKey(systemRandom);
     const answer = answerOf(alice, requestOf(question(other)));
     expect(codeOf(() => pendingOf().offer(answer))).toBe('CUSTODY_REQUEST_UNKNOWN');
+  });
+
+  it('a file with the same share twice is refused, and is no fault of the node', () => {
+    const own = openOwnPart(genuine, alice.seed);
+    const [part = expect.fail(), ...others] = custody.parts;
+    const forged = question(key, {
+      parts: [part, ...others.map((one) => ({ ...one, digest: part.digest }))],
+    });
+    const pending = new PendingRequest(forged, key, file, generation);
+    const judged = judge(requestOf(forged));
+    for (const index of [0, 1]) pending.offer(makeAnswer(judged, { ...own, index }));
+    expect(codeOf(() => pending.combine())).toBe('KEYSLOT_FILE_MALFORMED');
   });
 
   it('parts that give another key than that of the generation are refused', async () => {
