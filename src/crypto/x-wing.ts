@@ -43,6 +43,10 @@ export function xWingPublicKey(seed: Uint8Array): Uint8Array {
   return pairs.publicKey;
 }
 
+/** Whether bytes of any length are a public key that can be encapsulated to. */
+export const isXWingPublicKey = (bytes: Uint8Array): boolean =>
+  bytes.length === X_WING_PUBLIC_KEY_BYTES && xWingEncapsulate(bytes) !== undefined;
+
 /**
  * Encapsulates to a public key.
  * @param random gives 64 bytes; only test vectors give others than random ones.

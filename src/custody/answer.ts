@@ -11,7 +11,7 @@ import { openWithXWing, sealToXWing } from '../hpke/hpke-x-wing.ts';
 import { openPart, PART_BYTES, partDigest, SEALED_PART_BYTES } from '../keyslots/custody-parts.ts';
 import type { CustodyPart } from '../keyslots/keyslot-file.ts';
 import { MAX_CUSTODIANS } from '../trust/custody-set.ts';
-import type { JudgedCustodyRequest } from './judge-request.ts';
+import { JudgedCustodyRequest } from './judge-request.ts';
 import { bindingOf, custodyReportData, type SealedParts } from './request.ts';
 import { decodeBlock, encodeBlock, malformedBlock } from './text-block.ts';
 
@@ -70,8 +70,15 @@ const partWrong = (message: string): EvidenceError =>
 const associatedData = (request: Uint8Array, index: number): Uint8Array =>
   concatBytes(request, Uint8Array.of(index));
 
-/** Seals a custodian's part to the one-time key of a request that was judged; a text block. */
-export function makeAnswer({ request }: JudgedCustodyRequest, own: OwnPart, random?: RandomSource): string {
+/**
+ * Seals a custodian's part to the one-time key of a request that was judged; a text block.
+ * @throws TypeError for anything that `judgeRequest` did not make.
+ */
+export function makeAnswer(judged: JudgedCustodyRequest, own: OwnPart, random?: RandomSource): string {
+  if (!JudgedCustodyRequest.isProof(judged)) {
+    throw new TypeError('an answer is made to a JudgedCustodyRequest, which judgeRequest makes');
+  }
+  const { request } = judged;
   const reportData = custodyReportData(request);
   const { enc, ciphertext } = sealToXWing(
     {

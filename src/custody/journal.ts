@@ -3,10 +3,10 @@ import { toHex, toPrefixedHex } from '../bytes/hex.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import type { JudgedCustodyRequest } from './judge-request.ts';
-import { custodyReportData } from './request.ts';
+import { custodyReportData, MAX_DATE_MS } from './request.ts';
 
 const entrySchema = z.strictObject({
-  answeredAtMs: z.int().nonnegative(),
+  answeredAtMs: z.int().nonnegative().max(MAX_DATE_MS),
   account: z.string().max(64),
   storeId: z.string().max(80),
   generation: z.int().min(1),
@@ -71,23 +71,36 @@ export function journalWarnings(
   if (former.length === 0) {
     return ['this account was never answered before: compare it with the account of the node on the chain'];
   }
-  const date = (timeMs: number) => new Date(timeMs).toISOString().slice(0, 16).replace('T', ' ');
-  return former.flatMap((entry) => {
-    const when = `an answer of ${date(entry.answeredAtMs)}`;
-    return [
-      ...(entry.platform === candidate.platform
-        ? []
-        : [`another machine asks than in ${when} (platform ${entry.platform}): two may run from one disk`]),
-      ...(entry.storeId === candidate.storeId ? [] : [`another store than in ${when}`]),
-      ...(candidate.generation < entry.generation
-        ? [`generation ${candidate.generation} is lower than ${entry.generation} in ${when}: an older disk`]
-        : []),
-      ...(isLess(candidate.sequence, entry.sequence) || isLess(candidate.changedAtMs, entry.changedAtMs)
-        ? [`the disk is older than in ${when}`]
-        : []),
-      ...(candidate.block < entry.block ? [`the block of the request is older than in ${when}`] : []),
-    ];
-  });
+  return [
+    ...sameMachineWarnings(former, candidate),
+    ...former.flatMap((entry) => {
+      const when = `an answer of ${date(entry.answeredAtMs)}`;
+      return [
+        ...(entry.platform === candidate.platform
+          ? []
+          : [`another machine asks than in ${when} (platform ${entry.platform}): two may run from one disk`]),
+        ...(entry.storeId === candidate.storeId ? [] : [`another store than in ${when}`]),
+        ...(candidate.generation < entry.generation
+          ? [`generation ${candidate.generation} is lower than ${entry.generation} in ${when}: an older disk`]
+          : []),
+        ...(isLess(candidate.sequence, entry.sequence) || isLess(candidate.changedAtMs, entry.changedAtMs)
+          ? [`the disk is older than in ${when}`]
+          : []),
+        ...(candidate.block < entry.block ? [`the block of the request is older than in ${when}`] : []),
+      ];
+    }),
+  ];
+}
+
+const date = (timeMs: number): string => new Date(timeMs).toISOString().slice(0, 16).replace('T', ' ');
+
+/** A machine can run twice from copies of one disk, and every start makes a request of its own. */
+function sameMachineWarnings(former: readonly JournalEntry[], candidate: JournalEntry): readonly string[] {
+  const last = former.findLast(({ platform }) => platform === candidate.platform);
+  if (last === undefined || last.request === candidate.request) return [];
+  return [
+    `another process of this machine asks than in the answer of ${date(last.answeredAtMs)}: has that one ended? Two may run from one disk`,
+  ];
 }
 
 const isLess = (value: number | undefined, former: number | undefined): boolean =>

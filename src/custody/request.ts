@@ -21,6 +21,8 @@ import { decodeBlock, encodeBlock, malformedBlock } from './text-block.ts';
 export const REQUEST_LABEL = utf8('latchkey/v1/custody/request');
 const DIGEST_BYTES = 32;
 const MAX_SERVERS = 32;
+/** The last time that a date can be (ECMA-262 section 21.4.1.1). A file system may show a later one. */
+export const MAX_DATE_MS = 8_640_000_000_000_000;
 
 const reportSchema = z.strictObject({
   /** Why the store is locked, in the node's words. */
@@ -31,7 +33,7 @@ const reportSchema = z.strictObject({
   /** The last record on the disk by the headers of the log, which only the store key authenticates. */
   sequence: z.int().nonnegative().optional(),
   /** When the disk says that the log was changed last, in milliseconds. */
-  changedAtMs: z.int().nonnegative().optional(),
+  changedAtMs: z.int().nonnegative().max(MAX_DATE_MS).optional(),
 });
 
 /** What a locked node says of itself. The host can make all of it look different, but for what the quote proves. */

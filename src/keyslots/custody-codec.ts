@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { parsePrefixedHex, toPrefixedHex } from '../bytes/hex.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
-import { MAX_CUSTODIANS } from '../trust/custody-set.ts';
+import { custodianNameSchema, MAX_CUSTODIANS } from '../trust/custody-set.ts';
 import { SEALED_PART_BYTES } from './custody-parts.ts';
 import type { CustodyPart, GenerationCustody } from './keyslot-file.ts';
 
@@ -10,7 +10,7 @@ const text = z.string().max(2 * SEALED_PART_BYTES + 2);
 
 /** The schema of one sealed part. */
 export const partSchema = z.strictObject({
-  custodian: z.string().min(1).max(32),
+  custodian: custodianNameSchema,
   digest: text,
   sealed: text,
 });

@@ -100,6 +100,12 @@ export class FleetWatch implements FleetFacts {
     await this.#save();
   }
 
+  /** Keeps what it knows in a store that took no writes when it was opened, and takes them now. */
+  async record(store: Store): Promise<void> {
+    this.#namespace ??= await store.namespace(NAMESPACE);
+    await this.#save();
+  }
+
   /** @returns whether the store remembers a newer manifest than the sources showed. */
   #remember(record: Uint8Array | undefined): boolean {
     try {

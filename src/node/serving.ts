@@ -73,7 +73,10 @@ export function buildServing(
       record(formerClients.forgotten(account));
     },
   });
-  if (!store.isReleased) record(store.whenReleased.then(() => formerClients.recordServed()));
+  if (!store.isReleased) {
+    record(store.whenReleased.then(() => formerClients.recordServed()));
+    record(store.whenReleased.then(() => rooms.fleet?.record(store)));
+  }
   return { keyServer, formerClients, drain };
 }
 

@@ -2,20 +2,27 @@ import { z } from 'zod';
 import { concatBytes, utf8 } from '../bytes/concat.ts';
 import { tryFromHex } from '../bytes/hex.ts';
 import { sha256 } from '../crypto/sha2.ts';
-import { X_WING_PUBLIC_KEY_BYTES } from '../crypto/x-wing.ts';
+import { isXWingPublicKey, X_WING_PUBLIC_KEY_BYTES } from '../crypto/x-wing.ts';
 
 const DIGEST_LABEL = utf8('latchkey/v1/custody/custodians');
 /** Most custodians of a fleet. */
 export const MAX_CUSTODIANS = 16;
 
+/** The schema of a custodian's name. It holds before any MAC is checked, because tools show the name to people. */
+export const custodianNameSchema = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9._-]{0,31}$/, 'must be 1 to 32 of a-z, 0-9, dot, dash, underscore');
+
 const custodianSchema = z.strictObject({
-  name: z.string().regex(/^[a-z0-9][a-z0-9._-]{0,31}$/, 'must be 1 to 32 of a-z, 0-9, dot, dash, underscore'),
+  name: custodianNameSchema,
   key: z
     .string()
     .regex(
       new RegExp(`^0x[0-9a-fA-F]{${2 * X_WING_PUBLIC_KEY_BYTES}}$`),
       `must be 0x and ${2 * X_WING_PUBLIC_KEY_BYTES} hex digits, as \`latchkey custody keygen\` prints them`,
     )
+    // Under a key that nothing can be sealed to, no node could make slots any more.
+    .refine((text) => isXWingPublicKey(checkedKey(text)), 'must be the key of a custodian: a digit is wrong')
     .transform((text) => text.toLowerCase()),
 });
 

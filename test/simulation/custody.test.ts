@@ -36,7 +36,7 @@ async function codeOf(work: Promise<unknown>): Promise<string> {
   return error instanceof LatchkeyError ? error.code : String(error);
 }
 
-const formed = (seed: number): Promise<FormedNetwork> => formedNetwork(seed, 4, trustWith(2));
+const formed = (seed: number, count = 4): Promise<FormedNetwork> => formedNetwork(seed, count, trustWith(2));
 
 describe('a total blackout', () => {
   it('without custodians every store stays locked, unchanged', LONG, async () => {
@@ -110,6 +110,25 @@ describe('a total blackout', () => {
     await net.world.clock.until(node.custody.request());
     const progress = await net.world.clock.until(node.custody.open([answer], false));
     expect(progress.refused.map(({ code }) => code)).toEqual(['CUSTODY_REQUEST_UNKNOWN']);
+    await net.close();
+  });
+});
+
+describe('a total blackout after which most key servers stay away', () => {
+  it('passes over silent servers once their patience is over, and not before', LONG, async () => {
+    const { net, node, servers, newest } = await formed(51, 7);
+    const away = servers.slice(0, newest.t);
+    const here = net.nodes.filter((machine) => !away.includes(machine));
+    for (const machine of net.nodes) await net.world.clock.until(machine.kill());
+    for (const machine of here) machine.start();
+    await net.settle(20_000);
+    for (const machine of here.filter((one) => one !== node)) await ask(net, machine, [alice, bob]);
+    await ask(net, node, [alice, bob]);
+    const { patienceMs } = net.world.config.healing;
+    await net.settle(patienceMs / 2);
+    expect(node.state.name).toBe('unclaimed');
+    await net.settle(patienceMs + 120_000);
+    expect(node.open?.store.isReleased).toBe(true);
     await net.close();
   });
 });

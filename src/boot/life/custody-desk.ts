@@ -3,7 +3,12 @@ import { SecretBytes } from '../../bytes/secret-bytes.ts';
 import { encodeSs58 } from '../../bytes/ss58.ts';
 import { sha256 } from '../../crypto/sha2.ts';
 import { OneTimeKey, PendingRequest, unknownRequest } from '../../custody/pending-request.ts';
-import { type CustodyQuestion, custodyReportData, encodeRequest } from '../../custody/request.ts';
+import {
+  type CustodyQuestion,
+  custodyReportData,
+  encodeRequest,
+  MAX_DATE_MS,
+} from '../../custody/request.ts';
 import { LatchkeyError, RefusalError } from '../../errors/latchkey-error.ts';
 import { encodeKeyslotFile } from '../../keyslots/keyslot-codec.ts';
 import { KeyslotDisk } from '../../keyslots/keyslot-disk.ts';
@@ -11,7 +16,7 @@ import type { Generation, KeyslotFile } from '../../keyslots/keyslot-file.ts';
 import { openLineageSecret } from '../../keyslots/slot-seal.ts';
 import { Lineage } from '../../lineage/lineage.ts';
 import type { LineageState } from '../../protocol/lineage-state.ts';
-import { peekLog } from '../../store/open/peek-log.ts';
+import { type PeekedLog, peekLog } from '../../store/open/peek-log.ts';
 import { orAborted } from '../../time/or-aborted.ts';
 import { NodeFolder } from '../node/node-folder.ts';
 import { type NodeState, summarize } from '../node/node-state.ts';
@@ -86,9 +91,9 @@ export class CustodyDesk implements CustodyKey {
       keyslots: sha256(encodeKeyslotFile(file)),
       oneTimeKey: key.publicKey,
       finalized: block,
-      report: { ...reportOn(this.#around.state()), ...log },
+      report: { ...reportOn(this.#around.state()), ...datable(log) },
     };
-    const quote = await orAborted(parts.tools.quotes.quote(custodyReportData(question)), stopped);
+    const quote = await this.#quoteOver(question, key);
     this.#pending?.wipe();
     this.#pending = new PendingRequest(question, key, file, generation);
     const { number: finalized, hash } = block;
@@ -111,9 +116,14 @@ export class CustodyDesk implements CustodyKey {
     if (answered.length < threshold) return { answered, threshold, refused, opens: false };
     const file = await this.#readFile();
     const states = await this.#requireLost(file, isForced);
+    // The node may be open by itself now, or at its end: then the key would stay in memory.
+    this.#requireLocked();
     const storeKey = pending.combine();
     const generation = file.generations.find((one) => one.generation === pending.generation);
-    if (storeKey === undefined || generation === undefined) throw unknownRequest();
+    if (storeKey === undefined || generation === undefined) {
+      storeKey?.wipe();
+      throw unknownRequest();
+    }
     this.#given?.storeKey.wipe();
     this.#given = { generation, storeKey, states };
     this.#around.parts.log('warn', 'custody.opened', {
@@ -169,6 +179,19 @@ export class CustodyDesk implements CustodyKey {
     });
   }
 
+  /** Wipes the one-time key when there is no quote, or no use for it any more. */
+  async #quoteOver(question: CustodyQuestion, key: OneTimeKey): Promise<Uint8Array> {
+    const { parts, stopped } = this.#around;
+    try {
+      const quote = await orAborted(parts.tools.quotes.quote(custodyReportData(question)), stopped);
+      this.#requireLocked();
+      return quote;
+    } catch (error) {
+      key.wipe();
+      throw error;
+    }
+  }
+
   #requireLocked(): void {
     const state = this.#around.state();
     if (state.name === 'locked') return;
@@ -216,6 +239,12 @@ function generationWithParts(file: KeyslotFile, number: number | undefined) {
     ...(number === undefined ? {} : { field: `generation ${number}` }),
     hint: 'trust.custody names custodians for generations that are made from then on, not for this one',
   });
+}
+
+/** The host sets the times of files: one that is no date would make the request unreadable. */
+function datable({ changedAtMs, ...rest }: PeekedLog): PeekedLog {
+  const isDate = changedAtMs !== undefined && changedAtMs >= 0 && changedAtMs <= MAX_DATE_MS;
+  return isDate ? { ...rest, changedAtMs } : rest;
 }
 
 function reportOn(state: NodeState): Pick<CustodyQuestion['report'], 'reason' | 'servers'> {

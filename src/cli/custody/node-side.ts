@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { utf8 } from '../../bytes/concat.ts';
+import { escapeControls } from '../../bytes/escape-controls.ts';
 import { ProblemError } from '../../errors/latchkey-error.ts';
 import { agentProblem, agentSocketOf, askAgent, readAgentJson } from '../shared/agent-client.ts';
 import { type ConfigOptions, readConfig } from '../shared/config-options.ts';
@@ -40,6 +41,15 @@ export async function requestOfNode(
   else await writeNewFile(options.out, 'out', (write) => write(utf8(request)));
 }
 
+/** A line about an answer that does not count. The answer came by mail: what it says of itself is escaped. */
+export const refusalLine = ({
+  code,
+  detail,
+}: {
+  readonly code?: unknown;
+  readonly detail?: unknown;
+}): string => `refused: ${escapeControls(`${String(code)}: ${String(detail)}`)}\n`;
+
 /** `latchkey custody open`: gives answers to the node; exit 0 when it has the store key, 2 while parts are missing. */
 export async function openByAnswers(
   files: readonly string[],
@@ -53,7 +63,7 @@ export async function openByAnswers(
   const progress = await ask(options, '/custody/answers', { answers, force: options.force === true });
   const { answered, threshold, refused, opens } = progress;
   for (const one of Array.isArray(refused) ? refused : []) {
-    process.stderr.write(`refused: ${String(one.code)}: ${String(one.detail)}\n`);
+    process.stderr.write(refusalLine(one));
   }
   const names = Array.isArray(answered) ? answered.join(', ') : '';
   process.stdout.write(

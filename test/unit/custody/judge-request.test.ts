@@ -1,13 +1,19 @@
 import { describe, expect, it } from 'vitest';
+import { assembleCollateral } from '../../../mock-tdx/collateral/collateral-parts.ts';
 import { createDevelopmentPki } from '../../../mock-tdx/development-pki.ts';
 import { developmentMeasurements } from '../../../mock-tdx/measurements.ts';
 import { BlockHash } from '../../../src/bytes/fixed-bytes.ts';
+import { toPrefixedHex } from '../../../src/bytes/hex.ts';
 import { systemRandom } from '../../../src/crypto/random.ts';
 import { makeAnswer, openOwnPart } from '../../../src/custody/answer.ts';
 import { makeCustodianKey } from '../../../src/custody/custodian-key.ts';
 import { describeRequest, platformWarnings } from '../../../src/custody/describe-request.ts';
 import { entryOf, journalLine, journalWarnings, readJournal } from '../../../src/custody/journal.ts';
-import { type CustodianKnowledge, judgeRequest } from '../../../src/custody/judge-request.ts';
+import {
+  type CustodianKnowledge,
+  JudgedCustodyRequest,
+  judgeRequest,
+} from '../../../src/custody/judge-request.ts';
 import { OneTimeKey, PendingRequest } from '../../../src/custody/pending-request.ts';
 import {
   type CustodyQuestion,
@@ -24,6 +30,7 @@ import { parseTrustSection, type TrustSection } from '../../../src/trust/trust-s
 import { START_MS } from '../../support/collateral-world.ts';
 import { custodians, custodyOf } from '../../support/custodians.ts';
 import { enrol, fileOf, identity } from '../../support/keyslot-fixtures.ts';
+import { recoveryOf } from '../../support/tcb-recovery.ts';
 import { codeOf } from '../../support/thrown.ts';
 
 const pki = createDevelopmentPki({ seed: new Uint8Array(32).fill(9) });
@@ -141,6 +148,82 @@ describe('a request that a custodian judges', () => {
     expect(codeOf(() => judge(request, change))).toBe(code);
   });
 
+  describe('of a platform that is out of date', () => {
+    const DAY_MS = 86_400_000;
+    const collateralSince = (sinceMs: number, advisoryIDs: readonly string[] = []) => {
+      const parts = pki.collateralParts({ nowMs: START_MS });
+      const recovery = recoveryOf(parts.tcbInfo.content, sinceMs);
+      const tcbLevels = recovery.tcbLevels.map((level) =>
+        level.tcbStatus === 'OutOfDate' ? { ...level, advisoryIDs } : level,
+      );
+      const content = { ...recovery, tcbLevels };
+      return assembleCollateral({ ...parts, tcbInfo: { ...parts.tcbInfo, content } });
+    };
+
+    it('is answered with a warning while the grace lasts', () => {
+      expect(judge(genuine, { collateral: collateralSince(START_MS - DAY_MS) }).warnings).toEqual([
+        expect.stringContaining('OutOfDate'),
+      ]);
+    });
+
+    it('is refused after it', () => {
+      const late = { collateral: collateralSince(START_MS - trust.freshness.tcbGraceMs - DAY_MS) };
+      expect(codeOf(() => judge(genuine, late))).toBe('TCB_STATUS_REFUSED');
+    });
+
+    it('is refused under an advisory that the trust section denies', () => {
+      const section = parseTrustSection({
+        chain: { genesisHash, checkpoint },
+        custody: custodyOf(2),
+        tcb: { deniedAdvisoryIds: ['INTEL-SA-00001'] },
+      });
+      const request = requestOf(question(key), { section });
+      const under = (id: string) =>
+        judge(request, { trust: section, collateral: collateralSince(START_MS - DAY_MS, [id]) });
+      expect(under('INTEL-SA-00002').warnings).toHaveLength(1);
+      expect(codeOf(() => under('INTEL-SA-00001'))).toBe('ADVISORY_REFUSED');
+    });
+
+    it('is refused in debug mode all the same', () => {
+      const debug = requestOf(question(key), {
+        body: { tdAttributes: Uint8Array.of(1, 0, 0, 0x10, 0, 0, 0, 0) },
+      });
+      const collateral = collateralSince(START_MS - DAY_MS);
+      expect(codeOf(() => judge(debug, { collateral }))).toBe('TD_DEBUG');
+    });
+  });
+
+  it('is refused with text that a host could make look like a line of the tool', () => {
+    const forged = { ...first, custodian: 'alice, 2 of 3 are needed' };
+    expect(codeOf(() => judge({ ...genuine, parts: [forged, ...rest] }))).toBe('CUSTODY_BLOCK_MALFORMED');
+  });
+
+  it('is refused with a date that no calendar has', () => {
+    const report = { ...genuine.report, changedAtMs: 8_640_000_000_000_001 };
+    expect(codeOf(() => judge(requestOf(question(key, { report }))))).toBe('CUSTODY_BLOCK_MALFORMED');
+  });
+
+  it('takes images that the section pins, and those that the custodian names besides', () => {
+    const other = new Uint8Array(32).fill(8);
+    const own = measurementId(developmentMeasurements);
+    expect(judge(genuine, { measurements: [other, own] }).measurement).toEqual(own);
+    const accepted = [toPrefixedHex(own)];
+    const section = parseTrustSection({
+      chain: { genesisHash, checkpoint },
+      custody: custodyOf(2),
+      measurement: { policy: 'pinned', accepted },
+    });
+    const request = requestOf(question(key), { section });
+    expect(judge(request, { trust: section, measurements: [] }).measurement).toEqual(own);
+    expect(judge(request, { trust: section, measurements: [other] }).measurement).toEqual(own);
+  });
+
+  it('proves nothing when it is made by hand', () => {
+    const forged = Object.assign(Object.create(JudgedCustodyRequest.prototype), { request: genuine });
+    const own = openOwnPart(genuine, alice.seed);
+    expect(() => makeAnswer(forged, own)).toThrow(TypeError);
+  });
+
   it('warns when the parts are for another set than that of the trust section', () => {
     const section = parseTrustSection({ chain: { genesisHash, checkpoint }, custody: custodyOf(3) });
     const request = requestOf(question(key), { section });
@@ -213,6 +296,18 @@ describe('answers at the node that asked', () => {
     expect(codeOf(() => pendingOf().offer(answer))).toBe('CUSTODY_REQUEST_UNKNOWN');
   });
 
+  it('a file with the same share twice is refused, and is no fault of the node', () => {
+    const own = openOwnPart(genuine, alice.seed);
+    const [part = expect.fail(), ...others] = custody.parts;
+    const forged = question(key, {
+      parts: [part, ...others.map((one) => ({ ...one, digest: part.digest }))],
+    });
+    const pending = new PendingRequest(forged, key, file, generation);
+    const judged = judge(requestOf(forged));
+    for (const index of [0, 1]) pending.offer(makeAnswer(judged, { ...own, index }));
+    expect(codeOf(() => pending.combine())).toBe('KEYSLOT_FILE_MALFORMED');
+  });
+
   it('parts that give another key than that of the generation are refused', async () => {
     const forged = await enrol({ t: 2, n: 3 }, { custody: { set: custodySetOf(trust), platform } });
     const pending = new PendingRequest(question(key), key, file, {
@@ -259,6 +354,13 @@ describe('text blocks', () => {
 
 describe('the journal', () => {
   const entry = entryOf(judge(genuine), START_MS);
+
+  it('warns when another process of the same machine asks: two may run from one disk', () => {
+    const again = { ...entry, request: '0x00', block: 130 };
+    expect(journalWarnings([entry], again)).toEqual([expect.stringContaining('another process')]);
+    expect(journalWarnings([entry, again], entry)).toHaveLength(2);
+    expect(journalWarnings([entry, again], { ...again, request: '0x01' })).toHaveLength(1);
+  });
 
   it('warns of an account that was never answered, and of nothing when the same request comes again', () => {
     expect(journalWarnings([], entry)).toHaveLength(1);

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { FencedStore } from '../../../src/boot/node/fenced-store.ts';
 import { AccountId, PlatformHash } from '../../../src/bytes/fixed-bytes.ts';
 import { toPrefixedHex } from '../../../src/bytes/hex.ts';
 import { encodeSs58 } from '../../../src/bytes/ss58.ts';
@@ -76,6 +77,21 @@ describe('fleet watch', () => {
     await clock.advance(DELAY_MS);
     const restarted = watchOf(new Texts(), clock).watch;
     await restarted.open(store);
+    expect(restarted.granting().trustHashes).toEqual([hashOf('one')]);
+  });
+
+  it('keeps a manifest that came while the store took no writes, once it takes them', async () => {
+    const [texts, clock, memory] = [new Texts(), new ManualClock(START_MS), new MemoryStore()];
+    texts.pages.set('http://source/manifest.json', () => textOf(first));
+    const { watch } = watchOf(texts, clock);
+    const store = new FencedStore(memory, false);
+    await expect(watch.open(store)).rejects.toMatchObject({ code: 'NODE_UNCLAIMED' });
+    await watch.refresh(stopped);
+    store.release();
+    await watch.record(store);
+    await clock.advance(DELAY_MS);
+    const restarted = watchOf(new Texts(), clock).watch;
+    await restarted.open(memory);
     expect(restarted.granting().trustHashes).toEqual([hashOf('one')]);
   });
 

@@ -12,6 +12,10 @@ const hashOf = (custody: unknown): string => toHex(trustHash(sectionWith(custody
 const whole = custodyOf(2);
 const [first = expect.fail(), second = expect.fail()] = whole.custodians;
 
+// A coefficient that is not below q, and an X25519 half of zeros: nothing can be sealed to either.
+const notMlKem = `0xffffff${second.key.slice(8)}`;
+const smallOrder = second.key.slice(0, -64) + '00'.repeat(32);
+
 describe('trust.custody', () => {
   it('changes the trust hash only when it is there', () => {
     expect(canonicalTrustSection(parseTrustSection(minimal))).not.toContain('custody');
@@ -39,6 +43,8 @@ describe('trust.custody', () => {
     ['a name twice', { ...whole, custodians: [first, { ...second, name: first.name }] }],
     ['a key twice', { ...whole, custodians: [first, { ...second, key: first.key }] }],
     ['a short key', { ...whole, custodians: [first, { ...second, key: '0x00' }] }],
+    ['a key with a wrong digit', { ...whole, custodians: [first, { ...second, key: notMlKem }] }],
+    ['a key of small order', { ...whole, custodians: [first, { ...second, key: smallOrder }] }],
     ['an empty name', { ...whole, custodians: [first, { ...second, name: '' }] }],
     ['a name with a space', { ...whole, custodians: [first, { ...second, name: 'b c' }] }],
     ['an unknown field', { ...whole, extra: 1 }],
