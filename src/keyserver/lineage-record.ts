@@ -139,6 +139,15 @@ export class LineageRecord {
     this.#arrival = { platform: copyBytes(platform), after: this.facts.shown };
   }
 
+  /**
+   * A platform that the slots are bound to got a key again: the next mark may be its own, so it moves nothing to another.
+   * @param platform PPID, 16 bytes.
+   */
+  stay(platform: Uint8Array): void {
+    const arrived = this.#arrival?.platform;
+    if (arrived !== undefined && !equalBytes(arrived, platform)) this.#arrival = undefined;
+  }
+
   #completeMove(): void {
     if (this.#arrival === undefined) return;
     const { platform, after } = this.#arrival;

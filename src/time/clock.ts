@@ -39,11 +39,14 @@ export const systemClock: Clock = {
 
 /**
  * A clock that never runs below what was proved: the host sets the system's clock, but cannot take back a block or a
- * sealed server time that this process has seen.
+ * sealed server time that this process has seen. From the proved time on it runs by the monotonic clock, where there is
+ * one: a slow clock must not stand still until the real time has reached what was proved.
  */
 export class FlooredClock implements Clock {
   readonly #clock: Clock;
   #floorMs = 0;
+  /** The proved time that runs on, and when it was proved by the monotonic clock. */
+  #proved = { timeMs: 0, atMs: 0 };
   readonly schedule?: NonNullable<Clock['schedule']>;
 
   constructor(clock: Clock) {
@@ -52,7 +55,7 @@ export class FlooredClock implements Clock {
   }
 
   nowMs(): number {
-    return Math.max(this.#clock.nowMs(), this.#floorMs);
+    return Math.max(this.#clock.nowMs(), this.#provedMs());
   }
 
   monotonicMs(): number {
@@ -66,10 +69,18 @@ export class FlooredClock implements Clock {
   /** Time was at least this; earlier values change nothing. */
   raise(milliseconds: number): void {
     this.#floorMs = Math.max(this.#floorMs, milliseconds);
+    if (milliseconds <= this.#provedMs()) return;
+    this.#proved = { timeMs: milliseconds, atMs: this.#clock.monotonicMs?.() ?? 0 };
   }
 
   /** The floor itself, to be kept across restarts. */
   get floorMs(): number {
     return this.#floorMs;
+  }
+
+  #provedMs(): number {
+    const { timeMs, atMs } = this.#proved;
+    if (timeMs === 0) return 0;
+    return Math.floor(timeMs + (this.#clock.monotonicMs?.() ?? 0) - atMs);
   }
 }

@@ -95,8 +95,8 @@ describe('a move', () => {
   it('gives the key to the new platform; its mark takes it from the former one', async () => {
     const second = await secondSlot();
     lists = move();
-    expect(await ask(AWAY)).toBe('key');
     expect(await ask(HOME)).toBe('key');
+    expect(await ask(AWAY)).toBe('key');
     await client.claim(slot, boot(2));
     expect(await ask(AWAY)).toBe('key');
     expect(await ask(HOME)).toBe('PLATFORM_REFUSED');
@@ -104,6 +104,25 @@ describe('a move', () => {
     expect(await ask(HOME, 'recover', second)).toBe('PLATFORM_REFUSED');
     lists = noPlatformLists;
     expect(await ask(AWAY)).toBe('key');
+    expect(await ask(HOME)).toBe('PLATFORM_REFUSED');
+  });
+
+  it('is not ended by the new platform, which asks again', async () => {
+    lists = move();
+    await ask(AWAY);
+    expect(await ask(AWAY)).toBe('key');
+    await client.claim(slot, boot(2));
+    expect(await ask(HOME)).toBe('PLATFORM_REFUSED');
+  });
+
+  it('is not ended by a slot that the new platform made before its mark', async () => {
+    lists = move();
+    await ask(AWAY);
+    const slotId = newSlotId();
+    const { key, recoveryToken: token } = await client.obtain({ intent: 'create', slotId, platform: AWAY });
+    await client.link({ slotId, key }, lineageKey, { confirm: true, incarnation: boot(1) });
+    expect(await ask(AWAY, 'recover', { slotId, key, token })).toBe('key');
+    await client.claim(slot, boot(2));
     expect(await ask(HOME)).toBe('PLATFORM_REFUSED');
   });
 
@@ -119,6 +138,20 @@ describe('a move', () => {
     await ask(AWAY);
     await client.claim(slot, boot(1));
     expect(await ask(HOME)).toBe('key');
+  });
+
+  it('that failed costs nothing: the next boot on the former platform keeps its keys', async () => {
+    const second = await secondSlot();
+    lists = move();
+    expect(await ask(AWAY)).toBe('key');
+    expect(await ask(HOME)).toBe('key');
+    await client.claim(slot, boot(2));
+    expect(await ask(HOME)).toBe('key');
+    expect(await ask(HOME, 'recover', second)).toBe('key');
+    // The move is still allowed, and can be tried again.
+    expect(await ask(AWAY)).toBe('key');
+    await client.claim(slot, boot(3));
+    expect(await ask(HOME)).toBe('PLATFORM_REFUSED');
   });
 
   it('is not begun by a request that it does not allow', async () => {
