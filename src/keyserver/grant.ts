@@ -69,6 +69,7 @@ function requirePlatform({ bound, provenance, platforms }: JudgedRequest, key: S
   const { account } = bound.request;
   const verdict = platforms.judgeRecovery({ account, boundTo: key.boundTo, ppid: platform });
   if (verdict === 'move') key.lineage?.beginMove(platform);
+  else key.lineage?.endMove();
 }
 
 function recover({ bound, provenance }: JudgedRequest, vault: Vault, nowMs: number): SlotKey {

@@ -139,6 +139,11 @@ export class LineageRecord {
     this.#arrival = { platform: copyBytes(platform), after: this.facts.shown };
   }
 
+  /** The platform that the slots are bound to got a key again: its mark must not bind them to the other one. */
+  endMove(): void {
+    this.#arrival = undefined;
+  }
+
   #completeMove(): void {
     if (this.#arrival === undefined) return;
     const { platform, after } = this.#arrival;

@@ -95,8 +95,8 @@ describe('a move', () => {
   it('gives the key to the new platform; its mark takes it from the former one', async () => {
     const second = await secondSlot();
     lists = move();
-    expect(await ask(AWAY)).toBe('key');
     expect(await ask(HOME)).toBe('key');
+    expect(await ask(AWAY)).toBe('key');
     await client.claim(slot, boot(2));
     expect(await ask(AWAY)).toBe('key');
     expect(await ask(HOME)).toBe('PLATFORM_REFUSED');
@@ -119,6 +119,17 @@ describe('a move', () => {
     await ask(AWAY);
     await client.claim(slot, boot(1));
     expect(await ask(HOME)).toBe('key');
+  });
+
+  it('that failed is not completed by the former platform, which came back: it would lock itself out', async () => {
+    lists = move();
+    expect(await ask(AWAY)).toBe('key');
+    expect(await ask(HOME)).toBe('key');
+    await client.claim(slot, boot(2));
+    expect(await ask(HOME)).toBe('key');
+    expect(await ask(AWAY)).toBe('key');
+    await client.claim(slot, boot(3));
+    expect(await ask(HOME)).toBe('PLATFORM_REFUSED');
   });
 
   it('is not begun by a request that it does not allow', async () => {
