@@ -4,6 +4,7 @@ import type { Config } from '../config/schema.ts';
 import type { RandomSource } from '../crypto/random.ts';
 import { LatchkeyError } from '../errors/latchkey-error.ts';
 import { FleetKeeper } from '../fleet/fleet-keeper.ts';
+import type { FleetState } from '../fleet/fleet-state.ts';
 import type { FleetInForce, FleetTime } from '../fleet/in-force.ts';
 import {
   MAX_MANIFEST_FILE_BYTES,
@@ -52,6 +53,8 @@ export class FleetWatch implements FleetFacts {
   readonly #keeper: FleetKeeper;
   readonly #views = new Map<string, { readonly value: FleetInForce; readonly atMs: number }>();
   readonly #lists = new WeakMap<FleetInForce, PlatformLists>();
+  /** The whole answer of a state: it may have 11 MB, and anybody may ask for it. */
+  readonly #answers = new WeakMap<FleetState, ReturnType<typeof writeManifestList>>();
   #namespace: Namespace | undefined;
 
   constructor(parts: FleetWatchParts) {
@@ -83,7 +86,11 @@ export class FleetWatch implements FleetFacts {
 
   /** Answer of `GET /fleet`. @param known hash of the newest manifest that the asker has. */
   answer(known: string | undefined): ReturnType<typeof writeManifestList> {
-    return writeManifestList(known !== undefined && known === this.#newestHash() ? [] : this.#keeper.files());
+    if (known !== undefined && known === this.#newestHash()) return { manifests: [] };
+    const { state } = this.#keeper;
+    const answer = this.#answers.get(state) ?? writeManifestList(this.#keeper.files());
+    this.#answers.set(state, answer);
+    return answer;
   }
 
   /** Goes on with what the open store remembers. A record that cannot be read is reported, and locks no node. */
