@@ -34,7 +34,9 @@ export class FleetKeeper {
    */
   take({ signed, ...parts }: ManifestFile, { nowMs, chainMs }: FleetTime): boolean {
     const before = this.#state;
-    const { state, header } = noteHeader(before, signed, nowMs);
+    const { state, header, finding } = noteHeader(before, signed, nowMs);
+    // Lists are long, and a source may send the same ones for ever.
+    if (finding === 'known' && state.pending === undefined) return false;
     // The header counts, whatever came with it as its body.
     this.#state = state;
     const manifest = readManifest(header, parts);
@@ -61,7 +63,7 @@ export class FleetKeeper {
     const remembered =
       record === undefined
         ? noManifestYet(authority, network)
-        : underSection(decodeFleetState(record, network), authority);
+        : underSection(seenBy(decodeFleetState(record, network), time.nowMs), authority);
     this.#isOpen = true;
     this.#reliedOn = new Map(
       newest === undefined ? [] : delayedEntries(newest).map(({ name, sinceMs }) => [name, sinceMs]),
@@ -97,6 +99,12 @@ export class FleetKeeper {
     const all = [...handovers, ...(newest === undefined ? [] : [newest])];
     return all.map(({ header, parts }) => ({ signed: header.signed, ...parts }));
   }
+}
+
+/** A clock that was ahead at the first sight of an entry must not hold it off until that time. */
+function seenBy(state: FleetState, nowMs: number): FleetState {
+  const firstSeen = new Map([...state.firstSeen].map(([name, ms]) => [name, Math.min(ms, nowMs)]));
+  return { ...state, firstSeen };
 }
 
 function judgeFirst({ body, header }: Manifest, chainMs: number): void {

@@ -27,7 +27,7 @@ const first = world.issue(
 );
 const second = world.issue({}, { serial: 2 });
 const fileOf = ({ header, parts }: Manifest): ManifestFile => ({ signed: header.signed, ...parts });
-const at = (ms: number): FleetTime => ({ nowMs: ms, chainMs: ms, chainIsFresh: true });
+const at = (ms: number): FleetTime => ({ nowMs: ms, chainMs: ms });
 const keeper = (): FleetKeeper => new FleetKeeper(world.authority, network);
 const section = [hashOf('section')];
 
@@ -124,6 +124,22 @@ describe('a node', () => {
     node.open(undefined, late);
     expect(node.state.newest).toBeUndefined();
     expect(codeOf(() => node.take(fileOf(first), late))).toBe('FLEET_AGE_REFUSED');
+  });
+
+  it('does not read a manifest again that it has: lists are long, and a source may send them for ever', () => {
+    const node = keeper();
+    node.take(fileOf(first), at(START_MS));
+    expect(node.take({ ...fileOf(first), body: new Uint8Array(3) }, at(START_MS))).toBe(false);
+  });
+
+  it('that saw an entry while its clock was far ahead does not wait for that time', () => {
+    const node = keeper();
+    node.open(undefined, at(START_MS));
+    node.take(fileOf(first), { nowMs: START_MS + 900 * DELAY_MS, chainMs: START_MS });
+    const restarted = keeper();
+    restarted.open(node.record(), at(START_MS));
+    expect(restarted.granting(at(START_MS + DELAY_MS - 1)).trustHashes).toEqual([]);
+    expect(restarted.granting(at(START_MS + DELAY_MS)).trustHashes).toEqual(section);
   });
 
   it('stops new trust at a header whose body is another', () => {
