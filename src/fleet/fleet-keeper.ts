@@ -4,7 +4,7 @@ import { delayedEntries } from './delayed-entries.ts';
 import { judgeFirstManifest } from './first-manifest.ts';
 import { decodeFleetState, encodeFleetState } from './fleet-record.ts';
 import { type FleetState, noManifestYet, noteHeader, takeManifest, underSection } from './fleet-state.ts';
-import { type FleetInForce, type FleetTime, inForce } from './in-force.ts';
+import { type FleetInForce, type FleetTime, inForce, noPermissions } from './in-force.ts';
 import { type Manifest, readManifest } from './manifest.ts';
 import type { ManifestFile } from './manifest-file.ts';
 
@@ -91,6 +91,18 @@ export class FleetKeeper {
     if (!this.#isOpen) return inForce(this.#state, time, 'issue');
     const firstSeen = new Map([...this.#state.firstSeen, ...this.#reliedOn]);
     return inForce({ ...this.#state, firstSeen }, time, 'own-sight');
+  }
+
+  /**
+   * What is in force for servers that this node gives a slot to. A new node has no memory: a manifest that is too old to
+   * be its first one permits nothing, or a host could show it one from before an image or a platform was given up.
+   */
+  enrolling(time: FleetTime): FleetInForce {
+    const { newest } = this.#state;
+    const asked = this.asking(time);
+    if (this.#isOpen || newest === undefined) return asked;
+    if (codeOf(() => judgeFirst(newest, time.chainMs)) === 'none') return asked;
+    return { ...asked, ...noPermissions };
   }
 
   /** Everything that another node needs to come to the same state, in its order. */

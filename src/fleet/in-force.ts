@@ -41,13 +41,18 @@ export interface FleetInForce {
   readonly rekey: FleetRules['rekey'];
 }
 
-const nothing: FleetInForce = {
+/** Nothing in addition to the trust section. */
+export const noPermissions = {
   trustHashes: [],
   measurements: [],
-  minimumTcbEvaluationDataNumber: 0,
   endorsed: [],
-  revoked: [],
   moves: [],
+} satisfies Partial<FleetInForce>;
+
+const nothing: FleetInForce = {
+  ...noPermissions,
+  minimumTcbEvaluationDataNumber: 0,
+  revoked: [],
   rekey: undefined,
 };
 

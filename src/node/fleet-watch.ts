@@ -70,8 +70,12 @@ export class FleetWatch implements FleetFacts {
     return this.#view('asking');
   }
 
-  /** What it says about platforms, for machines that ask or for servers that are asked. */
-  platforms(purpose: 'granting' | 'asking'): PlatformLists {
+  enrolling(): FleetInForce {
+    return this.#view('enrolling');
+  }
+
+  /** What it says about platforms: of machines that ask, of servers that have a slot, or of those that get one. */
+  platforms(purpose: keyof FleetFacts): PlatformLists {
     const now = this.#view(purpose);
     const lists = this.#lists.get(now) ?? new PlatformLists(now);
     this.#lists.set(now, lists);
@@ -218,7 +222,7 @@ export class FleetWatch implements FleetFacts {
     }
   }
 
-  #view(purpose: 'granting' | 'asking'): FleetInForce {
+  #view(purpose: keyof FleetFacts): FleetInForce {
     const time = this.#time();
     const known = this.#views.get(purpose);
     if (known !== undefined && Math.abs(time.nowMs - known.atMs) < VIEW_FOR_MS) return known.value;
