@@ -4,7 +4,7 @@ import { delayedEntries } from './delayed-entries.ts';
 import { judgeFirstManifest } from './first-manifest.ts';
 import { decodeFleetState, encodeFleetState } from './fleet-record.ts';
 import { type FleetState, noManifestYet, noteHeader, takeManifest, underSection } from './fleet-state.ts';
-import { type FleetInForce, type FleetTime, inForce } from './in-force.ts';
+import { type FleetInForce, type FleetTime, inForce, noPermissions } from './in-force.ts';
 import { type Manifest, readManifest } from './manifest.ts';
 import type { ManifestFile } from './manifest-file.ts';
 
@@ -34,7 +34,9 @@ export class FleetKeeper {
    */
   take({ signed, ...parts }: ManifestFile, { nowMs, chainMs }: FleetTime): boolean {
     const before = this.#state;
-    const { state, header } = noteHeader(before, signed, nowMs);
+    const { state, header, finding } = noteHeader(before, signed, nowMs);
+    // Lists are long, and a source may send the same ones for ever.
+    if (finding === 'known' && state.pending === undefined) return false;
     // The header counts, whatever came with it as its body.
     this.#state = state;
     const manifest = readManifest(header, parts);
@@ -61,7 +63,7 @@ export class FleetKeeper {
     const remembered =
       record === undefined
         ? noManifestYet(authority, network)
-        : underSection(decodeFleetState(record, network), authority);
+        : underSection(seenBy(decodeFleetState(record, network), time.nowMs), authority);
     this.#isOpen = true;
     this.#reliedOn = new Map(
       newest === undefined ? [] : delayedEntries(newest).map(({ name, sinceMs }) => [name, sinceMs]),
@@ -91,12 +93,30 @@ export class FleetKeeper {
     return inForce({ ...this.#state, firstSeen }, time, 'own-sight');
   }
 
+  /**
+   * What is in force for servers that this node gives a slot to. A new node has no memory: a manifest that is too old to
+   * be its first one permits nothing, or a host could show it one from before an image or a platform was given up.
+   */
+  enrolling(time: FleetTime): FleetInForce {
+    const { newest } = this.#state;
+    const asked = this.asking(time);
+    if (this.#isOpen || newest === undefined) return asked;
+    if (codeOf(() => judgeFirst(newest, time.chainMs)) === 'none') return asked;
+    return { ...asked, ...noPermissions };
+  }
+
   /** Everything that another node needs to come to the same state, in its order. */
   files(): readonly ManifestFile[] {
     const { handovers, newest } = this.#state;
     const all = [...handovers, ...(newest === undefined ? [] : [newest])];
     return all.map(({ header, parts }) => ({ signed: header.signed, ...parts }));
   }
+}
+
+/** A clock that was ahead at the first sight of an entry must not hold it off until that time. */
+function seenBy(state: FleetState, nowMs: number): FleetState {
+  const firstSeen = new Map([...state.firstSeen].map(([name, ms]) => [name, Math.min(ms, nowMs)]));
+  return { ...state, firstSeen };
 }
 
 function judgeFirst({ body, header }: Manifest, chainMs: number): void {

@@ -14,10 +14,8 @@ import type { ListedPlatform } from './platform-list.ts';
 export interface FleetTime {
   /** This machine's clock. */
   readonly nowMs: number;
-  /** Time of the newest finalized block that is known. */
+  /** Time of the newest finalized block that is known. It never goes back. */
   readonly chainMs: number;
-  /** Whether that block is young enough to be believed; only then has an `until` passed. */
-  readonly chainIsFresh: boolean;
 }
 
 /**
@@ -43,13 +41,18 @@ export interface FleetInForce {
   readonly rekey: FleetRules['rekey'];
 }
 
-const nothing: FleetInForce = {
+/** Nothing in addition to the trust section. */
+export const noPermissions = {
   trustHashes: [],
   measurements: [],
-  minimumTcbEvaluationDataNumber: 0,
   endorsed: [],
-  revoked: [],
   moves: [],
+} satisfies Partial<FleetInForce>;
+
+const nothing: FleetInForce = {
+  ...noPermissions,
+  minimumTcbEvaluationDataNumber: 0,
+  revoked: [],
   rekey: undefined,
 };
 
@@ -81,7 +84,8 @@ export function inForce(state: FleetState, time: FleetTime, from: DelayFrom): Fl
 function isActive(entry: DelayedEntry, state: FleetState, time: FleetTime, from: DelayFrom): boolean {
   if (hasPassed(entry.untilMs, time)) return false;
   const startMs = activeFromMs(entry, state, from);
-  if (startMs > (from === 'issue' ? time.chainMs : time.nowMs)) return false;
+  // Not the own clock, also where the own sight counts: the host could set it forward.
+  if (startMs > time.chainMs) return false;
   return startMs <= newTrustUntilMs(state, from);
 }
 
@@ -105,6 +109,9 @@ function newTrustUntilMs({ pending }: FleetState, from: DelayFrom): number {
   );
 }
 
-/** A block that is too old says nothing: what was in force stays, or a silent chain would lock the fleet out. */
-const hasPassed = (untilMs: number | undefined, { chainMs, chainIsFresh }: FleetTime): boolean =>
-  untilMs !== undefined && chainIsFresh && chainMs >= untilMs;
+/**
+ * By the time of the chain only: while it is silent, what is in force stays, or the fleet would be locked out. What has
+ * ended stays ended, however old the block is by now.
+ */
+const hasPassed = (untilMs: number | undefined, { chainMs }: FleetTime): boolean =>
+  untilMs !== undefined && chainMs >= untilMs;

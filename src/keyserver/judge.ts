@@ -66,10 +66,11 @@ export interface JudgeParts {
   readonly fleet?: FleetFacts;
 }
 
-/** What a fleet manifest accepts, for machines that ask and for machines that are asked. */
+/** What a fleet manifest accepts: for machines that ask, for servers that have a slot, and for those that get one. */
 export interface FleetFacts {
   granting(): FleetInForce;
   asking(): FleetInForce;
+  enrolling(): FleetInForce;
 }
 
 /** Decides whether this server gives keys of an account to a genuine machine. */
@@ -123,7 +124,7 @@ export class Judge {
    * @throws RefusalError naming the rule.
    */
   judgeMachine(verified: VerifiedQuote): void {
-    const fleet = this.#parts.fleet?.asking();
+    const fleet = this.#parts.fleet?.enrolling();
     this.#judgeTd(verified, false, fleet);
     this.#judgeImage(verified, fleet);
   }

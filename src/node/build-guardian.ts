@@ -57,6 +57,7 @@ export function buildGuardian(
       trust,
       platformLists ?? (() => fleet?.platforms('granting') ?? noPlatformLists),
       platformLists ?? (() => fleet?.platforms('asking') ?? noPlatformLists),
+      platformLists ?? (() => fleet?.platforms('enrolling') ?? noPlatformLists),
     ),
   });
   const bounds = { maxAgeMs: trust.freshness.attestationMaxAgeMs, blockTimeMs: BLOCK_TIME_MS };

@@ -20,6 +20,7 @@ export class ChainWatch implements ChainFacts, ChainRecords, FormerRecords {
   readonly #unsubscribe: () => void;
   readonly #everRegistered = new Memo<true>(MAX_REMEMBERED);
   #registered: ReadonlyMap<string, ServerRecord> = new Map();
+  #latestMs = 0;
   #newest: { readonly snapshot: ChainSnapshot; readonly atMs: number } | undefined;
 
   constructor(options: {
@@ -61,6 +62,7 @@ export class ChainWatch implements ChainFacts, ChainRecords, FormerRecords {
   take(snapshot: ChainSnapshot): void {
     const isSameList = snapshot.servers === this.#newest?.snapshot.servers;
     this.#newest = { snapshot, atMs: this.#clock.nowMs() };
+    this.#latestMs = Math.max(this.#latestMs, snapshot.block.timestampMs ?? 0);
     if (isSameList) return;
     this.#registered = new Map(snapshot.servers.map((record) => [toHex(record.account), record]));
     // An attacker who can fill this memory can as well show a departed account as registered.
@@ -107,10 +109,9 @@ export class ChainWatch implements ChainFacts, ChainRecords, FormerRecords {
     return this.#newest?.snapshot.block ?? { number: 0, hash: BlockHash.of(new Uint8Array(32)) };
   }
 
-  /** Time of the newest finalized block (0 before there is any), and whether it is young enough to end anything. */
-  time(): { readonly chainMs: number; readonly chainIsFresh: boolean } {
-    const chainMs = this.#newest?.snapshot.block.timestampMs ?? 0;
-    return { chainMs, chainIsFresh: this.#clock.nowMs() - chainMs <= this.#maxAgeMs };
+  /** The latest time of a finalized block; 0 before there is any. An endpoint that shows an older block changes nothing. */
+  time(): { readonly chainMs: number } {
+    return { chainMs: this.#latestMs };
   }
 
   /** Addresses of the registered servers. */

@@ -4,6 +4,7 @@ import type { Config } from '../config/schema.ts';
 import type { RandomSource } from '../crypto/random.ts';
 import { LatchkeyError } from '../errors/latchkey-error.ts';
 import { FleetKeeper } from '../fleet/fleet-keeper.ts';
+import type { FleetState } from '../fleet/fleet-state.ts';
 import type { FleetInForce, FleetTime } from '../fleet/in-force.ts';
 import {
   MAX_MANIFEST_FILE_BYTES,
@@ -52,6 +53,8 @@ export class FleetWatch implements FleetFacts {
   readonly #keeper: FleetKeeper;
   readonly #views = new Map<string, { readonly value: FleetInForce; readonly atMs: number }>();
   readonly #lists = new WeakMap<FleetInForce, PlatformLists>();
+  /** The whole answer of a state: it may have 11 MB, and anybody may ask for it. */
+  readonly #answers = new WeakMap<FleetState, ReturnType<typeof writeManifestList>>();
   #namespace: Namespace | undefined;
 
   constructor(parts: FleetWatchParts) {
@@ -67,8 +70,12 @@ export class FleetWatch implements FleetFacts {
     return this.#view('asking');
   }
 
-  /** What it says about platforms, for machines that ask or for servers that are asked. */
-  platforms(purpose: 'granting' | 'asking'): PlatformLists {
+  enrolling(): FleetInForce {
+    return this.#view('enrolling');
+  }
+
+  /** What it says about platforms: of machines that ask, of servers that have a slot, or of those that get one. */
+  platforms(purpose: keyof FleetFacts): PlatformLists {
     const now = this.#view(purpose);
     const lists = this.#lists.get(now) ?? new PlatformLists(now);
     this.#lists.set(now, lists);
@@ -83,7 +90,11 @@ export class FleetWatch implements FleetFacts {
 
   /** Answer of `GET /fleet`. @param known hash of the newest manifest that the asker has. */
   answer(known: string | undefined): ReturnType<typeof writeManifestList> {
-    return writeManifestList(known !== undefined && known === this.#newestHash() ? [] : this.#keeper.files());
+    if (known !== undefined && known === this.#newestHash()) return { manifests: [] };
+    const { state } = this.#keeper;
+    const answer = this.#answers.get(state) ?? writeManifestList(this.#keeper.files());
+    this.#answers.set(state, answer);
+    return answer;
   }
 
   /** Goes on with what the open store remembers. A record that cannot be read is reported, and locks no node. */
@@ -217,7 +228,7 @@ export class FleetWatch implements FleetFacts {
     }
   }
 
-  #view(purpose: 'granting' | 'asking'): FleetInForce {
+  #view(purpose: keyof FleetFacts): FleetInForce {
     const time = this.#time();
     const known = this.#views.get(purpose);
     if (known !== undefined && Math.abs(time.nowMs - known.atMs) < VIEW_FOR_MS) return known.value;

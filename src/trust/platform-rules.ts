@@ -15,6 +15,9 @@ export interface RecoveryRequest {
   readonly ppid: Uint8Array;
 }
 
+/** A server that is to get a slot, has one that a recovery asks for, or has one that a running node counts. */
+export type ServerRole = 'new' | 'holder' | 'kept';
+
 /**
  * Which platforms get keys, and which may hold them. A quote proves the platform by its PCK certificate: the owner of
  * an extracted attestation key can quote any measurement, and only that one PPID.
@@ -23,16 +26,24 @@ export class PlatformRules {
   readonly policy: PlatformPolicy;
   readonly #lists: () => PlatformLists;
   readonly #serverLists: () => PlatformLists;
+  readonly #newServerLists: () => PlatformLists;
   readonly #signer: string;
 
   /**
    * @param lists what the fleet says now; asked for each decision.
    * @param serverLists the same for servers that this node asks, where it relied on a permission to open its store.
+   * @param newServerLists the same for servers that are to get a slot, where this node is new.
    */
-  constructor(trust: TrustSection, lists: () => PlatformLists, serverLists = lists) {
+  constructor(
+    trust: TrustSection,
+    lists: () => PlatformLists,
+    serverLists = lists,
+    newServerLists = serverLists,
+  ) {
     this.policy = platformPolicyOf(trust);
     this.#lists = lists;
     this.#serverLists = serverLists;
+    this.#newServerLists = newServerLists;
     this.#signer = hasAuthority(trust)
       ? 'the keys of trust.authority have to sign it (`latchkey fleet draft`, `latchkey fleet sign`)'
       : 'nobody can sign it, because the trust section has no trust.authority';
@@ -80,15 +91,16 @@ export class PlatformRules {
   /**
    * Judges the platform of a server that is to get a slot, or to give a key back. @param ppid 16 bytes.
    * @param role a holder may be revoked: its slots count up to a limit (`keyslots/open-generation.ts`), or a revocation
-   *   would lose stores.
+   *   would lose stores. `kept`: whether its slot counts as live.
    * @throws RefusalError PLATFORM_REVOKED, PLATFORM_NOT_ENDORSED.
    */
-  judgeServer(ppid: Uint8Array, role: 'new' | 'holder'): void {
+  judgeServer(ppid: Uint8Array, role: ServerRole): void {
     const platform = platformHash(ppid);
-    if (role === 'holder' && this.#serverLists().isRevoked(platform)) return;
-    this.#requireNotRevoked(platform, 'the platform of this server', this.#serverLists());
+    const lists = role === 'new' ? this.#newServerLists() : this.#serverLists();
+    if (role === 'holder' && lists.isRevoked(platform)) return;
+    this.#requireNotRevoked(platform, 'the platform of this server', lists);
     if (this.policy.servers === 'endorsed')
-      this.#requireEndorsed(platform, 'the platform of this server', this.#serverLists());
+      this.#requireEndorsed(platform, 'the platform of this server', lists);
   }
 
   /** What a server says of a slot: the one platform that gets its key back; `undefined` when there is not one alone. */

@@ -143,7 +143,7 @@ describe('states', () => {
           const listed = newest?.body.kind === 'rules' ? newest.body.trustHashes.map(({ hash }) => hash) : [];
           for (const hash of [...listedSince.keys()]) if (!listed.includes(hash)) listedSince.delete(hash);
           for (const hash of listed) if (!listedSince.has(hash)) listedSince.set(hash, nowMs);
-          const time = { nowMs, chainMs: nowMs, chainIsFresh: true };
+          const time = { nowMs, chainMs: nowMs };
           for (const hash of inForce(state, time, 'own-sight').trustHashes)
             expect(nowMs - (listedSince.get(hash) ?? nowMs)).toBeGreaterThanOrEqual(DELAY_MS);
         }

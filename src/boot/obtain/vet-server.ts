@@ -13,6 +13,7 @@ import { parseQuote } from '../../tdx/quote.ts';
 import type { QuoteVerifier } from '../../tdx/verify-quote.ts';
 import type { Clock } from '../../time/clock.ts';
 import { orAborted } from '../../time/or-aborted.ts';
+import type { ServerRole } from '../../trust/platform-rules.ts';
 import { provenPlatform } from '../../trust/registered-platform.ts';
 import type { PeerClient } from '../peer/peer-client.ts';
 import { PeerError, type PeerFailure } from '../peer/peer-failure.ts';
@@ -104,13 +105,13 @@ export class ServerVetter {
     return platform !== undefined && this.#judge.platforms.isRevoked(ppidOf(platform));
   }
 
-  /** Why a server would get no new slot, by its platform alone; `undefined` when it would. */
+  /** Why the slot of a server does not count as live, by its platform alone; `undefined` when it does. */
   platformRefusal(record: ServerRecord): PeerFailure | undefined {
     const platform = this.platformOf(record);
-    return platform === undefined ? undefined : this.#refusalOf(platform, 'new');
+    return platform === undefined ? undefined : this.#refusalOf(platform, 'kept');
   }
 
-  #refusalOf(platform: string, role: Candidate['role']): PeerFailure | undefined {
+  #refusalOf(platform: string, role: ServerRole): PeerFailure | undefined {
     try {
       this.#judge.platforms.judgeServer(ppidOf(platform), role);
       return undefined;

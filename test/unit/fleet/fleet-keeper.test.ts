@@ -11,6 +11,7 @@ import {
   DELAY_MS,
   freshState,
   hashOf,
+  idOf,
   network,
   platformList,
   START_MS,
@@ -27,7 +28,7 @@ const first = world.issue(
 );
 const second = world.issue({}, { serial: 2 });
 const fileOf = ({ header, parts }: Manifest): ManifestFile => ({ signed: header.signed, ...parts });
-const at = (ms: number): FleetTime => ({ nowMs: ms, chainMs: ms, chainIsFresh: true });
+const at = (ms: number): FleetTime => ({ nowMs: ms, chainMs: ms });
 const keeper = (): FleetKeeper => new FleetKeeper(world.authority, network);
 const section = [hashOf('section')];
 
@@ -77,6 +78,9 @@ describe('a node', () => {
     node.take(fileOf(first), at(now));
     expect(node.open(undefined, at(now))).toEqual({ wasBehind: false });
     expect(node.asking(at(now)).trustHashes).toEqual(section);
+    expect(node.enrolling(at(now)).trustHashes).toEqual(section);
+    // The bound of age is for the first manifest alone.
+    expect(node.enrolling(at(now + 200 * DELAY_MS)).trustHashes).toEqual(section);
     expect(node.granting(at(now)).trustHashes).toEqual([]);
     // What a later manifest takes back is not relied on any more, also when it comes again.
     node.take(fileOf(second), at(now));
@@ -121,9 +125,29 @@ describe('a node', () => {
     const late = at(START_MS + 181 * DELAY_MS);
     const node = keeper();
     expect(codeOf(() => node.take(fileOf(first), late))).toBe('none');
+    // A locked node asks its servers by it; a new one gives no slot by it.
+    expect(node.asking(late).trustHashes).toEqual(section);
+    expect(node.enrolling(late)).toMatchObject({ trustHashes: [], endorsed: [], revoked: [idOf('b')] });
+    expect(node.enrolling(at(START_MS + DELAY_MS)).trustHashes).toEqual(section);
     node.open(undefined, late);
     expect(node.state.newest).toBeUndefined();
     expect(codeOf(() => node.take(fileOf(first), late))).toBe('FLEET_AGE_REFUSED');
+  });
+
+  it('does not read a manifest again that it has: lists are long, and a source may send them for ever', () => {
+    const node = keeper();
+    node.take(fileOf(first), at(START_MS));
+    expect(node.take({ ...fileOf(first), body: new Uint8Array(3) }, at(START_MS))).toBe(false);
+  });
+
+  it('that saw an entry while its clock was far ahead does not wait for that time', () => {
+    const node = keeper();
+    node.open(undefined, at(START_MS));
+    node.take(fileOf(first), { nowMs: START_MS + 900 * DELAY_MS, chainMs: START_MS });
+    const restarted = keeper();
+    restarted.open(node.record(), at(START_MS));
+    expect(restarted.granting(at(START_MS + DELAY_MS - 1)).trustHashes).toEqual([]);
+    expect(restarted.granting(at(START_MS + DELAY_MS)).trustHashes).toEqual(section);
   });
 
   it('stops new trust at a header whose body is another', () => {
@@ -135,5 +159,7 @@ describe('a node', () => {
     expect(node.state.newest?.serial).toBe(1);
     expect(node.state.pending?.awaited?.header.serial).toBe(2);
     expect(node.files()).toHaveLength(1);
+    expect(node.take(fileOf(second), at(START_MS))).toBe(true);
+    expect(node.state.newest?.serial).toBe(2);
   });
 });

@@ -36,7 +36,6 @@ const manifest = world.issue(rules, {}, lists);
 const at = (nowMs: number, changes: Partial<FleetTime> = {}): FleetTime => ({
   nowMs,
   chainMs: nowMs,
-  chainIsFresh: true,
   ...changes,
 });
 const hashesAt = (state: FleetState, time: FleetTime, from: DelayFrom = 'own-sight'): readonly string[] =>
@@ -93,6 +92,11 @@ describe('the delay', () => {
     expect(hashesAt(seenLate, at(START_MS + 11 * DELAY_MS))).toEqual(section);
   });
 
+  it('is not over by the own clock alone: the host can set it forward', () => {
+    const forward = at(START_MS + 11 * DELAY_MS, { chainMs: START_MS + 11 * DELAY_MS - 1 });
+    expect(hashesAt(seenLate, forward)).toEqual([]);
+  });
+
   it('counts from the date of the authority where a node has no memory, by the time of the chain', () => {
     const ahead = at(START_MS + 100 * DELAY_MS, { chainMs: START_MS + DELAY_MS - 1 });
     expect(hashesAt(seenLate, ahead, 'issue')).toEqual([]);
@@ -128,7 +132,11 @@ describe('until', () => {
 
   it('does not end by the own clock, nor while the chain is silent', () => {
     expect(hashesAt(state, at(untilMs + HOUR_MS, { chainMs: untilMs - 1 }))).toEqual(section);
-    expect(hashesAt(state, at(untilMs + HOUR_MS, { chainIsFresh: false }))).toEqual(section);
+  });
+
+  it('what has ended does not come back when the host cuts off the chain or sets the clock', () => {
+    expect(hashesAt(state, at(untilMs + 30 * DELAY_MS, { chainMs: untilMs }))).toEqual([]);
+    expect(hashesAt(state, at(untilMs, { chainMs: untilMs }), 'issue')).toEqual([]);
   });
 
   it('ends a revocation and an endorsement too', () => {

@@ -18,11 +18,19 @@ let app: Hono<MiddlewareEnv>;
 let heard: ServerNews[];
 let addresses: (string | undefined)[];
 let ready: boolean;
+let timesWritten: number;
 
 beforeEach(() => {
   heard = [];
   addresses = [];
   ready = false;
+  timesWritten = 0;
+  const allManifests = {
+    toJSON() {
+      timesWritten += 1;
+      return { manifests: ['all'] };
+    },
+  };
   app = appWithMiddleware({
     log: silentLog,
     metrics: new Metrics(),
@@ -33,7 +41,7 @@ beforeEach(() => {
     peerAddress: ({ req }) => req.header('x-test-peer'),
   });
   nodeRoutes(app, {
-    fleet: (known: string | undefined) => ({ manifests: [], known }),
+    fleet: (known: string | undefined) => (known === undefined ? allManifests : { manifests: [], known }),
     info: () => ({ name: 'latchkey', state: 'locked' }),
     readiness: () => ({ ready, report: { state: 'locked', have: 2 } }),
     hear: (news, address) => {
@@ -79,6 +87,16 @@ describe('a node with a closed store', () => {
     ready = true;
     expect((await app.request('/readyz')).status).toBe(200);
     expect(await (await app.request('/info')).json()).toEqual({ name: 'latchkey', state: 'locked' });
+  });
+
+  it('writes all fleet manifests once, however often they are asked for', async () => {
+    for (const path of ['/fleet', '/fleet', '/fleet']) {
+      const reply = await app.request(path);
+      expect(reply.headers.get('content-type')).toBe('application/json');
+      expect(await reply.json()).toEqual({ manifests: ['all'] });
+    }
+    expect(timesWritten).toBe(1);
+    expect(await (await app.request('/fleet?known=0x01')).json()).toEqual({ manifests: [], known: '0x01' });
   });
 });
 

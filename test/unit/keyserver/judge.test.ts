@@ -123,7 +123,11 @@ describe('trust section', () => {
     const withFleet = (granting: Partial<FleetInForce>, asking: Partial<FleetInForce> = {}) =>
       new ProtocolClient(
         keyServerWorld({
-          fleet: { granting: () => ({ ...noFleet, ...granting }), asking: () => ({ ...noFleet, ...asking }) },
+          fleet: {
+            granting: () => ({ ...noFleet, ...granting }),
+            asking: () => ({ ...noFleet, ...asking }),
+            enrolling: () => ({ ...noFleet, ...asking }),
+          },
         }),
       );
     const body = { ...otherSection, ...otherImage };

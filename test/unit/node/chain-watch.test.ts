@@ -92,4 +92,13 @@ describe('the chain watch', () => {
     ]);
     watch.close();
   });
+
+  it('does not go back to an older time when an endpoint shows an older block', async () => {
+    const nowMs = 1_000_000;
+    const chain = quietChain(() => nowMs);
+    const clock: Clock = { nowMs: () => nowMs, sleep: async () => undefined };
+    const watch = new ChainWatch({ chain, clock, maxAgeMs: MINUTE_MS, onSnapshot: () => undefined });
+    watch.take(await quietChain(() => nowMs - MINUTE_MS).snapshot());
+    expect(watch.time()).toEqual({ chainMs: nowMs });
+  });
 });

@@ -219,8 +219,31 @@ describe('who may hold a key', () => {
       'new',
       'PLATFORM_REVOKED',
     ],
+    [
+      'registered: a slot that is counted, revoked',
+      rulesOf({}, { revoked: [nameOf(away)] }),
+      'kept',
+      'PLATFORM_REVOKED',
+    ],
   ] as const)('%s', (_title, rules, role, expected) => {
     expect(verdictOf(() => rules.judgeServer(away, role))).toBe(expected);
+  });
+
+  it('a server that is to get a slot is judged by the lists for that alone', () => {
+    const section = parseTrustSection({ chain: { genesisHash: `0x${'ab'.repeat(32)}` } });
+    const platforms = { recover: 'bound', servers: 'endorsed', clients: 'any' } as const;
+    const lists = new PlatformLists({ endorsed: [endorsement(away)], revoked: [], moves: [] });
+    const none = new PlatformLists({ endorsed: [], revoked: [], moves: [] });
+    const rules = new PlatformRules(
+      { ...section, platforms },
+      () => lists,
+      () => lists,
+      () => none,
+    );
+    const verdicts = (['new', 'kept', 'holder'] as const).map((role) =>
+      verdictOf(() => rules.judgeServer(away, role)),
+    );
+    expect(verdicts).toEqual(['PLATFORM_NOT_ENDORSED', 'allowed', 'allowed']);
   });
 
   it('revoked beats endorsed in the lists themselves', () => {
