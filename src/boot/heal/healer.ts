@@ -309,10 +309,9 @@ export class Healer {
     const staying = newestOf(this.#node, check).filter((one) => isLive(one) && !isDraining(one));
     const enrolled = staying.map(({ slot }) => slot.server);
     // Another instance may live at servers that this one does not know.
-    if (this.#live < (this.#node.book.newest?.t ?? 1)) {
-      await sweepLineage(tools, this.#node, snapshot, signal);
-      if (this.#isOvertaken) return false;
-    }
+    const hasLost = this.#live < (this.#node.book.newest?.t ?? 1);
+    if (hasLost) await sweepLineage(tools, this.#node, snapshot, signal);
+    if (this.#isOvertaken) return false;
     // Fewer servers than this would not be better than what there is; a slot less for each server that drains is not.
     const worthwhile = Math.min(quorum.n, Math.max(quorum.t, this.#live, staying.length + 1));
     const draining = check.checked.filter(isDraining).map(({ slot }) => slot.server);
@@ -330,6 +329,8 @@ export class Healer {
       { enrolled, last, draining, worthwhile },
       signal,
     );
+    // The servers that were silent before may answer since.
+    if (hasLost) await sweepLineage(tools, this.#node, snapshot, signal);
     if (this.#isOvertaken) {
       this.#maker.forget(enrolment, snapshot);
       return false;
