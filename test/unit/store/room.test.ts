@@ -27,7 +27,10 @@ interface Opened {
 
 async function opened(more: Partial<Parameters<typeof storeOptions>[1]> = {}): Promise<Opened> {
   const disk = new SimulatedDisk();
-  const store = await SealedStore.create(storeOptions(disk, { roomBytes: ROOM, ...more }));
+  let drawn = 0;
+  // Repeatable: a sealed record that ends with a zero looks like one byte more of the room.
+  const random = (byteLength: number) => seededBytes(++drawn, byteLength);
+  const store = await SealedStore.create(storeOptions(disk, { roomBytes: ROOM, random, ...more }));
   const space = await store.namespace('space');
   return { disk, store, space, last: () => fileOn(disk, segmentPaths(disk).at(-1) ?? '') };
 }
