@@ -63,13 +63,15 @@ describe('trust.authority', () => {
 });
 
 describe('a key of small order', () => {
-  it('is accepted by OpenSSL with a signature that anybody can make', () => {
+  it('is refused: OpenSSL 3.0 of Node 20 accepts a signature of it that anybody can make', () => {
     // The identity point as key and as R, with S = 0: valid for every message.
     const identity = new Uint8Array(32);
     identity[0] = 1;
     const signature = new Uint8Array(64);
     signature[0] = 1;
-    expect(ed25519Verify(new Uint8Array(8), signature, identity)).toBe(true);
+    // Newer releases refuse it.
+    const isOld = process.versions.openssl.startsWith('3.0.');
+    if (isOld) expect(ed25519Verify(new Uint8Array(8), signature, identity)).toBe(true);
     expect(isWeakEd25519Key(identity)).toBe(true);
   });
 
