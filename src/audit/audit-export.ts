@@ -8,9 +8,9 @@ import type { SecretBytes } from '../bytes/secret-bytes.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
 import { sr25519Sign, sr25519Verify } from '../crypto/sr25519.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
-import { AUDIT_HASH_BYTES, type AuditHead, extend, startOfLog } from './audit-chain.ts';
+import { AUDIT_HASH_BYTES, type AuditHead, extend, sameHead, startOfLog } from './audit-chain.ts';
 import { type AuditEntry, decodeEntry, MAX_ENTRY_BYTES } from './audit-entry.ts';
-import { type AuditLog, sameHead } from './audit-log.ts';
+import type { AuditLog } from './audit-log.ts';
 
 const FORMAT = 'latchkey-audit/1';
 const HEAD_LABEL = utf8('latchkey/v1/audit-head');
@@ -48,6 +48,8 @@ export async function* exportLog(
   nowMs: number,
 ): AsyncGenerator<Uint8Array> {
   const { account, storeId } = node;
+  // What cannot be written now is not part of the log yet.
+  await log.flush().catch(() => undefined);
   let head = log.base;
   yield line({
     account: encodeSs58(account),

@@ -1,10 +1,17 @@
-import { concatBytes, equalBytes } from '../bytes/concat.ts';
+import { concatBytes } from '../bytes/concat.ts';
 import { copyBytes } from '../bytes/copy-bytes.ts';
 import type { AccountId } from '../bytes/fixed-bytes.ts';
-import { u64BigEndian } from '../bytes/integers.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import type { BatchOperation, Store } from '../store/api/store-api.ts';
-import { AUDIT_HASH_BYTES, type AuditHead, extend, startOfLog } from './audit-chain.ts';
+import {
+  AUDIT_HASH_BYTES,
+  type AuditHead,
+  decodeHead,
+  encodeHead,
+  extend,
+  sameHead,
+  startOfLog,
+} from './audit-chain.ts';
 import { type AuditEvent, type AuditFields, encodeEntry } from './audit-entry.ts';
 
 const NAMESPACE = 'latchkey/audit';
@@ -103,17 +110,19 @@ export class AuditLog {
     return this.#writing ?? Promise.resolve();
   }
 
-  /** Entries from a number on, oldest first. */
+  /**
+   * Entries from a number on, oldest first, up to the head of now.
+   * @throws EvidenceError AUDIT_ENTRY_INVALID when one was removed before it was read.
+   */
   async *entries(from: number): AsyncGenerator<StoredEntry> {
     const { store } = this.#parts;
-    if (!store.hasNamespace(NAMESPACE)) return;
-    const snapshot = store.snapshot();
-    try {
-      const range = { prefix: ENTRY_PREFIX, from: nameOf(from) };
-      for await (const [name, value] of snapshot.namespace(NAMESPACE).entries(range))
-        yield stored(name, value);
-    } finally {
-      snapshot.release();
+    const { sequence: last } = this.#head;
+    if (last < from) return;
+    const namespace = await store.namespace(NAMESPACE);
+    for (let sequence = from; sequence <= last; sequence++) {
+      const value = await namespace.get(nameOf(sequence));
+      if (value === undefined) throw invalid(`entry ${sequence} was removed before it was read`);
+      yield stored(nameOf(sequence), value);
     }
   }
 
@@ -211,18 +220,6 @@ async function readEnds(store: Store, start: AuditHead): Promise<Ends> {
   return { base, head: stored(last, value).head };
 }
 
-/** Bytes of a head: u64 sequence ‖ hash. */
-export const encodeHead = ({ sequence, hash }: AuditHead): Uint8Array =>
-  concatBytes(u64BigEndian(sequence), hash);
-
-/** Reads the bytes of a head. @throws EvidenceError AUDIT_ENTRY_INVALID. */
-export function decodeHead(bytes: Uint8Array): AuditHead {
-  if (bytes.length !== 8 + AUDIT_HASH_BYTES) throw invalid(`a head has ${bytes.length} bytes`);
-  const sequence = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0));
-  if (!Number.isSafeInteger(sequence)) throw invalid('a head has a number above 2^53');
-  return { sequence, hash: copyBytes(bytes.subarray(8)) };
-}
-
 const nameOf = (sequence: number): string => ENTRY_PREFIX + sequence.toString(16).padStart(14, '0');
 
 function stored(name: string, value: Uint8Array): StoredEntry {
@@ -238,7 +235,3 @@ const invalid = (observed: string): EvidenceError =>
   new EvidenceError('AUDIT_ENTRY_INVALID', `the audit log in the store: ${observed}`, {
     hint: 'was the store restored from a backup in part? `latchkey audit verify` shows where the chain breaks',
   });
-
-/** Whether two heads are the same place of the same log. */
-export const sameHead = (a: AuditHead, b: AuditHead): boolean =>
-  a.sequence === b.sequence && equalBytes(a.hash, b.hash);

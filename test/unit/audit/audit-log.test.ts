@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { extend, startOfLog } from '../../../src/audit/audit-chain.ts';
+import { decodeHead, encodeHead, extend, sameHead, startOfLog } from '../../../src/audit/audit-chain.ts';
 import { decodeEntry, encodeEntry } from '../../../src/audit/audit-entry.ts';
-import { AuditLog, decodeHead, encodeHead, sameHead } from '../../../src/audit/audit-log.ts';
+import { AuditLog } from '../../../src/audit/audit-log.ts';
 import { RefusalCounts } from '../../../src/audit/refusal-counts.ts';
 import { AccountId } from '../../../src/bytes/fixed-bytes.ts';
 import { errorCodes } from '../../../src/errors/codes.ts';
