@@ -1,5 +1,6 @@
 /** Tests that should notice a change of a room; paths as `vitest run` filters them. */
 export const testsOfRoom: Readonly<Record<string, readonly string[]>> = {
+  audit: ['test/unit/audit', 'test/unit/node/node-audit'],
   boot: ['test/unit/boot', 'test/unit/node'],
   http: ['test/unit/http', 'test/unit/keyserver/limits'],
   keyserver: [

@@ -59,15 +59,11 @@ const cutText = (text: string): string => new TextDecoder().decode(utf8(text.sli
 export function decodeEntry(bytes: Uint8Array): AuditEntry {
   const text = new TextDecoder().decode(bytes);
   const parsed = entrySchema.safeParse(jsonOf(text));
-  if (!parsed.success || canonicalize(parsed.data) !== text) {
-    throw new EvidenceError('AUDIT_ENTRY_INVALID', 'this is no entry of an audit log', {
-      expected: 'one line of canonical JSON with atMs, event, fields and sequence',
-      observed: parsed.success
-        ? 'another spelling of the same content'
-        : (parsed.error.issues[0]?.message ?? ''),
-    });
-  }
-  return parsed.data;
+  if (parsed.success && canonicalize(parsed.data) === text) return parsed.data;
+  throw new EvidenceError('AUDIT_ENTRY_INVALID', 'this is no entry of an audit log', {
+    expected: 'one line of canonical JSON with atMs, event, fields and sequence',
+    observed: parsed.error?.issues[0]?.message ?? 'another spelling of the same content',
+  });
 }
 
 function jsonOf(text: string): unknown {

@@ -1,6 +1,6 @@
 import canonicalize from 'canonicalize';
 import { z } from 'zod';
-import { concatBytes, equalBytes, utf8 } from '../bytes/concat.ts';
+import { concatBytes, utf8 } from '../bytes/concat.ts';
 import { AccountId } from '../bytes/fixed-bytes.ts';
 import { parsePrefixedHex, toPrefixedHex } from '../bytes/hex.ts';
 import { u64BigEndian } from '../bytes/integers.ts';
@@ -43,7 +43,7 @@ export interface ExportingNode {
  * the exact bytes of each entry, and the head, signed by the account of the node.
  */
 export async function* exportLog(
-  log: AuditLog,
+  log: Pick<AuditLog, 'base' | 'entries' | 'flush'>,
   node: ExportingNode,
   nowMs: number,
 ): AsyncGenerator<Uint8Array> {
@@ -109,40 +109,37 @@ export async function verifyExport(
 ): Promise<VerifiedExport> {
   const expected = new Map<number, AuditHead[]>();
   for (const head of witnessed) expected.set(head.sequence, [...(expected.get(head.sequence) ?? []), head]);
-  let start: { account: AccountId; storeId: Uint8Array; follows: AuditHead } | undefined;
-  let head: AuditHead | undefined;
-  let previous: Uint8Array | undefined;
   let seen = 0;
-  const look = (at: AuditHead): void => {
+  const look = (at: AuditHead): AuditHead => {
     for (const other of expected.get(at.sequence) ?? []) {
       if (!sameHead(other, at)) throw otherHead(other, at);
       seen++;
     }
+    return at;
   };
+  let read: { readonly start: Start; head: AuditHead; lastLine?: Uint8Array } | undefined;
   for await (const bytes of lines) {
-    if (start === undefined || head === undefined) {
-      start = readHeader(bytes);
-      head = start.follows;
-      look(head);
+    if (read === undefined) {
+      const start = readHeader(bytes);
+      read = { start, head: look(start.follows) };
       continue;
     }
     // A line is an entry once another line follows: the last one is the signed head.
-    if (previous !== undefined) {
-      head = nextHead(head, previous, onEntry);
-      look(head);
-    }
-    previous = bytes;
+    if (read.lastLine !== undefined) read.head = look(nextHead(read.head, read.lastLine, onEntry));
+    read.lastLine = bytes;
   }
-  if (start === undefined || head === undefined || previous === undefined)
-    throw invalid('the file ends before the signed head');
-  const signedAtMs = readTrailer(previous, start, head);
-  const last = head;
-  const ahead = witnessed.find(({ sequence }) => sequence > last.sequence);
-  if (ahead !== undefined) throw otherHead(ahead, last);
+  if (read?.lastLine === undefined) throw invalid('the file ends before the signed head');
+  const { start, head, lastLine } = read;
+  const signedAtMs = readTrailer(lastLine, start, head);
+  const ahead = witnessed.find(({ sequence }) => sequence > head.sequence);
+  if (ahead !== undefined) throw otherHead(ahead, head);
   return { ...start, head, signedAtMs, seen };
 }
 
-function readHeader(bytes: Uint8Array): { account: AccountId; storeId: Uint8Array; follows: AuditHead } {
+/** What the header of an export says. */
+type Start = Pick<VerifiedExport, 'account' | 'storeId' | 'follows'>;
+
+function readHeader(bytes: Uint8Array): Start {
   const { account, storeId, follows } = readLine(headerSchema, bytes, 'header');
   const start = {
     account: AccountId.parse(account, 'account'),
@@ -173,11 +170,7 @@ function nextHead(head: AuditHead, bytes: Uint8Array, onEntry: (entry: AuditEntr
   return extend(head, bytes);
 }
 
-function readTrailer(
-  bytes: Uint8Array,
-  { account, storeId }: { readonly account: AccountId; readonly storeId: Uint8Array },
-  head: AuditHead,
-): number {
+function readTrailer(bytes: Uint8Array, { account, storeId }: Start, head: AuditHead): number {
   const trailer = readLine(trailerSchema, bytes, 'signed head');
   const signed = fromJson(trailer.head);
   if (!sameHead(signed, head))
@@ -204,10 +197,8 @@ function readLine<Value>(schema: z.ZodType<Value>, bytes: Uint8Array, what: stri
     throw invalid(`the ${what} is not JSON`);
   }
   const parsed = schema.safeParse(value);
-  if (!parsed.success) throw invalid(`the ${what}: ${parsed.error.issues[0]?.message ?? 'another form'}`);
-  if (!equalBytes(utf8(canonicalize(parsed.data) ?? ''), bytes))
-    throw invalid(`the ${what} is not canonical JSON`);
-  return parsed.data;
+  if (parsed.success && canonicalize(parsed.data) === text) return parsed.data;
+  throw invalid(`the ${what}: ${parsed.error?.issues[0]?.message ?? 'not canonical JSON'}`);
 }
 
 const fromHex = (text: string): Uint8Array => parsePrefixedHex(text, (text.length - 2) / 2, 'audit');

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { AuditHead } from '../../../src/audit/audit-chain.ts';
+import { type AuditHead, extend } from '../../../src/audit/audit-chain.ts';
+import { encodeEntry } from '../../../src/audit/audit-entry.ts';
 import { exportLog, verifyExport } from '../../../src/audit/audit-export.ts';
 import { AuditLog } from '../../../src/audit/audit-log.ts';
 import { AccountId } from '../../../src/bytes/fixed-bytes.ts';
@@ -28,7 +29,7 @@ async function logOf(of: ReturnType<typeof nodeOf>, entries: number, maxEntries 
   return { log, heads };
 }
 
-async function linesOf(log: AuditLog, of = node): Promise<string[]> {
+async function linesOf(log: Parameters<typeof exportLog>[0], of = node): Promise<string[]> {
   let text = '';
   for await (const bytes of exportLog(log, of, 2_000)) text += new TextDecoder().decode(bytes);
   return text.trimEnd().split('\n');
@@ -123,5 +124,44 @@ describe('export of an audit log', () => {
   it('refuses what is no export', async () => {
     for (const lines of [[], [''], ['{}'], ['null', 'null'], ['{"__proto__":1}', '', '']])
       await expect(verify(lines)).rejects.toThrow(failsWith('AUDIT_EXPORT_INVALID'));
+  });
+
+  it('refuses another spelling of header and signed head', async () => {
+    const lines = await linesOf((await logOf(node, 1)).log);
+    for (const row of [0, 2]) {
+      const spaced = lines.with(row, (lines[row] as string).replace(':', ': '));
+      await expect(verify(spaced)).rejects.toThrow(failsWith('AUDIT_EXPORT_INVALID'));
+    }
+  });
+
+  it('refuses numbers that do not follow one another, although the hashes do', async () => {
+    const { log } = await logOf(node, 1);
+    const second = encodeEntry(3, 1_000, 'node.started', {});
+    const made = {
+      base: log.base,
+      flush: () => Promise.resolve(),
+      async *entries(from: number) {
+        yield* log.entries(from);
+        yield { bytes: second, head: extend(log.head, second) };
+      },
+    };
+    const lines = await linesOf(made);
+    await expect(verify(lines)).rejects.toThrow('entry 3 follows entry 1');
+  });
+
+  it('writes nothing', async () => {
+    const store = new MemoryStore();
+    const log = await AuditLog.open({ store, ...node, nowMs: () => 1_000, maxEntries: 1_000 });
+    await linesOf(log);
+    expect(store.writes).toBe(0);
+  });
+
+  it('breaks off when entries are removed while it is read', async () => {
+    const { log } = await logOf(node, 20, 20);
+    const lines = exportLog(log, node, 2_000);
+    await lines.next();
+    for (let n = 0; n < 30; n++) await log.append('key.released', { n });
+    await log.flush();
+    await expect(lines.next()).rejects.toThrow(failsWith('AUDIT_ENTRY_INVALID'));
   });
 });

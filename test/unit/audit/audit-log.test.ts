@@ -122,6 +122,55 @@ describe('audit log', () => {
     expect(sameHead((await logOn(store, 100)).base, log.base)).toBe(true);
   });
 
+  it('says so when a write fails, also when the store cannot be read any more', async () => {
+    const broken = { write: false, read: false };
+    const store = new MemoryStore({
+      beforeWrite: (operations) => {
+        if (broken.write && operations.length > 0) throw new ProblemError('STORE_DISK_FULL', 'full');
+      },
+      beforeRead: () => {
+        if (broken.read) throw new ProblemError('STORE_CLOSED', 'closed');
+      },
+    });
+    const log = await logOn(store);
+    await log.append('node.started', {});
+    broken.write = true;
+    for (const read of [false, true]) {
+      broken.read = read;
+      await expect(log.append('drain.started', {})).rejects.toThrow(
+        expect.objectContaining({ code: 'STORE_DISK_FULL' }),
+      );
+      expect(log.head.sequence).toBe(1);
+    }
+    broken.write = false;
+    broken.read = false;
+    await log.append('drain.ended', {});
+    expect(await sequencesOf(log)).toEqual([1, 2, 3, 4]);
+  });
+
+  it('removes nothing before there are a tenth too many, and then all that is too much', async () => {
+    const store = new MemoryStore();
+    const log = await logOn(store, 100);
+    for (let n = 0; n < 110; n++) await log.append('key.released', { n });
+    await log.flush();
+    expect(log.base.sequence).toBe(0);
+    await log.append('key.released', {});
+    await log.flush();
+    expect(log.base.sequence).toBe(11);
+    // 100 entries and the record of what they follow.
+    expect((await store.namespace('latchkey/audit')).size).toBe(101);
+  });
+
+  it.each([
+    ['a value without an entry', 'entry/00000000000001', new Uint8Array(32)],
+    ['a name that is no number', 'entry/zz', new Uint8Array(64)],
+    ['a short head before the first entry', 'base', new Uint8Array(39)],
+  ])('refuses a store with %s', async (_what, name, value) => {
+    const store = new MemoryStore();
+    await (await store.namespace('latchkey/audit')).put(name, value);
+    await expect(logOn(store)).rejects.toThrow(expect.objectContaining({ code: 'AUDIT_ENTRY_INVALID' }));
+  });
+
   it('is not continued by the log of another store', async () => {
     const other = startOfLog(account, new Uint8Array(16).fill(8));
     expect(sameHead(other, startOfLog(account, storeId))).toBe(false);
