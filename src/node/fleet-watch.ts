@@ -297,6 +297,7 @@ export function fleetWatchOf(
     random,
     log,
     onChange,
+    ...(parts.fetch === undefined ? {} : { fetch: parts.fetch }),
   });
   client.hearExtensions((server, extensions) => watch.hear(server, extensions));
   return watch;

@@ -18,6 +18,7 @@ import { buildGuardian, type GuardianRooms } from './build-guardian.ts';
 import { ChainWatch } from './chain-watch.ts';
 import { ClockDoubt } from './clock-doubt.ts';
 import { EarlyWarnings, serversOfStore } from './early-warnings.ts';
+import { FleetRekey } from './fleet-rekey.ts';
 import { type FleetWatch, fleetWatchOf } from './fleet-watch.ts';
 import { FolderHold } from './folder-hold.ts';
 import { NewsAnswers, type NewsHeard } from './hear-news.ts';
@@ -57,6 +58,7 @@ export class LatchkeyNode implements AsyncDisposable {
   readonly #clockDoubt: ClockDoubt;
   readonly #warnings: EarlyWarnings | undefined;
   readonly #fleet: FleetWatch | undefined;
+  readonly #rekey: FleetRekey;
   #guardian: GuardianRooms['guardian'] | undefined;
   #restartRefusal: () => string | undefined = () => undefined;
   #serving: Serving | undefined;
@@ -97,6 +99,13 @@ export class LatchkeyNode implements AsyncDisposable {
       },
     });
     this.#fleet = fleetWatchOf(config, parts, this.#watch, () => this.#guardian?.nudge());
+    this.#rekey = new FleetRekey({
+      ...parts,
+      wanted: () => this.#fleet?.granting().rekey,
+      node: () => this.open,
+      isBacked: () => this.state.name === 'backed',
+      rotation: this.#rotation,
+    });
     this.#news = new NewsAnswers({ records: this.#watch, now: () => clock.nowMs() });
   }
 
@@ -257,6 +266,7 @@ export class LatchkeyNode implements AsyncDisposable {
       aside('decryptions.not-open', openDecryptions),
       aside('clients.not-told', tellClients(this.#parts, node, serving, this.#stop.signal)),
       this.#register(node),
+      aside('fleet.rekey-failed', this.#rekey.run(this.#stop.signal)),
       aside(
         'tcb.not-judged',
         this.#warnings?.run(() => serversOfStore(node, this.#parts.chain), this.#stop.signal),
