@@ -4,6 +4,8 @@ import type { FleetKeeper } from '../fleet/fleet-keeper.ts';
 import { newestHeader } from '../fleet/fleet-state.ts';
 import type { FleetTime } from '../fleet/in-force.ts';
 import type { VerifiedHeader } from '../fleet/verify-header.ts';
+import type { Metrics } from '../observe/metrics.ts';
+import type { RekeyReport } from './fleet-rekey.ts';
 
 /** From how long before its end on a permission is shown. */
 const WARN_BEFORE_MS = 14 * 24 * 3_600_000;
@@ -39,6 +41,8 @@ export interface FleetReport {
   readonly ending?: readonly ShownEntry[];
   /** How many permissions wait or end in addition to those that are listed. */
   readonly notListed?: number;
+  /** The request for a new store key. */
+  readonly rekey?: RekeyReport;
   /** How many servers show an older manifest. */
   readonly serversBehind?: number;
 }
@@ -117,14 +121,30 @@ function shownAt(
   return [{ entry: name, at: atMs <= 8.64e15 ? new Date(atMs).toISOString() : 'never' }];
 }
 
+/** Sets the metrics of the fleet. */
+export function countFleet(metrics: Metrics, report: FleetReport | undefined): void {
+  if (report === undefined) return;
+  const { manifest, awaited, conflict, waiting = [], ending = [], serversBehind = 0, rekey } = report;
+  metrics.fleetSerial.set(manifest?.serial ?? 0);
+  metrics.fleetAwaited.set(awaited === undefined ? 0 : 1);
+  metrics.fleetConflict.set(conflict === undefined ? 0 : 1);
+  metrics.fleetWaiting.set(waiting.length);
+  metrics.fleetServersBehind.set(serversBehind);
+  metrics.fleetRekeyWaiting.set(rekey?.state === 'waiting' ? 1 : 0);
+  metrics.fleetNextEnd.reset();
+  const ends = ending.map(({ at }) => Date.parse(at));
+  if (ends.length > 0) metrics.fleetNextEnd.set(Math.floor(Math.min(...ends) / 1000));
+}
+
 /** Sentences for `latchkey status --explain`. */
 export function adviceOnFleet(report: FleetReport | undefined): readonly string[] {
   if (report === undefined) return [];
-  const { awaited, conflict, ending } = report;
+  const { awaited, conflict, ending, rekey } = report;
   return [
     ...(awaited === undefined || conflict !== undefined ? [] : [awaitedAdvice(awaited)]),
     ...(conflict === undefined ? [] : [conflictAdvice(conflict)]),
     ...(ending === undefined ? [] : [endingAdvice(ending)]),
+    ...(rekey?.state === 'waiting' ? [rekeyAdvice(rekey)] : []),
   ];
 }
 
@@ -136,3 +156,6 @@ const conflictAdvice = ({ serial, hashes }: NonNullable<FleetReport['conflict']>
 
 const endingAdvice = (ending: readonly ShownEntry[]): string =>
   `Permissions of the fleet manifest end soon (${ending.map(({ entry, at }) => `${entry} at ${at}`).join('; ')}): sign a manifest of a higher serial that prolongs them, if machines still need them.`;
+
+const rekeyAdvice = ({ id, reason }: RekeyReport): string =>
+  `The fleet asks for a new store key (${id}: ${reason}); this node changes it by itself within about an hour of being backed.`;

@@ -1,3 +1,4 @@
+import type { FleetDesk } from '../agent/fleet-routes.ts';
 import type { PeerRecord } from '../boot/peer/peer-client.ts';
 import { parsePrefixedHex, toPrefixedHex } from '../bytes/hex.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
@@ -36,17 +37,10 @@ export interface FleetWatchParts extends Omit<FleetSourceParts, 'chain'> {
   readonly onChange?: () => void;
 }
 
-/** What became of a manifest that was handed in. */
-export interface PublishedManifest {
-  readonly outcome: 'taken' | 'known' | 'refused';
-  /** Why it was refused. */
-  readonly code?: string;
-  readonly detail?: string;
-  readonly hint?: string;
-}
+type PublishedManifests = Awaited<ReturnType<FleetDesk['publish']>>;
 
 /** Keeps the manifests of the fleet: asks for them, remembers them in the sealed store, and hands them on. */
-export class FleetWatch implements FleetFacts {
+export class FleetWatch implements FleetFacts, FleetDesk {
   readonly #parts: FleetWatchParts;
   readonly #keeper: FleetKeeper;
   readonly #sources: FleetSources;
@@ -124,14 +118,15 @@ export class FleetWatch implements FleetFacts {
    * @returns what became of each, in their order.
    * @throws EvidenceError FLEET_FILE_MALFORMED when the text holds no manifests.
    */
-  async publish(text: string): Promise<readonly PublishedManifest[]> {
+  async publish(text: string): Promise<PublishedManifests> {
     const before = this.#keeper.state;
     const results = readManifestList(text).map((file) => this.#publishOne(file));
     if (this.#keeper.state !== before) await this.#changed();
-    return results;
+    const serial = this.#keeper.last?.serial;
+    return { manifests: results, ...(serial === undefined ? {} : { serial }) };
   }
 
-  #publishOne(file: ManifestFile): PublishedManifest {
+  #publishOne(file: ManifestFile): PublishedManifests['manifests'][number] {
     try {
       return { outcome: this.#keeper.take(file, this.#time()) ? 'taken' : 'known' };
     } catch (error) {
@@ -139,6 +134,13 @@ export class FleetWatch implements FleetFacts {
       const { code, message: detail, hint } = error;
       return { outcome: 'refused', code, detail, ...(hint === undefined ? {} : { hint }) };
     }
+  }
+
+  /** When a permission of the newest manifest takes effect, by the time of the chain; `undefined` when it is in none. */
+  startOf(name: string): number | undefined {
+    const { firstSeen, authority } = this.#keeper.state;
+    const seenMs = firstSeen.get(name);
+    return seenMs === undefined ? undefined : seenMs + authority.delayMs;
   }
 
   /** What an operator should know. @param own SHA-256(PPID) of this machine, `0x` hex. */

@@ -5,6 +5,7 @@ import { lockedCauseOf } from '../boot/node/locked-cause.ts';
 import { NodeFolder } from '../boot/node/node-folder.ts';
 import type { NodeState } from '../boot/node/node-state.ts';
 import type { OpenNode } from '../boot/node/open-node.ts';
+import { toPrefixedHex } from '../bytes/hex.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
 import type { ChainSnapshot } from '../chain/chain-view.ts';
 import { ANY_PLATFORM_RECOVERS } from '../config/config-warnings.ts';
@@ -13,12 +14,15 @@ import type { Secrets } from '../config/secrets.ts';
 import { LatchkeyError } from '../errors/latchkey-error.ts';
 import type { ServerNews } from '../protocol/not-enrolled.ts';
 import { orAborted } from '../time/or-aborted.ts';
+import { platformHash } from '../trust/platform-lists.ts';
 import { platformPolicyOf, tdPolicyOf } from '../trust/trust-section.ts';
+import { type Acceptance, acceptanceOf } from './acceptance.ts';
 import { buildGuardian, type GuardianRooms } from './build-guardian.ts';
 import { ChainWatch } from './chain-watch.ts';
 import { ClockDoubt } from './clock-doubt.ts';
 import { EarlyWarnings, serversOfStore } from './early-warnings.ts';
 import { FleetRekey } from './fleet-rekey.ts';
+import type { FleetReport } from './fleet-report.ts';
 import { type FleetWatch, fleetWatchOf } from './fleet-watch.ts';
 import { FolderHold } from './folder-hold.ts';
 import { NewsAnswers, type NewsHeard } from './hear-news.ts';
@@ -60,6 +64,9 @@ export class LatchkeyNode implements AsyncDisposable {
   readonly #fleet: FleetWatch | undefined;
   readonly #rekey: FleetRekey;
   #guardian: GuardianRooms['guardian'] | undefined;
+  #judge: GuardianRooms['judge'] | undefined;
+  /** SHA-256(PPID) of this machine, `0x` hex, once it is examined. */
+  #ownPlatform: string | undefined;
   #restartRefusal: () => string | undefined = () => undefined;
   #serving: Serving | undefined;
   #listeners: NodeListeners | undefined;
@@ -87,6 +94,7 @@ export class LatchkeyNode implements AsyncDisposable {
         serving: () => this.#serving,
         tcbWarnings: () => this.#warnings?.status(),
         restartRefusal: () => this.#restartRefusal(),
+        fleet: () => this.#fleetReport(),
       },
     );
     this.#watch = new ChainWatch({
@@ -274,6 +282,12 @@ export class LatchkeyNode implements AsyncDisposable {
     ]);
   }
 
+  #fleetReport(): FleetReport | undefined {
+    const { report: rekey } = this.#rekey;
+    const report = this.#fleet?.report(this.#ownPlatform);
+    return report && { ...report, ...(rekey === undefined ? {} : { rekey }) };
+  }
+
   #noteBlock({ block }: ChainSnapshot): void {
     this.#parts.metrics.chainBlock.set(block.number);
     if (block.timestampMs !== undefined) this.#parts.clock.raise(block.timestampMs);
@@ -293,6 +307,8 @@ export class LatchkeyNode implements AsyncDisposable {
         causeOf: (error) => this.#clockDoubt.causeOf(error),
       },
     );
+    this.#judge = rooms.judge;
+    this.#ownPlatform = toPrefixedHex(platformHash(machine.ppid));
     this.#restartRefusal = () => rooms.judge.platforms.restartRefusal(machine.ppid);
     return rooms;
   }
@@ -325,6 +341,7 @@ export class LatchkeyNode implements AsyncDisposable {
         return this.#rotation;
       },
       custody: () => this.#custodyDesk(),
+      fleet: () => this.#fleet,
       store: () => this.#heldNode().store,
       secrets: this.#options.secrets ?? {},
     });
@@ -356,6 +373,15 @@ export class LatchkeyNode implements AsyncDisposable {
   /** Answer of `GET /fleet`: the manifests that this node knows. */
   fleet(known: string | undefined): ReturnType<FleetWatch['answer']> {
     return this.#fleet?.answer(known) ?? { manifests: [] };
+  }
+
+  /**
+   * Answer of `GET /accepts`.
+   * @throws ProblemError NODE_LOCKED before this machine is examined; EvidenceError FIELD_INVALID.
+   */
+  accepts(asked: Parameters<typeof acceptanceOf>[2]): Acceptance {
+    if (this.#judge === undefined) throw this.#report.lockedProblem();
+    return acceptanceOf(this.#judge, this.#fleet, asked);
   }
 
   /** Answer of `GET /info`. */

@@ -46,6 +46,7 @@ beforeEach(async () => {
       rotation: () => {
         throw new TypeError('not asked for here');
       },
+      fleet: () => undefined,
       custody: () => {
         throw new TypeError('not asked for here');
       },

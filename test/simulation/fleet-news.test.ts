@@ -49,7 +49,7 @@ const issue = ({ world: { clock } }: SimulatedNetwork, content: Partial<FleetRul
 /** Hands a manifest to one node. */
 async function publish(node: SimulatedNode, manifest: Manifest): Promise<void> {
   const results = await node.fleet?.publish(textOf(manifest));
-  expect(results).toEqual([{ outcome: 'taken' }]);
+  expect(results?.manifests).toEqual([{ outcome: 'taken' }]);
 }
 
 const serials = ({ nodes }: SimulatedNetwork) => nodes.map(({ fleet }) => fleet?.report().manifest?.serial);

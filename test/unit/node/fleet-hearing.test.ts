@@ -214,7 +214,7 @@ describe('a manifest that somebody hands in', () => {
     const { watch } = watchOf(texts, clock);
     await watch.open(store);
     const thief = new AuthorityWorld('thief').issue({}, { serial: 9 });
-    const results = await watch.publish(
+    const { manifests: results } = await watch.publish(
       `{"manifests":[${textOf(first)},${textOf(thief)},${textOf(second)},${textOf(second)},${textOf(first)}]}`,
     );
     expect(results.map(({ outcome, code }) => code ?? outcome)).toEqual([
