@@ -12,6 +12,7 @@ import {
   custodySummaries,
 } from './custody-routes.ts';
 import { drainAnswer, drainSummaries } from './drain-routes.ts';
+import { fleetPublishAnswer, fleetPublishBody, fleetPublishSummary } from './fleet-routes.ts';
 import { rotationAnswer, rotationSummaries } from './rotation-routes.ts';
 
 const everywhere: readonly ErrorCode[] = ['FIELD_INVALID', 'NODE_LOCKED', 'REQUEST_TIMEOUT', 'INTERNAL'];
@@ -114,6 +115,19 @@ function nodeOperations(
   );
 }
 
+/** The operation that takes manifests. */
+const manifestsOperation = (): Record<string, unknown> => ({
+  put: {
+    tags: ['fleet'],
+    summary: fleetPublishSummary,
+    requestBody: { required: true, content: json(schemaOf(fleetPublishBody, 'input')) },
+    responses: {
+      200: { description: 'OK', content: json(schemaOf(fleetPublishAnswer, 'output')) },
+      ...errorsOf([...withBody, 'FLEET_FILE_MALFORMED', 'CONFIG_INVALID', 'REQUEST_TIMEOUT', 'INTERNAL']),
+    },
+  },
+});
+
 /** An operation of a locked node. */
 const custodyOperation = (summary: string, body: z.ZodType, answer: z.ZodType): Record<string, unknown> => ({
   put: {
@@ -157,6 +171,7 @@ function paths(): Record<string, Record<string, unknown>> {
     },
     '/drain': nodeOperations('drain', drainSummaries, drainAnswer),
     '/rotation': nodeOperations('rotation', rotationSummaries, rotationAnswer),
+    '/manifests': manifestsOperation(),
     '/custody/request': custodyOperation(custodySummaries.request, custodyRequestBody, custodyRequestAnswer),
     '/custody/answers': custodyOperation(custodySummaries.answers, custodyAnswersBody, custodyAnswersAnswer),
   };

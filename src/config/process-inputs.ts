@@ -109,6 +109,13 @@ export const processInputs: readonly ProcessInput[] = [
   },
   {
     kind: 'file',
+    name: 'files of fleet manifests (fleet.files)',
+    protection: 'verified',
+    effect: 'none: the authority of the trust section signs each manifest; a missing file withholds one',
+    readBy: ['disk/node-file-system.ts'],
+  },
+  {
+    kind: 'file',
     name: 'collateral files',
     protection: 'verified',
     effect: 'older collateral, as long as it is valid',

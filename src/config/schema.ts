@@ -94,6 +94,8 @@ export const configSchema = z.strictObject({
         .array(z.url({ protocol: /^https?$/ }))
         .max(16)
         .default([]),
+      /** Files of manifests, read as often as the others are asked. */
+      files: z.array(z.string().min(1)).max(16).default([]),
       intervalMs: milliseconds(1_000, 24 * HOUR_MS).default(60_000),
     })
     .prefault({}),

@@ -90,9 +90,11 @@ trust:
   #   threshold: 2
   #   custodians: []                  # { name: alice, key: "0x…" }, as latchkey custody keygen prints it
 
-# With trust.authority, manifests come from the registered servers and from these URLs; signatures decide, not sources.
+# With trust.authority, manifests come from the registered servers from these URLs and from these files;
+# signatures decide, not sources.
 fleet:
   sources: []
+  files: []
   intervalMs: 60000                   # how often they are asked
 
 audit:

@@ -3,7 +3,15 @@ import type { FleetAuthority } from '../trust/fleet-authority.ts';
 import { delayedEntries } from './delayed-entries.ts';
 import { judgeFirstManifest } from './first-manifest.ts';
 import { decodeFleetState, encodeFleetState } from './fleet-record.ts';
-import { type FleetState, noManifestYet, noteHeader, takeManifest, underSection } from './fleet-state.ts';
+import {
+  type FleetState,
+  type HeaderFinding,
+  noManifestYet,
+  noteHeader,
+  signersNow,
+  takeManifest,
+  underSection,
+} from './fleet-state.ts';
 import { type FleetInForce, type FleetTime, inForce, noPermissions } from './in-force.ts';
 import { type Manifest, readManifest } from './manifest.ts';
 import type { ManifestFile } from './manifest-file.ts';
@@ -45,6 +53,16 @@ export class FleetKeeper {
     return this.#state !== before;
   }
 
+  /**
+   * Notes a header that came without its manifest. A newer one stops new trust until the manifest is here.
+   * @throws what {@link noteHeader} throws; then nothing has changed.
+   */
+  note(signed: Uint8Array, nowMs: number): HeaderFinding {
+    const { state, finding } = noteHeader(this.#state, signed, nowMs);
+    this.#state = state;
+    return finding;
+  }
+
   #adopt(manifest: Manifest, nowMs: number): void {
     this.#state = takeManifest(this.#state, manifest, nowMs);
     const listed = new Set(delayedEntries(manifest).map(({ name }) => name));
@@ -59,7 +77,7 @@ export class FleetKeeper {
    * @throws EvidenceError of a record that cannot be read.
    */
   open(record: Uint8Array | undefined, time: FleetTime): { readonly wasBehind: boolean } {
-    const { authority, network, handovers, newest } = this.#state;
+    const { authority, network, handovers, newest, pending } = this.#state;
     const remembered =
       record === undefined
         ? noManifestYet(authority, network)
@@ -73,6 +91,8 @@ export class FleetKeeper {
     const results = shown.map(({ header, parts }) =>
       codeOf(() => this.take({ signed: header.signed, ...parts }, time)),
     );
+    for (const header of [pending?.awaited, pending?.conflicting])
+      if (header !== undefined) codeOf(() => this.note(header.signed, time.nowMs));
     return { wasBehind: results.includes('FLEET_SERIAL_OLDER') };
   }
 
@@ -103,6 +123,13 @@ export class FleetKeeper {
     if (this.#isOpen || newest === undefined) return asked;
     if (codeOf(() => judgeFirst(newest, time.chainMs)) === 'none') return asked;
     return { ...asked, ...noPermissions };
+  }
+
+  /** The manifest that was accepted last: a handover, until its successor has signed a manifest. */
+  get last(): Manifest | undefined {
+    const { handovers, newest } = this.#state;
+    const isOfSigners = newest?.header.signers.id === signersNow(this.#state).signers.id;
+    return isOfSigners ? newest : (handovers.at(-1) ?? newest);
   }
 
   /** Everything that another node needs to come to the same state, in its order. */

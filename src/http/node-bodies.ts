@@ -26,6 +26,19 @@ export const infoAnswer = z.looseObject({
 /** Answer of `GET /readyz`, with the reasons. */
 export const readyzAnswer = z.looseObject({ ready: z.boolean(), state: z.string().optional() });
 
+const verdict = z.strictObject({
+  accepted: z.boolean(),
+  code: z.string().optional().meta({ description: 'why not' }),
+  detail: z.string().optional(),
+  from: z.string().optional().meta({ description: 'when the fleet manifest will allow it' }),
+});
+
+/** Answer of `GET /accepts`: a verdict on each of what was asked. */
+export const acceptsAnswer = z.strictObject({
+  trustHash: verdict.optional(),
+  measurement: verdict.optional(),
+});
+
 /** Answer of routes without a result. */
 export const okAnswer = z.strictObject({ ok: z.literal(true) });
 

@@ -14,6 +14,14 @@ export interface NodeFace {
   info(): Readonly<Record<string, unknown>>;
   /** The fleet manifests that this node knows; none for an asker that knows the newest one already. */
   fleet(known: string | undefined): object;
+  /**
+   * Whether it would give keys to a machine under a trust section, and of an image; both `0x` hex.
+   * @throws EvidenceError FIELD_INVALID, ProblemError NODE_LOCKED.
+   */
+  accepts(asked: {
+    readonly trustHash: string | undefined;
+    readonly measurement: string | undefined;
+  }): object;
   /** Whether the node is ready, and the answer of `GET /readyz`. */
   readiness(): { readonly ready: boolean; readonly report: Readonly<Record<string, unknown>> };
   /**
@@ -33,6 +41,9 @@ export function nodeRoutes(app: Hono<MiddlewareEnv>, face: NodeFace): void {
   app.get('/info', ({ json }) => json(face.info()));
   app.get('/fleet', ({ body, req }) =>
     body(fleetBytes(face.fleet(req.query('known'))), 200, { 'content-type': 'application/json' }),
+  );
+  app.get('/accepts', ({ json, req }) =>
+    json(face.accepts({ trustHash: req.query('trustHash'), measurement: req.query('measurement') })),
   );
   app.get('/openapi.json', ({ json }) => json(openApiDocument()));
   app.get('/healthz', ({ json }) => json({ ok: true }));

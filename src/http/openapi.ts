@@ -20,6 +20,7 @@ import {
   serverStateAnswer,
 } from '../protocol/slot-messages.ts';
 import {
+  acceptsAnswer,
   infoAnswer,
   okAnswer,
   problemAnswer,
@@ -159,6 +160,14 @@ const routes: readonly RouteDescription[] = [
     path: '/fleet',
     summary: 'The signed fleet manifests of this node; none when `known` is the hash of the newest one',
     answer: manifestList,
+  },
+  {
+    method: 'get',
+    path: '/accepts',
+    summary:
+      'Whether this node would give keys under `trustHash` (48 bytes) and to the image `measurement` (32 bytes), both 0x hex in the query',
+    answer: acceptsAnswer,
+    codes: ['FIELD_INVALID', 'NODE_LOCKED'],
   },
   { method: 'get', path: '/info', summary: 'Who the node is', answer: infoAnswer },
   { method: 'get', path: '/healthz', summary: 'The process runs', answer: okAnswer },

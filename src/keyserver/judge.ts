@@ -4,9 +4,9 @@ import { RefusalError } from '../errors/latchkey-error.ts';
 import type { FleetInForce } from '../fleet/in-force.ts';
 import { applyPolicy, type TdPolicy } from '../tdx/policy.ts';
 import type { VerifiedQuote } from '../tdx/verify-quote.ts';
-import { judgeMeasurement } from '../trust/measurement.ts';
+import { judgeMeasurement, judgeMeasurementId, type MeasurementFacts } from '../trust/measurement.ts';
 import type { PlatformRules } from '../trust/platform-rules.ts';
-import { judgeTrustHash } from '../trust/trust-hash.ts';
+import { judgeTrustHash, type TrustHashFacts } from '../trust/trust-hash.ts';
 import { type MeasurementPolicy, measurementPolicyOf, type TrustSection } from '../trust/trust-section.ts';
 import type { BoundRequest } from './handshake.ts';
 import { ownsKey } from './ownership.ts';
@@ -130,6 +130,31 @@ export class Judge {
   }
 
   /**
+   * Why a machine that asks for keys would be refused by its trust section (48 bytes) or its image (id, 32 bytes) alone;
+   * `undefined` for what would be accepted now.
+   */
+  refusalsOf({
+    trustHash,
+    measurement,
+  }: {
+    readonly trustHash?: Uint8Array;
+    readonly measurement?: Uint8Array;
+  }): {
+    readonly trustHash: RefusalError | undefined;
+    readonly measurement: RefusalError | undefined;
+  } {
+    const fleet = this.#parts.fleet?.granting();
+    return {
+      trustHash: trustHash && refusalOf(() => judgeTrustHash(trustHash, this.#trustHashFacts(fleet))),
+      measurement:
+        measurement &&
+        refusalOf(() =>
+          judgeMeasurementId(measurement, this.#measurementPolicy, this.#measurementFacts(fleet)),
+        ),
+    };
+  }
+
+  /**
    * The trust section under which the requested key was made, 48 bytes; `undefined` unless the request proves that the
    * key is its own, so that a refused machine learns nothing about the keys of others.
    */
@@ -170,18 +195,38 @@ export class Judge {
   }
 
   #judgeImage(verified: VerifiedQuote, fleet: FleetInForce | undefined, keyMadeUnder?: Uint8Array): void {
-    const { trust, ownMeasurement, chain } = this.#parts;
     const { body } = verified.quote;
-    judgeMeasurement(body, this.#measurementPolicy, {
+    judgeMeasurement(body, this.#measurementPolicy, this.#measurementFacts(fleet));
+    judgeTrustHash(body.mrConfigId, {
+      ...this.#trustHashFacts(fleet),
+      ...(keyMadeUnder === undefined ? {} : { keyMadeUnder }),
+    });
+  }
+
+  #measurementFacts(fleet: FleetInForce | undefined): MeasurementFacts {
+    const { ownMeasurement, chain } = this.#parts;
+    return {
       own: ownMeasurement,
       chainAccepted: chain().acceptedMeasurements,
       ...(fleet === undefined ? {} : { fleetAccepted: fleet.measurements }),
-    });
-    judgeTrustHash(body.mrConfigId, {
-      section: trust,
+    };
+  }
+
+  #trustHashFacts(fleet: FleetInForce | undefined): TrustHashFacts {
+    return {
+      section: this.#parts.trust,
       ...(fleet === undefined ? {} : { fleetAccepted: fleet.trustHashes }),
-      ...(keyMadeUnder === undefined ? {} : { keyMadeUnder }),
-    });
+    };
+  }
+}
+
+function refusalOf(judging: () => void): RefusalError | undefined {
+  try {
+    judging();
+    return undefined;
+  } catch (error) {
+    if (error instanceof RefusalError) return error;
+    throw error;
   }
 }
 

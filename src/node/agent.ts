@@ -7,6 +7,7 @@ import { servicesOf } from '../agent/agent-services.ts';
 import { type AuditDesk, serveAuditRoutes } from '../agent/audit-routes.ts';
 import { type CustodyRoutesDesk, serveCustodyRoutes } from '../agent/custody-routes.ts';
 import { type DrainDesk, serveDrainRoutes } from '../agent/drain-routes.ts';
+import { type FleetDesk, serveFleetRoutes } from '../agent/fleet-routes.ts';
 import { type RotationDesk, serveRotationRoutes } from '../agent/rotation-routes.ts';
 import { appWithMiddleware, type MiddlewareEnv, type MiddlewareOptions } from '../http/middleware.ts';
 import type { ConditionsGuardOptions } from '../rituals/conditions.ts';
@@ -32,6 +33,7 @@ export function agentApp(
     readonly rotation: () => RotationDesk;
     readonly custody: () => CustodyRoutesDesk;
     readonly audit: () => AuditDesk;
+    readonly fleet: () => FleetDesk | undefined;
     readonly status: () => Readonly<Record<string, unknown>>;
     readonly rituals?: ConditionsGuardOptions;
   },
@@ -43,6 +45,7 @@ export function agentApp(
   serveRotationRoutes(app, node.rotation);
   serveCustodyRoutes(app, node.custody);
   serveAuditRoutes(app, node.audit);
+  serveFleetRoutes(app, node.fleet);
   serveAgentRoutes(app, agentRoutes, servicesOf(node.store, common.now, node.rituals));
   return app;
 }

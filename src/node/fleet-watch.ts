@@ -1,65 +1,63 @@
+import type { FleetDesk } from '../agent/fleet-routes.ts';
+import type { PeerRecord } from '../boot/peer/peer-client.ts';
 import { parsePrefixedHex, toPrefixedHex } from '../bytes/hex.ts';
+import { encodeSs58 } from '../bytes/ss58.ts';
 import type { ChainView } from '../chain/chain-view.ts';
 import type { Config } from '../config/schema.ts';
-import type { RandomSource } from '../crypto/random.ts';
 import { LatchkeyError } from '../errors/latchkey-error.ts';
 import { FleetKeeper } from '../fleet/fleet-keeper.ts';
 import type { FleetState } from '../fleet/fleet-state.ts';
 import type { FleetInForce, FleetTime } from '../fleet/in-force.ts';
-import {
-  MAX_MANIFEST_FILE_BYTES,
-  type ManifestFile,
-  readManifestList,
-  writeManifestList,
-} from '../fleet/manifest-file.ts';
+import { type ManifestFile, readManifestList, writeManifestList } from '../fleet/manifest-file.ts';
 import type { FleetFacts } from '../keyserver/judge.ts';
-import type { Log } from '../observe/log.ts';
-import { boundedFetch, type Fetch } from '../outbound/bounded-fetch.ts';
-import { type Extensions, noExtensions } from '../protocol/extensions.ts';
+import { type Extensions, FLEET_EXTENSION, noExtensions } from '../protocol/extensions.ts';
 import type { Namespace, Store } from '../store/api/store-api.ts';
 import type { Clock } from '../time/clock.ts';
 import type { FleetAuthority } from '../trust/fleet-authority.ts';
 import { PlatformLists } from '../trust/platform-lists.ts';
 import type { ChainWatch } from './chain-watch.ts';
+import { type FleetReport, fleetReport } from './fleet-report.ts';
+import { type FleetSourceParts, FleetSources } from './fleet-sources.ts';
 import type { NodeParts } from './parts.ts';
+import { ShownHeaders } from './shown-headers.ts';
 
 const NAMESPACE = 'latchkey/fleet';
 const STATE = 'state';
-/** How many registered servers are asked at a time, in addition to the configured sources. */
-const MOST_SERVERS = 4;
-const SOURCE_DEADLINE_MS = 10_000;
 /** How long a view of what is in force is used again: lists may have 10,000 entries, and each request is judged. */
 const VIEW_FOR_MS = 1_000;
 
 /** The parts of a fleet watch. */
-export interface FleetWatchParts {
+export interface FleetWatchParts extends Omit<FleetSourceParts, 'chain'> {
   readonly authority: FleetAuthority;
   /** Hash of block 0, 32 bytes. */
   readonly network: Uint8Array;
-  /** URLs that are asked in addition to registered servers. */
-  readonly sources: readonly string[];
   readonly chain: Pick<ChainWatch, 'time' | 'endpoints' | 'take'>;
   readonly clock: Clock;
-  readonly random: RandomSource;
-  readonly log: Log;
-  readonly fetch?: Fetch;
   /** Called after something new was taken. */
   readonly onChange?: () => void;
 }
 
+type PublishedManifests = Awaited<ReturnType<FleetDesk['publish']>>;
+
 /** Keeps the manifests of the fleet: asks for them, remembers them in the sealed store, and hands them on. */
-export class FleetWatch implements FleetFacts {
+export class FleetWatch implements FleetFacts, FleetDesk {
   readonly #parts: FleetWatchParts;
   readonly #keeper: FleetKeeper;
+  readonly #sources: FleetSources;
+  readonly #shown: ShownHeaders;
   readonly #views = new Map<string, { readonly value: FleetInForce; readonly atMs: number }>();
   readonly #lists = new WeakMap<FleetInForce, PlatformLists>();
   /** The whole answer of a state: it may have 11 MB, and anybody may ask for it. */
   readonly #answers = new WeakMap<FleetState, ReturnType<typeof writeManifestList>>();
   #namespace: Namespace | undefined;
+  /** While it is not aborted, a newer header that a server shows makes this node ask for its manifest. */
+  #asksUntil: AbortSignal | undefined;
 
   constructor(parts: FleetWatchParts) {
     this.#parts = parts;
     this.#keeper = new FleetKeeper(parts.authority, parts.network);
+    this.#sources = new FleetSources(parts);
+    this.#shown = new ShownHeaders(this.#keeper, parts.log);
   }
 
   granting(): FleetInForce {
@@ -84,17 +82,71 @@ export class FleetWatch implements FleetFacts {
 
   /** The signed header of the newest manifest, for grants and answers. */
   extensions(): Extensions {
-    const newest = this.#keeper.files().at(-1);
-    return newest === undefined ? noExtensions : new Map([['fleet', newest.signed]]);
+    const { last } = this.#keeper;
+    return last === undefined ? noExtensions : new Map([[FLEET_EXTENSION, last.header.signed]]);
   }
 
   /** Answer of `GET /fleet`. @param known hash of the newest manifest that the asker has. */
   answer(known: string | undefined): ReturnType<typeof writeManifestList> {
-    if (known !== undefined && known === this.#newestHash()) return { manifests: [] };
+    if (known !== undefined && known === this.#lastHash()) return { manifests: [] };
     const { state } = this.#keeper;
     const answer = this.#answers.get(state) ?? writeManifestList(this.#keeper.files());
     this.#answers.set(state, answer);
     return answer;
+  }
+
+  /**
+   * Looks at what a server says in a grant, or in an answer with a MAC. A newer header stops new trust until its manifest is
+   * here, and the server that showed it is asked for it at once. Nothing that a server says stops anything else.
+   * @param server endpoint and account of the server.
+   */
+  hear(server: Pick<PeerRecord, 'account' | 'endpoint'>, extensions: Extensions): void {
+    const signed = extensions.get(FLEET_EXTENSION);
+    if (signed === undefined) return;
+    const finding = this.#shown.judge(encodeSs58(server.account), signed, this.#parts.clock.nowMs());
+    if (finding === 'known') return;
+    this.#views.clear();
+    void this.#save();
+    this.#parts.onChange?.();
+    const signal = this.#asksUntil;
+    if (finding !== 'newer' || signal === undefined || signal.aborted) return;
+    void this.refresh(signal, server.endpoint);
+  }
+
+  /**
+   * Takes manifests that somebody hands in on this machine, as from any source.
+   * @returns what became of each, in their order.
+   * @throws EvidenceError FLEET_FILE_MALFORMED when the text holds no manifests.
+   */
+  async publish(text: string): Promise<PublishedManifests> {
+    const before = this.#keeper.state;
+    const results = readManifestList(text).map((file) => this.#publishOne(file));
+    if (this.#keeper.state !== before) await this.#changed();
+    const serial = this.#keeper.last?.serial;
+    return { manifests: results, ...(serial === undefined ? {} : { serial }) };
+  }
+
+  #publishOne(file: ManifestFile): PublishedManifests['manifests'][number] {
+    try {
+      return { outcome: this.#keeper.take(file, this.#time()) ? 'taken' : 'known' };
+    } catch (error) {
+      if (!(error instanceof LatchkeyError)) throw error;
+      const { code, message: detail, hint } = error;
+      return { outcome: 'refused', code, detail, ...(hint === undefined ? {} : { hint }) };
+    }
+  }
+
+  /** When a permission of the newest manifest takes effect, by the time of the chain; `undefined` when it is in none. */
+  startOf(name: string): number | undefined {
+    const { firstSeen, authority } = this.#keeper.state;
+    const seenMs = firstSeen.get(name);
+    return seenMs === undefined ? undefined : seenMs + authority.delayMs;
+  }
+
+  /** What an operator should know. @param own SHA-256(PPID) of this machine, `0x` hex. */
+  report(own?: string): FleetReport {
+    const { behind } = this.#shown;
+    return fleetReport(this.#keeper, this.#time(), { own, behind });
   }
 
   /** Goes on with what the open store remembers. A record that cannot be read is reported, and locks no node. */
@@ -130,6 +182,7 @@ export class FleetWatch implements FleetFacts {
 
   /** Asks all sources again and again. Resolves when the signal aborts. */
   async follow(everyMs: number, signal: AbortSignal): Promise<void> {
+    this.#asksUntil = signal;
     while (!signal.aborted) {
       await this.refresh(signal);
       await this.#parts.clock.sleep(everyMs, signal);
@@ -138,19 +191,24 @@ export class FleetWatch implements FleetFacts {
 
   /** For a process that follows no chain: reads the servers first. */
   async refreshByChain(chain: ChainView, signal: AbortSignal): Promise<void> {
+    this.#asksUntil = signal;
     const snapshot = await chain.snapshot().catch(() => undefined);
     if (snapshot !== undefined) this.#parts.chain.take(snapshot);
     await this.refresh(signal);
   }
 
-  /** Asks all sources once. What a source says wrong is logged, and the others are asked. */
-  async refresh(signal: AbortSignal): Promise<void> {
-    const texts = await Promise.all(this.#sources().map((url) => this.#ask(url, signal)));
+  /**
+   * Asks all sources once. What a source says wrong is logged, and the others are asked.
+   * @param first endpoint of a server that is asked in any case.
+   */
+  async refresh(signal: AbortSignal, first?: string): Promise<void> {
+    const shown = await this.#sources.ask(this.#lastHash(), signal, first);
     let changed = false;
-    for (const [url, text] of texts) {
-      if (text !== undefined && this.#takeAll(url, text)) changed = true;
-    }
-    if (!changed) return;
+    for (const { source, text } of shown) if (this.#takeAll(source, text)) changed = true;
+    if (changed) await this.#changed();
+  }
+
+  async #changed(): Promise<void> {
     this.#views.clear();
     await this.#save();
     this.#parts.onChange?.();
@@ -193,30 +251,9 @@ export class FleetWatch implements FleetFacts {
     });
   }
 
-  async #ask(url: string, signal: AbortSignal): Promise<readonly [string, string | undefined]> {
-    const known = this.#newestHash();
-    const answer = await boundedFetch(this.#parts.fetch ?? fetch, {
-      url: known === undefined ? url : `${url}?known=${known}`,
-      method: 'GET',
-      timeoutMs: SOURCE_DEADLINE_MS,
-      maxBytes: MAX_MANIFEST_FILE_BYTES,
-      signal,
-    });
-    if (!answer.ok || answer.status !== 200) return [url, undefined];
-    return [url, new TextDecoder().decode(answer.body)];
-  }
-
-  #sources(): readonly string[] {
-    const { sources, chain, random } = this.#parts;
-    const endpoints = [...chain.endpoints()];
-    const first = endpoints.length === 0 ? 0 : (random(2)[0] ?? 0) % endpoints.length;
-    const turned = [...endpoints.slice(first), ...endpoints.slice(0, first)].slice(0, MOST_SERVERS);
-    return [...sources, ...turned.map((endpoint) => `http://${endpoint}/fleet`)];
-  }
-
-  #newestHash(): string | undefined {
-    const { newest, pending } = this.#keeper.state;
-    return newest === undefined || pending !== undefined ? undefined : toPrefixedHex(newest.header.hash);
+  #lastHash(): string | undefined {
+    const { last } = this.#keeper;
+    return last === undefined ? undefined : toPrefixedHex(last.header.hash);
   }
 
   async #save(): Promise<void> {
@@ -245,21 +282,25 @@ export class FleetWatch implements FleetFacts {
 /** The fleet watch of a configuration; `undefined` without `trust.authority`. */
 export function fleetWatchOf(
   { trust, fleet }: Config,
-  { clock, random, log }: NodeParts,
+  parts: NodeParts,
   chain: ChainWatch,
   onChange: () => void,
 ): FleetWatch | undefined {
   if (trust.authority === undefined) return undefined;
-  const network = parsePrefixedHex(trust.chain.genesisHash, 32, 'trust.chain.genesisHash');
-  const { sources } = fleet;
-  return new FleetWatch({
+  const { clock, random, log, fileSystem, client } = parts;
+  const watch = new FleetWatch({
     authority: trust.authority,
-    network,
-    sources,
+    network: parsePrefixedHex(trust.chain.genesisHash, 32, 'trust.chain.genesisHash'),
+    sources: fleet.sources,
+    files: fleet.files,
+    fileSystem,
     chain,
     clock,
     random,
     log,
     onChange,
+    ...(parts.fetch === undefined ? {} : { fetch: parts.fetch }),
   });
+  client.hearExtensions((server, extensions) => watch.hear(server, extensions));
+  return watch;
 }

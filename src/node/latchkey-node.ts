@@ -5,6 +5,7 @@ import { lockedCauseOf } from '../boot/node/locked-cause.ts';
 import { NodeFolder } from '../boot/node/node-folder.ts';
 import type { NodeState } from '../boot/node/node-state.ts';
 import type { OpenNode } from '../boot/node/open-node.ts';
+import { toPrefixedHex } from '../bytes/hex.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
 import type { ChainSnapshot } from '../chain/chain-view.ts';
 import { ANY_PLATFORM_RECOVERS } from '../config/config-warnings.ts';
@@ -13,11 +14,15 @@ import type { Secrets } from '../config/secrets.ts';
 import { LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
 import type { ServerNews } from '../protocol/not-enrolled.ts';
 import { orAborted } from '../time/or-aborted.ts';
+import { platformHash } from '../trust/platform-lists.ts';
 import { platformPolicyOf, tdPolicyOf } from '../trust/trust-section.ts';
+import { type Acceptance, acceptanceOf } from './acceptance.ts';
 import { buildGuardian, type GuardianRooms } from './build-guardian.ts';
 import { ChainWatch } from './chain-watch.ts';
 import { ClockDoubt } from './clock-doubt.ts';
 import { EarlyWarnings, serversOfStore } from './early-warnings.ts';
+import { FleetRekey } from './fleet-rekey.ts';
+import type { FleetReport } from './fleet-report.ts';
 import { type FleetWatch, fleetWatchOf } from './fleet-watch.ts';
 import { FolderHold } from './folder-hold.ts';
 import { NewsAnswers, type NewsHeard } from './hear-news.ts';
@@ -58,7 +63,11 @@ export class LatchkeyNode implements AsyncDisposable {
   readonly #clockDoubt: ClockDoubt;
   readonly #warnings: EarlyWarnings | undefined;
   readonly #fleet: FleetWatch | undefined;
+  readonly #rekey: FleetRekey;
   #guardian: GuardianRooms['guardian'] | undefined;
+  #judge: GuardianRooms['judge'] | undefined;
+  /** SHA-256(PPID) of this machine, `0x` hex, once it is examined. */
+  #ownPlatform: string | undefined;
   #restartRefusal: () => string | undefined = () => undefined;
   #serving: Serving | undefined;
   #audit: NodeAudit | undefined;
@@ -92,6 +101,7 @@ export class LatchkeyNode implements AsyncDisposable {
         audit: () => this.#audit?.report,
         tcbWarnings: () => this.#warnings?.status(),
         restartRefusal: () => this.#restartRefusal(),
+        fleet: () => this.#fleetReport(),
       },
     );
     this.#watch = new ChainWatch({
@@ -104,6 +114,13 @@ export class LatchkeyNode implements AsyncDisposable {
       },
     });
     this.#fleet = fleetWatchOf(config, parts, this.#watch, () => this.#guardian?.nudge());
+    this.#rekey = new FleetRekey({
+      ...parts,
+      wanted: () => this.#fleet?.granting().rekey,
+      node: () => this.open,
+      isBacked: () => this.state.name === 'backed',
+      rotation: this.#rotation,
+    });
     this.#news = new NewsAnswers({ records: this.#watch, now: () => clock.nowMs() });
   }
 
@@ -281,11 +298,18 @@ export class LatchkeyNode implements AsyncDisposable {
       aside('audit.failed', this.#audit?.run(this.#stop.signal)),
       aside('clients.not-told', tellClients(this.#parts, node, serving, this.#stop.signal)),
       this.#register(node),
+      aside('fleet.rekey-failed', this.#rekey.run(this.#stop.signal)),
       aside(
         'tcb.not-judged',
         this.#warnings?.run(() => serversOfStore(node, this.#parts.chain), this.#stop.signal),
       ),
     ]);
+  }
+
+  #fleetReport(): FleetReport | undefined {
+    const { report: rekey } = this.#rekey;
+    const report = this.#fleet?.report(this.#ownPlatform);
+    return report && { ...report, ...(rekey === undefined ? {} : { rekey }) };
   }
 
   #noteBlock({ block }: ChainSnapshot): void {
@@ -307,6 +331,8 @@ export class LatchkeyNode implements AsyncDisposable {
         causeOf: (error) => this.#clockDoubt.causeOf(error),
       },
     );
+    this.#judge = rooms.judge;
+    this.#ownPlatform = toPrefixedHex(platformHash(machine.ppid));
     this.#restartRefusal = () => rooms.judge.platforms.restartRefusal(machine.ppid);
     return rooms;
   }
@@ -340,6 +366,7 @@ export class LatchkeyNode implements AsyncDisposable {
       },
       custody: () => this.#custodyDesk(),
       audit: () => this.#openAuditDesk(),
+      fleet: () => this.#fleet,
       store: () => this.#heldNode().store,
       secrets: this.#options.secrets ?? {},
     });
@@ -377,6 +404,15 @@ export class LatchkeyNode implements AsyncDisposable {
   /** Answer of `GET /fleet`: the manifests that this node knows. */
   fleet(known: string | undefined): ReturnType<FleetWatch['answer']> {
     return this.#fleet?.answer(known) ?? { manifests: [] };
+  }
+
+  /**
+   * Answer of `GET /accepts`.
+   * @throws ProblemError NODE_LOCKED before this machine is examined; EvidenceError FIELD_INVALID.
+   */
+  accepts(asked: Parameters<typeof acceptanceOf>[2]): Acceptance {
+    if (this.#judge === undefined) throw this.#report.lockedProblem();
+    return acceptanceOf(this.#judge, this.#fleet, asked);
   }
 
   /** Answer of `GET /info`. */

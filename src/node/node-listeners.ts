@@ -1,4 +1,5 @@
 import { getConnInfo } from '@hono/node-server/conninfo';
+import type { FleetDesk } from '../agent/fleet-routes.ts';
 import type { CustodyDesk } from '../boot/life/custody-desk.ts';
 import { NodeFolder } from '../boot/node/node-folder.ts';
 import type { Config } from '../config/schema.ts';
@@ -40,6 +41,8 @@ export interface Listened {
   readonly custody: () => CustodyDesk;
   /** @throws ProblemError NODE_LOCKED while the store is closed, INTERNAL when its log could not be read. */
   readonly audit: () => NodeAudit;
+  /** `undefined` where the trust section names no authority. */
+  readonly fleet: () => FleetDesk | undefined;
   /** @throws ProblemError NODE_LOCKED while the store is closed, or this instance does not hold its account. */
   readonly store: () => Store;
   readonly secrets: Secrets;
@@ -89,7 +92,7 @@ export class NodeListeners {
     // The agent's socket lies in it by default, before there is a node.
     await new NodeFolder(fileSystem, node.dataFolder).makeDataFolder();
     const socketPath = config.agent.socketPath ?? defaultAgentSocket(node.dataFolder);
-    const { store, drain, rotation, custody, audit } = shown;
+    const { store, drain, rotation, custody, audit, fleet } = shown;
     const { rituals } = config;
     const local = agentApp(common, {
       store,
@@ -97,6 +100,7 @@ export class NodeListeners {
       rotation,
       custody,
       audit,
+      fleet,
       status: () => report.status(),
       rituals,
     });

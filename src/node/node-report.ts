@@ -7,6 +7,7 @@ import { Metrics } from '../observe/metrics.ts';
 import { PROTOCOL_VERSION } from '../protocol/labels.ts';
 import { adviceOnCustody, custodyStatus } from './custody-status.ts';
 import type { DrainProgress } from './drain.ts';
+import { adviceOnFleet, countFleet, type FleetReport } from './fleet-report.ts';
 import { adviceOnOlder, type OlderReport, olderReport } from './older-report.ts';
 import type { NodeParts } from './parts.ts';
 import { clientsAtRisk, type Serving } from './serving.ts';
@@ -33,6 +34,8 @@ interface ReportedNode {
   readonly audit?: () => Readonly<Record<string, unknown>> | undefined;
   /** Why this machine would get no key back if it restarted now; `undefined` when it would. */
   readonly restartRefusal?: () => string | undefined;
+  /** What it knows of fleet manifests; `undefined` without an authority. */
+  readonly fleet?: () => FleetReport | undefined;
 }
 
 /** What a walk over all keys counts. */
@@ -121,6 +124,7 @@ export class NodeReport {
     const pending = serving?.formerClients.pending ?? 0;
     const { atRisk, drain } = serving === undefined ? NOTHING : this.#count(serving);
     const restartRefusal = this.#node.restartRefusal?.();
+    const fleet = this.#node.fleet?.();
     return {
       ready: this.#state.name === 'backed' && pending === 0 && drain === undefined,
       report: {
@@ -130,6 +134,7 @@ export class NodeReport {
         ...(drain === undefined ? {} : { draining: drain }),
         ...this.#older(),
         ...(restartRefusal === undefined ? {} : { restartRefusal }),
+        ...(fleet === undefined ? {} : { fleet }),
         clientsAtRisk: atRisk,
       },
     };
@@ -166,7 +171,10 @@ export class NodeReport {
       refusal === undefined ? [] : [`Do not restart this machine: its servers would refuse it. ${refusal}.`];
     const more = advice === undefined ? [] : [advice];
     const custody = adviceOnCustody(custodyStatus(this.#node.open()));
-    return [...draining, ...older, ...platform, ...more, explain(this.#state), ...custody].join(' ');
+    const fleet = adviceOnFleet(this.#node.fleet?.());
+    return [...draining, ...older, ...platform, ...more, explain(this.#state), ...fleet, ...custody].join(
+      ' ',
+    );
   }
 
   /** NODE_LOCKED, with the state as the reason. */
@@ -187,6 +195,7 @@ export class NodeReport {
     metrics.olderGenerationsOpen.set(olderGenerationOpen.length);
     metrics.formerLineagesOpen.set(formerLineageOpen.length);
     metrics.olderDropped.set(olderDropped);
+    countFleet(metrics, this.#node.fleet?.());
     const serving = this.#node.serving();
     if (serving !== undefined) {
       metrics.vaultKeys.set(serving.keyServer.vault.size);

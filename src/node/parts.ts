@@ -15,6 +15,7 @@ import { nodeFileSystem } from '../disk/node-file-system.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 import { jsonLog, type Log } from '../observe/log.ts';
 import { Metrics } from '../observe/metrics.ts';
+import type { Fetch } from '../outbound/bounded-fetch.ts';
 import { CONFIGFS_TSM_DIRECTORY, ConfigfsQuoteSource } from '../quote-source/configfs-quote-source.ts';
 import { HttpQuoteSource } from '../quote-source/http-quote-source.ts';
 import type { QuoteSource } from '../quote-source/quote-source.ts';
@@ -35,6 +36,8 @@ export interface NodeParts {
   readonly chain: ChainView;
   readonly quotes: QuoteSource;
   readonly client: PeerClient;
+  /** Replaces the network for fleet manifests. */
+  readonly fetch?: Fetch;
 }
 
 /** Replacements for the real parts, for tests and simulations. */

@@ -92,6 +92,34 @@ export class Metrics {
     'Estimated Unix time from which on the first of these machines is refused',
     ['machines'],
   );
+  readonly fleetSerial = this.#gauge(
+    'latchkey_fleet_serial',
+    'Serial of the newest fleet manifest that this node has; 0 before the first',
+  );
+  readonly fleetAwaited = this.#gauge(
+    'latchkey_fleet_awaited',
+    '1 while a newer fleet manifest is signed and no source gives it: no new permission takes effect',
+  );
+  readonly fleetConflict = this.#gauge(
+    'latchkey_fleet_conflict',
+    '1 while two fleet manifests of one serial are known: no new permission takes effect',
+  );
+  readonly fleetWaiting = this.#gauge(
+    'latchkey_fleet_waiting',
+    'Permissions of the fleet manifest that wait for their delay, at most 16',
+  );
+  readonly fleetNextEnd = this.#gauge(
+    'latchkey_fleet_next_end_seconds',
+    'Unix time at which the next permission of the fleet manifest ends, when that is within 14 days',
+  );
+  readonly fleetServersBehind = this.#gauge(
+    'latchkey_fleet_servers_behind',
+    'Servers that show an older fleet manifest than this node has',
+  );
+  readonly fleetRekeyWaiting = this.#gauge(
+    'latchkey_fleet_rekey_waiting',
+    '1 while the fleet asks for a new store key and this node has not made it',
+  );
   readonly chainBlock = this.#gauge(
     'latchkey_chain_finalized_block',
     'Number of the newest finalized block seen',

@@ -11,8 +11,11 @@ import { EvidenceError } from '../errors/latchkey-error.ts';
  */
 export type Extensions = ReadonlyMap<string, Uint8Array>;
 
+/** Name of the signed header of the newest fleet manifest that a server has accepted. */
+export const FLEET_EXTENSION = 'fleet';
+
 /** Names that this version of the protocol reserves. */
-export const reservedExtensions = ['fleet', 'auditHead', 'platform'] as const;
+export const reservedExtensions = [FLEET_EXTENSION, 'auditHead', 'platform'] as const;
 
 /** Most extensions of one grant or answer. */
 export const MAX_EXTENSIONS = 8;

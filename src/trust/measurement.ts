@@ -63,12 +63,17 @@ export function acceptedMeasurementIds(
  * Judges another machine's measurement.
  * @throws RefusalError MEASUREMENT_REFUSED.
  */
-export function judgeMeasurement(
+export const judgeMeasurement = (
   measurement: Measurement,
   policy: MeasurementPolicy,
   facts: MeasurementFacts,
-): void {
-  const id = measurementId(measurement);
+): void => judgeMeasurementId(measurementId(measurement), policy, facts);
+
+/**
+ * Judges a measurement by its id, 32 bytes.
+ * @throws RefusalError MEASUREMENT_REFUSED.
+ */
+export function judgeMeasurementId(id: Uint8Array, policy: MeasurementPolicy, facts: MeasurementFacts): void {
   if (facts.fleetAccepted?.includes(toPrefixedHex(id)) === true) return;
   const accepted = acceptedMeasurementIds(policy, facts);
   if (accepted.some((candidate) => equalBytes(candidate, id))) return;

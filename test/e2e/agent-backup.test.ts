@@ -49,6 +49,7 @@ beforeEach(async () => {
       audit: () => {
         throw new TypeError('not asked for here');
       },
+      fleet: () => undefined,
       custody: () => {
         throw new TypeError('not asked for here');
       },

@@ -133,6 +133,7 @@ export function memoryCollateral(pki: DevelopmentPki, clock: ManualClock): Colla
 const quietFace: NodeFace = {
   info: () => ({ name: 'latchkey' }),
   fleet: () => ({ manifests: [] }),
+  accepts: () => ({}),
   readiness: () => ({ ready: true, report: {} }),
   hear: () => ({ enrolled: true }),
 };

@@ -4,10 +4,11 @@ import type { Config } from '../../src/config/schema.ts';
 import { LatchkeyNode, type NodeOptions } from '../../src/node/latchkey-node.ts';
 import type { NodeParts } from '../../src/node/parts.ts';
 import { Metrics } from '../../src/observe/metrics.ts';
+import type { Fetch } from '../../src/outbound/bounded-fetch.ts';
 import { FlooredClock } from '../../src/time/clock.ts';
 import { seededDice } from './disk-dice.ts';
 import { SimulatedDisk } from './simulated-disk.ts';
-import { ownBody, type SimulatedWorld } from './simulated-network-world.ts';
+import type { SimulatedWorld } from './simulated-network-world.ts';
 import { tempFolder } from './temp-folder.ts';
 
 /** A real `LatchkeyNode`, listeners and all, on a simulated disk in a simulated world. */
@@ -26,6 +27,8 @@ export interface LoneNodeOptions extends NodeOptions {
   /** Done before every quote; may hang or fail. */
   readonly beforeQuote?: () => Promise<void>;
   readonly disk?: SimulatedDisk;
+  /** Replaces the network for fleet manifests. */
+  readonly fetch?: Fetch;
   /** Another number gives other random bytes: a second start must not draw the slot ids of the first. */
   readonly start?: number;
 }
@@ -61,12 +64,13 @@ export async function loneNode(world: SimulatedWorld, options: LoneNodeOptions =
     quotes: {
       quote: async (reportData) => {
         await options.beforeQuote?.();
-        const quote = pki.quote({ reportData, platform: 77, body: ownBody });
+        const quote = pki.quote({ reportData, platform: 77, body: world.body });
         world.genuineQuotes.set(Buffer.from(quote).toString('base64'), 'lone');
         return quote;
       },
     },
     client: new PeerClient({ transport, clock, random, deadlineMs: config.healing.peerDeadlineMs }),
+    ...(options.fetch === undefined ? {} : { fetch: options.fetch }),
   };
   const node = new LatchkeyNode(config, parts, options);
   return {

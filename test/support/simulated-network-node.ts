@@ -16,7 +16,10 @@ import { OwnAttestation } from '../../src/keyserver/own-attestation.ts';
 import { Vault } from '../../src/keyserver/vault.ts';
 import { buildGuardian } from '../../src/node/build-guardian.ts';
 import { ChainWatch } from '../../src/node/chain-watch.ts';
+import { FleetRekey } from '../../src/node/fleet-rekey.ts';
+import { type FleetWatch, fleetWatchOf } from '../../src/node/fleet-watch.ts';
 import { NewsAnswers } from '../../src/node/hear-news.ts';
+import { Rotation } from '../../src/node/rotation.ts';
 import { buildServing, type Serving } from '../../src/node/serving.ts';
 import { tellClients, whileHealing } from '../../src/node/tell-clients.ts';
 import { Metrics } from '../../src/observe/metrics.ts';
@@ -42,6 +45,8 @@ interface Process {
   readonly stop: AbortController;
   readonly watch: ChainWatch;
   readonly running: Promise<void>;
+  readonly fleet: FleetWatch | undefined;
+  readonly rekey: FleetRekey;
   alive: boolean;
   /** Whether requests of the process still leave: when it is stopped, until it has closed everything. */
   sends: boolean;
@@ -74,6 +79,8 @@ export class SimulatedNode {
   boots = 0;
   /** How often a process of this machine opened its store. */
   openings = 0;
+  /** How often its store key was changed. */
+  keyChanges = 0;
   /** How often this process was drained. */
   drains = 0;
   /** The chain as this machine sees it. */
@@ -125,9 +132,22 @@ export class SimulatedNode {
   }
 
   /** Changes the store key, as `latchkey rotate` does. */
-  rotateStoreKey(): Promise<number> {
+  async rotateStoreKey(): Promise<number> {
     if (this.#process === undefined) throw new Error(`${this.name} does not run`);
-    return this.#process.guardian.rotateStoreKey();
+    const { guardian } = this.#process;
+    const generation = await guardian.rotateStoreKey();
+    this.keyChanges++;
+    if (guardian.node !== undefined) this.#world.changedKey(guardian.node);
+    return generation;
+  }
+
+  /** What it knows of manifests, where the world has any. */
+  get fleet(): FleetWatch | undefined {
+    return this.#process?.fleet;
+  }
+
+  get rekey(): FleetRekey | undefined {
+    return this.#process?.rekey;
   }
 
   /** Starts a slot check now. */
@@ -222,7 +242,12 @@ export class SimulatedNode {
       chain,
       quotes: this.quotes,
       client,
+      fetch: (url: string) => this.#fetchManifests(url),
     };
+    const fleet =
+      this.#world.manifests === undefined
+        ? undefined
+        : fleetWatchOf(config, parts, watch, () => self?.guardian.nudge());
     const { guardian, evidenceVerifier, judge } = buildGuardian(
       expectedAccount === undefined
         ? config
@@ -235,7 +260,7 @@ export class SimulatedNode {
           description: {},
         },
         watch,
-        platformLists: () => this.#world.platformLists,
+        ...(fleet === undefined ? { platformLists: () => this.#world.platformLists } : { fleet }),
       },
       {
         mayStayUnbacked: true,
@@ -249,13 +274,23 @@ export class SimulatedNode {
     const stop = new AbortController();
     setMaxListeners(0, stop.signal);
     void watch.follow(config.healing.intervalMs, stop.signal, noteBlock);
+    void fleet?.follow(config.fleet.intervalMs, stop.signal);
+    const rekey = new FleetRekey({
+      ...parts,
+      wanted: () => fleet?.granting().rekey,
+      node: () => guardian.node,
+      isBacked: () => this.state.name === 'backed',
+      rotation: new Rotation(() => this.rotateStoreKey(), log),
+    });
     const run = async (): Promise<void> => {
       const node = await guardian.open();
       if (node === undefined || self === undefined || !self.alive) return;
+      await fleet?.open(node.store);
       const serving = buildServing(config, { ...parts, clock: this.#liarsClock(clock) }, node, {
         evidenceVerifier,
         judge,
         watch,
+        fleet,
       });
       self.serving = serving;
       const answers = new NewsAnswers({ records: watch, now });
@@ -272,11 +307,17 @@ export class SimulatedNode {
         impostor: this.#impostor(serving.keyServer, { evidenceVerifier, judge, now }),
       };
       wire.place(this.endpoint, this.#placed);
+      if (fleet !== undefined) this.#world.fleetServers.set(this.endpoint, fleet);
       const healing = guardian.heal();
       const reading = serving.formerClients.begin(config.healing.formerClientsDeadlineMs);
       await whileHealing(log, 'served.not-read', reading);
       const telling = tellClients(parts, node, serving, stop.signal);
-      await Promise.all([healing, whileHealing(log, 'clients.not-told', telling)]);
+      const rekeying = fleet === undefined ? undefined : rekey.run(stop.signal);
+      await Promise.all([
+        healing,
+        whileHealing(log, 'clients.not-told', telling),
+        whileHealing(log, 'fleet.rekey-failed', rekeying),
+      ]);
     };
     self = {
       guardian,
@@ -286,6 +327,8 @@ export class SimulatedNode {
       sends: true,
       serving: undefined,
       running: Promise.resolve(),
+      fleet,
+      rekey,
     };
     this.#process = self;
     this.state = guardian.state;
@@ -350,6 +393,7 @@ export class SimulatedNode {
     process.alive = false;
     process.sends = mayFinish;
     this.#world.wire.place(this.endpoint, undefined);
+    this.#world.fleetServers.delete(this.endpoint);
     process.stop.abort();
     process.watch.close();
     process.serving?.keyServer.wipe();
@@ -394,6 +438,16 @@ export class SimulatedNode {
         return inner.send(endpoint, path, body, signal);
       },
     };
+  }
+
+  /** `GET /fleet` of another machine of the network, or a text of the world. */
+  async #fetchManifests(url: string): Promise<Response> {
+    const { host, pathname, searchParams } = new URL(url);
+    const known = searchParams.get('known') ?? undefined;
+    const server = pathname === '/fleet' ? this.#world.fleetServers.get(host) : undefined;
+    const text = this.#world.manifests?.get(url.split('?')[0] ?? '')?.();
+    if (server !== undefined) return Response.json(server.answer(known));
+    return new Response(text ?? '', { status: text === undefined ? 404 : 200 });
   }
 
   /** A genuine machine that pretends to be this server, but has another X25519 key. */

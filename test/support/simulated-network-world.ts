@@ -5,6 +5,7 @@ import { BlockHash } from '../../src/bytes/fixed-bytes.ts';
 import { toHex } from '../../src/bytes/hex.ts';
 import type { CollateralSource } from '../../src/collateral/collateral-source.ts';
 import { type Config, configSchema } from '../../src/config/schema.ts';
+import type { FleetWatch } from '../../src/node/fleet-watch.ts';
 import { insecureTrustRoot, QuoteVerifier } from '../../src/tdx/verify-quote.ts';
 import type { CustodySet } from '../../src/trust/custody-set.ts';
 import { noPlatformLists } from '../../src/trust/platform-lists.ts';
@@ -73,7 +74,7 @@ const defaultConfig: Config = configSchema.parse({
   },
 });
 
-/** What was true of a store when it was first put into place. */
+/** What was true of a store when it was first put into place, or when its key was changed. */
 interface Birth {
   readonly account: string;
   readonly storeKey: string;
@@ -90,6 +91,10 @@ export class SimulatedWorld {
   readonly verifier: QuoteVerifier;
   /** What the fleet says about platforms now. */
   platformLists = noPlatformLists;
+  /** Texts of manifests by URL; where it is set, processes that start watch them instead of {@link platformLists}. */
+  manifests: Map<string, () => string> | undefined;
+  /** Running machines that hand on manifests, by endpoint. */
+  readonly fleetServers = new Map<string, FleetWatch>();
   readonly collateral = collateral;
   readonly config: Config;
   /** What every genuine machine measures. */
@@ -160,6 +165,12 @@ export class SimulatedWorld {
     else if (born.account !== found.account || born.storeKey !== found.storeKey) {
       this.fail(`${machine.name} opened store ${name} with another key or account`);
     }
+  }
+
+  /** A node has changed the key of its store: from now on that one opens it. */
+  changedKey({ identity, storeId, storeKey }: OpenNode): void {
+    const made = { account: toHex(identity.account), storeKey: toHex(storeKey.reveal()) };
+    this.#births.set(toHex(storeId), made);
   }
 
   /** Invariant: no key leaves without a quote that a genuine machine made for exactly this request. */

@@ -27,6 +27,7 @@ import {
   newsAnswer,
   parseWire,
 } from '../../protocol/decode.ts';
+import type { Extensions } from '../../protocol/extensions.ts';
 import type { MacRoute, SlotRoute } from '../../protocol/labels.ts';
 import { type LineageUpdate, lineageUpdateBytes } from '../../protocol/lineage-messages.ts';
 import { depositToWire, incarnationToWire, type LineageState } from '../../protocol/lineage-state.ts';
@@ -95,6 +96,9 @@ export interface InstanceGrant {
   readonly instanceId: InstanceId;
 }
 
+/** Sees what a server says beside its answer, after the grant was opened or the MAC was verified. */
+export type ExtensionListener = (server: PeerRecord, extensions: Extensions) => void;
+
 /** How long one request to one peer may take. */
 export const defaultPeerDeadlineMs = 8_000;
 
@@ -103,6 +107,7 @@ export class PeerClient {
   readonly #exchange: PeerExchange;
   readonly #clocks: ServerClocks;
   readonly #random: RandomSource;
+  #listener: ExtensionListener = () => undefined;
 
   constructor(options: {
     readonly transport: PeerTransport;
@@ -114,6 +119,11 @@ export class PeerClient {
     this.#exchange = new PeerExchange({ transport, clock, deadlineMs });
     this.#clocks = new ServerClocks(clock);
     this.#random = random;
+  }
+
+  /** Calls the listener with the extensions of every proved answer; it replaces the one before. */
+  hearExtensions(listener: ExtensionListener): void {
+    this.#listener = listener;
   }
 
   /** `POST /challenge`. */
@@ -177,6 +187,7 @@ export class PeerClient {
     try {
       const grant = decodeKeyGrant(plaintext);
       this.#clocks.note(peer.account, grant.serverTimeMs);
+      this.#listener(peer, grant.extensions);
       return { grant, instanceId };
     } finally {
       plaintext.fill(0);
@@ -260,6 +271,7 @@ export class PeerClient {
     const expected = responseMac(slot.key, 'forget', mac, forgottenBytes(answer.forgotten));
     if (!macMatches(answer.mac, expected)) throw impostor();
     slot.observer.observe(answer.forgotten.lineage);
+    this.#listener(peer, answer.forgotten.extensions);
     return answer.forgotten;
   }
 
@@ -359,6 +371,7 @@ export class PeerClient {
     if (!macMatches(answer.mac, expected)) throw impostor();
     this.#clocks.note(peer.account, answer.state.serverTimeMs);
     named.observer.observe(answer.state.lineage);
+    this.#listener(peer, answer.state.extensions);
     return answer.state;
   }
 

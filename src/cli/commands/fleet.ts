@@ -1,13 +1,14 @@
 import { Command } from 'commander';
 import { addKeygen } from '../fleet/keygen.ts';
 import { addDraft, addShow, addSign } from '../fleet/papers.ts';
+import { addPublish } from '../fleet/publish.ts';
 import { addVerify } from '../fleet/verify.ts';
 
-/** `latchkey fleet`: the signed manifest that says what may change in a fleet. All of it works offline. */
+/** `latchkey fleet`: the signed manifest that says what may change in a fleet. Only `publish` talks to a node. */
 export function fleetCommand(): Command {
   const command = new Command('fleet').description(
     'the signed manifest that says what may change in a fleet',
   );
-  for (const add of [addKeygen, addDraft, addSign, addVerify, addShow]) add(command);
+  for (const add of [addKeygen, addDraft, addSign, addVerify, addShow, addPublish]) add(command);
   return command;
 }

@@ -5,6 +5,7 @@ import { readCheckpoint } from '../../chain/read-checkpoint.ts';
 import { diffSections } from '../../trust/section-diff.ts';
 import { canonicalTrustSection, trustHash } from '../../trust/trust-hash.ts';
 import { addConfigOption, readConfig } from '../shared/config-options.ts';
+import { addPreflight } from '../trust/preflight.ts';
 
 interface CheckpointOptions {
   readonly endpoint: string;
@@ -55,5 +56,6 @@ export function trustCommand(): Command {
       for (const line of changes.length === 0 ? ['no difference'] : changes) console.log(line);
       for (const line of acceptance) console.log(line);
     });
+  addPreflight(command);
   return command;
 }

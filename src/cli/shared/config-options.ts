@@ -67,6 +67,7 @@ export async function readConfig(path: string): Promise<Config> {
   const { decryptions } = config;
   const read = {
     ...config,
+    fleet: { ...config.fleet, files: config.fleet.files.map(from) },
     node: { ...config.node, dataFolder: from(config.node.dataFolder) },
     collateral: cacheFolder === NO_FOLDER ? collateral : { ...collateral, cacheFolder: from(cacheFolder) },
     agent: socketPath === undefined ? {} : { socketPath: from(socketPath) },

@@ -66,6 +66,7 @@ export class AgentWorld {
         audit: () => {
           throw new TypeError('not asked for here');
         },
+        fleet: () => undefined,
         custody: () => {
           throw new TypeError('not asked for here');
         },

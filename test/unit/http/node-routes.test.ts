@@ -42,6 +42,7 @@ beforeEach(() => {
   });
   nodeRoutes(app, {
     fleet: (known: string | undefined) => (known === undefined ? allManifests : { manifests: [], known }),
+    accepts: (asked) => ({ asked }),
     info: () => ({ name: 'latchkey', state: 'locked' }),
     readiness: () => ({ ready, report: { state: 'locked', have: 2 } }),
     hear: (news, address) => {

@@ -3,12 +3,10 @@ import { FencedStore } from '../../../src/boot/node/fenced-store.ts';
 import { AccountId, PlatformHash } from '../../../src/bytes/fixed-bytes.ts';
 import { toPrefixedHex } from '../../../src/bytes/hex.ts';
 import { encodeSs58 } from '../../../src/bytes/ss58.ts';
-import type { Manifest } from '../../../src/fleet/manifest.ts';
-import { writeManifestFile } from '../../../src/fleet/manifest-file.ts';
-import { FleetWatch, type FleetWatchParts } from '../../../src/node/fleet-watch.ts';
 import { judgeTrustHash, trustHash } from '../../../src/trust/trust-hash.ts';
 import { parseTrustSection, type TrustSection } from '../../../src/trust/trust-section.ts';
 import { ManualClock } from '../../support/collateral-world.ts';
+import { Texts, textOf, watchOf as watchOfAuthority } from '../../support/fleet-texts.ts';
 import {
   AuthorityWorld,
   DELAY_MS,
@@ -26,41 +24,7 @@ const since = START_MS;
 const first = world.issue({ trustHashes: [{ hash: hashOf('one'), since }] });
 const second = world.issue({}, { serial: 2 });
 const stopped = new AbortController().signal;
-
-/** A network of texts by URL; what is not there is 404. */
-class Texts {
-  readonly pages = new Map<string, () => string>();
-  readonly asked: string[] = [];
-  readonly fetch = async (url: string): Promise<Response> => {
-    this.asked.push(url);
-    const page = this.pages.get(url.split('?')[0] ?? '');
-    return page === undefined ? new Response('', { status: 404 }) : new Response(page());
-  };
-}
-
-const textOf = ({ header, parts }: Manifest): string =>
-  writeManifestFile({ signed: header.signed, ...parts });
-
-function watchOf(texts: Texts, clock: ManualClock, changes: Partial<FleetWatchParts> = {}) {
-  const events: string[] = [];
-  const endpoints: string[] = [];
-  const watch = new FleetWatch({
-    authority: world.authority,
-    network,
-    sources: ['http://source/manifest.json'],
-    chain: {
-      time: () => ({ chainMs: clock.nowMs() }),
-      endpoints: () => endpoints,
-      take: () => undefined,
-    },
-    clock,
-    random: (length) => fixed('dice').subarray(0, length),
-    log: (_level, event, fields) => void events.push(`${event} ${fields?.['code'] ?? ''}`.trim()),
-    fetch: texts.fetch,
-    ...changes,
-  });
-  return { watch, events, endpoints };
-}
+const watchOf = watchOfAuthority(world);
 
 describe('fleet watch', () => {
   it('takes a manifest from a source, keeps it in the store, and hands it on', async () => {

@@ -1,0 +1,161 @@
+import { toPrefixedHex } from '../bytes/hex.ts';
+import { type DelayedEntry, delayedEntries, endorsementName } from '../fleet/delayed-entries.ts';
+import type { FleetKeeper } from '../fleet/fleet-keeper.ts';
+import { newestHeader } from '../fleet/fleet-state.ts';
+import type { FleetTime } from '../fleet/in-force.ts';
+import type { VerifiedHeader } from '../fleet/verify-header.ts';
+import type { Metrics } from '../observe/metrics.ts';
+import type { RekeyReport } from './fleet-rekey.ts';
+
+/** From how long before its end on a permission is shown. */
+const WARN_BEFORE_MS = 14 * 24 * 3_600_000;
+/** Most permissions of each list: a manifest may have 10,000. */
+const MOST_SHOWN = 16;
+
+/** A manifest for JSON. */
+interface ShownManifest {
+  readonly serial: number;
+  /** `0x` hex of 32 bytes. */
+  readonly hash: string;
+}
+
+/** A permission, and when it begins or ends: ISO 8601. */
+interface ShownEntry {
+  readonly entry: string;
+  readonly at: string;
+}
+
+/** What a node knows of its fleet's manifests, for status, readiness and metrics. */
+export interface FleetReport {
+  /** Id of the authority that signs now. */
+  readonly authority: string;
+  /** The newest accepted manifest; absent before the first. */
+  readonly manifest?: ShownManifest;
+  /** A newer manifest that is signed, and whose content no source has given yet. */
+  readonly awaited?: ShownManifest;
+  /** Two manifests of one serial are signed: the hashes of both. */
+  readonly conflict?: { readonly serial: number; readonly hashes: readonly string[] };
+  /** Permissions that take effect later, by the time of the chain. */
+  readonly waiting?: readonly ShownEntry[];
+  /** Permissions that end within 14 days. */
+  readonly ending?: readonly ShownEntry[];
+  /** How many permissions wait or end in addition to those that are listed. */
+  readonly notListed?: number;
+  /** The request for a new store key. */
+  readonly rekey?: RekeyReport;
+  /** How many servers show an older manifest. */
+  readonly serversBehind?: number;
+}
+
+/**
+ * The report of a node.
+ * @param facts `own`: SHA-256(PPID) of this machine, `0x` hex; `behind`: servers that show an older manifest.
+ */
+export function fleetReport(
+  keeper: FleetKeeper,
+  { chainMs }: FleetTime,
+  { own, behind }: { readonly own: string | undefined; readonly behind: number },
+): FleetReport {
+  const { state, last } = keeper;
+  const entries = state.newest === undefined ? [] : delayedEntries(state.newest);
+  const startOf = ({ name }: DelayedEntry): number =>
+    (state.firstSeen.get(name) ?? Number.POSITIVE_INFINITY) + state.authority.delayMs;
+  // What concerns this machine comes first: a list may have 10,000 platforms.
+  const sorted = [...entries].sort((a, b) => rankOf(a, own) - rankOf(b, own));
+  const waiting = sorted.flatMap((entry) => shownAt(entry, startOf(entry), (at) => at > chainMs));
+  const ending = sorted.flatMap((entry) =>
+    shownAt(entry, entry.untilMs, (at) => at > chainMs && at - chainMs < WARN_BEFORE_MS),
+  );
+  const notListed = Math.max(0, waiting.length - MOST_SHOWN) + Math.max(0, ending.length - MOST_SHOWN);
+  return {
+    authority: signersOf(keeper),
+    ...(last === undefined ? {} : { manifest: shown(last.header) }),
+    ...pendingOf(keeper),
+    ...(waiting.length === 0 ? {} : { waiting: waiting.slice(0, MOST_SHOWN) }),
+    ...(ending.length === 0 ? {} : { ending: ending.slice(0, MOST_SHOWN) }),
+    ...(notListed === 0 ? {} : { notListed }),
+    ...(behind === 0 ? {} : { serversBehind: behind }),
+  };
+}
+
+const shown = ({ hash, header }: VerifiedHeader): ShownManifest => ({
+  serial: header.serial,
+  hash: toPrefixedHex(hash),
+});
+
+function signersOf({ state: { authority, handovers } }: FleetKeeper): string {
+  const body = handovers.at(-1)?.body;
+  return body?.kind === 'handover' ? body.successor.id : authority.id;
+}
+
+function pendingOf({ state }: FleetKeeper): Pick<FleetReport, 'awaited' | 'conflict'> {
+  const { pending } = state;
+  const first = newestHeader(state);
+  if (pending === undefined || first === undefined) return {};
+  const { awaited, conflicting } = pending;
+  return {
+    ...(awaited === undefined ? {} : { awaited: shown(awaited) }),
+    ...(conflicting === undefined
+      ? {}
+      : {
+          conflict: {
+            serial: first.header.serial,
+            hashes: [first, conflicting].map(({ hash }) => toPrefixedHex(hash)),
+          },
+        }),
+  };
+}
+
+/** The platform of this machine first, long lists last. */
+function rankOf({ name }: DelayedEntry, own: string | undefined): number {
+  if (own !== undefined && name === endorsementName(own)) return 0;
+  return name.startsWith(endorsementName('')) ? 2 : 1;
+}
+
+function shownAt(
+  { name }: DelayedEntry,
+  atMs: number | undefined,
+  isShown: (atMs: number) => boolean,
+): readonly ShownEntry[] {
+  if (atMs === undefined || !isShown(atMs)) return [];
+  return [{ entry: name, at: atMs <= 8.64e15 ? new Date(atMs).toISOString() : 'never' }];
+}
+
+/** Sets the metrics of the fleet. */
+export function countFleet(metrics: Metrics, report: FleetReport | undefined): void {
+  if (report === undefined) return;
+  const { manifest, awaited, conflict, waiting = [], ending = [], serversBehind = 0, rekey } = report;
+  metrics.fleetSerial.set(manifest?.serial ?? 0);
+  metrics.fleetAwaited.set(awaited === undefined ? 0 : 1);
+  metrics.fleetConflict.set(conflict === undefined ? 0 : 1);
+  metrics.fleetWaiting.set(waiting.length);
+  metrics.fleetServersBehind.set(serversBehind);
+  metrics.fleetRekeyWaiting.set(rekey?.state === 'waiting' ? 1 : 0);
+  metrics.fleetNextEnd.reset();
+  const ends = ending.map(({ at }) => Date.parse(at));
+  if (ends.length > 0) metrics.fleetNextEnd.set(Math.floor(Math.min(...ends) / 1000));
+}
+
+/** Sentences for `latchkey status --explain`. */
+export function adviceOnFleet(report: FleetReport | undefined): readonly string[] {
+  if (report === undefined) return [];
+  const { awaited, conflict, ending, rekey } = report;
+  return [
+    ...(awaited === undefined || conflict !== undefined ? [] : [awaitedAdvice(awaited)]),
+    ...(conflict === undefined ? [] : [conflictAdvice(conflict)]),
+    ...(ending === undefined ? [] : [endingAdvice(ending)]),
+    ...(rekey?.state === 'waiting' ? [rekeyAdvice(rekey)] : []),
+  ];
+}
+
+const awaitedAdvice = ({ serial, hash }: ShownManifest): string =>
+  `Fleet manifest ${serial} (${hash}) is signed, but no source gives it: until it is here, no new permission takes effect. Run \`latchkey fleet publish\` with its file, or look at fleet.sources.`;
+
+const conflictAdvice = ({ serial, hashes }: NonNullable<FleetReport['conflict']>): string =>
+  `Two fleet manifests have the serial ${serial} (${hashes.join(' and ')}): no new permission takes effect. Only a manifest of a higher serial ends this; the keys of trust.authority have to sign it (\`latchkey fleet draft\`, \`latchkey fleet sign\`).`;
+
+const endingAdvice = (ending: readonly ShownEntry[]): string =>
+  `Permissions of the fleet manifest end soon (${ending.map(({ entry, at }) => `${entry} at ${at}`).join('; ')}): sign a manifest of a higher serial that prolongs them, if machines still need them.`;
+
+const rekeyAdvice = ({ id, reason }: RekeyReport): string =>
+  `The fleet asks for a new store key (${id}: ${reason}); this node changes it by itself within about an hour of being backed.`;
