@@ -3,7 +3,7 @@ import { type ErrorCode, errorCodes } from '../errors/codes.ts';
 import { problemAnswer } from '../http/node-bodies.ts';
 import type { AgentRoute } from './agent-route.ts';
 import { agentRoutes } from './agent-routes.ts';
-import { auditSummary } from './audit-routes.ts';
+import { auditHeadsAnswer, auditHeadsSummary, auditSummary } from './audit-routes.ts';
 import {
   custodyAnswersAnswer,
   custodyAnswersBody,
@@ -169,6 +169,7 @@ function paths(): Record<string, Record<string, unknown>> {
         },
       },
     },
+    '/audit/heads': nodeOperations('audit', { get: auditHeadsSummary }, auditHeadsAnswer),
     '/drain': nodeOperations('drain', drainSummaries, drainAnswer),
     '/rotation': nodeOperations('rotation', rotationSummaries, rotationAnswer),
     '/manifests': manifestsOperation(),

@@ -98,17 +98,17 @@ export interface VerifiedExport {
  * Verifies an export line by line: every hash, the numbers, the signature of the account over the head. Heads that
  * somebody else kept, as servers' clients do, have to lie in it.
  * @param lines without newlines, each at most {@link MAX_LINE_BYTES}.
- * @param witnessed heads that have to be part of the log; one before its first entry proves nothing and is not counted.
+ * @param witnessed gives the heads that the log of an account has to contain; one before its first entry proves nothing and is
+ *   not counted.
  * @param onEntry is called for each entry, in order.
  * @throws EvidenceError AUDIT_EXPORT_INVALID, AUDIT_CHAIN_BROKEN, AUDIT_HEAD_OTHER, AUDIT_ENTRY_INVALID.
  */
 export async function verifyExport(
   lines: AsyncIterable<Uint8Array>,
-  witnessed: readonly AuditHead[],
+  witnessed: (account: AccountId) => readonly AuditHead[],
   onEntry: (entry: AuditEntry) => void,
 ): Promise<VerifiedExport> {
   const expected = new Map<number, AuditHead[]>();
-  for (const head of witnessed) expected.set(head.sequence, [...(expected.get(head.sequence) ?? []), head]);
   let seen = 0;
   const look = (at: AuditHead): AuditHead => {
     for (const other of expected.get(at.sequence) ?? []) {
@@ -121,6 +121,8 @@ export async function verifyExport(
   for await (const bytes of lines) {
     if (read === undefined) {
       const start = readHeader(bytes);
+      for (const head of witnessed(start.account))
+        expected.set(head.sequence, [...(expected.get(head.sequence) ?? []), head]);
       read = { start, head: look(start.follows) };
       continue;
     }
@@ -131,7 +133,7 @@ export async function verifyExport(
   if (read?.lastLine === undefined) throw invalid('the file ends before the signed head');
   const { start, head, lastLine } = read;
   const signedAtMs = readTrailer(lastLine, start, head);
-  const ahead = witnessed.find(({ sequence }) => sequence > head.sequence);
+  const ahead = [...expected.values()].flat().find(({ sequence }) => sequence > head.sequence);
   if (ahead !== undefined) throw otherHead(ahead, head);
   return { ...start, head, signedAtMs, seen };
 }

@@ -26,6 +26,7 @@ import type { FleetReport } from './fleet-report.ts';
 import { type FleetWatch, fleetWatchOf } from './fleet-watch.ts';
 import { FolderHold } from './folder-hold.ts';
 import { NewsAnswers, type NewsHeard } from './hear-news.ts';
+import { AuditWitness } from './audit-witness.ts';
 import { NodeAudit } from './node-audit.ts';
 import { type NodeAddresses, NodeListeners } from './node-listeners.ts';
 import { NodeReport } from './node-report.ts';
@@ -70,6 +71,7 @@ export class LatchkeyNode implements AsyncDisposable {
   #ownPlatform: string | undefined;
   #restartRefusal: () => string | undefined = () => undefined;
   #serving: Serving | undefined;
+  readonly #witness: AuditWitness;
   #audit: NodeAudit | undefined;
   #listeners: NodeListeners | undefined;
   #starting: Promise<void> | undefined;
@@ -121,6 +123,8 @@ export class LatchkeyNode implements AsyncDisposable {
       isBacked: () => this.state.name === 'backed',
       rotation: this.#rotation,
     });
+    this.#witness = new AuditWitness(parts);
+    parts.client.hearExtensions((server, extensions) => this.#witness.hear(server.account, extensions));
     this.#news = new NewsAnswers({ records: this.#watch, now: () => clock.nowMs() });
   }
 
@@ -272,7 +276,8 @@ export class LatchkeyNode implements AsyncDisposable {
   async #openAudit(node: OpenNode, { description }: OwnMachine): Promise<NodeAudit | undefined> {
     const { clock, log } = this.#parts;
     try {
-      const audit = await NodeAudit.open(node, { clock, log, maxEntries: this.#config.audit.maxEntries });
+      const { maxEntries } = this.#config.audit;
+      const audit = await NodeAudit.open(node, { clock, log, maxEntries, witness: this.#witness });
       const { acceptRolledBackStore = false } = this.#options;
       const { byCustodians } = node;
       void audit.note('node.started', { ...description, byCustodians, acceptRolledBackStore });
@@ -296,6 +301,10 @@ export class LatchkeyNode implements AsyncDisposable {
       healing,
       aside('decryptions.not-open', openDecryptions),
       aside('audit.failed', this.#audit?.run(this.#stop.signal)),
+      aside(
+        'audit.heads-not-kept',
+        isReleased.then(() => this.#witness.run(node.store, this.#stop.signal)),
+      ),
       aside('clients.not-told', tellClients(this.#parts, node, serving, this.#stop.signal)),
       this.#register(node),
       aside('fleet.rekey-failed', this.#rekey.run(this.#stop.signal)),

@@ -10,6 +10,7 @@ import type { Release } from '../keyserver/key-server.ts';
 import type { Log } from '../observe/log.ts';
 import { type Extensions, noExtensions } from '../protocol/extensions.ts';
 import type { Clock } from '../time/clock.ts';
+import type { AuditWitness, WitnessedHead } from './audit-witness.ts';
 import { withDeadline } from '../time/deadline.ts';
 import { platformHash } from '../trust/platform-lists.ts';
 
@@ -28,6 +29,8 @@ export interface NodeAuditParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly maxEntries: number;
+  /** The heads of other nodes. */
+  readonly witness: AuditWitness;
 }
 
 /** The audit log of an open node: what this node records, and when. */
@@ -94,6 +97,11 @@ export class NodeAudit {
   extensions(): Extensions {
     const { head } = this.#log;
     return head.sequence === 0 ? noExtensions : new Map([['auditHead', encodeHead(head)]]);
+  }
+
+  /** The newest head of each server of this node. */
+  heads(): WitnessedHead[] {
+    return [...this.#parts.witness.heads()];
   }
 
   /** Lines of an export. */

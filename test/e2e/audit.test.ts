@@ -73,6 +73,22 @@ describe.sequential('the audit log of a running node', () => {
       report.account,
     ]);
     expect(people.stdout).toContain('1 of 1 heads');
+    const seen = join(folder.path, 'seen.json');
+    const [sequence, hash] = head.split(':');
+    const heads = [{ server: report.account, sequence: Number(sequence), hash, seenAtMs: 1 }];
+    writeFileSync(seen, JSON.stringify({ heads }));
+    expect((await runLatchkey(['audit', 'verify', file(), '--heads', seen])).stdout).toContain(
+      '1 of 1 heads',
+    );
+    const ahead = heads.map((one) => ({ ...one, sequence: one.sequence + 1 }));
+    writeFileSync(seen, JSON.stringify({ heads: ahead }));
+    expect((await runLatchkey(['audit', 'verify', file(), '--heads', seen])).stderr).toContain(
+      'AUDIT_HEAD_OTHER',
+    );
+    writeFileSync(seen, '{"heads": 1}');
+    expect((await runLatchkey(['audit', 'verify', file(), '--heads', seen])).stderr).toContain(
+      'FIELD_INVALID',
+    );
     const other = await runLatchkey([
       'audit',
       'verify',

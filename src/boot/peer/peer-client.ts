@@ -107,7 +107,7 @@ export class PeerClient {
   readonly #exchange: PeerExchange;
   readonly #clocks: ServerClocks;
   readonly #random: RandomSource;
-  #listener: ExtensionListener = () => undefined;
+  readonly #listeners: ExtensionListener[] = [];
 
   constructor(options: {
     readonly transport: PeerTransport;
@@ -121,9 +121,13 @@ export class PeerClient {
     this.#random = random;
   }
 
-  /** Calls the listener with the extensions of every proved answer; it replaces the one before. */
+  /** Calls the listener with the extensions of every proved answer from now on. */
   hearExtensions(listener: ExtensionListener): void {
-    this.#listener = listener;
+    this.#listeners.push(listener);
+  }
+
+  #hear(peer: PeerRecord, extensions: Extensions): void {
+    for (const listener of this.#listeners) listener(peer, extensions);
   }
 
   /** `POST /challenge`. */
@@ -187,7 +191,7 @@ export class PeerClient {
     try {
       const grant = decodeKeyGrant(plaintext);
       this.#clocks.note(peer.account, grant.serverTimeMs);
-      this.#listener(peer, grant.extensions);
+      this.#hear(peer, grant.extensions);
       return { grant, instanceId };
     } finally {
       plaintext.fill(0);
@@ -271,7 +275,7 @@ export class PeerClient {
     const expected = responseMac(slot.key, 'forget', mac, forgottenBytes(answer.forgotten));
     if (!macMatches(answer.mac, expected)) throw impostor();
     slot.observer.observe(answer.forgotten.lineage);
-    this.#listener(peer, answer.forgotten.extensions);
+    this.#hear(peer, answer.forgotten.extensions);
     return answer.forgotten;
   }
 
@@ -371,7 +375,7 @@ export class PeerClient {
     if (!macMatches(answer.mac, expected)) throw impostor();
     this.#clocks.note(peer.account, answer.state.serverTimeMs);
     named.observer.observe(answer.state.lineage);
-    this.#listener(peer, answer.state.extensions);
+    this.#hear(peer, answer.state.extensions);
     return answer.state;
   }
 

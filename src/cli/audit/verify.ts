@@ -1,3 +1,4 @@
+import { auditHeadsAnswer } from '../../agent/audit-routes.ts';
 import { AUDIT_HASH_BYTES, type AuditHead } from '../../audit/audit-chain.ts';
 import { MAX_LINE_BYTES, type VerifiedExport, verifyExport } from '../../audit/audit-export.ts';
 import { equalBytes } from '../../bytes/concat.ts';
@@ -5,33 +6,40 @@ import { AccountId } from '../../bytes/fixed-bytes.ts';
 import { parsePrefixedHex, toPrefixedHex } from '../../bytes/hex.ts';
 import { encodeSs58 } from '../../bytes/ss58.ts';
 import { EvidenceError } from '../../errors/latchkey-error.ts';
+import { parseWire } from '../../protocol/decode.ts';
 import { boundedLines } from '../shared/bounded-lines.ts';
 import { readFileChunks } from '../shared/file-io.ts';
+import { readUserFile } from '../store/session.ts';
 import { wholeLines } from './lines.ts';
+
+/** Most bytes of a file of heads. */
+const MAX_HEADS_BYTES = 1_048_576;
 
 interface VerifyOptions {
   readonly account?: string;
   readonly head?: readonly string[];
+  readonly heads?: readonly string[];
   readonly json?: true;
 }
 
 /** `latchkey audit verify`: needs no node and no network. */
-export async function verifyFile(path: string, { account, head = [], json }: VerifyOptions): Promise<void> {
-  const witnessed = head.map(headOf);
+export async function verifyFile(path: string, options: VerifyOptions): Promise<void> {
+  const { account, head = [], heads = [], json } = options;
+  const given = head.map(headOf);
+  const filed = (await Promise.all(heads.map(headsOfFile))).flat();
   const expected = account === undefined ? undefined : AccountId.parse(account, '--account');
   const counts = new Map<string, number>();
-  const verified = await verifyExport(
-    wholeLines(
-      boundedLines(
-        readFileChunks(path, () => undefined, 'file'),
-        MAX_LINE_BYTES,
-      ),
-    ),
-    witnessed,
-    ({ event }) => {
-      counts.set(event, (counts.get(event) ?? 0) + 1);
-    },
-  );
+  let asked = 0;
+  const witnessed = (of: AccountId): readonly AuditHead[] => {
+    const all = [...given, ...filed.filter(({ server }) => equalBytes(server, of)).map((one) => one.head)];
+    asked = all.length;
+    return all;
+  };
+  const chunks = readFileChunks(path, () => undefined, 'file');
+  const lines = wholeLines(boundedLines(chunks, MAX_LINE_BYTES));
+  const verified = await verifyExport(lines, witnessed, ({ event }) => {
+    counts.set(event, (counts.get(event) ?? 0) + 1);
+  });
   if (expected !== undefined && !equalBytes(expected, verified.account))
     throw new EvidenceError('AUDIT_HEAD_OTHER', 'the log is of another account', {
       field: '--account',
@@ -39,7 +47,7 @@ export async function verifyFile(path: string, { account, head = [], json }: Ver
       observed: encodeSs58(verified.account),
     });
   if (json) console.log(JSON.stringify(toJson(verified, counts)));
-  else for (const line of linesOf(verified, counts, witnessed.length)) console.log(line);
+  else for (const line of linesOf(verified, counts, asked)) console.log(line);
 }
 
 /** A head in the form `sequence:0x…`. @throws EvidenceError FIELD_INVALID. */
@@ -55,6 +63,27 @@ function headOf(text: string): AuditHead {
       },
     );
   return { sequence: Number(sequence), hash: parsePrefixedHex(hash, AUDIT_HASH_BYTES, '--head') };
+}
+
+/** A head of a file, and whose log it is of. */
+interface FiledHead {
+  readonly server: AccountId;
+  readonly head: AuditHead;
+}
+
+/** Output of `latchkey audit heads`. @throws EvidenceError FIELD_INVALID. */
+async function headsOfFile(path: string): Promise<readonly FiledHead[]> {
+  const text = Buffer.from(await readUserFile(path, 'heads', MAX_HEADS_BYTES)).toString('utf8');
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    // The schema says what is expected.
+  }
+  return parseWire(auditHeadsAnswer, json, `--heads ${path}`).heads.map(({ server, sequence, hash }) => ({
+    server: AccountId.parse(server, '--heads'),
+    head: { sequence, hash: parsePrefixedHex(hash, AUDIT_HASH_BYTES, '--heads') },
+  }));
 }
 
 const toJson = (verified: VerifiedExport, counts: ReadonlyMap<string, number>) => ({

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { exportAudit, showAudit } from '../audit/node-side.ts';
+import { exportAudit, showAudit, showHeads } from '../audit/node-side.ts';
 import { verifyFile } from '../audit/verify.ts';
 import { addConfigOption } from '../shared/config-options.ts';
 
@@ -16,14 +16,18 @@ export function auditCommand(): Command {
     .description('write the log into a file that anybody can verify')
     .requiredOption('--out <file>', 'new file')
     .action(exportAudit);
+  addConfigOption(audit.command('heads'), 'configuration file of the running node')
+    .description('print the heads of the logs of this node’s servers, as JSON for `verify --heads`')
+    .action(showHeads);
   audit
     .command('verify')
     .description('verify an exported log, offline: exit 0 whole, 1 changed')
     .argument('<file>', 'the exported log')
     .option('--account <account>', 'the account whose log it must be')
+    .option('--head <sequence:hash...>', 'heads of this log that were seen before')
     .option(
-      '--head <sequence:hash...>',
-      'heads that were seen before, as `latchkey status` of clients shows them',
+      '--heads <file...>',
+      'output of `latchkey audit heads` of clients; heads of other servers do not count',
     )
     .option('--json', 'print JSON')
     .action(verifyFile);

@@ -40,9 +40,13 @@ async function verify(lines: readonly string[], witnessed: readonly AuditHead[] 
     for (const line of lines) yield new TextEncoder().encode(line);
   }
   let entries = 0;
-  const verified = await verifyExport(bytes(), witnessed, () => {
-    entries++;
-  });
+  const verified = await verifyExport(
+    bytes(),
+    () => witnessed,
+    () => {
+      entries++;
+    },
+  );
   return { ...verified, entries };
 }
 

@@ -6,6 +6,7 @@ import { AccountId } from '../../../src/bytes/fixed-bytes.ts';
 import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
 import { sr25519PublicKey } from '../../../src/crypto/sr25519.ts';
 import type { Release } from '../../../src/keyserver/key-server.ts';
+import { AuditWitness } from '../../../src/node/audit-witness.ts';
 import { NodeAudit } from '../../../src/node/node-audit.ts';
 import { systemClock } from '../../../src/time/clock.ts';
 import { keyServerWorld } from '../../support/key-server-fixture.ts';
@@ -29,7 +30,12 @@ async function scene(hooks: MemoryStoreHooks = {}, isHeld = true) {
   const events: string[] = [];
   const audit = await NodeAudit.open(
     { store, storeId: new Uint8Array(16), identity: { account, accountSeed } },
-    { clock, log: (_level, event) => void events.push(event), maxEntries: 1_000 },
+    {
+      clock,
+      log: (_level, event) => void events.push(event),
+      maxEntries: 1_000,
+      witness: new AuditWitness({ clock, log: () => undefined }),
+    },
   );
   return { audit, store, wakes, events };
 }
@@ -39,7 +45,11 @@ async function entriesOf(audit: NodeAudit): Promise<readonly { event: string; fi
   async function* lines() {
     for await (const bytes of audit.export()) yield bytes.subarray(0, -1);
   }
-  await verifyExport(lines(), [], ({ event, fields }) => void entries.push({ event, fields }));
+  await verifyExport(
+    lines(),
+    () => [],
+    ({ event, fields }) => void entries.push({ event, fields }),
+  );
   return entries;
 }
 

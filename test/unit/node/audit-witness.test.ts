@@ -1,0 +1,117 @@
+import { describe, expect, it } from 'vitest';
+import { type AuditHead, encodeHead } from '../../../src/audit/audit-chain.ts';
+import { AccountId } from '../../../src/bytes/fixed-bytes.ts';
+import { AuditWitness } from '../../../src/node/audit-witness.ts';
+import { MemoryStore } from '../../support/memory-store.ts';
+
+const server = (byte: number) => AccountId.of(new Uint8Array(32).fill(byte));
+const head = (sequence: number, byte: number): AuditHead => ({
+  sequence,
+  hash: new Uint8Array(32).fill(byte),
+});
+const saying = (said: AuditHead) => new Map([['auditHead', encodeHead(said)]]);
+
+function scene() {
+  const events: string[] = [];
+  const wakes: (() => void)[] = [];
+  const clock = {
+    nowMs: () => 5_000,
+    sleep: (_ms: number, signal?: AbortSignal) =>
+      new Promise<void>((resolve) => {
+        wakes.push(resolve);
+        signal?.addEventListener('abort', () => resolve(), { once: true });
+      }),
+  };
+  const witness = new AuditWitness({ clock, log: (_level, event) => void events.push(event) });
+  return { witness, events, wakes };
+}
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+describe('what a node keeps of the audit logs of its servers', () => {
+  it('keeps the newest head of each server; an older one changes nothing', () => {
+    const { witness, events } = scene();
+    witness.hear(server(1), saying(head(3, 7)));
+    witness.hear(server(1), saying(head(9, 8)));
+    witness.hear(server(1), saying(head(4, 9)));
+    witness.hear(server(2), saying(head(1, 1)));
+    witness.hear(server(2), new Map());
+    expect(witness.heads().map(({ sequence }) => sequence)).toEqual([9, 1]);
+    expect(events).toEqual([]);
+  });
+
+  it('keeps what it saw first of two heads of one number, and says so', () => {
+    const { witness, events } = scene();
+    witness.hear(server(1), saying(head(3, 7)));
+    witness.hear(server(1), saying(head(3, 7)));
+    expect(events).toEqual([]);
+    witness.hear(server(1), saying(head(3, 8)));
+    expect(events).toEqual(['audit.head-changed']);
+    expect(witness.heads()[0]?.hash).toBe(`0x${'07'.repeat(32)}`);
+  });
+
+  it('passes over a head that it cannot read', () => {
+    const { witness, events } = scene();
+    for (const bytes of [new Uint8Array(0), new Uint8Array(39), new Uint8Array(40).fill(255)])
+      witness.hear(server(1), new Map([['auditHead', bytes]]));
+    expect(witness.heads()).toEqual([]);
+    expect(events).toEqual(['audit.head-not-read', 'audit.head-not-read', 'audit.head-not-read']);
+  });
+
+  it('keeps the heads of 1,024 servers at most, and follows those', () => {
+    const { witness } = scene();
+    const many = (n: number) =>
+      AccountId.of(Uint8Array.from({ length: 32 }, (_, i) => (n >> (8 * i)) & 0xff));
+    for (let n = 0; n < 1_100; n++) witness.hear(many(n), saying(head(1, 1)));
+    witness.hear(many(5), saying(head(2, 2)));
+    expect(witness.heads()).toHaveLength(1_024);
+    expect(witness.heads().filter(({ sequence }) => sequence === 2)).toHaveLength(1);
+  });
+
+  it('remembers them over a restart, and takes what it heard since', async () => {
+    const store = new MemoryStore();
+    const first = scene();
+    const stop = new AbortController();
+    first.witness.hear(server(1), saying(head(3, 7)));
+    first.witness.hear(server(2), saying(head(5, 7)));
+    const running = first.witness.run(store, stop.signal);
+    while (first.wakes.length === 0) await turn();
+    first.wakes.shift()?.();
+    while (first.wakes.length === 0) await turn();
+    const written = store.writes;
+    // Nothing new, nothing written.
+    first.wakes.shift()?.();
+    while (first.wakes.length === 0) await turn();
+    expect(store.writes).toBe(written);
+    stop.abort();
+    await running;
+
+    const second = scene();
+    second.witness.hear(server(1), saying(head(2, 1)));
+    second.witness.hear(server(2), saying(head(6, 1)));
+    const again = new AbortController();
+    const reading = second.witness.run(store, again.signal);
+    while (second.wakes.length === 0) await turn();
+    expect(second.witness.heads().map(({ sequence }) => sequence)).toEqual([3, 6]);
+    again.abort();
+    await reading;
+  });
+
+  it('goes on when the store takes nothing', async () => {
+    const store = new MemoryStore({
+      beforeWrite: () => {
+        throw new Error('full');
+      },
+    });
+    const { witness, wakes, events } = scene();
+    witness.hear(server(1), saying(head(3, 7)));
+    const stop = new AbortController();
+    const running = witness.run(store, stop.signal);
+    while (wakes.length === 0) await turn();
+    wakes.shift()?.();
+    while (wakes.length === 0) await turn();
+    expect(events).toEqual(['audit.heads-not-kept']);
+    stop.abort();
+    await running;
+  });
+});
