@@ -8,7 +8,8 @@ import { withDeadline } from '../../time/deadline.ts';
 import type { AccountHold } from '../node/account-hold.ts';
 import type { OpenNode } from '../node/open-node.ts';
 import type { ServerVetter } from '../obtain/vet-server.ts';
-import type { HeldSlot, PeerClient, PeerRecord } from '../peer/peer-client.ts';
+import type { HeldSlot, PeerRecord } from '../peer/held-keys.ts';
+import type { PeerClient } from '../peer/peer-client.ts';
 import { failureOf, type PeerFailure } from '../peer/peer-failure.ts';
 import { askLineage } from './slot-check.ts';
 
