@@ -8,7 +8,7 @@ import { Lineage } from '../../lineage/lineage.ts';
 import { isNewer, isSame } from '../../lineage/rules.ts';
 import type { LineageState } from '../../protocol/lineage-state.ts';
 import { LAST_NUMBER } from '../node/account-hold.ts';
-import type { OldLineage, OldServer } from '../node/older-records.ts';
+import { type OldLineage, type OldServer, unclosedAt } from '../node/older-records.ts';
 import type { OpenNode } from '../node/open-node.ts';
 import type { ServerVetter } from '../obtain/vet-server.ts';
 import type { PeerClient } from '../peer/peer-client.ts';
@@ -44,8 +44,9 @@ export class FormerLineages {
     onFailure: (record: ServerRecord, error: unknown) => void,
   ): void {
     for (const old of this.#node.older.lineages) {
+      const unclosed = unclosedAt(old);
       for (const record of snapshot.servers) {
-        const processes = old.servers.filter(({ server }) => equalBytes(server, record.account));
+        const processes = unclosed.filter(({ server }) => equalBytes(server, record.account));
         if (processes.length === 0) continue;
         this.#parts.requests.start(
           `${toHex(record.account)}/former/${toHex(old.last.boot)}`,

@@ -7,7 +7,6 @@ import type { Incarnation } from '../../lineage/incarnation.ts';
 import type { Log } from '../../observe/log.ts';
 import { orAborted } from '../../time/or-aborted.ts';
 import { overtakenReason } from '../node/account-hold.ts';
-import { notRenewed } from '../node/fenced-store.ts';
 import type { FencedCause, NodeState, SlotReport } from '../node/node-state.ts';
 import type { OpenNode } from '../node/open-node.ts';
 import { type EnrolmentTools, shortfall } from '../obtain/enrolment.ts';
@@ -283,9 +282,8 @@ export class Healer {
   #state(check: SlotCheck, reason: string): NodeState {
     const newest = this.#node.book.newest;
     const slots = newestOf(this.#node, check).map(({ report }) => report);
-    const { lease } = this.#node.store;
-    if (this.#notBegun !== undefined) return { name: 'unclaimed', reason: this.#notBegun, slots };
-    if (lease?.isValid === false) return { name: 'unclaimed', reason: notRenewed(lease), slots };
+    const notWriting = this.#notBegun ?? this.#node.store.lease?.notRenewed;
+    if (notWriting !== undefined) return { name: 'unclaimed', reason: notWriting, slots };
     if (newest === undefined) return { name: 'unbacked', reason, slots };
     const { t, n, generation } = newest;
     if (this.#isBacked && !slots.some((report) => isDraining({ report }))) this.#shortBecause = undefined;

@@ -1,7 +1,6 @@
 import { equalBytes } from '../../bytes/concat.ts';
 import { copyBytes } from '../../bytes/copy-bytes.ts';
 import type { AccountId } from '../../bytes/fixed-bytes.ts';
-import { toHex } from '../../bytes/hex.ts';
 import { SecretBytes } from '../../bytes/secret-bytes.ts';
 import { encodeSs58 } from '../../bytes/ss58.ts';
 import type { ChainSnapshot } from '../../chain/chain-view.ts';
@@ -256,15 +255,13 @@ async function keepSlots(
 /** The present lineage, as the store notes it for the time after the change, with all servers that may know of it. */
 function formerLineage({ hold, book, older }: OpenNode): OldLineage {
   const { number, bootId } = hold.incarnation;
-  const servers = new Map<string, OldServer>();
-  const slots = [...book.slots().map(({ slot }) => slot), ...older.generations.flatMap((old) => old.slots)];
-  for (const { server, instanceId } of slots) {
-    servers.set(`${toHex(server)}/${toHex(instanceId)}`, { server, instanceId });
-  }
+  const entriesOf = (slots: readonly OldServer[]): readonly OldServer[] =>
+    slots.map(({ server, instanceId }) => ({ server, instanceId }));
+  const generations = [...(book.file?.generations ?? []), ...older.generations];
   return {
     secret: new SecretBytes(hold.lineage.secret.reveal()),
     last: { number, boot: copyBytes(bootId.subarray(0, BOOT_BYTES)) },
-    servers: [...servers.values()],
+    generations: generations.map(({ t, slots }) => ({ t, servers: entriesOf(slots) })),
   };
 }
 
