@@ -6,6 +6,7 @@ import { agentRoutes } from '../agent/agent-routes.ts';
 import { servicesOf } from '../agent/agent-services.ts';
 import { type CustodyRoutesDesk, serveCustodyRoutes } from '../agent/custody-routes.ts';
 import { type DrainDesk, serveDrainRoutes } from '../agent/drain-routes.ts';
+import { type RollbackDesk, serveRollbackRoutes } from '../agent/rollback-routes.ts';
 import { type RotationDesk, serveRotationRoutes } from '../agent/rotation-routes.ts';
 import { appWithMiddleware, type MiddlewareEnv, type MiddlewareOptions } from '../http/middleware.ts';
 import type { ConditionsGuardOptions } from '../rituals/conditions.ts';
@@ -30,6 +31,7 @@ export function agentApp(
     readonly drain: () => DrainDesk;
     readonly rotation: () => RotationDesk;
     readonly custody: () => CustodyRoutesDesk;
+    readonly rollback: () => RollbackDesk;
     readonly status: () => Readonly<Record<string, unknown>>;
     readonly rituals?: ConditionsGuardOptions;
   },
@@ -40,6 +42,7 @@ export function agentApp(
   serveDrainRoutes(app, node.drain);
   serveRotationRoutes(app, node.rotation);
   serveCustodyRoutes(app, node.custody);
+  serveRollbackRoutes(app, node.rollback);
   serveAgentRoutes(app, agentRoutes, servicesOf(node.store, common.now, node.rituals));
   return app;
 }

@@ -1,5 +1,4 @@
 import { setMaxListeners } from 'node:events';
-import type { CustodyDesk } from '../boot/life/custody-desk.ts';
 import type { NodeBackup, RestoredNode } from '../boot/life/restore-node.ts';
 import { lockedCauseOf } from '../boot/node/locked-cause.ts';
 import { NodeFolder } from '../boot/node/node-folder.ts';
@@ -173,9 +172,7 @@ export class LatchkeyNode implements AsyncDisposable {
    * @throws ProblemError ROTATION_NOT_BACKED, ROTATION_INCOMPLETE, and what chain and store throw.
    */
   async rotateStoreKey(): Promise<number> {
-    const guardian = this.#guardian;
-    if (guardian === undefined) throw this.#report.lockedProblem();
-    return guardian.rotateStoreKey();
+    return this.#examined().rotateStoreKey();
   }
 
   async #guardianForOnce(): Promise<GuardianRooms['guardian']> {
@@ -314,7 +311,8 @@ export class LatchkeyNode implements AsyncDisposable {
         this.#openServing();
         return this.#rotation;
       },
-      custody: () => this.#custodyDesk(),
+      custody: () => this.#examined().custody,
+      rollback: () => ({ accept: () => this.#examined().acceptOlderStore() }),
       store: () => this.#heldNode().store,
       secrets: this.#options.secrets ?? {},
     });
@@ -333,9 +331,9 @@ export class LatchkeyNode implements AsyncDisposable {
     return node;
   }
 
-  #custodyDesk(): CustodyDesk {
+  #examined(): GuardianRooms['guardian'] {
     if (this.#guardian === undefined) throw this.#report.lockedProblem();
-    return this.#guardian.custody;
+    return this.#guardian;
   }
 
   #openServing(): Serving {

@@ -1,4 +1,5 @@
 import { getConnInfo } from '@hono/node-server/conninfo';
+import type { RollbackDesk } from '../agent/rollback-routes.ts';
 import type { CustodyDesk } from '../boot/life/custody-desk.ts';
 import { NodeFolder } from '../boot/node/node-folder.ts';
 import type { Config } from '../config/schema.ts';
@@ -37,6 +38,8 @@ export interface Listened {
   readonly rotation: () => Rotation;
   /** @throws ProblemError NODE_LOCKED while the store is closed. */
   readonly custody: () => CustodyDesk;
+  /** @throws ProblemError NODE_LOCKED while the machine is not examined. */
+  readonly rollback: () => RollbackDesk;
   /** @throws ProblemError NODE_LOCKED while the store is closed, or this instance does not hold its account. */
   readonly store: () => Store;
   readonly secrets: Secrets;
@@ -86,13 +89,14 @@ export class NodeListeners {
     // The agent's socket lies in it by default, before there is a node.
     await new NodeFolder(fileSystem, node.dataFolder).makeDataFolder();
     const socketPath = config.agent.socketPath ?? defaultAgentSocket(node.dataFolder);
-    const { store, drain, rotation, custody } = shown;
+    const { store, drain, rotation, custody, rollback } = shown;
     const { rituals } = config;
     const local = agentApp(common, {
       store,
       drain,
       rotation,
       custody,
+      rollback,
       status: () => report.status(),
       rituals,
     });

@@ -9,6 +9,7 @@ import { orAborted } from '../../time/or-aborted.ts';
 import { overtakenReason } from '../node/account-hold.ts';
 import type { FencedCause, NodeState, SlotReport } from '../node/node-state.ts';
 import type { OpenNode } from '../node/open-node.ts';
+import type { RollbackAcceptance } from '../node/rollback-acceptance.ts';
 import { type EnrolmentTools, shortfall } from '../obtain/enrolment.ts';
 import { AttemptPace } from './attempt-pace.ts';
 import { GenerationMaker } from './generation-maker.ts';
@@ -51,8 +52,8 @@ export interface HealerParts {
   readonly options: HealingOptions;
   /** The custodians that get parts of the store key too. */
   readonly custody?: CustodyPolicy | undefined;
-  /** The operator allowed it for this start: open the store although it is older than what the servers remember. */
-  readonly acceptRolledBackStore?: boolean;
+  /** What an operator decided about a store that is older than what the servers remember. */
+  readonly acceptance: RollbackAcceptance;
   /** The platform of this machine, to notice slots that are bound to another one. */
   readonly ownPlatform?: PlatformHash | undefined;
 }
@@ -84,7 +85,7 @@ export class Healer {
     this.#node = node;
     this.#missingKeys = new MissingKeyFetcher(tools, node, new AttemptPace(tools, options));
     this.#erasure = new KeyErasure(
-      { ...tools, log, options, onOvertaken: (by) => this.#noteFormer(by) },
+      { ...tools, log, options, onOvertaken: (by, lineage) => this.#noteFormer(by, lineage) },
       node,
     );
     this.#pace = new AttemptPace(tools, options);
@@ -154,8 +155,8 @@ export class Healer {
    * A newer instance under the lineage of a former store key, which this node did not know when it changed the key.
    * Returns whether the operator accepted that what it wrote is lost.
    */
-  #noteFormer(by: Incarnation): boolean {
-    if (this.#parts.acceptRolledBackStore) return true;
+  #noteFormer(by: Incarnation, lineage: string): boolean {
+    if (this.#parts.acceptance.coversFormer(lineage)) return true;
     this.#overtakenBefore = by;
     this.#node.store.fence(overtakenReason(by));
     return false;
