@@ -13,6 +13,7 @@ import {
 } from './custody-routes.ts';
 import { drainAnswer, drainSummaries } from './drain-routes.ts';
 import { fleetPublishAnswer, fleetPublishBody, fleetPublishSummary } from './fleet-routes.ts';
+import { rollbackAnswer, rollbackSummaries } from './rollback-routes.ts';
 import { rotationAnswer, rotationSummaries } from './rotation-routes.ts';
 
 const everywhere: readonly ErrorCode[] = ['FIELD_INVALID', 'NODE_LOCKED', 'REQUEST_TIMEOUT', 'INTERNAL'];
@@ -105,10 +106,11 @@ function nodeOperations(
   tag: string,
   summaries: Readonly<Record<string, string>>,
   answer: z.ZodType,
+  refusals: readonly ErrorCode[] = [],
 ): Record<string, unknown> {
   const responses = {
     200: { description: 'OK', content: json(schemaOf(answer, 'output')) },
-    ...errorsOf(['NODE_LOCKED', 'REQUEST_TIMEOUT', 'INTERNAL']),
+    ...errorsOf([...refusals, 'NODE_LOCKED', 'REQUEST_TIMEOUT', 'INTERNAL']),
   };
   return Object.fromEntries(
     Object.entries(summaries).map(([method, summary]) => [method, { tags: [tag], summary, responses }]),
@@ -173,6 +175,9 @@ function paths(): Record<string, Record<string, unknown>> {
     '/drain': nodeOperations('drain', drainSummaries, drainAnswer),
     '/rotation': nodeOperations('rotation', rotationSummaries, rotationAnswer),
     '/manifests': manifestsOperation(),
+    '/rollback/acceptance': nodeOperations('rollback', rollbackSummaries, rollbackAnswer, [
+      'ROLLBACK_NOT_REFUSED',
+    ]),
     '/custody/request': custodyOperation(custodySummaries.request, custodyRequestBody, custodyRequestAnswer),
     '/custody/answers': custodyOperation(custodySummaries.answers, custodyAnswersBody, custodyAnswersAnswer),
   };

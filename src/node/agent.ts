@@ -8,6 +8,7 @@ import { type AuditDesk, serveAuditRoutes } from '../agent/audit-routes.ts';
 import { type CustodyRoutesDesk, serveCustodyRoutes } from '../agent/custody-routes.ts';
 import { type DrainDesk, serveDrainRoutes } from '../agent/drain-routes.ts';
 import { type FleetDesk, serveFleetRoutes } from '../agent/fleet-routes.ts';
+import { type RollbackDesk, serveRollbackRoutes } from '../agent/rollback-routes.ts';
 import { type RotationDesk, serveRotationRoutes } from '../agent/rotation-routes.ts';
 import { appWithMiddleware, type MiddlewareEnv, type MiddlewareOptions } from '../http/middleware.ts';
 import type { ConditionsGuardOptions } from '../rituals/conditions.ts';
@@ -32,6 +33,7 @@ export function agentApp(
     readonly drain: () => DrainDesk;
     readonly rotation: () => RotationDesk;
     readonly custody: () => CustodyRoutesDesk;
+    readonly rollback: () => RollbackDesk;
     readonly audit: () => AuditDesk;
     readonly fleet: () => FleetDesk | undefined;
     readonly status: () => Readonly<Record<string, unknown>>;
@@ -44,6 +46,7 @@ export function agentApp(
   serveDrainRoutes(app, node.drain);
   serveRotationRoutes(app, node.rotation);
   serveCustodyRoutes(app, node.custody);
+  serveRollbackRoutes(app, node.rollback);
   serveAuditRoutes(app, node.audit);
   serveFleetRoutes(app, node.fleet);
   serveAgentRoutes(app, agentRoutes, servicesOf(node.store, common.now, node.rituals));

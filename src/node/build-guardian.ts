@@ -1,5 +1,6 @@
 import type { GuardianParts } from '../boot/life/boot-stage.ts';
 import { Guardian } from '../boot/life/guardian.ts';
+import { RollbackAcceptance } from '../boot/node/rollback-acceptance.ts';
 import { ServerVetter } from '../boot/obtain/vet-server.ts';
 import { AccountId } from '../bytes/fixed-bytes.ts';
 import type { Config } from '../config/schema.ts';
@@ -36,8 +37,10 @@ export function buildGuardian(
     /** Replaces what the fleet manifest says about platforms. */
     readonly platformLists?: () => PlatformLists;
   },
-  options: Required<Pick<GuardianParts, 'mayStayUnbacked' | 'acceptRolledBackStore' | 'onState'>> &
-    Pick<GuardianParts, 'holdsFolder' | 'causeOf' | 'storeObserver' | 'custody'>,
+  options: Required<Pick<GuardianParts, 'mayStayUnbacked' | 'onState'>> & {
+    /** The operator allowed it for this start: open a store that is older than what the servers remember. */
+    readonly acceptRolledBackStore: boolean;
+  } & Pick<GuardianParts, 'holdsFolder' | 'causeOf' | 'storeObserver' | 'custody'>,
 ): GuardianRooms {
   const { log, clock, random, fileSystem, verifier, collateral, chain, quotes, client } = parts;
   const { trust, healing, limits, node } = config;
@@ -85,6 +88,7 @@ export function buildGuardian(
       retryMinMs: healing.retryMinMs,
       retryMaxMs: healing.retryMaxMs,
     },
+    acceptance: new RollbackAcceptance(options.acceptRolledBackStore),
     ownPlatform: platformHash(surroundings.machine.ppid),
     ...options,
   });

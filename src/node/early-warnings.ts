@@ -1,5 +1,6 @@
 import type { OpenNode } from '../boot/node/open-node.ts';
-import type { PeerClient, PeerRecord } from '../boot/peer/peer-client.ts';
+import type { PeerRecord } from '../boot/peer/held-keys.ts';
+import type { PeerClient } from '../boot/peer/peer-client.ts';
 import { ReportData } from '../bytes/fixed-bytes.ts';
 import { toHex } from '../bytes/hex.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';

@@ -1,5 +1,5 @@
 import type { FleetDesk } from '../agent/fleet-routes.ts';
-import type { PeerRecord } from '../boot/peer/peer-client.ts';
+import type { PeerRecord } from '../boot/peer/held-keys.ts';
 import { parsePrefixedHex, toPrefixedHex } from '../bytes/hex.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
 import type { ChainView } from '../chain/chain-view.ts';

@@ -1,5 +1,4 @@
 import { setMaxListeners } from 'node:events';
-import type { CustodyDesk } from '../boot/life/custody-desk.ts';
 import type { NodeBackup, RestoredNode } from '../boot/life/restore-node.ts';
 import { lockedCauseOf } from '../boot/node/locked-cause.ts';
 import { NodeFolder } from '../boot/node/node-folder.ts';
@@ -17,6 +16,7 @@ import { orAborted } from '../time/or-aborted.ts';
 import { platformHash } from '../trust/platform-lists.ts';
 import { platformPolicyOf, tdPolicyOf } from '../trust/trust-section.ts';
 import { type Acceptance, acceptanceOf } from './acceptance.ts';
+import { AuditWitness } from './audit-witness.ts';
 import { buildGuardian, type GuardianRooms } from './build-guardian.ts';
 import { ChainWatch } from './chain-watch.ts';
 import { ClockDoubt } from './clock-doubt.ts';
@@ -26,7 +26,6 @@ import type { FleetReport } from './fleet-report.ts';
 import { type FleetWatch, fleetWatchOf } from './fleet-watch.ts';
 import { FolderHold } from './folder-hold.ts';
 import { NewsAnswers, type NewsHeard } from './hear-news.ts';
-import { AuditWitness } from './audit-witness.ts';
 import { NodeAudit } from './node-audit.ts';
 import { type NodeAddresses, NodeListeners } from './node-listeners.ts';
 import { NodeReport } from './node-report.ts';
@@ -201,9 +200,7 @@ export class LatchkeyNode implements AsyncDisposable {
    * @throws ProblemError ROTATION_NOT_BACKED, ROTATION_INCOMPLETE, and what chain and store throw.
    */
   async rotateStoreKey(): Promise<number> {
-    const guardian = this.#guardian;
-    if (guardian === undefined) throw this.#report.lockedProblem();
-    return guardian.rotateStoreKey();
+    return this.#examined().rotateStoreKey();
   }
 
   async #guardianForOnce(): Promise<GuardianRooms['guardian']> {
@@ -373,7 +370,8 @@ export class LatchkeyNode implements AsyncDisposable {
         this.#openServing();
         return this.#rotation;
       },
-      custody: () => this.#custodyDesk(),
+      custody: () => this.#examined().custody,
+      rollback: () => ({ accept: () => this.#examined().acceptOlderStore() }),
       audit: () => this.#openAuditDesk(),
       fleet: () => this.#fleet,
       store: () => this.#heldNode().store,
@@ -394,9 +392,9 @@ export class LatchkeyNode implements AsyncDisposable {
     return node;
   }
 
-  #custodyDesk(): CustodyDesk {
+  #examined(): GuardianRooms['guardian'] {
     if (this.#guardian === undefined) throw this.#report.lockedProblem();
-    return this.#guardian.custody;
+    return this.#guardian;
   }
 
   #openAuditDesk(): NodeAudit {

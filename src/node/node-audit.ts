@@ -10,9 +10,9 @@ import type { Release } from '../keyserver/key-server.ts';
 import type { Log } from '../observe/log.ts';
 import { type Extensions, noExtensions } from '../protocol/extensions.ts';
 import type { Clock } from '../time/clock.ts';
-import type { AuditWitness, WitnessedHead } from './audit-witness.ts';
 import { withDeadline } from '../time/deadline.ts';
 import { platformHash } from '../trust/platform-lists.ts';
+import type { AuditWitness, WitnessedHead } from './audit-witness.ts';
 
 /** How long a key waits for its entry to be durable. A disk that fails must not keep peers locked. */
 const PATIENCE_MS = 2_000;

@@ -1,5 +1,6 @@
 import { getConnInfo } from '@hono/node-server/conninfo';
 import type { FleetDesk } from '../agent/fleet-routes.ts';
+import type { RollbackDesk } from '../agent/rollback-routes.ts';
 import type { CustodyDesk } from '../boot/life/custody-desk.ts';
 import { NodeFolder } from '../boot/node/node-folder.ts';
 import type { Config } from '../config/schema.ts';
@@ -39,6 +40,8 @@ export interface Listened {
   readonly rotation: () => Rotation;
   /** @throws ProblemError NODE_LOCKED while the store is closed. */
   readonly custody: () => CustodyDesk;
+  /** @throws ProblemError NODE_LOCKED while the machine is not examined. */
+  readonly rollback: () => RollbackDesk;
   /** @throws ProblemError NODE_LOCKED while the store is closed, INTERNAL when its log could not be read. */
   readonly audit: () => NodeAudit;
   /** `undefined` where the trust section names no authority. */
@@ -92,13 +95,14 @@ export class NodeListeners {
     // The agent's socket lies in it by default, before there is a node.
     await new NodeFolder(fileSystem, node.dataFolder).makeDataFolder();
     const socketPath = config.agent.socketPath ?? defaultAgentSocket(node.dataFolder);
-    const { store, drain, rotation, custody, audit, fleet } = shown;
+    const { store, drain, rotation, custody, rollback, audit, fleet } = shown;
     const { rituals } = config;
     const local = agentApp(common, {
       store,
       drain,
       rotation,
       custody,
+      rollback,
       audit,
       fleet,
       status: () => report.status(),

@@ -1,4 +1,4 @@
-import { isMissing } from '../boot/node/older-records.ts';
+import { isMissing, unclosedAt } from '../boot/node/older-records.ts';
 import type { OpenNode } from '../boot/node/open-node.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
 
@@ -37,9 +37,11 @@ export function olderReport({ older, book }: Pick<OpenNode, 'older' | 'book'>): 
       unanswered: slots.map(({ server }) => encodeSs58(server)),
     }));
   const lineages = older.lineages
-    .map(({ last, servers }) => ({
-      incarnation: last.number,
-      unanswered: servers.filter((one) => !isMissing(one)).map(({ server }) => encodeSs58(server)),
+    .map((old) => ({
+      incarnation: old.last.number,
+      unanswered: unclosedAt(old)
+        .filter((one) => !isMissing(one))
+        .map(({ server }) => encodeSs58(server)),
     }))
     .filter(({ unanswered }) => unanswered.length > 0);
   return {

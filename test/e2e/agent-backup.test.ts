@@ -53,6 +53,9 @@ beforeEach(async () => {
       custody: () => {
         throw new TypeError('not asked for here');
       },
+      rollback: () => {
+        throw new TypeError('not asked for here');
+      },
       status: () => ({}),
     },
   );

@@ -237,8 +237,20 @@ describe.sequential('backup and restore of a node', { timeout: 180_000 }, () => 
     const done = await restore('first', '--keyslots', at('last.keyslots'));
     expect(done.code, done.stderr).toBe(0);
     expect(done.stdout).toContain('--accept-rolled-back-store');
-    subject.start('--accept-rolled-back-store');
+    subject.start();
+    await agentUntil(subject.socketPath, '/status', isLockedBecause('STORE_ROLLED_BACK'));
+    // The running node is told, in place of a start with the option.
+    const accept = (...flags: readonly string[]) =>
+      subject.run('accept-rollback', '--config', subject.configFile, ...flags);
+    const asked = await accept();
+    expect([asked.code, asked.stdout.includes('Nothing was changed')]).toEqual([1, true]);
+    await agentUntil(subject.socketPath, '/status', isLockedBecause('STORE_ROLLED_BACK'));
+    const accepted = await accept('--yes');
+    expect(accepted.code, accepted.stderr).toBe(0);
+    expect(accepted.stdout).toContain('accepted:');
     await agentUntil(subject.socketPath, '/status', isReady);
     expect(await readValue('kept')).toBe(base64('kept'));
+    const none = await accept('--yes');
+    expect([none.code, none.stderr.includes('ROLLBACK_NOT_REFUSED')]).toEqual([2, true]);
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { CustodyDesk } from '../../src/boot/life/custody-desk.ts';
-import { LatchkeyError } from '../../src/errors/latchkey-error.ts';
+import { LatchkeyError, ProblemError } from '../../src/errors/latchkey-error.ts';
 import { custodyStatus } from '../../src/node/custody-status.ts';
 import { custodySetOf } from '../../src/trust/custody-set.ts';
 import { blackOut, seriesOfBlackouts } from '../support/blackouts.ts';
@@ -96,6 +96,29 @@ describe('a total blackout', () => {
       await net.close();
     },
   );
+
+  it('a node serves nobody before it could ask the servers that are there', LONG, async () => {
+    const { net, node } = await formed(52);
+    await blackOut(net);
+    let isChainAway = true;
+    node.chain.forge = (records) => {
+      if (isChainAway && node.state.name === 'unclaimed')
+        throw new ProblemError('CHAIN_UNAVAILABLE', 'no endpoint answers');
+      return records;
+    };
+    await ask(net, node, [alice, bob]);
+    await net.settle(20_000);
+    expect(node.state).toMatchObject({
+      name: 'unclaimed',
+      reason: expect.stringContaining('CHAIN_UNAVAILABLE'),
+    });
+    expect(node.keyServer).toBeUndefined();
+    isChainAway = false;
+    await net.settle(20_000);
+    expect(node.state.name).toBe('unclaimed');
+    expect(node.keyServer).toBeDefined();
+    await net.close();
+  });
 
   it('a restart voids the request', LONG, async () => {
     const { net, node } = await formed(44);

@@ -44,7 +44,7 @@ const controls: readonly Control[] = [
       ) {
         await judge.call(this, found).catch(() => undefined);
       });
-      vi.spyOn(RollbackCheck.prototype, 'compare').mockImplementation(() => undefined);
+      vi.spyOn(RollbackCheck.prototype, 'note').mockImplementation(() => undefined);
     },
     noticed: /writes on a store that lacks write/,
     seed: 7,

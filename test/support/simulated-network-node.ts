@@ -93,6 +93,8 @@ export class SimulatedNode {
   inventsMarks = false;
   /** Added to the time that this server tells its clients, in milliseconds. */
   timeLieMs = 0;
+  /** Whether its processes are started with `--accept-rolled-back-store`. */
+  acceptsOlderStore = false;
   /** How far the clock of the machine is ahead, in milliseconds; negative when it is behind. */
   clockSkewMs = 0;
   #process: Process | undefined;
@@ -129,6 +131,11 @@ export class SimulatedNode {
   get custody(): CustodyDesk {
     if (this.#process === undefined) throw new Error(`${this.name} does not run`);
     return this.#process.guardian.custody;
+  }
+
+  /** Accepts the loss of what refused the store, as `latchkey accept-rollback` does. */
+  acceptRollback(): void {
+    this.#process?.guardian.acceptOlderStore();
   }
 
   /** Changes the store key, as `latchkey rotate` does. */
@@ -264,7 +271,7 @@ export class SimulatedNode {
       },
       {
         mayStayUnbacked: true,
-        acceptRolledBackStore: false,
+        acceptRolledBackStore: this.acceptsOlderStore,
         ...(changedCustody === undefined ? {} : { custody: { ...changedCustody, platform: ppid } }),
         onState: (state) => {
           if (self === undefined || self === this.#process) this.state = state;

@@ -3,12 +3,12 @@ import { copyBytes } from '../../bytes/copy-bytes.ts';
 import { toHex } from '../../bytes/hex.ts';
 import { SecretBytes } from '../../bytes/secret-bytes.ts';
 import type { ChainSnapshot, ServerRecord } from '../../chain/chain-view.ts';
-import type { Incarnation } from '../../lineage/incarnation.ts';
+import { BOOT_BYTES, type Incarnation } from '../../lineage/incarnation.ts';
 import { Lineage } from '../../lineage/lineage.ts';
 import { isNewer, isSame } from '../../lineage/rules.ts';
 import type { LineageState } from '../../protocol/lineage-state.ts';
 import { LAST_NUMBER } from '../node/account-hold.ts';
-import type { OldLineage, OldServer } from '../node/older-records.ts';
+import { type OldLineage, type OldServer, unclosedAt } from '../node/older-records.ts';
 import type { OpenNode } from '../node/open-node.ts';
 import type { ServerVetter } from '../obtain/vet-server.ts';
 import type { PeerClient } from '../peer/peer-client.ts';
@@ -22,9 +22,10 @@ export interface FormerLineagesParts {
   readonly requests: PacedRequests;
   /**
    * Called at the answer that shows a newer instance under a former lineage.
+   * @param lineage its name: the random part (hex) of the boot that changed the store key.
    * @returns whether the operator accepted, for this start, that what that instance wrote is lost.
    */
-  readonly onOvertaken: (by: Incarnation) => boolean;
+  readonly onOvertaken: (by: Incarnation, lineage: string) => boolean;
 }
 
 /** Has servers close the lineages of former store keys; they are asked until they show the last mark, or are gone. */
@@ -44,8 +45,9 @@ export class FormerLineages {
     onFailure: (record: ServerRecord, error: unknown) => void,
   ): void {
     for (const old of this.#node.older.lineages) {
+      const unclosed = unclosedAt(old);
       for (const record of snapshot.servers) {
-        const processes = old.servers.filter(({ server }) => equalBytes(server, record.account));
+        const processes = unclosed.filter(({ server }) => equalBytes(server, record.account));
         if (processes.length === 0) continue;
         this.#parts.requests.start(
           `${toHex(record.account)}/former/${toHex(old.last.boot)}`,
@@ -106,7 +108,8 @@ export class FormerLineages {
     const { older } = this.#node;
     if (state === undefined || !lineage.isOwnIncarnation(state.shown)) return false;
     const { shown } = state;
-    const isAccepted = isSame(shown, last) || (isNewer(shown, from) && this.#parts.onOvertaken(shown));
+    const name = toHex(last.bootId.subarray(0, BOOT_BYTES));
+    const isAccepted = isSame(shown, last) || (isNewer(shown, from) && this.#parts.onOvertaken(shown, name));
     if (!isAccepted) return false;
     // After the last mark of any instance no other one can be shown.
     const isClosed = shown.number === LAST_NUMBER;

@@ -1,30 +1,25 @@
 import type { PlatformHash, SlotId } from '../../bytes/fixed-bytes.ts';
 import { toHex } from '../../bytes/hex.ts';
-import { encodeSs58 } from '../../bytes/ss58.ts';
 import type { ChainSnapshot, ChainView } from '../../chain/chain-view.ts';
-import { type CustodyPolicy, isSplitAmong } from '../../keyslots/custody-parts.ts';
+import type { CustodyPolicy } from '../../keyslots/custody-parts.ts';
 import type { Quorum } from '../../keyslots/threshold.ts';
 import type { Incarnation } from '../../lineage/incarnation.ts';
 import type { Log } from '../../observe/log.ts';
 import { orAborted } from '../../time/or-aborted.ts';
 import { overtakenReason } from '../node/account-hold.ts';
-import { notRenewed } from '../node/fenced-store.ts';
 import type { FencedCause, NodeState, SlotReport } from '../node/node-state.ts';
 import type { OpenNode } from '../node/open-node.ts';
-import { type Enrolment, type EnrolmentTools, shortfall } from '../obtain/enrolment.ts';
-import { describeFailure } from '../peer/peer-failure.ts';
+import type { RollbackAcceptance } from '../node/rollback-acceptance.ts';
+import { type EnrolmentTools, shortfall } from '../obtain/enrolment.ts';
 import { AttemptPace } from './attempt-pace.ts';
-import { DrainNotices } from './drain-notices.ts';
 import { GenerationMaker } from './generation-maker.ts';
+import { GenerationNeed } from './generation-need.ts';
 import { Holder } from './holder.ts';
 import { KeyErasure } from './key-erasure.ts';
 import { MissingKeyFetcher } from './missing-key-fetcher.ts';
-import { RepeatedClaims } from './repeated-claims.ts';
 import {
-  type CheckedSlot,
   checkSlots,
   confirmations,
-  hasForgotten,
   isDraining,
   isLive,
   lostSlots,
@@ -33,12 +28,8 @@ import {
   type SlotCheck,
   withoutRefusedPlatforms,
 } from './slot-check.ts';
-import { contradicted, SuspectedServers } from './suspected-servers.ts';
+import { SuspectedServers } from './suspected-servers.ts';
 import { sweepLineage } from './take-hold.ts';
-import { UnreachableSince } from './unreachable-since.ts';
-
-/** Cap on the doublings of the patience with a server that says again and again that its memory is gone. */
-const MAX_FORGETFUL_DOUBLINGS = 3;
 
 type FencedState = Extract<NodeState, { name: 'fenced' }>;
 
@@ -61,8 +52,8 @@ export interface HealerParts {
   readonly options: HealingOptions;
   /** The custodians that get parts of the store key too. */
   readonly custody?: CustodyPolicy | undefined;
-  /** The operator allowed it for this start: open the store although it is older than what the servers remember. */
-  readonly acceptRolledBackStore?: boolean;
+  /** What an operator decided about a store that is older than what the servers remember. */
+  readonly acceptance: RollbackAcceptance;
   /** The platform of this machine, to notice slots that are bound to another one. */
   readonly ownPlatform?: PlatformHash | undefined;
 }
@@ -79,11 +70,7 @@ export class Healer {
   readonly #pace: AttemptPace;
   readonly #maker: GenerationMaker;
   readonly #holder: Holder;
-  readonly #suspected = new SuspectedServers();
-  readonly #unreachable = new UnreachableSince();
-  readonly #drains: DrainNotices;
-  /** Servers that said that their memory is gone. */
-  readonly #forgetful: RepeatedClaims;
+  readonly #need: GenerationNeed;
   #live = 0;
   /** What became of the last attempt that brought fewer than n slots. */
   #shortBecause: string | undefined;
@@ -98,17 +85,16 @@ export class Healer {
     this.#node = node;
     this.#missingKeys = new MissingKeyFetcher(tools, node, new AttemptPace(tools, options));
     this.#erasure = new KeyErasure(
-      { ...tools, log, options, onOvertaken: (by) => this.#noteFormer(by) },
+      { ...tools, log, options, onOvertaken: (by, lineage) => this.#noteFormer(by, lineage) },
       node,
     );
     this.#pace = new AttemptPace(tools, options);
     const pace = this.#pace;
-    const suspected = this.#suspected;
+    const suspected = new SuspectedServers();
+    this.#need = new GenerationNeed({ ...options, ...tools, log, custody, suspected }, node);
     const making = { tools, log, options, custody, pace, erasure: this.#erasure, suspected };
     this.#maker = new GenerationMaker(making, node);
     this.#holder = new Holder({ tools, log, options, maker: this.#maker, pace }, node);
-    this.#drains = new DrainNotices(options.patienceMs);
-    this.#forgetful = new RepeatedClaims({ ...options, maxDoublings: MAX_FORGETFUL_DOUBLINGS });
   }
 
   /**
@@ -139,7 +125,7 @@ export class Healer {
     const quorum = this.#maker.quorumOf(snapshot);
     if (quorum === undefined)
       return this.#state(check, `the chain shows ${this.#maker.eligible(snapshot)} key servers`);
-    const isWanted = this.#needsGeneration(check, quorum);
+    const isWanted = this.#need.isNeeded(check, quorum);
     if (!isWanted && this.#isBacked) this.#pace.relax();
     if (!isWanted || !this.#pace.isDue) {
       return this.#state(check, 'waiting before the next attempt to enrol');
@@ -169,8 +155,8 @@ export class Healer {
    * A newer instance under the lineage of a former store key, which this node did not know when it changed the key.
    * Returns whether the operator accepted that what it wrote is lost.
    */
-  #noteFormer(by: Incarnation): boolean {
-    if (this.#parts.acceptRolledBackStore) return true;
+  #noteFormer(by: Incarnation, lineage: string): boolean {
+    if (this.#parts.acceptance.coversFormer(lineage)) return true;
     this.#overtakenBefore = by;
     this.#node.store.fence(overtakenReason(by));
     return false;
@@ -245,8 +231,7 @@ export class Healer {
     const isNoted = await this.#node.book.note(confirmations(check), lostSlots(check));
     if (!isNoted) this.#parts.log('warn', 'slots.older-kept', {});
     this.#live = newestOf(this.#node, check).filter(isLive).length;
-    this.#noteSilence(check);
-    this.#suspected.clear(check.checked);
+    this.#need.note(check);
     return check;
   }
 
@@ -254,47 +239,6 @@ export class Healer {
   #shownBy({ checked }: SlotCheck): ReadonlyMap<string, readonly SlotId[]> {
     if (!this.#isBacked) return new Map();
     return new Map(checked.map(({ slot, shown }) => [toHex(slot.server), shown] as const));
-  }
-
-  #noteSilence({ checked }: SlotCheck): void {
-    const { log, tools } = this.#parts;
-    const nowMs = tools.clock.nowMs();
-    for (const { slot, report } of this.#unreachable.note(checked, nowMs)) {
-      const reason =
-        typeof report.standing === 'string' ? 'its key is not known yet' : describeFailure(report.standing);
-      log('warn', 'slot.lost', { server: encodeSs58(slot.server), reason });
-    }
-    for (const server of this.#drains.note(checked, nowMs)) {
-      log('info', 'server.draining', { server: encodeSs58(server) });
-    }
-  }
-
-  #needsGeneration(check: SlotCheck, quorum: Quorum): boolean {
-    const newest = this.#node.book.newest;
-    if (newest === undefined) return true;
-    if (newest.t !== quorum.t || newest.n !== quorum.n || newest.slots.length < newest.n) return true;
-    if (!isSplitAmong(newest.custody, this.#parts.custody?.set)) return true;
-    const nowMs = this.#parts.tools.clock.nowMs();
-    const checked = newestOf(this.#node, check);
-    // A liar may cost generations, but a wait must never leave a store without a slot to spare: rolling restarts of
-    // its servers within one day would take one slot after the other.
-    const canWait = checked.filter(isLive).length > newest.t;
-    return checked.some((one) => {
-      const { slot, report } = one;
-      if (isLive(one)) return isDraining(one) && this.#drains.shouldReplace(slot, nowMs);
-      const { standing } = report;
-      const kind = typeof standing === 'string' ? undefined : standing.kind;
-      const isDoubted = this.#suspected.covers(slot);
-      // A server that left the chain, or gave a wrong key, does not come back with the right one.
-      if (kind === 'departed' || kind === 'lied') return true;
-      if (kind === 'forgot' && !isDoubted) {
-        return (
-          !canWait || this.#unreachable.lengthMs(slot, nowMs) >= this.#forgetful.waitMs(slot.server, nowMs)
-        );
-      }
-      const factor = isDoubted ? this.#suspected.patienceFactor(slot) : 1;
-      return this.#unreachable.lengthMs(slot, nowMs) >= this.#parts.options.patienceMs * factor;
-    });
   }
 
   /** Enrols again; true when a generation was made that is better than the present one. */
@@ -305,30 +249,12 @@ export class Healer {
     signal: AbortSignal,
   ): Promise<boolean> {
     const { tools } = this.#parts;
-    const nowMs = tools.clock.nowMs();
-    const staying = newestOf(this.#node, check).filter((one) => isLive(one) && !isDraining(one));
-    const enrolled = staying.map(({ slot }) => slot.server);
     // Another instance may live at servers that this one does not know.
     const hasLost = this.#live < (this.#node.book.newest?.t ?? 1);
     if (hasLost) await sweepLineage(tools, this.#node, snapshot, signal);
     if (this.#isOvertaken) return false;
-    // Fewer servers than this would not be better than what there is; a slot less for each server that drains is not.
-    const worthwhile = Math.min(quorum.n, Math.max(quorum.t, this.#live, staying.length + 1));
-    const draining = check.checked.filter(isDraining).map(({ slot }) => slot.server);
-    // A restarted server keeps its rank the first time; one that gives keys and does not prove them is asked last.
-    const unproved = check.checked
-      .filter((one) => !isLive(one) && (!hasForgotten(one) || this.#suspected.covers(one.slot)))
-      .map(({ slot }) => slot.server);
-    const left = snapshot.servers.filter(
-      ({ account: server }) => this.#drains.wasLeft(server, nowMs) || this.#forgetful.isLast(server, nowMs),
-    );
-    const last = [...unproved, ...left.map((server) => server.account)];
-    const enrolment = await this.#maker.enrol(
-      snapshot,
-      quorum,
-      { enrolled, last, draining, worthwhile },
-      signal,
-    );
+    const wish = this.#need.wish(check, snapshot, quorum, this.#live);
+    const enrolment = await this.#maker.enrol(snapshot, quorum, wish, signal);
     // The servers that were silent before may answer since.
     if (hasLost) await sweepLineage(tools, this.#node, snapshot, signal);
     if (this.#isOvertaken) {
@@ -337,27 +263,16 @@ export class Healer {
     }
     const count = enrolment.servers.length;
     this.#shortBecause = count < quorum.n ? shortfall(enrolment, quorum) : undefined;
-    const leaves = newestOf(this.#node, check).filter(isDraining);
-    const forgotten = newestOf(this.#node, check).filter(hasForgotten);
-    const isDoubtful = this.#isDoubtful(check, enrolment, quorum);
-    if (signal.aborted || count < worthwhile || isDoubtful) {
+    const former = newestOf(this.#node, check);
+    const isDoubtful = this.#need.isDoubtful(check, enrolment, quorum);
+    if (signal.aborted || count < wish.worthwhile || isDoubtful) {
       this.#maker.backOff(count, quorum);
       this.#maker.forget(enrolment, snapshot);
       return false;
     }
     await this.#maker.putInFront(enrolment, quorum, check);
-    const serversOf = (slots: readonly CheckedSlot[]) => slots.map(({ slot }) => slot.server);
-    this.#drains.left(serversOf(leaves), tools.clock.nowMs());
-    this.#forgetful.replaced(serversOf(forgotten), tools.clock.nowMs());
+    this.#need.replaced(former);
     return true;
-  }
-
-  /** Whether a generation of these servers would answer a "forgot" that is not true. */
-  #isDoubtful({ checked }: SlotCheck, { servers, unlinked }: Enrolment, { n }: Quorum): boolean {
-    const granted = [...servers, ...unlinked];
-    const fresh = this.#suspected.learn(checked, granted);
-    for (const server of fresh) this.#parts.log('warn', 'slot.doubted', { server: encodeSs58(server) });
-    return fresh.length > 0 || (servers.length < n && contradicted(checked, granted).length > 0);
   }
 
   get #isBacked(): boolean {
@@ -368,9 +283,8 @@ export class Healer {
   #state(check: SlotCheck, reason: string): NodeState {
     const newest = this.#node.book.newest;
     const slots = newestOf(this.#node, check).map(({ report }) => report);
-    const { lease } = this.#node.store;
-    if (this.#notBegun !== undefined) return { name: 'unclaimed', reason: this.#notBegun, slots };
-    if (lease?.isValid === false) return { name: 'unclaimed', reason: notRenewed(lease), slots };
+    const notWriting = this.#notBegun ?? this.#node.store.lease?.notRenewed;
+    if (notWriting !== undefined) return { name: 'unclaimed', reason: notWriting, slots };
     if (newest === undefined) return { name: 'unbacked', reason, slots };
     const { t, n, generation } = newest;
     if (this.#isBacked && !slots.some((report) => isDraining({ report }))) this.#shortBecause = undefined;

@@ -6,7 +6,6 @@ import type { Generation, Slot } from '../../keyslots/keyslot-file.ts';
 import type { Log } from '../../observe/log.ts';
 import { LAST_NUMBER } from '../node/account-hold.ts';
 import { bootRecord } from '../node/boot-record.ts';
-import { notRenewed } from '../node/fenced-store.ts';
 import type { OpenNode } from '../node/open-node.ts';
 import type { EnrolmentTools } from '../obtain/enrolment.ts';
 import { AttemptPace } from './attempt-pace.ts';
@@ -132,7 +131,7 @@ export class Holder {
     const { lease } = store;
     this.#heldAtMs ??= lease?.nowMs();
     if (this.leaseWaitMs > 0) return 'an earlier instance may write until its lease has run out';
-    if (lease?.isValid === false) return notRenewed(lease);
+    if (lease?.notRenewed !== undefined) return lease.notRenewed;
     try {
       await sealed.batch([bootRecord(hold.incarnation)]);
     } catch (error) {

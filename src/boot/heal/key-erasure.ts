@@ -33,9 +33,10 @@ export interface KeyErasureParts {
   readonly options: { readonly retryMinMs: number; readonly retryMaxMs: number };
   /**
    * Called at the answer that shows a newer instance under a former lineage.
+   * @param lineage its name: the random part (hex) of the boot that changed the store key.
    * @returns whether the operator accepted, for this start, that what that instance wrote is lost.
    */
-  readonly onOvertaken: (by: Incarnation) => boolean;
+  readonly onOvertaken: (by: Incarnation, lineage: string) => boolean;
 }
 
 /**

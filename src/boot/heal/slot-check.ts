@@ -7,7 +7,8 @@ import type { Slot } from '../../keyslots/keyslot-file.ts';
 import type { ServerState, StoreReport } from '../../protocol/slot-messages.ts';
 import type { SlotReport } from '../node/node-state.ts';
 import type { OpenNode } from '../node/open-node.ts';
-import type { PeerClient, PeerRecord } from '../peer/peer-client.ts';
+import type { PeerRecord } from '../peer/held-keys.ts';
+import type { PeerClient } from '../peer/peer-client.ts';
 import { failureOf, type PeerFailure } from '../peer/peer-failure.ts';
 
 /** The result of the check of one slot. */

@@ -3,12 +3,14 @@ import { equalBytes } from '../../bytes/concat.ts';
 import type { ChainSnapshot, ServerRecord } from '../../chain/chain-view.ts';
 import type { LineageState } from '../../protocol/lineage-state.ts';
 import type { ServerState } from '../../protocol/slot-messages.ts';
+import { Breather } from '../../store/breather.ts';
 import type { Clock } from '../../time/clock.ts';
 import { withDeadline } from '../../time/deadline.ts';
 import type { AccountHold } from '../node/account-hold.ts';
 import type { OpenNode } from '../node/open-node.ts';
 import type { ServerVetter } from '../obtain/vet-server.ts';
-import type { HeldSlot, PeerClient, PeerRecord } from '../peer/peer-client.ts';
+import type { HeldSlot, PeerRecord } from '../peer/held-keys.ts';
+import type { PeerClient } from '../peer/peer-client.ts';
 import { failureOf, type PeerFailure } from '../peer/peer-failure.ts';
 import { askLineage } from './slot-check.ts';
 
@@ -91,15 +93,22 @@ export async function sweepLineage(
   const hasSlot = ({ account }: ServerRecord): boolean =>
     book.slots().some(({ slot }) => equalBytes(slot.server, account));
   const others = servers.filter(({ account }) => !equalBytes(account, identity.account));
-  const asked = [...others.filter(hasSlot), ...others.filter((record) => !hasSlot(record))]
-    .filter((record) => vetter.platformOf(record) !== undefined)
-    .filter((_record, index) => index < MAX_SWEPT);
+  const ordered = [...others.filter(hasSlot), ...others.filter((record) => !hasSlot(record))];
   await withDeadline(
     clock,
     SWEEP_MS,
     async (abort) => {
       setMaxListeners(0, abort);
-      await Promise.all(asked.map((record) => askLineage(client, hold, record, identity.account, abort)));
+      const breather = new Breather();
+      const answers: Promise<unknown>[] = [];
+      for (const record of ordered) {
+        // A registration takes milliseconds to verify, and the chain may have thousands.
+        await breather.pause();
+        if (abort.aborted || answers.length === MAX_SWEPT) break;
+        if (vetter.platformOf(record) === undefined) continue;
+        answers.push(askLineage(client, hold, record, identity.account, abort));
+      }
+      await Promise.all(answers);
     },
     signal,
   );

@@ -5,6 +5,7 @@ import { overtakenReason } from '../node/account-hold.ts';
 import { FencedStore } from '../node/fenced-store.ts';
 import { NodeFolder } from '../node/node-folder.ts';
 import { OlderGenerations } from '../node/older-generations.ts';
+import { isFormerOpen } from '../node/older-records.ts';
 import type { OpenNode } from '../node/open-node.ts';
 import type { RollbackCheck } from '../node/rollback-check.ts';
 import { type LeaveGenerations, SlotBook } from '../node/slot-book.ts';
@@ -73,7 +74,7 @@ export const leaseOf = ({ leaseMs, clock }: GuardianParts, isNew: boolean): Writ
   leaseMs === undefined ? undefined : new WriteLease(leaseMs, clock, isNew);
 
 /** The generations of which servers must show the mark of this instance while it writes. */
-function leased({ file }: SlotBook, { open }: OlderGenerations): readonly LeasedGeneration[] {
+function leased({ file }: SlotBook, { open, lineages }: OlderGenerations): readonly LeasedGeneration[] {
   const present = (file?.generations ?? []).map(({ slots, t, n }) => ({
     slotIds: slots.map(({ slotId }) => slotId),
     // With fewer than t live slots another instance makes new ones, which this one would not hear of.
@@ -83,7 +84,11 @@ function leased({ file }: SlotBook, { open }: OlderGenerations): readonly Leased
     slotIds: slots.map(({ slotId }) => slotId),
     needed: slots.length - t + 1,
   }));
-  return [...present, ...older];
+  // A server that answers a request to close the lineage shows no mark there: it is closed, and counts no more.
+  const former = lineages
+    .flatMap(({ generations }) => generations.filter(isFormerOpen))
+    .map(() => ({ slotIds: [], needed: 1, isFormer: true }));
+  return [...present, ...older, ...former];
 }
 
 /**

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import type { ErrorCode } from '../../errors/codes.ts';
-import { LatchkeyError, ProblemError } from '../../errors/latchkey-error.ts';
+import { LatchkeyError, ProblemError, RefusalError } from '../../errors/latchkey-error.ts';
 import type { Head } from '../../lineage/head.ts';
 import { Healer } from '../heal/healer.ts';
 import { type LockedCause, lockedCauseOf } from '../node/locked-cause.ts';
@@ -238,6 +238,32 @@ export class Guardian {
     this.#parts.log('warn', 'store.key-rotated', { generation });
     this.look();
     return generation;
+  }
+
+  /**
+   * Goes on from the store that was refused as an older one, on a human's command: also where it is open and must stay so,
+   * because its key may be nowhere else.
+   * @returns the head of which the loss is accepted.
+   * @throws RefusalError ROLLBACK_NOT_REFUSED.
+   */
+  acceptOlderStore(): { readonly incarnation: number; readonly sequence: number } {
+    const state = this.#state;
+    const isRefused =
+      (state.name === 'locked' || state.name === 'unclaimed') && state.cause === 'rolled-back';
+    const head = isRefused ? this.#parts.acceptance.acceptRefused() : undefined;
+    if (head === undefined) {
+      throw new RefusalError('ROLLBACK_NOT_REFUSED', `the node is ${summarize(state)}`, {
+        expected: 'a store that is refused with STORE_ROLLED_BACK',
+        observed: state.name,
+      });
+    }
+    const accepted = { incarnation: head.incarnation.number, sequence: head.sequence };
+    this.#parts.log('warn', 'store.rollback-accepted', {
+      expectedIncarnation: accepted.incarnation,
+      expectedSequence: accepted.sequence,
+    });
+    this.look();
+    return accepted;
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {

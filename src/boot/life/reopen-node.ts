@@ -94,11 +94,11 @@ export async function recoverKey(
  * @param refusedBy a head that refused the store in this process; of another lineage it does not count.
  */
 export function rollbackCheckOf(
-  { acceptRolledBackStore = false }: Pick<GuardianParts, 'acceptRolledBackStore'>,
+  { acceptance }: Pick<GuardianParts, 'acceptance'>,
   { lineage, states }: RecoveredKey,
   refusedBy?: Head,
 ): RollbackCheck {
-  return new RollbackCheck(lineage, [...states, { head: refusedBy }], acceptRolledBackStore);
+  return new RollbackCheck(lineage, [...states, { head: refusedBy }], acceptance);
 }
 
 async function takeOver(

@@ -9,6 +9,7 @@ import { BACKUP_HEADER_BYTES } from '../../store/backup/backup-format.ts';
 import { SealedStore } from '../../store/sealed-store.ts';
 import { readIdentity } from '../node/identity.ts';
 import { NodeFolder } from '../node/node-folder.ts';
+import { RollbackAcceptance } from '../node/rollback-acceptance.ts';
 import type { RecoveredKey } from '../obtain/recovery.ts';
 import { openStoreOf } from './assemble-node.ts';
 import type { BootStage } from './boot-stage.ts';
@@ -177,7 +178,7 @@ async function openMade(
   recovered: RecoveredKey,
 ): Promise<{ readonly store: SealedStore; readonly isOlder: boolean }> {
   try {
-    const check = rollbackCheckOf({ acceptRolledBackStore: false }, recovered);
+    const check = rollbackCheckOf({ acceptance: new RollbackAcceptance(false) }, recovered);
     const store = await openStoreOf(parts, folder.newPath, recovered.storeKey, check);
     return { store, isOlder: false };
   } catch (error) {

@@ -1,7 +1,6 @@
 import { equalBytes } from '../../bytes/concat.ts';
 import { copyBytes } from '../../bytes/copy-bytes.ts';
 import type { AccountId } from '../../bytes/fixed-bytes.ts';
-import { toHex } from '../../bytes/hex.ts';
 import { SecretBytes } from '../../bytes/secret-bytes.ts';
 import { encodeSs58 } from '../../bytes/ss58.ts';
 import type { ChainSnapshot } from '../../chain/chain-view.ts';
@@ -24,7 +23,7 @@ import { checkSlots, isLive, newestOf } from '../heal/slot-check.ts';
 import { AccountHold, bootRandom } from '../node/account-hold.ts';
 import { bootRecord } from '../node/boot-record.ts';
 import { NodeFolder } from '../node/node-folder.ts';
-import type { OldLineage, OldServer } from '../node/older-records.ts';
+import { type OldLineage, type OldServer, OPENS_NOTHING } from '../node/older-records.ts';
 import type { OpenNode } from '../node/open-node.ts';
 import { type Enrolment, enrol, shortfall } from '../obtain/enrolment.ts';
 import { describeFailure, failureOf } from '../peer/peer-failure.ts';
@@ -112,7 +111,8 @@ export async function rotateNode(stage: BootStage, node: OpenNode): Promise<Open
     if (!isUndecided) {
       await restoreFile(stage, node);
       await node.older.keepLineage(node.hold.lineage.secret).catch(() => undefined);
-      await forgetEnrolled(stage, account, hold, enrolment, snapshot);
+      const left = await forgetEnrolled(stage, account, hold, enrolment, snapshot);
+      await noteLeft(stage, node, hold, left);
     }
     storeKey.wipe();
     lineage.wipe();
@@ -255,16 +255,12 @@ async function keepSlots(
 
 /** The present lineage, as the store notes it for the time after the change, with all servers that may know of it. */
 function formerLineage({ hold, book, older }: OpenNode): OldLineage {
-  const { number, bootId } = hold.incarnation;
-  const servers = new Map<string, OldServer>();
-  const slots = [...book.slots().map(({ slot }) => slot), ...older.generations.flatMap((old) => old.slots)];
-  for (const { server, instanceId } of slots) {
-    servers.set(`${toHex(server)}/${toHex(instanceId)}`, { server, instanceId });
-  }
+  const entriesOf = (slots: readonly OldServer[]): readonly OldServer[] =>
+    slots.map(({ server, instanceId }) => ({ server, instanceId }));
+  const generations = [...(book.file?.generations ?? []), ...older.generations];
   return {
-    secret: new SecretBytes(hold.lineage.secret.reveal()),
-    last: { number, boot: copyBytes(bootId.subarray(0, BOOT_BYTES)) },
-    servers: [...servers.values()],
+    ...boundLineage(hold),
+    generations: generations.map(({ t, slots }) => ({ t, servers: entriesOf(slots) })),
   };
 }
 
@@ -277,28 +273,56 @@ async function restoreFile({ parts, folder }: BootStage, { book }: OpenNode): Pr
   });
 }
 
-/** Has the new slots of a rotation that failed erased; what is not reached ages away. */
+/** Has the new slots of a rotation that failed erased. @returns those that are not shown to be. */
 async function forgetEnrolled(
   { parts }: BootStage,
   account: AccountId,
   hold: AccountHold,
   { servers }: Enrolment,
   snapshot: ChainSnapshot,
-): Promise<void> {
-  const forget = async ({ server, slotId, key, recoveryToken }: EnrolledServer): Promise<void> => {
+): Promise<readonly EnrolledServer[]> {
+  const forget = async (enrolled: EnrolledServer): Promise<readonly EnrolledServer[]> => {
+    const { server, slotId, key, recoveryToken } = enrolled;
     recoveryToken.wipe();
     const record = snapshot.servers.find((candidate) => equalBytes(candidate.account, server));
-    if (record !== undefined) {
-      await parts.tools.client
-        .forget(record, { account, slotId, key, observer: hold }, hold.incarnation)
-        .catch((error: unknown) =>
-          parts.log('debug', 'slot.not-forgotten', {
-            server: encodeSs58(server),
-            reason: describeFailure(failureOf(error)),
-          }),
-        );
+    if (record === undefined) return [enrolled];
+    try {
+      await parts.tools.client.forget(record, { account, slotId, key, observer: hold }, hold.incarnation);
+      return [];
+    } catch (error) {
+      const reason = describeFailure(failureOf(error));
+      parts.log('debug', 'slot.not-forgotten', { server: encodeSs58(server), reason });
+      return [enrolled];
+    } finally {
+      key.wipe();
     }
-    key.wipe();
   };
-  await Promise.all(servers.map(forget));
+  return (await Promise.all(servers.map(forget))).flat();
+}
+
+/**
+ * Slots that were kept do not age away, so the lineage that never came into force is closed like a former one. Only now:
+ * noted before, its secret would be readable under the former store key.
+ */
+async function noteLeft(
+  { parts }: BootStage,
+  { older }: OpenNode,
+  hold: AccountHold,
+  left: readonly EnrolledServer[],
+): Promise<void> {
+  if (left.length === 0) return;
+  const servers = left.map(({ server, instanceId }) => ({ server, instanceId }));
+  const { secret, last } = boundLineage(hold);
+  await older
+    .leaveLineage({ secret, last, generations: [{ t: OPENS_NOTHING, servers }] })
+    .catch((error: unknown) => parts.log('warn', 'slots.left-behind', { error: String(error) }));
+}
+
+/** A lineage as the store notes it: its secret, and the boot that shows it last. */
+function boundLineage({ lineage, incarnation }: AccountHold): Pick<OldLineage, 'secret' | 'last'> {
+  const { number, bootId } = incarnation;
+  return {
+    secret: new SecretBytes(lineage.secret.reveal()),
+    last: { number, boot: copyBytes(bootId.subarray(0, BOOT_BYTES)) },
+  };
 }

@@ -37,8 +37,6 @@ export class AccountHold {
   /** The highest number that another boot of this node has reserved. */
   #reserved = 0;
   readonly #rollback: RollbackCheck | undefined;
-  /** Why this boot must not go on with its disk. */
-  #refusal: unknown;
   #onOvertaken: (by: Incarnation) => void = () => undefined;
 
   /**
@@ -104,11 +102,7 @@ export class AccountHold {
     const newer = this.overtakenBy;
     if (newer !== undefined) this.#onOvertaken(newer);
     if (this.#hasBegun) return;
-    try {
-      this.#rollback?.compare(state);
-    } catch (error) {
-      this.#refusal ??= error;
-    }
+    this.#rollback?.note(state);
     if (this.#isOwn(reserved) || reserved.number <= this.#reserved) return;
     if (this.lineage.isOwnReservation(reserved)) this.#reserved = reserved.number;
   }
@@ -118,7 +112,7 @@ export class AccountHold {
    * @throws EvidenceError STORE_ROLLED_BACK; ProblemError NODE_FENCED.
    */
   requireCurrent(): void {
-    if (this.#refusal !== undefined) throw this.#refusal;
+    this.#rollback?.requireCurrent();
     if (this.overtakenBy !== undefined) {
       throw new ProblemError('NODE_FENCED', overtakenReason(this.overtakenBy));
     }

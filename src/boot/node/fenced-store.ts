@@ -100,8 +100,9 @@ export class FencedStore implements Store {
       );
     }
     if (this.#fencedBy === undefined) {
-      if (this.lease === undefined || this.lease.isValid) return;
-      throw new ProblemError('NODE_UNCLAIMED', notRenewed(this.lease), {
+      const notRenewed = this.lease?.notRenewed;
+      if (notRenewed === undefined) return;
+      throw new ProblemError('NODE_UNCLAIMED', notRenewed, {
         hint: 'it writes again by itself as soon as enough of its key servers answer',
       });
     }
@@ -110,10 +111,6 @@ export class FencedStore implements Store {
     });
   }
 }
-
-/** Why an instance that holds its account does not write for now. */
-export const notRenewed = ({ leaseMs }: WriteLease): string =>
-  `too few key servers have shown the mark of this instance within the last ${leaseMs / 1_000} s`;
 
 function fencedNamespace(inner: Namespace, requireUnfenced: () => void): Namespace {
   const guarded = async <T>(write: () => Promise<T>): Promise<T> => {

@@ -84,7 +84,7 @@ const advice: Readonly<Record<LockedCause, string>> = {
   'chain-refused':
     'The endpoints of `chain.endpoints` serve another chain, disagree, or do not prove what they say. Compare the section `chain` of the configuration and trust.chain with the chain; look at docs/errors.md for the code.',
   'rolled-back':
-    'The store on this disk is older than what the key servers remember: a restored backup, or a host that put back an old disk. Put the newest disk back. Only after a restore of your own: start once with --accept-rolled-back-store.',
+    'The store on this disk is older than what the key servers remember: a restored backup, or a host that put back an old disk. Put the newest disk back. Only after a restore of your own: `latchkey accept-rollback`, or start once with --accept-rolled-back-store; it counts for this refusal only.',
   'store-damaged':
     'Files of the store are damaged or missing. Nothing was changed. `docs/operations.md`, section Backups, says how to restore.',
   keyslots:

@@ -184,7 +184,7 @@ function explainUnclaimed({ cause }: Extract<NodeState, { name: 'unclaimed' }>):
   const key =
     'Do not restart it meanwhile: if too many of its key servers have lost their memory, only this process has the store key';
   if (cause === 'rolled-back') {
-    return `The store on this disk is older than what a key server remembers, so it is neither written nor served. It stays open as long as too few key servers prove that they hold its slots. ${key}. Bring key servers back: then the node closes the store, and the newest disk can be put back.`;
+    return `The store on this disk is older than what a key server remembers, so it is neither written nor served. It stays open as long as too few key servers prove that they hold its slots. ${key}. Bring key servers back: then the node closes the store, and the newest disk can be put back. Only after a restore of your own: \`latchkey accept-rollback\` lets this process go on, and makes new slots for the key.`;
   }
   const advice = cause === undefined ? '' : ` ${adviceOn(cause)}`;
   return `The store is open and takes no writes. The node goes on by itself once enough of its key servers have shown the mark of this instance; help it by bringing key servers back. ${key}, and makes new slots for it.${advice}`;

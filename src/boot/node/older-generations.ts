@@ -19,7 +19,9 @@ import {
   type OldGeneration,
   type OldLineage,
   type OldServer,
+  unclosedAt,
   withMissing,
+  withServers,
 } from './older-records.ts';
 
 /** Generations that are remembered; a server that never answers leaves one slot in each. */
@@ -138,10 +140,9 @@ export class OlderGenerations {
   /** Notes that processes of servers have closed a lineage, or lost it for good. */
   closed(secret: SecretBytes, servers: readonly OldServer[]): Promise<boolean> {
     const isClosed = (one: OldServer) => servers.some((other) => isSameProcess(one, other));
-    return this.#changeLineage(secret, (old) => ({
-      ...old,
-      servers: old.servers.filter((one) => !isClosed(one)),
-    }));
+    return this.#changeLineage(secret, (old) =>
+      withServers(old, (entries) => entries.filter((one) => !isClosed(one))),
+    );
   }
 
   /** Notes that an operator accepted the loss of what a later instance under a former lineage wrote. */
@@ -161,8 +162,12 @@ export class OlderGenerations {
         if (slots !== undefined) this.#setGeneration({ ...old, slots });
       }
       for (const [name, old] of [...this.#lineages]) {
-        const servers = withMissing(old.servers, hasRecord, nowMs);
-        if (servers !== undefined) this.#setLineage(name, { ...old, servers });
+        const isChanged = unclosedAt(old).some((one) => withMissing([one], hasRecord, nowMs) !== undefined);
+        if (!isChanged) continue;
+        this.#setLineage(
+          name,
+          withServers(old, (servers) => withMissing(servers, hasRecord, nowMs) ?? servers),
+        );
       }
       return await this.#save();
     });
@@ -191,7 +196,7 @@ export class OlderGenerations {
   }
 
   #setLineage(name: string, old: OldLineage): void {
-    if (old.servers.length === 0) {
+    if (old.generations.length === 0) {
       old.secret.wipe();
       this.#lineages.delete(name);
     } else {
@@ -215,7 +220,7 @@ export class OlderGenerations {
     const [oldest] = others.sort(([, a], [, b]) => a.last.number - b.last.number);
     if (oldest === undefined) return;
     this.#countDropped();
-    this.#setLineage(oldest[0], { ...oldest[1], servers: [] });
+    this.#setLineage(oldest[0], { ...oldest[1], generations: [] });
   }
 
   #countDropped(): void {

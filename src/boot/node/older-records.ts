@@ -26,7 +26,16 @@ export interface OldGeneration {
   readonly slots: readonly OldSlot[];
 }
 
-/** The lineage of a former store key, and the servers that have not closed it. */
+/** The t of a generation whose store key was never in force: its slots open no copy of the disk. */
+export const OPENS_NOTHING = 0xff;
+
+/** Of a generation of a former lineage, the servers that have not closed it. */
+export interface FormerGeneration {
+  readonly t: number;
+  readonly servers: readonly OldServer[];
+}
+
+/** The lineage of a former store key, and where it is not closed. */
 export interface OldLineage {
   /** 32 bytes. */
   readonly secret: SecretBytes;
@@ -34,7 +43,8 @@ export interface OldLineage {
   readonly last: Reservation;
   /** A later boot under this lineage: an operator accepted the loss of what it wrote. */
   readonly accepted?: Reservation;
-  readonly servers: readonly OldServer[];
+  /** All generations of the lineage that servers may still have a slot of. */
+  readonly generations: readonly FormerGeneration[];
 }
 
 /** How long a server may be missing from the chain before its entries go: as long as servers remember a lineage. */
@@ -89,24 +99,38 @@ const decodeBoot = (bytes: Uint8Array): Reservation => ({
   boot: copyBytes(bytes.subarray(NUMBER_BYTES)),
 });
 
-/** Secret ‖ last boot ‖ accepted boot, zeros when there is none ‖ server…; a boot is u64 number ‖ 8 bytes. The caller wipes it. */
-export const encodeLineage = ({ secret, last, accepted = NO_BOOT, servers }: OldLineage): Uint8Array =>
-  concatBytes(secret.reveal(), encodeBoot(last), encodeBoot(accepted), ...servers.map(encodeServer));
+/** U8 t ‖ u8 count ‖ server… */
+const encodeFormerGeneration = ({ t, servers }: FormerGeneration): Uint8Array =>
+  concatBytes(Uint8Array.of(t, servers.length), ...servers.map(encodeServer));
+
+/** Secret ‖ last boot ‖ accepted boot, zeros when there is none ‖ generation…; a boot is u64 number ‖ 8 bytes. The caller wipes it. */
+export const encodeLineage = ({ secret, last, accepted = NO_BOOT, generations }: OldLineage): Uint8Array =>
+  concatBytes(
+    secret.reveal(),
+    encodeBoot(last),
+    encodeBoot(accepted),
+    ...generations.map(encodeFormerGeneration),
+  );
 
 /** What {@link encodeLineage} made. */
 export function decodeLineage(bytes: Uint8Array): OldLineage {
   const acceptedAt = SECRET_BYTES + LAST_BYTES;
-  const serversAt = acceptedAt + LAST_BYTES;
-  const accepted = decodeBoot(bytes.subarray(acceptedAt, serversAt));
-  const servers: OldServer[] = [];
-  for (let at = serversAt; at + SERVER_BYTES <= bytes.length; at += SERVER_BYTES) {
-    servers.push(decodeServer(bytes.subarray(at, at + SERVER_BYTES)));
+  const generationsAt = acceptedAt + LAST_BYTES;
+  const accepted = decodeBoot(bytes.subarray(acceptedAt, generationsAt));
+  const generations: FormerGeneration[] = [];
+  for (let at = generationsAt; at + 2 <= bytes.length; ) {
+    const [t = 1, count = 0] = bytes.subarray(at, at + 2);
+    const end = at + 2 + count * SERVER_BYTES;
+    const servers: OldServer[] = [];
+    for (at += 2; at < end; at += SERVER_BYTES)
+      servers.push(decodeServer(bytes.subarray(at, at + SERVER_BYTES)));
+    generations.push({ t, servers });
   }
   return {
     secret: SecretBytes.adopt(copyBytes(bytes.subarray(0, SECRET_BYTES))),
     last: decodeBoot(bytes.subarray(SECRET_BYTES, acceptedAt)),
     ...(accepted.number === 0 ? {} : { accepted }),
-    servers,
+    generations,
   };
 }
 
@@ -114,8 +138,30 @@ export function decodeLineage(bytes: Uint8Array): OldLineage {
 export const isMissing = ({ missingSinceMs }: OldServer): boolean => missingSinceMs !== undefined;
 
 /** Whether an older copy of the disk may open: t slots may give their keys, and a missing server is not asked for any. */
-export const isOpen = ({ slots, t }: OldGeneration): boolean =>
-  slots.filter((slot) => !isMissing(slot)).length >= t;
+export const isOpen = ({ slots, t }: OldGeneration): boolean => canOpen(slots, t);
+
+/** Whether a copy of the disk from before the change of the store key may open by this generation of that time. */
+export const isFormerOpen = ({ servers, t }: FormerGeneration): boolean => canOpen(servers, t);
+
+const canOpen = (entries: readonly OldServer[], t: number): boolean =>
+  entries.filter((entry) => !isMissing(entry)).length >= t;
+
+/** The servers that have not closed a lineage, each process once. */
+export const unclosedAt = ({ generations }: Pick<OldLineage, 'generations'>): readonly OldServer[] =>
+  generations
+    .flatMap(({ servers }) => servers)
+    .filter((one, at, all) => all.findIndex((other) => isSameProcess(one, other)) === at);
+
+/** A lineage with other entries; generations without any go. */
+export const withServers = (
+  old: OldLineage,
+  change: (servers: readonly OldServer[]) => readonly OldServer[],
+): OldLineage => ({
+  ...old,
+  generations: old.generations
+    .map(({ t, servers }) => ({ t, servers: change(servers) }))
+    .filter(({ servers }) => servers.length > 0),
+});
 
 /** Whether two entries are of one process of one server. */
 export const isSameProcess = (one: OldServer, other: OldServer): boolean =>

@@ -7,14 +7,9 @@ import { isSame } from '../../lineage/rules.ts';
 import type { LineageState } from '../../protocol/lineage-state.ts';
 import type { FoundLog } from '../../store/api/admission.ts';
 import { lastWriterOf } from './boot-record.ts';
+import type { RollbackAcceptance, StorePosition } from './rollback-acceptance.ts';
 
-/** How far a store is. */
-interface Position {
-  readonly incarnation: Incarnation;
-  readonly sequence: number;
-}
-
-const NOWHERE: Position = { incarnation: NO_INCARNATION, sequence: 0 };
+const NOWHERE: StorePosition = { incarnation: NO_INCARNATION, sequence: 0 };
 
 /**
  * Whether the store on this disk is older than what the servers remember of it: judged when it is opened, before
@@ -23,21 +18,25 @@ const NOWHERE: Position = { incarnation: NO_INCARNATION, sequence: 0 };
 export class RollbackCheck {
   readonly #lineage: Lineage;
   #newest: Head | undefined;
-  /** Whether a human decided to go on from an older store. */
-  readonly acceptsOlder: boolean;
-  #store: Position = NOWHERE;
+  readonly #acceptance: RollbackAcceptance;
+  #store: StorePosition = NOWHERE;
   /** Whether a head that is shown now is accepted too. */
   #isAccepting: boolean;
   #refusedBy: Head | undefined;
+  #acceptedOlder: Head | undefined;
 
   /**
    * @param states what the servers showed when they gave their keys, and what refused this store before.
-   * @param acceptsOlder a human decided to go on from an older store: the newest head that was shown does not count.
+   * @param acceptance whether a human decided to go on from an older store.
    */
-  constructor(lineage: Lineage, states: readonly Pick<LineageState, 'head'>[], acceptsOlder: boolean) {
+  constructor(
+    lineage: Lineage,
+    states: readonly Pick<LineageState, 'head'>[],
+    acceptance: RollbackAcceptance,
+  ) {
     this.#lineage = lineage;
-    this.acceptsOlder = acceptsOlder;
-    this.#isAccepting = acceptsOlder;
+    this.#acceptance = acceptance;
+    this.#isAccepting = acceptance.isUnused;
     this.#newest = states
       .flatMap(({ head }) => (head !== undefined && lineage.isOwnHead(head) ? [head] : []))
       .reduce<Head | undefined>(newerOf, undefined);
@@ -53,10 +52,14 @@ export class RollbackCheck {
     return this.#store.incarnation;
   }
 
-  /** The newer head that a human's decision overrides; `undefined` when the store is not older. */
+  /** Whether a human decided to go on from an older store. */
+  get acceptsOlder(): boolean {
+    return this.#acceptance.isGiven;
+  }
+
+  /** The newer head that a human's decision overrode when the store was judged; `undefined` when it was not older. */
   get acceptedOlder(): Head | undefined {
-    const head = this.#newest;
-    return head !== undefined && this.acceptsOlder && compareHeads(head, this.#store) > 0 ? head : undefined;
+    return this.#acceptedOlder;
   }
 
   /** The newest head that refused the store after it was opened: the next opening must be judged by it. */
@@ -69,34 +72,38 @@ export class RollbackCheck {
     const incarnation = await lastWriterOf((namespace, name) => found.get(namespace, name));
     this.#store = { incarnation, sequence: found.head.sequence };
     const head = this.#newest;
-    if (head === undefined || this.acceptsOlder) return;
-    if (compareHeads(head, this.#store) > 0) throw rolledBack(head, this.#store);
-    if (!isSame(head.incarnation, incarnation)) return;
+    if (head === undefined || !this.#isBehind(head, found)) return;
+    if (!this.#acceptance.covers(this.#lineage, head, this.#store)) throw rolledBack(head, this.#store);
+    this.#acceptedOlder = head;
+  }
+
+  #isBehind(head: Head, found: FoundLog): boolean {
+    if (compareHeads(head, this.#store) > 0) return true;
+    if (!isSame(head.incarnation, this.#store.incarnation)) return false;
     // Where compaction has taken the record, a log of the same writer that goes further can only be a continuation.
     const digest = found.digestAt(head.sequence);
-    if (digest !== undefined && !equalBytes(digest.subarray(0, 16), Lineage.logDigest(head))) {
-      throw rolledBack(head, this.#store);
-    }
+    return digest !== undefined && !equalBytes(digest.subarray(0, 16), Lineage.logDigest(head));
   }
 
   /** A head that is shown from here on counts, also where an operator accepted an older store. */
   endAcceptance(): void {
     this.#isAccepting = false;
+    this.#acceptance.end();
   }
 
-  /**
-   * Compares a head that a server shows later: since the opening another instance may have written.
-   * @throws EvidenceError STORE_ROLLED_BACK.
-   */
-  compare({ head }: Pick<LineageState, 'head'>): void {
+  /** Notes a head that a server shows later: since the opening another instance may have written. */
+  note({ head }: Pick<LineageState, 'head'>): void {
     if (head === undefined || compareHeads(head, this.#store) <= 0) return;
-    if (this.acceptsOlder && this.#newest !== undefined && compareHeads(head, this.#newest) <= 0) return;
+    if (this.#acceptance.hasAccepted(this.#lineage, head, this.#store)) return;
     if (!this.#lineage.isOwnHead(head)) return;
-    if (this.#isAccepting) {
-      this.#newest = head;
-      return;
-    }
-    this.#refusedBy = newerOf(this.#refusedBy, head);
+    if (this.#isAccepting) this.#acceptance.extend(head, this.#store);
+    else this.#refusedBy = newerOf(this.#refusedBy, head);
+  }
+
+  /** Whether no head that was noted forbids to go on. @throws EvidenceError STORE_ROLLED_BACK. */
+  requireCurrent(): void {
+    const head = this.#refusedBy;
+    if (head === undefined || this.#acceptance.covers(this.#lineage, head, this.#store)) return;
     throw rolledBack(head, this.#store);
   }
 }
@@ -104,7 +111,7 @@ export class RollbackCheck {
 const newerOf = (newest: Head | undefined, head: Head): Head =>
   newest === undefined || compareHeads(head, newest) > 0 ? head : newest;
 
-const rolledBack = (head: Head, store: Position): EvidenceError =>
+const rolledBack = (head: Head, store: StorePosition): EvidenceError =>
   new EvidenceError('STORE_ROLLED_BACK', 'the store on this disk is older than what a key server remembers', {
     expected: `incarnation ${head.incarnation.number}, at least sequence ${head.sequence}`,
     observed: `incarnation ${store.incarnation.number}, sequence ${store.sequence}`,

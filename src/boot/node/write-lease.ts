@@ -8,6 +8,8 @@ const MAX_SLOTS = 16_384;
 
 /** A generation that is not closed: with t of its slots another instance could take hold. */
 export interface LeasedGeneration {
+  /** Whether it is of a former store key: no server shows a mark of this instance there before it closes the lineage. */
+  readonly isFormer?: boolean;
   readonly slotIds: readonly SlotId[];
   /** At how many of these servers the mark must be shown, so that another instance cannot have t of them. */
   readonly needed: number;
@@ -56,12 +58,27 @@ export class WriteLease {
 
   /** Whether this instance may write now. */
   get isValid(): boolean {
-    return this.nowMs() - this.#renewedAtMs() < this.leaseMs;
+    return this.notRenewed === undefined;
+  }
+
+  /** Why this instance, which holds its account, does not write for now; `undefined` when it may. */
+  get notRenewed(): string | undefined {
+    const generations = this.#generations?.() ?? [];
+    const seconds = this.leaseMs / 1_000;
+    if (!this.#isRecent(generations.filter(({ isFormer }) => isFormer !== true)))
+      return `too few key servers have shown the mark of this instance within the last ${seconds} s`;
+    if (!this.#isRecent(generations))
+      return 'too few key servers have closed the lineage of a former store key: by the others a copy of the disk from before the change may open and write';
+    return undefined;
+  }
+
+  #isRecent(generations: readonly LeasedGeneration[]): boolean {
+    return this.nowMs() - this.#renewedAtMs(generations) < this.leaseMs;
   }
 
   /** The time at which the servers of every generation were asked that last showed the mark. */
-  #renewedAtMs(): number {
-    const times = (this.#generations?.() ?? []).map(({ slotIds, needed }) => {
+  #renewedAtMs(generations = this.#generations?.() ?? []): number {
+    const times = generations.map(({ slotIds, needed }) => {
       const shown = slotIds.map((slotId) => this.#shownAtMs.find(toHex(slotId)) ?? this.#baseMs);
       return shown.sort((a, b) => b - a)[needed - 1] ?? this.#baseMs;
     });

@@ -3,7 +3,7 @@ import type { SecretBytes } from '../../bytes/secret-bytes.ts';
 import type { ChainSnapshot } from '../../chain/chain-view.ts';
 import type { KeyslotFile, Slot } from '../../keyslots/keyslot-file.ts';
 import { RecoveryAttempt } from '../../keyslots/recovery-attempt.ts';
-import type { LineageObserver } from '../peer/peer-client.ts';
+import type { LineageObserver } from '../peer/held-keys.ts';
 import type { PeerFailure } from '../peer/peer-failure.ts';
 import { type KeyHolder, KeyHolders } from './key-holders.ts';
 import { type RoundResult, type RoundTarget, type RoundTools, runKeyRound } from './key-round.ts';

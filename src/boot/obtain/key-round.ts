@@ -6,7 +6,8 @@ import { type Intent, MAX_ADDRESSED_SERVERS, requestReportData } from '../../pro
 import type { QuoteSource } from '../../quote-source/quote-source.ts';
 import type { Clock } from '../../time/clock.ts';
 import { orAborted } from '../../time/or-aborted.ts';
-import type { InstanceGrant, PeerClient, PeerRecord, QuotedRequest } from '../peer/peer-client.ts';
+import type { PeerRecord } from '../peer/held-keys.ts';
+import type { InstanceGrant, PeerClient, QuotedRequest } from '../peer/peer-client.ts';
 import { failureOf, type PeerFailure } from '../peer/peer-failure.ts';
 
 /** One server that is asked in a round. */

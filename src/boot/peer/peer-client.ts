@@ -4,16 +4,13 @@ import {
   AccountId,
   BlockHash,
   InstanceId,
-  type LineageId,
   type Mac,
   Nonce,
-  type SlotId,
   X25519PublicKey,
 } from '../../bytes/fixed-bytes.ts';
 import { parsePrefixedHex, toPrefixedHex } from '../../bytes/hex.ts';
 import type { SecretBytes } from '../../bytes/secret-bytes.ts';
 import { encodeSs58 } from '../../bytes/ss58.ts';
-import type { ServerRecord } from '../../chain/chain-view.ts';
 import type { RandomSource } from '../../crypto/random.ts';
 import type { X25519KeyPair } from '../../crypto/x25519.ts';
 import { openAuth } from '../../hpke/hpke.ts';
@@ -27,11 +24,8 @@ import {
   newsAnswer,
   parseWire,
 } from '../../protocol/decode.ts';
-import type { Extensions } from '../../protocol/extensions.ts';
-import type { MacRoute, SlotRoute } from '../../protocol/labels.ts';
 import { type LineageUpdate, lineageUpdateBytes } from '../../protocol/lineage-messages.ts';
-import { depositToWire, incarnationToWire, type LineageState } from '../../protocol/lineage-state.ts';
-import { type MacEnvelope, macMatches, requestMac, responseMac } from '../../protocol/mac.ts';
+import { depositToWire, incarnationToWire } from '../../protocol/lineage-state.ts';
 import {
   NEWS_NONCE_BYTES,
   NOT_ENROLLED_SIGNATURE_BYTES,
@@ -42,47 +36,20 @@ import type { BoundParameters } from '../../protocol/report-data.ts';
 import { decodeKeyGrant, type KeyGrant, sealedKeyAad, sealedKeyInfo } from '../../protocol/sealed-key.ts';
 import {
   claimBytes,
-  decodeForgotten,
-  decodeServerState,
   type Forgotten,
-  forgottenBytes,
   type KeyStatus,
   keyStatusBytes,
   reserveBytes,
   type ServerState,
-  serverStateBytes,
 } from '../../protocol/slot-messages.ts';
 import type { Clock } from '../../time/clock.ts';
+import { type ExtensionListener, ExtensionListeners } from './extension-listeners.ts';
+import type { HeldLineage, HeldSlot, PeerRecord } from './held-keys.ts';
+import { type MacedQuestion, MacedRequests } from './maced-requests.ts';
 import { PeerExchange } from './peer-exchange.ts';
-import { failureOf, PeerError } from './peer-failure.ts';
+import { PeerError } from './peer-failure.ts';
 import type { PeerTransport } from './peer-transport.ts';
 import { ServerClocks } from './server-clocks.ts';
-
-/** The record of a server that a request needs: its account, its registered key, its present address. */
-export type PeerRecord = Pick<ServerRecord, 'account' | 'x25519PublicKey' | 'endpoint'>;
-
-/** Sees what every proved answer shows of a lineage; an `AccountHold` is one. */
-export interface LineageObserver {
-  observe(state: LineageState | undefined): void;
-}
-
-/** A slot at a server, with the key that proves it. */
-export interface HeldSlot {
-  readonly account: AccountId;
-  readonly slotId: SlotId;
-  readonly key: SecretBytes;
-  /** Sees every answer, also one that comes when its caller waits no more. */
-  readonly observer: LineageObserver;
-}
-
-/** A lineage at a server, with the key that proves it. */
-export interface HeldLineage {
-  readonly account: AccountId;
-  /** The lineage key of that server, 32 bytes. */
-  readonly key: SecretBytes;
-  /** Sees every answer, also one that comes when its caller waits no more. */
-  readonly observer: LineageObserver;
-}
 
 /** A key request that was quoted. */
 export interface QuotedRequest extends BoundParameters {
@@ -96,9 +63,6 @@ export interface InstanceGrant {
   readonly instanceId: InstanceId;
 }
 
-/** Sees what a server says beside its answer, after the grant was opened or the MAC was verified. */
-export type ExtensionListener = (server: PeerRecord, extensions: Extensions) => void;
-
 /** How long one request to one peer may take. */
 export const defaultPeerDeadlineMs = 8_000;
 
@@ -106,8 +70,9 @@ export const defaultPeerDeadlineMs = 8_000;
 export class PeerClient {
   readonly #exchange: PeerExchange;
   readonly #clocks: ServerClocks;
+  readonly #maced: MacedRequests;
   readonly #random: RandomSource;
-  readonly #listeners: ExtensionListener[] = [];
+  readonly #listeners = new ExtensionListeners();
 
   constructor(options: {
     readonly transport: PeerTransport;
@@ -118,16 +83,13 @@ export class PeerClient {
     const { transport, clock, random, deadlineMs = defaultPeerDeadlineMs } = options;
     this.#exchange = new PeerExchange({ transport, clock, deadlineMs });
     this.#clocks = new ServerClocks(clock);
+    this.#maced = new MacedRequests(this.#exchange, this.#clocks, random, this.#listeners);
     this.#random = random;
   }
 
   /** Calls the listener with the extensions of every proved answer from now on. */
   hearExtensions(listener: ExtensionListener): void {
-    this.#listeners.push(listener);
-  }
-
-  #hear(peer: PeerRecord, extensions: Extensions): void {
-    for (const listener of this.#listeners) listener(peer, extensions);
+    this.#listeners.add(listener);
   }
 
   /** `POST /challenge`. */
@@ -191,7 +153,7 @@ export class PeerClient {
     try {
       const grant = decodeKeyGrant(plaintext);
       this.#clocks.note(peer.account, grant.serverTimeMs);
-      this.#hear(peer, grant.extensions);
+      this.#listeners.tell(peer, grant.extensions);
       return { grant, instanceId };
     } finally {
       plaintext.fill(0);
@@ -240,13 +202,14 @@ export class PeerClient {
       ...(status.head === undefined ? {} : { head: depositToWire(status.head) }),
       ...(status.report === undefined ? {} : { report: status.report }),
     };
-    return this.#slotState(peer, slot, 'key-status', keyStatusBytes({ ...status, lineage }), wire, signal);
+    const content = keyStatusBytes({ ...status, lineage });
+    return this.#slotState(peer, slot, { route: 'key-status', content, wire }, signal);
   }
 
   /** `POST /reserve`: asks for a number for this boot, which shows no mark yet. */
   reserve(peer: PeerRecord, slot: HeldSlot, wish: Reservation, signal?: AbortSignal): Promise<ServerState> {
     const wire = { incarnation: wish.number, boot: toPrefixedHex(wish.boot) };
-    return this.#slotState(peer, slot, 'reserve', reserveBytes(wish), wire, signal);
+    return this.#slotState(peer, slot, { route: 'reserve', content: reserveBytes(wish), wire }, signal);
   }
 
   /** `POST /claim`: shows the mark of this boot. */
@@ -257,33 +220,28 @@ export class PeerClient {
     signal?: AbortSignal,
   ): Promise<ServerState> {
     const wire = incarnationToWire(incarnation);
-    return this.#slotState(peer, slot, 'claim', claimBytes(incarnation), wire, signal);
+    return this.#slotState(peer, slot, { route: 'claim', content: claimBytes(incarnation), wire }, signal);
   }
 
   /** `POST /forget`: erases a key, unless a newer instance of the node has shown itself. */
-  async forget(
+  forget(
     peer: PeerRecord,
     slot: HeldSlot,
     incarnation: Incarnation,
     signal?: AbortSignal,
   ): Promise<Forgotten> {
-    const content = claimBytes(incarnation);
-    const named = { ...slot, name: slot.slotId };
-    const { envelope, mac } = this.#authenticate(peer, named, 'forget', content);
-    const body = { ...envelope, slotId: toPrefixedHex(slot.slotId), ...incarnationToWire(incarnation) };
-    const answer = decodeForgotten(await this.#sendStamped(peer, '/forget', body, signal));
-    const expected = responseMac(slot.key, 'forget', mac, forgottenBytes(answer.forgotten));
-    if (!macMatches(answer.mac, expected)) throw impostor();
-    slot.observer.observe(answer.forgotten.lineage);
-    this.#hear(peer, answer.forgotten.extensions);
-    return answer.forgotten;
+    const { slotId } = slot;
+    const wire = { slotId: toPrefixedHex(slotId), ...incarnationToWire(incarnation) };
+    const question = { route: 'forget', content: claimBytes(incarnation), wire } as const;
+    return this.#maced.forgotten(peer, { ...slot, name: slotId }, question, signal);
   }
 
   /** `POST /lineage-status`: what the server knows of the lineage; changes nothing there. */
   lineageStatus(peer: PeerRecord, lineage: HeldLineage, signal?: AbortSignal): Promise<ServerState> {
     const name = lineageIdOf(lineage.key);
     const wire = { lineageId: toPrefixedHex(name) };
-    return this.#state(peer, { ...lineage, name }, 'lineage-status', new Uint8Array(0), wire, signal);
+    const question = { route: 'lineage-status', content: new Uint8Array(0), wire } as const;
+    return this.#maced.state(peer, { ...lineage, name }, question, signal);
   }
 
   /** `POST /lineage-update`: shows the mark, deposits a head, erases slots, or ends the lineage there. */
@@ -303,14 +261,8 @@ export class PeerClient {
         ? {}
         : { close: { ...incarnationToWire(update.close.last), head: depositToWire(update.close.head) } }),
     };
-    return this.#state(
-      peer,
-      { ...lineage, name },
-      'lineage-update',
-      lineageUpdateBytes(update),
-      wire,
-      signal,
-    );
+    const question = { route: 'lineage-update', content: lineageUpdateBytes(update), wire } as const;
+    return this.#maced.state(peer, { ...lineage, name }, question, signal);
   }
 
   /**
@@ -350,69 +302,13 @@ export class PeerClient {
   #slotState(
     peer: PeerRecord,
     slot: HeldSlot,
-    route: SlotRoute,
-    content: Uint8Array,
-    wire: Readonly<Record<string, unknown>>,
+    { route, content, wire }: MacedQuestion,
     signal: AbortSignal | undefined,
   ): Promise<ServerState> {
     const { slotId } = slot;
     const named = { ...slot, name: slotId };
-    return this.#state(peer, named, route, content, { slotId: toPrefixedHex(slotId), ...wire }, signal);
-  }
-
-  async #state(
-    peer: PeerRecord,
-    named: NamedKey,
-    route: MacRoute,
-    content: Uint8Array,
-    wire: Readonly<Record<string, unknown>>,
-    signal: AbortSignal | undefined,
-  ): Promise<ServerState> {
-    const { envelope, mac } = this.#authenticate(peer, named, route, content);
-    const body = { ...envelope, ...wire };
-    const answer = decodeServerState(await this.#sendStamped(peer, `/${route}`, body, signal));
-    const expected = responseMac(named.key, route, mac, serverStateBytes(answer.state));
-    if (!macMatches(answer.mac, expected)) throw impostor();
-    this.#clocks.note(peer.account, answer.state.serverTimeMs);
-    named.observer.observe(answer.state.lineage);
-    this.#hear(peer, answer.state.extensions);
-    return answer.state;
-  }
-
-  /** Sends a request that carries a time, and notes when the server refuses that time. */
-  async #sendStamped(
-    peer: PeerRecord,
-    path: string,
-    body: unknown,
-    signal: AbortSignal | undefined,
-  ): Promise<unknown> {
-    try {
-      return await this.#exchange.send(peer, path, body, signal);
-    } catch (error) {
-      const failure = failureOf(error);
-      if (failure.kind === 'refused' && failure.code === 'TIMESTAMP_STALE') {
-        this.#clocks.refused(peer.account);
-      }
-      throw error;
-    }
-  }
-
-  #authenticate(peer: PeerRecord, { account, name, key }: NamedKey, route: MacRoute, content: Uint8Array) {
-    const envelope: MacEnvelope = {
-      server: peer.account,
-      account,
-      name,
-      timestampMs: this.#clocks.nowMs(peer.account),
-      random: this.#random(16),
-    };
-    const mac = requestMac(key, route, envelope, content);
-    const wire = {
-      accountId: encodeSs58(account),
-      timestampMs: envelope.timestampMs,
-      random: toPrefixedHex(envelope.random),
-      mac: toPrefixedHex(mac),
-    };
-    return { envelope: wire, mac };
+    const question = { route, content, wire: { slotId: toPrefixedHex(slotId), ...wire } };
+    return this.#maced.state(peer, named, question, signal);
   }
 
   #requireServer(peer: PeerRecord, server: string): void {
@@ -420,11 +316,3 @@ export class PeerClient {
     throw new PeerError({ kind: 'impostor', detail: `answers as ${server.slice(0, 60)}` });
   }
 }
-
-/** A key, and the slot or lineage that it proves. */
-interface NamedKey extends HeldLineage {
-  readonly name: SlotId | LineageId;
-}
-
-const impostor = (): PeerError =>
-  new PeerError({ kind: 'impostor', detail: 'answer does not prove that the server holds the key' });

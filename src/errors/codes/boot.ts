@@ -25,6 +25,10 @@ export const bootCodes = {
     status: 409,
     summary: 'Another process works with this node; the command needs the node stopped.',
   },
+  ROLLBACK_NOT_REFUSED: {
+    status: 409,
+    summary: 'No head of a key server refuses the store of this node now, so there is nothing to accept.',
+  },
   ROTATION_NOT_BACKED: {
     status: 409,
     summary: 'The store key can be changed only while the node is backed.',

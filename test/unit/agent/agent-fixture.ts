@@ -1,4 +1,5 @@
 import type { Hono } from 'hono';
+import type { RollbackDesk } from '../../../src/agent/rollback-routes.ts';
 import { systemRandom } from '../../../src/crypto/random.ts';
 import { ProblemError } from '../../../src/errors/latchkey-error.ts';
 import type { MiddlewareEnv } from '../../../src/http/middleware.ts';
@@ -31,6 +32,8 @@ export class AgentWorld {
   /** What a rotation does; a test may change it. */
   rotate: () => Promise<number> = async () => 2;
   readonly rotation = new Rotation(() => this.rotate(), silentLog);
+  /** What accepts an older store. */
+  rollback: RollbackDesk | undefined;
   readonly app: Hono<MiddlewareEnv>;
 
   constructor(
@@ -69,6 +72,10 @@ export class AgentWorld {
         fleet: () => undefined,
         custody: () => {
           throw new TypeError('not asked for here');
+        },
+        rollback: () => {
+          if (this.rollback !== undefined) return this.rollback;
+          throw new ProblemError('NODE_LOCKED', 'the machine is not examined yet');
         },
         status: () => ({ state: this.store === undefined ? 'locked' : 'backed' }),
         rituals,

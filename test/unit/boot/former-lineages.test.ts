@@ -21,8 +21,9 @@ describe('the lineage of a former store key', () => {
   /** A node that changed its key as boot 3 of the former lineage, which server 1 knows. */
   async function changed({ ownSecret = secret(), isAccepted = false } = {}) {
     const node = await nodeWith(new MemoryStore(), [], { isAccepted });
-    const servers = [{ server: serverOf(1), instanceId }];
-    await node.older.leaveLineage({ secret: ownSecret, last: { number: 3, boot: bootOf(4) }, servers });
+    // The server has a slot of two generations; it is asked once.
+    const generations = [2, 3].map((t) => ({ t, servers: [{ server: serverOf(1), instanceId }] }));
+    await node.older.leaveLineage({ secret: ownSecret, last: { number: 3, boot: bootOf(4) }, generations });
     const closings = async () => (await node.run([1])).filter(({ update }) => update.close !== undefined);
     /** What server 1 answers to a request to close; nothing of the present lineage. */
     const answer = (state: () => LineageState) =>

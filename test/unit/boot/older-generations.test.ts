@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { OlderGenerations } from '../../../src/boot/node/older-generations.ts';
-import type { OldLineage } from '../../../src/boot/node/older-records.ts';
+import { isFormerOpen, type OldLineage } from '../../../src/boot/node/older-records.ts';
 import { equalBytes } from '../../../src/bytes/concat.ts';
 import { AccountId, InstanceId } from '../../../src/bytes/fixed-bytes.ts';
 import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
@@ -141,10 +141,15 @@ describe('generations that left the keyslot file', () => {
 });
 
 describe('lineages of former store keys', () => {
+  const processOf = (server: number) => ({ server: accountOf(server), instanceId: instanceOf(server + 10) });
+  const processes = [1, 2].map(processOf);
   const formerOf = (byte: number): OldLineage => ({
     secret: new SecretBytes(new Uint8Array(32).fill(byte)),
     last: { number: 6, boot: bootOf(3) },
-    servers: [1, 2].map((server) => ({ server: accountOf(server), instanceId: instanceOf(server + 10) })),
+    generations: [
+      { t: 2, servers: processes },
+      { t: 3, servers: [processOf(2)] },
+    ],
   });
 
   it('are known after a restart, with secret, last boot and servers', async () => {
@@ -152,20 +157,20 @@ describe('lineages of former store keys', () => {
     const older = await openOlder(store);
     await older.leaveLineage(formerOf(1));
     await older.leaveLineage(formerOf(2));
-    await older.closed(formerOf(1).secret, formerOf(1).servers.slice(0, 1));
+    await older.closed(formerOf(1).secret, processes.slice(1));
     const [one, two] = (await openOlder(store)).lineages;
     const expected = formerOf(1);
-    const all = [one, two].sort((a, b) => (a?.servers.length ?? 0) - (b?.servers.length ?? 0));
+    const all = [one, two].sort((a, b) => (a?.generations.length ?? 0) - (b?.generations.length ?? 0));
     expect(all[0]?.secret.equals(expected.secret)).toBe(true);
-    expect(all[0]).toMatchObject({ last: expected.last, servers: [expected.servers[1]] });
-    expect(all[1]?.servers).toEqual(expected.servers);
+    expect(all[0]).toMatchObject({ last: expected.last, generations: [{ t: 2, servers: [processOf(1)] }] });
+    expect(all[1]?.generations).toEqual(expected.generations);
   });
 
   it('are closed process by process: another process of the same server proves nothing of the one before', async () => {
     const older = await openOlder(new MemoryStore());
     await older.leaveLineage(formerOf(1));
     await older.closed(formerOf(1).secret, [{ server: accountOf(1), instanceId: instanceOf(99) }]);
-    expect(older.lineages[0]?.servers).toHaveLength(2);
+    expect(older.lineages[0]?.generations).toEqual(formerOf(1).generations);
   });
 
   it('go when all servers have closed them, or when the store key was not changed after all', async () => {
@@ -173,7 +178,7 @@ describe('lineages of former store keys', () => {
     const older = await openOlder(store);
     await older.leaveLineage(formerOf(1));
     await older.leaveLineage(formerOf(2));
-    await older.closed(formerOf(1).secret, formerOf(1).servers);
+    await older.closed(formerOf(1).secret, processes);
     await older.keepLineage(formerOf(2).secret);
     expect(older.lineages).toEqual([]);
     expect((await openOlder(store)).lineages).toEqual([]);
@@ -200,6 +205,19 @@ describe('lineages of former store keys', () => {
     expect([again.lineages.length, again.dropped]).toEqual([64, 1]);
   });
 
+  it('open a copy of the disk by t servers of one generation that the chain still has', async () => {
+    const older = await openOlder(new MemoryStore());
+    await older.leaveLineage(formerOf(1));
+    const opens = () => older.lineages.flatMap(({ generations }) => generations.map(isFormerOpen));
+    expect(opens()).toEqual([true, false]);
+    await older.noteChain((server) => !equalBytes(server, accountOf(2)), 1);
+    expect(opens()).toEqual([false, false]);
+    await older.noteChain(() => true, 2);
+    expect(opens()).toEqual([true, false]);
+    await older.closed(formerOf(1).secret, [processOf(1)]);
+    expect(opens()).toEqual([false, false]);
+  });
+
   it('remember across restarts which later boot an operator accepted to lose', async () => {
     const store = new MemoryStore();
     const older = await openOlder(store);
@@ -221,7 +239,7 @@ describe('lineages of former store keys', () => {
     const [kept, gone] = [formerOf(1), formerOf(2)];
     await older.leaveLineage(kept);
     await older.leaveLineage(gone);
-    await older.closed(formerOf(2).secret, formerOf(2).servers);
+    await older.closed(formerOf(2).secret, processes);
     expect(() => gone.secret.reveal()).toThrow('wiped');
     older.wipe();
     expect(() => kept.secret.reveal()).toThrow('wiped');

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { RollbackAcceptance } from '../../../src/boot/node/rollback-acceptance.ts';
 import { RollbackCheck } from '../../../src/boot/node/rollback-check.ts';
 import {
   type RecoveryInput,
@@ -158,7 +159,7 @@ describe('recovery of the store key', () => {
       expect(lineage.isOwnIncarnation(shown)).toBe(false);
       expect(head && lineage.isOwnHead(head)).toBe(false);
     }
-    const believed = new RollbackCheck(lineage, states, false);
+    const believed = new RollbackCheck(lineage, states, new RollbackAcceptance(false));
     expect(believed.sequences).toEqual([]);
     for (const server of servers) server.memory?.wipe();
     await net.settle(60_000);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { bootRecord } from '../../../src/boot/node/boot-record.ts';
+import { RollbackAcceptance } from '../../../src/boot/node/rollback-acceptance.ts';
 import { RollbackCheck } from '../../../src/boot/node/rollback-check.ts';
 import type { Head } from '../../../src/lineage/head.ts';
 import type { Incarnation } from '../../../src/lineage/incarnation.ts';
@@ -31,12 +32,18 @@ function storeOf(
   };
 }
 
-const check = (heads: readonly Head[], accepts = false) =>
+const check = (heads: readonly Head[], acceptance = new RollbackAcceptance(false)) =>
   new RollbackCheck(
     lineage,
     heads.map((head) => stateOf({ head })),
-    accepts,
+    acceptance,
   );
+const given = () => new RollbackAcceptance(true);
+/** A head that a server shows later, and whether the boot may go on. */
+const compare = (of: RollbackCheck, head: Head | undefined) => {
+  of.note({ head });
+  of.requireCurrent();
+};
 const headOf = (writer: Incarnation, sequence: number, of = digest) => lineage.head(writer, sequence, of);
 
 describe('the check of a store against the heads that servers remember', () => {
@@ -85,60 +92,143 @@ describe('the check of a store against the heads that servers remember', () => {
     const check = new RollbackCheck(
       lineage,
       [stateOf({ head: invented }), stateOf({ head: changed })],
-      false,
+      new RollbackAcceptance(false),
     );
     expect(check.sequences).toEqual([]);
     await check.judge(storeOf(second, 10));
-    check.compare({ head: invented });
-    check.compare({ head: { ...changed, sequence: 5_000 } });
+    compare(check, invented);
+    compare(check, { ...changed, sequence: 5_000 });
   });
 
   it('compares heads that are shown later, too', async () => {
     const later = check([headOf(second, 10)]);
     await later.judge(storeOf(second, 10, [10]));
-    later.compare({ head: undefined });
-    later.compare({ head: headOf(second, 10) });
-    later.compare({ head: headOf(first, 900) });
-    expect(() => later.compare({ head: headOf(second, 11) })).toThrow(expect.objectContaining(rolledBack));
-    expect(() => later.compare({ head: headOf(third, 1) })).toThrow(expect.objectContaining(rolledBack));
+    compare(later, undefined);
+    compare(later, headOf(second, 10));
+    compare(later, headOf(first, 900));
+    expect(() => compare(later, headOf(second, 11))).toThrow(expect.objectContaining(rolledBack));
+    expect(() => compare(later, headOf(third, 1))).toThrow(expect.objectContaining(rolledBack));
   });
 });
 
 describe('a human who goes on from an older store', () => {
   it('overrides the newest head that was shown, and nothing above it', async () => {
-    const accepting = check([headOf(second, 10)], true);
+    const accepting = check([headOf(second, 10)], given());
     await accepting.judge(storeOf(first, 5));
     expect(accepting.acceptedOlder).toEqual(headOf(second, 10));
+    compare(accepting, headOf(second, 10));
+    compare(accepting, headOf(second, 9));
     accepting.endAcceptance();
-    accepting.compare({ head: headOf(second, 10) });
-    accepting.compare({ head: headOf(second, 9) });
+    compare(accepting, headOf(second, 10));
     for (const above of [headOf(second, 11), headOf(third, 1)]) {
-      expect(() => accepting.compare({ head: above })).toThrow(expect.objectContaining(rolledBack));
+      expect(() => compare(accepting, above)).toThrow(expect.objectContaining(rolledBack));
     }
   });
 
   it('overrides what all servers showed that were asked for it, but not heads of strangers', async () => {
-    const accepting = check([], true);
+    const accepting = check([], given());
     await accepting.judge(storeOf(first, 5));
     expect(accepting.acceptedOlder).toBeUndefined();
     const stranger = lineageOf(2);
-    accepting.compare({ head: stranger.head(stranger.incarnation(9, bootOf(9)), 9, digest) });
+    compare(accepting, stranger.head(stranger.incarnation(9, bootOf(9)), 9, digest));
     expect(accepting.acceptedOlder).toBeUndefined();
-    accepting.compare({ head: headOf(second, 10) });
-    accepting.compare({ head: headOf(first, 90) });
-    expect(accepting.acceptedOlder).toEqual(headOf(second, 10));
-    accepting.compare({ head: headOf(second, 10) });
+    compare(accepting, headOf(second, 10));
+    compare(accepting, headOf(first, 90));
+    accepting.endAcceptance();
+    compare(accepting, headOf(second, 10));
+    expect(() => compare(accepting, headOf(second, 11))).toThrow(expect.objectContaining(rolledBack));
   });
 
   it('is not assumed: without the decision nothing is accepted later', async () => {
     const strict = check([]);
     await strict.judge(storeOf(first, 5));
-    expect(() => strict.compare({ head: headOf(second, 10) })).toThrow(expect.objectContaining(rolledBack));
+    expect(() => compare(strict, headOf(second, 10))).toThrow(expect.objectContaining(rolledBack));
   });
 
   it('overrides nothing when the store is not older', async () => {
-    const accepting = check([headOf(first, 5)], true);
+    const accepting = check([headOf(first, 5)], given());
     await accepting.judge(storeOf(first, 5));
     expect(accepting.acceptedOlder).toBeUndefined();
+  });
+});
+
+describe('the decision of a human', () => {
+  const open = (acceptance: RollbackAcceptance, head: Head, sequence: number, of = lineage) =>
+    new RollbackCheck(of, [stateOf({ head })], acceptance).judge(storeOf(first, sequence));
+
+  it('counts once: for the store that was opened, or a newer one, and for no later head', async () => {
+    const acceptance = given();
+    await open(acceptance, headOf(second, 10), 5);
+    for (const [head, sequence] of [
+      [headOf(second, 10), 4],
+      [headOf(second, 11), 5],
+      [headOf(third, 1), 500],
+    ] as const)
+      await expect(open(acceptance, head, sequence)).rejects.toMatchObject(rolledBack);
+    await open(acceptance, headOf(second, 10), 5);
+    await open(acceptance, headOf(second, 9), 6);
+  });
+
+  it('counts for one lineage', async () => {
+    const other = lineageOf(2);
+    const acceptance = given();
+    await open(acceptance, headOf(third, 10), 5);
+    await open(acceptance, headOf(second, 10), 5);
+    const head = other.head(other.incarnation(2, bootOf(1)), 10, digest);
+    await expect(open(acceptance, head, 5, other)).rejects.toMatchObject(rolledBack);
+  });
+
+  it('is over when the first opening has asked the servers, also when it needed none', async () => {
+    const acceptance = given();
+    const current = check([headOf(first, 5)], acceptance);
+    await current.judge(storeOf(first, 5));
+    expect(current.acceptsOlder).toBe(true);
+    current.endAcceptance();
+    expect(current.acceptsOlder).toBe(false);
+    await expect(open(acceptance, headOf(second, 10), 5)).rejects.toMatchObject(rolledBack);
+  });
+
+  it('does not reach a second opening: what is shown there is not accepted', async () => {
+    const acceptance = given();
+    await open(acceptance, headOf(second, 10), 5);
+    const again = check([headOf(second, 10)], acceptance);
+    await again.judge(storeOf(first, 5));
+    expect(() => compare(again, headOf(second, 11))).toThrow(expect.objectContaining(rolledBack));
+  });
+
+  it('given to a running process, counts for the store that was refused and the newest head that did', async () => {
+    const acceptance = new RollbackAcceptance(false);
+    expect(acceptance.acceptRefused()).toBeUndefined();
+    for (const sequence of [11, 9])
+      await expect(open(acceptance, headOf(second, sequence), 5)).rejects.toMatchObject(rolledBack);
+    expect(acceptance.acceptRefused()).toEqual(headOf(second, 11));
+    expect(acceptance.acceptRefused()).toBeUndefined();
+    await open(acceptance, headOf(second, 11), 5);
+    await expect(open(acceptance, headOf(second, 11), 4)).rejects.toMatchObject(rolledBack);
+    await expect(open(acceptance, headOf(second, 12), 5)).rejects.toMatchObject(rolledBack);
+    // The host put back another disk meanwhile: what refused that one counts.
+    await expect(open(acceptance, headOf(second, 9), 3)).rejects.toMatchObject(rolledBack);
+    expect(acceptance.acceptRefused()).toEqual(headOf(second, 9));
+  });
+
+  it('lets an open store go on that a head had refused', async () => {
+    const acceptance = new RollbackAcceptance(false);
+    const opened = check([], acceptance);
+    await opened.judge(storeOf(first, 5));
+    expect(() => compare(opened, headOf(second, 10))).toThrow(expect.objectContaining(rolledBack));
+    acceptance.acceptRefused();
+    opened.requireCurrent();
+    expect(() => compare(opened, headOf(second, 11))).toThrow(expect.objectContaining(rolledBack));
+  });
+
+  it('accepts one mark under each former lineage, and none without it', () => {
+    const acceptance = given();
+    expect(['a', 'a', 'b', 'b'].map((name) => acceptance.coversFormer(name))).toEqual([
+      true,
+      false,
+      true,
+      false,
+    ]);
+    expect(new RollbackAcceptance(false).coversFormer('a')).toBe(false);
   });
 });

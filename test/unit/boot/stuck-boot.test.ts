@@ -1,7 +1,9 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { Holder } from '../../../src/boot/heal/holder.ts';
 import { explain } from '../../../src/boot/node/node-state.ts';
-import { ProblemError } from '../../../src/errors/latchkey-error.ts';
+import { EvidenceError, ProblemError } from '../../../src/errors/latchkey-error.ts';
 import { endNetwork, formedNetwork, restart } from '../../support/formed-network.ts';
+import type { SimulatedDisk } from '../../support/simulated-disk.ts';
 import type { SimulatedNetwork } from '../../support/simulated-network.ts';
 import type { SimulatedNode } from '../../support/simulated-network-node.ts';
 
@@ -90,6 +92,102 @@ describe('a boot that a head refuses while its slots may be lost', () => {
     expect([node.open, node.serving, await net.witness.write(node)]).toEqual([undefined, undefined, false]);
     expect(await node.disk.lock('/data/node/store')).not.toHaveProperty('release');
     expect(storeOf(node)).toEqual(files);
+    await net.close();
+  });
+});
+
+/** A machine whose disk is from before writes that one server alone knows of, and whose host has an even older disk. */
+async function twiceRolledBack(seed: number) {
+  const { net, node, servers } = await formedNetwork(seed, 6);
+  const [knowing, ...others] = servers;
+  if (knowing === undefined) throw new Error('no server');
+  const oldest = node.disk.clone();
+  await net.witness.write(node);
+  await net.settle(20_000);
+  const old = node.disk.clone();
+  for (const { endpoint } of others) net.world.wire.cut.add(`${node.name}>${endpoint}`);
+  for (let count = 0; count < 5; count++) await net.witness.write(node);
+  await net.settle(20_000);
+  await net.world.clock.until(node.kill());
+  net.world.wire.cut.clear();
+  net.tampered.set(node, 'an older disk');
+  net.hostTouches(node);
+  node.disk = old.afterKill();
+  const first = node.disk.clone();
+  net.world.wire.cut.add(`${node.name}>${knowing.endpoint}`);
+  /** Under a process that has the store closed. */
+  const putBack = (disk: SimulatedDisk): void => {
+    for (const path of new Set([...node.disk.files().keys(), ...disk.files().keys()]))
+      if (path.startsWith('/data/node/')) node.disk.tamper(path, disk.files().get(path));
+  };
+  return { net, node, others, oldest, first, putBack };
+}
+
+const rolledBack = { name: 'locked', cause: 'rolled-back' };
+
+describe('a human who accepts the loss while the process runs', () => {
+  it('keeps a key that is nowhere else: the process goes on, and makes new slots for it', LONG, async () => {
+    const { net, node, others } = await twiceRolledBack(927);
+    countRefused(net, node, '/reserve');
+    node.start();
+    await net.settle(10_000);
+    expect(node.state.name).toBe('unclaimed');
+    expect(() => node.acceptRollback()).toThrow(expect.objectContaining({ code: 'ROLLBACK_NOT_REFUSED' }));
+    for (const server of others) {
+      await restart(net, server);
+      await net.settle(40_000);
+    }
+    net.world.wire.cut.clear();
+    net.world.wire.forge = () => undefined;
+    await net.settle(60_000);
+    expect(node.state).toMatchObject({ name: 'unclaimed', cause: 'rolled-back' });
+    node.acceptRollback();
+    await net.settle(90_000);
+    expect(node.state.name).toBe('backed');
+    await net.close();
+  });
+});
+
+describe('a process that was started to accept an older store', () => {
+  it('accepts what it is shown at its first opening, and no later head', LONG, async () => {
+    const { net, node } = await twiceRolledBack(925);
+    countRefused(net, node, '/claim');
+    node.acceptsOlderStore = true;
+    node.start();
+    await net.settle(10_000);
+    expect(node.state.name).toBe('unclaimed');
+    net.world.wire.cut.clear();
+    await net.settle(30_000);
+    expect(node.state).toMatchObject(rolledBack);
+    net.world.wire.forge = () => undefined;
+    await net.settle(30_000);
+    expect(node.state).toMatchObject(rolledBack);
+    node.acceptRollback();
+    await net.settle(30_000);
+    expect(node.state.name).toBe('backed');
+    await net.close();
+  });
+
+  it('accepts no disk that the host rolls back further, and the accepted one again', LONG, async () => {
+    const { net, node, oldest, first, putBack } = await twiceRolledBack(926);
+    net.world.wire.cut.clear();
+    countRefused(net, node, '/claim');
+    node.acceptsOlderStore = true;
+    node.start();
+    await net.settle(10_000);
+    expect(node.state.name).toBe('unclaimed');
+    // The disk fails at the first record of this boot: the store is closed, and opened again.
+    const isPoisoned = new EvidenceError('STORE_WRITE_FAILED', 'the disk failed');
+    const begin = vi.spyOn(Holder.prototype, 'begin').mockRejectedValue(isPoisoned);
+    net.world.wire.forge = () => undefined;
+    for (let waited = 0; node.state.name !== 'locked' && waited < 60; waited++) await net.settle(500);
+    begin.mockRestore();
+    putBack(oldest);
+    await net.settle(30_000);
+    expect(node.state).toMatchObject(rolledBack);
+    putBack(first);
+    await net.settle(30_000);
+    expect(node.state.name).toBe('backed');
     await net.close();
   });
 });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type HoldQuorum, takeHold } from '../../../src/boot/heal/take-hold.ts';
 import { AccountHold } from '../../../src/boot/node/account-hold.ts';
+import { RollbackAcceptance } from '../../../src/boot/node/rollback-acceptance.ts';
 import { RollbackCheck } from '../../../src/boot/node/rollback-check.ts';
 import type { PeerClient } from '../../../src/boot/peer/peer-client.ts';
 import type { Head } from '../../../src/lineage/head.ts';
@@ -66,7 +67,7 @@ const shownAt = (servers: readonly Server[]) => servers.map(({ facts }) => facts
 
 /** A check of a store that the first boot wrote up to sequence 10. */
 async function checkOf(accepts = false): Promise<RollbackCheck> {
-  const check = new RollbackCheck(lineage, [], accepts);
+  const check = new RollbackCheck(lineage, [], new RollbackAcceptance(accepts));
   const found = { storeId: digest, head: { generation: 0, sequence: 10, digest } };
   await check.judge({ ...found, digestAt: () => undefined, get: async () => undefined });
   return check;

@@ -73,6 +73,20 @@ describe('a lease', () => {
     expect(lease.isValid).toBe(false);
   });
 
+  it('of a new store key ends while the former lineage is open, also where all servers show the mark', () => {
+    const { clock, lease } = scene([generationOf(1, 1)]);
+    lease.renewed(slotIdOf(1), 1_000);
+    let former: LeasedGeneration[] = [{ slotIds: [], needed: 1, isFormer: true }];
+    lease.watch(() => [generationOf(1, 9), ...former]);
+    expect(lease.isValid).toBe(true);
+    clock.atMs += LEASE_MS;
+    expect(lease.notRenewed).toContain('shown the mark');
+    lease.renewed(slotIdOf(9), clock.atMs);
+    expect(lease.notRenewed).toContain('former store key');
+    former = [];
+    expect(lease.notRenewed).toBeUndefined();
+  });
+
   it('goes on under a new store key for as long as it lasted before', () => {
     const { clock, lease } = scene([generationOf(1, 1)]);
     lease.renewed(slotIdOf(1), 1_000);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { assembleCollateral } from '../../../mock-tdx/collateral/collateral-parts.ts';
 import { createDevelopmentPki } from '../../../mock-tdx/development-pki.ts';
-import type { PeerRecord } from '../../../src/boot/peer/peer-client.ts';
+import type { PeerRecord } from '../../../src/boot/peer/held-keys.ts';
 import { AccountId, BlockHash, InstanceId, X25519PublicKey } from '../../../src/bytes/fixed-bytes.ts';
 import { encodeSs58 } from '../../../src/bytes/ss58.ts';
 import type { CollateralSource } from '../../../src/collateral/collateral-source.ts';

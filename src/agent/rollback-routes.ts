@@ -1,0 +1,25 @@
+import type { Hono } from 'hono';
+import { z } from 'zod';
+import type { MiddlewareEnv } from '../http/middleware.ts';
+
+/** Answer of `PUT /rollback/acceptance`: the head of which the loss is accepted. */
+export const rollbackAnswer = z.strictObject({
+  incarnation: z.int().meta({ description: 'number of the instance that wrote it' }),
+  sequence: z.int(),
+});
+
+/** The part of a node that the routes use: a store that is older than what its key servers remember. */
+export interface RollbackDesk {
+  /** @throws RefusalError ROLLBACK_NOT_REFUSED. */
+  accept(): z.output<typeof rollbackAnswer>;
+}
+
+/** Summaries of the routes of `/rollback/acceptance`, for OpenAPI. */
+export const rollbackSummaries = {
+  put: 'Goes on from the store that was refused as an older one, and loses what was written after it; for this refusal only',
+} as const;
+
+/** Puts `/rollback/acceptance` on an app. `desk` throws ProblemError NODE_LOCKED while the node is not examined yet. */
+export function serveRollbackRoutes(app: Hono<MiddlewareEnv>, desk: () => RollbackDesk): void {
+  app.put('/rollback/acceptance', ({ json }) => json(desk().accept()));
+}
