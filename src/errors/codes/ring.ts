@@ -9,6 +9,10 @@ export const ringCodes = {
     summary:
       'The request was computed for other holders than those that this node knows; one of the two is behind.',
   },
+  RING_MARKS_FULL: {
+    status: 503,
+    summary: 'A holder remembers as many begun requests as it may; the oldest of them go within two hours.',
+  },
   RING_QUORUM_MISSING: {
     status: 503,
     summary: 'Too few holders answered; a write may have reached some of them and can be repeated.',
