@@ -132,6 +132,27 @@ export const configSchema = z.strictObject({
       attestationIntervalMs: milliseconds(1_000, HOUR_MS).default(60_000),
     })
     .prefault({}),
+  /** This node's part in the ring of `trust.ring`, docs/ring.md; without `trust.ring` it has none. */
+  ring: z
+    .strictObject({
+      /** Between two comparisons with the other members while nothing changes. */
+      intervalMs: milliseconds(100, HOUR_MS).default(10_000),
+      /** One message to one member. */
+      timeoutMs: milliseconds(100, 60_000).default(8_000),
+      /** How often the other end of a channel has to attest itself. */
+      attestEveryMs: milliseconds(1_000, HOUR_MS).default(600_000),
+      /** Of all records that this node keeps for the ring. */
+      maxBytes: z
+        .int()
+        .min(1)
+        .default(1024 * 1024 * 1024),
+      /** Free space of the disk that the ring leaves to the node's own store. */
+      keepFreeBytes: z
+        .int()
+        .min(0)
+        .default(256 * 1024 * 1024),
+    })
+    .prefault({}),
   /** The agent's ritual fragments, docs/rituals.md. */
   rituals: z
     .strictObject({

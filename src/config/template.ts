@@ -76,6 +76,7 @@ trust:
   acceptedTrustHashes: []
   # Who may sign a fleet manifest (docs/fleet.md); latchkey fleet keygen makes the keys and prints this.
   # authority: { id: "0x…", threshold: 2, keys: ["0x…"], minimumSerial: 1, delayMs: 86400000 }
+  # ring: { firstBlock: 0, everyBlocks: 10, replicas: 4 }   # the ring of users' secrets (docs/ring.md), one for a fleet
   platforms:
     # To whom the servers give the keys of a locked store back, choose one:
     # bound    ${RECOVER_CHOICES.bound}
@@ -117,6 +118,13 @@ healing:
   peerDeadlineMs: 8000
   formerClientsDeadlineMs: 120000     # after a restart: how long not to be ready while former clients enrol again
   attestationIntervalMs: 60000
+
+ring:                                 # this node's part in the ring of trust.ring
+  intervalMs: 10000
+  timeoutMs: 8000
+  attestEveryMs: 600000               # how often the other end of a channel has to attest itself
+  maxBytes: 1073741824                # of all records
+  keepFreeBytes: 268435456            # free space that the node's own store keeps
 
 rituals:
   requireConditions: false            # true: only what the stored conditions of a ritual state is permitted

@@ -23,6 +23,7 @@ export interface GuardianRooms {
   readonly guardian: Guardian;
   readonly evidenceVerifier: EvidenceVerifier;
   readonly judge: Judge;
+  readonly vetter: ServerVetter;
 }
 
 /** Builds the guardian of a node, after its own quote was examined. */
@@ -88,5 +89,5 @@ export function buildGuardian(
     ownPlatform: platformHash(surroundings.machine.ppid),
     ...options,
   });
-  return { guardian, evidenceVerifier, judge };
+  return { guardian, evidenceVerifier, judge, vetter };
 }

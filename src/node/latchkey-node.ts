@@ -25,6 +25,8 @@ import { type NodeAddresses, NodeListeners } from './node-listeners.ts';
 import { NodeReport } from './node-report.ts';
 import type { NodeParts } from './parts.ts';
 import { registerForDevelopment } from './registration.ts';
+import { openMembership, ringIsOff } from './ring/open-membership.ts';
+import type { RingMembership } from './ring/ring-membership.ts';
 import { Rotation } from './rotation.ts';
 import { examineOwnMachine, examineUntilGood, type OwnMachine } from './self-check.ts';
 import { buildServing, type Serving } from './serving.ts';
@@ -60,6 +62,7 @@ export class LatchkeyNode implements AsyncDisposable {
   #guardian: GuardianRooms['guardian'] | undefined;
   #restartRefusal: () => string | undefined = () => undefined;
   #serving: Serving | undefined;
+  #ring: RingMembership | undefined;
   #listeners: NodeListeners | undefined;
   #starting: Promise<void> | undefined;
   #running: Promise<void> | undefined;
@@ -85,6 +88,7 @@ export class LatchkeyNode implements AsyncDisposable {
         serving: () => this.#serving,
         tcbWarnings: () => this.#warnings?.status(),
         restartRefusal: () => this.#restartRefusal(),
+        ring: () => this.#ring?.report(),
       },
     );
     this.#watch = new ChainWatch({
@@ -112,6 +116,11 @@ export class LatchkeyNode implements AsyncDisposable {
   /** The key server, or `undefined` while the store is closed. */
   get keyServer(): Serving['keyServer'] | undefined {
     return this.#serving?.keyServer;
+  }
+
+  /** This node's part in the ring; `undefined` while the store is closed, and where there is no ring. */
+  get ring(): RingMembership | undefined {
+    return this.#ring;
   }
 
   /** Addresses in use, once started. */
@@ -198,6 +207,7 @@ export class LatchkeyNode implements AsyncDisposable {
     await this.#starting?.catch(() => undefined);
     await this.#listeners?.close();
     this.#serving?.keyServer.wipe();
+    this.#ring?.close();
     await this.#guardian?.close();
     await this.#running;
     await this.#hold.release();
@@ -244,8 +254,8 @@ export class LatchkeyNode implements AsyncDisposable {
   }
 
   /** Runs all work of a node with an open store. */
-  async #live({ guardian }: GuardianRooms, node: OpenNode, serving: Serving): Promise<void> {
-    const healing = guardian.heal();
+  async #live(rooms: GuardianRooms, node: OpenNode, serving: Serving): Promise<void> {
+    const healing = rooms.guardian.heal();
     const aside = (event: string, work: Promise<unknown> | undefined) =>
       whileHealing(this.#parts.log, event, work);
     await aside('served.not-read', serving.formerClients.begin(this.#config.healing.formerClientsDeadlineMs));
@@ -258,10 +268,23 @@ export class LatchkeyNode implements AsyncDisposable {
       aside('clients.not-told', tellClients(this.#parts, node, serving, this.#stop.signal)),
       this.#register(node),
       aside(
+        'ring.failed',
+        isReleased.then(() => this.#joinRing(rooms, node, serving)),
+      ),
+      aside(
         'tcb.not-judged',
         this.#warnings?.run(() => serversOfStore(node, this.#parts.chain), this.#stop.signal),
       ),
     ]);
+  }
+
+  /** Works for the ring until the node stops. */
+  async #joinRing(rooms: GuardianRooms, node: OpenNode, serving: Serving): Promise<void> {
+    const { acceptRolledBackStore: isOlderDisk = false } = this.#options;
+    const surroundings = { ...rooms, ...serving, node, watch: this.#watch, isOlderDisk };
+    this.#ring = await openMembership(this.#config, this.#parts, surroundings);
+    if (this.#stop.signal.aborted) this.#ring?.close();
+    await this.#ring?.run();
   }
 
   #noteBlock({ block }: ChainSnapshot): void {
@@ -310,6 +333,7 @@ export class LatchkeyNode implements AsyncDisposable {
       report: this.#report,
       keyServer: () => this.#openServing().keyServer,
       drain: () => this.#openServing().drain,
+      ring: () => this.#membership(),
       rotation: () => {
         this.#openServing();
         return this.#rotation;
@@ -331,6 +355,12 @@ export class LatchkeyNode implements AsyncDisposable {
     const node = this.#openNode();
     if (!node.store.isReleased) throw this.#report.lockedProblem();
     return node;
+  }
+
+  #membership(): RingMembership {
+    if (this.#config.trust.ring === undefined) throw ringIsOff();
+    if (this.#ring === undefined) throw this.#report.lockedProblem();
+    return this.#ring;
   }
 
   #custodyDesk(): CustodyDesk {

@@ -9,6 +9,8 @@ import { adviceOnCustody, custodyStatus } from './custody-status.ts';
 import type { DrainProgress } from './drain.ts';
 import { adviceOnOlder, type OlderReport, olderReport } from './older-report.ts';
 import type { NodeParts } from './parts.ts';
+import { adviceOnRing, isUnfinished, setRingMetrics } from './ring/ring-advice.ts';
+import type { RingReport } from './ring/ring-membership.ts';
 import { clientsAtRisk, type Serving } from './serving.ts';
 import type { StoreWatch } from './store-watch.ts';
 
@@ -23,14 +25,19 @@ type ReportParts = Pick<NodeParts, 'metrics' | 'collateral' | 'verifier' | 'cloc
   readonly storeWatch: StoreWatch;
 };
 
+/** What a report asks of the part of a node that serves others. */
+type Served = Pick<Serving, 'keyServer' | 'formerClients' | 'drain'>;
+
 /** The parts of a node that a report asks. */
 interface ReportedNode {
   readonly open: () => OpenNode | undefined;
-  readonly serving: () => Serving | undefined;
+  readonly serving: () => Served | undefined;
   /** Early warnings of TCB recoveries, as JSON; `undefined` while there is nothing to say. */
   readonly tcbWarnings?: () => Readonly<Record<string, unknown>> | undefined;
   /** Why this machine would get no key back if it restarted now; `undefined` when it would. */
   readonly restartRefusal?: () => string | undefined;
+  /** This node's part in the ring; `undefined` where there is none. */
+  readonly ring?: () => RingReport | undefined;
 }
 
 /** What a walk over all keys counts. */
@@ -70,7 +77,7 @@ export class NodeReport {
   readonly #parts: ReportParts;
   readonly #node: ReportedNode;
   #state: NodeState = { name: 'starting', reason: 'examining this machine' };
-  #counted: ({ readonly serving: Serving; readonly atMs: number } & Counts) | undefined;
+  #counted: ({ readonly serving: Served; readonly atMs: number } & Counts) | undefined;
 
   constructor(parts: ReportParts, node: ReportedNode) {
     this.#parts = parts;
@@ -119,8 +126,10 @@ export class NodeReport {
     const pending = serving?.formerClients.pending ?? 0;
     const { atRisk, drain } = serving === undefined ? NOTHING : this.#count(serving);
     const restartRefusal = this.#node.restartRefusal?.();
+    const ring = this.#node.ring?.();
+    const isReady = this.#state.name === 'backed' && pending === 0 && drain === undefined;
     return {
-      ready: this.#state.name === 'backed' && pending === 0 && drain === undefined,
+      ready: isReady && !isUnfinished(ring),
       report: {
         ...stateToJson(this.#state),
         ...this.#parts.storeWatch.report,
@@ -128,6 +137,7 @@ export class NodeReport {
         ...(drain === undefined ? {} : { draining: drain }),
         ...this.#older(),
         ...(restartRefusal === undefined ? {} : { restartRefusal }),
+        ...(ring === undefined ? {} : { ring }),
         clientsAtRisk: atRisk,
       },
     };
@@ -162,7 +172,10 @@ export class NodeReport {
     const platform =
       refusal === undefined ? [] : [`Do not restart this machine: its servers would refuse it. ${refusal}.`];
     const more = advice === undefined ? [] : [advice];
-    const custody = adviceOnCustody(custodyStatus(this.#node.open()));
+    const custody = [
+      ...adviceOnRing(this.#node.ring?.()),
+      ...adviceOnCustody(custodyStatus(this.#node.open())),
+    ];
     return [...draining, ...older, ...platform, ...more, explain(this.#state), ...custody].join(' ');
   }
 
@@ -184,6 +197,8 @@ export class NodeReport {
     metrics.olderGenerationsOpen.set(olderGenerationOpen.length);
     metrics.formerLineagesOpen.set(formerLineageOpen.length);
     metrics.olderDropped.set(olderDropped);
+    const ring = this.#node.ring?.();
+    if (ring !== undefined) setRingMetrics(metrics, ring);
     const serving = this.#node.serving();
     if (serving !== undefined) {
       metrics.vaultKeys.set(serving.keyServer.vault.size);
@@ -198,7 +213,7 @@ export class NodeReport {
     for (const { state } of collateral.status()) metrics.collateralState.inc({ state });
   }
 
-  #count(serving: Serving): Counts {
+  #count(serving: Served): Counts {
     const nowMs = this.#parts.clock.nowMs();
     const counted = this.#counted;
     if (

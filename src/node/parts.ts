@@ -15,11 +15,13 @@ import { nodeFileSystem } from '../disk/node-file-system.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 import { jsonLog, type Log } from '../observe/log.ts';
 import { Metrics } from '../observe/metrics.ts';
+import type { Fetch } from '../outbound/bounded-fetch.ts';
 import { CONFIGFS_TSM_DIRECTORY, ConfigfsQuoteSource } from '../quote-source/configfs-quote-source.ts';
 import { HttpQuoteSource } from '../quote-source/http-quote-source.ts';
 import type { QuoteSource } from '../quote-source/quote-source.ts';
 import { QuoteVerifier, TrustRoot } from '../tdx/verify-quote.ts';
 import { type Clock, FlooredClock, systemClock } from '../time/clock.ts';
+import { requireRingTrust } from './ring/ring-trust.ts';
 
 /** Everything outside of a node's own logic, each behind a small interface. */
 export interface NodeParts {
@@ -35,6 +37,8 @@ export interface NodeParts {
   readonly chain: ChainView;
   readonly quotes: QuoteSource;
   readonly client: PeerClient;
+  /** For messages of the ring, in place of the global one. */
+  readonly fetch?: Fetch;
 }
 
 /** Replacements for the real parts, for tests and simulations. */
@@ -49,13 +53,14 @@ export interface PartOverrides {
   readonly chain?: ChainView;
   readonly quotes?: QuoteSource;
   readonly transport?: PeerTransport;
+  readonly fetch?: Fetch;
   /** Never from the environment or a file: `latchkey serve --insecure-trust-root PEM`, or a test. */
   readonly trustRoot?: TrustRoot;
 }
 
 /**
  * Builds the real parts of a configuration; nothing is asked of them yet.
- * @throws ProblemError CONFIG_INVALID for a quote source that only an injected trust root allows.
+ * @throws ProblemError CONFIG_INVALID for a quote source, or a ring, that only an injected trust root allows.
  */
 export function buildParts(config: Config, overrides: PartOverrides = {}): NodeParts {
   const log = overrides.log ?? jsonLog(config.log.level);
@@ -63,6 +68,7 @@ export function buildParts(config: Config, overrides: PartOverrides = {}): NodeP
   const random = overrides.random ?? systemRandom;
   const fileSystem = overrides.fileSystem ?? nodeFileSystem;
   const verifier = new QuoteVerifier({ trustRoot: overrides.trustRoot ?? TrustRoot.intel });
+  requireRingTrust(config, verifier.trustRoot);
   const transport = overrides.transport ?? fetchTransport();
   return {
     log,
@@ -80,6 +86,7 @@ export function buildParts(config: Config, overrides: PartOverrides = {}): NodeP
     chain: overrides.chain ?? chainOf(config, log, clock),
     quotes: overrides.quotes ?? quotesOf(config, verifier.trustRoot),
     client: new PeerClient({ transport, clock, random, deadlineMs: config.healing.peerDeadlineMs }),
+    ...(overrides.fetch === undefined ? {} : { fetch: overrides.fetch }),
   };
 }
 

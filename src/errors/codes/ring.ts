@@ -17,4 +17,16 @@ export const ringCodes = {
     status: 503,
     summary: 'Too few holders answered; a write may have reached some of them and can be repeated.',
   },
+  RING_OFF: { status: 404, summary: 'This node takes part in no ring: its trust section has no ring.' },
+  RING_VIEWS_DIFFER: {
+    status: 409,
+    summary:
+      'Two members have different registered servers at one boundary of the chain; one of them lies or is broken.',
+  },
+  RING_PEER_UNREACHABLE: {
+    status: 503,
+    summary: 'A member of the ring did not answer in time, or is not accepted.',
+  },
+  RING_FULL: { status: 507, summary: 'This node has no room for more records of the ring.' },
+  RING_BUSY: { status: 503, summary: 'This node answers as many messages of members as it may at once.' },
 } as const satisfies Record<string, CodeEntry>;

@@ -90,6 +90,8 @@ export class Replica {
   async #read(from: string, configuration: Configuration, id: string): Promise<RingReply> {
     // It would count its own copy, which may have what was deleted and purged while it was away.
     if (from !== this.#account && this.#holdings.isTooOld(from)) return NOT_READY;
+    // A restored or rolled-back disk may lack what was acknowledged here, so it is no answer until it is repaired.
+    if (this.#status().complete < this.#views.current.block) return NOT_READY;
     const entry = await this.#holdings.read(id);
     if (!this.#isMine(configuration, idBytes(id))) return NO_HOLDER;
     return { kind: 'record', bytes: entry?.bytes };
