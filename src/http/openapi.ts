@@ -19,6 +19,7 @@ import {
   reserveBody,
   serverStateAnswer,
 } from '../protocol/slot-messages.ts';
+import { sealedBody } from '../secrets/service/secret-service.ts';
 import {
   infoAnswer,
   okAnswer,
@@ -66,6 +67,23 @@ const keyRequestCodes: readonly ErrorCode[] = [
 function isBadEvidence(code: string): code is ErrorCode {
   return code in errorCodes && errorCodes[code as ErrorCode].status === 422;
 }
+
+const secretSummaries = {
+  deploy: "Leaves a user's secret with its holders",
+  update: "Replaces a user's secret",
+  delete: "Deletes a user's secret",
+  request: 'Has a request made with a secret, to an upstream service',
+  list: 'Secrets of the user at this node, without values, and who holds which ids',
+};
+/** Sealed both ways: everything after the seal is told under it, with status 200 (docs/secrets.md). */
+const secretRoutes: readonly RouteDescription[] = Object.entries(secretSummaries).map(([route, summary]) => ({
+  method: 'post',
+  path: `/secrets/${route}`,
+  summary,
+  body: sealedBody,
+  answer: sealedBody,
+  codes: ['SECRET_SEALING_WRONG', 'HPKE_PUBLIC_KEY_INVALID', 'NODE_LOCKED', 'RING_OFF'],
+}));
 
 const routes: readonly RouteDescription[] = [
   {
@@ -160,6 +178,7 @@ const routes: readonly RouteDescription[] = [
     summary: 'The signed fleet manifests of this node; none when `known` is the hash of the newest one',
     answer: manifestList,
   },
+  ...secretRoutes,
   { method: 'get', path: '/info', summary: 'Who the node is', answer: infoAnswer },
   { method: 'get', path: '/healthz', summary: 'The process runs', answer: okAnswer },
   {

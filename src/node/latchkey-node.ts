@@ -12,6 +12,8 @@ import type { Config } from '../config/schema.ts';
 import type { Secrets } from '../config/secrets.ts';
 import { LatchkeyError } from '../errors/latchkey-error.ts';
 import type { ServerNews } from '../protocol/not-enrolled.ts';
+import type { OpenSecretService } from '../secrets/service/open-service.ts';
+import { UserIndex } from '../secrets/service/user-index.ts';
 import { orAborted } from '../time/or-aborted.ts';
 import { platformPolicyOf, tdPolicyOf } from '../trust/trust-section.ts';
 import { buildGuardian, type GuardianRooms } from './build-guardian.ts';
@@ -27,6 +29,7 @@ import type { NodeParts } from './parts.ts';
 import { registerForDevelopment } from './registration.ts';
 import { openMembership, ringIsOff } from './ring/open-membership.ts';
 import type { RingMembership } from './ring/ring-membership.ts';
+import { openSecretDesk } from './ring/secret-desk.ts';
 import { Rotation } from './rotation.ts';
 import { examineOwnMachine, examineUntilGood, type OwnMachine } from './self-check.ts';
 import { buildServing, type Serving } from './serving.ts';
@@ -63,6 +66,7 @@ export class LatchkeyNode implements AsyncDisposable {
   #restartRefusal: () => string | undefined = () => undefined;
   #serving: Serving | undefined;
   #ring: RingMembership | undefined;
+  #secrets: OpenSecretService | undefined;
   #listeners: NodeListeners | undefined;
   #starting: Promise<void> | undefined;
   #running: Promise<void> | undefined;
@@ -207,7 +211,7 @@ export class LatchkeyNode implements AsyncDisposable {
     await this.#starting?.catch(() => undefined);
     await this.#listeners?.close();
     this.#serving?.keyServer.wipe();
-    this.#ring?.close();
+    this.#closeRing();
     await this.#guardian?.close();
     await this.#running;
     await this.#hold.release();
@@ -281,10 +285,21 @@ export class LatchkeyNode implements AsyncDisposable {
   /** Works for the ring until the node stops. */
   async #joinRing(rooms: GuardianRooms, node: OpenNode, serving: Serving): Promise<void> {
     const { acceptRolledBackStore: isOlderDisk = false } = this.#options;
-    const surroundings = { ...rooms, ...serving, node, watch: this.#watch, isOlderDisk };
-    this.#ring = await openMembership(this.#config, this.#parts, surroundings);
-    if (this.#stop.signal.aborted) this.#ring?.close();
-    await this.#ring?.run();
+    const index = new UserIndex();
+    const wrapStore = (store: Parameters<UserIndex['around']>[0]) => index.around(store);
+    const watch = this.#watch;
+    const surroundings = { ...rooms, ...serving, node, watch, isOlderDisk, wrapStore };
+    const membership = await openMembership(this.#config, this.#parts, surroundings);
+    if (membership === undefined) return;
+    this.#ring = membership;
+    this.#secrets = await openSecretDesk(this.#config, this.#parts, { node, membership, index, watch });
+    if (this.#stop.signal.aborted) this.#closeRing();
+    await membership.run();
+  }
+
+  #closeRing(): void {
+    this.#secrets?.close();
+    this.#ring?.close();
   }
 
   #noteBlock({ block }: ChainSnapshot): void {
@@ -334,6 +349,7 @@ export class LatchkeyNode implements AsyncDisposable {
       keyServer: () => this.#openServing().keyServer,
       drain: () => this.#openServing().drain,
       ring: () => this.#membership(),
+      secretService: () => this.#secretService(),
       rotation: () => {
         this.#openServing();
         return this.#rotation;
@@ -361,6 +377,12 @@ export class LatchkeyNode implements AsyncDisposable {
     if (this.#config.trust.ring === undefined) throw ringIsOff();
     if (this.#ring === undefined) throw this.#report.lockedProblem();
     return this.#ring;
+  }
+
+  #secretService(): OpenSecretService['service'] {
+    this.#membership();
+    if (this.#secrets === undefined) throw this.#report.lockedProblem();
+    return this.#secrets.service;
   }
 
   #custodyDesk(): CustodyDesk {

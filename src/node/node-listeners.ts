@@ -10,7 +10,9 @@ import { metricsApp } from '../http/metrics-app.ts';
 import { appWithMiddleware } from '../http/middleware.ts';
 import { type NodeFace, nodeRoutes } from '../http/node-routes.ts';
 import { ringRoutes } from '../http/ring-routes.ts';
+import { MAX_SECRET_BODY_BYTES, secretRoutes } from '../http/secret-routes.ts';
 import { TokenBuckets } from '../keyserver/token-buckets.ts';
+import type { SecretService } from '../secrets/service/secret-service.ts';
 import type { Store } from '../store/api/store-api.ts';
 import { agentApp, defaultAgentSocket } from './agent.ts';
 import { DecryptionsListener } from './decryptions-listener.ts';
@@ -37,6 +39,8 @@ export interface Listened {
   readonly keyServer: () => Serving['keyServer'];
   /** @throws ProblemError NODE_LOCKED while the store is closed; RING_OFF where there is no ring. */
   readonly ring: () => RingMembership;
+  /** @throws as `ring`. */
+  readonly secretService: () => SecretService;
   /** @throws ProblemError NODE_LOCKED while the store is closed. */
   readonly drain: () => Serving['drain'];
   /** @throws ProblemError NODE_LOCKED while the store is closed. */
@@ -87,6 +91,7 @@ export class NodeListeners {
     keyRoutes(app, shown.keyServer);
     nodeRoutes(app, face);
     ringRoutes(app, () => shown.ring().desk);
+    secretRoutes(app, shown.secretService);
     this.#listeners.push(await listen(app.fetch, config.listen));
     const metricsHandler = metricsApp(metrics, () => report.refreshMetrics());
     this.#listeners.push(await listen(metricsHandler.fetch, config.metrics));
@@ -130,6 +135,7 @@ export class NodeListeners {
 
 /** Bytes of a body by the path of its route: only sessions that are open send long ones. */
 function maxBodyBytesOf(path: string, ring: () => RingMembership): number {
+  if (path.startsWith('/secrets/')) return MAX_SECRET_BODY_BYTES;
   if (!path.startsWith(RING_MESSAGE)) return MAX_BODY_BYTES;
   try {
     return Math.max(MAX_BODY_BYTES, ring().desk.maxBytes(path.slice(RING_MESSAGE.length)));

@@ -19,6 +19,7 @@ import type { Fetch } from '../outbound/bounded-fetch.ts';
 import { CONFIGFS_TSM_DIRECTORY, ConfigfsQuoteSource } from '../quote-source/configfs-quote-source.ts';
 import { HttpQuoteSource } from '../quote-source/http-quote-source.ts';
 import type { QuoteSource } from '../quote-source/quote-source.ts';
+import type { Resolve } from '../secrets/relay/relay.ts';
 import { QuoteVerifier, TrustRoot } from '../tdx/verify-quote.ts';
 import { type Clock, FlooredClock, systemClock } from '../time/clock.ts';
 import { requireRingTrust } from './ring/ring-trust.ts';
@@ -39,6 +40,8 @@ export interface NodeParts {
   readonly client: PeerClient;
   /** For messages of the ring, in place of the global one. */
   readonly fetch?: Fetch;
+  /** Of the relay for users' secrets, in place of the system's resolver. */
+  readonly resolve?: Resolve;
 }
 
 /** Replacements for the real parts, for tests and simulations. */
@@ -54,6 +57,7 @@ export interface PartOverrides {
   readonly quotes?: QuoteSource;
   readonly transport?: PeerTransport;
   readonly fetch?: Fetch;
+  readonly resolve?: Resolve;
   /** Never from the environment or a file: `latchkey serve --insecure-trust-root PEM`, or a test. */
   readonly trustRoot?: TrustRoot;
 }
@@ -87,6 +91,7 @@ export function buildParts(config: Config, overrides: PartOverrides = {}): NodeP
     quotes: overrides.quotes ?? quotesOf(config, verifier.trustRoot),
     client: new PeerClient({ transport, clock, random, deadlineMs: config.healing.peerDeadlineMs }),
     ...(overrides.fetch === undefined ? {} : { fetch: overrides.fetch }),
+    ...(overrides.resolve === undefined ? {} : { resolve: overrides.resolve }),
   };
 }
 

@@ -107,6 +107,11 @@ export class Metrics {
     'latchkey_ring_differing_members',
     'Members that have shown other registered servers than this node knows',
   );
+  readonly secretRequests = this.#counter(
+    'latchkey_secret_requests_total',
+    'Requests of users of secrets that opened, by route and by `ok` or the code of the refusal',
+    ['route', 'code'],
+  );
   readonly processFaults = this.#counter(
     'latchkey_process_faults_total',
     'Rejections that nobody took, exceptions out of listeners, and failures of the output',

@@ -52,6 +52,24 @@ const ringSchema = z.strictObject({
   replicas: z.int().min(1).max(16).default(4),
 });
 
+/**
+ * Whom the relay of users' secrets believes. Measured: an authority that the host adds could pose as every upstream, and
+ * would be given the secrets.
+ */
+const relaySchema = z.strictObject({
+  /** Certificates in PEM, one in each text, beside those that Node.js brings. */
+  authorities: z
+    .array(
+      z
+        .string()
+        .regex(
+          /^-----BEGIN CERTIFICATE-----\n[A-Za-z0-9+/=\n]+\n-----END CERTIFICATE-----\n?$/,
+          'must be one certificate in PEM',
+        ),
+    )
+    .max(16),
+});
+
 const platformsSchema = z.strictObject({
   /** Whom a server gives an existing key back to. */
   recover: z
@@ -85,6 +103,8 @@ export const trustSectionSchema = z
     custody: custodySchema.optional(),
     /** Absent: this node takes part in no ring, and the hash is as without the key. */
     ring: ringSchema.optional(),
+    /** Absent: the authorities of Node.js only, and the hash is as without the key. */
+    relay: relaySchema.optional(),
     // Without this section any platform recovers, as in all releases before it, and the hash stays what it was.
     platforms: platformsSchema.optional(),
   })

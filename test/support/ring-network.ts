@@ -7,6 +7,7 @@ import { developmentMeasurements } from '../../mock-tdx/measurements.ts';
 import { type MockTdx, startMockTdx } from '../../mock-tdx/server.ts';
 import { AccountId } from '../../src/bytes/fixed-bytes.ts';
 import { encodeSs58 } from '../../src/bytes/ss58.ts';
+import type { Config } from '../../src/config/schema.ts';
 import { loadConfig } from '../../src/config/load-config.ts';
 import { systemRandom } from '../../src/crypto/random.ts';
 import { sr25519PublicKey } from '../../src/crypto/sr25519.ts';
@@ -15,6 +16,7 @@ import { buildParts } from '../../src/node/parts.ts';
 import type { RingMembership, RingStanding } from '../../src/node/ring/ring-membership.ts';
 import type { Fetch } from '../../src/outbound/bounded-fetch.ts';
 import type { RingNode } from '../../src/ring/replication/ring-node.ts';
+import type { Resolve } from '../../src/secrets/relay/relay.ts';
 import { signRecord } from '../../src/secrets/record.ts';
 import { encodeEntry, hashValue, saltValue, secretEntry } from '../../src/secrets/value.ts';
 import { insecureTrustRoot } from '../../src/tdx/verify-quote.ts';
@@ -104,12 +106,18 @@ export interface RingNetwork extends AsyncDisposable {
   readonly chain: DevelopmentChain;
   readonly mockTdx: MockTdx;
   readonly places: readonly RingPlace[];
+  /** The configuration of a machine. */
+  configOf(place: RingPlace): Config;
   /** A machine that is not started. */
   add(): Promise<RingPlace>;
 }
 
 /** Starts so many nodes, and waits until all of them serve. */
-export async function ringNetwork(count: number, replicas = 3): Promise<RingNetwork> {
+export async function ringNetwork(
+  count: number,
+  replicas = 3,
+  more: { readonly trust?: object; readonly config?: object; readonly resolve?: Resolve } = {},
+): Promise<RingNetwork> {
   const home = mkdtempSync(join(tmpdir(), 'latchkey-ring-'));
   const chain = await startDevelopmentChain({ blockTimeMs: 200, finalityLag: 1 });
   const trust = {
@@ -118,13 +126,14 @@ export async function ringNetwork(count: number, replicas = 3): Promise<RingNetw
     bootstrap: true,
     minimumThreshold: 1,
     ring: { firstBlock: 0, everyBlocks: 2, replicas },
+    ...more.trust,
   };
   const mrConfigId = trustHash(parseTrustSection(trust));
   const mockTdx = await startMockTdx({ measurements: { ...developmentMeasurements, mrConfigId } });
-  const start = async (place: RingPlace, options: NodeOptions): Promise<LatchkeyNode> => {
+  const configOf = (place: RingPlace): Config => {
     const local = { host: '127.0.0.1', port: 0 };
     const endpoint = `127.0.0.1:${place.port}`;
-    const config = loadConfig(
+    return loadConfig(
       // JSON is YAML.
       JSON.stringify({
         node: { dataFolder: place.folder },
@@ -141,15 +150,20 @@ export async function ringNetwork(count: number, replicas = 3): Promise<RingNetw
         healing,
         ring,
         limits: { perAddress: unlimited, perPlatform: unlimited, shutdownDeadlineMs: 100 },
+        ...more.config,
       }),
       {},
     );
+  };
+  const start = async (place: RingPlace, options: NodeOptions): Promise<LatchkeyNode> => {
+    const config = configOf(place);
     const log = (_level: string, event: string, fields: Readonly<Record<string, unknown>> = {}) =>
       void place.events.push({ event, fields });
     const overrides = {
       log,
       trustRoot: insecureTrustRoot(mockTdx.rootPem),
       fetch: ((url, init) => place.fetch(url, init)) satisfies Fetch,
+      ...(more.resolve === undefined ? {} : { resolve: more.resolve }),
     };
     const node = new LatchkeyNode(config, buildParts(config, overrides), options);
     await node.start();
@@ -174,6 +188,7 @@ export async function ringNetwork(count: number, replicas = 3): Promise<RingNetw
     mockTdx,
     places,
     add,
+    configOf,
     async [Symbol.asyncDispose]() {
       await Promise.all(places.map((place) => place.stop()));
       await mockTdx.close();

@@ -33,6 +33,8 @@ export interface SecretMachine {
   readonly store: MemoryStore;
   readonly records: MemoryReplicaStore;
   readonly hooks: { -readonly [Name in keyof MemoryStoreHooks]: MemoryStoreHooks[Name] };
+  /** `undefined` when the system does not say. */
+  freeBytes: number | undefined;
   index: UserIndex;
   ring: RingNode | undefined;
   open: OpenSecretService | undefined;
@@ -54,6 +56,7 @@ export const looseSettings: SecretSettings = {
       maxConcurrentPerUser: 64,
     },
     allowAddresses: ['127.0.0.1'],
+    authorities: [],
   },
 };
 
@@ -98,6 +101,7 @@ export class SecretRingBench implements AsyncDisposable {
       hooks,
       store: new MemoryStore(hooks),
       records: new MemoryReplicaStore(),
+      freeBytes: undefined,
       index: new UserIndex(),
       ring: undefined,
       open: undefined,
@@ -124,8 +128,12 @@ export class SecretRingBench implements AsyncDisposable {
         },
       },
     });
+    const health = async () => ({
+      ...(await MemoryStore.prototype.health.call(store)),
+      freeBytes: machine.freeBytes,
+    });
     machine.open = await openSecretService({
-      store,
+      store: Object.assign(store, { health }),
       identity: { account: member.account, x25519: machine.x25519 },
       ring: () => machine.ring ?? this.#off(),
       index: machine.index,

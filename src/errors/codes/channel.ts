@@ -20,7 +20,8 @@ export const channelCodes = {
   },
   CHANNEL_PEER_REFUSED: {
     status: 403,
-    summary: 'The machine of the other node is not accepted: its platform, its software or its trust section.',
+    summary:
+      'The machine of the other node is not accepted: its platform, its software or its trust section.',
   },
   CHANNEL_SESSION_UNKNOWN: {
     status: 404,

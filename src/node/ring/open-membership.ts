@@ -2,6 +2,7 @@ import type { OpenNode } from '../../boot/node/open-node.ts';
 import { toHex } from '../../bytes/hex.ts';
 import type { Config } from '../../config/schema.ts';
 import { RefusalError } from '../../errors/latchkey-error.ts';
+import type { ReplicaStore } from '../../ring/replication/entry.ts';
 import { secretFormat } from '../../secrets/secret-format.ts';
 import { provenPlatform } from '../../trust/registered-platform.ts';
 import type { GuardianRooms } from '../build-guardian.ts';
@@ -28,6 +29,7 @@ export async function openMembership(
       readonly node: OpenNode;
       readonly watch: ChainWatch;
       readonly isOlderDisk: boolean;
+      readonly wrapStore: (store: ReplicaStore) => ReplicaStore;
     },
 ): Promise<RingMembership | undefined> {
   if (constants === undefined) return undefined;

@@ -21,6 +21,7 @@ import {
 } from '../../ring/members/registry.ts';
 import { placeMember } from '../../ring/placement/member.ts';
 import type { RecordFormat, ReplicaStore } from '../../ring/replication/entry.ts';
+import { StoredMarks } from '../../ring/replication/stored-marks.ts';
 import { RingNode } from '../../ring/replication/ring-node.ts';
 import type { Clock } from '../../time/clock.ts';
 import type { ChainWatch } from '../chain-watch.ts';
@@ -284,6 +285,7 @@ export class RingMembership {
       complete: isSame ? served.complete : -1,
       format,
       store: wrapStore(this.#records),
+      marks: new StoredMarks(await node.store.namespace('latchkey/ring-marks')),
       transport: this.#mail.transport,
     });
     this.#parts.log('info', 'ring.member', { view: begin.block, complete: isSame ? served.complete : -1 });

@@ -22,8 +22,8 @@ export interface RelayParts {
   readonly bounds: RelayBounds;
   /** Blocks of addresses that the operator allows. */
   readonly allowAddresses: readonly string[];
-  /** Certificates in PEM that are accepted beside those of Node.js. */
-  readonly extraCa?: string | undefined;
+  /** Certificates of authorities in PEM that are accepted beside those that Node.js brings. */
+  readonly authorities: readonly string[];
   /** `host:port` of all nodes of the fleet. */
   readonly fleet: () => readonly string[];
   readonly resolve: Resolve;
@@ -87,8 +87,8 @@ export class Relay {
 
   /** As {@link callUpstream}. @param addresses from {@link addressesOf}. */
   call(outgoing: OutgoingRequest, addresses: readonly string[]): Promise<UpstreamAnswer> {
-    const { bounds, extraCa } = this.#parts;
-    return callUpstream(outgoing, { addresses, bounds, extraCa, signal: this.#stop.signal });
+    const { bounds, authorities } = this.#parts;
+    return callUpstream(outgoing, { addresses, bounds, authorities, signal: this.#stop.signal });
   }
 
   /** Ends all requests that are under way. */

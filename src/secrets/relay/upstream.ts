@@ -33,8 +33,8 @@ export interface UpstreamCall {
   /** Addresses that were judged; the connection goes to one of them and nowhere else. */
   readonly addresses: readonly string[];
   readonly bounds: UpstreamBounds;
-  /** Certificates in PEM that are accepted beside those of Node.js. */
-  readonly extraCa?: string | undefined;
+  /** Certificates of authorities in PEM that are accepted beside those that Node.js brings. */
+  readonly authorities: readonly string[];
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -76,7 +76,7 @@ export function callUpstream(outgoing: OutgoingRequest, call: UpstreamCall): Pro
   });
 }
 
-function optionsOf(outgoing: OutgoingRequest, { addresses, extraCa }: UpstreamCall): RequestOptions {
+function optionsOf(outgoing: OutgoingRequest, { addresses, authorities }: UpstreamCall): RequestOptions {
   const known = addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }));
   return {
     // An address is connected to without a lookup; a name gets these addresses and no others.
@@ -91,18 +91,21 @@ function optionsOf(outgoing: OutgoingRequest, { addresses, extraCa }: UpstreamCa
     agent: false,
     maxHeaderSize: MAX_ANSWER_HEADER_BYTES,
     insecureHTTPParser: false,
-    ...(outgoing.isTls ? tlsOptions(extraCa) : {}),
+    ...(outgoing.isTls ? tlsOptions(authorities) : {}),
   };
 }
 
 /** Tries one address after the other; the types of Node.js 20 do not know it. */
 const EVERY_ADDRESS = { autoSelectFamily: true };
 
-/** Set here, so that no variable of the environment (NODE_TLS_REJECT_UNAUTHORIZED) turns the check off. */
-const tlsOptions = (extraCa: string | undefined) => ({
+/**
+ * All of it set here, so that no variable of the environment, which the host chooses, turns the check off
+ * (NODE_TLS_REJECT_UNAUTHORIZED) or adds an authority (NODE_EXTRA_CA_CERTS, SSL_CERT_FILE).
+ */
+const tlsOptions = (authorities: readonly string[]) => ({
   rejectUnauthorized: true,
   minVersion: 'TLSv1.2' as const,
-  ...(extraCa === undefined ? {} : { ca: [...rootCertificates, extraCa] }),
+  ca: [...rootCertificates, ...authorities],
 });
 
 function readAnswer(response: IncomingMessage, maxBytes: number): Promise<UpstreamAnswer> {

@@ -19,7 +19,7 @@ import type { UserIndex } from './user-index.ts';
 export interface SecretSettings extends WriteBounds {
   /** Of one account, for all routes together. */
   readonly rate: Rate;
-  readonly relay: Pick<RelayParts, 'bounds' | 'allowAddresses' | 'extraCa'>;
+  readonly relay: Pick<RelayParts, 'bounds' | 'allowAddresses' | 'authorities'>;
 }
 
 /** All addresses of a name by the system's resolver. */
@@ -53,8 +53,8 @@ export async function openSecretService(parts: {
   const { store, identity, ring, index, settings, fleet, resolve, random, now } = parts;
   const { account } = identity;
   const seen = await ReplayMemory.open(await store.namespace('latchkey/secrets-seen'));
-  const counts = new UsageCounts(await store.namespace('latchkey/secrets-counts'));
-  await counts.sweep((id) => index.has(id), now());
+  const namespace = await store.namespace('latchkey/secrets-counts');
+  const counts = new UsageCounts(namespace, (id) => index.has(id));
   const relay = new Relay({ ...settings.relay, fleet, resolve });
   const freeBytes = async () => (await store.health()).freeBytes;
   const writer = new SecretWriter({ account, ring, index, bounds: settings, freeBytes, now });

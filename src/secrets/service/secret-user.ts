@@ -113,7 +113,8 @@ export class SecretUser {
     const outgoing = outgoingRequest(request, places, revealValue(entry));
     const addresses = await this.#relay.addressesOf(outgoing);
     await this.#claim(caller, request);
-    if (count !== undefined && periodMs !== undefined) await this.#counts.put(id, periodMs, count);
+    if (count !== undefined && periodMs !== undefined)
+      await this.#counts.put(id, periodMs, count, this.#now());
     return { outgoing, addresses };
   }
 

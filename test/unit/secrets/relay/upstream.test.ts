@@ -27,7 +27,7 @@ function relayOf(identity: TlsIdentity | undefined, change: Partial<RelayParts> 
       maxConcurrentPerUser: 2,
     },
     allowAddresses: ['127.0.0.1'],
-    extraCa: identity?.cert,
+    authorities: identity === undefined ? [] : [identity.cert],
     fleet: () => [],
     resolve: async () => ['127.0.0.1'],
     ...change,
