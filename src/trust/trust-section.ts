@@ -57,7 +57,7 @@ const ringSchema = z.strictObject({
  * would be given the secrets.
  */
 const relaySchema = z.strictObject({
-  /** Certificates in PEM, one in each text, beside those that Node.js brings. */
+  /** Certificates in PEM, one in each text, in addition to those of Node.js. */
   authorities: z
     .array(
       z

@@ -1,7 +1,10 @@
 import { Buffer } from 'node:buffer';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parseBase64 } from '../../src/bytes/base64.ts';
 import { utf8 } from '../../src/bytes/concat.ts';
+import { toPrefixedHex } from '../../src/bytes/hex.ts';
 import { encodeSs58 } from '../../src/bytes/ss58.ts';
 import { systemRandom } from '../../src/crypto/random.ts';
 import { LatchkeyError } from '../../src/errors/latchkey-error.ts';
@@ -15,7 +18,8 @@ import { insecureTrustRoot } from '../../src/tdx/verify-quote.ts';
 import { measurementId } from '../../src/trust/measurement.ts';
 import { parseQuote } from '../../src/tdx/quote.ts';
 import { eventually } from '../support/chain-fixtures.ts';
-import { ringNetwork } from '../support/ring-network.ts';
+import { type RingNetwork, type RingPlace, ringNetwork } from '../support/ring-network.ts';
+import { runLatchkey } from '../support/run-latchkey.ts';
 import { ALICE, aclOf, seedOf } from '../support/secret-records.ts';
 import { startUpstream, tlsIdentity } from '../support/tls-upstream.ts';
 
@@ -25,6 +29,42 @@ const codeOf = (promise: Promise<unknown>): Promise<string> =>
     () => 'none',
     (error: unknown) => (error instanceof LatchkeyError ? error.code : String(error)),
   );
+
+/** `latchkey secret`, each command a process of its own. */
+async function useCommands(
+  net: RingNetwork,
+  place: RingPlace,
+  image: Uint8Array,
+  url: string,
+): Promise<void> {
+  const file = (name: string, text: string): string => {
+    const path = join(place.folder, name);
+    writeFileSync(path, text);
+    return path;
+  };
+  const common = [
+    ...['--config', file('user.yaml', net.configText(place)), '--measurement', toPrefixedHex(image)],
+    ...['--key', file('user.key', `${toPrefixedHex(seedOf(1).reveal())}\n`)],
+    ...['--insecure-trust-root', file('root.pem', net.mockTdx.rootPem)],
+  ];
+  const run = async (...args: readonly string[]): Promise<string> => {
+    const { code, stdout, stderr } = await runLatchkey(['secret', ...args, ...common], 'sk-2');
+    expect(`${stdout}${stderr}`).not.toContain('0x0101');
+    if (code !== 0) return stderr;
+    return stdout;
+  };
+  const acl = file('acl.json', JSON.stringify({ paths: ['/v1/**'] }));
+  const value = ['--url', url, '--value', '-', '--acl', acl];
+  expect(JSON.parse(await run('deploy', ...value))).toMatchObject({ url, version: 1 });
+  expect(await run('deploy', ...value)).toContain('SECRET_EXISTS');
+  const header = `Authorization: ${PLACEHOLDER}`;
+  const request = ['request', '--secret', url, '--url', `${url}/x`, '--header', header];
+  expect(await run(...request)).toBe('for sk-2');
+  expect(await run('list')).toContain('"pathPrefix":"/v1/commands"');
+  expect(JSON.parse(await run('update', ...value))).toMatchObject({ version: 2 });
+  expect(JSON.parse(await run('delete', '--url', url))).toMatchObject({ version: 3, deleted: true });
+  expect(await run(...request)).toContain('SECRET_NOT_FOUND');
+}
 
 describe('secrets at real nodes', { timeout: 240_000 }, () => {
   it('X2, X11, X12, X13: a secret is deployed, used, survives its nearest nodes and restarts, is deleted, and stays deleted', async () => {
@@ -91,6 +131,7 @@ describe('secrets at real nodes', { timeout: 240_000 }, () => {
     expect(await deleted).toBe(2);
     const request = { secretUrl: url, verb: 'GET', url: `${url}/x`, headers, body: new Uint8Array(0) };
     expect(await codeOf(client.request(request))).toBe('SECRET_NOT_FOUND');
+    await useCommands(net, first, measurementId(body), `${url}/commands`);
     const told = net.places.map(({ events }) => JSON.stringify(events)).join();
     expect(told).not.toContain('sk-1');
     stop.abort();

@@ -108,6 +108,7 @@ export interface RingNetwork extends AsyncDisposable {
   readonly places: readonly RingPlace[];
   /** The configuration of a machine. */
   configOf(place: RingPlace): Config;
+  configText(place: RingPlace): string;
   /** A machine that is not started. */
   add(): Promise<RingPlace>;
 }
@@ -130,31 +131,29 @@ export async function ringNetwork(
   };
   const mrConfigId = trustHash(parseTrustSection(trust));
   const mockTdx = await startMockTdx({ measurements: { ...developmentMeasurements, mrConfigId } });
-  const configOf = (place: RingPlace): Config => {
+  const configText = (place: RingPlace): string => {
     const local = { host: '127.0.0.1', port: 0 };
     const endpoint = `127.0.0.1:${place.port}`;
-    return loadConfig(
-      // JSON is YAML.
-      JSON.stringify({
-        node: { dataFolder: place.folder },
-        listen: { host: '127.0.0.1', port: place.port },
-        metrics: local,
-        agent: { socketPath: join(place.folder, 'agent.sock') },
-        chain: {
-          endpoints: [chain.url],
-          developmentRegistration: { stash: encodeSs58(place.stash), endpoint },
-        },
-        quote: { source: 'development', url: mockTdx.url, platform: place.platform },
-        collateral: { endpoints: [mockTdx.url] },
-        trust,
-        healing,
-        ring,
-        limits: { perAddress: unlimited, perPlatform: unlimited, shutdownDeadlineMs: 100 },
-        ...more.config,
-      }),
-      {},
-    );
+    // JSON is YAML.
+    return JSON.stringify({
+      node: { dataFolder: place.folder },
+      listen: { host: '127.0.0.1', port: place.port },
+      metrics: local,
+      agent: { socketPath: join(place.folder, 'agent.sock') },
+      chain: {
+        endpoints: [chain.url],
+        developmentRegistration: { stash: encodeSs58(place.stash), endpoint },
+      },
+      quote: { source: 'development', url: mockTdx.url, platform: place.platform },
+      collateral: { endpoints: [mockTdx.url] },
+      trust,
+      healing,
+      ring,
+      limits: { perAddress: unlimited, perPlatform: unlimited, shutdownDeadlineMs: 100 },
+      ...more.config,
+    });
   };
+  const configOf = (place: RingPlace): Config => loadConfig(configText(place), {});
   const start = async (place: RingPlace, options: NodeOptions): Promise<LatchkeyNode> => {
     const config = configOf(place);
     const log = (_level: string, event: string, fields: Readonly<Record<string, unknown>> = {}) =>
@@ -189,6 +188,7 @@ export async function ringNetwork(
     places,
     add,
     configOf,
+    configText,
     async [Symbol.asyncDispose]() {
       await Promise.all(places.map((place) => place.stop()));
       await mockTdx.close();

@@ -22,7 +22,7 @@ export interface UserOptions extends ConfigOptions, RootOptions {
   readonly measurement?: string;
 }
 
-/** A client of the user whose key the options name, for one task; the key is wiped afterwards. */
+/** A client with the key that the options name, for one task; the key is wiped afterwards. */
 export async function withSecretClient<T>(
   options: UserOptions,
   task: (client: SecretClient, user: AccountId) => Promise<T>,

@@ -56,7 +56,7 @@ export type RingReply =
   /** Many: the digests of the sixteen prefixes that are one digit longer. */
   | { readonly kind: 'split'; readonly digests: readonly string[] }
   | { readonly kind: 'records'; readonly records: readonly Uint8Array[] }
-  /** Whose the mark is. */
+  /** The attempt that has the mark. */
   | { readonly kind: 'marked'; readonly attempt: string }
   | { readonly kind: 'done' }
   | { readonly kind: 'refused'; readonly code: ErrorCode };

@@ -23,14 +23,14 @@ export interface SecretNode {
   readonly endpoint: string;
 }
 
-/** Whose requests they are. */
+/** The user who signs requests. */
 export interface SecretOwner {
   readonly account: AccountId;
   /** sr25519, 32 bytes. */
   readonly seed: SecretBytes;
 }
 
-/** An error that a node gave under its seal: the node itself, and nobody between, said so. */
+/** An error that a node gave under its seal, which proves that it is the answer of this node. */
 export class NodeRefusal extends Error {
   override readonly name = 'NodeRefusal';
   readonly error: LatchkeyError;

@@ -40,7 +40,7 @@ export interface NewSecret {
 export interface SecretRequest extends WantedRequest {
   /** Origin and path prefix of the secret. */
   readonly secretUrl: string;
-  /** Whose secret it is; without it, the caller's own. */
+  /** The account that owns the secret; by default, the caller. */
   readonly owner?: AccountId;
   /** 16 bytes; without it, new ones. The same bytes once more do not make a second request. */
   readonly idempotencyKey?: Uint8Array;

@@ -22,7 +22,7 @@ export interface RelayParts {
   readonly bounds: RelayBounds;
   /** Blocks of addresses that the operator allows. */
   readonly allowAddresses: readonly string[];
-  /** Certificates of authorities in PEM that are accepted beside those that Node.js brings. */
+  /** Certificates of authorities in PEM, in addition to those of Node.js. */
   readonly authorities: readonly string[];
   /** `host:port` of all nodes of the fleet. */
   readonly fleet: () => readonly string[];

@@ -7,7 +7,7 @@ export interface SpecialBlock {
 
 /**
  * IANA IPv4 Special-Purpose Address Registry (RFC 6890), all rows, also the few that are globally reachable: none of them
- * is an address of a service. Beside it multicast (RFC 5771).
+ * is an address of a service. Multicast (RFC 5771) is added.
  * https://www.iana.org/assignments/iana-ipv4-special-registry
  */
 export const specialIpv4: readonly SpecialBlock[] = [

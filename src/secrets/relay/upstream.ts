@@ -33,7 +33,7 @@ export interface UpstreamCall {
   /** Addresses that were judged; the connection goes to one of them and nowhere else. */
   readonly addresses: readonly string[];
   readonly bounds: UpstreamBounds;
-  /** Certificates of authorities in PEM that are accepted beside those that Node.js brings. */
+  /** Certificates of authorities in PEM, in addition to those of Node.js. */
   readonly authorities: readonly string[];
   readonly signal?: AbortSignal | undefined;
 }
@@ -41,7 +41,7 @@ export interface UpstreamCall {
 /**
  * Sends a request and reads the answer. Follows no redirect. Errors hold nothing of the request or the answer.
  * @throws ProblemError SECRET_UPSTREAM_UNREACHABLE before the request was sent; SECRET_UPSTREAM_FAILED,
- *   SECRET_UPSTREAM_TIMEOUT, SECRET_ANSWER_TOO_LARGE afterwards, when nobody knows what the upstream did.
+ *   SECRET_UPSTREAM_TIMEOUT, SECRET_ANSWER_TOO_LARGE afterwards, when it is not known what the upstream did.
  */
 export function callUpstream(outgoing: OutgoingRequest, call: UpstreamCall): Promise<UpstreamAnswer> {
   const { bounds, signal } = call;

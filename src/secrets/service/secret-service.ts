@@ -18,7 +18,7 @@ import type { SecretUser } from './secret-user.ts';
 import type { SecretWriter } from './secret-writer.ts';
 import type { UserIndex } from './user-index.ts';
 
-/** Most ids whose holders one `list` gives. */
+/** Most ids for which one `list` gives the holders. */
 export const MAX_ASKED_IDS = 64;
 
 /** Body of a route for users' secrets, and its answer. */
@@ -97,7 +97,7 @@ export class SecretService {
       route,
       nowMs,
       wasSeen: (digest) => {
-        // After the signature: nobody spends the tokens of another one.
+        // After the signature: only a user can spend its own tokens.
         const waitMs = rate.take(toHex(statement.user), nowMs);
         if (waitMs > 0)
           throw new RefusalError('RATE_LIMITED', 'too many requests of this account', {

@@ -118,7 +118,7 @@ export class SecretUser {
     return { outgoing, addresses };
   }
 
-  /** Records the intent. A crash after it leaves the mark: nobody knows then whether the upstream was asked. */
+  /** Records the intent. A crash after it leaves the mark: it is not known then whether the upstream was asked. */
   async #claim(caller: AccountId, { id, idempotencyKey }: UseRequest): Promise<void> {
     const mark = toHex(sha256(INTENT_LABEL, id, caller, idempotencyKey));
     if (await this.#ring().mark(id, mark, toHex(this.#random(ATTEMPT_BYTES)))) return;

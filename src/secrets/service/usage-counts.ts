@@ -34,7 +34,7 @@ export class UsageCounts {
     await this.#namespace.put(id, value);
   }
 
-  /** Drops counts of secrets that are not here any more, and whose period is over. */
+  /** Drops counts of secrets that are not here any more, once their period is over. */
   async #sweep(nowMs: number): Promise<void> {
     this.#sweepAtMs = nowMs + SWEEP_EVERY_MS;
     const gone: string[] = [];
