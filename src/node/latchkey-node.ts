@@ -25,8 +25,8 @@ import { type NodeAddresses, NodeListeners } from './node-listeners.ts';
 import { NodeReport } from './node-report.ts';
 import type { NodeParts } from './parts.ts';
 import { registerForDevelopment } from './registration.ts';
-import { openMembership, ringIsOff } from './ring/open-membership.ts';
 import type { RingMembership } from './ring/ring-membership.ts';
+import { RingPart } from './ring/ring-part.ts';
 import { Rotation } from './rotation.ts';
 import { examineOwnMachine, examineUntilGood, type OwnMachine } from './self-check.ts';
 import { buildServing, type Serving } from './serving.ts';
@@ -59,10 +59,10 @@ export class LatchkeyNode implements AsyncDisposable {
   readonly #clockDoubt: ClockDoubt;
   readonly #warnings: EarlyWarnings | undefined;
   readonly #fleet: FleetWatch | undefined;
+  readonly #ring: RingPart;
   #guardian: GuardianRooms['guardian'] | undefined;
   #restartRefusal: () => string | undefined = () => undefined;
   #serving: Serving | undefined;
-  #ring: RingMembership | undefined;
   #listeners: NodeListeners | undefined;
   #starting: Promise<void> | undefined;
   #running: Promise<void> | undefined;
@@ -74,6 +74,7 @@ export class LatchkeyNode implements AsyncDisposable {
     this.#options = options;
     this.#config = config;
     this.#parts = parts;
+    this.#ring = new RingPart(config, parts);
     const { chain, clock } = parts;
     const { earlyCollateral: early } = parts;
     this.#warnings = early && new EarlyWarnings({ ...parts, early, policy: tdPolicyOf(config.trust) });
@@ -88,7 +89,7 @@ export class LatchkeyNode implements AsyncDisposable {
         serving: () => this.#serving,
         tcbWarnings: () => this.#warnings?.status(),
         restartRefusal: () => this.#restartRefusal(),
-        ring: () => this.#ring?.report(),
+        ring: () => this.#ring.report(),
       },
     );
     this.#watch = new ChainWatch({
@@ -120,7 +121,7 @@ export class LatchkeyNode implements AsyncDisposable {
 
   /** This node's part in the ring; `undefined` while the store is closed, and where there is no ring. */
   get ring(): RingMembership | undefined {
-    return this.#ring;
+    return this.#ring.membership;
   }
 
   /** Addresses in use, once started. */
@@ -207,7 +208,7 @@ export class LatchkeyNode implements AsyncDisposable {
     await this.#starting?.catch(() => undefined);
     await this.#listeners?.close();
     this.#serving?.keyServer.wipe();
-    this.#ring?.close();
+    this.#ring.close();
     await this.#guardian?.close();
     await this.#running;
     await this.#hold.release();
@@ -259,6 +260,7 @@ export class LatchkeyNode implements AsyncDisposable {
     const aside = (event: string, work: Promise<unknown> | undefined) =>
       whileHealing(this.#parts.log, event, work);
     await aside('served.not-read', serving.formerClients.begin(this.#config.healing.formerClientsDeadlineMs));
+    const { acceptRolledBackStore: isOlderDisk = false } = this.#options;
     const isReleased = orAborted(node.store.whenReleased, this.#stop.signal);
     const openDecryptions = isReleased.then(() => this.#listeners?.openDecryptions(node.store));
     if (node.store.isReleased) await aside('decryptions.not-open', openDecryptions);
@@ -269,22 +271,15 @@ export class LatchkeyNode implements AsyncDisposable {
       this.#register(node),
       aside(
         'ring.failed',
-        isReleased.then(() => this.#joinRing(rooms, node, serving)),
+        isReleased.then(() =>
+          this.#ring.run({ ...rooms, ...serving, node, watch: this.#watch, isOlderDisk }),
+        ),
       ),
       aside(
         'tcb.not-judged',
         this.#warnings?.run(() => serversOfStore(node, this.#parts.chain), this.#stop.signal),
       ),
     ]);
-  }
-
-  /** Works for the ring until the node stops. */
-  async #joinRing(rooms: GuardianRooms, node: OpenNode, serving: Serving): Promise<void> {
-    const { acceptRolledBackStore: isOlderDisk = false } = this.#options;
-    const surroundings = { ...rooms, ...serving, node, watch: this.#watch, isOlderDisk };
-    this.#ring = await openMembership(this.#config, this.#parts, surroundings);
-    if (this.#stop.signal.aborted) this.#ring?.close();
-    await this.#ring?.run();
   }
 
   #noteBlock({ block }: ChainSnapshot): void {
@@ -333,7 +328,7 @@ export class LatchkeyNode implements AsyncDisposable {
       report: this.#report,
       keyServer: () => this.#openServing().keyServer,
       drain: () => this.#openServing().drain,
-      ring: () => this.#membership(),
+      ring: () => this.#ring.requireMembership(() => this.#report.lockedProblem()),
       rotation: () => {
         this.#openServing();
         return this.#rotation;
@@ -355,12 +350,6 @@ export class LatchkeyNode implements AsyncDisposable {
     const node = this.#openNode();
     if (!node.store.isReleased) throw this.#report.lockedProblem();
     return node;
-  }
-
-  #membership(): RingMembership {
-    if (this.#config.trust.ring === undefined) throw ringIsOff();
-    if (this.#ring === undefined) throw this.#report.lockedProblem();
-    return this.#ring;
   }
 
   #custodyDesk(): CustodyDesk {

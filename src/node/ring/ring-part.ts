@@ -1,0 +1,91 @@
+import type { OpenNode } from '../../boot/node/open-node.ts';
+import { toHex } from '../../bytes/hex.ts';
+import type { Config } from '../../config/schema.ts';
+import { type ProblemError, RefusalError } from '../../errors/latchkey-error.ts';
+import { secretFormat } from '../../secrets/secret-format.ts';
+import { provenPlatform } from '../../trust/registered-platform.ts';
+import type { GuardianRooms } from '../build-guardian.ts';
+import type { ChainWatch } from '../chain-watch.ts';
+import type { NodeParts } from '../parts.ts';
+import type { Serving } from '../serving.ts';
+import { RingMembership, type RingReport } from './ring-membership.ts';
+
+/** What a membership needs of an open node. */
+type Surroundings = Pick<GuardianRooms, 'vetter' | 'evidenceVerifier'> &
+  Pick<Serving, 'attestation' | 'drain'> & {
+    readonly node: OpenNode;
+    readonly watch: ChainWatch;
+    readonly isOlderDisk: boolean;
+  };
+
+const CLOSED = { standing: 'behind', members: 0, boundary: 0, records: 0, bytes: 0 } as const;
+
+/** The membership of a node from its start to its end; nothing where its trust section has no ring. */
+export class RingPart {
+  readonly #config: Pick<Config, 'trust' | 'ring'>;
+  readonly #parts: NodeParts;
+  #membership: RingMembership | undefined;
+  #isClosed = false;
+
+  constructor(config: Pick<Config, 'trust' | 'ring'>, parts: NodeParts) {
+    this.#config = config;
+    this.#parts = parts;
+  }
+
+  /** `undefined` while the store is closed, and where there is no ring. */
+  get membership(): RingMembership | undefined {
+    return this.#membership;
+  }
+
+  /**
+   * The membership, for other members.
+   * @param locked the reason while the store is closed.
+   * @throws RefusalError RING_OFF; ProblemError NODE_LOCKED.
+   */
+  requireMembership(locked: () => ProblemError): RingMembership {
+    if (this.#config.trust.ring === undefined) {
+      throw new RefusalError('RING_OFF', 'this node takes part in no ring', {
+        expected: 'trust.ring in its configuration',
+      });
+    }
+    if (this.#membership === undefined) throw locked();
+    return this.#membership;
+  }
+
+  /** What status, `/readyz` and metrics say. */
+  report(): RingReport | undefined {
+    if (this.#config.trust.ring === undefined) return undefined;
+    return this.#membership?.report() ?? { ...CLOSED, problem: 'the memory of the ring is not open' };
+  }
+
+  /**
+   * Works for the ring until it is closed; the node holds its account by now.
+   * @throws what the store throws; EvidenceError when its memory of the ring is damaged.
+   */
+  async run(surroundings: Surroundings): Promise<void> {
+    const { trust, ring: bounds } = this.#config;
+    if (trust.ring === undefined) return;
+    const { verifier, fetch: fetchInstead = (url, init) => fetch(url, init) } = this.#parts;
+    const membership = await RingMembership.open({
+      ...this.#parts,
+      ...surroundings,
+      fetch: fetchInstead,
+      constants: trust.ring,
+      bounds,
+      format: secretFormat,
+      provenPlatform: (record, atMs) => {
+        const ppid = provenPlatform(record, verifier, atMs);
+        return ppid === undefined ? undefined : toHex(ppid);
+      },
+    });
+    this.#membership = membership;
+    if (this.#isClosed) membership.close();
+    await membership.run();
+  }
+
+  /** Ends all work and erases the keys of all sessions. */
+  close(): void {
+    this.#isClosed = true;
+    this.#membership?.close();
+  }
+}
