@@ -76,7 +76,10 @@ trust:
   acceptedTrustHashes: []
   # Who may sign a fleet manifest (docs/fleet.md); latchkey fleet keygen makes the keys and prints this.
   # authority: { id: "0x…", threshold: 2, keys: ["0x…"], minimumSerial: 1, delayMs: 86400000 }
-  # ring: { firstBlock: 0, everyBlocks: 10, replicas: 4 }   # the ring of users' secrets (docs/ring.md), one for a fleet
+  # ring:                             # the ring of users' secrets (docs/ring.md); the same for the whole fleet
+  #   firstBlock: 0                   # a recent block, at which it begins
+  #   everyBlocks: 10
+  #   replicas: 4
   # relay: { authorities: ["-----BEGIN CERTIFICATE-----…"] }   # for upstream services of users' secrets
   platforms:
     # To whom the servers give the keys of a locked store back, choose one:

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { type ErrorCode, errorCodes } from '../errors/codes.ts';
 import { manifestList } from '../fleet/manifest-file.ts';
+import { ringOpenAnswer, ringOpenBody } from '../protocol/channel-opening.ts';
 import {
   attestationAnswer,
   challengeAnswer,
@@ -35,7 +36,8 @@ interface RouteDescription {
   readonly path: string;
   readonly summary: string;
   readonly body?: z.ZodType;
-  readonly answer: z.ZodType;
+  /** `bytes`: request and answer are application/octet-stream. */
+  readonly answer: z.ZodType | 'bytes';
   /** Codes that this route adds to those of every route. */
   readonly codes?: readonly ErrorCode[];
 }
@@ -50,6 +52,7 @@ const withBody: readonly ErrorCode[] = [
 ];
 const slotCodes: readonly ErrorCode[] = ['KEY_UNKNOWN', 'TIMESTAMP_STALE', 'NODE_LOCKED'];
 const lineageCodes: readonly ErrorCode[] = ['LINEAGE_UNKNOWN', 'TIMESTAMP_STALE', 'NODE_LOCKED'];
+const ringCodes: readonly ErrorCode[] = ['RING_OFF', 'RING_NOT_MEMBER', 'NODE_LOCKED'];
 const linkCodes = ['LINEAGE_OTHER', 'SLOT_UNLINKED', 'PLATFORM_LIMIT', 'VAULT_FULL'] as const;
 const keyRequestCodes: readonly ErrorCode[] = [
   ...(['HPKE_PUBLIC_KEY_INVALID', 'SERVER_NOT_ADDRESSED', 'CHALLENGE_INVALID', 'CHALLENGE_EXPIRED'] as const),
@@ -178,6 +181,26 @@ const routes: readonly RouteDescription[] = [
     summary: 'The signed fleet manifests of this node; none when `known` is the hash of the newest one',
     answer: manifestList,
   },
+  {
+    method: 'post',
+    path: '/ring/open',
+    summary: 'Opens a channel between two attested members of the ring (docs/ring.md)',
+    body: ringOpenBody,
+    answer: ringOpenAnswer,
+    codes: [...ringCodes, 'CHANNEL_PEER_UNPROVEN', 'CHANNEL_HANDSHAKE_INVALID', 'CHANNEL_PEER_REFUSED'],
+  },
+  {
+    method: 'post',
+    path: '/ring/message/{session}',
+    summary: 'A message of an open channel, and its answer',
+    answer: 'bytes',
+    codes: [
+      ...ringCodes,
+      ...(['CHANNEL_SESSION_UNKNOWN', 'CHANNEL_MESSAGE_INVALID', 'CHANNEL_MESSAGE_REPLAYED'] as const),
+      ...(['CHANNEL_EXHAUSTED', 'RING_BUSY'] as const),
+      ...(['BODY_INCOMPLETE', 'BODY_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE'] as const),
+    ],
+  },
   ...secretRoutes,
   { method: 'get', path: '/info', summary: 'Who the node is', answer: infoAnswer },
   { method: 'get', path: '/healthz', summary: 'The process runs', answer: okAnswer },
@@ -194,6 +217,9 @@ function schemaOf(schema: z.ZodType, io: 'input' | 'output'): Record<string, unk
   const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, { target: 'draft-2020-12', io });
   return rest;
 }
+
+/** A body of bytes. */
+const bytes = { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } };
 
 const json = (schema: Record<string, unknown>) => ({ 'application/json': { schema } });
 
@@ -213,17 +239,27 @@ function errorResponses({ body, codes = [] }: RouteDescription): Record<string, 
 }
 
 function operation(route: RouteDescription): Record<string, unknown> {
-  const answer = json(schemaOf(route.answer, 'output'));
+  const isBytes = route.answer === 'bytes';
+  const answer = route.answer === 'bytes' ? bytes : json(schemaOf(route.answer, 'output'));
   const responses: Record<string, unknown> = {
     200: { description: 'OK', content: answer },
     ...errorResponses(route),
     ...(route.path === '/readyz' ? { 503: { description: 'not ready', content: answer } } : {}),
   };
-  const requestBody =
-    route.body === undefined
-      ? {}
-      : { requestBody: { required: true, content: json(schemaOf(route.body, 'input')) } };
-  return { summary: route.summary, ...requestBody, responses };
+  const content = isBytes ? bytes : route.body && json(schemaOf(route.body, 'input'));
+  const requestBody = content === undefined ? {} : { requestBody: { required: true, content } };
+  const parameters = [...route.path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
+    name,
+    in: 'path',
+    required: true,
+    schema: { type: 'string' },
+  }));
+  return {
+    summary: route.summary,
+    ...(parameters.length === 0 ? {} : { parameters }),
+    ...requestBody,
+    responses,
+  };
 }
 
 let made: Record<string, unknown> | undefined;

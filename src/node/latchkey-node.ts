@@ -12,8 +12,6 @@ import type { Config } from '../config/schema.ts';
 import type { Secrets } from '../config/secrets.ts';
 import { LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
 import type { ServerNews } from '../protocol/not-enrolled.ts';
-import type { OpenSecretService } from '../secrets/service/open-service.ts';
-import { UserIndex } from '../secrets/service/user-index.ts';
 import { orAborted } from '../time/or-aborted.ts';
 import { platformPolicyOf, tdPolicyOf } from '../trust/trust-section.ts';
 import { buildGuardian, type GuardianRooms } from './build-guardian.ts';
@@ -28,9 +26,8 @@ import { type NodeAddresses, NodeListeners } from './node-listeners.ts';
 import { NodeReport } from './node-report.ts';
 import type { NodeParts } from './parts.ts';
 import { registerForDevelopment } from './registration.ts';
-import { openMembership, ringIsOff } from './ring/open-membership.ts';
 import type { RingMembership } from './ring/ring-membership.ts';
-import { openSecretDesk } from './ring/secret-desk.ts';
+import { RingPart } from './ring/ring-part.ts';
 import { Rotation } from './rotation.ts';
 import { examineOwnMachine, examineUntilGood, type OwnMachine } from './self-check.ts';
 import { buildServing, type Serving } from './serving.ts';
@@ -63,11 +60,10 @@ export class LatchkeyNode implements AsyncDisposable {
   readonly #clockDoubt: ClockDoubt;
   readonly #warnings: EarlyWarnings | undefined;
   readonly #fleet: FleetWatch | undefined;
+  readonly #ring: RingPart;
   #guardian: GuardianRooms['guardian'] | undefined;
   #restartRefusal: () => string | undefined = () => undefined;
   #serving: Serving | undefined;
-  #ring: RingMembership | undefined;
-  #secrets: OpenSecretService | undefined;
   #audit: NodeAudit | undefined;
   #listeners: NodeListeners | undefined;
   #starting: Promise<void> | undefined;
@@ -80,6 +76,7 @@ export class LatchkeyNode implements AsyncDisposable {
     this.#options = options;
     this.#config = config;
     this.#parts = parts;
+    this.#ring = new RingPart(config, parts);
     const { chain, clock } = parts;
     const { earlyCollateral: early } = parts;
     this.#warnings = early && new EarlyWarnings({ ...parts, early, policy: tdPolicyOf(config.trust) });
@@ -99,7 +96,7 @@ export class LatchkeyNode implements AsyncDisposable {
         audit: () => this.#audit?.report,
         tcbWarnings: () => this.#warnings?.status(),
         restartRefusal: () => this.#restartRefusal(),
-        ring: () => this.#ring?.report(),
+        ring: () => this.#ring.report(),
       },
     );
     this.#watch = new ChainWatch({
@@ -131,7 +128,7 @@ export class LatchkeyNode implements AsyncDisposable {
 
   /** This node's part in the ring; `undefined` while the store is closed, and where there is no ring. */
   get ring(): RingMembership | undefined {
-    return this.#ring;
+    return this.#ring.membership;
   }
 
   /** Addresses in use, once started. */
@@ -218,7 +215,7 @@ export class LatchkeyNode implements AsyncDisposable {
     await this.#starting?.catch(() => undefined);
     await this.#listeners?.close();
     this.#serving?.keyServer.wipe();
-    this.#closeRing();
+    this.#ring.close();
     await this.#guardian?.close();
     await this.#running;
     await this.#hold.release();
@@ -286,6 +283,7 @@ export class LatchkeyNode implements AsyncDisposable {
     const aside = (event: string, work: Promise<unknown> | undefined) =>
       whileHealing(this.#parts.log, event, work);
     await aside('served.not-read', serving.formerClients.begin(this.#config.healing.formerClientsDeadlineMs));
+    const { acceptRolledBackStore: isOlderDisk = false } = this.#options;
     const isReleased = orAborted(node.store.whenReleased, this.#stop.signal);
     const openDecryptions = isReleased.then(() => this.#listeners?.openDecryptions(node.store));
     if (node.store.isReleased) await aside('decryptions.not-open', openDecryptions);
@@ -297,33 +295,15 @@ export class LatchkeyNode implements AsyncDisposable {
       this.#register(node),
       aside(
         'ring.failed',
-        isReleased.then(() => this.#joinRing(rooms, node, serving)),
+        isReleased.then(() =>
+          this.#ring.run({ ...rooms, ...serving, node, watch: this.#watch, isOlderDisk }),
+        ),
       ),
       aside(
         'tcb.not-judged',
         this.#warnings?.run(() => serversOfStore(node, this.#parts.chain), this.#stop.signal),
       ),
     ]);
-  }
-
-  /** Works for the ring until the node stops. */
-  async #joinRing(rooms: GuardianRooms, node: OpenNode, serving: Serving): Promise<void> {
-    const { acceptRolledBackStore: isOlderDisk = false } = this.#options;
-    const index = new UserIndex();
-    const wrapStore = (store: Parameters<UserIndex['around']>[0]) => index.around(store);
-    const watch = this.#watch;
-    const surroundings = { ...rooms, ...serving, node, watch, isOlderDisk, wrapStore };
-    const membership = await openMembership(this.#config, this.#parts, surroundings);
-    if (membership === undefined) return;
-    this.#ring = membership;
-    this.#secrets = await openSecretDesk(this.#config, this.#parts, { node, membership, index, watch });
-    if (this.#stop.signal.aborted) this.#closeRing();
-    await membership.run();
-  }
-
-  #closeRing(): void {
-    this.#secrets?.close();
-    this.#ring?.close();
   }
 
   #noteBlock({ block }: ChainSnapshot): void {
@@ -372,8 +352,8 @@ export class LatchkeyNode implements AsyncDisposable {
       report: this.#report,
       keyServer: () => this.#openServing().keyServer,
       drain: () => this.#openServing().drain,
-      ring: () => this.#membership(),
-      secretService: () => this.#secretService(),
+      ring: () => this.#ring.requireMembership(() => this.#report.lockedProblem()),
+      secretService: () => this.#ring.requireSecrets(() => this.#report.lockedProblem()),
       rotation: () => {
         this.#openServing();
         return this.#rotation;
@@ -396,18 +376,6 @@ export class LatchkeyNode implements AsyncDisposable {
     const node = this.#openNode();
     if (!node.store.isReleased) throw this.#report.lockedProblem();
     return node;
-  }
-
-  #membership(): RingMembership {
-    if (this.#config.trust.ring === undefined) throw ringIsOff();
-    if (this.#ring === undefined) throw this.#report.lockedProblem();
-    return this.#ring;
-  }
-
-  #secretService(): OpenSecretService['service'] {
-    this.#membership();
-    if (this.#secrets === undefined) throw this.#report.lockedProblem();
-    return this.#secrets.service;
   }
 
   #custodyDesk(): CustodyDesk {

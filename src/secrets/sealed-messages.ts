@@ -1,4 +1,5 @@
 import { concatBytes, utf8 } from '../bytes/concat.ts';
+import { copyBytes } from '../bytes/copy-bytes.ts';
 import { AccountId, X25519PublicKey } from '../bytes/fixed-bytes.ts';
 import { readU64BigEndian, u64BigEndian } from '../bytes/integers.ts';
 import type { SecretBytes } from '../bytes/secret-bytes.ts';
@@ -120,9 +121,9 @@ export function openRequest(
       user: AccountId.of(plaintext.subarray(0, 32)),
       node: AccountId.of(plaintext.subarray(32, 64)),
       timestampMs: Number(readU64BigEndian(plaintext, 64)),
-      random: plaintext.slice(72, 72 + REQUEST_RANDOM_BYTES),
+      random: copyBytes(plaintext.subarray(72, 72 + REQUEST_RANDOM_BYTES)),
     },
-    signature: plaintext.slice(HEAD_BYTES - SIGNATURE_BYTES, HEAD_BYTES),
+    signature: copyBytes(plaintext.subarray(HEAD_BYTES - SIGNATURE_BYTES, HEAD_BYTES)),
     content,
   };
 }

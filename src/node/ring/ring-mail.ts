@@ -26,8 +26,8 @@ const parse = (bytes: Uint8Array): unknown =>
   JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
 
 /**
- * What members send each other in a channel. Each message names the newest registry of its sender, and a node answers
- * nobody, and takes answers from nobody, who has another one at the same boundary.
+ * What members send each other in a channel. Each message names the newest registry of its sender. A node does not
+ * answer a sender that has another one at the same boundary, and does not use its answers.
  */
 export class RingMail {
   readonly #state: RingState;

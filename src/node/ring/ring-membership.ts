@@ -107,6 +107,8 @@ export class RingMembership {
   readonly #differing = new Set<string>();
   #ring: RingNode | undefined;
   #ownAnchor = '';
+  /** Block of the newest registry that the ring's node was given. */
+  #adopted = 0;
   #isBehind = true;
   #isAhead = false;
   #handedOver = false;
@@ -176,7 +178,8 @@ export class RingMembership {
         this.#problem = undefined;
       } catch (error) {
         const problem = error instanceof LatchkeyError ? `${error.code}: ${error.message}` : String(error);
-        if (problem !== this.#problem) log('warn', 'ring.round-failed', { problem });
+        if (problem !== this.#problem && !this.#stop.signal.aborted)
+          log('warn', 'ring.round-failed', { problem });
         this.#problem = problem;
       }
       const isCalm = this.report().standing === 'serving' && !this.#isAhead;
@@ -232,7 +235,7 @@ export class RingMembership {
     const ring = this.#ring;
     if (ring === undefined) return;
     ring.advance(snapshot.block.timestampMs ?? 0);
-    for (const registry of this.#state.log.registries) ring.adopt(viewOf(registry, this.#parts.constants));
+    this.#adopt(ring);
     await this.#work(ring);
     await this.#saveServed(ring);
   }
@@ -245,6 +248,15 @@ export class RingMembership {
     const needed = this.#ring?.view.block ?? this.#state.served?.view ?? 0;
     await this.#follower.advance(block.number, others, needed, isAhead);
     this.#isBehind = !this.#follower.isUpTo(block.number);
+  }
+
+  /** Gives the ring's node the registries that it does not have yet; they are on the disk. */
+  #adopt(ring: RingNode): void {
+    const { registries } = this.#state.log;
+    for (const registry of registries.filter(({ block }) => block > this.#adopted)) {
+      ring.adopt(viewOf(registry, this.#parts.constants));
+      this.#adopted = registry.block;
+    }
   }
 
   async #work(ring: RingNode): Promise<void> {
@@ -279,6 +291,7 @@ export class RingMembership {
       known?.block === served.view;
     const begin = isSame ? known : (log.at(this.#follower.serving ?? -1) ?? log.oldest);
     this.#ownAnchor = anchor;
+    this.#adopted = begin.block;
     this.#ring = await RingNode.open({
       own: placeMember({ ...own, anchor: own.anchor }),
       view: viewOf(begin, constants),

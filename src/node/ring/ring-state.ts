@@ -29,7 +29,7 @@ export interface Served {
   readonly complete: number;
   /** Its own anchor in the newest registry, hex. */
   readonly anchor: string;
-  /** Generation of the store's log: another one when the store was restored, or written anew under another key. */
+  /** Generation of the store's log: another one when the store was restored, or rewritten under another key. */
   readonly storeGeneration: number;
 }
 

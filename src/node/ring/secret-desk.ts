@@ -13,9 +13,12 @@ import type { ChainWatch } from '../chain-watch.ts';
 import type { NodeParts } from '../parts.ts';
 import type { RingMembership } from './ring-membership.ts';
 
+/** The sections that the ring and its users' routes read. */
+export type DeskConfig = Pick<Config, 'trust' | 'ring' | 'secrets' | 'limits'>;
+
 /** Opens the routes of users' secrets of a node that takes part in the ring. */
 export function openSecretDesk(
-  config: Config,
+  config: DeskConfig,
   { random, clock, log, metrics, resolve = systemResolve }: NodeParts,
   around: {
     readonly node: OpenNode;
@@ -40,7 +43,7 @@ export function openSecretDesk(
   });
 }
 
-function settingsOf({ secrets, ring, limits, trust }: Config): SecretSettings {
+function settingsOf({ secrets, ring, limits, trust }: DeskConfig): SecretSettings {
   const { allowAddresses, ...bounds } = secrets.relay;
   return {
     users:

@@ -8,7 +8,7 @@ import {
   registryDigest,
 } from './registry.ts';
 
-/** Registries that are kept; a node that was away for more changes of the chain joins anew. */
+/** Registries that are kept; a node that was away for more changes of the chain joins again. */
 export const MAX_KEPT = 256;
 
 /** What one node tells another one of its log. */

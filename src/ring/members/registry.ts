@@ -37,7 +37,7 @@ export interface Registry {
 export interface RingConstants {
   /** The ring begins here, without members. */
   readonly firstBlock: number;
-  /** A boundary is each block whose number is `firstBlock` plus a multiple of this. */
+  /** A boundary is each block with the number `firstBlock` plus a multiple of this. */
   readonly everyBlocks: number;
   /** k. */
   readonly replicas: number;

@@ -60,6 +60,8 @@ describe('GET /openapi.json', () => {
       'post /lineage-update',
       'post /request-encryption-key',
       'post /reserve',
+      'post /ring/message/{session}',
+      'post /ring/open',
       'post /secrets/delete',
       'post /secrets/deploy',
       'post /secrets/list',

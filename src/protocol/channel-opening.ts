@@ -1,10 +1,9 @@
 import { z } from 'zod';
-import { parseBase64, toBase64 } from '../../bytes/base64.ts';
-import { parsePrefixedHex, toPrefixedHex } from '../../bytes/hex.ts';
-import type { HpkeMessage } from '../../hpke/key-schedule.ts';
-import type { Attestation } from '../../keyserver/own-attestation.ts';
-import { attestationToWire, decodeAttestation } from '../../protocol/attestation.ts';
-import { attestationAnswer, parseWire } from '../../protocol/decode.ts';
+import { parseBase64, toBase64 } from '../bytes/base64.ts';
+import { parsePrefixedHex, toPrefixedHex } from '../bytes/hex.ts';
+import type { HpkeMessage } from '../hpke/key-schedule.ts';
+import { type AttestationMessage, attestationToWire, decodeAttestation } from './attestation.ts';
+import { attestationAnswer, parseWire } from './decode.ts';
 
 const hexText = (bytes: number) => z.string().regex(new RegExp(`^0x[0-9a-f]{${2 * bytes}}$`));
 
@@ -21,7 +20,7 @@ export const ringOpenAnswer = z.strictObject({ enc: hexText(32), ciphertext: z.s
 
 /** A request for a channel. */
 export interface OpenRequest {
-  readonly attestation: Attestation;
+  readonly attestation: AttestationMessage;
   /** Digest of the responder's attestation, 32 bytes. */
   readonly responder: Uint8Array;
   readonly message: HpkeMessage;
