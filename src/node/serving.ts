@@ -45,15 +45,15 @@ export function buildServing(
   const formerClients = new FormerClients({ store, log, clock });
   const registry = accountRegistry({ chain: rooms.watch, verifier: parts.verifier, now });
   const vault = new Vault(random, registry, config.limits);
+  const onChange = (isDraining: boolean) =>
+    void rooms.audit?.note(isDraining ? 'drain.started' : 'drain.ended', {});
+  const drain = new Drain({ vault, log, clock, onChange });
   const attestation = new OwnAttestation({
     identity: { server: identity.account, x25519PublicKey: identity.x25519PublicKey, instanceId },
     quotes,
     finalized: () => rooms.watch.finalized(),
     intervalMs: config.healing.attestationIntervalMs,
   });
-  const onChange = (isDraining: boolean) =>
-    void rooms.audit?.note(isDraining ? 'drain.started' : 'drain.ended', {});
-  const drain = new Drain({ vault, log, clock, onChange });
   const record = (change: Promise<void>) => {
     change.catch((error: unknown) => log('warn', 'served.not-recorded', { error: String(error) }));
   };
