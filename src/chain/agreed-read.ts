@@ -175,3 +175,22 @@ export async function readAgreedSnapshot(options: AgreedReadOptions): Promise<Ch
     ? await readFromAny(inTurn, options)
     : await readFromSeveral(candidates, agreement, previous);
 }
+
+/**
+ * Reads the snapshot at exactly one finalized block, by proof, from any endpoint that has its state.
+ * @throws ProblemError CHAIN_UNAVAILABLE, which says why when no endpoint has it; EvidenceError of a proof.
+ */
+export async function readProvenSnapshot(options: AgreedReadOptions, number: number): Promise<ChainSnapshot> {
+  const failures: unknown[] = [];
+  for (const candidate of candidatesOf(options)) {
+    const reading = candidate.connection.readAncestor?.(number);
+    if (reading === undefined) continue;
+    try {
+      return await inTime(candidate, options, reading);
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length === 0) throw tooFewEndpoints(options.sources, 1);
+  throw worst(failures);
+}

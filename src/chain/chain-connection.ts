@@ -48,6 +48,11 @@ export interface ChainConnection {
    * that is. @throws ProblemError; EvidenceError of a proof.
    */
   readAt(number: number): Promise<ChainSnapshot>;
+  /**
+   * Reads the snapshot at exactly this block, which is proven to be an ancestor of the newest proven one; absent where
+   * nothing is proven. @throws ProblemError; EvidenceError of a proof.
+   */
+  readonly readAncestor?: (number: number) => Promise<ChainSnapshot>;
   /** Resolves with the reason once the connection is over. */
   readonly ended: Promise<string>;
   close(reason: string): void;
@@ -87,19 +92,24 @@ async function readerOf(
   genesisHash: BlockHash,
   { pages, reading }: ChainConnectionOptions,
   lastHead: () => unknown,
-): Promise<ChainConnection['readAt']> {
+): Promise<Pick<ChainConnection, 'readAt' | 'readAncestor'>> {
   if ('proven' in reading) {
     const reader = new ProvenReader(socket, reading.proven, pages, lastHead);
     await reader.listen();
-    return (number) => reader.read(genesisHash, number);
+    return {
+      readAt: (number) => reader.read(genesisHash, number),
+      readAncestor: (number) => reader.readAncestor(genesisHash, number),
+    };
   }
   const runtimeAt = runtimeCache(socket, reading.decoder);
-  return async (number) => {
-    const block = await findBlock(socket, number);
-    checkHeader(block);
-    const runtime = await runtimeAt(block);
-    const state = await readFinalizedState(socket, block.hash, runtime.entropyTssKey, pages);
-    return decodeSnapshot(genesisHash, block, runtime, state);
+  return {
+    async readAt(number) {
+      const block = await findBlock(socket, number);
+      checkHeader(block);
+      const runtime = await runtimeAt(block);
+      const state = await readFinalizedState(socket, block.hash, runtime.entropyTssKey, pages);
+      return decodeSnapshot(genesisHash, block, runtime, state);
+    },
   };
 }
 
@@ -173,11 +183,11 @@ export async function openChainConnection(options: ChainConnectionOptions): Prom
         socket.close('the endpoint sent a finalized head that is no header');
       }
     });
-    const readAt = await readerOf(socket, genesisHash, options, () => lastHead);
+    const reader = await readerOf(socket, genesisHash, options, () => lastHead);
     return {
+      ...reader,
       genesisHash,
       blockHash,
-      readAt,
       ended: socket.ended,
       close: socket.close,
     };

@@ -36,6 +36,11 @@ export interface ChainSnapshot {
 export interface ChainView extends AsyncDisposable {
   /** The newest finalized snapshot. @throws ProblemError CHAIN_UNAVAILABLE when none can be had in time. */
   snapshot(): Promise<ChainSnapshot>;
+  /**
+   * The snapshot at exactly this block, proven to be finalized; absent where the chain is not read by proof.
+   * @throws ProblemError CHAIN_UNAVAILABLE when the block is not final yet, or no endpoint has its state any more.
+   */
+  snapshotAt?(number: number): Promise<ChainSnapshot>;
   /** Calls back with each newer snapshot that may differ in content; returns the unsubscriber. */
   subscribe(listener: (snapshot: ChainSnapshot) => void): () => void;
 }

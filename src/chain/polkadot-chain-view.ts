@@ -2,7 +2,12 @@ import type { BlockHash } from '../bytes/fixed-bytes.ts';
 import { LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
 import { type Clock, systemClock } from '../time/clock.ts';
 import { startTimer, type Timer } from '../time/timer.ts';
-import { readAgreedSnapshot, tooFewEndpoints } from './agreed-read.ts';
+import {
+  type AgreedReadOptions,
+  readAgreedSnapshot,
+  readProvenSnapshot,
+  tooFewEndpoints,
+} from './agreed-read.ts';
 import { contentFingerprint, sharesContent } from './agreement.ts';
 import type { ChainLogEvent } from './chain-log-event.ts';
 import { type ChainReading, ChainSource } from './chain-source.ts';
@@ -173,6 +178,22 @@ export class PolkadotChainView implements ChainView {
     });
   }
 
+  async snapshotAt(number: number): Promise<ChainSnapshot> {
+    if (this.#closed) throw new ProblemError('CHAIN_UNAVAILABLE', 'the chain view was closed');
+    return await readProvenSnapshot(this.#readOptions(), number);
+  }
+
+  #readOptions(): AgreedReadOptions {
+    return {
+      sources: this.#sources,
+      agreement: this.#agreement,
+      genesisHash: this.#genesisHash,
+      readDeadlineMs: this.#readDeadlineMs,
+      clock: this.#clock,
+      previous: this.#current?.snapshot,
+    };
+  }
+
   subscribe(listener: (snapshot: ChainSnapshot) => void): () => void {
     const entry = (snapshot: ChainSnapshot): void => listener(snapshot);
     if (!this.#closed) this.#listeners.add(entry);
@@ -268,14 +289,7 @@ export class PolkadotChainView implements ChainView {
     this.#noteTriedHeads();
     this.#startPause(this.#minRefreshMs);
     try {
-      const snapshot = await readAgreedSnapshot({
-        sources: this.#sources,
-        agreement: this.#agreement,
-        genesisHash: this.#genesisHash,
-        readDeadlineMs: this.#readDeadlineMs,
-        clock: this.#clock,
-        previous: this.#current?.snapshot,
-      });
+      const snapshot = await readAgreedSnapshot(this.#readOptions());
       if (!this.#closed) this.#accept(snapshot);
     } catch (error) {
       this.#refused(error);

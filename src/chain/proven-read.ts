@@ -136,6 +136,15 @@ export class ProvenReader {
     return snapshot;
   }
 
+  /**
+   * Reads a block before the newest one that is proven, whatever its age.
+   * @throws as {@link read}; CHAIN_UNAVAILABLE too where the endpoint has dropped the state of the block.
+   */
+  async readAncestor(genesisHash: BlockHash, number: number): Promise<ChainSnapshot> {
+    const block = await this.#chain.finality.ancestor(this.#source, number);
+    return this.#chain.decoder.decode(genesisHash, block, await this.#values(block));
+  }
+
   async #prove(number: number): Promise<ProvenBlock> {
     const { finality } = this.#chain;
     this.#head = toldHead(this.#lastHead());

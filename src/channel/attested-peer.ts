@@ -24,12 +24,7 @@ export class AttestedPeer {
     this.account = attested.server;
     this.x25519PublicKey = attested.x25519PublicKey;
     this.instanceId = attested.instanceId;
-    this.digest = sha256(
-      this.account,
-      this.x25519PublicKey,
-      this.instanceId,
-      attestationReportData(attested),
-    );
+    this.digest = peerDigest(attested);
     Object.freeze(this);
   }
 
@@ -38,6 +33,10 @@ export class AttestedPeer {
     return typeof value === 'object' && value !== null && #proof in value && value.#proof;
   }
 }
+
+/** Digest of what an attestation says: SHA-256 of account ‖ X25519 key ‖ instance id ‖ report data. Proves nothing. */
+export const peerDigest = (attested: AttestationParameters): Uint8Array =>
+  sha256(attested.server, attested.x25519PublicKey, attested.instanceId, attestationReportData(attested));
 
 /**
  * Takes an attestation as proof of a peer.

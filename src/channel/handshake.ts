@@ -6,7 +6,8 @@ import type { X25519KeyPair } from '../crypto/x25519.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import { openAuth, sealAuth } from '../hpke/hpke.ts';
 import type { HpkeMessage } from '../hpke/key-schedule.ts';
-import type { AttestedPeer } from './attested-peer.ts';
+import type { AttestationParameters } from '../protocol/report-data.ts';
+import { type AttestedPeer, peerDigest } from './attested-peer.ts';
 import { Session } from './session.ts';
 
 const CHANNEL_LABEL = utf8('latchkey/v1/channel/');
@@ -31,8 +32,11 @@ interface Ends {
   readonly responder: AttestedPeer;
 }
 
+/** What both ends say of themselves, proven or not. */
+type ClaimedEnds = Readonly<Record<keyof Ends, Pick<AttestedPeer, 'digest'>>>;
+
 /** HPKE info of a handshake message: "latchkey/v1/channel/" ‖ step ‖ 0 ‖ digests of initiator and responder. */
-const infoOf = (step: Step, { initiator, responder }: Ends): Uint8Array =>
+const infoOf = (step: Step, { initiator, responder }: ClaimedEnds): Uint8Array =>
   concatBytes(CHANNEL_LABEL, utf8(step), Uint8Array.of(0), initiator.digest, responder.digest);
 
 const digestOf = ({ enc, ciphertext }: HpkeMessage): Uint8Array => sha256(enc, ciphertext);
@@ -63,6 +67,21 @@ export function openChannel(own: OwnEnd, responder: AttestedPeer): OpeningChanne
       return sessionOf('initiator', ends, { mine, theirs, messages: [message, answer] });
     },
   };
+}
+
+/**
+ * Whether the owner of a registered key made this request for this node and said this of itself. It costs two key
+ * agreements, so that a quote, which costs more, is verified for owners of registered keys only.
+ */
+export function isRequestOf(own: OwnEnd, claimed: AttestationParameters, message: HpkeMessage): boolean {
+  const initiator = { digest: peerDigest(claimed), x25519PublicKey: claimed.x25519PublicKey };
+  try {
+    open('open', own, initiator, { initiator, responder: own.peer }, { message, aad: NO_BYTES }).fill(0);
+    return true;
+  } catch (error) {
+    if (error instanceof EvidenceError) return false;
+    throw error;
+  }
 }
 
 /**
@@ -101,8 +120,8 @@ function seal(
 function open(
   step: Step,
   own: OwnEnd,
-  from: AttestedPeer,
-  ends: Ends,
+  from: Pick<AttestedPeer, 'x25519PublicKey'>,
+  ends: ClaimedEnds,
   { message, aad }: { readonly message: HpkeMessage; readonly aad: Uint8Array },
 ): Uint8Array {
   const secret =

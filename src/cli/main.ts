@@ -22,6 +22,7 @@ const groups: Readonly<Record<string, () => Promise<Command>>> = {
   restore: async () => (await import('./commands/restore.ts')).restoreCommand(),
   rotate: async () => (await import('./commands/rotate.ts')).rotateCommand(),
   'accept-rollback': async () => (await import('./commands/accept-rollback.ts')).acceptRollbackCommand(),
+  secret: async () => (await import('./commands/secret.ts')).secretCommand(),
   serve: async () => (await import('./commands/serve.ts')).serveCommand(),
   store: async () => (await import('./commands/store.ts')).storeCommand(),
   status: async () => (await import('./commands/status.ts')).statusCommand(),

@@ -144,10 +144,10 @@ export const processInputs: readonly ProcessInput[] = [
   },
   {
     kind: 'file',
-    name: 'standard input of `store`, `quote` and `config init`',
+    name: 'standard input of `store`, `secret`, `quote` and `config init`',
     protection: 'not covered',
     effect: 'inputs of one command',
-    readBy: ['cli/store/io.ts', 'cli/commands/quote.ts', 'cli/commands/config.ts'],
+    readBy: ['cli/store/io.ts', 'cli/commands/quote.ts', 'cli/commands/config.ts', 'cli/secrets/session.ts'],
   },
   {
     kind: 'file',
@@ -171,6 +171,14 @@ export const processInputs: readonly ProcessInput[] = [
     effect:
       'with a checkpoint the chain is read by proof; without one the endpoints are believed. Silence delays',
     readBy: ['chain/json-rpc-socket.ts', 'outbound/bounded-fetch.ts'],
+  },
+  {
+    kind: 'socket',
+    name: 'upstream services of users’ secrets (TCP, TLS, DNS)',
+    protection: 'verified',
+    effect:
+      'TLS proves the name by measured authorities, whatever the resolver says; secrets that allow plain http are not protected',
+    readBy: ['secrets/relay/upstream.ts', 'secrets/service/open-service.ts'],
   },
   {
     kind: 'kernel',

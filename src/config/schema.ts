@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { AccountId } from '../bytes/fixed-bytes.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
+import { parseBlock } from '../secrets/relay/address-rules.ts';
 import { trustSectionSchema } from '../trust/trust-section.ts';
 
 const port = z.int().min(0).max(65_535);
@@ -23,6 +24,10 @@ const account = z.string().superRefine((text, context) => {
     context.addIssue(`is no account (SS58 with prefix 42, or 0x hex): ${error.observed ?? error.message}`);
   }
 });
+
+const addressBlock = z
+  .string()
+  .refine((text) => parseBlock(text) !== undefined, 'must be an address or a block such as 10.1.2.0/24');
 
 const writeAuthorization = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('open') }),
@@ -52,6 +57,35 @@ const decryptionsSection = z.strictObject({
       maxCount: z.int().min(0).optional(),
     })
     .optional(),
+});
+
+/** What this node takes from users of the ring, and where its relay goes. */
+const secretsSection = z.strictObject({
+  /** Who may deploy and update; anybody can make accounts, so `all` lets strangers fill the room for all. */
+  users: z.union([z.literal('all'), z.array(account).max(4096)]).default([]),
+  maxRecords: z.int().min(1).max(10_000_000).default(100_000),
+  maxRecordsPerUser: z.int().min(1).max(1_000_000).default(64),
+  maxBytesPerUser: z
+    .int()
+    .min(1)
+    .default(1024 * 1024),
+  perUser: rate(60, 5),
+  relay: z
+    .strictObject({
+      /** From the connection to the last byte of the answer; never longer than limits.requestDeadlineMs. */
+      totalMs: milliseconds(100, 120_000).default(15_000),
+      idleMs: milliseconds(100, 120_000).default(10_000),
+      maxAnswerBytes: z
+        .int()
+        .min(1)
+        .max(8 * 1024 * 1024)
+        .default(1024 * 1024),
+      maxConcurrent: z.int().min(1).max(1024).default(32),
+      maxConcurrentPerUser: z.int().min(1).max(1024).default(4),
+      /** Addresses that the relay may use although they are not public, such as 10.1.2.0/24. */
+      allowAddresses: z.array(addressBlock).max(256).default([]),
+    })
+    .prefault({}),
 });
 
 /** The configuration file, as zod reads it; `latchkey config init` prints a commented one. */
@@ -140,6 +174,29 @@ export const configSchema = z.strictObject({
       attestationIntervalMs: milliseconds(1_000, HOUR_MS).default(60_000),
     })
     .prefault({}),
+  /** This node's part in the ring of `trust.ring`, docs/ring.md; without `trust.ring` it has none. */
+  ring: z
+    .strictObject({
+      /** Between two comparisons with the other members while nothing changes. */
+      intervalMs: milliseconds(100, HOUR_MS).default(10_000),
+      /** One message to one member. */
+      timeoutMs: milliseconds(100, 60_000).default(8_000),
+      /** How often the other end of a channel has to attest itself. */
+      attestEveryMs: milliseconds(1_000, HOUR_MS).default(600_000),
+      /** Of all records that this node keeps for the ring. */
+      maxBytes: z
+        .int()
+        .min(1)
+        .default(1024 * 1024 * 1024),
+      /** Free space of the disk that the ring leaves to the node's own store. */
+      keepFreeBytes: z
+        .int()
+        .min(0)
+        .default(256 * 1024 * 1024),
+    })
+    .prefault({}),
+  /** Users' secrets, at a node that takes part in the ring; docs/secrets.md. */
+  secrets: secretsSection.prefault({}),
   /** The agent's ritual fragments, docs/rituals.md. */
   rituals: z
     .strictObject({

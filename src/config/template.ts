@@ -76,6 +76,11 @@ trust:
   acceptedTrustHashes: []
   # Who may sign a fleet manifest (docs/fleet.md); latchkey fleet keygen makes the keys and prints this.
   # authority: { id: "0x…", threshold: 2, keys: ["0x…"], minimumSerial: 1, delayMs: 86400000 }
+  # ring:                             # the ring of users' secrets (docs/ring.md); the same for the whole fleet
+  #   firstBlock: 0                   # a recent block, at which it begins
+  #   everyBlocks: 10
+  #   replicas: 4
+  # relay: { authorities: ["-----BEGIN CERTIFICATE-----…"] }   # for upstream services of users' secrets
   platforms:
     # To whom the servers give the keys of a locked store back, choose one:
     # bound    ${RECOVER_CHOICES.bound}
@@ -122,6 +127,27 @@ healing:
   peerDeadlineMs: 8000
   formerClientsDeadlineMs: 120000     # after a restart: how long not to be ready while former clients enrol again
   attestationIntervalMs: 60000
+
+ring:                                 # this node's part in the ring of trust.ring
+  intervalMs: 10000
+  timeoutMs: 8000
+  attestEveryMs: 600000               # how often the other end of a channel has to attest itself
+  maxBytes: 1073741824                # of all records
+  keepFreeBytes: 268435456            # free space that the node's own store keeps
+
+secrets:                              # users' secrets, where the node takes part in the ring (docs/secrets.md)
+  users: []                           # accounts that may deploy, or all
+  maxRecords: 100000                  # of all users
+  maxRecordsPerUser: 64
+  maxBytesPerUser: 1048576
+  perUser: { burst: 60, perSecond: 5 }
+  relay:
+    totalMs: 15000                    # at most limits.requestDeadlineMs
+    idleMs: 10000
+    maxAnswerBytes: 1048576
+    maxConcurrent: 32
+    maxConcurrentPerUser: 4
+    allowAddresses: []                # such as 10.1.2.0/24; public addresses need no entry
 
 rituals:
   requireConditions: false            # true: only what the stored conditions of a ritual state is permitted

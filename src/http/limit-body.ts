@@ -11,7 +11,10 @@ import { headerOf, incomingOf } from './header-of.ts';
  * verifying the quote inside, and cannot read a chunked body behind this listener at all.
  * @throws EvidenceError BODY_TOO_LARGE, BODY_INCOMPLETE.
  */
-export function limitBody(maxBytes: number): MiddlewareHandler {
+export function limitBody(maxBytes: number | ((path: string) => number)): MiddlewareHandler {
+  if (typeof maxBytes === 'function') {
+    return (context, next) => limitBody(maxBytes(context.req.path))(context, next);
+  }
   const refuse = (): never => {
     throw new EvidenceError('BODY_TOO_LARGE', `the body is larger than ${maxBytes} bytes`, {
       expected: `at most ${maxBytes} bytes`,

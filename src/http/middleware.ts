@@ -19,8 +19,8 @@ export interface MiddlewareOptions {
   readonly metrics: Metrics;
   readonly random: RandomSource;
   readonly now: () => number;
-  /** Largest body of any route of this app, in bytes. */
-  readonly maxBodyBytes: number;
+  /** Largest body of any route of this app, in bytes; or of the route of a path. */
+  readonly maxBodyBytes: number | ((path: string) => number);
   /** A request that takes longer is answered 504. */
   readonly deadlineMs: number;
   /** One token per request, by peer address; absent on listeners that only this machine reaches. */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { type ErrorCode, errorCodes } from '../errors/codes.ts';
 import { manifestList } from '../fleet/manifest-file.ts';
+import { ringOpenAnswer, ringOpenBody } from '../protocol/channel-opening.ts';
 import {
   attestationAnswer,
   challengeAnswer,
@@ -19,6 +20,7 @@ import {
   reserveBody,
   serverStateAnswer,
 } from '../protocol/slot-messages.ts';
+import { sealedBody } from '../secrets/service/secret-service.ts';
 import {
   acceptsAnswer,
   infoAnswer,
@@ -35,7 +37,8 @@ interface RouteDescription {
   readonly path: string;
   readonly summary: string;
   readonly body?: z.ZodType;
-  readonly answer: z.ZodType;
+  /** `bytes`: request and answer are application/octet-stream. */
+  readonly answer: z.ZodType | 'bytes';
   /** Codes that this route adds to those of every route. */
   readonly codes?: readonly ErrorCode[];
 }
@@ -50,6 +53,7 @@ const withBody: readonly ErrorCode[] = [
 ];
 const slotCodes: readonly ErrorCode[] = ['KEY_UNKNOWN', 'TIMESTAMP_STALE', 'NODE_LOCKED'];
 const lineageCodes: readonly ErrorCode[] = ['LINEAGE_UNKNOWN', 'TIMESTAMP_STALE', 'NODE_LOCKED'];
+const ringCodes: readonly ErrorCode[] = ['RING_OFF', 'RING_NOT_MEMBER', 'NODE_LOCKED'];
 const linkCodes = ['LINEAGE_OTHER', 'SLOT_UNLINKED', 'PLATFORM_LIMIT', 'VAULT_FULL'] as const;
 const keyRequestCodes: readonly ErrorCode[] = [
   ...(['HPKE_PUBLIC_KEY_INVALID', 'SERVER_NOT_ADDRESSED', 'CHALLENGE_INVALID', 'CHALLENGE_EXPIRED'] as const),
@@ -67,6 +71,23 @@ const keyRequestCodes: readonly ErrorCode[] = [
 function isBadEvidence(code: string): code is ErrorCode {
   return code in errorCodes && errorCodes[code as ErrorCode].status === 422;
 }
+
+const secretSummaries = {
+  deploy: "Leaves a user's secret with its holders",
+  update: "Replaces a user's secret",
+  delete: "Deletes a user's secret",
+  request: 'Has a request made with a secret, to an upstream service',
+  list: 'Secrets of the user at this node, without values, and who holds which ids',
+};
+/** Sealed both ways: everything after the seal is told under it, with status 200 (docs/secrets.md). */
+const secretRoutes: readonly RouteDescription[] = Object.entries(secretSummaries).map(([route, summary]) => ({
+  method: 'post',
+  path: `/secrets/${route}`,
+  summary,
+  body: sealedBody,
+  answer: sealedBody,
+  codes: ['SECRET_SEALING_WRONG', 'HPKE_PUBLIC_KEY_INVALID', 'NODE_LOCKED', 'RING_OFF'],
+}));
 
 const routes: readonly RouteDescription[] = [
   {
@@ -169,6 +190,27 @@ const routes: readonly RouteDescription[] = [
     answer: acceptsAnswer,
     codes: ['FIELD_INVALID', 'NODE_LOCKED'],
   },
+  {
+    method: 'post',
+    path: '/ring/open',
+    summary: 'Opens a channel between two attested members of the ring (docs/ring.md)',
+    body: ringOpenBody,
+    answer: ringOpenAnswer,
+    codes: [...ringCodes, 'CHANNEL_PEER_UNPROVEN', 'CHANNEL_HANDSHAKE_INVALID', 'CHANNEL_PEER_REFUSED'],
+  },
+  {
+    method: 'post',
+    path: '/ring/message/{session}',
+    summary: 'A message of an open channel, and its answer',
+    answer: 'bytes',
+    codes: [
+      ...ringCodes,
+      ...(['CHANNEL_SESSION_UNKNOWN', 'CHANNEL_MESSAGE_INVALID', 'CHANNEL_MESSAGE_REPLAYED'] as const),
+      ...(['CHANNEL_EXHAUSTED', 'RING_BUSY'] as const),
+      ...(['BODY_INCOMPLETE', 'BODY_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE'] as const),
+    ],
+  },
+  ...secretRoutes,
   { method: 'get', path: '/info', summary: 'Who the node is', answer: infoAnswer },
   { method: 'get', path: '/healthz', summary: 'The process runs', answer: okAnswer },
   {
@@ -184,6 +226,9 @@ function schemaOf(schema: z.ZodType, io: 'input' | 'output'): Record<string, unk
   const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, { target: 'draft-2020-12', io });
   return rest;
 }
+
+/** A body of bytes. */
+const bytes = { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } };
 
 const json = (schema: Record<string, unknown>) => ({ 'application/json': { schema } });
 
@@ -203,17 +248,27 @@ function errorResponses({ body, codes = [] }: RouteDescription): Record<string, 
 }
 
 function operation(route: RouteDescription): Record<string, unknown> {
-  const answer = json(schemaOf(route.answer, 'output'));
+  const isBytes = route.answer === 'bytes';
+  const answer = route.answer === 'bytes' ? bytes : json(schemaOf(route.answer, 'output'));
   const responses: Record<string, unknown> = {
     200: { description: 'OK', content: answer },
     ...errorResponses(route),
     ...(route.path === '/readyz' ? { 503: { description: 'not ready', content: answer } } : {}),
   };
-  const requestBody =
-    route.body === undefined
-      ? {}
-      : { requestBody: { required: true, content: json(schemaOf(route.body, 'input')) } };
-  return { summary: route.summary, ...requestBody, responses };
+  const content = isBytes ? bytes : route.body && json(schemaOf(route.body, 'input'));
+  const requestBody = content === undefined ? {} : { requestBody: { required: true, content } };
+  const parameters = [...route.path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
+    name,
+    in: 'path',
+    required: true,
+    schema: { type: 'string' },
+  }));
+  return {
+    summary: route.summary,
+    ...(parameters.length === 0 ? {} : { parameters }),
+    ...requestBody,
+    responses,
+  };
 }
 
 let made: Record<string, unknown> | undefined;

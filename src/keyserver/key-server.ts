@@ -1,9 +1,9 @@
 import type { z } from 'zod';
-import { toBase64 } from '../bytes/base64.ts';
 import { toHex, toPrefixedHex } from '../bytes/hex.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
 import { LatchkeyError } from '../errors/latchkey-error.ts';
 import type { Log } from '../observe/log.ts';
+import { attestationToWire } from '../protocol/attestation.ts';
 import type { ChallengeIssuer } from '../protocol/challenge.ts';
 import {
   type attestationAnswer,
@@ -159,14 +159,7 @@ export class KeyServer {
 
   /** `GET /attestation`. */
   async attestation(): Promise<z.output<typeof attestationAnswer>> {
-    const made = await this.#parts.attestation.get(this.#parts.now());
-    return {
-      server: encodeSs58(made.server),
-      x25519PublicKey: toPrefixedHex(made.x25519PublicKey),
-      instanceId: toPrefixedHex(made.instanceId),
-      finalized: { number: made.finalized.number, hash: toPrefixedHex(made.finalized.hash) },
-      quote: toBase64(made.quote),
-    };
+    return attestationToWire(await this.#parts.attestation.get(this.#parts.now()));
   }
 
   /** Erases all keys and challenges, at shutdown. */

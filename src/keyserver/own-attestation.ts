@@ -1,15 +1,9 @@
-import type { AccountId, InstanceId, X25519PublicKey } from '../bytes/fixed-bytes.ts';
+import type { AttestationMessage } from '../protocol/attestation.ts';
 import { attestationReportData, type BlockReference } from '../protocol/report-data.ts';
 import type { QuoteSource } from '../quote-source/quote-source.ts';
 
 /** A server's own quote and what it binds. */
-export interface Attestation {
-  readonly server: AccountId;
-  readonly x25519PublicKey: X25519PublicKey;
-  readonly instanceId: InstanceId;
-  readonly finalized: BlockReference;
-  readonly quote: Uint8Array;
-}
+export type Attestation = AttestationMessage;
 
 /**
  * The server's own attestation. It is made at most once per interval for any number of requests, because a quote

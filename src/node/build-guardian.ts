@@ -24,6 +24,7 @@ export interface GuardianRooms {
   readonly guardian: Guardian;
   readonly evidenceVerifier: EvidenceVerifier;
   readonly judge: Judge;
+  readonly vetter: ServerVetter;
 }
 
 /** Builds the guardian of a node, after its own quote was examined. */
@@ -42,29 +43,12 @@ export function buildGuardian(
     readonly acceptRolledBackStore: boolean;
   } & Pick<GuardianParts, 'holdsFolder' | 'causeOf' | 'storeObserver' | 'custody'>,
 ): GuardianRooms {
-  const { log, clock, random, fileSystem, verifier, collateral, chain, quotes, client } = parts;
-  const { trust, healing, limits, node } = config;
-  const { fleet, platformLists } = surroundings;
-  const now = () => clock.nowMs();
-  const evidenceVerifier = new EvidenceVerifier({ verifier, collateral, now });
-  const judge = new Judge({
-    trust,
-    tdPolicy: tdPolicyOf(trust),
+  const { log, clock, random, fileSystem, chain, quotes, client } = parts;
+  const { trust, healing, node } = config;
+  const { evidenceVerifier, judge, vetter } = buildVetting(config, parts, {
+    ...surroundings,
     ownMeasurement: surroundings.machine.measurement,
-    chain: () => surroundings.watch,
-    grace: new TcbGrace({ graceMs: trust.freshness.tcbGraceMs }),
-    now,
-    platformRate: new TokenBuckets(limits.perPlatform),
-    ...(fleet === undefined ? {} : { fleet }),
-    platforms: new PlatformRules(
-      trust,
-      platformLists ?? (() => fleet?.platforms('granting') ?? noPlatformLists),
-      platformLists ?? (() => fleet?.platforms('asking') ?? noPlatformLists),
-      platformLists ?? (() => fleet?.platforms('enrolling') ?? noPlatformLists),
-    ),
   });
-  const bounds = { maxAgeMs: trust.freshness.attestationMaxAgeMs, blockTimeMs: BLOCK_TIME_MS };
-  const vetter = new ServerVetter({ verifier, evidenceVerifier, judge, client, clock, bounds });
   const guardian = new Guardian({
     tools: { client, quotes, clock, vetter, random },
     chain,
@@ -92,5 +76,41 @@ export function buildGuardian(
     ownPlatform: platformHash(surroundings.machine.ppid),
     ...options,
   });
-  return { guardian, evidenceVerifier, judge };
+  return { guardian, evidenceVerifier, judge, vetter };
+}
+
+/** What decides which machines are accepted; also for a user, who has none. */
+export function buildVetting(
+  { trust, limits }: Config,
+  { clock, verifier, collateral, client }: Pick<NodeParts, 'clock' | 'verifier' | 'collateral' | 'client'>,
+  surroundings: {
+    /** 32 bytes: accepted by every policy. */
+    readonly ownMeasurement: Uint8Array;
+    readonly watch: ChainWatch;
+    readonly fleet?: FleetWatch | undefined;
+    readonly platformLists?: (() => PlatformLists) | undefined;
+  },
+): Omit<GuardianRooms, 'guardian'> {
+  const { fleet, platformLists } = surroundings;
+  const now = () => clock.nowMs();
+  const evidenceVerifier = new EvidenceVerifier({ verifier, collateral, now });
+  const judge = new Judge({
+    trust,
+    tdPolicy: tdPolicyOf(trust),
+    ownMeasurement: surroundings.ownMeasurement,
+    chain: () => surroundings.watch,
+    grace: new TcbGrace({ graceMs: trust.freshness.tcbGraceMs }),
+    now,
+    platformRate: new TokenBuckets(limits.perPlatform),
+    ...(fleet === undefined ? {} : { fleet }),
+    platforms: new PlatformRules(
+      trust,
+      platformLists ?? (() => fleet?.platforms('granting') ?? noPlatformLists),
+      platformLists ?? (() => fleet?.platforms('asking') ?? noPlatformLists),
+      platformLists ?? (() => fleet?.platforms('enrolling') ?? noPlatformLists),
+    ),
+  });
+  const bounds = { maxAgeMs: trust.freshness.attestationMaxAgeMs, blockTimeMs: BLOCK_TIME_MS };
+  const vetter = new ServerVetter({ verifier, evidenceVerifier, judge, client, clock, bounds });
+  return { evidenceVerifier, judge, vetter };
 }

@@ -31,6 +31,8 @@ import { type NodeAddresses, NodeListeners } from './node-listeners.ts';
 import { NodeReport } from './node-report.ts';
 import type { NodeParts } from './parts.ts';
 import { registerForDevelopment } from './registration.ts';
+import type { RingMembership } from './ring/ring-membership.ts';
+import { RingPart } from './ring/ring-part.ts';
 import { Rotation } from './rotation.ts';
 import { examineOwnMachine, examineUntilGood, type OwnMachine } from './self-check.ts';
 import { buildServing, type Serving } from './serving.ts';
@@ -64,6 +66,7 @@ export class LatchkeyNode implements AsyncDisposable {
   readonly #warnings: EarlyWarnings | undefined;
   readonly #fleet: FleetWatch | undefined;
   readonly #rekey: FleetRekey;
+  readonly #ring: RingPart;
   #guardian: GuardianRooms['guardian'] | undefined;
   #judge: GuardianRooms['judge'] | undefined;
   /** SHA-256(PPID) of this machine, `0x` hex, once it is examined. */
@@ -83,6 +86,7 @@ export class LatchkeyNode implements AsyncDisposable {
     this.#options = options;
     this.#config = config;
     this.#parts = parts;
+    this.#ring = new RingPart(config, parts);
     const { chain, clock } = parts;
     const { earlyCollateral: early } = parts;
     this.#warnings = early && new EarlyWarnings({ ...parts, early, policy: tdPolicyOf(config.trust) });
@@ -103,6 +107,7 @@ export class LatchkeyNode implements AsyncDisposable {
         tcbWarnings: () => this.#warnings?.status(),
         restartRefusal: () => this.#restartRefusal(),
         fleet: () => this.#fleetReport(),
+        ring: () => this.#ring.report(),
       },
     );
     this.#watch = new ChainWatch({
@@ -139,6 +144,11 @@ export class LatchkeyNode implements AsyncDisposable {
   /** The key server, or `undefined` while the store is closed. */
   get keyServer(): Serving['keyServer'] | undefined {
     return this.#serving?.keyServer;
+  }
+
+  /** This node's part in the ring; `undefined` while the store is closed, and where there is no ring. */
+  get ring(): RingMembership | undefined {
+    return this.#ring.membership;
   }
 
   /** Addresses in use, once started. */
@@ -223,6 +233,7 @@ export class LatchkeyNode implements AsyncDisposable {
     await this.#starting?.catch(() => undefined);
     await this.#listeners?.close();
     this.#serving?.keyServer.wipe();
+    this.#ring.close();
     await this.#guardian?.close();
     await this.#running;
     await this.#hold.release();
@@ -286,11 +297,12 @@ export class LatchkeyNode implements AsyncDisposable {
   }
 
   /** Runs all work of a node with an open store. */
-  async #live({ guardian }: GuardianRooms, node: OpenNode, serving: Serving): Promise<void> {
-    const healing = guardian.heal();
+  async #live(rooms: GuardianRooms, node: OpenNode, serving: Serving): Promise<void> {
+    const healing = rooms.guardian.heal();
     const aside = (event: string, work: Promise<unknown> | undefined) =>
       whileHealing(this.#parts.log, event, work);
     await aside('served.not-read', serving.formerClients.begin(this.#config.healing.formerClientsDeadlineMs));
+    const { acceptRolledBackStore: isOlderDisk = false } = this.#options;
     const isReleased = orAborted(node.store.whenReleased, this.#stop.signal);
     const openDecryptions = isReleased.then(() => this.#listeners?.openDecryptions(node.store));
     if (node.store.isReleased) await aside('decryptions.not-open', openDecryptions);
@@ -305,6 +317,12 @@ export class LatchkeyNode implements AsyncDisposable {
       aside('clients.not-told', tellClients(this.#parts, node, serving, this.#stop.signal)),
       this.#register(node),
       aside('fleet.rekey-failed', this.#rekey.run(this.#stop.signal)),
+      aside(
+        'ring.failed',
+        isReleased.then(() =>
+          this.#ring.run({ ...rooms, ...serving, node, watch: this.#watch, isOlderDisk }),
+        ),
+      ),
       aside(
         'tcb.not-judged',
         this.#warnings?.run(() => serversOfStore(node, this.#parts.chain), this.#stop.signal),
@@ -366,6 +384,8 @@ export class LatchkeyNode implements AsyncDisposable {
       report: this.#report,
       keyServer: () => this.#openServing().keyServer,
       drain: () => this.#openServing().drain,
+      ring: () => this.#ring.requireMembership(() => this.#report.lockedProblem()),
+      secretService: () => this.#ring.requireSecrets(() => this.#report.lockedProblem()),
       rotation: () => {
         this.#openServing();
         return this.#rotation;

@@ -5,23 +5,29 @@ import type { CustodyDesk } from '../boot/life/custody-desk.ts';
 import { NodeFolder } from '../boot/node/node-folder.ts';
 import type { Config } from '../config/schema.ts';
 import type { Secrets } from '../config/secrets.ts';
+import { LatchkeyError } from '../errors/latchkey-error.ts';
 import { keyRoutes } from '../http/key-routes.ts';
 import { type Listener, listen } from '../http/listener.ts';
 import { metricsApp } from '../http/metrics-app.ts';
 import { appWithMiddleware } from '../http/middleware.ts';
 import { type NodeFace, nodeRoutes } from '../http/node-routes.ts';
+import { ringRoutes } from '../http/ring-routes.ts';
+import { MAX_SECRET_BODY_BYTES, secretRoutes } from '../http/secret-routes.ts';
 import { TokenBuckets } from '../keyserver/token-buckets.ts';
+import type { SecretService } from '../secrets/service/secret-service.ts';
 import type { Store } from '../store/api/store-api.ts';
 import { agentApp, defaultAgentSocket } from './agent.ts';
 import { DecryptionsListener } from './decryptions-listener.ts';
 import type { NodeAudit } from './node-audit.ts';
 import type { NodeReport } from './node-report.ts';
 import type { NodeParts } from './parts.ts';
+import type { RingMembership } from './ring/ring-membership.ts';
 import type { Rotation } from './rotation.ts';
 import type { Serving } from './serving.ts';
 
-/** Largest body of the open port: a request with the largest quote, in base64. */
+/** Largest body of most routes of the open port: a request with the largest quote, in base64. */
 const MAX_BODY_BYTES = 64 * 1024;
+const RING_MESSAGE = '/ring/message/';
 
 /** Where a node listens. */
 export interface NodeAddresses extends Readonly<Record<'listen' | 'metrics' | 'agent', string>> {
@@ -34,6 +40,10 @@ export interface Listened {
   readonly report: NodeReport;
   /** @throws ProblemError NODE_LOCKED while the store is closed. */
   readonly keyServer: () => Serving['keyServer'];
+  /** @throws ProblemError NODE_LOCKED while the store is closed; RING_OFF where there is no ring. */
+  readonly ring: () => RingMembership;
+  /** @throws as `ring`. */
+  readonly secretService: () => SecretService;
   /** @throws ProblemError NODE_LOCKED while the store is closed. */
   readonly drain: () => Serving['drain'];
   /** @throws ProblemError NODE_LOCKED while the store is closed. */
@@ -83,12 +93,14 @@ export class NodeListeners {
     const common = { log, metrics, random, now: () => clock.nowMs(), deadlineMs: limits.requestDeadlineMs };
     const app = appWithMiddleware({
       ...common,
-      maxBodyBytes: MAX_BODY_BYTES,
+      maxBodyBytes: (path) => maxBodyBytesOf(path, shown.ring),
       rate: new TokenBuckets(limits.perAddress),
       peerAddress: (context) => getConnInfo(context).remote.address,
     });
     keyRoutes(app, shown.keyServer);
     nodeRoutes(app, face);
+    ringRoutes(app, () => shown.ring().desk);
+    secretRoutes(app, shown.secretService);
     this.#listeners.push(await listen(app.fetch, config.listen));
     const metricsHandler = metricsApp(metrics, () => report.refreshMetrics());
     this.#listeners.push(await listen(metricsHandler.fetch, config.metrics));
@@ -130,5 +142,18 @@ export class NodeListeners {
   async close(): Promise<void> {
     await this.#decryptions?.close(this.#deadlineMs);
     await Promise.all(this.#listeners.map((listener) => listener.close(this.#deadlineMs)));
+  }
+}
+
+/** Bytes of a body by the path of its route: only sessions that are open send long ones. */
+function maxBodyBytesOf(path: string, ring: () => RingMembership): number {
+  if (path.startsWith('/secrets/')) return MAX_SECRET_BODY_BYTES;
+  if (!path.startsWith(RING_MESSAGE)) return MAX_BODY_BYTES;
+  try {
+    return Math.max(MAX_BODY_BYTES, ring().desk.maxBytes(path.slice(RING_MESSAGE.length)));
+  } catch (error) {
+    // The route itself says why there is no ring.
+    if (error instanceof LatchkeyError) return MAX_BODY_BYTES;
+    throw error;
   }
 }

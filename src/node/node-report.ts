@@ -10,6 +10,8 @@ import type { DrainProgress } from './drain.ts';
 import { adviceOnFleet, countFleet, type FleetReport } from './fleet-report.ts';
 import { adviceOnOlder, type OlderReport, olderReport } from './older-report.ts';
 import type { NodeParts } from './parts.ts';
+import { adviceOnRing, isUnfinished, setRingMetrics } from './ring/ring-advice.ts';
+import type { RingReport } from './ring/ring-membership.ts';
 import { clientsAtRisk, type Serving } from './serving.ts';
 import type { StoreWatch } from './store-watch.ts';
 
@@ -24,10 +26,13 @@ type ReportParts = Pick<NodeParts, 'metrics' | 'collateral' | 'verifier' | 'cloc
   readonly storeWatch: StoreWatch;
 };
 
+/** What a report asks of the part of a node that serves others. */
+type Served = Pick<Serving, 'keyServer' | 'formerClients' | 'drain'>;
+
 /** The parts of a node that a report asks. */
 interface ReportedNode {
   readonly open: () => OpenNode | undefined;
-  readonly serving: () => Serving | undefined;
+  readonly serving: () => Served | undefined;
   /** Early warnings of TCB recoveries, as JSON; `undefined` while there is nothing to say. */
   readonly tcbWarnings?: () => Readonly<Record<string, unknown>> | undefined;
   /** The head of the audit log, and how many entries are not written yet. */
@@ -36,6 +41,8 @@ interface ReportedNode {
   readonly restartRefusal?: () => string | undefined;
   /** What it knows of fleet manifests; `undefined` without an authority. */
   readonly fleet?: () => FleetReport | undefined;
+  /** This node's part in the ring; `undefined` where there is none. */
+  readonly ring?: () => RingReport | undefined;
 }
 
 /** What a walk over all keys counts. */
@@ -75,7 +82,7 @@ export class NodeReport {
   readonly #parts: ReportParts;
   readonly #node: ReportedNode;
   #state: NodeState = { name: 'starting', reason: 'examining this machine' };
-  #counted: ({ readonly serving: Serving; readonly atMs: number } & Counts) | undefined;
+  #counted: ({ readonly serving: Served; readonly atMs: number } & Counts) | undefined;
 
   constructor(parts: ReportParts, node: ReportedNode) {
     this.#parts = parts;
@@ -125,8 +132,10 @@ export class NodeReport {
     const { atRisk, drain } = serving === undefined ? NOTHING : this.#count(serving);
     const restartRefusal = this.#node.restartRefusal?.();
     const fleet = this.#node.fleet?.();
+    const ring = this.#node.ring?.();
+    const isReady = this.#state.name === 'backed' && pending === 0 && drain === undefined;
     return {
-      ready: this.#state.name === 'backed' && pending === 0 && drain === undefined,
+      ready: isReady && !isUnfinished(ring),
       report: {
         ...stateToJson(this.#state),
         ...this.#parts.storeWatch.report,
@@ -135,6 +144,7 @@ export class NodeReport {
         ...this.#older(),
         ...(restartRefusal === undefined ? {} : { restartRefusal }),
         ...(fleet === undefined ? {} : { fleet }),
+        ...(ring === undefined ? {} : { ring }),
         clientsAtRisk: atRisk,
       },
     };
@@ -170,11 +180,12 @@ export class NodeReport {
     const platform =
       refusal === undefined ? [] : [`Do not restart this machine: its servers would refuse it. ${refusal}.`];
     const more = advice === undefined ? [] : [advice];
-    const custody = adviceOnCustody(custodyStatus(this.#node.open()));
-    const fleet = adviceOnFleet(this.#node.fleet?.());
-    return [...draining, ...older, ...platform, ...more, explain(this.#state), ...fleet, ...custody].join(
-      ' ',
-    );
+    const custody = [
+      ...adviceOnFleet(this.#node.fleet?.()),
+      ...adviceOnRing(this.#node.ring?.()),
+      ...adviceOnCustody(custodyStatus(this.#node.open())),
+    ];
+    return [...draining, ...older, ...platform, ...more, explain(this.#state), ...custody].join(' ');
   }
 
   /** NODE_LOCKED, with the state as the reason. */
@@ -196,6 +207,8 @@ export class NodeReport {
     metrics.formerLineagesOpen.set(formerLineageOpen.length);
     metrics.olderDropped.set(olderDropped);
     countFleet(metrics, this.#node.fleet?.());
+    const ring = this.#node.ring?.();
+    if (ring !== undefined) setRingMetrics(metrics, ring);
     const serving = this.#node.serving();
     if (serving !== undefined) {
       metrics.vaultKeys.set(serving.keyServer.vault.size);
@@ -210,7 +223,7 @@ export class NodeReport {
     for (const { state } of collateral.status()) metrics.collateralState.inc({ state });
   }
 
-  #count(serving: Serving): Counts {
+  #count(serving: Served): Counts {
     const nowMs = this.#parts.clock.nowMs();
     const counted = this.#counted;
     if (

@@ -19,8 +19,10 @@ import type { Fetch } from '../outbound/bounded-fetch.ts';
 import { CONFIGFS_TSM_DIRECTORY, ConfigfsQuoteSource } from '../quote-source/configfs-quote-source.ts';
 import { HttpQuoteSource } from '../quote-source/http-quote-source.ts';
 import type { QuoteSource } from '../quote-source/quote-source.ts';
+import type { Resolve } from '../secrets/relay/relay.ts';
 import { QuoteVerifier, TrustRoot } from '../tdx/verify-quote.ts';
 import { type Clock, FlooredClock, systemClock } from '../time/clock.ts';
+import { requireRingTrust } from './ring/ring-trust.ts';
 
 /** Everything outside of a node's own logic, each behind a small interface. */
 export interface NodeParts {
@@ -36,8 +38,10 @@ export interface NodeParts {
   readonly chain: ChainView;
   readonly quotes: QuoteSource;
   readonly client: PeerClient;
-  /** Replaces the network for fleet manifests. */
+  /** For fleet manifests and messages of the ring, in place of the global one. */
   readonly fetch?: Fetch;
+  /** Of the relay for users' secrets, in place of the system's resolver. */
+  readonly resolve?: Resolve;
 }
 
 /** Replacements for the real parts, for tests and simulations. */
@@ -52,13 +56,15 @@ export interface PartOverrides {
   readonly chain?: ChainView;
   readonly quotes?: QuoteSource;
   readonly transport?: PeerTransport;
+  readonly fetch?: Fetch;
+  readonly resolve?: Resolve;
   /** Never from the environment or a file: `latchkey serve --insecure-trust-root PEM`, or a test. */
   readonly trustRoot?: TrustRoot;
 }
 
 /**
  * Builds the real parts of a configuration; nothing is asked of them yet.
- * @throws ProblemError CONFIG_INVALID for a quote source that only an injected trust root allows.
+ * @throws ProblemError CONFIG_INVALID for a quote source, or a ring, that only an injected trust root allows.
  */
 export function buildParts(config: Config, overrides: PartOverrides = {}): NodeParts {
   const log = overrides.log ?? jsonLog(config.log.level);
@@ -66,6 +72,7 @@ export function buildParts(config: Config, overrides: PartOverrides = {}): NodeP
   const random = overrides.random ?? systemRandom;
   const fileSystem = overrides.fileSystem ?? nodeFileSystem;
   const verifier = new QuoteVerifier({ trustRoot: overrides.trustRoot ?? TrustRoot.intel });
+  requireRingTrust(config, verifier.trustRoot);
   const transport = overrides.transport ?? fetchTransport();
   return {
     log,
@@ -83,6 +90,8 @@ export function buildParts(config: Config, overrides: PartOverrides = {}): NodeP
     chain: overrides.chain ?? chainOf(config, log, clock),
     quotes: overrides.quotes ?? quotesOf(config, verifier.trustRoot),
     client: new PeerClient({ transport, clock, random, deadlineMs: config.healing.peerDeadlineMs }),
+    ...(overrides.fetch === undefined ? {} : { fetch: overrides.fetch }),
+    ...(overrides.resolve === undefined ? {} : { resolve: overrides.resolve }),
   };
 }
 

@@ -21,6 +21,7 @@ export interface Serving {
   readonly keyServer: KeyServer;
   readonly formerClients: FormerClients;
   readonly drain: Drain;
+  readonly attestation: OwnAttestation;
 }
 
 /** Builds the key server of an open node, with a new instance id and empty memory. */
@@ -47,6 +48,12 @@ export function buildServing(
   const onChange = (isDraining: boolean) =>
     void rooms.audit?.note(isDraining ? 'drain.started' : 'drain.ended', {});
   const drain = new Drain({ vault, log, clock, onChange });
+  const attestation = new OwnAttestation({
+    identity: { server: identity.account, x25519PublicKey: identity.x25519PublicKey, instanceId },
+    quotes,
+    finalized: () => rooms.watch.finalized(),
+    intervalMs: config.healing.attestationIntervalMs,
+  });
   const record = (change: Promise<void>) => {
     change.catch((error: unknown) => log('warn', 'served.not-recorded', { error: String(error) }));
   };
@@ -56,12 +63,7 @@ export function buildServing(
     evidenceVerifier: rooms.evidenceVerifier,
     judge: rooms.judge,
     vault,
-    attestation: new OwnAttestation({
-      identity: { server: identity.account, x25519PublicKey: identity.x25519PublicKey, instanceId },
-      quotes,
-      finalized: () => rooms.watch.finalized(),
-      intervalMs: config.healing.attestationIntervalMs,
-    }),
+    attestation,
     finalized: () => rooms.watch.finalized(),
     extensionsFor: () =>
       new Map([
@@ -91,7 +93,7 @@ export function buildServing(
     record(store.whenReleased.then(() => formerClients.recordServed()));
     record(store.whenReleased.then(() => rooms.fleet?.record(store)));
   }
-  return { keyServer, formerClients, drain };
+  return { keyServer, formerClients, drain, attestation };
 }
 
 /** Stores that would fall below their threshold if this server stopped now, by their own reports. */

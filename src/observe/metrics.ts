@@ -124,6 +124,22 @@ export class Metrics {
     'latchkey_chain_finalized_block',
     'Number of the newest finalized block seen',
   );
+  readonly ringStanding = this.#gauge('latchkey_ring_standing', '1 for what this node does for the ring', [
+    'state',
+  ]);
+  readonly ringMembers = this.#gauge('latchkey_ring_members', 'Members of the ring at the newest boundary');
+  readonly ringBoundary = this.#gauge('latchkey_ring_boundary', 'Block of the newest boundary that is known');
+  readonly ringRecords = this.#gauge('latchkey_ring_records', 'Records that this node keeps for the ring');
+  readonly ringBytes = this.#gauge('latchkey_ring_bytes', 'Bytes of these records');
+  readonly ringDiffering = this.#gauge(
+    'latchkey_ring_differing_members',
+    'Members that have shown other registered servers than this node knows',
+  );
+  readonly secretRequests = this.#counter(
+    'latchkey_secret_requests_total',
+    'Requests of users of secrets that opened, by route and by `ok` or the code of the refusal',
+    ['route', 'code'],
+  );
   readonly processFaults = this.#counter(
     'latchkey_process_faults_total',
     'Rejections that nobody took, exceptions out of listeners, and failures of the output',

@@ -6,7 +6,7 @@ export interface BoundedRequest {
   readonly url: string;
   readonly method: 'GET' | 'POST';
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
+  readonly body?: string | Uint8Array<ArrayBuffer>;
   /** For the whole exchange, including the last byte of the body. */
   readonly timeoutMs: number;
   readonly maxBytes: number;

@@ -24,6 +24,8 @@ export type { Written } from './replication/coordinator.ts';
 export {
   emptyLedger,
   type Ledger,
+  MARK_LIFE_MS,
+  type MarkStore,
   type RecordFormat,
   type ReplicaStore,
   type RingEntry,
@@ -37,5 +39,6 @@ export type {
   RingRequest,
   RingTransport,
 } from './replication/messages.ts';
+export { StoredMarks } from './replication/stored-marks.ts';
 export { RingNode, type RingNodeParts } from './replication/ring-node.ts';
 export { decodeReply, decodeRequest, encodeMessage, MAX_MESSAGE_BYTES } from './replication/wire.ts';

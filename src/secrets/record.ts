@@ -132,6 +132,13 @@ export function decodeRecord(bytes: Uint8Array): SecretRecord {
   return new SecretRecord(proofKey, content, body, signature);
 }
 
+/**
+ * What a record says, without verifying its signature: only for records that this node verified before.
+ * @throws EvidenceError SECRET_RECORD_INVALID.
+ */
+export const peekRecord = (bytes: Uint8Array): SecretContent =>
+  decodeBody(bytes.subarray(0, Math.max(0, bytes.length - SIGNATURE_BYTES)));
+
 function decodeBody(body: Uint8Array): SecretContent {
   if (body[0] !== FORMAT) throw invalid('format', `${FORMAT}`, `${body[0]}`);
   const account = AccountId.of(body.subarray(1, 33));

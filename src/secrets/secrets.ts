@@ -1,10 +1,28 @@
 /**
- * `latchkey/secrets`: records of users' secrets, who may use them for what, and signed requests. docs/secrets.md
+ * `latchkey/secrets`: records of users' secrets, who may use them for what, signed requests, and a client. docs/secrets.md
  */
 export { AccountId, RecordId } from '../bytes/fixed-bytes.ts';
 export { SecretBytes } from '../bytes/secret-bytes.ts';
 export { type ErrorCode, errorCodes } from '../errors/codes.ts';
 export { EvidenceError, LatchkeyError, ProblemError, RefusalError } from '../errors/latchkey-error.ts';
+export { NodeExchange, NodeRefusal, type SecretNode, type SecretOwner } from './client/node-exchange.ts';
+export {
+  type ListedSecret,
+  type NewSecret,
+  type NodeDirectory,
+  SecretClient,
+  type SecretRequest,
+} from './client/secret-client.ts';
+export { type HeaderList, PLACEHOLDER, type WantedRequest } from './relay/outgoing-request.ts';
+export type { UpstreamAnswer } from './relay/upstream.ts';
+export {
+  openRequest,
+  type SealedRequest,
+  type SignedMessage,
+  sealAnswer,
+  sealRequest,
+} from './sealed-messages.ts';
+export { decodeUse, encodeUse, IDEMPOTENCY_KEY_BYTES, type UseRequest } from './use-request.ts';
 export { type Acl, decodeAcl, encodeAcl, MAX_ACL_BYTES, matchesPath, type Verb, verbs } from './acl.ts';
 export { judgeUse, type SecretUse, type UsageCount } from './judge-use.ts';
 export { defaultQuota, type Holdings, judgeQuota, judgeReplacement } from './judge-write.ts';

@@ -1,10 +1,18 @@
 import { concatBytes, equalBytes } from '../bytes/concat.ts';
 import { copyBytes } from '../bytes/copy-bytes.ts';
+import type { RecordId } from '../bytes/fixed-bytes.ts';
 import { SecretBytes } from '../bytes/secret-bytes.ts';
 import type { RandomSource } from '../crypto/random.ts';
 import { sha256 } from '../crypto/sha2.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
-import { decodeRecord, MAX_RECORD_BYTES, type SecretRecord } from './record.ts';
+import {
+  decodeRecord,
+  MAX_RECORD_BYTES,
+  peekRecord,
+  type SecretContent,
+  type SecretRecord,
+} from './record.ts';
+import { secretId } from './scope.ts';
 
 /** Most bytes of the value of a secret. */
 export const MAX_VALUE_BYTES = 65_536;
@@ -70,6 +78,16 @@ export function decodeEntry(bytes: Uint8Array): SecretEntry {
   const length = bytes.length < LENGTH_BYTES ? 0 : new DataView(bytes.buffer, bytes.byteOffset).getUint32(0);
   const record = decodeRecord(copyBytes(bytes.subarray(LENGTH_BYTES, LENGTH_BYTES + length)));
   return secretEntry(record, new SecretBytes(bytes.subarray(LENGTH_BYTES + length)));
+}
+
+/**
+ * Reads the record of an entry without verifying its signature: only for entries that this node verified before.
+ * @throws EvidenceError SECRET_RECORD_INVALID.
+ */
+export function peekEntry(bytes: Uint8Array): { readonly id: RecordId; readonly content: SecretContent } {
+  const length = bytes.length < LENGTH_BYTES ? 0 : new DataView(bytes.buffer, bytes.byteOffset).getUint32(0);
+  const content = peekRecord(bytes.subarray(LENGTH_BYTES, LENGTH_BYTES + length));
+  return { id: secretId(content.account, content), content };
 }
 
 const tooLarge = (observed: number): EvidenceError =>

@@ -42,6 +42,34 @@ const fencingSchema = z.strictObject({
   leaseMs: milliseconds(10 * SECOND_MS, 60 * MINUTE_MS),
 });
 
+/** The constants of the ring (docs/ring.md): measured, because members with different ones would miss each other. */
+const ringSchema = z.strictObject({
+  /** The ring begins at this block of the chain, without members. */
+  firstBlock: z.int().nonnegative(),
+  /** Blocks between two boundaries, at which members change. */
+  everyBlocks: z.int().min(1).max(14_400).default(10),
+  /** Copies of a record. */
+  replicas: z.int().min(1).max(16).default(4),
+});
+
+/**
+ * Whom the relay of users' secrets believes. Measured: an authority that the host adds could pose as every upstream, and
+ * would be given the secrets.
+ */
+const relaySchema = z.strictObject({
+  /** Certificates in PEM, one in each text, in addition to those of Node.js. */
+  authorities: z
+    .array(
+      z
+        .string()
+        .regex(
+          /^-----BEGIN CERTIFICATE-----\n[A-Za-z0-9+/=\n]+\n-----END CERTIFICATE-----\n?$/,
+          'must be one certificate in PEM',
+        ),
+    )
+    .max(16),
+});
+
 const platformsSchema = z.strictObject({
   /** Whom a server gives an existing key back to. */
   recover: z
@@ -73,6 +101,10 @@ export const trustSectionSchema = z
     authority: authoritySchema.optional(),
     /** Who can open every store together after a total blackout; absent: no custody, and the hash is as without the key. */
     custody: custodySchema.optional(),
+    /** Absent: this node takes part in no ring, and the hash is as without the key. */
+    ring: ringSchema.optional(),
+    /** Absent: the authorities of Node.js only, and the hash is as without the key. */
+    relay: relaySchema.optional(),
     // Without this section any platform recovers, as in all releases before it, and the hash stays what it was.
     platforms: platformsSchema.optional(),
   })

@@ -7,6 +7,7 @@ import { EvidenceError } from '../../src/errors/latchkey-error.ts';
 import {
   emptyLedger,
   type Ledger,
+  type MarkStore,
   type RecordFormat,
   type ReplicaStore,
   type RingEntry,
@@ -47,6 +48,16 @@ export const ringFormat: RecordFormat = {
     };
   },
 };
+
+/** Marks that a process of the simulation keeps; a crash of its node does not lose them. */
+export class MemoryMarks implements MarkStore {
+  readonly claimed = new Map<string, string>();
+
+  async claim(mark: string, attempt: string): Promise<string> {
+    if (!this.claimed.has(mark)) this.claimed.set(mark, attempt);
+    return this.claimed.get(mark) ?? attempt;
+  }
+}
 
 /** A disk that survives a crash of its node. */
 export class MemoryReplicaStore implements ReplicaStore {

@@ -6,7 +6,7 @@ import type { FromNode, RingReply, RingRequest, RingTransport } from '../../src/
 import { RingNode } from '../../src/ring/replication/ring-node.ts';
 import type { Dice } from './dice.ts';
 import { randomMember } from './ring-members.ts';
-import { MemoryReplicaStore, ringFormat } from './ring-records.ts';
+import { MemoryMarks, MemoryReplicaStore, ringFormat } from './ring-records.ts';
 import { VirtualScheduler } from './virtual-scheduler.ts';
 
 const TIMEOUT_MS = 2000;
@@ -15,6 +15,7 @@ const TIMEOUT_MS = 2000;
 export interface Machine {
   readonly member: RingMember;
   readonly store: MemoryReplicaStore;
+  readonly marks: MemoryMarks;
   node: RingNode | undefined;
   /** What a process leaves for the next one. */
   kept: { readonly view: RingView; readonly complete: number };
@@ -104,6 +105,7 @@ export class SimulatedRing {
       ...machine.kept,
       format: ringFormat,
       store: machine.store,
+      marks: machine.marks,
       transport: this.#transportOf(machine),
     });
     // What the chain changed since the view by which it served is heard again.
@@ -147,6 +149,7 @@ export class SimulatedRing {
     const machine: Machine = {
       member,
       store: new MemoryReplicaStore(),
+      marks: new MemoryMarks(),
       node: undefined,
       kept,
       followsChain: true,

@@ -144,3 +144,43 @@ describe('the channel of docs/ring.md', () => {
     expect(toHex(message)).toBe(vectors.channel.request);
   });
 });
+
+describe('sealed messages of docs/secrets.md', () => {
+  const suite = new CipherSuite({
+    kem: new DhkemX25519HkdfSha256(),
+    kdf: new HkdfSha256(),
+    aead: new Chacha20Poly1305(),
+  });
+  const buffer = (given: Uint8Array): ArrayBuffer => new Uint8Array(given).buffer;
+  const pairOf = async (byte: number) => ({
+    privateKey: await suite.kem.importKey('raw', buffer(filled(byte)), false),
+    publicKey: await suite.kem.importKey('raw', buffer(x25519.getPublicKey(filled(byte))), true),
+  });
+  const user = getPublicKey(secretFromSeed(filled(1)));
+  const { request, answer } = vectors.sealed;
+
+  it('a request opens at its node, and is signed by its user', async () => {
+    const info = join(ascii('latchkey/v1/secrets/list\0'), filled(2));
+    const recipient = { recipientKey: await pairOf(3), enc: buffer(bytes(request.enc)), info: buffer(info) };
+    const plaintext = new Uint8Array(await suite.open(recipient, buffer(bytes(request.ciphertext))));
+    const time = u64(1_800_000_000_000);
+    expect(toHex(plaintext.subarray(0, 88))).toBe(toHex(join(user, filled(2), time, filled(6, 16))));
+    const content = plaintext.subarray(152);
+    expect(toHex(content)).toBe(toHex(join(x25519.getPublicKey(filled(4)), filled(7))));
+    const statement = join(user, filled(2), time, filled(6, 16), sha256(content));
+    const message = join(ascii('<Bytes>latchkey/v1/secret-request/list\0'), statement, ascii('</Bytes>'));
+    expect(verify(message, plaintext.subarray(88, 152), user)).toBe(true);
+  });
+
+  it('an answer opens for its user, under the key of the node', async () => {
+    const recipient = {
+      recipientKey: await pairOf(4),
+      senderPublicKey: (await pairOf(3)).publicKey,
+      enc: buffer(bytes(answer.enc)),
+      info: buffer(join(ascii('latchkey/v1/secrets/answer\0'), filled(2), user)),
+    };
+    const aad = sha256(join(bytes(request.enc), bytes(request.ciphertext)));
+    const plaintext = await suite.open(recipient, buffer(bytes(answer.ciphertext)), buffer(aad));
+    expect(new TextDecoder().decode(plaintext)).toBe('{"ok":{"holders":{},"secrets":[]}}');
+  });
+});

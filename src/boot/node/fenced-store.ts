@@ -37,6 +37,11 @@ export class FencedStore implements Store {
     return this.#isHeld;
   }
 
+  /** Whether it takes writes at this moment: this instance holds the account, is not fenced, and its lease is valid. */
+  get takesWrites(): boolean {
+    return this.#isHeld && this.#fencedBy === undefined && this.lease?.isValid !== false;
+  }
+
   /** Takes writes from now on: this instance holds the account. */
   release(): void {
     this.#isHeld = true;

@@ -10,7 +10,7 @@ import type { Attestation } from '../../keyserver/own-attestation.ts';
 import type { EvidenceVerifier } from '../../keyserver/verify.ts';
 import { attestationReportData } from '../../protocol/report-data.ts';
 import { parseQuote } from '../../tdx/quote.ts';
-import type { QuoteVerifier } from '../../tdx/verify-quote.ts';
+import type { QuoteVerifier, VerifiedQuote } from '../../tdx/verify-quote.ts';
 import type { Clock } from '../../time/clock.ts';
 import { orAborted } from '../../time/or-aborted.ts';
 import type { ServerRole } from '../../trust/platform-rules.ts';
@@ -157,6 +157,23 @@ export class ServerVetter {
     return instanceId;
   }
 
+  /**
+   * Judges an attestation that a server sent itself, as for a server that has a slot.
+   * @returns its quote, which is genuine and binds the account and the registered key.
+   * @throws PeerError saying why not.
+   */
+  async judgeAttestation(
+    record: ServerRecord,
+    attestation: Attestation,
+    snapshot: ChainSnapshot,
+  ): Promise<VerifiedQuote> {
+    const platform = this.platformOf(record);
+    if (platform === undefined) throw new PeerError(unprovenRegistration);
+    const refusal = this.#refusalOf(platform, 'kept');
+    if (refusal !== undefined) throw new PeerError(refusal);
+    return await this.#examine(attestation, { record, platform, role: 'holder' }, snapshot);
+  }
+
   async #attested(candidate: Candidate, snapshot: ChainSnapshot, signal: AbortSignal): Promise<Attestation> {
     const attestation = await this.#client.attestation(candidate.record, signal);
     await orAborted(this.#examine(attestation, candidate, snapshot), signal);
@@ -167,7 +184,8 @@ export class ServerVetter {
     attestation: Attestation,
     { record, platform, role }: Candidate,
     snapshot: ChainSnapshot,
-  ): Promise<void> {
+  ): Promise<VerifiedQuote> {
+    let verified: VerifiedQuote;
     try {
       const quote = parseQuote(attestation.quote);
       const expected = attestationReportData({ ...attestation, x25519PublicKey: record.x25519PublicKey });
@@ -177,7 +195,7 @@ export class ServerVetter {
           'its attestation does not bind its account and registered key',
         );
       }
-      const verified = await this.#evidenceVerifier.verify(quote);
+      verified = await this.#evidenceVerifier.verify(quote);
       if (role === 'new') this.#judge.judgeMachine(verified);
       else this.#judge.judgeKeyHolder(verified);
       if (toHex(verified.platform.ppid) !== platform) {
@@ -188,6 +206,7 @@ export class ServerVetter {
       throw error;
     }
     this.#requireFresh(attestation, snapshot);
+    return verified;
   }
 
   #requireFresh({ finalized }: Attestation, { block }: ChainSnapshot): void {

@@ -1,13 +1,6 @@
 import { parseBase64, toBase64 } from '../../bytes/base64.ts';
 import { equalBytes } from '../../bytes/concat.ts';
-import {
-  AccountId,
-  BlockHash,
-  InstanceId,
-  type Mac,
-  Nonce,
-  X25519PublicKey,
-} from '../../bytes/fixed-bytes.ts';
+import { AccountId, InstanceId, type Mac, Nonce, type X25519PublicKey } from '../../bytes/fixed-bytes.ts';
 import { parsePrefixedHex, toPrefixedHex } from '../../bytes/hex.ts';
 import type { SecretBytes } from '../../bytes/secret-bytes.ts';
 import { encodeSs58 } from '../../bytes/ss58.ts';
@@ -17,13 +10,8 @@ import { openAuth } from '../../hpke/hpke.ts';
 import type { Attestation } from '../../keyserver/own-attestation.ts';
 import type { Incarnation, Reservation } from '../../lineage/incarnation.ts';
 import { lineageIdOf, sealLineageKey } from '../../lineage/lineage-key.ts';
-import {
-  attestationAnswer,
-  challengeAnswer,
-  keyAnswer,
-  newsAnswer,
-  parseWire,
-} from '../../protocol/decode.ts';
+import { decodeAttestation } from '../../protocol/attestation.ts';
+import { challengeAnswer, keyAnswer, newsAnswer, parseWire } from '../../protocol/decode.ts';
 import { type LineageUpdate, lineageUpdateBytes } from '../../protocol/lineage-messages.ts';
 import { depositToWire, incarnationToWire } from '../../protocol/lineage-state.ts';
 import {
@@ -162,22 +150,10 @@ export class PeerClient {
 
   /** `GET /attestation`; the caller verifies the quote. */
   async attestation(peer: PeerRecord, signal?: AbortSignal): Promise<Attestation> {
-    const answer = parseWire(
-      attestationAnswer,
-      await this.#exchange.send(peer, '/attestation', undefined, signal),
-      'answer',
-    );
-    this.#requireServer(peer, answer.server);
-    return {
-      server: peer.account,
-      x25519PublicKey: X25519PublicKey.parse(answer.x25519PublicKey, 'x25519PublicKey'),
-      instanceId: InstanceId.parse(answer.instanceId, 'instanceId'),
-      finalized: {
-        number: answer.finalized.number,
-        hash: BlockHash.parse(answer.finalized.hash, 'finalized.hash'),
-      },
-      quote: parseBase64(answer.quote, 'quote'),
-    };
+    const answer = await this.#exchange.send(peer, '/attestation', undefined, signal);
+    const attestation = decodeAttestation(answer, 'answer');
+    if (equalBytes(attestation.server, peer.account)) return attestation;
+    throw impostorAs(encodeSs58(attestation.server));
   }
 
   /**
@@ -313,6 +289,9 @@ export class PeerClient {
 
   #requireServer(peer: PeerRecord, server: string): void {
     if (equalBytes(AccountId.parse(server, 'server'), peer.account)) return;
-    throw new PeerError({ kind: 'impostor', detail: `answers as ${server.slice(0, 60)}` });
+    throw impostorAs(server);
   }
 }
+
+const impostorAs = (server: string): PeerError =>
+  new PeerError({ kind: 'impostor', detail: `answers as ${server.slice(0, 60)}` });

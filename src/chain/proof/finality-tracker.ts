@@ -1,7 +1,8 @@
 import { equalBytes } from '../../bytes/concat.ts';
 import { BlockHash } from '../../bytes/fixed-bytes.ts';
 import { toPrefixedHex } from '../../bytes/hex.ts';
-import { EvidenceError } from '../../errors/latchkey-error.ts';
+import { Memo } from '../../bytes/memo.ts';
+import { EvidenceError, ProblemError } from '../../errors/latchkey-error.ts';
 import { type AuthorityChange, authorityChange } from './authority-change.ts';
 import { AuthoritySet } from './authority-set.ts';
 import { decodeFinalityProof, type UnknownHeaders } from './finality-proof.ts';
@@ -95,6 +96,11 @@ interface Evidence {
 
 const WHAT = 'finality proof';
 
+/** Headers that one call walks back; the next call continues from there. */
+const MAX_STEPS = 2_000;
+/** Ancestors whose hashes are remembered, so that a long way back is walked once. */
+const MAX_ANCESTORS = 100_000;
+
 /**
  * Follows the finalized chain from a checkpoint by GRANDPA justifications alone. Each step is verified by the authority
  * set in office, and a set takes office only by the header of the last block of the set before it, so the endpoints can
@@ -106,6 +112,8 @@ const WHAT = 'finality proof';
 export class FinalityTracker {
   #state: State;
   readonly #limits: TrackerLimits;
+  /** Parent hashes that proven headers name, by block number; no walk goes the same way twice. */
+  readonly #ancestors = new Memo<BlockHash>(MAX_ANCESTORS);
 
   /**
    * @throws RangeError on a checkpoint hash of another length than 32 or a set id that is no u64. EvidenceError
@@ -166,6 +174,43 @@ export class FinalityTracker {
       });
     }
     return this.newest;
+  }
+
+  /**
+   * A block before the newest proven one, proven by the parent hashes of the headers in between.
+   * @throws ProblemError CHAIN_UNAVAILABLE when nothing is proven yet, when the block is newer than what is proven, and
+   *   when the way is too long for one call: the next one goes on. EvidenceError CHAIN_PROOF_INVALID; what the source
+   *   throws.
+   */
+  async ancestor(source: FinalitySource, number: number): Promise<ProvenBlock> {
+    const { newest } = this;
+    if (newest === undefined || number > newest.number)
+      throw new ProblemError('CHAIN_UNAVAILABLE', `block ${number} is not proven yet`);
+    if (number === newest.number) return newest;
+    let header = await this.#nearestAbove(source, number, newest);
+    for (let step = 0; header.number > number; step++) {
+      if (step === MAX_STEPS)
+        throw new ProblemError('CHAIN_UNAVAILABLE', `the way back to block ${number} is long; it goes on`);
+      header = await this.#parentOf(source, header);
+    }
+    return provenBlock(header);
+  }
+
+  /** The nearest remembered block that is not before a number. */
+  async #nearestAbove(source: FinalitySource, number: number, newest: ProvenBlock): Promise<Header> {
+    for (let above = number; above < newest.number; above++) {
+      const known = this.#ancestors.find(`${above}`);
+      if (known !== undefined) return fetchHeader(source, known);
+    }
+    return newest.header;
+  }
+
+  async #parentOf(source: FinalitySource, { parentHash, number }: Header): Promise<Header> {
+    const parent = await fetchHeader(source, BlockHash.of(parentHash));
+    if (parent.number !== number - 1)
+      throw invalidProof('header', 'number', `${number - 1}, before its child`, `${parent.number}`);
+    this.#ancestors.set(`${parent.number}`, parent.hash);
+    return parent;
   }
 
   /** The checkpoint's own header makes it a block that can be read; it needs no signatures. */

@@ -18,5 +18,15 @@ export const channelCodes = {
     status: 409,
     summary: 'A message with this counter was received before, or is too old to tell.',
   },
+  CHANNEL_PEER_REFUSED: {
+    status: 403,
+    summary:
+      'The machine of the other node is not accepted: its platform, its software or its trust section.',
+  },
+  CHANNEL_SESSION_UNKNOWN: {
+    status: 404,
+    summary:
+      'There is no such session here: this node restarted, or the session was too old; open another one.',
+  },
   CHANNEL_EXHAUSTED: { status: 503, summary: 'The session has sent all its messages; open another one.' },
 } as const satisfies Record<string, CodeEntry>;

@@ -9,8 +9,24 @@ export const ringCodes = {
     summary:
       'The request was computed for other holders than those that this node knows; one of the two is behind.',
   },
+  RING_MARKS_FULL: {
+    status: 503,
+    summary: 'A holder remembers as many begun requests as it may; the oldest of them go within two hours.',
+  },
   RING_QUORUM_MISSING: {
     status: 503,
     summary: 'Too few holders answered; a write may have reached some of them and can be repeated.',
   },
+  RING_OFF: { status: 404, summary: 'This node takes part in no ring: its trust section has no ring.' },
+  RING_VIEWS_DIFFER: {
+    status: 409,
+    summary:
+      'Two members have different registered servers at one boundary of the chain; one of them lies or is broken.',
+  },
+  RING_PEER_UNREACHABLE: {
+    status: 503,
+    summary: 'A member of the ring did not answer in time, or is not accepted.',
+  },
+  RING_FULL: { status: 507, summary: 'This node has no room for more records of the ring.' },
+  RING_BUSY: { status: 503, summary: 'This node answers as many messages of members as it may at once.' },
 } as const satisfies Record<string, CodeEntry>;

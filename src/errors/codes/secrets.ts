@@ -33,4 +33,56 @@ export const secretsCodes = {
     status: 429,
     summary: 'The ACL allows no further request in this period; Retry-After says when to try again.',
   },
+  SECRET_USER_REFUSED: {
+    status: 403,
+    summary: 'The operator of this node does not list the account of the user.',
+  },
+  SECRET_EXISTS: { status: 409, summary: 'The secret exists; it is changed with `update`.' },
+  SECRET_NOT_HOLDER: {
+    status: 421,
+    summary: 'This node does not hold this secret, or is not the nearest one, which alone counts its uses.',
+  },
+  SECRET_RING_FULL: {
+    status: 507,
+    summary: 'The node takes no more secrets: its own store keeps the rest of its space.',
+  },
+  SECRET_SEALING_WRONG: {
+    status: 400,
+    summary: 'The body is not sealed to the registered key of this node for this route.',
+  },
+  SECRET_VERB_UNKNOWN: { status: 400, summary: 'The verb is none that a relay sends.' },
+  SECRET_OUTCOME_UNKNOWN: {
+    status: 409,
+    summary:
+      'A request with this idempotency key was begun before; whether the upstream acted on it is not known.',
+  },
+  SECRET_HEADER_REFUSED: { status: 400, summary: 'The request has a header that belongs to the connection.' },
+  SECRET_VALUE_UNUSABLE: {
+    status: 409,
+    summary: 'The value of the secret cannot stand where the placeholder is.',
+  },
+  SECRET_ADDRESS_REFUSED: {
+    status: 403,
+    summary:
+      'The URL leads to an address that is not global unicast, or to this fleet; operators can allow addresses.',
+  },
+  SECRET_RELAY_BUSY: { status: 503, summary: 'Too many requests to upstream services are under way.' },
+  SECRET_UPSTREAM_UNREACHABLE: {
+    status: 502,
+    summary: 'There is no connection to the upstream, or its certificate is wrong; nothing was sent.',
+  },
+  SECRET_UPSTREAM_FAILED: {
+    status: 502,
+    summary:
+      'The upstream broke off, or answered something else than HTTP; it may have acted on the request.',
+  },
+  SECRET_UPSTREAM_TIMEOUT: {
+    status: 504,
+    summary: 'The upstream did not answer completely in time; it may have acted on the request.',
+  },
+  SECRET_ANSWER_TOO_LARGE: {
+    status: 502,
+    summary:
+      'The answer of the upstream is larger than the node takes; the upstream may have acted on the request.',
+  },
 } as const satisfies Record<string, CodeEntry>;

@@ -80,6 +80,28 @@ export class Coordinator {
     });
   }
 
+  /**
+   * Claims a mark for an attempt at a majority of every set that is responsible for an id, so that of two attempts at most
+   * one has it.
+   * @param mark 32 bytes, lower-case hex. @param attempt 16 bytes, lower-case hex.
+   * @returns whether this attempt has it. False also for two attempts at once of which neither has a majority.
+   * @throws ProblemError RING_NOT_READY, RING_QUORUM_MISSING.
+   */
+  async mark(id: RingEntry['id'], mark: string, attempt: string): Promise<boolean> {
+    return this.#inRounds(id, async (configuration) => {
+      const claimed = new Set<string>();
+      let isTaken = false;
+      const request = { kind: 'mark', configuration, id: toHex(id), mark, attempt } as const;
+      const isDone = await this.#askAll(configuration.flat(), request, (from, reply) => {
+        if (reply.kind !== 'marked') return false;
+        if (reply.attempt === attempt) claimed.add(from);
+        else isTaken = true;
+        return isTaken || isWritten(configuration, claimed);
+      });
+      return isDone ? !isTaken : undefined;
+    });
+  }
+
   async #inRounds<Result>(
     id: Uint8Array,
     round: (configuration: ReturnType<RingViews['configurationOf']>) => Promise<Result | undefined>,

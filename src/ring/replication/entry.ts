@@ -32,6 +32,20 @@ export interface ReplicaStore {
   writeLedger(ledger: Ledger): Promise<void>;
 }
 
+/** Where a node remembers marks: which attempt it heard of first. They are durable, and go after {@link MARK_LIFE_MS}. */
+export interface MarkStore {
+  /**
+   * Keeps an attempt for a mark, durably, unless it has one. All texts are lower-case hex.
+   * @param nowMs time of the chain.
+   * @returns the attempt that is kept.
+   * @throws ProblemError RING_MARKS_FULL.
+   */
+  claim(mark: string, attempt: string, nowMs: number): Promise<string>;
+}
+
+/** How long marks are kept at least. */
+export const MARK_LIFE_MS = 3_600_000;
+
 /** What a node remembers of its repairs, in the time of the chain. */
 export interface Ledger {
   /** When it last threw expired records away; 0 before the first time. */

@@ -31,6 +31,16 @@ export type RingRequest =
     }
   | { readonly kind: 'fetch'; readonly ids: readonly string[] }
   | { readonly kind: 'push'; readonly records: readonly Uint8Array[] }
+  /** Claims a mark at the holders of an id: the first attempt that a holder hears of keeps it. */
+  | {
+      readonly kind: 'mark';
+      readonly configuration: Configuration;
+      readonly id: string;
+      /** 32 bytes, lower-case hex. */
+      readonly mark: string;
+      /** 16 bytes, lower-case hex. */
+      readonly attempt: string;
+    }
   /** The sender has everything of the repair that it began with `compare`. */
   | { readonly kind: 'repaired' };
 
@@ -46,6 +56,8 @@ export type RingReply =
   /** Many: the digests of the sixteen prefixes that are one digit longer. */
   | { readonly kind: 'split'; readonly digests: readonly string[] }
   | { readonly kind: 'records'; readonly records: readonly Uint8Array[] }
+  /** The attempt that has the mark. */
+  | { readonly kind: 'marked'; readonly attempt: string }
   | { readonly kind: 'done' }
   | { readonly kind: 'refused'; readonly code: ErrorCode };
 

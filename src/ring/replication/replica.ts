@@ -2,6 +2,7 @@ import { compareBytes } from '../../bytes/concat.ts';
 import { toHex } from '../../bytes/hex.ts';
 import { type Configuration, sameConfiguration } from '../placement/configuration.ts';
 import type { RingViews } from '../placement/views.ts';
+import type { MarkStore } from './entry.ts';
 import type { Holdings } from './holdings.ts';
 import type { FromNode, NodeStatus, RingReply, RingRequest } from './messages.ts';
 import { digestOf, HEX_DIGITS, idBytes, listed, sharedRecords } from './sharing.ts';
@@ -21,6 +22,7 @@ export class Replica {
   readonly #holdings: Holdings;
   readonly #status: () => NodeStatus;
   readonly #isFresh: () => boolean;
+  readonly #marks: MarkStore;
   /** When members began the repairs that are under way, by account. */
   readonly #began = new Map<string, number>();
 
@@ -32,12 +34,14 @@ export class Replica {
     readonly status: () => NodeStatus;
     /** Whether it has asked enough neighbours since its start to know which copies do not count. */
     readonly isFresh: () => boolean;
+    readonly marks: MarkStore;
   }) {
     this.#account = parts.account;
     this.#views = parts.views;
     this.#holdings = parts.holdings;
     this.#status = parts.status;
     this.#isFresh = parts.isFresh;
+    this.#marks = parts.marks;
   }
 
   /**
@@ -59,6 +63,8 @@ export class Replica {
         return this.#store(request.configuration, request.bytes);
       case 'read':
         return this.#read(from, request.configuration, request.id);
+      case 'mark':
+        return this.#mark(request);
       case 'compare':
         return this.#compare(from, request);
       case 'fetch':
@@ -84,9 +90,18 @@ export class Replica {
   async #read(from: string, configuration: Configuration, id: string): Promise<RingReply> {
     // It would count its own copy, which may have what was deleted and purged while it was away.
     if (from !== this.#account && this.#holdings.isTooOld(from)) return NOT_READY;
+    // A restored or rolled-back disk may lack what was acknowledged here, so it is no answer until it is repaired.
+    if (this.#status().complete < this.#views.current.block) return NOT_READY;
     const entry = await this.#holdings.read(id);
     if (!this.#isMine(configuration, idBytes(id))) return NO_HOLDER;
     return { kind: 'record', bytes: entry?.bytes };
+  }
+
+  async #mark({ configuration, id, ...claim }: Extract<RingRequest, { kind: 'mark' }>): Promise<RingReply> {
+    if (!this.#isMine(configuration, idBytes(id))) return NO_HOLDER;
+    const attempt = await this.#marks.claim(claim.mark, claim.attempt, this.#holdings.now());
+    // As for a write.
+    return this.#isMine(configuration, idBytes(id)) ? { kind: 'marked', attempt } : NO_HOLDER;
   }
 
   #isMine(configuration: Configuration, id: Uint8Array): boolean {

@@ -2,7 +2,7 @@ import { toHex } from '../../bytes/hex.ts';
 import type { RingMember } from '../placement/member.ts';
 import { type RingView, RingViews } from '../placement/views.ts';
 import { Coordinator, type Written } from './coordinator.ts';
-import type { RecordFormat, ReplicaStore, RingEntry } from './entry.ts';
+import type { MarkStore, RecordFormat, ReplicaStore, RingEntry } from './entry.ts';
 import { Holdings } from './holdings.ts';
 import type { FromNode, NodeStatus, RingReply, RingRequest, RingTransport } from './messages.ts';
 import { Peers } from './peers.ts';
@@ -18,6 +18,7 @@ export interface RingNodeParts {
   readonly complete: number;
   readonly format: RecordFormat;
   readonly store: ReplicaStore;
+  readonly marks: MarkStore;
   readonly transport: RingTransport;
 }
 
@@ -33,7 +34,7 @@ export class RingNode {
   #draining = false;
 
   private constructor(
-    { own, view, complete, transport }: RingNodeParts,
+    { own, view, complete, transport, marks }: RingNodeParts,
     views: RingViews,
     holdings: Holdings,
   ) {
@@ -43,7 +44,7 @@ export class RingNode {
     this.#holdings = holdings;
     this.#newestMs = view.timestampMs;
     const isFresh = (): boolean => this.#repair.isFresh;
-    this.#replica = new Replica({ account, views, holdings, status, isFresh });
+    this.#replica = new Replica({ account, views, holdings, status, isFresh, marks });
     const parts = { account, views, transport, holdings, replica: this.#replica, status, isFresh };
     this.#peers = new Peers(parts);
     this.#coordinator = new Coordinator({ account, views, holdings, peers: this.#peers });
@@ -118,6 +119,11 @@ export class RingNode {
   /** As `Coordinator.read`. */
   read(id: RingEntry['id']): Promise<{ readonly entry: RingEntry | undefined }> {
     return this.#coordinator.read(id);
+  }
+
+  /** As `Coordinator.mark`. */
+  mark(id: RingEntry['id'], mark: string, attempt: string): Promise<boolean> {
+    return this.#coordinator.mark(id, mark, attempt);
   }
 
   /** One round of repair. @returns whether every neighbour that answered has the same records now. */

@@ -9,6 +9,7 @@ import type { FromNode, RingReply, RingRequest } from './messages.ts';
 export const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 
 const hex32 = z.string().regex(/^[0-9a-f]{64}$/, 'expected 64 lower-case hex digits');
+const hex16 = z.string().regex(/^[0-9a-f]{32}$/, 'expected 32 lower-case hex digits');
 const prefix = z.string().regex(/^[0-9a-f]{0,64}$/, 'expected lower-case hex digits');
 const order = z.string().regex(/^(?:[0-9a-f]{2}){1,128}$/, 'expected lower-case hex');
 const block = z.int().min(-1);
@@ -25,6 +26,7 @@ const requests = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('compare'), prefix, digest: hex32, without: accounts }),
   z.strictObject({ kind: z.literal('fetch'), ids: z.array(hex32).max(1024) }),
   z.strictObject({ kind: z.literal('push'), records }),
+  z.strictObject({ kind: z.literal('mark'), configuration, id: hex32, mark: hex32, attempt: hex16 }),
   z.strictObject({ kind: z.literal('repaired') }),
 ]);
 const replies = z.discriminatedUnion('kind', [
@@ -35,6 +37,7 @@ const replies = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('list'), listed: z.array(z.tuple([hex32, order])).max(1024) }),
   z.strictObject({ kind: z.literal('split'), digests: z.array(hex32).length(16) }),
   z.strictObject({ kind: z.literal('records'), records }),
+  z.strictObject({ kind: z.literal('marked'), attempt: hex16 }),
   z.strictObject({ kind: z.literal('done') }),
   z.strictObject({ kind: z.literal('refused'), code: z.string() }),
 ]);

@@ -60,6 +60,13 @@ describe('GET /openapi.json', () => {
       'post /lineage-update',
       'post /request-encryption-key',
       'post /reserve',
+      'post /ring/message/{session}',
+      'post /ring/open',
+      'post /secrets/delete',
+      'post /secrets/deploy',
+      'post /secrets/list',
+      'post /secrets/request',
+      'post /secrets/update',
       'post /server-draining',
       'post /server-restarted',
     ]);

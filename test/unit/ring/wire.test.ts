@@ -21,9 +21,11 @@ const requests: readonly RingRequest[] = [
   { kind: 'fetch', ids: [a, b] },
   { kind: 'push', records: [bytes, bytes] },
   { kind: 'repaired' },
+  { kind: 'mark', configuration: [[a, b]], id: b, mark: a, attempt: '0f'.repeat(16) },
 ];
 const replies: readonly RingReply[] = [
   { kind: 'stored' },
+  { kind: 'marked', attempt: '0f'.repeat(16) },
   { kind: 'superseded', bytes },
   { kind: 'record', bytes },
   { kind: 'record', bytes: undefined },

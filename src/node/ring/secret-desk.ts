@@ -1,0 +1,66 @@
+import type { OpenNode } from '../../boot/node/open-node.ts';
+import { AccountId } from '../../bytes/fixed-bytes.ts';
+import type { Config } from '../../config/schema.ts';
+import { ProblemError } from '../../errors/latchkey-error.ts';
+import {
+  type OpenSecretService,
+  openSecretService,
+  type SecretSettings,
+  systemResolve,
+} from '../../secrets/service/open-service.ts';
+import type { UserIndex } from '../../secrets/service/user-index.ts';
+import type { ChainWatch } from '../chain-watch.ts';
+import type { NodeParts } from '../parts.ts';
+import type { RingMembership } from './ring-membership.ts';
+
+/** The sections that the ring and its users' routes read. */
+export type DeskConfig = Pick<Config, 'trust' | 'ring' | 'secrets' | 'limits'>;
+
+/** Opens the routes of users' secrets of a node that takes part in the ring. */
+export function openSecretDesk(
+  config: DeskConfig,
+  { random, clock, log, metrics, resolve = systemResolve }: NodeParts,
+  around: {
+    readonly node: OpenNode;
+    readonly membership: RingMembership;
+    readonly index: UserIndex;
+    readonly watch: ChainWatch;
+  },
+): Promise<OpenSecretService> {
+  const { node, membership, index, watch } = around;
+  return openSecretService({
+    store: node.store,
+    identity: node.identity,
+    ring: () => membership.node ?? notReady(),
+    index,
+    settings: settingsOf(config),
+    fleet: () => watch.endpoints(),
+    resolve,
+    random,
+    now: () => clock.nowMs(),
+    log,
+    onAnswer: (route, code) => metrics.secretRequests.inc({ route, code }),
+  });
+}
+
+function settingsOf({ secrets, ring, limits, trust }: DeskConfig): SecretSettings {
+  const { allowAddresses, ...bounds } = secrets.relay;
+  return {
+    users:
+      secrets.users === 'all' ? 'all' : secrets.users.map((user) => AccountId.parse(user, 'secrets.users')),
+    perUser: { records: secrets.maxRecordsPerUser, bytes: secrets.maxBytesPerUser },
+    all: { records: secrets.maxRecords, bytes: ring.maxBytes },
+    keepFreeBytes: ring.keepFreeBytes,
+    rate: secrets.perUser,
+    relay: {
+      // A request that takes longer gets no answer.
+      bounds: { ...bounds, totalMs: Math.min(bounds.totalMs, limits.requestDeadlineMs) },
+      allowAddresses,
+      authorities: trust.relay?.authorities ?? [],
+    },
+  };
+}
+
+function notReady(): never {
+  throw new ProblemError('RING_NOT_READY', 'this node is no member of the ring yet', { retryAfterMs: 1000 });
+}

@@ -1,0 +1,67 @@
+import { lookup } from 'node:dns/promises';
+import type { AccountId } from '../../bytes/fixed-bytes.ts';
+import type { RandomSource } from '../../crypto/random.ts';
+import type { X25519KeyPair } from '../../crypto/x25519.ts';
+import { type Rate, TokenBuckets } from '../../keyserver/token-buckets.ts';
+import type { Log } from '../../observe/log.ts';
+import type { Store } from '../../store/api/store-api.ts';
+import { Relay, type RelayParts, type Resolve } from '../relay/relay.ts';
+import type { SecretRoute } from '../signed-request.ts';
+import { ReplayMemory } from './replay-memory.ts';
+import type { SecretRing } from './secret-ring.ts';
+import { SecretService } from './secret-service.ts';
+import { SecretUser } from './secret-user.ts';
+import { SecretWriter, type WriteBounds } from './secret-writer.ts';
+import { UsageCounts } from './usage-counts.ts';
+import type { UserIndex } from './user-index.ts';
+
+/** What an operator sets. */
+export interface SecretSettings extends WriteBounds {
+  /** Of one account, for all routes together. */
+  readonly rate: Rate;
+  readonly relay: Pick<RelayParts, 'bounds' | 'allowAddresses' | 'authorities'>;
+}
+
+/** All addresses of a name by the system's resolver. */
+export const systemResolve: Resolve = async (name) =>
+  (await lookup(name, { all: true, verbatim: true })).map(({ address }) => address);
+
+/** A service that runs, and what ends it. */
+export interface OpenSecretService {
+  readonly service: SecretService;
+  /** Ends the requests to upstream services that are under way. */
+  close(): void;
+}
+
+/** Opens the routes of users' secrets of a node: what they remember lies in the node's own store. */
+export async function openSecretService(parts: {
+  readonly store: Store;
+  readonly identity: { readonly account: AccountId; readonly x25519: X25519KeyPair };
+  /** @throws ProblemError while this node has no place in the ring. */
+  readonly ring: () => SecretRing;
+  /** Around the store of the ring's records. */
+  readonly index: UserIndex;
+  readonly settings: SecretSettings;
+  /** `host:port` of all nodes of the fleet. */
+  readonly fleet: () => readonly string[];
+  readonly resolve: Resolve;
+  readonly random: RandomSource;
+  readonly now: () => number;
+  readonly log: Log;
+  readonly onAnswer: (route: SecretRoute, code: string) => void;
+}): Promise<OpenSecretService> {
+  const { store, identity, ring, index, settings, fleet, resolve, random, now } = parts;
+  const { account } = identity;
+  const seen = await ReplayMemory.open(await store.namespace('latchkey/secrets-seen'));
+  const namespace = await store.namespace('latchkey/secrets-counts');
+  const counts = new UsageCounts(namespace, (id) => index.has(id));
+  const relay = new Relay({ ...settings.relay, fleet, resolve });
+  const freeBytes = async () => (await store.health()).freeBytes;
+  const writer = new SecretWriter({ account, ring, index, bounds: settings, freeBytes, now });
+  const user = new SecretUser({ account, ring, counts, relay, random, now });
+  const rate = new TokenBuckets(settings.rate);
+  return {
+    service: new SecretService({ ...parts, seen, writer, user, rate }),
+    close: () => relay.close(),
+  };
+}

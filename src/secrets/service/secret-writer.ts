@@ -1,0 +1,142 @@
+import { equalBytes } from '../../bytes/concat.ts';
+import type { AccountId } from '../../bytes/fixed-bytes.ts';
+import { toHex, toPrefixedHex } from '../../bytes/hex.ts';
+import { EvidenceError, ProblemError, RefusalError } from '../../errors/latchkey-error.ts';
+import { KeyedLock } from '../../store/keyed-lock.ts';
+import { type Holdings, judgeQuota, judgeReplacement } from '../judge-write.ts';
+import { compareRecords, type SecretRecord } from '../record.ts';
+import { decodeEntry, encodeEntry, type SecretEntry } from '../value.ts';
+import { readEntry, requireHolder, type SecretRing } from './secret-ring.ts';
+import type { UserIndex } from './user-index.ts';
+
+/** Bounds of what users leave with a node. */
+export interface WriteBounds {
+  /** Who may deploy and update; deleting is for everybody. */
+  readonly users: 'all' | readonly AccountId[];
+  /** Of one user, at this node. */
+  readonly perUser: Holdings;
+  /** Of all users, at this node. */
+  readonly all: Holdings;
+  /** What the disk keeps free for the node's own store. */
+  readonly keepFreeBytes: number;
+}
+
+type WriteRoute = 'deploy' | 'update' | 'delete';
+
+/** Takes records from users and writes them to the ring. */
+export class SecretWriter {
+  readonly #account: AccountId;
+  readonly #ring: () => SecretRing;
+  readonly #index: UserIndex;
+  readonly #bounds: WriteBounds;
+  readonly #freeBytes: () => Promise<number | undefined>;
+  readonly #now: () => number;
+  /** Of one user, so that two of them at once do not both fit into the last place. */
+  readonly #writes = new KeyedLock<string>();
+
+  constructor(parts: {
+    readonly account: AccountId;
+    readonly ring: () => SecretRing;
+    readonly index: UserIndex;
+    readonly bounds: WriteBounds;
+    /** `undefined` when the system does not say. */
+    readonly freeBytes: () => Promise<number | undefined>;
+    readonly now: () => number;
+  }) {
+    this.#account = parts.account;
+    this.#ring = parts.ring;
+    this.#index = parts.index;
+    this.#bounds = parts.bounds;
+    this.#freeBytes = parts.freeBytes;
+    this.#now = parts.now;
+  }
+
+  /**
+   * Writes an entry of a user; it is durable at a majority of its holders when this resolves.
+   * @throws EvidenceError SECRET_RECORD_INVALID, SECRET_SIGNATURE_INVALID, SECRET_VALUE_MISMATCH, SECRET_TOO_LARGE,
+   *   SECRET_VERSION_OLD. RefusalError SECRET_USER_REFUSED, SECRET_NOT_HOLDER, SECRET_EXISTS, SECRET_NOT_FOUND,
+   *   SECRET_EXPIRED, SECRET_QUOTA. ProblemError SECRET_RING_FULL, and those of the ring.
+   */
+  async write(
+    route: WriteRoute,
+    user: AccountId,
+    body: Uint8Array,
+  ): Promise<{ readonly id: string; readonly version: number }> {
+    const entry = decodeEntry(body);
+    try {
+      this.#judgeEntry(route, user, entry.record);
+      requireHolder(this.#ring(), this.#account, entry.record.id);
+      await this.#writes.run(toHex(user), () => this.#replace(route, entry));
+      return { id: toPrefixedHex(entry.record.id), version: entry.record.content.version };
+    } finally {
+      entry.salted.wipe();
+    }
+  }
+
+  #judgeEntry(route: WriteRoute, user: AccountId, { content }: SecretRecord): void {
+    if (!equalBytes(content.account, user))
+      throw wrongRecord('account', 'the account that signed the request');
+    const kind = route === 'delete' ? 'tombstone' : 'secret';
+    if (content.kind !== kind) throw wrongRecord('kind', `a ${kind} on the route ${route}`);
+    if (kind === 'secret' && !isListed(this.#bounds.users, user))
+      throw new RefusalError('SECRET_USER_REFUSED', 'this node takes no secrets of this account', {
+        hint: 'the operator lists accounts in secrets.users',
+      });
+  }
+
+  async #replace(route: WriteRoute, entry: SecretEntry): Promise<void> {
+    const ring = this.#ring();
+    const { record } = entry;
+    const present = await readEntry(ring, record.id);
+    present?.salted.wipe();
+    this.#judgeRoute(route, record, present?.record);
+    judgeReplacement(record, present?.record, this.#now());
+    const bytes = encodeEntry(entry);
+    // A tombstone is smaller than what it replaces, and who has no room left has to be able to delete.
+    if (record.content.kind === 'secret') await this.#judgeRoom(record, bytes.length);
+    const written = await ring.write(bytes);
+    if (written.kind === 'written') return;
+    throw new EvidenceError('SECRET_VERSION_OLD', 'a newer record was written at the same time', {
+      field: 'version',
+    });
+  }
+
+  #judgeRoute(route: WriteRoute, record: SecretRecord, present: SecretRecord | undefined): void {
+    // The same record once more is a retry after a lost answer.
+    if (present !== undefined && compareRecords(record, present) === 0) return;
+    const isThere = present?.content.kind === 'secret';
+    if (route !== 'deploy') {
+      if (isThere) return;
+      throw new RefusalError('SECRET_NOT_FOUND', 'there is no such secret');
+    }
+    if (!isThere || present.content.expiresAtMs <= this.#now()) return;
+    throw new RefusalError('SECRET_EXISTS', 'there is a secret for this origin and path', {
+      observed: `version ${present.content.version}`,
+      hint: 'change it with update',
+    });
+  }
+
+  async #judgeRoom({ content, id }: SecretRecord, entryBytes: number): Promise<void> {
+    const { perUser, all, keepFreeBytes } = this.#bounds;
+    judgeQuota(this.#index.usageWithout(content.account, toHex(id)), entryBytes, perUser);
+    const { records, bytes } = this.#index.all;
+    const freeBytes = await this.#freeBytes();
+    if (records >= all.records || bytes + entryBytes > all.bytes)
+      throw noRoom('the cap for all users is reached');
+    if (freeBytes !== undefined && freeBytes - entryBytes < keepFreeBytes)
+      throw noRoom('the disk is nearly full');
+  }
+}
+
+/** Whether an account is in an operator's list. */
+const isListed = (users: 'all' | readonly AccountId[], user: AccountId): boolean =>
+  users === 'all' || users.some((listed) => equalBytes(listed, user));
+
+const wrongRecord = (field: string, expected: string): EvidenceError =>
+  new EvidenceError('SECRET_RECORD_INVALID', `${field} of the record is wrong here`, { field, expected });
+
+const noRoom = (observed: string): ProblemError =>
+  new ProblemError('SECRET_RING_FULL', 'this node takes no more secrets', {
+    observed,
+    hint: 'the operator can raise secrets.limits, or make the disk larger',
+  });

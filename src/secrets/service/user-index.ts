@@ -1,0 +1,88 @@
+import { toHex } from '../../bytes/hex.ts';
+import type { AccountId } from '../../bytes/fixed-bytes.ts';
+import type { ReplicaStore } from '../../ring/replication/entry.ts';
+import type { Holdings } from '../judge-write.ts';
+import type { SecretContent } from '../record.ts';
+import { peekEntry } from '../value.ts';
+
+/** What a node knows of a record that it holds. */
+export interface HeldSecret {
+  /** Lower-case hex. */
+  readonly id: string;
+  readonly content: SecretContent;
+  /** Of the whole entry. */
+  readonly bytes: number;
+}
+
+/** Which records of each user a node holds, in memory, and how many bytes they take up. */
+export class UserIndex {
+  readonly #byUser = new Map<string, Map<string, HeldSecret>>();
+  readonly #users = new Map<string, string>();
+  #bytes = 0;
+
+  /** A store that keeps the index true: the ring reads all its records when it opens, and writes through it. */
+  around(store: ReplicaStore): ReplicaStore {
+    const note = (id: string, bytes: Uint8Array): void => this.#note(id, bytes);
+    const forget = (id: string): void => this.#forget(id);
+    return {
+      get: (id) => store.get(id),
+      async put(id, bytes) {
+        await store.put(id, bytes);
+        note(id, bytes);
+      },
+      async delete(id) {
+        await store.delete(id);
+        forget(id);
+      },
+      async *entries() {
+        for await (const bytes of store.entries()) {
+          note(toHex(peekEntry(bytes).id), bytes);
+          yield bytes;
+        }
+      },
+      readLedger: () => store.readLedger(),
+      writeLedger: (ledger) => store.writeLedger(ledger),
+    };
+  }
+
+  /** Records of a user, in the order of their ids. */
+  of(user: AccountId): readonly HeldSecret[] {
+    return [...(this.#byUser.get(toHex(user))?.values() ?? [])].sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+
+  /** What a user has here, without one record. */
+  usageWithout(user: AccountId, id: string): Holdings {
+    const others = this.of(user).filter((held) => held.id !== id);
+    return { records: others.length, bytes: others.reduce((sum, { bytes }) => sum + bytes, 0) };
+  }
+
+  /** Whether the record of an id (lower-case hex) is here. */
+  has(id: string): boolean {
+    return this.#users.has(id);
+  }
+
+  /** What all users have here. */
+  get all(): Holdings {
+    return { records: this.#users.size, bytes: this.#bytes };
+  }
+
+  #note(id: string, bytes: Uint8Array): void {
+    this.#forget(id);
+    const { content } = peekEntry(bytes);
+    const user = toHex(content.account);
+    const records = this.#byUser.get(user) ?? new Map<string, HeldSecret>();
+    this.#byUser.set(user, records.set(id, { id, content, bytes: bytes.length }));
+    this.#users.set(id, user);
+    this.#bytes += bytes.length;
+  }
+
+  #forget(id: string): void {
+    const user = this.#users.get(id);
+    const records = user === undefined ? undefined : this.#byUser.get(user);
+    if (user === undefined || records === undefined) return;
+    this.#bytes -= records.get(id)?.bytes ?? 0;
+    records.delete(id);
+    this.#users.delete(id);
+    if (records.size === 0) this.#byUser.delete(user);
+  }
+}

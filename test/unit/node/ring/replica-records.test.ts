@@ -1,0 +1,57 @@
+import { describe, expect, it } from 'vitest';
+import { ReplicaRecords } from '../../../../src/node/ring/replica-records.ts';
+import type { StoreHealth } from '../../../../src/store/api/health.ts';
+import type { Store } from '../../../../src/store/api/store-api.ts';
+import { MemoryStore } from '../../../support/memory-store.ts';
+
+/** A store whose disk has so many free bytes. */
+class StoreOnDisk extends MemoryStore {
+  readonly freeBytes: number;
+
+  constructor(freeBytes: number) {
+    super();
+    this.freeBytes = freeBytes;
+  }
+
+  override async health(): Promise<StoreHealth> {
+    return { ...(await super.health()), freeBytes: this.freeBytes };
+  }
+}
+
+const withFree = (freeBytes: number): Store => new StoreOnDisk(freeBytes);
+
+const bounds = { maxBytes: 100, keepFreeBytes: 1_000 };
+const bytes = (length: number): Uint8Array => new Uint8Array(length).fill(1);
+
+describe('copies of records in the store of a node', () => {
+  it('are there after a restart, with their size and the ledger', async () => {
+    const store = withFree(10_000);
+    const first = await ReplicaRecords.open(store, bounds, () => 0);
+    await first.put('aa', bytes(60));
+    await first.writeLedger({ purgedAtMs: 7, repairedAtMs: { ab: 5 } });
+    const again = await ReplicaRecords.open(store, bounds, () => 0);
+    const found: number[] = [];
+    for await (const entry of again.entries()) found.push(entry.length);
+    expect(found).toEqual([60]);
+    expect(again.bytes).toBe(60);
+    expect(await again.readLedger()).toEqual({ purgedAtMs: 7, repairedAtMs: { ab: 5 } });
+  });
+
+  it('take no more room than is allowed; a replacement counts once', async () => {
+    const records = await ReplicaRecords.open(withFree(10_000), bounds, () => 0);
+    await records.put('aa', bytes(60));
+    await expect(records.put('bb', bytes(60))).rejects.toMatchObject({ code: 'RING_FULL' });
+    await records.put('aa', bytes(100));
+    await records.delete('aa');
+    await records.put('bb', bytes(60));
+    expect(records.bytes).toBe(60);
+    expect(records.count).toBe(1);
+  });
+
+  it('leave the room of the node’s own store free', async () => {
+    const records = await ReplicaRecords.open(withFree(1_010), bounds, () => 0);
+    await records.put('aa', bytes(10));
+    await expect(records.put('bb', bytes(11))).rejects.toMatchObject({ code: 'RING_FULL' });
+    expect(await records.get('bb')).toBeUndefined();
+  });
+});
