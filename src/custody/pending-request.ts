@@ -103,6 +103,11 @@ export class PendingRequest {
   /** Wipes the one-time key and all parts. */
   wipe(): void {
     this.#key.wipe();
+    this.dropParts();
+  }
+
+  /** Wipes the parts, which together are the store key. The same answers can be given again. */
+  dropParts(): void {
     for (const part of this.#parts.values()) part.fill(0);
     this.#parts.clear();
   }

@@ -1,30 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import type { CustodyDesk } from '../../src/boot/life/custody-desk.ts';
 import { LatchkeyError } from '../../src/errors/latchkey-error.ts';
 import { custodyStatus } from '../../src/node/custody-status.ts';
 import { custodySetOf } from '../../src/trust/custody-set.ts';
 import { blackOut, seriesOfBlackouts } from '../support/blackouts.ts';
-import { answerTo, custodians, knowledgeIn, trustWith } from '../support/custodians.ts';
+import { answerTo, askCustodians, custodians, knowledgeIn, trustWith } from '../support/custodians.ts';
 import { endNetwork, type FormedNetwork, formedNetwork, restart } from '../support/formed-network.ts';
 import type { SimulatedNetwork } from '../support/simulated-network.ts';
-import type { SimulatedNode } from '../support/simulated-network-node.ts';
 import { fileOf } from '../support/slot-picture.ts';
 
 const LONG = { timeout: 120_000 };
-const [alice, bob, carol] = custodians;
-
-/** A machine asks custodians for its store key. */
-async function ask(
-  net: SimulatedNetwork,
-  node: SimulatedNode,
-  members: readonly (typeof alice)[],
-): ReturnType<CustodyDesk['open']> {
-  const request = await net.world.clock.until(node.custody.request());
-  const answers = members.flatMap((member) =>
-    member === undefined ? [] : [answerTo(request, member, knowledgeIn(net))],
-  );
-  return net.world.clock.until(node.custody.open(answers, false));
-}
+const [alice = expect.fail(), bob = expect.fail(), carol = expect.fail()] = custodians;
 
 const states = ({ nodes }: SimulatedNetwork): string[] => nodes.map(({ state }) => state.name);
 
@@ -53,7 +38,7 @@ describe('a total blackout', () => {
     await blackOut(net);
     expect(states(net)).toEqual(Array(4).fill('locked'));
     for (const node of net.nodes) {
-      expect(await ask(net, node, [alice, carol])).toMatchObject({
+      expect(await askCustodians(net, node, [alice, carol])).toMatchObject({
         answered: ['alice', 'carol'],
         opens: true,
       });
@@ -70,7 +55,7 @@ describe('a total blackout', () => {
     const { net, node } = await formed(42);
     await blackOut(net);
     const request = await net.world.clock.until(node.custody.request());
-    const answer = answerTo(request, alice ?? expect.fail(), knowledgeIn(net));
+    const answer = answerTo(request, alice, knowledgeIn(net));
     const progress = await net.world.clock.until(node.custody.open([answer, answer], false));
     expect(progress).toMatchObject({ answered: ['alice'], threshold: 2, opens: false });
     await net.settle(20_000);
@@ -84,7 +69,7 @@ describe('a total blackout', () => {
     async () => {
       const { net, node } = await formed(43);
       await blackOut(net);
-      await ask(net, node, [alice, bob]);
+      await askCustodians(net, node, [alice, bob]);
       await net.settle(20_000);
       expect(node.state.name).toBe('unclaimed');
       expect(node.keyServer).toBeDefined();
@@ -101,7 +86,7 @@ describe('a total blackout', () => {
     const { net, node } = await formed(44);
     await blackOut(net);
     const request = await net.world.clock.until(node.custody.request());
-    const answer = answerTo(request, alice ?? expect.fail(), knowledgeIn(net));
+    const answer = answerTo(request, alice, knowledgeIn(net));
     await restart(net, node);
     await net.settle(10_000);
     expect(await codeOf(net.world.clock.until(node.custody.open([answer], false)))).toBe(
@@ -122,8 +107,8 @@ describe('a total blackout after which most key servers stay away', () => {
     for (const machine of net.nodes) await net.world.clock.until(machine.kill());
     for (const machine of here) machine.start();
     await net.settle(20_000);
-    for (const machine of here.filter((one) => one !== node)) await ask(net, machine, [alice, bob]);
-    await ask(net, node, [alice, bob]);
+    for (const machine of here.filter((one) => one !== node)) await askCustodians(net, machine, [alice, bob]);
+    await askCustodians(net, node, [alice, bob]);
     const { patienceMs } = net.world.config.healing;
     await net.settle(patienceMs / 2);
     expect(node.state.name).toBe('unclaimed');
@@ -167,7 +152,7 @@ describe('custodians and a store that its servers still open', () => {
       await net.settle(10_000);
       expect(node.state).toMatchObject({ name: 'locked', cause: 'rolled-back' });
       const request = await clock.until(node.custody.request());
-      const answers = [alice, bob].map((one) => answerTo(request, one ?? expect.fail(), knowledgeIn(net)));
+      const answers = [alice, bob].map((one) => answerTo(request, one, knowledgeIn(net)));
       expect(await codeOf(clock.until(node.custody.open(answers, false)))).toBe('CUSTODY_NOT_NEEDED');
       await clock.until(node.custody.open(answers, true));
       await net.settle(20_000);
@@ -196,7 +181,7 @@ describe('custodians and a store that its servers still open', () => {
       node.start();
       await net.settle(20_000);
       expect(node.state).toMatchObject({ name: 'locked' });
-      await ask(net, node, [alice, bob]);
+      await askCustodians(net, node, [alice, bob]);
       await net.settle(20_000);
       expect(node.open?.store.isReleased ?? false).toBe(false);
       expect(['locked', 'fenced']).toContain(node.state.name);

@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { equalBytes } from '../../bytes/concat.ts';
+import type { AccountId } from '../../bytes/fixed-bytes.ts';
 import type { ChainSnapshot, ServerRecord } from '../../chain/chain-view.ts';
 import type { LineageState } from '../../protocol/lineage-state.ts';
 import type { ServerState } from '../../protocol/slot-messages.ts';
@@ -10,7 +11,7 @@ import type { OpenNode } from '../node/open-node.ts';
 import type { ServerVetter } from '../obtain/vet-server.ts';
 import type { HeldSlot, PeerClient, PeerRecord } from '../peer/peer-client.ts';
 import { failureOf, type PeerFailure } from '../peer/peer-failure.ts';
-import { askLineage } from './slot-check.ts';
+import { askLineage, type LineageAsker } from './slot-check.ts';
 
 /** Rounds of one attempt: each goes above what the one before has met. */
 const MAX_ROUNDS = 6;
@@ -81,16 +82,37 @@ const MAX_SWEPT = 256;
  * store is accepted. The hold of the account sees what they show. Only servers with a registration that proves a machine are
  * asked: anybody can register an address.
  */
-export async function sweepLineage(
-  tools: { readonly client: PeerClient; readonly clock: Clock; readonly vetter: ServerVetter },
+export function sweepLineage(
+  tools: SweepTools,
   { hold, identity, book }: Pick<OpenNode, 'hold' | 'identity' | 'book'>,
+  snapshot: ChainSnapshot,
+  signal: AbortSignal,
+): Promise<void> {
+  const holders = book.slots().map(({ slot }) => slot.server);
+  return sweepFor(tools, hold, { account: identity.account, holders }, snapshot, signal);
+}
+
+/** The parts that a sweep uses. */
+export interface SweepTools {
+  readonly client: PeerClient;
+  readonly clock: Clock;
+  readonly vetter: ServerVetter;
+}
+
+/**
+ * {@link sweepLineage} without an open store.
+ * @param store the account, and the servers of its keyslot file.
+ */
+export async function sweepFor(
+  { client, clock, vetter }: SweepTools,
+  asker: LineageAsker,
+  store: { readonly account: AccountId; readonly holders: readonly AccountId[] },
   { servers }: ChainSnapshot,
   signal: AbortSignal,
 ): Promise<void> {
-  const { client, clock, vetter } = tools;
   const hasSlot = ({ account }: ServerRecord): boolean =>
-    book.slots().some(({ slot }) => equalBytes(slot.server, account));
-  const others = servers.filter(({ account }) => !equalBytes(account, identity.account));
+    store.holders.some((server) => equalBytes(server, account));
+  const others = servers.filter(({ account }) => !equalBytes(account, store.account));
   const asked = [...others.filter(hasSlot), ...others.filter((record) => !hasSlot(record))]
     .filter((record) => vetter.platformOf(record) !== undefined)
     .filter((_record, index) => index < MAX_SWEPT);
@@ -99,7 +121,7 @@ export async function sweepLineage(
     SWEEP_MS,
     async (abort) => {
       setMaxListeners(0, abort);
-      await Promise.all(asked.map((record) => askLineage(client, hold, record, identity.account, abort)));
+      await Promise.all(asked.map((record) => askLineage(client, asker, record, store.account, abort)));
     },
     signal,
   );

@@ -59,7 +59,7 @@ export class RollbackCheck {
     return head !== undefined && this.acceptsOlder && compareHeads(head, this.#store) > 0 ? head : undefined;
   }
 
-  /** The newest head that refused the store after it was opened: the next opening must be judged by it. */
+  /** The newest head that refused the store: the next opening must be judged by it. */
   get refusedBy(): Head | undefined {
     return this.#refusedBy;
   }
@@ -70,13 +70,12 @@ export class RollbackCheck {
     this.#store = { incarnation, sequence: found.head.sequence };
     const head = this.#newest;
     if (head === undefined || this.acceptsOlder) return;
-    if (compareHeads(head, this.#store) > 0) throw rolledBack(head, this.#store);
+    if (compareHeads(head, this.#store) > 0) throw this.#refuse(head);
     if (!isSame(head.incarnation, incarnation)) return;
     // Where compaction has taken the record, a log of the same writer that goes further can only be a continuation.
     const digest = found.digestAt(head.sequence);
-    if (digest !== undefined && !equalBytes(digest.subarray(0, 16), Lineage.logDigest(head))) {
-      throw rolledBack(head, this.#store);
-    }
+    if (digest !== undefined && !equalBytes(digest.subarray(0, 16), Lineage.logDigest(head)))
+      throw this.#refuse(head);
   }
 
   /** A head that is shown from here on counts, also where an operator accepted an older store. */
@@ -96,8 +95,12 @@ export class RollbackCheck {
       this.#newest = head;
       return;
     }
+    throw this.#refuse(head);
+  }
+
+  #refuse(head: Head): EvidenceError {
     this.#refusedBy = newerOf(this.#refusedBy, head);
-    throw rolledBack(head, this.#store);
+    return rolledBack(head, this.#store);
   }
 }
 

@@ -35,6 +35,7 @@ const knowledge = {
   collateral: pki.collateral({ nowMs: START_MS }),
   nowMs: START_MS,
 };
+const clock = { nowMs: () => START_MS, sleep: () => new Promise<void>(() => undefined) };
 const locked: NodeState = {
   name: 'locked',
   cause: 'keys-missing',
@@ -72,7 +73,7 @@ async function scene(path: string) {
         return await chain.snapshot();
       },
     },
-    tools: { random: systemRandom, quotes, clock: { nowMs: () => START_MS }, vetter: {}, client: {} },
+    tools: { random: systemRandom, quotes, clock, vetter: {}, client: {} },
     fileSystem: nodeFileSystem,
     log: (_level: string, event: string) => events.push(event),
     options: { minimumThreshold: 1 },

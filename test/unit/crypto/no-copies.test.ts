@@ -2,6 +2,7 @@ import type * as NodeCrypto from 'node:crypto';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { chacha20Poly1305Open, chacha20Poly1305Seal } from '../../../src/crypto/chacha20-poly1305.ts';
 import { deriveKey, hkdfExpand } from '../../../src/crypto/hkdf.ts';
+import { sha3With256, shake256 } from '../../../src/crypto/sha3.ts';
 import { generateX25519KeyPair } from '../../../src/crypto/x25519.ts';
 
 /** Every buffer with a secret that node:crypto returned. */
@@ -19,6 +20,11 @@ vi.mock('node:crypto', async (importOriginal) => {
       const mac = real.createHmac(...args);
       const digest = mac.digest.bind(mac);
       return Object.assign(mac, { digest: () => kept(digest()) });
+    },
+    createHash: (...args: Parameters<typeof real.createHash>) => {
+      const hash = real.createHash(...args);
+      const digest = hash.digest.bind(hash);
+      return Object.assign(hash, { digest: () => kept(digest()) });
     },
     diffieHellman: (...args: Parameters<typeof real.diffieHellman>) => kept(real.diffieHellman(...args)),
     createDecipheriv: (...args: Parameters<typeof real.createDecipheriv>) => {
@@ -54,6 +60,12 @@ describe('no copy is left when a caller wipes its result', () => {
   it('X25519', () => {
     const { privateKey } = generateX25519KeyPair();
     expect(left(privateKey.diffieHellman(generateX25519KeyPair().publicKey))).toEqual([1, 0]);
+  });
+
+  it('SHA-3, which makes the shared secret of X-Wing, and SHAKE, which expands its seed', () => {
+    expect(left(sha3With256(secret, secret))).toEqual([1, 0]);
+    made.length = 0;
+    expect(left(shake256(secret, 96))).toEqual([1, 0]);
   });
 
   it('opened ChaCha20-Poly1305', () => {
