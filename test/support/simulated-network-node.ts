@@ -125,9 +125,12 @@ export class SimulatedNode {
   }
 
   /** Changes the store key, as `latchkey rotate` does. */
-  rotateStoreKey(): Promise<number> {
+  async rotateStoreKey(): Promise<number> {
     if (this.#process === undefined) throw new Error(`${this.name} does not run`);
-    return this.#process.guardian.rotateStoreKey();
+    const { guardian } = this.#process;
+    const generation = await guardian.rotateStoreKey();
+    if (guardian.node !== undefined) this.#world.keyChanged(guardian.node);
+    return generation;
   }
 
   /** Starts a slot check now. */
