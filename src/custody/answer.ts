@@ -65,7 +65,7 @@ export function openOwnPart(question: SealedParts, seed: SecretBytes): OwnPart {
 
 const partWrong = (message: string): EvidenceError =>
   new EvidenceError('CUSTODY_PART_WRONG', message, {
-    hint: 'is this the key that the trust section of the fleet names? A changed keyslot file looks the same',
+    hint: 'is this the key that the trust section of the fleet names? A changed keyslot file looks the same; `latchkey custody check` with an older copy of that file tells them apart',
   });
 
 const associatedData = (request: Uint8Array, index: number): Uint8Array =>

@@ -2,10 +2,10 @@ import { equalBytes } from '../bytes/concat.ts';
 import type { PlatformHash } from '../bytes/fixed-bytes.ts';
 import { toPrefixedHex } from '../bytes/hex.ts';
 import { EvidenceError, LatchkeyError, RefusalError } from '../errors/latchkey-error.ts';
-import type { CollateralDocuments } from '../tdx/collateral.ts';
-import { applyPolicy } from '../tdx/policy.ts';
 import type { FleetInForce } from '../fleet/in-force.ts';
 import { stricterPolicy } from '../fleet/stricter-policy.ts';
+import type { CollateralDocuments } from '../tdx/collateral.ts';
+import { applyPolicy } from '../tdx/policy.ts';
 import { parseQuote } from '../tdx/quote.ts';
 import { outOfDateStatuses } from '../tdx/tcb-status.ts';
 import type { QuoteVerifier, VerifiedQuote } from '../tdx/verify-quote.ts';
@@ -15,8 +15,8 @@ import { noPlatformLists, PlatformLists } from '../trust/platform-lists.ts';
 import { PlatformRules } from '../trust/platform-rules.ts';
 import { judgeTrustHash } from '../trust/trust-hash.ts';
 import { hasAuthority, measurementPolicyOf, type TrustSection, tdPolicyOf } from '../trust/trust-section.ts';
-import { judgeAge } from './request-age.ts';
 import { type CustodyRequest, custodyReportData } from './request.ts';
+import { judgeAge } from './request-age.ts';
 
 /** What a custodian knows without the node: his own copies, and his own clock. */
 export interface CustodianKnowledge {

@@ -231,6 +231,7 @@ export class CustodyDesk implements CustodyKey {
     throw new RefusalError('CUSTODY_NOT_NEEDED', `the node is ${summarize(state)}`, {
       expected: 'locked',
       observed: state.name,
+      hint: 'custodians open a locked store only; `latchkey status --explain` says what this node waits for',
     });
   }
 
@@ -263,7 +264,7 @@ export class CustodyDesk implements CustodyKey {
     for (const key of serverKeys.values()) key.wipe();
     if (isForced) return { states, wasNeedless: true };
     throw new RefusalError('CUSTODY_NOT_NEEDED', 't of its key servers still give their keys', {
-      hint: 'the node opens by itself, or `latchkey status --explain` says what keeps it locked; custodians do not change that',
+      hint: 'the node opens by itself, or `latchkey status --explain` says what keeps it locked; custodians do not change that. `latchkey custody open --force` with the same answers goes on all the same, and the store remembers it',
     });
   }
 }

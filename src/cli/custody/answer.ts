@@ -113,7 +113,7 @@ async function requireConfirmed(io: StoreIo, { confirm }: AnswerOptions, account
   if (given === account) return;
   throw new RefusalError('CUSTODY_UNCONFIRMED', 'the account that asks was not confirmed', {
     expected: account,
-    hint: 'ask the operator by another way whether this node is locked, and type or give its account; nothing was answered',
+    hint: 'ask the operator by another way whether this node is locked, and type its account or give it by --confirm; nothing was answered',
   });
 }
 
