@@ -2,13 +2,19 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { developmentMeasurements } from '../../mock-tdx/measurements.ts';
-import { toPrefixedHex } from '../../src/bytes/hex.ts';
+import { parsePrefixedHex, toPrefixedHex } from '../../src/bytes/hex.ts';
+import { sha256 } from '../../src/crypto/sha2.ts';
+import { emptyRules, encodeBody } from '../../src/fleet/fleet-body.ts';
+import { writeManifestFile } from '../../src/fleet/manifest-file.ts';
+import { encodePlatformList } from '../../src/fleet/platform-list.ts';
 import { measurementId } from '../../src/trust/measurement.ts';
 import { agentUntil, askAgent } from '../support/ask-agent.ts';
+import { AuthorityWorld } from '../support/fleet-world.ts';
 import { runLatchkey } from '../support/run-latchkey.ts';
 import { tempFolder } from '../support/temp-folder.ts';
 import { type NodePlace, type TwoNodeNetwork, twoNodeNetwork } from '../support/two-node-network.ts';
 
+const fleet = new AuthorityWorld();
 const custodians = ['alice', 'bob'] as const;
 const value = Buffer.from('before the blackout').toString('base64');
 const isReady = ({ json }: { json: Readonly<Record<string, unknown>> }) => json['ready'] === true;
@@ -24,16 +30,39 @@ describe.sequential('custody on the command line', { timeout: 180_000 }, () => {
     runLatchkey(['custody', 'request', '--config', configFile, '--out', at(out)]);
   const open = ({ configFile }: NodePlace, ...files: readonly string[]) =>
     runLatchkey(['custody', 'open', '--config', configFile, ...files.map(at)]);
-  const answer = (name: string, place: NodePlace, files: { request: string; out: string }, account: string) =>
+  const answer = (
+    name: string,
+    place: NodePlace,
+    files: { request: string; out: string },
+    account: string,
+    more: readonly string[] = [],
+  ) =>
     runLatchkey([
       ...['custody', 'answer', '--config', place.configFile, ...keyOptions(name)],
       ...['--insecure-trust-root', place.rootFile, '--pccs', network.mockTdx.url],
       ...['--measurement', toPrefixedHex(measurementId(developmentMeasurements))],
-      ...['--request', at(files.request), '--out', at(files.out), '--confirm', account],
+      ...['--request', at(files.request), '--out', at(files.out), '--confirm', account, ...more],
     ]);
   const accountOf = async ({ socketPath }: NodePlace): Promise<string> =>
     String((await askAgent(socketPath, 'GET', '/status'))?.json['accountId']);
   const accounts: string[] = [];
+  /** A manifest that revokes one platform, signed by the authority of the fleet. */
+  const writeManifest = (name: string, ppid: Uint8Array): void => {
+    const platform = toPrefixedHex(sha256(ppid));
+    const revoked = encodePlatformList({
+      version: 1,
+      platforms: [{ platform, owner: 'Example', place: 'rack 1', since: Date.now() }],
+    });
+    const body = encodeBody({ ...emptyRules, platforms: { revoked: toPrefixedHex(sha256(revoked)) } });
+    const signed = fleet.sign(
+      fleet.header({
+        network: parsePrefixedHex(network.chain.genesisHash, 32, 'genesisHash'),
+        bodyHash: sha256(body),
+        issuedAtMs: Date.now(),
+      }),
+    );
+    writeFileSync(at(name), writeManifestFile({ signed, body, revoked }));
+  };
 
   beforeAll(async () => {
     folder = await tempFolder();
@@ -49,7 +78,7 @@ describe.sequential('custody on the command line', { timeout: 180_000 }, () => {
         key: /"(0x[0-9a-f]+)"/.exec(made.stdout)?.[1] ?? expect.fail(made.stdout),
       });
     }
-    network = await twoNodeNetwork(folder.path, {}, { custody });
+    network = await twoNodeNetwork(folder.path, {}, { custody, authority: fleet.authority });
     for (const node of network.nodes) node.start();
     for (const node of network.nodes) {
       await agentUntil(node.socketPath, '/status', isReady);
@@ -106,7 +135,7 @@ describe.sequential('custody on the command line', { timeout: 180_000 }, () => {
     for (const node of network.nodes) await agentUntil(node.socketPath, '/status', isLocked);
   });
 
-  it('answer: refused without the right account, and with the fleet’s images unknown; then given once more', async () => {
+  it('answer: refused for another account, for a revoked platform, and after a week; else given', async () => {
     const [first] = network.nodes;
     const [account = expect.fail(), other = expect.fail()] = accounts;
     const made = await requestOf(first, 'request-1');
@@ -116,6 +145,13 @@ describe.sequential('custody on the command line', { timeout: 180_000 }, () => {
     expect(unconfirmed.code).toBe(1);
     expect(unconfirmed.stderr).toContain('CUSTODY_UNCONFIRMED');
     expect(unconfirmed.stderr).toContain(`account        ${account}`);
+    expect(unconfirmed.stderr).toContain('WARNING: no fleet manifest was given');
+    const ppid =
+      /platform {7}([0-9a-f]{32})/.exec(unconfirmed.stderr)?.[1] ?? expect.fail(unconfirmed.stderr);
+    writeManifest('manifest', Buffer.from(ppid, 'hex'));
+    const revoked = await answer('alice', first, files, account, ['--manifest', at('manifest')]);
+    expect(revoked.code).toBe(1);
+    expect(revoked.stderr).toContain('PLATFORM_REVOKED');
     expect(unconfirmed.stderr).toMatch(/made {11}.* minutes ago by the clock of this computer/);
     for (const name of custodians) {
       const given = await answer(name, first, { request: 'request-1', out: `${name}-1` }, account);
