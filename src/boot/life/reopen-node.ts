@@ -92,7 +92,7 @@ export async function recoverKey(
       report({
         ...locked,
         cause: 'rolled-back',
-        reason: `${reason}, and a newer store than this one was seen; custodians have to answer a new request`,
+        reason: `${reason}, and a newer store than this one was seen; custodians who gave the key have to answer a new request`,
       });
     }
     return undefined;
