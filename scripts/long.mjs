@@ -20,7 +20,7 @@ const steps = [
   [
     'blackouts',
     'npx tsx scripts/blackouts.ts',
-    '1,000 total blackouts with custody lose no store (two hours)',
+    '1,000 total blackouts with custody lose no store (half an hour)',
   ],
   ['chopsticks', 'npm run --silent long:chopsticks', 'a genuine Substrate runtime (minutes)'],
   ['node-24', 'node scripts/platforms/run.mjs 24 --all', 'the whole suite on Node.js 24 (half an hour)'],

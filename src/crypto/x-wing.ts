@@ -68,7 +68,10 @@ export function xWingEncapsulate(
     const ephemeral = x25519KeyPairFromSecret(seed.subarray(ENCAPSULATION_SEED_BYTES / 2));
     const recipient = publicKey.subarray(ML_KEM_PUBLIC_KEY_BYTES);
     const dh = ephemeral.privateKey.diffieHellman(recipient);
-    if (dh === undefined) return undefined;
+    if (dh === undefined) {
+      forMlKem.sharedSecret.fill(0);
+      return undefined;
+    }
     const ciphertext = new Uint8Array(X_WING_CIPHERTEXT_BYTES);
     ciphertext.set(forMlKem.ciphertext);
     ciphertext.set(ephemeral.publicKey, ML_KEM_CIPHERTEXT_BYTES);
@@ -91,7 +94,9 @@ export function xWingDecapsulate(ciphertext: Uint8Array, seed: Uint8Array): Uint
   const dh = x25519.privateKey.diffieHellman(ephemeral);
   const secret = mlKemDecapsulate(ciphertext.subarray(0, ML_KEM_CIPHERTEXT_BYTES), mlKem.secretKey);
   mlKem.secretKey.fill(0);
-  return dh === undefined ? undefined : combine(secret, dh, ephemeral, x25519.publicKey);
+  if (dh !== undefined) return combine(secret, dh, ephemeral, x25519.publicKey);
+  secret.fill(0);
+  return undefined;
 }
 
 /** The combiner of the draft; wipes both secrets. */

@@ -11,6 +11,7 @@ import { openWithXWing, sealToXWing } from '../hpke/hpke-x-wing.ts';
 import { openPart, PART_BYTES, partDigest, SEALED_PART_BYTES } from '../keyslots/custody-parts.ts';
 import type { CustodyPart } from '../keyslots/keyslot-file.ts';
 import { MAX_CUSTODIANS } from '../trust/custody-set.ts';
+import { judgePlatform } from './judge-platform.ts';
 import { JudgedCustodyRequest } from './judge-request.ts';
 import { bindingOf, custodyReportData, type SealedParts } from './request.ts';
 import { decodeBlock, encodeBlock, malformedBlock } from './text-block.ts';
@@ -64,7 +65,7 @@ export function openOwnPart(question: SealedParts, seed: SecretBytes): OwnPart {
 
 const partWrong = (message: string): EvidenceError =>
   new EvidenceError('CUSTODY_PART_WRONG', message, {
-    hint: 'is this the key that the trust section of the fleet names? A changed keyslot file looks the same',
+    hint: 'is this the key that the trust section of the fleet names? A changed keyslot file looks the same; `latchkey custody check` with an older copy of that file tells them apart',
   });
 
 const associatedData = (request: Uint8Array, index: number): Uint8Array =>
@@ -72,12 +73,13 @@ const associatedData = (request: Uint8Array, index: number): Uint8Array =>
 
 /**
  * Seals a custodian's part to the one-time key of a request that was judged; a text block.
- * @throws TypeError for anything that `judgeRequest` did not make.
+ * @throws TypeError for anything that `judgeRequest` did not make; what {@link judgePlatform} throws.
  */
 export function makeAnswer(judged: JudgedCustodyRequest, own: OwnPart, random?: RandomSource): string {
   if (!JudgedCustodyRequest.isProof(judged)) {
     throw new TypeError('an answer is made to a JudgedCustodyRequest, which judgeRequest makes');
   }
+  judgePlatform(judged, own.part);
   const { request } = judged;
   const reportData = custodyReportData(request);
   const { enc, ciphertext } = sealToXWing(

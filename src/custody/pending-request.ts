@@ -96,13 +96,21 @@ export class PendingRequest {
     throw new EvidenceError(
       'KEYSLOT_FILE_MALFORMED',
       'the parts of the custodians do not give the key of this keyslot file',
-      { field: 'custody', hint: 'the file was changed on the disk; put the newest copy of it back' },
+      {
+        field: 'custody',
+        hint: 'the file was changed on the disk; put the newest copy of it back, and make a new request (`latchkey custody request`)',
+      },
     );
   }
 
   /** Wipes the one-time key and all parts. */
   wipe(): void {
     this.#key.wipe();
+    this.dropParts();
+  }
+
+  /** Wipes the parts, which together are the store key. The same answers can be given again. */
+  dropParts(): void {
     for (const part of this.#parts.values()) part.fill(0);
     this.#parts.clear();
   }
@@ -121,7 +129,7 @@ function combined(shares: readonly Uint8Array[], threshold: number): Uint8Array 
 /** CUSTODY_REQUEST_UNKNOWN. */
 export const unknownRequest = (): RefusalError =>
   new RefusalError('CUSTODY_REQUEST_UNKNOWN', 'no request of this process waits for this answer', {
-    hint: 'a restart voids a request: make a new one, and ask the custodians again',
+    hint: 'a restart or a later request voids a request: make a new one (`latchkey custody request`), and ask the custodians again',
   });
 
 const answerWrong = (custodian: string, why: string): EvidenceError =>

@@ -25,6 +25,10 @@ const MAX_SERVERS = 32;
 export const MAX_DATE_MS = 8_640_000_000_000_000;
 
 const reportSchema = z.strictObject({
+  /** When the request was made, by the clock of the node, which its host sets; not before the newest block. */
+  madeAtMs: z.int().nonnegative().max(MAX_DATE_MS),
+  /** The time in the newest finalized block that the node knew; absent on a chain without times. */
+  blockAtMs: z.int().nonnegative().max(MAX_DATE_MS).optional(),
   /** Why the store is locked, in the node's words. */
   reason: z.string().max(512),
   servers: z

@@ -2,6 +2,7 @@ import type { AccountId, SlotId } from '../bytes/fixed-bytes.ts';
 import { toHex } from '../bytes/hex.ts';
 import { RefusalError } from '../errors/latchkey-error.ts';
 import type { FleetInForce } from '../fleet/in-force.ts';
+import { stricterPolicy } from '../fleet/stricter-policy.ts';
 import { applyPolicy, type TdPolicy } from '../tdx/policy.ts';
 import type { VerifiedQuote } from '../tdx/verify-quote.ts';
 import { judgeMeasurement, judgeMeasurementId, type MeasurementFacts } from '../trust/measurement.ts';
@@ -185,7 +186,7 @@ export class Judge {
   /** An out-of-date TCB has its grace for a key that exists already, or a patch day would lock every store. */
   #judgeTd(verified: VerifiedQuote, hasGrace: boolean, fleet: FleetInForce | undefined): void {
     const { grace, now } = this.#parts;
-    const tdPolicy = stricter(this.#parts.tdPolicy, fleet);
+    const tdPolicy = stricterPolicy(this.#parts.tdPolicy, fleet);
     grace.observe(verified.collateral.evaluationNumbers, now());
     try {
       applyPolicy(verified, tdPolicy, now());
@@ -228,11 +229,4 @@ function refusalOf(judging: () => void): RefusalError | undefined {
     if (error instanceof RefusalError) return error;
     throw error;
   }
-}
-
-/** A manifest may ask for newer TCB info than the trust section, never for older. */
-function stricter(policy: TdPolicy, fleet: FleetInForce | undefined): TdPolicy {
-  const number = fleet?.minimumTcbEvaluationDataNumber ?? 0;
-  if (number <= policy.minimumTcbEvaluationDataNumber) return policy;
-  return { ...policy, minimumTcbEvaluationDataNumber: number };
 }

@@ -287,8 +287,9 @@ export class LatchkeyNode implements AsyncDisposable {
       const { maxEntries } = this.#config.audit;
       const audit = await NodeAudit.open(node, { clock, log, maxEntries, witness: this.#witness });
       const { acceptRolledBackStore = false } = this.#options;
-      const { byCustodians } = node;
-      void audit.note('node.started', { ...description, byCustodians, acceptRolledBackStore });
+      const byCustodians = node.byCustodians?.custodians ?? [];
+      const forced = node.byCustodians?.forced ?? false;
+      void audit.note('node.started', { ...description, byCustodians, forced, acceptRolledBackStore });
       return audit;
     } catch (error) {
       log('error', 'audit.not-read', { error: String(error) });

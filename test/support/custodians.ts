@@ -1,3 +1,4 @@
+import type { CustodyProgress } from '../../src/boot/life/custody-desk.ts';
 import { toPrefixedHex } from '../../src/bytes/hex.ts';
 import type { SecretBytes } from '../../src/bytes/secret-bytes.ts';
 import { makeAnswer, openOwnPart } from '../../src/custody/answer.ts';
@@ -9,6 +10,7 @@ import { parseTrustSection, type TrustSection } from '../../src/trust/trust-sect
 import { START_MS } from './collateral-world.ts';
 import { seededBytes } from './seeded-bytes.ts';
 import type { SimulatedNetwork } from './simulated-network.ts';
+import type { SimulatedNode } from './simulated-network-node.ts';
 import { defaultTrust } from './simulated-network-world.ts';
 
 /** A custodian with name and key. */
@@ -22,11 +24,13 @@ const random = (name: string) => {
   return (length: number) => seededBytes(seed, length);
 };
 
+const custodianOf = (name: string): TestCustodian => ({ name, ...makeCustodianKey(random(name)) });
+
 /** Three custodians of a fleet. */
-export const custodians: readonly TestCustodian[] = ['alice', 'bob', 'carol'].map((name) => ({
-  name,
-  ...makeCustodianKey(random(name)),
-}));
+export const custodians: readonly TestCustodian[] = ['alice', 'bob', 'carol'].map(custodianOf);
+
+/** Those that come after them. */
+export const laterCustodians: readonly TestCustodian[] = ['dave', 'erin', 'frank'].map(custodianOf);
 
 /** The key `trust.custody` for custodians. */
 export const custodyOf = (threshold: number, members: readonly TestCustodian[] = custodians) => ({
@@ -48,16 +52,47 @@ export const knowledgeIn = ({ world }: SimulatedNetwork): CustodianKnowledge => 
 });
 
 /** A custodian's answer to the text of a request, as the tool makes it. */
-export function answerTo(
+export const answerTo = (
+  text: string,
+  custodian: { readonly seed: SecretBytes },
+  knowledge: CustodianKnowledge,
+): string => answerBy(text, custodian, knowledge, () => undefined);
+
+/** The answer of a custodian who seals another share than the own one. */
+export const lyingAnswerTo = (
+  text: string,
+  custodian: { readonly seed: SecretBytes },
+  knowledge: CustodianKnowledge,
+): string =>
+  answerBy(text, custodian, knowledge, (part) => {
+    part[0] = (part[0] ?? 0) ^ 1;
+  });
+
+function answerBy(
   text: string,
   { seed }: { readonly seed: SecretBytes },
   knowledge: CustodianKnowledge,
+  change: (part: Uint8Array) => void,
 ): string {
   const judged = judgeRequest(decodeRequest(text), knowledge);
   const own = openOwnPart(judged.request, seed);
   try {
+    change(own.part);
     return makeAnswer(judged, own);
   } finally {
     own.part.fill(0);
   }
+}
+
+/** A machine asks custodians, and gives their answers to its node. */
+export async function askCustodians(
+  net: SimulatedNetwork,
+  node: SimulatedNode,
+  members: readonly TestCustodian[],
+  isForced = false,
+): Promise<CustodyProgress> {
+  const { clock } = net.world;
+  const request = await clock.until(node.custody.request());
+  const answers = members.map((member) => answerTo(request, member, knowledgeIn(net)));
+  return await clock.until(node.custody.open(answers, isForced));
 }

@@ -144,7 +144,7 @@ export class SimulatedNode {
     const { guardian } = this.#process;
     const generation = await guardian.rotateStoreKey();
     this.keyChanges++;
-    if (guardian.node !== undefined) this.#world.changedKey(guardian.node);
+    if (guardian.node !== undefined) this.#world.keyChanged(guardian.node);
     return generation;
   }
 

@@ -77,7 +77,8 @@ const defaultConfig: Config = configSchema.parse({
 /** What was true of a store when it was first put into place, or when its key was changed. */
 interface Birth {
   readonly account: string;
-  readonly storeKey: string;
+  /** The key that it was made with, and those that the node itself gave it later. */
+  readonly storeKeys: Set<string>;
 }
 
 /** Everything that the machines of one simulated network share, and what the world knows of the truth. */
@@ -155,22 +156,22 @@ export class SimulatedWorld {
 
   /** Invariant: a store opens with the key and account with which a node made it, or not at all. */
   opened(machine: SimulatedNode, { identity, storeId, storeKey }: OpenNode): void {
-    const found = { account: toHex(identity.account), storeKey: toHex(storeKey.reveal()) };
+    const account = toHex(identity.account);
+    const key = toHex(storeKey.reveal());
     const name = toHex(storeId);
     const born = this.#births.get(name);
     if (this.hostMadeStores.has(name)) this.fail(`${machine.name} opened a store that the host made`);
     this.note(`${machine.name} opened store ${name.slice(0, 8)}`);
     this.onOpened(machine);
-    if (born === undefined) this.#births.set(name, found);
-    else if (born.account !== found.account || born.storeKey !== found.storeKey) {
+    if (born === undefined) this.#births.set(name, { account, storeKeys: new Set([key]) });
+    else if (born.account !== account || !born.storeKeys.has(key)) {
       this.fail(`${machine.name} opened store ${name} with another key or account`);
     }
   }
 
-  /** A node has changed the key of its store: from now on that one opens it. */
-  changedKey({ identity, storeId, storeKey }: OpenNode): void {
-    const made = { account: toHex(identity.account), storeKey: toHex(storeKey.reveal()) };
-    this.#births.set(toHex(storeId), made);
+  /** A node has changed its store key: older disks still open with the former one. */
+  keyChanged({ storeId, storeKey }: OpenNode): void {
+    this.#births.get(toHex(storeId))?.storeKeys.add(toHex(storeKey.reveal()));
   }
 
   /** Invariant: no key leaves without a quote that a genuine machine made for exactly this request. */

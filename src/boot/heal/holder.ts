@@ -57,7 +57,7 @@ export class Holder {
   async bySlots(snapshot: ChainSnapshot, signal: AbortSignal): Promise<boolean> {
     const { hold, rollback, book, byCustodians } = this.#node;
     const { client } = this.#parts.tools;
-    if ((rollback?.acceptsOlder || byCustodians) && !this.#hasAskedAll) {
+    if ((rollback?.acceptsOlder || byCustodians !== undefined) && !this.#hasAskedAll) {
       // With a key from custodians no server has shown the newest head yet. With an accepted older store, the one server
       // that has the newest head would else refuse the store again and again.
       await sweepLineage(this.#parts.tools, this.#node, snapshot, signal);
@@ -126,14 +126,15 @@ export class Holder {
    *   open the store again.
    */
   async begin(live: number): Promise<string | undefined> {
-    const { hold, sealed, store, book } = this.#node;
+    const { hold, sealed, store, book, byCustodians, openings } = this.#node;
     hold.requireCurrent();
     const { lease } = store;
     this.#heldAtMs ??= lease?.nowMs();
     if (this.leaseWaitMs > 0) return 'an earlier instance may write until its lease has run out';
     if (lease?.notRenewed !== undefined) return lease.notRenewed;
     try {
-      await sealed.batch([bootRecord(hold.incarnation)]);
+      // One step: a store that takes writes again always says that custodians opened it.
+      await sealed.batch([bootRecord(hold.incarnation), ...openings.recordOf(byCustodians)]);
     } catch (error) {
       if (live >= (book.newest?.t ?? 1) && isPoisoned(error)) throw error;
       return `the first record was not written: ${String(error)}`;
@@ -155,7 +156,7 @@ export class Holder {
    */
   async mayClose(snapshot: ChainSnapshot, signal: AbortSignal): Promise<boolean> {
     const { book, hold, identity, byCustodians } = this.#node;
-    if (byCustodians || hold.newest.number === LAST_NUMBER) return true;
+    if (byCustodians !== undefined || hold.newest.number === LAST_NUMBER) return true;
     const live = new Set<string>();
     const look = async ({ server, slotId }: Slot): Promise<void> => {
       const record = snapshot.servers.find(({ account }) => equalBytes(account, server));
@@ -196,7 +197,9 @@ export class Holder {
   /** Custodians were asked because the servers are gone: silence beyond patience is enough then. */
   get #mayPassOverSilent(): boolean {
     const { tools, options } = this.#parts;
-    return this.#node.byCustodians && tools.clock.nowMs() - this.#begunAtMs >= options.patienceMs;
+    return (
+      this.#node.byCustodians !== undefined && tools.clock.nowMs() - this.#begunAtMs >= options.patienceMs
+    );
   }
 
   /** Slots that are proved to be lost: by another process of their server, an answer under the lineage key, or the chain. */

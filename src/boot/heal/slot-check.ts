@@ -4,10 +4,11 @@ import { toHex } from '../../bytes/hex.ts';
 import type { ChainSnapshot, ServerRecord } from '../../chain/chain-view.ts';
 import type { EnrolledServer } from '../../keyslots/generations.ts';
 import type { Slot } from '../../keyslots/keyslot-file.ts';
+import type { Lineage } from '../../lineage/lineage.ts';
 import type { ServerState, StoreReport } from '../../protocol/slot-messages.ts';
 import type { SlotReport } from '../node/node-state.ts';
 import type { OpenNode } from '../node/open-node.ts';
-import type { PeerRecord } from '../peer/held-keys.ts';
+import type { LineageObserver, PeerRecord } from '../peer/held-keys.ts';
 import type { PeerClient } from '../peer/peer-client.ts';
 import { failureOf, type PeerFailure } from '../peer/peer-failure.ts';
 
@@ -192,17 +193,22 @@ export async function renewAtOlder(
   await Promise.all(slots.map(ask));
 }
 
-/** What a server knows of the lineage, shown to the hold; `undefined` when it knows nothing, or does not answer. */
+/** Whatever asks servers for a lineage: it has the secret, and sees every answer. */
+export interface LineageAsker extends LineageObserver {
+  readonly lineage: Lineage;
+}
+
+/** What a server knows of the lineage, shown to the asker; `undefined` when it knows nothing, or does not answer. */
 export async function askLineage(
   client: PeerClient,
-  hold: OpenNode['hold'],
+  asker: LineageAsker,
   record: PeerRecord,
   account: AccountId,
   signal: AbortSignal,
 ): Promise<ServerState['lineage']> {
-  const key = hold.lineage.keyOf(record.account);
+  const key = asker.lineage.keyOf(record.account);
   try {
-    const { lineage } = await client.lineageStatus(record, { account, key, observer: hold }, signal);
+    const { lineage } = await client.lineageStatus(record, { account, key, observer: asker }, signal);
     return lineage;
   } catch {
     return undefined;

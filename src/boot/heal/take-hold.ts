@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { equalBytes } from '../../bytes/concat.ts';
+import type { AccountId } from '../../bytes/fixed-bytes.ts';
 import type { ChainSnapshot, ServerRecord } from '../../chain/chain-view.ts';
 import type { LineageState } from '../../protocol/lineage-state.ts';
 import type { ServerState } from '../../protocol/slot-messages.ts';
@@ -12,7 +13,7 @@ import type { ServerVetter } from '../obtain/vet-server.ts';
 import type { HeldSlot, PeerRecord } from '../peer/held-keys.ts';
 import type { PeerClient } from '../peer/peer-client.ts';
 import { failureOf, type PeerFailure } from '../peer/peer-failure.ts';
-import { askLineage } from './slot-check.ts';
+import { askLineage, type LineageAsker } from './slot-check.ts';
 
 /** Rounds of one attempt: each goes above what the one before has met. */
 const MAX_ROUNDS = 6;
@@ -83,16 +84,37 @@ const MAX_SWEPT = 256;
  * store is accepted. The hold of the account sees what they show. Only servers with a registration that proves a machine are
  * asked: anybody can register an address.
  */
-export async function sweepLineage(
-  tools: { readonly client: PeerClient; readonly clock: Clock; readonly vetter: ServerVetter },
+export function sweepLineage(
+  tools: SweepTools,
   { hold, identity, book }: Pick<OpenNode, 'hold' | 'identity' | 'book'>,
+  snapshot: ChainSnapshot,
+  signal: AbortSignal,
+): Promise<void> {
+  const holders = book.slots().map(({ slot }) => slot.server);
+  return sweepFor(tools, hold, { account: identity.account, holders }, snapshot, signal);
+}
+
+/** The parts that a sweep uses. */
+export interface SweepTools {
+  readonly client: PeerClient;
+  readonly clock: Clock;
+  readonly vetter: ServerVetter;
+}
+
+/**
+ * {@link sweepLineage} without an open store.
+ * @param store the account, and the servers of its keyslot file.
+ */
+export async function sweepFor(
+  { client, clock, vetter }: SweepTools,
+  asker: LineageAsker,
+  store: { readonly account: AccountId; readonly holders: readonly AccountId[] },
   { servers }: ChainSnapshot,
   signal: AbortSignal,
 ): Promise<void> {
-  const { client, clock, vetter } = tools;
   const hasSlot = ({ account }: ServerRecord): boolean =>
-    book.slots().some(({ slot }) => equalBytes(slot.server, account));
-  const others = servers.filter(({ account }) => !equalBytes(account, identity.account));
+    store.holders.some((server) => equalBytes(server, account));
+  const others = servers.filter(({ account }) => !equalBytes(account, store.account));
   const ordered = [...others.filter(hasSlot), ...others.filter((record) => !hasSlot(record))];
   await withDeadline(
     clock,
@@ -106,7 +128,7 @@ export async function sweepLineage(
         await breather.pause();
         if (abort.aborted || answers.length === MAX_SWEPT) break;
         if (vetter.platformOf(record) === undefined) continue;
-        answers.push(askLineage(client, hold, record, identity.account, abort));
+        answers.push(askLineage(client, asker, record, store.account, abort));
       }
       await Promise.all(answers);
     },

@@ -2,6 +2,7 @@ import type { SecretBytes } from '../../bytes/secret-bytes.ts';
 import { KeyslotDisk } from '../../keyslots/keyslot-disk.ts';
 import { SealedStore } from '../../store/sealed-store.ts';
 import { overtakenReason } from '../node/account-hold.ts';
+import { type CustodyOpening, CustodyOpenings } from '../node/custody-openings.ts';
 import { FencedStore } from '../node/fenced-store.ts';
 import { NodeFolder } from '../node/node-folder.ts';
 import { OlderGenerations } from '../node/older-generations.ts';
@@ -62,8 +63,8 @@ export type NodeParts = Pick<OpenNode, 'storeKey' | 'identity' | 'hold' | 'rollb
   readonly fenced?: FencedStore;
   /** The lease of this process, where there is no fence yet. */
   readonly lease?: WriteLease | undefined;
-  /** Whether custodians gave the store key; by default key servers did. */
-  readonly byCustodians?: boolean;
+  /** How custodians gave the store key; absent when key servers did. */
+  readonly byCustodians?: CustodyOpening | undefined;
 };
 
 /**
@@ -124,7 +125,8 @@ export async function assembleNode(
     storeKey,
     book,
     hold,
-    byCustodians: parts.byCustodians ?? false,
+    byCustodians: parts.byCustodians,
+    openings: await CustodyOpenings.read(fenced),
     ...(rollback === undefined ? {} : { rollback }),
     older,
     close,

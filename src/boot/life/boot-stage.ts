@@ -49,8 +49,10 @@ export interface BootStage {
   readonly custody: CustodyKey;
   /** Aborted when the guardian is closed. */
   readonly stopped: AbortSignal;
-  /** The newest head that refused a store of this process after it was opened. */
+  /** The newest head that refused a store of this process. */
   readonly refusedBy: () => Head | undefined;
+  /** Keeps a head that refused a store, until the process ends. */
+  readonly noteRefusal: (head: Head | undefined) => void;
   /** Says how far the boot is. */
   readonly report: (state: NodeState) => void;
   /** One check of all slots by a healer; a failure is reported, not thrown. Returns the state after the check. */

@@ -1,14 +1,9 @@
 import { setMaxListeners } from 'node:events';
 import { SecretBytes } from '../../bytes/secret-bytes.ts';
-import { encodeSs58 } from '../../bytes/ss58.ts';
+import type { ChainSnapshot } from '../../chain/chain-view.ts';
 import { sha256 } from '../../crypto/sha2.ts';
 import { OneTimeKey, PendingRequest, unknownRequest } from '../../custody/pending-request.ts';
-import {
-  type CustodyQuestion,
-  custodyReportData,
-  encodeRequest,
-  MAX_DATE_MS,
-} from '../../custody/request.ts';
+import { type CustodyQuestion, custodyReportData, encodeRequest } from '../../custody/request.ts';
 import { LatchkeyError, RefusalError } from '../../errors/latchkey-error.ts';
 import { encodeKeyslotFile } from '../../keyslots/keyslot-codec.ts';
 import { KeyslotDisk } from '../../keyslots/keyslot-disk.ts';
@@ -16,17 +11,15 @@ import type { Generation, KeyslotFile } from '../../keyslots/keyslot-file.ts';
 import { openLineageSecret } from '../../keyslots/slot-seal.ts';
 import { Lineage } from '../../lineage/lineage.ts';
 import type { LineageState } from '../../protocol/lineage-state.ts';
-import { type PeekedLog, peekLog } from '../../store/open/peek-log.ts';
+import { peekLog } from '../../store/open/peek-log.ts';
 import { orAborted } from '../../time/or-aborted.ts';
+import type { CustodyOpening } from '../node/custody-openings.ts';
 import { NodeFolder } from '../node/node-folder.ts';
 import { type NodeState, summarize } from '../node/node-state.ts';
 import { type RecoveredKey, recoverStoreKey } from '../obtain/recovery.ts';
-import { describeFailure } from '../peer/peer-failure.ts';
 import type { CustodyKey, GuardianParts } from './boot-stage.ts';
-
-/** Most of a text that goes into a report. */
-const MAX_REASON = 500;
-const MAX_STANDING = 250;
+import { custodyReport, generationWithParts } from './custody-question.ts';
+import { knownOfStore } from './known-of-store.ts';
 
 /** What the answers of custodians came to. */
 export interface CustodyProgress {
@@ -54,6 +47,9 @@ interface GivenKey {
   readonly generation: Generation;
   readonly storeKey: SecretBytes;
   readonly states: readonly LineageState[];
+  readonly opening: CustodyOpening;
+  /** Whether an attempt to open the store has used it. */
+  isUsed: boolean;
 }
 
 /** Opens a locked store with the parts of custodians. One request at a time; its key never leaves this process. */
@@ -91,7 +87,7 @@ export class CustodyDesk implements CustodyKey {
       keyslots: sha256(encodeKeyslotFile(file)),
       oneTimeKey: key.publicKey,
       finalized: block,
-      report: { ...reportOn(this.#around.state()), ...datable(log) },
+      report: custodyReport(this.#around.state(), log, parts.tools.clock.nowMs(), block),
     };
     const quote = await this.#quoteOver(question, key);
     this.#pending?.wipe();
@@ -114,25 +110,52 @@ export class CustodyDesk implements CustodyKey {
     const refused = this.#take(pending, answers);
     const { answered, threshold } = pending;
     if (answered.length < threshold) return { answered, threshold, refused, opens: false };
+    try {
+      await this.#openBy(pending, isForced);
+    } catch (error) {
+      // Together they are the store key, and nothing says when the operator will try again.
+      pending.dropParts();
+      throw error;
+    }
+    return { answered, threshold, refused, opens: true };
+  }
+
+  async #openBy(pending: PendingRequest, isForced: boolean): Promise<void> {
+    const { parts, stopped, onKey } = this.#around;
     const file = await this.#readFile();
-    const states = await this.#requireLost(file, isForced);
-    // The node may be open by itself now, or at its end: then the key would stay in memory.
-    this.#requireLocked();
-    const storeKey = pending.combine();
+    const snapshot = await orAborted(parts.chain.snapshot(), stopped);
+    const { states, wasNeedless } = await this.#requireLost(file, snapshot, isForced);
     const generation = file.generations.find((one) => one.generation === pending.generation);
+    const storeKey = pending.combine();
     if (storeKey === undefined || generation === undefined) {
       storeKey?.wipe();
       throw unknownRequest();
     }
-    this.#given?.storeKey.wipe();
-    this.#given = { generation, storeKey, states };
-    this.#around.parts.log('warn', 'custody.opened', {
-      custodians: answered,
+    const opening: CustodyOpening = {
+      openedAtMs: parts.tools.clock.nowMs(),
       generation: generation.generation,
-      forced: isForced,
-    });
-    this.#around.onKey();
-    return { answered, threshold, refused, opens: true };
+      custodians: [...pending.answered],
+      forced: wasNeedless,
+    };
+    try {
+      const shown = await knownOfStore({
+        ...parts.tools,
+        file,
+        generation,
+        storeKey,
+        snapshot,
+        signal: stopped,
+      });
+      // The node may be open by itself now, or at its end: then the key would stay in memory.
+      this.#requireLocked();
+      this.#given?.storeKey.wipe();
+      this.#given = { generation, storeKey, states: [...states, ...shown], opening, isUsed: false };
+    } catch (error) {
+      storeKey.wipe();
+      throw error;
+    }
+    parts.log('warn', 'custody.opened', { ...opening });
+    onKey();
   }
 
   /** The key that custodians gave, for the file that they gave it for; every call makes copies. */
@@ -146,6 +169,7 @@ export class CustodyDesk implements CustodyKey {
       generation.lineage,
     );
     if (secret === undefined) return undefined;
+    given.isUsed = true;
     return {
       storeKey: new SecretBytes(given.storeKey.reveal()),
       generation: generation.generation,
@@ -154,8 +178,17 @@ export class CustodyDesk implements CustodyKey {
       states: given.states,
       timeMs: undefined,
       slots: [],
-      byCustodians: true,
+      byCustodians: given.opening,
     };
+  }
+
+  /** Wipes the request and the key when an attempt has used the key, and the store was refused: it needs another disk. */
+  dropUsed(): void {
+    if (this.#given?.isUsed !== true) return;
+    this.#around.parts.log('warn', 'custody.key-dropped', {
+      message: 'the store that custodians opened was refused; the next attempt needs a new request',
+    });
+    this.wipe();
   }
 
   /** Wipes the request and the key: the store is open, or the process ends. */
@@ -198,6 +231,7 @@ export class CustodyDesk implements CustodyKey {
     throw new RefusalError('CUSTODY_NOT_NEEDED', `the node is ${summarize(state)}`, {
       expected: 'locked',
       observed: state.name,
+      hint: 'custodians open a locked store only; `latchkey status --explain` says what this node waits for',
     });
   }
 
@@ -206,54 +240,31 @@ export class CustodyDesk implements CustodyKey {
     return await new KeyslotDisk(parts.fileSystem, NodeFolder.keyslotsPath(folder.path)).read();
   }
 
-  /** Asks the key servers once more. Their word on the newest head of the store counts also when it is forced. */
-  async #requireLost(file: KeyslotFile, isForced: boolean): Promise<readonly LineageState[]> {
+  /**
+   * Asks the key servers once more. What they know of the newest head of the store counts also when it is forced, and when
+   * they are fewer than t.
+   */
+  async #requireLost(
+    file: KeyslotFile,
+    snapshot: ChainSnapshot,
+    isForced: boolean,
+  ): Promise<{ readonly states: readonly LineageState[]; readonly wasNeedless: boolean }> {
     const { parts, stopped } = this.#around;
-    const { chain, tools, log, options, clockToleranceMs, maxTimeJumpMs } = parts;
+    const { tools, log, options, clockToleranceMs, maxTimeJumpMs } = parts;
     setMaxListeners(0, stopped);
-    const snapshot = await orAborted(chain.snapshot(), stopped);
     const { minimumThreshold } = options;
     const outcome = await recoverStoreKey(
       { ...tools, log },
       { file, snapshot, minimumThreshold, clockToleranceMs, maxTimeJumpMs, signal: stopped },
     );
-    if (!outcome.ok) return [];
+    if (!outcome.ok) return { states: outcome.states, wasNeedless: false };
     const { storeKey, lineage, serverKeys, states } = outcome.recovered;
     storeKey.wipe();
     lineage.wipe();
     for (const key of serverKeys.values()) key.wipe();
-    if (isForced) return states;
+    if (isForced) return { states, wasNeedless: true };
     throw new RefusalError('CUSTODY_NOT_NEEDED', 't of its key servers still give their keys', {
-      hint: 'the node opens by itself, or `latchkey status --explain` says what keeps it locked; custodians do not change that',
+      hint: 'the node opens by itself, or `latchkey status --explain` says what keeps it locked; custodians do not change that. `latchkey custody open --force` with the same answers goes on all the same, and the store remembers it',
     });
   }
-}
-
-function generationWithParts(file: KeyslotFile, number: number | undefined) {
-  for (const generation of file.generations) {
-    const { custody } = generation;
-    if (number !== undefined && generation.generation !== number) continue;
-    if (custody !== undefined && custody.parts.length > 0) return { ...generation, custody };
-  }
-  throw new RefusalError('CUSTODY_ABSENT', 'the keyslot file has no parts of custodians', {
-    ...(number === undefined ? {} : { field: `generation ${number}` }),
-    hint: 'trust.custody names custodians for generations that are made from then on, not for this one',
-  });
-}
-
-/** The host sets the times of files: one that is no date would make the request unreadable. */
-function datable({ changedAtMs, ...rest }: PeekedLog): PeekedLog {
-  const isDate = changedAtMs !== undefined && changedAtMs >= 0 && changedAtMs <= MAX_DATE_MS;
-  return isDate ? { ...rest, changedAtMs } : rest;
-}
-
-function reportOn(state: NodeState): Pick<CustodyQuestion['report'], 'reason' | 'servers'> {
-  const slots = 'slots' in state ? state.slots : [];
-  return {
-    reason: summarize(state).slice(0, MAX_REASON),
-    servers: slots.slice(0, 32).map(({ server, standing }) => ({
-      account: encodeSs58(server),
-      standing: (typeof standing === 'string' ? standing : describeFailure(standing)).slice(0, MAX_STANDING),
-    })),
-  };
 }

@@ -56,6 +56,9 @@ export class Guardian {
       custody: this.custody,
       stopped: this.#stop.signal,
       refusedBy: () => this.#refusedBy,
+      noteRefusal: (head) => {
+        this.#refusedBy = head ?? this.#refusedBy;
+      },
       report: (state) => this.#set(state),
       tick: (healer) => this.#tick(healer),
       pause: (milliseconds) => this.#sleep(milliseconds),
@@ -98,6 +101,7 @@ export class Guardian {
         const opened = await this.#attempt();
         if (opened !== undefined) this.#node = await this.#takeHold(opened, attempts);
       } catch (error) {
+        if (isRefusal(error)) this.custody.dropUsed();
         if (!this.#stop.signal.aborted) await this.#locked(error);
       }
       if (this.#stop.signal.aborted) break;
@@ -130,11 +134,12 @@ export class Guardian {
         this.#nudged = false;
         const attempted = await this.#holdOnce(healer);
         // After a total blackout every node waits for the others to serve, so it serves before it holds.
-        isKept = node.store.isReleased || (node.byCustodians && attempted === 'made');
+        isKept = node.store.isReleased || (node.byCustodians !== undefined && attempted === 'made');
         if (isKept) {
           this.custody.wipe();
           return node;
         }
+        if (attempted === 'over') this.custody.dropUsed();
         if (attempted === 'over' || attempt >= attempts) return undefined;
         const leaseMs = healer.leaseWaitMs;
         await this.#restUntilNudged((leaseMs > 0 ? Math.min(leaseMs, retryMaxMs) : waitMs) - retryMinMs);
@@ -377,6 +382,9 @@ const closing: ReadonlySet<ErrorCode> = new Set([
 /** A node that serves before it holds learns late that its disk is an old one. */
 const isOlderDisk = (error: unknown): boolean =>
   error instanceof LatchkeyError && (error.code === 'STORE_ROLLED_BACK' || error.code === 'LINEAGE_CLOSED');
+
+/** A disk that is refused needs another disk, and so another request to the custodians; a failure passes by itself. */
+const isRefusal = (error: unknown): boolean => error instanceof LatchkeyError && error.family !== 'problem';
 
 const mustClose = (error: unknown): boolean => error instanceof LatchkeyError && closing.has(error.code);
 

@@ -30,13 +30,14 @@ export async function reopenNode(stage: BootStage): Promise<OpenNode | undefined
     const recovered = keyOfCustodians(stage, rest) ?? (await recoverKey(stage, rest));
     if (recovered === undefined) return undefined;
     let store: SealedStore | undefined;
+    const rollback = rollbackCheckOf(parts, recovered, stage.refusedBy());
     try {
-      const rollback = rollbackCheckOf(parts, recovered, stage.refusedBy());
       store = await openStoreOf(parts, folder.path, recovered.storeKey, rollback);
       return await takeOver(stage, file, store, recovered, rollback);
     } catch (error) {
       await store?.close().catch(() => undefined);
       wipeRecovered(recovered);
+      stage.noteRefusal(rollback.refusedBy);
       const other = isWrongKey(error) ? fileWithout(rest, recovered.generation) : undefined;
       if (other === undefined) throw error;
       parts.log('warn', 'generation.of-another-store', { generation: recovered.generation });
@@ -66,7 +67,7 @@ export function fileWithout(file: KeyslotFile, number: number): KeyslotFile | un
  * @throws RefusalError NODE_ACCOUNT_MISMATCH, and what the chain throws.
  */
 export async function recoverKey(
-  { parts, stopped, report }: BootStage,
+  { parts, stopped, report, refusedBy }: BootStage,
   file: KeyslotFile,
 ): Promise<RecoveredKey | undefined> {
   const { chain, tools, log, options, clockToleranceMs, maxTimeJumpMs } = parts;
@@ -82,8 +83,18 @@ export async function recoverKey(
     const { have, need, slots } = outcome;
     const [{ n }] = file.generations;
     const forgot = slots.filter(({ standing }) => typeof standing !== 'string' && standing.kind === 'forgot');
-    const cause = slots.length > 0 && slots.length - forgot.length < need ? 'keys-lost' : 'keys-missing';
-    report({ name: 'locked', cause, have, need, n, slots, reason: 'too few key servers gave their slot' });
+    const reason = 'too few key servers gave their slot';
+    const locked = { name: 'locked', have, need, n, slots } as const;
+    if (refusedBy() === undefined) {
+      const cause = slots.length > 0 && slots.length - forgot.length < need ? 'keys-lost' : 'keys-missing';
+      report({ ...locked, cause, reason });
+    } else {
+      report({
+        ...locked,
+        cause: 'rolled-back',
+        reason: `${reason}, and a newer store than this one was seen; custodians who gave the key have to answer a new request`,
+      });
+    }
     return undefined;
   }
   return outcome.recovered;
@@ -125,7 +136,7 @@ async function takeOver(
     for (const state of states) hold.observe(state);
     const proven = provenPart(file, storeKey);
     const lease = leaseOf(parts, false);
-    const { byCustodians = false } = recovered;
+    const { byCustodians } = recovered;
     const parted = { store, storeKey, identity, hold, rollback, lease, byCustodians };
     const node = await assembleNode(parted, (leave) =>
       bookOf(parts, folder.path, { storeKey, leave }, proven),

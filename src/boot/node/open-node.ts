@@ -1,6 +1,7 @@
 import type { SecretBytes } from '../../bytes/secret-bytes.ts';
 import type { SealedStore } from '../../store/sealed-store.ts';
 import type { AccountHold } from './account-hold.ts';
+import type { CustodyOpening, CustodyOpenings } from './custody-openings.ts';
 import type { FencedStore } from './fenced-store.ts';
 import type { NodeIdentity } from './identity.ts';
 import type { OlderGenerations } from './older-generations.ts';
@@ -20,8 +21,10 @@ export interface OpenNode {
   readonly book: SlotBook;
   /** Which boot this is, and whether it holds the account. */
   readonly hold: AccountHold;
-  /** Whether custodians gave the store key: then it serves others before it holds. */
-  readonly byCustodians: boolean;
+  /** How custodians gave the store key: then it serves others before it holds. `undefined`: key servers gave it. */
+  readonly byCustodians: CustodyOpening | undefined;
+  /** Openings by custodians that the store remembers. */
+  readonly openings: CustodyOpenings;
   /** Compares heads that servers show until this boot holds; a node that was just made has none. */
   readonly rollback?: RollbackCheck;
   /** Generations, and lineages, that were left behind, as long as servers have not erased their keys. */

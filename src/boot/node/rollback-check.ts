@@ -62,7 +62,7 @@ export class RollbackCheck {
     return this.#acceptedOlder;
   }
 
-  /** The newest head that refused the store after it was opened: the next opening must be judged by it. */
+  /** The newest head that refused the store: the next opening must be judged by it. */
   get refusedBy(): Head | undefined {
     return this.#refusedBy;
   }
@@ -73,7 +73,7 @@ export class RollbackCheck {
     this.#store = { incarnation, sequence: found.head.sequence };
     const head = this.#newest;
     if (head === undefined || !this.#isBehind(head, found)) return;
-    if (!this.#acceptance.covers(this.#lineage, head, this.#store)) throw rolledBack(head, this.#store);
+    if (!this.#acceptance.covers(this.#lineage, head, this.#store)) throw this.#refuse(head);
     this.#acceptedOlder = head;
   }
 
@@ -105,6 +105,11 @@ export class RollbackCheck {
     const head = this.#refusedBy;
     if (head === undefined || this.#acceptance.covers(this.#lineage, head, this.#store)) return;
     throw rolledBack(head, this.#store);
+  }
+
+  #refuse(head: Head): EvidenceError {
+    this.#refusedBy = newerOf(this.#refusedBy, head);
+    return rolledBack(head, this.#store);
   }
 }
 

@@ -13,6 +13,7 @@ import type { Log } from '../../observe/log.ts';
 import type { LineageState } from '../../protocol/lineage-state.ts';
 import type { KeyGrant } from '../../protocol/sealed-key.ts';
 import { agreedTime, isTimeJump } from '../../trust/time.ts';
+import type { CustodyOpening } from '../node/custody-openings.ts';
 import type { SlotReport } from '../node/node-state.ts';
 import { describeFailure, type PeerFailure } from '../peer/peer-failure.ts';
 import { type KeyHolder, KeyHolders } from './key-holders.ts';
@@ -55,8 +56,8 @@ export interface RecoveredKey {
    */
   readonly timeMs: number | undefined;
   readonly slots: readonly SlotReport[];
-  /** Whether custodians gave it, and not key servers. */
-  readonly byCustodians?: true;
+  /** How custodians gave it; absent when key servers did. */
+  readonly byCustodians?: CustodyOpening;
 }
 
 /** The result of a recovery. */
@@ -67,6 +68,8 @@ export type RecoveryOutcome =
       readonly have: number;
       readonly need: number;
       readonly slots: readonly SlotReport[];
+      /** What the servers that did answer know of the lineage. Nothing of it is proved without the store key. */
+      readonly states: readonly LineageState[];
     };
 
 /**
@@ -82,8 +85,9 @@ export async function recoverStoreKey(tools: RecoveryTools, input: RecoveryInput
   try {
     const recovered = await search.run();
     if (recovered !== undefined) return { ok: true, recovered };
+    const { states } = harvest;
     harvest.wipe();
-    return { ok: false, ...bestProgress(attempt), slots: harvest.reports(input) };
+    return { ok: false, ...bestProgress(attempt), slots: harvest.reports(input), states };
   } finally {
     attempt.wipe();
   }
@@ -296,6 +300,11 @@ class Harvest {
     }
   }
 
+  /** What the servers of the slots that opened know of the lineage. */
+  get states(): readonly LineageState[] {
+    return [...this.#grants.values()].flatMap(({ lineage }) => lineage ?? []);
+  }
+
   /** Wipes all server keys that came. */
   wipe(): void {
     for (const grant of this.#grants.values()) wipeGrant(grant);
@@ -320,13 +329,12 @@ class Harvest {
       if (outsider !== undefined) wipeGrant(outsider);
       this.#grants.delete(toHex(slot.slotId));
     }
-    const grants = [...this.#grants.values()];
     return {
       storeKey: opened.storeKey,
       generation: opened.generation,
       serverKeys: new Map([...this.#grants].map(([slotId, { key }]) => [slotId, key])),
       lineage: lineageOf(input.file, generation, opened.storeKey),
-      states: grants.flatMap(({ lineage }) => lineage ?? []),
+      states: this.states,
       timeMs: generation === undefined ? undefined : this.#agreedTime(input, generation),
       slots: this.reports(input),
     };

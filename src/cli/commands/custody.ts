@@ -27,6 +27,14 @@ export function custodyCommand(): Command {
     .requiredOption('--key <file>', 'key file of the custodian')
     .requiredOption('--request <file>', 'the request')
     .option('--measurement <id...>', 'ids of the fleet’s images, 0x hex, from a source of your own')
+    .option(
+      '--manifest <file...>',
+      'own copies of fleet manifests, in their order: what they accept and revoke',
+    )
+    .option(
+      '--accept-platform <hash>',
+      'answer although the parts were made on another platform than this one, SHA-256(PPID) as 0x hex',
+    )
     .option('--collateral <file>', 'a collateral set, JSON')
     .addOption(new Option('--pccs <url...>', 'fetch the collateral instead').conflicts('collateral'))
     .addOption(update)

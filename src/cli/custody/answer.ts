@@ -1,23 +1,28 @@
 import { appendFile, readFile } from 'node:fs/promises';
 import { utf8 } from '../../bytes/concat.ts';
 import { escapeControls } from '../../bytes/escape-controls.ts';
+import { PlatformHash } from '../../bytes/fixed-bytes.ts';
 import { parsePrefixedHex } from '../../bytes/hex.ts';
 import { encodeSs58 } from '../../bytes/ss58.ts';
 import { makeAnswer, type OwnPart, openOwnPart } from '../../custody/answer.ts';
-import { describeRequest, platformWarnings } from '../../custody/describe-request.ts';
+import { describeRequest } from '../../custody/describe-request.ts';
 import { entryOf, journalLine, journalWarnings, readJournal } from '../../custody/journal.ts';
-import { type JudgedCustodyRequest, judgeRequest } from '../../custody/judge-request.ts';
+import { judgePlatform } from '../../custody/judge-platform.ts';
+import { type JudgedCustodyRequest, judgeRequest, type KnownManifest } from '../../custody/judge-request.ts';
 import { decodeRequest } from '../../custody/request.ts';
 import { RefusalError } from '../../errors/latchkey-error.ts';
+import { inForce } from '../../fleet/in-force.ts';
 import { systemCode } from '../../store/files/disk-failure.ts';
 import { parseQuote } from '../../tdx/quote.ts';
 import { QuoteVerifier } from '../../tdx/verify-quote.ts';
+import { readManifests } from '../fleet/read-manifests.ts';
+import { readFleetPlace } from '../fleet/session.ts';
 import { type CollateralFlags, collateralFor } from '../quote/collateral.ts';
 import { readNow, readTrustRoot } from '../quote/inputs.ts';
 import { type ConfigOptions, type RootOptions, readConfig } from '../shared/config-options.ts';
 import { writeNewFile } from '../shared/file-io.ts';
 import { print, processIo, readLine, type StoreIo } from '../store/io.ts';
-import { readUserFile } from '../store/session.ts';
+import { readTextFile } from '../store/session.ts';
 import { type KeyOptions, withCustodianKey } from './key-file.ts';
 
 /** Longest text of a request that is read. */
@@ -26,6 +31,8 @@ const MAX_REQUEST_BYTES = 512 * 1024;
 interface AnswerOptions extends ConfigOptions, RootOptions, KeyOptions, CollateralFlags {
   readonly request: string;
   readonly measurement?: readonly string[];
+  readonly manifest?: readonly string[];
+  readonly acceptPlatform?: string;
   readonly now?: string;
   readonly journal?: string;
   readonly confirm?: string;
@@ -48,20 +55,34 @@ export async function answerRequest(options: AnswerOptions): Promise<void> {
 
 async function judge(options: AnswerOptions): Promise<JudgedCustodyRequest> {
   const { trust } = await readConfig(options.config);
-  const text = Buffer.from(await readUserFile(options.request, 'request', MAX_REQUEST_BYTES)).toString(
-    'utf8',
-  );
-  const request = decodeRequest(text);
+  const request = decodeRequest(await readTextFile(options.request, 'request', MAX_REQUEST_BYTES));
   const verifier = new QuoteVerifier({ trustRoot: readTrustRoot(options.insecureTrustRoot) });
   const nowMs = readNow(options.now);
   const quote = parseQuote(request.quote, { trailing: 'allow-zero-padding' });
+  const { acceptPlatform } = options;
   return judgeRequest(request, {
     trust,
+    manifest: await knownManifest(options, nowMs),
+    acceptedPlatform:
+      acceptPlatform === undefined ? undefined : PlatformHash.parse(acceptPlatform, 'accept-platform'),
     measurements: (options.measurement ?? []).map((id) => parsePrefixedHex(id, 32, 'measurement')),
     verifier,
     collateral: await collateralFor(quote, options, verifier, nowMs),
     nowMs,
   });
+}
+
+/** The custodian's copies, taken in their order; permissions count from the date that the authority wrote. */
+async function knownManifest(
+  { config, manifest: paths = [] }: AnswerOptions,
+  nowMs: number,
+): Promise<KnownManifest | undefined> {
+  if (paths.length === 0) return undefined;
+  const state = await readManifests(await readFleetPlace(config), paths, nowMs);
+  if (state.newest === undefined) return undefined;
+  const { serial, issuedAtMs } = state.newest.header.header;
+  const isDisputed = state.pending !== undefined;
+  return { serial, issuedAtMs, isDisputed, inForce: inForce(state, { nowMs, chainMs: nowMs }, 'issue') };
 }
 
 async function confirmAndAnswer(
@@ -74,7 +95,7 @@ async function confirmAndAnswer(
   const entry = entryOf(judged, readNow(options.now));
   const warnings = [
     ...judged.warnings,
-    ...platformWarnings(judged, own),
+    ...judgePlatform(judged, own.part),
     ...journalWarnings(readJournal(await readIfThere(path)), entry),
   ];
   const lines = [...describeRequest(judged, own), ...warnings.map((text) => `WARNING: ${text}`)];
@@ -92,7 +113,7 @@ async function requireConfirmed(io: StoreIo, { confirm }: AnswerOptions, account
   if (given === account) return;
   throw new RefusalError('CUSTODY_UNCONFIRMED', 'the account that asks was not confirmed', {
     expected: account,
-    hint: 'ask the operator by another way whether this node is locked, and type or give its account; nothing was answered',
+    hint: 'ask the operator by another way whether this node is locked, and type its account or give it by --confirm; nothing was answered',
   });
 }
 

@@ -24,7 +24,9 @@ export async function checkCopy(options: KeyOptions & { readonly keyslots: strin
       ];
     });
     if (checked.length === 0) {
-      throw new RefusalError('CUSTODY_ABSENT', 'this keyslot file has no parts of custodians');
+      throw new RefusalError('CUSTODY_ABSENT', 'this keyslot file has no parts of custodians', {
+        hint: 'name them in trust.custody of every node; a running node then makes parts with its next generation of slots',
+      });
     }
     process.stdout.write([`account ${encodeSs58(file.account)}`, ...checked, ''].join('\n'));
   });

@@ -1,6 +1,5 @@
 import { utf8 } from '../../bytes/concat.ts';
 import { toPrefixedHex } from '../../bytes/hex.ts';
-import type { SecretBytes } from '../../bytes/secret-bytes.ts';
 import { systemRandom } from '../../crypto/random.ts';
 import {
   type CustodianKey,
@@ -8,9 +7,8 @@ import {
   openCustodianKey,
   sealCustodianKey,
 } from '../../custody/custodian-key.ts';
-import { MAX_PASSWORD_BYTES, passwordFromFile } from '../../store/keys/password.ts';
 import { writeNewFile } from '../shared/file-io.ts';
-import { readUserFile } from '../store/session.ts';
+import { readTextFile, withPassword } from '../store/session.ts';
 
 /** Options that name a custodian's key. */
 export interface KeyOptions {
@@ -21,25 +19,13 @@ export interface KeyOptions {
 /** Longest key file that is read. */
 const MAX_KEY_FILE_BYTES = 16 * 1024;
 
-async function withPassphrase<T>(path: string, task: (passphrase: SecretBytes) => Promise<T>): Promise<T> {
-  const bytes = await readUserFile(path, 'password-file', MAX_PASSWORD_BYTES + 2);
-  let passphrase: SecretBytes | undefined;
-  try {
-    passphrase = passwordFromFile(bytes);
-    return await task(passphrase);
-  } finally {
-    bytes.fill(0);
-    passphrase?.wipe();
-  }
-}
-
 /** Opens a custodian's key for one task, and wipes it afterwards. */
 export async function withCustodianKey<T>(
   { key: path, passwordFile }: KeyOptions,
   task: (key: CustodianKey) => Promise<T>,
 ): Promise<T> {
-  const text = Buffer.from(await readUserFile(path, 'key', MAX_KEY_FILE_BYTES)).toString('utf8');
-  const key = await withPassphrase(passwordFile, (passphrase) => openCustodianKey(text, passphrase));
+  const text = await readTextFile(path, 'key', MAX_KEY_FILE_BYTES);
+  const key = await withPassword(passwordFile, (passphrase) => openCustodianKey(text, passphrase));
   try {
     return await task(key);
   } finally {
@@ -54,9 +40,7 @@ export async function makeKeyFile(options: {
 }): Promise<void> {
   const key = makeCustodianKey(systemRandom);
   try {
-    const text = await withPassphrase(options.passwordFile, (passphrase) =>
-      sealCustodianKey(key, passphrase),
-    );
+    const text = await withPassword(options.passwordFile, (passphrase) => sealCustodianKey(key, passphrase));
     await writeNewFile(options.out, 'out', (write) => write(utf8(text)));
     process.stdout.write(`key: "${toPrefixedHex(key.publicKey)}"\n`);
     process.stderr.write(

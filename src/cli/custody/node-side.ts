@@ -7,7 +7,7 @@ import { type ConfigOptions, readConfig } from '../shared/config-options.ts';
 import { exitCodes } from '../shared/failure.ts';
 import { writeNewFile } from '../shared/file-io.ts';
 import { print, processIo } from '../store/io.ts';
-import { readUserFile } from '../store/session.ts';
+import { readTextFile } from '../store/session.ts';
 
 /** The node asks its key servers once more before it opens, and a quote takes up to a second. */
 const QUIET_MS = 60_000;
@@ -55,11 +55,7 @@ export async function openByAnswers(
   files: readonly string[],
   options: ConfigOptions & { readonly force?: true },
 ): Promise<void> {
-  const answers = await Promise.all(
-    files.map(async (file) =>
-      Buffer.from(await readUserFile(file, 'answers', MAX_ANSWER_BYTES)).toString('utf8'),
-    ),
-  );
+  const answers = await Promise.all(files.map((file) => readTextFile(file, 'answers', MAX_ANSWER_BYTES)));
   const progress = await ask(options, '/custody/answers', { answers, force: options.force === true });
   const { answered, threshold, refused, opens } = progress;
   for (const one of Array.isArray(refused) ? refused : []) {

@@ -7,6 +7,8 @@ import { malformedFile, parseFile } from '../../fleet/manifest-file.ts';
 import { unwrapStoreKey, wrapStoreKey } from '../../store/keys/password.ts';
 
 const SEED_BYTES = 32;
+/** Longest key file that is read. */
+export const MAX_KEY_FILE_BYTES = 16 * 1024;
 
 const schema = z.strictObject({
   format: z.literal('latchkey-fleet-key'),

@@ -13,7 +13,7 @@ import { encodeSignedHeader, type SignedHeader } from '../../fleet/signed-header
 import { type FleetAuthority, type FleetSigners, MAX_AUTHORITY_KEYS } from '../../trust/fleet-authority.ts';
 import { writeNewFile } from '../shared/file-io.ts';
 import { createKeyFile, type SealedKeyFile } from './key-file.ts';
-import { withPassword } from './session.ts';
+import { withPassword } from '../store/session.ts';
 
 interface KeygenOptions {
   readonly folder: string;

@@ -19,15 +19,9 @@ import { verifyHeader } from '../../fleet/verify-header.ts';
 import { successorSchema } from '../../trust/fleet-authority.ts';
 import { addConfigOption, type ConfigOptions } from '../shared/config-options.ts';
 import { writeNewFile } from '../shared/file-io.ts';
-import { openKeyFile } from './key-file.ts';
-import {
-  type FleetPlace,
-  readFleetPlace,
-  readManifestAt,
-  readTextFile,
-  readYaml,
-  withPassword,
-} from './session.ts';
+import { readTextFile, withPassword } from '../store/session.ts';
+import { MAX_KEY_FILE_BYTES, openKeyFile } from './key-file.ts';
+import { type FleetPlace, readFleetPlace, readManifestAt, readYaml } from './session.ts';
 
 interface DraftOptions extends ConfigOptions {
   readonly content?: string;
@@ -120,7 +114,7 @@ async function sign(path: string, { key, passwordFile, out }: SignOptions): Prom
   const { signed, ...parts } = await readManifestAt(path);
   const unfinished = decodeSignedHeader(signed);
   const content = readContent(unfinished.header, parts);
-  const keyText = await readTextFile(key, 'key');
+  const keyText = await readTextFile(key, 'key', MAX_KEY_FILE_BYTES);
   const signer = await withPassword(passwordFile, (password) => openKeyFile(keyText, password));
   printManifest(unfinished, content);
   const next = addSignature(unfinished, signer);

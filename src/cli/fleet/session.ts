@@ -1,7 +1,6 @@
 import { parse } from 'yaml';
 import type { z } from 'zod';
 import { tryFromHex } from '../../bytes/hex.ts';
-import type { SecretBytes } from '../../bytes/secret-bytes.ts';
 import { ProblemError } from '../../errors/latchkey-error.ts';
 import {
   MAX_MANIFEST_FILE_BYTES,
@@ -9,10 +8,9 @@ import {
   malformedFile,
   readManifestFile,
 } from '../../fleet/manifest-file.ts';
-import { MAX_PASSWORD_BYTES, passwordFromFile } from '../../store/keys/password.ts';
 import type { FleetAuthority } from '../../trust/fleet-authority.ts';
 import { readConfig } from '../shared/config-options.ts';
-import { readUserFile } from '../store/session.ts';
+import { readTextFile } from '../store/session.ts';
 
 /** The network and the authority of a configuration. */
 export interface FleetPlace {
@@ -32,13 +30,9 @@ export async function readFleetPlace(configPath: string): Promise<FleetPlace> {
   });
 }
 
-/** Reads a text file that the person named. @throws ProblemError STORE_FILE_UNREADABLE. */
-export const readTextFile = async (path: string, option: string): Promise<string> =>
-  new TextDecoder().decode(await readUserFile(path, option, MAX_MANIFEST_FILE_BYTES));
-
 /** Reads a manifest file. @throws ProblemError STORE_FILE_UNREADABLE, EvidenceError FLEET_FILE_MALFORMED. */
 export const readManifestAt = async (path: string): Promise<ManifestFile> =>
-  readManifestFile(await readTextFile(path, 'manifest'));
+  readManifestFile(await readTextFile(path, 'manifest', MAX_MANIFEST_FILE_BYTES));
 
 /** Reads YAML or JSON of a schema. @throws ProblemError STORE_FILE_UNREADABLE, EvidenceError FLEET_FILE_MALFORMED. */
 export async function readYaml<Value>(
@@ -46,7 +40,7 @@ export async function readYaml<Value>(
   option: string,
   schema: z.ZodType<Value>,
 ): Promise<Value> {
-  const text = await readTextFile(path, option);
+  const text = await readTextFile(path, option, MAX_MANIFEST_FILE_BYTES);
   const parsed = schema.safeParse(parseYaml(text, path));
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
@@ -58,21 +52,5 @@ function parseYaml(text: string, path: string): unknown {
     return parse(text, { maxAliasCount: 0, uniqueKeys: true });
   } catch {
     throw malformedFile(path, 'YAML without aliases', 'other text');
-  }
-}
-
-/** Runs a task with the password of a file, and wipes it. @throws ProblemError STORE_FILE_UNREADABLE. */
-export async function withPassword<Result>(
-  path: string,
-  task: (password: SecretBytes) => Promise<Result>,
-): Promise<Result> {
-  const bytes = await readUserFile(path, 'password-file', MAX_PASSWORD_BYTES + 2);
-  let password: SecretBytes | undefined;
-  try {
-    password = passwordFromFile(bytes);
-    return await task(password);
-  } finally {
-    bytes.fill(0);
-    password?.wipe();
   }
 }

@@ -59,20 +59,31 @@ export async function readUserFile(path: string, option: string, maxBytes: numbe
   }
 }
 
-/** The store's place and the password that opens it, which is wiped when the task is over. */
-export async function withPlace<T>(
-  { path, passwordFile }: PlaceOptions,
-  task: (place: PasswordPlace) => Promise<T>,
-): Promise<T> {
-  const bytes = await readUserFile(passwordFile, 'password-file', MAX_PASSWORD_BYTES + 2);
+/** A text file that the person named, as {@link readUserFile}. */
+export const readTextFile = async (path: string, option: string, maxBytes: number): Promise<string> =>
+  new TextDecoder().decode(await readUserFile(path, option, maxBytes));
+
+/** Runs a task with the password of a file, and wipes it. @throws ProblemError STORE_FILE_UNREADABLE. */
+export async function withPassword<T>(path: string, task: (password: SecretBytes) => Promise<T>): Promise<T> {
+  const bytes = await readUserFile(path, 'password-file', MAX_PASSWORD_BYTES + 2);
   let password: SecretBytes | undefined;
   try {
     password = passwordFromFile(bytes);
-    return await task({ path: resolve(path), password, fileSystem: nodeFileSystem });
+    return await task(password);
   } finally {
     bytes.fill(0);
     password?.wipe();
   }
+}
+
+/** The store's place and the password that opens it, which is wiped when the task is over. */
+export function withPlace<T>(
+  { path, passwordFile }: PlaceOptions,
+  task: (place: PasswordPlace) => Promise<T>,
+): Promise<T> {
+  return withPassword(passwordFile, (password) =>
+    task({ path: resolve(path), password, fileSystem: nodeFileSystem }),
+  );
 }
 
 /** Opens the store for one task and closes it afterwards, also after an error. */

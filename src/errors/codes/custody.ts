@@ -16,7 +16,12 @@ export const custodyCodes = {
   },
   CUSTODY_REQUEST_OLD: {
     status: 422,
-    summary: 'A request names a block from before the checkpoint of the trust section.',
+    summary:
+      'A request to custodians is older than a week, or from before the checkpoint of the trust section.',
+  },
+  CUSTODY_CLOCKS_DIFFER: {
+    status: 422,
+    summary: 'A request to custodians is dated after the time of the computer that judges it.',
   },
   CUSTODY_UNCONFIRMED: {
     status: 409,

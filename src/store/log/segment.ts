@@ -62,6 +62,22 @@ export function encodeSegmentHeader(header: SegmentHeader, chainKey: Uint8Array)
   return new ByteWriter().bytes(fields).bytes(hmacSha256(chainKey, fields)).done();
 }
 
+/**
+ * What a header says without the chain key: nothing of it is authenticated.
+ * @returns `undefined` for bytes that are no header.
+ */
+export function peekSegmentHeader(
+  bytes: Uint8Array,
+): Pick<SegmentHeader, 'kind' | 'firstOrdinal'> | undefined {
+  if (bytes.length < SEGMENT_HEADER_BYTES || !equalBytes(bytes.subarray(0, MAGIC.length), MAGIC))
+    return undefined;
+  const reader = new ByteReader(bytes.subarray(MAGIC.length, MAC_AT));
+  reader.u16();
+  const kind = reader.u8() === 0 ? 'log' : 'compacted';
+  reader.bytes(1 + 4 + 16 + 8);
+  return { kind, firstOrdinal: reader.u64() };
+}
+
 /** The values of a segment's header that the manifest requires. */
 export interface ExpectedHeader {
   readonly id: number;

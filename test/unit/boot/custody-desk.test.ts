@@ -8,8 +8,9 @@ import { CustodyDesk } from '../../../src/boot/life/custody-desk.ts';
 import { NodeFolder } from '../../../src/boot/node/node-folder.ts';
 import type { NodeState } from '../../../src/boot/node/node-state.ts';
 import { systemRandom } from '../../../src/crypto/random.ts';
+import { decodeRequest } from '../../../src/custody/request.ts';
 import { nodeFileSystem } from '../../../src/disk/node-file-system.ts';
-import { LatchkeyError } from '../../../src/errors/latchkey-error.ts';
+import { LatchkeyError, ProblemError } from '../../../src/errors/latchkey-error.ts';
 import { encodeKeyslotFile } from '../../../src/keyslots/keyslot-codec.ts';
 import type { KeyslotFile } from '../../../src/keyslots/keyslot-file.ts';
 import { insecureTrustRoot, QuoteVerifier } from '../../../src/tdx/verify-quote.ts';
@@ -35,6 +36,7 @@ const knowledge = {
   collateral: pki.collateral({ nowMs: START_MS }),
   nowMs: START_MS,
 };
+const clock = { nowMs: () => START_MS, sleep: () => new Promise<void>(() => undefined) };
 const locked: NodeState = {
   name: 'locked',
   cause: 'keys-missing',
@@ -45,6 +47,15 @@ const locked: NodeState = {
   slots: [],
 };
 
+/** What a test changes on the way. */
+interface At {
+  state: NodeState;
+  beforeSnapshot: () => Promise<void>;
+  beforeQuote: () => Promise<void>;
+  keys: number;
+  blockAtMs?: number;
+}
+
 /** A desk of a node whose key servers are all gone from the chain. */
 async function scene(path: string) {
   const folder = new NodeFolder(nodeFileSystem, path);
@@ -53,7 +64,7 @@ async function scene(path: string) {
     writeFile(NodeFolder.keyslotsPath(folder.path), encodeKeyslotFile(content));
   await write(file);
   const chain = memoryChain();
-  const at = { state: locked, beforeSnapshot: async () => {}, beforeQuote: async () => {}, keys: 0 };
+  const at: At = { state: locked, beforeSnapshot: async () => {}, beforeQuote: async () => {}, keys: 0 };
   const quotes = {
     quote: async (reportData: Uint8Array) => {
       await at.beforeQuote();
@@ -69,10 +80,13 @@ async function scene(path: string) {
     chain: {
       snapshot: async () => {
         await at.beforeSnapshot();
-        return await chain.snapshot();
+        const snapshot = await chain.snapshot();
+        return at.blockAtMs === undefined
+          ? snapshot
+          : { ...snapshot, block: { ...snapshot.block, timestampMs: at.blockAtMs } };
       },
     },
-    tools: { random: systemRandom, quotes, clock: { nowMs: () => START_MS }, vetter: {}, client: {} },
+    tools: { random: systemRandom, quotes, clock, vetter: {}, client: {} },
     fileSystem: nodeFileSystem,
     log: (_level: string, event: string) => events.push(event),
     options: { minimumThreshold: 1 },
@@ -163,6 +177,41 @@ describe('the desk of a locked node', () => {
     await write({ ...file, generations: [{ ...generation, generation: 5 }] });
     expect(await codeOf(desk.open(answers, false))).toBe('CUSTODY_REQUEST_UNKNOWN');
     expect(at.keys).toBe(0);
+  });
+
+  it('wipes the parts after a refusal; the same answers count again', async () => {
+    await using folder = await tempFolder();
+    const { desk, at } = await scene(folder.path);
+    const answers = answersTo(await desk.request());
+    at.beforeSnapshot = async () => Promise.reject(new ProblemError('CHAIN_UNAVAILABLE', 'no chain'));
+    expect(await codeOf(desk.open(answers, false))).toBe('CHAIN_UNAVAILABLE');
+    expect(await desk.open([], false)).toMatchObject({ answered: [], opens: false });
+    at.beforeSnapshot = async () => {};
+    expect(await desk.open(answers, false)).toMatchObject({ opens: true });
+  });
+
+  it('keeps the key for an attempt that has not used it, and drops it after one that was refused', async () => {
+    await using folder = await tempFolder();
+    const { desk, events } = await scene(folder.path);
+    await desk.open(answersTo(await desk.request()), false);
+    desk.dropUsed();
+    const taken = desk.take(file);
+    expect(taken?.storeKey.equals(made.storeKey)).toBe(true);
+    desk.dropUsed();
+    expect(desk.take(file)).toBeUndefined();
+    expect(events).toContain('custody.key-dropped');
+    expect(await codeOf(desk.open([], false))).toBe('CUSTODY_REQUEST_UNKNOWN');
+    // The copy that an attempt has is its own.
+    expect(taken?.storeKey.equals(made.storeKey)).toBe(true);
+  });
+
+  it('dates a request, never before the block that it names', async () => {
+    await using folder = await tempFolder();
+    const { desk, at } = await scene(folder.path);
+    expect(decodeRequest(await desk.request()).report).toMatchObject({ madeAtMs: START_MS });
+    at.blockAtMs = START_MS + 5_000;
+    const { madeAtMs, blockAtMs } = decodeRequest(await desk.request()).report;
+    expect([madeAtMs, blockAtMs]).toEqual([START_MS + 5_000, START_MS + 5_000]);
   });
 
   it('makes no request by a generation that has no parts', async () => {

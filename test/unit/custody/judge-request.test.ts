@@ -7,8 +7,9 @@ import { toPrefixedHex } from '../../../src/bytes/hex.ts';
 import { systemRandom } from '../../../src/crypto/random.ts';
 import { makeAnswer, openOwnPart } from '../../../src/custody/answer.ts';
 import { makeCustodianKey } from '../../../src/custody/custodian-key.ts';
-import { describeRequest, platformWarnings } from '../../../src/custody/describe-request.ts';
+import { describeRequest } from '../../../src/custody/describe-request.ts';
 import { entryOf, journalLine, journalWarnings, readJournal } from '../../../src/custody/journal.ts';
+import { judgePlatform } from '../../../src/custody/judge-platform.ts';
 import {
   type CustodianKnowledge,
   JudgedCustodyRequest,
@@ -59,7 +60,14 @@ const question = (key: OneTimeKey, change: Partial<CustodyQuestion> = {}): Custo
   keyslots: new Uint8Array(32).fill(1),
   oneTimeKey: key.publicKey,
   finalized: { number: 120, hash: BlockHash.of(new Uint8Array(32).fill(3)) },
-  report: { reason: 'locked (0 of 2)', servers: [], sequence: 50, changedAtMs: START_MS - 1000 },
+  report: {
+    madeAtMs: START_MS - 60_000,
+    blockAtMs: START_MS - 90_000,
+    reason: 'locked (0 of 2)',
+    servers: [],
+    sequence: 50,
+    changedAtMs: START_MS - 1000,
+  },
   ...change,
 });
 
@@ -116,6 +124,8 @@ describe('a request that a custodian judges', () => {
     ['hash of the block', { finalized: { ...genuine.finalized, hash: BlockHash.of(new Uint8Array(32)) } }],
     ['reason', { report: { ...genuine.report, reason: 'all is well' } }],
     ['sequence of the disk', { report: { ...genuine.report, sequence: 51 } }],
+    ['date', { report: { ...genuine.report, madeAtMs: START_MS } }],
+    ['date of the block', { report: { ...genuine.report, blockAtMs: START_MS } }],
   ])('is refused with another %s', (_what, change) => {
     expect(codeOf(() => judge({ ...genuine, ...change }))).toBe('REPORT_DATA_MISMATCH');
   });
@@ -234,7 +244,7 @@ describe('a request that a custodian judges', () => {
     const judged = judge(genuine);
     const own = openOwnPart(judged.request, bob.seed);
     expect(own).toMatchObject({ index: 1, custodian: 'bob' });
-    expect(platformWarnings(judged, own)).toHaveLength(1);
+    expect(judgePlatform(judged, own.part)).toHaveLength(1);
     expect(describeRequest(judged, own).join('\n')).toContain('locked (0 of 2)');
   });
 

@@ -4,7 +4,7 @@ import { custodySetDigest, custodySetOf } from '../../../src/trust/custody-set.t
 import { canonicalTrustSection, trustHash } from '../../../src/trust/trust-hash.ts';
 import { parseTrustSection } from '../../../src/trust/trust-section.ts';
 import { custodians, custodyOf } from '../../support/custodians.ts';
-import { codeOf } from '../../support/thrown.ts';
+import { codeOf, thrownBy } from '../../support/thrown.ts';
 
 const minimal = { chain: { genesisHash: `0x${'ab'.repeat(32)}` } };
 const sectionWith = (custody: unknown) => parseTrustSection({ ...minimal, custody });
@@ -14,6 +14,7 @@ const [first = expect.fail(), second = expect.fail()] = whole.custodians;
 
 // A coefficient that is not below q, and an X25519 half of zeros: nothing can be sealed to either.
 const notMlKem = `0xffffff${second.key.slice(8)}`;
+const notHex = `${second.key.slice(0, -1)}g`;
 const smallOrder = second.key.slice(0, -64) + '00'.repeat(32);
 
 describe('trust.custody', () => {
@@ -43,6 +44,11 @@ describe('trust.custody', () => {
     ['a name twice', { ...whole, custodians: [first, { ...second, name: first.name }] }],
     ['a key twice', { ...whole, custodians: [first, { ...second, key: first.key }] }],
     ['a short key', { ...whole, custodians: [first, { ...second, key: '0x00' }] }],
+    ['a key that is no hex', { ...whole, custodians: [first, { ...second, key: 'alice.key' }] }],
+    [
+      'a key of the right length that is no hex',
+      { ...whole, custodians: [first, { ...second, key: notHex }] },
+    ],
     ['a key with a wrong digit', { ...whole, custodians: [first, { ...second, key: notMlKem }] }],
     ['a key of small order', { ...whole, custodians: [first, { ...second, key: smallOrder }] }],
     ['an empty name', { ...whole, custodians: [first, { ...second, name: '' }] }],
@@ -50,6 +56,11 @@ describe('trust.custody', () => {
     ['an unknown field', { ...whole, extra: 1 }],
   ])('is refused with %s', (_what, custody) => {
     expect(codeOf(() => sectionWith(custody))).toBe('TRUST_SECTION_INVALID');
+  });
+
+  it('names the place of a wrong key', () => {
+    const error = thrownBy(() => sectionWith({ ...whole, custodians: [first, { ...second, key: notHex }] }));
+    expect(error).toMatchObject({ field: expect.stringMatching(/custody\.custodians\.1\.key$/) });
   });
 
   it('names the custodians in the order of their names, with their keys as bytes', () => {
