@@ -1,8 +1,17 @@
 // Stages the package @latchkey/tdx: the files of dist/ that the face of `latchkey/tdx` loads, and nothing else. Its three
 // modules that use Node.js are replaced by portable ones where the importing program is not Node.js (conditional imports).
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import {
+  closureOf,
+  dependenciesOf,
+  read,
+  specifiers,
+  typeClosureOf,
+  typesOf,
+  write,
+} from './stage-package.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const built = join(root, 'dist/src');
@@ -14,46 +23,6 @@ const native = new Map([
   [join(built, 'crypto/sha2.js'), '#sha2'],
   [join(built, 'crypto/p256.js'), '#p256'],
 ]);
-
-const specifiers = /(\bfrom\s*|\bimport\s*)(['"])(\.[^'"]+)\2/g;
-const read = (path) => readFileSync(path, 'utf8').replace(/^\/\/# sourceMappingURL=.*\n?/m, '');
-
-/** All files that these load, with themselves. */
-function closureOf(entries) {
-  const found = new Set();
-  const waiting = [...entries];
-  for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
-    if (found.has(path)) continue;
-    found.add(path);
-    for (const [, , , specifier] of read(path).matchAll(specifiers))
-      waiting.push(resolve(dirname(path), specifier));
-  }
-  return found;
-}
-
-/** Types name the `.ts` file or the `.js` file of their module; both have their types in a `.d.ts`. */
-function typesOf(path) {
-  return path.replace(/(\.d)?\.[tj]s$/, '.d.ts');
-}
-
-/** The declarations that these load; a type may come from a module whose code is not needed. */
-function typeClosureOf(entries) {
-  const found = new Set();
-  const waiting = [...entries];
-  for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
-    if (found.has(path)) continue;
-    found.add(path);
-    for (const [, , , specifier] of read(path).matchAll(specifiers))
-      waiting.push(typesOf(resolve(dirname(path), specifier)));
-  }
-  return found;
-}
-
-function write(folder, path, text) {
-  const target = join(folder, path);
-  mkdirSync(dirname(target), { recursive: true });
-  writeFileSync(target, text);
-}
 
 /** Writes the package into a folder. @param {{ version: string, dependencies: Record<string, string> }} main */
 export function stageTdx(folder, main) {
@@ -70,12 +39,11 @@ export function stageTdx(folder, main) {
   const types = [entry, ...closureOf([entry])].map(typesOf);
   for (const path of typeClosureOf(types)) write(join(folder, 'dist'), relative(built, path), read(path));
   const portable = join(root, 'dist/packages/tdx/portable');
-  for (const name of ['native-bytes', 'sha2', 'p256'])
-    write(join(folder, 'dist'), `portable/${name}.js`, read(join(portable, `${name}.js`)));
   const described = JSON.parse(readFileSync(join(source, 'package.json'), 'utf8'));
-  const dependencies = Object.fromEntries(
-    ['@noble/curves', '@noble/hashes'].map((name) => [name, main.dependencies[name]]),
-  );
+  const portableFiles = ['native-bytes', 'sha2', 'p256'].map((name) => join(portable, `${name}.js`));
+  for (const path of portableFiles)
+    write(join(folder, 'dist/portable'), relative(portable, path), read(path));
+  const dependencies = dependenciesOf(portableFiles, main);
   const { name, description, ...rest } = described;
   const published = { name, version: main.version, description, ...rest, dependencies };
   write(folder, 'package.json', `${JSON.stringify(published, null, 2)}\n`);

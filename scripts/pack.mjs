@@ -1,5 +1,5 @@
 // Makes the packages as they are published: `latchkey` with the files that package.json lists, without scripts and
-// development settings, of which the installing npm would warn; and @latchkey/tdx, the verifier alone.
+// development settings, of which the installing npm would warn; @latchkey/tdx, the verifier alone; and mock-tdx.
 // Usage: node scripts/pack.mjs [--to FOLDER] [--only NAME]; prints the path of each tarball.
 import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -8,6 +8,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { bundleTdx, MAX_BUNDLE_BYTES } from './bundle-tdx.mjs';
+import { stageMockTdx } from './pack-mock-tdx.mjs';
 import { stageTdx } from './pack-tdx.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -44,6 +45,7 @@ async function packTdx(staging) {
 const packages = new Map([
   ['latchkey', stageLatchkey],
   ['@latchkey/tdx', packTdx],
+  ['mock-tdx', (staging) => stageMockTdx(staging, published)],
 ]);
 
 async function pack(stage) {
