@@ -8,7 +8,8 @@ import { encodeSs58 } from '../../src/bytes/ss58.ts';
 import { x25519KeyPairFromSecret } from '../../src/crypto/x25519.ts';
 import { openAuth } from '../../src/hpke/hpke.ts';
 import { keyAnswer, parseWire } from '../../src/protocol/decode.ts';
-import { sealedKeyAad, sealedKeyInfo } from '../../src/protocol/sealed-key.ts';
+import { decodeKeyGrant, sealedKeyAad, sealedKeyInfo } from '../../src/protocol/sealed-key.ts';
+import { decodeForgotten, decodeServerState } from '../../src/protocol/slot-messages.ts';
 
 const folder = new URL('../../kit/vectors/', import.meta.url);
 const read = (name: string): string => readFileSync(new URL(name, folder), 'utf8');
@@ -36,6 +37,24 @@ describe('kit/vectors', () => {
     for (const extension of ['fleet', 'auditHead', 'notKnownYet']) fields.delete(extension);
     expect([...fields].filter((field) => !part.includes(`\`${field}\``))).toEqual([]);
   });
+});
+
+describe('kit/vectors/mac-routes.json', () => {
+  interface Exchange {
+    readonly name: string;
+    readonly route: string;
+    readonly answer: { readonly body: unknown };
+  }
+  // Written by the script; its shape is what the test is about.
+  const { exchanges } = JSON.parse(read('mac-routes.json')) as { readonly exchanges: readonly Exchange[] };
+
+  it.each(exchanges)(
+    '$name: its answer is one that a client of this project can read',
+    ({ route, answer }) => {
+      const decode = route === 'forget' ? decodeForgotten : decodeServerState;
+      expect(() => decode(answer.body)).not.toThrow();
+    },
+  );
 });
 
 interface AnswerFile {
@@ -68,6 +87,10 @@ describe('kit/vectors/answer.json', () => {
     });
     return opened && new TextDecoder().decode(opened);
   }
+
+  it('seals what a client of this project can read', () => {
+    expect(decodeKeyGrant(new TextEncoder().encode(plaintext)).lineage?.reserved.boot).toHaveLength(16);
+  });
 
   it('opens to its plaintext', () => {
     expect(open(body)).toBe(plaintext);

@@ -10,9 +10,17 @@ const markdownIn = (folder: string): string[] =>
     .filter((name) => name.endsWith('.md'))
     .map((name) => join(folder, name));
 
-const pages = ['.', 'docs', 'docs/mutations', 'kit', 'kit/vectors', 'mock-tdx', 'packages/tdx'].flatMap(
-  markdownIn,
-);
+const pages = [
+  '.',
+  'docs',
+  'docs/mutations',
+  'kit',
+  'kit/python',
+  'kit/rust',
+  'kit/vectors',
+  'mock-tdx',
+  'packages/tdx',
+].flatMap(markdownIn);
 
 /** Every file below these folders, relative to the project. */
 const files = [
