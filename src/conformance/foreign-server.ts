@@ -41,7 +41,7 @@ export interface ForeignServerOptions {
 /** Which quote is wanted. */
 export interface QuoteWish {
   readonly reportData: ReportData;
-  /** A TD whose memory can be read; no server may accept it. */
+  /** A TD with readable memory; no server may accept it. */
   readonly isDebug?: boolean;
 }
 

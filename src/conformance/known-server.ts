@@ -40,7 +40,7 @@ async function askJson(
 /**
  * A server as it is reached over the network.
  * @param url base address of the server.
- * @param quotes base address of a mock-tdx whose root the server trusts.
+ * @param quotes base address of a mock-tdx; the server trusts its root.
  * @param known account and key of the server; what they are not given, the server is asked for (`GET /info`).
  * @throws ProblemError INPUT_UNREADABLE when the server or mock-tdx does not answer; EvidenceError FIELD_INVALID.
  */

@@ -19,7 +19,7 @@ import {
 import { requireRule } from './check.ts';
 import type { Content, ForeignServer, KeyHolder } from './foreign-server.ts';
 
-/** A slot whose key the client has. */
+/** A slot with its key. */
 export type SlotHolder = Extract<KeyHolder, { readonly key: SecretBytes }>;
 
 /** The content of `lineage-status`. */
