@@ -81,7 +81,7 @@ const linkSeal = sealLineageKey(
   () => linkNonce,
 );
 const shown: LineageState = {
-  reserved: { number: 3, boot },
+  reserved: lineage.reservation(3, boot),
   shown: incarnation,
   head,
   slots: [slotId, SlotId.of(fixed('slot of the next generation', 16))],

@@ -1,17 +1,15 @@
 import { EvidenceError } from '../errors/latchkey-error.ts';
+import { decodeBase64, encodeBase64 } from './native-bytes.ts';
 
 /** Standard alphabet, padded (RFC 4648 section 4). */
-export const toBase64 = (bytes: Uint8Array): string =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
+export const toBase64 = (bytes: Uint8Array): string => encodeBase64(bytes);
 
 /**
  * Reads canonical base64 only (RFC 4648 section 3.5): standard alphabet, full padding, zero trailing bits, no space.
  * @returns `undefined` for anything else, so that one value has one text.
  */
 export function tryFromBase64(text: string): Uint8Array | undefined {
-  // Into memory of its own: Buffer.from would decode into a pool, where a secret stays unwiped.
-  const bytes = new Uint8Array(Buffer.byteLength(text, 'base64'));
-  Buffer.from(bytes.buffer).write(text, 'base64');
+  const bytes = decodeBase64(text);
   return toBase64(bytes) === text ? bytes : undefined;
 }
 

@@ -1,3 +1,5 @@
+import { compareBytes } from './native-bytes.ts';
+
 /** Concatenates into a new array. */
 export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
   let total = 0;
@@ -12,12 +14,11 @@ export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
 }
 
 /** Equality for values that are not secret. */
-export const equalBytes = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
-
-/** Lexicographic order; negative, zero or positive. */
-export const compareBytes = (a: Uint8Array, b: Uint8Array): number => Buffer.compare(a, b);
+export const equalBytes = (a: Uint8Array, b: Uint8Array): boolean => compareBytes(a, b) === 0;
 
 const encoder = new TextEncoder();
 
 /** UTF-8 bytes of a text. */
 export const utf8 = (text: string): Uint8Array => encoder.encode(text);
+
+export { compareBytes } from './native-bytes.ts';

@@ -1,4 +1,7 @@
-import { types } from 'node:util';
+/** Reads the internal slot of a typed array; `undefined` for anything else. In every realm, and for `Buffer`. */
+const kindOfArray: (this: unknown) => unknown =
+  Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag)?.get ??
+  (() => undefined);
 
 /**
  * A copy of bytes in memory of its own, as a plain `Uint8Array` of this realm. `slice()` does not do this: on a
@@ -22,7 +25,8 @@ export function adoptBytes(bytes: Uint8Array, name = 'bytes'): Uint8Array {
 
 function requireBytes(bytes: Uint8Array, name: string): void {
   // By the internal slot and not by `instanceof`, which knows the constructors of its own realm only.
-  if (!types.isUint8Array(bytes)) throw new TypeError(`${name} must be a Uint8Array, got ${kindOf(bytes)}`);
+  if (kindOfArray.call(bytes) !== 'Uint8Array')
+    throw new TypeError(`${name} must be a Uint8Array, got ${kindOf(bytes)}`);
   // Node 20 has no `ArrayBuffer.prototype.detached`. A detached array seems empty; only its use shows the difference.
   if (bytes.length > 0) return;
   try {

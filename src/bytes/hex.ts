@@ -1,8 +1,8 @@
 import { EvidenceError } from '../errors/latchkey-error.ts';
+import { decodeHex, encodeHex } from './native-bytes.ts';
 
 /** Lower-case hex without prefix. */
-export const toHex = (bytes: Uint8Array): string =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
+export const toHex = (bytes: Uint8Array): string => encodeHex(bytes);
 
 /** `0x` and lower-case hex, as fixed-size values travel in JSON. */
 export const toPrefixedHex = (bytes: Uint8Array): string => `0x${toHex(bytes)}`;
@@ -14,10 +14,7 @@ export const toPrefixedHex = (bytes: Uint8Array): string => `0x${toHex(bytes)}`;
 export function tryFromHex(text: string): Uint8Array | undefined {
   const digits = text.startsWith('0x') ? text.slice(2) : text;
   if (digits.length % 2 !== 0 || !/^[0-9a-fA-F]*$/.test(digits)) return undefined;
-  // Into memory of its own: Buffer.from would decode into a pool, where a secret stays unwiped.
-  const bytes = new Uint8Array(digits.length / 2);
-  Buffer.from(bytes.buffer).write(digits, 'hex');
-  return bytes;
+  return decodeHex(digits);
 }
 
 /**

@@ -1,3 +1,5 @@
+import { latin1 } from './native-bytes.ts';
+
 /** When a {@link Memo} removes values. */
 export interface MemoOptions<Value> {
   /** How long a value counts after it was set, in milliseconds; without it a value does not expire. */
@@ -87,5 +89,4 @@ export class Memo<Value> {
 }
 
 /** Bytes as a key: one character a byte. */
-export const memoKey = (bytes: Uint8Array): string =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+export const memoKey = (bytes: Uint8Array): string => latin1(bytes);

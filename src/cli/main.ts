@@ -9,6 +9,7 @@ const groups: Readonly<Record<string, () => Promise<Command>>> = {
   audit: async () => (await import('./commands/audit.ts')).auditCommand(),
   backup: async () => (await import('./commands/backup.ts')).backupCommand(),
   collateral: async () => (await import('./commands/collateral.ts')).collateralCommand(),
+  conformance: async () => (await import('./commands/conformance.ts')).conformanceCommand(),
   custody: async () => (await import('./commands/custody.ts')).custodyCommand(),
   decryptions: async () => (await import('./commands/decryptions.ts')).decryptionsCommand(),
   doctor: async () => (await import('./commands/doctor.ts')).doctorCommand(),

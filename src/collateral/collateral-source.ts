@@ -1,11 +1,5 @@
 import type { CollateralDocuments } from '../tdx/collateral.ts';
-
-/** Which collateral is wanted: Intel issues it per FMSPC, and one PCK CRL per CA. */
-export interface PlatformKind {
-  /** 6 bytes. */
-  readonly fmspc: Uint8Array;
-  readonly ca: 'platform' | 'processor';
-}
+import type { PlatformKind } from './platform-kind.ts';
 
 /** A set that may be used now. */
 export interface UsableCollateral {

@@ -5,7 +5,7 @@ import { type RandomSource, systemRandom } from '../crypto/random.ts';
 import type { FileHandle, FileSystem } from '../disk/file-system.ts';
 import { LatchkeyError } from '../errors/latchkey-error.ts';
 import { type CollateralDocuments, parseCollateralDocuments } from '../tdx/collateral.ts';
-import type { PlatformKind } from './collateral-source.ts';
+import type { PlatformKind } from './platform-kind.ts';
 
 /** More than the limits of all documents together; this cache never writes a larger file. */
 const MAX_FILE_BYTES = 4_000_000;

@@ -2,7 +2,7 @@ import { LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
 import type { Fetch } from '../outbound/bounded-fetch.ts';
 import type { CollateralDocuments } from '../tdx/collateral.ts';
 import type { QuoteVerifier } from '../tdx/verify-quote.ts';
-import type { PlatformKind } from './collateral-source.ts';
+import type { PlatformKind } from './platform-kind.ts';
 import { ServiceClient, ServiceFailure, type TcbUpdate } from './service-client.ts';
 
 /** How one set is fetched. */

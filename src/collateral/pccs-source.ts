@@ -7,15 +7,11 @@ import { type Log, silentLog } from '../observe/log.ts';
 import type { Fetch } from '../outbound/bounded-fetch.ts';
 import type { QuoteVerifier } from '../tdx/verify-quote.ts';
 import { type Clock, systemClock } from '../time/clock.ts';
-import type {
-  CollateralSource,
-  CollateralStatus,
-  PlatformKind,
-  UsableCollateral,
-} from './collateral-source.ts';
+import type { CollateralSource, CollateralStatus, UsableCollateral } from './collateral-source.ts';
 import { DiskCache } from './disk-cache.ts';
 import { NewestSeen } from './generation.ts';
 import { type HeldSet, PlatformCollateral, pastItsTime } from './platform-collateral.ts';
+import type { PlatformKind } from './platform-kind.ts';
 import { ServiceClient, ServiceFailure, type TcbUpdate } from './service-client.ts';
 import { type SetCheck, SetFetcher } from './set-fetcher.ts';
 

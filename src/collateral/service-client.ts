@@ -1,8 +1,8 @@
 import { toHex } from '../bytes/hex.ts';
 import { boundedFetch, type Fetch } from '../outbound/bounded-fetch.ts';
 import { type CollateralDocuments, parseCollateralDocuments } from '../tdx/collateral.ts';
-import type { PlatformKind } from './collateral-source.ts';
 import { crlAsHex } from './crl-encoding.ts';
+import type { PlatformKind } from './platform-kind.ts';
 import { rawMembers } from './raw-members.ts';
 
 /** Intel's Provisioning Certification Service. */

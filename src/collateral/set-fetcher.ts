@@ -2,9 +2,9 @@ import { LatchkeyError } from '../errors/latchkey-error.ts';
 import type { Log } from '../observe/log.ts';
 import type { CollateralDocuments } from '../tdx/collateral.ts';
 import type { CollateralFacts } from '../tdx/verify-quote.ts';
-import type { PlatformKind } from './collateral-source.ts';
 import type { NewestSeen } from './generation.ts';
 import { type HeldSet, pastItsTime } from './platform-collateral.ts';
+import type { PlatformKind } from './platform-kind.ts';
 import { type ServiceClient, ServiceFailure } from './service-client.ts';
 
 /** Verifies a set for a kind of platform as of now. @throws EvidenceError with the code of the first flaw. */

@@ -1,4 +1,5 @@
 import { byteAt } from '../bytes/byte-at.ts';
+import { toHex } from '../bytes/hex.ts';
 import { P256PublicKey } from '../crypto/p256.ts';
 import type { ErrorCode } from '../errors/codes.ts';
 import { contextTag, DerReader, tags } from './der-reader.ts';
@@ -126,7 +127,7 @@ export function readSerialNumber(reader: DerReader): string {
   const bytes = reader.unsignedInteger();
   if (bytes.length > MAX_SERIAL_BYTES)
     reader.fail(`a serial number of at most ${MAX_SERIAL_BYTES} bytes`, `${bytes.length} bytes`);
-  return Buffer.from(bytes).toString('hex');
+  return toHex(bytes);
 }
 
 function readPublicKey(tbs: DerReader): P256PublicKey {

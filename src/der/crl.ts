@@ -1,3 +1,4 @@
+import { toHex } from '../bytes/hex.ts';
 import type { ErrorCode } from '../errors/codes.ts';
 import { readSerialNumber, readSignatureAlgorithm } from './certificate.ts';
 import { contextTag, DerReader, tags } from './der-reader.ts';
@@ -85,5 +86,5 @@ function readCrlNumber(
   reader.end();
   if (bytes.length > MAX_CRL_NUMBER_BYTES)
     body.fail('a CRL number of at most 20 bytes', `${bytes.length} bytes`);
-  return BigInt(`0x${Buffer.from(bytes).toString('hex')}`);
+  return BigInt(`0x${toHex(bytes)}`);
 }

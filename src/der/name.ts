@@ -1,3 +1,4 @@
+import { latin1 } from '../bytes/native-bytes.ts';
 import { type DerReader, tags } from './der-reader.ts';
 
 /** An X.501 Name: its exact bytes, by which issuer and subject are compared, and its one common name, printable ASCII. */
@@ -27,7 +28,7 @@ export function readName(reader: DerReader): Name {
     const value = attribute.contents(isPrintable ? tags.printableString : tags.utf8String);
     attribute.end();
     set.end();
-    if (type === COMMON_NAME) commonNames.push(Buffer.from(value).toString('latin1'));
+    if (type === COMMON_NAME) commonNames.push(latin1(value));
   }
   const [commonName, second] = commonNames;
   if (commonName === undefined || second !== undefined) {

@@ -46,6 +46,12 @@ export abstract class LatchkeyError extends Error {
   get status(): number {
     return errorCodes[this.code].status;
   }
+
+  /** For `JSON.stringify`: everything but the cause and the stack; fields without a value are left out. */
+  toJSON(): Readonly<Record<string, unknown>> {
+    const { name, family, code, message, field, expected, observed, hint, retryAfterMs } = this;
+    return { name, family, code, message, field, expected, observed, hint, retryAfterMs };
+  }
 }
 
 /** The input or evidence itself is malformed, forged, stale or does not match. */

@@ -1,7 +1,8 @@
 import { copyBytes } from '../bytes/copy-bytes.ts';
 import { toHex } from '../bytes/hex.ts';
 import { Memo } from '../bytes/memo.ts';
-import type { CollateralSource, PlatformKind } from '../collateral/collateral-source.ts';
+import type { CollateralSource } from '../collateral/collateral-source.ts';
+import type { PlatformKind } from '../collateral/platform-kind.ts';
 import type { Quote } from '../tdx/quote.ts';
 import type { VerifiedQuote } from '../tdx/verify-quote.ts';
 import { platformOf, type QuoteVerifier } from '../tdx/verify-quote.ts';

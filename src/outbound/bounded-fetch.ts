@@ -91,7 +91,13 @@ async function readCapped(
     }
     chunks.push(read.value);
   }
-  return new Uint8Array(Buffer.concat(chunks));
+  const body = new Uint8Array(length);
+  let offset = 0;
+  for (const chunk of chunks) {
+    body.set(chunk, offset);
+    offset += chunk.length;
+  }
+  return body;
 }
 
 /** undici keeps the reason in the cause; its own message is `fetch failed`. */

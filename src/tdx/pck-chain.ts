@@ -1,5 +1,6 @@
 import { equalBytes } from '../bytes/concat.ts';
 import { Memo } from '../bytes/memo.ts';
+import { latin1 } from '../bytes/native-bytes.ts';
 import { sha256Hex } from '../crypto/sha2.ts';
 import { type Certificate, parseCertificate } from '../der/certificate.ts';
 import { readPemChain } from '../der/pem.ts';
@@ -119,8 +120,7 @@ export function peekPckChain(pem: Uint8Array): Pick<PckChain, 'leaf' | 'sgx' | '
 
 const parsePckLeaf = (der: Uint8Array): Certificate => parseCertificate(der, 'PCK certificate');
 
-const readChain = (pem: Uint8Array): readonly Uint8Array[] =>
-  readPemChain(Buffer.from(pem.buffer, pem.byteOffset, pem.length).toString('latin1'), 'PCK chain', 3);
+const readChain = (pem: Uint8Array): readonly Uint8Array[] => readPemChain(latin1(pem), 'PCK chain', 3);
 
 /** Exactly three certificates. */
 function requireThree([leaf, ca, root]: readonly Uint8Array[]): readonly [

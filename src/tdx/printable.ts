@@ -9,6 +9,15 @@ export function printable(value: unknown): unknown {
   return value;
 }
 
+/**
+ * Freezes an object that `JSON.stringify` prints as {@link printable} does. The method cannot be enumerated, so that
+ * copies and comparisons see the fields alone.
+ */
+export function frozenWithJson<Fields extends object>(fields: Fields): Readonly<Fields> {
+  Object.defineProperty(fields, 'toJSON', { value: () => printableFields(fields) });
+  return Object.freeze(fields);
+}
+
 /** The fields of an object, each as {@link printable} gives it. */
 export const printableFields = (fields: object): Readonly<Record<string, unknown>> =>
   Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, printable(value)]));

@@ -13,7 +13,7 @@ import {
   peekPckChain,
   RootIssuedCertificates,
 } from './pck-chain.ts';
-import { printable, printableFields } from './printable.ts';
+import { frozenWithJson, printable, printableFields } from './printable.ts';
 import { parseQuote, Quote } from './quote.ts';
 import { CERTIFICATION_TYPE_PCK_CHAIN } from './quote-layout.ts';
 import {
@@ -93,7 +93,7 @@ export class ChainVerifiedQuote {
     if (key !== proofKey) throw new TypeError('a ChainVerifiedQuote is made by QuoteVerifier only');
     this.quote = quote;
     // Copies: a caller may change them, and the chain in the verifier's cache must not change.
-    this.platform = Object.freeze({
+    this.platform = frozenWithJson({
       ppid: copyBytes(sgx.ppid),
       fmspc: copyBytes(sgx.fmspc),
       pceId: copyBytes(sgx.pceId),
@@ -108,6 +108,13 @@ export class ChainVerifiedQuote {
   /** Whether a value is such a proof: the check at run time that the type makes at compile time. */
   static isProof(value: unknown): value is ChainVerifiedQuote {
     return typeof value === 'object' && value !== null && #proof in value && value.#proof;
+  }
+
+  /** For `JSON.stringify`: bytes as lower-case hex; without the quote's raw parts. */
+  toJSON(): Readonly<Record<string, unknown>> {
+    const { quote, platform, isIntelRooted } = this;
+    const { version, bodyType, body } = quote;
+    return { quote: printable({ version, bodyType, body }), platform: printable(platform), isIntelRooted };
   }
 }
 
@@ -283,7 +290,7 @@ export class QuoteVerifier {
  */
 export function platformOf(quote: Quote): PlatformFacts {
   const { sgx, caType } = peekPckChain(quote.certificateChain);
-  return { ppid: sgx.ppid, fmspc: sgx.fmspc, pceId: sgx.pceId, ca: caType };
+  return frozenWithJson({ ppid: sgx.ppid, fmspc: sgx.fmspc, pceId: sgx.pceId, ca: caType });
 }
 
 /** For JavaScript callers: TypeScript ones cannot leave the options out. @throws TypeError. */

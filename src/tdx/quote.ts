@@ -1,8 +1,11 @@
 import { equalBytes } from '../bytes/concat.ts';
 import { toHex } from '../bytes/hex.ts';
+import { decodeHex } from '../bytes/native-bytes.ts';
 import { sha256Hex } from '../crypto/sha2.ts';
 import type { ErrorCode } from '../errors/codes.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
+import { azureHclReport } from './hcl-report.ts';
+import { frozenWithJson, printable } from './printable.ts';
 import * as layout from './quote-layout.ts';
 import { QuoteReader } from './quote-reader.ts';
 import { readTdReport, type TdReport } from './td-report.ts';
@@ -40,7 +43,7 @@ export interface CertificationData {
   readonly data: Uint8Array;
 }
 
-const intelQeVendorId = Buffer.from(layout.INTEL_QE_VENDOR_ID, 'hex');
+const intelQeVendorId = decodeHex(layout.INTEL_QE_VENDOR_ID);
 const constructorKey = Symbol('parseQuote');
 
 /**
@@ -66,7 +69,10 @@ export class Quote {
 
   #chainDigest: string | undefined;
 
-  constructor(key: typeof constructorKey, parts: Omit<Quote, 'certificateChain' | 'certificateChainDigest'>) {
+  constructor(
+    key: typeof constructorKey,
+    parts: Omit<Quote, 'certificateChain' | 'certificateChainDigest' | 'toJSON'>,
+  ) {
     if (key !== constructorKey) throw new TypeError('a Quote is made by parseQuote only');
     this.version = parts.version;
     this.header = parts.header;
@@ -103,6 +109,12 @@ export class Quote {
     this.#chainDigest ??= sha256Hex(this.certificateChain);
     return this.#chainDigest;
   }
+
+  /** For `JSON.stringify`: bytes as lower-case hex; without signatures, keys and certificates. */
+  toJSON(): Readonly<Record<string, unknown>> {
+    const { version, header, bodyType, body, trailingByteLength } = this;
+    return { version, header: printable(header), bodyType, body: printable(body), trailingByteLength };
+  }
 }
 
 /**
@@ -119,6 +131,7 @@ export function parseQuote(bytes: Uint8Array, options: { readonly trailing?: Tra
     refuse('QUOTE_TOO_LARGE', 'quote', expected, `${bytes.length} bytes`);
   }
   const copy = new Uint8Array(bytes);
+  refuseHclReport(copy);
   const reader = new QuoteReader(copy);
   const header = readHeader(reader);
   const bodyType = header.version === 4 ? layout.BODY_TYPE_TD_REPORT_1_0 : readBodyDescriptor(reader);
@@ -149,6 +162,19 @@ function refuse(code: ErrorCode, field: string, expected: string, observed: stri
   });
 }
 
+/** Azure's TDX machines run under a paravisor, and what they give out first is a report of that paravisor. */
+function refuseHclReport(bytes: Uint8Array): void {
+  const report = azureHclReport(bytes);
+  if (report === undefined) return;
+  const observed = `an HCL report of Azure (${report.hardware})`;
+  throw new EvidenceError('QUOTE_UNSUPPORTED', `quote must be a TDX quote, got ${observed}`, {
+    field: 'quote',
+    expected: 'a TDX quote, version 4 or 5',
+    observed,
+    hint: 'in a quote of such a machine MRTD and RTMRs are those of the paravisor, not of the operating system',
+  });
+}
+
 function readHeader(reader: QuoteReader): QuoteHeader {
   const version = reader.u16('version');
   if (version !== 4 && version !== 5) {
@@ -169,7 +195,7 @@ function readHeader(reader: QuoteReader): QuoteHeader {
     refuse('QUOTE_UNSUPPORTED', 'QE vendor id', `${layout.INTEL_QE_VENDOR_ID} (Intel)`, toHex(qeVendorId));
   }
   const userData = reader.take(layout.headerLayout.userData[1], 'user data');
-  return Object.freeze({ version, attestationKeyType, teeType, qeVendorId, userData });
+  return frozenWithJson({ version, attestationKeyType, teeType, qeVendorId, userData });
 }
 
 /** Version 5: the type names the body, and the size field must be that body's size. */
@@ -205,8 +231,8 @@ function readSignatureData(data: QuoteReader) {
   }
   const certificationData = outer.take(outer.u32('certification data length'), 'certification data');
   outer.end('outer certification data');
-  const qe = Object.freeze({ report, reportSignature, authenticationData });
-  return { signature, attestationKey, qe, certification: Object.freeze({ type, data: certificationData }) };
+  const qe = frozenWithJson({ report, reportSignature, authenticationData });
+  return { signature, attestationKey, qe, certification: frozenWithJson({ type, data: certificationData }) };
 }
 
 const certificationTypes = [1, 2, 3, 4, 5] as const satisfies readonly CertificationData['type'][];

@@ -8,6 +8,7 @@ import {
   tdReport15Layout,
   tdReportLayout,
 } from './quote-layout.ts';
+import { frozenWithJson } from './printable.ts';
 import type { QuoteReader } from './quote-reader.ts';
 
 /** The TD report inside a quote, in Intel's terms; every value raw. */
@@ -74,7 +75,7 @@ export interface TdReportExtension {
 export function readTdReport(reader: QuoteReader, bodyType: BodyType): TdReport {
   const body = reader.take(bodyBytes[bodyType], 'TD report');
   const isTdReport10 = bodyType === BODY_TYPE_TD_REPORT_1_0;
-  return Object.freeze({
+  return frozenWithJson({
     teeTcbSvn: fieldOf(body, tdReportLayout.teeTcbSvn),
     mrSeam: fieldOf(body, tdReportLayout.mrSeam),
     mrSignerSeam: fieldOf(body, tdReportLayout.mrSignerSeam),
@@ -97,7 +98,7 @@ export function readTdReport(reader: QuoteReader, bodyType: BodyType): TdReport 
 }
 
 const readExtension = (body: Uint8Array): TdReportExtension =>
-  Object.freeze({
+  frozenWithJson({
     vmid: fieldOf(body, tdReport15ExtendedLayout.vmid),
     tdId: fieldOf(body, tdReport15ExtendedLayout.tdId),
     devInfo: fieldOf(body, tdReport15ExtendedLayout.devInfo),

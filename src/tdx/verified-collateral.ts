@@ -1,3 +1,4 @@
+import { utf8 } from '../bytes/concat.ts';
 import { tryFromHex } from '../bytes/hex.ts';
 import { Memo } from '../bytes/memo.ts';
 import { sha256HexOfText } from '../crypto/sha2.ts';
@@ -9,6 +10,7 @@ import { EvidenceError } from '../errors/latchkey-error.ts';
 import { type CollateralDocuments, type CollateralKeys, collateralKeys } from './collateral.ts';
 import { type CollateralFacts, type SignedDocuments, summarizeCollateral } from './collateral-summary.ts';
 import { pckCaTypeOf, type RootIssuedCertificates, rootLast } from './pck-chain.ts';
+import { frozenWithJson } from './printable.ts';
 import { parseQeIdentity, type QeIdentity } from './qe-identity.ts';
 import { readSignedCrl } from './signed-crl.ts';
 import { parseTcbInfo, type TcbInfo } from './tcb-info.ts';
@@ -88,11 +90,11 @@ export class CollateralVerifier {
     ];
     const caType = pckCaTypeOf(pckCa);
     const parts = { tcbInfo, qeIdentity, rootCrl, pckCrl, pckCa, caType, tcbSigning, validities };
-    const summary = Object.freeze({ ...summarizeCollateral(parts), state: 'fresh' as const });
+    const summary = frozenWithJson({ ...summarizeCollateral(parts), state: 'fresh' as const });
     return Object.freeze({
       ...parts,
       summary,
-      inGrace: Object.freeze({ ...summary, state: 'grace' as const }),
+      inGrace: frozenWithJson({ ...summary, state: 'grace' as const }),
     });
   }
 
@@ -117,10 +119,12 @@ function signedText(
 ): string {
   const text = documents[name];
   const signature = tryFromHex(documents[`${name}_signature`]);
-  const signed = Buffer.from(text, 'utf8');
+  const signed = utf8(text);
   if (signature?.length === 64 && signer.publicKey.verify(signed, signature)) {
     // What is parsed must be what was signed: a text with unpaired surrogates differs from the text of its UTF-8 bytes.
-    return signed.length === text.length ? text : signed.toString('utf8');
+    return signed.length === text.length
+      ? text
+      : new TextDecoder('utf-8', { ignoreBOM: true }).decode(signed);
   }
   throw new EvidenceError(code, `${name} is not signed by its issuer chain`, {
     field: name,

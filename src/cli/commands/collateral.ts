@@ -1,8 +1,8 @@
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { toHex, tryFromHex } from '../../bytes/hex.ts';
-import type { PlatformKind } from '../../collateral/collateral-source.ts';
 import { fetchCollateralOnce } from '../../collateral/fetch-once.ts';
+import type { PlatformKind } from '../../collateral/platform-kind.ts';
 import { INTEL_PCS_URL } from '../../collateral/service-client.ts';
 import { ProblemError } from '../../errors/latchkey-error.ts';
 import type { CollateralDocuments } from '../../tdx/collateral.ts';

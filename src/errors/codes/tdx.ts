@@ -74,6 +74,15 @@ export const tdxCodes = {
     status: 422,
     summary: 'Platform, TDX module or quoting enclave are below every TCB level that Intel lists.',
   },
+  EVENT_LOG_MALFORMED: {
+    status: 422,
+    summary: 'An event log is not one of the formats that can be replayed.',
+  },
+  EVENT_LOG_MISMATCH: {
+    status: 422,
+    summary: 'The events of a log do not lead to the registers that the quote states.',
+  },
+  MR_CONFIG_ID_MISMATCH: { status: 422, summary: 'MRCONFIGID of the quote is not the hash of the document.' },
   POLICY_INVALID: { status: 400, summary: 'The policy has an unknown field or a wrong value.' },
   TD_DEBUG: { status: 403, summary: 'A debug TD: its owner or host can read its memory.' },
   TD_ATTRIBUTES_REFUSED: {

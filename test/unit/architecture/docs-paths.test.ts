@@ -10,16 +10,37 @@ const markdownIn = (folder: string): string[] =>
     .filter((name) => name.endsWith('.md'))
     .map((name) => join(folder, name));
 
-const pages = ['.', 'docs', 'docs/mutations', 'mock-tdx'].flatMap(markdownIn);
+const pages = [
+  '.',
+  'docs',
+  'docs/mutations',
+  'kit',
+  'kit/python',
+  'kit/rust',
+  'kit/vectors',
+  'mock-tdx',
+  'packages/tdx',
+].flatMap(markdownIn);
 
 /** Every file below these folders, relative to the project. */
-const files = ['src', 'test', 'scripts', 'docs', 'devnet', 'mock-tdx', 'bench', 'examples'].flatMap(
-  (folder) =>
-    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((name) => join(folder, name)),
+const files = [
+  'src',
+  'test',
+  'scripts',
+  'docs',
+  'devnet',
+  'kit',
+  'mock-tdx',
+  'packages',
+  'bench',
+  'examples',
+].flatMap((folder) =>
+  readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((name) => join(folder, name)),
 );
 
 /** A path of the project in text; not the end of a longer path, such as `dist/src/…`. */
-const projectPath = /(?<![\w./@-])(?:src|test|scripts|docs|devnet|mock-tdx|bench|examples)\/[\w./*-]*[\w*]/g;
+const projectPath =
+  /(?<![\w./@-])(?:src|test|scripts|docs|devnet|kit|mock-tdx|packages|bench|examples)\/[\w./*-]*[\w*]/g;
 /** Target of a link or an image, without a title. */
 const linkTarget = /\]\(([^)\s]+)\)/g;
 

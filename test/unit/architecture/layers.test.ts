@@ -23,6 +23,7 @@ const layers = [
   ['keyslots', 'rituals', 'decryptions', 'epochs', 'ring', 'audit'],
   ['secrets'],
   ['custody'],
+  ['conformance'],
   ['boot'],
   ['config'],
   ['http'],

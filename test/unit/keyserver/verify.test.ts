@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { PlatformKind } from '../../../src/collateral/collateral-source.ts';
+import type { PlatformKind } from '../../../src/collateral/platform-kind.ts';
 import { keyServerWorld, memoryCollateral } from '../../support/key-server-fixture.ts';
 import { ProtocolClient } from '../../support/protocol-client.ts';
 

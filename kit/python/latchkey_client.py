@@ -1,0 +1,469 @@
+"""Client of Latchkey's key protocol, version 1 (docs/protocol.md).
+
+One class, `Server`, for one key server, and the function `obtain` for the whole exchange with up to 16 of them. Keys are
+`bytes`: Python cannot erase them, so keep them for as short a time as you can.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+import re
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from typing import Any, Callable, Mapping, Optional, Sequence
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from nacl.bindings import crypto_aead_xchacha20poly1305_ietf_encrypt as xchacha20_encrypt
+
+MAX_ANSWER_BYTES = 1024 * 1024
+INTENTS = {"get-or-create": 0, "create": 1, "recover": 2}
+NO_SLOT = bytes(16)
+# Key id, sealed values and field names of the two answers, as the protocol lists them.
+GRANT_FIELDS = {"key", "keyId", "created", "createdAtMs", "serverTimeMs", "finalized"}
+GRANT_OPTIONAL = {"recoveryToken", "lineage", "extensions"}
+STATE_FIELDS = {"instanceId", "serverTimeMs", "draining", "mac"}
+STATE_OPTIONAL = {"lineage", "extensions"}
+LINEAGE_FIELDS = {"reserved", "reservedBoot", "incarnation", "bootId", "slots", "closed"}
+
+QuoteProvider = Callable[[bytes], bytes]
+
+
+class ProtocolError(Exception):
+    """The answer is not what the protocol allows: another party made or changed it. Ask another server."""
+
+
+class Refused(Exception):
+    """The server refused. Errors are not authenticated: a hint, never a reason to give up a slot."""
+
+    def __init__(self, status: int, code: str, detail: str):
+        super().__init__(f"{status} {code}: {detail}")
+        self.status = status
+        self.code = code
+
+
+def sha256(*parts: bytes) -> bytes:
+    return hashlib.sha256(b"".join(parts)).digest()
+
+
+def hmac_sha256(key: bytes, *parts: bytes) -> bytes:
+    return hmac.new(key, b"".join(parts), hashlib.sha256).digest()
+
+
+def hkdf_expand(prk: bytes, info: bytes, length: int) -> bytes:
+    """RFC 5869."""
+    okm, block, counter = b"", b"", 1
+    while len(okm) < length:
+        block = hmac_sha256(prk, block, info, bytes([counter]))
+        okm, counter = okm + block, counter + 1
+    return okm[:length]
+
+
+def derive(key: bytes, info: bytes) -> bytes:
+    """HKDF-SHA-256 with the empty salt, 32 bytes."""
+    return hkdf_expand(hmac_sha256(bytes(32), key), info, 32)
+
+
+def u16(value: int) -> bytes:
+    return value.to_bytes(2, "big")
+
+
+def u64(value: int) -> bytes:
+    return value.to_bytes(8, "big")
+
+
+def to_hex(value: bytes) -> str:
+    return "0x" + value.hex()
+
+
+def from_hex(text: Any, length: int, field: str) -> bytes:
+    """`0x` and exactly this many bytes; nothing else."""
+    if not isinstance(text, str) or not re.fullmatch(r"0x[0-9a-fA-F]*", text) or len(text) != 2 + 2 * length:
+        raise ProtocolError(f"{field} must be {length} bytes of 0x hex")
+    return bytes.fromhex(text[2:])
+
+
+def from_base64(text: Any, field: str) -> bytes:
+    """Canonical base64: what does not encode to the same text is refused."""
+    try:
+        value = base64.b64decode(text, validate=True)
+    except (ValueError, TypeError):
+        raise ProtocolError(f"{field} must be base64") from None
+    if base64.b64encode(value).decode() != text:
+        raise ProtocolError(f"{field} must be canonical base64")
+    return value
+
+
+_BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+
+
+def account_bytes(text: Any) -> bytes:
+    """An account: SS58 with prefix 42, or `0x` hex."""
+    if isinstance(text, str) and text.startswith("0x"):
+        return from_hex(text, 32, "account")
+    number = 0
+    for character in text if isinstance(text, str) and 0 < len(text) < 64 else "?":
+        digit = _BASE58.find(character)
+        if digit < 0:
+            raise ProtocolError("account is neither SS58 nor hex")
+        number = number * 58 + digit
+    if number >= 1 << (8 * 35):
+        raise ProtocolError("account is too long")
+    raw = number.to_bytes(35, "big")
+    checksum = hashlib.blake2b(b"SS58PRE" + raw[:33], digest_size=64).digest()[:2]
+    if raw[0] != 42 or raw[33:] != checksum:
+        raise ProtocolError("account must be SS58 with prefix 42 and a right checksum")
+    return raw[1:33]
+
+
+def fields_of(value: Any, required: set, optional: set, what: str) -> Mapping[str, Any]:
+    """Unknown fields are refused, and so are missing ones."""
+    if not isinstance(value, dict):
+        raise ProtocolError(f"{what} must be an object")
+    missing, unknown = required - value.keys(), value.keys() - required - optional
+    if missing or unknown:
+        raise ProtocolError(f"{what}: missing {sorted(missing)}, unknown {sorted(unknown)}")
+    return value
+
+
+def integer(value: Any, field: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 2**53 - 1:
+        raise ProtocolError(f"{field} must be a whole number up to 2^53 - 1")
+    return value
+
+
+def boolean(value: Any, field: str) -> bool:
+    if not isinstance(value, bool):
+        raise ProtocolError(f"{field} must be true or false")
+    return value
+
+
+# HPKE (RFC 9180), mode_auth, DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, ChaCha20-Poly1305, single shot.
+_KEM_SUITE = b"KEM" + u16(0x0020)
+_HPKE_SUITE = b"HPKE" + u16(0x0020) + u16(0x0001) + u16(0x0003)
+_MODE_AUTH = 2
+
+
+def _labeled_extract(suite: bytes, salt: bytes, label: bytes, ikm: bytes) -> bytes:
+    return hmac_sha256(salt or bytes(32), b"HPKE-v1", suite, label, ikm)
+
+
+def _labeled_expand(suite: bytes, prk: bytes, label: bytes, info: bytes, length: int) -> bytes:
+    return hkdf_expand(prk, u16(length) + b"HPKE-v1" + suite + label + info, length)
+
+
+def open_auth(
+    recipient: X25519PrivateKey, sender_public: bytes, enc: bytes, info: bytes, aad: bytes, ciphertext: bytes
+) -> bytes:
+    """@raises ProtocolError when it does not open."""
+    try:
+        dh = recipient.exchange(X25519PublicKey.from_public_bytes(enc)) + recipient.exchange(
+            X25519PublicKey.from_public_bytes(sender_public)
+        )
+    except ValueError:
+        raise ProtocolError("a key of small order") from None
+    context = enc + recipient.public_key().public_bytes_raw() + sender_public
+    eae = _labeled_extract(_KEM_SUITE, b"", b"eae_prk", dh)
+    shared = _labeled_expand(_KEM_SUITE, eae, b"shared_secret", context, 32)
+    psk_id_hash = _labeled_extract(_HPKE_SUITE, b"", b"psk_id_hash", b"")
+    info_hash = _labeled_extract(_HPKE_SUITE, b"", b"info_hash", info)
+    schedule = bytes([_MODE_AUTH]) + psk_id_hash + info_hash
+    secret = _labeled_extract(_HPKE_SUITE, shared, b"secret", b"")
+    key = _labeled_expand(_HPKE_SUITE, secret, b"key", schedule, 32)
+    nonce = _labeled_expand(_HPKE_SUITE, secret, b"base_nonce", schedule, 12)
+    try:
+        return ChaCha20Poly1305(key).decrypt(nonce, ciphertext, aad)
+    except InvalidTag:
+        raise ProtocolError("the answer does not open: the server is an impostor") from None
+
+
+def request_report_data(
+    account: bytes, ephemeral_public: bytes, intent: str, servers: Sequence[tuple]
+) -> bytes:
+    """64 bytes for the quote. `servers`: (account, nonce, slot id), in any order."""
+    ascending = sorted(servers, key=lambda entry: entry[0])
+    if not 1 <= len(ascending) <= 16 or len({entry[0] for entry in ascending}) != len(ascending):
+        raise ValueError("1 to 16 servers, each once")
+    head = b"latchkey/v1/request" + account + ephemeral_public + bytes([INTENTS[intent]]) + u16(len(ascending))
+    return hashlib.sha512(head + b"".join(b"".join(entry) for entry in ascending)).digest()
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What a server releases. `repr` does not show it."""
+
+    key: bytes
+    recovery_token: Optional[bytes]
+    key_id: bytes
+    created: bool
+    server_time_ms: int
+    lineage: Optional[Mapping[str, Any]]
+
+    def __repr__(self) -> str:
+        return f"Grant(key_id={self.key_id.hex()}, created={self.created})"
+
+
+def read_grant(plaintext: bytes) -> Grant:
+    try:
+        parsed = json.loads(plaintext.decode("utf-8"))
+    except ValueError:
+        raise ProtocolError("the sealed text is no JSON") from None
+    fields = fields_of(parsed, GRANT_FIELDS, GRANT_OPTIONAL, "sealed key")
+    integer(fields["createdAtMs"], "createdAtMs")
+    lineage_bytes(fields.get("lineage"))
+    extension_bytes(fields.get("extensions"))
+    token = fields.get("recoveryToken")
+    return Grant(
+        key=from_hex(fields["key"], 32, "key"),
+        recovery_token=None if token is None else from_hex(token, 32, "recoveryToken"),
+        key_id=from_hex(fields["keyId"], 16, "keyId"),
+        created=boolean(fields["created"], "created"),
+        server_time_ms=integer(fields["serverTimeMs"], "serverTimeMs"),
+        lineage=fields.get("lineage"),
+    )
+
+
+def _boot_bytes(fields: Mapping[str, Any]) -> bytes:
+    return u64(integer(fields["incarnation"], "incarnation")) + from_hex(fields["bootId"], 16, "bootId")
+
+
+def lineage_bytes(lineage: Any) -> bytes:
+    """Canonical bytes of `lineage` of an answer; None where it is absent."""
+    if lineage is None:
+        return b"\0"
+    fields = fields_of(lineage, LINEAGE_FIELDS, {"head"}, "lineage")
+    reserved_boot = from_hex(fields["reservedBoot"], 16, "reservedBoot")
+    head = b"\0"
+    if fields.get("head") is not None:
+        told = fields_of(fields["head"], {"incarnation", "bootId", "sequence", "digest"}, set(), "head")
+        sequence = u64(integer(told["sequence"], "sequence"))
+        head = b"\1" + _boot_bytes(told) + sequence + from_hex(told["digest"], 32, "digest")
+    slots = [from_hex(slot, 16, "slots") for slot in fields["slots"]]
+    return b"".join(
+        [
+            b"\1",
+            u64(integer(fields["reserved"], "reserved")),
+            reserved_boot,
+            _boot_bytes(fields),
+            head,
+            bytes([len(slots)]),
+            *slots,
+            bytes([boolean(fields["closed"], "closed")]),
+        ]
+    )
+
+
+def extension_bytes(extensions: Any) -> bytes:
+    """Canonical bytes of `extensions`; names that are not known are covered and otherwise ignored."""
+    if extensions is None:
+        return u16(0)
+    if not isinstance(extensions, dict) or not 1 <= len(extensions) <= 8:
+        raise ProtocolError("extensions must be an object of 1 to 8 names")
+    result = u16(len(extensions))
+    for name in sorted(extensions):
+        value = from_base64(extensions[name], f"extensions.{name}")
+        if not re.fullmatch(r"[a-z][A-Za-z0-9]{0,31}", name) or not 1 <= len(value) <= 4096:
+            raise ProtocolError("an extension has a bad name or length")
+        result += bytes([len(name)]) + name.encode() + u16(len(value)) + value
+    return result
+
+
+def lineage_key_of(lineage_secret: bytes, server: bytes) -> bytes:
+    """What one server knows of the client's store."""
+    return derive(lineage_secret, b"latchkey/v1/lineage" + server)
+
+
+def marked_boot(lineage_secret: bytes, number: int, boot: bytes) -> bytes:
+    """The boot id that no server can invent: `boot` are 8 random bytes of this boot."""
+    key = derive(lineage_secret, b"latchkey/v1/mark/incarnation")
+    return boot + hmac_sha256(key, u64(number), boot)[:8]
+
+
+class Server:
+    """One key server. Account and X25519 key are those of its record on the chain, never what an answer says."""
+
+    def __init__(self, url: str, account: bytes, x25519_public_key: bytes, timeout_s: float = 20.0):
+        self.url = url.rstrip("/")
+        self.account = account
+        self.x25519_public_key = x25519_public_key
+        self.timeout_s = timeout_s
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """@raises Refused, ProtocolError; OSError when the server cannot be reached."""
+        headers = {"content-type": "application/json"}
+        request = urllib.request.Request(self.url + path, json.dumps(body).encode(), headers)
+        try:
+            with urllib.request.urlopen(request, timeout=self.timeout_s) as answer:
+                text = answer.read(MAX_ANSWER_BYTES + 1)
+        except urllib.error.HTTPError as error:
+            raise _refusal(error.code, error.read(MAX_ANSWER_BYTES)) from None
+        if len(text) > MAX_ANSWER_BYTES:
+            raise ProtocolError("the answer is too large")
+        try:
+            return json.loads(text)
+        except ValueError:
+            raise ProtocolError("the answer is no JSON") from None
+
+    def challenge(self, account: bytes, ephemeral_public: bytes) -> bytes:
+        body = {"accountId": to_hex(account), "ephemeralPublicKey": to_hex(ephemeral_public)}
+        names = {"server", "nonce", "expiresAtMs", "instanceId"}
+        answer = fields_of(self.post("/challenge", body), names, set(), "challenge")
+        if account_bytes(answer["server"]) != self.account:
+            raise ProtocolError("the address belongs to another server")
+        return from_hex(answer["nonce"], 32, "nonce")
+
+    def open_answer(
+        self, answer: Any, recipient: X25519PrivateKey, account: bytes, report_data: bytes
+    ) -> Grant:
+        """Opens the answer of `/request-encryption-key`. @raises ProtocolError."""
+        fields = fields_of(answer, {"server", "instanceId", "enc", "ciphertext"}, set(), "answer")
+        if account_bytes(fields["server"]) != self.account:
+            raise ProtocolError("the answer names another server")
+        plaintext = open_auth(
+            recipient,
+            self.x25519_public_key,
+            from_hex(fields["enc"], 32, "enc"),
+            b"latchkey/v1/key" + self.account + account,
+            report_data + from_hex(fields["instanceId"], 16, "instanceId"),
+            from_base64(fields["ciphertext"], "ciphertext"),
+        )
+        return read_grant(plaintext)
+
+    def mac_request(
+        self, route: str, account: bytes, name: bytes, key: bytes, content: bytes, fields: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """A request of a route with a MAC; @returns its answer once its MAC is right. @raises ProtocolError, Refused."""
+        timestamp, random = int(time.time() * 1000), os.urandom(16)
+        is_lineage = route.startswith("lineage-")
+        envelope = self.account + account + name + u64(timestamp) + random
+        mac = hmac_sha256(derive(key, f"latchkey/v1/{route}/request".encode()), envelope, content)
+        body = {
+            "accountId": to_hex(account),
+            "lineageId" if is_lineage else "slotId": to_hex(name),
+            "timestampMs": timestamp,
+            "random": to_hex(random),
+            **fields,
+            "mac": to_hex(mac),
+        }
+        answer = self.post("/" + route, body)
+        check_answer_mac(route, key, mac, answer)
+        return answer
+
+    def link_and_confirm(
+        self, account: bytes, slot_id: bytes, key: bytes, lineage_secret: bytes, number: int, boot_id: bytes
+    ) -> Mapping[str, Any]:
+        """`/key-status`: links the slot to the lineage and confirms it; without it the key is dropped in an hour."""
+        label = b"latchkey/v1/lineage/link"
+        nonce = os.urandom(24)
+        data = label + self.account + account + slot_id
+        lineage_key = lineage_key_of(lineage_secret, self.account)
+        sealed = nonce + xchacha20_encrypt(lineage_key, data, nonce, derive(key, label))
+        content = b"\1" + b"\1" + sealed + u64(number) + boot_id + b"\0" + bytes(4)
+        fields = {"confirm": True, "lineage": to_hex(sealed), "incarnation": number, "bootId": to_hex(boot_id)}
+        return self.mac_request("key-status", account, slot_id, key, content, fields)
+
+    def forget(
+        self, account: bytes, slot_id: bytes, key: bytes, number: int, boot_id: bytes
+    ) -> Mapping[str, Any]:
+        """`/forget`: erases the key."""
+        fields = {"incarnation": number, "bootId": to_hex(boot_id)}
+        return self.mac_request("forget", account, slot_id, key, u64(number) + boot_id, fields)
+
+
+def check_answer_mac(route: str, key: bytes, request_mac: bytes, answer: Any) -> None:
+    """@raises ProtocolError unless the server holds the key and said exactly this."""
+    required = STATE_FIELDS | ({"erased"} if route == "forget" else set())
+    fields = fields_of(answer, required, STATE_OPTIONAL, "answer")
+    erased = bytes([boolean(fields["erased"], "erased")]) if route == "forget" else b""
+    state = b"".join(
+        [
+            erased,
+            from_hex(fields["instanceId"], 16, "instanceId"),
+            u64(integer(fields["serverTimeMs"], "serverTimeMs")),
+            bytes([boolean(fields["draining"], "draining")]),
+            lineage_bytes(fields.get("lineage")),
+            extension_bytes(fields.get("extensions")),
+        ]
+    )
+    expected = hmac_sha256(derive(key, f"latchkey/v1/{route}/response".encode()), request_mac, state)
+    if not hmac.compare_digest(expected, from_hex(fields["mac"], 32, "mac")):
+        raise ProtocolError("the MAC of the answer is wrong")
+
+
+def _refusal(status: int, text: bytes) -> Exception:
+    try:
+        problem = json.loads(text)
+        return Refused(status, str(problem["code"]), str(problem["detail"])[:300])
+    except (ValueError, KeyError, TypeError):
+        return ProtocolError(f"status {status} without a problem document")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is wanted of one server."""
+
+    server: Server
+    slot_id: bytes = NO_SLOT
+    recovery_token: Optional[bytes] = None
+
+
+def obtain(account: bytes, intent: str, wishes: Sequence[Wish], quote: QuoteProvider) -> Sequence[Any]:
+    """The whole exchange: challenges of all servers, one quote, one request each.
+
+    @param quote makes a TDX quote with these 64 bytes of report data.
+    @returns for each wish a Grant, or the exception that this server ended with. A server without a challenge is left out
+      of the quote.
+    """
+    ephemeral = X25519PrivateKey.generate()
+    public = ephemeral.public_key().public_bytes_raw()
+    results: list = [None] * len(wishes)
+    challenged = []
+    for index, wish in enumerate(wishes):
+        try:
+            nonce = wish.server.challenge(account, public)
+            challenged.append((index, wish, nonce))
+        except (OSError, Refused, ProtocolError) as error:
+            results[index] = error
+    if not challenged:
+        return results
+    entries = [(wish.server.account, nonce, wish.slot_id) for _, wish, nonce in challenged]
+    report_data = request_report_data(account, public, intent, entries)
+    evidence = base64.b64encode(quote(report_data)).decode()
+    servers = [{"server": to_hex(a), "nonce": to_hex(n), "slotId": to_hex(s)} for a, n, s in entries]
+    body = {
+        "accountId": to_hex(account),
+        "ephemeralPublicKey": to_hex(public),
+        "intent": intent,
+        "servers": servers,
+        "quote": evidence,
+    }
+    for index, wish, _ in challenged:
+        token = wish.recovery_token
+        proof = {} if token is None else {"recoveryProof": to_hex(hmac_sha256(token, report_data))}
+        try:
+            answer = wish.server.post("/request-encryption-key", {**body, **proof})
+            grant = wish.server.open_answer(answer, ephemeral, account, report_data)
+            if intent == "create" and grant.recovery_token is None:
+                raise ProtocolError("a created key came without its recovery token")
+            results[index] = grant
+        except (OSError, Refused, ProtocolError) as error:
+            results[index] = error
+    return results
+
+
+def mock_tdx(url: str) -> QuoteProvider:
+    """Quotes of mock-tdx, for development. In a TD read /sys/kernel/config/tsm/report instead."""
+
+    def quote(report_data: bytes) -> bytes:
+        headers = {"content-type": "application/json"}
+        body = json.dumps({"reportData": to_hex(report_data)}).encode()
+        request = urllib.request.Request(url.rstrip("/") + "/quote", body, headers)
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return base64.b64decode(json.load(answer)["quote"])
+
+    return quote

@@ -1,0 +1,112 @@
+"""Tests on the shared vectors, and against a running development node where LATCHKEY_NETWORK names its `ready` line."""
+
+import json
+import os
+import pathlib
+import unittest
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+import latchkey_client as lk
+
+VECTORS = pathlib.Path(os.environ.get("LATCHKEY_KIT_VECTORS", pathlib.Path(__file__).parent.parent / "vectors"))
+
+
+def read(name: str):
+    return json.loads((VECTORS / name).read_text())
+
+
+def raw(text: str) -> bytes:
+    return bytes.fromhex(text[2:])
+
+
+class Vectors(unittest.TestCase):
+    def setUp(self):
+        self.request = read("request.json")
+        self.keys = self.request["keys"]
+        self.server = lk.Server("http://unused", raw(self.keys["serverAccount"]), raw(self.keys["serverX25519PublicKey"]))
+
+    def test_report_data(self):
+        body = self.request["request"]["body"]
+        entries = [
+            (lk.account_bytes(entry["server"]), raw(entry["nonce"]), raw(entry["slotId"])) for entry in body["servers"]
+        ]
+        account, public = lk.account_bytes(body["accountId"]), raw(body["ephemeralPublicKey"])
+        report_data = lk.request_report_data(account, public, body["intent"], entries)
+        self.assertEqual(lk.to_hex(report_data), self.request["request"]["reportData"])
+        proof = lk.hmac_sha256(raw(self.keys["recoveryToken"]), report_data)
+        self.assertEqual(lk.to_hex(proof), body["recoveryProof"])
+        nonce = raw(self.request["challenge"]["answer"]["nonce"])
+        plain = lk.request_report_data(account, public, "get-or-create", [(self.server.account, nonce, lk.NO_SLOT)])
+        self.assertEqual(lk.to_hex(plain), self.request["plainRequest"]["reportData"])
+
+    def open(self, body):
+        recipient = X25519PrivateKey.from_private_bytes(raw(self.keys["ephemeralSecret"]))
+        report_data = raw(self.request["request"]["reportData"])
+        return self.server.open_answer(body, recipient, raw(self.keys["clientAccount"]), report_data)
+
+    def test_answer(self):
+        answer = read("answer.json")
+        grant = self.open(answer["body"])
+        self.assertEqual(lk.to_hex(grant.key), self.keys["serverKey"])
+        self.assertEqual(lk.to_hex(grant.recovery_token), self.keys["recoveryToken"])
+        self.assertNotIn(grant.key.hex(), repr(grant))
+        for refused in answer["refused"]:
+            with self.subTest(refused["change"]), self.assertRaises(lk.ProtocolError):
+                self.open(refused["body"])
+
+    def test_lineage(self):
+        lineage = read("lineage.json")
+        self.assertEqual(lk.to_hex(lk.lineage_key_of(raw(lineage["secret"]), self.server.account)), lineage["key"])
+        mark = lineage["incarnationMark"]
+        boot = lk.marked_boot(raw(lineage["secret"]), mark["incarnation"], raw(mark["bootId"])[:8])
+        self.assertEqual(lk.to_hex(boot), mark["bootId"])
+
+    def test_mac_routes(self):
+        lineage_key = raw(read("lineage.json")["key"])
+        for exchange in read("mac-routes.json")["exchanges"]:
+            route, answer = exchange["route"], exchange["answer"]["body"]
+            key = lineage_key if route.startswith("lineage-") else raw(self.keys["serverKey"])
+            mac = raw(exchange["request"]["body"]["mac"])
+            with self.subTest(exchange["name"]):
+                made = lk.hmac_sha256(
+                    lk.derive(key, f"latchkey/v1/{route}/request".encode()), raw(exchange["request"]["macInput"])
+                )
+                self.assertEqual(made, mac)
+                lk.check_answer_mac(route, key, mac, answer)
+                for changed in ({"draining": not answer["draining"]}, {"serverTimeMs": 1}, {"note": 1}, {"extensions": {}}):
+                    with self.assertRaises(lk.ProtocolError):
+                        lk.check_answer_mac(route, key, mac, {**answer, **changed})
+
+
+@unittest.skipUnless("LATCHKEY_NETWORK" in os.environ, "LATCHKEY_NETWORK names no running network")
+class Network(unittest.TestCase):
+    def test_whole_exchange(self):
+        network = json.loads(os.environ["LATCHKEY_NETWORK"])
+        quote = lk.mock_tdx(network["quoteProvider"])
+        servers = [
+            lk.Server(entry["endpoint"], lk.account_bytes(entry["accountId"]), raw(entry["x25519PublicKey"]))
+            for entry in network["servers"]
+        ]
+        account, secret = os.urandom(32), os.urandom(32)
+        wishes = [lk.Wish(server, os.urandom(16)) for server in servers]
+        made = lk.obtain(account, "create", wishes, quote)
+        boot_id = lk.marked_boot(secret, 1, os.urandom(8))
+        for wish, grant in zip(wishes, made):
+            self.assertIsInstance(grant, lk.Grant)
+            self.assertTrue(grant.created)
+            said = wish.server.link_and_confirm(account, wish.slot_id, grant.key, secret, 1, boot_id)
+            self.assertEqual(said["lineage"]["slots"], [lk.to_hex(wish.slot_id)])
+        again = [lk.Wish(w.server, w.slot_id, g.recovery_token) for w, g in zip(wishes, made)]
+        back = lk.obtain(account, "recover", again, quote)
+        self.assertEqual([grant.key for grant in back], [grant.key for grant in made])
+        stolen = lk.obtain(account, "recover", [lk.Wish(servers[0], wishes[0].slot_id, os.urandom(32))], quote)
+        self.assertEqual(getattr(stolen[0], "code", stolen[0]), "RECOVERY_PROOF_WRONG")
+        for wish, grant in zip(wishes, made):
+            self.assertTrue(wish.server.forget(account, wish.slot_id, grant.key, 1, boot_id)["erased"])
+        gone = lk.obtain(account, "recover", again, quote)
+        self.assertEqual([getattr(error, "code", error) for error in gone], ["KEY_UNKNOWN"] * len(servers))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,80 @@
+//! Client of Latchkey's key protocol, version 1 (`docs/protocol.md`).
+//!
+//! [`obtain`] is the whole exchange with up to 16 servers; [`Server`] has the routes with a MAC. Keys are wiped when they
+//! are dropped.
+#![deny(missing_docs)]
+
+mod answer;
+mod bytes;
+mod hpke_auth;
+mod server;
+
+pub use answer::{check_answer_mac, Grant};
+pub use bytes::{account, array_of_hex, random, to_hex};
+pub use hpke_auth::EphemeralKey;
+pub use server::{obtain, request_report_data, Entry, Intent, Server, Wish, NO_SLOT};
+
+use hkdf::Hkdf;
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+
+/// What can go wrong with one server.
+#[derive(Debug)]
+pub enum Error {
+    /// The answer is not what the protocol allows: another party made or changed it. Ask another server.
+    Protocol(String),
+    /// The server refused. Errors are not authenticated: a hint, never a reason to give up a slot.
+    Refused {
+        /// Status of the answer.
+        status: u16,
+        /// Stable code; match on it.
+        code: String,
+    },
+    /// The server or the source of quotes cannot be reached.
+    Unreachable(String),
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Error::Protocol(reason) => write!(f, "not the protocol: {reason}"),
+            Error::Refused { status, code } => write!(f, "refused: {status} {code}"),
+            Error::Unreachable(reason) => write!(f, "unreachable: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+pub(crate) fn broken<T>(reason: impl Into<String>) -> Result<T, Error> {
+    Err(Error::Protocol(reason.into()))
+}
+
+/// HMAC-SHA-256.
+pub fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
+    parts.iter().for_each(|part| mac.update(part));
+    mac.finalize().into_bytes().into()
+}
+
+/// HKDF-SHA-256 with the empty salt, 32 bytes.
+pub fn derive(key: &[u8], info: &[u8]) -> [u8; 32] {
+    let mut out = [0; 32];
+    Hkdf::<Sha256>::new(None, key).expand(info, &mut out).expect("32 bytes are a valid length");
+    out
+}
+
+/// What one server knows of the client's store.
+pub fn lineage_key_of(lineage_secret: &[u8; 32], server: &[u8; 32]) -> [u8; 32] {
+    derive(lineage_secret, &[b"latchkey/v1/lineage", server.as_slice()].concat())
+}
+
+/// The boot id that no server can invent; `boot` are 8 random bytes of this boot.
+pub fn marked_boot(lineage_secret: &[u8; 32], number: u64, boot: &[u8; 8]) -> [u8; 16] {
+    let key = derive(lineage_secret, b"latchkey/v1/mark/incarnation");
+    let mark = hmac_sha256(&key, &[&number.to_be_bytes(), boot]);
+    let mut id = [0; 16];
+    id[..8].copy_from_slice(boot);
+    id[8..].copy_from_slice(&mark[..8]);
+    id
+}

@@ -1,0 +1,253 @@
+use crate::answer::request_mac;
+use crate::bytes::{account, base64_of, random, to_base64, to_hex, Fields};
+use crate::{broken, check_answer_mac, derive, hmac_sha256, lineage_key_of, EphemeralKey, Error, Grant};
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::XChaCha20Poly1305;
+use serde_json::{json, Map, Value};
+use sha2::{Digest, Sha512};
+use std::io::Read;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+const MAX_ANSWER_BYTES: u64 = 1024 * 1024;
+/// The slot id of the plain key.
+pub const NO_SLOT: [u8; 16] = [0; 16];
+
+/// What a client wants to do with the server key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Intent {
+    /// The account's one plain key.
+    GetOrCreate,
+    /// A new key under a new slot id.
+    Create,
+    /// The key that is there.
+    Recover,
+}
+
+impl Intent {
+    fn name(self) -> &'static str {
+        match self {
+            Intent::GetOrCreate => "get-or-create",
+            Intent::Create => "create",
+            Intent::Recover => "recover",
+        }
+    }
+}
+
+/// A server with its challenge, as the quote names it.
+pub struct Entry {
+    /// Account of the server.
+    pub server: [u8; 32],
+    /// Its challenge.
+    pub nonce: [u8; 32],
+    /// Zero for the plain key.
+    pub slot_id: [u8; 16],
+}
+
+/// 64 bytes for the quote; the entries in any order, 1 to 16, no server twice.
+pub fn request_report_data(client: &[u8; 32], ephemeral: &[u8; 32], intent: Intent, entries: &[Entry]) -> [u8; 64] {
+    let mut ascending: Vec<&Entry> = entries.iter().collect();
+    ascending.sort_by_key(|entry| entry.server);
+    let mut hash = Sha512::new();
+    hash.update(b"latchkey/v1/request");
+    hash.update(client);
+    hash.update(ephemeral);
+    hash.update([intent as u8]);
+    hash.update((ascending.len() as u16).to_be_bytes());
+    for entry in ascending {
+        hash.update(entry.server);
+        hash.update(entry.nonce);
+        hash.update(entry.slot_id);
+    }
+    hash.finalize().into()
+}
+
+/// One key server. Account and X25519 key are those of its record on the chain, never what an answer says.
+pub struct Server {
+    url: String,
+    /// Account on the chain.
+    pub account: [u8; 32],
+    x25519_public_key: [u8; 32],
+    agent: ureq::Agent,
+}
+
+impl Server {
+    /// A server at an address such as `http://10.0.0.7:3001`.
+    pub fn new(url: &str, account: [u8; 32], x25519_public_key: [u8; 32]) -> Self {
+        let agent = ureq::AgentBuilder::new().timeout(Duration::from_secs(20)).redirects(0).build();
+        Server { url: url.trim_end_matches('/').into(), account, x25519_public_key, agent }
+    }
+
+    fn post(&self, path: &str, body: &Value) -> Result<Value, Error> {
+        match self.agent.post(&format!("{}{path}", self.url)).send_json(body) {
+            Ok(answer) => read_json(answer),
+            Err(ureq::Error::Status(status, answer)) => {
+                let problem = read_json(answer)?;
+                match problem.get("code").and_then(Value::as_str) {
+                    Some(code) => Err(Error::Refused { status, code: code.into() }),
+                    None => broken(format!("status {status} without a problem document")),
+                }
+            }
+            Err(error) => Err(Error::Unreachable(error.to_string())),
+        }
+    }
+
+    fn challenge(&self, client: &[u8; 32], ephemeral: &[u8; 32]) -> Result<[u8; 32], Error> {
+        let body = json!({ "accountId": to_hex(client), "ephemeralPublicKey": to_hex(ephemeral) });
+        let answer = self.post("/challenge", &body)?;
+        let fields = Fields::of(&answer, &["server", "nonce", "expiresAtMs", "instanceId"], &[])?;
+        if account(fields.text("server")?)? != self.account {
+            return broken("the address belongs to another server");
+        }
+        fields.bytes("nonce")
+    }
+
+    /// Opens the answer of `/request-encryption-key`.
+    pub fn open_answer(
+        &self,
+        answer: &Value,
+        ephemeral: &EphemeralKey,
+        client: &[u8; 32],
+        report_data: &[u8; 64],
+    ) -> Result<Grant, Error> {
+        let fields = Fields::of(answer, &["server", "instanceId", "enc", "ciphertext"], &[])?;
+        if account(fields.text("server")?)? != self.account {
+            return broken("the answer names another server");
+        }
+        let info = [b"latchkey/v1/key".as_slice(), &self.account, client].concat();
+        let aad = [report_data.as_slice(), &fields.bytes::<16>("instanceId")?].concat();
+        let ciphertext = base64_of(fields.text("ciphertext")?)?;
+        Grant::read(ephemeral.open(&self.x25519_public_key, &fields.bytes("enc")?, &info, &aad, &ciphertext)?)
+    }
+
+    /// A request of a route of a slot; its answer, once the MAC is right.
+    fn mac_request(
+        &self,
+        route: &str,
+        client: &[u8; 32],
+        slot_id: &[u8; 16],
+        key: &[u8; 32],
+        content: &[u8],
+        mut fields: Map<String, Value>,
+    ) -> Result<Value, Error> {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is past 1970");
+        let timestamp = since.as_millis() as u64;
+        let nonce: [u8; 16] = random();
+        let parts: [&[u8]; 6] = [&self.account, client, slot_id, &timestamp.to_be_bytes(), &nonce, content];
+        let mac = request_mac(route, key, &parts);
+        fields.insert("accountId".into(), to_hex(client).into());
+        fields.insert("slotId".into(), to_hex(slot_id).into());
+        fields.insert("timestampMs".into(), timestamp.into());
+        fields.insert("random".into(), to_hex(&nonce).into());
+        fields.insert("mac".into(), to_hex(&mac).into());
+        let answer = self.post(&format!("/{route}"), &Value::Object(fields))?;
+        check_answer_mac(route, key, &mac, &answer)?;
+        Ok(answer)
+    }
+
+    /// `/key-status`: links the slot to the lineage and confirms it; without it the key is dropped in an hour.
+    pub fn link_and_confirm(
+        &self,
+        client: &[u8; 32],
+        slot_id: &[u8; 16],
+        key: &[u8; 32],
+        lineage_secret: &[u8; 32],
+        boot: (u64, [u8; 16]),
+    ) -> Result<Value, Error> {
+        const LABEL: &[u8] = b"latchkey/v1/lineage/link";
+        let nonce: [u8; 24] = random();
+        let aad = [LABEL, &self.account, client, slot_id].concat();
+        let lineage_key = lineage_key_of(lineage_secret, &self.account);
+        let cipher = XChaCha20Poly1305::new(&derive(key, LABEL).into());
+        let payload = Payload { msg: &lineage_key, aad: &aad };
+        let encrypted = cipher.encrypt(&nonce.into(), payload).expect("32 bytes can be sealed");
+        let sealed = [&nonce[..], &encrypted].concat();
+        let (number, boot_id) = boot;
+        let content = [&[1, 1], &sealed[..], &number.to_be_bytes(), &boot_id, &[0; 5]].concat();
+        let mut fields = boot_fields(boot);
+        fields.insert("confirm".into(), true.into());
+        fields.insert("lineage".into(), to_hex(&sealed).into());
+        self.mac_request("key-status", client, slot_id, key, &content, fields)
+    }
+
+    /// `/forget`: erases the key.
+    pub fn forget(
+        &self,
+        client: &[u8; 32],
+        slot_id: &[u8; 16],
+        key: &[u8; 32],
+        boot: (u64, [u8; 16]),
+    ) -> Result<Value, Error> {
+        let content = [&boot.0.to_be_bytes()[..], &boot.1].concat();
+        self.mac_request("forget", client, slot_id, key, &content, boot_fields(boot))
+    }
+}
+
+fn boot_fields((number, boot_id): (u64, [u8; 16])) -> Map<String, Value> {
+    let fields = [("incarnation", number.into()), ("bootId", to_hex(&boot_id).into())];
+    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn read_json(answer: ureq::Response) -> Result<Value, Error> {
+    let mut text = Vec::new();
+    let mut reader = answer.into_reader().take(MAX_ANSWER_BYTES);
+    reader.read_to_end(&mut text).map_err(|error| Error::Unreachable(error.to_string()))?;
+    serde_json::from_slice(&text).or_else(|_| broken("the answer is no JSON"))
+}
+
+/// What is wanted of one server.
+pub struct Wish<'a> {
+    /// Whom to ask.
+    pub server: &'a Server,
+    /// [`NO_SLOT`] for the plain key.
+    pub slot_id: [u8; 16],
+    /// To prove that the key is the client's own.
+    pub recovery_token: Option<[u8; 32]>,
+}
+
+/// The whole exchange: challenges of all servers, one quote, one request each. A server without a challenge is left out of
+/// the quote. `quote` makes a TDX quote with these 64 bytes of report data.
+pub fn obtain(
+    client: &[u8; 32],
+    intent: Intent,
+    wishes: &[Wish],
+    quote: impl FnOnce(&[u8; 64]) -> Result<Vec<u8>, Error>,
+) -> Result<Vec<Result<Grant, Error>>, Error> {
+    if wishes.is_empty() || wishes.len() > 16 {
+        return broken("1 to 16 servers can be asked at once");
+    }
+    let ephemeral = EphemeralKey::generate();
+    let nonces: Vec<_> = wishes.iter().map(|wish| wish.server.challenge(client, ephemeral.public())).collect();
+    let challenged = wishes.iter().zip(&nonces).filter_map(|(wish, nonce)| {
+        let nonce = *nonce.as_ref().ok()?;
+        Some(Entry { server: wish.server.account, nonce, slot_id: wish.slot_id })
+    });
+    let entries: Vec<Entry> = challenged.collect();
+    if entries.is_empty() {
+        return Ok(nonces.into_iter().filter_map(Result::err).map(Err).collect());
+    }
+    let report_data = request_report_data(client, ephemeral.public(), intent, &entries);
+    let servers: Vec<Value> = entries
+        .iter()
+        .map(|entry| json!({ "server": to_hex(&entry.server), "nonce": to_hex(&entry.nonce), "slotId": to_hex(&entry.slot_id) }))
+        .collect();
+    let body = json!({
+        "accountId": to_hex(client),
+        "ephemeralPublicKey": to_hex(ephemeral.public()),
+        "intent": intent.name(),
+        "servers": servers,
+        "quote": to_base64(&quote(&report_data)?),
+    });
+    let ask = |wish: &Wish| -> Result<Grant, Error> {
+        let mut own = body.clone();
+        if let Some(token) = &wish.recovery_token {
+            own["recoveryProof"] = to_hex(&hmac_sha256(token, &[&report_data])).into();
+        }
+        let answer = wish.server.post("/request-encryption-key", &own)?;
+        let grant = wish.server.open_answer(&answer, &ephemeral, client, &report_data)?;
+        match (intent, &grant.recovery_token) {
+            (Intent::Create, None) => broken("a created key came without its recovery token"),
+            _ => Ok(grant),
+        }
+    };
+    Ok(wishes.iter().zip(nonces).map(|(wish, nonce)| nonce.and_then(|_| ask(wish))).collect())
+}
