@@ -149,6 +149,7 @@ export class NodeReport {
       ...report,
       ...(tcbWarnings === undefined ? {} : { tcbWarnings }),
       ...(custody === undefined ? {} : { custody }),
+      fleetAdvice: adviceOnFleet(this.#node.fleet?.()),
       explanation: this.#explain(),
     };
   }
