@@ -4,6 +4,7 @@ import { agentOpenApi } from '../agent/agent-openapi.ts';
 import { serveAgentRoutes } from '../agent/agent-route.ts';
 import { agentRoutes } from '../agent/agent-routes.ts';
 import { servicesOf } from '../agent/agent-services.ts';
+import { type AuditDesk, serveAuditRoutes } from '../agent/audit-routes.ts';
 import { type CustodyRoutesDesk, serveCustodyRoutes } from '../agent/custody-routes.ts';
 import { type DrainDesk, serveDrainRoutes } from '../agent/drain-routes.ts';
 import { type FleetDesk, serveFleetRoutes } from '../agent/fleet-routes.ts';
@@ -32,6 +33,7 @@ export function agentApp(
     readonly rotation: () => RotationDesk;
     readonly custody: () => CustodyRoutesDesk;
     readonly fleet: () => FleetDesk | undefined;
+    readonly audit: () => AuditDesk;
     readonly status: () => Readonly<Record<string, unknown>>;
     readonly rituals?: ConditionsGuardOptions;
   },
@@ -43,6 +45,7 @@ export function agentApp(
   serveRotationRoutes(app, node.rotation);
   serveCustodyRoutes(app, node.custody);
   serveFleetRoutes(app, node.fleet);
+  serveAuditRoutes(app, node.audit);
   serveAgentRoutes(app, agentRoutes, servicesOf(node.store, common.now, node.rituals));
   return app;
 }

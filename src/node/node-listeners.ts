@@ -13,6 +13,7 @@ import { TokenBuckets } from '../keyserver/token-buckets.ts';
 import type { Store } from '../store/api/store-api.ts';
 import { agentApp, defaultAgentSocket } from './agent.ts';
 import { DecryptionsListener } from './decryptions-listener.ts';
+import type { NodeAudit } from './node-audit.ts';
 import type { NodeReport } from './node-report.ts';
 import type { NodeParts } from './parts.ts';
 import type { Rotation } from './rotation.ts';
@@ -40,6 +41,8 @@ export interface Listened {
   readonly custody: () => CustodyDesk;
   /** `undefined` where the trust section names no authority. */
   readonly fleet: () => FleetDesk | undefined;
+  /** @throws ProblemError NODE_LOCKED while the store is closed, INTERNAL when its log could not be read. */
+  readonly audit: () => NodeAudit;
   /** @throws ProblemError NODE_LOCKED while the store is closed, or this instance does not hold its account. */
   readonly store: () => Store;
   readonly secrets: Secrets;
@@ -89,7 +92,7 @@ export class NodeListeners {
     // The agent's socket lies in it by default, before there is a node.
     await new NodeFolder(fileSystem, node.dataFolder).makeDataFolder();
     const socketPath = config.agent.socketPath ?? defaultAgentSocket(node.dataFolder);
-    const { store, drain, rotation, custody, fleet } = shown;
+    const { store, drain, rotation, custody, fleet, audit } = shown;
     const { rituals } = config;
     const local = agentApp(common, {
       store,
@@ -97,6 +100,7 @@ export class NodeListeners {
       rotation,
       custody,
       fleet,
+      audit,
       status: () => report.status(),
       rituals,
     });

@@ -30,6 +30,8 @@ interface ReportedNode {
   readonly serving: () => Serving | undefined;
   /** Early warnings of TCB recoveries, as JSON; `undefined` while there is nothing to say. */
   readonly tcbWarnings?: () => Readonly<Record<string, unknown>> | undefined;
+  /** The head of the audit log, and how many entries are not written yet. */
+  readonly audit?: () => Readonly<Record<string, unknown>> | undefined;
   /** Why this machine would get no key back if it restarted now; `undefined` when it would. */
   readonly restartRefusal?: () => string | undefined;
   /** What it knows of fleet manifests; `undefined` without an authority. */
@@ -150,6 +152,7 @@ export class NodeReport {
       ...(tcbWarnings === undefined ? {} : { tcbWarnings }),
       ...(custody === undefined ? {} : { custody }),
       fleetAdvice: adviceOnFleet(this.#node.fleet?.()),
+      ...this.#node.audit?.(),
       explanation: this.#explain(),
     };
   }

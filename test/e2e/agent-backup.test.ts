@@ -47,6 +47,9 @@ beforeEach(async () => {
         throw new TypeError('not asked for here');
       },
       fleet: () => undefined,
+      audit: () => {
+        throw new TypeError('not asked for here');
+      },
       custody: () => {
         throw new TypeError('not asked for here');
       },

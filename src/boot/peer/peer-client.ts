@@ -96,7 +96,7 @@ export interface InstanceGrant {
   readonly instanceId: InstanceId;
 }
 
-/** Sees what a server says beside its answer, after the grant was opened or the MAC was verified. */
+/** Sees what a server says in addition to its answer, after the grant was opened or the MAC was verified. */
 export type ExtensionListener = (server: PeerRecord, extensions: Extensions) => void;
 
 /** How long one request to one peer may take. */

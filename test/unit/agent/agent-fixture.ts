@@ -64,6 +64,9 @@ export class AgentWorld {
           throw new ProblemError('NODE_LOCKED', 'the node is locked (1 of 3): two servers are silent');
         },
         fleet: () => undefined,
+        audit: () => {
+          throw new TypeError('not asked for here');
+        },
         custody: () => {
           throw new TypeError('not asked for here');
         },
