@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { makeCustodians, showBlackout } from './blackout.ts';
+import { showFleetMoves } from './fleet-moves.ts';
 import { type DevelopmentNetwork, startNetwork } from './network.ts';
 import { measureSlowness } from './slowness.ts';
 import { formNetwork, tellStory } from './story.ts';
@@ -15,6 +16,7 @@ const usage = `npm start [-- --once] [--json] [--keep]
 Runs a development network on this machine: a chain, mock-tdx and ${NODES} nodes, and shows what they do when some die.
   --once               end after the demonstration: exit 0 when every step held, 1 otherwise
   --blackout           kill all nodes at once instead, and get every store back through custodians
+  --moves <n>          change the trust section of the whole fleet n times instead, at most 3
   --network            only the network, without the demonstration
   --json               print JSON lines; one with \`ready\` says where everything is
   --keep               keep the folder with configurations, stores and logs; it stays after a failure anyway
@@ -25,6 +27,7 @@ const options = {
   help: { type: 'boolean', default: false },
   once: { type: 'boolean', default: false },
   blackout: { type: 'boolean', default: false },
+  moves: { type: 'string', default: '0' },
   network: { type: 'boolean', default: false },
   json: { type: 'boolean', default: false },
   keep: { type: 'boolean', default: false },
@@ -37,6 +40,9 @@ async function main(args: readonly string[]): Promise<void> {
   const blockTimeMs = Number(values['block-time-ms']);
   if (!Number.isSafeInteger(blockTimeMs) || blockTimeMs < 1)
     throw new RangeError('--block-time-ms must be a whole number from 1');
+  const moves = Number(values.moves);
+  if (!Number.isSafeInteger(moves) || moves < 0 || moves > 3)
+    throw new RangeError('--moves must be a whole number up to 3');
   if (values.help) {
     console.log(usage);
     return;
@@ -69,6 +75,7 @@ async function main(args: readonly string[]): Promise<void> {
       await formNetwork(started, timeline);
       emitReady(started, timeline);
       if (custodians !== undefined) await showBlackout(started, custodians, timeline);
+      else if (moves > 0) await showFleetMoves(started, moves, timeline);
       else if (!values.network) await tellStory(started, timeline);
       if (!values.once) sayWhereItIs(started, timeline);
     };

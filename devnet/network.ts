@@ -3,11 +3,13 @@ import { join } from 'node:path';
 import { developmentMeasurements } from '../mock-tdx/measurements.ts';
 import { type MockTdx, startMockTdx } from '../mock-tdx/server.ts';
 import { toPrefixedHex } from '../src/bytes/hex.ts';
+import { systemRandom } from '../src/crypto/random.ts';
 import { measurementId } from '../src/trust/measurement.ts';
 import { trustHash } from '../src/trust/trust-hash.ts';
 import { parseTrustSection } from '../src/trust/trust-section.ts';
 import { type DevelopmentChain, startDevelopmentChain } from './chain/development-chain.ts';
 import { DevelopmentNode } from './development-node.ts';
+import { DevelopmentFleet } from './fleet.ts';
 import { freePort } from './free-port.ts';
 import { nodeConfig } from './node-config.ts';
 
@@ -19,6 +21,12 @@ export interface DevelopmentNetwork {
   /** A configuration for one more node, which is not started. */
   readonly spareConfigFile: string;
   readonly rootFile: string;
+  /** The trust section of all nodes. */
+  readonly trust: Readonly<Record<string, unknown>>;
+  /** Signs manifests. */
+  readonly fleet: DevelopmentFleet;
+  /** Of mock-tdx: another one with this seed has the same root and platforms. */
+  readonly seed: Uint8Array;
   /** Ends every process that was started, and nothing else. */
   close(): Promise<void>;
 }
@@ -46,14 +54,19 @@ export async function startNetwork(
   });
   // Read by proof: the nodes believe their endpoint in nothing.
   const custody = custodians === undefined ? {} : { custody: { threshold: 2, custodians } };
+  const fleet = new DevelopmentFleet(chain.genesisHash, folder);
   const trust = {
     chain: { genesisHash: chain.genesisHash, checkpoint: chain.checkpoint() },
     tcb: {},
+    authority: fleet.authority,
+    platforms: { recover: 'bound', servers: 'registered', clients: 'any' },
     ...custody,
   };
   const sectionHash = trustHash(parseTrustSection(trust));
   const hash = toPrefixedHex(sectionHash);
+  const seed = systemRandom(32);
   const mockTdx = await startMockTdx({
+    seed,
     // A TD of this network is started with the hash of the network's trust section as its MRCONFIGID.
     measurements: { ...developmentMeasurements, mrConfigId: sectionHash },
   });
@@ -81,6 +94,9 @@ export async function startNetwork(
     mockTdx,
     nodes,
     rootFile,
+    trust,
+    fleet,
+    seed,
     spareConfigFile: join(spare.home, 'latchkey.yaml'),
     close: async () => {
       await Promise.all(nodes.map((node) => node.end('SIGTERM')));

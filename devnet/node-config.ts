@@ -40,6 +40,7 @@ export function nodeConfig(node: {
     quote: { source: 'development', url: node.mockTdxUrl, platform: node.platform },
     collateral: { endpoints: [node.mockTdxUrl] },
     trust: node.trust,
+    fleet: { intervalMs: 1_000 },
     limits: { perAddress: unlimited, perPlatform: unlimited, maxKeysPerPlatformAndAccount: 1000 },
     ...(node.hasDefaultTimes ? {} : { healing: healingAt(node.slowness) }),
     log: { level: 'info' },

@@ -5,6 +5,7 @@ import { showClone, showOldDisk } from './copied-disk.ts';
 import { type DevelopmentNode, isFullyBacked, isOpen, type NodeStatus } from './development-node.ts';
 import { showForgedKeyslots } from './forged-keyslots.ts';
 import type { DevelopmentNetwork } from './network.ts';
+import { showPlatformMove } from './platform-move.ts';
 import { showRefusals } from './refusals.ts';
 import { GIVE_UP_AFTER_MS } from './slowness.ts';
 import type { Timeline } from './timeline.ts';
@@ -110,6 +111,10 @@ export async function tellStory(network: DevelopmentNetwork, timeline: Timeline)
 
   timeline.chapter('Its host runs a copy');
   await showClone(alice, network.rootFile, timeline);
+  await timeline.step('all stores are backed', () => allBacked(nodes));
+
+  timeline.chapter('Its disk goes to another machine');
+  await showPlatformMove(network, alice, timeline);
   await timeline.step('all stores are backed', () => allBacked(nodes));
 
   timeline.chapter('What is refused');

@@ -31,7 +31,7 @@ export interface FleetReport {
   readonly authority: string;
   /** The newest accepted manifest; absent before the first. */
   readonly manifest?: ShownManifest;
-  /** A newer manifest that is signed, and whose content no source has given yet. */
+  /** A newer manifest that is signed; no source has given its content yet. */
   readonly awaited?: ShownManifest;
   /** Two manifests of one serial are signed: the hashes of both. */
   readonly conflict?: { readonly serial: number; readonly hashes: readonly string[] };

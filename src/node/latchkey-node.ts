@@ -4,7 +4,6 @@ import { lockedCauseOf } from '../boot/node/locked-cause.ts';
 import { NodeFolder } from '../boot/node/node-folder.ts';
 import type { NodeState } from '../boot/node/node-state.ts';
 import type { OpenNode } from '../boot/node/open-node.ts';
-import { toPrefixedHex } from '../bytes/hex.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
 import type { ChainSnapshot } from '../chain/chain-view.ts';
 import { ANY_PLATFORM_RECOVERS } from '../config/config-warnings.ts';
@@ -13,20 +12,16 @@ import type { Secrets } from '../config/secrets.ts';
 import { LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
 import type { ServerNews } from '../protocol/not-enrolled.ts';
 import { orAborted } from '../time/or-aborted.ts';
-import { platformHash } from '../trust/platform-lists.ts';
 import { platformPolicyOf, tdPolicyOf } from '../trust/trust-section.ts';
-import { type Acceptance, acceptanceOf } from './acceptance.ts';
 import { AuditWitness } from './audit-witness.ts';
 import { buildGuardian, type GuardianRooms } from './build-guardian.ts';
 import { ChainWatch } from './chain-watch.ts';
 import { ClockDoubt } from './clock-doubt.ts';
 import { EarlyWarnings, serversOfStore } from './early-warnings.ts';
-import { FleetRekey } from './fleet-rekey.ts';
-import type { FleetReport } from './fleet-report.ts';
-import { type FleetWatch, fleetWatchOf } from './fleet-watch.ts';
 import { FolderHold } from './folder-hold.ts';
 import { NewsAnswers, type NewsHeard } from './hear-news.ts';
 import { NodeAudit } from './node-audit.ts';
+import { NodeFleet } from './node-fleet.ts';
 import { type NodeAddresses, NodeListeners } from './node-listeners.ts';
 import { NodeReport } from './node-report.ts';
 import type { NodeParts } from './parts.ts';
@@ -64,14 +59,9 @@ export class LatchkeyNode implements AsyncDisposable {
   readonly #storeWatch: StoreWatch;
   readonly #clockDoubt: ClockDoubt;
   readonly #warnings: EarlyWarnings | undefined;
-  readonly #fleet: FleetWatch | undefined;
-  readonly #rekey: FleetRekey;
+  readonly #fleet: NodeFleet;
   readonly #ring: RingPart;
   #guardian: GuardianRooms['guardian'] | undefined;
-  #judge: GuardianRooms['judge'] | undefined;
-  /** SHA-256(PPID) of this machine, `0x` hex, once it is examined. */
-  #ownPlatform: string | undefined;
-  #restartRefusal: () => string | undefined = () => undefined;
   #serving: Serving | undefined;
   readonly #witness: AuditWitness;
   #audit: NodeAudit | undefined;
@@ -105,8 +95,8 @@ export class LatchkeyNode implements AsyncDisposable {
         serving: () => this.#serving,
         audit: () => this.#audit?.report,
         tcbWarnings: () => this.#warnings?.status(),
-        restartRefusal: () => this.#restartRefusal(),
-        fleet: () => this.#fleetReport(),
+        restartRefusal: () => this.#fleet.restartRefusal(),
+        fleet: () => this.#fleet.report(),
         ring: () => this.#ring.report(),
       },
     );
@@ -119,13 +109,11 @@ export class LatchkeyNode implements AsyncDisposable {
         this.#guardian?.nudge();
       },
     });
-    this.#fleet = fleetWatchOf(config, parts, this.#watch, () => this.#guardian?.nudge());
-    this.#rekey = new FleetRekey({
-      ...parts,
-      wanted: () => this.#fleet?.granting().rekey,
-      node: () => this.open,
-      isBacked: () => this.state.name === 'backed',
+    this.#fleet = new NodeFleet(config, parts, this.#watch, {
+      open: () => this.open,
+      state: () => this.state,
       rotation: this.#rotation,
+      onChange: () => this.#guardian?.nudge(),
     });
     this.#witness = new AuditWitness(parts);
     parts.client.hearExtensions((server, extensions) => this.#witness.hear(server.account, extensions));
@@ -216,7 +204,7 @@ export class LatchkeyNode implements AsyncDisposable {
   async #guardianForOnce(): Promise<GuardianRooms['guardian']> {
     await this.#hold.take();
     const machine = await orAborted(examineOwnMachine(this.#parts, this.#config.trust), this.#stop.signal);
-    await this.#fleet?.refreshByChain(this.#parts.chain, this.#stop.signal);
+    await this.#fleet.watch?.refreshByChain(this.#parts.chain, this.#stop.signal);
     this.#guardian = this.#buildGuardian(machine, { mayStayUnbacked: false }).guardian;
     return this.#guardian;
   }
@@ -266,16 +254,22 @@ export class LatchkeyNode implements AsyncDisposable {
     if (!isHeld) return;
     const rooms = this.#buildGuardian(machine, { mayStayUnbacked: true });
     this.#guardian = rooms.guardian;
-    const refreshing = this.#fleet?.follow(this.#config.fleet.intervalMs, this.#stop.signal);
+    const refreshing = this.#fleet.watch?.follow(this.#config.fleet.intervalMs, this.#stop.signal);
     refreshing?.catch((error: unknown) => this.#parts.log('error', 'fleet.failed', { error: String(error) }));
     const node = await rooms.guardian.open();
     if (node === undefined) return;
-    await this.#fleet
+    await this.#fleet.watch
       ?.open(node.store)
       .catch((error: unknown) => this.#parts.log('error', 'fleet.failed', { error: String(error) }));
     const { evidenceVerifier, judge } = rooms;
     this.#audit = await this.#openAudit(node, machine);
-    const used = { evidenceVerifier, judge, watch: this.#watch, fleet: this.#fleet, audit: this.#audit };
+    const used = {
+      evidenceVerifier,
+      judge,
+      watch: this.#watch,
+      fleet: this.#fleet.watch,
+      audit: this.#audit,
+    };
     this.#serving = buildServing(this.#config, this.#parts, node, used);
     await this.#live(rooms, node, this.#serving);
   }
@@ -317,7 +311,7 @@ export class LatchkeyNode implements AsyncDisposable {
       ),
       aside('clients.not-told', tellClients(this.#parts, node, serving, this.#stop.signal)),
       this.#register(node),
-      aside('fleet.rekey-failed', this.#rekey.run(this.#stop.signal)),
+      aside('fleet.rekey-failed', this.#fleet.rekey(this.#stop.signal)),
       aside(
         'ring.failed',
         isReleased.then(() =>
@@ -331,12 +325,6 @@ export class LatchkeyNode implements AsyncDisposable {
     ]);
   }
 
-  #fleetReport(): FleetReport | undefined {
-    const { report: rekey } = this.#rekey;
-    const report = this.#fleet?.report(this.#ownPlatform);
-    return report && { ...report, ...(rekey === undefined ? {} : { rekey }) };
-  }
-
   #noteBlock({ block }: ChainSnapshot): void {
     this.#parts.metrics.chainBlock.set(block.number);
     if (block.timestampMs !== undefined) this.#parts.clock.raise(block.timestampMs);
@@ -346,7 +334,7 @@ export class LatchkeyNode implements AsyncDisposable {
     const rooms = buildGuardian(
       this.#config,
       this.#parts,
-      { machine, watch: this.#watch, fleet: this.#fleet },
+      { machine, watch: this.#watch, fleet: this.#fleet.watch },
       {
         ...options,
         acceptRolledBackStore: this.#options.acceptRolledBackStore ?? false,
@@ -356,9 +344,7 @@ export class LatchkeyNode implements AsyncDisposable {
         causeOf: (error) => this.#clockDoubt.causeOf(error),
       },
     );
-    this.#judge = rooms.judge;
-    this.#ownPlatform = toPrefixedHex(platformHash(machine.ppid));
-    this.#restartRefusal = () => rooms.judge.platforms.restartRefusal(machine.ppid);
+    this.#fleet.examined(rooms.judge, machine.ppid);
     return rooms;
   }
 
@@ -394,7 +380,7 @@ export class LatchkeyNode implements AsyncDisposable {
       custody: () => this.#examined().custody,
       rollback: () => ({ accept: () => this.#examined().acceptOlderStore() }),
       audit: () => this.#openAuditDesk(),
-      fleet: () => this.#fleet,
+      fleet: () => this.#fleet.watch,
       store: () => this.#heldNode().store,
       secrets: this.#options.secrets ?? {},
     });
@@ -430,17 +416,18 @@ export class LatchkeyNode implements AsyncDisposable {
   }
 
   /** Answer of `GET /fleet`: the manifests that this node knows. */
-  fleet(known: string | undefined): ReturnType<FleetWatch['answer']> {
-    return this.#fleet?.answer(known) ?? { manifests: [] };
+  fleet(known: string | undefined): object {
+    return this.#fleet.watch?.answer(known) ?? { manifests: [] };
   }
 
   /**
    * Answer of `GET /accepts`.
    * @throws ProblemError NODE_LOCKED before this machine is examined; EvidenceError FIELD_INVALID.
    */
-  accepts(asked: Parameters<typeof acceptanceOf>[2]): Acceptance {
-    if (this.#judge === undefined) throw this.#report.lockedProblem();
-    return acceptanceOf(this.#judge, this.#fleet, asked);
+  accepts(asked: Parameters<NodeFleet['accepts']>[0]): object {
+    const acceptance = this.#fleet.accepts(asked);
+    if (acceptance === undefined) throw this.#report.lockedProblem();
+    return acceptance;
   }
 
   /** Answer of `GET /info`. */

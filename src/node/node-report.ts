@@ -161,6 +161,7 @@ export class NodeReport {
       ...report,
       ...(tcbWarnings === undefined ? {} : { tcbWarnings }),
       ...(custody === undefined ? {} : { custody }),
+      fleetAdvice: adviceOnFleet(this.#node.fleet?.()),
       ...this.#node.audit?.(),
       explanation: this.#explain(),
     };

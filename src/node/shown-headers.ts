@@ -14,7 +14,7 @@ export class ShownHeaders {
   readonly #log: Log;
   /** Server and header that were judged in this state: verifying again would give the same. */
   readonly #judged = new Set<string>();
-  /** Servers whose last header was older than the newest here. */
+  /** Servers that showed an older header than the newest here. */
   readonly #behind = new Set<string>();
   #state: FleetState | undefined;
 

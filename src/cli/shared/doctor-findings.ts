@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises';
+import { z } from 'zod';
 import { toPrefixedHex } from '../../bytes/hex.ts';
 import { configWarnings } from '../../config/config-warnings.ts';
 import type { Config } from '../../config/schema.ts';
@@ -10,7 +11,7 @@ import { withDeadline } from '../../time/deadline.ts';
 import { custodySetOf } from '../../trust/custody-set.ts';
 import { platformHash } from '../../trust/platform-lists.ts';
 import { platformPolicyOf } from '../../trust/trust-section.ts';
-import { agentSocketOf } from './agent-client.ts';
+import { agentSocketOf, askAgent, readAgentJson } from './agent-client.ts';
 
 /** What one check found. */
 export interface Finding {
@@ -23,6 +24,7 @@ export interface Finding {
     | 'trust-hash'
     | 'custody'
     | 'platform'
+    | 'fleet'
     | 'environment';
   readonly level: 'good' | 'warning' | 'wrong';
   readonly text: string;
@@ -32,6 +34,9 @@ export interface Finding {
 
 /** How long the quote source may take, in milliseconds. */
 const QUOTE_DEADLINE_MS = 20_000;
+
+/** How long the status of the node may take, in milliseconds. */
+const STATUS_QUIET_MS = 10_000;
 
 /** A new block is at most some seconds old; more than this is the clock, or a chain that stands still. */
 const CLOCK_TOLERANCE_MS = 60_000;
@@ -50,6 +55,7 @@ export async function findingsOf(
     socketFinding(config),
     custodyFinding(config),
     ...(await machineFindings(config, parts)),
+    ...(await fleetFindings(config)),
     ...environmentFindings(unmeasured),
   ];
 }
@@ -162,6 +168,37 @@ const platformFinding = (trust: Config['trust'], ppid: Uint8Array): Finding => (
   level: 'good',
   text: `${toPrefixedHex(platformHash(ppid))} is SHA-256 of the PPID of this machine; keys are given back by the rule "${platformPolicyOf(trust).recover}" (trust.platforms.recover)`,
 });
+
+const statusSchema = z.looseObject({
+  fleet: z.looseObject({ manifest: z.looseObject({ serial: z.number() }).optional() }).optional(),
+  fleetAdvice: z.array(z.string()).default([]),
+  restartRefusal: z.string().optional(),
+});
+
+/** What the running node says of its fleet's manifests; nothing where the section names no authority. */
+async function fleetFindings(config: Config): Promise<readonly Finding[]> {
+  if (config.trust.authority === undefined) return [];
+  const status = await askAgent(agentSocketOf(config), '/status', { quietMs: STATUS_QUIET_MS })
+    .then(readAgentJson)
+    .catch(() => undefined);
+  const { data } = statusSchema.safeParse(status);
+  if (data === undefined) {
+    const text = 'no node runs with this configuration, so its manifests are not known';
+    return [{ check: 'fleet', level: 'warning', text }];
+  }
+  const { fleet, fleetAdvice, restartRefusal } = data;
+  const serial = fleet?.manifest?.serial;
+  const refusal =
+    restartRefusal === undefined ? [] : [`do not restart: its servers would refuse it. ${restartRefusal}`];
+  return [
+    {
+      check: 'fleet',
+      level: 'good',
+      text: serial === undefined ? 'no manifest yet' : `the newest manifest has serial ${serial}`,
+    },
+    ...[...fleetAdvice, ...refusal].map((text): Finding => ({ check: 'fleet', level: 'warning', text })),
+  ];
+}
 
 function environmentFindings(unmeasured: readonly UnmeasuredInput[]): readonly Finding[] {
   if (unmeasured.length === 0) {

@@ -47,6 +47,7 @@ describe('GET /openapi.json', () => {
     const paths = Object.entries(json['paths'] as Record<string, object>);
     const listed = paths.map(([path, methods]) => `${Object.keys(methods).join()} ${path}`);
     expect(listed.sort()).toEqual([
+      'get /accepts',
       'get /attestation',
       'get /fleet',
       'get /healthz',

@@ -6,6 +6,7 @@ import { stringify } from 'yaml';
 import { AccountId } from '../../../src/bytes/fixed-bytes.ts';
 import { toPrefixedHex } from '../../../src/bytes/hex.ts';
 import { fleetCommand } from '../../../src/cli/commands/fleet.ts';
+import { findingsOf } from '../../../src/cli/shared/doctor-findings.ts';
 import {
   askServers,
   exitCodeOf,
@@ -115,6 +116,7 @@ it('a published manifest is taken, shown, and decides what preflight says', asyn
   expect(metrics).toContain('latchkey_fleet_serial 1');
   expect(metrics).toContain('latchkey_fleet_waiting 2');
 
+  expect(await status()).toMatchObject({ fleetAdvice: [] });
   const waiting = await preflight({ trustHash: nextHash });
   expect(waiting[0]?.reason).toContain('; the fleet manifest allows it from 20');
   await net.settle(2 * DELAY_MS);
@@ -127,6 +129,21 @@ it('a published manifest is taken, shown, and decides what preflight says', asyn
     { verdict: 'refuses' },
   ]);
 }, 120_000);
+
+it('doctor says what the running node knows, and what it warns of', async () => {
+  const findings = async (path: string) => {
+    const found = await findingsOf({ ...net.world.config, agent: { socketPath: path } }, lone.parts, []);
+    return found.filter(({ check }) => check === 'fleet').map(({ level, text }) => `${level}: ${text}`);
+  };
+  expect(await findings(socket())).toEqual(['good: no manifest yet']);
+  await publish(textOf(manifest()));
+  expect(await findings(socket())).toEqual(['good: the newest manifest has serial 1']);
+  const other = world.issue({}, { issuedAtMs: since() + 1 });
+  await publish(textOf(other));
+  const [, warning] = await findings(socket());
+  expect(warning).toMatch(/^warning: Two fleet manifests have the serial 1/);
+  expect((await findings(join(folder, 'nobody')))[0]).toMatch(/^warning: no node runs/);
+}, 60_000);
 
 it('what is asked has to be well formed', async () => {
   const answer = await fetch(`${lone.node.addresses.listen}/accepts?trustHash=0x12`);

@@ -1,8 +1,12 @@
+import { symlink, truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { FencedStore } from '../../../src/boot/node/fenced-store.ts';
 import { AccountId, PlatformHash } from '../../../src/bytes/fixed-bytes.ts';
 import { toPrefixedHex } from '../../../src/bytes/hex.ts';
 import { encodeSs58 } from '../../../src/bytes/ss58.ts';
+import { nodeFileSystem } from '../../../src/disk/node-file-system.ts';
+import { MAX_MANIFEST_FILE_BYTES } from '../../../src/fleet/manifest-file.ts';
 import { judgeTrustHash, trustHash } from '../../../src/trust/trust-hash.ts';
 import { parseTrustSection, type TrustSection } from '../../../src/trust/trust-section.ts';
 import { ManualClock } from '../../support/collateral-world.ts';
@@ -17,6 +21,7 @@ import {
   START_MS,
 } from '../../support/fleet-world.ts';
 import { MemoryStore } from '../../support/memory-store.ts';
+import { tempFolder } from '../../support/temp-folder.ts';
 import { codeOf } from '../../support/thrown.ts';
 
 const world = new AuthorityWorld();
@@ -111,6 +116,29 @@ describe('fleet watch', () => {
     expect(lists.endorsementOf(bad)).toBeUndefined();
     expect(lists.allowsMove(account, good, other)).toBe(true);
     expect(watch.platforms('granting')).toBe(lists);
+  });
+
+  it('reads files at every interval, and says once that one cannot be read', async () => {
+    await using folder = await tempFolder();
+    const [path, link] = [join(folder.path, 'manifest.json'), join(folder.path, 'link.json')];
+    await symlink(path, link);
+    const { watch, events } = watchOf(new Texts(), new ManualClock(START_MS), {
+      files: [path, link],
+      fileSystem: nodeFileSystem,
+    });
+    await watch.refresh(stopped);
+    await watch.refresh(stopped);
+    expect(events).toEqual(['fleet.file-not-read', 'fleet.file-not-read']);
+    await writeFile(path, textOf(first));
+    await watch.refresh(stopped);
+    expect(watch.report().manifest?.serial).toBe(1);
+    await truncate(path, MAX_MANIFEST_FILE_BYTES + 1);
+    events.length = 0;
+    await watch.refresh(stopped);
+    expect(events).toEqual(['fleet.file-not-read']);
+    await writeFile(path, textOf(second));
+    await watch.refresh(stopped);
+    expect(watch.report().manifest?.serial).toBe(2);
   });
 
   it('says when the store remembers a newer manifest than the sources showed', async () => {

@@ -1,0 +1,70 @@
+import type { NodeState } from '../boot/node/node-state.ts';
+import type { OpenNode } from '../boot/node/open-node.ts';
+import { toPrefixedHex } from '../bytes/hex.ts';
+import type { Config } from '../config/schema.ts';
+import type { Judge } from '../keyserver/judge.ts';
+import { platformHash } from '../trust/platform-lists.ts';
+import { type Acceptance, acceptanceOf } from './acceptance.ts';
+import type { ChainWatch } from './chain-watch.ts';
+import { FleetRekey } from './fleet-rekey.ts';
+import type { FleetReport } from './fleet-report.ts';
+import { type FleetWatch, fleetWatchOf } from './fleet-watch.ts';
+import type { NodeParts } from './parts.ts';
+import type { Rotation } from './rotation.ts';
+
+/** The parts of a node that its fleet uses. */
+interface FleetMember {
+  readonly open: () => OpenNode | undefined;
+  readonly state: () => NodeState;
+  readonly rotation: Rotation;
+  /** Called after a manifest was taken. */
+  readonly onChange: () => void;
+}
+
+/** A node as a member of its fleet: manifests, the request for a new store key, and what it says of both. */
+export class NodeFleet {
+  /** `undefined` where the trust section names no authority. */
+  readonly watch: FleetWatch | undefined;
+  readonly #rekey: FleetRekey;
+  #judge: Judge | undefined;
+  #ppid: Uint8Array | undefined;
+
+  constructor(config: Config, parts: NodeParts, chain: ChainWatch, node: FleetMember) {
+    this.watch = fleetWatchOf(config, parts, chain, node.onChange);
+    this.#rekey = new FleetRekey({
+      ...parts,
+      wanted: () => this.watch?.granting().rekey,
+      node: node.open,
+      isBacked: () => node.state().name === 'backed',
+      rotation: node.rotation,
+    });
+  }
+
+  /** The machine was examined: from now on its platform is known. @param ppid 16 bytes. */
+  examined(judge: Judge, ppid: Uint8Array): void {
+    this.#judge = judge;
+    this.#ppid = ppid;
+  }
+
+  /** Why this machine would get no key back if it restarted now; `undefined` when it would. */
+  restartRefusal(): string | undefined {
+    return this.#ppid && this.#judge?.platforms.restartRefusal(this.#ppid);
+  }
+
+  /** `undefined` where the trust section names no authority. */
+  report(): FleetReport | undefined {
+    const { report: rekey } = this.#rekey;
+    const report = this.watch?.report(this.#ppid && toPrefixedHex(platformHash(this.#ppid)));
+    return report && { ...report, ...(rekey === undefined ? {} : { rekey }) };
+  }
+
+  /** Answer of `GET /accepts`; `undefined` before the machine is examined. @throws EvidenceError FIELD_INVALID. */
+  accepts(asked: Parameters<typeof acceptanceOf>[2]): Acceptance | undefined {
+    return this.#judge && acceptanceOf(this.#judge, this.watch, asked);
+  }
+
+  /** Changes the store key when the fleet asks for it. Resolves when the signal aborts. */
+  rekey(signal: AbortSignal): Promise<void> | undefined {
+    return this.watch && this.#rekey.run(signal);
+  }
+}
