@@ -5,6 +5,7 @@ import { collateralCodes } from './codes/collateral.ts';
 import { configCodes } from './codes/config.ts';
 import { custodyCodes } from './codes/custody.ts';
 import { dataServiceCodes } from './codes/data-services.ts';
+import { entropyCodes } from './codes/entropy.ts';
 import { fleetCodes } from './codes/fleet.ts';
 import { httpCodes } from './codes/http.ts';
 import { keyserverCodes } from './codes/keyserver.ts';
@@ -32,6 +33,7 @@ export const errorCodes = {
   ...ringCodes,
   ...secretsCodes,
   ...channelCodes,
+  ...entropyCodes,
 } as const;
 
 /** Union of all codes. */

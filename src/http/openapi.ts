@@ -27,17 +27,8 @@ import {
   serverDrainingBody,
   serverRestartedBody,
 } from './node-bodies.ts';
-
-/** One route of the open port, as it is described to tools. */
-interface RouteDescription {
-  readonly method: 'get' | 'post';
-  readonly path: string;
-  readonly summary: string;
-  readonly body?: z.ZodType;
-  readonly answer: z.ZodType;
-  /** Codes that this route adds to those of every route. */
-  readonly codes?: readonly ErrorCode[];
-}
+import { entropyDescriptions } from './entropy-openapi.ts';
+import { quotedCodes, type RouteDescription } from './route-description.ts';
 
 const everywhere: readonly ErrorCode[] = ['RATE_LIMITED', 'REQUEST_TIMEOUT', 'INTERNAL'];
 const withBody: readonly ErrorCode[] = [
@@ -51,21 +42,12 @@ const slotCodes: readonly ErrorCode[] = ['KEY_UNKNOWN', 'TIMESTAMP_STALE', 'NODE
 const lineageCodes: readonly ErrorCode[] = ['LINEAGE_UNKNOWN', 'TIMESTAMP_STALE', 'NODE_LOCKED'];
 const linkCodes = ['LINEAGE_OTHER', 'SLOT_UNLINKED', 'PLATFORM_LIMIT', 'VAULT_FULL'] as const;
 const keyRequestCodes: readonly ErrorCode[] = [
-  ...(['HPKE_PUBLIC_KEY_INVALID', 'SERVER_NOT_ADDRESSED', 'CHALLENGE_INVALID', 'CHALLENGE_EXPIRED'] as const),
-  ...(['REPORT_DATA_MISMATCH', 'RECOVERY_PROOF_REQUIRED', 'RECOVERY_PROOF_WRONG'] as const),
-  ...(['TD_DEBUG', 'TD_ATTRIBUTES_REFUSED', 'XFAM_REFUSED', 'SERVICE_TD_REFUSED'] as const),
-  ...(['TCB_REVOKED', 'TCB_STATUS_REFUSED', 'ADVISORY_REFUSED', 'MEASUREMENT_REFUSED'] as const),
-  ...(['TRUST_SECTION_REFUSED', 'ACCOUNT_DEREGISTERED', 'PLATFORM_REFUSED', 'PLATFORM_LIMIT'] as const),
-  ...(['KEY_UNKNOWN', 'KEY_EXISTS', 'SLOT_UNLINKED', 'VAULT_FULL'] as const),
-  ...(['NODE_LOCKED', 'SERVER_DRAINING', 'COLLATERAL_UNAVAILABLE', 'CHAIN_UNAVAILABLE'] as const),
-  // Bad quotes: every code of the verifier with status 422.
-  ...Object.keys(errorCodes).filter(isBadEvidence),
+  ...(['HPKE_PUBLIC_KEY_INVALID', 'CHALLENGE_MISSING', 'SERVER_NOT_ADDRESSED'] as const),
+  ...(['CHALLENGE_INVALID', 'CHALLENGE_EXPIRED', 'REPORT_DATA_MISMATCH'] as const),
+  ...(['RECOVERY_PROOF_REQUIRED', 'RECOVERY_PROOF_WRONG', 'KEY_EXISTS', 'SLOT_UNLINKED'] as const),
+  ...(['VAULT_FULL', 'SERVER_DRAINING'] as const),
+  ...quotedCodes,
 ];
-
-/** Object.keys forgets the type of the keys, which is ErrorCode. */
-function isBadEvidence(code: string): code is ErrorCode {
-  return code in errorCodes && errorCodes[code as ErrorCode].status === 422;
-}
 
 const routes: readonly RouteDescription[] = [
   {
@@ -193,34 +175,57 @@ function errorResponses({ body, codes = [] }: RouteDescription): Record<string, 
   );
 }
 
+/** Content of a good answer; `undefined` where it is empty. */
+function contentOf({ answer, bytes }: RouteDescription): Record<string, unknown> | undefined {
+  if (answer !== undefined) return json(schemaOf(answer, 'output'));
+  return bytes === undefined ? undefined : { [bytes]: {} };
+}
+
 function operation(route: RouteDescription): Record<string, unknown> {
-  const answer = json(schemaOf(route.answer, 'output'));
+  const content = contentOf(route);
   const responses: Record<string, unknown> = {
-    200: { description: 'OK', content: answer },
+    200: { description: 'OK', ...(content === undefined ? {} : { content }) },
     ...errorResponses(route),
-    ...(route.path === '/readyz' ? { 503: { description: 'not ready', content: answer } } : {}),
+    ...(route.path === '/readyz' ? { 503: { description: 'not ready', content } } : {}),
   };
   const requestBody =
     route.body === undefined
       ? {}
       : { requestBody: { required: true, content: json(schemaOf(route.body, 'input')) } };
-  return { summary: route.summary, ...requestBody, responses };
-}
-
-let made: Record<string, unknown> | undefined;
-
-/** The OpenAPI 3.1 document of the open port, from the schemas that the routes use; committed as openapi.json. */
-export function openApiDocument(): Record<string, unknown> {
-  made ??= {
-    openapi: '3.1.0',
-    info: {
-      title: 'Latchkey',
-      version: `${PROTOCOL_VERSION}`,
-      description: 'Key server protocol. docs/protocol.md fixes every byte that these schemas cannot.',
-      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
-    },
-    paths: Object.fromEntries(routes.map((route) => [route.path, { [route.method]: operation(route) }])),
-    components: { schemas: { Problem: schemaOf(problemAnswer, 'output') } },
+  const parameters = (route.query ?? []).map((parameter) => ({
+    ...parameter,
+    in: 'query',
+    required: true,
+    schema: { type: 'string' },
+  }));
+  return {
+    summary: route.summary,
+    ...(parameters.length === 0 ? {} : { parameters }),
+    ...requestBody,
+    responses,
   };
-  return made;
 }
+
+const made = new Map<boolean, Record<string, unknown>>();
+
+/**
+ * The OpenAPI 3.1 document of the open port, from the schemas that the routes use; committed as openapi.json.
+ * @param shown whether the routes of entropy-tss are listed; committed as openapi-entropy.json.
+ */
+export function openApiDocument({ entropy }: { readonly entropy: boolean }): Record<string, unknown> {
+  const document = made.get(entropy) ?? describe(entropy ? [...routes, ...entropyDescriptions] : routes);
+  made.set(entropy, document);
+  return document;
+}
+
+const describe = (listed: readonly RouteDescription[]): Record<string, unknown> => ({
+  openapi: '3.1.0',
+  info: {
+    title: 'Latchkey',
+    version: `${PROTOCOL_VERSION}`,
+    description: 'Key server protocol. docs/protocol.md fixes every byte that these schemas cannot.',
+    license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+  },
+  paths: Object.fromEntries(listed.map((route) => [route.path, { [route.method]: operation(route) }])),
+  components: { schemas: { Problem: schemaOf(problemAnswer, 'output') } },
+});

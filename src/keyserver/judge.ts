@@ -37,6 +37,29 @@ export class JudgedRequest {
   }
 }
 
+/**
+ * Proof that a machine may ask for a key of an account that exists, by another way than a key request. Whose key it is
+ * remains to be proved. Made by {@link Judge} only.
+ */
+export class JudgedReturn {
+  readonly account: AccountId;
+  readonly platforms: PlatformRules;
+  readonly #ppid: Uint8Array;
+
+  constructor(key: typeof proofKey, account: AccountId, ppid: Uint8Array, platforms: PlatformRules) {
+    if (key !== proofKey) throw new TypeError('a JudgedReturn is made by Judge only');
+    this.account = account;
+    this.platforms = platforms;
+    this.#ppid = ppid;
+    Object.freeze(this);
+  }
+
+  /** PPID that the quote proves, 16 bytes. */
+  get ppid(): Uint8Array {
+    return this.#ppid;
+  }
+}
+
 /** Looks up the trust section under which a key was made. */
 export interface KeyLookup {
   find(account: AccountId, slotId: SlotId, nowMs: number): SlotKey | undefined;
@@ -83,6 +106,11 @@ export class Judge {
     this.#measurementPolicy = measurementPolicyOf(parts.trust);
   }
 
+  /** This machine's own measurement id, 32 bytes. */
+  get ownMeasurement(): Uint8Array {
+    return this.#parts.ownMeasurement;
+  }
+
   /** Which platforms get keys, and which may hold them. */
   get platforms(): PlatformRules {
     return this.#parts.platforms;
@@ -105,18 +133,26 @@ export class Judge {
     if (recovers) platforms.judgeRequest(ppid);
     else platforms.judgeNewKey(ppid);
     this.#countPlatform(ppid);
-    if (recovers && this.#parts.chain().hasDeparted(account)) {
-      throw new RefusalError(
-        'ACCOUNT_DEREGISTERED',
-        'the account was registered on the chain and no longer is',
-        {
-          field: 'accountId',
-          hint: 'register the account again; its keys are kept for some time after their last use',
-        },
-      );
-    }
+    if (recovers) this.#requireNotDeparted(account);
     const provenance = { platform: ppid, trustHash: verified.quote.body.mrConfigId };
     return new JudgedRequest(proofKey, bound, provenance, platforms);
+  }
+
+  /**
+   * Judges a machine that asks for a key that exists without a key request: by the rules of `recover`, as far as they
+   * do not look at the key. The account is the one that the quote names.
+   * @throws RefusalError as {@link judge}.
+   */
+  judgeReturn(verified: VerifiedQuote, account: AccountId): JudgedReturn {
+    const fleet = this.#parts.fleet?.granting();
+    this.#judgeTd(verified, true, fleet);
+    this.#judgeImage(verified, fleet);
+    const { platforms } = this.#parts;
+    const { ppid } = verified.platform;
+    platforms.judgeRequest(ppid);
+    this.#countPlatform(ppid);
+    this.#requireNotDeparted(account);
+    return new JudgedReturn(proofKey, account, ppid, platforms);
   }
 
   /**
@@ -136,6 +172,18 @@ export class Judge {
   #formerTrustHash(bound: BoundRequest, ppid: Uint8Array, keys: KeyLookup): Uint8Array | undefined {
     const key = keys.find(bound.request.account, bound.slotId, this.#parts.now());
     return key !== undefined && ownsKey(bound, key, ppid) ? key.provenance.trustHash : undefined;
+  }
+
+  #requireNotDeparted(account: AccountId): void {
+    if (!this.#parts.chain().hasDeparted(account)) return;
+    throw new RefusalError(
+      'ACCOUNT_DEREGISTERED',
+      'the account was registered on the chain and no longer is',
+      {
+        field: 'accountId',
+        hint: 'register the account again; its keys are kept for some time after their last use',
+      },
+    );
   }
 
   /** Only accepted machines count: a foreign TD on the same platform must not use up the limit. */

@@ -40,6 +40,8 @@ export interface NodeOptions {
   readonly acceptRolledBackStore?: boolean;
   /** What the configuration names by its file; `readSecrets` reads them. */
   readonly secrets?: Secrets;
+  /** Version of this program, for routes that tell it. */
+  readonly version?: string;
 }
 
 /** A running node: the guardian of its own store, and a key server for other nodes. */
@@ -198,6 +200,7 @@ export class LatchkeyNode implements AsyncDisposable {
     await this.#starting?.catch(() => undefined);
     await this.#listeners?.close();
     this.#serving?.keyServer.wipe();
+    this.#serving?.entropy?.wipe();
     await this.#guardian?.close();
     await this.#running;
     await this.#hold.release();
@@ -238,7 +241,8 @@ export class LatchkeyNode implements AsyncDisposable {
       ?.open(node.store)
       .catch((error: unknown) => this.#parts.log('error', 'fleet.failed', { error: String(error) }));
     const { evidenceVerifier, judge } = rooms;
-    const used = { evidenceVerifier, judge, watch: this.#watch, fleet: this.#fleet };
+    const { version } = this.#options;
+    const used = { evidenceVerifier, judge, watch: this.#watch, fleet: this.#fleet, version };
     this.#serving = buildServing(this.#config, this.#parts, node, used);
     await this.#live(rooms, node, this.#serving);
   }
@@ -310,6 +314,7 @@ export class LatchkeyNode implements AsyncDisposable {
       report: this.#report,
       keyServer: () => this.#openServing().keyServer,
       drain: () => this.#openServing().drain,
+      entropy: () => this.#entropy(),
       rotation: () => {
         this.#openServing();
         return this.#rotation;
@@ -341,6 +346,12 @@ export class LatchkeyNode implements AsyncDisposable {
   #openServing(): Serving {
     if (this.#serving === undefined) throw this.#report.lockedProblem();
     return this.#serving;
+  }
+
+  #entropy(): NonNullable<Serving['entropy']> {
+    const { entropy } = this.#openServing();
+    if (entropy === undefined) throw this.#report.lockedProblem();
+    return entropy;
   }
 
   /** Answer of `GET /fleet`: the manifests that this node knows. */

@@ -3,6 +3,7 @@ import type { CustodyDesk } from '../boot/life/custody-desk.ts';
 import { NodeFolder } from '../boot/node/node-folder.ts';
 import type { Config } from '../config/schema.ts';
 import type { Secrets } from '../config/secrets.ts';
+import { entropyRoutes } from '../http/entropy-routes.ts';
 import { keyRoutes } from '../http/key-routes.ts';
 import { type Listener, listen } from '../http/listener.ts';
 import { metricsApp } from '../http/metrics-app.ts';
@@ -31,6 +32,8 @@ export interface Listened {
   readonly report: NodeReport;
   /** @throws ProblemError NODE_LOCKED while the store is closed. */
   readonly keyServer: () => Serving['keyServer'];
+  /** @throws ProblemError NODE_LOCKED while the store is closed. */
+  readonly entropy: () => NonNullable<Serving['entropy']>;
   /** @throws ProblemError NODE_LOCKED while the store is closed. */
   readonly drain: () => Serving['drain'];
   /** @throws ProblemError NODE_LOCKED while the store is closed. */
@@ -79,7 +82,8 @@ export class NodeListeners {
       peerAddress: (context) => getConnInfo(context).remote.address,
     });
     keyRoutes(app, shown.keyServer);
-    nodeRoutes(app, face);
+    if (config.entropyRoutes) entropyRoutes(app, shown.entropy);
+    nodeRoutes(app, face, { entropy: config.entropyRoutes });
     this.#listeners.push(await listen(app.fetch, config.listen));
     const metricsHandler = metricsApp(metrics, () => report.refreshMetrics());
     this.#listeners.push(await listen(metricsHandler.fetch, config.metrics));
