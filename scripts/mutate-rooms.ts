@@ -1,6 +1,7 @@
 /** Tests that should notice a change of a room; paths as `vitest run` filters them. */
 export const testsOfRoom: Readonly<Record<string, readonly string[]>> = {
   boot: ['test/unit/boot', 'test/unit/node'],
+  entropy: ['test/unit/entropy', 'test/regression/entropy-routes'],
   http: ['test/unit/http', 'test/unit/keyserver/limits'],
   keyserver: [
     'test/unit/keyserver',
