@@ -97,7 +97,7 @@ export class NodeListeners {
       drain,
       rotation,
       custody,
-      status: () => report.status(),
+      status: async () => ({ ...report.status(), ...(await report.entropy()) }),
       rituals,
     });
     this.#listeners.push(await listen(local.fetch, { socketPath }));

@@ -148,6 +148,12 @@ export class NodeReport {
     };
   }
 
+  /** Backups of nodes of entropy-tss, for the agent's `GET /status`; nothing where their routes are switched off. */
+  async entropy(): Promise<Readonly<Record<string, unknown>>> {
+    const entropy = await this.#node.serving()?.entropy?.status();
+    return entropy === undefined ? {} : { entropy };
+  }
+
   #older(): OlderReport {
     const open = this.#node.open();
     return open === undefined ? {} : olderReport(open);

@@ -38,7 +38,10 @@ export const sealed = (signingKey: Uint8Array, message: Uint8Array, recipient: U
   Hpke.encryptAndSign(signingKey, message, recipient);
 
 /** Opens an answer with Entropy's own code, which also checks the signature. */
-export const opened = (secret: Uint8Array, { text }: Reply): Uint8Array =>
+export const opened = (secret: Uint8Array, { text }: Reply): Uint8Array => openedText(secret, text);
+
+/** As {@link opened}, of the text of an answer. */
+export const openedText = (secret: Uint8Array, text: string): Uint8Array =>
   Hpke.decryptAndVerify(secret, text);
 
 /** A new X25519 secret, 32 bytes. */
