@@ -108,20 +108,20 @@ export class BackupTable {
 
   /**
    * Erases the keys of accounts that have had no record on the chain for too long.
-   * @param hasRecord `undefined` while the chain cannot be read: then nothing ages.
    * @returns the accounts.
    */
   async forgetDeparted(
-    hasRecord: (account: AccountId) => boolean | undefined,
+    hasRecord: (account: AccountId) => boolean,
     nowMs: number,
   ): Promise<readonly AccountId[]> {
     const namespace = await this.#namespace('read');
     const forgotten: AccountId[] = [];
     for (const name of [...(namespace?.names() ?? [])]) {
       const account = AccountId.of(tryFromHex(name) ?? new Uint8Array(0));
-      const isThere = hasRecord(account);
-      if (isThere === true) this.#missingSinceMs.delete(name);
-      if (isThere !== false) continue;
+      if (hasRecord(account)) {
+        this.#missingSinceMs.delete(name);
+        continue;
+      }
       const sinceMs = this.#missingSinceMs.get(name) ?? nowMs;
       this.#missingSinceMs.set(name, sinceMs);
       if (nowMs - sinceMs < this.#limits.unregisteredKeyTtlMs) continue;

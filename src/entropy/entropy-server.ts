@@ -204,10 +204,8 @@ export class EntropyServer {
     const { chain, now, log } = this.#parts;
     if (now() - this.#sweptAtMs < SWEEP_INTERVAL_MS) return;
     this.#sweptAtMs = now();
-    const hasRecord = (account: AccountId): boolean | undefined => {
-      const record = chain.recordOf(account);
-      return record === 'unknown' ? undefined : record !== undefined;
-    };
+    // Without a fresh view of the chain no account counts as departed.
+    const hasRecord = (account: AccountId): boolean => chain.recordOf(account) !== undefined;
     for (const account of await this.#backups.forgetDeparted(hasRecord, now())) {
       log('warn', 'entropy.forgotten', { account: encodeSs58(account) });
     }

@@ -55,7 +55,7 @@ export interface SignedSecret {
  */
 export function openEnvelope(body: unknown, recipientKeyPair: X25519KeyPair): SignedSecret {
   const { ciphertext, encapsulation } = parseWire(envelopeWire, body).hpke_message;
-  const sealed = ciphertext.startsWith('0x') ? tryFromHex(ciphertext) : undefined;
+  const sealed = tryFromHex(ciphertext);
   if (sealed === undefined) throw notHex('hpke_message.ciphertext');
   const plaintext = openBase({
     recipientKeyPair,
@@ -101,10 +101,9 @@ function parseSignedMessage(plaintext: Uint8Array): z.output<typeof signedMessag
     const text = new TextDecoder('utf-8', { fatal: true }).decode(plaintext);
     return parseWire(signedMessageWire, JSON.parse(text), 'signed message');
   } catch (cause) {
-    const detail = cause instanceof EvidenceError ? cause.message : 'it is not JSON';
-    throw new EvidenceError('ENVELOPE_INVALID', `the HPKE message holds no signed message: ${detail}`, {
+    throw new EvidenceError('ENVELOPE_INVALID', 'the HPKE message holds no signed message', {
       field: 'signed message',
-      expected: '{message, sender, signature, receiver_x25519}',
+      expected: 'JSON {message, sender, signature, receiver_x25519}',
       cause,
     });
   }
@@ -117,7 +116,7 @@ function secretOf(message: string): SecretBytes {
   throw new EvidenceError('BACKUP_KEY_LENGTH', 'the message is no key of 32 bytes', {
     field: 'message',
     expected: '32 bytes as hex',
-    observed: bytes === undefined ? 'not hex' : `${bytes.length} bytes`,
+    observed: 'another length, or no hex',
   });
 }
 

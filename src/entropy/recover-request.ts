@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { equalBytes } from '../bytes/concat.ts';
 import { AccountId, Nonce, X25519PublicKey } from '../bytes/fixed-bytes.ts';
-import { hasSmallOrder } from '../crypto/x25519.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import { accountText, parseWire } from '../protocol/decode.ts';
 import { parseQuote, type Quote } from '../tdx/quote.ts';
@@ -28,29 +27,16 @@ interface RecoverRequest {
   readonly quote: Uint8Array;
 }
 
-/**
- * The key that an answer is sealed to.
- * @throws EvidenceError FIELD_INVALID, HPKE_PUBLIC_KEY_INVALID.
- */
-export function decodeResponseKey(body: unknown): X25519PublicKey {
-  return requireUsable(X25519PublicKey.of(Uint8Array.from(parseWire(responseKeyBody, body))), 'body');
-}
+/** The key that an answer is sealed to. @throws EvidenceError FIELD_INVALID. */
+export const decodeResponseKey = (body: unknown): X25519PublicKey =>
+  X25519PublicKey.of(Uint8Array.from(parseWire(responseKeyBody, body)));
 
-function requireUsable(key: X25519PublicKey, field: string): X25519PublicKey {
-  if (!hasSmallOrder(key)) return key;
-  throw new EvidenceError('HPKE_PUBLIC_KEY_INVALID', `${field} is a point of small order`, {
-    field,
-    expected: 'a public key that X25519 key generation makes',
-    observed: 'a point of small order',
-  });
-}
-
-/** Decodes the body of `POST /v1/recover_encryption_key`. @throws EvidenceError FIELD_INVALID, HPKE_PUBLIC_KEY_INVALID. */
+/** Decodes the body of `POST /v1/recover_encryption_key`. @throws EvidenceError FIELD_INVALID. */
 export function decodeRecoverRequest(body: unknown): RecoverRequest {
   const wire = parseWire(recoverBody, body);
   return {
     account: AccountId.parse(wire.tss_account, 'tss_account'),
-    responseKey: requireUsable(X25519PublicKey.of(Uint8Array.from(wire.response_key)), 'response_key'),
+    responseKey: X25519PublicKey.of(Uint8Array.from(wire.response_key)),
     quote: Uint8Array.from(wire.quote),
   };
 }

@@ -32,8 +32,7 @@ export const entropyDescriptions: readonly RouteDescription[] = [
     body: recoverBody,
     answer: envelopeWire,
     codes: [
-      ...(['HPKE_PUBLIC_KEY_INVALID', 'QUOTE_NONCE_INVALID', 'QUOTE_NONCE_EXPIRED'] as const),
-      'REPORT_DATA_MISMATCH',
+      ...(['QUOTE_NONCE_INVALID', 'QUOTE_NONCE_EXPIRED', 'REPORT_DATA_MISMATCH'] as const),
       ...quotedCodes,
     ],
   },

@@ -133,15 +133,24 @@ export class Judge {
     if (recovers) platforms.judgeRequest(ppid);
     else platforms.judgeNewKey(ppid);
     this.#countPlatform(ppid);
-    if (recovers) this.#requireNotDeparted(account);
+    if (recovers && this.#parts.chain().hasDeparted(account)) {
+      throw new RefusalError(
+        'ACCOUNT_DEREGISTERED',
+        'the account was registered on the chain and no longer is',
+        {
+          field: 'accountId',
+          hint: 'register the account again; its keys are kept for some time after their last use',
+        },
+      );
+    }
     const provenance = { platform: ppid, trustHash: verified.quote.body.mrConfigId };
     return new JudgedRequest(proofKey, bound, provenance, platforms);
   }
 
   /**
-   * Judges a machine that asks for a key that exists without a key request: by the rules of `recover`, as far as they
-   * do not look at the key. The account is the one that the quote names.
-   * @throws RefusalError as {@link judge}.
+   * Judges a machine that asks for a key that exists without a key request: by the rules of `recover` about
+   * machines. The caller looks at the account, which is the one that the quote names.
+   * @throws RefusalError of the TD policy, MEASUREMENT_REFUSED, TRUST_SECTION_REFUSED, PLATFORM_REVOKED, PLATFORM_LIMIT.
    */
   judgeReturn(verified: VerifiedQuote, account: AccountId): JudgedReturn {
     const fleet = this.#parts.fleet?.granting();
@@ -151,7 +160,6 @@ export class Judge {
     const { ppid } = verified.platform;
     platforms.judgeRequest(ppid);
     this.#countPlatform(ppid);
-    this.#requireNotDeparted(account);
     return new JudgedReturn(proofKey, account, ppid, platforms);
   }
 
@@ -172,18 +180,6 @@ export class Judge {
   #formerTrustHash(bound: BoundRequest, ppid: Uint8Array, keys: KeyLookup): Uint8Array | undefined {
     const key = keys.find(bound.request.account, bound.slotId, this.#parts.now());
     return key !== undefined && ownsKey(bound, key, ppid) ? key.provenance.trustHash : undefined;
-  }
-
-  #requireNotDeparted(account: AccountId): void {
-    if (!this.#parts.chain().hasDeparted(account)) return;
-    throw new RefusalError(
-      'ACCOUNT_DEREGISTERED',
-      'the account was registered on the chain and no longer is',
-      {
-        field: 'accountId',
-        hint: 'register the account again; its keys are kept for some time after their last use',
-      },
-    );
   }
 
   /** Only accepted machines count: a foreign TD on the same platform must not use up the limit. */

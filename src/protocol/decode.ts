@@ -125,7 +125,7 @@ export interface KeyRequest {
 
 /**
  * A request of account, key and quote alone, as entropy-core's issue 1247 proposes it. Without a challenge in the quote,
- * whoever sees the request could send it again at any time, and the machine of long ago would still seem to ask.
+ * everyone who sees the request could send it again at any time, and the machine of long ago would still seem to ask.
  */
 function requireChallenge(body: unknown): void {
   if (typeof body !== 'object' || body === null || !('quote' in body) || 'servers' in body) return;

@@ -160,7 +160,7 @@ describe('defects of the predecessor, through its own routes', () => {
     expect(await answer).toEqual({ status: 200, written: true });
   });
 
-  it('3.10 a retry can succeed: a failed request does not use up its nonce', async () => {
+  it('K3 3.10 a retry can succeed: a failed request does not use up its nonce', async () => {
     let isDown = true;
     const working = keyServerWorld();
     const collateral: NonNullable<Options['collateral']> = {
@@ -286,5 +286,28 @@ describe('defects of the predecessor, through its own routes', () => {
       expect(text).not.toMatch(/\.ts|at .*\(|node_modules/);
       expect(headers.get('access-control-allow-origin')).toBeNull();
     }
+  });
+});
+
+describe('the shape of entropy-core issue 1247', () => {
+  const quote = { quote: 'AAAA' };
+  it.each([
+    ['in our names', { accountId: '5F', ephemeralPublicKey: `0x${'09'.repeat(32)}`, ...quote }],
+    ['as its first commit sent it', { tss_account: '5F', response_key: Array(32).fill(9), quote: [1, 2, 3] }],
+    ['with a quote alone', quote],
+  ])('%s: a quote without a challenge is refused, and the challenge is the hint', async (_how, body) => {
+    const { status, json } = await keyServerWorld().send('POST', '/request-encryption-key', body);
+    expect({ status, code: json['code'] }).toEqual({ status: 400, code: 'CHALLENGE_MISSING' });
+    expect(json['hint']).toContain('POST /challenge');
+  });
+
+  it.each([
+    ['no quote', { accountId: '5F' }],
+    ['nothing', null],
+    ['text', 'quote'],
+    ['a quote and servers', { ...quote, servers: [] }],
+  ])('%s is another fault', async (_what, body) => {
+    const { json } = await keyServerWorld().send('POST', '/request-encryption-key', JSON.stringify(body));
+    expect(json['code']).toBe('FIELD_INVALID');
   });
 });

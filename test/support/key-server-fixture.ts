@@ -30,7 +30,7 @@ import { Metrics } from '../../src/observe/metrics.ts';
 import { ChallengeIssuer } from '../../src/protocol/challenge.ts';
 import type { Extensions } from '../../src/protocol/extensions.ts';
 import type { Store } from '../../src/store/api/store-api.ts';
-import { insecureTrustRoot, QuoteVerifier } from '../../src/tdx/verify-quote.ts';
+import { insecureTrustRoot, QuoteVerifier, type TrustRoot } from '../../src/tdx/verify-quote.ts';
 import { measurementId } from '../../src/trust/measurement.ts';
 import { noPlatformLists, type PlatformLists } from '../../src/trust/platform-lists.ts';
 import { PlatformRules } from '../../src/trust/platform-rules.ts';
@@ -65,6 +65,8 @@ export interface KeyServerWorldOptions {
   readonly collateral?: CollateralSource;
   /** Switches on the routes of entropy-tss, with their backups in this store. */
   readonly entropyStore?: Store;
+  /** Another root than that of the development PKI. */
+  readonly trustRoot?: TrustRoot;
 }
 
 /** A key server in this process with everything real but the disk, the chain and the network. */
@@ -173,7 +175,9 @@ export function keyServerWorld(options: KeyServerWorldOptions = {}): KeyServerWo
   const own = { ...developmentMeasurements, mrConfigId: trustHash(trust) };
   const quote: KeyServerWorld['quote'] = (request) =>
     pki.quote({ ...request, body: { ...own, ...request.body } });
-  const verifier = new QuoteVerifier({ trustRoot: insecureTrustRoot(sharedPki.rootPem) });
+  const verifier = new QuoteVerifier({
+    trustRoot: options.trustRoot ?? insecureTrustRoot(sharedPki.rootPem),
+  });
   const registry = accountRegistry({ chain: watch, verifier, now });
   const vault = new Vault(random, registry, { ...defaultVaultLimits, ...options.limits });
   const collateral = options.collateral ?? memoryCollateral(sharedPki, clock);

@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { developmentMeasurements } from '../../../mock-tdx/measurements.ts';
 import { AccountId, Nonce, X25519PublicKey } from '../../../src/bytes/fixed-bytes.ts';
 import { toHex } from '../../../src/bytes/hex.ts';
 import { encodeSs58 } from '../../../src/bytes/ss58.ts';
+import { TrustRoot } from '../../../src/tdx/verify-quote.ts';
+import { measurementId } from '../../../src/trust/measurement.ts';
 import { registrationContext, registrationReportData } from '../../../src/trust/registration.ts';
 import {
   EntropyNode,
@@ -94,14 +97,26 @@ describe('a node with the code of entropy-protocol-nodejs', () => {
   });
 
   it.each([
-    ['an unknown context', 'context=encryption_key_recovery_request&nonce=0x00', 'FIELD_INVALID'],
-    ['a context that every object has', 'context=toString&nonce=0x00', 'FIELD_INVALID'],
-    ['no context', 'nonce=0x00', 'FIELD_INVALID'],
+    [
+      'an unknown context',
+      `context=encryption_key_recovery_request&nonce=0x${'00'.repeat(32)}`,
+      'FIELD_INVALID',
+    ],
+    ['a context that every object has', `context=toString&nonce=0x${'00'.repeat(32)}`, 'FIELD_INVALID'],
+    ['no context', `nonce=0x${'00'.repeat(32)}`, 'FIELD_INVALID'],
     ['no nonce', 'context=validate', 'FIELD_INVALID'],
     ['a short nonce', 'context=validate&nonce=0x00', 'FIELD_INVALID'],
   ])('K5 gets no quote for %s', async (_what, query, code) => {
     const { status, json } = await world().send('GET', `/v1/attest?${query}`);
     expect({ status, code: json['code'] }).toEqual({ status: 400, code });
+  });
+
+  it('K5 reads from the version which image a production server runs', async () => {
+    const server = world({ trustRoot: TrustRoot.intel });
+    const measurement = toHex(measurementId(developmentMeasurements));
+    expect((await server.send('GET', '/v1/version')).json['build']).toEqual({
+      ProductionWithMeasurementValue: measurement,
+    });
   });
 
   it('K5 finds nothing where the routes are not switched on', async () => {

@@ -1,8 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { toPrefixedHex } from '../../../src/bytes/hex.ts';
-import { toHex } from '../../../src/bytes/hex.ts';
+import { X25519PublicKey } from '../../../src/bytes/fixed-bytes.ts';
+import { toHex, toPrefixedHex } from '../../../src/bytes/hex.ts';
+import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
 import { x25519KeyPairFromSecret } from '../../../src/crypto/x25519.ts';
+import { QuoteNonces } from '../../../src/entropy/quote-nonces.ts';
+import { BoundRecovery } from '../../../src/entropy/recover-request.ts';
 import { sealBase } from '../../../src/hpke/hpke.ts';
+import { JudgedReturn } from '../../../src/keyserver/judge.ts';
 import { SealedStore } from '../../../src/store/sealed-store.ts';
 import type { PlatformPolicy } from '../../../src/trust/trust-section.ts';
 import {
@@ -41,7 +45,7 @@ function boxed(server: KeyServerWorld, plaintext: string): unknown {
 const backup = (server: KeyServerWorld, body: unknown) =>
   server.send('POST', '/v1/backup_encryption_key', body);
 
-describe('a backup', () => {
+describe('K5 a backup', () => {
   it('that is replayed changes nothing', async () => {
     const server = world();
     const node = new EntropyNode(server).register();
@@ -161,9 +165,36 @@ describe('a backup', () => {
     await day(1);
     server.chain.set({ servers: [other.record(2)] });
     await day(1);
+    // The days of the first absence do not count.
+    expect(await server.entropy?.status()).toMatchObject({ backups: 2 });
     await day(30);
     expect(await server.entropy?.status()).toMatchObject({ backups: 1 });
     expect(server.logText()).toContain('entropy.forgotten');
+  });
+
+  it('that is erased while it comes again is kept anew', async () => {
+    let erase = async (): Promise<unknown> => undefined;
+    const entropyStore = new MemoryStore({ beforeRead: async () => void (await erase()) });
+    const node = new EntropyNode(world({ entropyStore })).register();
+    await node.backup(key(1));
+    const namespace = await entropyStore.namespace('latchkey/entropy-backups');
+    erase = () => {
+      erase = async () => undefined;
+      return namespace.delete(toHex(node.account));
+    };
+    expect(codeOf(await node.backup(key(1)))).toBe('done');
+    expect(toHex(await node.recover())).toBe(hexKey(1));
+  });
+
+  it('in another spelling of the same JSON is taken too', async () => {
+    const server = world();
+    const node = new EntropyNode(server).register();
+    const secret = newResponseSecret();
+    const mine = plaintextOf(sealed(node.signingKey, key(1), publicOf(secret)), secret);
+    expect(codeOf(await backup(server, boxed(server, mine.replace('"message":', '"message" : '))))).toBe(
+      'done',
+    );
+    expect(toHex(await node.recover())).toBe(hexKey(1));
   });
 
   it('is no line of the log and no error', async () => {
@@ -233,6 +264,16 @@ describe('a nonce', () => {
     expect(codeOf(await node.submit(recovery))).toBe('done');
   });
 
+  it('of a clock that was ahead is refused as an old one', () => {
+    const nonces = new QuoteNonces(new SecretBytes(key(1)));
+    const responseKey = X25519PublicKey.of(key(9));
+    const nonce = nonces.issue(responseKey, 100 * MINUTE_MS);
+    nonces.check(nonce, responseKey, 84 * MINUTE_MS);
+    expect(() => nonces.check(nonce, responseKey, 84 * MINUTE_MS - 1)).toThrow(
+      expect.objectContaining({ code: 'QUOTE_NONCE_EXPIRED' }),
+    );
+  });
+
   it('is refused for a key of small order, to which nothing can be sealed', async () => {
     const answer = await world().send('POST', '/v1/backup_provider_quote_nonce', [...key(0)]);
     expect(answer).toMatchObject({ status: 400, json: { code: 'HPKE_PUBLIC_KEY_INVALID' } });
@@ -275,8 +316,30 @@ describe('a recovery', () => {
       expect(moved).toBe(recover === 'bound' ? undefined : 'PLATFORM_REFUSED');
       lists = listsOf(server.pki, { revoked: [1] });
       expect(await node.refusal({ platform: 1 })).toBe('PLATFORM_REVOKED');
+      // It does not learn whether there is a backup.
+      expect(await new EntropyNode(server).refusal({ platform: 1 })).toBe('PLATFORM_REVOKED');
     },
   );
+
+  it('writes nothing, also where nothing was ever backed up', async () => {
+    const entropyStore = new MemoryStore({
+      beforeWrite: () => {
+        throw new Error('this store takes no writes');
+      },
+    });
+    const server = world({ entropyStore });
+    const node = new EntropyNode(server).register();
+    expect(await node.refusal({})).toBe('KEY_UNKNOWN');
+    expect(await server.entropy?.status()).toEqual({ backups: 0, conflicts: 0 });
+    expect((await node.backup(key(1))).status).toBe(500);
+    const refusals = server
+      .logText()
+      .split('\n')
+      .filter((line) => line.includes('entropy.refused'));
+    expect(refusals[0]).toContain('holds no backup of this account');
+    expect(refusals[1]).toContain('INTERNAL');
+    expect(refusals[1]).not.toContain('takes no writes');
+  });
 
   it('without a backup says so, and the limit of a platform counts', async () => {
     const server = world({ platformRate: { burst: 2, perSecond: 0.001 } });
@@ -294,6 +357,14 @@ describe('a recovery', () => {
     quote[200] = (quote[200] ?? 0) ^ 1;
     expect((await node.submit({ body: { ...body, quote } })).status).toBe(422);
     expect((await node.submit({ body: { ...body, quote: quote.slice(0, 100) } })).status).toBe(422);
+  });
+});
+
+describe('proofs', () => {
+  it('are made by the steps alone', () => {
+    const forged = Symbol('forged') as never;
+    expect(() => new BoundRecovery(forged, {} as never)).toThrow(TypeError);
+    expect(() => new JudgedReturn(forged, {} as never, key(1), {} as never)).toThrow(TypeError);
   });
 });
 
@@ -397,6 +468,10 @@ describe('malformed bodies', () => {
   ])('inside an envelope: %s', async (_what, plaintext, code) => {
     const server = world();
     expect(codeOf(await backup(server, boxed(server, plaintext)))).toBe(code);
+  });
+
+  it('a ciphertext that is not hex', async () => {
+    expect(codeOf(await backup(world(), envelope('0xzz')))).toBe('FIELD_INVALID');
   });
 
   it('an envelope for another server', async () => {
