@@ -50,9 +50,17 @@ export interface EntropyParts {
   /** Version of this program. */
   readonly version: string;
   readonly log: Log;
-  /** Called for every backup that is given back, and for every refusal, for metrics. */
-  readonly onRelease: () => void;
-  readonly onRefusal: (code: string) => void;
+  /** Called for every backup that is given back, for metrics and the audit log. The key leaves when it resolves. */
+  readonly onRelease: (release: BackupRelease) => Promise<void>;
+  readonly onRefusal: (code: string, requestId: string) => void;
+}
+
+/** A backup on its way back. */
+export interface BackupRelease {
+  readonly account: AccountId;
+  /** PPID that the quote of the request proves, 16 bytes. */
+  readonly ppid: Uint8Array;
+  readonly requestId: string;
 }
 
 type Envelope = z.output<typeof envelopeWire>;
@@ -115,7 +123,7 @@ export class EntropyServer {
       const key = await this.#backups.release(judged);
       try {
         const sealed = this.#sealer.seal(key.reveal(), bound.responseKey);
-        onRelease();
+        await onRelease({ account: bound.account, ppid: judged.ppid, requestId });
         log('info', 'entropy.recovered', { requestId, account: encodeSs58(bound.account) });
         return sealed;
       } finally {
@@ -217,7 +225,7 @@ export class EntropyServer {
     } catch (error) {
       const code = error instanceof LatchkeyError ? error.code : 'INTERNAL';
       if (code === 'BACKUP_CONFLICT') this.#conflicts++;
-      this.#parts.onRefusal(code);
+      this.#parts.onRefusal(code, requestId);
       const detail = error instanceof LatchkeyError ? error.message : undefined;
       this.#parts.log('warn', 'entropy.refused', { requestId, code, detail });
       throw error;

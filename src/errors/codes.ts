@@ -1,3 +1,4 @@
+import { auditCodes } from './codes/audit.ts';
 import { bootCodes } from './codes/boot.ts';
 import { chainCodes } from './codes/chain.ts';
 import { channelCodes } from './codes/channel.ts';
@@ -34,6 +35,7 @@ export const errorCodes = {
   ...secretsCodes,
   ...channelCodes,
   ...entropyCodes,
+  ...auditCodes,
 } as const;
 
 /** Union of all codes. */

@@ -14,6 +14,7 @@ import type { ChainWatch } from './chain-watch.ts';
 import { Drain } from './drain.ts';
 import type { FleetWatch } from './fleet-watch.ts';
 import { FormerClients } from './former-clients.ts';
+import type { NodeAudit } from './node-audit.ts';
 import type { NodeParts } from './parts.ts';
 
 /** The parts of an open node that serve other nodes. */
@@ -37,6 +38,7 @@ export function buildServing(
     readonly fleet?: FleetWatch | undefined;
     /** Version of this program. */
     readonly version?: string | undefined;
+    readonly audit?: NodeAudit | undefined;
   },
 ): Serving {
   const { clock, random, log, metrics, quotes } = parts;
@@ -47,7 +49,9 @@ export function buildServing(
   const formerClients = new FormerClients({ store, log, clock });
   const registry = accountRegistry({ chain: rooms.watch, verifier: parts.verifier, now });
   const vault = new Vault(random, registry, config.limits);
-  const drain = new Drain({ vault, log, clock });
+  const onChange = (isDraining: boolean) =>
+    void rooms.audit?.note(isDraining ? 'drain.started' : 'drain.ended', {});
+  const drain = new Drain({ vault, log, clock, onChange });
   const record = (change: Promise<void>) => {
     change.catch((error: unknown) => log('warn', 'served.not-recorded', { error: String(error) }));
   };
@@ -64,11 +68,21 @@ export function buildServing(
       intervalMs: config.healing.attestationIntervalMs,
     }),
     finalized: () => rooms.watch.finalized(),
-    extensionsFor: () => rooms.fleet?.extensions() ?? noExtensions,
+    extensionsFor: () =>
+      new Map([
+        ...(rooms.fleet?.extensions() ?? noExtensions),
+        ...(rooms.audit?.extensions() ?? noExtensions),
+      ]),
     now,
     log,
-    onRelease: (intent) => metrics.keysReleased.inc({ intent }),
-    onRefusal: (code) => metrics.keysRefused.inc({ code }),
+    onRelease: async (release) => {
+      metrics.keysReleased.inc({ intent: release.grant.bound.request.intent });
+      await rooms.audit?.released(release);
+    },
+    onRefusal: (code, requestId) => {
+      metrics.keysRefused.inc({ code });
+      rooms.audit?.refused(code, requestId);
+    },
     onServed: (account) => {
       drain.served(account);
       record(formerClients.served(account));
@@ -93,8 +107,14 @@ export function buildServing(
         limits: config.limits,
         isDraining: () => drain.isDraining,
         version: rooms.version ?? 'unknown',
-        onRelease: () => metrics.keysReleased.inc({ intent: 'entropy' }),
-        onRefusal: (code) => metrics.keysRefused.inc({ code }),
+        onRelease: async (release) => {
+          metrics.keysReleased.inc({ intent: 'entropy' });
+          await rooms.audit?.gaveBackup(release);
+        },
+        onRefusal: (code, requestId) => {
+          metrics.keysRefused.inc({ code });
+          rooms.audit?.refused(code, requestId);
+        },
       })
     : undefined;
   return { keyServer, formerClients, drain, entropy };

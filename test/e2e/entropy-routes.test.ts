@@ -100,6 +100,8 @@ describe.sequential('a node of entropy-tss and a Latchkey server', { timeout: 24
     expect(status['entropy']).toEqual({ backups: 1, conflicts: 0 });
     const shown = await server.run('status', '--config', server.configFile);
     expect(shown.stdout).toContain('keys of 1 entropy-tss nodes are backed up here');
+    const audit = await server.run('audit', 'show', '--config', server.configFile);
+    expect(audit.stdout).toMatch(new RegExp(`key.released.*${encodeSs58(account)}.*entropy`));
   });
 
   it('gets no older table from a server whose disk was rolled back: that server stays locked', async () => {

@@ -18,7 +18,7 @@ import { appWithMiddleware } from '../../src/http/middleware.ts';
 import { type NodeFace, nodeRoutes } from '../../src/http/node-routes.ts';
 import { accountRegistry } from '../../src/keyserver/account-registry.ts';
 import { type FleetFacts, Judge } from '../../src/keyserver/judge.ts';
-import { KeyServer } from '../../src/keyserver/key-server.ts';
+import { KeyServer, type KeyServerParts } from '../../src/keyserver/key-server.ts';
 import { OwnAttestation } from '../../src/keyserver/own-attestation.ts';
 import { TcbGrace } from '../../src/keyserver/tcb-grace.ts';
 import { type Rate, TokenBuckets } from '../../src/keyserver/token-buckets.ts';
@@ -59,12 +59,16 @@ export interface KeyServerWorldOptions {
   readonly deadlineMs?: number;
   /** The extensions that grants and MACed answers carry after their fixed fields. */
   readonly extensionsFor?: (account: AccountId) => Extensions;
+  /** Called before a key leaves. */
+  readonly onRelease?: KeyServerParts['onRelease'];
   /** What the fleet manifest accepts. */
   readonly fleet?: FleetFacts;
   /** Replaces collateral, for outages and delays. */
   readonly collateral?: CollateralSource;
   /** Switches on the routes of entropy-tss, with their backups in this store. */
   readonly entropyStore?: Store;
+  /** Done before a backup leaves. */
+  readonly onBackupRelease?: () => Promise<void>;
   /** Another root than that of the development PKI. */
   readonly trustRoot?: TrustRoot;
 }
@@ -209,7 +213,10 @@ export function keyServerWorld(options: KeyServerWorldOptions = {}): KeyServerWo
     ...(options.extensionsFor === undefined ? {} : { extensionsFor: options.extensionsFor }),
     now,
     log,
-    onRelease: (intent) => metrics.keysReleased.inc({ intent }),
+    onRelease: (release) => {
+      metrics.keysReleased.inc({ intent: release.grant.bound.request.intent });
+      return options.onRelease?.(release);
+    },
     onRefusal: (code) => metrics.keysRefused.inc({ code }),
     onServed: (who) => served.push(who),
     onForgotten: (who) => forgotten.push(who),
@@ -242,7 +249,10 @@ export function keyServerWorld(options: KeyServerWorldOptions = {}): KeyServerWo
       isDraining: () => vault.isDraining,
       version: '0.0.0',
       log,
-      onRelease: () => metrics.keysReleased.inc({ intent: 'entropy' }),
+      onRelease: async () => {
+        metrics.keysReleased.inc({ intent: 'entropy' });
+        await options.onBackupRelease?.();
+      },
       onRefusal: (code) => metrics.keysRefused.inc({ code }),
     });
   if (entropy !== undefined) entropyRoutes(app, () => entropy);

@@ -321,6 +321,18 @@ describe('a recovery', () => {
     },
   );
 
+  it('leaves only when its entry in the audit log is written', async () => {
+    let fails = true;
+    const onBackupRelease = async () => {
+      if (fails) throw new Error('no audit');
+    };
+    const node = new EntropyNode(world({ onBackupRelease })).register();
+    await node.backup(key(1));
+    expect((await node.submit(await node.prepare())).status).toBe(500);
+    fails = false;
+    expect(toHex(await node.recover())).toBe(hexKey(1));
+  });
+
   it('writes nothing, also where nothing was ever backed up', async () => {
     const entropyStore = new MemoryStore({
       beforeWrite: () => {
