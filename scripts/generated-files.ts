@@ -13,7 +13,8 @@ const read = (path: string): string => readFileSync(new URL(path, root), 'utf8')
 /** Every committed file that is generated, wholly or between markers, with the text that it should have. */
 export function generatedFiles(): ReadonlyMap<string, string> {
   return new Map([
-    ['openapi.json', `${JSON.stringify(openApiDocument(), null, 2)}\n`],
+    ['openapi.json', `${JSON.stringify(openApiDocument({ entropy: false }), null, 2)}\n`],
+    ['openapi-entropy.json', `${JSON.stringify(openApiDocument({ entropy: true }), null, 2)}\n`],
     ['openapi-agent.json', `${JSON.stringify(agentOpenApi(), null, 2)}\n`],
     ['docs/errors.md', between(read('docs/errors.md'), 'codes', errorTable())],
     ['docs/protocol.md', between(read('docs/protocol.md'), 'vectors', jsonBlock(protocolVectors()))],

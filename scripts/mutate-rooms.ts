@@ -2,6 +2,7 @@
 export const testsOfRoom: Readonly<Record<string, readonly string[]>> = {
   audit: ['test/unit/audit', 'test/unit/node/node-audit'],
   boot: ['test/unit/boot', 'test/unit/node'],
+  entropy: ['test/unit/entropy', 'test/regression/entropy-routes'],
   http: ['test/unit/http', 'test/unit/keyserver/limits'],
   keyserver: [
     'test/unit/keyserver',

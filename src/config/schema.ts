@@ -205,6 +205,8 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
   decryptions: decryptionsSection.optional(),
+  /** The routes of entropy-tss on the open port, docs/entropy.md. */
+  entropyRoutes: z.boolean().default(false),
   log: z
     .strictObject({ level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info') })
     .prefault({}),

@@ -164,6 +164,9 @@ rituals:
 #   writeAuthorization: { kind: open }   # or { kind: bearer, tokenFile: ./token }, { kind: sr25519, accounts: [5F…] }
 #   prune: { everyMs: 3600000, maxAgeMs: 2592000000, maxCount: 1000000 }
 
+# The routes by which nodes of entropy-tss back up and recover their keys (docs/entropy.md).
+entropyRoutes: false
+
 log:
   level: info                         # debug | info | warn | error | silent
 `;

@@ -6,6 +6,7 @@ import { collateralCodes } from './codes/collateral.ts';
 import { configCodes } from './codes/config.ts';
 import { custodyCodes } from './codes/custody.ts';
 import { dataServiceCodes } from './codes/data-services.ts';
+import { entropyCodes } from './codes/entropy.ts';
 import { fleetCodes } from './codes/fleet.ts';
 import { httpCodes } from './codes/http.ts';
 import { keyserverCodes } from './codes/keyserver.ts';
@@ -33,6 +34,7 @@ export const errorCodes = {
   ...ringCodes,
   ...secretsCodes,
   ...channelCodes,
+  ...entropyCodes,
   ...auditCodes,
 } as const;
 

@@ -36,8 +36,12 @@ export interface NodeFace {
   ): { readonly enrolled: true } | { readonly enrolled: false; readonly signature: Uint8Array };
 }
 
-/** Routes about the state of a node. */
-export function nodeRoutes(app: Hono<MiddlewareEnv>, face: NodeFace): void {
+/** Routes about the state of a node. @param shown which optional routes the API description lists. */
+export function nodeRoutes(
+  app: Hono<MiddlewareEnv>,
+  face: NodeFace,
+  shown: { readonly entropy: boolean } = { entropy: false },
+): void {
   app.get('/info', ({ json }) => json(face.info()));
   app.get('/fleet', ({ body, req }) =>
     body(fleetBytes(face.fleet(req.query('known'))), 200, { 'content-type': 'application/json' }),
@@ -45,7 +49,7 @@ export function nodeRoutes(app: Hono<MiddlewareEnv>, face: NodeFace): void {
   app.get('/accepts', ({ json, req }) =>
     json(face.accepts({ trustHash: req.query('trustHash'), measurement: req.query('measurement') })),
   );
-  app.get('/openapi.json', ({ json }) => json(openApiDocument()));
+  app.get('/openapi.json', ({ json }) => json(openApiDocument(shown)));
   app.get('/healthz', ({ json }) => json({ ok: true }));
   app.get('/readyz', ({ json }) => {
     const { ready, report } = face.readiness();

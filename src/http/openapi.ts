@@ -21,6 +21,7 @@ import {
   serverStateAnswer,
 } from '../protocol/slot-messages.ts';
 import { sealedBody } from '../secrets/service/secret-service.ts';
+import { entropyDescriptions } from './entropy-openapi.ts';
 import {
   acceptsAnswer,
   infoAnswer,
@@ -30,18 +31,7 @@ import {
   serverDrainingBody,
   serverRestartedBody,
 } from './node-bodies.ts';
-
-/** One route of the open port, as it is described to tools. */
-interface RouteDescription {
-  readonly method: 'get' | 'post';
-  readonly path: string;
-  readonly summary: string;
-  readonly body?: z.ZodType;
-  /** `bytes`: request and answer are application/octet-stream. */
-  readonly answer: z.ZodType | 'bytes';
-  /** Codes that this route adds to those of every route. */
-  readonly codes?: readonly ErrorCode[];
-}
+import { quotedCodes, type RouteDescription } from './route-description.ts';
 
 const everywhere: readonly ErrorCode[] = ['RATE_LIMITED', 'REQUEST_TIMEOUT', 'INTERNAL'];
 const withBody: readonly ErrorCode[] = [
@@ -56,21 +46,12 @@ const lineageCodes: readonly ErrorCode[] = ['LINEAGE_UNKNOWN', 'TIMESTAMP_STALE'
 const ringCodes: readonly ErrorCode[] = ['RING_OFF', 'RING_NOT_MEMBER', 'NODE_LOCKED'];
 const linkCodes = ['LINEAGE_OTHER', 'SLOT_UNLINKED', 'PLATFORM_LIMIT', 'VAULT_FULL'] as const;
 const keyRequestCodes: readonly ErrorCode[] = [
-  ...(['HPKE_PUBLIC_KEY_INVALID', 'SERVER_NOT_ADDRESSED', 'CHALLENGE_INVALID', 'CHALLENGE_EXPIRED'] as const),
-  ...(['REPORT_DATA_MISMATCH', 'RECOVERY_PROOF_REQUIRED', 'RECOVERY_PROOF_WRONG'] as const),
-  ...(['TD_DEBUG', 'TD_ATTRIBUTES_REFUSED', 'XFAM_REFUSED', 'SERVICE_TD_REFUSED'] as const),
-  ...(['TCB_REVOKED', 'TCB_STATUS_REFUSED', 'ADVISORY_REFUSED', 'MEASUREMENT_REFUSED'] as const),
-  ...(['TRUST_SECTION_REFUSED', 'ACCOUNT_DEREGISTERED', 'PLATFORM_REFUSED', 'PLATFORM_LIMIT'] as const),
-  ...(['KEY_UNKNOWN', 'KEY_EXISTS', 'SLOT_UNLINKED', 'VAULT_FULL'] as const),
-  ...(['NODE_LOCKED', 'SERVER_DRAINING', 'COLLATERAL_UNAVAILABLE', 'CHAIN_UNAVAILABLE'] as const),
-  // Bad quotes: every code of the verifier with status 422.
-  ...Object.keys(errorCodes).filter(isBadEvidence),
+  ...(['HPKE_PUBLIC_KEY_INVALID', 'CHALLENGE_MISSING', 'SERVER_NOT_ADDRESSED'] as const),
+  ...(['CHALLENGE_INVALID', 'CHALLENGE_EXPIRED', 'REPORT_DATA_MISMATCH'] as const),
+  ...(['RECOVERY_PROOF_REQUIRED', 'RECOVERY_PROOF_WRONG', 'KEY_EXISTS', 'SLOT_UNLINKED'] as const),
+  ...(['VAULT_FULL', 'SERVER_DRAINING'] as const),
+  ...quotedCodes,
 ];
-
-/** Object.keys forgets the type of the keys, which is ErrorCode. */
-function isBadEvidence(code: string): code is ErrorCode {
-  return code in errorCodes && errorCodes[code as ErrorCode].status === 422;
-}
 
 const secretSummaries = {
   deploy: "Leaves a user's secret with its holders",
@@ -185,8 +166,11 @@ const routes: readonly RouteDescription[] = [
   {
     method: 'get',
     path: '/accepts',
-    summary:
-      'Whether this node would give keys under `trustHash` (48 bytes) and to the image `measurement` (32 bytes), both 0x hex in the query',
+    summary: 'Whether this node would give keys under a trust section, and to an image',
+    query: [
+      { name: 'trustHash', description: 'of the trust section, 48 bytes as 0x hex' },
+      { name: 'measurement', description: 'id of the image, 32 bytes as 0x hex' },
+    ],
     answer: acceptsAnswer,
     codes: ['FIELD_INVALID', 'NODE_LOCKED'],
   },
@@ -202,7 +186,8 @@ const routes: readonly RouteDescription[] = [
     method: 'post',
     path: '/ring/message/{session}',
     summary: 'A message of an open channel, and its answer',
-    answer: 'bytes',
+    bodyBytes: 'application/octet-stream',
+    bytes: 'application/octet-stream',
     codes: [
       ...ringCodes,
       ...(['CHANNEL_SESSION_UNKNOWN', 'CHANNEL_MESSAGE_INVALID', 'CHANNEL_MESSAGE_REPLAYED'] as const),
@@ -227,9 +212,6 @@ function schemaOf(schema: z.ZodType, io: 'input' | 'output'): Record<string, unk
   return rest;
 }
 
-/** A body of bytes. */
-const bytes = { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } };
-
 const json = (schema: Record<string, unknown>) => ({ 'application/json': { schema } });
 
 function errorResponses({ body, codes = [] }: RouteDescription): Record<string, unknown> {
@@ -247,19 +229,28 @@ function errorResponses({ body, codes = [] }: RouteDescription): Record<string, 
   );
 }
 
+/** Content of a good answer; `undefined` where it is empty. */
+function contentOf({ answer, bytes }: RouteDescription): Record<string, unknown> | undefined {
+  if (answer !== undefined) return json(schemaOf(answer, 'output'));
+  return bytes === undefined ? undefined : { [bytes]: {} };
+}
+
 function operation(route: RouteDescription): Record<string, unknown> {
-  const isBytes = route.answer === 'bytes';
-  const answer = route.answer === 'bytes' ? bytes : json(schemaOf(route.answer, 'output'));
+  const content = contentOf(route);
   const responses: Record<string, unknown> = {
-    200: { description: 'OK', content: answer },
+    200: { description: 'OK', ...(content === undefined ? {} : { content }) },
     ...errorResponses(route),
-    ...(route.path === '/readyz' ? { 503: { description: 'not ready', content: answer } } : {}),
+    ...(route.path === '/readyz' ? { 503: { description: 'not ready', content } } : {}),
   };
-  const content = isBytes ? bytes : route.body && json(schemaOf(route.body, 'input'));
-  const requestBody = content === undefined ? {} : { requestBody: { required: true, content } };
-  const parameters = [...route.path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
-    name,
-    in: 'path',
+  const body =
+    route.body === undefined
+      ? route.bodyBytes && { [route.bodyBytes]: {} }
+      : json(schemaOf(route.body, 'input'));
+  const requestBody = body === undefined ? {} : { requestBody: { required: true, content: body } };
+  const named = [...route.path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({ name, in: 'path' }));
+  const asked = (route.query ?? []).map((parameter) => ({ ...parameter, in: 'query' }));
+  const parameters = [...named, ...asked].map((parameter) => ({
+    ...parameter,
     required: true,
     schema: { type: 'string' },
   }));
@@ -271,20 +262,26 @@ function operation(route: RouteDescription): Record<string, unknown> {
   };
 }
 
-let made: Record<string, unknown> | undefined;
+const made = new Map<boolean, Record<string, unknown>>();
 
-/** The OpenAPI 3.1 document of the open port, from the schemas that the routes use; committed as openapi.json. */
-export function openApiDocument(): Record<string, unknown> {
-  made ??= {
-    openapi: '3.1.0',
-    info: {
-      title: 'Latchkey',
-      version: `${PROTOCOL_VERSION}`,
-      description: 'Key server protocol. docs/protocol.md fixes every byte that these schemas cannot.',
-      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
-    },
-    paths: Object.fromEntries(routes.map((route) => [route.path, { [route.method]: operation(route) }])),
-    components: { schemas: { Problem: schemaOf(problemAnswer, 'output') } },
-  };
-  return made;
+/**
+ * The OpenAPI 3.1 document of the open port, from the schemas that the routes use; committed as openapi.json.
+ * @param shown whether the routes of entropy-tss are listed; committed as openapi-entropy.json.
+ */
+export function openApiDocument({ entropy }: { readonly entropy: boolean }): Record<string, unknown> {
+  const document = made.get(entropy) ?? describe(entropy ? [...routes, ...entropyDescriptions] : routes);
+  made.set(entropy, document);
+  return document;
 }
+
+const describe = (listed: readonly RouteDescription[]): Record<string, unknown> => ({
+  openapi: '3.1.0',
+  info: {
+    title: 'Latchkey',
+    version: `${PROTOCOL_VERSION}`,
+    description: 'Key server protocol. docs/protocol.md fixes every byte that these schemas cannot.',
+    license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+  },
+  paths: Object.fromEntries(listed.map((route) => [route.path, { [route.method]: operation(route) }])),
+  components: { schemas: { Problem: schemaOf(problemAnswer, 'output') } },
+});

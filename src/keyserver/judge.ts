@@ -38,6 +38,29 @@ export class JudgedRequest {
   }
 }
 
+/**
+ * Proof that a machine may ask for a key of an account that exists, by another way than a key request. Whose key it is
+ * remains to be proved. Made by {@link Judge} only.
+ */
+export class JudgedReturn {
+  readonly account: AccountId;
+  readonly platforms: PlatformRules;
+  readonly #ppid: Uint8Array;
+
+  constructor(key: typeof proofKey, account: AccountId, ppid: Uint8Array, platforms: PlatformRules) {
+    if (key !== proofKey) throw new TypeError('a JudgedReturn is made by Judge only');
+    this.account = account;
+    this.platforms = platforms;
+    this.#ppid = ppid;
+    Object.freeze(this);
+  }
+
+  /** PPID that the quote proves, 16 bytes. */
+  get ppid(): Uint8Array {
+    return this.#ppid;
+  }
+}
+
 /** Looks up the trust section under which a key was made. */
 export interface KeyLookup {
   find(account: AccountId, slotId: SlotId, nowMs: number): SlotKey | undefined;
@@ -84,6 +107,11 @@ export class Judge {
     this.#measurementPolicy = measurementPolicyOf(parts.trust);
   }
 
+  /** This machine's own measurement id, 32 bytes. */
+  get ownMeasurement(): Uint8Array {
+    return this.#parts.ownMeasurement;
+  }
+
   /** Which platforms get keys, and which may hold them. */
   get platforms(): PlatformRules {
     return this.#parts.platforms;
@@ -118,6 +146,22 @@ export class Judge {
     }
     const provenance = { platform: ppid, trustHash: verified.quote.body.mrConfigId };
     return new JudgedRequest(proofKey, bound, provenance, platforms);
+  }
+
+  /**
+   * Judges a machine that asks for a key that exists without a key request: by the rules of `recover` about
+   * machines. The caller looks at the account, which is the one that the quote names.
+   * @throws RefusalError of the TD policy, MEASUREMENT_REFUSED, TRUST_SECTION_REFUSED, PLATFORM_REVOKED, PLATFORM_LIMIT.
+   */
+  judgeReturn(verified: VerifiedQuote, account: AccountId): JudgedReturn {
+    const fleet = this.#parts.fleet?.granting();
+    this.#judgeTd(verified, true, fleet);
+    this.#judgeImage(verified, fleet);
+    const { platforms } = this.#parts;
+    const { ppid } = verified.platform;
+    platforms.judgeRequest(ppid);
+    this.#countPlatform(ppid);
+    return new JudgedReturn(proofKey, account, ppid, platforms);
   }
 
   /**

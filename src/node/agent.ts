@@ -36,12 +36,12 @@ export function agentApp(
     readonly rollback: () => RollbackDesk;
     readonly audit: () => AuditDesk;
     readonly fleet: () => FleetDesk | undefined;
-    readonly status: () => Readonly<Record<string, unknown>>;
+    readonly status: () => Readonly<Record<string, unknown>> | Promise<Readonly<Record<string, unknown>>>;
     readonly rituals?: ConditionsGuardOptions;
   },
 ): Hono<MiddlewareEnv> {
   const app = appWithMiddleware({ ...common, maxBodyBytes: MAX_BODY_BYTES, peerAddress: () => undefined });
-  app.get('/status', ({ json }) => json(node.status()));
+  app.get('/status', async ({ json }) => json(await node.status()));
   app.get('/openapi.json', ({ json }) => json(agentOpenApi()));
   serveDrainRoutes(app, node.drain);
   serveRotationRoutes(app, node.rotation);

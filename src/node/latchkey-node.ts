@@ -43,6 +43,8 @@ export interface NodeOptions {
   readonly acceptRolledBackStore?: boolean;
   /** What the configuration names by its file; `readSecrets` reads them. */
   readonly secrets?: Secrets;
+  /** Version of this program, for routes that tell it. */
+  readonly version?: string;
 }
 
 /** A running node: the guardian of its own store, and a key server for other nodes. */
@@ -222,6 +224,7 @@ export class LatchkeyNode implements AsyncDisposable {
     await this.#listeners?.close();
     this.#serving?.keyServer.wipe();
     this.#ring.close();
+    this.#serving?.entropy?.wipe();
     await this.#guardian?.close();
     await this.#running;
     await this.#hold.release();
@@ -263,12 +266,14 @@ export class LatchkeyNode implements AsyncDisposable {
       .catch((error: unknown) => this.#parts.log('error', 'fleet.failed', { error: String(error) }));
     const { evidenceVerifier, judge } = rooms;
     this.#audit = await this.#openAudit(node, machine);
+    const { version } = this.#options;
     const used = {
       evidenceVerifier,
       judge,
       watch: this.#watch,
       fleet: this.#fleet.watch,
       audit: this.#audit,
+      version,
     };
     this.#serving = buildServing(this.#config, this.#parts, node, used);
     await this.#live(rooms, node, this.#serving);
@@ -373,6 +378,7 @@ export class LatchkeyNode implements AsyncDisposable {
       drain: () => this.#openServing().drain,
       ring: () => this.#ring.requireMembership(() => this.#report.lockedProblem()),
       secretService: () => this.#ring.requireSecrets(() => this.#report.lockedProblem()),
+      entropy: () => this.#entropy(),
       rotation: () => {
         this.#openServing();
         return this.#rotation;
@@ -413,6 +419,12 @@ export class LatchkeyNode implements AsyncDisposable {
   #openServing(): Serving {
     if (this.#serving === undefined) throw this.#report.lockedProblem();
     return this.#serving;
+  }
+
+  #entropy(): NonNullable<Serving['entropy']> {
+    const { entropy } = this.#openServing();
+    if (entropy === undefined) throw this.#report.lockedProblem();
+    return entropy;
   }
 
   /** Answer of `GET /fleet`: the manifests that this node knows. */

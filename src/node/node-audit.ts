@@ -6,6 +6,7 @@ import { RefusalCounts } from '../audit/refusal-counts.ts';
 import type { OpenNode } from '../boot/node/open-node.ts';
 import { toPrefixedHex } from '../bytes/hex.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
+import type { BackupRelease } from '../entropy/entropy-server.ts';
 import type { Release } from '../keyserver/key-server.ts';
 import type { Log } from '../observe/log.ts';
 import { type Extensions, noExtensions } from '../protocol/extensions.ts';
@@ -71,6 +72,13 @@ export class NodeAudit {
       trustHash: toPrefixedHex(trustHash),
       requestId,
     };
+    await withDeadline(this.#parts.clock, PATIENCE_MS, () => this.note('key.released', fields));
+  }
+
+  /** As {@link released}, for the backup of a node of entropy-tss. */
+  async gaveBackup({ account, ppid, requestId }: BackupRelease): Promise<void> {
+    const platform = toPrefixedHex(platformHash(ppid));
+    const fields = { account: encodeSs58(account), intent: 'entropy', platform, requestId };
     await withDeadline(this.#parts.clock, PATIENCE_MS, () => this.note('key.released', fields));
   }
 

@@ -6,6 +6,7 @@ import { NodeFolder } from '../boot/node/node-folder.ts';
 import type { Config } from '../config/schema.ts';
 import type { Secrets } from '../config/secrets.ts';
 import { LatchkeyError } from '../errors/latchkey-error.ts';
+import { entropyRoutes } from '../http/entropy-routes.ts';
 import { keyRoutes } from '../http/key-routes.ts';
 import { type Listener, listen } from '../http/listener.ts';
 import { metricsApp } from '../http/metrics-app.ts';
@@ -44,6 +45,8 @@ export interface Listened {
   readonly ring: () => RingMembership;
   /** @throws as `ring`. */
   readonly secretService: () => SecretService;
+  /** @throws ProblemError NODE_LOCKED while the store is closed. */
+  readonly entropy: () => NonNullable<Serving['entropy']>;
   /** @throws ProblemError NODE_LOCKED while the store is closed. */
   readonly drain: () => Serving['drain'];
   /** @throws ProblemError NODE_LOCKED while the store is closed. */
@@ -98,7 +101,8 @@ export class NodeListeners {
       peerAddress: (context) => getConnInfo(context).remote.address,
     });
     keyRoutes(app, shown.keyServer);
-    nodeRoutes(app, face);
+    if (config.entropyRoutes) entropyRoutes(app, shown.entropy);
+    nodeRoutes(app, face, { entropy: config.entropyRoutes });
     ringRoutes(app, () => shown.ring().desk);
     secretRoutes(app, shown.secretService);
     this.#listeners.push(await listen(app.fetch, config.listen));
@@ -117,7 +121,7 @@ export class NodeListeners {
       rollback,
       audit,
       fleet,
-      status: () => report.status(),
+      status: async () => ({ ...report.status(), ...(await report.entropy()) }),
       rituals,
     });
     this.#listeners.push(await listen(local.fetch, { socketPath }));

@@ -27,7 +27,7 @@ type ReportParts = Pick<NodeParts, 'metrics' | 'collateral' | 'verifier' | 'cloc
 };
 
 /** What a report asks of the part of a node that serves others. */
-type Served = Pick<Serving, 'keyServer' | 'formerClients' | 'drain'>;
+type Served = Pick<Serving, 'keyServer' | 'formerClients' | 'drain' | 'entropy'>;
 
 /** The parts of a node that a report asks. */
 interface ReportedNode {
@@ -165,6 +165,12 @@ export class NodeReport {
       ...this.#node.audit?.(),
       explanation: this.#explain(),
     };
+  }
+
+  /** Backups of nodes of entropy-tss, for the agent's `GET /status`; nothing where their routes are switched off. */
+  async entropy(): Promise<Readonly<Record<string, unknown>>> {
+    const entropy = await this.#node.serving()?.entropy?.status();
+    return entropy === undefined ? {} : { entropy };
   }
 
   #older(): OlderReport {

@@ -1,6 +1,7 @@
 import type { OpenNode } from '../boot/node/open-node.ts';
 import { InstanceId } from '../bytes/fixed-bytes.ts';
 import type { Config } from '../config/schema.ts';
+import { EntropyServer } from '../entropy/entropy-server.ts';
 import { accountRegistry } from '../keyserver/account-registry.ts';
 import type { Judge } from '../keyserver/judge.ts';
 import { KeyServer } from '../keyserver/key-server.ts';
@@ -22,6 +23,8 @@ export interface Serving {
   readonly formerClients: FormerClients;
   readonly drain: Drain;
   readonly attestation: OwnAttestation;
+  /** The routes of entropy-tss; `undefined` where the configuration does not switch them on. */
+  readonly entropy?: EntropyServer | undefined;
 }
 
 /** Builds the key server of an open node, with a new instance id and empty memory. */
@@ -34,6 +37,8 @@ export function buildServing(
     readonly judge: Judge;
     readonly watch: ChainWatch;
     readonly fleet?: FleetWatch | undefined;
+    /** Version of this program. */
+    readonly version?: string | undefined;
     readonly audit?: NodeAudit | undefined;
   },
 ): Serving {
@@ -93,7 +98,28 @@ export function buildServing(
     record(store.whenReleased.then(() => formerClients.recordServed()));
     record(store.whenReleased.then(() => rooms.fleet?.record(store)));
   }
-  return { keyServer, formerClients, drain, attestation };
+  const entropy = config.entropyRoutes
+    ? new EntropyServer({
+        ...parts,
+        ...rooms,
+        identity: serverIdentity,
+        store,
+        chain: rooms.watch,
+        now,
+        limits: config.limits,
+        isDraining: () => drain.isDraining,
+        version: rooms.version ?? 'unknown',
+        onRelease: async (release) => {
+          metrics.keysReleased.inc({ intent: 'entropy' });
+          await rooms.audit?.gaveBackup(release);
+        },
+        onRefusal: (code, requestId) => {
+          metrics.keysRefused.inc({ code });
+          rooms.audit?.refused(code, requestId);
+        },
+      })
+    : undefined;
+  return { keyServer, formerClients, drain, attestation, entropy };
 }
 
 /** Stores that would fall below their threshold if this server stopped now, by their own reports. */

@@ -123,8 +123,26 @@ export interface KeyRequest {
   readonly quote: Uint8Array;
 }
 
-/** Decodes the body of `POST /request-encryption-key`. @throws EvidenceError FIELD_INVALID, HPKE_PUBLIC_KEY_INVALID. */
+/**
+ * A request of account, key and quote alone, as entropy-core's issue 1247 proposes it. Without a challenge in the quote,
+ * everyone who sees the request could send it again at any time, and the machine of long ago would still seem to ask.
+ */
+function requireChallenge(body: unknown): void {
+  if (typeof body !== 'object' || body === null || !('quote' in body) || 'servers' in body) return;
+  throw new EvidenceError('CHALLENGE_MISSING', 'the request names no server and no challenge', {
+    field: 'servers',
+    expected: 'the servers that are asked, each with a nonce that it gave for this account and ephemeral key',
+    observed: 'none',
+    hint: 'ask POST /challenge for a nonce, put it into the report data of the quote, and send it in `servers`',
+  });
+}
+
+/**
+ * Decodes the body of `POST /request-encryption-key`.
+ * @throws EvidenceError CHALLENGE_MISSING, FIELD_INVALID, HPKE_PUBLIC_KEY_INVALID.
+ */
 export function decodeKeyRequest(body: unknown): KeyRequest {
+  requireChallenge(body);
   const wire = parseWire(keyRequestBody, body);
   return {
     account: AccountId.parse(wire.accountId, 'accountId'),

@@ -87,7 +87,7 @@ describe.sequential('a node that is operated by its commands', { timeout: 180_00
     expect(refused.stderr).toContain('CONFIG_INVALID: decryptions.writeAuthorization.tokenFile');
   });
 
-  it('serve reaches the state backed, and every listener reports it', async () => {
+  it('K9 serve reaches the state backed, and every listener reports it', async () => {
     await agentUntil(subject.socketPath, '/status', isReady);
     expect(statSync(subject.socketPath).mode & 0o777).toBe(0o600);
     expect(await (await fetch(url('listen', '/healthz'))).json()).toEqual({ ok: true });
@@ -178,14 +178,18 @@ describe.sequential('a node that is operated by its commands', { timeout: 180_00
     });
   });
 
-  it('SIGTERM ends the node cleanly, and after a second start all data are there', async () => {
+  it('K7 SIGTERM ends the node cleanly, and after a second start identity and data are there', async () => {
+    const before = (await askAgent(subject.socketPath, 'GET', '/status'))?.json;
     await subject.end('SIGTERM');
     expect(subject.log().trimEnd().split('\n').at(-1)).toContain('"node.stopped"');
     const none = await subject.run('status', '--config', subject.configFile);
     expect(none.code).toBe(2);
     expect(none.stderr).toContain('NODE_UNREACHABLE');
     subject.start();
-    await agentUntil(subject.socketPath, '/status', isReady);
+    const { json: after } = await agentUntil(subject.socketPath, '/status', isReady);
+    for (const key of ['accountId', 'x25519PublicKey'])
+      expect([key, after[key]]).toEqual([key, before?.[key]]);
+    expect(before?.['accountId']).toMatch(/^5/);
     expect((await askAgent(subject.socketPath, 'GET', '/kv/demo/a'))?.json).toEqual({
       value: base64('kept'),
     });
@@ -236,7 +240,7 @@ describe.sequential('a node that is operated by its commands', { timeout: 180_00
       expect(contents.filter((content) => content.includes(needle))).toEqual([]);
   });
 
-  it('without its peer the node stays locked: exit 2, the reason, and no changed byte', async () => {
+  it('K12 without its peer the node stays locked: exit 2, the reason, and no changed byte', async () => {
     await peer.close();
     const data = join(subject.home, 'data', 'node');
     const before = pictureOf(data);

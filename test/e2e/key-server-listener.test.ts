@@ -59,7 +59,7 @@ const head = (path: string, ...headers: string[]): string =>
   ].join('');
 
 describe('a key server on a real socket', () => {
-  it('gives the same key twice', async () => {
+  it('K1 gives the same key twice', async () => {
     const { url } = await serve();
     const client = new ProtocolClient(world);
     const attempt = await client.prepare();

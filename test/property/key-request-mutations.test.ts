@@ -54,7 +54,7 @@ describe('a valid request with a mutation', () => {
     );
   });
 
-  it('in one of its values is refused, or gives the key of the same request', async () => {
+  it('K2 in one of its values is refused, or gives the key of the same request', async () => {
     const fields = Object.keys(attempt.body);
     await fc.assert(
       fc.asyncProperty(fc.constantFrom(...fields), fc.jsonValue({ maxDepth: 3 }), async (field, value) => {
@@ -64,7 +64,7 @@ describe('a valid request with a mutation', () => {
     );
   });
 
-  it('in any bit of its quote is refused, and no key is made', async () => {
+  it('K4 in any bit of its quote is refused, and no key is made', async () => {
     const quote = Buffer.from(String(attempt.body['quote']), 'base64');
     await fc.assert(
       fc.asyncProperty(fc.nat(quote.length * 8 - 1), async (bit) => {

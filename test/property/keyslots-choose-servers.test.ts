@@ -46,7 +46,7 @@ function choose(
 const client = account('client');
 
 describe('choosing servers', () => {
-  it('does not depend on the order of the chain state', () => {
+  it('K10 does not depend on the order of the chain state', () => {
     const servers = network(12);
     const expected = names(choose(servers, client));
     fc.assert(
@@ -56,7 +56,7 @@ describe('choosing servers', () => {
     );
   });
 
-  it('never chooses itself, its own stash, an inactive server or an account twice', () => {
+  it('K9 never chooses itself, its own stash, an inactive server or an account twice', () => {
     const flags = fc.record({ active: fc.boolean(), signer: fc.boolean(), twin: fc.boolean() });
     fc.assert(
       fc.property(fc.array(flags, { minLength: 1, maxLength: 15 }), fc.nat(14), (all, selfIndex) => {
@@ -116,7 +116,7 @@ describe('choosing servers', () => {
     for (const count of load.values()) expect(Math.abs(count - 500)).toBeLessThan(100);
   });
 
-  it('moves few slots: a server that leaves the chain changes only its own clients, by one server each', () => {
+  it('K10 moves few slots: a server that leaves the chain changes only its own clients, by one server each', () => {
     const servers = network(12);
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 10_000 }), fc.nat(11), (clientIndex, gone) => {

@@ -89,13 +89,13 @@ describe('defects of the predecessor', () => {
     expect(seen).not.toContain('live');
   });
 
-  it('3.4 an outage of twenty minutes locks the store and changes nothing', LONG, async () => {
+  it('K12 3.4 an outage of twenty minutes locks the store and changes nothing', LONG, async () => {
     const account = node.open?.identity.account;
     expect(await restartedUnder('hang', 1_200_000)).not.toContain('live');
     expect(node.open?.identity.account).toEqual(account);
   });
 
-  it('3.5 a key has five copies at five other servers', async () => {
+  it('K10 3.5 a key has five copies at five other servers', async () => {
     const file = await new KeyslotDisk(node.disk, KEYSLOTS).read();
     const { t, n, slots } = file.generations[0];
     expect({ t, n, copies: slots.length }).toEqual({ t: 3, n: 5, copies: 5 });
@@ -103,19 +103,23 @@ describe('defects of the predecessor', () => {
     expect(slots.some(({ server }) => equalBytes(server, file.account))).toBe(false);
   });
 
-  it('3.6 after a recovery, and after its servers restarted, the store is backed again', LONG, async () => {
-    await restart(net, node);
-    await net.settle(20_000);
-    expect(node.state.name).toBe('backed');
-    for (const server of others().slice(0, 4)) {
-      await restart(net, server);
-      await net.settle(30_000);
+  it(
+    'K11 3.6 after a recovery, and after its servers restarted, the store is backed again',
+    LONG,
+    async () => {
+      await restart(net, node);
+      await net.settle(20_000);
       expect(node.state.name).toBe('backed');
-    }
-    await restart(net, node);
-    await net.settle(5_000);
-    expect(node.open).toBeDefined();
-  });
+      for (const server of others().slice(0, 4)) {
+        await restart(net, server);
+        await net.settle(30_000);
+        expect(node.state.name).toBe('backed');
+      }
+      await restart(net, node);
+      await net.settle(5_000);
+      expect(node.open).toBeDefined();
+    },
+  );
 
   it('3.7 another genuine machine does not get the key of an account that it names', async () => {
     const client = new ProtocolClient(keyServerWorld());
@@ -128,7 +132,7 @@ describe('defects of the predecessor', () => {
     expect(plain.json['code']).toBe('PLATFORM_REFUSED');
   });
 
-  it('3.8 debug TDs, out-of-date platforms and other trust sections are refused', async () => {
+  it('K4 3.8 debug TDs, out-of-date platforms and other trust sections are refused', async () => {
     const client = new ProtocolClient(keyServerWorld());
     const refusal = async (wish: Parameters<ProtocolClient['prepare']>[0]) =>
       (await client.submit(await client.prepare(wish))).json['code'];
@@ -151,7 +155,7 @@ describe('defects of the predecessor', () => {
     expect(late.state.name).toBe('backed');
   });
 
-  it('3.10 a retry can succeed: a failed request does not use up its challenge', async () => {
+  it('K3 3.10 a retry can succeed: a failed request does not use up its challenge', async () => {
     const client = new ProtocolClient(keyServerWorld());
     const attempt = await client.prepare();
     const broken = { ...attempt, body: { ...attempt.body, quote: 'AAAA' } };

@@ -16,7 +16,7 @@ const failuresLogged = ({ events }: SimulatedNode): string[] =>
     .map(({ fields }) => String(fields['reason']).split(' (')[0] ?? '');
 
 describe('stories of one network', () => {
-  it('two of five servers are dead: the node opens', LONG, async () => {
+  it('K11 two of five servers are dead: the node opens', LONG, async () => {
     const { net, node, servers } = await formedNetwork(1);
     for (const server of servers.slice(0, 2)) await net.world.clock.until(server.kill());
     await restart(net, node);

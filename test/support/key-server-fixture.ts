@@ -7,9 +7,12 @@ import {
 import { developmentMeasurements } from '../../mock-tdx/measurements.ts';
 import type { TdBody } from '../../mock-tdx/quote/td-body.ts';
 import { AccountId, InstanceId, X25519PublicKey } from '../../src/bytes/fixed-bytes.ts';
+import { SecretBytes } from '../../src/bytes/secret-bytes.ts';
 import type { CollateralSource } from '../../src/collateral/collateral-source.ts';
 import type { RandomSource } from '../../src/crypto/random.ts';
 import { x25519KeyPairFromSecret } from '../../src/crypto/x25519.ts';
+import { EntropyServer } from '../../src/entropy/entropy-server.ts';
+import { entropyRoutes } from '../../src/http/entropy-routes.ts';
 import { keyRoutes } from '../../src/http/key-routes.ts';
 import { appWithMiddleware } from '../../src/http/middleware.ts';
 import { type NodeFace, nodeRoutes } from '../../src/http/node-routes.ts';
@@ -26,7 +29,8 @@ import { jsonLog } from '../../src/observe/log.ts';
 import { Metrics } from '../../src/observe/metrics.ts';
 import { ChallengeIssuer } from '../../src/protocol/challenge.ts';
 import type { Extensions } from '../../src/protocol/extensions.ts';
-import { insecureTrustRoot, QuoteVerifier } from '../../src/tdx/verify-quote.ts';
+import type { Store } from '../../src/store/api/store-api.ts';
+import { insecureTrustRoot, QuoteVerifier, type TrustRoot } from '../../src/tdx/verify-quote.ts';
 import { measurementId } from '../../src/trust/measurement.ts';
 import { noPlatformLists, type PlatformLists } from '../../src/trust/platform-lists.ts';
 import { PlatformRules } from '../../src/trust/platform-rules.ts';
@@ -61,12 +65,20 @@ export interface KeyServerWorldOptions {
   readonly fleet?: FleetFacts;
   /** Replaces collateral, for outages and delays. */
   readonly collateral?: CollateralSource;
+  /** Switches on the routes of entropy-tss, with their backups in this store. */
+  readonly entropyStore?: Store;
+  /** Done before a backup leaves. */
+  readonly onBackupRelease?: () => Promise<void>;
+  /** Another root than that of the development PKI. */
+  readonly trustRoot?: TrustRoot;
 }
 
 /** A key server in this process with everything real but the disk, the chain and the network. */
 export interface KeyServerWorld {
   readonly account: AccountId;
   readonly keyServer: KeyServer;
+  /** The routes of entropy-tss, where they are switched on. */
+  readonly entropy: EntropyServer | undefined;
   readonly vault: Vault;
   /** The parts that it uses to judge, for other code that must judge in the same way. */
   readonly verifier: QuoteVerifier;
@@ -168,7 +180,9 @@ export function keyServerWorld(options: KeyServerWorldOptions = {}): KeyServerWo
   const own = { ...developmentMeasurements, mrConfigId: trustHash(trust) };
   const quote: KeyServerWorld['quote'] = (request) =>
     pki.quote({ ...request, body: { ...own, ...request.body } });
-  const verifier = new QuoteVerifier({ trustRoot: insecureTrustRoot(sharedPki.rootPem) });
+  const verifier = new QuoteVerifier({
+    trustRoot: options.trustRoot ?? insecureTrustRoot(sharedPki.rootPem),
+  });
   const registry = accountRegistry({ chain: watch, verifier, now });
   const vault = new Vault(random, registry, { ...defaultVaultLimits, ...options.limits });
   const collateral = options.collateral ?? memoryCollateral(sharedPki, clock);
@@ -219,10 +233,35 @@ export function keyServerWorld(options: KeyServerWorldOptions = {}): KeyServerWo
     peerAddress: ({ req }) => req.header('x-test-peer') ?? '192.0.2.1',
   });
   keyRoutes(app, () => keyServer);
-  nodeRoutes(app, quietFace);
+  const { entropyStore } = options;
+  const entropy =
+    entropyStore &&
+    new EntropyServer({
+      identity: { ...keyServer.identity, accountSeed: SecretBytes.adopt(seededBytes(seed + 3000, 32)) },
+      store: entropyStore,
+      chain: watch,
+      verifier,
+      evidenceVerifier,
+      judge,
+      quotes: { quote: async (reportData) => quote({ reportData }) },
+      random,
+      now,
+      limits: { ...defaultVaultLimits, ...options.limits },
+      isDraining: () => vault.isDraining,
+      version: '0.0.0',
+      log,
+      onRelease: async () => {
+        metrics.keysReleased.inc({ intent: 'entropy' });
+        await options.onBackupRelease?.();
+      },
+      onRefusal: (code) => metrics.keysRefused.inc({ code }),
+    });
+  if (entropy !== undefined) entropyRoutes(app, () => entropy);
+  nodeRoutes(app, quietFace, { entropy: entropy !== undefined });
   return {
     account,
     keyServer,
+    entropy,
     vault,
     verifier,
     evidenceVerifier,
@@ -242,7 +281,8 @@ export function keyServerWorld(options: KeyServerWorldOptions = {}): KeyServerWo
       const init = text === undefined ? { method, headers } : { method, headers, body: text };
       const response = await app.request(path, init);
       const answer = await response.text();
-      const json: unknown = JSON.parse(answer || '{}');
+      const isJson = response.headers.get('content-type')?.includes('json') ?? false;
+      const json: unknown = isJson ? JSON.parse(answer) : {};
       // Every route answers an object; tests read single fields.
       return {
         status: response.status,

@@ -13,6 +13,7 @@ import { exitCodes, textOfBug } from '../shared/failure.ts';
 import { watchProcess } from '../shared/process-faults.ts';
 import { surviveStraySignals } from '../shared/stray-signals.ts';
 import { terminationSignal } from '../shared/termination-signal.ts';
+import { programVersion } from '../shared/version.ts';
 
 /** `latchkey serve`: runs the key server for other nodes and the guardian of the own store, until it is stopped. */
 export function serveCommand(): Command {
@@ -36,7 +37,7 @@ async function serve(options: OpeningOptions): Promise<void> {
   }).then(() => {
     process.exitCode = exitCodes.failed;
   });
-  const node = new LatchkeyNode(config, parts, { ...options, secrets });
+  const node = new LatchkeyNode(config, parts, { ...options, secrets, version: programVersion() });
   await node.start();
   await Promise.race([terminated, broken]);
   await node.close();

@@ -38,11 +38,27 @@ async function status(options: StatusOptions): Promise<void> {
       `  ${report['clientsAtRisk']} stores would fall below their threshold if this node stopped now`,
     );
   }
+  for (const line of entropyLines(report)) console.log(line);
   const { draining } = report;
   if (typeof draining === 'object' && draining !== null && 'remaining' in draining && 'moved' in draining) {
     console.log(`  draining: needed by ${draining.remaining}, ${draining.moved} moved`);
   }
   if (options.explain === true) console.log(`\n${report['explanation']}`);
+}
+
+const entropyFields = z.object({ entropy: z.object({ backups: z.number(), conflicts: z.number() }) });
+
+/** Backups of nodes of entropy-tss, and backups that were refused because another key is here. */
+export function entropyLines(report: unknown): readonly string[] {
+  const { data } = entropyFields.safeParse(report);
+  if (data === undefined) return [];
+  const { backups, conflicts } = data.entropy;
+  return [
+    `  keys of ${backups} entropy-tss nodes are backed up here, and at no other server`,
+    ...(conflicts === 0
+      ? []
+      : [`  ${conflicts} backups of other keys were refused since the start (BACKUP_CONFLICT in the log)`]),
+  ];
 }
 
 const olderFields = z.object({

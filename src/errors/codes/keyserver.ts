@@ -2,6 +2,10 @@ import type { CodeEntry } from './code-entry.ts';
 
 /** Codes of the handshake, the judge, the vault and the seal. */
 export const keyserverCodes = {
+  CHALLENGE_MISSING: {
+    status: 400,
+    summary: 'The request names no server and no challenge, so anybody could send its quote again later.',
+  },
   CHALLENGE_INVALID: {
     status: 401,
     summary: 'The challenge was not made by this server process for this account and ephemeral key.',

@@ -50,7 +50,7 @@ keysOf(z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' }) as 
 const rows = new Map(
   [...page.matchAll(/^\| `([a-z][\w.]+)` \| (.*) \|$/gm)]
     .map((match) => [match[1] ?? '', (match[2] ?? '').split('|').map((cell) => cell.trim())] as const)
-    .filter(([key]) => key.includes('.')),
+    .filter(([key]) => key.includes('.') || keys.has(key)),
 );
 
 /** JSON Schema drops the default of what is transformed; the parsed configuration has it. */
