@@ -168,8 +168,8 @@ const routes: readonly RouteDescription[] = [
     path: '/accepts',
     summary: 'Whether this node would give keys under a trust section, and to an image',
     query: [
-      { name: 'trustHash', description: 'of the trust section, 48 bytes as 0x hex' },
-      { name: 'measurement', description: 'id of the image, 32 bytes as 0x hex' },
+      { name: 'trustHash', description: 'of the trust section, 48 bytes as 0x hex', required: false },
+      { name: 'measurement', description: 'id of the image, 32 bytes as 0x hex', required: false },
     ],
     answer: acceptsAnswer,
     codes: ['FIELD_INVALID', 'NODE_LOCKED'],
@@ -250,9 +250,9 @@ function operation(route: RouteDescription): Record<string, unknown> {
   const named = [...route.path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({ name, in: 'path' }));
   const asked = (route.query ?? []).map((parameter) => ({ ...parameter, in: 'query' }));
   const parameters = [...named, ...asked].map((parameter) => ({
-    ...parameter,
     required: true,
     schema: { type: 'string' },
+    ...parameter,
   }));
   return {
     summary: route.summary,

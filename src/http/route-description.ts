@@ -10,7 +10,11 @@ export interface RouteDescription {
   /** Media type of a body that is no JSON. */
   readonly bodyBytes?: string;
   /** Parameters of the query, each a text. */
-  readonly query?: readonly { readonly name: string; readonly description: string }[];
+  readonly query?: readonly {
+    readonly name: string;
+    readonly description: string;
+    readonly required?: false;
+  }[];
   /** JSON of the answer; absent where the answer is empty or no JSON. */
   readonly answer?: z.ZodType;
   /** Media type of an answer that is no JSON. */
