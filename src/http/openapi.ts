@@ -157,7 +157,7 @@ const routes: readonly RouteDescription[] = [
   {
     method: 'get',
     path: '/fleet',
-    summary: 'The signed fleet manifests of this node; none when `known` is the hash of the newest one',
+    summary: 'The signed fleet manifests of this node; none when `known` names what this node has',
     answer: manifestList,
   },
   { method: 'get', path: '/info', summary: 'Who the node is', answer: infoAnswer },

@@ -55,9 +55,7 @@ export function buildGuardian(
     ...(fleet === undefined ? {} : { fleet }),
     platforms: new PlatformRules(
       trust,
-      platformLists ?? (() => fleet?.platforms('granting') ?? noPlatformLists),
-      platformLists ?? (() => fleet?.platforms('asking') ?? noPlatformLists),
-      platformLists ?? (() => fleet?.platforms('enrolling') ?? noPlatformLists),
+      platformLists ?? ((view) => fleet?.platforms(view) ?? noPlatformLists),
     ),
   });
   const bounds = { maxAgeMs: trust.freshness.attestationMaxAgeMs, blockTimeMs: BLOCK_TIME_MS };
@@ -86,6 +84,7 @@ export function buildGuardian(
       retryMaxMs: healing.retryMaxMs,
     },
     ownPlatform: platformHash(surroundings.machine.ppid),
+    ...(fleet === undefined ? {} : { memory: fleet }),
     ...options,
   });
   return { guardian, evidenceVerifier, judge };

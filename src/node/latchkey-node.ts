@@ -234,9 +234,6 @@ export class LatchkeyNode implements AsyncDisposable {
     refreshing?.catch((error: unknown) => this.#parts.log('error', 'fleet.failed', { error: String(error) }));
     const node = await rooms.guardian.open();
     if (node === undefined) return;
-    await this.#fleet
-      ?.open(node.store)
-      .catch((error: unknown) => this.#parts.log('error', 'fleet.failed', { error: String(error) }));
     const { evidenceVerifier, judge } = rooms;
     const used = { evidenceVerifier, judge, watch: this.#watch, fleet: this.#fleet };
     this.#serving = buildServing(this.#config, this.#parts, node, used);

@@ -16,6 +16,7 @@ import { OwnAttestation } from '../../src/keyserver/own-attestation.ts';
 import { Vault } from '../../src/keyserver/vault.ts';
 import { buildGuardian } from '../../src/node/build-guardian.ts';
 import { ChainWatch } from '../../src/node/chain-watch.ts';
+import { type FleetWatch, fleetWatchOf } from '../../src/node/fleet-watch.ts';
 import { NewsAnswers } from '../../src/node/hear-news.ts';
 import { buildServing, type Serving } from '../../src/node/serving.ts';
 import { tellClients, whileHealing } from '../../src/node/tell-clients.ts';
@@ -25,13 +26,14 @@ import type { QuoteSource } from '../../src/quote-source/quote-source.ts';
 import { FlooredClock } from '../../src/time/clock.ts';
 import { measurementId } from '../../src/trust/measurement.ts';
 import { registrationContext, registrationReportData } from '../../src/trust/registration.ts';
+import type { TrustSection } from '../../src/trust/trust-section.ts';
 import type { Survival } from './disk-survival.ts';
 import { memoryOf, unknownAccounts } from './server-memory.ts';
 import { SimulatedDisk } from './simulated-disk.ts';
 import { SeenChain } from './simulated-network-chain.ts';
 import { handlerOf } from './simulated-network-handler.ts';
 import type { Handler } from './simulated-network-wire.ts';
-import type { SimulatedWorld } from './simulated-network-world.ts';
+import { bodyUnder, type SimulatedWorld } from './simulated-network-world.ts';
 
 /** Making a quote takes this long in virtual time. */
 const QUOTE_MS = 200;
@@ -84,10 +86,16 @@ export class SimulatedNode {
   readonly lies = new Set<string>();
   /** Whether this process shows marks that its clients never made. */
   inventsMarks = false;
+  /** The trust section of this machine from its next start on, where it has another one than the network. */
+  trust: TrustSection | undefined;
+  /** The manifests of the process. */
+  fleet: FleetWatch | undefined;
   /** Added to the time that this server tells its clients, in milliseconds. */
   timeLieMs = 0;
   /** How far the clock of the machine is ahead, in milliseconds; negative when it is behind. */
   clockSkewMs = 0;
+  /** The section of the process, where it is another one than that of the network. */
+  #running: TrustSection | undefined;
   #process: Process | undefined;
   #placed: Parameters<SimulatedWorld['wire']['place']>[1];
 
@@ -165,7 +173,8 @@ export class SimulatedNode {
       quote: async (reportData) => {
         await clock.sleep(QUOTE_MS);
         await this.beforeQuote();
-        const quote = pki.quote({ reportData, platform: this.platform, body: this.#world.body });
+        const body = this.#running === undefined ? this.#world.body : bodyUnder(this.#running);
+        const quote = pki.quote({ reportData, platform: this.platform, body });
         genuineQuotes.set(Buffer.from(quote).toString('base64'), this.name);
         return quote;
       },
@@ -179,7 +188,10 @@ export class SimulatedNode {
     this.drains = 0;
     this.#world.onStart(this);
     const { chain } = this;
-    const { clock: time, config, verifier, collateral, wire, pki, changedCustody } = this.#world;
+    const { clock: time, verifier, collateral, wire, pki, changedCustody } = this.#world;
+    this.#running = this.trust;
+    const { trust = this.#world.config.trust } = this;
+    const config = { ...this.#world.config, trust };
     const { ppid } = pki.platform(this.platform).facts;
     const clock = new FlooredClock({
       nowMs: () => time.nowMs() + this.clockSkewMs,
@@ -223,6 +235,14 @@ export class SimulatedNode {
       quotes: this.quotes,
       client,
     };
+    const fleet = fleetWatchOf(
+      config,
+      parts,
+      watch,
+      () => self?.guardian.nudge(),
+      (url) => this.#manifestsAt(url),
+    );
+    this.fleet = fleet;
     const { guardian, evidenceVerifier, judge } = buildGuardian(
       expectedAccount === undefined
         ? config
@@ -230,12 +250,12 @@ export class SimulatedNode {
       parts,
       {
         machine: {
-          measurement: measurementId(this.#world.body),
+          measurement: measurementId(bodyUnder(trust)),
           ppid,
           description: {},
         },
         watch,
-        platformLists: () => this.#world.platformLists,
+        ...(fleet === undefined ? { platformLists: () => this.#world.platformLists } : { fleet }),
       },
       {
         mayStayUnbacked: true,
@@ -249,6 +269,7 @@ export class SimulatedNode {
     const stop = new AbortController();
     setMaxListeners(0, stop.signal);
     void watch.follow(config.healing.intervalMs, stop.signal, noteBlock);
+    void fleet?.follow(config.fleet.intervalMs, stop.signal);
     const run = async (): Promise<void> => {
       const node = await guardian.open();
       if (node === undefined || self === undefined || !self.alive) return;
@@ -256,6 +277,7 @@ export class SimulatedNode {
         evidenceVerifier,
         judge,
         watch,
+        fleet,
       });
       self.serving = serving;
       const answers = new NewsAnswers({ records: watch, now });
@@ -383,6 +405,20 @@ export class SimulatedNode {
       nowMs: () => clock.nowMs() + this.timeLieMs,
       sleep: (milliseconds, signal) => clock.sleep(milliseconds, signal),
     });
+  }
+
+  /** What a source of manifests shows this machine: its own one, or `GET /fleet` of a server. */
+  async #manifestsAt(url: string): Promise<Response> {
+    const { host, searchParams } = new URL(url);
+    const silent = new Response('', { status: 404 });
+    const hidden = this.#world.hidesManifests(this.name);
+    if (host === 'manifests.invalid' || hidden !== undefined) {
+      const text = hidden ?? this.#world.manifestsFor(this.name);
+      return text === undefined ? silent : new Response(text);
+    }
+    const server = this.#world.machines.find(({ endpoint, isRunning }) => endpoint === host && isRunning);
+    if (server?.fleet === undefined) return silent;
+    return Response.json(server.fleet.answer(searchParams.get('known') ?? undefined));
   }
 
   /** The wire, for as long as the process lives. */

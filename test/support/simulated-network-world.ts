@@ -21,7 +21,11 @@ import { Wire } from './simulated-network-wire.ts';
 /** The trust section of a network that asks for no other. */
 export const defaultTrust = parseTrustSection({ chain: { genesisHash: `0x${'00'.repeat(32)}` } });
 
-const bodyUnder = (trust: TrustSection) => ({ ...developmentMeasurements, mrConfigId: trustHash(trust) });
+/** What a genuine machine under a trust section measures. */
+export const bodyUnder = (trust: TrustSection) => ({
+  ...developmentMeasurements,
+  mrConfigId: trustHash(trust),
+});
 
 /** What every genuine machine of a network under {@link defaultTrust} measures: the image, and the trust hash. */
 export const ownBody = bodyUnder(defaultTrust);
@@ -71,6 +75,7 @@ const defaultConfig: Config = configSchema.parse({
     formerClientsDeadlineMs: 30_000,
     attestationIntervalMs: 60_000,
   },
+  fleet: { sources: ['http://manifests.invalid/'], intervalMs: 5_000 },
 });
 
 /** What was true of a store when it was first put into place. */
@@ -88,8 +93,12 @@ export class SimulatedWorld {
   readonly wire: Wire;
   readonly pki: DevelopmentPki;
   readonly verifier: QuoteVerifier;
-  /** What the fleet says about platforms now. */
+  /** What the fleet says about platforms now, where nodes follow no manifests. */
   platformLists = noPlatformLists;
+  /** The text at the source of manifests of a machine, by its name; `undefined` while it is silent. */
+  manifestsFor: (machine: string) => string | undefined = () => undefined;
+  /** What the host of a machine shows it instead of every source, servers included; `undefined`: it changes nothing. */
+  hidesManifests: (machine: string) => string | undefined = () => undefined;
   readonly collateral = collateral;
   readonly config: Config;
   /** What every genuine machine measures. */
@@ -102,6 +111,8 @@ export class SimulatedWorld {
   /** Ids (hex) of stores that a host made, and whose keys it knows. */
   readonly hostMadeStores = new Set<string>();
   readonly violations: string[] = [];
+  /** All machines, running or not. */
+  machines: readonly SimulatedNode[] = [];
   /** What was done, to explain a failing run. */
   readonly history: string[] = [];
   blockNumber = 1;

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { describeInForce } from '../../fleet/describe.ts';
 import { judgeFirstManifest } from '../../fleet/first-manifest.ts';
-import { type FleetState, noManifestYet, noteHeader, takeManifest } from '../../fleet/fleet-state.ts';
+import { type FleetState, noManifestYet, noteHeader, settled, takeManifest } from '../../fleet/fleet-state.ts';
 import { inForce } from '../../fleet/in-force.ts';
 import { readManifest } from '../../fleet/manifest.ts';
 import { decodeSignedHeader } from '../../fleet/signed-header.ts';
@@ -36,5 +36,7 @@ async function takeFile(state: FleetState, path: string, nowMs: number): Promise
   const noted = noteHeader(state, signed, nowMs);
   const manifest = readManifest(noted.header, parts);
   printManifest(decodeSignedHeader(signed), manifest);
-  return takeManifest(noted.state, manifest, nowMs);
+  // As if the delay of a handover were over: the next file may be the first one of the successor.
+  const afterDelay = { nowMs, chainMs: Number.POSITIVE_INFINITY };
+  return settled(takeManifest(noted.state, manifest, nowMs), afterDelay, 'issue');
 }
