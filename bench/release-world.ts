@@ -95,7 +95,7 @@ export function releaseWorld(log: Log, metrics: Metrics, platform = 0) {
     finalized,
     now,
     log,
-    onRelease: (intent) => metrics.keysReleased.inc({ intent }),
+    onRelease: ({ grant }) => metrics.keysReleased.inc({ intent: grant.bound.request.intent }),
     onRefusal: (code) => metrics.keysRefused.inc({ code }),
     onServed: () => undefined,
     onForgotten: () => undefined,

@@ -3,6 +3,7 @@ import { type ErrorCode, errorCodes } from '../errors/codes.ts';
 import { problemAnswer } from '../http/node-bodies.ts';
 import type { AgentRoute } from './agent-route.ts';
 import { agentRoutes } from './agent-routes.ts';
+import { auditSummary } from './audit-routes.ts';
 import {
   custodyAnswersAnswer,
   custodyAnswersBody,
@@ -144,6 +145,16 @@ function paths(): Record<string, Record<string, unknown>> {
   const found: Record<string, Record<string, unknown>> = {
     '/status': plain('State, servers and slots of the node; answers also while the store is locked'),
     '/openapi.json': plain('This document'),
+    '/audit': {
+      get: {
+        tags: ['audit'],
+        summary: auditSummary,
+        responses: {
+          200: { description: 'OK', content: { 'application/x-ndjson': {} } },
+          ...errorsOf(['NODE_LOCKED', 'REQUEST_TIMEOUT', 'INTERNAL']),
+        },
+      },
+    },
     '/drain': nodeOperations('drain', drainSummaries, drainAnswer),
     '/rotation': nodeOperations('rotation', rotationSummaries, rotationAnswer),
     '/custody/request': custodyOperation(custodySummaries.request, custodyRequestBody, custodyRequestAnswer),

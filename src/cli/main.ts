@@ -6,6 +6,7 @@ import { programVersion } from './shared/version.ts';
 /** The command groups; each file is loaded only when its command runs, so that `latchkey quote` starts fast. */
 const groups: Readonly<Record<string, () => Promise<Command>>> = {
   abandon: async () => (await import('./commands/abandon.ts')).abandonCommand(),
+  audit: async () => (await import('./commands/audit.ts')).auditCommand(),
   backup: async () => (await import('./commands/backup.ts')).backupCommand(),
   collateral: async () => (await import('./commands/collateral.ts')).collateralCommand(),
   custody: async () => (await import('./commands/custody.ts')).custodyCommand(),

@@ -97,6 +97,12 @@ export const configSchema = z.strictObject({
       intervalMs: milliseconds(1_000, 24 * HOUR_MS).default(60_000),
     })
     .prefault({}),
+  audit: z
+    .strictObject({
+      /** Older entries are removed, a tenth at a time. About 400 bytes each. */
+      maxEntries: z.int().min(1_000).max(10_000_000).default(200_000),
+    })
+    .prefault({}),
   limits: z
     .strictObject({
       perAddress: rate(200, 50),

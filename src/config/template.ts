@@ -95,6 +95,9 @@ fleet:
   sources: []
   intervalMs: 60000                   # how often they are asked
 
+audit:
+  maxEntries: 200000                  # of the record of every key that was given (docs/audit.md)
+
 limits:
   perAddress: { burst: 200, perSecond: 50 }
   perPlatform: { burst: 60, perSecond: 10 }

@@ -1,3 +1,4 @@
+import { auditCodes } from './codes/audit.ts';
 import { bootCodes } from './codes/boot.ts';
 import { chainCodes } from './codes/chain.ts';
 import { channelCodes } from './codes/channel.ts';
@@ -32,6 +33,7 @@ export const errorCodes = {
   ...ringCodes,
   ...secretsCodes,
   ...channelCodes,
+  ...auditCodes,
 } as const;
 
 /** Union of all codes. */

@@ -14,7 +14,7 @@ import {
 } from '../protocol/decode.ts';
 import { noExtensions } from '../protocol/extensions.ts';
 import { decodeLineageStatus, decodeLineageUpdate } from '../protocol/lineage-messages.ts';
-import type { BlockReference, Intent } from '../protocol/report-data.ts';
+import type { BlockReference } from '../protocol/report-data.ts';
 import {
   decodeClaim,
   decodeForget,
@@ -36,6 +36,12 @@ import { SlotRoutes } from './slot-routes.ts';
 import type { VaultView } from './vault.ts';
 import type { EvidenceVerifier } from './verify.ts';
 
+/** A key that leaves this server. */
+export interface Release {
+  readonly grant: Grant;
+  readonly requestId: string;
+}
+
 /** The parts of a key server. */
 export interface KeyServerParts extends MacRouteParts {
   readonly challenges: ChallengeIssuer;
@@ -44,9 +50,9 @@ export interface KeyServerParts extends MacRouteParts {
   readonly attestation: OwnAttestation;
   readonly finalized: () => BlockReference;
   readonly log: Log;
-  /** Called for every release and refusal, for metrics. */
-  readonly onRelease: (intent: Intent) => void;
-  readonly onRefusal: (code: string) => void;
+  /** Called for every release, for metrics and the audit log. The key leaves when it resolves. */
+  readonly onRelease: (release: Release) => Promise<void> | void;
+  readonly onRefusal: (code: string, requestId: string) => void;
 }
 
 type StateAnswer = ReturnType<typeof serverStateToWire>;
@@ -116,7 +122,7 @@ export class KeyServer {
     const grant = grantKey(judged, vault, now());
     const extensions = this.#parts.extensionsFor?.(bound.request.account) ?? noExtensions;
     const sealed = sealGrant(grant, identity, { nowMs: now(), finalized: finalized(), extensions });
-    this.#released(grant, bound.request.intent, requestId);
+    await this.#released({ grant, requestId });
     return sealed;
   }
 
@@ -170,10 +176,12 @@ export class KeyServer {
     this.#parts.challenges.wipe();
   }
 
-  #released({ key, created }: Grant, intent: Intent, requestId: string): void {
+  async #released({ grant, requestId }: Release): Promise<void> {
     const { log, onRelease } = this.#parts;
+    const { bound, created, key } = grant;
     const { account, keyId } = key;
-    onRelease(intent);
+    const { intent } = bound.request;
+    await onRelease({ grant, requestId });
     log('info', 'key.released', {
       requestId,
       account: encodeSs58(account),
@@ -185,7 +193,7 @@ export class KeyServer {
 
   #refused(error: unknown, requestId: string): void {
     const code = error instanceof LatchkeyError ? error.code : 'INTERNAL';
-    this.#parts.onRefusal(code);
+    this.#parts.onRefusal(code, requestId);
     const detail = error instanceof LatchkeyError ? error.message : undefined;
     this.#parts.log('warn', 'key.refused', { requestId, code, detail });
   }

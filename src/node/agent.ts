@@ -4,6 +4,7 @@ import { agentOpenApi } from '../agent/agent-openapi.ts';
 import { serveAgentRoutes } from '../agent/agent-route.ts';
 import { agentRoutes } from '../agent/agent-routes.ts';
 import { servicesOf } from '../agent/agent-services.ts';
+import { type AuditDesk, serveAuditRoutes } from '../agent/audit-routes.ts';
 import { type CustodyRoutesDesk, serveCustodyRoutes } from '../agent/custody-routes.ts';
 import { type DrainDesk, serveDrainRoutes } from '../agent/drain-routes.ts';
 import { type RotationDesk, serveRotationRoutes } from '../agent/rotation-routes.ts';
@@ -30,6 +31,7 @@ export function agentApp(
     readonly drain: () => DrainDesk;
     readonly rotation: () => RotationDesk;
     readonly custody: () => CustodyRoutesDesk;
+    readonly audit: () => AuditDesk;
     readonly status: () => Readonly<Record<string, unknown>>;
     readonly rituals?: ConditionsGuardOptions;
   },
@@ -40,6 +42,7 @@ export function agentApp(
   serveDrainRoutes(app, node.drain);
   serveRotationRoutes(app, node.rotation);
   serveCustodyRoutes(app, node.custody);
+  serveAuditRoutes(app, node.audit);
   serveAgentRoutes(app, agentRoutes, servicesOf(node.store, common.now, node.rituals));
   return app;
 }

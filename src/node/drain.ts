@@ -67,6 +67,7 @@ export class Drain {
   readonly #vault: Vault;
   readonly #log: Log;
   readonly #clock: Clock;
+  readonly #onChange: ((isDraining: boolean) => void) | undefined;
   #sinceMs: number | undefined;
   /** Who had a key here since the drain began. */
   readonly #seen = new Set<string>();
@@ -83,7 +84,14 @@ export class Drain {
   #waitMs = FIRST_WAIT_MS;
   #wake = new AbortController();
 
-  constructor(parts: { readonly vault: Vault; readonly log: Log; readonly clock: Clock }) {
+  /** @param parts `onChange` is told when a drain starts, and when it is cancelled. */
+  constructor(parts: {
+    readonly vault: Vault;
+    readonly log: Log;
+    readonly clock: Clock;
+    readonly onChange?: (isDraining: boolean) => void;
+  }) {
+    this.#onChange = parts.onChange;
     this.#vault = parts.vault;
     this.#log = parts.log;
     this.#clock = parts.clock;
@@ -103,6 +111,7 @@ export class Drain {
     this.#isDone = false;
     this.#waitMs = FIRST_WAIT_MS;
     this.#log('info', 'drain.started', { clients: this.remaining().length });
+    this.#onChange?.(true);
     this.#noteDone();
     this.#wake.abort();
   }
@@ -113,6 +122,7 @@ export class Drain {
     this.#sinceMs = undefined;
     this.#vault.isDraining = false;
     this.#log('info', 'drain.cancelled');
+    this.#onChange?.(false);
   }
 
   /** How far it is, or `undefined` when the server does not drain. Walks over all keys. */

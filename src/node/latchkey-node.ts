@@ -10,7 +10,7 @@ import type { ChainSnapshot } from '../chain/chain-view.ts';
 import { ANY_PLATFORM_RECOVERS } from '../config/config-warnings.ts';
 import type { Config } from '../config/schema.ts';
 import type { Secrets } from '../config/secrets.ts';
-import { LatchkeyError } from '../errors/latchkey-error.ts';
+import { LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
 import type { ServerNews } from '../protocol/not-enrolled.ts';
 import { orAborted } from '../time/or-aborted.ts';
 import { platformPolicyOf, tdPolicyOf } from '../trust/trust-section.ts';
@@ -21,6 +21,7 @@ import { EarlyWarnings, serversOfStore } from './early-warnings.ts';
 import { type FleetWatch, fleetWatchOf } from './fleet-watch.ts';
 import { FolderHold } from './folder-hold.ts';
 import { NewsAnswers, type NewsHeard } from './hear-news.ts';
+import { NodeAudit } from './node-audit.ts';
 import { type NodeAddresses, NodeListeners } from './node-listeners.ts';
 import { NodeReport } from './node-report.ts';
 import type { NodeParts } from './parts.ts';
@@ -60,6 +61,7 @@ export class LatchkeyNode implements AsyncDisposable {
   #guardian: GuardianRooms['guardian'] | undefined;
   #restartRefusal: () => string | undefined = () => undefined;
   #serving: Serving | undefined;
+  #audit: NodeAudit | undefined;
   #listeners: NodeListeners | undefined;
   #starting: Promise<void> | undefined;
   #running: Promise<void> | undefined;
@@ -75,7 +77,11 @@ export class LatchkeyNode implements AsyncDisposable {
     const { earlyCollateral: early } = parts;
     this.#warnings = early && new EarlyWarnings({ ...parts, early, policy: tdPolicyOf(config.trust) });
     this.#hold = new FolderHold(new NodeFolder(parts.fileSystem, config.node.dataFolder));
-    this.#rotation = new Rotation(() => this.rotateStoreKey(), parts.log);
+    this.#rotation = new Rotation(async () => {
+      const generation = await this.rotateStoreKey();
+      await this.#audit?.note('store-key.changed', { generation });
+      return generation;
+    }, parts.log);
     this.#clockDoubt = new ClockDoubt(() => clock.nowMs());
     this.#storeWatch = new StoreWatch(parts);
     this.#report = new NodeReport(
@@ -83,6 +89,7 @@ export class LatchkeyNode implements AsyncDisposable {
       {
         open: () => this.open,
         serving: () => this.#serving,
+        audit: () => this.#audit?.report,
         tcbWarnings: () => this.#warnings?.status(),
         restartRefusal: () => this.#restartRefusal(),
       },
@@ -235,9 +242,25 @@ export class LatchkeyNode implements AsyncDisposable {
     const node = await rooms.guardian.open();
     if (node === undefined) return;
     const { evidenceVerifier, judge } = rooms;
-    const used = { evidenceVerifier, judge, watch: this.#watch, fleet: this.#fleet };
+    this.#audit = await this.#openAudit(node, machine);
+    const used = { evidenceVerifier, judge, watch: this.#watch, fleet: this.#fleet, audit: this.#audit };
     this.#serving = buildServing(this.#config, this.#parts, node, used);
     await this.#live(rooms, node, this.#serving);
+  }
+
+  /** The log is in an authenticated store, so one that cannot be read is a defect; it locks no node. */
+  async #openAudit(node: OpenNode, { description }: OwnMachine): Promise<NodeAudit | undefined> {
+    const { clock, log } = this.#parts;
+    try {
+      const audit = await NodeAudit.open(node, { clock, log, maxEntries: this.#config.audit.maxEntries });
+      const { acceptRolledBackStore = false } = this.#options;
+      const { byCustodians } = node;
+      void audit.note('node.started', { ...description, byCustodians, acceptRolledBackStore });
+      return audit;
+    } catch (error) {
+      log('error', 'audit.not-read', { error: String(error) });
+      return undefined;
+    }
   }
 
   /** Runs all work of a node with an open store. */
@@ -252,6 +275,7 @@ export class LatchkeyNode implements AsyncDisposable {
     await Promise.all([
       healing,
       aside('decryptions.not-open', openDecryptions),
+      aside('audit.failed', this.#audit?.run(this.#stop.signal)),
       aside('clients.not-told', tellClients(this.#parts, node, serving, this.#stop.signal)),
       this.#register(node),
       aside(
@@ -312,6 +336,7 @@ export class LatchkeyNode implements AsyncDisposable {
         return this.#rotation;
       },
       custody: () => this.#custodyDesk(),
+      audit: () => this.#openAuditDesk(),
       store: () => this.#heldNode().store,
       secrets: this.#options.secrets ?? {},
     });
@@ -333,6 +358,12 @@ export class LatchkeyNode implements AsyncDisposable {
   #custodyDesk(): CustodyDesk {
     if (this.#guardian === undefined) throw this.#report.lockedProblem();
     return this.#guardian.custody;
+  }
+
+  #openAuditDesk(): NodeAudit {
+    this.#openServing();
+    if (this.#audit === undefined) throw new ProblemError('INTERNAL', 'the audit log could not be read');
+    return this.#audit;
   }
 
   #openServing(): Serving {

@@ -12,6 +12,7 @@ import { TokenBuckets } from '../keyserver/token-buckets.ts';
 import type { Store } from '../store/api/store-api.ts';
 import { agentApp, defaultAgentSocket } from './agent.ts';
 import { DecryptionsListener } from './decryptions-listener.ts';
+import type { NodeAudit } from './node-audit.ts';
 import type { NodeReport } from './node-report.ts';
 import type { NodeParts } from './parts.ts';
 import type { Rotation } from './rotation.ts';
@@ -37,6 +38,8 @@ export interface Listened {
   readonly rotation: () => Rotation;
   /** @throws ProblemError NODE_LOCKED while the store is closed. */
   readonly custody: () => CustodyDesk;
+  /** @throws ProblemError NODE_LOCKED while the store is closed, INTERNAL when its log could not be read. */
+  readonly audit: () => NodeAudit;
   /** @throws ProblemError NODE_LOCKED while the store is closed, or this instance does not hold its account. */
   readonly store: () => Store;
   readonly secrets: Secrets;
@@ -86,13 +89,14 @@ export class NodeListeners {
     // The agent's socket lies in it by default, before there is a node.
     await new NodeFolder(fileSystem, node.dataFolder).makeDataFolder();
     const socketPath = config.agent.socketPath ?? defaultAgentSocket(node.dataFolder);
-    const { store, drain, rotation, custody } = shown;
+    const { store, drain, rotation, custody, audit } = shown;
     const { rituals } = config;
     const local = agentApp(common, {
       store,
       drain,
       rotation,
       custody,
+      audit,
       status: () => report.status(),
       rituals,
     });

@@ -29,6 +29,8 @@ interface ReportedNode {
   readonly serving: () => Serving | undefined;
   /** Early warnings of TCB recoveries, as JSON; `undefined` while there is nothing to say. */
   readonly tcbWarnings?: () => Readonly<Record<string, unknown>> | undefined;
+  /** The head of the audit log, and how many entries are not written yet. */
+  readonly audit?: () => Readonly<Record<string, unknown>> | undefined;
   /** Why this machine would get no key back if it restarted now; `undefined` when it would. */
   readonly restartRefusal?: () => string | undefined;
 }
@@ -144,6 +146,7 @@ export class NodeReport {
       ...report,
       ...(tcbWarnings === undefined ? {} : { tcbWarnings }),
       ...(custody === undefined ? {} : { custody }),
+      ...this.#node.audit?.(),
       explanation: this.#explain(),
     };
   }

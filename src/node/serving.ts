@@ -13,6 +13,7 @@ import type { ChainWatch } from './chain-watch.ts';
 import { Drain } from './drain.ts';
 import type { FleetWatch } from './fleet-watch.ts';
 import { FormerClients } from './former-clients.ts';
+import type { NodeAudit } from './node-audit.ts';
 import type { NodeParts } from './parts.ts';
 
 /** The parts of an open node that serve other nodes. */
@@ -32,6 +33,7 @@ export function buildServing(
     readonly judge: Judge;
     readonly watch: ChainWatch;
     readonly fleet?: FleetWatch | undefined;
+    readonly audit?: NodeAudit | undefined;
   },
 ): Serving {
   const { clock, random, log, metrics, quotes } = parts;
@@ -42,7 +44,9 @@ export function buildServing(
   const formerClients = new FormerClients({ store, log, clock });
   const registry = accountRegistry({ chain: rooms.watch, verifier: parts.verifier, now });
   const vault = new Vault(random, registry, config.limits);
-  const drain = new Drain({ vault, log, clock });
+  const onChange = (isDraining: boolean) =>
+    void rooms.audit?.note(isDraining ? 'drain.started' : 'drain.ended', {});
+  const drain = new Drain({ vault, log, clock, onChange });
   const record = (change: Promise<void>) => {
     change.catch((error: unknown) => log('warn', 'served.not-recorded', { error: String(error) }));
   };
@@ -59,11 +63,21 @@ export function buildServing(
       intervalMs: config.healing.attestationIntervalMs,
     }),
     finalized: () => rooms.watch.finalized(),
-    extensionsFor: () => rooms.fleet?.extensions() ?? noExtensions,
+    extensionsFor: () =>
+      new Map([
+        ...(rooms.fleet?.extensions() ?? noExtensions),
+        ...(rooms.audit?.extensions() ?? noExtensions),
+      ]),
     now,
     log,
-    onRelease: (intent) => metrics.keysReleased.inc({ intent }),
-    onRefusal: (code) => metrics.keysRefused.inc({ code }),
+    onRelease: async (release) => {
+      metrics.keysReleased.inc({ intent: release.grant.bound.request.intent });
+      await rooms.audit?.released(release);
+    },
+    onRefusal: (code, requestId) => {
+      metrics.keysRefused.inc({ code });
+      rooms.audit?.refused(code, requestId);
+    },
     onServed: (account) => {
       drain.served(account);
       record(formerClients.served(account));

@@ -46,6 +46,9 @@ beforeEach(async () => {
       rotation: () => {
         throw new TypeError('not asked for here');
       },
+      audit: () => {
+        throw new TypeError('not asked for here');
+      },
       custody: () => {
         throw new TypeError('not asked for here');
       },

@@ -12,7 +12,7 @@ export function writeViolation(
   if (process.hasMetNewer) return 'TWO WRITERS: it writes after a server showed a newer mark';
   if (!isFirst || process.accepts) return undefined;
   const { history } = store;
-  // A newer boot held meanwhile: this one is stopped when it looks, and has written what nobody was told.
+  // A newer boot held in between: this one is stopped when it looks, and has written what nobody was told.
   if (ghosts.newest.mark.beats(Mark.of(process.number, process.boot))) return undefined;
   const isPart = history.last.number === process.number;
   if (isPart) return undefined;

@@ -22,7 +22,7 @@ export interface Rules {
   readonly conditionalForget: boolean;
   /** Older generations are listed in the store; no generation of the keyslot file is forgotten. */
   readonly keepsOwnSlots: boolean;
-  /** A mark that is beaten before the boot holds starts the recovery anew; without it only the reservation. */
+  /** A mark that is beaten before the boot holds starts the recovery again; without it only the reservation. */
   readonly recoversAgain: boolean;
   /** A boot whose slots were lost before it holds asks every server before it makes a generation. */
   readonly sweeps: boolean;

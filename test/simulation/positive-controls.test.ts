@@ -70,7 +70,7 @@ const controls: readonly Control[] = [
   },
 ];
 
-/** So many lives may pass until a fault is noticed; the first one shows it as long as the schedule stays as it is. */
+/** At most this number of lives passes until a fault is noticed; the first one shows it as long as the schedule stays as it is. */
 const MAX_LIVES = 12;
 
 describe('the invariants notice faults that are put in on purpose', () => {

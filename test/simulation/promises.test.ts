@@ -160,7 +160,7 @@ describe('P2: no acknowledged head is rolled back unnoticed', () => {
   );
 });
 
-/** Nodes that start from now on have a lease, and by themselves look at their slots more seldom than that. */
+/** Nodes that start from now on have a lease, and by themselves look at their slots less often than that. */
 function startUnderLease(net: SimulatedNetwork, leaseMs: number): void {
   const { config } = net.world;
   const { trust, healing } = config;

@@ -15,7 +15,7 @@ import { appWithMiddleware } from '../../src/http/middleware.ts';
 import { type NodeFace, nodeRoutes } from '../../src/http/node-routes.ts';
 import { accountRegistry } from '../../src/keyserver/account-registry.ts';
 import { type FleetFacts, Judge } from '../../src/keyserver/judge.ts';
-import { KeyServer } from '../../src/keyserver/key-server.ts';
+import { KeyServer, type KeyServerParts } from '../../src/keyserver/key-server.ts';
 import { OwnAttestation } from '../../src/keyserver/own-attestation.ts';
 import { TcbGrace } from '../../src/keyserver/tcb-grace.ts';
 import { type Rate, TokenBuckets } from '../../src/keyserver/token-buckets.ts';
@@ -55,6 +55,8 @@ export interface KeyServerWorldOptions {
   readonly deadlineMs?: number;
   /** The extensions that grants and MACed answers carry after their fixed fields. */
   readonly extensionsFor?: (account: AccountId) => Extensions;
+  /** Called before a key leaves. */
+  readonly onRelease?: KeyServerParts['onRelease'];
   /** What the fleet manifest accepts. */
   readonly fleet?: FleetFacts;
   /** Replaces collateral, for outages and delays. */
@@ -197,7 +199,10 @@ export function keyServerWorld(options: KeyServerWorldOptions = {}): KeyServerWo
     ...(options.extensionsFor === undefined ? {} : { extensionsFor: options.extensionsFor }),
     now,
     log,
-    onRelease: (intent) => metrics.keysReleased.inc({ intent }),
+    onRelease: (release) => {
+      metrics.keysReleased.inc({ intent: release.grant.bound.request.intent });
+      return options.onRelease?.(release);
+    },
     onRefusal: (code) => metrics.keysRefused.inc({ code }),
     onServed: (who) => served.push(who),
     onForgotten: (who) => forgotten.push(who),

@@ -32,7 +32,7 @@ export class RingLife {
     this.#ids = Array.from({ length: RECORDS }, () => RecordId.of(this.#dice.bytes(32)));
   }
 
-  /** Lives through so many stretches of trouble, each with calm after it. */
+  /** Lives through `stretches` stretches of trouble, each with calm after it. */
   async live(members: number, stretches: number): Promise<void> {
     await this.ring.found(members);
     for (let stretch = 0; stretch < stretches; stretch++) {

@@ -182,7 +182,7 @@ export class Hosts {
     }
   }
 
-  /** The requests by which a node has old keys erased reach nobody. */
+  /** The requests by which a node has old keys erased reach no server. */
   #forgetNothing(node: SimulatedNode): void {
     this.#life.note('has nothing forgotten', node);
     for (const { endpoint } of this.#network.nodes)

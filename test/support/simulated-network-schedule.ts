@@ -29,7 +29,7 @@ export interface RunReport {
   readonly counts: Readonly<Record<string, number>>;
 }
 
-/** Every so many seeds a life is thorough. */
+/** One life in this number is thorough. */
 const THOROUGH_EVERY = 8;
 
 /** How a life is run, where the seed shall not decide it. */

@@ -190,7 +190,7 @@ export class Witness {
     if (!this.#network.world.violations.includes(violation)) this.#network.world.fail(violation);
   }
 
-  /** A boot that finds a newer mark before it holds the account may begin anew, above that mark. */
+  /** A boot that finds a newer mark before it holds the account may begin again, above that mark. */
   #whyStop({ seen, mark }: Instance, atMs: number): string | undefined {
     const newer = seen.find(
       (other) =>

@@ -24,7 +24,7 @@ export interface Machine {
   unheard: RingView[];
 }
 
-/** How badly the network treats messages; each is one in so many, 0 is never. */
+/** How badly the network treats messages; each is one in this number, 0 is never. */
 export interface Weather {
   readonly lost: number;
   readonly repeated: number;
@@ -57,7 +57,7 @@ export class SimulatedRing {
     this.view = { block: 1, timestampMs: this.time.nowMs(), placement: makePlacement([]) };
   }
 
-  /** Begins with so many members, all of them complete. */
+  /** Begins with `count` members, all of them complete. */
   async found(count: number): Promise<void> {
     const members = Array.from({ length: count }, () => randomMember(this.#dice));
     this.view = { ...this.view, placement: this.#makePlacement(members) };
@@ -121,7 +121,7 @@ export class SimulatedRing {
     return [...this.machines.values()].filter(({ node }) => node !== undefined);
   }
 
-  /** So many rounds of every node, one after another in any order. */
+  /** `count` rounds of every node, one after another in any order. */
   async rounds(count: number): Promise<void> {
     for (let round = 0; round < count; round++) {
       for (const machine of this.#dice.shuffled(this.running())) {

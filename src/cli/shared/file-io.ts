@@ -113,10 +113,15 @@ function unwritable(
   });
 }
 
-/** The bytes of a file, in chunks of 1 MiB. @throws ProblemError STORE_FILE_UNREADABLE. */
+/**
+ * The bytes of a file, in chunks of 1 MiB.
+ * @param option of the command line that named the file, for messages.
+ * @throws ProblemError STORE_FILE_UNREADABLE.
+ */
 export async function* readFileChunks(
   path: string,
   note: (bytesSoFar: number) => void,
+  option = '--from',
 ): AsyncGenerator<Uint8Array> {
   let read = 0;
   try {
@@ -129,8 +134,8 @@ export async function* readFileChunks(
     }
   } catch (cause) {
     const why = systemCode(cause) ?? 'unreadable';
-    throw new ProblemError('STORE_FILE_UNREADABLE', `--from ${path}: ${why}`, {
-      field: 'from',
+    throw new ProblemError('STORE_FILE_UNREADABLE', `${option} ${path}: ${why}`, {
+      field: option,
       observed: why,
       cause,
     });

@@ -63,6 +63,9 @@ export class AgentWorld {
           if (this.store !== undefined) return this.rotation;
           throw new ProblemError('NODE_LOCKED', 'the node is locked (1 of 3): two servers are silent');
         },
+        audit: () => {
+          throw new TypeError('not asked for here');
+        },
         custody: () => {
           throw new TypeError('not asked for here');
         },

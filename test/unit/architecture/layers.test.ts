@@ -20,7 +20,7 @@ const layers = [
   ['lineage'],
   ['protocol'],
   ['keyserver', 'store', 'channel'],
-  ['keyslots', 'rituals', 'decryptions', 'epochs', 'ring'],
+  ['keyslots', 'rituals', 'decryptions', 'epochs', 'ring', 'audit'],
   ['secrets'],
   ['custody'],
   ['boot'],

@@ -118,7 +118,7 @@ describe('the creation of a node that is stopped', () => {
     const net = new SimulatedNetwork(823);
     await net.form(5);
     const late = net.addMachine();
-    // One server never links its slot, so the node is never whole. It erases the key all the same.
+    // One server never links its slot, so the node is never whole. It erases the key nevertheless.
     net.world.wire.forge = ({ from, endpoint, path }) =>
       from === late.name && path === '/key-status' && endpoint === net.nodes[0]?.endpoint
         ? { status: 503, body: {} }

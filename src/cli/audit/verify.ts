@@ -1,0 +1,88 @@
+import { AUDIT_HASH_BYTES, type AuditHead } from '../../audit/audit-chain.ts';
+import { MAX_LINE_BYTES, type VerifiedExport, verifyExport } from '../../audit/audit-export.ts';
+import { equalBytes } from '../../bytes/concat.ts';
+import { AccountId } from '../../bytes/fixed-bytes.ts';
+import { parsePrefixedHex, toPrefixedHex } from '../../bytes/hex.ts';
+import { encodeSs58 } from '../../bytes/ss58.ts';
+import { EvidenceError } from '../../errors/latchkey-error.ts';
+import { boundedLines } from '../shared/bounded-lines.ts';
+import { readFileChunks } from '../shared/file-io.ts';
+import { wholeLines } from './lines.ts';
+
+interface VerifyOptions {
+  readonly account?: string;
+  readonly head?: readonly string[];
+  readonly json?: true;
+}
+
+/** `latchkey audit verify`: needs no node and no network. */
+export async function verifyFile(path: string, { account, head = [], json }: VerifyOptions): Promise<void> {
+  const witnessed = head.map(headOf);
+  const expected = account === undefined ? undefined : AccountId.parse(account, '--account');
+  const counts = new Map<string, number>();
+  const verified = await verifyExport(
+    wholeLines(
+      boundedLines(
+        readFileChunks(path, () => undefined, 'file'),
+        MAX_LINE_BYTES,
+      ),
+    ),
+    witnessed,
+    ({ event }) => {
+      counts.set(event, (counts.get(event) ?? 0) + 1);
+    },
+  );
+  if (expected !== undefined && !equalBytes(expected, verified.account))
+    throw new EvidenceError('AUDIT_HEAD_OTHER', 'the log is of another account', {
+      field: '--account',
+      expected: encodeSs58(expected),
+      observed: encodeSs58(verified.account),
+    });
+  if (json) console.log(JSON.stringify(toJson(verified, counts)));
+  else for (const line of linesOf(verified, counts, witnessed.length)) console.log(line);
+}
+
+/** A head in the form `sequence:0x…`. @throws EvidenceError FIELD_INVALID. */
+function headOf(text: string): AuditHead {
+  const [, sequence, hash] = /^([0-9]{1,16}):(0x[0-9a-fA-F]+)$/.exec(text) ?? [];
+  if (sequence === undefined || hash === undefined || !Number.isSafeInteger(Number(sequence)))
+    throw new EvidenceError(
+      'FIELD_INVALID',
+      `--head must be a number, a colon and a hash, got ${text.slice(0, 80)}`,
+      {
+        field: '--head',
+        expected: 'such as 12:0x… with 64 hex digits',
+      },
+    );
+  return { sequence: Number(sequence), hash: parsePrefixedHex(hash, AUDIT_HASH_BYTES, '--head') };
+}
+
+const toJson = (verified: VerifiedExport, counts: ReadonlyMap<string, number>) => ({
+  account: encodeSs58(verified.account),
+  storeId: toPrefixedHex(verified.storeId),
+  follows: verified.follows.sequence,
+  head: { sequence: verified.head.sequence, hash: toPrefixedHex(verified.head.hash) },
+  signedAtMs: verified.signedAtMs,
+  headsFound: verified.seen,
+  events: Object.fromEntries(counts),
+});
+
+function linesOf(
+  verified: VerifiedExport,
+  counts: ReadonlyMap<string, number>,
+  asked: number,
+): readonly string[] {
+  const { account, follows, head, seen, signedAtMs } = verified;
+  const from = follows.sequence + 1;
+  return [
+    `whole: entries ${from} to ${head.sequence} of ${encodeSs58(account)}, each bound to all before it`,
+    follows.sequence === 0
+      ? 'the log begins with the store'
+      : `entries 1 to ${follows.sequence} were removed by age before the export`,
+    `head ${head.sequence}:${toPrefixedHex(head.hash)}, signed by the account; its clock said ${new Date(signedAtMs).toISOString()}`,
+    asked === 0
+      ? 'no head of a client was given: a node that wrote its whole log again would not be noticed'
+      : `${seen} of ${asked} heads that were seen before are in it${seen < asked ? '; the others are of removed entries' : ''}`,
+    ...[...counts].sort().map(([event, count]) => `${count} ${event}`),
+  ];
+}

@@ -1,0 +1,115 @@
+import { encodeHead } from '../audit/audit-chain.ts';
+import type { AuditEvent, AuditFields } from '../audit/audit-entry.ts';
+import { type ExportingNode, exportLog } from '../audit/audit-export.ts';
+import { AuditLog } from '../audit/audit-log.ts';
+import { RefusalCounts } from '../audit/refusal-counts.ts';
+import type { OpenNode } from '../boot/node/open-node.ts';
+import { toPrefixedHex } from '../bytes/hex.ts';
+import { encodeSs58 } from '../bytes/ss58.ts';
+import type { Release } from '../keyserver/key-server.ts';
+import type { Log } from '../observe/log.ts';
+import { type Extensions, noExtensions } from '../protocol/extensions.ts';
+import type { Clock } from '../time/clock.ts';
+import { withDeadline } from '../time/deadline.ts';
+import { platformHash } from '../trust/platform-lists.ts';
+
+/** How long a key waits for its entry to be durable. A disk that fails must not keep peers locked. */
+const PATIENCE_MS = 2_000;
+/** How often refusals are summed up. */
+const REFUSALS_EVERY_MS = 60_000;
+
+/** The part of an open node that has an audit log. */
+export type AuditedNode = Pick<OpenNode, 'store' | 'storeId'> & {
+  readonly identity: Pick<OpenNode['identity'], 'account' | 'accountSeed'>;
+};
+
+/** The parts of the audit log of a node. */
+export interface NodeAuditParts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly maxEntries: number;
+}
+
+/** The audit log of an open node: what this node records, and when. */
+export class NodeAudit {
+  readonly #log: AuditLog;
+  readonly #node: ExportingNode;
+  readonly #parts: NodeAuditParts;
+  readonly #refusals = new RefusalCounts();
+
+  private constructor(log: AuditLog, node: ExportingNode, parts: NodeAuditParts) {
+    this.#log = log;
+    this.#node = node;
+    this.#parts = parts;
+  }
+
+  /** Opens the log in the store of a node. @throws EvidenceError AUDIT_ENTRY_INVALID. */
+  static async open(node: AuditedNode, parts: NodeAuditParts): Promise<NodeAudit> {
+    const { store, storeId, identity } = node;
+    const { clock, maxEntries } = parts;
+    const { account, accountSeed } = identity;
+    const log = await AuditLog.open({ store, account, storeId, maxEntries, nowMs: () => clock.nowMs() });
+    const audit = new NodeAudit(log, { account, accountSeed, storeId }, parts);
+    // A store that custodians opened takes no writes at first: the entries wait in memory.
+    void store.whenReleased.then(() => log.flush()).catch((error: unknown) => audit.#failed(error));
+    return audit;
+  }
+
+  /** Resolves when the entry of a release is durable, or after two seconds without a disk. */
+  async released({ grant, requestId }: Release): Promise<void> {
+    const { key, bound, created } = grant;
+    const { platform, trustHash } = key.provenance;
+    const fields = {
+      account: encodeSs58(key.account),
+      intent: bound.request.intent,
+      created,
+      keyId: toPrefixedHex(key.keyId),
+      platform: toPrefixedHex(platformHash(platform)),
+      trustHash: toPrefixedHex(trustHash),
+      requestId,
+    };
+    await withDeadline(this.#parts.clock, PATIENCE_MS, () => this.note('key.released', fields));
+  }
+
+  /** Counts a refused request. */
+  refused(code: string, requestId: string): void {
+    this.#refusals.add(code, requestId);
+  }
+
+  /** Records something else. Never rejects: what cannot be written waits in memory. */
+  async note(event: AuditEvent, fields: AuditFields): Promise<void> {
+    await this.#log.append(event, fields).catch((error: unknown) => this.#failed(error));
+  }
+
+  /** Sums up refusals. Resolves when the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#parts.clock.sleep(REFUSALS_EVERY_MS, signal);
+      const refusals = this.#refusals.take();
+      if (refusals !== undefined) await this.note('keys.refused', refusals);
+    }
+  }
+
+  /** The head, for grants and answers: so the clients of a server know what its log contained when they asked. */
+  extensions(): Extensions {
+    const { head } = this.#log;
+    return head.sequence === 0 ? noExtensions : new Map([['auditHead', encodeHead(head)]]);
+  }
+
+  /** Lines of an export. */
+  export(): AsyncGenerator<Uint8Array> {
+    return exportLog(this.#log, this.#node, this.#parts.clock.nowMs());
+  }
+
+  /** For `status`. */
+  get report(): {
+    readonly audit: { readonly sequence: number; readonly hash: string; readonly behind: number };
+  } {
+    const { head, behind } = this.#log;
+    return { audit: { sequence: head.sequence, hash: toPrefixedHex(head.hash), behind } };
+  }
+
+  #failed(error: unknown): void {
+    this.#parts.log('warn', 'audit.behind', { behind: this.#log.behind, error: String(error) });
+  }
+}

@@ -1,0 +1,127 @@
+import { describe, expect, it } from 'vitest';
+import type { AuditHead } from '../../../src/audit/audit-chain.ts';
+import { exportLog, verifyExport } from '../../../src/audit/audit-export.ts';
+import { AuditLog } from '../../../src/audit/audit-log.ts';
+import { AccountId } from '../../../src/bytes/fixed-bytes.ts';
+import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
+import { sr25519PublicKey } from '../../../src/crypto/sr25519.ts';
+import { MemoryStore } from '../../support/memory-store.ts';
+
+const nodeOf = (byte: number) => {
+  const seed = new Uint8Array(32).fill(byte);
+  return {
+    account: AccountId.of(sr25519PublicKey(seed)),
+    accountSeed: new SecretBytes(seed),
+    storeId: new Uint8Array(16).fill(byte),
+  };
+};
+const node = nodeOf(1);
+
+async function logOf(of: ReturnType<typeof nodeOf>, entries: number, maxEntries = 1_000) {
+  const store = new MemoryStore();
+  const log = await AuditLog.open({ store, ...of, nowMs: () => 1_000, maxEntries });
+  const heads: AuditHead[] = [log.head];
+  for (let n = 0; n < entries; n++) {
+    await log.append('key.released', { n, account: `account ${n} of ${of.storeId[0]}` });
+    heads.push(log.head);
+  }
+  return { log, heads };
+}
+
+async function linesOf(log: AuditLog, of = node): Promise<string[]> {
+  let text = '';
+  for await (const bytes of exportLog(log, of, 2_000)) text += new TextDecoder().decode(bytes);
+  return text.trimEnd().split('\n');
+}
+
+async function verify(lines: readonly string[], witnessed: readonly AuditHead[] = []) {
+  async function* bytes() {
+    for (const line of lines) yield new TextEncoder().encode(line);
+  }
+  let entries = 0;
+  const verified = await verifyExport(bytes(), witnessed, () => {
+    entries++;
+  });
+  return { ...verified, entries };
+}
+
+const failsWith = (code: string) => expect.objectContaining({ code });
+
+describe('export of an audit log', () => {
+  it('verifies, and contains what others saw', async () => {
+    const { log, heads } = await logOf(node, 5);
+    const verified = await verify(await linesOf(log), [heads[2], heads[5], heads[0]] as AuditHead[]);
+    expect(verified).toMatchObject({ entries: 5, seen: 3, signedAtMs: 2_000 });
+    expect(verified.head).toEqual(log.head);
+    expect(verified.account).toEqual(node.account);
+  });
+
+  it('verifies when it is empty, and when its oldest entries were removed', async () => {
+    expect(await verify(await linesOf((await logOf(node, 0)).log))).toMatchObject({ entries: 0 });
+    const { log, heads } = await logOf(node, 50, 20);
+    const early = heads[3] as AuditHead;
+    const verified = await verify(await linesOf(log), [early, heads[45] as AuditHead]);
+    expect(verified.follows.sequence).toBeGreaterThan(0);
+    // What was seen of entries that are gone proves nothing, and is not counted.
+    expect(verified.seen).toBe(1);
+  });
+
+  it('shows every change of a byte', async () => {
+    const lines = await linesOf((await logOf(node, 3)).log);
+    for (let row = 0; row < lines.length; row++)
+      for (let column = 0; column < (lines[row] ?? '').length; column++) {
+        const line = lines[row] ?? '';
+        const other = line[column] === '1' ? '2' : '1';
+        const changed = lines.with(row, line.slice(0, column) + other + line.slice(column + 1));
+        await expect(verify(changed), `line ${row}, column ${column}`).rejects.toThrow();
+      }
+  });
+
+  it('shows every line that is left out, repeated, swapped or added', async () => {
+    const lines = await linesOf((await logOf(node, 6)).log);
+    const foreign = await linesOf((await logOf(nodeOf(2), 6)).log, nodeOf(2));
+    for (let row = 0; row < lines.length; row++) {
+      const line = lines[row] as string;
+      await expect(verify(lines.toSpliced(row, 1)), `left out ${row}`).rejects.toThrow();
+      await expect(verify(lines.toSpliced(row, 0, line)), `repeated ${row}`).rejects.toThrow();
+      await expect(verify(lines.slice(0, row)), `cut before ${row}`).rejects.toThrow();
+      await expect(verify(lines.with(row, foreign[row] as string)), `foreign ${row}`).rejects.toThrow();
+      for (let other = row + 1; other < lines.length; other++) {
+        const swapped = lines.with(row, lines[other] as string).with(other, line);
+        await expect(verify(swapped), `swapped ${row} and ${other}`).rejects.toThrow();
+      }
+    }
+  });
+
+  it('shows a log that its node wrote again, by the heads that others keep', async () => {
+    const { heads } = await logOf(node, 4);
+    const rewritten = await logOf(node, 0);
+    for (let n = 0; n < 4; n++) await rewritten.log.append('key.released', { n, account: 'somebody else' });
+    const lines = await linesOf(rewritten.log);
+    expect(await verify(lines)).toMatchObject({ entries: 4 });
+    await expect(verify(lines, [heads[3] as AuditHead])).rejects.toThrow(failsWith('AUDIT_HEAD_OTHER'));
+  });
+
+  it('shows an older log, by the heads that others keep', async () => {
+    const { heads } = await logOf(node, 9);
+    const older = await linesOf((await logOf(node, 4)).log);
+    await expect(verify(older, [heads[9] as AuditHead])).rejects.toThrow(failsWith('AUDIT_HEAD_OTHER'));
+  });
+
+  it('shows a log whose head another account signed', async () => {
+    const { log } = await logOf(node, 2);
+    const lines = await linesOf(log, { ...nodeOf(2), account: node.account, storeId: node.storeId });
+    await expect(verify(lines)).rejects.toThrow(failsWith('AUDIT_CHAIN_BROKEN'));
+  });
+
+  it('refuses a beginning that is not of this store', async () => {
+    const { log } = await logOf(node, 2);
+    const lines = await linesOf(log, { ...node, storeId: new Uint8Array(16) });
+    await expect(verify(lines)).rejects.toThrow(failsWith('AUDIT_CHAIN_BROKEN'));
+  });
+
+  it('refuses what is no export', async () => {
+    for (const lines of [[], [''], ['{}'], ['null', 'null'], ['{"__proto__":1}', '', '']])
+      await expect(verify(lines)).rejects.toThrow(failsWith('AUDIT_EXPORT_INVALID'));
+  });
+});

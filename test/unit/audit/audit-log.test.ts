@@ -1,0 +1,174 @@
+import { describe, expect, it } from 'vitest';
+import { decodeHead, encodeHead, extend, sameHead, startOfLog } from '../../../src/audit/audit-chain.ts';
+import { decodeEntry, encodeEntry } from '../../../src/audit/audit-entry.ts';
+import { AuditLog } from '../../../src/audit/audit-log.ts';
+import { RefusalCounts } from '../../../src/audit/refusal-counts.ts';
+import { AccountId } from '../../../src/bytes/fixed-bytes.ts';
+import { errorCodes } from '../../../src/errors/codes.ts';
+import { ProblemError } from '../../../src/errors/latchkey-error.ts';
+import { MemoryStore, type MemoryStoreHooks } from '../../support/memory-store.ts';
+
+const account = AccountId.of(new Uint8Array(32).fill(7));
+const storeId = new Uint8Array(16).fill(9);
+
+const logOn = (store: MemoryStore, maxEntries = 1_000) =>
+  AuditLog.open({ store, account, storeId, nowMs: () => 1_800_000_000_000, maxEntries });
+
+async function sequencesOf(log: AuditLog, from = 1): Promise<number[]> {
+  const found: number[] = [];
+  let head = log.base;
+  for await (const { bytes, head: after } of log.entries(from)) {
+    found.push(decodeEntry(bytes).sequence);
+    if (from <= log.base.sequence + 1) {
+      head = extend(head, bytes);
+      expect(sameHead(head, after)).toBe(true);
+    }
+  }
+  return found;
+}
+
+describe('audit log', () => {
+  it('numbers entries and binds each to all before it, over a restart too', async () => {
+    const store = new MemoryStore();
+    const first = await logOn(store);
+    expect(sameHead(first.head, startOfLog(account, storeId))).toBe(true);
+    await first.append('node.started', { version: '1' });
+    await first.append('key.released', { account: 'a', created: true });
+    const second = await logOn(store);
+    expect(sameHead(second.head, first.head)).toBe(true);
+    await second.append('key.released', { account: 'b', created: false });
+    expect(await sequencesOf(second)).toEqual([1, 2, 3]);
+    expect(await sequencesOf(second, 3)).toEqual([3]);
+  });
+
+  it('keeps the order of 1,000 entries that come at once', async () => {
+    const log = await logOn(new MemoryStore());
+    await Promise.all(Array.from({ length: 1_000 }, (_, n) => log.append('key.released', { n })));
+    const numbers: unknown[] = [];
+    for await (const { bytes } of log.entries(1)) numbers.push(decodeEntry(bytes).fields['n']);
+    expect(numbers).toEqual(Array.from({ length: 1_000 }, (_, n) => n));
+    expect(log.behind).toBe(0);
+  });
+
+  it('resolves only when the entry is in the store', async () => {
+    let letWrite = (): void => undefined;
+    const held = new Promise<void>((resolve) => {
+      letWrite = resolve;
+    });
+    const store = new MemoryStore({ beforeWrite: () => held });
+    const log = await logOn(store);
+    let isWritten = false;
+    const writing = log.append('node.started', {}).then(() => {
+      isWritten = true;
+    });
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(isWritten).toBe(false);
+    expect(log.head.sequence).toBe(0);
+    letWrite();
+    await writing;
+    expect(log.head.sequence).toBe(1);
+  });
+
+  it('keeps entries that a store does not take, and says how many it had to leave out', async () => {
+    let isClosed = true;
+    const hooks: MemoryStoreHooks = {
+      beforeWrite: () => {
+        if (isClosed) throw new ProblemError('NODE_UNCLAIMED', 'not yet');
+      },
+    };
+    const log = await logOn(new MemoryStore(hooks), 10_000);
+    const results = await Promise.allSettled(
+      Array.from({ length: 5_000 }, (_, n) => log.append('key.released', { n })),
+    );
+    expect(results.every(({ status }) => status === 'rejected')).toBe(true);
+    expect(log.behind).toBe(5_000);
+    isClosed = false;
+    await log.flush();
+    expect(log.behind).toBe(0);
+    const entries = [];
+    for await (const { bytes } of log.entries(1)) entries.push(decodeEntry(bytes));
+    expect(entries).toHaveLength(4_097);
+    expect(entries.at(-1)).toMatchObject({ event: 'entries.missed', fields: { count: 904 } });
+  });
+
+  it('writes nothing twice when the answer to a write gets lost', async () => {
+    let isLost = true;
+    const store = new MemoryStore({
+      afterWrite: () => {
+        if (isLost) throw new ProblemError('STORE_WRITE_FAILED', 'after the write');
+      },
+    });
+    await store.namespace('latchkey/audit').catch(() => undefined);
+    const log = await logOn(store);
+    await log.append('node.started', {});
+    isLost = false;
+    await log.append('drain.started', {});
+    expect(await sequencesOf(log)).toEqual([1, 2]);
+  });
+
+  it('removes the oldest entries, and what remains still follows them', async () => {
+    const store = new MemoryStore();
+    const log = await logOn(store, 100);
+    for (let n = 0; n < 25; n++)
+      await Promise.all(Array.from({ length: 20 }, () => log.append('key.released', { n })));
+    await log.flush();
+    expect(log.head.sequence).toBe(500);
+    expect(log.base.sequence).toBeGreaterThanOrEqual(390);
+    expect(log.base.sequence).toBeLessThanOrEqual(400);
+    const kept = await sequencesOf(log, log.base.sequence + 1);
+    expect(kept[0]).toBe(log.base.sequence + 1);
+    expect(kept.at(-1)).toBe(500);
+    expect(sameHead((await logOn(store, 100)).head, log.head)).toBe(true);
+    expect(sameHead((await logOn(store, 100)).base, log.base)).toBe(true);
+  });
+
+  it('is not continued by the log of another store', async () => {
+    const other = startOfLog(account, new Uint8Array(16).fill(8));
+    expect(sameHead(other, startOfLog(account, storeId))).toBe(false);
+  });
+});
+
+describe('audit entry', () => {
+  it('has one encoding', () => {
+    const bytes = encodeEntry(1, 2, 'node.started', { a: 'x', b: 1, c: true, d: ['y'] });
+    expect(decodeEntry(bytes)).toEqual({
+      sequence: 1,
+      atMs: 2,
+      event: 'node.started',
+      fields: { a: 'x', b: 1, c: true, d: ['y'] },
+    });
+    const text = new TextDecoder().decode(bytes);
+    for (const other of [` ${text}`, text.replace('"a"', '"\\u0061"'), text.replace('1', '1.0'), '', '[]'])
+      expect(() => decodeEntry(new TextEncoder().encode(other))).toThrow(
+        expect.objectContaining({ code: 'AUDIT_ENTRY_INVALID' }),
+      );
+  });
+
+  it('takes any text: control characters, half characters and long text', () => {
+    const text = `\u0000\n"\ud800${'x'.repeat(10_000)}`;
+    const { fields } = decodeEntry(encodeEntry(1, 2, 'keys.refused', { text, list: [text] }));
+    expect(String(fields['text']).length).toBe(256);
+    expect(String(fields['text']).startsWith('\u0000\n"\ufffd')).toBe(true);
+  });
+
+  it('has heads of 40 bytes', () => {
+    const head = { sequence: 5, hash: new Uint8Array(32).fill(3) };
+    expect(decodeHead(encodeHead(head))).toEqual(head);
+    expect(() => decodeHead(new Uint8Array(41))).toThrow();
+    expect(() => decodeHead(new Uint8Array(40).fill(255))).toThrow();
+  });
+});
+
+describe('refusals', () => {
+  it('make one entry a period, however many there are', () => {
+    const refusals = new RefusalCounts();
+    expect(refusals.take()).toBeUndefined();
+    const codes = Object.keys(errorCodes);
+    for (let n = 0; n < 100_000; n++) refusals.add(codes[n % codes.length] ?? '', `request-${n}`);
+    const fields = refusals.take();
+    expect(fields).toMatchObject({ total: 100_000 });
+    expect(fields?.['first']).toHaveLength(16);
+    expect(encodeEntry(1, 1, 'keys.refused', fields ?? {}).length).toBeLessThan(8_192);
+    expect(refusals.take()).toBeUndefined();
+  });
+});

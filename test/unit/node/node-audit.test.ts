@@ -1,0 +1,131 @@
+import { describe, expect, it } from 'vitest';
+import { decodeHead } from '../../../src/audit/audit-chain.ts';
+import { verifyExport } from '../../../src/audit/audit-export.ts';
+import { FencedStore } from '../../../src/boot/node/fenced-store.ts';
+import { AccountId } from '../../../src/bytes/fixed-bytes.ts';
+import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
+import { sr25519PublicKey } from '../../../src/crypto/sr25519.ts';
+import type { Release } from '../../../src/keyserver/key-server.ts';
+import { NodeAudit } from '../../../src/node/node-audit.ts';
+import { systemClock } from '../../../src/time/clock.ts';
+import { keyServerWorld } from '../../support/key-server-fixture.ts';
+import { MemoryStore, type MemoryStoreHooks } from '../../support/memory-store.ts';
+import { ProtocolClient } from '../../support/protocol-client.ts';
+
+/** An audit log of a node over a store in memory, and the clock whose sleepers a test wakes. */
+async function scene(hooks: MemoryStoreHooks = {}, isHeld = true) {
+  const store = new FencedStore(new MemoryStore(hooks), isHeld);
+  const accountSeed = new SecretBytes(new Uint8Array(32).fill(5));
+  const account = AccountId.of(sr25519PublicKey(accountSeed.reveal()));
+  const wakes: (() => void)[] = [];
+  const clock = {
+    nowMs: systemClock.nowMs,
+    sleep: (_ms: number, signal?: AbortSignal) =>
+      new Promise<void>((resolve) => {
+        wakes.push(resolve);
+        signal?.addEventListener('abort', () => resolve(), { once: true });
+      }),
+  };
+  const events: string[] = [];
+  const audit = await NodeAudit.open(
+    { store, storeId: new Uint8Array(16), identity: { account, accountSeed } },
+    { clock, log: (_level, event) => void events.push(event), maxEntries: 1_000 },
+  );
+  return { audit, store, wakes, events };
+}
+
+async function entriesOf(audit: NodeAudit): Promise<readonly { event: string; fields: object }[]> {
+  const entries: { event: string; fields: object }[] = [];
+  async function* lines() {
+    for await (const bytes of audit.export()) yield bytes.subarray(0, -1);
+  }
+  await verifyExport(lines(), [], ({ event, fields }) => void entries.push({ event, fields }));
+  return entries;
+}
+
+/** A release as a key server makes it. */
+async function someRelease(): Promise<Release> {
+  const releases: Release[] = [];
+  await new ProtocolClient(keyServerWorld({ onRelease: (release) => void releases.push(release) })).obtain();
+  const [release] = releases;
+  if (release === undefined) throw new Error('nothing was released');
+  return release;
+}
+
+describe('audit log of a node', () => {
+  it('records to whom a key went, on which machine, without the key', async () => {
+    const { audit } = await scene();
+    const release = await someRelease();
+    await audit.released(release);
+    const [entry] = await entriesOf(audit);
+    expect(entry).toMatchObject({
+      event: 'key.released',
+      fields: { intent: 'get-or-create', created: true },
+    });
+    expect(Object.keys(entry?.fields ?? {}).sort()).toEqual(
+      ['account', 'created', 'intent', 'keyId', 'platform', 'requestId', 'trustHash'].sort(),
+    );
+    const secret = Buffer.from(release.grant.key.key.reveal()).toString('hex');
+    expect(JSON.stringify(entry)).not.toContain(secret);
+  });
+
+  it('holds a key back until its entry is durable', async () => {
+    let letWrite = (): void => undefined;
+    const held = new Promise<void>((resolve) => {
+      letWrite = resolve;
+    });
+    const { audit } = await scene({ beforeWrite: () => held });
+    let isReleased = false;
+    const releasing = audit.released(await someRelease()).then(() => {
+      isReleased = true;
+    });
+    for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+    expect(isReleased).toBe(false);
+    letWrite();
+    await releasing;
+  });
+
+  it('gives the key after its patience when the disk hangs: peers must not stay locked', async () => {
+    const { audit, wakes } = await scene({ beforeWrite: () => new Promise(() => undefined) });
+    const releasing = audit.released(await someRelease());
+    while (wakes.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    for (const wake of wakes) wake();
+    await releasing;
+    expect(audit.report.audit).toMatchObject({ sequence: 0, behind: 1 });
+  });
+
+  it('keeps entries in memory while the store takes no writes, and writes them when it does', async () => {
+    const { audit, store, events } = await scene({}, false);
+    await audit.released(await someRelease());
+    expect(audit.report.audit).toMatchObject({ sequence: 0, behind: 1 });
+    expect(events).toContain('audit.behind');
+    store.release();
+    while (audit.report.audit.behind > 0) await new Promise((resolve) => setImmediate(resolve));
+    expect(await entriesOf(audit)).toHaveLength(1);
+  });
+
+  it('sums up refusals of a minute', async () => {
+    const { audit, wakes } = await scene();
+    const stop = new AbortController();
+    const running = audit.run(stop.signal);
+    for (let n = 0; n < 1_000; n++) audit.refused(n % 2 === 0 ? 'TD_DEBUG' : 'KEY_UNKNOWN', `r${n}`);
+    for (const wake of wakes.splice(0)) wake();
+    while (wakes.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    // A minute without refusals adds nothing.
+    for (const wake of wakes.splice(0)) wake();
+    while (wakes.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    stop.abort();
+    await running;
+    const entries = await entriesOf(audit);
+    expect(entries).toHaveLength(1);
+    expect(entries[0]?.fields).toMatchObject({ total: 1_000, counts: ['KEY_UNKNOWN 500', 'TD_DEBUG 500'] });
+  });
+
+  it('shows its head to clients once there is an entry', async () => {
+    const { audit } = await scene();
+    expect(audit.extensions().size).toBe(0);
+    await audit.note('node.started', {});
+    const head = audit.extensions().get('auditHead');
+    expect(head && decodeHead(head).sequence).toBe(1);
+  });
+});
