@@ -82,7 +82,7 @@ export class FleetKeeper {
     return true;
   }
 
-  /** Puts a handover into effect whose delay is over. @returns whether it did. */
+  /** Puts a handover into effect when its delay is over. @returns whether it did. */
   settle(time: FleetTime): boolean {
     const before = this.#state;
     this.#state = settled(before, time, this.#isOpen ? 'own-sight' : 'issue');

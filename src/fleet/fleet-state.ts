@@ -46,7 +46,7 @@ export const noManifestYet = (authority: FleetAuthority, network: Uint8Array): F
 
 /**
  * How far the serial of a manifest may be above the newest one that is known, or above the minimum serial: 2^20. Who
- * steals a threshold of keys could otherwise sign the last serial that there is, and nobody could sign after that. To
+ * steals a threshold of keys could otherwise sign the last serial that there is, and no manifest could follow it. To
  * use the serials up in such steps takes 2^33 manifests, one after the other at each node.
  */
 export const MAX_SERIAL_STEP = 2 ** 20;
@@ -159,7 +159,7 @@ export function takeManifest(state: FleetState, manifest: Manifest, nowMs: numbe
   return { ...state, newest: manifest, pending: undefined, firstSeen };
 }
 
-/** The state with the handover in effect whose delay is over by now. */
+/** The state with the handover in effect when its delay is over by now. */
 export function settled(state: FleetState, time: FleetTime, from: DelayFrom): FleetState {
   const after = afterDelay(state, time, from);
   // Headers that the former authority announced can no longer be verified to the end.

@@ -63,7 +63,7 @@ export function inForce(state: FleetState, time: FleetTime, from: DelayFrom): Fl
   };
 }
 
-/** The entries of the newest manifest whose delay is over and that have not ended. */
+/** The entries of the newest manifest that are past their delay and have not ended. */
 export function activeEntries(state: FleetState, time: FleetTime, from: DelayFrom): readonly DelayedEntry[] {
   const { newest } = state;
   return newest === undefined

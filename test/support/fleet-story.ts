@@ -5,7 +5,7 @@ import { writeManifestList } from '../../src/fleet/manifest-file.ts';
 import type { PlatformList } from '../../src/fleet/platform-list.ts';
 import { trustHash } from '../../src/trust/trust-hash.ts';
 import { type PlatformPolicy, parseTrustSection, type TrustSection } from '../../src/trust/trust-section.ts';
-import { AuthorityWorld, network } from './fleet-world.ts';
+import { type AuthorityWorld, network } from './fleet-world.ts';
 import { hashOf } from './platform-worlds.ts';
 import type { SimulatedNetwork } from './simulated-network.ts';
 

@@ -1,7 +1,13 @@
 import type { Command } from 'commander';
 import { describeInForce } from '../../fleet/describe.ts';
 import { judgeFirstManifest } from '../../fleet/first-manifest.ts';
-import { type FleetState, noManifestYet, noteHeader, settled, takeManifest } from '../../fleet/fleet-state.ts';
+import {
+  type FleetState,
+  noManifestYet,
+  noteHeader,
+  settled,
+  takeManifest,
+} from '../../fleet/fleet-state.ts';
 import { inForce } from '../../fleet/in-force.ts';
 import { readManifest } from '../../fleet/manifest.ts';
 import { decodeSignedHeader } from '../../fleet/signed-header.ts';

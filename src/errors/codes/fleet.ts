@@ -30,7 +30,8 @@ export const fleetCodes = {
   },
   FLEET_ISSUED_AHEAD: {
     status: 403,
-    summary: 'The fleet manifest is issued more than a day after the time of the chain, or that is not known.',
+    summary:
+      'The fleet manifest is issued more than a day after the time of the chain, or that is not known.',
   },
   FLEET_PREDECESSOR_OTHER: {
     status: 403,

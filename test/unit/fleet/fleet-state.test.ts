@@ -211,7 +211,7 @@ describe('authorities', () => {
     expect(codeOf(() => world.handover(next.authority, { serial: 5 }))).toBe('FLEET_BODY_MALFORMED');
   });
 
-  it('a headers that the former authority announced is dropped by the handover', () => {
+  it('a header that the former authority announced is dropped by the handover', () => {
     const announced = note(seen(before, handover, START_MS), second).state;
     const over = settled(announced, { nowMs: 0, chainMs: START_MS + DELAY_MS }, 'own-sight');
     expect(over.pending).toBeUndefined();
