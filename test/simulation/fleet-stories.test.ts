@@ -67,36 +67,40 @@ describe('a manifest with a mistake: the hash of the new section is wrong', () =
 });
 
 describe('a node that was down while the fleet moved on, node by node', () => {
-  it('stays locked when all its servers restarted meanwhile: the keys are gone, and custody is the way out', LONG, async () => {
-    const [first, second, third] = [0, 1, 2].map((mark) => sectionUnder(authority, {}, mark)) as [
-      TrustSection,
-      TrustSection,
-      TrustSection,
-    ];
-    const { net, node, operators, sinceMs } = await fleetOf(4111, first);
-    const others = net.nodes.filter((one) => one !== node);
-    await net.world.clock.until(node.kill());
-    for (const [from, to] of [
-      [first, second],
-      [second, third],
-    ] as const) {
-      operators.publish([operators.sign(accepting(sinceMs, from, to))]);
-      await delay(net);
-      for (const other of others) {
-        other.trust = to;
-        await restart(net, other);
-        await net.settle(40_000);
-        expect(other.open).toBeDefined();
+  it(
+    'stays locked when all its servers restarted meanwhile: the keys are gone, and custody is the way out',
+    LONG,
+    async () => {
+      const [first, second, third] = [0, 1, 2].map((mark) => sectionUnder(authority, {}, mark)) as [
+        TrustSection,
+        TrustSection,
+        TrustSection,
+      ];
+      const { net, node, operators, sinceMs } = await fleetOf(4111, first);
+      const others = net.nodes.filter((one) => one !== node);
+      await net.world.clock.until(node.kill());
+      for (const [from, to] of [
+        [first, second],
+        [second, third],
+      ] as const) {
+        operators.publish([operators.sign(accepting(sinceMs, from, to))]);
+        await delay(net);
+        for (const other of others) {
+          other.trust = to;
+          await restart(net, other);
+          await net.settle(40_000);
+          expect(other.open).toBeDefined();
+        }
       }
-    }
-    operators.publish([operators.sign(accepting(sinceMs, third))]);
-    await net.settle(20_000);
-    // All others restarted meanwhile, and a server that restarts has forgotten its keys.
-    node.start();
-    await net.settle(30_000);
-    expect(node.state.name).toBe('locked');
-    await net.close();
-  });
+      operators.publish([operators.sign(accepting(sinceMs, third))]);
+      await net.settle(20_000);
+      // All others restarted meanwhile, and a server that restarts has forgotten its keys.
+      node.start();
+      await net.settle(30_000);
+      expect(node.state.name).toBe('locked');
+      await net.close();
+    },
+  );
 });
 
 describe('endorsements that somebody forgot', () => {
