@@ -140,6 +140,46 @@ const bodyCases: readonly FleetCase[] = [
   ),
 ];
 
+const SS58 = '5CDvHBym6RLoxTdX9MS1acpaDbNxaFagqM5LpBiFGjWT6o1n';
+const [low, high] = [`0x${'01'.repeat(32)}`, `0x${'02'.repeat(32)}`];
+const moveCases: readonly FleetCase[] = [
+  one('move-good', 'A move.', (bench) => ({
+    body: bench.body({ moves: [{ account: SS58, from: low, to: high }] }),
+  })),
+  one(
+    'move-back',
+    'A move back while the move there is still listed: both machines would get the keys.',
+    (bench) => ({
+      body: bench.body({
+        moves: [
+          { account: SS58, from: low, to: high },
+          { account: SS58, from: high, to: low },
+        ],
+      }),
+    }),
+    BODY,
+  ),
+  one(
+    'move-to-itself',
+    'A move to the platform that it leaves.',
+    (bench) => ({
+      body: bench.body({ moves: [{ account: SS58, from: low, to: low }] }),
+    }),
+    BODY,
+  ),
+  one(
+    'signers-twice',
+    'A key twice among those whose signatures are kept.',
+    (bench) => ({
+      body: bench.body({ signers: [low, low] }),
+    }),
+    BODY,
+  ),
+  one('signers-good', 'Names keys whose signatures are kept.', (bench) => ({
+    body: bench.body({ signers: [low, high] }),
+  })),
+];
+
 const list = JSON.stringify({ platforms: [], version: 1 });
 const naming = (bench: FleetBench, text: string): string =>
   bench.body({ platforms: { endorsed: toPrefixedHex(sha256(utf8(text))) } });
@@ -171,6 +211,8 @@ const successor = (bench: FleetBench, changes: object = {}): string =>
     },
     version: 1,
   });
+const LAST = 2n ** 53n - 1n;
+const DAY_MS = 86_400_000n;
 const byNext = { authorityId: named('next', 16), serial: 1n };
 const orderCases: readonly FleetCase[] = [
   {
@@ -188,7 +230,7 @@ const orderCases: readonly FleetCase[] = [
     name: 'successor',
     about: 'The first manifest after a handover.',
     make: (bench) => {
-      const last = bench.header(successor(bench));
+      const last = bench.header(successor(bench), { serial: LAST });
       return [
         bench.file({ body: successor(bench) }),
         bench.file({ fields: { ...byNext, previous: sha256(last) }, by: ['n'] }),
@@ -214,6 +256,62 @@ const orderCases: readonly FleetCase[] = [
     code: 'FLEET_AUTHORITY_OTHER',
   },
   {
+    name: 'handover-too-early',
+    about: 'A successor whose handover is not yet in effect: it is dated after the time of the chain.',
+    make: (bench) => {
+      const issuedAtMs = BigInt(bench.issuedAtMs) + DAY_MS + 1n;
+      const last = bench.header(successor(bench), { serial: LAST, issuedAtMs });
+      return [
+        bench.file({ body: successor(bench), fields: { issuedAtMs } }),
+        bench.file({ fields: { ...byNext, previous: sha256(last) }, by: ['n'] }),
+      ];
+    },
+    code: 'FLEET_AUTHORITY_OTHER',
+  },
+  one(
+    'handover-serial',
+    'A handover with another serial than 2^53 - 1.',
+    (bench) => ({
+      body: successor(bench),
+      fields: { serial: 6n },
+    }),
+    BODY,
+  ),
+  one(
+    'rules-last-serial',
+    'Rules with the serial of a handover: nothing could follow them.',
+    () => ({
+      fields: { serial: LAST },
+    }),
+    BODY,
+  ),
+  one(
+    'serial-jump',
+    'A serial 2^20 + 1 above the minimum: who steals keys would use the serials up.',
+    () => ({
+      fields: { serial: 5n + 2n ** 20n + 1n },
+    }),
+    'FLEET_SERIAL_TOO_HIGH',
+  ),
+  one('serial-far', 'A serial 2^20 above the minimum.', () => ({ fields: { serial: 5n + 2n ** 20n } })),
+  {
+    name: 'serial-jump-later',
+    about: 'A serial 2^20 + 1 above the newest manifest.',
+    make: (bench) => [
+      bench.file({ fields: { serial: 9n } }),
+      bench.file({ fields: { serial: 9n + 2n ** 20n + 1n } }),
+    ],
+    code: 'FLEET_SERIAL_TOO_HIGH',
+  },
+  one(
+    'issued-ahead',
+    'Issued three days after the time of the chain.',
+    (bench) => ({
+      fields: { issuedAtMs: BigInt(bench.issuedAtMs) + 4n * DAY_MS },
+    }),
+    'FLEET_ISSUED_AHEAD',
+  ),
+  {
     name: 'handover-to-itself',
     about: 'An authority hands over to its own id.',
     make: (bench) => [bench.file({ body: successor(bench, { id: bench.section.id }) })],
@@ -234,6 +332,7 @@ export const fleetCases: readonly FleetCase[] = [
   ...headerCases,
   ...signatureCases,
   ...bodyCases,
+  ...moveCases,
   ...documentCases,
   ...orderCases,
 ];

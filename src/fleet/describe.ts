@@ -36,7 +36,7 @@ function describeBody({ body, endorsed, revoked }: ManifestContent): readonly st
     return [
       `HANDOVER: from now on authority ${id} signs, with ${threshold} of these keys:`,
       ...keys.map((key) => `  ${key}`),
-      'what is in force does not change',
+      'it takes effect after delayMs, unless another handover of the same authority is published before that',
     ];
   }
   const { minimumTcbEvaluationDataNumber: number, rekey } = body;
@@ -44,9 +44,17 @@ function describeBody({ body, endorsed, revoked }: ManifestContent): readonly st
     ...body.trustHashes.map(({ hash, until }) => `accepts the trust section ${hash}${untilText(until)}`),
     ...body.measurements.map(({ id, until }) => `accepts the image ${id}${untilText(until)}`),
     ...(number === undefined ? [] : [`requires TCB evaluation data number ${number}`]),
-    ...body.moves.map(({ account, from, to }) => `lets ${account} recover on ${to} what is bound to ${from}`),
+    ...body.moves.map(
+      ({ account, from, to }) =>
+        `lets ${account} recover on ${to} what is bound to ${from}; take it out once it is done`,
+    ),
     ...(rekey === undefined ? [] : [`asks every node for a new store key (${rekey.id}): ${rekey.reason}`]),
     `endorses ${endorsed.platforms.length} platforms, revokes ${revoked.platforms.length}`,
+    ...endorsed.platforms
+      .filter(({ until }) => until !== undefined)
+      .map(
+        ({ platform, owner, place, until }) => `endorses ${platform} (${owner}, ${place})${untilText(until)}`,
+      ),
     ...revoked.platforms.map(
       ({ platform, owner, place, until }) => `revokes ${platform} (${owner}, ${place})${untilText(until)}`,
     ),

@@ -25,6 +25,7 @@ export const draftSchema = z.strictObject({
   revoked: z.array(listedPlatform).optional(),
   moves: z.array(z.strictObject({ account: z.string(), from: z.string(), to: z.string() })).default([]),
   rekey: z.strictObject({ id: z.string(), reason: z.string() }).optional(),
+  signers: z.array(z.string()).optional(),
 });
 
 /** Content of a manifest as {@link draftSchema} reads it. */
@@ -77,6 +78,7 @@ export function draftRules(content: DraftContent, place: DraftPlace): Draft {
       ? {}
       : { minimumTcbEvaluationDataNumber: content.minimumTcbEvaluationDataNumber }),
     ...(content.rekey === undefined ? {} : { rekey: content.rekey }),
+    ...(content.signers === undefined ? {} : { signers: [...content.signers].sort() }),
   };
   const documents = {
     ...(endorsed === undefined ? {} : { endorsed }),

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { sha256 } from '../crypto/sha2.ts';
-import { successorSchema } from '../trust/fleet-authority.ts';
+import { MAX_AUTHORITY_KEYS, successorSchema } from '../trust/fleet-authority.ts';
 import {
   accountText,
   ascending,
@@ -12,7 +12,7 @@ import {
   shortText,
   timeMs,
 } from './canonical-json.ts';
-import type { FleetHeader } from './fleet-header.ts';
+import { type FleetHeader, LAST_SERIAL } from './fleet-header.ts';
 
 /** Longest body. */
 export const MAX_BODY_BYTES = 512 * 1024;
@@ -27,6 +27,15 @@ const trustHash = z.strictObject({ hash: exactHex(48), ...validity });
 const measurement = z.strictObject({ id: exactHex(32), ...validity });
 const move = z.strictObject({ account: accountText, from: exactHex(32), to: exactHex(32) });
 
+/**
+ * Whether no move leads an account back to a platform that it leaves. With a finished move still in the list, the way
+ * back would give the keys to either machine.
+ */
+function leaveForGood(moves: readonly z.output<typeof move>[]): boolean {
+  const left = new Set(moves.map(({ account, from }) => `${account} ${from}`));
+  return moves.every(({ account, to }) => !left.has(`${account} ${to}`));
+}
+
 /** What is accepted in the fleet. */
 const rulesSchema = z.strictObject({
   kind: z.literal('rules'),
@@ -40,9 +49,17 @@ const rulesSchema = z.strictObject({
   /** Hashes of two documents: {@link PlatformList}. */
   platforms: z.strictObject({ endorsed: exactHex(32).optional(), revoked: exactHex(32).optional() }),
   /** The keys of an account may be recovered on platform `to` while they are bound to `from`; SHA-256(PPID). */
-  moves: ascending(move, 1024, ({ account, from }) => `${account} ${from}`),
+  moves: ascending(move, 1024, ({ account, from }) => `${account} ${from}`).refine(
+    leaveForGood,
+    'must not lead to a platform that another move of the account leaves: take a finished move out',
+  ),
   /** Every node makes a new store key and a new generation. Each id asks once. */
   rekey: z.strictObject({ id: exactHex(16), reason: shortText }).optional(),
+  /**
+   * Ed25519 keys: nodes keep their signatures and hand them on beside those of their own authority: while an authority changes
+   * its keys, those of both sets.
+   */
+  signers: ascending(exactHex(32), MAX_AUTHORITY_KEYS, (key) => key).optional(),
 });
 
 /** The last manifest of an authority: who signs the next ones. It changes nothing else. */
@@ -89,8 +106,16 @@ export function encodeBody(body: FleetBody): Uint8Array {
  * Reads the exact bytes of a body that a header names.
  * @throws EvidenceError FLEET_BODY_MISMATCH, FLEET_BODY_MALFORMED.
  */
-export function readBody(bytes: Uint8Array, { bodyHash, issuedAtMs }: FleetHeader): FleetBody {
+export function readBody(bytes: Uint8Array, { bodyHash, issuedAtMs, serial }: FleetHeader): FleetBody {
   const body = readExact(bytes, bodyHash, bodyKind);
+  // The header alone shows a handover: it stands outside the order of serials.
+  if ((body.kind === 'handover') !== (serial === LAST_SERIAL))
+    throw malformed(
+      bodyKind.name,
+      'kind',
+      'handover where the serial is 2^53 - 1, and rules elsewhere',
+      body.kind,
+    );
   if (body.kind === 'rules') requirePast(body, issuedAtMs);
   return body;
 }

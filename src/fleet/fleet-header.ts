@@ -71,6 +71,9 @@ export function decodeHeader(bytes: Uint8Array): FleetHeader {
   };
 }
 
+/** The serial in the bytes of a header, not verified. @param bytes at least {@link FLEET_HEADER_BYTES}. */
+export const serialIn = (bytes: Uint8Array): bigint => readU64BigEndian(bytes, layout.serial);
+
 /** SHA-256 of the header's bytes, the name of a manifest. Signatures are not part of it. */
 export const headerHash = (header: FleetHeader): Uint8Array => sha256(encodeHeader(header));
 

@@ -1,20 +1,26 @@
+import { concatBytes, equalBytes } from '../bytes/concat.ts';
+import { sha256 } from '../crypto/sha2.ts';
 import { LatchkeyError } from '../errors/latchkey-error.ts';
 import type { FleetAuthority } from '../trust/fleet-authority.ts';
-import { delayedEntries } from './delayed-entries.ts';
-import { judgeFirstManifest } from './first-manifest.ts';
+import { judgeFirstManifest, judgeIssueTime } from './first-manifest.ts';
 import { decodeFleetState, encodeFleetState } from './fleet-record.ts';
 import {
   type FleetState,
   type HeaderFinding,
+  newestHeader,
   noManifestYet,
   noteHeader,
-  signersNow,
+  settled,
   takeManifest,
   underSection,
 } from './fleet-state.ts';
-import { type FleetInForce, type FleetTime, inForce, noPermissions } from './in-force.ts';
+import type { FleetTime } from './fleet-time.ts';
+import { type FleetInForce, inForce, noPermissions, together } from './in-force.ts';
 import { type Manifest, readManifest } from './manifest.ts';
-import type { ManifestFile } from './manifest-file.ts';
+import { isHandover, type ManifestFile } from './manifest-file.ts';
+import { withSignaturesOf } from './merge-signatures.ts';
+import { reliedOnAt, stillListed } from './relied-on.ts';
+import { signersNow, successorOf } from './succession.ts';
 
 /**
  * The manifests of a running node. Until its store is open it has no memory: it believes the highest serial that its
@@ -23,8 +29,10 @@ import type { ManifestFile } from './manifest-file.ts';
 export class FleetKeeper {
   #state: FleetState;
   #isOpen = false;
-  /** Entries that this node relied on to open its store: it goes on asking the servers that they accept. */
-  #reliedOn: ReadonlyMap<string, number> = new Map();
+  /** Whether this process made the store, by a manifest that is young enough. */
+  #isNew = false;
+  /** What this node relied on to open its store: it goes on asking the servers that this accepts. */
+  #reliedOn: FleetState | undefined;
 
   /** @param network hash of block 0, 32 bytes. */
   constructor(authority: FleetAuthority, network: Uint8Array) {
@@ -38,62 +46,97 @@ export class FleetKeeper {
   /**
    * Takes a manifest from any source.
    * @returns whether it changed anything.
-   * @throws what {@link noteHeader}, `readManifest` and {@link takeManifest} throw; RefusalError FLEET_AGE_REFUSED.
+   * @throws what {@link noteHeader}, `readManifest` and {@link takeManifest} throw; RefusalError FLEET_AGE_REFUSED,
+   *   FLEET_ISSUED_AHEAD.
    */
-  take({ signed, ...parts }: ManifestFile, { nowMs, chainMs }: FleetTime): boolean {
+  take({ signed, ...parts }: ManifestFile, time: FleetTime): boolean {
+    // Without memory a handover may be in effect at once: first another one is heard that contradicts it.
+    if (this.#isOpen || !isHandover(signed)) this.settle(time);
     const before = this.#state;
-    const { state, header, finding } = noteHeader(before, signed, nowMs);
+    const { state, header, finding } = noteHeader(before, signed, time.nowMs);
+    // Not even noted: a header that is far ahead would stop new trust until the day that it names.
+    judgeIssueTime(header, time.chainMs);
     // Lists are long, and a source may send the same ones for ever.
-    if (finding === 'known' && state.pending === undefined) return false;
+    if (finding === 'known' && state.pending === undefined) return this.#addSignatures(header);
     // The header counts, whatever came with it as its body.
     this.#state = state;
     const manifest = readManifest(header, parts);
-    if (this.#isOpen && state.newest === undefined) judgeFirst(manifest, chainMs);
-    this.#adopt(manifest, nowMs);
+    if (this.#isOpen && state.newest === undefined) judgeFirst(manifest, time.chainMs);
+    this.#adopt(withSignaturesOf(manifest, header), time);
     return this.#state !== before;
   }
 
   /**
    * Notes a header that came without its manifest. A newer one stops new trust until the manifest is here.
-   * @throws what {@link noteHeader} throws; then nothing has changed.
+   * @throws what {@link noteHeader} throws; RefusalError FLEET_ISSUED_AHEAD. Then nothing has changed.
    */
-  note(signed: Uint8Array, nowMs: number): HeaderFinding {
-    const { state, finding } = noteHeader(this.#state, signed, nowMs);
+  note(signed: Uint8Array, time: FleetTime): HeaderFinding {
+    const { state, header, finding } = noteHeader(this.#state, signed, time.nowMs);
+    judgeIssueTime(header, time.chainMs);
     this.#state = state;
     return finding;
   }
 
-  #adopt(manifest: Manifest, nowMs: number): void {
-    this.#state = takeManifest(this.#state, manifest, nowMs);
-    const listed = new Set(delayedEntries(manifest).map(({ name }) => name));
-    if (manifest.body.kind === 'rules')
-      this.#reliedOn = new Map([...this.#reliedOn].filter(([name]) => listed.has(name)));
+  #adopt(manifest: Manifest, time: FleetTime): void {
+    this.#state = takeManifest(this.#state, manifest, time.nowMs);
+    if (this.#reliedOn !== undefined) this.#reliedOn = stillListed(this.#reliedOn, manifest);
+    // The first manifest of a new node may come a moment after its birth.
+    else if (this.#isNew) this.#reliedOn = reliedOnAt(this.#state, time);
+  }
+
+  /** A host may have shown a copy without the signatures that nodes under another section need. */
+  #addSignatures(shown: Parameters<typeof withSignaturesOf>[1]): boolean {
+    const { newest } = this.#state;
+    if (newest === undefined || !newest.header.isSameAs(shown)) return false;
+    const merged = withSignaturesOf(newest, shown);
+    if (merged === newest) return false;
+    this.#state = { ...this.#state, newest: merged };
+    return true;
+  }
+
+  /** Puts a handover into effect when its delay is over. @returns whether it did. */
+  settle(time: FleetTime): boolean {
+    const before = this.#state;
+    this.#state = settled(before, time, this.#isOpen ? 'own-sight' : 'issue');
+    return this.#state !== before;
   }
 
   /**
    * The store is open: goes on with what it remembers, and takes what was shown since.
    * @param record as {@link record} gave it; `undefined` in a store without one.
+   * @param isNew whether this process made the store.
    * @returns whether the store remembers a newer manifest than the one that the node relied on to open it.
    * @throws EvidenceError of a record that cannot be read.
    */
-  open(record: Uint8Array | undefined, time: FleetTime): { readonly wasBehind: boolean } {
-    const { authority, network, handovers, newest, pending } = this.#state;
+  open(record: Uint8Array | undefined, time: FleetTime, isNew = false): { readonly wasBehind: boolean } {
+    const before = this.#state;
+    const { authority, network, newest } = before;
     const remembered =
       record === undefined
         ? noManifestYet(authority, network)
         : underSection(seenBy(decodeFleetState(record, network), time.nowMs), authority);
+    const shown = this.files();
+    this.#reliedOn = reliedOnAt(before, time);
     this.#isOpen = true;
-    this.#reliedOn = new Map(
-      newest === undefined ? [] : delayedEntries(newest).map(({ name, sinceMs }) => [name, sinceMs]),
-    );
-    this.#state = remembered;
-    const shown = [...handovers, ...(newest === undefined ? [] : [newest])];
-    const results = shown.map(({ header, parts }) =>
-      codeOf(() => this.take({ signed: header.signed, ...parts }, time)),
-    );
-    for (const header of [pending?.awaited, pending?.conflicting])
-      if (header !== undefined) codeOf(() => this.note(header.signed, time.nowMs));
-    return { wasBehind: results.includes('FLEET_SERIAL_OLDER') };
+    this.#isNew = isNew && (newest === undefined || isYoung(newest, time.chainMs));
+    this.#state = settled(remembered, time, 'own-sight');
+    const wasBehind = isBehind(before, this.#state);
+    for (const file of shown) codeOf(() => this.take(file, time));
+    for (const header of [before.pending?.awaited, before.pending?.conflicting])
+      if (header !== undefined) codeOf(() => this.note(header.signed, time));
+    const own = this.#state.newest;
+    // What the store remembers may take back what the node relied on.
+    if (this.#reliedOn !== undefined && own !== undefined) this.#reliedOn = stillListed(this.#reliedOn, own);
+    return { wasBehind };
+  }
+
+  /**
+   * The store is closed again, because it was opened by an older manifest than it remembers: goes on as a locked node
+   * that was shown what the store remembers.
+   */
+  close(): void {
+    this.#isOpen = false;
+    this.#reliedOn = undefined;
   }
 
   /** The bytes for the sealed store. */
@@ -109,19 +152,21 @@ export class FleetKeeper {
   /** What is in force for servers that this node asks. */
   asking(time: FleetTime): FleetInForce {
     if (!this.#isOpen) return inForce(this.#state, time, 'issue');
-    const firstSeen = new Map([...this.#state.firstSeen, ...this.#reliedOn]);
-    return inForce({ ...this.#state, firstSeen }, time, 'own-sight');
+    const own = inForce(this.#state, time, 'own-sight');
+    return this.#reliedOn === undefined ? own : together(own, inForce(this.#reliedOn, time, 'own-sight'));
   }
 
   /**
-   * What is in force for servers that this node gives a slot to. A new node has no memory: a manifest that is too old to
-   * be its first one permits nothing, or a host could show it one from before an image or a platform was given up.
+   * What is in force for servers that this node gives a slot to. With an open store only its own first sight counts, or a
+   * restart would be a way around the delay. A new node has no memory, so it goes on with what it was born with; a
+   * manifest that is too old to be its first one permits nothing, or a host could show it one from before an image or a
+   * platform was given up.
    */
   enrolling(time: FleetTime): FleetInForce {
+    if (this.#isOpen && !this.#isNew) return inForce(this.#state, time, 'own-sight');
     const { newest } = this.#state;
     const asked = this.asking(time);
-    if (this.#isOpen || newest === undefined) return asked;
-    if (codeOf(() => judgeFirst(newest, time.chainMs)) === 'none') return asked;
+    if (this.#isOpen || newest === undefined || isYoung(newest, time.chainMs)) return asked;
     return { ...asked, ...noPermissions };
   }
 
@@ -132,19 +177,54 @@ export class FleetKeeper {
     return isOfSigners ? newest : (handovers.at(-1) ?? newest);
   }
 
-  /** Everything that another node needs to come to the same state, in its order. */
+  /** Everything that another node needs to come to the same state, in the order in which it takes it. */
   files(): readonly ManifestFile[] {
-    const { handovers, newest } = this.#state;
-    const all = [...handovers, ...(newest === undefined ? [] : [newest])];
-    return all.map(({ header, parts }) => ({ signed: header.signed, ...parts }));
+    const { handovers, newest, offered } = this.#state;
+    // The newest manifest may be by an authority that has handed over since.
+    const position = handovers.findIndex(({ body }) => successorOf(body)?.id === newest?.header.signers.id);
+    const all = [
+      ...handovers.slice(0, position + 1),
+      newest,
+      ...handovers.slice(position + 1),
+      offered?.manifest,
+      offered?.conflicting,
+    ];
+    return all.flatMap((manifest) =>
+      manifest === undefined ? [] : [{ signed: manifest.header.signed, ...manifest.parts }],
+    );
+  }
+
+  /** Name of all that {@link files} gives, signatures included, 32 bytes; `undefined` while something is missing. */
+  known(): Uint8Array | undefined {
+    const files = this.files();
+    if (files.length === 0 || this.#state.pending !== undefined) return undefined;
+    return sha256(concatBytes(...files.map(({ signed }) => signed)));
   }
 }
 
 /** A clock that was ahead at the first sight of an entry must not hold it off until that time. */
 function seenBy(state: FleetState, nowMs: number): FleetState {
   const firstSeen = new Map([...state.firstSeen].map(([name, ms]) => [name, Math.min(ms, nowMs)]));
-  return { ...state, firstSeen };
+  const { offered } = state;
+  const seenMs = Math.min(offered?.seenMs ?? 0, nowMs);
+  return { ...state, firstSeen, offered: offered && { ...offered, seenMs } };
 }
+
+/** Whether a node relied on an older header than its store remembers, or on none. */
+function isBehind(relied: FleetState, remembered: FleetState): boolean {
+  const [used, known] = [newestHeader(relied), newestHeader(remembered)];
+  if (known === undefined) return false;
+  if (used === undefined) return true;
+  if (equalBytes(used.header.authorityId, known.header.authorityId))
+    return used.header.serial < known.header.serial;
+  const { handovers, authority } =
+    relied.handovers.length > remembered.handovers.length ? relied : remembered;
+  const inOrder = [authority.id, ...handovers.map(({ body }) => successorOf(body)?.id)];
+  return inOrder.indexOf(used.signers.id) < inOrder.indexOf(known.signers.id);
+}
+
+const isYoung = (manifest: Manifest, chainMs: number): boolean =>
+  codeOf(() => judgeFirst(manifest, chainMs)) === 'none';
 
 function judgeFirst({ body, header }: Manifest, chainMs: number): void {
   if (body.kind === 'rules') judgeFirstManifest(header, chainMs);

@@ -10,6 +10,8 @@ import { type VerifiedHeader, verifyHeader } from './verify-header.ts';
 const headerSchema = z.strictObject({ signers: successorSchema, signed: z.string() });
 const manifestSchema = z.strictObject({ signers: successorSchema, file: z.string() });
 
+const numbered = z.tuple([z.string(), z.int().nonnegative()]);
+
 /** What a node keeps of its fleet's manifests in the sealed store. */
 const recordSchema = z.strictObject({
   version: z.literal(1),
@@ -23,7 +25,16 @@ const recordSchema = z.strictObject({
       sinceMs: z.int().nonnegative(),
     })
     .optional(),
-  firstSeen: z.array(z.tuple([z.string(), z.int().nonnegative()])),
+  firstSeen: z.array(numbered),
+  // Absent in records from before handovers waited.
+  offered: z
+    .strictObject({
+      manifest: manifestSchema,
+      seenMs: z.int().nonnegative(),
+      conflicting: manifestSchema.optional(),
+    })
+    .optional(),
+  formerSerials: z.array(numbered).default([]),
 });
 
 /** The bytes of a state for the sealed store. */
@@ -33,6 +44,8 @@ export function encodeFleetState({
   newest,
   pending,
   firstSeen,
+  offered,
+  formerSerials,
 }: FleetState): Uint8Array {
   const record = {
     version: 1,
@@ -48,7 +61,19 @@ export function encodeFleetState({
             sinceMs: pending.sinceMs,
           },
         }),
-    firstSeen: [...firstSeen].map(([name, ms]): [string, number] => [name, ms]),
+    firstSeen: [...firstSeen],
+    ...(offered === undefined
+      ? {}
+      : {
+          offered: {
+            manifest: manifestToJson(offered.manifest),
+            seenMs: offered.seenMs,
+            ...(offered.conflicting === undefined
+              ? {}
+              : { conflicting: manifestToJson(offered.conflicting) }),
+          },
+        }),
+    formerSerials: [...formerSerials],
   } satisfies z.input<typeof recordSchema>;
   return utf8(JSON.stringify(record));
 }
@@ -60,7 +85,7 @@ export function encodeFleetState({
  */
 export function decodeFleetState(bytes: Uint8Array, network: Uint8Array): FleetState {
   const record = parseFile(recordSchema, new TextDecoder().decode(bytes), 'fleet record');
-  const { authority, newest, pending } = record;
+  const { authority, newest, pending, offered } = record;
   const headerOf = ({ signed, signers }: z.output<typeof headerSchema>): VerifiedHeader =>
     verifyHeader(parseBase64(signed, 'signed'), { network, signers, minimumSerial: 1 });
   const manifestOf = ({ file, signers }: z.output<typeof manifestSchema>): Manifest => {
@@ -81,6 +106,12 @@ export function decodeFleetState(bytes: Uint8Array, network: Uint8Array): FleetS
             sinceMs: pending.sinceMs,
           },
     firstSeen: new Map(record.firstSeen),
+    offered: offered && {
+      manifest: manifestOf(offered.manifest),
+      seenMs: offered.seenMs,
+      conflicting: offered.conflicting && manifestOf(offered.conflicting),
+    },
+    formerSerials: new Map(record.formerSerials),
   };
 }
 

@@ -1,11 +1,12 @@
 import { equalBytes } from '../bytes/concat.ts';
 import { toPrefixedHex } from '../bytes/hex.ts';
 import { RefusalError } from '../errors/latchkey-error.ts';
-import type { FleetAuthority, FleetSigners } from '../trust/fleet-authority.ts';
-import { malformed } from './canonical-json.ts';
+import type { FleetAuthority } from '../trust/fleet-authority.ts';
 import { delayedEntries } from './delayed-entries.ts';
-import type { FleetBody } from './fleet-body.ts';
+import { LAST_SERIAL } from './fleet-header.ts';
+import type { DelayFrom, FleetTime } from './fleet-time.ts';
 import type { Manifest } from './manifest.ts';
+import { afterDelay, offerHandover, type Succession, signersNow, successorOf } from './succession.ts';
 import { type VerifiedHeader, verifyHeader } from './verify-header.ts';
 
 /** Why new trust stops: until a newer manifest is here, or until a higher serial ends a contradiction. */
@@ -19,18 +20,16 @@ export interface PendingHeader {
 }
 
 /** All that a node knows of its fleet's manifests. A value: each step gives a new one. */
-export interface FleetState {
+export interface FleetState extends Succession {
   /** Hash of block 0, 32 bytes. */
   readonly network: Uint8Array;
-  /** The authority of the trust section. */
-  readonly authority: FleetAuthority;
-  /** Accepted handovers, in their order; the last one says who signs now. */
-  readonly handovers: readonly Manifest[];
   /** The newest complete manifest with rules; `undefined` before the first. */
   readonly newest: Manifest | undefined;
   readonly pending: PendingHeader | undefined;
   /** When this node first saw each entry that takes effect after a delay, by the own clock; by name of the entry. */
   readonly firstSeen: ReadonlyMap<string, number>;
+  /** Highest serial of each authority that a former trust section named, by id: it may come back. */
+  readonly formerSerials: ReadonlyMap<string, number>;
 }
 
 /** The state of a node that has seen no manifest. @param network hash of block 0, 32 bytes. */
@@ -38,29 +37,29 @@ export const noManifestYet = (authority: FleetAuthority, network: Uint8Array): F
   network,
   authority,
   handovers: [],
+  offered: undefined,
   newest: undefined,
   pending: undefined,
   firstSeen: new Map(),
+  formerSerials: new Map(),
 });
 
-/** Who may sign the next manifest, and the least serial that it may have. */
-export function signersNow({ authority, handovers }: FleetState): {
-  readonly signers: FleetSigners;
-  readonly minimumSerial: number;
-} {
-  const last = handovers.at(-1);
-  const successor = last === undefined ? undefined : successorOf(last.body);
-  if (successor !== undefined) return { signers: successor, minimumSerial: 1 };
-  return { signers: authority, minimumSerial: authority.minimumSerial };
-}
+/**
+ * How far the serial of a manifest may be above the newest one that is known, or above the minimum serial: 2^20. Who
+ * steals a threshold of keys could otherwise sign the last serial that there is, and no manifest could follow it. To
+ * use the serials up in such steps takes 2^33 manifests, one after the other at each node.
+ */
+export const MAX_SERIAL_STEP = 2 ** 20;
 
 /** What a header is to a node that knows others. */
-export type HeaderFinding = 'known' | 'newer' | 'conflict';
+export type HeaderFinding = 'known' | 'newer' | 'conflict' | 'handover';
 
 /**
  * Verifies a header that somebody showed, and notes it. A newer one stops new trust until its manifest is here; another
- * header of the newest serial stops it until a higher serial comes.
- * @throws what {@link verifyHeader} throws; RefusalError FLEET_SERIAL_OLDER, FLEET_PREDECESSOR_OTHER.
+ * header of the newest serial stops it until a higher serial comes. A handover is noted only with its manifest: its
+ * header stops nothing.
+ * @throws what {@link verifyHeader} throws; RefusalError FLEET_SERIAL_OLDER, FLEET_SERIAL_TOO_HIGH,
+ *   FLEET_PREDECESSOR_OTHER.
  */
 export function noteHeader(
   state: FleetState,
@@ -69,8 +68,14 @@ export function noteHeader(
 ): { readonly state: FleetState; readonly header: VerifiedHeader; readonly finding: HeaderFinding } {
   const { signers, minimumSerial } = signersNow(state);
   const header = verifyHeader(signed, { network: state.network, signers, minimumSerial });
+  if (header.header.serial === LAST_SERIAL) {
+    const isOffered = state.offered?.manifest.header.isSameAs(header) === true;
+    return { state, header, finding: isOffered ? 'known' : 'handover' };
+  }
   requirePredecessor(state, header);
-  const finding = compare(header, newestHeader(state));
+  const newestSerial = newestSerialOf(state, header);
+  requireStep(header, Math.max(newestSerial ?? 0, minimumSerial));
+  const finding = compare(header, newestHeader(state), newestSerial);
   if (finding === 'known') return { state, header, finding };
   return { state: { ...state, pending: pendingOf(state, header, finding, nowMs) }, header, finding };
 }
@@ -91,13 +96,34 @@ function requirePredecessor({ handovers }: FleetState, { header }: VerifiedHeade
   });
 }
 
-function compare(header: VerifiedHeader, newest: VerifiedHeader | undefined): HeaderFinding {
-  const isOfAnother = newest === undefined || !sameAuthority(header, newest);
-  if (isOfAnother || header.header.serial > newest.header.serial) return 'newer';
-  if (header.header.serial === newest.header.serial) return header.isSameAs(newest) ? 'known' : 'conflict';
+/** The newest serial that is known of the authority of a header; `undefined` when none is. */
+function newestSerialOf(state: FleetState, header: VerifiedHeader): number | undefined {
+  const newest = newestHeader(state);
+  if (newest !== undefined && sameAuthority(header, newest)) return newest.header.serial;
+  return state.formerSerials.get(toPrefixedHex(header.header.authorityId));
+}
+
+function requireStep({ header: { serial } }: VerifiedHeader, fromSerial: number): void {
+  if (serial <= fromSerial + MAX_SERIAL_STEP) return;
+  throw new RefusalError('FLEET_SERIAL_TOO_HIGH', 'the serial is too far above the newest one', {
+    field: 'serial',
+    expected: `at most ${fromSerial + MAX_SERIAL_STEP}, which is ${fromSerial} and 2^20`,
+    observed: `${serial}`,
+    hint: 'the keys of trust.authority have to sign it with a serial of one more than the newest manifest',
+  });
+}
+
+function compare(
+  header: VerifiedHeader,
+  newest: VerifiedHeader | undefined,
+  newestSerial: number | undefined,
+): 'known' | 'newer' | 'conflict' {
+  if (newestSerial === undefined || header.header.serial > newestSerial) return 'newer';
+  if (newest !== undefined && sameAuthority(header, newest) && header.header.serial === newestSerial)
+    return header.isSameAs(newest) ? 'known' : 'conflict';
   throw new RefusalError('FLEET_SERIAL_OLDER', 'a newer fleet manifest is known', {
     field: 'serial',
-    expected: `at least ${newest.header.serial}`,
+    expected: `at least ${newestSerial}`,
     observed: `${header.header.serial}`,
     hint: 'its source is behind; `GET /fleet` of this node gives the newest manifest that it knows',
   });
@@ -120,40 +146,52 @@ function pendingOf(
 
 /**
  * Takes the manifest that is awaited; any other one changes nothing, and so does the awaited one during a conflict.
- * What stood in the manifest before keeps the time at which this node first saw it.
+ * What stood in the manifest before keeps the time at which this node first saw it. A handover waits for its delay.
  * @throws EvidenceError FLEET_BODY_MALFORMED for a handover to an authority that signed before.
  */
 export function takeManifest(state: FleetState, manifest: Manifest, nowMs: number): FleetState {
+  if (manifest.body.kind === 'handover') return offerHandover(state, manifest, nowMs);
   const { pending } = state;
   if (pending?.awaited?.isSameAs(manifest.header) !== true || pending.conflicting !== undefined) return state;
-  if (manifest.body.kind === 'handover') {
-    requireNewAuthority(state, manifest.body.successor);
-    return { ...state, handovers: [...state.handovers, manifest], pending: undefined };
-  }
   const firstSeen = new Map(
     delayedEntries(manifest).map(({ name }) => [name, state.firstSeen.get(name) ?? nowMs] as const),
   );
   return { ...state, newest: manifest, pending: undefined, firstSeen };
 }
 
-/** Serials compare within one authority, so the manifests of one that returned would count as old. */
-function requireNewAuthority({ authority, handovers }: FleetState, { id }: FleetSigners): void {
-  const former = [authority.id, ...handovers.flatMap(({ body }) => successorOf(body)?.id ?? [])];
-  if (!former.includes(id)) return;
-  throw malformed('fleet body', 'successor.id', 'an id that no authority before had', id);
+/** The state with the handover in effect when its delay is over by now. */
+export function settled(state: FleetState, time: FleetTime, from: DelayFrom): FleetState {
+  const after = afterDelay(state, time, from);
+  // Headers that the former authority announced can no longer be verified to the end.
+  return after === state ? state : { ...after, pending: undefined };
 }
-
-const successorOf = (body: FleetBody): FleetSigners | undefined =>
-  body.kind === 'handover' ? body.successor : undefined;
 
 /**
  * The state under another trust section, after an upgrade. What was in force stays until the authority of the new
- * section has a manifest of its own.
+ * section has a manifest of its own. A fleet may come back to an authority: what that one signed before counts as old.
  */
 export function underSection(state: FleetState, authority: FleetAuthority): FleetState {
   if (state.authority.id === authority.id) return { ...state, authority };
   const position = state.handovers.findIndex(({ body }) => successorOf(body)?.id === authority.id);
-  // Headers that the former authority announced can no longer be verified to the end.
-  const pending = position === state.handovers.length - 1 && position >= 0 ? state.pending : undefined;
-  return { ...state, authority, handovers: position < 0 ? [] : state.handovers.slice(position + 1), pending };
+  const isSuccessor = position >= 0;
+  // Only the successor itself goes on with what its own keys announced.
+  const signsNow = isSuccessor && position === state.handovers.length - 1;
+  return {
+    ...state,
+    authority,
+    handovers: isSuccessor ? state.handovers.slice(position + 1) : [],
+    offered: isSuccessor ? state.offered : undefined,
+    pending: signsNow ? state.pending : undefined,
+    formerSerials: withSerial(state.formerSerials, newestHeader(state)),
+  };
+}
+
+function withSerial(
+  serials: FleetState['formerSerials'],
+  newest: VerifiedHeader | undefined,
+): FleetState['formerSerials'] {
+  if (newest === undefined) return serials;
+  const { authorityId, serial } = newest.header;
+  const id = toPrefixedHex(authorityId);
+  return new Map([...serials, [id, Math.max(serial, serials.get(id) ?? 0)]]);
 }

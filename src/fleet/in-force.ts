@@ -8,22 +8,8 @@ import {
 } from './delayed-entries.ts';
 import type { FleetRules } from './fleet-body.ts';
 import type { FleetState } from './fleet-state.ts';
+import type { DelayFrom, FleetTime } from './fleet-time.ts';
 import type { ListedPlatform } from './platform-list.ts';
-
-/** What the time is. */
-export interface FleetTime {
-  /** This machine's clock. */
-  readonly nowMs: number;
-  /** Time of the newest finalized block that is known. It never goes back. */
-  readonly chainMs: number;
-}
-
-/**
- * From when the delay counts. `own-sight`: from the time at which this node first saw an entry. `issue`: from the time
- * that the authority wrote, against the time of the chain; for a node without memory of its own, and only for whom it
- * asks.
- */
-export type DelayFrom = 'own-sight' | 'issue';
 
 /** What the fleet's manifest permits and forbids at this moment, in addition to the trust section. */
 export interface FleetInForce {
@@ -61,11 +47,7 @@ export function inForce(state: FleetState, time: FleetTime, from: DelayFrom): Fl
   const { newest } = state;
   if (newest?.body.kind !== 'rules') return nothing;
   const { body } = newest;
-  const active = new Set(
-    delayedEntries(newest)
-      .filter((entry) => isActive(entry, state, time, from))
-      .map(({ name }) => name),
-  );
+  const active = new Set(activeEntries(state, time, from).map(({ name }) => name));
   const revoked = newest.revoked.platforms.filter(({ until }) => !hasPassed(until, time));
   const revokedNames = new Set(revoked.map(({ platform }) => platform));
   return {
@@ -78,6 +60,38 @@ export function inForce(state: FleetState, time: FleetTime, from: DelayFrom): Fl
     revoked: [...revokedNames],
     moves: body.moves.filter((move) => active.has(moveName(move))),
     rekey: body.rekey,
+  };
+}
+
+/** The entries of the newest manifest that are past their delay and have not ended. */
+export function activeEntries(state: FleetState, time: FleetTime, from: DelayFrom): readonly DelayedEntry[] {
+  const { newest } = state;
+  return newest === undefined
+    ? []
+    : delayedEntries(newest).filter((entry) => isActive(entry, state, time, from));
+}
+
+/** What two views permit together; what one of them revokes or requires counts. */
+export function together(one: FleetInForce, other: FleetInForce): FleetInForce {
+  const union = <Item>(a: readonly Item[], b: readonly Item[], nameOf: (item: Item) => string): Item[] => [
+    ...new Map([...a, ...b].map((item) => [nameOf(item), item])).values(),
+  ];
+  const asText = (text: string): string => text;
+  const revoked = union(one.revoked, other.revoked, asText);
+  const revokedNames = new Set(revoked);
+  return {
+    trustHashes: union(one.trustHashes, other.trustHashes, asText),
+    measurements: union(one.measurements, other.measurements, asText),
+    minimumTcbEvaluationDataNumber: Math.max(
+      one.minimumTcbEvaluationDataNumber,
+      other.minimumTcbEvaluationDataNumber,
+    ),
+    endorsed: union(one.endorsed, other.endorsed, ({ platform }) => platform).filter(
+      ({ platform }) => !revokedNames.has(platform),
+    ),
+    revoked,
+    moves: union(one.moves, other.moves, moveName),
+    rekey: one.rekey,
   };
 }
 

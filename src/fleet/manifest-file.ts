@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { toBase64, tryFromBase64 } from '../bytes/base64.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
+import { FLEET_HEADER_BYTES, LAST_SERIAL, serialIn } from './fleet-header.ts';
 import type { ManifestParts } from './manifest.ts';
 
 /** Longest manifest file: the longest body and two documents, in base64. */
@@ -11,6 +12,10 @@ export interface ManifestFile extends ManifestParts {
   /** The exact bytes of header and signatures. */
   readonly signed: Uint8Array;
 }
+
+/** Whether the bytes of a signed header say that it is a handover; nothing is verified. */
+export const isHandover = (signed: Uint8Array): boolean =>
+  signed.length >= FLEET_HEADER_BYTES && serialIn(signed) === BigInt(LAST_SERIAL);
 
 const base64 = z.string();
 const schema = z.strictObject({

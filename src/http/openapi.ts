@@ -160,7 +160,7 @@ const routes: readonly RouteDescription[] = [
   {
     method: 'get',
     path: '/fleet',
-    summary: 'The signed fleet manifests of this node; none when `known` is the hash of the newest one',
+    summary: 'The signed fleet manifests of this node; none when `known` names what this node has',
     answer: manifestList,
   },
   {

@@ -8,8 +8,8 @@ export interface OpenedSlot {
   readonly slot: Slot;
   /** Name of the platform on which the slot's server runs. */
   readonly platform: string;
-  /** Whether the fleet has revoked that platform. */
-  readonly isRevoked: boolean;
+  /** Whether it counts only up to a limit: the fleet has revoked that platform, or does not endorse it. */
+  readonly countsInPart: boolean;
   /** A share, or with t = 1 the store key. */
   readonly content: Uint8Array;
 }
@@ -58,23 +58,23 @@ export async function findOpening(
 
 /**
  * How many opened slots count towards t: of those on one platform at most {@link mostSlotsOpening}, and of those on all
- * revoked platforms together at most {@link mostSlotsTogether}. None at all would turn a revocation into the loss of
- * stores; fewer than t never open one alone.
+ * platforms that the fleet has revoked or does not endorse together at most {@link mostSlotsTogether}. None at all would
+ * turn a revocation, or an endorsement that ends, into the loss of stores; fewer than t never open one alone.
  */
 export function countedSlots(
-  opened: readonly Pick<OpenedSlot, 'platform' | 'isRevoked'>[],
+  opened: readonly Pick<OpenedSlot, 'platform' | 'countsInPart'>[],
   quorum: Quorum,
 ): number {
   const most = mostSlotsOpening(quorum.t);
-  const revoked = countByPlatform(
-    opened.filter(({ isRevoked }) => isRevoked),
+  const inPart = countByPlatform(
+    opened.filter(({ countsInPart }) => countsInPart),
     most,
   );
   const others = countByPlatform(
-    opened.filter(({ isRevoked }) => !isRevoked),
+    opened.filter(({ countsInPart }) => !countsInPart),
     most,
   );
-  return others + Math.min(revoked, mostSlotsTogether(quorum));
+  return others + Math.min(inPart, mostSlotsTogether(quorum));
 }
 
 /** The number of slots, with at most `most` of each platform. */

@@ -20,8 +20,8 @@ export interface SlotAnswer {
   readonly server: AccountId;
   /** Name of the platform that the server's registered quote proves. */
   readonly platform: string;
-  /** Whether the fleet has revoked that platform; absent: it has not. */
-  readonly isRevoked?: boolean;
+  /** Whether it counts only up to a limit, because the fleet does not vouch for that platform; absent: it counts. */
+  readonly countsInPart?: boolean;
   /** The slot that was asked for; slot ids differ over the whole file. */
   readonly slotId: SlotId;
   /** The id of the key that came. */
@@ -33,7 +33,8 @@ export interface SlotAnswer {
 /**
  * The verdict on an answer.
  * - `opened`: the slot opened; its share counts.
- * - `crowded`: the slot opened, but as many slots of its platform, or of all revoked platforms, count already as may.
+ * - `crowded`: the slot opened, but as many slots of its platform, or of all platforms that the fleet does not vouch for, count already
+ *   as may.
  * - `known`: the slot was open already.
  * - `other-key`: the server gave a key with another id: it forgot the one of this slot and made a new one.
  * - `wrong-key`: the key does not open the slot: the server lied about it, or the slot was tampered with.
@@ -132,8 +133,8 @@ export class RecoveryAttempt {
       return 'bad-share';
     }
     const counted = countedSlots(state.opened, state.generation);
-    const { platform, isRevoked = false } = answer;
-    state.opened.push({ slot, platform, isRevoked, content });
+    const { platform, countsInPart = false } = answer;
+    state.opened.push({ slot, platform, countsInPart, content });
     return countedSlots(state.opened, state.generation) > counted ? 'opened' : 'crowded';
   }
 

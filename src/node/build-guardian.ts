@@ -74,6 +74,7 @@ export function buildGuardian(
     },
     acceptance: new RollbackAcceptance(options.acceptRolledBackStore),
     ownPlatform: platformHash(surroundings.machine.ppid),
+    ...(surroundings.fleet === undefined ? {} : { memory: surroundings.fleet }),
     ...options,
   });
   return { guardian, evidenceVerifier, judge, vetter };
@@ -105,9 +106,7 @@ export function buildVetting(
     ...(fleet === undefined ? {} : { fleet }),
     platforms: new PlatformRules(
       trust,
-      platformLists ?? (() => fleet?.platforms('granting') ?? noPlatformLists),
-      platformLists ?? (() => fleet?.platforms('asking') ?? noPlatformLists),
-      platformLists ?? (() => fleet?.platforms('enrolling') ?? noPlatformLists),
+      platformLists ?? ((view) => fleet?.platforms(view) ?? noPlatformLists),
     ),
   });
   const bounds = { maxAgeMs: trust.freshness.attestationMaxAgeMs, blockTimeMs: BLOCK_TIME_MS };

@@ -2,7 +2,8 @@ import { toPrefixedHex } from '../bytes/hex.ts';
 import { type DelayedEntry, delayedEntries, endorsementName } from '../fleet/delayed-entries.ts';
 import type { FleetKeeper } from '../fleet/fleet-keeper.ts';
 import { newestHeader } from '../fleet/fleet-state.ts';
-import type { FleetTime } from '../fleet/in-force.ts';
+import type { FleetTime } from '../fleet/fleet-time.ts';
+import { successorOf } from '../fleet/succession.ts';
 import type { VerifiedHeader } from '../fleet/verify-header.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { RekeyReport } from './fleet-rekey.ts';
@@ -35,6 +36,13 @@ export interface FleetReport {
   readonly awaited?: ShownManifest;
   /** Two manifests of one serial are signed: the hashes of both. */
   readonly conflict?: { readonly serial: number; readonly hashes: readonly string[] };
+  /** A handover to another authority that waits for its delay; where two are signed, none takes effect. */
+  readonly handover?: {
+    readonly to: string;
+    readonly hash: string;
+    /** ISO 8601, or `never`. */
+    readonly takesEffect: string;
+  };
   /** Permissions that take effect later, by the time of the chain. */
   readonly waiting?: readonly ShownEntry[];
   /** Permissions that end within 14 days. */
@@ -71,6 +79,7 @@ export function fleetReport(
     authority: signersOf(keeper),
     ...(last === undefined ? {} : { manifest: shown(last.header) }),
     ...pendingOf(keeper),
+    ...handoverOf(keeper),
     ...(waiting.length === 0 ? {} : { waiting: waiting.slice(0, MOST_SHOWN) }),
     ...(ending.length === 0 ? {} : { ending: ending.slice(0, MOST_SHOWN) }),
     ...(notListed === 0 ? {} : { notListed }),
@@ -86,6 +95,14 @@ const shown = ({ hash, header }: VerifiedHeader): ShownManifest => ({
 function signersOf({ state: { authority, handovers } }: FleetKeeper): string {
   const body = handovers.at(-1)?.body;
   return body?.kind === 'handover' ? body.successor.id : authority.id;
+}
+
+function handoverOf({ state: { offered, authority } }: FleetKeeper): Pick<FleetReport, 'handover'> {
+  const successor = offered && successorOf(offered.manifest.body);
+  if (offered === undefined || successor === undefined) return {};
+  const atMs = offered.seenMs + authority.delayMs;
+  const takesEffect = offered.conflicting === undefined ? timeText(atMs) : 'never';
+  return { handover: { to: successor.id, hash: toPrefixedHex(offered.manifest.header.hash), takesEffect } };
 }
 
 function pendingOf({ state }: FleetKeeper): Pick<FleetReport, 'awaited' | 'conflict'> {
@@ -118,8 +135,10 @@ function shownAt(
   isShown: (atMs: number) => boolean,
 ): readonly ShownEntry[] {
   if (atMs === undefined || !isShown(atMs)) return [];
-  return [{ entry: name, at: atMs <= 8.64e15 ? new Date(atMs).toISOString() : 'never' }];
+  return [{ entry: name, at: timeText(atMs) }];
 }
+
+const timeText = (atMs: number): string => (atMs <= 8.64e15 ? new Date(atMs).toISOString() : 'never');
 
 /** Sets the metrics of the fleet. */
 export function countFleet(metrics: Metrics, report: FleetReport | undefined): void {
@@ -139,11 +158,12 @@ export function countFleet(metrics: Metrics, report: FleetReport | undefined): v
 /** Sentences for `latchkey status --explain`. */
 export function adviceOnFleet(report: FleetReport | undefined): readonly string[] {
   if (report === undefined) return [];
-  const { awaited, conflict, ending, rekey } = report;
+  const { awaited, conflict, ending, handover, rekey } = report;
   return [
     ...(awaited === undefined || conflict !== undefined ? [] : [awaitedAdvice(awaited)]),
     ...(conflict === undefined ? [] : [conflictAdvice(conflict)]),
     ...(ending === undefined ? [] : [endingAdvice(ending)]),
+    ...(handover === undefined ? [] : [handoverAdvice(handover)]),
     ...(rekey?.state === 'waiting' ? [rekeyAdvice(rekey)] : []),
   ];
 }
@@ -153,6 +173,11 @@ const awaitedAdvice = ({ serial, hash }: ShownManifest): string =>
 
 const conflictAdvice = ({ serial, hashes }: NonNullable<FleetReport['conflict']>): string =>
   `Two fleet manifests have the serial ${serial} (${hashes.join(' and ')}): no new permission takes effect. Only a manifest of a higher serial ends this; the keys of trust.authority have to sign it (\`latchkey fleet draft\`, \`latchkey fleet sign\`).`;
+
+const handoverAdvice = ({ to, hash, takesEffect }: NonNullable<FleetReport['handover']>): string =>
+  takesEffect === 'never'
+    ? `Two handovers of the fleet authority are signed, so none takes effect. Change trust.authority by a new trust section.`
+    : `A handover of the fleet authority to ${to} (${hash}) takes effect at ${takesEffect}. If you do not know it, the keys of trust.authority are stolen: sign another handover to stop it, and publish it (docs/fleet.md).`;
 
 const endingAdvice = (ending: readonly ShownEntry[]): string =>
   `Permissions of the fleet manifest end soon (${ending.map(({ entry, at }) => `${entry} at ${at}`).join('; ')}): sign a manifest of a higher serial that prolongs them, if machines still need them.`;

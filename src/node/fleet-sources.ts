@@ -41,7 +41,7 @@ export class FleetSources {
 
   /**
    * Asks all of them at the same time. A source that fails shows nothing.
-   * @param known hash of the newest manifest here, `0x` hex: who has no newer one answers with nothing.
+   * @param known name of all manifests here, `0x` hex: a server that has no others answers with nothing.
    * @param first endpoint of a server that is asked in any case.
    */
   async ask(
@@ -72,7 +72,7 @@ export class FleetSources {
     signal: AbortSignal,
   ): Promise<ShownManifests | undefined> {
     const answer = await boundedFetch(this.#parts.fetch ?? fetch, {
-      url: known === undefined ? url : `${url}?known=${known}`,
+      url: asking(url, known),
       method: 'GET',
       timeoutMs: SOURCE_DEADLINE_MS,
       maxBytes: MAX_MANIFEST_FILE_BYTES,
@@ -96,4 +96,13 @@ export class FleetSources {
       return undefined;
     }
   }
+}
+
+/** The URL that asks a source for what a node does not have. Sources may have a query of their own. */
+function asking(url: string, known: string | undefined): string {
+  // An address on the chain may be any text; asking it fails.
+  if (known === undefined || !URL.canParse(url)) return url;
+  const asked = new URL(url);
+  asked.searchParams.set('known', known);
+  return asked.href;
 }

@@ -5,16 +5,24 @@ import { encodeSs58 } from '../bytes/ss58.ts';
 import type { ChainView } from '../chain/chain-view.ts';
 import type { Config } from '../config/schema.ts';
 import { LatchkeyError } from '../errors/latchkey-error.ts';
+import { endingSoon } from '../fleet/ends-soon.ts';
 import { FleetKeeper } from '../fleet/fleet-keeper.ts';
 import type { FleetState } from '../fleet/fleet-state.ts';
-import type { FleetInForce, FleetTime } from '../fleet/in-force.ts';
-import { type ManifestFile, readManifestList, writeManifestList } from '../fleet/manifest-file.ts';
+import type { FleetTime } from '../fleet/fleet-time.ts';
+import type { FleetInForce } from '../fleet/in-force.ts';
+import {
+  isHandover,
+  type ManifestFile,
+  readManifestList,
+  writeManifestList,
+} from '../fleet/manifest-file.ts';
 import type { FleetFacts } from '../keyserver/judge.ts';
 import { type Extensions, FLEET_EXTENSION, noExtensions } from '../protocol/extensions.ts';
 import type { Namespace, Store } from '../store/api/store-api.ts';
 import type { Clock } from '../time/clock.ts';
 import type { FleetAuthority } from '../trust/fleet-authority.ts';
 import { PlatformLists } from '../trust/platform-lists.ts';
+import { DAY_MS } from '../trust/section-values.ts';
 import type { ChainWatch } from './chain-watch.ts';
 import { type FleetReport, fleetReport } from './fleet-report.ts';
 import { type FleetSourceParts, FleetSources } from './fleet-sources.ts';
@@ -23,6 +31,10 @@ import { ShownHeaders } from './shown-headers.ts';
 
 const NAMESPACE = 'latchkey/fleet';
 const STATE = 'state';
+/** How often the time of the chain is looked for, before there is any. */
+const UNTIMED_MS = 1_000;
+/** How many entries that end soon are named in the log. */
+const MOST_NAMED = 20;
 /** How long a view of what is in force is used again: lists may have 10,000 entries, and each request is judged. */
 const VIEW_FOR_MS = 1_000;
 
@@ -35,6 +47,12 @@ export interface FleetWatchParts extends Omit<FleetSourceParts, 'chain'> {
   readonly clock: Clock;
   /** Called after something new was taken. */
   readonly onChange?: () => void;
+}
+
+/** A manifest, and where it came from. */
+interface Shown {
+  readonly source: string;
+  readonly file: ManifestFile;
 }
 
 type PublishedManifests = Awaited<ReturnType<FleetDesk['publish']>>;
@@ -52,6 +70,7 @@ export class FleetWatch implements FleetFacts, FleetDesk {
   #namespace: Namespace | undefined;
   /** While it is not aborted, a newer header that a server shows makes this node ask for its manifest. */
   #asksUntil: AbortSignal | undefined;
+  #warnAgainMs = 0;
 
   constructor(parts: FleetWatchParts) {
     this.#parts = parts;
@@ -86,9 +105,9 @@ export class FleetWatch implements FleetFacts, FleetDesk {
     return last === undefined ? noExtensions : new Map([[FLEET_EXTENSION, last.header.signed]]);
   }
 
-  /** Answer of `GET /fleet`. @param known hash of the newest manifest that the asker has. */
+  /** Answer of `GET /fleet`. @param known name of all that the asker has, see {@link FleetKeeper.known}. */
   answer(known: string | undefined): ReturnType<typeof writeManifestList> {
-    if (known !== undefined && known === this.#lastHash()) return { manifests: [] };
+    if (known !== undefined && known === this.#known()) return { manifests: [] };
     const { state } = this.#keeper;
     const answer = this.#answers.get(state) ?? writeManifestList(this.#keeper.files());
     this.#answers.set(state, answer);
@@ -103,13 +122,13 @@ export class FleetWatch implements FleetFacts, FleetDesk {
   hear(server: Pick<PeerRecord, 'account' | 'endpoint'>, extensions: Extensions): void {
     const signed = extensions.get(FLEET_EXTENSION);
     if (signed === undefined) return;
-    const finding = this.#shown.judge(encodeSs58(server.account), signed, this.#parts.clock.nowMs());
+    const finding = this.#shown.judge(encodeSs58(server.account), signed, this.#time());
     if (finding === 'known') return;
     this.#views.clear();
     void this.#save();
     this.#parts.onChange?.();
     const signal = this.#asksUntil;
-    if (finding !== 'newer' || signal === undefined || signal.aborted) return;
+    if (finding === 'conflict' || signal === undefined || signal.aborted) return;
     void this.refresh(signal, server.endpoint);
   }
 
@@ -149,34 +168,46 @@ export class FleetWatch implements FleetFacts, FleetDesk {
     return fleetReport(this.#keeper, this.#time(), { own, behind });
   }
 
-  /** Goes on with what the open store remembers. A record that cannot be read is reported, and locks no node. */
-  async open(store: Store): Promise<void> {
-    this.#namespace = await store.namespace(NAMESPACE);
-    const record = await this.#namespace.get(STATE);
-    if (this.#remember(record)) {
-      this.#parts.log('warn', 'fleet.was-behind', {
-        message:
-          'the servers that opened this store were judged by an older manifest than the store remembers',
-      });
-    }
+  /**
+   * Goes on with what the open store remembers, and writes nothing into it. A record that cannot be read is reported, and
+   * locks no node.
+   * @param isNew whether this process made the store.
+   * @returns whether the servers that opened the store were judged by an older manifest than the store remembers.
+   */
+  async open(store: Pick<Store, 'namespace' | 'hasNamespace'>, isNew = false): Promise<boolean> {
+    const record = store.hasNamespace(NAMESPACE)
+      ? await (await store.namespace(NAMESPACE)).get(STATE)
+      : undefined;
+    const wasBehind = this.#remember(record, isNew);
     this.#views.clear();
-    await this.#save();
+    if (!wasBehind) return false;
+    this.#parts.log('warn', 'fleet.was-behind', {
+      message: 'the servers that opened this store were judged by an older manifest than the store remembers',
+    });
+    return true;
   }
 
-  /** Keeps what it knows in a store that took no writes when it was opened, and takes them now. */
+  /** The store is closed again; goes on with what it remembered. */
+  close(): void {
+    this.#keeper.close();
+    this.#namespace = undefined;
+    this.#views.clear();
+  }
+
+  /** Keeps what it knows in a store that takes writes, from now on. */
   async record(store: Store): Promise<void> {
-    this.#namespace ??= await store.namespace(NAMESPACE);
+    this.#namespace = await store.namespace(NAMESPACE);
     await this.#save();
   }
 
   /** @returns whether the store remembers a newer manifest than the sources showed. */
-  #remember(record: Uint8Array | undefined): boolean {
+  #remember(record: Uint8Array | undefined, isNew: boolean): boolean {
     try {
-      return this.#keeper.open(record, this.#time()).wasBehind;
+      return this.#keeper.open(record, this.#time(), isNew).wasBehind;
     } catch (error) {
       if (!(error instanceof LatchkeyError)) throw error;
       this.#parts.log('error', 'fleet.not-read', { code: error.code, detail: error.message });
-      return this.#keeper.open(undefined, this.#time()).wasBehind;
+      return this.#keeper.open(undefined, this.#time(), isNew).wasBehind;
     }
   }
 
@@ -184,8 +215,10 @@ export class FleetWatch implements FleetFacts, FleetDesk {
   async follow(everyMs: number, signal: AbortSignal): Promise<void> {
     this.#asksUntil = signal;
     while (!signal.aborted) {
-      await this.refresh(signal);
-      await this.#parts.clock.sleep(everyMs, signal);
+      // Without the time of the chain no manifest can be judged, and no server is known.
+      const isTimed = this.#time().chainMs > 0;
+      if (isTimed) await this.refresh(signal);
+      await this.#parts.clock.sleep(isTimed ? everyMs : Math.min(everyMs, UNTIMED_MS), signal);
     }
   }
 
@@ -193,7 +226,8 @@ export class FleetWatch implements FleetFacts, FleetDesk {
   async refreshByChain(chain: ChainView, signal: AbortSignal): Promise<void> {
     this.#asksUntil = signal;
     const snapshot = await chain.snapshot().catch(() => undefined);
-    if (snapshot !== undefined) this.#parts.chain.take(snapshot);
+    if (snapshot === undefined) return;
+    this.#parts.chain.take(snapshot);
     await this.refresh(signal);
   }
 
@@ -202,10 +236,10 @@ export class FleetWatch implements FleetFacts, FleetDesk {
    * @param first endpoint of a server that is asked in any case.
    */
   async refresh(signal: AbortSignal, first?: string): Promise<void> {
-    const shown = await this.#sources.ask(this.#lastHash(), signal, first);
-    let changed = false;
-    for (const { source, text } of shown) if (this.#takeAll(source, text)) changed = true;
-    if (changed) await this.#changed();
+    const texts = await this.#sources.ask(this.#known(), signal, first);
+    this.#warnOfEnds();
+    const shown = texts.flatMap(({ source, text }) => this.#read(source, text));
+    if (this.#takeAll(shown)) await this.#changed();
   }
 
   async #changed(): Promise<void> {
@@ -214,21 +248,45 @@ export class FleetWatch implements FleetFacts, FleetDesk {
     this.#parts.onChange?.();
   }
 
-  #takeAll(url: string, text: string): boolean {
+  /** Once a day, so that people sign in time. */
+  #warnOfEnds(): void {
+    const time = this.#time();
+    const ends = endingSoon(this.#keeper.state, time);
+    if (ends.length === 0 || time.nowMs < this.#warnAgainMs) return;
+    this.#warnAgainMs = time.nowMs + DAY_MS;
+    this.#parts.log('warn', 'fleet.ends-soon', {
+      count: ends.length,
+      entries: ends.slice(0, MOST_NAMED).map(({ name, untilMs = 0 }) => `${name} at ${untilMs}`),
+      message:
+        'the fleet manifest stops permitting these; the keys of trust.authority have to sign a higher serial with a later `until`, or none (`latchkey fleet draft --from FILE`)',
+    });
+  }
+
+  #read(source: string, text: string): readonly Shown[] {
     try {
-      return readManifestList(text).filter((file) => this.#take(url, file)).length > 0;
+      return readManifestList(text).map((file) => ({ source, file }));
     } catch (error) {
-      this.#refused(url, error);
-      return false;
+      this.#refused(source, error);
+      return [];
     }
   }
 
-  #take(url: string, file: ManifestFile): boolean {
+  /** Handovers of all sources first: two of one authority contradict each other, whatever the order in which they come. */
+  #takeAll(shown: readonly Shown[]): boolean {
+    const takeEach = (some: readonly Shown[]): boolean => some.filter((one) => this.#take(one)).length > 0;
+    const handovers = shown.filter(({ file }) => isHandover(file.signed));
+    let changed = false;
+    do changed = takeEach(handovers) || changed;
+    while (handovers.length > 0 && this.#keeper.settle(this.#time()));
+    return takeEach(shown.filter((one) => !handovers.includes(one))) || changed;
+  }
+
+  #take({ source, file }: Shown): boolean {
     const before = this.#keeper.state;
     try {
       this.#keeper.take(file, this.#time());
     } catch (error) {
-      this.#refused(url, error);
+      this.#refused(source, error);
     }
     const { newest, pending, handovers } = this.#keeper.state;
     if (this.#keeper.state === before) return false;
@@ -241,19 +299,19 @@ export class FleetWatch implements FleetFacts, FleetDesk {
   }
 
   /** Older manifests and handovers that are known already come from every server that is behind. */
-  #refused(url: string, error: unknown): void {
+  #refused(source: string, error: unknown): void {
     if (!(error instanceof LatchkeyError)) throw error;
     const isUsual = error.code === 'FLEET_SERIAL_OLDER' || error.code === 'FLEET_AUTHORITY_OTHER';
     this.#parts.log(isUsual ? 'debug' : 'warn', 'fleet.refused', {
-      url,
+      url: source,
       code: error.code,
       detail: error.message,
     });
   }
 
-  #lastHash(): string | undefined {
-    const { last } = this.#keeper;
-    return last === undefined ? undefined : toPrefixedHex(last.header.hash);
+  #known(): string | undefined {
+    const known = this.#keeper.known();
+    return known === undefined ? undefined : toPrefixedHex(known);
   }
 
   async #save(): Promise<void> {
@@ -269,6 +327,7 @@ export class FleetWatch implements FleetFacts, FleetDesk {
     const time = this.#time();
     const known = this.#views.get(purpose);
     if (known !== undefined && Math.abs(time.nowMs - known.atMs) < VIEW_FOR_MS) return known.value;
+    this.#keeper.settle(time);
     const value = this.#keeper[purpose](time);
     this.#views.set(purpose, { value, atMs: time.nowMs });
     return value;

@@ -261,9 +261,6 @@ export class LatchkeyNode implements AsyncDisposable {
     refreshing?.catch((error: unknown) => this.#parts.log('error', 'fleet.failed', { error: String(error) }));
     const node = await rooms.guardian.open();
     if (node === undefined) return;
-    await this.#fleet.watch
-      ?.open(node.store)
-      .catch((error: unknown) => this.#parts.log('error', 'fleet.failed', { error: String(error) }));
     const { evidenceVerifier, judge } = rooms;
     this.#audit = await this.#openAudit(node, machine);
     const { version } = this.#options;

@@ -96,8 +96,8 @@ export function buildServing(
   });
   if (!store.isReleased) {
     record(store.whenReleased.then(() => formerClients.recordServed()));
-    record(store.whenReleased.then(() => rooms.fleet?.record(store)));
   }
+  record(store.whenReleased.then(() => rooms.fleet?.record(store)));
   const entropy = config.entropyRoutes
     ? new EntropyServer({
         ...parts,

@@ -3,6 +3,7 @@ import { sha256 } from '../crypto/sha2.ts';
 import { LatchkeyError } from '../errors/latchkey-error.ts';
 import type { FleetKeeper } from '../fleet/fleet-keeper.ts';
 import type { FleetState, HeaderFinding } from '../fleet/fleet-state.ts';
+import type { FleetTime } from '../fleet/fleet-time.ts';
 import type { Log } from '../observe/log.ts';
 
 /** Most judgements that are remembered; more than a store has servers. */
@@ -33,12 +34,12 @@ export class ShownHeaders {
    * @param server SS58 of the server that showed it.
    * @returns `known` when nothing has changed.
    */
-  judge(server: string, signed: Uint8Array, nowMs: number): HeaderFinding {
+  judge(server: string, signed: Uint8Array, time: FleetTime): HeaderFinding {
     this.#forgetFormerState();
     const name = `${server} ${toHex(sha256(signed))}`;
     if (this.#judged.has(name)) return 'known';
     try {
-      const finding = this.#keeper.note(signed, nowMs);
+      const finding = this.#keeper.note(signed, time);
       if (finding !== 'known') this.#changed(server, finding);
       return finding;
     } catch (error) {

@@ -15,6 +15,12 @@ export interface RecoveryRequest {
   readonly ppid: Uint8Array;
 }
 
+/**
+ * For whom lists count: machines that ask for keys, servers that have a slot, and servers that get one. They differ while
+ * a delay lasts.
+ */
+export type FleetView = 'granting' | 'asking' | 'enrolling';
+
 /** A server that is to get a slot, has one that a recovery asks for, or has one that a running node counts. */
 export type ServerRole = 'new' | 'holder' | 'kept';
 
@@ -24,26 +30,13 @@ export type ServerRole = 'new' | 'holder' | 'kept';
  */
 export class PlatformRules {
   readonly policy: PlatformPolicy;
-  readonly #lists: () => PlatformLists;
-  readonly #serverLists: () => PlatformLists;
-  readonly #newServerLists: () => PlatformLists;
+  readonly #lists: (view: FleetView) => PlatformLists;
   readonly #signer: string;
 
-  /**
-   * @param lists what the fleet says now; asked for each decision.
-   * @param serverLists the same for servers that this node asks, where it relied on a permission to open its store.
-   * @param newServerLists the same for servers that are to get a slot, where this node is new.
-   */
-  constructor(
-    trust: TrustSection,
-    lists: () => PlatformLists,
-    serverLists = lists,
-    newServerLists = serverLists,
-  ) {
+  /** @param lists what the fleet says now; asked for each decision. */
+  constructor(trust: TrustSection, lists: (view: FleetView) => PlatformLists) {
     this.policy = platformPolicyOf(trust);
     this.#lists = lists;
-    this.#serverLists = serverLists;
-    this.#newServerLists = newServerLists;
     this.#signer = hasAuthority(trust)
       ? 'the keys of trust.authority have to sign it (`latchkey fleet draft`, `latchkey fleet sign`)'
       : 'nobody can sign it, because the trust section has no trust.authority';
@@ -90,14 +83,14 @@ export class PlatformRules {
 
   /**
    * Judges the platform of a server that is to get a slot, or to give a key back. @param ppid 16 bytes.
-   * @param role a holder may be revoked: its slots count up to a limit (`keyslots/open-generation.ts`), or a revocation
-   *   would lose stores. `kept`: whether its slot counts as live.
+   * @param role a holder may be revoked or without endorsement: its slots count up to a limit ({@link countsInPart}), or
+   *   a revocation, and an endorsement that ends, would lose stores. `kept`: whether its slot counts as live.
    * @throws RefusalError PLATFORM_REVOKED, PLATFORM_NOT_ENDORSED.
    */
   judgeServer(ppid: Uint8Array, role: ServerRole): void {
+    if (role === 'holder') return;
     const platform = platformHash(ppid);
-    const lists = role === 'new' ? this.#newServerLists() : this.#serverLists();
-    if (role === 'holder' && lists.isRevoked(platform)) return;
+    const lists = this.#lists(role === 'new' ? 'enrolling' : 'asking');
     this.#requireNotRevoked(platform, 'the platform of this server', lists);
     if (this.policy.servers === 'endorsed')
       this.#requireEndorsed(platform, 'the platform of this server', lists);
@@ -123,12 +116,18 @@ export class PlatformRules {
     }
   }
 
-  /** Whether the fleet has revoked a platform. @param ppid 16 bytes. */
-  isRevoked(ppid: Uint8Array): boolean {
-    return this.#serverLists().isRevoked(platformHash(ppid));
+  /**
+   * Whether the fleet does not vouch for the platform of a server: slots on all such platforms together open no store
+   * (`keyslots/open-generation.ts`). @param ppid 16 bytes.
+   */
+  countsInPart(ppid: Uint8Array): boolean {
+    const platform = platformHash(ppid);
+    const lists = this.#lists('asking');
+    if (lists.isRevoked(platform)) return true;
+    return this.policy.servers === 'endorsed' && lists.endorsementOf(platform) === undefined;
   }
 
-  #requireNotRevoked(platform: PlatformHash, whose: string, lists = this.#lists()): void {
+  #requireNotRevoked(platform: PlatformHash, whose: string, lists = this.#lists('granting')): void {
     if (!lists.isRevoked(platform)) return;
     throw this.#refusal('PLATFORM_REVOKED', {
       observed: `${whose} is ${toPrefixedHex(platform)}, which is revoked`,
@@ -137,7 +136,7 @@ export class PlatformRules {
     });
   }
 
-  #requireEndorsed(platform: PlatformHash, whose: string, lists = this.#lists()): void {
+  #requireEndorsed(platform: PlatformHash, whose: string, lists = this.#lists('granting')): void {
     if (lists.endorsementOf(platform) !== undefined) return;
     throw this.#refusal('PLATFORM_NOT_ENDORSED', {
       observed: `${whose} is ${toPrefixedHex(platform)}, which is not endorsed`,
@@ -147,7 +146,7 @@ export class PlatformRules {
   }
 
   #requireMove(account: AccountId, from: PlatformHash, to: PlatformHash): void {
-    if (this.#lists().allowsMove(account, from, to)) return;
+    if (this.#lists('granting').allowsMove(account, from, to)) return;
     throw this.#refusal('PLATFORM_REFUSED', {
       observed: `this platform is ${toPrefixedHex(to)}`,
       expected: `platform ${toPrefixedHex(from)}, which the key is bound to`,

@@ -34,7 +34,6 @@ afterEach(async () => {
 /** A network whose nodes watch manifests; each asks for them on its own only once a day. */
 async function watchingNetwork(seed: number, count = 4, lookEveryMs = MINUTE_MS) {
   const formed = await formedNetwork(seed, count, trust, ({ world }) => {
-    world.manifests = new Map();
     const healing = { ...world.config.healing, intervalMs: lookEveryMs };
     Object.assign(world.config, { fleet: { sources: [], files: [], intervalMs: DAY_MS }, healing });
   });

@@ -1,5 +1,5 @@
-import { blake2s } from '@noble/hashes/blake2.js';
 import { Hpke, X25519Keypair } from '@entropyxyz/entropy-protocol-nodejs';
+import { blake2s } from '@noble/hashes/blake2.js';
 import type { QuoteRequest } from '../../mock-tdx/development-pki.ts';
 import type { TdBody } from '../../mock-tdx/quote/td-body.ts';
 import { AccountId, Nonce, ReportData, X25519PublicKey } from '../../src/bytes/fixed-bytes.ts';

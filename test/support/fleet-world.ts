@@ -3,8 +3,14 @@ import { toPrefixedHex } from '../../src/bytes/hex.ts';
 import { Ed25519Signer } from '../../src/crypto/ed25519.ts';
 import { sha256 } from '../../src/crypto/sha2.ts';
 import { emptyRules, encodeBody, type FleetBody, type FleetRules } from '../../src/fleet/fleet-body.ts';
-import { type FleetHeader, noPredecessor } from '../../src/fleet/fleet-header.ts';
-import { type FleetState, noManifestYet, noteHeader, takeManifest } from '../../src/fleet/fleet-state.ts';
+import { type FleetHeader, LAST_SERIAL, noPredecessor } from '../../src/fleet/fleet-header.ts';
+import {
+  type FleetState,
+  noManifestYet,
+  noteHeader,
+  settled,
+  takeManifest,
+} from '../../src/fleet/fleet-state.ts';
 import { type Manifest, type ManifestParts, readManifest } from '../../src/fleet/manifest.ts';
 import { encodePlatformList, type PlatformList } from '../../src/fleet/platform-list.ts';
 import { addSignature } from '../../src/fleet/sign-header.ts';
@@ -74,6 +80,12 @@ export class AuthorityWorld {
     return signedBy(header, this.signers.slice(0, by));
   }
 
+  /** The last manifest of this authority, in favour of another. */
+  handover({ id, threshold, keys }: FleetAuthority, fields: Partial<FleetHeader> = {}): Manifest {
+    const successor = { id, threshold, keys: [...keys] };
+    return this.issue({ kind: 'handover', version: 1, successor }, { serial: LAST_SERIAL, ...fields });
+  }
+
   /** A complete manifest. */
   issue(
     content: Partial<FleetRules> | Extract<FleetBody, { kind: 'handover' }>,
@@ -102,6 +114,12 @@ export class AuthorityWorld {
 /** The state after a manifest was seen and taken. */
 export function seen(state: FleetState, manifest: Manifest, nowMs: number): FleetState {
   return takeManifest(noteHeader(state, manifest.header.signed, nowMs).state, manifest, nowMs);
+}
+
+/** The state after a handover was seen and its delay is over. */
+export function handedOver(state: FleetState, handover: Manifest, nowMs: number): FleetState {
+  const afterDelay = nowMs + state.authority.delayMs;
+  return settled(seen(state, handover, nowMs), { nowMs: afterDelay, chainMs: afterDelay }, 'own-sight');
 }
 
 export const freshState = ({ authority }: AuthorityWorld): FleetState => noManifestYet(authority, network);

@@ -28,13 +28,14 @@ import type { QuoteSource } from '../../src/quote-source/quote-source.ts';
 import { FlooredClock } from '../../src/time/clock.ts';
 import { measurementId } from '../../src/trust/measurement.ts';
 import { registrationContext, registrationReportData } from '../../src/trust/registration.ts';
+import type { TrustSection } from '../../src/trust/trust-section.ts';
 import type { Survival } from './disk-survival.ts';
 import { memoryOf, unknownAccounts } from './server-memory.ts';
 import { SimulatedDisk } from './simulated-disk.ts';
 import { SeenChain } from './simulated-network-chain.ts';
 import { handlerOf } from './simulated-network-handler.ts';
 import type { Handler } from './simulated-network-wire.ts';
-import type { SimulatedWorld } from './simulated-network-world.ts';
+import { bodyUnder, type SimulatedWorld } from './simulated-network-world.ts';
 
 /** Making a quote takes this long in virtual time. */
 const QUOTE_MS = 200;
@@ -91,12 +92,18 @@ export class SimulatedNode {
   readonly lies = new Set<string>();
   /** Whether this process shows marks that its clients never made. */
   inventsMarks = false;
+  /** The trust section of this machine from its next start on, where it has another one than the network. */
+  trust: TrustSection | undefined;
+  /** The manifests of the process. */
+  fleet: FleetWatch | undefined;
   /** Added to the time that this server tells its clients, in milliseconds. */
   timeLieMs = 0;
   /** Whether its processes are started with `--accept-rolled-back-store`. */
   acceptsOlderStore = false;
   /** How far the clock of the machine is ahead, in milliseconds; negative when it is behind. */
   clockSkewMs = 0;
+  /** The section of the process, where it is another one than that of the network. */
+  #running: TrustSection | undefined;
   #process: Process | undefined;
   #placed: Parameters<SimulatedWorld['wire']['place']>[1];
 
@@ -148,11 +155,6 @@ export class SimulatedNode {
     return generation;
   }
 
-  /** What it knows of manifests, where the world has any. */
-  get fleet(): FleetWatch | undefined {
-    return this.#process?.fleet;
-  }
-
   get rekey(): FleetRekey | undefined {
     return this.#process?.rekey;
   }
@@ -192,7 +194,8 @@ export class SimulatedNode {
       quote: async (reportData) => {
         await clock.sleep(QUOTE_MS);
         await this.beforeQuote();
-        const quote = pki.quote({ reportData, platform: this.platform, body: this.#world.body });
+        const body = this.#running === undefined ? this.#world.body : bodyUnder(this.#running);
+        const quote = pki.quote({ reportData, platform: this.platform, body });
         genuineQuotes.set(Buffer.from(quote).toString('base64'), this.name);
         return quote;
       },
@@ -206,7 +209,10 @@ export class SimulatedNode {
     this.drains = 0;
     this.#world.onStart(this);
     const { chain } = this;
-    const { clock: time, config, verifier, collateral, wire, pki, changedCustody } = this.#world;
+    const { clock: time, verifier, collateral, wire, pki, changedCustody } = this.#world;
+    this.#running = this.trust;
+    const { trust = this.#world.config.trust } = this;
+    const config = { ...this.#world.config, trust };
     const { ppid } = pki.platform(this.platform).facts;
     const clock = new FlooredClock({
       nowMs: () => time.nowMs() + this.clockSkewMs,
@@ -249,12 +255,10 @@ export class SimulatedNode {
       chain,
       quotes: this.quotes,
       client,
-      fetch: (url: string) => this.#fetchManifests(url),
+      fetch: (url: string) => this.#manifestsAt(url),
     };
-    const fleet =
-      this.#world.manifests === undefined
-        ? undefined
-        : fleetWatchOf(config, parts, watch, () => self?.guardian.nudge());
+    const fleet = fleetWatchOf(config, parts, watch, () => self?.guardian.nudge());
+    this.fleet = fleet;
     const { guardian, evidenceVerifier, judge } = buildGuardian(
       expectedAccount === undefined
         ? config
@@ -262,7 +266,7 @@ export class SimulatedNode {
       parts,
       {
         machine: {
-          measurement: measurementId(this.#world.body),
+          measurement: measurementId(bodyUnder(trust)),
           ppid,
           description: {},
         },
@@ -292,7 +296,6 @@ export class SimulatedNode {
     const run = async (): Promise<void> => {
       const node = await guardian.open();
       if (node === undefined || self === undefined || !self.alive) return;
-      await fleet?.open(node.store);
       const serving = buildServing(config, { ...parts, clock: this.#liarsClock(clock) }, node, {
         evidenceVerifier,
         judge,
@@ -314,7 +317,6 @@ export class SimulatedNode {
         impostor: this.#impostor(serving.keyServer, { evidenceVerifier, judge, now }),
       };
       wire.place(this.endpoint, this.#placed);
-      if (fleet !== undefined) this.#world.fleetServers.set(this.endpoint, fleet);
       const healing = guardian.heal();
       const reading = serving.formerClients.begin(config.healing.formerClientsDeadlineMs);
       await whileHealing(log, 'served.not-read', reading);
@@ -400,7 +402,6 @@ export class SimulatedNode {
     process.alive = false;
     process.sends = mayFinish;
     this.#world.wire.place(this.endpoint, undefined);
-    this.#world.fleetServers.delete(this.endpoint);
     process.stop.abort();
     process.watch.close();
     process.serving?.keyServer.wipe();
@@ -436,6 +437,20 @@ export class SimulatedNode {
     });
   }
 
+  /** What a source of manifests shows this machine: its own one, or `GET /fleet` of a server. */
+  async #manifestsAt(url: string): Promise<Response> {
+    const { host, searchParams } = new URL(url);
+    const silent = new Response('', { status: 404 });
+    const hidden = this.#world.hidesManifests(this.name);
+    if (host === 'manifests.invalid' || hidden !== undefined) {
+      const text = hidden ?? this.#world.manifestsFor(this.name);
+      return text === undefined ? silent : new Response(text);
+    }
+    const server = this.#world.machines.find(({ endpoint, isRunning }) => endpoint === host && isRunning);
+    if (server?.fleet === undefined) return silent;
+    return Response.json(server.fleet.answer(searchParams.get('known') ?? undefined));
+  }
+
   /** The wire, for as long as the process lives. */
   #transport(isAlive: () => boolean): PeerTransport {
     const inner = this.#world.wire.transportFrom(this.name);
@@ -445,16 +460,6 @@ export class SimulatedNode {
         return inner.send(endpoint, path, body, signal);
       },
     };
-  }
-
-  /** `GET /fleet` of another machine of the network, or a text of the world. */
-  async #fetchManifests(url: string): Promise<Response> {
-    const { host, pathname, searchParams } = new URL(url);
-    const known = searchParams.get('known') ?? undefined;
-    const server = pathname === '/fleet' ? this.#world.fleetServers.get(host) : undefined;
-    const text = this.#world.manifests?.get(url.split('?')[0] ?? '')?.();
-    if (server !== undefined) return Response.json(server.answer(known));
-    return new Response(text ?? '', { status: text === undefined ? 404 : 200 });
   }
 
   /** A genuine machine that pretends to be this server, but has another X25519 key. */

@@ -5,7 +5,6 @@ import { BlockHash } from '../../src/bytes/fixed-bytes.ts';
 import { toHex } from '../../src/bytes/hex.ts';
 import type { CollateralSource } from '../../src/collateral/collateral-source.ts';
 import { type Config, configSchema } from '../../src/config/schema.ts';
-import type { FleetWatch } from '../../src/node/fleet-watch.ts';
 import { insecureTrustRoot, QuoteVerifier } from '../../src/tdx/verify-quote.ts';
 import type { CustodySet } from '../../src/trust/custody-set.ts';
 import { noPlatformLists } from '../../src/trust/platform-lists.ts';
@@ -22,7 +21,11 @@ import { Wire } from './simulated-network-wire.ts';
 /** The trust section of a network that asks for no other. */
 export const defaultTrust = parseTrustSection({ chain: { genesisHash: `0x${'00'.repeat(32)}` } });
 
-const bodyUnder = (trust: TrustSection) => ({ ...developmentMeasurements, mrConfigId: trustHash(trust) });
+/** What a genuine machine under a trust section measures. */
+export const bodyUnder = (trust: TrustSection) => ({
+  ...developmentMeasurements,
+  mrConfigId: trustHash(trust),
+});
 
 /** What every genuine machine of a network under {@link defaultTrust} measures: the image, and the trust hash. */
 export const ownBody = bodyUnder(defaultTrust);
@@ -72,6 +75,7 @@ const defaultConfig: Config = configSchema.parse({
     formerClientsDeadlineMs: 30_000,
     attestationIntervalMs: 60_000,
   },
+  fleet: { sources: ['http://manifests.invalid/'], intervalMs: 5_000 },
 });
 
 /** What was true of a store when it was first put into place, or when its key was changed. */
@@ -90,12 +94,12 @@ export class SimulatedWorld {
   readonly wire: Wire;
   readonly pki: DevelopmentPki;
   readonly verifier: QuoteVerifier;
-  /** What the fleet says about platforms now. */
+  /** What the fleet says about platforms now, where nodes follow no manifests. */
   platformLists = noPlatformLists;
-  /** Texts of manifests by URL; where it is set, processes that start watch them instead of {@link platformLists}. */
-  manifests: Map<string, () => string> | undefined;
-  /** Running machines that hand on manifests, by endpoint. */
-  readonly fleetServers = new Map<string, FleetWatch>();
+  /** The text at the source of manifests of a machine, by its name; `undefined` while it is silent. */
+  manifestsFor: (machine: string) => string | undefined = () => undefined;
+  /** What the host of a machine shows it instead of every source, servers included; `undefined`: it changes nothing. */
+  hidesManifests: (machine: string) => string | undefined = () => undefined;
   readonly collateral = collateral;
   readonly config: Config;
   /** What every genuine machine measures. */
@@ -108,6 +112,8 @@ export class SimulatedWorld {
   /** Ids (hex) of stores that a host made, and whose keys it knows. */
   readonly hostMadeStores = new Set<string>();
   readonly violations: string[] = [];
+  /** All machines, running or not. */
+  machines: readonly SimulatedNode[] = [];
   /** What was done, to explain a failing run. */
   readonly history: string[] = [];
   blockNumber = 1;

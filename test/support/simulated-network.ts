@@ -60,6 +60,7 @@ export class SimulatedNetwork {
     const dice = seededDice(this.world.seed * 1_000 + number);
     const node = new SimulatedNode(this.world, number, (length) => dice.bytes(length), owner);
     this.nodes.push(node);
+    this.world.machines = this.nodes;
     return node;
   }
 

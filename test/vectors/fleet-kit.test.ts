@@ -31,7 +31,7 @@ describe('the fleet manifests of the tamper kit', () => {
       const before = keeper.state;
       const last = files.at(-1)?.signed ?? new Uint8Array(0);
       expect(
-        codeOf(() => keeper.note(last, NOW_MS)),
+        codeOf(() => keeper.note(last, time)),
         line.id,
       ).toBe(line.code);
       expect(keeper.state, line.id).toBe(before);

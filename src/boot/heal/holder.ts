@@ -3,11 +3,13 @@ import { toHex } from '../../bytes/hex.ts';
 import type { ChainSnapshot } from '../../chain/chain-view.ts';
 import { LatchkeyError } from '../../errors/latchkey-error.ts';
 import type { Generation, Slot } from '../../keyslots/keyslot-file.ts';
+import { countedSlots } from '../../keyslots/open-generation.ts';
 import type { Log } from '../../observe/log.ts';
 import { LAST_NUMBER } from '../node/account-hold.ts';
 import { bootRecord } from '../node/boot-record.ts';
 import type { OpenNode } from '../node/open-node.ts';
 import type { EnrolmentTools } from '../obtain/enrolment.ts';
+import { type KeyHolder, KeyHolders } from '../obtain/key-holders.ts';
 import { AttemptPace } from './attempt-pace.ts';
 import type { GenerationMaker } from './generation-maker.ts';
 import { HoldFailures } from './hold-failures.ts';
@@ -151,23 +153,27 @@ export class Holder {
   }
 
   /**
-   * Whether the store may be closed although this process has its key: t slots of one generation are proved to live, or
-   * the key is no longer in force, or custodians gave it and can give it again.
+   * Whether the store may be closed although this process has its key: t slots of one generation are proved to live at
+   * servers that a recovery believes, or the key is no longer in force, or custodians gave it and can give it again.
    */
   async mayClose(snapshot: ChainSnapshot, signal: AbortSignal): Promise<boolean> {
     const { book, hold, identity, byCustodians } = this.#node;
     if (byCustodians !== undefined || hold.newest.number === LAST_NUMBER) return true;
-    const live = new Set<string>();
-    const look = async ({ server, slotId }: Slot): Promise<void> => {
-      const record = snapshot.servers.find(({ account }) => equalBytes(account, server));
-      if (record === undefined) return;
-      const lineage = await askLineage(this.#parts.tools.client, hold, record, identity.account, signal);
-      if (lineage?.slots.some((one) => equalBytes(one, slotId))) live.add(toHex(slotId));
+    const holders = new KeyHolders(this.#parts.tools.vetter, snapshot, signal);
+    const live = new Map<string, KeyHolder>();
+    const look = async (slot: Slot): Promise<void> => {
+      const found = holders.find(slot);
+      if (!('holder' in found)) return;
+      const { client } = this.#parts.tools;
+      const lineage = await askLineage(client, hold, found.holder.record, identity.account, signal);
+      if (!lineage?.slots.some((one) => equalBytes(one, slot.slotId))) return;
+      if ((await holders.vet(found.holder)) === undefined) live.set(toHex(slot.slotId), found.holder);
     };
     await Promise.all(book.slots().map(({ slot }) => look(slot)));
-    return this.#generations.some(
-      ({ slots, t }) => slots.filter(({ slotId }) => live.has(toHex(slotId))).length >= t,
-    );
+    return this.#generations.some(({ slots, t, n }) => {
+      const held = slots.flatMap(({ slotId }) => live.get(toHex(slotId)) ?? []);
+      return countedSlots(held, { t, n }) >= t;
+    });
   }
 
   /** The generations that open the store: a recovery refuses those below the minimum threshold. */

@@ -3,6 +3,7 @@ import type { FileSystem } from '../../disk/file-system.ts';
 import type { KeyslotFile } from '../../keyslots/keyslot-file.ts';
 import type { Head } from '../../lineage/head.ts';
 import type { StoreObserver } from '../../store/api/health.ts';
+import type { Store } from '../../store/api/store-api.ts';
 import type { FlooredClock } from '../../time/clock.ts';
 import type { Healer, HealerParts } from '../heal/healer.ts';
 import type { LockedCause } from '../node/locked-cause.ts';
@@ -28,12 +29,26 @@ export interface GuardianParts extends HealerParts {
   /** Whether a new node may come into being before a server holds a slot of it; not when its key leaves at once. */
   readonly mayStayUnbacked?: boolean;
   readonly onState: (state: NodeState) => void;
+  /** What the store remembers of the rules by which servers are judged. */
+  readonly memory?: RulesMemory;
   /** Receives faults of the store's disk. */
   readonly storeObserver?: StoreObserver;
   /** Whether the caller holds the lock of the data folder already, for as long as the guardian lives. */
   readonly holdsFolder?: boolean;
   /** Tells causes apart that an error alone does not show, such as a clock that is ahead. */
   readonly causeOf?: (error: unknown) => LockedCause | undefined;
+}
+
+/** Rules that a store remembers, and that may be newer than those by which it was opened. */
+export interface RulesMemory {
+  /**
+   * The store is open; unless this process made it, it takes no writes yet.
+   * @param isNew whether this process made it.
+   * @returns whether the servers that opened it were judged by older rules than it remembers.
+   */
+  open(store: Pick<Store, 'namespace' | 'hasNamespace'>, isNew: boolean): Promise<boolean>;
+  /** The store is closed again, to be opened by the rules that it remembers. */
+  close(): void;
 }
 
 /** Where a store key that custodians gave waits for the next attempt to open the store. */

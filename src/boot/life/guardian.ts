@@ -35,6 +35,7 @@ export class Guardian {
   #healing: Promise<void> | undefined;
   #nudged = false;
   #refusedBy: Head | undefined;
+  #hasBegunAgain = false;
   /** The last slot check or change of the store key: one at a time. */
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -99,6 +100,7 @@ export class Guardian {
     for (let attempt = 1; !this.#stop.signal.aborted; attempt++) {
       try {
         const opened = await this.#attempt();
+        if (opened !== undefined && (await this.#mustBeginAgain(opened))) continue;
         if (opened !== undefined) this.#node = await this.#takeHold(opened, attempts);
       } catch (error) {
         if (isRefusal(error)) this.custody.dropUsed();
@@ -112,6 +114,29 @@ export class Guardian {
     // It was stopped while an attempt was under way, and that attempt may still have opened the store.
     await this.#node?.close();
     return undefined;
+  }
+
+  /**
+   * Whether an open store was closed again, because it remembers newer rules than those by which the servers that opened
+   * it were judged: they may have shown an old head, or have no right to any word. Once in a process: the host could
+   * change the disk each time. It stays open, under the newer rules, where these could not open it again.
+   */
+  async #mustBeginAgain(node: OpenNode): Promise<boolean> {
+    const { memory, tools } = this.#parts;
+    const isBehind = await memory?.open(node.store, node.store.isReleased).catch((error: unknown) => {
+      this.#parts.log('error', 'rules.not-read', { error: messageOf(error) });
+      return false;
+    });
+    if (!isBehind || this.#hasBegunAgain || node.byCustodians) return false;
+    tools.vetter.forget();
+    if (!(await new Healer(this.#parts, node).mayClose(this.#stop.signal))) return false;
+    this.#hasBegunAgain = true;
+    this.#parts.log('warn', 'node.begins-again', {
+      message: 'the store remembers a newer fleet manifest; it is opened again by that one',
+    });
+    await node.close();
+    memory?.close();
+    return true;
   }
 
   /**

@@ -10,8 +10,8 @@ export interface KeyHolder {
   readonly record: ServerRecord;
   /** Name of the platform that its registered quote proves. */
   readonly platform: string;
-  /** Whether the fleet has revoked that platform. */
-  readonly isRevoked: boolean;
+  /** Whether its slots count only up to a limit: the fleet has revoked that platform, or does not endorse it. */
+  readonly countsInPart: boolean;
 }
 
 /**
@@ -38,7 +38,7 @@ export class KeyHolders {
     }
     const platform = this.#vetter.platformOf(record);
     if (platform === undefined) return { failure: unprovenRegistration };
-    return { holder: { record, platform, isRevoked: this.#vetter.isRevoked(record) } };
+    return { holder: { record, platform, countsInPart: this.#vetter.countsInPart(record) } };
   }
 
   /** Vets a server, once however many of its slots are asked for. Never rejects; resolves to why it failed. */

@@ -248,10 +248,11 @@ const crowdedPlatform: PeerFailure = {
   detail: 'platform-limit: at most max(1, t − 1) slots of one platform count',
 };
 
-const revokedPlatforms: PeerFailure = {
+const notVouchedFor: PeerFailure = {
   kind: 'untrusted',
-  code: 'PLATFORM_REVOKED',
-  detail: 'at most max(1, min(n − t, t − 1)) slots of all revoked platforms together count',
+  code: 'PLATFORM_NOT_ENDORSED',
+  detail:
+    'at most max(1, min(n − t, t − 1)) slots of all platforms together count that the fleet has revoked or does not endorse; the keys of trust.authority have to sign a manifest that endorses them (`latchkey fleet draft`)',
 };
 
 function bestProgress(attempt: RecoveryAttempt): { readonly have: number; readonly need: number } {
@@ -274,7 +275,7 @@ class Harvest {
   /** Notes the result of one server; true when its slot opened. */
   take(
     slot: Slot,
-    { platform, isRevoked }: Pick<KeyHolder, 'platform' | 'isRevoked'>,
+    { platform, countsInPart }: Pick<KeyHolder, 'platform' | 'countsInPart'>,
     result: RoundResult,
   ): boolean {
     if (!result.ok) {
@@ -284,14 +285,14 @@ class Harvest {
     const { server, slotId } = slot;
     const { grant } = result.answer;
     const { keyId, key } = grant;
-    const verdict = this.#attempt.offer({ server, platform, isRevoked, slotId, keyId, key });
+    const verdict = this.#attempt.offer({ server, platform, countsInPart, slotId, keyId, key });
     switch (verdict) {
       case 'opened':
       case 'known':
       case 'crowded':
         this.#grants.set(toHex(slotId), grant);
         this.#standings.set(toHex(slotId), 'live');
-        if (verdict === 'crowded') this.note(slot, isRevoked ? revokedPlatforms : crowdedPlatform);
+        if (verdict === 'crowded') this.note(slot, countsInPart ? notVouchedFor : crowdedPlatform);
         return true;
       default:
         wipeGrant(grant);

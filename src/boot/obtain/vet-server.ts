@@ -65,7 +65,7 @@ export class ServerVetter {
   readonly #bounds: AttestationBounds;
   readonly #platforms = new Memo<string>(MAX_REMEMBERED);
   readonly #refused = new RecentNames({ forMs: REFUSED_FOR_MS, capacity: MAX_REMEMBERED });
-  readonly #vetted = new RecentNames({ forMs: VETTED_FOR_MS, capacity: MAX_REMEMBERED });
+  #vetted = recentlyVetted();
 
   constructor(parts: {
     readonly verifier: QuoteVerifier;
@@ -99,10 +99,10 @@ export class ServerVetter {
     return platform;
   }
 
-  /** Whether the fleet has revoked the platform of a server. */
-  isRevoked(record: ServerRecord): boolean {
+  /** Whether slots of a server count only up to a limit, because the fleet does not vouch for its platform. */
+  countsInPart(record: ServerRecord): boolean {
     const platform = this.platformOf(record);
-    return platform !== undefined && this.#judge.platforms.isRevoked(ppidOf(platform));
+    return platform !== undefined && this.#judge.platforms.countsInPart(ppidOf(platform));
   }
 
   /** Why the slot of a server does not count as live, by its platform alone; `undefined` when it does. */
@@ -174,6 +174,11 @@ export class ServerVetter {
     return await this.#examine(attestation, { record, platform, role: 'holder' }, snapshot);
   }
 
+  /** Every server is asked for its attestation again: the rules have changed. */
+  forget(): void {
+    this.#vetted = recentlyVetted();
+  }
+
   async #attested(candidate: Candidate, snapshot: ChainSnapshot, signal: AbortSignal): Promise<Attestation> {
     const attestation = await this.#client.attestation(candidate.record, signal);
     await orAborted(this.#examine(attestation, candidate, snapshot), signal);
@@ -225,6 +230,8 @@ export class ServerVetter {
     return ppid === undefined ? undefined : toHex(ppid);
   }
 }
+
+const recentlyVetted = (): RecentNames => new RecentNames({ forMs: VETTED_FOR_MS, capacity: MAX_REMEMBERED });
 
 /** Platforms are named by the hex of their PPID here. */
 const ppidOf = (platform: string): Uint8Array => parsePrefixedHex(`0x${platform}`, PPID_BYTES, 'PPID');

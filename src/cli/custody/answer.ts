@@ -78,10 +78,10 @@ async function knownManifest(
   nowMs: number,
 ): Promise<KnownManifest | undefined> {
   if (paths.length === 0) return undefined;
-  const state = await readManifests(await readFleetPlace(config), paths, nowMs);
+  const state = await readManifests(await readFleetPlace(config), paths, { nowMs, chainMs: nowMs });
   if (state.newest === undefined) return undefined;
   const { serial, issuedAtMs } = state.newest.header.header;
-  const isDisputed = state.pending !== undefined;
+  const isDisputed = state.pending !== undefined || state.offered?.conflicting !== undefined;
   return { serial, issuedAtMs, isDisputed, inForce: inForce(state, { nowMs, chainMs: nowMs }, 'issue') };
 }
 

@@ -12,8 +12,8 @@ import { addSignature } from '../../fleet/sign-header.ts';
 import { encodeSignedHeader, type SignedHeader } from '../../fleet/signed-header.ts';
 import { type FleetAuthority, type FleetSigners, MAX_AUTHORITY_KEYS } from '../../trust/fleet-authority.ts';
 import { writeNewFile } from '../shared/file-io.ts';
-import { createKeyFile, type SealedKeyFile } from './key-file.ts';
 import { withPassword } from '../store/session.ts';
+import { createKeyFile, type SealedKeyFile } from './key-file.ts';
 
 interface KeygenOptions {
   readonly folder: string;

@@ -1,5 +1,5 @@
-import { parsePrefixedHex } from '../../bytes/hex.ts';
 import { AccountId } from '../../bytes/fixed-bytes.ts';
+import { parsePrefixedHex } from '../../bytes/hex.ts';
 import { SecretBytes } from '../../bytes/secret-bytes.ts';
 import { systemRandom } from '../../crypto/random.ts';
 import { sr25519PublicKey } from '../../crypto/sr25519.ts';

@@ -1,11 +1,11 @@
 import { z } from 'zod';
+import { concatBytes, utf8 } from '../../bytes/concat.ts';
 import { AccountId } from '../../bytes/fixed-bytes.ts';
+import { toPrefixedHex } from '../../bytes/hex.ts';
 import { SecretBytes } from '../../bytes/secret-bytes.ts';
+import { encodeSs58 } from '../../bytes/ss58.ts';
 import { systemRandom } from '../../crypto/random.ts';
 import { sr25519PublicKey } from '../../crypto/sr25519.ts';
-import { toPrefixedHex } from '../../bytes/hex.ts';
-import { concatBytes, utf8 } from '../../bytes/concat.ts';
-import { encodeSs58 } from '../../bytes/ss58.ts';
 import { parseWire } from '../../protocol/decode.ts';
 import { type Acl, verbs } from '../../secrets/acl.ts';
 import { MAX_VALUE_BYTES } from '../../secrets/value.ts';

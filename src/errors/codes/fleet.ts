@@ -24,13 +24,22 @@ export const fleetCodes = {
     status: 409,
     summary: 'A newer fleet manifest is known already, so this one is refused.',
   },
+  FLEET_SERIAL_TOO_HIGH: {
+    status: 403,
+    summary: 'The serial of the fleet manifest is more than 2^20 above the newest one that is known.',
+  },
+  FLEET_ISSUED_AHEAD: {
+    status: 403,
+    summary:
+      'The fleet manifest is issued more than a day after the time of the chain, or that is not known.',
+  },
   FLEET_PREDECESSOR_OTHER: {
     status: 403,
     summary: 'The first manifest of a new authority does not name the handover that made it one.',
   },
   FLEET_AGE_REFUSED: {
     status: 403,
-    summary: 'The first fleet manifest of a new node is too old, or issued later than the time of the chain.',
+    summary: 'The first fleet manifest of a new node is too old.',
   },
   FLEET_BODY_MISMATCH: {
     status: 422,

@@ -22,6 +22,10 @@ interface Server {
   /** Whether it still has the slot. */
   hasSlot: boolean;
   failure?: PeerFailure;
+  /** Why a recovery does not believe it. */
+  refusal?: PeerFailure;
+  /** Whether the fleet does not vouch for its platform. */
+  countsInPart?: true;
 }
 const serverOf = (number: number): Server => ({ number, facts: NO_FACTS, hasSlot: true });
 
@@ -76,8 +80,17 @@ function scene(
     sealed: { batch: async (operations: unknown) => void written.push(operations) },
     store: { release: () => undefined, lease },
   } as unknown as OpenNode;
+  const vetter = {
+    platformOf: ({ account }: { readonly account: AccountId }) => `platform ${account[0]}`,
+    countsInPart: ({ account }: { readonly account: AccountId }) =>
+      all.find(({ number }) => number === account[0])?.countsInPart === true,
+    vet: async ({ account }: { readonly account: AccountId }) => {
+      const { refusal } = at({ account });
+      if (refusal !== undefined) throw new PeerError(refusal);
+    },
+  };
   const parts = {
-    tools: { client, clock: { nowMs: () => 0 }, random: (length: number) => new Uint8Array(length) },
+    tools: { client, vetter, clock: { nowMs: () => 0 }, random: (length: number) => new Uint8Array(length) },
     log: () => undefined,
     options: { minimumThreshold: 2, retryMinMs: 500, retryMaxMs: 8_000 },
   } as unknown as HolderParts;
@@ -197,6 +210,19 @@ describe('a store whose key this process has', () => {
     expect(await apart.holder.mayClose(apart.snapshot, signal)).toBe(false);
     const low = scene([{ t: 1, servers: [serverOf(1)] }]);
     expect(await low.holder.mayClose(low.snapshot, signal)).toBe(false);
+  });
+
+  it('may not be closed because of servers that a recovery does not believe, or believes in part', async () => {
+    const servers = [1, 2, 3, 4, 5].map(serverOf);
+    const { holder, snapshot } = scene([{ t: 3, servers }]);
+    for (const server of servers.slice(0, 2)) server.refusal = { kind: 'untrusted', code: 'X', detail: 'x' };
+    expect(await holder.mayClose(snapshot, signal)).toBe(true);
+    for (const server of servers.slice(2)) server.countsInPart = true;
+    expect(await holder.mayClose(snapshot, signal)).toBe(false);
+    for (const server of servers.slice(0, 1)) delete server.refusal;
+    expect(await holder.mayClose(snapshot, signal)).toBe(true);
+    for (const server of servers.slice(0, 1)) server.refusal = { kind: 'untrusted', code: 'X', detail: 'x' };
+    expect(await holder.mayClose(snapshot, signal)).toBe(false);
   });
 
   it('may be closed when another key is in force, whatever lives', async () => {

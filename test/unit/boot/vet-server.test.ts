@@ -108,16 +108,31 @@ describe('the platform of a server', () => {
     expect(await verdicts()).toEqual(['passed', 'passed']);
     const asked = attestations;
     lists = noPlatformLists;
-    expect(await verdicts()).toEqual(['PLATFORM_NOT_ENDORSED', 'PLATFORM_NOT_ENDORSED']);
+    // The holder of a slot is asked: its slots count in part.
+    expect(await verdicts()).toEqual(['PLATFORM_NOT_ENDORSED', 'passed']);
+    const record = await registered();
+    expect(vetter.countsInPart(record)).toBe(true);
+    expect(vetter.platformRefusal(record)).toMatchObject({ code: 'PLATFORM_NOT_ENDORSED' });
     expect(attestations).toBe(asked);
+    lists = listsOf(world.pki, { endorsed: [0] });
+    expect(vetter.countsInPart(record)).toBe(false);
   });
 
   it('may be revoked for the holder of a slot, whose slots count in part', async () => {
     lists = listsOf(world.pki, { endorsed: [0], revoked: [0] });
     expect(await verdicts()).toEqual(['PLATFORM_REVOKED', 'passed']);
     const record = await registered();
-    expect(vetter.isRevoked(record)).toBe(true);
+    expect(vetter.countsInPart(record)).toBe(true);
     expect(vetter.platformRefusal(record)).toMatchObject({ code: 'PLATFORM_REVOKED' });
+  });
+
+  it('and its attestation are asked for again when the rules have changed', async () => {
+    lists = listsOf(world.pki, { endorsed: [0] });
+    await verdicts();
+    const asked = attestations;
+    vetter.forget();
+    await verdicts();
+    expect(attestations).toBe(asked + 2);
   });
 
   it('does not matter for the proof that a process is another one: that loss is a fact', async () => {
@@ -129,7 +144,7 @@ describe('the platform of a server', () => {
 
   it('is not refused where the record proves none: that has its own refusal', async () => {
     const record = { ...(await registered()), quote: new Uint8Array(10) };
-    expect([vetter.isRevoked(record), vetter.platformRefusal(record)]).toEqual([false, undefined]);
+    expect([vetter.countsInPart(record), vetter.platformRefusal(record)]).toEqual([false, undefined]);
   });
 });
 

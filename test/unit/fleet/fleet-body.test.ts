@@ -11,6 +11,7 @@ import {
   MAX_BODY_BYTES,
   readBody,
 } from '../../../src/fleet/fleet-body.ts';
+import { LAST_SERIAL } from '../../../src/fleet/fleet-header.ts';
 import { Manifest, readManifest } from '../../../src/fleet/manifest.ts';
 import {
   encodePlatformList,
@@ -42,6 +43,7 @@ const full: FleetRules = {
   platforms: { endorsed: idOf('endorsed'), revoked: idOf('revoked') },
   moves: [{ account, from: lowId, to: highId }],
   rekey: { id: toPrefixedHex(fixed('rekey', 16)), reason: 'rack 7 was opened' },
+  signers: [lowId, highId],
 };
 const other = new AuthorityWorld('successor').authority;
 const handover = {
@@ -59,9 +61,32 @@ describe('fleet body', () => {
   it.each([
     ['all rules', full],
     ['no rules', emptyRules],
-    ['a handover', handover],
   ])('reads what it wrote: %s', (_, body) => {
     expect(read(encodeBody(body))).toEqual(body);
+  });
+
+  it('a handover has the last serial, and nothing else has it', () => {
+    const bytes = encodeBody(handover);
+    const header = (serial: number) => world.header({ bodyHash: sha256(bytes), serial });
+    expect(readBody(bytes, header(LAST_SERIAL))).toEqual(handover);
+    expect(codeOf(() => readBody(bytes, header(LAST_SERIAL - 1)))).toBe('FLEET_BODY_MALFORMED');
+    const rules = encodeBody(full);
+    const last = world.header({ bodyHash: sha256(rules), serial: LAST_SERIAL });
+    expect(codeOf(() => readBody(rules, last))).toBe('FLEET_BODY_MALFORMED');
+  });
+
+  it('has no move back to a platform that another move of the account leaves', () => {
+    const back = { account, from: highId, to: lowId };
+    const moves = [...full.moves, back].sort((a, b) => (a.from < b.from ? -1 : 1));
+    expect(codeOf(() => encodeBody({ ...full, moves }))).toBe('FLEET_BODY_MALFORMED');
+    const [first] = full.moves;
+    expect(codeOf(() => encodeBody({ ...full, moves: first ? [{ ...first, to: first.from }] : [] }))).toBe(
+      'FLEET_BODY_MALFORMED',
+    );
+    const elsewhere = encodeSs58(AccountId.of(fixed('another account')));
+    const others = [...full.moves, { ...back, account: elsewhere }];
+    others.sort((a, b) => (`${a.account} ${a.from}` < `${b.account} ${b.from}` ? -1 : 1));
+    expect(codeOf(() => encodeBody({ ...full, moves: others }))).toBe('none');
   });
 
   it('is not parsed before its hash matches', () => {

@@ -1,21 +1,24 @@
 import { describe, expect, it } from 'vitest';
-import { LAST_SERIAL } from '../../../src/fleet/fleet-header.ts';
+import type { Ed25519Signer } from '../../../src/crypto/ed25519.ts';
 import { FleetKeeper } from '../../../src/fleet/fleet-keeper.ts';
 import { decodeFleetState, encodeFleetState } from '../../../src/fleet/fleet-record.ts';
-import { noteHeader } from '../../../src/fleet/fleet-state.ts';
-import type { FleetTime } from '../../../src/fleet/in-force.ts';
+import { noteHeader, underSection } from '../../../src/fleet/fleet-state.ts';
+import type { FleetTime } from '../../../src/fleet/fleet-time.ts';
 import type { Manifest } from '../../../src/fleet/manifest.ts';
 import type { ManifestFile } from '../../../src/fleet/manifest-file.ts';
+import { decodeSignedHeader, encodeSignedHeader } from '../../../src/fleet/signed-header.ts';
 import {
   AuthorityWorld,
   DELAY_MS,
   freshState,
+  handedOver,
   hashOf,
   idOf,
   network,
   platformList,
   START_MS,
   seen,
+  signedBy,
 } from '../../support/fleet-world.ts';
 import { codeOf } from '../../support/thrown.ts';
 
@@ -34,13 +37,11 @@ const section = [hashOf('section')];
 
 describe('the record of a state', () => {
   const next = new AuthorityWorld('next');
-  const { id, threshold, keys } = next.authority;
-  const handover = world.issue(
-    { kind: 'handover', version: 1, successor: { id, threshold, keys } },
-    { serial: LAST_SERIAL },
-  );
+  const handover = world.handover(next.authority);
   const taken = seen(freshState(world), first, START_MS);
-  const overtaken = seen(seen(taken, handover, START_MS), next.issue({}, { serial: 4 }), START_MS);
+  const waiting = seen(taken, handover, START_MS);
+  const stolen = world.handover(new AuthorityWorld('thief').authority);
+  const overtaken = seen(handedOver(taken, handover, START_MS), next.issue({}, { serial: 4 }), START_MS);
 
   it.each([
     ['nothing', freshState(world)],
@@ -48,6 +49,9 @@ describe('the record of a state', () => {
     ['a newer header', noteHeader(taken, second.header.signed, START_MS + 1).state],
     ['a conflict', noteHeader(taken, world.issue({}).header.signed, START_MS + 1).state],
     ['a handover and a manifest of the successor', overtaken],
+    ['a handover that waits', waiting],
+    ['two handovers that contradict each other', seen(waiting, stolen, START_MS)],
+    ['the serial of a former authority', underSection(taken, next.authority)],
   ])('keeps %s', (_, state) => {
     expect(decodeFleetState(encodeFleetState(state), network)).toEqual(state);
   });
@@ -78,15 +82,37 @@ describe('a node', () => {
     node.take(fileOf(first), at(now));
     expect(node.open(undefined, at(now))).toEqual({ wasBehind: false });
     expect(node.asking(at(now)).trustHashes).toEqual(section);
-    expect(node.enrolling(at(now)).trustHashes).toEqual(section);
-    // The bound of age is for the first manifest alone.
-    expect(node.enrolling(at(now + 200 * DELAY_MS)).trustHashes).toEqual(section);
+    // A restart is no way around the delay: it gives no slot by a date that the authority wrote.
+    expect(node.enrolling(at(now)).trustHashes).toEqual([]);
+    expect(node.enrolling(at(now + DELAY_MS)).trustHashes).toEqual(section);
     expect(node.granting(at(now)).trustHashes).toEqual([]);
     // What a later manifest takes back is not relied on any more, also when it comes again.
     node.take(fileOf(second), at(now));
     const again = world.issue({ trustHashes: [{ hash: hashOf('section'), since }] }, { serial: 3 });
     node.take(fileOf(again), at(now));
     expect(node.asking(at(now)).trustHashes).toEqual([]);
+  });
+
+  it('that is new goes on with the young manifest that it was born with, and grants nothing by it', () => {
+    const now = START_MS + 2 * DELAY_MS;
+    const born = (ms: number): FleetKeeper => {
+      const node = keeper();
+      node.take(fileOf(first), at(ms));
+      node.open(undefined, at(ms), true);
+      return node;
+    };
+    const soon = keeper();
+    soon.open(undefined, at(now), true);
+    soon.take(fileOf(first), at(now));
+    expect(soon.enrolling(at(now)).trustHashes).toEqual(section);
+    const node = born(now);
+    expect(node.enrolling(at(now)).trustHashes).toEqual(section);
+    expect(node.granting(at(now)).trustHashes).toEqual([]);
+    node.take(fileOf(second), at(now));
+    expect(node.enrolling(at(now)).trustHashes).toEqual([]);
+    const late = START_MS + 181 * DELAY_MS;
+    expect(born(late).enrolling(at(late)).trustHashes).toEqual([]);
+    expect(born(late).asking(at(late)).trustHashes).toEqual(section);
   });
 
   it('with an open store takes a new permission only after the delay, whatever date stands in it', () => {
@@ -161,5 +187,201 @@ describe('a node', () => {
     expect(node.files()).toHaveLength(1);
     expect(node.take(fileOf(second), at(START_MS))).toBe(true);
     expect(node.state.newest?.serial).toBe(2);
+  });
+  it('takes no manifest from the future, and none before it knows the time of the chain', () => {
+    const node = keeper();
+    const ahead = world.issue({}, { serial: 2, issuedAtMs: START_MS + DELAY_MS + 1 });
+    expect(codeOf(() => node.take(fileOf(ahead), at(START_MS)))).toBe('FLEET_ISSUED_AHEAD');
+    // It is not even noted, or it would stop new trust until that day.
+    expect(node.state.pending).toBeUndefined();
+    expect(codeOf(() => node.take(fileOf(ahead), at(START_MS + 1)))).toBe('none');
+    const untimed = { nowMs: START_MS, chainMs: 0 };
+    expect(codeOf(() => keeper().take(fileOf(first), untimed))).toBe('FLEET_ISSUED_AHEAD');
+  });
+});
+
+describe('a node that was behind', () => {
+  const opened = (...manifests: readonly Manifest[]): FleetKeeper => {
+    const node = keeper();
+    node.open(undefined, at(START_MS));
+    for (const manifest of manifests) node.take(fileOf(manifest), at(START_MS));
+    return node;
+  };
+
+  it('is one whose sources showed an older manifest than its store remembers, or none', () => {
+    const record = opened(first, second).record();
+    const verdict = (...shown: readonly Manifest[]): boolean => {
+      const node = keeper();
+      for (const manifest of shown) node.take(fileOf(manifest), at(START_MS));
+      return node.open(record, at(START_MS)).wasBehind;
+    };
+    expect([verdict(), verdict(first), verdict(second)]).toEqual([true, true, false]);
+    expect(verdict(world.issue({}, { serial: 3 }))).toBe(false);
+    expect(keeper().open(undefined, at(START_MS)).wasBehind).toBe(false);
+  });
+
+  it('goes on as a locked node that was shown what the store remembers', () => {
+    const record = opened(first, second).record();
+    const node = keeper();
+    node.take(fileOf(first), at(START_MS));
+    const later = at(START_MS + 2 * DELAY_MS);
+    expect(node.asking(later).trustHashes).toEqual(section);
+    node.open(record, later);
+    expect(node.asking(later).trustHashes).toEqual([]);
+    node.close();
+    expect(node.asking(later).trustHashes).toEqual([]);
+    expect(node.open(record, later).wasBehind).toBe(false);
+  });
+
+  it('knows by handovers too', () => {
+    const next = new AuthorityWorld('next');
+    const handover = world.handover(next.authority);
+    const late = at(START_MS + DELAY_MS);
+    const node = opened(first, handover);
+    node.take(fileOf(next.issue({}, { previous: handover.header.hash })), late);
+    expect(node.state.newest?.header.signers.id).toBe(next.authority.id);
+    const restarted = keeper();
+    restarted.take(fileOf(second), late);
+    expect(restarted.open(node.record(), late).wasBehind).toBe(true);
+    // The other way round it is ahead of its store.
+    const ahead = keeper();
+    for (const manifest of [handover, next.issue({}, { previous: handover.header.hash })])
+      ahead.take(fileOf(manifest), late);
+    expect(ahead.state.newest?.header.signers.id).toBe(next.authority.id);
+    expect(ahead.open(opened(first).record(), late).wasBehind).toBe(false);
+  });
+});
+
+describe('a handover', () => {
+  const next = new AuthorityWorld('next');
+  const handover = world.handover(next.authority);
+  const late = START_MS + 2 * DELAY_MS;
+  const moved = next.issue(
+    { trustHashes: [{ hash: hashOf('moved'), since }] },
+    { previous: handover.header.hash },
+    { revoked: platformList('b') },
+  );
+
+  it('that a restart shows for the first time waits like one that a running node sees', () => {
+    const before = keeper();
+    before.open(undefined, at(START_MS));
+    before.take(fileOf(first), at(START_MS));
+    const node = keeper();
+    for (const manifest of [first, handover, moved]) node.take(fileOf(manifest), at(late));
+    // Locked, it asks by it: its servers may all have moved.
+    expect(node.asking(at(late)).trustHashes).toEqual([hashOf('moved')]);
+    node.open(before.record(), at(late));
+    expect(node.state.handovers).toEqual([]);
+    expect(node.state.offered?.seenMs).toBe(late);
+    expect(node.asking(at(late))).toMatchObject({
+      trustHashes: [...section, hashOf('moved')],
+      revoked: [idOf('b')],
+    });
+    expect(node.granting(at(late)).trustHashes).toEqual(section);
+    expect(node.enrolling(at(late)).trustHashes).toEqual(section);
+    // The former authority still signs, and says nothing about what the successor permits.
+    node.take(fileOf(world.issue({}, { serial: 5 })), at(late));
+    expect(node.asking(at(late)).trustHashes).toEqual([hashOf('moved')]);
+    expect(codeOf(() => node.take(fileOf(moved), at(late + DELAY_MS)))).toBe('none');
+    expect(node.state.newest?.header.hash).toEqual(moved.header.hash);
+  });
+
+  it('takes effect without another manifest, and not by a clock that was ahead at its first sight', () => {
+    const node = keeper();
+    node.open(undefined, at(START_MS));
+    node.take(fileOf(handover), { nowMs: START_MS + 900 * DELAY_MS, chainMs: START_MS });
+    expect(node.settle(at(START_MS + DELAY_MS))).toBe(false);
+    const restarted = keeper();
+    restarted.open(node.record(), at(START_MS));
+    expect(restarted.settle(at(START_MS + DELAY_MS - 1))).toBe(false);
+    expect(restarted.settle(at(START_MS + DELAY_MS))).toBe(true);
+  });
+
+  it('is handed on in the order in which a reader takes it, also where it waits or is contradicted', () => {
+    const stolen = world.handover(new AuthorityWorld('thief').authority);
+    const serialsOf = (node: FleetKeeper): readonly string[] =>
+      node.files().map(({ signed }) => Buffer.from(signed).toString('hex'));
+    const hexOf = ({ header }: Manifest): string => Buffer.from(header.signed).toString('hex');
+    const node = keeper();
+    node.open(undefined, at(START_MS));
+    for (const manifest of [first, handover, stolen]) node.take(fileOf(manifest), at(START_MS));
+    expect(serialsOf(node)).toEqual([first, handover, stolen].map(hexOf));
+    const over = keeper();
+    for (const manifest of [first, handover]) over.take(fileOf(manifest), at(late));
+    // By the authority before the handover: after it a reader would refuse it.
+    expect(serialsOf(over)).toEqual([first, handover].map(hexOf));
+    const reader = keeper();
+    for (const file of over.files()) reader.take(file, at(late));
+    expect(reader.state).toEqual(over.state);
+    over.take(fileOf(moved), at(late));
+    expect(serialsOf(over)).toEqual([handover, moved].map(hexOf));
+  });
+});
+
+describe('signatures that a host took away', () => {
+  /** The fleet changes two of its three keys: nodes under the new section know other keys by the same id. */
+  const fresh = new AuthorityWorld('fresh keys');
+  const newKeys = fresh.authority.keys;
+  const changed = { ...world.authority, keys: newKeys };
+  const nodeOf = (authority: typeof changed): FleetKeeper => new FleetKeeper(authority, network);
+  const body = {
+    trustHashes: [{ hash: hashOf('section'), since }],
+    signers: [...newKeys, ...world.authority.keys].sort(),
+  };
+  const plain = world.issue(body);
+  const by = (signers: readonly Ed25519Signer[]): ManifestFile => ({
+    ...fileOf(plain),
+    signed: signedBy(plain.header.header, signers),
+  });
+  const [oldKeys, both] = [
+    by(world.signers.slice(0, 2)),
+    by([...world.signers.slice(0, 2), ...fresh.signers.slice(0, 2)]),
+  ];
+
+  it('come back from any other source, and are handed on', () => {
+    const node = nodeOf(world.authority);
+    node.take(oldKeys, at(START_MS));
+    const stripped = node.known();
+    const reader = nodeOf(changed);
+    expect(codeOf(() => node.files().map((file) => reader.take(file, at(START_MS))))).toBe(
+      'FLEET_SIGNATURES_TOO_FEW',
+    );
+    expect(node.take(both, at(START_MS))).toBe(true);
+    // A source that has more signatures gives them to a node that has fewer.
+    expect(node.known()).not.toEqual(stripped);
+    expect(node.take(oldKeys, at(START_MS))).toBe(false);
+    for (const file of node.files()) reader.take(file, at(START_MS));
+    expect(reader.state.newest?.serial).toBe(1);
+    expect(reader.known()).toEqual(node.known());
+  });
+
+  it('are kept over the change of the section itself', () => {
+    const before = nodeOf(world.authority);
+    before.open(undefined, at(START_MS));
+    before.take(oldKeys, at(START_MS));
+    const node = nodeOf(changed);
+    node.open(before.record(), at(START_MS));
+    expect(node.take(both, at(START_MS))).toBe(true);
+    const reader = nodeOf(changed);
+    for (const file of node.files()) reader.take(file, at(START_MS));
+    expect(reader.state.newest?.serial).toBe(1);
+  });
+
+  it('leave no room for those of strangers, nor for wrong ones', () => {
+    const strangers = new AuthorityWorld('strangers', { keys: 12 }).signers;
+    const node = nodeOf(world.authority);
+    node.take(by([...world.signers.slice(0, 2), ...strangers]), at(START_MS));
+    expect(decodeSignedHeader(node.files()[0]?.signed ?? new Uint8Array()).signatures).toHaveLength(2);
+    const [one] = fresh.signers;
+    if (one === undefined) throw new TypeError('the authority has keys');
+    const wrong = encodeSignedHeader({
+      header: plain.header.header,
+      signatures: [
+        ...decodeSignedHeader(oldKeys.signed).signatures,
+        { key: one.publicKey, signature: new Uint8Array(64) },
+      ],
+    });
+    expect(node.take({ ...oldKeys, signed: wrong }, at(START_MS))).toBe(false);
+    expect(node.take(both, at(START_MS))).toBe(true);
   });
 });

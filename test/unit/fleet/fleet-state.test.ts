@@ -4,16 +4,20 @@ import { LAST_SERIAL } from '../../../src/fleet/fleet-header.ts';
 import {
   type FleetState,
   newestHeader,
+  MAX_SERIAL_STEP,
   noteHeader,
-  signersNow,
+  settled,
   takeManifest,
   underSection,
 } from '../../../src/fleet/fleet-state.ts';
+import { signersNow } from '../../../src/fleet/succession.ts';
 import { verifyHeader } from '../../../src/fleet/verify-header.ts';
 import {
   AuthorityWorld,
+  DELAY_MS,
   freshState,
   HOUR_MS,
+  handedOver,
   hashOf,
   network,
   START_MS,
@@ -122,15 +126,29 @@ describe('serials', () => {
   });
 });
 
+describe('how far a serial may go', () => {
+  const jump = (from: number, by: number) => world.issue({}, { serial: from + by });
+
+  it('is 2^20 above the newest one, or above the minimum: a thief cannot use the serials up', () => {
+    expect(codeOf(() => note(empty, jump(1, MAX_SERIAL_STEP)))).toBe('none');
+    expect(codeOf(() => note(empty, jump(1, MAX_SERIAL_STEP + 1)))).toBe('FLEET_SERIAL_TOO_HIGH');
+    expect(codeOf(() => note(empty, world.issue({}, { serial: LAST_SERIAL - 1 })))).toBe(
+      'FLEET_SERIAL_TOO_HIGH',
+    );
+    const state = seen(empty, jump(1, 500), START_MS);
+    expect(codeOf(() => note(state, jump(501, MAX_SERIAL_STEP)))).toBe('none');
+    expect(codeOf(() => note(state, jump(501, MAX_SERIAL_STEP + 1)))).toBe('FLEET_SERIAL_TOO_HIGH');
+    // A header without its body counts as well.
+    expect(codeOf(() => note(note(empty, jump(1, 500)).state, jump(501, MAX_SERIAL_STEP)))).toBe('none');
+  });
+});
+
 describe('authorities', () => {
   const next = new AuthorityWorld('next');
   const { id, threshold, keys } = next.authority;
-  const handover = world.issue(
-    { kind: 'handover', version: 1, successor: { id, threshold, keys } },
-    { serial: LAST_SERIAL },
-  );
+  const handover = world.handover(next.authority);
   const before = seen(empty, first, START_MS);
-  const after = seen(before, handover, START_MS);
+  const after = handedOver(before, handover, START_MS);
   const nextFirst = next.issue({}, { previous: handover.header.hash });
 
   it('another authority signs only after a handover', () => {
@@ -146,15 +164,57 @@ describe('authorities', () => {
 
   it('after the handover the former authority signs nothing more', () => {
     expect(codeOf(() => note(after, third))).toBe('FLEET_AUTHORITY_OTHER');
-    const other = new AuthorityWorld('thief').authority;
-    const stolen = world.issue(
-      { kind: 'handover', version: 1, successor: { id: other.id, threshold: 2, keys: other.keys } },
-      { serial: LAST_SERIAL },
-    );
+    const stolen = world.handover(new AuthorityWorld('thief').authority);
     expect(codeOf(() => note(after, stolen))).toBe('FLEET_AUTHORITY_OTHER');
-    // Before it is taken, two of them contradict each other and neither counts.
-    const conflict = note(note(before, handover).state, stolen).state;
-    expect(takeManifest(conflict, handover, START_MS)).toBe(conflict);
+  });
+
+  it('a handover waits for the delay, by the time of the chain; meanwhile the authority signs', () => {
+    const waiting = seen(before, handover, START_MS);
+    const at = (nowMs: number, chainMs: number): FleetState =>
+      settled(waiting, { nowMs, chainMs }, 'own-sight');
+    expect(at(START_MS + 9 * DELAY_MS, START_MS + DELAY_MS - 1)).toBe(waiting);
+    expect(at(START_MS + DELAY_MS, START_MS + DELAY_MS).handovers).toEqual([handover]);
+    expect(codeOf(() => note(waiting, nextFirst))).toBe('FLEET_AUTHORITY_OTHER');
+    expect(seen(waiting, second, START_MS + 1).newest).toBe(second);
+    // To be seen again does not begin the delay again.
+    expect(seen(waiting, handover, START_MS + 1)).toEqual(waiting);
+  });
+
+  it('a node without memory counts the delay of a handover from its date', () => {
+    const late = world.handover(next.authority, { issuedAtMs: START_MS + DELAY_MS });
+    const waiting = seen(before, late, START_MS);
+    const at = (chainMs: number): number =>
+      settled(waiting, { nowMs: START_MS, chainMs }, 'issue').handovers.length;
+    expect([at(START_MS + 2 * DELAY_MS - 1), at(START_MS + 2 * DELAY_MS)]).toEqual([0, 1]);
+  });
+
+  it('two handovers contradict each other: none takes effect, and the authority goes on signing', () => {
+    const stolen = world.handover(new AuthorityWorld('thief').authority);
+    for (const [one, other] of [
+      [handover, stolen],
+      [stolen, handover],
+    ] as const) {
+      const both = seen(seen(before, one, START_MS), other, START_MS + 1);
+      expect(handedOver(both, one, START_MS + 2).handovers).toEqual([]);
+      expect(seen(both, second, START_MS + 2).newest).toBe(second);
+    }
+  });
+
+  it('the header of a handover without its body stops nothing', () => {
+    const noted = note(before, handover);
+    expect(noted.finding).toBe('handover');
+    expect(noted.state).toBe(before);
+  });
+
+  it('the serial of a handover is for handovers alone, and a handover has no other', () => {
+    expect(codeOf(() => world.issue({}, { serial: LAST_SERIAL }))).toBe('FLEET_BODY_MALFORMED');
+    expect(codeOf(() => world.handover(next.authority, { serial: 5 }))).toBe('FLEET_BODY_MALFORMED');
+  });
+
+  it('a header that the former authority announced is dropped by the handover', () => {
+    const announced = note(seen(before, handover, START_MS), second).state;
+    const over = settled(announced, { nowMs: 0, chainMs: START_MS + DELAY_MS }, 'own-sight');
+    expect(over.pending).toBeUndefined();
   });
 
   it('the first manifest of the successor names the handover', () => {
@@ -171,20 +231,10 @@ describe('authorities', () => {
   });
 
   it('an authority does not return', () => {
-    const self = world.issue(
-      { kind: 'handover', version: 1, successor: { id: world.authority.id, threshold, keys } },
-      { serial: 5 },
-    );
+    const self = world.handover({ ...next.authority, id: world.authority.id });
     const noted = note(empty, self);
     expect(codeOf(() => takeManifest(noted.state, self, START_MS))).toBe('FLEET_BODY_MALFORMED');
-    const back = next.issue(
-      {
-        kind: 'handover',
-        version: 1,
-        successor: { id: world.authority.id, threshold: 1, keys: world.authority.keys },
-      },
-      { serial: 2 },
-    );
+    const back = next.handover(world.authority);
     const waiting = note(after, back);
     expect(codeOf(() => takeManifest(waiting.state, back, START_MS))).toBe('FLEET_BODY_MALFORMED');
   });
@@ -208,6 +258,40 @@ describe('authorities', () => {
     expect(seen(moved, nextFirst, START_MS).newest).toBe(nextFirst);
   });
 
+  it('a section that names the successor keeps what its keys announced; another one does not', () => {
+    const third = new AuthorityWorld('third').authority;
+    const offered = seen(after, next.handover(third), START_MS);
+    expect(underSection(offered, next.authority).offered?.manifest.body).toMatchObject({ kind: 'handover' });
+    expect(underSection(seen(before, handover, START_MS), third).offered).toBeUndefined();
+  });
+
+  describe('a fleet that moves to a section of another authority and back', () => {
+    const other = new AuthorityWorld('other way');
+    const otherFirst = other.issue({}, { issuedAtMs: START_MS + DELAY_MS });
+    const there = seen(underSection(seen(before, second, START_MS), other.authority), otherFirst, START_MS);
+    const back = underSection(there, world.authority);
+
+    it('takes nothing that the authority signed the first time', () => {
+      for (const old of [first, second]) expect(codeOf(() => note(back, old))).toBe('FLEET_SERIAL_OLDER');
+      expect(note(back, third).finding).toBe('newer');
+      expect(codeOf(() => note(underSection(back, other.authority), otherFirst))).toBe('none');
+    });
+
+    it('counts the delay from the sight of an entry this time', () => {
+      const again = world.issue({ trustHashes: [{ hash: hashOf('two'), since }] }, { serial: 3 });
+      const state = seen(back, again, START_MS + 5 * DELAY_MS);
+      expect([...state.firstSeen.values()]).toEqual([START_MS + 5 * DELAY_MS]);
+    });
+
+    it('remembers the highest serial, also of a header whose body never came', () => {
+      const announced = note(seen(before, second, START_MS), world.issue({}, { serial: 9 })).state;
+      const returned = underSection(underSection(announced, other.authority), world.authority);
+      const after = seen(returned, world.issue({}, { serial: 9 }), START_MS);
+      expect(returned.formerSerials.get(world.authority.id)).toBe(9);
+      expect(after.newest?.serial).toBe(9);
+    });
+  });
+
   it('a section of the same authority keeps everything, under the new keys and delay', () => {
     const changed = { ...world.authority, delayMs: 1 };
     expect(underSection(after, changed)).toEqual({ ...after, authority: changed });
@@ -223,7 +307,7 @@ describe('the first manifest of a new node', () => {
     ['as old as permitted', START_MS - MAX_FIRST_MANIFEST_AGE_MS, 'none'],
     ['older', START_MS - MAX_FIRST_MANIFEST_AGE_MS - 1, 'FLEET_AGE_REFUSED'],
     ['a day ahead', START_MS + 24 * HOUR_MS, 'none'],
-    ['further ahead', START_MS + 24 * HOUR_MS + 1, 'FLEET_AGE_REFUSED'],
+    ['further ahead', START_MS + 24 * HOUR_MS + 1, 'FLEET_ISSUED_AHEAD'],
   ])('%s', (_, issuedAtMs, code) => {
     expect(codeOf(() => judgeFirstManifest(header(issuedAtMs), START_MS))).toBe(code);
   });

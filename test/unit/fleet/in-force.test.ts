@@ -4,7 +4,8 @@ import { toPrefixedHex } from '../../../src/bytes/hex.ts';
 import { encodeSs58 } from '../../../src/bytes/ss58.ts';
 import type { FleetRules } from '../../../src/fleet/fleet-body.ts';
 import { type FleetState, noteHeader } from '../../../src/fleet/fleet-state.ts';
-import { type DelayFrom, type FleetTime, inForce } from '../../../src/fleet/in-force.ts';
+import type { DelayFrom, FleetTime } from '../../../src/fleet/fleet-time.ts';
+import { inForce } from '../../../src/fleet/in-force.ts';
 import {
   AuthorityWorld,
   DELAY_MS,

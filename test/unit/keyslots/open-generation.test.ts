@@ -8,7 +8,7 @@ const { generation } = await enrol(quorum);
 const opened: readonly OpenedSlot[] = generation.slots.map((slot) => ({
   slot,
   platform: `platform ${slot.index}`,
-  isRevoked: false,
+  countsInPart: false,
   content: seededBytes(slot.index, 33).fill(slot.index + 1, 32),
 }));
 

@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { countedSlots } from '../../../src/keyslots/open-generation.ts';
 
 const revoked = (...platforms: readonly string[]) =>
-  platforms.map((platform) => ({ platform, isRevoked: true }));
+  platforms.map((platform) => ({ platform, countsInPart: true }));
 const good = (...platforms: readonly string[]) =>
-  platforms.map((platform) => ({ platform, isRevoked: false }));
+  platforms.map((platform) => ({ platform, countsInPart: false }));
 
 describe('slots of revoked platforms', () => {
   it.each([

@@ -97,7 +97,7 @@ describe('what a node says of its manifests', () => {
   it('says that a manifest is missing, and which file to publish', async () => {
     const keeper = keeperWith(manifest);
     const next = world.issue({}, { serial: 2 });
-    keeper.note(next.header.signed, START_MS);
+    keeper.note(next.header.signed, { nowMs: START_MS, chainMs: START_MS });
     const report = reportAt(keeper, START_MS);
     expect(report.manifest?.serial).toBe(1);
     expect(report.awaited?.serial).toBe(2);
@@ -107,7 +107,10 @@ describe('what a node says of its manifests', () => {
 
   it('says of two manifests with one serial both hashes, and who has to sign', async () => {
     const keeper = keeperWith(manifest);
-    keeper.note(world.issue({}, { issuedAtMs: START_MS + 1 }).header.signed, START_MS);
+    keeper.note(world.issue({}, { issuedAtMs: START_MS + 1 }).header.signed, {
+      nowMs: START_MS,
+      chainMs: START_MS,
+    });
     const report = reportAt(keeper, START_MS);
     expect(report.conflict?.hashes).toHaveLength(2);
     const advice = adviceOnFleet(report).join();

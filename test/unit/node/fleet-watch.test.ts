@@ -5,7 +5,9 @@ import { FencedStore } from '../../../src/boot/node/fenced-store.ts';
 import { AccountId, PlatformHash } from '../../../src/bytes/fixed-bytes.ts';
 import { toPrefixedHex } from '../../../src/bytes/hex.ts';
 import { encodeSs58 } from '../../../src/bytes/ss58.ts';
+import { sha256 } from '../../../src/crypto/sha2.ts';
 import { nodeFileSystem } from '../../../src/disk/node-file-system.ts';
+import type { Manifest } from '../../../src/fleet/manifest.ts';
 import { MAX_MANIFEST_FILE_BYTES } from '../../../src/fleet/manifest-file.ts';
 import { judgeTrustHash, trustHash } from '../../../src/trust/trust-hash.ts';
 import { parseTrustSection, type TrustSection } from '../../../src/trust/trust-section.ts';
@@ -37,13 +39,16 @@ describe('fleet watch', () => {
     texts.pages.set('http://source/manifest.json', () => textOf(first));
     const { watch } = watchOf(texts, clock);
     expect(watch.extensions().size).toBe(0);
-    await watch.open(store);
+    expect(await watch.open(store)).toBe(false);
+    await watch.record(store);
     await watch.refresh(stopped);
     expect(watch.extensions().get('fleet')).toEqual(first.header.signed);
     expect(watch.answer(undefined).manifests).toHaveLength(1);
     // 11 MB with full lists: made once, however often it is asked for.
     expect(watch.answer(undefined)).toBe(watch.answer(undefined));
-    expect(watch.answer(toPrefixedHex(first.header.hash)).manifests).toEqual([]);
+    expect(watch.answer(toPrefixedHex(sha256(first.header.signed))).manifests).toEqual([]);
+    // Another copy of the same manifest may have other signatures.
+    expect(watch.answer(toPrefixedHex(first.header.hash)).manifests).toHaveLength(1);
 
     await clock.advance(DELAY_MS);
     const restarted = watchOf(new Texts(), clock).watch;
@@ -56,7 +61,8 @@ describe('fleet watch', () => {
     texts.pages.set('http://source/manifest.json', () => textOf(first));
     const { watch } = watchOf(texts, clock);
     const store = new FencedStore(memory, false);
-    await expect(watch.open(store)).rejects.toMatchObject({ code: 'NODE_UNCLAIMED' });
+    await expect(watch.record(store)).rejects.toMatchObject({ code: 'NODE_UNCLAIMED' });
+    expect(await watch.open(store)).toBe(false);
     await watch.refresh(stopped);
     store.release();
     await watch.record(store);
@@ -87,7 +93,7 @@ describe('fleet watch', () => {
       'fleet.refused FLEET_SIGNATURES_TOO_FEW',
     ]);
     await watch.refresh(stopped);
-    expect(texts.asked.at(-1)).toContain(`?known=${toPrefixedHex(first.header.hash)}`);
+    expect(texts.asked.at(-1)).toContain(`?known=${toPrefixedHex(sha256(first.header.signed))}`);
   });
 
   it('gives lists of platforms and moves to the rules about platforms', async () => {
@@ -145,13 +151,119 @@ describe('fleet watch', () => {
     const [texts, clock, store] = [new Texts(), new ManualClock(START_MS), new MemoryStore()];
     texts.pages.set('http://source/manifest.json', () => textOf(second));
     const before = watchOf(texts, clock).watch;
-    await before.open(store);
+    await before.record(store);
     await before.refresh(stopped);
+    await clock.advance(DELAY_MS);
     texts.pages.set('http://source/manifest.json', () => textOf(first));
     const { watch, events } = watchOf(texts, clock);
     await watch.refresh(stopped);
-    await watch.open(store);
+    expect(watch.asking().trustHashes).toEqual([hashOf('one')]);
+    expect(await watch.open(store)).toBe(true);
     expect(events).toContain('fleet.was-behind');
+    watch.close();
+    expect(watch.asking().trustHashes).toEqual([]);
+    expect(await watch.open(store)).toBe(false);
+  });
+});
+
+describe('sources', () => {
+  it('keep the query of their own', async () => {
+    const [texts, clock] = [new Texts(), new ManualClock(START_MS)];
+    const source = 'http://source/manifest.json?token=a%20b';
+    texts.pages.set('http://source/manifest.json', () => textOf(first));
+    const { watch, endpoints } = watchOf(texts, clock, { sources: [source] });
+    await watch.refresh(stopped);
+    // An address on the chain may be any text, and stops no other.
+    endpoints.push('not a host:\\');
+    await watch.refresh(stopped);
+    const known = toPrefixedHex(sha256(first.header.signed));
+    expect(texts.asked[0]).toBe(source);
+    const asked = texts.asked.filter((url) => url.startsWith('http://source/')).map((url) => new URL(url));
+    expect(asked.map(({ searchParams }) => searchParams.get('token'))).toEqual(['a b', 'a b']);
+    expect(asked[1]?.searchParams.get('known')).toBe(known);
+  });
+
+  it('are not asked before the time of the chain is known, and at once then', async () => {
+    const [texts, clock] = [new Texts(), new ManualClock(START_MS)];
+    texts.pages.set('http://source/manifest.json', () => textOf(first));
+    let chainMs = 0;
+    const chain = { time: () => ({ chainMs }), endpoints: () => [], take: () => undefined };
+    const { watch } = watchOf(texts, clock, { chain });
+    const stop = new AbortController();
+    const following = watch.follow(600_000, stop.signal);
+    await clock.advance(5_000);
+    expect(texts.asked).toEqual([]);
+    chainMs = START_MS;
+    await clock.advance(1_000);
+    expect(watch.extensions().size).toBe(1);
+    stop.abort();
+    await clock.advance(600_000);
+    await following;
+  });
+
+  it('show a handover, which takes effect after the delay without another word', async () => {
+    const [texts, clock] = [new Texts(), new ManualClock(START_MS)];
+    const next = new AuthorityWorld('next');
+    const handover = world.handover(next.authority);
+    const moved = next.issue({}, { previous: handover.header.hash }, { revoked: platformList('bad') });
+    texts.pages.set(
+      'http://source/manifest.json',
+      () => `{"manifests":[${[first, handover, moved].map(textOf).join()}]}`,
+    );
+    const { watch } = watchOf(texts, clock);
+    await watch.open(new MemoryStore());
+    await watch.refresh(stopped);
+    expect(watch.extensions().get('fleet')).toEqual(first.header.signed);
+    expect(watch.answer(undefined).manifests).toHaveLength(2);
+    await clock.advance(DELAY_MS);
+    expect(watch.granting().revoked).toEqual([]);
+    await watch.refresh(stopped);
+    expect(watch.extensions().get('fleet')).toEqual(moved.header.signed);
+    expect(watch.granting().revoked).toHaveLength(1);
+  });
+});
+
+describe('an entry that ends', () => {
+  it('is warned of once a day from 14 days before, and not after it', async () => {
+    const [texts, clock] = [new Texts(), new ManualClock(START_MS)];
+    const until = START_MS + 20 * DELAY_MS;
+    const ending = world.issue({ trustHashes: [{ hash: hashOf('one'), since, until }] });
+    texts.pages.set('http://source/manifest.json', () => textOf(ending));
+    const { watch, events } = watchOf(texts, clock);
+    const warnings = async (days: number): Promise<number> => {
+      await clock.advance(days * DELAY_MS);
+      await watch.refresh(stopped);
+      await watch.refresh(stopped);
+      return events.filter((event) => event === 'fleet.ends-soon').length;
+    };
+    expect(await warnings(0)).toBe(0);
+    expect(await warnings(5)).toBe(0);
+    expect(await warnings(1)).toBe(1);
+    expect(await warnings(1)).toBe(2);
+    expect(await warnings(13)).toBe(2);
+  });
+});
+
+describe('two handovers of one authority', () => {
+  it.each([
+    ['of one source', ['stolen', 'own', 'first'], []],
+    ['of one source, the other way', ['first', 'own', 'stolen'], []],
+    ['of two sources', ['first', 'stolen'], ['first', 'own']],
+  ])('stop each other at a locked node too: %s', async (_title, one, other) => {
+    const [texts, clock] = [new Texts(), new ManualClock(START_MS + 9 * DELAY_MS)];
+    const handoverTo = (name: string): Manifest => world.handover(new AuthorityWorld(name).authority);
+    const all = { first, stolen: handoverTo('thief'), own: handoverTo('owner') };
+    const pageOf = (names: readonly string[]) => () =>
+      `{"manifests":[${names.map((name) => textOf(all[name as keyof typeof all])).join()}]}`;
+    texts.pages.set('http://source/manifest.json', pageOf(one));
+    texts.pages.set('http://honest:2/fleet', pageOf(other));
+    const { watch, endpoints } = watchOf(texts, clock);
+    endpoints.push('honest:2');
+    await watch.refresh(stopped);
+    expect(watch.asking().trustHashes).toEqual([hashOf('one')]);
+    expect(watch.answer(undefined).manifests).toHaveLength(3);
+    await watch.refresh(stopped);
+    expect(watch.extensions().get('fleet')).toEqual(first.header.signed);
   });
 });
 
@@ -179,6 +291,7 @@ describe('a store', () => {
     texts.pages.set('http://source/manifest.json', () => textOf(first));
     const { watch, events } = watchOf(texts, clock);
     await watch.open(store);
+    await watch.record(store);
     fails = true;
     await watch.refresh(stopped);
     expect(events).toContain('fleet.not-recorded');
@@ -195,7 +308,16 @@ async function nodeUnder(section: TrustSection, texts: Texts, clock: ManualClock
     codeOf(() => judgeTrustHash(trustHash(other), { section, fleetAccepted: watch.asking().trustHashes }));
   const granting = (other: TrustSection): string =>
     codeOf(() => judgeTrustHash(trustHash(other), { section, fleetAccepted: watch.granting().trustHashes }));
-  return { watch, store, asking, granting, open: () => watch.open(store) };
+  return {
+    watch,
+    store,
+    asking,
+    granting,
+    open: async () => {
+      await watch.open(store);
+      await watch.record(store);
+    },
+  };
 }
 
 describe('three moves of a fleet in a row', () => {

@@ -206,10 +206,11 @@ describe('who may hold a key', () => {
       'new',
       'PLATFORM_NOT_ENDORSED',
     ],
+    ['endorsed: a holder not on the list', rulesOf({ servers: 'endorsed' }), 'holder', 'allowed'],
     [
-      'endorsed: a holder not on the list',
+      'endorsed: a slot that is counted, not on the list',
       rulesOf({ servers: 'endorsed' }),
-      'holder',
+      'kept',
       'PLATFORM_NOT_ENDORSED',
     ],
     ['endorsed: a holder on both lists', rulesOf({ servers: 'endorsed' }, onBoth), 'holder', 'allowed'],
@@ -234,16 +235,48 @@ describe('who may hold a key', () => {
     const platforms = { recover: 'bound', servers: 'endorsed', clients: 'any' } as const;
     const lists = new PlatformLists({ endorsed: [endorsement(away)], revoked: [], moves: [] });
     const none = new PlatformLists({ endorsed: [], revoked: [], moves: [] });
-    const rules = new PlatformRules(
-      { ...section, platforms },
-      () => lists,
-      () => lists,
-      () => none,
+    const rules = new PlatformRules({ ...section, platforms }, (view) =>
+      view === 'enrolling' ? none : lists,
     );
     const verdicts = (['new', 'kept', 'holder'] as const).map((role) =>
       verdictOf(() => rules.judgeServer(away, role)),
     );
     expect(verdicts).toEqual(['PLATFORM_NOT_ENDORSED', 'allowed', 'allowed']);
+  });
+
+  it.each([
+    ['endorsed and on the list', rulesOf({ servers: 'endorsed' }, { endorsed: [endorsement(away)] }), false],
+    ['endorsed and not on the list', rulesOf({ servers: 'endorsed' }), true],
+    ['endorsed and on both lists', rulesOf({ servers: 'endorsed' }, onBoth), true],
+    ['registered and on no list', rulesOf({}), false],
+    ['registered and revoked', rulesOf({}, { revoked: [nameOf(away)] }), true],
+  ])('counts in part where the fleet does not vouch for it: %s', (_title, rules, expected) => {
+    expect(rules.countsInPart(away)).toBe(expected);
+  });
+
+  it('each decision asks the list that is for it', () => {
+    const section = parseTrustSection({ chain: { genesisHash: `0x${'ab'.repeat(32)}` } });
+    const asked: string[] = [];
+    const lists = new PlatformLists({ endorsed: [endorsement(away)], revoked: [], moves: [] });
+    const rules = new PlatformRules(
+      { ...section, platforms: { recover: 'endorsed', servers: 'endorsed', clients: 'endorsed' } },
+      (view) => {
+        asked.push(view);
+        return lists;
+      },
+    );
+    const viewsOf = (judge: () => unknown): readonly string[] => {
+      asked.length = 0;
+      judge();
+      return [...new Set(asked)];
+    };
+    expect(viewsOf(() => rules.judgeRequest(away))).toEqual(['granting']);
+    expect(viewsOf(() => rules.judgeNewKey(away))).toEqual(['granting']);
+    expect(viewsOf(() => rules.judgeRecovery({ account, boundTo: home, ppid: away }))).toEqual(['granting']);
+    expect(viewsOf(() => rules.restartRefusal(away))).toEqual(['granting']);
+    expect(viewsOf(() => rules.judgeServer(away, 'kept'))).toEqual(['asking']);
+    expect(viewsOf(() => rules.countsInPart(away))).toEqual(['asking']);
+    expect(viewsOf(() => rules.judgeServer(away, 'new'))).toEqual(['enrolling']);
   });
 
   it('revoked beats endorsed in the lists themselves', () => {

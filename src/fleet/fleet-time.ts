@@ -1,0 +1,14 @@
+/** What the time is. */
+export interface FleetTime {
+  /** This machine's clock. */
+  readonly nowMs: number;
+  /** Time of the newest finalized block that is known. It never goes back; 0 before there is any. */
+  readonly chainMs: number;
+}
+
+/**
+ * From when the delay counts. `own-sight`: from the time at which this node first saw an entry. `issue`: from the time
+ * that the authority wrote, against the time of the chain; for a node without memory of its own, and only for whom it
+ * asks.
+ */
+export type DelayFrom = 'own-sight' | 'issue';
