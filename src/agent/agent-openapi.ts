@@ -125,7 +125,14 @@ const manifestsOperation = (): Record<string, unknown> => ({
     requestBody: { required: true, content: json(schemaOf(fleetPublishBody, 'input')) },
     responses: {
       200: { description: 'OK', content: json(schemaOf(fleetPublishAnswer, 'output')) },
-      ...errorsOf([...withBody, 'FLEET_FILE_MALFORMED', 'CONFIG_INVALID', 'REQUEST_TIMEOUT', 'INTERNAL']),
+      ...errorsOf([
+        ...withBody,
+        'FLEET_FILE_MALFORMED',
+        'CHAIN_UNAVAILABLE',
+        'CONFIG_INVALID',
+        'REQUEST_TIMEOUT',
+        'INTERNAL',
+      ]),
     },
   },
 });

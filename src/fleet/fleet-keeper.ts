@@ -7,7 +7,6 @@ import { decodeFleetState, encodeFleetState } from './fleet-record.ts';
 import {
   type FleetState,
   type HeaderFinding,
-  newestHeader,
   noManifestYet,
   noteHeader,
   settled,
@@ -71,6 +70,7 @@ export class FleetKeeper {
    * @throws what {@link noteHeader} throws; RefusalError FLEET_ISSUED_AHEAD. Then nothing has changed.
    */
   note(signed: Uint8Array, time: FleetTime): HeaderFinding {
+    if (this.#isOpen || !isHandover(signed)) this.settle(time);
     const { state, header, finding } = noteHeader(this.#state, signed, time.nowMs);
     judgeIssueTime(header, time.chainMs);
     this.#state = state;
@@ -210,9 +210,9 @@ function seenBy(state: FleetState, nowMs: number): FleetState {
   return { ...state, firstSeen, offered: offered && { ...offered, seenMs } };
 }
 
-/** Whether a node relied on an older header than its store remembers, or on none. */
+/** Whether a node relied on an older manifest than its store remembers, or on none: a header alone permits nothing. */
 function isBehind(relied: FleetState, remembered: FleetState): boolean {
-  const [used, known] = [newestHeader(relied), newestHeader(remembered)];
+  const [used, known] = [relied.newest?.header, remembered.newest?.header];
   if (known === undefined) return false;
   if (used === undefined) return true;
   if (equalBytes(used.header.authorityId, known.header.authorityId))

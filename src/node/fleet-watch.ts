@@ -4,7 +4,7 @@ import { parsePrefixedHex, toPrefixedHex } from '../bytes/hex.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
 import type { ChainView } from '../chain/chain-view.ts';
 import type { Config } from '../config/schema.ts';
-import { LatchkeyError } from '../errors/latchkey-error.ts';
+import { LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
 import { endingSoon } from '../fleet/ends-soon.ts';
 import { FleetKeeper } from '../fleet/fleet-keeper.ts';
 import type { FleetState } from '../fleet/fleet-state.ts';
@@ -135,9 +135,14 @@ export class FleetWatch implements FleetFacts, FleetDesk {
   /**
    * Takes manifests that somebody hands in on this machine, as from any source.
    * @returns what became of each, in their order.
-   * @throws EvidenceError FLEET_FILE_MALFORMED when the text holds no manifests.
+   * @throws EvidenceError FLEET_FILE_MALFORMED when the text holds no manifests; ProblemError CHAIN_UNAVAILABLE before
+   *   the time of the chain is known.
    */
   async publish(text: string): Promise<PublishedManifests> {
+    if (this.#time().chainMs === 0)
+      throw new ProblemError('CHAIN_UNAVAILABLE', 'the time of the chain is not known yet', {
+        hint: 'manifests are judged by it; publish again when the node has read the chain',
+      });
     const before = this.#keeper.state;
     const results = readManifestList(text).map((file) => this.#publishOne(file));
     if (this.#keeper.state !== before) await this.#changed();

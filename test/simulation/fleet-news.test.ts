@@ -133,6 +133,8 @@ describe('a fleet that asks for new store keys', () => {
     expect(net.nodes.map(({ rekey }) => rekey?.report)).toEqual(Array(4).fill({ ...first, state: 'done' }));
 
     await restart(net, node);
+    await expect(publish(node, issue(net, {}))).rejects.toMatchObject({ code: 'CHAIN_UNAVAILABLE' });
+    await net.settle(MINUTE_MS);
     await publish(node, issue(net, { rekey: first, trustHashes: [] }));
     await net.settle(90 * MINUTE_MS);
     expect(net.nodes.map(changes)).toEqual(Array(4).fill(1));

@@ -205,7 +205,7 @@ describe('keys of the authority that are lost, below the threshold', () => {
 });
 
 describe('a node whose sources show an older manifest than its store remembers', () => {
-  /** All know two manifests; then one machine restarts, and its host shows it the first one alone. */
+  /** One machine knows two manifests, its servers the first one alone; then it restarts, and is shown what they know. */
   async function behind(
     seed: number,
     second: (operators: FleetOperators, net: SimulatedNetwork) => Manifest,
@@ -217,11 +217,11 @@ describe('a node whose sources show an older manifest than its store remembers',
     );
     const { net, node, operators } = fleet;
     await delay(net);
-    const before = net.world.manifestsFor('');
+    const before = net.world.manifestsFor('') ?? '';
+    net.world.hidesManifests = (machine) => (machine === node.name ? undefined : before);
     operators.publish([second(operators, net)]);
     await delay(net);
-    // The host withholds what servers and the source know by now.
-    net.world.hidesManifests = (machine) => (machine === node.name ? (before ?? '') : undefined);
+    net.world.hidesManifests = () => before;
     await restart(net, node);
     await net.settle(60_000);
     return fleet;
@@ -246,6 +246,32 @@ describe('a node whose sources show an older manifest than its store remembers',
     expect(node.open).toBeDefined();
     await net.close();
   });
+});
+
+describe('a host that withholds the manifest which servers announce', () => {
+  it(
+    'keeps its node locked, since that one knows that the older one is over, and no longer',
+    LONG,
+    async () => {
+      const trust = sectionUnder(authority, { servers: 'endorsed' });
+      const sinceMs = Date.UTC(2026, 0, 1);
+      const { net, node, operators } = await fleetOf(4153, trust, (signers, made) =>
+        signers.sign({}, { endorsed: listOf(made, sinceMs, PLATFORMS) }),
+      );
+      await delay(net);
+      const before = net.world.manifestsFor('') ?? '';
+      operators.publish([operators.sign({}, { endorsed: listOf(net, sinceMs, PLATFORMS) })]);
+      await delay(net);
+      net.world.hidesManifests = (machine) => (machine === node.name ? before : undefined);
+      await restart(net, node);
+      await net.settle(60_000);
+      expect(node.state.name).toBe('locked');
+      net.world.hidesManifests = () => undefined;
+      await net.settle(120_000);
+      expect(node.state.name).toBe('backed');
+      await endNetwork(net);
+    },
+  );
 });
 
 describe('sources that are silent for long', () => {

@@ -28,6 +28,7 @@ describe('the fleet manifests of the tamper kit', () => {
       const keeper = keeperOf(line);
       const files = line.manifests.map(readManifestFile);
       for (const file of files.slice(0, -1)) keeper.take(file, time);
+      keeper.settle(time);
       const before = keeper.state;
       const last = files.at(-1)?.signed ?? new Uint8Array(0);
       expect(

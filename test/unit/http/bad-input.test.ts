@@ -117,7 +117,7 @@ describe('fields', () => {
     ['ephemeralPublicKey', [1, 2, 3]],
     ['intent', 'delete'],
     ['intent', 0],
-    ['servers', undefined],
+    ['servers', null],
     ['servers', []],
     ['servers', 'all'],
     ['recoveryProof', '0x'],

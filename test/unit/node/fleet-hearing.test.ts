@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { FencedStore } from '../../../src/boot/node/fenced-store.ts';
 import { AccountId } from '../../../src/bytes/fixed-bytes.ts';
 import { toPrefixedHex } from '../../../src/bytes/hex.ts';
 import { LAST_SERIAL } from '../../../src/fleet/fleet-header.ts';
@@ -39,6 +40,7 @@ async function following() {
   texts.pages.set('http://source/manifest.json', () => textOf(first));
   const made = watchOf(texts, clock);
   await made.watch.open(store);
+  await made.watch.record(new FencedStore(store, true));
   void made.watch.follow(60_000, stop.signal);
   await clock.advance(1);
   made.events.length = 0;
@@ -56,7 +58,8 @@ describe('a header that a server shows', () => {
     texts.asked.length = 0;
     watch.hear(server('honest'), saying(second.header.signed));
     await clock.advance(1);
-    expect(texts.asked).toContain(`http://honest:1/fleet?known=${toPrefixedHex(first.header.hash)}`);
+    // A manifest is missing, so it names nothing that it knows.
+    expect(texts.asked).toContain('http://honest:1/fleet');
     expect(events).toContain('fleet.header-newer');
     expect(watch.report().awaited).toEqual({ serial: 2, hash: toPrefixedHex(second.header.hash) });
     await clock.advance(10_000);
@@ -187,16 +190,15 @@ describe('a server that lies about the newest manifest', () => {
 
 describe('a handover', () => {
   const successor = new AuthorityWorld('successor');
-  const { id, threshold, keys } = successor.authority;
-  const handover = world.issue(
-    { kind: 'handover', version: 1, successor: { id, threshold, keys } },
-    { serial: LAST_SERIAL },
-  );
+  const { id } = successor.authority;
+  const handover = world.handover(successor.authority);
 
   it('reaches nodes that know the newest manifest of the former authority', async () => {
     const { watch, texts, clock } = await following();
     const sender = watchOf(new Texts(), clock).watch;
     await sender.publish(`{"manifests":[${textOf(first)},${textOf(handover)}]}`);
+    await clock.advance(DELAY_MS + 1_000);
+    sender.asking();
     const extension = sender.extensions().get(FLEET_EXTENSION);
     expect(extension).toEqual(handover.header.signed);
     texts.pages.set('http://server:1/fleet', () =>
@@ -204,7 +206,12 @@ describe('a handover', () => {
     );
     watch.hear(server('server'), saying(extension ?? new Uint8Array(0)));
     await watch.refresh(stop.signal, 'server:1');
+    const to = { to: id, takesEffect: new Date(clock.nowMs() + DELAY_MS).toISOString() };
+    expect(watch.report()).toMatchObject({ authority: world.authority.id, handover: to });
+    await clock.advance(DELAY_MS + 1_000);
+    watch.asking();
     expect(watch.report()).toMatchObject({ authority: id, manifest: { serial: LAST_SERIAL } });
+    expect(watch.report().handover).toBeUndefined();
   });
 });
 
@@ -213,6 +220,7 @@ describe('a manifest that somebody hands in', () => {
     const [texts, clock, store] = [new Texts(), new ManualClock(START_MS), new MemoryStore()];
     const { watch } = watchOf(texts, clock);
     await watch.open(store);
+    await watch.record(new FencedStore(store, true));
     const thief = new AuthorityWorld('thief').issue({}, { serial: 9 });
     const { manifests: results } = await watch.publish(
       `{"manifests":[${textOf(first)},${textOf(thief)},${textOf(second)},${textOf(second)},${textOf(first)}]}`,
