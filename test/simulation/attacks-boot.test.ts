@@ -530,7 +530,7 @@ describe('former lineages of one server', () => {
     const former = (byte: number) => ({
       secret: secretOf(byte),
       last: { number: 5, boot: new Uint8Array(8).fill(byte) },
-      servers: [{ server, instanceId }],
+      generations: [{ servers: [{ server, instanceId }], t: 1 }],
     });
     const asked = new Set<string>();
     const newer = new Lineage(secretOf(11)).incarnation(9, new Uint8Array(8).fill(9));
