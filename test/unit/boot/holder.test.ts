@@ -79,6 +79,7 @@ function scene(
     },
     sealed: { batch: async (operations: unknown) => void written.push(operations) },
     store: { release: () => undefined, lease },
+    openings: { recordOf: () => [] },
   } as unknown as OpenNode;
   const vetter = {
     platformOf: ({ account }: { readonly account: AccountId }) => `platform ${account[0]}`,
