@@ -120,7 +120,7 @@ function refusedFromMs(
 ): number | undefined {
   if (verdict?.outOfDateSinceMs === undefined) return undefined;
   const standardFromMs = verdict.outOfDateSinceMs + STANDARD_DELAY_MS;
-  const hasGrace = code === 'TCB_STATUS_REFUSED' && tcbGraceDays > 0 && graceful.has(verdict.tcbStatus);
+  const hasGrace = code === 'TCB_STATUS_REFUSED' && graceful.has(verdict.tcbStatus);
   return hasGrace ? Math.max(standardFromMs, verdict.tcbDateMs + tcbGraceDays * DAY_MS) : standardFromMs;
 }
 

@@ -122,13 +122,13 @@ const parsePckLeaf = (der: Uint8Array): Certificate => parseCertificate(der, 'PC
 
 const readChain = (pem: Uint8Array): readonly Uint8Array[] => readPemChain(latin1(pem), 'PCK chain', 3);
 
+type Three = readonly [Uint8Array, Uint8Array, Uint8Array];
+
+const isThree = (chain: readonly Uint8Array[]): chain is Three => chain.length === 3;
+
 /** Exactly three certificates. */
-function requireThree([leaf, ca, root]: readonly Uint8Array[]): readonly [
-  Uint8Array,
-  Uint8Array,
-  Uint8Array,
-] {
-  if (leaf !== undefined && ca !== undefined && root !== undefined) return [leaf, ca, root];
+function requireThree(chain: readonly Uint8Array[]): Three {
+  if (isThree(chain)) return chain;
   throw new EvidenceError('CERTIFICATE_CHAIN_INVALID', 'the PCK chain must be leaf, PCK CA and root', {
     field: 'PCK chain',
     expected: '3 certificates',

@@ -142,13 +142,8 @@ function earliest(times: readonly (number | undefined)[]): number | undefined {
   return known.length === 0 ? undefined : Math.min(...known);
 }
 
-const noAdvisories: readonly string[] = Object.freeze([]);
-
-/** Most platforms have none, so that case costs nothing. */
-function unionOf(levels: readonly MatchedLevel[]): readonly string[] {
-  if (levels.every(({ advisoryIds }) => advisoryIds.length === 0)) return noAdvisories;
-  return [...new Set(levels.flatMap(({ advisoryIds }) => advisoryIds))].sort();
-}
+const unionOf = (levels: readonly MatchedLevel[]): readonly string[] =>
+  [...new Set(levels.flatMap(({ advisoryIds }) => advisoryIds))].sort();
 
 /** The first level, highest first, at which SGX components, PCE and TDX components are all reached. */
 function matchPlatformLevel(platform: PlatformTcb, tcbInfo: TcbInfo, suffix: string): PlatformTcbLevel {

@@ -20,7 +20,7 @@ import { certificateValidity, type Validity } from './validity.ts';
 /** A collateral set with all signatures verified up to the trust root; dates are checked on every use. */
 export interface VerifiedCollateral extends SignedDocuments {
   readonly pckCa: Certificate;
-  /** One or two: those of TCB info and QE identity. */
+  /** Those of TCB info and QE identity: with Intel the same one twice. */
   readonly tcbSigning: readonly Certificate[];
   readonly summary: CollateralFacts;
   /** The summary in the state that a late use within the grace gives it. */
@@ -80,7 +80,7 @@ export class CollateralVerifier {
     const qeIdentity = this.#qeIdentities.get(keys.qeIdentity, () =>
       parseQeIdentity(signedText(documents, 'qe_identity', qeSigner, 'QE_IDENTITY_SIGNATURE_INVALID')),
     );
-    const tcbSigning = tcbSigner === qeSigner ? [tcbSigner] : [tcbSigner, qeSigner];
+    const tcbSigning = [tcbSigner, qeSigner];
     const validities = [
       ...[root, pckCa, ...tcbSigning].map(certificateValidity),
       crlValidity(rootCrl),
@@ -122,9 +122,7 @@ function signedText(
   const signed = utf8(text);
   if (signature?.length === 64 && signer.publicKey.verify(signed, signature)) {
     // What is parsed must be what was signed: a text with unpaired surrogates differs from the text of its UTF-8 bytes.
-    return signed.length === text.length
-      ? text
-      : new TextDecoder('utf-8', { ignoreBOM: true }).decode(signed);
+    return new TextDecoder('utf-8', { ignoreBOM: true }).decode(signed);
   }
   throw new EvidenceError(code, `${name} is not signed by its issuer chain`, {
     field: name,

@@ -17,9 +17,10 @@ import {
   quoteWith,
   trustRoot,
   verdictOf,
+  verifyInWorld,
   worldNowMs,
 } from '../../support/tdx-world.ts';
-import { codeOf } from '../../support/thrown.ts';
+import { codeOf, thrownBy } from '../../support/thrown.ts';
 
 const { root, platformCa, processorCa, tcbSigner } = pki.authorities;
 const strayKey = SigningKey.derive(new Seed(new Uint8Array(32).fill(2)), 'stray');
@@ -42,6 +43,26 @@ describe('1b certificates and CRLs', () => {
         collateralWith(() => ({ pckCrlIssuerChain: [platformCa.certificate] })),
       ),
     ).toBe('CERTIFICATE_CHAIN_INVALID');
+  });
+
+  it('C2: a chain without any certificate is refused', () => {
+    expect(verdictOf(quoteWith(() => ({ certificationPem: '' })))).toBe('CERTIFICATE_CHAIN_INVALID');
+    expect(verdictOf(plainQuote(), { ...plainCollateral(), tcb_info_issuer_chain: '' })).toBe(
+      'CERTIFICATE_CHAIN_INVALID',
+    );
+  });
+
+  it('C8, C9: the dates of a PCK certificate count, with current collateral and without any', () => {
+    const verifier = new QuoteVerifier({ trustRoot });
+    for (const [changes, code] of [
+      [{ notAfterMs: worldNowMs - 1000 }, 'CERTIFICATE_EXPIRED'],
+      [{ notBeforeMs: worldNowMs + 1000 }, 'CERTIFICATE_NOT_YET_VALID'],
+    ] as const) {
+      const leaf = reissued(pck.spec, changes, platformCa.key);
+      const quote = chainOf(leaf, platformCa.certificate, root.certificate);
+      expect(verdictOf(quote)).toBe(code);
+      expect(codeOf(() => verifier.verifyChainOnly(quote, { nowMs: worldNowMs }))).toBe(code);
+    }
   });
 
   it('C3: the root is the pinned one, byte by byte', () => {
@@ -101,6 +122,13 @@ describe('1b certificates and CRLs', () => {
       },
     }));
     expect(verdictOf(plainQuote(), byPck)).toBe('CERTIFICATE_CHAIN_INVALID');
+    const signerAsCa = chainOf(pck.certificate, tcbSigner.certificate, root.certificate);
+    expect(thrownBy(() => verifyInWorld(signerAsCa))).toMatchObject({
+      field: 'PCK CA certificate: common name',
+    });
+    expect(thrownBy(() => verifyInWorld(plainQuote(), byPck))).toMatchObject({
+      field: 'TCB signing certificate: common name',
+    });
   });
 
   it('C6: a root that allows no CA below it cannot have issued a PCK CA', () => {
@@ -217,6 +245,12 @@ describe('1b certificates and CRLs', () => {
         ...more,
       );
     expect(verdict([ppid(), ...entries.slice(1)])).toBe('none');
+    // As long as the OID of the PPID, with the same end.
+    const foreign = writer.sequence(
+      writer.objectIdentifier('1.2.840.113741.1.13.2.1'),
+      writer.octetString(new Uint8Array(16)),
+    );
+    expect(verdict([foreign, ...entries.slice(1)])).toBe('PCK_EXTENSION_INVALID');
     for (const parts of [
       [ppid(writer.integer(1)), ...entries.slice(1)],
       [...entries, entries[0] ?? spec],
@@ -295,6 +329,19 @@ describe('1b certificates and CRLs', () => {
       new Uint8Array(3),
     ];
     for (const input of cases) expect(codeOf(() => insecureTrustRoot(input))).toBe('TRUST_ROOT_INVALID');
+    expect(thrownBy(() => insecureTrustRoot(''))).toMatchObject({
+      observed: expect.stringContaining('not exactly one certificate'),
+    });
+    // Signed by itself, and still not a root of Intel's shape.
+    for (const changes of [
+      { subject: platformCa.spec.subject, issuer: platformCa.spec.subject },
+      { certificateAuthority: false, keyUsage: 'signer' },
+      { keyUsage: 'crlsOnly' },
+    ] as const)
+      expect(thrownBy(() => insecureTrustRoot(reissued(root.spec, changes)))).toMatchObject({
+        code: 'TRUST_ROOT_INVALID',
+        cause: expect.objectContaining({ code: 'CERTIFICATE_CHAIN_INVALID' }),
+      });
     expect(insecureTrustRoot(root.certificate).isIntel).toBe(false);
     expect(TrustRoot.intel.isIntel).toBe(true);
     expect(TrustRoot.intel).toBe(TrustRoot.intel);

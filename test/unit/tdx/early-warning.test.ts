@@ -86,6 +86,32 @@ describe('early warning of a TCB recovery', () => {
     expect(soon?.refusedFromMs).toBe(recoveryMs + STANDARD_DELAY_MS);
   });
 
+  it('a grace delays neither a refused advisory nor a status that is not out of date', () => {
+    const second = (change: object) =>
+      tcbInfoWith((info) => {
+        const [first, old, ...rest] = recoveryOf(info).tcbLevels;
+        return { ...recoveryOf(info), tcbLevels: [first, { ...old, ...change }, ...rest] };
+      });
+    const refusedFrom = recoveryMs + STANDARD_DELAY_MS;
+    const tcbGraceDays = 1000;
+    const denied = {
+      tcbGraceDays,
+      acceptedTcbStatuses: ['UpToDate', 'OutOfDate'],
+      deniedAdvisoryIds: ['INTEL-SA-1'],
+    };
+    expect(foresee(plainQuote(), denied, { early: second({ advisoryIDs: ['INTEL-SA-1'] }) })).toMatchObject({
+      code: 'ADVISORY_REFUSED',
+      tcbStatus: 'OutOfDate',
+      refusedFromMs: refusedFrom,
+    });
+    const hardening = second({ tcbStatus: 'SWHardeningNeeded' });
+    expect(foresee(plainQuote(), { tcbGraceDays }, { early: hardening })).toMatchObject({
+      code: 'TCB_STATUS_REFUSED',
+      tcbStatus: 'SWHardeningNeeded',
+      refusedFromMs: refusedFrom,
+    });
+  });
+
   it('covers a quoting enclave, a removed module level and an advisory', () => {
     const olderQe = qeIdentityWith(({ tcbLevels: [first, ...rest] }) => ({
       tcbLevels: [

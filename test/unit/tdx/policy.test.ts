@@ -89,7 +89,16 @@ describe('1f TD attributes and XFAM', () => {
       expect(judge(quote, withRule(['ab'.repeat(byteLength)]))).toBe('none');
       expect(judge(quote, withRule(['00'.repeat(byteLength)]))).toBe('EXTENDED_REPORT_REFUSED');
       expect(judge(quote, withRule([]))).toBe('EXTENDED_REPORT_REFUSED');
+      const expectedOf = (rule: readonly string[]) =>
+        thrownBy(() => applyPolicy(verifyInWorld(quote), parsePolicy(withRule(rule) as object), worldNowMs));
+      expect(expectedOf([])).toMatchObject({ field, expected: 'none at all' });
+      const zeros = '00'.repeat(byteLength);
+      expect(expectedOf([zeros, zeros])).toMatchObject({ field, expected: `${zeros} or ${zeros}` });
       const { [field]: _, ...rest } = any;
+      expect(thrownBy(() => parsePolicy({ extendedReport: rest }))).toMatchObject({
+        field: `extendedReport.${field}`,
+        expected: 'an allow list, or "any"',
+      });
       for (const wrong of [
         rest,
         { ...any, [field]: ['00'.repeat(byteLength + 1)] },
@@ -99,8 +108,16 @@ describe('1f TD attributes and XFAM', () => {
     });
 
     it('must have no other fields', () => {
-      for (const wrong of [{ ...any, vmId: 'any' }, [], 'any', null])
-        expect(codeOf(() => parsePolicy({ extendedReport: wrong }))).toBe('POLICY_INVALID');
+      for (const [wrong, field] of [
+        [{ ...any, vmId: 'any' }, 'extendedReport.vmId'],
+        [[], 'extendedReport'],
+        ['any', 'extendedReport'],
+        [null, 'extendedReport'],
+      ])
+        expect(thrownBy(() => parsePolicy({ extendedReport: wrong }))).toMatchObject({
+          code: 'POLICY_INVALID',
+          field,
+        });
     });
 
     it('must have no service TD', () => {
@@ -122,6 +139,10 @@ describe('1f TD attributes and XFAM', () => {
       code: 'POLICY_INVALID',
       expected: expect.stringContaining('allowMigratable'),
     });
+    const locker = thrownBy(() =>
+      applyPolicy(verifyInWorld(withAttributes('0000009000000000')), defaultPolicy, worldNowMs),
+    );
+    expect((locker as Error).message).toMatch(/^TD attributes: TDATTRIBUTES must be without KL/);
     // A policy that code has put together does not pass through parsePolicy.
     const mask = { ...defaultPolicy, extraTdAttributes: 0x2000_0000n };
     expect(codeOf(() => applyPolicy(verifyInWorld(migratable), mask, worldNowMs))).toBe(
@@ -158,6 +179,8 @@ describe('measurements', () => {
       applyPolicy(verifyInWorld(quote), parsePolicy({ [field]: ['00'.repeat(48)] }), 0),
     );
     expect(refused).toMatchObject({ field, expected: '00'.repeat(48), observed: 'ab'.repeat(48) });
+    const nothing = thrownBy(() => applyPolicy(verifyInWorld(quote), parsePolicy({ [field]: [] }), 0));
+    expect(nothing).toMatchObject({ field, expected: 'none at all' });
   });
 
   it('report data must be equal', () => {
@@ -334,6 +357,7 @@ describe('policy files', () => {
       { extraTdAttributes: '0x1' },
       { extraTdAttributes: '0x80' },
       { requiredXfam: '3' },
+      { requiredXfam: ['0x3'] },
       { allowedXfam: `0x${'1'.repeat(17)}` },
       { mrTd: ['00'] },
       { mrTd: [1] },
@@ -349,6 +373,19 @@ describe('policy files', () => {
       ).toBe('POLICY_INVALID');
     }
     expect(thrownBy(() => parsePolicy({ mrTd: ['00'] }))).toMatchObject({ family: 'problem', field: 'mrTd' });
+  });
+
+  it.each([
+    [null, 'null'],
+    ['text', '"text"'],
+    [[], 'a list'],
+    [{ allowPks: {} }, 'an object'],
+    [{ allowPks: ['true'] }, 'a list'],
+    [{ allowPks: null }, 'null'],
+    [{ allowPks: 1 }, '1'],
+    [{ allowPks: undefined }, 'undefined'],
+  ])('a refusal shows what came, unless it is a list or an object: %j', (policy, observed) => {
+    expect(thrownBy(() => parsePolicy(policy))).toMatchObject({ code: 'POLICY_INVALID', observed });
   });
 
   it('have defaults for everything', () => {

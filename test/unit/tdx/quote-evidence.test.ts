@@ -6,6 +6,7 @@ import { SigningKey } from '../../../mock-tdx/pki/signing-key.ts';
 import { joinQuote, signedRegion } from '../../../mock-tdx/quote/quote-parts.ts';
 import { sha256 } from '../../../src/crypto/sha2.ts';
 import { parseCollateralDocuments } from '../../../src/tdx/collateral.ts';
+import { printable } from '../../../src/tdx/printable.ts';
 import { parseQuote, Quote } from '../../../src/tdx/quote.ts';
 import { TrustRoot } from '../../../src/tdx/trust-root.ts';
 import {
@@ -124,6 +125,18 @@ describe('1a parsing', () => {
     ['P7 inner certification type 0', { innerCertificationDataType: 0 }, 'QUOTE_UNSUPPORTED'],
     ['P7 inner certification type 6', { innerCertificationDataType: 6 }, 'QUOTE_UNSUPPORTED'],
   ] as const)('%s', (_, change, code) => expect(verdictOf(quoteWith(() => change))).toBe(code));
+
+  it.each([
+    [{ version: 3 }, 'version', '3 (an SGX quote)'],
+    [{ version: 6 }, 'version', '6'],
+    [{ innerCertificationDataType: 6 }, 'inner certification data type', '6'],
+  ])('a refusal names the field: %o', (change, field, observed) => {
+    expect(thrownBy(() => parseQuote(quoteWith(() => change)))).toMatchObject({
+      code: 'QUOTE_UNSUPPORTED',
+      field,
+      observed,
+    });
+  });
 
   it('P5: the body descriptor must have a known type and the size of that type', () => {
     const quote = plainQuote({ version: 5 });
@@ -277,6 +290,11 @@ describe('1a parsing', () => {
     expect((error as Error).message).toBe(
       'a verification needs options { collateral, nowMs }, got undefined',
     );
+    const verifier = new QuoteVerifier({ trustRoot });
+    for (const wrong of [undefined, null, 7])
+      expect(() => verifier.verify(plainQuote(), wrong as never)).toThrow(
+        new TypeError(`a verification needs options { collateral, nowMs }, got ${wrong}`),
+      );
   });
 
   it('a verified quote prints as JSON: bytes as hex, big numbers as text, no raw evidence', () => {
@@ -289,6 +307,14 @@ describe('1a parsing', () => {
       currentTcb: { tcbStatus: 'UpToDate' },
     });
     expect(Object.keys(json.quote)).toEqual(['version', 'bodyType', 'body']);
+    expect([json.advisoryIds, json.shortfalls]).toEqual([[], []]);
+  });
+
+  it('lists print as lists, and null as null', () => {
+    expect(printable({ list: [1n, null, Uint8Array.of(10)], none: null })).toEqual({
+      list: ['1', null, '0a'],
+      none: null,
+    });
   });
 
   it('a copy of a proof is not accepted as a proof', () => {
@@ -306,15 +332,17 @@ describe('1a parsing', () => {
       // What only a cast lets TypeScript do.
       expect(() => applyPolicy(copy as never, defaultPolicy, worldNowMs)).toThrow(TypeError);
     }
-    expect(ChainVerifiedQuote.isProof({ ...chainVerified })).toBe(false);
-    expect(ChainVerifiedQuote.isProof(null)).toBe(false);
+    for (const copy of [{ ...chainVerified }, Object.create(chainVerified), null, undefined, 'text', 7])
+      expect(ChainVerifiedQuote.isProof(copy)).toBe(false);
   });
 
   it('proofs and roots cannot be constructed by other code', () => {
     for (const Proof of [VerifiedQuote, ChainVerifiedQuote, TrustRoot] as unknown as (new (
       ...parts: unknown[]
     ) => unknown)[]) {
-      expect(() => new Proof(Symbol('QuoteVerifier'), {}, {}, {})).toThrow(TypeError);
+      expect(() => new Proof(Symbol('QuoteVerifier'), {}, {}, {})).toThrow(
+        /is made by QuoteVerifier only|^use TrustRoot/,
+      );
     }
   });
 });
@@ -322,6 +350,18 @@ describe('1a parsing', () => {
 describe('1d quoting enclave and signatures', () => {
   it('Q1: the QE report is signed by the PCK key', () =>
     expect(verdictOf(quoteWith(() => ({ pckKey: strayKey })))).toBe('QE_REPORT_SIGNATURE_INVALID'));
+
+  it('Q1, Q2, Q8: signatures count without collateral too', () => {
+    const verifier = new QuoteVerifier({ trustRoot });
+    const verdict = (quote: Uint8Array) =>
+      codeOf(() => verifier.verifyChainOnly(quote, { nowMs: worldNowMs }));
+    const parts = pki.quoteParts({ reportData: new Uint8Array(64) });
+    const signed = signedRegion(parts);
+    expect(verdict(joinQuote(signed, parts.attestationKey.sign(signed), parts))).toBe('none');
+    expect(verdict(joinQuote(signed, strayKey.sign(signed), parts))).toBe('QUOTE_SIGNATURE_INVALID');
+    expect(verdict(quoteWith(() => ({ pckKey: strayKey })))).toBe('QE_REPORT_SIGNATURE_INVALID');
+    expect(verdict(quoteWith(() => ({ attestationKey: strayKey })))).toBe('QE_REPORT_DATA_MISMATCH');
+  });
 
   it('Q2, Q3: the QE report vouches for this key and nothing else', () => {
     expect(verdictOf(quoteWith(() => ({ attestationKey: strayKey })))).toBe('QE_REPORT_DATA_MISMATCH');

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { TdBody } from '../../../mock-tdx/quote/td-body.ts';
-import { convergeTcbStatus, tcbStatuses } from '../../../src/tdx/tcb-status.ts';
+import { convergeTcbStatus, platformStatuses, tcbStatuses } from '../../../src/tdx/tcb-status.ts';
+import { relaunchStatus } from '../../../src/tdx/td-relaunch.ts';
 import {
   collateralWith,
   plainQuote,
@@ -10,6 +11,7 @@ import {
   verdictOf,
   verifyInWorld,
 } from '../../support/tdx-world.ts';
+import { recoveryOf } from '../../support/tcb-recovery.ts';
 import { thrownBy } from '../../support/thrown.ts';
 
 const svns = (...first: readonly number[]): Uint8Array =>
@@ -119,6 +121,11 @@ describe('1e TCB levels', () => {
     });
     expect(verdictOf(plainQuote(), none)).toBe('TDX_MODULE_MISMATCH');
     expect(verdictOf(plainQuote({ body: { teeTcbSvn: svns(5, 0, 8) } }), none)).toBe('none');
+    expect(thrownBy(() => verifyInWorld(plainQuote(), none))).toMatchObject({ expected: 'none' });
+    expect(thrownBy(() => verifyInWorld(plainQuote({ body: { teeTcbSvn: svns(5, 2, 8) } })))).toMatchObject({
+      expected: 'TDX_03, TDX_01',
+      observed: 'TDX_02',
+    });
   });
 
   it('5, 8: the level, the advisories and the shortfall of the module count', () => {
@@ -165,6 +172,21 @@ describe('1e TCB levels', () => {
     ]);
   });
 
+  it('a shortfall has the name of its component, where Intel gives one', () => {
+    const unnamed = tcbInfoWith(({ tcbLevels }) => ({
+      tcbLevels: tcbLevels.map((level) => ({
+        ...level,
+        tcb: { ...level.tcb, tdxtcbcomponents: level.tcb.tdxtcbcomponents.map(({ svn }) => ({ svn })) },
+      })),
+    }));
+    const partsOf = (set = collateralWith(() => ({}))) =>
+      verifyInWorld(plainQuote({ body: { teeTcbSvn: svns(5, 1, 7) } }), set).shortfalls.map(
+        ({ part }) => part,
+      );
+    expect(partsOf()).toEqual(['TDX component 3 (TDX Late Microcode Update)']);
+    expect(partsOf(unnamed)).toEqual(['TDX component 3']);
+  });
+
   it('shortfalls count from the highest level when none is up to date', () => {
     const { shortfalls } = verifyInWorld(plainQuote(), levelsOf('Revoked'));
     expect(shortfalls).toEqual([]);
@@ -208,6 +230,26 @@ describe('1e 7 TD relaunch, and the TCB that is loaded now', () => {
     expect(statusOf(svns(5, 1, 8), levelsOf('ConfigurationAndSWHardeningNeeded'))).toBe(
       'TDRelaunchAdvisedConfigurationNeeded',
     );
+  });
+
+  it('configuration is needed when either TCB needs it', () => {
+    const advised = platformStatuses.flatMap((atLaunch) =>
+      platformStatuses.map((now) => [atLaunch, now, relaunchStatus(atLaunch, now)] as const),
+    );
+    expect(advised.filter(([atLaunch, , status]) => status !== atLaunch)).toEqual([
+      ['OutOfDate', 'UpToDate', 'TDRelaunchAdvised'],
+      ['OutOfDate', 'SWHardeningNeeded', 'TDRelaunchAdvised'],
+      ['OutOfDate', 'ConfigurationNeeded', 'TDRelaunchAdvisedConfigurationNeeded'],
+      ['OutOfDate', 'ConfigurationAndSWHardeningNeeded', 'TDRelaunchAdvisedConfigurationNeeded'],
+      ['OutOfDateConfigurationNeeded', 'UpToDate', 'TDRelaunchAdvisedConfigurationNeeded'],
+      ['OutOfDateConfigurationNeeded', 'SWHardeningNeeded', 'TDRelaunchAdvisedConfigurationNeeded'],
+      ['OutOfDateConfigurationNeeded', 'ConfigurationNeeded', 'TDRelaunchAdvisedConfigurationNeeded'],
+      [
+        'OutOfDateConfigurationNeeded',
+        'ConfigurationAndSWHardeningNeeded',
+        'TDRelaunchAdvisedConfigurationNeeded',
+      ],
+    ]);
   });
 
   it('a relaunch is also advised when only microcode was old at launch, and for modules of version 0', () => {
@@ -302,6 +344,12 @@ describe('1e 7 TD relaunch, and the TCB that is loaded now', () => {
     expect(sinceOf(svns(5, 1, 8))).toBeUndefined();
     expect(sinceOf(svns(5, 1, 7))).toBe(Date.UTC(2025, 4, 14));
     expect(sinceOf(svns(2, 1, 8))).toBe(Date.UTC(2024, 2, 13));
+    // A level of the same day is not a later one.
+    const sameDay = tcbInfoWith((info) => recoveryOf(info, Date.UTC(2025, 4, 14)));
+    expect(verifyInWorld(plainQuote(), sameDay)).toMatchObject({
+      tcbStatus: 'OutOfDate',
+      outOfDateSinceMs: undefined,
+    });
     // The platform misses the level of 2024-11, the module that of 2025-05: the older date counts.
     const lower = plainQuote({ facts: { componentSvns: lowered(1) }, body: { teeTcbSvn: svns(4, 1, 7) } });
     expect(verifyInWorld(lower).outOfDateSinceMs).toBe(Date.UTC(2024, 10, 13));
