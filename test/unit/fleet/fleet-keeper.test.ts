@@ -176,6 +176,48 @@ describe('a node', () => {
     expect(restarted.granting(at(START_MS + DELAY_MS)).trustHashes).toEqual(section);
   });
 
+  it('waits the whole delay when the host sets its clock back', () => {
+    const back = (ms: number): FleetTime => ({ nowMs: 0, chainMs: ms });
+    const node = keeper();
+    node.open(undefined, at(START_MS));
+    node.take(fileOf(first), back(START_MS));
+    expect(node.granting(back(START_MS)).trustHashes).toEqual([]);
+
+    // Nor does a restart by such a clock shorten the first sight that the store remembers.
+    const restarted = keeper();
+    restarted.open(node.record(), back(START_MS + 1));
+    expect(restarted.granting(back(START_MS + 1)).trustHashes).toEqual([]);
+    expect(restarted.granting(back(START_MS + DELAY_MS)).trustHashes).toEqual(section);
+  });
+
+  it('hands over to nobody early when the host sets its clock back', () => {
+    const back = (ms: number): FleetTime => ({ nowMs: 0, chainMs: ms });
+    const node = keeper();
+    node.open(undefined, at(START_MS));
+    node.take(fileOf(first), at(START_MS));
+    node.take(fileOf(world.handover(new AuthorityWorld('thief').authority)), back(START_MS));
+    expect(node.settle(back(START_MS))).toBe(false);
+    const restarted = keeper();
+    restarted.open(node.record(), back(START_MS));
+    expect(restarted.settle(back(START_MS))).toBe(false);
+    expect(restarted.settle(back(START_MS + DELAY_MS))).toBe(true);
+  });
+
+  it('stops new trust at a newer header when the host has set its clock forward, and only new trust', () => {
+    const ahead = (ms: number): FleetTime => ({ nowMs: ms + 300 * DELAY_MS, chainMs: ms });
+    const node = keeper();
+    node.open(undefined, at(START_MS));
+    node.take(fileOf(first), at(START_MS));
+    node.note(second.header.signed, ahead(START_MS + 1));
+    expect(node.granting(at(START_MS + DELAY_MS)).trustHashes).toEqual([]);
+
+    const old = keeper();
+    old.open(undefined, at(START_MS));
+    old.take(fileOf(first), at(START_MS));
+    old.note(second.header.signed, { nowMs: 0, chainMs: START_MS + DELAY_MS });
+    expect(old.granting(at(START_MS + DELAY_MS)).trustHashes).toEqual(section);
+  });
+
   it('stops new trust at a header whose body is another', () => {
     const node = keeper();
     node.take(fileOf(first), at(START_MS));
