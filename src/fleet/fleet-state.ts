@@ -77,7 +77,9 @@ export function noteHeader(
   const newestSerial = newestSerialOf(state, header);
   requireStep(header, Math.max(newestSerial ?? 0, minimumSerial));
   const finding = compare(header, newestHeader(state), newestSerial);
-  if (finding === 'known') return { state, header, finding };
+  // The first two headers of a serial are shown: the same again, or a third one, adds nothing.
+  const isNews = finding === 'newer' || (finding === 'conflict' && state.pending?.conflicting === undefined);
+  if (!isNews) return { state, header, finding };
   return { state: { ...state, pending: pendingOf(state, header, finding, chainMs) }, header, finding };
 }
 
@@ -141,8 +143,7 @@ function pendingOf(
 ): PendingHeader {
   const sinceMs = pending?.sinceMs ?? chainMs;
   if (finding === 'newer') return { awaited: header, conflicting: undefined, sinceMs };
-  // The first two headers are shown: a third one of the same serial adds nothing.
-  return { awaited: pending?.awaited, conflicting: pending?.conflicting ?? header, sinceMs };
+  return { awaited: pending?.awaited, conflicting: header, sinceMs };
 }
 
 /**
