@@ -1,6 +1,6 @@
 import { equalBytes } from '../bytes/concat.ts';
 import { toPrefixedHex } from '../bytes/hex.ts';
-import { RefusalError } from '../errors/latchkey-error.ts';
+import { LatchkeyError, RefusalError } from '../errors/latchkey-error.ts';
 import type { FleetAuthority } from '../trust/fleet-authority.ts';
 import { delayedEntries } from './delayed-entries.ts';
 import { LAST_SERIAL } from './fleet-header.ts';
@@ -174,7 +174,12 @@ export function settled(state: FleetState, time: FleetTime, from: DelayFrom): Fl
  * section has a manifest of its own. A fleet may come back to an authority: what that one signed before counts as old.
  */
 export function underSection(state: FleetState, authority: FleetAuthority): FleetState {
-  if (state.authority.id === authority.id) return { ...state, authority };
+  if (state.authority.id === authority.id) {
+    const { offered, handovers } = state;
+    // Keys that the section replaced hand over to nobody.
+    const isKept = handovers.length > 0 || (offered && isSignedBy(offered.manifest.header, authority));
+    return { ...state, authority, offered: isKept ? offered : undefined };
+  }
   const position = state.handovers.findIndex(({ body }) => successorOf(body)?.id === authority.id);
   const isSuccessor = position >= 0;
   // Only the successor itself goes on with what its own keys announced.
@@ -187,6 +192,16 @@ export function underSection(state: FleetState, authority: FleetAuthority): Flee
     pending: signsNow ? state.pending : undefined,
     formerSerials: withSerial(state.formerSerials, newestHeader(state)),
   };
+}
+
+function isSignedBy({ header, signed }: VerifiedHeader, signers: FleetAuthority): boolean {
+  try {
+    verifyHeader(signed, { network: header.network, signers, minimumSerial: 1 });
+    return true;
+  } catch (error) {
+    if (error instanceof LatchkeyError) return false;
+    throw error;
+  }
 }
 
 function withSerial(

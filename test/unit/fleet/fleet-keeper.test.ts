@@ -328,6 +328,23 @@ describe('a handover', () => {
     expect(node.state.newest?.header.hash).toEqual(moved.header.hash);
   });
 
+  it('by keys that the next section replaces takes no effect there, also where the id stays', () => {
+    const node = keeper();
+    node.open(undefined, at(START_MS));
+    node.take(fileOf(first), at(START_MS));
+    node.take(fileOf(world.handover(new AuthorityWorld('thief').authority)), at(START_MS));
+    const { keys } = new AuthorityWorld('new keys').authority;
+    for (const [authority, isKept] of [
+      [{ ...world.authority, keys }, false],
+      [world.authority, true],
+    ] as const) {
+      const upgraded = new FleetKeeper(authority, network);
+      upgraded.open(node.record(), at(START_MS + 1));
+      expect(upgraded.settle(at(START_MS + DELAY_MS))).toBe(isKept);
+      expect(upgraded.state.newest?.serial).toBe(1);
+    }
+  });
+
   it('takes effect without another manifest, and not by a clock that was ahead at its first sight', () => {
     const node = keeper();
     node.open(undefined, at(START_MS));
