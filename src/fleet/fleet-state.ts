@@ -176,7 +176,7 @@ export function settled(state: FleetState, time: FleetTime, from: DelayFrom): Fl
 export function underSection(state: FleetState, authority: FleetAuthority): FleetState {
   if (state.authority.id === authority.id) {
     const { offered, handovers } = state;
-    // Keys that the section replaced hand over to nobody.
+    // Keys that the section replaced take no handover into effect.
     const isKept = handovers.length > 0 || (offered && isSignedBy(offered.manifest.header, authority));
     return { ...state, authority, offered: isKept ? offered : undefined };
   }
