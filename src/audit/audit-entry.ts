@@ -1,6 +1,6 @@
 import canonicalize from 'canonicalize';
 import { z } from 'zod';
-import { utf8 } from '../bytes/concat.ts';
+import { equalBytes, utf8 } from '../bytes/concat.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 
 /** What the audit log records. */
@@ -57,13 +57,22 @@ const cutText = (text: string): string => new TextDecoder().decode(utf8(text.sli
  * @throws EvidenceError AUDIT_ENTRY_INVALID unless they are the one encoding of an entry.
  */
 export function decodeEntry(bytes: Uint8Array): AuditEntry {
-  const text = new TextDecoder().decode(bytes);
+  const text = exactText(bytes);
   const parsed = entrySchema.safeParse(jsonOf(text));
   if (parsed.success && canonicalize(parsed.data) === text) return parsed.data;
   throw new EvidenceError('AUDIT_ENTRY_INVALID', 'this is no entry of an audit log', {
     expected: 'one line of canonical JSON with atMs, event, fields and sequence',
     observed: parsed.error?.issues[0]?.message ?? 'another spelling of the same content',
   });
+}
+
+/**
+ * Text of exactly these bytes: a decoder would drop a byte order mark, and replace what is no UTF-8.
+ * @returns an empty text, which is no JSON, when they are no UTF-8.
+ */
+export function exactText(bytes: Uint8Array): string {
+  const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);
+  return equalBytes(utf8(text), bytes) ? text : '';
 }
 
 function jsonOf(text: string): unknown {

@@ -9,7 +9,7 @@ import { encodeSs58 } from '../bytes/ss58.ts';
 import { sr25519Sign, sr25519Verify } from '../crypto/sr25519.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import { AUDIT_HASH_BYTES, type AuditHead, extend, sameHead, startOfLog } from './audit-chain.ts';
-import { type AuditEntry, decodeEntry, MAX_ENTRY_BYTES } from './audit-entry.ts';
+import { type AuditEntry, decodeEntry, exactText, MAX_ENTRY_BYTES } from './audit-entry.ts';
 import type { AuditLog } from './audit-log.ts';
 
 const FORMAT = 'latchkey-audit/1';
@@ -191,7 +191,7 @@ function readTrailer(bytes: Uint8Array, { account, storeId }: Start, head: Audit
 }
 
 function readLine<Value>(schema: z.ZodType<Value>, bytes: Uint8Array, what: string): Value {
-  const text = new TextDecoder().decode(bytes);
+  const text = exactText(bytes);
   let value: unknown;
   try {
     value = JSON.parse(text);

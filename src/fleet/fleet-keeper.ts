@@ -13,7 +13,7 @@ import {
   takeManifest,
   underSection,
 } from './fleet-state.ts';
-import type { FleetTime } from './fleet-time.ts';
+import { type FleetTime, sightMs } from './fleet-time.ts';
 import { type FleetInForce, inForce, noPermissions, together } from './in-force.ts';
 import { type Manifest, readManifest } from './manifest.ts';
 import { isHandover, type ManifestFile } from './manifest-file.ts';
@@ -52,7 +52,7 @@ export class FleetKeeper {
     // Without memory a handover may be in effect at once: first another one is heard that contradicts it.
     if (this.#isOpen || !isHandover(signed)) this.settle(time);
     const before = this.#state;
-    const { state, header, finding } = noteHeader(before, signed, time.nowMs);
+    const { state, header, finding } = noteHeader(before, signed, time.chainMs);
     // Not even noted: a header that is far ahead would stop new trust until the day that it names.
     judgeIssueTime(header, time.chainMs);
     // Lists are long, and a source may send the same ones for ever.
@@ -71,14 +71,14 @@ export class FleetKeeper {
    */
   note(signed: Uint8Array, time: FleetTime): HeaderFinding {
     if (this.#isOpen || !isHandover(signed)) this.settle(time);
-    const { state, header, finding } = noteHeader(this.#state, signed, time.nowMs);
+    const { state, header, finding } = noteHeader(this.#state, signed, time.chainMs);
     judgeIssueTime(header, time.chainMs);
     this.#state = state;
     return finding;
   }
 
   #adopt(manifest: Manifest, time: FleetTime): void {
-    this.#state = takeManifest(this.#state, manifest, time.nowMs);
+    this.#state = takeManifest(this.#state, manifest, sightMs(time));
     if (this.#reliedOn !== undefined) this.#reliedOn = stillListed(this.#reliedOn, manifest);
     // The first manifest of a new node may come a moment after its birth.
     else if (this.#isNew) this.#reliedOn = reliedOnAt(this.#state, time);
@@ -114,7 +114,7 @@ export class FleetKeeper {
     const remembered =
       record === undefined
         ? noManifestYet(authority, network)
-        : underSection(seenBy(decodeFleetState(record, network), time.nowMs), authority);
+        : underSection(seenBy(decodeFleetState(record, network), sightMs(time)), authority);
     const shown = this.files();
     this.#reliedOn = reliedOnAt(before, time);
     this.#isOpen = true;

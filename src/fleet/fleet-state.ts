@@ -1,6 +1,6 @@
 import { equalBytes } from '../bytes/concat.ts';
 import { toPrefixedHex } from '../bytes/hex.ts';
-import { RefusalError } from '../errors/latchkey-error.ts';
+import { LatchkeyError, RefusalError } from '../errors/latchkey-error.ts';
 import type { FleetAuthority } from '../trust/fleet-authority.ts';
 import { delayedEntries } from './delayed-entries.ts';
 import { LAST_SERIAL } from './fleet-header.ts';
@@ -15,7 +15,7 @@ export interface PendingHeader {
   readonly awaited: VerifiedHeader | undefined;
   /** Another header of the newest serial. */
   readonly conflicting: VerifiedHeader | undefined;
-  /** When new trust stopped, by the own clock. A later header does not move it. */
+  /** When new trust stopped, by the time of the chain. A later header does not move it. */
   readonly sinceMs: number;
 }
 
@@ -26,7 +26,7 @@ export interface FleetState extends Succession {
   /** The newest complete manifest with rules; `undefined` before the first. */
   readonly newest: Manifest | undefined;
   readonly pending: PendingHeader | undefined;
-  /** When this node first saw each entry that takes effect after a delay, by the own clock; by name of the entry. */
+  /** When this node first saw each entry that takes effect after a delay, by its own clock and never before the newest block; by name of the entry. */
   readonly firstSeen: ReadonlyMap<string, number>;
   /** Highest serial of each authority that a former trust section named, by id: it may come back. */
   readonly formerSerials: ReadonlyMap<string, number>;
@@ -58,13 +58,14 @@ export type HeaderFinding = 'known' | 'newer' | 'conflict' | 'handover';
  * Verifies a header that somebody showed, and notes it. A newer one stops new trust until its manifest is here; another
  * header of the newest serial stops it until a higher serial comes. A handover is noted only with its manifest: its
  * header stops nothing.
+ * @param chainMs time of the chain.
  * @throws what {@link verifyHeader} throws; RefusalError FLEET_SERIAL_OLDER, FLEET_SERIAL_TOO_HIGH,
  *   FLEET_PREDECESSOR_OTHER.
  */
 export function noteHeader(
   state: FleetState,
   signed: Uint8Array,
-  nowMs: number,
+  chainMs: number,
 ): { readonly state: FleetState; readonly header: VerifiedHeader; readonly finding: HeaderFinding } {
   const { signers, minimumSerial } = signersNow(state);
   const header = verifyHeader(signed, { network: state.network, signers, minimumSerial });
@@ -76,8 +77,10 @@ export function noteHeader(
   const newestSerial = newestSerialOf(state, header);
   requireStep(header, Math.max(newestSerial ?? 0, minimumSerial));
   const finding = compare(header, newestHeader(state), newestSerial);
-  if (finding === 'known') return { state, header, finding };
-  return { state: { ...state, pending: pendingOf(state, header, finding, nowMs) }, header, finding };
+  // The first two headers of a serial are shown: the same again, or a third one, adds nothing.
+  const isNews = finding === 'newer' || (finding === 'conflict' && state.pending?.conflicting === undefined);
+  if (!isNews) return { state, header, finding };
+  return { state: { ...state, pending: pendingOf(state, header, finding, chainMs) }, header, finding };
 }
 
 /** The newest header that was verified, with or without its manifest; `undefined` before the first. */
@@ -136,17 +139,17 @@ function pendingOf(
   { pending }: FleetState,
   header: VerifiedHeader,
   finding: 'newer' | 'conflict',
-  nowMs: number,
+  chainMs: number,
 ): PendingHeader {
-  const sinceMs = pending?.sinceMs ?? nowMs;
+  const sinceMs = pending?.sinceMs ?? chainMs;
   if (finding === 'newer') return { awaited: header, conflicting: undefined, sinceMs };
-  // The first two headers are shown: a third one of the same serial adds nothing.
-  return { awaited: pending?.awaited, conflicting: pending?.conflicting ?? header, sinceMs };
+  return { awaited: pending?.awaited, conflicting: header, sinceMs };
 }
 
 /**
  * Takes the manifest that is awaited; any other one changes nothing, and so does the awaited one during a conflict.
  * What stood in the manifest before keeps the time at which this node first saw it. A handover waits for its delay.
+ * @param nowMs when this node sees it.
  * @throws EvidenceError FLEET_BODY_MALFORMED for a handover to an authority that signed before.
  */
 export function takeManifest(state: FleetState, manifest: Manifest, nowMs: number): FleetState {
@@ -171,7 +174,12 @@ export function settled(state: FleetState, time: FleetTime, from: DelayFrom): Fl
  * section has a manifest of its own. A fleet may come back to an authority: what that one signed before counts as old.
  */
 export function underSection(state: FleetState, authority: FleetAuthority): FleetState {
-  if (state.authority.id === authority.id) return { ...state, authority };
+  if (state.authority.id === authority.id) {
+    const { offered, handovers } = state;
+    // Keys that the section replaced take no handover into effect.
+    const isKept = handovers.length > 0 || (offered && isSignedBy(offered.manifest.header, authority));
+    return { ...state, authority, offered: isKept ? offered : undefined };
+  }
   const position = state.handovers.findIndex(({ body }) => successorOf(body)?.id === authority.id);
   const isSuccessor = position >= 0;
   // Only the successor itself goes on with what its own keys announced.
@@ -184,6 +192,16 @@ export function underSection(state: FleetState, authority: FleetAuthority): Flee
     pending: signsNow ? state.pending : undefined,
     formerSerials: withSerial(state.formerSerials, newestHeader(state)),
   };
+}
+
+function isSignedBy({ header, signed }: VerifiedHeader, signers: FleetAuthority): boolean {
+  try {
+    verifyHeader(signed, { network: header.network, signers, minimumSerial: 1 });
+    return true;
+  } catch (error) {
+    if (error instanceof LatchkeyError) return false;
+    throw error;
+  }
 }
 
 function withSerial(

@@ -6,6 +6,9 @@ export interface FleetTime {
   readonly chainMs: number;
 }
 
+/** When something is seen: never before the newest block, because the host could set the own clock back. */
+export const sightMs = ({ nowMs, chainMs }: FleetTime): number => Math.max(nowMs, chainMs);
+
 /**
  * From when the delay counts. `own-sight`: from the time at which this node first saw an entry. `issue`: from the time
  * that the authority wrote, against the time of the chain; for a node without memory of its own, and only for whom it

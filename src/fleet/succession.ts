@@ -7,7 +7,7 @@ import type { Manifest } from './manifest.ts';
 /** A handover that was shown and is not in effect. */
 export interface OfferedHandover {
   readonly manifest: Manifest;
-  /** When this node first saw it, by the own clock. */
+  /** When this node first saw it, by its own clock and never before the newest block. */
   readonly seenMs: number;
   /** Another handover of the same authority: where there are two, none takes effect. */
   readonly conflicting: Manifest | undefined;

@@ -61,18 +61,22 @@ export class AuditWitness {
     if (head === undefined) return;
     const known = this.#heads.get(name);
     if (known === undefined && this.#heads.size >= MAX_SERVERS) return;
-    if (known !== undefined && head.sequence === known.head.sequence && !sameHead(head, known.head)) {
-      this.#log('warn', 'audit.head-changed', {
-        server: encodeSs58(server),
-        sequence: head.sequence,
-        seen: toPrefixedHex(known.head.hash),
-        now: toPrefixedHex(head.hash),
-      });
-      return;
-    }
+    if (known !== undefined && this.#isOther(server, known.head, head)) return;
     if (known !== undefined && head.sequence <= known.head.sequence) return;
     this.#heads.set(name, { head, atMs: this.#clock.nowMs() });
     this.#unsaved.add(name);
+  }
+
+  /** Whether two heads have one number and differ. */
+  #isOther(server: AccountId, seen: AuditHead, now: AuditHead): boolean {
+    if (now.sequence !== seen.sequence || sameHead(now, seen)) return false;
+    this.#log('warn', 'audit.head-changed', {
+      server: encodeSs58(server),
+      sequence: now.sequence,
+      seen: toPrefixedHex(seen.hash),
+      now: toPrefixedHex(now.hash),
+    });
+    return true;
   }
 
   /** A server whose head cannot be read keeps its slots: the answer itself was proved. */
@@ -114,8 +118,12 @@ export class AuditWitness {
     const namespace = await store.namespace(NAMESPACE);
     for await (const [name, value] of namespace.entries()) {
       const seen = decodeSeen(value);
-      const known = this.#heads.get(name);
-      if (known === undefined || known.head.sequence < seen.head.sequence) this.#heads.set(name, seen);
+      const heard = this.#heads.get(name);
+      const account = AccountId.of(tryFromHex(name) ?? new Uint8Array(0));
+      // Heard before the store was open: what was seen first counts.
+      const isOther = heard !== undefined && this.#isOther(account, seen.head, heard.head);
+      if (heard === undefined || heard.head.sequence < seen.head.sequence || isOther)
+        this.#heads.set(name, seen);
     }
   }
 

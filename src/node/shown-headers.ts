@@ -15,6 +15,8 @@ export class ShownHeaders {
   readonly #log: Log;
   /** Server and header that were judged in this state: verifying again would give the same. */
   readonly #judged = new Set<string>();
+  /** Those that were too early for the chain: they are judged again, and logged once. */
+  readonly #early = new Set<string>();
   /** Servers that showed an older header than the newest here. */
   readonly #behind = new Set<string>();
   #state: FleetState | undefined;
@@ -40,15 +42,15 @@ export class ShownHeaders {
     if (this.#judged.has(name)) return 'known';
     try {
       const finding = this.#keeper.note(signed, time);
+      remember(this.#judged, name);
       if (finding !== 'known') this.#changed(server, finding);
       return finding;
     } catch (error) {
       if (!(error instanceof LatchkeyError)) throw error;
-      this.#refused(server, error);
+      const names = error.code === 'FLEET_ISSUED_AHEAD' ? this.#early : this.#judged;
+      if (!names.has(name)) this.#refused(server, error);
+      remember(names, name);
       return 'known';
-    } finally {
-      if (this.#judged.size >= MOST_REMEMBERED) this.#judged.clear();
-      this.#judged.add(name);
     }
   }
 
@@ -56,6 +58,7 @@ export class ShownHeaders {
     if (this.#state === this.#keeper.state) return;
     this.#state = this.#keeper.state;
     this.#judged.clear();
+    this.#early.clear();
     this.#behind.clear();
   }
 
@@ -79,4 +82,9 @@ export class ShownHeaders {
       this.#log(level, 'fleet.header-refused', { server, code, detail: message });
     }
   }
+}
+
+function remember(names: Set<string>, name: string): void {
+  if (names.size >= MOST_REMEMBERED) names.clear();
+  names.add(name);
 }

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { type AuditHead, extend } from '../../../src/audit/audit-chain.ts';
-import { encodeEntry } from '../../../src/audit/audit-entry.ts';
+import { decodeEntry, encodeEntry } from '../../../src/audit/audit-entry.ts';
 import { exportLog, verifyExport } from '../../../src/audit/audit-export.ts';
 import { AuditLog } from '../../../src/audit/audit-log.ts';
+import { concatBytes } from '../../../src/bytes/concat.ts';
 import { AccountId } from '../../../src/bytes/fixed-bytes.ts';
 import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
 import { sr25519PublicKey } from '../../../src/crypto/sr25519.ts';
@@ -69,6 +70,21 @@ describe('export of an audit log', () => {
     expect(verified.follows.sequence).toBeGreaterThan(0);
     // What was seen of entries that are gone proves nothing, and is not counted.
     expect(verified.seen).toBe(1);
+  });
+
+  it('has one spelling: no byte order mark, and nothing that is no UTF-8', async () => {
+    const bytes = encodeEntry(1, 1_000, 'key.released', { account: 'a' });
+    const [mark, last] = [new Uint8Array([0xef, 0xbb, 0xbf]), bytes.length - 1];
+    expect(decodeEntry(bytes).sequence).toBe(1);
+    expect(() => decodeEntry(concatBytes(mark, bytes))).toThrow(failsWith('AUDIT_ENTRY_INVALID'));
+    const other = bytes.map((byte, at) =>
+      byte === 0x61 && bytes[at - 1] === 0x22 && bytes[at + 1] === 0x22 ? 0xff : byte,
+    );
+    expect(other[last]).toBe(bytes[last]);
+    expect(other).not.toEqual(bytes);
+    expect(() => decodeEntry(other)).toThrow(failsWith('AUDIT_ENTRY_INVALID'));
+    const [header = '', ...rest] = await linesOf((await logOf(node, 1)).log);
+    await expect(verify([`\ufeff${header}`, ...rest])).rejects.toEqual(failsWith('AUDIT_EXPORT_INVALID'));
   });
 
   it('shows every change of a byte', async () => {

@@ -176,6 +176,48 @@ describe('a node', () => {
     expect(restarted.granting(at(START_MS + DELAY_MS)).trustHashes).toEqual(section);
   });
 
+  it('waits the whole delay when the host sets its clock back', () => {
+    const back = (ms: number): FleetTime => ({ nowMs: 0, chainMs: ms });
+    const node = keeper();
+    node.open(undefined, at(START_MS));
+    node.take(fileOf(first), back(START_MS));
+    expect(node.granting(back(START_MS)).trustHashes).toEqual([]);
+
+    // Nor does a restart by such a clock shorten the first sight that the store remembers.
+    const restarted = keeper();
+    restarted.open(node.record(), back(START_MS + 1));
+    expect(restarted.granting(back(START_MS + 1)).trustHashes).toEqual([]);
+    expect(restarted.granting(back(START_MS + DELAY_MS)).trustHashes).toEqual(section);
+  });
+
+  it('hands over to nobody early when the host sets its clock back', () => {
+    const back = (ms: number): FleetTime => ({ nowMs: 0, chainMs: ms });
+    const node = keeper();
+    node.open(undefined, at(START_MS));
+    node.take(fileOf(first), at(START_MS));
+    node.take(fileOf(world.handover(new AuthorityWorld('thief').authority)), back(START_MS));
+    expect(node.settle(back(START_MS))).toBe(false);
+    const restarted = keeper();
+    restarted.open(node.record(), back(START_MS));
+    expect(restarted.settle(back(START_MS))).toBe(false);
+    expect(restarted.settle(back(START_MS + DELAY_MS))).toBe(true);
+  });
+
+  it('stops new trust at a newer header when the host has set its clock forward, and only new trust', () => {
+    const ahead = (ms: number): FleetTime => ({ nowMs: ms + 300 * DELAY_MS, chainMs: ms });
+    const node = keeper();
+    node.open(undefined, at(START_MS));
+    node.take(fileOf(first), at(START_MS));
+    node.note(second.header.signed, ahead(START_MS + 1));
+    expect(node.granting(at(START_MS + DELAY_MS)).trustHashes).toEqual([]);
+
+    const old = keeper();
+    old.open(undefined, at(START_MS));
+    old.take(fileOf(first), at(START_MS));
+    old.note(second.header.signed, { nowMs: 0, chainMs: START_MS + DELAY_MS });
+    expect(old.granting(at(START_MS + DELAY_MS)).trustHashes).toEqual(section);
+  });
+
   it('stops new trust at a header whose body is another', () => {
     const node = keeper();
     node.take(fileOf(first), at(START_MS));
@@ -284,6 +326,23 @@ describe('a handover', () => {
     expect(node.asking(at(late)).trustHashes).toEqual([hashOf('moved')]);
     expect(codeOf(() => node.take(fileOf(moved), at(late + DELAY_MS)))).toBe('none');
     expect(node.state.newest?.header.hash).toEqual(moved.header.hash);
+  });
+
+  it('by keys that the next section replaces takes no effect there, also where the id stays', () => {
+    const node = keeper();
+    node.open(undefined, at(START_MS));
+    node.take(fileOf(first), at(START_MS));
+    node.take(fileOf(world.handover(new AuthorityWorld('thief').authority)), at(START_MS));
+    const { keys } = new AuthorityWorld('new keys').authority;
+    for (const [authority, isKept] of [
+      [{ ...world.authority, keys }, false],
+      [world.authority, true],
+    ] as const) {
+      const upgraded = new FleetKeeper(authority, network);
+      upgraded.open(node.record(), at(START_MS + 1));
+      expect(upgraded.settle(at(START_MS + DELAY_MS))).toBe(isKept);
+      expect(upgraded.state.newest?.serial).toBe(1);
+    }
   });
 
   it('takes effect without another manifest, and not by a clock that was ahead at its first sight', () => {

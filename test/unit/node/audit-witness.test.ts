@@ -97,6 +97,30 @@ describe('what a node keeps of the audit logs of its servers', () => {
     await reading;
   });
 
+  it('keeps what the store remembers of two heads of one number, and says so after a restart', async () => {
+    const store = new MemoryStore();
+    const first = scene();
+    const stop = new AbortController();
+    first.witness.hear(server(1), saying(head(3, 7)));
+    const running = first.witness.run(store, stop.signal);
+    while (first.wakes.length === 0) await turn();
+    first.wakes.shift()?.();
+    while (first.wakes.length === 0) await turn();
+    stop.abort();
+    await running;
+
+    // A locked node hears its servers before it can read what the store remembers.
+    const second = scene();
+    second.witness.hear(server(1), saying(head(3, 8)));
+    const again = new AbortController();
+    const reading = second.witness.run(store, again.signal);
+    while (second.wakes.length === 0) await turn();
+    expect(second.events).toEqual(['audit.head-changed']);
+    expect(second.witness.heads()[0]?.hash).toBe(`0x${'07'.repeat(32)}`);
+    again.abort();
+    await reading;
+  });
+
   it('goes on when the store takes nothing', async () => {
     const store = new MemoryStore({
       beforeWrite: () => {

@@ -140,6 +140,36 @@ describe('a header that a server shows', () => {
   });
 });
 
+describe('a header that a server shows again', () => {
+  it('of two with one serial is reported once, and wakes nothing', async () => {
+    const { watch, texts, clock, events } = await following();
+    texts.pages.set('http://source/manifest.json', () => textOf(second));
+    await watch.refresh(stop.signal);
+    watch.hear(server('liar'), saying(otherSecond.header.signed));
+    texts.pages.set('http://source/manifest.json', () => textOf(otherSecond));
+    events.length = 0;
+    for (let time = 0; time < 3; time++) {
+      watch.hear(server('liar'), saying(otherSecond.header.signed));
+      watch.hear(server('honest'), saying(second.header.signed));
+      await watch.refresh(stop.signal);
+    }
+    await clock.advance(1);
+    expect(events.filter((event) => event.startsWith('fleet.'))).toEqual(['fleet.header-conflict']);
+  });
+
+  it('counts once the chain has reached its date', async () => {
+    const [texts, clock] = [new Texts(), new ManualClock(START_MS)];
+    let chainMs = 0;
+    const chain = { time: () => ({ chainMs }), endpoints: () => [], take: () => undefined };
+    const { watch, events } = watchOf(texts, clock, { chain });
+    for (let time = 0; time < 3; time++) watch.hear(server('honest'), saying(second.header.signed));
+    expect(events).toEqual(['fleet.header-refused FLEET_ISSUED_AHEAD']);
+    chainMs = START_MS;
+    watch.hear(server('honest'), saying(second.header.signed));
+    expect(watch.report().awaited?.serial).toBe(2);
+  });
+});
+
 describe('a server that lies about the newest manifest', () => {
   const huge = world.header({ serial: LAST_SERIAL });
   const forged = world.sign(huge);
