@@ -37,7 +37,7 @@ export function judgeReplacement(
   });
 }
 
-/** A copy that comes back when the tombstone was thrown away is then over itself, and nobody keeps it. */
+/** A copy that comes back after the tombstone was purged has then expired too, and no member keeps it. */
 function requireLongerLife({ content }: SecretRecord, present: SecretRecord): void {
   if (content.kind === 'secret' || content.expiresAtMs >= present.content.expiresAtMs) return;
   throw new EvidenceError('SECRET_RECORD_INVALID', 'the deletion expires before the secret', {
