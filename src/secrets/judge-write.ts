@@ -13,7 +13,8 @@ export const defaultQuota: Holdings = { records: 64, bytes: 1024 * 1024 };
 /**
  * Decides whether a record replaces the present one.
  * @throws EvidenceError SECRET_VERSION_OLD, also for another record of the present version: its user has to see first
- *   what it would replace. RefusalError SECRET_EXPIRED for a record that has expired already.
+ *   what it would replace; SECRET_RECORD_INVALID for a tombstone that expires before the secret which it deletes.
+ *   RefusalError SECRET_EXPIRED for a record that has expired already.
  */
 export function judgeReplacement(
   record: SecretRecord,
@@ -22,13 +23,27 @@ export function judgeReplacement(
 ): void {
   if (record.content.expiresAtMs <= nowMs)
     throw new RefusalError('SECRET_EXPIRED', 'the record has expired', { field: 'expiresAtMs' });
-  if (present === undefined || record.content.version > present.content.version) return;
+  if (present === undefined) return;
+  if (record.content.version > present.content.version) {
+    requireLongerLife(record, present);
+    return;
+  }
   // The same record once more is a retry after a lost answer.
   if (compareRecords(record, present) === 0) return;
   throw new EvidenceError('SECRET_VERSION_OLD', 'a record of this version or a newer one is stored', {
     field: 'version',
     expected: `more than ${present.content.version}`,
     observed: `${record.content.version}`,
+  });
+}
+
+/** A copy that comes back after the tombstone was purged has then expired too, and no member keeps it. */
+function requireLongerLife({ content }: SecretRecord, present: SecretRecord): void {
+  if (content.kind === 'secret' || content.expiresAtMs >= present.content.expiresAtMs) return;
+  throw new EvidenceError('SECRET_RECORD_INVALID', 'the deletion expires before the secret', {
+    field: 'expiresAtMs',
+    expected: `${present.content.expiresAtMs} or later`,
+    observed: `${content.expiresAtMs}`,
   });
 }
 

@@ -34,8 +34,8 @@ export function secretId(account: AccountId, { origin, pathPrefix }: SecretScope
 /**
  * Reads a URL as the WHATWG URL Standard does: host in lower case and ASCII, dot segments resolved, the scheme's own
  * port left out.
- * @throws EvidenceError FIELD_INVALID for other schemes, user names, fragments, a host with a dot at its end, and
- *   escaped slashes, which a service may read as separators.
+ * @throws EvidenceError FIELD_INVALID for other schemes, user names, fragments, a host with a dot at its end, port 0, and
+ *   for escaped slashes and dot segments with a parameter, with which a service may come to another path.
  */
 export function parseTarget(text: string): Target {
   const url = text.length <= MAX_URL_CHARACTERS && URL.canParse(text) ? new URL(text) : undefined;
@@ -43,6 +43,10 @@ export function parseTarget(text: string): Target {
   if (url.username !== '' || url.password !== '') throw invalidUrl('a user name');
   if (text.includes('#')) throw invalidUrl('a fragment');
   if (url.hostname.endsWith('.')) throw invalidUrl('a host with a dot at its end');
+  // Node.js connects to the scheme's own port instead, which was not judged.
+  if (url.port === '0') throw invalidUrl('port 0');
+  // Servers that cut off parameters of a segment read it as a dot segment afterwards.
+  if (/\/(?:\.|%2e){1,2}(?:;|%3b)/i.test(url.pathname)) throw invalidUrl('a dot segment with a parameter');
   if (/%(?:2f|5c)/i.test(url.pathname)) throw invalidUrl('an escaped slash in the path');
   return { origin: url.origin, path: url.pathname };
 }

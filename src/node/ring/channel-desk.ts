@@ -1,5 +1,6 @@
 import type { AccountId } from '../../bytes/fixed-bytes.ts';
 import { toHex } from '../../bytes/hex.ts';
+import { Memo } from '../../bytes/memo.ts';
 import { acceptChannel, isRequestOf } from '../../channel/handshake.ts';
 import { EvidenceError, ProblemError, RefusalError } from '../../errors/latchkey-error.ts';
 import { networkOf } from '../../http/network-of.ts';
@@ -15,6 +16,8 @@ const OPENING_RATE = { burst: 40, perSecond: 4 };
 const MAX_NETWORKS = 20_000;
 /** Verifications of quotes for one registered key: its owner needs one a minute. */
 const PROVING_RATE = { burst: 10, perSecond: 0.2 };
+/** Requests for channels that are remembered; one counts for an attestation of this process only, which is replaced. */
+const MAX_OPENED = 10_000;
 /** Messages that are answered at once, altogether and for one member. */
 const MAX_AT_ONCE = 64;
 const MAX_AT_ONCE_FOR_ONE = 16;
@@ -33,6 +36,8 @@ export class ChannelDesk {
   readonly #sessions: SessionTable;
   readonly #opening = new TokenBuckets(OPENING_RATE, MAX_NETWORKS);
   readonly #proving = new TokenBuckets(PROVING_RATE);
+  /** Ephemeral keys of the requests that were taken, in hex. */
+  readonly #opened = new Memo<true>(MAX_OPENED);
   readonly #underWay = new Map<string, number>();
   #allUnderWay = 0;
 
@@ -60,7 +65,7 @@ export class ChannelDesk {
    * `POST /ring/open`: the cheap checks first. The quote of the asker is verified only for the owner of a registered key.
    * @param address of the peer; `undefined` on a Unix socket.
    * @throws RefusalError RATE_LIMITED, RING_NOT_MEMBER, CHANNEL_PEER_REFUSED; EvidenceError FIELD_INVALID,
-   *   CHANNEL_PEER_UNPROVEN, CHANNEL_HANDSHAKE_INVALID, and of the quote.
+   *   CHANNEL_PEER_UNPROVEN, CHANNEL_HANDSHAKE_INVALID, CHANNEL_MESSAGE_REPLAYED, and of the quote.
    */
   async open(body: unknown, address: string | undefined): Promise<ReturnType<typeof handshakeToWire>> {
     this.#take(this.#opening, networkOf(address ?? 'local'));
@@ -68,6 +73,13 @@ export class ChannelDesk {
     this.#proofs.requireRegisteredKey(attestation);
     const own = await this.#ends.of(responder);
     if (own === undefined || !isRequestOf(own, attestation, message)) throw handshakeInvalid();
+    // A stranger who heard it could use up the rate of its sender with it, and push out its sessions.
+    const name = toHex(message.enc);
+    if (this.#opened.find(name) !== undefined)
+      throw new EvidenceError('CHANNEL_MESSAGE_REPLAYED', 'this request for a channel was received before', {
+        field: 'enc',
+      });
+    this.#opened.set(name, true);
     this.#take(this.#proving, toHex(attestation.server));
     const peer = await this.#proofs.prove(attestation).catch((error: unknown) => {
       throw asRefusal(error);

@@ -36,7 +36,7 @@ export class ReplicaRecords implements ReplicaStore {
   readonly #now: () => number;
   readonly #sizes = new Map<string, number>();
   #bytes = 0;
-  #free: { readonly bytes: number; readonly atMs: number } | undefined;
+  #free: { bytes: number; readonly atMs: number } | undefined;
 
   private constructor(
     store: Pick<Store, 'health'>,
@@ -72,14 +72,25 @@ export class ReplicaRecords implements ReplicaStore {
     return this.#records.get(id);
   }
 
-  /** @throws ProblemError RING_FULL, and what the store throws, such as NODE_FENCED. */
+  /**
+   * Stores a copy. One that is smaller than the present one is taken whatever the bounds say: a full disk must not keep a
+   * user from deleting a secret.
+   * @throws ProblemError RING_FULL, and what the store throws, such as NODE_FENCED.
+   */
   async put(id: string, bytes: Uint8Array): Promise<void> {
-    const grown = this.#bytes + bytes.length - (this.#sizes.get(id) ?? 0);
-    if (grown > this.#bounds.maxBytes)
+    const before = this.#sizes.get(id);
+    if (before === undefined || bytes.length >= before) await this.#requireDisk(bytes.length);
+    const grown = this.#bytes + bytes.length - (before ?? 0);
+    if (grown > this.#bounds.maxBytes && grown >= this.#bytes)
       throw full(`${grown} bytes of records`, `${this.#bounds.maxBytes} (ring.maxBytes)`);
-    await this.#requireRoom(bytes.length);
-    await this.#records.put(id, bytes);
+    // Counted before it is written, so that many writes at once do not all fit into the last place.
     this.#count(id, bytes.length);
+    try {
+      await this.#records.put(id, bytes);
+    } catch (error) {
+      this.#count(id, before);
+      throw error;
+    }
   }
 
   async delete(id: string): Promise<void> {
@@ -104,7 +115,7 @@ export class ReplicaRecords implements ReplicaStore {
     await this.#state.put(LEDGER, new TextEncoder().encode(JSON.stringify(changed)));
   }
 
-  async #requireRoom(bytes: number): Promise<void> {
+  async #requireDisk(bytes: number): Promise<void> {
     const nowMs = this.#now();
     if (this.#free === undefined || Math.abs(nowMs - this.#free.atMs) > LOOK_EVERY_MS) {
       const { freeBytes = Number.POSITIVE_INFINITY } = await this.#store.health();
@@ -116,6 +127,8 @@ export class ReplicaRecords implements ReplicaStore {
         `${left} bytes free on the disk`,
         `${this.#bounds.keepFreeBytes} or more (ring.keepFreeBytes)`,
       );
+    // Until the next look, each write takes its part.
+    this.#free.bytes = left;
   }
 
   #count(id: string, length: number | undefined): void {

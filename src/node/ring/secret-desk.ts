@@ -37,7 +37,8 @@ export function openSecretDesk(
     fleet: () => watch.endpoints(),
     resolve,
     random,
-    now: () => clock.nowMs(),
+    // A host that sets its clock back must not bring an expired secret back: the time of the chain is proven.
+    now: () => Math.max(clock.nowMs(), watch.time().chainMs),
     log,
     onAnswer: (route, code) => metrics.secretRequests.inc({ route, code }),
   });

@@ -1,6 +1,6 @@
-import { compareBytes } from '../../bytes/concat.ts';
+import { compareBytes, equalBytes } from '../../bytes/concat.ts';
 import { toHex } from '../../bytes/hex.ts';
-import { ProblemError } from '../../errors/latchkey-error.ts';
+import { EvidenceError, ProblemError } from '../../errors/latchkey-error.ts';
 import { isRead, isWritten } from '../placement/configuration.ts';
 import type { RingMember } from '../placement/member.ts';
 import type { RingViews } from '../placement/views.ts';
@@ -48,7 +48,11 @@ export class Coordinator {
         configuration.flat(),
         { kind: 'store', configuration, bytes },
         (from, reply) => {
-          if (reply.kind === 'superseded') newer = newerOf(newer, this.#holdings.format.read(reply.bytes));
+          if (reply.kind === 'superseded') {
+            const claimed = this.#entryOf(entry.id, reply.bytes);
+            // A lying member must not stop a write with an older record.
+            if (compareBytes(claimed.order, entry.order) > 0) newer = newerOf(newer, claimed);
+          }
           if (reply.kind === 'stored') durable.add(from);
           return newer !== undefined || isWritten(configuration, durable);
         },
@@ -72,8 +76,9 @@ export class Coordinator {
         // A copy that missed purges may have what was deleted long ago.
         if (reply.kind !== 'record' || (from !== this.#account && this.#holdings.isTooOld(from)))
           return false;
+        const found = reply.bytes === undefined ? undefined : this.#entryOf(id, reply.bytes);
         answered.add(from);
-        if (reply.bytes !== undefined) entry = newerOf(entry, this.#holdings.format.read(reply.bytes));
+        if (found !== undefined) entry = newerOf(entry, found);
         return isRead(configuration, answered);
       });
       return isDone ? { entry } : undefined;
@@ -99,6 +104,20 @@ export class Coordinator {
         return isTaken || isWritten(configuration, claimed);
       });
       return isDone ? !isTaken : undefined;
+    });
+  }
+
+  /**
+   * The record in an answer. A genuine record of another id is no answer: a lying member could put a record of its own
+   * in place of any other.
+   */
+  #entryOf(id: RingEntry['id'], bytes: Uint8Array): RingEntry {
+    const entry = this.#holdings.format.read(bytes);
+    if (equalBytes(entry.id, id)) return entry;
+    throw new EvidenceError('FIELD_INVALID', 'the answer has the record of another id', {
+      field: 'bytes',
+      expected: toHex(id),
+      observed: toHex(entry.id),
     });
   }
 

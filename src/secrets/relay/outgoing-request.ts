@@ -51,9 +51,11 @@ export interface OutgoingRequest {
  * Headers that belong to the connection and not to the request (RFC 9110 section 7.6.1), and those from which the length
  * of the message follows. A caller that chooses them can hide a second request in the first one.
  */
-const connectionHeaders = new Set([
+const refusedHeaders = new Set([
   ...['connection', 'content-length', 'expect', 'host', 'http2-settings', 'keep-alive', 'te', 'trailer'],
   ...['transfer-encoding', 'upgrade'],
+  // With these, some services act by another verb or path than the one that the ACL allowed.
+  ...['x-http-method', 'x-http-method-override', 'x-method-override', 'x-original-url', 'x-rewrite-url'],
 ]);
 
 /**
@@ -89,11 +91,17 @@ function judgeHeaders(headers: HeaderList): void {
     if (!isHeaderValue(value))
       throw invalid(`headers.${name.toLowerCase()}`, 'printable ASCII', 'another text');
     const lower = name.toLowerCase();
-    if (!connectionHeaders.has(lower) && !lower.startsWith('proxy-')) continue;
-    throw new RefusalError('SECRET_HEADER_REFUSED', 'the node sets this header itself, or not at all', {
-      field: `headers.${lower}`,
-      expected: 'headers of the request, none of the connection',
-    });
+    // Many services read an underscore in a name as a hyphen.
+    const read = lower.replaceAll('_', '-');
+    if (!refusedHeaders.has(read) && !read.startsWith('proxy-')) continue;
+    throw new RefusalError(
+      'SECRET_HEADER_REFUSED',
+      'this header would change the connection, the verb or the path',
+      {
+        field: `headers.${lower}`,
+        expected: 'headers of the request, none of the connection',
+      },
+    );
   }
 }
 

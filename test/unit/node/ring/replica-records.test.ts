@@ -6,7 +6,7 @@ import { MemoryStore } from '../../../support/memory-store.ts';
 
 /** A store whose disk has so many free bytes. */
 class StoreOnDisk extends MemoryStore {
-  readonly freeBytes: number;
+  freeBytes: number;
 
   constructor(freeBytes: number) {
     super();
@@ -53,5 +53,46 @@ describe('copies of records in the store of a node', () => {
     await records.put('aa', bytes(10));
     await expect(records.put('bb', bytes(11))).rejects.toMatchObject({ code: 'RING_FULL' });
     expect(await records.get('bb')).toBeUndefined();
+  });
+
+  it('are replaced by smaller ones on a full disk too, so that a user can delete', async () => {
+    const store = new StoreOnDisk(10_000);
+    const before = await ReplicaRecords.open(store, bounds, () => 0);
+    await before.put('aa', bytes(60));
+    await before.put('bb', bytes(40));
+    const fullDisk = Object.assign(store, { freeBytes: 5 });
+    const records = await ReplicaRecords.open(fullDisk, { ...bounds, maxBytes: 10 }, () => 0);
+    for await (const entry of records.entries()) expect(entry.length).toBeGreaterThan(0);
+    await records.put('aa', bytes(20));
+    expect(records.bytes).toBe(60);
+    await expect(records.put('aa', bytes(20))).rejects.toMatchObject({ code: 'RING_FULL' });
+    await expect(records.put('cc', bytes(1))).rejects.toMatchObject({ code: 'RING_FULL' });
+  });
+
+  it('do not pass the bound when many are written at once', async () => {
+    const records = await ReplicaRecords.open(withFree(10_000), bounds, () => 0);
+    const names = Array.from({ length: 8 }, (_, at) => `0${at}`);
+    const written = await Promise.allSettled(names.map((name) => records.put(name, bytes(40))));
+    expect(written.filter(({ status }) => status === 'fulfilled')).toHaveLength(2);
+    expect(records.bytes).toBe(80);
+  });
+
+  it('do not use up the free space within one look at the disk', async () => {
+    const records = await ReplicaRecords.open(withFree(1_050), bounds, () => 0);
+    await records.put('aa', bytes(30));
+    await expect(records.put('bb', bytes(30))).rejects.toMatchObject({ code: 'RING_FULL' });
+  });
+
+  it('that the disk did not take are not counted', async () => {
+    let isBroken = false;
+    const store = new MemoryStore({
+      beforeWrite: () => {
+        if (isBroken) throw new Error('the disk failed');
+      },
+    });
+    const records = await ReplicaRecords.open(store, bounds, () => 0);
+    isBroken = true;
+    await expect(records.put('aa', bytes(60))).rejects.toThrow('the disk failed');
+    expect(records.bytes).toBe(0);
   });
 });

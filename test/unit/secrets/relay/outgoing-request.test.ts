@@ -181,3 +181,26 @@ describe('a request', () => {
     expect(sent({ url })).toMatchObject({ host, port });
   });
 });
+
+describe('a caller who wants another verb or path than the ACL allows', () => {
+  it.each([
+    ...['X-HTTP-Method-Override', 'x-http-method', 'X-Method-Override', 'X-Original-URL', 'X-Rewrite-URL'],
+    ...['X_HTTP_Method_Override', 'Transfer_Encoding', 'content_length', 'Proxy_Authorization'],
+  ])('cannot say so with %s', (name) => {
+    expect(codeOf(() => sent({ headers: [[name, 'DELETE']] }))).toBe('SECRET_HEADER_REFUSED');
+  });
+
+  it.each(['..;', '.;x', '%2e%2e;', '..;a=b', '.%2E%3B', '%2e.;'])(
+    'cannot say so with the segment %s',
+    (segment) => {
+      expect(codeOf(() => sent({ url: `https://api.example.com/v1/${segment}/admin` }))).toBe(
+        'FIELD_INVALID',
+      );
+    },
+  );
+
+  it('may use parameters of other segments', () => {
+    expect(sent({ url: 'https://api.example.com/v1/a;b=c/..x;y' }).path).toBe('/v1/a;b=c/..x;y');
+    expect(sent({ headers: [['X_Custom', 'a']] }).headers).toContainEqual(['X_Custom', 'a']);
+  });
+});

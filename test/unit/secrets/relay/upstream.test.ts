@@ -1,7 +1,8 @@
 import { Buffer } from 'node:buffer';
 import { createServer, type RequestListener } from 'node:http';
+import { globalAgent } from 'node:https';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { utf8 } from '../../../../src/bytes/concat.ts';
 import { LatchkeyError } from '../../../../src/errors/latchkey-error.ts';
 import { outgoingRequest, PLACEHOLDER, placesOf } from '../../../../src/secrets/relay/outgoing-request.ts';
@@ -88,6 +89,18 @@ describe('a request to an upstream', () => {
         expect(answer.headers).toContainEqual(['X-Body', 'hello']);
       },
     );
+  });
+
+  it('shares no connection and no TLS session: the agent of the process, which may use a proxy, is not asked', async () => {
+    const shared = vi.spyOn(globalAgent, 'createConnection');
+    await withUpstream(
+      (_request, response) => response.end(),
+      async ({ port }, identity) => {
+        expect((await ask(relayOf(identity), `https://${NAME}:${port}/`)).status).toBe(200);
+      },
+    );
+    expect(shared).not.toHaveBeenCalled();
+    shared.mockRestore();
   });
 
   it('follows no redirect', async () => {
@@ -193,6 +206,11 @@ describe('the address of an upstream', () => {
     ...['https://0x0a.1/', 'https://168.63.129.16/', 'https://[64:ff9b::a00:1]/'],
   ])('is judged without a resolver: %s', async (url) => {
     expect(await failure(ask(relayOf(undefined), url))).toBe('SECRET_ADDRESS_REFUSED');
+  });
+
+  it('is none with port 0, for which the port of the scheme would be connected to', async () => {
+    for (const url of [`https://${NAME}:0/`, `http://${NAME}:0/`])
+      expect(await failure(ask(relayOf(undefined), url))).toBe('FIELD_INVALID');
   });
 
   it('is not one of the fleet, by address or by name', async () => {
