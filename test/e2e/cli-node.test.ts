@@ -136,34 +136,6 @@ describe.sequential('a node that is operated by its commands', { timeout: 180_00
     expect(report.slots).toHaveLength(1);
   });
 
-  it('fleet draft asks the status of nodes, and the chain for the accounts of all', async () => {
-    const json = await subject.run('status', '--config', subject.configFile, '--json');
-    const { accountId, keyslots } = JSON.parse(json.stdout);
-    expect(keyslots).toMatchObject({ t: 1, n: 1, slots: [{ isLive: true }] });
-    const [slot] = keyslots.slots;
-    expect(slot.platform).toMatch(/^0x[0-9a-f]{64}$/);
-    expect(slot.platform).not.toBe(keyslots.platform);
-    const status = subject.write('status.json', JSON.parse(json.stdout));
-    const authority = { id: `0x${'0a'.repeat(16)}`, threshold: 1, keys: [`0x${'0b'.repeat(32)}`] };
-    const trust = { ...(subject.config['trust'] as object), authority };
-    const config = subject.write('fleet.yaml', { ...subject.config, trust });
-    const entry = { platform: slot.platform, owner: 'Example', place: 'rack' };
-    const content = subject.write('content.yaml', { revoked: [entry] });
-    const draft = (name: string, ...args: string[]) => {
-      const out = join(folder.path, name);
-      const usual = ['--config', config, '--content', content, '--out', out, '--accept-losses'];
-      return subject.run('fleet', 'draft', ...usual, '--status', status, '--chain', ...args);
-    };
-    const refused = await draft('refused');
-    expect(refused.code, refused.stderr).not.toBe(0);
-    expect(refused.stderr).toContain(`not asked: ${slot.server}: no status file`);
-    expect(refused.stderr).not.toContain(`not asked: ${accountId}`);
-    expect(refused.stderr).not.toContain('other accounts of the chain');
-    // One revoked slot still opens a store of which one slot is enough.
-    const written = await draft('written', '--accept-unknown');
-    expect(written.code, written.stderr).toBe(0);
-  });
-
   it('rotate changes the store key of the running node, only after a confirmation', async () => {
     const generation = async () => (await askAgent(subject.socketPath, 'GET', '/status'))?.json['generation'];
     const before = Number(await generation());

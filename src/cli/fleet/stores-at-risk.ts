@@ -12,13 +12,13 @@ export type StoreVerdict =
       readonly kind: 'at-risk';
       /** How many slots would count in a recovery, fewer than t. */
       readonly counted: number;
-      /** The slots whose platforms the fleet would not vouch for any more. */
+      /** The slots on platforms that the fleet would not vouch for any more. */
       readonly takenAway: readonly { readonly server: string; readonly platform: string }[];
     };
 
 /**
- * Judges a store by the slots that are live: whether those that count after the manifest still open it. A server whose
- * platform is not known counts for nothing.
+ * Judges a store by the slots that are live: whether those that count after the manifest still open it. A server
+ * without a known platform counts for nothing.
  */
 export function judgeStore(
   { t, n, slots }: NodeStatus['keyslots'],
