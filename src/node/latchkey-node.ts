@@ -97,6 +97,7 @@ export class LatchkeyNode implements AsyncDisposable {
         tcbWarnings: () => this.#warnings?.status(),
         restartRefusal: () => this.#fleet.restartRefusal(),
         fleet: () => this.#fleet.report(),
+        keyslots: () => this.#fleet.keyslots(),
         ring: () => this.#ring.report(),
       },
     );
@@ -321,7 +322,7 @@ export class LatchkeyNode implements AsyncDisposable {
         causeOf: (error) => this.#clockDoubt.causeOf(error),
       },
     );
-    this.#fleet.examined(rooms.judge, machine.ppid);
+    this.#fleet.examined(rooms, machine.ppid);
     return rooms;
   }
 

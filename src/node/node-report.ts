@@ -9,6 +9,7 @@ import { adviceOnCustody, custodyStatus } from './custody-status.ts';
 import type { DrainProgress } from './drain.ts';
 import { adviceOnFleet, countFleet, type FleetReport } from './fleet-report.ts';
 import { adviceOnOlder, type OlderReport, olderReport } from './older-report.ts';
+import type { KeyslotReport } from './keyslot-report.ts';
 import type { NodeParts } from './parts.ts';
 import { adviceOnRing, isUnfinished, setRingMetrics } from './ring/ring-advice.ts';
 import type { RingReport } from './ring/ring-membership.ts';
@@ -41,6 +42,8 @@ interface ReportedNode {
   readonly restartRefusal?: () => string | undefined;
   /** What it knows of fleet manifests; `undefined` without an authority. */
   readonly fleet?: () => FleetReport | undefined;
+  /** The slots that the store depends on; `undefined` while it is closed or has none. */
+  readonly keyslots?: () => KeyslotReport | undefined;
   /** This node's part in the ring; `undefined` where there is none. */
   readonly ring?: () => RingReport | undefined;
 }
@@ -155,12 +158,14 @@ export class NodeReport {
     const { ready, report } = this.readiness();
     const tcbWarnings = this.#node.tcbWarnings?.();
     const custody = custodyStatus(this.#node.open());
+    const keyslots = this.#node.keyslots?.();
     return {
       ...this.info(),
       ready,
       ...report,
       ...(tcbWarnings === undefined ? {} : { tcbWarnings }),
       ...(custody === undefined ? {} : { custody }),
+      ...(keyslots === undefined ? {} : { keyslots }),
       fleetAdvice: adviceOnFleet(this.#node.fleet?.()),
       ...this.#node.audit?.(),
       explanation: this.#explain(),

@@ -1,5 +1,5 @@
 import { equalBytes } from '../../bytes/concat.ts';
-import type { InstanceId } from '../../bytes/fixed-bytes.ts';
+import type { InstanceId, PlatformHash } from '../../bytes/fixed-bytes.ts';
 import { parsePrefixedHex, toHex } from '../../bytes/hex.ts';
 import { Memo, memoKey } from '../../bytes/memo.ts';
 import type { ChainSnapshot, ServerRecord } from '../../chain/chain-view.ts';
@@ -13,6 +13,7 @@ import { parseQuote } from '../../tdx/quote.ts';
 import type { QuoteVerifier, VerifiedQuote } from '../../tdx/verify-quote.ts';
 import type { Clock } from '../../time/clock.ts';
 import { orAborted } from '../../time/or-aborted.ts';
+import { platformHash } from '../../trust/platform-lists.ts';
 import type { ServerRole } from '../../trust/platform-rules.ts';
 import { provenPlatform } from '../../trust/registered-platform.ts';
 import type { PeerClient } from '../peer/peer-client.ts';
@@ -97,6 +98,12 @@ export class ServerVetter {
     }
     this.#platforms.set(name, platform);
     return platform;
+  }
+
+  /** SHA-256 of the PPID that {@link platformOf} gives: its name in lists of platforms. */
+  platformHashOf(record: ServerRecord): PlatformHash | undefined {
+    const platform = this.platformOf(record);
+    return platform === undefined ? undefined : platformHash(ppidOf(platform));
   }
 
   /** Whether slots of a server count only up to a limit, because the fleet does not vouch for its platform. */

@@ -16,14 +16,16 @@ import { type ManifestFile, writeManifestFile } from '../../fleet/manifest-file.
 import { addSignature } from '../../fleet/sign-header.ts';
 import { decodeSignedHeader, encodeSignedHeader, type SignedHeader } from '../../fleet/signed-header.ts';
 import { verifyHeader } from '../../fleet/verify-header.ts';
+import { vouchingOf } from '../../fleet/vouched.ts';
 import { successorSchema } from '../../trust/fleet-authority.ts';
 import { addConfigOption, type ConfigOptions } from '../shared/config-options.ts';
 import { writeNewFile } from '../shared/file-io.ts';
 import { readTextFile, withPassword } from '../store/session.ts';
 import { MAX_KEY_FILE_BYTES, openKeyFile } from './key-file.ts';
+import { requireNoLockedStore, type StoreOptions } from './require-stores.ts';
 import { type FleetPlace, readFleetPlace, readManifestAt, readYaml } from './session.ts';
 
-interface DraftOptions extends ConfigOptions {
+interface DraftOptions extends ConfigOptions, StoreOptions {
   readonly content?: string;
   readonly successor?: string;
   readonly from?: string;
@@ -43,6 +45,9 @@ export function addDraft(parent: Command): void {
       'YAML or JSON: id, threshold and keys of the authority that signs from now on',
     )
     .option('--accept-losses', 'write it although it takes access away')
+    .option('--status <files...>', 'what `latchkey status --json` printed on each node of the fleet')
+    .option('--chain', 'read from the chain which accounts need a status file')
+    .option('--accept-unknown', 'write it although it takes platforms away and not every node was asked')
     .action(draft);
 }
 
@@ -52,6 +57,9 @@ async function draft(options: DraftOptions): Promise<void> {
   const made = await makeDraft(options, { ...place, former, issuedAtMs: Date.now() });
   const content = readContent(made.header, made.parts);
   requireNoLoss(lossesOf(former?.content, content), options);
+  const { servers, authority } = place;
+  const rules = { servers, delayMs: authority.delayMs, atMs: made.header.issuedAtMs };
+  await requireNoLockedStore(content, vouchingOf(former?.content, content, rules), options);
   const unsigned: SignedHeader = { header: made.header, signatures: [] };
   await writeManifest(options.out, unsigned, made.parts);
   printManifest(unsigned, content);

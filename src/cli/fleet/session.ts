@@ -9,6 +9,7 @@ import {
   readManifestFile,
 } from '../../fleet/manifest-file.ts';
 import type { FleetAuthority } from '../../trust/fleet-authority.ts';
+import { type PlatformPolicy, platformPolicyOf } from '../../trust/trust-section.ts';
 import { readConfig } from '../shared/config-options.ts';
 import { readTextFile } from '../store/session.ts';
 
@@ -17,13 +18,16 @@ export interface FleetPlace {
   /** Hash of block 0, 32 bytes. */
   readonly network: Uint8Array;
   readonly authority: FleetAuthority;
+  /** Whether servers need an endorsement. */
+  readonly servers: PlatformPolicy['servers'];
 }
 
 /** Reads them. @throws ProblemError CONFIG_INVALID, also when the trust section names no authority. */
 export async function readFleetPlace(configPath: string): Promise<FleetPlace> {
   const { trust } = await readConfig(configPath);
   const network = tryFromHex(trust.chain.genesisHash);
-  if (trust.authority !== undefined && network !== undefined) return { network, authority: trust.authority };
+  if (trust.authority !== undefined && network !== undefined)
+    return { network, authority: trust.authority, servers: platformPolicyOf(trust).servers };
   throw new ProblemError('CONFIG_INVALID', `${configPath} has no trust.authority`, {
     field: 'trust.authority',
     hint: '`latchkey fleet keygen` makes the keys of one and prints the section',
