@@ -7,7 +7,8 @@ const healingAt = (slowness: number) => ({
   intervalMs: 1_000,
   retryMinMs: 300,
   retryMaxMs: 2_000,
-  patienceMs: Math.round(10_000 * slowness),
+  // A server that restarts again and again is waited for up to eight times as long, and node-1 restarts in every chapter.
+  patienceMs: Math.round(2_000 * slowness),
   peerDeadlineMs: Math.min(60_000, Math.round(3_000 * slowness)),
   formerClientsDeadlineMs: Math.round(30_000 * slowness),
   attestationIntervalMs: 5_000,
