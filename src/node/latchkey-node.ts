@@ -4,28 +4,26 @@ import { lockedCauseOf } from '../boot/node/locked-cause.ts';
 import { NodeFolder } from '../boot/node/node-folder.ts';
 import type { NodeState } from '../boot/node/node-state.ts';
 import type { OpenNode } from '../boot/node/open-node.ts';
-import { encodeSs58 } from '../bytes/ss58.ts';
 import type { ChainSnapshot } from '../chain/chain-view.ts';
 import { ANY_PLATFORM_RECOVERS } from '../config/config-warnings.ts';
 import type { Config } from '../config/schema.ts';
 import type { Secrets } from '../config/secrets.ts';
-import { LatchkeyError, ProblemError } from '../errors/latchkey-error.ts';
-import type { ServerNews } from '../protocol/not-enrolled.ts';
+import { LatchkeyError } from '../errors/latchkey-error.ts';
 import { orAborted } from '../time/or-aborted.ts';
 import { platformPolicyOf, tdPolicyOf } from '../trust/trust-section.ts';
-import { AuditWitness } from './audit-witness.ts';
+import { AuditPart } from './audit-part.ts';
 import { buildGuardian, type GuardianRooms } from './build-guardian.ts';
 import { ChainWatch } from './chain-watch.ts';
 import { ClockDoubt } from './clock-doubt.ts';
 import { EarlyWarnings, serversOfStore } from './early-warnings.ts';
 import { FolderHold } from './folder-hold.ts';
-import { NewsAnswers, type NewsHeard } from './hear-news.ts';
-import { NodeAudit } from './node-audit.ts';
+import { NewsAnswers } from './hear-news.ts';
 import { NodeFleet } from './node-fleet.ts';
 import { type NodeAddresses, NodeListeners } from './node-listeners.ts';
 import { NodeReport } from './node-report.ts';
+import { OpenPortFace } from './open-port-face.ts';
 import type { NodeParts } from './parts.ts';
-import { registerForDevelopment } from './registration.ts';
+import { registerIfWanted } from './registration.ts';
 import type { RingMembership } from './ring/ring-membership.ts';
 import { RingPart } from './ring/ring-part.ts';
 import { Rotation } from './rotation.ts';
@@ -63,10 +61,9 @@ export class LatchkeyNode implements AsyncDisposable {
   readonly #warnings: EarlyWarnings | undefined;
   readonly #fleet: NodeFleet;
   readonly #ring: RingPart;
+  readonly #audit: AuditPart;
   #guardian: GuardianRooms['guardian'] | undefined;
   #serving: Serving | undefined;
-  readonly #witness: AuditWitness;
-  #audit: NodeAudit | undefined;
   #listeners: NodeListeners | undefined;
   #starting: Promise<void> | undefined;
   #running: Promise<void> | undefined;
@@ -79,13 +76,14 @@ export class LatchkeyNode implements AsyncDisposable {
     this.#config = config;
     this.#parts = parts;
     this.#ring = new RingPart(config, parts);
+    this.#audit = new AuditPart(config.audit.maxEntries, parts);
     const { chain, clock } = parts;
     const { earlyCollateral: early } = parts;
     this.#warnings = early && new EarlyWarnings({ ...parts, early, policy: tdPolicyOf(config.trust) });
     this.#hold = new FolderHold(new NodeFolder(parts.fileSystem, config.node.dataFolder));
     this.#rotation = new Rotation(async () => {
       const generation = await this.rotateStoreKey();
-      await this.#audit?.note('store-key.changed', { generation });
+      await this.#audit.note('store-key.changed', { generation });
       return generation;
     }, parts.log);
     this.#clockDoubt = new ClockDoubt(() => clock.nowMs());
@@ -95,7 +93,7 @@ export class LatchkeyNode implements AsyncDisposable {
       {
         open: () => this.open,
         serving: () => this.#serving,
-        audit: () => this.#audit?.report,
+        audit: () => this.#audit.log?.report,
         tcbWarnings: () => this.#warnings?.status(),
         restartRefusal: () => this.#fleet.restartRefusal(),
         fleet: () => this.#fleet.report(),
@@ -117,8 +115,6 @@ export class LatchkeyNode implements AsyncDisposable {
       rotation: this.#rotation,
       onChange: () => this.#guardian?.nudge(),
     });
-    this.#witness = new AuditWitness(parts);
-    parts.client.hearExtensions((server, extensions) => this.#witness.hear(server.account, extensions));
     this.#news = new NewsAnswers({ records: this.#watch, now: () => clock.nowMs() });
   }
 
@@ -262,35 +258,18 @@ export class LatchkeyNode implements AsyncDisposable {
     const node = await rooms.guardian.open();
     if (node === undefined) return;
     const { evidenceVerifier, judge } = rooms;
-    this.#audit = await this.#openAudit(node, machine);
-    const { version } = this.#options;
+    const { version, acceptRolledBackStore = false } = this.#options;
+    await this.#audit.open(node, machine.description, acceptRolledBackStore);
     const used = {
       evidenceVerifier,
       judge,
       watch: this.#watch,
       fleet: this.#fleet.watch,
-      audit: this.#audit,
+      audit: this.#audit.log,
       version,
     };
     this.#serving = buildServing(this.#config, this.#parts, node, used);
     await this.#live(rooms, node, this.#serving);
-  }
-
-  /** The log is in an authenticated store, so one that cannot be read is a defect; it locks no node. */
-  async #openAudit(node: OpenNode, { description }: OwnMachine): Promise<NodeAudit | undefined> {
-    const { clock, log } = this.#parts;
-    try {
-      const { maxEntries } = this.#config.audit;
-      const audit = await NodeAudit.open(node, { clock, log, maxEntries, witness: this.#witness });
-      const { acceptRolledBackStore = false } = this.#options;
-      const byCustodians = node.byCustodians?.custodians ?? [];
-      const forced = node.byCustodians?.forced ?? false;
-      void audit.note('node.started', { ...description, byCustodians, forced, acceptRolledBackStore });
-      return audit;
-    } catch (error) {
-      log('error', 'audit.not-read', { error: String(error) });
-      return undefined;
-    }
   }
 
   /** Runs all work of a node with an open store. */
@@ -306,13 +285,9 @@ export class LatchkeyNode implements AsyncDisposable {
     await Promise.all([
       healing,
       aside('decryptions.not-open', openDecryptions),
-      aside('audit.failed', this.#audit?.run(this.#stop.signal)),
-      aside(
-        'audit.heads-not-kept',
-        isReleased.then(() => this.#witness.run(node.store, this.#stop.signal)),
-      ),
+      aside('audit.failed', this.#audit.run(node, this.#stop.signal)),
       aside('clients.not-told', tellClients(this.#parts, node, serving, this.#stop.signal)),
-      this.#register(node),
+      registerIfWanted(this.#config.chain, this.#parts, node.identity, this.#stop.signal),
       aside('fleet.rekey-failed', this.#fleet.rekey(this.#stop.signal)),
       aside(
         'ring.failed',
@@ -350,16 +325,6 @@ export class LatchkeyNode implements AsyncDisposable {
     return rooms;
   }
 
-  async #register({ identity }: OpenNode): Promise<void> {
-    const { developmentRegistration, endpoints } = this.#config.chain;
-    if (developmentRegistration === undefined) return;
-    const { quotes, random, log, clock } = this.#parts;
-    await registerForDevelopment(
-      { identity, quotes, random, log, clock, signal: this.#stop.signal },
-      { ...developmentRegistration, chainEndpoints: endpoints },
-    );
-  }
-
   /** Where another process has the folder, this one listens, reports the cause, and waits until it is free. */
   async #takeFolder(): Promise<void> {
     await this.#hold.take().catch((error: unknown) => {
@@ -369,7 +334,14 @@ export class LatchkeyNode implements AsyncDisposable {
 
   async #listen(): Promise<void> {
     this.#listeners = await NodeListeners.open(this.#config, this.#parts, {
-      face: this,
+      face: new OpenPortFace({
+        report: this.#report,
+        fleet: this.#fleet,
+        news: this.#news,
+        log: this.#parts.log,
+        guardian: () => this.#guardian,
+        openNode: () => this.#openNode(),
+      }),
       report: this.#report,
       keyServer: () => this.#openServing().keyServer,
       drain: () => this.#openServing().drain,
@@ -382,7 +354,10 @@ export class LatchkeyNode implements AsyncDisposable {
       },
       custody: () => this.#examined().custody,
       rollback: () => ({ accept: () => this.#examined().acceptOlderStore() }),
-      audit: () => this.#openAuditDesk(),
+      audit: () => {
+        this.#openServing();
+        return this.#audit.requireLog();
+      },
       fleet: () => this.#fleet.watch,
       store: () => this.#heldNode().store,
       secrets: this.#options.secrets ?? {},
@@ -407,12 +382,6 @@ export class LatchkeyNode implements AsyncDisposable {
     return this.#guardian;
   }
 
-  #openAuditDesk(): NodeAudit {
-    this.#openServing();
-    if (this.#audit === undefined) throw new ProblemError('INTERNAL', 'the audit log could not be read');
-    return this.#audit;
-  }
-
   #openServing(): Serving {
     if (this.#serving === undefined) throw this.#report.lockedProblem();
     return this.#serving;
@@ -422,50 +391,5 @@ export class LatchkeyNode implements AsyncDisposable {
     const { entropy } = this.#openServing();
     if (entropy === undefined) throw this.#report.lockedProblem();
     return entropy;
-  }
-
-  /** Answer of `GET /fleet`: the manifests that this node knows. */
-  fleet(known: string | undefined): object {
-    return this.#fleet.watch?.answer(known) ?? { manifests: [] };
-  }
-
-  /**
-   * Answer of `GET /accepts`.
-   * @throws ProblemError NODE_LOCKED before this machine is examined; EvidenceError FIELD_INVALID.
-   */
-  accepts(asked: Parameters<NodeFleet['accepts']>[0]): object {
-    const acceptance = this.#fleet.accepts(asked);
-    if (acceptance === undefined) throw this.#report.lockedProblem();
-    return acceptance;
-  }
-
-  /** Answer of `GET /info`. */
-  info(): Readonly<Record<string, unknown>> {
-    return this.#report.info();
-  }
-
-  /** Answer of `GET /readyz`: backed, and no former client left alone. */
-  readiness(): { readonly ready: boolean; readonly report: Readonly<Record<string, unknown>> } {
-    return this.#report.readiness();
-  }
-
-  /**
-   * A server says that its memory is gone, or that it drains: if it held a slot of ours, look at once; if not, tell it
-   * so with the account's signature. Nothing authenticates it; what the look proves decides.
-   * @param address of the peer; `undefined` on a Unix socket.
-   * @throws ProblemError NODE_LOCKED while this node cannot tell; the server asks again. And what `NewsAnswers` throws.
-   */
-  hear(news: ServerNews, address: string | undefined): NewsHeard {
-    const heard = this.#news.hear(this.#openNode(), news, address);
-    if (!heard.enrolled) return heard;
-    const server = encodeSs58(news.server);
-    if ('nonce' in news) {
-      this.#parts.log('debug', 'server.said-draining', { server });
-      this.#guardian?.look();
-    } else {
-      this.#parts.log('info', 'server.restarted', { server });
-      this.#guardian?.nudge();
-    }
-    return heard;
   }
 }

@@ -4,12 +4,14 @@ import { Nonce } from '../bytes/fixed-bytes.ts';
 import { toPrefixedHex } from '../bytes/hex.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
 import { openJsonRpcSocket } from '../chain/json-rpc-socket.ts';
+import type { Config } from '../config/schema.ts';
 import type { RandomSource } from '../crypto/random.ts';
 import type { Log } from '../observe/log.ts';
 import type { QuoteSource } from '../quote-source/quote-source.ts';
 import type { Clock } from '../time/clock.ts';
 import { orAborted } from '../time/or-aborted.ts';
 import { registrationContext, registrationReportData } from '../trust/registration.ts';
+import type { NodeParts } from './parts.ts';
 
 const RETRY_MS = 1_000;
 const ANSWER_TIMEOUT_MS = 10_000;
@@ -60,6 +62,20 @@ export async function registerForDevelopment(
       await clock.sleep(RETRY_MS, signal);
     }
   }
+}
+
+/** Registers a node whose configuration asks for it; nothing on a real chain. Resolves when it is done. */
+export async function registerIfWanted(
+  { developmentRegistration, endpoints }: Config['chain'],
+  { quotes, random, log, clock }: Pick<NodeParts, 'quotes' | 'random' | 'log' | 'clock'>,
+  identity: NodeIdentity,
+  signal: AbortSignal,
+): Promise<void> {
+  if (developmentRegistration === undefined) return;
+  await registerForDevelopment(
+    { identity, quotes, random, log, clock, signal },
+    { ...developmentRegistration, chainEndpoints: endpoints },
+  );
 }
 
 /** One JSON-RPC call on a connection of its own. */

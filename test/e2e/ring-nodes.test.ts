@@ -140,7 +140,7 @@ describe('a ring of real nodes', { timeout: 240_000 }, () => {
     await expect(cut.ring.read(secretFormat.read(secret).id)).rejects.toMatchObject({
       code: 'RING_NOT_READY',
     });
-    expect(cut.node.readiness().ready).toBe(false);
+    expect((await fetch(`${cut.url}/readyz`)).status).toBe(503);
     expect(await hexOf(read(b, secret))).toBe(toHex(secret));
     cut.fetch = (url, init) => fetch(url, init);
     await cut.until('serving');

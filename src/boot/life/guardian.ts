@@ -1,16 +1,15 @@
 import { setMaxListeners } from 'node:events';
-import type { ErrorCode } from '../../errors/codes.ts';
-import { LatchkeyError, ProblemError, RefusalError } from '../../errors/latchkey-error.ts';
+import { ProblemError, RefusalError } from '../../errors/latchkey-error.ts';
 import type { Head } from '../../lineage/head.ts';
 import { Healer } from '../heal/healer.ts';
 import { type LockedCause, lockedCauseOf } from '../node/locked-cause.ts';
 import { NodeFolder } from '../node/node-folder.ts';
 import { type NodeState, summarize } from '../node/node-state.ts';
 import type { OpenNode } from '../node/open-node.ts';
+import { attemptOpening } from './attempt-opening.ts';
+import { isOlderDisk, isRefusal, messageOf, mustClose } from './boot-errors.ts';
 import type { BootStage, GuardianParts } from './boot-stage.ts';
-import { createNode } from './create-node.ts';
 import { CustodyDesk } from './custody-desk.ts';
-import { reopenNode } from './reopen-node.ts';
 import { type NodeBackup, type RestoredNode, restoreNode } from './restore-node.ts';
 import { RotationFailed, rotateNode } from './rotate-store-key.ts';
 
@@ -99,7 +98,7 @@ export class Guardian {
     let waitMs = this.#parts.options.retryMinMs;
     for (let attempt = 1; !this.#stop.signal.aborted; attempt++) {
       try {
-        const opened = await this.#attempt();
+        const opened = await attemptOpening(this.#stage);
         if (opened !== undefined && (await this.#mustBeginAgain(opened))) continue;
         if (opened !== undefined) this.#node = await this.#takeHold(opened, attempts);
       } catch (error) {
@@ -340,19 +339,6 @@ export class Guardian {
     return this.#state;
   }
 
-  async #attempt(): Promise<OpenNode | undefined> {
-    switch (await this.#stage.folder.look()) {
-      case 'fresh':
-        return await createNode(this.#stage);
-      case 'enrolled':
-        return await reopenNode(this.#stage);
-      case 'without-keyslots':
-        throw new ProblemError('NODE_NEVER_BACKED', 'there is a store, but no keyslot file beside it', {
-          hint: 'put the keyslot file back; or, if the node was never backed, `latchkey abandon` sets the store aside',
-        });
-    }
-  }
-
   async #locked(error: unknown): Promise<void> {
     const reason = messageOf(error);
     const cause = this.#causeOf(error);
@@ -391,29 +377,4 @@ export class Guardian {
     const jitter = 0.75 + (tools.random(1)[0] ?? 0) / 510;
     await clock.sleep(milliseconds * jitter, this.#wake.signal);
   }
-}
-
-/**
- * Errors for which an instance that does not write yet closes its store again, once enough slots are proved to live: it
- * must not go on with this disk, or the store failed so that it takes nothing more until it is opened again. Until then,
- * and for anything else, it stays open: its slots may be lost by now, and then the key is nowhere else.
- */
-const closing: ReadonlySet<ErrorCode> = new Set([
-  'STORE_ROLLED_BACK',
-  'LINEAGE_CLOSED',
-  'STORE_WRITE_FAILED',
-]);
-
-/** A node that serves before it holds learns late that its disk is an old one. */
-const isOlderDisk = (error: unknown): boolean =>
-  error instanceof LatchkeyError && (error.code === 'STORE_ROLLED_BACK' || error.code === 'LINEAGE_CLOSED');
-
-/** A disk that is refused needs another disk, and so another request to the custodians; a failure passes by itself. */
-const isRefusal = (error: unknown): boolean => error instanceof LatchkeyError && error.family !== 'problem';
-
-const mustClose = (error: unknown): boolean => error instanceof LatchkeyError && closing.has(error.code);
-
-function messageOf(error: unknown): string {
-  if (error instanceof LatchkeyError) return `${error.code}: ${error.message}`;
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

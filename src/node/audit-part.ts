@@ -1,0 +1,71 @@
+import type { AuditEvent, AuditFields } from '../audit/audit-entry.ts';
+import type { OpenNode } from '../boot/node/open-node.ts';
+import { ProblemError } from '../errors/latchkey-error.ts';
+import { AuditWitness } from './audit-witness.ts';
+import { NodeAudit } from './node-audit.ts';
+import type { NodeParts } from './parts.ts';
+
+/** The audit of a node from its start to its end: what it records, and what it sees of its servers' logs. */
+export class AuditPart {
+  readonly #maxEntries: number;
+  readonly #parts: NodeParts;
+  readonly #witness: AuditWitness;
+  #log: NodeAudit | undefined;
+
+  /** @param maxEntries how many entries the log keeps. */
+  constructor(maxEntries: number, parts: NodeParts) {
+    this.#maxEntries = maxEntries;
+    this.#parts = parts;
+    this.#witness = new AuditWitness(parts);
+    parts.client.hearExtensions((server, extensions) => this.#witness.hear(server.account, extensions));
+  }
+
+  /** The log, while the store is open; `undefined` when it could not be read. */
+  get log(): NodeAudit | undefined {
+    return this.#log;
+  }
+
+  /**
+   * Opens the log of an open store and records the start. The log is in an authenticated store, so one that cannot be read is
+   * a defect; it locks no node.
+   * @param machine this machine, for the entry.
+   */
+  async open(node: OpenNode, machine: AuditFields, acceptRolledBackStore: boolean): Promise<void> {
+    const { clock, log } = this.#parts;
+    try {
+      this.#log = await NodeAudit.open(node, {
+        clock,
+        log,
+        maxEntries: this.#maxEntries,
+        witness: this.#witness,
+      });
+    } catch (error) {
+      log('error', 'audit.not-read', { error: String(error) });
+      return;
+    }
+    const byCustodians = node.byCustodians?.custodians ?? [];
+    const forced = node.byCustodians?.forced ?? false;
+    void this.note('node.started', { ...machine, byCustodians, forced, acceptRolledBackStore });
+  }
+
+  /** Records something, where there is a log. Never rejects. */
+  async note(event: AuditEvent, fields: AuditFields): Promise<void> {
+    await this.#log?.note(event, fields);
+  }
+
+  /** Sums up refusals, and keeps the heads of servers once the store takes writes. Resolves when the signal aborts. */
+  async run({ store }: OpenNode, signal: AbortSignal): Promise<void> {
+    const isReleased = new Promise<void>((resolve) => {
+      void store.whenReleased.then(resolve);
+      signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+    const keeping = isReleased.then(() => this.#witness.run(store, signal));
+    await Promise.all([this.#log?.run(signal), keeping]);
+  }
+
+  /** For the agent's routes. @throws ProblemError INTERNAL when the log could not be read. */
+  requireLog(): NodeAudit {
+    if (this.#log !== undefined) return this.#log;
+    throw new ProblemError('INTERNAL', 'the audit log could not be read');
+  }
+}
