@@ -59,15 +59,19 @@ export async function showOldDisk(node: DevelopmentNode, timeline: Timeline): Pr
 }
 
 /**
- * The host pauses a node and runs a copy of it on a second machine. The copy holds the account, and the first one is
- * fenced when it goes on. At the end the disk of the copy, which is the newest, is the node's, and the node runs.
+ * The host pauses a node and runs a copy of it in a second TD of the same machine: its servers give the key to no other
+ * machine (`recover: bound`). The copy holds the account, and the first one is fenced when it goes on. At the end the
+ * disk of the copy, which is the newest, is the node's, and the node runs.
  */
 export async function showClone(node: DevelopmentNode, rootFile: string, timeline: Timeline): Promise<void> {
   const clone = await furnishClone(node, rootFile);
-  await timeline.step(`pause ${node.name} (SIGSTOP), and copy its disk to a second machine`, async () => {
-    node.signal('SIGSTOP');
-    copyDisk(dataOf(node), dataOf(clone));
-  });
+  await timeline.step(
+    `pause ${node.name} (SIGSTOP), and copy its disk for a second TD on the same machine`,
+    async () => {
+      node.signal('SIGSTOP');
+      copyDisk(dataOf(node), dataOf(clone));
+    },
+  );
   try {
     await timeline.step('the copy starts, and holds the account', async () => {
       clone.start();
@@ -101,13 +105,13 @@ export async function showClone(node: DevelopmentNode, rootFile: string, timelin
   });
 }
 
-/** A second machine with the configuration of a node, ports and a platform of its own, and no record on the chain. */
+/** A second TD on the machine of a node: its configuration, ports of its own, and no record on the chain. */
 async function furnishClone(node: DevelopmentNode, rootFile: string): Promise<DevelopmentNode> {
   const home = `${node.home}-copy`;
   const [port, metricsPort] = [await freePort(), await freePort()];
   mkdirSync(home, { recursive: true });
   const config: unknown = parse(readFileSync(node.configFile, 'utf8'));
-  if (typeof config !== 'object' || config === null || !('chain' in config) || !('quote' in config)) {
+  if (typeof config !== 'object' || config === null || !('chain' in config)) {
     throw new TypeError(`${node.configFile} is not the configuration of a node`);
   }
   const { developmentRegistration: _none, ...chain } = Object(config.chain);
@@ -116,11 +120,7 @@ async function furnishClone(node: DevelopmentNode, rootFile: string): Promise<De
     listen: { host: '127.0.0.1', port },
     metrics: { host: '127.0.0.1', port: metricsPort },
     chain,
-    quote: { ...Object(config.quote), platform: CLONE_PLATFORM },
   };
   writeFileSync(join(home, 'latchkey.yaml'), stringify(copied, { aliasDuplicateObjects: false }));
   return new DevelopmentNode({ number: node.number, home, port, metricsPort, rootFile, mayLie: false });
 }
-
-/** A machine that no other node of the network has. */
-const CLONE_PLATFORM = 99;

@@ -25,6 +25,8 @@ export interface NodeStatus {
   readonly live?: number;
   readonly n?: number;
   readonly generation?: number;
+  /** Its part in the ring: members by the newest registry, and the block of the view by which it serves. */
+  readonly ring?: { readonly standing: string; readonly members: number; readonly view?: number };
   readonly slots?: readonly {
     readonly server: string;
     readonly endpoint?: string;

@@ -5,9 +5,11 @@ import { parseArgs } from 'node:util';
 import { makeCustodians, showBlackout } from './blackout.ts';
 import { showFleetMoves } from './fleet-moves.ts';
 import { type DevelopmentNetwork, startNetwork } from './network.ts';
+import { showSecret } from './ring-secret.ts';
 import { measureSlowness } from './slowness.ts';
 import { formNetwork, tellStory } from './story.ts';
 import { Timeline } from './timeline.ts';
+import { type SecretUpstream, startSecretUpstream } from './upstream-of-secrets.ts';
 
 const NODES = 7;
 
@@ -16,6 +18,7 @@ const usage = `npm start [-- --once] [--json] [--keep]
 Runs a development network on this machine: a chain, mock-tdx and ${NODES} nodes, and shows what they do when some die.
   --once               end after the demonstration: exit 0 when every step held, 1 otherwise
   --blackout           kill all nodes at once instead, and get every store back through custodians
+  --ring               leave a secret with the ring instead, and kill the nodes that hold it
   --moves <n>          change the trust section of the whole fleet n times instead, at most 3
   --network            only the network, without the demonstration
   --json               print JSON lines; one with \`ready\` says where everything is
@@ -27,6 +30,7 @@ const options = {
   help: { type: 'boolean', default: false },
   once: { type: 'boolean', default: false },
   blackout: { type: 'boolean', default: false },
+  ring: { type: 'boolean', default: false },
   moves: { type: 'string', default: '0' },
   network: { type: 'boolean', default: false },
   json: { type: 'boolean', default: false },
@@ -50,6 +54,7 @@ async function main(args: readonly string[]): Promise<void> {
   const timeline = new Timeline(values.json);
   const folder = mkdtempSync(join(tmpdir(), 'latchkey-devnet-'));
   let network: DevelopmentNetwork | undefined;
+  let upstream: SecretUpstream | undefined;
   let isFolderKept = values.keep;
   const interrupted = new Promise<'interrupted'>((resolve) => {
     // A closed terminal too: the nodes themselves survive SIGHUP, and must not be left behind.
@@ -60,12 +65,14 @@ async function main(args: readonly string[]): Promise<void> {
     const story = async (): Promise<void> => {
       const slowness = await measureSlowness();
       const custodians = values.blackout ? await makeCustodians(folder) : undefined;
+      if (values.ring) upstream = await startSecretUpstream();
       const started = await timeline.step(`start a chain, mock-tdx and ${NODES} nodes (${folder})`, () =>
         startNetwork(folder, {
           nodes: NODES,
           blockTimeMs,
           slowness,
           hasDefaultTimes: values['default-times'],
+          ...(upstream === undefined ? {} : { relayAuthority: upstream.cert }),
           ...(custodians === undefined
             ? {}
             : { custodians: custodians.map(({ name, key }) => ({ name, key })) }),
@@ -75,6 +82,7 @@ async function main(args: readonly string[]): Promise<void> {
       await formNetwork(started, timeline);
       emitReady(started, timeline);
       if (custodians !== undefined) await showBlackout(started, custodians, timeline);
+      else if (upstream !== undefined) await showSecret(started, upstream, timeline);
       else if (moves > 0) await showFleetMoves(started, moves, timeline);
       else if (!values.network) await tellStory(started, timeline);
       if (!values.once) sayWhereItIs(started, timeline);
@@ -91,6 +99,7 @@ async function main(args: readonly string[]): Promise<void> {
     if (timeline.failures === 0) console.error(error);
   } finally {
     await network?.close();
+    await upstream?.[Symbol.asyncDispose]();
     if (!isFolderKept) rmSync(folder, { recursive: true, force: true });
   }
 }

@@ -44,9 +44,18 @@ export async function startNetwork(
     readonly hasDefaultTimes?: boolean;
     /** Two of them open every store. */
     readonly custodians?: readonly { readonly name: string; readonly key: string }[];
+    /** A ring, whose relay believes this authority (certificate, PEM) besides those of Node.js. */
+    readonly relayAuthority?: string;
   },
 ): Promise<DevelopmentNetwork> {
-  const { nodes: count, blockTimeMs, slowness, hasDefaultTimes = false, custodians } = options;
+  const {
+    nodes: count,
+    blockTimeMs,
+    slowness,
+    hasDefaultTimes = false,
+    custodians,
+    relayAuthority,
+  } = options;
   const chain = await startDevelopmentChain({
     blockTimeMs,
     finalityLag: 1,
@@ -54,6 +63,8 @@ export async function startNetwork(
   });
   // Read by proof: the nodes believe their endpoint in nothing.
   const custody = custodians === undefined ? {} : { custody: { threshold: 2, custodians } };
+  const ring =
+    relayAuthority === undefined ? {} : { ring: { firstBlock: 0 }, relay: { authorities: [relayAuthority] } };
   const fleet = new DevelopmentFleet(chain.genesisHash, folder);
   const trust = {
     chain: { genesisHash: chain.genesisHash, checkpoint: chain.checkpoint() },
@@ -61,6 +72,7 @@ export async function startNetwork(
     authority: fleet.authority,
     platforms: { recover: 'bound', servers: 'registered', clients: 'any' },
     ...custody,
+    ...ring,
   };
   const sectionHash = trustHash(parseTrustSection(trust));
   const hash = toPrefixedHex(sectionHash);
@@ -74,7 +86,14 @@ export async function startNetwork(
   writeFileSync(rootFile, mockTdx.rootPem);
   const furnish = async (home: string, platform: number) => {
     const ports = { port: await freePort(), metricsPort: await freePort() };
-    const shared = { chainUrl: chain.url, mockTdxUrl: mockTdx.url, trust, slowness, hasDefaultTimes };
+    const shared = {
+      chainUrl: chain.url,
+      mockTdxUrl: mockTdx.url,
+      trust,
+      slowness,
+      hasDefaultTimes,
+      hasRing: relayAuthority !== undefined,
+    };
     const config = nodeConfig({ ...ports, ...shared, platform });
     mkdirSync(home, { recursive: true });
     writeFileSync(join(home, 'latchkey.yaml'), `# trust hash ${hash}\n${config}`);

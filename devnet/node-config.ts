@@ -7,10 +7,16 @@ const healingAt = (slowness: number) => ({
   intervalMs: 1_000,
   retryMinMs: 300,
   retryMaxMs: 2_000,
-  patienceMs: Math.round(10_000 * slowness),
+  // A server that restarts again and again is waited for up to eight times as long, and node-1 restarts in every chapter.
+  patienceMs: Math.round(2_000 * slowness),
   peerDeadlineMs: Math.min(60_000, Math.round(3_000 * slowness)),
   formerClientsDeadlineMs: Math.round(30_000 * slowness),
   attestationIntervalMs: 5_000,
+});
+/** The ring, where it is on: short intervals, and the relay may call a service on this machine. */
+const ringAt = (slowness: number) => ({
+  ring: { intervalMs: 1_000, timeoutMs: Math.min(60_000, Math.round(3_000 * slowness)) },
+  secrets: { users: 'all', relay: { allowAddresses: ['127.0.0.1'] } },
 });
 const unlimited = { burst: 100_000, perSecond: 100_000 };
 
@@ -27,6 +33,8 @@ export function nodeConfig(node: {
   readonly slowness: number;
   /** Healing as in production, instead of the short times that a person can watch. */
   readonly hasDefaultTimes: boolean;
+  /** Whether the trust section has a ring. */
+  readonly hasRing: boolean;
 }): string {
   const config = {
     node: { dataFolder: './data' },
@@ -43,6 +51,7 @@ export function nodeConfig(node: {
     fleet: { intervalMs: 1_000 },
     limits: { perAddress: unlimited, perPlatform: unlimited, maxKeysPerPlatformAndAccount: 1000 },
     ...(node.hasDefaultTimes ? {} : { healing: healingAt(node.slowness) }),
+    ...(node.hasRing ? ringAt(node.slowness) : {}),
     log: { level: 'info' },
   };
   return stringify(config, { aliasDuplicateObjects: false });

@@ -21,7 +21,7 @@ import { eventually } from '../support/chain-fixtures.ts';
 import { type RingNetwork, type RingPlace, ringNetwork } from '../support/ring-network.ts';
 import { runLatchkey } from '../support/run-latchkey.ts';
 import { ALICE, aclOf, seedOf } from '../support/secret-records.ts';
-import { startUpstream, tlsIdentity } from '../support/tls-upstream.ts';
+import { startUpstream, tlsIdentity } from '../../devnet/tls-upstream.ts';
 
 const DAY_MS = 86_400_000;
 const codeOf = (promise: Promise<unknown>): Promise<string> =>

@@ -11,7 +11,7 @@ import { parseScope, secretId } from '../../src/secrets/scope.ts';
 import { encodeUse } from '../../src/secrets/use-request.ts';
 import { ALICE, aclOf, BOB, NOW_MS, seedOf } from '../support/secret-records.ts';
 import { looseSettings, type SecretMachine, SecretRingBench } from '../support/secret-ring.ts';
-import { startUpstream, tlsIdentity, type Upstream } from '../support/tls-upstream.ts';
+import { startUpstream, tlsIdentity, type Upstream } from '../../devnet/tls-upstream.ts';
 
 const YEAR_MS = 365 * 86_400_000;
 const VALUE = 'sk-very-secret';

@@ -13,7 +13,7 @@ import {
   type TlsIdentity,
   tlsIdentity,
   type Upstream,
-} from '../../../support/tls-upstream.ts';
+} from '../../../../devnet/tls-upstream.ts';
 
 const SECRET = 'sk-very-secret';
 const NAME = 'upstream.test';

@@ -13,9 +13,9 @@ import {
   set,
   time,
   utf8String,
-} from '../../mock-tdx/pki/der-writer.ts';
-import { pem } from '../../mock-tdx/pki/pem.ts';
-import { utf8 } from '../../src/bytes/concat.ts';
+} from '../mock-tdx/pki/der-writer.ts';
+import { pem } from '../mock-tdx/pki/pem.ts';
+import { utf8 } from '../src/bytes/concat.ts';
 
 /** A key and a certificate for TLS, PEM. */
 export interface TlsIdentity {
