@@ -147,7 +147,7 @@ export class BackupTable {
 }
 
 /**
- * As with a plain key, no token proves whose key it is, so the platform does: whatever `trust.platforms.recover` says, a
+ * As with a plain key, no token proves the owner of the key, so the platform does: whatever `trust.platforms.recover` says, a
  * machine on another platform needs a signed move.
  */
 function requirePlatform({ account, ppid, platforms }: JudgedReturn, boundTo: Uint8Array): void {

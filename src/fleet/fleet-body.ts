@@ -56,7 +56,7 @@ const rulesSchema = z.strictObject({
   /** Every node makes a new store key and a new generation. Each id asks once. */
   rekey: z.strictObject({ id: exactHex(16), reason: shortText }).optional(),
   /**
-   * Ed25519 keys: nodes keep their signatures and hand them on beside those of their own authority: while an authority changes
+   * Ed25519 keys: nodes keep their signatures and hand them on with those of their own authority: while an authority changes
    * its keys, those of both sets.
    */
   signers: ascending(exactHex(32), MAX_AUTHORITY_KEYS, (key) => key).optional(),

@@ -39,8 +39,8 @@ export class JudgedRequest {
 }
 
 /**
- * Proof that a machine may ask for a key of an account that exists, by another way than a key request. Whose key it is
- * remains to be proved. Made by {@link Judge} only.
+ * Proof that a machine may ask for a key of an account that exists, by another way than a key request. The owner of the
+ * key remains to be proved. Made by {@link Judge} only.
  */
 export class JudgedReturn {
   readonly account: AccountId;

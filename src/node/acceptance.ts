@@ -4,6 +4,9 @@ import { measurementName, trustHashName } from '../fleet/delayed-entries.ts';
 import type { Judge } from '../keyserver/judge.ts';
 import type { FleetWatch } from './fleet-watch.ts';
 
+/** The last time that has a date (ECMA-262, 21.4.1.1). */
+const LAST_DATE_MS = 8.64e15;
+
 /** What this node would say to a machine, of its trust section or of its image. */
 export interface Verdict {
   readonly accepted: boolean;
@@ -53,6 +56,6 @@ function verdictOf(refusal: RefusalError | undefined, fromMs: number | undefined
     accepted: false,
     code,
     detail,
-    ...(fromMs === undefined ? {} : { from: new Date(fromMs).toISOString() }),
+    ...(fromMs === undefined || fromMs > LAST_DATE_MS ? {} : { from: new Date(fromMs).toISOString() }),
   };
 }

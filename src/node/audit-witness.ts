@@ -14,7 +14,7 @@ const NAMESPACE = 'latchkey/audit-heads';
 const HEAD_BYTES = 40;
 /** How often the heads are written: a server's head changes with each key that it gives. */
 const SAVE_EVERY_MS = 600_000;
-/** Most servers whose heads are kept. */
+/** Most servers of which heads are kept. */
 const MAX_SERVERS = 1_024;
 
 /** A head of another node's audit log. */
@@ -79,7 +79,7 @@ export class AuditWitness {
     return true;
   }
 
-  /** A server whose head cannot be read keeps its slots: the answer itself was proved. */
+  /** A server with a head that cannot be read keeps its slots: the answer itself was proved. */
   #read(server: AccountId, bytes: Uint8Array): AuditHead | undefined {
     try {
       return decodeHead(bytes);

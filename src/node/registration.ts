@@ -64,7 +64,7 @@ export async function registerForDevelopment(
   }
 }
 
-/** Registers a node whose configuration asks for it; nothing on a real chain. Resolves when it is done. */
+/** Registers a node if its configuration asks for it; nothing on a real chain. Resolves when it is done. */
 export async function registerIfWanted(
   { developmentRegistration, endpoints }: Config['chain'],
   { quotes, random, log, clock }: Pick<NodeParts, 'quotes' | 'random' | 'log' | 'clock'>,

@@ -1,4 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
+import { startUpstream } from '../../devnet/tls-upstream.ts';
 import { utf8 } from '../../src/bytes/concat.ts';
 import type { RecordId } from '../../src/bytes/fixed-bytes.ts';
 import { toHex } from '../../src/bytes/hex.ts';
@@ -13,9 +14,8 @@ import { parseScope, secretId } from '../../src/secrets/scope.ts';
 import type { SecretRoute } from '../../src/secrets/signed-request.ts';
 import { encodeUse } from '../../src/secrets/use-request.ts';
 import { encodeEntry, hashValue, saltValue, secretEntry } from '../../src/secrets/value.ts';
-import { ALICE, aclOf, BOB, seedOf, secretContent, tombstoneContent } from '../support/secret-records.ts';
+import { ALICE, aclOf, BOB, secretContent, seedOf, tombstoneContent } from '../support/secret-records.ts';
 import { looseSettings, type SecretMachine, SecretRingBench } from '../support/secret-ring.ts';
-import { startUpstream } from '../support/tls-upstream.ts';
 
 const LONG = { timeout: 120_000 };
 const alice: SecretOwner = { account: ALICE, seed: seedOf(1) };

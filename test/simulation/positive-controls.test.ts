@@ -45,6 +45,7 @@ const controls: readonly Control[] = [
         await judge.call(this, found).catch(() => undefined);
       });
       vi.spyOn(RollbackCheck.prototype, 'note').mockImplementation(() => undefined);
+      vi.spyOn(RollbackCheck.prototype, 'requireCurrent').mockImplementation(() => undefined);
     },
     noticed: /writes on a store that lacks write/,
     seed: 7,

@@ -26,7 +26,7 @@ export interface OldGeneration {
   readonly slots: readonly OldSlot[];
 }
 
-/** The t of a generation whose store key was never in force: its slots open no copy of the disk. */
+/** The t of a generation with a store key that was never in force: its slots open no copy of the disk. */
 export const OPENS_NOTHING = 0xff;
 
 /** Of a generation of a former lineage, the servers that have not closed it. */

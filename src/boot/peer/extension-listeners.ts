@@ -1,7 +1,7 @@
 import type { Extensions } from '../../protocol/extensions.ts';
 import type { PeerRecord } from './held-keys.ts';
 
-/** Sees what a server says beside its answer, after the grant was opened or the MAC was verified. */
+/** Sees what a server says in addition to its answer, after the grant was opened or the MAC was verified. */
 export type ExtensionListener = (server: PeerRecord, extensions: Extensions) => void;
 
 /** The parts of a node that read extensions of proved answers. */

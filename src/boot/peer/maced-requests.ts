@@ -24,7 +24,7 @@ export interface MacedQuestion {
   readonly wire: Readonly<Record<string, unknown>>;
 }
 
-/** An answer whose MAC is not checked yet. */
+/** An answer with a MAC that is not checked yet. */
 interface Unproved {
   readonly body: unknown;
   /** @throws PeerError when the MAC does not prove these bytes. */

@@ -98,7 +98,7 @@ const WHAT = 'finality proof';
 
 /** Headers that one call walks back; the next call continues from there. */
 const MAX_STEPS = 2_000;
-/** Ancestors whose hashes are remembered, so that a long way back is walked once. */
+/** Ancestors with remembered hashes, so that a long way back is walked once. */
 const MAX_ANCESTORS = 100_000;
 
 /**

@@ -21,7 +21,7 @@ export function entryLine({ sequence, atMs, event, fields }: AuditEntry): string
 }
 
 /** A clock may say anything, also a time that has no date. */
-const timeOf = (atMs: number): string => {
+export const timeOf = (atMs: number): string => {
   const date = new Date(atMs);
   return Number.isNaN(date.getTime()) ? `${atMs} ms` : date.toISOString();
 };

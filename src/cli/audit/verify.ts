@@ -10,7 +10,7 @@ import { parseWire } from '../../protocol/decode.ts';
 import { boundedLines } from '../shared/bounded-lines.ts';
 import { readFileChunks } from '../shared/file-io.ts';
 import { readUserFile } from '../store/session.ts';
-import { wholeLines } from './lines.ts';
+import { timeOf, wholeLines } from './lines.ts';
 
 /** Most bytes of a file of heads. */
 const MAX_HEADS_BYTES = 1_048_576;
@@ -65,7 +65,7 @@ function headOf(text: string): AuditHead {
   return { sequence: Number(sequence), hash: parsePrefixedHex(hash, AUDIT_HASH_BYTES, '--head') };
 }
 
-/** A head of a file, and whose log it is of. */
+/** A head of a file, and the account of its log. */
 interface FiledHead {
   readonly server: AccountId;
   readonly head: AuditHead;
@@ -108,7 +108,7 @@ function linesOf(
     follows.sequence === 0
       ? 'the log begins with the store'
       : `entries 1 to ${follows.sequence} were removed by age before the export`,
-    `head ${head.sequence}:${toPrefixedHex(head.hash)}, signed by the account; its clock said ${new Date(signedAtMs).toISOString()}`,
+    `head ${head.sequence}:${toPrefixedHex(head.hash)}, signed by the account; its clock said ${timeOf(signedAtMs)}`,
     asked === 0
       ? 'no head of a client was given: a node that wrote its whole log again would not be noticed'
       : `${seen} of ${asked} heads that were seen before are in it${seen < asked ? '; the others are of removed entries' : ''}`,

@@ -87,7 +87,7 @@ export class ChannelCaller {
     const path = `/ring/message/${toHex(session.id)}`;
     const answer = await this.#post(record, path, 'application/octet-stream', new Uint8Array(message));
     if (answer.ok && answer.status === 200) return session.openAnswer(counter, answer.body);
-    // Nobody proves a refusal: it costs this session, and never more than one new one each half second.
+    // A refusal is not proved: it costs this session, and never more than one new one each half second.
     if (answer.ok && answer.status === 404 && turn === 'first time') {
       this.#drop(toHex(account));
       return await this.#ask(account, content, 'again');
@@ -110,7 +110,7 @@ export class ChannelCaller {
     return (await made).session;
   }
 
-  /** A failed attempt is kept for a moment: all who ask meanwhile get the same failure. */
+  /** A failed attempt is kept for a moment: all who ask in that time get the same failure. */
   #forgetLater(name: string, outgoing: Outgoing): void {
     setTimeout(() => {
       if (this.#outgoing.get(name) === outgoing) this.#outgoing.delete(name);

@@ -13,7 +13,7 @@ import type { ChainWatch } from '../chain-watch.ts';
 
 /** Attestations that are remembered as judged: each member sends the same one to everybody for a while. */
 const MAX_REMEMBERED = 10_000;
-/** How long. A revocation takes effect at once all the same: it is asked for with each message. */
+/** How long. A revocation takes effect at once nevertheless: it is asked for with each message. */
 const REMEMBERED_MS = 60_000;
 
 /** Decides with which servers this node speaks of records, by the chain, the rules about platforms, and their attestations. */
@@ -37,8 +37,8 @@ export class PeerProofs {
   }
 
   /**
-   * The record of a server with which this node may speak. Asked with each message: a server that left the chain, or whose
-   * platform was revoked, is refused at once.
+   * The record of a server with which this node may speak. Asked with each message: a server that left the chain, or has a
+   * revoked platform, is refused at once.
    * @throws RefusalError RING_NOT_MEMBER.
    */
   recordOf(account: AccountId): ServerRecord {

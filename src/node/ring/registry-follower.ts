@@ -23,7 +23,7 @@ export interface RegistryAnswer {
 
 /**
  * Follows the registries of the chain, boundary by boundary, without gaps: reads each by proof, and takes from the other
- * members those whose state no endpoint has any more.
+ * members those that no endpoint has the state of any more.
  */
 export class RegistryFollower {
   readonly #state: RingState;
