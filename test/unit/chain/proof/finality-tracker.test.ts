@@ -485,3 +485,62 @@ describe('a proven block', () => {
     expect(() => new ProvenBlock(Symbol('FinalityTracker'), proven.header)).toThrow(TypeError);
   });
 });
+
+describe('a block before the newest proven one', () => {
+  const advanced = async (chain: GrandpaWorld): Promise<FinalityTracker> => {
+    const tracker = trackerOf(chain);
+    await tracker.advance(chain, chain.newest);
+    return tracker;
+  };
+
+  it('is proven by the parent hashes in between, and each way is walked once', async () => {
+    const chain = world();
+    const tracker = await advanced(chain);
+    const before = chain.asked.length;
+    const found = await tracker.ancestor(chain, 27);
+    expect(found).toBeInstanceOf(ProvenBlock);
+    expect(found).toMatchObject({
+      number: 27,
+      hash: chain.block(27).hash,
+      stateRoot: chain.block(27).stateRoot,
+    });
+    expect(chain.asked.slice(before)).toEqual(['header', 'header', 'header']);
+    await tracker.ancestor(chain, 27);
+    expect(chain.asked.slice(before)).toHaveLength(4);
+    expect((await tracker.ancestor(chain, 25)).hash).toEqual(chain.block(25).hash);
+    expect(chain.asked.slice(before)).toHaveLength(7);
+  });
+
+  it('may be the newest one itself, without a question', async () => {
+    const chain = world();
+    const tracker = await advanced(chain);
+    const before = chain.asked.length;
+    expect(await tracker.ancestor(chain, 30)).toBe(tracker.newest);
+    expect(chain.asked).toHaveLength(before);
+  });
+
+  it('is not known when it is newer than what is proven, or when nothing is', async () => {
+    const chain = world();
+    expect(await codeOf(trackerOf(chain).ancestor(chain, 1))).toBe('CHAIN_UNAVAILABLE');
+    expect(await codeOf((await advanced(chain)).ancestor(chain, 31))).toBe('CHAIN_UNAVAILABLE');
+  });
+
+  it('is refused when a header has another number than its child says', async () => {
+    const chain = world();
+    const odd = makeBlock(chain.newest, { number: 32 });
+    const tracker = new FinalityTracker({ ...chain.checkpoint(29), blockNumber: 32, blockHash: odd.hash });
+    const source = lying(chain, {
+      header: (hash) =>
+        toHex(hash) === toHex(odd.hash) ? Promise.resolve(headerJson(odd)) : chain.header(hash),
+    });
+    expect(await tracker.advance(source, odd)).toMatchObject({ number: 32 });
+    expect(await codeOf(tracker.ancestor(source, 31))).toBe('CHAIN_PROOF_INVALID');
+  });
+
+  it('that is far away is reached in several calls', async () => {
+    const chain = new GrandpaWorld([{ voters: families[0] ?? [], blocks: 2_005 }]);
+    const tracker = await advanced(chain);
+    expect(await codeOf(tracker.ancestor(chain, 1))).toBe('CHAIN_UNAVAILABLE');
+    expect((await tracker.ancestor(chain, 1)).hash).toEqual(chain.block(1).hash);
+  });
+});
