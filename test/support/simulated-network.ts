@@ -43,6 +43,12 @@ export class SimulatedNetwork {
   /** The slots of running nodes, and the running nodes, at the last check. */
   readonly #filesBefore = new Map<SimulatedNode, KeyslotFile>();
   #bootsBefore = '';
+  #lastCheckMs = 0;
+  /** When each machine was last seen to start or to end. */
+  readonly #boots = new Map<
+    SimulatedNode,
+    { readonly boots: number; readonly isRunning: boolean; readonly atMs: number }
+  >();
   readonly #lockedFiles = new Map<SimulatedNode, { readonly boots: number; readonly digest: string }>();
 
   constructor(seed: number, mode?: SignatureMode, trust?: TrustSection) {
@@ -203,6 +209,8 @@ export class SimulatedNetwork {
     const bootsNow = this.nodes.map(({ boots, isRunning }) => `${boots}${isRunning}`).join();
     const isCalm = bootsNow === this.#bootsBefore;
     this.#bootsBefore = bootsNow;
+    this.#noteBoots();
+    const checkMs = this.world.clock.nowMs();
     for (const node of this.nodes) {
       const before = this.#filesBefore.get(node);
       const file = node.open?.book.file;
@@ -211,7 +219,10 @@ export class SimulatedNetwork {
       this.#filesBefore.set(node, file);
       if (before === undefined || !isCalm) continue;
       const [newest, older] = file.generations;
-      const isWhole = this.#keeping(file.account, newest.slots).length === newest.n;
+      const lost = newest.slots.filter((slot) => this.#keeping(file.account, [slot]).length === 0);
+      // A look at all servers takes its time, and one that has answered may end before the look does.
+      const isWhole =
+        newest.slots.length === newest.n && lost.every(({ server }) => this.#hasJustEnded(server));
       const isIn = ({ generation }: Generation) =>
         file.generations.some((other) => other.generation === generation);
       for (const gone of before.generations.filter((generation) => !isIn(generation))) {
@@ -222,6 +233,24 @@ export class SimulatedNetwork {
         this.world.fail(`${node.name} gave up generation ${gone.generation}: ${describe(node)}`);
       }
     }
+    this.#lastCheckMs = checkMs;
+  }
+
+  #noteBoots(): void {
+    const atMs = this.world.clock.nowMs();
+    for (const node of this.nodes) {
+      const known = this.#boots.get(node);
+      if (known?.boots !== node.boots || known.isRunning !== node.isRunning)
+        this.#boots.set(node, { boots: node.boots, isRunning: node.isRunning, atMs });
+    }
+  }
+
+  /** Whether the process of a server had ended at the last check within the time that a look at all servers may take. */
+  #hasJustEnded(server: Uint8Array): boolean {
+    const node = this.#machineOf(server);
+    const changed = node === undefined ? undefined : this.#boots.get(node);
+    const { peerDeadlineMs } = this.world.config.healing;
+    return changed !== undefined && this.#lastCheckMs - changed.atMs < 2 * peerDeadlineMs;
   }
 
   /** The running machines that hold the true key of these slots. */
