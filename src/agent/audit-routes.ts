@@ -28,7 +28,7 @@ export const auditSummary =
 
 /** Summary of `GET /audit/heads`, for OpenAPI. */
 export const auditHeadsSummary =
-  'The newest head of the audit log of each server of this node, to verify exports of these servers';
+  'Heads of the audit logs of the servers of this node, to verify exports of these servers';
 
 /** Puts `/audit` on an app. `desk` throws ProblemError NODE_LOCKED while the node does not serve. */
 export function serveAuditRoutes(app: Hono<MiddlewareEnv>, desk: () => AuditDesk): void {

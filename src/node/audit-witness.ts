@@ -1,28 +1,19 @@
-import { type AuditHead, decodeHead, encodeHead, sameHead } from '../audit/audit-chain.ts';
-import { concatBytes } from '../bytes/concat.ts';
+import { type AuditHead, decodeHead } from '../audit/audit-chain.ts';
 import { AccountId } from '../bytes/fixed-bytes.ts';
 import { toHex, toPrefixedHex, tryFromHex } from '../bytes/hex.ts';
-import { readU64BigEndian, u64BigEndian } from '../bytes/integers.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import type { Log } from '../observe/log.ts';
 import type { Extensions } from '../protocol/extensions.ts';
 import type { Store } from '../store/api/store-api.ts';
 import type { Clock } from '../time/clock.ts';
+import { contradicted, decodeSeen, encodeSeen, type SeenHeads, withHead } from './seen-heads.ts';
 
 const NAMESPACE = 'latchkey/audit-heads';
-const HEAD_BYTES = 40;
 /** How often the heads are written: a server's head changes with each key that it gives. */
 const SAVE_EVERY_MS = 600_000;
 /** Most servers of which heads are kept. */
 const MAX_SERVERS = 1_024;
-
-/** A head of another node's audit log. */
-interface SeenHead {
-  readonly head: AuditHead;
-  /** By the clock of this node, in milliseconds since 1970. */
-  readonly atMs: number;
-}
 
 /** A head for JSON. */
 export interface WitnessedHead {
@@ -35,13 +26,13 @@ export interface WitnessedHead {
 }
 
 /**
- * Keeps the newest head of the audit log of each server that answered under a key of this node. A server that writes
- * its log again cannot take back what its clients have seen.
+ * Keeps heads of the audit log of each server that answered under a key of this node, of now and of before. A server
+ * that writes its log again cannot take back what its clients have seen.
  */
 export class AuditWitness {
   readonly #clock: Clock;
   readonly #log: Log;
-  readonly #heads = new Map<string, SeenHead>();
+  readonly #heads = new Map<string, SeenHeads>();
   readonly #unsaved = new Set<string>();
 
   constructor(parts: { readonly clock: Clock; readonly log: Log }) {
@@ -61,15 +52,17 @@ export class AuditWitness {
     if (head === undefined) return;
     const known = this.#heads.get(name);
     if (known === undefined && this.#heads.size >= MAX_SERVERS) return;
-    if (known !== undefined && this.#isOther(server, known.head, head)) return;
-    if (known !== undefined && head.sequence <= known.head.sequence) return;
-    this.#heads.set(name, { head, atMs: this.#clock.nowMs() });
+    if (this.#isOther(server, known ?? [], head)) return;
+    const now = withHead(known ?? [], { head, atMs: this.#clock.nowMs() });
+    if (now === known) return;
+    this.#heads.set(name, now);
     this.#unsaved.add(name);
   }
 
-  /** Whether two heads have one number and differ. */
-  #isOther(server: AccountId, seen: AuditHead, now: AuditHead): boolean {
-    if (now.sequence !== seen.sequence || sameHead(now, seen)) return false;
+  /** Whether another head of this number was seen before. */
+  #isOther(server: AccountId, kept: SeenHeads, now: AuditHead): boolean {
+    const seen = contradicted(kept, now);
+    if (seen === undefined) return false;
     this.#log('warn', 'audit.head-changed', {
       server: encodeSs58(server),
       sequence: now.sequence,
@@ -90,15 +83,18 @@ export class AuditWitness {
     }
   }
 
-  /** The newest head of each server, by account. */
+  /** The heads of each server, by account and number. */
   heads(): readonly WitnessedHead[] {
-    return [...this.#heads].sort().flatMap(([name, { head, atMs }]) => {
+    return [...this.#heads].sort().flatMap(([name, kept]) => {
       const account = tryFromHex(name);
       if (account === undefined) return [];
-      const { sequence, hash } = head;
-      return [
-        { server: encodeSs58(AccountId.of(account)), sequence, hash: toPrefixedHex(hash), seenAtMs: atMs },
-      ];
+      const server = encodeSs58(AccountId.of(account));
+      return kept.map(({ head: { sequence, hash }, atMs }) => ({
+        server,
+        sequence,
+        hash: toPrefixedHex(hash),
+        seenAtMs: atMs,
+      }));
     });
   }
 
@@ -117,13 +113,12 @@ export class AuditWitness {
     if (!store.hasNamespace(NAMESPACE)) return;
     const namespace = await store.namespace(NAMESPACE);
     for await (const [name, value] of namespace.entries()) {
-      const seen = decodeSeen(value);
-      const heard = this.#heads.get(name);
       const account = AccountId.of(tryFromHex(name) ?? new Uint8Array(0));
+      let kept = decodeSeen(value);
       // Heard before the store was open: what was seen first counts.
-      const isOther = heard !== undefined && this.#isOther(account, seen.head, heard.head);
-      if (heard === undefined || heard.head.sequence < seen.head.sequence || isOther)
-        this.#heads.set(name, seen);
+      for (const heard of this.#heads.get(name) ?? [])
+        if (!this.#isOther(account, kept, heard.head)) kept = withHead(kept, heard);
+      this.#heads.set(name, kept);
     }
   }
 
@@ -136,18 +131,4 @@ export class AuditWitness {
       this.#unsaved.delete(name);
     }
   }
-}
-
-/** Head ‖ u64 milliseconds. */
-const encodeSeen = ({ head, atMs }: SeenHead): Uint8Array =>
-  concatBytes(encodeHead(head), u64BigEndian(atMs));
-
-/** @throws EvidenceError AUDIT_ENTRY_INVALID. */
-function decodeSeen(value: Uint8Array): SeenHead {
-  if (value.length !== HEAD_BYTES + 8)
-    throw new EvidenceError('AUDIT_ENTRY_INVALID', `the record of a head has ${value.length} bytes`);
-  return {
-    head: decodeHead(value.subarray(0, HEAD_BYTES)),
-    atMs: Number(readU64BigEndian(value, HEAD_BYTES)),
-  };
 }

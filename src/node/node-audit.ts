@@ -107,7 +107,7 @@ export class NodeAudit {
     return head.sequence === 0 ? noExtensions : new Map([['auditHead', encodeHead(head)]]);
   }
 
-  /** The newest head of each server of this node. */
+  /** The heads of each server of this node. */
   heads(): WitnessedHead[] {
     return [...this.#parts.witness.heads()];
   }

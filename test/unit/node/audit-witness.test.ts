@@ -2,6 +2,13 @@ import { describe, expect, it } from 'vitest';
 import { type AuditHead, encodeHead } from '../../../src/audit/audit-chain.ts';
 import { AccountId } from '../../../src/bytes/fixed-bytes.ts';
 import { AuditWitness } from '../../../src/node/audit-witness.ts';
+import {
+  decodeSeen,
+  encodeSeen,
+  MOST_HEADS,
+  type SeenHeads,
+  withHead,
+} from '../../../src/node/seen-heads.ts';
 import { MemoryStore } from '../../support/memory-store.ts';
 
 const server = (byte: number) => AccountId.of(new Uint8Array(32).fill(byte));
@@ -29,14 +36,14 @@ function scene() {
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 describe('what a node keeps of the audit logs of its servers', () => {
-  it('keeps the newest head of each server; an older one changes nothing', () => {
+  it('keeps heads of each server; one that is older than the newest changes nothing', () => {
     const { witness, events } = scene();
     witness.hear(server(1), saying(head(3, 7)));
     witness.hear(server(1), saying(head(9, 8)));
     witness.hear(server(1), saying(head(4, 9)));
     witness.hear(server(2), saying(head(1, 1)));
     witness.hear(server(2), new Map());
-    expect(witness.heads().map(({ sequence }) => sequence)).toEqual([9, 1]);
+    expect(witness.heads().map(({ sequence }) => sequence)).toEqual([3, 9, 1]);
     expect(events).toEqual([]);
   });
 
@@ -48,6 +55,43 @@ describe('what a node keeps of the audit logs of its servers', () => {
     witness.hear(server(1), saying(head(3, 8)));
     expect(events).toEqual(['audit.head-changed']);
     expect(witness.heads()[0]?.hash).toBe(`0x${'07'.repeat(32)}`);
+  });
+
+  it('notices a server that wrote its log again and let it grow', () => {
+    const { witness, events } = scene();
+    for (let number = 1; number <= 50; number++) witness.hear(server(1), saying(head(number, 7)));
+    const kept = witness.heads();
+    expect(kept.length).toBe(16);
+    expect([kept[0]?.sequence, kept.at(-1)?.sequence]).toEqual([1, 50]);
+    // The other log has grown beyond all heads that are kept; an answer of its past shows it.
+    witness.hear(server(1), saying(head(60, 9)));
+    expect(events).toEqual([]);
+    witness.hear(server(1), saying(head(kept[3]?.sequence ?? 0, 9)));
+    expect(events).toEqual(['audit.head-changed']);
+    // What an auditor compares with an export is still there.
+    expect(witness.heads().filter(({ hash }) => hash === `0x${'07'.repeat(32)}`).length).toBeGreaterThan(14);
+  });
+
+  it('keeps old heads more sparsely than new ones, and never loses the first', () => {
+    let kept: SeenHeads = [];
+    for (let number = 1; number <= 100_000; number++)
+      kept = withHead(kept, { head: head(number, 7), atMs: number });
+    const numbers = kept.map(({ head: { sequence } }) => sequence);
+    expect(numbers).toHaveLength(MOST_HEADS);
+    expect([numbers[0], numbers.at(-1)]).toEqual([1, 100_000]);
+    const ages = numbers.map((number) => 100_000 - number);
+    expect(ages.filter((age) => age > 10 && age < 1_000).length).toBeGreaterThan(1);
+    expect(ages.filter((age) => age >= 1_000 && age < 99_999).length).toBeGreaterThan(1);
+  });
+
+  it('reads the record of one head, and refuses bytes that are none', () => {
+    const one: SeenHeads = [{ head: head(5, 7), atMs: 9 }];
+    expect(decodeSeen(encodeSeen(one))).toEqual(one);
+    expect(decodeSeen(encodeSeen([...one, ...one]))).toHaveLength(2);
+    for (const length of [0, 47, 49])
+      expect(() => decodeSeen(new Uint8Array(length))).toThrow(
+        expect.objectContaining({ code: 'AUDIT_ENTRY_INVALID' }),
+      );
   });
 
   it('passes over a head that it cannot read', () => {
@@ -64,7 +108,7 @@ describe('what a node keeps of the audit logs of its servers', () => {
       AccountId.of(Uint8Array.from({ length: 32 }, (_, i) => (n >> (8 * i)) & 0xff));
     for (let n = 0; n < 1_100; n++) witness.hear(many(n), saying(head(1, 1)));
     witness.hear(many(5), saying(head(2, 2)));
-    expect(witness.heads()).toHaveLength(1_024);
+    expect(new Set(witness.heads().map(({ server: of }) => of)).size).toBe(1_024);
     expect(witness.heads().filter(({ sequence }) => sequence === 2)).toHaveLength(1);
   });
 
@@ -92,7 +136,7 @@ describe('what a node keeps of the audit logs of its servers', () => {
     const again = new AbortController();
     const reading = second.witness.run(store, again.signal);
     while (second.wakes.length === 0) await turn();
-    expect(second.witness.heads().map(({ sequence }) => sequence)).toEqual([3, 6]);
+    expect(second.witness.heads().map(({ sequence }) => sequence)).toEqual([3, 5, 6]);
     again.abort();
     await reading;
   });
