@@ -63,7 +63,7 @@ export class FleetWatch implements FleetFacts, FleetDesk {
   readonly #keeper: FleetKeeper;
   readonly #sources: FleetSources;
   readonly #shown: ShownHeaders;
-  readonly #views = new Map<string, { readonly value: FleetInForce; readonly atMs: number }>();
+  readonly #views = new Map<string, { readonly value: FleetInForce; readonly at: FleetTime }>();
   readonly #lists = new WeakMap<FleetInForce, PlatformLists>();
   /** The whole answer of a state: it may have 11 MB, and anybody may ask for it. */
   readonly #answers = new WeakMap<FleetState, ReturnType<typeof writeManifestList>>();
@@ -331,10 +331,12 @@ export class FleetWatch implements FleetFacts, FleetDesk {
   #view(purpose: keyof FleetFacts): FleetInForce {
     const time = this.#time();
     const known = this.#views.get(purpose);
-    if (known !== undefined && Math.abs(time.nowMs - known.atMs) < VIEW_FOR_MS) return known.value;
+    // A host may stop the own clock; what ends goes by the time of the chain.
+    const isYoung = known !== undefined && Math.abs(time.nowMs - known.at.nowMs) < VIEW_FOR_MS;
+    if (isYoung && known.at.chainMs === time.chainMs) return known.value;
     this.#keeper.settle(time);
     const value = this.#keeper[purpose](time);
-    this.#views.set(purpose, { value, atMs: time.nowMs });
+    this.#views.set(purpose, { value, at: time });
     return value;
   }
 

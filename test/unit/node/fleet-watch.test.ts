@@ -244,6 +244,22 @@ describe('an entry that ends', () => {
   });
 });
 
+describe('a host that stops the clock of its machine', () => {
+  it('keeps no permission in force that has ended by the time of the chain', async () => {
+    const until = START_MS + 5 * DELAY_MS;
+    const ending = world.issue({ trustHashes: [{ hash: hashOf('one'), since, until }] });
+    const [texts, clock] = [new Texts(), new ManualClock(START_MS + 2 * DELAY_MS)];
+    texts.pages.set('http://source/manifest.json', () => textOf(ending));
+    let chainMs = clock.nowMs();
+    const chain = { time: () => ({ chainMs }), endpoints: () => [], take: () => undefined };
+    const { watch } = watchOf(texts, clock, { chain });
+    await watch.refresh(stopped);
+    expect(watch.asking().trustHashes).toEqual([hashOf('one')]);
+    chainMs = until + 1;
+    expect(watch.asking().trustHashes).toEqual([]);
+  });
+});
+
 describe('two handovers of one authority', () => {
   it.each([
     ['of one source', ['stolen', 'own', 'first'], []],
