@@ -79,6 +79,8 @@ export class FleetKeeper {
 
   #adopt(manifest: Manifest, time: FleetTime): void {
     this.#state = takeManifest(this.#state, manifest, sightMs(time));
+    // A handover takes nothing back, nor does one of two manifests that contradict each other.
+    if (this.#state.newest !== manifest) return;
     if (this.#reliedOn !== undefined) this.#reliedOn = stillListed(this.#reliedOn, manifest);
     // The first manifest of a new node may come a moment after its birth.
     else if (this.#isNew) this.#reliedOn = reliedOnAt(this.#state, time);

@@ -93,6 +93,17 @@ describe('a node', () => {
     expect(node.asking(at(now)).trustHashes).toEqual([]);
   });
 
+  it('goes on asking them after a manifest of the same serial that contradicts the one that it has', () => {
+    const node = keeper();
+    const now = START_MS + 2 * DELAY_MS;
+    node.take(fileOf(first), at(now));
+    node.open(undefined, at(now));
+    const contradiction = world.issue({});
+    node.take(fileOf(contradiction), at(now));
+    expect(node.state.pending?.conflicting).toBeDefined();
+    expect(node.asking(at(now)).trustHashes).toEqual(section);
+  });
+
   it('that is new goes on with the young manifest that it was born with, and grants nothing by it', () => {
     const now = START_MS + 2 * DELAY_MS;
     const born = (ms: number): FleetKeeper => {
