@@ -11,3 +11,9 @@ it('a free port can be used, and lies outside the range of ports that the kernel
   expect(port).toBeGreaterThanOrEqual(20_000);
   expect(port).toBeLessThan(32_768);
 });
+
+it('each call gives another port', async () => {
+  // Two of 500 random ports would be the same in all but one of ten thousand runs.
+  const ports = await Promise.all(Array.from({ length: 500 }, freePort));
+  expect(new Set(ports).size).toBe(500);
+});
