@@ -183,7 +183,7 @@ export class AuditLog {
   /** Removes the oldest tenth when there are too many; the hash that the rest follows is kept. */
   async #removeOldest(): Promise<void> {
     const { maxEntries, store } = this.#parts;
-    if (this.#head.sequence - this.#base.sequence <= maxEntries * 1.1) return;
+    if ((this.#head.sequence - this.#base.sequence) * 10 <= maxEntries * 11) return;
     const namespace = await store.namespace(NAMESPACE);
     const newBase = this.#head.sequence - maxEntries;
     while (this.#base.sequence < newBase) {

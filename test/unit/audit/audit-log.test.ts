@@ -161,6 +161,16 @@ describe('audit log', () => {
     expect((await store.namespace('latchkey/audit')).size).toBe(101);
   });
 
+  it('removes nothing when the entry that the rest would follow is gone', async () => {
+    const store = new MemoryStore();
+    const log = await logOn(store, 100);
+    for (let n = 0; n < 110; n++) await log.append('key.released', { n });
+    await (await store.namespace('latchkey/audit')).delete('entry/0000000000000b');
+    await log.append('key.released', {});
+    await expect(log.flush()).rejects.toThrow(expect.objectContaining({ code: 'AUDIT_ENTRY_INVALID' }));
+    expect(log.base.sequence).toBe(0);
+  });
+
   it.each([
     ['a value without an entry', 'entry/00000000000001', new Uint8Array(32)],
     ['a name that is no number', 'entry/zz', new Uint8Array(64)],
