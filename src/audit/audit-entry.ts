@@ -67,7 +67,7 @@ export function decodeEntry(bytes: Uint8Array): AuditEntry {
 }
 
 /**
- * Text of exactly these bytes: a decoder would drop a byte order mark, and replace what is no UTF-8.
+ * Text of exactly these bytes. By default a decoder drops a byte order mark and replaces bytes that are not UTF-8.
  * @returns an empty text, which is no JSON, when they are no UTF-8.
  */
 export function exactText(bytes: Uint8Array): string {

@@ -24,7 +24,7 @@ export interface Acceptance {
 
 /**
  * Whether this node would give keys to a machine under a trust section, and of an image. It shows what every refusal and
- * every manifest show already; who asks has to know the hash.
+ * every manifest show already; the asker has to know the hash.
  * @param asked `0x` hex: the trust hash of 48 bytes, the measurement id of 32 bytes.
  * @throws EvidenceError FIELD_INVALID.
  */

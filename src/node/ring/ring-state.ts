@@ -86,7 +86,7 @@ export class RingState {
     return this.#served;
   }
 
-  /** Keeps a longer log: durable before anybody is told of it. @param needed as for `RegistryLog.trimmed`. */
+  /** Keeps a longer log: durable before another node is told of it. @param needed as for `RegistryLog.trimmed`. */
   async saveLog(log: RegistryLog, needed: number): Promise<void> {
     const trimmed = log.trimmed(needed);
     const kept = new Set(trimmed.registries.map(({ block }) => block));

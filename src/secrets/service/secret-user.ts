@@ -129,7 +129,7 @@ export class SecretUser {
   }
 }
 
-/** Whether an id is one of the caller for this URL: who asks for a secret of another one does not learn that it is missing. */
+/** Whether an id is one of the caller for this URL: a caller who asks for a secret of another one does not learn that it is missing. */
 function isOwn(caller: AccountId, id: RecordId, { origin, path }: Target): boolean {
   const segments = path.split('/').slice(1);
   const prefixes = segments.map((_, count) => `/${segments.slice(0, count + 1).join('/')}`);
