@@ -6,6 +6,7 @@ import {
   moveName,
   trustHashName,
 } from './delayed-entries.ts';
+import type { TimedEntry } from './ends-soon.ts';
 import type { FleetRules } from './fleet-body.ts';
 import type { FleetState } from './fleet-state.ts';
 import type { DelayFrom, FleetTime } from './fleet-time.ts';
@@ -71,6 +72,15 @@ export function activeEntries(state: FleetState, time: FleetTime, from: DelayFro
     : delayedEntries(newest).filter((entry) => isActive(entry, state, time, from));
 }
 
+/** What of the newest manifest waits for its delay, by the own sight; by when it takes effect. */
+export function waiting(state: FleetState, { chainMs }: FleetTime): readonly TimedEntry[] {
+  const { newest } = state;
+  if (newest === undefined) return [];
+  return delayedEntries(newest)
+    .map((entry) => ({ name: entry.name, atMs: ownStartMs(entry.name, state) }))
+    .filter(({ atMs }) => atMs > chainMs);
+}
+
 /** What two views permit together; what one of them revokes or requires counts. */
 export function together(one: FleetInForce, other: FleetInForce): FleetInForce {
   const union = <Item>(a: readonly Item[], b: readonly Item[], nameOf: (item: Item) => string): Item[] => [
@@ -97,21 +107,15 @@ export function together(one: FleetInForce, other: FleetInForce): FleetInForce {
 
 function isActive(entry: DelayedEntry, state: FleetState, time: FleetTime, from: DelayFrom): boolean {
   if (hasPassed(entry.untilMs, time)) return false;
-  const startMs = activeFromMs(entry, state, from);
+  const startMs = from === 'issue' ? entry.sinceMs + state.authority.delayMs : ownStartMs(entry.name, state);
   // Not the own clock, also where the own sight counts: the host could set it forward.
   if (startMs > time.chainMs) return false;
   return startMs <= newTrustUntilMs(state, from);
 }
 
-/** When an entry takes effect. An entry that this node has not seen never does, by its own sight. */
-function activeFromMs(
-  { name, sinceMs }: DelayedEntry,
-  { firstSeen, authority }: FleetState,
-  from: DelayFrom,
-): number {
-  const start = from === 'issue' ? sinceMs : (firstSeen.get(name) ?? Number.POSITIVE_INFINITY);
-  return start + authority.delayMs;
-}
+/** When an entry takes effect by the own sight; `Infinity` for one that this node has not seen. */
+export const ownStartMs = (name: string, { firstSeen, authority }: FleetState): number =>
+  (firstSeen.get(name) ?? Number.POSITIVE_INFINITY) + authority.delayMs;
 
 /** What takes effect later than this does not take effect before a newer manifest is here. */
 function newTrustUntilMs({ pending }: FleetState, from: DelayFrom): number {

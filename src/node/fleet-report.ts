@@ -1,15 +1,15 @@
 import { toPrefixedHex } from '../bytes/hex.ts';
-import { type DelayedEntry, delayedEntries, endorsementName } from '../fleet/delayed-entries.ts';
+import { endorsementName } from '../fleet/delayed-entries.ts';
+import { endingSoon, type TimedEntry } from '../fleet/ends-soon.ts';
 import type { FleetKeeper } from '../fleet/fleet-keeper.ts';
 import { newestHeader } from '../fleet/fleet-state.ts';
 import type { FleetTime } from '../fleet/fleet-time.ts';
+import { waiting } from '../fleet/in-force.ts';
 import { successorOf } from '../fleet/succession.ts';
 import type { VerifiedHeader } from '../fleet/verify-header.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { RekeyReport } from './fleet-rekey.ts';
 
-/** From how long before its end on a permission is shown. */
-const WARN_BEFORE_MS = 14 * 24 * 3_600_000;
 /** Most permissions of each list: a manifest may have 10,000. */
 const MOST_SHOWN = 16;
 
@@ -61,27 +61,20 @@ export interface FleetReport {
  */
 export function fleetReport(
   keeper: FleetKeeper,
-  { chainMs }: FleetTime,
+  time: FleetTime,
   { own, behind }: { readonly own: string | undefined; readonly behind: number },
 ): FleetReport {
   const { state, last } = keeper;
-  const entries = state.newest === undefined ? [] : delayedEntries(state.newest);
-  const startOf = ({ name }: DelayedEntry): number =>
-    (state.firstSeen.get(name) ?? Number.POSITIVE_INFINITY) + state.authority.delayMs;
-  // What concerns this machine comes first: a list may have 10,000 platforms.
-  const sorted = [...entries].sort((a, b) => rankOf(a, own) - rankOf(b, own));
-  const waiting = sorted.flatMap((entry) => shownAt(entry, startOf(entry), (at) => at > chainMs));
-  const ending = sorted.flatMap((entry) =>
-    shownAt(entry, entry.untilMs, (at) => at > chainMs && at - chainMs < WARN_BEFORE_MS),
-  );
-  const notListed = Math.max(0, waiting.length - MOST_SHOWN) + Math.max(0, ending.length - MOST_SHOWN);
+  const waits = inOrder(waiting(state, time), own);
+  const ends = inOrder(endingSoon(state, time), own);
+  const notListed = Math.max(0, waits.length - MOST_SHOWN) + Math.max(0, ends.length - MOST_SHOWN);
   return {
     authority: signersOf(keeper),
     ...(last === undefined ? {} : { manifest: shown(last.header) }),
     ...pendingOf(keeper),
     ...handoverOf(keeper),
-    ...(waiting.length === 0 ? {} : { waiting: waiting.slice(0, MOST_SHOWN) }),
-    ...(ending.length === 0 ? {} : { ending: ending.slice(0, MOST_SHOWN) }),
+    ...(waits.length === 0 ? {} : { waiting: waits.slice(0, MOST_SHOWN).map(shownEntry) }),
+    ...(ends.length === 0 ? {} : { ending: ends.slice(0, MOST_SHOWN).map(shownEntry) }),
     ...(notListed === 0 ? {} : { notListed }),
     ...(behind === 0 ? {} : { serversBehind: behind }),
   };
@@ -123,20 +116,21 @@ function pendingOf({ state }: FleetKeeper): Pick<FleetReport, 'awaited' | 'confl
   };
 }
 
-/** The platform of this machine first, long lists last. */
-function rankOf({ name }: DelayedEntry, own: string | undefined): number {
-  if (own !== undefined && name === endorsementName(own)) return 0;
-  return name.startsWith(endorsementName('')) ? 2 : 1;
+/** The platform of this machine first, then what comes first, and long lists last: a list may have 10,000 platforms. */
+function inOrder(entries: readonly TimedEntry[], own: string | undefined): readonly TimedEntry[] {
+  const isOther = ({ name }: TimedEntry): number =>
+    Number(own === undefined || name !== endorsementName(own));
+  const isListed = ({ name }: TimedEntry): number => Number(name.startsWith(endorsementName('')));
+  // Not by difference: what never begins has no finite time.
+  return [...entries].sort(
+    (a, b) =>
+      isOther(a) - isOther(b) ||
+      Number(a.atMs > b.atMs) - Number(a.atMs < b.atMs) ||
+      isListed(a) - isListed(b),
+  );
 }
 
-function shownAt(
-  { name }: DelayedEntry,
-  atMs: number | undefined,
-  isShown: (atMs: number) => boolean,
-): readonly ShownEntry[] {
-  if (atMs === undefined || !isShown(atMs)) return [];
-  return [{ entry: name, at: timeText(atMs) }];
-}
+const shownEntry = ({ name, atMs }: TimedEntry): ShownEntry => ({ entry: name, at: timeText(atMs) });
 
 const timeText = (atMs: number): string => (atMs <= 8.64e15 ? new Date(atMs).toISOString() : 'never');
 

@@ -9,7 +9,7 @@ import { endingSoon } from '../fleet/ends-soon.ts';
 import { FleetKeeper } from '../fleet/fleet-keeper.ts';
 import type { FleetState } from '../fleet/fleet-state.ts';
 import type { FleetTime } from '../fleet/fleet-time.ts';
-import type { FleetInForce } from '../fleet/in-force.ts';
+import { type FleetInForce, ownStartMs } from '../fleet/in-force.ts';
 import {
   isHandover,
   type ManifestFile,
@@ -160,11 +160,13 @@ export class FleetWatch implements FleetFacts, FleetDesk {
     }
   }
 
-  /** When a permission of the newest manifest takes effect, by the time of the chain; `undefined` when it is in none. */
+  /**
+   * When a permission of the newest manifest takes effect, by the time of the chain; `undefined` for one that is in none
+   * or waits no more.
+   */
   startOf(name: string): number | undefined {
-    const { firstSeen, authority } = this.#keeper.state;
-    const seenMs = firstSeen.get(name);
-    return seenMs === undefined ? undefined : seenMs + authority.delayMs;
+    const atMs = ownStartMs(name, this.#keeper.state);
+    return Number.isFinite(atMs) && atMs > this.#time().chainMs ? atMs : undefined;
   }
 
   /** What an operator should know. @param own SHA-256(PPID) of this machine, `0x` hex. */
@@ -261,7 +263,7 @@ export class FleetWatch implements FleetFacts, FleetDesk {
     this.#warnAgainMs = time.nowMs + DAY_MS;
     this.#parts.log('warn', 'fleet.ends-soon', {
       count: ends.length,
-      entries: ends.slice(0, MOST_NAMED).map(({ name, untilMs = 0 }) => `${name} at ${untilMs}`),
+      entries: ends.slice(0, MOST_NAMED).map(({ name, atMs }) => `${name} at ${atMs}`),
       message:
         'the fleet manifest stops permitting these; the keys of trust.authority have to sign a higher serial with a later `until`, or none (`latchkey fleet draft --from FILE`)',
     });

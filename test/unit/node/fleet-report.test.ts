@@ -72,8 +72,8 @@ describe('what a node says of its manifests', () => {
 
   it('warns 14 days before a permission ends, and no more when it has ended', async () => {
     const keeper = keeperWith(manifest);
-    expect(reportAt(keeper, ends - 14 * DAY_MS).ending).toBeUndefined();
-    const report = reportAt(keeper, ends - 14 * DAY_MS + 1);
+    expect(reportAt(keeper, ends - 14 * DAY_MS - 1).ending).toBeUndefined();
+    const report = reportAt(keeper, ends - 14 * DAY_MS);
     expect(report.ending).toEqual([{ entry: `trust-hash ${hashOf('section')}`, at: iso(ends) }]);
     expect(adviceOnFleet(report).join()).toContain(hashOf('section'));
     expect(await metricsOf(report)).toContain(`latchkey_fleet_next_end_seconds ${ends / 1000}`);
@@ -92,6 +92,16 @@ describe('what a node says of its manifests', () => {
       `measurement ${idOf('image')}`,
     ]);
     expect([waiting.length, notListed]).toEqual([16, 25]);
+  });
+
+  it('names the end that comes first among many, also in the metric', async () => {
+    const ids = Array.from({ length: 20 }, (_, index) => idOf(`image ${index}`)).sort();
+    const last = ids.at(-1);
+    const measurements = ids.map((id) => ({ id, since, until: id === last ? ends - 1000 : ends }));
+    const report = reportAt(keeperWith(world.issue({ measurements })), ends - DAY_MS);
+    expect(report.ending?.[0]).toEqual({ entry: `measurement ${last}`, at: iso(ends - 1000) });
+    expect(report.notListed).toBe(4);
+    expect(await metricsOf(report)).toContain(`latchkey_fleet_next_end_seconds ${ends / 1000 - 1}`);
   });
 
   it('says that a manifest is missing, and which file to publish', async () => {

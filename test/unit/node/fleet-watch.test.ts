@@ -7,6 +7,7 @@ import { toPrefixedHex } from '../../../src/bytes/hex.ts';
 import { encodeSs58 } from '../../../src/bytes/ss58.ts';
 import { sha256 } from '../../../src/crypto/sha2.ts';
 import { nodeFileSystem } from '../../../src/disk/node-file-system.ts';
+import { trustHashName } from '../../../src/fleet/delayed-entries.ts';
 import type { Manifest } from '../../../src/fleet/manifest.ts';
 import { MAX_MANIFEST_FILE_BYTES } from '../../../src/fleet/manifest-file.ts';
 import { judgeTrustHash, trustHash } from '../../../src/trust/trust-hash.ts';
@@ -241,6 +242,23 @@ describe('an entry that ends', () => {
     expect(await warnings(1)).toBe(1);
     expect(await warnings(1)).toBe(2);
     expect(await warnings(13)).toBe(2);
+  });
+});
+
+describe('when a permission takes effect', () => {
+  it('is said while it waits, and neither after that nor of what no manifest lists', async () => {
+    const [texts, clock] = [new Texts(), new ManualClock(START_MS)];
+    const until = START_MS + 3 * DELAY_MS;
+    const listed = world.issue({ trustHashes: [{ hash: hashOf('one'), since, until }] });
+    texts.pages.set('http://source/manifest.json', () => textOf(listed));
+    const { watch } = watchOf(texts, clock);
+    await watch.refresh(stopped);
+    const name = trustHashName(hashOf('one'));
+    expect(watch.startOf(name)).toBe(START_MS + DELAY_MS);
+    expect(watch.startOf(trustHashName(hashOf('other')))).toBeUndefined();
+    // It has ended: a start in the past would be no answer.
+    await clock.advance(4 * DELAY_MS);
+    expect(watch.startOf(name)).toBeUndefined();
   });
 });
 
