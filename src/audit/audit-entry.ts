@@ -8,7 +8,6 @@ export const auditEvents = [
   'node.started',
   'key.released',
   'keys.refused',
-  'fleet.taken',
   'store-key.changed',
   'drain.started',
   'drain.ended',
