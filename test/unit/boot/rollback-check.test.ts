@@ -65,7 +65,9 @@ describe('the check of a store against the heads that servers remember', () => {
   });
 
   it('refuses a store of the same boot that ends before the head', async () => {
-    await expect(check([headOf(second, 11)]).judge(storeOf(second, 10))).rejects.toMatchObject(rolledBack);
+    const refusing = check([headOf(second, 11)]);
+    await expect(refusing.judge(storeOf(second, 10))).rejects.toMatchObject(rolledBack);
+    expect(refusing.refusedBy).toEqual(headOf(second, 11));
     // The newest head decides, whatever its place among the answers.
     await expect(
       check([headOf(second, 9), headOf(second, 11), headOf(first, 90)]).judge(storeOf(second, 10)),
@@ -216,8 +218,10 @@ describe('the decision of a human', () => {
     const acceptance = given();
     const opened = check([], acceptance);
     await opened.judge(storeOf(first, 5));
-    compare(opened, headOf(second, 10));
+    opened.note({ head: headOf(second, 10) });
     await expect(open(acceptance, headOf(third, 1), 4)).rejects.toMatchObject(rolledBack);
+    opened.endAcceptance();
+    opened.requireCurrent();
   });
 
   it('given to a running process, counts for the lineage of the last refusal', async () => {
