@@ -33,8 +33,8 @@ export interface SlotAnswer {
 /**
  * The verdict on an answer.
  * - `opened`: the slot opened; its share counts.
- * - `crowded`: the slot opened, but as many slots of its platform, or of all platforms that the fleet does not vouch for, count already
- *   as may.
+ * - `crowded`: the slot opened, but as many slots of its platform, or of all platforms that the fleet does not vouch for,
+ *   count already as may.
  * - `known`: the slot was open already.
  * - `other-key`: the server gave a key with another id: it forgot the one of this slot and made a new one.
  * - `wrong-key`: the key does not open the slot: the server lied about it, or the slot was tampered with.

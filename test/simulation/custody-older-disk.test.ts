@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { askCustodians, custodians, trustWith } from '../support/custodians.ts';
 import { type FormedNetwork, formedNetwork, restart } from '../support/formed-network.ts';
+import { olderDiskOf } from '../support/older-disk.ts';
 import type { SimulatedNetwork } from '../support/simulated-network.ts';
 import type { SimulatedNode } from '../support/simulated-network-node.ts';
 import { fileOf } from '../support/slot-picture.ts';
@@ -11,13 +12,7 @@ const two = custodians.slice(0, 2);
 /** The host puts an older disk back, and all key servers but the first few restart: fewer than t keys are left. */
 async function withOlderDisk({ net, node, servers }: FormedNetwork, remembering: number): Promise<void> {
   const { clock } = net.world;
-  await clock.until(node.stop());
-  const old = node.disk.clone();
-  node.start();
-  await net.settle(10_000);
-  const namespace = await node.open?.store.namespace('data');
-  await clock.until(namespace?.put('name', new Uint8Array(10)) ?? Promise.reject(new Error('not open')));
-  await net.settle(30_000);
+  const old = await olderDiskOf(net, node);
   await clock.until(node.stop());
   node.disk = old;
   net.tampered.set(node, 'an older disk');
@@ -83,6 +78,24 @@ describe('an older disk, whose newest head fewer than t servers remember', () =>
     await beyondPatience(net);
     expect(node.state).toMatchObject({ name: 'locked', cause: 'rolled-back' });
     expect(node.events.filter(({ event }) => event === 'custody.key-dropped')).toHaveLength(2);
+    await net.close();
+  });
+
+  it('is opened by a new request once a human accepts the loss, without a restart', LONG, async () => {
+    const formed = await formedNetwork(84, 7, trustWith(2));
+    const { net, node } = formed;
+    await withOlderDisk(formed, 1);
+    await askCustodians(net, node, two);
+    await net.settle(1_000);
+    expect(node.state).toMatchObject({ name: 'locked', cause: 'rolled-back' });
+    node.acceptRollback();
+    await net.settle(1_000);
+    expect(node.state.name).toBe('locked');
+    await askCustodians(net, node, two);
+    await net.settle(20_000);
+    // It waits for the other machines, which are locked too.
+    expect(node.state).toMatchObject({ name: 'unclaimed' });
+    expect(node.open).toBeDefined();
     await net.close();
   });
 });

@@ -19,6 +19,7 @@ import {
   trustWith,
 } from '../support/custodians.ts';
 import { endNetwork, type FormedNetwork, formedNetwork, restart } from '../support/formed-network.ts';
+import { olderDiskOf } from '../support/older-disk.ts';
 import type { SimulatedNetwork } from '../support/simulated-network.ts';
 import { defaultTrust } from '../support/simulated-network-world.ts';
 import { fileOf } from '../support/slot-picture.ts';
@@ -177,15 +178,7 @@ describe('answers and requests of another time', () => {
     async () => {
       const { net, node } = await formed(98);
       const { clock } = net.world;
-      await clock.until(node.stop());
-      const old = node.disk.clone();
-      node.start();
-      await net.settle(10_000);
-      const namespace = await node.open?.store.namespace('data');
-      for (let number = 0; number < 5; number++) {
-        await clock.until(namespace?.put(`${number}`, new Uint8Array(10)) ?? expect.fail('not open'));
-      }
-      await net.settle(30_000);
+      const old = await olderDiskOf(net, node, 5);
       await blackOut(net);
       const newer = judged(net, await clock.until(node.custody.request()));
       const journal = [entryOf(newer, clock.nowMs())];

@@ -5,6 +5,7 @@ import { custodySetOf } from '../../src/trust/custody-set.ts';
 import { blackOut, seriesOfBlackouts } from '../support/blackouts.ts';
 import { answerTo, askCustodians, custodians, knowledgeIn, trustWith } from '../support/custodians.ts';
 import { endNetwork, type FormedNetwork, formedNetwork, restart } from '../support/formed-network.ts';
+import { olderDiskOf } from '../support/older-disk.ts';
 import type { SimulatedNetwork } from '../support/simulated-network.ts';
 import { fileOf } from '../support/slot-picture.ts';
 
@@ -164,13 +165,7 @@ describe('custodians and a store that its servers still open', () => {
     async () => {
       const { net, node } = await formed(46);
       const { clock } = net.world;
-      await clock.until(node.stop());
-      const old = node.disk.clone();
-      node.start();
-      await net.settle(10_000);
-      const namespace = await node.open?.store.namespace('data');
-      await clock.until(namespace?.put('name', new Uint8Array(10)) ?? Promise.resolve());
-      await net.settle(30_000);
+      const old = await olderDiskOf(net, node);
       await clock.until(node.stop());
       node.disk = old;
       net.tampered.set(node, 'an older disk');
@@ -193,13 +188,7 @@ describe('custodians and a store that its servers still open', () => {
     async () => {
       const { net, node, servers } = await formed(47);
       const { clock } = net.world;
-      await clock.until(node.stop());
-      const old = node.disk.clone();
-      node.start();
-      await net.settle(10_000);
-      const namespace = await node.open?.store.namespace('data');
-      await clock.until(namespace?.put('name', new Uint8Array(10)) ?? Promise.resolve());
-      await net.settle(30_000);
+      const old = await olderDiskOf(net, node);
       await clock.until(node.stop());
       node.disk = old;
       net.tampered.set(node, 'an older disk');

@@ -16,8 +16,8 @@ interface ClosedStore extends SweepTools {
 }
 
 /**
- * What all servers on the chain know of a store before it is opened: with keys lost, a single server may be the last one
- * that knows its newest head.
+ * What the servers on the chain know of a store before it is opened, within the bounds of a sweep: with keys lost, a single
+ * server may be the last one that knows its newest head.
  */
 export async function knownOfStore({
   file,

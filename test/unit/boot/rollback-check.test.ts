@@ -65,7 +65,9 @@ describe('the check of a store against the heads that servers remember', () => {
   });
 
   it('refuses a store of the same boot that ends before the head', async () => {
-    await expect(check([headOf(second, 11)]).judge(storeOf(second, 10))).rejects.toMatchObject(rolledBack);
+    const refusing = check([headOf(second, 11)]);
+    await expect(refusing.judge(storeOf(second, 10))).rejects.toMatchObject(rolledBack);
+    expect(refusing.refusedBy).toEqual(headOf(second, 11));
     // The newest head decides, whatever its place among the answers.
     await expect(
       check([headOf(second, 9), headOf(second, 11), headOf(first, 90)]).judge(storeOf(second, 10)),
@@ -116,6 +118,7 @@ describe('a human who goes on from an older store', () => {
     const accepting = check([headOf(second, 10)], given());
     await accepting.judge(storeOf(first, 5));
     expect(accepting.acceptedOlder).toEqual(headOf(second, 10));
+    expect(accepting.acceptsOlder).toBe(true);
     compare(accepting, headOf(second, 10));
     compare(accepting, headOf(second, 9));
     accepting.endAcceptance();
@@ -199,7 +202,7 @@ describe('the decision of a human', () => {
   it('given to a running process, counts for the store that was refused and the newest head that did', async () => {
     const acceptance = new RollbackAcceptance(false);
     expect(acceptance.acceptRefused()).toBeUndefined();
-    for (const sequence of [11, 9])
+    for (const sequence of [10, 11, 9])
       await expect(open(acceptance, headOf(second, sequence), 5)).rejects.toMatchObject(rolledBack);
     expect(acceptance.acceptRefused()).toEqual(headOf(second, 11));
     expect(acceptance.acceptRefused()).toBeUndefined();
@@ -209,6 +212,26 @@ describe('the decision of a human', () => {
     // The host put back another disk meanwhile: what refused that one counts.
     await expect(open(acceptance, headOf(second, 9), 3)).rejects.toMatchObject(rolledBack);
     expect(acceptance.acceptRefused()).toEqual(headOf(second, 9));
+  });
+
+  it('belongs to the store that was open while a newer head was shown, and to no other one', async () => {
+    const acceptance = given();
+    const opened = check([], acceptance);
+    await opened.judge(storeOf(first, 5));
+    opened.note({ head: headOf(second, 10) });
+    await expect(open(acceptance, headOf(third, 1), 4)).rejects.toMatchObject(rolledBack);
+    opened.endAcceptance();
+    opened.requireCurrent();
+  });
+
+  it('given to a running process, counts for the lineage of the last refusal', async () => {
+    const other = lineageOf(2);
+    const acceptance = new RollbackAcceptance(false);
+    const head = other.head(other.incarnation(9, bootOf(9)), 9, digest);
+    await expect(open(acceptance, head, 5, other)).rejects.toMatchObject(rolledBack);
+    await expect(open(acceptance, headOf(second, 10), 5)).rejects.toMatchObject(rolledBack);
+    expect(acceptance.acceptRefused()).toEqual(headOf(second, 10));
+    await open(acceptance, headOf(second, 10), 5);
   });
 
   it('lets an open store go on that a head had refused', async () => {

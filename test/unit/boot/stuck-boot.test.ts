@@ -22,6 +22,23 @@ function countRefused(net: SimulatedNetwork, node: SimulatedNode, path: string):
   return counts;
 }
 
+/** The node writes more, which reaches none of these servers, and is killed; the host puts an older disk back. */
+async function rollBack(
+  net: SimulatedNetwork,
+  node: SimulatedNode,
+  others: readonly SimulatedNode[],
+  old: SimulatedDisk,
+): Promise<void> {
+  for (const { endpoint } of others) net.world.wire.cut.add(`${node.name}>${endpoint}`);
+  for (let count = 0; count < 5; count++) await net.witness.write(node);
+  await net.settle(20_000);
+  await net.world.clock.until(node.kill());
+  net.world.wire.cut.clear();
+  net.tampered.set(node, 'an older disk');
+  net.hostTouches(node);
+  node.disk = old.afterKill();
+}
+
 const storeOf = ({ disk }: SimulatedNode) =>
   new Map([...disk.files()].filter(([path]) => path.startsWith('/data/node/')));
 
@@ -33,15 +50,7 @@ describe('a boot that is refused after its store was opened', () => {
     await net.witness.write(node);
     await net.settle(10_000);
     const old = node.disk.clone();
-    // What is written from here on reaches one server alone.
-    for (const { endpoint } of others) net.world.wire.cut.add(`${node.name}>${endpoint}`);
-    for (let count = 0; count < 5; count++) await net.witness.write(node);
-    await net.settle(20_000);
-    await net.world.clock.until(node.kill());
-    net.world.wire.cut.clear();
-    net.tampered.set(node, 'an older disk');
-    net.hostTouches(node);
-    node.disk = old.afterKill();
+    await rollBack(net, node, others, old);
     // That server gives its key late, and the mark of the boot is shown nowhere before.
     net.world.wire.delayMs.set(knowing.endpoint, 1_500);
     countRefused(net, node, '/claim');
@@ -64,14 +73,7 @@ describe('a boot that a head refuses while its slots may be lost', () => {
     if (knowing === undefined) throw new Error('no server');
     await net.settle(10_000);
     const old = node.disk.clone();
-    for (const { endpoint } of others) net.world.wire.cut.add(`${node.name}>${endpoint}`);
-    for (let count = 0; count < 5; count++) await net.witness.write(node);
-    await net.settle(20_000);
-    await net.world.clock.until(node.kill());
-    net.world.wire.cut.clear();
-    net.tampered.set(node, 'an older disk');
-    net.hostTouches(node);
-    node.disk = old.afterKill();
+    await rollBack(net, node, others, old);
     net.world.wire.cut.add(`${node.name}>${knowing.endpoint}`);
     countRefused(net, node, '/reserve');
     node.start();
@@ -105,14 +107,7 @@ async function twiceRolledBack(seed: number) {
   await net.witness.write(node);
   await net.settle(20_000);
   const old = node.disk.clone();
-  for (const { endpoint } of others) net.world.wire.cut.add(`${node.name}>${endpoint}`);
-  for (let count = 0; count < 5; count++) await net.witness.write(node);
-  await net.settle(20_000);
-  await net.world.clock.until(node.kill());
-  net.world.wire.cut.clear();
-  net.tampered.set(node, 'an older disk');
-  net.hostTouches(node);
-  node.disk = old.afterKill();
+  await rollBack(net, node, others, old);
   const first = node.disk.clone();
   net.world.wire.cut.add(`${node.name}>${knowing.endpoint}`);
   /** Under a process that has the store closed. */

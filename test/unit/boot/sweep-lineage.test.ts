@@ -18,8 +18,22 @@ const accountOf = (number: number) => {
 const numberOf = ({ account }: Pick<PeerRecord, 'account'>) =>
   Number(new DataView(account.buffer, account.byteOffset).getBigUint64(0));
 
+const never = new Promise<void>(() => undefined);
+
+/** What the caller and its servers do. */
+interface Surroundings {
+  /** The caller ends when the first registration is verified. */
+  readonly isOver?: boolean;
+  /** No server answers, and once all were asked a wait of up to five seconds is over. */
+  readonly isSilent?: boolean;
+}
+
 /** Sweeps over a chain of so many servers; a slot of the node is at the last one. */
-async function sweepOver(count: number, isProven: (number: number) => boolean, isOver = false) {
+async function sweepOver(
+  count: number,
+  isProven: (number: number) => boolean,
+  { isOver = false, isSilent = false }: Surroundings = {},
+) {
   const asked: number[] = [];
   const examined: number[] = [];
   let turns = 0;
@@ -43,13 +57,20 @@ async function sweepOver(count: number, isProven: (number: number) => boolean, i
   const client = {
     lineageStatus: async (record: PeerRecord) => {
       asked.push(numberOf(record));
+      if (isSilent) await never;
       throw new Error('it knows nothing');
     },
   };
   const tools = {
     client: client as unknown as PeerClient,
     vetter: vetter as unknown as ServerVetter,
-    clock: { nowMs: () => 0, sleep: () => new Promise<void>(() => undefined) },
+    clock: {
+      nowMs: () => 0,
+      sleep: async (milliseconds: number) => {
+        if (!isSilent || milliseconds > 5_000) await never;
+        while (asked.length < count) await new Promise<void>((resolve) => setImmediate(resolve));
+      },
+    },
   };
   const node = {
     hold: AccountHold.ofNewLineage(lineageOf(1), bootOf(1)),
@@ -82,6 +103,11 @@ it('verifies no more registrations than it asks servers', async () => {
 });
 
 it('ends with its caller, however long the chain is', async () => {
-  const { examined } = await sweepOver(60, () => true, true);
+  const { examined } = await sweepOver(60, () => true, { isOver: true });
   expect(examined).toEqual([60]);
+});
+
+it('waits five seconds for servers that are silent, and no longer', async () => {
+  const { asked } = await sweepOver(3, () => true, { isSilent: true });
+  expect(asked).toEqual([3, 1, 2]);
 });
