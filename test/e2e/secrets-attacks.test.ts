@@ -238,27 +238,27 @@ async function httpWorld(change: Partial<typeof looseSettings> = {}) {
 }
 
 describe('a caller', LONG, () => {
-  it.each([{ maxConcurrentPerUser: 1 }, { maxConcurrent: 1 }])(
-    'has so many requests under way as %o allows, and a place again when one ends',
-    async (bound) => {
-      const bounds = { ...looseSettings.relay.bounds, ...bound };
-      await using w = await httpWorld({ relay: { ...looseSettings.relay, bounds } });
-      const node = w.bench.holder(w.id);
-      expect(await ask(w.bench, node, 'deploy', w.secret())).toBe('none');
-      w.held.isHeld = true;
-      const first = ask(w.bench, node, 'request', useOf(`${w.url}/x`, w.id));
-      await vi.waitFor(() => expect(w.waiting).toHaveLength(1), { timeout: 60_000 });
-      expect(await ask(w.bench, node, 'request', useOf(`${w.url}/x`, w.id))).toBe('SECRET_RELAY_BUSY');
-      w.held.isHeld = false;
-      w.waiting.pop()?.();
-      expect(await first).toBe('none');
-      // A refused request gives its place back, too.
-      expect(await ask(w.bench, node, 'request', useOf('http://api.test/v1/x', w.id))).toBe(
-        'SECRET_SCOPE_MISMATCH',
-      );
-      expect(await ask(w.bench, node, 'request', useOf(`${w.url}/x`, w.id))).toBe('none');
-    },
-  );
+  it.each([
+    { maxConcurrent: 64, maxConcurrentPerUser: 1 },
+    { maxConcurrent: 1, maxConcurrentPerUser: 64 },
+  ])('has so many requests under way as %o allows, and a place again when one ends', async (bound) => {
+    const bounds = { ...looseSettings.relay.bounds, ...bound };
+    await using w = await httpWorld({ relay: { ...looseSettings.relay, bounds } });
+    const node = w.bench.holder(w.id);
+    expect(await ask(w.bench, node, 'deploy', w.secret())).toBe('none');
+    w.held.isHeld = true;
+    const first = ask(w.bench, node, 'request', useOf(`${w.url}/x`, w.id));
+    await vi.waitFor(() => expect(w.waiting).toHaveLength(1), { timeout: 60_000 });
+    expect(await ask(w.bench, node, 'request', useOf(`${w.url}/x`, w.id))).toBe('SECRET_RELAY_BUSY');
+    w.held.isHeld = false;
+    w.waiting.pop()?.();
+    expect(await first).toBe('none');
+    // A refused request gives its place back, too.
+    expect(await ask(w.bench, node, 'request', useOf('http://api.test/v1/x', w.id))).toBe(
+      'SECRET_SCOPE_MISMATCH',
+    );
+    expect(await ask(w.bench, node, 'request', useOf(`${w.url}/x`, w.id))).toBe('none');
+  });
 
   it('is counted by the new periods when the user of the secret changes their length', async () => {
     await using w = await httpWorld();
