@@ -7,7 +7,8 @@ export const MAX_SECRET_BODY_BYTES = 320 * 1024;
 
 /**
  * The routes for users' secrets. Each passes the body to the service and does nothing else.
- * @param service gives the service, or throws ProblemError NODE_LOCKED, or SECRETS_OFF where the node offers none.
+ * @param service gives the service, or throws ProblemError NODE_LOCKED while the store is closed, and RefusalError
+ *   RING_OFF where there is no ring.
  */
 export function secretRoutes(app: Hono<MiddlewareEnv>, service: () => SecretService): void {
   for (const route of ['deploy', 'update', 'delete', 'request', 'list'] as const) {

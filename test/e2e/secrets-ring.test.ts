@@ -208,6 +208,15 @@ describe('limits of a node', LONG, () => {
     expect([...w.bench.machines.values()].map(({ records }) => records.records.size)).toEqual([0, 0, 0, 0]);
   });
 
+  it('do not hold a user off from replacing the last secret that there is room for', async () => {
+    await using w = await world(4, { all: { records: 1, bytes: 1000 } });
+    const client = clientOf(w.bench);
+    const large = { ...w.secret(), value: new Uint8Array(500).fill(65) };
+    expect(await client.deploy(large)).toBe(1);
+    expect(await client.update(large)).toBe(2);
+    expect(await codeOf(client.deploy({ ...w.secret(), url: `${w.url}/b` }))).toBe('SECRET_RING_FULL');
+  });
+
   it('do not hold a user off from deleting', async () => {
     await using w = await world(4);
     await clientOf(w.bench).deploy(w.secret());

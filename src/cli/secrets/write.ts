@@ -38,11 +38,11 @@ export interface WriteOptions extends UserOptions {
 
 /** `latchkey secret deploy` and `update`. */
 export async function writeSecret(route: 'deploy' | 'update', options: WriteOptions): Promise<void> {
-  const text = Buffer.from(await readUserFile(options.acl, 'acl', MAX_ACL_FILE_BYTES)).toString('utf8');
+  const file = parseAclFile(await readUserFile(options.acl, 'acl', MAX_ACL_FILE_BYTES));
   const value = await readValue(options.value, 'value', MAX_VALUE_BYTES);
   try {
     await withSecretClient(options, async (client, user) => {
-      const acl = aclOf(text, user);
+      const acl = aclOf(file, user);
       const expiresAtMs = Date.now() + options.days * DAY_MS;
       const version = await client[route]({ url: options.url, value, acl, expiresAtMs });
       process.stdout.write(`${JSON.stringify({ url: options.url, version, expiresAtMs })}\n`);
@@ -79,9 +79,19 @@ export async function makeUserKey(options: { readonly out: string }): Promise<vo
   }
 }
 
+/** @throws EvidenceError FIELD_INVALID. */
+function parseAclFile(bytes: Uint8Array): z.output<typeof aclFile> {
+  let json: unknown;
+  try {
+    json = JSON.parse(Buffer.from(bytes).toString('utf8'));
+  } catch {
+    // The parser's message quotes the text, and by mistake it may be the value. The schema says what is expected.
+  }
+  return parseWire(aclFile, json, '--acl');
+}
+
 /** Without callers, the user alone. */
-function aclOf(text: string, user: AccountId): Acl {
-  const { callers, expiresAtMs, limit, ...fields } = parseWire(aclFile, JSON.parse(text), 'acl');
+function aclOf({ callers, expiresAtMs, limit, ...fields }: z.output<typeof aclFile>, user: AccountId): Acl {
   const accounts = callers?.map((caller) => AccountId.parse(caller, 'acl.callers')) ?? [user];
   return { ...fields, callers: accounts, expiresAtMs, limit };
 }

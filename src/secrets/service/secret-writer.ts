@@ -119,7 +119,7 @@ export class SecretWriter {
   async #judgeRoom({ content, id }: SecretRecord, entryBytes: number): Promise<void> {
     const { perUser, all, keepFreeBytes } = this.#bounds;
     judgeQuota(this.#index.usageWithout(content.account, toHex(id)), entryBytes, perUser);
-    const { records, bytes } = this.#index.all;
+    const { records, bytes } = this.#index.allWithout(toHex(id));
     const freeBytes = await this.#freeBytes();
     if (records >= all.records || bytes + entryBytes > all.bytes)
       throw noRoom('the cap for all users is reached');
@@ -138,5 +138,5 @@ const wrongRecord = (field: string, expected: string): EvidenceError =>
 const noRoom = (observed: string): ProblemError =>
   new ProblemError('SECRET_RING_FULL', 'this node takes no more secrets', {
     observed,
-    hint: 'the operator can raise secrets.limits, or make the disk larger',
+    hint: 'the operator can raise secrets.maxRecords or ring.maxBytes, or make the disk larger',
   });

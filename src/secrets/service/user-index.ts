@@ -61,9 +61,11 @@ export class UserIndex {
     return this.#users.has(id);
   }
 
-  /** What all users have here. */
-  get all(): Holdings {
-    return { records: this.#users.size, bytes: this.#bytes };
+  /** What all users have here, without one record. */
+  allWithout(id: string): Holdings {
+    const held = this.#byUser.get(this.#users.get(id) ?? '')?.get(id);
+    if (held === undefined) return { records: this.#users.size, bytes: this.#bytes };
+    return { records: this.#users.size - 1, bytes: this.#bytes - held.bytes };
   }
 
   #note(id: string, bytes: Uint8Array): void {
