@@ -147,6 +147,18 @@ describe('a ring of real nodes', { timeout: 240_000 }, () => {
     expect(await hexOf(read(cut, secret))).toBe(toHex(secret));
   });
 
+  it('a fenced node answers no member: a newer instance may know of later writes', async () => {
+    const net = await network(4);
+    const [a, b, c, d] = net.places as [RingPlace, RingPlace, RingPlace, RingPlace];
+    const secret = ringSecret(1);
+    expect(await write(a, secret)).toBe('written');
+    expect(await hexOf(read(d, secret))).toBe(toHex(secret));
+    for (const place of [b, c]) place.node.open?.store.fence('a newer instance has claimed the account');
+    await a.stop();
+    // Two answers make a read; d has its own one alone.
+    await expect(d.ring.read(secretFormat.read(secret).id)).rejects.toThrow();
+  });
+
   it('a disk that an operator accepted although it is older counts as no answer until it is repaired', async () => {
     const net = await network(3);
     const [a] = net.places as [RingPlace];

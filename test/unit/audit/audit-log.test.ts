@@ -161,6 +161,18 @@ describe('audit log', () => {
     expect((await store.namespace('latchkey/audit')).size).toBe(101);
   });
 
+  it('overwrites no entry of another log that writes into the same store', async () => {
+    const store = new MemoryStore();
+    const [first, second] = [await logOn(store), await logOn(store)];
+    await first.append('node.started', {});
+    await expect(second.append('drain.started', {})).rejects.toThrow(
+      expect.objectContaining({ code: 'STORE_CONFLICT' }),
+    );
+    const entries = [];
+    for await (const { bytes } of (await logOn(store)).entries(1)) entries.push(decodeEntry(bytes).event);
+    expect(entries).toEqual(['node.started']);
+  });
+
   it('removes nothing when the entry that the rest would follow is gone', async () => {
     const store = new MemoryStore();
     const log = await logOn(store, 100);
