@@ -220,7 +220,8 @@ export class ForeignServer {
   }
 }
 
-function objectOf(text: string): Readonly<Record<string, unknown>> {
+/** The fields of a JSON object; none when the text is something else. */
+export function objectOf(text: string): Readonly<Record<string, unknown>> {
   try {
     const value: unknown = JSON.parse(text);
     // Only single fields are read of it, each checked.

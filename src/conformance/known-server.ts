@@ -4,7 +4,7 @@ import { toPrefixedHex } from '../bytes/hex.ts';
 import { systemRandom } from '../crypto/random.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 import { boundedFetch, type Fetch } from '../outbound/bounded-fetch.ts';
-import type { ForeignServerOptions, QuoteWish } from './foreign-server.ts';
+import { type ForeignServerOptions, objectOf, type QuoteWish } from './foreign-server.ts';
 
 /** Debug bit of TDATTRIBUTES, and the bit SEPT_VE_DISABLE that servers ask for. */
 const DEBUG_ATTRIBUTES = '0x0100001000000000';
@@ -33,8 +33,7 @@ async function askJson(
       observed,
     });
   }
-  // Single fields are read of it, each checked by its reader.
-  return JSON.parse(new TextDecoder().decode(answer.body)) as Readonly<Record<string, unknown>>;
+  return objectOf(new TextDecoder().decode(answer.body));
 }
 
 /**

@@ -1,34 +1,23 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { getCollateral } from '../../src/collateral/get-collateral.ts';
 import { insecureTrustRoot, parseBase64Quote, QuoteVerifier } from '../../src/tdx.ts';
-import { tempFolder } from '../support/temp-folder.ts';
+import { type InstalledPackage, installedPackage } from '../support/installed-package.ts';
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-let project: Awaited<ReturnType<typeof tempFolder>>;
+let project: InstalledPackage;
 let installed: string;
 beforeAll(async () => {
-  project = await tempFolder();
-  installed = join(project.path, 'node_modules/mock-tdx');
-  await mkdir(installed, { recursive: true });
-  const pack = [join(root, 'scripts/pack.mjs'), '--to', project.path, '--only', 'mock-tdx'];
-  const { stdout } = await run(process.execPath, pack);
-  await run('tar', ['-xzf', stdout.trim(), '-C', installed, '--strip-components', '1']);
-  const { dependencies } = JSON.parse(await readFile(join(installed, 'package.json'), 'utf8'));
-  for (const name of Object.keys(dependencies)) {
-    const link = join(project.path, 'node_modules', name);
-    await mkdir(dirname(link), { recursive: true });
-    await symlink(join(root, 'node_modules', name), link);
-  }
-  await writeFile(join(project.path, 'package.json'), '{"type":"module"}');
+  project = await installedPackage('mock-tdx');
+  installed = project.installed;
 }, 300_000);
 afterAll(() => project[Symbol.asyncDispose]());
 

@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process';
-import { cp, mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { cp, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { tempFolder } from '../support/temp-folder.ts';
+import { type InstalledPackage, installedPackage } from '../support/installed-package.ts';
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -19,29 +19,11 @@ interface PackageJson {
 const readPackageJson = async (folder: string) =>
   JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as PackageJson;
 
-/** A project that has installed the packed tarball; the packages it needs are those of this checkout. */
-let project: Awaited<ReturnType<typeof tempFolder>>;
+let project: InstalledPackage;
 let installed: string;
-
 beforeAll(async () => {
-  project = await tempFolder();
-  installed = join(project.path, 'node_modules/latchkey');
-  await mkdir(installed, { recursive: true });
-  const { stdout } = await run(process.execPath, [
-    join(root, 'scripts/pack.mjs'),
-    '--to',
-    project.path,
-    '--only',
-    'latchkey',
-  ]);
-  await run('tar', ['-xzf', stdout.trim(), '-C', installed, '--strip-components', '1']);
-  const { dependencies } = await readPackageJson(installed);
-  for (const name of [...Object.keys(dependencies), '@types/node', '@types/ws']) {
-    const link = join(project.path, 'node_modules', name);
-    await mkdir(dirname(link), { recursive: true });
-    await symlink(join(root, 'node_modules', name), link);
-  }
-  await writeFile(join(project.path, 'package.json'), '{"type":"module"}');
+  project = await installedPackage('latchkey', ['@types/node', '@types/ws']);
+  installed = project.installed;
 }, 300_000);
 afterAll(() => project[Symbol.asyncDispose]());
 

@@ -1,5 +1,5 @@
 import { execFile, spawnSync } from 'node:child_process';
-import { cp, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { cp, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
@@ -9,8 +9,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDevelopmentPki } from '../../mock-tdx/development-pki.ts';
 import { type TamperLine, tamperLines } from '../../mock-tdx/tamper-kit.ts';
 import { bundleTdx, MAX_BUNDLE_BYTES } from '../../scripts/bundle-tdx.mjs';
+import { type InstalledPackage, installedPackage } from '../support/installed-package.ts';
 import { quoteBytes, upToDatePairs } from '../support/tdx-vectors.ts';
-import { tempFolder } from '../support/temp-folder.ts';
 import { haveVectors, vectorJson } from '../support/vectors.ts';
 
 const run = promisify(execFile);
@@ -21,27 +21,14 @@ const judgeFile = fileURLToPath(new URL('../support/judge-tamper-kit.mjs', impor
 const chromium = ['chromium', 'chromium-browser'].find((name) => spawnSync(name, ['--version']).status === 0);
 
 /** A project that has installed the packed tarball and its dependencies, and nothing else: no types of Node.js. */
-let project: Awaited<ReturnType<typeof tempFolder>>;
+let project: InstalledPackage;
 let installed: string;
 let bundle: Awaited<ReturnType<typeof bundleTdx>>;
 let lines: readonly Omit<TamperLine, 'row' | 'about'>[];
-let printedSize: string;
 
 beforeAll(async () => {
-  project = await tempFolder();
-  installed = join(project.path, 'node_modules/@latchkey/tdx');
-  await mkdir(installed, { recursive: true });
-  const pack = [join(root, 'scripts/pack.mjs'), '--to', project.path, '--only', '@latchkey/tdx'];
-  const { stdout, stderr } = await run(process.execPath, pack);
-  printedSize = stderr;
-  await run('tar', ['-xzf', stdout.trim(), '-C', installed, '--strip-components', '1']);
-  const { dependencies } = JSON.parse(await readFile(join(installed, 'package.json'), 'utf8'));
-  for (const name of Object.keys(dependencies)) {
-    const link = join(project.path, 'node_modules', name);
-    await mkdir(dirname(link), { recursive: true });
-    await symlink(join(root, 'node_modules', name), link);
-  }
-  await writeFile(join(project.path, 'package.json'), '{"type":"module"}');
+  project = await installedPackage('@latchkey/tdx');
+  installed = project.installed;
   await cp(judgeFile, join(project.path, 'judge.mjs'));
   bundle = await bundleTdx(installed);
   await writeFile(join(project.path, 'bundle.mjs'), bundle.text);
@@ -143,7 +130,7 @@ describe('the packed @latchkey/tdx', () => {
   it('is at most 60 kB compressed for a browser, and names neither Buffer nor modules of Node.js', () => {
     expect(MAX_BUNDLE_BYTES).toBe(60_000);
     expect(bundle.compressedBytes).toBeLessThanOrEqual(MAX_BUNDLE_BYTES);
-    expect(printedSize).toContain(`browser bundle of ${bundle.compressedBytes} bytes compressed`);
+    expect(project.printed).toContain(`browser bundle of ${bundle.compressedBytes} bytes compressed`);
     expect(bundle.text).not.toMatch(/\bBuffer\b|["']node:|\brequire\(/);
   });
 

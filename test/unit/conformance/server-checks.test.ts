@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { runChecks } from '../../../src/conformance/check.ts';
 import { ForeignServer } from '../../../src/conformance/foreign-server.ts';
+import { knownServer } from '../../../src/conformance/known-server.ts';
 import { serverChecks } from '../../../src/conformance/server-checks.ts';
 import type { Fetch } from '../../../src/outbound/bounded-fetch.ts';
 import { countingRandom, type KeyServerWorld, keyServerWorld } from '../../support/key-server-fixture.ts';
@@ -126,6 +127,16 @@ const brokenServers: readonly (readonly [string, Fault, string])[] = [
     changes('/request-encryption-key', (json) => ({ ...json, instanceId: flipped(json['instanceId'], 5) })),
     'plain-key',
   ],
+  [
+    'seals well and names another server',
+    changes('/request-encryption-key', (json) => ({ ...json, server: `0x${'11'.repeat(32)}` })),
+    'plain-key',
+  ],
+  [
+    'gives errors another type',
+    (said) => (said.status >= 400 ? { json: { ...said.json, type: 'about:blank' } } : undefined),
+    'body-not-json',
+  ],
   ['adds a field', changes('/challenge', (json) => ({ ...json, note: 1 })), 'challenge-answer'],
   [
     'gives everybody one challenge',
@@ -165,6 +176,15 @@ const brokenServers: readonly (readonly [string, Fault, string])[] = [
   ],
   ['cuts the lineage off', changes('/lineage-status', (json) => ({ ...json, lineage: undefined })), 'forget'],
 ];
+
+describe('a server that is reached over the network', () => {
+  it('is asked for what is not known of it, and an answer that is no JSON is refused by its field', async () => {
+    const page: Fetch = async () => new Response('<html>');
+    await expect(knownServer('http://server.test', 'http://quotes.test', {}, page)).rejects.toMatchObject({
+      code: 'FIELD_INVALID',
+    });
+  });
+});
 
 describe('the checks of a foreign server', () => {
   it('are all kept by a server of this project', async () => {
