@@ -4,6 +4,7 @@ import type { CodeEntry } from '../src/errors/codes/code-entry.ts';
 import { errorCodes } from '../src/errors/codes.ts';
 import { openApiDocument } from '../src/http/openapi.ts';
 import { fleetVectors } from './fleet-vectors.ts';
+import { grafanaDashboard } from './grafana-dashboard.ts';
 import { kitVectors } from './kit-vectors.ts';
 import { protocolVectors } from './protocol-vectors.ts';
 
@@ -19,6 +20,7 @@ export function generatedFiles(): ReadonlyMap<string, string> {
     ['docs/errors.md', between(read('docs/errors.md'), 'codes', errorTable())],
     ['docs/protocol.md', between(read('docs/protocol.md'), 'vectors', jsonBlock(protocolVectors()))],
     ['docs/fleet.md', between(read('docs/fleet.md'), 'vectors', jsonBlock(fleetVectors()))],
+    ['kit/grafana/latchkey.json', `${JSON.stringify(grafanaDashboard(), null, 2)}\n`],
     ...[...kitVectors()].map(
       ([name, content]) => [`kit/vectors/${name}`, `${JSON.stringify(content, null, 2)}\n`] as const,
     ),
