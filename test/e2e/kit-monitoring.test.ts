@@ -43,7 +43,9 @@ const valuesOf: Readonly<Record<string, readonly string[]>> = {
   'latchkey_process_faults_total fault': keysOf(faults),
   'latchkey_collateral_state state': ['fresh', 'grace', 'refused'],
   'latchkey_keys_refused_total code': Object.keys(errorCodes),
-  'latchkey_http_request_seconds_bucket route': Object.keys(openApiDocument({ entropy: false })['paths'] ?? {}),
+  'latchkey_http_request_seconds_bucket route': Object.keys(
+    openApiDocument({ entropy: false })['paths'] ?? {},
+  ),
 };
 
 /** Prometheus itself adds these. */
