@@ -27,7 +27,7 @@ const textOf = (page: string): string =>
   spawnSync('man', ['-E', 'ascii', '-P', 'cat', '-l', join(folder, page)], {
     encoding: 'utf8',
     env: { PATH: process.env['PATH'] ?? '', MANWIDTH: '2000', LC_ALL: 'C' },
-  }).stdout.replaceAll(/.\u0008/g, '');
+  }).stdout;
 
 describe('the manual pages of the build', () => {
   it('are one for the program and one for each command group', () => {

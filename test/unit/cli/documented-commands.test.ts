@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { Command, CommanderError } from 'commander';
+import { type Command, CommanderError } from 'commander';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { commandTree } from '../../../src/cli/command-tree.ts';
 import { type DocumentedCommand, documentedCommands } from '../../support/documented-commands.ts';
