@@ -115,7 +115,10 @@ describe.sequential('the image without a container', { timeout: 300_000 }, () =>
     const config = join(folder.path, 'config.yaml');
     const manifest = read('kit/kubernetes/2-configuration.yaml');
     const content = parse(manifest).data['latchkey.yaml'] as string;
-    writeFileSync(config, content.replace(/0x0{64}/, `0x${'ab'.repeat(32)}`).replace('choose', 'bound'));
+    writeFileSync(
+      config,
+      content.replace(/0x0{64}/, `0x${'ab'.repeat(32)}`).replace('recover: choose', 'recover: bound'),
+    );
     const entry = words('latchkey', 'ENTRYPOINT');
     const env = { NODE_VERSION: '24.0.0', YARN_VERSION: '1.22.22', NODE_ENV: 'production' };
     const check = runHere([...entry, 'config', 'check', '--config', config], env);

@@ -11,6 +11,7 @@ const pages = [
   'docs/fleet.md',
   'docs/custody.md',
   'docs/containers.md',
+  'docs/errors.md',
   'README.md',
 ];
 const calls = pages.flatMap((page) => documentedCommands(page, read(page)));

@@ -33,7 +33,9 @@ const set = manifest('StatefulSet').spec;
 const pod = set.template.spec;
 const [container] = pod.containers;
 const configuration = manifest('ConfigMap').data['latchkey.yaml'] as string;
-const chosen = configuration.replace(/0x0{64}/, `0x${'ab'.repeat(32)}`).replace('choose', 'bound');
+const chosen = configuration
+  .replace(/0x0{64}/, `0x${'ab'.repeat(32)}`)
+  .replace('recover: choose', 'recover: bound');
 const config = loadConfig(chosen, {});
 const compose: Tree = parse(read('kit/container/compose.yaml'), { merge: true });
 
