@@ -350,6 +350,7 @@ const rows: readonly (readonly [string, readonly Panel[]])[] = [
   ],
 ];
 
+// biome-ignore lint/suspicious/noTemplateCurlyInString: Grafana's own variable
 const datasource = { type: 'prometheus', uid: '${datasource}' };
 
 function panelJson(panel: Panel, id: number, gridPos: Readonly<Record<'x' | 'y' | 'w' | 'h', number>>) {
