@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, utimesSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { writeManPages } from './man-pages.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const tsc = fileURLToPath(new URL('../node_modules/typescript/bin/tsc', import.meta.url));
@@ -14,3 +15,6 @@ chmodSync(new URL('../dist/src/cli/main.js', import.meta.url), 0o755);
 // The compiler leaves alone what did not change; tests compare this file's time with that of its sources.
 const now = new Date();
 utimesSync(new URL('../dist/src/chain/decoder/main.js', import.meta.url), now, now);
+await writeManPages();
+// A library of the chain keeps a timer.
+process.exit();
