@@ -13,14 +13,14 @@ import { adviceOnOlder, type OlderReport, olderReport } from './older-report.ts'
 import type { NodeParts } from './parts.ts';
 import { adviceOnRing, isUnfinished, setRingMetrics } from './ring/ring-advice.ts';
 import type { RingReport } from './ring/ring-membership.ts';
-import { clientsAtRisk, type Serving } from './serving.ts';
+import { type ClientCounts, countClients, type Serving } from './serving.ts';
 import type { StoreWatch } from './store-watch.ts';
 
 /** Strangers ask, and counting takes a walk over every key: how long a count does. */
 const COUNTED_FOR_MS = 1_000;
 
 /** The counts of a node that does not serve yet. */
-const NOTHING: Counts = { atRisk: 0, drain: undefined };
+const NOTHING: Counts = { clients: 0, atRisk: 0, drain: undefined };
 
 /** What a report is made of. */
 type ReportParts = Pick<NodeParts, 'metrics' | 'collateral' | 'verifier' | 'clock'> & {
@@ -49,8 +49,7 @@ interface ReportedNode {
 }
 
 /** What a walk over all keys counts. */
-interface Counts {
-  readonly atRisk: number;
+interface Counts extends ClientCounts {
   readonly drain: DrainProgress | undefined;
 }
 
@@ -132,7 +131,7 @@ export class NodeReport {
   readiness(): { readonly ready: boolean; readonly report: Readonly<Record<string, unknown>> } {
     const serving = this.#node.serving();
     const pending = serving?.formerClients.pending ?? 0;
-    const { atRisk, drain } = serving === undefined ? NOTHING : this.#count(serving);
+    const { clients, atRisk, drain } = serving === undefined ? NOTHING : this.#count(serving);
     const restartRefusal = this.#node.restartRefusal?.();
     const fleet = this.#node.fleet?.();
     const ring = this.#node.ring?.();
@@ -148,6 +147,7 @@ export class NodeReport {
         ...(restartRefusal === undefined ? {} : { restartRefusal }),
         ...(fleet === undefined ? {} : { fleet }),
         ...(ring === undefined ? {} : { ring }),
+        clients,
         clientsAtRisk: atRisk,
       },
     };
@@ -246,7 +246,7 @@ export class NodeReport {
     ) {
       return counted;
     }
-    const counts = { atRisk: clientsAtRisk(serving.keyServer), drain: serving.drain.progress() };
+    const counts = { ...countClients(serving.keyServer, nowMs), drain: serving.drain.progress() };
     this.#counted = { serving, atMs: nowMs, ...counts };
     return counts;
   }

@@ -122,11 +122,21 @@ export function buildServing(
   return { keyServer, formerClients, drain, attestation, entropy };
 }
 
-/** Stores that would fall below their threshold if this server stopped now, by their own reports. */
-export function clientsAtRisk({ vault }: KeyServer): number {
+/** The accounts with a key at a server. */
+export interface ClientCounts {
+  readonly clients: number;
+  /** Stores that would fall below their threshold if the server stopped now, by their own reports. */
+  readonly atRisk: number;
+}
+
+/** Counts them. Walks over all keys. */
+export function countClients({ vault }: KeyServer, nowMs: number): ClientCounts {
+  const accounts = new Set<string>();
   const atRisk = new Set<string>();
-  for (const { account, isCritical } of vault.keys()) {
-    if (isCritical) atRisk.add(`${account}`);
+  for (const key of vault.keys()) {
+    if (key.isExpired(nowMs)) continue;
+    accounts.add(`${key.account}`);
+    if (key.isCritical) atRisk.add(`${key.account}`);
   }
-  return atRisk.size;
+  return { clients: accounts.size, atRisk: atRisk.size };
 }
