@@ -158,7 +158,7 @@ export const processInputs: readonly ProcessInput[] = [
   },
   {
     kind: 'socket',
-    name: 'listen, metrics, decryptions (TCP) and agent (Unix, 0600)',
+    name: 'listen, metrics, page, decryptions (TCP) and agent (Unix, 0600)',
     protection: 'not covered',
     effect:
       'the key protocol is verified by quote and MAC; the agent believes every program that may open its socket',

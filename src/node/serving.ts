@@ -16,6 +16,7 @@ import type { FleetWatch } from './fleet-watch.ts';
 import { FormerClients } from './former-clients.ts';
 import type { NodeAudit } from './node-audit.ts';
 import type { NodeParts } from './parts.ts';
+import { RecentRefusals } from './recent-refusals.ts';
 
 /** The parts of an open node that serve other nodes. */
 export interface Serving {
@@ -25,6 +26,7 @@ export interface Serving {
   readonly attestation: OwnAttestation;
   /** The routes of entropy-tss; `undefined` where the configuration does not switch them on. */
   readonly entropy?: EntropyServer | undefined;
+  readonly refusals: RecentRefusals;
 }
 
 /** Builds the key server of an open node, with a new instance id and empty memory. */
@@ -62,6 +64,12 @@ export function buildServing(
   const record = (change: Promise<void>) => {
     change.catch((error: unknown) => log('warn', 'served.not-recorded', { error: String(error) }));
   };
+  const refusals = new RecentRefusals();
+  const onRefusal = (code: string, requestId: string, detail: string) => {
+    metrics.keysRefused.inc({ code });
+    rooms.audit?.refused(code, requestId);
+    refusals.add({ atMs: now(), code, detail, requestId });
+  };
   const keyServer = new KeyServer({
     identity: serverIdentity,
     challenges: new ChallengeIssuer({ random }),
@@ -81,10 +89,7 @@ export function buildServing(
       metrics.keysReleased.inc({ intent: release.grant.bound.request.intent });
       await rooms.audit?.released(release);
     },
-    onRefusal: (code, requestId) => {
-      metrics.keysRefused.inc({ code });
-      rooms.audit?.refused(code, requestId);
-    },
+    onRefusal,
     onServed: (account) => {
       drain.served(account);
       record(formerClients.served(account));
@@ -113,13 +118,10 @@ export function buildServing(
           metrics.keysReleased.inc({ intent: 'entropy' });
           await rooms.audit?.gaveBackup(release);
         },
-        onRefusal: (code, requestId) => {
-          metrics.keysRefused.inc({ code });
-          rooms.audit?.refused(code, requestId);
-        },
+        onRefusal,
       })
     : undefined;
-  return { keyServer, formerClients, drain, attestation, entropy };
+  return { keyServer, formerClients, drain, attestation, entropy, refusals };
 }
 
 /** The accounts with a key at a server. */
