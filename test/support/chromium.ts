@@ -21,7 +21,7 @@ const message = z.object({
   error: z.object({ message: z.string() }).optional(),
 });
 const evaluated = z.object({
-  result: z.object({ value: z.unknown() }),
+  result: z.object({ value: z.unknown().optional() }),
   exceptionDetails: z
     .object({ text: z.string(), exception: z.object({ description: z.string().optional() }).optional() })
     .optional(),
