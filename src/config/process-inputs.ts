@@ -151,10 +151,10 @@ export const processInputs: readonly ProcessInput[] = [
   },
   {
     kind: 'file',
-    name: 'package.json of this program',
+    name: 'package.json and status page of this program',
     protection: 'not covered',
-    effect: 'the version that is shown; part of the measured image, as the program is',
-    readBy: ['cli/shared/version.ts'],
+    effect: 'the version and the page that are shown; part of the measured image, as the program is',
+    readBy: ['cli/shared/version.ts', 'http/page-app.ts'],
   },
   {
     kind: 'socket',

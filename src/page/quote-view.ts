@@ -1,19 +1,13 @@
 import { latin1 } from '../bytes/native-bytes.ts';
+import { LatchkeyError } from '../errors/latchkey-error.ts';
 import { describeQuote } from '../inspect/describe-quote.ts';
 import { type Fact, quoteFacts, signatureFacts } from '../inspect/quote-facts.ts';
-import {
-  type CollateralDocuments,
-  defaultPolicy,
-  insecureTrustRoot,
-  LatchkeyError,
-  parseBase64Quote,
-  parseCollateralDocuments,
-  parseHexQuote,
-  parsePaddedQuote,
-  type Quote,
-  QuoteVerifier,
-  TrustRoot,
-} from '../tdx.ts';
+import { type CollateralDocuments, parseCollateralDocuments } from '../tdx/collateral.ts';
+import { defaultPolicy } from '../tdx/policy.ts';
+import type { Quote } from '../tdx/quote.ts';
+import { parseBase64Quote, parseHexQuote, parsePaddedQuote } from '../tdx/quote-text.ts';
+import { QuoteVerifier } from '../tdx/quote-verifier.ts';
+import { insecureTrustRoot, TrustRoot } from '../tdx/trust-root.ts';
 import { code, el, facts, section, shown } from './dom.ts';
 
 /** Larger files are neither a quote nor collateral. */
