@@ -151,14 +151,14 @@ export const processInputs: readonly ProcessInput[] = [
   },
   {
     kind: 'file',
-    name: 'package.json of this program',
+    name: 'package.json and status page of this program',
     protection: 'not covered',
-    effect: 'the version that is shown; part of the measured image, as the program is',
-    readBy: ['cli/shared/version.ts'],
+    effect: 'the version and the page that are shown; part of the measured image, as the program is',
+    readBy: ['cli/shared/version.ts', 'http/page-app.ts'],
   },
   {
     kind: 'socket',
-    name: 'listen, metrics, decryptions (TCP) and agent (Unix, 0600)',
+    name: 'listen, metrics, page, decryptions (TCP) and agent (Unix, 0600)',
     protection: 'not covered',
     effect:
       'the key protocol is verified by quote and MAC; the agent believes every program that may open its socket',

@@ -93,6 +93,7 @@ export class LatchkeyNode implements AsyncDisposable {
       {
         open: () => this.open,
         serving: () => this.#serving,
+        chain: () => this.#watch,
         audit: () => this.#audit.log?.report,
         tcbWarnings: () => this.#warnings?.status(),
         restartRefusal: () => this.#fleet.restartRefusal(),

@@ -41,6 +41,11 @@ export class Metrics {
     'Accounts with a key here that no drain moves, while this server drains',
   );
   readonly nodeState = this.#gauge('latchkey_node_state', '1 for the state that the node is in', ['state']);
+  readonly nodeCause = this.#gauge(
+    'latchkey_node_cause',
+    '1 for the cause of the state, where the store is closed, not served or not written',
+    ['cause'],
+  );
   readonly slotsLive = this.#gauge(
     'latchkey_slots_live',
     'Key servers that still hold their slot of this store',

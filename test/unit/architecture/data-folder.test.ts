@@ -27,6 +27,7 @@ const elsewhere: Readonly<Record<string, string>> = {
   'config/file-permissions.ts': 'permissions of token and password files, which it does not open',
   'config/secrets.ts': 'token and password files that the configuration names',
   'http/listener.ts': 'the socket of the listener',
+  'http/page-app.ts': 'the built status page of this package',
   'quote-source/tsm-file-system.ts': 'configfs of the kernel',
 };
 
