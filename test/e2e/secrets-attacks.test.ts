@@ -6,7 +6,7 @@ import { toHex } from '../../src/bytes/hex.ts';
 import { SecretBytes } from '../../src/bytes/secret-bytes.ts';
 import { systemRandom } from '../../src/crypto/random.ts';
 import { sr25519PublicKey } from '../../src/crypto/sr25519.ts';
-import { LatchkeyError } from '../../src/errors/latchkey-error.ts';
+import { LatchkeyError, ProblemError } from '../../src/errors/latchkey-error.ts';
 import type { FromNode, RingReply, RingRequest } from '../../src/ring/replication/messages.ts';
 import { NodeExchange, NodeRefusal, type SecretOwner } from '../../src/secrets/client/node-exchange.ts';
 import { type SecretContent, signRecord } from '../../src/secrets/record.ts';
@@ -189,6 +189,31 @@ describe('a node that lies to a client', LONG, () => {
     const parts = { owner: alice, directory, random: systemRandom, now: () => bench.nowMs };
     const client = new SecretClient({ ...parts, fetch: fetchIt });
     expect(await client.delete('https://api.example.com/v1', secretContent().expiresAtMs)).toBe(8);
+  });
+});
+
+describe('a write that failed', LONG, () => {
+  it('does not come back over a later one: no version is signed twice', async () => {
+    await using bench = await SecretRingBench.start(4);
+    const parts = {
+      owner: alice,
+      directory: bench.directory(),
+      random: systemRandom,
+      now: () => bench.nowMs,
+    };
+    const client = new SecretClient({ ...parts, fetch: (url, init) => fetch(url, init) });
+    const wanted = { url: 'https://api.example.com/v1', value: utf8('v'), acl: aclOf() };
+    const expiresAtMs = secretContent().expiresAtMs;
+    expect(await client.deploy({ ...wanted, expiresAtMs })).toBe(1);
+    for (const machine of bench.machines.values())
+      vi.spyOn(machine.ring ?? expect.fail('the node is not running'), 'write').mockRejectedValueOnce(
+        new ProblemError('RING_QUORUM_MISSING', 'too few'),
+      );
+    await expect(client.delete(wanted.url, expiresAtMs)).rejects.toMatchObject({
+      code: 'RING_QUORUM_MISSING',
+    });
+    // A tombstone of version 2 may be at a holder that does not answer now.
+    expect(await client.update({ ...wanted, expiresAtMs })).toBe(3);
   });
 });
 

@@ -86,6 +86,8 @@ export class SecretClient {
   readonly #directory: NodeDirectory;
   readonly #exchange: NodeExchange;
   readonly #random: RandomSource;
+  /** The newest version that this client signed, by id: a write that failed may lie at one holder all the same. */
+  readonly #signed = new Map<string, number>();
 
   constructor(parts: {
     readonly owner: SecretOwner;
@@ -120,7 +122,7 @@ export class SecretClient {
   async delete(url: string, expiresAtMs: number): Promise<number> {
     const scope = parseScope(url);
     const id = secretId(this.#owner.account, scope);
-    const version = (await this.#versionOf(id)) + 1;
+    const version = await this.#nextVersion(id);
     const record = signRecord(this.#owner.seed, {
       ...this.#common(scope, expiresAtMs),
       kind: 'tombstone',
@@ -160,7 +162,7 @@ export class SecretClient {
     const id = secretId(this.#owner.account, scope);
     const salted = saltValue(value, this.#random);
     try {
-      const version = (await this.#versionOf(id)) + 1;
+      const version = await this.#nextVersion(id);
       const record = signRecord(this.#owner.seed, {
         ...this.#common(scope, expiresAtMs),
         kind: 'secret',
@@ -178,6 +180,14 @@ export class SecretClient {
 
   #common(scope: SecretScope, expiresAtMs: number) {
     return { ...scope, account: this.#owner.account, expiresAtMs };
+  }
+
+  /** One more than every version that a holder shows, and that this client tried before. */
+  async #nextVersion(id: RecordId): Promise<number> {
+    const name = toPrefixedHex(id);
+    const version = Math.max(await this.#versionOf(id), this.#signed.get(name) ?? 0) + 1;
+    this.#signed.set(name, version);
+    return version;
   }
 
   /** The newest version that a holder shows by a signed record, 0 when there is none. */
