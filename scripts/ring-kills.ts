@@ -41,26 +41,8 @@ const endMs = Date.now() + Number(values.minutes) * 60_000;
 const violations: string[] = [];
 let kills = 0;
 let checks = 0;
-
-const folder = mkdtempSync(join(tmpdir(), 'latchkey-ring-kills-'));
-const upstream = await startCountingUpstream();
-let network: DevelopmentNetwork | undefined;
-try {
-  network = await startNetwork(folder, {
-    nodes: Number(values.nodes),
-    blockTimeMs: 500,
-    slowness: await measureSlowness(),
-    relayAuthority: upstream.cert,
-  });
-  await live(network);
-} finally {
-  await network?.close();
-  await upstream[Symbol.asyncDispose]();
-}
-for (const violation of violations) console.log(violation);
-if (violations.length === 0) rmSync(folder, { recursive: true, force: true });
-else console.log(`configurations, stores and logs stay in ${folder}`);
-process.exit(violations.length === 0 ? 0 : 1);
+/** Users wait while this is set. */
+let paused = false;
 
 async function live(net: DevelopmentNetwork): Promise<void> {
   await healed(net);
@@ -99,9 +81,6 @@ async function live(net: DevelopmentNetwork): Promise<void> {
   console.log({ seed, kills, checks, written, used, refused, failed, violations: violations.length });
   if (written === 0 || used === 0) violations.push('nothing was written, or nothing was used');
 }
-
-/** Users wait while this is set. */
-let paused = false;
 
 /** One node or two, each perhaps once more while it starts. */
 async function killSome({ nodes }: DevelopmentNetwork): Promise<void> {
@@ -236,3 +215,23 @@ async function checkControls(net: DevelopmentNetwork, users: readonly KillsUser[
     `${controls.filter(([, isNoticed]) => isNoticed).length} of ${controls.length} controls noticed`,
   );
 }
+
+const folder = mkdtempSync(join(tmpdir(), 'latchkey-ring-kills-'));
+const upstream = await startCountingUpstream();
+let network: DevelopmentNetwork | undefined;
+try {
+  network = await startNetwork(folder, {
+    nodes: Number(values.nodes),
+    blockTimeMs: 500,
+    slowness: await measureSlowness(),
+    relayAuthority: upstream.cert,
+  });
+  await live(network);
+} finally {
+  await network?.close();
+  await upstream[Symbol.asyncDispose]();
+}
+for (const violation of violations) console.log(violation);
+if (violations.length === 0) rmSync(folder, { recursive: true, force: true });
+else console.log(`configurations, stores and logs stay in ${folder}`);
+process.exit(violations.length === 0 ? 0 : 1);
