@@ -3,8 +3,10 @@ import { Dice } from '../test/support/dice.ts';
 import { randomMember, randomMembers } from '../test/support/ring-members.ts';
 import type { Bench, Report } from './harness.ts';
 import { measure } from './harness.ts';
+import { benchJoin } from './ring-join.ts';
+import { benchNodes } from './ring-nodes.ts';
 
-const JOINS = 1000;
+const JOINS = Number(process.env['RING_JOINS'] ?? 1000);
 const SIZES = [10, 100, 1000, 10_000];
 
 /** Copies that one join moves, as a share of the copies that the joiner holds when all hold equally many. */
@@ -27,7 +29,7 @@ function movementPerJoin(dice: Dice, size: number): number {
   return moved / JOINS / ideal;
 }
 
-/** Movement of copies at a join against the ideal share, and how fast R(id) is found. */
+/** Movement of copies at a join, how fast R(id) is found, joins and repair, deploys and the relay. */
 export const bench: Bench = {
   name: 'ring',
   async run(report: Report) {
@@ -47,5 +49,7 @@ export const bench: Bench = {
         },
       );
     }
+    await benchJoin(report);
+    await benchNodes(report);
   },
 };

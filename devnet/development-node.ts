@@ -5,8 +5,10 @@ import { fileURLToPath } from 'node:url';
 import { Child } from './child-process.ts';
 import { GIVE_UP_AFTER_MS } from './slowness.ts';
 
-const cli = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
-const liar = fileURLToPath(new URL('./lying-node.js', import.meta.url));
+/** Nodes run what was built, also when this file runs by its source. */
+const built = new URL(import.meta.url.endsWith('.ts') ? '../dist/devnet/' : './', import.meta.url);
+const cli = fileURLToPath(new URL('../src/cli/main.js', built));
+const liar = fileURLToPath(new URL('./lying-node.js', built));
 
 /** How long an agent may take to answer; a stopped process answers never. */
 const ANSWER_MS = 30_000;

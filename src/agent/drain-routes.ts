@@ -16,6 +16,15 @@ const client = z.strictObject({
   canMove: z.boolean().meta({ description: 'false: plain keys only, or no record on the chain' }),
 });
 
+const ring = z.strictObject({
+  standing: z.string().meta({ description: 'what the node does for the ring now' }),
+  records: z.int().meta({ description: 'records of the ring that the node holds' }),
+  handedOver: z
+    .boolean()
+    .meta({ description: 'whether the members that stay have all of them, or the node is no member' }),
+  problem: z.string().optional(),
+});
+
 /** Answer of every route of `/drain`. */
 export const drainAnswer = z.strictObject({
   draining: z.boolean(),
@@ -28,12 +37,15 @@ export const drainAnswer = z.strictObject({
   clients: z
     .array(client)
     .meta({ description: `who remains; the first ${MAX_LISTED}, those at risk before others` }),
+  ring: ring.optional().meta({ description: 'where the node takes part in a ring' }),
 });
 
 /** The part of a node that the routes use; the node's drain implements it. */
 export interface DrainDesk {
   start(): void;
   cancel(): void;
+  /** Where the node takes part in a ring. */
+  readonly ring?: z.output<typeof ring>;
   /** `progress` is undefined while the server does not drain. */
   standing(): {
     readonly progress: { readonly sinceMs: number; readonly moved: number } | undefined;
@@ -64,6 +76,7 @@ export function drainToJson(desk: DrainDesk): z.output<typeof drainAnswer> {
       ...rest,
       atRisk: isAtRisk,
     })),
+    ...(desk.ring === undefined ? {} : { ring: desk.ring }),
   };
 }
 

@@ -178,7 +178,7 @@ export const processInputs: readonly ProcessInput[] = [
     protection: 'verified',
     effect:
       'TLS proves the name by measured authorities, whatever the resolver says; secrets that allow plain http are not protected',
-    readBy: ['secrets/relay/upstream.ts', 'secrets/service/open-service.ts'],
+    readBy: ['secrets/relay/upstream.ts', 'secrets/relay/name-servers.ts'],
   },
   {
     kind: 'kernel',

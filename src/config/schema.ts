@@ -82,6 +82,7 @@ const secretsSection = z.strictObject({
         .default(1024 * 1024),
       maxConcurrent: z.int().min(1).max(1024).default(32),
       maxConcurrentPerUser: z.int().min(1).max(1024).default(4),
+      maxConcurrentPerOwner: z.int().min(1).max(1024).default(8),
       /** Addresses that the relay may use although they are not public, such as 10.1.2.0/24. */
       allowAddresses: z.array(addressBlock).max(256).default([]),
     })

@@ -171,7 +171,8 @@ secrets:                              # users' secrets, where the node takes par
     idleMs: 10000
     maxAnswerBytes: 1048576
     maxConcurrent: 32
-    maxConcurrentPerUser: 4
+    maxConcurrentPerUser: 4           # of one caller
+    maxConcurrentPerOwner: 8          # with secrets of one owner
     allowAddresses: []                # such as 10.1.2.0/24; public addresses need no entry
 
 rituals:

@@ -24,6 +24,7 @@ import { NodeReport } from './node-report.ts';
 import { OpenPortFace } from './open-port-face.ts';
 import type { NodeParts } from './parts.ts';
 import { registerIfWanted } from './registration.ts';
+import { drainDesk } from './ring/drain-desk.ts';
 import type { RingMembership } from './ring/ring-membership.ts';
 import { RingPart } from './ring/ring-part.ts';
 import { Rotation } from './rotation.ts';
@@ -346,7 +347,7 @@ export class LatchkeyNode implements AsyncDisposable {
       }),
       report: this.#report,
       keyServer: () => this.#openServing().keyServer,
-      drain: () => this.#openServing().drain,
+      drain: () => drainDesk(this.#openServing().drain, this.#ring.report()),
       ring: () => this.#ring.requireMembership(() => this.#report.lockedProblem()),
       secretService: () => this.#ring.requireSecrets(() => this.#report.lockedProblem()),
       entropy: () => this.#entropy(),

@@ -1,4 +1,5 @@
 import { getConnInfo } from '@hono/node-server/conninfo';
+import type { DrainDesk } from '../agent/drain-routes.ts';
 import type { FleetDesk } from '../agent/fleet-routes.ts';
 import type { RollbackDesk } from '../agent/rollback-routes.ts';
 import type { CustodyDesk } from '../boot/life/custody-desk.ts';
@@ -50,7 +51,7 @@ export interface Listened {
   /** @throws ProblemError NODE_LOCKED while the store is closed. */
   readonly entropy: () => NonNullable<Serving['entropy']>;
   /** @throws ProblemError NODE_LOCKED while the store is closed. */
-  readonly drain: () => Serving['drain'];
+  readonly drain: () => DrainDesk;
   /** @throws ProblemError NODE_LOCKED while the store is closed. */
   readonly rotation: () => Rotation;
   /** @throws ProblemError NODE_LOCKED while the store is closed. */

@@ -19,7 +19,7 @@ import type { Fetch } from '../outbound/bounded-fetch.ts';
 import { CONFIGFS_TSM_DIRECTORY, ConfigfsQuoteSource } from '../quote-source/configfs-quote-source.ts';
 import { HttpQuoteSource } from '../quote-source/http-quote-source.ts';
 import type { QuoteSource } from '../quote-source/quote-source.ts';
-import type { Resolve } from '../secrets/relay/relay.ts';
+import type { Resolve } from '../secrets/relay/name-servers.ts';
 import { QuoteVerifier, TrustRoot } from '../tdx/verify-quote.ts';
 import { type Clock, FlooredClock, systemClock } from '../time/clock.ts';
 import { requireRingTrust } from './ring/ring-trust.ts';
@@ -40,7 +40,7 @@ export interface NodeParts {
   readonly client: PeerClient;
   /** For fleet manifests and messages of the ring, in place of the global one. */
   readonly fetch?: Fetch;
-  /** Of the relay for users' secrets, in place of the system's resolver. */
+  /** Of the relay for users' secrets, in place of the system's name servers. */
   readonly resolve?: Resolve;
 }
 

@@ -75,9 +75,9 @@ export function encodeEntry({ record, salted }: SecretEntry): Uint8Array {
  */
 export function decodeEntry(bytes: Uint8Array): SecretEntry {
   if (bytes.length > MAX_ENTRY_BYTES) throw tooLarge(bytes.length);
-  const length = bytes.length < LENGTH_BYTES ? 0 : new DataView(bytes.buffer, bytes.byteOffset).getUint32(0);
-  const record = decodeRecord(copyBytes(bytes.subarray(LENGTH_BYTES, LENGTH_BYTES + length)));
-  return secretEntry(record, new SecretBytes(bytes.subarray(LENGTH_BYTES + length)));
+  const record = recordBytesOf(bytes);
+  const salted = bytes.subarray(LENGTH_BYTES + record.length);
+  return secretEntry(decodeRecord(record), new SecretBytes(salted));
 }
 
 /**
@@ -85,9 +85,14 @@ export function decodeEntry(bytes: Uint8Array): SecretEntry {
  * @throws EvidenceError SECRET_RECORD_INVALID.
  */
 export function peekEntry(bytes: Uint8Array): { readonly id: RecordId; readonly content: SecretContent } {
-  const length = bytes.length < LENGTH_BYTES ? 0 : new DataView(bytes.buffer, bytes.byteOffset).getUint32(0);
-  const content = peekRecord(bytes.subarray(LENGTH_BYTES, LENGTH_BYTES + length));
+  const content = peekRecord(recordBytesOf(bytes));
   return { id: secretId(content.account, content), content };
+}
+
+/** The record in an entry, copied: all but salt and value. */
+export function recordBytesOf(entry: Uint8Array): Uint8Array {
+  const length = entry.length < LENGTH_BYTES ? 0 : new DataView(entry.buffer, entry.byteOffset).getUint32(0);
+  return copyBytes(entry.subarray(LENGTH_BYTES, LENGTH_BYTES + length));
 }
 
 const tooLarge = (observed: number): EvidenceError =>

@@ -1,14 +1,16 @@
 import { describe, expect, it, vi } from 'vitest';
 import { startUpstream } from '../../devnet/tls-upstream.ts';
 import { utf8 } from '../../src/bytes/concat.ts';
-import type { RecordId } from '../../src/bytes/fixed-bytes.ts';
+import { AccountId, type RecordId } from '../../src/bytes/fixed-bytes.ts';
 import { toHex } from '../../src/bytes/hex.ts';
 import { SecretBytes } from '../../src/bytes/secret-bytes.ts';
 import { systemRandom } from '../../src/crypto/random.ts';
-import { LatchkeyError } from '../../src/errors/latchkey-error.ts';
+import { sr25519PublicKey } from '../../src/crypto/sr25519.ts';
+import { LatchkeyError, ProblemError } from '../../src/errors/latchkey-error.ts';
 import type { FromNode, RingReply, RingRequest } from '../../src/ring/replication/messages.ts';
 import { NodeExchange, NodeRefusal, type SecretOwner } from '../../src/secrets/client/node-exchange.ts';
 import { type SecretContent, signRecord } from '../../src/secrets/record.ts';
+import { SecretClient } from '../../src/secrets/client/secret-client.ts';
 import { PLACEHOLDER } from '../../src/secrets/relay/outgoing-request.ts';
 import { parseScope, secretId } from '../../src/secrets/scope.ts';
 import type { SecretRoute } from '../../src/secrets/signed-request.ts';
@@ -20,6 +22,10 @@ import { looseSettings, type SecretMachine, SecretRingBench } from '../support/s
 const LONG = { timeout: 120_000 };
 const alice: SecretOwner = { account: ALICE, seed: seedOf(1) };
 const ID = secretId(ALICE, secretContent());
+const ownerOf = (byte: number): SecretOwner => ({
+  account: AccountId.of(sr25519PublicKey(seedOf(byte).reveal())),
+  seed: seedOf(byte),
+});
 
 type Secret = Extract<SecretContent, { kind: 'secret' }>;
 
@@ -34,15 +40,16 @@ const tombstoneBytes = (version: number): Uint8Array =>
     secretEntry(signRecord(seedOf(1), tombstoneContent({ version })), new SecretBytes(new Uint8Array(0))),
   );
 
-/** One request of Alice, straight to one node; gives the code of its refusal, or `none`. */
+/** One request, straight to one node; gives the code of its refusal, or `none`. */
 async function ask(
   bench: SecretRingBench,
   machine: SecretMachine,
   route: SecretRoute,
   body: Uint8Array,
+  owner: SecretOwner = alice,
 ): Promise<string> {
   const exchange = new NodeExchange({
-    owner: alice,
+    owner,
     fetch: (url, init) => fetch(url, init),
     random: systemRandom,
     now: () => bench.nowMs,
@@ -121,6 +128,92 @@ describe('a user with a valid signature', LONG, () => {
     const expiresAtMs = secretContent().expiresAtMs + 1;
     expect(await ask(bench, node, 'deploy', secretBytes({ expiresAtMs }))).toBe('none');
     expect(await ask(bench, node, 'delete', tombstoneBytes(2))).toBe('SECRET_RECORD_INVALID');
+  });
+});
+
+describe('a node that lies to a client', LONG, () => {
+  const lies: readonly (readonly [string, (genuine: Uint8Array) => Uint8Array])[] = [
+    [
+      'the largest version but one',
+      (genuine) => {
+        const forged = Uint8Array.from(genuine);
+        new DataView(forged.buffer).setBigUint64(34, BigInt(Number.MAX_SAFE_INTEGER - 1));
+        return forged;
+      },
+    ],
+    [
+      'the record of another user',
+      () => {
+        const content = secretContent({ account: BOB, version: Number.MAX_SAFE_INTEGER - 1 });
+        return signRecord(seedOf(2), content).bytes;
+      },
+    ],
+    [
+      'another record of this user',
+      () => signRecord(seedOf(1), secretContent({ pathPrefix: '/b', version: 2 ** 40 })).bytes,
+    ],
+  ];
+  it.each(lies)('by %s, decides no version', async (_what, lie) => {
+    await using bench = await SecretRingBench.start(4);
+    const client = new SecretClient({
+      owner: alice,
+      directory: bench.directory(),
+      fetch: (url, init) => fetch(url, init),
+      random: systemRandom,
+      now: () => bench.nowMs,
+    });
+    const wanted = { url: 'https://api.example.com/v1', value: utf8('v'), acl: aclOf() };
+    const expiresAtMs = secretContent().expiresAtMs;
+    expect(await client.deploy({ ...wanted, expiresAtMs })).toBe(1);
+    const { index } = bench.holder(ID, 1);
+    const recordOf = index.recordOf.bind(index);
+    vi.spyOn(index, 'recordOf').mockImplementation(async (id) =>
+      lie((await recordOf(id)) ?? new Uint8Array(0)),
+    );
+    expect(await client.update({ ...wanted, expiresAtMs })).toBe(2);
+    const listed = await client.list();
+    expect(listed.filter(({ pathPrefix }) => pathPrefix === '/v1').map(({ version }) => version)).toEqual([
+      2,
+    ]);
+    expect(await client.delete(wanted.url, expiresAtMs)).toBe(3);
+  });
+
+  it('by a list that names no record, is believed only where no other node shows one', async () => {
+    await using bench = await SecretRingBench.start(4);
+    const node = bench.holder(ID);
+    expect(await ask(bench, node, 'deploy', secretBytes({ version: 7 }))).toBe('none');
+    for (const place of [0, 1, 2])
+      vi.spyOn(bench.holder(ID, place).index, 'recordOf').mockResolvedValue(undefined);
+    const directory = bench.directory();
+    const fetchIt: typeof fetch = (url, init) => fetch(url, init);
+    const parts = { owner: alice, directory, random: systemRandom, now: () => bench.nowMs };
+    const client = new SecretClient({ ...parts, fetch: fetchIt });
+    expect(await client.delete('https://api.example.com/v1', secretContent().expiresAtMs)).toBe(8);
+  });
+});
+
+describe('a write that failed', LONG, () => {
+  it('does not come back over a later one: no version is signed twice', async () => {
+    await using bench = await SecretRingBench.start(4);
+    const parts = {
+      owner: alice,
+      directory: bench.directory(),
+      random: systemRandom,
+      now: () => bench.nowMs,
+    };
+    const client = new SecretClient({ ...parts, fetch: (url, init) => fetch(url, init) });
+    const wanted = { url: 'https://api.example.com/v1', value: utf8('v'), acl: aclOf() };
+    const expiresAtMs = secretContent().expiresAtMs;
+    expect(await client.deploy({ ...wanted, expiresAtMs })).toBe(1);
+    for (const machine of bench.machines.values())
+      vi.spyOn(machine.ring ?? expect.fail('the node is not running'), 'write').mockRejectedValueOnce(
+        new ProblemError('RING_QUORUM_MISSING', 'too few'),
+      );
+    await expect(client.delete(wanted.url, expiresAtMs)).rejects.toMatchObject({
+      code: 'RING_QUORUM_MISSING',
+    });
+    // A tombstone of version 2 may be at a holder that does not answer now.
+    expect(await client.update({ ...wanted, expiresAtMs })).toBe(3);
   });
 });
 
@@ -237,10 +330,107 @@ async function httpWorld(change: Partial<typeof looseSettings> = {}) {
   };
 }
 
+describe('callers of one owner', LONG, () => {
+  it('do not hold the places of the secrets of others, however many they are', async () => {
+    const bounds = { ...looseSettings.relay.bounds, maxConcurrent: 4, maxConcurrentPerOwner: 2 };
+    await using w = await httpWorld({ relay: { ...looseSettings.relay, bounds } });
+    const node = w.bench.holder(w.id);
+    const crowd = Array.from({ length: 4 }, (_, at) => ownerOf(10 + at));
+    expect(
+      await ask(w.bench, node, 'deploy', w.secret({ callers: crowd.map(({ account }) => account) })),
+    ).toBe('none');
+    // Bob has a secret at a prefix of his own, at this node too: four members hold all.
+    const ofBob = secretBytes(
+      {
+        account: BOB,
+        origin: new URL(w.url).origin,
+        acl: aclOf({ plainHttp: true, callers: [BOB] }),
+      },
+      seedOf(2),
+    );
+    const bob = { account: BOB, seed: seedOf(2) };
+    const idOfBob = secretId(BOB, parseScope(w.url));
+    expect(await ask(w.bench, node, 'deploy', ofBob, bob)).toBe('none');
+    w.held.isHeld = true;
+    const held = crowd.map((one) => ask(w.bench, node, 'request', useOf(`${w.url}/x`, w.id), one));
+    await vi.waitFor(
+      () => expect(w.bench.codes).toEqual(['ok', 'ok', 'SECRET_RELAY_BUSY', 'SECRET_RELAY_BUSY']),
+      {
+        timeout: 60_000,
+      },
+    );
+    w.held.isHeld = false;
+    expect(await ask(w.bench, node, 'request', useOf(`${w.url}/x`, idOfBob), bob)).toBe('none');
+    await vi.waitFor(() => expect(w.waiting).toHaveLength(2), { timeout: 60_000 });
+    for (const end of w.waiting.splice(0)) end();
+    expect((await Promise.all(held)).sort()).toEqual([
+      'SECRET_RELAY_BUSY',
+      'SECRET_RELAY_BUSY',
+      'none',
+      'none',
+    ]);
+    // Its places are free again, refused requests included.
+    expect(await ask(w.bench, node, 'request', useOf(`${w.url}/x`, w.id), crowd[0])).toBe('none');
+  });
+});
+
+describe('a stranger', LONG, () => {
+  it.each(['nothing', 'a secret', 'a deleted secret'])(
+    'is refused after the same time where there is %s',
+    async (what) => {
+      await using w = await httpWorld();
+      const node = w.bench.holder(w.id);
+      if (what !== 'nothing') expect(await ask(w.bench, node, 'deploy', w.secret())).toBe('none');
+      if (what === 'a deleted secret') {
+        const salted = new SecretBytes(new Uint8Array(0));
+        const end = { ...tombstoneContent(), origin: new URL(w.url).origin };
+        expect(
+          await ask(w.bench, node, 'delete', encodeEntry(secretEntry(signRecord(seedOf(1), end), salted))),
+        ).toBe('none');
+      }
+      const ring = node.ring ?? expect.fail('the node is not running');
+      const read = ring.read.bind(ring);
+      // What there is to read takes its time.
+      vi.spyOn(ring, 'read').mockImplementation(async (id) => {
+        const found = await read(id);
+        w.bench.nowMs += 10 + (found.entry?.bytes.length ?? 0);
+        return found;
+      });
+      const startedAtMs = w.bench.nowMs;
+      const bob = { account: BOB, seed: seedOf(2) };
+      const code = await ask(w.bench, node, 'request', useOf(`${w.url}/x`, w.id), bob);
+      expect([code, w.bench.nowMs - startedAtMs]).toEqual(['SECRET_CALLER_REFUSED', 1_000]);
+    },
+  );
+
+  it('does not wait for the callers of a secret, whose host hangs', async () => {
+    await using w = await httpWorld();
+    const node = w.bench.holder(w.id);
+    const limit = { count: 9, periodMs: 3_600_000 };
+    expect(await ask(w.bench, node, 'deploy', w.secret({ limit }))).toBe('none');
+    let answer = (_addresses: readonly string[]): void => undefined;
+    const asked = new Promise<void>((resolve) => {
+      w.bench.resolve = () => {
+        resolve();
+        return new Promise((found) => {
+          answer = found;
+        });
+      };
+    });
+    const first = ask(w.bench, node, 'request', useOf(`${w.url}/x`, w.id));
+    await asked;
+    const bob = { account: BOB, seed: seedOf(2) };
+    const refused = await ask(w.bench, node, 'request', useOf(`${w.url}/x`, w.id), bob);
+    answer(['127.0.0.1']);
+    expect([refused, await first]).toEqual(['SECRET_CALLER_REFUSED', 'none']);
+  });
+});
+
 describe('a caller', LONG, () => {
   it.each([
     { maxConcurrent: 64, maxConcurrentPerUser: 1 },
     { maxConcurrent: 1, maxConcurrentPerUser: 64 },
+    { maxConcurrentPerOwner: 1 },
   ])('has so many requests under way as %o allows, and a place again when one ends', async (bound) => {
     const bounds = { ...looseSettings.relay.bounds, ...bound };
     await using w = await httpWorld({ relay: { ...looseSettings.relay, bounds } });

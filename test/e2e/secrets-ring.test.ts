@@ -1,8 +1,9 @@
 import { Buffer } from 'node:buffer';
 import { describe, expect, it } from 'vitest';
 import { utf8 } from '../../src/bytes/concat.ts';
+import { toHex } from '../../src/bytes/hex.ts';
 import { systemRandom } from '../../src/crypto/random.ts';
-import { LatchkeyError } from '../../src/errors/latchkey-error.ts';
+import { LatchkeyError, ProblemError } from '../../src/errors/latchkey-error.ts';
 import type { Acl } from '../../src/secrets/acl.ts';
 import { NodeExchange, NodeRefusal, type SecretOwner } from '../../src/secrets/client/node-exchange.ts';
 import { SecretClient, type SecretRequest } from '../../src/secrets/client/secret-client.ts';
@@ -197,30 +198,41 @@ describe('limits of a node', LONG, () => {
 
   it.each([
     ['SECRET_USER_REFUSED', { users: [BOB] }],
-    ['SECRET_RING_FULL', { all: { records: 0, bytes: 100_000 } }],
-    ['SECRET_RING_FULL', { all: { records: 10, bytes: 100 } }],
-    ['SECRET_RING_FULL', { keepFreeBytes: Number.MAX_SAFE_INTEGER }],
+    ['SECRET_RING_FULL', { maxRecords: 0 }],
     ['RATE_LIMITED', { rate: { burst: 1, perSecond: 0.001 } }],
   ])('refuse by %s', async (code, change) => {
     await using w = await world(4, change);
-    for (const machine of w.bench.machines.values()) machine.freeBytes = 1e12;
     expect(await codeOf(clientOf(w.bench).deploy(w.secret()))).toBe(code);
     expect([...w.bench.machines.values()].map(({ records }) => records.records.size)).toEqual([0, 0, 0, 0]);
   });
 
   it('do not hold a user off from replacing the last secret that there is room for', async () => {
-    await using w = await world(4, { all: { records: 1, bytes: 1000 } });
+    await using w = await world(4, { maxRecords: 1 });
     const client = clientOf(w.bench);
-    const large = { ...w.secret(), value: new Uint8Array(500).fill(65) };
-    expect(await client.deploy(large)).toBe(1);
-    expect(await client.update(large)).toBe(2);
+    expect(await client.deploy(w.secret())).toBe(1);
+    expect(await client.update(w.secret())).toBe(2);
     expect(await codeOf(client.deploy({ ...w.secret(), url: `${w.url}/b` }))).toBe('SECRET_RING_FULL');
+  });
+
+  it('are those of the store of the node: where it has no room, the next holder is asked', async () => {
+    await using w = await world(4);
+    const asked: string[] = [];
+    const full = async (id: string, bytes: number) => {
+      asked.push(`${id} ${bytes > VALUE.length}`);
+      throw new ProblemError('RING_FULL', 'no room');
+    };
+    w.bench.holder(w.id).requireRoom = full;
+    expect(await clientOf(w.bench).deploy(w.secret())).toBe(1);
+    expect(asked).toEqual([`${toHex(w.id)} true`]);
+    for (const machine of w.bench.machines.values()) machine.requireRoom = full;
+    expect(await codeOf(clientOf(w.bench).update(w.secret()))).toBe('RING_FULL');
+    expect(await clientOf(w.bench).delete(w.url, NOW_MS + YEAR_MS)).toBe(2);
   });
 
   it('do not hold a user off from deleting', async () => {
     await using w = await world(4);
     await clientOf(w.bench).deploy(w.secret());
-    w.bench.settings = { ...w.bench.settings, users: [], all: { records: 0, bytes: 0 } };
+    w.bench.settings = { ...w.bench.settings, users: [], maxRecords: 0 };
     for (const machine of w.bench.machines.values()) {
       await w.bench.kill(machine);
       await w.bench.boot(machine);
@@ -256,6 +268,18 @@ describe('a counted secret', LONG, () => {
     await using w = await world(4);
     const client = clientOf(w.bench);
     await client.deploy(w.secret({ limit: { ...limit, count: 3 } }));
+    // All are judged before the first one is counted.
+    let arrived = 0;
+    let goOn = (): void => undefined;
+    const all = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    w.bench.resolve = async () => {
+      arrived += 1;
+      if (arrived === 8) goOn();
+      await all;
+      return ['127.0.0.1'];
+    };
     const codes = await Promise.all(Array.from({ length: 8 }, () => codeOf(client.request(w.use()))));
     expect(codes.filter((code) => code === 'none')).toHaveLength(3);
     expect(w.seen).toHaveLength(3);

@@ -17,7 +17,7 @@ import type { RingMembership, RingStanding } from '../../src/node/ring/ring-memb
 import type { Fetch } from '../../src/outbound/bounded-fetch.ts';
 import type { RingNode } from '../../src/ring/replication/ring-node.ts';
 import { signRecord } from '../../src/secrets/record.ts';
-import type { Resolve } from '../../src/secrets/relay/relay.ts';
+import type { Resolve } from '../../src/secrets/relay/name-servers.ts';
 import { encodeEntry, hashValue, saltValue, secretEntry } from '../../src/secrets/value.ts';
 import { insecureTrustRoot } from '../../src/tdx/verify-quote.ts';
 import { trustHash } from '../../src/trust/trust-hash.ts';

@@ -33,8 +33,8 @@ export interface SecretMachine {
   readonly store: MemoryStore;
   readonly records: MemoryReplicaStore;
   readonly hooks: { -readonly [Name in keyof MemoryStoreHooks]: MemoryStoreHooks[Name] };
-  /** `undefined` when the system does not say. */
-  freeBytes: number | undefined;
+  /** As `ReplicaRecords.requireRoom`. */
+  requireRoom: (id: string, bytes: number) => Promise<void>;
   index: UserIndex;
   ring: RingNode | undefined;
   open: OpenSecretService | undefined;
@@ -44,8 +44,7 @@ export interface SecretMachine {
 export const looseSettings: SecretSettings = {
   users: 'all',
   perUser: { records: 64, bytes: 1024 * 1024 },
-  all: { records: 1000, bytes: 100 * 1024 * 1024 },
-  keepFreeBytes: 0,
+  maxRecords: 1000,
   rate: { burst: 10_000, perSecond: 10_000 },
   relay: {
     bounds: {
@@ -54,6 +53,7 @@ export const looseSettings: SecretSettings = {
       maxAnswerBytes: 1024 * 1024,
       maxConcurrent: 64,
       maxConcurrentPerUser: 64,
+      maxConcurrentPerOwner: 64,
     },
     allowAddresses: ['127.0.0.1'],
     authorities: [],
@@ -101,7 +101,7 @@ export class SecretRingBench implements AsyncDisposable {
       hooks,
       store: new MemoryStore(hooks),
       records: new MemoryReplicaStore(),
-      freeBytes: undefined,
+      requireRoom: async () => undefined,
       index: new UserIndex(),
       ring: undefined,
       open: undefined,
@@ -128,12 +128,8 @@ export class SecretRingBench implements AsyncDisposable {
         },
       },
     });
-    const health = async () => ({
-      ...(await MemoryStore.prototype.health.call(store)),
-      freeBytes: machine.freeBytes,
-    });
     machine.open = await openSecretService({
-      store: Object.assign(store, { health }),
+      store,
       identity: { account: member.account, x25519: machine.x25519 },
       ring: () => machine.ring ?? this.#off(),
       index: machine.index,
@@ -142,6 +138,10 @@ export class SecretRingBench implements AsyncDisposable {
       resolve: (name) => this.resolve(name),
       random: systemRandom,
       now: () => this.nowMs,
+      sleep: async (milliseconds) => {
+        this.nowMs += milliseconds;
+      },
+      requireRoom: (id, bytes) => machine.requireRoom(id, bytes),
       log: (level, event, fields) => this.logged.push(JSON.stringify({ level, event, ...fields })),
       onAnswer: (_route, code) => this.codes.push(code),
     });

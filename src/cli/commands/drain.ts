@@ -3,18 +3,27 @@ import { escapeControls } from '../../bytes/escape-controls.ts';
 import { systemClock } from '../../time/clock.ts';
 import { agentSocketOf } from '../shared/agent-client.ts';
 import { addConfigOption, type ConfigOptions, readConfig } from '../shared/config-options.ts';
-import { askDrain, type DrainStanding, drainLines, waitUntilFree } from '../shared/drain-wait.ts';
+import {
+  askDrain,
+  type DrainStanding,
+  drainLines,
+  hasHandedOver,
+  waitUntilFree,
+} from '../shared/drain-wait.ts';
 import { exitCodes } from '../shared/failure.ts';
 import { processIo } from '../store/io.ts';
 import { startProgress } from '../store/progress.ts';
 
 /** A plain key is of a program that knows no other server; its owner gets ten minutes to erase it. */
 const UNMOVABLE_DEADLINE_MS = 600_000;
+/** The ring moves records at a bounded rate; half an hour is enough for a store of some GiB. */
+const RING_DEADLINE_MS = 1_800_000;
 
 interface DrainOptions extends ConfigOptions {
   readonly wait?: true;
   readonly deadlineMs?: number;
   readonly unmovableDeadlineMs: number;
+  readonly ringDeadlineMs: number;
   readonly cancel?: true;
   readonly json?: true;
 }
@@ -23,7 +32,7 @@ interface DrainOptions extends ConfigOptions {
 export function drainCommand(): Command {
   return addConfigOption(new Command('drain'), 'configuration file of the running node')
     .description('ask the clients of a running node to move to other key servers, before a planned stop')
-    .option('--wait', 'wait until nobody needs the node any more')
+    .option('--wait', 'wait until neither clients nor the ring need the node any more')
     .addOption(
       new Option('--deadline-ms <n>', 'wait no longer than this; draining goes on').argParser(milliseconds),
     )
@@ -33,6 +42,14 @@ export function drainCommand(): Command {
         'wait no longer than this for accounts that cannot move, once all others have',
       )
         .default(UNMOVABLE_DEADLINE_MS)
+        .argParser(milliseconds),
+    )
+    .addOption(
+      new Option(
+        '--ring-deadline-ms <n>',
+        'wait no longer than this until the other members of the ring have the records of the node, once all clients have moved',
+      )
+        .default(RING_DEADLINE_MS)
         .argParser(milliseconds),
     )
     .addOption(new Option('--cancel', 'end the drain').conflicts(['wait', 'deadlineMs']))
@@ -50,23 +67,36 @@ async function drain(options: DrainOptions): Promise<void> {
   const isWaiting = options.wait === true || options.deadlineMs !== undefined;
   const standing = isWaiting ? await wait(socketPath, options) : begun;
   show(standing, options);
-  process.exitCode = standing.remaining === 0 ? exitCodes.ok : exitCodes.refused;
+  process.exitCode = standing.remaining === 0 && hasHandedOver(standing) ? exitCodes.ok : exitCodes.refused;
 }
 
 async function wait(
   socketPath: string,
-  { deadlineMs, unmovableDeadlineMs }: DrainOptions,
+  { deadlineMs, unmovableDeadlineMs, ringDeadlineMs }: DrainOptions,
 ): Promise<DrainStanding> {
-  const progress = startProgress(processIo(), 'draining (Ctrl-C ends the waiting only): moved', 'clients');
+  const clients = startProgress(processIo(), 'draining (Ctrl-C ends the waiting only): moved', 'clients');
+  const records = startProgress(
+    processIo(),
+    'draining: the other members of the ring have not all of',
+    'records',
+  );
   try {
     return await waitUntilFree(() => askDrain(socketPath, 'GET'), {
       clock: systemClock,
       deadlineMs,
       unmovableDeadlineMs,
-      onStanding: ({ moved, remaining }) => progress.update(moved, moved + remaining),
+      ringDeadlineMs,
+      onStanding(standing) {
+        const { moved, remaining, ring } = standing;
+        if (remaining > 0 || ring === undefined || hasHandedOver(standing))
+          return clients.update(moved, moved + remaining);
+        clients.end();
+        records.update(ring.records);
+      },
     });
   } finally {
-    progress.end();
+    clients.end();
+    records.end();
   }
 }
 

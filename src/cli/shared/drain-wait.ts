@@ -24,7 +24,7 @@ export async function askDrain(socketPath: string, method: 'GET' | 'PUT' | 'DELE
 }
 
 /**
- * Asks repeatedly until no client needs the server any more, or a deadline has passed.
+ * Asks repeatedly until neither a client nor the ring needs the server any more, or a deadline has passed.
  * @throws ProblemError DRAIN_ENDED when the node does not drain any more; what `look` throws.
  */
 export async function waitUntilFree(
@@ -35,10 +35,18 @@ export async function waitUntilFree(
     readonly deadlineMs?: number | undefined;
     /** How long to wait for the accounts that no drain moves, once all others have moved; milliseconds. */
     readonly unmovableDeadlineMs: number;
+    /** How long to wait for the ring, once all clients have moved; milliseconds. */
+    readonly ringDeadlineMs: number;
     readonly onStanding: (standing: DrainStanding) => void;
   },
 ): Promise<DrainStanding> {
-  const { clock, deadlineMs = Number.POSITIVE_INFINITY, unmovableDeadlineMs, onStanding } = options;
+  const {
+    clock,
+    deadlineMs = Number.POSITIVE_INFINITY,
+    unmovableDeadlineMs,
+    ringDeadlineMs,
+    onStanding,
+  } = options;
   const beganMs = clock.nowMs();
   let freeSinceMs: number | undefined;
   for (;;) {
@@ -53,11 +61,15 @@ export async function waitUntilFree(
     const leftMs = beganMs + deadlineMs - nowMs;
     // A client that comes back by its slot restarts the second wait.
     freeSinceMs = standing.remaining > 0 ? undefined : (freeSinceMs ?? nowMs);
-    const hasWaited = freeSinceMs !== undefined && nowMs - freeSinceMs >= unmovableDeadlineMs;
-    if (leftMs <= 0 || hasWaited || (standing.remaining === 0 && standing.unmovable === 0)) return standing;
+    const freeForMs = freeSinceMs === undefined ? -1 : nowMs - freeSinceMs;
+    const isFree = standing.remaining === 0 && (standing.unmovable === 0 || freeForMs >= unmovableDeadlineMs);
+    if (leftMs <= 0 || (isFree && (hasHandedOver(standing) || freeForMs >= ringDeadlineMs))) return standing;
     await clock.sleep(Math.min(POLL_MS, leftMs));
   }
 }
+
+/** Whether the ring needs nothing of this node any more. */
+export const hasHandedOver = ({ ring }: DrainStanding): boolean => ring === undefined || ring.handedOver;
 
 /** The state of a drain as lines of text for a person. */
 export function drainLines(standing: DrainStanding): readonly string[] {
@@ -70,6 +82,8 @@ export function drainLines(standing: DrainStanding): readonly string[] {
       : [
           `${count(unmovable)} cannot move (plain keys only, or not on the chain): their keys end with this process`,
         ];
+  if (remaining === 0 && !hasHandedOver(standing))
+    return [`no client waits for another server (${count(moved)} moved)`, ...lost, ...ringLines(standing)];
   if (remaining === 0)
     return [`no client waits for another server: this one may be stopped (${count(moved)} moved)`, ...lost];
   const unlisted = remaining + unmovable - clients.length;
@@ -81,6 +95,18 @@ export function drainLines(standing: DrainStanding): readonly string[] {
       return `  ${accountId}  ${endpoint ?? '-'}  ${keys} ${keys === 1 ? 'key' : 'keys'}; ${standing}${risk}`;
     }),
     ...(unlisted > 0 ? [`  and ${unlisted} more`] : []),
+    ...(hasHandedOver(standing) ? [] : ringLines(standing)),
     'Draining goes on; `latchkey drain --cancel` ends it.',
+  ];
+}
+
+/** What is missing, and what to do when it does not come. */
+function ringLines({ ring }: DrainStanding): readonly string[] {
+  if (ring === undefined) return [];
+  const because = ring.problem === undefined ? '' : ` (${ring.problem})`;
+  return [
+    `the ring: the members that stay do not have all ${ring.records} records of this node yet${because}`,
+    '  Do not take this node off the chain. It may be restarted: then its records stay on its disk.',
+    '  If this stays: `latchkey status` of the other members; each has to be serving, with room for records (ring.maxBytes, ring.keepFreeBytes).',
   ];
 }

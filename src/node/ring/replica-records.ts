@@ -36,7 +36,8 @@ export class ReplicaRecords implements ReplicaStore {
   readonly #now: () => number;
   readonly #sizes = new Map<string, number>();
   #bytes = 0;
-  #free: { bytes: number; readonly atMs: number } | undefined;
+  #freeBytes = 0;
+  #lookedAtMs = Number.NEGATIVE_INFINITY;
 
   private constructor(
     store: Pick<Store, 'health'>,
@@ -78,19 +79,28 @@ export class ReplicaRecords implements ReplicaStore {
    * @throws ProblemError RING_FULL, and what the store throws, such as NODE_FENCED.
    */
   async put(id: string, bytes: Uint8Array): Promise<void> {
+    await this.#lookAtDisk();
+    this.#judgeRoom(id, bytes.length);
     const before = this.#sizes.get(id);
-    if (before === undefined || bytes.length >= before) await this.#requireDisk(bytes.length);
-    const grown = this.#bytes + bytes.length - (before ?? 0);
-    if (grown > this.#bounds.maxBytes && grown >= this.#bytes)
-      throw full(`${grown} bytes of records`, `${this.#bounds.maxBytes} (ring.maxBytes)`);
     // Counted before it is written, so that many writes at once do not all fit into the last place.
     this.#count(id, bytes.length);
+    // Until the next look, each write takes its part.
+    this.#freeBytes -= bytes.length;
     try {
       await this.#records.put(id, bytes);
     } catch (error) {
       this.#count(id, before);
       throw error;
     }
+  }
+
+  /**
+   * Decides whether a copy of this size is taken, as {@link put} does.
+   * @throws ProblemError RING_FULL.
+   */
+  async requireRoom(id: string, bytes: number): Promise<void> {
+    await this.#lookAtDisk();
+    this.#judgeRoom(id, bytes);
   }
 
   async delete(id: string): Promise<void> {
@@ -115,20 +125,23 @@ export class ReplicaRecords implements ReplicaStore {
     await this.#state.put(LEDGER, new TextEncoder().encode(JSON.stringify(changed)));
   }
 
-  async #requireDisk(bytes: number): Promise<void> {
+  async #lookAtDisk(): Promise<void> {
     const nowMs = this.#now();
-    if (this.#free === undefined || Math.abs(nowMs - this.#free.atMs) > LOOK_EVERY_MS) {
-      const { freeBytes = Number.POSITIVE_INFINITY } = await this.#store.health();
-      this.#free = { bytes: freeBytes, atMs: nowMs };
-    }
-    const left = this.#free.bytes - bytes;
-    if (left < this.#bounds.keepFreeBytes)
-      throw full(
-        `${left} bytes free on the disk`,
-        `${this.#bounds.keepFreeBytes} or more (ring.keepFreeBytes)`,
-      );
-    // Until the next look, each write takes its part.
-    this.#free.bytes = left;
+    if (Math.abs(nowMs - this.#lookedAtMs) <= LOOK_EVERY_MS) return;
+    const { freeBytes = Number.POSITIVE_INFINITY } = await this.#store.health();
+    this.#freeBytes = freeBytes;
+    this.#lookedAtMs = nowMs;
+  }
+
+  #judgeRoom(id: string, bytes: number): void {
+    const before = this.#sizes.get(id);
+    if (before !== undefined && bytes < before) return;
+    const left = this.#freeBytes - bytes;
+    const { maxBytes, keepFreeBytes } = this.#bounds;
+    if (left < keepFreeBytes)
+      throw full(`${left} bytes free on the disk`, `${keepFreeBytes} or more (ring.keepFreeBytes)`);
+    const grown = this.#bytes + bytes - (before ?? 0);
+    if (grown > maxBytes) throw full(`${grown} bytes of records`, `${maxBytes} (ring.maxBytes)`);
   }
 
   #count(id: string, length: number | undefined): void {

@@ -169,6 +169,11 @@ export class RingMembership {
     return this.#ring;
   }
 
+  /** As `ReplicaRecords.requireRoom`. */
+  requireRoom(id: string, bytes: number): Promise<void> {
+    return this.#records.requireRoom(id, bytes);
+  }
+
   /** Works for the ring until it is closed. A round that fails is logged, and made up for by the next one. */
   async run(): Promise<void> {
     const { clock, log, bounds } = this.#parts;

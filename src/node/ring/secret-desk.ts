@@ -6,8 +6,8 @@ import {
   type OpenSecretService,
   openSecretService,
   type SecretSettings,
-  systemResolve,
 } from '../../secrets/service/open-service.ts';
+import { resolveByNameServers } from '../../secrets/relay/name-servers.ts';
 import type { UserIndex } from '../../secrets/service/user-index.ts';
 import type { ChainWatch } from '../chain-watch.ts';
 import type { NodeParts } from '../parts.ts';
@@ -19,7 +19,7 @@ export type DeskConfig = Pick<Config, 'trust' | 'ring' | 'secrets' | 'limits'>;
 /** Opens the routes of users' secrets of a node that takes part in the ring. */
 export function openSecretDesk(
   config: DeskConfig,
-  { random, clock, log, metrics, resolve = systemResolve }: NodeParts,
+  { random, clock, log, metrics, resolve = resolveByNameServers() }: NodeParts,
   around: {
     readonly node: OpenNode;
     readonly membership: RingMembership;
@@ -39,19 +39,20 @@ export function openSecretDesk(
     random,
     // A host that sets its clock back must not bring an expired secret back: the time of the chain is proven.
     now: () => Math.max(clock.nowMs(), watch.time().chainMs),
+    sleep: (milliseconds) => clock.sleep(milliseconds),
+    requireRoom: (id, bytes) => membership.requireRoom(id, bytes),
     log,
     onAnswer: (route, code) => metrics.secretRequests.inc({ route, code }),
   });
 }
 
-function settingsOf({ secrets, ring, limits, trust }: DeskConfig): SecretSettings {
+function settingsOf({ secrets, limits, trust }: DeskConfig): SecretSettings {
   const { allowAddresses, ...bounds } = secrets.relay;
   return {
     users:
       secrets.users === 'all' ? 'all' : secrets.users.map((user) => AccountId.parse(user, 'secrets.users')),
     perUser: { records: secrets.maxRecordsPerUser, bytes: secrets.maxBytesPerUser },
-    all: { records: secrets.maxRecords, bytes: ring.maxBytes },
-    keepFreeBytes: ring.keepFreeBytes,
+    maxRecords: secrets.maxRecords,
     rate: secrets.perUser,
     relay: {
       // A request that takes longer gets no answer.

@@ -5,7 +5,7 @@ import type { RingViews } from '../placement/views.ts';
 import type { HeldRecord, Holdings } from './holdings.ts';
 import type { Listed, NodeStatus } from './messages.ts';
 import type { Peers } from './peers.ts';
-import { digestOf, HEX_DIGITS, idBytes, isNewer, keepersOf, sharedRecords } from './sharing.ts';
+import { digestOf, HEX_DIGITS, idBytes, isNewer, sharedRecords } from './sharing.ts';
 
 /** Bytes of records that one round moves at most, both directions together. */
 export const MAX_ROUND_BYTES = 16 * 1024 * 1024;
@@ -186,15 +186,18 @@ export class Repair {
   }
 
   async #fetch(member: RingMember, wanted: readonly string[]): Promise<boolean> {
-    for (let left = [...wanted]; left.length > 0; ) {
+    const left = new Set(wanted);
+    while (left.size > 0) {
       if (this.#budget <= 0) return false;
-      const reply = await this.#peers.ask(member, { kind: 'fetch', ids: left.slice(0, MAX_FETCHED) });
+      const ids: string[] = [];
+      for (const id of left) if (ids.push(id) === MAX_FETCHED) break;
+      const reply = await this.#peers.ask(member, { kind: 'fetch', ids });
       if (reply?.kind !== 'records' || reply.records.length === 0) return false;
       for (const bytes of reply.records) {
         const entry = this.#holdings.format.read(bytes);
         await this.#holdings.keepCopy(entry);
         this.#budget -= bytes.length;
-        left = left.filter((id) => id !== toHex(entry.id));
+        left.delete(toHex(entry.id));
       }
     }
     return true;
@@ -239,8 +242,7 @@ export class Repair {
     if (this.#views.next !== undefined || this.#complete < this.#views.current.block) return;
     const without = this.#peers.absent();
     for (const held of [...this.#holdings.records()])
-      if (!keepersOf(this.#views, idBytes(held.id), without).has(this.#account))
-        await this.#holdings.drop(held);
+      if (!this.#views.keepersOf(held.id, without).has(this.#account)) await this.#holdings.drop(held);
   }
 
   #noteComplete(sources: ReadonlySet<string>, block: number): void {

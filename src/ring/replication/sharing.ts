@@ -8,25 +8,10 @@ import type { Listed } from './messages.ts';
 /** Digits by which the ids below a prefix are told apart. */
 export const HEX_DIGITS = [...'0123456789abcdef'];
 
+const ID_BYTES = 32;
+
 /** Bytes of an id in hex. */
 export const idBytes = (id: string): Uint8Array => tryFromHex(id) ?? new Uint8Array(0);
-
-/**
- * Members that keep copies of an id: its holders in every view that is under way, and those that take the places of
- * members which are silent or drain. The latter hold copies only and count for no quorum.
- */
-export function keepersOf(
-  views: RingViews,
-  id: Uint8Array,
-  without: ReadonlySet<string>,
-): ReadonlySet<string> {
-  const keepers = new Set(views.configurationOf(id).flat());
-  if (without.size === 0) return keepers;
-  const { placement } = views.next ?? views.current;
-  for (const { account } of placement.replicasOf(id, (member) => !without.has(toHex(member.account))))
-    keepers.add(toHex(account));
-  return keepers;
-}
 
 /** Records that two members both keep, below a prefix, by id. */
 export function sharedRecords(
@@ -39,18 +24,28 @@ export function sharedRecords(
   },
 ): HeldRecord[] {
   const without = new Set(shared.without);
-  return [...holdings.records()]
-    .filter(({ id }) => {
-      if (!id.startsWith(shared.prefix)) return false;
-      const keepers = keepersOf(views, idBytes(id), without);
-      return shared.accounts.every((account) => keepers.has(account));
-    })
-    .sort((a, b) => (a.id < b.id ? -1 : 1));
+  const [one, other] = shared.accounts;
+  const found: HeldRecord[] = [];
+  for (const record of holdings.records()) {
+    if (!record.id.startsWith(shared.prefix)) continue;
+    const keepers = views.keepersOf(record.id, without);
+    if (keepers.has(one) && keepers.has(other)) found.push(record);
+  }
+  return found.sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
 /** SHA-256 over id ‖ order of records in the order of their ids, lower-case hex. */
-export const digestOf = (records: readonly HeldRecord[]): string =>
-  toHex(sha256(...records.flatMap(({ id, order }) => [idBytes(id), order])));
+export function digestOf(records: readonly HeldRecord[]): string {
+  // Into one array: a function takes some 100,000 arguments at most, and there may be more records.
+  const content = new Uint8Array(records.reduce((sum, { order }) => sum + ID_BYTES + order.length, 0));
+  let at = 0;
+  for (const { id, order } of records) {
+    content.set(idBytes(id), at);
+    content.set(order, at + ID_BYTES);
+    at += ID_BYTES + order.length;
+  }
+  return toHex(sha256(content));
+}
 
 export const listed = (records: readonly HeldRecord[]): Listed[] =>
   records.map(({ id, order }) => [id, toHex(order)]);

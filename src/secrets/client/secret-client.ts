@@ -1,15 +1,21 @@
 import { z } from 'zod';
 import { parseBase64 } from '../../bytes/base64.ts';
-import { concatBytes } from '../../bytes/concat.ts';
+import { concatBytes, equalBytes } from '../../bytes/concat.ts';
 import type { AccountId, RecordId } from '../../bytes/fixed-bytes.ts';
 import { toPrefixedHex } from '../../bytes/hex.ts';
 import { encodeSs58 } from '../../bytes/ss58.ts';
 import type { RandomSource } from '../../crypto/random.ts';
-import { type LatchkeyError, ProblemError } from '../../errors/latchkey-error.ts';
+import { EvidenceError, type LatchkeyError, ProblemError } from '../../errors/latchkey-error.ts';
 import type { Fetch } from '../../outbound/bounded-fetch.ts';
 import { SecretBytes } from '../../bytes/secret-bytes.ts';
 import type { Acl } from '../acl.ts';
-import { signRecord } from '../record.ts';
+import {
+  compareRecords,
+  decodeRecord,
+  type SecretContent,
+  type SecretRecord,
+  signRecord,
+} from '../record.ts';
 import type { WantedRequest } from '../relay/outgoing-request.ts';
 import type { UpstreamAnswer } from '../relay/upstream.ts';
 import { parseScope, type SecretScope, secretId } from '../scope.ts';
@@ -56,18 +62,9 @@ export interface ListedSecret {
   readonly pathPrefix: string;
 }
 
-const writtenAnswer = z.object({ id: z.string(), version: z.int() });
 const listAnswer = z.object({
-  secrets: z.array(
-    z.object({
-      id: z.string(),
-      kind: z.enum(['secret', 'tombstone']),
-      version: z.int(),
-      expiresAtMs: z.int(),
-      origin: z.string(),
-      pathPrefix: z.string(),
-    }),
-  ),
+  /** Base64. */
+  records: z.array(z.string()),
   holders: z.record(z.string(), z.array(z.string())),
 });
 const relayedAnswer = z.object({
@@ -80,7 +77,7 @@ const relayedAnswer = z.object({
 const ofOneNode: ReadonlySet<string> = new Set([
   ...['RING_NOT_READY', 'RING_NOT_MEMBER', 'RING_OTHER_CONFIGURATION', 'RING_QUORUM_MISSING', 'RATE_LIMITED'],
   ...['SECRET_NOT_HOLDER', 'SECRET_RELAY_BUSY', 'SECRET_RING_FULL', 'SECRET_USER_REFUSED', 'SECRET_QUOTA'],
-  'INTERNAL',
+  ...['RING_FULL', 'INTERNAL'],
 ]);
 
 /** A user's side of the ring: finds the nodes that hold a secret, attests each, and asks the nearest first. */
@@ -89,6 +86,8 @@ export class SecretClient {
   readonly #directory: NodeDirectory;
   readonly #exchange: NodeExchange;
   readonly #random: RandomSource;
+  /** The newest version that this client signed, by id: a write that failed may lie at one holder all the same. */
+  readonly #signed = new Map<string, number>();
 
   constructor(parts: {
     readonly owner: SecretOwner;
@@ -123,14 +122,15 @@ export class SecretClient {
   async delete(url: string, expiresAtMs: number): Promise<number> {
     const scope = parseScope(url);
     const id = secretId(this.#owner.account, scope);
-    const version = (await this.#versionOf(id)) + 1;
+    const version = await this.#nextVersion(id);
     const record = signRecord(this.#owner.seed, {
       ...this.#common(scope, expiresAtMs),
       kind: 'tombstone',
       version,
     });
     const entry = encodeEntry(secretEntry(record, new SecretBytes(new Uint8Array(0))));
-    return writtenAnswer.parse(await this.#askHolders(id, 'delete', entry)).version;
+    await this.#askHolders(id, 'delete', entry);
+    return version;
   }
 
   /** Has a request made with a secret. @throws LatchkeyError; SECRET_OUTCOME_UNKNOWN when it may have been made. */
@@ -143,17 +143,18 @@ export class SecretClient {
     return { ...answer, body: parseBase64(answer.body, 'body') };
   }
 
-  /** All secrets of the user that the nodes show, the newest version of each; also tombstones. @throws LatchkeyError. */
+  /** All secrets of the user that the nodes show, the newest record of each; also tombstones. @throws LatchkeyError. */
   async list(): Promise<readonly ListedSecret[]> {
     const nodes = await this.#directory.nodes();
-    const newest = new Map<string, ListedSecret>();
-    for (const { secrets } of await this.#lists(nodes, new Uint8Array(0))) {
-      for (const secret of secrets) {
-        const present = newest.get(secret.id);
-        if (present === undefined || isNewer(secret, present)) newest.set(secret.id, secret);
-      }
+    const newest = new Map<string, SecretRecord>();
+    for (const record of await this.#records(nodes, new Uint8Array(0))) {
+      const id = toPrefixedHex(record.id);
+      const present = newest.get(id);
+      if (present === undefined || compareRecords(record, present) > 0) newest.set(id, record);
     }
-    return [...newest.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+    return [...newest]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([id, { content }]) => listedSecret(id, content));
   }
 
   async #write(route: 'deploy' | 'update', { url, value, acl, expiresAtMs }: NewSecret): Promise<number> {
@@ -161,7 +162,7 @@ export class SecretClient {
     const id = secretId(this.#owner.account, scope);
     const salted = saltValue(value, this.#random);
     try {
-      const version = (await this.#versionOf(id)) + 1;
+      const version = await this.#nextVersion(id);
       const record = signRecord(this.#owner.seed, {
         ...this.#common(scope, expiresAtMs),
         kind: 'secret',
@@ -170,8 +171,8 @@ export class SecretClient {
         acl,
       });
       const entry = encodeEntry(secretEntry(record, salted));
-      const written = await this.#askHolders(id, route, entry).finally(() => entry.fill(0));
-      return writtenAnswer.parse(written).version;
+      await this.#askHolders(id, route, entry).finally(() => entry.fill(0));
+      return version;
     } finally {
       salted.wipe();
     }
@@ -181,12 +182,21 @@ export class SecretClient {
     return { ...scope, account: this.#owner.account, expiresAtMs };
   }
 
-  /** The newest version that a holder shows, 0 when there is none. */
-  async #versionOf(id: RecordId): Promise<number> {
-    const lists = await this.#lists(await this.#holdersOf(id), id);
+  /** One more than every version that a holder shows, and that this client tried before. */
+  async #nextVersion(id: RecordId): Promise<number> {
     const name = toPrefixedHex(id);
-    const versions = lists.flatMap(({ secrets }) => secrets.filter((secret) => secret.id === name));
-    return versions.reduce((most, { version }) => Math.max(most, version), 0);
+    const version = Math.max(await this.#versionOf(id), this.#signed.get(name) ?? 0) + 1;
+    this.#signed.set(name, version);
+    return version;
+  }
+
+  /** The newest version that a holder shows by a signed record, 0 when there is none. */
+  async #versionOf(id: RecordId): Promise<number> {
+    const records = await this.#records(await this.#holdersOf(id), id);
+    const versions = records
+      .filter((record) => equalBytes(record.id, id))
+      .map(({ content }) => content.version);
+    return versions.reduce((most, version) => Math.max(most, version), 0);
   }
 
   /** The nodes that hold an id, nearest first, by the first attested node that says so. */
@@ -207,17 +217,30 @@ export class SecretClient {
     throw nobody(failures);
   }
 
-  /** What nodes list, of those that answer; one at least. */
-  async #lists(
-    nodes: readonly SecretNode[],
-    ids: Uint8Array,
-  ): Promise<readonly z.output<typeof listAnswer>[]> {
+  /**
+   * Records of the user that nodes list, of those that answer; one at least. A node that lists anything else than what the
+   * user signed is not believed at all.
+   */
+  async #records(nodes: readonly SecretNode[], ids: Uint8Array): Promise<readonly SecretRecord[]> {
+    const verified = new Map<string, SecretRecord>();
     const answers = await Promise.allSettled(
-      nodes.map(async (node) => listAnswer.parse(await this.#ask(node, 'list', ids))),
+      nodes.map(async (node) => {
+        for (const text of listAnswer.parse(await this.#ask(node, 'list', ids)).records)
+          if (!verified.has(text)) verified.set(text, this.#ownRecord(text));
+      }),
     );
-    const lists = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
-    if (lists.length > 0) return lists;
-    throw nobody(answers.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason] : [])));
+    const failures = answers.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason] : []));
+    if (failures.length < nodes.length) return [...verified.values()];
+    throw nobody(failures);
+  }
+
+  /** @throws EvidenceError for everything that this user did not sign. */
+  #ownRecord(text: string): SecretRecord {
+    const record = decodeRecord(parseBase64(text, 'records'));
+    if (equalBytes(record.content.account, this.#owner.account)) return record;
+    throw new EvidenceError('SECRET_RECORD_INVALID', 'the node lists a record of another account', {
+      field: 'records',
+    });
   }
 
   async #askHolders(id: RecordId, route: SecretRoute, body: Uint8Array): Promise<unknown> {
@@ -240,8 +263,10 @@ export class SecretClient {
   }
 }
 
-const isNewer = (a: ListedSecret, b: ListedSecret): boolean =>
-  a.version > b.version || (a.version === b.version && a.kind === 'tombstone');
+const listedSecret = (
+  id: string,
+  { kind, version, expiresAtMs, origin, pathPrefix }: SecretContent,
+): ListedSecret => ({ id, kind, version, expiresAtMs, origin, pathPrefix });
 
 /** The refusal of a node that answered tells most; else why each one did not. */
 function nobody(failures: readonly unknown[]): LatchkeyError {

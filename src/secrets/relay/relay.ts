@@ -1,13 +1,13 @@
 import { isIP } from 'node:net';
 import { toHex } from '../../bytes/hex.ts';
 import type { AccountId } from '../../bytes/fixed-bytes.ts';
-import { LatchkeyError, ProblemError } from '../../errors/latchkey-error.ts';
-import { AddressRules, type Destination } from './address-rules.ts';
+import { ProblemError } from '../../errors/latchkey-error.ts';
+import { AddressRules } from './address-rules.ts';
+import { FleetAddresses } from './fleet-addresses.ts';
+import type { Resolve } from './name-servers.ts';
 import type { OutgoingRequest } from './outgoing-request.ts';
+import { Places } from './places.ts';
 import { callUpstream, type UpstreamAnswer, type UpstreamBounds } from './upstream.ts';
-
-/** All addresses of a name, IPv4 and IPv6. */
-export type Resolve = (name: string) => Promise<readonly string[]>;
 
 /** Bounds of a relay. */
 export interface RelayBounds extends UpstreamBounds {
@@ -15,6 +15,8 @@ export interface RelayBounds extends UpstreamBounds {
   readonly maxConcurrent: number;
   /** Requests under way of one caller. */
   readonly maxConcurrentPerUser: number;
+  /** Requests under way with secrets of one owner, of all callers together. */
+  readonly maxConcurrentPerOwner: number;
 }
 
 /** What a relay is made of. */
@@ -27,44 +29,60 @@ export interface RelayParts {
   /** `host:port` of all nodes of the fleet. */
   readonly fleet: () => readonly string[];
   readonly resolve: Resolve;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
 }
 
 /** Makes requests to upstream services, each within its bounds. */
 export class Relay {
   readonly #parts: RelayParts;
   readonly #rules: AddressRules;
-  readonly #running = new Map<string, number>();
+  readonly #fleet: FleetAddresses;
+  readonly #all: Places;
+  readonly #callers: Places;
+  readonly #owners: Places;
   readonly #stop = new AbortController();
-  #all = 0;
 
   /** @throws RangeError when `allowAddresses` has a text that is no block. */
   constructor(parts: RelayParts) {
+    const { maxConcurrent, maxConcurrentPerUser, maxConcurrentPerOwner, totalMs } = parts.bounds;
     this.#parts = parts;
     this.#rules = new AddressRules(parts.allowAddresses);
+    const bounded: Resolve = async (name) => (await within(totalMs, parts.resolve(name))) ?? [];
+    this.#fleet = new FleetAddresses(parts.fleet, bounded, parts.now);
+    this.#all = new Places(maxConcurrent);
+    this.#callers = new Places(maxConcurrentPerUser);
+    this.#owners = new Places(maxConcurrentPerOwner);
   }
 
   /**
-   * Takes a place for a request of a user, before anything is recorded of it.
+   * Takes a place for a request of a caller, before anything is recorded of it.
    * @returns what gives the place back.
    * @throws ProblemError SECRET_RELAY_BUSY.
    */
-  enter(user: AccountId): () => void {
-    const name = toHex(user);
-    const own = this.#running.get(name) ?? 0;
+  enter(caller: AccountId): () => void {
+    const leave = this.#all.take('');
+    const leaveOwn = leave && this.#callers.take(toHex(caller));
+    if (leave !== undefined && leaveOwn !== undefined)
+      return () => {
+        leaveOwn();
+        leave();
+      };
+    leave?.();
     const { maxConcurrent, maxConcurrentPerUser } = this.#parts.bounds;
-    if (this.#all >= maxConcurrent || own >= maxConcurrentPerUser)
-      throw new ProblemError('SECRET_RELAY_BUSY', 'too many requests are under way', {
-        expected: `at most ${maxConcurrent}, and ${maxConcurrentPerUser} of one caller`,
-        retryAfterMs: 1000,
-      });
-    this.#all += 1;
-    this.#running.set(name, own + 1);
-    return () => {
-      this.#all -= 1;
-      const left = (this.#running.get(name) ?? 1) - 1;
-      if (left === 0) this.#running.delete(name);
-      else this.#running.set(name, left);
-    };
+    throw busy(`at most ${maxConcurrent}, and ${maxConcurrentPerUser} of one caller`);
+  }
+
+  /**
+   * Takes a place for a request with a secret of an owner: an owner may name many callers, who together must not hold
+   * all places.
+   * @returns what gives the place back.
+   * @throws ProblemError SECRET_RELAY_BUSY.
+   */
+  enterFor(owner: AccountId): () => void {
+    const leave = this.#owners.take(toHex(owner));
+    if (leave !== undefined) return leave;
+    throw busy(`at most ${this.#parts.bounds.maxConcurrentPerOwner} with secrets of one owner`);
   }
 
   /**
@@ -80,7 +98,7 @@ export class Relay {
     readonly port: number;
   }): Promise<readonly string[]> {
     const addresses = await this.#resolved(host);
-    const fleet = await this.#fleet();
+    const fleet = await this.#fleet.all();
     for (const address of addresses) this.#rules.judge({ address, port }, fleet);
     return addresses;
   }
@@ -104,28 +122,12 @@ export class Relay {
       field: 'url',
     });
   }
-
-  /** Addresses of the fleet's nodes; a name that has none just now cannot be reached either. */
-  async #fleet(): Promise<readonly Destination[]> {
-    const endpoints = this.#parts.fleet().map(destinationOf);
-    const resolved = endpoints.map(async ({ address: host, port }) => {
-      const addresses = await this.#resolved(host).catch((error: unknown) => {
-        if (!(error instanceof LatchkeyError)) throw error;
-        return [];
-      });
-      return addresses.map((address) => ({ address, port }));
-    });
-    return (await Promise.all(resolved)).flat();
-  }
 }
 
-/** `host:port`, with brackets around an IPv6 address; also with a scheme before it. */
-function destinationOf(endpoint: string): Destination {
-  const [, host = '', port = ''] = /^(?:https?:\/\/)?(.*?)(?::(\d+))?\/?$/.exec(endpoint) ?? [];
-  return { address: host.replace(/^\[(.*)\]$/, '$1').toLowerCase(), port: Number(port) };
-}
+const busy = (expected: string): ProblemError =>
+  new ProblemError('SECRET_RELAY_BUSY', 'too many requests are under way', { expected, retryAfterMs: 1000 });
 
-/** `undefined` when it fails, or takes too long: the resolver of the system has no deadline. */
+/** `undefined` when it fails, or takes too long. */
 async function within<T>(milliseconds: number, work: Promise<T>): Promise<T | undefined> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<undefined>((resolve) => {

@@ -1,11 +1,11 @@
-import { lookup } from 'node:dns/promises';
 import type { AccountId } from '../../bytes/fixed-bytes.ts';
 import type { RandomSource } from '../../crypto/random.ts';
 import type { X25519KeyPair } from '../../crypto/x25519.ts';
 import { type Rate, TokenBuckets } from '../../keyserver/token-buckets.ts';
 import type { Log } from '../../observe/log.ts';
 import type { Store } from '../../store/api/store-api.ts';
-import { Relay, type RelayParts, type Resolve } from '../relay/relay.ts';
+import type { Resolve } from '../relay/name-servers.ts';
+import { Relay, type RelayParts } from '../relay/relay.ts';
 import type { SecretRoute } from '../signed-request.ts';
 import { ReplayMemory } from './replay-memory.ts';
 import type { SecretRing } from './secret-ring.ts';
@@ -21,10 +21,6 @@ export interface SecretSettings extends WriteBounds {
   readonly rate: Rate;
   readonly relay: Pick<RelayParts, 'bounds' | 'allowAddresses' | 'authorities'>;
 }
-
-/** All addresses of a name by the system's resolver. */
-export const systemResolve: Resolve = async (name) =>
-  (await lookup(name, { all: true, verbatim: true })).map(({ address }) => address);
 
 /** A service that runs, and what ends it. */
 export interface OpenSecretService {
@@ -47,18 +43,22 @@ export async function openSecretService(parts: {
   readonly resolve: Resolve;
   readonly random: RandomSource;
   readonly now: () => number;
+  /** Resolves after this many milliseconds. */
+  readonly sleep: (milliseconds: number) => Promise<void>;
+  /** As {@link SecretWriter} asks it. */
+  readonly requireRoom: (id: string, bytes: number) => Promise<void>;
   readonly log: Log;
   readonly onAnswer: (route: SecretRoute, code: string) => void;
 }): Promise<OpenSecretService> {
-  const { store, identity, ring, index, settings, fleet, resolve, random, now } = parts;
+  const { store, identity, ring, index, settings, fleet, resolve, random, now, sleep } = parts;
   const { account } = identity;
   const seen = await ReplayMemory.open(await store.namespace('latchkey/secrets-seen'));
   const namespace = await store.namespace('latchkey/secrets-counts');
   const counts = new UsageCounts(namespace, (id) => index.has(id));
-  const relay = new Relay({ ...settings.relay, fleet, resolve });
-  const freeBytes = async () => (await store.health()).freeBytes;
-  const writer = new SecretWriter({ account, ring, index, bounds: settings, freeBytes, now });
-  const user = new SecretUser({ account, ring, counts, relay, random, now });
+  const relay = new Relay({ ...settings.relay, fleet, resolve, now });
+  const { requireRoom } = parts;
+  const writer = new SecretWriter({ account, ring, index, bounds: settings, requireRoom, now });
+  const user = new SecretUser({ account, ring, counts, relay, random, now, sleep });
   const rate = new TokenBuckets(settings.rate);
   return {
     service: new SecretService({ ...parts, seen, writer, user, rate }),

@@ -18,7 +18,7 @@ import type { SecretUser } from './secret-user.ts';
 import type { SecretWriter } from './secret-writer.ts';
 import type { UserIndex } from './user-index.ts';
 
-/** Most ids for which one `list` gives the holders. */
+/** Most ids that one `list` names. */
 export const MAX_ASKED_IDS = 64;
 
 /** Body of a route for users' secrets, and its answer. */
@@ -117,34 +117,26 @@ export class SecretService {
       case 'request':
         return this.#parts.user.use(user, body);
       case 'list':
-        return { secrets: this.#list(user), holders: this.#holders(body) };
+        return this.#list(user, askedIds(body));
     }
   }
 
-  #list(user: AccountId): readonly unknown[] {
-    return this.#parts.index.of(user).map(({ id, content }) => ({
-      id: `0x${id}`,
-      kind: content.kind,
-      version: content.version,
-      expiresAtMs: content.expiresAtMs,
-      origin: content.origin,
-      pathPrefix: content.pathPrefix,
-    }));
-  }
-
-  /** Who holds each of these ids, nearest first: a client need not know the ring. */
-  #holders(body: Uint8Array): Readonly<Record<string, readonly string[]>> {
-    const count = body.length / RecordId.byteLength;
-    if (!Number.isInteger(count) || count > MAX_ASKED_IDS)
-      throw new EvidenceError('FIELD_INVALID', 'the content of a list is ids', {
-        field: 'content',
-        expected: `at most ${MAX_ASKED_IDS} ids of 32 bytes`,
-        observed: `${body.length} bytes`,
-      });
-    const { placement } = this.#parts.ring().view;
-    const ids = Array.from({ length: count }, (_, at) => body.subarray(32 * at, 32 * (at + 1)));
-    const holders = (id: Uint8Array) => placement.replicasOf(id).map(({ account }) => encodeSs58(account));
-    return Object.fromEntries(ids.map((id) => [toPrefixedHex(id), holders(id)]));
+  /**
+   * Signed records of a user, so that a client need not believe this node; and who holds each id, nearest first, so that a
+   * client need not know the ring.
+   * @param ids only these; without one, all of the user.
+   */
+  async #list(user: AccountId, ids: readonly RecordId[]): Promise<unknown> {
+    const { index, ring } = this.#parts;
+    const { placement } = ring().view;
+    const asked = new Set(ids.map(toHex));
+    const listed = index.of(user).filter(({ id }) => asked.size === 0 || asked.has(id));
+    const records = await Promise.all(listed.map(({ id }) => index.recordOf(id)));
+    const holders = (id: RecordId) => placement.replicasOf(id).map(({ account }) => encodeSs58(account));
+    return {
+      records: records.filter((record) => record !== undefined).map(toBase64),
+      holders: Object.fromEntries(ids.map((id) => [toPrefixedHex(id), holders(id)])),
+    };
   }
 
   /** The text of an unexpected error may have a part of the request; its kind and its place have none. */
@@ -156,4 +148,16 @@ export class SecretService {
       at: frames.filter((line) => line.startsWith('    at ')).slice(0, 8),
     });
   }
+}
+
+/** @throws EvidenceError FIELD_INVALID. */
+function askedIds(body: Uint8Array): readonly RecordId[] {
+  const count = body.length / RecordId.byteLength;
+  if (Number.isInteger(count) && count <= MAX_ASKED_IDS)
+    return Array.from({ length: count }, (_, at) => RecordId.of(body.subarray(32 * at, 32 * (at + 1))));
+  throw new EvidenceError('FIELD_INVALID', 'the content of a list is ids', {
+    field: 'content',
+    expected: `at most ${MAX_ASKED_IDS} ids of 32 bytes`,
+    observed: `${body.length} bytes`,
+  });
 }

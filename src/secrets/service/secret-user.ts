@@ -6,7 +6,7 @@ import type { RandomSource } from '../../crypto/random.ts';
 import { sha256 } from '../../crypto/sha2.ts';
 import { ProblemError, RefusalError } from '../../errors/latchkey-error.ts';
 import { KeyedLock } from '../../store/keyed-lock.ts';
-import { judgeUse } from '../judge-use.ts';
+import { judgeUse, type UsageCount } from '../judge-use.ts';
 import {
   type OutgoingRequest,
   outgoingRequest,
@@ -22,6 +22,11 @@ import type { UsageCounts } from './usage-counts.ts';
 
 const INTENT_LABEL = utf8('latchkey/v1/secret-intent');
 const ATTEMPT_BYTES = 16;
+/**
+ * After this time a caller is refused whom the ACL does not name, whether there is a secret or not. Reading a record takes
+ * longer than finding none, here and at the other holders, and its length counts too: equal work cannot be had.
+ */
+const STRANGER_REFUSED_AFTER_MS = 1_000;
 
 /** What the upstream said; the body in base64. */
 export interface RelayedAnswer {
@@ -44,7 +49,8 @@ export class SecretUser {
   readonly #relay: Relay;
   readonly #random: RandomSource;
   readonly #now: () => number;
-  /** Of one secret, so that two uses at once are two counts. */
+  readonly #sleep: (milliseconds: number) => Promise<void>;
+  /** Of one secret with a limit, so that two uses at once are two counts. */
   readonly #uses = new KeyedLock<string>();
 
   constructor(parts: {
@@ -54,6 +60,7 @@ export class SecretUser {
     readonly relay: Relay;
     readonly random: RandomSource;
     readonly now: () => number;
+    readonly sleep: (milliseconds: number) => Promise<void>;
   }) {
     this.#account = parts.account;
     this.#ring = parts.ring;
@@ -61,6 +68,7 @@ export class SecretUser {
     this.#relay = parts.relay;
     this.#random = parts.random;
     this.#now = parts.now;
+    this.#sleep = parts.sleep;
   }
 
   /**
@@ -71,50 +79,73 @@ export class SecretUser {
    *   RefusalError SECRET_NOT_HOLDER; ProblemError SECRET_OUTCOME_UNKNOWN, and those of the ring.
    */
   async use(caller: AccountId, body: Uint8Array): Promise<RelayedAnswer> {
+    const startedAtMs = this.#now();
+    try {
+      return await this.#use(caller, body);
+    } catch (error) {
+      if (error instanceof RefusalError && error.code === 'SECRET_CALLER_REFUSED')
+        await this.#sleep(STRANGER_REFUSED_AFTER_MS - this.#sinceMs(startedAtMs));
+      throw error;
+    }
+  }
+
+  async #use(caller: AccountId, body: Uint8Array): Promise<RelayedAnswer> {
     const request = decodeUse(body);
     const places = placesOf(request);
     requireHolder(this.#ring(), this.#account, request.id);
-    const leave = this.#relay.enter(caller);
+    const taken = [this.#relay.enter(caller)];
     try {
-      const { outgoing, addresses } = await this.#admit(caller, request, places);
+      const entry = await this.#entryOf(caller, request, places);
+      const { outgoing, addresses } = await this.#admit(caller, request, places, entry, taken).finally(() =>
+        entry.salted.wipe(),
+      );
       const { status, headers, body: answer } = await this.#relay.call(outgoing, addresses);
       return { status, headers, body: toBase64(answer) };
     } finally {
-      leave();
+      for (const leave of taken) leave();
     }
   }
 
-  async #admit(caller: AccountId, request: UseRequest, places: RequestPlaces): Promise<Admitted> {
-    const entry = await readEntry(this.#ring(), request.id);
-    if (entry === undefined || entry.record.content.kind === 'tombstone') {
-      throw isOwn(caller, request.id, places.target)
-        ? new RefusalError('SECRET_NOT_FOUND', 'there is no such secret')
-        : stranger();
-    }
-    try {
-      return await this.#uses.run(toHex(request.id), () => this.#judged(caller, request, places, entry));
-    } finally {
-      entry.salted.wipe();
-    }
+  /** At most the time of the refusal, so that a clock which was set back does not make it later. */
+  #sinceMs(startedAtMs: number): number {
+    return Math.min(Math.max(this.#now() - startedAtMs, 0), STRANGER_REFUSED_AFTER_MS);
   }
 
-  async #judged(
+  async #entryOf(caller: AccountId, { id }: UseRequest, { target }: RequestPlaces): Promise<SecretEntry> {
+    const entry = await readEntry(this.#ring(), id);
+    if (entry !== undefined && entry.record.content.kind === 'secret') return entry;
+    throw isOwn(caller, id, target)
+      ? new RefusalError('SECRET_NOT_FOUND', 'there is no such secret')
+      : stranger();
+  }
+
+  /** @param taken places of the request; that of the owner of the secret is added. */
+  async #admit(
     caller: AccountId,
     request: UseRequest,
     places: RequestPlaces,
     entry: SecretEntry,
+    taken: (() => void)[],
   ): Promise<Admitted> {
     const { content } = entry.record;
     const id = toHex(request.id);
     const periodMs = content.kind === 'secret' ? content.acl.limit?.periodMs : undefined;
-    const counted = periodMs === undefined ? undefined : await this.#counts.get(id, periodMs);
-    const count = judgeUse(content, { caller, verb: request.verb, ...places }, this.#now(), counted);
-    if (count !== undefined) requireNearest(this.#ring(), this.#account, request.id);
+    const judged = async (): Promise<UsageCount | undefined> => {
+      const counted = periodMs === undefined ? undefined : await this.#counts.get(id, periodMs);
+      return judgeUse(content, { caller, verb: request.verb, ...places }, this.#now(), counted);
+    };
+    // First, and alone: a stranger must not wait for what callers do.
+    if ((await judged()) !== undefined) requireNearest(this.#ring(), this.#account, request.id);
+    taken.push(this.#relay.enterFor(content.account));
     const outgoing = outgoingRequest(request, places, revealValue(entry));
     const addresses = await this.#relay.addressesOf(outgoing);
-    await this.#claim(caller, request);
-    if (count !== undefined && periodMs !== undefined)
-      await this.#counts.put(id, periodMs, count, this.#now());
+    const begin = async (): Promise<void> => {
+      const count = await judged();
+      await this.#claim(caller, request);
+      if (count !== undefined && periodMs !== undefined)
+        await this.#counts.put(id, periodMs, count, this.#now());
+    };
+    await (periodMs === undefined ? begin() : this.#uses.run(id, begin));
     return { outgoing, addresses };
   }
 

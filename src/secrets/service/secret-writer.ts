@@ -16,9 +16,7 @@ export interface WriteBounds {
   /** Of one user, at this node. */
   readonly perUser: Holdings;
   /** Of all users, at this node. */
-  readonly all: Holdings;
-  /** What the disk keeps free for the node's own store. */
-  readonly keepFreeBytes: number;
+  readonly maxRecords: number;
 }
 
 type WriteRoute = 'deploy' | 'update' | 'delete';
@@ -29,7 +27,7 @@ export class SecretWriter {
   readonly #ring: () => SecretRing;
   readonly #index: UserIndex;
   readonly #bounds: WriteBounds;
-  readonly #freeBytes: () => Promise<number | undefined>;
+  readonly #requireRoom: (id: string, bytes: number) => Promise<void>;
   readonly #now: () => number;
   /** Of one user, so that two of them at once do not both fit into the last place. */
   readonly #writes = new KeyedLock<string>();
@@ -39,15 +37,18 @@ export class SecretWriter {
     readonly ring: () => SecretRing;
     readonly index: UserIndex;
     readonly bounds: WriteBounds;
-    /** `undefined` when the system does not say. */
-    readonly freeBytes: () => Promise<number | undefined>;
+    /**
+     * Whether the store of this node takes an entry of this size; the store itself asks it again.
+     * @throws ProblemError RING_FULL.
+     */
+    readonly requireRoom: (id: string, bytes: number) => Promise<void>;
     readonly now: () => number;
   }) {
     this.#account = parts.account;
     this.#ring = parts.ring;
     this.#index = parts.index;
     this.#bounds = parts.bounds;
-    this.#freeBytes = parts.freeBytes;
+    this.#requireRoom = parts.requireRoom;
     this.#now = parts.now;
   }
 
@@ -55,7 +56,7 @@ export class SecretWriter {
    * Writes an entry of a user; it is durable at a majority of its holders when this resolves.
    * @throws EvidenceError SECRET_RECORD_INVALID, SECRET_SIGNATURE_INVALID, SECRET_VALUE_MISMATCH, SECRET_TOO_LARGE,
    *   SECRET_VERSION_OLD. RefusalError SECRET_USER_REFUSED, SECRET_NOT_HOLDER, SECRET_EXISTS, SECRET_NOT_FOUND,
-   *   SECRET_EXPIRED, SECRET_QUOTA. ProblemError SECRET_RING_FULL, and those of the ring.
+   *   SECRET_EXPIRED, SECRET_QUOTA. ProblemError SECRET_RING_FULL, RING_FULL, and those of the ring.
    */
   async write(
     route: WriteRoute,
@@ -92,7 +93,7 @@ export class SecretWriter {
     this.#judgeRoute(route, record, present?.record);
     judgeReplacement(record, present?.record, this.#now());
     const bytes = encodeEntry(entry);
-    // A tombstone is smaller than what it replaces, and who has no room left has to be able to delete.
+    // A user who has no room left has to be able to delete.
     if (record.content.kind === 'secret') await this.#judgeRoom(record, bytes.length);
     const written = await ring.write(bytes);
     if (written.kind === 'written') return;
@@ -117,14 +118,15 @@ export class SecretWriter {
   }
 
   async #judgeRoom({ content, id }: SecretRecord, entryBytes: number): Promise<void> {
-    const { perUser, all, keepFreeBytes } = this.#bounds;
-    judgeQuota(this.#index.usageWithout(content.account, toHex(id)), entryBytes, perUser);
-    const { records, bytes } = this.#index.allWithout(toHex(id));
-    const freeBytes = await this.#freeBytes();
-    if (records >= all.records || bytes + entryBytes > all.bytes)
-      throw noRoom('the cap for all users is reached');
-    if (freeBytes !== undefined && freeBytes - entryBytes < keepFreeBytes)
-      throw noRoom('the disk is nearly full');
+    const { perUser, maxRecords } = this.#bounds;
+    const name = toHex(id);
+    judgeQuota(this.#index.usageWithout(content.account, name), entryBytes, perUser);
+    if (!this.#index.has(name) && this.#index.size >= maxRecords)
+      throw new ProblemError('SECRET_RING_FULL', 'this node takes no more secrets', {
+        observed: `${this.#index.size} secrets of all users`,
+        hint: 'the operator can raise secrets.maxRecords',
+      });
+    await this.#requireRoom(name, entryBytes);
   }
 }
 
@@ -134,9 +136,3 @@ const isListed = (users: 'all' | readonly AccountId[], user: AccountId): boolean
 
 const wrongRecord = (field: string, expected: string): EvidenceError =>
   new EvidenceError('SECRET_RECORD_INVALID', `${field} of the record is wrong here`, { field, expected });
-
-const noRoom = (observed: string): ProblemError =>
-  new ProblemError('SECRET_RING_FULL', 'this node takes no more secrets', {
-    observed,
-    hint: 'the operator can raise secrets.maxRecords or ring.maxBytes, or make the disk larger',
-  });

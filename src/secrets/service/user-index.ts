@@ -3,7 +3,7 @@ import type { AccountId } from '../../bytes/fixed-bytes.ts';
 import type { ReplicaStore } from '../../ring/replication/entry.ts';
 import type { Holdings } from '../judge-write.ts';
 import type { SecretContent } from '../record.ts';
-import { peekEntry } from '../value.ts';
+import { peekEntry, recordBytesOf } from '../value.ts';
 
 /** What a node knows of a record that it holds. */
 export interface HeldSecret {
@@ -14,16 +14,17 @@ export interface HeldSecret {
   readonly bytes: number;
 }
 
-/** Which records of each user a node holds, in memory, and how many bytes they take up. */
+/** Which records of each user a node holds, in memory. */
 export class UserIndex {
   readonly #byUser = new Map<string, Map<string, HeldSecret>>();
   readonly #users = new Map<string, string>();
-  #bytes = 0;
+  #read: ReplicaStore['get'] = async () => undefined;
 
   /** A store that keeps the index true: the ring reads all its records when it opens, and writes through it. */
   around(store: ReplicaStore): ReplicaStore {
     const note = (id: string, bytes: Uint8Array): void => this.#note(id, bytes);
     const forget = (id: string): void => this.#forget(id);
+    this.#read = (id) => store.get(id);
     return {
       get: (id) => store.get(id),
       async put(id, bytes) {
@@ -61,11 +62,15 @@ export class UserIndex {
     return this.#users.has(id);
   }
 
-  /** What all users have here, without one record. */
-  allWithout(id: string): Holdings {
-    const held = this.#byUser.get(this.#users.get(id) ?? '')?.get(id);
-    if (held === undefined) return { records: this.#users.size, bytes: this.#bytes };
-    return { records: this.#users.size - 1, bytes: this.#bytes - held.bytes };
+  /** Records of all users. */
+  get size(): number {
+    return this.#users.size;
+  }
+
+  /** The signed record of an id (lower-case hex), without its value. @returns `undefined` when it is gone. */
+  async recordOf(id: string): Promise<Uint8Array | undefined> {
+    const entry = await this.#read(id);
+    return entry === undefined ? undefined : recordBytesOf(entry);
   }
 
   #note(id: string, bytes: Uint8Array): void {
@@ -75,14 +80,12 @@ export class UserIndex {
     const records = this.#byUser.get(user) ?? new Map<string, HeldSecret>();
     this.#byUser.set(user, records.set(id, { id, content, bytes: bytes.length }));
     this.#users.set(id, user);
-    this.#bytes += bytes.length;
   }
 
   #forget(id: string): void {
     const user = this.#users.get(id);
     const records = user === undefined ? undefined : this.#byUser.get(user);
     if (user === undefined || records === undefined) return;
-    this.#bytes -= records.get(id)?.bytes ?? 0;
     records.delete(id);
     this.#users.delete(id);
     if (records.size === 0) this.#byUser.delete(user);

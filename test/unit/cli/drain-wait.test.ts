@@ -17,6 +17,11 @@ const standing = (remaining: number, moved: number, draining = true, unmovable =
   })),
 });
 
+const inRing = (of: DrainStanding, handedOver: boolean): DrainStanding => ({
+  ...of,
+  ring: { standing: 'draining', records: 7, handedOver },
+});
+
 /** Waits while the clock runs; the node's answer changes with every request. */
 async function waitOver(looks: readonly DrainStanding[], deadlineMs?: number) {
   const clock = new ManualClock(START_MS);
@@ -27,12 +32,13 @@ async function waitOver(looks: readonly DrainStanding[], deadlineMs?: number) {
     clock,
     deadlineMs,
     unmovableDeadlineMs: 5_000,
+    ringDeadlineMs: 10_000,
     onStanding: ({ moved }) => seen.push(moved),
   }).finally(() => {
     isOver = true;
   });
   waiting.catch(() => undefined);
-  for (let turns = 0; turns < 100; turns++) {
+  for (let turns = 0; turns < 300; turns++) {
     await new Promise((resolve) => setImmediate(resolve));
     if (isOver) break;
     await clock.advance(100);
@@ -69,6 +75,27 @@ describe('waiting for a drain', () => {
     expect((await waitOver(back)).passedMs).toBeGreaterThanOrEqual(9_000);
   });
 
+  it('waits for the ring after the clients, until it has everything', async () => {
+    const looks = [
+      inRing(standing(1, 0), false),
+      inRing(standing(0, 1), false),
+      inRing(standing(0, 1), true),
+    ];
+    const { result, seen } = await waitOver(looks);
+    expect(result).toMatchObject({ remaining: 0, ring: { handedOver: true } });
+    expect(seen).toHaveLength(3);
+  });
+
+  it('waits for the ring no longer than its own deadline, from the moment when all clients have moved', async () => {
+    const looks = [standing(1, 0), standing(1, 0), standing(0, 1)].map((each) => inRing(each, false));
+    const { result, passedMs } = await waitOver(looks);
+    expect(result).toMatchObject({ remaining: 0, ring: { handedOver: false } });
+    expect(passedMs).toBeGreaterThanOrEqual(12_000);
+    // Not while a client needs the server, and not beyond the deadline of the command.
+    expect((await waitOver([inRing(standing(1, 0), true)], 20_000)).passedMs).toBeGreaterThanOrEqual(20_000);
+    expect((await waitOver([inRing(standing(0, 1), false)], 2_000)).passedMs).toBeLessThan(3_000);
+  });
+
   it('checks once with a deadline of 0', async () => {
     expect((await waitOver([standing(2, 0)], 0)).seen).toEqual([0]);
   });
@@ -96,5 +123,18 @@ describe('the lines for a person', () => {
     ]);
     expect(drainLines(standing(3, 0, false))).toEqual(['not draining; 3 clients with keys here']);
     expect(drainLines({ ...standing(2, 0), remaining: 7 })).toContain('  and 5 more');
+  });
+});
+
+describe('the lines of a drain in a ring', () => {
+  it('do not say that the node may be stopped before the ring has its records, and say what to do', () => {
+    const waiting = drainLines(inRing(standing(0, 2), false)).join('\n');
+    expect(waiting).not.toContain('may be stopped');
+    expect(waiting).toContain('all 7 records of this node yet');
+    expect(waiting).toContain('Do not take this node off the chain');
+    expect(drainLines(inRing(standing(1, 2), false)).join('\n')).toContain('all 7 records');
+    expect(drainLines(inRing(standing(0, 2), true)).join('\n')).toContain('may be stopped');
+    const full = { standing: 'draining', records: 1, handedOver: false, problem: 'RING_FULL: no room' };
+    expect(drainLines({ ...standing(0, 2), ring: full }).join('\n')).toContain('RING_FULL');
   });
 });

@@ -17,6 +17,7 @@ const readsNothing = new Set([
   // Tells kinds of addresses apart.
   'http/network-of.ts',
   'secrets/relay/address-rules.ts',
+  'secrets/relay/fleet-addresses.ts',
   'secrets/relay/relay.ts',
 ]);
 

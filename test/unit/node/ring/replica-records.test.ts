@@ -69,6 +69,17 @@ describe('copies of records in the store of a node', () => {
     await expect(records.put('cc', bytes(1))).rejects.toMatchObject({ code: 'RING_FULL' });
   });
 
+  it('are asked for room by the same rules before they are written, which takes up none', async () => {
+    const records = await ReplicaRecords.open(withFree(1_050), bounds, () => 0);
+    for (let turn = 0; turn < 3; turn++) await records.requireRoom('aa', 50);
+    await expect(records.requireRoom('aa', 51)).rejects.toMatchObject({ code: 'RING_FULL' });
+    await records.put('aa', bytes(50));
+    await records.requireRoom('aa', 49);
+    const large = await ReplicaRecords.open(withFree(10_000), bounds, () => 0);
+    await large.requireRoom('aa', 100);
+    await expect(large.requireRoom('aa', 101)).rejects.toMatchObject({ code: 'RING_FULL' });
+  });
+
   it('do not pass the bound when many are written at once', async () => {
     const records = await ReplicaRecords.open(withFree(10_000), bounds, () => 0);
     const names = Array.from({ length: 8 }, (_, at) => `0${at}`);

@@ -18,6 +18,15 @@ import {
 const SECRET = 'sk-very-secret';
 const NAME = 'upstream.test';
 
+const bounds = {
+  totalMs: 20_000,
+  idleMs: 20_000,
+  maxAnswerBytes: 65_536,
+  maxConcurrent: 9,
+  maxConcurrentPerUser: 9,
+  maxConcurrentPerOwner: 9,
+};
+
 function relayOf(identity: TlsIdentity | undefined, change: Partial<RelayParts> = {}): Relay {
   return new Relay({
     bounds: {
@@ -26,11 +35,13 @@ function relayOf(identity: TlsIdentity | undefined, change: Partial<RelayParts> 
       maxAnswerBytes: 65_536,
       maxConcurrent: 3,
       maxConcurrentPerUser: 2,
+      maxConcurrentPerOwner: 2,
     },
     allowAddresses: ['127.0.0.1'],
     authorities: identity === undefined ? [] : [identity.cert],
     fleet: () => [],
     resolve: async () => ['127.0.0.1'],
+    now: () => 0,
     ...change,
   });
 }
@@ -233,7 +244,7 @@ describe('the address of an upstream', () => {
     expect(await failure(ask(none, `https://${NAME}/`))).toBe('SECRET_UPSTREAM_UNREACHABLE');
     const late = relayOf(undefined, {
       resolve: () => new Promise(() => undefined),
-      bounds: { totalMs: 20, idleMs: 20, maxAnswerBytes: 1, maxConcurrent: 1, maxConcurrentPerUser: 1 },
+      bounds: { ...bounds, totalMs: 20 },
     });
     expect(await failure(ask(late, `https://${NAME}/`))).toBe('SECRET_UPSTREAM_UNREACHABLE');
     const closed = createServer();
@@ -248,14 +259,6 @@ describe('the address of an upstream', () => {
 });
 
 describe('a bad upstream', () => {
-  const bounds = {
-    totalMs: 20_000,
-    idleMs: 20_000,
-    maxAnswerBytes: 65_536,
-    maxConcurrent: 9,
-    maxConcurrentPerUser: 9,
-  };
-
   it.each([
     ['never answers', () => undefined],
     ['never ends', (_request: unknown, response: Parameters<RequestListener>[1]) => void response.write('x')],
