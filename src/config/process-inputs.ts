@@ -39,6 +39,14 @@ export const processInputs: readonly ProcessInput[] = [
   },
   {
     kind: 'environment',
+    name: 'NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID',
+    protection: 'not covered',
+    effect:
+      'where the state of the service is told and how often, by /usr/bin/systemd-notify; nothing comes back, and no child inherits them',
+    readBy: ['cli/commands/serve.ts', 'cli/service/systemd-notify.ts'],
+  },
+  {
+    kind: 'environment',
     name: 'NO_COLOR, FORCE_COLOR, CLICOLOR_FORCE, TERM, COLORTERM, COLORFGBG, CI, TMUX, TEAMCITY_VERSION, TZ, NODE_DISABLE_COLORS, WS_NO_BUFFER_UTIL, WS_NO_UTF_8_VALIDATE, UV_*',
     protection: 'not covered',
     effect: 'read by libraries: the look of texts, and which code path of equal meaning is taken',

@@ -14,6 +14,7 @@ import type { FileSystem } from '../disk/file-system.ts';
 import { nodeFileSystem } from '../disk/node-file-system.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 import { jsonLog, type Log } from '../observe/log.ts';
+import { MainLoop } from '../observe/main-loop.ts';
 import { Metrics } from '../observe/metrics.ts';
 import type { Fetch } from '../outbound/bounded-fetch.ts';
 import { CONFIGFS_TSM_DIRECTORY, ConfigfsQuoteSource } from '../quote-source/configfs-quote-source.ts';
@@ -28,6 +29,8 @@ import { requireRingTrust } from './ring/ring-trust.ts';
 export interface NodeParts {
   readonly log: Log;
   readonly metrics: Metrics;
+  /** Whether the node's main loop goes on, for a watchdog. */
+  readonly mainLoop: MainLoop;
   readonly clock: FlooredClock;
   readonly random: RandomSource;
   readonly fileSystem: FileSystem;
@@ -77,6 +80,7 @@ export function buildParts(config: Config, overrides: PartOverrides = {}): NodeP
   return {
     log,
     metrics: new Metrics({ processMetrics: true }),
+    mainLoop: new MainLoop(() => clock.monotonicMs()),
     clock,
     random,
     fileSystem,

@@ -1,7 +1,11 @@
 import { Command } from 'commander';
+import { summarize } from '../../boot/node/node-state.ts';
 import { readSecrets } from '../../config/secrets.ts';
 import { LatchkeyNode } from '../../node/latchkey-node.ts';
 import { buildParts } from '../../node/parts.ts';
+import { takeServiceEnvironment } from '../service/service-environment.ts';
+import { ServiceManager } from '../service/service-manager.ts';
+import { systemdNotify } from '../service/systemd-notify.ts';
 import {
   addOpeningOptions,
   type OpeningOptions,
@@ -25,11 +29,12 @@ export function serveCommand(): Command {
 async function serve(options: OpeningOptions): Promise<void> {
   requireMeasuredEnvironment(options);
   const terminated = terminationSignal();
+  const { socket, watchdogMs } = takeServiceEnvironment(process.env, process.pid);
   const config = await readConfig(options.config);
   const secrets = await readSecrets(config);
   const trustRoot = await readTrustRoot(options);
   const parts = buildParts(config, trustRoot === undefined ? {} : { trustRoot });
-  const { log, metrics } = parts;
+  const { log, metrics, clock, mainLoop } = parts;
   surviveStraySignals((signal) => log('warn', 'process.signal', { signal }));
   const broken = watchProcess((fault, error) => {
     metrics.processFaults.inc({ fault });
@@ -38,7 +43,18 @@ async function serve(options: OpeningOptions): Promise<void> {
     process.exitCode = exitCodes.failed;
   });
   const node = new LatchkeyNode(config, parts, { ...options, secrets, version: programVersion() });
+  const manager = new ServiceManager({
+    notify: socket === undefined ? undefined : systemdNotify(socket),
+    watchdogMs,
+    clock,
+    log,
+    status: () => summarize(node.state),
+    overdueMs: () => mainLoop.overdueMs,
+  });
   await node.start();
+  void manager.ready();
   await Promise.race([terminated, broken]);
+  // Not waited for: a manager that does not read holds up no end.
+  void manager.stopping();
   await node.close();
 }

@@ -47,6 +47,7 @@ describe('the list of inputs', () => {
     expect(reading.sort()).toEqual([
       'cli/commands/decryptions.ts',
       'cli/commands/doctor.ts',
+      'cli/commands/serve.ts',
       'cli/shared/config-options.ts',
     ]);
   });
