@@ -78,7 +78,7 @@ export const processInputs: readonly ProcessInput[] = [
     kind: 'file',
     name: 'configuration file, other sections',
     protection: 'not covered',
-    effect: 'addresses, limits, intervals, which endpoints are asked',
+    effect: 'addresses, limits, intervals, which endpoints are asked; SIGHUP reads the file again',
     readBy: ['cli/shared/config-options.ts'],
   },
   {

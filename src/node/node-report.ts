@@ -5,6 +5,7 @@ import { encodeSs58 } from '../bytes/ss58.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 import { Metrics } from '../observe/metrics.ts';
 import { PROTOCOL_VERSION } from '../protocol/labels.ts';
+import { adviceOnReload, type ReloadReport } from './config-reload.ts';
 import { adviceOnCustody, custodyStatus } from './custody-status.ts';
 import type { DrainProgress } from './drain.ts';
 import { adviceOnFleet, countFleet, type FleetReport } from './fleet-report.ts';
@@ -46,6 +47,8 @@ interface ReportedNode {
   readonly keyslots?: () => KeyslotReport | undefined;
   /** This node's part in the ring; `undefined` where there is none. */
   readonly ring?: () => RingReport | undefined;
+  /** How the last reload of the configuration ended; `undefined` before the first. */
+  readonly reload?: (() => ReloadReport | undefined) | undefined;
 }
 
 /** What a walk over all keys counts. */
@@ -159,6 +162,7 @@ export class NodeReport {
     const tcbWarnings = this.#node.tcbWarnings?.();
     const custody = custodyStatus(this.#node.open());
     const keyslots = this.#node.keyslots?.();
+    const reload = this.#node.reload?.();
     return {
       ...this.info(),
       ready,
@@ -168,6 +172,7 @@ export class NodeReport {
       ...(keyslots === undefined ? {} : { keyslots }),
       fleetAdvice: adviceOnFleet(this.#node.fleet?.()),
       ...this.#node.audit?.(),
+      ...(reload === undefined ? {} : { reload }),
       explanation: this.#explain(),
     };
   }
@@ -196,6 +201,7 @@ export class NodeReport {
       ...adviceOnFleet(this.#node.fleet?.()),
       ...adviceOnRing(this.#node.ring?.()),
       ...adviceOnCustody(custodyStatus(this.#node.open())),
+      ...adviceOnReload(this.#node.reload?.()),
     ];
     return [...draining, ...older, ...platform, ...more, explain(this.#state), ...custody].join(' ');
   }

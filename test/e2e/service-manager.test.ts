@@ -1,6 +1,8 @@
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { agentUntil } from '../support/ask-agent.ts';
+import { stringify } from 'yaml';
+import { agentUntil, askAgent } from '../support/ask-agent.ts';
 import { canNotify, type NotifySocket, openNotifySocket } from '../support/notify-socket.ts';
 import { tempFolder } from '../support/temp-folder.ts';
 import { type NodePlace, type TwoNodeNetwork, twoNodeNetwork } from '../support/two-node-network.ts';
@@ -51,6 +53,86 @@ describe.skipIf(!canNotify).sequential('a node under a service manager', { timeo
     other.start();
     for (const node of network.nodes) await agentUntil(node.socketPath, '/status', isReady);
     await socket.line(/^STATUS=backed \(/);
+  });
+
+  const reloaded = async (changes: Readonly<Record<string, unknown>>, text = '') => {
+    const before = socket.messages.length;
+    if (text === '') subject.write('latchkey.yaml', { ...subject.config, ...changes });
+    else writeFileSync(subject.configFile, text);
+    subject.signal('SIGHUP');
+    const first = await socket.line(/^RELOADING=1$/, before);
+    expect(first[1]).toMatch(/^MONOTONIC_USEC=\d+$/);
+    await socket.line(/^READY=1$/, socket.messages.indexOf(first));
+    const answer = await askAgent(subject.socketPath, 'GET', '/status');
+    return { last: answer?.json['reload'], explanation: String(answer?.json['explanation']) };
+  };
+  const metric = async (name: string): Promise<number> => {
+    const { port } = subject.config['metrics'] as { port: number };
+    const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+    return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1]);
+  };
+
+  it('takes new limits and another log level on SIGHUP', async () => {
+    const limits = { perAddress: { burst: 1, perSecond: 0.001 } };
+    const { last } = await reloaded({ limits, log: { level: 'debug' } });
+    const changed = ['limits.perAddress.burst', 'limits.perAddress.perSecond', 'log.level'];
+    expect(last).toMatchObject({ outcome: 'taken', changed, restartNeeded: [] });
+    await fetch(`${url()}/healthz`);
+    expect((await fetch(`${url()}/healthz`)).status).toBe(429);
+    expect(subject.log()).toContain('"level":"debug"');
+    await reloaded({});
+    expect((await fetch(`${url()}/healthz`)).status).not.toBe(429);
+    expect(await metric('latchkey_config_reloads_total\\{outcome="taken"\\}')).toBe(2);
+  });
+
+  it('takes a lower number of keys, and a higher one again', async () => {
+    await reloaded({ limits: { maxKeys: 1 } });
+    const rotate = () => other.run('rotate', '--config', other.configFile, '--yes');
+    const refused = await rotate();
+    expect([refused.code, refused.stderr]).not.toEqual([0, '']);
+    expect(subject.log()).toContain('"VAULT_FULL"');
+    await reloaded({});
+    expect((await rotate()).code).toBe(0);
+  });
+
+  it('keeps its trust section when the one in the file changes, and says so', async () => {
+    const trust = { ...network.trust, minimumThreshold: 2 };
+    const { last, explanation } = await reloaded({ trust, limits: { maxKeys: 77 } });
+    const changed = ['limits.maxKeys'];
+    expect(last).toMatchObject({ outcome: 'taken', changed, restartNeeded: ['trust.minimumThreshold'] });
+    expect(explanation).toContain('trust.minimumThreshold');
+    expect(subject.log()).toContain('"event":"config.restart-needed"');
+    expect(await metric('latchkey_config_restart_needed')).toBe(1);
+    await reloaded({});
+    expect(await metric('latchkey_config_restart_needed')).toBe(0);
+  });
+
+  it('changes nothing for a file that is half written', async () => {
+    const { last } = await reloaded(
+      {},
+      stringify({ ...subject.config, limits: { maxKeys: 7_777 } }).trimEnd(),
+    );
+    expect(last).toMatchObject({ outcome: 'refused', code: 'CONFIG_INVALID' });
+    expect(await metric('latchkey_config_last_reload_successful')).toBe(0);
+    await agentUntil(subject.socketPath, '/status', isReady);
+    await reloaded({});
+    expect(await metric('latchkey_config_last_reload_successful')).toBe(1);
+  });
+
+  it('reads the chain from other endpoints, but not from some that do not answer', async () => {
+    const chain = subject.config['chain'] as { endpoints: readonly string[] };
+    const dead = await reloaded({ chain: { ...chain, endpoints: ['ws://127.0.0.1:1'] } });
+    expect(dead.last).toMatchObject({ outcome: 'refused', code: 'CHAIN_UNAVAILABLE' });
+    const endpoints = [network.chain.url.replace('127.0.0.1', 'localhost')];
+    const moved = await reloaded({ chain: { ...chain, endpoints } });
+    expect(moved.last).toMatchObject({ outcome: 'taken', changed: ['chain.endpoints'] });
+    const block = await metric('latchkey_chain_finalized_block');
+    for (let waited = 0; (await metric('latchkey_chain_finalized_block')) <= block; waited++) {
+      if (waited > 600) throw new Error('no block comes by the new endpoint');
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    await agentUntil(subject.socketPath, '/status', isReady);
+    await reloaded({});
   });
 
   it('says that it stops, before it does', async () => {
