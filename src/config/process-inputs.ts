@@ -96,7 +96,6 @@ export const processInputs: readonly ProcessInput[] = [
     readBy: [
       'config/secrets.ts',
       'config/file-permissions.ts',
-      'cli/shared/doctor-findings.ts',
       'cli/shared/decryptions-server.ts',
       'cli/store/session.ts',
     ],
@@ -201,6 +200,26 @@ export const processInputs: readonly ProcessInput[] = [
     protection: 'not covered',
     effect: 'short names of sockets; the decoder of metadata ends first when memory runs out',
     readBy: ['disk/socket-lock.ts', 'chain/decoder/main.ts', 'chain/decoder/watchdog.ts'],
+  },
+  {
+    kind: 'kernel',
+    name: '/proc/self/coredump_filter',
+    protection: 'not covered',
+    effect: 'written by `serve`: its memory is in no core file',
+    readBy: ['cli/service/core-files.ts'],
+  },
+  {
+    kind: 'kernel',
+    name: '/proc and /sys/fs/cgroup, file systems and modes, for `latchkey doctor`',
+    protection: 'not covered',
+    effect: 'what the command says; nothing is decided by it',
+    readBy: [
+      'cli/doctor/disk.ts',
+      'cli/doctor/finding.ts',
+      'cli/doctor/memory.ts',
+      'cli/doctor/permissions.ts',
+      'cli/shared/doctor-findings.ts',
+    ],
   },
   {
     kind: 'kernel',

@@ -55,6 +55,18 @@ describe.skipIf(!canNotify).sequential('a node under a service manager', { timeo
     await socket.line(/^STATUS=backed \(/);
   });
 
+  it('satisfies doctor, which finds the process of the node', async () => {
+    const root = ['--insecure-trust-root', subject.rootFile];
+    const { stdout } = await subject.run('doctor', '--config', subject.configFile, ...root, '--json');
+    const { findings } = JSON.parse(stdout) as { findings: readonly Record<string, string>[] };
+    const levelOf = (check: string) => findings.find((finding) => finding['check'] === check)?.['level'];
+    for (const check of ['chain', 'clock', 'peers', 'chain-age', 'trust-hash', 'collateral', 'permissions'])
+      expect([check, levelOf(check)]).toEqual([check, 'good']);
+    const core = findings.find((finding) => finding['check'] === 'core-files');
+    expect(core?.['text']).toBe('a core file of the node holds no memory');
+    for (const { check, level, advice } of findings) if (level !== 'good') expect(advice, check).toBeTruthy();
+  });
+
   const reloaded = async (changes: Readonly<Record<string, unknown>>, text = '') => {
     const before = socket.messages.length;
     if (text === '') subject.write('latchkey.yaml', { ...subject.config, ...changes });

@@ -4,6 +4,7 @@ import { readSecrets } from '../../config/secrets.ts';
 import { ConfigReload } from '../../node/config-reload.ts';
 import { LatchkeyNode } from '../../node/latchkey-node.ts';
 import { buildParts } from '../../node/parts.ts';
+import { keepMemoryOutOfCoreFiles } from '../service/core-files.ts';
 import { readConfigAgain } from '../service/read-again.ts';
 import { takeServiceEnvironment } from '../service/service-environment.ts';
 import { ServiceManager } from '../service/service-manager.ts';
@@ -30,6 +31,7 @@ export function serveCommand(): Command {
 
 async function serve(options: OpeningOptions): Promise<void> {
   requireMeasuredEnvironment(options);
+  keepMemoryOutOfCoreFiles();
   const terminated = terminationSignal();
   // A signal that comes before there is a node must not end this process either.
   let takeSignal: (signal: NodeJS.Signals) => void = () => undefined;
