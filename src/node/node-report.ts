@@ -6,6 +6,7 @@ import { ProblemError } from '../errors/latchkey-error.ts';
 import type { PageData } from '../http/page-data.ts';
 import { Metrics } from '../observe/metrics.ts';
 import { PROTOCOL_VERSION } from '../protocol/labels.ts';
+import { adviceOnReload, type ReloadReport } from './config-reload.ts';
 import { adviceOnCustody, custodyStatus } from './custody-status.ts';
 import type { DrainProgress } from './drain.ts';
 import { adviceOnFleet, countFleet, type FleetReport } from './fleet-report.ts';
@@ -51,6 +52,8 @@ interface ReportedNode {
   readonly keyslots?: () => KeyslotReport | undefined;
   /** This node's part in the ring; `undefined` where there is none. */
   readonly ring?: () => RingReport | undefined;
+  /** How the last reload of the configuration ended; `undefined` before the first. */
+  readonly reload?: (() => ReloadReport | undefined) | undefined;
 }
 
 /** What a walk over all keys counts. */
@@ -185,7 +188,9 @@ export class NodeReport {
     const tcbWarnings = this.#node.tcbWarnings?.();
     const custody = custodyStatus(this.#node.open());
     const keyslots = this.#node.keyslots?.();
-    const advice = [...this.words().advice, ...adviceOnCustody(custody)];
+    const reload = this.#node.reload?.();
+    // Custody and the configuration of this machine are not for the open port either.
+    const advice = [...this.words().advice, ...adviceOnCustody(custody), ...adviceOnReload(reload)];
     return {
       ...this.info(),
       ready,
@@ -195,6 +200,7 @@ export class NodeReport {
       ...(keyslots === undefined ? {} : { keyslots }),
       fleetAdvice: adviceOnFleet(this.#node.fleet?.()),
       ...this.#node.audit?.(),
+      ...(reload === undefined ? {} : { reload }),
       advice,
       explanation: advice.join(' '),
     };

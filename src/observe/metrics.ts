@@ -145,6 +145,19 @@ export class Metrics {
     'Requests of users of secrets that opened, by route and by `ok` or the code of the refusal',
     ['route', 'code'],
   );
+  readonly configReloads = this.#counter(
+    'latchkey_config_reloads_total',
+    'Reloads of the configuration file, by outcome: taken, refused',
+    ['outcome'],
+  );
+  readonly configReloaded = this.#gauge(
+    'latchkey_config_last_reload_successful',
+    '0 when the last reload of the configuration file was refused, and so changed nothing',
+  );
+  readonly configRestartNeeded = this.#gauge(
+    'latchkey_config_restart_needed',
+    'Settings that the configuration file gives another value, and that only a restart takes',
+  );
   readonly processFaults = this.#counter(
     'latchkey_process_faults_total',
     'Rejections that nobody took, exceptions out of listeners, and failures of the output',
