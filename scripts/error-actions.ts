@@ -28,6 +28,10 @@ export const errorActions: readonly (readonly [action: string, codes: readonly E
       'SECRET_TOO_LARGE',
     ],
   ],
+  [
+    'Open the page by a name of its own machine (127.0.0.1, localhost or [::1]), or by `ssh -L` to it.',
+    ['HOST_REFUSED'],
+  ],
   ['Read the present value and its tag, and decide again.', ['PRECONDITION_FAILED', 'STORE_CONFLICT']],
   [
     'Wait as long as `Retry-After` says. For a peer of yours that is always refused so: raise `limits.perAddress` or `limits.perPlatform`.',
