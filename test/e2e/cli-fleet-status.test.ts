@@ -34,7 +34,7 @@ describe.sequential('latchkey fleet status', { timeout: 180_000 }, () => {
     for (const targets of [
       [urlOf(first), urlOf(second)],
       [first.configFile, second.configFile],
-      ['--chain', first.configFile],
+      ['--servers-of', first.configFile],
     ]) {
       const { text, code } = await status(...targets, '--json');
       expect(code).toBe(0);

@@ -8,7 +8,7 @@ import { planRestarts, type RestartPlan } from './restart-plan.ts';
 const DEFAULT_TIMEOUT_MS = 10_000;
 
 interface FleetStatusOptions {
-  readonly chain?: string;
+  readonly serversOf?: string;
   readonly timeoutMs: number;
   readonly json?: true;
 }
@@ -20,7 +20,7 @@ export function addStatus(parent: Command): void {
     .description(
       'ask nodes by the URL of their open port, or by their configuration on this machine; say which may be restarted now',
     )
-    .option('--chain <config>', 'ask every server that the chain of this configuration shows, too')
+    .option('--servers-of <config>', 'ask every server that the chain of this configuration shows, too')
     .addOption(
       new Option('--timeout-ms <n>', 'for one request').default(DEFAULT_TIMEOUT_MS).argParser(milliseconds),
     )
@@ -29,12 +29,12 @@ export function addStatus(parent: Command): void {
 }
 
 async function status(given: readonly string[], options: FleetStatusOptions): Promise<void> {
-  const { chain, timeoutMs, json } = options;
-  if (given.length === 0 && chain === undefined)
+  const { serversOf, timeoutMs, json } = options;
+  if (given.length === 0 && serversOf === undefined)
     throw new ProblemError('CONFIG_INVALID', 'no node was named', {
-      hint: 'name nodes by URL or configuration, or give --chain with a configuration',
+      hint: 'name nodes by URL or configuration, or give --servers-of with a configuration',
     });
-  const asked = await askNodes(await targetsOf(given, chain), { fetch: globalThis.fetch, timeoutMs });
+  const asked = await askNodes(await targetsOf(given, serversOf), { fetch: globalThis.fetch, timeoutMs });
   const plan = planRestarts(asked);
   if (json) console.log(JSON.stringify({ askedAt: new Date().toISOString(), ...plan }));
   else for (const line of planLines(plan)) console.log(line);
