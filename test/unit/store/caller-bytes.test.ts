@@ -233,6 +233,7 @@ describe('misuse by a caller in JavaScript', () => {
     ['segmentBytes', 5000.5, RangeError],
     ['paddingBytes', Number.NaN, RangeError],
     ['roomBytes', Number.NaN, RangeError],
+    ['roomBytes', 16 * 1024 * 1024 + 1, RangeError],
     ['compaction', 'manul', TypeError],
     ['storeId', 'text', TypeError],
     ['storeId', plain(1, 15), RangeError],

@@ -56,3 +56,19 @@ it('says nothing of a folder without a log', async () => {
   await fileSystem.mkdir('/store');
   expect(await peekLog(fileSystem, '/store')).toEqual({});
 });
+
+it('stops at bytes that are no frame, which a host can write at the end of a segment', async () => {
+  const fileSystem = new SimulatedDisk();
+  await fileSystem.mkdir('/data');
+  const storeKey = new SecretBytes(new Uint8Array(32).fill(1));
+  const options = { fileSystem, path: '/data/store', storeKey, random: systemRandom, roomBytes: 0 };
+  const store = await SealedStore.create(options);
+  await (await store.namespace('a')).put('name', new Uint8Array(1));
+  const { sequence } = store.head();
+  await store.close();
+  const [segment] = [...fileSystem.files().keys()].filter((name) => name.includes('segment')).sort();
+  if (segment === undefined) return expect.fail('there is a segment');
+  const bytes = fileSystem.files().get(segment) ?? new Uint8Array(0);
+  fileSystem.tamper(segment, Buffer.concat([bytes, Buffer.alloc(200, 0x41)]));
+  expect(await peekLog(fileSystem, '/data/store')).toEqual({ sequence });
+});
