@@ -28,7 +28,7 @@ function callsIn(line: string): readonly (readonly string[])[] {
   for (const word of wordsOf(normal.replaceAll(/(&&|\|\||;|\s\|\s|\s>\s|\s<\s)/g, ' $1 '))) {
     if (OPERATORS.includes(word)) [args, isBegin] = [undefined, true];
     // … stands for what the reader knows.
-    else if (args !== undefined) args.push(...(word === '…' ? [] : [word]));
+    else if (args !== undefined) args.push(...(word === '…' && !args.at(-1)?.startsWith('--') ? [] : [word]));
     else if (isBegin && word === 'latchkey') {
       args = [];
       calls.push(args);
