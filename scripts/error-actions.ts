@@ -255,7 +255,7 @@ export const errorActions: readonly (readonly [action: string, codes: readonly E
   ],
   ['Have more people sign: `latchkey fleet sign`.', ['FLEET_SIGNATURES_TOO_FEW']],
   [
-    'Draft again from the newest manifest (`latchkey fleet draft --from FILE`), with a present date and the next serial.',
+    'Draft again from the newest manifest (`latchkey fleet draft --from FORMER`), with a present date and the next serial.',
     [
       'FLEET_SERIAL_TOO_LOW',
       'FLEET_SERIAL_OLDER',

@@ -27,7 +27,8 @@ function callsIn(line: string): readonly (readonly string[])[] {
   const normal = line.replaceAll('node dist/src/cli/main.js', 'latchkey');
   for (const word of wordsOf(normal.replaceAll(/(&&|\|\||;|\s\|\s|\s>\s|\s<\s)/g, ' $1 '))) {
     if (OPERATORS.includes(word)) [args, isBegin] = [undefined, true];
-    else if (args !== undefined) args.push(word);
+    // … stands for what the reader knows.
+    else if (args !== undefined) args.push(...(word === '…' && !args.at(-1)?.startsWith('--') ? [] : [word]));
     else if (isBegin && word === 'latchkey') {
       args = [];
       calls.push(args);

@@ -56,7 +56,6 @@ async function complaint({
     // A value such as 0x… stands for one that the reader has.
     if (error.code === 'commander.invalidArgument' && args.some((word) => word.includes('…')))
       return undefined;
-    if (args.at(-1) === '…') return undefined;
     if (!isWhole && OF_FRAGMENTS.includes(error.code)) return undefined;
     return error.message;
   }

@@ -14,7 +14,7 @@ describe('the table of error codes', () => {
     );
     expect(places.filter((code, at) => places.indexOf(code) !== at)).toEqual([]);
     for (const [code, { summary }] of entries) {
-      expect(summary, code).toMatch(/^[A-Z].{10,}\.$/s);
+      expect(summary, code).toMatch(/^\w.{10,}\.$/s);
       expect(actionOn(code), code).toMatch(/^[A-Z].{10,}\.$/s);
     }
   });

@@ -191,6 +191,6 @@ describe('the Kubernetes manifests', () => {
     expect(pod.runtimeClassName).toContain('placeholder');
     expect(container.image).toMatch(/^registry\.example\/.*@sha256:0{64}$/);
     expect(configuration).toContain(`'0x${'0'.repeat(64)}'`);
-    expect(() => loadConfig(configuration, {})).toThrow(/choose/);
+    expect(() => loadConfig(configuration, {})).toThrow(/must be bound, endorsed or any/);
   });
 });
