@@ -249,8 +249,3 @@ describe.skipIf(chromiumProgram === undefined)('the status page in Chromium', { 
     });
   });
 });
-
-it.skipIf(chromiumProgram !== undefined)(
-  'SKIPPED: the status page was not tried, there is no chromium here',
-  () => undefined,
-);
