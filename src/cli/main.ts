@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { Command } from 'commander';
+import type { Command } from 'commander';
 import { exitCodes, reportFailure } from './shared/failure.ts';
 import { programVersion } from './shared/version.ts';
 
@@ -38,6 +38,12 @@ function endMisuseAsFailed(command: Command): void {
 }
 
 async function main(argv: readonly string[]): Promise<void> {
+  // Loading the commands takes most of a second.
+  if (argv.length === 3 && argv[2] === '--version') {
+    process.stdout.write(`${programVersion()}\n`);
+    return;
+  }
+  const { Command } = await import('commander');
   const program = new Command('latchkey')
     .description('Key server for networks of confidential VMs')
     .version(programVersion(), '--version', 'print the version')
