@@ -61,7 +61,7 @@ describe.skipIf(!canNotify).sequential('a node under a service manager', { timeo
     const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
     const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
     expect(text).toContain(`latchkey_build_info{version="${version}",node="${process.version}"} 1`);
-    const valueOf = (name: string): number =>
+    const sampleOf = (name: string): number =>
       Number(new RegExp(`^${name.replaceAll(/[{}]/g, '\\$&')} (\\S+)$`, 'm').exec(text)?.[1]);
     const positive = [
       'latchkey_store_bytes',
@@ -72,14 +72,14 @@ describe.skipIf(!canNotify).sequential('a node under a service manager', { timeo
       'latchkey_quote_chains_total{cache="miss"}',
       'nodejs_eventloop_lag_p99_seconds',
     ];
-    for (const name of positive) expect([name, valueOf(name) > 0]).toEqual([name, true]);
-    expect(valueOf('latchkey_store_compactions_total')).toBe(0);
-    const slots = ['live', 'wanted', 'threshold'].map((name) => valueOf(`latchkey_slots_${name}`));
+    for (const name of positive) expect([name, sampleOf(name) > 0]).toEqual([name, true]);
+    expect(sampleOf('latchkey_store_compactions_total')).toBe(0);
+    const slots = ['live', 'wanted', 'threshold'].map((name) => sampleOf(`latchkey_slots_${name}`));
     expect(slots).toEqual([1, 1, 1]);
     // The chain's time, within a day of this machine's; collateral holds for days.
     const nowSeconds = Date.now() / 1000;
-    expect(Math.abs(valueOf('latchkey_chain_block_time_seconds') - nowSeconds)).toBeLessThan(86_400);
-    expect(valueOf('latchkey_collateral_valid_until_seconds')).toBeGreaterThan(nowSeconds);
+    expect(Math.abs(sampleOf('latchkey_chain_block_time_seconds') - nowSeconds)).toBeLessThan(86_400);
+    expect(sampleOf('latchkey_collateral_valid_until_seconds')).toBeGreaterThan(nowSeconds);
   });
 
   it('satisfies doctor, which finds the process of the node', async () => {

@@ -53,7 +53,7 @@ describe('the health of a store', () => {
     expect(told.slice(before)).toEqual(['group']);
     disk.setCapacity(undefined);
     for (let round = 0; round < 40; round++) await space.put('a', new Uint8Array(40));
-    await store.settled();
+    await store.compact();
     expect(told).toContain('compacted');
   });
 
