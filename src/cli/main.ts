@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import type { Command } from 'commander';
-import { commandTree, groupNames } from './command-tree.ts';
 import { exitCodes, reportFailure } from './shared/failure.ts';
+import { programVersion } from './shared/version.ts';
 
 /** Misuse decides nothing, so it must not end like a refusal. */
 function endMisuseAsFailed(command: Command): void {
@@ -10,6 +10,12 @@ function endMisuseAsFailed(command: Command): void {
 }
 
 async function main(argv: readonly string[]): Promise<void> {
+  // Loading the commands takes most of a second.
+  if (argv.length === 3 && argv[2] === '--version') {
+    process.stdout.write(`${programVersion()}\n`);
+    return;
+  }
+  const { commandTree, groupNames } = await import('./command-tree.ts');
   const wanted = argv[2];
   const program = await commandTree(
     wanted !== undefined && groupNames.includes(wanted) ? [wanted] : groupNames,

@@ -35,6 +35,7 @@ export class EvidenceVerifier {
   readonly #verifier: QuoteVerifier;
   readonly #collateral: CollateralSource;
   readonly #now: () => number;
+  readonly #onJudged: ((milliseconds: number, isKnownChain: boolean) => void) | undefined;
   /** Platform families (FMSPC and CA) of genuine quotes. */
   readonly #families = new Set<string>();
   /** What certificate chains say of their platforms, by SHA-256 of the chain; nothing is trusted because of it. */
@@ -44,10 +45,16 @@ export class EvidenceVerifier {
     readonly verifier: QuoteVerifier;
     readonly collateral: CollateralSource;
     readonly now: () => number;
+    /**
+     * Is told of each verification, also of one that refuses: its processor time, without the wait for collateral, and
+     * whether the certificate chain was in the cache.
+     */
+    readonly onJudged?: ((milliseconds: number, isKnownChain: boolean) => void) | undefined;
   }) {
     this.#verifier = parts.verifier;
     this.#collateral = parts.collateral;
     this.#now = parts.now;
+    this.#onJudged = parts.onJudged;
   }
 
   /**
@@ -60,17 +67,23 @@ export class EvidenceVerifier {
 
   /** Verifies any quote, such as a server's attestation. */
   async verify(quote: Quote): Promise<VerifiedQuote> {
+    const isKnownChain = this.#kinds.find(quote.certificateChainDigest) !== undefined;
     const platform = this.#kindOf(quote);
     const family = `${toHex(platform.fmspc)}/${platform.ca}`;
     // For an unknown family the signatures come first, so that a forged quote causes no request to Intel.
     if (!this.#families.has(family)) this.#verifier.verifyChainOnly(quote, { nowMs: this.#now() });
     this.#families.add(family);
     const { documents, state } = await this.#collateral.collateralFor(platform);
-    return this.#verifier.verify(quote, {
-      collateral: documents,
-      nowMs: this.#now(),
-      ...(state === 'grace' ? { collateralGraceMs: this.#collateral.graceMs } : {}),
-    });
+    const startMs = performance.now();
+    try {
+      return this.#verifier.verify(quote, {
+        collateral: documents,
+        nowMs: this.#now(),
+        ...(state === 'grace' ? { collateralGraceMs: this.#collateral.graceMs } : {}),
+      });
+    } finally {
+      this.#onJudged?.(performance.now() - startMs, isKnownChain);
+    }
   }
 
   /** Reading a certificate chain costs more than hashing it, and a platform sends the same one every time. */

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import type { Hono } from 'hono';
 import { agentOpenApi } from '../agent/agent-openapi.ts';
 import { serveAgentRoutes } from '../agent/agent-route.ts';
@@ -16,9 +15,6 @@ import type { Store } from '../store/api/store-api.ts';
 
 /** Largest body on the local socket: a value of 16 MiB in base64. */
 const MAX_BODY_BYTES = 24 * 1024 * 1024;
-
-/** The default path of the agent's socket. */
-export const defaultAgentSocket = (dataFolder: string): string => join(dataFolder, 'agent.sock');
 
 /**
  * The agent: what a program of this machine, in any language, needs of the store. Only who may open the socket (0600)

@@ -84,7 +84,8 @@ export function buildGuardian(
 /** What decides which machines are accepted; also for a user, who has none. */
 export function buildVetting(
   { trust, limits }: Config,
-  { clock, verifier, collateral, client }: Pick<NodeParts, 'clock' | 'verifier' | 'collateral' | 'client'>,
+  parts: Pick<NodeParts, 'clock' | 'verifier' | 'collateral' | 'client'> &
+    Partial<Pick<NodeParts, 'metrics'>>,
   surroundings: {
     /** 32 bytes: accepted by every policy. */
     readonly ownMeasurement: Uint8Array;
@@ -93,9 +94,18 @@ export function buildVetting(
     readonly platformLists?: (() => PlatformLists) | undefined;
   },
 ): Omit<GuardianRooms, 'guardian'> {
+  const { clock, verifier, collateral, client, metrics } = parts;
   const { fleet, platformLists } = surroundings;
   const now = () => clock.nowMs();
-  const evidenceVerifier = new EvidenceVerifier({ verifier, collateral, now });
+  const evidenceVerifier = new EvidenceVerifier({
+    verifier,
+    collateral,
+    now,
+    onJudged: (milliseconds, isKnownChain) => {
+      metrics?.quoteVerifySeconds.observe(milliseconds / 1000);
+      metrics?.quoteChains.inc({ cache: isKnownChain ? 'hit' : 'miss' });
+    },
+  });
   const judge = new Judge({
     trust,
     tdPolicy: tdPolicyOf(trust),

@@ -8,9 +8,21 @@ import type { ChainFacts } from '../keyserver/judge.ts';
 import type { BlockReference } from '../protocol/report-data.ts';
 import type { Clock } from '../time/clock.ts';
 import type { FormerRecords } from './hear-news.ts';
+import type { NodeParts } from './parts.ts';
 
 /** Accounts that are remembered as registered once; an endpoint that makes them up must not fill the memory. */
 const MAX_REMEMBERED = 100_000;
+
+/** Shows a block in the metrics; the time was at least the block's. */
+export function noteBlock(
+  { metrics, clock }: Pick<NodeParts, 'metrics' | 'clock'>,
+  { block }: ChainSnapshot,
+): void {
+  metrics.chainBlock.set(block.number);
+  if (block.timestampMs === undefined) return;
+  metrics.chainBlockTime.set(block.timestampMs / 1000);
+  clock.raise(block.timestampMs);
+}
 
 /** Keeps the newest snapshot for code that cannot wait, and remembers the accounts that were registered. */
 export class ChainWatch implements ChainFacts, ChainRecords, FormerRecords {

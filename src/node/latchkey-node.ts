@@ -4,7 +4,6 @@ import { lockedCauseOf } from '../boot/node/locked-cause.ts';
 import { NodeFolder } from '../boot/node/node-folder.ts';
 import type { NodeState } from '../boot/node/node-state.ts';
 import type { OpenNode } from '../boot/node/open-node.ts';
-import type { ChainSnapshot } from '../chain/chain-view.ts';
 import { ANY_PLATFORM_RECOVERS } from '../config/config-warnings.ts';
 import type { Config } from '../config/schema.ts';
 import type { Secrets } from '../config/secrets.ts';
@@ -13,7 +12,7 @@ import { orAborted } from '../time/or-aborted.ts';
 import { platformPolicyOf, tdPolicyOf } from '../trust/trust-section.ts';
 import { AuditPart } from './audit-part.ts';
 import { buildGuardian, type GuardianRooms } from './build-guardian.ts';
-import { ChainWatch } from './chain-watch.ts';
+import { ChainWatch, noteBlock } from './chain-watch.ts';
 import { ClockDoubt } from './clock-doubt.ts';
 import type { ConfigReload } from './config-reload.ts';
 import { EarlyWarnings, serversOfStore } from './early-warnings.ts';
@@ -111,7 +110,7 @@ export class LatchkeyNode implements AsyncDisposable {
       clock,
       maxAgeMs: config.trust.freshness.chainHeadMaxAgeMs,
       onSnapshot: (snapshot) => {
-        this.#noteBlock(snapshot);
+        noteBlock(parts, snapshot);
         this.#guardian?.nudge();
       },
     });
@@ -243,7 +242,9 @@ export class LatchkeyNode implements AsyncDisposable {
 
   async #run(): Promise<void> {
     const everyMs = Math.min(CHAIN_FOLLOW_MS, this.#config.healing.intervalMs);
-    const following = this.#watch.follow(everyMs, this.#stop.signal, (snapshot) => this.#noteBlock(snapshot));
+    const following = this.#watch.follow(everyMs, this.#stop.signal, (snapshot) =>
+      noteBlock(this.#parts, snapshot),
+    );
     following.catch(() => undefined);
     const machine = await examineUntilGood(this.#parts, this.#config.trust, this.#stop.signal, (reason) =>
       this.#report.setState({ name: 'starting', reason }),
@@ -306,11 +307,6 @@ export class LatchkeyNode implements AsyncDisposable {
         this.#warnings?.run(() => serversOfStore(node, this.#parts.chain), this.#stop.signal),
       ),
     ]);
-  }
-
-  #noteBlock({ block }: ChainSnapshot): void {
-    this.#parts.metrics.chainBlock.set(block.number);
-    if (block.timestampMs !== undefined) this.#parts.clock.raise(block.timestampMs);
   }
 
   #buildGuardian(machine: OwnMachine, options: { readonly mayStayUnbacked: boolean }): GuardianRooms {

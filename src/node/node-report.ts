@@ -4,6 +4,7 @@ import { toPrefixedHex } from '../bytes/hex.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 import type { PageData } from '../http/page-data.ts';
+import type { Quorum } from '../keyslots/threshold.ts';
 import { Metrics } from '../observe/metrics.ts';
 import { PROTOCOL_VERSION } from '../protocol/labels.ts';
 import { adviceOnReload, type ReloadReport } from './config-reload.ts';
@@ -63,7 +64,7 @@ interface Counts extends ClientCounts {
 
 /** The slot numbers of a state; `undefined` where the last known number stays true. */
 function slotNumbers(state: NodeState): {
-  readonly live: number;
+  readonly live?: number;
   readonly wanted?: number;
   readonly threshold?: number;
 } {
@@ -74,18 +75,24 @@ function slotNumbers(state: NodeState): {
     case 'locked':
       return { live: state.have, wanted: state.n, threshold: state.need };
     case 'unclaimed':
-    case 'open':
-      return { live: state.slots.filter(({ standing }) => standing === 'live').length };
+    case 'open': {
+      const live = state.slots.filter(({ standing }) => standing === 'live').length;
+      return { live, ...wantedBy(state.quorum) };
+    }
     case 'unbacked':
       // A store that no server can open needs one slot at least.
       return { live: 0, wanted: 1, threshold: 1 };
+    case 'fenced':
+      return wantedBy(state.quorum);
     case 'starting':
     case 'fresh':
-    case 'fenced':
     case 'stopped':
       return { live: 0 };
   }
 }
+
+const wantedBy = (quorum: Quorum | undefined): { readonly wanted?: number; readonly threshold?: number } =>
+  quorum === undefined ? {} : { wanted: quorum.n, threshold: quorum.t };
 
 /** Reports the state of a node on its open port, on its agent's socket, and as metrics. */
 export class NodeReport {
@@ -112,7 +119,7 @@ export class NodeReport {
     metrics.nodeCause.reset();
     if (cause !== undefined) metrics.nodeCause.set({ cause }, 1);
     const { live, wanted, threshold } = slotNumbers(state);
-    metrics.slotsLive.set(live);
+    if (live !== undefined) metrics.slotsLive.set(live);
     if (wanted !== undefined) metrics.slotsWanted.set(wanted);
     if (threshold !== undefined) metrics.slotsThreshold.set(threshold);
   }
@@ -260,7 +267,11 @@ export class NodeReport {
       metrics.drainingUnmovable.set(drain?.unmovable ?? 0);
     }
     metrics.collateralState.reset();
-    for (const { state } of collateral.status()) metrics.collateralState.inc({ state });
+    metrics.collateralValidUntil.reset();
+    const sets = collateral.status();
+    for (const { state } of sets) metrics.collateralState.inc({ state });
+    const untilMs = Math.min(...sets.map(({ validUntilMs = 0 }) => validUntilMs));
+    if (sets.length > 0) metrics.collateralValidUntil.set(untilMs / 1000);
   }
 
   #count(serving: Served): Counts {

@@ -21,6 +21,14 @@ export class StoreWatch implements StoreObserver {
     else this.#note('store.write-failed', fault);
   }
 
+  groupWritten(milliseconds: number): void {
+    this.#metrics.storeCommitSeconds.observe(milliseconds / 1000);
+  }
+
+  compacted(): void {
+    this.#metrics.storeCompactions.inc();
+  }
+
   readFailed(fault: StoreFault): void {
     this.#note('store.read-failed', fault);
   }

@@ -9,6 +9,11 @@ const LAG_PRECISION_MS = 100;
 /** All metrics of a node. No label contains an account: metrics must not reveal which accounts ask for keys. */
 export class Metrics {
   readonly registry = new Registry();
+  readonly buildInfo = this.#gauge(
+    'latchkey_build_info',
+    '1, with the versions of this program and of Node.js',
+    ['version', 'node'],
+  );
   readonly requests = this.#counter('latchkey_http_requests_total', 'HTTP requests by route and status', [
     'route',
     'status',
@@ -84,6 +89,27 @@ export class Metrics {
   readonly storeFaults = this.#counter('latchkey_store_faults_total', 'Faults of the disk, by error code', [
     'code',
   ]);
+  readonly storeCommitSeconds = this.#histogram(
+    'latchkey_store_commit_seconds',
+    'Time until a group of writes of the store is on the disk',
+  );
+  readonly storeCompactions = this.#counter(
+    'latchkey_store_compactions_total',
+    'Runs of segments of the store that were replaced by one with the records in force',
+  );
+  readonly quoteVerifySeconds = this.#histogram(
+    'latchkey_quote_verify_seconds',
+    'Processor time of one verification of a quote, without the wait for collateral',
+  );
+  readonly quoteChains = this.#counter(
+    'latchkey_quote_chains_total',
+    'Quotes verified, by whether their certificate chain was seen before: hit, miss',
+    ['cache'],
+  );
+  readonly collateralValidUntil = this.#gauge(
+    'latchkey_collateral_valid_until_seconds',
+    'Unix time at which the first set of collateral runs out, of those that are used',
+  );
   readonly collateralState = this.#gauge('latchkey_collateral_state', '1 for the state of the collateral', [
     'state',
   ]);
@@ -128,6 +154,10 @@ export class Metrics {
   readonly chainBlock = this.#gauge(
     'latchkey_chain_finalized_block',
     'Number of the newest finalized block seen',
+  );
+  readonly chainBlockTime = this.#gauge(
+    'latchkey_chain_block_time_seconds',
+    'Unix time of the newest finalized block seen, by the chain',
   );
   readonly ringStanding = this.#gauge('latchkey_ring_standing', '1 for what this node does for the ring', [
     'state',

@@ -1,7 +1,7 @@
 import type { LatchkeyError } from '../errors/latchkey-error.ts';
 import type { StoreFault, StoreObserver } from './api/health.ts';
 
-/** Remembers the faults that a store met, and tells the observer about changes. */
+/** Remembers the faults that a store met, and tells the observer about them and about work that was done. */
 export class FaultRecord {
   readonly #observer: StoreObserver;
   readonly #now: () => number;
@@ -28,6 +28,14 @@ export class FaultRecord {
   /** Why the last compaction failed, if it did. */
   get compaction(): StoreFault | undefined {
     return this.#compaction;
+  }
+
+  groupWritten(milliseconds: number): void {
+    this.#tell(() => this.#observer.groupWritten?.(milliseconds));
+  }
+
+  compacted(): void {
+    this.#tell(() => this.#observer.compacted?.());
   }
 
   /** A write reached the disk, or (with an error) did not. */

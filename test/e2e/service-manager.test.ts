@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
@@ -53,6 +53,33 @@ describe.skipIf(!canNotify).sequential('a node under a service manager', { timeo
     other.start();
     for (const node of network.nodes) await agentUntil(node.socketPath, '/status', isReady);
     await socket.line(/^STATUS=backed \(/);
+  });
+
+  it('shows build, store, verification, ages and event loop in its metrics', async () => {
+    await askAgent(subject.socketPath, 'PUT', '/kv/demo/a', { value: 'YQ==' });
+    const { port } = subject.config['metrics'] as { port: number };
+    const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+    const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+    expect(text).toContain(`latchkey_build_info{version="${version}",node="${process.version}"} 1`);
+    const sampleOf = (name: string): number =>
+      Number(new RegExp(`^${name.replaceAll(/[{}]/g, '\\$&')} (\\S+)$`, 'm').exec(text)?.[1]);
+    const positive = [
+      'latchkey_store_bytes',
+      'latchkey_store_free_bytes',
+      'latchkey_store_commit_seconds_count',
+      'latchkey_quote_verify_seconds_count',
+      'latchkey_quote_verify_seconds_sum',
+      'latchkey_quote_chains_total{cache="miss"}',
+      'nodejs_eventloop_lag_p99_seconds',
+    ];
+    for (const name of positive) expect([name, sampleOf(name) > 0]).toEqual([name, true]);
+    expect(sampleOf('latchkey_store_compactions_total')).toBe(0);
+    const slots = ['live', 'wanted', 'threshold'].map((name) => sampleOf(`latchkey_slots_${name}`));
+    expect(slots).toEqual([1, 1, 1]);
+    // The chain's time, within a day of this machine's; collateral holds for days.
+    const nowSeconds = Date.now() / 1000;
+    expect(Math.abs(sampleOf('latchkey_chain_block_time_seconds') - nowSeconds)).toBeLessThan(86_400);
+    expect(sampleOf('latchkey_collateral_valid_until_seconds')).toBeGreaterThan(nowSeconds);
   });
 
   it('satisfies doctor, which finds the process of the node', async () => {

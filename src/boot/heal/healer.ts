@@ -184,7 +184,7 @@ export class Healer {
       const standing = failure ?? 'asked';
       return { server, endpoint: undefined, standing };
     });
-    return { name: 'open', slots };
+    return { name: 'open', quorum: this.#quorum, slots };
   }
 
   /** Something changed for the better: the next tick may try at once. */
@@ -275,6 +275,11 @@ export class Healer {
     return true;
   }
 
+  get #quorum(): Quorum | undefined {
+    const { newest } = this.#node.book;
+    return newest && { t: newest.t, n: newest.n };
+  }
+
   get #isBacked(): boolean {
     const { newest, isComplete } = this.#node.book;
     return isComplete && this.#live === newest?.n;
@@ -284,7 +289,8 @@ export class Healer {
     const newest = this.#node.book.newest;
     const slots = newestOf(this.#node, check).map(({ report }) => report);
     const notWriting = this.#notBegun ?? this.#node.store.lease?.notRenewed;
-    if (notWriting !== undefined) return { name: 'unclaimed', reason: notWriting, slots };
+    if (notWriting !== undefined)
+      return { name: 'unclaimed', reason: notWriting, quorum: this.#quorum, slots };
     if (newest === undefined) return { name: 'unbacked', reason, slots };
     const { t, n, generation } = newest;
     if (this.#isBacked && !slots.some((report) => isDraining({ report }))) this.#shortBecause = undefined;
@@ -309,7 +315,7 @@ export class Healer {
   }
 
   #stopWriting(cause: FencedCause, reason: string): FencedState {
-    this.#fenced = { name: 'fenced', cause, reason };
+    this.#fenced = { name: 'fenced', cause, reason, quorum: this.#quorum };
     this.#node.store.fence(reason);
     return this.#fenced;
   }

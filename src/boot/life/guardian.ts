@@ -198,7 +198,8 @@ export class Guardian {
       this.#parts.log('error', 'healing.failed', { error: messageOf(error) });
       const cause = this.#causeOf(error);
       const slots = 'slots' in this.#state ? this.#state.slots : [];
-      this.#set({ name: 'unclaimed', reason: messageOf(error), cause, slots });
+      const quorum = 'quorum' in this.#state ? this.#state.quorum : undefined;
+      this.#set({ name: 'unclaimed', reason: messageOf(error), cause, quorum, slots });
       return 'failed';
     }
   }

@@ -146,7 +146,9 @@ async function takeOver(
       if (slot === undefined) key.wipe();
       else node.book.learn(slot.slotId, key);
     }
-    report({ name: 'unclaimed', reason: 'takes hold of its account', slots: recovered.slots });
+    const { newest } = node.book;
+    const quorum = newest && { t: newest.t, n: newest.n };
+    report({ name: 'unclaimed', reason: 'takes hold of its account', quorum, slots: recovered.slots });
     return node;
   } catch (error) {
     identity.accountSeed.wipe();

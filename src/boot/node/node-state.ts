@@ -1,5 +1,6 @@
 import type { AccountId } from '../../bytes/fixed-bytes.ts';
 import { encodeSs58 } from '../../bytes/ss58.ts';
+import type { Quorum } from '../../keyslots/threshold.ts';
 import { describeFailure, type PeerFailure } from '../peer/peer-failure.ts';
 import { adviceOn, type LockedCause } from './locked-cause.ts';
 
@@ -59,9 +60,15 @@ export type NodeState =
       readonly reason: string;
       /** The error that ended the last attempt; `undefined` when it was none. */
       readonly cause?: LockedCause;
+      /** Of the newest generation; `undefined` where the store has none. */
+      readonly quorum?: Quorum | undefined;
       readonly slots: readonly SlotReport[];
     }
-  | { readonly name: 'open'; readonly slots: readonly SlotReport[] }
+  | {
+      readonly name: 'open';
+      readonly quorum?: Quorum | undefined;
+      readonly slots: readonly SlotReport[];
+    }
   | {
       readonly name: 'degraded' | 'backed';
       /** Why there are fewer than n slots, or why servers that drain were not left, where this is known. */
@@ -72,7 +79,12 @@ export type NodeState =
       readonly generation: number;
       readonly slots: readonly SlotReport[];
     }
-  | { readonly name: 'fenced'; readonly cause: FencedCause; readonly reason: string }
+  | {
+      readonly name: 'fenced';
+      readonly cause: FencedCause;
+      readonly reason: string;
+      readonly quorum?: Quorum | undefined;
+    }
   | { readonly name: 'stopped' };
 
 /** A slot for JSON and people. */
@@ -89,9 +101,11 @@ export function slotToJson(slot: SlotReport): Record<string, unknown> {
 
 /** A state for `/readyz`, `latchkey status` and the log. */
 export function stateToJson(state: NodeState): Record<string, unknown> {
-  const { name, ...rest } = state;
+  const { name, quorum, ...rest } = { quorum: undefined, ...state };
   const slots = 'slots' in state ? { slots: state.slots.map(slotToJson) } : {};
-  return { state: name, ...rest, ...slots, summary: summarize(state) };
+  const { t, n } = quorum ?? {};
+  const known = quorum === undefined ? {} : { t, n };
+  return { state: name, ...known, ...rest, ...slots, summary: summarize(state) };
 }
 
 /** One line for a person. */

@@ -1,9 +1,6 @@
 import { Command } from 'commander';
 import { escapeControls } from '../../bytes/escape-controls.ts';
-import { processInputs } from '../../config/process-inputs.ts';
 import { unmeasuredInputs } from '../../config/unmeasured-environment.ts';
-import { buildParts } from '../../node/parts.ts';
-import { silentLog } from '../../observe/log.ts';
 import type { Finding } from '../doctor/finding.ts';
 import {
   addConfigOption,
@@ -13,7 +10,6 @@ import {
   readConfig,
   readTrustRoot,
 } from '../shared/config-options.ts';
-import { findingsOf } from '../shared/doctor-findings.ts';
 import { exitCodes } from '../shared/failure.ts';
 
 interface DoctorOptions extends ConfigOptions, RootOptions {
@@ -31,13 +27,17 @@ export function doctorCommand(): Command {
 }
 
 async function doctor(options: DoctorOptions): Promise<void> {
+  // A whole node is loaded for it, which `doctor --help` does not need.
+  const { buildParts } = await import('../../node/parts.ts');
+  const { findingsOf } = await import('../shared/doctor-findings.ts');
+  const { silentLog } = await import('../../observe/log.ts');
   const config = await readConfig(options.config);
   const trustRoot = await readTrustRoot(options);
   const parts = buildParts(config, { log: silentLog, ...(trustRoot === undefined ? {} : { trustRoot }) });
   try {
     const unmeasured = unmeasuredInputs(process.env, process.execArgv);
     const findings = await findingsOf(config, parts, unmeasured);
-    show(findings, options);
+    await show(findings, options);
     if (findings.some(({ level }) => level === 'wrong')) process.exitCode = exitCodes.refused;
   } finally {
     await parts.chain[Symbol.asyncDispose]();
@@ -46,7 +46,8 @@ async function doctor(options: DoctorOptions): Promise<void> {
   }
 }
 
-function show(findings: readonly Finding[], { json }: DoctorOptions): void {
+async function show(findings: readonly Finding[], { json }: DoctorOptions): Promise<void> {
+  const { processInputs } = await import('../../config/process-inputs.ts');
   if (json === true) {
     console.log(JSON.stringify({ findings, inputs: processInputs }));
     return;

@@ -42,6 +42,7 @@ async function serve(options: OpeningOptions): Promise<void> {
   const trustRoot = await readTrustRoot(options);
   const parts = buildParts(config, trustRoot === undefined ? {} : { trustRoot });
   const { log, metrics, clock, mainLoop } = parts;
+  metrics.buildInfo.set({ version: programVersion(), node: process.version }, 1);
   const broken = watchProcess((fault, error) => {
     metrics.processFaults.inc({ fault });
     if (fault !== 'output') log('error', `process.${fault}`, { error: textOfBug(error) });

@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { fleetPublishAnswer } from '../../agent/fleet-routes.ts';
 import { escapeControls } from '../../bytes/escape-controls.ts';
 import { writeManifestList } from '../../fleet/manifest-file.ts';
 import { agentProblem, agentSocketOf, askAgent, readAgentJson } from '../shared/agent-client.ts';
@@ -28,6 +27,8 @@ async function publish(paths: readonly string[], options: ConfigOptions): Promis
     body: writeManifestList(files),
   });
   if (answer.statusCode !== 200) throw await agentProblem(answer);
+  // The schemas of the agent take long to load.
+  const { fleetPublishAnswer } = await import('../../agent/fleet-routes.ts');
   const { manifests, serial } = fleetPublishAnswer.parse(await readAgentJson(answer));
   for (const [index, { outcome, code, detail, hint }] of manifests.entries()) {
     const why = outcome === 'refused' ? `: ${code}: ${detail}` : '';

@@ -2,8 +2,6 @@ import { encodeSs58 } from '../../bytes/ss58.ts';
 import { RefusalError } from '../../errors/latchkey-error.ts';
 import type { ManifestContent } from '../../fleet/manifest.ts';
 import type { Vouching } from '../../fleet/vouched.ts';
-import { chainOf } from '../../node/parts.ts';
-import { silentLog } from '../../observe/log.ts';
 import { systemClock } from '../../time/clock.ts';
 import { readConfig } from '../shared/config-options.ts';
 import { type NodeStatus, type ReadStatus, readStatusFiles } from './node-status-file.ts';
@@ -81,6 +79,9 @@ const serversIn = (read: readonly ReadStatus[]): readonly string[] =>
 
 /** @throws ProblemError CHAIN_UNAVAILABLE. */
 async function registeredAccounts(configPath: string): Promise<readonly string[]> {
+  // A whole node is loaded with it, and most commands of the fleet read no chain.
+  const { chainOf } = await import('../../node/parts.ts');
+  const { silentLog } = await import('../../observe/log.ts');
   const chain = chainOf(await readConfig(configPath), silentLog, systemClock);
   try {
     const { servers } = await chain.snapshot();

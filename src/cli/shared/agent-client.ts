@@ -1,9 +1,9 @@
 import { type IncomingMessage, request } from 'node:http';
 import { connect } from 'node:net';
+import { defaultAgentSocket } from '../../config/agent-socket.ts';
 import type { Config } from '../../config/schema.ts';
 import { type ErrorCode, errorCodes } from '../../errors/codes.ts';
 import { ProblemError, RefusalError } from '../../errors/latchkey-error.ts';
-import { defaultAgentSocket } from '../../node/agent.ts';
 
 /** Where the agent of the node with this configuration listens. */
 export const agentSocketOf = ({ agent, node }: Config): string =>

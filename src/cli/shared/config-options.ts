@@ -1,11 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { loadConfig } from '../../config/load-config.ts';
 import type { Config } from '../../config/schema.ts';
 import { refuseUnmeasuredInputs } from '../../config/unmeasured-environment.ts';
 import { ProblemError } from '../../errors/latchkey-error.ts';
-import { insecureTrustRoot, type TrustRoot } from '../../tdx/verify-quote.ts';
+import type { TrustRoot } from '../../tdx/verify-quote.ts';
 import { agentSocketOf } from './agent-client.ts';
 
 /** The option that names the configuration file; relative paths count from the present folder. */
@@ -52,6 +51,8 @@ export function requireMeasuredEnvironment({ insecureTrustRoot: root }: RootOpti
 /** Reads the injected root, if one was given. @throws ProblemError CONFIG_INVALID, TRUST_ROOT_INVALID. */
 export async function readTrustRoot(options: RootOptions): Promise<TrustRoot | undefined> {
   if (options.insecureTrustRoot === undefined) return undefined;
+  // The verifier takes long to load, and most commands need none.
+  const { insecureTrustRoot } = await import('../../tdx/verify-quote.ts');
   return insecureTrustRoot(await readText(options.insecureTrustRoot));
 }
 
@@ -68,7 +69,9 @@ export async function readConfig(path: string): Promise<Config> {
  * @param path of the file: paths in it are relative to its folder.
  * @throws ProblemError CONFIG_INVALID.
  */
-export function parseConfig(text: string, path: string): Config {
+export async function parseConfig(text: string, path: string): Promise<Config> {
+  // Schemas take long to load; a command that only prints its help needs none.
+  const { loadConfig } = await import('../../config/load-config.ts');
   const config = loadConfig(text, process.env);
   const from = (relative: string): string => resolve(dirname(path), relative);
   const { cacheFolder = join(config.node.dataFolder, 'collateral'), ...collateral } = config.collateral;

@@ -44,6 +44,10 @@ export interface StoreObserver {
   readFailed?(fault: StoreFault): void;
   /** Closing a file reported an error. Nothing is lost: what counts was durable before. */
   closeFailed?(fault: StoreFault): void;
+  /** One group of writes is on the disk; the writes in it waited for this, and for the group before it. */
+  groupWritten?(milliseconds: number): void;
+  /** Some segments were replaced by one with the records that are in force. */
+  compacted?(): void;
   /** A compaction failed with another code than the one before, or (`undefined`) compaction works again. */
   compactionFaultChanged?(fault: StoreFault | undefined): void;
 }

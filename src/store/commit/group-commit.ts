@@ -225,6 +225,7 @@ export class GroupCommit {
       chainKey: segment.keys.chainKey.reveal(),
     });
     let room: number;
+    const startMs = performance.now();
     try {
       room = await appendDurably(segment, frame, this.#roomBehind(base + frame.length));
     } catch (error) {
@@ -236,6 +237,7 @@ export class GroupCommit {
     segment.digest = digest;
     // In the same step as the head, so that no snapshot sees one without the other.
     for (const effect of group.effects) this.#show(effect, base);
+    this.#parts.faults.groupWritten(performance.now() - startMs);
     this.#parts.faults.writeEnded();
     return undefined;
   }

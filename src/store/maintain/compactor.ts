@@ -172,6 +172,7 @@ export class Compactor {
 
   async #compact(run: readonly Segment[]): Promise<void> {
     await new RunCompaction(this.#state, run, () => this.#stopped).execute();
+    this.#state.faults.compacted();
     await this.#state.log.drops;
   }
 

@@ -1,4 +1,6 @@
 import { expect, it, vi } from 'vitest';
+import { AccountId } from '../../../src/bytes/fixed-bytes.ts';
+import type { NodeState } from '../../../src/boot/node/node-state.ts';
 import { adviceOn } from '../../../src/boot/node/locked-cause.ts';
 import { ProblemError } from '../../../src/errors/latchkey-error.ts';
 import { Drain } from '../../../src/node/drain.ts';
@@ -136,4 +138,38 @@ it('says what a restart would meet, as a field and in the explanation', () => {
       `Do not restart this machine: its servers would refuse it. ${refusal}`,
     ),
   });
+});
+
+it('the slot numbers are those of the store in every state', async () => {
+  const { metrics, verifier, pki, clock: worldClock } = keyServerWorld();
+  const report = new NodeReport(
+    {
+      metrics,
+      verifier,
+      clock: new FlooredClock(worldClock),
+      collateral: memoryCollateral(pki, worldClock),
+      storeWatch: new StoreWatch({ log: silentLog, metrics }),
+    },
+    { open: () => undefined, serving: () => undefined },
+  );
+  const numbersIn = async (state: NodeState) => {
+    report.setState(state);
+    const text = await metrics.text();
+    return ['live', 'wanted', 'threshold'].map((name) =>
+      Number(new RegExp(`^latchkey_slots_${name} (\\S+)$`, 'm').exec(text)?.[1]),
+    );
+  };
+  const quorum = { t: 3, n: 5 };
+  const slot = { server: AccountId.of(new Uint8Array(32)), endpoint: undefined };
+  const slots = [
+    { ...slot, standing: 'live' as const },
+    { ...slot, standing: 'asked' as const },
+  ];
+  expect(await numbersIn({ name: 'starting', reason: '' })).toEqual([0, 0, 0]);
+  expect(await numbersIn({ name: 'unclaimed', reason: '', quorum, slots })).toEqual([1, 5, 3]);
+  expect(await numbersIn({ name: 'open', quorum: { t: 2, n: 4 }, slots })).toEqual([1, 4, 2]);
+  const backed = { name: 'backed', live: 5, n: 5, t: 3, generation: 1, slots: [] } as const;
+  expect(await numbersIn(backed)).toEqual([5, 5, 3]);
+  expect(await numbersIn({ name: 'fenced', cause: 'newer-instance', reason: '', quorum })).toEqual([5, 5, 3]);
+  expect(await numbersIn({ name: 'unbacked', reason: '', slots: [] })).toEqual([0, 1, 1]);
 });

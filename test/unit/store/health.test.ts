@@ -36,6 +36,27 @@ describe('the health of a store', () => {
     expect(told).toEqual([]);
   });
 
+  it('tells of each group of writes on the disk, and of each compaction, but of none that failed', async () => {
+    const disk = new SimulatedDisk();
+    const told: string[] = [];
+    const observer = {
+      groupWritten: (milliseconds: number) => void told.push(milliseconds >= 0 ? 'group' : 'negative'),
+      compacted: () => void told.push('compacted'),
+    };
+    const store = await SealedStore.create(storeOptions(disk, { observer, segmentBytes: 600 }));
+    const space = await store.namespace('space');
+    const before = told.length;
+    await space.put('a', new Uint8Array(40));
+    expect(told.slice(before)).toEqual(['group']);
+    disk.setCapacity(disk.usedBytes);
+    await expect(space.put('b', new Uint8Array(400))).rejects.toMatchObject({ code: 'STORE_DISK_FULL' });
+    expect(told.slice(before)).toEqual(['group']);
+    disk.setCapacity(undefined);
+    for (let round = 0; round < 40; round++) await space.put('a', new Uint8Array(40));
+    await store.compact();
+    expect(told).toContain('compacted');
+  });
+
   it('shows a full disk from the first refused write until a write succeeds', async () => {
     const disk = new SimulatedDisk();
     const { store, space, told } = await observedStore(disk);
