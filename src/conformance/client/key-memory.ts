@@ -29,6 +29,7 @@ export class KeyMemory {
   readonly #random: RandomSource;
   readonly #slots = new Map<string, ScriptedSlot>();
   readonly #lineages = new Map<string, ScriptedLineage>();
+  readonly #secrets: SecretBytes[] = [];
 
   constructor(random: RandomSource) {
     this.#random = random;
@@ -50,6 +51,7 @@ export class KeyMemory {
       lineage: undefined,
     };
     this.#slots.set(nameOf(account, slotId), slot);
+    this.#secrets.push(slot.key, slot.token);
     return slot;
   }
 
@@ -67,6 +69,7 @@ export class KeyMemory {
     this.#lineages.set(name, lineage);
     if (slot.lineage === undefined) lineage.slots = [...lineage.slots, slot.slotId];
     slot.lineage = lineage;
+    this.#secrets.push(key);
   }
 
   /** A lineage by its name. */
@@ -74,10 +77,9 @@ export class KeyMemory {
     return this.#lineages.get(`${toHex(account)}/${toHex(lineageId)}`);
   }
 
-  /** All that nobody but the client may ever see. */
+  /** All that nobody but the client may ever see, with the keys that are erased. */
   get secrets(): readonly SecretBytes[] {
-    const slots = [...this.#slots.values()].flatMap(({ key, token }) => [key, token]);
-    return [...slots, ...[...this.#lineages.values()].map(({ key }) => key)];
+    return this.#secrets;
   }
 }
 
