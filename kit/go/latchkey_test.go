@@ -256,6 +256,36 @@ func checkGoodAnswers(t *testing.T, serverKey, lineageKey string) {
 	}
 }
 
+func TestVerdicts(t *testing.T) {
+	var file struct {
+		Verdicts []struct {
+			Route, About, Boot, BootID string
+			Incarnation                uint64
+			Lineage                    json.RawMessage
+			Holds                      bool
+		}
+	}
+	read(t, "verdicts.json", &file)
+	for _, verdict := range file.Verdicts {
+		lineage, _, err := readLineage(fields{"lineage": verdict.Lineage})
+		if err != nil {
+			t.Fatal(err)
+		}
+		holds := false
+		if verdict.Route == "reserve" {
+			holds = lineage.HasReserved(Boot{verdict.Incarnation, raw(t, verdict.Boot)})
+		} else {
+			holds = lineage.Shows(Boot{verdict.Incarnation, raw(t, verdict.BootID)})
+		}
+		if holds != verdict.Holds {
+			t.Errorf("%s, %s: holds is %v", verdict.Route, verdict.About, holds)
+		}
+	}
+	if len(file.Verdicts) < 13 || (*Lineage)(nil).Shows(Boot{}) || (*Lineage)(nil).HasReserved(Boot{}) {
+		t.Error("too few verdicts, or no lineage holds something")
+	}
+}
+
 func TestUpdateContent(t *testing.T) {
 	var routes struct {
 		Exchanges []struct {

@@ -184,12 +184,20 @@ func (s *Server) Reserve(ctx context.Context, slot Slot, wish Boot) (*State, err
 	if err != nil {
 		return nil, err
 	}
-	told := state.Lineage
-	if told == nil || told.Closed || told.Reserved.Number != wish.Number ||
-		!bytes.Equal(told.Reserved.ID[:8], wish.ID[:8]) {
+	if !state.Lineage.HasReserved(wish) {
 		return nil, &Replaced{"another boot has reserved this number"}
 	}
 	return state, nil
+}
+
+// HasReserved says whether this boot has the number that it wished for.
+func (l *Lineage) HasReserved(wish Boot) bool {
+	return l != nil && !l.Closed && l.Reserved.Number == wish.Number && bytes.Equal(l.Reserved.ID[:8], wish.ID[:8])
+}
+
+// Shows says whether this boot is shown as the newest one.
+func (l *Lineage) Shows(boot Boot) bool {
+	return l != nil && !l.Closed && l.Incarnation.Number == boot.Number && bytes.Equal(l.Incarnation.ID, boot.ID)
 }
 
 // Claim shows this boot. It fails with Replaced when a newer one is shown: then stop writing.
@@ -198,8 +206,7 @@ func (s *Server) Claim(ctx context.Context, slot Slot, boot Boot) (*State, error
 	if err != nil {
 		return nil, err
 	}
-	told := state.Lineage
-	if told == nil || told.Incarnation.Number != boot.Number || !bytes.Equal(told.Incarnation.ID, boot.ID) {
+	if !state.Lineage.Shows(boot) {
 		return nil, &Replaced{"another boot has shown itself"}
 	}
 	return state, nil

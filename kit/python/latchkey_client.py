@@ -421,8 +421,7 @@ class Server:
         """`/reserve`: reserves a number for this boot (`reserved_boot`). @raises Replaced when another boot has it."""
         fields = {"incarnation": number, "boot": to_hex(boot)}
         answer = self.mac_request("reserve", account, slot_id, key, u64(number) + boot, fields)
-        told = _lineage_of(answer)
-        if told["closed"] or told["reserved"] != number or told["reservedBoot"][:18].lower() != to_hex(boot)[:18]:
+        if not has_reserved(_lineage_of(answer), number, boot):
             raise Replaced("another boot has reserved this number")
         return answer
 
@@ -432,8 +431,7 @@ class Server:
         """`/claim`: shows this boot. @raises Replaced when a newer one is shown: then stop writing."""
         fields = {"incarnation": number, "bootId": to_hex(boot_id)}
         answer = self.mac_request("claim", account, slot_id, key, u64(number) + boot_id, fields)
-        told = _lineage_of(answer)
-        if (told["incarnation"], told["bootId"].lower()) != (number, to_hex(boot_id)):
+        if not shows(_lineage_of(answer), number, boot_id):
             raise Replaced("another boot has shown itself")
         return answer
 
@@ -467,6 +465,18 @@ class Server:
         key = lineage_key_of(lineage_secret, self.account)
         content, fields = update_content(number, boot_id, head, forget, close)
         return self.mac_request("lineage-update", account, lineage_id_of(key), key, content, fields)
+
+
+def has_reserved(lineage: Mapping[str, Any], number: int, boot: bytes) -> bool:
+    """Whether this boot has the number that it wished for."""
+    told = (lineage["reserved"], lineage["reservedBoot"][:18].lower())
+    return not lineage["closed"] and told == (number, to_hex(boot)[:18])
+
+
+def shows(lineage: Mapping[str, Any], number: int, boot_id: bytes) -> bool:
+    """Whether this boot is shown as the newest one."""
+    told = (lineage["incarnation"], lineage["bootId"].lower())
+    return not lineage["closed"] and told == (number, to_hex(boot_id))
 
 
 def update_content(

@@ -7,9 +7,9 @@ import { equalBytes } from '../bytes/concat.ts';
 import type { AccountId, SlotId } from '../bytes/fixed-bytes.ts';
 import type { SecretBytes } from '../bytes/secret-bytes.ts';
 import { type RandomSource, systemRandom } from '../crypto/random.ts';
-import type { Incarnation, Reservation } from '../lineage/incarnation.ts';
+import { type Incarnation, isSameBoot, type Reservation } from '../lineage/incarnation.ts';
 import type { Lineage } from '../lineage/lineage.ts';
-import { isSame, isTaken } from '../lineage/rules.ts';
+import { isSame } from '../lineage/rules.ts';
 import type { AttestationMessage } from '../protocol/attestation.ts';
 import type { Deposit, LineageState } from '../protocol/lineage-state.ts';
 import { attestationReportData, type BlockReference, type Intent } from '../protocol/report-data.ts';
@@ -160,7 +160,7 @@ export class KeyClient {
     signal?: AbortSignal,
   ): Promise<boolean> {
     const { lineage } = await this.#client.reserve(server, this.#held(slot), wish, signal);
-    return lineage !== undefined && !lineage.closed && !isTaken(lineage, wish);
+    return isReserved(lineage, wish);
   }
 
   /** Shows this boot. @returns false when a newer boot is shown: then stop writing. @throws PeerError. */
@@ -171,7 +171,7 @@ export class KeyClient {
     signal?: AbortSignal,
   ): Promise<boolean> {
     const { lineage } = await this.#client.claim(server, this.#held(slot), incarnation, signal);
-    return lineage !== undefined && isSame(lineage.shown, incarnation);
+    return isShown(lineage, incarnation);
   }
 
   /** What a server knows of the lineage; changes nothing there. @throws PeerError. */
@@ -234,6 +234,17 @@ export class KeyClient {
     }
   }
 }
+
+/** Whether a server shows that this boot has the number that it wished for. */
+export const isReserved = (state: LineageState | undefined, { number, boot }: Reservation): boolean =>
+  state !== undefined &&
+  !state.closed &&
+  state.reserved.number === number &&
+  isSameBoot(state.reserved.boot, boot);
+
+/** Whether a server shows this boot as the newest one. */
+export const isShown = (state: LineageState | undefined, incarnation: Incarnation): boolean =>
+  state !== undefined && !state.closed && isSame(state.shown, incarnation);
 
 function onlyFresh(result: RoundResult): RoundResult {
   if (!result.ok) return result;

@@ -207,7 +207,7 @@ describe.skipIf(!hasRust)('the client in Rust', () => {
 
   it('agrees with the vectors', { timeout: 900_000 }, async () => {
     const { stdout } = await run('cargo', ['test', '--locked', '--quiet'], options());
-    expect(stdout).toContain('5 passed; 0 failed');
+    expect(stdout).toContain('6 passed; 0 failed');
   });
 
   it('has an example that speaks with a running node', { timeout: 900_000 }, async () => {

@@ -12,7 +12,9 @@ mod server;
 pub use answer::{check_answer_mac, Grant};
 pub use bytes::{account, array_of_hex, random, to_hex};
 pub use hpke_auth::EphemeralKey;
-pub use server::{obtain, request_report_data, Boot, Closing, Entry, Head, Intent, Server, Update, Wish, NO_SLOT};
+pub use server::{
+    has_reserved, obtain, request_report_data, shows, Boot, Closing, Entry, Head, Intent, Server, Update, Wish, NO_SLOT,
+};
 
 use hkdf::Hkdf;
 use hmac::{Hmac, Mac};

@@ -198,9 +198,7 @@ impl Server {
         fields.insert("incarnation".into(), number.into());
         fields.insert("boot".into(), to_hex(&boot).into());
         let answer = self.mac_request("reserve", client, slot_id, key, &content, fields)?;
-        let told = &answer["lineage"];
-        let is_own = array_of_hex::<16>(told["reservedBoot"].as_str().unwrap_or_default())?[..8] == boot[..8];
-        if told["closed"] == false && told["reserved"] == number && is_own {
+        if has_reserved(&answer["lineage"], (number, boot)) {
             return Ok(answer);
         }
         Err(Error::Replaced("another boot has reserved this number".into()))
@@ -209,9 +207,7 @@ impl Server {
     /// `/claim`: shows this boot. [`Error::Replaced`] when a newer one is shown: then stop writing.
     pub fn claim(&self, client: &[u8; 32], slot_id: &[u8; 16], key: &[u8; 32], boot: Boot) -> Result<Value, Error> {
         let answer = self.mac_request("claim", client, slot_id, key, &boot_bytes(boot), boot_fields(boot))?;
-        let told = &answer["lineage"];
-        let shown = array_of_hex::<16>(told["bootId"].as_str().unwrap_or_default())?;
-        if told["incarnation"] == boot.0 && shown == boot.1 {
+        if shows(&answer["lineage"], boot) {
             return Ok(answer);
         }
         Err(Error::Replaced("another boot has shown itself".into()))
@@ -302,6 +298,19 @@ impl Update {
         }
         (bytes, fields)
     }
+}
+
+/// Whether `lineage` of an answer says that this boot has the number that it wished for.
+pub fn has_reserved(lineage: &Value, (number, boot): Boot) -> bool {
+    let told = array_of_hex::<16>(lineage["reservedBoot"].as_str().unwrap_or_default());
+    let is_own = told.is_ok_and(|told| told[..8] == boot[..8]);
+    lineage["closed"] == false && lineage["reserved"] == number && is_own
+}
+
+/// Whether `lineage` of an answer shows this boot as the newest one.
+pub fn shows(lineage: &Value, (number, boot_id): Boot) -> bool {
+    let told = array_of_hex::<16>(lineage["bootId"].as_str().unwrap_or_default());
+    lineage["closed"] == false && lineage["incarnation"] == number && told.is_ok_and(|told| told == boot_id)
 }
 
 fn head_bytes(head: Head) -> Vec<u8> {

@@ -75,6 +75,22 @@ fn lineage() {
 }
 
 #[test]
+fn verdicts() {
+    let file = read("verdicts.json");
+    let verdicts = file["verdicts"].as_array().unwrap();
+    for verdict in verdicts {
+        let number = verdict["incarnation"].as_u64().unwrap();
+        let holds = match verdict["route"].as_str() {
+            Some("reserve") => has_reserved(&verdict["lineage"], (number, bytes(&verdict["boot"]))),
+            _ => shows(&verdict["lineage"], (number, bytes(&verdict["bootId"]))),
+        };
+        assert_eq!(holds, verdict["holds"] == true, "{}: {}", verdict["route"], verdict["about"]);
+    }
+    assert!(verdicts.len() >= 13);
+    assert!(!shows(&Value::Null, (0, [0; 16])) && !has_reserved(&Value::Null, (0, [0; 16])));
+}
+
+#[test]
 fn update_content() {
     let file = read("mac-routes.json");
     let updates = file["exchanges"].as_array().unwrap().iter().filter(|one| one["route"] == "lineage-update");
