@@ -195,7 +195,11 @@ class BrokenClient {
     for (const step of this.#scenario.steps) {
       if (step === 'claim') this.#incarnation = this.#lineage.incarnation(2, this.#boots[1]);
       if (step === 'plain' || step === 'create' || step === 'recover') await this.#obtain(step);
-      else await this.#each(step, (known) => this.#one(step, known));
+      else
+        await this.#each(step, async (known) => {
+          await this.#one(step, known);
+          return undefined;
+        });
     }
   }
 
