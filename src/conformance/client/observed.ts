@@ -3,7 +3,7 @@ export class Observed {
   readonly #wrong = new Map<string, string>();
 
   /** Notes that a rule was broken, unless it holds. */
-  require(rule: RequestRule, holds: boolean, what: string): void {
+  demand(rule: RequestRule, holds: boolean, what: string): void {
     if (!holds && !this.#wrong.has(rule)) this.#wrong.set(rule, what);
   }
 

@@ -1,8 +1,8 @@
-import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { toHex } from '../../bytes/hex.ts';
 import { problemOf } from '../../errors/problem.ts';
 import { objectOf } from '../foreign-server.ts';
 import type { RawReply, SeenRequest } from './fault.ts';
@@ -56,7 +56,7 @@ export class ScriptedListener {
     try {
       send(response, 200, 'application/json', await server.answer(request));
     } catch (error) {
-      const problem = problemOf(error, randomUUID());
+      const problem = problemOf(error, toHex(server.options.random(16)));
       send(response, problem.status, 'application/problem+json', problem);
     }
   }

@@ -1,6 +1,13 @@
-import { type AccountId, type LineageId, Mac, type SlotId } from '../../bytes/fixed-bytes.ts';
+import {
+  type AccountId,
+  type InstanceId,
+  type LineageId,
+  Mac,
+  type SlotId,
+} from '../../bytes/fixed-bytes.ts';
 import { toHex } from '../../bytes/hex.ts';
 import { SecretBytes } from '../../bytes/secret-bytes.ts';
+import type { RandomSource } from '../../crypto/random.ts';
 import { EvidenceError } from '../../errors/latchkey-error.ts';
 import type { Incarnation } from '../../lineage/incarnation.ts';
 import { Lineage } from '../../lineage/lineage.ts';
@@ -34,9 +41,27 @@ import {
   serverStateBytes,
   serverStateToWire,
 } from '../../protocol/slot-messages.ts';
-import type { Json } from './fault.ts';
-import { type ScriptedLineage, type ScriptedSlot, stateOf } from './key-memory.ts';
-import type { ScriptedServer } from './scripted-server.ts';
+import type { Fault, Json } from './fault.ts';
+import { type KeyMemory, type ScriptedLineage, type ScriptedSlot, stateOf } from './key-memory.ts';
+import type { Observed } from './observed.ts';
+
+/** The parts of a scripted server that these routes use. */
+export interface MacRouteServer {
+  readonly account: AccountId;
+  readonly instanceId: InstanceId;
+  readonly options: {
+    readonly random: RandomSource;
+    readonly nowMs: () => number;
+    readonly lineageSecret: SecretBytes;
+    readonly fault?: Fault;
+  };
+  readonly observed: Observed;
+  readonly memory: KeyMemory;
+  /** `random` of earlier requests, hex. */
+  readonly usedRandom: Set<string>;
+  /** Reads a body, and notes one that a server must refuse. */
+  decoded<T>(path: string, decode: () => T): T;
+}
 
 /** A request of a MAC route, once its key is known. */
 interface Asked {
@@ -47,7 +72,7 @@ interface Asked {
 }
 
 /** Answers a route with a MAC. @throws EvidenceError for an unknown route, key or lineage, and a body that is refused. */
-export function answerMacRoute(server: ScriptedServer, path: string, json: Json): Json {
+export function answerMacRoute(server: MacRouteServer, path: string, json: Json): Json {
   switch (path) {
     case '/key-status': {
       const request = server.decoded(path, () => decodeKeyStatus(json));
@@ -119,32 +144,32 @@ function shown(lineage: ScriptedLineage | undefined, incarnation: Incarnation): 
   if (lineage !== undefined) lineage.facts = show(lineage.facts, incarnation);
 }
 
-function slotOf(server: ScriptedServer, account: AccountId, slotId: SlotId): ScriptedSlot {
+function slotOf(server: MacRouteServer, account: AccountId, slotId: SlotId): ScriptedSlot {
   const slot = server.memory.slot(account, slotId);
   if (slot === undefined) throw new EvidenceError('KEY_UNKNOWN', 'there is no such key');
   return slot;
 }
 
-function lineageOf(server: ScriptedServer, account: AccountId, lineageId: LineageId): ScriptedLineage {
+function lineageOf(server: MacRouteServer, account: AccountId, lineageId: LineageId): ScriptedLineage {
   const lineage = server.memory.lineage(account, lineageId);
   if (lineage === undefined) throw new EvidenceError('LINEAGE_UNKNOWN', 'there is no such lineage');
   return lineage;
 }
 
-function observe(server: ScriptedServer, { route, request, content, key }: Asked): void {
+function observe(server: MacRouteServer, { route, request, content, key }: Asked): void {
   const { observed, options, account } = server;
   const { envelope, mac } = request;
   const expected = requestMac(key, route, { ...envelope, server: account }, content);
-  observed.require('mac-request', macMatches(mac, expected), `the MAC of ${route} is wrong`);
+  observed.demand('mac-request', macMatches(mac, expected), `the MAC of ${route} is wrong`);
   const offMs = Math.abs(envelope.timestampMs - options.nowMs());
-  observed.require('mac-time', offMs <= MAC_FRESHNESS_MS, `timestampMs of ${route} is ${offMs} ms off`);
+  observed.demand('mac-time', offMs <= MAC_FRESHNESS_MS, `timestampMs of ${route} is ${offMs} ms off`);
   const random = toHex(envelope.random);
-  observed.require('mac-random-fresh', !server.usedRandom.has(random), `${route} repeats its random bytes`);
+  observed.demand('mac-random-fresh', !server.usedRandom.has(random), `${route} repeats its random bytes`);
   server.usedRandom.add(random);
 }
 
 function linkAsAsked(
-  server: ScriptedServer,
+  server: MacRouteServer,
   account: AccountId,
   slot: ScriptedSlot,
   { confirm, lineage, incarnation, head }: KeyStatus,
@@ -152,11 +177,11 @@ function linkAsAsked(
   const { observed, options } = server;
   if (slot.lineage === undefined) {
     const isWhole = confirm && lineage !== undefined;
-    observed.require('link-confirm', isWhole, 'the first key-status must link the slot and confirm it');
+    observed.demand('link-confirm', isWhole, 'the first key-status must link the slot and confirm it');
     const expected = lineageKeyOf(options.lineageSecret, server.account);
     const linked = { server: server.account, account, slotId: slot.slotId };
     const opened = lineage && openLineageKey(slot.key, linked, lineage);
-    observed.require(
+    observed.demand(
       'link-seal',
       opened?.equals(expected) ?? false,
       'the sealed lineage key does not open, or is not the one for this server',
@@ -170,7 +195,7 @@ function linkAsAsked(
 }
 
 function answered(
-  server: ScriptedServer,
+  server: MacRouteServer,
   { route, request, key }: Asked,
   lineage: ScriptedLineage | undefined,
   erased = false,

@@ -84,7 +84,7 @@ export class ScriptedServer {
   async #route({ method, path, json, contentType }: SeenRequest): Promise<Json> {
     if (path === '/attestation') return this.#attestation();
     const isJson = method === 'POST' && contentType.startsWith('application/json');
-    this.observed.require('request-form', isJson, `${method} ${path} has the media type "${contentType}"`);
+    this.observed.demand('request-form', isJson, `${method} ${path} has the media type "${contentType}"`);
     if (path === '/challenge') return this.#challenge(json);
     if (path === '/request-encryption-key') return this.#grant(json);
     return answerMacRoute(this, path, json);
@@ -108,7 +108,7 @@ export class ScriptedServer {
     if (own === undefined) throw new EvidenceError('SERVER_NOT_ADDRESSED', 'the request names other servers');
     this.#observeHandshake(request, own);
     const genuine = await this.options.isGenuine(request.quote);
-    observed.require('quote-genuine', genuine, 'the quote of a key request does not verify');
+    observed.demand('quote-genuine', genuine, 'the quote of a key request does not verify');
     const { slot, created } = this.#slotFor(request, own);
     return this.#sealed(request, slot, created);
   }
@@ -121,19 +121,19 @@ export class ScriptedServer {
     } catch {
       isIssued = false;
     }
-    this.observed.require(
+    this.observed.demand(
       'challenge-bound',
       isIssued,
       'a key request carries another challenge than the one for its account and ephemeral key',
     );
     const expected = requestReportData({ account, ephemeralPublicKey, intent, servers });
-    this.observed.require(
+    this.observed.demand(
       'report-data',
       equalBytes(parseQuote(request.quote).body.reportData, expected),
       'the quote does not bind account, ephemeral key, intent, servers, challenges and slot ids',
     );
     const name = toHex(ephemeralPublicKey);
-    this.observed.require(
+    this.observed.demand(
       'ephemeral-key-fresh',
       !this.#ephemeralKeys.has(name),
       'two key requests have the same ephemeral key',
@@ -146,7 +146,7 @@ export class ScriptedServer {
     const known = this.memory.slot(account, slotId);
     if (intent === 'create') {
       const isFresh = known === undefined && !isPlainSlotId(slotId);
-      this.observed.require('slot-id-fresh', isFresh, 'create needs a new slot id that is not zero');
+      this.observed.demand('slot-id-fresh', isFresh, 'create needs a new slot id that is not zero');
     }
     if (known === undefined) {
       if (intent === 'recover') throw new EvidenceError('KEY_UNKNOWN', 'there is no such key');
@@ -155,7 +155,7 @@ export class ScriptedServer {
     if (intent === 'recover') {
       const reportData = ReportData.of(parseQuote(quote).body.reportData);
       const isProved = recoveryProof !== undefined && provesRecovery(recoveryProof, known.token, reportData);
-      this.observed.require('recovery-proof', isProved, 'recover has no proof, or a wrong one');
+      this.observed.demand('recovery-proof', isProved, 'recover has no proof, or a wrong one');
     }
     return { slot: known, created: false };
   }
@@ -217,7 +217,7 @@ export class ScriptedServer {
       return decode();
     } catch (error) {
       const what = error instanceof Error ? error.message : 'not as documented';
-      if (!(error instanceof RefusalError)) this.observed.require('request-form', false, `${path}: ${what}`);
+      if (!(error instanceof RefusalError)) this.observed.demand('request-form', false, `${path}: ${what}`);
       throw error;
     }
   }
