@@ -25,6 +25,11 @@ const steps = [
   ['chopsticks', 'npm run --silent long:chopsticks', 'a genuine Substrate runtime (minutes)'],
   ['node-24', 'node scripts/platforms/run.mjs 24 --all', 'the whole suite on Node.js 24 (half an hour)'],
   ['node-22', 'node scripts/platforms/run.mjs 22 --all', 'the whole suite on Node.js 22 (half an hour)'],
+  [
+    'clients',
+    'LATCHKEY_ALL_RULES=1 npx vitest run test/unit/conformance/client-checks.test.ts',
+    'each broken client is found by its own rules alone (a quarter of an hour)',
+  ],
   ['moves', 'npm start -- --once --moves 3', 'a fleet changes its trust section three times (minutes)'],
   ['demonstration', 'npm start -- --once', 'the demonstration on the installed Node.js (minutes)'],
 ];

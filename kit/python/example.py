@@ -25,5 +25,15 @@ again = [lk.Wish(wish.server, wish.slot_id, grant.recovery_token) for wish, gran
 back = lk.obtain(account, "recover", again, quote)
 assert [grant.key for grant in back] == [grant.key for grant in grants]
 print(len(back), "keys recovered")
+
+# Before it writes, the second boot reserves a number and shows itself: an older copy finds out that it must stop.
+random_part = os.urandom(8)
 for wish, grant in zip(wishes, grants):
-    wish.server.forget(account, wish.slot_id, grant.key, 1, boot_id)
+    reserved = lk.reserved_boot(lineage_secret, 2, random_part)
+    wish.server.reserve(account, wish.slot_id, grant.key, 2, reserved)
+boot_id = lk.marked_boot(lineage_secret, 2, random_part)
+for wish, grant in zip(wishes, grants):
+    wish.server.claim(account, wish.slot_id, grant.key, 2, boot_id)
+print("boot 2 is shown")
+for wish, grant in zip(wishes, grants):
+    wish.server.forget(account, wish.slot_id, grant.key, 2, boot_id)

@@ -7,6 +7,7 @@ One class, `Server`, for one key server, and the function `obtain` for the whole
 import base64
 import hashlib
 import hmac
+import http.client
 import json
 import os
 import re
@@ -45,6 +46,30 @@ class Refused(Exception):
         super().__init__(f"{status} {code}: {detail}")
         self.status = status
         self.code = code
+
+
+class Replaced(Exception):
+    """A newer boot of this node has shown itself, or has reserved the number: this one must not write."""
+
+
+# What one server can end with; a program that goes on with the others catches these.
+FAILURES = (OSError, http.client.HTTPException, ProtocolError, Refused, Replaced)
+
+
+def reason_of(error: BaseException) -> str:
+    """One word for logs and for `latchkey conformance`."""
+    names = {ProtocolError: "protocol", Refused: "refused", Replaced: "replaced"}
+    return names.get(type(error), "unreachable")
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A redirect would send requests to an address that the chain does not name."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+_opener = urllib.request.build_opener(_NoRedirect)
 
 
 def sha256(*parts: bytes) -> bytes:
@@ -243,6 +268,8 @@ def lineage_bytes(lineage: Any) -> bytes:
         told = fields_of(fields["head"], {"incarnation", "bootId", "sequence", "digest"}, set(), "head")
         sequence = u64(integer(told["sequence"], "sequence"))
         head = b"\1" + _boot_bytes(told) + sequence + from_hex(told["digest"], 32, "digest")
+    if not isinstance(fields["slots"], list) or len(fields["slots"]) > 32:
+        raise ProtocolError("slots must be a list of at most 32")
     slots = [from_hex(slot, 16, "slots") for slot in fields["slots"]]
     return b"".join(
         [
@@ -278,6 +305,24 @@ def lineage_key_of(lineage_secret: bytes, server: bytes) -> bytes:
     return derive(lineage_secret, b"latchkey/v1/lineage" + server)
 
 
+def lineage_id_of(lineage_key: bytes) -> bytes:
+    """Names the lineage at the server that has this key."""
+    return sha256(b"latchkey/v1/lineage-id", lineage_key)[:16]
+
+
+def reserved_boot(lineage_secret: bytes, number: int, boot: bytes) -> bytes:
+    """The 16 bytes of a reservation; `boot` are the 8 random bytes of this boot."""
+    key = derive(lineage_secret, b"latchkey/v1/mark/reservation")
+    return boot + hmac_sha256(key, u64(number), boot)[:8]
+
+
+def marked_head(lineage_secret: bytes, number: int, boot_id: bytes, sequence: int, log_digest: bytes) -> bytes:
+    """The digest to deposit: the first 16 bytes of the log's own digest, and their mark."""
+    part = log_digest[:16]
+    key = derive(lineage_secret, b"latchkey/v1/mark/head")
+    return part + hmac_sha256(key, u64(number), boot_id, u64(sequence), part)[:16]
+
+
 def marked_boot(lineage_secret: bytes, number: int, boot: bytes) -> bytes:
     """The boot id that no server can invent: `boot` are 8 random bytes of this boot."""
     key = derive(lineage_secret, b"latchkey/v1/mark/incarnation")
@@ -294,11 +339,11 @@ class Server:
         self.timeout_s = timeout_s
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        """@raises Refused, ProtocolError; OSError when the server cannot be reached."""
+        """@raises Refused, ProtocolError; OSError and HTTPException when the server cannot be reached."""
         headers = {"content-type": "application/json"}
         request = urllib.request.Request(self.url + path, json.dumps(body).encode(), headers)
         try:
-            with urllib.request.urlopen(request, timeout=self.timeout_s) as answer:
+            with _opener.open(request, timeout=self.timeout_s) as answer:
                 text = answer.read(MAX_ANSWER_BYTES + 1)
         except urllib.error.HTTPError as error:
             raise _refusal(error.code, error.read(MAX_ANSWER_BYTES)) from None
@@ -365,14 +410,105 @@ class Server:
         sealed = nonce + xchacha20_encrypt(lineage_key, data, nonce, derive(key, label))
         content = b"\1" + b"\1" + sealed + u64(number) + boot_id + b"\0" + bytes(4)
         fields = {"confirm": True, "lineage": to_hex(sealed), "incarnation": number, "bootId": to_hex(boot_id)}
-        return self.mac_request("key-status", account, slot_id, key, content, fields)
+        answer = self.mac_request("key-status", account, slot_id, key, content, fields)
+        if to_hex(slot_id) not in _lower(_lineage_of(answer)["slots"]):
+            raise ProtocolError("the server did not link the slot")
+        return answer
+
+    def reserve(
+        self, account: bytes, slot_id: bytes, key: bytes, number: int, boot: bytes
+    ) -> Mapping[str, Any]:
+        """`/reserve`: reserves a number for this boot (`reserved_boot`). @raises Replaced when another boot has it."""
+        fields = {"incarnation": number, "boot": to_hex(boot)}
+        answer = self.mac_request("reserve", account, slot_id, key, u64(number) + boot, fields)
+        if not has_reserved(_lineage_of(answer), number, boot):
+            raise Replaced("another boot has reserved this number")
+        return answer
+
+    def claim(
+        self, account: bytes, slot_id: bytes, key: bytes, number: int, boot_id: bytes
+    ) -> Mapping[str, Any]:
+        """`/claim`: shows this boot. @raises Replaced when a newer one is shown: then stop writing."""
+        fields = {"incarnation": number, "bootId": to_hex(boot_id)}
+        answer = self.mac_request("claim", account, slot_id, key, u64(number) + boot_id, fields)
+        if not shows(_lineage_of(answer), number, boot_id):
+            raise Replaced("another boot has shown itself")
+        return answer
 
     def forget(
         self, account: bytes, slot_id: bytes, key: bytes, number: int, boot_id: bytes
     ) -> Mapping[str, Any]:
-        """`/forget`: erases the key."""
+        """`/forget`: erases the key. `erased` false: the server kept it, because a newer boot needs it."""
         fields = {"incarnation": number, "bootId": to_hex(boot_id)}
         return self.mac_request("forget", account, slot_id, key, u64(number) + boot_id, fields)
+
+    def lineage_status(self, account: bytes, lineage_secret: bytes) -> Mapping[str, Any]:
+        """`/lineage-status`: what the server knows of the store, also when no slot is left; changes nothing."""
+        key = lineage_key_of(lineage_secret, self.account)
+        return self.mac_request("lineage-status", account, lineage_id_of(key), key, b"", {})
+
+    def lineage_update(
+        self,
+        account: bytes,
+        lineage_secret: bytes,
+        number: int,
+        boot_id: bytes,
+        head: Optional[tuple] = None,
+        forget: Sequence[bytes] = (),
+        close: Optional[tuple] = None,
+    ) -> Mapping[str, Any]:
+        """`/lineage-update`: shows this boot, deposits a head, erases slots, or ends the lineage.
+
+        @param head sequence and digest (`marked_head`).
+        @param close number, boot id, sequence and digest of the last incarnation.
+        """
+        key = lineage_key_of(lineage_secret, self.account)
+        content, fields = update_content(number, boot_id, head, forget, close)
+        return self.mac_request("lineage-update", account, lineage_id_of(key), key, content, fields)
+
+
+def has_reserved(lineage: Mapping[str, Any], number: int, boot: bytes) -> bool:
+    """Whether this boot has the number that it wished for."""
+    told = (lineage["reserved"], lineage["reservedBoot"][:18].lower())
+    return not lineage["closed"] and told == (number, to_hex(boot)[:18])
+
+
+def shows(lineage: Mapping[str, Any], number: int, boot_id: bytes) -> bool:
+    """Whether this boot is shown as the newest one."""
+    told = (lineage["incarnation"], lineage["bootId"].lower())
+    return not lineage["closed"] and told == (number, to_hex(boot_id))
+
+
+def update_content(
+    number: int, boot_id: bytes, head: Optional[tuple], forget: Sequence[bytes], close: Optional[tuple]
+) -> tuple:
+    """Canonical bytes of a `lineage-update`, and its fields."""
+    fields: dict = {"incarnation": number, "bootId": to_hex(boot_id), "forget": [to_hex(slot) for slot in forget]}
+    if head is not None:
+        fields["head"] = {"sequence": head[0], "digest": to_hex(head[1])}
+    end = b"\0"
+    if close is not None:
+        last, last_boot, sequence, digest = close
+        end = b"\1" + u64(last) + last_boot + _deposit((sequence, digest))
+        head_field = {"sequence": sequence, "digest": to_hex(digest)}
+        fields["close"] = {"incarnation": last, "bootId": to_hex(last_boot), "head": head_field}
+    slots = bytes([len(forget)]) + b"".join(forget)
+    return u64(number) + boot_id + _deposit(head) + slots + end, fields
+
+
+def _deposit(head: Optional[tuple]) -> bytes:
+    return b"\0" if head is None else b"\1" + u64(head[0]) + head[1]
+
+
+def _lineage_of(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What an answer whose MAC was right shows of the lineage."""
+    if answer.get("lineage") is None:
+        raise ProtocolError("the answer shows no lineage")
+    return answer["lineage"]
+
+
+def _lower(texts: Sequence[str]) -> list:
+    return [text.lower() for text in texts]
 
 
 def check_answer_mac(route: str, key: bytes, request_mac: bytes, answer: Any) -> None:
@@ -427,7 +563,7 @@ def obtain(account: bytes, intent: str, wishes: Sequence[Wish], quote: QuoteProv
         try:
             nonce = wish.server.challenge(account, public)
             challenged.append((index, wish, nonce))
-        except (OSError, Refused, ProtocolError) as error:
+        except FAILURES as error:
             results[index] = error
     if not challenged:
         return results
@@ -448,10 +584,10 @@ def obtain(account: bytes, intent: str, wishes: Sequence[Wish], quote: QuoteProv
         try:
             answer = wish.server.post("/request-encryption-key", {**body, **proof})
             grant = wish.server.open_answer(answer, ephemeral, account, report_data)
-            if intent == "create" and grant.recovery_token is None:
-                raise ProtocolError("a created key came without its recovery token")
+            if intent == "create" and (grant.recovery_token is None or not (grant.created or token)):
+                raise ProtocolError("a created key is not fresh, or came without its recovery token")
             results[index] = grant
-        except (OSError, Refused, ProtocolError) as error:
+        except FAILURES as error:
             results[index] = error
     return results
 

@@ -59,8 +59,42 @@ class Vectors(unittest.TestCase):
         lineage = read("lineage.json")
         self.assertEqual(lk.to_hex(lk.lineage_key_of(raw(lineage["secret"]), self.server.account)), lineage["key"])
         mark = lineage["incarnationMark"]
-        boot = lk.marked_boot(raw(lineage["secret"]), mark["incarnation"], raw(mark["bootId"])[:8])
+        secret, random = raw(lineage["secret"]), raw(mark["bootId"])[:8]
+        boot = lk.marked_boot(secret, mark["incarnation"], random)
         self.assertEqual(lk.to_hex(boot), mark["bootId"])
+        reserved = lk.reserved_boot(secret, mark["incarnation"], random)
+        self.assertEqual(lk.to_hex(reserved), lineage["reservationMark"]["boot"])
+        self.assertEqual(lk.to_hex(lk.lineage_id_of(raw(lineage["key"]))), lineage["id"])
+        head = lk.marked_head(secret, mark["incarnation"], boot, 42, raw(lineage["headMark"]["logDigest"]))
+        self.assertEqual(lk.to_hex(head), lineage["headMark"]["digest"])
+
+    def test_verdicts(self):
+        verdicts = read("verdicts.json")["verdicts"]
+        for verdict in verdicts:
+            with self.subTest(route=verdict["route"], about=verdict["about"]):
+                lk.lineage_bytes(verdict["lineage"])
+                asked = raw(verdict["boot" if verdict["route"] == "reserve" else "bootId"])
+                judge = lk.has_reserved if verdict["route"] == "reserve" else lk.shows
+                self.assertEqual(judge(verdict["lineage"], verdict["incarnation"], asked), verdict["holds"])
+        self.assertGreaterEqual(len(verdicts), 13)
+
+    def test_update_content(self):
+        updates = [one for one in read("mac-routes.json")["exchanges"] if one["route"] == "lineage-update"]
+        for exchange in updates:
+            body = exchange["request"]["body"]
+
+            def head(value):
+                return None if value is None else (value["sequence"], raw(value["digest"]))
+
+            end = body.get("close")
+            close = None if end is None else (end["incarnation"], raw(end["bootId"]), *head(end["head"]))
+            forget = [raw(slot) for slot in body["forget"]]
+            boot_id = raw(body["bootId"])
+            content, fields = lk.update_content(body["incarnation"], boot_id, head(body.get("head")), forget, close)
+            with self.subTest(exchange["name"]):
+                self.assertTrue(exchange["request"]["macInput"].endswith(content.hex()))
+                self.assertEqual(fields, {name: body[name] for name in fields})
+        self.assertGreaterEqual(len(updates), 2)
 
     def test_mac_routes(self):
         lineage_key = raw(read("lineage.json")["key"])

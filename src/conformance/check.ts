@@ -3,19 +3,27 @@ export class Violation extends Error {
   override readonly name = 'Violation';
 }
 
+/** Thrown by a rule that cannot be tried: the implementation does not have the part that it is about. */
+export class Skipped extends Error {
+  override readonly name = 'Skipped';
+}
+
 /** One rule of the protocol, tried on a foreign implementation. */
 export interface Check<Subject> {
   /** Stable, for people to cite. */
   readonly name: string;
-  /** @throws Violation, or any other error when the implementation does not answer as the protocol says. */
+  /** @throws Violation, or any other error when the implementation does not answer as the protocol says; Skipped. */
   readonly run: (subject: Subject) => Promise<void>;
 }
 
 /** The outcome of a check. */
 export interface CheckResult {
   readonly name: string;
+  /** False also for a rule that was skipped. */
   readonly ok: boolean;
-  /** What was wrong; empty when nothing was. */
+  /** The rule could not be tried. */
+  readonly skipped?: true;
+  /** What was wrong, or why it was skipped; empty when the rule holds. */
   readonly reason: string;
 }
 
@@ -32,13 +40,16 @@ export async function runChecks<Subject>(
 ): Promise<readonly CheckResult[]> {
   const results: CheckResult[] = [];
   for (const { name, run } of checks) {
-    const reason = await run(makeSubject()).then(() => '', reasonOf);
-    const result = { name, ok: reason === '', reason };
+    const result = await run(makeSubject()).then(() => ({ name, ok: true, reason: '' }), failed(name));
     results.push(result);
     onResult(result);
   }
   return results;
 }
 
-const reasonOf = (error: unknown): string =>
-  error instanceof Error ? error.message || error.name : String(error);
+const failed =
+  (name: string) =>
+  (error: unknown): CheckResult => {
+    const reason = error instanceof Error ? error.message || error.name : String(error);
+    return { name, ok: false, reason, ...(error instanceof Skipped ? { skipped: true } : {}) };
+  };

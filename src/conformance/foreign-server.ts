@@ -3,7 +3,6 @@ import { equalBytes } from '../bytes/concat.ts';
 import {
   AccountId,
   InstanceId,
-  type Mac,
   Nonce,
   type ReportData,
   SlotId,
@@ -19,7 +18,7 @@ import { lineageIdOf } from '../lineage/lineage-key.ts';
 import { boundedFetch, type Fetch } from '../outbound/bounded-fetch.ts';
 import { challengeAnswer, keyAnswer, parseWire } from '../protocol/decode.ts';
 import type { MacRoute } from '../protocol/labels.ts';
-import { requestMac } from '../protocol/mac.ts';
+import { type MacContent, type MacMessage, macMessage } from '../protocol/mac-message.ts';
 import { recoveryProof } from '../protocol/recovery-proof.ts';
 import { type Intent, PLAIN_SLOT_ID, requestReportData } from '../protocol/report-data.ts';
 import { decodeKeyGrant, type KeyGrant, sealedKeyAad, sealedKeyInfo } from '../protocol/sealed-key.ts';
@@ -75,12 +74,6 @@ export interface PreparedRequest {
 export type KeyHolder =
   | { readonly slotId: SlotId; readonly key: SecretBytes }
   | { readonly lineageKey: SecretBytes };
-
-/** Canonical bytes of a request's content, and its fields in JSON. */
-export interface Content {
-  readonly bytes: Uint8Array;
-  readonly wire: Readonly<Record<string, unknown>>;
-}
 
 const MAX_ANSWER_BYTES = 1024 * 1024;
 const TIMEOUT_MS = 20_000;
@@ -199,24 +192,15 @@ export class ForeignServer {
   macBody(
     route: MacRoute,
     holder: KeyHolder,
-    content: Content,
+    content: MacContent,
     timestampMs = this.options.nowMs(),
-  ): { readonly body: Readonly<Record<string, unknown>>; readonly mac: Mac } {
+  ): MacMessage {
     const isSlot = 'slotId' in holder;
     const name = isSlot ? holder.slotId : lineageIdOf(holder.lineageKey);
     const key = isSlot ? holder.key : holder.lineageKey;
     const random = this.options.random(16);
     const envelope = { server: this.server, account: this.account, name, timestampMs, random };
-    const mac = requestMac(key, route, envelope, content.bytes);
-    const body = {
-      accountId: encodeSs58(this.account),
-      [isSlot ? 'slotId' : 'lineageId']: toPrefixedHex(name),
-      timestampMs,
-      random: toPrefixedHex(random),
-      ...content.wire,
-      mac: toPrefixedHex(mac),
-    };
-    return { body, mac };
+    return macMessage(key, route, envelope, content);
   }
 }
 

@@ -1,6 +1,7 @@
 import { equalBytes } from '../bytes/concat.ts';
+import { bootContent, NO_CONTENT, reserveContent } from '../protocol/mac-message.ts';
 import { requireRule } from './check.ts';
-import { bootContent, exchange, forget, nothing, reserveContent, statusContent } from './mac-exchange.ts';
+import { exchange, forget, statusContent } from './mac-exchange.ts';
 import {
   createSlot,
   LATER_MS,
@@ -208,14 +209,14 @@ export const macChecks: readonly ServerCheck[] = [
       const { slotId, token } = slot;
       const gone = await subject.submit(await subject.prepare({ intent: 'recover', slotId, token }));
       requireProblem(gone, 404, ['KEY_UNKNOWN'], 'recover after forget');
-      const state = await exchange(subject, 'lineage-status', { lineageKey }, nothing);
+      const state = await exchange(subject, 'lineage-status', { lineageKey }, NO_CONTENT);
       requireRule(state.lineage?.slots.length === 0, 'the record of the lineage must stay, without the slot');
     },
   },
   {
     name: 'lineage-unknown',
     run: async (subject) => {
-      const { body } = subject.macBody('lineage-status', { lineageKey: randomSecret(subject) }, nothing);
+      const { body } = subject.macBody('lineage-status', { lineageKey: randomSecret(subject) }, NO_CONTENT);
       requireProblem(
         await subject.send('POST', '/lineage-status', body),
         404,

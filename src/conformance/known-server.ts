@@ -11,11 +11,8 @@ const DEBUG_ATTRIBUTES = '0x0100001000000000';
 const TIMEOUT_MS = 20_000;
 const MAX_BYTES = 64 * 1024;
 
-async function askJson(
-  fetchLike: Fetch,
-  url: string,
-  body?: object,
-): Promise<Readonly<Record<string, unknown>>> {
+/** The text of a good answer. @throws ProblemError INPUT_UNREADABLE when there is none. */
+export async function askText(fetchLike: Fetch, url: string, body?: object): Promise<string> {
   const headers = { 'content-type': 'application/json' };
   const post = body === undefined ? {} : { headers, body: JSON.stringify(body) };
   const method = body === undefined ? 'GET' : 'POST';
@@ -33,8 +30,21 @@ async function askJson(
       observed,
     });
   }
-  return objectOf(new TextDecoder().decode(answer.body));
+  return new TextDecoder().decode(answer.body);
 }
+
+const askJson = async (fetchLike: Fetch, url: string, body?: object) =>
+  objectOf(await askText(fetchLike, url, body));
+
+/** Makes quotes at a mock-tdx. */
+export const quoteMaker =
+  (quotes: string, fetchLike: Fetch) =>
+  async ({ reportData, isDebug = false }: QuoteWish): Promise<Uint8Array> => {
+    const measurements = isDebug ? { measurements: { tdAttributes: DEBUG_ATTRIBUTES } } : {};
+    const wish = { reportData: toPrefixedHex(reportData), ...measurements };
+    const made = await askJson(fetchLike, `${quotes.replace(/\/+$/, '')}/quote`, wish);
+    return parseBase64(String(made['quote']), 'quote');
+  };
 
 /**
  * A server as it is reached over the network.
@@ -60,12 +70,7 @@ export async function knownServer(
       'x25519PublicKey',
     ),
     fetch: fetchLike,
-    quote: async ({ reportData, isDebug = false }: QuoteWish) => {
-      const measurements = isDebug ? { measurements: { tdAttributes: DEBUG_ATTRIBUTES } } : {};
-      const wish = { reportData: toPrefixedHex(reportData), ...measurements };
-      const made = await askJson(fetchLike, `${quotes.replace(/\/+$/, '')}/quote`, wish);
-      return parseBase64(String(made['quote']), 'quote');
-    },
+    quote: quoteMaker(quotes, fetchLike),
     random: systemRandom,
     nowMs: Date.now,
   };

@@ -1,41 +1,22 @@
-import { toPrefixedHex } from '../bytes/hex.ts';
 import type { SecretBytes } from '../bytes/secret-bytes.ts';
-import { type Incarnation, NO_INCARNATION, type Reservation } from '../lineage/incarnation.ts';
+import { type Incarnation, NO_INCARNATION } from '../lineage/incarnation.ts';
 import { sealLineageKey } from '../lineage/lineage-key.ts';
 import type { MacRoute } from '../protocol/labels.ts';
-import { incarnationToWire } from '../protocol/lineage-state.ts';
 import { macMatches, responseMac } from '../protocol/mac.ts';
+import { bootContent, keyStatusContent, type MacContent } from '../protocol/mac-message.ts';
 import {
-  claimBytes,
   decodeForgotten,
   decodeServerState,
   type Forgotten,
   forgottenBytes,
-  keyStatusBytes,
-  reserveBytes,
   type ServerState,
   serverStateBytes,
 } from '../protocol/slot-messages.ts';
 import { requireRule } from './check.ts';
-import type { Content, ForeignServer, KeyHolder } from './foreign-server.ts';
+import type { ForeignServer, KeyHolder } from './foreign-server.ts';
 
 /** A slot with its key. */
 export type SlotHolder = Extract<KeyHolder, { readonly key: SecretBytes }>;
-
-/** The content of `lineage-status`. */
-export const nothing: Content = { bytes: new Uint8Array(0), wire: {} };
-
-/** The content of `claim` and `forget`. */
-export const bootContent = (incarnation: Incarnation): Content => ({
-  bytes: claimBytes(incarnation),
-  wire: incarnationToWire(incarnation),
-});
-
-/** The content of `reserve`. */
-export const reserveContent = (wish: Reservation): Content => ({
-  bytes: reserveBytes(wish),
-  wire: { incarnation: wish.number, boot: toPrefixedHex(wish.boot) },
-});
 
 /** The content of `key-status` that links a slot to a lineage and confirms it, or only asks. */
 export function statusContent(
@@ -46,18 +27,12 @@ export function statusContent(
     readonly lineageKey?: SecretBytes;
     readonly incarnation?: Incarnation;
   },
-): Content {
+): MacContent {
   const { confirm, lineageKey, incarnation = NO_INCARNATION } = options;
   const linked = { server: subject.server, account: subject.account, slotId: slot.slotId };
   const lineage =
     lineageKey && sealLineageKey(slot.key, linked, lineageKey, (length) => subject.options.random(length));
-  const status = { confirm, lineage, incarnation, head: undefined, report: undefined };
-  const wire = {
-    confirm,
-    ...(lineage === undefined ? {} : { lineage: toPrefixedHex(lineage) }),
-    ...incarnationToWire(incarnation),
-  };
-  return { bytes: keyStatusBytes(status), wire };
+  return keyStatusContent({ confirm, lineage, incarnation, head: undefined, report: undefined });
 }
 
 /** Sends a good request of a route with a MAC, and checks the MAC of its answer. @throws Violation. */
@@ -65,7 +40,7 @@ export async function exchange(
   subject: ForeignServer,
   route: Exclude<MacRoute, 'forget'>,
   holder: KeyHolder,
-  content: Content,
+  content: MacContent,
 ): Promise<ServerState> {
   const { body, mac } = subject.macBody(route, holder, content);
   const answer = await subject.send('POST', `/${route}`, body);

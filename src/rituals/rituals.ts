@@ -38,4 +38,13 @@ export type { FoundRecord, RecordQuery } from './record-view.ts';
 export type { Ritual, RitualReference } from './ritual.ts';
 export { backupRituals, exportRituals, restoreRituals } from './ritual-backup.ts';
 export type { ActiveRitual, PhaseId, Validator } from './ritual-cache.ts';
+export {
+  type AppliedEvent,
+  type EventPosition,
+  type EventResult,
+  followRitualEvents,
+  parseRitualEvent,
+  type RitualEvent,
+  ritualEventsPosition,
+} from './ritual-events.ts';
 export type { Transaction, WritableRecord } from './transaction.ts';

@@ -1,9 +1,10 @@
 import { execFile, spawnSync } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { silentLog } from '../../src/observe/log.ts';
 import { runLatchkey } from '../support/run-latchkey.ts';
 import { type RunningNode, startRunningNode } from '../support/running-node.ts';
@@ -24,6 +25,24 @@ function canBuildRust(): boolean {
   return status === 0 || !/network|download/.test(stderr);
 }
 const hasRust = canBuildRust();
+
+/** Whether Go is there, new enough, and has the modules or can get them. */
+function canBuildGo(): boolean {
+  const options = { cwd: join(kit, 'go'), encoding: 'utf8', timeout: 120_000 } as const;
+  const { error, status, stderr } = spawnSync('go', ['mod', 'download'], options);
+  if (error !== undefined) return false;
+  return status === 0 || !/dial tcp|proxy|toolchain|invalid go version|requires go/.test(stderr);
+}
+const hasGo = canBuildGo();
+
+/** Tries all rules on a client. @returns what was printed of rules that do not hold, and the last line. */
+async function failuresOf(command: string): Promise<{ readonly failed: string[]; readonly last: string }> {
+  const args = ['conformance', '--quotes', running.mockTdx.url, '--client', command];
+  const { stdout } = await runLatchkey(args);
+  const lines = stdout.trim().split('\n');
+  return { failed: lines.filter((line) => line.startsWith('FAILED')), last: lines.at(-1) ?? '' };
+}
+const WITHOUT_ATTESTATION = /^58 of 65 rules hold, 7 skipped$/;
 
 let running: RunningNode;
 /** As `npm start -- --network --json` prints it; for clients in other languages. */
@@ -81,6 +100,77 @@ describe('latchkey conformance --server', () => {
   });
 });
 
+describe('latchkey conformance --client', () => {
+  it('finds nothing in the client of latchkey/client', { timeout: 900_000 }, async () => {
+    const { failed, last } = await failuresOf(`node ${join(kit, 'typescript/conformance.mjs')}`);
+    expect(failed).toEqual([]);
+    expect(last).toBe('65 of 65 rules hold');
+  });
+
+  it('finds a command that is no client, and ends with 1', { timeout: 300_000 }, async () => {
+    const quotes = ['--quotes', running.mockTdx.url];
+    const { code, stdout } = await runLatchkey(['conformance', ...quotes, '--client', 'exit 3', '--json']);
+    const results = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(results.filter(({ ok }) => ok)).toEqual([]);
+    expect(results[0]).toMatchObject({ name: 'good-run', reason: expect.stringContaining('ends with 3') });
+    expect(code).toBe(1);
+  });
+
+  it('ends a client that does not end, with what it started', { timeout: 300_000 }, async () => {
+    const pids = join(running.folder, 'pids');
+    const command = `sleep 1000 & echo $! >> ${pids}; wait`;
+    const quotes = ['--quotes', running.mockTdx.url];
+    const finished = runLatchkey(['conformance', ...quotes, '--timeout', '0.2', '--client', command]);
+    expect((await finished).stdout).toMatch(/^FAILED {2}good-run: the client does not end$/m);
+    const started = (await readFile(pids, 'utf8')).trim().split('\n').map(Number);
+    const isAlive = (pid: number): boolean => succeeds('kill', ['-0', `${pid}`]);
+    await vi.waitFor(() => expect(started.filter(isAlive)).toEqual([]), 30_000);
+  });
+
+  it('refuses to try both or neither', async () => {
+    const { code, stderr } = await runLatchkey(['conformance', '--quotes', running.mockTdx.url]);
+    expect(stderr).toContain('either --server or --client');
+    expect(code).not.toBe(0);
+  });
+});
+
+describe.skipIf(!hasGo)('the client in Go', () => {
+  const binary = () => join(running.folder, 'go-client');
+  const options = () => ({
+    cwd: join(kit, 'go'),
+    env: { ...process.env, LATCHKEY_NETWORK: network, LATCHKEY_AGENT: join(running.folder, 'agent.sock') },
+  });
+
+  it('agrees with the vectors, and speaks with an agent', { timeout: 900_000 }, async () => {
+    const { stdout } = await run('go', ['test', '-count=1', '-v', '.'], options());
+    expect(stdout).toMatch(/^ok/m);
+    expect(stdout).not.toContain('SKIP');
+  });
+
+  it('is formatted, and go vet finds nothing', { timeout: 900_000 }, async () => {
+    expect((await run('gofmt', ['-l', '.'], options())).stdout).toBe('');
+    await run('go', ['vet', './...'], options());
+  });
+
+  it('has an example that speaks with a running node', { timeout: 900_000 }, async () => {
+    const { stdout } = await run('go', ['run', './example'], options());
+    expect(stdout).toBe(
+      '1 keys created and linked\n1 keys recovered\nboot 2 is shown, boot 1 is replaced\n' +
+        'a wrong proof is refused: RECOVERY_PROOF_WRONG\n1 keys erased\n',
+    );
+  });
+
+  it('keeps the rules of a client', { timeout: 900_000 }, async () => {
+    await run('go', ['build', '-o', binary(), './conformance'], options());
+    const { failed, last } = await failuresOf(binary());
+    expect(failed).toEqual([]);
+    expect(last).toMatch(WITHOUT_ATTESTATION);
+  });
+});
+
 describe.skipIf(!hasPython)('the client in Python', () => {
   const options = () => ({
     cwd: join(kit, 'python'),
@@ -95,7 +185,13 @@ describe.skipIf(!hasPython)('the client in Python', () => {
 
   it('has an example that runs', { timeout: 120_000 }, async () => {
     const { stdout } = await run('python3', ['example.py'], options());
-    expect(stdout).toBe('1 keys created and linked\n1 keys recovered\n');
+    expect(stdout).toBe('1 keys created and linked\n1 keys recovered\nboot 2 is shown\n');
+  });
+
+  it('keeps the rules of a client', { timeout: 900_000 }, async () => {
+    const { failed, last } = await failuresOf(`python3 ${join(kit, 'python/conformance.py')}`);
+    expect(failed).toEqual([]);
+    expect(last).toMatch(WITHOUT_ATTESTATION);
   });
 });
 
@@ -111,13 +207,23 @@ describe.skipIf(!hasRust)('the client in Rust', () => {
 
   it('agrees with the vectors', { timeout: 900_000 }, async () => {
     const { stdout } = await run('cargo', ['test', '--locked', '--quiet'], options());
-    expect(stdout).toContain('4 passed; 0 failed');
+    expect(stdout).toContain('6 passed; 0 failed');
   });
 
   it('has an example that speaks with a running node', { timeout: 900_000 }, async () => {
     const { stdout } = await run('cargo', ['run', '--locked', '--quiet', '--example', 'node'], options());
     expect(stdout).toBe(
-      '1 keys created and linked\n1 keys recovered\na wrong proof is refused: RECOVERY_PROOF_WRONG\n1 keys erased\n',
+      '1 keys created and linked\n1 keys recovered\nboot 2 is shown, boot 1 is replaced\n' +
+        'a wrong proof is refused: RECOVERY_PROOF_WRONG\n1 keys erased\n',
     );
+  });
+
+  it('keeps the rules of a client', { timeout: 900_000 }, async () => {
+    await run('cargo', ['build', '--locked', '--quiet', '--example', 'conformance'], options());
+    const { failed, last } = await failuresOf(
+      join(options().env.CARGO_TARGET_DIR, 'debug/examples/conformance'),
+    );
+    expect(failed).toEqual([]);
+    expect(last).toMatch(WITHOUT_ATTESTATION);
   });
 });

@@ -18,21 +18,27 @@ import { openAuth } from '../../src/hpke/hpke.ts';
 import { type Incarnation, NO_INCARNATION, type Reservation } from '../../src/lineage/incarnation.ts';
 import { lineageIdOf, sealLineageKey } from '../../src/lineage/lineage-key.ts';
 import type { LineageRoute, MacRoute, SlotRoute } from '../../src/protocol/labels.ts';
-import { type LineageUpdate, lineageUpdateBytes } from '../../src/protocol/lineage-messages.ts';
-import { depositToWire, incarnationToWire } from '../../src/protocol/lineage-state.ts';
-import { requestMac, responseMac } from '../../src/protocol/mac.ts';
+import type { LineageUpdate } from '../../src/protocol/lineage-messages.ts';
+import { responseMac } from '../../src/protocol/mac.ts';
+import {
+  bootContent,
+  keyStatusContent as fullStatusContent,
+  lineageUpdateContent as fullUpdateContent,
+  type MacContent,
+  type MacMessage,
+  macMessage,
+  NO_CONTENT,
+  reserveContent,
+} from '../../src/protocol/mac-message.ts';
 import { recoveryProof } from '../../src/protocol/recovery-proof.ts';
 import { type Intent, PLAIN_SLOT_ID, requestReportData } from '../../src/protocol/report-data.ts';
 import { decodeKeyGrant, type KeyGrant, sealedKeyAad, sealedKeyInfo } from '../../src/protocol/sealed-key.ts';
 import {
-  claimBytes,
   decodeForgotten,
   decodeServerState,
   type Forgotten,
   forgottenBytes,
   type KeyStatus,
-  keyStatusBytes,
-  reserveBytes,
   type ServerState,
   serverStateBytes,
 } from '../../src/protocol/slot-messages.ts';
@@ -61,6 +67,8 @@ export interface Attempt {
   readonly ephemeral: X25519KeyPair;
   readonly account: AccountId;
 }
+
+export { bootContent as claimContent, NO_CONTENT, reserveContent };
 
 const draw = countingRandom(77);
 
@@ -167,16 +175,7 @@ export class ProtocolClient {
     const name = isSlot ? holder.slotId : lineageIdOf(holder.lineageKey);
     const key = isSlot ? holder.key : holder.lineageKey;
     const envelope = { server: this.world.account, account, name, timestampMs, random };
-    const mac = requestMac(key, route, envelope, content.bytes);
-    const body = {
-      accountId: encodeSs58(account),
-      [isSlot ? 'slotId' : 'lineageId']: toPrefixedHex(name),
-      timestampMs,
-      random: toPrefixedHex(random),
-      ...content.wire,
-      mac: toPrefixedHex(mac),
-    };
-    return { mac, body };
+    return macMessage(key, route, envelope, content);
   }
 
   /** `POST /key-status`, its answer's MAC checked. */
@@ -214,12 +213,12 @@ export class ProtocolClient {
 
   /** `POST /claim`, its answer's MAC checked. */
   async claim(slot: SlotHolder, incarnation: Incarnation): Promise<ServerState> {
-    return this.#stateOf('claim', slot, claimContent(incarnation));
+    return this.#stateOf('claim', slot, bootContent(incarnation));
   }
 
   /** `POST /forget`, its answer's MAC checked. */
   async forget(slot: SlotHolder, incarnation: Incarnation = NO_INCARNATION): Promise<Forgotten> {
-    const { mac, reply } = this.sendMac('forget', slot, claimContent(incarnation));
+    const { mac, reply } = this.sendMac('forget', slot, bootContent(incarnation));
     const { status, json, text } = await reply;
     if (status !== 200) throw new Error(`${status} ${text}`);
     const answer = decodeForgotten(json);
@@ -250,12 +249,6 @@ export class ProtocolClient {
   }
 }
 
-/** A request with its MAC. */
-export interface MacMessage {
-  readonly mac: Mac;
-  readonly body: Readonly<Record<string, unknown>>;
-}
-
 /** Who holds the server key of a slot. */
 export interface SlotHolder {
   readonly slotId: SlotId;
@@ -272,70 +265,30 @@ export interface LineageHolder {
   readonly lineageKey: SecretBytes;
 }
 
-/** Canonical bytes and JSON of the content of a request. */
-export interface MacContent {
-  readonly bytes: Uint8Array;
-  readonly wire: Readonly<Record<string, unknown>>;
-}
-
-/** The content of `lineage-status`. */
-export const NO_CONTENT: MacContent = { bytes: new Uint8Array(0), wire: {} };
-
 /** A lineage key that repeats with its number. */
 export const lineageKeyNumber = (number: number): SecretBytes =>
   SecretBytes.adopt(seededBytes(number + 9000, 32));
 
-/** Bytes and JSON of a key status; by default with an unused boot id and without a head. */
-export function keyStatusContent(status: Partial<KeyStatus>): MacContent {
-  const full: KeyStatus = {
+/** The content of a key status; by default with an unused boot id and without a head. */
+export const keyStatusContent = (status: Partial<KeyStatus>): MacContent =>
+  fullStatusContent({
     confirm: false,
     lineage: undefined,
     incarnation: NO_INCARNATION,
     head: undefined,
     report: undefined,
     ...status,
-  };
-  const wire = {
-    confirm: full.confirm,
-    ...(full.lineage === undefined ? {} : { lineage: toPrefixedHex(full.lineage) }),
-    ...incarnationToWire(full.incarnation),
-    ...(full.head === undefined ? {} : { head: depositToWire(full.head) }),
-    ...(full.report === undefined ? {} : { report: full.report }),
-  };
-  return { bytes: keyStatusBytes(full), wire };
-}
+  });
 
-/** Bytes and JSON of a reservation. */
-export const reserveContent = (wish: Reservation): MacContent => ({
-  bytes: reserveBytes(wish),
-  wire: { incarnation: wish.number, boot: toPrefixedHex(wish.boot) },
-});
-
-/** Bytes and JSON of a claim, and of a `forget`. */
-export const claimContent = (incarnation: Incarnation): MacContent => ({
-  bytes: claimBytes(incarnation),
-  wire: incarnationToWire(incarnation),
-});
-
-/** Bytes and JSON of an update of a lineage. */
-export function lineageUpdateContent(update: Partial<LineageUpdate>): MacContent {
-  const full: LineageUpdate = {
+/** The content of an update of a lineage; by default it changes nothing. */
+export const lineageUpdateContent = (update: Partial<LineageUpdate>): MacContent =>
+  fullUpdateContent({
     incarnation: NO_INCARNATION,
     head: undefined,
     forget: [],
     close: undefined,
     ...update,
-  };
-  const wire = {
-    ...incarnationToWire(full.incarnation),
-    ...(full.head === undefined ? {} : { head: depositToWire(full.head) }),
-    forget: full.forget.map(toPrefixedHex),
-    ...(full.close === undefined
-      ? {}
-      : { close: { ...incarnationToWire(full.close.last), head: depositToWire(full.close.head) } }),
-  };
-  return { bytes: lineageUpdateBytes(full), wire };
-}
+  });
 
 function requireMac(observed: Uint8Array, expected: Mac): void {
   if (toPrefixedHex(observed) !== toPrefixedHex(expected)) throw new Error('the MAC of the answer is wrong');

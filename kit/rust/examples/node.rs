@@ -50,13 +50,28 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     println!("{} keys recovered", back.len());
 
+    // Before it writes, the second boot reserves a number and shows itself: an older copy finds out that it must stop.
+    let random_part = random();
+    let reserved = (2, reserved_boot(&lineage_secret, 2, &random_part));
+    let second = (2, marked_boot(&lineage_secret, 2, &random_part));
+    for (wish, grant) in wishes.iter().zip(&grants) {
+        wish.server.reserve(&client, &wish.slot_id, &grant.key, reserved)?;
+    }
+    for (wish, grant) in wishes.iter().zip(&grants) {
+        wish.server.claim(&client, &wish.slot_id, &grant.key, second)?;
+    }
+    match servers[0].claim(&client, &wishes[0].slot_id, &grants[0].key, boot) {
+        Err(Error::Replaced(_)) => println!("boot 2 is shown, boot 1 is replaced"),
+        other => return Err(format!("the first boot was not told that it is replaced: {other:?}").into()),
+    }
+
     let stolen = [ask(&servers[0], wishes[0].slot_id, Some(random()))];
     match &obtain(&client, Intent::Recover, &stolen, quote)?[0] {
         Err(Error::Refused { code, .. }) => println!("a wrong proof is refused: {code}"),
         other => return Err(format!("a wrong proof got {other:?}").into()),
     }
     for (wish, grant) in wishes.iter().zip(&grants) {
-        let said = wish.server.forget(&client, &wish.slot_id, &grant.key, boot)?;
+        let said = wish.server.forget(&client, &wish.slot_id, &grant.key, second)?;
         if said["erased"] != true {
             return Err("a server kept a key".into());
         }

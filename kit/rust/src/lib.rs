@@ -12,11 +12,13 @@ mod server;
 pub use answer::{check_answer_mac, Grant};
 pub use bytes::{account, array_of_hex, random, to_hex};
 pub use hpke_auth::EphemeralKey;
-pub use server::{obtain, request_report_data, Entry, Intent, Server, Wish, NO_SLOT};
+pub use server::{
+    has_reserved, obtain, request_report_data, shows, Boot, Closing, Entry, Head, Intent, Server, Update, Wish, NO_SLOT,
+};
 
 use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 
 /// What can go wrong with one server.
 #[derive(Debug)]
@@ -32,6 +34,8 @@ pub enum Error {
     },
     /// The server or the source of quotes cannot be reached.
     Unreachable(String),
+    /// A newer boot of this node has shown itself, or has reserved the number: this one must not write.
+    Replaced(String),
 }
 
 impl std::fmt::Display for Error {
@@ -40,6 +44,7 @@ impl std::fmt::Display for Error {
             Error::Protocol(reason) => write!(f, "not the protocol: {reason}"),
             Error::Refused { status, code } => write!(f, "refused: {status} {code}"),
             Error::Unreachable(reason) => write!(f, "unreachable: {reason}"),
+            Error::Replaced(reason) => write!(f, "replaced: {reason}"),
         }
     }
 }
@@ -69,9 +74,38 @@ pub fn lineage_key_of(lineage_secret: &[u8; 32], server: &[u8; 32]) -> [u8; 32] 
     derive(lineage_secret, &[b"latchkey/v1/lineage", server.as_slice()].concat())
 }
 
+/// Names the lineage at the server that has this key.
+pub fn lineage_id_of(lineage_key: &[u8; 32]) -> [u8; 16] {
+    let mut hash = Sha256::new();
+    hash.update(b"latchkey/v1/lineage-id");
+    hash.update(lineage_key);
+    let mut id = [0; 16];
+    id.copy_from_slice(&hash.finalize()[..16]);
+    id
+}
+
 /// The boot id that no server can invent; `boot` are 8 random bytes of this boot.
 pub fn marked_boot(lineage_secret: &[u8; 32], number: u64, boot: &[u8; 8]) -> [u8; 16] {
-    let key = derive(lineage_secret, b"latchkey/v1/mark/incarnation");
+    marked(lineage_secret, b"latchkey/v1/mark/incarnation", number, boot)
+}
+
+/// The 16 bytes of a reservation. A server that sees them cannot show the incarnation.
+pub fn reserved_boot(lineage_secret: &[u8; 32], number: u64, boot: &[u8; 8]) -> [u8; 16] {
+    marked(lineage_secret, b"latchkey/v1/mark/reservation", number, boot)
+}
+
+/// The digest to deposit: the first 16 bytes of the log's own digest, and their mark.
+pub fn marked_head(lineage_secret: &[u8; 32], boot: Boot, sequence: u64, log_digest: &[u8; 16]) -> Head {
+    let key = derive(lineage_secret, b"latchkey/v1/mark/head");
+    let mark = hmac_sha256(&key, &[&boot.0.to_be_bytes(), &boot.1, &sequence.to_be_bytes(), log_digest]);
+    let mut digest = [0; 32];
+    digest[..16].copy_from_slice(log_digest);
+    digest[16..].copy_from_slice(&mark[..16]);
+    Head { sequence, digest }
+}
+
+fn marked(lineage_secret: &[u8; 32], label: &[u8], number: u64, boot: &[u8; 8]) -> [u8; 16] {
+    let key = derive(lineage_secret, label);
     let mark = hmac_sha256(&key, &[&number.to_be_bytes(), boot]);
     let mut id = [0; 16];
     id[..8].copy_from_slice(boot);

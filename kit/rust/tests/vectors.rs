@@ -66,6 +66,52 @@ fn lineage() {
     let boot_id: [u8; 16] = bytes(&mark["bootId"]);
     let made = marked_boot(&secret, mark["incarnation"].as_u64().unwrap(), boot_id[..8].try_into().unwrap());
     assert_eq!(made, boot_id);
+    let reserved = reserved_boot(&secret, mark["incarnation"].as_u64().unwrap(), boot_id[..8].try_into().unwrap());
+    assert_eq!(to_hex(&reserved), file["reservationMark"]["boot"]);
+    let key = lineage_key_of(&secret, &bytes(&keys["serverAccount"]));
+    assert_eq!(to_hex(&lineage_id_of(&key)), file["id"]);
+    let head = marked_head(&secret, (3, boot_id), 42, &bytes(&file["headMark"]["logDigest"]));
+    assert_eq!(to_hex(&head.digest), file["headMark"]["digest"]);
+}
+
+#[test]
+fn verdicts() {
+    let file = read("verdicts.json");
+    let verdicts = file["verdicts"].as_array().unwrap();
+    for verdict in verdicts {
+        let number = verdict["incarnation"].as_u64().unwrap();
+        let holds = match verdict["route"].as_str() {
+            Some("reserve") => has_reserved(&verdict["lineage"], (number, bytes(&verdict["boot"]))),
+            _ => shows(&verdict["lineage"], (number, bytes(&verdict["bootId"]))),
+        };
+        assert_eq!(holds, verdict["holds"] == true, "{}: {}", verdict["route"], verdict["about"]);
+    }
+    assert!(verdicts.len() >= 13);
+    assert!(!shows(&Value::Null, (0, [0; 16])) && !has_reserved(&Value::Null, (0, [0; 16])));
+}
+
+#[test]
+fn update_content() {
+    let file = read("mac-routes.json");
+    let updates = file["exchanges"].as_array().unwrap().iter().filter(|one| one["route"] == "lineage-update");
+    let boot = |value: &Value| (value["incarnation"].as_u64().unwrap(), bytes(&value["bootId"]));
+    let head = |value: &Value| Head { sequence: value["sequence"].as_u64().unwrap(), digest: bytes(&value["digest"]) };
+    let mut tried = 0;
+    for exchange in updates {
+        let body = &exchange["request"]["body"];
+        let update = Update {
+            boot: boot(body),
+            head: body.get("head").map(head),
+            forget: body["forget"].as_array().unwrap().iter().map(bytes).collect(),
+            close: body.get("close").map(|end| Closing { last: boot(end), head: head(&end["head"]) }),
+        };
+        let (content, fields) = update.content();
+        let input = exchange["request"]["macInput"].as_str().unwrap();
+        assert!(input.ends_with(&hex::encode(&content)), "{}", exchange["name"]);
+        assert!(fields.iter().all(|(name, value)| &body[name] == value), "{}", exchange["name"]);
+        tried += 1;
+    }
+    assert!(tried >= 2);
 }
 
 #[test]

@@ -1,8 +1,7 @@
-import { toPrefixedHex } from '../../bytes/hex.ts';
-import { encodeSs58 } from '../../bytes/ss58.ts';
 import type { RandomSource } from '../../crypto/random.ts';
 import type { MacRoute } from '../../protocol/labels.ts';
-import { type MacEnvelope, macMatches, requestMac, responseMac } from '../../protocol/mac.ts';
+import { type MacEnvelope, macMatches, responseMac } from '../../protocol/mac.ts';
+import { type MacContent, macMessage } from '../../protocol/mac-message.ts';
 import {
   decodeForgotten,
   decodeServerState,
@@ -17,11 +16,10 @@ import type { PeerExchange } from './peer-exchange.ts';
 import { failureOf, PeerError } from './peer-failure.ts';
 import type { ServerClocks } from './server-clocks.ts';
 
-/** What is asked under a key: the bytes that the MAC covers, and the same as JSON. */
+/** What is asked under a key. */
 export interface MacedQuestion {
   readonly route: MacRoute;
-  readonly content: Uint8Array;
-  readonly wire: Readonly<Record<string, unknown>>;
+  readonly content: MacContent;
 }
 
 /** An answer with a MAC that is not checked yet. */
@@ -84,7 +82,7 @@ export class MacedRequests {
   async #ask(
     peer: PeerRecord,
     named: NamedKey,
-    { route, content, wire }: MacedQuestion,
+    { route, content }: MacedQuestion,
     signal: AbortSignal | undefined,
   ): Promise<Unproved> {
     const envelope: MacEnvelope = {
@@ -94,20 +92,13 @@ export class MacedRequests {
       timestampMs: this.#clocks.nowMs(peer.account),
       random: this.#random(16),
     };
-    const sent = requestMac(named.key, route, envelope, content);
-    const request = {
-      accountId: encodeSs58(named.account),
-      timestampMs: envelope.timestampMs,
-      random: toPrefixedHex(envelope.random),
-      mac: toPrefixedHex(sent),
-      ...wire,
-    };
-    const body = await this.#exchange.send(peer, `/${route}`, request, signal).catch((error: unknown) => {
+    const sent = macMessage(named.key, route, envelope, content);
+    const body = await this.#exchange.send(peer, `/${route}`, sent.body, signal).catch((error: unknown) => {
       this.#noteRefusedTime(peer, error);
       throw error;
     });
     const requireProof: Unproved['requireProof'] = (mac, bytes) => {
-      if (!macMatches(mac, responseMac(named.key, route, sent, bytes))) throw impostor();
+      if (!macMatches(mac, responseMac(named.key, route, sent.mac, bytes))) throw impostor();
     };
     return { body, requireProof };
   }

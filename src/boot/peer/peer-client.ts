@@ -12,8 +12,16 @@ import type { Incarnation, Reservation } from '../../lineage/incarnation.ts';
 import { lineageIdOf, sealLineageKey } from '../../lineage/lineage-key.ts';
 import { decodeAttestation } from '../../protocol/attestation.ts';
 import { challengeAnswer, keyAnswer, newsAnswer, parseWire } from '../../protocol/decode.ts';
-import { type LineageUpdate, lineageUpdateBytes } from '../../protocol/lineage-messages.ts';
-import { depositToWire, incarnationToWire } from '../../protocol/lineage-state.ts';
+import type { SlotRoute } from '../../protocol/labels.ts';
+import type { LineageUpdate } from '../../protocol/lineage-messages.ts';
+import {
+  bootContent,
+  keyStatusContent,
+  lineageUpdateContent,
+  type MacContent,
+  NO_CONTENT,
+  reserveContent,
+} from '../../protocol/mac-message.ts';
 import {
   NEWS_NONCE_BYTES,
   NOT_ENROLLED_SIGNATURE_BYTES,
@@ -22,18 +30,11 @@ import {
 } from '../../protocol/not-enrolled.ts';
 import type { BoundParameters } from '../../protocol/report-data.ts';
 import { decodeKeyGrant, type KeyGrant, sealedKeyAad, sealedKeyInfo } from '../../protocol/sealed-key.ts';
-import {
-  claimBytes,
-  type Forgotten,
-  type KeyStatus,
-  keyStatusBytes,
-  reserveBytes,
-  type ServerState,
-} from '../../protocol/slot-messages.ts';
+import type { Forgotten, KeyStatus, ServerState } from '../../protocol/slot-messages.ts';
 import type { Clock } from '../../time/clock.ts';
 import { type ExtensionListener, ExtensionListeners } from './extension-listeners.ts';
 import type { HeldLineage, HeldSlot, PeerRecord } from './held-keys.ts';
-import { type MacedQuestion, MacedRequests } from './maced-requests.ts';
+import { MacedRequests } from './maced-requests.ts';
 import { PeerExchange } from './peer-exchange.ts';
 import { PeerError } from './peer-failure.ts';
 import type { PeerTransport } from './peer-transport.ts';
@@ -171,21 +172,12 @@ export class PeerClient {
     const linked = { server: peer.account, account, slotId };
     const lineage =
       lineageKey === undefined ? undefined : sealLineageKey(key, linked, lineageKey, this.#random);
-    const wire = {
-      confirm: status.confirm,
-      ...(lineage === undefined ? {} : { lineage: toPrefixedHex(lineage) }),
-      ...incarnationToWire(status.incarnation),
-      ...(status.head === undefined ? {} : { head: depositToWire(status.head) }),
-      ...(status.report === undefined ? {} : { report: status.report }),
-    };
-    const content = keyStatusBytes({ ...status, lineage });
-    return this.#slotState(peer, slot, { route: 'key-status', content, wire }, signal);
+    return this.#slotState(peer, slot, 'key-status', keyStatusContent({ ...status, lineage }), signal);
   }
 
   /** `POST /reserve`: asks for a number for this boot, which shows no mark yet. */
   reserve(peer: PeerRecord, slot: HeldSlot, wish: Reservation, signal?: AbortSignal): Promise<ServerState> {
-    const wire = { incarnation: wish.number, boot: toPrefixedHex(wish.boot) };
-    return this.#slotState(peer, slot, { route: 'reserve', content: reserveBytes(wish), wire }, signal);
+    return this.#slotState(peer, slot, 'reserve', reserveContent(wish), signal);
   }
 
   /** `POST /claim`: shows the mark of this boot. */
@@ -195,8 +187,7 @@ export class PeerClient {
     incarnation: Incarnation,
     signal?: AbortSignal,
   ): Promise<ServerState> {
-    const wire = incarnationToWire(incarnation);
-    return this.#slotState(peer, slot, { route: 'claim', content: claimBytes(incarnation), wire }, signal);
+    return this.#slotState(peer, slot, 'claim', bootContent(incarnation), signal);
   }
 
   /** `POST /forget`: erases a key, unless a newer instance of the node has shown itself. */
@@ -206,17 +197,14 @@ export class PeerClient {
     incarnation: Incarnation,
     signal?: AbortSignal,
   ): Promise<Forgotten> {
-    const { slotId } = slot;
-    const wire = { slotId: toPrefixedHex(slotId), ...incarnationToWire(incarnation) };
-    const question = { route: 'forget', content: claimBytes(incarnation), wire } as const;
-    return this.#maced.forgotten(peer, { ...slot, name: slotId }, question, signal);
+    const question = { route: 'forget', content: bootContent(incarnation) } as const;
+    return this.#maced.forgotten(peer, { ...slot, name: slot.slotId }, question, signal);
   }
 
   /** `POST /lineage-status`: what the server knows of the lineage; changes nothing there. */
   lineageStatus(peer: PeerRecord, lineage: HeldLineage, signal?: AbortSignal): Promise<ServerState> {
     const name = lineageIdOf(lineage.key);
-    const wire = { lineageId: toPrefixedHex(name) };
-    const question = { route: 'lineage-status', content: new Uint8Array(0), wire } as const;
+    const question = { route: 'lineage-status', content: NO_CONTENT } as const;
     return this.#maced.state(peer, { ...lineage, name }, question, signal);
   }
 
@@ -228,16 +216,7 @@ export class PeerClient {
     signal?: AbortSignal,
   ): Promise<ServerState> {
     const name = lineageIdOf(lineage.key);
-    const wire = {
-      lineageId: toPrefixedHex(name),
-      ...incarnationToWire(update.incarnation),
-      ...(update.head === undefined ? {} : { head: depositToWire(update.head) }),
-      forget: update.forget.map(toPrefixedHex),
-      ...(update.close === undefined
-        ? {}
-        : { close: { ...incarnationToWire(update.close.last), head: depositToWire(update.close.head) } }),
-    };
-    const question = { route: 'lineage-update', content: lineageUpdateBytes(update), wire } as const;
+    const question = { route: 'lineage-update', content: lineageUpdateContent(update) } as const;
     return this.#maced.state(peer, { ...lineage, name }, question, signal);
   }
 
@@ -278,13 +257,11 @@ export class PeerClient {
   #slotState(
     peer: PeerRecord,
     slot: HeldSlot,
-    { route, content, wire }: MacedQuestion,
+    route: SlotRoute,
+    content: MacContent,
     signal: AbortSignal | undefined,
   ): Promise<ServerState> {
-    const { slotId } = slot;
-    const named = { ...slot, name: slotId };
-    const question = { route, content, wire: { slotId: toPrefixedHex(slotId), ...wire } };
-    return this.#maced.state(peer, named, question, signal);
+    return this.#maced.state(peer, { ...slot, name: slot.slotId }, { route, content }, signal);
   }
 
   #requireServer(peer: PeerRecord, server: string): void {

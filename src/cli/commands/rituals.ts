@@ -19,6 +19,7 @@ import {
   replaceRitualsConfigFile,
   requireNoRitualsConfigFile,
 } from '../rituals/config-file.ts';
+import { addFollowCommand } from '../rituals/follow.ts';
 import {
   booleanArgument,
   type ConfigOption,
@@ -41,6 +42,7 @@ export function ritualsCommand(io: StoreIo = processIo()): Command {
   addReadingCommands(rituals, io);
   addWritingCommands(rituals, io);
   addConditionsCommands(rituals, io);
+  addFollowCommand(rituals, io);
   return rituals;
 }
 

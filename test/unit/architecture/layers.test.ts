@@ -25,6 +25,7 @@ const layers = [
   ['custody'],
   ['conformance'],
   ['boot'],
+  ['client'],
   ['config'],
   ['http'],
   ['agent'],
