@@ -16,6 +16,8 @@ export const MOVE_DELAY_MS = 10_000;
 /** After it, what was published is in force at every node that hears it: a look at the sources, and a block. */
 const SURELY_MS = MOVE_DELAY_MS + 40_000;
 
+/** Longer than the interval at which nodes ask for manifests. */
+const HEARD_MS = 10_000;
 /** How long operators wait for a machine that they have upgraded. */
 const PATIENCE_MS = 60_000;
 
@@ -104,12 +106,14 @@ export class MovingFleet {
     }
     if (this.#network.nodes.some((node) => node.isRunning && !runs(node, release))) return;
     this.#finish(release, life);
-    if (this.#dice.chance(0.5)) await this.trick(life);
+    if (this.#dice.chance(0.3)) return;
+    // When all have heard that it is over.
+    await this.#network.settle(HEARD_MS);
+    await this.trick(life, this.#former);
   }
 
   /** A host starts its machine with a release that the fleet has given up, or has not come to. */
-  async trick(life: Life): Promise<void> {
-    const release = this.#dice.chance(0.5) ? this.#former : this.#later();
+  async trick(life: Life, release = this.#dice.chance(0.5) ? this.#former : this.#later()): Promise<void> {
     const running = this.#network.nodes.filter(({ isRunning }) => isRunning);
     const node = running[this.#dice.below(running.length)];
     if (release === undefined || node === undefined || this.#network.tampered.has(node)) return;
