@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { FencedStore } from '../../../src/boot/node/fenced-store.ts';
 import { AccountId } from '../../../src/bytes/fixed-bytes.ts';
 import { toPrefixedHex } from '../../../src/bytes/hex.ts';
+import { sha256 } from '../../../src/crypto/sha2.ts';
 import { LAST_SERIAL } from '../../../src/fleet/fleet-header.ts';
 import type { FleetWatch } from '../../../src/node/fleet-watch.ts';
 import { decodeExtensions, FLEET_EXTENSION, MAX_EXTENSION_BYTES } from '../../../src/protocol/extensions.ts';
@@ -58,8 +59,9 @@ describe('a header that a server shows', () => {
     texts.asked.length = 0;
     watch.hear(server('honest'), saying(second.header.signed));
     await clock.advance(1);
-    // A manifest is missing, so it names nothing that it knows.
-    expect(texts.asked).toContain('http://honest:1/fleet');
+    // It names what it has, which is another name than that of a server with the missing manifest.
+    const known = toPrefixedHex(sha256(first.header.signed));
+    expect(texts.asked).toContain(`http://honest:1/fleet?known=${known}`);
     expect(events).toContain('fleet.header-newer');
     expect(watch.report().awaited).toEqual({ serial: 2, hash: toPrefixedHex(second.header.hash) });
     await clock.advance(10_000);
