@@ -326,13 +326,13 @@ export class SimulatedNode {
       wire.place(this.endpoint, this.#placed);
       const healing = guardian.heal();
       const reading = serving.formerClients.begin(config.healing.formerClientsDeadlineMs);
-      await whileHealing(log, 'served.not-read', reading);
+      await whileHealing(log, 'served.not-read', reading, stop.signal);
       const telling = tellClients(parts, node, serving, stop.signal);
       const rekeying = fleet === undefined ? undefined : rekey.run(stop.signal);
       await Promise.all([
         healing,
-        whileHealing(log, 'clients.not-told', telling),
-        whileHealing(log, 'fleet.rekey-failed', rekeying),
+        whileHealing(log, 'clients.not-told', telling, stop.signal),
+        whileHealing(log, 'fleet.rekey-failed', rekeying, stop.signal),
       ]);
     };
     self = {

@@ -228,7 +228,7 @@ describe('a handover', () => {
   it('reaches nodes that know the newest manifest of the former authority', async () => {
     const { watch, texts, clock } = await following();
     const sender = watchOf(new Texts(), clock).watch;
-    await sender.publish(`{"manifests":[${textOf(first)},${textOf(handover)}]}`);
+    await sender.publish(JSON.parse(`{"manifests":[${textOf(first)},${textOf(handover)}]}`));
     await clock.advance(DELAY_MS + 1_000);
     sender.asking();
     const extension = sender.extensions().get(FLEET_EXTENSION);
@@ -254,9 +254,7 @@ describe('a manifest that somebody hands in', () => {
     await watch.open(store);
     await watch.record(new FencedStore(store, true));
     const thief = new AuthorityWorld('thief').issue({}, { serial: 9 });
-    const { manifests: results } = await watch.publish(
-      `{"manifests":[${textOf(first)},${textOf(thief)},${textOf(second)},${textOf(second)},${textOf(first)}]}`,
-    );
+    const { manifests: results } = await watch.publish(JSON.parse(`{"manifests":[${textOf(first)},${textOf(thief)},${textOf(second)},${textOf(second)},${textOf(first)}]}`));
     expect(results.map(({ outcome, code }) => code ?? outcome)).toEqual([
       'taken',
       'FLEET_AUTHORITY_OTHER',
@@ -267,6 +265,6 @@ describe('a manifest that somebody hands in', () => {
     const restarted = watchOf(new Texts(), clock).watch;
     await restarted.open(store);
     expect(restarted.report().manifest?.serial).toBe(2);
-    await expect(watch.publish('{}')).rejects.toMatchObject({ code: 'FLEET_FILE_MALFORMED' });
+    await expect(watch.publish({})).rejects.toMatchObject({ code: 'FLEET_FILE_MALFORMED' });
   });
 });
