@@ -55,7 +55,7 @@ export const firstSection = sectionOf(0);
  * machines one after the other, and a manifest without the former.
  *
  * Invariant 14: a server gives a key only to a machine whose section and image are its own, or stand in the manifest that it
- * took last, and have done so for the delay; and a node has slots only at servers of which the same is true.
+ * took last, and have done so for the delay.
  */
 export class MovingFleet {
   readonly #network: SimulatedNetwork;
@@ -63,8 +63,6 @@ export class MovingFleet {
   readonly #operators: FleetOperators;
   /** By serial, from 1 on. */
   readonly #published: Permitted[] = [];
-  /** The generation of each node that was looked at, by machine and process. */
-  readonly #looked = new Map<SimulatedNode, string>();
   #publishedMs = 0;
   #present: Release = { trust: firstSection, image: 0 };
   #next: Release | undefined;
@@ -145,25 +143,6 @@ export class MovingFleet {
       if (node.isRunning && !runs(node, release ?? this.#present))
         await this.#restart(node, release ?? this.#present, life);
     if (release !== undefined) this.#finish(release, life);
-  }
-
-  /** Invariant 14, for the slots that nodes have since the last check. */
-  check(): void {
-    for (const node of this.#network.nodes) {
-      const newest = node.open?.book.file?.generations[0];
-      const name = `${node.boots} ${newest?.generation}`;
-      if (newest === undefined || this.#looked.get(node) === name) continue;
-      this.#looked.set(node, name);
-      for (const { instanceId } of newest.slots) {
-        const server = this.#network.nodes.find(
-          ({ keyServer }) =>
-            keyServer !== undefined &&
-            toPrefixedHex(keyServer.identity.instanceId) === toPrefixedHex(instanceId),
-        );
-        if (server !== undefined && !this.#permits(node, server.body))
-          this.#network.world.fail(`${node.name} has a slot at ${server.name}, whose release it may not know`);
-      }
-    }
   }
 
   async #announce(life: Life): Promise<void> {

@@ -91,11 +91,11 @@ class Schedule {
     for (let step = 0; step < STEPS && network.world.violations.length === 0; step++) {
       await this.#fleet?.act(this.#life);
       await this.#step();
-      this.#check();
+      network.check();
       if (this.#dice.chance(0.15)) await network.quietStretch(HEALING_MS, { brief: this.#brief });
       else await network.settle(500 + this.#dice.below(12_000));
       await network.witness.writeAll();
-      this.#check();
+      network.check();
     }
     if (network.world.violations.length > 0) return;
     await this.#makePeace();
@@ -106,11 +106,6 @@ class Schedule {
       `ends ${network.nodes.map(({ state }) => state.name).some((name) => name !== 'backed') ? 'with locked stores' : 'all backed'}`,
     );
     await network.close();
-  }
-
-  #check(): void {
-    this.#network.check();
-    this.#fleet?.check();
   }
 
   #count(what: string): void {
