@@ -81,7 +81,7 @@ export class FleetKeeper {
     if (this.#isOpen || !isHandover(signed)) this.settle(time);
     const { state, header, finding } = noteHeader(this.#state, signed, time.chainMs);
     // Only with its manifest it would be of use.
-    if (finding === 'late') throw serialOlder(header, newestHeader(state)?.serial);
+    if (finding === 'late') throw serialOlder(header, newestHeader(state)?.header.serial);
     judgeIssueTime(header, time.chainMs);
     this.#state = state;
     return finding;

@@ -65,13 +65,13 @@ export const readManifestList = (text: string): readonly ManifestFile[] =>
 
 /** As {@link readManifestList}, of JSON that was parsed already. @throws EvidenceError FLEET_FILE_MALFORMED. */
 export function manifestsOf(json: unknown): readonly ManifestFile[] {
-  const read = valueOf(z.union([manifestList, schema]), json, 'manifests');
+  const read = readJson(z.union([manifestList, schema]), json, 'manifests');
   return ('manifests' in read ? read.manifests : [read]).map(fileFromJson);
 }
 
 /** JSON text of a schema. @throws EvidenceError FLEET_FILE_MALFORMED. */
 export const parseFile = <Value>(fileSchema: z.ZodType<Value>, text: string, name: string): Value =>
-  valueOf(fileSchema, jsonIn(text, name), name);
+  readJson(fileSchema, jsonIn(text, name), name);
 
 function jsonIn(text: string, name: string): unknown {
   try {
@@ -81,7 +81,7 @@ function jsonIn(text: string, name: string): unknown {
   }
 }
 
-function valueOf<Value>(fileSchema: z.ZodType<Value>, json: unknown, name: string): Value {
+function readJson<Value>(fileSchema: z.ZodType<Value>, json: unknown, name: string): Value {
   const parsed = fileSchema.safeParse(json);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];

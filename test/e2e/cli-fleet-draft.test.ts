@@ -131,8 +131,6 @@ describe.sequential('status files of real nodes', { timeout: 300_000 }, () => {
     expect(after.keyslots.slots.map(({ isLive }) => isLive).sort()).toEqual([false, true, true]);
     const refused = await draft(revoked, '--status', after.file, '--chain', '--accept-unknown');
     expect(refused).toMatchObject({ code: 1, isWritten: false });
-    expect(refused.stderr).toContain(
-      `would lock ${after.accountId}: t is 2, and 1 of its slots would count`,
-    );
+    expect(refused.stderr).toContain(`would lock ${after.accountId}: t is 2, and 1 of its slots would count`);
   });
 });

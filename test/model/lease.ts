@@ -127,13 +127,16 @@ export class LeaseModel implements Model<LeaseState> {
         this.#step(state, index, `A asks s${index}`, { question: { askedAt: state.now, answer: 'none' } }),
       ];
     if (question.answer === 'none') {
-      if (!server.hasSlot) return [this.#step(state, index, `s${index} knows no slot`, { question: undefined })];
+      if (!server.hasSlot)
+        return [this.#step(state, index, `s${index} knows no slot`, { question: undefined })];
       const answer = server.newer ? 'overtaken' : 'shown';
       return [this.#step(state, index, `s${index} answers A`, { question: { ...question, answer } })];
     }
     const name = `A hears s${index}`;
     if (question.answer === 'overtaken')
-      return [{ name, next: { ...this.#step(state, index, name, { question: undefined }).next, fenced: true } }];
+      return [
+        { name, next: { ...this.#step(state, index, name, { question: undefined }).next, fenced: true } },
+      ];
     const renewedAt = this.#rules.countsFromQuestion ? question.askedAt : state.now;
     return [this.#step(state, index, name, { question: undefined, renewedAt })];
   }

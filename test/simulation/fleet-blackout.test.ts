@@ -47,26 +47,30 @@ const states = ({ nodes }: SimulatedNetwork): string[] => nodes.map(({ state }) 
 const serials = ({ nodes }: SimulatedNetwork) => nodes.map(({ fleet }) => fleet?.report().manifest?.serial);
 
 describe('a fleet that moves while all of its nodes are down', () => {
-  it('comes back with the newest manifest and the next image and section: no store is lost', LONG, async () => {
-    const { net, operators, sinceMs } = await allDown(4301);
-    operators.publish([operators.sign(accepting(sinceMs, former, next))]);
-    await net.settle(STORY_DELAY_MS);
-    operators.publish([operators.sign(accepting(sinceMs, next))]);
-    for (const node of net.nodes) {
-      node.trust = next;
-      node.image = 1;
-      node.start();
-    }
-    await net.settle(20_000);
-    expect(states(net)).toEqual(Array(COUNT).fill('locked'));
-    expect(serials(net)).toEqual(Array(COUNT).fill(3));
-    for (const node of net.nodes) await ask(net, node, next);
-    await net.settle(120_000);
-    expect(states(net)).toEqual(Array(COUNT).fill('backed'));
-    // Each store has what was written before, and goes on.
-    await net.witness.writeAll();
-    await endNetwork(net);
-  });
+  it(
+    'comes back with the newest manifest and the next image and section: no store is lost',
+    LONG,
+    async () => {
+      const { net, operators, sinceMs } = await allDown(4301);
+      operators.publish([operators.sign(accepting(sinceMs, former, next))]);
+      await net.settle(STORY_DELAY_MS);
+      operators.publish([operators.sign(accepting(sinceMs, next))]);
+      for (const node of net.nodes) {
+        node.trust = next;
+        node.image = 1;
+        node.start();
+      }
+      await net.settle(20_000);
+      expect(states(net)).toEqual(Array(COUNT).fill('locked'));
+      expect(serials(net)).toEqual(Array(COUNT).fill(3));
+      for (const node of net.nodes) await ask(net, node, next);
+      await net.settle(120_000);
+      expect(states(net)).toEqual(Array(COUNT).fill('backed'));
+      // Each store has what was written before, and goes on.
+      await net.witness.writeAll();
+      await endNetwork(net);
+    },
+  );
 
   it('comes back half with the former section, and hears the manifest from one machine', LONG, async () => {
     const { net, operators, sinceMs } = await allDown(4302);
@@ -87,35 +91,39 @@ describe('a fleet that moves while all of its nodes are down', () => {
     await endNetwork(net);
   });
 
-  it('a machine that is started with the section of before gets no answer, and loses nothing', LONG, async () => {
-    const { net, operators, sinceMs } = await allDown(4303);
-    operators.publish([operators.sign(accepting(sinceMs, next))]);
-    for (const node of net.nodes) {
-      node.trust = next;
-      node.start();
-    }
-    const late = net.nodes.at(-1);
-    if (late === undefined) throw new RangeError('a network has machines');
-    await net.world.clock.until(late.kill());
-    late.trust = former;
-    late.start();
-    await net.settle(20_000);
-    for (const node of net.nodes.slice(0, -1)) await ask(net, node, next);
-    await net.settle(120_000);
-    const request = await net.world.clock.until(late.custody.request());
-    const [alice = expect.fail()] = custodians;
-    expect(codeOf(() => answerTo(request, alice, { ...knowledgeIn(net), trust: next }))).toBe(
-      'TRUST_SECTION_REFUSED',
-    );
-    expect(late.state.name).toBe('locked');
-    net.check();
-    await net.world.clock.until(late.kill());
-    late.trust = next;
-    late.start();
-    await net.settle(20_000);
-    await ask(net, late, next);
-    await net.settle(120_000);
-    expect(states(net)).toEqual(Array(COUNT).fill('backed'));
-    await endNetwork(net);
-  });
+  it(
+    'a machine that is started with the section of before gets no answer, and loses nothing',
+    LONG,
+    async () => {
+      const { net, operators, sinceMs } = await allDown(4303);
+      operators.publish([operators.sign(accepting(sinceMs, next))]);
+      for (const node of net.nodes) {
+        node.trust = next;
+        node.start();
+      }
+      const late = net.nodes.at(-1);
+      if (late === undefined) throw new RangeError('a network has machines');
+      await net.world.clock.until(late.kill());
+      late.trust = former;
+      late.start();
+      await net.settle(20_000);
+      for (const node of net.nodes.slice(0, -1)) await ask(net, node, next);
+      await net.settle(120_000);
+      const request = await net.world.clock.until(late.custody.request());
+      const [alice = expect.fail()] = custodians;
+      expect(codeOf(() => answerTo(request, alice, { ...knowledgeIn(net), trust: next }))).toBe(
+        'TRUST_SECTION_REFUSED',
+      );
+      expect(late.state.name).toBe('locked');
+      net.check();
+      await net.world.clock.until(late.kill());
+      late.trust = next;
+      late.start();
+      await net.settle(20_000);
+      await ask(net, late, next);
+      await net.settle(120_000);
+      expect(states(net)).toEqual(Array(COUNT).fill('backed'));
+      await endNetwork(net);
+    },
+  );
 });

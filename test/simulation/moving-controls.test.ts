@@ -18,10 +18,10 @@ const controls: readonly Control[] = [
   {
     fault: 'a move that forgets the former section and image at once',
     putIn: () => {
-      vi.spyOn(MovingFleet.prototype, 'listed').mockImplementation((...releases) => releases.slice(-1));
+      vi.spyOn(MovingFleet.prototype, 'listed').mockImplementation((releases) => releases.slice(-1));
     },
     noticed: /stays locked though t of its servers remember|though n servers can be reached/,
-    seed: 5,
+    seed: 10,
   },
   {
     fault: 'a server does not wait for the delay',

@@ -279,9 +279,7 @@ export class Hosts {
 
   #extractedServer(): HostMadeServer {
     const { pki, body } = this.#network.world;
-    return this.#hostServer((reportData) =>
-      pki.quote({ reportData, platform: EXTRACTED_PLATFORM, body }),
-    );
+    return this.#hostServer((reportData) => pki.quote({ reportData, platform: EXTRACTED_PLATFORM, body }));
   }
 
   #hostServer(quote: (reportData: Uint8Array) => Uint8Array): HostMadeServer {

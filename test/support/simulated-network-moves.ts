@@ -86,7 +86,7 @@ export class MovingFleet {
   }
 
   /** The releases of a manifest. A fault of the operators would be to forget one. */
-  listed(...releases: readonly Release[]): readonly Release[] {
+  listed(releases: readonly Release[]): readonly Release[] {
     return releases;
   }
 
@@ -153,7 +153,7 @@ export class MovingFleet {
       trust: what === 'image' ? trust : sectionOf(number),
       image: what === 'section' ? image : number,
     };
-    this.#publish(this.listed(this.#present, this.#next));
+    this.#publish(this.listed([this.#present, this.#next]));
     life.note(`the fleet announces another ${what}`);
     const running = this.#network.nodes.filter((node) => node.isRunning && !this.#network.tampered.has(node));
     const first = running[this.#dice.below(running.length)];
@@ -234,7 +234,9 @@ export class MovingFleet {
     if (!this.#isSure() || this.#next === undefined) return false;
     const { hidesManifests } = this.#network.world;
     if ([one, other].some(({ name }) => hidesManifests(name) !== undefined)) return false;
-    const planned = [this.#present, this.#next].map(({ trust, image }) => nameOfBody(bodyUnder(trust, image)));
+    const planned = [this.#present, this.#next].map(({ trust, image }) =>
+      nameOfBody(bodyUnder(trust, image)),
+    );
     return planned.includes(nameOf(one)) && planned.includes(nameOf(other));
   }
 
@@ -260,8 +262,7 @@ export class MovingFleet {
     const serial = node.fleet?.report().manifest?.serial ?? 0;
     const { trustHashes, measurements } = this.#published[serial - 1] ?? none;
     const nowMs = this.#network.world.clock.nowMs();
-    const isOver = (sinceMs: number | undefined) =>
-      sinceMs !== undefined && sinceMs + MOVE_DELAY_MS <= nowMs;
+    const isOver = (sinceMs: number | undefined) => sinceMs !== undefined && sinceMs + MOVE_DELAY_MS <= nowMs;
     const [hash, id] = [toPrefixedHex(asked.mrConfigId), toPrefixedHex(measurementId(asked))];
     const hasSection = keepsSection || hash === toPrefixedHex(node.body.mrConfigId);
     const hasImage = id === toPrefixedHex(measurementId(node.body));

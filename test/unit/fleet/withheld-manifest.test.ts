@@ -16,7 +16,9 @@ import { codeOf } from '../../support/thrown.ts';
 
 const world = new AuthorityWorld();
 const permits = (...names: readonly string[]) => ({
-  trustHashes: names.map((name) => ({ hash: hashOf(name), since: START_MS })).sort((a, b) => (a.hash < b.hash ? -1 : 1)),
+  trustHashes: names
+    .map((name) => ({ hash: hashOf(name), since: START_MS }))
+    .sort((a, b) => (a.hash < b.hash ? -1 : 1)),
 });
 const issuedAtMs = START_MS + 3 * DELAY_MS;
 const now = issuedAtMs + DELAY_MS;

@@ -254,7 +254,11 @@ describe('a manifest that somebody hands in', () => {
     await watch.open(store);
     await watch.record(new FencedStore(store, true));
     const thief = new AuthorityWorld('thief').issue({}, { serial: 9 });
-    const { manifests: results } = await watch.publish(JSON.parse(`{"manifests":[${textOf(first)},${textOf(thief)},${textOf(second)},${textOf(second)},${textOf(first)}]}`));
+    const { manifests: results } = await watch.publish(
+      JSON.parse(
+        `{"manifests":[${textOf(first)},${textOf(thief)},${textOf(second)},${textOf(second)},${textOf(first)}]}`,
+      ),
+    );
     expect(results.map(({ outcome, code }) => code ?? outcome)).toEqual([
       'taken',
       'FLEET_AUTHORITY_OTHER',
