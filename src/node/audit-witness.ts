@@ -129,7 +129,7 @@ export class AuditWitness {
     }
   }
 
-  /** A record that cannot be read is a defect; the heads of the other servers count all the same. It is written again. */
+  /** A record that cannot be read is a defect; the heads of the other servers still count. It is written again. */
   #seenIn(name: string, value: Uint8Array): { readonly account: AccountId; kept: SeenHeads } | undefined {
     try {
       return { account: AccountId.of(tryFromHex(name) ?? new Uint8Array(0)), kept: decodeSeen(value) };
