@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import type { LifeOptions } from '../test/support/simulated-network-schedule.ts';
 import { livesInProcesses, livesInThisProcess } from './simulate-lives.ts';
 
-const usage = `npx tsx scripts/simulate.ts [--runs N] [--seed S] [--workers W] [--real] [--verbose]
+const usage = `npx tsx scripts/simulate.ts [--runs N] [--seed S] [--workers W] [--real] [--moving] [--verbose]
 
 Runs random lives of a whole network in virtual time, seeds S to S + N - 1, on W processes (all cores by default), and
 checks the invariants of docs/simulation.md after every step. Prints the seed and the history of a life that breaks
@@ -11,7 +11,10 @@ one, with the command that replays it, and exits 1.
 
 In one life of eight (seed a multiple of eight), and with --real in all, quotes are signed and verified anew every
 time, and quiet stretches last their whole time. The other lives verify each quote once, and end a quiet stretch as soon
-as nothing is left to do.`;
+as nothing is left to do.
+
+In one life of five (seed a multiple of five), and with --moving in all, the fleet has an authority and moves to other
+images and trust sections in the middle of all this.`;
 
 const { values } = parseArgs({
   options: {
@@ -19,6 +22,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     workers: { type: 'string', default: `${availableParallelism()}` },
     real: { type: 'boolean', default: false },
+    moving: { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -45,7 +49,10 @@ async function main(): Promise<void> {
   const startMs = Date.now();
   let done = 0;
   // One life alone stays in this process, where a debugger or a profiler sees it.
-  const options: LifeOptions = values.real ? { thorough: true } : {};
+  const options: LifeOptions = {
+    ...(values.real ? { thorough: true } : {}),
+    ...(values.moving ? { moving: true } : {}),
+  };
   const lives =
     workers === 1 ? livesInThisProcess(seeds, options) : livesInProcesses(seeds, workers, options);
   for await (const report of lives) {
@@ -57,7 +64,7 @@ async function main(): Promise<void> {
     console.log(`seed ${report.seed}:\n  ${[...report.history, ...report.violations].join('\n  ')}`);
     if (bad)
       console.log(
-        `  replay: npx tsx scripts/simulate.ts --runs 1 --seed ${report.seed}${values.real ? ' --real' : ''}`,
+        `  replay: npx tsx scripts/simulate.ts --runs 1 --seed ${report.seed}${values.real ? ' --real' : ''}${values.moving ? ' --moving' : ''}`,
       );
   }
   const elapsedMs = Date.now() - startMs;

@@ -23,7 +23,7 @@ export const fleetPublishAnswer = z.strictObject({
 /** The part of a node that the route uses. */
 export interface FleetDesk {
   /** @throws EvidenceError FLEET_FILE_MALFORMED. */
-  publish(text: string): Promise<z.output<typeof fleetPublishAnswer>>;
+  publish(json: unknown): Promise<z.output<typeof fleetPublishAnswer>>;
 }
 
 /** Summary of `PUT /manifests`, for OpenAPI. */
@@ -39,6 +39,6 @@ export function serveFleetRoutes(app: Hono<MiddlewareEnv>, desk: () => FleetDesk
         field: 'trust.authority',
         hint: 'a trust section that names an authority does; `latchkey fleet keygen` prints one',
       });
-    return context.json(await fleet.publish(JSON.stringify(await jsonBody(context))));
+    return context.json(await fleet.publish(await jsonBody(context)));
   });
 }

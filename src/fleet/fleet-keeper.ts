@@ -2,13 +2,16 @@ import { concatBytes, equalBytes } from '../bytes/concat.ts';
 import { sha256 } from '../crypto/sha2.ts';
 import { LatchkeyError } from '../errors/latchkey-error.ts';
 import type { FleetAuthority } from '../trust/fleet-authority.ts';
+import { DAY_MS } from '../trust/section-values.ts';
 import { judgeFirstManifest, judgeIssueTime } from './first-manifest.ts';
 import { decodeFleetState, encodeFleetState } from './fleet-record.ts';
 import {
   type FleetState,
   type HeaderFinding,
+  newestHeader,
   noManifestYet,
   noteHeader,
+  serialOlder,
   settled,
   takeManifest,
   underSection,
@@ -21,6 +24,9 @@ import { withSignaturesOf } from './merge-signatures.ts';
 import { reliedOnAt, stillListed } from './relied-on.ts';
 import { signersNow, successorOf } from './succession.ts';
 
+/** How long after its birth a new node takes its first manifest without a delay. */
+const NEW_FOR_MS = DAY_MS;
+
 /**
  * The manifests of a running node. Until its store is open it has no memory: it believes the highest serial that its
  * sources show, and counts delays from the dates of the authority. From then on its own first sight counts.
@@ -30,6 +36,8 @@ export class FleetKeeper {
   #isOpen = false;
   /** Whether this process made the store, by a manifest that is young enough. */
   #isNew = false;
+  /** When the store was opened. */
+  #openedMs = 0;
   /** What this node relied on to open its store: it goes on asking the servers that this accepts. */
   #reliedOn: FleetState | undefined;
 
@@ -67,11 +75,13 @@ export class FleetKeeper {
 
   /**
    * Notes a header that came without its manifest. A newer one stops new trust until the manifest is here.
-   * @throws what {@link noteHeader} throws; RefusalError FLEET_ISSUED_AHEAD. Then nothing has changed.
+   * @throws what {@link noteHeader} throws; RefusalError FLEET_SERIAL_OLDER, FLEET_ISSUED_AHEAD. Then nothing has changed.
    */
   note(signed: Uint8Array, time: FleetTime): HeaderFinding {
     if (this.#isOpen || !isHandover(signed)) this.settle(time);
     const { state, header, finding } = noteHeader(this.#state, signed, time.chainMs);
+    // Only with its manifest it would be of use.
+    if (finding === 'late') throw serialOlder(header, newestHeader(state)?.header.serial);
     judgeIssueTime(header, time.chainMs);
     this.#state = state;
     return finding;
@@ -82,8 +92,9 @@ export class FleetKeeper {
     // A handover takes nothing back, nor does one of two manifests that contradict each other.
     if (this.#state.newest !== manifest) return;
     if (this.#reliedOn !== undefined) this.#reliedOn = stillListed(this.#reliedOn, manifest);
-    // The first manifest of a new node may come a moment after its birth.
-    else if (this.#isNew) this.#reliedOn = reliedOnAt(this.#state, time);
+    // The first manifest of a new node may come after its birth: people have to learn its platform first.
+    else if (this.#isNew && sightMs(time) <= this.#openedMs + NEW_FOR_MS)
+      this.#reliedOn = reliedOnAt(this.#state, time);
   }
 
   /** A host may have shown a copy without the signatures that nodes under another section need. */
@@ -120,6 +131,7 @@ export class FleetKeeper {
     const shown = this.files();
     this.#reliedOn = reliedOnAt(before, time);
     this.#isOpen = true;
+    this.#openedMs = sightMs(time);
     this.#isNew = isNew && (newest === undefined || isYoung(newest, time.chainMs));
     this.#state = settled(remembered, time, 'own-sight');
     const wasBehind = isBehind(before, this.#state);
@@ -196,10 +208,13 @@ export class FleetKeeper {
     );
   }
 
-  /** Name of all that {@link files} gives, signatures included, 32 bytes; `undefined` while something is missing. */
+  /**
+   * Name of all that {@link files} gives, signatures included, 32 bytes; `undefined` when that is nothing. A header without its
+   * manifest changes no name: a source that has the manifest has another name.
+   */
   known(): Uint8Array | undefined {
     const files = this.files();
-    if (files.length === 0 || this.#state.pending !== undefined) return undefined;
+    if (files.length === 0) return undefined;
     return sha256(concatBytes(...files.map(({ signed }) => signed)));
   }
 }

@@ -51,8 +51,11 @@ export const noManifestYet = (authority: FleetAuthority, network: Uint8Array): F
  */
 export const MAX_SERIAL_STEP = 2 ** 20;
 
-/** What a header is to a node that knows others. */
-export type HeaderFinding = 'known' | 'newer' | 'conflict' | 'handover';
+/**
+ * What a header is to a node that knows others. `late`: newer than the newest manifest, and older than a header whose
+ * manifest is missing.
+ */
+export type HeaderFinding = 'known' | 'newer' | 'conflict' | 'handover' | 'late';
 
 /**
  * Verifies a header that somebody showed, and notes it. A newer one stops new trust until its manifest is here; another
@@ -76,7 +79,7 @@ export function noteHeader(
   requirePredecessor(state, header);
   const newestSerial = newestSerialOf(state, header);
   requireStep(header, Math.max(newestSerial ?? 0, minimumSerial));
-  const finding = compare(header, newestHeader(state), newestSerial);
+  const finding = isLate(state, header) ? 'late' : compare(header, newestHeader(state), newestSerial);
   // The first two headers of a serial are shown: the same again, or a third one, adds nothing.
   const isNews = finding === 'newer' || (finding === 'conflict' && state.pending?.conflicting === undefined);
   if (!isNews) return { state, header, finding };
@@ -124,12 +127,31 @@ function compare(
   if (newestSerial === undefined || header.header.serial > newestSerial) return 'newer';
   if (newest !== undefined && sameAuthority(header, newest) && header.header.serial === newestSerial)
     return header.isSameAs(newest) ? 'known' : 'conflict';
-  throw new RefusalError('FLEET_SERIAL_OLDER', 'a newer fleet manifest is known', {
+  throw serialOlder(header, newestSerial);
+}
+
+/** The refusal of a header that is older than one that is known. */
+export const serialOlder = ({ header }: VerifiedHeader, newestSerial: number | undefined): RefusalError =>
+  new RefusalError('FLEET_SERIAL_OLDER', 'a newer fleet manifest is known', {
     field: 'serial',
     expected: `at least ${newestSerial}`,
-    observed: `${header.header.serial}`,
+    observed: `${header.serial}`,
     hint: 'its source is behind; `GET /fleet` of this node gives the newest manifest that it knows',
   });
+
+/**
+ * Whether a manifest counts although a newer header is known: while that one's manifest is missing, the newest one that is
+ * here counts. A host decides in which order a header and a manifest reach a node, so the order must change nothing.
+ */
+function isLate({ pending, newest, formerSerials }: FleetState, header: VerifiedHeader): boolean {
+  const awaited = pending?.awaited;
+  if (awaited === undefined || !sameAuthority(header, awaited)) return false;
+  const { serial } = header.header;
+  const hereSerial =
+    newest !== undefined && sameAuthority(header, newest.header)
+      ? newest.serial
+      : (formerSerials.get(toPrefixedHex(header.header.authorityId)) ?? 0);
+  return serial > hereSerial && serial < awaited.header.serial;
 }
 
 const sameAuthority = (a: VerifiedHeader, b: VerifiedHeader): boolean =>
@@ -147,7 +169,8 @@ function pendingOf(
 }
 
 /**
- * Takes the manifest that is awaited; any other one changes nothing, and so does the awaited one during a conflict.
+ * Takes the manifest that is awaited, or a `late` one, which leaves the header awaited; any other one changes nothing, and so
+ * does the awaited one during a conflict.
  * What stood in the manifest before keeps the time at which this node first saw it. A handover waits for its delay.
  * @param nowMs when this node sees it.
  * @throws EvidenceError FLEET_BODY_MALFORMED for a handover to an authority that signed before.
@@ -155,11 +178,13 @@ function pendingOf(
 export function takeManifest(state: FleetState, manifest: Manifest, nowMs: number): FleetState {
   if (manifest.body.kind === 'handover') return offerHandover(state, manifest, nowMs);
   const { pending } = state;
-  if (pending?.awaited?.isSameAs(manifest.header) !== true || pending.conflicting !== undefined) return state;
+  const late = isLate(state, manifest.header);
+  const isAwaited = pending?.awaited?.isSameAs(manifest.header) === true && pending.conflicting === undefined;
+  if (!isAwaited && !late) return state;
   const firstSeen = new Map(
     delayedEntries(manifest).map(({ name }) => [name, state.firstSeen.get(name) ?? nowMs] as const),
   );
-  return { ...state, newest: manifest, pending: undefined, firstSeen };
+  return { ...state, newest: manifest, pending: late ? pending : undefined, firstSeen };
 }
 
 /** The state with the handover in effect when its delay is over by now. */

@@ -60,19 +60,28 @@ export const writeManifestList = (files: readonly ManifestFile[]): z.input<typeo
 });
 
 /** Reads what {@link writeManifestList} gave, or one manifest file. @throws EvidenceError FLEET_FILE_MALFORMED. */
-export function readManifestList(text: string): readonly ManifestFile[] {
-  const read = parseFile(z.union([manifestList, schema]), text, 'manifests');
+export const readManifestList = (text: string): readonly ManifestFile[] =>
+  manifestsOf(jsonIn(text, 'manifests'));
+
+/** As {@link readManifestList}, of JSON that was parsed already. @throws EvidenceError FLEET_FILE_MALFORMED. */
+export function manifestsOf(json: unknown): readonly ManifestFile[] {
+  const read = readJson(z.union([manifestList, schema]), json, 'manifests');
   return ('manifests' in read ? read.manifests : [read]).map(fileFromJson);
 }
 
 /** JSON text of a schema. @throws EvidenceError FLEET_FILE_MALFORMED. */
-export function parseFile<Value>(fileSchema: z.ZodType<Value>, text: string, name: string): Value {
-  let json: unknown;
+export const parseFile = <Value>(fileSchema: z.ZodType<Value>, text: string, name: string): Value =>
+  readJson(fileSchema, jsonIn(text, name), name);
+
+function jsonIn(text: string, name: string): unknown {
   try {
-    json = JSON.parse(text);
+    return JSON.parse(text);
   } catch {
     throw malformedFile(name, 'JSON', 'other text');
   }
+}
+
+function readJson<Value>(fileSchema: z.ZodType<Value>, json: unknown, name: string): Value {
   const parsed = fileSchema.safeParse(json);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];

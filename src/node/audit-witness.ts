@@ -10,8 +10,11 @@ import type { Clock } from '../time/clock.ts';
 import { contradicted, decodeSeen, encodeSeen, type SeenHeads, withHead } from './seen-heads.ts';
 
 const NAMESPACE = 'latchkey/audit-heads';
-/** How often the heads are written: a server's head changes with each key that it gives. */
-const SAVE_EVERY_MS = 600_000;
+/**
+ * How often the heads are written, at most: a server's head changes with each key that it gives. What a host wants to have
+ * forgotten, it must undo within this time.
+ */
+const SAVE_EVERY_MS = 60_000;
 /** Most servers of which heads are kept. */
 const MAX_SERVERS = 1_024;
 
@@ -101,11 +104,13 @@ export class AuditWitness {
   /** Reads what the store remembers, and keeps it up to date. Resolves when the signal aborts. */
   async run(store: Store, signal: AbortSignal): Promise<void> {
     await this.#load(store);
-    while (!signal.aborted) {
-      await this.#clock.sleep(SAVE_EVERY_MS, signal);
+    // What was heard before the store was open is kept at once.
+    for (;;) {
       await this.#save(store).catch((error: unknown) => {
         this.#log('warn', 'audit.heads-not-kept', { error: String(error) });
       });
+      if (signal.aborted) return;
+      await this.#clock.sleep(SAVE_EVERY_MS, signal);
     }
   }
 
@@ -113,12 +118,24 @@ export class AuditWitness {
     if (!store.hasNamespace(NAMESPACE)) return;
     const namespace = await store.namespace(NAMESPACE);
     for await (const [name, value] of namespace.entries()) {
-      const account = AccountId.of(tryFromHex(name) ?? new Uint8Array(0));
-      let kept = decodeSeen(value);
+      const read = this.#seenIn(name, value);
+      if (read === undefined) continue;
+      const { account } = read;
+      let { kept } = read;
       // Heard before the store was open: what was seen first counts.
       for (const heard of this.#heads.get(name) ?? [])
         if (!this.#isOther(account, kept, heard.head)) kept = withHead(kept, heard);
       this.#heads.set(name, kept);
+    }
+  }
+
+  /** A record that cannot be read is a defect; the heads of the other servers still count. It is written again. */
+  #seenIn(name: string, value: Uint8Array): { readonly account: AccountId; kept: SeenHeads } | undefined {
+    try {
+      return { account: AccountId.of(tryFromHex(name) ?? new Uint8Array(0)), kept: decodeSeen(value) };
+    } catch (error) {
+      this.#log('warn', 'audit.heads-not-read', { name, error: String(error) });
+      return undefined;
     }
   }
 

@@ -13,6 +13,7 @@ import { type FleetInForce, ownStartMs } from '../fleet/in-force.ts';
 import {
   isHandover,
   type ManifestFile,
+  manifestsOf,
   readManifestList,
   writeManifestList,
 } from '../fleet/manifest-file.ts';
@@ -67,6 +68,7 @@ export class FleetWatch implements FleetFacts, FleetDesk {
   readonly #lists = new WeakMap<FleetInForce, PlatformLists>();
   /** The whole answer of a state: it may have 11 MB, and anybody may ask for it. */
   readonly #answers = new WeakMap<FleetState, ReturnType<typeof writeManifestList>>();
+  #reported: { readonly of: readonly unknown[]; readonly value: FleetReport } | undefined;
   #namespace: Namespace | undefined;
   /** While it is not aborted, a newer header that a server shows makes this node ask for its manifest. */
   #asksUntil: AbortSignal | undefined;
@@ -135,16 +137,17 @@ export class FleetWatch implements FleetFacts, FleetDesk {
   /**
    * Takes manifests that somebody hands in on this machine, as from any source.
    * @returns what became of each, in their order.
-   * @throws EvidenceError FLEET_FILE_MALFORMED when the text holds no manifests; ProblemError CHAIN_UNAVAILABLE before
-   *   the time of the chain is known.
+   * @param json as {@link writeManifestList} gave it, or of one manifest file.
+   * @throws EvidenceError FLEET_FILE_MALFORMED when it holds no manifests; ProblemError CHAIN_UNAVAILABLE before the time
+   *   of the chain is known.
    */
-  async publish(text: string): Promise<PublishedManifests> {
+  async publish(json: unknown): Promise<PublishedManifests> {
     if (this.#time().chainMs === 0)
       throw new ProblemError('CHAIN_UNAVAILABLE', 'the time of the chain is not known yet', {
         hint: 'manifests are judged by it; publish again when the node has read the chain',
       });
     const before = this.#keeper.state;
-    const results = readManifestList(text).map((file) => this.#publishOne(file));
+    const results = manifestsOf(json).map((file) => this.#publishOne(file));
     if (this.#keeper.state !== before) await this.#changed();
     const serial = this.#keeper.last?.serial;
     return { manifests: results, ...(serial === undefined ? {} : { serial }) };
@@ -169,10 +172,19 @@ export class FleetWatch implements FleetFacts, FleetDesk {
     return Number.isFinite(atMs) && atMs > this.#time().chainMs ? atMs : undefined;
   }
 
-  /** What an operator should know. @param own SHA-256(PPID) of this machine, `0x` hex. */
+  /**
+   * What an operator should know. It is made once for each state and block: strangers ask for it, and a manifest may have
+   * 10,000 entries.
+   * @param own SHA-256(PPID) of this machine, `0x` hex.
+   */
   report(own?: string): FleetReport {
     const { behind } = this.#shown;
-    return fleetReport(this.#keeper, this.#time(), { own, behind });
+    const time = this.#time();
+    const of = [this.#keeper.state, time.chainMs, own, behind] as const;
+    if (this.#reported?.of.every((part, index) => part === of[index])) return this.#reported.value;
+    const value = fleetReport(this.#keeper, time, { own, behind });
+    this.#reported = { of, value };
+    return value;
   }
 
   /**

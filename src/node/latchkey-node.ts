@@ -283,7 +283,7 @@ export class LatchkeyNode implements AsyncDisposable {
   async #live(rooms: GuardianRooms, node: OpenNode, serving: Serving): Promise<void> {
     const healing = rooms.guardian.heal();
     const aside = (event: string, work: Promise<unknown> | undefined) =>
-      whileHealing(this.#parts.log, event, work);
+      whileHealing(this.#parts.log, event, work, this.#stop.signal);
     await aside('served.not-read', serving.formerClients.begin(this.#config.healing.formerClientsDeadlineMs));
     const { acceptRolledBackStore: isOlderDisk = false } = this.#options;
     const isReleased = orAborted(node.store.whenReleased, this.#stop.signal);

@@ -10,6 +10,7 @@ import {
   type Net,
   noteNewest,
   refuse,
+  THIEF,
   withProcess,
 } from './net.ts';
 import { emptyRecord } from './record.ts';
@@ -111,16 +112,24 @@ export function askFormer(
   world: World,
   actor: Actor,
   index: number,
-  { records }: Server,
+  { records, slotMarks }: Server,
 ): Step<World>[] {
   if (!net.rules.asksFormer) return [];
   return formerOf(actor.disk).map(({ lineage, mark }) => {
-    const shown = records[lineage]?.mark ?? NOBODY;
+    const shown = formerMark(net, { records, slotMarks }, lineage);
     const name = `asks s${index} for its former lineage`;
-    if (shown.beats(mark) && shown.number !== LAST_NUMBER) return refuse(world, actor, name);
+    if (shown.beats(mark) && shown.number !== LAST_NUMBER)
+      return shown.boot === THIEF ? fence(world, actor, shown, name, true) : refuse(world, actor, name);
     return { name, next: withSeen(world, actor.at, index, 'swept') };
   });
 }
+
+/** The mark of a former lineage that counts at a server. */
+const formerMark = (
+  { rules }: Net,
+  { records, slotMarks }: Pick<Server, 'records' | 'slotMarks'>,
+  lineage: number,
+): Mark => (rules.formerBySlot ? slotMarks[lineage] : records[lineage]?.mark) ?? NOBODY;
 
 /** Closes a lineage that the store left, at one server. */
 export function closeFormer(
@@ -147,8 +156,8 @@ export function closeFormer(
       (after) => after.records[lineage],
     ).map(({ name, world: after, shown }) => {
       if (shown === undefined) return { name, next: after };
-      if (shown.mark.beats(mark) && shown.mark.number !== LAST_NUMBER)
-        return fence(after, actor, shown.mark, name);
+      const by = formerMark(net, after.servers[index] ?? server, lineage);
+      if (by.beats(mark) && by.number !== LAST_NUMBER) return fence(after, actor, by, name, true);
       return { name, next: after };
     });
   });

@@ -26,6 +26,8 @@ import {
 export const LAST_NUMBER = 99;
 /** The boot that a liar makes up for a reservation. */
 const LIAR = 63;
+/** The boot that a thief makes up. */
+export const THIEF = 62;
 /** The boot that made the store. */
 export const FIRST = Mark.of(1, 1);
 
@@ -156,13 +158,20 @@ export function refuse(world: World, actor: Actor, name: string): Step<World> {
   return { name: `${name}: refused as too old`, next: endOf(world, actor.at), violation };
 }
 
-/** An instance stops because of a newer mark. */
-export function fence(world: World, actor: Actor, by: Mark, name: string): Step<World> {
-  const isFalse = actor.process.deadBefore.includes(by.boot) && by.number !== LAST_NUMBER;
+/**
+ * An instance stops because of a newer mark. A thief of its present store key has everything, so only one of a former key is
+ * a false reason.
+ * @param isFormer whether the mark is of a lineage that its store left.
+ */
+export function fence(world: World, actor: Actor, by: Mark, name: string, isFormer = false): Step<World> {
+  const isThief = isFormer && by.boot === THIEF;
+  const isFalse = isThief || (actor.process.deadBefore.includes(by.boot) && by.number !== LAST_NUMBER);
   return {
     name: `${name}: fenced by boot ${by.boot}`,
     next: endOf(world, actor.at),
-    violation: isFalse ? 'FALSE FENCE: by a boot that had ended before this one took its number' : undefined,
+    violation: isFalse
+      ? `FALSE FENCE: by a ${isThief ? 'thief without a machine' : 'boot that had ended before this one took its number'}`
+      : undefined,
   };
 }
 
@@ -211,7 +220,9 @@ export function meet(
   if (process.hasMetNewer || isLiar(net, index)) return world;
   const isAsked = (place: number): boolean =>
     !net.rules.lineage || place === (lineage ?? actor.disk.store.lineage);
-  const knows = records.some((record, place) => isAsked(place) && record.mark.beats(mark));
+  const knows = records.some(
+    (record, place) => isAsked(place) && record.mark.boot !== THIEF && record.mark.beats(mark),
+  );
   return knows ? withProcess(world, actor, { hasMetNewer: true }) : world;
 }
 

@@ -5,8 +5,8 @@ import { checkSlots, write } from './holder-steps.ts';
 import { erasure, writeViolation } from './invariants.ts';
 import { askFormer, closeFormer, mustAskFormer, rekey } from './key-change.ts';
 import { beginRelinking, holdRelinked, isLost, relink, sweep } from './lost-slots.ts';
-import { NOBODY, START } from './marks.ts';
-import { type Actor, appendRecord, endOf, FIRST, type Net, served, withProcess } from './net.ts';
+import { Mark, NOBODY, START } from './marks.ts';
+import { type Actor, appendRecord, endOf, FIRST, type Net, served, THIEF, withProcess } from './net.ts';
 import { emptyRecord, ServerRecord } from './record.ts';
 import type { Rules } from './rules.ts';
 import {
@@ -56,6 +56,7 @@ export class NetworkModel implements Model<World> {
     const server = (has: boolean): Server => ({
       slots: [has ? 'linked' : 'none', ...Array<SlotState>(bounds.generations).fill('none')],
       records: [has ? record : emptyRecord, ...Array<ServerRecord>(places - 1).fill(emptyRecord)],
+      slotMarks: [has ? FIRST : NOBODY, ...Array<Mark>(places - 1).fill(NOBODY)],
       told: has ? history : START,
       toldIn: 0,
       inbox: [],
@@ -87,6 +88,7 @@ export class NetworkModel implements Model<World> {
         delays: 0,
         accepts: 0,
         rotations: 0,
+        thefts: 0,
       },
     };
   }
@@ -207,11 +209,13 @@ function serverSteps(net: Net, world: World, index: number): Step<World>[] {
       violation: erasure(world, next, net.bounds),
     };
   });
+  steps.push(...theft(net, world, index, server));
   if (world.used.restarts < net.bounds.restarts) {
     const empty: Server = {
       ...server,
       slots: server.slots.map((state) => (state === 'none' ? 'none' : 'lost')),
       records: server.records.map(() => emptyRecord),
+      slotMarks: server.slotMarks.map(() => NOBODY),
       told: START,
       toldIn: 0,
       // The key of a lineage is the same after a restart, that of a slot is not.
@@ -220,6 +224,26 @@ function serverSteps(net: Net, world: World, index: number): Step<World>[] {
     steps.push({ name: `s${index} restarts`, next: used(withServer(world, index, empty), 'restarts') });
   }
   return steps;
+}
+
+/** A thief of a former store key derives the key of its lineage, and shows a newer mark. */
+function theft(net: Net, world: World, index: number, server: Server): Step<World>[] {
+  if (world.used.thefts >= net.bounds.thefts) return [];
+  const present = world.ghosts.newest.disk.store.lineage;
+  return server.records.slice(0, present).flatMap(({ mark, closed }, lineage) => {
+    if (closed || mark === NOBODY) return [];
+    const stolen = Mark.of(mark.number + 1, THIEF);
+    const request = {
+      kind: 'update',
+      lineage,
+      mark: stolen,
+      head: undefined,
+      forget: [],
+      close: undefined,
+    } as const;
+    const next = withServer(world, index, served(net, world, server, request));
+    return [{ name: `a thief shows a mark of lineage ${lineage} at s${index}`, next: used(next, 'thefts') }];
+  });
 }
 
 function hostSteps(net: Net, world: World): Step<World>[] {

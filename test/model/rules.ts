@@ -44,6 +44,8 @@ export interface Rules {
   readonly conditionalClose: boolean;
   /** A boot asks the servers of a former lineage before its first record. */
   readonly asksFormer: boolean;
+  /** Not in the code: under a former lineage only marks count that came with the key of a slot. */
+  readonly formerBySlot: boolean;
 }
 
 /** The rules in force. */
@@ -70,6 +72,7 @@ export const newRules: Rules = {
   listsFormerFirst: true,
   conditionalClose: true,
   asksFormer: true,
+  formerBySlot: false,
 };
 
 /** The rules before lineages: claims and heads per slot key. */
@@ -96,4 +99,5 @@ export const formerRules: Rules = {
   listsFormerFirst: false,
   conditionalClose: false,
   asksFormer: false,
+  formerBySlot: false,
 };

@@ -46,6 +46,7 @@ const none: Bounds = {
   delays: 0,
   accepts: 0,
   rotations: 0,
+  thefts: 0,
   losesAnswers: false,
   clones: true,
   splits: false,
@@ -82,6 +83,12 @@ const beforeKeyChange = [
   'host copies the disk of A',
   'A checks s0',
   'A checks s1',
+];
+/** The store key was changed, and the holder has written under the new one. */
+const afterKeyChange = [
+  ...beforeKeyChange,
+  'A changes the store key',
+  'A writes its boot record under the new key',
 ];
 const slotsLost = ['host copies the disk of A', ...copyBoots, 's1 restarts', 's2 restarts'];
 
@@ -198,6 +205,33 @@ export const singleRules: readonly Scenario[] = [
     finds: 'TWO WRITERS',
   },
 ];
+
+/** A thief of a former store key, who has no machine, shows a newer mark of its lineage. */
+export const theft: Scenario = {
+  name: 'a thief of a former store key',
+  rules: newRules,
+  bounds: { ...none, boots: 1, writes: 1, generations: 1, rotations: 1, restores: 0, thefts: 1 },
+  after: afterKeyChange.filter((step) => !step.startsWith('host')),
+  finds: 'FALSE FENCE',
+};
+
+/** Where the repair is explored: under a former lineage only marks count that came with the key of a slot. */
+export const repaired: readonly NamedSetting[] = [
+  { name: 'the thief alone', bounds: theft.bounds, after: theft.after ?? [] },
+  {
+    name: 'the thief, and a copy from before the change',
+    bounds: { ...none, generations: 1, rotations: 1, thefts: 1 },
+    after: afterKeyChange,
+  },
+  {
+    name: 'the thief, and a copy that holds while the store key changes',
+    bounds: { ...none, generations: 1, rotations: 1, thefts: 1 },
+    after: [...beforeKeyChange, ...copyHolds],
+  },
+];
+
+/** The rules in force with that repair, which is not in the code. */
+export const repairedRules: Rules = { ...newRules, formerBySlot: true };
 
 /** Settings in which the rules are explored; `small` ones in every run of the tests. */
 export const bounded: Readonly<Record<'small' | 'full', readonly NamedSetting[]>> = {

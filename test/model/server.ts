@@ -1,5 +1,5 @@
-import type { History, Mark } from './marks.ts';
-import { emptyRecord, type ServerRecord } from './record.ts';
+import { type History, type Mark, NOBODY } from './marks.ts';
+import { emptyRecord, ServerRecord } from './record.ts';
 import { close, deposit, mayErase, reserve, show } from './record-rules.ts';
 import type { Rules } from './rules.ts';
 import { isAlive, isLinked, type Request, replaceAt, type Server, type SlotState } from './world.ts';
@@ -37,8 +37,9 @@ export function serve(server: Server, request: Request, indexOf: RecordIndex, ru
     case 'claim': {
       const record = shownBy(server, request.generation, indexOf, rules);
       if (record === undefined || (rules.lineage && !isLinked(server, request.generation))) return server;
-      const change = request.kind === 'reserve' ? reserve : show;
-      return withRecord(server, indexOf(request.generation), change(record, request.mark));
+      const index = indexOf(request.generation);
+      if (request.kind === 'reserve') return withRecord(server, index, reserve(record, request.mark));
+      return withSlotMark(withRecord(server, index, show(record, request.mark)), index, request.mark);
     }
     case 'status':
       return request.generations.reduce((after, generation) => {
@@ -66,13 +67,26 @@ function linked(
   const after = withSlot(server, generation, 'linked');
   if (mark === undefined) return after;
   const shown = show(record, mark);
-  return withRecord(after, index, head === undefined ? shown : deposit(shown, mark, head, rules));
+  const known = withRecord(after, index, head === undefined ? shown : deposit(shown, mark, head, rules));
+  return withSlotMark(known, index, mark);
 }
+
+const withSlotMark = (server: Server, index: number, mark: Mark): Server =>
+  mark.beats(server.slotMarks[index] ?? NOBODY)
+    ? { ...server, slotMarks: replaceAt(server.slotMarks, index, mark) }
+    : server;
 
 /** Whether the server has a record of the lineage: an update makes none. */
 export const hasRecord = ({ slots, records }: Server, index: number, indexOf: RecordIndex): boolean =>
   (records[index] ?? emptyRecord) !== emptyRecord ||
   slots.some((state, generation) => state === 'linked' && indexOf(generation) === index);
+
+/** Closed on what the keys of slots have shown, whatever mark the key of the lineage has shown. */
+function closed(server: Server, index: number, last: Mark, indexOf: RecordIndex): Server {
+  const { reserved, head } = server.records[index] ?? emptyRecord;
+  const slots = server.slots.map((state, generation) => (indexOf(generation) === index ? 'none' : state));
+  return withRecord({ ...server, slots }, index, ServerRecord.of(reserved, last, head, true));
+}
 
 function updated(
   server: Server,
@@ -84,6 +98,9 @@ function updated(
   const record = server.records[index];
   if (record === undefined || record.closed || (rules.lineage && !hasRecord(server, index, indexOf)))
     return server;
+  const isClosing = last !== undefined && rules.formerBySlot;
+  if (isClosing && !(server.slotMarks[index] ?? NOBODY).beats(mark))
+    return closed(server, index, last, indexOf);
   if (!mayErase(record, mark, rules) && !(last !== undefined && !rules.conditionalClose)) return server;
   const erased = server.slots.map((state, generation): SlotState => {
     const isMeant = last === undefined ? forget.includes(generation) : indexOf(generation) === lineage;

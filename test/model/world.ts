@@ -23,6 +23,8 @@ export interface Bounds {
   readonly accepts: number;
   /** Changes of the store key. */
   readonly rotations: number;
+  /** Marks that a thief of a former store key, who has no machine, shows. */
+  readonly thefts: number;
   /** Whether answers get lost after the server acted. */
   readonly losesAnswers: boolean;
   /** Whether the host runs its copy on a second machine. */
@@ -134,6 +136,8 @@ export interface Server {
   readonly slots: readonly SlotState[];
   /** By lineage; before lineages by generation. */
   readonly records: readonly ServerRecord[];
+  /** By lineage: the newest mark that came with the key of a slot, which a machine gets by its quote. */
+  readonly slotMarks: readonly Mark[];
   /** For the invariants: the last head that was acknowledged to the node. */
   readonly told: History;
   /** The lineage under which it was acknowledged. */
@@ -192,7 +196,7 @@ export interface Ghosts {
 /** How much of each bound is used up. */
 export type Used = Pick<
   Bounds,
-  'boots' | 'writes' | 'generations' | 'restarts' | 'restores' | 'delays' | 'accepts' | 'rotations'
+  'boots' | 'writes' | 'generations' | 'restarts' | 'restores' | 'delays' | 'accepts' | 'rotations' | 'thefts'
 >;
 
 /** The machine that the store was made on, and the one on which the host runs a copy. */
@@ -287,10 +291,10 @@ function requestText(request: Request): string {
   }
 }
 
-function serverText({ slots, records, told, toldIn, inbox, heard, views }: Server): string {
+function serverText({ slots, records, slotMarks, told, toldIn, inbox, heard, views }: Server): string {
   const shown = records.map(({ id }) => id);
   const waiting = inbox.length === 0 ? '' : inbox.map(requestText).sort();
-  return `s${slots}|${shown}|${told.id},${toldIn}|${waiting}|${heard.id}|${views}`;
+  return `s${slots}|${shown}|${slotMarks.map(({ id }) => id)}|${told.id},${toldIn}|${waiting}|${heard.id}|${views}`;
 }
 
 const diskText = ({ store, file }: Disk): string => {

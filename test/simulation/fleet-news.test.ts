@@ -47,7 +47,7 @@ const issue = ({ world: { clock } }: SimulatedNetwork, content: Partial<FleetRul
 
 /** Hands a manifest to one node. */
 async function publish(node: SimulatedNode, manifest: Manifest): Promise<void> {
-  const results = await node.fleet?.publish(textOf(manifest));
+  const results = await node.fleet?.publish(JSON.parse(textOf(manifest)));
   expect(results?.manifests).toEqual([{ outcome: 'taken' }]);
 }
 

@@ -250,7 +250,7 @@ describe('a node whose sources show an older manifest than its store remembers',
 
 describe('a host that withholds the manifest which servers announce', () => {
   it(
-    'keeps its node locked, since that one knows that the older one is over, and no longer',
+    'does not lock its node: the one before opens the store, whose memory is believed from then on',
     LONG,
     async () => {
       const trust = sectionUnder(authority, { servers: 'endorsed' });
@@ -260,15 +260,40 @@ describe('a host that withholds the manifest which servers announce', () => {
       );
       await delay(net);
       const before = net.world.manifestsFor('') ?? '';
-      operators.publish([operators.sign({}, { endorsed: listOf(net, sinceMs, PLATFORMS) })]);
+      operators.publish([operators.sign({}, { endorsed: listOf(net, sinceMs, PLATFORMS.slice(0, 6)) })]);
       await delay(net);
       net.world.hidesManifests = (machine) => (machine === node.name ? before : undefined);
       await restart(net, node);
-      await net.settle(60_000);
-      expect(node.state.name).toBe('locked');
-      net.world.hidesManifests = () => undefined;
       await net.settle(120_000);
       expect(node.state.name).toBe('backed');
+      expect(node.fleet?.asking().endorsed).toHaveLength(6);
+      await endNetwork(net);
+    },
+  );
+
+  it(
+    'of a new serial: what it revokes counts for a node that was off once it is there, and new trust waits',
+    LONG,
+    async () => {
+      const trust = sectionUnder(authority, { servers: 'endorsed' });
+      const sinceMs = Date.UTC(2026, 0, 1);
+      const { net, node, operators } = await fleetOf(4154, trust, (signers, made) =>
+        signers.sign({}, { endorsed: listOf(made, sinceMs, PLATFORMS) }),
+      );
+      await delay(net);
+      const before = net.world.manifestsFor('') ?? '';
+      await net.world.clock.until(node.kill());
+      operators.publish([operators.sign({}, { endorsed: listOf(net, sinceMs, PLATFORMS.slice(0, 6)) })]);
+      await delay(net);
+      net.world.hidesManifests = (machine) => (machine === node.name ? before : undefined);
+      node.start();
+      await net.settle(60_000);
+      expect(node.open).toBeDefined();
+      expect(node.fleet?.report()).toMatchObject({ manifest: { serial: 1 }, awaited: { serial: 2 } });
+      net.world.hidesManifests = () => undefined;
+      await net.settle(60_000);
+      expect(node.fleet?.report().awaited).toBeUndefined();
+      expect(node.fleet?.asking().endorsed).toHaveLength(6);
       await endNetwork(net);
     },
   );

@@ -8,7 +8,6 @@ import type { SimulatedDisk } from './simulated-disk.ts';
 import { KEYSLOTS, type SimulatedNetwork } from './simulated-network.ts';
 import type { ForgeRecords } from './simulated-network-chain.ts';
 import type { SimulatedNode } from './simulated-network-node.ts';
-import { ownBody } from './simulated-network-world.ts';
 
 /** The one platform whose attestation key a server operator holds. */
 const EXTRACTED_PLATFORM = 60;
@@ -235,7 +234,8 @@ export class Hosts {
       this.#life.note('sees the true chain again', node);
       return;
     }
-    const own = this.#hostServer((reportData) => foreignPki.quote({ reportData, body: ownBody })).record();
+    const { body } = this.#network.world;
+    const own = this.#hostServer((reportData) => foreignPki.quote({ reportData, body })).record();
     const hidden = new Set(this.#network.nodes.filter(() => this.#dice.chance(0.5)));
     const isHidden = ({ endpoint }: ServerRecord) =>
       [...hidden].some((machine) => machine.endpoint === endpoint);
@@ -278,10 +278,8 @@ export class Hosts {
   }
 
   #extractedServer(): HostMadeServer {
-    const { pki } = this.#network.world;
-    return this.#hostServer((reportData) =>
-      pki.quote({ reportData, platform: EXTRACTED_PLATFORM, body: ownBody }),
-    );
+    const { pki, body } = this.#network.world;
+    return this.#hostServer((reportData) => pki.quote({ reportData, platform: EXTRACTED_PLATFORM, body }));
   }
 
   #hostServer(quote: (reportData: Uint8Array) => Uint8Array): HostMadeServer {

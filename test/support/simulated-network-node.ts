@@ -95,6 +95,8 @@ export class SimulatedNode {
   inventsMarks = false;
   /** The trust section of this machine from its next start on, where it has another one than the network. */
   trust: TrustSection | undefined;
+  /** Number of its image from its next start on. */
+  image = 0;
   /** The manifests of the process. */
   fleet: FleetWatch | undefined;
   /** Added to the time that this server tells its clients, in milliseconds. */
@@ -103,8 +105,8 @@ export class SimulatedNode {
   acceptsOlderStore = false;
   /** How far the clock of the machine is ahead, in milliseconds; negative when it is behind. */
   clockSkewMs = 0;
-  /** The section of the process, where it is another one than that of the network. */
-  #running: TrustSection | undefined;
+  /** What the process measures. */
+  #body: ReturnType<typeof bodyUnder> | undefined;
   #process: Process | undefined;
   #placed: Parameters<SimulatedWorld['wire']['place']>[1];
 
@@ -188,6 +190,11 @@ export class SimulatedNode {
     this.serving?.drain.start();
   }
 
+  /** What the process measures; before the first one, the first image under the section of the network. */
+  get body(): ReturnType<typeof bodyUnder> {
+    return this.#body ?? this.#world.body;
+  }
+
   /** A quote source of this machine; every quote that it makes is known as genuine. */
   get quotes(): QuoteSource {
     const { pki, clock, genuineQuotes } = this.#world;
@@ -195,8 +202,7 @@ export class SimulatedNode {
       quote: async (reportData) => {
         await clock.sleep(QUOTE_MS);
         await this.beforeQuote();
-        const body = this.#running === undefined ? this.#world.body : bodyUnder(this.#running);
-        const quote = pki.quote({ reportData, platform: this.platform, body });
+        const quote = pki.quote({ reportData, platform: this.platform, body: this.body });
         genuineQuotes.set(Buffer.from(quote).toString('base64'), this.name);
         return quote;
       },
@@ -206,13 +212,14 @@ export class SimulatedNode {
   /** Powers the machine on. */
   start(expectedAccount?: AccountId): void {
     if (this.#process !== undefined) throw new Error(`${this.name} runs already`);
+    this.#world.onPower(this);
     this.boots++;
     this.drains = 0;
     this.#world.onStart(this);
     const { chain } = this;
     const { clock: time, verifier, collateral, wire, pki, changedCustody } = this.#world;
-    this.#running = this.trust;
     const { trust = this.#world.config.trust } = this;
+    this.#body = bodyUnder(trust, this.image);
     const config = { ...this.#world.config, trust };
     const { ppid } = pki.platform(this.platform).facts;
     const clock = new FlooredClock({
@@ -268,7 +275,7 @@ export class SimulatedNode {
       parts,
       {
         machine: {
-          measurement: measurementId(bodyUnder(trust)),
+          measurement: measurementId(this.body),
           ppid,
           description: {},
         },
@@ -321,13 +328,13 @@ export class SimulatedNode {
       wire.place(this.endpoint, this.#placed);
       const healing = guardian.heal();
       const reading = serving.formerClients.begin(config.healing.formerClientsDeadlineMs);
-      await whileHealing(log, 'served.not-read', reading);
+      await whileHealing(log, 'served.not-read', reading, stop.signal);
       const telling = tellClients(parts, node, serving, stop.signal);
       const rekeying = fleet === undefined ? undefined : rekey.run(stop.signal);
       await Promise.all([
         healing,
-        whileHealing(log, 'clients.not-told', telling),
-        whileHealing(log, 'fleet.rekey-failed', rekeying),
+        whileHealing(log, 'clients.not-told', telling, stop.signal),
+        whileHealing(log, 'fleet.rekey-failed', rekeying, stop.signal),
       ]);
     };
     self = {

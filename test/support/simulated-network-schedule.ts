@@ -2,6 +2,7 @@ import type { Dice } from './disk-dice.ts';
 import { survivals } from './disk-survival.ts';
 import { SimulatedNetwork } from './simulated-network.ts';
 import { Hosts } from './simulated-network-host.ts';
+import { firstSection, MovingFleet } from './simulated-network-moves.ts';
 import type { SimulatedNode } from './simulated-network-node.ts';
 import { attemptTheft, thefts } from './simulated-network-thief.ts';
 import type { Misbehaviour } from './simulated-network-wire.ts';
@@ -32,6 +33,9 @@ export interface RunReport {
 /** One life in this number is thorough. */
 const THOROUGH_EVERY = 8;
 
+/** In one life in this number the fleet moves. */
+const MOVING_EVERY = 5;
+
 /** How a life is run, where the seed shall not decide it. */
 export interface LifeOptions {
   /**
@@ -39,13 +43,17 @@ export interface LifeOptions {
    * for the whole of every quiet stretch. By default one seed in eight.
    */
   readonly thorough?: boolean;
+  /** Whether the fleet has an authority and moves from release to release. By default one seed in five. */
+  readonly moving?: boolean;
 }
 
 /** One random life of a network, which the seed alone decides. */
 export async function runSchedule(seed: number, options: LifeOptions = {}): Promise<RunReport> {
   const thorough = options.thorough ?? seed % THOROUGH_EVERY === 0;
-  const network = new SimulatedNetwork(seed, thorough ? 'every-time' : 'once');
-  const run = new Schedule(network, thorough);
+  const moving = options.moving ?? seed % MOVING_EVERY === 0;
+  const trust = moving ? firstSection : undefined;
+  const network = new SimulatedNetwork(seed, thorough ? 'every-time' : 'once', trust);
+  const run = new Schedule(network, { thorough, moving });
   try {
     await run.all();
   } catch (error) {
@@ -61,23 +69,27 @@ class Schedule {
   readonly counts: Record<string, number> = {};
   readonly #hosts: Hosts;
   readonly #brief: boolean;
-  #moves = 0;
+  readonly #life = {
+    note: (what: string, node?: SimulatedNode) => this.#note(what, node),
+    down: (node: SimulatedNode) => this.#down(node),
+    up: (node: SimulatedNode) => this.#up(node),
+  };
+  readonly #fleet: MovingFleet | undefined;
+  #addresses = 0;
 
-  constructor(network: SimulatedNetwork, thorough: boolean) {
+  constructor(network: SimulatedNetwork, { thorough, moving }: Required<LifeOptions>) {
     this.#network = network;
     this.#brief = !thorough;
     this.#dice = network.world.dice;
-    this.#hosts = new Hosts(network, {
-      note: (what, node) => this.#note(what, node),
-      down: (node) => this.#down(node),
-      up: (node) => this.#up(node),
-    });
+    this.#hosts = new Hosts(network, this.#life);
+    this.#fleet = moving ? new MovingFleet(network) : undefined;
   }
 
   async all(): Promise<void> {
     const network = this.#network;
     await network.form(4 + this.#dice.below(5), { brief: this.#brief });
     for (let step = 0; step < STEPS && network.world.violations.length === 0; step++) {
+      await this.#fleet?.act(this.#life);
       await this.#step();
       network.check();
       if (this.#dice.chance(0.15)) await network.quietStretch(HEALING_MS, { brief: this.#brief });
@@ -137,8 +149,20 @@ class Schedule {
       () => this.#hosts.plantStore(),
       () => this.#drain(),
       () => this.#drain(),
+      ...this.#tricksOnTheFleet(),
     ];
     await this.#dice.pick(steps)();
+  }
+
+  #tricksOnTheFleet(): readonly (() => Promise<void>)[] {
+    const fleet = this.#fleet;
+    if (fleet === undefined) return [];
+    return [
+      () => fleet.trick(this.#life),
+      () => fleet.trick(this.#life),
+      async () => fleet.hide(this.#life),
+      async () => fleet.hide(this.#life),
+    ];
   }
 
   async #down(node: SimulatedNode): Promise<void> {
@@ -237,7 +261,7 @@ class Schedule {
         this.#note('registers', node);
         return;
       case 2:
-        node.move(`10.1.0.${++this.#moves}:3001`);
+        node.move(`10.1.0.${++this.#addresses}:3001`);
         this.#note('moves', node);
         await network.world.clock.advance(this.#dice.below(3_000));
         await network.register(node);
@@ -314,6 +338,7 @@ class Schedule {
       }
     }
     await this.#network.settle(5_000);
+    await this.#fleet?.makePeace(this.#life);
     for (const node of this.#network.nodes) await this.#network.register(node);
   }
 }

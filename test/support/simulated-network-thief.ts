@@ -8,7 +8,6 @@ import { generateX25519KeyPair } from '../../src/crypto/x25519.ts';
 import { type Intent, requestReportData } from '../../src/protocol/report-data.ts';
 import type { SimulatedNetwork } from './simulated-network.ts';
 import type { SimulatedNode } from './simulated-network-node.ts';
-import { ownBody } from './simulated-network-world.ts';
 
 const foreignPki = createDevelopmentPki({ seed: new Uint8Array(32).fill(99) });
 const debugAttributes = Uint8Array.of(1, 0, 0, 0x10, 0, 0, 0, 0);
@@ -85,23 +84,23 @@ export async function attemptTheft(
 }
 
 function quoteFor({ world }: SimulatedNetwork, theft: Theft, reportData: Uint8Array): string {
-  const { pki } = world;
+  const { pki, body } = world;
   const request = { reportData, platform: 50 };
   switch (theft) {
     case 'quote of another PKI':
-      return toBase64(foreignPki.quote({ ...request, body: ownBody }));
+      return toBase64(foreignPki.quote({ ...request, body }));
     case 'quote of another image':
-      return toBase64(pki.quote({ ...request, body: { ...ownBody, rtMr2: new Uint8Array(48).fill(9) } }));
+      return toBase64(pki.quote({ ...request, body: { ...body, rtMr2: new Uint8Array(48).fill(9) } }));
     case 'quote under another trust section':
       return toBase64(pki.quote({ ...request, body: developmentMeasurements }));
     case 'quote of a debug TD':
-      return toBase64(pki.quote({ ...request, body: { ...ownBody, tdAttributes: debugAttributes } }));
+      return toBase64(pki.quote({ ...request, body: { ...body, tdAttributes: debugAttributes } }));
     case 'quote of another request':
       return [...world.genuineQuotes.keys()][0] ?? '';
     case 'attestation key of one platform':
-      return toBase64(pki.quote({ reportData, platform: 60, body: ownBody }));
+      return toBase64(pki.quote({ reportData, platform: 60, body }));
     case 'genuine machine without the recovery token': {
-      const quote = toBase64(pki.quote({ ...request, body: ownBody }));
+      const quote = toBase64(pki.quote({ ...request, body }));
       world.genuineQuotes.set(quote, 'thief');
       return quote;
     }

@@ -21,9 +21,10 @@ import { Wire } from './simulated-network-wire.ts';
 /** The trust section of a network that asks for no other. */
 export const defaultTrust = parseTrustSection({ chain: { genesisHash: `0x${'00'.repeat(32)}` } });
 
-/** What a genuine machine under a trust section measures. */
-export const bodyUnder = (trust: TrustSection) => ({
+/** What a genuine machine under a trust section measures. @param image number of the image; 0 is the first one. */
+export const bodyUnder = (trust: TrustSection, image = 0) => ({
   ...developmentMeasurements,
+  ...(image === 0 ? {} : { rtMr1: new Uint8Array(48).fill(image) }),
   mrConfigId: trustHash(trust),
 });
 
@@ -102,7 +103,7 @@ export class SimulatedWorld {
   hidesManifests: (machine: string) => string | undefined = () => undefined;
   readonly collateral = collateral;
   readonly config: Config;
-  /** What every genuine machine measures. */
+  /** What every genuine machine measures; in a fleet that moves, the machines of its first release. */
   readonly body: typeof ownBody;
   /** The custodians of processes that start from now on, as if the trust section had changed on all machines at once. */
   changedCustody: { readonly set: CustodySet | undefined } | undefined;
@@ -137,6 +138,8 @@ export class SimulatedWorld {
     });
   }
 
+  /** Told of every machine that is powered on, before its process starts: it may get another release. */
+  onPower: (machine: SimulatedNode) => void = () => undefined;
   /** Told of every process that starts, before it does anything. */
   onStart: (machine: SimulatedNode) => void = () => undefined;
   /** Told of every store that opens. */

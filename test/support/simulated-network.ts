@@ -38,6 +38,8 @@ export class SimulatedNetwork {
   readonly #lastRecords = new Map<SimulatedNode, ServerRecord>();
   /** What the host did to a disk, by machine; while there is anything, nothing is promised for its store. */
   readonly tampered = new Map<SimulatedNode, string>();
+  /** Whether two machines must accept each other's section and image, once both have heard all manifests. */
+  mayTalk: (one: SimulatedNode, other: SimulatedNode) => boolean = () => true;
   readonly #kept: KeptKeys;
   readonly witness: Witness;
   /** The slots of running nodes, and the running nodes, at the last check. */
@@ -132,6 +134,8 @@ export class SimulatedNetwork {
     const behaviour = misbehaviour.get(server.endpoint) ?? 'none';
     return (
       (behaviour === 'none' || behaviour === 'slow') &&
+      // A slot that exists is proved by its key alone.
+      (path !== undefined || this.mayTalk(server, client)) &&
       !cut.has(`${client.name}>${server.endpoint}`) &&
       ![...dropped].some(
         (route) =>

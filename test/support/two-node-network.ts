@@ -96,14 +96,17 @@ export class NodePlace {
   }
 }
 
-/** A chain, mock-tdx, and two nodes that keep each other's key: the smallest network there is. */
-export interface TwoNodeNetwork {
+/** A chain, mock-tdx, and the places of nodes; node 1 is on platform 1, and so on. */
+export interface PlacedNetwork<Places = readonly NodePlace[]> {
   readonly chain: DevelopmentChain;
   readonly mockTdx: MockTdx;
   readonly trust: Readonly<Record<string, unknown>>;
-  readonly nodes: readonly [NodePlace, NodePlace];
+  readonly nodes: Places;
   close(): Promise<void>;
 }
+
+/** Two nodes that keep each other's key: the smallest network there is. */
+export type TwoNodeNetwork = PlacedNetwork<readonly [NodePlace, NodePlace]>;
 
 /** Starts chain and mock-tdx and writes both configurations; the nodes are the caller's to start. */
 export async function twoNodeNetwork(
@@ -111,6 +114,24 @@ export async function twoNodeNetwork(
   extra: Readonly<Record<string, unknown>> = {},
   extraTrust: Readonly<Record<string, unknown>> = {},
 ): Promise<TwoNodeNetwork> {
+  const trust = { bootstrap: true, minimumThreshold: 1, ...extraTrust };
+  const network = await placedNetwork(folder, 2, trust, extra);
+  const [first, second] = network.nodes;
+  if (first === undefined || second === undefined) throw new RangeError('two nodes were asked for');
+  return { ...network, nodes: [first, second] };
+}
+
+/**
+ * Starts chain and mock-tdx, and writes the configurations of `count` nodes.
+ * @param extraTrust of the trust section, beside its chain.
+ * @param extra of the configuration of node 1.
+ */
+export async function placedNetwork(
+  folder: string,
+  count: number,
+  extraTrust: Readonly<Record<string, unknown>>,
+  extra: Readonly<Record<string, unknown>> = {},
+): Promise<PlacedNetwork> {
   const chain = await startDevelopmentChain({
     blockTimeMs: 500,
     finalityLag: 1,
@@ -119,8 +140,6 @@ export async function twoNodeNetwork(
   const { genesisHash } = chain;
   const trust = {
     chain: { genesisHash, checkpoint: chain.checkpoint() },
-    bootstrap: true,
-    minimumThreshold: 1,
     ...extraTrust,
   };
   const mrConfigId = trustHash(parseTrustSection(trust));
@@ -145,7 +164,8 @@ export async function twoNodeNetwork(
     };
     return new NodePlace(join(folder, `node-${platform}`), config, rootFile);
   };
-  const nodes = [await place(1), await place(2)] as const;
+  const nodes: NodePlace[] = [];
+  for (let platform = 1; platform <= count; platform++) nodes.push(await place(platform));
   return {
     chain,
     mockTdx,

@@ -165,6 +165,40 @@ describe('what a node keeps of the audit logs of its servers', () => {
     await reading;
   });
 
+  it('keeps at once what it heard before the store was open, so that a crash right after does not take it', async () => {
+    const store = new MemoryStore();
+    const { witness, wakes } = scene();
+    witness.hear(server(1), saying(head(3, 7)));
+    const stop = new AbortController();
+    const running = witness.run(store, stop.signal);
+    while (wakes.length === 0) await turn();
+    const heads = await store.namespace('latchkey/audit-heads');
+    expect(decodeSeen((await heads.get('01'.repeat(32))) ?? new Uint8Array(0))).toHaveLength(1);
+    stop.abort();
+    await running;
+  });
+
+  it.each([
+    ['bytes that are no heads', '01'.repeat(32), new Uint8Array(47)],
+    ['a name that is no account', 'server', encodeSeen([{ head: head(5, 7), atMs: 9 }])],
+  ])('goes on with the heads of other servers where a record is unreadable: %s', async (_, name, value) => {
+    const store = new MemoryStore();
+    const heads = await store.namespace('latchkey/audit-heads');
+    await heads.put(name, value);
+    await heads.put('02'.repeat(32), encodeSeen([{ head: head(5, 7), atMs: 9 }]));
+    const { witness, wakes, events } = scene();
+    witness.hear(server(1), saying(head(3, 7)));
+    const stop = new AbortController();
+    const running = witness.run(store, stop.signal);
+    while (wakes.length === 0) await turn();
+    expect(events).toEqual(['audit.heads-not-read']);
+    expect(witness.heads().map(({ sequence }) => sequence)).toEqual([3, 5]);
+    // What was heard now takes the place of what could not be read.
+    expect(decodeSeen((await heads.get('01'.repeat(32))) ?? new Uint8Array(0))).toHaveLength(1);
+    stop.abort();
+    await running;
+  });
+
   it('goes on when the store takes nothing', async () => {
     const store = new MemoryStore({
       beforeWrite: () => {
@@ -176,9 +210,10 @@ describe('what a node keeps of the audit logs of its servers', () => {
     const stop = new AbortController();
     const running = witness.run(store, stop.signal);
     while (wakes.length === 0) await turn();
+    expect(events).toEqual(['audit.heads-not-kept']);
     wakes.shift()?.();
     while (wakes.length === 0) await turn();
-    expect(events).toEqual(['audit.heads-not-kept']);
+    expect(events).toEqual(['audit.heads-not-kept', 'audit.heads-not-kept']);
     stop.abort();
     await running;
   });

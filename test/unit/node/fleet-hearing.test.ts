@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { FencedStore } from '../../../src/boot/node/fenced-store.ts';
 import { AccountId } from '../../../src/bytes/fixed-bytes.ts';
 import { toPrefixedHex } from '../../../src/bytes/hex.ts';
+import { sha256 } from '../../../src/crypto/sha2.ts';
 import { LAST_SERIAL } from '../../../src/fleet/fleet-header.ts';
 import type { FleetWatch } from '../../../src/node/fleet-watch.ts';
 import { decodeExtensions, FLEET_EXTENSION, MAX_EXTENSION_BYTES } from '../../../src/protocol/extensions.ts';
@@ -58,8 +59,9 @@ describe('a header that a server shows', () => {
     texts.asked.length = 0;
     watch.hear(server('honest'), saying(second.header.signed));
     await clock.advance(1);
-    // A manifest is missing, so it names nothing that it knows.
-    expect(texts.asked).toContain('http://honest:1/fleet');
+    // It names what it has, which is another name than that of a server with the missing manifest.
+    const known = toPrefixedHex(sha256(first.header.signed));
+    expect(texts.asked).toContain(`http://honest:1/fleet?known=${known}`);
     expect(events).toContain('fleet.header-newer');
     expect(watch.report().awaited).toEqual({ serial: 2, hash: toPrefixedHex(second.header.hash) });
     await clock.advance(10_000);
@@ -226,7 +228,7 @@ describe('a handover', () => {
   it('reaches nodes that know the newest manifest of the former authority', async () => {
     const { watch, texts, clock } = await following();
     const sender = watchOf(new Texts(), clock).watch;
-    await sender.publish(`{"manifests":[${textOf(first)},${textOf(handover)}]}`);
+    await sender.publish(JSON.parse(`{"manifests":[${textOf(first)},${textOf(handover)}]}`));
     await clock.advance(DELAY_MS + 1_000);
     sender.asking();
     const extension = sender.extensions().get(FLEET_EXTENSION);
@@ -253,7 +255,9 @@ describe('a manifest that somebody hands in', () => {
     await watch.record(new FencedStore(store, true));
     const thief = new AuthorityWorld('thief').issue({}, { serial: 9 });
     const { manifests: results } = await watch.publish(
-      `{"manifests":[${textOf(first)},${textOf(thief)},${textOf(second)},${textOf(second)},${textOf(first)}]}`,
+      JSON.parse(
+        `{"manifests":[${textOf(first)},${textOf(thief)},${textOf(second)},${textOf(second)},${textOf(first)}]}`,
+      ),
     );
     expect(results.map(({ outcome, code }) => code ?? outcome)).toEqual([
       'taken',
@@ -265,6 +269,6 @@ describe('a manifest that somebody hands in', () => {
     const restarted = watchOf(new Texts(), clock).watch;
     await restarted.open(store);
     expect(restarted.report().manifest?.serial).toBe(2);
-    await expect(watch.publish('{}')).rejects.toMatchObject({ code: 'FLEET_FILE_MALFORMED' });
+    await expect(watch.publish({})).rejects.toMatchObject({ code: 'FLEET_FILE_MALFORMED' });
   });
 });

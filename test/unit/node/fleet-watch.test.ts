@@ -167,6 +167,23 @@ describe('fleet watch', () => {
   });
 });
 
+describe('what a node says of its manifests', () => {
+  it('is made once for each state and block, however often strangers ask for it', async () => {
+    const [texts, clock] = [new Texts(), new ManualClock(START_MS)];
+    const { watch } = watchOf(texts, clock);
+    texts.pages.set('http://source/manifest.json', () => textOf(first));
+    await watch.refresh(stopped);
+    const said = watch.report();
+    expect(watch.report()).toBe(said);
+    // Another machine, another block, another manifest.
+    expect(watch.report(hashOf('own'))).not.toBe(said);
+    await clock.advance(1);
+    expect(watch.report()).not.toBe(said);
+    await watch.publish(JSON.parse(textOf(world.issue({}, { serial: 2 }))));
+    expect(watch.report().manifest?.serial).toBe(2);
+  });
+});
+
 describe('sources', () => {
   it('keep the query of their own', async () => {
     const [texts, clock] = [new Texts(), new ManualClock(START_MS)];
