@@ -88,7 +88,7 @@ export class AuditLog {
   async read(): Promise<void> {
     if (this.#isRead) return;
     const { base, head } = await readEnds(this.#parts.store, this.#base);
-    // Another call may have read it, and gone on, meanwhile.
+    // Another call may have read it, and gone on, since.
     if (this.#isRead) return;
     this.#isRead = true;
     this.#base = base;

@@ -28,7 +28,7 @@ export class AuditPart {
   /**
    * Opens the log of an open store and records the start.
    * @param machine this machine, for the entry.
-   * @param acceptRolledBackStore whether a human decided to go on from an older store, at the start or meanwhile.
+   * @param acceptRolledBackStore whether a human decided to go on from an older store, at the start or since.
    */
   async open(node: OpenNode, machine: AuditFields, acceptRolledBackStore: boolean): Promise<void> {
     const { clock, log } = this.#parts;
