@@ -9,6 +9,7 @@ export const auditEvents = [
   'key.released',
   'keys.refused',
   'store-key.changed',
+  'rollback.accepted',
   'drain.started',
   'drain.ended',
   'entries.missed',

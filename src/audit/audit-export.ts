@@ -8,7 +8,7 @@ import type { SecretBytes } from '../bytes/secret-bytes.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
 import { sr25519Sign, sr25519Verify } from '../crypto/sr25519.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
-import { AUDIT_HASH_BYTES, type AuditHead, extend, sameHead, startOfLog } from './audit-chain.ts';
+import { AUDIT_HASH_BYTES, type AuditHead, encodeHead, extend, sameHead, startOfLog } from './audit-chain.ts';
 import { type AuditEntry, decodeEntry, exactText, MAX_ENTRY_BYTES } from './audit-entry.ts';
 import type { AuditLog } from './audit-log.ts';
 
@@ -25,6 +25,7 @@ const headerSchema = z.strictObject({
   storeId: hex(16),
 });
 const trailerSchema = z.strictObject({
+  behind: z.int().nonnegative(),
   head: z.strictObject({ hash: hex(AUDIT_HASH_BYTES), sequence: z.int().nonnegative() }),
   signature: hex(64),
   signedAtMs: z.int().nonnegative(),
@@ -40,20 +41,24 @@ export interface ExportingNode {
 
 /**
  * An audit log as lines of text, each with its newline: a header that names the store and what the first entry follows,
- * the exact bytes of each entry, and the head, signed by the account of the node.
+ * the exact bytes of each entry, and the head, signed by the account of the node together with what the first entry
+ * follows: otherwise anybody could cut off the beginning.
+ * @throws what the store throws.
  */
 export async function* exportLog(
-  log: Pick<AuditLog, 'base' | 'entries' | 'flush'>,
+  log: Pick<AuditLog, 'base' | 'behind' | 'entries' | 'flush' | 'read'>,
   node: ExportingNode,
   nowMs: number,
 ): AsyncGenerator<Uint8Array> {
   const { account, storeId } = node;
+  await log.read();
   // What cannot be written now is not part of the log yet.
   await log.flush().catch(() => undefined);
-  let head = log.base;
+  const { base: follows, behind } = log;
+  let head = follows;
   yield line({
     account: encodeSs58(account),
-    follows: toJson(head),
+    follows: toJson(follows),
     format: FORMAT,
     storeId: toPrefixedHex(storeId),
   });
@@ -61,23 +66,27 @@ export async function* exportLog(
     yield concatBytes(entry.bytes, NEWLINE);
     head = entry.head;
   }
-  const signature = sr25519Sign(node.accountSeed.reveal(), headMessage(storeId, head, nowMs));
-  yield line({ head: toJson(head), signature: toPrefixedHex(signature), signedAtMs: nowMs });
+  const message = headMessage({ storeId, follows, head, behind, signedAtMs: nowMs });
+  const signature = toPrefixedHex(sr25519Sign(node.accountSeed.reveal(), message));
+  yield line({ behind, head: toJson(head), signature, signedAtMs: nowMs });
 }
 
 const NEWLINE = utf8('\n');
 const line = (value: object): Uint8Array => utf8(`${canonicalize(value) ?? ''}\n`);
 const toJson = ({ sequence, hash }: AuditHead) => ({ hash: toPrefixedHex(hash), sequence });
 
-/** What the account signs: `<Bytes>`, label ‖ store id ‖ u64 sequence ‖ hash ‖ u64 milliseconds, `</Bytes>`. */
-const headMessage = (storeId: Uint8Array, { sequence, hash }: AuditHead, signedAtMs: number): Uint8Array =>
+/** What the account signs: `<Bytes>`, label ‖ store id ‖ follows ‖ head ‖ u64 behind ‖ u64 milliseconds, `</Bytes>`. */
+const headMessage = (
+  signed: Pick<VerifiedExport, 'storeId' | 'follows' | 'head' | 'behind' | 'signedAtMs'>,
+): Uint8Array =>
   concatBytes(
     utf8('<Bytes>'),
     HEAD_LABEL,
-    storeId,
-    u64BigEndian(sequence),
-    hash,
-    u64BigEndian(signedAtMs),
+    signed.storeId,
+    encodeHead(signed.follows),
+    encodeHead(signed.head),
+    u64BigEndian(signed.behind),
+    u64BigEndian(signed.signedAtMs),
     utf8('</Bytes>'),
   );
 
@@ -89,13 +98,15 @@ export interface VerifiedExport {
   /** What the first entry follows; number 0: the log is complete from its beginning. */
   readonly follows: AuditHead;
   readonly head: AuditHead;
+  /** Entries that the node had in memory and could not write yet. */
+  readonly behind: number;
   readonly signedAtMs: number;
   /** How many of the expected heads lie within the export. */
   readonly seen: number;
 }
 
 /**
- * Verifies an export line by line: every hash, the numbers, the signature of the account over the head. Heads that
+ * Verifies an export line by line: every hash, the numbers, the signature of the account over both ends. Heads that
  * somebody else kept, as servers' clients do, have to lie in it.
  * @param lines without newlines, each at most {@link MAX_LINE_BYTES}.
  * @param witnessed gives the heads that the log of an account has to contain; one before its first entry proves nothing and is
@@ -132,10 +143,10 @@ export async function verifyExport(
   }
   if (read?.lastLine === undefined) throw invalid('the file ends before the signed head');
   const { start, head, lastLine } = read;
-  const signedAtMs = readTrailer(lastLine, start, head);
+  const { behind, signedAtMs } = readTrailer(lastLine, start, head);
   const ahead = [...expected.values()].flat().find(({ sequence }) => sequence > head.sequence);
   if (ahead !== undefined) throw otherHead(ahead, head);
-  return { ...start, head, signedAtMs, seen };
+  return { ...start, head, behind, signedAtMs, seen };
 }
 
 /** What the header of an export says. */
@@ -172,7 +183,11 @@ function nextHead(head: AuditHead, bytes: Uint8Array, onEntry: (entry: AuditEntr
   return extend(head, bytes);
 }
 
-function readTrailer(bytes: Uint8Array, { account, storeId }: Start, head: AuditHead): number {
+function readTrailer(
+  bytes: Uint8Array,
+  start: Start,
+  head: AuditHead,
+): Pick<VerifiedExport, 'behind' | 'signedAtMs'> {
   const trailer = readLine(trailerSchema, bytes, 'signed head');
   const signed = fromJson(trailer.head);
   if (!sameHead(signed, head))
@@ -181,13 +196,14 @@ function readTrailer(bytes: Uint8Array, { account, storeId }: Start, head: Audit
       observed: `${head.sequence} ${toPrefixedHex(head.hash)}`,
       hint: 'an entry was changed, left out, added or moved',
     });
-  const message = headMessage(storeId, head, trailer.signedAtMs);
-  if (!sr25519Verify(message, fromHex(trailer.signature), account))
+  const { behind, signedAtMs } = trailer;
+  const message = headMessage({ ...start, head, behind, signedAtMs });
+  if (!sr25519Verify(message, fromHex(trailer.signature), start.account))
     throw new EvidenceError('AUDIT_CHAIN_BROKEN', 'the signature of the head is not of the account', {
       field: 'signature',
-      hint: 'the export is of another node, or was changed',
+      hint: 'the export is of another node, or was changed; its beginning may be cut off',
     });
-  return trailer.signedAtMs;
+  return { behind, signedAtMs };
 }
 
 function readLine<Value>(schema: z.ZodType<Value>, bytes: Uint8Array, what: string): Value {

@@ -60,20 +60,42 @@ export class AuditLog {
   #head: AuditHead;
   #waiting: Waiting[] = [];
   #missed = 0;
+  #isRead = false;
+  /** Entries up to this number are being removed. */
+  #removeUpTo = 0;
   #writing: Promise<void> | undefined;
 
-  private constructor(parts: AuditLogParts, { base, head }: Ends) {
+  private constructor(parts: AuditLogParts) {
     this.#parts = parts;
+    this.#base = startOfLog(parts.account, parts.storeId);
+    this.#head = this.#base;
+  }
+
+  /**
+   * Opens the log of a store; the first entry makes it.
+   * @param onUnread is told why the log cannot be read now: the host may fail one read of its disk. Entries wait until it
+   *   can be read.
+   * @throws as {@link read}, without `onUnread`.
+   */
+  static async open(parts: AuditLogParts, onUnread?: (error: unknown) => void): Promise<AuditLog> {
+    const log = new AuditLog(parts);
+    const reading = log.read();
+    await (onUnread === undefined ? reading : reading.catch(onUnread));
+    return log;
+  }
+
+  /** Reads both ends of the log, unless they are known. @throws EvidenceError AUDIT_ENTRY_INVALID, and what the store throws. */
+  async read(): Promise<void> {
+    if (this.#isRead) return;
+    const { base, head } = await readEnds(this.#parts.store, this.#base);
+    // Another call may have read it, and gone on, since.
+    if (this.#isRead) return;
+    this.#isRead = true;
     this.#base = base;
     this.#head = head;
   }
 
-  /** Opens the log of a store; the first entry makes it. @throws EvidenceError AUDIT_ENTRY_INVALID. */
-  static async open(parts: AuditLogParts): Promise<AuditLog> {
-    return new AuditLog(parts, await readEnds(parts.store, startOfLog(parts.account, parts.storeId)));
-  }
-
-  /** The last entry that is durable. */
+  /** The last entry that is durable; the start while the log could not be read. */
   get head(): AuditHead {
     return this.#head;
   }
@@ -115,6 +137,7 @@ export class AuditLog {
    * @throws EvidenceError AUDIT_ENTRY_INVALID when one was removed before it was read.
    */
   async *entries(from: number): AsyncGenerator<StoredEntry> {
+    await this.read();
     const { store } = this.#parts;
     const { sequence: last } = this.#head;
     if (last < from) return;
@@ -129,7 +152,15 @@ export class AuditLog {
   /** Nothing may be awaited between the last look at what waits and the end: an entry that came then would stay. */
   async #write(): Promise<void> {
     try {
-      while (this.behind > 0) await this.#writeNext();
+      await this.read();
+      // An entry waits for one step of removing at most: keys wait for their entries.
+      while (this.behind > 0 || this.#removeUpTo > this.#base.sequence) {
+        if (this.behind > 0) await this.#writeNext();
+        await this.#removeSome();
+      }
+    } catch (error) {
+      for (const { failed } of this.#waiting) failed(error);
+      throw error;
     } finally {
       this.#writing = undefined;
     }
@@ -138,16 +169,10 @@ export class AuditLog {
   async #writeNext(): Promise<void> {
     const batch = this.#waiting.slice(0, MAX_BATCH);
     const missed = batch.length < MAX_BATCH ? this.#missed : 0;
-    try {
-      await this.#writeBatch(batch, missed);
-    } catch (error) {
-      for (const { failed } of this.#waiting) failed(error);
-      throw error;
-    }
+    await this.#writeBatch(batch, missed);
     this.#waiting.splice(0, batch.length);
     this.#missed -= missed;
     for (const { written } of batch) written();
-    await this.#removeOldest();
   }
 
   async #writeBatch(batch: readonly Waiting[], missed: number): Promise<void> {
@@ -180,25 +205,24 @@ export class AuditLog {
     }
   }
 
-  /** Removes the oldest tenth when there are too many; the hash that the rest follows is kept. */
-  async #removeOldest(): Promise<void> {
+  /** When there are a tenth too many, the oldest are removed in steps; the hash that the rest follows is kept. */
+  async #removeSome(): Promise<void> {
     const { maxEntries, store } = this.#parts;
-    if ((this.#head.sequence - this.#base.sequence) * 10 <= maxEntries * 11) return;
+    const kept = this.#head.sequence - this.#base.sequence;
+    if (kept * 10 > maxEntries * 11) this.#removeUpTo = this.#head.sequence - maxEntries;
+    const upTo = Math.min(this.#removeUpTo, this.#base.sequence + MAX_BATCH);
+    if (upTo <= this.#base.sequence) return;
     const namespace = await store.namespace(NAMESPACE);
-    const newBase = this.#head.sequence - maxEntries;
-    while (this.#base.sequence < newBase) {
-      const upTo = Math.min(newBase, this.#base.sequence + MAX_BATCH);
-      const value = await namespace.get(nameOf(upTo));
-      if (value === undefined) throw invalid(`entry ${upTo} is not there`);
-      const { head: base } = stored(nameOf(upTo), value);
-      const operations: BatchOperation[] = [
-        { kind: 'put', namespace: NAMESPACE, name: BASE, value: encodeHead(base) },
-      ];
-      for (let sequence = this.#base.sequence + 1; sequence <= upTo; sequence++)
-        operations.push({ kind: 'delete', namespace: NAMESPACE, name: nameOf(sequence) });
-      await store.batch(operations);
-      this.#base = base;
-    }
+    const value = await namespace.get(nameOf(upTo));
+    if (value === undefined) throw invalid(`entry ${upTo} is not there`);
+    const { head: base } = stored(nameOf(upTo), value);
+    const operations: BatchOperation[] = [
+      { kind: 'put', namespace: NAMESPACE, name: BASE, value: encodeHead(base) },
+    ];
+    for (let sequence = this.#base.sequence + 1; sequence <= upTo; sequence++)
+      operations.push({ kind: 'delete', namespace: NAMESPACE, name: nameOf(sequence) });
+    await store.batch(operations);
+    this.#base = base;
   }
 }
 

@@ -47,6 +47,8 @@ export interface EntropyParts {
   readonly now: () => number;
   readonly limits: BackupLimits;
   readonly isDraining: () => boolean;
+  /** Whether another instance of this node has taken over: it has the same backups. */
+  readonly isFenced: () => boolean;
   /** Version of this program. */
   readonly version: string;
   readonly log: Log;
@@ -92,8 +94,10 @@ export class EntropyServer {
       const { identity, now, log } = this.#parts;
       const signed = openEnvelope(body, identity.x25519);
       try {
-        const platform = this.#platformOf(signed.sender);
+        const record = this.#requireRecord(signed.sender, 'BACKUP_UNREGISTERED');
+        // Before the certificates of the record, which cost more: anybody can name a sender.
         requireSignature(signed);
+        const platform = this.#platformOf(record);
         this.#requireNotDraining();
         await this.#sweep();
         const { secret: key, sender: account } = signed;
@@ -120,6 +124,7 @@ export class EntropyServer {
       const judged = judge.judgeReturn(verified, bound.account);
       this.#nonces.bind(bound.nonce, bound.account, now());
       this.#requireRecord(bound.account, 'ACCOUNT_DEREGISTERED');
+      this.#requireNotFenced();
       const key = await this.#backups.release(judged);
       try {
         const sealed = this.#sealer.seal(key.reveal(), bound.responseKey);
@@ -171,9 +176,9 @@ export class EntropyServer {
   }
 
   /** The platform that the chain registers for an account, PPID of 16 bytes. */
-  #platformOf(account: AccountId): Uint8Array {
+  #platformOf(record: ServerRecord): Uint8Array {
     const { verifier, now } = this.#parts;
-    const platform = provenPlatform(this.#requireRecord(account, 'BACKUP_UNREGISTERED'), verifier, now());
+    const platform = provenPlatform(record, verifier, now());
     if (platform !== undefined) return platform;
     throw new RefusalError(
       'BACKUP_PLATFORM_UNKNOWN',
@@ -197,6 +202,18 @@ export class EntropyServer {
     throw new RefusalError(code, `${encodeSs58(account)} has no record on the chain`, {
       expected: 'a threshold server that is registered in the staking pallet',
       hint: 'register the account; the server reads finalized blocks',
+    });
+  }
+
+  /**
+   * A host can run a copy of this node for as long as it likes. Its audit log takes no entries any more, and a release
+   * would leave no trace.
+   */
+  #requireNotFenced(): void {
+    if (!this.#parts.isFenced()) return;
+    throw new ProblemError('NODE_FENCED', 'this instance gives no backups: another one has its account', {
+      hint: 'ask the instance that runs now',
+      retryAfterMs: 60_000,
     });
   }
 

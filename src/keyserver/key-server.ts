@@ -115,16 +115,16 @@ export class KeyServer {
     }
   }
 
-  /** Verify, judge, vault, seal. */
+  /** Verify, judge, vault, record, seal. */
   async #release(bound: BoundRequest, requestId: string): Promise<SealedKey> {
     const { identity, evidenceVerifier, judge, vault, finalized, now } = this.#parts;
     const verified = await evidenceVerifier.verifyRequest(bound);
     const judged = judge.judge(verified, vault);
     const grant = grantKey(judged, vault, now());
-    const extensions = this.#parts.extensionsFor?.(bound.request.account) ?? noExtensions;
-    const sealed = sealGrant(grant, identity, { nowMs: now(), finalized: finalized(), extensions });
     await this.#released({ grant, requestId });
-    return sealed;
+    // After the release was recorded, so that the client keeps a head that contains it.
+    const extensions = this.#parts.extensionsFor?.(bound.request.account) ?? noExtensions;
+    return sealGrant(grant, identity, { nowMs: now(), finalized: finalized(), extensions });
   }
 
   /** `POST /key-status`. */

@@ -20,29 +20,20 @@ export class AuditPart {
     parts.client.hearExtensions((server, extensions) => this.#witness.hear(server.account, extensions));
   }
 
-  /** The log, while the store is open; `undefined` when it could not be read. */
+  /** The log, once the store is open. */
   get log(): NodeAudit | undefined {
     return this.#log;
   }
 
   /**
-   * Opens the log of an open store and records the start. The log is in an authenticated store, so one that cannot be read is
-   * a defect; it locks no node.
+   * Opens the log of an open store and records the start.
    * @param machine this machine, for the entry.
+   * @param acceptRolledBackStore whether a human decided to go on from an older store, at the start or since.
    */
   async open(node: OpenNode, machine: AuditFields, acceptRolledBackStore: boolean): Promise<void> {
     const { clock, log } = this.#parts;
-    try {
-      this.#log = await NodeAudit.open(node, {
-        clock,
-        log,
-        maxEntries: this.#maxEntries,
-        witness: this.#witness,
-      });
-    } catch (error) {
-      log('error', 'audit.not-read', { error: String(error) });
-      return;
-    }
+    const [maxEntries, witness] = [this.#maxEntries, this.#witness];
+    this.#log = await NodeAudit.open(node, { clock, log, maxEntries, witness });
     const byCustodians = node.byCustodians?.custodians ?? [];
     const forced = node.byCustodians?.forced ?? false;
     void this.note('node.started', { ...machine, byCustodians, forced, acceptRolledBackStore });
@@ -63,9 +54,9 @@ export class AuditPart {
     await Promise.all([this.#log?.run(signal), keeping]);
   }
 
-  /** For the agent's routes. @throws ProblemError INTERNAL when the log could not be read. */
+  /** For the agent's routes. @throws ProblemError INTERNAL before the store is open. */
   requireLog(): NodeAudit {
     if (this.#log !== undefined) return this.#log;
-    throw new ProblemError('INTERNAL', 'the audit log could not be read');
+    throw new ProblemError('INTERNAL', 'the audit log is not open');
   }
 }

@@ -144,8 +144,13 @@ export class AuditWitness {
     const namespace = await store.namespace(NAMESPACE);
     for (const name of [...this.#unsaved]) {
       const seen = this.#heads.get(name);
-      if (seen !== undefined) await namespace.put(name, encodeSeen(seen));
+      // Before the write: a head that is heard during it has to be written next time.
       this.#unsaved.delete(name);
+      if (seen === undefined) continue;
+      await namespace.put(name, encodeSeen(seen)).catch((error: unknown) => {
+        this.#unsaved.add(name);
+        throw error;
+      });
     }
   }
 }

@@ -265,8 +265,8 @@ export class LatchkeyNode implements AsyncDisposable {
     const node = await rooms.guardian.open();
     if (node === undefined) return;
     const { evidenceVerifier, judge } = rooms;
-    const { version, acceptRolledBackStore = false } = this.#options;
-    await this.#audit.open(node, machine.description, acceptRolledBackStore);
+    const { version } = this.#options;
+    await this.#audit.open(node, machine.description, this.#isOlderDisk(node));
     const used = {
       evidenceVerifier,
       judge,
@@ -285,7 +285,6 @@ export class LatchkeyNode implements AsyncDisposable {
     const aside = (event: string, work: Promise<unknown> | undefined) =>
       whileHealing(this.#parts.log, event, work, this.#stop.signal);
     await aside('served.not-read', serving.formerClients.begin(this.#config.healing.formerClientsDeadlineMs));
-    const { acceptRolledBackStore: isOlderDisk = false } = this.#options;
     const isReleased = orAborted(node.store.whenReleased, this.#stop.signal);
     const openDecryptions = isReleased.then(() => this.#listeners?.openDecryptions(node.store));
     if (node.store.isReleased) await aside('decryptions.not-open', openDecryptions);
@@ -299,7 +298,13 @@ export class LatchkeyNode implements AsyncDisposable {
       aside(
         'ring.failed',
         isReleased.then(() =>
-          this.#ring.run({ ...rooms, ...serving, node, watch: this.#watch, isOlderDisk }),
+          this.#ring.run({
+            ...rooms,
+            ...serving,
+            node,
+            watch: this.#watch,
+            isOlderDisk: this.#isOlderDisk(node),
+          }),
         ),
       ),
       aside(
@@ -355,7 +360,7 @@ export class LatchkeyNode implements AsyncDisposable {
         return this.#rotation;
       },
       custody: () => this.#examined().custody,
-      rollback: () => ({ accept: () => this.#examined().acceptOlderStore() }),
+      rollback: () => ({ accept: () => this.#acceptOlderStore() }),
       audit: () => {
         this.#openServing();
         return this.#audit.requireLog();
@@ -377,6 +382,18 @@ export class LatchkeyNode implements AsyncDisposable {
     const node = this.#openNode();
     if (!node.store.isReleased) throw this.#report.lockedProblem();
     return node;
+  }
+
+  /** Whether a human decided to go on from an older store: at the start, or by the agent's route since. */
+  #isOlderDisk({ rollback }: OpenNode): boolean {
+    return this.#options.acceptRolledBackStore === true || rollback?.acceptsOlder === true;
+  }
+
+  #acceptOlderStore(): ReturnType<GuardianRooms['guardian']['acceptOlderStore']> {
+    const accepted = this.#examined().acceptOlderStore();
+    // Before the store is open there is no log; then the entry of the start says it.
+    void this.#audit.note('rollback.accepted', accepted);
+    return accepted;
   }
 
   #examined(): GuardianRooms['guardian'] {

@@ -17,8 +17,13 @@ import type { AuditWitness, WitnessedHead } from './audit-witness.ts';
 
 /** How long a key waits for its entry to be durable. A disk that fails must not keep peers locked. */
 const PATIENCE_MS = 2_000;
-/** How often refusals are summed up. */
-const REFUSALS_EVERY_MS = 60_000;
+/** How often entries that wait are tried again. */
+const RETRY_EVERY_MS = 60_000;
+/**
+ * Least number of these periods between two entries about refusals: by one refusal a minute, strangers would push releases
+ * out of the log within months.
+ */
+const REFUSALS_EVERY = 60;
 
 /** The part of an open node that has an audit log. */
 export type AuditedNode = Pick<OpenNode, 'store' | 'storeId'> & {
@@ -47,12 +52,15 @@ export class NodeAudit {
     this.#parts = parts;
   }
 
-  /** Opens the log in the store of a node. @throws EvidenceError AUDIT_ENTRY_INVALID. */
+  /** Opens the log in the store of a node. One that cannot be read locks no node: entries wait in memory. */
   static async open(node: AuditedNode, parts: NodeAuditParts): Promise<NodeAudit> {
     const { store, storeId, identity } = node;
     const { clock, maxEntries } = parts;
     const { account, accountSeed } = identity;
-    const log = await AuditLog.open({ store, account, storeId, maxEntries, nowMs: () => clock.nowMs() });
+    const log = await AuditLog.open(
+      { store, account, storeId, maxEntries, nowMs: () => clock.nowMs() },
+      (error) => parts.log('error', 'audit.not-read', { error: String(error) }),
+    );
     const audit = new NodeAudit(log, { account, accountSeed, storeId }, parts);
     // A store that custodians opened takes no writes at first: the entries wait in memory.
     void store.whenReleased.then(() => log.flush()).catch((error: unknown) => audit.#failed(error));
@@ -92,12 +100,19 @@ export class NodeAudit {
     await this.#log.append(event, fields).catch((error: unknown) => this.#failed(error));
   }
 
-  /** Sums up refusals. Resolves when the signal aborts. */
+  /** Sums up refusals, and writes what could not be written before. Resolves when the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
+    let periods = REFUSALS_EVERY;
     while (!signal.aborted) {
-      await this.#parts.clock.sleep(REFUSALS_EVERY_MS, signal);
-      const refusals = this.#refusals.take();
-      if (refusals !== undefined) await this.note('keys.refused', refusals);
+      await this.#parts.clock.sleep(RETRY_EVERY_MS, signal);
+      periods++;
+      const refusals = periods >= REFUSALS_EVERY || signal.aborted ? this.#refusals.take() : undefined;
+      if (refusals === undefined) {
+        await this.#log.flush().catch((error: unknown) => this.#failed(error));
+        continue;
+      }
+      periods = 0;
+      await this.note('keys.refused', refusals);
     }
   }
 

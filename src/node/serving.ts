@@ -113,6 +113,7 @@ export function buildServing(
         now,
         limits: config.limits,
         isDraining: () => drain.isDraining,
+        isFenced: () => store.isFenced,
         version: rooms.version ?? 'unknown',
         onRelease: async (release) => {
           metrics.keysReleased.inc({ intent: 'entropy' });

@@ -250,6 +250,8 @@ describe.sequential('backup and restore of a node', { timeout: 180_000 }, () => 
     expect(accepted.stdout).toContain('accepted:');
     await agentUntil(subject.socketPath, '/status', isReady);
     expect(await readValue('kept')).toBe(base64('kept'));
+    const audit = await subject.run('audit', 'show', '--config', subject.configFile);
+    expect(audit.stdout.split('node.started').at(-1)).toContain('acceptRolledBackStore=true');
     const none = await accept('--yes');
     expect([none.code, none.stderr.includes('ROLLBACK_NOT_REFUSED')]).toEqual([2, true]);
   });

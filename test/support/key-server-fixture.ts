@@ -67,6 +67,8 @@ export interface KeyServerWorldOptions {
   readonly collateral?: CollateralSource;
   /** Switches on the routes of entropy-tss, with their backups in this store. */
   readonly entropyStore?: Store;
+  /** Whether another instance has taken over; for the routes of entropy-tss. */
+  readonly isFenced?: () => boolean;
   /** Done before a backup leaves. */
   readonly onBackupRelease?: () => Promise<void>;
   /** Another root than that of the development PKI. */
@@ -248,6 +250,7 @@ export function keyServerWorld(options: KeyServerWorldOptions = {}): KeyServerWo
       now,
       limits: { ...defaultVaultLimits, ...options.limits },
       isDraining: () => vault.isDraining,
+      isFenced: options.isFenced ?? (() => false),
       version: '0.0.0',
       log,
       onRelease: async () => {

@@ -37,6 +37,11 @@ export class FencedStore implements Store {
     return this.#isHeld;
   }
 
+  /** Whether it refuses every write for good: another instance has the account, or this disk is an older one. */
+  get isFenced(): boolean {
+    return this.#fencedBy !== undefined;
+  }
+
   /** Whether it takes writes at this moment: this instance holds the account, is not fenced, and its lease is valid. */
   get takesWrites(): boolean {
     return this.#isHeld && this.#fencedBy === undefined && this.lease?.isValid !== false;

@@ -114,6 +114,36 @@ describe('export of an audit log', () => {
     }
   });
 
+  it('shows a beginning that was cut off, although the header says so', async () => {
+    const { log, heads } = await logOf(node, 6);
+    const [first = '', ...rest] = await linesOf(log);
+    for (let cut = 1; cut <= 6; cut++) {
+      const header = JSON.parse(first);
+      const { sequence, hash } = heads[cut] as AuditHead;
+      header.follows = { hash: `0x${Buffer.from(hash).toString('hex')}`, sequence };
+      const lines = [JSON.stringify(header), ...rest.slice(cut)];
+      await expect(verify(lines), `cut ${cut}`).rejects.toThrow(failsWith('AUDIT_CHAIN_BROKEN'));
+    }
+    expect(await verify([first, ...rest])).toMatchObject({ entries: 6 });
+  });
+
+  it('says how many entries the node could not write, and that is signed', async () => {
+    let isFull = false;
+    const store = new MemoryStore({
+      beforeWrite: () => {
+        if (isFull) throw new Error('full');
+      },
+    });
+    const log = await AuditLog.open({ store, ...node, nowMs: () => 1_000, maxEntries: 1_000 });
+    await log.append('node.started', {});
+    isFull = true;
+    await Promise.allSettled([log.append('key.released', {}), log.append('key.released', {})]);
+    const lines = await linesOf(log);
+    expect(await verify(lines)).toMatchObject({ entries: 1, behind: 2 });
+    const last = (lines.at(-1) ?? '').replace('"behind":2', '"behind":0');
+    await expect(verify(lines.with(-1, last))).rejects.toThrow(failsWith('AUDIT_CHAIN_BROKEN'));
+  });
+
   it('shows a log that its node wrote again, by the heads that others keep', async () => {
     const { heads } = await logOf(node, 4);
     const rewritten = await logOf(node, 0);
@@ -159,6 +189,8 @@ describe('export of an audit log', () => {
     const second = encodeEntry(3, 1_000, 'node.started', {});
     const made = {
       base: log.base,
+      behind: 0,
+      read: () => Promise.resolve(),
       flush: () => Promise.resolve(),
       async *entries(from: number) {
         yield* log.entries(from);

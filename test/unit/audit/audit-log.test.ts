@@ -6,7 +6,10 @@ import { RefusalCounts } from '../../../src/audit/refusal-counts.ts';
 import { AccountId } from '../../../src/bytes/fixed-bytes.ts';
 import { errorCodes } from '../../../src/errors/codes.ts';
 import { ProblemError } from '../../../src/errors/latchkey-error.ts';
+import { SealedStore } from '../../../src/store/sealed-store.ts';
 import { MemoryStore, type MemoryStoreHooks } from '../../support/memory-store.ts';
+import { SimulatedDisk } from '../../support/simulated-disk.ts';
+import { storeKeyOf, storeOptions } from '../../support/store-on-disk.ts';
 
 const account = AccountId.of(new Uint8Array(32).fill(7));
 const storeId = new Uint8Array(16).fill(9);
@@ -227,6 +230,87 @@ describe('audit entry', () => {
     expect(decodeHead(encodeHead(head))).toEqual(head);
     expect(() => decodeHead(new Uint8Array(41))).toThrow();
     expect(() => decodeHead(new Uint8Array(40).fill(255))).toThrow();
+  });
+});
+
+describe('audit log on the disk of an enemy', () => {
+  it('goes on where it was, when the disk failed the first reads', async () => {
+    const broken = { read: false };
+    const store = new MemoryStore({
+      beforeRead: () => {
+        if (broken.read) throw new ProblemError('STORE_READ_FAILED', 'EIO');
+      },
+    });
+    const before = await logOn(store);
+    await before.append('node.started', {});
+    await before.append('drain.started', {});
+    broken.read = true;
+    const faults: unknown[] = [];
+    const parts = { store, account, storeId, nowMs: () => 1_800_000_000_000, maxEntries: 1_000 };
+    const log = await AuditLog.open(parts, (error) => faults.push(error));
+    expect(faults).toHaveLength(1);
+    await expect(log.append('key.released', { n: 3 })).rejects.toThrow(
+      expect.objectContaining({ code: 'STORE_READ_FAILED' }),
+    );
+    expect(log.behind).toBe(1);
+    broken.read = false;
+    await log.append('key.released', { n: 4 });
+    expect(log.head.sequence).toBe(4);
+    expect(await sequencesOf(log)).toEqual([1, 2, 3, 4]);
+  });
+
+  it('goes on under another store key, and over a power cut after an entry was durable', async () => {
+    const disk = new SimulatedDisk();
+    const options = storeOptions(disk);
+    const store = await SealedStore.create(options);
+    const log = await AuditLog.open({ store, account, storeId, nowMs: () => 1, maxEntries: 1_000 });
+    await log.append('key.released', { n: 1 });
+    await store.rotateStoreKey(storeKeyOf(8));
+    await log.append('store-key.changed', { generation: 2 });
+    const { head } = log;
+    const fileSystem = disk.afterPowerCut('lost');
+    const after = await SealedStore.open({ ...options, fileSystem, storeKey: storeKeyOf(8) });
+    const again = await AuditLog.open({ store: after, account, storeId, nowMs: () => 2, maxEntries: 1_000 });
+    expect(sameHead(again.head, head)).toBe(true);
+    expect(await sequencesOf(again)).toEqual([1, 2]);
+    await after.close();
+    await store.close();
+  });
+
+  it('writes an entry between the steps in which it removes old ones', async () => {
+    const steps: string[] = [];
+    const log = await logOn(
+      new MemoryStore({
+        beforeWrite: async (operations) => {
+          if (operations.length === 0) return;
+          steps.push(operations.some(({ kind }) => kind === 'delete') ? 'removed' : 'wrote');
+          await new Promise((resolve) => setImmediate(resolve));
+        },
+      }),
+      1_000,
+    );
+    await Promise.all(Array.from({ length: 4_000 }, () => log.append('key.released', {})));
+    await log.flush();
+    expect(log.head.sequence - log.base.sequence).toBe(1_000);
+    // However many are to be removed, no entry waits for more than one step.
+    expect(steps.join(' ')).not.toMatch(/removed removed.* wrote/);
+  });
+
+  it('removes what it owes between entries, after its limit was lowered', async () => {
+    const store = new MemoryStore();
+    const large = await logOn(store, 10_000);
+    await Promise.all(Array.from({ length: 3_000 }, () => large.append('key.released', {})));
+    const small = await logOn(store, 1_000);
+    const sizes: number[] = [];
+    for (let n = 0; n < 3; n++) {
+      await small.append('key.released', { n });
+      sizes.push(small.head.sequence - small.base.sequence);
+    }
+    // Each entry was durable long before all old ones were gone.
+    expect(sizes.every((size) => size > 2_000)).toBe(true);
+    await small.flush();
+    expect(small.head.sequence - small.base.sequence).toBeLessThanOrEqual(1_003);
+    expect((await sequencesOf(small, small.base.sequence + 1)).at(-1)).toBe(3_003);
   });
 });
 

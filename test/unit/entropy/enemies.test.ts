@@ -111,6 +111,34 @@ describe('K5 a backup', () => {
     expect(codeOf(await node.backup(key(1)))).toBe('done');
   });
 
+  it('with a forged signature costs no certificate chain', async () => {
+    const server = world();
+    const node = new EntropyNode(server);
+    // The quote of this record is of another account: whoever looks at it before the signature says so.
+    server.chain.set({ servers: [{ ...node.record(), quote: new EntropyNode(server).record().quote }] });
+    const secret = newResponseSecret();
+    const mine = plaintextOf(sealed(node.signingKey, key(1), publicOf(secret)), secret);
+    const forged = boxed(server, mine.replace('01'.repeat(32), '02'.repeat(32)));
+    expect(codeOf(await backup(server, forged))).toBe('ENVELOPE_SIGNATURE_WRONG');
+    expect(codeOf(await backup(server, boxed(server, mine)))).toBe('BACKUP_PLATFORM_UNKNOWN');
+  });
+
+  it('is not given by a copy of the node after another instance has taken over: nothing would record it', async () => {
+    let isFenced = false;
+    let releases = 0;
+    const server = world({
+      isFenced: () => isFenced,
+      onBackupRelease: async () => void releases++,
+    });
+    const node = new EntropyNode(server).register();
+    await node.backup(key(1));
+    isFenced = true;
+    expect(await node.refusal({})).toBe('NODE_FENCED');
+    expect(releases).toBe(0);
+    isFenced = false;
+    expect(toHex(await node.recover())).toBe(hexKey(1));
+  });
+
   it('needs the signature of its sender', async () => {
     const server = world();
     const node = new EntropyNode(server).register();

@@ -46,6 +46,19 @@ it('a grant and every MACed answer to the account carry its extensions', async (
   expect([proves(said), proves(new Map())]).toEqual([true, false]);
 });
 
+it('a grant says what the audit log contains after the release: the head that a client keeps fixes its own entry', async () => {
+  let recorded = 0;
+  const world = keyServerWorld({
+    onRelease: async () => {
+      await new Promise((resolve) => setImmediate(resolve));
+      recorded++;
+    },
+    extensionsFor: () => new Map([['auditHead', Uint8Array.of(recorded)]]),
+  });
+  const { extensions } = await new ProtocolClient(world).obtain();
+  expect(extensions.get('auditHead')).toEqual(Uint8Array.of(1));
+});
+
 it('another account does not get them', async () => {
   const other = new ProtocolClient(keyServerWorld(options), clientAccount(2));
   expect((await other.obtain()).extensions.size).toBe(0);

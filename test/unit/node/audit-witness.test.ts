@@ -199,6 +199,29 @@ describe('what a node keeps of the audit logs of its servers', () => {
     await running;
   });
 
+  it('writes a head that it hears while another one is written', async () => {
+    let hear = (): void => undefined;
+    const store = new MemoryStore({
+      beforeWrite: (operations) => {
+        if (operations.length > 0) hear();
+      },
+    });
+    const { witness, wakes } = scene();
+    const stop = new AbortController();
+    witness.hear(server(1), saying(head(3, 7)));
+    hear = () => witness.hear(server(1), saying(head(4, 7)));
+    const running = witness.run(store, stop.signal);
+    for (let round = 0; round < 2; round++) {
+      while (wakes.length === 0) await turn();
+      wakes.shift()?.();
+    }
+    while (wakes.length === 0) await turn();
+    const value = await (await store.namespace('latchkey/audit-heads')).get('01'.repeat(32));
+    expect(decodeSeen(value ?? new Uint8Array(0)).at(-1)?.head.sequence).toBe(4);
+    stop.abort();
+    await running;
+  });
+
   it('goes on when the store takes nothing', async () => {
     const store = new MemoryStore({
       beforeWrite: () => {

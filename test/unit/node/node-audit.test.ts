@@ -131,6 +131,88 @@ describe('audit log of a node', () => {
     expect(entries[0]?.fields).toMatchObject({ total: 1_000, counts: ['KEY_UNKNOWN 500', 'TD_DEBUG 500'] });
   });
 
+  it('grows by one entry an hour at most, however steadily strangers are refused', async () => {
+    const { audit, wakes } = await scene();
+    const stop = new AbortController();
+    const running = audit.run(stop.signal);
+    const minute = async () => {
+      while (wakes.length === 0) await new Promise((resolve) => setImmediate(resolve));
+      for (const wake of wakes.splice(0)) wake();
+      while (wakes.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    };
+    for (let n = 0; n < 24 * 60; n++) {
+      audit.refused('KEY_UNKNOWN', `r${n}`);
+      await minute();
+    }
+    const entries = await entriesOf(audit);
+    expect(entries.length).toBeGreaterThanOrEqual(23);
+    expect(entries.length).toBeLessThanOrEqual(25);
+    expect(entries[1]?.fields).toMatchObject({ counts: ['KEY_UNKNOWN 60'] });
+    stop.abort();
+    await running;
+    // What was counted since is not lost at a planned stop.
+    const total = (await entriesOf(audit)).map(({ fields }) => Number((fields as { total: number }).total));
+    expect(total.reduce((sum, one) => sum + one, 0)).toBe(24 * 60);
+  });
+
+  it('writes what a full disk refused once there is room, also when nothing else happens', async () => {
+    let isFull = true;
+    const { audit, wakes } = await scene({
+      beforeWrite: () => {
+        if (isFull) throw new Error('full');
+      },
+    });
+    await audit.released(await someRelease());
+    expect(audit.report.audit.behind).toBe(1);
+    isFull = false;
+    const stop = new AbortController();
+    const running = audit.run(stop.signal);
+    while (wakes.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    for (const wake of wakes.splice(0)) wake();
+    while (wakes.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    expect(audit.report.audit).toMatchObject({ sequence: 1, behind: 0 });
+    stop.abort();
+    await running;
+  });
+
+  it('records although its log could not be read at the start', async () => {
+    const store = new MemoryStore();
+    const accountSeed = new SecretBytes(new Uint8Array(32).fill(5));
+    const account = AccountId.of(sr25519PublicKey(accountSeed.reveal()));
+    const events: string[] = [];
+    const clock = systemClock;
+    const openOn = (under: MemoryStore) =>
+      NodeAudit.open(
+        {
+          store: new FencedStore(under, true),
+          storeId: new Uint8Array(16),
+          identity: { account, accountSeed },
+        },
+        {
+          clock,
+          log: (_level, event) => void events.push(event),
+          maxEntries: 1_000,
+          witness: new AuditWitness({ clock, log: () => undefined }),
+        },
+      );
+    await (await openOn(store)).note('node.started', {});
+    const { namespace } = store;
+    let failures = 2;
+    store.namespace = async (...named) => {
+      if (failures-- > 0) throw new Error('EIO');
+      return namespace.apply(store, named);
+    };
+    const audit = await openOn(store);
+    await audit.note('node.started', {});
+    expect(events).toEqual(['audit.not-read', 'audit.behind']);
+    await audit.released(await someRelease());
+    expect((await entriesOf(audit)).map(({ event }) => event)).toEqual([
+      'node.started',
+      'node.started',
+      'key.released',
+    ]);
+  });
+
   it('shows its head to clients once there is an entry', async () => {
     const { audit } = await scene();
     expect(audit.extensions().size).toBe(0);
