@@ -1,5 +1,6 @@
 import { fleetVectors } from './fleet-vectors.ts';
 import { protocolVectors } from './protocol-vectors.ts';
+import { ringVectors } from './ring-vectors.ts';
 
 /** One exchange of a MAC route, as kit/vectors/mac-routes.json lists it. */
 interface NamedExchange {
@@ -59,5 +60,6 @@ export function kitVectors(): ReadonlyMap<string, object> {
     ['mac-routes.json', { exchanges }],
     ['attestation.json', attestation],
     ['fleet.json', fleetVectors()],
+    ['ring.json', ringVectors()],
   ]);
 }
