@@ -2,7 +2,10 @@
 export const testsOfRoom: Readonly<Record<string, readonly string[]>> = {
   audit: ['test/unit/audit', 'test/unit/node/node-audit'],
   boot: ['test/unit/boot', 'test/unit/node'],
+  cli: ['test/unit/cli', 'test/e2e/cli-config', 'test/e2e/store-cli'],
+  custody: ['test/unit/custody', 'test/unit/keyslots', 'test/unit/boot/custody'],
   entropy: ['test/unit/entropy', 'test/regression/entropy-routes'],
+  fleet: ['test/unit/fleet', 'test/property/fleet-manifest', 'test/unit/node/fleet'],
   http: ['test/unit/http', 'test/unit/keyserver/limits'],
   keyserver: [
     'test/unit/keyserver',
@@ -29,11 +32,12 @@ export const testsOfRoom: Readonly<Record<string, readonly string[]>> = {
     'test/vectors/protocol',
     'test/unit/keyserver',
     'test/unit/http/bad-input',
-    'test/unit/boot/peer-client',
+    'test/unit/boot/peer-failure',
   ],
   channel: ['test/unit/channel', 'test/vectors/ring'],
   ring: ['test/unit/ring', 'test/model/ring-change', 'test/simulation/ring-stories'],
   secrets: ['test/unit/secrets', 'test/vectors/ring'],
+  store: ['test/unit/store', 'test/contract/store', 'test/unit/store-hostile'],
   tdx: ['test/unit/tdx', 'test/vectors', 'test/property/tdx'],
   trust: ['test/unit/trust', 'test/unit/keyserver/judge'],
 };

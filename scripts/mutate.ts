@@ -1,10 +1,10 @@
 // Shows which conditions of a room no test notices. Run with:
-//   npm run mutate -- ROOM [--again | --report]
+//   npm run mutate -- ROOM [--again | --report] [--only N [--seed S]]
 //   npm run mutate -- --sample N [--seed S]
 // Outcomes are kept in test/mutations/ROOM.txt, so that a run that was stopped goes on where it ended; a mutation is tried
 // again when its file changes. Survivors are listed in docs/mutations/ROOM.md, where each gets a reason by hand.
 // --again tries survivors once more, for tests that came since. --report tries nothing more and writes the page from what
-// is known. --sample takes N mutations of each room that were noticed, and shows that the same test files still notice them.
+// is known. --only N tries N of those that are open, drawn by the seed: for rooms that take hours. --sample takes N mutations of each room that were noticed, and shows that the same test files still notice them.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -62,7 +62,15 @@ async function timed(
   return outcome;
 }
 
-async function runRoom(room: string, options: { again: boolean; report: boolean }): Promise<void> {
+interface RoomOptions {
+  readonly again: boolean;
+  readonly report: boolean;
+  /** How many to try, a whole number; all of them when it is left out. */
+  readonly only?: string | undefined;
+  readonly seed: string;
+}
+
+async function runRoom(room: string, options: RoomOptions): Promise<void> {
   const filters = testsOfRoom[room];
   if (filters === undefined)
     throw new TypeError(`ROOM must be one of ${Object.keys(testsOfRoom).join(', ')}`);
@@ -72,7 +80,9 @@ async function runRoom(room: string, options: { again: boolean; report: boolean 
     const outcome = results.get(id);
     return outcome === undefined || (options.again && outcome === 'survived');
   };
-  const open = options.report ? [] : all.filter(isOpen);
+  const allOpen = options.report ? [] : all.filter(isOpen);
+  const { only, seed } = options;
+  const open = only === undefined ? allOpen : sampleOf(allOpen, Number(only), Number(seed));
   console.log(`${room}: ${all.length} mutations, ${open.length} to try`);
   if (open.length > 0) {
     const tests = new RoomTests(filters);
@@ -132,6 +142,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     sample: { type: 'string' },
+    only: { type: 'string' },
     seed: { type: 'string', default: '1' },
     again: { type: 'boolean', default: false },
     report: { type: 'boolean', default: false },

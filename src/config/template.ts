@@ -1,4 +1,5 @@
 import type { PlatformPolicy } from '../trust/trust-section.ts';
+import { adviceFor } from './advice.ts';
 
 /** What the configuration asks the operator to choose; `latchkey config init` says the same when it asks. */
 export const RECOVER_CHOICES = {
@@ -9,10 +10,29 @@ export const RECOVER_CHOICES = {
 
 /** The placeholder for the choice; it is refused. */
 const CHOOSE = 'recover: choose';
+const THRESHOLD = '  minimumThreshold: 2';
+const BOOTSTRAP = 'bootstrap: false';
 
-/** The text that `latchkey config init` prints, with the choice made. */
-export const templateWith = (recover: PlatformPolicy['recover']): string =>
-  configTemplate.replace(CHOOSE, `recover: ${recover}`);
+/** What `latchkey config init` is told. */
+export interface TemplateChoices {
+  readonly recover?: PlatformPolicy['recover'] | undefined;
+  /** How many nodes the network has, at least 2. */
+  readonly nodes?: number | undefined;
+}
+
+/** The text that `latchkey config init` prints, with the choices made. */
+export function templateWith({ recover, nodes }: TemplateChoices): string {
+  let text = configTemplate;
+  if (recover !== undefined) text = text.replace(CHOOSE, `recover: ${recover}`);
+  if (nodes === undefined) return text;
+  const { minimumThreshold, bootstrap, together } = adviceFor(nodes);
+  return text
+    .replace(
+      THRESHOLD,
+      `  # ${nodes} nodes: any ${together} may fail in one moment (docs/survival.md).\n  minimumThreshold: ${minimumThreshold}`,
+    )
+    .replace(BOOTSTRAP, `bootstrap: ${String(bootstrap).padEnd(5)}`);
+}
 
 /** The text that `latchkey config init` prints: every key with its default and its meaning. */
 export const configTemplate = `# Latchkey node. Every key is described in docs/configuration.md.

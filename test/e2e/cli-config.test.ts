@@ -10,7 +10,7 @@ import { tempFolder } from '../support/temp-folder.ts';
 
 const run = promisify(execFile);
 const genesisHash = `0x${'ab'.repeat(32)}`;
-const filled = templateWith('bound').replace(`0x${'00'.repeat(32)}`, genesisHash);
+const filled = templateWith({ recover: 'bound' }).replace(`0x${'00'.repeat(32)}`, genesisHash);
 
 describe('latchkey config, --version and doctor', { timeout: 120_000 }, () => {
   let folder: Awaited<ReturnType<typeof tempFolder>>;
@@ -42,7 +42,7 @@ describe('latchkey config, --version and doctor', { timeout: 120_000 }, () => {
     expect(refused.code).toBe(2);
     expect(refused.stderr).toContain('trust.platforms.recover');
     expect(refused.stderr).toContain('bound, endorsed or any');
-    const without = await runLatchkey(['config', 'check', '--config', write('t.yaml', templateWith('any'))]);
+    const without = await runLatchkey(['config', 'check', '--config', write('t.yaml', templateWith({ recover: 'any' }))]);
     expect(without.stderr).toContain('trust.chain.genesisHash');
     const good = await runLatchkey(['config', 'check', '--config', write('good.yaml', filled)]);
     expect(good.stdout).toContain('good; trust hash');
@@ -54,8 +54,12 @@ describe('latchkey config, --version and doctor', { timeout: 120_000 }, () => {
 
   it('config init takes the rule for recovery; any is shouted, endorsed needs an authority', async () => {
     const printed = async (rule: string) => (await runLatchkey(['config', 'init', '--recover', rule])).stdout;
-    expect(await printed('bound')).toBe(templateWith('bound'));
+    expect(await printed('bound')).toBe(templateWith({ recover: 'bound' }));
     expect((await runLatchkey(['config', 'init', '--recover', 'choose'])).code).not.toBe(0);
+    const { stdout: forFive } = await runLatchkey(['config', 'init', '--recover', 'bound', '--nodes', '5']);
+    expect(forFive).toBe(templateWith({ recover: 'bound', nodes: 5 }));
+    for (const nodes of ['1', '2.5'])
+      expect((await runLatchkey(['config', 'init', '--nodes', nodes])).stderr).toContain('from 2');
     const checked = async (rule: string) => {
       const text = (await printed(rule)).replace(`0x${'00'.repeat(32)}`, genesisHash);
       return runLatchkey(['config', 'check', '--config', write(`${rule}.yaml`, text)]);

@@ -26,7 +26,7 @@ describe('a command that has finished', { timeout: 60_000 }, () => {
     const config = join(folder.path, 'long.yaml');
     const address = 'https://api.trustedservices.intel.com';
     const addresses = Array.from({ length: 16 }, (_, index) => `${address}/${'long'.repeat(8_000)}/${index}`);
-    const filled = templateWith('bound').replace(`0x${'00'.repeat(32)}`, `0x${'ab'.repeat(32)}`);
+    const filled = templateWith({ recover: 'bound' }).replace(`0x${'00'.repeat(32)}`, `0x${'ab'.repeat(32)}`);
     writeFileSync(config, filled.replace(`[${address}]`, JSON.stringify(addresses)));
     const pipe = `"$0" "$1" config check --json --config "$2" | (sleep 1; cat)`;
     const { stdout } = await run(

@@ -43,6 +43,7 @@ describe('a ring of real nodes', { timeout: 240_000 }, () => {
       for (const secret of secrets) expect(await hexOf(read(place, secret))).toBe(toHex(secret));
 
     for (const place of net.places) {
+      await net.untilHealed();
       await place.stop();
       // X12, I7: the value is on no disk in clear.
       for (const file of filesBelow(place.folder))

@@ -117,11 +117,13 @@ describe('secrets at real nodes', { timeout: 240_000 }, () => {
         ({ node }) => encodeSs58(node.open?.identity.account ?? new Uint8Array(32)) === account,
       );
     const nearest = placeOf(holders[0]) ?? expect.fail('the nearest node runs');
+    await net.untilHealed();
     await nearest.stop();
     expect(await use()).toBe('for sk-1');
     await nearest.start();
     await nearest.until('serving');
     for (const place of net.places) {
+      await net.untilHealed();
       await place.stop();
       await place.start();
       await place.until('serving');

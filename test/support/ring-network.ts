@@ -61,6 +61,10 @@ export class RingPlace {
     this.#start = parts.start;
   }
 
+  get isRunning(): boolean {
+    return this.#node !== undefined;
+  }
+
   get node(): LatchkeyNode {
     if (this.#node === undefined) throw new Error('the node does not run');
     return this.#node;
@@ -111,6 +115,8 @@ export interface RingNetwork extends AsyncDisposable {
   configText(place: RingPlace): string;
   /** A machine that is not started. */
   add(): Promise<RingPlace>;
+  /** Waits until any one node may stop: all hold slots for all others, whose keys are in memory alone. */
+  untilHealed(): Promise<void>;
 }
 
 /** Starts so many nodes, and waits until all of them serve. */
@@ -180,13 +186,21 @@ export async function ringNetwork(
     places.push(place);
     return place;
   };
+  const untilHealed = async (): Promise<void> => {
+    const running = places.filter(({ isRunning }) => isRunning);
+    const isHealed = ({ node }: RingPlace): boolean =>
+      node.state.name === 'backed' && (node.keyServer?.vault.accounts ?? 0) >= running.length - 1;
+    await eventually(() => (running.every(isHealed) ? true : undefined));
+  };
   for (let n = 0; n < count; n++) await (await add()).start();
   await Promise.all(places.map((place) => place.until('serving')));
+  await untilHealed();
   return {
     chain,
     mockTdx,
     places,
     add,
+    untilHealed,
     configOf,
     configText,
     async [Symbol.asyncDispose]() {

@@ -1,11 +1,11 @@
 import { createInterface } from 'node:readline/promises';
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { toPrefixedHex } from '../../bytes/hex.ts';
 import { configWarnings } from '../../config/config-warnings.ts';
 import { environmentVariables } from '../../config/environment.ts';
 import type { Config } from '../../config/schema.ts';
 import { readSecrets, wipeSecrets } from '../../config/secrets.ts';
-import { configTemplate, RECOVER_CHOICES, templateWith } from '../../config/template.ts';
+import { RECOVER_CHOICES, templateWith } from '../../config/template.ts';
 import { buildParts } from '../../node/parts.ts';
 import { silentLog } from '../../observe/log.ts';
 import { trustHash } from '../../trust/trust-hash.ts';
@@ -27,6 +27,7 @@ export function configCommand(): Command {
         Object.keys(RECOVER_CHOICES),
       ),
     )
+    .option('--nodes <count>', 'how many nodes the network has: chooses trust.minimumThreshold', nodeCount)
     .action(init);
   addConfigOption(command.command('check'))
     .description('read a configuration as `serve` would, without starting; exit 0 when it is good')
@@ -43,9 +44,23 @@ export function configCommand(): Command {
 }
 
 /** Prints the configuration. Without an answer the choice stays a placeholder, which `serve` refuses. */
-async function init({ recover }: { readonly recover?: string }): Promise<void> {
+async function init({
+  recover,
+  nodes,
+}: {
+  readonly recover?: string;
+  readonly nodes?: number;
+}): Promise<void> {
   const chosen = recover ?? (process.stdin.isTTY && process.stderr.isTTY ? await askForRecover() : undefined);
-  process.stdout.write(isChoice(chosen) ? templateWith(chosen) : configTemplate);
+  process.stdout.write(templateWith({ recover: isChoice(chosen) ? chosen : undefined, nodes }));
+}
+
+/** Alone a node has no server that could keep its key. */
+function nodeCount(text: string): number {
+  const count = /^[0-9]{1,9}$/.test(text) ? Number(text) : 0;
+  if (count < 2)
+    throw new InvalidArgumentError('must be a whole number from 2: a node alone has no key server');
+  return count;
 }
 
 const isChoice = (text: string | undefined): text is keyof typeof RECOVER_CHOICES =>

@@ -3,13 +3,17 @@ import { environmentVariables } from '../../../src/config/environment.ts';
 import { loadConfig } from '../../../src/config/load-config.ts';
 import { configTemplate, templateWith } from '../../../src/config/template.ts';
 import { LatchkeyError } from '../../../src/errors/latchkey-error.ts';
+import { thresholdFor, thresholdWarning } from '../../../src/keyslots/threshold.ts';
 import { genesisHash, refusalOf, yamlWith } from './config-fixture.ts';
 
 const zeroHash = `0x${'00'.repeat(32)}`;
 
 describe('the template', () => {
   it('contains exactly the default values, but for the rules about platforms, which an operator has to choose', () => {
-    const { trust, ...rest } = loadConfig(templateWith('bound').replace(zeroHash, genesisHash), {});
+    const { trust, ...rest } = loadConfig(
+      templateWith({ recover: 'bound' }).replace(zeroHash, genesisHash),
+      {},
+    );
     const { platforms, ...others } = trust;
     const defaults = loadConfig(yamlWith(), {});
     expect({ ...rest, trust: others }).toEqual(defaults);
@@ -17,7 +21,7 @@ describe('the template', () => {
   });
 
   it('is still valid when every commented section is enabled', () => {
-    const section = templateWith('any')
+    const section = templateWith({ recover: 'any' })
       .split('\n')
       .map((line) => (/^# (decryptions|agent| {2}[a-z]\w+):/.test(line) ? line.slice(2) : line))
       .join('\n');
@@ -26,6 +30,24 @@ describe('the template', () => {
     const { prune, ...rest } = decryptions ?? {};
     expect(prune).toEqual({ everyMs: 3_600_000, maxAgeMs: 2_592_000_000, maxCount: 1_000_000 });
     expect(rest).toEqual(loadConfig(yamlWith({ decryptions: {} }), {}).decryptions);
+  });
+});
+
+describe('the template for a network of so many nodes', () => {
+  it.each([
+    [2, { minimumThreshold: 1, bootstrap: true }],
+    [3, { minimumThreshold: 1, bootstrap: true }],
+    [4, { minimumThreshold: 2, bootstrap: false }],
+    [5, { minimumThreshold: 3, bootstrap: false }],
+    [10_000, { minimumThreshold: 3, bootstrap: false }],
+  ])('%i nodes: a threshold that all of them can meet, and that needs no warning', (nodes, expected) => {
+    const text = templateWith({ recover: 'bound', nodes }).replace(zeroHash, genesisHash);
+    const { trust } = loadConfig(text, {});
+    expect(trust).toMatchObject(expected);
+    const quorum = thresholdFor(nodes - 1, trust);
+    expect(quorum?.t).toBeGreaterThanOrEqual(trust.minimumThreshold);
+    expect(thresholdWarning(trust.minimumThreshold, nodes)).toBeUndefined();
+    expect(text).toContain(`# ${nodes} nodes: any ${(quorum?.n ?? 0) - (quorum?.t ?? 0) + 1} may fail`);
   });
 });
 
@@ -166,7 +188,7 @@ describe('the environment', () => {
 
   it('refuses the placeholders of the template', () => {
     expect(refusalOf(configTemplate)).toBe('CONFIG_INVALID trust.platforms.recover');
-    expect(refusalOf(templateWith('any'))).toBe('CONFIG_INVALID trust.chain.genesisHash');
+    expect(refusalOf(templateWith({ recover: 'any' }))).toBe('CONFIG_INVALID trust.chain.genesisHash');
   });
 
   it('has no variable for the trust section', () => {

@@ -139,14 +139,24 @@ describe('the event log of the firmware (CCEL)', () => {
   });
 
   it.each([
-    ['is empty', Buffer.alloc(0)],
-    ['is too large', Buffer.alloc(1024 * 1024 + 1)],
-    ['begins with another type', specId({ type: 4 })],
-    ['begins with another signature', specId({ signature: 'Spec ID Event02\0' })],
-    ['has no SHA-384', specId({ algorithms: [[SHA256, 32]] })],
-    ['has SHA-384 of another size', specId({ algorithms: [[SHA384, 32]] })],
-  ])('refuses a log that %s', (_, bytes) => {
-    expect(codeOf(() => parseCcel(bytes))).toBe('EVENT_LOG_MALFORMED');
+    ['is empty', Buffer.alloc(0), 'length'],
+    ['is too large', Buffer.concat([log, Buffer.alloc(1024 * 1024 + 1 - log.length)]), 'log'],
+    ['begins with another type', specId({ type: 4 }), 'type of the first event'],
+    ['begins with another signature', specId({ signature: 'Spec ID Event02\0' }), 'signature'],
+    ['has no SHA-384', specId({ algorithms: [[SHA256, 32]] }), 'algorithms'],
+    ['has SHA-384 of another size', specId({ algorithms: [[SHA384, 32]] }), 'algorithms'],
+    ['ends in the middle of an event', log.subarray(0, -1), 'length'],
+  ])('refuses a log that %s, and says where', (_, bytes, field) => {
+    expect(thrownBy(() => parseCcel(bytes))).toMatchObject({ code: 'EVENT_LOG_MALFORMED', field });
+  });
+
+  it('reads a log of the largest size', () => {
+    expect(parseCcel(Buffer.concat([log, Buffer.alloc(1024 * 1024 - log.length)]))).toEqual(parseCcel(log));
+  });
+
+  it('leaves out what extended no register, whichever it names', () => {
+    const silent = entry(1, 3, [[SHA384, Buffer.alloc(48)]], Buffer.from('no action'));
+    expect(parseCcel(Buffer.concat([log, silent]))).toEqual(parseCcel(log));
   });
 });
 
@@ -199,12 +209,17 @@ describe('the event log of dstack', () => {
   });
 
   it.each([
-    ['no JSON', '['],
-    ['no array', '{}'],
-    ['too many events', JSON.stringify(new Array(10_001).fill(0))],
-    ['too much text', `[${' '.repeat(4_000_000)}]`],
-  ])('refuses %s', (_, text) => {
-    expect(codeOf(() => parseDstackLog(text))).toBe('EVENT_LOG_MALFORMED');
+    ['no JSON', '[', 'a JSON array'],
+    ['no array', '{}', 'a JSON array'],
+    ['too many events', JSON.stringify(new Array(10_001).fill(events[0])), 'at most 10000 events'],
+    ['too much text', `[${' '.repeat(4_000_000 - 1)}]`, 'a JSON array'],
+  ])('refuses %s', (_, text, expected) => {
+    expect(thrownBy(() => parseDstackLog(text))).toMatchObject({ code: 'EVENT_LOG_MALFORMED', expected });
+  });
+
+  it('reads as many events and as much text as it says', () => {
+    expect(parseDstackLog(JSON.stringify(new Array(10_000).fill(events[0])))).toHaveLength(10_000);
+    expect(parseDstackLog(`[${' '.repeat(4_000_000 - 2)}]`)).toEqual([]);
   });
 });
 
