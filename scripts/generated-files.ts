@@ -3,7 +3,9 @@ import { agentOpenApi } from '../src/agent/agent-openapi.ts';
 import type { CodeEntry } from '../src/errors/codes/code-entry.ts';
 import { errorCodes } from '../src/errors/codes.ts';
 import { openApiDocument } from '../src/http/openapi.ts';
+import { actionOn } from './error-actions.ts';
 import { fleetVectors } from './fleet-vectors.ts';
+import { grafanaDashboard } from './grafana-dashboard.ts';
 import { kitVectors } from './kit-vectors.ts';
 import { protocolVectors } from './protocol-vectors.ts';
 
@@ -19,6 +21,7 @@ export function generatedFiles(): ReadonlyMap<string, string> {
     ['docs/errors.md', between(read('docs/errors.md'), 'codes', errorTable())],
     ['docs/protocol.md', between(read('docs/protocol.md'), 'vectors', jsonBlock(protocolVectors()))],
     ['docs/fleet.md', between(read('docs/fleet.md'), 'vectors', jsonBlock(fleetVectors()))],
+    ['kit/grafana/latchkey.json', `${JSON.stringify(grafanaDashboard(), null, 2)}\n`],
     ...[...kitVectors()].map(
       ([name, content]) => [`kit/vectors/${name}`, `${JSON.stringify(content, null, 2)}\n`] as const,
     ),
@@ -30,8 +33,10 @@ const jsonBlock = (value: unknown): string => `\`\`\`json\n${JSON.stringify(valu
 /** All codes by family of status, in the order in which the rooms list them. */
 function errorTable(): string {
   const entries: readonly (readonly [string, CodeEntry])[] = Object.entries(errorCodes);
-  const rows = entries.map(([code, { status, summary }]) => `| \`${code}\` | ${status} | ${summary} |`);
-  return ['| code | status | meaning |', '|---|---|---|', ...rows].join('\n');
+  const rows = entries.map(
+    ([code, { status, summary }]) => `| \`${code}\` | ${status} | ${summary} | ${actionOn(code)} |`,
+  );
+  return ['| code | status | meaning | what to do |', '|---|---|---|---|', ...rows].join('\n');
 }
 
 function between(page: string, marker: string, text: string): string {

@@ -37,6 +37,7 @@ export function plotOf(): string {
   ];
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH + 30} ${HEIGHT}" font-family="sans-serif" font-size="12">`,
+    '<title>How likely a node loses its store when a share of all nodes fails in one moment</title>',
     `<rect width="100%" height="100%" fill="#fff"/>`,
     ...grid,
     ...curves.map(curve),

@@ -12,7 +12,12 @@ import { DiskCache } from './disk-cache.ts';
 import { NewestSeen } from './generation.ts';
 import { type HeldSet, PlatformCollateral, pastItsTime } from './platform-collateral.ts';
 import type { PlatformKind } from './platform-kind.ts';
-import { ServiceClient, ServiceFailure, type TcbUpdate } from './service-client.ts';
+import {
+  ServiceClient,
+  type ServiceClientOptions,
+  ServiceFailure,
+  type TcbUpdate,
+} from './service-client.ts';
 import { type SetCheck, SetFetcher } from './set-fetcher.ts';
 
 /** How a {@link PccsCollateralSource} works. */
@@ -61,7 +66,8 @@ export class PccsCollateralSource implements CollateralSource {
   readonly #entries: Memo<Entry>;
   readonly #closed = new AbortController();
   readonly #newest = new NewestSeen();
-  readonly #fetcher: SetFetcher;
+  readonly #clientOptions: ServiceClientOptions;
+  #fetcher: SetFetcher;
   readonly #check: SetCheck;
   readonly #cache: DiskCache | undefined;
   readonly #clock: Clock;
@@ -89,14 +95,26 @@ export class PccsCollateralSource implements CollateralSource {
         fmspc,
         ca,
       });
-    const clientOptions = {
+    this.#clientOptions = {
       fetch: options.fetch ?? fetch,
       timeoutMs: options.timeoutMs ?? 10_000,
       update,
       signal: this.#closed.signal,
     };
-    const clients = options.endpoints.map((url) => new ServiceClient(url, clientOptions));
-    this.#fetcher = new SetFetcher(clients, this.#check, this.#newest, this.#log);
+    this.#fetcher = this.#fetcherOf(options.endpoints);
+  }
+
+  /**
+   * Asks other services from the next request on; what is held stays.
+   * @throws TypeError for an endpoint that is not an http(s) address; then nothing changes.
+   */
+  setEndpoints(endpoints: readonly string[]): void {
+    this.#fetcher = this.#fetcherOf(endpoints);
+  }
+
+  #fetcherOf(endpoints: readonly string[]): SetFetcher {
+    const clients = endpoints.map((url) => new ServiceClient(url, this.#clientOptions));
+    return new SetFetcher(clients, this.#check, this.#newest, this.#log);
   }
 
   async collateralFor(platform: PlatformKind): Promise<UsableCollateral> {

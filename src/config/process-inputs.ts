@@ -39,6 +39,14 @@ export const processInputs: readonly ProcessInput[] = [
   },
   {
     kind: 'environment',
+    name: 'NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID',
+    protection: 'not covered',
+    effect:
+      'where the state of the service is told and how often, by /usr/bin/systemd-notify; nothing comes back, and no child inherits them',
+    readBy: ['cli/commands/serve.ts', 'cli/service/systemd-notify.ts'],
+  },
+  {
+    kind: 'environment',
     name: 'NO_COLOR, FORCE_COLOR, CLICOLOR_FORCE, TERM, COLORTERM, COLORFGBG, CI, TMUX, TEAMCITY_VERSION, TZ, NODE_DISABLE_COLORS, WS_NO_BUFFER_UTIL, WS_NO_UTF_8_VALIDATE, UV_*',
     protection: 'not covered',
     effect: 'read by libraries: the look of texts, and which code path of equal meaning is taken',
@@ -70,7 +78,7 @@ export const processInputs: readonly ProcessInput[] = [
     kind: 'file',
     name: 'configuration file, other sections',
     protection: 'not covered',
-    effect: 'addresses, limits, intervals, which endpoints are asked',
+    effect: 'addresses, limits, intervals, which endpoints are asked; SIGHUP reads the file again',
     readBy: ['cli/shared/config-options.ts'],
   },
   {
@@ -88,7 +96,6 @@ export const processInputs: readonly ProcessInput[] = [
     readBy: [
       'config/secrets.ts',
       'config/file-permissions.ts',
-      'cli/shared/doctor-findings.ts',
       'cli/shared/decryptions-server.ts',
       'cli/store/session.ts',
     ],
@@ -151,14 +158,14 @@ export const processInputs: readonly ProcessInput[] = [
   },
   {
     kind: 'file',
-    name: 'package.json of this program',
+    name: 'package.json and status page of this program',
     protection: 'not covered',
-    effect: 'the version that is shown; part of the measured image, as the program is',
-    readBy: ['cli/shared/version.ts'],
+    effect: 'the version and the page that are shown; part of the measured image, as the program is',
+    readBy: ['cli/shared/version.ts', 'http/page-app.ts'],
   },
   {
     kind: 'socket',
-    name: 'listen, metrics, decryptions (TCP) and agent (Unix, 0600)',
+    name: 'listen, metrics, page, decryptions (TCP) and agent (Unix, 0600)',
     protection: 'not covered',
     effect:
       'the key protocol is verified by quote and MAC; the agent believes every program that may open its socket',
@@ -193,6 +200,26 @@ export const processInputs: readonly ProcessInput[] = [
     protection: 'not covered',
     effect: 'short names of sockets; the decoder of metadata ends first when memory runs out',
     readBy: ['disk/socket-lock.ts', 'chain/decoder/main.ts', 'chain/decoder/watchdog.ts'],
+  },
+  {
+    kind: 'kernel',
+    name: '/proc/self/coredump_filter',
+    protection: 'not covered',
+    effect: 'written by `serve`: its memory is in no core file',
+    readBy: ['cli/service/core-files.ts'],
+  },
+  {
+    kind: 'kernel',
+    name: '/proc and /sys/fs/cgroup, file systems and modes, for `latchkey doctor`',
+    protection: 'not covered',
+    effect: 'what the command says; nothing is decided by it',
+    readBy: [
+      'cli/doctor/disk.ts',
+      'cli/doctor/finding.ts',
+      'cli/doctor/memory.ts',
+      'cli/doctor/permissions.ts',
+      'cli/shared/doctor-findings.ts',
+    ],
   },
   {
     kind: 'kernel',

@@ -98,6 +98,22 @@ export const configSchema = z.strictObject({
   }),
   listen: z.strictObject({ host: z.string().default('0.0.0.0'), port: port.default(3001) }).prefault({}),
   metrics: z.strictObject({ host: z.string().default('127.0.0.1'), port: port.default(9301) }).prefault({}),
+  /** The status page; without this section there is none. */
+  page: z
+    .strictObject({
+      host: z.string().default('127.0.0.1'),
+      port: port.default(9302),
+      /** Names under which a browser may ask, in addition to those of the own machine; without a port. */
+      hostNames: z
+        .array(
+          z
+            .string()
+            .regex(/^([a-zA-Z0-9.-]{1,253}|\[[0-9a-fA-F:.]{2,45}\])$/, 'must be a host name or an address'),
+        )
+        .max(16)
+        .default([]),
+    })
+    .optional(),
   agent: z.strictObject({ socketPath: z.string().optional() }).prefault({}),
   chain: z.strictObject({
     endpoints: z

@@ -50,6 +50,11 @@ metrics:                              # Prometheus, on its own listener
   host: 127.0.0.1
   port: 9301
 
+# page:                               # the status page, read-only; without this section there is none
+#   host: 127.0.0.1                   # it shows accounts of clients: keep it on the own machine
+#   port: 9302
+#   hostNames: []                     # names under which browsers may ask, in addition to localhost
+
 # agent:
 #   socketPath: ./data/agent.sock     # local API of the store, mode 0600
 

@@ -52,7 +52,7 @@ export interface EntropyParts {
   readonly log: Log;
   /** Called for every backup that is given back, for metrics and the audit log. The key leaves when it resolves. */
   readonly onRelease: (release: BackupRelease) => Promise<void>;
-  readonly onRefusal: (code: string, requestId: string) => void;
+  readonly onRefusal: (code: string, requestId: string, detail: string) => void;
 }
 
 /** A backup on its way back. */
@@ -225,8 +225,8 @@ export class EntropyServer {
     } catch (error) {
       const code = error instanceof LatchkeyError ? error.code : 'INTERNAL';
       if (code === 'BACKUP_CONFLICT') this.#conflicts++;
-      this.#parts.onRefusal(code, requestId);
       const detail = error instanceof LatchkeyError ? error.message : undefined;
+      this.#parts.onRefusal(code, requestId, detail ?? 'an unexpected failure');
       this.#parts.log('warn', 'entropy.refused', { requestId, code, detail });
       throw error;
     }

@@ -52,7 +52,8 @@ export interface KeyServerParts extends MacRouteParts {
   readonly log: Log;
   /** Called for every release, for metrics and the audit log. The key leaves when it resolves. */
   readonly onRelease: (release: Release) => Promise<void> | void;
-  readonly onRefusal: (code: string, requestId: string) => void;
+  /** @param detail of the error; parts of it come from the requester. */
+  readonly onRefusal: (code: string, requestId: string, detail: string) => void;
 }
 
 type StateAnswer = ReturnType<typeof serverStateToWire>;
@@ -186,8 +187,8 @@ export class KeyServer {
 
   #refused(error: unknown, requestId: string): void {
     const code = error instanceof LatchkeyError ? error.code : 'INTERNAL';
-    this.#parts.onRefusal(code, requestId);
     const detail = error instanceof LatchkeyError ? error.message : undefined;
+    this.#parts.onRefusal(code, requestId, detail ?? 'an unexpected failure');
     this.#parts.log('warn', 'key.refused', { requestId, code, detail });
   }
 }

@@ -43,7 +43,7 @@ export function buildGuardian(
     readonly acceptRolledBackStore: boolean;
   } & Pick<GuardianParts, 'holdsFolder' | 'causeOf' | 'storeObserver' | 'custody'>,
 ): GuardianRooms {
-  const { log, clock, random, fileSystem, chain, quotes, client } = parts;
+  const { log, clock, random, fileSystem, chain, quotes, client, mainLoop } = parts;
   const { trust, healing, node } = config;
   const { evidenceVerifier, judge, vetter } = buildVetting(config, parts, {
     ...surroundings,
@@ -53,6 +53,7 @@ export function buildGuardian(
     tools: { client, quotes, clock, vetter, random },
     chain,
     log,
+    mainLoop,
     fileSystem,
     clock,
     dataFolder: node.dataFolder,

@@ -359,8 +359,13 @@ export function fleetWatchOf(
   const watch = new FleetWatch({
     authority: trust.authority,
     network: parsePrefixedHex(trust.chain.genesisHash, 32, 'trust.chain.genesisHash'),
-    sources: fleet.sources,
-    files: fleet.files,
+    // Both may change while the node runs.
+    get sources() {
+      return fleet.sources;
+    },
+    get files() {
+      return fleet.files;
+    },
     fileSystem,
     chain,
     clock,

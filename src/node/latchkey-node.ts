@@ -15,6 +15,7 @@ import { AuditPart } from './audit-part.ts';
 import { buildGuardian, type GuardianRooms } from './build-guardian.ts';
 import { ChainWatch } from './chain-watch.ts';
 import { ClockDoubt } from './clock-doubt.ts';
+import type { ConfigReload } from './config-reload.ts';
 import { EarlyWarnings, serversOfStore } from './early-warnings.ts';
 import { FolderHold } from './folder-hold.ts';
 import { NewsAnswers } from './hear-news.ts';
@@ -44,6 +45,7 @@ export interface NodeOptions {
   readonly secrets?: Secrets;
   /** Version of this program, for routes that tell it. */
   readonly version?: string;
+  readonly reload?: ConfigReload;
 }
 
 /** A running node: the guardian of its own store, and a key server for other nodes. */
@@ -94,12 +96,14 @@ export class LatchkeyNode implements AsyncDisposable {
       {
         open: () => this.open,
         serving: () => this.#serving,
+        chain: () => this.#watch,
         audit: () => this.#audit.log?.report,
         tcbWarnings: () => this.#warnings?.status(),
         restartRefusal: () => this.#fleet.restartRefusal(),
         fleet: () => this.#fleet.report(),
         keyslots: () => this.#fleet.keyslots(),
         ring: () => this.#ring.report(),
+        reload: () => options.reload?.last,
       },
     );
     this.#watch = new ChainWatch({

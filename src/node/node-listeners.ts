@@ -13,6 +13,7 @@ import { type Listener, listen } from '../http/listener.ts';
 import { metricsApp } from '../http/metrics-app.ts';
 import { appWithMiddleware } from '../http/middleware.ts';
 import { type NodeFace, nodeRoutes } from '../http/node-routes.ts';
+import { pageApp } from '../http/page-app.ts';
 import { ringRoutes } from '../http/ring-routes.ts';
 import { MAX_SECRET_BODY_BYTES, secretRoutes } from '../http/secret-routes.ts';
 import { TokenBuckets } from '../keyserver/token-buckets.ts';
@@ -34,6 +35,7 @@ const RING_MESSAGE = '/ring/message/';
 /** Where a node listens. */
 export interface NodeAddresses extends Readonly<Record<'listen' | 'metrics' | 'agent', string>> {
   readonly decryptions?: string;
+  readonly page?: string;
 }
 
 /** The parts of a node that the listeners serve. */
@@ -65,11 +67,12 @@ export interface Listened {
   readonly secrets: Secrets;
 }
 
-/** The listeners of a node: the open port, metrics, the agent's socket and, when configured, decryptions. */
+/** The listeners of a node: the open port, metrics, the agent's socket and, when configured, the status page and decryptions. */
 export class NodeListeners {
   readonly #deadlineMs: number;
   readonly #listeners: Listener[] = [];
   #decryptions: DecryptionsListener | undefined;
+  #page: Listener | undefined;
 
   private constructor(deadlineMs: number) {
     this.#deadlineMs = deadlineMs;
@@ -126,6 +129,12 @@ export class NodeListeners {
       rituals,
     });
     this.#listeners.push(await listen(local.fetch, { socketPath }));
+    if (config.page !== undefined) {
+      const { hostNames, ...address } = config.page;
+      const page = await pageApp({ hostNames, data: () => report.page() }, common);
+      this.#page = await listen(page.fetch, address);
+      this.#listeners.push(this.#page);
+    }
     if (decryptions === undefined) return;
     const locked = () => report.lockedProblem();
     const around = { secrets: shown.secrets, log, metrics, locked };
@@ -135,7 +144,14 @@ export class NodeListeners {
   get addresses(): NodeAddresses {
     const [open, metrics, agent] = this.#listeners;
     const decryptions = this.#decryptions === undefined ? {} : { decryptions: this.#decryptions.url };
-    return { listen: open?.url ?? '', metrics: metrics?.url ?? '', agent: agent?.url ?? '', ...decryptions };
+    const page = this.#page === undefined ? {} : { page: this.#page.url };
+    return {
+      listen: open?.url ?? '',
+      metrics: metrics?.url ?? '',
+      agent: agent?.url ?? '',
+      ...decryptions,
+      ...page,
+    };
   }
 
   /** Serves decryptions from the open store. */

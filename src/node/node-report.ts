@@ -1,26 +1,30 @@
-import { explain, type NodeState, stateToJson } from '../boot/node/node-state.ts';
+import { type NodeState, stateToJson } from '../boot/node/node-state.ts';
 import type { OpenNode } from '../boot/node/open-node.ts';
 import { toPrefixedHex } from '../bytes/hex.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
+import type { PageData } from '../http/page-data.ts';
 import { Metrics } from '../observe/metrics.ts';
 import { PROTOCOL_VERSION } from '../protocol/labels.ts';
+import { adviceOnReload, type ReloadReport } from './config-reload.ts';
 import { adviceOnCustody, custodyStatus } from './custody-status.ts';
 import type { DrainProgress } from './drain.ts';
 import { adviceOnFleet, countFleet, type FleetReport } from './fleet-report.ts';
 import type { KeyslotReport } from './keyslot-report.ts';
-import { adviceOnOlder, type OlderReport, olderReport } from './older-report.ts';
+import { causeOf, type NodeWords, nodeWords } from './node-words.ts';
+import { type OlderReport, olderReport } from './older-report.ts';
+import { type PageParts, pageData } from './page-report.ts';
 import type { NodeParts } from './parts.ts';
-import { adviceOnRing, isUnfinished, setRingMetrics } from './ring/ring-advice.ts';
+import { setRingMetrics } from './ring/ring-advice.ts';
 import type { RingReport } from './ring/ring-membership.ts';
-import { clientsAtRisk, type Serving } from './serving.ts';
+import { type ClientCounts, countClients, type Serving } from './serving.ts';
 import type { StoreWatch } from './store-watch.ts';
 
 /** Strangers ask, and counting takes a walk over every key: how long a count does. */
 const COUNTED_FOR_MS = 1_000;
 
 /** The counts of a node that does not serve yet. */
-const NOTHING: Counts = { atRisk: 0, drain: undefined };
+const NOTHING: Counts = { clients: 0, atRisk: 0, drain: undefined };
 
 /** What a report is made of. */
 type ReportParts = Pick<NodeParts, 'metrics' | 'collateral' | 'verifier' | 'clock'> & {
@@ -28,12 +32,14 @@ type ReportParts = Pick<NodeParts, 'metrics' | 'collateral' | 'verifier' | 'cloc
 };
 
 /** What a report asks of the part of a node that serves others. */
-type Served = Pick<Serving, 'keyServer' | 'formerClients' | 'drain' | 'entropy'>;
+type Served = Pick<Serving, 'keyServer' | 'formerClients' | 'drain' | 'entropy'> &
+  Partial<Pick<Serving, 'refusals'>>;
 
 /** The parts of a node that a report asks. */
 interface ReportedNode {
   readonly open: () => OpenNode | undefined;
   readonly serving: () => Served | undefined;
+  readonly chain?: () => PageParts['chain'];
   /** Early warnings of TCB recoveries, as JSON; `undefined` while there is nothing to say. */
   readonly tcbWarnings?: () => Readonly<Record<string, unknown>> | undefined;
   /** The head of the audit log, and how many entries are not written yet. */
@@ -46,11 +52,12 @@ interface ReportedNode {
   readonly keyslots?: () => KeyslotReport | undefined;
   /** This node's part in the ring; `undefined` where there is none. */
   readonly ring?: () => RingReport | undefined;
+  /** How the last reload of the configuration ended; `undefined` before the first. */
+  readonly reload?: (() => ReloadReport | undefined) | undefined;
 }
 
 /** What a walk over all keys counts. */
-interface Counts {
-  readonly atRisk: number;
+interface Counts extends ClientCounts {
   readonly drain: DrainProgress | undefined;
 }
 
@@ -101,6 +108,9 @@ export class NodeReport {
     this.#state = state;
     const { metrics } = this.#parts;
     Metrics.setState(metrics.nodeState, state.name);
+    const cause = causeOf(state);
+    metrics.nodeCause.reset();
+    if (cause !== undefined) metrics.nodeCause.set({ cause }, 1);
     const { live, wanted, threshold } = slotNumbers(state);
     metrics.slotsLive.set(live);
     if (wanted !== undefined) metrics.slotsWanted.set(wanted);
@@ -128,19 +138,37 @@ export class NodeReport {
     };
   }
 
+  /** State, cause and advice: every interface of the node takes them from here. */
+  words(): NodeWords {
+    const serving = this.#node.serving();
+    return nodeWords({
+      state: this.#state,
+      isDraining: serving?.drain.isDraining ?? false,
+      formerClients: serving?.formerClients.pending ?? 0,
+      older: this.#older(),
+      restartRefusal: this.#node.restartRefusal?.(),
+      storeAdvice: this.#parts.storeWatch.advice,
+      fleet: this.#node.fleet?.(),
+      ring: this.#node.ring?.(),
+    });
+  }
+
   /** Answer of `GET /readyz`: backed, no former client left alone, and not about to be stopped. */
   readiness(): { readonly ready: boolean; readonly report: Readonly<Record<string, unknown>> } {
     const serving = this.#node.serving();
     const pending = serving?.formerClients.pending ?? 0;
-    const { atRisk, drain } = serving === undefined ? NOTHING : this.#count(serving);
+    const { clients, atRisk, drain } = serving === undefined ? NOTHING : this.#count(serving);
     const restartRefusal = this.#node.restartRefusal?.();
     const fleet = this.#node.fleet?.();
     const ring = this.#node.ring?.();
-    const isReady = this.#state.name === 'backed' && pending === 0 && drain === undefined;
+    const { ready, summary, cause, advice } = this.words();
     return {
-      ready: isReady && !isUnfinished(ring),
+      ready,
       report: {
         ...stateToJson(this.#state),
+        summary,
+        ...(cause === undefined ? {} : { cause }),
+        advice,
         ...this.#parts.storeWatch.report,
         ...(pending === 0 ? {} : { waitingForFormerClients: pending }),
         ...(drain === undefined ? {} : { draining: drain }),
@@ -148,17 +176,21 @@ export class NodeReport {
         ...(restartRefusal === undefined ? {} : { restartRefusal }),
         ...(fleet === undefined ? {} : { fleet }),
         ...(ring === undefined ? {} : { ring }),
+        clients,
         clientsAtRisk: atRisk,
       },
     };
   }
 
-  /** Answer of the agent's `GET /status`. */
+  /** Answer of the agent's `GET /status`. What it says of custody is not for the open port. */
   status(): Readonly<Record<string, unknown>> {
     const { ready, report } = this.readiness();
     const tcbWarnings = this.#node.tcbWarnings?.();
     const custody = custodyStatus(this.#node.open());
     const keyslots = this.#node.keyslots?.();
+    const reload = this.#node.reload?.();
+    // Custody and the configuration of this machine are not for the open port either.
+    const advice = [...this.words().advice, ...adviceOnCustody(custody), ...adviceOnReload(reload)];
     return {
       ...this.info(),
       ready,
@@ -168,8 +200,21 @@ export class NodeReport {
       ...(keyslots === undefined ? {} : { keyslots }),
       fleetAdvice: adviceOnFleet(this.#node.fleet?.()),
       ...this.#node.audit?.(),
-      explanation: this.#explain(),
+      ...(reload === undefined ? {} : { reload }),
+      advice,
+      explanation: advice.join(' '),
     };
+  }
+
+  /** What the status page shows. */
+  async page(): Promise<PageData> {
+    return pageData({
+      ...this.#parts,
+      chain: this.#node.chain?.(),
+      open: this.#node.open(),
+      serving: this.#node.serving(),
+      status: this.status(),
+    });
   }
 
   /** Backups of nodes of entropy-tss, for the agent's `GET /status`; nothing where their routes are switched off. */
@@ -181,23 +226,6 @@ export class NodeReport {
   #older(): OlderReport {
     const open = this.#node.open();
     return open === undefined ? {} : olderReport(open);
-  }
-
-  #explain(): string {
-    const isDraining = this.#node.serving()?.drain.isDraining ?? false;
-    const draining = isDraining ? ['This server drains: stop it when no client needs it any more.'] : [];
-    const older = adviceOnOlder(this.#older());
-    const { advice } = this.#parts.storeWatch;
-    const refusal = this.#node.restartRefusal?.();
-    const platform =
-      refusal === undefined ? [] : [`Do not restart this machine: its servers would refuse it. ${refusal}.`];
-    const more = advice === undefined ? [] : [advice];
-    const custody = [
-      ...adviceOnFleet(this.#node.fleet?.()),
-      ...adviceOnRing(this.#node.ring?.()),
-      ...adviceOnCustody(custodyStatus(this.#node.open())),
-    ];
-    return [...draining, ...older, ...platform, ...more, explain(this.#state), ...custody].join(' ');
   }
 
   /** NODE_LOCKED, with the state as the reason. */
@@ -246,7 +274,7 @@ export class NodeReport {
     ) {
       return counted;
     }
-    const counts = { atRisk: clientsAtRisk(serving.keyServer), drain: serving.drain.progress() };
+    const counts = { ...countClients(serving.keyServer, nowMs), drain: serving.drain.progress() };
     this.#counted = { serving, atMs: nowMs, ...counts };
     return counts;
   }

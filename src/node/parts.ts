@@ -5,6 +5,7 @@ import { parsePrefixedHex } from '../bytes/hex.ts';
 import type { ChainView } from '../chain/chain-view.ts';
 import { PolkadotChainView } from '../chain/polkadot-chain-view.ts';
 import type { Checkpoint } from '../chain/proof/finality-tracker.ts';
+import { SwitchedChainView } from '../chain/switched-chain-view.ts';
 import type { CollateralSource } from '../collateral/collateral-source.ts';
 import { PccsCollateralSource } from '../collateral/pccs-source.ts';
 import type { TcbUpdate } from '../collateral/service-client.ts';
@@ -13,7 +14,8 @@ import { type RandomSource, systemRandom } from '../crypto/random.ts';
 import type { FileSystem } from '../disk/file-system.ts';
 import { nodeFileSystem } from '../disk/node-file-system.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
-import { jsonLog, type Log } from '../observe/log.ts';
+import { adjustableLog, type Log } from '../observe/log.ts';
+import { MainLoop } from '../observe/main-loop.ts';
 import { Metrics } from '../observe/metrics.ts';
 import type { Fetch } from '../outbound/bounded-fetch.ts';
 import { CONFIGFS_TSM_DIRECTORY, ConfigfsQuoteSource } from '../quote-source/configfs-quote-source.ts';
@@ -22,12 +24,15 @@ import type { QuoteSource } from '../quote-source/quote-source.ts';
 import type { Resolve } from '../secrets/relay/name-servers.ts';
 import { QuoteVerifier, TrustRoot } from '../tdx/verify-quote.ts';
 import { type Clock, FlooredClock, systemClock } from '../time/clock.ts';
+import type { LiveParts } from './live-parts.ts';
 import { requireRingTrust } from './ring/ring-trust.ts';
 
 /** Everything outside of a node's own logic, each behind a small interface. */
 export interface NodeParts {
   readonly log: Log;
   readonly metrics: Metrics;
+  /** Whether the node's main loop goes on, for a watchdog. */
+  readonly mainLoop: MainLoop;
   readonly clock: FlooredClock;
   readonly random: RandomSource;
   readonly fileSystem: FileSystem;
@@ -38,6 +43,8 @@ export interface NodeParts {
   readonly chain: ChainView;
   readonly quotes: QuoteSource;
   readonly client: PeerClient;
+  /** What takes other settings while the node runs; without it these are taken at a restart only. */
+  readonly live?: LiveParts;
   /** For fleet manifests and messages of the ring, in place of the global one. */
   readonly fetch?: Fetch;
   /** Of the relay for users' secrets, in place of the system's name servers. */
@@ -67,29 +74,39 @@ export interface PartOverrides {
  * @throws ProblemError CONFIG_INVALID for a quote source, or a ring, that only an injected trust root allows.
  */
 export function buildParts(config: Config, overrides: PartOverrides = {}): NodeParts {
-  const log = overrides.log ?? jsonLog(config.log.level);
+  const ownLog = adjustableLog(config.log.level);
+  const log = overrides.log ?? ownLog.log;
   const clock = new FlooredClock(overrides.clock ?? systemClock);
   const random = overrides.random ?? systemRandom;
   const fileSystem = overrides.fileSystem ?? nodeFileSystem;
   const verifier = new QuoteVerifier({ trustRoot: overrides.trustRoot ?? TrustRoot.intel });
   requireRingTrust(config, verifier.trustRoot);
   const transport = overrides.transport ?? fetchTransport();
+  const collateral = collateralOf('standard', config, verifier, clock, fileSystem, log);
+  const earlyCollateral = collateralOf('early', config, verifier, clock, fileSystem, log);
+  const chain = new SwitchedChainView(overrides.chain ?? chainOf(config, log, clock), clock);
   return {
     log,
     metrics: new Metrics({ processMetrics: true }),
+    mainLoop: new MainLoop(() => clock.monotonicMs()),
     clock,
     random,
     fileSystem,
     verifier,
-    collateral: overrides.collateral ?? collateralOf('standard', config, verifier, clock, fileSystem, log),
+    collateral: overrides.collateral ?? collateral,
     earlyCollateral:
-      overrides.earlyCollateral ??
-      (overrides.collateral === undefined
-        ? collateralOf('early', config, verifier, clock, fileSystem, log)
-        : undefined),
-    chain: overrides.chain ?? chainOf(config, log, clock),
+      overrides.earlyCollateral ?? (overrides.collateral === undefined ? earlyCollateral : undefined),
+    chain,
     quotes: overrides.quotes ?? quotesOf(config, verifier.trustRoot),
     client: new PeerClient({ transport, clock, random, deadlineMs: config.healing.peerDeadlineMs }),
+    live: {
+      setLogLevel: ownLog.setLevel,
+      moveCollateral: (endpoints) => {
+        collateral.setEndpoints(endpoints);
+        earlyCollateral.setEndpoints(endpoints);
+      },
+      moveChain: (next) => chain.moveTo(chainOf(next, log, clock)),
+    },
     ...(overrides.fetch === undefined ? {} : { fetch: overrides.fetch }),
     ...(overrides.resolve === undefined ? {} : { resolve: overrides.resolve }),
   };
@@ -102,7 +119,7 @@ function collateralOf(
   clock: Clock,
   fileSystem: FileSystem,
   log: Log,
-): CollateralSource {
+): PccsCollateralSource {
   const minimum = trust.tcb['minimumTcbEvaluationDataNumber'];
   return new PccsCollateralSource({
     endpoints: collateral.endpoints,

@@ -93,15 +93,16 @@ const MAX_RETRY_MS = 30_000;
  * @returns `undefined` when the signal aborted before.
  */
 export async function examineUntilGood(
-  parts: SelfCheckParts & Pick<NodeParts, 'log'>,
+  parts: SelfCheckParts & Pick<NodeParts, 'log'> & Partial<Pick<NodeParts, 'mainLoop'>>,
   trust: TrustSection,
   signal: AbortSignal,
   onRefused: (reason: string) => void,
 ): Promise<OwnMachine | undefined> {
-  const { clock, log } = parts;
+  const { clock, log, mainLoop } = parts;
+  const examine = () => orAborted(examineOwnMachine(parts, trust), signal);
   for (let pauseMs = RETRY_MS; !signal.aborted; pauseMs = Math.min(2 * pauseMs, MAX_RETRY_MS)) {
     try {
-      const machine = await orAborted(examineOwnMachine(parts, trust), signal);
+      const machine = await (mainLoop?.turn(examine) ?? examine());
       log('info', 'machine.examined', machine.description);
       return machine;
     } catch (error) {

@@ -16,6 +16,7 @@ import type { FleetWatch } from './fleet-watch.ts';
 import { FormerClients } from './former-clients.ts';
 import type { NodeAudit } from './node-audit.ts';
 import type { NodeParts } from './parts.ts';
+import { RecentRefusals } from './recent-refusals.ts';
 
 /** The parts of an open node that serve other nodes. */
 export interface Serving {
@@ -25,6 +26,7 @@ export interface Serving {
   readonly attestation: OwnAttestation;
   /** The routes of entropy-tss; `undefined` where the configuration does not switch them on. */
   readonly entropy?: EntropyServer | undefined;
+  readonly refusals: RecentRefusals;
 }
 
 /** Builds the key server of an open node, with a new instance id and empty memory. */
@@ -62,6 +64,12 @@ export function buildServing(
   const record = (change: Promise<void>) => {
     change.catch((error: unknown) => log('warn', 'served.not-recorded', { error: String(error) }));
   };
+  const refusals = new RecentRefusals();
+  const onRefusal = (code: string, requestId: string, detail: string) => {
+    metrics.keysRefused.inc({ code });
+    rooms.audit?.refused(code, requestId);
+    refusals.add({ atMs: now(), code, detail, requestId });
+  };
   const keyServer = new KeyServer({
     identity: serverIdentity,
     challenges: new ChallengeIssuer({ random }),
@@ -81,10 +89,7 @@ export function buildServing(
       metrics.keysReleased.inc({ intent: release.grant.bound.request.intent });
       await rooms.audit?.released(release);
     },
-    onRefusal: (code, requestId) => {
-      metrics.keysRefused.inc({ code });
-      rooms.audit?.refused(code, requestId);
-    },
+    onRefusal,
     onServed: (account) => {
       drain.served(account);
       record(formerClients.served(account));
@@ -113,20 +118,27 @@ export function buildServing(
           metrics.keysReleased.inc({ intent: 'entropy' });
           await rooms.audit?.gaveBackup(release);
         },
-        onRefusal: (code, requestId) => {
-          metrics.keysRefused.inc({ code });
-          rooms.audit?.refused(code, requestId);
-        },
+        onRefusal,
       })
     : undefined;
-  return { keyServer, formerClients, drain, attestation, entropy };
+  return { keyServer, formerClients, drain, attestation, entropy, refusals };
 }
 
-/** Stores that would fall below their threshold if this server stopped now, by their own reports. */
-export function clientsAtRisk({ vault }: KeyServer): number {
+/** The accounts with a key at a server. */
+export interface ClientCounts {
+  readonly clients: number;
+  /** Stores that would fall below their threshold if the server stopped now, by their own reports. */
+  readonly atRisk: number;
+}
+
+/** Counts them. Walks over all keys. */
+export function countClients({ vault }: KeyServer, nowMs: number): ClientCounts {
+  const accounts = new Set<string>();
   const atRisk = new Set<string>();
-  for (const { account, isCritical } of vault.keys()) {
-    if (isCritical) atRisk.add(`${account}`);
+  for (const key of vault.keys()) {
+    if (key.isExpired(nowMs)) continue;
+    accounts.add(`${key.account}`);
+    if (key.isCritical) atRisk.add(`${key.account}`);
   }
-  return atRisk.size;
+  return { clients: accounts.size, atRisk: atRisk.size };
 }

@@ -15,11 +15,21 @@ export type Log = (level: LogLevel, event: string, fields?: LogFields) => void;
 /** Drops everything; for tests and libraries. */
 export const silentLog: Log = () => undefined;
 
+/** A log whose level can be changed while it is used. */
+export interface AdjustableLog {
+  readonly log: Log;
+  setLevel(level: LogLevel | 'silent'): void;
+}
+
 /** JSON lines on standard output by pino. */
-export function jsonLog(
+export const jsonLog = (level: LogLevel | 'silent', destination?: NodeJS.WritableStream): Log =>
+  adjustableLog(level, destination).log;
+
+/** As {@link jsonLog}, with a level that can be changed. */
+export function adjustableLog(
   level: LogLevel | 'silent',
   destination: NodeJS.WritableStream = process.stdout,
-): Log {
+): AdjustableLog {
   const logger = pino(
     {
       level,
@@ -35,5 +45,10 @@ export function jsonLog(
     },
     destination,
   );
-  return (severity, event, fields = {}) => logger[severity](fields, event);
+  return {
+    log: (severity, event, fields = {}) => logger[severity](fields, event),
+    setLevel: (changed) => {
+      logger.level = changed;
+    },
+  };
 }

@@ -41,6 +41,11 @@ export class Metrics {
     'Accounts with a key here that no drain moves, while this server drains',
   );
   readonly nodeState = this.#gauge('latchkey_node_state', '1 for the state that the node is in', ['state']);
+  readonly nodeCause = this.#gauge(
+    'latchkey_node_cause',
+    '1 for the cause of the state, where the store is closed, not served or not written',
+    ['cause'],
+  );
   readonly slotsLive = this.#gauge(
     'latchkey_slots_live',
     'Key servers that still hold their slot of this store',
@@ -139,6 +144,19 @@ export class Metrics {
     'latchkey_secret_requests_total',
     'Requests of users of secrets that opened, by route and by `ok` or the code of the refusal',
     ['route', 'code'],
+  );
+  readonly configReloads = this.#counter(
+    'latchkey_config_reloads_total',
+    'Reloads of the configuration file, by outcome: taken, refused',
+    ['outcome'],
+  );
+  readonly configReloaded = this.#gauge(
+    'latchkey_config_last_reload_successful',
+    '0 when the last reload of the configuration file was refused, and so changed nothing',
+  );
+  readonly configRestartNeeded = this.#gauge(
+    'latchkey_config_restart_needed',
+    'Settings that the configuration file gives another value, and that only a restart takes',
   );
   readonly processFaults = this.#counter(
     'latchkey_process_faults_total',

@@ -42,7 +42,12 @@ describe('latchkey config, --version and doctor', { timeout: 120_000 }, () => {
     expect(refused.code).toBe(2);
     expect(refused.stderr).toContain('trust.platforms.recover');
     expect(refused.stderr).toContain('bound, endorsed or any');
-    const without = await runLatchkey(['config', 'check', '--config', write('t.yaml', templateWith({ recover: 'any' }))]);
+    const without = await runLatchkey([
+      'config',
+      'check',
+      '--config',
+      write('t.yaml', templateWith({ recover: 'any' })),
+    ]);
     expect(without.stderr).toContain('trust.chain.genesisHash');
     const good = await runLatchkey(['config', 'check', '--config', write('good.yaml', filled)]);
     expect(good.stdout).toContain('good; trust hash');

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { toHex } from '../../src/bytes/hex.ts';
 import type { Drain } from '../../src/node/drain.ts';
-import { clientsAtRisk } from '../../src/node/serving.ts';
+import { countClients } from '../../src/node/serving.ts';
 import { endNetwork, formedNetwork, restart } from '../support/formed-network.ts';
 import type { SimulatedNetwork } from '../support/simulated-network.ts';
 import type { SimulatedNode } from '../support/simulated-network-node.ts';
@@ -46,7 +46,7 @@ describe('a server that drains', () => {
     await net.settle(4_000);
     expect(drainOf(first).progress()).toMatchObject({ remaining: 0, moved: clients });
     expect(first.keyServer?.vault.size).toBe(0);
-    expect(first.keyServer && clientsAtRisk(first.keyServer)).toBe(0);
+    expect(first.keyServer && countClients(first.keyServer, net.world.clock.nowMs()).atRisk).toBe(0);
     await expectAllLiveWithout(net, [first]);
     const before = await generationsOf(others);
     await net.world.clock.until(first.stop());

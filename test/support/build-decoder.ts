@@ -12,9 +12,17 @@ function sources(): string[] {
   return [...own, pathOf('src/chain/runtime-layout.ts'), pathOf('src/chain/storage-keys.ts')];
 }
 
-/** Builds before the tests when the built decoder process is older than its sources: tests would run the old one. */
+/** The status page, which is built as well. */
+const pageSources = (): string[] =>
+  ['src/page', 'src/inspect'].flatMap((folder) =>
+    readdirSync(pathOf(folder)).map((name) => pathOf(`${folder}/${name}`)),
+  );
+
+/** Builds before the tests when what runs built is older than its sources: tests would run the old one. */
 export default function buildDecoder(): void {
   const built = timeOf(pathOf('dist/src/chain/decoder/main.js'));
-  if (sources().every((path) => timeOf(path) <= built)) return;
+  const isNew = sources().every((path) => timeOf(path) <= built);
+  const page = timeOf(pathOf('dist/src/page/app.js'));
+  if (isNew && pageSources().every((path) => timeOf(path) <= page)) return;
   execFileSync(process.execPath, [pathOf('scripts/build.mjs')], { stdio: 'inherit' });
 }

@@ -3,6 +3,7 @@ import { PeerClient } from '../../src/boot/peer/peer-client.ts';
 import type { Config } from '../../src/config/schema.ts';
 import { LatchkeyNode, type NodeOptions } from '../../src/node/latchkey-node.ts';
 import type { NodeParts } from '../../src/node/parts.ts';
+import { MainLoop } from '../../src/observe/main-loop.ts';
 import { Metrics } from '../../src/observe/metrics.ts';
 import type { Fetch } from '../../src/outbound/bounded-fetch.ts';
 import { FlooredClock } from '../../src/time/clock.ts';
@@ -55,6 +56,7 @@ export async function loneNode(world: SimulatedWorld, options: LoneNodeOptions =
   const parts: NodeParts = {
     log: (_level, event, fields = {}) => void events.push({ event, fields }),
     metrics: new Metrics(),
+    mainLoop: new MainLoop(() => clock.monotonicMs()),
     clock,
     random,
     fileSystem: disk,

@@ -22,6 +22,7 @@ import { NewsAnswers } from '../../src/node/hear-news.ts';
 import { Rotation } from '../../src/node/rotation.ts';
 import { buildServing, type Serving } from '../../src/node/serving.ts';
 import { tellClients, whileHealing } from '../../src/node/tell-clients.ts';
+import { MainLoop } from '../../src/observe/main-loop.ts';
 import { Metrics } from '../../src/observe/metrics.ts';
 import { ChallengeIssuer } from '../../src/protocol/challenge.ts';
 import type { QuoteSource } from '../../src/quote-source/quote-source.ts';
@@ -247,6 +248,7 @@ export class SimulatedNode {
     const parts = {
       log,
       metrics: new Metrics(),
+      mainLoop: new MainLoop(() => 0),
       clock,
       random: this.random,
       fileSystem: this.disk,

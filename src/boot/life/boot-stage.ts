@@ -2,6 +2,7 @@ import type { AccountId } from '../../bytes/fixed-bytes.ts';
 import type { FileSystem } from '../../disk/file-system.ts';
 import type { KeyslotFile } from '../../keyslots/keyslot-file.ts';
 import type { Head } from '../../lineage/head.ts';
+import type { MainLoop } from '../../observe/main-loop.ts';
 import type { StoreObserver } from '../../store/api/health.ts';
 import type { Store } from '../../store/api/store-api.ts';
 import type { FlooredClock } from '../../time/clock.ts';
@@ -37,6 +38,8 @@ export interface GuardianParts extends HealerParts {
   readonly holdsFolder?: boolean;
   /** Tells causes apart that an error alone does not show, such as a clock that is ahead. */
   readonly causeOf?: (error: unknown) => LockedCause | undefined;
+  /** Is told of each turn of healing. */
+  readonly mainLoop?: MainLoop;
 }
 
 /** Rules that a store remembers, and that may be newer than those by which it was opened. */

@@ -219,7 +219,8 @@ export class Guardian {
     const healerNow = (): Healer => this.#healer ?? first;
     while (!this.#stop.signal.aborted) {
       this.#nudged = false;
-      await this.#inTurn(() => this.#tick(healerNow()));
+      const turn = () => this.#inTurn(() => this.#tick(healerNow()));
+      await (this.#parts.mainLoop?.turn(turn) ?? turn());
       await this.#restUntilNudged(Math.min(intervalMs, leaseMs / LEASE_PARTS));
     }
   }

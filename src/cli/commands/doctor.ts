@@ -4,19 +4,27 @@ import { processInputs } from '../../config/process-inputs.ts';
 import { unmeasuredInputs } from '../../config/unmeasured-environment.ts';
 import { buildParts } from '../../node/parts.ts';
 import { silentLog } from '../../observe/log.ts';
-import { addConfigOption, type ConfigOptions, readConfig } from '../shared/config-options.ts';
-import { type Finding, findingsOf } from '../shared/doctor-findings.ts';
+import type { Finding } from '../doctor/finding.ts';
+import {
+  addConfigOption,
+  addTrustRootOption,
+  type ConfigOptions,
+  type RootOptions,
+  readConfig,
+  readTrustRoot,
+} from '../shared/config-options.ts';
+import { findingsOf } from '../shared/doctor-findings.ts';
 import { exitCodes } from '../shared/failure.ts';
 
-interface DoctorOptions extends ConfigOptions {
+interface DoctorOptions extends ConfigOptions, RootOptions {
   readonly json?: true;
 }
 
 /** `latchkey doctor`: checks the environment of a node, and gives advice on each problem. */
 export function doctorCommand(): Command {
-  return addConfigOption(new Command('doctor'))
+  return addTrustRootOption(addConfigOption(new Command('doctor')))
     .description(
-      'check clock, permissions, sockets, trust hash and unmeasured inputs; exit 0 when nothing is wrong',
+      'check clock, chain, disk, permissions, memory, trust hash, collateral and inputs; exit 1 when something is wrong',
     )
     .option('--json', 'print JSON')
     .action(doctor);
@@ -24,7 +32,8 @@ export function doctorCommand(): Command {
 
 async function doctor(options: DoctorOptions): Promise<void> {
   const config = await readConfig(options.config);
-  const parts = buildParts(config, { log: silentLog });
+  const trustRoot = await readTrustRoot(options);
+  const parts = buildParts(config, { log: silentLog, ...(trustRoot === undefined ? {} : { trustRoot }) });
   try {
     const unmeasured = unmeasuredInputs(process.env, process.execArgv);
     const findings = await findingsOf(config, parts, unmeasured);
@@ -33,6 +42,7 @@ async function doctor(options: DoctorOptions): Promise<void> {
   } finally {
     await parts.chain[Symbol.asyncDispose]();
     await parts.collateral.close();
+    await parts.earlyCollateral?.close();
   }
 }
 

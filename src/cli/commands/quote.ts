@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import { LatchkeyError, ProblemError } from '../../errors/latchkey-error.ts';
+import { describeQuote } from '../../inspect/describe-quote.ts';
 import { QuoteVerifier } from '../../tdx/verify-quote.ts';
 import { answerOf, decide, decideChainOnly, type Outcome } from '../quote/answer.ts';
 import { type CollateralFlags, collateralFor } from '../quote/collateral.ts';
@@ -13,7 +14,7 @@ import {
   readTrustRoot,
   updateOptions,
 } from '../quote/inputs.ts';
-import { describeQuote, formatQuote } from '../quote/inspect.ts';
+import { formatQuote } from '../quote/inspect.ts';
 import { formatChainReport, formatReport, formatVerdict } from '../quote/report.ts';
 import { runQuoteStream } from '../quote/stream.ts';
 import { exitCodes } from '../shared/failure.ts';

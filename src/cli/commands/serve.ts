@@ -1,7 +1,14 @@
 import { Command } from 'commander';
+import { summarize } from '../../boot/node/node-state.ts';
 import { readSecrets } from '../../config/secrets.ts';
+import { ConfigReload } from '../../node/config-reload.ts';
 import { LatchkeyNode } from '../../node/latchkey-node.ts';
 import { buildParts } from '../../node/parts.ts';
+import { keepMemoryOutOfCoreFiles } from '../service/core-files.ts';
+import { readConfigAgain } from '../service/read-again.ts';
+import { takeServiceEnvironment } from '../service/service-environment.ts';
+import { ServiceManager } from '../service/service-manager.ts';
+import { systemdNotify } from '../service/systemd-notify.ts';
 import {
   addOpeningOptions,
   type OpeningOptions,
@@ -24,21 +31,50 @@ export function serveCommand(): Command {
 
 async function serve(options: OpeningOptions): Promise<void> {
   requireMeasuredEnvironment(options);
+  keepMemoryOutOfCoreFiles();
   const terminated = terminationSignal();
+  // A signal that comes before there is a node must not end this process either.
+  let takeSignal: (signal: NodeJS.Signals) => void = () => undefined;
+  surviveStraySignals((signal) => takeSignal(signal));
+  const { socket, watchdogMs } = takeServiceEnvironment(process.env, process.pid);
   const config = await readConfig(options.config);
   const secrets = await readSecrets(config);
   const trustRoot = await readTrustRoot(options);
   const parts = buildParts(config, trustRoot === undefined ? {} : { trustRoot });
-  const { log, metrics } = parts;
-  surviveStraySignals((signal) => log('warn', 'process.signal', { signal }));
+  const { log, metrics, clock, mainLoop } = parts;
   const broken = watchProcess((fault, error) => {
     metrics.processFaults.inc({ fault });
     if (fault !== 'output') log('error', `process.${fault}`, { error: textOfBug(error) });
   }).then(() => {
     process.exitCode = exitCodes.failed;
   });
-  const node = new LatchkeyNode(config, parts, { ...options, secrets, version: programVersion() });
-  await node.start();
+  const reload = new ConfigReload(config, parts, () => readConfigAgain(options.config));
+  const node = new LatchkeyNode(config, parts, { ...options, secrets, version: programVersion(), reload });
+  const manager = new ServiceManager({
+    notify: socket === undefined ? undefined : systemdNotify(socket),
+    watchdogMs,
+    clock,
+    log,
+    status: () => summarize(node.state),
+    overdueMs: () => mainLoop.overdueMs,
+  });
+  const started = node.start().then(() => {
+    void manager.ready();
+  });
+  takeSignal = (signal) => {
+    log(signal === 'SIGHUP' ? 'info' : 'warn', 'process.signal', { signal });
+    if (signal === 'SIGHUP') started.then(() => reloadConfig(manager, reload)).catch(() => undefined);
+  };
+  await started;
   await Promise.race([terminated, broken]);
+  // Not waited for: a manager that does not read holds up no end.
+  void manager.stopping();
   await node.close();
+}
+
+/** The manager is told before and after; a reload that is refused ends in the same way, for the node goes on. */
+async function reloadConfig(manager: ServiceManager, reload: ConfigReload): Promise<void> {
+  void manager.reloading();
+  await reload.reload();
+  void manager.reloaded();
 }

@@ -1,5 +1,6 @@
 import { toHex } from '../../bytes/hex.ts';
 import { LatchkeyError } from '../../errors/latchkey-error.ts';
+import { hexFields } from '../../inspect/describe-quote.ts';
 import { applyPolicy, requireNotDebug, type TdPolicy } from '../../tdx/policy.ts';
 import type { Quote } from '../../tdx/quote.ts';
 import type { TcbStatus } from '../../tdx/tcb-status.ts';
@@ -100,18 +101,3 @@ function signedFacts({ quote, platform, isIntelRooted }: VerifiedQuote | ChainVe
     trailingZeroBytes: quote.trailingByteLength,
   };
 }
-
-/** Names of the TD reports by body type. */
-export const reportVersion: Readonly<Record<Quote['bodyType'], string>> = {
-  2: '1.0',
-  3: '1.5',
-  4: '1.5, extended',
-};
-
-/** Every byte field of an object as hex. */
-export const hexFields = (fields: object): Readonly<Record<string, string>> =>
-  Object.fromEntries(
-    Object.entries(fields).flatMap(([name, value]) =>
-      value instanceof Uint8Array ? [[name, toHex(value)]] : [],
-    ),
-  );

@@ -60,7 +60,16 @@ const NO_FOLDER = 'none';
 
 /** Reads a configuration file; paths in it are relative to its folder. @throws ProblemError CONFIG_INVALID. */
 export async function readConfig(path: string): Promise<Config> {
-  const config = loadConfig(await readText(path), process.env);
+  return parseConfig(await readText(path), path);
+}
+
+/**
+ * Reads the text of a configuration file.
+ * @param path of the file: paths in it are relative to its folder.
+ * @throws ProblemError CONFIG_INVALID.
+ */
+export function parseConfig(text: string, path: string): Config {
+  const config = loadConfig(text, process.env);
   const from = (relative: string): string => resolve(dirname(path), relative);
   const { cacheFolder = join(config.node.dataFolder, 'collateral'), ...collateral } = config.collateral;
   const { socketPath } = config.agent;
@@ -101,7 +110,8 @@ function withTokenFileFrom(
   return { ...decryptions, writeAuthorization: { ...writeAuthorization, tokenFile } };
 }
 
-async function readText(path: string): Promise<string> {
+/** The text of a file. @throws ProblemError CONFIG_INVALID. */
+export async function readText(path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (cause) {

@@ -11,6 +11,11 @@ export const httpCodes = {
   BODY_TOO_LARGE: { status: 413, summary: 'The body is larger than this route accepts.' },
   UNSUPPORTED_MEDIA_TYPE: { status: 415, summary: 'The body must be application/json.' },
   ROUTE_NOT_FOUND: { status: 404, summary: 'There is no such route.' },
+  HOST_REFUSED: {
+    status: 421,
+    summary:
+      'The status page is not served under this name; page.hostNames lists more than those of the own machine.',
+  },
   METHOD_NOT_ALLOWED: { status: 405, summary: 'The route exists, but not for this method.' },
   PRECONDITION_FAILED: {
     status: 412,

@@ -13,7 +13,7 @@ const layers = [
   ['bytes'],
   ['der', 'disk', 'observe', 'outbound', 'time'],
   ['tdx'],
-  ['collateral', 'quote-source', 'chain'],
+  ['collateral', 'quote-source', 'chain', 'inspect'],
   ['hpke'],
   ['trust'],
   ['fleet'],
@@ -29,7 +29,7 @@ const layers = [
   ['http'],
   ['agent'],
   ['node'],
-  ['cli'],
+  ['cli', 'page'],
 ] as const;
 const levelOf = new Map(
   layers.flatMap((rooms, level) => rooms.map((room) => [room as string, level] as const)),

@@ -16,8 +16,8 @@ interface PackageJson {
 const packageJson = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as PackageJson;
 const exported = Object.values(packageJson.exports);
 
-/** Started as a process or thread of its own, by its path. */
-const processes = ['src/chain/decoder/main.ts', 'src/chain/decoder/watchdog.ts'];
+/** Started as a process or thread of its own, by its path; or in a browser. */
+const processes = ['src/chain/decoder/main.ts', 'src/chain/decoder/watchdog.ts', 'src/page/app.ts'];
 
 /** `./dist/src/x.js` → `src/x.ts` */
 const sourceOf = (built: string): string =>

@@ -8,6 +8,7 @@ import { encodeSs58 } from '../../../src/bytes/ss58.ts';
 import { LatchkeyError } from '../../../src/errors/latchkey-error.ts';
 import { buildGuardian } from '../../../src/node/build-guardian.ts';
 import { ChainWatch } from '../../../src/node/chain-watch.ts';
+import { MainLoop } from '../../../src/observe/main-loop.ts';
 import { Metrics } from '../../../src/observe/metrics.ts';
 import { SealedStore } from '../../../src/store/sealed-store.ts';
 import { FlooredClock } from '../../../src/time/clock.ts';
@@ -125,6 +126,7 @@ async function restore(
       ...{ clock, random, verifier, collateral, chain, quotes, client, fileSystem: disk },
       log: () => undefined,
       metrics: new Metrics(),
+      mainLoop: new MainLoop(() => 0),
     },
     {
       machine: { measurement: measurementId(ownBody), ppid: new Uint8Array(16), description: {} },

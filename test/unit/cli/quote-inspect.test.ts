@@ -1,7 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { describeQuote, formatQuote } from '../../../src/cli/quote/inspect.ts';
+import { formatQuote } from '../../../src/cli/quote/inspect.ts';
+import { describeQuote } from '../../../src/inspect/describe-quote.ts';
 import { parseQuote } from '../../../src/tdx/quote.ts';
 import { tdReport15Layout, tdReportLayout } from '../../../src/tdx/quote-layout.ts';
 import { runLatchkey } from '../../support/run-latchkey.ts';

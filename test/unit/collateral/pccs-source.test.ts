@@ -61,6 +61,30 @@ describe('a first request', () => {
   });
 });
 
+describe('other endpoints', () => {
+  it('are asked from the next request on, and nothing that is held is forgotten', async () => {
+    const world = collateralWorld();
+    const [a, b] = [world.service(A), world.service(B)];
+    const source = sourceIn(world, { endpoints: [A] });
+    await source.collateralFor(platform);
+    source.setEndpoints([B]);
+    await source.collateralFor(platform);
+    expect(b.requests).toEqual([]);
+    const before = a.requests.length;
+    await source.collateralFor({ ...platform, ca: 'processor' });
+    expect([a.requests.length, b.requests.length > 0]).toEqual([before, true]);
+    expect(source.status()).toHaveLength(2);
+  });
+
+  it('of another kind than http change nothing', async () => {
+    const world = collateralWorld();
+    world.service(A);
+    const source = sourceIn(world, { endpoints: [A] });
+    expect(() => source.setEndpoints([A, 'file:///etc'])).toThrow(TypeError);
+    expect(await source.collateralFor(platform)).toMatchObject({ state: 'fresh' });
+  });
+});
+
 describe('several endpoints', () => {
   it('are tried in their order', async () => {
     const world = collateralWorld();

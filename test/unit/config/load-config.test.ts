@@ -23,10 +23,12 @@ describe('the template', () => {
   it('is still valid when every commented section is enabled', () => {
     const section = templateWith({ recover: 'any' })
       .split('\n')
-      .map((line) => (/^# (decryptions|agent| {2}[a-z]\w+):/.test(line) ? line.slice(2) : line))
+      .map((line) => (/^# (decryptions|agent|page| {2}[a-z]\w+):/.test(line) ? line.slice(2) : line))
       .join('\n');
-    const { decryptions, agent } = loadConfig(section.replace(zeroHash, genesisHash), {});
+    const { decryptions, agent, page } = loadConfig(section.replace(zeroHash, genesisHash), {});
     expect(agent.socketPath).toBe('./data/agent.sock');
+    expect(page).toEqual(loadConfig(yamlWith({ page: {} }), {}).page);
+    expect(page).toEqual({ host: '127.0.0.1', port: 9302, hostNames: [] });
     const { prune, ...rest } = decryptions ?? {};
     expect(prune).toEqual({ everyMs: 3_600_000, maxAgeMs: 2_592_000_000, maxCount: 1_000_000 });
     expect(rest).toEqual(loadConfig(yamlWith({ decryptions: {} }), {}).decryptions);

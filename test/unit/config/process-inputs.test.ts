@@ -48,6 +48,7 @@ describe('the list of inputs', () => {
     expect(reading.sort()).toEqual([
       'cli/commands/decryptions.ts',
       'cli/commands/doctor.ts',
+      'cli/commands/serve.ts',
       'cli/shared/config-options.ts',
     ]);
   });

@@ -151,3 +151,14 @@ describe('rates', () => {
     expect(client.world.vault.size).toBe(0);
   });
 });
+
+describe('a rate that changes while a server runs', () => {
+  it('counts from the next request on, and a bucket that is too full is cut down', () => {
+    const rate = { burst: 5, perSecond: 0.001 };
+    const buckets = new TokenBuckets(rate);
+    expect(buckets.take('a', 0)).toBe(0);
+    rate.burst = 1;
+    expect(buckets.take('a', 0)).toBe(0);
+    expect(buckets.take('a', 0)).toBeGreaterThan(0);
+  });
+});

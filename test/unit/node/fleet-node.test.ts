@@ -13,6 +13,7 @@ import {
   type PreflightAnswer,
   preflightLines,
 } from '../../../src/cli/trust/preflight.ts';
+import type { Config } from '../../../src/config/schema.ts';
 import { measurementId } from '../../../src/trust/measurement.ts';
 import { trustHash } from '../../../src/trust/trust-hash.ts';
 import { parseTrustSection } from '../../../src/trust/trust-section.ts';
@@ -35,13 +36,24 @@ const nextSection = parseTrustSection({ ...trust, freshness: { tcbGraceMs: 1 } }
 const nextHash = toPrefixedHex(trustHash(nextSection));
 const nextImage = toPrefixedHex(fixed('image'));
 
+/** The section of the node; a reload changes it in place. */
+let fleet: Config['fleet'];
+let asked: string[];
 let net: SimulatedNetwork;
 let lone: LoneNode;
 let folder: string;
 beforeEach(async () => {
   net = new SimulatedNetwork(941, undefined, trust);
   await net.form(3);
-  lone = await loneNode(net.world, { fetch: async () => new Response('', { status: 404 }) });
+  fleet = { ...net.world.config.fleet };
+  asked = [];
+  lone = await loneNode(net.world, {
+    config: { fleet },
+    fetch: async (url) => {
+      asked.push(String(url));
+      return new Response('', { status: 404 });
+    },
+  });
   await lone.node.start();
   for (let waited = 0; lone.node.state.name !== 'backed'; waited += 250) {
     if (waited > 300_000) throw new Error('the node is not backed');
@@ -202,4 +214,13 @@ it('preflight counts in words, and its exit code says the worst', () => {
   expect([all, all.slice(0, 1), [answer('accepts'), answer('unknown')], []].map(exitCodeOf)).toEqual([
     1, 0, 2, 2,
   ]);
+});
+
+it('asks sources and reads files that a reload has brought', async () => {
+  fleet.sources = ['http://new-source.example/fleet'];
+  fleet.files = [join(folder, 'not-there.json')];
+  asked = [];
+  await net.world.clock.advance(2 * fleet.intervalMs);
+  expect(asked.some((url) => url.startsWith('http://new-source.example/fleet'))).toBe(true);
+  expect(lone.events.some(({ event }) => event === 'fleet.file-not-read')).toBe(true);
 });

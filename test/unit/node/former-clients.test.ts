@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { clientsAtRisk } from '../../../src/node/serving.ts';
+import { countClients } from '../../../src/node/serving.ts';
 import { SimulatedNetwork } from '../../support/simulated-network.ts';
 import type { SimulatedNode } from '../../support/simulated-network-node.ts';
 
@@ -57,15 +57,15 @@ describe('former clients', () => {
   it('at risk are counted: those that would fall below their threshold without this server', async () => {
     const keyServer = server.keyServer;
     if (keyServer === undefined) throw new Error('not serving');
-    expect(clientsAtRisk(keyServer)).toBe(0);
+    expect(countClients(keyServer, net.world.clock.nowMs()).atRisk).toBe(0);
     // Everybody loses two of its five servers; the wire keeps them from coming back.
     const lost = net.nodes.slice(1, 3);
     for (const other of lost) net.world.wire.misbehaviour.set(other.endpoint, 'hang');
     await net.settle(60_000);
-    expect(clientsAtRisk(keyServer)).toBeGreaterThan(0);
+    expect(countClients(keyServer, net.world.clock.nowMs()).atRisk).toBeGreaterThan(0);
     net.world.wire.misbehaviour.clear();
     await net.settle(90_000);
-    expect(clientsAtRisk(keyServer)).toBe(0);
+    expect(countClients(keyServer, net.world.clock.nowMs()).atRisk).toBe(0);
     expect(net.world.violations).toEqual([]);
   });
 });
