@@ -6,6 +6,7 @@ import { Lineage } from '../src/lineage/lineage.ts';
 import { incarnationToWire, type LineageState, lineageToWire } from '../src/protocol/lineage-state.ts';
 import { fleetVectors } from './fleet-vectors.ts';
 import { protocolVectors } from './protocol-vectors.ts';
+import { ringVectors } from './ring-vectors.ts';
 
 /** One exchange of a MAC route, as kit/vectors/mac-routes.json lists it. */
 interface NamedExchange {
@@ -101,5 +102,6 @@ export function kitVectors(): ReadonlyMap<string, object> {
     ['verdicts.json', { verdicts: verdicts(vectors) }],
     ['attestation.json', attestation],
     ['fleet.json', fleetVectors()],
+    ['ring.json', ringVectors()],
   ]);
 }

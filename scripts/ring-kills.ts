@@ -219,6 +219,12 @@ async function checkControls(net: DevelopmentNetwork, users: readonly KillsUser[
 const folder = mkdtempSync(join(tmpdir(), 'latchkey-ring-kills-'));
 const upstream = await startCountingUpstream();
 let network: DevelopmentNetwork | undefined;
+// No node outlives this process.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  process.once(signal, () => {
+    for (const node of network?.nodes ?? []) node.signal('SIGKILL');
+    process.exit(1);
+  });
 try {
   network = await startNetwork(folder, {
     nodes: Number(values.nodes),
