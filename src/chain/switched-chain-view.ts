@@ -6,7 +6,7 @@ import type { ChainSnapshot, ChainView } from './chain-view.ts';
 const CATCH_UP_MS = 60_000;
 const ASK_AGAIN_MS = 1_000;
 
-/** A chain view whose endpoints can be replaced while it is used. */
+/** A chain view with endpoints that can be replaced while it is used. */
 export class SwitchedChainView implements ChainView {
   readonly #clock: Clock;
   readonly #listeners = new Set<(snapshot: ChainSnapshot) => void>();

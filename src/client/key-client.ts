@@ -62,7 +62,7 @@ const unwatched: LineageObserver = { observe: () => undefined };
 
 /**
  * The key protocol for a node that does without the rest of Latchkey: servers are those of the chain, given by the caller.
- * Where a server does not do what the protocol says, methods throw `PeerError`, whose `failure` has the reason. Nothing is
+ * Where a server does not do what the protocol says, methods throw `PeerError` with the reason in `failure`. Nothing is
  * retried.
  */
 export class KeyClient {
@@ -79,7 +79,7 @@ export class KeyClient {
   }
 
   /**
-   * Asks up to 16 servers for keys, with one quote for those whose challenges come in time.
+   * Asks up to 16 servers for keys, with one quote for those that give a challenge in time.
    * @returns one result for each target, in their order. A created key that is not fresh is a failure.
    */
   async obtain(

@@ -1,6 +1,6 @@
 import { thresholdFor } from '../keyslots/threshold.ts';
 
-/** What the trust section of a new network of so many nodes should say. */
+/** What the trust section of a new network should say. */
 export interface ThresholdAdvice {
   /** `trust.minimumThreshold`. */
   readonly minimumThreshold: number;

@@ -52,8 +52,8 @@ export const noManifestYet = (authority: FleetAuthority, network: Uint8Array): F
 export const MAX_SERIAL_STEP = 2 ** 20;
 
 /**
- * What a header is to a node that knows others. `late`: newer than the newest manifest, and older than a header whose
- * manifest is missing.
+ * What a header is to a node that knows others. `late`: newer than the newest manifest, and older than a header
+ * without its manifest.
  */
 export type HeaderFinding = 'known' | 'newer' | 'conflict' | 'handover' | 'late';
 

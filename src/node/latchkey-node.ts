@@ -4,12 +4,11 @@ import { lockedCauseOf } from '../boot/node/locked-cause.ts';
 import { NodeFolder } from '../boot/node/node-folder.ts';
 import type { NodeState } from '../boot/node/node-state.ts';
 import type { OpenNode } from '../boot/node/open-node.ts';
-import { ANY_PLATFORM_RECOVERS } from '../config/config-warnings.ts';
 import type { Config } from '../config/schema.ts';
 import type { Secrets } from '../config/secrets.ts';
 import { LatchkeyError } from '../errors/latchkey-error.ts';
 import { orAborted } from '../time/or-aborted.ts';
-import { platformPolicyOf, tdPolicyOf } from '../trust/trust-section.ts';
+import { tdPolicyOf } from '../trust/trust-section.ts';
 import { AuditPart } from './audit-part.ts';
 import { buildGuardian, type GuardianRooms } from './build-guardian.ts';
 import { ChainWatch, noteBlock } from './chain-watch.ts';
@@ -30,6 +29,7 @@ import { RingPart } from './ring/ring-part.ts';
 import { Rotation } from './rotation.ts';
 import { examineOwnMachine, examineUntilGood, type OwnMachine } from './self-check.ts';
 import { buildServing, type Serving } from './serving.ts';
+import { warnAtStart } from './start-warnings.ts';
 import { StoreWatch } from './store-watch.ts';
 import { tellClients, whileHealing } from './tell-clients.ts';
 
@@ -153,15 +153,8 @@ export class LatchkeyNode implements AsyncDisposable {
    */
   async start(): Promise<void> {
     if (this.#stop.signal.aborted) return;
-    const { log, verifier, metrics } = this.#parts;
-    if (!verifier.trustRoot.isIntel) {
-      metrics.insecure.set(1);
-      log('warn', 'trust.insecure-root', {
-        message: 'INSECURE: quotes are verified up to an injected root, not Intel’s. For development only.',
-      });
-    }
-    if (platformPolicyOf(this.#config.trust).recover === 'any')
-      log('warn', 'trust.platforms-any', { message: ANY_PLATFORM_RECOVERS });
+    const { log } = this.#parts;
+    warnAtStart(this.#parts, this.#config.trust);
     try {
       this.#starting = this.#takeFolder().then(() => this.#listen());
       await this.#starting;
@@ -286,6 +279,8 @@ export class LatchkeyNode implements AsyncDisposable {
       whileHealing(this.#parts.log, event, work, this.#stop.signal);
     await aside('served.not-read', serving.formerClients.begin(this.#config.healing.formerClientsDeadlineMs));
     const isReleased = orAborted(node.store.whenReleased, this.#stop.signal);
+    const around = { ...rooms, ...serving, node, watch: this.#watch };
+    const runRing = () => this.#ring.run({ ...around, isOlderDisk: this.#isOlderDisk(node) });
     const openDecryptions = isReleased.then(() => this.#listeners?.openDecryptions(node.store));
     if (node.store.isReleased) await aside('decryptions.not-open', openDecryptions);
     await Promise.all([
@@ -295,18 +290,7 @@ export class LatchkeyNode implements AsyncDisposable {
       aside('clients.not-told', tellClients(this.#parts, node, serving, this.#stop.signal)),
       registerIfWanted(this.#config.chain, this.#parts, node.identity, this.#stop.signal),
       aside('fleet.rekey-failed', this.#fleet.rekey(this.#stop.signal)),
-      aside(
-        'ring.failed',
-        isReleased.then(() =>
-          this.#ring.run({
-            ...rooms,
-            ...serving,
-            node,
-            watch: this.#watch,
-            isOlderDisk: this.#isOlderDisk(node),
-          }),
-        ),
-      ),
+      aside('ring.failed', isReleased.then(runRing)),
       aside(
         'tcb.not-judged',
         this.#warnings?.run(() => serversOfStore(node, this.#parts.chain), this.#stop.signal),

@@ -15,7 +15,7 @@ export type Log = (level: LogLevel, event: string, fields?: LogFields) => void;
 /** Drops everything; for tests and libraries. */
 export const silentLog: Log = () => undefined;
 
-/** A log whose level can be changed while it is used. */
+/** A log with a level that can be changed while it is used. */
 export interface AdjustableLog {
   readonly log: Log;
   setLevel(level: LogLevel | 'silent'): void;

@@ -10,7 +10,7 @@ export class MainLoop {
   readonly #nowMs: () => number;
   #sinceMs: number | undefined;
 
-  /** @param nowMs milliseconds that nobody can set: a clock that jumps must not look like a loop that stands still. */
+  /** @param nowMs milliseconds of a clock that cannot be set: a clock that jumps must not look like a loop that stands still. */
   constructor(nowMs: () => number) {
     this.#nowMs = nowMs;
   }

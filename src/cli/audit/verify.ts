@@ -55,8 +55,8 @@ export async function verifyFile(path: string, options: VerifyOptions): Promise<
 }
 
 /**
- * Whoever gives heads wants them compared. The export names its account itself, so that a log of another account, or one
- * whose beginning was removed, would pass with no head in it.
+ * Heads that are given have to be compared. The export names its account itself, so a log of another account, or one
+ * without its beginning, would pass with no head in it.
  */
 const notSeen = ({ account, follows, head }: VerifiedExport, asked: number): EvidenceError =>
   new EvidenceError('AUDIT_HEAD_OTHER', 'none of the heads that were given lies in this log', {

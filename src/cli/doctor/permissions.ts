@@ -47,7 +47,7 @@ async function folderProblems(dataFolder: string): Promise<readonly Finding[]> {
   return problems;
 }
 
-/** Whoever opens the socket has all rights of the agent; whoever can replace it can pretend to be the node. */
+/** A user who opens the socket has all rights of the agent; one who can replace it can pretend to be the node. */
 async function socketProblems(socketPath: string): Promise<readonly Finding[]> {
   const socket = await lookAt(socketPath);
   const folder = dirname(socketPath);

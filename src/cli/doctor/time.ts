@@ -58,7 +58,7 @@ function clockFinding(blockTimeMs: number | undefined, nowMs: number): Finding {
   return { check: 'clock', level: 'wrong', text, advice };
 }
 
-/** Nobody signs these times: they tell an operator where to look, and decide nothing. */
+/** These times are not signed: they tell an operator where to look, and decide nothing. */
 function peersFinding(asked: number, aheadMs: readonly number[], toleranceMs: number): Finding {
   const differenceMs = median(aheadMs);
   if (differenceMs === undefined) {

@@ -9,7 +9,7 @@ const LOOKS = 20;
 
 /**
  * Reads a configuration file that somebody may be writing at this moment: waits until two looks show the same, and
- * takes none whose last line does not end. Part of a file can be a valid configuration with other settings.
+ * takes none with a last line that does not end. Part of a file can be a valid configuration with other settings.
  * @throws ProblemError CONFIG_INVALID.
  */
 export async function readConfigAgain(path: string): Promise<Config> {

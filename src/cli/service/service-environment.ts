@@ -1,8 +1,8 @@
 /** What a service manager tells a service by its environment (sd_notify(3), sd_watchdog_enabled(3)). */
 export interface ServiceEnvironment {
-  /** Where messages go; `undefined`: nobody listens. */
+  /** Where messages go; `undefined`: there is no listener. */
   readonly socket?: string;
-  /** The process is ended when no sign of life comes for so many milliseconds; `undefined`: no watchdog. */
+  /** The process is ended when no sign of life comes for this long, in milliseconds; `undefined`: no watchdog. */
   readonly watchdogMs?: number;
 }
 

@@ -16,7 +16,7 @@ export interface ServiceManagerParts {
   readonly log: Log;
   /** One line for a person. */
   readonly status: () => string;
-  /** More than 0: for so many milliseconds the main loop has been stuck, and a restart is better. */
+  /** How long the main loop has been stuck, in milliseconds; more than 0 where a restart is better. */
   readonly overdueMs: () => number;
 }
 

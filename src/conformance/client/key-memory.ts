@@ -77,7 +77,7 @@ export class KeyMemory {
     return this.#lineages.get(`${toHex(account)}/${toHex(lineageId)}`);
   }
 
-  /** All that nobody but the client may ever see, with the keys that are erased. */
+  /** All that only the client may ever see, with the keys that are erased. */
   get secrets(): readonly SecretBytes[] {
     return this.#secrets;
   }

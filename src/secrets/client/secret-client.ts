@@ -86,7 +86,7 @@ export class SecretClient {
   readonly #directory: NodeDirectory;
   readonly #exchange: NodeExchange;
   readonly #random: RandomSource;
-  /** The newest version that this client signed, by id: a write that failed may lie at one holder all the same. */
+  /** The newest version that this client signed, by id: a write that failed may still lie at one holder. */
   readonly #signed = new Map<string, number>();
 
   constructor(parts: {

@@ -25,7 +25,7 @@ export interface PlannedNode extends AskedNode {
 /** What is said of a fleet. */
 export interface RestartPlan {
   readonly nodes: readonly PlannedNode[];
-  /** The nodes that may be restarted now, one at a time: first the one whose restart leaves most slots. */
+  /** The nodes that may be restarted now, one at a time: first the one after which most slots are left. */
   readonly order: readonly string[];
 }
 
@@ -231,7 +231,7 @@ class Fleet {
   }
 }
 
-/** Compares t with the slots that a node reports, and with those whose servers answered. */
+/** Compares t with the slots that a node reports, and with those at servers that answered. */
 function slotFindings(
   answer: NodeAnswer,
   proved: number,
