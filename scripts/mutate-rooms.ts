@@ -37,7 +37,13 @@ export const testsOfRoom: Readonly<Record<string, readonly string[]>> = {
   channel: ['test/unit/channel', 'test/vectors/ring'],
   ring: ['test/unit/ring', 'test/model/ring-change', 'test/simulation/ring-stories'],
   secrets: ['test/unit/secrets', 'test/vectors/ring'],
-  store: ['test/unit/store', 'test/contract/store', 'test/unit/store-hostile'],
+  store: [
+    'test/unit/store',
+    'test/contract/store',
+    'test/unit/store-hostile',
+    'test/property/ordered-index',
+    'test/simulation/store-birth-cuts',
+  ],
   tdx: ['test/unit/tdx', 'test/vectors', 'test/property/tdx'],
   trust: ['test/unit/trust', 'test/unit/keyserver/judge'],
 };

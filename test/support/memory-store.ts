@@ -54,6 +54,15 @@ export class MemoryStore implements Store {
     this.#hooks = hooks;
   }
 
+  /** What another process finds after the one with this store has died: the same records, without memory or hooks. */
+  reopened(): MemoryStore {
+    const store = new MemoryStore();
+    for (const [name, { erasable, records }] of this.#spaces)
+      store.#spaces.set(name, { erasable, records: records.copy() });
+    store.#sequence = this.#sequence;
+    return store;
+  }
+
   async namespace(name: string, options: { readonly erasable?: boolean } = {}): Promise<Namespace> {
     const erasable = options.erasable ?? false;
     const present = this.#spaces.get(name);

@@ -47,35 +47,33 @@ const story = [
   finalized(6, 0, 42, 4),
 ];
 
-/** A store whose process dies when a position is written, before or after that, and writes nothing more until it is back. */
+/** A store whose process dies with one of its writes, before or after that took effect, and writes nothing more. */
 function mortalStore(made: boolean) {
   let writes = 0;
   let state: 'alive' | 'dying' | 'dead' = 'alive';
-  const mortal = { crashAt: Number.POSITIVE_INFINITY };
+  let crashAt = Number.POSITIVE_INFINITY;
   const die = () => {
     state = 'dead';
     throw new Error('power cut');
   };
   const store = new MemoryStore({
-    beforeWrite: async (operations) => {
-      if (state === 'dead') die();
-      if (!operations.some(({ namespace }) => namespace === 'rituals/records')) return;
-      if (writes++ === mortal.crashAt) {
-        if (!made) die();
-        state = 'dying';
-      }
+    beforeWrite: async () => {
+      if (state !== 'alive') die();
+      if (writes++ !== crashAt) return;
+      if (!made) die();
+      state = 'dying';
     },
     afterWrite: async () => {
       if (state !== 'alive') die();
     },
   });
-  const revive = async () => {
-    // What the dead process had under way ends first.
-    for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
-    state = 'alive';
-    mortal.crashAt = Number.POSITIVE_INFINITY;
+  return {
+    store,
+    crashAfter: (more: number) => {
+      crashAt = writes + more;
+    },
+    hasDied: () => state === 'dead',
   };
-  return { store, revive, crashAfter: (more: number) => Object.assign(mortal, { crashAt: writes + more }) };
 }
 
 describe('ritual events', () => {
@@ -114,35 +112,32 @@ describe('ritual events', () => {
     ]);
   });
 
-  it('survive a power cut at every position: nothing is lost, and the end is the same', async () => {
+  it('survive a power cut at every write: nothing is lost, and the end is the same', async () => {
     let crashes = 0;
     for (const made of [true, false]) {
       for (let crashAt = 0; ; crashAt++) {
-        const { store: disk, revive, crashAfter } = mortalStore(made);
+        const { store: disk, crashAfter, hasDied } = mortalStore(made);
         const before = await Datastore.initialize(disk);
         crashAfter(crashAt);
-        const isDone = await follow(before, story).then(
-          () => true,
-          () => false,
-        );
-        if (isDone) break;
+        const results = await follow(before, story).catch(() => undefined);
+        // A store that dies in erasing an empty box is noticed by the next write.
+        if (results !== undefined && !hasDied()) break;
         crashes++;
-        await revive();
-        const after = await Datastore.initialize(disk);
+        const after = await Datastore.initialize(disk.reopened());
         const position = await ritualEventsPosition(after);
+        const again = await follow(after, story);
         // What was acknowledged before the crash is not worked off again.
-        const results = await follow(after, story);
         const done = story.filter(
           ({ block, index }) =>
             position !== undefined &&
             (block < position.block || (block === position.block && index <= position.index)),
         );
-        expect(results.filter((result) => result === 'repeated').length).toBe(done.length);
+        expect(again.filter((result) => result === 'repeated').length).toBe(done.length);
         expect((await after.list()).map(({ id }) => id)).toEqual([44, 42]);
         expect((await after.retrieveFragment(42)).fragment).toEqual(bytes(4));
       }
     }
-    expect(crashes).toBe(2 * story.length);
+    expect(crashes).toBeGreaterThan(4 * story.length);
   });
 
   it('must ascend, so that none is taken for one that was worked off', async () => {
