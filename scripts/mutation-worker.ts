@@ -53,7 +53,7 @@ class KeptWorker implements PoolWorker {
 
 /**
  * A pool of one test process that stays for the next test file and the next run. Vitest evaluates the modules of the
- * project anew for each test file; libraries stay loaded.
+ * project again for each test file; libraries stay loaded.
  */
 export class KeptPool implements PoolRunnerInitializer {
   readonly name = 'kept';

@@ -28,7 +28,7 @@ const YEAR_S = 365 * 86_400;
 /** Servers that one attempt to heal looks at. */
 const MOST_DRAWS = 200;
 
-/** The quorum of each store in a network of so many nodes, all of which are key servers. @throws RangeError for fewer than 2. */
+/** The quorum of each store in a network of this number of nodes, all of which are key servers. @throws RangeError for fewer than 2. */
 export function quorumOf(nodes: number): Quorum {
   const quorum = thresholdFor(nodes - 1, { bootstrap: true });
   if (quorum === undefined) throw new RangeError(`a network needs at least 2 nodes, got ${nodes}`);
@@ -89,7 +89,7 @@ class Agenda {
 /**
  * The memory of key servers, and nothing else: who has which slot, and who restarts when. A node opens its store again
  * when t of its slots are where it left them, and makes new ones for those that are gone once it runs; a server that
- * restarts has forgotten all slots. Whoever loses its store begins with a new one.
+ * restarts has forgotten all slots. A node that loses its store begins with a new one.
  */
 export class SurvivalModel {
   readonly #world: World;
@@ -120,7 +120,7 @@ export class SurvivalModel {
     for (const node of each) this.#heal(node);
   }
 
-  /** Lets so many years pass. */
+  /** Simulates this number of years. */
   run(years: number): Outcome {
     const end = years * YEAR_S;
     this.#plan(end);
@@ -232,8 +232,8 @@ export function lossInGroup(nodes: number, group: number): number {
 
 /**
  * How likely one restart of a node loses its store when all nodes crash independently: more than n − t of its servers
- * do within the time that the node is down and its slots are not healed. Exact for times that are short beside those
- * between crashes (binomial).
+ * do within the time that the node is down and its slots are not healed. Exact for times that are short compared with
+ * those between crashes (binomial).
  */
 export function lossAlone(world: Pick<World, 'nodes' | 'downS' | 'healS' | 'crashesPerYear'>): number {
   const { t, n } = quorumOf(world.nodes);

@@ -32,5 +32,5 @@ async function leave(): Promise<void> {
   process.exit();
 }
 
-// Decoding the chain's metadata leaves a timer of almost two seconds, which would delay every `unlock` of a disk.
+// A timer or an open connection of a library must not delay a command, least of all `unlock` in the start of a machine.
 void main(process.argv).catch(reportFailure).then(leave);

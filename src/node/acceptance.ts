@@ -8,7 +8,7 @@ import type { FleetWatch } from './fleet-watch.ts';
 const LAST_DATE_MS = 8.64e15;
 
 /** What this node would say to a machine, of its trust section or of its image. */
-export interface Verdict {
+export interface AcceptanceVerdict {
   readonly accepted: boolean;
   readonly code?: string;
   readonly detail?: string;
@@ -18,8 +18,8 @@ export interface Verdict {
 
 /** Answer of `GET /accepts`. */
 export interface Acceptance {
-  readonly trustHash?: Verdict;
-  readonly measurement?: Verdict;
+  readonly trustHash?: AcceptanceVerdict;
+  readonly measurement?: AcceptanceVerdict;
 }
 
 /**
@@ -49,7 +49,7 @@ export function acceptanceOf(
   };
 }
 
-function verdictOf(refusal: RefusalError | undefined, fromMs: number | undefined): Verdict {
+function verdictOf(refusal: RefusalError | undefined, fromMs: number | undefined): AcceptanceVerdict {
   if (refusal === undefined) return { accepted: true };
   const { code, message: detail } = refusal;
   return {

@@ -1,4 +1,5 @@
 import { toHex, toPrefixedHex } from '../bytes/hex.ts';
+import { Memo } from '../bytes/memo.ts';
 import { sha256 } from '../crypto/sha2.ts';
 import { LatchkeyError } from '../errors/latchkey-error.ts';
 import type { FleetKeeper } from '../fleet/fleet-keeper.ts';
@@ -14,9 +15,9 @@ export class ShownHeaders {
   readonly #keeper: FleetKeeper;
   readonly #log: Log;
   /** Server and header that were judged in this state: verifying again would give the same. */
-  readonly #judged = new Set<string>();
+  readonly #judged = new Memo<true>(MOST_REMEMBERED);
   /** Those that were too early for the chain: they are judged again, and logged once. */
-  readonly #early = new Set<string>();
+  readonly #early = new Memo<true>(MOST_REMEMBERED);
   /** Servers that showed an older header than the newest here. */
   readonly #behind = new Set<string>();
   #state: FleetState | undefined;
@@ -39,17 +40,17 @@ export class ShownHeaders {
   judge(server: string, signed: Uint8Array, time: FleetTime): HeaderFinding {
     this.#forgetFormerState();
     const name = `${server} ${toHex(sha256(signed))}`;
-    if (this.#judged.has(name)) return 'known';
+    if (this.#judged.find(name) === true) return 'known';
     try {
       const finding = this.#keeper.note(signed, time);
-      remember(this.#judged, name);
+      this.#judged.set(name, true);
       if (finding !== 'known') this.#changed(server, finding);
       return finding;
     } catch (error) {
       if (!(error instanceof LatchkeyError)) throw error;
       const names = error.code === 'FLEET_ISSUED_AHEAD' ? this.#early : this.#judged;
-      if (!names.has(name)) this.#refused(server, error);
-      remember(names, name);
+      if (names.find(name) === undefined) this.#refused(server, error);
+      names.set(name, true);
       return 'known';
     }
   }
@@ -82,9 +83,4 @@ export class ShownHeaders {
       this.#log(level, 'fleet.header-refused', { server, code, detail: message });
     }
   }
-}
-
-function remember(names: Set<string>, name: string): void {
-  if (names.size >= MOST_REMEMBERED) names.clear();
-  names.add(name);
 }

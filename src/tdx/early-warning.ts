@@ -83,11 +83,11 @@ export function foreseeRefusal(input: EarlyWarningInput): EarlyWarning | undefin
 /** A refusal with the part of the verdict that caused it; without a verdict when the TCB is below every level. */
 interface Refusal {
   readonly error: LatchkeyError;
-  readonly verdict: Verdict | undefined;
+  readonly verdict: QuoteVerdict | undefined;
   readonly tcbStatus: TcbStatus | undefined;
 }
 
-type Verdict = Pick<VerifiedQuote, 'tcbStatus' | 'tcbDateMs' | 'shortfalls' | 'outOfDateSinceMs'>;
+type QuoteVerdict = Pick<VerifiedQuote, 'tcbStatus' | 'tcbDateMs' | 'shortfalls' | 'outOfDateSinceMs'>;
 
 function refusalBy(
   { verifier, quote, nowMs, collateralGraceMs = 0 }: EarlyWarningInput,
@@ -115,7 +115,7 @@ const graceful: ReadonlySet<TcbStatus> = new Set(outOfDateStatuses);
 /** The time at which the standard collateral has the early levels and the policy's grace is over. */
 function refusedFromMs(
   { code }: LatchkeyError,
-  verdict: Verdict | undefined,
+  verdict: QuoteVerdict | undefined,
   { tcbGraceDays }: TdPolicy,
 ): number | undefined {
   if (verdict?.outOfDateSinceMs === undefined) return undefined;

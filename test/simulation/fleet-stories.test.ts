@@ -94,7 +94,7 @@ describe('a node that was down while the fleet moved on, node by node', () => {
       }
       operators.publish([operators.sign(accepting(sinceMs, third))]);
       await net.settle(20_000);
-      // All others restarted meanwhile, and a server that restarts has forgotten its keys.
+      // All others have restarted since, and a server that restarts has forgotten its keys.
       node.start();
       await net.settle(30_000);
       expect(node.state.name).toBe('locked');
@@ -149,7 +149,7 @@ describe('a platform that is gone for good', () => {
       expect(moved.open).toBeUndefined();
       await delay(net);
       expect(moved.state.name).toBe('backed');
-      // The move stays in the manifest by habit: the former machine is a stranger all the same.
+      // The move stays in the manifest by mistake: the former machine is a stranger nevertheless.
       await net.world.clock.until(moved.kill());
       node.start();
       await net.settle(30_000);

@@ -58,7 +58,7 @@ function drawSection(dice: Dice): TrustSection {
  * Total blackouts of one network, one after another. Drawn by the seed: machines, custodians and their threshold; changes
  * of the custodians before a blackout, with and without a new store key; what a power cut leaves of the disks; which
  * custodians answer, in which order, and which of them lie; processes that end between two answers; older disks.
- * @param hasCustody without it nobody is asked.
+ * @param hasCustody without it no custodian is asked.
  */
 export async function seriesOfBlackouts(
   seed: number,

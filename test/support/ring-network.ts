@@ -119,7 +119,7 @@ export interface RingNetwork extends AsyncDisposable {
   untilHealed(): Promise<void>;
 }
 
-/** Starts so many nodes, and waits until all of them serve. */
+/** Starts `count` nodes, and waits until all of them serve. */
 export async function ringNetwork(
   count: number,
   replicas = 3,

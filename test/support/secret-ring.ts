@@ -167,7 +167,7 @@ export class SecretRingBench implements AsyncDisposable {
     machine.open = undefined;
   }
 
-  /** The machine that is so many places from the one nearest to an id. */
+  /** The machine at a place in the order of distance from an id; the nearest one is at place 0. */
   holder(id: Uint8Array, place = 0): SecretMachine {
     const account = this.#view?.placement.replicasOf(id)[place]?.account;
     const machine = account === undefined ? undefined : this.machines.get(toHex(account));

@@ -34,7 +34,7 @@ export interface Exchange {
   readonly served: boolean;
 }
 
-/** Learns of what goes over the wire, beside the host. */
+/** Learns of what goes over the wire, as the host does. */
 export interface WireObserver {
   /** A request was answered; the answer may still get lost. */
   served(exchange: Exchange): void;

@@ -123,7 +123,7 @@ export async function twoNodeNetwork(
 
 /**
  * Starts chain and mock-tdx, and writes the configurations of `count` nodes.
- * @param extraTrust of the trust section, beside its chain.
+ * @param extraTrust of the trust section, besides its chain.
  * @param extra of the configuration of node 1.
  */
 export async function placedNetwork(

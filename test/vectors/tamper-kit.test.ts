@@ -56,7 +56,7 @@ describe('the tamper kit', () => {
       'LINE_TOO_LONG',
       'INPUT_UNREADABLE',
     ];
-    // About event logs and documents beside the quote.
+    // About event logs and documents that come with the quote.
     const ofOthers = ['EVENT_LOG_MALFORMED', 'EVENT_LOG_MISMATCH', 'MR_CONFIG_ID_MISMATCH'];
     const shown = new Set(tamperKit.map(({ expected }) => (expected.ok ? 'ok' : expected.code)));
     for (const code of [...ofTheUser, ...ofOthers]) shown.add(code);

@@ -209,7 +209,7 @@ describe('the decision of a human', () => {
     await open(acceptance, headOf(second, 11), 5);
     await expect(open(acceptance, headOf(second, 11), 4)).rejects.toMatchObject(rolledBack);
     await expect(open(acceptance, headOf(second, 12), 5)).rejects.toMatchObject(rolledBack);
-    // The host put back another disk meanwhile: what refused that one counts.
+    // Since then the host has put back another disk: the refusal of that one counts.
     await expect(open(acceptance, headOf(second, 9), 3)).rejects.toMatchObject(rolledBack);
     expect(acceptance.acceptRefused()).toEqual(headOf(second, 9));
   });

@@ -28,7 +28,7 @@ interface Surroundings {
   readonly isSilent?: boolean;
 }
 
-/** Sweeps over a chain of so many servers; a slot of the node is at the last one. */
+/** Sweeps over a chain of `count` servers; a slot of the node is at the last one. */
 async function sweepOver(
   count: number,
   isProven: (number: number) => boolean,

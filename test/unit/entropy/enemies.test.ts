@@ -114,7 +114,7 @@ describe('K5 a backup', () => {
   it('with a forged signature costs no certificate chain', async () => {
     const server = world();
     const node = new EntropyNode(server);
-    // The quote of this record is of another account: whoever looks at it before the signature says so.
+    // The quote of this record is of another account: a server that reads it before it checks the signature reports that.
     server.chain.set({ servers: [{ ...node.record(), quote: new EntropyNode(server).record().quote }] });
     const secret = newResponseSecret();
     const mine = plaintextOf(sealed(node.signingKey, key(1), publicOf(secret)), secret);

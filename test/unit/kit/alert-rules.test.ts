@@ -38,7 +38,7 @@ function inputSeries(instance: string, series: Readonly<Record<string, string>>)
   });
 }
 
-/** A healthy node for a little longer than so many minutes: promtool takes time for each sample. */
+/** A healthy node for a little longer than `until` minutes: promtool takes time for each sample. */
 const healthyUntil = (until: number): Readonly<Record<string, string>> =>
   Object.fromEntries(
     Object.entries(healthyNode).map(([name, values]) => [name, values.replace('x6000', `x${until + 10}`)]),

@@ -81,6 +81,18 @@ describe('a header that a server shows', () => {
     expect(trusted(watch)).toEqual([hashOf('one')]);
   });
 
+  it('that is not good is logged once, however many other ones a liar shows', async () => {
+    const { watch, events } = await following();
+    const wrong = Uint8Array.of(1);
+    watch.hear(server('wrong'), saying(wrong));
+    const lies = 1_500;
+    for (let number = 0; number < lies; number++) {
+      watch.hear(server('liar'), saying(Uint8Array.of(2, number >> 8, number & 0xff)));
+      if (number % 100 === 0) watch.hear(server('wrong'), saying(wrong));
+    }
+    expect(events.filter((event) => event.startsWith('fleet.header-refused'))).toHaveLength(1 + lies);
+  });
+
   it('shown while the store was locked is not forgotten when it opens', async () => {
     const [texts, clock] = [new Texts(), new ManualClock(START_MS)];
     const { watch } = watchOf(texts, clock);

@@ -99,7 +99,7 @@ const byName: { readonly [Name in NodeState['name']]: readonly (NodeState & { re
 };
 const everyState: readonly NodeState[] = Object.values(byName).flat();
 
-/** Facts beside the state, each of which has words of its own. */
+/** Facts besides the state, each of which has words of its own. */
 interface Around {
   readonly title: string;
   readonly isDraining?: true;

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createDevelopmentPki } from '../../../mock-tdx/development-pki.ts';
 import { developmentMeasurements } from '../../../mock-tdx/measurements.ts';
 import type { TdBody } from '../../../mock-tdx/quote/td-body.ts';
+import { toPrefixedHex } from '../../../src/bytes/hex.ts';
 import type { CollateralSource } from '../../../src/collateral/collateral-source.ts';
 import { ProblemError } from '../../../src/errors/latchkey-error.ts';
 import { examineOwnMachine, examineUntilGood, type SelfCheckParts } from '../../../src/node/self-check.ts';
@@ -107,5 +108,24 @@ describe('the own machine', () => {
     );
     expect(refusals).toHaveLength(3);
     expect(examined?.measurement).toEqual(measurementId(ownBody));
+  });
+
+  it('that has another MRCONFIGID than the trust section is logged with both hashes', async () => {
+    const other = parseTrustSection({ chain, minimumThreshold: 3 });
+    const stop = new AbortController();
+    const logged: unknown[] = [];
+    const log = (level: string, event: string, fields: unknown) => void logged.push([level, event, fields]);
+    const clock = new FlooredClock({ nowMs: () => START_MS, sleep: () => Promise.resolve() });
+    await examineUntilGood({ ...machine(genuine()), clock, log }, other, stop.signal, () => stop.abort());
+    expect(logged).toEqual([
+      [
+        'error',
+        'machine.refused',
+        expect.objectContaining({
+          trustHash: toPrefixedHex(trustHash(other)),
+          mrConfigId: toPrefixedHex(ownBody.mrConfigId),
+        }) as unknown,
+      ],
+    ]);
   });
 });

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { FileSystem } from '../../../src/disk/file-system.ts';
 import { nodeFileSystem } from '../../../src/disk/node-file-system.ts';
+import type { NamespaceState } from '../../../src/store/index/namespace-state.ts';
+import { NamespaceTable } from '../../../src/store/index/namespace-table.ts';
 import { ReadOnlyStore } from '../../../src/store/read-only-store.ts';
 import { SealedStore } from '../../../src/store/sealed-store.ts';
 import { SimulatedDisk } from '../../support/simulated-disk.ts';
@@ -57,6 +59,18 @@ describe('many namespaces', () => {
 });
 
 describe('snapshots', () => {
+  it('share the table of namespaces until a namespace is added or removed, so that they cost nothing', () => {
+    const table = new NamespaceTable(1);
+    const first = table.freeze();
+    const second = table.freeze();
+    expect(second.namespaces).toBe(first.namespaces);
+    // The table reads nothing else of a state.
+    table.add({ id: table.takeId(), name: 'a' } as unknown as NamespaceState);
+    const third = table.freeze();
+    expect([first.namespaces.size, third.namespaces.size]).toEqual([0, 1]);
+    expect(table.freeze().namespaces).toBe(third.namespaces);
+  });
+
   it('each show their own moment, independent of changes and of the order of release', async () => {
     const store = await SealedStore.create(storeOptions(new SimulatedDisk(), { segmentBytes: 700 }));
     const a = await store.namespace('a');

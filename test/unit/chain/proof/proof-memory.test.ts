@@ -51,7 +51,7 @@ const changesOf = (node: Uint8Array): readonly Uint8Array[] =>
 
 describe.each([0, 1] as const)('proofs of one state after another, of version %i', (version) => {
   const first = new TrieBuilder(content, version);
-  /** Only a value beside the records differs. */
+  /** Only a value that belongs to no record differs. */
   const quiet = new TrieBuilder(withValue('ff00', bytes('02')), version);
   /** One record differs. */
   const changed = new TrieBuilder(withValue('aa00000007', new Uint8Array(300).fill(77)), version);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { FleetAddresses } from '../../../../src/secrets/relay/fleet-addresses.ts';
 
-/** Names of a fleet of so many nodes, and a resolver that counts. */
+/** Names of a fleet of `count` nodes, and a resolver that counts. */
 function fleetOf(count: number) {
   const asked: string[] = [];
   const fleet = {
