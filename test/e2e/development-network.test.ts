@@ -10,6 +10,9 @@ import { tempFolder } from '../support/temp-folder.ts';
 /** The program of `npm start`, as `npm run build` made it. */
 const main = fileURLToPath(new URL('../../dist/devnet/main.js', import.meta.url));
 
+/** A network that does not say that it is ready is ended, so that its processes do not stay. */
+const READY_WITHIN_MS = 400_000;
+
 /** Starts the development network without its demonstration; its folder is made in `temp`. */
 function startNetwork(temp: string) {
   const child = spawn(process.execPath, [main, '--network', '--json'], {
@@ -27,6 +30,7 @@ function startNetwork(temp: string) {
       if (line['ready'] === true) resolve(line);
     });
     reader.on('close', () => resolve(undefined));
+    setTimeout(resolve, READY_WITHIN_MS, undefined).unref();
   });
   return { child, lines, ended, ready: found };
 }
