@@ -153,7 +153,8 @@ export const processInputs: readonly ProcessInput[] = [
     kind: 'environment',
     name: 'all variables, and the command of `latchkey conformance --client`',
     protection: 'not covered',
-    effect: 'passed on to the client of a developer, whose requests a local listener answers; no node runs this',
+    effect:
+      'passed on to the client of a developer, whose requests a local listener answers; no node runs this',
     readBy: ['conformance/client/run-command.ts', 'conformance/client/scripted-listener.ts'],
   },
   {
