@@ -439,6 +439,7 @@ export const errorActions: readonly (readonly [action: string, codes: readonly E
     ],
   ],
   ['Ask a node whose trust section has a ring.', ['RING_OFF']],
+  ['Publish to a node whose trust section has an `authority`.', ['FLEET_OFF']],
   [
     'Stop the member that is named, and report it ([the ring](operations.md#the-ring)).',
     ['RING_VIEWS_DIFFER'],

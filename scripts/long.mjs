@@ -27,6 +27,11 @@ const steps = [
     'npm run --silent build && npx tsx scripts/ring-kills.ts --kills 1000',
     'kill -9 of nodes of a ring while users work: no invariant broken (hours)',
   ],
+  [
+    'schemathesis',
+    'npx tsx scripts/schemathesis.ts --seconds 600 --examples 1000',
+    'generated requests: every answer is as the OpenAPI files describe it (twenty minutes)',
+  ],
   ['chopsticks', 'npm run --silent long:chopsticks', 'a genuine Substrate runtime (minutes)'],
   ['node-24', 'node scripts/platforms/run.mjs 24 --all', 'the whole suite on Node.js 24 (half an hour)'],
   ['node-22', 'node scripts/platforms/run.mjs 22 --all', 'the whole suite on Node.js 22 (half an hour)'],

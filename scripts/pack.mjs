@@ -2,7 +2,16 @@
 // development settings, of which the installing npm would warn; @latchkey/tdx, the verifier alone; and mock-tdx.
 // Usage: node scripts/pack.mjs [--to FOLDER] [--only NAME]; prints the path of each tarball.
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,6 +19,7 @@ import { parseArgs } from 'node:util';
 import { bundleTdx, MAX_BUNDLE_BYTES } from './bundle-tdx.mjs';
 import { stageMockTdx } from './pack-mock-tdx.mjs';
 import { stageTdx } from './pack-tdx.mjs';
+import { read, write } from './stage-package.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const options = { to: { type: 'string', default: '.' }, only: { type: 'string' } };
@@ -22,12 +32,17 @@ const {
   ...published
 } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
+/** Source maps are left out: the sources that they name are not packed. */
+const isPacked = (path) => !path.endsWith('.map');
+
 function stageLatchkey(staging) {
   for (const file of published.files) {
     if (!existsSync(join(root, file))) throw new Error(`${file} is missing: run \`npm run build\` first`);
     mkdirSync(dirname(join(staging, file)), { recursive: true });
-    cpSync(join(root, file), join(staging, file), { recursive: true });
+    cpSync(join(root, file), join(staging, file), { recursive: true, filter: isPacked });
   }
+  for (const name of readdirSync(join(staging, 'dist'), { recursive: true }))
+    if (name.endsWith('.js')) write(staging, join('dist', name), read(join(root, 'dist', name)));
   writeFileSync(join(staging, 'package.json'), `${JSON.stringify(published, null, 2)}\n`);
 }
 
@@ -69,5 +84,9 @@ async function pack(stage) {
   }
 }
 
+if (values.only !== undefined && !packages.has(values.only)) {
+  console.error(`--only must be one of ${[...packages.keys()].join(', ')}, got '${values.only}'`);
+  process.exit(2);
+}
 for (const [name, stage] of packages)
   if (values.only === undefined || values.only === name) console.log(await pack(stage));

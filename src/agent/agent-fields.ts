@@ -57,7 +57,8 @@ export const integer = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
 /** A switch of a query. */
 export const flagText = z
   .enum(['true', 'false'])
-  .meta({ type: 'boolean' })
+  // The text of a boolean is described as the boolean.
+  .meta({ type: 'boolean', enum: [true, false] })
   .transform((text) => text === 'true');
 
 /** The schema of a route without parameters or a body. */

@@ -129,7 +129,7 @@ const manifestsOperation = (): Record<string, unknown> => ({
         ...withBody,
         'FLEET_FILE_MALFORMED',
         'CHAIN_UNAVAILABLE',
-        'CONFIG_INVALID',
+        'FLEET_OFF',
         'REQUEST_TIMEOUT',
         'INTERNAL',
       ]),

@@ -1,6 +1,6 @@
 import type { Hono } from 'hono';
 import { z } from 'zod';
-import { ProblemError } from '../errors/latchkey-error.ts';
+import { RefusalError } from '../errors/latchkey-error.ts';
 import { manifestList } from '../fleet/manifest-file.ts';
 import { jsonBody, type MiddlewareEnv } from '../http/middleware.ts';
 
@@ -35,7 +35,7 @@ export function serveFleetRoutes(app: Hono<MiddlewareEnv>, desk: () => FleetDesk
   app.put('/manifests', async (context) => {
     const fleet = desk();
     if (fleet === undefined)
-      throw new ProblemError('CONFIG_INVALID', 'this node takes no fleet manifest', {
+      throw new RefusalError('FLEET_OFF', 'this node takes no fleet manifest', {
         field: 'trust.authority',
         hint: 'a trust section that names an authority does; `latchkey fleet keygen` prints one',
       });

@@ -149,6 +149,7 @@ const routes: readonly RouteDescription[] = [
     summary: "A hint to a client that a server's memory is gone",
     body: serverRestartedBody,
     answer: newsAnswer,
+    codes: ['SERVER_UNREGISTERED'],
   },
   {
     method: 'post',
@@ -156,6 +157,7 @@ const routes: readonly RouteDescription[] = [
     summary: 'A hint to a client that a server is to be stopped for good',
     body: serverDrainingBody,
     answer: newsAnswer,
+    codes: ['SERVER_UNREGISTERED'],
   },
   {
     method: 'get',

@@ -50,6 +50,10 @@ export const fleetCodes = {
     summary: 'The body of the fleet manifest, or one of its documents, has not the documented form.',
   },
   FLEET_FILE_MALFORMED: { status: 422, summary: 'The file is not a fleet manifest file or a key file.' },
+  FLEET_OFF: {
+    status: 404,
+    summary: 'This node takes no fleet manifest: its trust section has no authority.',
+  },
   FLEET_DRAFT_REFUSED: {
     status: 409,
     summary: 'The draft would take access from nodes that have it; the message says from which.',

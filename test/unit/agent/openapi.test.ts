@@ -44,4 +44,12 @@ describe('openapi-agent.json', () => {
     const limit = paths['/kv/{namespace}']?.get.parameters.find(({ name }) => name === 'limit');
     expect(limit?.schema).toMatchObject({ type: 'integer', maximum: 1000 });
   });
+
+  it('declares switches of queries as booleans, with values of that type', () => {
+    const { paths } = agentOpenApi() as {
+      paths: Record<string, { get: { parameters: { name: string; schema: object }[] } }>;
+    };
+    const reverse = paths['/rituals']?.get.parameters.find(({ name }) => name === 'reverse');
+    expect(reverse?.schema).toEqual({ type: 'boolean', enum: [true, false] });
+  });
 });
