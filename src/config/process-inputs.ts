@@ -150,6 +150,14 @@ export const processInputs: readonly ProcessInput[] = [
     readBy: ['cli/commands/luks.ts', 'cli/luks/cryptsetup.ts', 'cli/luks/volume.ts'],
   },
   {
+    kind: 'environment',
+    name: 'all variables, and the command of `latchkey conformance --client`',
+    protection: 'not covered',
+    effect:
+      'passed on to the client of a developer, whose requests a local listener answers; no node runs this',
+    readBy: ['conformance/client/run-command.ts', 'conformance/client/scripted-listener.ts'],
+  },
+  {
     kind: 'file',
     name: 'standard input of `store`, `secret`, `quote` and `config init`',
     protection: 'not covered',

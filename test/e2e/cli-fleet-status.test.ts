@@ -10,7 +10,9 @@ describe.sequential('latchkey fleet status', { timeout: 180_000 }, () => {
   let first: NodePlace;
   let second: NodePlace;
 
-  const isReady = ({ json }: { json: Readonly<Record<string, unknown>> }) => json['ready'] === true;
+  // A server knows of a client when it has said how many slots it has.
+  const isReady = ({ json }: { json: Readonly<Record<string, unknown>> }) =>
+    json['ready'] === true && json['clients'] === 1;
   const urlOf = ({ config }: NodePlace) => `http://127.0.0.1:${(config['listen'] as { port: number }).port}`;
   const status = async (...args: readonly string[]) => {
     const { stdout, code, stderr } = await first.run('fleet', 'status', ...args);

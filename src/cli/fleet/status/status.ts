@@ -1,7 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { ProblemError } from '../../../errors/latchkey-error.ts';
 import { exitCodes } from '../../shared/failure.ts';
-import { askNodes, targetsOf } from './ask-nodes.ts';
 import { planLines } from './plan-lines.ts';
 import { planRestarts, type RestartPlan } from './restart-plan.ts';
 
@@ -34,6 +33,8 @@ async function status(given: readonly string[], options: FleetStatusOptions): Pr
     throw new ProblemError('CONFIG_INVALID', 'no node was named', {
       hint: 'name nodes by URL or configuration, or give --servers-of with a configuration',
     });
+  // Needs a chain view and a log, which other commands of the group do without.
+  const { askNodes, targetsOf } = await import('./ask-nodes.ts');
   const asked = await askNodes(await targetsOf(given, serversOf), { fetch: globalThis.fetch, timeoutMs });
   const plan = planRestarts(asked);
   if (json) console.log(JSON.stringify({ askedAt: new Date().toISOString(), ...plan }));
