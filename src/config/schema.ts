@@ -183,6 +183,8 @@ export const configSchema = z.strictObject({
       retryMaxMs: milliseconds(50, HOUR_MS).default(60_000),
       /** How long a key server may be silent before its slot is replaced. */
       patienceMs: milliseconds(0, 24 * HOUR_MS).default(120_000),
+      /** How old the slots of a healthy store become before they are made again; absent: only events replace them. */
+      renewEveryMs: milliseconds(HOUR_MS, 366 * 24 * HOUR_MS).optional(),
       /** One request to one peer. */
       peerDeadlineMs: milliseconds(100, 60_000).default(8_000),
       /** After a restart, how long to wait at most for former clients before reporting ready. */

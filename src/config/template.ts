@@ -149,6 +149,7 @@ healing:
   retryMinMs: 1000                    # waits of a locked or degraded node, doubling
   retryMaxMs: 60000
   patienceMs: 120000                  # how long a key server may be silent before its slot is replaced
+  # renewEveryMs: 604800000           # make the slots again when they are a week old, and not only after events
   peerDeadlineMs: 8000
   formerClientsDeadlineMs: 120000     # after a restart: how long not to be ready while former clients enrol again
   attestationIntervalMs: 60000

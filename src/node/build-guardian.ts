@@ -72,6 +72,7 @@ export function buildGuardian(
       patienceMs: healing.patienceMs,
       retryMinMs: healing.retryMinMs,
       retryMaxMs: healing.retryMaxMs,
+      renewEveryMs: healing.renewEveryMs,
     },
     acceptance: new RollbackAcceptance(options.acceptRolledBackStore),
     ownPlatform: platformHash(surroundings.machine.ppid),

@@ -21,6 +21,7 @@ import { NodeFleet } from './node-fleet.ts';
 import { type NodeAddresses, NodeListeners } from './node-listeners.ts';
 import { NodeReport } from './node-report.ts';
 import { OpenPortFace } from './open-port-face.ts';
+import { ownRecordOf } from './own-record.ts';
 import type { NodeParts } from './parts.ts';
 import { registerIfWanted } from './registration.ts';
 import { drainDesk } from './ring/drain-desk.ts';
@@ -99,6 +100,7 @@ export class LatchkeyNode implements AsyncDisposable {
         audit: () => this.#audit.log?.report,
         tcbWarnings: () => this.#warnings?.status(),
         restartRefusal: () => this.#fleet.restartRefusal(),
+        ownRecord: () => this.open && ownRecordOf(this.#watch.recordOf(this.open.identity.account)),
         fleet: () => this.#fleet.report(),
         keyslots: () => this.#fleet.keyslots(),
         ring: () => this.#ring.report(),

@@ -14,6 +14,7 @@ import { adviceOnFleet, countFleet, type FleetReport } from './fleet-report.ts';
 import type { KeyslotReport } from './keyslot-report.ts';
 import { causeOf, type NodeWords, nodeWords } from './node-words.ts';
 import { type OlderReport, olderReport } from './older-report.ts';
+import { adviceOnRecord, type OwnRecord } from './own-record.ts';
 import { type PageParts, pageData } from './page-report.ts';
 import type { NodeParts } from './parts.ts';
 import { setRingMetrics } from './ring/ring-advice.ts';
@@ -47,6 +48,8 @@ interface ReportedNode {
   readonly audit?: () => Readonly<Record<string, unknown>> | undefined;
   /** Why this machine would get no key back if it restarted now; `undefined` when it would. */
   readonly restartRefusal?: () => string | undefined;
+  /** What the chain shows of this node's account; `undefined` while the store is closed or the chain silent. */
+  readonly ownRecord?: () => OwnRecord | undefined;
   /** What it knows of fleet manifests; `undefined` without an authority. */
   readonly fleet?: () => FleetReport | undefined;
   /** The slots that the store depends on; `undefined` while it is closed or has none. */
@@ -155,6 +158,7 @@ export class NodeReport {
       older: this.#older(),
       restartRefusal: this.#node.restartRefusal?.(),
       storeAdvice: this.#parts.storeWatch.advice,
+      ownRecord: this.#node.ownRecord?.(),
       fleet: this.#node.fleet?.(),
       ring: this.#node.ring?.(),
     });
@@ -166,6 +170,7 @@ export class NodeReport {
     const pending = serving?.formerClients.pending ?? 0;
     const { clients, atRisk, drain } = serving === undefined ? NOTHING : this.#count(serving);
     const restartRefusal = this.#node.restartRefusal?.();
+    const ownRecord = this.#node.ownRecord?.();
     const fleet = this.#node.fleet?.();
     const ring = this.#node.ring?.();
     const { ready, summary, cause, advice } = this.words();
@@ -181,6 +186,7 @@ export class NodeReport {
         ...(drain === undefined ? {} : { draining: drain }),
         ...this.#older(),
         ...(restartRefusal === undefined ? {} : { restartRefusal }),
+        ...(ownRecord === undefined ? {} : { ownRecord }),
         ...(fleet === undefined ? {} : { fleet }),
         ...(ring === undefined ? {} : { ring }),
         clients,
@@ -206,6 +212,7 @@ export class NodeReport {
       ...(custody === undefined ? {} : { custody }),
       ...(keyslots === undefined ? {} : { keyslots }),
       fleetAdvice: adviceOnFleet(this.#node.fleet?.()),
+      recordAdvice: adviceOnRecord(this.#node.ownRecord?.()),
       ...this.#node.audit?.(),
       ...(reload === undefined ? {} : { reload }),
       advice,

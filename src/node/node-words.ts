@@ -1,6 +1,7 @@
 import { explain, type NodeState, summarize } from '../boot/node/node-state.ts';
 import { adviceOnFleet, type FleetReport } from './fleet-report.ts';
 import { adviceOnOlder, type OlderReport } from './older-report.ts';
+import { adviceOnRecord, type OwnRecord } from './own-record.ts';
 import { adviceOnRing, isUnfinished } from './ring/ring-advice.ts';
 import type { RingReport } from './ring/ring-membership.ts';
 
@@ -15,6 +16,8 @@ export interface NodeFacts {
   readonly restartRefusal: string | undefined;
   /** What to do about a store that cannot write. */
   readonly storeAdvice: string | undefined;
+  /** What the chain shows of this node's account; `undefined` while that is not known. */
+  readonly ownRecord: OwnRecord | undefined;
   readonly fleet: FleetReport | undefined;
   readonly ring: RingReport | undefined;
 }
@@ -49,7 +52,8 @@ export function nodeWords(facts: NodeFacts): NodeWords {
 export const causeOf = (state: NodeState): string | undefined => ('cause' in state ? state.cause : undefined);
 
 function adviceOf(facts: NodeFacts): readonly string[] {
-  const { state, isDraining, formerClients, older, restartRefusal, storeAdvice, fleet, ring } = facts;
+  const { state, isDraining, formerClients, older, restartRefusal, storeAdvice, ownRecord, fleet, ring } =
+    facts;
   return [
     ...(isDraining ? ['This server drains: stop it when no client needs it any more.'] : []),
     ...adviceOnOlder(older),
@@ -59,6 +63,7 @@ function adviceOf(facts: NodeFacts): readonly string[] {
     ...(storeAdvice === undefined ? [] : [storeAdvice]),
     explain(state),
     ...(formerClients === 0 ? [] : [formerClientsAdvice(formerClients)]),
+    ...adviceOnRecord(ownRecord),
     ...adviceOnFleet(fleet),
     ...adviceOnRing(ring),
   ];

@@ -66,7 +66,7 @@ describe('D20 latchkey decryptions serve, as a process', () => {
     await folder[Symbol.asyncDispose]();
   });
 
-  it('D20 curl as in the original README; SIGKILL and a restart keep acknowledged writes', async () => {
+  it('D20, V13 curl as in the original README, metrics by outcome; SIGKILL and a restart keep acknowledged writes', async () => {
     let { url, metricsUrl } = await start();
     const curl = async (...args: readonly string[]): Promise<string> =>
       (await run('curl', ['-sS', '-w', ' %{http_code}', ...args])).stdout;

@@ -17,6 +17,7 @@ import { GenerationNeed } from './generation-need.ts';
 import { Holder } from './holder.ts';
 import { KeyErasure } from './key-erasure.ts';
 import { MissingKeyFetcher } from './missing-key-fetcher.ts';
+import { Renewal } from './renewal.ts';
 import {
   checkSlots,
   confirmations,
@@ -42,6 +43,8 @@ export interface HealingOptions {
   /** First wait after an attempt that brought nothing; doubles. */
   readonly retryMinMs: number;
   readonly retryMaxMs: number;
+  /** How old a healthy generation becomes before it is replaced; `undefined`: only events replace one. */
+  readonly renewEveryMs?: number | undefined;
 }
 
 /** The parts that healing uses. */
@@ -71,6 +74,7 @@ export class Healer {
   readonly #maker: GenerationMaker;
   readonly #holder: Holder;
   readonly #need: GenerationNeed;
+  readonly #renewal: Renewal;
   #live = 0;
   /** What became of the last attempt that brought fewer than n slots. */
   #shortBecause: string | undefined;
@@ -92,6 +96,8 @@ export class Healer {
     const pace = this.#pace;
     const suspected = new SuspectedServers();
     this.#need = new GenerationNeed({ ...options, ...tools, log, custody, suspected }, node);
+    const { renewEveryMs } = options;
+    this.#renewal = new Renewal({ clock: tools.clock, log, renewEveryMs }, node.store);
     const making = { tools, log, options, custody, pace, erasure: this.#erasure, suspected };
     this.#maker = new GenerationMaker(making, node);
     this.#holder = new Holder({ tools, log, options, maker: this.#maker, pace }, node);
@@ -125,12 +131,14 @@ export class Healer {
     const quorum = this.#maker.quorumOf(snapshot);
     if (quorum === undefined)
       return this.#state(check, `the chain shows ${this.#maker.eligible(snapshot)} key servers`);
-    const isWanted = this.#need.isNeeded(check, quorum);
-    if (!isWanted && this.#isBacked) this.#pace.relax();
-    if (!isWanted || !this.#pace.isDue) {
+    const isNeeded = this.#need.isNeeded(check, quorum);
+    if (!isNeeded && this.#isBacked) this.#pace.relax();
+    const isRenewal = !isNeeded && (await this.#isRenewalDue(check));
+    if (!(isNeeded || isRenewal) || !this.#pace.isDue) {
       return this.#state(check, 'waiting before the next attempt to enrol');
     }
-    const made = await this.#makeGeneration(snapshot, quorum, check, signal);
+    const made = await this.#makeGeneration(snapshot, quorum, { check, isRenewal }, signal);
+    if (isRenewal && !made) this.#renewal.failed(this.#shortBecause ?? 'the new generation was not complete');
     if (made) check = await this.#check(snapshot, signal);
     if (this.#isOvertaken) return this.#fence();
     // At once: until the former slots are erased, an older copy of the disk opens by them.
@@ -241,11 +249,19 @@ export class Healer {
     return new Map(checked.map(({ slot, shown }) => [toHex(slot.server), shown] as const));
   }
 
+  /** Whether the newest generation is old, and its n servers all live and stay, so that they can give new keys. */
+  async #isRenewalDue(check: SlotCheck): Promise<boolean> {
+    const { newest } = this.#node.book;
+    if (newest === undefined || !this.#mayWrite) return false;
+    const isDue = await this.#renewal.isDue(newest.generation);
+    return isDue && this.#isBacked && newestOf(this.#node, check).every((one) => !isDraining(one));
+  }
+
   /** Enrols again; true when a generation was made that is better than the present one. */
   async #makeGeneration(
     snapshot: ChainSnapshot,
     quorum: Quorum,
-    check: SlotCheck,
+    { check, isRenewal }: { readonly check: SlotCheck; readonly isRenewal: boolean },
     signal: AbortSignal,
   ): Promise<boolean> {
     const { tools } = this.#parts;
@@ -253,7 +269,9 @@ export class Healer {
     const hasLost = this.#live < (this.#node.book.newest?.t ?? 1);
     if (hasLost) await sweepLineage(tools, this.#node, snapshot, signal);
     if (this.#isOvertaken) return false;
-    const wish = this.#need.wish(check, snapshot, quorum, this.#live);
+    const needed = this.#need.wish(check, snapshot, quorum, this.#live);
+    // A healthy generation is replaced by a complete one only.
+    const wish = isRenewal ? { ...needed, worthwhile: quorum.n } : needed;
     const enrolment = await this.#maker.enrol(snapshot, quorum, wish, signal);
     // The servers that were silent before may answer since.
     if (hasLost) await sweepLineage(tools, this.#node, snapshot, signal);

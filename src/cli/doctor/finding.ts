@@ -7,6 +7,7 @@ export interface Finding {
     | 'peers'
     | 'chain'
     | 'chain-age'
+    | 'chain-record'
     | 'configuration'
     | 'disk'
     | 'mount'

@@ -33,7 +33,7 @@ export async function findingsOf(
     ...(await memoryFindings(await runningNode(dataFolder))),
     custodyFinding(config),
     ...(await machineFindings(config, parts)),
-    ...(await fleetFindings(config)),
+    ...(await runningFindings(config)),
     ...environmentFindings(unmeasured),
   ];
 }
@@ -79,16 +79,24 @@ function custodyFinding({ trust }: Config): Finding {
 const statusSchema = z.looseObject({
   fleet: z.looseObject({ manifest: z.looseObject({ serial: z.number() }).optional() }).optional(),
   fleetAdvice: z.array(z.string()).default([]),
+  recordAdvice: z.array(z.string()).default([]),
   restartRefusal: z.string().optional(),
 });
 
-/** What the running node says of its fleet's manifests; nothing where the section names no authority. */
-async function fleetFindings(config: Config): Promise<readonly Finding[]> {
-  if (config.trust.authority === undefined) return [];
+/** What the running node says of its place on the chain, and of its fleet's manifests where it has an authority. */
+async function runningFindings(config: Config): Promise<readonly Finding[]> {
   const status = await askAgent(agentSocketOf(config), '/status', { quietMs: STATUS_QUIET_MS })
     .then(readAgentJson)
     .catch(() => undefined);
   const { data } = statusSchema.safeParse(status);
+  const record = data?.recordAdvice ?? [];
+  return [
+    ...record.map((text): Finding => ({ check: 'chain-record', level: 'warning', text })),
+    ...(config.trust.authority === undefined ? [] : fleetFindings(data)),
+  ];
+}
+
+function fleetFindings(data: z.output<typeof statusSchema> | undefined): readonly Finding[] {
   if (data === undefined) {
     const text = 'no node runs with this configuration, so its manifests are not known';
     return [{ check: 'fleet', level: 'warning', text, advice: 'start it, and ask again' }];

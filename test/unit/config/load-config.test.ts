@@ -70,6 +70,7 @@ describe('wrong configurations are refused with their path', () => {
     ['more agreement than endpoints', { 'chain.agreement': 2 }, 'CONFIG_INVALID chain.agreement'],
     ['another quote source', { 'quote.source': 'file' }, 'CONFIG_INVALID quote.source'],
     ['no collateral URL', { 'collateral.endpoints': ['pccs'] }, 'CONFIG_INVALID collateral.endpoints.0'],
+    ['a renewal every minute', { 'healing.renewEveryMs': 60_000 }, 'CONFIG_INVALID healing.renewEveryMs'],
     ['waits upside down', { 'healing.retryMinMs': 61_000 }, 'CONFIG_INVALID healing.retryMinMs'],
     ['a log level', { 'log.level': 'loud' }, 'CONFIG_INVALID log.level'],
     ['a list for a section', { listen: [1] }, 'CONFIG_INVALID listen'],

@@ -8,6 +8,7 @@ import { ProblemError } from '../../../src/errors/latchkey-error.ts';
 import { Drain } from '../../../src/node/drain.ts';
 import { FormerClients } from '../../../src/node/former-clients.ts';
 import { NodeReport } from '../../../src/node/node-report.ts';
+import type { OwnRecord } from '../../../src/node/own-record.ts';
 import type { RingReport } from '../../../src/node/ring/ring-membership.ts';
 import { StoreWatch } from '../../../src/node/store-watch.ts';
 import { silentLog } from '../../../src/observe/log.ts';
@@ -106,6 +107,7 @@ interface Around {
   readonly refusal?: string;
   readonly fault?: LatchkeyError;
   readonly ring?: RingReport;
+  readonly ownRecord?: OwnRecord;
   /** What the advice must contain. */
   readonly says?: string;
 }
@@ -115,11 +117,14 @@ const surroundings: readonly Around[] = [
   { title: 'a drain', isDraining: true, says: 'This server drains' },
   { title: 'a refusal', refusal: 'PLATFORM_REVOKED: revoked', says: 'Do not restart this machine' },
   { title: 'a full disk', fault: new ProblemError('STORE_DISK_FULL', 'full'), says: 'STORE_DISK_FULL' },
+  { title: 'a record that is active (V12)', ownRecord: 'active' },
+  { title: 'a record that is inactive (V12)', ownRecord: 'inactive', says: 'shows this server as inactive' },
+  { title: 'no record (V12)', ownRecord: 'absent', says: 'shows no record of this account' },
   { title: 'a ring that is joined', ring: { ...ring, standing: 'joining' }, says: 'Ring: this node fetches' },
   { title: 'a ring that is served', ring: { ...ring, standing: 'serving' } },
 ];
 
-function nodeIn(state: NodeState, { isDraining, refusal, fault, ring: inRing }: Around) {
+function nodeIn(state: NodeState, { isDraining, refusal, fault, ring: inRing, ownRecord }: Around) {
   const world = keyServerWorld();
   const { keyServer, metrics, verifier, pki } = world;
   const clock = new FlooredClock(world.clock);
@@ -133,6 +138,7 @@ function nodeIn(state: NodeState, { isDraining, refusal, fault, ring: inRing }: 
       serving: () => ({ keyServer, formerClients, drain }),
       restartRefusal: () => refusal,
       ring: () => inRing,
+      ownRecord: () => ownRecord,
     },
   );
   report.setState(state);
