@@ -219,7 +219,9 @@ export class SimulatedNode {
     const { chain } = this;
     const { clock: time, verifier, collateral, wire, pki, changedCustody } = this.#world;
     const { trust = this.#world.config.trust } = this;
-    this.#body = bodyUnder(trust, this.image);
+    // Stories that change a setting of the section for all machines at once leave what they measure.
+    const isFirst = this.trust === undefined && this.image === 0;
+    this.#body = isFirst ? this.#world.body : bodyUnder(trust, this.image);
     const config = { ...this.#world.config, trust };
     const { ppid } = pki.platform(this.platform).facts;
     const clock = new FlooredClock({
