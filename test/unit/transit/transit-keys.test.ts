@@ -192,6 +192,15 @@ describe('keys', () => {
     expect(await codeOf(keys.encrypt(known, secret, NONE))).toBe('done');
   });
 
+  it('have room for one more: many first encryptions under one name all get it', async () => {
+    const store = new MemoryStore({ beforeWrite: () => new Promise((resolve) => setImmediate(resolve)) });
+    const keys = new TransitKeys(store, systemRandom, 1);
+    const codes = await Promise.all(
+      Array.from({ length: 8 }, () => codeOf(keys.encrypt('unseal', secret, NONE))),
+    );
+    expect(codes).toEqual(Array.from({ length: 8 }, () => 'done'));
+  });
+
   it('whose record has another form are a damage, not a new key', async () => {
     const store = new MemoryStore();
     const keys = new TransitKeys(store, systemRandom);
