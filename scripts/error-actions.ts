@@ -238,6 +238,12 @@ export const errorActions: readonly (readonly [action: string, codes: readonly E
   ],
   ['Raise `limits.maxKeys`, or find the platform that fills the table.', ['VAULT_FULL']],
   [
+    'Ask the node that encrypted it, with the same key name and associated data: each node has keys of its own ([transit.md](transit.md)).',
+    ['TRANSIT_CIPHERTEXT_INVALID'],
+  ],
+  ['Encrypt once under the name, which makes the key; or correct the name.', ['TRANSIT_KEY_NOT_FOUND']],
+  ['Use a key name that is there already.', ['TRANSIT_KEYS_FULL']],
+  [
     'Make a new ephemeral key; one of small order is a broken or hostile client.',
     ['HPKE_PUBLIC_KEY_INVALID'],
   ],

@@ -15,6 +15,7 @@ import { drainAnswer, drainSummaries } from './drain-routes.ts';
 import { fleetPublishAnswer, fleetPublishBody, fleetPublishSummary } from './fleet-routes.ts';
 import { rollbackAnswer, rollbackSummaries } from './rollback-routes.ts';
 import { rotationAnswer, rotationSummaries } from './rotation-routes.ts';
+import { transitRoutes } from './transit-routes.ts';
 
 const everywhere: readonly ErrorCode[] = ['FIELD_INVALID', 'NODE_LOCKED', 'REQUEST_TIMEOUT', 'INTERNAL'];
 const withBody: readonly ErrorCode[] = ['BODY_NOT_JSON', 'BODY_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE'];
@@ -22,6 +23,13 @@ const whenWriting: readonly ErrorCode[] = [
   ...(['NODE_FENCED', 'STORE_OVERLOADED', 'STORE_DISK_FULL'] as const),
   ...(['STORE_DISK_READ_ONLY', 'STORE_WRITE_FAILED'] as const),
 ];
+
+const agentProblem = problemAnswer.extend({
+  errors: z
+    .array(z.string())
+    .optional()
+    .meta({ description: 'code and detail again, in refusals of `/v1/transit`' }),
+});
 
 /** JSON Schema 2020-12, as OpenAPI 3.1 embeds it. */
 function schemaOf(schema: z.ZodType, io: 'input' | 'output'): Record<string, unknown> {
@@ -88,7 +96,7 @@ function errorsOf(codes: readonly ErrorCode[]): Record<string, unknown> {
 function operation(route: AgentRoute): Record<string, unknown> {
   const parameters = parametersOf(route);
   return {
-    tags: [route.path.split('/')[1]],
+    tags: [route.path.replace(/^\/v1/, '').split('/')[1]],
     summary: route.summary,
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(route.body === undefined
@@ -188,7 +196,7 @@ function paths(): Record<string, Record<string, unknown>> {
     '/custody/request': custodyOperation(custodySummaries.request, custodyRequestBody, custodyRequestAnswer),
     '/custody/answers': custodyOperation(custodySummaries.answers, custodyAnswersBody, custodyAnswersAnswer),
   };
-  for (const route of agentRoutes)
+  for (const route of [...agentRoutes, ...transitRoutes])
     found[route.path] = { ...found[route.path], [route.method]: operation(route) };
   return found;
 }
@@ -207,7 +215,7 @@ export function agentOpenApi(): Record<string, unknown> {
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     paths: paths(),
-    components: { schemas: { Problem: schemaOf(problemAnswer, 'output') } },
+    components: { schemas: { Problem: schemaOf(agentProblem, 'output') } },
   };
   return made;
 }

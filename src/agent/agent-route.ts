@@ -49,6 +49,8 @@ interface Definition<P extends z.ZodObject, Q extends z.ZodObject, B extends z.Z
   readonly parameters: P;
   readonly query?: Q;
   readonly body?: B;
+  /** Whether a body without a Content-Type is read as JSON; the clients of Vault and OpenBao send none. */
+  readonly bodyNeedsNoType?: boolean;
   readonly answer: A;
   readonly conditional?: boolean;
   readonly codes?: readonly ErrorCode[];
@@ -113,22 +115,25 @@ async function readRequest<P extends z.ZodObject, Q extends z.ZodObject, B exten
     parameters,
     query,
     body,
+    bodyNeedsNoType = false,
     conditional,
   }: {
     readonly parameters: P;
     readonly query?: Q;
     readonly body?: B;
+    readonly bodyNeedsNoType?: boolean;
     readonly conditional: boolean;
   },
   context: Context<MiddlewareEnv>,
   services: AgentServices,
 ): Promise<AgentRequest<z.output<P>, z.output<Q>, z.output<B>>> {
   const { req } = context;
+  const readJson = () => jsonBody(context, { needsType: !bodyNeedsNoType });
   return {
     path: parseWire(parameters, req.param(), 'path'),
     // Where there is no schema nothing may be given, and the handler's type has nothing to read.
     query: parseQuery(query, req.queries()) as z.output<Q>,
-    body: (body === undefined ? undefined : parseWire(body, await jsonBody(context))) as z.output<B>,
+    body: (body === undefined ? undefined : parseWire(body, await readJson())) as z.output<B>,
     precondition: readPrecondition(conditional, (name) => req.header(name)),
     services,
   };

@@ -1,3 +1,4 @@
+import type { RandomSource } from '../crypto/random.ts';
 import { EpochJournal } from '../epochs/epoch-journal.ts';
 import { EpochNames } from '../epochs/epoch-names.ts';
 import { SealedSecretStore } from '../epochs/sealed-secret-store.ts';
@@ -6,6 +7,7 @@ import { EvidenceError } from '../errors/latchkey-error.ts';
 import { type ConditionsGuardOptions, RitualConditions } from '../rituals/conditions.ts';
 import { Datastore } from '../rituals/datastore.ts';
 import type { Store } from '../store/api/store-api.ts';
+import { TransitKeys } from '../transit/transit-keys.ts';
 
 /**
  * Prefix of the names of secret stores, so that they never equal the name of a journal. A journal writes its own form
@@ -39,14 +41,17 @@ class OpenedOnce<T> {
 /** The data services on one open store, each opened when it is first asked for; two would not see each other. */
 export class AgentServices {
   readonly store: Store;
+  /** Keys for `seal "transit"` of Vault and OpenBao. */
+  readonly transit: TransitKeys;
   readonly #conditions: OpenedOnce<RitualConditions>;
   readonly #rituals: OpenedOnce<Datastore>;
   readonly #journals: OpenedOnce<EpochJournal>;
   readonly #secretStores: OpenedOnce<SecretStore>;
 
   /** `nowMs` is unix time in milliseconds. */
-  constructor(store: Store, nowMs: () => number, options: ConditionsGuardOptions = {}) {
+  constructor(store: Store, nowMs: () => number, random: RandomSource, options: ConditionsGuardOptions = {}) {
     this.store = store;
+    this.transit = new TransitKeys(store, random);
     this.#conditions = new OpenedOnce(() => RitualConditions.open(store));
     this.#rituals = new OpenedOnce(async () => {
       const conditions = await this.conditions();
@@ -105,12 +110,13 @@ export class AgentServices {
 export function servicesOf(
   store: () => Store,
   nowMs: () => number,
+  random: RandomSource,
   options: ConditionsGuardOptions = {},
 ): () => AgentServices {
   const known = new WeakMap<Store, AgentServices>();
   return () => {
     const open = store();
-    const services = known.get(open) ?? new AgentServices(open, nowMs, options);
+    const services = known.get(open) ?? new AgentServices(open, nowMs, random, options);
     known.set(open, services);
     return services;
   };

@@ -114,7 +114,13 @@ export const configSchema = z.strictObject({
         .default([]),
     })
     .optional(),
-  agent: z.strictObject({ socketPath: z.string().optional() }).prefault({}),
+  agent: z
+    .strictObject({
+      socketPath: z.string().optional(),
+      /** The routes of `seal "transit"` of Vault and OpenBao, docs/transit.md. */
+      transit: z.boolean().default(false),
+    })
+    .prefault({}),
   chain: z.strictObject({
     endpoints: z
       .array(z.string().regex(/^wss?:\/\//, 'must start with ws:// or wss://'))

@@ -57,6 +57,7 @@ metrics:                              # Prometheus, on its own listener
 
 # agent:
 #   socketPath: ./data/agent.sock     # local API of the store, mode 0600
+#   transit: false                    # seal "transit" of Vault and OpenBao (docs/transit.md)
 
 chain:
   endpoints: [ws://127.0.0.1:9944]

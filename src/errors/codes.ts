@@ -14,6 +14,7 @@ import { ringCodes } from './codes/ring.ts';
 import { secretsCodes } from './codes/secrets.ts';
 import { storeCodes } from './codes/store.ts';
 import { tdxCodes } from './codes/tdx.ts';
+import { transitCodes } from './codes/transit.ts';
 
 /**
  * Every error code, with the HTTP status it maps to and one plain sentence. Each room keeps its own part under
@@ -36,6 +37,7 @@ export const errorCodes = {
   ...channelCodes,
   ...entropyCodes,
   ...auditCodes,
+  ...transitCodes,
 } as const;
 
 /** Union of all codes. */

@@ -154,11 +154,15 @@ function deadline(deadlineMs: number): MiddlewareHandler<MiddlewareEnv> {
 
 /**
  * Reads a JSON body.
+ * @param options `needsType: false` reads also a body without a Content-Type; another type is refused in any case.
  * @throws EvidenceError UNSUPPORTED_MEDIA_TYPE, BODY_INCOMPLETE, BODY_NOT_JSON.
  */
-export async function jsonBody(context: Context): Promise<unknown> {
+export async function jsonBody(
+  context: Context,
+  options: { readonly needsType: boolean } = { needsType: true },
+): Promise<unknown> {
   const type = headerOf(context, 'content-type')?.split(';', 1)[0]?.trim().toLowerCase();
-  if (type !== 'application/json') {
+  if (type === undefined ? options.needsType : type !== 'application/json') {
     throw new EvidenceError('UNSUPPORTED_MEDIA_TYPE', 'the body must be application/json', {
       field: 'content-type',
       expected: 'application/json',

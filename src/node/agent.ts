@@ -9,6 +9,7 @@ import { type DrainDesk, serveDrainRoutes } from '../agent/drain-routes.ts';
 import { type FleetDesk, serveFleetRoutes } from '../agent/fleet-routes.ts';
 import { type RollbackDesk, serveRollbackRoutes } from '../agent/rollback-routes.ts';
 import { type RotationDesk, serveRotationRoutes } from '../agent/rotation-routes.ts';
+import { serveLikeTransit, transitRoutes } from '../agent/transit-routes.ts';
 import { appWithMiddleware, type MiddlewareEnv, type MiddlewareOptions } from '../http/middleware.ts';
 import type { ConditionsGuardOptions } from '../rituals/conditions.ts';
 import type { Store } from '../store/api/store-api.ts';
@@ -34,6 +35,8 @@ export function agentApp(
     readonly fleet: () => FleetDesk | undefined;
     readonly status: () => Readonly<Record<string, unknown>> | Promise<Readonly<Record<string, unknown>>>;
     readonly rituals?: ConditionsGuardOptions;
+    /** Whether `seal "transit"` of Vault and OpenBao is answered. */
+    readonly transit: boolean;
   },
 ): Hono<MiddlewareEnv> {
   const app = appWithMiddleware({ ...common, maxBodyBytes: MAX_BODY_BYTES, peerAddress: () => undefined });
@@ -45,6 +48,11 @@ export function agentApp(
   serveRollbackRoutes(app, node.rollback);
   serveAuditRoutes(app, node.audit);
   serveFleetRoutes(app, node.fleet);
-  serveAgentRoutes(app, agentRoutes, servicesOf(node.store, common.now, node.rituals));
+  const services = servicesOf(node.store, common.now, common.random, node.rituals);
+  serveAgentRoutes(app, agentRoutes, services);
+  if (node.transit) {
+    serveLikeTransit(app);
+    serveAgentRoutes(app, transitRoutes, services);
+  }
   return app;
 }

@@ -128,6 +128,7 @@ export class NodeListeners {
       fleet,
       status: async () => ({ ...report.status(), ...(await report.entropy()) }),
       rituals,
+      transit: config.agent.transit,
     });
     this.#listeners.push(await listen(local.fetch, { socketPath }));
     if (config.page !== undefined) {

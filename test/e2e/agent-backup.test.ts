@@ -57,6 +57,7 @@ beforeEach(async () => {
         throw new TypeError('not asked for here');
       },
       status: () => ({}),
+      transit: false,
     },
   );
   agent = await listen(app.fetch, { socketPath: at('agent.sock') });

@@ -46,7 +46,7 @@ export async function loneNode(world: SimulatedWorld, options: LoneNodeOptions =
     ...world.config,
     listen: local,
     metrics: local,
-    agent: { socketPath: join(folder.path, 'agent.sock') },
+    agent: { transit: false, socketPath: join(folder.path, 'agent.sock') },
     limits: { ...world.config.limits, shutdownDeadlineMs: 100 },
     ...options.config,
   };

@@ -82,7 +82,7 @@ export async function parseConfig(text: string, path: string): Promise<Config> {
     fleet: { ...config.fleet, files: config.fleet.files.map(from) },
     node: { ...config.node, dataFolder: from(config.node.dataFolder) },
     collateral: cacheFolder === NO_FOLDER ? collateral : { ...collateral, cacheFolder: from(cacheFolder) },
-    agent: socketPath === undefined ? {} : { socketPath: from(socketPath) },
+    agent: { ...config.agent, ...(socketPath === undefined ? {} : { socketPath: from(socketPath) }) },
     ...(decryptions === undefined ? {} : { decryptions: withTokenFileFrom(decryptions, from) }),
   };
   requireSocketPath(agentSocketOf(read));

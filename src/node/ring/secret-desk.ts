@@ -2,12 +2,12 @@ import type { OpenNode } from '../../boot/node/open-node.ts';
 import { AccountId } from '../../bytes/fixed-bytes.ts';
 import type { Config } from '../../config/schema.ts';
 import { ProblemError } from '../../errors/latchkey-error.ts';
+import { resolveByNameServers } from '../../secrets/relay/name-servers.ts';
 import {
   type OpenSecretService,
   openSecretService,
   type SecretSettings,
 } from '../../secrets/service/open-service.ts';
-import { resolveByNameServers } from '../../secrets/relay/name-servers.ts';
 import type { UserIndex } from '../../secrets/service/user-index.ts';
 import type { ChainWatch } from '../chain-watch.ts';
 import type { NodeParts } from '../parts.ts';

@@ -40,6 +40,7 @@ export class AgentWorld {
     store: Store = new MemoryStore(),
     rituals: ConditionsGuardOptions = {},
     vault = new Vault(systemRandom, unknownAccounts),
+    transit = true,
   ) {
     this.store = store;
     this.drain = new Drain({ vault, log: silentLog, clock: systemClock });
@@ -79,6 +80,7 @@ export class AgentWorld {
         },
         status: () => ({ state: this.store === undefined ? 'locked' : 'backed' }),
         rituals,
+        transit,
       },
     );
   }

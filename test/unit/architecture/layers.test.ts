@@ -20,7 +20,7 @@ const layers = [
   ['lineage'],
   ['protocol'],
   ['keyserver', 'store', 'channel'],
-  ['keyslots', 'rituals', 'decryptions', 'epochs', 'ring', 'audit', 'entropy'],
+  ['keyslots', 'rituals', 'decryptions', 'epochs', 'ring', 'audit', 'entropy', 'transit'],
   ['secrets'],
   ['custody'],
   ['conformance'],

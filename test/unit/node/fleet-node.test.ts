@@ -144,7 +144,11 @@ it('a published manifest is taken, shown, and decides what preflight says', asyn
 
 it('doctor says what the running node knows, and what it warns of', async () => {
   const findings = async (path: string) => {
-    const found = await findingsOf({ ...net.world.config, agent: { socketPath: path } }, lone.parts, []);
+    const found = await findingsOf(
+      { ...net.world.config, agent: { ...net.world.config.agent, socketPath: path } },
+      lone.parts,
+      [],
+    );
     return found.filter(({ check }) => check === 'fleet').map(({ level, text }) => `${level}: ${text}`);
   };
   expect(await findings(socket())).toEqual(['good: no manifest yet']);
