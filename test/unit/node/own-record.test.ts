@@ -32,7 +32,11 @@ it('V12 status, /readyz and doctor say when the chain shows a node as inactive, 
     const status = (await askAgent(socketPath, 'GET', '/status'))?.json ?? {};
     const readyz = await (await fetch(`${lone.node.addresses.listen}/readyz`)).json();
     expect(readyz).toMatchObject({ ownRecord: status['ownRecord'] });
-    const found = await findingsOf({ ...net.world.config, agent: { socketPath, transit: false } }, lone.parts, []);
+    const found = await findingsOf(
+      { ...net.world.config, agent: { socketPath, transit: false } },
+      lone.parts,
+      [],
+    );
     const warnings = found.filter(({ check }) => check === 'chain-record').map(({ text }) => text);
     // The same sentences everywhere.
     for (const text of warnings) {
