@@ -47,7 +47,7 @@ describe('the fleet manifests of the tamper kit', () => {
 
   it('show every code by which a manifest itself is refused', () => {
     // The rest are about the age of a new node, and what a person at the command line got wrong.
-    const elsewhere = ['FLEET_AGE_REFUSED', 'FLEET_FILE_MALFORMED', 'FLEET_DRAFT_REFUSED'];
+    const elsewhere = ['FLEET_OFF', 'FLEET_AGE_REFUSED', 'FLEET_FILE_MALFORMED', 'FLEET_DRAFT_REFUSED'];
     const shown = new Set(lines.map(({ code }) => code));
     expect(Object.keys(fleetCodes).filter((code) => !shown.has(code) && !elsewhere.includes(code))).toEqual(
       [],
