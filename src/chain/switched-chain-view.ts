@@ -47,25 +47,31 @@ export class SwitchedChainView implements ChainView {
    * @throws ProblemError CHAIN_UNAVAILABLE, and what its `snapshot` throws.
    */
   async moveTo(next: ChainView): Promise<void> {
-    try {
-      const snapshot = await this.#caughtUp(next);
-      if (this.#isClosed) throw new ProblemError('CHAIN_UNAVAILABLE', 'the chain view was closed');
-      const former = this.#view;
-      this.#unsubscribe();
-      this.#view = next;
-      this.#unsubscribe = this.#follow(next);
-      this.#tell(snapshot);
-      await former[Symbol.asyncDispose]();
-    } catch (error) {
-      await next[Symbol.asyncDispose]();
-      throw error;
-    }
+    const snapshot = await this.#caughtUpOrClosed(next);
+    const former = this.#view;
+    this.#unsubscribe();
+    this.#view = next;
+    this.#unsubscribe = this.#follow(next);
+    this.#tell(snapshot);
+    // The new one is in use by now: a former one that does not close is no reason to go back.
+    await former[Symbol.asyncDispose]().catch(() => undefined);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true;
     this.#listeners.clear();
     await this.#view[Symbol.asyncDispose]();
+  }
+
+  async #caughtUpOrClosed(next: ChainView): Promise<ChainSnapshot> {
+    try {
+      const snapshot = await this.#caughtUp(next);
+      if (this.#isClosed) throw new ProblemError('CHAIN_UNAVAILABLE', 'the chain view was closed');
+      return snapshot;
+    } catch (error) {
+      await next[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   async #caughtUp(next: ChainView): Promise<ChainSnapshot> {

@@ -140,7 +140,10 @@ export const configSchema = z.strictObject({
     }),
   ]),
   collateral: z.strictObject({
-    endpoints: z.array(z.url()).min(1).max(16),
+    endpoints: z
+      .array(z.url({ protocol: /^https?$/ }))
+      .min(1)
+      .max(16),
     cacheFolder: z.string().optional(),
   }),
   trust: trustSectionSchema,

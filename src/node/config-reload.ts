@@ -99,10 +99,10 @@ export class ConfigReload {
     metrics.configRestartNeeded.set(restartNeeded.length);
   }
 
-  /** What can fail comes first, so that a failure changes nothing. */
+  /** Only the chain can fail, so it comes first: a failure changes nothing. */
   async #take(next: Config, changed: readonly string[]): Promise<void> {
     const { live } = this.#parts;
-    if (changed.some((path) => path.startsWith('chain.'))) await live?.moveChain(next);
+    if (changed.some((path) => path.startsWith('chain.'))) await live?.moveChain(next.chain);
     if (changed.includes('collateral.endpoints')) live?.moveCollateral(next.collateral.endpoints);
     if (changed.includes('log.level')) live?.setLogLevel(next.log.level);
     for (const path of changed) copySetting(this.#running, next, path);

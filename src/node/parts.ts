@@ -24,7 +24,7 @@ import type { QuoteSource } from '../quote-source/quote-source.ts';
 import type { Resolve } from '../secrets/relay/name-servers.ts';
 import { QuoteVerifier, TrustRoot } from '../tdx/verify-quote.ts';
 import { type Clock, FlooredClock, systemClock } from '../time/clock.ts';
-import type { LiveParts } from './live-parts.ts';
+import type { ChainSettings, LiveParts } from './live-parts.ts';
 import { requireRingTrust } from './ring/ring-trust.ts';
 
 /** Everything outside of a node's own logic, each behind a small interface. */
@@ -105,7 +105,8 @@ export function buildParts(config: Config, overrides: PartOverrides = {}): NodeP
         collateral.setEndpoints(endpoints);
         earlyCollateral.setEndpoints(endpoints);
       },
-      moveChain: (next) => chain.moveTo(chainOf(next, log, clock)),
+      // By the measured trust section, and not by the one of the file.
+      moveChain: (next) => chain.moveTo(chainOf({ chain: next, trust: config.trust }, log, clock)),
     },
     ...(overrides.fetch === undefined ? {} : { fetch: overrides.fetch }),
     ...(overrides.resolve === undefined ? {} : { resolve: overrides.resolve }),
@@ -137,7 +138,11 @@ function collateralOf(
 }
 
 /** The chain as a configuration reads it. */
-export function chainOf({ chain, trust }: Config, log: Log, clock: Clock): ChainView {
+export function chainOf(
+  { chain, trust }: { readonly chain: ChainSettings; readonly trust: Config['trust'] },
+  log: Log,
+  clock: Clock,
+): ChainView {
   const { checkpoint } = trust.chain;
   return new PolkadotChainView({
     endpoints: chain.endpoints,

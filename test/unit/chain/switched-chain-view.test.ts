@@ -76,6 +76,20 @@ describe('a chain view with other endpoints', () => {
     expect((await asked).acceptedMeasurements[0]?.[0]).toBe(2);
   });
 
+  it('uses the new ones also when the former cannot be closed', async () => {
+    const former: ChainView = {
+      ...memoryChain(accepted(1)),
+      [Symbol.asyncDispose]: async () => {
+        throw new Error('the connection is in use');
+      },
+    };
+    const view = new SwitchedChainView(former, clock);
+    const next = watched(memoryChain(accepted(2)));
+    await view.moveTo(next.view);
+    expect(next.state.isClosed).toBe(false);
+    expect((await view.snapshot()).acceptedMeasurements[0]?.[0]).toBe(2);
+  });
+
   it('that was closed takes no others', async () => {
     const view = new SwitchedChainView(memoryChain(), clock);
     await view[Symbol.asyncDispose]();

@@ -70,6 +70,11 @@ describe('wrong configurations are refused with their path', () => {
     ['more agreement than endpoints', { 'chain.agreement': 2 }, 'CONFIG_INVALID chain.agreement'],
     ['another quote source', { 'quote.source': 'file' }, 'CONFIG_INVALID quote.source'],
     ['no collateral URL', { 'collateral.endpoints': ['pccs'] }, 'CONFIG_INVALID collateral.endpoints.0'],
+    [
+      'a collateral URL that is none of http',
+      { 'collateral.endpoints': ['ftp://pccs.example'] },
+      'CONFIG_INVALID collateral.endpoints.0',
+    ],
     ['a renewal every minute', { 'healing.renewEveryMs': 60_000 }, 'CONFIG_INVALID healing.renewEveryMs'],
     ['waits upside down', { 'healing.retryMinMs': 61_000 }, 'CONFIG_INVALID healing.retryMinMs'],
     ['a log level', { 'log.level': 'loud' }, 'CONFIG_INVALID log.level'],

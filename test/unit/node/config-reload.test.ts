@@ -26,9 +26,9 @@ function reloadOf(running: Config, next: () => Config, failing: 'chain' | 'none'
       live: {
         setLogLevel: (level) => void done.push(`level ${level}`),
         moveCollateral: (endpoints) => void done.push(`collateral ${endpoints}`),
-        moveChain: async ({ chain }) => {
+        moveChain: async ({ endpoints }) => {
           if (failing === 'chain') throw new ProblemError('CHAIN_UNAVAILABLE', 'nobody answers');
-          done.push(`chain ${chain.endpoints}`);
+          done.push(`chain ${endpoints}`);
         },
       },
     },
