@@ -137,6 +137,7 @@ export class Healer {
     if (!(isNeeded || isRenewal) || !this.#pace.isDue) {
       return this.#state(check, 'waiting before the next attempt to enrol');
     }
+    if (isRenewal) this.#renewal.begins();
     const made = await this.#makeGeneration(snapshot, quorum, { check, isRenewal }, signal);
     if (isRenewal && !made) this.#renewal.failed(this.#shortBecause ?? 'the new generation was not complete');
     if (made) check = await this.#check(snapshot, signal);

@@ -9,7 +9,7 @@ import { describeFailure, failureOf } from '../peer/peer-failure.ts';
 /** Its bytes are u64 number of the generation ‖ u64 milliseconds since 1970 at which this node saw it first. */
 const NEWEST_SINCE = 'newest-since';
 const RECORD_BYTES = 16;
-/** Longest wait after an attempt that brought no generation, in milliseconds: one hour. */
+/** Longest wait from one attempt to the next, in milliseconds: one hour. */
 const RETRY_MS = 3_600_000;
 
 interface NewestSince {
@@ -25,8 +25,8 @@ export class Renewal {
   readonly #parts: { readonly clock: Clock; readonly log: Log; readonly renewEveryMs?: number | undefined };
   readonly #store: Pick<Store, 'namespace'>;
   #newest: NewestSince | undefined;
-  /** When the last attempt failed; attempts of an earlier process are not known. */
-  #failedAtMs: number | undefined;
+  /** When the last attempt began, by the clock that the host cannot set; those of an earlier process are not known. */
+  #begunAtMs: number | undefined;
 
   constructor(
     parts: { readonly clock: Clock; readonly log: Log; readonly renewEveryMs?: number | undefined },
@@ -45,10 +45,10 @@ export class Renewal {
     if (renewEveryMs === undefined) return false;
     try {
       const { sinceMs } = await this.#note(generation);
-      return (
-        this.#isPast(sinceMs, renewEveryMs) &&
-        (this.#failedAtMs === undefined || this.#isPast(this.#failedAtMs, Math.min(renewEveryMs, RETRY_MS)))
-      );
+      const isRested =
+        this.#begunAtMs === undefined ||
+        this.#monotonicMs - this.#begunAtMs >= Math.min(renewEveryMs, RETRY_MS);
+      return isRested && this.#nowMs - sinceMs >= renewEveryMs;
     } catch (error) {
       // Without a durable note each restart could renew again.
       log('warn', 'slots.renewal-failed', { reason: describeFailure(failureOf(error)) });
@@ -56,9 +56,16 @@ export class Renewal {
     }
   }
 
-  /** Notes that an attempt brought no generation: the next one waits for an hour, or the interval if that is shorter. */
+  /**
+   * Notes that an attempt begins: the next one waits for an hour, or the interval if that is shorter, whatever becomes of
+   * this one. A disk that takes no keyslot file must not cost the servers new keys with each check.
+   */
+  begins(): void {
+    this.#begunAtMs = this.#monotonicMs;
+  }
+
+  /** Reports that an attempt brought no generation. */
   failed(reason: string): void {
-    this.#failedAtMs = this.#nowMs;
     this.#parts.log('warn', 'slots.renewal-failed', { reason });
   }
 
@@ -78,12 +85,13 @@ export class Renewal {
     return newest;
   }
 
-  #isPast(sinceMs: number, waitMs: number): boolean {
-    return this.#nowMs - sinceMs >= waitMs;
-  }
-
   get #nowMs(): number {
     return this.#parts.clock.nowMs();
+  }
+
+  get #monotonicMs(): number {
+    const { clock } = this.#parts;
+    return clock.monotonicMs?.() ?? clock.nowMs();
   }
 }
 

@@ -5,6 +5,7 @@ import { toHex } from '../../../src/bytes/hex.ts';
 import { ProblemError } from '../../../src/errors/latchkey-error.ts';
 import type { KeyslotFile } from '../../../src/keyslots/keyslot-file.ts';
 import { silentLog } from '../../../src/observe/log.ts';
+import type { Clock } from '../../../src/time/clock.ts';
 import { endNetwork, type FormedNetwork, formedNetwork, restart } from '../../support/formed-network.ts';
 import { MemoryStore } from '../../support/memory-store.ts';
 import { VirtualClock } from '../../support/simulated-network-clock.ts';
@@ -144,10 +145,36 @@ describe('renewal of slots (V11)', () => {
       await endNetwork(net);
     },
   );
+
+  it(
+    'V11 asks for new keys once in a while only, when its disk takes no new keyslot file',
+    LONG,
+    async () => {
+      const formed = await renewing(626, 6);
+      const { net, node } = formed;
+      const before = numberOf(await fileOf(node));
+      const asked = challengesOf(formed);
+      node.disk.inject(({ kind, path }) =>
+        kind === 'rename' && path.includes('keyslots') ? { code: 'EIO' } : undefined,
+      );
+      for (let passedMs = 0; asked() === 0 && passedMs <= 2 * EVERY_MS; passedMs += CHECKS_MS)
+        await net.settle(CHECKS_MS);
+      const askedOnce = asked();
+      expect(askedOnce).toBeGreaterThan(0);
+      await net.settle(EVERY_MS - 2 * CHECKS_MS);
+      expect(asked()).toBe(askedOnce);
+      expect(numberOf(await fileOf(node))).toBe(before);
+      node.disk.inject(undefined);
+      await untilRenewed(formed, before, 5 * CHECKS_MS);
+      await net.settle(CHECKS_MS);
+      expect(node.state).toMatchObject({ name: 'backed', live: 5 });
+      await endNetwork(net);
+    },
+  );
 });
 
 describe('the age of a generation', () => {
-  const renewalOf = (clock: VirtualClock, store: MemoryStore) =>
+  const renewalOf = (clock: Clock, store: MemoryStore) =>
     new Renewal({ clock, log: silentLog, renewEveryMs: EVERY_MS }, store);
 
   it('is not made younger by an older keyslot file', async () => {
@@ -170,6 +197,30 @@ describe('the age of a generation', () => {
     const namespace = await store.namespace(LINEAGE_NAMESPACE);
     await namespace.put('newest-since', new Uint8Array(15));
     expect(await renewalOf(back, store).isDue(7)).toBe(false);
+  });
+
+  it('waits after an attempt that brought nothing, also when the clock is set back meanwhile', async () => {
+    const monotonic = new VirtualClock(0);
+    let wallMs = START_MS;
+    const clock: Clock = {
+      nowMs: () => wallMs + monotonic.nowMs(),
+      monotonicMs: () => monotonic.nowMs(),
+      sleep: (milliseconds, signal) => monotonic.sleep(milliseconds, signal),
+    };
+    const renewal = renewalOf(clock, new MemoryStore());
+    // The host sets the clock ahead, and back during the wait.
+    wallMs += 100 * EVERY_MS;
+    await renewal.isDue(7);
+    await monotonic.advance(EVERY_MS);
+    expect(await renewal.isDue(7)).toBe(true);
+    renewal.begins();
+    expect(await renewal.isDue(7)).toBe(false);
+    wallMs += 100 * EVERY_MS;
+    expect(await renewal.isDue(7)).toBe(false);
+    wallMs = START_MS;
+    expect(await renewal.isDue(7)).toBe(false);
+    await monotonic.advance(EVERY_MS);
+    expect(await renewal.isDue(7)).toBe(true);
   });
 
   it('makes nothing due while it cannot be noted', async () => {
