@@ -54,7 +54,7 @@ export class SwitchedChainView implements ChainView {
     this.#unsubscribe = this.#follow(next);
     this.#tell(snapshot);
     // The new one is in use by now: a former one that does not close is no reason to go back.
-    await former[Symbol.asyncDispose]().catch(() => undefined);
+    await Promise.resolve(former[Symbol.asyncDispose]()).catch(() => undefined);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -12,7 +12,7 @@ import { adviceOnCustody, custodyStatus } from './custody-status.ts';
 import type { DrainProgress } from './drain.ts';
 import { adviceOnFleet, countFleet, type FleetReport } from './fleet-report.ts';
 import type { KeyslotReport } from './keyslot-report.ts';
-import { causeOf, type NodeWords, nodeWords } from './node-words.ts';
+import { causeOf, type NodeFacts, type NodeWords, nodeWords } from './node-words.ts';
 import { type OlderReport, olderReport } from './older-report.ts';
 import { adviceOnRecord, type OwnRecord } from './own-record.ts';
 import { type PageParts, pageData } from './page-report.ts';
@@ -148,10 +148,10 @@ export class NodeReport {
     };
   }
 
-  /** State, cause and advice: every interface of the node takes them from here. */
-  words(): NodeWords {
+  /** Read once for each answer. */
+  #facts(): NodeFacts {
     const serving = this.#node.serving();
-    return nodeWords({
+    return {
       state: this.#state,
       isDraining: serving?.drain.isDraining ?? false,
       formerClients: serving?.formerClients.pending ?? 0,
@@ -161,58 +161,57 @@ export class NodeReport {
       ownRecord: this.#node.ownRecord?.(),
       fleet: this.#node.fleet?.(),
       ring: this.#node.ring?.(),
-    });
+    };
   }
 
   /** Answer of `GET /readyz`: backed, no former client left alone, and not about to be stopped. */
   readiness(): { readonly ready: boolean; readonly report: Readonly<Record<string, unknown>> } {
+    const facts = this.#facts();
+    const words = nodeWords(facts);
+    return { ready: words.ready, report: this.#report(facts, words) };
+  }
+
+  #report(facts: NodeFacts, { summary, cause, advice }: NodeWords): Readonly<Record<string, unknown>> {
+    const { state, formerClients, older, restartRefusal, ownRecord, fleet, ring } = facts;
     const serving = this.#node.serving();
-    const pending = serving?.formerClients.pending ?? 0;
     const { clients, atRisk, drain } = serving === undefined ? NOTHING : this.#count(serving);
-    const restartRefusal = this.#node.restartRefusal?.();
-    const ownRecord = this.#node.ownRecord?.();
-    const fleet = this.#node.fleet?.();
-    const ring = this.#node.ring?.();
-    const { ready, summary, cause, advice } = this.words();
     return {
-      ready,
-      report: {
-        ...stateToJson(this.#state),
-        summary,
-        ...(cause === undefined ? {} : { cause }),
-        advice,
-        ...this.#parts.storeWatch.report,
-        ...(pending === 0 ? {} : { waitingForFormerClients: pending }),
-        ...(drain === undefined ? {} : { draining: drain }),
-        ...this.#older(),
-        ...(restartRefusal === undefined ? {} : { restartRefusal }),
-        ...(ownRecord === undefined ? {} : { ownRecord }),
-        ...(fleet === undefined ? {} : { fleet }),
-        ...(ring === undefined ? {} : { ring }),
-        clients,
-        clientsAtRisk: atRisk,
-      },
+      ...stateToJson(state),
+      summary,
+      ...(cause === undefined ? {} : { cause }),
+      advice,
+      ...this.#parts.storeWatch.report,
+      ...(formerClients === 0 ? {} : { waitingForFormerClients: formerClients }),
+      ...(drain === undefined ? {} : { draining: drain }),
+      ...older,
+      ...(restartRefusal === undefined ? {} : { restartRefusal }),
+      ...(ownRecord === undefined ? {} : { ownRecord }),
+      ...(fleet === undefined ? {} : { fleet }),
+      ...(ring === undefined ? {} : { ring }),
+      clients,
+      clientsAtRisk: atRisk,
     };
   }
 
   /** Answer of the agent's `GET /status`. What it says of custody is not for the open port. */
   status(): Readonly<Record<string, unknown>> {
-    const { ready, report } = this.readiness();
+    const facts = this.#facts();
+    const words = nodeWords(facts);
     const tcbWarnings = this.#node.tcbWarnings?.();
     const custody = custodyStatus(this.#node.open());
     const keyslots = this.#node.keyslots?.();
     const reload = this.#node.reload?.();
     // Custody and the configuration of this machine are not for the open port either.
-    const advice = [...this.words().advice, ...adviceOnCustody(custody), ...adviceOnReload(reload)];
+    const advice = [...words.advice, ...adviceOnCustody(custody), ...adviceOnReload(reload)];
     return {
       ...this.info(),
-      ready,
-      ...report,
+      ready: words.ready,
+      ...this.#report(facts, words),
       ...(tcbWarnings === undefined ? {} : { tcbWarnings }),
       ...(custody === undefined ? {} : { custody }),
       ...(keyslots === undefined ? {} : { keyslots }),
-      fleetAdvice: adviceOnFleet(this.#node.fleet?.()),
-      recordAdvice: adviceOnRecord(this.#node.ownRecord?.()),
+      fleetAdvice: adviceOnFleet(facts.fleet),
+      recordAdvice: adviceOnRecord(facts.ownRecord),
       ...this.#node.audit?.(),
       ...(reload === undefined ? {} : { reload }),
       advice,

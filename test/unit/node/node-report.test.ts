@@ -48,6 +48,32 @@ it('readiness requests make the node count its keys at most once a second', asyn
   expect(walks).toHaveBeenCalledTimes(3);
 });
 
+it.each(['readiness', 'status'] as const)('%s reads each fact about the node once', (answer) => {
+  const world = keyServerWorld();
+  const { metrics, verifier, pki } = world;
+  const asked = { restartRefusal: 0, ownRecord: 0, fleet: 0, ring: 0 };
+  const nothing = (name: keyof typeof asked) => () => void asked[name]++ as undefined;
+  const report = new NodeReport(
+    {
+      metrics,
+      verifier,
+      clock: new FlooredClock(world.clock),
+      collateral: memoryCollateral(pki, world.clock),
+      storeWatch: new StoreWatch({ log: silentLog, metrics }),
+    },
+    {
+      open: () => undefined,
+      serving: () => undefined,
+      restartRefusal: nothing('restartRefusal'),
+      ownRecord: nothing('ownRecord'),
+      fleet: nothing('fleet'),
+      ring: nothing('ring'),
+    },
+  );
+  report[answer]();
+  expect(asked).toEqual({ restartRefusal: 1, ownRecord: 1, fleet: 1, ring: 1 });
+});
+
 it('a draining server is not ready, and reports the number of remaining clients', async () => {
   const world = keyServerWorld();
   const { keyServer, metrics, verifier, pki } = world;
