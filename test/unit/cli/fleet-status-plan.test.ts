@@ -100,6 +100,14 @@ describe('which nodes may be restarted', () => {
     expect(of(stale, 'a')?.reasons.join()).toContain('only 2 are at servers');
   });
 
+  it('slots at servers that restarted do not count until the clients of before are back', () => {
+    // The node has not asked them since: it still takes the keys that they lost for live.
+    const restarted = { waitingForFormerClients: 1, ready: false };
+    const plan = fleetWith({ d: restarted, e: restarted, f: restarted });
+    expect(of(plan, 'a')).toMatchObject({ restart: 'unknown' });
+    expect(of(plan, 'a')?.reasons.join()).toContain('only 2 are at servers');
+  });
+
   it('slots that are bound to another platform do not count for a restart', () => {
     const slots = slotsAt(['b', 'c', 'd', 'e', 'f']).map((slot) => ({ ...slot, isBoundElsewhere: true }));
     expect(of(fleetWith({ a: { slots } }), 'a')).toMatchObject({ restart: 'no' });
