@@ -1,4 +1,13 @@
-import { allCommands, type DescribedCommand } from './described-command.ts';
+import {
+  allCommands,
+  type DescribedCommand,
+  longNames,
+  nextWords,
+  placeOf,
+  quotedPlaces,
+  takesPath,
+  valuedNames,
+} from './described-command.ts';
 
 /**
  * A completion script for bash 4 or newer. It walks over the words before the cursor to find the command, skips the
@@ -6,11 +15,6 @@ import { allCommands, type DescribedCommand } from './described-command.ts';
  */
 export function bashCompletion(program: DescribedCommand): string {
   const commands = allCommands(program);
-  const valued = new Set(
-    commands.flatMap(({ options }) =>
-      options.filter(({ takesValue }) => takesValue).flatMap(({ names }) => names),
-    ),
-  );
   return `# bash completion of latchkey: source <(latchkey completion bash)
 _latchkey_offer() { mapfile -t COMPREPLY < <(compgen -W "$1" -- "$cur"); }
 _latchkey_files() { compopt -o filenames 2> /dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); }
@@ -19,13 +23,10 @@ _latchkey() {
   COMPREPLY=()
   for ((i = 1; i < COMP_CWORD; i++)); do
     case "\${COMP_WORDS[i]}" in
-      ${[...valued].join(' | ')}) ((i++)); continue ;;
+      ${valuedNames(commands).join(' | ')}) ((i++)); continue ;;
     esac
     case "$at \${COMP_WORDS[i]}" in
-      ${commands
-        .filter(({ path }) => path.length > 0)
-        .map(({ path }) => `' ${path.join(' ')}'`)
-        .join(' | ')}) at="$at \${COMP_WORDS[i]}" ;;
+      ${quotedPlaces(commands).join(' | ')}) at="$at \${COMP_WORDS[i]}" ;;
     esac
   done
   case "$at $before" in
@@ -38,8 +39,6 @@ ${commands.map(nextCase).join('\n')}
 complete -F _latchkey latchkey
 `;
 }
-
-const placeOf = ({ path }: DescribedCommand): string => path.map((word) => ` ${word}`).join('');
 
 /** What follows an option that takes a value. */
 function valueCases(command: DescribedCommand): readonly string[] {
@@ -55,12 +54,9 @@ function valueCases(command: DescribedCommand): readonly string[] {
 
 /** What can stand at a place where no value is expected. */
 function nextCase(command: DescribedCommand): string {
-  const options = command.options.flatMap(({ names }) => names.filter((name) => name.startsWith('--')));
-  const words = [
-    ...command.commands.map(({ path }) => path.at(-1)),
-    ...command.args.flatMap(({ choices }) => choices),
-  ];
-  const offer = words.length > 0 ? `_latchkey_offer '${words.join(' ')}'` : undefined;
-  const files = command.args.some(({ isPath }) => isPath) ? '_latchkey_files' : undefined;
-  return `    '${placeOf(command)}') if [[ $cur == -* ]]; then _latchkey_offer '${options.join(' ')}'; else ${offer ?? files ?? ':'}; fi ;;`;
+  const options = command.options.flatMap(longNames);
+  const words = nextWords(command).map(({ word }) => word);
+  const files = takesPath(command) ? '_latchkey_files' : ':';
+  const rest = words.length > 0 ? `_latchkey_offer '${words.join(' ')}'` : files;
+  return `    '${placeOf(command)}') if [[ $cur == -* ]]; then _latchkey_offer '${options.join(' ')}'; else ${rest}; fi ;;`;
 }

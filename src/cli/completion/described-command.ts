@@ -58,6 +58,38 @@ export const allCommands = (command: DescribedCommand): readonly DescribedComman
   ...command.commands.flatMap(allCommands),
 ];
 
+/** Where a command stands on a line: a space before each word, and nothing for the program itself. */
+export const placeOf = ({ path }: DescribedCommand): string => path.map((word) => ` ${word}`).join('');
+
+/** The places of all commands below the program, each in single quotes of a shell. */
+export const quotedPlaces = (commands: readonly DescribedCommand[]): readonly string[] =>
+  commands.filter(({ path }) => path.length > 0).map((command) => `'${placeOf(command)}'`);
+
+/** The names of all options that take a value, each once: the word after one is no command. */
+export const valuedNames = (commands: readonly DescribedCommand[]): readonly string[] => [
+  ...new Set(
+    commands.flatMap(({ options }) =>
+      options.filter(({ takesValue }) => takesValue).flatMap(({ names }) => names),
+    ),
+  ),
+];
+
+/** The words that can stand next where no value is expected: commands, and allowed values of arguments. */
+export const nextWords = ({
+  commands,
+  args,
+}: DescribedCommand): readonly { readonly word: string; readonly description: string }[] => [
+  ...commands.map(({ path, description }) => ({ word: path.at(-1) ?? '', description })),
+  ...args.flatMap(({ choices, description }) => choices.map((word) => ({ word, description }))),
+];
+
+/** Whether a path can stand next where no value is expected. */
+export const takesPath = ({ args }: DescribedCommand): boolean => args.some(({ isPath }) => isPath);
+
+/** The long names of an option. */
+export const longNames = ({ names }: DescribedOption): readonly string[] =>
+  names.filter((name) => name.startsWith('--'));
+
 function describeOption(option: Option): DescribedOption {
   const { flags, description, required, optional, argChoices, long, short } = option;
   return {

@@ -1,13 +1,17 @@
-import { allCommands, type DescribedCommand, type DescribedOption } from './described-command.ts';
+import {
+  allCommands,
+  type DescribedCommand,
+  longNames,
+  nextWords,
+  placeOf,
+  quotedPlaces,
+  takesPath,
+  valuedNames,
+} from './described-command.ts';
 
 /** A completion script for zsh, with descriptions; for a file `_latchkey` in \`fpath\`, or to be sourced. */
 export function zshCompletion(program: DescribedCommand): string {
   const commands = allCommands(program);
-  const valued = new Set(
-    commands.flatMap(({ options }) =>
-      options.filter(({ takesValue }) => takesValue).flatMap(({ names }) => names),
-    ),
-  );
   return `#compdef latchkey
 # zsh completion of latchkey: source <(latchkey completion zsh), after compinit
 _latchkey() {
@@ -15,13 +19,10 @@ _latchkey() {
   local -a offers
   for ((i = 2; i < CURRENT; i++)); do
     case $words[i] in
-      ${[...valued].map((name) => `(${name})`).join('|')}) ((i++)); continue ;;
+      ${valuedNames(commands).map(group).join('|')}) ((i++)); continue ;;
     esac
     case "$at $words[i]" in
-      ${commands
-        .filter(({ path }) => path.length > 0)
-        .map(({ path }) => `(' ${path.join(' ')}')`)
-        .join('|')}) at="$at $words[i]" ;;
+      ${quotedPlaces(commands).map(group).join('|')}) at="$at $words[i]" ;;
     esac
   done
   case "$at $before" in
@@ -35,19 +36,17 @@ if [[ $zsh_eval_context[-1] == loadautofunc ]]; then _latchkey "$@"; else compde
 `;
 }
 
-const placeOf = ({ path }: DescribedCommand): string => path.map((word) => ` ${word}`).join('');
+const group = (pattern: string): string => `(${pattern})`;
 
 /** `name:description` in single quotes, as \`_describe\` reads it. */
 const offerOf = (name: string, description: string): string =>
   `'${`${name.replaceAll(':', '\\\\:')}:${description}`.replaceAll("'", "'\\''").replaceAll('\n', ' ')}'`;
 
-const long = ({ names }: DescribedOption): readonly string[] => names.filter((name) => name.startsWith('--'));
-
 function valueCases(command: DescribedCommand): readonly string[] {
   return command.options
     .filter(({ takesValue }) => takesValue)
     .map(({ names, choices, isPath }) => {
-      const patterns = names.map((name) => `('${placeOf(command)} ${name}')`).join('|');
+      const patterns = names.map((name) => group(`'${placeOf(command)} ${name}'`)).join('|');
       const offer = choices.length > 0 ? `compadd -- ${choices.join(' ')}` : isPath ? '_files' : ':';
       return `    ${patterns}) ${offer}; return ;;`;
     });
@@ -55,17 +54,10 @@ function valueCases(command: DescribedCommand): readonly string[] {
 
 function nextCase(command: DescribedCommand): string {
   const options = command.options.flatMap((option) =>
-    long(option).map((name) => offerOf(name, option.description)),
+    longNames(option).map((name) => offerOf(name, option.description)),
   );
-  const words = [
-    ...command.commands.map(({ path, description }) => offerOf(path.at(-1) ?? '', description)),
-    ...command.args.flatMap(({ choices, description }) => choices.map((each) => offerOf(each, description))),
-  ];
-  const rest =
-    words.length > 0
-      ? `offers=(${words.join(' ')}); _describe -t commands command offers`
-      : command.args.some(({ isPath }) => isPath)
-        ? '_files'
-        : ':';
+  const words = nextWords(command).map(({ word, description }) => offerOf(word, description));
+  const files = takesPath(command) ? '_files' : ':';
+  const rest = words.length > 0 ? `offers=(${words.join(' ')}); _describe -t commands command offers` : files;
   return `    '${placeOf(command)}') if [[ $PREFIX == -* ]]; then offers=(${options.join(' ')}); _describe -o -t options option offers; else ${rest}; fi ;;`;
 }

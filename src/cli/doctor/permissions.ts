@@ -1,5 +1,5 @@
 import type { Stats } from 'node:fs';
-import { lstat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Finding } from './finding.ts';
 
@@ -7,7 +7,8 @@ import type { Finding } from './finding.ts';
 const kept = ['', 'node', 'node/keyslots', 'node/store'] as const;
 
 const modeOf = ({ mode }: Stats): string => (mode & 0o777).toString(8).padStart(4, '0');
-const lookAt = (path: string): Promise<Stats | undefined> => lstat(path).catch(() => undefined);
+/** Follows links: a link has no mode of its own, and a data folder may be one. */
+const lookAt = (path: string): Promise<Stats | undefined> => stat(path).catch(() => undefined);
 const wrong = (text: string, advice: string): Finding => ({
   check: 'permissions',
   level: 'wrong',
@@ -34,7 +35,6 @@ async function folderProblems(dataFolder: string): Promise<readonly Finding[]> {
     const path = join(dataFolder, name);
     const found = await lookAt(path);
     if (found === undefined) continue;
-    if (found.isSymbolicLink()) continue;
     if ((found.mode & 0o022) !== 0) {
       const text = `${path} has mode ${modeOf(found)}: other users can replace ${found.isDirectory() ? 'files in it' : 'it'}`;
       problems.push(wrong(text, `chmod go-w ${path}`));

@@ -1,7 +1,7 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { askNodes, type Target, targetsOf } from '../../../src/cli/fleet/status/ask-nodes.ts';
+import { askNodes, type Target, targetsOf, withRegistered } from '../../../src/cli/fleet/status/ask-nodes.ts';
 import { accountNamed, backedAnswer } from '../../support/fleet-answers.ts';
 
 const servers: Server[] = [];
@@ -37,7 +37,8 @@ describe('asking a node', () => {
         ? json({ accountId, instanceId, state: 'backed' })(request, response)
         : json({ ...readiness, ready: false }, 503)(request, response),
     );
-    expect(await ask({ target: `${target}/` })).toMatchObject({ accountId, ready: false, live: 3 });
+    const [named = { target: '' }] = await targetsOf([`${target}/`], undefined);
+    expect(await ask(named)).toMatchObject({ accountId, ready: false, live: 3 });
   });
 
   it.each<[string, RequestListener, string]>([
@@ -92,7 +93,22 @@ describe('asking a node', () => {
   );
 
   it('a node that is named twice is asked once', async () => {
-    expect(await targetsOf(['http://a:1', 'http://a:1'], undefined)).toEqual([{ target: 'http://a:1' }]);
+    expect(await targetsOf(['http://a:1', 'http://a:1', 'http://a:1/'], undefined)).toEqual([
+      { target: 'http://a:1' },
+    ]);
+  });
+
+  it('a node that is named and on the chain is asked once, and must answer for the account of the chain', () => {
+    const [a, b] = [accountNamed('a'), accountNamed('b')];
+    const registered = [
+      { target: 'http://a:1', account: a },
+      { target: 'http://b:1', account: b },
+    ];
+    expect(withRegistered(['http://a:1', 'http://c:1', 'latchkey.yaml'], registered)).toEqual([
+      { target: 'http://c:1' },
+      { target: 'latchkey.yaml' },
+      ...registered,
+    ]);
   });
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readNodeAnswer } from '../../../src/cli/fleet/status/node-answer.ts';
+import { readClientAccounts, readNodeAnswer } from '../../../src/cli/fleet/status/node-answer.ts';
 import { planLines } from '../../../src/cli/fleet/status/plan-lines.ts';
 import { type AskedNode, planRestarts } from '../../../src/cli/fleet/status/restart-plan.ts';
 import { accountNamed, backedAnswer, fullFleet } from '../../support/fleet-answers.ts';
@@ -100,6 +100,46 @@ describe('which nodes may be restarted', () => {
     expect(of(stale, 'a')?.reasons.join()).toContain('only 2 are at servers');
   });
 
+  it('a slot at a server that drains still opens the store, and counts', () => {
+    const draining = { d: 'draining', e: 'draining', f: 'draining' };
+    expect(of(fleetWith({ a: { slots: slotsAt(['b', 'c'], draining) } }), 'a')?.restart).toBe('yes');
+  });
+
+  it('no more slots count than the node says, and a server counts only when all slots there are live', () => {
+    expect(of(fleetWith({ a: { state: 'degraded', live: 2 } }), 'a')?.restart).toBe('no');
+    const twice = [...slotsAt(['b', 'c', 'd']), ...slotsAt([], { b: 'forgot' })];
+    expect(of(fleetWith({ a: { live: 3, slots: twice } }), 'a')?.restart).toBe('no');
+  });
+
+  it.each([0, undefined])('a node whose threshold is %j has none that can be compared', (t) => {
+    expect(of(fleetWith({ a: { t } }), 'a')?.restart).toBe('unknown');
+  });
+
+  it('a locked node that knows its servers from the keyslot file only needs them too', () => {
+    const keyslots = { t: 3, slots: [{ server: accountNamed('a'), isLive: false }] };
+    const f = { state: 'locked', ready: false, slots: [], live: undefined, keyslots };
+    expect(of(fleetWith({ f }), 'a')?.restart).toBe('no');
+  });
+
+  it('a node more that is silent, doubtful or tells no servers may need every slot', () => {
+    const more = (...others: readonly (readonly [string, Answer])[]) =>
+      verdicts(planRestarts(asked(new Map([...fullFleet(letters), ...others]))));
+    expect(more(['z', silent])).toMatchObject(all('unknown'));
+    expect(more(['z', backedAnswer('z', [])])).toMatchObject(all('unknown'));
+    const copy = backedAnswer('z', ['y'], { instanceId: `0x${'7'.repeat(32)}` });
+    expect(more(['z', backedAnswer('z', ['y'])], ['copy', copy])).toMatchObject(all('unknown'));
+    // The control: it answers, and none of them is a server of it.
+    expect(more(['z', backedAnswer('z', ['y'])])).toMatchObject(all('yes'));
+  });
+
+  it('slots at servers that restarted do not count until the clients of before are back', () => {
+    // The node has not asked them since: it still takes the keys that they lost for live.
+    const restarted = { waitingForFormerClients: 1, ready: false };
+    const plan = fleetWith({ d: restarted, e: restarted, f: restarted });
+    expect(of(plan, 'a')).toMatchObject({ restart: 'unknown' });
+    expect(of(plan, 'a')?.reasons.join()).toContain('only 2 are at servers');
+  });
+
   it('slots that are bound to another platform do not count for a restart', () => {
     const slots = slotsAt(['b', 'c', 'd', 'e', 'f']).map((slot) => ({ ...slot, isBoundElsewhere: true }));
     expect(of(fleetWith({ a: { slots } }), 'a')).toMatchObject({ restart: 'no' });
@@ -179,6 +219,23 @@ describe('which nodes may be restarted', () => {
     const { order } = planRestarts(asked(fleet));
     expect([...order.slice(0, 3)].sort()).toEqual(['a', 'f', 'g']);
     expect(order).toHaveLength(7);
+  });
+});
+
+describe('the clients that an agent lists', () => {
+  const listed = letters.map((name) => ({
+    accountId: accountNamed(name),
+    keys: 1,
+    atRisk: false,
+    standing: '',
+  }));
+  const drain = { draining: false, remaining: 4, unmovable: 2, moved: 0, clients: listed };
+
+  it('are known when all are listed, and otherwise only their number is', () => {
+    expect(readClientAccounts(drain)).toEqual(letters.map(accountNamed));
+    expect(readClientAccounts({ ...drain, remaining: 5 })).toBeUndefined();
+    expect(readClientAccounts({ ...drain, unmovable: 3 })).toBeUndefined();
+    expect(readClientAccounts({ code: 'NODE_LOCKED' })).toBeUndefined();
   });
 });
 

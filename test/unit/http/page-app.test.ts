@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { pageApp } from '../../../src/http/page-app.ts';
 import type { Listener } from '../../../src/http/listener.ts';
+import { pageApp } from '../../../src/http/page-app.ts';
 import { backedPage } from '../../support/page-samples.ts';
 import { pageMiddleware, servePage } from '../../support/page-server.ts';
 
@@ -33,19 +33,26 @@ describe('the listener of the status page', () => {
     const { status, headers } = await fetch(`${listener.url}${path}`);
     expect(status).toBe(200);
     const policy = headers.get('content-security-policy') ?? '';
-    for (const rule of [
+    expect(policy.split('; ').sort()).toEqual([
+      "base-uri 'none'",
+      "connect-src 'self'",
       "default-src 'none'",
-      "script-src 'self'",
-      "frame-ancestors 'none'",
       "form-action 'none'",
-    ])
-      expect(policy.split('; ')).toContain(rule);
+      "frame-ancestors 'none'",
+      "img-src 'self'",
+      "require-trusted-types-for 'script'",
+      "script-src 'self'",
+      "style-src 'self'",
+      "trusted-types 'none'",
+    ]);
     expect(policy).not.toMatch(/unsafe|https?:|\*/);
     expect(Object.fromEntries(headers)).toMatchObject({
       'x-content-type-options': 'nosniff',
       'x-frame-options': 'DENY',
       'referrer-policy': 'no-referrer',
+      'cross-origin-opener-policy': 'same-origin',
       'cross-origin-resource-policy': 'same-origin',
+      'permissions-policy': expect.stringContaining('camera=()'),
       'cache-control': 'no-store',
     });
     expect(headers.get('set-cookie')).toBeNull();

@@ -15,7 +15,7 @@ const MAX_ANSWER_BYTES = 1024 * 1024;
 
 /** One node to ask. */
 export interface Target {
-  /** A URL of an open port; the path of a configuration file; or an endpoint of the chain that is no address. */
+  /** A URL of an open port, without a slash at its end; the path of a configuration file; or an endpoint of the chain that is no address. */
   readonly target: string;
   /** The account that the chain shows there; an answer of another one counts for nothing. */
   readonly account?: string;
@@ -64,7 +64,7 @@ async function askOpenPort(url: string, { fetch, timeoutMs }: Asking): Promise<H
   const asked = await Promise.all(
     ['info', 'readyz'].map((path) =>
       boundedFetch(fetch, {
-        url: `${url.replace(/\/+$/, '')}/${path}`,
+        url: `${url}/${path}`,
         method: 'GET',
         timeoutMs,
         maxBytes: MAX_ANSWER_BYTES,
@@ -115,9 +115,17 @@ export async function targetsOf(
   chainConfig: string | undefined,
 ): Promise<readonly Target[]> {
   for (const target of given) requireTarget(target);
-  const registered = chainConfig === undefined ? [] : await registeredTargets(chainConfig);
-  const named = registered.filter(({ target }) => !given.includes(target));
-  return [...new Set(given)].map((target): Target => ({ target })).concat(named);
+  return withRegistered(given, chainConfig === undefined ? [] : await registeredTargets(chainConfig));
+}
+
+/** A server that the chain shows keeps the account of the chain, also where its URL was given. */
+export function withRegistered(
+  given: readonly string[],
+  registered: readonly Required<Target>[],
+): readonly Target[] {
+  const named = new Set(given.map((target) => (isUrl(target) ? target.replace(/\/+$/, '') : target)));
+  for (const { target } of registered) named.delete(target);
+  return [...[...named].map((target) => ({ target })), ...registered];
 }
 
 function requireTarget(target: string): void {
@@ -134,7 +142,7 @@ function requireTarget(target: string): void {
   );
 }
 
-async function registeredTargets(configPath: string): Promise<readonly Target[]> {
+async function registeredTargets(configPath: string): Promise<readonly Required<Target>[]> {
   const chain = chainOf(await readConfig(configPath), silentLog, systemClock);
   try {
     const { servers } = await chain.snapshot();

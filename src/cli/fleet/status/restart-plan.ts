@@ -214,10 +214,16 @@ class Fleet {
     return liveServers(answer).filter((server) => server !== without && this.#runs(server)).length;
   }
 
-  /** Whether a server answered, and its key server is open. */
+  /** Whether a server answered, its key server is open, and it waits for no client whose key a restart took. */
   #runs(server: string): boolean {
     const answers = this.#byAccount.get(server) ?? [];
-    return answers.length > 0 && answers.every(({ answer: { instanceId } }) => instanceId !== undefined);
+    return (
+      answers.length > 0 &&
+      answers.every(
+        ({ answer: { instanceId, waitingForFormerClients } }) =>
+          instanceId !== undefined && waitingForFormerClients === 0,
+      )
+    );
   }
 
   /** The fewest slots to spare of its own store and of its clients' after it has stopped. */

@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -33,6 +33,20 @@ const wrongTexts = async (socket = socketPath) =>
 describe('permissions', () => {
   it('of a well-kept folder are good', async () => {
     expect(await permissionFindings(data, socketPath)).toMatchObject([{ level: 'good' }]);
+  });
+
+  it('of a well-kept folder behind a link are good, as on a disk of its own', async () => {
+    const link = join(folder.path, 'link');
+    symlinkSync(data, link);
+    if (process.getuid?.() === 0)
+      for (const name of ['', 'node', 'node/store', 'node/keyslots']) chownSync(join(data, name), 1234, 1234);
+    expect(await permissionFindings(link, join(link, 'agent.sock'))).toMatchObject([{ level: 'good' }]);
+    chmodSync(data, 0o722);
+    const found = await permissionFindings(link, join(link, 'agent.sock'));
+    expect(found.map(({ text }) => text)).toEqual([
+      expect.stringContaining('other users can replace files in it'),
+      expect.stringContaining('socket of their own'),
+    ]);
   });
 
   it('of a folder that is not there yet are good', async () => {

@@ -68,6 +68,24 @@ describe('clock and chain', () => {
     expect(await levelsOf({})).toMatchObject({ peers: 'warning' });
   });
 
+  it('what the chain shows as an address and is none is not asked', async () => {
+    const hostile = ['127.0.0.1/admin?x', 'user:word@127.0.0.1:1', 'x y', '', '127.0.0.1:1/#'];
+    const servers = [...hostile, '127.0.0.1:3001'].map((endpoint, n) => serverRecord(n, { endpoint }));
+    const asked: string[] = [];
+    await timeFindings(
+      {
+        chain: memoryChain({ servers, timestampMs: NOW_MS }),
+        clock: new FlooredClock({ nowMs: () => NOW_MS, sleep: async () => undefined }),
+        fetch: async (url) => {
+          asked.push(url);
+          throw new Error('no route');
+        },
+      },
+      { freshness } as Parameters<typeof timeFindings>[1],
+    );
+    expect(asked).toEqual(['http://127.0.0.1:3001/healthz']);
+  });
+
   it('a chain without time is a warning, and one that cannot be read is wrong', async () => {
     const levels = await levelsOf({ blockMs: undefined, peersMs: [NOW_MS] });
     expect(levels).toMatchObject({ clock: 'warning', 'chain-age': 'warning' });

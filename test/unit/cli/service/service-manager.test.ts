@@ -58,6 +58,19 @@ describe('a service manager', () => {
     expect(sent.slice(1)).toEqual([['STATUS=backed (5 of 5 slots live, 3 needed)']]);
   });
 
+  it('that does not read gets no further message: none pile up', async () => {
+    const { manager, sent, state, pass } = managed(60_000);
+    await manager.ready();
+    state.answers = false;
+    state.status = 'backed (5 of 5 slots live, 3 needed)';
+    await pass(6_000);
+    state.answers = true;
+    state.status = 'degraded (4 of 5 slots live, 3 needed)';
+    await pass(600_000);
+    // The one that was never confirmed may have been read, and is the last.
+    expect(sent).toHaveLength(2);
+  });
+
   it('gets no assignment that is hidden in the reason of a state', async () => {
     const { manager, sent, state } = managed();
     state.status = 'locked: the endpoint says \nMAINPID=1\r\nFDSTORE=1';
