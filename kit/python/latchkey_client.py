@@ -63,13 +63,26 @@ def reason_of(error: BaseException) -> str:
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A redirect would send requests to an address that the chain does not name."""
+    """A redirect, or a proxy of the environment, would send requests to an address that the chain does not name."""
 
     def redirect_request(self, *_: Any) -> None:
         return None
 
 
-_opener = urllib.request.build_opener(_NoRedirect)
+_opener = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler({}))
+
+
+def _read(answer: Any, end: float) -> bytes:
+    """Up to a byte more than allowed. A timeout of urllib bounds each part alone. @raises TimeoutError after `end`."""
+    text = b""
+    while len(text) <= MAX_ANSWER_BYTES:
+        part = answer.read1(MAX_ANSWER_BYTES + 1 - len(text))
+        if not part:
+            break
+        text += part
+        if time.monotonic() > end:
+            raise TimeoutError("the answer takes too long")
+    return text
 
 
 def sha256(*parts: bytes) -> bytes:
@@ -342,11 +355,13 @@ class Server:
         """@raises Refused, ProtocolError; OSError and HTTPException when the server cannot be reached."""
         headers = {"content-type": "application/json"}
         request = urllib.request.Request(self.url + path, json.dumps(body).encode(), headers)
+        end = time.monotonic() + self.timeout_s
         try:
             with _opener.open(request, timeout=self.timeout_s) as answer:
-                text = answer.read(MAX_ANSWER_BYTES + 1)
+                text = _read(answer, end)
         except urllib.error.HTTPError as error:
-            raise _refusal(error.code, error.read(MAX_ANSWER_BYTES)) from None
+            with error:
+                raise _refusal(error.code, _read(error, end)) from None
         if len(text) > MAX_ANSWER_BYTES:
             raise ProtocolError("the answer is too large")
         try:

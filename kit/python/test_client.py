@@ -1,8 +1,14 @@
 """Tests on the shared vectors, and against a running development node where LATCHKEY_NETWORK names its `ready` line."""
 
+import contextlib
+import http.server
 import json
 import os
 import pathlib
+import subprocess
+import sys
+import threading
+import time
 import unittest
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -111,6 +117,62 @@ class Vectors(unittest.TestCase):
                 for changed in ({"draining": not answer["draining"]}, {"serverTimeMs": 1}, {"note": 1}, {"extensions": {}}):
                     with self.assertRaises(lk.ProtocolError):
                         lk.check_answer_mac(route, key, mac, {**answer, **changed})
+
+
+@contextlib.contextmanager
+def serving(answer):
+    """A server on 127.0.0.1 whose answers `answer` writes; its address."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            with contextlib.suppress(OSError):
+                answer(self)
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+class Hostile(unittest.TestCase):
+    def test_slow_answers_end(self):
+        for status in (200, 503):
+
+            def drip(handler):
+                handler.send_response(status)
+                handler.end_headers()
+                for _ in range(200):
+                    handler.wfile.write(b" ")
+                    handler.wfile.flush()
+                    time.sleep(0.1)
+                handler.wfile.write(b"{}")
+
+            with self.subTest(status), serving(drip) as url, self.assertRaises(TimeoutError):
+                lk.Server(url, bytes(32), bytes(32), timeout_s=0.5).post("/challenge", {})
+
+    def test_proxies_of_the_environment_are_not_used(self):
+        def welcome(handler):
+            handler.send_response(200)
+            handler.end_headers()
+            handler.wfile.write(b'{"from":"the server"}')
+
+        program = "import sys, latchkey_client as lk\n"
+        program += "print(lk.Server(sys.argv[1], bytes(32), bytes(32)).post('/challenge', {})['from'])"
+        with serving(welcome) as url:
+            # Nothing listens at the address of this proxy.
+            environment = {**os.environ, "http_proxy": "http://127.0.0.1:1", "no_proxy": ""}
+            folder = pathlib.Path(__file__).parent
+            done = subprocess.run(
+                [sys.executable, "-c", program, url], cwd=folder, env=environment, capture_output=True, text=True
+            )
+        self.assertEqual((done.stdout, done.stderr), ("the server\n", ""))
 
 
 @unittest.skipUnless("LATCHKEY_NETWORK" in os.environ, "LATCHKEY_NETWORK names no running network")

@@ -168,6 +168,7 @@ class BrokenClient {
   readonly #boots = [random(8), random(8)] as const;
   #incarnation: Incarnation;
   #firstNonce: Nonce | undefined;
+  #isOver = false;
 
   constructor(scenario: Scenario, defects: ReadonlySet<Defect>) {
     this.#scenario = scenario;
@@ -193,6 +194,7 @@ class BrokenClient {
 
   async run(): Promise<void> {
     for (const step of this.#scenario.steps) {
+      if (this.#isOver) return;
       if (step === 'claim') this.#incarnation = this.#lineage.incarnation(2, this.#boots[1]);
       if (step === 'plain' || step === 'create' || step === 'recover') await this.#obtain(step);
       else
@@ -260,7 +262,7 @@ class BrokenClient {
       nonce: nonces.get(known) ?? zero,
       slotId: known.slotId,
     }));
-    if (servers.length === 0) return;
+    if (servers.length === 0 || this.#isOver) return;
     const ephemeralPublicKey = X25519PublicKey.of(ephemeral.publicKey);
     const bound = this.#has('nonce-not-bound')
       ? servers.map((entry) => ({ ...entry, nonce: zero }))
@@ -550,7 +552,7 @@ class BrokenClient {
             reason,
             ...(code === undefined ? {} : { code }),
           });
-          if (this.#has('one-ends-all')) throw new Crash('one server failed');
+          if (this.#has('one-ends-all')) this.#isOver = true;
         }
       }),
     );

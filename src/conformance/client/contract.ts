@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Intent } from '../../protocol/report-data.ts';
 import { Violation } from '../check.ts';
 
 /** What a client is told to do, in this order; each step at every server for which the steps before succeeded. */
@@ -29,6 +30,13 @@ export const routeOf: Readonly<Record<Step, string>> = {
   status: '/lineage-status',
   update: '/lineage-update',
   forget: '/forget',
+};
+
+/** The intent of the requests of a step, where it asks for a key. */
+export const intentOf: Readonly<Partial<Record<Step, Intent>>> = {
+  plain: 'get-or-create',
+  create: 'create',
+  recover: 'recover',
 };
 
 /** Name of the variable that carries the {@link Scenario} as JSON. */

@@ -8,10 +8,12 @@ import type { BlockReference } from '../../protocol/report-data.ts';
 import { Skipped, Violation } from '../check.ts';
 import {
   type ClientOutput,
+  intentOf,
   type Outcome,
   type RunClient,
   readOutcomes,
   requiredSteps,
+  routeOf,
   type Scenario,
   type Step,
 } from './contract.ts';
@@ -64,10 +66,13 @@ export class ClientRun {
     this.listeners = listeners;
     this.outcomes = readOutcomes(output.stdout);
     this.#lineageSecret = lineageSecret;
-    for (const { step, unsupported } of this.outcomes) {
-      const isOptional = !requiredSteps.some((required) => required === step);
+    for (const { step: name, server, ok, unsupported } of this.outcomes) {
+      const step = scenario.steps.find((told) => told === name);
+      if (step === undefined) throw new Violation(`the client was not told to do the step ${name}`);
+      const isOptional = !requiredSteps.includes(step);
       if (unsupported === true && isOptional) throw new Skipped(`the client does not know the step ${step}`);
       if (unsupported === true) throw new Violation(`the client must know the step ${step}`);
+      if (ok === true) this.#requireAsked(step, server ?? '');
     }
   }
 
@@ -96,16 +101,18 @@ export class ClientRun {
     return first;
   }
 
-  /** Whether the client printed anything about a step at a server. */
-  mentions(step: Step, index: 0 | 1): boolean {
-    return this.outcomes.some(
-      (one) => one.step === step && one.server !== undefined && this.#isOf(one.server, index),
-    );
-  }
-
   /** Everything that must never be printed or sent. */
   get secrets(): readonly SecretBytes[] {
     return [this.#lineageSecret, ...this.listeners.flatMap(({ server }) => server.memory.secrets)];
+  }
+
+  /** A step that went well needs a request: what a client says alone proves nothing. */
+  #requireAsked(step: Step, server: string): void {
+    const wasAsked = ([0, 1] as const)
+      .filter((index) => this.#isOf(server, index))
+      .flatMap((index) => this.server(index).requests)
+      .some(({ path, json }) => path === routeOf[step] && json['intent'] === intentOf[step]);
+    if (!wasAsked) throw new Violation(`the client says that ${step} is done, and never asked for it`);
   }
 
   #isOf(text: string, index: 0 | 1): boolean {

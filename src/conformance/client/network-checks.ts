@@ -106,7 +106,8 @@ const httpChecks: readonly ClientCheck[] = [
         },
       });
       const [first, second] = run.server(0).requests;
-      const waitedMs = (second?.atMs ?? Number.POSITIVE_INFINITY) - (first?.atMs ?? 0);
+      requireRule(first !== undefined, 'the client asks for nothing');
+      const waitedMs = (second?.atMs ?? Number.POSITIVE_INFINITY) - first.atMs;
       requireRule(
         waitedMs >= RETRY_AFTER_S * 1_000,
         `the client asks again after ${waitedMs} ms; Retry-After was ${RETRY_AFTER_S} s`,
@@ -174,7 +175,8 @@ const attestationChecks: readonly ClientCheck[] = [
   refuses({
     name: 'attestation-stale-collateral',
     what: 'an attestation that only expired collateral proves',
-    fault: {},
+    // The same attestation as ever, whose collateral has expired by then.
+    fault: { attestation: {} },
     laterMs: AFTER_COLLATERAL_MS,
     steps: attested,
     at: 'attest',

@@ -1,10 +1,17 @@
 /** What a client did wrong in its requests, by the name of the rule. The server answers nevertheless. */
 export class Observed {
+  readonly #tried = new Set<string>();
   readonly #wrong = new Map<string, string>();
 
   /** Notes that a rule was broken, unless it holds. */
   demand(rule: RequestRule, holds: boolean, what: string): void {
+    this.#tried.add(rule);
     if (!holds && !this.#wrong.has(rule)) this.#wrong.set(rule, what);
+  }
+
+  /** Whether the client sent a request by which a rule can be judged. */
+  isTried(rule: RequestRule): boolean {
+    return this.#tried.has(rule);
   }
 
   /** The first thing that was wrong by a rule; `undefined` when nothing was. */

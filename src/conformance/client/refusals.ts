@@ -15,6 +15,7 @@ export function requireRefused(run: ClientRun, at: Step, what: string): Outcome 
     requireRule(ok === true, `${step} ends before ${what}, with: ${reason}`);
   }
   const outcome = run.outcome(at, 0);
+  requireRule(run.server(0).hasErred, `the client asks for nothing that could be ${what}`);
   requireRule(outcome.ok === false, `the client takes ${what}`);
   requireRule(outcome.reason !== undefined, `the client gives no reason for refusing ${what}`);
   const before = new Set(steps.slice(0, place + 1).map((step) => routeOf[step]));

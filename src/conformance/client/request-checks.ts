@@ -44,10 +44,26 @@ async function goodRuns(client: ForeignClient): Promise<readonly ClientRun[]> {
 const keeps = (rule: RequestRule): ClientCheck => ({
   name: rule,
   run: async (client) => {
+    let isTried = false;
     for (const { listeners } of await goodRuns(client)) {
+      isTried ||= listeners.some(({ server }) => server.observed.isTried(rule));
       const wrong = listeners.flatMap(({ server }) => server.observed.wrongBy(rule) ?? []);
       requireRule(wrong.length === 0, wrong[0] ?? rule);
     }
+    requireRule(isTried, 'the client sends no request to which this rule applies');
+  },
+});
+
+/** A rule about runs in which nothing is wrong; it needs secrets that the client could give away. */
+const keepsSecrets = (name: string, test: (run: ClientRun) => void): ClientCheck => ({
+  name,
+  run: async (client) => {
+    const runs = await goodRuns(client);
+    const hasKeys = runs.some(({ listeners }) =>
+      listeners.some(({ server }) => server.memory.secrets.length > 0),
+    );
+    requireRule(hasKeys, 'the client asks for no key');
+    for (const run of runs) test(run);
   },
 });
 
@@ -102,24 +118,14 @@ export const requestChecks: readonly ClientCheck[] = [
       }
     },
   },
-  {
-    name: 'secrets-printed',
-    run: async (client) => {
-      for (const run of await goodRuns(client)) {
-        const printed = holdsSecret(run, `${run.output.stdout}\n${run.output.stderr}`);
-        requireRule(!printed, 'the client prints a server key, a recovery token or a lineage key');
-      }
-    },
-  },
-  {
-    name: 'secrets-sent',
-    run: async (client) => {
-      for (const run of await goodRuns(client)) {
-        const sent = run.listeners.some(({ server }) =>
-          server.requests.some(({ text }) => holdsSecret(run, text)),
-        );
-        requireRule(!sent, 'the client sends a server key, a recovery token or a lineage key in the open');
-      }
-    },
-  },
+  keepsSecrets('secrets-printed', (run) => {
+    const printed = holdsSecret(run, `${run.output.stdout}\n${run.output.stderr}`);
+    requireRule(!printed, 'the client prints a server key, a recovery token or a lineage key');
+  }),
+  keepsSecrets('secrets-sent', (run) => {
+    const sent = run.listeners.some(({ server }) =>
+      server.requests.some(({ text }) => holdsSecret(run, text)),
+    );
+    requireRule(!sent, 'the client sends a server key, a recovery token or a lineage key in the open');
+  }),
 ];

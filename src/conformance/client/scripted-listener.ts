@@ -50,6 +50,7 @@ export class ScriptedListener {
     server.requests.push(request);
     const raw = server.options.fault?.reply?.(request, earlier);
     if (raw !== undefined) {
+      server.hasErred = true;
       await this.#sendRaw(response, raw);
       return;
     }

@@ -57,6 +57,7 @@ export interface MacRouteServer {
   };
   readonly observed: Observed;
   readonly memory: KeyMemory;
+  hasErred: boolean;
   /** `random` of earlier requests, hex. */
   readonly usedRandom: Set<string>;
   /** Reads a body, and notes one that a server must refuse. */
@@ -212,6 +213,7 @@ function answered(
   const own = new Lineage(new SecretBytes(lineageSecret.reveal()));
   const said = fault.state === undefined ? honest : fault.state(route, honest, own);
   own.wipe();
+  server.hasErred ||= said !== honest || fault.replaysMac === route;
   const answered = fault.replaysMac === route ? Mac.of(random(Mac.byteLength)) : request.mac;
   if (route === 'forget') {
     return forgottenToWire(said, responseMac(key, route, answered, forgottenBytes(said)));

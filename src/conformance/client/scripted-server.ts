@@ -53,6 +53,8 @@ export class ScriptedServer {
   readonly observed = new Observed();
   readonly memory: KeyMemory;
   readonly requests: SeenRequest[] = [];
+  /** Whether the client has got what an honest server does not give. */
+  hasErred = false;
   /** `random` of requests with a MAC, hex. */
   readonly usedRandom = new Set<string>();
   readonly #x25519: X25519KeyPair;
@@ -78,7 +80,9 @@ export class ScriptedServer {
     const honest = await this.#route(request);
     const former = this.#former.get(path) ?? [];
     this.#former.set(path, [...former, honest]);
-    return change === undefined ? honest : change(path, honest, former);
+    const answer = change === undefined ? honest : change(path, honest, former);
+    this.hasErred ||= answer !== honest;
+    return answer;
   }
 
   async #route({ method, path, json, contentType }: SeenRequest): Promise<Json> {
@@ -174,6 +178,7 @@ export class ScriptedServer {
       extensions: new Map(),
     });
     const plaintext = fault.plaintext === undefined ? honest : respelled(honest, fault.plaintext);
+    this.hasErred ||= fault.sealedBy !== undefined || !equalBytes(plaintext, honest);
     // What the client quoted, so that a client that quotes something else finds out by its own rule alone.
     const reportData = ReportData.of(parseQuote(request.quote).body.reportData);
     const { enc, ciphertext } = sealAuth({
@@ -193,6 +198,7 @@ export class ScriptedServer {
 
   async #attestation(): Promise<Json> {
     const { finalized, fault, quote } = this.options;
+    this.hasErred ||= fault?.attestation !== undefined;
     const { blocksBehind = 0, isDebug = false, isForged = false, ...other } = fault?.attestation ?? {};
     const bound = {
       server: this.account,

@@ -32,7 +32,7 @@ const triesAll = process.env['LATCHKEY_ALL_RULES'] === '1';
 
 /** Each defect, and the rules that must find it: all of them, and with `LATCHKEY_ALL_RULES=1` no other rule. */
 const brokenClients: readonly (readonly [string, readonly Defect[], readonly string[]])[] = [
-  ['gives up', ['refuses-forget'], ['good-run']],
+  ['gives up', ['refuses-forget'], ['good-run', 'reserve-and-claim', 'attestation']],
   ['has no plain key', ['refuses-plain'], ['plain-key']],
   ['cannot update a lineage', ['refuses-update'], ['reserve-and-claim']],
   ['refuses every attestation', ['refuses-attest'], ['attestation']],
@@ -78,6 +78,7 @@ const brokenClients: readonly (readonly [string, readonly Defect[], readonly str
   ['retries without limit', ['retries-without-limit'], ['retry-bounded', 'retry-after']],
   ['ignores Retry-After', ['retries-at-once'], ['retry-after']],
   ['waits forever', ['waits-forever'], ['answer-missing', 'other-server-goes-on']],
+  ['ends when one server fails', ['one-ends-all'], ['other-server-goes-on']],
   ['crashes on a page', ['crashes-without-json'], ['answer-not-json', 'error-not-json']],
   [
     'crashes on the network',
@@ -172,6 +173,32 @@ describe('the checks of a foreign client', () => {
   ])('find one that %s', async (_, change) => {
     const run: RunClient = async () => ({ exitCode: 0, stdout: '', stderr: '', isLate: false, ...change });
     expect(await resultsOf(run, ['good-run'])).toMatchObject([{ ok: false }]);
+  });
+
+  it.each([
+    ['says that all is done', { ok: true, keyId: `0x${'07'.repeat(16)}` }],
+    ['says that nothing can be done', { ok: false, reason: 'protocol' }],
+    ['says nothing of any server', undefined],
+  ])('all find one that asks nothing and %s', { timeout: 300_000 }, async (_, said) => {
+    const run: RunClient = async ({ steps, servers }) => {
+      const lines = steps.flatMap((step) =>
+        servers.map(({ accountId: server }) => ({ step, server, ...said })),
+      );
+      const stdout = said === undefined ? '' : lines.map((line) => JSON.stringify(line)).join('\n');
+      return { exitCode: 0, stdout, stderr: '', isLate: false };
+    };
+    expect((await resultsOf(run)).filter(({ ok }) => ok)).toEqual([]);
+  });
+
+  it('are not skipped by a step that the client was not told to do', async () => {
+    const run: RunClient = async () => ({
+      exitCode: 0,
+      stdout: '{"step":"later","unsupported":true}',
+      stderr: '',
+      isLate: false,
+    });
+    const results = await resultsOf(run);
+    expect(results.filter(({ ok, skipped }) => ok || skipped)).toEqual([]);
   });
 
   it('are skipped, and said to be, where a client does not know the step', async () => {
