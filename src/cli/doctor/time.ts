@@ -1,4 +1,5 @@
 import type { ChainSnapshot } from '../../chain/chain-view.ts';
+import { isServerEndpoint } from '../../chain/endpoint.ts';
 import { LatchkeyError } from '../../errors/latchkey-error.ts';
 import type { NodeParts } from '../../node/parts.ts';
 import { boundedFetch, type Fetch } from '../../outbound/bounded-fetch.ts';
@@ -96,9 +97,9 @@ async function aheadOfPeers(
 ): Promise<readonly number[]> {
   const answers = await Promise.all(
     endpoints.map(async (endpoint) => {
-      const url = `http://${endpoint}/healthz`;
       // An address on the chain may be any text.
-      if (!URL.canParse(url)) return undefined;
+      if (!isServerEndpoint(endpoint)) return undefined;
+      const url = `http://${endpoint}/healthz`;
       const before = nowMs();
       const answer = await boundedFetch(ask, {
         url,
