@@ -1,5 +1,6 @@
-import { cpus } from 'node:os';
+import { parseArgs } from 'node:util';
 import type { Bar, Bench, Measured, Report } from './harness.ts';
+import { type SavedResults, saveResults, type Target, whereAndWhen } from './saved-results.ts';
 
 /** All benchmarks by name; each is loaded only when asked for. */
 const benches: Readonly<Record<string, () => Promise<Bench>>> = {
@@ -13,16 +14,10 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   tdx: async () => (await import('./tdx.ts')).bench,
 };
 
-interface Target {
-  readonly name: string;
-  readonly value: number;
-  readonly target: number;
-  readonly met: boolean;
-}
-
 class PrintedReport implements Report {
   readonly #bench: string;
   readonly #json: boolean;
+  readonly #cases: SavedResults['cases'][number][] = [];
   readonly #targets: Target[] = [];
   readonly #ratios: { readonly name: string; readonly value: number }[] = [];
 
@@ -32,6 +27,7 @@ class PrintedReport implements Report {
   }
 
   result(name: string, { opsPerSecond, p50Ms, p99Ms }: Measured): void {
+    this.#cases.push({ name, opsPerSecond, p50Ms, p99Ms });
     if (this.#json) {
       console.log(JSON.stringify({ bench: this.#bench, case: name, opsPerSecond, p50Ms, p99Ms }));
       return;
@@ -41,13 +37,12 @@ class PrintedReport implements Report {
   }
 
   target(name: string, value: number, bar: Bar): void {
-    const [target, met] =
-      'atLeast' in bar ? [bar.atLeast, value >= bar.atLeast] : [bar.atMost, value <= bar.atMost];
-    this.#targets.push({ name, value, target, met });
-    if (!this.#json) {
-      const sign = 'atLeast' in bar ? '>=' : '<=';
-      console.log(`  ${met ? 'met   ' : 'MISSED'} ${name}: ${value.toFixed(3)} (${sign} ${target})`);
-    }
+    const [text, met] =
+      'atLeast' in bar
+        ? [`≥ ${bar.atLeast}`, value >= bar.atLeast]
+        : [`≤ ${bar.atMost}`, value <= bar.atMost];
+    this.#targets.push({ name, value, bar: text, met });
+    if (!this.#json) console.log(`  ${met ? 'met   ' : 'MISSED'} ${name}: ${value.toFixed(3)} (${text})`);
   }
 
   ratio(name: string, value: number): void {
@@ -55,27 +50,34 @@ class PrintedReport implements Report {
     if (!this.#json) console.log(`  ratio  ${name}: ${value.toFixed(3)}`);
   }
 
-  end(): void {
-    if (this.#json)
-      console.log(JSON.stringify({ bench: this.#bench, targets: this.#targets, ratios: this.#ratios }));
+  end(): Pick<SavedResults, 'bench' | 'cases' | 'targets' | 'ratios'> {
+    const { targets, ratios } = { targets: this.#targets, ratios: this.#ratios };
+    if (this.#json) console.log(JSON.stringify({ bench: this.#bench, targets, ratios }));
+    return { bench: this.#bench, cases: this.#cases, targets, ratios };
   }
 }
 
-const args = process.argv.slice(2);
-const json = args.includes('--json');
-const names = args.filter((argument) => !argument.startsWith('--'));
+const { values, positionals: names } = parseArgs({
+  allowPositionals: true,
+  options: {
+    json: { type: 'boolean', default: false },
+    // Replaces bench/results/NAME.json, from which `npm run docs` makes bench/RESULTS.md and README's table.
+    save: { type: 'boolean', default: false },
+  },
+});
+const { json, save } = values;
 const unknown = names.filter((name) => !Object.hasOwn(benches, name));
 if (unknown.length > 0) {
   console.error(`no benchmark ${unknown.join(', ')}; there are: ${Object.keys(benches).join(', ')}`);
   process.exit(2);
 }
-if (!json)
-  console.log(`node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? 'unknown processor'}`);
 for (const name of names.length > 0 ? names : Object.keys(benches)) {
   const bench = await benches[name]?.();
   if (bench === undefined) continue;
-  if (!json) console.log(`\n${name}`);
+  const where = whereAndWhen();
+  if (!json) console.log(`\n${name}: node ${where.node}, ${where.machine}, load ${where.loadBefore}`);
   const report = new PrintedReport(name, json);
   await bench.run(report);
-  report.end();
+  const results = { ...where, ...report.end() };
+  if (save) saveResults(results);
 }

@@ -8,6 +8,7 @@ import { fleetVectors } from './fleet-vectors.ts';
 import { grafanaDashboard } from './grafana-dashboard.ts';
 import { kitVectors } from './kit-vectors.ts';
 import { protocolVectors } from './protocol-vectors.ts';
+import { headlineTable, resultsPage } from './results-page.ts';
 
 const root = new URL('..', import.meta.url);
 const read = (path: string): string => readFileSync(new URL(path, root), 'utf8');
@@ -21,6 +22,8 @@ export function generatedFiles(): ReadonlyMap<string, string> {
     ['docs/errors.md', between(read('docs/errors.md'), 'codes', errorTable())],
     ['docs/protocol.md', between(read('docs/protocol.md'), 'vectors', jsonBlock(protocolVectors()))],
     ['docs/fleet.md', between(read('docs/fleet.md'), 'vectors', jsonBlock(fleetVectors()))],
+    ['README.md', between(read('README.md'), 'numbers', headlineTable())],
+    ['bench/RESULTS.md', resultsPage()],
     ['kit/grafana/latchkey.json', `${JSON.stringify(grafanaDashboard(), null, 2)}\n`],
     ...[...kitVectors()].map(
       ([name, content]) => [`kit/vectors/${name}`, `${JSON.stringify(content, null, 2)}\n`] as const,
