@@ -11,6 +11,7 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   release: async () => (await import('./release.ts')).bench,
   ring: async () => (await import('./ring.ts')).bench,
   store: async () => (await import('./store.ts')).storeBench,
+  storm: async () => (await import('./storm.ts')).bench,
   tdx: async () => (await import('./tdx.ts')).bench,
 };
 

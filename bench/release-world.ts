@@ -6,6 +6,7 @@ import { toPrefixedHex } from '../src/bytes/hex.ts';
 import { encodeSs58 } from '../src/bytes/ss58.ts';
 import { type RandomSource, systemRandom } from '../src/crypto/random.ts';
 import { generateX25519KeyPair } from '../src/crypto/x25519.ts';
+import { AdmissionQueue } from '../src/keyserver/admission-queue.ts';
 import { accountRegistry } from '../src/keyserver/account-registry.ts';
 import { Judge } from '../src/keyserver/judge.ts';
 import { KeyServer } from '../src/keyserver/key-server.ts';
@@ -83,6 +84,7 @@ export function releaseWorld(log: Log, metrics: Metrics, platform = 0) {
   const keyServer = new KeyServer({
     identity: { account, x25519, x25519PublicKey, instanceId },
     challenges,
+    admission: new AdmissionQueue({ random }),
     evidenceVerifier,
     judge,
     vault,
@@ -97,6 +99,7 @@ export function releaseWorld(log: Log, metrics: Metrics, platform = 0) {
     log,
     onRelease: ({ grant }) => metrics.keysReleased.inc({ intent: grant.bound.request.intent }),
     onRefusal: (code) => metrics.keysRefused.inc({ code }),
+    onBusy: () => metrics.keysRefused.inc({ code: 'SERVER_BUSY' }),
     onServed: () => undefined,
     onForgotten: () => undefined,
   });

@@ -10,7 +10,7 @@ import type { FloorSeconds, ReleaseServerReady } from './release-server.ts';
 import type { TableMemory } from './release-table.ts';
 
 const PLATFORMS = 64;
-const CONNECTIONS = 16;
+const CONNECTIONS = 8;
 /** Everything is measured in turns, so that a machine that slows down does so for all alike. */
 const ROUNDS = 8;
 /** Requests that warm caches and the compiler, on each server. */

@@ -233,6 +233,10 @@ export const errorActions: readonly (readonly [action: string, codes: readonly E
     ['KEY_UNKNOWN'],
   ],
   [
+    'Ask again after `Retry-After`, or another server. If it goes on for longer than a restart of the whole network takes: [overload](operations.md#overload).',
+    ['SERVER_BUSY'],
+  ],
+  [
     'Use another server; this one will be stopped. To end the drain: `latchkey drain --cancel`.',
     ['SERVER_DRAINING'],
   ],

@@ -18,4 +18,6 @@ export function u64BigEndian(value: number | bigint): Uint8Array {
 }
 
 /** Reads a big-endian u64. @throws RangeError beyond the end of the bytes. */
+export const readU32BigEndian = (bytes: Uint8Array, offset = 0): number => viewOf(bytes).getUint32(offset);
+
 export const readU64BigEndian = (bytes: Uint8Array, offset = 0): bigint => viewOf(bytes).getBigUint64(offset);

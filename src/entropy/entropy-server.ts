@@ -6,6 +6,7 @@ import { encodeSs58 } from '../bytes/ss58.ts';
 import type { ServerRecord } from '../chain/chain-view.ts';
 import type { RandomSource } from '../crypto/random.ts';
 import { LatchkeyError, ProblemError, RefusalError } from '../errors/latchkey-error.ts';
+import type { AdmissionQueue } from '../keyserver/admission-queue.ts';
 import type { ChainRecords } from '../keyserver/account-registry.ts';
 import type { Judge } from '../keyserver/judge.ts';
 import type { ServerIdentity } from '../keyserver/server-identity.ts';
@@ -40,6 +41,8 @@ export interface EntropyParts {
   readonly store: Store;
   readonly chain: ChainRecords;
   readonly verifier: QuoteVerifier;
+  /** Before anything is verified. */
+  readonly admission: AdmissionQueue;
   readonly evidenceVerifier: EvidenceVerifier;
   readonly judge: Judge;
   readonly quotes: QuoteSource;
@@ -115,11 +118,12 @@ export class EntropyServer {
     return this.#sealer.seal(this.#nonces.issue(responseKey, this.#parts.now()), responseKey);
   }
 
-  /** `POST /v1/recover_encryption_key`: decode, bind, verify, judge, look up, seal. */
+  /** `POST /v1/recover_encryption_key`: decode, bind, wait for the turn, verify, judge, look up, seal. */
   recover(body: unknown, requestId: string): Promise<Envelope> {
     return this.#reporting(requestId, async () => {
-      const { evidenceVerifier, judge, now, log, onRelease } = this.#parts;
+      const { admission, evidenceVerifier, judge, now, log, onRelease } = this.#parts;
       const bound = bindRecovery(decodeRecoverRequest(body), this.#nonces, now());
+      await admission.enter(true);
       const verified = await evidenceVerifier.verify(bound.quote);
       const judged = judge.judgeReturn(verified, bound.account);
       this.#nonces.bind(bound.nonce, bound.account, now());

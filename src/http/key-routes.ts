@@ -1,5 +1,7 @@
 import type { Hono } from 'hono';
+import { problemOf } from '../errors/problem.ts';
 import type { KeyServer } from '../keyserver/key-server.ts';
+import type { RefuseEarly } from './early-refusal.ts';
 import { jsonBody, type MiddlewareEnv } from './middleware.ts';
 
 /**
@@ -18,4 +20,25 @@ export function keyRoutes(app: Hono<MiddlewareEnv>, keyServer: () => KeyServer):
   app.post('/lineage-status', async (c) => c.json(keyServer().lineageStatus(await jsonBody(c))));
   app.post('/lineage-update', async (c) => c.json(keyServer().lineageUpdate(await jsonBody(c))));
   app.get('/attestation', async (c) => c.json(await keyServer().attestation()));
+}
+
+/** The field of RFC 9218, as a client that cannot open its store sends it. A client that lies by it gets a place and no key. */
+const MOST_URGENT = /(?:^|,)\s*u=0\s*(?:,|$)/;
+
+/**
+ * Refuses requests for keys while more are waiting than can be verified in time.
+ * @param keyServer `undefined` while there is none.
+ */
+export function refuseWhenBusy(
+  keyServer: () => Pick<KeyServer, 'refuseEarly'> | undefined,
+  nextId: () => string,
+): RefuseEarly {
+  return ({ method, url, headers }) => {
+    if (method !== 'POST' || url !== '/request-encryption-key') return undefined;
+    const requestId = nextId();
+    const { priority } = headers;
+    const isLocked = typeof priority === 'string' && MOST_URGENT.test(priority);
+    const refusal = keyServer()?.refuseEarly(isLocked, requestId);
+    return refusal === undefined ? undefined : problemOf(refusal, requestId);
+  };
 }

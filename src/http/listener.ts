@@ -1,9 +1,10 @@
 import { chmod, lstat, unlink } from 'node:fs/promises';
-import type { Server } from 'node:http';
-import { createAdaptorServer } from '@hono/node-server';
+import { createServer, type Server } from 'node:http';
+import { getRequestListener } from '@hono/node-server';
 import { isListening } from '../disk/socket-lock.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 import { type ConnectionBounds, limitConnections } from './connection-shares.ts';
+import { type RefuseEarly, refusingEarly } from './early-refusal.ts';
 
 /** Where to listen: a TCP address (port 0 chooses one) or the path of a Unix socket, made 0600. */
 export type ListenAddress =
@@ -39,26 +40,29 @@ export const defaultListenerBounds: ListenerBounds = {
 
 /**
  * Serves a fetch handler.
+ * @param refuseEarly is asked first, about each request.
  * @throws ProblemError LISTEN_FAILED when the address cannot be bound.
  */
 export async function listen(
   handler: (request: Request, env: never) => Response | Promise<Response>,
   address: ListenAddress,
   bounds: ListenerBounds = defaultListenerBounds,
+  refuseEarly: RefuseEarly = () => undefined,
 ): Promise<Listener> {
-  const server = createAdaptorServer({
-    fetch: (request, env) => handler(request, env as never),
+  const handle = getRequestListener((request, env) => handler(request, env as never), {
     overrideGlobalObjects: false,
     hostname: 'host' in address ? address.host : 'localhost',
-    serverOptions: {
+  });
+  const server = createServer(
+    {
       requestTimeout: bounds.requestTimeoutMs,
       headersTimeout: bounds.requestTimeoutMs,
       connectionsCheckingInterval: bounds.checkIntervalMs,
       keepAliveTimeout: 30_000,
       maxHeaderSize: 16 * 1024,
     },
-    // createAdaptorServer makes a node:http Server when no other factory is given.
-  }) as Server;
+    refusingEarly(handle, refuseEarly),
+  );
   limitConnections(server, bounds);
   await bind(server, address);
   const bound = server.address();

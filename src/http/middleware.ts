@@ -111,7 +111,7 @@ const ID_BYTES = 8;
 const IDS_PER_DRAW = 256;
 
 /** Random request ids, 16 hex digits each. They are not secret, and a draw costs a system call, so each draw makes 256 of them. */
-function requestIds(random: RandomSource): () => string {
+export function requestIds(random: RandomSource): () => string {
   let drawn = '';
   let next = 0;
   return () => {

@@ -28,7 +28,7 @@ export const quotedCodes: readonly ErrorCode[] = [
   ...(['TD_DEBUG', 'TD_ATTRIBUTES_REFUSED', 'XFAM_REFUSED', 'SERVICE_TD_REFUSED'] as const),
   ...(['TCB_REVOKED', 'TCB_STATUS_REFUSED', 'ADVISORY_REFUSED', 'MEASUREMENT_REFUSED'] as const),
   ...(['TRUST_SECTION_REFUSED', 'ACCOUNT_DEREGISTERED', 'PLATFORM_REFUSED', 'PLATFORM_LIMIT'] as const),
-  ...(['KEY_UNKNOWN', 'NODE_LOCKED', 'COLLATERAL_UNAVAILABLE', 'CHAIN_UNAVAILABLE'] as const),
+  ...(['KEY_UNKNOWN', 'SERVER_BUSY', 'NODE_LOCKED', 'COLLATERAL_UNAVAILABLE', 'CHAIN_UNAVAILABLE'] as const),
   ...Object.keys(errorCodes).filter(isBadEvidence),
 ];
 

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { toHex, toPrefixedHex } from '../bytes/hex.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
-import { LatchkeyError } from '../errors/latchkey-error.ts';
+import { LatchkeyError, type ProblemError } from '../errors/latchkey-error.ts';
 import type { Log } from '../observe/log.ts';
 import { attestationToWire } from '../protocol/attestation.ts';
 import type { ChallengeIssuer } from '../protocol/challenge.ts';
@@ -23,6 +23,7 @@ import {
   forgottenToWire,
   serverStateToWire,
 } from '../protocol/slot-messages.ts';
+import type { AdmissionQueue } from './admission-queue.ts';
 import { type Grant, grantKey } from './grant.ts';
 import { type BoundRequest, bindRequest } from './handshake.ts';
 import type { Judge } from './judge.ts';
@@ -45,6 +46,8 @@ export interface Release {
 /** The parts of a key server. */
 export interface KeyServerParts extends MacRouteParts {
   readonly challenges: ChallengeIssuer;
+  /** Before anything is verified. */
+  readonly admission: AdmissionQueue;
   readonly evidenceVerifier: EvidenceVerifier;
   readonly judge: Judge;
   readonly attestation: OwnAttestation;
@@ -54,6 +57,8 @@ export interface KeyServerParts extends MacRouteParts {
   readonly onRelease: (release: Release) => Promise<void> | void;
   /** @param detail of the error; parts of it come from the requester. */
   readonly onRefusal: (code: string, requestId: string, detail: string) => void;
+  /** Called for each SERVER_BUSY before the body was read, thousands of times a second under overload. */
+  readonly onBusy: (requestId: string) => void;
 }
 
 type StateAnswer = ReturnType<typeof serverStateToWire>;
@@ -115,9 +120,21 @@ export class KeyServer {
     }
   }
 
-  /** Verify, judge, vault, record, seal. */
+  /**
+   * The refusal that any request for a key would get now, before its body is read; it counts as one.
+   * @param isLocked whether the caller says that it cannot open its store without the key.
+   */
+  refuseEarly(isLocked: boolean, requestId: string): ProblemError | undefined {
+    const refusal = this.#parts.admission.refusal(isLocked);
+    // No line in the log for each: there may be thousands a second.
+    if (refusal !== undefined) this.#parts.onBusy(requestId);
+    return refusal;
+  }
+
+  /** Wait for the turn, verify, judge, vault, record, seal. */
   async #release(bound: BoundRequest, requestId: string): Promise<SealedKey> {
-    const { identity, evidenceVerifier, judge, vault, finalized, now } = this.#parts;
+    const { identity, admission, evidenceVerifier, judge, vault, finalized, now } = this.#parts;
+    await admission.enter(bound.request.intent === 'recover');
     const verified = await evidenceVerifier.verifyRequest(bound);
     const judged = judge.judge(verified, vault);
     const grant = grantKey(judged, vault, now());

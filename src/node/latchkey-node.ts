@@ -337,6 +337,7 @@ export class LatchkeyNode implements AsyncDisposable {
       }),
       report: this.#report,
       keyServer: () => this.#openServing().keyServer,
+      presentKeyServer: () => this.#serving?.keyServer,
       drain: () => drainDesk(this.#openServing().drain, this.#ring.report()),
       ring: () => this.#ring.requireMembership(() => this.#report.lockedProblem()),
       secretService: () => this.#ring.requireSecrets(() => this.#report.lockedProblem()),

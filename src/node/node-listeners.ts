@@ -9,10 +9,10 @@ import type { Config } from '../config/schema.ts';
 import type { Secrets } from '../config/secrets.ts';
 import { LatchkeyError } from '../errors/latchkey-error.ts';
 import { entropyRoutes } from '../http/entropy-routes.ts';
-import { keyRoutes } from '../http/key-routes.ts';
-import { type Listener, listen } from '../http/listener.ts';
+import { keyRoutes, refuseWhenBusy } from '../http/key-routes.ts';
+import { defaultListenerBounds, type Listener, listen } from '../http/listener.ts';
 import { metricsApp } from '../http/metrics-app.ts';
-import { appWithMiddleware } from '../http/middleware.ts';
+import { appWithMiddleware, requestIds } from '../http/middleware.ts';
 import { type NodeFace, nodeRoutes } from '../http/node-routes.ts';
 import { pageApp } from '../http/page-app.ts';
 import { ringRoutes } from '../http/ring-routes.ts';
@@ -45,6 +45,8 @@ export interface Listened {
   readonly report: NodeReport;
   /** @throws ProblemError NODE_LOCKED while the store is closed. */
   readonly keyServer: () => Serving['keyServer'];
+  /** The key server, where there is one. */
+  readonly presentKeyServer: () => Serving['keyServer'] | undefined;
   /** @throws ProblemError NODE_LOCKED while the store is closed; RING_OFF where there is no ring. */
   readonly ring: () => RingMembership;
   /** @throws as `ring`. */
@@ -110,7 +112,8 @@ export class NodeListeners {
     nodeRoutes(app, face, { entropy: config.entropyRoutes });
     ringRoutes(app, () => shown.ring().desk);
     secretRoutes(app, shown.secretService);
-    this.#listeners.push(await listen(app.fetch, config.listen));
+    const refuseEarly = refuseWhenBusy(shown.presentKeyServer, requestIds(random));
+    this.#listeners.push(await listen(app.fetch, config.listen, defaultListenerBounds, refuseEarly));
     const metricsHandler = metricsApp(metrics, () => report.refreshMetrics());
     this.#listeners.push(await listen(metricsHandler.fetch, config.metrics));
     // The agent's socket lies in it by default, before there is a node.

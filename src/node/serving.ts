@@ -4,6 +4,7 @@ import type { Config } from '../config/schema.ts';
 import { EntropyServer } from '../entropy/entropy-server.ts';
 import { accountRegistry } from '../keyserver/account-registry.ts';
 import type { Judge } from '../keyserver/judge.ts';
+import { AdmissionQueue } from '../keyserver/admission-queue.ts';
 import { KeyServer } from '../keyserver/key-server.ts';
 import { OwnAttestation } from '../keyserver/own-attestation.ts';
 import { Vault } from '../keyserver/vault.ts';
@@ -70,8 +71,10 @@ export function buildServing(
     rooms.audit?.refused(code, requestId);
     refusals.add({ atMs: now(), code, detail, requestId });
   };
+  const admission = new AdmissionQueue({ random });
   const keyServer = new KeyServer({
     identity: serverIdentity,
+    admission,
     challenges: new ChallengeIssuer({ random }),
     evidenceVerifier: rooms.evidenceVerifier,
     judge: rooms.judge,
@@ -90,6 +93,10 @@ export function buildServing(
       await rooms.audit?.released(release);
     },
     onRefusal,
+    onBusy: (requestId) => {
+      metrics.keysRefused.inc({ code: 'SERVER_BUSY' });
+      rooms.audit?.refused('SERVER_BUSY', requestId);
+    },
     onServed: (account) => {
       drain.served(account);
       record(formerClients.served(account));
@@ -108,6 +115,7 @@ export function buildServing(
         ...parts,
         ...rooms,
         identity: serverIdentity,
+        admission,
         store,
         chain: rooms.watch,
         now,

@@ -17,6 +17,7 @@ import { keyRoutes } from '../../src/http/key-routes.ts';
 import { appWithMiddleware } from '../../src/http/middleware.ts';
 import { type NodeFace, nodeRoutes } from '../../src/http/node-routes.ts';
 import { accountRegistry } from '../../src/keyserver/account-registry.ts';
+import { AdmissionQueue } from '../../src/keyserver/admission-queue.ts';
 import { type FleetFacts, Judge } from '../../src/keyserver/judge.ts';
 import { KeyServer, type KeyServerParts } from '../../src/keyserver/key-server.ts';
 import { OwnAttestation } from '../../src/keyserver/own-attestation.ts';
@@ -56,6 +57,8 @@ export interface KeyServerWorldOptions {
   readonly limits?: Partial<VaultLimits>;
   readonly platformRate?: Rate;
   readonly addressRate?: Rate;
+  /** Most requests that wait for their turn. */
+  readonly maxWaiting?: number;
   readonly deadlineMs?: number;
   /** The extensions that grants and MACed answers carry after their fixed fields. */
   readonly extensionsFor?: (account: AccountId) => Extensions;
@@ -200,7 +203,12 @@ export function keyServerWorld(options: KeyServerWorldOptions = {}): KeyServerWo
     ...(options.fleet === undefined ? {} : { fleet: options.fleet }),
     platforms: new PlatformRules(trust, options.platformLists ?? (() => noPlatformLists)),
   });
+  const admission =
+    options.maxWaiting === undefined
+      ? new AdmissionQueue({ random })
+      : new AdmissionQueue({ random, maxWaiting: options.maxWaiting });
   const keyServer = new KeyServer({
+    admission,
     identity: { account, x25519, x25519PublicKey, instanceId },
     challenges: new ChallengeIssuer({ random }),
     evidenceVerifier,
@@ -221,6 +229,7 @@ export function keyServerWorld(options: KeyServerWorldOptions = {}): KeyServerWo
       return options.onRelease?.(release);
     },
     onRefusal: (code) => metrics.keysRefused.inc({ code }),
+    onBusy: () => metrics.keysRefused.inc({ code: 'SERVER_BUSY' }),
     onServed: (who) => served.push(who),
     onForgotten: (who) => forgotten.push(who),
   });
@@ -243,6 +252,7 @@ export function keyServerWorld(options: KeyServerWorldOptions = {}): KeyServerWo
       store: entropyStore,
       chain: watch,
       verifier,
+      admission,
       evidenceVerifier,
       judge,
       quotes: { quote: async (reportData) => quote({ reportData }) },

@@ -12,6 +12,7 @@ import { encodeSs58 } from '../../src/bytes/ss58.ts';
 import type { ChainSnapshot, ServerRecord } from '../../src/chain/chain-view.ts';
 import { generateX25519KeyPair } from '../../src/crypto/x25519.ts';
 import { KeyServer, type KeyServerParts } from '../../src/keyserver/key-server.ts';
+import { AdmissionQueue } from '../../src/keyserver/admission-queue.ts';
 import { OwnAttestation } from '../../src/keyserver/own-attestation.ts';
 import { Vault } from '../../src/keyserver/vault.ts';
 import { buildGuardian } from '../../src/node/build-guardian.ts';
@@ -485,6 +486,7 @@ export class SimulatedNode {
     const finalized = () => ({ number: this.#world.blockNumber, hash: this.#world.blockHash });
     const nothing = () => undefined;
     const fake = new KeyServer({
+      admission: new AdmissionQueue({ random: this.random }),
       identity: { account, x25519, x25519PublicKey, instanceId },
       challenges: new ChallengeIssuer({ random: this.random }),
       evidenceVerifier,
@@ -501,6 +503,7 @@ export class SimulatedNode {
       log: nothing,
       onRelease: nothing,
       onRefusal: nothing,
+      onBusy: nothing,
       onServed: nothing,
       onForgotten: nothing,
     });

@@ -65,6 +65,11 @@ export const keyserverCodes = {
     status: 409,
     summary: 'There is a key under this slot id already, and the request does not prove to own it.',
   },
+  SERVER_BUSY: {
+    status: 503,
+    summary:
+      'More keys are asked for than this server can verify in time; Retry-After says when to try again.',
+  },
   SERVER_DRAINING: {
     status: 503,
     summary:
