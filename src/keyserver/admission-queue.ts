@@ -2,72 +2,81 @@ import { readU32BigEndian } from '../bytes/integers.ts';
 import type { RandomSource } from '../crypto/random.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 
-/** Most requests that wait, by default. */
-const MAX_WAITING = 32;
-/** How long the last of them should wait, in milliseconds; but this number may wait in any case. */
-const MAX_WAIT_MS = 25;
-const FEWEST_PLACES = 8;
-/** Weight of the newest turn in the mean. */
-const NEWEST = 1 / 8;
-/** A refused request should come again after one to two of these. */
-const RETRY_MS = 1_000;
-
-interface Waiter {
-  readonly resolve: () => void;
-  readonly reject: (error: Error) => void;
+/** How many may wait: as many as have their turn within the time, within the bounds. */
+export interface LineBounds {
+  readonly waitMs: number;
+  readonly fewest: number;
+  readonly most: number;
 }
 
+/** Half of the time for which a node waits for an answer: a locked node is served best by waiting, not by coming again. */
+const LOCKED: LineBounds = { waitMs: 4_000, fewest: 8, most: 4_096 };
+const OTHERS: LineBounds = { waitMs: 25, fewest: 8, most: 32 };
+/** Where both wait, one turn of so many is for the others. */
+const SHARE_OF_OTHERS = 4;
+/** A refused request should come again after one to two of these, in milliseconds. */
+const RETRY_MS = 1_000;
+/** Weight of the newest turn in the mean. */
+const NEWEST = 1 / 8;
+
 /**
- * The requests that wait to have a quote verified: one request in each turn of the event loop, so that answers, refusals and
- * cheap requests pass between them. Whoever would wait for long is refused at once, because an answer that comes after
- * the caller's deadline is work for nobody. A node that is locked goes before one that only makes a new key.
+ * Requests that wait to have a quote verified. One has its turn in each turn of the event loop, so that answers, refusals
+ * and cheap requests pass between. Nodes that cannot open their store have a line of their own, in which most of a network
+ * can wait; the line of those that only make a new key is short, and who finds it full is refused at once.
  */
 export class AdmissionQueue {
   readonly #random: RandomSource;
-  readonly #maxWaiting: number;
-  readonly #locked: Waiter[] = [];
-  readonly #others: Waiter[] = [];
   readonly #monotonicMs: () => number;
+  readonly #locked: Line;
+  readonly #others: Line;
   #isTaken = false;
   #takenAtMs = 0;
-  /** Mean time from one turn to the next while requests wait. */
+  #turns = 0;
+  /** Mean time from one turn to the next while requests wait. Under a flood most of it goes into refusals. */
   #turnMs = 0;
 
   constructor(options: {
     readonly random: RandomSource;
-    readonly maxWaiting?: number;
+    readonly locked?: LineBounds;
+    readonly others?: LineBounds;
     readonly monotonicMs?: () => number;
   }) {
     this.#random = options.random;
-    this.#maxWaiting = options.maxWaiting ?? MAX_WAITING;
+    this.#locked = new Line(options.locked ?? LOCKED);
+    this.#others = new Line(options.others ?? OTHERS);
     this.#monotonicMs = options.monotonicMs ?? (() => performance.now());
   }
 
   /**
    * The refusal that a request would get now; `undefined` where {@link enter} would let it wait.
-   * @param isLocked whether the caller cannot open its store without the answer (intent `recover`). It goes first, and
-   *   takes the place of the newest of the others where the queue is full.
+   * @param isLocked whether the caller cannot open its store without the answer (intent `recover`).
    */
   refusal(isLocked: boolean): ProblemError | undefined {
-    const ahead = this.#locked.length + (isLocked ? 0 : this.#others.length);
-    return this.#isTaken && ahead >= this.#places ? this.#busy() : undefined;
+    const line = this.#lineOf(isLocked);
+    const places = line.placesAt(this.#turnMs);
+    if (!this.#isTaken || line.length < places) return undefined;
+    // Another time for each caller, so that they do not come back together.
+    const retryAfterMs = RETRY_MS + Math.floor((RETRY_MS * readU32BigEndian(this.#random(4))) / 2 ** 32);
+    return new ProblemError('SERVER_BUSY', 'more keys are asked for than this server can verify in time', {
+      expected: `at most ${places} requests that wait`,
+      retryAfterMs,
+    });
   }
 
   /**
-   * Resolves when it is this request's turn: at once where nobody waits.
-   * @throws ProblemError SERVER_BUSY with a time at which to ask again, different for each caller.
+   * Resolves when it is this request's turn: at once where nothing waits.
+   * @param isLocked as for {@link refusal}.
+   * @throws ProblemError SERVER_BUSY with a time at which to ask again.
    */
   async enter(isLocked: boolean): Promise<void> {
     const refusal = this.refusal(isLocked);
     if (refusal !== undefined) throw refusal;
-    if (!this.#isTaken) {
-      this.#take();
-      return;
-    }
-    if (this.#locked.length + this.#others.length >= this.#places) this.#others.pop()?.reject(this.#busy());
-    await new Promise<void>((resolve, reject) => {
-      (isLocked ? this.#locked : this.#others).push({ resolve, reject });
-    });
+    if (this.#isTaken) await this.#lineOf(isLocked).wait();
+    else this.#take();
+  }
+
+  #lineOf(isLocked: boolean): Line {
+    return isLocked ? this.#locked : this.#others;
   }
 
   /** The turn is over when the event loop comes round, whatever the work waits for then. */
@@ -76,24 +85,43 @@ export class AdmissionQueue {
     this.#takenAtMs = this.#monotonicMs();
     setImmediate(() => {
       this.#isTaken = false;
-      const next = this.#locked.shift() ?? this.#others.shift();
+      this.#turns += 1;
+      const isForOthers = this.#turns % SHARE_OF_OTHERS === 0;
+      const [first, second] = isForOthers ? [this.#others, this.#locked] : [this.#locked, this.#others];
+      const next = first.take() ?? second.take();
       if (next === undefined) return;
       this.#turnMs += (this.#monotonicMs() - this.#takenAtMs - this.#turnMs) * NEWEST;
       this.#take();
-      next.resolve();
+      next();
     });
   }
+}
 
-  /** Under a flood a turn takes as long as the refusals between two turns: then fewer may wait. */
-  get #places(): number {
-    return Math.min(this.#maxWaiting, Math.max(FEWEST_PLACES, Math.floor(MAX_WAIT_MS / this.#turnMs)));
+class Line {
+  readonly #bounds: LineBounds;
+  readonly #waiting = new Set<() => void>();
+
+  constructor(bounds: LineBounds) {
+    this.#bounds = bounds;
   }
 
-  #busy(): ProblemError {
-    const retryAfterMs = RETRY_MS + Math.floor((RETRY_MS * readU32BigEndian(this.#random(4))) / 2 ** 32);
-    return new ProblemError('SERVER_BUSY', 'more keys are asked for than this server can verify in time', {
-      expected: `at most ${this.#places} requests that wait`,
-      retryAfterMs,
-    });
+  get length(): number {
+    return this.#waiting.size;
+  }
+
+  placesAt(turnMs: number): number {
+    const { waitMs, fewest, most } = this.#bounds;
+    return Math.min(most, Math.max(fewest, Math.floor(waitMs / turnMs)));
+  }
+
+  wait(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.add(resolve));
+  }
+
+  /** The first of the line, which leaves it. */
+  take(): (() => void) | undefined {
+    const [first] = this.#waiting;
+    if (first !== undefined) this.#waiting.delete(first);
+    return first;
   }
 }

@@ -57,8 +57,8 @@ export interface KeyServerWorldOptions {
   readonly limits?: Partial<VaultLimits>;
   readonly platformRate?: Rate;
   readonly addressRate?: Rate;
-  /** Most requests that wait for their turn. */
-  readonly maxWaiting?: number;
+  /** How many requests of nodes that are not locked may wait for their turn. */
+  readonly othersMayWait?: number;
   readonly deadlineMs?: number;
   /** The extensions that grants and MACed answers carry after their fixed fields. */
   readonly extensionsFor?: (account: AccountId) => Extensions;
@@ -204,9 +204,12 @@ export function keyServerWorld(options: KeyServerWorldOptions = {}): KeyServerWo
     platforms: new PlatformRules(trust, options.platformLists ?? (() => noPlatformLists)),
   });
   const admission =
-    options.maxWaiting === undefined
+    options.othersMayWait === undefined
       ? new AdmissionQueue({ random })
-      : new AdmissionQueue({ random, maxWaiting: options.maxWaiting });
+      : new AdmissionQueue({
+          random,
+          others: { waitMs: 1, fewest: options.othersMayWait, most: options.othersMayWait },
+        });
   const keyServer = new KeyServer({
     admission,
     identity: { account, x25519, x25519PublicKey, instanceId },

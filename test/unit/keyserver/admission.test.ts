@@ -15,9 +15,16 @@ const idle = async (): Promise<void> => {
   await setImmediate();
 };
 
+/** Lines of a fixed length. */
+const exactly = (places: number) => ({ waitMs: 1, fewest: places, most: places });
+
 /** Enters requests at once, in this order, and notes in which order they had their turn. */
-function line(maxWaiting: number, kinds: readonly boolean[]) {
-  const queue = new AdmissionQueue({ random: half, maxWaiting });
+function line(places: { locked: number; others: number }, kinds: readonly boolean[]) {
+  const queue = new AdmissionQueue({
+    random: half,
+    locked: exactly(places.locked),
+    others: exactly(places.others),
+  });
   const turns: number[] = [];
   const refused: number[] = [];
   const all = kinds.map((isLocked, index) =>
@@ -31,7 +38,7 @@ function line(maxWaiting: number, kinds: readonly boolean[]) {
 
 describe('the admission queue', () => {
   it('gives one turn in each turn of the event loop, in the order of arrival', async () => {
-    const { turns, all } = line(8, [OTHER, OTHER, OTHER, OTHER]);
+    const { turns, all } = line({ locked: 0, others: 8 }, [OTHER, OTHER, OTHER, OTHER]);
     const seen: number[] = [];
     const look = (): void => {
       seen.push(turns.length);
@@ -44,20 +51,38 @@ describe('the admission queue', () => {
     expect(seen).toEqual([2, 3]);
   });
 
-  it('lets a locked node go before all that are not', async () => {
-    const { turns, all } = line(8, [OTHER, OTHER, LOCKED, OTHER, LOCKED]);
+  it('lets locked nodes go first, and the others have one turn of four', async () => {
+    const kinds = [OTHER, OTHER, LOCKED, OTHER, LOCKED, LOCKED, LOCKED, LOCKED];
+    const { turns, all } = line({ locked: 8, others: 8 }, kinds);
     await all;
-    expect(turns).toEqual([0, 2, 4, 1, 3]);
+    expect(turns).toEqual([0, 2, 4, 5, 1, 6, 7, 3]);
   });
 
-  it('refuses at once what would have to wait for long', async () => {
-    const { queue, turns, refused, all } = line(2, [OTHER, OTHER, OTHER, OTHER, OTHER]);
-    await all;
-    expect([turns, refused]).toEqual([
-      [0, 1, 2],
-      [3, 4],
-    ]);
-    await expect(queue.enter(OTHER)).resolves.toBeUndefined();
+  it.each([
+    ['locked nodes', LOCKED],
+    ['the others', OTHER],
+  ])(
+    'refuses at once when the line of %s is full, and the other line is not concerned',
+    async (_who, kind) => {
+      const places = { locked: kind === LOCKED ? 2 : 4, others: kind === OTHER ? 2 : 4 };
+      const { queue, turns, refused, all } = line(places, [kind, kind, kind, kind, kind, !kind]);
+      await all;
+      expect(refused).toEqual([3, 4]);
+      expect(turns.sort()).toEqual([0, 1, 2, 5]);
+      await idle();
+      expect(queue.refusal(kind)).toBeUndefined();
+      await expect(queue.enter(kind)).resolves.toBeUndefined();
+    },
+  );
+
+  it('tells the refusal beforehand, and does not count it as a request', async () => {
+    const { queue, all } = line({ locked: 8, others: 1 }, [OTHER]);
+    expect(queue.refusal(OTHER)).toBeUndefined();
+    expect(queue.refusal(OTHER)).toBeUndefined();
+    const waiting = queue.enter(OTHER);
+    expect(queue.refusal(OTHER)).toMatchObject({ code: 'SERVER_BUSY' });
+    expect(queue.refusal(LOCKED)).toBeUndefined();
+    await Promise.all([all, waiting]);
   });
 
   it('lets fewer wait while turns take long, because of refusals between them', async () => {
@@ -82,39 +107,50 @@ describe('the admission queue', () => {
     expect(served[3]).toBe(13);
   });
 
-  it('lets eight wait however long turns take', async () => {
+  it.each([
+    ['locked', LOCKED],
+    ['other', OTHER],
+  ])('lets eight %s ones wait however long turns take', async (_what, kind) => {
     let nowMs = 0;
     const queue = new AdmissionQueue({ random: half, monotonicMs: () => (nowMs += 60_000) });
     for (let round = 0; round < 3; round++) {
-      const all = Array.from({ length: 9 }, () => queue.enter(OTHER));
+      const all = Array.from({ length: 9 }, () => queue.enter(kind));
       await expect(Promise.all(all)).resolves.toHaveLength(9);
       await idle();
     }
+    const more = Array.from({ length: 10 }, () => queue.enter(kind));
+    expect((await Promise.allSettled(more)).filter(({ status }) => status === 'rejected')).toHaveLength(1);
   });
 
-  it('a locked node takes the place of the newest of the others, never of another locked one', async () => {
-    const { turns, refused, all } = line(2, [OTHER, OTHER, OTHER, LOCKED, LOCKED, LOCKED]);
-    await all;
-    expect(turns).toEqual([0, 3, 4]);
-    expect(refused.sort()).toEqual([1, 2, 5]);
+  it('lets thousands of locked nodes wait, for at most half of their deadline', async () => {
+    let nowMs = 0;
+    const queue = new AdmissionQueue({ random: half, monotonicMs: () => (nowMs += 0.5) });
+    const storm = async () => {
+      const all = Array.from({ length: 6_000 }, () => queue.enter(LOCKED));
+      return (await Promise.allSettled(all)).filter(({ status }) => status === 'fulfilled').length;
+    };
+    expect(await storm()).toBe(4_097);
+    nowMs = 0;
+    const slow = new AdmissionQueue({ random: half, monotonicMs: () => (nowMs += 10) });
+    await Promise.all(Array.from({ length: 300 }, () => slow.enter(LOCKED)));
+    await idle();
+    const all = Array.from({ length: 6_000 }, () => slow.enter(LOCKED));
+    expect((await Promise.allSettled(all)).filter(({ status }) => status === 'fulfilled')).toHaveLength(401);
   });
 
   it('tells each refused caller another time, so that they do not come back together', async () => {
     let draw = 0;
     const random = () => Uint8Array.of(draw++ * 64, 0, 0, 0);
-    const queue = new AdmissionQueue({ random, maxWaiting: 0, monotonicMs: () => 0 });
+    const queue = new AdmissionQueue({ random, others: exactly(0) });
     await queue.enter(OTHER);
-    const refusals = [0, 1, 2, 3].map(() => queue.enter(OTHER).catch((error: unknown) => error));
-    const times = (await Promise.all(refusals)).map(
-      (error) => (error as { retryAfterMs: number }).retryAfterMs,
-    );
-    expect(times).toEqual([1_000, 1_250, 1_500, 1_750]);
+    const refusals = [0, 1, 2, 3].map(() => queue.refusal(OTHER)?.retryAfterMs);
+    expect(refusals).toEqual([1_000, 1_250, 1_500, 1_750]);
   });
 });
 
 describe('a key server that is asked for more than it can verify', () => {
   it('refuses with SERVER_BUSY, makes no key for it, and takes the same request later', async () => {
-    const world = keyServerWorld({ maxWaiting: 1 });
+    const world = keyServerWorld({ othersMayWait: 1 });
     const clients = [1, 2, 3].map((number) => new ProtocolClient(world, clientAccount(number)));
     const attempts = await Promise.all(
       clients.map((client) => client.prepare({ intent: 'create', slotId: newSlotId() })),
@@ -130,8 +166,8 @@ describe('a key server that is asked for more than it can verify', () => {
     expect(world.vault.size).toBe(3);
   });
 
-  it('gives a locked node its key before it makes new ones', async () => {
-    const world = keyServerWorld({ maxWaiting: 2 });
+  it('has room for a locked node while the line of the others is full', async () => {
+    const world = keyServerWorld({ othersMayWait: 1 });
     const owner = new ProtocolClient(world, clientAccount(9));
     const { slotId, key, token } = await owner.obtainLinked();
     const recover = await owner.prepare({ intent: 'recover', slotId, token });
@@ -148,7 +184,7 @@ describe('a key server that is asked for more than it can verify', () => {
   });
 
   it('does not verify quotes of a caller that is refused, nor count it against its platform', async () => {
-    const world = keyServerWorld({ maxWaiting: 0, platformRate: { burst: 2, perSecond: 0.001 } });
+    const world = keyServerWorld({ othersMayWait: 0, platformRate: { burst: 2, perSecond: 0.001 } });
     const clients = [1, 2].map((number) => new ProtocolClient(world, clientAccount(number)));
     const attempts = await Promise.all(
       clients.map((client) => client.prepare({ intent: 'create', slotId: newSlotId() })),
