@@ -119,7 +119,13 @@ describe('the parts of custodians in a generation', () => {
   it.each([0, 15, 17])('are not made for a platform id of %i bytes', (byteLength) => {
     const withPlatform = { ...policy, platform: new Uint8Array(byteLength) };
     expect(() =>
-      splitAmongCustodians(made.storeKey, { ...identity, generation: 1 }, withPlatform, undefined, systemRandom),
+      splitAmongCustodians(
+        made.storeKey,
+        { ...identity, generation: 1 },
+        withPlatform,
+        undefined,
+        systemRandom,
+      ),
     ).toThrow(new RangeError('a platform id has 16 bytes'));
   });
 
@@ -158,10 +164,16 @@ describe('the parts of custodians in a generation', () => {
       'a threshold of 0 after other custodians',
       (json) => Object.assign(json, { threshold: 0, formerSets: true }),
     ],
-    ['a threshold of 1 after other custodians', (json) => Object.assign(json, { threshold: 1, formerSets: true })],
+    [
+      'a threshold of 1 after other custodians',
+      (json) => Object.assign(json, { threshold: 1, formerSets: true }),
+    ],
     ['no part', (json) => Object.assign(json, { parts: [] })],
     ['no part after other custodians', (json) => Object.assign(json, { parts: [], formerSets: true })],
-    ['no part, no threshold and no other custodians', (json) => Object.assign(json, { parts: [], threshold: 0 })],
+    [
+      'no part, no threshold and no other custodians',
+      (json) => Object.assign(json, { parts: [], threshold: 0 }),
+    ],
     ['a short part', (json) => Object.assign(json.parts[0] ?? {}, { sealed: '0x00' })],
     ['a short digest', (json) => Object.assign(json.parts[0] ?? {}, { digest: '0x00' })],
     ['a name twice', (json) => Object.assign(json.parts[1] ?? {}, { custodian: 'alice' })],
