@@ -68,9 +68,7 @@ export function splitAmongCustodians(
   random: RandomSource,
 ): GenerationCustody | undefined {
   const digest = set === undefined ? new Uint8Array(32) : custodySetDigest(set);
-  const formerSets =
-    former !== undefined &&
-    (former.formerSets || (former.parts.length > 0 && !equalBytes(former.set, digest)));
+  const formerSets = former !== undefined && (former.formerSets || !equalBytes(former.set, digest));
   if (set === undefined) return formerSets ? { formerSets, threshold: 0, set: digest, parts: [] } : undefined;
   if (platform.length !== PLATFORM_BYTES) throw new RangeError('a platform id has 16 bytes');
   const { threshold, custodians } = set;

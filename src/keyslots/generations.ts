@@ -145,7 +145,7 @@ function sign(
   { generation, t, n, slots, lineage, custody }: Omit<Generation, 'mac'>,
   storeKey: SecretBytes,
 ): Generation {
-  const content = { generation, t, n, slots, lineage, ...(custody === undefined ? {} : { custody }) };
+  const content = { generation, t, n, slots, lineage, custody };
   return { ...content, mac: macOf(macInput(identity, content), storeKey.reveal()) };
 }
 

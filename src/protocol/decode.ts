@@ -128,7 +128,8 @@ export interface KeyRequest {
  * everyone who sees the request could send it again at any time, and the machine of long ago would still seem to ask.
  */
 function requireChallenge(body: unknown): void {
-  if (typeof body !== 'object' || body === null || !('quote' in body) || 'servers' in body) return;
+  // What is no object has neither field, and the schema refuses it.
+  if (!Object.hasOwn(Object(body), 'quote') || Object.hasOwn(Object(body), 'servers')) return;
   throw new EvidenceError('CHALLENGE_MISSING', 'the request names no server and no challenge', {
     field: 'servers',
     expected: 'the servers that are asked, each with a nonce that it gave for this account and ephemeral key',

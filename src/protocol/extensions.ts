@@ -32,7 +32,7 @@ export const noExtensions: Extensions = new Map();
 export const extensionFields = z.preprocess(
   (value, { addIssue }) => {
     // The schema of a record leaves this name out without a word, and then no MAC would cover it.
-    if (typeof value === 'object' && value !== null && Object.hasOwn(value, '__proto__'))
+    if (Object.hasOwn(Object(value), '__proto__'))
       addIssue({ code: 'custom', message: `expected ${NAME_FORM}, got another name`, input: value });
     return value;
   },

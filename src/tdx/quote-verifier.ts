@@ -107,7 +107,7 @@ export class ChainVerifiedQuote {
 
   /** Whether a value is such a proof: the check at run time that the type makes at compile time. */
   static isProof(value: unknown): value is ChainVerifiedQuote {
-    return typeof value === 'object' && value !== null && #proof in value;
+    return #proof in Object(value);
   }
 
   /** For `JSON.stringify`: bytes as lower-case hex; without the quote's raw parts. */
@@ -163,7 +163,7 @@ export class VerifiedQuote implements TcbVerdict {
 
   /** Whether a value is such a proof: the check at run time that the type makes at compile time. */
   static isProof(value: unknown): value is VerifiedQuote {
-    return typeof value === 'object' && value !== null && #proof in value;
+    return #proof in Object(value);
   }
 
   /** For `JSON.stringify`: bytes as lower-case hex, CRL numbers as decimal text; without the quote's raw parts. */

@@ -53,8 +53,10 @@ export class CollateralVerifier {
    * @throws EvidenceError with the code of the first document that fails.
    */
   verify(documents: CollateralDocuments): VerifiedCollateral {
-    const known = this.#byObject.get(documents);
-    if (known !== undefined) return known;
+    return this.#byObject.get(documents) ?? this.#remember(documents);
+  }
+
+  #remember(documents: CollateralDocuments): VerifiedCollateral {
     const keys = collateralKeys(documents, sha256HexOfText);
     const verified = this.#sets.get(Object.values(keys).join(), () => this.#verifyAll(documents, keys));
     this.#byObject.set(documents, verified);

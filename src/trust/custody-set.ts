@@ -3,6 +3,7 @@ import { concatBytes, utf8 } from '../bytes/concat.ts';
 import { tryFromHex } from '../bytes/hex.ts';
 import { sha256 } from '../crypto/sha2.ts';
 import { isXWingPublicKey, X_WING_PUBLIC_KEY_BYTES } from '../crypto/x-wing.ts';
+import { checkedHex } from './section-values.ts';
 
 const DIGEST_LABEL = utf8('latchkey/v1/custody/custodians');
 /** Most custodians of a fleet. */
@@ -79,14 +80,7 @@ export function custodySetOf(section: {
 }): CustodySet | undefined {
   if (section.custody === undefined) return undefined;
   const { threshold, custodians } = section.custody;
-  return { threshold, custodians: custodians.map(({ name, key }) => ({ name, key: checkedKey(key) })) };
-}
-
-/** Hex that the schema has checked already. */
-function checkedKey(text: string): Uint8Array {
-  const bytes = tryFromHex(text);
-  if (bytes === undefined) throw new TypeError('not a key of a parsed trust section');
-  return bytes;
+  return { threshold, custodians: custodians.map(({ name, key }) => ({ name, key: checkedHex(key) })) };
 }
 
 /**

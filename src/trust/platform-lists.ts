@@ -58,7 +58,6 @@ export class PlatformLists {
 
   /** Whether an account may recover on `to` what is bound to `from`. */
   allowsMove(account: AccountId, from: PlatformHash, to: PlatformHash): boolean {
-    if (this.#moves.size === 0) return false;
     const move = { account: encodeSs58(account), from: toPrefixedHex(from), to: toPrefixedHex(to) };
     return this.#moves.has(moveName(move));
   }

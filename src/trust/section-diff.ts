@@ -37,8 +37,7 @@ function diffLists(place: string, former: readonly unknown[], next: readonly unk
 }
 
 const isList = (value: unknown): value is readonly unknown[] => Array.isArray(value);
-const isMap = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
+const isMap = (value: unknown): value is Readonly<Record<string, unknown>> => value instanceof Object;
 const textOf = (value: unknown): string => (value === undefined ? 'nothing' : JSON.stringify(value));
 
 function accepts(name: string, section: TrustSection, otherName: string, other: TrustSection): string {

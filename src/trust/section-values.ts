@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { tryFromHex } from '../bytes/hex.ts';
 
 /** A fixed-size value in the trust section: `0x` and hex, as lower case. */
 export const hexBytes = (byteLength: number) =>
@@ -10,6 +11,13 @@ export const hexBytes = (byteLength: number) =>
     )
     // One value has one text, or two spellings of the same section would hash apart.
     .transform((text) => text.toLowerCase());
+
+/** The bytes of hex that the schema has checked already. @throws TypeError for any other text. */
+export function checkedHex(text: string): Uint8Array {
+  const bytes = tryFromHex(text);
+  if (bytes === undefined) throw new TypeError('not a value of a parsed trust section');
+  return bytes;
+}
 
 /** Lists mean sets: order and repetition carry no meaning, so they must not change the hash. */
 export const hexSet = (byteLength: number, most: number) =>

@@ -3,7 +3,8 @@ import { equalBytes, utf8 } from '../bytes/concat.ts';
 import { toPrefixedHex } from '../bytes/hex.ts';
 import { sha384 } from '../crypto/sha2.ts';
 import { ProblemError, RefusalError } from '../errors/latchkey-error.ts';
-import { checkedHex, type TrustSection } from './trust-section.ts';
+import { checkedHex } from './section-values.ts';
+import type { TrustSection } from './trust-section.ts';
 
 /** The canonical JSON (RFC 8785) of a parsed section, the text that is hashed. */
 export function canonicalTrustSection(section: TrustSection): string {
@@ -14,9 +15,7 @@ export function canonicalTrustSection(section: TrustSection): string {
 
 /** SHA-384 of the canonical JSON, 48 bytes: what MRCONFIGID must be in a machine that runs under this section. */
 export function trustHash(section: TrustSection): Uint8Array {
-  const known = hashes.get(section);
-  if (known !== undefined) return known;
-  const hash = sha384(utf8(canonicalTrustSection(section)));
+  const hash = hashes.get(section) ?? sha384(utf8(canonicalTrustSection(section)));
   hashes.set(section, hash);
   return hash;
 }

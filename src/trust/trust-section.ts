@@ -1,10 +1,17 @@
 import { z } from 'zod';
-import { tryFromHex } from '../bytes/hex.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 import { parsePolicy, type TdPolicy } from '../tdx/policy.ts';
 import { custodySchema } from './custody-set.ts';
 import { authoritySchema } from './fleet-authority.ts';
-import { DAY_MS, hexBytes, hexSet, MINUTE_MS, milliseconds, SECOND_MS } from './section-values.ts';
+import {
+  checkedHex,
+  DAY_MS,
+  hexBytes,
+  hexSet,
+  MINUTE_MS,
+  milliseconds,
+  SECOND_MS,
+} from './section-values.ts';
 import { tdPolicyToJson } from './tcb-policy.ts';
 
 /** Layout of the section; a change of fields or defaults is a new version, because it changes every hash. */
@@ -198,11 +205,4 @@ function invalidAt(path: readonly string[], message: string, cause: unknown): Pr
 export function measurementPolicyOf({ measurement }: TrustSection): MeasurementPolicy {
   if (measurement.policy !== 'pinned') return { kind: measurement.policy };
   return { kind: 'pinned', accepted: measurement.accepted.map(checkedHex) };
-}
-
-/** Hex that the schema has checked already. */
-export function checkedHex(text: string): Uint8Array {
-  const bytes = tryFromHex(text);
-  if (bytes === undefined) throw new TypeError('not a value of a parsed trust section');
-  return bytes;
 }

@@ -1,12 +1,16 @@
 import canonicalize from 'canonicalize';
 import { describe, expect, it } from 'vitest';
-import { utf8 } from '../../../src/bytes/concat.ts';
+import { concatBytes, utf8 } from '../../../src/bytes/concat.ts';
 import { toHex } from '../../../src/bytes/hex.ts';
+import { u64BigEndian } from '../../../src/bytes/integers.ts';
 import { systemRandom } from '../../../src/crypto/random.ts';
 import { combineShares } from '../../../src/crypto/shamir.ts';
+import { sealToXWing } from '../../../src/hpke/hpke-x-wing.ts';
 import {
   isSplitAmong,
   openPart,
+  PART_BYTES,
+  PART_LABEL,
   type PartBinding,
   partDigest,
   platformOfPart,
@@ -95,6 +99,41 @@ describe('the parts of custodians in a generation', () => {
     expect(isMade(confirmed.generations[0])).toBe(true);
   });
 
+  it('do not open when they are of another length: any text can be sealed to a custodian', () => {
+    const [{ publicKey, seed } = expect.fail()] = custodians;
+    const aad = concatBytes(
+      ...[identity.storeId, identity.account, u64BigEndian(1), Uint8Array.of(2, 3, 0), custody.set],
+    );
+    const opened = (byteLength: number) => {
+      const plaintext = new Uint8Array(byteLength);
+      const { enc, ciphertext } = sealToXWing(
+        { recipientPublicKey: publicKey, info: PART_LABEL, aad, plaintext },
+        systemRandom,
+      );
+      return openPart(seed.reveal(), bindingAt(0), concatBytes(enc, ciphertext));
+    };
+    expect(opened(PART_BYTES)).toEqual(new Uint8Array(PART_BYTES));
+    for (const byteLength of [0, PART_BYTES - 1, PART_BYTES + 1]) expect(opened(byteLength)).toBeUndefined();
+  });
+
+  it.each([0, 15, 17])('are not made for a platform id of %i bytes', (byteLength) => {
+    const withPlatform = { ...policy, platform: new Uint8Array(byteLength) };
+    expect(() =>
+      splitAmongCustodians(
+        made.storeKey,
+        { ...identity, generation: 1 },
+        withPlatform,
+        undefined,
+        systemRandom,
+      ),
+    ).toThrow(new RangeError('a platform id has 16 bytes'));
+  });
+
+  it('may all be needed', async () => {
+    const every = fileOf(await enrol({ t: 2, n: 3 }, { custody: { set: setOf(3), platform } }));
+    expect(decodeKeyslotFile(encodeKeyslotFile(every)).generations[0].custody?.threshold).toBe(3);
+  });
+
   it('are read from the file as they were written, and files without them too', async () => {
     expect(decodeKeyslotFile(encodeKeyslotFile(file)).generations[0].custody).toEqual(custody);
     const plain = fileOf(await enrol({ t: 2, n: 3 }));
@@ -120,7 +159,21 @@ describe('the parts of custodians in a generation', () => {
   it.each<[string, (custody: Custody) => void]>([
     ['a threshold of 1', (json) => Object.assign(json, { threshold: 1 })],
     ['a threshold above the parts', (json) => Object.assign(json, { threshold: 4 })],
+    ['a threshold of 0, as if there were no parts', (json) => Object.assign(json, { threshold: 0 })],
+    [
+      'a threshold of 0 after other custodians',
+      (json) => Object.assign(json, { threshold: 0, formerSets: true }),
+    ],
+    [
+      'a threshold of 1 after other custodians',
+      (json) => Object.assign(json, { threshold: 1, formerSets: true }),
+    ],
     ['no part', (json) => Object.assign(json, { parts: [] })],
+    ['no part after other custodians', (json) => Object.assign(json, { parts: [], formerSets: true })],
+    [
+      'no part, no threshold and no other custodians',
+      (json) => Object.assign(json, { parts: [], threshold: 0 }),
+    ],
     ['a short part', (json) => Object.assign(json.parts[0] ?? {}, { sealed: '0x00' })],
     ['a short digest', (json) => Object.assign(json.parts[0] ?? {}, { digest: '0x00' })],
     ['a name twice', (json) => Object.assign(json.parts[1] ?? {}, { custodian: 'alice' })],

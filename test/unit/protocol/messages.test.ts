@@ -1,10 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { InstanceId, LineageId, Mac, SlotId } from '../../../src/bytes/fixed-bytes.ts';
-import { toHex, toPrefixedHex } from '../../../src/bytes/hex.ts';
+import { AccountId, InstanceId, LineageId, Mac, SlotId } from '../../../src/bytes/fixed-bytes.ts';
+import { toHex } from '../../../src/bytes/hex.ts';
+import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
 import { BOOT_BYTES, BOOT_ID_BYTES } from '../../../src/lineage/incarnation.ts';
 import { SEALED_LINEAGE_KEY_BYTES } from '../../../src/lineage/lineage-key.ts';
 import { type Extensions, MAX_EXTENSIONS } from '../../../src/protocol/extensions.ts';
+import type { MacRoute } from '../../../src/protocol/labels.ts';
 import {
   decodeLineageStatus,
   decodeLineageUpdate,
@@ -18,6 +20,18 @@ import {
   MAX_LINEAGE_SLOTS,
 } from '../../../src/protocol/lineage-state.ts';
 import {
+  bootContent,
+  keyStatusContent,
+  lineageUpdateContent,
+  type MacContent,
+  macMessage,
+  NO_CONTENT,
+  reserveContent,
+} from '../../../src/protocol/mac-message.ts';
+import {
+  claimBytes,
+  decodeClaim,
+  decodeForget,
   decodeForgotten,
   decodeKeyStatus,
   decodeReserve,
@@ -89,28 +103,22 @@ const envelope = {
 };
 const ofSlot = { ...envelope, slotId: `0x${'44'.repeat(16)}` };
 const ofLineage = { ...envelope, lineageId: `0x${'55'.repeat(16)}` };
+const account = AccountId.of(new Uint8Array(32).fill(0x11));
+const ofSlotId = SlotId.of(new Uint8Array(16).fill(0x44));
+const ofLineageId = LineageId.of(new Uint8Array(16).fill(0x55));
 const mac = Mac.of(new Uint8Array(32).fill(0x33));
 /** As it arrives at the other side. */
 const sent = (wire: unknown): unknown => JSON.parse(JSON.stringify(wire));
 
-const headToWire = (head: KeyStatus['head']) => (head === undefined ? {} : { head: depositToWire(head) });
-const statusToWire = ({ confirm, lineage: sealed, incarnation: from, head, report }: KeyStatus) => ({
-  ...ofSlot,
-  confirm,
-  ...(sealed === undefined ? {} : { lineage: toPrefixedHex(sealed) }),
-  ...incarnationToWire(from),
-  ...headToWire(head),
-  ...(report === undefined ? {} : { report }),
-});
-const updateToWire = ({ incarnation: from, head, forget, close }: LineageUpdate) => ({
-  ...ofLineage,
-  ...incarnationToWire(from),
-  ...headToWire(head),
-  forget: forget.map(toPrefixedHex),
-  ...(close === undefined
-    ? {}
-    : { close: { ...incarnationToWire(close.last), head: depositToWire(close.head) } }),
-});
+/** The body of a request, as a client sends it. */
+function bodyOf(route: MacRoute, name: SlotId | LineageId, content: MacContent) {
+  const random = new Uint8Array(16).fill(0x22);
+  const sender = { server: account, account, name, timestampMs: 1, random };
+  return macMessage(new SecretBytes(new Uint8Array(32).fill(1)), route, sender, content).body;
+}
+const statusToWire = (value: KeyStatus) => bodyOf('key-status', ofSlotId, keyStatusContent(value));
+const updateToWire = (value: LineageUpdate) =>
+  bodyOf('lineage-update', ofLineageId, lineageUpdateContent(value));
 
 describe('canonical bytes', () => {
   it('differ when any field differs, also when it is absent in one of them', () => {
@@ -187,12 +195,29 @@ describe('messages keep every byte on their way', () => {
   it('reserve', () => {
     fc.assert(
       fc.property(integer, bytes(BOOT_ID_BYTES), (number, boot) => {
-        const wire = { ...ofSlot, incarnation: number, boot: toPrefixedHex(boot) };
+        const wire = bodyOf('reserve', ofSlotId, reserveContent({ number, boot }));
         expect(toHex(reserveBytes(decodeReserve(sent(wire)).content))).toBe(
           toHex(reserveBytes({ number, boot })),
         );
       }),
     );
+  });
+
+  it('claim, forget and lineage-status, each with the name of its key', () => {
+    fc.assert(
+      fc.property(incarnation, (value) => {
+        for (const [route, decode] of [
+          ['claim', decodeClaim],
+          ['forget', decodeForget],
+        ] as const) {
+          const { content, envelope: read } = decode(sent(bodyOf(route, ofSlotId, bootContent(value))));
+          expect(toHex(claimBytes(content))).toBe(toHex(claimBytes(value)));
+          expect(toHex(read.name)).toBe('44'.repeat(SlotId.byteLength));
+        }
+      }),
+    );
+    const { envelope: read } = decodeLineageStatus(sent(bodyOf('lineage-status', ofLineageId, NO_CONTENT)));
+    expect(read).toMatchObject({ account, name: ofLineageId, timestampMs: 1 });
   });
 
   it('answers', () => {

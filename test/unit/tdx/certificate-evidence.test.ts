@@ -185,6 +185,20 @@ describe('1b certificates and CRLs', () => {
     expect(at()).toBe('none');
   });
 
+  it('C14: a quote under a revoked PCK CA is refused, also with the collateral of its successor', () => {
+    const serialNumber = Uint8Array.of(9);
+    const successor = reissued(platformCa.spec, { publicKey: strayKey.publicKey, serialNumber });
+    const revoking = (...revokedSerialNumbers: readonly Uint8Array[]) =>
+      collateralWith(({ pckCrl, rootCaCrl }) => ({
+        pckCrl: { ...pckCrl, signer: strayKey },
+        pckCrlIssuerChain: [successor, root.certificate],
+        rootCaCrl: { ...rootCaCrl, spec: { ...rootCaCrl.spec, revokedSerialNumbers } },
+      }));
+    expect(verdictOf(plainQuote(), revoking())).toBe('none');
+    expect(verdictOf(plainQuote(), revoking(platformCa.spec.serialNumber))).toBe('CERTIFICATE_REVOKED');
+    expect(verdictOf(plainQuote(), revoking(serialNumber))).toBe('CERTIFICATE_REVOKED');
+  });
+
   it('C15: the PCK CRL is that of the PCK’s own CA', () => {
     const processorSet = parseCollateralDocuments(pki.collateral({ nowMs: worldNowMs, ca: 'processor' }));
     expect(verdictOf(plainQuote(), processorSet)).toBe('CRL_ISSUER_MISMATCH');

@@ -67,6 +67,7 @@ describe('trust.custody', () => {
     const set = custodySetOf(sectionWith({ ...whole, custodians: whole.custodians.toReversed() }));
     expect(set?.custodians.map(({ name }) => name)).toEqual(['alice', 'bob', 'carol']);
     expect(set?.custodians[0]?.key).toEqual(custodians[0]?.publicKey);
+    expect(custodySetOf(parseTrustSection(minimal))).toBeUndefined();
   });
 
   it('has a digest that every field changes', () => {

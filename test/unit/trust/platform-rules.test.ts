@@ -164,6 +164,14 @@ describe('whether a machine would get its keys back after a restart', () => {
     expect(rules.restartRefusal(away)?.split(':')[0]).toBe(expected);
   });
 
+  it('a fault of the lists is no refusal', () => {
+    const section = parseTrustSection({ chain: { genesisHash: `0x${'ab'.repeat(32)}` }, platforms: {} });
+    const broken = new PlatformRules(section, () => {
+      throw new TypeError('a fault');
+    });
+    expect(() => broken.restartRefusal(away)).toThrow(new TypeError('a fault'));
+  });
+
   it('a server names the platform of a slot only where no other one gets the key', () => {
     expect(rulesOf({}).bindingOf(home)).toEqual(platformHash(home));
     expect(rulesOf({ recover: 'endorsed' }).bindingOf(home)).toBeUndefined();

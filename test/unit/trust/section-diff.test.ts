@@ -33,6 +33,23 @@ describe('trust diff', () => {
     ]);
   });
 
+  it('names what is new as a whole and what is gone as a whole', () => {
+    const id = `0x${'01'.repeat(32)}`;
+    const pinned = parseTrustSection({ chain, measurement: { policy: 'pinned', accepted: [id] } });
+    const fenced = parseTrustSection({ chain, fencing: { leaseMs: 10_000 } });
+    const changesOf = (former: typeof plain, next: typeof plain) => diffSections(former, next).changes;
+    expect(changesOf(plain, pinned)).toEqual([
+      `trust.measurement.accepted: nothing becomes ["${id}"]`,
+      'trust.measurement.policy: "own" becomes "pinned"',
+    ]);
+    expect(changesOf(pinned, plain)).toEqual([
+      `trust.measurement.accepted: ["${id}"] becomes nothing`,
+      'trust.measurement.policy: "pinned" becomes "own"',
+    ]);
+    expect(changesOf(plain, fenced)).toEqual(['trust.fencing: nothing becomes {"leaseMs":10000}']);
+    expect(changesOf(fenced, plain)).toEqual(['trust.fencing: {"leaseMs":10000} becomes nothing']);
+  });
+
   it('says in both directions whether machines accept each other', () => {
     const next = parseTrustSection({ chain, acceptedTrustHashes: [toPrefixedHex(trustHash(plain))] });
     const [forwards, backwards] = diffSections(plain, next).acceptance;

@@ -2,13 +2,14 @@ import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { toHex } from '../../../src/bytes/hex.ts';
 import { defaultPolicy } from '../../../src/tdx/policy.ts';
+import { checkedHex } from '../../../src/trust/section-values.ts';
 import {
   canonicalTrustSection,
   judgeOwnTrustHash,
   judgeTrustHash,
   trustHash,
 } from '../../../src/trust/trust-hash.ts';
-import { checkedHex, parseTrustSection, tdPolicyOf } from '../../../src/trust/trust-section.ts';
+import { parseTrustSection, tdPolicyOf } from '../../../src/trust/trust-section.ts';
 
 const genesisHash = `0x${'ab'.repeat(32)}`;
 const minimal = { chain: { genesisHash } };
