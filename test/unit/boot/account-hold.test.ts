@@ -145,6 +145,7 @@ describe('a boot that holds', () => {
     expect(hold.overtakenBy).toEqual(newer);
     // Nothing that a server shows later takes it back.
     hold.observe(stateOf({ shown: hold.incarnation }));
+    hold.observe(stateOf({ head: lineage.head(lineage.incarnation(3, bootOf(4)), 9, digest) }));
     expect(hold.overtakenBy).toEqual(newer);
   });
 

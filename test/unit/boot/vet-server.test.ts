@@ -6,6 +6,7 @@ import { PeerClient } from '../../../src/boot/peer/peer-client.ts';
 import { failureOf } from '../../../src/boot/peer/peer-failure.ts';
 import { toBase64 } from '../../../src/bytes/base64.ts';
 import { AccountId, BlockHash, InstanceId, Nonce, X25519PublicKey } from '../../../src/bytes/fixed-bytes.ts';
+import { encodeSs58 } from '../../../src/bytes/ss58.ts';
 import type { ChainSnapshot, ServerRecord } from '../../../src/chain/chain-view.ts';
 import { attestationReportData } from '../../../src/protocol/report-data.ts';
 import { noPlatformLists, type PlatformLists } from '../../../src/trust/platform-lists.ts';
@@ -164,6 +165,13 @@ describe('an attestation is refused', () => {
     const reportData = registrationReportData(other.account, other.x25519PublicKey, 0, nonce);
     const forged = { ...other, quote: world.quote({ reportData }) };
     expect(await outcome(forged, await world.chain.snapshot())).toBe('REPORT_DATA_MISMATCH');
+  });
+
+  it('when another server answers', async () => {
+    const record = await registered();
+    const other = AccountId.of(seededBytes(78, 32));
+    change = (answer) => ({ ...answer, server: encodeSs58(other) });
+    expect(await outcome(record, await world.chain.snapshot())).toBe('impostor');
   });
 
   it('when it comes from another platform than the registered one', async () => {
