@@ -162,8 +162,6 @@ async function askUntil(
           return undefined;
         },
       );
-      // A late answer may come when this boot has ended, and its keys are wiped.
-      if (hold.lineage.isWiped) return;
       hold.observe(lineage);
       if (lineage === undefined || !counts(lineage)) return;
       const count = (counted.get(target.generation) ?? 0) + 1;

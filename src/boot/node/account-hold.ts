@@ -139,12 +139,8 @@ export class AccountHold {
    */
   isShown({ shown, reserved, closed }: LineageState): boolean {
     const isFree = reserved.number < this.#incarnation.number || this.#isOwn(reserved);
-    return (
-      isFree &&
-      !closed &&
-      shown.number === this.#incarnation.number &&
-      equalBytes(shown.bootId, this.#incarnation.bootId)
-    );
+    // The mark in a boot id is over its number too.
+    return isFree && !closed && equalBytes(shown.bootId, this.#incarnation.bootId);
   }
 
   /** The newest incarnation of this node that its store or a server has shown. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { AccountHold, LAST_NUMBER } from '../../../src/boot/node/account-hold.ts';
+import { AccountHold, LAST_NUMBER, overtakenReason } from '../../../src/boot/node/account-hold.ts';
 import { RollbackAcceptance } from '../../../src/boot/node/rollback-acceptance.ts';
 import { RollbackCheck } from '../../../src/boot/node/rollback-check.ts';
 import { BOOT_ID_BYTES, type Incarnation, reservationOf } from '../../../src/lineage/incarnation.ts';
@@ -104,6 +104,14 @@ describe('the last number', () => {
     expect(hold.newest.number).toBe(number);
     expect(() => hold.rise()).toThrow(expect.objectContaining({ code: 'LINEAGE_CLOSED' }));
     expect(hold.incarnation.number).toBe(4);
+  });
+
+  it('is what another instance shows that changed the store key, and people are told so', () => {
+    const reasons = [LAST_NUMBER, 5].map((number) => overtakenReason(lineage.incarnation(number, own)));
+    expect(reasons).toEqual([
+      'the store key of this node was changed by another instance',
+      'incarnation 5 of this node has claimed the account',
+    ]);
   });
 
   it('leaves room for the number before it', () => {

@@ -54,6 +54,9 @@ describe('the check of a store against the heads that servers remember', () => {
       );
     }
     await check([]).judge(storeOf(undefined, 0));
+    // A server that has no head yet.
+    const without = new RollbackCheck(lineage, [stateOf()], new RollbackAcceptance(false));
+    await without.judge(storeOf(undefined, 0));
   });
 
   it('refuses a store that an older boot wrote last, however long it is', async () => {

@@ -8,6 +8,7 @@ import { toBase64 } from '../../../src/bytes/base64.ts';
 import { AccountId, BlockHash, InstanceId, Nonce, X25519PublicKey } from '../../../src/bytes/fixed-bytes.ts';
 import { encodeSs58 } from '../../../src/bytes/ss58.ts';
 import type { ChainSnapshot, ServerRecord } from '../../../src/chain/chain-view.ts';
+import { decodeAttestation } from '../../../src/protocol/attestation.ts';
 import { attestationReportData } from '../../../src/protocol/report-data.ts';
 import { noPlatformLists, type PlatformLists } from '../../../src/trust/platform-lists.ts';
 import { registrationReportData } from '../../../src/trust/registration.ts';
@@ -214,6 +215,48 @@ describe('an attestation is refused', () => {
     expect(await outcome(record, snapshot, 'holder')).toBe('passed');
     // A passed holder is no new server.
     expect(await outcome(record, snapshot)).toBe('TCB_STATUS_REFUSED');
+  });
+});
+
+describe('an attestation that a server sent itself', () => {
+  /** The code of the judgement, or `passed`. */
+  const judged = async (record: ServerRecord, quote?: Partial<Parameters<KeyServerWorld['quote']>[0]>) => {
+    const { json } = await world.send('GET', '/attestation');
+    const changed = quote === undefined ? json : { ...json, quote: quoteFor(json, record, quote) };
+    const attestation = decodeAttestation(changed, 'answer');
+    try {
+      await vetter.judgeAttestation(record, attestation, await world.chain.snapshot());
+      return 'passed';
+    } catch (error) {
+      const failure = failureOf(error);
+      return failure.kind === 'untrusted' ? failure.code : failure.kind;
+    }
+  };
+
+  it('is judged like one that was asked for: registration, platform, report data, image and age', async () => {
+    const record = await registered();
+    expect(await judged(record)).toBe('passed');
+    expect(await judged({ ...record, quote: new Uint8Array(10) })).toBe('REGISTRATION_MISMATCH');
+    expect(await judged(record, { reportData: new Uint8Array(64) })).toBe('REPORT_DATA_MISMATCH');
+    expect(await judged(record, { platform: 5 })).toBe('PLATFORM_REFUSED');
+    const body = { rtMr2: new Uint8Array(48).fill(9) };
+    expect(await judged(record, { body })).toBe('MEASUREMENT_REFUSED');
+    lists = listsOf(world.pki, { endorsed: [0], revoked: [0] });
+    expect(await judged(record)).toBe('PLATFORM_REVOKED');
+  });
+
+  it('has the grace of a server that has a slot when its TCB is out of date', async () => {
+    const record = await registered();
+    const body = { teeTcbSvn: Uint8Array.of(5, 1, 7, ...new Uint8Array(13)) };
+    expect(await judged(record, { body })).toBe('passed');
+  });
+
+  it('names its process to nobody where the registration proves no machine', async () => {
+    const record = { ...(await registered()), quote: new Uint8Array(10) };
+    const snapshot = await world.chain.snapshot();
+    await expect(vetter.instanceOf(record, snapshot, NEVER)).rejects.toMatchObject({
+      failure: { code: 'REGISTRATION_MISMATCH' },
+    });
   });
 });
 
