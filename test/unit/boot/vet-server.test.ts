@@ -273,6 +273,18 @@ describe('a server that was found good', () => {
     expect(attestations).toBe(2);
   });
 
+  it('is asked again when its registration names another platform: any machine there can make that quote', async () => {
+    const record = await registered();
+    lists = listsOf(world.pki, { endorsed: [0, 5] });
+    const snapshot = await world.chain.snapshot();
+    const reportData = registrationReportData(record.account, record.x25519PublicKey, 0, nonce);
+    const elsewhere = { ...record, quote: world.quote({ reportData, platform: 5 }) };
+    for (const role of [undefined, 'holder'] as const) {
+      expect(await outcome(record, snapshot, role)).toBe('passed');
+      expect(await outcome(elsewhere, snapshot, role)).toBe('PLATFORM_REFUSED');
+    }
+  });
+
   it('is asked again when the clock is set back, also within thirty seconds', async () => {
     const record = await registered();
     const snapshot = await world.chain.snapshot();
