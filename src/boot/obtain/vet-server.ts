@@ -144,7 +144,9 @@ export class ServerVetter {
     const platform = this.platformOf(record);
     if (platform === undefined) throw new PeerError(unprovenRegistration);
     // With the platform: a registration that changes to another one must not count there by the attestation of the former.
-    const name = [role, platform, toHex(record.account), toHex(record.x25519PublicKey), record.endpoint].join('/');
+    const name = [role, platform, toHex(record.account), toHex(record.x25519PublicKey), record.endpoint].join(
+      '/',
+    );
     // Before what is remembered: a revocation takes effect at once.
     const refusal = this.#refusalOf(platform, role);
     if (refusal !== undefined) throw new PeerError(refusal);

@@ -37,14 +37,19 @@ const denying: Standing = { answer: 'knows nothing', process: 100 };
 const gone: Standing = { answer: 'knows nothing', isGone: true };
 
 /** A boot that opened its store by slots 1 to 3 (t = 2); servers 4 to 6 of the chain give new ones. */
-function scene(standings: readonly Standing[], options: { granted?: number; isByCustodians?: boolean } = {}) {
-  const { granted = 3, isByCustodians = false } = options;
-  const rollback = new RollbackCheck(lineage, [], new RollbackAcceptance(false));
+function scene(
+  standings: readonly Standing[],
+  options: { granted?: number; isByCustodians?: boolean; accepts?: boolean } = {},
+) {
+  const { granted = 3, isByCustodians = false, accepts = false } = options;
+  const rollback = new RollbackCheck(lineage, [], new RollbackAcceptance(accepts));
   const hold = new AccountHold(lineage, bootOf(5), lineage.incarnation(1, bootOf(1)), rollback);
   const clock = { atMs: 0, nowMs: () => clock.atMs, sleep: () => new Promise<void>(() => undefined) };
   const facts = new Map<number, LineageFacts>();
   const seen = { head: undefined as Head | undefined, refusesClaims: false, isDue: true };
   const done: string[] = [];
+  /** Servers that were asked for the lineage. */
+  const swept: number[] = [];
   const numberOf = ({ account }: { readonly account: AccountId }) => account[0] ?? 0;
   const change = (peer: { account: AccountId }, by: (before: LineageFacts) => LineageFacts) => {
     const after = by(facts.get(numberOf(peer)) ?? NO_FACTS);
@@ -53,6 +58,7 @@ function scene(standings: readonly Standing[], options: { granted?: number; isBy
   };
   const client = {
     lineageStatus: async (peer: { account: AccountId }, held: { observer: AccountHold }) => {
+      swept.push(numberOf(peer));
       const standing = standings[numberOf(peer) - 1];
       if (standing === undefined || standing.answer === 'knows nothing')
         throw new PeerError({ kind: 'forgot', detail: 'x' });
@@ -123,7 +129,18 @@ function scene(standings: readonly Standing[], options: { granted?: number; isBy
   const snapshot = {
     servers: onChain.map((number) => ({ account: serverAt(number) })),
   } as unknown as ChainSnapshot;
-  return { hold, holder, maker, clock, seen, done, take: () => holder.byNewSlots(snapshot, signal) };
+  return {
+    hold,
+    holder,
+    maker,
+    clock,
+    seen,
+    done,
+    swept,
+    shownAt: () => [...facts.keys()].sort(),
+    take: () => holder.byNewSlots(snapshot, signal),
+    bySlots: () => holder.bySlots(snapshot, signal),
+  };
 }
 
 const made = ['node.slots-lost', 'enrol', 'put in front'];
@@ -134,9 +151,9 @@ describe('a boot whose slots are lost takes hold by new ones', () => {
     ['other processes of the servers are attested', [reborn, reborn, holding]],
     ['the servers left the chain', [gone, gone, holding]],
   ])('when %s', async (_how, standings) => {
-    const { take, hold, done } = scene(standings);
+    const { take, hold, done, shownAt } = scene(standings);
     expect(await take()).toBe(true);
-    expect([hold.holds, done]).toEqual([true, made]);
+    expect([hold.holds, done, shownAt()]).toEqual([true, made, [4, 5, 6]]);
   });
 
   it.each([
@@ -151,10 +168,11 @@ describe('a boot whose slots are lost takes hold by new ones', () => {
   });
 
   it('also when servers are silent beyond patience, where custodians gave the key', async () => {
-    const { take, clock, done } = scene([silent, silent, silent], { isByCustodians: true });
+    const { take, clock, done, holder } = scene([silent, silent, silent], { isByCustodians: true });
     clock.atMs = PATIENCE_MS - 1;
     expect([await take(), done]).toEqual([false, []]);
-    clock.atMs = 10 * PATIENCE_MS;
+    clock.atMs = PATIENCE_MS;
+    holder.hurry();
     expect([await take(), done]).toEqual([true, made]);
   });
 
@@ -200,6 +218,22 @@ describe('a boot whose slots are lost takes hold by new ones', () => {
     expect([await take(), done]).toEqual([false, []]);
     holder.hurry();
     expect([await take(), done]).toEqual([true, made]);
+  });
+});
+
+describe('a boot that takes hold by its slots', () => {
+  it('asks all servers of the chain once where no server, or one alone, has shown the newest head', async () => {
+    const { bySlots, swept } = scene([holding, holding, holding], { isByCustodians: true });
+    await bySlots();
+    await bySlots();
+    expect([...swept].sort()).toEqual([1, 2, 3, 4, 5, 6]);
+    // With an accepted older store, the one server that has the newest head would else refuse it again and again.
+    const accepted = scene([holding, holding, holding], { accepts: true });
+    await accepted.bySlots();
+    expect(accepted.swept).toHaveLength(6);
+    const byServers = scene([holding, holding, holding]);
+    await byServers.bySlots();
+    expect(byServers.swept).toEqual([]);
   });
 });
 
