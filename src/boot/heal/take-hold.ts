@@ -78,7 +78,7 @@ const SWEEP_MS = 5_000;
 
 /** Most servers that are asked what they know of a lineage. */
 const MAX_SWEPT = 256;
-/** So many servers of one platform come before all others: one machine can have registered any number of accounts. */
+/** Most servers of one platform that are asked before all others: one machine can register any number of accounts. */
 const MAX_OF_PLATFORM = 16;
 
 /**

@@ -100,7 +100,7 @@ function scene(change: Change = {}) {
   };
 }
 
-/** A maker whose node has a store key, and three servers that gave a key. */
+/** A maker for a node with a store key, and three servers that gave a key. */
 async function ready(change: Change = {}) {
   const { storeKey } = await enrol(quorum);
   const made = scene(change);

@@ -32,7 +32,7 @@ interface Conduct {
   readonly otherKey?: Uint8Array;
 }
 
-/** A recovery of a file whose servers (numbers 1 to n, newest generation first) behave as told. */
+/** A recovery of a file; its servers behave as told. */
 async function scene(
   enrolments: readonly Enrolment[],
   conduct: Readonly<Record<number, Conduct>> = {},
