@@ -1,10 +1,12 @@
 // Shows which conditions of a room no test notices. Run with:
-//   npm run mutate -- ROOM [--again | --report] [--only N [--seed S]]
+//   npm run mutate -- ROOM [--again | --report] [--only N [--seed S]] [--in FILE,FILE] [--tests FILTER,FILTER]
 //   npm run mutate -- --sample N [--seed S]
 // Outcomes are kept in test/mutations/ROOM.txt, so that a run that was stopped goes on where it ended; a mutation is tried
 // again when its file changes. Survivors are listed in docs/mutations/ROOM.md, where each gets a reason by hand.
 // --again tries survivors once more, for tests that came since. --report tries nothing more and writes the page from what
-// is known. --only N tries N of those that are open, drawn by the seed: for rooms that take hours. --sample takes N mutations of each room that were noticed, and shows that the same test files still notice them.
+// is known. --only N tries N of those that are open, drawn by the seed: for rooms that take hours. --in tries those of files
+// whose paths contain one of the texts, in this order. --tests runs fewer tests than the room has; then only what they notice
+// is kept. --sample takes N mutations of each room that were noticed, and shows that the same test files still notice them.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -26,7 +28,7 @@ interface Attempt {
 async function tryAll(
   tests: RoomTests,
   candidates: readonly Candidate[],
-  results: MutationResults,
+  keep: (id: string, outcome: Outcome) => void,
 ): Promise<void> {
   let pending: Attempt[] = [];
   for (const [index, candidate] of candidates.entries()) {
@@ -34,7 +36,7 @@ async function tryAll(
     pending.push({ candidate, outcome });
     if (pending.length < CONTROL_EVERY && index < candidates.length - 1) continue;
     const isSound = await tests.control();
-    for (const attempt of pending) results.add(attempt.candidate.id, await settled(tests, attempt, isSound));
+    for (const attempt of pending) keep(attempt.candidate.id, await settled(tests, attempt, isSound));
     pending = [];
   }
 }
@@ -68,11 +70,22 @@ interface RoomOptions {
   /** How many to try, a whole number; all of them when it is left out. */
   readonly only?: string | undefined;
   readonly seed: string;
+  /** Parts of paths, separated by commas; all files when it is left out. */
+  readonly in?: string | undefined;
+  /** Filters of test files, separated by commas; those of the room when it is left out. */
+  readonly tests?: string | undefined;
+}
+
+/** The mutations of files whose paths contain one of the texts, in the order of the texts. */
+function inFiles(all: readonly Candidate[], texts: string | undefined): readonly Candidate[] {
+  if (texts === undefined) return all;
+  const found = texts.split(',').flatMap((text) => all.filter(({ file }) => file.includes(text)));
+  return [...new Set(found)];
 }
 
 async function runRoom(room: string, options: RoomOptions): Promise<void> {
-  const filters = testsOfRoom[room];
-  if (filters === undefined)
+  const roomTests = testsOfRoom[room];
+  if (roomTests === undefined)
     throw new TypeError(`ROOM must be one of ${Object.keys(testsOfRoom).join(', ')}`);
   const all = candidatesOf(room);
   const results = new MutationResults(room);
@@ -80,15 +93,20 @@ async function runRoom(room: string, options: RoomOptions): Promise<void> {
     const outcome = results.get(id);
     return outcome === undefined || (options.again && outcome === 'survived');
   };
-  const allOpen = options.report ? [] : all.filter(isOpen);
+  const allOpen = options.report ? [] : inFiles(all, options.in).filter(isOpen);
   const { only, seed } = options;
+  const filters = options.tests?.split(',');
   const open = only === undefined ? allOpen : sampleOf(allOpen, Number(only), Number(seed));
   console.log(`${room}: ${all.length} mutations, ${open.length} to try`);
   if (open.length > 0) {
-    const tests = new RoomTests(filters);
+    const tests = new RoomTests(filters ?? roomTests);
+    // Tests that do not run may notice what these do not.
+    const keep = (id: string, outcome: Outcome): void => {
+      if (filters === undefined || outcome !== 'survived') results.add(id, outcome);
+    };
     process.once('exit', () => tests.stop());
     await tests.plan([...new Set(open.map(({ file }) => file))]);
-    await tryAll(tests, open, results);
+    await tryAll(tests, open, keep);
     tests.stop();
   }
   results.keepOnly(all);
@@ -146,6 +164,8 @@ const { values, positionals } = parseArgs({
     seed: { type: 'string', default: '1' },
     again: { type: 'boolean', default: false },
     report: { type: 'boolean', default: false },
+    in: { type: 'string' },
+    tests: { type: 'string' },
   },
 });
 if (values.sample === undefined) await runRoom(positionals[0] ?? '', values);

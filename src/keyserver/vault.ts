@@ -248,8 +248,9 @@ export class Vault implements VaultView {
   }
 
   #moveToEnd(name: string, key: SlotKey): void {
-    // Maps iterate in order of insertion.
-    if (this.#keys.delete(name)) this.#keys.set(name, key);
+    // Maps iterate in order of insertion. A key that was erased never comes here: its row cannot be written.
+    this.#keys.delete(name);
+    this.#keys.set(name, key);
   }
 
   /** Makes the key of a judged request; it replaces the key `replaced` if there is one. */

@@ -2,6 +2,7 @@ import { KeyErasure } from '../../src/boot/heal/key-erasure.ts';
 import { AccountHold } from '../../src/boot/node/account-hold.ts';
 import { OlderGenerations } from '../../src/boot/node/older-generations.ts';
 import type { OpenNode } from '../../src/boot/node/open-node.ts';
+import { RollbackAcceptance } from '../../src/boot/node/rollback-acceptance.ts';
 import type { ServerVetter } from '../../src/boot/obtain/vet-server.ts';
 import type { HeldLineage, PeerRecord } from '../../src/boot/peer/held-keys.ts';
 import type { PeerClient } from '../../src/boot/peer/peer-client.ts';
@@ -32,7 +33,7 @@ type Answer = (update: LineageUpdate, held: HeldLineage) => LineageState | Promi
 export async function nodeWith(
   store = new MemoryStore(),
   inFile: readonly SlotId[] = [],
-  { isAccepted = false }: { readonly isAccepted?: boolean } = {},
+  { isAccepted = false }: { readonly isAccepted?: boolean | 'once' } = {},
 ) {
   const older = await OlderGenerations.open(store, lineage.secret);
   const hold = AccountHold.ofNewLineage(lineage, bootOf(5), 4);
@@ -63,6 +64,9 @@ export async function nodeWith(
     },
   };
   const overtaken: Incarnation[] = [];
+  /** Those of them that the operator did not accept. */
+  const fencedBy: Incarnation[] = [];
+  const acceptance = new RollbackAcceptance(true);
   const events: string[] = [];
   const examined: number[] = [];
   const attested: number[] = [];
@@ -79,9 +83,11 @@ export async function nodeWith(
       random: (length) => new Uint8Array(length),
       log: (_level, event) => void events.push(event),
       options: { retryMinMs: 10, retryMaxMs: 100 },
-      onOvertaken: (by) => {
+      onOvertaken: (by, name) => {
         overtaken.push(by);
-        return isAccepted;
+        const isCovered = isAccepted === 'once' ? acceptance.coversFormer(name, by) : isAccepted;
+        if (!isCovered) fencedBy.push(by);
+        return isCovered;
       },
     },
     node,
@@ -113,6 +119,7 @@ export async function nodeWith(
     answers,
     instances,
     overtaken,
+    fencedBy,
     events,
     examined,
     attested,

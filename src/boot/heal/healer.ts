@@ -165,7 +165,7 @@ export class Healer {
    * Returns whether the operator accepted that what it wrote is lost.
    */
   #noteFormer(by: Incarnation, lineage: string): boolean {
-    if (this.#parts.acceptance.coversFormer(lineage)) return true;
+    if (this.#parts.acceptance.coversFormer(lineage, by)) return true;
     this.#overtakenBefore = by;
     this.#node.store.fence(overtakenReason(by));
     return false;

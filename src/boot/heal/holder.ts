@@ -55,7 +55,7 @@ export class Holder {
     this.#begunAtMs = parts.tools.clock.nowMs();
   }
 
-  /** Takes hold by the slots of the keyslot file with known keys; whether the boot holds now. */
+  /** Takes hold by the slots of the keyslot file with known keys, for a boot that does not hold; whether it holds now. */
   async bySlots(snapshot: ChainSnapshot, signal: AbortSignal): Promise<boolean> {
     const { hold, rollback, book, byCustodians } = this.#node;
     const { client } = this.#parts.tools;
@@ -65,15 +65,12 @@ export class Holder {
       await sweepLineage(this.#parts.tools, this.#node, snapshot, signal);
       this.#hasAskedAll = true;
     }
-    if (!hold.holds) {
-      const thresholds = new Map(this.#generations.map(({ generation, t }) => [generation, t]));
-      const targets = this.#targets(snapshot);
-      this.failures.begin(book.slots().length);
-      const onFailure: HoldQuorum['onFailure'] = ({ held }, failure) =>
-        this.failures.note(held.slotId, failure);
-      await takeHold(client, hold, { targets, thresholds, onFailure }, signal);
-    }
-    return hold.holds;
+    const thresholds = new Map(this.#generations.map(({ generation, t }) => [generation, t]));
+    const targets = this.#targets(snapshot);
+    this.failures.begin(book.slots().length);
+    const onFailure: HoldQuorum['onFailure'] = ({ held }, failure) =>
+      this.failures.note(held.slotId, failure);
+    return await takeHold(client, hold, { targets, thresholds, onFailure }, signal);
   }
 
   /**
@@ -107,9 +104,7 @@ export class Holder {
         : [{ peer, held: { account: identity.account, slotId, key, observer: hold }, generation: 0 }];
     });
     const thresholds = new Map([[0, quorum.t]]);
-    const isHeld =
-      targets.length >= quorum.t && (await takeHold(tools.client, hold, { targets, thresholds }, signal));
-    if (!isHeld) {
+    if (!(await takeHold(tools.client, hold, { targets, thresholds }, signal))) {
       maker.backOff(enrolment.servers.length, quorum);
       maker.forget(enrolment, snapshot);
       return false;

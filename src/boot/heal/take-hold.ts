@@ -78,6 +78,8 @@ const SWEEP_MS = 5_000;
 
 /** Most servers that are asked what they know of a lineage. */
 const MAX_SWEPT = 256;
+/** Most servers of one platform that are asked before all others: one machine can register any number of accounts. */
+const MAX_OF_PLATFORM = 16;
 
 /**
  * Asks the servers on the chain for the lineage, those of the keyslot file first, before anything new is made or an older
@@ -123,13 +125,22 @@ export async function sweepFor(
       setMaxListeners(0, abort);
       const breather = new Breather();
       const answers: Promise<unknown>[] = [];
+      const ask = (record: ServerRecord) =>
+        answers.push(askLineage(client, asker, record, store.account, abort));
+      const ofPlatform = new Map<string, number>();
+      const later: ServerRecord[] = [];
       for (const record of ordered) {
         // A registration takes milliseconds to verify, and the chain may have thousands.
         await breather.pause();
         if (abort.aborted || answers.length === MAX_SWEPT) break;
-        if (vetter.platformOf(record) === undefined) continue;
-        answers.push(askLineage(client, asker, record, store.account, abort));
+        const platform = vetter.platformOf(record);
+        if (platform === undefined) continue;
+        const count = ofPlatform.get(platform) ?? 0;
+        ofPlatform.set(platform, count + 1);
+        if (count < MAX_OF_PLATFORM) ask(record);
+        else later.push(record);
       }
+      for (const record of later.slice(0, MAX_SWEPT - answers.length)) ask(record);
       await Promise.all(answers);
     },
     signal,
@@ -162,8 +173,6 @@ async function askUntil(
           return undefined;
         },
       );
-      // A late answer may come when this boot has ended, and its keys are wiped.
-      if (hold.lineage.isWiped) return;
       hold.observe(lineage);
       if (lineage === undefined || !counts(lineage)) return;
       const count = (counted.get(target.generation) ?? 0) + 1;

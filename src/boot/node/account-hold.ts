@@ -32,7 +32,7 @@ export class AccountHold {
   #incarnation: Incarnation;
   #holds = false;
   #hasBegun = false;
-  /** The newest incarnation of this node that it knows of, its own or that of its store's last writer. */
+  /** The newest incarnation of this node that a server showed; at first that of its store's last writer. */
   #newest: Incarnation;
   /** The highest number that another boot of this node has reserved. */
   #reserved = 0;
@@ -81,7 +81,7 @@ export class AccountHold {
 
   /** The newer incarnation that this boot, which holds, has seen; `undefined` while there is none. */
   get overtakenBy(): Incarnation | undefined {
-    return this.#holds && isNewer(this.#newest, this.#incarnation) ? this.#newest : undefined;
+    return this.#holds && this.isOutrun ? this.#newest : undefined;
   }
 
   /** Is called at the answer that shows a newer incarnation to this boot, which holds. */
@@ -103,8 +103,8 @@ export class AccountHold {
     if (newer !== undefined) this.#onOvertaken(newer);
     if (this.#hasBegun) return;
     this.#rollback?.note(state);
-    if (this.#isOwn(reserved) || reserved.number <= this.#reserved) return;
-    if (this.lineage.isOwnReservation(reserved)) this.#reserved = reserved.number;
+    if (this.#isOwn(reserved) || !this.lineage.isOwnReservation(reserved)) return;
+    this.#reserved = Math.max(this.#reserved, reserved.number);
   }
 
   /**
@@ -139,27 +139,23 @@ export class AccountHold {
    */
   isShown({ shown, reserved, closed }: LineageState): boolean {
     const isFree = reserved.number < this.#incarnation.number || this.#isOwn(reserved);
-    return (
-      isFree &&
-      !closed &&
-      shown.number === this.#incarnation.number &&
-      equalBytes(shown.bootId, this.#incarnation.bootId)
-    );
+    // The mark in a boot id is over its number too.
+    return isFree && !closed && equalBytes(shown.bootId, this.#incarnation.bootId);
   }
 
-  /** The newest incarnation of this node that it knows of. */
+  /** The newest incarnation of this node that its store or a server has shown. */
   get newest(): Incarnation {
-    return isNewer(this.#newest, this.#incarnation) || !this.#holds ? this.#newest : this.#incarnation;
+    return this.#newest;
   }
 
   /** Whether a server shows this boot's mark, or another one of this node. */
   isCredible(state: LineageState | undefined): boolean {
-    return state !== undefined && (this.isShown(state) || this.lineage.isOwnIncarnation(state.shown));
+    return state !== undefined && this.lineage.isOwnIncarnation(state.shown);
   }
 
   /** Whether something newer than this boot's number is known, so that it has to go above it. */
   get isBeaten(): boolean {
-    return isNewer(this.#newest, this.#incarnation) || this.#reserved >= this.#incarnation.number;
+    return this.isOutrun || this.#reserved >= this.#incarnation.number;
   }
 
   /** Whether a newer incarnation of this node than this boot has shown itself. */

@@ -1,6 +1,7 @@
 import { compareHeads, type Head } from '../../lineage/head.ts';
 import type { Incarnation } from '../../lineage/incarnation.ts';
 import type { Lineage } from '../../lineage/lineage.ts';
+import { isSame } from '../../lineage/rules.ts';
 
 /** How far a store is. */
 export interface StorePosition {
@@ -22,9 +23,10 @@ interface OlderStore {
 export class RollbackAcceptance {
   /** Whether a decision was given at the start and no store has needed it yet. */
   #isUnused: boolean;
-  /** Whether a mark under a former lineage may be accepted; once for each lineage. */
+  /** Whether a mark under a former lineage may be accepted; one for each lineage. */
   readonly #allowsFormer: boolean;
-  readonly #former = new Set<string>();
+  /** The accepted marks, by name of the lineage. */
+  readonly #former = new Map<string, Incarnation>();
   #accepted: OlderStore | undefined;
   #refused: OlderStore | undefined;
 
@@ -94,10 +96,14 @@ export class RollbackAcceptance {
     return refused.head;
   }
 
-  /** Whether a mark under a former lineage is accepted. @param name of the lineage. */
-  coversFormer(name: string): boolean {
-    if (!this.#allowsFormer || this.#former.has(name)) return false;
-    this.#former.add(name);
-    return true;
+  /**
+   * Whether a mark under a former lineage is accepted: the first one that is shown, by however many servers.
+   * @param name of the lineage.
+   */
+  coversFormer(name: string, mark: Incarnation): boolean {
+    const accepted = this.#former.get(name);
+    if (accepted !== undefined) return isSame(accepted, mark);
+    if (this.#allowsFormer) this.#former.set(name, mark);
+    return this.#allowsFormer;
   }
 }

@@ -140,10 +140,13 @@ export class ServerVetter {
     signal: AbortSignal,
     role: 'new' | 'holder' = 'new',
   ): Promise<void> {
-    const name = `${role}/${toHex(record.account)}/${toHex(record.x25519PublicKey)}/${record.endpoint}`;
     const nowMs = this.#clock.nowMs();
     const platform = this.platformOf(record);
     if (platform === undefined) throw new PeerError(unprovenRegistration);
+    // With the platform: a registration that changes to another one must not count there by the attestation of the former.
+    const name = [role, platform, toHex(record.account), toHex(record.x25519PublicKey), record.endpoint].join(
+      '/',
+    );
     // Before what is remembered: a revocation takes effect at once.
     const refusal = this.#refusalOf(platform, role);
     if (refusal !== undefined) throw new PeerError(refusal);

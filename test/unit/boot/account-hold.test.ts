@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { AccountHold } from '../../../src/boot/node/account-hold.ts';
-import { BOOT_ID_BYTES, reservationOf } from '../../../src/lineage/incarnation.ts';
+import { AccountHold, LAST_NUMBER, overtakenReason } from '../../../src/boot/node/account-hold.ts';
+import { RollbackAcceptance } from '../../../src/boot/node/rollback-acceptance.ts';
+import { RollbackCheck } from '../../../src/boot/node/rollback-check.ts';
+import { BOOT_ID_BYTES, type Incarnation, reservationOf } from '../../../src/lineage/incarnation.ts';
 import { bootOf, lineageOf, stateOf } from '../../support/lineages.ts';
 
 const lineage = lineageOf(1);
@@ -92,7 +94,44 @@ describe('the number of a boot that does not hold', () => {
   });
 });
 
+describe('the last number', () => {
+  it.each([
+    ['the one that closes a lineage', LAST_NUMBER],
+    ['the one before it', LAST_NUMBER - 1],
+  ])('is no number of a boot: it stops above %s', (_name, number) => {
+    const hold = newHold();
+    hold.observe(stateOf({ shown: lineage.incarnation(number, bootOf(9)) }));
+    expect(hold.newest.number).toBe(number);
+    expect(() => hold.rise()).toThrow(expect.objectContaining({ code: 'LINEAGE_CLOSED' }));
+    expect(hold.incarnation.number).toBe(4);
+  });
+
+  it('is what another instance shows that changed the store key, and people are told so', () => {
+    const reasons = [LAST_NUMBER, 5].map((number) => overtakenReason(lineage.incarnation(number, own)));
+    expect(reasons).toEqual([
+      'the store key of this node was changed by another instance',
+      'incarnation 5 of this node has claimed the account',
+    ]);
+  });
+
+  it('leaves room for the number before it', () => {
+    const hold = newHold();
+    hold.observe(stateOf({ shown: lineage.incarnation(LAST_NUMBER - 2, bootOf(9)) }));
+    expect(numberAfter(hold)).toBe(LAST_NUMBER - 1);
+  });
+});
+
 describe('a mark that a server shows', () => {
+  it('is credible when this node made it, whatever its number', () => {
+    const hold = newHold();
+    const [own, earlier] = [hold.incarnation, lineage.incarnation(2, bootOf(9))];
+    const isCredible = [own, earlier, stranger.incarnation(2, bootOf(9))].map((shown) =>
+      hold.isCredible(stateOf({ shown })),
+    );
+    expect(isCredible).toEqual([true, true, false]);
+    expect(hold.isCredible(undefined)).toBe(false);
+  });
+
   it('does not count where another boot has reserved its number, or a larger one', () => {
     const hold = newHold();
     const shown = hold.incarnation;
@@ -101,6 +140,8 @@ describe('a mark that a server shows', () => {
     expect([isShownBeside(4, own), isShownBeside(3, bootOf(9))]).toEqual([true, true]);
     // A dead boot that reserved it here may have shown itself elsewhere.
     expect([isShownBeside(4, bootOf(9)), isShownBeside(5, bootOf(9))]).toEqual([false, false]);
+    // This boot never reserved a number above its own.
+    expect(isShownBeside(5, own)).toBe(false);
   });
 });
 
@@ -112,6 +153,7 @@ describe('a boot that holds', () => {
     expect(hold.overtakenBy).toEqual(newer);
     // Nothing that a server shows later takes it back.
     hold.observe(stateOf({ shown: hold.incarnation }));
+    hold.observe(stateOf({ head: lineage.head(lineage.incarnation(3, bootOf(4)), 9, digest) }));
     expect(hold.overtakenBy).toEqual(newer);
   });
 
@@ -144,6 +186,38 @@ describe('a boot that holds', () => {
 
   it('keeps its number', () => {
     expect(() => holding().rise()).toThrow(TypeError);
+  });
+
+  it('may not go on once it is overtaken', () => {
+    const hold = holding();
+    hold.requireCurrent();
+    hold.observe(stateOf({ shown: lineage.incarnation(5, bootOf(9)) }));
+    expect(() => hold.requireCurrent()).toThrow(expect.objectContaining({ code: 'NODE_FENCED' }));
+  });
+
+  it('tells of a newer mark at the answer that shows it, and of nothing else', () => {
+    const hold = holding();
+    const told: Incarnation[] = [];
+    hold.whenOvertaken((by) => told.push(by));
+    hold.observe(stateOf({ shown: hold.incarnation }));
+    hold.observe(stateOf({ shown: lineage.incarnation(3, bootOf(9)) }));
+    expect(told).toEqual([]);
+    hold.observe(stateOf({ shown: lineage.incarnation(5, bootOf(9)) }));
+    expect(told).toEqual([lineage.incarnation(5, bootOf(9))]);
+  });
+
+  it('deposits no head before its first record, and its own heads after it do not stop it', async () => {
+    const rollback = new RollbackCheck(lineage, [], new RollbackAcceptance(false));
+    const hold = new AccountHold(lineage, own, lineage.incarnation(3, bootOf(4)), rollback);
+    const log = { generation: 0, sequence: 5, digest };
+    hold.take();
+    expect(hold.headOf(log)).toBeUndefined();
+    hold.begin();
+    const head = hold.headOf(log);
+    expect(head).toEqual(lineage.head(hold.incarnation, 5, digest));
+    hold.observe(stateOf({ shown: hold.incarnation, head }));
+    hold.requireCurrent();
+    expect(rollback.refusedBy).toBeUndefined();
   });
 
   it('is not overtaken before it holds: then it goes above', () => {

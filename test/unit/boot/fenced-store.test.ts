@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { FencedStore } from '../../../src/boot/node/fenced-store.ts';
+import type { WriteLease } from '../../../src/boot/node/write-lease.ts';
 import { MemoryStore } from '../../support/memory-store.ts';
 
 const value = Uint8Array.of(1);
@@ -62,5 +63,39 @@ describe('the store of an instance that does not hold its account yet', () => {
       await expect(space.put('b', value)).rejects.toMatchObject({ code: 'NODE_FENCED' });
       expect(await space.get('a')).toEqual(value);
     }
+  });
+});
+
+describe('what others ask of the store', () => {
+  /** Whether a promise is resolved, once all that can run now has run. */
+  const isResolved = async (promise: Promise<void>): Promise<boolean> => {
+    let resolved = false;
+    void promise.then(() => {
+      resolved = true;
+    });
+    await new Promise((resolve) => setImmediate(resolve));
+    return resolved;
+  };
+
+  it('whether it takes writes: only while it is held, not fenced, and its lease valid', () => {
+    const lease = { isValid: true };
+    const store = new FencedStore(new MemoryStore(), false, lease as unknown as WriteLease);
+    expect(store.takesWrites).toBe(false);
+    store.release();
+    expect([store.takesWrites, store.isFenced]).toEqual([true, false]);
+    lease.isValid = false;
+    expect(store.takesWrites).toBe(false);
+    lease.isValid = true;
+    store.fence('a newer instance');
+    expect([store.takesWrites, store.isFenced]).toEqual([false, true]);
+    expect(new FencedStore(new MemoryStore(), true).takesWrites).toBe(true);
+  });
+
+  it('when this instance holds: from the start, at the release, or never', async () => {
+    expect(await isResolved(new FencedStore(new MemoryStore(), true).whenReleased)).toBe(true);
+    const { store } = await waiting();
+    expect(await isResolved(store.whenReleased)).toBe(false);
+    store.release();
+    expect(await isResolved(store.whenReleased)).toBe(true);
   });
 });

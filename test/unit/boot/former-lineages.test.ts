@@ -146,6 +146,27 @@ describe('the lineage of a former store key', () => {
     expect(node.older.lineages).toEqual([]);
   });
 
+  it('is closed where several servers show the mark that the operator accepted to lose', async () => {
+    const node = await nodeWith(new MemoryStore(), [], { isAccepted: 'once' });
+    const servers = [1, 2, 3].map((number) => ({ server: serverOf(number), instanceId }));
+    const closing = { number: 3, boot: bootOf(4) };
+    await node.older.leaveLineage({ secret: secret(), last: closing, generations: [{ t: 2, servers }] });
+    const newer = former.incarnation(4, bootOf(9));
+    let shown = newer;
+    for (const number of [1, 2, 3]) {
+      node.answers.set(number, ({ close }) => {
+        if (close === undefined) throw unknown();
+        return stateOf({ shown, closed: shown === last });
+      });
+    }
+    // All are asked at once, before any answer is taken.
+    await node.run();
+    expect([node.overtaken, node.fencedBy]).toEqual([[newer, newer, newer], []]);
+    shown = last;
+    await node.run();
+    expect([node.older.lineages, node.fencedBy]).toEqual([[], []]);
+  });
+
   it('that another instance has closed counts as closed once the operator accepted that', async () => {
     const node = await changed({ isAccepted: true });
     node.answer(() => stateOf({ shown: former.incarnation(LAST_NUMBER, bootOf(9)), closed: true }));

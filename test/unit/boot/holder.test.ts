@@ -26,6 +26,12 @@ interface Server {
   refusal?: PeerFailure;
   /** Whether the fleet does not vouch for its platform. */
   countsInPart?: true;
+  /** It has no record on the chain. */
+  isGone?: true;
+  /** It never gave its key to this process. */
+  isKeyUnknown?: true;
+  /** It shows another slot of the lineage. */
+  showsOther?: true;
 }
 const serverOf = (number: number): Server => ({ number, facts: NO_FACTS, hasSlot: true });
 
@@ -33,6 +39,7 @@ const serverOf = (number: number): Server => ({ number, facts: NO_FACTS, hasSlot
 function scene(
   generations: readonly { readonly t: number; readonly servers: readonly Server[] }[],
   lease?: WriteLease,
+  byCustodians?: object,
 ) {
   const hold = new AccountHold(lineage, bootOf(5), lineage.incarnation(1, bootOf(1)));
   const all = generations.flatMap(({ servers }) => servers);
@@ -43,7 +50,10 @@ function scene(
     return server;
   };
   const told = (server: Server) => ({
-    lineage: stateOf({ ...server.facts, slots: server.hasSlot ? [slotIdOf(server.number)] : [] }),
+    lineage: stateOf({
+      ...server.facts,
+      slots: server.hasSlot ? [slotIdOf(server.showsOther ? 99 : server.number)] : [],
+    }),
   });
   const client = {
     reserve: async (peer: { account: AccountId }, _slot: unknown, wish: Reservation) => {
@@ -75,8 +85,10 @@ function scene(
       newest: file.generations[0],
       slots: () =>
         file.generations.flatMap((generation) => generation.slots.map((slot) => ({ generation, slot }))),
-      keyOf: () => 'known',
+      keyOf: (slotId: SlotId) =>
+        all.find(({ number }) => number === slotId[0])?.isKeyUnknown ? undefined : 'known',
     },
+    byCustodians,
     sealed: { batch: async (operations: unknown) => void written.push(operations) },
     store: { release: () => undefined, lease },
     openings: { recordOf: () => [] },
@@ -96,7 +108,7 @@ function scene(
     options: { minimumThreshold: 2, retryMinMs: 500, retryMaxMs: 8_000 },
   } as unknown as HolderParts;
   const snapshot = {
-    servers: all.map(({ number }) => ({ account: accountOf(number) })),
+    servers: all.filter(({ isGone }) => !isGone).map(({ number }) => ({ account: accountOf(number) })),
   } as unknown as ChainSnapshot;
   return { hold, holder: new Holder(parts, node), snapshot, written };
 }
@@ -119,6 +131,15 @@ describe('taking hold by the slots of the keyslot file', () => {
       { t: 2, servers: [4, 5, 6].map(serverOf) },
     ]);
     expect(await high.holder.bySlots(high.snapshot, signal)).toBe(true);
+  });
+
+  it('asks no server that left the chain, or of which the key is not known', async () => {
+    for (const fault of ['isGone', 'isKeyUnknown'] as const) {
+      const servers: Server[] = [{ ...serverOf(1), [fault]: true }, serverOf(2), serverOf(3)];
+      const { holder, snapshot } = scene([{ t: 2, servers }]);
+      expect(await holder.bySlots(snapshot, signal)).toBe(true);
+      expect(servers.map(({ facts }) => facts.shown.number)).toEqual([0, 2, 2]);
+    }
   });
 
   it('says what most servers answered, of the last attempt only', async () => {
@@ -224,6 +245,26 @@ describe('a store whose key this process has', () => {
     expect(await holder.mayClose(snapshot, signal)).toBe(true);
     for (const server of servers.slice(0, 1)) server.refusal = { kind: 'untrusted', code: 'X', detail: 'x' };
     expect(await holder.mayClose(snapshot, signal)).toBe(false);
+  });
+
+  it('may not be closed because of servers that left the chain, or show another slot of it', async () => {
+    for (const fault of ['isGone', 'showsOther'] as const) {
+      const servers = [1, 2, 3].map(serverOf);
+      const { holder, snapshot } = scene([
+        { t: 2, servers: servers.map((one, at) => (at === 0 ? { ...one, [fault]: true } : one)) },
+      ]);
+      expect(await holder.mayClose(snapshot, signal)).toBe(true);
+      const two = scene([
+        { t: 2, servers: servers.map((one, at) => (at < 2 ? { ...one, [fault]: true } : one)) },
+      ]);
+      expect(await two.holder.mayClose(two.snapshot, signal)).toBe(false);
+    }
+  });
+
+  it('may be closed when custodians gave its key: they can give it again', async () => {
+    const servers = [1, 2, 3].map((number) => ({ ...serverOf(number), hasSlot: false }));
+    const { holder, snapshot } = scene([{ t: 2, servers }], undefined, {});
+    expect(await holder.mayClose(snapshot, signal)).toBe(true);
   });
 
   it('may be closed when another key is in force, whatever lives', async () => {

@@ -115,6 +115,31 @@ describe('generations that left the keyslot file', () => {
     expect(picture(older)).toEqual([[1, 2, 1]]);
   });
 
+  it('of one server that is missing for 90 days lose its slot alone, wherever it stands', async () => {
+    for (const at of [0, 1, 2]) {
+      const older = await openOlder(new MemoryStore());
+      const one = await made(1);
+      await older.leave([one]);
+      const gone = one.slots[at]?.server ?? accountOf(0);
+      const hasRecord = (server: AccountId) => !equalBytes(server, gone);
+      await older.noteChain(hasRecord, 5_000);
+      await older.noteChain(hasRecord, 5_000 + 90 * DAY_MS);
+      const left = one.slots.filter((_slot, index) => index !== at).map(({ server }) => server);
+      expect(older.generations[0]?.slots.map(({ server }) => server)).toEqual(left);
+    }
+  });
+
+  it('lie beside other records of the namespace, which are left alone', async () => {
+    const store = new MemoryStore();
+    const namespace = await store.namespace('latchkey/lineage');
+    const record = new Uint8Array(16).fill(7);
+    await namespace.put('newest-since', record);
+    const older = await openOlder(store);
+    await older.noteChain(() => true, 1);
+    expect([older.generations, older.lineages]).toEqual([[], []]);
+    expect(await namespace.get('newest-since')).toEqual(record);
+  });
+
   it('are 256 at most: closed ones make room first, then the oldest, and it is counted which could still open', async () => {
     const store = new MemoryStore();
     const older = await openOlder(store);
@@ -171,6 +196,17 @@ describe('lineages of former store keys', () => {
     await older.leaveLineage(formerOf(1));
     await older.closed(formerOf(1).secret, [{ server: accountOf(1), instanceId: instanceOf(99) }]);
     expect(older.lineages[0]?.generations).toEqual(formerOf(1).generations);
+  });
+
+  it('that are not known, or lost nothing, change nothing', async () => {
+    const store = new MemoryStore();
+    const older = await openOlder(store);
+    await older.leaveLineage(formerOf(1));
+    const { writes } = store;
+    expect(await older.closed(formerOf(2).secret, processes)).toBe(true);
+    await older.keepLineage(formerOf(2).secret);
+    await older.noteChain(() => true, 1);
+    expect([older.lineages.length, store.writes]).toEqual([1, writes]);
   });
 
   it('go when all servers have closed them, or when the store key was not changed after all', async () => {

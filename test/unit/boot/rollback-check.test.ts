@@ -54,6 +54,9 @@ describe('the check of a store against the heads that servers remember', () => {
       );
     }
     await check([]).judge(storeOf(undefined, 0));
+    // A server that has no head yet.
+    const without = new RollbackCheck(lineage, [stateOf()], new RollbackAcceptance(false));
+    await without.judge(storeOf(undefined, 0));
   });
 
   it('refuses a store that an older boot wrote last, however long it is', async () => {
@@ -244,14 +247,12 @@ describe('the decision of a human', () => {
     expect(() => compare(opened, headOf(second, 11))).toThrow(expect.objectContaining(rolledBack));
   });
 
-  it('accepts one mark under each former lineage, and none without it', () => {
+  it('accepts one mark under each former lineage, however many servers show it, and none without it', () => {
     const acceptance = given();
-    expect(['a', 'a', 'b', 'b'].map((name) => acceptance.coversFormer(name))).toEqual([
-      true,
-      false,
-      true,
-      false,
-    ]);
-    expect(new RollbackAcceptance(false).coversFormer('a')).toBe(false);
+    const marks = [second, second, third, second];
+    const verdicts = ['a', 'b'].map((name) => marks.map((mark) => acceptance.coversFormer(name, mark)));
+    expect(verdicts).toEqual(Array(2).fill([true, true, false, true]));
+    const refusing = new RollbackAcceptance(false);
+    expect([refusing.coversFormer('a', second), refusing.coversFormer('a', second)]).toEqual([false, false]);
   });
 });

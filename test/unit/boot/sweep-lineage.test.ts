@@ -31,7 +31,7 @@ interface Surroundings {
 /** Sweeps over a chain of `count` servers; a slot of the node is at the last one. */
 async function sweepOver(
   count: number,
-  isProven: (number: number) => boolean,
+  platformOf: (number: number) => string | undefined,
   { isOver = false, isSilent = false }: Surroundings = {},
 ) {
   const asked: number[] = [];
@@ -51,7 +51,7 @@ async function sweepOver(
       examined.push(numberOf(record));
       turnsAt.push(turns);
       if (isOver) stop.abort();
-      return isProven(numberOf(record)) ? 'a platform' : undefined;
+      return platformOf(numberOf(record));
     },
   };
   const client = {
@@ -86,28 +86,40 @@ async function sweepOver(
   return { asked, examined, turnsAt };
 }
 
+/** Each server runs on a platform of its own. */
+const own = (number: number) => `platform ${number}`;
+
 it('asks the servers with a slot first, then the others, never itself, and none that proves no machine', async () => {
-  const { asked } = await sweepOver(6, (number) => number !== 3);
+  const { asked } = await sweepOver(6, (number) => (number === 3 ? undefined : own(number)));
   expect(asked).toEqual([6, 1, 2, 4, 5]);
 });
 
 it('other work goes on while the registrations of a long chain are verified', async () => {
-  const { examined, turnsAt } = await sweepOver(60, () => false);
+  const { examined, turnsAt } = await sweepOver(60, () => undefined);
   expect(examined).toHaveLength(60);
   expect(turnsAt.at(-1)).toBeGreaterThan(3);
 });
 
 it('verifies no more registrations than it asks servers', async () => {
-  const { asked, examined } = await sweepOver(300, () => true);
+  const { asked, examined } = await sweepOver(300, own);
   expect([asked.length, examined.length]).toEqual([256, 256]);
 });
 
+it('asks a server after hundreds of accounts that one machine registered: it may know of a newer instance', async () => {
+  const { asked } = await sweepOver(400, (number) => (number < 390 ? 'of the enemy' : own(number)));
+  const honest = Array.from({ length: 11 }, (_one, at) => 390 + at);
+  expect(asked).toEqual(expect.arrayContaining(honest));
+  // The rest of the places is for the others, in their order.
+  expect(asked).toHaveLength(256);
+  expect(asked.filter((number) => number < 390)).toEqual(Array.from({ length: 245 }, (_one, at) => at + 1));
+});
+
 it('ends with its caller, however long the chain is', async () => {
-  const { examined } = await sweepOver(60, () => true, { isOver: true });
+  const { examined } = await sweepOver(60, own, { isOver: true });
   expect(examined).toEqual([60]);
 });
 
 it('waits five seconds for servers that are silent, and no longer', async () => {
-  const { asked } = await sweepOver(3, () => true, { isSilent: true });
+  const { asked } = await sweepOver(3, own, { isSilent: true });
   expect(asked).toEqual([3, 1, 2]);
 });

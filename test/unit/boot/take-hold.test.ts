@@ -90,7 +90,8 @@ describe('taking hold of the account', () => {
     const hold = boot(5);
     expect([await take(servers, 2, hold), hold.holds]).toEqual([false, false]);
     expect(shownAt(servers)).toEqual([0, 0, 0]);
-    for (const server of servers) expect(server.asked).not.toContain('claim');
+    // Once: it was not beaten, so that another number would not help.
+    for (const server of servers) expect(server.asked).toEqual(['reserve']);
   });
 
   it('does not hold when fewer than t servers show the mark', async () => {
@@ -98,6 +99,42 @@ describe('taking hold of the account', () => {
     for (const server of servers.slice(1)) server.silent = ['claim'];
     const hold = boot(5);
     expect([await take(servers, 2, hold), hold.holds]).toEqual([false, false]);
+  });
+
+  it('keeps its number when it tries again: its own mark and reservation do not beat it', async () => {
+    const servers = serversOf(3);
+    for (const server of servers.slice(1)) server.silent = ['claim'];
+    const hold = boot(5);
+    expect(await take(servers, 2, hold)).toBe(false);
+    for (const server of servers) server.silent = [];
+    expect([await take(servers, 2, hold), hold.incarnation.number]).toEqual([true, 2]);
+  });
+
+  it('gives up after six rounds in which another boot went above it each time', async () => {
+    const servers = serversOf(3);
+    let number = 10;
+    const overtake = (server: Server) => async (path: string) => {
+      if (path === 'reserve')
+        server.facts = { ...NO_FACTS, reserved: lineage.reservation(number++, bootOf(9)) };
+    };
+    for (const server of servers) server.before = overtake(server);
+    expect(await take(servers, 2, boot(5))).toBe(false);
+    for (const server of servers) expect(server.asked).toEqual(Array(6).fill('reserve'));
+  });
+
+  it('asks nobody once its caller has ended', async () => {
+    const servers = serversOf(3);
+    const ended = takeHold(clientOf(servers), boot(5), quorumOf(servers, 2), AbortSignal.abort());
+    expect(await ended).toBe(false);
+    for (const server of servers) expect(server.asked).toEqual([]);
+  });
+
+  it('asks nobody when a newer head was seen before: the disk is an older one', async () => {
+    const servers = serversOf(3);
+    const check = await checkOf();
+    check.note({ head: newer });
+    await expect(take(servers, 2, boot(5, check))).rejects.toMatchObject({ code: 'STORE_ROLLED_BACK' });
+    for (const server of servers) expect(server.asked).toEqual([]);
   });
 
   it('counts servers of one generation only', async () => {

@@ -6,7 +6,9 @@ import { PeerClient } from '../../../src/boot/peer/peer-client.ts';
 import { failureOf } from '../../../src/boot/peer/peer-failure.ts';
 import { toBase64 } from '../../../src/bytes/base64.ts';
 import { AccountId, BlockHash, InstanceId, Nonce, X25519PublicKey } from '../../../src/bytes/fixed-bytes.ts';
+import { encodeSs58 } from '../../../src/bytes/ss58.ts';
 import type { ChainSnapshot, ServerRecord } from '../../../src/chain/chain-view.ts';
+import { decodeAttestation } from '../../../src/protocol/attestation.ts';
 import { attestationReportData } from '../../../src/protocol/report-data.ts';
 import { noPlatformLists, type PlatformLists } from '../../../src/trust/platform-lists.ts';
 import { registrationReportData } from '../../../src/trust/registration.ts';
@@ -166,6 +168,13 @@ describe('an attestation is refused', () => {
     expect(await outcome(forged, await world.chain.snapshot())).toBe('REPORT_DATA_MISMATCH');
   });
 
+  it('when another server answers', async () => {
+    const record = await registered();
+    const other = AccountId.of(seededBytes(78, 32));
+    change = (answer) => ({ ...answer, server: encodeSs58(other) });
+    expect(await outcome(record, await world.chain.snapshot())).toBe('impostor');
+  });
+
   it('when it comes from another platform than the registered one', async () => {
     const record = await registered();
     change = (answer) => ({ ...answer, quote: quoteFor(answer, record, { platform: 5 }) });
@@ -209,6 +218,48 @@ describe('an attestation is refused', () => {
   });
 });
 
+describe('an attestation that a server sent itself', () => {
+  /** The code of the judgement, or `passed`. */
+  const judged = async (record: ServerRecord, quote?: Partial<Parameters<KeyServerWorld['quote']>[0]>) => {
+    const { json } = await world.send('GET', '/attestation');
+    const changed = quote === undefined ? json : { ...json, quote: quoteFor(json, record, quote) };
+    const attestation = decodeAttestation(changed, 'answer');
+    try {
+      await vetter.judgeAttestation(record, attestation, await world.chain.snapshot());
+      return 'passed';
+    } catch (error) {
+      const failure = failureOf(error);
+      return failure.kind === 'untrusted' ? failure.code : failure.kind;
+    }
+  };
+
+  it('is judged like one that was asked for: registration, platform, report data, image and age', async () => {
+    const record = await registered();
+    expect(await judged(record)).toBe('passed');
+    expect(await judged({ ...record, quote: new Uint8Array(10) })).toBe('REGISTRATION_MISMATCH');
+    expect(await judged(record, { reportData: new Uint8Array(64) })).toBe('REPORT_DATA_MISMATCH');
+    expect(await judged(record, { platform: 5 })).toBe('PLATFORM_REFUSED');
+    const body = { rtMr2: new Uint8Array(48).fill(9) };
+    expect(await judged(record, { body })).toBe('MEASUREMENT_REFUSED');
+    lists = listsOf(world.pki, { endorsed: [0], revoked: [0] });
+    expect(await judged(record)).toBe('PLATFORM_REVOKED');
+  });
+
+  it('has the grace of a server that has a slot when its TCB is out of date', async () => {
+    const record = await registered();
+    const body = { teeTcbSvn: Uint8Array.of(5, 1, 7, ...new Uint8Array(13)) };
+    expect(await judged(record, { body })).toBe('passed');
+  });
+
+  it('names its process to nobody where the registration proves no machine', async () => {
+    const record = { ...(await registered()), quote: new Uint8Array(10) };
+    const snapshot = await world.chain.snapshot();
+    await expect(vetter.instanceOf(record, snapshot, NEVER)).rejects.toMatchObject({
+      failure: { code: 'REGISTRATION_MISMATCH' },
+    });
+  });
+});
+
 describe('a server that was found good', () => {
   it('is not asked again for thirty seconds', async () => {
     const record = await registered();
@@ -220,6 +271,18 @@ describe('a server that was found good', () => {
     await world.clock.advance(1);
     await vetter.vet(record, snapshot, NEVER);
     expect(attestations).toBe(2);
+  });
+
+  it('is asked again when its registration names another platform: any machine there can make that quote', async () => {
+    const record = await registered();
+    lists = listsOf(world.pki, { endorsed: [0, 5] });
+    const snapshot = await world.chain.snapshot();
+    const reportData = registrationReportData(record.account, record.x25519PublicKey, 0, nonce);
+    const elsewhere = { ...record, quote: world.quote({ reportData, platform: 5 }) };
+    for (const role of [undefined, 'holder'] as const) {
+      expect(await outcome(record, snapshot, role)).toBe('passed');
+      expect(await outcome(elsewhere, snapshot, role)).toBe('PLATFORM_REFUSED');
+    }
   });
 
   it('is asked again when the clock is set back, also within thirty seconds', async () => {

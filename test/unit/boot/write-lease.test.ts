@@ -66,6 +66,14 @@ describe('a lease', () => {
     expect(lease.isValid).toBe(true);
   });
 
+  it('of a store without any generation lasts for its time under the next ones, and no longer', () => {
+    const { clock, lease } = scene([]);
+    lease.watch(() => [generationOf(1, 1)]);
+    expect(lease.isValid).toBe(true);
+    clock.atMs += LEASE_MS;
+    expect(lease.isValid).toBe(false);
+  });
+
   it('of a lineage that was made just now begins with it', () => {
     const { clock, lease } = scene([generationOf(1, 1)], true);
     expect(lease.isValid).toBe(true);

@@ -76,6 +76,18 @@ describe('bounds of the key table', () => {
     expect(vault.lineages.platforms).toBe(0);
   });
 
+  it('a key that is erased stays erased when it is erased again, or its use is noted late', async () => {
+    const client = new ProtocolClient(keyServerWorld());
+    const { vault, clock } = client.world;
+    const { slotId } = await client.obtainLinked();
+    const key = vault.find(client.account, slotId, clock.nowMs());
+    if (key === undefined) throw new Error('no key');
+    expect(vault.forget(client.account, slotId, clock.nowMs())).toBe(true);
+    expect(vault.forget(client.account, slotId, clock.nowMs())).toBe(false);
+    expect(() => vault.noteUse(key, clock.nowMs())).toThrow(TypeError);
+    expect([vault.size, vault.accounts, vault.platforms]).toEqual([0, 0, 0]);
+  });
+
   it('a sweep keeps confirmed and recovered keys', async () => {
     const client = new ProtocolClient(keyServerWorld());
     const confirmed = create(1);

@@ -139,6 +139,15 @@ describe('the bounds', () => {
     expect((await client.keyStatus(kept)).lineage?.slots).toEqual([kept.slotId]);
   });
 
+  it('of a platform: a lineage in use makes no room after its owner has updated it', async () => {
+    const world = keyServerWorld({ limits: { maxLineagesPerPlatform: 1 } });
+    const client = new ProtocolClient(world);
+    const kept = await client.obtainLinked(lineageKeyNumber(1));
+    await client.lineageUpdate(lineageKeyNumber(1), {});
+    await expect(client.obtainLinked(lineageKeyNumber(2))).rejects.toThrow('PLATFORM_LIMIT');
+    expect((await client.keyStatus(kept)).lineage?.slots).toEqual([kept.slotId]);
+  });
+
   it('of a platform: lineages of other platforms stay', async () => {
     const world = keyServerWorld({ limits: { maxLineagesPerPlatform: 1 } });
     const client = new ProtocolClient(world);

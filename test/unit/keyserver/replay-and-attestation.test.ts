@@ -40,6 +40,12 @@ describe('the replay cache', () => {
   });
 });
 
+/** How a quote under way ends. */
+interface QuoteUnderWay {
+  readonly resolve: (quote: Uint8Array) => void;
+  readonly reject: (error: Error) => void;
+}
+
 describe('the own attestation', () => {
   const filled = (length: number) => new Uint8Array(length).fill(1);
   const identity = {
@@ -69,5 +75,22 @@ describe('the own attestation', () => {
     expect((await own.get(1001)).quote[0]).toBe(3);
     // A clock that was set back must not keep an old attestation for long.
     expect((await own.get(5)).quote[0]).toBe(4);
+  });
+
+  it('is not made again when an older one fails late', async () => {
+    const quotes: QuoteUnderWay[] = [];
+    const source = {
+      quote: () => new Promise<Uint8Array>((resolve, reject) => quotes.push({ resolve, reject })),
+    };
+    const finalized = () => ({ number: 1, hash: BlockHash.of(filled(32)) });
+    const own = new OwnAttestation({ identity, quotes: source, finalized, intervalMs: 1000 });
+    const first = own.get(0);
+    const second = own.get(1000);
+    quotes[0]?.reject(new ProblemError('QUOTE_SOURCE_UNAVAILABLE', 'not a TD'));
+    await expect(first).rejects.toThrow('not a TD');
+    quotes[1]?.resolve(Uint8Array.of(7));
+    expect((await second).quote[0]).toBe(7);
+    await own.get(1500);
+    expect(quotes).toHaveLength(2);
   });
 });
