@@ -1,17 +1,22 @@
+import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
-import type { LifeOptions } from '../test/support/simulated-network-schedule.ts';
+import type { LifeOptions, RunReport } from '../test/support/simulated-network-schedule.ts';
 import { livesInProcesses, livesInThisProcess } from './simulate-lives.ts';
 
-const usage = `npx tsx scripts/simulate.ts [--runs N] [--seed S] [--workers W] [--real] [--moving] [--verbose]
+const usage = `npx tsx scripts/simulate.ts [--runs N] [--seed S] [--workers W] [--log FILE] [--real] [--moving] [--verbose]
 
 Runs random lives of a whole network in virtual time, seeds S to S + N - 1, on W processes (all cores by default), and
 checks the invariants of docs/simulation.md after every step. Prints the seed and the history of a life that breaks
 one, with the command that replays it, and exits 1.
 
-In one life of eight (seed a multiple of eight), and with --real in all, quotes are signed and verified anew every
-time, and quiet stretches last their whole time. The other lives verify each quote once, and end a quiet stretch as soon
-as nothing is left to do.
+In one life of eleven (seed a multiple of eleven), and with --real in all, networks have four to eight machines, all
+cryptography is real, quotes are signed and verified anew every time, and quiet stretches last their whole time. In the
+other lives keyed hashes stand in for HMAC, X25519 and signatures, each quote is verified once, most networks have four
+machines, and a quiet stretch ends as soon as nothing is left to do.
+
+With --log each life that ended is added to FILE, a line of JSON, and lives that are in it already are not run again, so
+that a run which was ended goes on where it was.
 
 In one life of five (seed a multiple of five), and with --moving in all, the fleet has an authority and moves to other
 images and trust sections in the middle of all this.`;
@@ -21,6 +26,7 @@ const { values } = parseArgs({
     runs: { type: 'string', default: '1000' },
     seed: { type: 'string', default: '1' },
     workers: { type: 'string', default: `${availableParallelism()}` },
+    log: { type: 'string' },
     real: { type: 'boolean', default: false },
     moving: { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
@@ -36,14 +42,29 @@ function wholeNumber(name: 'runs' | 'seed' | 'workers', least: number): number {
   throw new RangeError(`--${name} must be a whole number of at least ${least}, got ${values[name]}`);
 }
 
+/** One life in the log, with its history when it broke an invariant. */
+function lineOf({ seed, violations, history, counts }: RunReport): string {
+  const end = Object.keys(counts).find((what) => what.startsWith('ends '));
+  return `${JSON.stringify({ seed, end, violations, ...(violations.length > 0 ? { history } : {}) })}\n`;
+}
+
+/** The lives that a log has already, by seed. Of a line that was cut off nothing is taken, and the next one begins anew. */
+function loggedSeeds(path: string): ReadonlySet<number> {
+  if (!existsSync(path)) return new Set();
+  const lines = readFileSync(path, 'utf8').split('\n');
+  if (lines.pop() !== '') appendFileSync(path, '\n');
+  return new Set(lines.flatMap((line) => line.match(/^\{"seed":(\d+),.*\}$/)?.[1] ?? []).map(Number));
+}
+
 async function main(): Promise<void> {
   if (values.help) {
     console.log(usage);
     return;
   }
   const [first, runs] = [wholeNumber('seed', 0), wholeNumber('runs', 1)];
-  const workers = Math.min(wholeNumber('workers', 1), runs);
-  const seeds = Array.from({ length: runs }, (_, index) => first + index);
+  const known = values.log === undefined ? new Set() : loggedSeeds(values.log);
+  const seeds = Array.from({ length: runs }, (_, index) => first + index).filter((seed) => !known.has(seed));
+  const workers = Math.max(1, Math.min(wholeNumber('workers', 1), seeds.length));
   const counts: Record<string, number> = {};
   const failed: number[] = [];
   const startMs = Date.now();
@@ -59,7 +80,8 @@ async function main(): Promise<void> {
     for (const [what, count] of Object.entries(report.counts)) counts[what] = (counts[what] ?? 0) + count;
     const bad = report.violations.length > 0;
     if (bad) failed.push(report.seed);
-    if (++done % REPORT_EVERY === 0) console.error(`${done} of ${runs}, ${failed.length} failed`);
+    if (values.log !== undefined) appendFileSync(values.log, lineOf(report));
+    if (++done % REPORT_EVERY === 0) console.error(`${done} of ${seeds.length}, ${failed.length} failed`);
     if (!bad && !values.verbose) continue;
     console.log(`seed ${report.seed}:\n  ${[...report.history, ...report.violations].join('\n  ')}`);
     if (bad)
@@ -81,7 +103,7 @@ async function main(): Promise<void> {
     counts,
   };
   console.log(JSON.stringify(summary));
-  process.exitCode = done === runs && failed.length === 0 ? 0 : 1;
+  process.exitCode = done === seeds.length && failed.length === 0 ? 0 : 1;
 }
 
 await main();

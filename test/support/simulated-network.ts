@@ -135,7 +135,7 @@ export class SimulatedNetwork {
     return (
       (behaviour === 'none' || behaviour === 'slow') &&
       // A slot that exists is proved by its key alone.
-      (path !== undefined || this.mayTalk(server, client)) &&
+      (path !== undefined || (this.mayTalk(server, client) && this.#knows(server, client))) &&
       !cut.has(`${client.name}>${server.endpoint}`) &&
       ![...dropped].some(
         (route) =>
@@ -145,6 +145,13 @@ export class SimulatedNetwork {
       ) &&
       this.records.get(server)?.endpoint === server.endpoint
     );
+  }
+
+  /** Whether the chain that a server sees has the record of a client: its host may hide it. */
+  #knows({ chain: { forge } }: SimulatedNode, client: SimulatedNode): boolean {
+    const record = this.records.get(client);
+    if (forge === undefined || record === undefined) return true;
+    return forge([...this.records.values()]).includes(record);
   }
 
   #machineOf(account: Uint8Array): SimulatedNode | undefined {
