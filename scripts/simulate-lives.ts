@@ -56,6 +56,8 @@ export async function* livesInProcesses(
       yield (value as [CustomEvent<RunReport>])[0].detail;
     }
   } finally {
+    // The reader may end before the last life: then a process that ends is followed by no other.
+    waiting.length = 0;
     for (const child of children) if (child.connected) child.disconnect();
   }
 }

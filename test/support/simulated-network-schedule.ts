@@ -35,17 +35,20 @@ export interface RunReport {
   readonly counts: Readonly<Record<string, number>>;
 }
 
-/** One life in this number is thorough; prime to {@link MOVING_EVERY}, so that some of them move. */
-const THOROUGH_EVERY = 11;
+/** One life in this number has real cryptography, and one in the other number is thorough. Prime to {@link MOVING_EVERY}. */
+const REAL_EVERY = 11;
+const THOROUGH_EVERY = 33;
 
 /** In one life in this number the fleet moves. */
 const MOVING_EVERY = 5;
 
 /** How a life is run, where the seed shall not decide it. */
 export interface LifeOptions {
+  /** Whether all cryptography is real; else {@link withStandInCrypto} stands in for most of it. By default one seed in eleven. */
+  readonly real?: boolean;
   /**
-   * A thorough life signs quotes by the development PKI, verifies each of them every time that it is shown, and waits
-   * for the whole of every quiet stretch. By default one seed in eight.
+   * A thorough life is real, has a network of four to eight machines, verifies each quote every time that it is shown, and
+   * waits for the whole of every quiet stretch. By default one seed in 33.
    */
   readonly thorough?: boolean;
   /** Whether the fleet has an authority and moves from release to release. By default one seed in five. */
@@ -56,13 +59,15 @@ export interface LifeOptions {
 export async function runSchedule(seed: number, options: LifeOptions = {}): Promise<RunReport> {
   const thorough = options.thorough ?? seed % THOROUGH_EVERY === 0;
   const moving = options.moving ?? seed % MOVING_EVERY === 0;
-  const life = () => runLife(seed, { thorough, moving });
-  return thorough ? await life() : await withStandInCrypto(life);
+  const real = options.real ?? (thorough || seed % REAL_EVERY === 0);
+  const life = () => runLife(seed, { real, thorough, moving });
+  return real ? await life() : await withStandInCrypto(life);
 }
 
-async function runLife(seed: number, { thorough, moving }: Required<LifeOptions>): Promise<RunReport> {
+async function runLife(seed: number, { real, thorough, moving }: Required<LifeOptions>): Promise<RunReport> {
   const trust = moving ? firstSection : undefined;
-  const network = new SimulatedNetwork(seed, thorough ? 'every-time' : 'stand-in', trust);
+  const signatures = thorough ? 'every-time' : real ? 'once' : 'stand-in';
+  const network = new SimulatedNetwork(seed, signatures, trust, { isPatient: !thorough });
   const run = new Schedule(network, { thorough, moving });
   try {
     await run.all();
@@ -89,7 +94,10 @@ class Schedule {
   readonly #fleet: MovingFleet | undefined;
   #addresses = 0;
 
-  constructor(network: SimulatedNetwork, { thorough, moving }: Required<LifeOptions>) {
+  constructor(
+    network: SimulatedNetwork,
+    { thorough, moving }: Pick<Required<LifeOptions>, 'thorough' | 'moving'>,
+  ) {
     this.#network = network;
     this.#brief = !thorough;
     this.#dice = network.world.dice;

@@ -96,6 +96,12 @@ interface Birth {
   readonly storeKeys: Set<string>;
 }
 
+/** What a network may be asked for. */
+export interface WorldOptions {
+  /** Whether nodes that get nowhere ask less often than by default, and all nodes less often for manifests. */
+  readonly isPatient?: boolean;
+}
+
 /** Everything that the machines of one simulated network share, and what the world knows of the truth. */
 export class SimulatedWorld {
   readonly seed: number;
@@ -130,9 +136,14 @@ export class SimulatedWorld {
   blockNumber = 1;
   blockHash = BlockHash.of(new Uint8Array(32));
 
-  constructor(seed: number, mode: SignatureMode = 'once', trust: TrustSection = defaultTrust) {
+  constructor(
+    seed: number,
+    mode: SignatureMode = 'once',
+    trust: TrustSection = defaultTrust,
+    { isPatient = false }: WorldOptions = {},
+  ) {
     this.seed = seed;
-    this.config = { ...(mode === 'stand-in' ? patientConfig : defaultConfig), trust };
+    this.config = { ...(isPatient ? patientConfig : defaultConfig), trust };
     this.body = bodyUnder(trust);
     this.pki = signatures[mode].pki;
     this.verifier = signatures[mode].verifier;

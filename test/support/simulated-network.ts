@@ -12,7 +12,7 @@ import { seededDice } from './disk-dice.ts';
 import { KeptKeys } from './simulated-network-kept.ts';
 import { type MachineOwner, SimulatedNode } from './simulated-network-node.ts';
 import { Witness } from './simulated-network-witness.ts';
-import { type SignatureMode, SimulatedWorld } from './simulated-network-world.ts';
+import { type SignatureMode, SimulatedWorld, type WorldOptions } from './simulated-network-world.ts';
 
 /** Where every machine keeps its keyslot file. */
 export const KEYSLOTS = '/data/node/keyslots';
@@ -53,8 +53,8 @@ export class SimulatedNetwork {
   >();
   readonly #lockedFiles = new Map<SimulatedNode, { readonly boots: number; readonly digest: string }>();
 
-  constructor(seed: number, mode?: SignatureMode, trust?: TrustSection) {
-    this.world = new SimulatedWorld(seed, mode, trust);
+  constructor(seed: number, mode?: SignatureMode, trust?: TrustSection, options?: WorldOptions) {
+    this.world = new SimulatedWorld(seed, mode, trust, options);
     this.#kept = new KeptKeys(this);
     this.witness = new Witness(this);
     this.world.onStart = (node) => this.witness.started(node);
