@@ -42,7 +42,7 @@ export async function* livesInProcesses(
       children.delete(child);
       if (current === undefined) return;
       const violations = [`the process of this life ended: ${signal ?? `exit code ${code}`}`];
-      tell({ seed: current, violations, history: [], counts: {} });
+      tell({ seed: current, violations, history: [], cpuMs: 0, counts: {} });
       start();
     });
     child.send({ seed, options });

@@ -51,9 +51,9 @@ const switches = (): string =>
   (['real', 'thorough', 'moving'] as const).map((name) => (values[name] ? ` --${name}` : '')).join('');
 
 /** One life in the log, with its history when it broke an invariant. */
-function lineOf({ seed, violations, history, counts }: RunReport): string {
+function lineOf({ seed, violations, history, cpuMs, counts }: RunReport): string {
   const end = Object.keys(counts).find((what) => what.startsWith('ends '));
-  return `${JSON.stringify({ seed, end, violations, ...(violations.length > 0 ? { history } : {}) })}\n`;
+  return `${JSON.stringify({ seed, end, cpuMs, violations, ...(violations.length > 0 ? { history } : {}) })}\n`;
 }
 
 /** The lives that a log has already, by seed. Of a line that was cut off nothing is taken, and the next one begins anew. */
@@ -85,6 +85,7 @@ async function main(): Promise<void> {
   const startMs = Date.now();
   const mostMs = values.minutes === undefined ? Number.POSITIVE_INFINITY : wholeNumber('minutes', 1) * 60_000;
   let done = 0;
+  let cpuMs = 0;
   // One life alone stays in this process, where a debugger or a profiler sees it.
   const options: LifeOptions = {
     ...(values.real ? { real: true } : {}),
@@ -95,6 +96,7 @@ async function main(): Promise<void> {
     workers === 1 ? livesInThisProcess(seeds, options) : livesInProcesses(seeds, workers, options);
   for await (const report of lives) {
     for (const [what, count] of Object.entries(report.counts)) counts[what] = (counts[what] ?? 0) + count;
+    cpuMs += report.cpuMs;
     const bad = report.violations.length > 0;
     if (bad) failed.push(report.seed);
     if (values.log !== undefined) appendFileSync(values.log, lineOf(report));
@@ -113,6 +115,7 @@ async function main(): Promise<void> {
     failedSeeds,
     seconds,
     livesPerSecond,
+    cpuMsPerLife: Math.round(cpuMs / Math.max(1, done)),
     counts,
   };
   console.log(JSON.stringify(summary));

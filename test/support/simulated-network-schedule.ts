@@ -31,6 +31,8 @@ export interface RunReport {
   readonly seed: number;
   readonly violations: readonly string[];
   readonly history: readonly string[];
+  /** Processor time of the process during this life, in milliseconds. */
+  readonly cpuMs: number;
   /** How often what happened. */
   readonly counts: Readonly<Record<string, number>>;
 }
@@ -61,10 +63,16 @@ export async function runSchedule(seed: number, options: LifeOptions = {}): Prom
   const moving = options.moving ?? seed % MOVING_EVERY === 0;
   const real = options.real ?? (thorough || seed % REAL_EVERY === 0);
   const life = () => runLife(seed, { real, thorough, moving });
-  return real ? await life() : await withStandInCrypto(life);
+  const before = process.cpuUsage();
+  const report = await (real ? life() : withStandInCrypto(life));
+  const { user, system } = process.cpuUsage(before);
+  return { ...report, cpuMs: Math.round((user + system) / 1000) };
 }
 
-async function runLife(seed: number, { real, thorough, moving }: Required<LifeOptions>): Promise<RunReport> {
+async function runLife(
+  seed: number,
+  { real, thorough, moving }: Required<LifeOptions>,
+): Promise<Omit<RunReport, 'cpuMs'>> {
   const trust = moving ? firstSection : undefined;
   const signatures = thorough ? 'every-time' : real ? 'once' : 'stand-in';
   const network = new SimulatedNetwork(seed, signatures, trust, { isPatient: !thorough });
