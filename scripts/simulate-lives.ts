@@ -42,7 +42,7 @@ export async function* livesInProcesses(
       children.delete(child);
       if (current === undefined) return;
       const violations = [`the process of this life ended: ${signal ?? `exit code ${code}`}`];
-      tell({ seed: current, violations, history: [], counts: {} });
+      tell({ seed: current, violations, history: [], cpuMs: 0, counts: {} });
       start();
     });
     child.send({ seed, options });
@@ -56,6 +56,8 @@ export async function* livesInProcesses(
       yield (value as [CustomEvent<RunReport>])[0].detail;
     }
   } finally {
+    // The reader may end before the last life: then a process that ends is followed by no other.
+    waiting.length = 0;
     for (const child of children) if (child.connected) child.disconnect();
   }
 }

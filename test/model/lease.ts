@@ -1,4 +1,4 @@
-import { WriteLease } from '../../src/boot/node/write-lease.ts';
+import { renewalMinimums, renewalsNeeded, WriteLease } from '../../src/boot/node/write-lease.ts';
 import { SlotId } from '../../src/bytes/fixed-bytes.ts';
 import type { Model, Step } from './explorer.ts';
 
@@ -188,7 +188,9 @@ export class LeaseModel implements Model<LeaseState> {
 
   #needed(n: number, t: number): number {
     const { needsOverlap, needsThreshold } = this.#rules;
-    return Math.max(needsThreshold ? t : 1, needsOverlap ? n - t + 1 : 1);
+    if (needsOverlap && needsThreshold) return renewalsNeeded({ t, n });
+    const { overlap, liveSlots } = renewalMinimums({ t, n });
+    return needsOverlap ? overlap : needsThreshold ? liveSlots : 1;
   }
 
   #step(state: LeaseState, index: number, name: string, change: Partial<LeaseServer>): Step<LeaseState> {

@@ -21,7 +21,7 @@ const controls: readonly Control[] = [
       vi.spyOn(MovingFleet.prototype, 'listed').mockImplementation((releases) => releases.slice(-1));
     },
     noticed: /stays locked though t of its servers remember|though n servers can be reached/,
-    seed: 10,
+    seed: 2,
   },
   {
     fault: 'a server does not wait for the delay',
@@ -51,7 +51,7 @@ const controls: readonly Control[] = [
       });
     },
     noticed: /gave .* a key under a release that it may not accept/,
-    seed: 2,
+    seed: 5,
   },
 ];
 

@@ -51,6 +51,26 @@ describe('stories of one network', () => {
     await endNetwork(net);
   });
 
+  it('a server whose host hides a client refuses it: the invariants do not count on it', LONG, async () => {
+    const { net, node, servers } = await formedNetwork(114, 4);
+    const [hidden, silent] = servers;
+    if (hidden === undefined || silent === undefined) throw new Error('a backed node has servers');
+    const own = net.records.get(node);
+    hidden.chain.forge = (records) => records.filter((record) => record !== own);
+    net.publish();
+    net.world.wire.misbehaviour.set(silent.endpoint, 'hang');
+    await restart(net, node);
+    await net.settle(15_000);
+    expect(node.state).toMatchObject({ name: 'locked', have: 1, need: 2 });
+    expect(await net.spareSlots(node)).toBe(-1);
+    hidden.chain.forge = undefined;
+    net.publish();
+    expect(await net.spareSlots(node)).toBe(0);
+    await net.settle(30_000);
+    expect(node.open).toBeDefined();
+    await endNetwork(net);
+  });
+
   it(
     'all servers restart one after another while the node runs; then it restarts and opens',
     LONG,

@@ -6,6 +6,7 @@ import { firstSection, MovingFleet } from './simulated-network-moves.ts';
 import type { SimulatedNode } from './simulated-network-node.ts';
 import { attemptTheft, thefts } from './simulated-network-thief.ts';
 import type { Misbehaviour } from './simulated-network-wire.ts';
+import { withStandInCrypto } from './stand-in-crypto.ts';
 
 const misbehaviours: readonly [Misbehaviour, ...Misbehaviour[]] = [
   'hang',
@@ -20,27 +21,36 @@ const misbehaviours: readonly [Misbehaviour, ...Misbehaviour[]] = [
 /** How long a healthy network may take to open and to back every store. */
 const HEALING_MS = 60_000;
 const STEPS = 6;
+/** With fewer none is backed. */
+const LEAST_MACHINES = 4;
+/** How often a life that is not thorough has a network of any size: requests grow with the square of it. */
+const WIDE_CHANCE = 0.15;
 
 /** What a seeded run found. */
 export interface RunReport {
   readonly seed: number;
   readonly violations: readonly string[];
   readonly history: readonly string[];
+  /** Processor time of the process during this life, in milliseconds. */
+  readonly cpuMs: number;
   /** How often what happened. */
   readonly counts: Readonly<Record<string, number>>;
 }
 
-/** One life in this number is thorough. */
-const THOROUGH_EVERY = 8;
+/** One life in this number has real cryptography, and one in the other number is thorough. Prime to {@link MOVING_EVERY}. */
+const REAL_EVERY = 11;
+const THOROUGH_EVERY = 33;
 
 /** In one life in this number the fleet moves. */
 const MOVING_EVERY = 5;
 
 /** How a life is run, where the seed shall not decide it. */
 export interface LifeOptions {
+  /** Whether all cryptography is real; else {@link withStandInCrypto} stands in for most of it. By default one seed in eleven. */
+  readonly real?: boolean;
   /**
-   * A thorough life signs quotes by the development PKI, verifies each of them every time that it is shown, and waits
-   * for the whole of every quiet stretch. By default one seed in eight.
+   * A thorough life is real, has a network of four to eight machines, verifies each quote every time that it is shown, and
+   * waits for the whole of every quiet stretch. By default one seed in 33.
    */
   readonly thorough?: boolean;
   /** Whether the fleet has an authority and moves from release to release. By default one seed in five. */
@@ -51,8 +61,21 @@ export interface LifeOptions {
 export async function runSchedule(seed: number, options: LifeOptions = {}): Promise<RunReport> {
   const thorough = options.thorough ?? seed % THOROUGH_EVERY === 0;
   const moving = options.moving ?? seed % MOVING_EVERY === 0;
+  const real = options.real ?? (thorough || seed % REAL_EVERY === 0);
+  const life = () => runLife(seed, { real, thorough, moving });
+  const before = process.cpuUsage();
+  const report = await (real ? life() : withStandInCrypto(life));
+  const { user, system } = process.cpuUsage(before);
+  return { ...report, cpuMs: Math.round((user + system) / 1000) };
+}
+
+async function runLife(
+  seed: number,
+  { real, thorough, moving }: Required<LifeOptions>,
+): Promise<Omit<RunReport, 'cpuMs'>> {
   const trust = moving ? firstSection : undefined;
-  const network = new SimulatedNetwork(seed, thorough ? 'every-time' : 'once', trust);
+  const signatures = thorough ? 'every-time' : real ? 'once' : 'stand-in';
+  const network = new SimulatedNetwork(seed, signatures, trust, { isPatient: !thorough });
   const run = new Schedule(network, { thorough, moving });
   try {
     await run.all();
@@ -69,6 +92,8 @@ class Schedule {
   readonly counts: Record<string, number> = {};
   readonly #hosts: Hosts;
   readonly #brief: boolean;
+  /** Whether the network may have more machines than are needed to be backed. */
+  readonly #isWide: boolean;
   readonly #life = {
     note: (what: string, node?: SimulatedNode) => this.#note(what, node),
     down: (node: SimulatedNode) => this.#down(node),
@@ -77,17 +102,22 @@ class Schedule {
   readonly #fleet: MovingFleet | undefined;
   #addresses = 0;
 
-  constructor(network: SimulatedNetwork, { thorough, moving }: Required<LifeOptions>) {
+  constructor(
+    network: SimulatedNetwork,
+    { thorough, moving }: Pick<Required<LifeOptions>, 'thorough' | 'moving'>,
+  ) {
     this.#network = network;
     this.#brief = !thorough;
     this.#dice = network.world.dice;
+    this.#isWide = thorough || this.#dice.chance(WIDE_CHANCE);
     this.#hosts = new Hosts(network, this.#life);
     this.#fleet = moving ? new MovingFleet(network) : undefined;
   }
 
   async all(): Promise<void> {
     const network = this.#network;
-    await network.form(4 + this.#dice.below(5), { brief: this.#brief });
+    const size = this.#isWide ? LEAST_MACHINES + this.#dice.below(5) : LEAST_MACHINES;
+    await network.form(size, { brief: this.#brief });
     for (let step = 0; step < STEPS && network.world.violations.length === 0; step++) {
       await this.#fleet?.act(this.#life);
       await this.#step();
@@ -267,7 +297,7 @@ class Schedule {
         await network.register(node);
         return;
       default:
-        if (network.nodes.length < 9) await this.#join();
+        if (network.nodes.length < (this.#isWide ? 9 : 6)) await this.#join();
     }
   }
 

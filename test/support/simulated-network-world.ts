@@ -35,6 +35,8 @@ export const ownBody = bodyUnder(defaultTrust);
 export type SignatureMode =
   /** By OpenSSL, each quote verified once. */
   | 'once'
+  /** By the stand-ins of {@link withStandInCrypto}, in which the whole network must run; each quote verified once. */
+  | 'stand-in'
   /** By the development PKI, each quote verified every time that it is shown. */
   | 'every-time';
 
@@ -46,6 +48,7 @@ const signatures: Readonly<
   Record<SignatureMode, { readonly pki: DevelopmentPki; readonly verifier: QuoteVerifier }>
 > = {
   once: { pki: new SwiftPki(seed), verifier: new RememberingVerifier({ trustRoot }) },
+  'stand-in': { pki: new SwiftPki(seed), verifier: new RememberingVerifier({ trustRoot }) },
   'every-time': { pki, verifier: new QuoteVerifier({ trustRoot }) },
 };
 const documents = pki.collateral({ nowMs: START_MS });
@@ -79,11 +82,24 @@ const defaultConfig: Config = configSchema.parse({
   fleet: { sources: ['http://manifests.invalid/'], intervalMs: 5_000 },
 });
 
+/** As {@link defaultConfig}; a node that gets nowhere asks less often, and manifests are asked for less often. */
+const patientConfig: Config = configSchema.parse({
+  ...defaultConfig,
+  healing: { ...defaultConfig.healing, retryMaxMs: 24_000 },
+  fleet: { ...defaultConfig.fleet, intervalMs: 8_000 },
+});
+
 /** What was true of a store when it was first put into place, or when its key was changed. */
 interface Birth {
   readonly account: string;
   /** The key that it was made with, and those that the node itself gave it later. */
   readonly storeKeys: Set<string>;
+}
+
+/** What a network may be asked for. */
+export interface WorldOptions {
+  /** Whether nodes that get nowhere ask less often than by default, and all nodes less often for manifests. */
+  readonly isPatient?: boolean;
 }
 
 /** Everything that the machines of one simulated network share, and what the world knows of the truth. */
@@ -120,9 +136,14 @@ export class SimulatedWorld {
   blockNumber = 1;
   blockHash = BlockHash.of(new Uint8Array(32));
 
-  constructor(seed: number, mode: SignatureMode = 'once', trust: TrustSection = defaultTrust) {
+  constructor(
+    seed: number,
+    mode: SignatureMode = 'once',
+    trust: TrustSection = defaultTrust,
+    { isPatient = false }: WorldOptions = {},
+  ) {
     this.seed = seed;
-    this.config = { ...defaultConfig, trust };
+    this.config = { ...(isPatient ? patientConfig : defaultConfig), trust };
     this.body = bodyUnder(trust);
     this.pki = signatures[mode].pki;
     this.verifier = signatures[mode].verifier;

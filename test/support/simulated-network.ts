@@ -12,7 +12,7 @@ import { seededDice } from './disk-dice.ts';
 import { KeptKeys } from './simulated-network-kept.ts';
 import { type MachineOwner, SimulatedNode } from './simulated-network-node.ts';
 import { Witness } from './simulated-network-witness.ts';
-import { type SignatureMode, SimulatedWorld } from './simulated-network-world.ts';
+import { type SignatureMode, SimulatedWorld, type WorldOptions } from './simulated-network-world.ts';
 
 /** Where every machine keeps its keyslot file. */
 export const KEYSLOTS = '/data/node/keyslots';
@@ -53,8 +53,8 @@ export class SimulatedNetwork {
   >();
   readonly #lockedFiles = new Map<SimulatedNode, { readonly boots: number; readonly digest: string }>();
 
-  constructor(seed: number, mode?: SignatureMode, trust?: TrustSection) {
-    this.world = new SimulatedWorld(seed, mode, trust);
+  constructor(seed: number, mode?: SignatureMode, trust?: TrustSection, options?: WorldOptions) {
+    this.world = new SimulatedWorld(seed, mode, trust, options);
     this.#kept = new KeptKeys(this);
     this.witness = new Witness(this);
     this.world.onStart = (node) => this.witness.started(node);
@@ -135,7 +135,7 @@ export class SimulatedNetwork {
     return (
       (behaviour === 'none' || behaviour === 'slow') &&
       // A slot that exists is proved by its key alone.
-      (path !== undefined || this.mayTalk(server, client)) &&
+      (path !== undefined || (this.mayTalk(server, client) && this.#knows(server, client))) &&
       !cut.has(`${client.name}>${server.endpoint}`) &&
       ![...dropped].some(
         (route) =>
@@ -145,6 +145,13 @@ export class SimulatedNetwork {
       ) &&
       this.records.get(server)?.endpoint === server.endpoint
     );
+  }
+
+  /** Whether the chain that a server sees has the record of a client: its host may hide it. */
+  #knows({ chain: { forge } }: SimulatedNode, client: SimulatedNode): boolean {
+    const record = this.records.get(client);
+    if (forge === undefined || record === undefined) return true;
+    return forge([...this.records.values()]).includes(record);
   }
 
   #machineOf(account: Uint8Array): SimulatedNode | undefined {

@@ -10,7 +10,7 @@ import { isFormerOpen } from '../node/older-records.ts';
 import type { OpenNode } from '../node/open-node.ts';
 import type { RollbackCheck } from '../node/rollback-check.ts';
 import { type LeaveGenerations, SlotBook } from '../node/slot-book.ts';
-import { type LeasedGeneration, WriteLease } from '../node/write-lease.ts';
+import { type LeasedGeneration, renewalsNeeded, WriteLease } from '../node/write-lease.ts';
 import type { GuardianParts } from './boot-stage.ts';
 
 /**
@@ -78,8 +78,7 @@ export const leaseOf = ({ leaseMs, clock }: GuardianParts, isNew: boolean): Writ
 function leased({ file }: SlotBook, { open, lineages }: OlderGenerations): readonly LeasedGeneration[] {
   const present = (file?.generations ?? []).map(({ slots, t, n }) => ({
     slotIds: slots.map(({ slotId }) => slotId),
-    // With fewer than t live slots another instance makes new ones, which this one would not hear of.
-    needed: Math.max(t, n - t + 1),
+    needed: renewalsNeeded({ t, n }),
   }));
   const older = open.map(({ slots, t }) => ({
     slotIds: slots.map(({ slotId }) => slotId),

@@ -1,6 +1,7 @@
 import type { SlotId } from '../../bytes/fixed-bytes.ts';
 import { toHex } from '../../bytes/hex.ts';
 import { Memo } from '../../bytes/memo.ts';
+import type { Quorum } from '../../keyslots/threshold.ts';
 import type { Clock } from '../../time/clock.ts';
 
 /** Slots of which the last renewal is remembered: those of all generations that are not closed, and more. */
@@ -14,6 +15,17 @@ export interface LeasedGeneration {
   /** At how many of these servers the mark must be shown, so that another instance cannot have t of them. */
   readonly needed: number;
 }
+
+/** Why the mark must be shown at how many of the n servers of the present generation, each a least number. */
+export const renewalMinimums = ({ t, n }: Quorum) => ({
+  /** Of any t servers one is among them: by the slots of the generation nobody else takes hold unnoticed. */
+  overlap: n - t + 1,
+  /** With fewer than t live slots another instance takes hold by new ones, of which this one would not hear. */
+  liveSlots: t,
+});
+
+/** At how many servers of the present generation the mark must be shown, so that no other instance takes hold meanwhile. */
+export const renewalsNeeded = (quorum: Quorum): number => Math.max(...Object.values(renewalMinimums(quorum)));
 
 /**
  * For how long this instance may write without word from its key servers (`trust.fencing.leaseMs`). It is renewed where
