@@ -54,6 +54,8 @@ export class Repair {
   #complete: number;
   #budget = 0;
   #fresh = false;
+  /** Whether every neighbour that is not silent answered in the last round. */
+  #heardAll = false;
   /** Records that may have been purged elsewhere, by the last round. */
   #forgotten = new Map<string, HeldRecord>();
 
@@ -110,18 +112,25 @@ export class Repair {
     return same.length === differences.length;
   }
 
-  /** Whether the members that stay have all that this node holds, so that it may leave. */
+  /**
+   * Whether the members that stay have all that this node holds, so that it may leave. One that does not answer may lack
+   * records, until it counts as silent and others have taken its place.
+   */
   async handOver(): Promise<boolean> {
+    const before = this.#peers.absent();
     const isEqual = await this.round();
-    return isEqual && this.#views.next === undefined;
+    const isSame = [...this.#peers.absent()].every((account) => before.has(account));
+    return isEqual && this.#heardAll && isSame && this.#views.next === undefined;
   }
 
   async #compareAll(): Promise<readonly Difference[]> {
     const without = this.#peers.absent();
     const differences: Difference[] = [];
+    this.#heardAll = true;
     for (const member of this.#views.neighbours(without.size)) {
       const difference = await this.#compare(member, without);
       if (difference !== undefined) differences.push(difference);
+      else if (!without.has(toHex(member.account))) this.#heardAll = false;
     }
     return differences;
   }

@@ -24,6 +24,7 @@ export class Replica {
   readonly #status: () => NodeStatus;
   readonly #isFresh: () => boolean;
   readonly #marks: MarkStore;
+  readonly #noteDraining: (account: string, isDraining: boolean) => void;
   /** When members began the repairs that are under way, by account. */
   readonly #began = new Map<string, number>();
 
@@ -37,6 +38,8 @@ export class Replica {
     /** Whether it has asked enough neighbours since its start to know which copies do not count. */
     readonly isFresh: () => boolean;
     readonly marks: MarkStore;
+    /** A member says whether it drains, lower-case hex. */
+    readonly noteDraining: (account: string, isDraining: boolean) => void;
   }) {
     this.#account = parts.account;
     this.#views = parts.views;
@@ -45,6 +48,7 @@ export class Replica {
     this.#status = parts.status;
     this.#isFresh = parts.isFresh;
     this.#marks = parts.marks;
+    this.#noteDraining = parts.noteDraining;
   }
 
   /**
@@ -60,7 +64,11 @@ export class Replica {
     if (!this.#views.isMember(from)) return { kind: 'refused', code: 'RING_NOT_MEMBER' };
     this.#views.noteComplete(from, status.complete);
     // Its own ledger is newer than what it said to itself.
-    if (from !== this.#account) this.#holdings.noteOutlived(from, status.tooOld);
+    if (from !== this.#account) {
+      this.#holdings.noteOutlived(from, status.tooOld);
+      // It pushes copies to those that take its place; they would drop them if they did not know why.
+      this.#noteDraining(from, status.draining);
+    }
     switch (request.kind) {
       case 'store':
         return this.#store(request.configuration, request.bytes);

@@ -46,7 +46,10 @@ export class RingNode {
     this.#newestMs = view.timestampMs;
     const isFresh = (): boolean => this.#repair.isFresh;
     const shared = new SharedRecords({ account, views, holdings });
-    this.#replica = new Replica({ account, views, holdings, shared, status, isFresh, marks });
+    const noteDraining = (from: string, isDraining: boolean): void =>
+      this.#peers.noteDraining(from, isDraining);
+    const asked = { account, views, holdings, shared, status, isFresh, marks, noteDraining };
+    this.#replica = new Replica(asked);
     const parts = { account, views, transport, holdings, replica: this.#replica, status, isFresh };
     this.#peers = new Peers(parts);
     this.#coordinator = new Coordinator({ account, views, holdings, peers: this.#peers });
