@@ -48,6 +48,8 @@ const seed = Number(values.seed);
 const dice = new Dice(seed);
 const endMs = Date.now() + Number(values.minutes) * 60_000;
 const violations: string[] = [];
+/** The broken rule was found: nothing more is to be seen. */
+const found = new AbortController();
 let kills = 0;
 let checks = 0;
 let joins = 0;
@@ -56,6 +58,14 @@ let strangers = 0;
 let members: DevelopmentNode[] = [];
 /** Users wait while this is set. */
 let paused = false;
+
+/** Says at once what is wrong. @throws Error when the broken rule was found, which ends the run. */
+function note(...wrong: readonly string[]): void {
+  for (const violation of wrong) console.log(violation);
+  violations.push(...wrong);
+  if (wrong.some((violation) => violation.startsWith(`${values.broken}:`))) found.abort();
+  found.signal.throwIfAborted();
+}
 
 async function live(net: DevelopmentNetwork): Promise<void> {
   members = [...net.nodes];
@@ -102,7 +112,7 @@ async function live(net: DevelopmentNetwork): Promise<void> {
   const [written, used, refused, failed] = [sum('written'), sum('used'), sum('refused'), sum('failed')];
   const done = { kills, checks, joins, strangers, written, used, refused, failed };
   console.log({ seed, ...done, violations: violations.length });
-  if (written === 0 || used === 0) violations.push('nothing was written, or nothing was used');
+  if (written === 0 || used === 0) note('nothing was written, or nothing was used');
 }
 
 /** I8: all of them, one after the other; what is not written again has to be where it was. */
@@ -113,7 +123,7 @@ async function restartAll(deposits: Deposits, renew: () => Promise<void>): Promi
     await healed();
   }
   await renew();
-  violations.push(...judgeDeposits('I8', deposits.ids, await shownOf(deposits)));
+  note(...judgeDeposits('I8', deposits.ids, await shownOf(deposits)));
 }
 
 /** I1, I5: a node joins, while another one is killed perhaps; then a member leaves for good. */
@@ -136,7 +146,7 @@ async function changeMembers(
   joins += 1;
   await healed();
   await renew();
-  violations.push(...judgeDeposits('I1', deposits.ids, await shownOf(deposits)));
+  note(...judgeDeposits('I1', deposits.ids, await shownOf(deposits)));
   // The dice do not choose the joiner, so that in the end none of the first members is left.
   const leaver = dice.of(members.slice(0, -1));
   await kill(leaver);
@@ -144,7 +154,7 @@ async function changeMembers(
   members = members.filter((node) => node !== leaver);
   await healed();
   await renew();
-  violations.push(...judgeDeposits('I1', deposits.ids, await shownOf(deposits)));
+  note(...judgeDeposits('I1', deposits.ids, await shownOf(deposits)));
 }
 
 async function killOne(node: DevelopmentNode): Promise<void> {
@@ -160,10 +170,10 @@ async function watchJoiner(joiner: DevelopmentNode, deposits: Deposits): Promise
     const used = await deposits.isUsedBy(joiner);
     const status = await joiner.status();
     if (status?.ring?.standing === 'serving') break;
-    if (used) violations.push(`I5: ${joiner.name} carried a request out while it joined`);
+    if (used) note(`I5: ${joiner.name} carried a request out while it joined`);
   }
   const shown = new Map([[joiner.accountId, await deposits.at(joiner)]]);
-  violations.push(...judgeDeposits('I5', deposits.ids, shown, joiner.accountId));
+  note(...judgeDeposits('I5', deposits.ids, shown, joiner.accountId));
 }
 
 /** What each member shows, by its account. */
@@ -250,12 +260,12 @@ async function checkAll(net: DevelopmentNetwork, users: readonly KillsUser[]): P
   for (const user of users) {
     // I2, I3, I9.
     await user.settle();
-    violations.push(...user.violations.splice(0));
+    note(...user.violations.splice(0));
     const wrong = judgeHolders(user.history.name, await shownByAll(user));
-    if (wrong !== undefined) violations.push(wrong);
+    if (wrong !== undefined) note(wrong);
     await sendAgain(user);
   }
-  violations.push(...judgeOnce(upstream.seen), ...filesInClear(net), ...(await strangersKnock(net)));
+  note(...judgeOnce(upstream.seen), ...filesInClear(net), ...(await strangersKnock(net)));
   const minutes = Math.round((endMs - Date.now()) / 60_000);
   console.log(`${kills} kills, ${violations.length} violations, ${minutes} minutes left`);
   paused = false;
@@ -266,7 +276,7 @@ async function shownByAll(user: KillsUser): Promise<readonly string[]> {
   const shown = await Promise.all(members.map((node) => user.shownBy(node)));
   const held = shown.filter((each) => each !== undefined);
   if (user.history.acknowledged > 0 && held.length < 4)
-    violations.push(`I1: ${held.length} nodes hold ${user.history.name} instead of 4`);
+    note(`I1: ${held.length} nodes hold ${user.history.name} instead of 4`);
   return held.length === 0 ? ['nothing'] : held;
 }
 
@@ -338,7 +348,7 @@ async function checkControls(
   ];
   rmSync(file);
   for (const [invariant, isNoticed] of controls)
-    if (!isNoticed) violations.push(`control: a fault against ${invariant} was not noticed`);
+    if (!isNoticed) note(`control: a fault against ${invariant} was not noticed`);
   console.log(
     `${controls.filter(([, isNoticed]) => isNoticed).length} of ${controls.length} controls noticed`,
   );
@@ -363,13 +373,14 @@ try {
     relayAuthority: upstream.cert,
     flags: values.broken === undefined ? [] : ['--import', brokenRule(values.broken)],
   });
-  await live(network);
+  await live(network).catch((error: unknown) => {
+    if (!found.signal.aborted) throw error;
+  });
 } finally {
   await network?.close();
   await upstream[Symbol.asyncDispose]();
 }
-for (const violation of violations) console.log(violation);
-const isFound = violations.some((violation) => violation.startsWith(`${values.broken}:`));
+const isFound = found.signal.aborted;
 if (values.broken !== undefined)
   console.log(`broken rule ${values.broken}: ${isFound ? 'found' : 'NOT FOUND'}`);
 const isGood = values.broken === undefined ? violations.length === 0 : isFound;
