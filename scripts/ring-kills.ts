@@ -2,23 +2,16 @@
 //   npx tsx scripts/ring-kills.ts [--kills N] [--minutes M] [--seed S] [--users U] [--broken I1|I5|I8]
 // Ends after N kills, or after M minutes. Exit 1 when an invariant is broken, or a control is not noticed.
 // With --broken, all nodes break one rule (broken-ring.mjs); exit 0 when the checks find it.
-import { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type DevelopmentNode, isFullyBacked } from '../devnet/development-node.ts';
 import { type DevelopmentNetwork, startNetwork } from '../devnet/network.ts';
-import { GIVE_UP_AFTER_MS, measureSlowness } from '../devnet/slowness.ts';
-import { developmentMeasurements } from '../mock-tdx/measurements.ts';
+import { measureSlowness } from '../devnet/slowness.ts';
 import { stashOf } from '../devnet/ring-secret.ts';
-import { loadConfig } from '../src/config/load-config.ts';
-import { buildParts } from '../src/node/parts.ts';
-import { openUserDirectory } from '../src/node/user-directory.ts';
-import { silentLog } from '../src/observe/log.ts';
-import type { NodeDirectory } from '../src/secrets/client/secret-client.ts';
-import { insecureTrustRoot } from '../src/tdx/verify-quote.ts';
-import { measurementId } from '../src/trust/measurement.ts';
 import { Dice } from '../test/support/dice.ts';
+import { directoryOf } from '../test/support/ring-directory.ts';
 import {
   judgeFiles,
   judgeHolders,
@@ -134,12 +127,12 @@ async function changeMembers(
 ): Promise<void> {
   const joiner = await net.add();
   joiner.start();
-  await joiner.until('open', (status) => status.ring !== undefined && status.ring.standing !== 'behind');
+  // Registered, and no member before two boundaries have passed: the users can learn of it in the meantime.
+  await joiner.until('registered', ({ ring }) => ring !== undefined && ring.standing !== 'behind');
+  await renew();
   // A killed key server has lost its memory: only while all stores are backed.
   const isDisturbed = values.broken === undefined && dice.oneIn(2);
   const killing = isDisturbed ? killOne(dice.of(members)) : Promise.resolve();
-  await joiner.until('a member', ({ ring }) => ring?.standing === 'joining' || ring?.standing === 'serving');
-  await renew();
   await watchJoiner(joiner, deposits);
   await killing;
   members.push(joiner);
@@ -165,14 +158,18 @@ async function killOne(node: DevelopmentNode): Promise<void> {
 
 /** I5: until it says that it serves a joiner carries no request out, and then it has all records of its ranges. */
 async function watchJoiner(joiner: DevelopmentNode, deposits: Deposits): Promise<void> {
-  for (const giveUpMs = Date.now() + GIVE_UP_AFTER_MS; ; ) {
-    if (Date.now() > giveUpMs) throw new Error(`${joiner.name} does not serve`);
-    const used = await deposits.isUsedBy(joiner);
-    const status = await joiner.status();
-    if (status?.ring?.standing === 'serving') break;
-    if (used) note(`I5: ${joiner.name} carried a request out while it joined`);
-  }
+  let isServing = false;
+  const using = (async () => {
+    while (!isServing) {
+      const isUsed = await deposits.isUsedBy(joiner);
+      if (isUsed && !isServing) note(`I5: ${joiner.name} carried a request out while it joined`);
+    }
+  })();
+  using.catch(() => undefined);
+  await joiner.until('serving', ({ ring }) => ring?.standing === 'serving');
+  isServing = true;
   const shown = new Map([[joiner.accountId, await deposits.at(joiner)]]);
+  await using;
   note(...judgeDeposits('I5', deposits.ids, shown, joiner.accountId));
 }
 
@@ -219,24 +216,6 @@ async function healed(): Promise<void> {
       }),
     ),
   );
-}
-
-async function directoryOf(net: DevelopmentNetwork): Promise<NodeDirectory & { close(): void }> {
-  const config = loadConfig(readFileSync(net.spareConfigFile, 'utf8'), {});
-  const trustRoot = insecureTrustRoot(readFileSync(net.rootFile, 'utf8'));
-  const parts = buildParts(config, { log: silentLog, trustRoot });
-  const image = measurementId(developmentMeasurements);
-  const directory = await openUserDirectory(config, parts, image, new AbortController().signal);
-  return {
-    nodes: () => directory.nodes(),
-    attest: (node) => directory.attest(node),
-    close() {
-      directory.close();
-      void parts.chain[Symbol.asyncDispose]();
-      void parts.collateral.close();
-      void parts.earlyCollateral?.close();
-    },
-  };
 }
 
 /** What a directory has read of the chain grows old. */
