@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join as joinPath } from 'node:path';
 import { concatBytes, utf8 } from '../src/bytes/concat.ts';
 import { toHex } from '../src/bytes/hex.ts';
 import { u64BigEndian } from '../src/bytes/integers.ts';
@@ -33,10 +33,10 @@ import { MemoryMarks, MemoryReplicaStore } from '../test/support/ring-records.ts
 import { secretContent, seedOf } from '../test/support/secret-records.ts';
 import type { Report } from './harness.ts';
 
-/** 100,000 take ten minutes of processor time, nearly all of it for signatures: each is made once and verified once. */
+/** Records of the join without checks of signatures, which alone would take minutes: the cost of the ring itself. */
 const RECORDS = Number(process.env['RING_RECORDS'] ?? 100_000);
-/** Enough for the floor, which is the same for each record. */
-const FLOOR_RECORDS = Math.min(RECORDS, 5_000);
+/** Records of the join as it is, which verifies each signature once. */
+const SIGNED_RECORDS = Number(process.env['RING_SIGNED_RECORDS'] ?? 3_000);
 /** With the joiner; all of them hold all. */
 const MEMBERS = 4;
 /** Puts that are under way at once in the floor, as a joiner may have. */
@@ -46,8 +46,8 @@ const CHANNEL_BYTES = 41 + 33 + 16;
 const SIGNATURE_BYTES = 64;
 const ROUNDS_PER_HOUR = 360;
 
-/** Records that differ in the digits of their path: the template is signed again with others. */
-function signedEntries(count: number): Uint8Array[] {
+/** Records that differ in the digits of their path; signed anew, or with the signature of another one. */
+function entriesOf(count: number, isSigned: boolean): Uint8Array[] {
   const salted = saltValue(utf8('sk-0123456789abcdef0123456789abcdef'), systemRandom);
   const digits = (at: number) => String(at).padStart(9, '0');
   const pathPrefix = `/v1/${digits(0)}`;
@@ -59,6 +59,7 @@ function signedEntries(count: number): Uint8Array[] {
   return Array.from({ length: count }, (_, at) => {
     const entry = Uint8Array.from(template);
     entry.set(utf8(digits(at)), place);
+    if (!isSigned) return entry;
     const signed = concatBytes(
       utf8('<Bytes>latchkey/v1/secret-record'),
       entry.subarray(4, bodyEnd),
@@ -119,9 +120,16 @@ async function costOf(net: Loopback, work: () => Promise<unknown>) {
   };
 }
 
-/** A member joins three that hold all records, and then nothing changes any more. */
+/** A member joins three that hold all records, with and without the checks of signatures. */
 export async function benchJoin(report: Report): Promise<void> {
-  const entries = signedEntries(RECORDS);
+  await join(report, entriesOf(SIGNED_RECORDS, true), secretFormat);
+  await join(report, entriesOf(RECORDS, false), verifiedBefore);
+}
+
+/** One join, after which nothing changes any more. */
+async function join(report: Report, entries: readonly Uint8Array[], format: RecordFormat): Promise<void> {
+  const { length: records } = entries;
+  const what = format === secretFormat ? 'signatures verified' : 'no signatures';
   const net = new Loopback();
   const members = randomMembers(new Dice(7), MEMBERS);
   const view = (count: number, block: number): RingView => ({
@@ -150,10 +158,10 @@ export async function benchJoin(report: Report): Promise<void> {
     for (const entry of entries) await store.put(toHex(peekEntry(entry).id), entry);
     holders.push(await open(own, 1, verifiedBefore, store));
   }
-  const folder = mkdtempSync(join(tmpdir(), 'latchkey-bench-join-'));
+  const folder = mkdtempSync(joinPath(tmpdir(), 'latchkey-bench-join-'));
   const storeOf = async (name: string) => {
     const storeKey = new SecretBytes(systemRandom(32));
-    const store = await SealedStore.create({ path: join(folder, name), storeKey });
+    const store = await SealedStore.create({ path: joinPath(folder, name), storeKey });
     const bounds = { maxBytes: 1024 ** 3, keepFreeBytes: 0 };
     return { store, records: await ReplicaRecords.open(store, bounds, () => Date.now()) };
   };
@@ -162,7 +170,7 @@ export async function benchJoin(report: Report): Promise<void> {
   try {
     const own = members[MEMBERS - 1];
     if (own === undefined) return;
-    const joiner = await open(own, -1, secretFormat, joined.records);
+    const joiner = await open(own, -1, format, joined.records);
     const both = [...holders, joiner];
     for (const node of both) node.adopt(view(MEMBERS, 2));
     let rounds = 0;
@@ -170,32 +178,26 @@ export async function benchJoin(report: Report): Promise<void> {
     const cost = await costOf(net, async () => {
       for (; !isComplete(); rounds++) await joiner.repair();
     });
-    const each = (ms: number, records: number) => ({
+    const each = (ms: number) => ({
       opsPerSecond: (records / ms) * 1000,
       p50Ms: ms / records,
       p99Ms: ms / records,
     });
-    report.result(`join of a member to ${RECORDS} records, ${rounds} rounds`, each(cost.ms, RECORDS));
-    report.result('… by processor time', each(cost.cpuMs, RECORDS));
+    report.result(`join to ${records} records, ${what}, ${rounds} rounds`, each(cost.ms));
+    report.result('… by processor time', each(cost.cpuMs));
 
-    const left = entries.slice(0, FLOOR_RECORDS);
+    const left = [...entries];
     const keep = async (): Promise<void> => {
       for (let entry = left.pop(); entry !== undefined; entry = left.pop())
-        await floor.records.put(toHex(secretFormat.read(entry).id), entry);
+        await floor.records.put(toHex(format.read(entry).id), entry);
     };
     const floorCost = await costOf(net, () => Promise.all(Array.from({ length: AT_ONCE }, keep)));
-    report.result(
-      `floor: ${FLOOR_RECORDS} records verified once, and put`,
-      each(floorCost.ms, FLOOR_RECORDS),
-    );
-    report.result('… by processor time', each(floorCost.cpuMs, FLOOR_RECORDS));
-    report.ratio(
-      'processor time of a join to its floor, per record',
-      cost.cpuMs / RECORDS / (floorCost.cpuMs / FLOOR_RECORDS),
-    );
+    report.result('floor: each record read once, and put', each(floorCost.ms));
+    report.result('… by processor time', each(floorCost.cpuMs));
+    report.ratio('processor time of a join to its floor', cost.cpuMs / floorCost.cpuMs);
     const entryBytes = entries[0]?.length ?? 1;
-    report.ratio(`bytes sent per record of ${entryBytes} bytes`, cost.bytes / RECORDS);
-    report.ratio('… to the bytes of the record', cost.bytes / RECORDS / entryBytes);
+    report.ratio(`bytes sent per record of ${entryBytes} bytes`, cost.bytes / records);
+    report.ratio('… to the bytes of the record', cost.bytes / records / entryBytes);
 
     for (let turn = 0; turn < 3; turn++) for (const node of both) await node.repair();
     const calm = await costOf(net, async () => {

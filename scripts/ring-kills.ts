@@ -163,6 +163,7 @@ async function watchJoiner(joiner: DevelopmentNode, deposits: Deposits): Promise
     while (!isServing) {
       const isUsed = await deposits.isUsedBy(joiner);
       if (isUsed && !isServing) note(`I5: ${joiner.name} carried a request out while it joined`);
+      await pause(100);
     }
   })();
   using.catch(() => undefined);

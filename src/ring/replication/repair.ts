@@ -212,11 +212,12 @@ export class Repair {
       for (const id of left) if (ids.push(id) === MAX_FETCHED) break;
       const reply = await this.#peers.ask(member, { kind: 'fetch', ids });
       if (reply?.kind !== 'records' || reply.records.length === 0) return false;
-      for (const bytes of reply.records) {
-        const entry = this.#holdings.format.read(bytes);
-        await this.#holdings.keepCopy(entry);
+      const entries = reply.records.map((bytes) => this.#holdings.format.read(bytes));
+      // At once, so that the store makes them durable together.
+      await Promise.all(entries.map((entry) => this.#holdings.keepCopy(entry)));
+      for (const { id, bytes } of entries) {
         this.#budget -= bytes.length;
-        left.delete(toHex(entry.id));
+        left.delete(toHex(id));
       }
     }
     return true;
