@@ -133,13 +133,18 @@ async function changeMembers(
   // A killed key server has lost its memory: only while all stores are backed.
   const isDisturbed = values.broken === undefined && dice.oneIn(2);
   const killing = isDisturbed ? killOne(dice.of(members)) : Promise.resolve();
-  await watchJoiner(joiner, deposits);
+  const early = await watchJoiner(joiner, deposits);
   await killing;
   members.push(joiner);
   joins += 1;
   await healed();
   await renew();
-  note(...judgeDeposits('I1', deposits.ids, await shownOf(deposits)));
+  const shown = await shownOf(deposits);
+  // Its ranges are those of the view with it, which it may not have known when it said that it serves.
+  const holders = shown.get(members[0]?.accountId ?? '')?.holders ?? {};
+  const then = new Map([[joiner.accountId, { held: early.held, holders }]]);
+  note(...judgeDeposits('I5', deposits.ids, then, joiner.accountId));
+  note(...judgeDeposits('I1', deposits.ids, shown));
   // The dice do not choose the joiner, so that in the end none of the first members is left.
   const leaver = dice.of(members.slice(0, -1));
   await kill(leaver);
@@ -156,8 +161,8 @@ async function killOne(node: DevelopmentNode): Promise<void> {
   node.start();
 }
 
-/** I5: until it says that it serves a joiner carries no request out, and then it has all records of its ranges. */
-async function watchJoiner(joiner: DevelopmentNode, deposits: Deposits): Promise<void> {
+/** I5: until it says that it serves a joiner carries no request out. @returns what it shows then. */
+async function watchJoiner(joiner: DevelopmentNode, deposits: Deposits): Promise<Shown> {
   let isServing = false;
   const using = (async () => {
     while (!isServing) {
@@ -169,9 +174,9 @@ async function watchJoiner(joiner: DevelopmentNode, deposits: Deposits): Promise
   using.catch(() => undefined);
   await joiner.until('serving', ({ ring }) => ring?.standing === 'serving');
   isServing = true;
-  const shown = new Map([[joiner.accountId, await deposits.at(joiner)]]);
+  const shown = await deposits.at(joiner);
   await using;
-  note(...judgeDeposits('I5', deposits.ids, shown, joiner.accountId));
+  return shown;
 }
 
 /** What each member shows, by its account. */
