@@ -129,7 +129,8 @@ async function changeMembers(
   joiner.start();
   // Registered, and no member before two boundaries have passed: the users can learn of it in the meantime.
   await joiner.until('registered', ({ ring }) => ring !== undefined && ring.standing !== 'behind');
-  await renew();
+  do await renew();
+  while (!(await deposits.isKnown(joiner)));
   // A killed key server has lost its memory: only while all stores are backed.
   const isDisturbed = values.broken === undefined && dice.oneIn(2);
   const killing = isDisturbed ? killOne(dice.of(members)) : Promise.resolve();

@@ -100,6 +100,11 @@ export class Deposits {
     }
   }
 
+  /** Whether the users know of a node. */
+  async isKnown(node: DevelopmentNode): Promise<boolean> {
+    return (await this.#only(node).nodes()).length > 0;
+  }
+
   /** What a node shows. @throws LatchkeyError, NodeRefusal when it refuses. */
   async at(node: DevelopmentNode): Promise<Shown> {
     const [found] = await this.#only(node).nodes();
