@@ -44,6 +44,7 @@ export class DevelopmentNode {
   readonly metricsPort: number;
   readonly mayLie: boolean;
   readonly #rootFile: string;
+  readonly #flags: readonly string[];
   #child: Child | undefined;
   /** Known once it has been open. */
   accountId = '';
@@ -57,6 +58,8 @@ export class DevelopmentNode {
     readonly rootFile: string;
     /** Whether the node runs code that makes it give false answers after SIGUSR2. */
     readonly mayLie: boolean;
+    /** Options of Node.js for its process. */
+    readonly flags?: readonly string[];
   }) {
     this.number = options.number;
     this.home = options.home;
@@ -64,6 +67,7 @@ export class DevelopmentNode {
     this.metricsPort = options.metricsPort;
     this.#rootFile = options.rootFile;
     this.mayLie = options.mayLie;
+    this.#flags = options.flags ?? [];
   }
 
   get name(): string {
@@ -89,7 +93,7 @@ export class DevelopmentNode {
   /** Starts the process. */
   start(): void {
     const args = ['serve', '--config', this.configFile, '--insecure-trust-root', this.#rootFile];
-    this.#child = new Child(this.mayLie ? liar : cli, args, this.logFile);
+    this.#child = new Child(this.mayLie ? liar : cli, args, this.logFile, this.#flags);
   }
 
   signal(name: NodeJS.Signals): void {

@@ -27,6 +27,8 @@ export interface DevelopmentNetwork {
   readonly fleet: DevelopmentFleet;
   /** Of mock-tdx: another one with this seed has the same root and platforms. */
   readonly seed: Uint8Array;
+  /** One more node, with a machine of its own; it is not started. */
+  add(): Promise<DevelopmentNode>;
   /** Ends every process that was started, and nothing else. */
   close(): Promise<void>;
 }
@@ -46,6 +48,8 @@ export async function startNetwork(
     readonly custodians?: readonly { readonly name: string; readonly key: string }[];
     /** A ring, whose relay believes this authority (certificate, PEM) besides those of Node.js. */
     readonly relayAuthority?: string;
+    /** Options of Node.js for the processes of the nodes. */
+    readonly flags?: readonly string[];
   },
 ): Promise<DevelopmentNetwork> {
   const {
@@ -55,6 +59,7 @@ export async function startNetwork(
     hasDefaultTimes = false,
     custodians,
     relayAuthority,
+    flags = [],
   } = options;
   const chain = await startDevelopmentChain({
     blockTimeMs,
@@ -100,12 +105,15 @@ export async function startNetwork(
     return { home, ...ports };
   };
   const nodes: DevelopmentNode[] = [];
-  for (let number = 1; number <= count; number++) {
-    const { home, port, metricsPort } = await furnish(join(folder, `node-${number}`), number);
-    nodes.push(
-      new DevelopmentNode({ number, home, port, metricsPort, rootFile, mayLie: number > count - 2 }),
-    );
-  }
+  const add = async (mayLie: boolean): Promise<DevelopmentNode> => {
+    // The machine after theirs is that of the spare configuration.
+    const number = nodes.length < count ? nodes.length + 1 : nodes.length + 2;
+    const furnished = await furnish(join(folder, `node-${number}`), number);
+    const node = new DevelopmentNode({ number, ...furnished, rootFile, mayLie, flags });
+    nodes.push(node);
+    return node;
+  };
+  for (let number = 1; number <= count; number++) await add(number > count - 2);
   const spare = await furnish(join(folder, 'spare'), count + 1);
   for (const node of nodes) node.start();
   return {
@@ -117,6 +125,7 @@ export async function startNetwork(
     fleet,
     seed,
     spareConfigFile: join(spare.home, 'latchkey.yaml'),
+    add: () => add(false),
     close: async () => {
       await Promise.all(nodes.map((node) => node.end('SIGTERM')));
       await mockTdx.close();

@@ -185,7 +185,8 @@ async function requestsOf({ metricsPort }: DevelopmentNode): Promise<number> {
   return Number(line?.split(' ').at(-1) ?? 0);
 }
 
-function stashOf({ configFile }: DevelopmentNode): AccountId {
+/** The account that put up the stake of a node, by its configuration. */
+export function stashOf({ configFile }: DevelopmentNode): AccountId {
   const config = parse(readFileSync(configFile, 'utf8'));
   return AccountId.parse(config.chain.developmentRegistration.stash, 'stash');
 }

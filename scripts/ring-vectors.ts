@@ -12,6 +12,8 @@ import { sealAuth } from '../src/hpke/hpke.ts';
 import { type EnvelopeKind, sealEnvelope } from '../src/node/ring/envelope.ts';
 import { handshakeToWire, openRequestToWire } from '../src/protocol/channel-opening.ts';
 import { type AttestationParameters, attestationReportData } from '../src/protocol/report-data.ts';
+import { constantsDigest, firstRegistry, registryDigest, viewOf } from '../src/ring/members/registry.ts';
+import { DigestTree } from '../src/ring/replication/digest-tree.ts';
 import { encodeMessage } from '../src/ring/replication/wire.ts';
 
 const filled = (byte: number, length = 32): Uint8Array => new Uint8Array(length).fill(byte);
@@ -28,7 +30,60 @@ function endOf(byte: number) {
   return { attested, keyPair, digest: peerDigest(attested) };
 }
 
-/** A channel between two members of the ring: how it is opened, and one question over it. */
+/** Five servers, of which one is no member yet and two have one stash; their registry, positions and the holders of an id. */
+function placementVectors(): object {
+  const constants = { firstBlock: 100, everyBlocks: 10, replicas: 3 };
+  const servers = [1, 2, 3, 4, 5].map((byte) => ({
+    account: AccountId.of(filled(byte)),
+    stash: AccountId.of(filled(byte === 2 ? 0x81 : 0x80 + byte)),
+    evidence: sha256(filled(byte), utf8(`quote ${byte}`)),
+    platform: byte === 5 ? '' : `${byte}`.repeat(32),
+    anchor: byte === 5 ? undefined : BlockHash.of(filled(0xb0 + byte)),
+  }));
+  const content = { block: 120, timestampMs: 1_800_000_000_000, servers };
+  const first = firstRegistry(constants);
+  const digest = registryDigest(first.digest, content);
+  const { placement } = viewOf({ ...content, digest }, constants);
+  const id = filled(0x11);
+  return {
+    constants,
+    constantsDigest: hex(constantsDigest(constants)),
+    firstDigest: hex(first.digest),
+    block: content.block,
+    timestampMs: content.timestampMs,
+    servers: servers.map(({ account, stash, evidence, platform, anchor }) => ({
+      account: hex(account),
+      stash: hex(stash),
+      evidence: hex(evidence),
+      platform,
+      ...(anchor === undefined ? {} : { anchor: hex(anchor) }),
+    })),
+    digest: hex(digest),
+    positions: placement.members.map(({ account, position }) => ({
+      account: hex(account),
+      position: hex(position),
+    })),
+    id: hex(id),
+    holders: placement.replicasOf(id).map(({ account }) => hex(account)),
+  };
+}
+
+/** Digests of the records 0 to n − 1: id SHA-256(u64 i), order u64 i. */
+function recordDigests(): object {
+  return [0, 2, 64, 65, 1100].map((count) => {
+    const tree = new DigestTree();
+    for (let at = 0; at < count; at++) {
+      const held = { expiresAtMs: 0, storedAtMs: undefined };
+      tree.set({ ...held, id: toHex(sha256(u64BigEndian(at))), order: u64BigEndian(at) });
+    }
+    return { count, digest: tree.digest };
+  });
+}
+
+/**
+ * A channel between two members of the ring: how it is opened, and one question over it; where records lie, and the digests
+ * by which members compare them.
+ */
 export function ringVectors(): object {
   const [initiator, responder] = [endOf(1), endOf(2)];
   const ephemerals = { open: filled(0x61), accept: filled(0x62) };
@@ -122,5 +177,7 @@ export function ringVectors(): object {
       content: hex(refused.bytes),
       message: toBase64(message(session.fromResponder, 1, refused.bytes)),
     },
+    placement: placementVectors(),
+    recordDigests: recordDigests(),
   };
 }

@@ -225,6 +225,73 @@ describe('a ring of nodes', () => {
   });
 
   it(
+    'X6: a node that drains is not done while one that it does not hear may lack its records',
+    LONG,
+    async () => {
+      const { ring, ids } = await ringWith(7, 10, 17);
+      await ring.rounds(1);
+      const [id = expect.fail('no id')] = ids;
+      const holders = ring.view.placement.replicasOf(id).map(({ account }) => toHex(account));
+      const machineAt = (at: number) => ring.machines.get(holders[at] ?? '') ?? expect.fail('no machine');
+      const [leaver, deaf] = [machineAt(0), machineAt(1)];
+      // It is cut off while a record is written, and comes to nobody's notice before the drain begins.
+      ring.sides.set(toHex(deaf.member.account), 1);
+      await write(ring, leaver, id, 2);
+      const others = () =>
+        [...ring.machines.values()].filter(({ store }) => {
+          const bytes = store.records.get(toHex(id));
+          return bytes !== undefined && versionOf({ bytes }) === 2;
+        }).length - 1;
+      let isDone = false;
+      for (let turn = 0; turn < 8 && !isDone; turn++) {
+        isDone = await ring.until(leaver.node?.drain() ?? expect.fail('it does not run'));
+        if (isDone) expect(others()).toBeGreaterThanOrEqual(4);
+        for (const machine of ring.running())
+          if (machine !== leaver) await ring.until(machine.node?.repair() ?? expect.fail('it does not run'));
+      }
+      expect(isDone).toBe(true);
+      expect(others()).toBeGreaterThanOrEqual(4);
+    },
+  );
+
+  it('X6: two nodes that drain at once hand over to members that stay', LONG, async () => {
+    for (let seed = 20; seed < 26; seed++) {
+      const { ring, ids } = await ringWith(8, 10, seed);
+      await ring.rounds(1);
+      const [id = expect.fail('no id')] = ids;
+      const [a, b] = ring.view.placement
+        .replicasOf(id)
+        .map(({ account }) => ring.machines.get(toHex(account)));
+      const leavers = [a, b].filter((machine) => machine !== undefined);
+      const copies = () =>
+        ring.running().filter((each) => !leavers.includes(each) && each.store.records.has(toHex(id))).length;
+      const drain = async ({ node }: Machine) => {
+        for (let turn = 0; turn < 8; turn++) if (await node?.drain()) return copies();
+        return -1;
+      };
+      expect(await ring.until(Promise.all(leavers.map(drain)))).toEqual([4, 4]);
+    }
+  });
+
+  it('what was handed over is kept by members that have not asked the draining one yet', LONG, async () => {
+    const { ring, ids } = await ringWith(7, 10, 18);
+    await ring.rounds(1);
+    const [leaver = expect.fail('no machine')] = ring.running();
+    for (let turn = 0; turn < 4; turn++)
+      await ring.until(leaver.node?.drain() ?? expect.fail('it does not run'));
+    const name = toHex(leaver.member.account);
+    const copies = () =>
+      ids.map((id) => [...ring.machines.values()].filter(({ store }) => store.records.has(toHex(id))).length);
+    const before = copies();
+    expect(Math.max(...before)).toBe(5);
+    // It answers nobody any more: the others heard of the drain by its own questions only.
+    ring.sides.set(name, 1);
+    for (const machine of ring.running())
+      if (machine !== leaver) await ring.until(machine.node?.repair() ?? expect.fail('it does not run'));
+    expect(copies()).toEqual(before);
+  });
+
+  it(
     'while a member is silent, another one holds copies in its place, and drops them when it is back',
     LONG,
     async () => {

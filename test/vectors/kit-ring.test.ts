@@ -41,6 +41,21 @@ const vectors = z
     session: z.object({ keyMaterial: text, sessionId: text, fromInitiator: text, fromResponder: text }),
     request: exchange,
     refusal: exchange,
+    placement: z.object({
+      constants: z.object({ firstBlock: z.int(), everyBlocks: z.int(), replicas: z.int() }),
+      constantsDigest: text,
+      firstDigest: text,
+      block: z.int(),
+      timestampMs: z.int(),
+      servers: z.array(
+        z.object({ account: text, stash: text, evidence: text, platform: text, anchor: text.optional() }),
+      ),
+      digest: text,
+      positions: z.array(z.object({ account: text, position: text })),
+      id: text,
+      holders: z.array(text),
+    }),
+    recordDigests: z.array(z.object({ count: z.int(), digest: text })),
   })
   .parse(JSON.parse(readFileSync(new URL('../../kit/vectors/ring.json', import.meta.url), 'utf8')));
 
@@ -118,6 +133,89 @@ describe('kit/vectors/ring.json, by the formulas of docs/ring.md and other libra
     });
     const ciphertext = Buffer.concat([cipher.update(bytes(content)), cipher.final(), cipher.getAuthTag()]);
     expect(base64(message)).toEqual(Buffer.concat([header, ciphertext]));
+  });
+});
+
+describe('kit/vectors/ring.json: where records lie, by the formulas of docs/ring.md', () => {
+  const { constants, servers, ...placement } = vectors.placement;
+  const label = Buffer.from('latchkey/v1/ring/registry');
+
+  it('digests of the registries', () => {
+    const { firstBlock, everyBlocks, replicas } = constants;
+    const before = hash('sha256', label, u64(firstBlock), u64(everyBlocks), u64(replicas));
+    expect(bytes(placement.constantsDigest)).toEqual(before);
+    const first = hash('sha256', label, before, u64(firstBlock), u64(0));
+    expect(bytes(placement.firstDigest)).toEqual(first);
+    const encoded = servers.map(({ account, stash, evidence, platform, anchor }) =>
+      Buffer.concat([
+        ...[account, stash, evidence].map(bytes),
+        hash('sha256', Buffer.from(platform)),
+        anchor === undefined ? Buffer.alloc(32) : bytes(anchor),
+      ]),
+    );
+    const { block, timestampMs } = placement;
+    expect(bytes(placement.digest)).toEqual(
+      hash('sha256', label, first, u64(block), u64(timestampMs), ...encoded),
+    );
+  });
+
+  it('positions, and the holders of an id: the nearest, one of each stash and platform', () => {
+    const members = servers.flatMap(({ anchor, ...server }) =>
+      anchor === undefined
+        ? []
+        : [
+            {
+              ...server,
+              position: hash('sha256', Buffer.from('latchkey/v1/ring'), bytes(server.account), bytes(anchor)),
+            },
+          ],
+    );
+    for (const { account, position } of placement.positions)
+      expect(members.find((member) => member.account === account)?.position).toEqual(bytes(position));
+    expect(placement.positions).toHaveLength(members.length);
+    const id = bytes(placement.id);
+    const distance = (position: Buffer) =>
+      BigInt(`0x${Buffer.from(position.map((byte, at) => byte ^ (id[at] ?? 0))).toString('hex')}`);
+    const nearest = [...members].sort((a, b) => (distance(a.position) < distance(b.position) ? -1 : 1));
+    const chosen: typeof members = [];
+    for (const member of nearest)
+      if (chosen.every(({ stash, platform }) => stash !== member.stash && platform !== member.platform))
+        chosen.push(member);
+    expect(placement.holders).toEqual(chosen.slice(0, constants.replicas).map(({ account }) => account));
+    // One of the two with the same stash is left out.
+    expect(members).toHaveLength(4);
+    expect(chosen).toHaveLength(3);
+  });
+
+  it('digests of records', () => {
+    const digestOf = (records: readonly { id: string; order: Buffer }[], depth = 0): Buffer => {
+      if (records.length > 64)
+        return hash(
+          'sha256',
+          Buffer.of(1),
+          ...[...'0123456789abcdef'].map((digit) =>
+            digestOf(
+              records.filter(({ id }) => id[depth] === digit),
+              depth + 1,
+            ),
+          ),
+        );
+      const sorted = [...records].sort((a, b) => (a.id < b.id ? -1 : 1));
+      const parts = sorted.flatMap(({ id, order }) => [
+        Buffer.from(id, 'hex'),
+        Buffer.of(order.length),
+        order,
+      ]);
+      return hash('sha256', Buffer.of(0), ...parts);
+    };
+    for (const { count, digest } of vectors.recordDigests) {
+      const records = Array.from({ length: count }, (_, at) => ({
+        id: hash('sha256', u64(at)).toString('hex'),
+        order: u64(at),
+      }));
+      expect(digest).toBe(digestOf(records).toString('hex'));
+    }
+    expect(vectors.recordDigests.map(({ count }) => count)).toEqual([0, 2, 64, 65, 1100]);
   });
 });
 

@@ -20,6 +20,8 @@ export class Placement {
   /** k, the replicas of a record. */
   readonly replicas: number;
   readonly #byAccount: ReadonlyMap<string, RingMember>;
+  /** Platform and stash of each member, of which a record has one each. */
+  readonly #taken: ReadonlyMap<RingMember, readonly [platform: string, stash: string]>;
   /** Most members that one chosen member keeps out, itself included: those of its platform or stash. */
   readonly #mostExcluded: number;
 
@@ -30,6 +32,9 @@ export class Placement {
     this.members = [...members].sort((a, b) => compareBytes(a.position, b.position));
     this.replicas = replicas;
     this.#byAccount = new Map(members.map((member) => [toHex(member.account), member]));
+    this.#taken = new Map(
+      members.map((member) => [member, [`platform ${member.platform}`, `stash ${toHex(member.stash)}`]]),
+    );
     this.#mostExcluded =
       mostAlike(members.map(({ platform }) => platform)) +
       mostAlike(members.map(({ stash }) => toHex(stash))) -
@@ -58,7 +63,8 @@ export class Placement {
     const chosen: RingMember[] = [];
     const taken = new Set<string>();
     for (const member of this.nearest(id)) {
-      const [platform, stash] = [`platform ${member.platform}`, `stash ${toHex(member.stash)}`];
+      const [platform, stash] = this.#taken.get(member) ?? [];
+      if (platform === undefined || stash === undefined) continue;
       if (taken.has(platform) || taken.has(stash) || !isCounted(member)) continue;
       taken.add(platform).add(stash);
       chosen.push(member);

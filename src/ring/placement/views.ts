@@ -1,14 +1,8 @@
 import { toHex, tryFromHex } from '../../bytes/hex.ts';
-import { Memo } from '../../bytes/memo.ts';
 import { type Configuration, changing } from './configuration.ts';
 import type { RingMember } from './member.ts';
 import type { Placement } from './placement.ts';
 import { readQuorum } from './quorum.ts';
-
-/** Lists of absent members for which keepers are remembered: the own one, and those of members that compare. */
-const KEPT_LISTS = 4;
-/** Ids in each of them. */
-const MAX_KEPT = 200_000;
 
 /** The members at one finalized block. */
 export interface RingView {
@@ -29,13 +23,17 @@ export class RingViews {
   /** Block of the newest view for which a member is complete, by account in hex. */
   readonly #complete = new Map<string, number>();
   readonly #own: RingMember;
-  /** Keepers by id, for each list of members that are left out; as long as the views stay. */
-  #keepers = new Memo<Map<string, ReadonlySet<string>>>(KEPT_LISTS);
+  #version = 0;
 
   /** @param own this node; its neighbours decide when a change is over. */
   constructor(own: RingMember, current: RingView) {
     this.#own = own;
     this.#current = current;
+  }
+
+  /** Grows whenever another view serves, or another change is under way: then records have other keepers. */
+  get version(): number {
+    return this.#version;
   }
 
   /** The view that serves. */
@@ -52,7 +50,7 @@ export class RingViews {
   adopt(view: RingView): void {
     if (view.block <= this.#newest.block) return;
     this.#waiting = [...this.#waiting, view];
-    this.#forgetKeepers();
+    this.#version += 1;
     this.#settle();
   }
 
@@ -75,31 +73,17 @@ export class RingViews {
 
   /**
    * Members that keep copies of an id: its holders in every view that is under way, and those that take the places of
-   * members which are silent or drain. The latter hold copies only and count for no quorum. Remembered, because every
-   * round asks it for every record.
+   * members which are silent or drain. The latter hold copies only and count for no quorum.
    * @param id lower-case hex. @param without the silent and draining members, lower-case hex.
    */
   keepersOf(id: string, without: ReadonlySet<string>): ReadonlySet<string> {
-    const known = this.#keepers.get([...without].sort().join(), () => new Map());
-    const found = known.get(id);
-    if (found !== undefined) return found;
-    if (known.size >= MAX_KEPT) known.clear();
-    const keepers = this.#findKeepers(tryFromHex(id) ?? new Uint8Array(0), without);
-    known.set(id, keepers);
-    return keepers;
-  }
-
-  #findKeepers(id: Uint8Array, without: ReadonlySet<string>): ReadonlySet<string> {
-    const keepers = new Set(this.configurationOf(id).flat());
+    const bytes = tryFromHex(id) ?? new Uint8Array(0);
+    const keepers = new Set(this.configurationOf(bytes).flat());
     if (without.size === 0) return keepers;
     const { placement } = this.next ?? this.#current;
-    const present = placement.replicasOf(id, ({ account }) => !without.has(toHex(account)));
+    const present = placement.replicasOf(bytes, ({ account }) => !without.has(toHex(account)));
     for (const account of accountsOf(present)) keepers.add(account);
     return keepers;
-  }
-
-  #forgetKeepers(): void {
-    this.#keepers = new Memo(KEPT_LISTS);
   }
 
   /**
@@ -145,7 +129,7 @@ export class RingViews {
       if (!this.#hasEnough(next, complete, 'with itself')) return;
       this.#current = next;
       this.#waiting = this.#waiting.slice(1);
-      this.#forgetKeepers();
+      this.#version += 1;
     }
   }
 

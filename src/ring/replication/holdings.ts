@@ -1,5 +1,6 @@
 import { compareBytes } from '../../bytes/concat.ts';
 import { toHex } from '../../bytes/hex.ts';
+import { ProblemError } from '../../errors/latchkey-error.ts';
 import { emptyLedger, type Ledger, type RecordFormat, type ReplicaStore, type RingEntry } from './entry.ts';
 
 /** What is known of a stored record without reading it. */
@@ -27,6 +28,10 @@ export class Holdings {
   readonly #outlivedBy = new Map<string, ReadonlySet<string>>();
   #ledger: Ledger;
   #firstPurgeMs: number | undefined;
+  /** No record is over before this time of the chain. */
+  #nothingOverBeforeMs = Number.POSITIVE_INFINITY;
+  /** Told of each change of the index at once: the record that is held now, if there is one. */
+  onChange: (id: string, held: HeldRecord | undefined) => void = () => undefined;
 
   private constructor(format: RecordFormat, store: ReplicaStore, now: () => number, ledger: Ledger) {
     this.format = format;
@@ -51,9 +56,41 @@ export class Holdings {
     return this.#index.get(id);
   }
 
+  /**
+   * @throws ProblemError RING_NOT_READY when the disk does not have what was stored; the copy is missing from then on, so
+   * that digests differ and repair fetches it again.
+   */
   async read(id: string): Promise<RingEntry | undefined> {
+    const entry = await this.#readStored(id);
+    if (!this.#isLost(id, entry)) return entry;
+    // Not while it is written or dropped.
+    return this.#alone(id, async () => {
+      const again = await this.#readStored(id);
+      if (!this.#isLost(id, again)) return again;
+      this.#forget(id);
+      throw new ProblemError('RING_NOT_READY', 'the disk lost a record that was stored', {
+        expected: id,
+        retryAfterMs: 1000,
+      });
+    });
+  }
+
+  /** As {@link read}, for another member: what the disk lost is not there. */
+  async copyOf(id: string): Promise<RingEntry | undefined> {
+    return this.read(id).catch((error: unknown) => {
+      if (error instanceof ProblemError && error.code === 'RING_NOT_READY') return undefined;
+      throw error;
+    });
+  }
+
+  async #readStored(id: string): Promise<RingEntry | undefined> {
     const bytes = await this.#store.get(id);
     return bytes === undefined ? undefined : this.format.read(bytes);
+  }
+
+  #isLost(id: string, entry: RingEntry | undefined): boolean {
+    const held = this.#index.get(id);
+    return held !== undefined && (entry === undefined || compareBytes(entry.order, held.order) < 0);
   }
 
   /** Stores a record, durably, unless the present one is as new; gives what is held then. */
@@ -82,7 +119,7 @@ export class Holdings {
       const present = this.#index.get(id);
       if (present === undefined || compareBytes(present.order, order) !== 0) return;
       await this.#store.delete(id);
-      this.#index.delete(id);
+      this.#forget(id);
     });
   }
 
@@ -92,13 +129,21 @@ export class Holdings {
    */
   async purge(): Promise<void> {
     const now = this.#now();
+    if (now < this.#nothingOverBeforeMs) return;
     // A node knows the time again when it first hears of the chain, and not when it opens its store.
     this.#firstPurgeMs ??= now;
     const startedAtMs = this.#firstPurgeMs;
-    const isOver = ({ expiresAtMs, storedAtMs }: HeldRecord) =>
-      Math.max(expiresAtMs, storedAtMs ?? startedAtMs) + TOO_OLD_MS <= now;
-    const over = [...this.#index.values()].filter(isOver);
-    if (over.length === 0) return;
+    const over: HeldRecord[] = [];
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const held of this.#index.values()) {
+      const overAtMs = Math.max(held.expiresAtMs, held.storedAtMs ?? startedAtMs) + TOO_OLD_MS;
+      if (overAtMs <= now) over.push(held);
+      else nextMs = Math.min(nextMs, overAtMs);
+    }
+    if (over.length === 0) {
+      this.#nothingOverBeforeMs = nextMs;
+      return;
+    }
     // First: a crash in between must not leave a purge that no ledger knows.
     await this.#remember({ ...this.#ledger, purgedAtMs: now });
     for (const record of over) await this.drop(record);
@@ -144,7 +189,17 @@ export class Holdings {
   #enter({ id, order, expiresAtMs }: RingEntry, storedAtMs: number | undefined): HeldRecord {
     const held = { id: toHex(id), order, expiresAtMs, storedAtMs };
     this.#index.set(held.id, held);
+    this.#nothingOverBeforeMs = Math.min(
+      this.#nothingOverBeforeMs,
+      Math.max(expiresAtMs, storedAtMs ?? 0) + TOO_OLD_MS,
+    );
+    this.onChange(held.id, held);
     return held;
+  }
+
+  #forget(id: string): void {
+    this.#index.delete(id);
+    this.onChange(id, undefined);
   }
 
   async #remember(ledger: Ledger): Promise<void> {

@@ -58,7 +58,7 @@ export class Peers {
     try {
       const answer = await this.#transport.ask(member, message);
       this.#failures.delete(name);
-      this.#draining[answer.status.draining ? 'add' : 'delete'](name);
+      this.noteDraining(name, answer.status.draining);
       this.#views.noteComplete(name, answer.status.complete);
       this.#holdings.noteOutlived(name, answer.status.tooOld);
       return answer;
@@ -66,6 +66,12 @@ export class Peers {
       this.#failures.set(name, (this.#failures.get(name) ?? 0) + 1);
       return undefined;
     }
+  }
+
+  /** A member says whether it drains. @param account lower-case hex. */
+  noteDraining(account: string, isDraining: boolean): void {
+    if (isDraining) this.#draining.add(account);
+    else this.#draining.delete(account);
   }
 
   /** Members that are silent or drain: others take their places for the time being. */

@@ -5,16 +5,21 @@ import type { RingViews } from '../placement/views.ts';
 import type { HeldRecord, Holdings } from './holdings.ts';
 import type { Listed, NodeStatus } from './messages.ts';
 import type { Peers } from './peers.ts';
-import { digestOf, HEX_DIGITS, idBytes, isNewer, sharedRecords } from './sharing.ts';
+import type { SharedRecords } from './shared-records.ts';
+import { HEX_DIGITS, idBytes, isNewer } from './sharing.ts';
 
 /** Bytes of records that one round moves at most, both directions together. */
 export const MAX_ROUND_BYTES = 16 * 1024 * 1024;
 /** Ids that one request asks for. */
 const MAX_FETCHED = 64;
+/** Questions in which one round compares records with one member; one that splits for ever must not hold it up. */
+export const MAX_QUESTIONS = 1024;
 
 /** Where a member and this node differ. */
 interface Difference {
   readonly member: RingMember;
+  /** As in {@link Comparison}. */
+  readonly isWhole: boolean;
   /** The newest view that the member took part in when it began to answer. */
   readonly adopted: number;
   /** The newest view for which the member is complete. */
@@ -32,6 +37,8 @@ interface Comparison {
   readonly theirs: readonly Listed[];
   readonly ours: readonly string[];
   readonly status: NodeStatus;
+  /** Whether all prefixes that differ were compared; otherwise the next round goes on. */
+  readonly isWhole: boolean;
 }
 
 /**
@@ -42,10 +49,13 @@ export class Repair {
   readonly #account: string;
   readonly #views: RingViews;
   readonly #holdings: Holdings;
+  readonly #shared: SharedRecords;
   readonly #peers: Peers;
   #complete: number;
   #budget = 0;
   #fresh = false;
+  /** Whether every neighbour that is not silent answered in the last round. */
+  #heardAll = false;
   /** Records that may have been purged elsewhere, by the last round. */
   #forgotten = new Map<string, HeldRecord>();
 
@@ -54,6 +64,7 @@ export class Repair {
     readonly account: string;
     readonly views: RingViews;
     readonly holdings: Holdings;
+    readonly shared: SharedRecords;
     readonly peers: Peers;
     /** Block of the view for which the records on the disk are complete; -1 for a node that joins. */
     readonly complete: number;
@@ -61,6 +72,7 @@ export class Repair {
     this.#account = parts.account;
     this.#views = parts.views;
     this.#holdings = parts.holdings;
+    this.#shared = parts.shared;
     this.#peers = parts.peers;
     this.#complete = parts.complete;
   }
@@ -100,29 +112,37 @@ export class Repair {
     return same.length === differences.length;
   }
 
-  /** Whether the members that stay have all that this node holds, so that it may leave. */
+  /**
+   * Whether the members that stay have all that this node holds, so that it may leave. One that does not answer may lack
+   * records, until it counts as silent and others have taken its place.
+   */
   async handOver(): Promise<boolean> {
+    const before = this.#peers.absent();
     const isEqual = await this.round();
-    return isEqual && this.#views.next === undefined;
+    const isSame = [...this.#peers.absent()].every((account) => before.has(account));
+    return isEqual && this.#heardAll && isSame && this.#views.next === undefined;
   }
 
   async #compareAll(): Promise<readonly Difference[]> {
     const without = this.#peers.absent();
     const differences: Difference[] = [];
+    this.#heardAll = true;
     for (const member of this.#views.neighbours(without.size)) {
       const difference = await this.#compare(member, without);
       if (difference !== undefined) differences.push(difference);
+      else if (!without.has(toHex(member.account))) this.#heardAll = false;
     }
     return differences;
   }
 
   async #compare(member: RingMember, without: ReadonlySet<string>): Promise<Difference | undefined> {
-    const found = await this.#listBelow(member, '', [...without]);
+    const found = await this.#list(member, [...without]);
     if (found === undefined) return undefined;
-    const { theirs, ours, status } = found;
+    const { theirs, ours, status, isWhole } = found;
     const names = new Map(theirs);
     return {
       member,
+      isWhole,
       adopted: status.adopted,
       complete: status.complete,
       tooOld: status.tooOld.includes(this.#account),
@@ -138,35 +158,34 @@ export class Repair {
       await this.#holdings.resign();
   }
 
-  /** What a member has below a prefix, where it differs from what this node has there. */
-  async #listBelow(
-    member: RingMember,
-    prefix: string,
-    without: readonly string[],
-  ): Promise<Comparison | undefined> {
-    const accounts = [toHex(member.account), this.#account] as const;
-    const records = sharedRecords(this.#holdings, this.#views, { accounts, prefix, without });
-    const digest = digestOf(records);
-    const answer = await this.#peers.askWithStatus(member, { kind: 'compare', prefix, digest, without });
-    if (answer === undefined) return undefined;
-    const { message: reply, status } = answer;
-    if (reply.kind === 'same') return { theirs: [], ours: [], status };
-    if (reply.kind === 'list') return { theirs: reply.listed, ours: records.map(({ id }) => id), status };
-    if (reply.kind !== 'split') return undefined;
+  /** What a member has where it differs from what this node has, below one prefix after another. */
+  async #list(member: RingMember, without: readonly string[]): Promise<Comparison | undefined> {
+    const records = this.#shared.with(toHex(member.account), without);
     const [theirs, ours]: [Listed[], string[]] = [[], []];
-    for (const [index, digit] of HEX_DIGITS.entries()) {
-      const below = `${prefix}${digit}`;
-      if (digestOf(records.filter(({ id }) => id.startsWith(below))) === reply.digests[index]) continue;
-      const part = await this.#listBelow(member, below, without);
-      if (part === undefined) return undefined;
-      theirs.push(...part.theirs);
-      ours.push(...part.ours);
+    const prefixes = [''];
+    let status: NodeStatus | undefined;
+    for (let asked = 0; asked < MAX_QUESTIONS; asked++) {
+      const prefix = prefixes.pop();
+      if (prefix === undefined) break;
+      const { digest } = records.below(prefix);
+      const answer = await this.#peers.askWithStatus(member, { kind: 'compare', prefix, digest, without });
+      const reply = answer?.message;
+      status ??= answer?.status;
+      if (reply?.kind === 'list') {
+        theirs.push(...reply.listed);
+        for (const { id } of records.below(prefix).records()) ours.push(id);
+      } else if (reply?.kind === 'split') {
+        const differing = HEX_DIGITS.map((digit) => `${prefix}${digit}`).filter(
+          (below, index) => records.below(below).digest !== reply.digests[index],
+        );
+        prefixes.push(...differing.reverse());
+      } else if (reply?.kind !== 'same') return undefined;
     }
-    return { theirs, ours, status };
+    return status === undefined ? undefined : { theirs, ours, status, isWhole: prefixes.length === 0 };
   }
 
   /** Moves what differs, within the budget of the round. @returns whether nothing differs any more. */
-  async #settle({ member, tooOld, theirs, owed, lacking }: Difference): Promise<boolean> {
+  async #settle({ member, isWhole, tooOld, theirs, owed, lacking }: Difference): Promise<boolean> {
     const isOld = this.#holdings.isTooOld(toHex(member.account));
     const isWanted = ([id, order]: Listed) => {
       const held = this.#holdings.find(id);
@@ -181,7 +200,7 @@ export class Repair {
       return false;
     // What it lacks because it purged it is dropped here first, or this node would bring it back.
     if (!(await this.#push(member, tooOld ? owed.filter((id) => !lacking.includes(id)) : owed))) return false;
-    if (tooOld && lacking.length > 0) return false;
+    if (!isWhole || (tooOld && lacking.length > 0)) return false;
     return (await this.#peers.ask(member, { kind: 'repaired' }))?.kind === 'done';
   }
 
@@ -193,11 +212,12 @@ export class Repair {
       for (const id of left) if (ids.push(id) === MAX_FETCHED) break;
       const reply = await this.#peers.ask(member, { kind: 'fetch', ids });
       if (reply?.kind !== 'records' || reply.records.length === 0) return false;
-      for (const bytes of reply.records) {
-        const entry = this.#holdings.format.read(bytes);
-        await this.#holdings.keepCopy(entry);
+      const entries = reply.records.map((bytes) => this.#holdings.format.read(bytes));
+      // At once, so that the store makes them durable together.
+      await Promise.all(entries.map((entry) => this.#holdings.keepCopy(entry)));
+      for (const { id, bytes } of entries) {
         this.#budget -= bytes.length;
-        left.delete(toHex(entry.id));
+        left.delete(toHex(id));
       }
     }
     return true;
@@ -206,7 +226,7 @@ export class Repair {
   async #push(member: RingMember, owed: readonly string[]): Promise<boolean> {
     for (const id of owed) {
       if (this.#budget <= 0) return false;
-      const entry = await this.#holdings.read(id);
+      const entry = await this.#holdings.copyOf(id);
       if (entry === undefined) continue;
       const reply = await this.#peers.ask(member, { kind: 'push', records: [entry.bytes] });
       if (reply?.kind !== 'done') return false;
@@ -241,8 +261,10 @@ export class Repair {
   async #dropForeign(): Promise<void> {
     if (this.#views.next !== undefined || this.#complete < this.#views.current.block) return;
     const without = this.#peers.absent();
-    for (const held of [...this.#holdings.records()])
+    for (const held of this.#shared.foreign(without)) {
+      // Another view may have come in the meantime.
       if (!this.#views.keepersOf(held.id, without).has(this.#account)) await this.#holdings.drop(held);
+    }
   }
 
   #noteComplete(sources: ReadonlySet<string>, block: number): void {

@@ -2,13 +2,13 @@ import { compareBytes } from '../../bytes/concat.ts';
 import { toHex } from '../../bytes/hex.ts';
 import { type Configuration, sameConfiguration } from '../placement/configuration.ts';
 import type { RingViews } from '../placement/views.ts';
+import { MAX_LISTED } from './digest-tree.ts';
 import type { MarkStore } from './entry.ts';
 import type { Holdings } from './holdings.ts';
 import type { FromNode, NodeStatus, RingReply, RingRequest } from './messages.ts';
-import { digestOf, HEX_DIGITS, idBytes, listed, sharedRecords } from './sharing.ts';
+import type { SharedRecords } from './shared-records.ts';
+import { HEX_DIGITS, idBytes, listed } from './sharing.ts';
 
-/** Records that one answer lists; more are compared by digests of longer prefixes. */
-export const MAX_LISTED = 64;
 /** Bytes of records that one answer carries; the asker asks again for the rest. */
 export const MAX_ANSWER_BYTES = 1024 * 1024;
 
@@ -20,9 +20,11 @@ export class Replica {
   readonly #account: string;
   readonly #views: RingViews;
   readonly #holdings: Holdings;
+  readonly #shared: SharedRecords;
   readonly #status: () => NodeStatus;
   readonly #isFresh: () => boolean;
   readonly #marks: MarkStore;
+  readonly #noteDraining: (account: string, isDraining: boolean) => void;
   /** When members began the repairs that are under way, by account. */
   readonly #began = new Map<string, number>();
 
@@ -31,17 +33,22 @@ export class Replica {
     readonly account: string;
     readonly views: RingViews;
     readonly holdings: Holdings;
+    readonly shared: SharedRecords;
     readonly status: () => NodeStatus;
     /** Whether it has asked enough neighbours since its start to know which copies do not count. */
     readonly isFresh: () => boolean;
     readonly marks: MarkStore;
+    /** A member says whether it drains, lower-case hex. */
+    readonly noteDraining: (account: string, isDraining: boolean) => void;
   }) {
     this.#account = parts.account;
     this.#views = parts.views;
     this.#holdings = parts.holdings;
+    this.#shared = parts.shared;
     this.#status = parts.status;
     this.#isFresh = parts.isFresh;
     this.#marks = parts.marks;
+    this.#noteDraining = parts.noteDraining;
   }
 
   /**
@@ -57,7 +64,11 @@ export class Replica {
     if (!this.#views.isMember(from)) return { kind: 'refused', code: 'RING_NOT_MEMBER' };
     this.#views.noteComplete(from, status.complete);
     // Its own ledger is newer than what it said to itself.
-    if (from !== this.#account) this.#holdings.noteOutlived(from, status.tooOld);
+    if (from !== this.#account) {
+      this.#holdings.noteOutlived(from, status.tooOld);
+      // It pushes copies to those that take its place; they would drop them if they did not know why.
+      this.#noteDraining(from, status.draining);
+    }
     switch (request.kind) {
       case 'store':
         return this.#store(request.configuration, request.bytes);
@@ -112,12 +123,10 @@ export class Replica {
   #compare(from: string, request: Extract<RingRequest, { kind: 'compare' }>): RingReply {
     const { prefix, without } = request;
     if (prefix === '') this.#began.set(from, this.#holdings.now());
-    const shared = { accounts: [from, this.#account] as const, without };
-    const records = sharedRecords(this.#holdings, this.#views, { ...shared, prefix });
-    if (digestOf(records) === request.digest) return { kind: 'same' };
-    if (records.length <= MAX_LISTED) return { kind: 'list', listed: listed(records) };
-    const below = (digit: string) => records.filter(({ id }) => id.startsWith(`${prefix}${digit}`));
-    return { kind: 'split', digests: HEX_DIGITS.map((digit) => digestOf(below(digit))) };
+    const records = this.#shared.with(from, without).below(prefix);
+    if (records.digest === request.digest) return { kind: 'same' };
+    if (records.count <= MAX_LISTED) return { kind: 'list', listed: listed(records.records()) };
+    return { kind: 'split', digests: HEX_DIGITS.map((digit) => records.below(digit).digest) };
   }
 
   async #fetch(ids: readonly string[]): Promise<RingReply> {
@@ -125,7 +134,7 @@ export class Replica {
     let bytes = 0;
     for (const id of ids) {
       if (bytes >= MAX_ANSWER_BYTES) break;
-      const entry = await this.#holdings.read(id);
+      const entry = await this.#holdings.copyOf(id);
       if (entry === undefined) continue;
       records.push(entry.bytes);
       bytes += entry.bytes.length;

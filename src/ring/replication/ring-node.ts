@@ -8,6 +8,7 @@ import type { FromNode, NodeStatus, RingReply, RingRequest, RingTransport } from
 import { Peers } from './peers.ts';
 import { Repair } from './repair.ts';
 import { Replica } from './replica.ts';
+import { SharedRecords } from './shared-records.ts';
 
 /** What a node of the ring is made of. */
 export interface RingNodeParts {
@@ -44,11 +45,15 @@ export class RingNode {
     this.#holdings = holdings;
     this.#newestMs = view.timestampMs;
     const isFresh = (): boolean => this.#repair.isFresh;
-    this.#replica = new Replica({ account, views, holdings, status, isFresh, marks });
+    const shared = new SharedRecords({ account, views, holdings });
+    const noteDraining = (from: string, isDraining: boolean): void =>
+      this.#peers.noteDraining(from, isDraining);
+    const asked = { account, views, holdings, shared, status, isFresh, marks, noteDraining };
+    this.#replica = new Replica(asked);
     const parts = { account, views, transport, holdings, replica: this.#replica, status, isFresh };
     this.#peers = new Peers(parts);
     this.#coordinator = new Coordinator({ account, views, holdings, peers: this.#peers });
-    this.#repair = new Repair({ account, views, holdings, peers: this.#peers, complete });
+    this.#repair = new Repair({ account, views, holdings, shared, peers: this.#peers, complete });
     views.noteComplete(account, complete);
   }
 

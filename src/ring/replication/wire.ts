@@ -3,6 +3,7 @@ import { parseBase64, toBase64 } from '../../bytes/base64.ts';
 import { type ErrorCode, errorCodes } from '../../errors/codes.ts';
 import { EvidenceError } from '../../errors/latchkey-error.ts';
 import { parseWire } from '../../protocol/decode.ts';
+import { MAX_LISTED } from './digest-tree.ts';
 import type { FromNode, RingReply, RingRequest } from './messages.ts';
 
 /** Most bytes of one message: an answer with one record more than it may have. */
@@ -34,7 +35,7 @@ const replies = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('superseded'), bytes: record }),
   z.strictObject({ kind: z.literal('record'), bytes: record.optional() }),
   z.strictObject({ kind: z.literal('same') }),
-  z.strictObject({ kind: z.literal('list'), listed: z.array(z.tuple([hex32, order])).max(1024) }),
+  z.strictObject({ kind: z.literal('list'), listed: z.array(z.tuple([hex32, order])).max(MAX_LISTED) }),
   z.strictObject({ kind: z.literal('split'), digests: z.array(hex32).length(16) }),
   z.strictObject({ kind: z.literal('records'), records }),
   z.strictObject({ kind: z.literal('marked'), attempt: hex16 }),
