@@ -34,11 +34,13 @@ export async function scale(root: string, report: Report, valueBytes: number): P
   report.target(`bytes on the disk per byte stored, ${valueBytes} B`, onDisk / stored, { atMost: 3 });
   const floors: number[] = [];
   const opens: number[] = [];
+  const processor: number[] = [];
   let opened: ScaleResult | undefined;
   for (let round = 0; round < ROUNDS; round++) {
     floors.push(await openFloorMs(join(root, 'floor'), RECORDS, valueBytes));
     opened = await scalePhase(folder, valueBytes, 'open');
     opens.push(opened?.milliseconds ?? Number.NaN);
+    processor.push(opened?.openProcessorMs ?? Number.NaN);
   }
   rmSync(join(root, 'floor'));
   const compacted = await scalePhase(folder, valueBytes, 'compact');
@@ -53,6 +55,10 @@ export async function scale(root: string, report: Report, valueBytes: number): P
   rate('floor of opening', Math.min(...floors));
   rate('iterate', opened?.iterateMs ?? Number.NaN);
   rate('compact', compacted?.milliseconds ?? Number.NaN);
+  report.ratio(
+    `open, processor time, µs a record of ${valueBytes} B`,
+    (Math.min(...processor) * 1000) / RECORDS,
+  );
   report.target(`open, to its floor, ${valueBytes} B`, Math.min(...floors) / Math.min(...opens), {
     atLeast: 0.7,
   });

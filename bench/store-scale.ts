@@ -7,6 +7,8 @@ import { nameOf } from './store-cases.ts';
 /** What one pass over a large store measured. */
 export interface ScaleResult {
   readonly milliseconds: number;
+  /** Processor time of all threads of the process, while it opened the store. */
+  readonly openProcessorMs?: number;
   /** Growth of the heap and of what hangs on it, after garbage collection. */
   readonly heapBytes: number;
   /** Largest resident size of the process. */
@@ -42,7 +44,10 @@ async function fill(folder: string, records: number, valueBytes: number): Promis
 async function reopen(folder: string, records: number, compact: boolean): Promise<ScaleResult> {
   const heapBefore = heapNow();
   const start = performance.now();
+  const processorBefore = process.cpuUsage();
   const store = await SealedStore.open({ path: folder, storeKey: benchKey() });
+  const { user, system } = process.cpuUsage(processorBefore);
+  const openProcessorMs = (user + system) / 1000;
   const milliseconds = performance.now() - start;
   const heapBytes = heapNow() - heapBefore;
   const namespace = await store.namespace('bench');
@@ -56,7 +61,13 @@ async function reopen(folder: string, records: number, compact: boolean): Promis
   const compactMs = performance.now() - compactFrom;
   await store.close();
   const peakBytes = process.resourceUsage().maxRSS * 1024;
-  return { milliseconds: compact ? compactMs : milliseconds, heapBytes, peakBytes, iterateMs };
+  return {
+    milliseconds: compact ? compactMs : milliseconds,
+    openProcessorMs,
+    heapBytes,
+    peakBytes,
+    iterateMs,
+  };
 }
 
 const [folder, records, valueBytes, phase] = process.argv.slice(2);

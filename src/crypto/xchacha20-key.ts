@@ -1,6 +1,7 @@
 import { createCipheriv, createDecipheriv } from 'node:crypto';
 import { copyBytes } from '../bytes/copy-bytes.ts';
-import { hchacha20 } from './hchacha20.ts';
+import { CHACHA_BLOCK_BYTES } from './chacha-rounds.ts';
+import { decryptFirstBlock, hchacha20 } from './hchacha20.ts';
 import { plainBytes } from './plain-bytes.ts';
 import { XCHACHA_NONCE_BYTES, XCHACHA_TAG_BYTES } from './xchacha20-poly1305.ts';
 
@@ -84,6 +85,16 @@ export class XChaCha20Key {
     return plainBytes(createDecipheriv('chacha20', this.#subkey, this.#firstBlock).update(part));
   }
 
+  /**
+   * As {@link decryptAuthenticated}, into memory of the caller.
+   * @param into gets the first `length` bytes, at most 64.
+   */
+  decryptFirst(sealed: Uint8Array, into: Uint8Array, length: number): void {
+    this.#requireKey();
+    if (length > CHACHA_BLOCK_BYTES || !decryptFirstBlock(this.#key, sealed, into, length))
+      into.set(this.decryptAuthenticated(sealed, length));
+  }
+
   /** Overwrites the key; later use throws. */
   wipe(): void {
     this.#wiped = true;
@@ -91,8 +102,12 @@ export class XChaCha20Key {
     this.#subkey.fill(0);
   }
 
-  #derive(nonce: Uint8Array): void {
+  #requireKey(): void {
     if (this.#wiped) throw new TypeError('this key was wiped');
+  }
+
+  #derive(nonce: Uint8Array): void {
+    this.#requireKey();
     hchacha20(this.#key, nonce.subarray(0, 16), this.#subkey);
     this.#nonce.set(nonce.subarray(16, XCHACHA_NONCE_BYTES), 4);
   }

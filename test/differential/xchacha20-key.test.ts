@@ -1,7 +1,8 @@
 import { hchacha, xchacha20poly1305 } from '@noble/ciphers/chacha.js';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { hchacha20 } from '../../src/crypto/hchacha20.ts';
+import { chachaRounds } from '../../src/crypto/chacha-rounds.ts';
+import { hchacha20, hchacha20ByOpenSsl } from '../../src/crypto/hchacha20.ts';
 import { XChaCha20Key } from '../../src/crypto/xchacha20-key.ts';
 import { xchacha20Poly1305Open, xchacha20Poly1305Seal } from '../../src/crypto/xchacha20-poly1305.ts';
 
@@ -10,7 +11,10 @@ const bytes = (minLength: number, maxLength = minLength) => fc.uint8Array({ minL
 const words = (content: Uint8Array): Uint32Array => new Uint32Array(Uint8Array.from(content).buffer);
 const sigma = words(new TextEncoder().encode('expand 32-byte k'));
 
-describe('HChaCha20 by OpenSSL', () => {
+describe.each([
+  ['by WebAssembly', hchacha20],
+  ['by OpenSSL', hchacha20ByOpenSsl],
+])('HChaCha20 %s', (_, hchacha20) => {
   it('equals that of noble for thousands of inputs', () => {
     const same = (key: Uint8Array, nonce: Uint8Array) => {
       const subkey = new Uint8Array(32);
@@ -33,6 +37,15 @@ describe('HChaCha20 by OpenSSL', () => {
   });
 });
 
+describe('the memory of the rounds', () => {
+  it('is there, and holds nothing of a key between two calls', () => {
+    const key = new XChaCha20Key(new Uint8Array(32).fill(0x77));
+    key.decryptFirst(new Uint8Array(104).fill(1), new Uint8Array(64), 64);
+    hchacha20(new Uint8Array(32).fill(0x77), new Uint8Array(16).fill(1), new Uint8Array(32));
+    expect(chachaRounds()?.memory.every((byte) => byte === 0)).toBe(true);
+  });
+});
+
 describe('XChaCha20Key, by OpenSSL, against XChaCha20-Poly1305 of noble', () => {
   it('seals to the same bytes, and opens to the same plaintext', () => {
     fc.assert(
@@ -46,6 +59,9 @@ describe('XChaCha20Key, by OpenSSL, against XChaCha20-Poly1305 of noble', () => 
         expect(xchacha20Poly1305Open(key, nonce, aad, sealed.subarray(24))).toEqual(plaintext);
         expect(new Uint8Array(cipher.open(sealed, aad) ?? [])).toEqual(plaintext);
         expect(cipher.decryptAuthenticated(sealed, plaintext.length)).toEqual(plaintext);
+        const first = new Uint8Array(plaintext.length + 1).fill(0xee);
+        cipher.decryptFirst(sealed, first, plaintext.length);
+        expect(first).toEqual(Uint8Array.of(...plaintext, 0xee));
       }),
       { numRuns: 200 },
     );
@@ -64,6 +80,7 @@ describe('XChaCha20Key, by OpenSSL, against XChaCha20-Poly1305 of noble', () => 
         expect(cipher.open(sealed.subarray(0, 39), aad)).toBeUndefined();
         cipher.wipe();
         expect(() => cipher.open(sealed, aad)).toThrow(TypeError);
+        expect(() => cipher.decryptFirst(sealed, new Uint8Array(8), 8)).toThrow(TypeError);
       }),
     );
   });

@@ -29,6 +29,25 @@ export class OrderedIndex {
     this.#root = new Leaf(this.#owner);
   }
 
+  /** An index of names that are in order, without repetition, and the places of their records. */
+  static ofSorted(
+    names: readonly string[],
+    addresses: readonly number[],
+    extents: readonly number[],
+  ): OrderedIndex {
+    const index = new OrderedIndex();
+    index.#size = names.length;
+    index.#plain = names.every(isPlainName);
+    const leaves: Leaf[] = [];
+    for (let from = 0; from < names.length; from += NODE_CAPACITY) {
+      const to = from + NODE_CAPACITY;
+      const columns = [names.slice(from, to), addresses.slice(from, to), extents.slice(from, to)] as const;
+      leaves.push(new Leaf(index.#owner, ...columns));
+    }
+    if (leaves.length > 0) index.#root = index.#above(leaves);
+    return index;
+  }
+
   get size(): number {
     return this.#size;
   }
@@ -100,6 +119,18 @@ export class OrderedIndex {
     }
   }
 
+  /** The root above nodes that are in order. */
+  #above(nodes: readonly IndexNode[]): IndexNode {
+    const [first] = nodes;
+    if (first !== undefined && nodes.length === 1) return first;
+    const branches: Branch[] = [];
+    for (let from = 0; from < nodes.length; from += NODE_CAPACITY) {
+      const children = nodes.slice(from, from + NODE_CAPACITY);
+      branches.push(new Branch(this.#owner, children.slice(1).map(firstName), children));
+    }
+    return this.#above(branches);
+  }
+
   #insert(node: IndexNode, name: string, address: number, extent: number): Location | undefined {
     if (node.kind === 'leaf') return this.#insertIntoLeaf(node, name, address, extent);
     const at = this.#childFor(node, name);
@@ -167,6 +198,17 @@ export class OrderedIndex {
     const at = this.#lowerBound(branch.separators, name);
     return branch.separators[at] === name ? at + 1 : at;
   }
+}
+
+/** The first name below a node. */
+function firstName(node: IndexNode): string {
+  let leaf = node;
+  while (leaf.kind === 'branch') {
+    const child: IndexNode | undefined = leaf.children[0];
+    if (child === undefined) return '';
+    leaf = child;
+  }
+  return leaf.names[0] ?? '';
 }
 
 /** Splits a node that the insertion of this name made too large. */

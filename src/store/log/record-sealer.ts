@@ -46,6 +46,8 @@ export class RecordSealer {
   readonly #associatedData = Buffer.alloc(32);
   readonly #encoder: RecordEncoder;
   readonly #random: RandomSource;
+  /** The beginning of the record that is replayed. */
+  readonly #prefix = Buffer.alloc(PREFIX_BYTES);
   #nonces: Uint8Array = new Uint8Array(0);
   #nextNonce = 0;
 
@@ -110,17 +112,38 @@ export class RecordSealer {
    * @returns `undefined` when the lengths make no sense; operation `sealedInner` when the namespace's key is gone.
    */
   openName(sealed: Uint8Array, outer: XChaCha20Key, innerKeys: InnerKeys): OpenedName | undefined {
-    const opened = nameOf(sealed, outer);
+    const opened = this.#nameOf(sealed, outer);
     if (opened?.operation !== operations.sealedInner) return opened;
     const inner = innerKeys(opened.namespace);
     if (inner === undefined) return opened;
     const whole = outer.decryptAuthenticated(sealed, RECORD_HEADER_BYTES + opened.valueLength);
-    return nameOf(whole.subarray(RECORD_HEADER_BYTES), inner);
+    return this.#nameOf(whole.subarray(RECORD_HEADER_BYTES), inner);
   }
 
   /** Overwrites plaintext that is left in buffers. */
   wipe(): void {
     this.#encoder.wipe();
+    this.#prefix.fill(0);
+  }
+
+  #nameOf(sealed: Uint8Array, key: XChaCha20Key): OpenedName | undefined {
+    const available = sealed.length - SEAL_BYTES;
+    if (available < RECORD_HEADER_BYTES) return undefined;
+    const prefix = this.#prefix;
+    key.decryptFirst(sealed, prefix, Math.min(available, PREFIX_BYTES));
+    const nameLength = prefix.readUInt16BE(2);
+    const valueLength = prefix.readUInt32BE(8);
+    const nameEnd = RECORD_HEADER_BYTES + nameLength;
+    if (nameEnd + valueLength > available) return undefined;
+    const header = {
+      operation: prefix.readUInt8(0),
+      namespace: prefix.readUInt32BE(4),
+      nameLength,
+      valueLength,
+    };
+    if (nameEnd <= PREFIX_BYTES)
+      return { ...header, name: prefix.toString('utf8', RECORD_HEADER_BYTES, nameEnd) };
+    return { ...header, name: readName(key.decryptAuthenticated(sealed, nameEnd), header) };
   }
 
   #sealInner(inner: XChaCha20Key, associatedData: Uint8Array, content: RecordContent): RecordContent {
@@ -152,16 +175,4 @@ function parse(plaintext: Uint8Array | undefined): OpenedRecord | undefined {
   if (plaintext === undefined || header === undefined) return undefined;
   const value = readValue(plaintext, header);
   return value === undefined ? undefined : { ...header, name: readName(plaintext, header), value };
-}
-
-function nameOf(sealed: Uint8Array, key: XChaCha20Key): OpenedName | undefined {
-  const available = sealed.length - SEAL_BYTES;
-  if (available < RECORD_HEADER_BYTES) return undefined;
-  let prefix = key.decryptAuthenticated(sealed, Math.min(available, PREFIX_BYTES));
-  const header = readRecordHeader(prefix);
-  if (header === undefined) return undefined;
-  const needed = RECORD_HEADER_BYTES + header.nameLength;
-  if (needed + header.valueLength > available) return undefined;
-  if (needed > prefix.length) prefix = key.decryptAuthenticated(sealed, needed);
-  return { ...header, name: readName(prefix, header) };
 }

@@ -73,6 +73,7 @@ export class Salvage {
         index === segments.length - 1 ? listed.nextOrdinal - 1 : 0,
       );
     }
+    this.#replay.buildIndexes();
     for (const space of [...this.#state.namespaces.all()]) {
       if (space.keyPlace === undefined) continue;
       if (space.key !== undefined) this.#state.namespaceKeys.claim(space.keyPlace);

@@ -2,7 +2,8 @@ import { XChaCha20Key } from '../../crypto/xchacha20-key.ts';
 import { EvidenceError } from '../../errors/latchkey-error.ts';
 import type { Breather } from '../breather.ts';
 import { damagedAt } from '../files/disk-failure.ts';
-import { newNamespaceState } from '../index/namespace-state.ts';
+import { IndexBuilder } from '../index/index-builder.ts';
+import { type NamespaceState, newNamespaceState } from '../index/namespace-state.ts';
 import type { Location } from '../index/ordered-index.ts';
 import { keysFileName } from '../keys/namespace-keys.ts';
 import { recordsOf } from '../log/frame.ts';
@@ -19,6 +20,8 @@ const RECORDS_A_LOOK = 64;
 /** Rebuilds the index from authenticated frames, oldest first. */
 export class Replay {
   readonly #state: StoreState;
+  /** The names of the namespaces so far; {@link buildIndexes} puts them into the namespaces. */
+  readonly #builders = new Map<number, IndexBuilder>();
 
   constructor(state: StoreState) {
     this.#state = state;
@@ -56,12 +59,22 @@ export class Replay {
     }
   }
 
+  /** Gives every namespace the index of what was replayed; nothing can be replayed afterwards. */
+  buildIndexes(): void {
+    for (const [id, builder] of this.#builders) {
+      const namespace = this.#state.namespaces.byId(id);
+      if (namespace !== undefined) namespace.index = builder.build();
+    }
+    this.#builders.clear();
+  }
+
   /**
-   * Checks what only the whole log tells.
+   * Checks what only the whole log tells, and makes the indexes.
    * @throws EvidenceError STORE_NAMESPACE_KEY_DAMAGED when a living erasable namespace has lost its key.
    */
   finish(): void {
     const { namespaces, namespaceKeys } = this.#state;
+    this.buildIndexes();
     for (const { keyPlace, key } of namespaces.all()) {
       if (keyPlace === undefined) continue;
       if (key !== undefined) namespaceKeys.claim(keyPlace);
@@ -88,12 +101,21 @@ export class Replay {
     // Records of a namespace that was erased later may outlive the record that created it.
     if (namespace === undefined) return;
     if (operation === operations.eraseNamespace) {
-      for (const entry of namespace.index.entries()) this.#state.log.forgetErased(entry);
+      for (const location of this.#builder(namespace).locations()) this.#state.log.forgetErased(location);
       namespaces.remove(namespace);
+      this.#builders.delete(id);
     } else if (operation === operations.put) {
       segment.liveBytes += length;
-      this.#forget(namespace.index.set(name, location.address, location.extent));
-    } else if (operation === operations.delete) this.#forget(namespace.index.delete(name));
+      this.#forget(this.#builder(namespace).set(name, location.address, location.extent));
+    } else if (operation === operations.delete) this.#forget(this.#builder(namespace).delete(name));
+  }
+
+  #builder({ id }: NamespaceState): IndexBuilder {
+    const present = this.#builders.get(id);
+    if (present !== undefined) return present;
+    const builder = new IndexBuilder();
+    this.#builders.set(id, builder);
+    return builder;
   }
 
   #create(segment: Segment, sealed: Uint8Array, ordinal: number, offset: number): void {

@@ -59,6 +59,7 @@ const subjects = {
   hchacha20: (secret) => hchacha20(secret, nonce.subarray(0, 16), subkey),
   xchacha20Seal: (_, { cipher }) => cipher.sealInto(into, 0, nonce, message, message),
   xchacha20Open: (_, { cipher, sealed }) => cipher.open(sealed, message),
+  xchacha20First: (_, { cipher, sealed }) => cipher.decryptFirst(sealed, into, 64),
   xchacha20Functions: (secret, { ciphertext }) => {
     xchacha20Poly1305Seal(secret, nonce, message, message);
     if (xchacha20Poly1305Open(secret, nonce, message, ciphertext) === undefined)

@@ -15,6 +15,7 @@ const subjects = [
   'hchacha20',
   'xchacha20Seal',
   'xchacha20Open',
+  'xchacha20First',
   'xchacha20Functions',
 ] as const;
 
