@@ -73,7 +73,7 @@ function addResultRoutes(app: Hono, service: DecryptionService, admit: Admit): v
     const key = keyOf(c);
     const waitMs = waitOf(c);
     // A result that is there needs no signal.
-    const wait = service.has(key) ? {} : { signal: clientSignal(c) };
+    const wait = service.hasNow(key) === true ? {} : { signal: clientSignal(c) };
     const found = await service.get(key, waitMs === undefined ? wait : { ...wait, waitMs });
     if (found === undefined) throw notFound(key);
     return c.body(decryptionJson(found), 200, JSON_HEADERS);

@@ -153,7 +153,7 @@ describe('D11 several mistakes in one request: the one that is reported', () => 
     expect(reply.status).toBe(status);
     expect(reply.headers['content-type']).toBe('application/problem+json');
     // In every case nothing was stored.
-    expect(service.size).toBe(0);
+    expect(await service.size()).toBe(0);
   });
 
   it('D11 bad base64 in broken JSON is reported as broken JSON', async () => {

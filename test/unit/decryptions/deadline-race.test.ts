@@ -52,7 +52,7 @@ async function race(seed: number): Promise<Race> {
         ...noMetrics,
         lookup: (seen) => {
           outcome ??= seen;
-          if (seen === 'missing' && service.has(KEY)) wrong = 'gave up with the value stored';
+          if (seen === 'missing' && service.hasNow(KEY)) wrong = 'gave up with the value stored';
         },
       },
     },
