@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { toBase64 } from '../../bytes/base64.ts';
 import { utf8 } from '../../bytes/concat.ts';
 import type { SecretBytes } from '../../bytes/secret-bytes.ts';
@@ -101,6 +102,8 @@ export class EtcdClient {
 
   constructor(options: EtcdOptions, clock: Clock = systemClock) {
     this.#options = options;
+    // One for each exchange that is under way.
+    setMaxListeners(0, this.#closing.signal);
     this.#http = new EtcdHttp(options.tls);
     this.#clock = clock;
     this.#requestTimeoutMs = options.requestTimeoutMs ?? 3000;
