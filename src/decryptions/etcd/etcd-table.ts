@@ -76,7 +76,7 @@ export class EtcdTable implements DecryptionTable, Disposable {
    *   of another form.
    */
   static async open({ prefix = 'latchkey/decryptions/', ...options }: EtcdTableOptions): Promise<EtcdTable> {
-    if (options.endpoints.length === 0) throw new RangeError('endpoints must name a member of the cluster');
+    requireEndpoints(options.endpoints);
     if (!PREFIX.test(prefix)) throw new RangeError('prefix must be a path that ends with a slash');
     const table = new EtcdTable(new EtcdClient(options), prefix);
     try {
@@ -232,6 +232,12 @@ export class EtcdTable implements DecryptionTable, Disposable {
       presentRevision: own?.mod_revision ?? 0,
     };
   }
+}
+
+function requireEndpoints(endpoints: readonly string[]): void {
+  const isUrl = (text: string): boolean => URL.canParse(text) && /^https?:\/\/[^/]+$/.test(text);
+  if (!Array.isArray(endpoints) || endpoints.length === 0 || !endpoints.every(isUrl))
+    throw new RangeError('endpoints must be http://host:port or https://host:port of each member');
 }
 
 const put = (name: string, stored: StoredDecryption): EtcdJson => ({
