@@ -116,6 +116,8 @@ describe.skipIf(!hasEtcd)('three instances on a cluster of three members', () =>
       status: 503,
     });
     await expect(two?.get(keyOf(1))).rejects.toMatchObject({ code: 'DECRYPTIONS_ENGINE_UNAVAILABLE' });
+    // Also where the watch is at the member that lives: it has no leader, and says so.
+    await until(() => running.every(({ table }) => !table.health().isReady));
     await first?.restart();
     await until(async () => (await two?.get(keyOf(1)).catch(() => undefined))?.value === 1n);
     await until(() => running.every(({ table }) => table.health().isReady));

@@ -20,7 +20,7 @@ const header = z.object({ cluster_id: z.string().regex(/^[0-9]{1,20}$/), revisio
 
 const keyValue = z.object({
   key: name,
-  /** Base64, checked by the reader: most events of a watch are of keys that nobody waits for. */
+  /** Base64, checked by the reader: most events of a watch are of keys without waiters. */
   value: z.string().default(''),
   mod_revision: integer,
 });

@@ -128,7 +128,7 @@ export class EtcdTable implements DecryptionTable, Disposable {
       const result = await this.#client.txn(this.#writeOf(key, oracle, state, change));
       if (result.succeeded) return result.revision;
       state = this.#stateOf(key, oracle, result);
-      // An attempt whose answer was lost was applied.
+      // An attempt was applied, and its answer was lost.
       if (result.mayBeRepeated && isWritten(state, change)) return state.presentRevision;
       change = decide(state);
       // It may also have been applied and overwritten since: to write it once more would undo what came after it.

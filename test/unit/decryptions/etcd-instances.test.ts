@@ -155,6 +155,32 @@ describe.skipIf(!hasEtcd)('several instances on one etcd', () => {
     expect((await b?.request(path, signed(2, nowMs - 10_000)))?.status).toBe(200);
     expect((await a?.request(path, first))?.status).toBe(401);
     expect(await (await a?.request(path))?.text()).toContain('"value":2,');
+    // Leases that somebody revoked are made again.
+    const endpoint = cluster.endpoints[0] ?? '';
+    for (const [lease] of etcdctl(endpoint, 'lease', 'list').matchAll(/[0-9a-f]{16}/g))
+      etcdctl(endpoint, 'lease', 'revoke', lease);
+    expect((await b?.request(path, signed(3, nowMs)))?.status).toBe(200);
+    expect((await a?.request(path, signed(3, nowMs)))?.status).toBe(401);
+  });
+
+  it('results that are together larger than one answer of etcd are read, and one that etcd refuses is 413', async () => {
+    const [a] = await instances(1, WAIT);
+    const large = (value: number): Decryption => ({
+      value: BigInt(value),
+      signature: new Uint8Array(700 * 1024).fill(value),
+    });
+    for (let number = 0; number < 12; number += 1) {
+      await a?.put(keyOf(number), large(number));
+      await a?.putSignature(keyOf(99), `oracle-${number}`, large(number));
+    }
+    const found = await Promise.all(Array.from({ length: 12 }, (_, number) => a?.get(keyOf(number))));
+    expect(found.map((each) => [each?.value, each?.signature[5]])).toEqual(
+      found.map((_, number) => [BigInt(number), number]),
+    );
+    const signatures = (await a?.signatures(keyOf(99))) ?? [];
+    expect(signatures.map(({ signature }) => signature.length)).toEqual(Array(12).fill(700 * 1024));
+    const tooLarge = a?.put(KEY, { value: 1n, signature: new Uint8Array(1_600_000) });
+    await expect(tooLarge).rejects.toMatchObject({ code: 'BODY_TOO_LARGE', status: 413 });
   });
 
   it('a compacted revision: what was written meanwhile is found by reading again', async () => {
