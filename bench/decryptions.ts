@@ -1,22 +1,15 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import autocannon from 'autocannon';
 import { Clients } from './decryptions-clients.ts';
-import {
-  ANSWER,
-  type ServerMessage,
-  type ServerQuestion,
-  type WaitingQuestion,
-} from './decryptions-messages.ts';
+import { type Embedded, measureEtcd } from './decryptions-etcd.ts';
+import { CONNECTIONS, load, newKey, put } from './decryptions-load.ts';
+import { type ServerMessage, type ServerQuestion, type WaitingQuestion } from './decryptions-messages.ts';
 import { type Bench, type Measured, percentile, type Report, summarize } from './harness.ts';
 
-const LOAD_SECONDS = 4;
-const CONNECTIONS = 32;
 /** Waiters → rounds. */
 const wakeUps = [
   [1, 200],
@@ -32,10 +25,11 @@ export const bench: Bench = {
     const child = fork(fileURLToPath(new URL('./decryptions-server.ts', import.meta.url)), [
       join(folder, 'store'),
     ]);
+    let embedded: Embedded;
     try {
       const server = new ServerProcess(child);
       const ready = await server.expect('ready');
-      await measureLoad(report, ready.url, ready.constantUrl);
+      embedded = await measureLoad(report, ready.url, ready.constantUrl);
       for (const [waiters, rounds] of wakeUps) await measureWakeUp(report, server, ready, waiters, rounds);
     } finally {
       const ended = once(child, 'exit');
@@ -43,14 +37,13 @@ export const bench: Bench = {
       await ended;
       await rm(folder, { recursive: true, force: true });
     }
+    await measureEtcd(report, embedded);
   },
 };
 
 type Ready = Extract<ServerMessage, { kind: 'ready' }>;
 
-const newKey = (): string => randomBytes(32).toString('hex');
-
-async function measureLoad(report: Report, url: string, constantUrl: string): Promise<void> {
+async function measureLoad(report: Report, url: string, constantUrl: string): Promise<Embedded> {
   const path = `/decryption/${newKey()}`;
   await put(url + path);
   const plain = await load(constantUrl + path);
@@ -64,24 +57,7 @@ async function measureLoad(report: Report, url: string, constantUrl: string): Pr
   report.result('PUT of new keys, durable, 1 connection', await load(url, 'PUT', 1));
   report.ratio('GET hit / plain Hono', hit.opsPerSecond / plain.opsPerSecond);
   report.ratio('durable PUT / plain Hono PUT', durable.opsPerSecond / plainPut.opsPerSecond);
-}
-
-async function load(
-  url: string,
-  method: 'GET' | 'PUT' = 'GET',
-  connections = CONNECTIONS,
-): Promise<Measured> {
-  const request =
-    method === 'GET'
-      ? { method }
-      : {
-          method,
-          body: ANSWER,
-          setupRequest: (made: object) => ({ ...made, path: `/decryption/${newKey()}` }),
-        };
-  const result = await autocannon({ url, connections, duration: LOAD_SECONDS, requests: [request] });
-  if (result.non2xx + result.errors > 0) throw new Error(`${url}: ${result.non2xx + result.errors} failures`);
-  return { opsPerSecond: result.requests.average, p50Ms: result.latency.p50, p99Ms: result.latency.p99 };
+  return { hit, durable };
 }
 
 /** The service, the least that wakes waiters, and plain answers, with as many clients. */
@@ -139,12 +115,6 @@ async function answerAll(url: string, count: number, rounds: number): Promise<nu
   }
   clients.close();
   return percentile(lasts, 0.5);
-}
-
-async function put(url: string): Promise<void> {
-  const response = await fetch(url, { method: 'PUT', body: ANSWER });
-  await response.arrayBuffer();
-  if (response.status !== 200) throw new Error(`PUT: ${response.status}`);
 }
 
 class ServerProcess {

@@ -435,6 +435,10 @@ export const errorActions: readonly (readonly [action: string, codes: readonly E
     ['DECRYPTION_BODY_SHAPE', 'DECRYPTION_SIGNATURE_INVALID'],
   ],
   [
+    'Look at the etcd cluster (`etcdctl endpoint status`), and at `engine` of the configuration ([decryptions](decryptions.md#several-instances-on-etcd)).',
+    ['DECRYPTIONS_ENGINE_UNAVAILABLE', 'DECRYPTIONS_ENGINE_REFUSED', 'DECRYPTIONS_ENGINE_ANSWER_INVALID'],
+  ],
+  [
     'Write with a token or account of `decryptions.writeAuthorization`.',
     ['DECRYPTION_WRITE_UNAUTHENTICATED', 'DECRYPTION_WRITE_FORBIDDEN'],
   ],

@@ -189,6 +189,13 @@ export const processInputs: readonly ProcessInput[] = [
   },
   {
     kind: 'socket',
+    name: 'etcd cluster of `latchkey decryptions` (TCP, TLS, DNS)',
+    protection: 'not covered',
+    effect: 'holds the results in clear: whoever answers for it chooses them. A node does not use it',
+    readBy: ['decryptions/etcd/etcd-http.ts'],
+  },
+  {
+    kind: 'socket',
     name: 'upstream services of users’ secrets (TCP, TLS, DNS)',
     protection: 'verified',
     effect:

@@ -4,9 +4,18 @@ import type { Store } from '../store/api/store-api.ts';
 import { KeyedLock } from '../store/keyed-lock.ts';
 import type { ClientSignal } from './client-signal.ts';
 import { copyDecryption, type Decryption, type StoredDecryption } from './decryption.ts';
-import { DecryptionTable, type OracleSignature, sameDecryption } from './decryption-table.ts';
+import {
+  type Change,
+  type DecryptionTable,
+  type EngineHealth,
+  type KeyState,
+  type OracleSignature,
+  sameDecryption,
+  type WriteOrder,
+} from './decryption-table.ts';
 import { type DecryptionMetrics, noMetrics, type WriteOutcome } from './metrics.ts';
 import { type Scheduler, systemScheduler } from './scheduler.ts';
+import { StoreTable } from './store-table.ts';
 import { type WaiterNews, waitForDecryption } from './wait-for-decryption.ts';
 import { Waiters } from './waiters.ts';
 
@@ -43,6 +52,7 @@ export interface LookupOptions {
 const KEY = /^[0-9a-fA-F]{64}$/;
 const ORACLE = /^[A-Za-z0-9_.-]{1,64}$/;
 const PRUNE_AT_ONCE = 64;
+const READ_AGAIN_AT_ONCE = 256;
 /** Longest delay of a timer in milliseconds; Node treats a longer delay as 1 ms. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
@@ -68,6 +78,7 @@ export class DecryptionService {
   readonly #maxSignatures: number;
   /** Longest wait of a lookup, in milliseconds. */
   readonly maxExpectedOracleDelayMs: number;
+  readonly #stopListening: () => void;
   #closed = false;
 
   private constructor(table: DecryptionTable, options: DecryptionServiceOptions) {
@@ -88,6 +99,11 @@ export class DecryptionService {
     this.#overwrite = overwrite;
     this.#maxSignatures = maxSignaturesPerKey;
     this.maxExpectedOracleDelayMs = maxExpectedOracleDelayMs;
+    this.#stopListening = table.listen({
+      wants: (key) => this.#waiters.has(key),
+      wrote: (key, decryption, revision) => this.#publish(key, decryption, revision),
+      missed: () => void this.#readAgain(),
+    });
   }
 
   /**
@@ -95,17 +111,35 @@ export class DecryptionService {
    * @throws RangeError or TypeError for an option that is no integer or no boolean.
    */
   static async open(store: Store, options: DecryptionServiceOptions = {}): Promise<DecryptionService> {
-    return new DecryptionService(await DecryptionTable.open(store), options);
+    return new DecryptionService(await StoreTable.open(store), options);
+  }
+
+  /**
+   * The service on a table of any engine, which the caller closes.
+   * @throws as {@link open}.
+   */
+  static on(table: DecryptionTable, options: DecryptionServiceOptions = {}): DecryptionService {
+    return new DecryptionService(table, options);
   }
 
   /** Number of results. */
-  get size(): number {
-    return this.#table.size;
+  size(): Promise<number> {
+    return this.#table.size();
   }
 
-  /** Whether there is a result now. */
-  has(key: string): boolean {
-    return this.#table.has(key);
+  /** Whether there is a result in this very step; `undefined` where the engine has to be asked over a network. */
+  hasNow(key: string): boolean | undefined {
+    return this.#table.hasNow(key);
+  }
+
+  /** Whether the engine works now. */
+  health(): EngineHealth {
+    return this.#table.health();
+  }
+
+  /** Order of signed writes over all instances; `undefined` where this is the only instance. */
+  get writeOrder(): WriteOrder | undefined {
+    return this.#table.writeOrder;
   }
 
   /** Requests that wait now. */
@@ -143,13 +177,9 @@ export class DecryptionService {
    */
   async put(key: string, decryption: Decryption): Promise<WriteOutcome> {
     const copy = copyDecryption(decryption);
-    return this.#write(key, async () => {
-      const present = await this.#table.result(key);
-      if (this.#unchanged(key, present, copy)) return 'unchanged';
-      await this.#table.write(key, { result: this.#stamp(copy) }, present);
-      this.#publish(key, copy);
-      return 'written';
-    });
+    return this.#write(key, undefined, ({ present }) =>
+      this.#unchanged(key, present, copy) ? undefined : { result: this.#stamp(copy) },
+    );
   }
 
   /**
@@ -164,18 +194,14 @@ export class DecryptionService {
         field: 'oracle',
       });
     }
-    return this.#write(key, async () => {
-      const present = await this.#table.signature(key, oracle);
-      if (this.#unchanged(key, present, copy)) return 'unchanged';
-      if (present === undefined && this.#table.signatureCount(key) >= this.#maxSignatures) {
+    return this.#write(key, oracle, ({ present, hasResult, signatures }) => {
+      if (this.#unchanged(key, present, copy)) return undefined;
+      if (present === undefined && signatures >= this.#maxSignatures) {
         throw new RefusalError('DECRYPTION_SIGNATURES_FULL', `${key} has ${this.#maxSignatures} signatures`);
       }
       const stored = this.#stamp(copy);
-      const first = !this.#table.has(key);
       const signature = { ...stored, oracle };
-      await this.#table.write(key, first ? { result: stored, signature } : { signature }, undefined);
-      if (first) this.#publish(key, copy);
-      return 'written';
+      return hasResult ? { signature } : { result: stored, signature };
     });
   }
 
@@ -187,39 +213,61 @@ export class DecryptionService {
 
   /** Removes a result and its oracles' signatures; false when there is none. */
   delete(key: string): Promise<boolean> {
-    return this.#exclusively(key, async () => {
-      const removed = await this.#table.remove(key);
-      if (removed) this.#metrics.removed(1);
-      return removed;
-    });
+    return this.#remove(key);
   }
 
   /** Removes old results. @returns how many. @throws RangeError for a limit that is no integer from 0. */
   async prune({ maxAgeMs, maxCount }: PruneRule): Promise<number> {
     for (const [name, limit] of Object.entries({ maxAgeMs, maxCount }))
       if (limit !== undefined) requireInteger(limit, name);
-    const old = maxAgeMs === undefined ? [] : this.#table.keysBefore(this.#scheduler.nowMs() - maxAgeMs);
-    const surplus = maxCount === undefined ? [] : this.#table.oldestKeys(this.#table.size - maxCount);
-    const keys = [...new Set([...old, ...surplus])];
+    const before = maxAgeMs === undefined ? 0 : this.#scheduler.nowMs() - maxAgeMs;
     let removed = 0;
-    for (let start = 0; start < keys.length; start += PRUNE_AT_ONCE) {
-      const gone = await Promise.all(keys.slice(start, start + PRUNE_AT_ONCE).map((key) => this.delete(key)));
-      removed += gone.filter(Boolean).length;
+    for (;;) {
+      // Total and entries are of one step, so that instances that prune at the same time remove no more than the surplus.
+      const { total, entries } = await this.#table.oldest(PRUNE_AT_ONCE);
+      const surplus = maxCount === undefined ? 0 : total - maxCount;
+      const old = entries.filter(({ storedAtMs }, index) => storedAtMs < before || index < surplus);
+      const gone = await Promise.all(old.map(({ key, storedAtMs }) => this.#remove(key, storedAtMs)));
+      const count = gone.filter(Boolean).length;
+      removed += count;
+      if (count === 0) return removed;
     }
-    return removed;
   }
 
   /** Ends all waiting requests with DECRYPTION_SERVICE_CLOSED, and refuses new requests. */
   close(): void {
     this.#closed = true;
+    this.#stopListening();
     this.#waiters.wakeAll({ kind: 'closed' });
     this.#metrics.waiting(0);
   }
 
-  async #write(key: string, task: () => Promise<WriteOutcome>): Promise<WriteOutcome> {
-    const outcome = await this.#exclusively(key, task);
+  async #write(
+    key: string,
+    oracle: string | undefined,
+    decide: (state: KeyState) => Change,
+  ): Promise<WriteOutcome> {
+    const outcome = await this.#exclusively(key, async () => {
+      let result: Decryption | undefined;
+      const revision = await this.#table.update(key, oracle, (state) => {
+        const change = decide(state);
+        result = change?.result;
+        return change;
+      });
+      if (revision === undefined) return 'unchanged';
+      if (result !== undefined) this.#publish(key, result, revision);
+      return 'written';
+    });
     this.#metrics.write(outcome);
     return outcome;
+  }
+
+  #remove(key: string, storedAtMs?: number): Promise<boolean> {
+    return this.#exclusively(key, async () => {
+      const removed = await this.#table.remove(key, storedAtMs);
+      if (removed) this.#metrics.removed(1);
+      return removed;
+    });
   }
 
   async #exclusively<T>(key: string, task: () => Promise<T>): Promise<T> {
@@ -239,8 +287,23 @@ export class DecryptionService {
     return { value, signature, storedAtMs: this.#scheduler.nowMs() };
   }
 
-  #publish(key: string, decryption: Decryption): void {
-    if (this.#waiters.wake(key, { kind: 'put', decryption }) > 0) this.#metrics.waiting(this.#waiters.count);
+  #publish(key: string, { value, signature }: Decryption, revision: number): void {
+    const news = { kind: 'put', decryption: { value, signature }, revision } as const;
+    if (this.#waiters.wake(key, news) > 0) this.#metrics.waiting(this.#waiters.count);
+  }
+
+  /** Writes may have been missed. Where a read fails, the waiters find the result at their deadline. */
+  async #readAgain(): Promise<void> {
+    const keys = this.#waiters.names();
+    for (let start = 0; start < keys.length && !this.#closed; start += READ_AGAIN_AT_ONCE) {
+      const some = keys.slice(start, start + READ_AGAIN_AT_ONCE);
+      await Promise.allSettled(
+        some.map(async (key) => {
+          const { result, revision } = await this.#table.read(key);
+          if (result !== undefined) this.#publish(key, result, revision);
+        }),
+      );
+    }
   }
 }
 

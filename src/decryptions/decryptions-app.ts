@@ -7,6 +7,7 @@ import { EvidenceError, LatchkeyError, RefusalError } from '../errors/latchkey-e
 import { clientSignal } from './client-signal.ts';
 import { decryptionJson } from './decryption.ts';
 import { type DecryptionService, isOracleName, tryParseKey } from './decryption-service.ts';
+import type { WriteOrder } from './decryption-table.ts';
 import { newRequestId, problemResponse } from './problem-response.ts';
 import { parsePutBody } from './put-body.ts';
 import { readBody } from './read-body.ts';
@@ -40,7 +41,7 @@ type Admit = (c: Context) => Promise<{ readonly body: Uint8Array; readonly accou
 export function decryptionsApp(service: DecryptionService, options: DecryptionsAppOptions = {}): Hono {
   requireBoolean(options.allowDelete ?? false, 'allowDelete');
   const app = new Hono();
-  const admit = admission(options);
+  const admit = admission(options, service.writeOrder);
   addResultRoutes(app, service, admit);
   addSignatureRoutes(app, service, admit);
   if (options.allowDelete === true) addDeleteRoute(app, service, admit);
@@ -54,17 +55,20 @@ export function decryptionsApp(service: DecryptionService, options: DecryptionsA
   return app;
 }
 
-function admission({
-  writeAuthorization = { kind: 'open' },
-  maxBodyBytes = 1024 * 1024,
-  nowMs = () => Date.now(),
-}: DecryptionsAppOptions): Admit {
+function admission(
+  {
+    writeAuthorization = { kind: 'open' },
+    maxBodyBytes = 1024 * 1024,
+    nowMs = () => Date.now(),
+  }: DecryptionsAppOptions,
+  order: WriteOrder | undefined,
+): Admit {
   requireInteger(maxBodyBytes, 'maxBodyBytes');
-  const gate = new WriteGate(writeAuthorization, nowMs);
+  const gate = new WriteGate(writeAuthorization, nowMs, order);
   return async (c) => {
     const body = await readBody(c.req.raw, maxBodyBytes);
     const header = (name: string): string | undefined => c.req.header(name);
-    return { body, account: gate.admit({ method: c.req.method, path: c.req.path, body, header }) };
+    return { body, account: await gate.admit({ method: c.req.method, path: c.req.path, body, header }) };
   };
 }
 
@@ -73,7 +77,7 @@ function addResultRoutes(app: Hono, service: DecryptionService, admit: Admit): v
     const key = keyOf(c);
     const waitMs = waitOf(c);
     // A result that is there needs no signal.
-    const wait = service.has(key) ? {} : { signal: clientSignal(c) };
+    const wait = service.hasNow(key) === true ? {} : { signal: clientSignal(c) };
     const found = await service.get(key, waitMs === undefined ? wait : { ...wait, waitMs });
     if (found === undefined) throw notFound(key);
     return c.body(decryptionJson(found), 200, JSON_HEADERS);

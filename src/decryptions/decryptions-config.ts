@@ -8,6 +8,32 @@ import { nearestName } from '../errors/nearest-name.ts';
 const path = z.string().refine(isAbsolute, 'must be an absolute path');
 const count = z.int().min(1);
 
+/** `http://host:port`; no path and no user, which would be ignored. */
+const ENDPOINT = /^https?:\/\/(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$/;
+
+/** A cluster of etcd that holds the results, for several instances of the service. */
+const etcd = z.strictObject({
+  endpoints: z
+    .array(z.string().regex(ENDPOINT, 'must be http://host:port or https://host:port'))
+    .min(1)
+    .max(16),
+  /** Begins the names of all records. */
+  prefix: z
+    .string()
+    .regex(/^[A-Za-z0-9_.-][A-Za-z0-9_./-]{0,198}\/$/, 'must be a path that ends with a slash')
+    .default('latchkey/decryptions/'),
+  /** Authorities of the members, and the certificate of this service, as PEM files. */
+  tls: z
+    .strictObject({ caFile: path.optional(), certFile: path.optional(), keyFile: path.optional() })
+    .optional(),
+  user: z.strictObject({ name: z.string().min(1).max(256), passwordFile: path }).optional(),
+  /** For one exchange with one member, in milliseconds. */
+  requestTimeoutMs: z.int().min(100).max(60_000).default(3000),
+});
+
+/** Where the results are, and how this service shows who it is. */
+export type EtcdSettings = z.infer<typeof etcd>;
+
 const settings = z.strictObject({
   /** Where to listen. */
   address: z.string().min(1),
@@ -15,6 +41,8 @@ const settings = z.strictObject({
   /** How long a GET waits for the PUT, in milliseconds. */
   maxExpectedOracleDelayMs: z.int().min(0).max(3_600_000),
   storePath: path,
+  /** Without it, the sealed store of `storePath`. */
+  engine: z.strictObject({ etcd }),
   /** File with the password of the store; a final newline is ignored. */
   passwordFile: path,
   maxWaiters: count.max(1_000_000),
@@ -36,7 +64,13 @@ const settings = z.strictObject({
   metricsPort: z.int().min(0).max(65_535),
 });
 const partialSettings = settings.partial();
-const complete = settings.partial({ prune: true, metricsPort: true });
+const complete = settings.partial({
+  prune: true,
+  metricsPort: true,
+  engine: true,
+  storePath: true,
+  passwordFile: true,
+});
 
 /** Configuration of the decryption service; secrets are named by their files. */
 export type DecryptionsConfig = z.infer<typeof complete>;
@@ -132,7 +166,34 @@ export function loadDecryptionsConfig(
     ...fromEnvironment(environment),
   });
   checkAccounts(config);
+  if (config.engine === undefined) return requireStore(config);
+  checkEtcd(config.engine.etcd, config.maxBodyBytes);
+  // The service has no store then.
+  const { storePath: _path, passwordFile: _file, ...rest } = config;
+  return rest;
+}
+
+function requireStore(config: DecryptionsConfig): DecryptionsConfig {
+  for (const field of ['storePath', 'passwordFile'] as const)
+    if (config[field] === undefined) throw invalid(field, 'must be given, or engine.etcd');
   return config;
+}
+
+/** Base64 makes an answer a third larger than the body, and an answer of etcd is read up to 8 MiB. */
+const MAX_ETCD_BODY_BYTES = 4 * 1024 * 1024;
+
+function checkEtcd({ endpoints, tls }: EtcdSettings, maxBodyBytes: number): void {
+  const field = 'engine.etcd';
+  const secure = endpoints.filter((endpoint) => endpoint.startsWith('https:')).length;
+  if (secure !== 0 && secure !== endpoints.length)
+    throw invalid(`${field}.endpoints`, 'must be all http or all https');
+  if (new Set(endpoints).size !== endpoints.length)
+    throw invalid(`${field}.endpoints`, 'names a member twice');
+  if (tls !== undefined && secure === 0) throw invalid(`${field}.tls`, 'has no effect on http endpoints');
+  if ((tls?.certFile === undefined) !== (tls?.keyFile === undefined))
+    throw invalid(`${field}.tls`, 'certFile and keyFile belong together');
+  if (maxBodyBytes > MAX_ETCD_BODY_BYTES)
+    throw invalid('maxBodyBytes', `must be at most ${MAX_ETCD_BODY_BYTES} with engine.etcd`);
 }
 
 function parseYaml(text: string): unknown {

@@ -15,14 +15,18 @@ export {
   type PruneRule,
   tryParseKey,
 } from './decryption-service.ts';
-export type { OracleSignature } from './decryption-table.ts';
+export type { DecryptionTable, EngineHealth, OracleSignature } from './decryption-table.ts';
 export { type DecryptionsAppOptions, decryptionsApp } from './decryptions-app.ts';
 export {
   type DecryptionsConfig,
   type DecryptionsProfile,
   decryptionsProfiles,
+  type EtcdSettings,
   loadDecryptionsConfig,
 } from './decryptions-config.ts';
+export type { EtcdOptions } from './etcd/etcd-client.ts';
+export type { EtcdTls } from './etcd/etcd-http.ts';
+export { EtcdTable, type EtcdTableOptions } from './etcd/etcd-table.ts';
 export type { DecryptionMetrics, LookupOutcome, WriteOutcome } from './metrics.ts';
 export { pruneRegularly, type RegularPruning } from './prune-regularly.ts';
 export { type Scheduler, systemScheduler } from './scheduler.ts';

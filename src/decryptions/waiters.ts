@@ -27,6 +27,16 @@ export class Waiters<T> {
     return this.#waiters.size;
   }
 
+  /** Whether anybody waits for the key. */
+  has(key: string): boolean {
+    return this.#waiters.has(key);
+  }
+
+  /** The keys that have waiters. */
+  names(): readonly string[] {
+    return [...this.#waiters.keys()];
+  }
+
   /**
    * Adds a waiter.
    * @returns a function that removes the waiter; after it was woken, and a second time, the function does nothing.

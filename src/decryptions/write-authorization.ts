@@ -8,6 +8,7 @@ import { equalConstantTime } from '../crypto/constant-time.ts';
 import { sha256 } from '../crypto/sha2.ts';
 import { sr25519Verify } from '../crypto/sr25519.ts';
 import { EvidenceError, RefusalError } from '../errors/latchkey-error.ts';
+import type { WriteOrder } from './decryption-table.ts';
 
 /** The rule for who may write: everybody, holders of a token, or registered accounts. */
 export type WriteAuthorization =
@@ -48,16 +49,20 @@ const unauthenticated = (message: string, field: string): EvidenceError =>
 export class WriteGate {
   readonly #authorization: WriteAuthorization;
   readonly #nowMs: () => number;
-  /** Newest accepted time by account and path; an entry is removed once the window has passed. */
-  readonly #newest = new Map<string, number>();
-  /** Writes accepted before this start are no longer known, so a write signed before the start is refused. */
-  readonly #startedAtMs: number;
+  readonly #order: WriteOrder;
+  /** Signed writes must not be older. */
+  readonly #notBeforeMs: number;
 
-  /** @throws TypeError for an unknown kind of authorization, which must not mean that everybody may write. */
-  constructor(authorization: WriteAuthorization, nowMs: () => number) {
+  /**
+   * @param order The order that all instances share; without it this process keeps one.
+   * @throws TypeError for an unknown kind of authorization, which must not mean that everybody may write.
+   */
+  constructor(authorization: WriteAuthorization, nowMs: () => number, order?: WriteOrder) {
     this.#authorization = checkedAuthorization(authorization);
     this.#nowMs = nowMs;
-    this.#startedAtMs = nowMs();
+    this.#order = order ?? new ProcessWriteOrder(nowMs);
+    // Writes that this process accepted before its start are no longer known to it.
+    this.#notBeforeMs = order === undefined ? nowMs() : 0;
   }
 
   /**
@@ -65,7 +70,7 @@ export class WriteGate {
    * @returns the account that signed it, or `undefined` where writes are not signed.
    * @throws EvidenceError DECRYPTION_WRITE_UNAUTHENTICATED, RefusalError DECRYPTION_WRITE_FORBIDDEN.
    */
-  admit(request: WriteRequest): AccountId | undefined {
+  async admit(request: WriteRequest): Promise<AccountId | undefined> {
     switch (this.#authorization.kind) {
       case 'open':
         return undefined;
@@ -77,7 +82,7 @@ export class WriteGate {
     }
   }
 
-  #requireSignature(accounts: readonly AccountId[], request: WriteRequest): AccountId {
+  async #requireSignature(accounts: readonly AccountId[], request: WriteRequest): Promise<AccountId> {
     const account = readAccount(request.header('latchkey-account'));
     const timestampMs = this.#readTimestamp(request.header('latchkey-timestamp'));
     const signature = tryFromHex(request.header('latchkey-signature') ?? '');
@@ -88,14 +93,14 @@ export class WriteGate {
     if (!accounts.some((accepted) => equalBytes(accepted, account))) {
       throw new RefusalError('DECRYPTION_WRITE_FORBIDDEN', `${encodeSs58(account)} may not write here`);
     }
-    this.#refuseOlder(account, request.path, timestampMs);
+    await this.#refuseOlder(account, request.path, timestampMs);
     return account;
   }
 
   #readTimestamp(text: string | undefined): number {
     const timestampMs = /^[0-9]{1,15}$/.test(text ?? '') ? Number(text) : Number.NaN;
     const inWindow = Math.abs(this.#nowMs() - timestampMs) <= SIGNED_WRITE_WINDOW_MS;
-    if (inWindow && timestampMs >= this.#startedAtMs) return timestampMs;
+    if (inWindow && timestampMs >= this.#notBeforeMs) return timestampMs;
     throw unauthenticated(
       'the time of the request is missing, more than 60 s off, or before the start of this service',
       'latchkey-timestamp',
@@ -103,16 +108,31 @@ export class WriteGate {
   }
 
   /** Times must increase, so that the same write is not accepted twice either: another may have come in between. */
-  #refuseOlder(account: AccountId, path: string, timestampMs: number): void {
+  async #refuseOlder(account: AccountId, path: string, timestampMs: number): Promise<void> {
     // A key may be written in either case.
     const name = `${encodeSs58(account)} ${path.toLowerCase()}`;
-    if (timestampMs <= (this.#newest.get(name) ?? 0)) {
-      throw unauthenticated('this or a newer write was accepted before; sign again', 'latchkey-timestamp');
-    }
+    if (await this.#order.advance(name, timestampMs)) return;
+    throw unauthenticated('this or a newer write was accepted before; sign again', 'latchkey-timestamp');
+  }
+}
+
+/** The order of signed writes in the memory of one process. */
+class ProcessWriteOrder implements WriteOrder {
+  readonly #nowMs: () => number;
+  /** Newest accepted time; an entry is removed once the window has passed. */
+  readonly #newest = new Map<string, number>();
+
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs;
+  }
+
+  async advance(name: string, timestampMs: number): Promise<boolean> {
+    if (timestampMs <= (this.#newest.get(name) ?? 0)) return false;
     this.#forgetOld();
     // Deleting first keeps the map in the order of acceptance, which forgetOld relies on.
     this.#newest.delete(name);
     this.#newest.set(name, timestampMs);
+    return true;
   }
 
   #forgetOld(): void {

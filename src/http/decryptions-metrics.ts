@@ -1,5 +1,6 @@
 import { Hono } from 'hono';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { EngineHealth } from '../decryptions/decryption-table.ts';
 import type { DecryptionMetrics } from '../decryptions/metrics.ts';
 
 /** Prometheus metrics of the decryption service. No label carries a key. */
@@ -51,12 +52,26 @@ export class DecryptionsPrometheus implements DecryptionMetrics {
     this.#removed.inc(count);
   }
 
-  /** `GET /metrics`, for a listener of its own. */
-  app(): Hono {
+  /** `GET /metrics` and `GET /readyz`, for a listener of its own. @param health state of the engine at the moment. */
+  app(health: () => EngineHealth): Hono {
+    const ready = new Gauge({
+      name: 'latchkey_decryptions_engine_ready',
+      help: '1 while the engine of the results works: the sealed store, or the watch of an etcd cluster',
+      labelNames: ['engine'],
+      registers: [this.registry],
+      collect: () => {
+        const { engine, isReady } = health();
+        ready.set({ engine }, isReady ? 1 : 0);
+      },
+    });
     const app = new Hono();
     app.get('/metrics', async (c) =>
       c.body(await this.registry.metrics(), 200, { 'content-type': this.registry.contentType }),
     );
+    app.get('/readyz', (c) => {
+      const { engine, isReady, reason } = health();
+      return c.json({ ready: isReady, engine, reason }, isReady ? 200 : 503);
+    });
     return app;
   }
 }

@@ -1,15 +1,20 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { Agent, request } from 'node:http';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { SecretBytes } from '../../src/bytes/secret-bytes.ts';
 import {
   DecryptionService,
   type DecryptionServiceOptions,
 } from '../../src/decryptions/decryption-service.ts';
+import type { DecryptionTable } from '../../src/decryptions/decryption-table.ts';
 import { decryptionsApp } from '../../src/decryptions/decryptions-app.ts';
+import { EtcdTable } from '../../src/decryptions/etcd/etcd-table.ts';
 import { type ServedApp, serveApp } from '../../src/decryptions/serve-app.ts';
+import { StoreTable } from '../../src/decryptions/store-table.ts';
 import { SealedStore } from '../../src/store/sealed-store.ts';
+import { newPrefix } from '../support/decryption-engines.ts';
+import { type EtcdCluster, hasEtcd, startEtcd } from '../support/etcd.ts';
 import { tempFolder } from '../support/temp-folder.ts';
 
 const KEY = 'a1'.repeat(32);
@@ -19,29 +24,74 @@ async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 2));
 }
 
-describe('decryptions over HTTP, on a sealed store on the disk', () => {
+/** The table of one engine, which a test may close and open again. */
+interface Engine {
+  open(): Promise<DecryptionTable>;
+  close(): Promise<void>;
+}
+
+async function storeEngine(path: string): Promise<Engine> {
+  const place = () => ({ path, storeKey: new SecretBytes(new Uint8Array(32).fill(3)) });
+  let store = await SealedStore.create(place());
+  let isOpen = true;
+  return {
+    async open() {
+      if (!isOpen) store = await SealedStore.open(place());
+      isOpen = true;
+      return StoreTable.open(store);
+    },
+    async close() {
+      isOpen = false;
+      await store.close();
+    },
+  };
+}
+
+function etcdEngine(endpoints: readonly string[]): Engine {
+  const prefix = newPrefix();
+  let table: EtcdTable | undefined;
+  return {
+    async open() {
+      table = await EtcdTable.open({ endpoints, prefix });
+      return table;
+    },
+    close: async () => table?.close(),
+  };
+}
+
+describe.each([
+  { engine: 'store', isHere: true },
+  { engine: 'etcd', isHere: hasEtcd },
+])('decryptions over HTTP ($engine)', ({ engine: name, isHere }) => {
+  let cluster: EtcdCluster | undefined;
+  beforeAll(async () => {
+    if (name === 'etcd' && isHere) cluster = await startEtcd();
+  });
+  afterAll(() => cluster?.[Symbol.asyncDispose]());
   let folder: Awaited<ReturnType<typeof tempFolder>>;
-  let store: SealedStore;
+  let engine: Engine;
   let service: DecryptionService;
   let listening: ServedApp;
 
-  const key = (): SecretBytes => new SecretBytes(new Uint8Array(32).fill(3));
   async function start(options: DecryptionServiceOptions = {}): Promise<void> {
     // Longer than any test: on a busy machine it takes more than the default until all wait.
-    service = await DecryptionService.open(store, { maxExpectedOracleDelayMs: 600_000, ...options });
+    service = DecryptionService.on(await engine.open(), { maxExpectedOracleDelayMs: 600_000, ...options });
     listening = await serveApp(decryptionsApp(service), { address: '127.0.0.1', port: 0 });
   }
   const put = (text: string): Promise<Response> =>
     fetch(`${listening.url}/decryption/${KEY}`, { method: 'PUT', body: text });
 
-  beforeEach(async () => {
+  beforeEach(async ({ skip }) => {
+    if (!isHere) skip('etcd is not installed');
     folder = await tempFolder();
-    store = await SealedStore.create({ path: join(folder.path, 'store'), storeKey: key() });
+    engine =
+      cluster === undefined ? await storeEngine(join(folder.path, 'store')) : etcdEngine(cluster.endpoints);
   });
   afterEach(async () => {
+    if (!isHere) return;
     service.close();
     await listening.close(100);
-    await store.close();
+    await engine.close();
     await folder[Symbol.asyncDispose]();
   });
 
@@ -118,21 +168,21 @@ describe('decryptions over HTTP, on a sealed store on the disk', () => {
     expect(await chunked(1100)).toBe(413);
   });
 
-  it('D20 acknowledged writes exist after reopening, and the files contain no readable part of them', async () => {
+  it('D20 acknowledged writes exist after reopening; the files of a store contain no readable part of them', async () => {
     await start();
     await put(GOOD);
     service.close();
     await listening.close(100);
-    await store.close();
-    for (const name of await readdir(join(folder.path, 'store'))) {
-      const bytes = await readFile(join(folder.path, 'store', name));
+    await engine.close();
+    const files = name === 'store' ? await readdir(join(folder.path, 'store')) : [];
+    for (const file of files) {
+      const bytes = await readFile(join(folder.path, 'store', file));
       expect([
         bytes.includes(KEY),
         bytes.includes(Buffer.from(KEY, 'hex')),
         bytes.includes('decryptions'),
       ]).toEqual([false, false, false]);
     }
-    store = await SealedStore.open({ path: join(folder.path, 'store'), storeKey: key() });
     await start();
     expect(await (await fetch(`${listening.url}/decryption/${KEY}`)).text()).toBe(GOOD);
   });

@@ -1,7 +1,11 @@
 import { readFile, stat } from 'node:fs/promises';
 import { Command } from 'commander';
 import { passwordWarnings, permissionWarnings } from '../../config/file-permissions.ts';
-import { type DecryptionsConfig, loadDecryptionsConfig } from '../../decryptions/decryptions-config.ts';
+import {
+  type DecryptionsConfig,
+  type EtcdSettings,
+  loadDecryptionsConfig,
+} from '../../decryptions/decryptions-config.ts';
 import { ProblemError } from '../../errors/latchkey-error.ts';
 import { startDecryptionsServer } from '../shared/decryptions-server.ts';
 import { exitCodes, reportFailure } from '../shared/failure.ts';
@@ -78,17 +82,38 @@ async function serve(io: StoreIo, options: ConfigOptions): Promise<void> {
   await server.close();
 }
 
-/** Files of secrets that others can read, and a password that is easy to guess. */
+/** Files of secrets that others can read, a password that is easy to guess, and an etcd that anybody can answer for. */
 async function secretWarnings(config: DecryptionsConfig): Promise<readonly string[]> {
-  const { passwordFile, writeAuthorization } = config;
-  const password = await stat(passwordFile).catch(() => undefined);
-  return [
-    ...(await permissionWarnings('passwordFile', passwordFile)),
-    ...(password === undefined ? [] : passwordWarnings('passwordFile', password.size)),
-    ...(writeAuthorization.kind === 'bearer'
-      ? await permissionWarnings('writeAuthorization.tokenFile', writeAuthorization.tokenFile)
-      : []),
+  const { passwordFile, writeAuthorization, engine } = config;
+  const files: readonly (readonly [string, string | undefined])[] = [
+    ['passwordFile', passwordFile],
+    [
+      'writeAuthorization.tokenFile',
+      writeAuthorization.kind === 'bearer' ? writeAuthorization.tokenFile : undefined,
+    ],
+    ['engine.etcd.user.passwordFile', engine?.etcd.user?.passwordFile],
+    ['engine.etcd.tls.keyFile', engine?.etcd.tls?.keyFile],
   ];
+  const warnings: string[] = [];
+  for (const [key, path] of files) {
+    if (path === undefined) continue;
+    warnings.push(...(await permissionWarnings(key, path)));
+    const found = key === 'passwordFile' ? await stat(path).catch(() => undefined) : undefined;
+    if (found !== undefined) warnings.push(...passwordWarnings(key, found.size));
+  }
+  if (engine !== undefined) warnings.push(...plainHttpWarnings(engine.etcd));
+  return warnings;
+}
+
+const LOOPBACK = /^http:\/\/(127\.[0-9.]+|localhost|\[::1\]):/;
+
+function plainHttpWarnings({ endpoints }: EtcdSettings): readonly string[] {
+  return endpoints
+    .filter((endpoint) => endpoint.startsWith('http:') && !LOOPBACK.test(endpoint))
+    .map(
+      (endpoint) =>
+        `engine.etcd.endpoints: ${endpoint} has no TLS, so the network in between can change results and read the password`,
+    );
 }
 
 /** Reports a failed request. The service continues, so the exit code does not change. */

@@ -2,10 +2,13 @@ import { readFile } from 'node:fs/promises';
 import { AccountId } from '../../bytes/fixed-bytes.ts';
 import { SecretBytes } from '../../bytes/secret-bytes.ts';
 import { DecryptionService } from '../../decryptions/decryption-service.ts';
+import type { DecryptionTable } from '../../decryptions/decryption-table.ts';
 import { decryptionsApp } from '../../decryptions/decryptions-app.ts';
-import type { DecryptionsConfig } from '../../decryptions/decryptions-config.ts';
+import type { DecryptionsConfig, EtcdSettings } from '../../decryptions/decryptions-config.ts';
+import { EtcdTable } from '../../decryptions/etcd/etcd-table.ts';
 import { pruneRegularly } from '../../decryptions/prune-regularly.ts';
 import { type ServedApp, serveApp } from '../../decryptions/serve-app.ts';
+import { StoreTable } from '../../decryptions/store-table.ts';
 import type { WriteAuthorization } from '../../decryptions/write-authorization.ts';
 import { EvidenceError, LatchkeyError, ProblemError } from '../../errors/latchkey-error.ts';
 import { DecryptionsPrometheus } from '../../http/decryptions-metrics.ts';
@@ -18,26 +21,31 @@ export interface DecryptionsServer {
   readonly url: string;
   /** Where the metrics are, if anywhere. */
   readonly metricsUrl: string | undefined;
-  /** Sends waiters away, finishes requests under way, and closes the store. */
+  /** Sends waiters away, finishes requests under way, and closes the store or the connections to etcd. */
   close(): Promise<void>;
 }
 
-/** Opens the store (and makes it on the first start), and serves. */
+/** Opens the store (and makes it on the first start) or connects to etcd, and serves. */
 export async function startDecryptionsServer(
   config: DecryptionsConfig,
   onError: (error: unknown, requestId?: string) => void,
 ): Promise<DecryptionsServer> {
   const writeAuthorization = await readAuthorization(config.writeAuthorization);
-  const store = await openStore(config);
+  const engine = await openEngine(config);
   const listeners: ServedApp[] = [];
   const metrics = new DecryptionsPrometheus();
   try {
-    const service = await DecryptionService.open(store, { ...config, metrics });
+    const service = DecryptionService.on(engine.table, { ...config, metrics });
     const app = decryptionsApp(service, { ...config, writeAuthorization, onError });
     const main = await serveApp(app, config);
     listeners.push(main);
     if (config.metricsPort !== undefined)
-      listeners.push(await serveApp(metrics.app(), { address: config.address, port: config.metricsPort }));
+      listeners.push(
+        await serveApp(
+          metrics.app(() => service.health()),
+          { address: config.address, port: config.metricsPort },
+        ),
+      );
     const stopPruning = pruneRegularly(service, config.prune, onError);
     return {
       url: main.url,
@@ -46,18 +54,64 @@ export async function startDecryptionsServer(
         stopPruning();
         service.close();
         for (const listener of listeners) await listener.close();
-        await store.close();
+        await engine.close();
       },
     };
   } catch (error) {
     for (const listener of listeners) await listener.close(0);
+    await engine.close();
+    throw error;
+  }
+}
+
+interface Engine {
+  readonly table: DecryptionTable;
+  close(): Promise<void>;
+}
+
+async function openEngine({ engine, storePath, passwordFile }: DecryptionsConfig): Promise<Engine> {
+  if (engine !== undefined) return openEtcd(engine.etcd);
+  const store = await openStore(storePath ?? '', passwordFile ?? '');
+  try {
+    return { table: await StoreTable.open(store), close: () => store.close() };
+  } catch (error) {
     await store.close();
     throw error;
   }
 }
 
-function openStore({ storePath, passwordFile }: DecryptionsConfig): Promise<SealedStore> {
-  return withPlace({ path: storePath, passwordFile }, async (place) => {
+async function openEtcd({ user, tls, ...settings }: EtcdSettings): Promise<Engine> {
+  const password =
+    user === undefined ? undefined : await readSecret(user.passwordFile, 'engine.etcd.user.passwordFile', 1);
+  const table = await EtcdTable.open({
+    ...settings,
+    tls: {
+      ca: await readPem(tls?.caFile),
+      cert: await readPem(tls?.certFile),
+      key: await readPem(tls?.keyFile),
+    },
+    ...(user === undefined || password === undefined ? {} : { user: { name: user.name, password } }),
+  });
+  return {
+    table,
+    close: async () => {
+      table.close();
+      password?.wipe();
+    },
+  };
+}
+
+async function readPem(path: string | undefined): Promise<string | undefined> {
+  if (path === undefined) return undefined;
+  try {
+    return await readFile(path, 'utf8');
+  } catch (cause) {
+    throw new ProblemError('CONFIG_INVALID', `${path} cannot be read`, { cause });
+  }
+}
+
+function openStore(path: string, passwordFile: string): Promise<SealedStore> {
+  return withPlace({ path, passwordFile }, async (place) => {
     try {
       return await openPasswordStore(place);
     } catch (error) {
@@ -76,7 +130,10 @@ async function readAuthorization(
     case 'open':
       return { kind: 'open' };
     case 'bearer':
-      return { kind: 'bearer', token: await readToken(configured.tokenFile) };
+      return {
+        kind: 'bearer',
+        token: await readSecret(configured.tokenFile, 'writeAuthorization.tokenFile', MIN_TOKEN_BYTES),
+      };
     case 'sr25519':
       return {
         kind: 'sr25519',
@@ -87,19 +144,23 @@ async function readAuthorization(
 
 const MIN_TOKEN_BYTES = 16;
 
-async function readToken(path: string): Promise<SecretBytes> {
+async function readSecret(path: string, field: string, minBytes: number): Promise<SecretBytes> {
   let bytes: Uint8Array;
   try {
     bytes = await readFile(path);
   } catch (cause) {
-    throw new ProblemError('CONFIG_INVALID', `the token file ${path} cannot be read`, { cause });
+    throw new ProblemError('CONFIG_INVALID', `the file ${path} of ${field} cannot be read`, { cause });
   }
   const end = bytes.findLastIndex((byte) => byte !== 0x0a && byte !== 0x0d) + 1;
-  const token = new SecretBytes(bytes.subarray(0, end));
+  const secret = new SecretBytes(bytes.subarray(0, end));
   bytes.fill(0);
-  if (end >= MIN_TOKEN_BYTES) return token;
-  token.wipe();
-  throw new EvidenceError('DECRYPTIONS_CONFIG_INVALID', `the token has fewer than ${MIN_TOKEN_BYTES} bytes`, {
-    field: 'writeAuthorization.tokenFile',
-  });
+  if (end >= minBytes) return secret;
+  secret.wipe();
+  throw new EvidenceError(
+    'DECRYPTIONS_CONFIG_INVALID',
+    `${field}: the secret has fewer than ${minBytes} bytes`,
+    {
+      field,
+    },
+  );
 }

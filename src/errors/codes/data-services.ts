@@ -76,6 +76,20 @@ export const dataServiceCodes = {
     status: 400,
     summary: 'The configuration of the decryption service is wrong; the message names the place.',
   },
+  DECRYPTIONS_ENGINE_UNAVAILABLE: {
+    status: 503,
+    summary:
+      'No member of the etcd cluster answered in time, or whether a write was applied is not known; ask again.',
+  },
+  DECRYPTIONS_ENGINE_REFUSED: {
+    status: 503,
+    summary:
+      'The etcd cluster refuses this service: its user, its permissions or its room; the message says which.',
+  },
+  DECRYPTIONS_ENGINE_ANSWER_INVALID: {
+    status: 503,
+    summary: 'Something answered that is no etcd, or another cluster than before.',
+  },
   DECRYPTIONS_LISTEN_FAILED: {
     status: 503,
     summary: 'The decryption service cannot listen at its address; the message says why.',

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { DecryptionService } from '../../../src/decryptions/decryption-service.ts';
 import { type LookupOutcome, noMetrics } from '../../../src/decryptions/metrics.ts';
 import { MemoryStore } from '../../support/memory-store.ts';
+import { SimulatedCluster, SimulatedRemoteTable } from '../../support/simulated-remote-table.ts';
 import { VirtualScheduler } from '../../support/virtual-scheduler.ts';
 
 const RUNS = 10_000;
@@ -52,7 +53,7 @@ async function race(seed: number): Promise<Race> {
         ...noMetrics,
         lookup: (seen) => {
           outcome ??= seen;
-          if (seen === 'missing' && service.has(KEY)) wrong = 'gave up with the value stored';
+          if (seen === 'missing' && service.hasNow(KEY)) wrong = 'gave up with the value stored';
         },
       },
     },
@@ -89,6 +90,66 @@ describe('a put at the moment of the deadline', () => {
     // All three ends of the race were met many times, so the interleavings are around the deadline indeed.
     for (const outcome of ['woken', 'missing', 'found-at-deadline'] as const) {
       expect(seen.get(outcome) ?? 0).toBeGreaterThan(100);
+    }
+  }, 120_000);
+});
+
+const REMOTE_RUNS = 5000;
+
+/**
+ * A waiting GET at one instance, and at another one a put around its deadline, after a value that was put and deleted
+ * before the GET, news of which may still be under way.
+ */
+async function remoteRace(seed: number): Promise<Race> {
+  const roll = dice(seed);
+  const clock = new VirtualScheduler();
+  const delay = async (): Promise<void> => {
+    if (roll(3) === 0) await clock.sleep(roll(3));
+    await turns(roll(8));
+  };
+  const cluster = new SimulatedCluster();
+  let outcome: LookupOutcome | undefined;
+  let wrong: string | undefined;
+  const options = { maxExpectedOracleDelayMs: WAIT_MS, scheduler: clock };
+  const there = DecryptionService.on(new SimulatedRemoteTable(cluster, delay), options);
+  const here = DecryptionService.on(new SimulatedRemoteTable(cluster, delay), {
+    ...options,
+    metrics: { ...noMetrics, lookup: (seen) => (outcome ??= seen) },
+  });
+  const former = { value: 1n, signature: new Uint8Array(1) };
+  const deleting = there.put(KEY, former).then(() => there.delete(KEY));
+  while (!(await Promise.race([deleting, clock.advance(1).then(() => false)])));
+  const deadlineMs = clock.nowMs() + WAIT_MS;
+  let acknowledgedMs = Number.POSITIVE_INFINITY;
+  const waiting = here.get(KEY).then((found) => {
+    if (found === undefined && acknowledgedMs < deadlineMs)
+      wrong = 'missing, and acknowledged before the deadline';
+    if (found?.value === 1n) wrong = 'a value that was deleted before';
+  });
+  const putting = clock.sleep(roll(WAIT_MS + 3)).then(async () => {
+    await turns(roll(30));
+    await there.put(KEY, { value: 7n, signature: new Uint8Array(1) });
+    acknowledgedMs = clock.nowMs();
+  });
+  await clock.advance(80);
+  await Promise.all([waiting, putting]);
+  if (here.keysInMemory !== 0 || here.waiting !== 0 || clock.pending !== 0)
+    wrong = 'something was left behind';
+  return { outcome: outcome ?? 'aborted', wrong };
+}
+
+describe('a put at another instance at the moment of the deadline', () => {
+  it(`D17 ${REMOTE_RUNS} interleavings: what was acknowledged before the deadline is found, what was deleted is not`, async () => {
+    const firstSeed = Number(process.env['LATCHKEY_SEED'] ?? 20_261_201);
+    console.log(`D17 seeds ${firstSeed} to ${firstSeed + REMOTE_RUNS - 1}`);
+    const seen = new Map<LookupOutcome, number>();
+    for (let seed = firstSeed; seed < firstSeed + REMOTE_RUNS; seed += 1) {
+      const { outcome, wrong } = await remoteRace(seed);
+      if (wrong !== undefined) throw new Error(`seed ${seed}: ${wrong}`);
+      seen.set(outcome, (seen.get(outcome) ?? 0) + 1);
+    }
+    for (const outcome of ['hit', 'woken', 'missing', 'found-at-deadline'] as const) {
+      expect(seen.get(outcome) ?? 0).toBeGreaterThan(50);
     }
   }, 120_000);
 });

@@ -120,4 +120,51 @@ describe('D20 configuration of the decryption service', () => {
       expect.objectContaining({ field: 'port' }),
     );
   });
+
+  const etcd = (settings: string): string => `default: { engine: { etcd: { ${settings} } } }`;
+  const TLS = 'endpoints: ["https://a:2379", "https://b:2379"]';
+
+  it('D20 an etcd cluster in the place of the store: no store and no password are needed, and none stay', () => {
+    const config = loadDecryptionsConfig(etcd('endpoints: ["http://127.0.0.1:2379"]'), {});
+    expect(config.engine?.etcd).toEqual({
+      endpoints: ['http://127.0.0.1:2379'],
+      prefix: 'latchkey/decryptions/',
+      requestTimeoutMs: 3000,
+    });
+    expect([config.storePath, config.passwordFile]).toEqual([undefined, undefined]);
+    const full = `${TLS}, prefix: "a/b/", tls: { caFile: /ca, certFile: /c, keyFile: /k }, user: { name: u, passwordFile: /p }`;
+    expect(loadDecryptionsConfig(etcd(full), {}).engine?.etcd).toMatchObject({ prefix: 'a/b/' });
+  });
+
+  it.each([
+    ['', 'default.engine.etcd.endpoints'],
+    ['endpoints: []', 'default.engine.etcd.endpoints'],
+    ['endpoints: ["127.0.0.1:2379"]', 'default.engine.etcd.endpoints.0'],
+    ['endpoints: ["http://a"]', 'default.engine.etcd.endpoints.0'],
+    ['endpoints: ["http://user:password@a:2379"]', 'default.engine.etcd.endpoints.0'],
+    ['endpoints: ["http://a:2379/path"]', 'default.engine.etcd.endpoints.0'],
+    ['endpoints: ["http://a:2379", "https://b:2379"]', 'engine.etcd.endpoints'],
+    ['endpoints: ["http://a:2379", "http://a:2379"]', 'engine.etcd.endpoints'],
+    ['endpoints: ["http://a:2379"], tls: { caFile: /ca }', 'engine.etcd.tls'],
+    [`${TLS}, tls: { certFile: /c }`, 'engine.etcd.tls'],
+    [`${TLS}, tls: { caFile: relative }`, 'default.engine.etcd.tls.caFile'],
+    [`${TLS}, tls: { insecure: true }`, 'default.engine.etcd.tls'],
+    [`${TLS}, prefix: "no-slash"`, 'default.engine.etcd.prefix'],
+    [`${TLS}, prefix: "/"`, 'default.engine.etcd.prefix'],
+    [`${TLS}, user: { name: u }`, 'default.engine.etcd.user.passwordFile'],
+    [`${TLS}, requestTimeoutMs: 1`, 'default.engine.etcd.requestTimeoutMs'],
+  ])('D20 refuses the cluster %j, naming %s', (settings, field) => {
+    expect(() => loadDecryptionsConfig(etcd(settings), {})).toThrow(
+      expect.objectContaining({ code: 'DECRYPTIONS_CONFIG_INVALID', field }),
+    );
+  });
+
+  it('D20 refuses another engine, none, and bodies that etcd could not give back', () => {
+    for (const [text, field] of [
+      ['default: { engine: store }', 'default.engine'],
+      ['default: { engine: {} }', 'default.engine.etcd'],
+      [`${etcd(TLS)}\nrelease: { maxBodyBytes: 8388608 }`, 'maxBodyBytes'],
+    ] as const)
+      expect(() => loadDecryptionsConfig(text, {})).toThrow(expect.objectContaining({ field }));
+  });
 });

@@ -1,18 +1,17 @@
-import { beforeEach, describe, expect, it } from 'vitest';
-import { DecryptionService } from '../../../src/decryptions/decryption-service.ts';
+import { beforeEach, expect, it } from 'vitest';
 import { decryptionsApp } from '../../../src/decryptions/decryptions-app.ts';
-import { MemoryStore } from '../../support/memory-store.ts';
+import { describeOnEngines } from '../../support/decryption-engines.ts';
 
 const KEY = 'ab'.repeat(32);
 const GOOD = '{"value": 42, "signature": "YmJiYg=="}';
 
-describe("the original's ten HTTP tests", () => {
+describeOnEngines("the original's ten HTTP tests", (open) => {
   let app: ReturnType<typeof decryptionsApp>;
   const put = (key: string, body: string) => app.request(`/decryption/${key}`, { method: 'PUT', body });
   const get = (key: string) => app.request(`/decryption/${key}`);
 
   beforeEach(async () => {
-    app = decryptionsApp(await DecryptionService.open(new MemoryStore(), { maxExpectedOracleDelayMs: 2 }));
+    app = decryptionsApp(await open({ maxExpectedOracleDelayMs: 2 }));
   });
 
   it('D1 put and get', async () => {

@@ -2,12 +2,11 @@ import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { toHex } from '../../../src/bytes/hex.ts';
 import { decodeDecryption, encodeDecryption } from '../../../src/decryptions/decryption.ts';
-import { DecryptionService } from '../../../src/decryptions/decryption-service.ts';
 import { decryptionsApp } from '../../../src/decryptions/decryptions-app.ts';
 import { tryFromLenientBase64 } from '../../../src/decryptions/lenient-base64.ts';
 import { parsePutBody } from '../../../src/decryptions/put-body.ts';
 import { LatchkeyError } from '../../../src/errors/latchkey-error.ts';
-import { MemoryStore } from '../../support/memory-store.ts';
+import { describeOnEngines } from '../../support/decryption-engines.ts';
 
 const KEY = '01'.repeat(32);
 const parse = (text: string) => parsePutBody(new TextEncoder().encode(text));
@@ -155,10 +154,10 @@ describe('D11 vectors of the original', () => {
   });
 });
 
-describe('over HTTP', () => {
+describeOnEngines('over HTTP', (open) => {
   let app: ReturnType<typeof decryptionsApp>;
   beforeEach(async () => {
-    app = decryptionsApp(await DecryptionService.open(new MemoryStore(), { maxExpectedOracleDelayMs: 1 }));
+    app = decryptionsApp(await open({ maxExpectedOracleDelayMs: 1 }));
   });
   const put = (body: string | Uint8Array<ArrayBuffer>) =>
     app.request(`/decryption/${KEY}`, { method: 'PUT', body });

@@ -1,0 +1,388 @@
+import type { ServerResponse } from 'node:http';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { toBase64 } from '../../../src/bytes/base64.ts';
+import { utf8 } from '../../../src/bytes/concat.ts';
+import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
+import { type Decryption, encodeStored } from '../../../src/decryptions/decryption.ts';
+import { DecryptionService } from '../../../src/decryptions/decryption-service.ts';
+import { EtcdTable, type EtcdTableOptions } from '../../../src/decryptions/etcd/etcd-table.ts';
+import { type FakeEtcd, header, json, startFakeEtcd } from '../../support/fake-etcd.ts';
+import { settled } from '../../support/virtual-scheduler.ts';
+
+const KEY = 'ab'.repeat(32);
+const NAME = `latchkey/decryptions/results/${KEY}`;
+const of = (value: number): Decryption => ({ value: BigInt(value), signature: Uint8Array.of(value) });
+const record = (value: number, revision: number, name = NAME) => ({
+  key: toBase64(utf8(name)),
+  value: toBase64(encodeStored({ ...of(value), storedAtMs: 1000 + value })),
+  create_revision: String(revision),
+  mod_revision: String(revision),
+});
+const event = (value: number, revision: number, name = NAME) => ({
+  result: { header: header(Math.max(revision, 1)), events: [{ kv: record(value, revision, name) }] },
+});
+const until = async (condition: () => boolean): Promise<void> => {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 2));
+};
+const SHORT = { requestTimeoutMs: 200, operationTimeoutMs: 700 };
+
+let fake: FakeEtcd;
+let tables: EtcdTable[];
+beforeEach(async () => {
+  fake = await startFakeEtcd();
+  tables = [];
+});
+afterEach(async () => {
+  for (const table of tables) table.close();
+  await fake[Symbol.asyncDispose]();
+});
+
+async function open(options: Partial<EtcdTableOptions> = {}): Promise<EtcdTable> {
+  const table = await EtcdTable.open({ endpoints: [fake.url], ...SHORT, ...options });
+  tables.push(table);
+  return table;
+}
+async function serve(options: Partial<EtcdTableOptions> = {}): Promise<DecryptionService> {
+  return DecryptionService.on(await open(options), { maxExpectedOracleDelayMs: 600_000 });
+}
+
+const txnAnswer = (value: unknown, status = 200) => ({
+  answer: (_body: unknown, response: ServerResponse) => json(response, value, status),
+});
+const raw = (text: string, status = 200, headers: Record<string, string> = {}) => ({
+  answer: (_body: unknown, response: ServerResponse) => response.writeHead(status, headers).end(text),
+});
+const good = { header: header(1), succeeded: true, responses: [] };
+
+describe('answers of something that is no honest etcd end with a code, in time', () => {
+  it.each([
+    ['no JSON', raw('<html>welcome</html>')],
+    ['nothing', raw('')],
+    ['null', raw('null')],
+    ['deep nesting', raw('['.repeat(100_000))],
+    ['an array', txnAnswer([])],
+    ['no header', txnAnswer({ ...good, header: undefined })],
+    ['a revision that is a number', txnAnswer({ ...good, header: { ...header(1), revision: 1 } })],
+    ['a negative revision', txnAnswer({ ...good, header: { ...header(1), revision: '-1' } })],
+    ['a revision above 2^53', txnAnswer({ ...good, header: { ...header(1), revision: '9999999999999999' } })],
+    ['a revision before the one that was seen', txnAnswer({ ...good, header: header(0) })],
+    ['another cluster', txnAnswer({ ...good, header: header(5, '8') })],
+    ['an error of another form', txnAnswer({ oops: true }, 500)],
+    ['a redirect to itself', raw('', 307, { location: '/v3/kv/txn' })],
+    ['a redirect to a good answer', raw(JSON.stringify(good), 302, { location: 'http://127.0.0.1:9/' })],
+    ['an answer of 9 MiB', raw(JSON.stringify({ ...good, x: 'x'.repeat(9 * 1024 * 1024) }))],
+  ])('%s', async (name, { answer }) => {
+    // Megabytes take their time on a busy machine.
+    const service = await serve(name.includes('MiB') ? { requestTimeoutMs: 60_000 } : {});
+    fake.on('/v3/kv/txn', answer);
+    await expect(service.put(KEY, of(1))).rejects.toMatchObject({
+      code: 'DECRYPTIONS_ENGINE_ANSWER_INVALID',
+      status: 503,
+    });
+    await expect(service.get(KEY)).rejects.toMatchObject({ code: 'DECRYPTIONS_ENGINE_ANSWER_INVALID' });
+    expect([service.waiting, service.keysInMemory]).toEqual([0, 0]);
+  });
+
+  it('an endless answer is cut, and its connection closed', async () => {
+    const service = await serve({ requestTimeoutMs: 60_000 });
+    let isClosed = false;
+    fake.on('/v3/kv/txn', (_body, response) => {
+      response.on('close', () => {
+        isClosed = true;
+      });
+      const more = (): void => {
+        if (!isClosed && response.write('x'.repeat(65_536))) setImmediate(more);
+      };
+      response.on('drain', more);
+      more();
+    });
+    await expect(service.put(KEY, of(1))).rejects.toMatchObject({
+      code: 'DECRYPTIONS_ENGINE_ANSWER_INVALID',
+    });
+    await until(() => isClosed);
+  });
+
+  it.each([
+    ['nothing at all', () => undefined],
+    [
+      'a byte now and then',
+      (response: ServerResponse) => {
+        const timer = setInterval(() => response.write(' '), 10);
+        response.on('close', () => clearInterval(timer));
+      },
+    ],
+    ['the beginning of an answer', (response: ServerResponse) => response.write('{"header":')],
+    ['a cut connection', (response: ServerResponse) => response.destroy()],
+    ['no leader', (response: ServerResponse) => json(response, { code: 14, message: 'no leader' }, 503)],
+  ])('%s', async (_name, answer) => {
+    const service = await serve();
+    fake.on('/v3/kv/txn', (_body, response) => void answer(response));
+    const ends = [service.put(KEY, of(1)), service.get(KEY), service.get(KEY, { waitMs: 0 })];
+    for (const end of ends)
+      await expect(end).rejects.toMatchObject({ code: 'DECRYPTIONS_ENGINE_UNAVAILABLE', status: 503 });
+    expect([service.waiting, service.keysInMemory]).toEqual([0, 0]);
+  });
+
+  it.each([
+    ['another record', { kvs: [record(1, 1, `${NAME.slice(0, -1)}c`)] }],
+    ['two records', { kvs: [record(1, 1), record(1, 1)] }],
+    ['no range', undefined],
+  ])('%s than was asked for', async (_name, range) => {
+    const service = await serve();
+    fake.on('/v3/kv/txn', (_body, response) =>
+      json(response, { ...good, responses: range === undefined ? [] : [{ response_range: range }] }),
+    );
+    await expect(service.get(KEY)).rejects.toMatchObject({ code: 'DECRYPTIONS_ENGINE_ANSWER_INVALID' });
+  });
+
+  it('a refusal is told at once, with its reason; room and size have their own', async () => {
+    const service = await serve({ operationTimeoutMs: 600_000 });
+    for (const [message, code, expected] of [
+      ['etcdserver: permission denied', 7, 'DECRYPTIONS_ENGINE_REFUSED'],
+      ['etcdserver: mvcc: database space exceeded', 8, 'DECRYPTIONS_ENGINE_REFUSED'],
+      ['etcdserver: request is too large', 3, 'BODY_TOO_LARGE'],
+    ] as const) {
+      fake.on('/v3/kv/txn', (_body, response) => json(response, { message, code, error: message }, 400));
+      await expect(service.put(KEY, of(1))).rejects.toMatchObject({ code: expected });
+    }
+  });
+
+  it('nobody there: opening ends with a code', async () => {
+    await expect(open({ endpoints: ['http://127.0.0.1:9'] })).rejects.toMatchObject({
+      code: 'DECRYPTIONS_ENGINE_UNAVAILABLE',
+    });
+    for (const endpoints of [[], ['etcd:2379'], ['http://a/path'], ['ftp://a:1']])
+      await expect(EtcdTable.open({ endpoints })).rejects.toThrow(RangeError);
+    await expect(EtcdTable.open({ endpoints: [fake.url], prefix: 'x' })).rejects.toThrow(RangeError);
+  });
+
+  it('endpoints of two clusters: the second is never believed', async () => {
+    await using other = await startFakeEtcd(100);
+    other.on('/v3/kv/txn', (_body, response) =>
+      json(response, {
+        header: header(100, '8'),
+        succeeded: true,
+        responses: [{ response_range: { kvs: [record(9, 9)] } }],
+      }),
+    );
+    const service = await serve({ endpoints: [fake.url, other.url] });
+    fake.on('/v3/kv/txn', (_body, response) => response.destroy());
+    await expect(service.get(KEY)).rejects.toThrow(
+      expect.objectContaining({ code: expect.stringMatching(/^DECRYPTIONS_ENGINE_/) }),
+    );
+    expect(other.asked('/v3/kv/txn')).toBeGreaterThan(0);
+  });
+});
+
+describe('a write whose answer was lost', () => {
+  /** Applies the first transaction, cuts its connection, and answers the others with what is there then. */
+  function loseFirstAnswer(thereThen: (written: object) => readonly object[]): {
+    readonly writes: () => number;
+  } {
+    let writes = 0;
+    let written = {};
+    fake.on('/v3/kv/txn', (body: { success?: readonly { request_put?: object }[] }, response) => {
+      writes += 1;
+      if (writes > 1)
+        return json(response, {
+          header: header(9),
+          responses: [{ response_range: { kvs: thereThen(written) } }],
+        });
+      written = { ...body.success?.[0]?.request_put, create_revision: '5', mod_revision: '5' };
+      response.destroy();
+    });
+    return { writes: () => writes };
+  }
+
+  it('was applied: it is acknowledged, and not written once more', async () => {
+    const service = await serve();
+    const { writes } = loseFirstAnswer((written) => [written]);
+    expect(await service.put(KEY, of(1))).toBe('written');
+    expect(writes()).toBe(2);
+  });
+
+  it('may have been applied before another one came: that is not undone', async () => {
+    const service = await serve();
+    const { writes } = loseFirstAnswer(() => [record(2, 8)]);
+    await expect(service.put(KEY, of(1))).rejects.toMatchObject({ code: 'DECRYPTIONS_ENGINE_UNAVAILABLE' });
+    expect(writes()).toBe(2);
+  });
+
+  it('without overwriting another value is a conflict', async () => {
+    const service = DecryptionService.on(await open(), { overwrite: false });
+    loseFirstAnswer(() => [record(2, 8)]);
+    await expect(service.put(KEY, of(1))).rejects.toMatchObject({ code: 'DECRYPTION_CONFLICT' });
+  });
+});
+
+describe('the watch', () => {
+  /** The first read of a waiting GET: absent at this revision. */
+  const absentAt = (revision: number) =>
+    fake.on('/v3/kv/txn', (_body, response) =>
+      json(response, { header: header(revision), succeeded: true, responses: [{ response_range: {} }] }),
+    );
+
+  it('an event from before the key was seen absent does not answer a GET; a later one does', async () => {
+    const service = await serve();
+    absentAt(10);
+    const waiting = service.get(KEY);
+    await until(() => fake.asked('/v3/kv/txn') === 1 && fake.watches === 1);
+    // The second read shows that the answer of the first has arrived.
+    await service.get(KEY, { waitMs: 0 });
+    fake.tellWatches(event(5, 5));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(service.waiting).toBe(1);
+    fake.tellWatches(event(11, 11));
+    expect(await waiting).toEqual(of(11));
+    expect([service.waiting, service.keysInMemory]).toEqual([0, 0]);
+  });
+
+  it('an event that comes before the answer of the first read is kept until then', async () => {
+    const service = await serve();
+    let answer = (): void => undefined;
+    fake.on('/v3/kv/txn', (_body, response) => {
+      answer = () => json(response, { header: header(3), responses: [{ response_range: {} }] });
+    });
+    const waiting = service.get(KEY);
+    await until(() => fake.asked('/v3/kv/txn') === 1 && fake.watches === 1);
+    fake.tellWatches(event(2, 2));
+    fake.tellWatches(event(4, 4));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(service.waiting).toBe(1);
+    answer();
+    expect(await waiting).toEqual(of(4));
+  });
+
+  it.each([
+    ['a revision that was seen before', event(1, 1)],
+    ['a key outside of the prefix', event(1, 20, 'elsewhere')],
+    [
+      'a revision after that of its answer',
+      { result: { header: header(3), events: [{ kv: record(1, 20) }] } },
+    ],
+    [
+      'events in disorder',
+      { result: { header: header(30), events: [{ kv: record(1, 20, `${NAME}x`) }, { kv: record(1, 19) }] } },
+    ],
+    ['another cluster', { result: { header: header(20, '8'), events: [{ kv: record(1, 20) }] } }],
+    ['no answer to a watch', { hello: 'world' }],
+    ['a line of 9 MiB', { x: 'x'.repeat(9 * 1024 * 1024) }],
+    ['an error', { error: { grpc_code: 14, http_code: 503, message: 'etcdserver: no leader' } }],
+    ['the end of the watch', { result: { header: header(0), canceled: true } }],
+  ])('%s: nobody is answered, and the watch is made again', async (_name, line) => {
+    const service = await serve();
+    absentAt(2);
+    const waiting = service.get(KEY);
+    await until(() => fake.watches === 1 && service.health().isReady);
+    await service.get(KEY, { waitMs: 0 });
+    fake.tellWatches(line);
+    await until(() => fake.asked('/v3/watch') === 2 && fake.watches === 1);
+    expect(service.waiting).toBe(1);
+    await until(() => service.health().isReady);
+    fake.tellWatches(event(40, 40));
+    expect(await waiting).toEqual(of(40));
+  });
+
+  it('an endless line is cut', async () => {
+    await serve();
+    await until(() => fake.watches === 1);
+    fake.on('/v3/watch', (_body, response) => {
+      fake.on('/v3/watch', fake.honest['/v3/watch'] ?? (() => undefined));
+      let isClosed = false;
+      response.on('close', () => {
+        isClosed = true;
+      });
+      const more = (): void => {
+        if (!isClosed && response.write('x'.repeat(65_536))) setImmediate(more);
+      };
+      response.on('drain', more);
+      more();
+    });
+    fake.tellWatches({ nonsense: true });
+    await until(() => fake.watches === 1 && fake.asked('/v3/watch') >= 3);
+  });
+
+  it('a server that ends every watch at once is asked ever less often, and the state is not ready', async () => {
+    const startedAtMs = performance.now();
+    fake.on('/v3/watch', (_body, response) =>
+      response.end('{"result":{"header":{"cluster_id":"7"},"created":true}}\n'),
+    );
+    const table = await open();
+    await until(() => fake.asked('/v3/watch') >= 6);
+    // 50, 100, 200, 400 and 800 ms at least.
+    expect(performance.now() - startedAtMs).toBeGreaterThan(1500);
+    await until(() => !table.health().isReady);
+    expect(table.health().reason).toContain('ended');
+  });
+
+  it('a compacted revision: the keys that are waited for are read again', async () => {
+    const service = await serve();
+    absentAt(2);
+    const waiting = service.get(KEY);
+    await until(() => fake.watches === 1 && fake.asked('/v3/kv/txn') === 1);
+    await service.get(KEY, { waitMs: 0 });
+    fake.on('/v3/kv/range', (_body, response) => json(response, { header: header(50) }));
+    fake.on('/v3/kv/txn', (_body, response) =>
+      json(response, { header: header(50), responses: [{ response_range: { kvs: [record(6, 30)] } }] }),
+    );
+    fake.tellWatches({ result: { header: header(0), canceled: true, compact_revision: '40' } });
+    expect(await waiting).toEqual(of(6));
+  });
+
+  it('closing ends the watch, and what is under way', async () => {
+    const table = await open({ operationTimeoutMs: 600_000, requestTimeoutMs: 600_000 });
+    fake.on('/v3/kv/txn', () => undefined);
+    await until(() => fake.watches === 1);
+    const reading = table.read(KEY);
+    await until(() => fake.asked('/v3/kv/txn') === 1);
+    table.close();
+    await expect(reading).rejects.toMatchObject({ code: 'DECRYPTIONS_ENGINE_UNAVAILABLE' });
+    await until(() => fake.watches === 0);
+    await settled();
+  });
+});
+
+describe('tokens of a cluster with authentication', () => {
+  const user = () => ({ name: 'latchkey', password: new SecretBytes(utf8('secret')) });
+  const authenticated = (made: string[]) =>
+    fake.on('/v3/auth/authenticate', (body, response) => {
+      expect(body).toEqual({ name: 'latchkey', password: 'secret' });
+      made.push(`token-${made.length}`);
+      json(response, { header: header(1), token: made.at(-1) });
+    });
+  const refusal = { code: 16, message: 'etcdserver: invalid auth token', error: '' };
+
+  it('one that has ended is replaced once for all calls, and the call goes on', async () => {
+    const made: string[] = [];
+    authenticated(made);
+    const service = await serve({ user: user() });
+    expect(made).toEqual(['token-0']);
+    const honest = fake.honest['/v3/kv/txn'];
+    fake.on('/v3/kv/txn', (body, response, request) => {
+      if (request.headers.authorization === 'token-0') json(response, refusal, 401);
+      else honest?.(body, response, request);
+    });
+    expect(await service.put(KEY, of(1))).toBe('written');
+    expect(made.length).toBe(2);
+  });
+
+  it('etcd that accepts no token ends a call', async () => {
+    authenticated([]);
+    const service = await serve({ user: user(), operationTimeoutMs: 600_000 });
+    fake.on('/v3/kv/txn', (_body, response) => json(response, refusal, 401));
+    await expect(service.put(KEY, of(1))).rejects.toMatchObject({ code: 'DECRYPTIONS_ENGINE_REFUSED' });
+  });
+
+  it.each([
+    [
+      'a wrong password',
+      { code: 3, message: 'etcdserver: authentication failed, invalid user ID or password' },
+    ],
+    ['authentication that is off', { code: 9, message: 'etcdserver: authentication is not enabled' }],
+  ])('%s is told at once', async (_name, answer) => {
+    fake.on('/v3/auth/authenticate', (_body, response) => json(response, answer, 400));
+    await expect(open({ user: user(), operationTimeoutMs: 600_000 })).rejects.toMatchObject({
+      code: 'DECRYPTIONS_ENGINE_REFUSED',
+    });
+  });
+});
