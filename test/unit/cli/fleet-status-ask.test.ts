@@ -2,7 +2,8 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { askNodes, type Target, targetsOf, withRegistered } from '../../../src/cli/fleet/status/ask-nodes.ts';
-import { accountNamed, backedAnswer } from '../../support/fleet-answers.ts';
+import { serverTargets } from '../../../src/restarts/server-targets.ts';
+import { accountBytes, accountNamed, backedAnswer } from '../../support/fleet-answers.ts';
 
 const servers: Server[] = [];
 afterEach(() => {
@@ -80,7 +81,8 @@ describe('asking a node', () => {
   });
 
   it('what the chain shows as an address and is none is not asked', async () => {
-    expect(await ask({ target: '/etc/passwd', account: accountNamed('a') })).toEqual({
+    const [named = { target: '' }] = serverTargets([{ account: accountBytes('a'), endpoint: '/etc/passwd' }]);
+    expect(await ask(named)).toEqual({
       silent: 'its endpoint on the chain is no address',
     });
   });
