@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { tryFromHex } from '../bytes/hex.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
-import { parsePolicy, type TdPolicy } from '../tdx/policy.ts';
+import { parsePolicy } from '../tdx/policy-file.ts';
+import type { TdPolicy } from '../tdx/td-policy.ts';
 import { custodySchema } from './custody-set.ts';
 import { authoritySchema } from './fleet-authority.ts';
 import { DAY_MS, hexBytes, hexSet, MINUTE_MS, milliseconds, SECOND_MS } from './section-values.ts';
