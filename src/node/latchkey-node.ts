@@ -79,7 +79,7 @@ export class LatchkeyNode implements AsyncDisposable {
     this.#config = config;
     this.#parts = parts;
     this.#ring = new RingPart(config, parts);
-    this.#audit = new AuditPart(config.audit.maxEntries, parts);
+    this.#audit = new AuditPart(config, parts);
     const { chain, clock, earlyCollateral: early } = parts;
     this.#warnings = early && new EarlyWarnings({ ...parts, early, policy: tdPolicyOf(config.trust) });
     this.#hold = new FolderHold(new NodeFolder(parts.fileSystem, config.node.dataFolder));

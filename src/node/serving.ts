@@ -86,8 +86,8 @@ export function buildServing(
     now,
     log,
     onRelease: async (release) => {
-      metrics.keysReleased.inc({ intent: release.grant.bound.request.intent });
       await rooms.audit?.released(release);
+      metrics.keysReleased.inc({ intent: release.grant.bound.request.intent });
     },
     onRefusal,
     onServed: (account) => {
@@ -116,8 +116,8 @@ export function buildServing(
         isFenced: () => store.isFenced,
         version: rooms.version ?? 'unknown',
         onRelease: async (release) => {
-          metrics.keysReleased.inc({ intent: 'entropy' });
           await rooms.audit?.gaveBackup(release);
+          metrics.keysReleased.inc({ intent: 'entropy' });
         },
         onRefusal,
       })

@@ -35,7 +35,9 @@ export function trustCommand(): Command {
     );
   command
     .command('checkpoint')
-    .description('print trust.chain.checkpoint as a node of the chain gives it; ask one that you trust')
+    .description(
+      'print genesisHash and checkpoint for trust.chain as a node of the chain gives it; ask one that you trust',
+    )
     .requiredOption('--endpoint <url>', 'ws:// or wss:// URL of the node', chainEndpoint)
     .option('--block <number>', 'a finalized block, to compare the answers of several nodes', blockNumber)
     .option('--json', 'print JSON instead of YAML')
@@ -43,8 +45,8 @@ export function trustCommand(): Command {
       const deadlines = { connectDeadlineMs: 10_000, requestDeadlineMs: 10_000 };
       const { readCheckpoint } = await import('../../chain/read-checkpoint.ts');
       const { stringify } = await import('yaml');
-      const checkpoint = await readCheckpoint({ endpoint, ...deadlines }, block);
-      console.log(json === true ? JSON.stringify(checkpoint) : stringify({ checkpoint }).trimEnd());
+      const read = await readCheckpoint({ endpoint, ...deadlines }, block);
+      console.log(json === true ? JSON.stringify(read.checkpoint) : stringify(read).trimEnd());
     });
   command
     .command('diff <former> <new>')

@@ -87,12 +87,16 @@ describe('asking a node', () => {
     });
   });
 
-  it.each(['http://user:word@host:1', 'http://host:1/?x', 'http://host:1/#x', 'http://'])(
-    '%s is not the URL of an open port',
-    async (url) => {
-      await expect(targetsOf([url], undefined)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
-    },
-  );
+  it.each([
+    '10.0.0.5:3001',
+    'node.example:3001',
+    'http://user:word@host:1',
+    'http://host:1/?x',
+    'http://host:1/#x',
+    'http://',
+  ])('%s is not the URL of an open port', async (url) => {
+    await expect(targetsOf([url], undefined)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+  });
 
   it('a node that is named twice is asked once', async () => {
     expect(await targetsOf(['http://a:1', 'http://a:1', 'http://a:1/'], undefined)).toEqual([

@@ -1,3 +1,4 @@
+import { isServerEndpoint } from '../../../chain/endpoint.ts';
 import { LatchkeyError, ProblemError } from '../../../errors/latchkey-error.ts';
 import { chainOf } from '../../../node/parts.ts';
 import { silentLog } from '../../../observe/log.ts';
@@ -66,6 +67,11 @@ export function withRegistered(
 }
 
 function requireTarget(target: string): void {
+  if (isServerEndpoint(target))
+    throw new ProblemError('CONFIG_INVALID', `${target} names no node: a URL begins with http://`, {
+      expected: `http://${target}`,
+      observed: target,
+    });
   if (!isUrl(target)) return;
   const url = URL.canParse(target) ? new URL(target) : undefined;
   if (url?.username === '' && url.password === '' && url.search === '' && url.hash === '') return;
