@@ -44,7 +44,7 @@ interface Round {
 
 /**
  * Asks all servers of the chain for the status page, by their open ports: in the background, only while the page asks,
- * and never more often than every ten seconds. Nobody can choose an address.
+ * and never more often than every ten seconds. A request cannot name an address.
  */
 export class FleetLook {
   readonly #parts: FleetLookParts;

@@ -65,7 +65,7 @@ function drawNode(data: PageData): void {
 }
 
 function drawFleet(fleet: ShownFleet): void {
-  // Beside answers it is not shown that the next ones are asked for.
+  // Where there are answers, it is not shown that the next ones are asked for.
   const shown = { ...fleet, isAsking: fleet.isAsking && fleet.askedAt === undefined };
   draw('fleet', JSON.stringify(shown), () => fleetView(shown));
 }

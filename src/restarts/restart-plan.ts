@@ -214,7 +214,7 @@ class Fleet {
     return [...liveServers(answer)].filter((server) => server !== without && this.#runs(server)).length;
   }
 
-  /** Whether a server answered, its key server is open, and it waits for no client whose key a restart took. */
+  /** Whether a server answered, its key server is open, and it waits for no client that lost its key by a restart. */
   #runs(server: string): boolean {
     const answers = this.#byAccount.get(server) ?? [];
     return (
