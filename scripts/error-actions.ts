@@ -356,6 +356,10 @@ export const errorActions: readonly (readonly [action: string, codes: readonly E
     ['STORE_DISK_FULL', 'STORE_DISK_READ_ONLY', 'STORE_RESOURCES_SHORT'],
   ],
   [
+    'Repair the disk of the server that answers so ([disk damage](runbooks.md#disk-damage)); until then the other servers of the slots give their keys.',
+    ['AUDIT_REQUIRED'],
+  ],
+  [
     'Check the disk and the kernel log; a node that takes no writes needs a restart when its slots are whole ([disk damage](runbooks.md#disk-damage)).',
     ['STORE_WRITE_FAILED', 'STORE_READ_FAILED', 'KEYSLOT_READ_FAILED', 'KEYSLOT_WRITE_FAILED'],
   ],

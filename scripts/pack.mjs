@@ -43,7 +43,10 @@ function stageLatchkey(staging) {
   }
   for (const name of readdirSync(join(staging, 'dist'), { recursive: true }))
     if (name.endsWith('.js')) write(staging, join('dist', name), read(join(root, 'dist', name)));
-  writeFileSync(join(staging, 'package.json'), `${JSON.stringify(published, null, 2)}\n`);
+  // npm links the pages of this list for `man`, and not those of directories.man.
+  const man = readdirSync(join(staging, 'dist/man')).map((name) => `dist/man/${name}`);
+  const { directories: _directories, ...described } = published;
+  writeFileSync(join(staging, 'package.json'), `${JSON.stringify({ ...described, man }, null, 2)}\n`);
 }
 
 /** Says how much a browser has to load of it. */

@@ -1,7 +1,7 @@
 import { concatBytes } from '../bytes/concat.ts';
 import { copyBytes } from '../bytes/copy-bytes.ts';
 import type { AccountId } from '../bytes/fixed-bytes.ts';
-import { EvidenceError } from '../errors/latchkey-error.ts';
+import { EvidenceError, ProblemError } from '../errors/latchkey-error.ts';
 import type { BatchOperation, Store } from '../store/api/store-api.ts';
 import {
   AUDIT_HASH_BYTES,
@@ -112,15 +112,17 @@ export class AuditLog {
 
   /**
    * Adds an entry. Resolves when it is durable.
-   * @throws what the store throws; the entry is kept, and goes with the next write.
+   * @throws what the store throws; the entry is kept, and goes with the next write. ProblemError AUDIT_REQUIRED when too
+   *   many wait already: then it is counted only, and never durable.
    */
-  append(event: AuditEvent, fields: AuditFields): Promise<void> {
+  async append(event: AuditEvent, fields: AuditFields): Promise<void> {
     if (this.#waiting.length >= MAX_WAITING) {
       this.#missed++;
-      return this.flush();
+      await this.flush();
+      throw new ProblemError('AUDIT_REQUIRED', `the entry is counted only: ${MAX_WAITING} others waited`);
     }
     const { nowMs } = this.#parts;
-    return new Promise((written, failed) => {
+    await new Promise<void>((written, failed) => {
       this.#waiting.push({ atMs: nowMs(), event, fields, written, failed });
       void this.flush().catch(() => undefined);
     });

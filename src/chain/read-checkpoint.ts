@@ -16,6 +16,13 @@ export interface CheckpointText {
   readonly authorities: readonly string[];
 }
 
+/** The chain of a node, and a checkpoint of it. */
+export interface ReadCheckpoint {
+  /** `0x` hex of 32 bytes. */
+  readonly genesisHash: string;
+  readonly checkpoint: CheckpointText;
+}
+
 /** Public key and weight. */
 const AUTHORITY_BYTES = AccountId.byteLength + 8;
 
@@ -48,7 +55,7 @@ function setIdOf(answer: unknown): number {
  * @param block number of a finalized block; the newest by default. Older ones need a node that has kept their state.
  * @throws ProblemError CHAIN_UNAVAILABLE; EvidenceError CHAIN_PROOF_INVALID on authorities that do not decode.
  */
-export async function readCheckpoint(options: JsonRpcSocketOptions, block?: number): Promise<CheckpointText> {
+export async function readCheckpoint(options: JsonRpcSocketOptions, block?: number): Promise<ReadCheckpoint> {
   const socket = await openJsonRpcSocket(options);
   try {
     const head = hashAnswer(await socket.request('chain_getFinalizedHead', []), 'finalized head');
@@ -63,12 +70,14 @@ export async function readCheckpoint(options: JsonRpcSocketOptions, block?: numb
     const at = toPrefixedHex(reference.hash);
     const call = (method: string): Promise<unknown> => socket.request('state_call', [method, '0x', at]);
     const setId = setIdOf(await call('GrandpaApi_current_set_id'));
-    return {
+    const genesis = hashAnswer(await socket.request('chain_getBlockHash', [0]), 'genesis hash');
+    const checkpoint = {
       blockNumber: reference.number,
       blockHash: at,
       authoritySetId: setId,
       authorities: authoritiesOf(await call('GrandpaApi_grandpa_authorities')),
     };
+    return { genesisHash: toPrefixedHex(genesis), checkpoint };
   } finally {
     socket.close('done');
   }

@@ -106,6 +106,7 @@ trust:
   #   firstBlock: 0                   # a recent block, at which it begins
   #   everyBlocks: 10
   #   replicas: 4
+  # audit: { required: true }         # no key leaves without a durable entry of the audit log (docs/audit.md)
   # relay: { authorities: ["-----BEGIN CERTIFICATE-----…"] }   # for upstream services of users' secrets
   platforms:
     # To whom the servers give the keys of a locked store back, choose one:

@@ -49,7 +49,7 @@ const keyRequestCodes: readonly ErrorCode[] = [
   ...(['HPKE_PUBLIC_KEY_INVALID', 'CHALLENGE_MISSING', 'SERVER_NOT_ADDRESSED'] as const),
   ...(['CHALLENGE_INVALID', 'CHALLENGE_EXPIRED', 'REPORT_DATA_MISMATCH'] as const),
   ...(['RECOVERY_PROOF_REQUIRED', 'RECOVERY_PROOF_WRONG', 'KEY_EXISTS', 'SLOT_UNLINKED'] as const),
-  ...(['VAULT_FULL', 'SERVER_DRAINING'] as const),
+  ...(['VAULT_FULL', 'SERVER_DRAINING', 'AUDIT_REQUIRED'] as const),
   ...quotedCodes,
 ];
 

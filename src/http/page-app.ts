@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type { Hono, MiddlewareHandler } from 'hono';
 import { ProblemError, RefusalError } from '../errors/latchkey-error.ts';
 import { appWithMiddleware, type MiddlewareEnv, type MiddlewareOptions } from './middleware.ts';
-import type { PageData } from './page-data.ts';
+import type { PageData, ShownFleet } from './page-data.ts';
 
 /**
  * The folder of the built page. For sources (tests, scripts under tsx) it is the built one too, because browsers do not
@@ -52,6 +52,8 @@ export interface PageOptions {
   /** The names under which a browser may ask, in addition to those of the own machine. */
   readonly hostNames: readonly string[];
   readonly data: () => Promise<PageData>;
+  /** Begins a round of questions to all servers of the chain, when one is due. */
+  readonly fleet: () => ShownFleet;
 }
 
 /**
@@ -71,6 +73,7 @@ export async function pageApp(
     app.get(path, ({ body }) => body(content, 200, { 'content-type': type }));
   }
   app.get('/data.json', async ({ json }) => json(await options.data()));
+  app.get('/fleet.json', requireOwnPage, ({ json }) => json(options.fleet()));
   return app;
 }
 
@@ -94,6 +97,22 @@ function requireHost(hostNames: readonly string[]): MiddlewareHandler<Middleware
     await next();
   };
 }
+
+/**
+ * Another web page cannot read an answer, but its request would make this node ask others. Browsers say where a request
+ * comes from (Fetch Metadata, W3C); programs that are none say nothing.
+ */
+const requireOwnPage: MiddlewareHandler<MiddlewareEnv> = async (context, next) => {
+  const site = context.req.header('sec-fetch-site') ?? 'none';
+  if (site !== 'same-origin' && site !== 'none') {
+    throw new RefusalError('HOST_REFUSED', 'the fleet is asked for the status page only', {
+      field: 'sec-fetch-site',
+      expected: 'same-origin or none',
+      observed: site.slice(0, 40),
+    });
+  }
+  await next();
+};
 
 async function readPage(name: string): Promise<string> {
   try {

@@ -108,3 +108,37 @@ export interface ShownRefusal {
   readonly detail: string;
   readonly requestId: string;
 }
+
+/** What the page shows of a fleet: the answer of `GET /fleet.json` of its listener. Texts of nodes are in it. */
+export interface ShownFleet {
+  /** Whether a round of questions is under way. */
+  readonly isAsking: boolean;
+  /** When the answers were complete, ISO 8601; absent while there are none that are young enough. */
+  readonly askedAt?: string;
+  /** Why there are none. */
+  readonly problem?: string;
+  readonly nodes: readonly ShownFleetNode[];
+  /** Nodes that may be restarted now, one at a time and in this order, by their `target`. */
+  readonly order: readonly string[];
+}
+
+/** One node of the fleet. */
+export interface ShownFleetNode {
+  /** Its URL; the own node has its address after the words `this node`. */
+  readonly target: string;
+  /** SS58: by the chain, or by the node where the chain does not show it. */
+  readonly account?: string;
+  /** Absent where it gave no answer that counts. */
+  readonly state?: string;
+  /** The state in words, or why it is not known. */
+  readonly summary: string;
+  readonly ready: boolean;
+  readonly restart: 'yes' | 'no' | 'unknown';
+  /** Why not, or what is not known: the first ones. */
+  readonly reasons: readonly string[];
+  readonly moreReasons: number;
+  /** Accounts of stores at risk if it stopped now: the first ones. */
+  readonly atRisk: readonly string[];
+  /** How many there are, also by its own count. */
+  readonly atRiskCount: number;
+}

@@ -1,5 +1,6 @@
 import type { AuditEvent, AuditFields } from '../audit/audit-entry.ts';
 import type { OpenNode } from '../boot/node/open-node.ts';
+import type { Config } from '../config/schema.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
 import { AuditWitness } from './audit-witness.ts';
 import { NodeAudit } from './node-audit.ts';
@@ -7,14 +8,13 @@ import type { NodeParts } from './parts.ts';
 
 /** The audit of a node from its start to its end: what it records, and what it sees of its servers' logs. */
 export class AuditPart {
-  readonly #maxEntries: number;
+  readonly #config: Pick<Config, 'audit' | 'trust'>;
   readonly #parts: NodeParts;
   readonly #witness: AuditWitness;
   #log: NodeAudit | undefined;
 
-  /** @param maxEntries how many entries the log keeps. */
-  constructor(maxEntries: number, parts: NodeParts) {
-    this.#maxEntries = maxEntries;
+  constructor(config: Pick<Config, 'audit' | 'trust'>, parts: NodeParts) {
+    this.#config = config;
     this.#parts = parts;
     this.#witness = new AuditWitness(parts);
     parts.client.hearExtensions((server, extensions) => this.#witness.hear(server.account, extensions));
@@ -32,8 +32,10 @@ export class AuditPart {
    */
   async open(node: OpenNode, machine: AuditFields, acceptRolledBackStore: boolean): Promise<void> {
     const { clock, log } = this.#parts;
-    const [maxEntries, witness] = [this.#maxEntries, this.#witness];
-    this.#log = await NodeAudit.open(node, { clock, log, maxEntries, witness });
+    const { audit, trust } = this.#config;
+    const isRequired = trust.audit?.required === true;
+    const [maxEntries, witness] = [audit.maxEntries, this.#witness];
+    this.#log = await NodeAudit.open(node, { clock, log, maxEntries, isRequired, witness });
     const byCustodians = node.byCustodians?.custodians ?? [];
     const forced = node.byCustodians?.forced ?? false;
     void this.note('node.started', { ...machine, byCustodians, forced, acceptRolledBackStore });

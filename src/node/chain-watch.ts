@@ -126,6 +126,11 @@ export class ChainWatch implements ChainFacts, ChainRecords, FormerRecords {
     return { chainMs: this.#latestMs };
   }
 
+  /** The registered servers; `undefined` when the view is too old to tell. */
+  servers(): readonly ServerRecord[] | undefined {
+    return this.#ageMs > this.#maxAgeMs ? undefined : [...this.#registered.values()];
+  }
+
   /** Addresses of the registered servers. */
   endpoints(): readonly string[] {
     return [...this.#registered.values()].map(({ endpoint }) => endpoint);

@@ -79,9 +79,8 @@ export class LatchkeyNode implements AsyncDisposable {
     this.#config = config;
     this.#parts = parts;
     this.#ring = new RingPart(config, parts);
-    this.#audit = new AuditPart(config.audit.maxEntries, parts);
-    const { chain, clock } = parts;
-    const { earlyCollateral: early } = parts;
+    this.#audit = new AuditPart(config, parts);
+    const { chain, clock, earlyCollateral: early } = parts;
     this.#warnings = early && new EarlyWarnings({ ...parts, early, policy: tdPolicyOf(config.trust) });
     this.#hold = new FolderHold(new NodeFolder(parts.fileSystem, config.node.dataFolder));
     this.#rotation = new Rotation(async () => {
@@ -259,16 +258,14 @@ export class LatchkeyNode implements AsyncDisposable {
     refreshing?.catch((error: unknown) => this.#parts.log('error', 'fleet.failed', { error: String(error) }));
     const node = await rooms.guardian.open();
     if (node === undefined) return;
-    const { evidenceVerifier, judge } = rooms;
-    const { version } = this.#options;
     await this.#audit.open(node, machine.description, this.#isOlderDisk(node));
     const used = {
-      evidenceVerifier,
-      judge,
+      evidenceVerifier: rooms.evidenceVerifier,
+      judge: rooms.judge,
       watch: this.#watch,
       fleet: this.#fleet.watch,
       audit: this.#audit.log,
-      version,
+      version: this.#options.version,
     };
     this.#serving = buildServing(this.#config, this.#parts, node, used);
     await this.#live(rooms, node, this.#serving);
@@ -355,6 +352,8 @@ export class LatchkeyNode implements AsyncDisposable {
       fleet: () => this.#fleet.watch,
       store: () => this.#heldNode().store,
       secrets: this.#options.secrets ?? {},
+      watch: this.#watch,
+      ending: this.#stop.signal,
     });
   }
 

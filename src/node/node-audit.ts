@@ -7,6 +7,7 @@ import type { OpenNode } from '../boot/node/open-node.ts';
 import { toPrefixedHex } from '../bytes/hex.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
 import type { BackupRelease } from '../entropy/entropy-server.ts';
+import { ProblemError } from '../errors/latchkey-error.ts';
 import type { Release } from '../keyserver/key-server.ts';
 import type { Log } from '../observe/log.ts';
 import { type Extensions, noExtensions } from '../protocol/extensions.ts';
@@ -35,6 +36,8 @@ export interface NodeAuditParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly maxEntries: number;
+  /** Whether a key leaves only with a durable entry: `trust.audit.required`. */
+  readonly isRequired: boolean;
   /** The heads of other nodes. */
   readonly witness: AuditWitness;
 }
@@ -42,12 +45,19 @@ export interface NodeAuditParts {
 /** The audit log of an open node: what this node records, and when. */
 export class NodeAudit {
   readonly #log: AuditLog;
+  readonly #store: AuditedNode['store'];
   readonly #node: ExportingNode;
   readonly #parts: NodeAuditParts;
   readonly #refusals = new RefusalCounts();
 
-  private constructor(log: AuditLog, node: ExportingNode, parts: NodeAuditParts) {
+  private constructor(
+    log: AuditLog,
+    store: AuditedNode['store'],
+    node: ExportingNode,
+    parts: NodeAuditParts,
+  ) {
     this.#log = log;
+    this.#store = store;
     this.#node = node;
     this.#parts = parts;
   }
@@ -61,13 +71,17 @@ export class NodeAudit {
       { store, account, storeId, maxEntries, nowMs: () => clock.nowMs() },
       (error) => parts.log('error', 'audit.not-read', { error: String(error) }),
     );
-    const audit = new NodeAudit(log, { account, accountSeed, storeId }, parts);
+    const audit = new NodeAudit(log, store, { account, accountSeed, storeId }, parts);
     // A store that custodians opened takes no writes at first: the entries wait in memory.
     void store.whenReleased.then(() => log.flush()).catch((error: unknown) => audit.#failed(error));
     return audit;
   }
 
-  /** Resolves when the entry of a release is durable, or after two seconds without a disk. */
+  /**
+   * Resolves when the entry of a release is durable; or, where the log is not required, when the store refuses it or two
+   * seconds have passed.
+   * @throws ProblemError AUDIT_REQUIRED.
+   */
   async released({ grant, requestId }: Release): Promise<void> {
     const { key, bound, created } = grant;
     const { platform, trustHash } = key.provenance;
@@ -80,14 +94,25 @@ export class NodeAudit {
       trustHash: toPrefixedHex(trustHash),
       requestId,
     };
-    await withDeadline(this.#parts.clock, PATIENCE_MS, () => this.note('key.released', fields));
+    await this.#recordRelease(fields);
   }
 
   /** As {@link released}, for the backup of a node of entropy-tss. */
   async gaveBackup({ account, ppid, requestId }: BackupRelease): Promise<void> {
     const platform = toPrefixedHex(platformHash(ppid));
     const fields = { account: encodeSs58(account), intent: 'entropy', platform, requestId };
-    await withDeadline(this.#parts.clock, PATIENCE_MS, () => this.note('key.released', fields));
+    await this.#recordRelease(fields);
+  }
+
+  async #recordRelease(fields: AuditFields): Promise<void> {
+    const { clock, isRequired } = this.#parts;
+    const isDurable = await withDeadline(clock, PATIENCE_MS, () => this.#keep('key.released', fields));
+    // Nodes that custodians opened after a total blackout write only when others have given them keys.
+    if (isDurable === true || !isRequired || !this.#store.isReleased) return;
+    throw new ProblemError('AUDIT_REQUIRED', 'the entry of this release is not durable, so no key leaves', {
+      hint: 'ask other servers; the disk of this one has to be repaired',
+      retryAfterMs: RETRY_EVERY_MS,
+    });
   }
 
   /** Counts a refused request. */
@@ -97,7 +122,18 @@ export class NodeAudit {
 
   /** Records something else. Never rejects: what cannot be written waits in memory. */
   async note(event: AuditEvent, fields: AuditFields): Promise<void> {
-    await this.#log.append(event, fields).catch((error: unknown) => this.#failed(error));
+    await this.#keep(event, fields);
+  }
+
+  /** @returns whether the entry is durable; one that is not waits in memory. */
+  async #keep(event: AuditEvent, fields: AuditFields): Promise<boolean> {
+    try {
+      await this.#log.append(event, fields);
+      return true;
+    } catch (error) {
+      this.#failed(error);
+      return false;
+    }
   }
 
   /** Sums up refusals, and writes what could not be written before. Resolves when the signal aborts. */

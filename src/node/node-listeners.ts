@@ -21,7 +21,9 @@ import { TokenBuckets } from '../keyserver/token-buckets.ts';
 import type { SecretService } from '../secrets/service/secret-service.ts';
 import type { Store } from '../store/api/store-api.ts';
 import { agentApp } from './agent.ts';
+import type { ChainWatch } from './chain-watch.ts';
 import { DecryptionsListener } from './decryptions-listener.ts';
+import { FleetLook } from './fleet-look.ts';
 import type { NodeAudit } from './node-audit.ts';
 import type { NodeReport } from './node-report.ts';
 import type { NodeParts } from './parts.ts';
@@ -68,6 +70,9 @@ export interface Listened {
   /** @throws ProblemError NODE_LOCKED while the store is closed, or this instance does not hold its account. */
   readonly store: () => Store;
   readonly secrets: Secrets;
+  readonly watch: Pick<ChainWatch, 'servers'>;
+  /** Aborts when the node closes. */
+  readonly ending: AbortSignal;
 }
 
 /** The listeners of a node: the open port, metrics, the agent's socket and, when configured, the status page and decryptions. */
@@ -136,7 +141,8 @@ export class NodeListeners {
     this.#listeners.push(await listen(local.fetch, { socketPath }));
     if (config.page !== undefined) {
       const { hostNames, ...address } = config.page;
-      const page = await pageApp({ hostNames, data: () => report.page() }, common);
+      const look = new FleetLook({ clock, fetch: parts.fetch ?? fetch, report, ...shown });
+      const page = await pageApp({ hostNames, data: () => report.page(), fleet: () => look.view() }, common);
       this.#page = await listen(page.fetch, address);
       this.#listeners.push(this.#page);
     }

@@ -1,5 +1,6 @@
 import { type NodeState, stateToJson } from '../boot/node/node-state.ts';
 import type { OpenNode } from '../boot/node/open-node.ts';
+import type { AccountId } from '../bytes/fixed-bytes.ts';
 import { toPrefixedHex } from '../bytes/hex.ts';
 import { encodeSs58 } from '../bytes/ss58.ts';
 import { ProblemError } from '../errors/latchkey-error.ts';
@@ -217,6 +218,14 @@ export class NodeReport {
       advice,
       explanation: advice.join(' '),
     };
+  }
+
+  /** The clients of this node; `undefined` while it does not serve. */
+  clients(): readonly AccountId[] | undefined {
+    return this.#node
+      .serving()
+      ?.drain.remaining()
+      .map(({ account }) => account);
   }
 
   /** What the status page shows. */

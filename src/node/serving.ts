@@ -89,8 +89,8 @@ export function buildServing(
     now,
     log,
     onRelease: async (release) => {
-      metrics.keysReleased.inc({ intent: release.grant.bound.request.intent });
       await rooms.audit?.released(release);
+      metrics.keysReleased.inc({ intent: release.grant.bound.request.intent });
     },
     onRefusal,
     onBusy: (requestId) => {
@@ -124,8 +124,8 @@ export function buildServing(
         isFenced: () => store.isFenced,
         version: rooms.version ?? 'unknown',
         onRelease: async (release) => {
-          metrics.keysReleased.inc({ intent: 'entropy' });
           await rooms.audit?.gaveBackup(release);
+          metrics.keysReleased.inc({ intent: 'entropy' });
         },
         onRefusal,
       })

@@ -71,3 +71,40 @@ export function list(items: readonly Content[], nothing: string): HTMLElement {
 
 /** An account or another long name: in full, and breakable. */
 export const code = (text: string): HTMLElement => el('code', {}, text);
+
+/** A table that is scrolled by itself; on a narrow screen each row is a block. */
+export function table(
+  caption: string,
+  heads: readonly string[],
+  rows: readonly (readonly Content[])[],
+): HTMLElement {
+  return el(
+    'div',
+    { class: 'table', tabindex: '0', role: 'group', 'aria-label': caption },
+    el(
+      'table',
+      { role: 'table' },
+      el(
+        'thead',
+        { role: 'rowgroup' },
+        el(
+          'tr',
+          { role: 'row' },
+          ...heads.map((head) => el('th', { role: 'columnheader', scope: 'col' }, head)),
+        ),
+      ),
+      // The roles stay where a narrow screen shows each row as a block.
+      el(
+        'tbody',
+        { role: 'rowgroup' },
+        ...rows.map((row) =>
+          el(
+            'tr',
+            { role: 'row' },
+            ...row.map((cell, index) => el('td', { role: 'cell', 'data-head': heads[index] ?? '' }, cell)),
+          ),
+        ),
+      ),
+    ),
+  );
+}

@@ -1,5 +1,5 @@
 import type { PageData } from '../http/page-data.ts';
-import { type Content, code, el, facts, list, section } from './dom.ts';
+import { code, el, facts, list, section, table } from './dom.ts';
 import { ringPicture } from './ring-picture.ts';
 import { markOf, type Slot } from './slot-mark.ts';
 import { age, bytes, time } from './units.ts';
@@ -80,42 +80,6 @@ function legend(): HTMLElement {
     row('open', '?', 'asked, no answer yet'),
     row('client', '', 'outer circle: has keys here'),
     row('client bad', '', 'red outer circle: at risk if this node stops now'),
-  );
-}
-
-function table(
-  caption: string,
-  heads: readonly string[],
-  rows: readonly (readonly Content[])[],
-): HTMLElement {
-  return el(
-    'div',
-    { class: 'table', tabindex: '0', role: 'group', 'aria-label': caption },
-    el(
-      'table',
-      { role: 'table' },
-      el(
-        'thead',
-        { role: 'rowgroup' },
-        el(
-          'tr',
-          { role: 'row' },
-          ...heads.map((head) => el('th', { role: 'columnheader', scope: 'col' }, head)),
-        ),
-      ),
-      // The roles stay where a narrow screen shows each row as a block.
-      el(
-        'tbody',
-        { role: 'rowgroup' },
-        ...rows.map((row) =>
-          el(
-            'tr',
-            { role: 'row' },
-            ...row.map((cell, index) => el('td', { role: 'cell', 'data-head': heads[index] ?? '' }, cell)),
-          ),
-        ),
-      ),
-    ),
   );
 }
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { ProblemError } from '../errors/latchkey-error.ts';
-import { parsePolicy, type TdPolicy } from '../tdx/policy.ts';
+import { parsePolicy } from '../tdx/policy-file.ts';
+import type { TdPolicy } from '../tdx/td-policy.ts';
 import { custodySchema } from './custody-set.ts';
 import { authoritySchema } from './fleet-authority.ts';
 import {
@@ -77,6 +78,12 @@ const relaySchema = z.strictObject({
     .max(16),
 });
 
+/** What the audit log (docs/audit.md) may hold up. Measured: the host must not be able to switch it off. */
+const auditSchema = z.strictObject({
+  /** No key leaves without a durable entry. Leave the section out for the default, so that the hash stays the same. */
+  required: z.literal(true),
+});
+
 const platformsSchema = z.strictObject({
   /** Whom a server gives an existing key back to. */
   recover: z
@@ -112,6 +119,8 @@ export const trustSectionSchema = z
     ring: ringSchema.optional(),
     /** Absent: the authorities of Node.js only, and the hash is as without the key. */
     relay: relaySchema.optional(),
+    /** Absent: a key waits two seconds for its entry and then leaves, and the hash is as without the key. */
+    audit: auditSchema.optional(),
     // Without this section any platform recovers, as in all releases before it, and the hash stays what it was.
     platforms: platformsSchema.optional(),
   })

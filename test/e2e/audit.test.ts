@@ -1,8 +1,10 @@
-import { request } from 'node:http';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
 import { join } from 'node:path';
 import { base58 } from '@scure/base';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { FileHandle, FileSystem } from '../../src/disk/file-system.ts';
+import { nodeFileSystem } from '../../src/disk/node-file-system.ts';
 import { silentLog } from '../../src/observe/log.ts';
 import { askAgent } from '../support/ask-agent.ts';
 import { runLatchkey } from '../support/run-latchkey.ts';
@@ -118,4 +120,64 @@ describe.sequential('the audit log of a running node', () => {
     const status = await askAgent(join(running.folder, 'agent.sock'), 'GET', '/status');
     expect(status?.json['audit']).toMatchObject({ behind: 0, sequence: Number(head.split(':')[0]) });
   });
+});
+
+/** A disk whose writes fail while a test says so, as one that is full does. */
+function failingDisk(): { readonly fileSystem: FileSystem; isFull: boolean } {
+  const disk = { isFull: false, fileSystem: nodeFileSystem };
+  const refuse = (): void => {
+    if (disk.isFull) throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
+  };
+  const withFaults = (file: FileHandle): FileHandle => ({
+    readSync: (into, position) => file.readSync(into, position),
+    write: async (parts, position) => {
+      refuse();
+      await file.write(parts, position);
+    },
+    sync: () => file.sync(),
+    truncate: (length) => file.truncate(length),
+    size: () => file.size(),
+    close: () => file.close(),
+  });
+  disk.fileSystem = {
+    ...nodeFileSystem,
+    open: async (path, mode, options) => withFaults(await nodeFileSystem.open(path, mode, options)),
+  };
+  return disk;
+}
+
+describe.each([
+  ['trust.audit.required', { audit: { required: true } }, false],
+  ['the default', {}, true],
+] as const)('a node with a disk that is full, under %s', (_title, trust, isGiven) => {
+  it(
+    isGiven
+      ? 'gives the key without its entry'
+      : 'gives no key without its entry, and gives it when there is room',
+    async () => {
+      const disk = failingDisk();
+      await using running = await startRunningNode(silentLog, { trust, fileSystem: disk.fileSystem });
+      const info = (await (await fetch(`${running.url}/info`)).json()) as Record<string, string>;
+      const server: ReachableServer = {
+        url: running.url,
+        account: base58.decode(info['accountId'] ?? '').slice(1, 33),
+        x25519PublicKey: new Uint8Array(Buffer.from((info['x25519PublicKey'] ?? '').slice(2), 'hex')),
+      };
+      const ask = () =>
+        obtainKey(server, running.mockTdx.url, { account: new Uint8Array(32).fill(9) }).then(
+          ({ key }) => (key === undefined ? 'no key' : 'a key'),
+          (error: unknown) => String(error),
+        );
+      expect(await ask()).toBe('a key');
+      disk.isFull = true;
+      const refused = await ask();
+      if (isGiven) {
+        expect(refused).toBe('a key');
+        return;
+      }
+      expect(refused).toContain('AUDIT_REQUIRED');
+      disk.isFull = false;
+      expect(await ask()).toBe('a key');
+    },
+  );
 });

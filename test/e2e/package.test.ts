@@ -99,6 +99,11 @@ describe('the packed package', () => {
     expect(missing).toEqual([]);
   });
 
+  it('lists each manual page, because npm links those of the list for `man` and no folder', async () => {
+    const { man } = JSON.parse(await readFile(join(installed, 'package.json'), 'utf8'));
+    expect([...man].sort()).toEqual(files.filter((name) => name.startsWith('dist/man/')).sort());
+  });
+
   it('contains commands, library, status page, manual pages and kit, and nothing that only developers use', () => {
     expect(files).toEqual(
       expect.arrayContaining([

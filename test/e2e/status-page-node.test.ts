@@ -81,6 +81,25 @@ describe.sequential('a node with a status page', { timeout: 180_000 }, () => {
     else expect(metrics).toContain(`latchkey_node_cause{cause="${cause}"} 1\n`);
   }
 
+  type FleetNode = {
+    readonly target: string;
+    readonly account?: string;
+    readonly restart: string;
+    readonly atRiskCount?: number;
+    readonly answer?: { readonly accountId?: string };
+  };
+  async function fleetOnPage(): Promise<{ readonly nodes: readonly FleetNode[] }> {
+    for (;;) {
+      const answer = (await (await fetch(`http://localhost:${pagePort}/fleet.json`)).json()) as {
+        readonly isAsking: boolean;
+        readonly askedAt?: string;
+        readonly nodes: readonly FleetNode[];
+      };
+      if (answer.askedAt !== undefined && !answer.isAsking) return answer;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+
   it('unbacked: alone', async () => {
     subject.start();
     const said = await inState(({ state }) => state === 'unbacked');
@@ -104,6 +123,29 @@ describe.sequential('a node with a status page', { timeout: 180_000 }, () => {
       status: { slots: [{ server: json['accountId'], standing: 'live' }], generation: expect.any(Number) },
     });
     expect(page['collateral']).toMatchObject([{ state: 'fresh' }]);
+  });
+
+  it('the fleet on the page: the same verdicts as `latchkey fleet status` gives', async () => {
+    const { nodes } = await fleetOnPage();
+    const { json: other } = await agentUntil(
+      peer.socketPath,
+      '/status',
+      ({ json: { ready } }) => ready === true,
+    );
+    const { stdout } = await subject.run('fleet', 'status', '--servers-of', subject.configFile, '--json');
+    const inTerminal = JSON.parse(stdout) as { nodes: readonly FleetNode[] };
+    const verdicts = (list: readonly FleetNode[], accountOf: (node: FleetNode) => unknown) =>
+      new Map(list.map((node) => [accountOf(node), node.restart]));
+    expect(verdicts(nodes, ({ account }) => account)).toEqual(
+      verdicts(inTerminal.nodes, ({ answer }) => answer?.accountId),
+    );
+    expect(nodes.map(({ account }) => account)).toContain(other['accountId']);
+    // Each of the two has its only slot at the other one.
+    expect(nodes.map(({ restart, atRiskCount }) => [restart, atRiskCount])).toEqual([
+      ['no', 1],
+      ['no', 1],
+    ]);
+    expect(nodes[0]?.target).toMatch(/^this node, 127\.0\.0\.1:\d+$/);
   });
 
   it('a refused request is shown with its reason', async () => {

@@ -1,4 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -6,9 +8,16 @@ import { z } from 'zod';
 import { createDevelopmentPki } from '../../mock-tdx/development-pki.ts';
 import { type TamperLine, tamperLines } from '../../mock-tdx/tamper-kit.ts';
 import type { Listener } from '../../src/http/listener.ts';
-import type { PageData } from '../../src/http/page-data.ts';
+import type { PageData, ShownFleet } from '../../src/http/page-data.ts';
 import { ChromiumPage, chromiumProgram } from '../support/chromium.ts';
-import { backedPage, degradedPage, hostilePage } from '../support/page-samples.ts';
+import {
+  backedPage,
+  calmFleet,
+  degradedPage,
+  hostileFleet,
+  hostilePage,
+  troubledFleet,
+} from '../support/page-samples.ts';
 import { servePage } from '../support/page-server.ts';
 import { tempFolder } from '../support/temp-folder.ts';
 
@@ -18,16 +27,40 @@ const axe = readFileSync(
 );
 const violations = z.array(z.object({ id: z.string(), nodes: z.array(z.string()) }));
 
+/** Another website on this machine. */
+async function servePlain(html: string): Promise<AsyncDisposable & { readonly url: string }> {
+  const server = createServer((_request, response) =>
+    response.setHeader('content-type', 'text/html').end(html),
+  );
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    url: `http://localhost:${(server.address() as AddressInfo).port}/`,
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}
+
 /** The page in Debian's Chromium: `apt-get install chromium`. */
 describe.skipIf(chromiumProgram === undefined)('the status page in Chromium', { timeout: 240_000 }, () => {
   let page: ChromiumPage;
   let listener: Listener;
   let folder: Awaited<ReturnType<typeof tempFolder>>;
   let data: PageData = backedPage;
+  let fleet: ShownFleet = calmFleet;
+  /** How often the fleet was asked for. */
+  let fleetViews = 0;
 
   beforeAll(async () => {
     folder = await tempFolder();
-    listener = await servePage(() => data);
+    listener = await servePage(
+      () => data,
+      () => {
+        fleetViews++;
+        return fleet;
+      },
+    );
     page = await ChromiumPage.start(chromiumProgram ?? '');
   }, 240_000);
   afterAll(async () => {
@@ -40,6 +73,13 @@ describe.skipIf(chromiumProgram === undefined)('the status page in Chromium', { 
     data = shown;
     await page.open(`${listener.url}/${hash}`, view);
     await page.until('document.querySelector("#summary")');
+  }
+
+  async function openFleet(shown: ShownFleet, view: Parameters<ChromiumPage['open']>[1]): Promise<void> {
+    fleet = shown;
+    await open(backedPage, view, '#fleet');
+    await page.until('document.querySelector("#fleet-view h2")');
+    if (shown.askedAt !== undefined) await page.until('document.querySelector("#fleet-view table")');
   }
 
   const desk = { width: 1280, scheme: 'light' } as const;
@@ -71,6 +111,11 @@ describe.skipIf(chromiumProgram === undefined)('the status page in Chromium', { 
         await open(backedPage, { width, scheme }, '#quote');
         expect(await axeViolations()).toEqual([]);
         expect(await sideways()).toBe(false);
+        for (const shown of [calmFleet, troubledFleet, hostileFleet]) {
+          await openFleet(shown, { width, scheme });
+          expect(await axeViolations()).toEqual([]);
+          expect(await sideways()).toBe(false);
+        }
       });
     }
   }
@@ -154,11 +199,11 @@ describe.skipIf(chromiumProgram === undefined)('the status page in Chromium', { 
     await open(degradedPage, { width: 390, scheme: 'dark' });
     const focused = () => page.evaluate('document.activeElement.id || document.activeElement.textContent');
     const seen: unknown[] = [];
-    for (let presses = 0; presses < 3; presses++) {
+    for (let presses = 0; presses < 4; presses++) {
       await page.press('Tab');
       seen.push(await focused());
     }
-    expect(seen).toEqual(['Skip to content', 'to-node', 'to-quote']);
+    expect(seen).toEqual(['Skip to content', 'to-node', 'to-fleet', 'to-quote']);
     await page.press('Enter');
     await page.until(
       '!document.querySelector("#quote-view").hidden && document.querySelector("#node-view").hidden',
@@ -172,6 +217,99 @@ describe.skipIf(chromiumProgram === undefined)('the status page in Chromium', { 
       '[...document.querySelectorAll("h1,h2,h3")].map(({ tagName }) => tagName).join()',
     );
     expect(headings).toMatch(/^H1,H2,H3/);
+  });
+
+  describe('the fleet', () => {
+    it('shows which nodes may be restarted, in which order, and why not', async () => {
+      await openFleet(troubledFleet, desk);
+      const body = String(await text('#fleet-view'));
+      for (const { target, account, summary, reasons } of troubledFleet.nodes)
+        for (const said of [target, account ?? '', summary, ...reasons]) expect(body).toContain(said);
+      expect(body).toContain('and 3 more reasons');
+      expect(body).toContain(`${troubledFleet.nodes[2]?.account} and 3 more`);
+      expect(body).toContain('At risk if it stops now: 2 stores');
+      expect(body).toContain('1 of 4 nodes gave no answer');
+      const order =
+        '[...document.querySelectorAll("#fleet-order li")].map(({ textContent }) => textContent.split(" ")[0]).join()';
+      expect(await page.evaluate(order)).toBe('http://alpha.example:3001');
+      await openFleet(calmFleet, desk);
+      expect(await page.evaluate(order)).toBe('http://bravo.example:3001,this,http://alpha.example:3001');
+      expect(String(await text('#fleet-view'))).not.toContain('gave no answer');
+    });
+
+    it('says so while nothing is known, and why', async () => {
+      await openFleet({ isAsking: true, nodes: [], order: [] }, desk);
+      expect(await text('#fleet-order')).toContain('are being asked');
+      fleet = {
+        isAsking: false,
+        nodes: [],
+        order: [],
+        problem: 'the servers of the chain are not known now',
+      };
+      await page.until('document.querySelector("#fleet-order").textContent.includes("not known now")');
+      fleet = { ...calmFleet, order: [] };
+      await page.until('document.querySelector("#fleet-order").textContent.includes("No node may be")');
+    });
+
+    it('says nothing of restarts any more when this node does not answer', async () => {
+      const other = await servePage(
+        () => backedPage,
+        () => calmFleet,
+      );
+      await page.open(`${other.url}/#fleet`, desk);
+      await page.until('document.querySelectorAll("#fleet-order li").length === 3');
+      await other.close(0);
+      await page.until('document.querySelector("#fleet-order").textContent.startsWith("Not known")');
+      expect(
+        await page.evaluate('document.querySelectorAll("#fleet-view table, #fleet-order li").length'),
+      ).toBe(0);
+    });
+
+    it('is asked for only while it is looked at', async () => {
+      await open(backedPage, desk);
+      const from = page.requests.length;
+      const asks = (name: string) => page.requests.slice(from).filter((url) => url.endsWith(name)).length;
+      data = degradedPage;
+      await page.until('document.querySelector("#summary").textContent.startsWith("degraded")');
+      expect(asks('/data.json')).toBeGreaterThan(0);
+      expect(asks('/fleet.json')).toBe(0);
+      await page.evaluate('location.hash = "#fleet"');
+      await page.until(
+        '!document.querySelector("#fleet-view").hidden && document.querySelector("#fleet-view h2")',
+      );
+      expect(asks('/fleet.json')).toBeGreaterThan(0);
+    });
+
+    it('texts of other nodes stay texts', async () => {
+      await openFleet(hostileFleet, { width: 390, scheme: 'dark' });
+      expect(await page.evaluate('globalThis.hit')).toBeUndefined();
+      expect(
+        await page.evaluate('document.querySelectorAll("main img, main script, #fleet-view a").length'),
+      ).toBe(0);
+      const body = String(await text('#fleet-view'));
+      expect(body).toContain('<img src=x onerror');
+      expect(body).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+      expect(body.length).toBeLessThan(20_000);
+    });
+
+    it('a table that has the focus keeps it when new answers come', async () => {
+      await openFleet(calmFleet, desk);
+      await page.evaluate('document.querySelector("#fleet-view .table").focus()');
+      fleet = { ...troubledFleet, order: [] };
+      await page.until('document.querySelector("#fleet-order").textContent.includes("No node may be")');
+      expect(await page.evaluate('document.activeElement.getAttribute("aria-label")')).toBe(
+        'Nodes of the fleet',
+      );
+    });
+
+    it('another website cannot make the node ask others', async () => {
+      const before = fleetViews;
+      await using elsewhere = await servePlain('<!doctype html><title>elsewhere</title>');
+      await page.open(elsewhere.url, desk);
+      const answered = `fetch(${JSON.stringify(`${listener.url}/fleet.json`)}, { mode: 'no-cors' }).then(() => 'read', () => 'not read')`;
+      expect(await page.evaluate(answered)).toBe('not read');
+      expect(fleetViews).toBe(before);
+    });
   });
 
   describe('the quote inspector', () => {

@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { readUserFile } from '../../src/cli/store/session.ts';
+import { readUserFile } from '../../src/cli/shared/user-file.ts';
 import { builtCli } from '../support/built-cli.ts';
 import { runLatchkey } from '../support/run-latchkey.ts';
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { readNodeAnswer } from '../../src/cli/fleet/status/node-answer.ts';
-import { type AskedNode, planRestarts } from '../../src/cli/fleet/status/restart-plan.ts';
+import { readNodeAnswer } from '../../src/restarts/node-answer.ts';
+import { type AskedNode, planRestarts } from '../../src/restarts/restart-plan.ts';
 import { accountNamed, backedAnswer } from '../support/fleet-answers.ts';
 
 /** The truth about a fleet: who has slots where, and which of them are live. */

@@ -2,9 +2,11 @@ import { AccountId } from '../../src/bytes/fixed-bytes.ts';
 import { encodeSs58 } from '../../src/bytes/ss58.ts';
 import { sha256 } from '../../src/crypto/sha2.ts';
 
+/** A made-up account. */
+export const accountBytes = (name: string): AccountId => AccountId.of(sha256(new TextEncoder().encode(name)));
+
 /** SS58 of a made-up account. */
-export const accountNamed = (name: string): string =>
-  encodeSs58(AccountId.of(sha256(new TextEncoder().encode(name))));
+export const accountNamed = (name: string): string => encodeSs58(accountBytes(name));
 
 /** A slot as a node reports it. */
 export interface ReportedSlot {

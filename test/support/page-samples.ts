@@ -1,4 +1,4 @@
-import type { PageData, ShownStatus } from '../../src/http/page-data.ts';
+import type { PageData, ShownFleet, ShownFleetNode, ShownStatus } from '../../src/http/page-data.ts';
 import { accountNamed } from './fleet-answers.ts';
 
 const names = ['alpha', 'bravo', 'carol', 'delta', 'echo'];
@@ -134,4 +134,83 @@ export const hostilePage: PageData = {
   },
   serving: { clients: [{ account: MARKUP, endpoint: LONG, keys: 1, isAtRisk: true }], notListed: 3 },
   refusals: [{ at: MARKUP, code: MARKUP, meaning: LONG, detail: MARKUP + LONG, requestId: MARKUP }],
+};
+
+const fleetNode = (name: string, other: Partial<ShownFleetNode> = {}): ShownFleetNode => ({
+  target: name === 'self' ? 'this node, self.example:3001' : `http://${name}.example:3001`,
+  account: accountNamed(name),
+  state: 'backed',
+  summary: 'backed (5 of 5 slots live, 3 needed)',
+  ready: true,
+  restart: 'yes',
+  reasons: [],
+  moreReasons: 0,
+  atRisk: [],
+  atRiskCount: 0,
+  ...other,
+});
+
+/** A fleet in which each node may be restarted. */
+export const calmFleet: ShownFleet = {
+  isAsking: false,
+  askedAt: '2026-11-30T20:00:00.000Z',
+  nodes: ['self', ...names].map((name) => fleetNode(name)),
+  order: ['http://bravo.example:3001', 'this node, self.example:3001', 'http://alpha.example:3001'],
+};
+
+/** A fleet in which one node is silent and another one needs all its servers. */
+export const troubledFleet: ShownFleet = {
+  ...calmFleet,
+  nodes: [
+    fleetNode('self', {
+      restart: 'no',
+      reasons: [
+        `the store of ${accountNamed('bravo')} has 2 live slots without this server and needs 3`,
+        'http://delta.example:3001 may need its slot: no answer: fetch failed: connect ECONNREFUSED',
+      ],
+      moreReasons: 3,
+      atRisk: [accountNamed('bravo')],
+      atRiskCount: 4,
+    }),
+    fleetNode('alpha'),
+    fleetNode('bravo', {
+      state: 'degraded',
+      summary: 'degraded (3 of 5 slots live, 3 needed)',
+      ready: false,
+      restart: 'no',
+      reasons: ['its own store has 2 live slots and needs 3'],
+      atRiskCount: 2,
+    }),
+    {
+      target: 'http://delta.example:3001',
+      account: accountNamed('delta'),
+      summary: 'no answer: fetch failed: connect ECONNREFUSED',
+      ready: false,
+      restart: 'unknown',
+      reasons: ['no answer: fetch failed: connect ECONNREFUSED'],
+      moreReasons: 0,
+      atRisk: [],
+      atRiskCount: 0,
+    },
+  ],
+  order: ['http://alpha.example:3001'],
+};
+
+/** All texts of other nodes are markup or very long. */
+export const hostileFleet: ShownFleet = {
+  isAsking: true,
+  askedAt: MARKUP,
+  nodes: [MARKUP, LONG, 'javascript:globalThis.hit=1'].map((text) => ({
+    target: text,
+    account: text,
+    state: text,
+    summary: text,
+    ready: true,
+    restart: 'no',
+    reasons: [text, '\u202egnp.exe\u001b[2J'],
+    moreReasons: 1,
+    atRisk: [text],
+    atRiskCount: 1,
+  })),
+  order: [MARKUP, LONG],
 };

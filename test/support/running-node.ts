@@ -5,6 +5,7 @@ import { type DevelopmentChain, startDevelopmentChain } from '../../devnet/chain
 import { developmentMeasurements } from '../../mock-tdx/measurements.ts';
 import { type MockTdx, startMockTdx } from '../../mock-tdx/server.ts';
 import { loadConfig } from '../../src/config/load-config.ts';
+import type { FileSystem } from '../../src/disk/file-system.ts';
 import { LatchkeyNode } from '../../src/node/latchkey-node.ts';
 import { buildParts } from '../../src/node/parts.ts';
 import type { Log } from '../../src/observe/log.ts';
@@ -24,11 +25,17 @@ export interface RunningNode extends AsyncDisposable {
   readonly url: string;
 }
 
-/** Starts chain, mock-tdx and a node, and waits until the node serves. It is alone, so it is unbacked. */
-export async function startRunningNode(log: Log): Promise<RunningNode> {
+/**
+ * Starts chain, mock-tdx and a node, and waits until the node serves. It is alone, so it is unbacked.
+ * @param other.trust is added to its trust section.
+ */
+export async function startRunningNode(
+  log: Log,
+  other: { readonly trust?: object; readonly fileSystem?: FileSystem } = {},
+): Promise<RunningNode> {
   const folder = mkdtempSync(join(tmpdir(), 'latchkey-node-'));
   const chain = await startDevelopmentChain({ blockTimeMs: 200, finalityLag: 1 });
-  const trust = { chain: { genesisHash: chain.genesisHash }, tcb: {} };
+  const trust = { chain: { genesisHash: chain.genesisHash }, tcb: {}, ...other.trust };
   const measurements = { ...developmentMeasurements, mrConfigId: trustHash(parseTrustSection(trust)) };
   const mockTdx = await startMockTdx({ measurements });
   const local = { host: '127.0.0.1', port: 0 };
@@ -50,7 +57,11 @@ export async function startRunningNode(log: Log): Promise<RunningNode> {
   );
   const node = new LatchkeyNode(
     config,
-    buildParts(config, { log, trustRoot: insecureTrustRoot(mockTdx.rootPem) }),
+    buildParts(config, {
+      log,
+      trustRoot: insecureTrustRoot(mockTdx.rootPem),
+      ...(other.fileSystem === undefined ? {} : { fileSystem: other.fileSystem }),
+    }),
   );
   await node.start();
   await eventually(() => node.keyServer);

@@ -10,13 +10,14 @@ import { EvidenceError } from '../../errors/latchkey-error.ts';
 import { parseWire } from '../../protocol/decode.ts';
 import { boundedLines } from '../shared/bounded-lines.ts';
 import { readFileChunks } from '../shared/file-io.ts';
-import { readUserFile } from '../store/session.ts';
+import { readUserFile } from '../shared/user-file.ts';
 import { timeOf, wholeLines } from './lines.ts';
 
 /** Most bytes of a file of heads. */
 const MAX_HEADS_BYTES = 1_048_576;
 
-interface VerifyOptions {
+/** Options of the command. */
+export interface VerifyOptions {
   readonly account?: string;
   readonly head?: readonly string[];
   readonly heads?: readonly string[];

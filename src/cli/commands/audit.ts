@@ -1,7 +1,6 @@
 import { Command } from 'commander';
-import { exportAudit, showAudit, showHeads } from '../audit/node-side.ts';
-import { verifyFile } from '../audit/verify.ts';
-import { addConfigOption } from '../shared/config-options.ts';
+import type { VerifyOptions } from '../audit/verify.ts';
+import { addConfigOption, type ConfigOptions } from '../shared/config-options.ts';
 
 /** `latchkey audit`: the record of every key that a node gave. */
 export function auditCommand(): Command {
@@ -11,14 +10,18 @@ export function auditCommand(): Command {
   addConfigOption(audit.command('show'), 'configuration file of the running node')
     .description('print the entries of a running node, newest last')
     .option('--last <n>', 'only the last n entries', Number)
-    .action(showAudit);
+    .action(async (options: ConfigOptions & { readonly last?: number }) =>
+      (await nodeSide()).showAudit(options),
+    );
   addConfigOption(audit.command('export'), 'configuration file of the running node')
     .description('write the log into a file that anybody can verify')
     .requiredOption('--out <file>', 'new file')
-    .action(exportAudit);
+    .action(async (options: ConfigOptions & { readonly out: string }) =>
+      (await nodeSide()).exportAudit(options),
+    );
   addConfigOption(audit.command('heads'), 'configuration file of the running node')
     .description('print the heads of the logs of this node’s servers, as JSON for `verify --heads`')
-    .action(showHeads);
+    .action(async (options: ConfigOptions) => (await nodeSide()).showHeads(options));
   audit
     .command('verify')
     .description('verify an exported log, offline: exit 0 whole, 1 changed')
@@ -30,6 +33,10 @@ export function auditCommand(): Command {
       'output of `latchkey audit heads` of clients; heads of other servers do not count',
     )
     .option('--json', 'print JSON')
-    .action(verifyFile);
+    .action(async (path: string, options: VerifyOptions) =>
+      (await import('../audit/verify.ts')).verifyFile(path, options),
+    );
   return audit;
 }
+
+const nodeSide = () => import('../audit/node-side.ts');

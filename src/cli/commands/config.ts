@@ -1,14 +1,10 @@
 import { createInterface } from 'node:readline/promises';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { toPrefixedHex } from '../../bytes/hex.ts';
-import { configWarnings } from '../../config/config-warnings.ts';
 import { environmentVariables } from '../../config/environment.ts';
 import type { Config } from '../../config/schema.ts';
 import { readSecrets, wipeSecrets } from '../../config/secrets.ts';
 import { RECOVER_CHOICES, templateWith } from '../../config/template.ts';
-import { buildParts } from '../../node/parts.ts';
-import { silentLog } from '../../observe/log.ts';
-import { trustHash } from '../../trust/trust-hash.ts';
 import { addConfigOption, type ConfigOptions, readConfig } from '../shared/config-options.ts';
 
 interface CheckOptions extends ConfigOptions {
@@ -80,6 +76,8 @@ async function askForRecover(): Promise<string> {
 }
 
 async function check({ config: path, askChain, json }: CheckOptions): Promise<void> {
+  const { configWarnings } = await import('../../config/config-warnings.ts');
+  const { trustHash } = await import('../../trust/trust-hash.ts');
   const config = await readConfig(path);
   wipeSecrets(await readSecrets(config));
   const servers = askChain === true ? await countServers(config) : undefined;
@@ -89,6 +87,9 @@ async function check({ config: path, askChain, json }: CheckOptions): Promise<vo
 }
 
 async function countServers(config: Config): Promise<number> {
+  // A whole node is loaded with it.
+  const { buildParts } = await import('../../node/parts.ts');
+  const { silentLog } = await import('../../observe/log.ts');
   const { chain, collateral } = buildParts(config, { log: silentLog });
   try {
     const { servers } = await chain.snapshot();

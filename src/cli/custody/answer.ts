@@ -21,8 +21,8 @@ import { type CollateralFlags, collateralFor } from '../quote/collateral.ts';
 import { readNow, readTrustRoot } from '../quote/inputs.ts';
 import { type ConfigOptions, type RootOptions, readConfig } from '../shared/config-options.ts';
 import { writeNewFile } from '../shared/file-io.ts';
+import { readTextFile } from '../shared/user-file.ts';
 import { print, processIo, readLine, type StoreIo } from '../store/io.ts';
-import { readTextFile } from '../store/session.ts';
 import { type KeyOptions, withCustodianKey } from './key-file.ts';
 
 /** Longest text of a request that is read. */

@@ -4,7 +4,7 @@ import { openOwnPart } from '../../custody/answer.ts';
 import { RefusalError } from '../../errors/latchkey-error.ts';
 import { platformOfPart } from '../../keyslots/custody-parts.ts';
 import { decodeKeyslotFile, MAX_KEYSLOT_FILE_BYTES } from '../../keyslots/keyslot-codec.ts';
-import { readUserFile } from '../store/session.ts';
+import { readUserFile } from '../shared/user-file.ts';
 import { type KeyOptions, withCustodianKey } from './key-file.ts';
 
 /** `latchkey custody check`: opens the own part of every generation in a copy of a keyslot file. */

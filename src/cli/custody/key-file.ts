@@ -8,7 +8,8 @@ import {
   sealCustodianKey,
 } from '../../custody/custodian-key.ts';
 import { writeNewFile } from '../shared/file-io.ts';
-import { readTextFile, withPassword } from '../store/session.ts';
+import { withPassword } from '../shared/password-file.ts';
+import { readTextFile } from '../shared/user-file.ts';
 
 /** Options that name a custodian's key. */
 export interface KeyOptions {

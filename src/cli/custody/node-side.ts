@@ -6,8 +6,8 @@ import { agentProblem, agentSocketOf, askAgent, readAgentJson } from '../shared/
 import { type ConfigOptions, readConfig } from '../shared/config-options.ts';
 import { exitCodes } from '../shared/failure.ts';
 import { writeNewFile } from '../shared/file-io.ts';
+import { readTextFile } from '../shared/user-file.ts';
 import { print, processIo } from '../store/io.ts';
-import { readTextFile } from '../store/session.ts';
 
 /** The node asks its key servers once more before it opens, and a quote takes up to a second. */
 const QUIET_MS = 60_000;

@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import type { Command } from 'commander';
 import { stringify } from 'yaml';
 import { utf8 } from '../../bytes/concat.ts';
 import { toPrefixedHex, tryFromHex } from '../../bytes/hex.ts';
@@ -12,10 +11,11 @@ import { addSignature } from '../../fleet/sign-header.ts';
 import { encodeSignedHeader, type SignedHeader } from '../../fleet/signed-header.ts';
 import { type FleetAuthority, type FleetSigners, MAX_AUTHORITY_KEYS } from '../../trust/fleet-authority.ts';
 import { writeNewFile } from '../shared/file-io.ts';
-import { withPassword } from '../store/session.ts';
+import { withPassword } from '../shared/password-file.ts';
 import { createKeyFile, type SealedKeyFile } from './key-file.ts';
 
-interface KeygenOptions {
+/** Options of the command. */
+export interface KeygenOptions {
   readonly folder: string;
   readonly keys: string;
   readonly threshold: string;
@@ -30,21 +30,7 @@ interface MadeAuthority {
 }
 
 /** `latchkey fleet keygen`: the keys of an authority, those of its successor, and the signed handover between them. */
-export function addKeygen(parent: Command): void {
-  parent
-    .command('keygen')
-    .description(
-      'make an authority: its keys, the keys of its successor, and the handover that is sealed away',
-    )
-    .requiredOption('--folder <dir>', 'an empty folder for the files of the keys; take them apart afterwards')
-    .requiredOption('--genesis <hash>', 'hash of block 0 of the chain')
-    .requiredOption('--password-file <file>', 'file with the password that seals the keys')
-    .option('--keys <n>', 'how many keys', '3')
-    .option('--threshold <n>', 'how many of them have to sign', '2')
-    .action(keygen);
-}
-
-async function keygen(options: KeygenOptions): Promise<void> {
+export async function keygen(options: KeygenOptions): Promise<void> {
   const count = wholeNumber(options.keys, 'keys', MAX_AUTHORITY_KEYS);
   const threshold = wholeNumber(options.threshold, 'threshold', count);
   const network = genesisOf(options.genesis);

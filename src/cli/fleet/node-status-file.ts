@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { malformedFile } from '../../fleet/manifest-file.ts';
 import { MAX_SLOTS } from '../../keyslots/threshold.ts';
 import { DAY_MS } from '../../trust/section-values.ts';
-import { readTextFile } from '../store/session.ts';
+import { readTextFile } from '../shared/user-file.ts';
 
 const MAX_STATUS_BYTES = 1024 * 1024;
 /** Slots change: an older status says nothing about today. */

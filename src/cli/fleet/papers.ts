@@ -1,8 +1,6 @@
-import type { Command } from 'commander';
 import { utf8 } from '../../bytes/concat.ts';
 import { toPrefixedHex } from '../../bytes/hex.ts';
 import { RefusalError } from '../../errors/latchkey-error.ts';
-import { describeManifest } from '../../fleet/describe.ts';
 import {
   type Draft,
   draftHandover,
@@ -11,21 +9,25 @@ import {
   type FormerManifest,
 } from '../../fleet/draft.ts';
 import { lossesOf } from '../../fleet/losses.ts';
-import { type ManifestContent, readContent } from '../../fleet/manifest.ts';
+import { readContent } from '../../fleet/manifest.ts';
 import { type ManifestFile, writeManifestFile } from '../../fleet/manifest-file.ts';
 import { addSignature } from '../../fleet/sign-header.ts';
 import { decodeSignedHeader, encodeSignedHeader, type SignedHeader } from '../../fleet/signed-header.ts';
 import { verifyHeader } from '../../fleet/verify-header.ts';
 import { vouchingOf } from '../../fleet/vouched.ts';
 import { successorSchema } from '../../trust/fleet-authority.ts';
-import { addConfigOption, type ConfigOptions } from '../shared/config-options.ts';
+import type { ConfigOptions } from '../shared/config-options.ts';
 import { writeNewFile } from '../shared/file-io.ts';
-import { readTextFile, withPassword } from '../store/session.ts';
+import { withPassword } from '../shared/password-file.ts';
+import { readTextFile } from '../shared/user-file.ts';
 import { MAX_KEY_FILE_BYTES, openKeyFile } from './key-file.ts';
+import { readManifestAt } from './read-manifest.ts';
 import { requireNoLockedStore, type StoreOptions } from './require-stores.ts';
-import { type FleetPlace, readFleetPlace, readManifestAt, readYaml } from './session.ts';
+import { type FleetPlace, readFleetPlace, readYaml } from './session.ts';
+import { printManifest } from './show.ts';
 
-interface DraftOptions extends ConfigOptions, StoreOptions {
+/** Options of the command. */
+export interface DraftOptions extends ConfigOptions, StoreOptions {
   readonly content?: string;
   readonly successor?: string;
   readonly from?: string;
@@ -34,24 +36,7 @@ interface DraftOptions extends ConfigOptions, StoreOptions {
 }
 
 /** `latchkey fleet draft`: the next manifest, without signatures. */
-export function addDraft(parent: Command): void {
-  addConfigOption(parent.command('draft'), 'configuration whose trust section names the authority')
-    .description('write the next manifest, to be signed')
-    .requiredOption('--out <file>', 'new file for the draft')
-    .option('--from <file>', 'the manifest before it; the first one has none')
-    .option('--content <file>', 'YAML or JSON: what the manifest accepts, see docs/fleet.md')
-    .option(
-      '--successor <file>',
-      'YAML or JSON: id, threshold and keys of the authority that signs from now on',
-    )
-    .option('--accept-losses', 'write it although it takes access away')
-    .option('--status <files...>', 'what `latchkey status --json` printed on each node of the fleet')
-    .option('--chain', 'read from the chain which accounts need a status file')
-    .option('--accept-unknown', 'write it although it takes platforms away and not every node was asked')
-    .action(draft);
-}
-
-async function draft(options: DraftOptions): Promise<void> {
+export async function draft(options: DraftOptions): Promise<void> {
   const place = await readFleetPlace(options.config);
   const former = options.from === undefined ? undefined : await readFormer(options.from, place);
   const made = await makeDraft(options, { ...place, former, issuedAtMs: Date.now() });
@@ -101,24 +86,15 @@ function requireNoLoss(losses: readonly string[], { acceptLosses, from }: DraftO
   );
 }
 
-interface SignOptions {
+/** Options of the command. */
+export interface SignOptions {
   readonly key: string;
   readonly passwordFile: string;
   readonly out: string;
 }
 
 /** `latchkey fleet sign`: one more signature. */
-export function addSign(parent: Command): void {
-  parent
-    .command('sign <file>')
-    .description('add the signature of one key, and show in words what is signed')
-    .requiredOption('--key <file>', 'key file that keygen wrote')
-    .requiredOption('--password-file <file>', 'file with the password of the key')
-    .requiredOption('--out <file>', 'new file for the manifest with the signature')
-    .action(sign);
-}
-
-async function sign(path: string, { key, passwordFile, out }: SignOptions): Promise<void> {
+export async function sign(path: string, { key, passwordFile, out }: SignOptions): Promise<void> {
   const { signed, ...parts } = await readManifestAt(path);
   const unfinished = decodeSignedHeader(signed);
   const content = readContent(unfinished.header, parts);
@@ -128,24 +104,6 @@ async function sign(path: string, { key, passwordFile, out }: SignOptions): Prom
   const next = addSignature(unfinished, signer);
   await writeManifest(out, next, parts);
   console.log(`signed by ${next.signatures.length} keys`);
-}
-
-/** `latchkey fleet show`: a manifest in words. */
-export function addShow(parent: Command): void {
-  parent
-    .command('show <file>')
-    .description('say in words what a manifest accepts; verifies no signature')
-    .action(async (path: string) => {
-      const { signed, ...parts } = await readManifestAt(path);
-      const header = decodeSignedHeader(signed);
-      printManifest(header, readContent(header.header, parts));
-      console.log(`carries ${header.signatures.length} signatures, not verified`);
-    });
-}
-
-/** Prints a manifest in words. */
-export function printManifest(header: SignedHeader, content: ManifestContent): void {
-  for (const line of describeManifest(header, content)) console.log(line);
 }
 
 const writeManifest = (

@@ -1,24 +1,15 @@
-import type { Command } from 'commander';
 import { escapeControls } from '../../bytes/escape-controls.ts';
 import { writeManifestList } from '../../fleet/manifest-file.ts';
 import { agentProblem, agentSocketOf, askAgent, readAgentJson } from '../shared/agent-client.ts';
-import { addConfigOption, type ConfigOptions, readConfig } from '../shared/config-options.ts';
+import { type ConfigOptions, readConfig } from '../shared/config-options.ts';
 import { exitCodes } from '../shared/failure.ts';
-import { readManifestAt } from './session.ts';
+import { readManifestAt } from './read-manifest.ts';
 
 /** The node writes what it takes into its store before it answers. */
 const QUIET_MS = 60_000;
 
 /** `latchkey fleet publish`: hands signed manifests to a node; its peers fetch them from there. */
-export function addPublish(parent: Command): void {
-  addConfigOption(parent.command('publish <files...>'), 'configuration file of the running node')
-    .description(
-      'hand signed manifests to a running node, in their order; exit 0 when it has all of them, 1 when it refuses one',
-    )
-    .action(publish);
-}
-
-async function publish(paths: readonly string[], options: ConfigOptions): Promise<void> {
+export async function publish(paths: readonly string[], options: ConfigOptions): Promise<void> {
   const config = await readConfig(options.config);
   const files = await Promise.all(paths.map(readManifestAt));
   const answer = await askAgent(agentSocketOf(config), '/manifests', {

@@ -8,7 +8,8 @@ import {
 import type { FleetTime } from '../../fleet/fleet-time.ts';
 import { type Manifest, readManifest } from '../../fleet/manifest.ts';
 import { decodeSignedHeader, type SignedHeader } from '../../fleet/signed-header.ts';
-import { type FleetPlace, readManifestAt } from './session.ts';
+import { readManifestAt } from './read-manifest.ts';
+import type { FleetPlace } from './session.ts';
 
 /**
  * Takes manifest files one after the other, as a node would.

@@ -2,16 +2,11 @@ import { parse } from 'yaml';
 import type { z } from 'zod';
 import { tryFromHex } from '../../bytes/hex.ts';
 import { ProblemError } from '../../errors/latchkey-error.ts';
-import {
-  MAX_MANIFEST_FILE_BYTES,
-  type ManifestFile,
-  malformedFile,
-  readManifestFile,
-} from '../../fleet/manifest-file.ts';
+import { MAX_MANIFEST_FILE_BYTES, malformedFile } from '../../fleet/manifest-file.ts';
 import type { FleetAuthority } from '../../trust/fleet-authority.ts';
 import { type PlatformPolicy, platformPolicyOf } from '../../trust/trust-section.ts';
 import { readConfig } from '../shared/config-options.ts';
-import { readTextFile } from '../store/session.ts';
+import { readTextFile } from '../shared/user-file.ts';
 
 /** The network and the authority of a configuration. */
 export interface FleetPlace {
@@ -33,10 +28,6 @@ export async function readFleetPlace(configPath: string): Promise<FleetPlace> {
     hint: '`latchkey fleet keygen` makes the keys of one and prints the section',
   });
 }
-
-/** Reads a manifest file. @throws ProblemError STORE_FILE_UNREADABLE, EvidenceError FLEET_FILE_MALFORMED. */
-export const readManifestAt = async (path: string): Promise<ManifestFile> =>
-  readManifestFile(await readTextFile(path, 'manifest', MAX_MANIFEST_FILE_BYTES));
 
 /** Reads YAML or JSON of a schema. @throws ProblemError STORE_FILE_UNREADABLE, EvidenceError FLEET_FILE_MALFORMED. */
 export async function readYaml<Value>(

@@ -1,23 +1,13 @@
-import type { Command } from 'commander';
 import { describeInForce } from '../../fleet/describe.ts';
 import { judgeFirstManifest } from '../../fleet/first-manifest.ts';
 import { inForce } from '../../fleet/in-force.ts';
-import { addConfigOption, type ConfigOptions } from '../shared/config-options.ts';
-import { printManifest } from './papers.ts';
+import type { ConfigOptions } from '../shared/config-options.ts';
 import { readManifests } from './read-manifests.ts';
 import { readFleetPlace } from './session.ts';
+import { printManifest } from './show.ts';
 
 /** `latchkey fleet verify`: what a node of a configuration would make of manifests. */
-export function addVerify(parent: Command): void {
-  addConfigOption(
-    parent.command('verify <files...>'),
-    'configuration whose trust section names the authority',
-  )
-    .description('take manifests one after the other, as a node would; exit 0 when it would take them all')
-    .action(verify);
-}
-
-async function verify(paths: readonly string[], { config }: ConfigOptions): Promise<void> {
+export async function verify(paths: readonly string[], { config }: ConfigOptions): Promise<void> {
   const place = await readFleetPlace(config);
   const nowMs = Date.now();
   // As if the delay of a handover were over: the next file may be the first one of the successor.

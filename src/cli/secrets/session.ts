@@ -8,8 +8,8 @@ import { openUserDirectory } from '../../node/user-directory.ts';
 import { jsonLog } from '../../observe/log.ts';
 import { SecretClient } from '../../secrets/client/secret-client.ts';
 import { type ConfigOptions, type RootOptions, readConfig, readTrustRoot } from '../shared/config-options.ts';
+import { readUserFile } from '../shared/user-file.ts';
 import { readAll } from '../store/io.ts';
-import { readUserFile } from '../store/session.ts';
 
 const SEED_BYTES = 32;
 /** `0x`, 64 digits, and a line end. */

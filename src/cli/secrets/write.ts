@@ -10,7 +10,7 @@ import { parseWire } from '../../protocol/decode.ts';
 import { type Acl, verbs } from '../../secrets/acl.ts';
 import { MAX_VALUE_BYTES } from '../../secrets/value.ts';
 import { writeNewFile } from '../shared/file-io.ts';
-import { readUserFile } from '../store/session.ts';
+import { readUserFile } from '../shared/user-file.ts';
 import { readValue, type UserOptions, withSecretClient } from './session.ts';
 
 const DAY_MS = 86_400_000;

@@ -6,15 +6,9 @@ import { EvidenceError } from '../../errors/latchkey-error.ts';
 import { MAX_VALUE_BYTES } from '../../store/api/limits.ts';
 import { writeNewFile } from '../shared/file-io.ts';
 import { printableName } from '../shared/terminal-text.ts';
+import { readUserFile } from '../shared/user-file.ts';
 import { print, readAll, type StoreIo } from './io.ts';
-import {
-  anyNamespace,
-  type NamespaceOptions,
-  namespaceCommand,
-  readUserFile,
-  withReading,
-  withStore,
-} from './session.ts';
+import { anyNamespace, type NamespaceOptions, namespaceCommand, withReading, withStore } from './session.ts';
 
 interface PutOptions extends NamespaceOptions {
   readonly valueFile?: string;

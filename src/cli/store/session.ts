@@ -1,15 +1,11 @@
-import { createReadStream } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import type { SecretBytes } from '../../bytes/secret-bytes.ts';
 import { nodeFileSystem } from '../../disk/node-file-system.ts';
-import { ProblemError } from '../../errors/latchkey-error.ts';
 import type { Namespace } from '../../store/api/store-api.ts';
-import { MAX_PASSWORD_BYTES, passwordFromFile } from '../../store/keys/password.ts';
 import { openPasswordStore, type PasswordPlace, readPasswordStore } from '../../store/password-store.ts';
 import type { ReadOnlyStore } from '../../store/read-only-store.ts';
 import type { SealedStore } from '../../store/sealed-store.ts';
-import { readAll } from './io.ts';
+import { withPassword } from '../shared/password-file.ts';
 
 /** Options that every store command takes. */
 export interface PlaceOptions {
@@ -40,40 +36,6 @@ export function namespaceCommand(parent: Command, usage: string, description: st
     'namespace of the records',
     'default',
   );
-}
-
-/**
- * A file that the person named, whole; of one that is longer than `maxBytes`, or endless, a little more than that,
- * for the store to refuse. @throws ProblemError STORE_FILE_UNREADABLE.
- */
-export async function readUserFile(path: string, option: string, maxBytes: number): Promise<Uint8Array> {
-  try {
-    return await readAll(createReadStream(path), maxBytes);
-  } catch (cause) {
-    const why = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unreadable';
-    throw new ProblemError('STORE_FILE_UNREADABLE', `--${option} ${path}: ${why}`, {
-      field: option,
-      observed: why,
-      cause,
-    });
-  }
-}
-
-/** A text file that the person named, as {@link readUserFile}. */
-export const readTextFile = async (path: string, option: string, maxBytes: number): Promise<string> =>
-  new TextDecoder().decode(await readUserFile(path, option, maxBytes));
-
-/** Runs a task with the password of a file, and wipes it. @throws ProblemError STORE_FILE_UNREADABLE. */
-export async function withPassword<T>(path: string, task: (password: SecretBytes) => Promise<T>): Promise<T> {
-  const bytes = await readUserFile(path, 'password-file', MAX_PASSWORD_BYTES + 2);
-  let password: SecretBytes | undefined;
-  try {
-    password = passwordFromFile(bytes);
-    return await task(password);
-  } finally {
-    bytes.fill(0);
-    password?.wipe();
-  }
 }
 
 /** The store's place and the password that opens it, which is wiped when the task is over. */

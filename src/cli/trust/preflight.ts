@@ -1,4 +1,3 @@
-import type { Command } from 'commander';
 import type { z } from 'zod';
 import { escapeControls } from '../../bytes/escape-controls.ts';
 import { toPrefixedHex } from '../../bytes/hex.ts';
@@ -10,7 +9,7 @@ import { silentLog } from '../../observe/log.ts';
 import { boundedFetch, type Fetch } from '../../outbound/bounded-fetch.ts';
 import { systemClock } from '../../time/clock.ts';
 import { trustHash } from '../../trust/trust-hash.ts';
-import { addConfigOption, type ConfigOptions, readConfig } from '../shared/config-options.ts';
+import { type ConfigOptions, readConfig } from '../shared/config-options.ts';
 import { exitCodes } from '../shared/failure.ts';
 
 const DEADLINE_MS = 10_000;
@@ -36,20 +35,14 @@ export interface PreflightAnswer {
   readonly reason?: string;
 }
 
-/** `latchkey trust preflight`: what the peers would say to a machine under a new configuration. */
-export function addPreflight(parent: Command): void {
-  addConfigOption(parent.command('preflight'), 'the new configuration')
-    .description(
-      'ask all key servers whether they would give keys under this trust section: exit 0 all would, 1 some refuse, 2 some did not answer',
-    )
-    .option('--measurement <id>', 'id of the new image, 0x hex; default: the image stays the same')
-    .option('--json', 'print JSON')
-    .action(preflight);
+/** Options of the command. */
+export interface PreflightOptions extends ConfigOptions {
+  readonly measurement?: string;
+  readonly json?: true;
 }
 
-async function preflight(
-  options: ConfigOptions & { readonly measurement?: string; readonly json?: true },
-): Promise<void> {
+/** `latchkey trust preflight`: what the peers would say to a machine under a new configuration. */
+export async function preflight(options: PreflightOptions): Promise<void> {
   const config = await readConfig(options.config);
   const { measurement } = options;
   const asked = {

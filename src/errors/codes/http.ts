@@ -14,7 +14,7 @@ export const httpCodes = {
   HOST_REFUSED: {
     status: 421,
     summary:
-      'The status page is not served under this name; page.hostNames lists more than those of the own machine.',
+      'The status page is not served under this name (page.hostNames lists more than those of the own machine), or not to another web page.',
   },
   METHOD_NOT_ALLOWED: { status: 405, summary: 'The route exists, but not for this method.' },
   PRECONDITION_FAILED: {

@@ -27,6 +27,7 @@ const layers = [
   ['boot'],
   ['client'],
   ['config'],
+  ['restarts'],
   ['http'],
   ['agent'],
   ['node'],

@@ -1,9 +1,9 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { type AuditHead, extend, startOfLog } from '../../../src/audit/audit-chain.ts';
 import { encodeEntry } from '../../../src/audit/audit-entry.ts';
 import { exportLog } from '../../../src/audit/audit-export.ts';
-import { type AuditHead, extend, startOfLog } from '../../../src/audit/audit-chain.ts';
 import { AccountId } from '../../../src/bytes/fixed-bytes.ts';
 import { toPrefixedHex } from '../../../src/bytes/hex.ts';
 import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';

@@ -2,7 +2,8 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { askNodes, type Target, targetsOf, withRegistered } from '../../../src/cli/fleet/status/ask-nodes.ts';
-import { accountNamed, backedAnswer } from '../../support/fleet-answers.ts';
+import { serverTargets } from '../../../src/restarts/server-targets.ts';
+import { accountBytes, accountNamed, backedAnswer } from '../../support/fleet-answers.ts';
 
 const servers: Server[] = [];
 afterEach(() => {
@@ -80,17 +81,22 @@ describe('asking a node', () => {
   });
 
   it('what the chain shows as an address and is none is not asked', async () => {
-    expect(await ask({ target: '/etc/passwd', account: accountNamed('a') })).toEqual({
+    const [named = { target: '' }] = serverTargets([{ account: accountBytes('a'), endpoint: '/etc/passwd' }]);
+    expect(await ask(named)).toEqual({
       silent: 'its endpoint on the chain is no address',
     });
   });
 
-  it.each(['http://user:word@host:1', 'http://host:1/?x', 'http://host:1/#x', 'http://'])(
-    '%s is not the URL of an open port',
-    async (url) => {
-      await expect(targetsOf([url], undefined)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
-    },
-  );
+  it.each([
+    '10.0.0.5:3001',
+    'node.example:3001',
+    'http://user:word@host:1',
+    'http://host:1/?x',
+    'http://host:1/#x',
+    'http://',
+  ])('%s is not the URL of an open port', async (url) => {
+    await expect(targetsOf([url], undefined)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+  });
 
   it('a node that is named twice is asked once', async () => {
     expect(await targetsOf(['http://a:1', 'http://a:1', 'http://a:1/'], undefined)).toEqual([

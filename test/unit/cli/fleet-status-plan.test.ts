@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { readClientAccounts, readNodeAnswer } from '../../../src/cli/fleet/status/node-answer.ts';
+import { readClientAccounts } from '../../../src/cli/fleet/status/client-accounts.ts';
 import { planLines } from '../../../src/cli/fleet/status/plan-lines.ts';
-import { type AskedNode, planRestarts } from '../../../src/cli/fleet/status/restart-plan.ts';
+import { readNodeAnswer } from '../../../src/restarts/node-answer.ts';
+import { type AskedNode, planRestarts } from '../../../src/restarts/restart-plan.ts';
 import { accountNamed, backedAnswer, fullFleet } from '../../support/fleet-answers.ts';
 
 type Answer = Readonly<Record<string, unknown>>;
@@ -228,6 +229,7 @@ describe('the clients that an agent lists', () => {
     keys: 1,
     atRisk: false,
     standing: '',
+    canMove: true,
   }));
   const drain = { draining: false, remaining: 4, unmovable: 2, moved: 0, clients: listed };
 

@@ -28,7 +28,7 @@ describe('a command that starts', () => {
     ]);
   });
 
-  it.each(['doctor', 'fleet', 'quote', 'status'])(
+  it.each(['audit', 'config', 'doctor', 'fleet', 'quote', 'status', 'trust'])(
     '%s loads no node and no library of the chain',
     (command) => {
       const loaded = loads(`cli/commands/${command}.ts`);
@@ -38,8 +38,21 @@ describe('a command that starts', () => {
     },
   );
 
-  it('doctor loads no schema for its help', () => {
-    expect(loads('cli/commands/doctor.ts').filter((name) => name === 'zod' || name === 'yaml')).toEqual([]);
+  it.each(['audit', 'config', 'doctor', 'fleet', 'trust'])('%s loads no schema for its help', (command) => {
+    const loaded = loads(`cli/commands/${command}.ts`);
+    expect(loaded.filter((name) => name === 'zod' || name === 'yaml')).toEqual([]);
+  });
+
+  it('fleet show reads a manifest without the configuration, the verifier and the store', () => {
+    expect(
+      loads('cli/fleet/show.ts').filter((name) => /^(config|tdx|store|keyslots|custody|yaml)\b/.test(name)),
+    ).toEqual([]);
+  });
+
+  it('a configuration is read without the verifier of quotes', () => {
+    const loaded = loads('config/load-config.ts');
+    expect(loaded.filter((name) => /^(der\/|collateral\/|tdx\/quote-verifier)/.test(name))).toEqual([]);
+    expect(loads('tdx/policy.ts')).toContain('tdx/quote-verifier.ts');
   });
 
   it('the walk follows what is loaded', () => {

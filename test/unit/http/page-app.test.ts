@@ -5,7 +5,7 @@ import { pageApp } from '../../../src/http/page-app.ts';
 import { backedPage } from '../../support/page-samples.ts';
 import { pageMiddleware, servePage } from '../../support/page-server.ts';
 
-const paths = ['/', '/app.js', '/style.css', '/icon.svg', '/data.json'];
+const paths = ['/', '/app.js', '/style.css', '/icon.svg', '/data.json', '/fleet.json'];
 
 describe('the listener of the status page', () => {
   let listener: Listener;
@@ -107,10 +107,29 @@ describe('the listener of the status page', () => {
 
   it('a name of the configuration is allowed, with any port', async () => {
     const data = async () => backedPage;
-    const app = await pageApp({ hostNames: ['Node.Example'], data }, pageMiddleware());
+    const fleet = () => ({ isAsking: false, nodes: [], order: [] });
+    const app = await pageApp({ hostNames: ['Node.Example'], data, fleet }, pageMiddleware());
     const ask = (host: string) => app.request('/data.json', { headers: { host } });
     expect((await ask('node.example:8443')).status).toBe(200);
     expect(await (await ask('other.example')).json()).toMatchObject({ code: 'HOST_REFUSED' });
+  });
+
+  it('the fleet is not asked because another website wants it: the request of another page is refused', async () => {
+    let rounds = 0;
+    const data = async () => backedPage;
+    const fleet = () => {
+      rounds++;
+      return { isAsking: false, nodes: [], order: [] };
+    };
+    const app = await pageApp({ hostNames: [], data, fleet }, pageMiddleware());
+    const ask = (headers: Record<string, string>) =>
+      app.request('/fleet.json', { headers: { host: 'localhost', ...headers } });
+    for (const site of ['cross-site', 'same-site', '', 'other', 'Same-Origin, cross-site'])
+      expect(await (await ask({ 'sec-fetch-site': site })).json()).toMatchObject({ code: 'HOST_REFUSED' });
+    expect(rounds).toBe(0);
+    for (const headers of [{}, { 'sec-fetch-site': 'same-origin' }, { 'sec-fetch-site': 'none' }])
+      expect((await ask(headers)).status).toBe(200);
+    expect(rounds).toBe(3);
   });
 
   it('the page names no place outside of itself', async () => {

@@ -14,7 +14,7 @@ import { MemoryStore, type MemoryStoreHooks } from '../../support/memory-store.t
 import { ProtocolClient } from '../../support/protocol-client.ts';
 
 /** An audit log of a node over a store in memory, and the clock whose sleepers a test wakes. */
-async function scene(hooks: MemoryStoreHooks = {}, isHeld = true) {
+async function scene(hooks: MemoryStoreHooks = {}, isHeld = true, isRequired = false) {
   const store = new FencedStore(new MemoryStore(hooks), isHeld);
   const accountSeed = new SecretBytes(new Uint8Array(32).fill(5));
   const account = AccountId.of(sr25519PublicKey(accountSeed.reveal()));
@@ -34,6 +34,7 @@ async function scene(hooks: MemoryStoreHooks = {}, isHeld = true) {
       clock,
       log: (_level, event) => void events.push(event),
       maxEntries: 1_000,
+      isRequired,
       witness: new AuditWitness({ clock, log: () => undefined }),
     },
   );
@@ -114,6 +115,61 @@ describe('audit log of a node', () => {
     expect(await entriesOf(audit)).toHaveLength(1);
   });
 
+  describe('where trust.audit.required is set', () => {
+    const required = (hooks: MemoryStoreHooks, isHeld = true) => scene(hooks, isHeld, true);
+    const backup = { account: AccountId.of(new Uint8Array(32)), ppid: new Uint8Array(16), requestId: 'r' };
+    const full = () => Promise.reject(new Error('the disk is full'));
+
+    it('gives a key whose entry is durable', async () => {
+      const { audit } = await required({});
+      await audit.released(await someRelease());
+      await audit.gaveBackup(backup);
+      expect(await entriesOf(audit)).toHaveLength(2);
+    });
+
+    it('gives none when the disk refuses the entry: a host must not hide a release by its disk', async () => {
+      const { audit } = await required({ beforeWrite: full });
+      await expect(audit.released(await someRelease())).rejects.toMatchObject({ code: 'AUDIT_REQUIRED' });
+      await expect(audit.gaveBackup(backup)).rejects.toMatchObject({ code: 'AUDIT_REQUIRED' });
+    });
+
+    it('gives none when the disk hangs', async () => {
+      const { audit, wakes } = await required({ beforeWrite: () => new Promise(() => undefined) });
+      const releasing = audit.released(await someRelease());
+      while (wakes.length === 0) await new Promise((resolve) => setImmediate(resolve));
+      for (const wake of wakes) wake();
+      await expect(releasing).rejects.toMatchObject({ code: 'AUDIT_REQUIRED', retryAfterMs: 60_000 });
+    });
+
+    it('gives none from an instance that another one has replaced: its store takes no entry', async () => {
+      const { audit, store } = await required({});
+      store.fence('a newer instance');
+      await expect(audit.released(await someRelease())).rejects.toMatchObject({ code: 'AUDIT_REQUIRED' });
+    });
+
+    it('gives keys from a store that custodians opened and that does not hold its account yet: no node could begin', async () => {
+      const { audit, store } = await required({}, false);
+      await audit.released(await someRelease());
+      store.release();
+      while (audit.report.audit.behind > 0) await new Promise((resolve) => setImmediate(resolve));
+      expect(await entriesOf(audit)).toHaveLength(1);
+    });
+
+    it('gives none whose entry is only counted, because too many wait', async () => {
+      let isFull = true;
+      const { audit } = await required({ beforeWrite: async () => (isFull ? full() : undefined) });
+      const release = await someRelease();
+      await Promise.all(Array.from({ length: 4_096 }, () => audit.note('drain.started', {})));
+      isFull = false;
+      await expect(audit.released(release)).rejects.toMatchObject({ code: 'AUDIT_REQUIRED' });
+      expect((await entriesOf(audit)).at(-1)).toMatchObject({
+        event: 'entries.missed',
+        fields: { count: 1 },
+      });
+      await audit.released(release);
+    });
+  });
+
   it('sums up refusals of a minute', async () => {
     const { audit, wakes } = await scene();
     const stop = new AbortController();
@@ -192,6 +248,7 @@ describe('audit log of a node', () => {
           clock,
           log: (_level, event) => void events.push(event),
           maxEntries: 1_000,
+          isRequired: false,
           witness: new AuditWitness({ clock, log: () => undefined }),
         },
       );

@@ -70,6 +70,9 @@ describe('trust section', () => {
     ['seconds for milliseconds', { ...minimal, freshness: { clockToleranceMs: 5 } }, 'trust.freshness'],
     ['lease without a length', { ...minimal, fencing: {} }, 'trust.fencing.leaseMs'],
     ['lease that is too short', { ...minimal, fencing: { leaseMs: 9_999 } }, 'trust.fencing.leaseMs'],
+    // A section that says the default would have another hash and no other meaning.
+    ['audit log that is not required', { ...minimal, audit: { required: false } }, 'trust.audit.required'],
+    ['audit section without a rule', { ...minimal, audit: {} }, 'trust.audit.required'],
     ['trust hash of 32 bytes', { ...minimal, acceptedTrustHashes: [id('00')] }, 'trust.acceptedTrustHashes'],
     ['unknown TCB field', { ...minimal, tcb: { acceptRevoked: true } }, 'trust.tcb.acceptRevoked'],
     ['Revoked', { ...minimal, tcb: { acceptedTcbStatuses: ['Revoked'] } }, 'trust.tcb.acceptedTcbStatuses'],
@@ -141,6 +144,7 @@ describe('trust hash', () => {
     ['freshness', { ...minimal, freshness: { attestationMaxAgeMs: 1000 } }],
     ['accepted hashes', { ...minimal, acceptedTrustHashes: [id('01', 48)] }],
     ['lease', { ...minimal, fencing: { leaseMs: 10_000 } }],
+    ['required audit log', { ...minimal, audit: { required: true } }],
   ])('changes with the %s', (_name, input) => {
     expect(hashOf(input)).not.toBe(hashOf(minimal));
   });

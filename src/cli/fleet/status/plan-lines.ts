@@ -1,5 +1,5 @@
+import type { PlannedNode, RestartPlan } from '../../../restarts/restart-plan.ts';
 import { printableName } from '../../shared/terminal-text.ts';
-import type { PlannedNode, RestartPlan } from './restart-plan.ts';
 
 const words = {
   yes: 'may be restarted now',

@@ -1,8 +1,8 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { ProblemError } from '../../../errors/latchkey-error.ts';
+import { planRestarts, type RestartPlan } from '../../../restarts/restart-plan.ts';
 import { exitCodes } from '../../shared/failure.ts';
 import { planLines } from './plan-lines.ts';
-import { planRestarts, type RestartPlan } from './restart-plan.ts';
 
 const DEFAULT_TIMEOUT_MS = 10_000;
 

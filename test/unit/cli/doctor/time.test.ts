@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { timeFindings } from '../../../../src/cli/doctor/time.ts';
 import type { ChainSnapshot, ServerRecord } from '../../../../src/chain/chain-view.ts';
+import { timeFindings } from '../../../../src/cli/doctor/time.ts';
 import { FlooredClock } from '../../../../src/time/clock.ts';
-import { memoryChain } from '../../../support/memory-chain.ts';
 import { serverRecord } from '../../../support/chain-fixtures.ts';
+import { memoryChain } from '../../../support/memory-chain.ts';
 
 const NOW_MS = 1_800_000_000_000;
 const freshness = { chainHeadMaxAgeMs: 600_000, clockToleranceMs: 120_000 };

@@ -1,7 +1,6 @@
 import { z } from 'zod';
-import { drainAnswer } from '../../../agent/drain-routes.ts';
-import { escapeControls } from '../../../bytes/escape-controls.ts';
-import { MAX_SLOTS } from '../../../keyslots/threshold.ts';
+import { escapeControls } from '../bytes/escape-controls.ts';
+import { MAX_SLOTS } from '../keyslots/threshold.ts';
 
 /** Longest text of a node that is shown; the rest says nothing that an operator needs here. */
 const MAX_SHOWN = 300;
@@ -70,11 +69,4 @@ export function readNodeAnswer(answer: unknown): NodeAnswer | { readonly wrongFi
   if (data !== undefined) return data;
   const [field] = error.issues[0]?.path ?? [];
   return { wrongField: escapeControls(String(field ?? 'answer')).slice(0, 40) };
-}
-
-/** The accounts of the clients of a node, by its agent's `GET /drain`; `undefined` when not all of them are listed. */
-export function readClientAccounts(answer: unknown): readonly string[] | undefined {
-  const { data } = drainAnswer.safeParse(answer);
-  if (data === undefined || data.clients.length < data.remaining + data.unmovable) return undefined;
-  return data.clients.map(({ accountId }) => accountId);
 }

@@ -178,7 +178,7 @@ class Fleet {
     const { state } = answer;
     const name = nameOf(client);
     if (STORELESS.has(state)) return [];
-    if (state === 'starting' || slotServers(answer).length === 0)
+    if (state === 'starting' || slotServers(answer).size === 0)
       return [unknown(`${name} is ${state}, and which servers it needs is not known`)];
     if (!names(answer, server)) return [];
     if (state === 'locked') return [no(`${name} is locked and may need its slot: open that node first`)];
@@ -211,10 +211,10 @@ class Fleet {
 
   /** How many slots of a store are live by its node and at servers that answered and run. */
   #proved(answer: NodeAnswer, without?: string): number {
-    return liveServers(answer).filter((server) => server !== without && this.#runs(server)).length;
+    return [...liveServers(answer)].filter((server) => server !== without && this.#runs(server)).length;
   }
 
-  /** Whether a server answered, its key server is open, and it waits for no client whose key a restart took. */
+  /** Whether a server answered, its key server is open, and it waits for no client that lost its key by a restart. */
   #runs(server: string): boolean {
     const answers = this.#byAccount.get(server) ?? [];
     return (
@@ -260,30 +260,36 @@ function slotFindings(
 /** The slots by the node's own report. */
 function hopedSlots(answer: NodeAnswer, without?: string): number {
   const usable = liveServers(answer);
-  const counted = Math.min(answer.live ?? 0, usable.length);
-  return without !== undefined && usable.includes(without) ? counted - 1 : counted;
+  const counted = Math.min(answer.live ?? 0, usable.size);
+  return without !== undefined && usable.has(without) ? counted - 1 : counted;
 }
 
 /** Servers of which every slot is live and gives its key to the machine on which the node runs. */
-function liveServers({ slots }: NodeAnswer): readonly string[] {
-  const servers = [...new Set(slots.map(({ server }) => server))];
-  return servers.filter((name) =>
-    slots
-      .filter(({ server }) => server === name)
-      .every(
-        ({ standing, isBoundElsewhere }) =>
-          (standing === 'live' || standing === 'draining') && !isBoundElsewhere,
-      ),
-  );
-}
+const liveServers = oncePerAnswer(({ slots }): ReadonlySet<string> => {
+  const live = new Set(slots.map(({ server }) => server));
+  for (const { server, standing, isBoundElsewhere } of slots)
+    if ((standing !== 'live' && standing !== 'draining') || isBoundElsewhere) live.delete(server);
+  return live;
+});
 
 /** All servers that may hold a slot of a node. */
-const slotServers = ({ slots, keyslots }: NodeAnswer): readonly string[] => [
-  ...new Set([...slots, ...(keyslots?.slots ?? [])].map(({ server }) => server)),
-];
+const slotServers = oncePerAnswer(
+  ({ slots, keyslots }): ReadonlySet<string> =>
+    new Set([...slots, ...(keyslots?.slots ?? [])].map(({ server }) => server)),
+);
+
+/** Each node is compared with each other one: what is read from one answer is kept. */
+function oncePerAnswer<Value>(read: (answer: NodeAnswer) => Value): (answer: NodeAnswer) => Value {
+  const known = new WeakMap<NodeAnswer, { readonly value: Value }>();
+  return (answer) => {
+    const found = known.get(answer) ?? { value: read(answer) };
+    known.set(answer, found);
+    return found.value;
+  };
+}
 
 const names = (answer: NodeAnswer, server: string | undefined): boolean =>
-  server !== undefined && slotServers(answer).includes(server);
+  server !== undefined && slotServers(answer).has(server);
 
 /** Whether a client has too few slots when a server stops now. */
 function losesBy(answer: NodeAnswer, server: string | undefined): boolean {
