@@ -59,6 +59,11 @@ describe('validity', () => {
       collateralGraceMs: 5,
     });
     expect(late.collateral.state).toBe('grace');
+    const last = verifyInWorld(plainQuote(), plainCollateral(), {
+      nowMs: validUntilMs,
+      collateralGraceMs: 5,
+    });
+    expect(last.collateral.state).toBe('fresh');
     expect(at(validUntilMs + 6, 5)).toBe('CRL_EXPIRED');
     expect(at(validUntilMs + 1, Number.NaN)).toBe('CRL_EXPIRED');
     expect(at(Date.UTC(2055, 0, 1), Number.POSITIVE_INFINITY)).toBe('CERTIFICATE_EXPIRED');
