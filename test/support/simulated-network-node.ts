@@ -372,6 +372,8 @@ export class SimulatedNode {
   startLying(): void {
     this.#world.onLie(this);
     for (const { key, slotId } of this.memory?.keys() ?? []) {
+      // Altered twice it would be the true key again.
+      if (this.lies.has(toHex(slotId))) continue;
       const bytes = key.reveal();
       bytes[0] = (bytes[0] ?? 0) ^ 1;
       this.lies.add(toHex(slotId));
