@@ -140,9 +140,20 @@ async function changeMembers(
   joins += 1;
   await healed();
   await renew();
-  const shown = await shownOf(deposits);
+  let shown = await shownOf(deposits);
+  // Until the change is over, the others serve by the view without it.
+  const isHolder = () =>
+    [...shown].some(
+      ([account, { holders }]) =>
+        account !== joiner.accountId &&
+        Object.values(holders).some((each) => each.includes(joiner.accountId)),
+    );
+  for (; !isHolder(); shown = await shownOf(deposits)) await pause(500);
   // Its ranges are those of the view with it, which it may not have known when it said that it serves.
-  const holders = shown.get(members[0]?.accountId ?? '')?.holders ?? {};
+  const holders =
+    [...shown.values()]
+      .map((each) => each.holders)
+      .find((each) => Object.values(each).some((of) => of.includes(joiner.accountId))) ?? {};
   const then = new Map([[joiner.accountId, { held: early.held, holders }]]);
   note(...judgeDeposits('I5', deposits.ids, then, joiner.accountId));
   note(...judgeDeposits('I1', deposits.ids, shown));
