@@ -15,7 +15,7 @@ const rules = {
     Peers.prototype.isReady = () => true;
     const { keepCopy } = Holdings.prototype;
     Holdings.prototype.keepCopy = async function slowly(entry) {
-      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      await new Promise((resolve) => setTimeout(resolve, 15_000));
       return keepCopy.call(this, entry);
     };
   },

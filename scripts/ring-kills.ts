@@ -73,9 +73,9 @@ async function live(net: DevelopmentNetwork): Promise<void> {
     directory = await renewed(net, [...users, deposits], directory);
   };
   if (values.broken !== undefined) {
-    // One change and one restart of each node are enough to show a broken rule.
-    await changeMembers(net, deposits, renew);
-    await restartAll(deposits, renew);
+    // One change, or one restart of each node, is enough to show a broken rule.
+    if (values.broken === 'I8') await restartAll(deposits, renew);
+    else await changeMembers(net, deposits, renew);
     directory.close();
     return;
   }
@@ -140,9 +140,20 @@ async function changeMembers(
   joins += 1;
   await healed();
   await renew();
-  const shown = await shownOf(deposits);
+  let shown = await shownOf(deposits);
+  // Until the change is over, the others serve by the view without it.
+  const isHolder = () =>
+    [...shown].some(
+      ([account, { holders }]) =>
+        account !== joiner.accountId &&
+        Object.values(holders).some((each) => each.includes(joiner.accountId)),
+    );
+  for (; !isHolder(); shown = await shownOf(deposits)) await pause(500);
   // Its ranges are those of the view with it, which it may not have known when it said that it serves.
-  const holders = shown.get(members[0]?.accountId ?? '')?.holders ?? {};
+  const holders =
+    [...shown.values()]
+      .map((each) => each.holders)
+      .find((each) => Object.values(each).some((of) => of.includes(joiner.accountId))) ?? {};
   const then = new Map([[joiner.accountId, { held: early.held, holders }]]);
   note(...judgeDeposits('I5', deposits.ids, then, joiner.accountId));
   note(...judgeDeposits('I1', deposits.ids, shown));

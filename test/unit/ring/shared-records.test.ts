@@ -54,7 +54,8 @@ async function world(seed: number, store = new MemoryReplicaStore()) {
 describe('records that two members share', () => {
   it('are those of a whole look at all records, through writes, deletions and changes of the members', async () => {
     const { dice, members, views, view, holdings, names, expectRight } = await world(1);
-    const lists = [[], [names[2] ?? ''], [names[3] ?? '', names[4] ?? ''], [names[0] ?? '']];
+    // No more than are remembered at once, or each would be sorted anew.
+    const lists = [[], [names[2] ?? ''], [names[3] ?? '', names[0] ?? '']];
     const ids = Array.from({ length: 200 }, () => RecordId.of(dice.bytes(32)));
     const change = async () => {
       const id = dice.of(ids);
