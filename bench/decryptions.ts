@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { Clients } from './decryptions-clients.ts';
 import { type Embedded, measureEtcd } from './decryptions-etcd.ts';
 import { CONNECTIONS, load, newKey, put } from './decryptions-load.ts';
-import { type ServerMessage, type ServerQuestion, type WaitingQuestion } from './decryptions-messages.ts';
+import type { ServerMessage, ServerQuestion, WaitingQuestion } from './decryptions-messages.ts';
 import { type Bench, type Measured, percentile, type Report, summarize } from './harness.ts';
 
 /** Waiters → rounds. */
