@@ -91,7 +91,7 @@ describe.skipIf(!hasEtcd)('a cluster with TLS, certificates of clients and authe
       { tls: () => ({ ...options().tls, ca: pem('other-ca.pem') }) },
       'DECRYPTIONS_ENGINE_UNAVAILABLE',
     ],
-    ['http', { endpoints: () => [endpoint.replace('https', 'http')] }, 'DECRYPTIONS_ENGINE_ANSWER_INVALID'],
+    ['http', { endpoints: () => [endpoint.replace('https', 'http')] }, 'DECRYPTIONS_ENGINE_UNAVAILABLE'],
     [
       'a wrong password',
       { user: () => ({ name: 'latchkey', password: new SecretBytes(new Uint8Array([65])) }) },
