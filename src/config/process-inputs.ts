@@ -97,7 +97,7 @@ export const processInputs: readonly ProcessInput[] = [
       'config/secrets.ts',
       'config/file-permissions.ts',
       'cli/shared/decryptions-server.ts',
-      'cli/store/session.ts',
+      'cli/shared/user-file.ts',
     ],
   },
   {

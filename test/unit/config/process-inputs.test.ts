@@ -16,6 +16,7 @@ const readsNothing = new Set([
   'config/process-inputs.ts',
   // Tells kinds of addresses apart.
   'http/network-of.ts',
+  'restarts/server-targets.ts',
   'secrets/relay/address-rules.ts',
   'secrets/relay/fleet-addresses.ts',
   'secrets/relay/relay.ts',
