@@ -423,7 +423,7 @@ export const errorActions: readonly (readonly [action: string, codes: readonly E
   ],
   [
     'The conditions of the ritual refuse it: state, permission, expiry, payment ([rituals](rituals.md)).',
-    ['RITUAL_NOT_ACTIVE', 'RITUAL_UNAUTHORIZED', 'RITUAL_EXPIRED', 'RITUAL_UNPAID'],
+    ['RITUAL_NOT_ACTIVE', 'RITUAL_NOT_PARTICIPANT', 'RITUAL_UNAUTHORIZED', 'RITUAL_EXPIRED', 'RITUAL_UNPAID'],
   ],
   ['Look at `cause`, correct it, and run the transaction again.', ['TRANSACTION_ABORTED']],
   [

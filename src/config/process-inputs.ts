@@ -177,7 +177,12 @@ export const processInputs: readonly ProcessInput[] = [
     protection: 'not covered',
     effect:
       'the key protocol is verified by quote and MAC; the agent believes every program that may open its socket',
-    readBy: ['http/listener.ts', 'decryptions/serve-app.ts', 'cli/shared/agent-client.ts'],
+    readBy: [
+      'http/listener.ts',
+      'decryptions/serve-app.ts',
+      'cli/shared/agent-client.ts',
+      'client/agent-connection.ts',
+    ],
   },
   {
     kind: 'socket',

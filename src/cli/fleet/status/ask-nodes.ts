@@ -1,12 +1,13 @@
 import { encodeSs58 } from '../../../bytes/ss58.ts';
 import { isServerEndpoint } from '../../../chain/endpoint.ts';
+import { askAgent, readAgentJson } from '../../../client/agent-connection.ts';
 import { LatchkeyError, ProblemError } from '../../../errors/latchkey-error.ts';
 import { chainOf } from '../../../node/parts.ts';
 import { silentLog } from '../../../observe/log.ts';
 import { boundedFetch, type Fetch } from '../../../outbound/bounded-fetch.ts';
 import { systemClock } from '../../../time/clock.ts';
 import { withDeadline } from '../../../time/deadline.ts';
-import { agentSocketOf, askAgent, readAgentJson } from '../../shared/agent-client.ts';
+import { agentSocketOf } from '../../shared/agent-client.ts';
 import { readConfig } from '../../shared/config-options.ts';
 import { readClientAccounts, readNodeAnswer } from './node-answer.ts';
 import type { AskedNode } from './restart-plan.ts';
