@@ -148,7 +148,7 @@ export class Datastore {
     await this.#askAbout('cache', id);
     const [ritual, validators] = [await this.#cache.activeRitual(id), await this.#cache.validators(id)];
     const judged = judgeDecryption(id, { ritual, validators }, validator, nowSeconds);
-    // Read last, so that a fragment that was revoked meanwhile is not given.
+    // Read last, so that a fragment that is revoked during these reads is not given.
     const found = await this.#fragments.retrieve(id);
     if (found === undefined) throw notFound(id);
     return { ...found, ...judged };
