@@ -22,6 +22,8 @@ export {
   type DecryptionsProfile,
   decryptionsProfiles,
   loadDecryptionsConfig,
+  loadRocketConfig,
+  type RocketConfig,
 } from './decryptions-config.ts';
 export type { DecryptionMetrics, LookupOutcome, WriteOutcome } from './metrics.ts';
 export { pruneRegularly, type RegularPruning } from './prune-regularly.ts';
