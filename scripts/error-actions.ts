@@ -360,6 +360,10 @@ export const errorActions: readonly (readonly [action: string, codes: readonly E
     ['STORE_LOCK_UNAVAILABLE', 'STORE_FILE_IRREGULAR'],
   ],
   [
+    'Make the sealed file in place of JSON: give it a name without `.json` ([rituals](rituals.md)).',
+    ['RITUALS_BACKUP_TOO_LARGE'],
+  ],
+  [
     'Take another backup file; this one is damaged, cut off, or none.',
     ['STORE_BACKUP_INVALID', 'STORE_BACKUP_DAMAGED', 'STORE_BACKUP_TRUNCATED'],
   ],

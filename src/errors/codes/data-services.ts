@@ -41,6 +41,10 @@ export const dataServiceCodes = {
     status: 500,
     summary: 'An error escaped from a transaction, and nothing of it was written; `cause` has the error.',
   },
+  RITUALS_BACKUP_TOO_LARGE: {
+    status: 413,
+    summary: 'The backup in JSON would be larger than a restore can read; nothing was kept of it.',
+  },
   RITUALS_CONFIG_INVALID: {
     status: 400,
     summary: 'The configuration file of the ritual service is wrong; the message names the place.',
