@@ -138,6 +138,7 @@ export const processInputs: readonly ProcessInput[] = [
       'cli/shared/file-io.ts',
       'cli/shared/config-options.ts',
       'cli/commands/backup.ts',
+      'cli/shared/backup-location.ts',
       'cli/custody/answer.ts',
     ],
   },
