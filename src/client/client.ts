@@ -1,7 +1,7 @@
 /**
  * The face of `latchkey/client`. The client of the key protocol alone: `docs/protocol.md` says what each call means,
  * `latchkey/tdx` has the verifier of quotes that {@link KeyClient.attest} takes. And {@link AgentClient}, for a program
- * beside `latchkey serve`: `docs/operations.md`.
+ * on the machine of `latchkey serve`: `docs/operations.md`.
  */
 
 export type { RoundResult, RoundTarget } from '../boot/obtain/key-round.ts';

@@ -53,7 +53,7 @@ const file = z.strictObject({
   testing: partialSettings.optional(),
 });
 
-/** The tables of a Rocket.toml, whose names are translated already. */
+/** The tables of a Rocket.toml, after the translation of its names. */
 const rocketTables = file.extend({ global: partialSettings.optional() });
 
 const defaults = {

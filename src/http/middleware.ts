@@ -71,7 +71,7 @@ export function appWithMiddleware(options: MiddlewareOptions): Hono<MiddlewareEn
   return app;
 }
 
-/** Answers 405 with `Allow` to a request whose path has a route, but none of this method. */
+/** Answers 405 with `Allow`: the path has routes, but none of this method. */
 export function refuseMethod(context: Context<MiddlewareEnv>, methods: readonly string[]): Response {
   const allow = methods.join(', ');
   const error = new EvidenceError('METHOD_NOT_ALLOWED', `this route answers ${allow}`, {

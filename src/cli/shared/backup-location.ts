@@ -7,7 +7,7 @@ import { systemCode } from '../../store/files/disk-failure.ts';
 /** Names sort as their times do. */
 const NAME = /^store-\d{8}T\d{6}Z$/;
 
-/** Where a backup goes whose file is not named. @throws ProblemError CONFIG_INVALID without `backup.location`. */
+/** Where a backup without a named file goes. @throws ProblemError CONFIG_INVALID without `backup.location`. */
 export const newBackupPath = (config: Config, now: Date): string =>
   join(locationOf(config, 'to'), `store-${now.toISOString().replaceAll(/[-:]|\.\d+/g, '')}`);
 
