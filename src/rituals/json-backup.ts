@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { toBase64, tryFromBase64 } from '../bytes/base64.ts';
 import { concatBytes, utf8 } from '../bytes/concat.ts';
+import { copyBytes } from '../bytes/copy-bytes.ts';
 import { EvidenceError, ProblemError } from '../errors/latchkey-error.ts';
 import type { BackupSink } from '../store/api/backup-api.ts';
 
@@ -41,7 +42,7 @@ export class JsonBackupWriter {
     let start = 0;
     for (; start + PART_BYTES <= all.length; start += PART_BYTES)
       await this.#writePart(all.subarray(start, start + PART_BYTES));
-    this.#rest = all.slice(start);
+    this.#rest = copyBytes(all.subarray(start), 'rest');
   }
 
   /** Ends the document. */
