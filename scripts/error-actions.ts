@@ -368,6 +368,10 @@ export const errorActions: readonly (readonly [action: string, codes: readonly E
     ['STORE_LOCK_UNAVAILABLE', 'STORE_FILE_IRREGULAR'],
   ],
   [
+    'Make the sealed file in place of JSON: give it a name without `.json` ([rituals](rituals.md)).',
+    ['RITUALS_BACKUP_TOO_LARGE'],
+  ],
+  [
     'Take another backup file; this one is damaged, cut off, or none.',
     ['STORE_BACKUP_INVALID', 'STORE_BACKUP_DAMAGED', 'STORE_BACKUP_TRUNCATED'],
   ],
@@ -431,7 +435,7 @@ export const errorActions: readonly (readonly [action: string, codes: readonly E
   ],
   [
     'The conditions of the ritual refuse it: state, permission, expiry, payment ([rituals](rituals.md)).',
-    ['RITUAL_NOT_ACTIVE', 'RITUAL_UNAUTHORIZED', 'RITUAL_EXPIRED', 'RITUAL_UNPAID'],
+    ['RITUAL_NOT_ACTIVE', 'RITUAL_NOT_PARTICIPANT', 'RITUAL_UNAUTHORIZED', 'RITUAL_EXPIRED', 'RITUAL_UNPAID'],
   ],
   ['Look at `cause`, correct it, and run the transaction again.', ['TRANSACTION_ABORTED']],
   [

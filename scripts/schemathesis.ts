@@ -20,20 +20,11 @@ const VERSION = '4.32.5';
 /**
  * A node that is alone answers 503 where it needs others, as described. `positive_data_acceptance` is left out: a field may
  * match its schema and be refused by its value, for example a point of small order; that answer is a described 400.
- * Of the last paths the agent takes other methods for those of `/rituals/{id}`, and refuses the id with 400 instead of 405.
  */
 const SETTINGS = `[checks]
 not_a_server_error.expected-statuses = ["2xx", "3xx", "4xx", "503"]
 positive_data_acceptance.enabled = false
-${['/rituals/backup', '/rituals/scanner-cursor', '/rituals/expired']
-  .map(
-    (path) => `[[operations]]
-include-path = "${path}"
-checks.unsupported_method.enabled = false
-checks.allow_header_conformance.enabled = false
-`,
-  )
-  .join('')}`;
+`;
 
 const { values } = parseArgs({
   options: {

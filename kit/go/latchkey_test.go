@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -393,6 +394,79 @@ func TestAgent(t *testing.T) {
 	var refused *Refused
 	if _, err := agent.Get(ctx, "names", "a/b c"); !errors.As(err, &refused) || refused.Code != "RECORD_NOT_FOUND" {
 		t.Errorf("a record that is gone: %v", err)
+	}
+}
+
+func TestAgentAnswers(t *testing.T) {
+	answers := map[string]string{
+		"no JSON": "hello", "no object": "[]", "no fragment": `{"id":1,"timestamp":2}`,
+		"other base64": `{"timestamp":2,"fragment":"AQI"}`, "no time": `{"fragment":"AQID"}`,
+		"too large": `{"timestamp":2,"fragment":"AQID"}` + strings.Repeat(" ", maxAgentAnswerBytes),
+	}
+	for about, text := range answers {
+		socket := filepath.Join(t.TempDir(), "agent.sock")
+		listener, err := net.Listen("unix", socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		server := http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, text) })}
+		go server.Serve(listener)
+		fragment, err := NewAgent(socket, 20*time.Second).RetrieveFragment(context.Background(), 1)
+		var protocol *ProtocolError
+		if !errors.As(err, &protocol) || strings.Contains(err.Error(), "AQI") {
+			t.Errorf("%s: %v, %v", about, fragment, err)
+		}
+		server.Close()
+	}
+	if text := fmt.Sprintf("%v %+v %#v", Fragment{2, []byte{77}}, Fragment{2, []byte{77}}, Fragment{2, []byte{77}}); strings.Contains(text, "77") || strings.Contains(text, "4d") {
+		t.Errorf("a fragment is printed: %s", text)
+	}
+}
+
+// TestRunningRituals: the test of the kit has made ritual 7003 active, for the validator 0xA.
+func TestRunningRituals(t *testing.T) {
+	socket := os.Getenv("LATCHKEY_AGENT")
+	if socket == "" {
+		t.Skip("LATCHKEY_AGENT names no socket")
+	}
+	agent, ctx := NewAgent(socket, 60*time.Second), context.Background()
+	for _, isNew := range []bool{true, false} {
+		if written, err := agent.StoreFragment(ctx, 7003, 13234134, []byte{1, 0, 1}); err != nil || written != isNew {
+			t.Fatalf("stored: %v, %v", written, err)
+		}
+	}
+	inputs, err := agent.DecryptionInputs(ctx, 7003, "0xA")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := DecryptionInputs{
+		Fragment: Fragment{13234134, []byte{1, 0, 1}}, DkgSize: 1, Threshold: 1,
+		AggregatedTranscript: []byte("t"), PublicKey: []byte("p"), Validators: []Validator{{"0xA", []byte("k")}},
+	}
+	if !reflect.DeepEqual(*inputs, want) {
+		t.Errorf("got %v", *inputs)
+	}
+	code := func(err error) string {
+		var refused *Refused
+		if !errors.As(err, &refused) {
+			t.Fatalf("not refused: %v", err)
+		}
+		return refused.Code
+	}
+	_, err = agent.DecryptionInputs(ctx, 7003, "0xB")
+	if code(err) != "RITUAL_NOT_PARTICIPANT" {
+		t.Error(err)
+	}
+	_, err = agent.DecryptionInputs(ctx, 7999, "0xA")
+	if code(err) != "RITUAL_NOT_ACTIVE" {
+		t.Error(err)
+	}
+	if err := agent.DeleteFragment(ctx, 7003); err != nil {
+		t.Fatal(err)
+	}
+	_, err = agent.RetrieveFragment(ctx, 7003)
+	if code(err) != "RITUAL_NOT_FOUND" {
+		t.Error(err)
 	}
 }
 

@@ -43,10 +43,11 @@ func NewServer(url string, account, x25519PublicKey []byte, timeout time.Duratio
 
 // post returns the JSON of a good answer.
 func (s *Server) post(ctx context.Context, path string, body any) ([]byte, error) {
-	return exchange(ctx, s.http, http.MethodPost, s.url+path, body)
+	return exchange(ctx, s.http, http.MethodPost, s.url+path, body, maxAnswerBytes)
 }
 
-func exchange(ctx context.Context, client *http.Client, method, url string, body any) ([]byte, error) {
+// exchange reads at most that many bytes of an answer.
+func exchange(ctx context.Context, client *http.Client, method, url string, body any, most int64) ([]byte, error) {
 	var content io.Reader
 	if body != nil {
 		text, err := json.Marshal(body)
@@ -65,11 +66,11 @@ func exchange(ctx context.Context, client *http.Client, method, url string, body
 		return nil, fmt.Errorf("unreachable: %w", err)
 	}
 	defer answer.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswerBytes+1))
+	text, err := io.ReadAll(io.LimitReader(answer.Body, most+1))
 	if err != nil {
 		return nil, fmt.Errorf("unreachable: %w", err)
 	}
-	if len(text) > maxAnswerBytes {
+	if int64(len(text)) > most {
 		return nil, broken("the answer is too large")
 	}
 	if answer.StatusCode == http.StatusOK || answer.StatusCode == http.StatusNoContent {

@@ -72,11 +72,11 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 _opener = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler({}))
 
 
-def _read(answer: Any, end: float) -> bytes:
-    """Up to a byte more than allowed. A timeout of urllib bounds each part alone. @raises TimeoutError after `end`."""
+def _read(answer: Any, end: float, most: int = MAX_ANSWER_BYTES) -> bytes:
+    """Up to a byte more than `most`. A timeout of urllib bounds each part alone. @raises TimeoutError after `end`."""
     text = b""
-    while len(text) <= MAX_ANSWER_BYTES:
-        part = answer.read1(MAX_ANSWER_BYTES + 1 - len(text))
+    while len(text) <= most:
+        part = answer.read1(most + 1 - len(text))
         if not part:
             break
         text += part

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { SecretBytes } from '../bytes/secret-bytes.ts';
 import type { ErrorCode } from '../errors/codes.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
-import { jsonBody, type MiddlewareEnv } from '../http/middleware.ts';
+import { jsonBody, type MiddlewareEnv, refuseMethod } from '../http/middleware.ts';
 import { parseWire } from '../protocol/decode.ts';
 import type { AgentServices } from './agent-services.ts';
 import { type Precondition, readPrecondition } from './precondition.ts';
@@ -159,8 +159,34 @@ export function serveAgentRoutes(
   routes: readonly AgentRoute[],
   services: () => AgentServices,
 ): void {
-  for (const { method, path, serve } of routes) {
-    const pattern = path.replaceAll(/\{(\w+)\}/g, ':$1');
-    app.on(method.toUpperCase(), pattern, async (context) => serve(context, services()));
+  for (const path of hiddenPaths(routes)) {
+    const methods = methodsOf(path, routes);
+    app.use(patternOf(path), async (context, next) =>
+      methods.includes(context.req.method) ? next() : refuseMethod(context, methods),
+    );
   }
+  for (const { method, path, serve } of routes)
+    app.on(method.toUpperCase(), patternOf(path), async (context) => serve(context, services()));
+}
+
+const patternOf = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ':$1');
+
+/** The methods of a path; every GET route also answers HEAD. */
+const methodsOf = (path: string, routes: readonly AgentRoute[]): readonly string[] =>
+  routes
+    .filter((route) => route.path === path)
+    .flatMap(({ method }) => (method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()]));
+
+/**
+ * Paths that a parameter of another path matches too, such as `/rituals/backup` and `/rituals/{id}`. The other route
+ * would take a request with a method that this path does not have.
+ */
+const hiddenPaths = (routes: readonly AgentRoute[]): ReadonlySet<string> =>
+  new Set(routes.map(({ path }) => path).filter((path) => routes.some((other) => matches(other.path, path))));
+
+function matches(pattern: string, path: string): boolean {
+  const [parts, others] = [path.split('/'), pattern.split('/')];
+  const fits = (part: string, index: number): boolean =>
+    others[index] === part || others[index]?.startsWith('{') === true;
+  return pattern !== path && parts.length === others.length && parts.every(fits);
 }

@@ -3,6 +3,7 @@ import { backupRoutes } from './backup-routes.ts';
 import { epochRoutes } from './epoch-routes.ts';
 import { keyValueRoutes } from './key-value-routes.ts';
 import { ritualConditionsRoutes } from './ritual-conditions-routes.ts';
+import { ritualDecryptionRoute } from './ritual-decryption-route.ts';
 import { ritualRoutes } from './ritual-routes.ts';
 import { ritualStateRoutes } from './ritual-state-routes.ts';
 import { secretStoreRoutes } from './secret-store-routes.ts';
@@ -13,6 +14,7 @@ export const agentRoutes: readonly AgentRoute[] = [
   ...backupRoutes,
   ...ritualStateRoutes,
   ...ritualConditionsRoutes,
+  ritualDecryptionRoute,
   ...ritualRoutes,
   ...epochRoutes,
   ...secretStoreRoutes,

@@ -43,6 +43,8 @@ export class AgentServices {
   readonly store: Store;
   /** Keys for `seal "transit"` of Vault and OpenBao. */
   readonly transit: TransitKeys;
+  /** Unix time in seconds. */
+  readonly nowSeconds: () => number;
   readonly #conditions: OpenedOnce<RitualConditions>;
   readonly #rituals: OpenedOnce<Datastore>;
   readonly #journals: OpenedOnce<EpochJournal>;
@@ -52,11 +54,12 @@ export class AgentServices {
   constructor(store: Store, nowMs: () => number, random: RandomSource, options: ConditionsGuardOptions = {}) {
     this.store = store;
     this.transit = new TransitKeys(store, random);
+    this.nowSeconds = () => Math.floor(nowMs() / 1000);
     this.#conditions = new OpenedOnce(() => RitualConditions.open(store));
     this.#rituals = new OpenedOnce(async () => {
       const conditions = await this.conditions();
       return Datastore.initialize(store, {
-        authorize: conditions.guard(() => Math.floor(nowMs() / 1000), options),
+        authorize: conditions.guard(this.nowSeconds, options),
       });
     });
     this.#journals = new OpenedOnce((name) => EpochJournal.open(store, { name }));

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { toBase64 } from '../bytes/base64.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
+import type { ActiveRitual, Validator } from '../rituals/ritual-cache.ts';
 import { base64Bytes, base64Text, integer, integerText, nothing } from './agent-fields.ts';
 import { type AgentRoute, agentRoute } from './agent-route.ts';
 
@@ -62,8 +63,13 @@ const clearPhase = agentRoute({
   },
 });
 
-const validatorsOf = <B extends z.ZodType>(bytes: B) =>
+/** Validators, with their keys as the schema says. */
+export const validatorsOf = <B extends z.ZodType>(bytes: B) =>
   z.strictObject({ validators: z.array(z.strictObject({ address: z.string(), publicKey: bytes })) });
+
+/** Validators as JSON. */
+export const validatorsJson = (validators: readonly Validator[]) =>
+  validators.map(({ address, publicKey }) => ({ address, publicKey: toBase64(publicKey) }));
 
 const putValidators = agentRoute({
   method: 'put',
@@ -89,8 +95,7 @@ const getValidators = agentRoute({
   handle: async ({ path, services }) => {
     const found = await (await services.rituals()).validators(path.id);
     if (found === undefined) throw nothingKept(path.id, 'validators');
-    const validators = found.map(({ address, publicKey }) => ({ address, publicKey: toBase64(publicKey) }));
-    return { json: { validators } };
+    return { json: { validators: validatorsJson(found) } };
   },
 });
 
@@ -101,8 +106,16 @@ const activeFields = {
   initTimestamp: integer.meta({ description: 'unix time in seconds' }),
   endTimestamp: integer.meta({ description: 'unix time in seconds' }),
 };
-const activeOf = <B extends z.ZodType>(bytes: B) =>
+/** An active ritual, with its bytes as the schema says. */
+export const activeOf = <B extends z.ZodType>(bytes: B) =>
   z.strictObject({ ...activeFields, aggregatedTranscript: bytes, publicKey: bytes });
+
+/** An active ritual as JSON, without its id. */
+export const activeJson = ({ id: _id, aggregatedTranscript, publicKey, ...numbers }: ActiveRitual) => ({
+  ...numbers,
+  aggregatedTranscript: toBase64(aggregatedTranscript),
+  publicKey: toBase64(publicKey),
+});
 
 const putActive = agentRoute({
   method: 'put',
@@ -128,14 +141,7 @@ const getActive = agentRoute({
   handle: async ({ path, services }) => {
     const found = await (await services.rituals()).activeRitual(path.id);
     if (found === undefined) throw nothingKept(path.id, 'active ritual');
-    const { id: _id, aggregatedTranscript, publicKey, ...numbers } = found;
-    return {
-      json: {
-        ...numbers,
-        aggregatedTranscript: toBase64(aggregatedTranscript),
-        publicKey: toBase64(publicKey),
-      },
-    };
+    return { json: activeJson(found) };
   },
 });
 

@@ -138,6 +138,7 @@ export const processInputs: readonly ProcessInput[] = [
       'cli/shared/file-io.ts',
       'cli/shared/config-options.ts',
       'cli/commands/backup.ts',
+      'cli/shared/backup-location.ts',
       'cli/custody/answer.ts',
     ],
   },
@@ -177,7 +178,12 @@ export const processInputs: readonly ProcessInput[] = [
     protection: 'not covered',
     effect:
       'the key protocol is verified by quote and MAC; the agent believes every program that may open its socket',
-    readBy: ['http/listener.ts', 'decryptions/serve-app.ts', 'cli/shared/agent-client.ts'],
+    readBy: [
+      'http/listener.ts',
+      'decryptions/serve-app.ts',
+      'cli/shared/agent-client.ts',
+      'client/agent-connection.ts',
+    ],
   },
   {
     kind: 'socket',

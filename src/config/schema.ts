@@ -232,6 +232,13 @@ export const configSchema = z.strictObject({
       requireConditions: z.boolean().default(false),
     })
     .prefault({}),
+  /** Of the commands `backup` and `restore`, docs/operations.md. */
+  backup: z
+    .strictObject({
+      /** Folder where backups of this node go, and where the newest one is restored from; one for each node. */
+      location: z.string().optional(),
+    })
+    .prefault({}),
   decryptions: decryptionsSection.optional(),
   /** The routes of entropy-tss on the open port, docs/entropy.md. */
   entropyRoutes: z.boolean().default(false),

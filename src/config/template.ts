@@ -181,6 +181,9 @@ secrets:                              # users' secrets, where the node takes par
 rituals:
   requireConditions: false            # true: only what the stored conditions of a ritual state is permitted
 
+# backup:
+#   location: /backups/this-node      # folder of the commands backup and restore, for this node alone; it must exist
+
 # decryptions:                        # the decryption service (docs/decryptions.md) on this node's store
 #   host: 127.0.0.1
 #   port: 8001

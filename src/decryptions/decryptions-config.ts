@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { AccountId } from '../bytes/fixed-bytes.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import { nearestName } from '../errors/nearest-name.ts';
+import { readRocketToml } from './rocket-toml.ts';
 
 const path = z.string().refine(isAbsolute, 'must be an absolute path');
 const count = z.int().min(1);
@@ -86,6 +87,9 @@ const file = z.strictObject({
   testing: partialSettings.optional(),
 });
 
+/** The tables of a Rocket.toml, after the translation of its names. */
+const rocketTables = file.extend({ global: partialSettings.optional() });
+
 const defaults = {
   address: '127.0.0.1',
   port: 8001,
@@ -150,21 +154,61 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export function loadDecryptionsConfig(
   text: string,
   environment: Environment,
-  profile: string = environment['DECRYPTIONS_PROFILE'] ?? environment['ROCKET_PROFILE'] ?? 'release',
+  profile: string = profileOf(environment),
 ): DecryptionsConfig {
   refuseUnknownVariables(environment);
-  const chosen = decryptionsProfiles.find((known) => known === profile);
-  if (chosen === undefined) {
-    throw invalid('profile', `${profile} is none of ${decryptionsProfiles.join(', ')}`);
-  }
+  const chosen = knownProfile(profile);
   const sections = check(file, parseYaml(text));
-  const config = check(complete, {
-    ...defaults,
-    ...profileDefaults[chosen],
-    ...sections.default,
-    ...sections[chosen],
-    ...fromEnvironment(environment),
-  });
+  return resolve(chosen, [sections.default, sections[chosen]], environment);
+}
+
+/** A configuration, and what the file says in vain. */
+export interface RocketConfig {
+  readonly config: DecryptionsConfig;
+  /** Settings of Rocket that have no effect here, as `table.key`. */
+  readonly ignored: readonly string[];
+}
+
+/**
+ * As {@link loadDecryptionsConfig}, from the `Rocket.toml` of the original service. Its table `global` wins over the
+ * profile, as in Rocket, and the environment over both.
+ * @throws EvidenceError DECRYPTIONS_CONFIG_INVALID, also for a mistake in a profile that is not the chosen one.
+ */
+export function loadRocketConfig(
+  text: string,
+  environment: Environment,
+  profile: string = profileOf(environment),
+): RocketConfig {
+  refuseUnknownVariables(environment);
+  const chosen = knownProfile(profile);
+  const { tables, ignored } = readRocketToml(text, ['default', ...decryptionsProfiles, 'global']);
+  const { default: base, [chosen]: own, global } = check(rocketTables, tables);
+  return { config: resolve(chosen, [base, own, global], environment), ignored };
+}
+
+const profileOf = (environment: Environment): string =>
+  environment['DECRYPTIONS_PROFILE'] ?? environment['ROCKET_PROFILE'] ?? 'release';
+
+function knownProfile(profile: string): DecryptionsProfile {
+  const chosen = decryptionsProfiles.find((known) => known === profile);
+  if (chosen === undefined)
+    throw invalid('profile', `${profile} is none of ${decryptionsProfiles.join(', ')}`);
+  return chosen;
+}
+
+function resolve(
+  profile: DecryptionsProfile,
+  sections: readonly (object | undefined)[],
+  environment: Environment,
+): DecryptionsConfig {
+  const layers = [defaults, profileDefaults[profile], ...sections, fromEnvironment(environment)];
+  const merged: { readonly passwordFile?: unknown } = Object.assign({}, ...layers);
+  if (merged.passwordFile === undefined)
+    throw new EvidenceError('DECRYPTIONS_CONFIG_INVALID', 'passwordFile: must be given', {
+      field: 'passwordFile',
+      hint: 'set it in the file (`password_file` in Rocket.toml), or as DECRYPTIONS_PASSWORD_FILE',
+    });
+  const config = check(complete, merged);
   checkAccounts(config);
   if (config.engine === undefined) return requireStore(config);
   checkEtcd(config.engine.etcd, config.maxBodyBytes);

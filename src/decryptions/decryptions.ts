@@ -23,6 +23,8 @@ export {
   decryptionsProfiles,
   type EtcdSettings,
   loadDecryptionsConfig,
+  loadRocketConfig,
+  type RocketConfig,
 } from './decryptions-config.ts';
 export type { EtcdOptions } from './etcd/etcd-client.ts';
 export type { EtcdTls } from './etcd/etcd-http.ts';

@@ -51,15 +51,7 @@ export function appWithMiddleware(options: MiddlewareOptions): Hono<MiddlewareEn
   app.use(
     methodNotAllowed({
       app,
-      onMethodNotAllowed: (context, methods) => {
-        const error = new EvidenceError('METHOD_NOT_ALLOWED', `this route answers ${methods.join(', ')}`, {
-          expected: methods.join(', '),
-          observed: context.req.method,
-        });
-        return answerProblem(context, problemOf(error, context.get('requestId')), {
-          allow: methods.join(', '),
-        });
-      },
+      onMethodNotAllowed: refuseMethod,
     }),
   );
   app.notFound((context) => {
@@ -77,6 +69,16 @@ export function appWithMiddleware(options: MiddlewareOptions): Hono<MiddlewareEn
     return answerProblem(context, problem);
   });
   return app;
+}
+
+/** Answers 405 with `Allow`: the path has routes, but none of this method. */
+export function refuseMethod(context: Context<MiddlewareEnv>, methods: readonly string[]): Response {
+  const allow = methods.join(', ');
+  const error = new EvidenceError('METHOD_NOT_ALLOWED', `this route answers ${allow}`, {
+    expected: allow,
+    observed: context.req.method,
+  });
+  return answerProblem(context, problemOf(error, context.get('requestId')), { allow });
 }
 
 /** The pattern under which middleware is registered: the only match of a request that no route takes. */

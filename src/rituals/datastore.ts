@@ -4,6 +4,7 @@ import { EvidenceError } from '../errors/latchkey-error.ts';
 import type { Namespace, ReadableNamespace, Store } from '../store/api/store-api.ts';
 import { SealedStore } from '../store/sealed-store.ts';
 import type { RestoreOptions } from '../store/store-options.ts';
+import { type DecryptionInputs, judgeDecryption } from './decryption-inputs.ts';
 import { FragmentTable } from './fragment-table.ts';
 import { askGuard, type Guard, type GuardedRitual, type RitualOperation } from './guard.ts';
 import type { Fields, RecordId, RecordType, RecordValues } from './record-type.ts';
@@ -132,6 +133,25 @@ export class Datastore {
     const ritual = await this.#fragments.retrieve(id);
     if (ritual === undefined) throw notFound(id);
     return ritual;
+  }
+
+  /**
+   * The fragment with all that a share of a threshold decryption is made of, for an active ritual of this validator.
+   * The guard must allow `retrieve` and `cache`.
+   * @param validator The node's own address, exactly as it was stored.
+   * @param nowSeconds Unix time.
+   * @throws EvidenceError RITUAL_NOT_FOUND, RefusalError RITUAL_NOT_ACTIVE, RITUAL_EXPIRED, RITUAL_NOT_PARTICIPANT, or
+   *   the guard's refusal.
+   */
+  async decryptionInputs(id: number, validator: string, nowSeconds: number): Promise<DecryptionInputs> {
+    await this.#askAbout('retrieve', id);
+    await this.#askAbout('cache', id);
+    const [ritual, validators] = [await this.#cache.activeRitual(id), await this.#cache.validators(id)];
+    const judged = judgeDecryption(id, { ritual, validators }, validator, nowSeconds);
+    // Read last, so that a fragment that is revoked during these reads is not given.
+    const found = await this.#fragments.retrieve(id);
+    if (found === undefined) throw notFound(id);
+    return { ...found, ...judged };
   }
 
   /**

@@ -14,6 +14,7 @@ import { unwrapStoreKey, wrapStoreKey } from '../store/keys/password.ts';
 import { readStoreHeader } from '../store/keys/store-header.ts';
 import type { PasswordPlace } from '../store/password-store.ts';
 import { SealedStore } from '../store/sealed-store.ts';
+import { isJsonPath, JsonBackupWriter, MAX_JSON_BACKUP_BYTES, readJsonBackup } from './json-backup.ts';
 
 const MAGIC = Buffer.from('LKRITBAK');
 const LENGTH_BYTES = 2;
@@ -22,9 +23,9 @@ const CHUNK_BYTES = 256 * 1024;
 
 /**
  * Writes a backup of a store that a password opens, while the store is in use: `LKRITBAK` ‖ length (u16) ‖ the
- * header's unlock field ‖ the store's sealed backup. The file replaces an older one only when it is complete and
- * durable.
- * @throws ProblemError of the disk.
+ * header's unlock field ‖ the store's sealed backup; these bytes in one JSON document where the name ends in `.json`. The
+ * file replaces an older one only when it is complete and durable.
+ * @throws ProblemError of the disk, RITUALS_BACKUP_TOO_LARGE for JSON that no restore could read.
  */
 export async function backupRituals(
   store: SealedStore,
@@ -37,8 +38,11 @@ export async function backupRituals(
     await removeFile(fileSystem, temporary);
     const report = await withFile(fileSystem, temporary, 'create', async (handle) => {
       const append = appender(handle);
-      await append(backupStart(unlock));
-      const written = await store.backup(append);
+      const json = isJsonPath(to) ? new JsonBackupWriter(append) : undefined;
+      const write: BackupSink = json === undefined ? append : (bytes) => json.write(bytes);
+      await write(backupStart(unlock));
+      const written = await store.backup(write);
+      await json?.finish();
       await handle.sync();
       return written;
     });
@@ -46,6 +50,7 @@ export async function backupRituals(
     await fileSystem.syncDirectory(dirname(to));
     return report;
   } catch (error) {
+    await removeFile(fileSystem, temporary).catch(() => undefined);
     throw writeFailure(error, to);
   }
 }
@@ -82,7 +87,8 @@ export async function restoreRituals(
   from: string,
   { path, password, fileSystem }: PasswordPlace,
 ): Promise<BackupReport> {
-  return withFile(fileSystem, from, 'read', async (handle) => {
+  return withFile(fileSystem, from, 'read', async (file) => {
+    const handle = await sealedBytes(file);
     const unlock = readUnlock(handle);
     let storeKey: SecretBytes | undefined;
     try {
@@ -95,6 +101,25 @@ export async function restoreRituals(
   });
 }
 
+/** Where the bytes of a backup are read. */
+type BackupBytes = Pick<FileHandle, 'readSync'>;
+
+/** The file itself, or the bytes that its JSON carries. Its content decides, so that a renamed file is restored too. */
+async function sealedBytes(file: FileHandle): Promise<BackupBytes> {
+  const start = new Uint8Array(MAGIC.length);
+  const length = file.readSync(start, 0);
+  if (!new TextDecoder().decode(start.subarray(0, length)).trimStart().startsWith('{')) return file;
+  const text = new Uint8Array(Math.min(await file.size(), MAX_JSON_BACKUP_BYTES + 1));
+  const bytes = readJsonBackup(text.subarray(0, file.readSync(text, 0)));
+  return {
+    readSync(into, position) {
+      const part = bytes.subarray(position, position + into.length);
+      into.set(part);
+      return part.length;
+    },
+  };
+}
+
 function appender(handle: FileHandle): (bytes: Uint8Array) => Promise<void> {
   let position = 0;
   return async (bytes) => {
@@ -103,7 +128,7 @@ function appender(handle: FileHandle): (bytes: Uint8Array) => Promise<void> {
   };
 }
 
-function readUnlock(handle: FileHandle): Uint8Array {
+function readUnlock(handle: BackupBytes): Uint8Array {
   const start = Buffer.alloc(MAGIC.length + LENGTH_BYTES);
   const read = handle.readSync(start, 0);
   if (!start.subarray(0, MAGIC.length).equals(MAGIC.subarray(0, Math.min(read, MAGIC.length))) || read === 0)
@@ -123,7 +148,7 @@ function readUnlock(handle: FileHandle): Uint8Array {
 const truncated = (): EvidenceError =>
   new EvidenceError('STORE_BACKUP_TRUNCATED', 'the backup ends before its unlock field');
 
-async function* readFrom(handle: FileHandle, start: number): AsyncGenerator<Uint8Array> {
+async function* readFrom(handle: BackupBytes, start: number): AsyncGenerator<Uint8Array> {
   for (let position = start; ; ) {
     const chunk = new Uint8Array(CHUNK_BYTES);
     const read = handle.readSync(chunk, position);

@@ -15,6 +15,7 @@ export {
   restoreDatastore,
   type StoreAccess,
 } from './datastore-place.ts';
+export type { DecryptionInputs } from './decryption-inputs.ts';
 export {
   allGuards,
   allowed,

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import {
   copyFileSync,
   existsSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -67,6 +68,11 @@ describe.sequential('backup and restore of a node', { timeout: 180_000 }, () => 
       ...['--config', subject.configFile, '--insecure-trust-root', subject.rootFile, '--from', at(from)],
       ...more,
     );
+  const restoreNewest = (...more: readonly string[]) =>
+    subject.run(
+      ...['restore', '--config', subject.configFile, '--insecure-trust-root', subject.rootFile],
+      ...more,
+    );
   const headAtPeer = (): number =>
     Math.max(
       0,
@@ -83,7 +89,7 @@ describe.sequential('backup and restore of a node', { timeout: 180_000 }, () => 
 
   beforeAll(async () => {
     folder = await tempFolder();
-    network = await twoNodeNetwork(folder.path);
+    network = await twoNodeNetwork(folder.path, { backup: { location: at('backups') } });
     [subject, other] = network.nodes;
     await startPeer();
     subject.start();
@@ -112,6 +118,24 @@ describe.sequential('backup and restore of a node', { timeout: 180_000 }, () => 
     expect(again.code).toBe(2);
     expect(again.stderr).toContain('STORE_FILE_UNWRITABLE');
     expect(pictureOf(folder.path).filter((line) => line.startsWith('first'))).toEqual(before);
+  });
+
+  it('R14 backup.location: a new file in a folder that must be there, and is never made', async () => {
+    const unnamed = () => subject.run('backup', '--config', subject.configFile, '--json');
+    const unmounted = await unnamed();
+    expect([unmounted.code === 0, existsSync(at('backups'))]).toEqual([false, false]);
+    expect(unmounted.stderr).toContain('STORE_FILE_UNWRITABLE');
+    const elsewhere = await subject.run('backup', '--config', other.configFile);
+    expect([elsewhere.code === 0, elsewhere.stderr.includes('backup.location')]).toEqual([false, true]);
+    mkdirSync(at('backups'));
+    const done = await unnamed();
+    expect(done.code, done.stderr).toBe(0);
+    const names = readdirSync(at('backups')).sort();
+    expect(names).toEqual([
+      expect.stringMatching(/^store-\d{8}T\d{6}Z$/),
+      expect.stringMatching(/^store-\d{8}T\d{6}Z\.keyslots$/),
+    ]);
+    expect(JSON.parse(done.stdout)).toMatchObject({ backup: join(at('backups'), names[0] ?? '') });
   });
 
   it('backup keeps no file of a stream that was cut off or is not a backup', async () => {
@@ -152,6 +176,15 @@ describe.sequential('backup and restore of a node', { timeout: 180_000 }, () => 
     await expect.poll(headAtPeer, { timeout: 60_000 }).toBeGreaterThan(0);
     const before = headAtPeer();
     expect((await backup(subject, 'second')).code).toBe(0);
+    copyFileSync(at('second'), join(at('backups'), 'store-20980101T000000Z'));
+    // None of these is the newest backup.
+    for (const name of [
+      'store-20970101T000000Z',
+      'store-20990101T000000Z.keyslots',
+      'store-2099',
+      'unrelated',
+    ])
+      writeFileSync(join(at('backups'), name), 'no backup');
     await put('late');
     await expect.poll(headAtPeer, { timeout: 60_000 }).toBeGreaterThan(before);
     const ofOther = await backup(other, 'other');
@@ -212,8 +245,13 @@ describe.sequential('backup and restore of a node', { timeout: 180_000 }, () => 
   });
 
   it('restore succeeds, and the node opens only after an explicit confirmation', async () => {
-    const done = await restore('second', '--json');
+    renameSync(at('backups'), at('unmounted'));
+    const unmounted = await restoreNewest('--json');
+    expect([unmounted.code === 0, unmounted.stderr.includes('INPUT_UNREADABLE')]).toEqual([false, true]);
+    renameSync(at('unmounted'), at('backups'));
+    const done = await restoreNewest('--json');
     expect(done.code, done.stderr).toBe(0);
+    expect(done.stderr).toContain('store-20980101T000000Z');
     expect(JSON.parse(done.stdout)).toMatchObject({ keyslots: 'in-place', needsRollbackOverride: true });
     subject.start();
     await agentUntil(subject.socketPath, '/status', isLockedBecause('STORE_ROLLED_BACK'));

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -19,8 +19,8 @@ describe('D20 latchkey decryptions serve, as a process', () => {
   let folder: Awaited<ReturnType<typeof tempFolder>>;
   let child: ChildProcess | undefined;
 
-  async function start(environment: Record<string, string> = {}): Promise<Ready> {
-    const args = [builtCli, 'decryptions', 'serve', '--config', join(folder.path, 'config.yaml')];
+  async function start(environment: Record<string, string> = {}, file = 'config.yaml'): Promise<Ready> {
+    const args = [builtCli, 'decryptions', 'serve', '--config', join(folder.path, file)];
     const started = spawn(process.execPath, args, {
       env: { PATH: process.env['PATH'] ?? '', DECRYPTIONS_PROFILE: 'testing', ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -101,6 +101,39 @@ describe('D20 latchkey decryptions serve, as a process', () => {
       await new Promise((resolve) => setTimeout(resolve, 10));
     expect(await stop('SIGTERM')).toBe(0);
     expect((await other).status).toBe(503);
+  }, 60_000);
+
+  it('D22 Rocket.toml of the original, unchanged; what has no effect is named', async () => {
+    const { path } = folder;
+    const text = `[default]\naddress = "127.0.0.1"\nport = 0\nlog_level = "debug"\n`;
+    await writeFile(
+      join(path, 'Rocket.toml'),
+      `${text}[release]\ndb_path = "${path}/rocket"\nlimits = { json = "100B" }\n[global]\nmax_expected_oracle_delay_ms = 3\n`,
+    );
+    const environment = { ROCKET_PROFILE: 'release', DECRYPTIONS_PASSWORD_FILE: join(path, 'password') };
+    const { url } = await start({ ...environment, DECRYPTIONS_PROFILE: 'release' }, 'Rocket.toml');
+    const put = (signature: string) =>
+      fetch(`${url}/decryption/${KEY}`, { method: 'PUT', body: JSON.stringify({ value: 1, signature }) });
+    expect((await put('YmJiYg==')).status).toBe(200);
+    expect((await put('YmJi'.repeat(40))).status).toBe(413);
+    expect((await fetch(`${url}/decryption/${'00'.repeat(32)}`)).status).toBe(404);
+    expect(await stop('SIGTERM')).toBe(0);
+    const args = [builtCli, 'decryptions', 'config', '--config', join(path, 'Rocket.toml')];
+    const { stdout, stderr } = await run(process.execPath, args, { env: environment });
+    expect(JSON.parse(stdout)).toMatchObject({ storePath: `${path}/rocket`, maxBodyBytes: 100 });
+    expect(stderr).toMatch(/^warning: default\.log_level of .*Rocket\.toml has no effect here$/m);
+  }, 60_000);
+
+  it("D22 the original's database at db_path is left as it is", async () => {
+    const { path } = folder;
+    await mkdir(join(path, 'rocksdb'));
+    await writeFile(join(path, 'rocksdb/CURRENT'), 'MANIFEST-000004\n');
+    await writeFile(join(path, 'Rocket.toml'), `[default]\nport = 0\ndb_path = "${path}/rocksdb"\n`);
+    await expect(start({ DECRYPTIONS_PASSWORD_FILE: join(path, 'password') }, 'Rocket.toml')).rejects.toThrow(
+      /STORE_/,
+    );
+    await stop('SIGKILL');
+    expect(await readdir(join(path, 'rocksdb'))).toEqual(['CURRENT']);
   }, 60_000);
 
   it('D20 a wrong configuration ends the process with its error code', async () => {

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { silentLog } from '../../src/observe/log.ts';
+import { askAgent } from '../support/ask-agent.ts';
 import { runLatchkey } from '../support/run-latchkey.ts';
 import { type RunningNode, startRunningNode } from '../support/running-node.ts';
 
@@ -47,6 +48,9 @@ const WITHOUT_ATTESTATION = /^58 of 65 rules hold, 7 skipped$/;
 let running: RunningNode;
 /** As `npm start -- --network --json` prints it; for clients in other languages. */
 let network: string;
+let agentSocket: string;
+/** What the example of each agent's client prints at a node that is alone. */
+const AGENT_EXAMPLE = /^the node is "?unbacked"?\n7 bytes read\nno decryption: RITUAL_NOT_ACTIVE\n$/;
 beforeAll(async () => {
   running = await startRunningNode(silentLog);
   const info: unknown = await (await fetch(`${running.url}/info`)).json();
@@ -54,7 +58,19 @@ beforeAll(async () => {
   const { accountId, x25519PublicKey } = info as Readonly<Record<string, string>>;
   const servers = [{ accountId, x25519PublicKey, endpoint: running.url }];
   network = JSON.stringify({ ready: true, servers, quoteProvider: running.mockTdx.url });
+  agentSocket = join(running.folder, 'agent.sock');
+  for (const id of [7001, 7002, 7003]) await activate(id);
 });
+
+/** Makes a ritual active for the validator 0xA, as the program does that follows the chain. */
+async function activate(id: number): Promise<void> {
+  const numbers = { dkgSize: 1, threshold: 1, totalAggregations: 1, initTimestamp: 1 };
+  const active = { ...numbers, endTimestamp: 2 ** 40, aggregatedTranscript: 'dA==', publicKey: 'cA==' };
+  const validators = [{ address: '0xA', publicKey: 'aw==' }];
+  for (const [path, body] of Object.entries({ active, validators: { validators } }))
+    expect((await askAgent(agentSocket, 'PUT', `/rituals/${id}/${path}`, body))?.status).toBe(200);
+}
+
 afterAll(async () => {
   await running?.[Symbol.asyncDispose]();
 });
@@ -141,7 +157,7 @@ describe.skipIf(!hasGo)('the client in Go', () => {
   const binary = () => join(running.folder, 'go-client');
   const options = () => ({
     cwd: join(kit, 'go'),
-    env: { ...process.env, LATCHKEY_NETWORK: network, LATCHKEY_AGENT: join(running.folder, 'agent.sock') },
+    env: { ...process.env, LATCHKEY_NETWORK: network, LATCHKEY_AGENT: agentSocket },
   });
 
   it('agrees with the vectors, and speaks with an agent', { timeout: 900_000 }, async () => {
@@ -174,10 +190,17 @@ describe.skipIf(!hasGo)('the client in Go', () => {
 describe.skipIf(!hasPython)('the client in Python', () => {
   const options = () => ({
     cwd: join(kit, 'python'),
-    env: { ...process.env, LATCHKEY_NETWORK: network, PYTHONDONTWRITEBYTECODE: '1' },
+    env: {
+      ...process.env,
+      LATCHKEY_NETWORK: network,
+      LATCHKEY_AGENT: agentSocket,
+      PYTHONDONTWRITEBYTECODE: '1',
+    },
   });
 
-  it('agrees with the vectors, and speaks with a running node', { timeout: 120_000 }, async () => {
+  it('agrees with the vectors, and speaks with a running node and its agent', {
+    timeout: 120_000,
+  }, async () => {
     const { stderr } = await run('python3', ['-m', 'unittest', '-v'], options());
     expect(stderr).toMatch(/^OK$/m);
     expect(stderr).not.toContain('skipped');
@@ -186,6 +209,7 @@ describe.skipIf(!hasPython)('the client in Python', () => {
   it('has an example that runs', { timeout: 120_000 }, async () => {
     const { stdout } = await run('python3', ['example.py'], options());
     expect(stdout).toBe('1 keys created and linked\n1 keys recovered\nboot 2 is shown\n');
+    expect((await run('python3', ['agent_example.py'], options())).stdout).toMatch(AGENT_EXAMPLE);
   });
 
   it('keeps the rules of a client', { timeout: 900_000 }, async () => {
@@ -201,14 +225,31 @@ describe.skipIf(!hasRust)('the client in Rust', () => {
     env: {
       ...process.env,
       LATCHKEY_NETWORK: network,
+      LATCHKEY_AGENT: agentSocket,
       CARGO_TARGET_DIR: process.env['CARGO_TARGET_DIR'] ?? join(tmpdir(), 'latchkey-kit-target'),
     },
   });
 
-  it('agrees with the vectors', { timeout: 900_000 }, async () => {
+  it('agrees with the vectors, and speaks with an agent', { timeout: 900_000 }, async () => {
     const { stdout } = await run('cargo', ['test', '--locked', '--quiet'], options());
+    expect(stdout).toContain('5 passed; 0 failed');
     expect(stdout).toContain('6 passed; 0 failed');
+    // The ritual is revoked: the test has spoken with the agent.
+    const gone = await askAgent(agentSocket, 'POST', '/rituals/7001/decryption', { validator: '0xA' });
+    expect(gone?.json['code']).toBe('RITUAL_NOT_FOUND');
   });
+
+  it.skipIf(!succeeds('cargo', ['clippy', '--version']))(
+    'clippy finds nothing',
+    { timeout: 900_000 },
+    async () => {
+      await run(
+        'cargo',
+        ['clippy', '--locked', '--quiet', '--all-targets', '--', '-D', 'warnings'],
+        options(),
+      );
+    },
+  );
 
   it('has an example that speaks with a running node', { timeout: 900_000 }, async () => {
     const { stdout } = await run('cargo', ['run', '--locked', '--quiet', '--example', 'node'], options());
@@ -216,6 +257,8 @@ describe.skipIf(!hasRust)('the client in Rust', () => {
       '1 keys created and linked\n1 keys recovered\nboot 2 is shown, boot 1 is replaced\n' +
         'a wrong proof is refused: RECOVERY_PROOF_WRONG\n1 keys erased\n',
     );
+    const agent = await run('cargo', ['run', '--locked', '--quiet', '--example', 'agent'], options());
+    expect(agent.stdout).toMatch(AGENT_EXAMPLE);
   });
 
   it('keeps the rules of a client', { timeout: 900_000 }, async () => {

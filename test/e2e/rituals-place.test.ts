@@ -67,6 +67,13 @@ describe('R1 a datastore by its path', () => {
     const restored = await restoreDatastore(at('rituals.backup'), at('second'), password());
     expect((await restored.datastore.retrieveFragment(42)).fragment).toEqual(fragment);
     await restored.close();
+    const again = await openDatastore(at('store'), password());
+    await backupDatastore(again, at('store'), at('rituals.json'));
+    await again.close();
+    expect(JSON.parse(await readFile(at('rituals.json'), 'utf8'))).toMatchObject({ version: 1 });
+    const fromJson = await restoreDatastore(at('rituals.json'), at('from-json'), password());
+    expect((await fromJson.datastore.retrieveFragment(42)).fragment).toEqual(fragment);
+    await fromJson.close();
     await expect(restoreDatastore(at('rituals.backup'), at('second'), password())).rejects.toThrow(
       code('STORE_EXISTS'),
     );

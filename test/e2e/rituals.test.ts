@@ -241,6 +241,85 @@ describe('R11 latchkey rituals', () => {
     }
   });
 
+  it('R5 a backup as JSON, by its name, is sealed as the other one, and restores as it does', async () => {
+    await init();
+    await latchkeyRituals(['config', ...config(), '--backup-location', at('backup.json')]);
+    await latchkeyRituals(
+      ['store', '123456789', '1730000001', ...config()],
+      Buffer.from('a secret fragment'),
+    );
+    await latchkeyRituals(['backup', ...config()]);
+    const text = await readFile(at('backup.json'), 'utf8');
+    expect(Object.keys(JSON.parse(text))).toEqual(['format', 'version', 'about', 'sealed']);
+    expect((await stat(at('backup.json'))).mode & 0o077).toBe(0);
+    // What a thief of the file sees: no fragment, no id, no time, in no encoding of the file.
+    const seen = Buffer.concat(
+      JSON.parse(text).sealed.map((part: string) => Buffer.from(part, 'base64')),
+    ).toString('latin1');
+    const hex = Buffer.from('a secret fragment').toString('hex');
+    for (const secret of ['secret fragment', hex, Buffer.from('a secret fragment').toString('base64')])
+      for (const shown of [text, seen]) expect(shown).not.toContain(secret);
+    for (const shown of [text, seen])
+      expect(shown).not.toMatch(/123456789|1730000001|rituals\/|a long password/);
+    // Another program may have written the JSON anew, and another name does not matter.
+    await writeFile(at('copy'), `\n ${JSON.stringify(JSON.parse(text), null, 4)}`);
+    for (const from of ['backup.json', 'copy']) {
+      await latchkeyRituals(['config', ...config(), '--path', at(`from-${from}`)]);
+      expect(await latchkeyRituals(['restore', ...config(), '--from', at(from)])).toContain('1 rituals');
+      expect(await latchkeyRituals(['get', '123456789', ...config(), '--raw'])).toBe('a secret fragment');
+    }
+  });
+
+  it('R5 a backup as JSON that is cut off, edited or another document makes no store', async () => {
+    await init();
+    await latchkeyRituals(['store', '1', '10', ...config()], bytes(7));
+    await latchkeyRituals(['backup', ...config(), '--to', at('backup.json')]);
+    const text = await readFile(at('backup.json'), 'utf8');
+    await latchkeyRituals(['config', ...config(), '--path', at('elsewhere')]);
+    const restored = async (changed: string | Uint8Array) => {
+      await writeFile(at('changed.json'), changed);
+      const args = ['restore', ...config(), '--from', at('changed.json')];
+      return codeOf(await latchkeyRituals(args).catch((error) => error));
+    };
+    for (let length = 0; length < text.trimEnd().length; length += 211)
+      expect(await restored(text.slice(0, length)), `${length}`).toMatch(/^STORE_BACKUP_/);
+    const file = JSON.parse(text);
+    const [part] = file.sealed as [string];
+    const other = (change: object) => restored(JSON.stringify({ ...file, ...change }));
+    for (let index = 20; index < part.length - 2; index += 499) {
+      const letter = part[index] === 'A' ? 'B' : 'A';
+      const edited = part.slice(0, index) + letter + part.slice(index + 1);
+      expect(await other({ sealed: [edited] }), `${index}`).toMatch(/^STORE_/);
+    }
+    expect(await other({ sealed: [part, part] })).toMatch(/^STORE_/);
+    for (const change of [
+      ...[{ version: 2 }, { format: 'other' }, { more: 1 }, { sealed: part }, { sealed: [1] }],
+      ...[
+        { sealed: [`${part}\n`] },
+        { sealed: ['%%%%'] },
+        { sealed: [] },
+        { sealed: Array(300_000).fill('') },
+      ],
+    ])
+      expect(await other(change), JSON.stringify(change).slice(0, 40)).toBe('STORE_BACKUP_INVALID');
+    expect(await restored(Buffer.from([0x7b, 0xff, 0x7d]))).toBe('STORE_BACKUP_INVALID');
+    await writeFile(at('password'), 'another password');
+    expect(await restored(text)).toBe('STORE_PASSWORD_WRONG');
+    await expect(stat(at('elsewhere'))).rejects.toThrow();
+    await writeFile(at('password'), 'a long password');
+    expect(await restored(text)).toContain('1 rituals');
+  });
+
+  it('R5 a backup replaces neither the configuration nor the password', async () => {
+    await init();
+    for (const name of ['rituals.json', 'password']) {
+      const before = await readFile(at(name), 'utf8');
+      const args = ['backup', ...config(), '--to', at(name)];
+      expect(codeOf(await latchkeyRituals(args).catch((error) => error))).toBe('FIELD_INVALID');
+      expect(await readFile(at(name), 'utf8')).toBe(before);
+    }
+  });
+
   it('R11 an older configuration is migrated and its file kept; a newer configuration is refused', async () => {
     await init();
     await latchkeyRituals(['store', '1', '10', ...config()], bytes(7));

@@ -70,6 +70,11 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// Fields of an object that may have others too.
+    pub(crate) fn some(value: &'a Value) -> Result<Self, Error> {
+        value.as_object().map_or_else(|| broken("an object is expected"), |map| Ok(Fields(map)))
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<&'a Value> {
         self.0.get(name)
     }

@@ -1,14 +1,18 @@
 //! Client of Latchkey's key protocol, version 1 (`docs/protocol.md`).
 //!
-//! [`obtain`] is the whole exchange with up to 16 servers; [`Server`] has the routes with a MAC. Keys are wiped when they
-//! are dropped.
+//! [`obtain`] is the whole exchange with up to 16 servers; [`Server`] has the routes with a MAC; [`Agent`] is the agent of
+//! a Latchkey in the same TD. Keys are wiped when they are dropped.
 #![deny(missing_docs)]
 
+#[cfg(unix)]
+mod agent;
 mod answer;
 mod bytes;
 mod hpke_auth;
 mod server;
 
+#[cfg(unix)]
+pub use agent::{Agent, DecryptionInputs, Fragment};
 pub use answer::{check_answer_mac, Grant};
 pub use bytes::{account, array_of_hex, random, to_hex};
 pub use hpke_auth::EphemeralKey;
@@ -32,7 +36,7 @@ pub enum Error {
         /// Stable code; match on it.
         code: String,
     },
-    /// The server or the source of quotes cannot be reached.
+    /// The server, the agent or the source of quotes cannot be reached.
     Unreachable(String),
     /// A newer boot of this node has shown itself, or has reserved the number: this one must not write.
     Replaced(String),

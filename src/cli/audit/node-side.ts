@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { MAX_LINE_BYTES, verifyExport } from '../../audit/audit-export.ts';
-import { agentProblem, agentSocketOf, askAgent, readAgentJson } from '../shared/agent-client.ts';
+import { agentProblem, askAgent, readAgentJson } from '../../client/agent-connection.ts';
+import { agentSocketOf } from '../shared/agent-client.ts';
 import { boundedLines } from '../shared/bounded-lines.ts';
 import { type ConfigOptions, readConfig } from '../shared/config-options.ts';
 import { writeNewFile } from '../shared/file-io.ts';

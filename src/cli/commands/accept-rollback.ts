@@ -1,5 +1,6 @@
 import { Command } from 'commander';
-import { agentProblem, agentSocketOf, askAgent, readAgentJson } from '../shared/agent-client.ts';
+import { agentProblem, askAgent, readAgentJson } from '../../client/agent-connection.ts';
+import { agentSocketOf } from '../shared/agent-client.ts';
 import { addConfigOption, type ConfigOptions, readConfig } from '../shared/config-options.ts';
 import { exitCodes } from '../shared/failure.ts';
 

@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { NodeFolder } from '../../boot/node/node-folder.ts';
 import { toHex } from '../../bytes/hex.ts';
 import { encodeSs58 } from '../../bytes/ss58.ts';
+import { agentProblem, askAgent } from '../../client/agent-connection.ts';
 import type { Config } from '../../config/schema.ts';
 import { nodeFileSystem } from '../../disk/node-file-system.ts';
 import { EvidenceError } from '../../errors/latchkey-error.ts';
@@ -11,7 +12,8 @@ import { encodeKeyslotFile } from '../../keyslots/keyslot-codec.ts';
 import { KeyslotDisk } from '../../keyslots/keyslot-disk.ts';
 import { BackupOutline } from '../../store/backup/backup-outline.ts';
 import { systemCode } from '../../store/files/disk-failure.ts';
-import { agentProblem, agentSocketOf, askAgent } from '../shared/agent-client.ts';
+import { agentSocketOf } from '../shared/agent-client.ts';
+import { newBackupPath } from '../shared/backup-location.ts';
 import { addConfigOption, type ConfigOptions, readConfig } from '../shared/config-options.ts';
 import { requireFree, writeNewFile } from '../shared/file-io.ts';
 import { printFacts } from '../store/care.ts';
@@ -22,7 +24,7 @@ import { startProgress } from '../store/progress.ts';
 const QUIET_MS = 60_000;
 
 interface BackupOptions extends ConfigOptions {
-  readonly to: string;
+  readonly to?: string;
   readonly json?: true;
 }
 
@@ -30,13 +32,16 @@ interface BackupOptions extends ConfigOptions {
 export function backupCommand(): Command {
   return addConfigOption(new Command('backup'), 'configuration file of the running node')
     .description('back the store of a running node up, with its keyslot file beside it as FILE.keyslots')
-    .requiredOption('--to <file>', 'a new file', (path) => resolve(path))
+    .option('--to <file>', 'a new file (default: one named by the time, in backup.location)', (path) =>
+      resolve(path),
+    )
     .option('--json', 'print JSON')
     .action(backup);
 }
 
-async function backup({ config: path, to, json }: BackupOptions): Promise<void> {
+async function backup({ config: path, to: given, json }: BackupOptions): Promise<void> {
   const config = await readConfig(path);
+  const to = given ?? newBackupPath(config, new Date());
   const io = processIo();
   const keyslotsTo = `${to}.keyslots`;
   await requireFree(keyslotsTo, 'to');

@@ -5,6 +5,8 @@ import {
   type DecryptionsConfig,
   type EtcdSettings,
   loadDecryptionsConfig,
+  loadRocketConfig,
+  type RocketConfig,
 } from '../../decryptions/decryptions-config.ts';
 import { ProblemError } from '../../errors/latchkey-error.ts';
 import { startDecryptionsServer } from '../shared/decryptions-server.ts';
@@ -30,8 +32,7 @@ export function decryptionsCommand(io: StoreIo = processIo()): Command {
     'config',
     'print the configuration as it results from file and environment',
   ).action(async (options: ConfigOptions) => {
-    const config = await load(options);
-    for (const warning of await secretWarnings(config)) io.stderr.write(`warning: ${warning}\n`);
+    const config = await load(io, options);
     await print(io.stdout, `${JSON.stringify(config, null, 2)}\n`);
   });
   return decryptions;
@@ -41,12 +42,24 @@ const configurable = (parent: Command, name: string, description: string): Comma
   parent
     .command(name)
     .description(description)
-    .option('--config <file>', 'YAML file with the sections default, debug, release, testing')
+    .option(
+      '--config <file>',
+      'YAML file with the sections default, debug, release, testing; or Rocket.toml of the original (FILE.toml)',
+    )
     .option('--profile <name>', 'debug, release or testing (default: DECRYPTIONS_PROFILE, else release)');
 
-async function load({ config, profile }: ConfigOptions): Promise<DecryptionsConfig> {
-  const text = config === undefined ? '' : await readText(config);
-  return loadDecryptionsConfig(text, process.env, profile);
+/** Reads file and environment, and prints warnings: what has no effect, files of secrets that others can read. */
+async function load(io: StoreIo, { config: file, profile }: ConfigOptions): Promise<DecryptionsConfig> {
+  const text = file === undefined ? '' : await readText(file);
+  const { config, ignored } = file?.toLowerCase().endsWith('.toml')
+    ? loadRocketConfig(text, process.env, profile)
+    : ({ config: loadDecryptionsConfig(text, process.env, profile), ignored: [] } satisfies RocketConfig);
+  const warnings = [
+    ...ignored.map((setting) => `${setting} of ${file} has no effect here`),
+    ...(await secretWarnings(config)),
+  ];
+  for (const warning of warnings) io.stderr.write(`warning: ${warning}\n`);
+  return config;
 }
 
 async function readText(path: string): Promise<string> {
@@ -62,8 +75,7 @@ async function serve(io: StoreIo, options: ConfigOptions): Promise<void> {
   surviveStraySignals((signal) =>
     io.stderr.write(`latchkey: decryptions: ${signal} does not end the service\n`),
   );
-  const config = await load(options);
-  for (const warning of await secretWarnings(config)) io.stderr.write(`warning: ${warning}\n`);
+  const config = await load(io, options);
   const broken = watchProcess((fault, error) => {
     if (fault !== 'output') reportRequestFailure(error);
   }).then(() => {

@@ -4,6 +4,7 @@ import type { RestoredNode } from '../../boot/life/restore-node.ts';
 import { explain, stateToJson, summarize } from '../../boot/node/node-state.ts';
 import { encodeSs58 } from '../../bytes/ss58.ts';
 import { requireStopped } from '../shared/agent-client.ts';
+import { newestBackupPath } from '../shared/backup-location.ts';
 import {
   addConfigOption,
   addTrustRootOption,
@@ -21,7 +22,7 @@ import { print, processIo, type StoreIo } from '../store/io.ts';
 import { startProgress } from '../store/progress.ts';
 
 interface RestoreOptions extends ConfigOptions, RootOptions {
-  readonly from: string;
+  readonly from?: string;
   readonly keyslots?: string;
   readonly attempts: number;
   readonly json?: true;
@@ -34,7 +35,11 @@ export function restoreCommand(): Command {
     .description(
       'make the store of a node from a backup; exit 0 when it is in place, 2 while it stays locked',
     )
-    .requiredOption('--from <file>', 'file that `latchkey backup` wrote', (path) => resolve(path))
+    .option(
+      '--from <file>',
+      'file that `latchkey backup` wrote (default: the newest in backup.location)',
+      (path) => resolve(path),
+    )
     .option('--keyslots <file>', 'the copy of the keyslot file, when the node has none in place', (path) =>
       resolve(path),
     )
@@ -44,18 +49,20 @@ export function restoreCommand(): Command {
 }
 
 async function restore(options: RestoreOptions): Promise<void> {
-  const { from, keyslots, attempts, json } = options;
+  const { keyslots, attempts, json } = options;
   const io = processIo();
   requireMeasuredEnvironment(options);
   const config = await readConfig(options.config);
   await requireStopped(config);
+  const from = options.from ?? (await newestBackupPath(config));
+  if (options.from === undefined) io.stderr.write(`from ${from}\n`);
   const node = await oneShotNode(config, options);
   const progress = startProgress(io, 'restored', 'MB');
   const source = readFileChunks(from, (bytes) => progress.update(Math.floor(bytes / 1_000_000)));
   try {
     const given = keyslots === undefined ? {} : { keyslots };
     const outcome = await node.restoreOnce({ source, attempts, ...given }).finally(() => progress.end());
-    if ('report' in outcome) return await printRestored(io, options, outcome);
+    if ('report' in outcome) return await printRestored(io, { from, json }, outcome);
     if (json) await print(io.stdout, `${JSON.stringify(stateToJson(outcome))}\n`);
     else io.stderr.write(`${summarize(outcome)}\n${explain(outcome)}\nNothing was changed.\n`);
     process.exitCode = exitCodes.failed;
@@ -66,7 +73,7 @@ async function restore(options: RestoreOptions): Promise<void> {
 
 async function printRestored(
   io: StoreIo,
-  { from, json }: RestoreOptions,
+  { from, json }: { readonly from: string; readonly json?: true | undefined },
   restored: RestoredNode,
 ): Promise<void> {
   const { account, report, generation, keyslots, isOlder } = restored;

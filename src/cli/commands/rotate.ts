@@ -1,8 +1,9 @@
 import { Command } from 'commander';
+import { agentProblem, askAgent, isErrorCode, readAgentJson } from '../../client/agent-connection.ts';
 import type { Config } from '../../config/schema.ts';
 import { ProblemError } from '../../errors/latchkey-error.ts';
 import { systemClock } from '../../time/clock.ts';
-import { agentProblem, agentSocketOf, askAgent, isErrorCode, readAgentJson } from '../shared/agent-client.ts';
+import { agentSocketOf } from '../shared/agent-client.ts';
 import { addConfigOption, type ConfigOptions, readConfig } from '../shared/config-options.ts';
 import { exitCodes } from '../shared/failure.ts';
 

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { z } from 'zod';
-import { agentSocketOf, askAgent, readAgentJson } from '../shared/agent-client.ts';
+import { askAgent, readAgentJson } from '../../client/agent-connection.ts';
+import { agentSocketOf } from '../shared/agent-client.ts';
 import { addConfigOption, type ConfigOptions, readConfig } from '../shared/config-options.ts';
 import { exitCodes } from '../shared/failure.ts';
 

@@ -1,8 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 import { utf8 } from '../../bytes/concat.ts';
 import { escapeControls } from '../../bytes/escape-controls.ts';
+import { agentProblem, askAgent, readAgentJson } from '../../client/agent-connection.ts';
 import { ProblemError } from '../../errors/latchkey-error.ts';
-import { agentProblem, agentSocketOf, askAgent, readAgentJson } from '../shared/agent-client.ts';
+import { agentSocketOf } from '../shared/agent-client.ts';
 import { type ConfigOptions, readConfig } from '../shared/config-options.ts';
 import { exitCodes } from '../shared/failure.ts';
 import { writeNewFile } from '../shared/file-io.ts';

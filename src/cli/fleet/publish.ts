@@ -1,6 +1,7 @@
 import { escapeControls } from '../../bytes/escape-controls.ts';
+import { agentProblem, askAgent, readAgentJson } from '../../client/agent-connection.ts';
 import { writeManifestList } from '../../fleet/manifest-file.ts';
-import { agentProblem, agentSocketOf, askAgent, readAgentJson } from '../shared/agent-client.ts';
+import { agentSocketOf } from '../shared/agent-client.ts';
 import { type ConfigOptions, readConfig } from '../shared/config-options.ts';
 import { exitCodes } from '../shared/failure.ts';
 import { readManifestAt } from './read-manifest.ts';

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { EvidenceError } from '../../errors/latchkey-error.ts';
 import { Datastore } from '../../rituals/datastore.ts';
 import { backupRituals, restoreRituals } from '../../rituals/ritual-backup.ts';
 import { openPasswordStore } from '../../store/password-store.ts';
@@ -10,11 +11,16 @@ import { configured } from './session.ts';
 
 /** Adds `backup` and `restore`. */
 export function addRitualBackupCommands(parent: Command, io: StoreIo): void {
-  configured(parent, 'backup', 'write a sealed backup to where the configuration says')
+  configured(
+    parent,
+    'backup',
+    'write a sealed backup to where the configuration says; as JSON to a name that ends in .json',
+  )
     .option('--to <file>', 'somewhere else')
     .action(async (options: { config: string; to?: string }) => {
       const { config } = await readRitualsConfigFile(options.config);
       const to = resolve(options.to ?? config.backup.location);
+      requireNeither(to, [options.config, config.store.passwordFile]);
       const { records } = await withPlace(config.store, async (place) => {
         const store = await openPasswordStore(place);
         try {
@@ -45,4 +51,14 @@ export function addRitualBackupCommands(parent: Command, io: StoreIo): void {
       });
       await print(io.stdout, `${count} rituals from ${from}\n`);
     });
+}
+
+/** A backup replaces the file of its name, and must not replace one that the restore needs. */
+function requireNeither(to: string, needed: readonly string[]): void {
+  const lost = needed.find((path) => resolve(path) === to);
+  if (lost === undefined) return;
+  throw new EvidenceError('FIELD_INVALID', `the backup would replace ${lost}`, {
+    field: 'to',
+    hint: 'choose another name',
+  });
 }

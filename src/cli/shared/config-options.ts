@@ -77,12 +77,14 @@ export async function parseConfig(text: string, path: string): Promise<Config> {
   const { cacheFolder = join(config.node.dataFolder, 'collateral'), ...collateral } = config.collateral;
   const { socketPath } = config.agent;
   const { decryptions } = config;
+  const { location } = config.backup;
   const read = {
     ...config,
     fleet: { ...config.fleet, files: config.fleet.files.map(from) },
     node: { ...config.node, dataFolder: from(config.node.dataFolder) },
     collateral: cacheFolder === NO_FOLDER ? collateral : { ...collateral, cacheFolder: from(cacheFolder) },
     agent: { ...config.agent, ...(socketPath === undefined ? {} : { socketPath: from(socketPath) }) },
+    backup: location === undefined ? {} : { location: from(location) },
     ...(decryptions === undefined ? {} : { decryptions: withTokenFileFrom(decryptions, from) }),
   };
   requireSocketPath(agentSocketOf(read));

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { askAgent, readAgentJson } from '../../client/agent-connection.ts';
 import { configWarnings } from '../../config/config-warnings.ts';
 import type { Config } from '../../config/schema.ts';
 import type { UnmeasuredInput } from '../../config/unmeasured-environment.ts';
@@ -11,7 +12,7 @@ import { type MachineParts, machineFindings } from '../doctor/machine.ts';
 import { memoryFindings, type Subject } from '../doctor/memory.ts';
 import { permissionFindings } from '../doctor/permissions.ts';
 import { timeFindings } from '../doctor/time.ts';
-import { agentSocketOf, askAgent, readAgentJson } from './agent-client.ts';
+import { agentSocketOf } from './agent-client.ts';
 
 /** How long the status of the node may take, in milliseconds. */
 const STATUS_QUIET_MS = 10_000;

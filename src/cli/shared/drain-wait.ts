@@ -1,9 +1,9 @@
 import type { z } from 'zod';
 import { drainAnswer } from '../../agent/drain-routes.ts';
+import { agentProblem, askAgent, readAgentJson } from '../../client/agent-connection.ts';
 import { ProblemError } from '../../errors/latchkey-error.ts';
 import { parseWire } from '../../protocol/decode.ts';
 import type { Clock } from '../../time/clock.ts';
-import { agentProblem, askAgent, readAgentJson } from './agent-client.ts';
 
 /** The progress of a drain, as the node reports it. */
 export type DrainStanding = z.output<typeof drainAnswer>;

@@ -22,7 +22,12 @@ export const dataServiceCodes = {
   RITUAL_CONFLICT: { status: 409, summary: 'Another fragment is already stored for this ritual.' },
   RITUAL_NOT_ACTIVE: {
     status: 409,
-    summary: 'Only a ritual whose aggregations are complete is kept as active.',
+    summary:
+      'Only a ritual whose aggregations are complete is kept as active, and only for an active one is decrypted.',
+  },
+  RITUAL_NOT_PARTICIPANT: {
+    status: 403,
+    summary: 'The validator is none of this ritual, so it has no share of its decryptions.',
   },
   RITUAL_UNAUTHORIZED: { status: 403, summary: 'The guard refuses this operation on this ritual.' },
   RITUAL_EXPIRED: { status: 410, summary: 'The guard refuses: the ritual has expired.' },
@@ -35,6 +40,10 @@ export const dataServiceCodes = {
   TRANSACTION_ABORTED: {
     status: 500,
     summary: 'An error escaped from a transaction, and nothing of it was written; `cause` has the error.',
+  },
+  RITUALS_BACKUP_TOO_LARGE: {
+    status: 413,
+    summary: 'The backup in JSON would be larger than a restore can read; nothing was kept of it.',
   },
   RITUALS_CONFIG_INVALID: {
     status: 400,

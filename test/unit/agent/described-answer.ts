@@ -26,10 +26,8 @@ const patterns = Object.keys(document.paths)
 /** The operation that the document describes for a request. */
 function operationOf(method: string, target: string): Operation | undefined {
   const { pathname } = new URL(target, 'http://localhost');
-  const found = patterns.find(
-    ({ path, pattern }) =>
-      pattern.test(pathname) && document.paths[path]?.[method.toLowerCase()] !== undefined,
-  );
+  // The path is found first, and has the method or has not: a request never falls through to a path with parameters.
+  const found = patterns.find(({ pattern }) => pattern.test(pathname));
   return found === undefined ? undefined : document.paths[found.path]?.[method.toLowerCase()];
 }
 

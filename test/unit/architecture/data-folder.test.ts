@@ -22,6 +22,7 @@ const elsewhere: Readonly<Record<string, string>> = {
   'cli/quote/inputs.ts': 'quotes that the operator names',
   'cli/rituals/config-file.ts': 'the configuration of the rituals',
   'cli/service/core-files.ts': 'what core files of its own process hold, in /proc',
+  'cli/shared/backup-location.ts': 'names of backups, in the folder that the operator names',
   'cli/shared/config-options.ts': 'the configuration of the node',
   'cli/shared/decryptions-server.ts': 'key and certificate that the configuration names',
   'cli/shared/file-io.ts': 'files that the operator names',

@@ -23,7 +23,7 @@ describe('the template', () => {
   it('is still valid when every commented section is enabled', () => {
     const section = templateWith({ recover: 'any' })
       .split('\n')
-      .map((line) => (/^# (decryptions|agent|page| {2}[a-z]\w+):/.test(line) ? line.slice(2) : line))
+      .map((line) => (/^# (decryptions|agent|page|backup| {2}[a-z]\w+):/.test(line) ? line.slice(2) : line))
       .join('\n');
     const { decryptions, agent, page } = loadConfig(section.replace(zeroHash, genesisHash), {});
     expect(agent.socketPath).toBe('./data/agent.sock');

@@ -113,6 +113,7 @@ describe('R10 guards', () => {
   const operations: Readonly<Record<string, (datastore: Datastore) => Promise<unknown>>> = {
     store: (datastore) => datastore.storeFragment(2, 5, bytes(2)),
     retrieve: (datastore) => datastore.retrieveFragment(1),
+    decrypt: (datastore) => datastore.decryptionInputs(1, 'a', 6),
     delete: (datastore) => datastore.deleteFragment(1),
     list: (datastore) => datastore.list(),
     'list expired': (datastore) => datastore.findExpired(9),
@@ -165,6 +166,29 @@ describe('R10 guards', () => {
       ['retrieve', { id: 1, timestamp: 5 }],
       ['retrieve', { id: 2, timestamp: undefined }],
     ]);
+  });
+
+  it('R13 a decryption needs `retrieve` and `cache`', async () => {
+    for (const refusedOperation of ['retrieve', 'cache'] as const) {
+      const store = new MemoryStore();
+      const open = await Datastore.initialize(store);
+      await open.storeFragment(1, 5, bytes(1));
+      await open.storeActiveRitual(active);
+      await open.storeValidators(1, [{ address: 'a', publicKey: bytes(1) }]);
+      expect((await open.decryptionInputs(1, 'a', active.endTimestamp - 1)).position).toBe(0);
+      const guarded = await Datastore.initialize(store, {
+        authorize: (operation) => (operation === refusedOperation ? refused('unpaid', 'no coins') : allowed),
+      });
+      await expect(guarded.decryptionInputs(1, 'a', 0)).rejects.toMatchObject({ code: 'RITUAL_UNPAID' });
+    }
+  });
+
+  it('R13 a decryption at no time, or for no address, is misuse', async () => {
+    const datastore = await Datastore.initialize(new MemoryStore());
+    await datastore.storeActiveRitual(active);
+    await expect(datastore.decryptionInputs(1, 'a', Number.NaN)).rejects.toThrow(RangeError);
+    // @ts-expect-error: what only a JavaScript caller can pass.
+    await expect(datastore.decryptionInputs(1, undefined, 0)).rejects.toThrow(TypeError);
   });
 
   it('R10 guards can be combined, and the first refusal counts; expired rituals can still be deleted', async () => {

@@ -1,4 +1,5 @@
 import { isServerEndpoint } from '../../../chain/endpoint.ts';
+import { askAgent, readAgentJson } from '../../../client/agent-connection.ts';
 import { LatchkeyError, ProblemError } from '../../../errors/latchkey-error.ts';
 import { chainOf } from '../../../node/parts.ts';
 import { silentLog } from '../../../observe/log.ts';
@@ -7,7 +8,7 @@ import type { AskedNode } from '../../../restarts/restart-plan.ts';
 import { type ServerTarget, serverTargets } from '../../../restarts/server-targets.ts';
 import { systemClock } from '../../../time/clock.ts';
 import { withDeadline } from '../../../time/deadline.ts';
-import { agentSocketOf, askAgent, readAgentJson } from '../../shared/agent-client.ts';
+import { agentSocketOf } from '../../shared/agent-client.ts';
 import { readConfig } from '../../shared/config-options.ts';
 import { readClientAccounts } from './client-accounts.ts';
 

@@ -1,0 +1,131 @@
+"""The client of the agent: against answers that these tests make, and against a running agent where LATCHKEY_AGENT names
+its socket."""
+
+import contextlib
+import http.client
+import os
+import pathlib
+import socket
+import tempfile
+import threading
+import time
+import unittest
+
+from latchkey_agent import Agent
+from latchkey_client import ProtocolError, Refused
+
+GOOD = '{"id":1,"timestamp":2,"fragment":"AQID"}'
+
+
+def answer_of(status: str, body: str, length=None) -> bytes:
+    return f"HTTP/1.1 {status}\r\ncontent-length: {len(body) if length is None else length}\r\n\r\n{body}".encode()
+
+
+@contextlib.contextmanager
+def answering(send, timeout_s: float = 20.0):
+    """An agent whose answer `send` writes to the connection, and the list of what it was asked."""
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
+        path = str(pathlib.Path(folder) / "agent.sock")
+        listener.bind(path)
+        listener.listen()
+        asked = []
+
+        def serve():
+            with contextlib.suppress(OSError):
+                connection, _ = listener.accept()
+                with connection:
+                    asked.append(connection.recv(65536))
+                    send(connection)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield Agent(path, timeout_s), asked
+
+
+def fragment_of(answer: bytes):
+    with answering(lambda connection: connection.sendall(answer)) as (agent, _):
+        return agent.retrieve_fragment(1)
+
+
+class Answers(unittest.TestCase):
+    def test_good(self):
+        fragment = fragment_of(answer_of("200 OK", GOOD))
+        self.assertEqual((fragment.timestamp, fragment.bytes), (2, b"\1\2\3"))
+        self.assertNotIn("x01", repr(fragment))
+
+    def test_names_are_one_part_of_the_path(self):
+        with answering(lambda connection: connection.sendall(answer_of("200 OK", "{}"))) as (agent, asked):
+            agent.put("names", "a/b ?%\r\né", b"share")
+        self.assertTrue(asked[0].startswith(b"PUT /kv/names/a%2Fb%20%3F%25%0D%0A%C3%A9 HTTP/1.1\r\n"), asked)
+
+    def test_refusal(self):
+        with self.assertRaises(Refused) as caught:
+            fragment_of(answer_of("404 Not Found", '{"code":"RITUAL_NOT_FOUND","detail":"none"}'))
+        self.assertEqual((caught.exception.status, caught.exception.code), (404, "RITUAL_NOT_FOUND"))
+
+    def test_what_is_no_answer(self):
+        answers = {
+            "no JSON": answer_of("200 OK", "hello"),
+            "no object": answer_of("200 OK", "[]"),
+            "no fragment": answer_of("200 OK", '{"id":1,"timestamp":2}'),
+            "other base64": answer_of("200 OK", GOOD.replace("AQID", "AQI")),
+            "time is a boolean": answer_of("200 OK", GOOD.replace(":2", ":true")),
+            "no problem": answer_of("500 Internal Server Error", "{}"),
+            "too large": answer_of("200 OK", GOOD + " " * 24 * 1024 * 1024),
+            "cut": answer_of("200 OK", GOOD[:-1], len(GOOD)),
+        }
+        for about, answer in answers.items():
+            with self.subTest(about), self.assertRaises(ProtocolError) as caught:
+                fragment_of(answer)
+            self.assertNotIn("AQI", str(caught.exception))
+        with self.assertRaises(http.client.HTTPException):
+            fragment_of(b"hello")
+        with self.assertRaises(OSError):
+            Agent("/nonexistent/agent.sock").status()
+
+    def test_an_answer_that_does_not_end_is_given_up(self):
+        def drip(connection):
+            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            # Something always comes, so that a bound on the silence alone would never end.
+            while True:
+                connection.sendall(b" ")
+                time.sleep(0.02)
+
+        with answering(drip, timeout_s=0.3) as (agent, _), self.assertRaises(TimeoutError):
+            agent.status()
+
+
+@unittest.skipUnless("LATCHKEY_AGENT" in os.environ, "LATCHKEY_AGENT names no socket")
+class Running(unittest.TestCase):
+    def refused(self, call) -> str:
+        with self.assertRaises(Refused) as caught:
+            call()
+        return caught.exception.code
+
+    def test_records(self):
+        agent = Agent(os.environ["LATCHKEY_AGENT"], 60)
+        agent.create_namespace("python")
+        large = bytes(range(250)) * 8000
+        agent.put("python", "a/b", large)
+        self.assertEqual(agent.get("python", "a/b"), large)
+        agent.delete("python", "a/b")
+        self.assertEqual(self.refused(lambda: agent.get("python", "a/b")), "STORE_NAME_MISSING")
+        self.assertIn("state", agent.status())
+
+    def test_rituals(self):
+        """The test of the kit has made ritual 7002 active, for the validator 0xA."""
+        agent = Agent(os.environ["LATCHKEY_AGENT"], 60)
+        self.assertTrue(agent.store_fragment(7002, 13234134, b"\1\0\1"))
+        self.assertFalse(agent.store_fragment(7002, 13234134, b"\1\0\1"))
+        inputs = agent.decryption_inputs(7002, "0xA")
+        self.assertEqual((inputs.fragment.timestamp, inputs.fragment.bytes), (13234134, b"\1\0\1"))
+        self.assertEqual((inputs.dkg_size, inputs.threshold, inputs.position), (1, 1, 0))
+        self.assertEqual((inputs.aggregated_transcript, inputs.public_key), (b"t", b"p"))
+        self.assertEqual(list(inputs.validators), [("0xA", b"k")])
+        self.assertEqual(self.refused(lambda: agent.decryption_inputs(7002, "0xB")), "RITUAL_NOT_PARTICIPANT")
+        self.assertEqual(self.refused(lambda: agent.decryption_inputs(7999, "0xA")), "RITUAL_NOT_ACTIVE")
+        agent.delete_fragment(7002)
+        self.assertEqual(self.refused(lambda: agent.retrieve_fragment(7002)), "RITUAL_NOT_FOUND")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,216 @@
+//! The local agent of `latchkey serve`, on its Unix socket (`openapi-agent.json`).
+use crate::bytes::{base64_of, to_base64, Fields};
+use crate::{broken, Error};
+use serde_json::{json, Value};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use zeroize::{Zeroize, Zeroizing};
+
+/// A value of 16 MiB in base64, and what is around it.
+const MAX_ANSWER_BYTES: usize = 24 * 1024 * 1024;
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+
+/// The agent of a Latchkey in the same TD. Whoever may open its socket has all its rights.
+pub struct Agent {
+    socket: PathBuf,
+    timeout: Duration,
+}
+
+/// A node's fragment of one ritual. It is wiped when it is dropped, and does not print.
+pub struct Fragment {
+    /// Unix time in seconds.
+    pub timestamp: u64,
+    /// What was stored.
+    pub bytes: Zeroizing<Vec<u8>>,
+}
+
+/// What a share of a threshold decryption is made of.
+pub struct DecryptionInputs {
+    /// Of this node.
+    pub fragment: Fragment,
+    /// How many validators have a fragment.
+    pub dkg_size: u64,
+    /// How many shares open a ciphertext.
+    pub threshold: u64,
+    /// From the chain.
+    pub aggregated_transcript: Vec<u8>,
+    /// Of the ritual.
+    pub public_key: Vec<u8>,
+    /// Address and public key of each validator, in order.
+    pub validators: Vec<(String, Vec<u8>)>,
+    /// Where this node stands among them, from 0.
+    pub position: usize,
+}
+
+impl Agent {
+    /// Does not connect yet; `timeout` bounds each answer as a whole.
+    pub fn new(socket: impl AsRef<Path>, timeout: Duration) -> Self {
+        Agent { socket: socket.as_ref().into(), timeout }
+    }
+
+    /// The state of the node.
+    pub fn status(&self) -> Result<Value, Error> {
+        self.ask("GET", "/status", None)
+    }
+
+    /// Makes a namespace, or leaves the one that is there.
+    pub fn create_namespace(&self, namespace: &str) -> Result<(), Error> {
+        self.ask("PUT", &format!("/kv/{}", part(namespace)), Some(json!({}))).map(drop)
+    }
+
+    /// Writes a record. Once it returns, the record is on the disk.
+    pub fn put(&self, namespace: &str, name: &str, value: &[u8]) -> Result<(), Error> {
+        let body = json!({ "value": to_base64(value) });
+        self.ask("PUT", &record(namespace, name), Some(body)).map(drop)
+    }
+
+    /// Reads a record. [`Error::Refused`] with `STORE_NAME_MISSING` when there is none.
+    pub fn get(&self, namespace: &str, name: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let mut answer = self.ask("GET", &record(namespace, name), None)?;
+        secret(&mut answer, "value")
+    }
+
+    /// Removes a record.
+    pub fn delete(&self, namespace: &str, name: &str) -> Result<(), Error> {
+        self.ask("DELETE", &record(namespace, name), None).map(drop)
+    }
+
+    /// Stores the fragment of a ritual; false when the same bytes were stored before.
+    pub fn store_fragment(&self, ritual: u64, timestamp: u64, fragment: &[u8]) -> Result<bool, Error> {
+        let body = json!({ "timestamp": timestamp, "fragment": to_base64(fragment) });
+        let answer = self.ask("PUT", &format!("/rituals/{ritual}"), Some(body))?;
+        Fields::some(&answer)?.boolean("written")
+    }
+
+    /// The fragment of a ritual, if its conditions allow it.
+    pub fn retrieve_fragment(&self, ritual: u64) -> Result<Fragment, Error> {
+        fragment(&mut self.ask("GET", &format!("/rituals/{ritual}"), None)?)
+    }
+
+    /// Revokes a fragment: destroys the key under which it lies on the disk.
+    pub fn delete_fragment(&self, ritual: u64) -> Result<(), Error> {
+        self.ask("DELETE", &format!("/rituals/{ritual}"), None).map(drop)
+    }
+
+    /// The fragment with all that a share is made of, for an active ritual of this validator; `validator` is the node's
+    /// own address, exactly as it was stored.
+    pub fn decryption_inputs(&self, ritual: u64, validator: &str) -> Result<DecryptionInputs, Error> {
+        let body = json!({ "validator": validator });
+        let mut answer = self.ask("POST", &format!("/rituals/{ritual}/decryption"), Some(body))?;
+        let fragment = fragment(&mut answer)?;
+        let (fields, active) = (Fields::some(&answer)?, Fields::some(&answer["ritual"])?);
+        let Some(list) = answer["validators"].as_array() else {
+            return broken("validators must be a list");
+        };
+        let validators = list.iter().map(|one| {
+            let one = Fields::some(one)?;
+            Ok((one.text("address")?.to_owned(), base64_of(one.text("publicKey")?)?))
+        });
+        Ok(DecryptionInputs {
+            fragment,
+            dkg_size: active.integer("dkgSize")?,
+            threshold: active.integer("threshold")?,
+            aggregated_transcript: base64_of(active.text("aggregatedTranscript")?)?,
+            public_key: base64_of(active.text("publicKey")?)?,
+            validators: validators.collect::<Result<_, Error>>()?,
+            position: fields.integer("position")? as usize,
+        })
+    }
+
+    fn ask(&self, method: &str, path: &str, body: Option<Value>) -> Result<Value, Error> {
+        let text = Zeroizing::new(body.map(|body| body.to_string()).unwrap_or_default());
+        // HTTP/1.0: the answer comes in one piece, and the connection ends behind it.
+        let head = format!("{method} {path} HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\n");
+        let head = format!("{head}Content-Length: {}\r\n\r\n", text.len());
+        let answer = self.exchange(&[head.as_bytes(), text.as_bytes()])?;
+        let (status, content) = split(&answer)?;
+        let value: Value = serde_json::from_slice(content).or_else(|_| broken("the answer is no JSON"))?;
+        match (status, value.get("code").and_then(Value::as_str)) {
+            (200, _) => Ok(value),
+            (status, Some(code)) => Err(Error::Refused { status, code: code.into() }),
+            (status, None) => broken(format!("status {status} without a problem document")),
+        }
+    }
+
+    fn exchange(&self, request: &[&[u8]]) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let failed = |error: std::io::Error| Error::Unreachable(format!("{}: {error}", self.socket.display()));
+        let end = Instant::now() + self.timeout;
+        let mut stream = UnixStream::connect(&self.socket).map_err(failed)?;
+        stream.set_write_timeout(Some(self.timeout)).map_err(failed)?;
+        for part in request {
+            stream.write_all(part).map_err(failed)?;
+        }
+        let mut answer = Zeroizing::new(Vec::new());
+        let mut part = Zeroizing::new(vec![0; 64 * 1024]);
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(failed(ErrorKind::TimedOut.into()));
+            }
+            stream.set_read_timeout(Some(left)).map_err(failed)?;
+            match stream.read(&mut part).map_err(failed)? {
+                0 => return Ok(answer),
+                length => answer.extend_from_slice(&part[..length]),
+            }
+            if answer.len() > MAX_ANSWER_BYTES {
+                return broken("the answer is too large");
+            }
+        }
+    }
+}
+
+/// Status and content of an answer. The content must be as long as the head says: a connection that broke off is no answer.
+fn split(answer: &[u8]) -> Result<(u16, &[u8]), Error> {
+    let head_end = answer.windows(4).take(MAX_HEAD_BYTES).position(|four| four == b"\r\n\r\n");
+    let head = head_end.and_then(|end| std::str::from_utf8(&answer[..end]).ok());
+    let (Some(end), Some(head)) = (head_end, head) else {
+        return broken("the answer is not HTTP");
+    };
+    let content = &answer[end + 4..];
+    let mut lines = head.split("\r\n");
+    let status = lines.next().filter(|line| line.starts_with("HTTP/1.")).and_then(|line| line.split(' ').nth(1));
+    let Some(status) = status.and_then(|status| status.parse().ok()) else {
+        return broken("the answer is not HTTP");
+    };
+    for (name, value) in lines.filter_map(|line| line.split_once(':')) {
+        if name.eq_ignore_ascii_case("content-length") && value.trim().parse() != Ok(content.len()) {
+            return Err(Error::Unreachable("the answer broke off".into()));
+        }
+        if name.eq_ignore_ascii_case("transfer-encoding") {
+            return broken("an answer to HTTP/1.0 has no transfer encoding");
+        }
+    }
+    Ok((status, content))
+}
+
+fn fragment(answer: &mut Value) -> Result<Fragment, Error> {
+    let bytes = secret(answer, "fragment")?;
+    Ok(Fragment { timestamp: Fields::some(answer)?.integer("timestamp")?, bytes })
+}
+
+/// The bytes of a field, which is wiped in the answer. serde_json's own buffers are out of reach.
+fn secret(answer: &mut Value, field: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
+    match answer.get_mut(field) {
+        Some(Value::String(text)) => {
+            let bytes = base64_of(text).map(Zeroizing::new);
+            text.zeroize();
+            bytes
+        }
+        _ => broken(format!("{field} must be text")),
+    }
+}
+
+fn record(namespace: &str, name: &str) -> String {
+    format!("/kv/{}/{}", part(namespace), part(name))
+}
+
+/// One part of a path: all but the unreserved characters of RFC 3986 as `%XX`.
+fn part(text: &str) -> String {
+    let one = |byte: u8| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    text.bytes().map(one).collect()
+}

@@ -1,0 +1,146 @@
+//! The client of the agent: against answers that this test makes, and against a running agent where `LATCHKEY_AGENT` names
+//! its socket.
+#![cfg(unix)]
+use latchkey_client::*;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+const GOOD: &str = r#"{"id":1,"timestamp":2,"fragment":"AQID"}"#;
+
+/// Answers one request with these bytes. The thread gives the request.
+fn answering(name: &str, answer: Vec<u8>) -> (Agent, JoinHandle<String>) {
+    let socket: PathBuf = std::env::temp_dir().join(format!("latchkey-{}-{name}.sock", std::process::id()));
+    let _ = std::fs::remove_file(&socket);
+    let listener = UnixListener::bind(&socket).unwrap();
+    let agent = Agent::new(&socket, Duration::from_secs(20));
+    let serving = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = Vec::new();
+        let mut part = [0; 4096];
+        while !ended(&request) {
+            let length = stream.read(&mut part).unwrap();
+            request.extend_from_slice(&part[..length]);
+        }
+        let _ = stream.write_all(&answer);
+        std::fs::remove_file(&socket).unwrap();
+        String::from_utf8(request).unwrap()
+    });
+    (agent, serving)
+}
+
+fn ended(request: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(request);
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+    let length = head.split("\r\n").find_map(|line| line.strip_prefix("Content-Length: ")).unwrap();
+    body.len() == length.parse::<usize>().unwrap()
+}
+
+fn http(status: &str, body: &str) -> Vec<u8> {
+    format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes()
+}
+
+/// What becomes of an answer to `retrieve_fragment`.
+fn fragment_of(name: &str, answer: Vec<u8>) -> Result<Vec<u8>, Error> {
+    let (agent, serving) = answering(name, answer);
+    let result = agent.retrieve_fragment(1).map(|fragment| fragment.bytes.to_vec());
+    serving.join().unwrap();
+    result
+}
+
+#[test]
+fn names_are_one_part_of_the_path() {
+    let (agent, serving) = answering("names", http("200 OK", r#"{"replaced":false}"#));
+    agent.put("names", "a/b ?%\r\né", b"share").unwrap();
+    let request = serving.join().unwrap();
+    assert!(request.starts_with("PUT /kv/names/a%2Fb%20%3F%25%0D%0A%C3%A9 HTTP/1.0\r\n"), "{request}");
+    assert!(request.ends_with(r#"{"value":"c2hhcmU="}"#), "{request}");
+}
+
+#[test]
+fn answers() {
+    assert_eq!(fragment_of("good", http("200 OK", GOOD)).unwrap(), [1, 2, 3]);
+    let without_length = format!("HTTP/1.0 200 OK\r\n\r\n{GOOD}").into_bytes();
+    assert_eq!(fragment_of("without-length", without_length).unwrap(), [1, 2, 3]);
+    let refused = fragment_of("refused", http("404 Not Found", r#"{"code":"RITUAL_NOT_FOUND"}"#));
+    assert!(matches!(refused, Err(Error::Refused { status: 404, code }) if code == "RITUAL_NOT_FOUND"));
+}
+
+#[test]
+fn what_is_no_answer() {
+    let no_protocol = [
+        ("empty", vec![]),
+        ("text", b"hello".to_vec()),
+        ("other-protocol", b"SSH-2.0 200\r\n\r\n{}".to_vec()),
+        ("no-json", http("200 OK", "hello")),
+        ("no-object", http("200 OK", "[]")),
+        ("no-fragment", http("200 OK", r#"{"id":1,"timestamp":2}"#)),
+        ("other-base64", http("200 OK", &GOOD.replace("AQID", "AQI"))),
+        ("no-time", http("200 OK", &GOOD.replace(":2", ":-2"))),
+        ("no-problem", http("500 Internal Server Error", "{}")),
+        ("chunked", b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n".to_vec()),
+        ("too-large", [http("200 OK", GOOD), vec![b' '; 24 * 1024 * 1024]].concat()),
+    ];
+    for (name, answer) in no_protocol {
+        let error = fragment_of(name, answer).expect_err(name);
+        assert!(matches!(error, Error::Protocol(_)), "{name}: {error}");
+        assert!(!error.to_string().contains("AQI"), "{name} shows a fragment");
+    }
+    let mut cut = http("200 OK", &format!("{GOOD}  "));
+    cut.truncate(cut.len() - 1);
+    assert!(matches!(fragment_of("cut", cut), Err(Error::Unreachable(_))));
+    let none = Agent::new("/nonexistent/agent.sock", Duration::from_secs(1));
+    assert!(matches!(none.status(), Err(Error::Unreachable(_))));
+}
+
+#[test]
+fn an_answer_that_does_not_end_is_given_up() {
+    let socket = std::env::temp_dir().join(format!("latchkey-{}-slow.sock", std::process::id()));
+    let _ = std::fs::remove_file(&socket);
+    let listener = UnixListener::bind(&socket).unwrap();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+        // Something always comes, so that a bound on the silence alone would never end.
+        while stream.write_all(b" ").is_ok() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+    let result = Agent::new(&socket, Duration::from_millis(300)).status();
+    assert!(matches!(result, Err(Error::Unreachable(_))));
+    std::fs::remove_file(&socket).unwrap();
+}
+
+#[test]
+fn a_running_agent() {
+    let Ok(socket) = std::env::var("LATCHKEY_AGENT") else {
+        return println!("LATCHKEY_AGENT names no socket");
+    };
+    let agent = Agent::new(socket, Duration::from_secs(60));
+    let code = |error: Error| match error {
+        Error::Refused { code, .. } => code,
+        other => panic!("{other}"),
+    };
+    agent.create_namespace("rust").unwrap();
+    let large: Vec<u8> = (0..2_000_000_u32).map(|n| n as u8).collect();
+    agent.put("rust", "a/b", &large).unwrap();
+    assert_eq!(*agent.get("rust", "a/b").unwrap(), large);
+    agent.delete("rust", "a/b").unwrap();
+    assert_eq!(code(agent.get("rust", "a/b").expect_err("deleted")), "STORE_NAME_MISSING");
+    assert!(agent.status().unwrap()["state"].is_string());
+
+    // The ritual that the test has made active: number 7001, for the validator 0xA.
+    assert!(agent.store_fragment(7001, 13_234_134, &[1, 0, 1]).unwrap());
+    assert!(!agent.store_fragment(7001, 13_234_134, &[1, 0, 1]).unwrap());
+    let inputs = agent.decryption_inputs(7001, "0xA").unwrap();
+    assert_eq!((&inputs.fragment.bytes[..], inputs.fragment.timestamp), (&[1, 0, 1][..], 13_234_134));
+    assert_eq!((inputs.dkg_size, inputs.threshold, inputs.position), (1, 1, 0));
+    assert_eq!((inputs.aggregated_transcript, inputs.public_key), (b"t".to_vec(), b"p".to_vec()));
+    assert_eq!(inputs.validators, [("0xA".to_owned(), b"k".to_vec())]);
+    assert_eq!(code(agent.decryption_inputs(7001, "0xB").err().unwrap()), "RITUAL_NOT_PARTICIPANT");
+    assert_eq!(code(agent.decryption_inputs(7999, "0xA").err().unwrap()), "RITUAL_NOT_ACTIVE");
+    agent.delete_fragment(7001).unwrap();
+    assert_eq!(code(agent.retrieve_fragment(7001).err().unwrap()), "RITUAL_NOT_FOUND");
+}
