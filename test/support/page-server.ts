@@ -1,9 +1,9 @@
+import { systemRandom } from '../../src/crypto/random.ts';
+import { type Listener, listen } from '../../src/http/listener.ts';
 import { pageApp } from '../../src/http/page-app.ts';
 import type { PageData } from '../../src/http/page-data.ts';
-import { type Listener, listen } from '../../src/http/listener.ts';
 import { silentLog } from '../../src/observe/log.ts';
 import { Metrics } from '../../src/observe/metrics.ts';
-import { systemRandom } from '../../src/crypto/random.ts';
 
 /** Middleware without a node. */
 export const pageMiddleware = () => ({
