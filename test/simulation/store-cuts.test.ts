@@ -198,7 +198,7 @@ describe.each(stores)('power cut at every step, $kind', ({ tuning }) => {
       // A scenario without steps would prove nothing.
       expect(await cutEverywhere(make, scenario)).toBeGreaterThan(2);
     },
-    120_000,
+    600_000,
   );
 });
 
@@ -210,6 +210,6 @@ describe.each(stores)('killed at every step, opened again, and then a power cut,
     async (scenario) => {
       expect(await killEverywhere(make, scenario)).toBeGreaterThan(2);
     },
-    120_000,
+    600_000,
   );
 });

@@ -33,7 +33,7 @@ describe.each([
     expect((tally.get('replayed') ?? 0) > 500).toBe(checkpointBytes === 0);
     // Only padding that nothing reads may be open to change.
     expect(tally.get('opened') ?? 0, JSON.stringify([...tally])).toBeLessThan(refused / 10);
-  }, 120_000);
+  }, 600_000);
 
   it('of a store after a power cut: the store is refused, or at most the last write counts as torn', async () => {
     const compaction = checkpointBytes === 0 ? 'automatic' : 'manual';
@@ -59,5 +59,5 @@ describe.each([
       }
     }
     expect(torn).toBeGreaterThan(0);
-  }, 120_000);
+  }, 600_000);
 });

@@ -81,7 +81,7 @@ describe('the checkpoint of a closed store', () => {
     const { path, bytes } = theCheckpoint(store.simulated.disk);
     for (let at = 0; at < bytes.length; at++)
       await expectIgnored(store, path, bytes.with(at, (bytes[at] ?? 0) ^ (1 << (at % 8))), `byte ${at}`);
-  }, 120_000);
+  }, 600_000);
 
   it('is ignored when it is gone, shorter, longer, or other bytes', async () => {
     const store = await victim('closed', withCheckpoints);
