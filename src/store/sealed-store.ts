@@ -37,7 +37,7 @@ import {
   sourceOf,
   tuningOf,
 } from './store-options.ts';
-import type { StoreState } from './store-state.ts';
+import { isUnknown, type StoreState } from './store-state.ts';
 
 /** Numbers about an open store. */
 export interface StoreStat {
@@ -284,8 +284,17 @@ export class SealedStore implements Store, AsyncDisposable {
     const fresh = isCheckpointDueAtClose(state)
       ? await writeCheckpoint(state).catch(() => undefined)
       : undefined;
-    if (fresh === undefined) await state.saveManifest(state.manifest());
-    else await state.listCheckpoint(fresh);
+    if (fresh !== undefined) {
+      try {
+        await state.listCheckpoint(fresh);
+        return;
+      } catch (error) {
+        if (isUnknown(error)) throw error;
+        // The disk may have been filled by the checkpoint: the note counts for more.
+        await state.log.drops;
+      }
+    }
+    await state.saveManifest(state.manifest());
   }
 
   #open(): StoreState {

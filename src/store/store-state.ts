@@ -65,6 +65,8 @@ export interface PresentCheckpoint {
   readonly reference: CheckpointReference;
   /** The segments that were listed then; their records are where it says. */
   readonly covers: readonly Segment[];
+  /** The store key that it is sealed under. */
+  readonly storeKey: SecretBytes;
   /** `SegmentLog.bytesSinceCheckpoint` at its position. */
   readonly bytesBefore: number;
 }
@@ -183,7 +185,7 @@ export class StoreState {
       segments: segments.map((segment) => ({ ...segment, keyVersion: segment.keys.version })),
       // Records of a segment that was compacted are elsewhere now; another store key opens no checkpoint.
       checkpoint:
-        keys.storeKey === this.keys.storeKey && checkpoint?.covers.every((one, at) => segments[at] === one)
+        checkpoint?.storeKey === keys.storeKey && checkpoint.covers.every((one, at) => segments[at] === one)
           ? checkpoint.reference
           : undefined,
     };

@@ -83,16 +83,16 @@ export async function writeCheckpoint(
     const handle = await state.fileSystem.open(path, 'create');
     let bytes: number;
     try {
-      const writer = new CheckpointFile(state, handle, cipher, isStopped);
+      const writer = new CheckpointFile(state, { handle, cipher, covers }, isStopped);
       await writer.segments(counts);
-      for (const { space, index } of spaces) await writer.namespace(space, index, covers);
+      for (const { space, index } of spaces) await writer.namespace(space, index);
       bytes = await writer.finish();
       await syncFile(handle);
     } finally {
       await handle.close();
     }
     await syncFolder(state.fileSystem, state.folder);
-    return { reference: { number, id, bytes, position }, covers, bytesBefore };
+    return { reference: { number, id, bytes, position }, covers, storeKey, bytesBefore };
   } catch (error) {
     await removeFile(state.fileSystem, path).catch(() => undefined);
     throw error;
@@ -107,6 +107,8 @@ class CheckpointFile {
   readonly #state: StoreState;
   readonly #handle: FileHandle;
   readonly #cipher: CheckpointCipher;
+  /** By segment id. */
+  readonly #numbers: ReadonlyMap<number, number>;
   readonly #isStopped: () => boolean;
   readonly #breather = new Breather();
   readonly #chunk = new EntryBuffer(CHUNK_BYTES + BLOCK_BYTES);
@@ -114,10 +116,19 @@ class CheckpointFile {
   #chunks = 0;
   #at = 0;
 
-  constructor(state: StoreState, handle: FileHandle, cipher: CheckpointCipher, isStopped: () => boolean) {
+  constructor(
+    state: StoreState,
+    file: {
+      readonly handle: FileHandle;
+      readonly cipher: CheckpointCipher;
+      readonly covers: readonly Segment[];
+    },
+    isStopped: () => boolean,
+  ) {
     this.#state = state;
-    this.#handle = handle;
-    this.#cipher = cipher;
+    this.#handle = file.handle;
+    this.#cipher = file.cipher;
+    this.#numbers = new Map(file.covers.map(({ id }, number) => [id, number]));
     this.#isStopped = isStopped;
   }
 
@@ -130,7 +141,7 @@ class CheckpointFile {
     await this.#flushFull();
   }
 
-  async namespace(space: NamespaceState, index: OrderedIndex, covers: readonly Segment[]): Promise<void> {
+  async namespace(space: NamespaceState, index: OrderedIndex): Promise<void> {
     const { id, name, keyPlace } = space;
     const chunk = this.#chunk;
     chunk
@@ -139,18 +150,18 @@ class CheckpointFile {
       .u8(keyPlace === undefined ? 0 : 1)
       .u32(keyPlace ?? 0)
       .text(name);
-    // Files that are gone by now hold nothing.
-    const last = Math.max(...covers.map((one) => one.id));
-    for (const one of space.heldBy)
-      if (one <= last && !covers.some((segment) => segment.id === one)) space.heldBy.delete(one);
-    const numbers = new Map(covers.map((segment, number) => [segment, number]));
-    const live = new Map(
-      covers.flatMap((one, number) => (space.heldBy.has(one.id) ? [[number, 0] as const] : [])),
-    );
+    /** Live bytes of this namespace by number of the segment. */
+    const live = new Map<number, number>();
+    for (const held of space.heldBy) {
+      const number = this.#numbers.get(held);
+      if (number !== undefined) live.set(number, 0);
+      // Its file is gone, and with it what it held.
+      else if (!this.#state.log.segments.some((segment) => segment.id === held)) space.heldBy.delete(held);
+    }
     for (const entry of index.entries()) {
       await this.#turn();
       const target = keyPlace === undefined ? chunk : this.#block;
-      this.#record(target, entry, numbers, live);
+      this.#record(target, entry, live);
       if (this.#block.length >= BLOCK_BYTES) this.#sealBlock(space);
       await this.#flushFull();
     }
@@ -168,14 +179,9 @@ class CheckpointFile {
     return this.#at;
   }
 
-  #record(
-    target: EntryBuffer,
-    entry: IndexEntry,
-    numbers: ReadonlyMap<Segment, number>,
-    live: Map<number, number>,
-  ): void {
+  #record(target: EntryBuffer, entry: IndexEntry, live: Map<number, number>): void {
     const { segment, offset, length, ordinal } = this.#state.log.table.unpack(entry);
-    const number = numbers.get(segment);
+    const number = this.#numbers.get(segment.id);
     if (number === undefined) throw new Error('the index refers to a segment that is not listed');
     live.set(number, (live.get(number) ?? 0) + length);
     target

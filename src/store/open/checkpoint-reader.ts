@@ -40,7 +40,7 @@ export async function loadCheckpoint(state: StoreState, reference: CheckpointRef
   const { covers, counts, namespaces } = read;
   for (const [number, segment] of covers.entries()) Object.assign(segment, counts[number]);
   for (const space of namespaces) state.namespaces.add(space);
-  state.checkpoint = { reference, covers, bytesBefore: 0 };
+  state.checkpoint = { reference, covers, storeKey: state.keys.storeKey, bytesBefore: 0 };
   state.lastCheckpointBytes = reference.bytes;
   return true;
 }
@@ -81,6 +81,9 @@ async function readCheckpoint(state: StoreState, reference: CheckpointReference)
         return entries.finish();
       },
     );
+  } catch (error) {
+    entries.discard();
+    throw error;
   } finally {
     cipher.wipe();
   }
@@ -123,6 +126,11 @@ class EntryReader {
     if (this.#counts.length !== this.#covers.length)
       throw new RangeError('the checkpoint lists other segments');
     return { covers: this.#covers, counts: this.#counts, namespaces: this.#namespaces };
+  }
+
+  /** Wipes the keys of what was read in vain. */
+  discard(): void {
+    for (const { key } of this.#namespaces) key?.wipe();
   }
 
   /** @returns where the next entry begins. */
