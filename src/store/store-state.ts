@@ -215,7 +215,10 @@ export class StoreState {
     this.log.removeLater(inFolder(this.folder, checkpointFileName(before.reference.number)));
   }
 
-  /** Has the manifest list a checkpoint, unless it became useless meanwhile. Only while no write is under way. */
+  /**
+   * Has the manifest list a checkpoint, unless it became useless since it was written. Only while no write is under way.
+   * @throws what {@link saveManifest} throws; then the file goes, unless the manifest may list it.
+   */
   async listCheckpoint(fresh: PresentCheckpoint): Promise<void> {
     const manifest = this.manifest(this.log.segments, this.keys, fresh);
     if (manifest.checkpoint === undefined) {

@@ -25,7 +25,10 @@ const BLOCK_BYTES = 64 * 1024;
 /** While the store goes on, the log grows by this many times the size of the checkpoint before the next one. */
 const GROWTH_OF_OPEN_STORE = 4;
 
-/** Whether a checkpoint is worth its bytes now: it costs at most a quarter of what is written to the log meanwhile. */
+/**
+ * Whether a checkpoint is worth its bytes now: it costs at most a quarter of what is written to the log until the next
+ * one.
+ */
 export function isCheckpointDue({ log, tuning, lastCheckpointBytes }: StoreState): boolean {
   const { checkpointBytes } = tuning;
   const growth =
