@@ -81,8 +81,7 @@ export async function scale(root: string, report: Report, valueBytes: number): P
 
 /** The next opening finds none, and replays everything. */
 async function removeCheckpoint(folder: string): Promise<void> {
-  for (const name of await readdir(folder))
-    if (name.startsWith('checkpoint-')) rmSync(join(folder, name));
+  for (const name of await readdir(folder)) if (name.startsWith('checkpoint-')) rmSync(join(folder, name));
 }
 
 async function bytesIn(folder: string): Promise<number> {
