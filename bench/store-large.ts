@@ -12,6 +12,9 @@ import type { ScaleResult } from './store-scale.ts';
 /** A million is the number of the promise, and takes minutes. */
 const RECORDS = Number(process.env['LATCHKEY_BENCH_RECORDS'] ?? 200_000);
 const ROUNDS = 3;
+/** Processor time of opening before there were checkpoints, in µs for each record of so many bytes. */
+const FORMER_US = 16;
+const FORMER_BYTES = 100;
 
 async function scalePhase(
   folder: string,
@@ -34,13 +37,16 @@ export async function scale(root: string, report: Report, valueBytes: number): P
   report.target(`bytes on the disk per byte stored, ${valueBytes} B`, onDisk / stored, { atMost: 3 });
   const floors: number[] = [];
   const opens: number[] = [];
-  const processor: number[] = [];
+  const processor = { checkpoint: [] as number[], replay: [] as number[] };
   let opened: ScaleResult | undefined;
   for (let round = 0; round < ROUNDS; round++) {
     floors.push(await openFloorMs(join(root, 'floor'), RECORDS, valueBytes));
     opened = await scalePhase(folder, valueBytes, 'open');
     opens.push(opened?.milliseconds ?? Number.NaN);
-    processor.push(opened?.openProcessorMs ?? Number.NaN);
+    processor.checkpoint.push(opened?.openProcessorMs ?? Number.NaN);
+    await removeCheckpoint(folder);
+    const replayed = await scalePhase(folder, valueBytes, 'open');
+    processor.replay.push(replayed?.openProcessorMs ?? Number.NaN);
   }
   rmSync(join(root, 'floor'));
   const compacted = await scalePhase(folder, valueBytes, 'compact');
@@ -55,10 +61,15 @@ export async function scale(root: string, report: Report, valueBytes: number): P
   rate('floor of opening', Math.min(...floors));
   rate('iterate', opened?.iterateMs ?? Number.NaN);
   rate('compact', compacted?.milliseconds ?? Number.NaN);
-  report.ratio(
-    `open, processor time, µs a record of ${valueBytes} B`,
-    (Math.min(...processor) * 1000) / RECORDS,
-  );
+  const perRecord = (each: readonly number[]): number => (Math.min(...each) * 1000) / RECORDS;
+  const what = `processor time of opening, µs a record of ${valueBytes} B`;
+  if (valueBytes > FORMER_BYTES) {
+    report.ratio(`${what}, with a checkpoint`, perRecord(processor.checkpoint));
+    report.ratio(`${what}, without`, perRecord(processor.replay));
+  } else {
+    report.target(`${what}, with a checkpoint`, perRecord(processor.checkpoint), { atMost: FORMER_US / 10 });
+    report.target(`${what}, without`, perRecord(processor.replay), { atMost: FORMER_US / 3 });
+  }
   report.target(`open, to its floor, ${valueBytes} B`, Math.min(...floors) / Math.min(...opens), {
     atLeast: 0.7,
   });
@@ -66,6 +77,11 @@ export async function scale(root: string, report: Report, valueBytes: number): P
   report.target(`memory per key beside its name, bytes (${valueBytes} B)`, perKey, { atMost: 200 });
   const peak = Math.max(opened?.peakBytes ?? Number.NaN, compacted?.peakBytes ?? Number.NaN);
   report.target(`peak memory, GiB (${RECORDS} records of ${valueBytes} B)`, peak / 2 ** 30, { atMost: 2 });
+}
+
+/** The next opening finds none, and replays everything. */
+async function removeCheckpoint(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) if (name.startsWith('checkpoint-')) rmSync(join(folder, name));
 }
 
 async function bytesIn(folder: string): Promise<number> {

@@ -40,6 +40,7 @@ export class ReadOnlyStore {
       segmentBytes: 2 ** 30,
       paddingBytes: MIN_PADDING_BYTES,
       roomBytes: 0,
+      checkpointBytes: Number.POSITIVE_INFINITY,
     };
     const access = 'read';
     const source: RecoverySource = { fileSystem, path, storeKey, admit: undefined, tuning, access };

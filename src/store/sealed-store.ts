@@ -15,6 +15,7 @@ import { clearFolder, prepareFolder } from './files/place.ts';
 import { readStoreHeader } from './keys/store-header.ts';
 import { withOwnKey } from './keys/store-keys.ts';
 import { cutTail } from './log/durable-append.ts';
+import { isCheckpointDueAtClose, writeCheckpoint } from './maintain/checkpoint-writer.ts';
 import { CompactionStopped } from './maintain/compaction.ts';
 import { Compactor } from './maintain/compactor.ts';
 import { planRepair, type RepairPlan } from './maintain/repair.ts';
@@ -36,7 +37,7 @@ import {
   sourceOf,
   tuningOf,
 } from './store-options.ts';
-import type { StoreState } from './store-state.ts';
+import { isUnknown, type StoreState } from './store-state.ts';
 
 /** Numbers about an open store. */
 export interface StoreStat {
@@ -86,7 +87,11 @@ export class SealedStore implements Store, AsyncDisposable {
         await clearFolder(fileSystem, path);
         state = await layOut({ ...creation, storeKey }, lock);
         await beginLog(state, creation.origin);
-        return new SealedStore(state, { tornBytes: 0, removedFiles: [], destroyedKeys: 0 }, options);
+        return new SealedStore(
+          state,
+          { tornBytes: 0, removedFiles: [], destroyedKeys: 0, checkpoint: 'none' },
+          options,
+        );
       } catch (error) {
         await state?.close().catch(() => undefined);
         await lock?.release();
@@ -265,12 +270,31 @@ export class SealedStore implements Store, AsyncDisposable {
       if (state.commit.failure === undefined) {
         await finishErasures(state).catch(() => undefined);
         if (state.active.room > 0) await cutTail(state.active).catch(() => undefined);
-        await state.saveManifest(state.manifest()).catch(() => undefined);
+        await this.#noteEnd().catch(() => undefined);
       }
       await state.log.drops;
     } finally {
       await state.close().finally(() => state.lock?.release());
     }
+  }
+
+  /** Notes the end of the log, and the index where that is worth it: without it the next opening replays. */
+  async #noteEnd(): Promise<void> {
+    const state = this.#state;
+    const fresh = isCheckpointDueAtClose(state)
+      ? await writeCheckpoint(state).catch(() => undefined)
+      : undefined;
+    if (fresh !== undefined) {
+      try {
+        await state.listCheckpoint(fresh);
+        return;
+      } catch (error) {
+        if (isUnknown(error)) throw error;
+        // The disk may have been filled by the checkpoint: the note counts for more.
+        await state.log.drops;
+      }
+    }
+    await state.saveManifest(state.manifest());
   }
 
   #open(): StoreState {

@@ -32,6 +32,12 @@ export interface StoreOptions {
    * They make single writes quicker and are cut off when the segment is finished or the store is closed.
    */
   readonly roomBytes?: number;
+  /**
+   * The index is written to a checkpoint, from which the next opening goes on, when the log has grown by this many bytes
+   * and by four times the size of the last checkpoint, and when the store is closed; 1 MiB by default. A store that is
+   * smaller has none. 0: after each segment and each compaction, however much that costs; `Infinity`: never.
+   */
+  readonly checkpointBytes?: number;
   /** `automatic` (the default) compacts in the background; `manual` only by {@link SealedStore.compact}. */
   readonly compaction?: 'automatic' | 'manual';
   /** Is told when writing or compacting fails, and when it works again. */
@@ -56,6 +62,7 @@ export interface OpenOptions extends StoreOptions {
 export type RestoreOptions = StoreOptions & Omit<Restoration, 'tuning'>;
 
 const DEFAULT_ROOM_BYTES = 64 * 1024;
+const DEFAULT_CHECKPOINT_BYTES = 1024 * 1024;
 const DEFAULT_SEGMENT_BYTES = 64 * 1024 * 1024;
 
 /** The input of a creation without the key; the bytes are copied at once. */
@@ -85,6 +92,7 @@ export function tuningOf({
   segmentBytes,
   paddingBytes,
   roomBytes,
+  checkpointBytes,
   compaction,
 }: StoreOptions): StoreTuning {
   const tuning = {
@@ -93,6 +101,7 @@ export function tuningOf({
     segmentBytes: segmentBytes ?? DEFAULT_SEGMENT_BYTES,
     paddingBytes: paddingBytes ?? MIN_PADDING_BYTES,
     roomBytes: roomBytes ?? DEFAULT_ROOM_BYTES,
+    checkpointBytes: checkpointBytes ?? DEFAULT_CHECKPOINT_BYTES,
   };
   if (compaction !== undefined && compaction !== 'automatic' && compaction !== 'manual')
     throw new TypeError(`compaction must be automatic or manual, got ${String(compaction)}`);
@@ -107,6 +116,8 @@ export function tuningOf({
     tuning.paddingBytes > 65_536
   )
     throw new RangeError(`paddingBytes must be a multiple of ${MIN_PADDING_BYTES} up to 65536`);
+  if (Number.isNaN(tuning.checkpointBytes) || tuning.checkpointBytes < 0)
+    throw new RangeError('checkpointBytes must be a number from 0');
   if (!(Number.isInteger(tuning.roomBytes) && tuning.roomBytes >= 0 && tuning.roomBytes <= MAX_ROOM_BYTES))
     throw new RangeError(`roomBytes must be a whole number up to ${MAX_ROOM_BYTES}`);
   return tuning;

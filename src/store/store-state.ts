@@ -14,6 +14,7 @@ import { RecordReader } from './index/record-reader.ts';
 import type { NamespaceKeys } from './keys/namespace-keys.ts';
 import { MANIFEST_FILE, type StoreHeader } from './keys/store-header.ts';
 import type { RecordKeys } from './keys/store-keys.ts';
+import { type CheckpointReference, checkpointFileName } from './log/checkpoint-format.ts';
 import { cutTail } from './log/durable-append.ts';
 import { type Manifest, sealManifest } from './log/manifest.ts';
 import { RecordSealer } from './log/record-sealer.ts';
@@ -28,6 +29,8 @@ export interface StoreTuning {
   readonly paddingBytes: number;
   /** Most zeros that are written behind the log, ready for frames. */
   readonly roomBytes: number;
+  /** See `StoreOptions.checkpointBytes`. */
+  readonly checkpointBytes: number;
   readonly random: RandomSource;
   readonly observer?: StoreObserver | undefined;
 }
@@ -55,6 +58,17 @@ export interface StoreParts {
   readonly keys: StoreKeys;
   readonly nextSegmentId: number;
   readonly nextNamespaceId: number;
+}
+
+/** A checkpoint on the disk, and what it is about. */
+export interface PresentCheckpoint {
+  readonly reference: CheckpointReference;
+  /** The segments that were listed then; their records are where it says. */
+  readonly covers: readonly Segment[];
+  /** The store key that it is sealed under. */
+  readonly storeKey: SecretBytes;
+  /** `SegmentLog.bytesSinceCheckpoint` at its position. */
+  readonly bytesBefore: number;
 }
 
 /** Callbacks of an open store that start its background work. */
@@ -85,6 +99,12 @@ export class StoreState {
   /** Replaced as a whole. */
   keys: StoreKeys;
   events: StoreEvents = noEvents;
+  /** The checkpoint that the manifest lists. */
+  checkpoint: PresentCheckpoint | undefined;
+  /** Length of the last checkpoint, listed or not, in bytes. */
+  lastCheckpointBytes = 0;
+  /** Number of the last checkpoint, listed or not. */
+  lastCheckpointNumber = 0;
   #isClosed = false;
 
   constructor(parts: StoreParts, tuning: StoreTuning) {
@@ -142,7 +162,11 @@ export class StoreState {
    * The manifest as of now, or with other segments and keys. Only while no write is under way.
    * @throws TypeError when a segment is sealed under keys that are not in `keys`: a restart could not read the segment.
    */
-  manifest(segments: readonly Segment[] = this.log.segments, keys: StoreKeys = this.keys): Manifest {
+  manifest(
+    segments: readonly Segment[] = this.log.segments,
+    keys: StoreKeys = this.keys,
+    checkpoint: PresentCheckpoint | undefined = this.checkpoint,
+  ): Manifest {
     const { generation, current, old, namespaceKeys } = keys;
     if (namespaceKeys === undefined) throw storeClosed();
     const stray = segments.find((segment) => ![current, ...old].includes(segment.keys));
@@ -159,6 +183,11 @@ export class StoreState {
         chainKey: chainKey.reveal(),
       })),
       segments: segments.map((segment) => ({ ...segment, keyVersion: segment.keys.version })),
+      // Records of a segment that was compacted are elsewhere now; another store key opens no checkpoint.
+      checkpoint:
+        checkpoint?.storeKey === keys.storeKey && checkpoint.covers.every((one, at) => segments[at] === one)
+          ? checkpoint.reference
+          : undefined,
     };
   }
 
@@ -180,6 +209,32 @@ export class StoreState {
       throw writeFailure(error, MANIFEST_FILE);
     }
     this.keys = keys;
+    const before = this.checkpoint;
+    if (before === undefined || before.reference === manifest.checkpoint) return;
+    this.checkpoint = undefined;
+    this.log.removeLater(inFolder(this.folder, checkpointFileName(before.reference.number)));
+  }
+
+  /**
+   * Has the manifest list a checkpoint, unless it became useless since it was written. Only while no write is under way.
+   * @throws what {@link saveManifest} throws; then the file goes, unless the manifest may list it.
+   */
+  async listCheckpoint(fresh: PresentCheckpoint): Promise<void> {
+    const manifest = this.manifest(this.log.segments, this.keys, fresh);
+    if (manifest.checkpoint === undefined) {
+      this.log.removeLater(inFolder(this.folder, checkpointFileName(fresh.reference.number)));
+      return;
+    }
+    try {
+      await this.saveManifest(manifest);
+    } catch (error) {
+      if (!isUnknown(error))
+        this.log.removeLater(inFolder(this.folder, checkpointFileName(fresh.reference.number)));
+      throw error;
+    }
+    this.checkpoint = fresh;
+    this.lastCheckpointBytes = fresh.reference.bytes;
+    this.log.bytesSinceCheckpoint -= fresh.bytesBefore;
   }
 
   /**

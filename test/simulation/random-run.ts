@@ -26,7 +26,8 @@ export async function randomRun({ seed, lives, actions }: RandomRun): Promise<nu
   const dice = seededDice(seed);
   const compaction = dice.pick(['automatic', 'manual'] as const);
   const roomBytes = dice.pick([0, 100, 512, 4096]);
-  const tuning = { segmentBytes: 1024 << dice.below(5), compaction, roomBytes };
+  const checkpointBytes = dice.pick([0, 0, 3000, Number.POSITIVE_INFINITY]);
+  const tuning = { segmentBytes: 1024 << dice.below(5), compaction, roomBytes, checkpointBytes };
   let simulated = await SimulatedStore.create(tuning, seed);
   let model = new StoreModel();
   let acknowledged = 0;

@@ -15,6 +15,8 @@ export interface StoreOptions {
   /** 512 unless given, so that a few records use it up. */
   readonly roomBytes?: number;
   readonly compaction?: 'automatic' | 'manual';
+  /** Bytes of log after which the index is written again; 0: whenever it can be. */
+  readonly checkpointBytes?: number;
   readonly random?: RandomSource;
   readonly admit?: Admission;
 }

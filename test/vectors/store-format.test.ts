@@ -11,10 +11,11 @@ function countingRandom(): (length: number) => Uint8Array {
   return (length) => Uint8Array.from({ length }, () => next++ % 251);
 }
 
-async function vectorDisk(): Promise<SimulatedDisk> {
+async function vectorDisk(checkpointBytes?: number): Promise<SimulatedDisk> {
   const disk = new SimulatedDisk();
   const storeId = Uint8Array.from({ length: 16 }, (_, index) => 0xa0 + index);
-  const store = await SealedStore.create(storeOptions(disk, { storeId, random: countingRandom() }));
+  const more = checkpointBytes === undefined ? {} : { checkpointBytes };
+  const store = await SealedStore.create(storeOptions(disk, { storeId, random: countingRandom(), ...more }));
   const plain = await store.namespace('vectors');
   await plain.put('name', Buffer.from('value'));
   const erasable = await store.namespace('erasable', { erasable: true });
@@ -99,5 +100,107 @@ describe('the store format, version 1', () => {
       [5, 2, '', expect.anything(), 1, 2, 'secret', 'inner'],
       [2, 1, 'name', ''],
     ]);
+  });
+});
+
+describe('the store format, version 2', () => {
+  it('has the digests that docs/store-format.md gives, and the files of version 1 beside manifest and checkpoint', async () => {
+    const [disk, former] = [await vectorDisk(0), await vectorDisk()];
+    expect({
+      manifest: sha256(fileOn(disk, '/store/MANIFEST')),
+      checkpoint: sha256(fileOn(disk, '/store/checkpoint-0000000001')),
+    }).toMatchInlineSnapshot(`
+      {
+        "checkpoint": "cad6ceb45037730b0877d49be5097ad95d611594dd08401b530ebf8f386ed545",
+        "manifest": "265ce357c60b0d75bd5aed89c31b93157a9ef67a0b2686128002fb5a5a2802fa",
+      }
+    `);
+    for (const file of ['/store/keys-0000000001', '/store/segment-0000000001'])
+      expect(fileOn(disk, file)).toEqual(fileOn(former, file));
+  });
+
+  it('reads by its documentation: reference, chunks, entries, names under the key of their namespace', async () => {
+    const disk = await vectorDisk(0);
+    const manifest = Buffer.from(fileOn(disk, '/store/MANIFEST'));
+    expect(manifest.readUInt16BE(8)).toBe(2);
+    const headerEnd = 32 + manifest.readUInt16BE(10) + 40;
+    const body = openSealed(
+      derived('manifest'),
+      manifest.subarray(headerEnd),
+      manifest.subarray(0, headerEnd),
+    );
+    const reference = body.subarray(-84);
+    const file = Buffer.from(fileOn(disk, '/store/checkpoint-0000000001'));
+    const segment = Buffer.from(fileOn(disk, '/store/segment-0000000001'));
+    expect([reference.readUInt32BE(0), reference.readBigUInt64BE(20)]).toEqual([1, BigInt(file.length)]);
+    expect([
+      reference.readBigUInt64BE(28),
+      reference.readBigUInt64BE(36),
+      reference.readBigUInt64BE(44),
+    ]).toEqual([1n, BigInt(segment.length), 6n]);
+    expect(reference.subarray(52)).toEqual(segment.subarray(-32));
+    const generation = body.subarray(0, 8);
+    const bound = [Buffer.from('LATCHCKP'), manifest.subarray(16, 32), reference.subarray(4, 20), generation];
+    const aad = Buffer.concat([...bound, reference.subarray(44), Buffer.alloc(8), Buffer.of(1)]);
+    expect(file.readUInt32BE(0)).toBe(file.length - 4);
+    const entries = openSealed(derived('checkpoint'), file.subarray(4), aad);
+
+    const places = Buffer.from(fileOn(disk, '/store/keys-0000000001'));
+    const label = Buffer.concat([Buffer.from('LKNSKEY1'), manifest.subarray(16, 32), Buffer.alloc(8)]);
+    label.writeUInt32BE(2, 24);
+    const own = openSealed(derived('records'), places.subarray(0, 72), label);
+    const found: unknown[] = [];
+    const readEntries = (bytes: Buffer): void => {
+      for (let at = 0; at < bytes.length; ) {
+        const kind = bytes[at];
+        const u32 = (offset: number) => bytes.readUInt32BE(at + offset);
+        const u64 = (offset: number) => Number(bytes.readBigUInt64BE(at + offset));
+        const text = (offset: number) =>
+          bytes.toString('utf8', at + offset + 2, at + offset + 2 + bytes.readUInt16BE(at + offset));
+        if (kind === 1) {
+          found.push([kind, u32(1), u64(5), u64(13), u64(21), u64(29)]);
+          at += 5 + 32;
+        } else if (kind === 2) {
+          found.push([kind, u32(1), bytes[at + 5], u32(6), text(10)]);
+          at += 12 + bytes.readUInt16BE(at + 10);
+        } else if (kind === 3) {
+          found.push([kind, u32(1), u32(13), text(17)]);
+          // The record is where the entry says: its sealed length stands before its nonce.
+          expect(segment.readUInt32BE(u32(5) - 4)).toBe(u32(9));
+          at += 19 + bytes.readUInt16BE(at + 17);
+        } else if (kind === 4) {
+          const sealed = bytes.subarray(at + 5, at + 5 + u32(1));
+          const ofNamespace = Buffer.concat([aad.subarray(0, -9), Buffer.alloc(9), Buffer.of(0, 0, 0, 2)]);
+          readEntries(openSealed(own, sealed, ofNamespace));
+          at += 5 + u32(1);
+        } else if (kind === 5) {
+          found.push([kind, u32(1), u32(5), u64(9)]);
+          at += 5 + 12;
+        } else throw new Error(`kind ${kind}`);
+      }
+    };
+    readEntries(entries);
+    expect(found).toEqual([
+      [1, 1, 1, 136, 0, 0],
+      [2, 1, 0, 0, 'vectors'],
+      [2, 2, 1, 0, 'erasable'],
+      [3, 0, 3, 'secret'],
+      [5, 1, 0, 136],
+    ]);
+  });
+
+  it('is what a store of version 1 becomes with its first checkpoint', async () => {
+    const disk = await vectorDisk();
+    expect(fileOn(disk, '/store/MANIFEST')[9]).toBe(1);
+    const upgrading = await SealedStore.open(storeOptions(disk, { checkpointBytes: 0 }));
+    expect(upgrading.opening.checkpoint).toBe('none');
+    expect(upgrading.namespaces()).toEqual(['erasable', 'vectors']);
+    await upgrading.close();
+    expect(fileOn(disk, '/store/MANIFEST')[9]).toBe(2);
+    const upgraded = await SealedStore.open(storeOptions(disk));
+    expect(upgraded.opening.checkpoint).toBe('used');
+    const erasable = await upgraded.namespace('erasable', { erasable: true });
+    expect(await erasable.get('secret')).toEqual(new Uint8Array(Buffer.from('inner')));
+    await upgraded.close();
   });
 });

@@ -232,6 +232,7 @@ export class GroupCommit {
       return this.#undo(segment, error);
     }
     segment.length = base + frame.length;
+    this.#parts.log.bytesSinceCheckpoint += frame.length;
     segment.room = room;
     segment.nextOrdinal = group.nextOrdinal;
     segment.digest = digest;
@@ -256,6 +257,7 @@ export class GroupCommit {
       ? index.delete(name)
       : index.set(name, packAddress(segment, base + offset), packExtent(segment, ordinal, length));
     if (!effect.deletes) segment.liveBytes += length;
+    if (space.keyPlace !== undefined) space.heldBy.add(segment.id);
     if (old !== undefined) log.forget(old);
   }
 

@@ -105,6 +105,7 @@ export async function finishErasures(state: StoreState): Promise<void> {
 function forgetNamespace(state: StoreState, space: NamespaceState): void {
   space.erased = true;
   for (const entry of space.index.entries()) state.log.forgetErased(entry);
+  state.log.markErased(space.heldBy);
   state.namespaces.indexToChange(space);
   space.index = new OrderedIndex();
   space.key?.wipe();

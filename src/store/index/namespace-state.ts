@@ -14,6 +14,8 @@ export interface NamespaceState {
   /** The last write of each name that is not durable yet. */
   readonly pending: Map<string, PendingRecord>;
   erased: boolean;
+  /** Numbers of the segments that may hold a record of an erasable namespace, also an overwritten one. */
+  readonly heldBy: Set<number>;
 }
 
 /** A namespace without records. */
@@ -30,4 +32,5 @@ export const newNamespaceState = (
   index: new OrderedIndex(),
   pending: new Map(),
   erased: false,
+  heldBy: new Set(),
 });

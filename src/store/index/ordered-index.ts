@@ -131,6 +131,11 @@ export class OrderedIndex {
     return this.#above(branches);
   }
 
+  /** Where all records are. The index must not change during the iteration. */
+  locations(): Iterable<Location> {
+    return this.entries();
+  }
+
   #insert(node: IndexNode, name: string, address: number, extent: number): Location | undefined {
     if (node.kind === 'leaf') return this.#insertIntoLeaf(node, name, address, extent);
     const at = this.#childFor(node, name);

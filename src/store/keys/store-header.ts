@@ -17,8 +17,10 @@ import { deriveStoreKey } from './store-keys.ts';
 export const MANIFEST_FILE = 'MANIFEST';
 /** There while a backup is restored into the folder; see `place.ts`. */
 export const RESTORE_MARKER = 'RESTORING';
-/** Version of the format of the manifest. */
+/** Version of the format of a manifest without a checkpoint; programs that know no checkpoint read it too. */
 export const MANIFEST_VERSION = 1;
+/** Version of the format of a manifest that lists a checkpoint: the highest that is read. */
+export const CHECKPOINT_MANIFEST_VERSION = 2;
 /** Most bytes of the unlock field. */
 export const MAX_UNLOCK_BYTES = 1024;
 const MAGIC = Buffer.from('LATCHKEY');
@@ -49,12 +51,13 @@ export function encodeStoreHeader(
   storeId: Uint8Array,
   unlock: Uint8Array,
   storeKey: SecretBytes,
+  version: number = MANIFEST_VERSION,
 ): StoreHeader {
   if (unlock.length > MAX_UNLOCK_BYTES)
     throw new RangeError(`the unlock field takes ${MAX_UNLOCK_BYTES} bytes, got ${unlock.length}`);
   const fields = new ByteWriter()
     .bytes(MAGIC)
-    .u16(MANIFEST_VERSION)
+    .u16(version)
     .u16(unlock.length)
     .u32(0)
     .bytes(storeId)
@@ -63,7 +66,7 @@ export function encodeStoreHeader(
   const keyCheck = keyCheckOf(fields, storeKey);
   const checked = new ByteWriter().bytes(fields).bytes(keyCheck).done();
   const bytes = new ByteWriter().bytes(checked).bytes(sha256(checked).subarray(0, CHECKSUM_BYTES)).done();
-  return { version: MANIFEST_VERSION, storeId, unlock, keyCheck, bytes };
+  return { version, storeId, unlock, keyCheck, bytes };
 }
 
 function keyCheckOf(fields: Uint8Array, storeKey: SecretBytes): Uint8Array {
@@ -128,10 +131,10 @@ export function parseStoreHeader(manifest: Uint8Array): StoreHeader {
     throw damaged('does not start with a header of a store');
   const reader = new ByteReader(manifest.subarray(MAGIC.length));
   const version = reader.u16();
-  if (version > MANIFEST_VERSION)
+  if (version > CHECKPOINT_MANIFEST_VERSION)
     throw new EvidenceError('STORE_FORMAT_UNSUPPORTED', `the store has format version ${version}`, {
       field: `${MANIFEST_FILE}, bytes 8 to 9`,
-      expected: `at most version ${MANIFEST_VERSION}`,
+      expected: `at most version ${CHECKPOINT_MANIFEST_VERSION}`,
       observed: `version ${version}`,
       hint: 'use the newer program that wrote it',
     });
@@ -148,7 +151,7 @@ export function parseStoreHeader(manifest: Uint8Array): StoreHeader {
     });
   const checked = manifest.subarray(0, end - CHECKSUM_BYTES);
   if (
-    version !== MANIFEST_VERSION ||
+    version < MANIFEST_VERSION ||
     !equalBytes(sha256(checked).subarray(0, CHECKSUM_BYTES), manifest.subarray(checked.length, end))
   )
     throw damaged('has a damaged header');

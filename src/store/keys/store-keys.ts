@@ -10,6 +10,7 @@ const labels = {
   manifest: 'latchkey/v1/store/manifest',
   check: 'latchkey/v1/store/check',
   backup: 'latchkey/v1/store/backup',
+  checkpoint: 'latchkey/v1/store/checkpoint',
 } as const;
 
 /**

@@ -68,6 +68,11 @@ export class ByteReader {
     return readU64(this.#bytes, this.#skip(8));
   }
 
+  /** Bytes read so far. */
+  get position(): number {
+    return this.#at;
+  }
+
   get atEnd(): boolean {
     return this.#at === this.#bytes.length;
   }

@@ -3,9 +3,18 @@ import type { RandomSource } from '../../crypto/random.ts';
 import { XChaCha20Key } from '../../crypto/xchacha20-key.ts';
 import { XCHACHA_NONCE_BYTES, XCHACHA_TAG_BYTES } from '../../crypto/xchacha20-poly1305.ts';
 import { EvidenceError } from '../../errors/latchkey-error.ts';
-import { MANIFEST_FILE, parseStoreHeader, type StoreHeader, storeKeyMatches } from '../keys/store-header.ts';
+import {
+  CHECKPOINT_MANIFEST_VERSION,
+  encodeStoreHeader,
+  MANIFEST_FILE,
+  MANIFEST_VERSION,
+  parseStoreHeader,
+  type StoreHeader,
+  storeKeyMatches,
+} from '../keys/store-header.ts';
 import { deriveStoreKey } from '../keys/store-keys.ts';
 import { ByteReader, ByteWriter } from './byte-layout.ts';
+import { type CheckpointReference, readReference, writeReference } from './checkpoint-format.ts';
 
 /** A segment as the manifest lists it, oldest first; the last one is the one being written. */
 export interface ListedSegment {
@@ -40,6 +49,8 @@ export interface Manifest {
   readonly keyVersion: number;
   readonly oldKeys: readonly OldKeys[];
   readonly segments: readonly ListedSegment[];
+  /** The checkpoint of the index, where there is one. */
+  readonly checkpoint: CheckpointReference | undefined;
 }
 
 const KEY_BYTES = 32;
@@ -65,11 +76,12 @@ export function encodeManifest(manifest: Manifest): Uint8Array {
       .u64(segment.nextOrdinal)
       .bytes(segment.digest)
       .u64(segment.cleanAsOf);
+  if (manifest.checkpoint !== undefined) writeReference(writer, manifest.checkpoint);
   return writer.done();
 }
 
 /** Reads what {@link encodeManifest} wrote. @throws RangeError when it ends too early. */
-export function decodeManifest(bytes: Uint8Array): Manifest {
+export function decodeManifest(bytes: Uint8Array, version: number): Manifest {
   const reader = new ByteReader(bytes);
   const fixed = {
     generation: reader.u64(),
@@ -92,8 +104,9 @@ export function decodeManifest(bytes: Uint8Array): Manifest {
     digest: reader.bytes(KEY_BYTES),
     cleanAsOf: reader.u64(),
   }));
+  const checkpoint = version === CHECKPOINT_MANIFEST_VERSION ? readReference(reader) : undefined;
   if (!reader.atEnd) throw new RangeError('the manifest has bytes left over');
-  return { ...fixed, oldKeys, segments };
+  return { ...fixed, oldKeys, segments, checkpoint };
 }
 
 function manifestCipher(storeKey: SecretBytes): XChaCha20Key {
@@ -107,11 +120,13 @@ function manifestCipher(storeKey: SecretBytes): XChaCha20Key {
 
 /** Seals the manifest after its header, which is the associated data. */
 export function sealManifest(
-  header: StoreHeader,
+  { storeId, unlock }: StoreHeader,
   manifest: Manifest,
   storeKey: SecretBytes,
   random: RandomSource,
 ): Uint8Array {
+  const version = manifest.checkpoint === undefined ? MANIFEST_VERSION : CHECKPOINT_MANIFEST_VERSION;
+  const header = encodeStoreHeader(storeId, unlock, storeKey, version);
   const plaintext = encodeManifest(manifest);
   const cipher = manifestCipher(storeKey);
   const at = header.bytes.length;
@@ -154,7 +169,7 @@ export function openManifest(
       },
     );
   try {
-    return { header, manifest: decodeManifest(plaintext) };
+    return { header, manifest: decodeManifest(plaintext, header.version) };
   } finally {
     plaintext.fill(0);
   }

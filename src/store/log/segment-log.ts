@@ -38,6 +38,8 @@ export class SegmentLog {
   segments: readonly Segment[] = [];
   /** Removals of obsolete files that are under way. */
   drops: Promise<void> = Promise.resolve();
+  /** Bytes of frames that were written since the position of the last checkpoint; without one, of all segments. */
+  bytesSinceCheckpoint = 0;
   /** Called when an obsolete file was removed. */
   onDrop: () => void = () => undefined;
   readonly #fileSystem: FileSystem;
@@ -133,6 +135,15 @@ export class SegmentLog {
     }
   }
 
+  /** Removes a file that no manifest lists any more, in the background; failing leaves an orphan. */
+  removeLater(path: string): void {
+    if (this.#isClosed) return;
+    const removal = requireInPlace(this.#lock, this.#folder)
+      .then(() => removeFile(this.#fileSystem, path))
+      .catch(() => undefined);
+    this.drops = this.drops.then(() => removal);
+  }
+
   /** Keeps the files of all present segments until released. */
   pin(): () => void {
     const pinned = [...this.table.all()];
@@ -154,6 +165,12 @@ export class SegmentLog {
   forgetErased(location: Location): void {
     this.forget(location);
     this.table.segmentAt(location.address).erasedBytes += lengthOf(location.extent);
+  }
+
+  /** Segments with these numbers may hold overwritten records of an erased namespace, which a sweep removes too. */
+  markErased(ids: ReadonlySet<number>): void {
+    for (const segment of this.segments)
+      if (ids.has(segment.id) && segment.erasedBytes === 0) segment.erasedBytes = 1;
   }
 
   /** Closes all files. @throws the first error of closing one, after all were closed. */

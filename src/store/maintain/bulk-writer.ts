@@ -97,6 +97,7 @@ export class BulkWriter {
     });
     await segment.handle.write([frame], segment.length);
     segment.length += frame.length;
+    this.#state.log.bytesSinceCheckpoint += frame.length;
     segment.nextOrdinal += records;
     segment.digest = digest;
     this.#frame.reset();

@@ -120,6 +120,7 @@ export class RunCompaction {
       if (namespace.erased) return;
       const value = this.#state.reader.read(from);
       const to = this.#writer.put(segment, { operation, namespace: id, name, value }, namespace.key);
+      if (namespace.keyPlace !== undefined) namespace.heldBy.add(segment.id);
       this.#moves.push({ namespace, name, from, to });
     }
   }
@@ -145,6 +146,7 @@ export class RunCompaction {
     if (space?.erased) return;
     const content = { operation, namespace, name, value: noValue() };
     const { extent } = this.#writer.put(segment, content, space?.key);
+    if (space?.keyPlace !== undefined) space.heldBy.add(segment.id);
     this.#keptBytes += lengthOf(extent);
   }
 

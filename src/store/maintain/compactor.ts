@@ -3,6 +3,7 @@ import { writeFailure } from '../files/disk-failure.ts';
 import type { RecordKeys } from '../keys/store-keys.ts';
 import { SEGMENT_HEADER_BYTES, type Segment } from '../log/segment.ts';
 import type { StoreState } from '../store-state.ts';
+import { isCheckpointDue, writeCheckpoint } from './checkpoint-writer.ts';
 import { CompactionStopped, RunCompaction } from './compaction.ts';
 
 /** A run reads this many bytes at most, which bounds the extra room that compaction needs. */
@@ -91,7 +92,7 @@ export class Compactor {
   }
 
   #hasWork(): boolean {
-    return this.#choose() !== undefined || this.#needlessKeys().length > 0;
+    return this.#choose() !== undefined || this.#needlessKeys().length > 0 || isCheckpointDue(this.#state);
   }
 
   #hasErased(): boolean {
@@ -146,6 +147,7 @@ export class Compactor {
       await this.#compact(run);
     }
     await this.#dropOldKeys();
+    await this.#checkpoint();
   }
 
   async #work(): Promise<void> {
@@ -154,6 +156,7 @@ export class Compactor {
       for (let run = this.#choose(); run !== undefined && !this.#stopped; run = this.#choose())
         await this.#compact(run);
       await this.#dropOldKeys();
+      await this.#checkpoint();
       this.#failures = 0;
       this.#state.faults.compactionEnded();
     } catch (error) {
@@ -174,6 +177,18 @@ export class Compactor {
     await new RunCompaction(this.#state, run, () => this.#stopped).execute();
     this.#state.faults.compacted();
     await this.#state.log.drops;
+  }
+
+  /**
+   * After compacting, as that moves records. Without a checkpoint nothing is lost but time at the next opening, so a disk
+   * that has no room for it is no fault; the next segment tries again.
+   */
+  async #checkpoint(): Promise<void> {
+    const state = this.#state;
+    if (this.#stopped || !isCheckpointDue(state)) return;
+    const fresh = await writeCheckpoint(state, () => this.#stopped).catch(() => undefined);
+    if (fresh !== undefined) await state.commit.exclusively(() => state.listCheckpoint(fresh));
+    await state.log.drops;
   }
 
   /** Old keys under which no segment is sealed any more, not even one that a snapshot still reads. */

@@ -37,7 +37,7 @@ export const problemOf = ({ code, message, field }: LatchkeyError): StoreProblem
  */
 export async function checkStore(source: RecoverySource): Promise<CheckReport> {
   try {
-    const { state, tornBytes } = await readStore(source, undefined);
+    const { state, tornBytes } = await readStore({ ...source, ignoresCheckpoint: true }, undefined);
     try {
       const problems = await checkRecords(state);
       const spaces = [...state.namespaces.all()];

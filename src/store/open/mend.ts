@@ -3,10 +3,11 @@ import { keepDamaged } from '../files/damaged-segments.ts';
 import { writeFailure } from '../files/disk-failure.ts';
 import { inFolder, removeFile, requireInPlace, shredFile, syncFile, syncFolder } from '../files/files.ts';
 import { keysFileName, mostKeysBytes } from '../keys/namespace-keys.ts';
+import { checkpointFileName } from '../log/checkpoint-format.ts';
 import { cutTail } from '../log/durable-append.ts';
 import { segmentFileName } from '../log/segment.ts';
 import type { StoreState } from '../store-state.ts';
-import type { ReadLog } from './recovery.ts';
+import type { CheckpointUse, ReadLog } from './recovery.ts';
 
 /** The findings and repairs of an opening. */
 export interface OpeningReport {
@@ -14,12 +15,17 @@ export interface OpeningReport {
   readonly tornBytes: number;
   /** Files of interrupted work that were removed. */
   readonly removedFiles: readonly string[];
+  /**
+   * Whether the index came from a checkpoint and a replay of what followed; `unusable` when the listed one was gone or
+   * altered, and everything was replayed instead.
+   */
+  readonly checkpoint: CheckpointUse;
   /** Number of keys of erased namespaces that a crash had left; they are destroyed now. */
   readonly destroyedKeys: number;
 }
 
 /** Finishes what a crash interrupted: only now, when all is verified and admitted, anything is changed. */
-export async function mend({ state, tornBytes }: ReadLog): Promise<OpeningReport> {
+export async function mend({ state, tornBytes, checkpoint }: ReadLog): Promise<OpeningReport> {
   try {
     // The caller's judge may have taken long: another store's files must not be taken for leftovers of this one.
     await requireInPlace(state.lock, state.folder);
@@ -30,14 +36,15 @@ export async function mend({ state, tornBytes }: ReadLog): Promise<OpeningReport
     if (tornBytes > 0 || state.active.room > 0) await cutTail(state.active);
     else await syncFile(state.active.handle);
     const destroyedKeys = await state.namespaceKeys.destroyUnused();
-    return { tornBytes, destroyedKeys, removedFiles: await removeOrphans(state) };
+    return { tornBytes, checkpoint, destroyedKeys, removedFiles: await removeOrphans(state) };
   } catch (error) {
     await state.close().catch(() => undefined);
     throw writeFailure(error, 'the end of the log');
   }
 }
 
-const ownFile = /^(segment-\d{10}|keys-\d{10}|MANIFEST\.new|(RESTORING|REPAIRING)(\.new)?)$/;
+const ownFile =
+  /^(segment-\d{10}|keys-\d{10}|checkpoint-\d{10}|MANIFEST\.new|(RESTORING|REPAIRING)(\.new)?)$/;
 
 /**
  * Before anything is changed: a folder under the name of a leftover file cannot be removed as a file, and no work of
@@ -65,6 +72,7 @@ async function refuseFolders({ fileSystem, folder }: StoreState): Promise<void> 
 async function removeOrphans(state: StoreState): Promise<string[]> {
   const listed = new Set(state.log.segments.map(({ id }) => segmentFileName(id)));
   listed.add(keysFileName(state.namespaceKeys.number));
+  if (state.checkpoint !== undefined) listed.add(checkpointFileName(state.checkpoint.reference.number));
   await keepDamaged(state.fileSystem, state.folder, listed);
   const names = await state.fileSystem.list(state.folder);
   const orphans = names.filter((name) => ownFile.test(name) && !listed.has(name));

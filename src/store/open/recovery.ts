@@ -5,11 +5,13 @@ import { readFailure } from '../files/disk-failure.ts';
 import { readManifestFile, type StoreHeader } from '../keys/store-header.ts';
 import { RecordKeys } from '../keys/store-keys.ts';
 import { type Manifest, openManifest } from '../log/manifest.ts';
+import type { Segment } from '../log/segment.ts';
 import { StoreState, type StoreTuning } from '../store-state.ts';
 import { AskedDigests } from './asked-digests.ts';
+import { loadCheckpoint } from './checkpoint-reader.ts';
 import { type Access, type OpenedSegment, openKeysFile, openSegment } from './open-files.ts';
 import { Replay } from './replay.ts';
-import { replaySegment } from './replay-segment.ts';
+import { type CoveredPart, replaySegment } from './replay-segment.ts';
 
 /** The input of a recovery. */
 export interface RecoverySource {
@@ -20,6 +22,8 @@ export interface RecoverySource {
   readonly admit: Admission | undefined;
   readonly tuning: StoreTuning;
   readonly access: Access;
+  /** Replays everything, although there is a checkpoint. */
+  readonly ignoresCheckpoint?: boolean;
 }
 
 /** The state of a store as read, before anything on the disk was changed. */
@@ -29,7 +33,12 @@ export interface ReadLog {
   readonly tornBytes: number;
   /** The digests that the caller's judge wants to see. */
   readonly digests: AskedDigests;
+  /** Whether the index began with a checkpoint, or with none because the listed one could not be used. */
+  readonly checkpoint: CheckpointUse;
 }
+
+/** See `OpeningReport.checkpoint`. */
+export type CheckpointUse = 'used' | 'none' | 'unusable';
 
 /**
  * Reads and verifies a whole store without changing it. Every file is opened before any is read: while another process
@@ -50,18 +59,44 @@ export async function readStore(source: RecoverySource, lock: FolderLock | undef
       opened.push(await openSegment(state, listed, source.access, isLast));
     }
     state.keys = { ...state.keys, namespaceKeys: await openKeysFile(state, manifest, source.access) };
+    const checkpoint = await useCheckpoint(source, state, manifest);
     const replay = new Replay(state);
     let tornBytes = 0;
     for (const segment of opened) {
-      const role = { isLast: segment === opened.at(-1), replay, digests };
+      const covered = coveredPart(state, segment.segment);
+      const role = { isLast: segment === opened.at(-1), replay, digests, checkpoint: covered };
       tornBytes = await replaySegment(state, segment, role);
     }
     replay.finish();
-    return { state, tornBytes, digests };
+    state.log.bytesSinceCheckpoint = state.log.segments.reduce(
+      (sum, segment) =>
+        sum + segment.length - Math.min(segment.length, coveredPart(state, segment)?.bytes ?? 0),
+      0,
+    );
+    return { state, tornBytes, digests, checkpoint };
   } catch (error) {
     await state.close().catch(() => undefined);
     throw readFailure(error, source.path);
   }
+}
+
+async function useCheckpoint(
+  { ignoresCheckpoint = false }: RecoverySource,
+  state: StoreState,
+  { checkpoint }: Manifest,
+): Promise<CheckpointUse> {
+  if (checkpoint === undefined || ignoresCheckpoint) return 'none';
+  state.lastCheckpointNumber = checkpoint.number;
+  return (await loadCheckpoint(state, checkpoint)) ? 'used' : 'unusable';
+}
+
+/** What the checkpoint that was loaded covers of a segment. */
+function coveredPart({ checkpoint }: StoreState, segment: Segment): CoveredPart | undefined {
+  if (!checkpoint?.covers.includes(segment)) return undefined;
+  const { position } = checkpoint.reference;
+  return segment === checkpoint.covers.at(-1)
+    ? { bytes: position.length, position }
+    : { bytes: Number.POSITIVE_INFINITY, position: undefined };
 }
 
 /** An empty state with the keys and numbers of a manifest. */

@@ -1,6 +1,7 @@
 import { equalBytes } from '../../bytes/concat.ts';
 import { Breather } from '../breather.ts';
 import { damagedAt } from '../files/disk-failure.ts';
+import type { LogPosition } from '../log/checkpoint-format.ts';
 import type { ListedSegment } from '../log/manifest.ts';
 import { SEGMENT_HEADER_BYTES, type Segment, segmentFileName } from '../log/segment.ts';
 import { type ScanEnd, SegmentScan } from '../log/segment-scan.ts';
@@ -15,6 +16,16 @@ export interface SegmentRole {
   readonly isLast: boolean;
   readonly replay: Replay;
   readonly digests: AskedDigests;
+  /** Where the checkpoint stands in this segment: what is before is verified and not replayed. */
+  readonly checkpoint: CoveredPart | undefined;
+}
+
+/** The part of a segment that a checkpoint covers. */
+export interface CoveredPart {
+  /** Bytes of the segment; `Infinity` for all of it. */
+  readonly bytes: number;
+  /** The position, where it is in this segment. */
+  readonly position: LogPosition | undefined;
 }
 
 /** Verifies and replays one segment. @returns length of the torn tail. */
@@ -33,14 +44,17 @@ export async function replaySegment(
   );
   // A large store takes seconds to read; timers and requests need their turns.
   const breather = new Breather();
+  const covered = role.checkpoint?.bytes ?? 0;
+  checkPosition(role.checkpoint?.position, segment);
   let found = scan.next();
   while (found.kind === 'frame') {
     checkWatermark(listed, found.at, scan, segment);
-    await role.replay.frame(segment, found, breather);
+    if (found.at >= covered) await role.replay.frame(segment, found, breather);
     segment.length = found.at + found.bytes.length;
     segment.nextOrdinal = scan.position.ordinal;
     segment.digest = scan.position.digest;
     if (isLog) role.digests.advanceTo(segment.nextOrdinal - 1, segment.digest);
+    if (found.at < covered) checkPosition(role.checkpoint?.position, segment);
     if (breather.isDue) await breather.pause();
     found = scan.next();
   }
@@ -68,6 +82,26 @@ function checkWatermark(listed: ListedSegment, at: number, scan: SegmentScan, se
       passed,
       `the log up to here is not the one that was durable (record ${scan.position.ordinal})`,
     );
+}
+
+/** The log goes through the position of its checkpoint, which was durable before the manifest listed it. */
+function checkPosition(
+  position: LogPosition | undefined,
+  { id, length, nextOrdinal, digest }: Segment,
+): void {
+  if (position === undefined || length < position.length) return;
+  if (
+    length === position.length &&
+    nextOrdinal === position.nextOrdinal &&
+    equalBytes(digest, position.digest)
+  )
+    return;
+  throw damagedAt(
+    'STORE_RECORD_MISPLACED',
+    segmentFileName(id),
+    length,
+    `the log up to here is not the one of the checkpoint (record ${nextOrdinal})`,
+  );
 }
 
 /** Decides whether a place that does not continue the chain is the torn end of the last write, or damage. */

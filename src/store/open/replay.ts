@@ -4,7 +4,7 @@ import type { Breather } from '../breather.ts';
 import { damagedAt } from '../files/disk-failure.ts';
 import { IndexBuilder } from '../index/index-builder.ts';
 import { type NamespaceState, newNamespaceState } from '../index/namespace-state.ts';
-import type { Location } from '../index/ordered-index.ts';
+import type { Location, OrderedIndex } from '../index/ordered-index.ts';
 import { keysFileName } from '../keys/namespace-keys.ts';
 import { recordsOf } from '../log/frame.ts';
 import { decodeNamespaceKind, operations } from '../log/record.ts';
@@ -100,8 +100,10 @@ export class Replay {
     const namespace = namespaces.byId(id);
     // Records of a namespace that was erased later may outlive the record that created it.
     if (namespace === undefined) return;
+    if (namespace.keyPlace !== undefined) namespace.heldBy.add(segment.id);
     if (operation === operations.eraseNamespace) {
       for (const location of this.#builder(namespace).locations()) this.#state.log.forgetErased(location);
+      this.#state.log.markErased(namespace.heldBy);
       namespaces.remove(namespace);
       this.#builders.delete(id);
     } else if (operation === operations.put) {
@@ -110,9 +112,11 @@ export class Replay {
     } else if (operation === operations.delete) this.#forget(this.#builder(namespace).delete(name));
   }
 
-  #builder({ id }: NamespaceState): IndexBuilder {
+  /** The names so far: of a namespace that a checkpoint gave, its own index. */
+  #builder({ id, index }: NamespaceState): IndexBuilder | OrderedIndex {
     const present = this.#builders.get(id);
     if (present !== undefined) return present;
+    if (index.size > 0) return index;
     const builder = new IndexBuilder();
     this.#builders.set(id, builder);
     return builder;

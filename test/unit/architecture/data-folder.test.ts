@@ -27,7 +27,7 @@ const elsewhere: Readonly<Record<string, string>> = {
   'cli/shared/decryptions-server.ts': 'key and certificate that the configuration names',
   'cli/shared/file-io.ts': 'files that the operator names',
   'cli/shared/version.ts': 'the manifest of this package',
-  'cli/store/session.ts': 'password and value files that the operator names',
+  'cli/shared/user-file.ts': 'password and value files that the operator names',
   'config/file-permissions.ts': 'permissions of token and password files, which it does not open',
   'config/secrets.ts': 'token and password files that the configuration names',
   'http/listener.ts': 'the socket of the listener',

@@ -2,7 +2,7 @@ import { utf8 } from '../../../src/bytes/concat.ts';
 import { toHex } from '../../../src/bytes/hex.ts';
 import { LatchkeyError } from '../../../src/errors/latchkey-error.ts';
 import { type Contents, contentsOf } from '../../simulation/store-model.ts';
-import { type DormantStore, SimulatedStore } from '../../support/disk-store.ts';
+import { type DormantStore, SimulatedStore, type StoreOptions } from '../../support/disk-store.ts';
 import type { SimulatedDisk } from '../../support/simulated-disk.ts';
 
 /** Names and values that must be nowhere in the clear. */
@@ -23,7 +23,7 @@ export interface VictimStore {
 /** Builds a store for the attacks of the tests: cleanly closed (`closed`), or as a power cut leaves it. */
 export async function victim(
   closed: 'closed' | 'cut',
-  options: { readonly segmentBytes?: number } = {},
+  options: Pick<StoreOptions, 'segmentBytes' | 'checkpointBytes' | 'compaction'> = {},
   seed = 1,
 ): Promise<VictimStore> {
   const simulated = await SimulatedStore.create({ segmentBytes: 1024, ...options }, seed);
@@ -39,6 +39,8 @@ export async function victim(
       history.push(await contentsOf(store));
     }
   }
+  // Background work that came after the last write would show that it was durable.
+  await store.settled();
   await plain.delete(secrets.names[0]);
   const contents = await contentsOf(store);
   history.push(contents);

@@ -57,7 +57,7 @@ describe('V3 the key', () => {
     const store = await victim('closed');
     const { disk } = store.simulated;
     const bytes = disk.files().get(manifest) ?? new Uint8Array(0);
-    disk.tamper(manifest, bytes.with(9, 2));
+    disk.tamper(manifest, bytes.with(9, 3));
     await expect(store.simulated.reopen()).rejects.toMatchObject({ code: 'STORE_FORMAT_UNSUPPORTED' });
   });
 });

@@ -61,7 +61,7 @@ describe('opening refuses, and does not change the store', () => {
     await expectRefused(disk, 'STORE_MANIFEST_DAMAGED');
     disk.tamper(MANIFEST, flipped(manifest, 120));
     await expectRefused(disk, 'STORE_MANIFEST_DAMAGED');
-    disk.tamper(MANIFEST, manifest.with(9, 2));
+    disk.tamper(MANIFEST, manifest.with(9, 3));
     await expectRefused(disk, 'STORE_FORMAT_UNSUPPORTED');
   });
 
