@@ -1,6 +1,6 @@
 import type { ServerVetter } from '../../boot/obtain/vet-server.ts';
 import { PeerError } from '../../boot/peer/peer-failure.ts';
-import { equalBytes } from '../../bytes/concat.ts';
+import { equalBytes, utf8 } from '../../bytes/concat.ts';
 import type { AccountId } from '../../bytes/fixed-bytes.ts';
 import { Memo, memoKey } from '../../bytes/memo.ts';
 import { encodeSs58 } from '../../bytes/ss58.ts';
@@ -72,7 +72,11 @@ export class PeerProofs {
    */
   async prove(attestation: Attestation): Promise<AttestedPeer> {
     const record = this.requireRegisteredKey(attestation);
-    const name = memoKey(sha256(attestation.server, attestation.x25519PublicKey, attestation.quote));
+    // With the platform: a registration that changes to another one must not count there by the attestation of the former.
+    const platform = utf8(this.#vetter.platformOf(record) ?? '');
+    const name = memoKey(
+      sha256(platform, attestation.server, attestation.x25519PublicKey, attestation.quote),
+    );
     const known = this.#judged.find(name, this.#now());
     if (known !== undefined) return known;
     const verified = await this.#vetter.judgeAttestation(record, attestation, await this.#chain.snapshot());
