@@ -356,7 +356,7 @@ export const errorActions: readonly (readonly [action: string, codes: readonly E
     ['STORE_DISK_FULL', 'STORE_DISK_READ_ONLY', 'STORE_RESOURCES_SHORT'],
   ],
   [
-    'Repair the disk of the server that answers so ([disk damage](runbooks.md#disk-damage)); until then the other servers of the slots give their keys.',
+    'Repair the disk of the server that answers so ([disk damage](runbooks.md#disk-damage)), or see why its account is held elsewhere (`latchkey status --explain`); until then the other servers of the slots give their keys.',
     ['AUDIT_REQUIRED'],
   ],
   [

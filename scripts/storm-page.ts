@@ -3,8 +3,8 @@ import { playStorm, type StormSetting } from './storm-model.ts';
 const SEED = 20261201;
 const NODES = 10_000;
 const KEPT = 0.8;
-/** As in `AdmissionQueue`: a line of four seconds. */
-const PLACES = 4_000;
+/** As in `AdmissionQueue`: a line of four seconds, of which a quarter is for others. */
+const PLACES = 3_000;
 const FEW_PLACES = 32;
 const SERVERS = [10_000, 500, 50, 20, 7] as const;
 

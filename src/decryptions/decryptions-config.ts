@@ -202,12 +202,7 @@ function resolve(
   environment: Environment,
 ): DecryptionsConfig {
   const layers = [defaults, profileDefaults[profile], ...sections, fromEnvironment(environment)];
-  const merged: { readonly passwordFile?: unknown } = Object.assign({}, ...layers);
-  if (merged.passwordFile === undefined)
-    throw new EvidenceError('DECRYPTIONS_CONFIG_INVALID', 'passwordFile: must be given', {
-      field: 'passwordFile',
-      hint: 'set it in the file (`password_file` in Rocket.toml), or as DECRYPTIONS_PASSWORD_FILE',
-    });
+  const merged: unknown = Object.assign({}, ...layers);
   const config = check(complete, merged);
   checkAccounts(config);
   if (config.engine === undefined) return requireStore(config);
@@ -217,9 +212,15 @@ function resolve(
   return rest;
 }
 
+const PASSWORD_HINT = 'set it in the file (`password_file` in Rocket.toml), or as DECRYPTIONS_PASSWORD_FILE';
+
 function requireStore(config: DecryptionsConfig): DecryptionsConfig {
   for (const field of ['storePath', 'passwordFile'] as const)
-    if (config[field] === undefined) throw invalid(field, 'must be given, or engine.etcd');
+    if (config[field] === undefined)
+      throw new EvidenceError('DECRYPTIONS_CONFIG_INVALID', `${field}: must be given, or engine.etcd`, {
+        field,
+        ...(field === 'passwordFile' ? { hint: PASSWORD_HINT } : {}),
+      });
   return config;
 }
 

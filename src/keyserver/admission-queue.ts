@@ -9,13 +9,18 @@ export interface LineBounds {
   readonly most: number;
 }
 
-/** Half of the time for which a node waits for an answer: a locked node is served best by waiting, not by coming again. */
-const LOCKED: LineBounds = { waitMs: 4_000, fewest: 8, most: 4_096 };
+/**
+ * With one turn of four for the others, half of the time for which a node waits for an answer: a locked node is served best
+ * by waiting, not by coming again.
+ */
+const LOCKED: LineBounds = { waitMs: 3_000, fewest: 8, most: 4_096 };
 const OTHERS: LineBounds = { waitMs: 25, fewest: 8, most: 32 };
 /** Where both wait, one turn of so many is for the others. */
 const SHARE_OF_OTHERS = 4;
 /** A refused request should come again after one to two of these, in milliseconds. */
 const RETRY_MS = 1_000;
+/** What a turn takes until one was measured. */
+const FIRST_TURN_MS = 1;
 /** Weight of the newest turn in the mean. */
 const NEWEST = 1 / 8;
 
@@ -33,7 +38,7 @@ export class AdmissionQueue {
   #takenAtMs = 0;
   #turns = 0;
   /** Mean time from one turn to the next while requests wait. Under a flood most of it goes into refusals. */
-  #turnMs = 0;
+  #turnMs = FIRST_TURN_MS;
 
   constructor(options: {
     readonly random: RandomSource;

@@ -57,7 +57,7 @@ export interface KeyServerParts extends MacRouteParts {
   readonly onRelease: (release: Release) => Promise<void> | void;
   /** @param detail of the error; parts of it come from the requester. */
   readonly onRefusal: (code: string, requestId: string, detail: string) => void;
-  /** Called for each SERVER_BUSY before the body was read, thousands of times a second under overload. */
+  /** Called for each SERVER_BUSY, thousands of times a second under overload. */
   readonly onBusy: (requestId: string) => void;
 }
 
@@ -138,7 +138,7 @@ export class KeyServer {
     const verified = await evidenceVerifier.verifyRequest(bound);
     const judged = judge.judge(verified, vault);
     const grant = grantKey(judged, vault, now());
-    await this.#released({ grant, requestId });
+    await this.#recorded({ grant, requestId });
     // After the release was recorded, so that the client keeps a head that contains it.
     const extensions = this.#parts.extensionsFor?.(bound.request.account) ?? noExtensions;
     return sealGrant(grant, identity, { nowMs: now(), finalized: finalized(), extensions });
@@ -187,6 +187,17 @@ export class KeyServer {
     this.#parts.challenges.wipe();
   }
 
+  /** A key that was made for this request and does not leave is nobody's: the request may come again. */
+  async #recorded(release: Release): Promise<void> {
+    const { created, key } = release.grant;
+    try {
+      await this.#released(release);
+    } catch (error) {
+      if (created && !key.wasUsed) this.#parts.vault.forget(key.account, key.slotId, this.#parts.now());
+      throw error;
+    }
+  }
+
   async #released({ grant, requestId }: Release): Promise<void> {
     const { log, onRelease } = this.#parts;
     const { bound, created, key } = grant;
@@ -204,6 +215,10 @@ export class KeyServer {
 
   #refused(error: unknown, requestId: string): void {
     const code = error instanceof LatchkeyError ? error.code : 'INTERNAL';
+    if (code === 'SERVER_BUSY') {
+      this.#parts.onBusy(requestId);
+      return;
+    }
     const detail = error instanceof LatchkeyError ? error.message : undefined;
     this.#parts.onRefusal(code, requestId, detail ?? 'an unexpected failure');
     this.#parts.log('warn', 'key.refused', { requestId, code, detail });

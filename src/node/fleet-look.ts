@@ -73,7 +73,16 @@ export class FleetLook {
   async #look(): Promise<void> {
     this.#isAsking = true;
     try {
-      const shown = await this.#round();
+      // Nobody waits for a round, so nothing may be thrown: an unhandled rejection ends the process, and with it its keys.
+      const shown = await this.#round().catch((error: unknown): ShownFleet => {
+        const reason = error instanceof Error ? error.message : String(error);
+        return {
+          isAsking: false,
+          nodes: [],
+          order: [],
+          problem: `the servers could not be asked: ${reason}`,
+        };
+      });
       this.#last = { atMs: this.#parts.clock.nowMs(), shown };
     } finally {
       this.#isAsking = false;

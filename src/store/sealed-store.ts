@@ -37,7 +37,7 @@ import {
   sourceOf,
   tuningOf,
 } from './store-options.ts';
-import { isUnknown, type StoreState } from './store-state.ts';
+import type { StoreState } from './store-state.ts';
 
 /** Numbers about an open store. */
 export interface StoreStat {
@@ -281,20 +281,11 @@ export class SealedStore implements Store, AsyncDisposable {
   /** Notes the end of the log, and the index where that is worth it: without it the next opening replays. */
   async #noteEnd(): Promise<void> {
     const state = this.#state;
-    const fresh = isCheckpointDueAtClose(state)
-      ? await writeCheckpoint(state).catch(() => undefined)
-      : undefined;
-    if (fresh !== undefined) {
-      try {
-        await state.listCheckpoint(fresh);
-        return;
-      } catch (error) {
-        if (isUnknown(error)) throw error;
-        // The disk may have been filled by the checkpoint: the note counts for more.
-        await state.log.drops;
-      }
-    }
+    // First: whoever waits for this process to end may lose patience before a large index is written.
     await state.saveManifest(state.manifest());
+    if (!isCheckpointDueAtClose(state)) return;
+    const fresh = await writeCheckpoint(state).catch(() => undefined);
+    if (fresh !== undefined) await state.listCheckpoint(fresh);
   }
 
   #open(): StoreState {

@@ -135,8 +135,19 @@ describe('the packed package', () => {
     );
     const folderNames = [...folders].filter((name) => !/[.]|LICENSE/.test(name)).sort();
     expect(folderNames).toEqual(
-      ['dist/man', 'dist/mock-tdx', 'dist/src', 'docs', 'examples', 'kit', 'mock-tdx', 'packages'].sort(),
+      [
+        'bench',
+        'dist/man',
+        'dist/mock-tdx',
+        'dist/src',
+        'docs',
+        'examples',
+        'kit',
+        'mock-tdx',
+        'packages',
+      ].sort(),
     );
+    expect(files.filter((name) => name.startsWith('bench/'))).toEqual(['bench/RESULTS.md']);
     // A source map names a source that is not here.
     const unwanted = /\.map$|\.tsbuildinfo$|\.test\.[jt]s$|__pycache__|\/target\/|node_modules/;
     expect(files.filter((name) => unwanted.test(name))).toEqual([]);

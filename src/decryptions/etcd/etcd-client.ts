@@ -97,6 +97,8 @@ export class EtcdClient {
   #endpoint = 0;
   /** One for all calls: etcd makes each token slowly. */
   #token: Promise<string> | undefined;
+  /** The one in use, once it was made. */
+  #tokenText: string | undefined;
   #clusterId: string | undefined;
   #highestRevision = 0;
 
@@ -167,7 +169,7 @@ export class EtcdClient {
       { silenceMs, maxLineBytes: MAX_ANSWER_BYTES },
       (line) => {
         hasAnswered = true;
-        return this.#watchLine(line, onResult);
+        return this.#watchLine(line, onResult, headers['authorization']);
       },
     );
     if (end.kind === 'silent' && hasAnswered) return end;
@@ -175,7 +177,11 @@ export class EtcdClient {
     return end.kind === 'failed' ? end : { kind: 'failed', reason: `no answer within ${silenceMs} ms` };
   }
 
-  #watchLine(line: string, onResult: (result: WatchResult) => string | undefined): string | undefined {
+  #watchLine(
+    line: string,
+    onResult: (result: WatchResult) => string | undefined,
+    usedToken: string | undefined,
+  ): string | undefined {
     const value = parseJson(line);
     const answer = watchAnswer.safeParse(value);
     if (answer.success) {
@@ -185,7 +191,7 @@ export class EtcdClient {
     const inStream = streamErrorAnswer.safeParse(value);
     const failure = inStream.success ? inStream.data.error : errorAnswer.safeParse(value).data;
     if (failure === undefined) return 'a line is no answer to a watch';
-    if (isTokenRefusal(failure)) this.#token = undefined;
+    if (isTokenRefusal(failure)) this.#leaveToken(usedToken);
     return failure.message;
   }
 
@@ -201,12 +207,13 @@ export class EtcdClient {
     let tokens = 0;
     for (let attempt = 0; ; attempt += 1) {
       const headers = await authorization();
+      const usedToken = headers['authorization'];
       const endpoint = this.#endpoint;
       const floor = this.#highestRevision;
       const outcome = this.#judge(await this.#post(endpoint, path, body, headers), schema, floor);
       if (outcome.kind === 'answer') return { answer: outcome.answer, mayBeRepeated };
       if (outcome.kind === 'token') {
-        this.#token = undefined;
+        this.#leaveToken(usedToken);
         tokens += 1;
         // A token ends after some minutes; one that was just made does not.
         if (tokens > MAX_TOKENS) throw refused('it accepts no token of this user');
@@ -264,7 +271,17 @@ export class EtcdClient {
         if (this.#token === making) this.#token = undefined;
       });
     }
-    return { authorization: await this.#token };
+    const making = this.#token;
+    const authorization = await making;
+    if (this.#token === making) this.#tokenText = authorization;
+    return { authorization };
+  }
+
+  /** Calls under way are all refused when a token ends: the first of them leaves it, and none leaves the next one. */
+  #leaveToken(used: string | undefined): void {
+    if (used === undefined || used !== this.#tokenText) return;
+    this.#token = undefined;
+    this.#tokenText = undefined;
   }
 
   async #authenticate({ name, password }: NonNullable<EtcdOptions['user']>): Promise<string> {

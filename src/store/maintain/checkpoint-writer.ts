@@ -79,11 +79,13 @@ export async function writeCheckpoint(
   const { generation, storeKey } = state.keys;
   const cipher = new CheckpointCipher(storeKey, { storeId, id, generation, position });
   const path = inFolder(state.folder, checkpointFileName(number));
+  let isOurs = false;
   try {
     await requireInPlace(state.lock, state.folder);
     // An interrupted one may have left a file that no manifest ever listed.
     await removeFile(state.fileSystem, path);
     const handle = await state.fileSystem.open(path, 'create');
+    isOurs = true;
     let bytes: number;
     try {
       const writer = new CheckpointFile(state, { handle, cipher, covers }, isStopped);
@@ -97,12 +99,19 @@ export async function writeCheckpoint(
     await syncFolder(state.fileSystem, state.folder);
     return { reference: { number, id, bytes, position }, covers, storeKey, bytesBefore };
   } catch (error) {
-    await removeFile(state.fileSystem, path).catch(() => undefined);
+    // Where another store was put in the place of this one, the file of this name is of that one.
+    if (isOurs) await removeFile(state.fileSystem, path).catch(() => undefined);
     throw error;
   } finally {
     cipher.wipe();
     unpin();
   }
+}
+
+/** Removes one that no manifest lists. */
+export async function removeCheckpoint(state: StoreState, { reference }: PresentCheckpoint): Promise<void> {
+  const path = inFolder(state.folder, checkpointFileName(reference.number));
+  await removeFile(state.fileSystem, path).catch(() => undefined);
 }
 
 /** Writes the entries of a checkpoint, in sealed chunks. */

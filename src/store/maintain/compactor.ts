@@ -2,8 +2,8 @@ import { finishErasures } from '../commit/namespace-changes.ts';
 import { writeFailure } from '../files/disk-failure.ts';
 import type { RecordKeys } from '../keys/store-keys.ts';
 import { SEGMENT_HEADER_BYTES, type Segment } from '../log/segment.ts';
-import type { StoreState } from '../store-state.ts';
-import { isCheckpointDue, writeCheckpoint } from './checkpoint-writer.ts';
+import { isUnknown, type StoreState } from '../store-state.ts';
+import { isCheckpointDue, removeCheckpoint, writeCheckpoint } from './checkpoint-writer.ts';
 import { CompactionStopped, RunCompaction } from './compaction.ts';
 
 /** A run reads this many bytes at most, which bounds the extra room that compaction needs. */
@@ -185,9 +185,22 @@ export class Compactor {
    */
   async #checkpoint(): Promise<void> {
     const state = this.#state;
-    if (this.#stopped || !isCheckpointDue(state)) return;
+    if (this.#stopped || state.commit.failure !== undefined || !isCheckpointDue(state)) return;
     const fresh = await writeCheckpoint(state, () => this.#stopped).catch(() => undefined);
-    if (fresh !== undefined) await state.commit.exclusively(() => state.listCheckpoint(fresh));
+    if (fresh === undefined) return;
+    let isListing = false;
+    try {
+      await state.commit.exclusively(async () => {
+        isListing = true;
+        await state.listCheckpoint(fresh).catch((error: unknown) => {
+          if (isUnknown(error)) throw error;
+        });
+      });
+    } catch (error) {
+      // A store that takes no writes any more would leave one more file with each attempt.
+      if (!isListing) await removeCheckpoint(state, fresh);
+      throw error;
+    }
     await state.log.drops;
   }
 

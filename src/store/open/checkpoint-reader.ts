@@ -67,7 +67,7 @@ async function readCheckpoint(state: StoreState, reference: CheckpointReference)
         for (let at = 0, chunk = 0; at < bytes; chunk += 1) {
           const prefix = readAt(handle, at, CHUNK_PREFIX_BYTES);
           const end = at + CHUNK_PREFIX_BYTES + prefix.readUInt32BE(0);
-          if (end > bytes || end - at > MAX_CHUNK_BYTES)
+          if (end > bytes || end - at - CHUNK_PREFIX_BYTES > MAX_CHUNK_BYTES)
             throw new RangeError('a chunk is longer than it can be');
           const sealed = readAt(handle, at + CHUNK_PREFIX_BYTES, end - at - CHUNK_PREFIX_BYTES);
           const plaintext = cipher.open(chunk, end === bytes, sealed);

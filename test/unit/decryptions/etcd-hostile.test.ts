@@ -362,7 +362,8 @@ describe('tokens of a cluster with authentication', () => {
       if (request.headers.authorization === 'token-0') json(response, refusal, 401);
       else honest?.(body, response, request);
     });
-    expect(await service.put(KEY, of(1))).toBe('written');
+    const keys = Array.from({ length: 20 }, (_, index) => index.toString(16).padStart(64, '0'));
+    expect(await Promise.all(keys.map((key) => service.put(key, of(1))))).toEqual(keys.map(() => 'written'));
     expect(made.length).toBe(2);
   });
 

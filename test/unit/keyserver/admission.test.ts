@@ -102,8 +102,8 @@ describe('the admission queue', () => {
       served.push(await busy());
       await idle();
     }
-    // The one whose turn it is, and 32 that wait; later as many as have their turn within 25 ms.
-    expect(served[0]).toBe(33);
+    // The one whose turn it is, and those that have theirs within 25 ms; before one was measured, of a millisecond each.
+    expect(served[0]).toBe(26);
     expect(served[3]).toBe(13);
   });
 
@@ -129,13 +129,13 @@ describe('the admission queue', () => {
       const all = Array.from({ length: 6_000 }, () => queue.enter(LOCKED));
       return (await Promise.allSettled(all)).filter(({ status }) => status === 'fulfilled').length;
     };
-    expect(await storm()).toBe(4_097);
+    expect(await storm()).toBe(3_001);
     nowMs = 0;
     const slow = new AdmissionQueue({ random: half, monotonicMs: () => (nowMs += 10) });
     await Promise.all(Array.from({ length: 300 }, () => slow.enter(LOCKED)));
     await idle();
     const all = Array.from({ length: 6_000 }, () => slow.enter(LOCKED));
-    expect((await Promise.allSettled(all)).filter(({ status }) => status === 'fulfilled')).toHaveLength(401);
+    expect((await Promise.allSettled(all)).filter(({ status }) => status === 'fulfilled')).toHaveLength(301);
   });
 
   it('tells each refused caller another time, so that they do not come back together', async () => {

@@ -20,11 +20,13 @@ describe('a look of the status page at the fleet', () => {
   let answers: Map<string, Readonly<Record<string, unknown>>>;
   let answer: Fetch;
   let look: FleetLook;
+  let reportFails: boolean;
 
   beforeEach(() => {
     clock = new VirtualScheduler();
     ending = new AbortController();
     asked = [];
+    reportFails = false;
     servers = NAMES.map(record);
     answers = new Map(fullFleet(NAMES));
     answer = async (url) => json(answers.get(new URL(url).hostname.split('.')[0] ?? ''));
@@ -40,7 +42,10 @@ describe('a look of the status page at the fleet', () => {
       },
       watch: { servers: () => servers },
       report: {
-        status: () => answers.get('self') ?? {},
+        status: () => {
+          if (reportFails) throw new Error('a defect');
+          return answers.get('self') ?? {};
+        },
         clients: () => NAMES.slice(1).map(accountBytes),
       },
       ending: ending.signal,
@@ -184,5 +189,17 @@ describe('a look of the status page at the fleet', () => {
     const closed = await lookAgain();
     expect(closed.nodes[0]).toMatchObject({ target: 'this node', restart: 'no' });
     expect(restarts(closed)).not.toContain('yes');
+  });
+
+  it('a round that fails is over, says why, and the next one waits as ever', async () => {
+    reportFails = true;
+    expect(await lookAgain()).toMatchObject({
+      nodes: [],
+      problem: 'the servers could not be asked: a defect',
+    });
+    reportFails = false;
+    expect(await lookAgain()).toMatchObject({ problem: expect.stringContaining('a defect') });
+    await clock.advance(10_000);
+    expect((await lookAgain()).problem).toBeUndefined();
   });
 });

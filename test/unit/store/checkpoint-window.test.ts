@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { SecretBytes } from '../../../src/bytes/secret-bytes.ts';
 import { isCheckpointDue, writeCheckpoint } from '../../../src/store/maintain/checkpoint-writer.ts';
 import { Compactor } from '../../../src/store/maintain/compactor.ts';
@@ -64,6 +64,52 @@ describe('a checkpoint that was written while', () => {
     disk.inject(undefined);
     await state.log.drops;
     expect(checkpointsOn(disk)).toEqual([]);
+    await state.close();
+  });
+});
+
+describe('a store that takes no writes any more', () => {
+  async function poisoned() {
+    const { disk, state, fresh } = await written();
+    await state.listCheckpoint(fresh);
+    state.log.bytesSinceCheckpoint = Number.MAX_SAFE_INTEGER;
+    expect(isCheckpointDue(state)).toBe(true);
+    const tasks: (() => void)[] = [];
+    const compactor = new Compactor(state, (task) => {
+      tasks.push(task);
+      return () => undefined;
+    });
+    const created: string[] = [];
+    disk.inject(({ kind, path }) => {
+      if (kind === 'create' && path.includes('/checkpoint-')) created.push(path);
+      return undefined;
+    });
+    const attempts = async () => {
+      compactor.wake();
+      await compactor.settled();
+      for (let turn = 0; turn < 3; turn += 1) {
+        tasks.at(-1)?.();
+        await compactor.settled();
+      }
+    };
+    return { disk, state, created, attempts };
+  }
+
+  it('leaves no checkpoint on the disk that was written meanwhile', async () => {
+    const { disk, state, created, attempts } = await poisoned();
+    vi.spyOn(state.commit, 'exclusively').mockRejectedValue(new Error('a group was not synced'));
+    const before = checkpointsOn(disk);
+    await attempts();
+    expect(created.length).toBeGreaterThan(1);
+    expect(checkpointsOn(disk)).toEqual(before);
+    await state.close();
+  });
+
+  it('writes none', async () => {
+    const { state, created, attempts } = await poisoned();
+    vi.spyOn(state.commit, 'failure', 'get').mockReturnValue(new Error('a group was not synced') as never);
+    await attempts();
+    expect(created).toEqual([]);
     await state.close();
   });
 });
