@@ -11,6 +11,7 @@ import { recoverStoreKey } from '../src/boot/obtain/recovery.ts';
 import { ServerVetter } from '../src/boot/obtain/vet-server.ts';
 import { PeerClient } from '../src/boot/peer/peer-client.ts';
 import { fetchTransport } from '../src/boot/peer/peer-transport.ts';
+import { equalBytes } from '../src/bytes/concat.ts';
 import { AccountId, BlockHash, Nonce, SlotId, X25519PublicKey } from '../src/bytes/fixed-bytes.ts';
 import { tryFromHex } from '../src/bytes/hex.ts';
 import { SecretBytes } from '../src/bytes/secret-bytes.ts';
@@ -18,10 +19,11 @@ import type { ChainSnapshot, ServerRecord } from '../src/chain/chain-view.ts';
 import { systemRandom } from '../src/crypto/random.ts';
 import { buildGeneration, type EnrolledServer, firstFile } from '../src/keyslots/generations.ts';
 import type { KeyslotFile } from '../src/keyslots/keyslot-file.ts';
+import { Lineage } from '../src/lineage/lineage.ts';
 import { silentLog } from '../src/observe/log.ts';
 import type { QuoteSource } from '../src/quote-source/quote-source.ts';
 import { SealedStore } from '../src/store/sealed-store.ts';
-import { systemClock } from '../src/time/clock.ts';
+import { type Clock, systemClock } from '../src/time/clock.ts';
 import { registrationReportData } from '../src/trust/registration.ts';
 import { aLineageSecret, firstIncarnation } from '../test/support/lineages.ts';
 import type { BootServersReady } from './boot-servers.ts';
@@ -93,7 +95,9 @@ async function enrolledNode(ready: BootServersReady, path: string, hangingPort: 
   for (let index = 0; index < RECORDS; index++) await namespace.put(`record ${index}`, systemRandom(100));
   const records = ready.servers.map((server, index) => recordOf(server, index));
   const quotes = new TimedQuotes();
-  const client = new PeerClient({ transport: fetchTransport(), clock: systemClock, random: systemRandom });
+  // The servers of this bench live at one moment.
+  const clock: Clock = { nowMs: () => NOW_MS, sleep: systemClock.sleep.bind(systemClock) };
+  const client = new PeerClient({ transport: fetchTransport(), clock, random: systemRandom });
   const tools = { client, quotes, clock: systemClock, log: silentLog };
   const enrolled: EnrolledServer[] = [];
   await runKeyRound(tools, {
@@ -116,6 +120,16 @@ async function enrolledNode(ready: BootServersReady, path: string, hangingPort: 
       });
     },
   });
+  // A server gives no key of a slot that is not linked.
+  const lineage = new Lineage(aLineageSecret());
+  const head = { sequence: 0, digest: new Uint8Array(32) };
+  const status = { confirm: true, incarnation: firstIncarnation, head, report: undefined };
+  for (const { server, slotId, key } of enrolled) {
+    const record = records.find((one) => equalBytes(one.account, server));
+    if (record === undefined) throw new Error('an unknown server gave a key');
+    const held = { account, slotId, key, observer: { observe: () => undefined } };
+    await client.keyStatus(record, held, status, lineage.keyOf(server));
+  }
   const identity = { account, storeId: store.storeId };
   const generation = await buildGeneration(
     { ...identity, storeKey, lineageSecret: aLineageSecret(), generation: 1, quorum: QUORUM, enrolled },

@@ -48,7 +48,7 @@ const encryptBy = (method: 'put' | 'post'): AgentRoute =>
     }),
     bodyNeedsNoType: true,
     answer: z.strictObject({ data: z.strictObject({ ciphertext: z.string(), key_version: z.int() }) }),
-    codes: ['TRANSIT_KEYS_FULL', 'NODE_UNCLAIMED', 'STORE_RECORD_DAMAGED'],
+    codes: ['ROUTE_NOT_FOUND', 'TRANSIT_KEYS_FULL', 'NODE_UNCLAIMED', 'STORE_RECORD_DAMAGED'],
     handle: async ({ path, body, services }) => {
       const made = await services.transit.encrypt(
         path.key,
@@ -68,7 +68,7 @@ const decryptBy = (method: 'put' | 'post'): AgentRoute =>
     body: z.strictObject({ ciphertext, associated_data: associatedData }),
     bodyNeedsNoType: true,
     answer: z.strictObject({ data: z.strictObject({ plaintext: base64Text }) }),
-    codes: ['TRANSIT_CIPHERTEXT_INVALID', 'STORE_RECORD_DAMAGED'],
+    codes: ['ROUTE_NOT_FOUND', 'TRANSIT_CIPHERTEXT_INVALID', 'STORE_RECORD_DAMAGED'],
     handle: async ({ path, body, services }) => {
       const plaintext = await services.transit.decrypt(
         path.key,
@@ -88,7 +88,7 @@ const rotateBy = (method: 'put' | 'post'): AgentRoute =>
     summary: `Adds a version to a key; older ciphertexts still open; ${onlyWith}`,
     parameters: ofKey,
     answer: z.strictObject({ data: z.strictObject({ name: z.string(), latest_version: z.int() }) }),
-    codes: ['TRANSIT_KEY_NOT_FOUND', 'TRANSIT_KEYS_FULL', 'NODE_UNCLAIMED'],
+    codes: ['ROUTE_NOT_FOUND', 'TRANSIT_KEY_NOT_FOUND', 'TRANSIT_KEYS_FULL', 'NODE_UNCLAIMED'],
     handle: async ({ path, services }) => ({
       json: { data: { name: path.key, latest_version: await services.transit.rotate(path.key) } },
     }),

@@ -50,7 +50,7 @@ export class HostMadeServer {
       recoveryToken: new SecretBytes(dice.bytes(32)),
       instanceId: InstanceId.of(dice.bytes(16)),
     };
-    world.wire.place(this.endpoint, { serve: (path, body) => this.#serve(path, body) });
+    world.wire.place(this.endpoint, { serve: (path, body) => this.#serve(path, body), isOfHost: true });
   }
 
   get #publicKey(): X25519PublicKey {

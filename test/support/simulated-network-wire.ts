@@ -60,6 +60,8 @@ interface Address {
   readonly serve: Handler;
   /** The one that pretends to be this server. */
   readonly impostor?: Handler | undefined;
+  /** A server of the host gives away keys that it made itself: a redirect that leads there proves nothing. */
+  readonly isOfHost?: boolean;
 }
 
 const LATENCY_MS = 15;
@@ -149,7 +151,7 @@ export class Wire {
   #handlerOf(endpoint: string, address: Address, misbehaviour: Misbehaviour): Handler {
     if (misbehaviour === 'impersonate') return address.impostor ?? address.serve;
     if (misbehaviour !== 'redirect') return address.serve;
-    const others = [...this.#addresses].filter(([other]) => other !== endpoint);
+    const others = [...this.#addresses].filter(([other, { isOfHost }]) => other !== endpoint && !isOfHost);
     return others[this.#dice.below(others.length)]?.[1].serve ?? address.serve;
   }
 

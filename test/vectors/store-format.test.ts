@@ -111,8 +111,8 @@ describe('the store format, version 2', () => {
       checkpoint: sha256(fileOn(disk, '/store/checkpoint-0000000001')),
     }).toMatchInlineSnapshot(`
       {
-        "checkpoint": "cad6ceb45037730b0877d49be5097ad95d611594dd08401b530ebf8f386ed545",
-        "manifest": "265ce357c60b0d75bd5aed89c31b93157a9ef67a0b2686128002fb5a5a2802fa",
+        "checkpoint": "73ad7690a2eccd2562d4631e7cdad0428924f4019ac2d29a25445eafeb330385",
+        "manifest": "948d92e5b587e065c401b20ee707ceab5b367900f4fec415d924df47cab1eaa1",
       }
     `);
     for (const file of ['/store/keys-0000000001', '/store/segment-0000000001'])
