@@ -1,6 +1,8 @@
+#!/usr/bin/env node
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { makeCustodians, showBlackout } from './blackout.ts';
 import { showFleetMoves } from './fleet-moves.ts';
@@ -12,8 +14,9 @@ import { Timeline } from './timeline.ts';
 import { type SecretUpstream, startSecretUpstream } from './upstream-of-secrets.ts';
 
 const NODES = 7;
+const cli = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
 
-const usage = `npm start [-- --once] [--json] [--keep]
+const usage = `npm start [-- --once] [--json] [--keep], or npx latchkey-devnet [--once] [--json] [--keep]
 
 Runs a development network on this machine: a chain, mock-tdx and ${NODES} nodes, and shows what they do when some die.
   --once               end after the demonstration: exit 0 when every step held, 1 otherwise
@@ -131,7 +134,7 @@ function sayWhereItIs(
   timeline.say(`
 The network: chain ${chain.url}, mock-tdx ${mockTdx.url}, nodes ${first?.url} and so on.
   npx latchkey status --config ${first?.configFile} --explain
-  node dist/src/cli/main.js serve --config ${spareConfigFile} --insecure-trust-root ${rootFile}    # one more node, yours
+  node ${relative(process.cwd(), cli)} serve --config ${spareConfigFile} --insecure-trust-root ${rootFile}    # one more node, yours
 Ctrl-C stops it; docs/development.md goes on from here.`);
 }
 

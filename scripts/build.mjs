@@ -14,7 +14,8 @@ if (!existsSync(tsc)) {
 const { bundlePage } = await import('./bundle-page.mjs');
 execFileSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' });
 await bundlePage();
-chmodSync(new URL('../dist/src/cli/main.js', import.meta.url), 0o755);
+for (const command of ['src/cli/main.js', 'devnet/main.js'])
+  chmodSync(new URL(`../dist/${command}`, import.meta.url), 0o755);
 // The compiler leaves alone what did not change; tests compare this file's time with that of its sources.
 const now = new Date();
 utimesSync(new URL('../dist/src/chain/decoder/main.js', import.meta.url), now, now);

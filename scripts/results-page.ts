@@ -93,7 +93,7 @@ const headlines: readonly (readonly [what: string, bench: string, ...names: read
 export function resultsPage(all: readonly SavedResults[] = savedResults()): string {
   return `# Results of the benchmarks
 
-Made from \`bench/results\` by \`npm run docs\`; \`npm run bench -- --save [NAME…]\` measures anew. Only ratios hold on another machine: each is of two measurements of one run. A load above 1 before a run means that other programs were at work.
+Made from \`bench/results\` by \`npm run docs\`; \`npm run bench -- --save [NAME…]\` measures again. Only ratios hold on another machine: each is of two measurements of one run. A load above 1 before a run means that other programs were at work.
 
 ${all.map(section).join('\n')}`;
 }

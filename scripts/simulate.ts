@@ -56,7 +56,7 @@ function lineOf({ seed, violations, history, cpuMs, counts }: RunReport): string
   return `${JSON.stringify({ seed, end, cpuMs, violations, ...(violations.length > 0 ? { history } : {}) })}\n`;
 }
 
-/** The lives that a log has already, by seed. Of a line that was cut off nothing is taken, and the next one begins anew. */
+/** The lives that a log has already, by seed. Of a line that was cut off nothing is taken, and the next one begins a line of its own. */
 function loggedSeeds(path: string): ReadonlySet<number> {
   if (!existsSync(path)) return new Set();
   const lines = readFileSync(path, 'utf8').split('\n');

@@ -48,7 +48,7 @@ Where all nodes serve, no server notices: each is asked by as many nodes as have
 ![How many nodes are open, by time, with 20 servers](storm.svg)
 
 ## How many may wait
-The first version let ${FEW_PLACES} requests wait, whoever sent them. This model showed that this makes a storm longer: a refused node throws away the keys that it got from the others, and comes again later. So locked nodes have a line of their own, of four seconds, and the short line is for those that only make new slots ([overload](operations.md#overload)). 20 servers, one core:
+The first version let ${FEW_PLACES} requests wait, of locked nodes and of others. This model showed that this makes a storm longer: a refused node throws away the keys that it got from the others, and comes again later. So locked nodes have a line of their own, of four seconds, and the short line is for those that only make new slots ([overload](operations.md#overload)). 20 servers, one core:
 
 | locked nodes that may wait | half are open | 99.9 % are open | keys for callers who had given up |
 |---|---|---|---|

@@ -22,7 +22,7 @@ export function fleetView(fleet: ShownFleet): readonly HTMLElement[] {
       el(
         'p',
         { class: 'quiet' },
-        `Asked at ${time(askedAt)}. The answers of other nodes are not authenticated: a node that lies can make its own restart look safe, and no other one.`,
+        `Asked at ${time(askedAt)}. The answers of other nodes are not authenticated: a node that lies can make its own restart look safe, and no other one as long as all nodes were asked.`,
       ),
     ),
     section(`Nodes (${nodes.length})`, nodeTable(nodes)),

@@ -1,6 +1,9 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { cp, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { build } from 'esbuild';
@@ -13,6 +16,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 /** What these tests read of a package.json. */
 interface PackageJson {
   readonly scripts?: unknown;
+  readonly bin: Readonly<Record<string, string>>;
   readonly dependencies: Readonly<Record<string, string>>;
   readonly exports: Readonly<Record<string, unknown>>;
   readonly sideEffects?: boolean;
@@ -20,6 +24,24 @@ interface PackageJson {
 // Written by the script under test from the project's own file.
 const readPackageJson = async (folder: string) =>
   JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as PackageJson;
+
+/** Where a network says that everything is. */
+interface ReadyLine {
+  readonly servers: readonly { readonly endpoint: string }[];
+  readonly quoteProvider: string;
+  readonly root: string;
+  readonly configs: readonly string[];
+}
+
+async function readyLine(stdout: Readable): Promise<ReadyLine> {
+  for await (const line of createInterface({ input: stdout })) {
+    const parsed: unknown = JSON.parse(line);
+    // devnet/main.ts writes this line.
+    if (typeof parsed === 'object' && parsed !== null && 'ready' in parsed)
+      return parsed as unknown as ReadyLine;
+  }
+  throw new Error('the network ended before it was ready');
+}
 
 /** Every import that a program may write; those of the README and of the documents. */
 const SUBPATHS = [
@@ -137,6 +159,7 @@ describe('the packed package', () => {
     expect(folderNames).toEqual(
       [
         'bench',
+        'dist/devnet',
         'dist/man',
         'dist/mock-tdx',
         'dist/src',
@@ -202,6 +225,42 @@ describe('the packed package', () => {
   it('runs its command', async () => {
     const { stdout } = await run(process.execPath, [join(installed, 'dist/src/cli/main.js'), '--help']);
     expect(stdout).toContain('rituals');
+  });
+
+  it('runs a network, a verification and conformance runs without the checkout', {
+    timeout: 600_000,
+  }, async () => {
+    const { bin } = await readPackageJson(installed);
+    const commandOf = (name: string): string => join(installed, bin[name] ?? '');
+    const latchkey = async (...args: string[]): Promise<string> =>
+      (await run(process.execPath, [commandOf('latchkey'), ...args], { cwd: project.path })).stdout;
+    const devnet = [commandOf('latchkey-devnet'), '--network', '--json'];
+    const network = spawn(process.execPath, devnet, {
+      cwd: project.path,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    try {
+      const { quoteProvider, root: rootFile, servers, configs } = await readyLine(network.stdout);
+      expect(servers).toHaveLength(7);
+      expect(await latchkey('status', '--config', configs[0] ?? '', '--explain')).toContain('backed');
+      const body = JSON.stringify({ reportData: `0x${'00'.repeat(64)}` });
+      const headers = { 'content-type': 'application/json' };
+      const asked = await fetch(`${quoteProvider}/quote`, { method: 'POST', headers, body });
+      // The route answers an object with the quote in base64.
+      const { quote } = (await asked.json()) as { readonly quote: string };
+      await writeFile(join(project.path, 'quote.bin'), Buffer.from(quote, 'base64'));
+      const judged = ['--pccs', quoteProvider, '--insecure-trust-root', rootFile];
+      expect(await latchkey('quote', 'verify', 'quote.bin', ...judged)).toContain('UpToDate');
+      const server = ['--server', servers[0]?.endpoint ?? '', '--quotes', quoteProvider];
+      expect(await latchkey('conformance', ...server)).toMatch(/^(\d+) of \1 rules hold/m);
+      // As a program of the project: its imports are those of the package.
+      await cp(join(installed, 'kit/typescript/conformance.mjs'), join(project.path, 'conformance.mjs'));
+      const client = ['--client', 'node conformance.mjs', '--quotes', quoteProvider];
+      expect(await latchkey('conformance', ...client)).toMatch(/^65 of 65 rules hold/m);
+    } finally {
+      network.kill();
+      await once(network, 'close');
+    }
   });
 
   it.each([

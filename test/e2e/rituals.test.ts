@@ -1,4 +1,4 @@
-import { cp, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { cp, readdir, readFile, rename, stat, symlink, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { Writable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -319,6 +319,29 @@ describe('R11 latchkey rituals', () => {
       expect(codeOf(await latchkeyRituals(args).catch((error) => error))).toBe('FIELD_INVALID');
       expect(await readFile(at(name), 'utf8')).toBe(before);
     }
+  });
+
+  it('R5 a backup replaces nothing of the store, and neither file by another path to it', async () => {
+    await init();
+    await symlink(folder.path, at('link'));
+    // What is written first has `.new` behind its name.
+    await rename(at('password'), at('password.new'));
+    await latchkeyRituals(['config', ...config(), '--password-file', at('password.new')]);
+    const before = await Promise.all(
+      ['store/MANIFEST', 'password.new', 'rituals.json'].map((name) => readFile(at(name))),
+    );
+    for (const name of [
+      'store/MANIFEST',
+      'store/a.json',
+      'link/store/MANIFEST',
+      'link/rituals.json',
+      'password',
+    ]) {
+      const args = ['backup', ...config(), '--to', at(name)];
+      expect(codeOf(await latchkeyRituals(args).catch((error) => error)), name).toBe('FIELD_INVALID');
+    }
+    const after = ['store/MANIFEST', 'password.new', 'rituals.json'].map((name) => readFile(at(name)));
+    expect(await Promise.all(after)).toEqual(before);
   });
 
   it('R11 an older configuration is migrated and its file kept; a newer configuration is refused', async () => {

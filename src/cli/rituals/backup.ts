@@ -1,4 +1,5 @@
-import { resolve } from 'node:path';
+import { realpath } from 'node:fs/promises';
+import { basename, dirname, join, resolve, sep } from 'node:path';
 import type { Command } from 'commander';
 import { EvidenceError } from '../../errors/latchkey-error.ts';
 import { Datastore } from '../../rituals/datastore.ts';
@@ -20,7 +21,7 @@ export function addRitualBackupCommands(parent: Command, io: StoreIo): void {
     .action(async (options: { config: string; to?: string }) => {
       const { config } = await readRitualsConfigFile(options.config);
       const to = resolve(options.to ?? config.backup.location);
-      requireNeither(to, [options.config, config.store.passwordFile]);
+      await requireFree(to, config.store.path, [options.config, config.store.passwordFile]);
       const { records } = await withPlace(config.store, async (place) => {
         const store = await openPasswordStore(place);
         try {
@@ -53,12 +54,28 @@ export function addRitualBackupCommands(parent: Command, io: StoreIo): void {
     });
 }
 
-/** A backup replaces the file of its name, and must not replace one that the restore needs. */
-function requireNeither(to: string, needed: readonly string[]): void {
-  const lost = needed.find((path) => resolve(path) === to);
+/** A backup replaces the file of its name, and must replace nothing of the store, nor a file that the restore needs. */
+async function requireFree(to: string, store: string, needed: readonly string[]): Promise<void> {
+  const target = await realPlace(to);
+  // It is written beside that name first.
+  const written = [target, `${target}.new`];
+  const folder = await realPlace(store);
+  const places = await Promise.all(needed.map(async (path) => [path, await realPlace(path)] as const));
+  const lost = target.startsWith(`${folder}${sep}`)
+    ? `a file of the store ${store}`
+    : places.find(([, place]) => written.includes(place))?.[0];
   if (lost === undefined) return;
   throw new EvidenceError('FIELD_INVALID', `the backup would replace ${lost}`, {
     field: 'to',
     hint: 'choose another name',
+  });
+}
+
+/** The place that a path names, whatever links lead there; the file itself may be missing. */
+async function realPlace(path: string): Promise<string> {
+  const whole = resolve(path);
+  return await realpath(whole).catch(async () => {
+    const folder = await realpath(dirname(whole)).catch(() => dirname(whole));
+    return join(folder, basename(whole));
   });
 }

@@ -175,7 +175,7 @@ const attestationChecks: readonly ClientCheck[] = [
   refuses({
     name: 'attestation-stale-collateral',
     what: 'an attestation that only expired collateral proves',
-    // The same attestation as ever; its collateral has expired by then.
+    // Nothing is wrong with the attestation; its collateral has expired by then.
     fault: { attestation: {} },
     laterMs: AFTER_COLLATERAL_MS,
     steps: attested,

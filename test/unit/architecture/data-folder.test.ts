@@ -20,6 +20,7 @@ const elsewhere: Readonly<Record<string, string>> = {
   'cli/doctor/permissions.ts': 'modes and owners in the data folder, of which it opens nothing',
   'cli/luks/volume.ts': 'a LUKS header in a folder in memory',
   'cli/quote/inputs.ts': 'quotes that the operator names',
+  'cli/rituals/backup.ts': 'where the path of a backup leads, of which it opens nothing',
   'cli/rituals/config-file.ts': 'the configuration of the rituals',
   'cli/service/core-files.ts': 'what core files of its own process hold, in /proc',
   'cli/shared/backup-location.ts': 'names of backups, in the folder that the operator names',

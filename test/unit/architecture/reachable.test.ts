@@ -24,7 +24,10 @@ const sourceOf = (built: string): string =>
   relative('dist', built.replace(/^\.\//, '')).replace(/(\.d\.ts|\.js)$/, '.ts');
 
 const entryPoints = [
-  ...Object.values(packageJson.bin).map(sourceOf),
+  // The development network is no part of src.
+  ...Object.values(packageJson.bin)
+    .map(sourceOf)
+    .filter((file) => !file.startsWith('devnet/')),
   ...exported.map((entry) => sourceOf(entry.default)),
   ...processes,
 ];

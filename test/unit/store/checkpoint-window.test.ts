@@ -68,6 +68,36 @@ describe('a checkpoint that was written while', () => {
   });
 });
 
+describe('a checkpoint of a position that the log does not go through', () => {
+  // No disk can bring this about: it would be a defect of the writer, and the names of other records.
+  it.each(['digest', 'nextOrdinal', 'length'] as const)('by another %s, is refused', async (what) => {
+    const { state, options } = await written();
+    const { active } = state;
+    const real = { digest: active.digest, nextOrdinal: active.nextOrdinal, length: active.length };
+    if (what === 'digest') active.digest = new Uint8Array(32).fill(1);
+    else active[what] -= 1;
+    const wrong = await writeCheckpoint(state);
+    Object.assign(active, real);
+    await state.listCheckpoint(wrong);
+    await state.close();
+    await expect(SealedStore.open(options)).rejects.toMatchObject({ code: 'STORE_RECORD_MISPLACED' });
+  });
+});
+
+describe('a folder in which there is another store now', () => {
+  it('keeps the checkpoint of that store', async () => {
+    const { disk, state, fresh } = await written();
+    const { number } = fresh.reference;
+    const moved = Object.create(state, {
+      lock: { value: { isInPlace: async () => false, release: async () => undefined } },
+      lastCheckpointNumber: { value: number - 1, writable: true },
+    });
+    await expect(writeCheckpoint(moved)).rejects.toMatchObject({ code: 'STORE_WRITE_FAILED' });
+    expect(checkpointsOn(disk)).toHaveLength(1);
+    await state.close();
+  });
+});
+
 describe('a store that takes no writes any more', () => {
   async function poisoned() {
     const { disk, state, fresh } = await written();
