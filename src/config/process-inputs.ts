@@ -86,7 +86,7 @@ export const processInputs: readonly ProcessInput[] = [
     name: 'configuration and backup files of `rituals` and `decryptions`',
     protection: 'not covered',
     effect: 'settings of these commands',
-    readBy: ['cli/rituals/config-file.ts', 'cli/commands/decryptions.ts'],
+    readBy: ['cli/rituals/config-file.ts', 'cli/rituals/backup.ts', 'cli/commands/decryptions.ts'],
   },
   {
     kind: 'file',
