@@ -174,9 +174,20 @@ describe.skipIf(!canNotify).sequential('a node under a service manager', { timeo
     await reloaded({});
   });
 
-  it('says that it stops, before it does', async () => {
-    await subject.end('SIGTERM');
-    await socket.line(/^STOPPING=1$/);
+  it('says that it stops, before it does, after all that it had still to say', async () => {
+    const [from, logged] = [socket.messages.length, subject.log().length];
+    const untilLogged = async (event: string) => {
+      while (!subject.log().slice(logged).includes(`"${event}"`))
+        await new Promise((resolve) => setTimeout(resolve, 20));
+    };
+    socket.stall();
+    subject.signal('SIGHUP');
+    await untilLogged('process.signal');
+    const ended = subject.end('SIGTERM');
+    await untilLogged('node.stopped');
+    socket.resume();
+    await ended;
+    await socket.line(/^STOPPING=1$/, from);
     expect(subject.log().trimEnd().split('\n').at(-1)).toContain('"node.stopped"');
   });
 

@@ -22,8 +22,9 @@ export interface NotifySocket extends AsyncDisposable {
   readonly messages: readonly (readonly string[])[];
   /** Waits until a message holds a line that matches. */
   line(pattern: RegExp, from?: number): Promise<readonly string[]>;
-  /** Reads nothing from now on. */
+  /** Reads nothing until {@link resume}. */
   stall(): void;
+  resume(): void;
 }
 
 /** Opens one at a path. */
@@ -53,6 +54,7 @@ export async function openNotifySocket(path: string): Promise<NotifySocket> {
       throw new Error(`no message with ${pattern} among ${JSON.stringify(messages)}`);
     },
     stall: () => void child.kill('SIGSTOP'),
+    resume: () => void child.kill('SIGCONT'),
     async [Symbol.asyncDispose]() {
       child.kill('SIGKILL');
       if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');

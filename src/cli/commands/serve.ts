@@ -68,9 +68,9 @@ async function serve(options: OpeningOptions): Promise<void> {
   };
   await started;
   await Promise.race([terminated, broken]);
-  // Not waited for: a manager that does not read holds up no end.
   void manager.stopping();
   await node.close();
+  await manager.told();
 }
 
 /** The manager is told before and after; a reload that is refused ends in the same way, for the node goes on. */

@@ -7,6 +7,9 @@ import type { Notify } from './systemd-notify.ts';
 const STATUS_EVERY_MS = 5_000;
 const MAX_STATUS_LENGTH = 300;
 
+/** How long the end of the process waits for a manager that does not read, in milliseconds. */
+const LAST_WORDS_MS = 5_000;
+
 /** What a service manager is told, and how. */
 export interface ServiceManagerParts {
   /** `undefined` where no service manager listens: then nothing is sent. */
@@ -61,6 +64,11 @@ export class ServiceManager {
   stopping(): Promise<void> {
     this.#stopping.abort();
     return this.#send(['STOPPING=1', 'STATUS=stopping']);
+  }
+
+  /** Settles when the manager has read everything, or after five seconds: the end of the process would take the rest with it. */
+  async told(): Promise<void> {
+    await Promise.race([this.#sending, this.#parts.clock.sleep(LAST_WORDS_MS)]);
   }
 
   async #repeat(everyMs: number, work: () => Promise<void>, until?: AbortSignal): Promise<void> {

@@ -5,13 +5,17 @@ import { ServiceManager } from '../../../../src/cli/service/service-manager.ts';
 function managed(watchdogMs?: number) {
   const sent: string[][] = [];
   const events: string[] = [];
+  let confirm = (): void => undefined;
   const sleeping = new Set<{ readonly atMs: number; readonly wake: () => void }>();
   const state = { nowMs: 0, status: 'locked (0 of 2): waiting', overdueMs: 0, answers: true, fails: false };
   const manager = new ServiceManager({
     notify: async (assignments) => {
       sent.push([...assignments]);
       if (state.fails) throw new Error('no such program');
-      if (!state.answers) await new Promise(() => undefined);
+      if (!state.answers)
+        await new Promise<void>((resolve) => {
+          confirm = resolve;
+        });
     },
     watchdogMs,
     clock: {
@@ -43,7 +47,7 @@ function managed(watchdogMs?: number) {
     state.nowMs = endMs;
   };
   const count = (line: string) => sent.flat().filter((text) => text === line).length;
-  return { manager, sent, events, state, pass, count };
+  return { manager, sent, events, state, pass, count, confirm: () => confirm() };
 }
 
 describe('a service manager', () => {
@@ -111,6 +115,39 @@ describe('a service manager', () => {
     void manager.ready();
     await pass(600_000);
     expect(sent).toHaveLength(1);
+  });
+
+  it('is told of the end after what still waits, and the end waits for it, for five seconds at most', async () => {
+    const { manager, sent, state, pass, confirm } = managed();
+    state.answers = false;
+    void manager.reloading();
+    let isOver = false;
+    void manager.stopping();
+    void manager.told().then(() => {
+      isOver = true;
+    });
+    await pass(4_999);
+    expect([isOver, sent.length]).toEqual([false, 1]);
+    confirm();
+    await pass(0);
+    confirm();
+    await pass(0);
+    expect(sent.map(([first]) => first)).toEqual(['RELOADING=1', 'STOPPING=1']);
+    expect(isOver).toBe(true);
+  });
+
+  it('that does not read holds up the end for five seconds', async () => {
+    const { manager, state, pass } = managed();
+    state.answers = false;
+    let isOver = false;
+    void manager.stopping();
+    void manager.told().then(() => {
+      isOver = true;
+    });
+    await pass(4_999);
+    expect(isOver).toBe(false);
+    await pass(1);
+    expect(isOver).toBe(true);
   });
 
   it('that cannot be reached is named in the log once, and changes nothing', async () => {
