@@ -13,6 +13,9 @@ export interface Clock {
   readonly schedule?: (milliseconds: number, onTime: () => void) => () => void;
 }
 
+/** Milliseconds by the clock that cannot be set, where there is one. */
+export const monotonicMsOf = (clock: Clock): number => clock.monotonicMs?.() ?? clock.nowMs();
+
 /** The system's clock. */
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
@@ -59,7 +62,7 @@ export class FlooredClock implements Clock {
   }
 
   monotonicMs(): number {
-    return this.#clock.monotonicMs?.() ?? this.#clock.nowMs();
+    return monotonicMsOf(this.#clock);
   }
 
   sleep(milliseconds: number, signal?: AbortSignal): Promise<void> {

@@ -160,15 +160,16 @@ describe('P2: no acknowledged head is rolled back unnoticed', () => {
   );
 });
 
-/** Nodes that start from now on have a lease, and by themselves look at their slots less often than that. */
-function startUnderLease(net: SimulatedNetwork, leaseMs: number): void {
+/** Nodes that start from now on have this lease, if any, and by themselves look at their slots less often than that. */
+function startUnderLease(net: SimulatedNetwork, leaseMs: number | undefined): void {
   const { config } = net.world;
   const { trust, healing } = config;
-  const acceptedTrustHashes = [toPrefixedHex(trustHash(trust))];
+  const { fencing: _former, ...rest } = trust;
+  const acceptedTrustHashes = [...trust.acceptedTrustHashes, toPrefixedHex(trustHash(trust))];
   const leased = {
     ...config,
-    trust: { ...trust, acceptedTrustHashes, fencing: { leaseMs } },
-    healing: { ...healing, intervalMs: 2 * leaseMs },
+    trust: { ...rest, acceptedTrustHashes, ...(leaseMs === undefined ? {} : { fencing: { leaseMs } }) },
+    healing: { ...healing, ...(leaseMs === undefined ? {} : { intervalMs: 2 * leaseMs }) },
   };
   Object.assign(net.world, { config: leased });
 }
@@ -201,6 +202,34 @@ describe('under a lease', () => {
     await writeAWhile(net);
     await expectOneWriter(net, node, copy);
   });
+
+  it.each([
+    ['a shorter one', 10_000],
+    ['none', undefined],
+  ])(
+    'an instance of a former trust section writes no longer when the next one has %s',
+    LONG,
+    async (_lease, nextMs) => {
+      const { net, node } = await formedNetwork(1553);
+      startUnderLease(net, 60_000);
+      await restart(net, node);
+      await net.settle(120_000);
+      expect(await net.witness.write(node)).toBe(true);
+      startUnderLease(net, nextMs);
+      const copy = net.addTwin(node);
+      cutOff(net, node);
+      copy.start();
+      const wrote = { older: [0], newer: [] as number[] };
+      for (let second = 0; second < 120; second++) {
+        await net.settle(1_000);
+        if (await net.witness.write(node)) wrote.older.push(second);
+        if (await net.witness.write(copy)) wrote.newer.push(second);
+      }
+      expect(Math.min(...wrote.newer)).toBeGreaterThan(Math.max(...wrote.older));
+      expect(wrote.newer.length).toBeGreaterThan(10);
+      await endNetwork(net);
+    },
+  );
 
   it('an instance whose servers are away writes again by itself once they are back', LONG, async () => {
     const { net, node } = await formedNetwork(1552);

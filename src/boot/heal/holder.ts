@@ -5,8 +5,9 @@ import { LatchkeyError } from '../../errors/latchkey-error.ts';
 import type { Generation, Slot } from '../../keyslots/keyslot-file.ts';
 import { countedSlots } from '../../keyslots/open-generation.ts';
 import type { Log } from '../../observe/log.ts';
+import { monotonicMsOf } from '../../time/clock.ts';
 import { LAST_NUMBER } from '../node/account-hold.ts';
-import { bootRecord } from '../node/boot-record.ts';
+import { bootRecords } from '../node/boot-record.ts';
 import type { OpenNode } from '../node/open-node.ts';
 import type { EnrolmentTools } from '../obtain/enrolment.ts';
 import { type KeyHolder, KeyHolders } from '../obtain/key-holders.ts';
@@ -40,7 +41,7 @@ export class Holder {
   readonly #node: OpenNode;
   /** Whether all servers were asked for the newest head that an operator has accepted to lose. */
   #hasAskedAll = false;
-  /** When this boot held first, by the clock of the lease. */
+  /** When this boot held first, by the monotonic clock. */
   #heldAtMs: number | undefined;
   /** When the next look for lost slots may be made. */
   readonly #looks: AttemptPace;
@@ -126,12 +127,15 @@ export class Holder {
     const { hold, sealed, store, book, byCustodians, openings } = this.#node;
     hold.requireCurrent();
     const { lease } = store;
-    this.#heldAtMs ??= lease?.nowMs();
+    this.#heldAtMs ??= this.#monotonicMs;
     if (this.leaseWaitMs > 0) return 'an earlier instance may write until its lease has run out';
     if (lease?.notRenewed !== undefined) return lease.notRenewed;
     try {
       // One step: a store that takes writes again always says that custodians opened it.
-      await sealed.batch([bootRecord(hold.incarnation), ...openings.recordOf(byCustodians)]);
+      await sealed.batch([
+        ...bootRecords(hold.incarnation, lease?.leaseMs),
+        ...openings.recordOf(byCustodians),
+      ]);
     } catch (error) {
       if (live >= (book.newest?.t ?? 1) && isPoisoned(error)) throw error;
       return `the first record was not written: ${String(error)}`;
@@ -177,11 +181,19 @@ export class Holder {
     return (this.#node.book.file?.generations ?? []).filter(({ t }) => t >= minimumThreshold);
   }
 
-  /** How long this boot, which holds, still waits for the lease of an earlier instance, in milliseconds. */
+  /**
+   * How long this boot, which holds, still waits for the lease of an earlier instance, in milliseconds: that of its own
+   * trust section, or of the section of the instance that wrote last, whichever is longer.
+   */
   get leaseWaitMs(): number {
-    const { lease } = this.#node.store;
-    if (lease === undefined || this.#heldAtMs === undefined) return 0;
-    return Math.max(0, this.#heldAtMs + lease.leaseMs - lease.nowMs());
+    const { store, formerLeaseMs } = this.#node;
+    if (this.#heldAtMs === undefined) return 0;
+    const leaseMs = Math.max(store.lease?.leaseMs ?? 0, formerLeaseMs);
+    return Math.max(0, this.#heldAtMs + leaseMs - this.#monotonicMs);
+  }
+
+  get #monotonicMs(): number {
+    return monotonicMsOf(this.#parts.tools.clock);
   }
 
   #targets({ servers }: ChainSnapshot): readonly HoldTarget[] {

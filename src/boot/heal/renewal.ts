@@ -2,7 +2,7 @@ import { concatBytes } from '../../bytes/concat.ts';
 import { readU64BigEndian, u64BigEndian } from '../../bytes/integers.ts';
 import type { Log } from '../../observe/log.ts';
 import type { Namespace, Store } from '../../store/api/store-api.ts';
-import type { Clock } from '../../time/clock.ts';
+import { type Clock, monotonicMsOf } from '../../time/clock.ts';
 import { LINEAGE_NAMESPACE } from '../node/boot-record.ts';
 import { describeFailure, failureOf } from '../peer/peer-failure.ts';
 
@@ -91,7 +91,7 @@ export class Renewal {
 
   get #monotonicMs(): number {
     const { clock } = this.#parts;
-    return clock.monotonicMs?.() ?? clock.nowMs();
+    return monotonicMsOf(clock);
   }
 }
 

@@ -2,6 +2,7 @@ import type { SecretBytes } from '../../bytes/secret-bytes.ts';
 import { KeyslotDisk } from '../../keyslots/keyslot-disk.ts';
 import { SealedStore } from '../../store/sealed-store.ts';
 import { overtakenReason } from '../node/account-hold.ts';
+import { leaseOfLastWriter } from '../node/boot-record.ts';
 import { type CustodyOpening, CustodyOpenings } from '../node/custody-openings.ts';
 import { FencedStore } from '../node/fenced-store.ts';
 import { NodeFolder } from '../node/node-folder.ts';
@@ -128,6 +129,7 @@ export async function assembleNode(
     openings: await CustodyOpenings.read(fenced),
     ...(rollback === undefined ? {} : { rollback }),
     older,
+    formerLeaseMs: await leaseOfLastWriter(fenced),
     close,
   };
 }

@@ -86,7 +86,7 @@ async function enrolAndFinish(
   const lineage = new Lineage(SecretBytes.adopt(random(32)));
   secrets.push(lineage);
   const hold = AccountHold.ofNewLineage(lineage, bootRandom(random));
-  const identity = await createIdentity(making, random, hold.incarnation);
+  const identity = await createIdentity(making, random, hold.incarnation, parts.leaseMs);
   secrets.push(identity.accountSeed);
   const lease = leaseOf(parts, true);
   const begun = await assembleNode({ store: making, storeKey, identity, hold, lease }, (leave) =>

@@ -21,7 +21,7 @@ import { Lineage } from '../../lineage/lineage.ts';
 import { orAborted } from '../../time/or-aborted.ts';
 import { checkSlots, isLive, newestOf } from '../heal/slot-check.ts';
 import { AccountHold, bootRandom } from '../node/account-hold.ts';
-import { bootRecord } from '../node/boot-record.ts';
+import { bootRecords } from '../node/boot-record.ts';
 import { NodeFolder } from '../node/node-folder.ts';
 import { type OldLineage, type OldServer, OPENS_NOTHING } from '../node/older-records.ts';
 import type { OpenNode } from '../node/open-node.ts';
@@ -208,7 +208,7 @@ async function changeKey(stage: BootStage, node: OpenNode, change: KeyChange): P
     throw new KeyUndecided('the store did not say whether it changed its key', { cause: error });
   });
   try {
-    await node.sealed.batch([bootRecord(hold.incarnation)]);
+    await node.sealed.batch(bootRecords(hold.incarnation, parts.leaseMs));
     await disk.replace(first).catch((error: unknown) => {
       // The former generation no longer opens the store; the next change of the file removes it.
       parts.log('warn', 'slots.former-not-removed', { error: String(error) });

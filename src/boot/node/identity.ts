@@ -6,7 +6,7 @@ import { type X25519KeyPair, x25519KeyPairFromSecret } from '../../crypto/x25519
 import { ProblemError } from '../../errors/latchkey-error.ts';
 import type { Incarnation } from '../../lineage/incarnation.ts';
 import type { Store } from '../../store/api/store-api.ts';
-import { bootRecord, LINEAGE_NAMESPACE } from './boot-record.ts';
+import { bootRecords, LINEAGE_NAMESPACE } from './boot-record.ts';
 
 const NAMESPACE = 'latchkey/identity';
 const ACCOUNT_SEED = 'sr25519-seed';
@@ -40,6 +40,7 @@ export async function createIdentity(
   store: Store,
   random: RandomSource,
   incarnation: Incarnation,
+  leaseMs?: number,
 ): Promise<NodeIdentity> {
   const seed = random(32);
   const x25519Secret = random(32);
@@ -49,7 +50,7 @@ export async function createIdentity(
     { kind: 'expect', namespace: NAMESPACE, name: ACCOUNT_SEED, value: undefined },
     { kind: 'put', namespace: NAMESPACE, name: ACCOUNT_SEED, value: seed },
     { kind: 'put', namespace: NAMESPACE, name: X25519_SECRET, value: x25519Secret },
-    bootRecord(incarnation),
+    ...bootRecords(incarnation, leaseMs),
   ]);
   return identityOf(seed, x25519Secret);
 }

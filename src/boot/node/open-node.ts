@@ -29,5 +29,7 @@ export interface OpenNode {
   readonly rollback?: RollbackCheck;
   /** Generations, and lineages, that were left behind, as long as servers have not erased their keys. */
   readonly older: OlderGenerations;
+  /** The lease of the instance that wrote the store last, in milliseconds; 0 without one. */
+  readonly formerLeaseMs: number;
   close(): Promise<void>;
 }

@@ -2,7 +2,7 @@ import type { SlotId } from '../../bytes/fixed-bytes.ts';
 import { toHex } from '../../bytes/hex.ts';
 import { Memo } from '../../bytes/memo.ts';
 import type { Quorum } from '../../keyslots/threshold.ts';
-import type { Clock } from '../../time/clock.ts';
+import { type Clock, monotonicMsOf } from '../../time/clock.ts';
 
 /** Slots of which the last renewal is remembered: those of all generations that are not closed, and more. */
 const MAX_SLOTS = 16_384;
@@ -50,7 +50,7 @@ export class WriteLease {
 
   /** Milliseconds of the monotonic clock. */
   nowMs(): number {
-    return this.#clock.monotonicMs?.() ?? this.#clock.nowMs();
+    return monotonicMsOf(this.#clock);
   }
 
   /**

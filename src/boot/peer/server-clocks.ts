@@ -2,7 +2,7 @@ import type { AccountId } from '../../bytes/fixed-bytes.ts';
 import { toHex } from '../../bytes/hex.ts';
 import { Memo } from '../../bytes/memo.ts';
 import { MAC_FRESHNESS_MS } from '../../protocol/mac.ts';
-import type { Clock } from '../../time/clock.ts';
+import { type Clock, monotonicMsOf } from '../../time/clock.ts';
 
 /** Most servers of which the clock is remembered. */
 const MAX_SERVERS = 1_024;
@@ -52,6 +52,6 @@ export class ServerClocks {
   }
 
   #monotonicMs(): number {
-    return this.#clock.monotonicMs?.() ?? this.#clock.nowMs();
+    return monotonicMsOf(this.#clock);
   }
 }

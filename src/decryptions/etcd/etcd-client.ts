@@ -3,7 +3,7 @@ import { toBase64 } from '../../bytes/base64.ts';
 import { utf8 } from '../../bytes/concat.ts';
 import type { SecretBytes } from '../../bytes/secret-bytes.ts';
 import { EvidenceError, ProblemError } from '../../errors/latchkey-error.ts';
-import { type Clock, systemClock } from '../../time/clock.ts';
+import { type Clock, monotonicMsOf, systemClock } from '../../time/clock.ts';
 import {
   authenticateAnswer,
   type EtcdHeader,
@@ -303,7 +303,7 @@ export class EtcdClient {
   }
 
   #nowMs(): number {
-    return this.#clock.monotonicMs?.() ?? this.#clock.nowMs();
+    return monotonicMsOf(this.#clock);
   }
 }
 

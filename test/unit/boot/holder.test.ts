@@ -8,6 +8,7 @@ import { AccountId, SlotId } from '../../../src/bytes/fixed-bytes.ts';
 import type { ChainSnapshot } from '../../../src/chain/chain-view.ts';
 import type { Incarnation, Reservation } from '../../../src/lineage/incarnation.ts';
 import { type LineageFacts, NO_FACTS, reserve, show } from '../../../src/lineage/rules.ts';
+import type { Clock } from '../../../src/time/clock.ts';
 import { bootOf, lineageOf, stateOf } from '../../support/lineages.ts';
 
 const lineage = lineageOf(1);
@@ -40,6 +41,10 @@ function scene(
   generations: readonly { readonly t: number; readonly servers: readonly Server[] }[],
   lease?: WriteLease,
   byCustodians?: object,
+  {
+    clock = { nowMs: () => 0 },
+    formerLeaseMs = 0,
+  }: { clock?: Pick<Clock, 'nowMs'>; formerLeaseMs?: number } = {},
 ) {
   const hold = new AccountHold(lineage, bootOf(5), lineage.incarnation(1, bootOf(1)));
   const all = generations.flatMap(({ servers }) => servers);
@@ -92,6 +97,7 @@ function scene(
     sealed: { batch: async (operations: unknown) => void written.push(operations) },
     store: { release: () => undefined, lease },
     openings: { recordOf: () => [] },
+    formerLeaseMs,
   } as unknown as OpenNode;
   const vetter = {
     platformOf: ({ account }: { readonly account: AccountId }) => `platform ${account[0]}`,
@@ -103,7 +109,7 @@ function scene(
     },
   };
   const parts = {
-    tools: { client, vetter, clock: { nowMs: () => 0 }, random: (length: number) => new Uint8Array(length) },
+    tools: { client, vetter, clock, random: (length: number) => new Uint8Array(length) },
     log: () => undefined,
     options: { minimumThreshold: 2, retryMinMs: 500, retryMaxMs: 8_000 },
   } as unknown as HolderParts;
@@ -191,7 +197,9 @@ describe('the first record of a boot under a lease', () => {
     };
     const lease = new WriteLease(10_000, clock, false);
     lease.watch(() => [{ slotIds: [slotIdOf(1)], needed: 1 }]);
-    const { hold, holder, written } = scene([{ t: 2, servers: [1, 2, 3].map(serverOf) }], lease);
+    const { hold, holder, written } = scene([{ t: 2, servers: [1, 2, 3].map(serverOf) }], lease, undefined, {
+      clock,
+    });
     expect(holder.leaseWaitMs).toBe(0);
     hold.take();
     lease.renewed(slotIdOf(1), clock.atMs);
@@ -203,6 +211,30 @@ describe('the first record of a boot under a lease', () => {
     expect(await holder.begin(3)).toContain('10 s');
     expect(written).toEqual([]);
     lease.renewed(slotIdOf(1), clock.atMs);
+    expect(await holder.begin(3)).toBeUndefined();
+    expect(written).toHaveLength(1);
+  });
+});
+
+describe('the first record of a boot after an instance with a longer lease', () => {
+  it.each([10_000, undefined])('waits for that one, with a lease of its own of %s ms', async (leaseMs) => {
+    const clock = {
+      nowMs: () => 0,
+      sleep: async () => undefined,
+      atMs: 5_000,
+      monotonicMs: () => clock.atMs,
+    };
+    const lease = leaseMs === undefined ? undefined : new WriteLease(leaseMs, clock, false);
+    lease?.watch(() => [{ slotIds: [slotIdOf(1)], needed: 1 }]);
+    const generations = [{ t: 2, servers: [1, 2, 3].map(serverOf) }];
+    const { hold, holder, written } = scene(generations, lease, undefined, { clock, formerLeaseMs: 60_000 });
+    hold.take();
+    expect(await holder.begin(3)).toContain('lease');
+    clock.atMs += 59_999;
+    lease?.renewed(slotIdOf(1), clock.atMs);
+    expect([await holder.begin(3), holder.leaseWaitMs]).toEqual([expect.stringContaining('lease'), 1]);
+    expect(written).toEqual([]);
+    clock.atMs += 1;
     expect(await holder.begin(3)).toBeUndefined();
     expect(written).toHaveLength(1);
   });

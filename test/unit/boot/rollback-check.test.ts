@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { bootRecord } from '../../../src/boot/node/boot-record.ts';
+import { bootRecords } from '../../../src/boot/node/boot-record.ts';
 import { RollbackAcceptance } from '../../../src/boot/node/rollback-acceptance.ts';
 import { RollbackCheck } from '../../../src/boot/node/rollback-check.ts';
 import type { Head } from '../../../src/lineage/head.ts';
@@ -20,7 +20,7 @@ function storeOf(
   sequence: number,
   visible: readonly number[] = [],
 ): FoundLog {
-  const record = writer === undefined ? undefined : bootRecord(writer);
+  const record = writer === undefined ? undefined : bootRecords(writer, undefined)[0];
   return {
     storeId: new Uint8Array(16),
     head: { generation: 0, sequence, digest },
