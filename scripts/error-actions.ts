@@ -393,6 +393,10 @@ export const errorActions: readonly (readonly [action: string, codes: readonly E
     ['NODE_UNCLAIMED', 'ROTATION_NOT_BACKED', 'ROTATION_INCOMPLETE'],
   ],
   [
+    'Read the value at the node that holds the account now, and write again where it is missing.',
+    ['WRITE_UNCERTAIN'],
+  ],
+  [
     'Put the newest copy of the keyslot file back (`FILE.keyslots` of a backup), or give the store up with `latchkey abandon`.',
     ['NODE_NEVER_BACKED', 'KEYSLOT_FILE_MISSING', 'KEYSLOT_FILE_MALFORMED'],
   ],

@@ -20,7 +20,8 @@ import { transitRoutes } from './transit-routes.ts';
 const everywhere: readonly ErrorCode[] = ['FIELD_INVALID', 'NODE_LOCKED', 'REQUEST_TIMEOUT', 'INTERNAL'];
 const withBody: readonly ErrorCode[] = ['BODY_NOT_JSON', 'BODY_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE'];
 const whenWriting: readonly ErrorCode[] = [
-  ...(['NODE_FENCED', 'STORE_OVERLOADED', 'STORE_DISK_FULL'] as const),
+  ...(['NODE_FENCED', 'NODE_UNCLAIMED', 'WRITE_UNCERTAIN'] as const),
+  ...(['STORE_OVERLOADED', 'STORE_DISK_FULL'] as const),
   ...(['STORE_DISK_READ_ONLY', 'STORE_WRITE_FAILED'] as const),
 ];
 

@@ -8,7 +8,8 @@ import type { WriteLease } from './write-lease.ts';
 /**
  * The store of a node, which takes writes only while this instance holds the account: not before, and no more once a
  * newer instance has shown itself (two writers would make two histories), or once the store key in force is not known.
- * Under a lease it takes none either while that is not renewed. Reading goes on.
+ * Under a lease it takes none either while that is not renewed. Reading goes on. A write that ends when it takes none any
+ * more is not acknowledged: a host can let the disk hang until a newer instance writes.
  */
 export class FencedStore implements Store {
   readonly #store: Store;
@@ -59,9 +60,9 @@ export class FencedStore implements Store {
   }
 
   async namespace(name: string, options?: { readonly erasable?: boolean }): Promise<Namespace> {
-    if (!this.#store.hasNamespace(name)) this.#requireUnfenced();
-    const namespace = await this.#store.namespace(name, options);
-    return fencedNamespace(namespace, () => this.#requireUnfenced());
+    const open = () => this.#store.namespace(name, options);
+    const namespace = await (this.#store.hasNamespace(name) ? open() : this.#write(open));
+    return fencedNamespace(namespace, (write) => this.#write(write));
   }
 
   namespaces(): readonly string[] {
@@ -73,13 +74,11 @@ export class FencedStore implements Store {
   }
 
   async eraseNamespace(name: string): Promise<boolean> {
-    this.#requireUnfenced();
-    return await this.#store.eraseNamespace(name);
+    return await this.#write(() => this.#store.eraseNamespace(name));
   }
 
   async batch(operations: readonly BatchOperation[]): Promise<void> {
-    this.#requireUnfenced();
-    await this.#store.batch(operations);
+    await this.#write(() => this.#store.batch(operations));
   }
 
   snapshot(): Snapshot {
@@ -97,6 +96,19 @@ export class FencedStore implements Store {
   /** Goes on when fenced: it changes nothing. */
   backup(sink: BackupSink, part?: BackupPart): Promise<BackupReport> {
     return this.#store.backup(sink, part);
+  }
+
+  async #write<T>(write: () => Promise<T>): Promise<T> {
+    this.#requireUnfenced();
+    const result = await write();
+    if (this.takesWrites) return result;
+    throw new ProblemError(
+      'WRITE_UNCERTAIN',
+      'while this was being written, this instance stopped to take writes',
+      {
+        hint: 'whether it counts is known once the node says who holds its account: read it then, before you write it again',
+      },
+    );
   }
 
   #requireUnfenced(): void {
@@ -122,11 +134,7 @@ export class FencedStore implements Store {
   }
 }
 
-function fencedNamespace(inner: Namespace, requireUnfenced: () => void): Namespace {
-  const guarded = async <T>(write: () => Promise<T>): Promise<T> => {
-    requireUnfenced();
-    return await write();
-  };
+function fencedNamespace(inner: Namespace, guarded: <T>(write: () => Promise<T>) => Promise<T>): Namespace {
   return {
     name: inner.name,
     get size() {

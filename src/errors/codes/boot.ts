@@ -12,6 +12,11 @@ export const bootCodes = {
     status: 503,
     summary: 'This instance does not hold its account yet: too few key servers have shown its mark.',
   },
+  WRITE_UNCERTAIN: {
+    status: 503,
+    summary:
+      'The node stopped to take writes while this one was on its way to the disk: it may count or not.',
+  },
   NODE_NEVER_BACKED: {
     status: 503,
     summary:

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { FencedStore } from '../../../src/boot/node/fenced-store.ts';
 import type { WriteLease } from '../../../src/boot/node/write-lease.ts';
+import type { Store } from '../../../src/store/api/store-api.ts';
 import { MemoryStore } from '../../support/memory-store.ts';
 
 const value = Uint8Array.of(1);
@@ -97,5 +98,54 @@ describe('what others ask of the store', () => {
     expect(await isResolved(store.whenReleased)).toBe(false);
     store.release();
     expect(await isResolved(store.whenReleased)).toBe(true);
+  });
+});
+
+describe('a write that hangs in the disk', () => {
+  const ends: Readonly<Record<string, (store: FencedStore, lease: { isValid: boolean }) => void>> = {
+    'while the instance is fenced': (store) => store.fence('a newer instance'),
+    'until the lease has run out': (_store, lease) => {
+      lease.isValid = false;
+    },
+  };
+  const cases = Object.keys(ends).flatMap((end) => Object.keys(writes).map((write) => [write, end] as const));
+
+  /** A store that calls `onWritten` after each write, before the writer learns of it. */
+  function hanging(inner: MemoryStore, onWritten: () => void): Store {
+    const slow = <Target extends object>(target: Target): Target =>
+      new Proxy(target, {
+        get(of, name) {
+          const member: unknown = Reflect.get(of, name, of);
+          if (typeof member !== 'function') return member;
+          return (...given: readonly unknown[]) => {
+            const result: unknown = Reflect.apply(member, of, given);
+            if (!(result instanceof Promise) || name === 'get') return result;
+            return result.then((made: unknown) => {
+              const isOpened = name === 'namespace' && given[0] === 'n';
+              if (!isOpened) onWritten();
+              return name === 'namespace' && typeof made === 'object' && made !== null ? slow(made) : made;
+            });
+          };
+        },
+      });
+    return slow(inner);
+  }
+
+  it.each(cases)('%s is not acknowledged %s', async (write, end) => {
+    const inner = new MemoryStore();
+    await (await inner.namespace('n', { erasable: write === 'eraseNamespace' })).put('a', value);
+    const lease = { isValid: true, notRenewed: undefined };
+    const store = new FencedStore(
+      hanging(inner, () => ends[end]?.(store, lease)),
+      true,
+      lease as unknown as WriteLease,
+    );
+    const before = inner.writes;
+    await expect(writes[write]?.(store)).rejects.toMatchObject({
+      code: 'WRITE_UNCERTAIN',
+      family: 'problem',
+    });
+    // It may count all the same.
+    expect(inner.writes).toBeGreaterThan(before);
   });
 });
