@@ -84,14 +84,31 @@ export class Vault implements VaultView {
   readonly #limits: VaultLimits;
   /** What is known of the stores that the keys belong to. */
   readonly lineages: LineageTable;
-  /** While true no key is made; those that are there stay. */
-  isDraining = false;
+  readonly #isOvertaken: () => boolean;
+  #isDrained = false;
 
-  constructor(random: RandomSource, registry: AccountRegistry, limits: VaultLimits = defaultVaultLimits) {
+  /** @param isOvertaken whether a newer instance has the account of this server, so that this process will be ended. */
+  constructor(
+    random: RandomSource,
+    registry: AccountRegistry,
+    limits: VaultLimits = defaultVaultLimits,
+    isOvertaken: () => boolean = () => false,
+  ) {
+    this.#isOvertaken = isOvertaken;
     this.#random = random;
     this.#registry = registry;
     this.#limits = limits;
     this.lineages = new LineageTable(limits);
+  }
+
+  /** While true no key is made; those that are there stay. */
+  get isDraining(): boolean {
+    return this.#isDrained || this.#isOvertaken();
+  }
+
+  /** An operator begins or ends a drain. */
+  set isDraining(isDrained: boolean) {
+    this.#isDrained = isDrained;
   }
 
   get size(): number {

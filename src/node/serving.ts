@@ -3,8 +3,8 @@ import { InstanceId } from '../bytes/fixed-bytes.ts';
 import type { Config } from '../config/schema.ts';
 import { EntropyServer } from '../entropy/entropy-server.ts';
 import { accountRegistry } from '../keyserver/account-registry.ts';
-import type { Judge } from '../keyserver/judge.ts';
 import { AdmissionQueue } from '../keyserver/admission-queue.ts';
+import type { Judge } from '../keyserver/judge.ts';
 import { KeyServer } from '../keyserver/key-server.ts';
 import { OwnAttestation } from '../keyserver/own-attestation.ts';
 import { Vault } from '../keyserver/vault.ts';
@@ -52,7 +52,7 @@ export function buildServing(
   const serverIdentity = { ...identity, instanceId };
   const formerClients = new FormerClients({ store, log, clock });
   const registry = accountRegistry({ chain: rooms.watch, verifier: parts.verifier, now });
-  const vault = new Vault(random, registry, config.limits);
+  const vault = new Vault(random, registry, config.limits, () => store.isFenced);
   const onChange = (isDraining: boolean) =>
     void rooms.audit?.note(isDraining ? 'drain.started' : 'drain.ended', {});
   const drain = new Drain({ vault, log, clock, onChange });

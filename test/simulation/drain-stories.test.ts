@@ -238,3 +238,27 @@ describe('several servers that drain at once', () => {
     await endNetwork(net);
   });
 });
+
+describe('a server that a newer instance of its account has overtaken', () => {
+  it(
+    'is left by its clients, as one that drains: nobody keeps a slot in a process that will be ended',
+    LONG,
+    async () => {
+      const { net, first } = await formedNetwork(921, 7);
+      expect(clientsOf(first)).toBeGreaterThan(2);
+      const twin = net.addTwin(first);
+      twin.start();
+      await net.settle(120_000);
+      expect(first.state.name).toBe('fenced');
+      const others = net.nodes.filter((node) => node !== first && node !== twin);
+      expect(namesIn(others)).toEqual(Array(6).fill('backed'));
+      for (const node of others) {
+        const file = await fileOf(node);
+        expect(keptSlots(net, file, file.generations[0])).toBe(file.generations[0].n);
+        expect(machinesOf(net, file.generations[0])).not.toContain(first);
+      }
+      expect(first.keyServer?.vault.size).toBe(0);
+      await endNetwork(net);
+    },
+  );
+});

@@ -1,4 +1,4 @@
-import { utf8, concatBytes } from '../../src/bytes/concat.ts';
+import { concatBytes, utf8 } from '../../src/bytes/concat.ts';
 import { AccountId, BlockHash, InstanceId, X25519PublicKey } from '../../src/bytes/fixed-bytes.ts';
 import { toHex } from '../../src/bytes/hex.ts';
 import { peerDigest } from '../../src/channel/attested-peer.ts';

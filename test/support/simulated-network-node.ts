@@ -11,8 +11,8 @@ import { toHex } from '../../src/bytes/hex.ts';
 import { encodeSs58 } from '../../src/bytes/ss58.ts';
 import type { ChainSnapshot, ServerRecord } from '../../src/chain/chain-view.ts';
 import { generateX25519KeyPair } from '../../src/crypto/x25519.ts';
-import { KeyServer, type KeyServerParts } from '../../src/keyserver/key-server.ts';
 import { AdmissionQueue } from '../../src/keyserver/admission-queue.ts';
+import { KeyServer, type KeyServerParts } from '../../src/keyserver/key-server.ts';
 import { OwnAttestation } from '../../src/keyserver/own-attestation.ts';
 import { Vault } from '../../src/keyserver/vault.ts';
 import { buildGuardian } from '../../src/node/build-guardian.ts';
@@ -182,7 +182,7 @@ export class SimulatedNode {
   }
 
   get isDraining(): boolean {
-    return this.serving?.drain.isDraining ?? false;
+    return this.keyServer?.vault.isDraining ?? false;
   }
 
   /** Drains the server, as `latchkey drain` does. */
