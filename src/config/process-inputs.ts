@@ -191,7 +191,7 @@ export const processInputs: readonly ProcessInput[] = [
     protection: 'verified',
     effect:
       'with a checkpoint the chain is read by proof; without one the endpoints are believed. Silence delays',
-    readBy: ['chain/json-rpc-socket.ts', 'outbound/bounded-fetch.ts'],
+    readBy: ['chain/json-rpc-socket.ts', 'outbound/bounded-fetch.ts', 'outbound/bounded-http.ts'],
   },
   {
     kind: 'socket',

@@ -7,6 +7,7 @@ import { sha256 } from '../crypto/sha2.ts';
 import { sr25519Sign, sr25519Verify } from '../crypto/sr25519.ts';
 import { EvidenceError } from '../errors/latchkey-error.ts';
 import { type Acl, decodeAcl, encodeAcl } from './acl.ts';
+import type { SignatureCheck } from './remember-signatures.ts';
 import { isNormalScope, type SecretScope, secretId } from './scope.ts';
 
 const RECORD_LABEL = utf8('latchkey/v1/secret-record');
@@ -109,9 +110,10 @@ export function signRecord(seed: SecretBytes, content: SecretContent): SecretRec
 
 /**
  * Reads a record, and only its one encoding, and verifies the signature of its user.
+ * @param isSigned verifies it; a node remembers what it verified.
  * @throws EvidenceError SECRET_RECORD_INVALID, SECRET_SIGNATURE_INVALID.
  */
-export function decodeRecord(bytes: Uint8Array): SecretRecord {
+export function decodeRecord(bytes: Uint8Array, isSigned: SignatureCheck = sr25519Verify): SecretRecord {
   if (bytes.length < HEAD_BYTES + SIGNATURE_BYTES || bytes.length > MAX_RECORD_BYTES) {
     throw invalid(
       'length',
@@ -123,7 +125,7 @@ export function decodeRecord(bytes: Uint8Array): SecretRecord {
   const signature = bytes.subarray(body.length);
   const content = decodeBody(body);
   if (!equalBytes(encodeBody(content), body)) throw invalid('body', 'the one encoding', 'another one');
-  if (!sr25519Verify(signedMessage(body), signature, content.account)) {
+  if (!isSigned(signedMessage(body), signature, content.account)) {
     throw new EvidenceError('SECRET_SIGNATURE_INVALID', 'the user did not sign this record', {
       field: 'signature',
       expected: 'sr25519, by the account of the record, over all of it',

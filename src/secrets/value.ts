@@ -12,6 +12,7 @@ import {
   type SecretContent,
   type SecretRecord,
 } from './record.ts';
+import type { SignatureCheck } from './remember-signatures.ts';
 import { secretId } from './scope.ts';
 
 /** Most bytes of the value of a secret. */
@@ -71,13 +72,14 @@ export function encodeEntry({ record, salted }: SecretEntry): Uint8Array {
 
 /**
  * Reads an entry, verifies the signature and compares the hash. The value is copied; the caller wipes its bytes.
+ * @param isSigned as for `decodeRecord`.
  * @throws EvidenceError SECRET_RECORD_INVALID, SECRET_SIGNATURE_INVALID, SECRET_VALUE_MISMATCH, SECRET_TOO_LARGE.
  */
-export function decodeEntry(bytes: Uint8Array): SecretEntry {
+export function decodeEntry(bytes: Uint8Array, isSigned?: SignatureCheck): SecretEntry {
   if (bytes.length > MAX_ENTRY_BYTES) throw tooLarge(bytes.length);
   const record = recordBytesOf(bytes);
   const salted = bytes.subarray(LENGTH_BYTES + record.length);
-  return secretEntry(decodeRecord(record), new SecretBytes(salted));
+  return secretEntry(decodeRecord(record, isSigned), new SecretBytes(salted));
 }
 
 /**

@@ -9,8 +9,8 @@ import { sr25519PublicKey } from '../../src/crypto/sr25519.ts';
 import { LatchkeyError, ProblemError } from '../../src/errors/latchkey-error.ts';
 import type { FromNode, RingReply, RingRequest } from '../../src/ring/replication/messages.ts';
 import { NodeExchange, NodeRefusal, type SecretOwner } from '../../src/secrets/client/node-exchange.ts';
-import { type SecretContent, signRecord } from '../../src/secrets/record.ts';
 import { SecretClient } from '../../src/secrets/client/secret-client.ts';
+import { type SecretContent, signRecord } from '../../src/secrets/record.ts';
 import { PLACEHOLDER } from '../../src/secrets/relay/outgoing-request.ts';
 import { parseScope, secretId } from '../../src/secrets/scope.ts';
 import type { SecretRoute } from '../../src/secrets/signed-request.ts';
@@ -462,4 +462,49 @@ describe('a caller', LONG, () => {
     expect(await ask(w.bench, node, 'update', longer)).toBe('none');
     expect([await use(), await use()]).toEqual(['none', 'SECRET_COUNT_EXHAUSTED']);
   });
+});
+
+describe('a request whose digest the disk does not take', LONG, () => {
+  it.each(['deploy', 'update', 'delete', 'request', 'list'] as const)(
+    'to %s reads, writes and sends nothing',
+    async (route) => {
+      await using w = await httpWorld();
+      const node = w.bench.holder(w.id);
+      if (route !== 'deploy') expect(await ask(w.bench, node, 'deploy', w.secret())).toBe('none');
+      const ring = node.ring ?? expect.fail('the node is not running');
+      const done: string[] = [];
+      const { read, write, mark } = ring;
+      ring.read = (id) => {
+        done.push('read');
+        return read.call(ring, id);
+      };
+      ring.write = (bytes) => {
+        done.push('write');
+        return write.call(ring, bytes);
+      };
+      ring.mark = (...claim) => {
+        done.push('mark');
+        return mark.apply(ring, claim);
+      };
+      w.bench.resolve = async () => {
+        done.push('resolve');
+        return ['127.0.0.1'];
+      };
+      node.hooks.beforeWrite = (operations) => {
+        if (operations.some(({ namespace }) => namespace === 'latchkey/secrets-seen'))
+          throw new Error('the disk failed');
+      };
+      const origin = new URL(w.url).origin;
+      const end = signRecord(seedOf(1), { ...tombstoneContent(), origin });
+      const bodies = {
+        deploy: w.secret(),
+        update: w.secret({}, 2),
+        delete: encodeEntry(secretEntry(end, new SecretBytes(new Uint8Array(0)))),
+        request: useOf(`${w.url}/x`, w.id),
+        list: new Uint8Array(0),
+      };
+      expect(await ask(w.bench, node, route, bodies[route])).toBe('INTERNAL');
+      expect(done).toEqual([]);
+    },
+  );
 });

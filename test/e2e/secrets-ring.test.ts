@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { describe, expect, it } from 'vitest';
+import { startUpstream, tlsIdentity, type Upstream } from '../../devnet/tls-upstream.ts';
 import { utf8 } from '../../src/bytes/concat.ts';
 import { toHex } from '../../src/bytes/hex.ts';
 import { systemRandom } from '../../src/crypto/random.ts';
@@ -12,7 +13,6 @@ import { parseScope, secretId } from '../../src/secrets/scope.ts';
 import { encodeUse } from '../../src/secrets/use-request.ts';
 import { ALICE, aclOf, BOB, NOW_MS, seedOf } from '../support/secret-records.ts';
 import { looseSettings, type SecretMachine, SecretRingBench } from '../support/secret-ring.ts';
-import { startUpstream, tlsIdentity, type Upstream } from '../../devnet/tls-upstream.ts';
 
 const YEAR_MS = 365 * 86_400_000;
 const VALUE = 'sk-very-secret';
@@ -110,6 +110,22 @@ describe('users of the ring', LONG, () => {
     // Neither the secret nor the ACL in what nodes log.
     expect(w.bench.logged.join()).not.toContain(VALUE);
     expect(await client.deploy(w.secret())).toBe(4);
+  });
+
+  it('cost each holder one verification of a record, however often it is used', async () => {
+    await using w = await world(4);
+    const client = clientOf(w.bench);
+    await client.deploy(w.secret());
+    for (const machine of w.bench.machines.values()) await machine.ring?.repair();
+    for (let turn = 0; turn < 3; turn++) await client.request(w.use());
+    expect([...w.bench.machines.values()].map(({ verified }) => verified)).toEqual([1, 1, 1, 1]);
+    // After a restart it is verified again, and by the others not.
+    const nearest = w.bench.holder(w.id);
+    await w.bench.kill(nearest);
+    await w.bench.boot(nearest);
+    await nearest.ring?.repair();
+    await client.request(w.use());
+    expect([...w.bench.machines.values()].map(({ verified }) => verified).sort()).toEqual([1, 1, 1, 2]);
   });
 
   it('find the next nearest node when the nearest is dead or not accepted', async () => {

@@ -123,10 +123,17 @@ export interface RingNetwork extends AsyncDisposable {
 export async function ringNetwork(
   count: number,
   replicas = 3,
-  more: { readonly trust?: object; readonly config?: object; readonly resolve?: Resolve } = {},
+  more: {
+    readonly trust?: object;
+    readonly config?: object;
+    readonly resolve?: Resolve;
+    readonly blockTimeMs?: number;
+    /** Messages go as those of a process do: `RingPlace.fetch` is not asked. */
+    readonly isPlain?: boolean;
+  } = {},
 ): Promise<RingNetwork> {
   const home = mkdtempSync(join(tmpdir(), 'latchkey-ring-'));
-  const chain = await startDevelopmentChain({ blockTimeMs: 200, finalityLag: 1 });
+  const chain = await startDevelopmentChain({ blockTimeMs: more.blockTimeMs ?? 200, finalityLag: 1 });
   const trust = {
     chain: { genesisHash: chain.genesisHash, checkpoint: chain.checkpoint() },
     tcb: {},
@@ -167,7 +174,7 @@ export async function ringNetwork(
     const overrides = {
       log,
       trustRoot: insecureTrustRoot(mockTdx.rootPem),
-      fetch: ((url, init) => place.fetch(url, init)) satisfies Fetch,
+      ...(more.isPlain === true ? {} : { fetch: ((url, init) => place.fetch(url, init)) satisfies Fetch }),
       ...(more.resolve === undefined ? {} : { resolve: more.resolve }),
     };
     const node = new LatchkeyNode(config, buildParts(config, overrides), options);

@@ -1,6 +1,7 @@
 import { AccountId, BlockHash, X25519PublicKey } from '../../src/bytes/fixed-bytes.ts';
 import { toHex } from '../../src/bytes/hex.ts';
 import { systemRandom } from '../../src/crypto/random.ts';
+import { sr25519Verify } from '../../src/crypto/sr25519.ts';
 import { generateX25519KeyPair, type X25519KeyPair } from '../../src/crypto/x25519.ts';
 import { ProblemError } from '../../src/errors/latchkey-error.ts';
 import { type Listener, listen } from '../../src/http/listener.ts';
@@ -15,7 +16,8 @@ import { RingNode } from '../../src/ring/replication/ring-node.ts';
 import { StoredMarks } from '../../src/ring/replication/stored-marks.ts';
 import type { SecretNode } from '../../src/secrets/client/node-exchange.ts';
 import type { NodeDirectory } from '../../src/secrets/client/secret-client.ts';
-import { secretFormat } from '../../src/secrets/secret-format.ts';
+import { rememberSignatures, type SignatureCheck } from '../../src/secrets/remember-signatures.ts';
+import { secretFormatBy } from '../../src/secrets/secret-format.ts';
 import {
   type OpenSecretService,
   openSecretService,
@@ -36,6 +38,8 @@ export interface SecretMachine {
   /** As `ReplicaRecords.requireRoom`. */
   requireRoom: (id: string, bytes: number) => Promise<void>;
   index: UserIndex;
+  /** Signatures that the process verified, and did not remember. */
+  verified: number;
   ring: RingNode | undefined;
   open: OpenSecretService | undefined;
   listener: Listener | undefined;
@@ -103,6 +107,7 @@ export class SecretRingBench implements AsyncDisposable {
       records: new MemoryReplicaStore(),
       requireRoom: async () => undefined,
       index: new UserIndex(),
+      verified: 0,
       ring: undefined,
       open: undefined,
       listener: undefined,
@@ -113,11 +118,15 @@ export class SecretRingBench implements AsyncDisposable {
   async boot(machine: SecretMachine): Promise<void> {
     const { member, store, records } = machine;
     machine.index = new UserIndex();
+    const isSigned = rememberSignatures((...signed: Parameters<SignatureCheck>) => {
+      machine.verified += 1;
+      return sr25519Verify(...signed);
+    });
     machine.ring = await RingNode.open({
       own: member,
       view: this.#view ?? { block: 1, timestampMs: NOW_MS, placement: new Placement([]) },
       complete: 1,
-      format: secretFormat,
+      format: secretFormatBy(isSigned),
       store: machine.index.around(records),
       marks: new StoredMarks(await store.namespace('latchkey/ring-marks')),
       transport: {
@@ -133,6 +142,7 @@ export class SecretRingBench implements AsyncDisposable {
       identity: { account: member.account, x25519: machine.x25519 },
       ring: () => machine.ring ?? this.#off(),
       index: machine.index,
+      isSigned,
       settings: this.settings,
       fleet: () => this.nodes().map(({ endpoint }) => endpoint),
       resolve: (name) => this.resolve(name),

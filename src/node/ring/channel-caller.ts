@@ -8,7 +8,8 @@ import type { ServerRecord } from '../../chain/chain-view.ts';
 import { openChannel } from '../../channel/handshake.ts';
 import type { Session } from '../../channel/session.ts';
 import { LatchkeyError, ProblemError } from '../../errors/latchkey-error.ts';
-import { type BoundedAnswer, boundedFetch, type Fetch } from '../../outbound/bounded-fetch.ts';
+import type { BoundedAnswer } from '../../outbound/bounded-fetch.ts';
+import type { Exchange } from '../../outbound/bounded-http.ts';
 import { decodeOpenAnswer, openRequestToWire } from '../../protocol/channel-opening.ts';
 import { MAX_MESSAGE_BYTES } from '../../ring/replication/wire.ts';
 import type { OwnEnds } from './own-ends.ts';
@@ -30,7 +31,7 @@ export class ChannelCaller {
   readonly #ends: OwnEnds;
   readonly #proofs: PeerProofs;
   readonly #client: Pick<PeerClient, 'attestation'>;
-  readonly #fetch: Fetch;
+  readonly #exchange: Exchange;
   readonly #now: () => number;
   readonly #timeoutMs: number;
   readonly #maxAgeMs: number;
@@ -41,7 +42,7 @@ export class ChannelCaller {
     readonly ends: OwnEnds;
     readonly proofs: PeerProofs;
     readonly client: Pick<PeerClient, 'attestation'>;
-    readonly fetch: Fetch;
+    readonly exchange: Exchange;
     readonly now: () => number;
     /** For each exchange. */
     readonly timeoutMs: number;
@@ -52,7 +53,7 @@ export class ChannelCaller {
     this.#ends = parts.ends;
     this.#proofs = parts.proofs;
     this.#client = parts.client;
-    this.#fetch = parts.fetch;
+    this.#exchange = parts.exchange;
     this.#now = parts.now;
     this.#timeoutMs = parts.timeoutMs;
     this.#maxAgeMs = parts.maxAgeMs;
@@ -136,7 +137,7 @@ export class ChannelCaller {
     type: string,
     body: string | Uint8Array<ArrayBuffer>,
   ): Promise<BoundedAnswer> {
-    return boundedFetch(this.#fetch, {
+    return this.#exchange({
       url: `http://${endpoint}${path}`,
       method: 'POST',
       headers: { 'content-type': type },

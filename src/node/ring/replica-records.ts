@@ -38,6 +38,8 @@ export class ReplicaRecords implements ReplicaStore {
   #bytes = 0;
   #freeBytes = 0;
   #lookedAtMs = Number.NEGATIVE_INFINITY;
+  /** The look at the disk that is under way. */
+  #look: Promise<void> | undefined;
 
   private constructor(
     store: Pick<Store, 'health'>,
@@ -128,6 +130,14 @@ export class ReplicaRecords implements ReplicaStore {
   async #lookAtDisk(): Promise<void> {
     const nowMs = this.#now();
     if (Math.abs(nowMs - this.#lookedAtMs) <= LOOK_EVERY_MS) return;
+    // Many writes at once need one look.
+    this.#look ??= this.#readFreeBytes(nowMs).finally(() => {
+      this.#look = undefined;
+    });
+    await this.#look;
+  }
+
+  async #readFreeBytes(nowMs: number): Promise<void> {
     const { freeBytes = Number.POSITIVE_INFINITY } = await this.#store.health();
     this.#freeBytes = freeBytes;
     this.#lookedAtMs = nowMs;

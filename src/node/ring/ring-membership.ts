@@ -12,7 +12,7 @@ import { LatchkeyError } from '../../errors/latchkey-error.ts';
 import type { OwnAttestation } from '../../keyserver/own-attestation.ts';
 import type { EvidenceVerifier } from '../../keyserver/verify.ts';
 import type { Log } from '../../observe/log.ts';
-import type { Fetch } from '../../outbound/bounded-fetch.ts';
+import type { Exchange } from '../../outbound/bounded-http.ts';
 import {
   type PlatformProof,
   type RegisteredServer,
@@ -82,7 +82,7 @@ export interface RingMembershipParts {
   readonly provenPlatform: PlatformProof;
   readonly attestation: OwnAttestation;
   readonly client: Pick<PeerClient, 'attestation'>;
-  readonly fetch: Fetch;
+  readonly exchange: Exchange;
   readonly random: RandomSource;
   readonly clock: Clock;
   readonly log: Log;
@@ -129,7 +129,7 @@ export class RingMembership {
     this.#caller = new ChannelCaller({
       ...channel,
       client: parts.client,
-      fetch: parts.fetch,
+      exchange: parts.exchange,
       timeoutMs: bounds.timeoutMs,
       maxAgeMs: bounds.attestEveryMs,
       signal,

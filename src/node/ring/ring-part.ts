@@ -1,7 +1,10 @@
 import type { OpenNode } from '../../boot/node/open-node.ts';
 import { toHex } from '../../bytes/hex.ts';
 import { type ProblemError, RefusalError } from '../../errors/latchkey-error.ts';
-import { secretFormat } from '../../secrets/secret-format.ts';
+import { boundedFetch } from '../../outbound/bounded-fetch.ts';
+import { boundedHttp } from '../../outbound/bounded-http.ts';
+import { rememberSignatures } from '../../secrets/remember-signatures.ts';
+import { secretFormatBy } from '../../secrets/secret-format.ts';
 import type { OpenSecretService } from '../../secrets/service/open-service.ts';
 import type { SecretService } from '../../secrets/service/secret-service.ts';
 import { UserIndex } from '../../secrets/service/user-index.ts';
@@ -81,14 +84,15 @@ export class RingPart {
     const { trust, ring: bounds } = this.#config;
     if (trust.ring === undefined) return;
     const index = new UserIndex();
-    const { verifier, fetch: fetchInstead = (url, init) => fetch(url, init) } = this.#parts;
+    const isSigned = rememberSignatures();
+    const { verifier, fetch: fetchInstead } = this.#parts;
     const membership = await RingMembership.open({
       ...this.#parts,
       ...surroundings,
-      fetch: fetchInstead,
+      exchange: fetchInstead === undefined ? boundedHttp() : (request) => boundedFetch(fetchInstead, request),
       constants: trust.ring,
       bounds,
-      format: secretFormat,
+      format: secretFormatBy(isSigned),
       wrapStore: (store) => index.around(store),
       provenPlatform: (record, atMs) => {
         const ppid = provenPlatform(record, verifier, atMs);
@@ -96,7 +100,7 @@ export class RingPart {
       },
     });
     this.#membership = membership;
-    const around = { ...surroundings, membership, index };
+    const around = { ...surroundings, membership, index, isSigned };
     this.#secrets = await openSecretDesk(this.#config, this.#parts, around);
     if (this.#isClosed) this.close();
     await membership.run();

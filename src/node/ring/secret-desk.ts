@@ -3,6 +3,7 @@ import { AccountId } from '../../bytes/fixed-bytes.ts';
 import type { Config } from '../../config/schema.ts';
 import { ProblemError } from '../../errors/latchkey-error.ts';
 import { resolveByNameServers } from '../../secrets/relay/name-servers.ts';
+import type { SignatureCheck } from '../../secrets/remember-signatures.ts';
 import {
   type OpenSecretService,
   openSecretService,
@@ -24,15 +25,17 @@ export function openSecretDesk(
     readonly node: OpenNode;
     readonly membership: RingMembership;
     readonly index: UserIndex;
+    readonly isSigned: SignatureCheck;
     readonly watch: ChainWatch;
   },
 ): Promise<OpenSecretService> {
-  const { node, membership, index, watch } = around;
+  const { node, membership, index, watch, isSigned } = around;
   return openSecretService({
     store: node.store,
     identity: node.identity,
     ring: () => membership.node ?? notReady(),
     index,
+    isSigned,
     settings: settingsOf(config),
     fleet: () => watch.endpoints(),
     resolve,

@@ -1,13 +1,14 @@
 import { isIP } from 'node:net';
-import { toHex } from '../../bytes/hex.ts';
+import type { SecureContext } from 'node:tls';
 import type { AccountId } from '../../bytes/fixed-bytes.ts';
+import { toHex } from '../../bytes/hex.ts';
 import { ProblemError } from '../../errors/latchkey-error.ts';
 import { AddressRules } from './address-rules.ts';
 import { FleetAddresses } from './fleet-addresses.ts';
 import type { Resolve } from './name-servers.ts';
 import type { OutgoingRequest } from './outgoing-request.ts';
 import { Places } from './places.ts';
-import { callUpstream, type UpstreamAnswer, type UpstreamBounds } from './upstream.ts';
+import { callUpstream, type UpstreamAnswer, type UpstreamBounds, upstreamTls } from './upstream.ts';
 
 /** Bounds of a relay. */
 export interface RelayBounds extends UpstreamBounds {
@@ -37,6 +38,7 @@ export interface RelayParts {
 export class Relay {
   readonly #parts: RelayParts;
   readonly #rules: AddressRules;
+  readonly #tls: SecureContext;
   readonly #fleet: FleetAddresses;
   readonly #all: Places;
   readonly #callers: Places;
@@ -48,6 +50,7 @@ export class Relay {
     const { maxConcurrent, maxConcurrentPerUser, maxConcurrentPerOwner, totalMs } = parts.bounds;
     this.#parts = parts;
     this.#rules = new AddressRules(parts.allowAddresses);
+    this.#tls = upstreamTls(parts.authorities);
     const bounded: Resolve = async (name) => (await within(totalMs, parts.resolve(name))) ?? [];
     this.#fleet = new FleetAddresses(parts.fleet, bounded, parts.now);
     this.#all = new Places(maxConcurrent);
@@ -105,8 +108,8 @@ export class Relay {
 
   /** As {@link callUpstream}. @param addresses from {@link addressesOf}. */
   call(outgoing: OutgoingRequest, addresses: readonly string[]): Promise<UpstreamAnswer> {
-    const { bounds, authorities } = this.#parts;
-    return callUpstream(outgoing, { addresses, bounds, authorities, signal: this.#stop.signal });
+    const { bounds } = this.#parts;
+    return callUpstream(outgoing, { addresses, bounds, tls: this.#tls, signal: this.#stop.signal });
   }
 
   /** Ends all requests that are under way. */

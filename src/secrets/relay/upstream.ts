@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
-import { type IncomingMessage, request as httpRequest, type RequestOptions } from 'node:http';
+import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { rootCertificates } from 'node:tls';
+import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls';
 import type { ErrorCode } from '../../errors/codes.ts';
 import { ProblemError } from '../../errors/latchkey-error.ts';
 import type { HeaderList, OutgoingRequest } from './outgoing-request.ts';
@@ -33,8 +33,8 @@ export interface UpstreamCall {
   /** Addresses that were judged; the connection goes to one of them and nowhere else. */
   readonly addresses: readonly string[];
   readonly bounds: UpstreamBounds;
-  /** Certificates of authorities in PEM, in addition to those of Node.js. */
-  readonly authorities: readonly string[];
+  /** {@link upstreamTls} */
+  readonly tls: SecureContext;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -76,7 +76,7 @@ export function callUpstream(outgoing: OutgoingRequest, call: UpstreamCall): Pro
   });
 }
 
-function optionsOf(outgoing: OutgoingRequest, { addresses, authorities }: UpstreamCall): RequestOptions {
+function optionsOf(outgoing: OutgoingRequest, { addresses, tls }: UpstreamCall): RequestOptions {
   const known = addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }));
   return {
     // An address is connected to without a lookup; a name gets these addresses and no others.
@@ -91,7 +91,8 @@ function optionsOf(outgoing: OutgoingRequest, { addresses, authorities }: Upstre
     agent: false,
     maxHeaderSize: MAX_ANSWER_HEADER_BYTES,
     insecureHTTPParser: false,
-    ...(outgoing.isTls ? tlsOptions(authorities) : {}),
+    // Set here, so that no variable of the environment turns the check off (NODE_TLS_REJECT_UNAUTHORIZED).
+    ...(outgoing.isTls ? { secureContext: tls, rejectUnauthorized: true } : {}),
   };
 }
 
@@ -99,14 +100,13 @@ function optionsOf(outgoing: OutgoingRequest, { addresses, authorities }: Upstre
 const EVERY_ADDRESS = { autoSelectFamily: true };
 
 /**
- * All of it set here, so that no variable of the environment, which the host chooses, turns the check off
- * (NODE_TLS_REJECT_UNAUTHORIZED) or adds an authority (NODE_EXTRA_CA_CERTS, SSL_CERT_FILE).
+ * What certificates of upstreams are checked with: the authorities of Node.js and these, so that no variable of the
+ * environment, which the host chooses, adds one (NODE_EXTRA_CA_CERTS, SSL_CERT_FILE). Made once for all requests: reading
+ * so many certificates takes longer than a request. Connections share no TLS session by it.
+ * @param authorities certificates in PEM.
  */
-const tlsOptions = (authorities: readonly string[]) => ({
-  rejectUnauthorized: true,
-  minVersion: 'TLSv1.2' as const,
-  ca: [...rootCertificates, ...authorities],
-});
+export const upstreamTls = (authorities: readonly string[]): SecureContext =>
+  createSecureContext({ minVersion: 'TLSv1.2', ca: [...rootCertificates, ...authorities] });
 
 function readAnswer(response: IncomingMessage, maxBytes: number): Promise<UpstreamAnswer> {
   return new Promise((resolve, reject) => {

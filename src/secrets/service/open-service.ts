@@ -6,6 +6,7 @@ import type { Log } from '../../observe/log.ts';
 import type { Store } from '../../store/api/store-api.ts';
 import type { Resolve } from '../relay/name-servers.ts';
 import { Relay, type RelayParts } from '../relay/relay.ts';
+import type { SignatureCheck } from '../remember-signatures.ts';
 import type { SecretRoute } from '../signed-request.ts';
 import { ReplayMemory } from './replay-memory.ts';
 import type { SecretRing } from './secret-ring.ts';
@@ -38,6 +39,8 @@ export async function openSecretService(parts: {
   /** Around the store of the ring's records. */
   readonly index: UserIndex;
   readonly settings: SecretSettings;
+  /** Of records; the same as the ring's, so that each is verified once. */
+  readonly isSigned: SignatureCheck;
   /** `host:port` of all nodes of the fleet. */
   readonly fleet: () => readonly string[];
   readonly resolve: Resolve;
@@ -56,9 +59,10 @@ export async function openSecretService(parts: {
   const namespace = await store.namespace('latchkey/secrets-counts');
   const counts = new UsageCounts(namespace, (id) => index.has(id));
   const relay = new Relay({ ...settings.relay, fleet, resolve, now });
-  const { requireRoom } = parts;
-  const writer = new SecretWriter({ account, ring, index, bounds: settings, requireRoom, now });
-  const user = new SecretUser({ account, ring, counts, relay, random, now, sleep });
+  const { requireRoom, isSigned } = parts;
+  const shared = { account, ring, isSigned, now };
+  const writer = new SecretWriter({ ...shared, index, bounds: settings, requireRoom });
+  const user = new SecretUser({ ...shared, counts, relay, random, sleep });
   const rate = new TokenBuckets(settings.rate);
   return {
     service: new SecretService({ ...parts, seen, writer, user, rate }),

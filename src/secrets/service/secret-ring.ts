@@ -2,6 +2,7 @@ import { equalBytes } from '../../bytes/concat.ts';
 import type { AccountId, RecordId } from '../../bytes/fixed-bytes.ts';
 import { RefusalError } from '../../errors/latchkey-error.ts';
 import type { RingNode } from '../../ring/replication/ring-node.ts';
+import type { SignatureCheck } from '../remember-signatures.ts';
 import { decodeEntry, type SecretEntry } from '../value.ts';
 
 /** What the routes need of this node's place in the ring. */
@@ -32,7 +33,11 @@ export function requireNearest(ring: SecretRing, account: AccountId, id: RecordI
 }
 
 /** The newest acknowledged entry of an id; the caller wipes its value. */
-export async function readEntry(ring: SecretRing, id: RecordId): Promise<SecretEntry | undefined> {
+export async function readEntry(
+  ring: SecretRing,
+  id: RecordId,
+  isSigned: SignatureCheck,
+): Promise<SecretEntry | undefined> {
   const { entry } = await ring.read(id);
-  return entry === undefined ? undefined : decodeEntry(entry.bytes);
+  return entry === undefined ? undefined : decodeEntry(entry.bytes, isSigned);
 }

@@ -14,6 +14,7 @@ import {
   type RequestPlaces,
 } from '../relay/outgoing-request.ts';
 import type { Relay } from '../relay/relay.ts';
+import type { SignatureCheck } from '../remember-signatures.ts';
 import { secretId, type Target } from '../scope.ts';
 import { decodeUse, type UseRequest } from '../use-request.ts';
 import { revealValue, type SecretEntry } from '../value.ts';
@@ -47,6 +48,7 @@ export class SecretUser {
   readonly #ring: () => SecretRing;
   readonly #counts: UsageCounts;
   readonly #relay: Relay;
+  readonly #isSigned: SignatureCheck;
   readonly #random: RandomSource;
   readonly #now: () => number;
   readonly #sleep: (milliseconds: number) => Promise<void>;
@@ -58,6 +60,7 @@ export class SecretUser {
     readonly ring: () => SecretRing;
     readonly counts: UsageCounts;
     readonly relay: Relay;
+    readonly isSigned: SignatureCheck;
     readonly random: RandomSource;
     readonly now: () => number;
     readonly sleep: (milliseconds: number) => Promise<void>;
@@ -66,6 +69,7 @@ export class SecretUser {
     this.#ring = parts.ring;
     this.#counts = parts.counts;
     this.#relay = parts.relay;
+    this.#isSigned = parts.isSigned;
     this.#random = parts.random;
     this.#now = parts.now;
     this.#sleep = parts.sleep;
@@ -112,7 +116,7 @@ export class SecretUser {
   }
 
   async #entryOf(caller: AccountId, { id }: UseRequest, { target }: RequestPlaces): Promise<SecretEntry> {
-    const entry = await readEntry(this.#ring(), id);
+    const entry = await readEntry(this.#ring(), id, this.#isSigned);
     if (entry !== undefined && entry.record.content.kind === 'secret') return entry;
     throw isOwn(caller, id, target)
       ? new RefusalError('SECRET_NOT_FOUND', 'there is no such secret')

@@ -5,6 +5,7 @@ import { EvidenceError, ProblemError, RefusalError } from '../../errors/latchkey
 import { KeyedLock } from '../../store/keyed-lock.ts';
 import { type Holdings, judgeQuota, judgeReplacement } from '../judge-write.ts';
 import { compareRecords, type SecretRecord } from '../record.ts';
+import type { SignatureCheck } from '../remember-signatures.ts';
 import { decodeEntry, encodeEntry, type SecretEntry } from '../value.ts';
 import { readEntry, requireHolder, type SecretRing } from './secret-ring.ts';
 import type { UserIndex } from './user-index.ts';
@@ -28,6 +29,7 @@ export class SecretWriter {
   readonly #index: UserIndex;
   readonly #bounds: WriteBounds;
   readonly #requireRoom: (id: string, bytes: number) => Promise<void>;
+  readonly #isSigned: SignatureCheck;
   readonly #now: () => number;
   /** Of one user, so that two of them at once do not both fit into the last place. */
   readonly #writes = new KeyedLock<string>();
@@ -42,6 +44,7 @@ export class SecretWriter {
      * @throws ProblemError RING_FULL.
      */
     readonly requireRoom: (id: string, bytes: number) => Promise<void>;
+    readonly isSigned: SignatureCheck;
     readonly now: () => number;
   }) {
     this.#account = parts.account;
@@ -49,6 +52,7 @@ export class SecretWriter {
     this.#index = parts.index;
     this.#bounds = parts.bounds;
     this.#requireRoom = parts.requireRoom;
+    this.#isSigned = parts.isSigned;
     this.#now = parts.now;
   }
 
@@ -63,7 +67,7 @@ export class SecretWriter {
     user: AccountId,
     body: Uint8Array,
   ): Promise<{ readonly id: string; readonly version: number }> {
-    const entry = decodeEntry(body);
+    const entry = decodeEntry(body, this.#isSigned);
     try {
       this.#judgeEntry(route, user, entry.record);
       requireHolder(this.#ring(), this.#account, entry.record.id);
@@ -88,7 +92,7 @@ export class SecretWriter {
   async #replace(route: WriteRoute, entry: SecretEntry): Promise<void> {
     const ring = this.#ring();
     const { record } = entry;
-    const present = await readEntry(ring, record.id);
+    const present = await readEntry(ring, record.id, this.#isSigned);
     present?.salted.wipe();
     this.#judgeRoute(route, record, present?.record);
     judgeReplacement(record, present?.record, this.#now());

@@ -2,6 +2,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { boundedFetch } from '../../../src/outbound/bounded-fetch.ts';
+import { boundedHttp, type Exchange } from '../../../src/outbound/bounded-http.ts';
 
 let server: Server;
 let url: string;
@@ -17,6 +18,9 @@ beforeAll(async () => {
       response.writeHead(200, { 'content-length': '100' });
       response.write('half');
       setTimeout(() => response.destroy(), 5);
+    } else if (request.url === '/echo') {
+      response.writeHead(200, { 'x-length': request.headers['content-length'] ?? 'none' });
+      request.pipe(response);
     } else response.writeHead(404, { 'x-said': 'yes' }).end('x'.repeat(100));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -32,10 +36,15 @@ interface Limits {
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
 }
-const get = (path: string, limits: Limits = {}) =>
-  boundedFetch(fetch, { url: `${url}${path}`, method: 'GET', timeoutMs: 20_000, maxBytes: 100, ...limits });
+const exchanges: readonly (readonly [string, Exchange])[] = [
+  ['fetch', (request) => boundedFetch(fetch, request)],
+  ['HTTP', boundedHttp()],
+];
 
-describe('a bounded fetch', () => {
+describe.each(exchanges)('a bounded exchange by %s', (_how, exchange) => {
+  const get = (path: string, limits: Limits = {}) =>
+    exchange({ url: `${url}${path}`, method: 'GET', timeoutMs: 20_000, maxBytes: 100, ...limits });
+
   it('returns status, headers and body, also of an error status', async () => {
     const answer = await get('/none');
     if (!answer.ok) throw new Error(answer.reason);
@@ -58,7 +67,7 @@ describe('a bounded fetch', () => {
   });
 
   it('reports the reason when there is no answer', async () => {
-    const answer = await boundedFetch(fetch, {
+    const answer = await exchange({
       url: 'http://127.0.0.1:1/',
       method: 'GET',
       timeoutMs: 1_000,
@@ -73,5 +82,43 @@ describe('a bounded fetch', () => {
     controller.abort();
     expect(await pending).toEqual({ ok: false, reason: 'cancelled' });
     expect(await get('/none', { signal: controller.signal })).toEqual({ ok: false, reason: 'cancelled' });
+  });
+
+  it('sends a body with its length', async () => {
+    for (const body of ['text ä', Uint8Array.of(0, 255, 10)]) {
+      const limits = { timeoutMs: 20_000, maxBytes: 100 };
+      const answer = await exchange({ url: `${url}/echo`, method: 'POST', body, ...limits });
+      if (!answer.ok) throw new Error(answer.reason);
+      const sent = Buffer.from(body);
+      expect(answer.headers.get('x-length')).toBe(`${sent.length}`);
+      expect(Buffer.from(answer.body).equals(sent)).toBe(true);
+    }
+  });
+
+  it.each(['http://', 'http://a b/', 'http://host:99999/', 'nothing', 'http://[::'])(
+    'gives a reason for %s, which is no URL',
+    async (bad) => {
+      const limits = { timeoutMs: 20_000, maxBytes: 1 };
+      expect(await exchange({ url: bad, method: 'GET', ...limits })).toMatchObject({ ok: false });
+    },
+  );
+});
+
+describe('an exchange by HTTP', () => {
+  it('uses a connection again, and none of an answer that was not read to its end', async () => {
+    const exchange = boundedHttp();
+    const ask = (path: string, maxBytes: number) =>
+      exchange({ url: `${url}${path}`, method: 'GET', timeoutMs: 20_000, maxBytes });
+    let connections = 0;
+    const count = (): void => {
+      connections += 1;
+    };
+    server.on('connection', count);
+    for (let turn = 0; turn < 5; turn++) expect(await ask('/none', 100)).toMatchObject({ ok: true });
+    expect(connections).toBe(1);
+    expect(await ask('/drip', 3)).toMatchObject({ ok: false });
+    expect(await ask('/none', 100)).toMatchObject({ ok: true, status: 404 });
+    expect(connections).toBe(2);
+    server.off('connection', count);
   });
 });

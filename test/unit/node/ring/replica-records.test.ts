@@ -94,6 +94,34 @@ describe('copies of records in the store of a node', () => {
     await expect(records.put('bb', bytes(30))).rejects.toMatchObject({ code: 'RING_FULL' });
   });
 
+  it('look at the disk once for many that are written at once', async () => {
+    const store = new StoreOnDisk(10_000);
+    let looks = 0;
+    const health = store.health.bind(store);
+    store.health = () => {
+      looks += 1;
+      return health();
+    };
+    let nowMs = 0;
+    const records = await ReplicaRecords.open(store, bounds, () => nowMs);
+    const many = () => Promise.all(Array.from({ length: 9 }, (_, at) => records.put(`0${at}`, bytes(1))));
+    await many();
+    expect(looks).toBe(1);
+    nowMs = 1_001;
+    await many();
+    expect(looks).toBe(2);
+  });
+
+  it('ask again after a look at the disk that failed', async () => {
+    const store = new StoreOnDisk(10_000);
+    const health = store.health.bind(store);
+    store.health = () => Promise.reject(new Error('the disk failed'));
+    const records = await ReplicaRecords.open(store, bounds, () => 0);
+    await expect(records.put('aa', bytes(1))).rejects.toThrow('the disk failed');
+    store.health = health;
+    await records.put('aa', bytes(1));
+  });
+
   it('that the disk did not take are not counted', async () => {
     let isBroken = false;
     const store = new MemoryStore({

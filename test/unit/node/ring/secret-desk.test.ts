@@ -3,6 +3,7 @@ import { toBase64 } from '../../../../src/bytes/base64.ts';
 import { BlockHash, X25519PublicKey } from '../../../../src/bytes/fixed-bytes.ts';
 import { toHex, toPrefixedHex } from '../../../../src/bytes/hex.ts';
 import { systemRandom } from '../../../../src/crypto/random.ts';
+import { sr25519Verify } from '../../../../src/crypto/sr25519.ts';
 import { generateX25519KeyPair } from '../../../../src/crypto/x25519.ts';
 import { ProblemError } from '../../../../src/errors/latchkey-error.ts';
 import { openSecretDesk } from '../../../../src/node/ring/secret-desk.ts';
@@ -10,9 +11,9 @@ import { placeMember } from '../../../../src/ring/placement/member.ts';
 import { Placement } from '../../../../src/ring/placement/placement.ts';
 import { signRecord } from '../../../../src/secrets/record.ts';
 import { sealRequest } from '../../../../src/secrets/sealed-messages.ts';
+import { UserIndex } from '../../../../src/secrets/service/user-index.ts';
 import type { SecretRoute } from '../../../../src/secrets/signed-request.ts';
 import { encodeEntry, hashValue, saltValue, secretEntry } from '../../../../src/secrets/value.ts';
-import { UserIndex } from '../../../../src/secrets/service/user-index.ts';
 import { MemoryStore } from '../../../support/memory-store.ts';
 import { ALICE, BOB, NOW_MS, secretContent, seedOf } from '../../../support/secret-records.ts';
 
@@ -46,6 +47,7 @@ async function openDesk(membership: object) {
     node: { store: new MemoryStore(), identity: { account: BOB, x25519 } },
     membership,
     index: new UserIndex(),
+    isSigned: sr25519Verify,
     watch: { time: () => chain, endpoints: () => [] },
   };
   const { service } = await openSecretDesk(

@@ -2,18 +2,19 @@ import { Buffer } from 'node:buffer';
 import { createServer, type RequestListener } from 'node:http';
 import { globalAgent } from 'node:https';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import { describe, expect, it, vi } from 'vitest';
-import { utf8 } from '../../../../src/bytes/concat.ts';
-import { LatchkeyError } from '../../../../src/errors/latchkey-error.ts';
-import { outgoingRequest, PLACEHOLDER, placesOf } from '../../../../src/secrets/relay/outgoing-request.ts';
-import { Relay, type RelayParts } from '../../../../src/secrets/relay/relay.ts';
-import { ALICE, BOB } from '../../../support/secret-records.ts';
 import {
   startUpstream,
   type TlsIdentity,
   tlsIdentity,
   type Upstream,
 } from '../../../../devnet/tls-upstream.ts';
+import { utf8 } from '../../../../src/bytes/concat.ts';
+import { LatchkeyError } from '../../../../src/errors/latchkey-error.ts';
+import { outgoingRequest, PLACEHOLDER, placesOf } from '../../../../src/secrets/relay/outgoing-request.ts';
+import { Relay, type RelayParts } from '../../../../src/secrets/relay/relay.ts';
+import { ALICE, BOB } from '../../../support/secret-records.ts';
 
 const SECRET = 'sk-very-secret';
 const NAME = 'upstream.test';
@@ -106,8 +107,13 @@ describe('a request to an upstream', () => {
     const shared = vi.spyOn(globalAgent, 'createConnection');
     await withUpstream(
       (_request, response) => response.end(),
-      async ({ port }, identity) => {
-        expect((await ask(relayOf(identity), `https://${NAME}:${port}/`)).status).toBe(200);
+      async ({ port, server }, identity) => {
+        const reused: boolean[] = [];
+        server.on('secureConnection', (socket: TLSSocket) => reused.push(socket.isSessionReused()));
+        const relay = relayOf(identity);
+        for (let turn = 0; turn < 3; turn++)
+          expect((await ask(relay, `https://${NAME}:${port}/`)).status).toBe(200);
+        expect(reused).toEqual([false, false, false]);
       },
     );
     expect(shared).not.toHaveBeenCalled();
@@ -214,6 +220,14 @@ describe('the address of an upstream', () => {
       'https://[::1]/',
       'https://2130706434/',
     ],
+    // Decimal, octal and hexadecimal, in one number or in several; what Azure and clouds answer on.
+    ...[
+      'https://2852039166/',
+      'https://0251.0376.0251.0376/',
+      'https://0xa9fea9fe/',
+      'https://0251.254.43518/',
+    ],
+    ...['https://[::ffff:169.254.169.254]/', 'https://[::a9fe:a9fe]/', 'https://１６９.254.169.254/'],
     ...['https://0x0a.1/', 'https://168.63.129.16/', 'https://[64:ff9b::a00:1]/'],
   ])('is judged without a resolver: %s', async (url) => {
     expect(await failure(ask(relayOf(undefined), url))).toBe('SECRET_ADDRESS_REFUSED');
