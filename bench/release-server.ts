@@ -7,13 +7,14 @@ import { Hono } from 'hono';
 import { systemRandom } from '../src/crypto/random.ts';
 import { listen } from '../src/http/listener.ts';
 import { benchApp, benchLog, benchMetrics } from './release-app.ts';
-import { cryptoFloor } from './release-floor.ts';
-import { NOW_MS, quotedRequest, releaseWorld } from './release-world.ts';
+import { BareCryptography } from './release-floor.ts';
+import { benchQuote, NOW_MS, quotedRequest, releaseWorld } from './release-world.ts';
 
 /** What the server tells the bench once it listens. */
 export interface ReleaseServerReady {
   readonly port: number;
   readonly constantPort: number;
+  readonly bothPort: number;
   readonly comparisonPort: number;
 }
 
@@ -39,19 +40,31 @@ const constant = new Hono().post('/request-encryption-key', async (context) => {
   return context.body(sample, 200, { 'content-type': 'application/json' });
 });
 
+const quotes = Array.from({ length: Number(platforms) }, (_, platform) =>
+  benchQuote(world.pki, new Uint8Array(64), platform),
+);
+const cryptography = new BareCryptography(quotes, sample.length);
+let turn = 0;
+const both = new Hono().post('/request-encryption-key', async (context) => {
+  await context.req.text();
+  cryptography.run(turn++);
+  return context.body(sample, 200, { 'content-type': 'application/json' });
+});
+
 const address = { host: '127.0.0.1', port: 0 };
 const server = await listen(benchApp(world.keyServer).fetch, address);
 const constantServer = await listen(constant.fetch, address);
+const bothServer = await listen(both.fetch, address);
 const comparisonServer = await listen(comparison().fetch, address);
-const floorQuote = world.pki.quote({ reportData: new Uint8Array(64) });
 process.on('message', (message) => {
   if (message !== 'floor') process.exit();
-  const seconds: FloorSeconds = cryptoFloor(floorQuote, sample.length, Number(floorRuns));
+  const seconds: FloorSeconds = cryptography.durations(Number(floorRuns));
   process.send?.(seconds);
 });
 process.send?.({
   port: server.port,
   constantPort: constantServer.port,
+  bothPort: bothServer.port,
   comparisonPort: comparisonServer.port,
 } satisfies ReleaseServerReady);
 
