@@ -3,8 +3,8 @@ import { InstanceId } from '../bytes/fixed-bytes.ts';
 import type { Config } from '../config/schema.ts';
 import { EntropyServer } from '../entropy/entropy-server.ts';
 import { accountRegistry } from '../keyserver/account-registry.ts';
-import type { Judge } from '../keyserver/judge.ts';
 import { AdmissionQueue } from '../keyserver/admission-queue.ts';
+import type { Judge } from '../keyserver/judge.ts';
 import { KeyServer } from '../keyserver/key-server.ts';
 import { OwnAttestation } from '../keyserver/own-attestation.ts';
 import { Vault } from '../keyserver/vault.ts';
@@ -71,7 +71,7 @@ export function buildServing(
     rooms.audit?.refused(code, requestId);
     refusals.add({ atMs: now(), code, detail, requestId });
   };
-  const admission = new AdmissionQueue({ random });
+  const admission = new AdmissionQueue({ random, monotonicMs: () => clock.monotonicMs() });
   const keyServer = new KeyServer({
     identity: serverIdentity,
     admission,

@@ -11,8 +11,8 @@ import { toHex } from '../../src/bytes/hex.ts';
 import { encodeSs58 } from '../../src/bytes/ss58.ts';
 import type { ChainSnapshot, ServerRecord } from '../../src/chain/chain-view.ts';
 import { generateX25519KeyPair } from '../../src/crypto/x25519.ts';
-import { KeyServer, type KeyServerParts } from '../../src/keyserver/key-server.ts';
 import { AdmissionQueue } from '../../src/keyserver/admission-queue.ts';
+import { KeyServer, type KeyServerParts } from '../../src/keyserver/key-server.ts';
 import { OwnAttestation } from '../../src/keyserver/own-attestation.ts';
 import { Vault } from '../../src/keyserver/vault.ts';
 import { buildGuardian } from '../../src/node/build-guardian.ts';
@@ -488,7 +488,10 @@ export class SimulatedNode {
     const finalized = () => ({ number: this.#world.blockNumber, hash: this.#world.blockHash });
     const nothing = () => undefined;
     const fake = new KeyServer({
-      admission: new AdmissionQueue({ random: this.random }),
+      admission: new AdmissionQueue({
+        random: this.random,
+        monotonicMs: () => this.#world.clock.nowMs(),
+      }),
       identity: { account, x25519, x25519PublicKey, instanceId },
       challenges: new ChallengeIssuer({ random: this.random }),
       evidenceVerifier,
