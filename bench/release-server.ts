@@ -6,6 +6,8 @@ import { QuoteVerifier as DcapQvlVerifier } from '@phala/dcap-qvl';
 import { Hono } from 'hono';
 import { systemRandom } from '../src/crypto/random.ts';
 import { listen } from '../src/http/listener.ts';
+import { decodeKeyRequest } from '../src/protocol/decode.ts';
+import { parseQuote } from '../src/tdx/verify-quote.ts';
 import { benchApp, benchLog, benchMetrics } from './release-app.ts';
 import { BareCryptography } from './release-floor.ts';
 import { benchQuote, NOW_MS, quotedRequest, releaseWorld } from './release-world.ts';
@@ -21,7 +23,14 @@ export interface ReleaseServerReady {
 /** What it answers to the message `floor`: durations of runs of the bare cryptography. */
 export type FloorSeconds = readonly number[];
 
-const [requestsFile = '', count = '0', platforms = '1', floorRuns = '1'] = process.argv.slice(2);
+/** What it answers to the message `inside`: durations of releases without HTTP, and of the same quotes verified again. */
+export interface InsideSeconds {
+  readonly release: readonly number[];
+  readonly verification: readonly number[];
+}
+
+const [requestsFile = '', count = '0', platforms = '1', floorRuns = '1', insideRuns = '1'] =
+  process.argv.slice(2);
 const world = releaseWorld(benchLog, benchMetrics);
 // Not kept: the heap of the server is to hold what a server holds.
 writeFileSync(
@@ -56,10 +65,12 @@ const server = await listen(benchApp(world.keyServer).fetch, address);
 const constantServer = await listen(constant.fetch, address);
 const bothServer = await listen(both.fetch, address);
 const comparisonServer = await listen(comparison().fetch, address);
-process.on('message', (message) => {
-  if (message !== 'floor') process.exit();
-  const seconds: FloorSeconds = cryptography.durations(Number(floorRuns));
-  process.send?.(seconds);
+process.on('message', async (message) => {
+  if (message === 'floor') {
+    process.send?.(cryptography.durations(Number(floorRuns)) satisfies FloorSeconds);
+  } else if (message === 'inside') {
+    process.send?.(await inside(Number(insideRuns)));
+  } else process.exit();
 });
 process.send?.({
   port: server.port,
@@ -67,6 +78,25 @@ process.send?.({
   bothPort: bothServer.port,
   comparisonPort: comparisonServer.port,
 } satisfies ReleaseServerReady);
+
+/** Releases inside of this process; each quote is verified once more, so that both meet the same caches. */
+async function inside(runs: number): Promise<InsideSeconds> {
+  const requests = Array.from({ length: runs }, (_, index) =>
+    quotedRequest(world, index % Number(platforms)),
+  );
+  const release: number[] = [];
+  const verification: number[] = [];
+  for (const request of requests) {
+    const quote = parseQuote(decodeKeyRequest(JSON.parse(request)).quote);
+    const start = performance.now();
+    JSON.stringify(await world.keyServer.requestKey(JSON.parse(request), 'inside'));
+    const released = performance.now();
+    await world.evidenceVerifier.verify(quote);
+    release.push((released - start) / 1000);
+    verification.push((performance.now() - released) / 1000);
+  }
+  return { release, verification };
+}
 
 /** A key server as one would build it from what npm has: the same route, fewer checks. */
 function comparison(): Hono {
